@@ -1,0 +1,162 @@
+-- States with their versions and blobs, locks, API keys and tokens, and the event log.
+--
+-- Ids and times are made by the program, not by the database. Times are milliseconds since 1970 in UTC.
+-- Serials are unsigned 64-bit integers, kept in the signed integers of SQLite as their two's complement.
+
+CREATE TABLE states (
+    id             INTEGER PRIMARY KEY,
+    workspace      TEXT NOT NULL,
+    building_block TEXT NOT NULL,
+    current        INTEGER,          -- the current version's number; none before the first accepted write
+    last_number    INTEGER NOT NULL, -- the highest number ever given to a version
+    created_at     INTEGER NOT NULL,
+    updated_at     INTEGER NOT NULL,
+    deleted_at     INTEGER,          -- since when it is hidden, if it is
+    UNIQUE (workspace, building_block)
+) STRICT;
+
+-- Addresses that a state has left. They answer 410 for ever, unless the state moves back.
+CREATE TABLE moves (
+    workspace      TEXT NOT NULL,
+    building_block TEXT NOT NULL,
+    state_id       INTEGER NOT NULL REFERENCES states (id),
+    moved_at       INTEGER NOT NULL,
+    PRIMARY KEY (workspace, building_block)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX moves_state ON moves (state_id);
+
+-- The bytes of versions. The id is kept apart from the version's SHA-256, so that it can become a keyed hash.
+CREATE TABLE blobs (
+    id     BLOB PRIMARY KEY,
+    format INTEGER NOT NULL, -- how the frame is to be read
+    stored INTEGER NOT NULL, -- the frame's length
+    frame  BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE versions (
+    state_id          INTEGER NOT NULL REFERENCES states (id),
+    number            INTEGER NOT NULL,
+    blob_id           BLOB REFERENCES blobs (id), -- none when the content was removed
+    sha256            BLOB NOT NULL,              -- of the exact bytes
+    size              INTEGER NOT NULL,           -- of the exact bytes
+    format            INTEGER,                    -- of the state; none when encrypted
+    serial            INTEGER NOT NULL,
+    lineage           TEXT NOT NULL,
+    terraform_version TEXT,
+    resources         INTEGER,
+    encrypted         INTEGER NOT NULL,
+    kind              TEXT NOT NULL,
+    rejection         TEXT,                       -- why it was rejected, if it was
+    intermediate      INTEGER NOT NULL,
+    from_version      INTEGER,
+    created_at        INTEGER NOT NULL,
+    created_by        TEXT NOT NULL,
+    created_by_name   TEXT NOT NULL,
+    address           TEXT NOT NULL,
+    lock_id           TEXT,                       -- none for a write without a lock
+    lock_operation    TEXT,
+    lock_who          TEXT,
+    PRIMARY KEY (state_id, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX versions_blob ON versions (blob_id);
+CREATE INDEX versions_rejected ON versions (state_id, number) WHERE kind = 'rejected';
+
+-- A lock belongs to an address, because it is taken before the state's first write.
+CREATE TABLE locks (
+    workspace       TEXT NOT NULL,
+    building_block  TEXT NOT NULL,
+    body            TEXT NOT NULL, -- exactly as its holder sent it
+    holder          TEXT NOT NULL,
+    holder_name     TEXT NOT NULL,
+    address         TEXT NOT NULL,
+    locked_at       INTEGER NOT NULL,
+    last_version    INTEGER,
+    last_write_at   INTEGER,
+    refused         INTEGER NOT NULL,
+    refused_at      INTEGER,
+    refused_key     TEXT,
+    refused_name    TEXT,
+    refused_address TEXT,
+    refused_lock_id TEXT,
+    refused_who     TEXT,
+    PRIMARY KEY (workspace, building_block)
+) STRICT, WITHOUT ROWID;
+
+-- The last lock of an address that was broken by force, until somebody locks or writes: its holder's result must not be lost.
+CREATE TABLE broken_locks (
+    workspace      TEXT NOT NULL,
+    building_block TEXT NOT NULL,
+    lock_id        TEXT NOT NULL,
+    holder         TEXT NOT NULL,
+    broken_at      INTEGER NOT NULL,
+    PRIMARY KEY (workspace, building_block)
+) STRICT, WITHOUT ROWID;
+
+-- Who was refused by the stale-write guard and has not read the state since.
+CREATE TABLE stale_writers (
+    workspace      TEXT NOT NULL,
+    building_block TEXT NOT NULL,
+    key_id         TEXT NOT NULL,
+    address        TEXT NOT NULL,
+    refused_at     INTEGER NOT NULL,
+    PRIMARY KEY (workspace, building_block, key_id, address)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE keys (
+    id               TEXT PRIMARY KEY,
+    place            INTEGER NOT NULL UNIQUE, -- 1, 2, 3, … in the order in which they were made
+    name             TEXT NOT NULL,
+    workspace        TEXT,
+    building_block   TEXT,
+    permissions      TEXT NOT NULL,           -- separated by spaces
+    hash             TEXT NOT NULL,           -- argon2id
+    old_hash         TEXT,
+    old_secret_until INTEGER,
+    created_at       INTEGER NOT NULL,
+    created_by       TEXT NOT NULL,
+    created_by_name  TEXT NOT NULL,
+    expires_at       INTEGER,
+    revoked_at       INTEGER,
+    rotated_at       INTEGER,
+    last_used_at     INTEGER
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE tokens (
+    sha256         BLOB PRIMARY KEY,
+    key_id         TEXT NOT NULL REFERENCES keys (id),
+    workspace      TEXT,
+    building_block TEXT,
+    permissions    TEXT NOT NULL,
+    created_at     INTEGER NOT NULL,
+    expires_at     INTEGER NOT NULL,
+    renewable      INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX tokens_key ON tokens (key_id, expires_at);
+CREATE INDEX tokens_end ON tokens (expires_at);
+
+CREATE TABLE events (
+    seq            INTEGER PRIMARY KEY,
+    at             INTEGER NOT NULL,
+    kind           TEXT NOT NULL,
+    actor          TEXT,
+    actor_name     TEXT,
+    address        TEXT NOT NULL,
+    request_id     TEXT,
+    workspace      TEXT,
+    building_block TEXT,
+    version        INTEGER,
+    lock_id        TEXT,
+    count          INTEGER NOT NULL,
+    last_at        INTEGER NOT NULL,
+    attention      INTEGER NOT NULL,
+    detail         TEXT,
+    gather         TEXT UNIQUE -- what makes gathered events one row; none for acts
+) STRICT;
+
+CREATE INDEX events_state ON events (workspace, building_block, seq);
+CREATE INDEX events_actor ON events (actor, seq);
+CREATE INDEX events_at ON events (at);
+CREATE INDEX events_attention ON events (seq) WHERE attention = 1;

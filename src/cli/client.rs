@@ -1,0 +1,199 @@
+//! The one client of the API, and the ways to reach it: the running server's socket, a server elsewhere, or, when none runs, the same application
+//! started inside the command for as long as it takes. So the command line, the page and a script see the same thing.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+
+use super::output::Failure;
+use crate::config::{DEFAULT_DATA, Limits, TrustedProxies};
+use crate::domain::Domain;
+use crate::domain::data_dir::{DirError, DirLock, SOCKET};
+use crate::http::{self, Bindings, Running};
+use crate::model::clock;
+use crate::model::secret::Secret;
+
+/// How long a command waits for another one, or for a server that starts or leaves.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often it looks meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(25);
+/// How long a connection to a server elsewhere may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How a command reaches the API.
+#[derive(Args)]
+pub(super) struct Reach {
+    /// The data directory, on which commands act as the operator
+    #[arg(long, global = true, env = "STATEKEEP_DATA", default_value = DEFAULT_DATA, value_name = "DIR")]
+    data: PathBuf,
+    /// A server elsewhere, instead of a data directory
+    #[arg(long, global = true, env = "STATEKEEP_URL", value_name = "URL")]
+    url: Option<String>,
+    /// The file with the API key's secret for --url
+    #[arg(long, global = true, env = "STATEKEEP_KEY_FILE", value_name = "FILE")]
+    key_file: Option<PathBuf>,
+}
+
+/// A way to the API.
+pub(super) struct Client {
+    http: reqwest::Client,
+    base: String,
+    secret: Option<Secret>,
+    inside: Option<Inside>,
+    // Keeps the data directory open where its path is too long for a socket's.
+    _open: Option<std::fs::File>,
+}
+
+/// The application inside this command.
+struct Inside {
+    domain: Arc<Domain>,
+    running: Running,
+    socket: PathBuf,
+}
+
+/// An answer that is not an error.
+pub(super) struct Reply {
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Reply {
+    /// The answer as JSON.
+    pub(super) fn json(&self) -> Result<Value, Failure> {
+        serde_json::from_slice(&self.bytes).map_err(|_| Failure::Failed("the server's answer is not JSON; is --url a statekeep?".to_owned()))
+    }
+}
+
+impl Client {
+    /// Finds the way.
+    pub(super) async fn connect(reach: &Reach) -> Result<Self, Failure> {
+        match &reach.url {
+            Some(url) => Self::elsewhere(url, reach.key_file.as_deref()),
+            None => Self::on_directory(&reach.data).await,
+        }
+    }
+
+    fn elsewhere(url: &str, key_file: Option<&Path>) -> Result<Self, Failure> {
+        let path = key_file.ok_or_else(|| Failure::Usage("--url needs --key-file with an API key's secret".to_owned()))?;
+        let text = std::fs::read_to_string(path).map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
+        let secret = Secret::new(text.trim().to_owned());
+        let scheme_is_known = url.starts_with("http://") || url.starts_with("https://");
+        if !scheme_is_known {
+            return Err(Failure::Usage("--url has to begin with http:// or https://".to_owned()));
+        }
+        // Only fails when one is installed already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).redirect(reqwest::redirect::Policy::none()).build();
+        let http = http.map_err(Failure::because)?;
+        Ok(Self { http, base: url.trim_end_matches('/').to_owned(), secret: Some(secret), inside: None, _open: None })
+    }
+
+    async fn on_directory(dir: &Path) -> Result<Self, Failure> {
+        let end = clock::monotonic() + PATIENCE;
+        loop {
+            let in_use = match DirLock::take(dir) {
+                Ok(lock) => return Self::inside(lock).await,
+                Err(error @ DirError::InUse { .. }) => error,
+                Err(error) => return Err(Failure::because(error)),
+            };
+            // Another has it: a server with its socket, or a command that will soon be done.
+            let (path, open) = http::reachable_path(dir, SOCKET)?;
+            if tokio::net::UnixStream::connect(&path).await.is_ok() {
+                return Self::by_socket(&path, open, None);
+            }
+            if clock::monotonic() > end {
+                return Err(Failure::Failed(format!("{in_use}; it does not answer on its socket")));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    fn by_socket(path: &Path, open: Option<std::fs::File>, inside: Option<Inside>) -> Result<Self, Failure> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        // No certificates are needed here, and an air-gapped machine may have none.
+        let http = reqwest::Client::builder().unix_socket(path).tls_certs_only([]).build().map_err(Failure::because)?;
+        Ok(Self { http, base: "http://localhost".to_owned(), secret: None, inside, _open: open })
+    }
+
+    async fn inside(lock: DirLock) -> Result<Self, Failure> {
+        let dir = lock.path().to_owned();
+        let name = format!(".command-{}.sock", std::process::id());
+        let domain = Domain::open(lock, Limits::default()).map_err(Failure::because)?;
+        let socket = http::bind_socket(&dir, &name)?;
+        let bindings = Bindings { tcp: None, socket, workers: Some(1) };
+        let running = http::start(&domain, TrustedProxies::default(), bindings)?;
+        let (path, open) = http::reachable_path(&dir, &name)?;
+        let inside = Inside { domain, running, socket: path.clone() };
+        Self::by_socket(&path, open, Some(inside))
+    }
+
+    /// Leaves in good order: what the application inside this command still has to write is on disk after this.
+    pub(super) async fn close(self) -> Result<(), Failure> {
+        let Some(Inside { domain, running, socket }) = self.inside else { return Ok(()) };
+        // Idle connections of ours would be waited for.
+        drop(self.http);
+        running.stop().await?;
+        domain.close().await;
+        Ok(std::fs::remove_file(socket)?)
+    }
+
+    /// Asks, and gives back an answer that is not an error.
+    pub(super) async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> Result<Reply, Failure> {
+        let method = Method::from_bytes(method.as_bytes()).map_err(Failure::because)?;
+        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        if let Some(secret) = &self.secret {
+            request = request.bearer_auth(secret.reveal());
+        }
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let unreachable = |error: reqwest::Error| Failure::Failed(format!("cannot reach {}: {}", self.base, innermost(&error)));
+        let response = request.send().await.map_err(unreachable)?;
+        let status = response.status();
+        let bytes = response.bytes().await.map_err(unreachable)?.to_vec();
+        if status.is_success() { Ok(Reply { bytes }) } else { Err(refused(status, &bytes)) }
+    }
+
+    /// Asks for JSON.
+    pub(super) async fn get(&self, path: &str) -> Result<Value, Failure> {
+        self.ask("GET", path, None).await?.json()
+    }
+
+    /// Asks for all pages of a list, or for as many rows as are wanted; `{"<name>": […], "next"}` as one page would be.
+    pub(super) async fn list(&self, path: &str, name: &str, cursor: &str, wanted: Option<usize>) -> Result<Value, Failure> {
+        let mut rows = Vec::new();
+        let mut next = Value::Null;
+        loop {
+            let limit = wanted.map_or(1_000, |wanted| (wanted - rows.len()).min(1_000));
+            let separator = if path.contains('?') { '&' } else { '?' };
+            let from = if next.is_null() { String::new() } else { format!("&{cursor}={}", super::output::text(&next)) };
+            let mut page = self.get(&format!("{path}{separator}limit={limit}{from}")).await?;
+            next = page["next"].take();
+            rows.extend(page[name].as_array_mut().map(std::mem::take).unwrap_or_default());
+            if next.is_null() || wanted.is_some_and(|wanted| rows.len() >= wanted) {
+                return Ok(serde_json::json!({ name: rows, "next": next }));
+            }
+        }
+    }
+}
+
+/// What went wrong at the bottom, without the address that the request had.
+fn innermost(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), innermost)
+}
+
+/// What the server says in an error, as a person reads it.
+fn refused(status: StatusCode, bytes: &[u8]) -> Failure {
+    let body: Value = serde_json::from_slice(bytes).unwrap_or_default();
+    if let Some(detail) = body["detail"].as_str() {
+        return Failure::Failed(format!("{detail} ({})", body["code"].as_str().unwrap_or("error")));
+    }
+    if let Some(id) = body["ID"].as_str() {
+        let (who, since) = (super::output::text(&body["Who"]), super::output::text(&body["Created"]));
+        return Failure::Failed(format!("the state is locked by {who} since {since}, lock ID {id} (locked)"));
+    }
+    Failure::Failed(format!("the server answers {status}; is --url a statekeep?"))
+}

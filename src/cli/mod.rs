@@ -1,0 +1,96 @@
+//! The command line: one definition, from which help, completions and environment variables come; one function a command.
+
+mod client;
+mod keys;
+mod output;
+mod serve;
+mod states;
+
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use client::Reach;
+
+/// Keeps Terraform and OpenTofu state: every write a version, on one machine, without the internet.
+#[derive(Parser)]
+#[command(name = "statekeep", version, about, disable_help_subcommand = true, max_term_width = 120)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start the server
+    Serve(Box<serve::ServeArgs>),
+    /// Make, list and end API keys
+    Key {
+        #[command(subcommand)]
+        command: keys::KeyCommand,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Look at states and act on them
+    State {
+        #[command(subcommand)]
+        command: states::StateCommand,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// What every command that speaks with a server takes.
+#[derive(Args)]
+struct Common {
+    #[command(flatten)]
+    reach: Reach,
+    /// How to print what is asked for
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+/// How answers are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Tables and lines for people
+    Text,
+    /// What the API answers
+    Json,
+}
+
+/// Runs the command that the arguments say, and gives its exit code: 0 done, 1 failed, 2 wrong usage.
+pub fn main() -> ExitCode {
+    // Files, sockets and directories of ours are for their owner only.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let done = match Cli::parse().command {
+        Command::Serve(args) => serve::run(*args),
+        Command::Key { command, common } => crate::http::block_on(keys::run(command, common)),
+        Command::State { command, common } => crate::http::block_on(states::run(command, common)),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "statekeep", &mut script);
+            output::bytes(&script)
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.exit(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

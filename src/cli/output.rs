@@ -1,0 +1,102 @@
+//! The only file that prints: data to stdout, messages to stderr, and what a failure's exit code is.
+#![expect(clippy::print_stderr, reason = "the one place for messages")]
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{ContentArrangement, Table};
+use serde_json::Value;
+
+/// Why a command did not do what it was asked for.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// It could not.
+    Failed(String),
+    /// It was asked for something that makes no sense.
+    Usage(String),
+}
+
+impl Failure {
+    /// It could not, because of this.
+    pub(super) fn because(error: impl std::fmt::Display) -> Self {
+        Self::Failed(error.to_string())
+    }
+
+    /// Says why, and which exit code that is.
+    pub(super) fn exit(self) -> ExitCode {
+        let (message, code) = match self {
+            Self::Failed(message) => (message, 1),
+            Self::Usage(message) => (message, 2),
+        };
+        eprintln!("statekeep: {message}");
+        ExitCode::from(code)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::because(error)
+    }
+}
+
+/// Prints data as it stands.
+pub(super) fn bytes(data: &[u8]) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    let written = stdout.write_all(data).and_then(|()| stdout.flush());
+    written.map_err(|error| Failure::Failed(format!("cannot write to stdout: {error}")))
+}
+
+/// Prints one line of data.
+pub(super) fn line(text: &str) -> Result<(), Failure> {
+    bytes(format!("{text}\n").as_bytes())
+}
+
+/// Prints JSON as a line of data.
+pub(super) fn json(value: &Value) -> Result<(), Failure> {
+    line(&value.to_string())
+}
+
+/// Says something to the person who runs the command.
+pub(super) fn message(text: &str) {
+    eprintln!("{text}");
+}
+
+/// Prints a table; cut to no width, so that it can be searched.
+pub(super) fn table(header: &[&str], rows: Vec<Vec<String>>) -> Result<(), Failure> {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(header.iter().copied());
+    for row in rows {
+        table.add_row(row);
+    }
+    for text in table.lines() {
+        line(text.trim_end())?;
+    }
+    Ok(())
+}
+
+/// Prints names and values, one pair a line.
+pub(super) fn pairs(pairs: &[(&str, String)]) -> Result<(), Failure> {
+    let width = pairs.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    pairs.iter().try_for_each(|(name, value)| line(&format!("{name:width$}  {value}")))
+}
+
+/// A value of an answer as text; `-` for null and what is missing.
+pub(super) fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+    }
+}
+
+/// A time of an answer, to the second.
+pub(super) fn time(value: &Value) -> String {
+    let full = text(value);
+    full.split_once('.').map_or(full.clone(), |(seconds, _)| format!("{seconds}Z"))
+}
+
+/// A size of an answer, as people read it.
+pub(super) fn size(value: &Value) -> String {
+    value.as_u64().map_or_else(|| "-".to_owned(), |bytes| bytesize::ByteSize::b(bytes).display().iec().to_string())
+}

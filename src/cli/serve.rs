@@ -1,0 +1,232 @@
+//! `statekeep serve`: from flags to a server that runs, and from a signal to one that has left in good order.
+
+use std::io::IsTerminal as _;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytesize::ByteSize;
+use clap::{Args, ValueEnum};
+use ipnet::IpNet;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::output::{self, Failure};
+use crate::config::{
+    Config, DEFAULT_DATA, DEFAULT_EVENT_RETENTION, DEFAULT_LISTEN, DEFAULT_MAX_IN_FLIGHT, DEFAULT_MAX_STATE_SIZE, DEFAULT_MIN_FREE_SPACE,
+    DEFAULT_TOKEN_LIFETIME, Limits, TrustedProxies, UnlockedWrites,
+};
+use crate::domain::data_dir::{self, DirLock, SOCKET};
+use crate::domain::keys::WithSecret;
+use crate::domain::{Domain, upkeep};
+use crate::http::{self, Bindings};
+use crate::telemetry::{self, LogFormat};
+
+#[derive(Args)]
+pub(super) struct ServeArgs {
+    /// The data directory; made with mode 0700 where it is missing
+    #[arg(long, env = "STATEKEEP_DATA", default_value = DEFAULT_DATA, value_name = "DIR")]
+    data: PathBuf,
+    /// Where to listen; port 0 picks one
+    #[arg(long, env = "STATEKEEP_LISTEN", default_value = DEFAULT_LISTEN, value_name = "ADDR:PORT")]
+    listen: SocketAddr,
+    /// How clients reach this server, if not at what it listens on
+    #[arg(long, env = "STATEKEEP_BASE_URL", value_name = "URL")]
+    base_url: Option<String>,
+    /// A network whose X-Forwarded-For is believed; several are separated by commas
+    #[arg(long, env = "STATEKEEP_TRUSTED_PROXY", value_name = "CIDR", value_delimiter = ',', value_parser = network)]
+    trusted_proxy: Vec<IpNet>,
+    /// The largest state
+    #[arg(long, env = "STATEKEEP_MAX_STATE_SIZE", value_name = "SIZE", default_value_t = ByteSize::b(DEFAULT_MAX_STATE_SIZE))]
+    max_state_size: ByteSize,
+    /// The most bytes of all bodies under way, working copies included
+    #[arg(long, env = "STATEKEEP_MAX_IN_FLIGHT", value_name = "SIZE", default_value_t = ByteSize::b(DEFAULT_MAX_IN_FLIGHT))]
+    max_in_flight: ByteSize,
+    /// The room on the disk below which states are refused
+    #[arg(long, env = "STATEKEEP_MIN_FREE_SPACE", value_name = "SIZE", default_value_t = ByteSize::b(DEFAULT_MIN_FREE_SPACE))]
+    min_free_space: ByteSize,
+    /// What happens to writes without a lock
+    #[arg(long, env = "STATEKEEP_UNLOCKED_WRITES", value_enum, default_value_t = UnlockedArg::Guard)]
+    unlocked_writes: UnlockedArg,
+    /// How long a token lives
+    #[arg(long, env = "STATEKEEP_TOKEN_LIFETIME", value_name = "DURATION", default_value_t = DEFAULT_TOKEN_LIFETIME.into())]
+    token_lifetime: humantime::Duration,
+    /// How long events are kept
+    #[arg(long, env = "STATEKEEP_EVENT_RETENTION", value_name = "DURATION", default_value_t = DEFAULT_EVENT_RETENTION.into())]
+    event_retention: humantime::Duration,
+    /// How log lines look
+    #[arg(long, env = "STATEKEEP_LOG_FORMAT", value_enum, default_value_t = FormatArg::Auto)]
+    log_format: FormatArg,
+    /// The least important log lines that are written
+    #[arg(long, env = "STATEKEEP_LOG_LEVEL", value_enum, default_value_t = LevelArg::Info)]
+    log_level: LevelArg,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum UnlockedArg {
+    /// Taken when newer than the current version, of the same lineage, by a writer who was not refused before
+    Guard,
+    /// Taken
+    Accept,
+    /// Refused
+    Refuse,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum FormatArg {
+    /// Text on a terminal, JSON lines otherwise
+    Auto,
+    /// Text
+    Text,
+    /// JSON lines
+    Json,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LevelArg {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+fn network(text: &str) -> Result<IpNet, String> {
+    let address = || text.parse::<std::net::IpAddr>().map(IpNet::from);
+    text.parse::<IpNet>().or_else(|_| address()).map_err(|_| "not an address or network, such as 10.0.0.0/8".to_owned())
+}
+
+impl ServeArgs {
+    fn config(&self) -> Result<Config, Failure> {
+        let limits = Limits {
+            max_state_size: self.max_state_size.as_u64(),
+            max_in_flight: self.max_in_flight.as_u64(),
+            min_free_space: self.min_free_space.as_u64(),
+            unlocked_writes: match self.unlocked_writes {
+                UnlockedArg::Guard => UnlockedWrites::Guard,
+                UnlockedArg::Accept => UnlockedWrites::Accept,
+                UnlockedArg::Refuse => UnlockedWrites::Refuse,
+            },
+            token_lifetime: *self.token_lifetime,
+            event_retention: *self.event_retention,
+        };
+        limits.check().map_err(|error| Failure::Usage(error.to_string()))?;
+        if let Some(url) = &self.base_url
+            && !url.starts_with("http://")
+            && !url.starts_with("https://")
+        {
+            return Err(Failure::Usage("--base-url has to begin with http:// or https://".to_owned()));
+        }
+        Ok(Config {
+            data: self.data.clone(),
+            listen: self.listen,
+            base_url: self.base_url.clone(),
+            trusted_proxies: TrustedProxies::new(self.trusted_proxy.clone()),
+            limits,
+        })
+    }
+
+    fn start_logging(&self) {
+        let format = match self.log_format {
+            FormatArg::Auto => LogFormat::Auto,
+            FormatArg::Text => LogFormat::Text,
+            FormatArg::Json => LogFormat::Json,
+        };
+        let level = match self.log_level {
+            LevelArg::Error => "error",
+            LevelArg::Warn => "warn",
+            LevelArg::Info => "info",
+            LevelArg::Debug => "debug",
+            LevelArg::Trace => "trace",
+        };
+        telemetry::init(format, level);
+    }
+}
+
+/// Runs the server until a signal or a fault of the disk ends it.
+pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
+    let config = args.config()?;
+    args.start_logging();
+    drop(args);
+    data_dir::make(&config.data).map_err(Failure::because)?;
+    let dir = DirLock::take(&config.data).map_err(Failure::because)?;
+    let tcp = TcpListener::bind(config.listen).map_err(|error| {
+        let listen = config.listen;
+        Failure::Failed(format!("cannot listen on {listen}: {error}. Is another server running there? --listen says where else"))
+    })?;
+    http::block_on(serve(config, dir, tcp))
+}
+
+async fn serve(config: Config, dir: DirLock, tcp: TcpListener) -> Result<(), Failure> {
+    let mut signals = Signals::new()?;
+    let domain = Domain::open(dir, config.limits.clone()).map_err(Failure::because)?;
+    let show_key_here = std::io::stderr().is_terminal();
+    let admin = domain.keys().first_admin(!show_key_here).await.map_err(Failure::because)?;
+    let socket = http::bind_socket(&config.data, SOCKET)?;
+    let bindings = Bindings { tcp: Some(tcp), socket, workers: None };
+    let running = http::start(&domain, config.trusted_proxies.clone(), bindings)?;
+    let address = running.address.unwrap_or(config.listen);
+    let url = format!("http://{address}");
+    domain.set_base_url(config.base_url.as_deref().unwrap_or(&url));
+    let upkeep = tokio::spawn(upkeep::run(Arc::clone(&domain)));
+    announce(&config, address, admin.as_ref(), show_key_here)?;
+    output::line(&format!("listening on {url}"))?;
+    let fault = tokio::select! {
+        name = signals.next() => {
+            tracing::info!(signal = name, "leaving: requests under way are finished first");
+            None
+        }
+        fault = domain.broken() => {
+            tracing::error!(fault, "leaving: what is on disk is unknown until the server has been started again");
+            Some(fault)
+        }
+    };
+    tokio::select! {
+        stopped = running.stop() => stopped?,
+        name = signals.next() => return Err(Failure::Failed(format!("a second signal ({name}) ended the server before its requests"))),
+    }
+    upkeep.abort();
+    domain.close().await;
+    let _ = std::fs::remove_file(config.data.join(SOCKET));
+    tracing::info!("left");
+    fault.map_or(Ok(()), |fault| Err(Failure::Failed(fault)))
+}
+
+/// The signals that ask a server to leave.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// Says what an operator has to know at a start.
+fn announce(config: &Config, address: SocketAddr, admin: Option<&WithSecret>, show_key_here: bool) -> Result<(), Failure> {
+    let data = std::path::absolute(&config.data)?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), data = %data.display(), %address, "statekeep runs");
+    if !address.ip().is_loopback() {
+        tracing::warn!(
+            "PLAIN HTTP ON {address}: secrets and states cross the network unencrypted. Listen on 127.0.0.1 behind a proxy that speaks TLS instead"
+        );
+    }
+    let Some(WithSecret { key, secret }) = admin else { return Ok(()) };
+    if show_key_here {
+        let id = key.id;
+        output::message(&format!("\nThe first start made an admin key (id {id}). Its secret is shown this once:\n\n    {}\n", secret.reveal()));
+    } else {
+        let path = data.join(data_dir::ADMIN_KEY_FILE);
+        tracing::info!(path = %path.display(), key = %key.id, "the first start made an admin key; its secret is in this file. Keep it safe and remove the file");
+    }
+    Ok(())
+}
+

@@ -1,0 +1,228 @@
+//! `statekeep state …`
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::client::Client;
+use super::output::{self, Failure, size, text, time};
+use super::{Common, Format};
+use crate::model::name::StateName;
+
+#[derive(Subcommand)]
+pub(super) enum StateCommand {
+    /// List the states
+    List {
+        /// Only those of one workspace
+        #[arg(long)]
+        workspace: Option<String>,
+        /// Also deleted ones, and those of which every write was rejected
+        #[arg(long)]
+        deleted: bool,
+    },
+    /// Show one state and its lock
+    Show {
+        /// The state, as WORKSPACE/BUILDINGBLOCK
+        state: StateName,
+    },
+    /// Print the exact bytes of a state
+    Pull {
+        /// The state, as WORKSPACE/BUILDINGBLOCK
+        state: StateName,
+        /// An earlier version instead of the current one
+        #[arg(long)]
+        version: Option<u64>,
+    },
+    /// List the versions of a state, newest first
+    History {
+        /// The state, as WORKSPACE/BUILDINGBLOCK
+        state: StateName,
+        /// At most so many
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+        limit: Option<u32>,
+        /// Only those before this version
+        #[arg(long)]
+        before: Option<u64>,
+        /// Only one kind: write, rollback, import, restore, rejected
+        #[arg(long)]
+        kind: Option<String>,
+        /// Also the snapshots that a later write of the same apply replaced
+        #[arg(long)]
+        all: bool,
+    },
+    /// Bring a deleted or moved state back as it was
+    Restore {
+        /// The state, as WORKSPACE/BUILDINGBLOCK
+        state: StateName,
+    },
+    /// Give a state with its whole history another address
+    Move {
+        /// The state, as WORKSPACE/BUILDINGBLOCK
+        state: StateName,
+        /// Its new name, as WORKSPACE/BUILDINGBLOCK
+        to: StateName,
+    },
+    /// Break the lock on a state
+    Unlock {
+        /// The state, as WORKSPACE/BUILDINGBLOCK
+        state: StateName,
+        /// Only if it has this lock ID
+        #[arg(long, value_name = "LOCK_ID")]
+        id: Option<String>,
+    },
+    /// Delete a state; its history stays, and it can be restored
+    Delete {
+        /// The state, as WORKSPACE/BUILDINGBLOCK
+        state: StateName,
+    },
+}
+
+/// Runs one of them.
+pub(super) async fn run(command: StateCommand, common: Common) -> Result<(), Failure> {
+    let client = Client::connect(&common.reach).await?;
+    let done = act(&client, command, common.format).await;
+    client.close().await?;
+    done
+}
+
+async fn act(client: &Client, command: StateCommand, format: Format) -> Result<(), Failure> {
+    match command {
+        StateCommand::List { workspace, deleted } => list(client, workspace, deleted, format).await,
+        StateCommand::Show { state } => show(client, &state, format).await,
+        StateCommand::Pull { state, version } => {
+            let below = version.map(|number| format!("/versions/{number}")).unwrap_or_default();
+            let content = client.ask("GET", &format!("{}{below}", state.path()), None).await?;
+            output::bytes(&content.bytes)
+        }
+        StateCommand::History { state, limit, before, kind, all } => {
+            let from = before.map(|number| format!("&before={number}")).unwrap_or_default();
+            let kind = kind.map(|kind| format!("&kind={kind}")).unwrap_or_default();
+            let path = format!("{}/versions?intermediate={all}{from}{kind}", state.path());
+            let wanted = limit.map(|limit| limit as usize);
+            history(&client.list(&path, "versions", "before", wanted).await?, format)
+        }
+        StateCommand::Restore { state } => {
+            let version = client.ask("POST", &format!("{}/restore", state.path()), None).await?.json()?;
+            said(&version, format, || format!("{state} is back: version {}, serial {}", version["number"], version["serial"]))
+        }
+        StateCommand::Move { state, to } => {
+            let body = json!({ "workspace": to.workspace, "buildingBlock": to.block });
+            let moved = client.ask("POST", &format!("{}/move", state.path()), Some(body)).await?.json()?;
+            said(&moved, format, || format!("{state} is now {to}; its address is {}", text(&moved["address"])))
+        }
+        StateCommand::Unlock { state, id } => {
+            let body = id.map(|id| json!({ "ID": id }));
+            let released = client.ask("UNLOCK", &state.path(), body).await?.json()?;
+            said(&released, format, || match released["ID"].as_str() {
+                Some(id) => format!("broke the lock {id} on {state}, held by {}", text(&released["Who"])),
+                None => format!("{state} was not locked"),
+            })
+        }
+        StateCommand::Delete { state } => {
+            let deleted = client.ask("DELETE", &state.path(), None).await?.json()?;
+            said(&deleted, format, || format!("deleted {state}; `statekeep state restore {state}` brings it back"))
+        }
+    }
+}
+
+/// Tells a person what was done, or a script what the server answered.
+fn said(answer: &Value, format: Format, sentence: impl FnOnce() -> String) -> Result<(), Failure> {
+    if format == Format::Json {
+        return output::json(answer);
+    }
+    output::message(&sentence());
+    Ok(())
+}
+
+async fn list(client: &Client, workspace: Option<String>, deleted: bool, format: Format) -> Result<(), Failure> {
+    let workspace = workspace.map(|name| format!("&workspace={name}")).unwrap_or_default();
+    let path = format!("/api/terraform/state?deleted={deleted}{workspace}");
+    let answer = client.list(&path, "states", "after", None).await?;
+    if format == Format::Json {
+        return output::json(&answer);
+    }
+    let row = |state: &Value| {
+        let current = &state["current"];
+        let lock = &state["lock"];
+        let standing = if state["deleted_at"].is_null() { time(&state["updated_at"]) } else { format!("deleted {}", time(&state["deleted_at"])) };
+        vec![
+            name(state),
+            text(&current["number"]),
+            text(&current["serial"]),
+            text(&current["resources"]),
+            size(&state["size"]),
+            size(&state["history_size"]),
+            standing,
+            if lock.is_null() { "-".to_owned() } else { format!("{} since {}", text(&lock["key"]["name"]), time(&lock["locked_at"])) },
+        ]
+    };
+    let rows = answer["states"].as_array().map(|states| states.iter().map(row).collect());
+    output::table(&["STATE", "VERSION", "SERIAL", "RESOURCES", "SIZE", "HISTORY", "UPDATED", "LOCKED BY"], rows.unwrap_or_default())
+}
+
+fn name(state: &Value) -> String {
+    format!("{}/{}", text(&state["workspace"]), text(&state["buildingBlock"]))
+}
+
+async fn show(client: &Client, state: &StateName, format: Format) -> Result<(), Failure> {
+    let path = format!("/api/terraform/state?deleted=true&workspace={}&buildingBlock={}", state.workspace, state.block);
+    let mut answer = client.get(&path).await?;
+    let found = answer["states"].as_array_mut().and_then(Vec::pop);
+    let Some(found) = found else {
+        // Says where it moved to, or that there never was one.
+        client.ask("GET", &state.path(), None).await?;
+        return Err(Failure::Failed(format!("there is no state at {state}")));
+    };
+    if format == Format::Json {
+        return output::json(&found);
+    }
+    let (current, lock) = (&found["current"], &found["lock"]);
+    let mut pairs = vec![
+        ("state", state.to_string()),
+        ("address", text(&found["address"])),
+        ("version", text(&current["number"])),
+        ("serial", text(&current["serial"])),
+        ("lineage", text(&current["lineage"])),
+        ("written by", format!("{} with {}", text(&current["created_by"]["name"]), text(&current["terraform_version"]))),
+        ("written at", time(&current["created_at"])),
+        ("resources", text(&current["resources"])),
+        ("size", size(&found["size"])),
+        ("sha256", text(&current["sha256"])),
+        ("versions", text(&found["versions"])),
+        ("history", size(&found["history_size"])),
+        ("deleted", time(&found["deleted_at"])),
+    ];
+    if lock.is_null() {
+        pairs.push(("lock", "-".to_owned()));
+    } else {
+        pairs.push(("lock", text(&lock["lock"]["ID"])));
+        pairs.push(("locked by", format!("{} ({}) from {}", text(&lock["key"]["name"]), text(&lock["lock"]["Who"]), text(&lock["address"]))));
+        pairs.push(("locked at", time(&lock["locked_at"])));
+        pairs.push(("written under it", text(&lock["last_write"]["version"])));
+        pairs.push(("turned away", text(&lock["refused"]["count"])));
+    }
+    output::pairs(&pairs)
+}
+
+fn history(answer: &Value, format: Format) -> Result<(), Failure> {
+    if format == Format::Json {
+        return output::json(answer);
+    }
+    let row = |version: &Value| {
+        let mark = if version["current"] == true { "*" } else { "" };
+        let kind = version["rejected"].as_str().map_or_else(|| text(&version["kind"]), |code| format!("rejected ({code})"));
+        vec![
+            format!("{}{mark}", version["number"]),
+            kind,
+            text(&version["serial"]),
+            text(&version["resources"]),
+            size(&version["size"]),
+            time(&version["created_at"]),
+            text(&version["created_by"]["name"]),
+            text(&version["lock"]["who"]),
+        ]
+    };
+    let rows = answer["versions"].as_array().map(|versions| versions.iter().map(row).collect());
+    output::table(&["VERSION", "KIND", "SERIAL", "RESOURCES", "SIZE", "WRITTEN", "BY", "UNDER LOCK OF"], rows.unwrap_or_default())?;
+    output::message("* the current version");
+    Ok(())
+}

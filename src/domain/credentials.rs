@@ -1,0 +1,189 @@
+//! Checking secrets: argon2 as rarely as possible, never on a request thread, never more at once than the machine has cores to spare.
+//!
+//! Only good credentials are remembered, under a keyed hash whose key dies with the process. What is remembered spares argon2 only: whether a key
+//! is revoked, expired or changed is read from the database each time. Failures are counted for each address and each key, and never lock out
+//! a credential that was good before.
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use argon2::password_hash::PasswordVerifier as _;
+use argon2::password_hash::phc::PasswordHash;
+use argon2::{Argon2, PasswordHasher as _};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use lru::LruCache;
+use sha2::Sha256;
+use tokio::sync::{OnceCell, Semaphore};
+
+use super::error::Error;
+use super::off_thread;
+use crate::model::clock;
+use crate::model::secret::Secret;
+
+/// How long a good credential needs no argon2.
+const REMEMBERED_FOR: Duration = Duration::from_secs(300);
+/// How many good credentials are remembered.
+const MAX_REMEMBERED: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
+/// How many addresses and keys with failures are remembered.
+const MAX_FAILING: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
+/// How many failures an address or a key may have in [`FAILURE_WINDOW`].
+const MAX_FAILURES: u32 = 20;
+/// Over how long failures are counted.
+const FAILURE_WINDOW: Duration = Duration::from_secs(60);
+/// How many unknown credentials may wait for argon2.
+const MAX_WAITING: usize = 64;
+
+/// A secret under the keyed hash of this process.
+type Tag = [u8; 32];
+/// One run of argon2 that all identical checks under way share.
+type Run = Arc<OnceCell<bool>>;
+
+/// Where failures are counted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Knocker {
+    /// At a client address.
+    Address(String),
+    /// At a key, whoever claims to have it.
+    Key(String),
+}
+
+/// What is known of credentials.
+pub(super) struct Credentials {
+    key: [u8; 32],
+    good: Mutex<LruCache<Tag, Instant>>,
+    running: Mutex<HashMap<Tag, Run>>,
+    failing: Mutex<LruCache<Knocker, (Instant, u32)>>,
+    cores: Semaphore,
+    waiting: Semaphore,
+}
+
+/// Takes a run out of the list when its check ends or its caller goes away; whoever shares it keeps it.
+struct Listed<'a> {
+    running: &'a Mutex<HashMap<Tag, Run>>,
+    tag: Tag,
+}
+
+impl Drop for Listed<'_> {
+    fn drop(&mut self) {
+        open(self.running).remove(&self.tag);
+    }
+}
+
+fn open<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What these guard is valid after each statement, so a panic elsewhere does no harm to it.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Credentials {
+    pub(super) fn new() -> Self {
+        // One core is left for everything else.
+        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1)).max(1);
+        Self {
+            key: random(),
+            good: Mutex::new(LruCache::new(MAX_REMEMBERED)),
+            running: Mutex::default(),
+            failing: Mutex::new(LruCache::new(MAX_FAILING)),
+            cores: Semaphore::new(cores),
+            waiting: Semaphore::new(MAX_WAITING),
+        }
+    }
+
+    fn tag(&self, secret: &Secret, hash: &str) -> Tag {
+        #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("a key of any length");
+        mac.update(hash.as_bytes());
+        mac.update(&[0]);
+        mac.update(secret.reveal().as_bytes());
+        mac.finalize().into_bytes().into()
+    }
+
+    /// Whether a secret belongs to one of these argon2id hashes. Strangers are refused while one of the `knockers` has failed too often.
+    pub(super) async fn check(&self, secret: &Secret, hashes: &[String], knockers: &[Knocker]) -> Result<bool, Error> {
+        let tagged: Vec<(Tag, &String)> = hashes.iter().map(|hash| (self.tag(secret, hash), hash)).collect();
+        let known = tagged.iter().find_map(|(tag, hash)| open(&self.good).get(tag).map(|checked_at| (*tag, *hash, *checked_at)));
+        // Whoever was good before waits for as long as it takes; strangers only while there is room, and not after too many failures.
+        if let Some((tag, hash, checked_at)) = known {
+            let is_fresh = clock::monotonic().duration_since(checked_at) < REMEMBERED_FOR;
+            return if is_fresh { Ok(true) } else { self.run(tag, secret, hash).await };
+        }
+        self.refuse_knocking(knockers)?;
+        let _place = self.waiting.try_acquire().map_err(|_| Error::CredentialsBusy)?;
+        for (tag, hash) in tagged {
+            if self.run(tag, secret, hash).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Checks one hash, and remembers it when it is good. Checks that are identical and under way at the same time share one run.
+    async fn run(&self, tag: Tag, secret: &Secret, hash: &str) -> Result<bool, Error> {
+        let run = Arc::clone(open(&self.running).entry(tag).or_default());
+        let _listed = Listed { running: &self.running, tag };
+        let verify = async || {
+            let _core = self.cores.acquire().await.map_err(|_| Error::ShuttingDown)?;
+            let (secret, hash) = (secret.clone(), hash.to_owned());
+            off_thread(move || verify(&secret, &hash)).await
+        };
+        let is_good = run.get_or_try_init(verify).await.copied()?;
+        if is_good {
+            open(&self.good).put(tag, clock::monotonic());
+        }
+        Ok(is_good)
+    }
+
+    /// The argon2id hash of a new secret.
+    pub(super) async fn hash(&self, secret: &Secret) -> Result<String, Error> {
+        let _core = self.cores.acquire().await.map_err(|_| Error::ShuttingDown)?;
+        let secret = secret.clone();
+        let hashed = off_thread(move || argon2().hash_password_with_salt(secret.reveal().as_bytes(), &random::<16>())).await?;
+        hashed.map(|hash| hash.to_string()).map_err(|error| Error::Internal(error.to_string()))
+    }
+
+    /// Refuses to look at a credential after too many failures.
+    pub(super) fn refuse_knocking(&self, knockers: &[Knocker]) -> Result<(), Error> {
+        let now = clock::monotonic();
+        let mut failing = open(&self.failing);
+        for knocker in knockers {
+            if let Some((since, count)) = failing.get(knocker)
+                && *count >= MAX_FAILURES
+                && let Some(left) = FAILURE_WINDOW.checked_sub(now.duration_since(*since))
+            {
+                return Err(Error::TooManyFailures(left.max(Duration::from_secs(1))));
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts a failure.
+    pub(super) fn blame(&self, knockers: &[Knocker]) {
+        let now = clock::monotonic();
+        let mut failing = open(&self.failing);
+        for knocker in knockers {
+            let (since, count) = failing.get_or_insert_mut(knocker.clone(), || (now, 0));
+            if now.duration_since(*since) >= FAILURE_WINDOW {
+                (*since, *count) = (now, 0);
+            }
+            *count = count.saturating_add(1);
+        }
+    }
+}
+
+/// argon2id with OWASP's first recommendation: 19 MiB, two passes, one lane.
+fn argon2() -> Argon2<'static> {
+    Argon2::default()
+}
+
+fn verify(secret: &Secret, hash: &str) -> bool {
+    PasswordHash::new(hash).is_ok_and(|hash| argon2().verify_password(secret.reveal().as_bytes(), &hash).is_ok())
+}
+
+/// Bytes from the system's source of randomness.
+#[expect(clippy::expect_used, reason = "without randomness no secret may be made, and Linux always has some")]
+pub(super) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the system's randomness");
+    bytes
+}

@@ -1,0 +1,120 @@
+//! Why an act did not happen. Each is answered with a status and a stable code by the HTTP layer.
+
+use std::time::Duration;
+
+use crate::model::lock::Lock;
+use crate::model::name::StateName;
+use crate::store::StoreError;
+
+/// Why an act did not happen; nothing of it did.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No credentials, or none that are good.
+    #[error("{0}")]
+    Unauthorized(&'static str),
+    /// Too many bad credentials from this address or for this key.
+    #[error("too many failed credentials from this address or for this key; wait {} s", .0.as_secs())]
+    TooManyFailures(Duration),
+    /// More credentials are being checked than there is room for.
+    #[error("too many credentials are being checked; try again in a moment")]
+    CredentialsBusy,
+    /// Good credentials that do not allow this.
+    #[error("{0}")]
+    Denied(String),
+    /// Nothing was ever written at this address, or it is deleted.
+    #[error("{0}")]
+    NoState(String),
+    /// No such version.
+    #[error("the state {0} has no version {1}; see its /versions")]
+    NoVersion(StateName, u64),
+    /// No lock is held.
+    #[error("nobody holds a lock on {0}")]
+    NoLock(StateName),
+    /// No such key.
+    #[error("there is no key with this id; GET /api/keys lists them")]
+    NoKey,
+    /// The state left this address.
+    #[error("the state {from} has moved to {to}; use that address")]
+    Moved {
+        /// Its old address.
+        from: StateName,
+        /// Its new address.
+        to: StateName,
+    },
+    /// The version's content was removed.
+    #[error("the content of version {1} of {0} has been removed; its row stays")]
+    Purged(StateName, u64),
+    /// The request makes no sense.
+    #[error("{detail}")]
+    Invalid {
+        /// A stable code.
+        code: &'static str,
+        /// What is wrong.
+        detail: String,
+    },
+    /// The request is larger than is taken.
+    #[error("{detail}")]
+    TooLarge {
+        /// A stable code.
+        code: &'static str,
+        /// What is too large, and how large it may be.
+        detail: String,
+    },
+    /// The key has ended.
+    #[error("the key has ended and cannot get another secret; make a new one")]
+    KeyEnded,
+    /// The key has as many tokens as it may have.
+    #[error("the key has {0} live tokens, which is the most; end some or let them lapse")]
+    TooManyTokens(u64),
+    /// There is a state, or was one, at the address that another wants.
+    #[error("there is or was a state at {0}; only an address that was never used can be taken")]
+    AddressTaken(StateName),
+    /// Another holds the lock.
+    #[error("the state is locked")]
+    Locked(Box<Lock>),
+    /// A state cannot be made for a key that may only read outputs.
+    #[error("{0}")]
+    OutputsUnavailable(&'static str),
+    /// The memory for bodies is used up.
+    #[error("the server has as many bytes under way as it takes; try again in a moment")]
+    OverBudget,
+    /// The writer's queue is full.
+    #[error("the server has as many writes waiting as it takes; try again in a moment")]
+    QueueFull,
+    /// The server is leaving.
+    #[error("the server is shutting down; try again in a moment")]
+    ShuttingDown,
+    /// No room on the disk.
+    #[error("the server's disk is full, so nothing was stored; ask its operator to make room, then write again")]
+    DiskFull,
+    /// What was written cannot be read back.
+    #[error("{0}")]
+    Damaged(String),
+    /// Something that cannot happen did.
+    #[error("the server failed; its log says more under this request's id")]
+    Internal(String),
+}
+
+impl Error {
+    /// A request that makes no sense.
+    pub fn invalid(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::Invalid { code, detail: detail.into() }
+    }
+
+    /// No state at an address.
+    pub fn no_state(name: &StateName) -> Self {
+        Self::NoState(format!("there is no state at {name}"))
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Full => Self::DiskFull,
+            StoreError::Busy => Self::QueueFull,
+            StoreError::Closed => Self::ShuttingDown,
+            StoreError::Damaged(_) | StoreError::BadRow(_) => Self::Damaged(format!("what the database holds cannot be read: {error}")),
+            StoreError::Disk(_) | StoreError::Panicked | StoreError::Statement(_) => Self::Internal(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The event log: asked for here, and for reads and refusals gathered here first.
+//!
+//! A read never waits for the disk and nobody can fill the disk by knocking: what is gathered in one minute is bounded in rows, and everything beyond
+//! the bound is counted in one row for all. A flush that fails (a full disk) is tried again; counts are never written twice.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::Domain;
+use super::access::authorize_somewhere;
+use super::error::Error;
+use super::states::narrow;
+use crate::model::caller::{Caller, Origin};
+use crate::model::clock::{self, Timestamp};
+use crate::model::event::{Event, EventFilter, EventKind, GatherKey, Gathered};
+use crate::model::key::KeyId;
+use crate::model::name::StateName;
+use crate::model::permission::Permission;
+
+/// How many rows of reads one minute may bring.
+pub const MAX_READS_PER_MINUTE: usize = 10_000;
+/// How many rows of refused credentials one minute may bring.
+pub const MAX_REFUSALS_PER_MINUTE: usize = 250;
+
+/// The event log.
+pub struct Events<'a>(pub(super) &'a Domain);
+
+impl Events<'_> {
+    /// The events that fit and that the caller may see, newest first.
+    pub async fn list(&self, caller: &Caller, mut filter: EventFilter) -> Result<Vec<Event>, Error> {
+        authorize_somewhere(caller, Permission::Events)?;
+        if !narrow(&caller.grant.scope, &mut filter.workspace, &mut filter.block) {
+            return Ok(Vec::new());
+        }
+        Ok(self.0.store.read(move |view| view.events(&filter)).await?)
+    }
+}
+
+/// What was read and refused since the last flush.
+#[derive(Default)]
+pub(super) struct Gatherer {
+    pending: Mutex<Pending>,
+    wake: Notify,
+}
+
+#[derive(Default)]
+struct Pending {
+    minute: i64,
+    reads: usize,
+    refusals: usize,
+    counts: HashMap<GatherKey, Counted>,
+    used: HashMap<KeyId, Use>,
+}
+
+/// What one row has, and how much of that is on disk.
+#[derive(Clone, Copy)]
+struct Counted {
+    all: Gathered,
+    written: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Use {
+    at: Timestamp,
+    written_minute: i64,
+}
+
+impl Gatherer {
+    fn open(&self) -> MutexGuard<'_, Pending> {
+        // Counts are valid after each statement, so a panic elsewhere does no harm to them.
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, key: GatherKey, at: Timestamp) {
+        let mut pending = self.open();
+        pending.turn_to(key.minute);
+        let key = pending.bounded(key);
+        let counted = pending.counts.entry(key).or_insert(Counted { all: Gathered { count: 0, first_at: at, last_at: at }, written: 0 });
+        counted.all.count += 1;
+        counted.all.last_at = at;
+        drop(pending);
+        self.wake.notify_one();
+    }
+
+    /// Waits until something is gathered.
+    pub(super) async fn gathered(&self) {
+        self.wake.notified().await;
+    }
+}
+
+impl Pending {
+    /// A new minute has room for new rows; of the old one only what is not on disk stays.
+    fn turn_to(&mut self, minute: i64) {
+        if minute != self.minute {
+            self.counts.retain(|_, counted| counted.written < counted.all.count);
+            (self.minute, self.reads, self.refusals) = (minute, 0, 0);
+        }
+    }
+
+    /// The row that something is counted in: its own while there is room, else the one for all the rest.
+    fn bounded(&mut self, key: GatherKey) -> GatherKey {
+        if self.counts.contains_key(&key) {
+            return key;
+        }
+        let (rows, most) = match key.kind {
+            EventKind::CredentialsRefused => (&mut self.refusals, MAX_REFUSALS_PER_MINUTE),
+            _ => (&mut self.reads, MAX_READS_PER_MINUTE),
+        };
+        // While a full disk keeps old minutes here, they count too.
+        if *rows >= most || self.counts.len() > 2 * (MAX_READS_PER_MINUTE + MAX_REFUSALS_PER_MINUTE) {
+            return GatherKey { kind: key.kind, actor: None, address: String::new(), name: None, version: None, minute: key.minute };
+        }
+        *rows += 1;
+        key
+    }
+}
+
+impl Domain {
+    /// Counts a read of a state.
+    pub(super) fn gather_read(&self, caller: &Caller, name: &StateName, version: Option<u64>) {
+        let at = clock::now();
+        let actor = Some((caller.actor.id.clone(), caller.actor.name.clone()));
+        let address = caller.origin.address.clone();
+        let key = GatherKey { kind: EventKind::StateRead, actor, address, name: Some(name.clone()), version, minute: at.minute() };
+        self.gatherer.add(key, at);
+    }
+
+    /// Counts refused credentials.
+    pub(super) fn gather_refusal(&self, key: Option<(String, String)>, origin: &Origin) {
+        let at = clock::now();
+        let address = origin.address.clone();
+        let key = GatherKey { kind: EventKind::CredentialsRefused, actor: key, address, name: None, version: None, minute: at.minute() };
+        self.gatherer.add(key, at);
+    }
+
+    /// Notes that a key was used.
+    pub(super) fn gather_use(&self, id: KeyId) {
+        let at = clock::now();
+        let mut pending = self.gatherer.open();
+        let used = pending.used.entry(id).or_insert(Use { at, written_minute: i64::MIN });
+        used.at = at;
+        let is_due = used.written_minute != at.minute();
+        drop(pending);
+        if is_due {
+            self.gatherer.wake.notify_one();
+        }
+    }
+
+    /// Writes down what is gathered. What cannot be written stays for the next time.
+    pub(super) async fn flush_gathered(&self) {
+        let (counts, uses) = {
+            let pending = self.gatherer.open();
+            let fresh = |(key, counted): (&GatherKey, &Counted)| {
+                let count = counted.all.count - counted.written;
+                (count > 0).then(|| (key.clone(), Gathered { count, ..counted.all }))
+            };
+            let due = |(id, used): (&KeyId, &Use)| (used.written_minute != used.at.minute()).then_some((*id, used.at));
+            let counts: Vec<(GatherKey, Gathered)> = pending.counts.iter().filter_map(fresh).collect();
+            let uses: Vec<(KeyId, Timestamp)> = pending.used.iter().filter_map(due).collect();
+            (counts, uses)
+        };
+        if counts.is_empty() && uses.is_empty() {
+            return;
+        }
+        let (to_write, to_note) = (counts.clone(), uses.clone());
+        let write = move |tx: &crate::store::Tx<'_>| {
+            to_write.iter().try_for_each(|(key, gathered)| tx.record_gathered(key, *gathered))?;
+            to_note.iter().try_for_each(|(id, at)| tx.note_key_use(*id, *at))
+        };
+        if let Err(error) = self.store.write(0, write).await {
+            tracing::debug!(%error, "gathered events wait for the next flush");
+            self.gatherer.wake.notify_one();
+            return;
+        }
+        let mut pending = self.gatherer.open();
+        for (key, gathered) in counts {
+            if let Some(counted) = pending.counts.get_mut(&key) {
+                counted.written += gathered.count;
+            }
+        }
+        for (id, at) in uses {
+            if let Some(used) = pending.used.get_mut(&id) {
+                used.written_minute = at.minute();
+            }
+        }
+    }
+
+    /// Waits until something is gathered.
+    pub(super) async fn something_gathered(&self) {
+        self.gatherer.gathered().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(address: usize, minute: i64) -> GatherKey {
+        GatherKey { kind: EventKind::CredentialsRefused, actor: None, address: address.to_string(), name: None, version: None, minute }
+    }
+
+    #[test]
+    fn a_minute_of_knocking_brings_a_bounded_number_of_rows_and_every_knock_is_counted() {
+        let gatherer = Gatherer::default();
+        let knocks = 10 * MAX_REFUSALS_PER_MINUTE;
+        (0..knocks).for_each(|address| gatherer.add(refusal(address, 1), Timestamp::from_millis(60_000)));
+        let pending = gatherer.open();
+        assert_eq!(pending.counts.len(), MAX_REFUSALS_PER_MINUTE + 1);
+        assert_eq!(pending.counts.values().map(|counted| counted.all.count).sum::<u64>(), knocks as u64);
+    }
+
+    #[test]
+    fn minutes_that_cannot_be_written_do_not_pile_up() {
+        let gatherer = Gatherer::default();
+        for minute in 0..1_000 {
+            (0..MAX_REFUSALS_PER_MINUTE).for_each(|address| gatherer.add(refusal(address, minute), Timestamp::from_millis(minute * 60_000)));
+        }
+        assert!(gatherer.open().counts.len() <= 2 * (MAX_READS_PER_MINUTE + MAX_REFUSALS_PER_MINUTE) + 1_001);
+    }
+}

@@ -1,0 +1,173 @@
+//! History: every version that was ever written, and bringing states back or to another address.
+
+use super::Domain;
+use super::access::authorize;
+use super::error::Error;
+use super::states::{Content, Listed, decode, refused};
+use crate::model::caller::Caller;
+use crate::model::clock::{self, Timestamp};
+use crate::model::event::{EventKind, NewEvent};
+use crate::model::lock::Lock;
+use crate::model::name::StateName;
+use crate::model::permission::Permission;
+use crate::model::version::{Kind, Version};
+use crate::store::{NewVersion, Place, StateFilter, StateId, StoreError, Tx, View};
+
+pub use crate::store::VersionFilter;
+
+/// Versions, and bringing states back or elsewhere.
+pub struct History<'a>(pub(super) &'a Domain);
+
+/// What keeps a state from being brought back or moved.
+enum Hindrance {
+    NoState,
+    Moved(StateName),
+    Locked(Lock),
+    Taken,
+}
+
+impl Hindrance {
+    fn into_error(self, name: &StateName, target: &StateName) -> Error {
+        match self {
+            Self::NoState => Error::no_state(name),
+            Self::Moved(to) => Error::Moved { from: name.clone(), to },
+            Self::Locked(lock) => Error::Locked(Box::new(lock)),
+            Self::Taken => Error::AddressTaken(target.clone()),
+        }
+    }
+}
+
+impl History<'_> {
+    /// The versions of a state, newest first; of a deleted one too.
+    pub async fn versions(&self, caller: &Caller, name: &StateName, filter: VersionFilter) -> Result<Vec<Version>, Error> {
+        authorize(caller, Permission::List, name)?;
+        let wanted = name.clone();
+        let found = self.0.store.read(move |view| on_state(view, &wanted, |state| view.versions(state, &filter))).await?;
+        found.map_err(|why| why.into_error(name, name))
+    }
+
+    /// One version without its bytes.
+    pub async fn version(&self, caller: &Caller, name: &StateName, number: u64) -> Result<Version, Error> {
+        authorize(caller, Permission::List, name)?;
+        let wanted = name.clone();
+        let found = self.0.store.read(move |view| on_state(view, &wanted, |state| view.version(state, number))).await?;
+        found.map_err(|why| why.into_error(name, name))?.ok_or_else(|| Error::NoVersion(name.clone(), number))
+    }
+
+    /// The exact bytes of one version.
+    pub async fn content(&self, caller: &Caller, name: &StateName, number: u64) -> Result<Content, Error> {
+        authorize(caller, Permission::List, name)?;
+        let content = self.read(name, number).await?;
+        self.0.gather_read(caller, name, Some(number));
+        Ok(content)
+    }
+
+    async fn read(&self, name: &StateName, number: u64) -> Result<Content, Error> {
+        let wanted = name.clone();
+        let both = move |view: &View<'_>| on_state(view, &wanted, |state| Ok((view.version(state, number)?, view.blob(state, number)?)));
+        let (version, blob) = self.0.store.read(both).await?.map_err(|why| why.into_error(name, name))?;
+        let version = version.ok_or_else(|| Error::NoVersion(name.clone(), number))?;
+        decode(name, version, blob, false).await
+    }
+
+    /// Brings a deleted state back as a new version with the same bytes, or a moved one to its old address. A live state stays as it is.
+    pub async fn restore(&self, caller: &Caller, name: &StateName) -> Result<Version, Error> {
+        authorize(caller, Permission::Save, name)?;
+        let wanted = name.clone();
+        match self.0.store.read(move |view| view.place(&wanted)).await? {
+            Place::Moved(from) => {
+                self.relocate(caller, &from, name).await?;
+                let wanted = name.clone();
+                super::states::live(self.0.store.read(move |view| view.place(&wanted)).await?, name)
+            }
+            Place::State { current: Some(current), deleted_at: Some(_), .. } => {
+                // What is to come back has to be readable; a damaged version is told before it is current again.
+                self.read(name, current.number).await?;
+                let (caller, wanted, at) = (caller.clone(), name.clone(), clock::now());
+                let outcome = self.0.store.write(0, move |tx| bring_back(tx, &caller, &wanted, at)).await?;
+                outcome.map_err(|why| why.into_error(name, name))
+            }
+            place => super::states::live(place, name),
+        }
+    }
+
+    /// Gives a state with its whole history another address; the old one answers from then on that it moved.
+    pub async fn relocate(&self, caller: &Caller, from: &StateName, to: &StateName) -> Result<Listed, Error> {
+        authorize(caller, Permission::Delete, from)?;
+        authorize(caller, Permission::Save, from)?;
+        authorize(caller, Permission::Save, to)?;
+        let (who, source, target, at) = (caller.clone(), from.clone(), to.clone(), clock::now());
+        let outcome = self.0.store.write(0, move |tx| relocate(tx, &who, &source, &target, at)).await?;
+        outcome.map_err(|why| why.into_error(from, to))
+    }
+}
+
+/// Does something with the state at an address, deleted or not.
+fn on_state<T>(view: &View<'_>, name: &StateName, with: impl FnOnce(StateId) -> Result<T, StoreError>) -> Result<Result<T, Hindrance>, StoreError> {
+    match view.place(name)? {
+        Place::State { id, .. } => with(id).map(Ok),
+        Place::Free => Ok(Err(Hindrance::NoState)),
+        Place::Moved(to) => Ok(Err(Hindrance::Moved(to))),
+    }
+}
+
+/// The lock on an address, after noting that it turned this caller away.
+fn hindering_lock(tx: &Tx<'_>, caller: &Caller, name: &StateName, at: Timestamp) -> Result<Option<Lock>, StoreError> {
+    let Some(held) = tx.lock(name)? else { return Ok(None) };
+    tx.note_refusal(name, &refused(caller, at, None, None))?;
+    Ok(Some(held.lock))
+}
+
+fn bring_back(tx: &Tx<'_>, caller: &Caller, name: &StateName, at: Timestamp) -> Result<Result<Version, Hindrance>, StoreError> {
+    let (id, current) = match tx.place(name)? {
+        Place::State { id, current: Some(current), deleted_at: Some(_) } => (id, current),
+        // Somebody else brought it back, or wrote it, in between.
+        Place::State { current: Some(current), deleted_at: None, .. } => return Ok(Ok(*current)),
+        Place::Moved(to) => return Ok(Err(Hindrance::Moved(to))),
+        Place::State { current: None, .. } | Place::Free => return Ok(Err(Hindrance::NoState)),
+    };
+    if let Some(lock) = hindering_lock(tx, caller, name, at)? {
+        return Ok(Err(Hindrance::Locked(lock)));
+    }
+    let restored = NewVersion {
+        sha256: current.sha256,
+        size: current.size,
+        head: current.head.clone(),
+        kind: Kind::Restore,
+        from_version: Some(current.number),
+        created_at: at,
+        created_by: caller.actor.clone(),
+        address: caller.origin.address.clone(),
+        lock: None,
+    };
+    let number = tx.append_again(id, &restored)?;
+    tx.set_current(id, number, at)?;
+    tx.forget_broken_lock(name)?;
+    let event = NewEvent::new(EventKind::StateRestore, caller, at).on(name).version(number);
+    tx.record(&event.detail(serde_json::json!({ "from_version": current.number })))?;
+    let version = tx.version(id, number)?;
+    version.map(Ok).ok_or_else(|| StoreError::Statement("a new version is not there".to_owned()))
+}
+
+fn relocate(tx: &Tx<'_>, caller: &Caller, from: &StateName, to: &StateName, at: Timestamp) -> Result<Result<Listed, Hindrance>, StoreError> {
+    let id = match tx.place(from)? {
+        Place::State { id, current: Some(_), deleted_at: None } => id,
+        Place::Moved(to) => return Ok(Err(Hindrance::Moved(to))),
+        Place::State { .. } | Place::Free => return Ok(Err(Hindrance::NoState)),
+    };
+    for address in [from, to] {
+        if let Some(lock) = hindering_lock(tx, caller, address, at)? {
+            return Ok(Err(Hindrance::Locked(lock)));
+        }
+    }
+    if !tx.may_take(id, to)? {
+        return Ok(Err(Hindrance::Taken));
+    }
+    tx.move_state(id, from, to, at)?;
+    for (here, other, word) in [(from, to, "to"), (to, from, "from")] {
+        tx.record(&NewEvent::new(EventKind::StateMove, caller, at).on(here).detail(serde_json::json!({ word: other.to_string() })))?;
+    }
+    let only = StateFilter { workspace: Some(to.workspace.to_string()), block: Some(to.block.to_string()), limit: 1, ..StateFilter::default() };
+    let moved = tx.states(&only)?.pop().map(|summary| Listed { summary, lock: None });
+    moved.map(Ok).ok_or_else(|| StoreError::Statement("a moved state is not there".to_owned()))
+}

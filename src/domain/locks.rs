@@ -1,0 +1,154 @@
+//! Locks: who may write now. A lock belongs to the key that took it; its ID is no secret.
+
+use super::Domain;
+use super::access::{authorize, denied};
+use super::error::Error;
+use super::states::refused;
+use crate::model::caller::Caller;
+use crate::model::clock::{self, Timestamp};
+use crate::model::event::{EventKind, NewEvent};
+use crate::model::lock::{HeldLock, Lock};
+use crate::model::name::StateName;
+use crate::model::permission::Permission;
+use crate::store::{Place, StoreError, Tx};
+
+/// Locks.
+pub struct Locks<'a>(pub(super) &'a Domain);
+
+/// What became of a try to lock.
+#[derive(Clone, Debug)]
+pub enum Locking {
+    /// The caller holds it, now or since an earlier try with the same ID.
+    Held(Lock),
+    /// Another holds it.
+    HeldBy(Lock),
+}
+
+/// Which lock is to be released.
+#[derive(Clone, Debug)]
+pub enum Unlock {
+    /// The one with this ID; `forced` when nobody but `force-unlock` asks in this way.
+    Id {
+        /// Its ID.
+        id: String,
+        /// Whether this is somebody's decision and not the end of a run.
+        forced: bool,
+    },
+    /// Whatever lock is held.
+    Any,
+}
+
+/// What became of a try to unlock.
+#[derive(Clone, Debug)]
+pub enum Unlocking {
+    /// It is released.
+    Released(Lock),
+    /// Nothing was held.
+    NothingHeld,
+    /// Another lock is held.
+    OtherHeld(Lock),
+}
+
+/// Why nothing was released.
+enum NotReleased {
+    Moved(StateName),
+    NeedsPermission,
+}
+
+impl Locks<'_> {
+    /// Says whether a caller may lock here at all, before a body is read.
+    pub fn may_lock(&self, caller: &Caller, name: &StateName) -> Result<(), Error> {
+        authorize(caller, Permission::Plan, name)
+    }
+
+    /// Says whether a caller may unlock here at all, before a body is read.
+    pub fn may_unlock(&self, caller: &Caller, name: &StateName) -> Result<(), Error> {
+        let may = caller.may(Permission::Plan, name) || caller.may(Permission::Unlock, name);
+        if may { Ok(()) } else { Err(denied(caller, Permission::Unlock, name)) }
+    }
+
+    /// Takes a lock, or says who holds it.
+    pub async fn lock(&self, caller: &Caller, name: &StateName, lock: Lock) -> Result<Locking, Error> {
+        self.may_lock(caller, name)?;
+        let (caller, wanted, at) = (caller.clone(), name.clone(), clock::now());
+        let outcome = self.0.store.write(lock.text.len(), move |tx| take(tx, &caller, &wanted, &lock, at)).await?;
+        outcome.map_err(|to| Error::Moved { from: name.clone(), to })
+    }
+
+    /// Releases a lock, or says which other one is held.
+    pub async fn unlock(&self, caller: &Caller, name: &StateName, unlock: Unlock) -> Result<Unlocking, Error> {
+        self.may_unlock(caller, name)?;
+        let (who, wanted, at) = (caller.clone(), name.clone(), clock::now());
+        let outcome = self.0.store.write(0, move |tx| release(tx, &who, &wanted, &unlock, at)).await?;
+        outcome.map_err(|why| match why {
+            NotReleased::Moved(to) => Error::Moved { from: name.clone(), to },
+            NotReleased::NeedsPermission => denied(caller, Permission::Unlock, name),
+        })
+    }
+
+    /// The lock that is held, with its evidence.
+    pub async fn show(&self, caller: &Caller, name: &StateName) -> Result<HeldLock, Error> {
+        if !caller.may(Permission::Plan, name) {
+            authorize(caller, Permission::List, name)?;
+        }
+        let wanted = name.clone();
+        let (place, lock) = self.0.store.read(move |view| Ok((view.place(&wanted)?, view.lock(&wanted)?))).await?;
+        if let Place::Moved(to) = place {
+            return Err(Error::Moved { from: name.clone(), to });
+        }
+        lock.ok_or_else(|| Error::NoLock(name.clone()))
+    }
+}
+
+fn take(tx: &Tx<'_>, caller: &Caller, name: &StateName, lock: &Lock, at: Timestamp) -> Result<Result<Locking, StateName>, StoreError> {
+    if let Place::Moved(to) = tx.place(name)? {
+        return Ok(Err(to));
+    }
+    if let Some(held) = tx.lock(name)? {
+        if held.is_held_by(&caller.actor, &lock.id) {
+            return Ok(Ok(Locking::Held(held.lock)));
+        }
+        tx.note_refusal(name, &refused(caller, at, Some(lock.id.clone()), Some(lock.who.clone())))?;
+        return Ok(Ok(Locking::HeldBy(held.lock)));
+    }
+    let held = HeldLock {
+        lock: lock.clone(),
+        holder: caller.actor.clone(),
+        address: caller.origin.address.clone(),
+        locked_at: at,
+        last_write: None,
+        refused: 0,
+        latest_refusal: None,
+    };
+    tx.put_lock(name, &held)?;
+    let event = NewEvent::new(EventKind::LockAcquire, caller, at).on(name).lock(&lock.id);
+    tx.record(&event.detail(serde_json::json!({ "operation": lock.operation, "who": lock.who })))?;
+    Ok(Ok(Locking::Held(held.lock)))
+}
+
+fn release(tx: &Tx<'_>, caller: &Caller, name: &StateName, unlock: &Unlock, at: Timestamp) -> Result<Result<Unlocking, NotReleased>, StoreError> {
+    if let Place::Moved(to) = tx.place(name)? {
+        return Ok(Err(NotReleased::Moved(to)));
+    }
+    let Some(held) = tx.lock(name)? else { return Ok(Ok(Unlocking::NothingHeld)) };
+    let is_own = held.holder.id == caller.actor.id;
+    let forced = match unlock {
+        Unlock::Id { id, .. } if *id != held.lock.id => return Ok(Ok(Unlocking::OtherHeld(held.lock))),
+        Unlock::Id { forced, .. } => *forced || !is_own,
+        Unlock::Any => true,
+    };
+    let needed = if is_own { Permission::Plan } else { Permission::Unlock };
+    if !caller.may(needed, name) && !caller.may(Permission::Unlock, name) {
+        return Ok(Err(NotReleased::NeedsPermission));
+    }
+    let kind = if forced { EventKind::LockBreak } else { EventKind::LockRelease };
+    if forced {
+        tx.break_lock(name, &held, at)?;
+    } else {
+        tx.remove_lock(name)?;
+    }
+    let event = NewEvent::new(kind, caller, at).on(name).lock(&held.lock.id).attention(forced);
+    let detail = serde_json::json!({ "holder": held.holder, "locked_at": held.locked_at, "who": held.lock.who });
+    tx.record(&event.detail(if forced { detail } else { serde_json::Value::Null }))?;
+    Ok(Ok(Unlocking::Released(held.lock)))
+}

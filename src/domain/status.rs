@@ -1,0 +1,120 @@
+//! How the server is: what the page, a monitor and an operator ask.
+
+use serde::Serialize;
+
+use super::Domain;
+use super::access::authorize_everywhere;
+use super::error::Error;
+use crate::model::caller::Caller;
+use crate::model::clock::Timestamp;
+use crate::model::permission::Permission;
+
+/// How the server is.
+pub struct Status<'a>(pub(super) &'a Domain);
+
+/// Whether the server can do its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Readiness {
+    /// It can.
+    Ready,
+    /// It can read, but not write.
+    Degraded,
+    /// It can do neither.
+    NotReady,
+}
+
+/// Something that is wrong.
+#[derive(Clone, Debug, Serialize)]
+pub struct Problem {
+    /// A stable code.
+    pub code: &'static str,
+    /// What is wrong, and what to do.
+    pub detail: String,
+}
+
+/// What anybody may know.
+#[derive(Clone, Debug, Serialize)]
+pub struct Health {
+    /// Whether the server can do its work.
+    pub status: Readiness,
+    /// The product's name.
+    pub name: &'static str,
+    /// Its version.
+    pub version: &'static str,
+    /// Since when it runs.
+    pub since: Timestamp,
+    /// What is wrong.
+    pub problems: Vec<Problem>,
+}
+
+/// What an operator or a monitor may know.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// What anybody may know.
+    #[serde(flatten)]
+    pub health: Health,
+    /// The version of the database's schema.
+    pub schema_version: u32,
+    /// States that are not deleted.
+    pub states: u64,
+    /// Versions.
+    pub versions: u64,
+    /// Locks that are held.
+    pub locks: u64,
+    /// Since when the oldest of them has been held.
+    pub oldest_lock_at: Option<Timestamp>,
+    /// API keys, ended ones too.
+    pub keys: u64,
+    /// Bytes of the database file.
+    pub database_size: u64,
+    /// Bytes of its write-ahead log.
+    pub wal_size: u64,
+    /// Bytes that are free on its disk.
+    pub free_space: Option<u64>,
+    /// What happens to writes without a lock.
+    pub unlocked_writes: &'static str,
+}
+
+impl Status<'_> {
+    /// What anybody may know.
+    pub async fn health(&self) -> Health {
+        let mut problems = Vec::new();
+        let mut status = Readiness::Ready;
+        if let Some(free) = self.0.dir.free_space().filter(|free| *free < self.0.limits.min_free_space) {
+            status = Readiness::Degraded;
+            let least = self.0.limits.min_free_space;
+            let detail = format!("{free} bytes are free on the disk, less than {least}: writes are refused until there is more room");
+            problems.push(Problem { code: "disk_full", detail });
+        }
+        if let Some(fault) = self.0.store.fault() {
+            status = Readiness::Degraded;
+            problems.push(Problem { code: "store_fault", detail: fault.to_string() });
+        }
+        if let Err(error) = self.0.store.read(|view| view.has_no_keys()).await {
+            status = Readiness::NotReady;
+            problems.push(Problem { code: "store_unreadable", detail: error.to_string() });
+        }
+        Health { status, name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION"), since: self.0.started_at, problems }
+    }
+
+    /// What an operator or a monitor may know; nothing about single states.
+    pub async fn report(&self, caller: &Caller) -> Result<Report, Error> {
+        authorize_everywhere(caller, Permission::Status)?;
+        let (counts, oldest_lock_at) = self.0.store.read(|view| Ok((view.counts()?, view.oldest_lock()?))).await?;
+        let (database_size, wal_size) = self.0.store.file_sizes();
+        Ok(Report {
+            health: self.health().await,
+            schema_version: self.0.store.schema_version(),
+            states: counts.states,
+            versions: counts.versions,
+            locks: counts.locks,
+            oldest_lock_at,
+            keys: counts.keys,
+            database_size,
+            wal_size,
+            free_space: self.0.dir.free_space(),
+            unlocked_writes: self.0.limits.unlocked_writes.name(),
+        })
+    }
+}

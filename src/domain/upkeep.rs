@@ -1,0 +1,48 @@
+//! What the server does by itself: writes down gathered events, and removes what has ended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Domain;
+use crate::model::clock;
+
+/// How long events are gathered before they are written; a second after its read at the latest, an event is on disk.
+const GATHER_FOR: Duration = Duration::from_millis(500);
+/// How often ended tokens and old events are removed.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// How many rows one sweep removes of each, so that it never holds writes up for long.
+const ROWS_PER_SWEEP: u32 = 1_000;
+
+/// Runs until it is dropped.
+pub async fn run(domain: Arc<Domain>) {
+    let gather = async {
+        loop {
+            domain.something_gathered().await;
+            tokio::time::sleep(GATHER_FOR).await;
+            domain.flush_gathered().await;
+        }
+    };
+    let sweep = async {
+        loop {
+            domain.sweep().await;
+            tokio::time::sleep(SWEEP_EVERY).await;
+        }
+    };
+    tokio::join!(gather, sweep);
+}
+
+impl Domain {
+    async fn sweep(&self) {
+        let now = clock::now();
+        let oldest = now - self.limits.event_retention;
+        let swept = self.store.write(0, move |tx| {
+            tx.remove_ended_tokens(now, ROWS_PER_SWEEP)?;
+            tx.remove_events(oldest, ROWS_PER_SWEEP)
+        });
+        match swept.await {
+            Ok(0) => {}
+            Ok(events) => tracing::info!(events, "removed events that are older than --event-retention"),
+            Err(error) => tracing::warn!(%error, "could not remove what has ended; trying again in a minute"),
+        }
+    }
+}

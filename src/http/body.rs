@@ -1,0 +1,102 @@
+//! Reading bodies: never more than the limit, never more than the memory that is granted, never slower than a client may be.
+
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::error::PayloadError;
+use actix_web::http::header::CONTENT_LENGTH;
+use actix_web::web::Payload;
+use serde::de::DeserializeOwned;
+
+use super::error::ApiError;
+use crate::domain::Domain;
+use crate::domain::budget::Reserved;
+use crate::domain::error::Error;
+
+/// How long nothing of a body may come.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// The largest body of a call that takes a small JSON object.
+const MAX_SMALL_BODY: u64 = 64 * 1024;
+/// The largest lock.
+pub(super) const MAX_LOCK: u64 = 64 * 1024;
+
+/// A body in memory that is granted to it.
+pub(super) struct Body {
+    pub(super) bytes: Vec<u8>,
+    /// Comes back to the budget with the end of the request.
+    pub(super) reserved: Reserved,
+}
+
+/// Reads a body. `check` refuses a size; it is asked before anything is read where the size is announced.
+pub(super) async fn read(
+    request: &HttpRequest,
+    payload: &mut Payload,
+    domain: &Domain,
+    check: impl Fn(u64) -> Result<(), Error>,
+) -> Result<Body, ApiError> {
+    let announced: Option<u64> = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    check(announced.unwrap_or(0))?;
+    let mut reserved = domain.budget().reserve(announced.unwrap_or(0))?;
+    let mut bytes = Vec::with_capacity(usize::try_from(announced.unwrap_or(0)).unwrap_or(0));
+    while let Some(chunk) = next(payload).await? {
+        let size = (bytes.len() + chunk.len()) as u64;
+        check(size)?;
+        reserved.grow(domain.budget(), size)?;
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(Body { bytes, reserved })
+}
+
+async fn next(payload: &mut Payload) -> Result<Option<actix_web::web::Bytes>, ApiError> {
+    let chunk = std::future::poll_fn(|context| futures_core::Stream::poll_next(std::pin::Pin::new(&mut *payload), context));
+    match tokio::time::timeout(IDLE_TIMEOUT, chunk).await {
+        Err(_) => Err(ApiError::SlowBody(IDLE_TIMEOUT.as_secs())),
+        Ok(None) => Ok(None),
+        Ok(Some(Ok(chunk))) => Ok(Some(chunk)),
+        Ok(Some(Err(error))) => Err(cut_short(&error)),
+    }
+}
+
+fn cut_short(error: &PayloadError) -> ApiError {
+    ApiError::invalid("bad_body", format!("the body was cut short or is not well-formed ({error}); nothing was done, send it again"))
+}
+
+/// Refuses a body that is larger than `limit`.
+pub(super) fn at_most(limit: u64, code: &'static str) -> impl Fn(u64) -> Result<(), Error> {
+    move |size| {
+        if size <= limit {
+            return Ok(());
+        }
+        Err(Error::TooLarge { code, detail: format!("the body is larger than {limit} bytes, the most that is taken here") })
+    }
+}
+
+/// Reads a small body.
+pub(super) async fn small(request: &HttpRequest, payload: &mut Payload, domain: &Domain) -> Result<Vec<u8>, ApiError> {
+    Ok(read(request, payload, domain, at_most(MAX_SMALL_BODY, "body_too_large")).await?.bytes)
+}
+
+/// Reads a small JSON object.
+pub(super) async fn json<T: DeserializeOwned>(request: &HttpRequest, payload: &mut Payload, domain: &Domain) -> Result<T, ApiError> {
+    parse(&small(request, payload, domain).await?)
+}
+
+/// Reads a small JSON object that may be left out.
+pub(super) async fn maybe_json<T: DeserializeOwned + Default>(request: &HttpRequest, payload: &mut Payload, domain: &Domain) -> Result<T, ApiError> {
+    let bytes = small(request, payload, domain).await?;
+    if bytes.is_empty() { Ok(T::default()) } else { parse(&bytes) }
+}
+
+/// Parses JSON without repeating any of it in the error: it may hold a secret.
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        ApiError::invalid("bad_body", format!("the body is not the JSON that this call takes (line {line}, column {column}); docs/api.md says what it takes"))
+    })
+}
+
+/// Parses the query.
+pub(super) fn query<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, ApiError> {
+    let parsed = actix_web::web::Query::<T>::from_query(request.query_string());
+    parsed.map(actix_web::web::Query::into_inner).map_err(|error| ApiError::invalid("bad_query", format!("the query makes no sense: {error}")))
+}

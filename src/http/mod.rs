@@ -1,0 +1,109 @@
+//! HTTP and nothing else: parse, ask the domain as somebody, map the answer.
+//!
+//! Below `/api` nothing redirects and nothing unknown is 404: Terraform takes 404 for "no state", and a 301 would lose one.
+
+mod body;
+mod caller;
+mod error;
+mod events;
+mod health;
+mod keys;
+mod lock;
+mod login;
+mod page;
+mod reply;
+mod server;
+mod socket;
+mod state;
+mod states;
+mod trace;
+mod versions;
+
+pub use server::{Bindings, Running, start};
+pub use socket::{bind_socket, reachable_path};
+
+use std::future::Future;
+
+use actix_web::http::Method;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{Handler, Resource, Responder};
+
+/// Runs a future on the runtime that servers and their clients need.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    actix_web::rt::System::new().block_on(future)
+}
+
+/// The address of a state. Its parts are taken as they come and judged after the credentials.
+const STATE: &str = "/api/terraform/state/workspace/{workspace:[^/]*}/{segment:(?i:buildingblock)}/{block:[^/]*}";
+
+/// Every route.
+fn routes(config: &mut ServiceConfig) {
+    let below_state = |path: &str| format!("{STATE}{path}");
+    config
+        .service(
+            Methods::at(STATE)
+                .on("GET HEAD", state::read)
+                .on("POST PUT", state::write)
+                .on("LOCK", lock::lock)
+                .on("UNLOCK", lock::unlock)
+                .on("DELETE", state::delete)
+                .done(),
+        )
+        .service(
+            Methods::at(&below_state("/lock")).on("GET HEAD", lock::show).on("POST PUT LOCK", lock::lock).on("DELETE UNLOCK", lock::unlock).done(),
+        )
+        .service(Methods::at(&below_state("/versions")).on("GET HEAD", versions::list).done())
+        .service(Methods::at(&below_state("/versions/{number}")).on("GET HEAD", versions::content).done())
+        .service(Methods::at(&below_state("/versions/{number}/info")).on("GET HEAD", versions::info).done())
+        .service(Methods::at(&below_state("/restore")).on("POST", versions::restore).done())
+        .service(Methods::at(&below_state("/move")).on("POST", versions::relocate).done())
+        .service(Methods::at("/api/terraform/state").on("GET HEAD", states::list).done())
+        .service(Methods::at("/api/login").on("POST", login::login).done())
+        .service(Methods::at("/api/token").on("DELETE", login::end).done())
+        .service(Methods::at("/api/token/extend").on("POST", login::extend).done())
+        .service(Methods::at("/api/keys").on("GET HEAD", keys::list).on("POST", keys::create).done())
+        .service(Methods::at("/api/keys/{id}").on("GET HEAD", keys::show).on("DELETE", keys::revoke).done())
+        .service(Methods::at("/api/keys/{id}/rotate").on("POST", keys::rotate).done())
+        .service(Methods::at("/api/events").on("GET HEAD", events::list).done())
+        .service(Methods::at("/api/status").on("GET HEAD", health::status).done())
+        .service(Methods::at("/healthz").on("GET HEAD", health::alive).done())
+        .service(Methods::at("/readyz").on("GET HEAD", health::ready).done())
+        .service(Methods::at("/{file:[^/]*}").on("GET HEAD", page::file).done())
+        .default_service(web::to(error::unknown_path));
+}
+
+/// A resource that answers 405 with `Allow` to whatever it does not offer.
+struct Methods {
+    resource: Resource,
+    allow: Vec<&'static str>,
+}
+
+impl Methods {
+    fn at(path: &str) -> Self {
+        Self { resource: web::resource(path.to_owned()), allow: Vec::new() }
+    }
+
+    /// Offers one handler for some methods, separated by spaces.
+    fn on<F, Args>(mut self, methods: &'static str, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: actix_web::FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        for name in methods.split(' ') {
+            if let Ok(method) = Method::from_bytes(name.as_bytes()) {
+                self.resource = self.resource.route(web::method(method).to(handler.clone()));
+                self.allow.push(name);
+            }
+        }
+        self
+    }
+
+    fn done(self) -> Resource {
+        let allow = self.allow.join(", ");
+        self.resource.default_service(web::to(move || {
+            let allow = allow.clone();
+            async move { error::method_not_allowed(&allow) }
+        }))
+    }
+}

@@ -1,0 +1,113 @@
+//! Answers that several endpoints give.
+
+use std::time::SystemTime;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ETAG, ETag, EntityTag, Header as _, IfNoneMatch, LAST_MODIFIED};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::error::ApiError;
+use crate::domain::states::{Content, Listed};
+use crate::model::digest::Digest;
+use crate::model::lock::{HeldLock, Lock};
+use crate::model::version::Version;
+
+/// The number of the version that an answer is about.
+pub(super) const VERSION: &str = "Statekeep-Version";
+/// The number under which a refused state is kept.
+pub(super) const REJECTED_VERSION: &str = "Statekeep-Rejected-Version";
+/// The code of an answer whose body is a lock.
+pub(super) const CODE: &str = "Statekeep-Code";
+
+/// How many rows a list has at most, and unless it is told otherwise.
+const MAX_PAGE: u32 = 1_000;
+const DEFAULT_PAGE: u32 = 50;
+
+/// The bytes of a state, or 304 when the client has them.
+pub(super) fn content(request: &HttpRequest, content: Content) -> Result<HttpResponse, ApiError> {
+    let digest = if content.made { Digest::of(&content.bytes) } else { content.version.sha256 };
+    let tag = EntityTag::new_strong(digest.to_string());
+    let known = match IfNoneMatch::parse(request) {
+        Ok(IfNoneMatch::Any) => true,
+        Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|known| known.weak_eq(&tag)),
+        Err(_) => false,
+    };
+    let mut response = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    response.insert_header((ETAG, ETag(tag)));
+    response.insert_header((LAST_MODIFIED, http_date(content.version.created_at.system_time())));
+    response.insert_header((VERSION, content.version.number));
+    if known {
+        return Ok(response.finish());
+    }
+    Ok(response.content_type("application/json").body(content.bytes))
+}
+
+fn http_date(time: SystemTime) -> actix_web::http::header::HttpDate {
+    time.into()
+}
+
+/// JSON.
+pub(super) fn json(value: &impl Serialize) -> HttpResponse {
+    HttpResponse::Ok().json(value)
+}
+
+/// A version.
+pub(super) fn version(version: &Version) -> HttpResponse {
+    HttpResponse::Ok().insert_header((VERSION, version.number)).json(version)
+}
+
+/// A lock, as its holder sent it.
+pub(super) fn lock(lock: &Lock) -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body(lock.text.clone())
+}
+
+/// The lock that is in the way, as its holder sent it.
+pub(super) fn lock_conflict(status: StatusCode, lock: &Lock) -> HttpResponse {
+    HttpResponse::build(status).insert_header((CODE, "locked")).content_type("application/json").body(lock.text.clone())
+}
+
+/// A lock with its evidence.
+pub(super) fn held_lock(held: &HeldLock) -> Value {
+    json!({
+        "lock": held.lock.raw(),
+        "key": held.holder,
+        "address": held.address,
+        "locked_at": held.locked_at,
+        "last_write": held.last_write.map(|(version, at)| json!({ "version": version, "at": at })),
+        "refused": { "count": held.refused, "latest": held.latest_refusal },
+    })
+}
+
+/// A state in a list.
+pub(super) fn listed(state: &Listed, base_url: &str) -> Value {
+    let summary = &state.summary;
+    json!({
+        "workspace": summary.name.workspace,
+        "buildingBlock": summary.name.block,
+        "address": format!("{base_url}{}", summary.name.path()),
+        "current": summary.current,
+        "versions": summary.versions,
+        "size": summary.current.as_ref().map(|current| current.size),
+        "history_size": summary.history_size,
+        "lock": state.lock.as_ref().map(held_lock),
+        "created_at": summary.created_at,
+        "updated_at": summary.updated_at,
+        "deleted_at": summary.deleted_at,
+    })
+}
+
+/// How many rows a list is to have: from 1 to [`MAX_PAGE`].
+pub(super) fn page_size(limit: Option<u32>) -> Result<u32, ApiError> {
+    match limit {
+        None => Ok(DEFAULT_PAGE),
+        Some(limit) if (1..=MAX_PAGE).contains(&limit) => Ok(limit),
+        Some(_) => Err(ApiError::invalid("bad_query", format!("limit has to be from 1 to {MAX_PAGE}"))),
+    }
+}
+
+/// What to give as the next page's start: the last row's, when there may be more.
+pub(super) fn next<T, C>(rows: &[T], limit: u32, cursor: impl Fn(&T) -> C) -> Option<C> {
+    if rows.len() < limit as usize { None } else { rows.last().map(cursor) }
+}

@@ -1,0 +1,90 @@
+//! A state's own address: read, write, delete, as the `http` backend does.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::body::{self, at_most};
+use super::caller::OnState;
+use super::error::{self, ApiError};
+use super::reply;
+use crate::domain::Domain;
+use crate::domain::states::{Deleted, Write, Written};
+use crate::model::lock::Lock;
+use crate::model::version::Rejection;
+
+#[derive(Deserialize)]
+pub(super) struct WriteQuery {
+    #[serde(rename = "ID")]
+    id: Option<String>,
+    #[serde(default)]
+    force: bool,
+}
+
+impl WriteQuery {
+    /// The lock that a request names; an empty one is none.
+    pub(super) fn lock_id(self) -> Option<String> {
+        self.id.filter(|id| !id.is_empty())
+    }
+}
+
+pub(super) async fn read(on: OnState, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
+    let content = domain.states().read(&on.caller, &on.name).await?;
+    reply::content(&request, content)
+}
+
+pub(super) async fn write(on: OnState, request: HttpRequest, mut payload: Payload, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
+    let states = domain.states();
+    states.may_write(&on.caller, &on.name)?;
+    let query: WriteQuery = body::query(&request)?;
+    let body::Body { bytes, reserved } = body::read(&request, &mut payload, &domain, |size| states.check_size(size)).await?;
+    let force = query.force;
+    let write = Write { bytes, content_md5: content_md5(&request), lock_id: query.lock_id(), force };
+    let written = states.write(&on.caller, &on.name, write).await?;
+    drop(reserved);
+    Ok(match written {
+        Written::Stored(version) | Written::Unchanged(version) => reply::version(&version),
+        Written::Locked(lock, kept) => {
+            let mut response = reply::lock_conflict(StatusCode::LOCKED, &lock);
+            response.headers_mut().insert(header(reply::REJECTED_VERSION), kept.into());
+            response
+        }
+        Written::Refused(rejection, why, kept) => error::refused(rejection.code(), &explain(rejection, why), kept),
+    })
+}
+
+fn header(name: &'static str) -> actix_web::http::header::HeaderName {
+    // Names of ours are given in the case in which they are documented; on the wire case does not matter.
+    actix_web::http::header::HeaderName::from_bytes(name.to_ascii_lowercase().as_bytes()).unwrap_or(actix_web::http::header::WARNING)
+}
+
+fn explain(rejection: Rejection, why: &str) -> String {
+    match rejection {
+        Rejection::StaleWrite => format!("{why}; set lock_address and unlock_address so that two runs cannot write at the same time, or add ?force=true"),
+        Rejection::Locked | Rejection::StaleLockId | Rejection::Unlocked => why.to_owned(),
+    }
+}
+
+/// The client's checksum of what it sends.
+pub(super) fn content_md5(request: &HttpRequest) -> Option<String> {
+    request.headers().get("content-md5").map(|value| value.to_str().unwrap_or("not text").to_owned())
+}
+
+pub(super) async fn delete(on: OnState, request: HttpRequest, mut payload: Payload, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
+    domain.states().may_delete(&on.caller, &on.name)?;
+    let query: WriteQuery = body::query(&request)?;
+    let body = body::read(&request, &mut payload, &domain, at_most(body::MAX_LOCK, "body_too_large")).await?.bytes;
+    if Lock::parse(&body).is_ok() {
+        let detail = "the body is a lock: nothing was deleted. Set the client's unlock_address to this address with /lock at its end";
+        return Err(ApiError::invalid("looks_like_a_lock", detail));
+    }
+    if !body.is_empty() {
+        return Err(ApiError::invalid("bad_body", "deleting a state takes no body; nothing was deleted"));
+    }
+    Ok(match domain.states().delete(&on.caller, &on.name, query.lock_id()).await? {
+        Deleted::Done(version) => reply::json(&json!({ "deleted": true, "version": version })),
+        Deleted::Locked(lock) => reply::lock_conflict(StatusCode::LOCKED, &lock),
+    })
+}

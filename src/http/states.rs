@@ -1,0 +1,42 @@
+//! The list of states.
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::body;
+use super::caller::Known;
+use super::error::ApiError;
+use super::reply;
+use crate::domain::Domain;
+use crate::model::name::{BuildingBlock, StateName, Workspace};
+use crate::domain::states::StateFilter;
+
+#[derive(Deserialize)]
+struct ListQuery {
+    workspace: Option<String>,
+    #[serde(rename = "buildingBlock")]
+    block: Option<String>,
+    #[serde(default)]
+    deleted: bool,
+    limit: Option<u32>,
+    after: Option<String>,
+}
+
+pub(super) async fn list(known: Known, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
+    let query: ListQuery = body::query(&request)?;
+    let bad = |error: crate::model::name::BadName| ApiError::invalid("bad_query", error.to_string());
+    let limit = reply::page_size(query.limit)?;
+    let filter = StateFilter {
+        workspace: query.workspace.map(|name| name.parse::<Workspace>().map(|name| name.to_string())).transpose().map_err(bad)?,
+        block: query.block.map(|name| name.parse::<BuildingBlock>().map(|name| name.to_string())).transpose().map_err(bad)?,
+        deleted: query.deleted,
+        after: query.after.map(|name| name.parse::<StateName>()).transpose().map_err(bad)?,
+        limit,
+    };
+    let states = domain.states().list(&known.0, filter).await?;
+    let next = reply::next(&states, limit, |state| state.summary.name.to_string());
+    let states: Vec<Value> = states.iter().map(|state| reply::listed(state, domain.base_url())).collect();
+    Ok(reply::json(&json!({ "states": states, "next": next })))
+}

@@ -1,0 +1,83 @@
+//! One line in the log for each request, and an id that ties it to the answer and to events. Never a query, a header or a body: they hold secrets.
+
+use std::time::Instant;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage as _};
+use uuid::Uuid;
+
+use super::caller::{KnownAs, client_address};
+use super::error::Reason;
+use crate::model::clock;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+/// What proxies and clients call the id that they give a request.
+const GIVEN_ID: HeaderName = HeaderName::from_static("x-request-id");
+const MAX_GIVEN_ID: usize = 64;
+
+/// The id of a request.
+pub(super) struct RequestId(pub(super) String);
+
+/// Gives a request its id, and writes its line when it is answered or its client has gone.
+pub(super) async fn trace(request: ServiceRequest, next: Next<impl MessageBody>) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let mut line = Line::of(&request);
+    request.extensions_mut().insert(RequestId(line.id.clone()));
+    let mut response = next.call(request).await?;
+    if let Ok(value) = HeaderValue::from_str(&line.id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    line.status = Some(response.status().as_u16());
+    line.key = response.request().extensions().get::<KnownAs>().map(|known| known.0.clone());
+    line.reason = response.response().extensions().get::<Reason>().map(|reason| reason.0.clone());
+    Ok(response)
+}
+
+/// Written when it is dropped, so that a request whose client went away has its line too.
+struct Line {
+    id: String,
+    method: String,
+    path: String,
+    address: String,
+    since: Instant,
+    status: Option<u16>,
+    key: Option<String>,
+    reason: Option<String>,
+}
+
+impl Line {
+    fn of(request: &ServiceRequest) -> Self {
+        let given = request.headers().get(GIVEN_ID).and_then(|value| value.to_str().ok()).filter(|id| is_plain(id));
+        Self {
+            id: given.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned),
+            method: request.method().to_string(),
+            path: request.path().to_owned(),
+            address: client_address(request.request()),
+            since: clock::monotonic(),
+            status: None,
+            key: None,
+            reason: None,
+        }
+    }
+}
+
+fn is_plain(id: &str) -> bool {
+    (1..=MAX_GIVEN_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let millis = clock::monotonic().duration_since(self.since).as_secs_f64() * 1_000.0;
+        let (method, path, id, address) = (&self.method, &self.path, &self.id, &self.address);
+        let key = self.key.as_deref().unwrap_or("-");
+        match (self.status, &self.reason) {
+            (Some(status), Some(reason)) => {
+                tracing::error!(method, path, status, millis, key, request_id = id, address, reason, "request failed");
+            }
+            (Some(status), None) => tracing::info!(method, path, status, millis, key, request_id = id, address, "request"),
+            (None, _) => tracing::info!(method, path, millis, key, request_id = id, address, "the client went away before it was answered"),
+        }
+    }
+}

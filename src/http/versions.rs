@@ -1,0 +1,72 @@
+//! A state's history, and what brings it back or elsewhere.
+
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::body;
+use super::caller::OnState;
+use super::error::ApiError;
+use super::reply;
+use crate::domain::Domain;
+use crate::model::name::StateName;
+use crate::model::version::{Kind, Rejection};
+use crate::domain::history::VersionFilter;
+
+#[derive(Deserialize)]
+struct ListQuery {
+    limit: Option<u32>,
+    before: Option<u64>,
+    kind: Option<String>,
+    intermediate: Option<bool>,
+}
+
+pub(super) async fn list(on: OnState, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
+    let query: ListQuery = body::query(&request)?;
+    let limit = reply::page_size(query.limit)?;
+    if let Some(kind) = &query.kind
+        && Kind::parse(kind, Some(Rejection::Locked.code())).is_none()
+    {
+        return Err(ApiError::invalid("bad_query", "kind is one of write, rollback, import, restore and rejected"));
+    }
+    let filter = VersionFilter { before: query.before, kind: query.kind, without_intermediate: query.intermediate == Some(false), limit };
+    let versions = domain.history().versions(&on.caller, &on.name, filter).await?;
+    let next = reply::next(&versions, limit, |version| version.number);
+    Ok(reply::json(&json!({ "versions": versions, "next": next })))
+}
+
+fn number(request: &HttpRequest) -> Result<u64, ApiError> {
+    let part = request.match_info().get("number").unwrap_or_default();
+    part.parse().map_err(|_| ApiError::invalid("bad_address", "a version's number is 1, 2, 3, …"))
+}
+
+pub(super) async fn content(on: OnState, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
+    let content = domain.history().content(&on.caller, &on.name, number(&request)?).await?;
+    reply::content(&request, content)
+}
+
+pub(super) async fn info(on: OnState, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
+    let version = domain.history().version(&on.caller, &on.name, number(&request)?).await?;
+    Ok(reply::version(&version))
+}
+
+pub(super) async fn restore(on: OnState, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
+    let version = domain.history().restore(&on.caller, &on.name).await?;
+    Ok(reply::version(&version))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Target {
+    workspace: String,
+    #[serde(rename = "buildingBlock")]
+    block: String,
+}
+
+pub(super) async fn relocate(on: OnState, request: HttpRequest, mut payload: Payload, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
+    let target: Target = body::json(&request, &mut payload, &domain).await?;
+    let target = StateName::parse(&target.workspace, &target.block).map_err(|error| ApiError::invalid("bad_request", error.to_string()))?;
+    let moved = domain.history().relocate(&on.caller, &on.name, &target).await?;
+    Ok(reply::json(&reply::listed(&moved, domain.base_url())))
+}

@@ -1,0 +1,80 @@
+//! The caller: who asks, what they may do, and from where. Every method of the domain takes one.
+
+use serde::Serialize;
+
+use super::clock::Timestamp;
+use super::key::KeyId;
+use super::name::StateName;
+use super::permission::{Grant, Permission, PermissionSet, Scope};
+
+/// Who did something, as versions, locks and events remember it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Actor {
+    /// The id of an API key, or `operator`.
+    pub id: String,
+    /// The key's name, or `operator`.
+    pub name: String,
+}
+
+impl Actor {
+    /// The person at the machine.
+    pub fn operator() -> Self {
+        Self { id: "operator".to_owned(), name: "operator".to_owned() }
+    }
+}
+
+/// Where a request came from.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// The client's address without its port; `socket` for the data directory's Unix socket.
+    pub address: String,
+    /// The request's id, which is in the log too.
+    pub request_id: String,
+}
+
+/// How somebody proved who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// By being at the machine.
+    Operator,
+    /// By an API key's secret.
+    Key(KeyId),
+    /// By a token that was made from a key.
+    Token(KeyId),
+}
+
+/// Somebody whose credentials were good.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Who.
+    pub actor: Actor,
+    /// How they proved it.
+    pub proof: Proof,
+    /// What they may do.
+    pub grant: Grant,
+    /// When their credentials end, if they do.
+    pub ends: Option<Timestamp>,
+    /// From where they ask.
+    pub origin: Origin,
+}
+
+impl Caller {
+    /// The person at the machine, who may do everything.
+    pub fn operator(origin: Origin) -> Self {
+        let grant = Grant { scope: Scope::All, permissions: PermissionSet::ALL };
+        Self { actor: Actor::operator(), proof: Proof::Operator, grant, ends: None, origin }
+    }
+
+    /// Whether something is allowed on one state.
+    pub fn may(&self, permission: Permission, name: &StateName) -> bool {
+        self.grant.allows(permission, name)
+    }
+
+    /// The key behind the credentials; none for the operator.
+    pub fn key(&self) -> Option<KeyId> {
+        match self.proof {
+            Proof::Operator => None,
+            Proof::Key(id) | Proof::Token(id) => Some(id),
+        }
+    }
+}

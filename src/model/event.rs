@@ -1,0 +1,245 @@
+//! Events: who did what, when, to which state, from where.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::caller::{Actor, Caller};
+use super::clock::Timestamp;
+use super::name::StateName;
+use super::permission::Scope;
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EventKind {
+    /// A version became current by a write.
+    StateWrite,
+    /// A valid state was refused and kept.
+    StateWriteRejected,
+    /// A state was deleted.
+    StateDelete,
+    /// A deleted or moved state was brought back.
+    StateRestore,
+    /// A state got another address.
+    StateMove,
+    /// A lock was taken.
+    LockAcquire,
+    /// A lock was given back.
+    LockRelease,
+    /// A lock was broken by force.
+    LockBreak,
+    /// A token was made from a key.
+    Login,
+    /// A token got a later end.
+    TokenExtend,
+    /// A token was ended.
+    TokenEnd,
+    /// A key was made.
+    KeyCreate,
+    /// A key got another secret.
+    KeyRotate,
+    /// A key was ended.
+    KeyRevoke,
+    /// A state or one of its versions was read; gathered.
+    StateRead,
+    /// Credentials were refused; gathered.
+    CredentialsRefused,
+}
+
+impl EventKind {
+    /// Its name on the wire and in the database.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::StateWrite => "state.write",
+            Self::StateWriteRejected => "state.write_rejected",
+            Self::StateDelete => "state.delete",
+            Self::StateRestore => "state.restore",
+            Self::StateMove => "state.move",
+            Self::LockAcquire => "lock.acquire",
+            Self::LockRelease => "lock.release",
+            Self::LockBreak => "lock.break",
+            Self::Login => "login",
+            Self::TokenExtend => "token.extend",
+            Self::TokenEnd => "token.end",
+            Self::KeyCreate => "key.create",
+            Self::KeyRotate => "key.rotate",
+            Self::KeyRevoke => "key.revoke",
+            Self::StateRead => "state.read",
+            Self::CredentialsRefused => "credentials.refused",
+        }
+    }
+}
+
+/// An event that is to be recorded in the transaction of its act.
+#[derive(Clone, Debug)]
+pub struct NewEvent {
+    /// What happened.
+    pub kind: EventKind,
+    /// When.
+    pub at: Timestamp,
+    /// Who did it.
+    pub actor: Actor,
+    /// From which client address.
+    pub address: String,
+    /// In which request.
+    pub request_id: String,
+    /// The workspace that it concerns.
+    pub workspace: Option<String>,
+    /// The building block that it concerns.
+    pub block: Option<String>,
+    /// The version that it concerns.
+    pub version: Option<u64>,
+    /// The lock that it concerns.
+    pub lock_id: Option<String>,
+    /// Whether a person should look at it.
+    pub attention: bool,
+    /// What else there is to say; never a secret.
+    pub detail: Value,
+}
+
+impl NewEvent {
+    /// An act of a caller.
+    pub fn new(kind: EventKind, caller: &Caller, at: Timestamp) -> Self {
+        Self {
+            kind,
+            at,
+            actor: caller.actor.clone(),
+            address: caller.origin.address.clone(),
+            request_id: caller.origin.request_id.clone(),
+            workspace: None,
+            block: None,
+            version: None,
+            lock_id: None,
+            attention: false,
+            detail: Value::Null,
+        }
+    }
+
+    /// It concerns this state.
+    #[must_use]
+    pub fn on(mut self, name: &StateName) -> Self {
+        self.workspace = Some(name.workspace.to_string());
+        self.block = Some(name.block.to_string());
+        self
+    }
+
+    /// It concerns what a key or token of this scope reaches.
+    #[must_use]
+    pub fn within(mut self, scope: &Scope) -> Self {
+        self.workspace = scope.workspace().map(str::to_owned);
+        self.block = scope.block().map(str::to_owned);
+        self
+    }
+
+    /// It concerns this version.
+    #[must_use]
+    pub fn version(mut self, number: u64) -> Self {
+        self.version = Some(number);
+        self
+    }
+
+    /// It concerns this lock.
+    #[must_use]
+    pub fn lock(mut self, id: &str) -> Self {
+        self.lock_id = Some(id.to_owned());
+        self
+    }
+
+    /// A person should look at it, if `needed`.
+    #[must_use]
+    pub fn attention(mut self, needed: bool) -> Self {
+        self.attention = needed;
+        self
+    }
+
+    /// What else there is to say.
+    #[must_use]
+    pub fn detail(mut self, detail: Value) -> Self {
+        self.detail = detail;
+        self
+    }
+}
+
+/// What gathered events have in common within one minute: one row for each of these.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct GatherKey {
+    /// Reads of states, or refused credentials.
+    pub kind: EventKind,
+    /// Who; for refused credentials the key that was named, where one was.
+    pub actor: Option<(String, String)>,
+    /// From which client address; empty where too many were seen to tell them apart.
+    pub address: String,
+    /// Which state.
+    pub name: Option<StateName>,
+    /// Which version.
+    pub version: Option<u64>,
+    /// The minute since 1970.
+    pub minute: i64,
+}
+
+/// How often something gathered happened since it was last written down.
+#[derive(Clone, Copy, Debug)]
+pub struct Gathered {
+    /// How often.
+    pub count: u64,
+    /// The first of these times.
+    pub first_at: Timestamp,
+    /// The last of these times.
+    pub last_at: Timestamp,
+}
+
+/// An event as it is shown.
+#[derive(Clone, Debug, Serialize)]
+pub struct Event {
+    /// Its place in the log.
+    pub seq: u64,
+    /// When it happened, or happened first.
+    pub at: Timestamp,
+    /// What happened.
+    pub kind: String,
+    /// Who did it.
+    pub actor: Option<Actor>,
+    /// From which client address.
+    pub address: String,
+    /// In which request.
+    pub request_id: Option<String>,
+    /// The workspace that it concerns.
+    pub workspace: Option<String>,
+    /// The building block that it concerns.
+    #[serde(rename = "buildingBlock")]
+    pub block: Option<String>,
+    /// The version that it concerns.
+    pub version: Option<u64>,
+    /// The lock that it concerns.
+    pub lock_id: Option<String>,
+    /// How often, for gathered events; else 1.
+    pub count: u64,
+    /// When it last happened.
+    pub last_at: Timestamp,
+    /// Whether a person should look at it.
+    pub attention: bool,
+    /// What else there is to say.
+    pub detail: Value,
+}
+
+/// Which events are asked for.
+#[derive(Clone, Debug, Default)]
+pub struct EventFilter {
+    /// Of this workspace.
+    pub workspace: Option<String>,
+    /// Of this building block.
+    pub block: Option<String>,
+    /// By this key.
+    pub key: Option<String>,
+    /// Of this kind, or of this family when it ends in `.*`.
+    pub kind: Option<String>,
+    /// Only those that a person should look at, or only those that not.
+    pub attention: Option<bool>,
+    /// Not before.
+    pub since: Option<Timestamp>,
+    /// Before.
+    pub until: Option<Timestamp>,
+    /// Before this place in the log.
+    pub before: Option<u64>,
+    /// At most so many.
+    pub limit: u32,
+}

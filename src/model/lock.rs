@@ -1,0 +1,187 @@
+//! Locks as the clients send them, and what the server knows about a lock that is held.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::caller::Actor;
+use super::clock::Timestamp;
+
+/// The longest lock ID, in bytes; Terraform's own have 36.
+pub const MAX_LOCK_ID_LENGTH: usize = 256;
+
+/// A lock as a client sent it. The text is kept, because the holder's lock is shown exactly as the holder sent it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lock {
+    /// The lock's ID; what a write under the lock carries as `?ID=`.
+    pub id: String,
+    /// What is being done, such as `OperationTypeApply`; empty when not said.
+    pub operation: String,
+    /// Who says to hold it, such as `user@host`; empty when not said.
+    pub who: String,
+    /// Whether it is nothing but an ID with empty members, as OpenTofu's `force-unlock` sends it.
+    pub bare: bool,
+    /// The exact text.
+    pub text: String,
+}
+
+/// Why a body is no lock.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotALock {
+    /// It is not a JSON object with the members that Terraform knows.
+    #[error("the body is no lock in JSON: {0}")]
+    Malformed(String),
+    /// It has no ID, or one that is too long.
+    #[error("a lock needs an `ID` of 1 to {MAX_LOCK_ID_LENGTH} bytes")]
+    NoId,
+    /// Its time cannot be read, which would make the clients give up at once instead of waiting.
+    #[error("the lock's `Created` has to be a time in RFC 3339")]
+    BadTime,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Wire {
+    #[serde(rename = "ID", default)]
+    id: String,
+    #[serde(default)]
+    operation: String,
+    #[serde(default)]
+    info: String,
+    #[serde(default)]
+    who: String,
+    #[serde(default)]
+    version: String,
+    created: Option<String>,
+    #[serde(default)]
+    path: String,
+}
+
+impl Lock {
+    /// Reads a lock from a body.
+    pub fn parse(body: &[u8]) -> Result<Self, NotALock> {
+        let wire: Wire = serde_json::from_slice(body).map_err(|error| NotALock::Malformed(error.to_string()))?;
+        let text = std::str::from_utf8(body).map_err(|_| NotALock::Malformed("it is not UTF-8".to_owned()))?;
+        if wire.id.is_empty() || wire.id.len() > MAX_LOCK_ID_LENGTH {
+            return Err(NotALock::NoId);
+        }
+        if wire.created.as_deref().is_some_and(|created| !is_rfc3339(created)) {
+            return Err(NotALock::BadTime);
+        }
+        let bare = [&wire.operation, &wire.info, &wire.who, &wire.version, &wire.path].iter().all(|member| member.is_empty());
+        Ok(Self { id: wire.id, operation: wire.operation, who: wire.who, bare, text: text.to_owned() })
+    }
+
+    /// The text as JSON that can be put into other JSON as it stands.
+    pub fn raw(&self) -> Box<RawValue> {
+        RawValue::from_string(self.text.trim().to_owned()).unwrap_or_default()
+    }
+}
+
+/// RFC 3339 as Go reads it: `2026-01-02T03:04:05`, an optional fraction, then `Z` or an offset.
+fn is_rfc3339(text: &str) -> bool {
+    let Some((date_time, rest)) = text.split_at_checked(19) else { return false };
+    if humantime::parse_rfc3339(&format!("{date_time}Z")).is_err() && !date_time.starts_with("0001-01-01T00:00:00") {
+        return false;
+    }
+    let zone = rest.strip_prefix('.').map_or(rest, |fraction| fraction.trim_start_matches(|digit: char| digit.is_ascii_digit()));
+    zone == "Z" || is_offset(zone)
+}
+
+fn is_offset(zone: &str) -> bool {
+    let digits = |range: std::ops::Range<usize>| zone.get(range).is_some_and(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
+    zone.len() == 6 && zone.starts_with(['+', '-']) && digits(1..3) && &zone[3..4] == ":" && digits(4..6)
+}
+
+/// What a version remembers of the lock that it was written under.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LockNote {
+    /// The lock's ID.
+    pub id: String,
+    /// What the holder said to be doing.
+    pub operation: String,
+    /// Who the holder said to be.
+    pub who: String,
+}
+
+/// A lock that is held, with the evidence of who holds it and what it stopped.
+#[derive(Clone, Debug)]
+pub struct HeldLock {
+    /// The lock as its holder sent it.
+    pub lock: Lock,
+    /// Whose key took it.
+    pub holder: Actor,
+    /// From which client address.
+    pub address: String,
+    /// Since when.
+    pub locked_at: Timestamp,
+    /// The last version written under it, and when.
+    pub last_write: Option<(u64, Timestamp)>,
+    /// How many tries to lock or to write it has turned away.
+    pub refused: u64,
+    /// The latest of those.
+    pub latest_refusal: Option<Refused>,
+}
+
+impl HeldLock {
+    /// Whether a write or unlock with this ID by this actor is the holder's own.
+    pub fn is_held_by(&self, actor: &Actor, id: &str) -> bool {
+        self.holder.id == actor.id && self.lock.id == id
+    }
+
+    /// What a version written under it remembers.
+    pub fn note(&self) -> LockNote {
+        LockNote { id: self.lock.id.clone(), operation: self.lock.operation.clone(), who: self.lock.who.clone() }
+    }
+}
+
+/// One try that a held lock turned away.
+#[derive(Clone, Debug, Serialize)]
+pub struct Refused {
+    /// When.
+    pub at: Timestamp,
+    /// Whose key.
+    pub key: Actor,
+    /// From which client address.
+    pub address: String,
+    /// The ID that it carried; null for none.
+    pub lock_id: Option<String>,
+    /// Who it said to be; null when it was a write.
+    pub who: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_terraforms_lock_and_keeps_its_text() {
+        let text = r#"{"ID":"a-b","Operation":"OperationTypeApply","Info":"","Who":"me@here","Version":"1.11.4","Created":"2026-01-02T03:04:05.678901234Z","Path":""}"#;
+        let lock = Lock::parse(text.as_bytes()).unwrap();
+        assert_eq!((lock.id.as_str(), lock.who.as_str(), lock.bare), ("a-b", "me@here", false));
+        assert_eq!(lock.text, text);
+    }
+
+    #[test]
+    fn opentofus_force_unlock_is_bare() {
+        let text = br#"{"ID":"x","Operation":"","Info":"","Who":"","Version":"","Created":"0001-01-01T00:00:00Z","Path":""}"#;
+        assert!(Lock::parse(text).unwrap().bare);
+    }
+
+    #[test]
+    fn refuses_what_clients_could_not_read_back() {
+        for (body, why) in [
+            (r#"{"Operation":"x"}"#, "no ID"),
+            (r#"{"ID":""}"#, "empty ID"),
+            (r#"{"ID":7}"#, "ID that is a number"),
+            (r#"{"ID":"a","ID":"b"}"#, "ID twice"),
+            (r#"{"ID":"a","Created":"yesterday"}"#, "time"),
+            (r#"{"ID":"a","Created":""}"#, "empty time"),
+            ("[]", "array"),
+            ("", "nothing"),
+            (r#"{"ID":"a""#, "cut short"),
+        ] {
+            assert!(Lock::parse(body.as_bytes()).is_err(), "{why}");
+        }
+        assert!(Lock::parse(br#"{"ID":"a","Created":"2026-01-02T03:04:05+01:00"}"#).is_ok());
+    }
+}

@@ -1,0 +1,15 @@
+//! The words of the product: names, digests, versions, locks, callers, permissions, events.
+//!
+//! Everything here is pure and parsed once: a value of one of these types is valid, and nothing here reads a disk, a network or (but for [`clock`]) the time.
+
+pub mod caller;
+pub mod clock;
+pub mod digest;
+pub mod event;
+pub mod key;
+pub mod lock;
+pub mod name;
+pub mod permission;
+pub mod secret;
+pub mod tfstate;
+pub mod version;

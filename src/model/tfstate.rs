@@ -1,0 +1,419 @@
+//! The few fields of a state that the server reads, and whether bytes are a state at all.
+//!
+//! Nothing here recurses and nothing is copied but the few texts that are kept: a state may be hundreds of megabytes and thousands of levels deep.
+//! Serials are unsigned 64-bit integers throughout; no floating point, anywhere.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// The deepest nesting that is taken; Go's own decoder, and so every client, stops at the same depth.
+pub const MAX_DEPTH: usize = 10_000;
+
+/// The most members that the outermost object may have; states have about ten.
+pub const MAX_TOP_LEVEL_MEMBERS: usize = 256;
+
+/// What the server knows of a state without looking inside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateHead {
+    /// The version of the state's format; none when encrypted.
+    pub format: Option<i64>,
+    /// Its serial; 0 for an encrypted state that shows none.
+    pub serial: u64,
+    /// Its lineage; empty when it has none.
+    pub lineage: String,
+    /// The program version that wrote it.
+    pub terraform_version: Option<String>,
+    /// How many resource instances it has; none when that cannot be seen.
+    pub resources: Option<u64>,
+    /// Whether `OpenTofu` encrypted it.
+    pub encrypted: bool,
+}
+
+/// Why bytes are no state.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotAState {
+    /// Nothing at all.
+    #[error("the body is empty")]
+    Empty,
+    /// Not JSON, or cut short.
+    #[error("the body is not JSON: {0}")]
+    NotJson(String),
+    /// Nested too deep.
+    #[error("the body is nested deeper than {MAX_DEPTH} levels")]
+    TooDeep,
+    /// A member of the outermost object stands there twice.
+    #[error("the member {0:?} stands in the state twice")]
+    DuplicateKey(String),
+    /// A lock where a state belongs.
+    #[error("the body is a lock, not a state: set the client's lock_address and unlock_address to this address with /lock at its end")]
+    LooksLikeALock,
+    /// JSON, but no state.
+    #[error("the body is no state: {0}")]
+    NotAState(&'static str),
+}
+
+/// Reads what the server needs to know of a state, and refuses what is none.
+pub fn read_head(bytes: &[u8]) -> Result<StateHead, NotAState> {
+    if bytes.is_empty() {
+        return Err(NotAState::Empty);
+    }
+    let text = std::str::from_utf8(bytes).map_err(|_| NotAState::NotJson("it is not UTF-8".to_owned()))?;
+    if is_deeper_than(bytes, MAX_DEPTH) {
+        return Err(NotAState::TooDeep);
+    }
+    let top: Top = serde_json::from_str(text).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => NotAState::NotAState("it is not a JSON object"),
+        serde_json::error::Category::Io | serde_json::error::Category::Syntax | serde_json::error::Category::Eof => {
+            NotAState::NotJson(error.to_string())
+        }
+    })?;
+    top.into_head()
+}
+
+/// Whether brackets outside texts are open more than `limit` deep somewhere.
+fn is_deeper_than(bytes: &[u8], limit: usize) -> bool {
+    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    for byte in bytes {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            _ if in_text => {}
+            b'{' | b'[' => {
+                depth += 1;
+                if depth > limit {
+                    return true;
+                }
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    false
+}
+
+/// The outermost object, as far as it is of interest.
+#[derive(Default)]
+struct Top {
+    version: Option<Scalar>,
+    serial: Option<Scalar>,
+    lineage: Option<Scalar>,
+    terraform_version: Option<Scalar>,
+    resources: u64,
+    encrypted: bool,
+    lock_like: u8,
+    duplicate: Option<String>,
+    crowded: bool,
+}
+
+impl Top {
+    fn into_head(self) -> Result<StateHead, NotAState> {
+        if let Some(name) = self.duplicate {
+            return Err(NotAState::DuplicateKey(name));
+        }
+        if self.crowded {
+            return Err(NotAState::NotAState("its outermost object has too many members"));
+        }
+        if self.lock_like >= 2 && self.serial.is_none() {
+            return Err(NotAState::LooksLikeALock);
+        }
+        let format = match self.version {
+            Some(Scalar::Signed(version)) => Some(version),
+            Some(Scalar::Unsigned(version)) => Some(i64::try_from(version).map_err(|_| NotAState::NotAState("its `version` is no format version"))?),
+            _ if self.encrypted => None,
+            _ => return Err(NotAState::NotAState("it needs an integer `version`")),
+        };
+        let serial = match self.serial {
+            Some(Scalar::Unsigned(serial)) => serial,
+            None if self.encrypted => 0,
+            _ => return Err(NotAState::NotAState("it needs a `serial` that is an unsigned 64-bit integer")),
+        };
+        Ok(StateHead {
+            format,
+            serial,
+            lineage: self.lineage.and_then(Scalar::into_text).unwrap_or_default(),
+            terraform_version: self.terraform_version.and_then(Scalar::into_text),
+            resources: (!self.encrypted).then_some(self.resources),
+            encrypted: self.encrypted,
+        })
+    }
+
+    fn take<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+        match key {
+            "version" => self.version = Some(map.next_value()?),
+            "serial" => self.serial = Some(map.next_value()?),
+            "lineage" => self.lineage = Some(map.next_value()?),
+            "terraform_version" => self.terraform_version = Some(map.next_value()?),
+            "resources" => self.resources += map.next_value_seed(Counting(INSTANCES))?,
+            "modules" => self.resources += map.next_value_seed(Counting(MODULE_RESOURCES))?,
+            "encrypted_data" => self.encrypted = map.next_value::<Scalar>()?.into_text().is_some(),
+            "ID" | "Operation" | "Who" | "Created" | "Info" | "Path" => {
+                self.lock_like += 1;
+                map.next_value::<IgnoredAny>()?;
+            }
+            _ => {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'de> Deserialize<'de> for Top {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(TopVisitor)
+    }
+}
+
+struct TopVisitor;
+
+impl<'de> Visitor<'de> for TopVisitor {
+    type Value = Top;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Top, A::Error> {
+        let mut top = Top::default();
+        let mut seen = HashSet::new();
+        while let Some(Key(key)) = map.next_key::<Key<'de>>()? {
+            if seen.len() >= MAX_TOP_LEVEL_MEMBERS {
+                top.crowded = true;
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            top.take(&key, &mut map)?;
+            if let Some(twice) = seen.replace(key) {
+                top.duplicate = Some(twice.chars().take(64).collect());
+            }
+        }
+        Ok(top)
+    }
+}
+
+/// A member's name, borrowed where it has no escapes.
+#[derive(serde::Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// A value that is looked at when it is a number or a text, and passed over otherwise.
+#[derive(Debug)]
+enum Scalar {
+    Unsigned(u64),
+    Signed(i64),
+    Text(String),
+    Other,
+}
+
+impl Scalar {
+    fn into_text(self) -> Option<String> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Unsigned(_) | Self::Signed(_) | Self::Other => None,
+        }
+    }
+}
+
+/// Texts that are kept with a version are cut at this many characters; Terraform's are about 40 long.
+const MAX_KEPT_TEXT: usize = 256;
+
+macro_rules! visit_others {
+    ($value:ty, $other:expr) => {
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("any JSON")
+        }
+
+        fn visit_bool<E: de::Error>(self, _: bool) -> Result<$value, E> {
+            Ok($other)
+        }
+
+        fn visit_f64<E: de::Error>(self, _: f64) -> Result<$value, E> {
+            Ok($other)
+        }
+
+        fn visit_unit<E: de::Error>(self) -> Result<$value, E> {
+            Ok($other)
+        }
+    };
+}
+
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ScalarVisitor;
+        impl<'de> Visitor<'de> for ScalarVisitor {
+            type Value = Scalar;
+            visit_others!(Scalar, Scalar::Other);
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Scalar, E> {
+                Ok(Scalar::Unsigned(number))
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Scalar, E> {
+                Ok(Scalar::Signed(number))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Scalar, E> {
+                Ok(Scalar::Text(text.chars().take(MAX_KEPT_TEXT).collect()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Scalar, A::Error> {
+                while list.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Scalar::Other)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scalar, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Scalar::Other)
+            }
+        }
+        deserializer.deserialize_any(ScalarVisitor)
+    }
+}
+
+/// One step on the way from a value to the things that are counted.
+#[derive(Clone, Copy)]
+enum Step {
+    /// Each element of a list, each member of an object.
+    Each,
+    /// The member of this name.
+    Member(&'static str),
+}
+
+/// Format 4: each resource has a list of instances.
+const INSTANCES: &[Step] = &[Step::Each, Step::Member("instances"), Step::Each];
+/// Format 3: each module has an object of resources.
+const MODULE_RESOURCES: &[Step] = &[Step::Each, Step::Member("resources"), Step::Each];
+
+/// Counts what lies at the end of some steps; nothing where a value has another shape. As deep as the steps, never as deep as the input.
+#[derive(Clone, Copy)]
+struct Counting(&'static [Step]);
+
+impl Counting {
+    fn rest(self) -> Self {
+        Self(self.0.get(1..).unwrap_or_default())
+    }
+
+    fn enters(self, key: &str) -> bool {
+        match self.0.first() {
+            Some(Step::Each) => true,
+            Some(Step::Member(name)) => *name == key,
+            None => false,
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Counting {
+    type Value = u64;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<u64, D::Error> {
+        if self.0.is_empty() {
+            return IgnoredAny::deserialize(deserializer).map(|_| 1);
+        }
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Counting {
+    type Value = u64;
+    visit_others!(u64, 0);
+
+    fn visit_u64<E: de::Error>(self, _: u64) -> Result<u64, E> {
+        Ok(0)
+    }
+
+    fn visit_i64<E: de::Error>(self, _: i64) -> Result<u64, E> {
+        Ok(0)
+    }
+
+    fn visit_str<E: de::Error>(self, _: &str) -> Result<u64, E> {
+        Ok(0)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<u64, A::Error> {
+        if !matches!(self.0.first(), Some(Step::Each)) {
+            while list.next_element::<IgnoredAny>()?.is_some() {}
+            return Ok(0);
+        }
+        let mut sum = 0;
+        while let Some(count) = list.next_element_seed(self.rest())? {
+            sum += count;
+        }
+        Ok(sum)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<u64, A::Error> {
+        let mut sum = 0;
+        while let Some(Key(key)) = map.next_key::<Key<'de>>()? {
+            if self.enters(&key) {
+                sum += map.next_value_seed(self.rest())?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(sum)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> NotAState {
+        read_head(text.as_bytes()).unwrap_err()
+    }
+
+    #[test]
+    fn reads_a_state() {
+        let text = r#"{"version":4,"terraform_version":"1.11.4","serial":18446744073709551615,"lineage":"l","outputs":{},
+            "resources":[{"instances":[{},{"x":[1]}]},{"instances":[{}]},{"name":"none"}]}"#;
+        let head = read_head(text.as_bytes()).unwrap();
+        assert_eq!((head.format, head.serial, head.resources), (Some(4), u64::MAX, Some(3)));
+        assert_eq!((head.lineage.as_str(), head.terraform_version.as_deref(), head.encrypted), ("l", Some("1.11.4"), false));
+    }
+
+    #[test]
+    fn reads_format_3_and_encrypted_states() {
+        let old = r#"{"version":3,"serial":1,"lineage":"l","modules":[{"path":["root"],"resources":{"a":{},"b":{}}},{"resources":{"c":{}}}]}"#;
+        assert_eq!(read_head(old.as_bytes()).unwrap().resources, Some(3));
+        let sealed = r#"{"serial":7,"lineage":"l","meta":{},"encrypted_data":"x","encryption_version":"v0"}"#;
+        let head = read_head(sealed.as_bytes()).unwrap();
+        assert_eq!((head.format, head.serial, head.resources, head.encrypted), (None, 7, None, true));
+    }
+
+    #[test]
+    fn refuses_what_is_no_state() {
+        assert_eq!(refusal(""), NotAState::Empty);
+        assert!(matches!(refusal(r#"{"version":4,"serial":1"#), NotAState::NotJson(_)));
+        assert!(matches!(refusal(r#"{"version":4,"serial":1} x"#), NotAState::NotJson(_)));
+        assert_eq!(refusal(r#"{"version":4,"serial":1,"serial":2}"#), NotAState::DuplicateKey("serial".into()));
+        assert_eq!(refusal(r#"{"version":4,"serial":1,"a\u0062":1,"ab":2}"#), NotAState::DuplicateKey("ab".into()));
+        assert_eq!(refusal(r#"{"ID":"x","Who":"y","Created":"z"}"#), NotAState::LooksLikeALock);
+        for text in ["[]", "7", "null", "{}", r#"{"version":4}"#, r#"{"serial":1}"#, r#"{"version":"4","serial":1}"#, r#"{"version":4.5,"serial":1}"#] {
+            assert!(matches!(refusal(text), NotAState::NotAState(_)), "{text}");
+        }
+        for serial in ["18446744073709551616", "-1", "1.0", "\"1\"", "null", "[1]", "{}", "true"] {
+            assert!(matches!(refusal(&format!(r#"{{"version":4,"serial":{serial}}}"#)), NotAState::NotAState(_)), "{serial}");
+        }
+    }
+
+    #[test]
+    fn takes_deep_nesting_up_to_its_limit() {
+        let nested = |levels: usize| format!(r#"{{"version":4,"serial":1,"x":{}{}}}"#, "[".repeat(levels), "]".repeat(levels));
+        assert!(read_head(nested(MAX_DEPTH - 1).as_bytes()).is_ok());
+        assert_eq!(refusal(&nested(MAX_DEPTH)), NotAState::TooDeep);
+        assert_eq!(refusal(&nested(100_000)), NotAState::TooDeep);
+        let in_text = format!(r#"{{"version":4,"serial":1,"x":"\"{}"}}"#, "[".repeat(100_000));
+        assert!(read_head(in_text.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn does_not_care_what_shape_the_rest_has() {
+        for resources in ["null", "7", "\"x\"", "{\"a\":[]}", "[1,null,[]]", "[{\"instances\":7}]"] {
+            let text = format!(r#"{{"version":4,"serial":1,"lineage":{resources},"resources":{resources}}}"#);
+            assert_eq!(read_head(text.as_bytes()).map(|head| head.resources), Ok(Some(0)), "{resources}");
+        }
+    }
+}

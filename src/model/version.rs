@@ -1,0 +1,144 @@
+//! Versions of a state: what each write leaves behind for ever.
+
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
+
+use super::caller::Actor;
+use super::clock::Timestamp;
+use super::digest::Digest;
+use super::lock::LockNote;
+use super::tfstate::StateHead;
+
+/// How a version came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A client wrote it.
+    Write,
+    /// Somebody rolled back to an earlier one.
+    Rollback,
+    /// It was imported.
+    Import,
+    /// A deleted state was brought back.
+    Restore,
+    /// It was refused, and kept because it may be the only record of what an apply did.
+    Rejected(Rejection),
+}
+
+/// Why a valid state was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// Another holds the lock.
+    Locked,
+    /// It names a lock that is not held.
+    StaleLockId,
+    /// Without a lock, and not newer than the current version, or of another lineage, or by a writer who was refused before.
+    StaleWrite,
+    /// The server takes no write without a lock.
+    Unlocked,
+}
+
+impl Rejection {
+    const ALL: [Self; 4] = [Self::Locked, Self::StaleLockId, Self::StaleWrite, Self::Unlocked];
+
+    /// Its stable code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Locked => "locked",
+            Self::StaleLockId => "stale_lock_id",
+            Self::StaleWrite => "stale_write",
+            Self::Unlocked => "unlocked_writes_refused",
+        }
+    }
+}
+
+impl Kind {
+    /// Its name on the wire and in the database.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Write => "write",
+            Self::Rollback => "rollback",
+            Self::Import => "import",
+            Self::Restore => "restore",
+            Self::Rejected(_) => "rejected",
+        }
+    }
+
+    /// Why it was rejected, as a code; none when it was not.
+    pub fn rejection(self) -> Option<&'static str> {
+        match self {
+            Self::Rejected(rejection) => Some(rejection.code()),
+            Self::Write | Self::Rollback | Self::Import | Self::Restore => None,
+        }
+    }
+
+    /// The kind with this name, and this code where it was rejected.
+    pub fn parse(name: &str, rejection: Option<&str>) -> Option<Self> {
+        if name == "rejected" {
+            return Rejection::ALL.into_iter().find(|known| Some(known.code()) == rejection).map(Self::Rejected);
+        }
+        [Self::Write, Self::Rollback, Self::Import, Self::Restore].into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// One version of a state.
+#[derive(Clone, Debug)]
+pub struct Version {
+    /// 1, 2, 3, … per state, never used again.
+    pub number: u64,
+    /// The SHA-256 of the exact bytes.
+    pub sha256: Digest,
+    /// How many bytes.
+    pub size: u64,
+    /// What the bytes say of themselves.
+    pub head: StateHead,
+    /// How it came about.
+    pub kind: Kind,
+    /// Whether it is a snapshot of an apply that wrote a later one under the same lock.
+    pub intermediate: bool,
+    /// The version that it brought back.
+    pub from_version: Option<u64>,
+    /// When it was written.
+    pub created_at: Timestamp,
+    /// Whose key wrote it.
+    pub created_by: Actor,
+    /// From which client address.
+    pub address: String,
+    /// The lock that it was written under; none for a write without a lock.
+    pub lock: Option<LockNote>,
+    /// Whether it is the state's current version.
+    pub current: bool,
+    /// Whether its content was removed.
+    pub purged: bool,
+}
+
+impl Serialize for Version {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("number", &self.number)?;
+        map.serialize_entry("sha256", &self.sha256)?;
+        map.serialize_entry("size", &self.size)?;
+        map.serialize_entry("serial", &self.head.serial)?;
+        map.serialize_entry("lineage", &self.head.lineage)?;
+        map.serialize_entry("terraform_version", &self.head.terraform_version)?;
+        map.serialize_entry("format", &self.head.format)?;
+        map.serialize_entry("resources", &self.head.resources)?;
+        for uncounted in ["added", "changed", "removed"] {
+            map.serialize_entry(uncounted, &None::<u64>)?;
+        }
+        map.serialize_entry("encrypted", &self.head.encrypted)?;
+        map.serialize_entry("kind", self.kind.name())?;
+        if let Some(code) = self.kind.rejection() {
+            map.serialize_entry("rejected", code)?;
+        }
+        map.serialize_entry("intermediate", &self.intermediate)?;
+        map.serialize_entry("from_version", &self.from_version)?;
+        map.serialize_entry("created_at", &self.created_at)?;
+        map.serialize_entry("created_by", &self.created_by)?;
+        map.serialize_entry("address", &self.address)?;
+        map.serialize_entry("lock", &self.lock)?;
+        map.serialize_entry("current", &self.current)?;
+        map.serialize_entry("purged", &self.purged)?;
+        map.serialize_entry("held", &None::<&str>)?;
+        map.end()
+    }
+}

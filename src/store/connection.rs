@@ -1,0 +1,128 @@
+//! Connections to SQLite: how each is set up, and what is refused before one is made.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::limits::Limit;
+use rusqlite::{Connection, OpenFlags};
+
+use super::error::OpenError;
+
+/// What marks a database as ours in the header of its file: `skep` in ASCII.
+pub(super) const APPLICATION_ID: u32 = 0x736b_6570;
+
+/// How long a connection waits for another's lock; backup tools such as Litestream take one now and then.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// The write-ahead log is moved into the database whenever it has so many pages (4 MiB).
+const CHECKPOINT_PAGES: u32 = 1_000;
+/// The write-ahead log's file is cut back to this size after that.
+const WAL_LIMIT: u32 = 64 * 1024 * 1024;
+/// Page cache per connection, in KiB.
+const CACHE_KIB: i32 = 2_048;
+/// How many prepared statements a connection keeps.
+const STATEMENTS: usize = 128;
+
+/// Where a database file's write-ahead log is.
+pub(super) fn wal_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
+}
+
+/// Opens the connection that writes, after making sure that the file is ours, so that nobody else's is ever changed.
+pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
+    let is_new = refuse_foreign(path)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let set_up = || -> rusqlite::Result<Connection> {
+        let connection = Connection::open_with_flags(path, flags)?;
+        prepare(&connection)?;
+        if is_new {
+            connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+            connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+        }
+        Ok(connection)
+    };
+    let connection = set_up().map_err(|source| explain(path, source))?;
+    if connection.is_readonly(rusqlite::MAIN_DB).unwrap_or(true) {
+        return Err(OpenError::ReadOnly(path.to_owned()));
+    }
+    Ok(connection)
+}
+
+/// Turns the writing connection to write-ahead logging, once the file is known to be one that this version may change.
+pub(super) fn use_wal(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let set_up = || -> rusqlite::Result<()> {
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "secure_delete", true)?;
+        connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+        connection.pragma_update(None, "journal_size_limit", WAL_LIMIT)
+    };
+    set_up().map_err(|source| explain(path, source))
+}
+
+/// Opens a connection that can only read.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let set_up = || -> rusqlite::Result<Connection> {
+        let connection = Connection::open_with_flags(path, flags)?;
+        prepare(&connection)?;
+        connection.pragma_update(None, "query_only", true)?;
+        Ok(connection)
+    };
+    set_up().map_err(|source| explain(path, source))
+}
+
+fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(())
+}
+
+/// Looks at the file's header with plain reads, before SQLite touches it. Says whether there is none yet.
+///
+/// The file is closed again before SQLite opens it: closing it later would drop SQLite's locks.
+fn refuse_foreign(path: &Path) -> Result<bool, OpenError> {
+    use std::io::Read as _;
+    let failed = |source| OpenError::File { path: path.to_owned(), source };
+    let mut header = Vec::with_capacity(100);
+    match std::fs::File::open(path) {
+        Ok(file) => file.take(100).read_to_end(&mut header).map_err(failed)?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
+        Err(error) => return Err(failed(error)),
+    };
+    let id = header.get(68..72).and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes);
+    if header.is_empty() && wal_is_empty(path) {
+        // Made by a first start that was cut off before it wrote anything.
+        return Ok(true);
+    }
+    if !header.starts_with(b"SQLite format 3\0") || id != Some(APPLICATION_ID) {
+        return Err(OpenError::NotOurs(path.to_owned()));
+    }
+    if std::fs::OpenOptions::new().append(true).open(path).is_err() {
+        return Err(OpenError::ReadOnly(path.to_owned()));
+    }
+    Ok(false)
+}
+
+fn wal_is_empty(path: &Path) -> bool {
+    std::fs::metadata(wal_path(path)).map_or(true, |meta| meta.len() == 0)
+}
+
+/// What an error of SQLite means for somebody who wants to start the server.
+pub(super) fn explain(path: &Path, source: rusqlite::Error) -> OpenError {
+    use rusqlite::ErrorCode as Code;
+    match source.sqlite_error_code() {
+        Some(Code::ReadOnly) => OpenError::ReadOnly(path.to_owned()),
+        Some(Code::DiskFull) => OpenError::Full(path.to_owned()),
+        Some(Code::NotADatabase) => OpenError::NotOurs(path.to_owned()),
+        _ => OpenError::Database { path: path.to_owned(), source },
+    }
+}

@@ -1,0 +1,111 @@
+//! What can go wrong in the store, sorted by what it means for the caller and for the process.
+
+use std::path::PathBuf;
+
+/// Why a read or a write did not happen. Nothing of a failed write is kept.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// No room on the disk.
+    #[error("the disk is full")]
+    Full,
+    /// The writer has as much queued as it takes.
+    #[error("the writer's queue is full")]
+    Busy,
+    /// The store is closing.
+    #[error("the store is closed")]
+    Closed,
+    /// A sync or a write failed: what the disk holds is unknown until the database is opened again.
+    #[error("the disk failed, nothing is written until the server has been started again: {0}")]
+    Disk(String),
+    /// The database is damaged.
+    #[error("the database is damaged: {0}")]
+    Damaged(String),
+    /// A row does not say what it has to say; only what needs this row is lost.
+    #[error("a row is damaged: {0}")]
+    BadRow(String),
+    /// The job panicked.
+    #[error("a job panicked")]
+    Panicked,
+    /// A statement failed that cannot fail.
+    #[error("the database refuses a statement: {0}")]
+    Statement(String),
+}
+
+impl StoreError {
+    /// Whether the store must not write any more.
+    pub const fn is_lasting(&self) -> bool {
+        matches!(self, Self::Disk(_) | Self::Damaged(_))
+    }
+
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode as Code;
+        use rusqlite::ffi;
+        let text = error.to_string();
+        let extended = error.sqlite_error().map(|error| error.extended_code);
+        match error.sqlite_error_code() {
+            // No room for the index of the write-ahead log, which SQLite reports as a failure of its own kind.
+            _ if extended == Some(ffi::SQLITE_IOERR_SHMSIZE) => Self::Full,
+            Some(Code::DiskFull) => Self::Full,
+            Some(Code::SystemIoFailure | Code::CannotOpen | Code::ReadOnly) => Self::Disk(text),
+            Some(Code::DatabaseCorrupt | Code::NotADatabase) => Self::Damaged(text),
+            None if is_bad_row(&error) => Self::BadRow(text),
+            _ => Self::Statement(text),
+        }
+    }
+}
+
+fn is_bad_row(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error as Error;
+    matches!(error, Error::FromSqlConversionFailure(..) | Error::IntegralValueOutOfRange(..) | Error::InvalidColumnType(..))
+}
+
+/// Why a data directory cannot be opened. Nothing in it was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file is something else.
+    #[error("{0} is not a statekeep database; nothing was changed. Give --data a directory of its own")]
+    NotOurs(PathBuf),
+    /// A newer version made it.
+    #[error("{path} was made by a newer statekeep (its schema is version {found}, this one knows {known}); nothing was changed. Start that version again, or a newer one")]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The version of its schema.
+        found: u32,
+        /// The newest version that this program knows.
+        known: u32,
+    },
+    /// The file may not be written.
+    #[error("{0} cannot be written; check its owner and mode, and that its file system is not mounted read-only")]
+    ReadOnly(PathBuf),
+    /// No room.
+    #[error("there is no room left on the disk of {0}; nothing was lost. Free some and start again")]
+    Full(PathBuf),
+    /// SQLite refuses it.
+    #[error("{path} cannot be opened: {source}")]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// The schema cannot be brought up to date.
+    #[error("the schema of {path} cannot be brought up to date: {reason}")]
+    Migration {
+        /// The file.
+        path: PathBuf,
+        /// What failed.
+        reason: String,
+    },
+    /// A file operation failed.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}

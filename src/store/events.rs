@@ -1,0 +1,107 @@
+//! Verbs on the event log: acts are recorded in their own transaction, gathered events are added up in one row for each minute.
+
+use rusqlite::{Row, named_params, params};
+use serde_json::Value;
+
+use super::error::StoreError;
+use super::rows;
+use super::tx::{Tx, View};
+use crate::model::caller::Actor;
+use crate::model::clock::Timestamp;
+use crate::model::event::{Event, EventFilter, GatherKey, Gathered, NewEvent};
+
+fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
+    let actor: Option<String> = row.get(3)?;
+    let detail: Option<String> = row.get(14)?;
+    Ok(Event {
+        seq: rows::unsigned(row, 0)?,
+        at: rows::time(row, 1)?,
+        kind: row.get(2)?,
+        actor: actor.map(|id| Ok::<_, rusqlite::Error>(Actor { id, name: row.get(4)? })).transpose()?,
+        address: row.get(5)?,
+        request_id: row.get(6)?,
+        workspace: row.get(7)?,
+        block: row.get(8)?,
+        version: rows::maybe_unsigned(row, 9)?,
+        lock_id: row.get(10)?,
+        count: rows::unsigned(row, 11)?,
+        last_at: rows::time(row, 12)?,
+        attention: row.get(13)?,
+        detail: detail.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or(Value::Null),
+    })
+}
+
+impl View<'_> {
+    /// The events that fit, newest first.
+    pub fn events(&self, filter: &EventFilter) -> Result<Vec<Event>, StoreError> {
+        let sql = "SELECT seq, at, kind, actor, actor_name, address, request_id, workspace, building_block, version, lock_id, count, last_at, \
+                   attention, detail FROM events \
+                   WHERE seq < :before AND (:workspace IS NULL OR workspace = :workspace) AND (:block IS NULL OR building_block = :block) \
+                   AND (:key IS NULL OR actor = :key) AND (:kind IS NULL OR kind = :kind) \
+                   AND (:family IS NULL OR substr(kind, 1, length(:family)) = :family) AND (:attention IS NULL OR attention = :attention) \
+                   AND (:since IS NULL OR last_at >= :since) AND (:until IS NULL OR at < :until) ORDER BY seq DESC LIMIT :limit";
+        let family = filter.kind.as_deref().and_then(|kind| kind.strip_suffix('*'));
+        let kind = filter.kind.as_deref().filter(|_| family.is_none());
+        let before = filter.before.map_or(i64::MAX, |seq| i64::try_from(seq).unwrap_or(i64::MAX));
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let found = statement.query_map(
+            named_params! {
+                ":before": before, ":workspace": filter.workspace, ":block": filter.block, ":key": filter.key, ":kind": kind,
+                ":family": family, ":attention": filter.attention, ":since": rows::millis(filter.since),
+                ":until": rows::millis(filter.until), ":limit": filter.limit,
+            },
+            event,
+        )?;
+        Ok(found.collect::<rusqlite::Result<_>>()?)
+    }
+}
+
+impl Tx<'_> {
+    fn next_event(&self) -> Result<i64, StoreError> {
+        let sql = "SELECT coalesce(max(seq), 0) + 1 FROM events";
+        Ok(self.connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+    }
+
+    /// Records an act.
+    pub fn record(&self, event: &NewEvent) -> Result<(), StoreError> {
+        let sql = "INSERT INTO events (seq, at, kind, actor, actor_name, address, request_id, workspace, building_block, version, lock_id, \
+                   count, last_at, attention, detail) VALUES (:seq, :at, :kind, :actor, :actor_name, :address, :request_id, :workspace, :block, \
+                   :version, :lock_id, 1, :at, :attention, :detail)";
+        let detail = (!event.detail.is_null()).then(|| event.detail.to_string());
+        self.connection.prepare_cached(sql)?.execute(named_params! {
+            ":seq": self.next_event()?, ":at": event.at.millis(), ":kind": event.kind.name(), ":actor": event.actor.id,
+            ":actor_name": event.actor.name, ":address": event.address, ":request_id": event.request_id, ":workspace": event.workspace,
+            ":block": event.block, ":version": event.version.map(u64::cast_signed), ":lock_id": event.lock_id,
+            ":attention": event.attention, ":detail": detail,
+        })?;
+        Ok(())
+    }
+
+    /// Adds gathered events to their row, which is made where it is missing.
+    pub fn record_gathered(&self, key: &GatherKey, gathered: Gathered) -> Result<(), StoreError> {
+        let (actor, actor_name) = key.actor.as_ref().map(|(id, name)| (id, name)).unzip();
+        let name = key.name.as_ref();
+        let state = name.map(ToString::to_string).unwrap_or_default();
+        let version = key.version.map(|number| number.to_string()).unwrap_or_default();
+        // None of the parts can hold a space.
+        let parts = [key.kind.name(), actor.map_or("", String::as_str), &key.address, &state, &version, &key.minute.to_string()].join(" ");
+        let sql = "INSERT INTO events (seq, at, kind, actor, actor_name, address, workspace, building_block, version, count, last_at, attention, \
+                   gather) VALUES (:seq, :at, :kind, :actor, :actor_name, :address, :workspace, :block, :version, :count, :last_at, 0, :gather) \
+                   ON CONFLICT (gather) DO UPDATE SET count = count + excluded.count, last_at = max(last_at, excluded.last_at)";
+        self.connection.prepare_cached(sql)?.execute(named_params! {
+            ":seq": self.next_event()?, ":at": gathered.first_at.millis(), ":kind": key.kind.name(), ":actor": actor,
+            ":actor_name": actor_name, ":address": key.address, ":workspace": name.map(|name| name.workspace.as_str()),
+            ":block": name.map(|name| name.block.as_str()), ":version": key.version.map(u64::cast_signed),
+            ":count": gathered.count.cast_signed(), ":last_at": gathered.last_at.millis(), ":gather": parts,
+        })?;
+        Ok(())
+    }
+
+    /// Removes events that last happened before a time, at most `limit` of them, and says how many.
+    pub fn remove_events(&self, before: Timestamp, limit: u32) -> Result<usize, StoreError> {
+        // The newest row stays, so that no place in the log is given twice.
+        let sql = "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE at < ?1 AND last_at < ?1 \
+                   AND seq < (SELECT max(seq) FROM events) LIMIT ?2)";
+        Ok(self.connection.prepare_cached(sql)?.execute(params![before.millis(), limit])?)
+    }
+}

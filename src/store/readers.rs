@@ -1,0 +1,70 @@
+//! Connections that only read: a bounded number of them, each used by one job at a time, never across a wait for the network.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::Connection;
+use tokio::sync::Semaphore;
+
+use super::connection;
+use super::error::{OpenError, StoreError};
+use super::tx::View;
+
+/// How many reads run at the same time.
+const READERS: usize = 4;
+
+/// The pool. Connections are made when they are first needed and kept.
+pub(super) struct Readers {
+    places: Arc<Semaphore>,
+    pool: Arc<Pool>,
+}
+
+struct Pool {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Readers {
+    /// Opens the first connection, so that a database which cannot be read is found at the start.
+    pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
+        let first = connection::open_reader(path)?;
+        let pool = Pool { path: path.to_owned(), idle: Mutex::new(vec![first]) };
+        Ok(Self { places: Arc::new(Semaphore::new(READERS)), pool: Arc::new(pool) })
+    }
+
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&View<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| StoreError::Closed)?;
+        let pool = Arc::clone(&self.pool);
+        let run = move || {
+            let result = pool.run(job);
+            drop(place);
+            result
+        };
+        tokio::task::spawn_blocking(run).await.unwrap_or(Err(StoreError::Panicked))
+    }
+
+    pub(super) fn close(&self) {
+        self.places.close();
+        self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+impl Pool {
+    fn run<T>(&self, job: impl FnOnce(&View<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => connection::open_reader(&self.path).map_err(|error| StoreError::Disk(error.to_string()))?,
+        };
+        connection.execute_batch("BEGIN")?;
+        let result = job(&View { connection: &connection });
+        // A connection whose transaction does not end is not used again.
+        if connection.execute_batch("COMMIT").is_ok() {
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        }
+        result
+    }
+}

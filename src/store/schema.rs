@@ -1,0 +1,66 @@
+//! The schema: migrated from `migrations/` by refinery, never downgraded, and copied aside before an upgrade.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OptionalExtension as _};
+
+use super::connection::{self, explain};
+use super::error::OpenError;
+
+mod embedded {
+    refinery::embed_migrations!("migrations");
+}
+
+/// Brings the schema up to date and says its version. A file that a newer version made is refused as it stands.
+pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<u32, OpenError> {
+    let failed = |reason: String| OpenError::Migration { path: path.to_owned(), reason };
+    let runner = embedded::migrations::runner();
+    let known = runner.get_migrations().iter().map(|migration| u32::try_from(migration.version()).unwrap_or(0)).max().unwrap_or(0);
+    let found = version(connection).map_err(|source| explain(path, source))?;
+    if found > known {
+        return Err(OpenError::Newer { path: path.to_owned(), found, known });
+    }
+    if found > 0 && found < known {
+        copy_aside(connection, path, found)?;
+    }
+    connection::use_wal(connection, path)?;
+    runner.set_grouped(true).run(connection).map_err(|error| {
+        let is_full = std::iter::successors(std::error::Error::source(&error), |cause| cause.source()).any(|cause| cause.to_string().contains("full"));
+        if is_full { OpenError::Full(path.to_owned()) } else { failed(error.to_string()) }
+    })?;
+    Ok(known)
+}
+
+fn version(connection: &Connection) -> rusqlite::Result<u32> {
+    let table = "SELECT 1 FROM sqlite_master WHERE name = 'refinery_schema_history'";
+    if connection.query_row(table, [], |_| Ok(())).optional()?.is_none() {
+        return Ok(0);
+    }
+    connection.query_row("SELECT coalesce(max(version), 0) FROM refinery_schema_history", [], |row| row.get(0))
+}
+
+/// Copies the database as it is to `statekeep.db.schema-N` before an upgrade changes it: written, synced, then named.
+fn copy_aside(connection: &Connection, path: &Path, found: u32) -> Result<(), OpenError> {
+    let target = sibling(path, &format!(".schema-{found}"));
+    let partial = sibling(path, &format!(".schema-{found}.partial"));
+    let at = |path: &PathBuf| {
+        let path = path.clone();
+        move |source| OpenError::File { path, source }
+    };
+    match std::fs::remove_file(&partial) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(at(&partial)(error)),
+        _ => {}
+    }
+    let name = partial.to_string_lossy();
+    connection.execute("VACUUM INTO ?1", [name.as_ref()]).map_err(|source| explain(path, source))?;
+    std::fs::File::open(&partial).and_then(|file| file.sync_all()).map_err(at(&partial))?;
+    std::fs::rename(&partial, &target).map_err(at(&target))?;
+    let dir = path.parent().unwrap_or(Path::new("."));
+    std::fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(at(&target))
+}
+
+fn sibling(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}

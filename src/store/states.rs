@@ -1,0 +1,204 @@
+//! Verbs on states: where an address leads, making, hiding, moving, listing.
+
+use rusqlite::{OptionalExtension as _, Row, named_params, params};
+
+use super::error::StoreError;
+use super::rows;
+use super::tx::{Tx, View};
+use crate::model::clock::Timestamp;
+use crate::model::name::StateName;
+use crate::model::version::Version;
+
+/// A state, as the store knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StateId(pub(super) i64);
+
+/// What is at an address.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// Nothing was ever written there.
+    Free,
+    /// A state left it for this address.
+    Moved(StateName),
+    /// A state.
+    State {
+        /// Which.
+        id: StateId,
+        /// Its current version; none when only rejected ones were written.
+        current: Option<Box<Version>>,
+        /// Since when it is hidden, if it is.
+        deleted_at: Option<Timestamp>,
+    },
+}
+
+impl Place {
+    /// The version that a client gets; none when nothing was written, or all is hidden.
+    pub fn live(&self) -> Option<&Version> {
+        match self {
+            Self::State { current, deleted_at: None, .. } => current.as_deref(),
+            Self::State { .. } | Self::Free | Self::Moved(_) => None,
+        }
+    }
+}
+
+/// Which states are listed.
+#[derive(Clone, Debug, Default)]
+pub struct StateFilter {
+    /// Of this workspace.
+    pub workspace: Option<String>,
+    /// Of this building block.
+    pub block: Option<String>,
+    /// Also those that are deleted or were never accepted.
+    pub deleted: bool,
+    /// After this name.
+    pub after: Option<StateName>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// A state in a list.
+#[derive(Clone, Debug)]
+pub struct StateSummary {
+    /// Its name.
+    pub name: StateName,
+    /// Its current version.
+    pub current: Option<Version>,
+    /// How many versions it has.
+    pub versions: u64,
+    /// How many bytes all of them take on disk.
+    pub history_size: u64,
+    /// When it was first written.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// Since when it is hidden, if it is.
+    pub deleted_at: Option<Timestamp>,
+}
+
+impl View<'_> {
+    /// What is at an address.
+    pub fn place(&self, name: &StateName) -> Result<Place, StoreError> {
+        let sql = "SELECT id, current, deleted_at FROM states WHERE workspace = ?1 AND building_block = ?2";
+        let found = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row(params![name.workspace.as_str(), name.block.as_str()], |row| {
+                Ok((StateId(row.get(0)?), rows::maybe_unsigned(row, 1)?, rows::maybe_time(row, 2)?))
+            })
+            .optional()?;
+        let Some((id, current, deleted_at)) = found else {
+            return Ok(self.moved_to(name)?.map_or(Place::Free, Place::Moved));
+        };
+        let current = current.map(|number| self.version(id, number)).transpose()?.flatten().map(Box::new);
+        Ok(Place::State { id, current, deleted_at })
+    }
+
+    /// Where the state that was at this address is now.
+    fn moved_to(&self, name: &StateName) -> Result<Option<StateName>, StoreError> {
+        let sql = "SELECT s.workspace, s.building_block FROM moves m JOIN states s ON s.id = m.state_id \
+                   WHERE m.workspace = ?1 AND m.building_block = ?2";
+        let key = params![name.workspace.as_str(), name.block.as_str()];
+        Ok(self.connection.prepare_cached(sql)?.query_row(key, |row| rows::name(row, 0)).optional()?)
+    }
+
+    /// The states that fit, by name.
+    pub fn states(&self, filter: &StateFilter) -> Result<Vec<StateSummary>, StoreError> {
+        let sql = "SELECT s.id, s.workspace, s.building_block, s.current, s.created_at, s.updated_at, s.deleted_at, \
+                   (SELECT count(*) FROM versions v WHERE v.state_id = s.id), \
+                   (SELECT coalesce(sum(b.stored), 0) FROM versions v JOIN blobs b ON b.id = v.blob_id WHERE v.state_id = s.id) \
+                   FROM states s \
+                   WHERE (:workspace IS NULL OR s.workspace = :workspace) AND (:block IS NULL OR s.building_block = :block) \
+                   AND (:deleted OR (s.deleted_at IS NULL AND s.current IS NOT NULL)) \
+                   AND (s.workspace, s.building_block) > (:after_workspace, :after_block) \
+                   ORDER BY s.workspace, s.building_block LIMIT :limit";
+        let after = filter.after.as_ref();
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let found = statement.query_map(
+            named_params! {
+                ":workspace": filter.workspace, ":block": filter.block, ":deleted": filter.deleted, ":limit": filter.limit,
+                ":after_workspace": after.map_or("", |name| name.workspace.as_str()),
+                ":after_block": after.map_or("", |name| name.block.as_str()),
+            },
+            summary,
+        )?;
+        found
+            .map(|row| {
+                let (id, current, mut summary) = row?;
+                summary.current = current.map(|number| self.version(id, number)).transpose()?.flatten();
+                Ok(summary)
+            })
+            .collect()
+    }
+}
+
+fn summary(row: &Row<'_>) -> rusqlite::Result<(StateId, Option<u64>, StateSummary)> {
+    let summary = StateSummary {
+        name: rows::name(row, 1)?,
+        current: None,
+        created_at: rows::time(row, 4)?,
+        updated_at: rows::time(row, 5)?,
+        deleted_at: rows::maybe_time(row, 6)?,
+        versions: rows::unsigned(row, 7)?,
+        history_size: rows::unsigned(row, 8)?,
+    };
+    Ok((StateId(row.get(0)?), rows::maybe_unsigned(row, 3)?, summary))
+}
+
+impl Tx<'_> {
+    /// Makes a state at an address where none is.
+    pub fn make_state(&self, name: &StateName, at: Timestamp) -> Result<StateId, StoreError> {
+        let next = "SELECT coalesce(max(id), 0) + 1 FROM states";
+        let id: i64 = self.connection.prepare_cached(next)?.query_row([], |row| row.get(0))?;
+        let sql = "INSERT INTO states (id, workspace, building_block, last_number, created_at, updated_at) VALUES (?1, ?2, ?3, 0, ?4, ?4)";
+        let values = params![id, name.workspace.as_str(), name.block.as_str(), at.millis()];
+        self.connection.prepare_cached(sql)?.execute(values)?;
+        Ok(StateId(id))
+    }
+
+    /// Makes a version the one that clients get, and a hidden state visible.
+    pub fn set_current(&self, state: StateId, number: u64, at: Timestamp) -> Result<(), StoreError> {
+        let sql = "UPDATE states SET current = ?2, updated_at = ?3, deleted_at = NULL WHERE id = ?1";
+        self.connection.prepare_cached(sql)?.execute(params![state.0, number.cast_signed(), at.millis()])?;
+        Ok(())
+    }
+
+    /// Hides a state.
+    pub fn hide(&self, state: StateId, at: Timestamp) -> Result<(), StoreError> {
+        let sql = "UPDATE states SET deleted_at = ?2, updated_at = ?2 WHERE id = ?1";
+        self.connection.prepare_cached(sql)?.execute(params![state.0, at.millis()])?;
+        Ok(())
+    }
+
+    /// Whether a state that lives at an address may take another: nothing was ever written there, or it was its own before.
+    pub fn may_take(&self, state: StateId, name: &StateName) -> Result<bool, StoreError> {
+        let key = params![name.workspace.as_str(), name.block.as_str()];
+        let taken = "SELECT 1 FROM states WHERE workspace = ?1 AND building_block = ?2";
+        if self.connection.prepare_cached(taken)?.exists(key)? {
+            return Ok(false);
+        }
+        let left = "SELECT state_id FROM moves WHERE workspace = ?1 AND building_block = ?2";
+        let left: Option<i64> = self.connection.prepare_cached(left)?.query_row(key, |row| row.get(0)).optional()?;
+        Ok(left.is_none_or(|id| id == state.0))
+    }
+
+    /// Gives a state another address that it [may take](Self::may_take). The old one answers that it moved.
+    pub fn move_state(&self, state: StateId, from: &StateName, to: &StateName, at: Timestamp) -> Result<(), StoreError> {
+        let (new, old) = ((to.workspace.as_str(), to.block.as_str()), (from.workspace.as_str(), from.block.as_str()));
+        let run = |sql: &str, values: &[&dyn rusqlite::ToSql]| self.connection.prepare_cached(sql)?.execute(values);
+        run("DELETE FROM moves WHERE workspace = ?1 AND building_block = ?2", params![new.0, new.1])?;
+        run("UPDATE states SET workspace = ?2, building_block = ?3, updated_at = ?4 WHERE id = ?1", params![state.0, new.0, new.1, at.millis()])?;
+        run("INSERT INTO moves (workspace, building_block, state_id, moved_at) VALUES (?1, ?2, ?3, ?4)", params![old.0, old.1, state.0, at.millis()])?;
+        for table in ["broken_locks", "stale_writers"] {
+            run(&format!("DELETE FROM {table} WHERE workspace = ?1 AND building_block = ?2"), params![old.0, old.1])?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+impl StateId {
+    /// Some state, for tests of rules that do not look at it.
+    pub(crate) fn for_tests() -> Self {
+        Self(1)
+    }
+}

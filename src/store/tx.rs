@@ -1,0 +1,49 @@
+//! The two things that a job gets: a [`View`] can read, a [`Tx`] can also write. Their verbs are in the files beside this one.
+
+use std::ops::Deref;
+
+use rusqlite::Connection;
+
+use super::error::StoreError;
+
+/// One moment of the database.
+pub struct View<'c> {
+    pub(super) connection: &'c Connection,
+}
+
+impl View<'_> {
+    /// How many states that are not deleted, versions, held locks and active or ended keys there are.
+    pub fn counts(&self) -> Result<Counts, StoreError> {
+        let count = |sql: &str| -> Result<u64, StoreError> { Ok(self.connection.prepare_cached(sql)?.query_row([], |row| super::rows::unsigned(row, 0))?) };
+        Ok(Counts {
+            states: count("SELECT count(*) FROM states WHERE current IS NOT NULL AND deleted_at IS NULL")?,
+            versions: count("SELECT count(*) FROM versions")?,
+            locks: count("SELECT count(*) FROM locks")?,
+            keys: count("SELECT count(*) FROM keys")?,
+        })
+    }
+}
+
+/// How much of everything there is.
+#[derive(Clone, Copy, Debug)]
+pub struct Counts {
+    /// States that are not deleted.
+    pub states: u64,
+    /// Versions.
+    pub versions: u64,
+    /// Locks that are held.
+    pub locks: u64,
+    /// API keys, ended ones too.
+    pub keys: u64,
+}
+
+/// One job's part of a transaction: all that it does is committed together, or nothing of it.
+pub struct Tx<'c>(pub(super) View<'c>);
+
+impl<'c> Deref for Tx<'c> {
+    type Target = View<'c>;
+
+    fn deref(&self) -> &View<'c> {
+        &self.0
+    }
+}

@@ -1,0 +1,187 @@
+//! Verbs on versions: appending, reading, listing, and keeping rejected ones within their bounds.
+
+use rusqlite::{OptionalExtension as _, Row, named_params, params};
+
+use super::blobs::StoredBlob;
+use super::error::StoreError;
+use super::rows;
+use super::states::StateId;
+use super::tx::{Tx, View};
+use crate::model::caller::Actor;
+use crate::model::clock::Timestamp;
+use crate::model::digest::Digest;
+use crate::model::lock::LockNote;
+use crate::model::tfstate::StateHead;
+use crate::model::version::{Kind, Version};
+
+/// A version that is to be appended; its number comes with that.
+#[derive(Clone, Debug)]
+pub struct NewVersion {
+    /// The SHA-256 of the exact bytes.
+    pub sha256: Digest,
+    /// How many bytes.
+    pub size: u64,
+    /// What the bytes say of themselves.
+    pub head: StateHead,
+    /// How it came about.
+    pub kind: Kind,
+    /// The version that it brought back.
+    pub from_version: Option<u64>,
+    /// When.
+    pub created_at: Timestamp,
+    /// By whom.
+    pub created_by: Actor,
+    /// From which client address.
+    pub address: String,
+    /// The lock that it is written under.
+    pub lock: Option<LockNote>,
+}
+
+/// Which versions are listed, newest first.
+#[derive(Clone, Debug, Default)]
+pub struct VersionFilter {
+    /// Before this number.
+    pub before: Option<u64>,
+    /// Of this kind.
+    pub kind: Option<String>,
+    /// Without the snapshots that a later write of the same apply replaced.
+    pub without_intermediate: bool,
+    /// At most so many.
+    pub limit: u32,
+}
+
+const COLUMNS: &str = "v.number, v.sha256, v.size, v.format, v.serial, v.lineage, v.terraform_version, v.resources, v.encrypted, v.kind, \
+    v.rejection, v.intermediate, v.from_version, v.created_at, v.created_by, v.created_by_name, v.address, v.lock_id, v.lock_operation, \
+    v.lock_who, v.blob_id IS NULL, v.number IS s.current AND s.deleted_at IS NULL FROM versions v JOIN states s ON s.id = v.state_id";
+
+fn version(row: &Row<'_>) -> rusqlite::Result<Version> {
+    let (kind, rejection): (String, Option<String>) = (row.get(9)?, row.get(10)?);
+    let kind = Kind::parse(&kind, rejection.as_deref()).ok_or_else(|| rows::bad(9, std::io::Error::other("not a kind of version")))?;
+    let lock_id: Option<String> = row.get(17)?;
+    let lock = lock_id.map(|id| Ok::<_, rusqlite::Error>(LockNote { id, operation: row.get(18)?, who: row.get(19)? })).transpose()?;
+    Ok(Version {
+        number: rows::unsigned(row, 0)?,
+        sha256: rows::digest(row, 1)?,
+        size: rows::unsigned(row, 2)?,
+        head: StateHead {
+            format: row.get(3)?,
+            serial: row.get::<_, i64>(4)?.cast_unsigned(),
+            lineage: row.get(5)?,
+            terraform_version: row.get(6)?,
+            resources: rows::maybe_unsigned(row, 7)?,
+            encrypted: row.get(8)?,
+        },
+        kind,
+        intermediate: row.get(11)?,
+        from_version: rows::maybe_unsigned(row, 12)?,
+        created_at: rows::time(row, 13)?,
+        created_by: rows::actor(row, 14)?,
+        address: row.get(16)?,
+        lock,
+        purged: row.get(20)?,
+        current: row.get(21)?,
+    })
+}
+
+impl View<'_> {
+    /// One version of a state.
+    pub fn version(&self, state: StateId, number: u64) -> Result<Option<Version>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} WHERE v.state_id = ?1 AND v.number = ?2");
+        let key = params![state.0, number.cast_signed()];
+        Ok(self.connection.prepare_cached(&sql)?.query_row(key, version).optional()?)
+    }
+
+    /// The versions of a state that fit, newest first.
+    pub fn versions(&self, state: StateId, filter: &VersionFilter) -> Result<Vec<Version>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} WHERE v.state_id = :state AND v.number < :before AND (:kind IS NULL OR v.kind = :kind) \
+             AND NOT (:without_intermediate AND v.intermediate) ORDER BY v.number DESC LIMIT :limit"
+        );
+        let before = filter.before.map_or(i64::MAX, |number| i64::try_from(number).unwrap_or(i64::MAX));
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let found = statement.query_map(
+            named_params! {
+                ":state": state.0, ":before": before, ":kind": filter.kind,
+                ":without_intermediate": filter.without_intermediate, ":limit": filter.limit,
+            },
+            version,
+        )?;
+        Ok(found.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The rejected version of a state with these bytes, if they are kept already.
+    pub fn rejected_with(&self, state: StateId, sha256: Digest) -> Result<Option<u64>, StoreError> {
+        let sql = "SELECT number FROM versions WHERE state_id = ?1 AND kind = 'rejected' AND sha256 = ?2 ORDER BY number DESC";
+        let key = params![state.0, sha256.as_bytes()];
+        Ok(self.connection.prepare_cached(sql)?.query_row(key, |row| rows::unsigned(row, 0)).optional()?)
+    }
+
+    /// The bytes of a version as they are stored; none when they were removed.
+    pub fn blob(&self, state: StateId, number: u64) -> Result<Option<StoredBlob>, StoreError> {
+        let sql = "SELECT b.format, b.frame FROM versions v JOIN blobs b ON b.id = v.blob_id WHERE v.state_id = ?1 AND v.number = ?2";
+        let blob = |row: &Row<'_>| Ok(StoredBlob { format: row.get(0)?, frame: row.get(1)? });
+        Ok(self.connection.prepare_cached(sql)?.query_row(params![state.0, number.cast_signed()], blob).optional()?)
+    }
+}
+
+impl Tx<'_> {
+    /// Appends a version whose bytes are in `blob`, and says its number. It is not current by that.
+    pub fn append(&self, state: StateId, new: &NewVersion, blob: &StoredBlob) -> Result<u64, StoreError> {
+        self.put_blob(new.sha256, blob)?;
+        let next = "UPDATE states SET last_number = last_number + 1 WHERE id = ?1 RETURNING last_number";
+        let number: i64 = self.connection.prepare_cached(next)?.query_row([state.0], |row| row.get(0))?;
+        let lock = new.lock.as_ref();
+        let sql = "INSERT INTO versions (state_id, number, blob_id, sha256, size, format, serial, lineage, terraform_version, resources, \
+                   encrypted, kind, rejection, intermediate, from_version, created_at, created_by, created_by_name, address, lock_id, \
+                   lock_operation, lock_who) VALUES (:state, :number, :sha256, :sha256, :size, :format, :serial, :lineage, :terraform_version, \
+                   :resources, :encrypted, :kind, :rejection, 0, :from_version, :created_at, :created_by, :created_by_name, :address, :lock_id, \
+                   :lock_operation, :lock_who)";
+        self.connection.prepare_cached(sql)?.execute(named_params! {
+            ":state": state.0, ":number": number, ":sha256": new.sha256.as_bytes(), ":size": new.size.cast_signed(),
+            ":format": new.head.format, ":serial": new.head.serial.cast_signed(), ":lineage": new.head.lineage,
+            ":terraform_version": new.head.terraform_version, ":resources": new.head.resources.map(u64::cast_signed),
+            ":encrypted": new.head.encrypted, ":kind": new.kind.name(), ":rejection": new.kind.rejection(),
+            ":from_version": new.from_version.map(u64::cast_signed), ":created_at": new.created_at.millis(),
+            ":created_by": new.created_by.id, ":created_by_name": new.created_by.name, ":address": new.address,
+            ":lock_id": lock.map(|lock| &lock.id), ":lock_operation": lock.map(|lock| &lock.operation), ":lock_who": lock.map(|lock| &lock.who),
+        })?;
+        Ok(number.cast_unsigned())
+    }
+
+    /// Appends a version that has the same bytes as an earlier one of the state.
+    pub fn append_again(&self, state: StateId, new: &NewVersion) -> Result<u64, StoreError> {
+        let from = new.from_version.unwrap_or_default();
+        let blob = self.blob(state, from)?.ok_or_else(|| StoreError::BadRow(format!("version {from} has no bytes")))?;
+        self.append(state, new, &blob)
+    }
+
+    /// Marks a version as a snapshot of an apply that went on.
+    pub fn mark_intermediate(&self, state: StateId, number: u64) -> Result<(), StoreError> {
+        let sql = "UPDATE versions SET intermediate = 1 WHERE state_id = ?1 AND number = ?2";
+        self.connection.prepare_cached(sql)?.execute(params![state.0, number.cast_signed()])?;
+        Ok(())
+    }
+
+    /// Removes the oldest rejected versions of a state beyond a number and a size on disk; the newest one always stays.
+    pub fn trim_rejected(&self, state: StateId, keep: usize, keep_bytes: u64) -> Result<(), StoreError> {
+        let sql = "SELECT v.number, coalesce(b.stored, 0) FROM versions v LEFT JOIN blobs b ON b.id = v.blob_id \
+                   WHERE v.state_id = ?1 AND v.kind = 'rejected' ORDER BY v.number DESC";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let kept: Vec<(u64, u64)> =
+            statement.query_map([state.0], |row| Ok((rows::unsigned(row, 0)?, rows::unsigned(row, 1)?)))?.collect::<rusqlite::Result<_>>()?;
+        let mut bytes = 0;
+        for (index, (number, stored)) in kept.into_iter().enumerate() {
+            bytes += stored;
+            if index > 0 && (index >= keep || bytes > keep_bytes) {
+                self.remove_version(state, number)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn remove_version(&self, state: StateId, number: u64) -> Result<(), StoreError> {
+        let sql = "DELETE FROM versions WHERE state_id = ?1 AND number = ?2 RETURNING blob_id";
+        let blob: Option<Vec<u8>> = self.connection.prepare_cached(sql)?.query_row(params![state.0, number.cast_signed()], |row| row.get(0))?;
+        blob.map_or(Ok(()), |id| self.drop_blob_unless_used(&id))
+    }
+}

@@ -1,0 +1,110 @@
+//! `POST …/move`: a state with its whole history under another, free address.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Client, Server, state_path, tfstate};
+
+use super::L1;
+
+fn moved(caller: &Client, name: &str, to: &str) -> Answer {
+    let (workspace, block) = to.split_once('/').expect("a name");
+    caller.post_json(&format!("{}/move", state_path(name)), &json!({"workspace": workspace, "buildingBlock": block}))
+}
+
+#[test]
+fn the_whole_history_goes_along() {
+    let server = Server::start();
+    let owner = server.key("team", "owner");
+    for serial in 1..=3 {
+        owner.write("team/net", tfstate(L1, serial), None).expect_status(200);
+    }
+    owner.write("team/net", tfstate(L1, 1), None).expect_problem(409, "stale_write");
+    let history = owner.versions("team/net");
+    let state = moved(&owner, "team/net", "team/there").expect_status(200).json();
+    assert_eq!((&state["workspace"], &state["buildingBlock"], &state["versions"]), (&json!("team"), &json!("there"), &json!(4)));
+    assert_eq!(state["current"]["number"], 3);
+    assert!(state["address"].as_str().is_some_and(|address| address.ends_with(&state_path("team/there"))));
+    assert_eq!(owner.versions("team/there"), history);
+    for number in 1..=3 {
+        let bytes = owner.get(&format!("{}/versions/{number}", state_path("team/there"))).expect_status(200).text();
+        assert_eq!(bytes, tfstate(L1, number));
+    }
+    owner.read("team/there").expect_status(200);
+    let next: Value = owner.write("team/there", tfstate(L1, 4), None).expect_status(200).json();
+    assert_eq!(next["number"], 5, "numbers go on");
+    let events = server.admin().events("kind=state.move");
+    assert_eq!(events.len(), 1);
+    assert!(events[0].to_string().contains("there") && events[0].to_string().contains("net"), "from where to where: {}", events[0]);
+}
+
+#[test]
+fn an_address_that_is_taken_is_409() {
+    let server = Server::start();
+    let owner = server.key("team", "owner");
+    for name in ["team/net", "team/live", "team/deleted"] {
+        owner.write(name, tfstate(L1, 1), None).expect_status(200);
+    }
+    owner.delete("team/deleted").expect_status(200);
+    for to in ["team/live", "team/deleted"] {
+        moved(&owner, "team/net", to).expect_problem(409, "address_taken");
+    }
+    owner.read("team/net").expect_status(200);
+    owner.read("team/live").expect_status(200);
+}
+
+#[test]
+fn a_locked_state_is_not_moved() {
+    let server = Server::start();
+    let owner = server.key("team", "owner");
+    owner.write("team/net", tfstate(L1, 1), None).expect_status(200);
+    let lock = owner.lock("team/net", "lock-1").expect_status(200).text();
+    assert_eq!(moved(&owner, "team/net", "team/there").expect_status(423).text(), lock);
+    owner.read("team/net").expect_status(200);
+    owner.read("team/there").expect_problem(404, "no_state");
+    owner.unlock("team/net", "lock-1").expect_status(200);
+    moved(&owner, "team/net", "team/there").expect_status(200);
+}
+
+#[test]
+fn it_needs_delete_where_the_state_leaves_and_save_on_both_sides() {
+    let server = Server::start();
+    server.admin().write("team/net", tfstate(L1, 1), None).expect_status(200);
+    for caller in [
+        server.key("team", "writer"),
+        server.key_with("team", &["TFSTATE_DELETE"]),
+        server.key_with("team", &["TFSTATE_DELETE", "TFSTATE_LIST"]),
+        server.key("team/net", "owner"),
+        server.key("rival", "owner"),
+    ] {
+        moved(&caller, "team/net", "team/there").expect_problem(403, "forbidden");
+    }
+    let mover = server.key_with("team", &["TFSTATE_DELETE", "TFSTATE_SAVE"]);
+    moved(&mover, "team/net", "rival/there").expect_problem(403, "forbidden");
+    moved(&mover, "team/net", "team/there").expect_status(200);
+    moved(&server.key_with("", &["ADM_TFSTATE_DELETE", "ADM_TFSTATE_SAVE"]), "team/there", "rival/net").expect_status(200);
+}
+
+#[test]
+fn a_body_that_names_no_address_is_400() {
+    let server = Server::start();
+    let owner = server.key("team", "owner");
+    owner.write("team/net", tfstate(L1, 1), None).expect_status(200);
+    let path = format!("{}/move", state_path("team/net"));
+    for body in
+        ["", "{}", "[]", "{\"workspace\": \"team\"}", "{\"buildingBlock\": \"x\"}", "{\"workspace\": \"team\", \"buildingBlock\": 7}"]
+    {
+        owner.send("POST", &path, body).expect_problem(400, "bad_body");
+    }
+    for (workspace, block) in [("team", "../x"), ("", "x"), ("team", ""), ("team", ".x"), ("te/am", "x")] {
+        owner.post_json(&path, &json!({"workspace": workspace, "buildingBlock": block})).expect_status(400);
+    }
+    owner.read("team/net").expect_status(200);
+}
+
+#[test]
+fn what_is_not_there_cannot_be_moved() {
+    let server = Server::start();
+    let owner = server.key("team", "owner");
+    moved(&owner, "team/net", "team/there").expect_problem(404, "no_state");
+    owner.read("team/there").expect_problem(404, "no_state");
+}

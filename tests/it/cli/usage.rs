@@ -1,0 +1,84 @@
+//! Wrong usage, help, versions and completions.
+
+use crate::harness::statekeep;
+
+use super::stderr;
+
+#[test]
+fn wrong_usage_is_2_with_a_message_on_stderr() {
+    let rows: [&[&str]; 19] = [
+        &[],
+        &["nothing"],
+        &["key"],
+        &["state"],
+        &["key", "create"],
+        &["key", "show"],
+        &["key", "show", "not-a-uuid"],
+        &["key", "rotate", "0b5f7c3e-1d2a-4c4b-9e8f-00112233aabb", "--grace", "soon"],
+        &["key", "create", "x", "--building-block", "net", "--role", "writer"],
+        &["key", "create", "x", "--workspace", "team", "--role", "boss"],
+        &["key", "create", "x", "--workspace", "team", "--role", "writer", "--expires", "someday"],
+        &["state", "show"],
+        &["state", "show", "no-slash"],
+        &["state", "show", "a/b/c"],
+        &["state", "pull", "../x"],
+        &["state", "pull", "team/net", "--version", "first"],
+        &["state", "move", "team/net"],
+        &["state", "list", "--format", "xml"],
+        &["completions", "tcsh"],
+    ];
+    let dir = tempfile::TempDir::new().expect("a directory");
+    for args in rows {
+        let output = statekeep(args).current_dir(dir.path()).output().expect("it runs");
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", stderr(&output));
+        assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{args:?}");
+    }
+    assert!(std::fs::read_dir(dir.path()).expect("a directory").next().is_none(), "nothing was made");
+}
+
+#[test]
+fn help_and_version_are_data() {
+    for args in [
+        &["--help"][..],
+        &["--version"],
+        &["help", "serve"],
+        &["serve", "--help"],
+        &["state", "history", "--help"],
+        &["key", "create", "--help"],
+    ] {
+        let output = statekeep(args).output().expect("it runs");
+        assert_eq!(output.status.code(), Some(0), "{args:?}");
+        assert!(!output.stdout.is_empty() && output.stderr.is_empty(), "{args:?}");
+    }
+    let help = statekeep(&["serve", "--help"]).output().expect("it runs");
+    let help = String::from_utf8_lossy(&help.stdout).into_owned();
+    let flags = [
+        "--data",
+        "--listen",
+        "--base-url",
+        "--trusted-proxy",
+        "--max-state-size",
+        "--max-in-flight",
+        "--min-free-space",
+        "--unlocked-writes",
+        "--token-lifetime",
+        "--event-retention",
+        "--log-format",
+        "--log-level",
+    ];
+    for flag in flags {
+        assert!(help.contains(flag), "{flag}");
+        let variable = format!("STATEKEEP_{}", flag.trim_start_matches("--").replace('-', "_").to_uppercase());
+        assert!(help.contains(&variable), "{variable}");
+    }
+}
+
+#[test]
+fn completions_are_made_for_each_shell() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = statekeep(&["completions", shell]).output().expect("it runs");
+        assert_eq!(output.status.code(), Some(0), "{shell}");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(text.contains("statekeep") && text.contains("rotate") && text.contains("unlocked-writes"), "{shell}");
+    }
+}

@@ -1,0 +1,108 @@
+//! Real `terraform` and real `tofu` against the real binary: what a user types, sees and keeps.
+//!
+//! [`module::Module`] is a root module in a directory of its own; its verbs run one of the programs on it and hand back a [`run::Run`], which knows
+//! what was said and shouts it when a test expected something else. [`proxy::LossyProxy`] is a network that loses answers.
+//! Only the built-in `terraform_data` resource is used, so that nothing is ever downloaded. Each test is there twice, by [`for_each_program`].
+
+mod access;
+mod broken_locks;
+mod contention;
+mod everyday;
+mod large;
+mod long_runs;
+mod lost_answers;
+mod methods;
+mod module;
+mod native_encryption;
+mod proxy;
+mod readme;
+mod remote_state;
+mod run;
+mod state_commands;
+mod unlocked;
+
+use std::path::PathBuf;
+
+use crate::harness::{Client, state_path};
+use crate::skip;
+
+/// The state that most tests are about.
+const STATE: &str = "team/app";
+
+/// Makes each of the named functions a test with Terraform and a test with OpenTofu, skipped where the program is missing.
+macro_rules! for_each_program {
+    ($($test:ident),+ $(,)?) => {
+        mod terraform {
+            $(#[test]
+            fn $test() {
+                if let Some(program) = $crate::clients::Program::terraform() {
+                    super::$test(&program);
+                }
+            })+
+        }
+        $crate::clients::for_tofu![$($test),+];
+    };
+}
+use for_each_program;
+
+/// The same for what only OpenTofu can do.
+macro_rules! for_tofu {
+    ($($test:ident),+ $(,)?) => {
+        mod tofu {
+            $(#[test]
+            fn $test() {
+                if let Some(program) = $crate::clients::Program::tofu() {
+                    super::$test(&program);
+                }
+            })+
+        }
+    };
+}
+use for_tofu;
+
+/// One of the two programs, as it is installed here.
+struct Program {
+    path: PathBuf,
+    kind: Kind,
+}
+
+#[derive(PartialEq, Eq)]
+enum Kind {
+    Terraform,
+    OpenTofu,
+}
+
+impl Program {
+    fn terraform() -> Option<Self> {
+        skip::program("terraform", "STATEKEEP_TERRAFORM").map(|path| Self { path, kind: Kind::Terraform })
+    }
+
+    fn tofu() -> Option<Self> {
+        skip::program("tofu", "STATEKEEP_TOFU").map(|path| Self { path, kind: Kind::OpenTofu })
+    }
+}
+
+/// What the tests look at on the server's side, besides what the harness offers.
+impl Client {
+    /// The evidence of a state's lock, or nothing when it is free.
+    fn lock_evidence(&self, name: &str) -> Option<serde_json::Value> {
+        let answer = self.get(&format!("{}/lock", state_path(name)));
+        if answer.status == 404 {
+            answer.expect_problem(404, "no_lock");
+            return None;
+        }
+        Some(answer.expect_status(200).json())
+    }
+
+    #[track_caller]
+    fn expect_unlocked(&self, name: &str) {
+        if let Some(lock) = self.lock_evidence(name) {
+            panic!("a lock was left behind: {lock}");
+        }
+    }
+
+    /// The exact bytes of one version, as text.
+    fn version_text(&self, name: &str, number: &serde_json::Value) -> String {
+        self.get(&format!("{}/versions/{number}", state_path(name))).expect_status(200).text()
+    }
+}

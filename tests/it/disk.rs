@@ -1,0 +1,123 @@
+//! What a test does to disks and files: small file systems, read-only files, flipped bits, and a database edited behind the server's back.
+
+use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::harness::sha256;
+use crate::skip;
+
+/// The permission bits of a file or directory.
+pub fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).permissions().mode() & 0o7777
+}
+
+/// The hash of a file's content.
+pub fn hash(path: &Path) -> String {
+    sha256(&std::fs::read(path).expect("a file"))
+}
+
+fn run(program: &str, args: &[&str]) -> Result<(), String> {
+    let output = Command::new(program).args(args).output().map_err(|error| error.to_string())?;
+    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()) }
+}
+
+/// A file system in memory that is soon full.
+pub struct SmallDisk {
+    dir: TempDir,
+}
+
+impl SmallDisk {
+    /// Mounts one (`"24m"`), or says that the test is skipped where that is not allowed.
+    pub fn new(size: &str) -> Option<Self> {
+        let dir = TempDir::new().expect("a directory");
+        let path = dir.path().to_str().expect("UTF-8").to_owned();
+        match run("mount", &["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs", &path]) {
+            Ok(()) => Some(Self { dir }),
+            Err(error) => {
+                skip::missing(&format!("no small file system can be mounted ({error})"));
+                None
+            }
+        }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub fn grow(&self, size: &str) {
+        let path = self.path().to_str().expect("UTF-8");
+        run("mount", &["-o", &format!("remount,size={size}"), path]).expect("the file system grows");
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = run("umount", &["-l", self.path().to_str().expect("UTF-8")]);
+    }
+}
+
+/// A file that nobody can write, not even root.
+pub struct ReadOnly {
+    path: PathBuf,
+    mounted: bool,
+}
+
+impl ReadOnly {
+    pub fn new(path: &Path) -> Option<Self> {
+        let text = path.to_str().expect("UTF-8");
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o444)).expect("our file");
+        let mut this = Self { path: path.to_owned(), mounted: false };
+        if std::fs::OpenOptions::new().append(true).open(path).is_err() {
+            return Some(this);
+        }
+        this.mounted = run("mount", &["--bind", text, text]).is_ok();
+        if this.mounted && run("mount", &["-o", "remount,bind,ro", text]).is_ok() {
+            return Some(this);
+        }
+        skip::missing("root writes read-only files, and a read-only mount is not allowed");
+        None
+    }
+}
+
+impl Drop for ReadOnly {
+    fn drop(&mut self) {
+        if self.mounted {
+            let _ = run("umount", &["-l", self.path.to_str().expect("UTF-8")]);
+        }
+    }
+}
+
+/// Flips a bit in the byte at an offset of a file.
+pub fn flip(path: &Path, offset: u64) {
+    let file = std::fs::OpenOptions::new().read(true).write(true).open(path).expect("a file");
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, offset).expect("inside the file");
+    byte[0] ^= 0x10;
+    file.write_all_at(&byte, offset).expect("our file");
+    file.sync_all().expect("our file");
+}
+
+/// Runs SQL on a database while no server runs; `None` where there is no python3.
+pub fn sql(database: &Path, statements: &str) -> Option<()> {
+    let python = skip::program("python3", "STATEKEEP_PYTHON")?;
+    let script = "import sqlite3, sys\nwith sqlite3.connect(sys.argv[1]) as c: c.executescript(sys.argv[2])\nc.close()";
+    let output = Command::new(python).args(["-c", script]).arg(database).arg(statements).output().expect("python3 runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(())
+}
+
+/// Text that does not compress well, so that it takes room on the disk; the same for the same seed.
+pub fn noise(seed: u64, length: usize) -> String {
+    let mut word = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-";
+    let next = || {
+        word ^= word << 13;
+        word ^= word >> 7;
+        word ^= word << 17;
+        char::from(alphabet[usize::try_from(word >> 58).expect("six bits")])
+    };
+    std::iter::repeat_with(next).take(length).collect()
+}

@@ -1,0 +1,71 @@
+//! Bytes that rot on the disk: never served, always told, and the neighbours go on.
+
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use crate::disk::{flip, noise};
+use crate::harness::{Client, Setup, state_path, tfstate, tfstate_noted};
+
+use super::L1;
+
+/// Flips bits in the middle of the database file, where the one large blob lies; never in the first bytes of a page, which link it to the next.
+fn damage(data: &Path) {
+    let file = data.join("statekeep.db");
+    let size = std::fs::metadata(&file).expect("the database").len();
+    assert!(size > 2 * 1024 * 1024, "the large blob is most of the file");
+    for part in [4, 5, 6] {
+        flip(&file, size * part / 10 / 512 * 512 + 256);
+    }
+}
+
+fn is_damaged(answer: crate::harness::Answer) {
+    let answer = answer.expect_problem(500, "damaged");
+    for header in ["etag", "statekeep-version", "last-modified"] {
+        assert_eq!(answer.header(header), "", "nothing that a cache could keep");
+    }
+}
+
+#[test]
+fn a_damaged_version_is_500_and_never_wrong_bytes_while_others_go_on() {
+    let dir = TempDir::new().expect("a directory");
+    let data = dir.path().join("data");
+    let server = Setup::new().data(&data).start();
+    let writer = server.key("team", "writer");
+    writer.write("team/small", tfstate(L1, 1), None).expect_status(200);
+    let large = tfstate_noted(L1, 1, &noise(1, 4 * 1024 * 1024));
+    writer.write("team/large", &large, None).expect_status(200);
+    writer.write("team/late", tfstate(L1, 1), None).expect_status(200);
+    assert!(server.stop().success());
+    damage(&data);
+    let server = Setup::new().data(&data).start();
+    let writer: Client = writer.at(&server);
+    for _ in 0..3 {
+        is_damaged(writer.read("team/large"));
+        is_damaged(writer.get(&format!("{}/versions/1", state_path("team/large"))));
+    }
+    is_damaged(server.key("team", "outputs").read("team/large"));
+    writer.send("HEAD", &state_path("team/large"), "");
+    for name in ["team/small", "team/late"] {
+        assert_eq!(writer.read(name).expect_status(200).text(), tfstate(L1, 1), "{name}");
+    }
+    assert_eq!(writer.versions("team/large")[0]["size"], large.len(), "its row is still there");
+    assert!(server.log().contains("team") && server.log().to_lowercase().contains("damaged"), "and the log says which: {}", server.log());
+}
+
+#[test]
+fn the_same_bytes_sent_again_mend_a_damaged_version() {
+    let dir = TempDir::new().expect("a directory");
+    let data = dir.path().join("data");
+    let server = Setup::new().data(&data).start();
+    let writer = server.key("team", "writer");
+    writer.write("team/large", tfstate_noted(L1, 1, &noise(1, 4 * 1024 * 1024)), None).expect_status(200);
+    assert!(server.stop().success());
+    damage(&data);
+    let server = Setup::new().data(&data).start();
+    let writer = writer.at(&server);
+    is_damaged(writer.read("team/large"));
+    let next = tfstate_noted(L1, 2, &noise(1, 4 * 1024 * 1024));
+    writer.write("team/large", &next, None).expect_status(200);
+    assert_eq!(writer.read("team/large").expect_status(200).text(), next, "a new version does not lean on a damaged one");
+}

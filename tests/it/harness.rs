@@ -1,0 +1,449 @@
+//! The harness: the real binary on a port of its own with a data directory of its own, the cast of callers, and verbs to speak with.
+//!
+//! A test starts a [`Server`], asks it for a [`Client`] (`server.admin()`, `server.key(…)`, `server.anonymous()`), and talks HTTP.
+//! The server is killed and its directory removed when the value is dropped. `STATEKEEP_BIN` points the tests at another binary.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use reqwest::blocking::{Body, RequestBuilder, Response};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+pub use crate::samples::*;
+
+/// How long a test waits for something that has to happen.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The binary under test.
+pub fn binary() -> PathBuf {
+    std::env::var_os("STATEKEEP_BIN").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_statekeep")), PathBuf::from)
+}
+
+/// A command of the binary with a clean environment, so that nobody's own settings change a test.
+pub fn statekeep(args: &[&str]) -> Command {
+    let mut command = Command::new(binary());
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("STATEKEEP_") {
+            command.env_remove(name);
+        }
+    }
+    command.args(args).stdin(Stdio::null());
+    command
+}
+
+/// How a server is to be started; `Setup::new().flag("--unlocked-writes", "refuse").start()`.
+#[derive(Default)]
+pub struct Setup {
+    data: Option<PathBuf>,
+    flags: Vec<String>,
+    environment: Vec<(String, String)>,
+    wrapper: Vec<String>,
+}
+
+impl Setup {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn flag(mut self, name: &str, value: &str) -> Self {
+        self.flags.extend([name.to_owned(), value.to_owned()]);
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Uses this data directory, which outlives the server, instead of one of its own.
+    pub fn data(mut self, dir: &Path) -> Self {
+        self.data = Some(dir.to_owned());
+        self
+    }
+
+    /// Runs the server under another program, such as `strace -f …`.
+    pub fn under(mut self, wrapper: &[&str]) -> Self {
+        self.wrapper = wrapper.iter().map(|&word| word.to_owned()).collect();
+        self
+    }
+
+    /// The command that `start` runs, for tests of starts that fail.
+    pub fn command(&self, data: &Path) -> Command {
+        let data = data.to_str().expect("test directories are UTF-8");
+        let args = ["serve", "--data", data, "--listen", "127.0.0.1:0"];
+        let mut command = statekeep(&args);
+        if let Some((program, rest)) = self.wrapper.split_first() {
+            let inner = command;
+            command = Command::new(program);
+            command.args(rest).arg(inner.get_program()).args(inner.get_args()).stdin(Stdio::null());
+        }
+        command.args(&self.flags).envs(self.environment.iter().cloned());
+        command
+    }
+
+    pub fn start(self) -> Server {
+        let own = self.data.is_none().then(|| TempDir::new().expect("a temporary directory"));
+        let data = self.data.clone().unwrap_or_else(|| own.as_ref().expect("made above").path().join("data"));
+        let log = tempfile::NamedTempFile::new().expect("a log file");
+        let mut child =
+            self.command(&data).stdout(Stdio::piped()).stderr(log.reopen().expect("the log file")).spawn().expect("the binary starts");
+        let line = first_line(child.stdout.take().expect("piped"));
+        let Some(url) = line.trim().strip_prefix("listening on ").map(str::to_owned) else {
+            end(&mut child);
+            panic!("the server did not start: {}", std::fs::read_to_string(log.path()).unwrap_or_default());
+        };
+        Server { child, url, data, log, admin: String::new(), _own: own }.with_admin()
+    }
+}
+
+/// The first line of a program's output, or nothing where none comes; the rest is read and thrown away, so that the program never waits for us.
+fn first_line(output: ChildStdout) -> String {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut output = BufReader::new(output);
+        let mut line = String::new();
+        let _ = output.read_line(&mut line);
+        let _ = sender.send(line);
+        let _ = output.read_to_end(&mut Vec::new());
+    });
+    receiver.recv_timeout(PATIENCE).unwrap_or_default()
+}
+
+/// The processes that a process has started and that still run.
+pub fn children(pid: u32) -> Vec<u32> {
+    let list = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    list.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+}
+
+/// Kills a process and, where it is a wrapper such as strace, what it wraps.
+fn end(child: &mut Child) {
+    for pid in children(child.id()) {
+        let _ = Command::new("kill").args(["-9", &pid.to_string()]).stderr(Stdio::null()).status();
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// A running server.
+pub struct Server {
+    child: Child,
+    url: String,
+    data: PathBuf,
+    log: tempfile::NamedTempFile,
+    admin: String,
+    _own: Option<TempDir>,
+}
+
+impl Server {
+    pub fn start() -> Self {
+        Setup::new().start()
+    }
+
+    fn with_admin(mut self) -> Self {
+        let file = std::fs::read_to_string(self.data.join("initial-admin-key")).unwrap_or_default();
+        file.trim().clone_into(&mut self.admin);
+        self
+    }
+
+    /// `http://127.0.0.1:PORT`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// `127.0.0.1:PORT`, for tests that speak through a socket of their own.
+    pub fn address(&self) -> &str {
+        self.url.strip_prefix("http://").expect("the server speaks HTTP")
+    }
+
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Everything that the server has logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log.path()).expect("the log file")
+    }
+
+    /// The address of a state: `server.state("team/network")`.
+    pub fn state(&self, name: &str) -> String {
+        format!("{}{}", self.url, state_path(name))
+    }
+
+    pub fn anonymous(&self) -> Client {
+        Client::new(&self.url, None)
+    }
+
+    /// A caller with the secret of the first start's admin key.
+    pub fn admin(&self) -> Client {
+        Client::new(&self.url, Some(self.admin.clone()))
+    }
+
+    /// A caller with these credentials, as Basic password.
+    pub fn with(&self, secret: &str) -> Client {
+        Client::new(&self.url, Some(secret.to_owned()))
+    }
+
+    /// A new key for a scope (`"team"`, `"team/network"`, or `""` for all) with a role; `server.key("team", "writer")`.
+    pub fn key(&self, scope: &str, role: &str) -> Client {
+        self.make_key(&scope_json(scope, json!({"name": format!("{role} of {scope}"), "role": role})))
+    }
+
+    /// A new key with single permissions.
+    pub fn key_with(&self, scope: &str, permissions: &[&str]) -> Client {
+        self.make_key(&scope_json(scope, json!({"name": permissions.join("+"), "permissions": permissions})))
+    }
+
+    /// A new key from a body for `POST /api/keys`.
+    pub fn make_key(&self, body: &Value) -> Client {
+        let answer = self.admin().post_json("/api/keys", body).expect_status(201).json();
+        let client = self.with(answer["secret"].as_str().expect("a secret"));
+        client.of_key(answer["key"]["id"].as_str().expect("an id"))
+    }
+
+    /// A token of a key, asked for with less where `less` says so: `json!({"permissions": ["TFSTATE_LIST"]})`.
+    pub fn token(&self, key: &Client, less: Value) -> Client {
+        let mut body = less;
+        body["clientId"] = json!(key.key_id);
+        body["clientSecret"] = json!(key.secret());
+        let answer = self.anonymous().post_json("/api/login", &body).expect_status(200).json();
+        self.with(answer["access_token"].as_str().expect("a token")).of_key(&key.key_id)
+    }
+
+    /// Asks the process to leave, as a service manager does, and waits for it.
+    pub fn stop(mut self) -> ExitStatus {
+        self.signal("TERM");
+        self.wait()
+    }
+
+    /// The same, for what it has logged until its end.
+    pub fn stop_and_log(mut self) -> String {
+        self.signal("TERM");
+        self.wait();
+        self.log()
+    }
+
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([format!("-{name}"), self.pid().to_string()]).status();
+        assert!(status.expect("kill runs").success());
+    }
+
+    /// Waits until the process ends by itself.
+    pub fn wait(&mut self) -> ExitStatus {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("the child is ours") {
+                return status;
+            }
+            assert!(Instant::now() < end, "the server did not end; its log: {}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Kills the process at once, as a crash does.
+    pub fn kill(&mut self) {
+        end(&mut self.child);
+    }
+
+    /// Runs a command of the binary on this server's data directory.
+    pub fn cli(&self, args: &[&str]) -> Output {
+        statekeep(args).env("STATEKEEP_DATA", &self.data).output().expect("the binary runs")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!("--- the server's log ---\n{}", self.log());
+        }
+    }
+}
+
+fn scope_json(scope: &str, mut body: Value) -> Value {
+    let mut parts = scope.split('/').filter(|part| !part.is_empty());
+    if let Some(workspace) = parts.next() {
+        body["workspace"] = json!(workspace);
+    }
+    if let Some(block) = parts.next() {
+        body["buildingBlock"] = json!(block);
+    }
+    body
+}
+
+/// The path of a state named `workspace/block`.
+pub fn state_path(name: &str) -> String {
+    let (workspace, block) = name.split_once('/').expect("workspace/block");
+    format!("/api/terraform/state/workspace/{workspace}/buildingblock/{block}")
+}
+
+/// Someone who talks to a server.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::blocking::Client,
+    url: String,
+    secret: Option<String>,
+    pub key_id: String,
+}
+
+impl Client {
+    fn new(url: &str, secret: Option<String>) -> Self {
+        Self { http: http_client(None), url: url.to_owned(), secret, key_id: String::new() }
+    }
+
+    /// The same caller from another address of this machine, such as `127.0.0.2`.
+    pub fn calling_from(&self, address: &str) -> Self {
+        Self { http: http_client(Some(address.parse().expect("an address"))), ..self.clone() }
+    }
+
+    /// The same caller with a server that was started anew.
+    pub fn at(&self, server: &Server) -> Self {
+        Self { url: server.url.clone(), ..self.clone() }
+    }
+
+    /// Someone else with these credentials at the same server.
+    pub fn with_secret(&self, secret: &str) -> Self {
+        Self::new(&self.url, Some(secret.to_owned()))
+    }
+
+    /// The same caller, who knows the id of its key.
+    pub fn of_key(self, id: &str) -> Self {
+        Self { key_id: id.to_owned(), ..self }
+    }
+
+    pub fn secret(&self) -> &str {
+        self.secret.as_deref().expect("a caller with credentials")
+    }
+
+    /// A request to a path, with this caller's credentials, not sent yet.
+    pub fn request(&self, method: &str, path: &str) -> RequestBuilder {
+        let method = Method::from_bytes(method.as_bytes()).expect("a method");
+        let request = self.http.request(method, format!("{}{path}", self.url));
+        match &self.secret {
+            Some(secret) => request.basic_auth("x", Some(secret)),
+            None => request,
+        }
+    }
+
+    pub fn send(&self, method: &str, path: &str, body: impl Into<Body>) -> Answer {
+        Answer::of(self.request(method, path).body(body).send().expect("an answer"))
+    }
+
+    pub fn get(&self, path: &str) -> Answer {
+        Answer::of(self.request("GET", path).send().expect("an answer"))
+    }
+
+    /// Sends a request that was made with [`Client::request`].
+    pub fn ask(request: RequestBuilder) -> Answer {
+        Answer::of(request.send().expect("an answer"))
+    }
+
+    pub fn post_json(&self, path: &str, body: &Value) -> Answer {
+        Answer::of(self.request("POST", path).json(body).send().expect("an answer"))
+    }
+
+    /// The state's bytes, or whatever else the server answers.
+    pub fn read(&self, name: &str) -> Answer {
+        self.get(&state_path(name))
+    }
+
+    /// Writes a state as the clients do, with its MD5; `lock` is the `ID` they add.
+    pub fn write(&self, name: &str, body: impl AsRef<[u8]>, lock: Option<&str>) -> Answer {
+        let query = lock.map(|id| format!("?ID={id}")).unwrap_or_default();
+        let path = format!("{}{query}", state_path(name));
+        let request = self.request("POST", &path).header("Content-Type", "application/json").header("Content-MD5", md5(body.as_ref()));
+        Answer::of(request.body(body.as_ref().to_vec()).send().expect("an answer"))
+    }
+
+    pub fn lock(&self, name: &str, id: &str) -> Answer {
+        self.send("LOCK", &state_path(name), lock_body(id))
+    }
+
+    pub fn unlock(&self, name: &str, id: &str) -> Answer {
+        self.send("UNLOCK", &state_path(name), lock_body(id))
+    }
+
+    pub fn delete(&self, name: &str) -> Answer {
+        self.send("DELETE", &state_path(name), "")
+    }
+
+    /// The versions of a state, newest first.
+    pub fn versions(&self, name: &str) -> Vec<Value> {
+        let answer = self.get(&format!("{}/versions?limit=1000", state_path(name))).expect_status(200).json();
+        answer["versions"].as_array().expect("a list").clone()
+    }
+
+    /// The events that fit a query such as `kind=state.write`, newest first.
+    pub fn events(&self, query: &str) -> Vec<Value> {
+        let answer = self.get(&format!("/api/events?limit=1000&{query}")).expect_status(200).json();
+        answer["events"].as_array().expect("a list").clone()
+    }
+}
+
+fn http_client(from: Option<std::net::IpAddr>) -> reqwest::blocking::Client {
+    let builder = reqwest::blocking::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+    builder.timeout(Duration::from_mins(2)).local_address(from).build().expect("an HTTP client")
+}
+
+/// An answer, read whole.
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: reqwest::header::HeaderMap,
+    pub bytes: Vec<u8>,
+}
+
+impl Answer {
+    pub fn of(response: Response) -> Self {
+        let (status, headers) = (response.status(), response.headers().clone());
+        Self { status, headers, bytes: response.bytes().expect("a whole body").to_vec() }
+    }
+
+    #[track_caller]
+    pub fn expect_status(self, status: u16) -> Self {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text());
+        self
+    }
+
+    /// Checks that this is a problem with a status and a code, in the right content type and with something to read in it.
+    #[track_caller]
+    pub fn expect_problem(self, status: u16, code: &str) -> Self {
+        let answer = self.expect_status(status);
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+        let problem = answer.json();
+        assert_eq!(problem["code"], code, "{problem}");
+        assert_eq!(problem["status"], status, "{problem}");
+        assert!(problem["detail"].as_str().is_some_and(|text| text.len() > 10), "{problem}");
+        answer
+    }
+
+    /// A header's value, or nothing at all.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("a text header"))
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+}
+
+/// Waits until something is true, and fails with `what` when it never is.
+#[track_caller]
+pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < end, "never happened: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

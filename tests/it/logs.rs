@@ -1,0 +1,157 @@
+//! The log: JSON lines where it is no terminal, one line a request, never a secret.
+
+use base64::Engine as _;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Client, Server, Setup, eventually, lock_body, state_path, tfstate};
+
+const L1: &str = "11111111-1111-4111-8111-111111111111";
+
+/// The log's lines that name a request, once one is there.
+fn lines_of(server: &Server, answer: &Answer) -> Vec<Value> {
+    let id = answer.header("request-id");
+    assert!(!id.is_empty());
+    let mut lines = Vec::new();
+    eventually("the request is in the log", || {
+        lines =
+            server.log().lines().filter(|line| line.contains(id)).map(|line| serde_json::from_str(line).expect("a JSON line")).collect();
+        !lines.is_empty()
+    });
+    lines
+}
+
+/// Everything that a line says, as texts.
+fn leaves(value: &Value) -> Vec<String> {
+    match value {
+        Value::Object(members) => members.values().flat_map(leaves).collect(),
+        Value::Array(items) => items.iter().flat_map(leaves).collect(),
+        Value::String(text) => vec![text.clone()],
+        Value::Null | Value::Bool(_) | Value::Number(_) => vec![value.to_string()],
+    }
+}
+
+/// The members of a line whose names have to do with how long it took.
+fn durations(value: &Value) -> usize {
+    let own = |name: &str, value: &Value| {
+        let named =
+            ["time", "duration", "elapsed", "ms", "latency", "took"].iter().any(|word| name.contains(word)) && !name.contains("timestamp");
+        usize::from(named && (value.is_number() || value.is_string()))
+    };
+    value.as_object().map_or(0, |members| members.iter().map(|(name, value)| own(name, value) + durations(value)).sum())
+}
+
+#[test]
+fn a_request_is_one_json_line_with_what_an_operator_asks_for() {
+    let server = Server::start();
+    let writer = server.key("team", "writer");
+    let path = state_path("team/net");
+    let answers = [
+        ("POST", 200, writer.write("team/net", tfstate(L1, 1), None)),
+        ("GET", 200, writer.read("team/net")),
+        ("LOCK", 200, writer.lock("team/net", "lock-1")),
+        ("LOCK", 423, writer.lock("team/net", "lock-2")),
+        ("UNLOCK", 200, writer.unlock("team/net", "lock-1")),
+        ("DELETE", 403, writer.delete("team/net")),
+    ];
+    for (method, status, answer) in answers {
+        let lines = lines_of(&server, &answer.expect_status(status));
+        assert_eq!(lines.len(), 1, "one line a request: {lines:?}");
+        let said = leaves(&lines[0]);
+        for expected in [method, &path, &status.to_string(), &writer.key_id, "127.0.0.1"] {
+            assert!(said.iter().any(|text| text == expected), "{expected} in {}", lines[0]);
+        }
+        assert!(durations(&lines[0]) > 0, "how long it took: {}", lines[0]);
+    }
+    let refused = server.anonymous().read("team/net").expect_status(401);
+    assert!(leaves(&lines_of(&server, &refused)[0]).contains(&"401".to_owned()));
+    for line in server.log().lines() {
+        let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert!(line["level"].is_string() && line["timestamp"].is_string(), "{line}");
+    }
+}
+
+#[test]
+fn the_query_is_not_in_the_log_where_it_could_hold_something() {
+    let server = Server::start();
+    let answer = server.admin().get(&format!("{}?token=query-secret", state_path("team/net")));
+    assert!(!lines_of(&server, &answer).is_empty());
+    assert!(!server.log().contains("query-secret"));
+}
+
+fn forwarded(server: &Server, value: &str) -> (String, Answer) {
+    let admin = server.admin();
+    let answer = Client::ask(admin.request("GET", "/api/keys").header("X-Forwarded-For", value)).expect_status(200);
+    let said = leaves(&lines_of(server, &answer)[0]);
+    let address = said.into_iter().find(|text| text.parse::<std::net::IpAddr>().is_ok()).expect("an address");
+    (address, answer)
+}
+
+#[test]
+fn behind_a_trusted_proxy_the_forwarded_address_counts_and_what_the_client_made_up_does_not() {
+    let server = Setup::new().flag("--trusted-proxy", "127.0.0.1/32").flag("--trusted-proxy", "10.0.0.0/8").start();
+    let rows = [
+        ("198.51.100.7", "198.51.100.7"),
+        ("1.2.3.4, 198.51.100.7", "198.51.100.7"),
+        ("1.2.3.4,198.51.100.7 , 10.1.2.3", "198.51.100.7"),
+        ("2001:db8::7", "2001:db8::7"),
+        ("nonsense, 198.51.100.7", "198.51.100.7"),
+    ];
+    for (value, expected) in rows {
+        assert_eq!(forwarded(&server, value).0, expected, "{value}");
+    }
+    let odd = forwarded(&server, "198.51.100.7, nonsense").0;
+    assert_ne!(odd, "198.51.100.7", "what lies behind nonsense is not to be trusted");
+}
+
+#[test]
+fn without_a_trusted_proxy_a_forwarded_address_is_ignored() {
+    let server = Server::start();
+    assert_eq!(forwarded(&server, "198.51.100.7").0, "127.0.0.1");
+    let other = Setup::new().flag("--trusted-proxy", "10.0.0.0/8").start();
+    assert_eq!(forwarded(&other, "198.51.100.7").0, "127.0.0.1");
+}
+
+#[test]
+fn never_a_secret_even_at_the_lowest_level() {
+    let server = Setup::new().flag("--log-level", "trace").start();
+    let writer = server.key("team", "owner");
+    let token = server.token(&writer, json!({"renewable": true}));
+    let state = json!({"version": 4, "serial": 1, "lineage": L1, "outputs": {"p": {"value": "state-secret", "type": "string", "sensitive": true}}, "resources": []});
+    token.write("team/net", state.to_string(), None).expect_status(200);
+    token.write("team/net", state.to_string().replace("state-secret", "other-state-secret"), None).expect_status(409);
+    writer.write("team/net", state.to_string().replace('}', ""), None).expect_status(400);
+    writer.send("LOCK", &state_path("team/net"), lock_body("lock-1")).expect_status(200);
+    writer.read("team/net").expect_status(200);
+    token.send("POST", "/api/token/extend", "").expect_status(200);
+    writer.post_json("/api/token/extend", &json!({"token": token.secret()})).expect_status(200);
+    let rotated = server.admin().post_json(&format!("/api/keys/{}/rotate", writer.key_id), &json!({"grace": 60})).expect_status(200).json();
+    server.with("mistyped-password").read("team/net").expect_status(401);
+    Client::ask(writer.request("GET", "/api/login").bearer_auth(writer.secret()));
+    server.anonymous().post_json("/api/login", &json!({"clientId": writer.key_id, "clientSecret": "mistyped-password"})).expect_status(401);
+    assert!(server.cli(&["state", "pull", "team/net"]).status.success());
+    let made = server.cli(&["key", "create", "ci", "--workspace", "team", "--role", "writer"]);
+    let made = String::from_utf8_lossy(&made.stdout).trim().to_owned();
+    let last = server.admin().get("/api/events").expect_status(200);
+    lines_of(&server, &last);
+    let log = server.log();
+    let encoded = |secret: &str| base64::engine::general_purpose::STANDARD.encode(format!("x:{secret}"));
+    let rotated = rotated["secret"].as_str().expect("a secret");
+    for secret in [writer.secret(), token.secret(), server.admin().secret(), rotated, made.as_str(), "mistyped-password"] {
+        assert!(secret.len() > 10);
+        assert!(!log.contains(secret), "a secret is in the log");
+        assert!(!log.contains(&encoded(secret)), "a header with a secret is in the log");
+    }
+    assert!(!log.contains("state-secret"), "what is in a state is nobody's business");
+    assert!(!log.contains("$argon2"), "nor what is kept of a secret");
+}
+
+#[test]
+fn the_level_and_the_format_can_be_chosen() {
+    let text = Setup::new().flag("--log-format", "text").start();
+    text.admin().get("/api/keys").expect_status(200);
+    eventually("a line is written", || text.log().contains("/api/keys"));
+    assert!(text.log().lines().all(|line| serde_json::from_str::<Value>(line).is_err()), "{}", text.log());
+    let quiet = Setup::new().env("STATEKEEP_LOG_LEVEL", "error").start();
+    quiet.admin().get("/api/keys").expect_status(200);
+    assert!(quiet.stop_and_log().is_empty());
+}

@@ -1,0 +1,28 @@
+//! One test crate for everything that goes through the front door: the real binary, real clients, a real browser.
+
+#![expect(
+    unreachable_pub,
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a test crate exports nothing, measures its own patience, and fails loudly"
+)]
+
+mod api;
+mod bad_input;
+mod cli;
+mod clients;
+mod credentials;
+mod disk;
+mod faults;
+mod first_start;
+mod harness;
+mod logs;
+mod model;
+mod page;
+mod permissions;
+mod rules;
+mod samples;
+mod skip;
+mod tidy;
+mod wire;

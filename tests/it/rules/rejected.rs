@@ -1,0 +1,119 @@
+//! Rejected versions: what was refused with 409 or 423 is kept, numbered, once, and within bounds.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Client, Server, state_path, tfstate, tfstate_noted};
+
+use super::{L1, counts, info, rejected_number, version};
+
+fn rejected(caller: &Client, name: &str) -> Vec<Value> {
+    let list = caller.get(&format!("{}/versions?kind=rejected&limit=1000", state_path(name))).expect_status(200).json();
+    list["versions"].as_array().expect("a list").clone()
+}
+
+#[test]
+fn each_kind_of_refusal_keeps_the_bytes_and_says_why() {
+    let server = Server::start();
+    let (writer, holder) = (server.key("team", "writer"), server.key("team", "writer"));
+    writer.write("team/net", tfstate(L1, 5), None).expect_status(200);
+    let stale_write = writer.write("team/net", tfstate(L1, 4), None).expect_problem(409, "stale_write");
+    let stale_id = writer.write("team/net", tfstate(L1, 6), Some("lock-9")).expect_problem(409, "stale_lock_id");
+    holder.lock("team/net", "lock-1").expect_status(200);
+    let locked = writer.write("team/net", tfstate(L1, 7), None).expect_status(423);
+    let rows =
+        [(stale_write, tfstate(L1, 4), "stale_write"), (stale_id, tfstate(L1, 6), "stale_lock_id"), (locked, tfstate(L1, 7), "locked")];
+    for (number, (answer, body, code)) in (2..).zip(rows) {
+        assert_eq!(rejected_number(&answer), number);
+        assert_eq!(version(&writer, "team/net", number).expect_status(200).text(), body);
+        let row = info(&writer, "team/net", number);
+        assert_eq!((&row["kind"], &row["rejected"], &row["current"]), (&json!("rejected"), &json!(code), &json!(false)));
+        assert_eq!(row["created_by"]["id"], writer.key_id);
+    }
+    assert_eq!(writer.read("team/net").text(), tfstate(L1, 5));
+    assert_eq!(rejected(&writer, "team/net").len(), 3);
+    assert_eq!(server.admin().events("kind=state.write_rejected&attention=true").len(), 3);
+    holder.write("team/net", tfstate(L1, 8), Some("lock-1")).expect_status(200);
+    assert_eq!(info(&writer, "team/net", 5)["current"], true, "numbers go on behind them");
+}
+
+#[test]
+fn the_same_bytes_refused_again_are_not_kept_twice() {
+    let server = Server::start();
+    let (writer, holder) = (server.key("team", "writer"), server.key("team", "writer"));
+    holder.lock("team/net", "lock-1").expect_status(200);
+    let first = rejected_number(&writer.write("team/net", tfstate(L1, 1), None).expect_status(423));
+    for _ in 0..3 {
+        assert_eq!(rejected_number(&writer.write("team/net", tfstate(L1, 1), None).expect_status(423)), first);
+    }
+    writer.write("team/net", tfstate_noted(L1, 1, "x"), None).expect_status(423);
+    assert_eq!(rejected(&writer, "team/net").len(), 2);
+}
+
+#[test]
+fn the_last_20_of_a_state_are_kept() {
+    let server = Server::start();
+    let (writer, holder) = (server.key("team", "writer"), server.key("team", "writer"));
+    holder.write("team/net", tfstate(L1, 1), None).expect_status(200);
+    holder.lock("team/net", "lock-1").expect_status(200);
+    let refuse = |name: &str, serial| writer.write(name, tfstate(L1, serial), None).expect_status(423);
+    for serial in 101..=125 {
+        refuse("team/net", serial);
+    }
+    let kept: Vec<u64> =
+        rejected(&writer, "team/net").iter().filter(|row| row["purged"] == false).filter_map(|row| row["serial"].as_u64()).collect();
+    assert_eq!(kept, (106..=125).rev().collect::<Vec<_>>(), "newest first");
+    for serial in 101..=125_u64 {
+        let answer = version(&writer, "team/net", serial - 99);
+        if serial > 105 {
+            assert_eq!(answer.expect_status(200).text(), tfstate(L1, serial));
+        } else {
+            assert!([404, 410].contains(&answer.status.as_u16()), "version {}: {}", serial - 99, answer.status);
+        }
+    }
+    assert_eq!(holder.read("team/net").text(), tfstate(L1, 1));
+    holder.write("team/net", tfstate(L1, 2), Some("lock-1")).expect_status(200);
+    assert_eq!(version(&holder, "team/net", 1).expect_status(200).text(), tfstate(L1, 1), "what was stored is never given up for them");
+    assert_eq!(holder.versions("team/net")[0]["number"], 27, "numbers are never used again");
+}
+
+#[test]
+fn no_more_than_64_mib_of_a_state_are_kept() {
+    let server = Server::start();
+    let (writer, holder) = (server.key("team", "writer"), server.key("team", "writer"));
+    holder.lock("team/net", "lock-1").expect_status(200);
+    let large = |serial| format!("{}{}", tfstate(L1, serial), " ".repeat(25 * 1024 * 1024));
+    let numbers: Vec<u64> =
+        (1..=3).map(|serial| rejected_number(&writer.write("team/net", large(serial), None).expect_status(423))).collect();
+    let kept: Vec<Value> = rejected(&writer, "team/net").into_iter().filter(|row| row["purged"] == false).collect();
+    let sizes: u64 = kept.iter().filter_map(|row| row["size"].as_u64()).sum();
+    assert!(sizes <= 64 * 1024 * 1024, "{sizes}");
+    assert_eq!(kept.iter().filter_map(|row| row["number"].as_u64()).collect::<Vec<_>>(), [numbers[2], numbers[1]], "the newest that fit");
+    assert_eq!(version(&writer, "team/net", numbers[2]).expect_status(200).bytes.len(), large(3).len());
+}
+
+#[test]
+fn what_a_caller_may_not_write_is_not_kept() {
+    let server = Server::start();
+    let owner = server.key("team", "owner");
+    owner.write("team/net", tfstate(L1, 1), None).expect_status(200);
+    owner.lock("team/net", "lock-1").expect_status(200);
+    for role in ["reader", "outputs", "planner"] {
+        let answer = server.key("team", role).write("team/net", tfstate(L1, 9), None).expect_problem(403, "forbidden");
+        assert_eq!(answer.header("statekeep-rejected-version"), "", "{role}");
+    }
+    server.key("rival", "owner").write("team/net", tfstate(L1, 9), None).expect_problem(403, "forbidden");
+    assert_eq!(counts(&owner, "team/net"), (1, 0));
+}
+
+#[test]
+fn a_state_with_nothing_but_rejected_versions_does_not_exist_for_clients() {
+    let server = Server::start();
+    let owner = server.key("team", "owner");
+    owner.write("team/net", tfstate(L1, 1), Some("lock-9")).expect_problem(409, "stale_lock_id");
+    owner.read("team/net").expect_problem(404, "no_state");
+    owner.delete("team/net").expect_problem(404, "no_state");
+    assert_eq!(counts(&owner, "team/net"), (1, 1), "but its history can be read");
+    assert_eq!(version(&owner, "team/net", 1).expect_status(200).text(), tfstate(L1, 1));
+    owner.write("team/net", tfstate(L1, 1), None).expect_status(200);
+    assert_eq!(owner.read("team/net").expect_status(200).header("statekeep-version"), "2");
+}
