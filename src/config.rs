@@ -17,9 +17,9 @@ pub const DEFAULT_MAX_IN_FLIGHT: u64 = 512 * MIB;
 /// The room on the disk in bytes below which nothing is written.
 pub const DEFAULT_MIN_FREE_SPACE: u64 = 64 * MIB;
 /// How long a token lives.
-pub const DEFAULT_TOKEN_LIFETIME: Duration = Duration::from_secs(60 * 60);
+pub const DEFAULT_TOKEN_LIFETIME: Duration = Duration::from_hours(1);
 /// How long events are kept.
-pub const DEFAULT_EVENT_RETENTION: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+pub const DEFAULT_EVENT_RETENTION: Duration = Duration::from_hours(400 * 24);
 
 /// One mebibyte in bytes.
 pub const MIB: u64 = 1024 * 1024;
@@ -28,7 +28,7 @@ pub const COPIES_OF_A_BODY: u64 = 2;
 /// The largest state that may be configured: SQLite takes values of up to 1 GB.
 const MAX_MAX_STATE_SIZE: u64 = 900 * MIB;
 /// The longest life of a token that may be configured.
-const MAX_TOKEN_LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
+const MAX_TOKEN_LIFETIME: Duration = Duration::from_hours(12);
 
 /// What happens to a write without a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +103,7 @@ impl Limits {
         if self.token_lifetime < Duration::from_secs(1) || self.token_lifetime > MAX_TOKEN_LIFETIME {
             return bad("--token-lifetime", "has to be from 1s to 12h");
         }
-        if self.event_retention < Duration::from_secs(60) {
+        if self.event_retention < Duration::from_mins(1) {
             return bad("--event-retention", "has to be at least 1m");
         }
         Ok(())
@@ -172,7 +172,11 @@ mod tests {
         let client = |peer: &str, headers: &[&str]| proxies.client(peer.parse().unwrap(), headers.iter().copied()).to_string();
         assert_eq!(client("192.0.2.1", &["198.51.100.7"]), "192.0.2.1", "an untrusted peer says what it wants");
         assert_eq!(client("10.0.0.1", &["198.51.100.7"]), "198.51.100.7");
-        assert_eq!(client("10.0.0.1", &["1.2.3.4, 198.51.100.7, 10.0.0.9"]), "198.51.100.7", "what stands before was written by the client");
+        assert_eq!(
+            client("10.0.0.1", &["1.2.3.4, 198.51.100.7, 10.0.0.9"]),
+            "198.51.100.7",
+            "what stands before was written by the client"
+        );
         assert_eq!(client("10.0.0.1", &["1.2.3.4", "198.51.100.7"]), "198.51.100.7", "several headers are one list");
         assert_eq!(client("10.0.0.1", &["junk"]), "10.0.0.1");
         assert_eq!(client("10.0.0.1", &[]), "10.0.0.1");

@@ -1,7 +1,7 @@
 //! Blobs: how a version's bytes are kept. Bytes in, bytes out; no database.
 //!
-//! A blob of format 1 is one zstd frame that stands alone. What comes out of [`decode`] is only handed on after [`verified`] has
-//! compared it with the SHA-256 that it was stored under: no reader ever sees bytes that were not written.
+//! A blob of format 1 is one zstd frame that stands alone. What comes out of [`decode`] is only handed on after it has been
+//! compared with the SHA-256 that it was stored under: no reader ever sees bytes that were not written.
 
 use crate::model::digest::Digest;
 

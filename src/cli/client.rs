@@ -63,7 +63,8 @@ pub(super) struct Reply {
 impl Reply {
     /// The answer as JSON.
     pub(super) fn json(&self) -> Result<Value, Failure> {
-        serde_json::from_slice(&self.bytes).map_err(|_| Failure::Failed("the server's answer is not JSON; is --url a statekeep?".to_owned()))
+        serde_json::from_slice(&self.bytes)
+            .map_err(|_| Failure::Failed("the server's answer is not JSON; is --url a statekeep?".to_owned()))
     }
 }
 
@@ -95,7 +96,7 @@ impl Client {
         let end = clock::monotonic() + PATIENCE;
         loop {
             let in_use = match DirLock::take(dir) {
-                Ok(lock) => return Self::inside(lock).await,
+                Ok(lock) => return Self::inside(lock),
                 Err(error @ DirError::InUse { .. }) => error,
                 Err(error) => return Err(Failure::because(error)),
             };
@@ -118,7 +119,7 @@ impl Client {
         Ok(Self { http, base: "http://localhost".to_owned(), secret: None, inside, _open: open })
     }
 
-    async fn inside(lock: DirLock) -> Result<Self, Failure> {
+    fn inside(lock: DirLock) -> Result<Self, Failure> {
         let dir = lock.path().to_owned();
         let name = format!(".command-{}.sock", std::process::id());
         let domain = Domain::open(lock, Limits::default()).map_err(Failure::because)?;

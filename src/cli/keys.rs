@@ -92,7 +92,9 @@ async fn act(client: &Client, command: KeyCommand, format: Format) -> Result<(),
 }
 
 fn key_path(id: &str) -> Result<String, Failure> {
-    let id = id.parse::<crate::model::key::KeyId>().map_err(|_| Failure::Usage(format!("{id:?} is no id of a key; see `statekeep key list`")))?;
+    let id = id
+        .parse::<crate::model::key::KeyId>()
+        .map_err(|_| Failure::Usage(format!("{id:?} is no id of a key; see `statekeep key list`")))?;
     Ok(format!("/api/keys/{id}"))
 }
 
@@ -125,7 +127,15 @@ fn list(answer: &Value, format: Format) -> Result<(), Failure> {
         return output::json(answer);
     }
     let row = |key: &Value| {
-        vec![text(&key["id"]), text(&key["name"]), scope(key), text(&key["status"]), time(&key["expires_at"]), time(&key["last_used_at"]), permissions(key)]
+        vec![
+            text(&key["id"]),
+            text(&key["name"]),
+            scope(key),
+            text(&key["status"]),
+            time(&key["expires_at"]),
+            time(&key["last_used_at"]),
+            permissions(key),
+        ]
     };
     let rows = answer["keys"].as_array().map(|keys| keys.iter().map(row).collect());
     output::table(&["ID", "NAME", "SCOPE", "STATUS", "EXPIRES", "LAST USED", "PERMISSIONS"], rows.unwrap_or_default())

@@ -70,7 +70,7 @@ pub fn main() -> ExitCode {
     // Files, sockets and directories of ours are for their owner only.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let done = match Cli::parse().command {
-        Command::Serve(args) => serve::run(*args),
+        Command::Serve(args) => serve::run(&args),
         Command::Key { command, common } => crate::http::block_on(keys::run(command, common)),
         Command::State { command, common } => crate::http::block_on(states::run(command, common)),
         Command::Completions { shell } => {

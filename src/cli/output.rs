@@ -69,6 +69,9 @@ pub(super) fn table(header: &[&str], rows: Vec<Vec<String>>) -> Result<(), Failu
     for row in rows {
         table.add_row(row);
     }
+    table.column_iter_mut().for_each(|column| {
+        column.set_padding((0, 1));
+    });
     for text in table.lines() {
         line(text.trim_end())?;
     }
@@ -81,10 +84,11 @@ pub(super) fn pairs(pairs: &[(&str, String)]) -> Result<(), Failure> {
     pairs.iter().try_for_each(|(name, value)| line(&format!("{name:width$}  {value}")))
 }
 
-/// A value of an answer as text; `-` for null and what is missing.
+/// A value of an answer as text; `-` for what is null, empty or missing.
 pub(super) fn text(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
+        Value::String(text) if text.is_empty() => "-".to_owned(),
         Value::String(text) => text.clone(),
         Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
     }

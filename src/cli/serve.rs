@@ -143,10 +143,9 @@ impl ServeArgs {
 }
 
 /// Runs the server until a signal or a fault of the disk ends it.
-pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     let config = args.config()?;
     args.start_logging();
-    drop(args);
     data_dir::make(&config.data).map_err(Failure::because)?;
     let dir = DirLock::take(&config.data).map_err(Failure::because)?;
     let tcp = TcpListener::bind(config.listen).map_err(|error| {
@@ -222,11 +221,13 @@ fn announce(config: &Config, address: SocketAddr, admin: Option<&WithSecret>, sh
     let Some(WithSecret { key, secret }) = admin else { return Ok(()) };
     if show_key_here {
         let id = key.id;
-        output::message(&format!("\nThe first start made an admin key (id {id}). Its secret is shown this once:\n\n    {}\n", secret.reveal()));
+        output::message(&format!(
+            "\nThe first start made an admin key (id {id}). Its secret is shown this once:\n\n    {}\n",
+            secret.reveal()
+        ));
     } else {
         let path = data.join(data_dir::ADMIN_KEY_FILE);
         tracing::info!(path = %path.display(), key = %key.id, "the first start made an admin key; its secret is in this file. Keep it safe and remove the file");
     }
     Ok(())
 }
-

@@ -143,7 +143,8 @@ async fn list(client: &Client, workspace: Option<String>, deleted: bool, format:
     let row = |state: &Value| {
         let current = &state["current"];
         let lock = &state["lock"];
-        let standing = if state["deleted_at"].is_null() { time(&state["updated_at"]) } else { format!("deleted {}", time(&state["deleted_at"])) };
+        let standing =
+            if state["deleted_at"].is_null() { time(&state["updated_at"]) } else { format!("deleted {}", time(&state["deleted_at"])) };
         vec![
             name(state),
             text(&current["number"]),
@@ -195,7 +196,10 @@ async fn show(client: &Client, state: &StateName, format: Format) -> Result<(), 
         pairs.push(("lock", "-".to_owned()));
     } else {
         pairs.push(("lock", text(&lock["lock"]["ID"])));
-        pairs.push(("locked by", format!("{} ({}) from {}", text(&lock["key"]["name"]), text(&lock["lock"]["Who"]), text(&lock["address"]))));
+        pairs.push((
+            "locked by",
+            format!("{} ({}) from {}", text(&lock["key"]["name"]), text(&lock["lock"]["Who"]), text(&lock["address"])),
+        ));
         pairs.push(("locked at", time(&lock["locked_at"])));
         pairs.push(("written under it", text(&lock["last_write"]["version"])));
         pairs.push(("turned away", text(&lock["refused"]["count"])));

@@ -31,7 +31,11 @@ pub(super) fn denied(caller: &Caller, permission: Permission, name: &StateName) 
     if !caller.grant.scope.contains(name) {
         return Error::Denied(format!("{} is for {} and does not reach {name}", who(caller), caller.grant.scope));
     }
-    Error::Denied(format!("this needs the permission {} on {name}, which {} does not have", permission.name(&caller.grant.scope), who(caller)))
+    Error::Denied(format!(
+        "this needs the permission {} on {name}, which {} does not have",
+        permission.name(&caller.grant.scope),
+        who(caller)
+    ))
 }
 
 fn who(caller: &Caller) -> String {

@@ -23,7 +23,7 @@ use crate::model::clock;
 use crate::model::secret::Secret;
 
 /// How long a good credential needs no argon2.
-const REMEMBERED_FOR: Duration = Duration::from_secs(300);
+const REMEMBERED_FOR: Duration = Duration::from_mins(5);
 /// How many good credentials are remembered.
 const MAX_REMEMBERED: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 /// How many addresses and keys with failures are remembered.
@@ -31,7 +31,7 @@ const MAX_FAILING: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 /// How many failures an address or a key may have in [`FAILURE_WINDOW`].
 const MAX_FAILURES: u32 = 20;
 /// Over how long failures are counted.
-const FAILURE_WINDOW: Duration = Duration::from_secs(60);
+const FAILURE_WINDOW: Duration = Duration::from_mins(1);
 /// How many unknown credentials may wait for argon2.
 const MAX_WAITING: usize = 64;
 

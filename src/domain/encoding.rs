@@ -41,5 +41,8 @@ pub fn check_md5(bytes: &[u8], content_md5: Option<&str>) -> Result<(), Error> {
     if STANDARD.decode(expected.trim()).is_ok_and(|expected| expected == md5::Md5::digest(bytes).as_slice()) {
         return Ok(());
     }
-    Err(Error::invalid("md5_mismatch", "the body is not the one that its Content-MD5 belongs to; it was changed or cut on the way, send it again"))
+    Err(Error::invalid(
+        "md5_mismatch",
+        "the body is not the one that its Content-MD5 belongs to; it was changed or cut on the way, send it again",
+    ))
 }

@@ -104,9 +104,10 @@ impl Pending {
         if self.counts.contains_key(&key) {
             return key;
         }
-        let (rows, most) = match key.kind {
-            EventKind::CredentialsRefused => (&mut self.refusals, MAX_REFUSALS_PER_MINUTE),
-            _ => (&mut self.reads, MAX_READS_PER_MINUTE),
+        let (rows, most) = if key.kind == EventKind::CredentialsRefused {
+            (&mut self.refusals, MAX_REFUSALS_PER_MINUTE)
+        } else {
+            (&mut self.reads, MAX_READS_PER_MINUTE)
         };
         // While a full disk keeps old minutes here, they count too.
         if *rows >= most || self.counts.len() > 2 * (MAX_READS_PER_MINUTE + MAX_REFUSALS_PER_MINUTE) {
@@ -215,7 +216,8 @@ mod tests {
     fn minutes_that_cannot_be_written_do_not_pile_up() {
         let gatherer = Gatherer::default();
         for minute in 0..1_000 {
-            (0..MAX_REFUSALS_PER_MINUTE).for_each(|address| gatherer.add(refusal(address, minute), Timestamp::from_millis(minute * 60_000)));
+            (0..MAX_REFUSALS_PER_MINUTE)
+                .for_each(|address| gatherer.add(refusal(address, minute), Timestamp::from_millis(minute * 60_000)));
         }
         assert!(gatherer.open().counts.len() <= 2 * (MAX_READS_PER_MINUTE + MAX_REFUSALS_PER_MINUTE) + 1_001);
     }

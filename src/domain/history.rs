@@ -87,7 +87,7 @@ impl History<'_> {
                 let outcome = self.0.store.write(0, move |tx| bring_back(tx, &caller, &wanted, at)).await?;
                 outcome.map_err(|why| why.into_error(name, name))
             }
-            place => super::states::live(place, name),
+            place @ (Place::State { .. } | Place::Free) => super::states::live(place, name),
         }
     }
 
@@ -103,7 +103,11 @@ impl History<'_> {
 }
 
 /// Does something with the state at an address, deleted or not.
-fn on_state<T>(view: &View<'_>, name: &StateName, with: impl FnOnce(StateId) -> Result<T, StoreError>) -> Result<Result<T, Hindrance>, StoreError> {
+fn on_state<T>(
+    view: &View<'_>,
+    name: &StateName,
+    with: impl FnOnce(StateId) -> Result<T, StoreError>,
+) -> Result<Result<T, Hindrance>, StoreError> {
     match view.place(name)? {
         Place::State { id, .. } => with(id).map(Ok),
         Place::Free => Ok(Err(Hindrance::NoState)),
@@ -149,7 +153,13 @@ fn bring_back(tx: &Tx<'_>, caller: &Caller, name: &StateName, at: Timestamp) -> 
     version.map(Ok).ok_or_else(|| StoreError::Statement("a new version is not there".to_owned()))
 }
 
-fn relocate(tx: &Tx<'_>, caller: &Caller, from: &StateName, to: &StateName, at: Timestamp) -> Result<Result<Listed, Hindrance>, StoreError> {
+fn relocate(
+    tx: &Tx<'_>,
+    caller: &Caller,
+    from: &StateName,
+    to: &StateName,
+    at: Timestamp,
+) -> Result<Result<Listed, Hindrance>, StoreError> {
     let id = match tx.place(from)? {
         Place::State { id, current: Some(_), deleted_at: None } => id,
         Place::Moved(to) => return Ok(Err(Hindrance::Moved(to))),
@@ -167,7 +177,8 @@ fn relocate(tx: &Tx<'_>, caller: &Caller, from: &StateName, to: &StateName, at: 
     for (here, other, word) in [(from, to, "to"), (to, from, "from")] {
         tx.record(&NewEvent::new(EventKind::StateMove, caller, at).on(here).detail(serde_json::json!({ word: other.to_string() })))?;
     }
-    let only = StateFilter { workspace: Some(to.workspace.to_string()), block: Some(to.block.to_string()), limit: 1, ..StateFilter::default() };
+    let only =
+        StateFilter { workspace: Some(to.workspace.to_string()), block: Some(to.block.to_string()), limit: 1, ..StateFilter::default() };
     let moved = tx.states(&only)?.pop().map(|summary| Listed { summary, lock: None });
     moved.map(Ok).ok_or_else(|| StoreError::Statement("a moved state is not there".to_owned()))
 }

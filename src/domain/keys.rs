@@ -17,7 +17,7 @@ use crate::model::secret::Secret;
 use crate::store::NewKey;
 
 /// The longest time for which a rotated key's old secret may live on.
-pub const MAX_GRACE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+pub const MAX_GRACE: Duration = Duration::from_hours(7 * 24);
 /// The longest name of a key, in characters.
 pub const MAX_KEY_NAME: usize = 100;
 /// The farthest end of a key: a hundred years.
@@ -145,7 +145,8 @@ impl Keys<'_> {
 
     /// Makes the admin key of a first start, when there has never been a key. With `to_file`, its secret is safe in a file before the key is made.
     pub async fn first_admin(&self, to_file: bool) -> Result<Option<WithSecret>, FirstAdminError> {
-        if !self.0.store.read(|view| view.has_no_keys()).await.map_err(Error::from)? {
+        let is_first = self.0.store.read(|view| Ok(!view.has_keys()?)).await.map_err(Error::from)?;
+        if !is_first {
             return Ok(None);
         }
         let id = KeyId(Uuid::new_v4());
@@ -157,7 +158,8 @@ impl Keys<'_> {
         let operator = Caller::operator(Origin { address: "first start".to_owned(), request_id: String::new() });
         let grant = Grant { scope: Scope::All, permissions: PermissionSet::ALL };
         let event = key_event(EventKind::KeyCreate, &operator, &grant, id, "admin");
-        let new = NewKey { id, name: "admin".to_owned(), grant, hash, created_at: clock::now(), created_by: Actor::operator(), expires_at: None };
+        let new =
+            NewKey { id, name: "admin".to_owned(), grant, hash, created_at: clock::now(), created_by: Actor::operator(), expires_at: None };
         let make = move |tx: &crate::store::Tx<'_>| {
             tx.make_key(&new)?;
             tx.record(&event)

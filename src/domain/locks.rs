@@ -126,7 +126,13 @@ fn take(tx: &Tx<'_>, caller: &Caller, name: &StateName, lock: &Lock, at: Timesta
     Ok(Ok(Locking::Held(held.lock)))
 }
 
-fn release(tx: &Tx<'_>, caller: &Caller, name: &StateName, unlock: &Unlock, at: Timestamp) -> Result<Result<Unlocking, NotReleased>, StoreError> {
+fn release(
+    tx: &Tx<'_>,
+    caller: &Caller,
+    name: &StateName,
+    unlock: &Unlock,
+    at: Timestamp,
+) -> Result<Result<Unlocking, NotReleased>, StoreError> {
     if let Place::Moved(to) = tx.place(name)? {
         return Ok(Err(NotReleased::Moved(to)));
     }

@@ -15,7 +15,7 @@ use crate::model::secret::{Kind, Secret};
 use crate::store::{KeyWithHashes, StoreError, Tx};
 
 /// For how long from its making a token may extend itself.
-pub const MAX_RENEWAL: Duration = Duration::from_secs(12 * 60 * 60);
+pub const MAX_RENEWAL: Duration = Duration::from_hours(12);
 /// How many live tokens a key may have.
 pub const MAX_TOKENS: u64 = 10_000;
 /// How many ended tokens are removed whenever one is made.
@@ -62,10 +62,10 @@ impl Logins<'_> {
                 Some(caller) => Ok(caller),
                 None => Err(self.refuse(&[here], None, &origin)),
             },
-            None => Err(match self.refuse(&[here], None, &origin) {
-                Error::Unauthorized(_) => Error::Unauthorized(NOT_OURS),
-                too_many => too_many,
-            }),
+            None => {
+                let refusal = self.refuse(&[here], None, &origin);
+                Err(if matches!(refusal, Error::Unauthorized(_)) { Error::Unauthorized(NOT_OURS) } else { refusal })
+            }
         }
     }
 
@@ -146,19 +146,26 @@ impl Logins<'_> {
     }
 
     /// Lets a token live on: any of its key's with the key's own credentials, or itself when it is renewable.
-    pub async fn extend(&self, caller: &Caller, presented: Option<&Secret>, token: Option<&Secret>, expires_in: Option<u64>) -> Result<Issued, Error> {
+    pub async fn extend(
+        &self,
+        caller: &Caller,
+        presented: Option<&Secret>,
+        token: Option<&Secret>,
+        expires_in: Option<u64>,
+    ) -> Result<Issued, Error> {
         let lifetime = self.lifetime(expires_in)?;
-        let (sha256, by_itself) = self.own_token(caller, presented, token)?;
+        let (sha256, by_itself) = own_token(caller, presented, token)?;
         let now = clock::now();
         let who = caller.clone();
-        let extend = move |tx: &Tx<'_>| extend_token(tx, &who, sha256, by_itself, now, lifetime);
+        let extension = Extension { by_itself, now, lifetime };
+        let extend = move |tx: &Tx<'_>| extend_token(tx, &who, sha256, &extension);
         let until = self.0.store.write(0, extend).await?.map_err(|why| Error::Denied(why.to_owned()))?;
         Ok(Issued { token: None, expires_in: until.since(now) })
     }
 
     /// Ends a token: the one that was presented, or with the key's own credentials another one of the key.
     pub async fn end(&self, caller: &Caller, presented: Option<&Secret>, token: Option<&Secret>) -> Result<(), Error> {
-        let (sha256, _) = self.own_token(caller, presented, token)?;
+        let (sha256, _) = own_token(caller, presented, token)?;
         let (who, now) = (caller.clone(), clock::now());
         let end = move |tx: &Tx<'_>| {
             let Some(found) = tx.token(sha256)? else { return Ok(Ok(())) };
@@ -171,17 +178,17 @@ impl Logins<'_> {
         };
         self.0.store.write(0, end).await?
     }
+}
 
-    /// The token that is meant, and whether it speaks for itself.
-    fn own_token(&self, caller: &Caller, presented: Option<&Secret>, token: Option<&Secret>) -> Result<(Digest, bool), Error> {
-        match (caller.proof, token) {
-            (Proof::Token(_), None) => presented.map(|token| (token.digest(), true)).ok_or(Error::Unauthorized(BAD)),
-            (Proof::Token(_), Some(token)) if Some(token.digest()) == presented.map(Secret::digest) => Ok((token.digest(), true)),
-            (Proof::Token(_), Some(_)) => Err(Error::Denied("a token can only extend or end itself; use the key's own credentials".to_owned())),
-            (Proof::Key(_), Some(token)) => Ok((token.digest(), false)),
-            (Proof::Key(_), None) => Err(Error::invalid("bad_request", "say which token with {\"token\": \"skt_…\"}")),
-            (Proof::Operator, _) => Err(Error::Denied("the operator has no tokens; use the key's own credentials".to_owned())),
-        }
+/// The token that is meant, and whether it speaks for itself.
+fn own_token(caller: &Caller, presented: Option<&Secret>, token: Option<&Secret>) -> Result<(Digest, bool), Error> {
+    match (caller.proof, token) {
+        (Proof::Token(_), None) => presented.map(|token| (token.digest(), true)).ok_or(Error::Unauthorized(BAD)),
+        (Proof::Token(_), Some(token)) if Some(token.digest()) == presented.map(Secret::digest) => Ok((token.digest(), true)),
+        (Proof::Token(_), Some(_)) => Err(Error::Denied("a token can only extend or end itself; use the key's own credentials".to_owned())),
+        (Proof::Key(_), Some(token)) => Ok((token.digest(), false)),
+        (Proof::Key(_), None) => Err(Error::invalid("bad_request", "say which token with {\"token\": \"skt_…\"}")),
+        (Proof::Operator, _) => Err(Error::Denied("the operator has no tokens; use the key's own credentials".to_owned())),
     }
 }
 
@@ -192,7 +199,8 @@ fn narrowed(caller: &Caller, wanted: &Wanted) -> Result<Grant, Error> {
     let scope = match (&wanted.workspace, &wanted.block) {
         (None, None) => has.scope.clone(),
         (None, Some(block)) => {
-            let workspace = has.scope.workspace().ok_or_else(|| Error::invalid("bad_request", "buildingBlock needs a workspace beside it"))?;
+            let workspace =
+                has.scope.workspace().ok_or_else(|| Error::invalid("bad_request", "buildingBlock needs a workspace beside it"))?;
             Scope::from_parts(Some(workspace), Some(block)).map_err(|error| bad(&error))?
         }
         (Some(workspace), block) => Scope::from_parts(Some(workspace), block.as_deref()).map_err(|error| bad(&error))?,
@@ -227,15 +235,22 @@ fn make_token(tx: &Tx<'_>, caller: &Caller, sha256: Digest, token: &Token, now: 
     Ok(Ok(()))
 }
 
+/// How a token is to be extended.
+struct Extension {
+    /// Whether the token itself asks for it.
+    by_itself: bool,
+    now: Timestamp,
+    lifetime: Duration,
+}
+
 /// The inner error is why the token may not be extended.
 fn extend_token(
     tx: &Tx<'_>,
     caller: &Caller,
     sha256: Digest,
-    by_itself: bool,
-    now: Timestamp,
-    lifetime: Duration,
+    extension: &Extension,
 ) -> Result<Result<Timestamp, &'static str>, StoreError> {
+    let Extension { by_itself, now, lifetime } = *extension;
     let found = tx.token(sha256)?.filter(|token| Some(token.key) == caller.key() && token.expires_at > now);
     let Some(token) = found else { return Ok(Err("there is no such live token of this key")) };
     if by_itself && !token.renewable {
@@ -250,6 +265,8 @@ fn extend_token(
     // Asking for less than is left takes nothing away.
     let until = until.max(token.expires_at);
     tx.extend_token(sha256, until)?;
-    tx.record(&NewEvent::new(EventKind::TokenExtend, caller, now).within(&token.grant.scope).detail(serde_json::json!({ "until": until })))?;
+    tx.record(
+        &NewEvent::new(EventKind::TokenExtend, caller, now).within(&token.grant.scope).detail(serde_json::json!({ "until": until })),
+    )?;
     Ok(Ok(until))
 }

@@ -45,7 +45,9 @@ pub(super) fn state_of_outputs(bytes: &[u8], head: &StateHead) -> Result<Vec<u8>
         return Err(Error::OutputsUnavailable("the state is encrypted by its client, so its outputs cannot be read without TFSTATE_LIST"));
     }
     if head.format != Some(FORMAT) {
-        return Err(Error::OutputsUnavailable("the state is not of format 4, so its outputs cannot be told apart; apply it once with a newer program"));
+        return Err(Error::OutputsUnavailable(
+            "the state is not of format 4, so its outputs cannot be told apart; apply it once with a newer program",
+        ));
     }
     let unreadable = |_| Error::OutputsUnavailable("the state's outputs are not in the form that Terraform writes");
     let source: Source<'_> = serde_json::from_slice(bytes).map_err(unreadable)?;
@@ -67,7 +69,8 @@ mod tests {
 
     #[test]
     fn hands_out_what_is_not_sensitive_and_nothing_else() {
-        let bytes = br#"{"version":4,"serial":7,"lineage":"l","outputs":{"open":{"value":{"a":[1.10]},"type":["object",{"a":["list","number"]}]},
+        let bytes =
+            br#"{"version":4,"serial":7,"lineage":"l","outputs":{"open":{"value":{"a":[1.10]},"type":["object",{"a":["list","number"]}]},
             "hidden":{"value":"canary","type":"string","sensitive":true}},"resources":[{"canary":"canary"}]}"#;
         let head = crate::model::tfstate::read_head(bytes).unwrap();
         let made = String::from_utf8(state_of_outputs(bytes, &head).unwrap()).unwrap();

@@ -50,9 +50,22 @@ pub enum Verdict {
     /// The state left this address.
     Moved(StateName),
     /// It is refused, and kept.
-    Reject(Rejection, &'static str),
+    Reject(Refusal),
     /// It becomes the current version.
     Store,
+}
+
+/// Why a write is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// As a code.
+    pub rejection: Rejection,
+    /// In words.
+    pub why: &'static str,
+}
+
+fn reject(rejection: Rejection, why: &'static str) -> Verdict {
+    Verdict::Reject(Refusal { rejection, why })
 }
 
 /// Judges a write.
@@ -66,23 +79,26 @@ pub fn judge(situation: &Situation<'_>, incoming: &Incoming<'_>) -> Verdict {
     }
     if let Some(held) = situation.lock {
         let is_holders = incoming.lock_id.is_some_and(|id| held.is_held_by(incoming.actor, id));
-        return if is_holders { Verdict::Store } else { Verdict::Reject(Rejection::Locked, "another holds the lock") };
+        return if is_holders { Verdict::Store } else { reject(Rejection::Locked, "another holds the lock") };
     }
     if let Some(id) = incoming.lock_id {
         let was_broken = situation.broken.is_some_and(|broken| broken.lock_id == id && broken.holder == incoming.actor.id);
         if !was_broken {
-            return Verdict::Reject(Rejection::StaleLockId, "the lock that this write names is not held any more");
+            return reject(Rejection::StaleLockId, "the lock that this write names is not held any more");
         }
-        return guard(live, incoming).map_or(Verdict::Store, |why| Verdict::Reject(Rejection::StaleWrite, why));
+        return guard(live, incoming).map_or(Verdict::Store, |why| reject(Rejection::StaleWrite, why));
     }
     match situation.unlocked_writes {
         UnlockedWrites::Accept => Verdict::Store,
-        UnlockedWrites::Refuse => Verdict::Reject(Rejection::Unlocked, "this server takes no write without a lock; set lock_address and unlock_address"),
-        UnlockedWrites::Guard if incoming.force => Verdict::Store,
-        UnlockedWrites::Guard if situation.is_stale_writer => {
-            Verdict::Reject(Rejection::StaleWrite, "an earlier write by this key from this address was refused, and the state has not been read since")
+        UnlockedWrites::Refuse => {
+            reject(Rejection::Unlocked, "this server takes no write without a lock; set lock_address and unlock_address")
         }
-        UnlockedWrites::Guard => guard(live, incoming).map_or(Verdict::Store, |why| Verdict::Reject(Rejection::StaleWrite, why)),
+        UnlockedWrites::Guard if incoming.force => Verdict::Store,
+        UnlockedWrites::Guard if situation.is_stale_writer => reject(
+            Rejection::StaleWrite,
+            "an earlier write by this key from this address was refused, and the state has not been read since",
+        ),
+        UnlockedWrites::Guard => guard(live, incoming).map_or(Verdict::Store, |why| reject(Rejection::StaleWrite, why)),
     }
 }
 
@@ -92,7 +108,8 @@ fn guard(live: Option<&Version>, incoming: &Incoming<'_>) -> Option<&'static str
     if current.head.lineage != incoming.lineage {
         return Some("the state at this address has another lineage");
     }
-    (incoming.serial <= current.head.serial).then_some("its serial is not above that of the current version, so somebody else wrote in between")
+    (incoming.serial <= current.head.serial)
+        .then_some("its serial is not above that of the current version, so somebody else wrote in between")
 }
 
 #[cfg(test)]

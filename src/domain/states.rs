@@ -3,7 +3,7 @@
 use super::access::{authorize, authorize_somewhere, denied};
 use super::encoding::{self, Prepared};
 use super::error::Error;
-use super::rules::{Incoming, Situation, Verdict, judge};
+use super::rules::{Incoming, Refusal, Situation, Verdict, judge};
 use super::{Domain, off_thread, outputs};
 use crate::blob;
 use crate::model::caller::Caller;
@@ -57,7 +57,7 @@ pub enum Written {
     /// The holder of this lock keeps it out; it is kept under this number.
     Locked(Lock, u64),
     /// It is refused for this reason; it is kept under this number.
-    Refused(Rejection, &'static str, u64),
+    Refused(Refusal, u64),
 }
 
 /// What became of a deletion.
@@ -211,7 +211,9 @@ pub(super) async fn decode(name: &StateName, version: Version, blob: Option<Stor
     let bytes = decoded.map_err(|error| {
         tracing::error!(state = %name, version = version.number, %error, "a version is damaged");
         let number = version.number;
-        Error::Damaged(format!("version {number} of {name} is damaged and cannot be read; other versions are not affected, see its /versions"))
+        Error::Damaged(format!(
+            "version {number} of {name} is damaged and cannot be read; other versions are not affected, see its /versions"
+        ))
     })?;
     if !only_outputs {
         return Ok(Content { bytes, version, made: false });
@@ -264,7 +266,7 @@ impl WriteJob {
         let written = match (judge(&situation, &incoming), place) {
             (Verdict::Unchanged, Place::State { current: Some(current), .. }) => Written::Unchanged(*current),
             (Verdict::Moved(to), _) => return Ok(Err(to)),
-            (Verdict::Reject(rejection, why), place) => self.reject(tx, &place, lock, rejection, why)?,
+            (Verdict::Reject(refusal), place) => self.reject(tx, &place, lock, refusal)?,
             (Verdict::Store | Verdict::Unchanged, place) => Written::Stored(self.store(tx, &place, lock.as_ref())?),
         };
         Ok(Ok(written))
@@ -320,14 +322,8 @@ impl WriteJob {
     }
 
     /// Keeps a valid state that is refused: it may be the only record of what an apply did.
-    fn reject(
-        &self,
-        tx: &Tx<'_>,
-        place: &Place,
-        lock: Option<HeldLock>,
-        rejection: Rejection,
-        why: &'static str,
-    ) -> Result<Written, StoreError> {
+    fn reject(&self, tx: &Tx<'_>, place: &Place, lock: Option<HeldLock>, refusal: Refusal) -> Result<Written, StoreError> {
+        let rejection = refusal.rejection;
         let state = self.state(tx, place)?;
         let number = match tx.rejected_with(state, self.prepared.sha256)? {
             Some(number) => number,
@@ -336,7 +332,7 @@ impl WriteJob {
         if rejection == Rejection::StaleWrite {
             tx.mark_stale_writer(&self.name, &self.caller.actor.id, &self.caller.origin.address, self.at)?;
         }
-        let Some(held) = lock else { return Ok(Written::Refused(rejection, why, number)) };
+        let Some(held) = lock else { return Ok(Written::Refused(refusal, number)) };
         tx.note_refusal(&self.name, &refused(&self.caller, self.at, self.lock_id.clone(), None))?;
         Ok(Written::Locked(held.lock, number))
     }
@@ -356,7 +352,13 @@ pub(super) fn refused(caller: &Caller, at: Timestamp, lock_id: Option<String>, w
     Refused { at, key: caller.actor.clone(), address: caller.origin.address.clone(), lock_id, who }
 }
 
-fn delete(tx: &Tx<'_>, caller: &Caller, name: &StateName, lock_id: Option<&str>, at: Timestamp) -> Result<Result<Deleted, Place>, StoreError> {
+fn delete(
+    tx: &Tx<'_>,
+    caller: &Caller,
+    name: &StateName,
+    lock_id: Option<&str>,
+    at: Timestamp,
+) -> Result<Result<Deleted, Place>, StoreError> {
     let place = tx.place(name)?;
     let Place::State { id, current: Some(ref current), deleted_at } = place else { return Ok(Err(place)) };
     let number = current.number;

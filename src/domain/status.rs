@@ -91,7 +91,7 @@ impl Status<'_> {
             status = Readiness::Degraded;
             problems.push(Problem { code: "store_fault", detail: fault.to_string() });
         }
-        if let Err(error) = self.0.store.read(|view| view.has_no_keys()).await {
+        if let Err(error) = self.0.store.read(|view| view.has_keys().map(|_| ())).await {
             status = Readiness::NotReady;
             problems.push(Problem { code: "store_unreadable", detail: error.to_string() });
         }

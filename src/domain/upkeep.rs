@@ -9,7 +9,7 @@ use crate::model::clock;
 /// How long events are gathered before they are written; a second after its read at the latest, an event is on disk.
 const GATHER_FOR: Duration = Duration::from_millis(500);
 /// How often ended tokens and old events are removed.
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
+const SWEEP_EVERY: Duration = Duration::from_mins(1);
 /// How many rows one sweep removes of each, so that it never holds writes up for long.
 const ROWS_PER_SWEEP: u32 = 1_000;
 

@@ -82,7 +82,11 @@ pub(super) async fn json<T: DeserializeOwned>(request: &HttpRequest, payload: &m
 }
 
 /// Reads a small JSON object that may be left out.
-pub(super) async fn maybe_json<T: DeserializeOwned + Default>(request: &HttpRequest, payload: &mut Payload, domain: &Domain) -> Result<T, ApiError> {
+pub(super) async fn maybe_json<T: DeserializeOwned + Default>(
+    request: &HttpRequest,
+    payload: &mut Payload,
+    domain: &Domain,
+) -> Result<T, ApiError> {
     let bytes = small(request, payload, domain).await?;
     if bytes.is_empty() { Ok(T::default()) } else { parse(&bytes) }
 }
@@ -91,12 +95,17 @@ pub(super) async fn maybe_json<T: DeserializeOwned + Default>(request: &HttpRequ
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     serde_json::from_slice(bytes).map_err(|error| {
         let (line, column) = (error.line(), error.column());
-        ApiError::invalid("bad_body", format!("the body is not the JSON that this call takes (line {line}, column {column}); docs/api.md says what it takes"))
+        ApiError::invalid(
+            "bad_body",
+            format!("the body is not the JSON that this call takes (line {line}, column {column}); docs/api.md says what it takes"),
+        )
     })
 }
 
 /// Parses the query.
 pub(super) fn query<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, ApiError> {
     let parsed = actix_web::web::Query::<T>::from_query(request.query_string());
-    parsed.map(actix_web::web::Query::into_inner).map_err(|error| ApiError::invalid("bad_query", format!("the query makes no sense: {error}")))
+    parsed
+        .map(actix_web::web::Query::into_inner)
+        .map_err(|error| ApiError::invalid("bad_query", format!("the query makes no sense: {error}")))
 }

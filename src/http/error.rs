@@ -75,7 +75,9 @@ impl ResponseError for ApiError {
         match self {
             Self::Domain(Error::Locked(lock)) => reply::lock_conflict(StatusCode::LOCKED, lock),
             Self::Domain(error) => domain_problem(error, &self.to_string()),
-            Self::SlowBody(_) => problem(StatusCode::REQUEST_TIMEOUT, "slow_body", &self.to_string(), Map::new()).force_close().finish_problem(),
+            Self::SlowBody(_) => {
+                problem(StatusCode::REQUEST_TIMEOUT, "slow_body", &self.to_string(), Map::new()).force_close().finish_problem()
+            }
         }
     }
 }
@@ -87,18 +89,14 @@ fn domain_problem(error: &Error, detail: &str) -> HttpResponse {
         more.insert("moved_to".to_owned(), json!({ "workspace": to.workspace, "buildingBlock": to.block, "address": to.path() }));
     }
     let mut problem = problem(status, code, detail, more);
-    match error {
-        Error::Unauthorized(_) => {
-            problem.builder.append_header((WWW_AUTHENTICATE, "Basic realm=\"statekeep\", charset=\"UTF-8\""));
-            problem.builder.append_header((WWW_AUTHENTICATE, "Bearer realm=\"statekeep\""));
-        }
-        Error::TooManyFailures(wait) => {
-            problem.builder.insert_header((RETRY_AFTER, wait.as_secs().max(1)));
-        }
-        Error::CredentialsBusy | Error::OverBudget | Error::QueueFull | Error::ShuttingDown | Error::TooManyTokens(_) => {
-            problem.builder.insert_header((RETRY_AFTER, RETRY_SOON));
-        }
-        _ => {}
+    if let Error::Unauthorized(_) = error {
+        problem.builder.append_header((WWW_AUTHENTICATE, "Basic realm=\"statekeep\", charset=\"UTF-8\""));
+        problem.builder.append_header((WWW_AUTHENTICATE, "Bearer realm=\"statekeep\""));
+    }
+    if let Error::TooManyFailures(wait) = error {
+        problem.builder.insert_header((RETRY_AFTER, wait.as_secs().max(1)));
+    } else if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        problem.builder.insert_header((RETRY_AFTER, RETRY_SOON));
     }
     let mut response = problem.finish_problem();
     if let Error::Internal(reason) | Error::Damaged(reason) = error {
@@ -137,7 +135,9 @@ fn problem(status: StatusCode, code: &str, detail: &str, more: Map<String, Value
 
 /// A state that was refused though it is valid: why, and the number that it is kept under.
 pub(super) fn refused(code: &str, why: &str, kept: u64) -> HttpResponse {
-    let detail = format!("{why}; nothing was overwritten, and what was sent is kept as version {kept}: read the state again, or roll back to that version");
+    let detail = format!(
+        "{why}; nothing was overwritten, and what was sent is kept as version {kept}: read the state again, or roll back to that version"
+    );
     let more = Map::from_iter([("rejected_version".to_owned(), json!(kept))]);
     let mut problem = problem(StatusCode::CONFLICT, code, &detail, more);
     problem.builder.insert_header((reply::REJECTED_VERSION, kept));
@@ -148,7 +148,8 @@ pub(super) fn refused(code: &str, why: &str, kept: u64) -> HttpResponse {
 pub(super) async fn unknown_path(request: HttpRequest) -> HttpResponse {
     let path = request.path();
     if path == "/api" || path.starts_with("/api/") {
-        let detail = "there is nothing at this path; a state's address is /api/terraform/state/workspace/WORKSPACE/buildingblock/BUILDINGBLOCK";
+        let detail =
+            "there is nothing at this path; a state's address is /api/terraform/state/workspace/WORKSPACE/buildingblock/BUILDINGBLOCK";
         return problem(StatusCode::BAD_REQUEST, "bad_address", detail, Map::new()).finish_problem();
     }
     not_found()

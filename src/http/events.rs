@@ -50,6 +50,7 @@ pub(super) async fn list(known: Known, request: HttpRequest, domain: Data<Domain
 }
 
 fn time(text: Option<String>) -> Result<Option<Timestamp>, ApiError> {
-    let parse = |text: String| Timestamp::parse(&text).ok_or_else(|| ApiError::invalid("bad_query", "a time is written 2026-01-02T03:04:05Z"));
+    let parse =
+        |text: String| Timestamp::parse(&text).ok_or_else(|| ApiError::invalid("bad_query", "a time is written 2026-01-02T03:04:05Z"));
     text.map(parse).transpose()
 }

@@ -26,7 +26,8 @@ struct ListQuery {
 pub(super) async fn list(known: Known, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
     let query: ListQuery = body::query(&request)?;
     let limit = reply::page_size(query.limit)?;
-    let after = query.after.map(|id| id.parse()).transpose().map_err(|_| ApiError::invalid("bad_query", "after has to be the id of a key"))?;
+    let after =
+        query.after.map(|id| id.parse()).transpose().map_err(|_| ApiError::invalid("bad_query", "after has to be the id of a key"))?;
     let keys = domain.keys().list(&known.0, after, limit).await?;
     let now = clock::now();
     let next = reply::next(&keys, limit, |key| key.id.to_string());
@@ -55,7 +56,12 @@ struct CreateBody {
     expires_in: Option<u64>,
 }
 
-pub(super) async fn create(known: Known, request: HttpRequest, mut payload: Payload, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn create(
+    known: Known,
+    request: HttpRequest,
+    mut payload: Payload,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
     let body: CreateBody = body::json(&request, &mut payload, &domain).await?;
     let roles = match body.role {
         Some(Roles::One(role)) => vec![role],
@@ -88,7 +94,12 @@ struct RotateBody {
     grace: u64,
 }
 
-pub(super) async fn rotate(known: Known, request: HttpRequest, mut payload: Payload, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn rotate(
+    known: Known,
+    request: HttpRequest,
+    mut payload: Payload,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
     let body: RotateBody = body::maybe_json(&request, &mut payload, &domain).await?;
     let rotated = domain.keys().rotate(&known.0, id(&request)?, Duration::from_secs(body.grace)).await?;
     Ok(with_secret(StatusCode::OK, &rotated))

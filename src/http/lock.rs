@@ -29,7 +29,12 @@ pub(super) async fn lock(on: OnState, request: HttpRequest, mut payload: Payload
     })
 }
 
-pub(super) async fn unlock(on: OnState, request: HttpRequest, mut payload: Payload, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn unlock(
+    on: OnState,
+    request: HttpRequest,
+    mut payload: Payload,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
     domain.locks().may_unlock(&on.caller, &on.name)?;
     let named = body::query::<WriteQuery>(&request)?.lock_id();
     let body = read(&request, &mut payload, &domain).await?;

@@ -69,7 +69,12 @@ fn parse(request: &HttpRequest, body: &[u8]) -> Result<JsonLogin, ApiError> {
         return body::parse(body);
     }
     // What the parser says may repeat a secret.
-    let bad = || ApiError::invalid("bad_body", "the form needs client_id, client_secret and grant_type=client_credentials; docs/api.md says what else it takes");
+    let bad = || {
+        ApiError::invalid(
+            "bad_body",
+            "the form needs client_id, client_secret and grant_type=client_credentials; docs/api.md says what else it takes",
+        )
+    };
     let text = std::str::from_utf8(body).map_err(|_| bad())?;
     actix_web::web::Query::<FormLogin>::from_query(text).map_err(|_| bad())?.into_inner().into_json()
 }
@@ -104,7 +109,12 @@ struct TokenBody {
     expires_in: Option<u64>,
 }
 
-pub(super) async fn extend(known: Known, request: HttpRequest, mut payload: Payload, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn extend(
+    known: Known,
+    request: HttpRequest,
+    mut payload: Payload,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
     let body: TokenBody = body::maybe_json(&request, &mut payload, &domain).await?;
     let token = body.token.map(Secret::new);
     let issued = domain.logins().extend(&known.0, presented(&request).as_ref(), token.as_ref(), body.expires_in).await?;

@@ -50,7 +50,11 @@ fn routes(config: &mut ServiceConfig) {
                 .done(),
         )
         .service(
-            Methods::at(&below_state("/lock")).on("GET HEAD", lock::show).on("POST PUT LOCK", lock::lock).on("DELETE UNLOCK", lock::unlock).done(),
+            Methods::at(&below_state("/lock"))
+                .on("GET HEAD", lock::show)
+                .on("POST PUT LOCK", lock::lock)
+                .on("DELETE UNLOCK", lock::unlock)
+                .done(),
         )
         .service(Methods::at(&below_state("/versions")).on("GET HEAD", versions::list).done())
         .service(Methods::at(&below_state("/versions/{number}")).on("GET HEAD", versions::content).done())
@@ -84,6 +88,7 @@ impl Methods {
     }
 
     /// Offers one handler for some methods, separated by spaces.
+    #[expect(clippy::needless_pass_by_value, reason = "a handler is a function, named where it is offered")]
     fn on<F, Args>(mut self, methods: &'static str, handler: F) -> Self
     where
         F: Handler<Args>,

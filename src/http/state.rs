@@ -11,6 +11,7 @@ use super::caller::OnState;
 use super::error::{self, ApiError};
 use super::reply;
 use crate::domain::Domain;
+use crate::domain::rules::Refusal;
 use crate::domain::states::{Deleted, Write, Written};
 use crate::model::lock::Lock;
 use crate::model::version::Rejection;
@@ -32,7 +33,7 @@ impl WriteQuery {
 
 pub(super) async fn read(on: OnState, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
     let content = domain.states().read(&on.caller, &on.name).await?;
-    reply::content(&request, content)
+    Ok(reply::content(&request, content))
 }
 
 pub(super) async fn write(on: OnState, request: HttpRequest, mut payload: Payload, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
@@ -51,7 +52,7 @@ pub(super) async fn write(on: OnState, request: HttpRequest, mut payload: Payloa
             response.headers_mut().insert(header(reply::REJECTED_VERSION), kept.into());
             response
         }
-        Written::Refused(rejection, why, kept) => error::refused(rejection.code(), &explain(rejection, why), kept),
+        Written::Refused(refusal, kept) => error::refused(refusal.rejection.code(), &explain(refusal), kept),
     })
 }
 
@@ -60,9 +61,11 @@ fn header(name: &'static str) -> actix_web::http::header::HeaderName {
     actix_web::http::header::HeaderName::from_bytes(name.to_ascii_lowercase().as_bytes()).unwrap_or(actix_web::http::header::WARNING)
 }
 
-fn explain(rejection: Rejection, why: &str) -> String {
+fn explain(Refusal { rejection, why }: Refusal) -> String {
     match rejection {
-        Rejection::StaleWrite => format!("{why}; set lock_address and unlock_address so that two runs cannot write at the same time, or add ?force=true"),
+        Rejection::StaleWrite => {
+            format!("{why}; set lock_address and unlock_address so that two runs cannot write at the same time, or add ?force=true")
+        }
         Rejection::Locked | Rejection::StaleLockId | Rejection::Unlocked => why.to_owned(),
     }
 }
@@ -72,7 +75,12 @@ pub(super) fn content_md5(request: &HttpRequest) -> Option<String> {
     request.headers().get("content-md5").map(|value| value.to_str().unwrap_or("not text").to_owned())
 }
 
-pub(super) async fn delete(on: OnState, request: HttpRequest, mut payload: Payload, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn delete(
+    on: OnState,
+    request: HttpRequest,
+    mut payload: Payload,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
     domain.states().may_delete(&on.caller, &on.name)?;
     let query: WriteQuery = body::query(&request)?;
     let body = body::read(&request, &mut payload, &domain, at_most(body::MAX_LOCK, "body_too_large")).await?.bytes;

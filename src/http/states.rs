@@ -10,8 +10,8 @@ use super::caller::Known;
 use super::error::ApiError;
 use super::reply;
 use crate::domain::Domain;
-use crate::model::name::{BuildingBlock, StateName, Workspace};
 use crate::domain::states::StateFilter;
+use crate::model::name::{BuildingBlock, StateName, Workspace};
 
 #[derive(Deserialize)]
 struct ListQuery {

@@ -10,9 +10,9 @@ use super::caller::OnState;
 use super::error::ApiError;
 use super::reply;
 use crate::domain::Domain;
+use crate::domain::history::VersionFilter;
 use crate::model::name::StateName;
 use crate::model::version::{Kind, Rejection};
-use crate::domain::history::VersionFilter;
 
 #[derive(Deserialize)]
 struct ListQuery {
@@ -43,7 +43,7 @@ fn number(request: &HttpRequest) -> Result<u64, ApiError> {
 
 pub(super) async fn content(on: OnState, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
     let content = domain.history().content(&on.caller, &on.name, number(&request)?).await?;
-    reply::content(&request, content)
+    Ok(reply::content(&request, content))
 }
 
 pub(super) async fn info(on: OnState, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
@@ -64,7 +64,12 @@ struct Target {
     block: String,
 }
 
-pub(super) async fn relocate(on: OnState, request: HttpRequest, mut payload: Payload, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn relocate(
+    on: OnState,
+    request: HttpRequest,
+    mut payload: Payload,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
     let target: Target = body::json(&request, &mut payload, &domain).await?;
     let target = StateName::parse(&target.workspace, &target.block).map_err(|error| ApiError::invalid("bad_request", error.to_string()))?;
     let moved = domain.history().relocate(&on.caller, &on.name, &target).await?;

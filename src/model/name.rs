@@ -128,7 +128,8 @@ mod tests {
     #[test]
     fn a_uuid_is_one_name_in_all_its_spellings() {
         let plain = "67e55044-10b1-426f-9247-bb680e5fe0c8";
-        for spelling in [plain, "67E55044-10B1-426F-9247-BB680E5FE0C8", "67e5504410b1426f9247bb680e5fe0c8", "{67e55044-10b1-426f-9247-bb680e5fe0c8}"]
+        for spelling in
+            [plain, "67E55044-10B1-426F-9247-BB680E5FE0C8", "67e5504410b1426f9247bb680e5fe0c8", "{67e55044-10b1-426f-9247-bb680e5fe0c8}"]
         {
             assert_eq!(spelling.parse::<BuildingBlock>().map(|block| block.to_string()).as_deref(), Ok(plain));
         }

@@ -122,7 +122,11 @@ impl PermissionSet {
 
     /// The names of its members in a key of this scope, in a fixed order.
     pub fn names(self, scope: &Scope) -> Vec<&'static str> {
-        NAMES.iter().filter(|(permission, ..)| self.0 & (1 << *permission as u16) != 0).map(|(permission, ..)| permission.name(scope)).collect()
+        NAMES
+            .iter()
+            .filter(|(permission, ..)| self.0 & (1 << *permission as u16) != 0)
+            .map(|(permission, ..)| permission.name(scope))
+            .collect()
     }
 
     /// Reads the names that fit a scope: plain ones for a workspace, `ADM_…` ones for all.
@@ -130,7 +134,8 @@ impl PermissionSet {
         let everywhere = *scope == Scope::All;
         let mut set = Self::default();
         for name in names {
-            let fits = |(_, local, global): &&(Permission, Option<&str>, &str)| if everywhere { *global == name } else { *local == Some(name) };
+            let fits =
+                |(_, local, global): &&(Permission, Option<&str>, &str)| if everywhere { *global == name } else { *local == Some(name) };
             match NAMES.iter().find(fits) {
                 Some((permission, ..)) => set = set.union(Self::of(&[*permission])),
                 None => return Err(BadPermission::explain(name, everywhere)),

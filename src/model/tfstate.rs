@@ -28,7 +28,7 @@ pub struct StateHead {
     pub terraform_version: Option<String>,
     /// How many resource instances it has; none when that cannot be seen.
     pub resources: Option<u64>,
-    /// Whether `OpenTofu` encrypted it.
+    /// Whether OpenTofu encrypted it.
     pub encrypted: bool,
 }
 
@@ -122,7 +122,9 @@ impl Top {
         }
         let format = match self.version {
             Some(Scalar::Signed(version)) => Some(version),
-            Some(Scalar::Unsigned(version)) => Some(i64::try_from(version).map_err(|_| NotAState::NotAState("its `version` is no format version"))?),
+            Some(Scalar::Unsigned(version)) => {
+                Some(i64::try_from(version).map_err(|_| NotAState::NotAState("its `version` is no format version"))?)
+            }
             _ if self.encrypted => None,
             _ => return Err(NotAState::NotAState("it needs an integer `version`")),
         };
@@ -242,34 +244,36 @@ macro_rules! visit_others {
 
 impl<'de> Deserialize<'de> for Scalar {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ScalarVisitor;
-        impl<'de> Visitor<'de> for ScalarVisitor {
-            type Value = Scalar;
-            visit_others!(Scalar, Scalar::Other);
-
-            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Scalar, E> {
-                Ok(Scalar::Unsigned(number))
-            }
-
-            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Scalar, E> {
-                Ok(Scalar::Signed(number))
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Scalar, E> {
-                Ok(Scalar::Text(text.chars().take(MAX_KEPT_TEXT).collect()))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Scalar, A::Error> {
-                while list.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Scalar::Other)
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scalar, A::Error> {
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Scalar::Other)
-            }
-        }
         deserializer.deserialize_any(ScalarVisitor)
+    }
+}
+
+struct ScalarVisitor;
+
+impl<'de> Visitor<'de> for ScalarVisitor {
+    type Value = Scalar;
+    visit_others!(Scalar, Scalar::Other);
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Scalar, E> {
+        Ok(Scalar::Unsigned(number))
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Scalar, E> {
+        Ok(Scalar::Signed(number))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Scalar, E> {
+        Ok(Scalar::Text(text.chars().take(MAX_KEPT_TEXT).collect()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Scalar, A::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Scalar::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scalar, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Scalar::Other)
     }
 }
 
@@ -376,7 +380,8 @@ mod tests {
 
     #[test]
     fn reads_format_3_and_encrypted_states() {
-        let old = r#"{"version":3,"serial":1,"lineage":"l","modules":[{"path":["root"],"resources":{"a":{},"b":{}}},{"resources":{"c":{}}}]}"#;
+        let old =
+            r#"{"version":3,"serial":1,"lineage":"l","modules":[{"path":["root"],"resources":{"a":{},"b":{}}},{"resources":{"c":{}}}]}"#;
         assert_eq!(read_head(old.as_bytes()).unwrap().resources, Some(3));
         let sealed = r#"{"serial":7,"lineage":"l","meta":{},"encrypted_data":"x","encryption_version":"v0"}"#;
         let head = read_head(sealed.as_bytes()).unwrap();
@@ -391,7 +396,16 @@ mod tests {
         assert_eq!(refusal(r#"{"version":4,"serial":1,"serial":2}"#), NotAState::DuplicateKey("serial".into()));
         assert_eq!(refusal(r#"{"version":4,"serial":1,"a\u0062":1,"ab":2}"#), NotAState::DuplicateKey("ab".into()));
         assert_eq!(refusal(r#"{"ID":"x","Who":"y","Created":"z"}"#), NotAState::LooksLikeALock);
-        for text in ["[]", "7", "null", "{}", r#"{"version":4}"#, r#"{"serial":1}"#, r#"{"version":"4","serial":1}"#, r#"{"version":4.5,"serial":1}"#] {
+        for text in [
+            "[]",
+            "7",
+            "null",
+            "{}",
+            r#"{"version":4}"#,
+            r#"{"serial":1}"#,
+            r#"{"version":"4","serial":1}"#,
+            r#"{"version":4.5,"serial":1}"#,
+        ] {
             assert!(matches!(refusal(text), NotAState::NotAState(_)), "{text}");
         }
         for serial in ["18446744073709551616", "-1", "1.0", "\"1\"", "null", "[1]", "{}", "true"] {

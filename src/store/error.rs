@@ -36,7 +36,6 @@ impl StoreError {
     pub const fn is_lasting(&self) -> bool {
         matches!(self, Self::Disk(_) | Self::Damaged(_))
     }
-
 }
 
 impl From<rusqlite::Error> for StoreError {
@@ -58,7 +57,7 @@ impl From<rusqlite::Error> for StoreError {
 }
 
 fn is_bad_row(error: &rusqlite::Error) -> bool {
-    use rusqlite::Error as Error;
+    use rusqlite::Error;
     matches!(error, Error::FromSqlConversionFailure(..) | Error::IntegralValueOutOfRange(..) | Error::InvalidColumnType(..))
 }
 
@@ -69,7 +68,9 @@ pub enum OpenError {
     #[error("{0} is not a statekeep database; nothing was changed. Give --data a directory of its own")]
     NotOurs(PathBuf),
     /// A newer version made it.
-    #[error("{path} was made by a newer statekeep (its schema is version {found}, this one knows {known}); nothing was changed. Start that version again, or a newer one")]
+    #[error(
+        "{path} was made by a newer statekeep (its schema is version {found}, this one knows {known}); nothing was changed. Start that version again, or a newer one"
+    )]
     Newer {
         /// The file.
         path: PathBuf,

@@ -1,10 +1,10 @@
 //! Verbs on the event log: acts are recorded in their own transaction, gathered events are added up in one row for each minute.
 
-use rusqlite::{Row, named_params, params};
+use rusqlite::{Row, named_params, params, params_from_iter};
 use serde_json::Value;
 
 use super::error::StoreError;
-use super::rows;
+use super::rows::{self, Query};
 use super::tx::{Tx, View};
 use crate::model::caller::Actor;
 use crate::model::clock::Timestamp;
@@ -34,24 +34,23 @@ fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
 impl View<'_> {
     /// The events that fit, newest first.
     pub fn events(&self, filter: &EventFilter) -> Result<Vec<Event>, StoreError> {
-        let sql = "SELECT seq, at, kind, actor, actor_name, address, request_id, workspace, building_block, version, lock_id, count, last_at, \
-                   attention, detail FROM events \
-                   WHERE seq < :before AND (:workspace IS NULL OR workspace = :workspace) AND (:block IS NULL OR building_block = :block) \
-                   AND (:key IS NULL OR actor = :key) AND (:kind IS NULL OR kind = :kind) \
-                   AND (:family IS NULL OR substr(kind, 1, length(:family)) = :family) AND (:attention IS NULL OR attention = :attention) \
-                   AND (:since IS NULL OR last_at >= :since) AND (:until IS NULL OR at < :until) ORDER BY seq DESC LIMIT :limit";
+        let mut query = Query::new(
+            "SELECT seq, at, kind, actor, actor_name, address, request_id, workspace, building_block, version, lock_id, count, last_at, \
+             attention, detail FROM events WHERE TRUE",
+        );
         let family = filter.kind.as_deref().and_then(|kind| kind.strip_suffix('*'));
-        let kind = filter.kind.as_deref().filter(|_| family.is_none());
-        let before = filter.before.map_or(i64::MAX, |seq| i64::try_from(seq).unwrap_or(i64::MAX));
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let found = statement.query_map(
-            named_params! {
-                ":before": before, ":workspace": filter.workspace, ":block": filter.block, ":key": filter.key, ":kind": kind,
-                ":family": family, ":attention": filter.attention, ":since": rows::millis(filter.since),
-                ":until": rows::millis(filter.until), ":limit": filter.limit,
-            },
-            event,
-        )?;
+        query.and("workspace = ?", filter.workspace.clone());
+        query.and("building_block = ?", filter.block.clone());
+        query.and("actor = ?", filter.key.clone());
+        query.and("kind = ?", filter.kind.clone().filter(|_| family.is_none()));
+        query.and("kind GLOB ?", family.map(|family| format!("{}*", family.replace(['*', '?', '['], ""))));
+        query.and("attention = ?", filter.attention);
+        query.and("last_at >= ?", rows::millis(filter.since));
+        query.and("at < ?", rows::millis(filter.until));
+        query.and("seq < ?", filter.before.map(|seq| i64::try_from(seq).unwrap_or(i64::MAX)));
+        let (sql, values) = query.finish("ORDER BY seq DESC LIMIT ?", filter.limit);
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let found = statement.query_map(params_from_iter(values), event)?;
         Ok(found.collect::<rusqlite::Result<_>>()?)
     }
 }

@@ -69,15 +69,16 @@ impl View<'_> {
 
     /// The keys in the order in which they were made, after one of them.
     pub fn keys(&self, after: Option<KeyId>, limit: u32) -> Result<Vec<ApiKey>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM keys WHERE place > coalesce((SELECT place FROM keys WHERE id = ?1), 0) ORDER BY place LIMIT ?2");
+        let sql =
+            format!("SELECT {COLUMNS} FROM keys WHERE place > coalesce((SELECT place FROM keys WHERE id = ?1), 0) ORDER BY place LIMIT ?2");
         let mut statement = self.connection.prepare_cached(&sql)?;
         let found = statement.query_map(params![after.map(|id| id.to_string()), limit], key)?;
         found.map(|row| Ok(row?.key)).collect()
     }
 
-    /// Whether there has never been a key.
-    pub fn has_no_keys(&self) -> Result<bool, StoreError> {
-        Ok(!self.connection.prepare_cached("SELECT 1 FROM keys LIMIT 1")?.exists([])?)
+    /// Whether there has ever been a key.
+    pub fn has_keys(&self) -> Result<bool, StoreError> {
+        Ok(self.connection.prepare_cached("SELECT 1 FROM keys LIMIT 1")?.exists([])?)
     }
 }
 

@@ -125,7 +125,8 @@ impl Tx<'_> {
 
     /// Remembers that a writer without a lock was refused, until it reads the state.
     pub fn mark_stale_writer(&self, name: &StateName, key: &str, address: &str, at: Timestamp) -> Result<(), StoreError> {
-        let sql = "INSERT OR REPLACE INTO stale_writers (workspace, building_block, key_id, address, refused_at) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let sql =
+            "INSERT OR REPLACE INTO stale_writers (workspace, building_block, key_id, address, refused_at) VALUES (?1, ?2, ?3, ?4, ?5)";
         let values = params![name.workspace.as_str(), name.block.as_str(), key, address, at.millis()];
         self.connection.prepare_cached(sql)?.execute(values)?;
         let trim = "DELETE FROM stale_writers WHERE workspace = ?1 AND building_block = ?2 AND (key_id, address) NOT IN \

@@ -54,7 +54,10 @@ impl Store {
     }
 
     /// Reads at one moment. Runs on a thread where waiting for the disk holds nobody up.
-    pub async fn read<T: Send + 'static>(&self, job: impl FnOnce(&View<'_>) -> Result<T, StoreError> + Send + 'static) -> Result<T, StoreError> {
+    pub async fn read<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&View<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         self.readers.read(job).await
     }
 

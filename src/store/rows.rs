@@ -1,7 +1,7 @@
 //! From columns to the words of the product. Whatever does not fit is a damaged row, never a panic.
 
 use rusqlite::Row;
-use rusqlite::types::Type;
+use rusqlite::types::{Type, Value};
 
 use crate::model::caller::Actor;
 use crate::model::clock::Timestamp;
@@ -63,4 +63,40 @@ pub(super) fn grant(row: &Row<'_>, index: usize) -> rusqlite::Result<crate::mode
 /// A column whose text does not say what it has to say.
 pub(super) fn bad(index: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(index, Type::Text, Box::new(error))
+}
+
+/// A query with only those conditions that are asked for, so that each set of them finds its index.
+pub(super) struct Query {
+    sql: String,
+    values: Vec<Value>,
+}
+
+impl Query {
+    /// A query that ends in a condition.
+    pub(super) fn new(sql: &str) -> Self {
+        Self { sql: sql.to_owned(), values: Vec::new() }
+    }
+
+    /// One more condition with one value, if there is one.
+    pub(super) fn and(&mut self, condition: &str, value: Option<impl Into<Value>>) {
+        if let Some(value) = value {
+            self.sql.push_str(" AND ");
+            self.sql.push_str(condition);
+            self.values.push(value.into());
+        }
+    }
+
+    /// One more condition with two values.
+    pub(super) fn and_two(&mut self, condition: &str, first: String, second: String) {
+        self.and(condition, Some(first));
+        self.values.push(second.into());
+    }
+
+    /// The end of the query, with one last value.
+    pub(super) fn finish(mut self, end: &str, value: impl Into<Value>) -> (String, Vec<Value>) {
+        self.sql.push(' ');
+        self.sql.push_str(end);
+        self.values.push(value.into());
+        (self.sql, self.values)
+    }
 }

@@ -25,7 +25,8 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<u32, O
     }
     connection::use_wal(connection, path)?;
     runner.set_grouped(true).run(connection).map_err(|error| {
-        let is_full = std::iter::successors(std::error::Error::source(&error), |cause| cause.source()).any(|cause| cause.to_string().contains("full"));
+        let is_full = std::iter::successors(std::error::Error::source(&error), |cause| cause.source())
+            .any(|cause| cause.to_string().contains("full"));
         if is_full { OpenError::Full(path.to_owned()) } else { failed(error.to_string()) }
     })?;
     Ok(known)

@@ -1,9 +1,9 @@
 //! Verbs on states: where an address leads, making, hiding, moving, listing.
 
-use rusqlite::{OptionalExtension as _, Row, named_params, params};
+use rusqlite::{OptionalExtension as _, Row, params, params_from_iter};
 
 use super::error::StoreError;
-use super::rows;
+use super::rows::{self, Query};
 use super::tx::{Tx, View};
 use crate::model::clock::Timestamp;
 use crate::model::name::StateName;
@@ -103,24 +103,21 @@ impl View<'_> {
 
     /// The states that fit, by name.
     pub fn states(&self, filter: &StateFilter) -> Result<Vec<StateSummary>, StoreError> {
-        let sql = "SELECT s.id, s.workspace, s.building_block, s.current, s.created_at, s.updated_at, s.deleted_at, \
-                   (SELECT count(*) FROM versions v WHERE v.state_id = s.id), \
-                   (SELECT coalesce(sum(b.stored), 0) FROM versions v JOIN blobs b ON b.id = v.blob_id WHERE v.state_id = s.id) \
-                   FROM states s \
-                   WHERE (:workspace IS NULL OR s.workspace = :workspace) AND (:block IS NULL OR s.building_block = :block) \
-                   AND (:deleted OR (s.deleted_at IS NULL AND s.current IS NOT NULL)) \
-                   AND (s.workspace, s.building_block) > (:after_workspace, :after_block) \
-                   ORDER BY s.workspace, s.building_block LIMIT :limit";
-        let after = filter.after.as_ref();
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let found = statement.query_map(
-            named_params! {
-                ":workspace": filter.workspace, ":block": filter.block, ":deleted": filter.deleted, ":limit": filter.limit,
-                ":after_workspace": after.map_or("", |name| name.workspace.as_str()),
-                ":after_block": after.map_or("", |name| name.block.as_str()),
-            },
-            summary,
-        )?;
+        let mut query = Query::new(
+            "SELECT s.id, s.workspace, s.building_block, s.current, s.created_at, s.updated_at, s.deleted_at, \
+             (SELECT count(*) FROM versions v WHERE v.state_id = s.id), \
+             (SELECT coalesce(sum(b.stored), 0) FROM versions v JOIN blobs b ON b.id = v.blob_id WHERE v.state_id = s.id) \
+             FROM states s WHERE TRUE",
+        );
+        query.and("s.workspace = ?", filter.workspace.clone());
+        query.and("s.building_block = ?", filter.block.clone());
+        query.and("(s.deleted_at IS NULL AND s.current IS NOT NULL) = ?", (!filter.deleted).then_some(true));
+        if let Some(after) = &filter.after {
+            query.and_two("(s.workspace, s.building_block) > (?, ?)", after.workspace.to_string(), after.block.to_string());
+        }
+        let (sql, values) = query.finish("ORDER BY s.workspace, s.building_block LIMIT ?", filter.limit);
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let found = statement.query_map(params_from_iter(values), summary)?;
         found
             .map(|row| {
                 let (id, current, mut summary) = row?;
@@ -186,8 +183,14 @@ impl Tx<'_> {
         let (new, old) = ((to.workspace.as_str(), to.block.as_str()), (from.workspace.as_str(), from.block.as_str()));
         let run = |sql: &str, values: &[&dyn rusqlite::ToSql]| self.connection.prepare_cached(sql)?.execute(values);
         run("DELETE FROM moves WHERE workspace = ?1 AND building_block = ?2", params![new.0, new.1])?;
-        run("UPDATE states SET workspace = ?2, building_block = ?3, updated_at = ?4 WHERE id = ?1", params![state.0, new.0, new.1, at.millis()])?;
-        run("INSERT INTO moves (workspace, building_block, state_id, moved_at) VALUES (?1, ?2, ?3, ?4)", params![old.0, old.1, state.0, at.millis()])?;
+        run(
+            "UPDATE states SET workspace = ?2, building_block = ?3, updated_at = ?4 WHERE id = ?1",
+            params![state.0, new.0, new.1, at.millis()],
+        )?;
+        run(
+            "INSERT INTO moves (workspace, building_block, state_id, moved_at) VALUES (?1, ?2, ?3, ?4)",
+            params![old.0, old.1, state.0, at.millis()],
+        )?;
         for table in ["broken_locks", "stale_writers"] {
             run(&format!("DELETE FROM {table} WHERE workspace = ?1 AND building_block = ?2"), params![old.0, old.1])?;
         }

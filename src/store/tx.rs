@@ -14,7 +14,9 @@ pub struct View<'c> {
 impl View<'_> {
     /// How many states that are not deleted, versions, held locks and active or ended keys there are.
     pub fn counts(&self) -> Result<Counts, StoreError> {
-        let count = |sql: &str| -> Result<u64, StoreError> { Ok(self.connection.prepare_cached(sql)?.query_row([], |row| super::rows::unsigned(row, 0))?) };
+        let count = |sql: &str| -> Result<u64, StoreError> {
+            Ok(self.connection.prepare_cached(sql)?.query_row([], |row| super::rows::unsigned(row, 0))?)
+        };
         Ok(Counts {
             states: count("SELECT count(*) FROM states WHERE current IS NOT NULL AND deleted_at IS NULL")?,
             versions: count("SELECT count(*) FROM versions")?,

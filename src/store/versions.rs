@@ -167,8 +167,9 @@ impl Tx<'_> {
         let sql = "SELECT v.number, coalesce(b.stored, 0) FROM versions v LEFT JOIN blobs b ON b.id = v.blob_id \
                    WHERE v.state_id = ?1 AND v.kind = 'rejected' ORDER BY v.number DESC";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let kept: Vec<(u64, u64)> =
-            statement.query_map([state.0], |row| Ok((rows::unsigned(row, 0)?, rows::unsigned(row, 1)?)))?.collect::<rusqlite::Result<_>>()?;
+        let kept: Vec<(u64, u64)> = statement
+            .query_map([state.0], |row| Ok((rows::unsigned(row, 0)?, rows::unsigned(row, 1)?)))?
+            .collect::<rusqlite::Result<_>>()?;
         let mut bytes = 0;
         for (index, (number, stored)) in kept.into_iter().enumerate() {
             bytes += stored;
@@ -181,7 +182,8 @@ impl Tx<'_> {
 
     fn remove_version(&self, state: StateId, number: u64) -> Result<(), StoreError> {
         let sql = "DELETE FROM versions WHERE state_id = ?1 AND number = ?2 RETURNING blob_id";
-        let blob: Option<Vec<u8>> = self.connection.prepare_cached(sql)?.query_row(params![state.0, number.cast_signed()], |row| row.get(0))?;
+        let blob: Option<Vec<u8>> =
+            self.connection.prepare_cached(sql)?.query_row(params![state.0, number.cast_signed()], |row| row.get(0))?;
         blob.map_or(Ok(()), |id| self.drop_blob_unless_used(&id))
     }
 }

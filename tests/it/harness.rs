@@ -388,6 +388,8 @@ impl Client {
 }
 
 fn http_client(from: Option<std::net::IpAddr>) -> reqwest::blocking::Client {
+    // The program's own reqwest wants its provider of cryptography named, and so does this one; a second time is refused, which is fine.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = reqwest::blocking::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
     builder.timeout(Duration::from_mins(2)).local_address(from).build().expect("an HTTP client")
 }

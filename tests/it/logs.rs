@@ -33,8 +33,8 @@ fn leaves(value: &Value) -> Vec<String> {
 /// The members of a line whose names have to do with how long it took.
 fn durations(value: &Value) -> usize {
     let own = |name: &str, value: &Value| {
-        let named =
-            ["time", "duration", "elapsed", "ms", "latency", "took"].iter().any(|word| name.contains(word)) && !name.contains("timestamp");
+        let named = ["time", "duration", "elapsed", "ms", "latency", "took", "milli"].iter().any(|word| name.contains(word))
+            && !name.contains("timestamp");
         usize::from(named && (value.is_number() || value.is_string()))
     };
     value.as_object().map_or(0, |members| members.iter().map(|(name, value)| own(name, value) + durations(value)).sum())

@@ -59,7 +59,7 @@ const SKIPPED: [&str; 3] = [".git", "target", "statekeep-data"];
 
 /// `http` asks `domain` and never names `store`: the first table.
 fn rooms(file: &File) -> Vec<String> {
-    if !file.is_in(&["src/"]) || matches!(file.room(), "lib" | "main") {
+    if !is_rust(&file.path) || !file.is_in(&["src/"]) || matches!(file.room(), "lib" | "main") {
         return Vec::new();
     }
     let Some((room, may_use)) = ROOMS.iter().find(|(room, _)| *room == file.room()) else {
@@ -78,7 +78,7 @@ fn rooms(file: &File) -> Vec<String> {
 
 /// The second table: heavy dependencies, pure rooms, SQL and printing.
 fn homes(file: &File) -> Vec<String> {
-    if !file.is_in(&["src/"]) {
+    if !is_rust(&file.path) || !file.is_in(&["src/"]) {
         return Vec::new();
     }
     let mut findings = Vec::new();

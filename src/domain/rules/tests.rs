@@ -16,7 +16,14 @@ fn version(lineage: &str, serial: u64, bytes: &str) -> Version {
         number: 1,
         sha256: Digest::of(bytes.as_bytes()),
         size: 1,
-        head: StateHead { format: Some(4), serial, lineage: lineage.to_owned(), terraform_version: None, resources: Some(0), encrypted: false },
+        head: StateHead {
+            format: Some(4),
+            serial,
+            lineage: lineage.to_owned(),
+            terraform_version: None,
+            resources: Some(0),
+            encrypted: false,
+        },
         kind: Kind::Write,
         intermediate: false,
         from_version: None,
@@ -74,8 +81,13 @@ fn verdict(case: &Case) -> &'static str {
     let place = Place::State { id, current: Some(Box::new(version("l", 5, "five"))), deleted_at };
     let held = case.lock.map(|(id, holder)| lock(id, holder));
     let broken = case.broken.map(|(id, holder)| BrokenLock { lock_id: id.to_owned(), holder: holder.to_owned() });
-    let situation =
-        Situation { place: &place, lock: held.as_ref(), broken: broken.as_ref(), is_stale_writer: case.stale, unlocked_writes: case.policy };
+    let situation = Situation {
+        place: &place,
+        lock: held.as_ref(),
+        broken: broken.as_ref(),
+        is_stale_writer: case.stale,
+        unlocked_writes: case.policy,
+    };
     let writer = actor("a");
     let incoming = Incoming {
         sha256: Digest::of(case.bytes.as_bytes()),
@@ -89,7 +101,7 @@ fn verdict(case: &Case) -> &'static str {
         Verdict::Unchanged => "unchanged",
         Verdict::Moved(_) => "moved",
         Verdict::Store => "store",
-        Verdict::Reject(rejection, _) => rejection.code(),
+        Verdict::Reject(refusal) => refusal.rejection.code(),
     }
 }
 

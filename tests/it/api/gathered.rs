@@ -1,8 +1,9 @@
 //! Events that are gathered: reads and refused credentials, one row for a key, state, version, address and minute, with a count.
 
 use serde_json::Value;
+use tempfile::TempDir;
 
-use crate::harness::{Client, PATIENCE, Server, eventually, tfstate};
+use crate::harness::{Client, Server, Setup, eventually, state_path, tfstate};
 
 use super::L1;
 
@@ -67,7 +68,7 @@ fn reads_of_old_versions_and_of_outputs_are_reads_too() {
     let writer = server.key("team", "writer");
     writer.write("team/net", tfstate(L1, 1), None).expect_status(200);
     writer.write("team/net", tfstate(L1, 2), None).expect_status(200);
-    writer.get(&format!("{}/versions/1", crate::harness::state_path("team/net"))).expect_status(200);
+    writer.get(&format!("{}/versions/1", state_path("team/net"))).expect_status(200);
     server.key("team", "outputs").read("team/net").expect_status(200);
     let rows = gathered(&server, "kind=state.read", 2);
     assert!(rows.iter().any(|row| row["version"] == 1) && rows.iter().any(|row| row["version"] == 2), "{rows:?}");
@@ -76,6 +77,7 @@ fn reads_of_old_versions_and_of_outputs_are_reads_too() {
 #[test]
 fn refused_credentials_are_gathered_so_that_nobody_fills_the_disk_by_knocking() {
     let server = Server::start();
+    server.admin().get("/api/keys").expect_status(200);
     for attempt in 0..40 {
         let status = server.with(&format!("nonsense-{attempt}")).read("team/net").status.as_u16();
         assert!([401, 429].contains(&status), "{status}");
@@ -92,31 +94,30 @@ fn refused_credentials_are_gathered_so_that_nobody_fills_the_disk_by_knocking() 
 
 #[test]
 fn a_read_is_written_down_even_when_the_server_is_stopped_at_once() {
-    let dir = tempfile::TempDir::new().expect("a directory");
+    let dir = TempDir::new().expect("a directory");
     let data = dir.path().join("data");
-    let server = crate::harness::Setup::new().data(&data).start();
+    let server = Setup::new().data(&data).start();
     let writer = server.key("team", "writer");
     writer.write("team/net", tfstate(L1, 1), None).expect_status(200);
     read(&writer, 3);
     assert!(server.stop().success());
-    let server = crate::harness::Setup::new().data(&data).start();
+    let server = Setup::new().data(&data).start();
     assert_eq!(gathered(&server, "kind=state.read", 3)[0]["actor"]["id"], writer.key_id);
 }
 
 #[test]
-fn old_events_are_removed_while_new_ones_stay() {
-    let dir = tempfile::TempDir::new().expect("a directory");
+#[ignore = "middle tier: events live for a minute at least"]
+fn old_events_are_removed_while_new_ones_and_states_stay() {
+    let dir = TempDir::new().expect("a directory");
     let data = dir.path().join("data");
-    let server = crate::harness::Setup::new().data(&data).start();
+    let server = Setup::new().data(&data).start();
     let writer = server.key("team", "writer");
     writer.write("team/net", tfstate(L1, 1), None).expect_status(200);
     server.stop();
-    std::thread::sleep(std::time::Duration::from_millis(1100));
-    let server = crate::harness::Setup::new().data(&data).flag("--event-retention", "1s").start();
-    let end = std::time::Instant::now() + PATIENCE;
-    while !server.admin().events("kind=state.write").is_empty() {
-        assert!(std::time::Instant::now() < end, "old events stay for ever");
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
-    assert_eq!(writer.at(&server).read("team/net").expect_status(200).text(), tfstate(L1, 1), "states have nothing to do with it");
+    std::thread::sleep(std::time::Duration::from_secs(61));
+    let server = Setup::new().data(&data).flag("--event-retention", "1m").start();
+    writer.at(&server).write("team/net", tfstate(L1, 2), None).expect_status(200);
+    eventually("old events are gone", || server.admin().events("kind=state.write").len() == 1);
+    assert_eq!(server.admin().events("kind=state.write")[0]["version"], 2);
+    assert_eq!(writer.at(&server).versions("team/net").len(), 2);
 }

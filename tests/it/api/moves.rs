@@ -32,9 +32,11 @@ fn the_whole_history_goes_along() {
     owner.read("team/there").expect_status(200);
     let next: Value = owner.write("team/there", tfstate(L1, 4), None).expect_status(200).json();
     assert_eq!(next["number"], 5, "numbers go on");
-    let events = server.admin().events("kind=state.move");
-    assert_eq!(events.len(), 1);
-    assert!(events[0].to_string().contains("there") && events[0].to_string().contains("net"), "from where to where: {}", events[0]);
+    for block in ["net", "there"] {
+        let events = server.admin().events(&format!("kind=state.move&workspace=team&buildingBlock={block}"));
+        assert_eq!(events.len(), 1, "told at both addresses");
+        assert!(events[0].to_string().contains("there") && events[0].to_string().contains("net"), "from where to where: {}", events[0]);
+    }
 }
 
 #[test]

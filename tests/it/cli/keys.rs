@@ -129,7 +129,7 @@ fn revoke_ends_a_key_at_once() {
             assert_eq!(works(place, secret), 401);
             place.ok(&["key", "revoke", id]);
             assert!(place.ok(&["key", "show", id]).contains("revoked"));
-            place.fails(&["key", "rotate", id], "revoked");
+            place.fails(&["key", "rotate", id], "key_ended");
         },
     );
 }
@@ -143,7 +143,7 @@ fn what_the_server_refuses_is_a_failure_with_its_reason() {
         |place| {
             let nobody = "0b5f7c3e-1d2a-4c4b-9e8f-00112233aabb";
             for command in ["show", "revoke", "rotate"] {
-                place.fails(&["key", command, nobody], nobody);
+                place.fails(&["key", command, nobody], "no_key");
             }
             place.fails(&["key", "create", "x", "--workspace", "team", "--role", "admin"], "workspace");
             place.fails(&["key", "create", "x", "--workspace", "team", "--permission", "ADM_STATUS"], "ADM_STATUS");

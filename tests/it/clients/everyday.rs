@@ -40,7 +40,7 @@ fn init_finds_no_state_and_makes_none(program: &Program) {
     module.init().ok().says("Successfully configured the backend \"http\"!");
     module.plan().ok().says("1 to add, 0 to change, 0 to destroy");
 
-    server.admin().read(STATE).expect_problem(404, "no_state");
+    server.admin().expect_never_written(STATE);
     server.admin().expect_unlocked(STATE);
 }
 

@@ -101,6 +101,13 @@ impl Client {
         }
     }
 
+    /// Checks that there is neither a state nor a rejected version.
+    #[track_caller]
+    fn expect_never_written(&self, name: &str) {
+        self.read(name).expect_problem(404, "no_state");
+        self.get(&format!("{}/versions", state_path(name))).expect_problem(404, "no_state");
+    }
+
     /// The exact bytes of one version, as text.
     fn version_text(&self, name: &str, number: &serde_json::Value) -> String {
         self.get(&format!("{}/versions/{number}", state_path(name))).expect_status(200).text()

@@ -8,6 +8,8 @@ use std::time::Duration;
 /// Nothing on the loopback takes longer.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+const WHOLE: &str = "no thread of the proxy panicked with the lock in hand";
+
 /// A request as it went through.
 #[derive(Clone)]
 pub(super) struct Request {
@@ -18,23 +20,36 @@ pub(super) struct Request {
 /// Forwards each request to a server and hands its answer back, but for the first answer to one method: that one it swallows, and cuts the connection.
 pub(super) struct LossyProxy {
     address: String,
-    seen: Arc<Mutex<Vec<Request>>>,
+    wire: Arc<Wire>,
+}
+
+/// What the threads of a proxy share.
+struct Wire {
+    upstream: Mutex<String>,
+    lost: Option<String>,
+    seen: Mutex<Vec<Request>>,
 }
 
 impl LossyProxy {
-    /// Stands before the server at `upstream` (`127.0.0.1:PORT`) and loses the first answer to `method`. Its thread ends with the test process.
-    pub(super) fn start(upstream: &str, method: &str) -> Self {
+    /// Stands before the server at `upstream` (`127.0.0.1:PORT`) and loses the first answer to a method, or none. Its threads end with the test process.
+    pub(super) fn start(upstream: &str, lost: Option<&str>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let (upstream, lost, log) = (upstream.to_owned(), method.to_owned(), Arc::clone(&seen));
+        let (upstream, lost) = (Mutex::new(upstream.to_owned()), lost.map(str::to_owned));
+        let wire = Arc::new(Wire { upstream, lost, seen: Mutex::default() });
+        let threads = Arc::clone(&wire);
         std::thread::spawn(move || {
             for client in listener.incoming() {
-                let (upstream, lost, log) = (upstream.clone(), lost.clone(), Arc::clone(&log));
-                std::thread::spawn(move || serve(client.expect("a connection"), &upstream, &lost, &log));
+                let wire = Arc::clone(&threads);
+                std::thread::spawn(move || serve(client.expect("a connection"), &wire));
             }
         });
-        Self { address, seen }
+        Self { address, wire }
+    }
+
+    /// From here on requests go to another server.
+    pub(super) fn point_at(&self, upstream: &str) {
+        upstream.clone_into(&mut self.wire.upstream.lock().expect(WHOLE));
     }
 
     /// The same URL, but through this proxy.
@@ -44,31 +59,36 @@ impl LossyProxy {
 
     /// What came through with this method, in its order.
     pub(super) fn requests(&self, method: &str) -> Vec<Request> {
-        self.seen.lock().expect("no proxy thread panicked").iter().filter(|request| request.method == method).cloned().collect()
+        self.wire.seen.lock().expect(WHOLE).iter().filter(|request| request.method == method).cloned().collect()
     }
 }
 
 /// One request of one connection. Connections are not kept, so that a cut one cannot be taken for one that was merely idle for too long.
-fn serve(mut client: TcpStream, upstream: &str, lost: &str, seen: &Mutex<Vec<Request>>) {
+fn serve(mut client: TcpStream, wire: &Wire) {
     client.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     let Some((head, request)) = receive(&client) else { return };
+    let upstream = wire.upstream.lock().expect(WHOLE).clone();
     let mut server = TcpStream::connect(upstream).expect("the server is there");
     server.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     server.write_all(head.as_bytes()).and_then(|()| server.write_all(&request.body)).expect("the server takes the request");
     let mut answer = Vec::new();
     server.read_to_end(&mut answer).expect("the server answers and closes");
-
-    let first = {
-        let mut seen = seen.lock().expect("no proxy thread panicked");
-        let first = seen.iter().all(|earlier| earlier.method != request.method);
-        seen.push(request.clone());
-        first
-    };
-    if !(first && request.method == lost) {
+    if !wire.loses_answer_to(request) {
         // The client may have gone away, which is its own affair.
         let _ = client.write_all(&answer);
     }
     let _ = client.shutdown(Shutdown::Both);
+}
+
+impl Wire {
+    /// Notes a request, and says whether its answer is the one to lose.
+    fn loses_answer_to(&self, request: Request) -> bool {
+        let mut seen = self.seen.lock().expect(WHOLE);
+        let first = seen.iter().all(|earlier| earlier.method != request.method);
+        let lost = first && self.lost.as_ref() == Some(&request.method);
+        seen.push(request);
+        lost
+    }
 }
 
 /// Reads a request; the head comes back with `Connection: close` in it. Nothing for a connection that ends before a request.

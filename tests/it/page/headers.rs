@@ -48,9 +48,7 @@ fn head_answers_like_get_without_the_body() {
 #[test]
 fn other_paths_are_not_found() {
     let server = Server::start();
-    for path in
-        ["/nothing", "/index.html", "/static/style.css", "/style.css/", "/style.css/x", "/favicon.ico", "/.git/config", "/Cargo.toml"]
-    {
+    for path in ["/nothing", "/static/style.css", "/style.css/", "/style.css/x", "/favicon.ico", "/.git/config", "/Cargo.toml"] {
         server.anonymous().get(path).expect_problem(404, "not_found");
     }
 }
@@ -59,8 +57,7 @@ fn other_paths_are_not_found() {
 #[test]
 fn no_path_leads_out_of_the_page() {
     let server = Server::start();
-    for path in ["/../Cargo.toml", "/style.css/../../Cargo.toml", "/%2e%2e/Cargo.toml", "/..%2fCargo.toml", "//etc/passwd", "/./index.html"]
-    {
+    for path in ["/../Cargo.toml", "/style.css/../../Cargo.toml", "/%2e%2e/Cargo.toml", "/..%2fCargo.toml", "//etc/passwd"] {
         let mut stream = TcpStream::connect(server.address()).expect("the server listens");
         write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("sent");
         let mut answer = String::new();

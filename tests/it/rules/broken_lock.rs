@@ -25,14 +25,14 @@ fn broken() -> Broken {
 
 #[test]
 fn its_writes_are_stored_though_the_lock_is_gone() {
-    let Broken { apply, .. } = broken();
+    let Broken { server: _server, apply, breaker: _ } = broken();
     apply.write("team/net", tfstate(L1, 6), Some("lock-1")).expect_status(200);
     assert_eq!(apply.read("team/net").text(), tfstate(L1, 6));
 }
 
 #[test]
 fn its_further_snapshots_are_stored_too() {
-    let Broken { apply, .. } = broken();
+    let Broken { server: _server, apply, breaker: _ } = broken();
     for serial in 6..9 {
         apply.write("team/net", tfstate(L1, serial), Some("lock-1")).expect_status(200);
     }
@@ -42,7 +42,7 @@ fn its_further_snapshots_are_stored_too() {
 
 #[test]
 fn the_guard_still_judges_them() {
-    let Broken { apply, .. } = broken();
+    let Broken { server: _server, apply, breaker: _ } = broken();
     apply.write("team/net", tfstate_noted(L1, 5, "x"), Some("lock-1")).expect_problem(409, "stale_write");
     assert_eq!(apply.read("team/net").text(), tfstate(L1, 5));
     assert_eq!(counts(&apply, "team/net"), (2, 1));
@@ -57,19 +57,19 @@ fn a_token_counts_as_the_key_whose_lock_it_was() {
 
 #[test]
 fn another_keys_write_with_that_id_is_stale() {
-    let Broken { breaker, .. } = broken();
+    let Broken { server: _server, breaker, .. } = broken();
     breaker.write("team/net", tfstate(L1, 6), Some("lock-1")).expect_problem(409, "stale_lock_id");
 }
 
 #[test]
 fn another_id_of_the_same_key_is_stale() {
-    let Broken { apply, .. } = broken();
+    let Broken { server: _server, apply, breaker: _ } = broken();
     apply.write("team/net", tfstate(L1, 6), Some("lock-2")).expect_problem(409, "stale_lock_id");
 }
 
 #[test]
 fn somebody_elses_lock_ends_the_exception() {
-    let Broken { apply, breaker, .. } = broken();
+    let Broken { server: _server, apply, breaker } = broken();
     breaker.lock("team/net", "lock-2").expect_status(200);
     apply.write("team/net", tfstate(L1, 6), Some("lock-1")).expect_status(423);
     breaker.unlock("team/net", "lock-2").expect_status(200);
@@ -79,7 +79,7 @@ fn somebody_elses_lock_ends_the_exception() {
 
 #[test]
 fn somebody_elses_write_ends_the_exception() {
-    let Broken { apply, breaker, .. } = broken();
+    let Broken { server: _server, apply, breaker } = broken();
     breaker.write("team/net", tfstate_noted(L1, 6, "x"), None).expect_status(200);
     apply.write("team/net", tfstate(L1, 7), Some("lock-1")).expect_problem(409, "stale_lock_id");
 }

@@ -171,6 +171,16 @@ fn an_unlocked_write_that_drops_resources_needs_a_person() {
 }
 
 #[test]
+fn an_unlocked_write_that_puts_other_resources_in_their_place_drops_resources_too() {
+    let server = Server::start();
+    let owner = server.key("team", "owner");
+    let with = |serial, name| tfstate_with(L1, serial, "x", &json!([resource("managed", "terraform_data", name, 2)]));
+    owner.write("team/net", with(1, "mine"), None).expect_status(200);
+    owner.write("team/net", with(2, "theirs"), None).expect_status(200);
+    assert_eq!(owner.events("kind=state.write&attention=true").len(), 1, "as when a first apply overwrites another one");
+}
+
+#[test]
 fn two_first_writes_that_look_like_an_update_are_both_in_the_history() {
     let server = Server::start();
     let (one, two) = (server.key("team", "writer"), server.key("team", "writer"));

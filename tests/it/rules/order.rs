@@ -125,8 +125,8 @@ fn the_lock_comes_before_stale_id_and_guard() {
         (tfstate(L1, 4), ""),
         (tfstate(L2, 9), ""),
         (tfstate(L1, 6), "?ID=lock-9"),
-        (tfstate(L1, 6), "?ID=lock-1"),
-        (tfstate(L1, 7), "?force=true"),
+        (tfstate(L1, 7), "?ID=lock-1"),
+        (tfstate(L1, 8), "?force=true"),
     ] {
         let answer = other.send("POST", &format!("{}{query}", state_path("team/net")), body);
         expect_locked(answer, &lock);

@@ -78,7 +78,7 @@ fn bytes_equal_to_the_live_current_version_make_no_new_one() {
         assert_eq!(again["number"], first["number"]);
     }
     assert_eq!(counts(&writer, "team/net"), (1, 0));
-    assert!(writer.events("kind=state.write_rejected").is_empty());
+    assert!(server.admin().events("kind=state.write_rejected").is_empty());
 }
 
 #[test]

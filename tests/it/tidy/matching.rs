@@ -26,7 +26,7 @@ impl File {
     }
 
     pub(super) fn finding(&self, offset: usize, rule: &str) -> String {
-        let line = self.text.as_bytes()[..offset].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = self.text[..offset].matches('\n').count() + 1;
         format!("{}:{line}: {rule}", self.path)
     }
 

@@ -1,0 +1,128 @@
+//! Batches: what becomes of jobs that fail, panic, are abandoned or come too late, and of their neighbours.
+
+use super::*;
+use crate::model::clock::Timestamp;
+use crate::model::name::StateName;
+use crate::store::{Place, Store};
+
+fn name(block: &str) -> StateName {
+    StateName::parse("w", block).unwrap()
+}
+
+fn make(tx: &Tx<'_>, block: &str) -> Result<(), StoreError> {
+    tx.make_state(&name(block), Timestamp::from_millis(0)).map(|_| ())
+}
+
+async fn is_there(store: &Store, block: &str) -> bool {
+    let wanted = name(block);
+    matches!(store.read(move |view| view.place(&wanted)).await.unwrap(), Place::State { .. })
+}
+
+fn on_a_store<F: Future<Output = ()>>(test: impl FnOnce(std::sync::Arc<Store>) -> F) {
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let store = std::sync::Arc::new(Store::open(dir.path()).unwrap());
+    runtime.block_on(test(store));
+}
+
+/// Keeps the writer busy until the answer is dropped, so that what is queued meanwhile is one batch.
+fn occupy(store: &Store) -> std::sync::mpsc::Sender<()> {
+    let (release, wait) = std::sync::mpsc::channel::<()>();
+    store.post(move |_| {
+        let _ = wait.recv();
+        Ok(())
+    });
+    release
+}
+
+#[test]
+fn a_job_that_fails_or_panics_leaves_nothing_and_its_neighbours_commit() {
+    on_a_store(async |store| {
+        let release = occupy(&store);
+        let before = store.write(0, |tx| make(tx, "before"));
+        let failing = store.write(0, |tx| {
+            make(tx, "failing")?;
+            Err::<(), _>(StoreError::Statement("on purpose".to_owned()))
+        });
+        let panicking = store.write(0, |tx| {
+            make(tx, "panicking")?;
+            if name("x").block.as_str() == "x" {
+                std::panic::resume_unwind(Box::new("on purpose"));
+            }
+            Ok(())
+        });
+        let after = store.write(0, |tx| make(tx, "after"));
+        let all = async { tokio::join!(before, failing, panicking, after) };
+        let (results, ()) = tokio::join!(all, async { drop(release) });
+        assert!(results.0.is_ok() && results.3.is_ok());
+        assert!(matches!(results.1, Err(StoreError::Statement(_))));
+        assert!(matches!(results.2, Err(StoreError::Panicked)));
+        assert!(is_there(&store, "before").await && is_there(&store, "after").await);
+        assert!(!is_there(&store, "failing").await && !is_there(&store, "panicking").await);
+    });
+}
+
+#[test]
+fn a_caller_that_goes_away_does_not_cancel_its_write() {
+    on_a_store(async |store| {
+        let release = occupy(&store);
+        {
+            let mut write = std::pin::pin!(store.write(0, |tx| make(tx, "abandoned")));
+            let queued = std::future::poll_fn(|context| std::task::Poll::Ready(write.as_mut().poll(context).is_pending()));
+            assert!(queued.await);
+        }
+        drop(release);
+        store.write(0, |_| Ok(())).await.unwrap();
+        assert!(is_there(&store, "abandoned").await);
+    });
+}
+
+#[test]
+fn a_full_queue_answers_at_once_and_loses_nothing_that_it_took() {
+    on_a_store(async |store| {
+        let release = occupy(&store);
+        let taken = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        // The batch that occupies the writer may hold some of them already.
+        for _ in 0..MAX_QUEUED + 2 * MAX_BATCH_JOBS {
+            let taken = std::sync::Arc::clone(&taken);
+            store.post(move |_| {
+                taken.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                Ok(())
+            });
+        }
+        assert!(matches!(store.write(0, |_| Ok(())).await, Err(StoreError::Busy)));
+        drop(release);
+        store.close().await;
+        let taken = taken.load(std::sync::atomic::Ordering::Relaxed);
+        assert!((MAX_QUEUED..MAX_QUEUED + MAX_BATCH_JOBS).contains(&taken), "{taken} jobs of {MAX_QUEUED} places ran");
+    });
+}
+
+#[test]
+fn closing_finishes_what_is_queued_and_refuses_what_comes_after() {
+    on_a_store(async |store| {
+        let release = occupy(&store);
+        let last = store.write(0, |tx| make(tx, "last"));
+        let closing = async {
+            drop(release);
+            store.close().await;
+        };
+        let (written, ()) = tokio::join!(last, closing);
+        assert!(written.is_ok());
+        assert!(matches!(store.write(0, |_| Ok(())).await, Err(StoreError::Closed)));
+    });
+}
+
+#[test]
+fn a_lasting_fault_ends_all_writing_and_is_announced() {
+    on_a_store(async |store| {
+        let failed = store.write(0, |tx| {
+            make(tx, "lost")?;
+            Err::<(), _>(StoreError::Disk("on purpose".to_owned()))
+        });
+        assert!(matches!(failed.await, Err(StoreError::Disk(_))));
+        assert!(matches!(store.write(0, |tx| make(tx, "later")).await, Err(StoreError::Disk(_))));
+        assert!(matches!(store.faulted().await, StoreError::Disk(_)));
+        assert!(!is_there(&store, "lost").await && !is_there(&store, "later").await);
+    });
+}
