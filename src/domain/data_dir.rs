@@ -28,7 +28,7 @@ pub enum DirError {
     #[error("there is no data directory {0}; start `statekeep serve` first, or say with --data where it is")]
     Missing(PathBuf),
     /// A file operation failed.
-    #[error("{path}: {source}")]
+    #[error("cannot use the data directory: {path}: {source}. Check its owner, mode and disk, or give --data another directory")]
     File {
         /// The file.
         path: PathBuf,

@@ -71,7 +71,9 @@ impl History<'_> {
     }
 
     /// Brings a deleted state back as a new version with the same bytes, or a moved one to its old address. A live state stays as it is.
-    pub async fn restore(&self, caller: &Caller, name: &StateName) -> Result<Version, Error> {
+    ///
+    /// Refused while the state is locked, unless `lock_id` names a lock of the caller's own.
+    pub async fn restore(&self, caller: &Caller, name: &StateName, lock_id: Option<String>) -> Result<Version, Error> {
         authorize(caller, Permission::Save, name)?;
         let wanted = name.clone();
         match self.0.store.read(move |view| view.place(&wanted)).await? {
@@ -84,7 +86,7 @@ impl History<'_> {
                 // What is to come back has to be readable; a damaged version is told before it is current again.
                 self.read(name, current.number).await?;
                 let (caller, wanted, at) = (caller.clone(), name.clone(), clock::now());
-                let outcome = self.0.store.write(0, move |tx| bring_back(tx, &caller, &wanted, at)).await?;
+                let outcome = self.0.store.write(0, move |tx| bring_back(tx, &caller, &wanted, lock_id.as_deref(), at)).await?;
                 outcome.map_err(|why| why.into_error(name, name))
             }
             place @ (Place::State { .. } | Place::Free) => super::states::live(place, name),
@@ -115,14 +117,27 @@ fn on_state<T>(
     }
 }
 
-/// The lock on an address, after noting that it turned this caller away.
-fn hindering_lock(tx: &Tx<'_>, caller: &Caller, name: &StateName, at: Timestamp) -> Result<Option<Lock>, StoreError> {
-    let Some(held) = tx.lock(name)? else { return Ok(None) };
-    tx.note_refusal(name, &refused(caller, at, None, None))?;
+/// The lock on an address, after noting that it turned this caller away; none when `lock_id` names a lock of the caller's own.
+fn hindering_lock(
+    tx: &Tx<'_>,
+    caller: &Caller,
+    name: &StateName,
+    lock_id: Option<&str>,
+    at: Timestamp,
+) -> Result<Option<Lock>, StoreError> {
+    let held = tx.lock(name)?.filter(|held| !lock_id.is_some_and(|id| held.is_held_by(&caller.actor, id)));
+    let Some(held) = held else { return Ok(None) };
+    tx.note_refusal(name, &refused(caller, at, lock_id.map(str::to_owned), None))?;
     Ok(Some(held.lock))
 }
 
-fn bring_back(tx: &Tx<'_>, caller: &Caller, name: &StateName, at: Timestamp) -> Result<Result<Version, Hindrance>, StoreError> {
+fn bring_back(
+    tx: &Tx<'_>,
+    caller: &Caller,
+    name: &StateName,
+    lock_id: Option<&str>,
+    at: Timestamp,
+) -> Result<Result<Version, Hindrance>, StoreError> {
     let (id, current) = match tx.place(name)? {
         Place::State { id, current: Some(current), deleted_at: Some(_) } => (id, current),
         // Somebody else brought it back, or wrote it, in between.
@@ -130,7 +145,7 @@ fn bring_back(tx: &Tx<'_>, caller: &Caller, name: &StateName, at: Timestamp) -> 
         Place::Moved(to) => return Ok(Err(Hindrance::Moved(to))),
         Place::State { current: None, .. } | Place::Free => return Ok(Err(Hindrance::NoState)),
     };
-    if let Some(lock) = hindering_lock(tx, caller, name, at)? {
+    if let Some(lock) = hindering_lock(tx, caller, name, lock_id, at)? {
         return Ok(Err(Hindrance::Locked(lock)));
     }
     let restored = NewVersion {
@@ -166,7 +181,7 @@ fn relocate(
         Place::State { .. } | Place::Free => return Ok(Err(Hindrance::NoState)),
     };
     for address in [from, to] {
-        if let Some(lock) = hindering_lock(tx, caller, address, at)? {
+        if let Some(lock) = hindering_lock(tx, caller, address, None, at)? {
             return Ok(Err(Hindrance::Locked(lock)));
         }
     }

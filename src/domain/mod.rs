@@ -42,6 +42,7 @@ pub struct Domain {
     credentials: Credentials,
     gatherer: Gatherer,
     started_at: Timestamp,
+    standing: status::Standing,
     base_url: std::sync::OnceLock<String>,
     // Held for as long as the store is open.
     dir: DirLock,
@@ -51,13 +52,15 @@ impl Domain {
     /// Opens a data directory that this process has locked.
     pub fn open(dir: DirLock, limits: Limits) -> Result<Arc<Self>, OpenError> {
         let store = Store::open(dir.path())?;
+        let now = clock::now();
         Ok(Arc::new(Self {
             store,
             budget: Budget::new(limits.max_in_flight),
             limits,
             credentials: Credentials::new(),
             gatherer: Gatherer::default(),
-            started_at: clock::now(),
+            started_at: now,
+            standing: status::Standing::new(now),
             base_url: std::sync::OnceLock::new(),
             dir,
         }))

@@ -1,12 +1,14 @@
 //! How the server is: what the page, a monitor and an operator ask.
 
+use std::sync::{Mutex, PoisonError};
+
 use serde::Serialize;
 
 use super::Domain;
 use super::access::authorize_everywhere;
 use super::error::Error;
 use crate::model::caller::Caller;
-use crate::model::clock::Timestamp;
+use crate::model::clock::{self, Timestamp};
 use crate::model::permission::Permission;
 
 /// How the server is.
@@ -42,7 +44,7 @@ pub struct Health {
     pub name: &'static str,
     /// Its version.
     pub version: &'static str,
-    /// Since when it runs.
+    /// Since when the server is as it is, as far as anybody looked; at least once a minute the server does.
     pub since: Timestamp,
     /// What is wrong.
     pub problems: Vec<Problem>,
@@ -54,6 +56,8 @@ pub struct Report {
     /// What anybody may know.
     #[serde(flatten)]
     pub health: Health,
+    /// Since when the server runs.
+    pub started_at: Timestamp,
     /// The version of the database's schema.
     pub schema_version: u32,
     /// States that are not deleted.
@@ -76,6 +80,24 @@ pub struct Report {
     pub unlocked_writes: &'static str,
 }
 
+/// Remembers since when the server is as it is.
+pub(super) struct Standing(Mutex<(Readiness, Timestamp)>);
+
+impl Standing {
+    /// A server that starts is ready.
+    pub(super) fn new(now: Timestamp) -> Self {
+        Self(Mutex::new((Readiness::Ready, now)))
+    }
+
+    fn since(&self, status: Readiness) -> Timestamp {
+        let mut standing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if standing.0 != status {
+            *standing = (status, clock::now());
+        }
+        standing.1
+    }
+}
+
 impl Status<'_> {
     /// What anybody may know.
     pub async fn health(&self) -> Health {
@@ -87,15 +109,18 @@ impl Status<'_> {
             let detail = format!("{free} bytes are free on the disk, less than {least}: writes are refused until there is more room");
             problems.push(Problem { code: "disk_full", detail });
         }
-        if let Some(fault) = self.0.store.fault() {
+        // What the system says may hold paths: that is for the log, this is for anybody.
+        if self.0.store.fault().is_some() {
             status = Readiness::Degraded;
-            problems.push(Problem { code: "store_fault", detail: fault.to_string() });
+            let detail = "the disk or the database failed, so nothing is written any more; the log says more, and the server has to be started again";
+            problems.push(Problem { code: "store_fault", detail: detail.to_owned() });
         }
         if let Err(error) = self.0.store.read(|view| view.has_keys().map(|_| ())).await {
+            tracing::error!(%error, "the database cannot be read");
             status = Readiness::NotReady;
-            problems.push(Problem { code: "store_unreadable", detail: error.to_string() });
+            problems.push(Problem { code: "store_unreadable", detail: "the database cannot be read; the log says more".to_owned() });
         }
-        Health { status, name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION"), since: self.0.started_at, problems }
+        Health { status, name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION"), since: self.0.standing.since(status), problems }
     }
 
     /// What an operator or a monitor may know; nothing about single states.
@@ -105,6 +130,7 @@ impl Status<'_> {
         let (database_size, wal_size) = self.0.store.file_sizes();
         Ok(Report {
             health: self.health().await,
+            started_at: self.0.started_at,
             schema_version: self.0.store.schema_version(),
             states: counts.states,
             versions: counts.versions,

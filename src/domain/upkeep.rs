@@ -33,6 +33,10 @@ pub async fn run(domain: Arc<Domain>) {
 
 impl Domain {
     async fn sweep(&self) {
+        let health = self.status().health().await;
+        for problem in health.problems {
+            tracing::warn!(code = problem.code, detail = problem.detail, "the server has a problem");
+        }
         let now = clock::now();
         let oldest = now - self.limits.event_retention;
         let swept = self.store.write(0, move |tx| {

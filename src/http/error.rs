@@ -136,7 +136,7 @@ fn problem(status: StatusCode, code: &str, detail: &str, more: Map<String, Value
 /// A state that was refused though it is valid: why, and the number that it is kept under.
 pub(super) fn refused(code: &str, why: &str, kept: u64) -> HttpResponse {
     let detail = format!(
-        "{why}; nothing was overwritten, and what was sent is kept as version {kept}: read the state again, or roll back to that version"
+        "{why}; nothing was overwritten, and what was sent is kept as version {kept} (GET …/versions/{kept}): read the state again before you write"
     );
     let more = Map::from_iter([("rejected_version".to_owned(), json!(kept))]);
     let mut problem = problem(StatusCode::CONFLICT, code, &detail, more);

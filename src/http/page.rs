@@ -9,6 +9,8 @@ use super::error::not_found;
 #[folder = "static"]
 struct Files;
 
+const INDEX: &str = "index.html";
+
 /// What the page may do: load its own files, ask its own server, nothing else.
 pub(super) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -25,7 +27,9 @@ fn content_type(name: &str) -> &'static str {
 
 pub(super) async fn file(request: HttpRequest) -> HttpResponse {
     let name = match request.match_info().get("file") {
-        None | Some("") => "index.html",
+        None | Some("") => INDEX,
+        // The page has one address.
+        Some(INDEX) => return not_found(),
         Some(name) => name,
     };
     match Files::get(name) {

@@ -9,6 +9,7 @@ use super::body;
 use super::caller::OnState;
 use super::error::ApiError;
 use super::reply;
+use super::state::WriteQuery;
 use crate::domain::Domain;
 use crate::domain::history::VersionFilter;
 use crate::model::name::StateName;
@@ -51,8 +52,9 @@ pub(super) async fn info(on: OnState, request: HttpRequest, domain: Data<Domain>
     Ok(reply::version(&version))
 }
 
-pub(super) async fn restore(on: OnState, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
-    let version = domain.history().restore(&on.caller, &on.name).await?;
+pub(super) async fn restore(on: OnState, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
+    let lock_id = body::query::<WriteQuery>(&request)?.lock_id();
+    let version = domain.history().restore(&on.caller, &on.name, lock_id).await?;
     Ok(reply::version(&version))
 }
 

@@ -37,6 +37,8 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     let set_up = || -> rusqlite::Result<Connection> {
         let connection = Connection::open_with_flags(path, flags)?;
         prepare(&connection)?;
+        // A file that turns out to be too new has to stay as it is, and so does its write-ahead log.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         if is_new {
             connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
             connection.pragma_update(None, "application_id", APPLICATION_ID)?;
@@ -53,6 +55,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
 /// Turns the writing connection to write-ahead logging, once the file is known to be one that this version may change.
 pub(super) fn use_wal(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let set_up = || -> rusqlite::Result<()> {
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "secure_delete", true)?;
