@@ -70,7 +70,7 @@ pub(super) fn table(header: &[&str], rows: Vec<Vec<String>>) -> Result<(), Failu
         table.add_row(row);
     }
     table.column_iter_mut().for_each(|column| {
-        column.set_padding((0, 1));
+        column.set_padding((0, 2));
     });
     for text in table.lines() {
         line(text.trim_end())?;

@@ -69,15 +69,17 @@ fn is_plain(id: &str) -> bool {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        let millis = clock::monotonic().duration_since(self.since).as_secs_f64() * 1_000.0;
+        let duration_ms = (clock::monotonic().duration_since(self.since).as_secs_f64() * 1e6).round() / 1e3;
         let (method, path, id, address) = (&self.method, &self.path, &self.id, &self.address);
         let key = self.key.as_deref().unwrap_or("-");
         match (self.status, &self.reason) {
             (Some(status), Some(reason)) => {
-                tracing::error!(method, path, status, millis, key, request_id = id, address, reason, "request failed");
+                tracing::error!(method, path, status, duration_ms, key, request_id = id, address, reason, "request failed");
             }
-            (Some(status), None) => tracing::info!(method, path, status, millis, key, request_id = id, address, "request"),
-            (None, _) => tracing::info!(method, path, millis, key, request_id = id, address, "the client went away before it was answered"),
+            (Some(status), None) => tracing::info!(method, path, status, duration_ms, key, request_id = id, address, "request"),
+            (None, _) => {
+                tracing::info!(method, path, duration_ms, key, request_id = id, address, "the client went away before it was answered")
+            }
         }
     }
 }

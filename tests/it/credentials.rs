@@ -102,7 +102,7 @@ fn a_mistyped_secret_is_told_from_a_wrong_one() {
 #[test]
 fn a_key_works_until_it_expires() {
     let server = Server::start();
-    let key = server.make_key(&json!({"name": "short", "workspace": "team", "role": "writer", "expires_in": 2}));
+    let key = server.make_key(&json!({"name": "short", "workspace": "team", "role": "writer", "expires_in": 3}));
     key.write("team/net", tfstate(L1, 1), None).expect_status(200);
     let token = server.token(&key, json!({}));
     token.read("team/net").expect_status(200);

@@ -113,6 +113,8 @@ fn old_events_are_removed_while_new_ones_and_states_stay() {
     let server = Setup::new().data(&data).start();
     let writer = server.key("team", "writer");
     writer.write("team/net", tfstate(L1, 1), None).expect_status(200);
+    writer.lock("team/net", "lock-1").expect_status(200);
+    writer.unlock("team/net", "lock-1").expect_status(200);
     server.stop();
     std::thread::sleep(std::time::Duration::from_secs(61));
     let server = Setup::new().data(&data).flag("--event-retention", "1m").start();

@@ -110,3 +110,53 @@ fn what_is_not_there_cannot_be_moved() {
     moved(&owner, "team/net", "team/there").expect_problem(404, "no_state");
     owner.read("team/there").expect_problem(404, "no_state");
 }
+
+#[test]
+fn an_address_that_a_state_has_left_is_free_for_this_state_alone() {
+    let server = Server::start();
+    let owner = server.key("team", "owner");
+    owner.write("team/net", tfstate(L1, 1), None).expect_status(200);
+    owner.write("team/two", tfstate(L1, 1), None).expect_status(200);
+    moved(&owner, "team/net", "team/there").expect_status(200);
+    moved(&owner, "team/two", "team/net").expect_problem(409, "address_taken");
+    owner.read("team/two").expect_status(200);
+    moved(&owner, "team/there", "team/net").expect_status(200);
+    assert_eq!(owner.read("team/net").expect_status(200).text(), tfstate(L1, 1));
+    owner.read("team/there").expect_problem(410, "moved");
+}
+
+#[test]
+fn a_state_that_moved_twice_is_found_from_its_first_address_and_comes_back_to_it() {
+    let server = Server::start();
+    let owner = server.key("team", "owner");
+    owner.write("team/a", tfstate(L1, 1), None).expect_status(200);
+    moved(&owner, "team/a", "team/b").expect_status(200);
+    moved(&owner, "team/b", "team/c").expect_status(200);
+    let mut name = "team/a".to_owned();
+    for _ in 0..2 {
+        let answer = owner.read(&name);
+        if answer.status == 200 {
+            break;
+        }
+        let to = answer.expect_problem(410, "moved").json()["moved_to"].clone();
+        name = format!("{}/{}", to["workspace"].as_str().expect("a workspace"), to["buildingBlock"].as_str().expect("a block"));
+    }
+    assert_eq!(name, "team/c");
+    owner.send("POST", &format!("{}/restore", state_path("team/a")), "").expect_status(200);
+    assert_eq!(owner.read("team/a").expect_status(200).text(), tfstate(L1, 1));
+    for left in ["team/b", "team/c"] {
+        let status = owner.read(left).status.as_u16();
+        assert!([404, 410].contains(&status), "{left}: {status}");
+    }
+}
+
+#[test]
+fn the_new_address_is_one_in_every_spelling() {
+    let server = Server::start();
+    let owner = server.key("team", "owner");
+    let id = "0b5f7c3e-1d2a-4c4b-9e8f-00112233aabb";
+    owner.write("team/net", tfstate(L1, 1), None).expect_status(200);
+    let state = moved(&owner, "team/net", &format!("team/{}", id.to_uppercase().replace('-', ""))).expect_status(200).json();
+    assert_eq!(state["buildingBlock"], id);
+    owner.read(&format!("team/{id}")).expect_status(200);
+}

@@ -12,12 +12,12 @@ const EXTEND: &str = "/api/token/extend";
 fn a_key_lets_its_token_live_on() {
     let server = Server::start();
     let key = server.key("team", "writer");
-    let token = server.token(&key, json!({"expires_in": 2}));
+    let token = server.token(&key, json!({"expires_in": 3}));
     token.read("team/net").expect_status(404);
     let answer = key.post_json(EXTEND, &json!({"token": token.secret(), "expires_in": 300})).expect_status(200).json();
     assert_eq!(answer, json!({"token_type": "Bearer", "expires_in": 300}));
-    let witness = server.token(&key, json!({"expires_in": 3}));
-    eventually("a token made later with three seconds has ended", || witness.read("team/net").status == 401);
+    let witness = server.token(&key, json!({"expires_in": 4}));
+    eventually("a token made later with four seconds has ended", || witness.read("team/net").status == 401);
     token.read("team/net").expect_status(404);
     assert_eq!(server.admin().events("kind=token.extend").len(), 1);
 }

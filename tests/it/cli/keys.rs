@@ -151,3 +151,27 @@ fn what_the_server_refuses_is_a_failure_with_its_reason() {
         },
     );
 }
+
+#[test]
+fn commands_at_the_same_time_all_work_or_say_that_another_is_at_it() {
+    Place::both(
+        |_| (),
+        |place| {
+            let make = |index: usize| {
+                let data = place.data.clone();
+                std::thread::spawn(move || run(&data, &["key", "create", &format!("n{index}"), "--workspace", "team", "--role", "reader"]))
+            };
+            let threads: Vec<_> = (0..4).map(make).collect();
+            let outputs: Vec<_> = threads.into_iter().map(|thread| thread.join().expect("a command")).collect();
+            let done = outputs.iter().filter(|output| output.status.success()).count();
+            for output in outputs.iter().filter(|output| !output.status.success()) {
+                assert_eq!(output.status.code(), Some(1));
+                assert!(stderr(output).contains(place.data.to_str().expect("UTF-8")), "{}", stderr(output));
+            }
+            assert!(done > 0);
+            assert!(place.server.is_none() || done == 4, "beside a server nothing stands in the way");
+            let keys = place.json(&["key", "list"]);
+            assert_eq!(keys["keys"].as_array().map(Vec::len), Some(done + 1));
+        },
+    );
+}

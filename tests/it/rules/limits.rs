@@ -45,6 +45,22 @@ fn too_large_is_refused_from_content_length_before_the_body_is_read() {
 }
 
 #[test]
+fn a_client_that_waits_to_be_told_to_go_on_is_told_so_or_refused_first() {
+    let server = small_limit();
+    let writer = server.key("team", "writer");
+    let body = tfstate(L1, 1);
+    let mut wire = Wire::to(&server);
+    wire.send(head("POST", &state_path("team/net"), &writer, &[&format!("Content-Length: {}", body.len()), "Expect: 100-continue"]));
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    wire.send(&body);
+    wire.answer().expect("an answer").expect_status(200);
+    let mut wire = Wire::to(&server);
+    wire.send(head("POST", &state_path("team/net"), &writer, &["Content-Length: 99999", "Expect: 100-continue"]));
+    wire.answer().expect("an answer without a byte of the body").expect_problem(413, "state_too_large");
+    assert_eq!(writer.read("team/net").text(), body);
+}
+
+#[test]
 fn an_endless_chunked_body_is_refused_at_the_limit() {
     let server = small_limit();
     let writer = server.key("team", "writer");

@@ -69,13 +69,12 @@ fn outside_the_keys_scope_the_answer_does_not_tell_whether_a_state_exists() {
         ("/move", &["POST"]),
     ];
     let calls: Vec<(&str, &str)> = below.iter().flat_map(|(below, methods)| methods.iter().map(|&method| (method, *below))).collect();
+    let there = json!({"workspace": "team", "buildingBlock": "x"}).to_string();
     for caller in [server.key("rival", "owner"), server.key("team/other", "owner"), server.key("", "monitor")] {
         for (method, below) in &calls {
-            let ask = |block: &str| {
-                let body =
-                    if *below == "/move" { json!({"workspace": "team", "buildingBlock": "x"}).to_string() } else { body_for(method) };
-                told(&caller.send(method, &format!("{}{below}", state_path(&format!("team/{block}"))), body), block)
-            };
+            let body = if *below == "/move" { there.clone() } else { body_for(method) };
+            let path = |block: &str| format!("{}{below}", state_path(&format!("team/{block}")));
+            let ask = |block: &str| told(&caller.send(method, &path(block), body.clone()), block);
             let never = ask("dddd");
             assert_eq!(never.0, 403, "{method} {below}");
             let others = ["aaaa", "bbbb", "cccc"].map(ask);
