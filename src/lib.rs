@@ -3,6 +3,7 @@
 pub mod model;
 
 pub mod blob;
+pub mod diff;
 pub mod store;
 
 pub mod domain;

@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn gives_back_the_exact_bytes() {
-        for bytes in [&b"{}"[..], &[0; 100_000], &[]] {
+        for bytes in [&b"{}"[..], &vec![0; 100_000], &[]] {
             let frame = encode(bytes).unwrap();
             assert_eq!(decode(&frame, FORMAT, bytes.len() as u64, Digest::of(bytes)).unwrap(), bytes);
         }

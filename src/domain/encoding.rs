@@ -26,7 +26,8 @@ pub(super) fn prepare(bytes: &[u8], content_md5: Option<&str>) -> Result<Prepare
             NotAState::TooDeep => "too_deep",
             NotAState::DuplicateKey(_) => "duplicate_key",
             NotAState::LooksLikeALock => "looks_like_a_lock",
-            NotAState::Empty | NotAState::NotJson(_) | NotAState::NotAState(_) => "not_a_state",
+            NotAState::Empty | NotAState::NotJson(_) => "bad_body",
+            NotAState::NotAState(_) => "not_a_state",
         };
         Error::invalid(code, format!("{error}; nothing was stored"))
     })?;

@@ -187,7 +187,7 @@ fn own_token(caller: &Caller, presented: Option<&Secret>, token: Option<&Secret>
         (Proof::Token(_), Some(token)) if Some(token.digest()) == presented.map(Secret::digest) => Ok((token.digest(), true)),
         (Proof::Token(_), Some(_)) => Err(Error::Denied("a token can only extend or end itself; use the key's own credentials".to_owned())),
         (Proof::Key(_), Some(token)) => Ok((token.digest(), false)),
-        (Proof::Key(_), None) => Err(Error::invalid("bad_request", "say which token with {\"token\": \"skt_…\"}")),
+        (Proof::Key(_), None) => Err(Error::invalid("bad_body", "say which token with {\"token\": \"skt_…\"}")),
         (Proof::Operator, _) => Err(Error::Denied("the operator has no tokens; use the key's own credentials".to_owned())),
     }
 }

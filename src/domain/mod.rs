@@ -19,6 +19,7 @@ pub mod upkeep;
 mod access;
 mod credentials;
 mod encoding;
+mod writing;
 
 pub use encoding::check_md5;
 

@@ -1,9 +1,10 @@
 //! States as clients use them: reading the current version, writing the next one, deleting, listing.
 
 use super::access::{authorize, authorize_somewhere, denied};
-use super::encoding::{self, Prepared};
+use super::encoding;
 use super::error::Error;
-use super::rules::{Incoming, Refusal, Situation, Verdict, judge};
+use super::rules::Refusal;
+use super::writing::{Before, NotWritten, WriteJob};
 use super::{Domain, off_thread, outputs};
 use crate::blob;
 use crate::model::caller::Caller;
@@ -12,15 +13,10 @@ use crate::model::event::{EventKind, NewEvent};
 use crate::model::lock::{HeldLock, Lock, Refused};
 use crate::model::name::StateName;
 use crate::model::permission::{Permission, Scope};
-use crate::model::version::{Kind, Rejection, Version};
-use crate::store::{NewVersion, Place, StateId, StateSummary, StoreError, StoredBlob, Tx};
+use crate::model::version::Version;
+use crate::store::{Place, StateSummary, StoreError, StoredBlob, Tx, View};
 
 pub use crate::store::StateFilter;
-
-/// How many rejected versions of a state are kept.
-pub const MAX_REJECTED: usize = 20;
-/// How many bytes on disk the rejected versions of a state may take.
-pub const MAX_REJECTED_BYTES: u64 = 64 * crate::config::MIB;
 
 /// States as clients use them.
 pub struct States<'a>(pub(super) &'a Domain);
@@ -128,19 +124,33 @@ impl States<'_> {
         self.may_write(caller, name)?;
         self.check_size(write.bytes.len() as u64)?;
         let Write { bytes, content_md5, lock_id, force } = write;
-        let prepared = off_thread(move || encoding::prepare(&bytes, content_md5.as_deref())).await??;
-        self.0.require_space()?;
+        // Under a lock nobody else's resources can be lost, and a write is trusted.
+        let wanted = lock_id.is_none().then(|| name.clone());
+        let before = match wanted {
+            Some(name) => self.0.store.read(move |view| Before::find(view, &name)).await?,
+            None => None,
+        };
+        let (prepared, compared) = off_thread(move || {
+            let prepared = encoding::prepare(&bytes, content_md5.as_deref())?;
+            Ok::<_, Error>((prepared, before.map(|before| before.compare(&bytes))))
+        })
+        .await??;
         let job = WriteJob {
             name: name.clone(),
             caller: caller.clone(),
             prepared,
+            compared,
             lock_id,
             force,
             unlocked_writes: self.0.limits.unlocked_writes,
+            has_space: self.0.has_space(),
             at: clock::now(),
         };
         let written = self.0.store.write(job.prepared.blob.frame.len(), move |tx| job.run(tx)).await?;
-        written.map_err(|to| Error::Moved { from: name.clone(), to })
+        written.map_err(|why| match why {
+            NotWritten::Moved(to) => Error::Moved { from: name.clone(), to },
+            NotWritten::NoSpace => Error::DiskFull,
+        })
     }
 
     /// Refuses a body that is larger than the limit; its length may be known before it is read.
@@ -171,7 +181,7 @@ impl States<'_> {
         if !narrow(&caller.grant.scope, &mut filter.workspace, &mut filter.block) {
             return Ok(Vec::new());
         }
-        let list = move |view: &crate::store::View<'_>| {
+        let list = move |view: &View<'_>| {
             let found = view.states(&filter)?;
             found.into_iter().map(|summary| Ok(Listed { lock: view.lock(&summary.name)?, summary })).collect()
         };
@@ -224,126 +234,9 @@ pub(super) async fn decode(name: &StateName, version: Version, blob: Option<Stor
 }
 
 impl Domain {
-    /// Refuses to store when the disk has less room than it has to keep.
-    fn require_space(&self) -> Result<(), Error> {
-        let is_full = self.dir.free_space().is_some_and(|free| free < self.limits.min_free_space);
-        if is_full { Err(Error::DiskFull) } else { Ok(()) }
-    }
-}
-
-/// Everything that one write needs in its transaction. It may run more than once.
-struct WriteJob {
-    name: StateName,
-    caller: Caller,
-    prepared: Prepared,
-    lock_id: Option<String>,
-    force: bool,
-    unlocked_writes: crate::config::UnlockedWrites,
-    at: Timestamp,
-}
-
-impl WriteJob {
-    /// The outer result is the database's, the inner one says where the state moved to.
-    fn run(&self, tx: &Tx<'_>) -> Result<Result<Written, StateName>, StoreError> {
-        let place = tx.place(&self.name)?;
-        let lock = tx.lock(&self.name)?;
-        let broken = tx.broken_lock(&self.name)?;
-        let situation = Situation {
-            place: &place,
-            lock: lock.as_ref(),
-            broken: broken.as_ref(),
-            is_stale_writer: tx.is_stale_writer(&self.name, &self.caller.actor.id, &self.caller.origin.address)?,
-            unlocked_writes: self.unlocked_writes,
-        };
-        let incoming = Incoming {
-            sha256: self.prepared.sha256,
-            serial: self.prepared.head.serial,
-            lineage: &self.prepared.head.lineage,
-            lock_id: self.lock_id.as_deref(),
-            force: self.force,
-            actor: &self.caller.actor,
-        };
-        let written = match (judge(&situation, &incoming), place) {
-            (Verdict::Unchanged, Place::State { current: Some(current), .. }) => Written::Unchanged(*current),
-            (Verdict::Moved(to), _) => return Ok(Err(to)),
-            (Verdict::Reject(refusal), place) => self.reject(tx, &place, lock, refusal)?,
-            (Verdict::Store | Verdict::Unchanged, place) => Written::Stored(self.store(tx, &place, lock.as_ref())?),
-        };
-        Ok(Ok(written))
-    }
-
-    fn state(&self, tx: &Tx<'_>, place: &Place) -> Result<StateId, StoreError> {
-        match place {
-            Place::State { id, .. } => Ok(*id),
-            Place::Free | Place::Moved(_) => tx.make_state(&self.name, self.at),
-        }
-    }
-
-    fn new_version(&self, kind: Kind, lock: Option<&HeldLock>) -> NewVersion {
-        NewVersion {
-            sha256: self.prepared.sha256,
-            size: self.prepared.size,
-            head: self.prepared.head.clone(),
-            kind,
-            from_version: None,
-            created_at: self.at,
-            created_by: self.caller.actor.clone(),
-            address: self.caller.origin.address.clone(),
-            lock: lock.map(HeldLock::note),
-        }
-    }
-
-    fn store(&self, tx: &Tx<'_>, place: &Place, lock: Option<&HeldLock>) -> Result<Version, StoreError> {
-        let state = self.state(tx, place)?;
-        let number = tx.append(state, &self.new_version(Kind::Write, lock), &self.prepared.blob)?;
-        tx.set_current(state, number, self.at)?;
-        if let Some(held) = lock {
-            if let Some(snapshot) = place.live().filter(|before| before.lock.as_ref().is_some_and(|lock| lock.id == held.lock.id)) {
-                tx.mark_intermediate(state, snapshot.number)?;
-            }
-            tx.note_write_under_lock(&self.name, number, self.at)?;
-        }
-        // The holder of a broken lock may go on writing until somebody else does.
-        if self.lock_id.is_none() {
-            tx.forget_broken_lock(&self.name)?;
-        }
-        tx.clear_stale_writer(&self.name, &self.caller.actor.id, &self.caller.origin.address)?;
-        let event = NewEvent::new(EventKind::StateWrite, &self.caller, self.at).on(&self.name).version(number);
-        let event = event.attention(lock.is_none() && self.drops_resources(place)).detail(serde_json::json!({
-            "serial": self.prepared.head.serial, "resources": self.prepared.head.resources, "locked": lock.is_some(), "forced": self.force,
-        }));
-        tx.record(&NewEvent { lock_id: self.lock_id.clone(), ..event })?;
-        tx.version(state, number)?.ok_or_else(|| StoreError::Statement("a new version is not there".to_owned()))
-    }
-
-    fn drops_resources(&self, place: &Place) -> bool {
-        let before = place.live().and_then(|current| current.head.resources);
-        before.zip(self.prepared.head.resources).is_some_and(|(before, after)| after < before)
-    }
-
-    /// Keeps a valid state that is refused: it may be the only record of what an apply did.
-    fn reject(&self, tx: &Tx<'_>, place: &Place, lock: Option<HeldLock>, refusal: Refusal) -> Result<Written, StoreError> {
-        let rejection = refusal.rejection;
-        let state = self.state(tx, place)?;
-        let number = match tx.rejected_with(state, self.prepared.sha256)? {
-            Some(number) => number,
-            None => self.keep(tx, state, rejection)?,
-        };
-        if rejection == Rejection::StaleWrite {
-            tx.mark_stale_writer(&self.name, &self.caller.actor.id, &self.caller.origin.address, self.at)?;
-        }
-        let Some(held) = lock else { return Ok(Written::Refused(refusal, number)) };
-        tx.note_refusal(&self.name, &refused(&self.caller, self.at, self.lock_id.clone(), None))?;
-        Ok(Written::Locked(held.lock, number))
-    }
-
-    fn keep(&self, tx: &Tx<'_>, state: StateId, rejection: Rejection) -> Result<u64, StoreError> {
-        let number = tx.append(state, &self.new_version(Kind::Rejected(rejection), None), &self.prepared.blob)?;
-        tx.trim_rejected(state, MAX_REJECTED, MAX_REJECTED_BYTES)?;
-        let event = NewEvent::new(EventKind::StateWriteRejected, &self.caller, self.at).on(&self.name).version(number).attention(true);
-        let event = event.detail(serde_json::json!({ "code": rejection.code(), "serial": self.prepared.head.serial }));
-        tx.record(&NewEvent { lock_id: self.lock_id.clone(), ..event })?;
-        Ok(number)
+    /// Whether the disk has more room than it has to keep.
+    fn has_space(&self) -> bool {
+        self.dir.free_space().is_none_or(|free| free >= self.limits.min_free_space)
     }
 }
 

@@ -78,7 +78,7 @@ impl Drop for Line {
             }
             (Some(status), None) => tracing::info!(method, path, status, duration_ms, key, request_id = id, address, "request"),
             (None, _) => {
-                tracing::info!(method, path, duration_ms, key, request_id = id, address, "the client went away before it was answered")
+                tracing::info!(method, path, duration_ms, key, request_id = id, address, "the client went away before it was answered");
             }
         }
     }

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::caller::Actor;
 use super::clock::Timestamp;
 
-/// The longest lock ID, in bytes; Terraform's own have 36.
+/// The longest lock ID, in characters; Terraform's own have 36.
 pub const MAX_LOCK_ID_LENGTH: usize = 256;
 
 /// A lock as a client sent it. The text is kept, because the holder's lock is shown exactly as the holder sent it.
@@ -31,7 +31,7 @@ pub enum NotALock {
     #[error("the body is no lock in JSON: {0}")]
     Malformed(String),
     /// It has no ID, or one that is too long.
-    #[error("a lock needs an `ID` of 1 to {MAX_LOCK_ID_LENGTH} bytes")]
+    #[error("a lock needs an `ID` of 1 to {MAX_LOCK_ID_LENGTH} characters")]
     NoId,
     /// Its time cannot be read, which would make the clients give up at once instead of waiting.
     #[error("the lock's `Created` has to be a time in RFC 3339")]
@@ -61,7 +61,7 @@ impl Lock {
     pub fn parse(body: &[u8]) -> Result<Self, NotALock> {
         let wire: Wire = serde_json::from_slice(body).map_err(|error| NotALock::Malformed(error.to_string()))?;
         let text = std::str::from_utf8(body).map_err(|_| NotALock::Malformed("it is not UTF-8".to_owned()))?;
-        if wire.id.is_empty() || wire.id.len() > MAX_LOCK_ID_LENGTH {
+        if wire.id.is_empty() || wire.id.chars().count() > MAX_LOCK_ID_LENGTH {
             return Err(NotALock::NoId);
         }
         if wire.created.as_deref().is_some_and(|created| !is_rfc3339(created)) {

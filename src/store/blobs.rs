@@ -16,10 +16,12 @@ pub struct StoredBlob {
 }
 
 impl Tx<'_> {
-    /// Keeps a blob. Where the same bytes are kept already the frame is written anew, so that a write never leans on one that has been damaged.
-    pub(super) fn put_blob(&self, sha256: Digest, blob: &StoredBlob) -> Result<(), StoreError> {
+    /// Keeps a blob. Where the same bytes are kept already nothing is written, unless what is kept is not what it was: a write never leans on
+    /// a frame that has been damaged, and mends it.
+    pub fn put_blob(&self, sha256: Digest, blob: &StoredBlob) -> Result<(), StoreError> {
         let sql = "INSERT INTO blobs (id, format, stored, frame) VALUES (?1, ?2, ?3, ?4) \
-                   ON CONFLICT DO UPDATE SET format = excluded.format, stored = excluded.stored, frame = excluded.frame";
+                   ON CONFLICT DO UPDATE SET format = excluded.format, stored = excluded.stored, frame = excluded.frame \
+                   WHERE frame IS NOT excluded.frame OR format IS NOT excluded.format";
         let stored = i64::try_from(blob.frame.len()).unwrap_or(i64::MAX);
         self.connection.prepare_cached(sql)?.execute(params![sha256.as_bytes(), blob.format, stored, blob.frame])?;
         Ok(())

@@ -121,6 +121,8 @@ impl View<'_> {
         found
             .map(|row| {
                 let (id, current, mut summary) = row?;
+                // A deleted state has no current version.
+                let current = current.filter(|_| summary.deleted_at.is_none());
                 summary.current = current.map(|number| self.version(id, number)).transpose()?.flatten();
                 Ok(summary)
             })

@@ -77,11 +77,16 @@ fn on_a_terminal_the_admin_key_is_shown_instead_of_written() {
         let _ = output.read_to_end(&mut Vec::new());
     });
     let seen = receiver.recv_timeout(PATIENCE);
-    for pid in children(child.id()) {
-        let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
+    // Between `script` and the server there may be a shell.
+    let below = children(child.id());
+    let family: Vec<u32> = below.iter().flat_map(|&pid| children(pid)).chain(below.iter().copied()).collect();
+    for pid in &family {
+        let _ = Command::new("kill").args(["-9", &pid.to_string()]).stderr(Stdio::null()).status();
     }
     let _ = child.kill();
     let _ = child.wait();
+    let alive = |pid: &u32| std::fs::read_link(format!("/proc/{pid}/exe")).is_ok();
+    eventually("the server is gone", || !family.iter().any(alive));
     let seen = String::from_utf8_lossy(&seen.expect("the server shows its key and its address")).into_owned();
     assert!(!key_file(&data).exists(), "{seen}");
     let start = seen.find("skp_").expect("a key");

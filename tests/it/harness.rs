@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use reqwest::blocking::{Body, RequestBuilder, Response};
-use reqwest::{Method, StatusCode};
+use reqwest::Method;
+use reqwest::blocking::{Body, RequestBuilder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+pub use crate::answer::Answer;
 pub use crate::samples::*;
 
 /// How long a test waits for something that has to happen.
@@ -392,52 +393,6 @@ fn http_client(from: Option<std::net::IpAddr>) -> reqwest::blocking::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = reqwest::blocking::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
     builder.timeout(Duration::from_mins(2)).local_address(from).build().expect("an HTTP client")
-}
-
-/// An answer, read whole.
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: reqwest::header::HeaderMap,
-    pub bytes: Vec<u8>,
-}
-
-impl Answer {
-    pub fn of(response: Response) -> Self {
-        let (status, headers) = (response.status(), response.headers().clone());
-        Self { status, headers, bytes: response.bytes().expect("a whole body").to_vec() }
-    }
-
-    #[track_caller]
-    pub fn expect_status(self, status: u16) -> Self {
-        assert_eq!(self.status.as_u16(), status, "{}", self.text());
-        self
-    }
-
-    /// Checks that this is a problem with a status and a code, in the right content type and with something to read in it.
-    #[track_caller]
-    pub fn expect_problem(self, status: u16, code: &str) -> Self {
-        let answer = self.expect_status(status);
-        assert_eq!(answer.header("content-type"), "application/problem+json");
-        let problem = answer.json();
-        assert_eq!(problem["code"], code, "{problem}");
-        assert_eq!(problem["status"], status, "{problem}");
-        assert!(problem["detail"].as_str().is_some_and(|text| text.len() > 10), "{problem}");
-        answer
-    }
-
-    /// A header's value, or nothing at all.
-    pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().expect("a text header"))
-    }
-
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.bytes).into_owned()
-    }
-
-    #[track_caller]
-    pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.bytes).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
-    }
 }
 
 /// Waits until something is true, and fails with `what` when it never is.

@@ -33,7 +33,7 @@ fn leaves(value: &Value) -> Vec<String> {
 /// The members of a line whose names have to do with how long it took.
 fn durations(value: &Value) -> usize {
     let own = |name: &str, value: &Value| {
-        let named = ["time", "duration", "elapsed", "ms", "latency", "took", "milli"].iter().any(|word| name.contains(word))
+        let named = ["time", "duration", "elapsed", "ms", "latency", "took", "milli", "micro"].iter().any(|word| name.contains(word))
             && !name.contains("timestamp");
         usize::from(named && (value.is_number() || value.is_string()))
     };

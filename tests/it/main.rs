@@ -8,6 +8,7 @@
     reason = "a test crate exports nothing, measures its own patience, and fails loudly"
 )]
 
+mod answer;
 mod api;
 mod bad_input;
 mod cli;

@@ -57,7 +57,8 @@ fn while_another_holds_the_lock_it_is_423() {
     let lock = other.lock("team/net", "lock-1").expect_status(200).text();
     assert_eq!(restore(&owner, "team/net").expect_status(423).text(), lock);
     owner.read("team/net").expect_problem(404, "no_state");
-    restore(&other, "team/net").expect_status(200);
+    restore(&other, "team/net").expect_status(423);
+    other.send("POST", &format!("{}/restore?ID=lock-1", state_path("team/net")), "").expect_status(200);
     owner.read("team/net").expect_status(200);
 }
 

@@ -1,0 +1,188 @@
+//! One write in its transaction: what is looked at, what is decided, and what is then stored or kept, all together or not at all.
+
+use super::encoding::Prepared;
+use super::rules::{Incoming, Refusal, Situation, Verdict, judge};
+use super::states::{Written, refused};
+use crate::config::{MIB, UnlockedWrites};
+use crate::model::caller::Caller;
+use crate::model::clock::Timestamp;
+use crate::model::digest::Digest;
+use crate::model::event::{EventKind, NewEvent};
+use crate::model::lock::HeldLock;
+use crate::model::name::StateName;
+use crate::model::version::{Kind, Rejection, Version};
+use crate::store::{NewVersion, Place, StateId, StoreError, StoredBlob, Tx, View};
+use crate::{blob, diff};
+
+/// How many rejected versions of a state are kept.
+const MAX_REJECTED: usize = 20;
+/// How many bytes on disk the rejected versions of a state may take.
+const MAX_REJECTED_BYTES: u64 = 64 * MIB;
+
+/// The current version before a write without a lock.
+pub(super) struct Before {
+    sha256: Digest,
+    size: u64,
+    blob: StoredBlob,
+}
+
+impl Before {
+    /// The current version at an address, if there is one.
+    pub(super) fn find(view: &View<'_>, name: &StateName) -> Result<Option<Self>, StoreError> {
+        let place = view.place(name)?;
+        let (Place::State { id, .. }, Some(current)) = (&place, place.live()) else { return Ok(None) };
+        Ok(view.blob(*id, current.number)?.map(|blob| Self { sha256: current.sha256, size: current.size, blob }))
+    }
+
+    /// Sees whether a write drops resources of it.
+    pub(super) fn compare(self, after: &[u8]) -> Compared {
+        let before = blob::decode(&self.blob.frame, self.blob.format, self.size, self.sha256);
+        Compared { with: self.sha256, drops: before.ok().and_then(|before| diff::drops_resources(&before, after)) }
+    }
+}
+
+/// Whether a write drops resources of a version.
+pub(super) struct Compared {
+    with: Digest,
+    drops: Option<bool>,
+}
+
+/// Why nothing was written, and nothing kept.
+pub(super) enum NotWritten {
+    Moved(StateName),
+    NoSpace,
+}
+
+/// Everything that one write needs in its transaction. It may run more than once.
+pub(super) struct WriteJob {
+    pub(super) name: StateName,
+    pub(super) caller: Caller,
+    pub(super) prepared: Prepared,
+    pub(super) compared: Option<Compared>,
+    pub(super) lock_id: Option<String>,
+    pub(super) force: bool,
+    pub(super) unlocked_writes: UnlockedWrites,
+    pub(super) has_space: bool,
+    pub(super) at: Timestamp,
+}
+
+impl WriteJob {
+    /// The outer result is the database's.
+    pub(super) fn run(&self, tx: &Tx<'_>) -> Result<Result<Written, NotWritten>, StoreError> {
+        let place = tx.place(&self.name)?;
+        let lock = tx.lock(&self.name)?;
+        let broken = tx.broken_lock(&self.name)?;
+        let situation = Situation {
+            place: &place,
+            lock: lock.as_ref(),
+            broken: broken.as_ref(),
+            is_stale_writer: tx.is_stale_writer(&self.name, &self.caller.actor.id, &self.caller.origin.address)?,
+            unlocked_writes: self.unlocked_writes,
+        };
+        let incoming = Incoming {
+            sha256: self.prepared.sha256,
+            serial: self.prepared.head.serial,
+            lineage: &self.prepared.head.lineage,
+            lock_id: self.lock_id.as_deref(),
+            force: self.force,
+            actor: &self.caller.actor,
+        };
+        let written = match (judge(&situation, &incoming), place) {
+            (Verdict::Unchanged, Place::State { current: Some(current), .. }) => {
+                // Mends the bytes where they were damaged: what is acknowledged can be read.
+                tx.put_blob(self.prepared.sha256, &self.prepared.blob)?;
+                Written::Unchanged(*current)
+            }
+            (Verdict::Moved(to), _) => return Ok(Err(NotWritten::Moved(to))),
+            _ if !self.has_space => return Ok(Err(NotWritten::NoSpace)),
+            (Verdict::Reject(refusal), place) => self.reject(tx, &place, lock, refusal)?,
+            (Verdict::Store | Verdict::Unchanged, place) => Written::Stored(self.store(tx, &place, lock.as_ref())?),
+        };
+        Ok(Ok(written))
+    }
+
+    fn state(&self, tx: &Tx<'_>, place: &Place) -> Result<StateId, StoreError> {
+        match place {
+            Place::State { id, .. } => Ok(*id),
+            Place::Free | Place::Moved(_) => tx.make_state(&self.name, self.at),
+        }
+    }
+
+    fn new_version(&self, kind: Kind, lock: Option<&HeldLock>) -> NewVersion {
+        NewVersion {
+            sha256: self.prepared.sha256,
+            size: self.prepared.size,
+            head: self.prepared.head.clone(),
+            kind,
+            from_version: None,
+            created_at: self.at,
+            created_by: self.caller.actor.clone(),
+            address: self.caller.origin.address.clone(),
+            lock: lock.map(HeldLock::note),
+        }
+    }
+
+    fn store(&self, tx: &Tx<'_>, place: &Place, lock: Option<&HeldLock>) -> Result<Version, StoreError> {
+        let state = self.state(tx, place)?;
+        let number = tx.append(state, &self.new_version(Kind::Write, lock), &self.prepared.blob)?;
+        tx.set_current(state, number, self.at)?;
+        if let Some(held) = lock {
+            if let Some(snapshot) = place.live().filter(|before| before.lock.as_ref().is_some_and(|lock| lock.id == held.lock.id)) {
+                tx.mark_intermediate(state, snapshot.number)?;
+            }
+            tx.note_write_under_lock(&self.name, number, self.at)?;
+        }
+        // The holder of a broken lock may go on writing until somebody else does.
+        if self.lock_id.is_none() {
+            tx.forget_broken_lock(&self.name)?;
+        }
+        tx.clear_stale_writer(&self.name, &self.caller.actor.id, &self.caller.origin.address)?;
+        let event = NewEvent::new(EventKind::StateWrite, &self.caller, self.at).on(&self.name).version(number);
+        let event = event.attention(lock.is_none() && self.drops_resources(place)).detail(serde_json::json!({
+            "serial": self.prepared.head.serial, "resources": self.prepared.head.resources, "locked": lock.is_some(), "forced": self.force,
+        }));
+        tx.record(&NewEvent { lock_id: self.lock_id.clone(), ..event })?;
+        tx.version(state, number)?.ok_or_else(|| StoreError::Statement("a new version is not there".to_owned()))
+    }
+
+    /// Whether resources of the version that this replaces are not in it. In doubt a person should look.
+    fn drops_resources(&self, place: &Place) -> bool {
+        let Some(live) = place.live() else { return false };
+        match &self.compared {
+            Some(Compared { with, drops: Some(drops) }) if *with == live.sha256 => *drops,
+            Some(Compared { with, drops: None }) if *with == live.sha256 => self.has_fewer_resources(live),
+            // Another writer without a lock came in between.
+            _ if self.lock_id.is_none() => true,
+            _ => self.has_fewer_resources(live),
+        }
+    }
+
+    fn has_fewer_resources(&self, live: &Version) -> bool {
+        live.head.resources.zip(self.prepared.head.resources).is_some_and(|(before, after)| after < before)
+    }
+
+    /// Keeps a valid state that is refused: it may be the only record of what an apply did.
+    fn reject(&self, tx: &Tx<'_>, place: &Place, lock: Option<HeldLock>, refusal: Refusal) -> Result<Written, StoreError> {
+        let rejection = refusal.rejection;
+        let state = self.state(tx, place)?;
+        let number = match tx.rejected_with(state, self.prepared.sha256)? {
+            Some(number) => number,
+            None => self.keep(tx, state, rejection)?,
+        };
+        if rejection == Rejection::StaleWrite {
+            tx.mark_stale_writer(&self.name, &self.caller.actor.id, &self.caller.origin.address, self.at)?;
+        }
+        let Some(held) = lock else { return Ok(Written::Refused(refusal, number)) };
+        tx.note_refusal(&self.name, &refused(&self.caller, self.at, self.lock_id.clone(), None))?;
+        Ok(Written::Locked(held.lock, number))
+    }
+
+    fn keep(&self, tx: &Tx<'_>, state: StateId, rejection: Rejection) -> Result<u64, StoreError> {
+        let number = tx.append(state, &self.new_version(Kind::Rejected(rejection), None), &self.prepared.blob)?;
+        tx.trim_rejected(state, MAX_REJECTED, MAX_REJECTED_BYTES)?;
+        let event = NewEvent::new(EventKind::StateWriteRejected, &self.caller, self.at).on(&self.name).version(number).attention(true);
+        let event = event.detail(serde_json::json!({ "code": rejection.code(), "serial": self.prepared.head.serial }));
+        tx.record(&NewEvent { lock_id: self.lock_id.clone(), ..event })?;
+        Ok(number)
+    }
+}
