@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn does_not_guess() {
-        assert_eq!(drops("[]", "{}"), None);
+        assert_eq!(drops("7", "{}"), None);
         assert_eq!(drops(r#"{"resources":[7]}"#, "{}"), None);
     }
 }

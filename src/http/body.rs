@@ -93,6 +93,10 @@ pub(super) async fn maybe_json<T: DeserializeOwned + Default>(
 
 /// Parses JSON without repeating any of it in the error: it may hold a secret.
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    // The parser takes a list for an object.
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(ApiError::invalid("bad_body", "the body is a list, where this call takes a JSON object; docs/api.md says which"));
+    }
     serde_json::from_slice(bytes).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         ApiError::invalid(

@@ -61,6 +61,10 @@ impl Lock {
     pub fn parse(body: &[u8]) -> Result<Self, NotALock> {
         let wire: Wire = serde_json::from_slice(body).map_err(|error| NotALock::Malformed(error.to_string()))?;
         let text = std::str::from_utf8(body).map_err(|_| NotALock::Malformed("it is not UTF-8".to_owned()))?;
+        // The parser takes a list for an object; the clients do not.
+        if !text.trim_start().starts_with('{') {
+            return Err(NotALock::Malformed("it is not an object".to_owned()));
+        }
         if wire.id.is_empty() || wire.id.chars().count() > MAX_LOCK_ID_LENGTH {
             return Err(NotALock::NoId);
         }
@@ -177,6 +181,7 @@ mod tests {
             (r#"{"ID":"a","Created":"yesterday"}"#, "time"),
             (r#"{"ID":"a","Created":""}"#, "empty time"),
             ("[]", "array"),
+            (r#"["a"]"#, "array with an ID"),
             ("", "nothing"),
             (r#"{"ID":"a""#, "cut short"),
         ] {

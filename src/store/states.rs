@@ -106,7 +106,7 @@ impl View<'_> {
         let mut query = Query::new(
             "SELECT s.id, s.workspace, s.building_block, s.current, s.created_at, s.updated_at, s.deleted_at, \
              (SELECT count(*) FROM versions v WHERE v.state_id = s.id), \
-             (SELECT coalesce(sum(b.stored), 0) FROM versions v JOIN blobs b ON b.id = v.blob_id WHERE v.state_id = s.id) \
+             (SELECT coalesce(sum(stored), 0) FROM blobs WHERE id IN (SELECT blob_id FROM versions v WHERE v.state_id = s.id)) \
              FROM states s WHERE TRUE",
         );
         query.and("s.workspace = ?", filter.workspace.clone());
