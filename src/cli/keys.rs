@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::client::Client;
 use super::output::{self, Failure, text, time};
 use super::{Common, Format};
+use crate::model::permission::ROLES;
 
 #[derive(Subcommand)]
 pub(super) enum KeyCommand {
@@ -21,8 +22,8 @@ pub(super) enum KeyCommand {
         /// The building block that it is for; without one it is for the whole workspace
         #[arg(long, requires = "workspace")]
         building_block: Option<String>,
-        /// A bundle of permissions: reader, outputs, planner, writer, owner, monitor, admin
-        #[arg(long)]
+        /// A bundle of permissions
+        #[arg(long, value_parser = ROLES)]
         role: Vec<String>,
         /// A single permission, such as `TFSTATE_LIST`
         #[arg(long)]

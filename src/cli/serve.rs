@@ -4,6 +4,7 @@ use std::io::IsTerminal as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
@@ -20,6 +21,9 @@ use crate::domain::keys::WithSecret;
 use crate::domain::{Domain, upkeep};
 use crate::http::{self, Bindings};
 use crate::telemetry::{self, LogFormat};
+
+/// A signal that comes so soon after the first is the same one, sent to the process and to its group. A later one means now.
+const SIGNALS_MEANT_AS_ONE: Duration = Duration::from_secs(1);
 
 #[derive(Args)]
 pub(super) struct ServeArgs {
@@ -179,9 +183,13 @@ async fn serve(config: Config, dir: DirLock, tcp: TcpListener) -> Result<(), Fai
             Some(fault)
         }
     };
+    let again = async {
+        tokio::time::sleep(SIGNALS_MEANT_AS_ONE).await;
+        Ok::<_, std::io::Error>(Signals::new()?.next().await)
+    };
     tokio::select! {
         stopped = running.stop() => stopped?,
-        name = signals.next() => return Err(Failure::Failed(format!("a second signal ({name}) ended the server before its requests"))),
+        Ok(name) = again => return Err(Failure::Failed(format!("a second signal ({name}) ended the server before its requests"))),
     }
     upkeep.abort();
     domain.close().await;

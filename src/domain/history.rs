@@ -93,10 +93,15 @@ impl History<'_> {
         }
     }
 
+    /// Says whether a state may leave this address at all, before it is known where to.
+    pub fn may_relocate(&self, caller: &Caller, from: &StateName) -> Result<(), Error> {
+        authorize(caller, Permission::Delete, from)?;
+        authorize(caller, Permission::Save, from)
+    }
+
     /// Gives a state with its whole history another address; the old one answers from then on that it moved.
     pub async fn relocate(&self, caller: &Caller, from: &StateName, to: &StateName) -> Result<Listed, Error> {
-        authorize(caller, Permission::Delete, from)?;
-        authorize(caller, Permission::Save, from)?;
+        self.may_relocate(caller, from)?;
         authorize(caller, Permission::Save, to)?;
         let (who, source, target, at) = (caller.clone(), from.clone(), to.clone(), clock::now());
         let outcome = self.0.store.write(0, move |tx| relocate(tx, &who, &source, &target, at)).await?;

@@ -86,6 +86,9 @@ pub fn judge(situation: &Situation<'_>, incoming: &Incoming<'_>) -> Verdict {
         if !was_broken {
             return reject(Rejection::StaleLockId, "the lock that this write names is not held any more");
         }
+        if situation.unlocked_writes == UnlockedWrites::Accept {
+            return Verdict::Store;
+        }
         return guard(live, incoming).map_or(Verdict::Store, |why| reject(Rejection::StaleWrite, why));
     }
     match situation.unlocked_writes {

@@ -144,10 +144,10 @@ pub(super) fn refused(code: &str, why: &str, kept: u64) -> HttpResponse {
     problem.finish_problem()
 }
 
-/// Whatever no route knows. Below `/api` that is 400, because Terraform takes 404 for "no state".
+/// Whatever no route knows. Where the path looks like the API's, however it was joined, that is 400: Terraform takes 404 for "no state".
 pub(super) async fn unknown_path(request: HttpRequest) -> HttpResponse {
     let path = request.path();
-    if path == "/api" || path.starts_with("/api/") {
+    if path.contains("/api") {
         let detail =
             "there is nothing at this path; a state's address is /api/terraform/state/workspace/WORKSPACE/buildingblock/BUILDINGBLOCK";
         return problem(StatusCode::BAD_REQUEST, "bad_address", detail, Map::new()).finish_problem();

@@ -11,7 +11,7 @@ use super::error::ApiError;
 use super::reply;
 use crate::domain::Domain;
 use crate::model::clock::Timestamp;
-use crate::model::event::EventFilter;
+use crate::model::event::{EventFilter, EventKind};
 use crate::model::name::BuildingBlock;
 
 #[derive(Deserialize)]
@@ -32,12 +32,19 @@ pub(super) async fn list(known: Known, request: HttpRequest, domain: Data<Domain
     let query: ListQuery = body::query(&request)?;
     let given = |text: Option<String>| text.filter(|text| !text.is_empty());
     let limit = reply::page_size(query.limit)?;
+    let kind = given(query.kind);
+    if kind.as_deref().is_some_and(|kind| !EventKind::is_filter(kind)) {
+        return Err(ApiError::invalid(
+            "bad_query",
+            "there is no such kind of event; docs/api.md lists them, and state.* takes a whole family",
+        ));
+    }
     let filter = EventFilter {
         workspace: given(query.workspace),
         // A UUID may be spelled in another way than the one it is kept in.
         block: given(query.block).map(|name| name.parse::<BuildingBlock>().map_or(name, |block| block.to_string())),
         key: given(query.key),
-        kind: given(query.kind),
+        kind,
         attention: query.attention,
         since: time(given(query.since))?,
         until: time(given(query.until))?,

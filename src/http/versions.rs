@@ -72,6 +72,7 @@ pub(super) async fn relocate(
     mut payload: Payload,
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
+    domain.history().may_relocate(&on.caller, &on.name)?;
     let target: Target = body::json(&request, &mut payload, &domain).await?;
     let target = StateName::parse(&target.workspace, &target.block).map_err(|error| ApiError::invalid("bad_request", error.to_string()))?;
     let moved = domain.history().relocate(&on.caller, &on.name, &target).await?;

@@ -46,6 +46,34 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// Each kind.
+    pub const ALL: [Self; 16] = [
+        Self::StateWrite,
+        Self::StateWriteRejected,
+        Self::StateDelete,
+        Self::StateRestore,
+        Self::StateMove,
+        Self::LockAcquire,
+        Self::LockRelease,
+        Self::LockBreak,
+        Self::Login,
+        Self::TokenExtend,
+        Self::TokenEnd,
+        Self::KeyCreate,
+        Self::KeyRotate,
+        Self::KeyRevoke,
+        Self::StateRead,
+        Self::CredentialsRefused,
+    ];
+
+    /// Whether a filter names a kind, or a family of kinds as in `state.*`.
+    pub fn is_filter(filter: &str) -> bool {
+        Self::ALL.iter().any(|kind| match filter.strip_suffix('*') {
+            Some(family) => family.ends_with('.') && kind.name().starts_with(family),
+            None => kind.name() == filter,
+        })
+    }
+
     /// Its name on the wire and in the database.
     pub const fn name(self) -> &'static str {
         match self {

@@ -158,7 +158,7 @@ pub enum BadPermission {
     #[error("{0} reaches every workspace, so a key for one workspace cannot have it")]
     ReachesAll(String),
     /// There is no such role.
-    #[error("there is no role {0:?}; there are reader, outputs, planner, writer, owner, monitor and admin")]
+    #[error("there is no role {0:?}; there are {roles}", roles = ROLES.join(", "))]
     UnknownRole(String),
 }
 
@@ -172,6 +172,9 @@ impl BadPermission {
         }
     }
 }
+
+/// The names of all roles.
+pub const ROLES: [&str; 7] = ["reader", "outputs", "planner", "writer", "owner", "monitor", "admin"];
 
 /// The permissions of a role, for a key of this scope.
 pub fn role(name: &str, scope: &Scope) -> Result<PermissionSet, BadPermission> {
@@ -340,6 +343,7 @@ mod tests {
         assert_eq!(PermissionSet::parse(["ADM_STATUS"], &workspace("a")), Err(BadPermission::ReachesAll("ADM_STATUS".into())));
         assert_eq!(PermissionSet::parse(["TFSTATE"], &Scope::All), Err(BadPermission::Unknown("TFSTATE".into())));
         assert!(role("admin", &workspace("a")).is_err());
+        assert!(ROLES.iter().all(|name| role(name, &Scope::All).is_ok()));
         assert_eq!(role("writer", &Scope::All).unwrap().names(&Scope::All), ["ADM_TFSTATE_SAVE", "ADM_TFSTATE_UNLOCK"]);
     }
 }

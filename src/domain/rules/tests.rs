@@ -125,6 +125,12 @@ fn every_row_of_the_table() {
         ("not locked, but an ID, force", Case { id: Some("x"), force: true, ..PLAIN }, "stale_lock_id"),
         ("own broken lock", Case { id: Some("x"), broken: Some(("x", "a")), ..PLAIN }, "store"),
         ("own broken lock, not newer", Case { id: Some("x"), broken: Some(("x", "a")), serial: 5, ..PLAIN }, "stale_write"),
+        (
+            "own broken lock, not newer, accept",
+            Case { id: Some("x"), broken: Some(("x", "a")), serial: 5, policy: Accept, ..PLAIN },
+            "store",
+        ),
+        ("own broken lock, refuse", Case { id: Some("x"), broken: Some(("x", "a")), policy: Refuse, ..PLAIN }, "store"),
         ("another's broken lock", Case { id: Some("x"), broken: Some(("x", "b")), ..PLAIN }, "stale_lock_id"),
         ("another broken lock", Case { id: Some("x"), broken: Some(("y", "a")), ..PLAIN }, "stale_lock_id"),
         ("same serial", Case { serial: 5, ..PLAIN }, "stale_write"),
