@@ -100,7 +100,8 @@ impl Store {
 
     /// Finishes what is queued, moves the write-ahead log into the database file, and closes it. Writes after this answer [`StoreError::Closed`].
     pub async fn close(&self) {
-        self.writer.close().await;
+        // The last connection to close removes the write-ahead log; only the writer's can.
         self.readers.close();
+        self.writer.close().await;
     }
 }

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 use crate::disk::mode;
-use crate::harness::{Client, PATIENCE, Server, Setup, binary, children, eventually, statekeep, tfstate};
+use crate::harness::{Client, PATIENCE, Server, Setup, binary, children, eventually, kill, statekeep, tfstate};
 use crate::skip;
 use crate::wire::find;
 
@@ -80,8 +80,8 @@ fn on_a_terminal_the_admin_key_is_shown_instead_of_written() {
     // Between `script` and the server there may be a shell.
     let below = children(child.id());
     let family: Vec<u32> = below.iter().flat_map(|&pid| children(pid)).chain(below.iter().copied()).collect();
-    for pid in &family {
-        let _ = Command::new("kill").args(["-9", &pid.to_string()]).stderr(Stdio::null()).status();
+    for &pid in &family {
+        kill("KILL", pid);
     }
     let _ = child.kill();
     let _ = child.wait();
@@ -167,7 +167,7 @@ fn plain_http_beyond_this_machine_is_started_with_a_loud_warning() {
             .spawn()
             .expect("the binary starts");
         eventually("it has started", || data.join("statekeep.sock").exists());
-        let _ = Command::new("kill").arg(child.id().to_string()).status();
+        kill("TERM", child.id());
         let end = std::time::Instant::now() + PATIENCE;
         while child.try_wait().expect("ours").is_none() && std::time::Instant::now() < end {
             std::thread::sleep(std::time::Duration::from_millis(10));

@@ -120,10 +120,16 @@ pub fn children(pid: u32) -> Vec<u32> {
     list.split_whitespace().filter_map(|word| word.parse().ok()).collect()
 }
 
+/// Sends a process a signal, by the shell's own `kill`: a small machine may have no program of that name. Says whether it was there.
+pub fn kill(signal: &str, pid: u32) -> bool {
+    let command = format!("kill -{signal} {pid}");
+    Command::new("sh").args(["-c", &command]).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
 /// Kills a process and, where it is a wrapper such as strace, what it wraps.
 fn end(child: &mut Child) {
     for pid in children(child.id()) {
-        let _ = Command::new("kill").args(["-9", &pid.to_string()]).stderr(Stdio::null()).status();
+        kill("KILL", pid);
     }
     let _ = child.kill();
     let _ = child.wait();
@@ -232,8 +238,7 @@ impl Server {
     }
 
     pub fn signal(&self, name: &str) {
-        let status = Command::new("kill").args([format!("-{name}"), self.pid().to_string()]).status();
-        assert!(status.expect("kill runs").success());
+        assert!(kill(name, self.pid()));
     }
 
     /// Waits until the process ends by itself.
