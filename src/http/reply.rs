@@ -1,9 +1,7 @@
 //! Answers that several endpoints give.
 
-use std::time::SystemTime;
-
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ETAG, ETag, EntityTag, Header as _, IfNoneMatch, LAST_MODIFIED};
+use actix_web::http::header::{ETAG, ETag, EntityTag, Header as _, HeaderName, HttpDate, IfNoneMatch, LAST_MODIFIED};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -15,11 +13,11 @@ use crate::model::lock::{HeldLock, Lock};
 use crate::model::version::Version;
 
 /// The number of the version that an answer is about.
-pub(super) const VERSION: &str = "Statekeep-Version";
+pub(super) const VERSION: HeaderName = HeaderName::from_static("statekeep-version");
 /// The number under which a refused state is kept.
-pub(super) const REJECTED_VERSION: &str = "Statekeep-Rejected-Version";
+pub(super) const REJECTED_VERSION: HeaderName = HeaderName::from_static("statekeep-rejected-version");
 /// The code of an answer whose body is a lock.
-pub(super) const CODE: &str = "Statekeep-Code";
+pub(super) const CODE: HeaderName = HeaderName::from_static("statekeep-code");
 
 /// How many rows a list has at most, and unless it is told otherwise.
 const MAX_PAGE: u32 = 1_000;
@@ -36,16 +34,12 @@ pub(super) fn content(request: &HttpRequest, content: Content) -> HttpResponse {
     };
     let mut response = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response.insert_header((ETAG, ETag(tag)));
-    response.insert_header((LAST_MODIFIED, http_date(content.version.created_at.system_time())));
+    response.insert_header((LAST_MODIFIED, HttpDate::from(content.version.created_at.system_time())));
     response.insert_header((VERSION, content.version.number));
     if known {
         return response.finish();
     }
     response.content_type("application/json").body(content.bytes)
-}
-
-fn http_date(time: SystemTime) -> actix_web::http::header::HttpDate {
-    time.into()
 }
 
 /// JSON.

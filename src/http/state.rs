@@ -49,16 +49,11 @@ pub(super) async fn write(on: OnState, request: HttpRequest, mut payload: Payloa
         Written::Stored(version) | Written::Unchanged(version) => reply::version(&version),
         Written::Locked(lock, kept) => {
             let mut response = reply::lock_conflict(StatusCode::LOCKED, &lock);
-            response.headers_mut().insert(header(reply::REJECTED_VERSION), kept.into());
+            response.headers_mut().insert(reply::REJECTED_VERSION, kept.into());
             response
         }
         Written::Refused(refusal, kept) => error::refused(refusal.rejection.code(), &explain(refusal), kept),
     })
-}
-
-fn header(name: &'static str) -> actix_web::http::header::HeaderName {
-    // Names of ours are given in the case in which they are documented; on the wire case does not matter.
-    actix_web::http::header::HeaderName::from_bytes(name.to_ascii_lowercase().as_bytes()).unwrap_or(actix_web::http::header::WARNING)
 }
 
 fn explain(Refusal { rejection, why }: Refusal) -> String {
