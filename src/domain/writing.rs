@@ -91,6 +91,7 @@ impl WriteJob {
             (Verdict::Unchanged, Place::State { current: Some(current), .. }) => {
                 // Mends the bytes where they were damaged: what is acknowledged can be read.
                 tx.put_blob(self.prepared.sha256, &self.prepared.blob)?;
+                self.note_echo(tx, &current)?;
                 Written::Unchanged(*current)
             }
             (Verdict::Moved(to), _) => return Ok(Err(NotWritten::Moved(to))),
@@ -143,6 +144,16 @@ impl WriteJob {
         }));
         tx.record(&NewEvent { lock_id: self.lock_id.clone(), ..event })?;
         tx.version(state, number)?.ok_or_else(|| StoreError::Statement("a new version is not there".to_owned()))
+    }
+
+    /// Without locks, the later of two first applies may send the very state that the earlier one wrote, and never its own: what it made is then
+    /// in no state at all, and only a person can find it. A client that re-sends its own write is nothing to look at.
+    fn note_echo(&self, tx: &Tx<'_>, current: &Version) -> Result<(), StoreError> {
+        if self.lock_id.is_some() || current.created_by == self.caller.actor {
+            return Ok(());
+        }
+        let event = NewEvent::new(EventKind::StateWrite, &self.caller, self.at).on(&self.name).version(current.number).attention(true);
+        tx.record(&event.detail(serde_json::json!({ "serial": current.head.serial, "unchanged": true, "locked": false })))
     }
 
     /// Whether resources of the version that this replaces are not in it. In doubt a person should look.

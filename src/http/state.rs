@@ -79,8 +79,10 @@ pub(super) async fn delete(
     domain.states().may_delete(&on.caller, &on.name)?;
     let query: WriteQuery = body::query(&request)?;
     let body = body::read(&request, &mut payload, &domain, at_most(body::MAX_LOCK, "body_too_large")).await?.bytes;
-    if Lock::parse(&body).is_ok() {
-        let detail = "the body is a lock: nothing was deleted. Set the client's unlock_address to this address with /lock at its end";
+    // An unlock whose method was set to DELETE: it has a lock for a body, or none but a checksum, which no client sends with a plain DELETE.
+    if Lock::parse(&body).is_ok() || content_md5(&request).is_some() {
+        let detail =
+            "this is an unlock, not a deletion: nothing was deleted. Set the client's unlock_address to this address with /lock at its end";
         return Err(ApiError::invalid("looks_like_a_lock", detail));
     }
     if !body.is_empty() {

@@ -10,6 +10,7 @@ for_each_program![
     a_lock_at_its_own_address_is_seen_and_broken_there,
     a_lock_posted_to_the_states_address_is_refused,
     an_unlock_that_deletes_at_the_states_address_deletes_nothing,
+    a_force_unlock_that_deletes_at_the_states_address_deletes_nothing,
 ];
 
 /// A backend that locks and unlocks at `…/lock`.
@@ -76,10 +77,22 @@ fn an_unlock_that_deletes_at_the_states_address_deletes_nothing(program: &Progra
 
     let stored = admin.read(STATE).expect_status(200).bytes;
     let lock = admin.lock_evidence(STATE).expect("the lock, which nobody released");
-    // Terraform sends nothing with a force-unlock, which makes it a plain DELETE; OpenTofu sends a lock.
+    // 400 for a lock where none belongs, or 423 because it is locked.
     let refused = module.force_unlock(lock["lock"]["ID"].as_str().expect("an ID")).fails();
-    refused.says(if module.is_tofu() { "Unexpected HTTP response code 400" } else { "Unexpected HTTP response code 423" });
+    refused.says("Failed to unlock state: Unexpected HTTP response code 4");
     assert_eq!(admin.read(STATE).expect_status(200).bytes, stored);
     assert_eq!(admin.versions(STATE).len(), 1);
     assert_eq!(admin.lock_evidence(STATE).expect("still locked")["lock"], lock["lock"]);
+}
+
+/// With nothing locked, Terraform's `force-unlock` is an empty DELETE; only its `Content-MD5` tells it from somebody who wants the state gone.
+fn a_force_unlock_that_deletes_at_the_states_address_deletes_nothing(program: &Program) {
+    let server = Server::start();
+    Module::applied(program, &server, &["first"]);
+    let module = Module::new(program, &server.key("team", "owner"), &at_state(&server, "LOCK", "DELETE")).ready(&resources(&["first"]));
+
+    module.force_unlock("any-id").fails().says("Failed to unlock state: Unexpected HTTP response code 400");
+
+    server.admin().read(STATE).expect_status(200);
+    assert_eq!(server.admin().versions(STATE).len(), 1);
 }

@@ -181,6 +181,24 @@ fn an_unlocked_write_that_puts_other_resources_in_their_place_drops_resources_to
 }
 
 #[test]
+fn an_unlocked_write_of_what_another_key_wrote_needs_a_person() {
+    let server = Server::start();
+    let (owner, other) = (server.key("team", "owner"), server.key("team", "writer"));
+    let events = || owner.events("kind=state.write&attention=true");
+    for _ in 0..2 {
+        owner.write("team/net", tfstate(L1, 1), None).expect_status(200);
+    }
+    assert!(events().is_empty(), "a lost answer is nobody's business");
+    other.write("team/net", tfstate(L1, 1), None).expect_status(200);
+    assert_eq!(events().len(), 1, "a first apply that sends another's state, and never its own");
+    assert_eq!((&events()[0]["detail"]["unchanged"], &events()[0]["actor"]["id"]), (&json!(true), &json!(other.key_id)));
+    assert_eq!(counts(&owner, "team/net"), (1, 0));
+    other.lock("team/net", "lock-1").expect_status(200);
+    other.write("team/net", tfstate(L1, 1), Some("lock-1")).expect_status(200);
+    assert_eq!(events().len(), 1, "a locked one is trusted");
+}
+
+#[test]
 fn two_first_writes_that_look_like_an_update_are_both_in_the_history() {
     let server = Server::start();
     let (one, two) = (server.key("team", "writer"), server.key("team", "writer"));
