@@ -46,6 +46,19 @@ fn reads_of_a_state_are_one_row_with_a_count() {
 }
 
 #[test]
+fn reads_of_one_minute_share_their_row_with_those_that_are_written_down_already() {
+    let server = Server::start();
+    let writer = server.key("team", "writer");
+    writer.write("team/net", tfstate(L1, 1), None).expect_status(200);
+    let mut rows = Vec::new();
+    for sum in 1..=4 {
+        read(&writer, 1);
+        rows = gathered(&server, "kind=state.read", sum);
+    }
+    assert!(rows.len() <= 2, "{rows:?}");
+}
+
+#[test]
 fn each_key_address_and_version_has_a_row_of_its_own() {
     let server = Server::start();
     let (writer, reader) = (server.key("team", "writer"), server.key("team", "reader"));

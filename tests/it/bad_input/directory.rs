@@ -11,6 +11,9 @@ use crate::harness::{Client, Server, Setup, tfstate};
 use super::L1;
 use super::start::refused;
 
+/// What a newer version leaves in the schema's history.
+const NEWER: &str = "INSERT INTO refinery_schema_history (version, name, applied_on, checksum) VALUES (9999, 'from_the_future', '2030-01-01T00:00:00Z', '1');";
+
 fn database(data: &Path) -> PathBuf {
     data.join("statekeep.db")
 }
@@ -70,8 +73,7 @@ fn a_database_of_another_program_is_refused_and_left_as_it_is() {
 fn a_database_of_a_newer_version_is_refused_and_left_as_it_is() {
     let (_dir, data, writer) = left_behind();
     let file = database(&data);
-    let newer = "INSERT INTO refinery_schema_history (version, name, applied_on, checksum) VALUES (9999, 'from_the_future', '2030-01-01T00:00:00Z', '1');";
-    let Some(()) = sql(&file, newer) else { return };
+    let Some(()) = sql(&file, NEWER) else { return };
     let before = hash(&file);
     let message = names_the_file(&start(&data));
     assert!(message.contains("newer"), "{message}");
@@ -79,6 +81,21 @@ fn a_database_of_a_newer_version_is_refused_and_left_as_it_is() {
     sql(&file, "DELETE FROM refinery_schema_history WHERE version = 9999;");
     let server = Setup::new().data(&data).start();
     assert_eq!(writer.at(&server).read("team/net").expect_status(200).text(), tfstate(L1, 1), "nothing is lost");
+}
+
+#[test]
+fn what_a_newer_version_that_was_killed_had_not_moved_into_its_database_stays_where_it_is() {
+    let dir = TempDir::new().expect("a directory");
+    let data = dir.path().join("data");
+    let mut server = Setup::new().data(&data).start();
+    let (file, log) = (database(&data), data.join("statekeep.db-wal"));
+    let Some(()) = sql(&file, NEWER) else { return };
+    server.kill();
+    assert!(std::fs::metadata(&log).is_ok_and(|log| log.len() > 0), "else this test shows nothing");
+    let before = (hash(&file), hash(&log));
+    let message = names_the_file(&start(&data));
+    assert!(message.contains("newer"), "{message}");
+    assert_eq!((hash(&file), hash(&log)), before);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Client, state_path, tfstate};
+use crate::harness::{Client, eventually, state_path, tfstate};
 
 use super::{L1, Place, some_states};
 
@@ -79,6 +79,14 @@ fn pull_writes_the_exact_bytes_and_nothing_else() {
 fn numbers(place: &Place, more: &[&str]) -> Vec<u64> {
     let list = place.json(&[&["state", "history", "team/net"], more].concat());
     list["versions"].as_array().expect("a list").iter().filter_map(|version| version["number"].as_u64()).collect()
+}
+
+#[test]
+fn what_a_command_has_read_is_in_the_event_log() {
+    Place::both(some_states, |place| {
+        place.ok(&["state", "pull", "team/net"]);
+        place.look(|admin| eventually("the read is written down", || admin.events("kind=state.read&key=operator").len() == 1));
+    });
 }
 
 #[test]

@@ -1,32 +1,37 @@
 //! A disk that fails: no acknowledgement, the process leaves, the next start finds all that was acknowledged.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::harness::{Client, Server, Setup};
+use crate::harness::{Client, Server, Setup, tfstate};
 use crate::skip;
 
-use super::{Writers, check};
+use super::{L1, Writers, check};
 
-/// A server whose system calls fail from the n-th on, per thread; `None` where there is no strace that works here.
-fn failing(data: &std::path::Path, calls: &str, error: &str, from: u32) -> Option<Server> {
+/// A server under strace with these options; `None` where there is no strace that works here.
+fn under_strace(data: &Path, options: &[&str]) -> Option<Server> {
     let strace = skip::program("strace", "STATEKEEP_STRACE")?;
     if !Command::new(&strace).args(["-f", "-qq", "-o", "/dev/null", "true"]).status().is_ok_and(|status| status.success()) {
         skip::missing("strace may not trace here");
         return None;
     }
-    let trace = format!("trace={calls}");
+    let wrapper = [&[strace.to_str().expect("UTF-8"), "-f", "-qq"], options].concat();
+    Some(Setup::new().data(data).under(&wrapper).start())
+}
+
+/// A server whose system calls fail from the n-th on, per thread.
+fn failing(data: &Path, calls: &str, error: &str, from: u32) -> Option<Server> {
     let inject = format!("inject={calls}:error={error}:when={from}+");
-    let strace = strace.to_str().expect("UTF-8").to_owned();
-    Some(Setup::new().data(data).under(&[&strace, "-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject]).start())
+    under_strace(data, &["-o", "/dev/null", "-e", &format!("trace={calls}"), "-e", &inject])
 }
 
 /// A data directory with a key in it, made by a server without faults.
-fn prepared(dir: &TempDir) -> (std::path::PathBuf, Client) {
+fn prepared(dir: &TempDir) -> (PathBuf, Client) {
     let data = dir.path().join("data");
     let server = Setup::new().data(&data).start();
     let writer = server.token(&server.key("team", "owner"), json!({}));
@@ -50,6 +55,28 @@ fn write_into(calls: &str, error: &str, from: u32) {
     let server = Setup::new().data(&data).start();
     check(&writer.at(&server), &written);
     assert_eq!(server.anonymous().get("/readyz").expect_status(200).json()["status"], "ready");
+}
+
+#[test]
+fn each_write_and_lock_is_synced_before_it_is_acknowledged() {
+    let dir = TempDir::new().expect("a directory");
+    let (data, writer) = prepared(&dir);
+    let trace = dir.path().join("syncs");
+    let options = ["-o", trace.to_str().expect("UTF-8"), "-e", "trace=fsync,fdatasync"];
+    let Some(server) = under_strace(&data, &options) else { return };
+    let writer = writer.at(&server);
+    // A line is written when its call has returned, so what is counted here has reached the disk.
+    let syncs = || std::fs::read_to_string(&trace).expect("the trace").lines().filter(|line| line.ends_with("= 0")).count();
+    let synced = |what: &str, act: &dyn Fn()| {
+        let before = syncs();
+        act();
+        assert!(syncs() > before, "{what} was acknowledged before it was synced");
+    };
+    for serial in 1..=10 {
+        synced("a write", &|| drop(writer.write("team/net", tfstate(L1, serial), None).expect_status(200)));
+        synced("a lock", &|| drop(writer.lock("team/net", "lock-1").expect_status(200)));
+        synced("an unlock", &|| drop(writer.unlock("team/net", "lock-1").expect_status(200)));
+    }
 }
 
 #[test]
