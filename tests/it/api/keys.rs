@@ -176,6 +176,27 @@ fn a_revoked_key_cannot_be_rotated() {
 }
 
 #[test]
+fn a_key_that_is_revoked_while_its_new_secret_is_made_is_not_rotated() {
+    let server = Server::start();
+    for _ in 0..5 {
+        let key = server.key("team", "writer");
+        let path = format!("/api/keys/{}", key.key_id);
+        let admin = server.admin();
+        let rotating = {
+            let (admin, path) = (admin.clone(), format!("{path}/rotate"));
+            std::thread::spawn(move || admin.post_json(&path, &json!({})).status.as_u16())
+        };
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        admin.send("DELETE", &path, "").expect_status(200);
+        let status = rotating.join().expect("a thread");
+        assert!([200, 409].contains(&status), "{status}");
+        let acts = admin.events("kind=key.*");
+        let last = acts.iter().find(|event| event["detail"]["key"]["id"] == key.key_id.as_str()).expect("an act");
+        assert_eq!(last["kind"], "key.revoke", "nothing is done to a key that has ended");
+    }
+}
+
+#[test]
 fn the_last_use_of_a_key_is_told() {
     let server = Server::start();
     let key = server.key("team", "writer");

@@ -2,7 +2,7 @@
 //!
 //! They sleep nearly all of that time, so all of them sleep at once, in one test for each program.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::module::{Backend, Module, resources};
 use super::{Program, STATE, for_each_program};
@@ -95,8 +95,9 @@ fn a_later_first_apply_overwrites_an_earlier_one(program: &Program) {
     assert!(admin.version_text(STATE, &1.into()).contains("made by short_last"));
     assert!(admin.version_text(STATE, &2.into()).contains("made by long_last"));
     let events = admin.events("kind=state.write&attention=true");
-    assert_eq!(events.len(), 1, "an unlocked write that drops resources needs a person: {events:?}");
-    assert_eq!(events[0]["version"], 2, "{events:?}");
+    assert_eq!(events.len(), 2, "what it sends first and what it drops then need a person: {events:?}");
+    assert_eq!((&events[1]["version"], &events[1]["detail"]["unchanged"]), (&json!(1), &json!(true)), "{events:?}");
+    assert_eq!((&events[0]["version"], &events[0]["detail"]["unchanged"]), (&json!(2), &Value::Null), "{events:?}");
 }
 
 fn two_long_first_applies_are_both_in_the_history(program: &Program) {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::disk::noise;
-use crate::harness::{Client, Server, state_path, tfstate, tfstate_noted};
+use crate::harness::{Client, Server, Setup, state_path, tfstate, tfstate_noted};
 
 use super::{L1, counts, info, rejected_number, version};
 
@@ -90,6 +90,39 @@ fn no_more_than_64_mib_of_a_state_are_kept() {
         rejected(&writer, "team/net").iter().filter(|row| row["purged"] == false).filter_map(|row| row["number"].as_u64()).collect();
     assert_eq!(kept, [numbers[2], numbers[1]], "the newest that fit");
     assert!(version(&writer, "team/net", numbers[2]).expect_status(200).text() == large(3));
+}
+
+#[test]
+fn bytes_that_a_kept_version_has_too_stay_when_the_rejected_one_goes() {
+    let server = Server::start();
+    let (writer, holder) = (server.key("team", "writer"), server.key("team", "writer"));
+    holder.write("team/two", tfstate(L1, 7), None).expect_status(200);
+    holder.write("team/net", tfstate(L1, 1), None).expect_status(200);
+    holder.write("team/net", tfstate(L1, 2), None).expect_status(200);
+    holder.lock("team/net", "lock-1").expect_status(200);
+    for serial in [1, 7].into_iter().chain(101..=120) {
+        writer.write("team/net", tfstate(L1, serial), None).expect_status(423);
+    }
+    assert_eq!(rejected(&writer, "team/net").last().expect("some")["serial"], 101, "else this test shows nothing");
+    assert_eq!(version(&holder, "team/net", 1).expect_status(200).text(), tfstate(L1, 1));
+    assert_eq!(holder.read("team/two").expect_status(200).text(), tfstate(L1, 7));
+}
+
+#[test]
+fn what_is_not_kept_any_more_gives_its_room_back() {
+    let dir = tempfile::TempDir::new().expect("a directory");
+    let data = dir.path().join("data");
+    let server = Setup::new().data(&data).start();
+    let (writer, holder) = (server.key("team", "writer"), server.key("team", "writer"));
+    holder.lock("team/net", "lock-1").expect_status(200);
+    for serial in 1..=60 {
+        let body = tfstate_noted(L1, serial, &noise(serial, 200 * 1024));
+        writer.write("team/net", body, None).expect_status(423);
+    }
+    assert!(server.stop().success());
+    let size = std::fs::metadata(data.join("statekeep.db")).expect("the database").len();
+    // Some 150 KiB each, compressed: 20 of them are 3 MiB, 60 would be 9 MiB.
+    assert!(size < 6 * 1024 * 1024, "{size} bytes");
 }
 
 #[test]
