@@ -154,10 +154,11 @@ fn every_row_of_the_table() {
 fn an_empty_address_takes_a_first_write_and_a_moved_one_none() {
     let writer = actor("a");
     let incoming = Incoming { sha256: Digest::of(b"x"), serial: 0, lineage: "", lock_id: None, force: true, actor: &writer };
-    let judged = |place: &Place| {
-        judge(&Situation { place, lock: None, broken: None, is_stale_writer: false, unlocked_writes: UnlockedWrites::Guard }, &incoming)
+    let judged = |place: &Place, lock: Option<&HeldLock>| {
+        judge(&Situation { place, lock, broken: None, is_stale_writer: false, unlocked_writes: UnlockedWrites::Guard }, &incoming)
     };
-    assert_eq!(judged(&Place::Free), Verdict::Store);
+    assert_eq!(judged(&Place::Free, None), Verdict::Store);
     let target: StateName = "w/b".parse().unwrap();
-    assert_eq!(judged(&Place::Moved(target.clone())), Verdict::Moved(target));
+    assert_eq!(judged(&Place::Moved(target.clone()), None), Verdict::Moved(target.clone()));
+    assert_eq!(judged(&Place::Moved(target.clone()), Some(&lock("x", "b"))), Verdict::Moved(target), "before the lock is looked at");
 }

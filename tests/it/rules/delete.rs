@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Server, lock_body, state_path, tfstate};
+use crate::harness::{Client, Server, lock_body, md5, state_path, tfstate};
 
 use super::{L1, counts, expect_locked, version};
 
@@ -66,6 +66,20 @@ fn a_lock_as_its_body_deletes_nothing_and_is_pointed_to_the_locks_address() {
         assert_eq!(owner.read("team/net").expect_status(200).text(), tfstate(L1, 1));
     }
     owner.get(&format!("{}/lock", state_path("team/net"))).expect_status(200);
+}
+
+#[test]
+fn the_checksum_of_an_empty_unlock_deletes_nothing_either() {
+    let server = Server::start();
+    let owner = server.key("team", "owner");
+    owner.write("team/net", tfstate(L1, 1), None).expect_status(200);
+    let path = state_path("team/net");
+    let unlock = || Client::ask(owner.request("DELETE", &path).header("Content-MD5", md5(b"")));
+    unlock().expect_problem(400, "looks_like_a_lock");
+    owner.lock("team/net", "lock-1").expect_status(200);
+    unlock().expect_problem(400, "looks_like_a_lock");
+    assert_eq!(owner.read("team/net").expect_status(200).text(), tfstate(L1, 1));
+    owner.get(&format!("{path}/lock")).expect_status(200);
 }
 
 #[test]
