@@ -61,6 +61,9 @@ pub struct Reserved {
 impl Reserved {
     /// Lends more, so that a body of this size fits.
     pub fn grow(&mut self, budget: &Budget, body: u64) -> Result<(), Error> {
+        if body <= self.body {
+            return Ok(());
+        }
         if self.body <= SMALL && body > SMALL {
             *self = budget.reserve(body)?;
             return Ok(());
@@ -68,7 +71,7 @@ impl Reserved {
         // Counted from the whole, so that a body in many small pieces costs no more than one in a piece.
         let missing = units(body).saturating_sub(self.permit.num_permits());
         self.permit.merge(lend(budget.pool(body), missing)?);
-        self.body = self.body.max(body);
+        self.body = body;
         Ok(())
     }
 }
@@ -99,6 +102,17 @@ mod tests {
         }
         assert_eq!(budget.small.available_permits() as u64, FOR_SMALL / UNIT);
         assert_eq!(budget.large.available_permits() as u64, 4 * SMALL / UNIT);
+    }
+
+    #[test]
+    fn a_body_of_announced_size_needs_no_more_while_it_comes() {
+        let budget = Budget::new(8 * SMALL);
+        let mut body = budget.reserve(2 * SMALL).unwrap();
+        let left = budget.large.available_permits();
+        for size in [0, 1, SMALL, SMALL + 1, 2 * SMALL] {
+            body.grow(&budget, size).unwrap();
+        }
+        assert_eq!(budget.large.available_permits(), left);
     }
 
     #[test]
