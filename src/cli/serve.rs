@@ -13,8 +13,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::output::{self, Failure};
 use crate::config::{
-    Config, DEFAULT_DATA, DEFAULT_EVENT_RETENTION, DEFAULT_LISTEN, DEFAULT_MAX_IN_FLIGHT, DEFAULT_MAX_STATE_SIZE, DEFAULT_MIN_FREE_SPACE,
-    DEFAULT_TOKEN_LIFETIME, Limits, TrustedProxies, UnlockedWrites,
+    Config, DEFAULT_DATA, DEFAULT_LISTEN, DEFAULT_MAX_IN_FLIGHT, DEFAULT_MAX_STATE_SIZE, DEFAULT_MIN_FREE_SPACE, DEFAULT_TOKEN_LIFETIME,
+    Limits, TrustedProxies, UnlockedWrites,
 };
 use crate::domain::data_dir::{self, DirLock, SOCKET};
 use crate::domain::keys::WithSecret;
@@ -42,7 +42,7 @@ pub(super) struct ServeArgs {
     /// The largest state
     #[arg(long, env = "STATEKEEP_MAX_STATE_SIZE", value_name = "SIZE", default_value_t = ByteSize::b(DEFAULT_MAX_STATE_SIZE))]
     max_state_size: ByteSize,
-    /// The most bytes of all bodies under way, working copies included
+    /// The most bytes of all bodies over 64 KiB under way, working copies included; smaller ones have 32 MiB of their own
     #[arg(long, env = "STATEKEEP_MAX_IN_FLIGHT", value_name = "SIZE", default_value_t = ByteSize::b(DEFAULT_MAX_IN_FLIGHT))]
     max_in_flight: ByteSize,
     /// The room on the disk below which states are refused
@@ -55,7 +55,7 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "STATEKEEP_TOKEN_LIFETIME", value_name = "DURATION", default_value_t = DEFAULT_TOKEN_LIFETIME.into())]
     token_lifetime: humantime::Duration,
     /// How long events are kept
-    #[arg(long, env = "STATEKEEP_EVENT_RETENTION", value_name = "DURATION", default_value_t = DEFAULT_EVENT_RETENTION.into())]
+    #[arg(long, env = "STATEKEEP_EVENT_RETENTION", value_name = "DURATION", default_value = "400d")]
     event_retention: humantime::Duration,
     /// How log lines look
     #[arg(long, env = "STATEKEEP_LOG_FORMAT", value_enum, default_value_t = FormatArg::Auto)]
@@ -238,4 +238,25 @@ fn announce(config: &Config, address: SocketAddr, admin: Option<&WithSecret>, sh
         tracing::info!(path = %path.display(), key = %key.id, "the first start made an admin key; its secret is in this file. Keep it safe and remove the file");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::config::DEFAULT_EVENT_RETENTION;
+
+    #[derive(clap::Parser)]
+    struct Alone {
+        #[command(flatten)]
+        args: ServeArgs,
+    }
+
+    /// It is written out for the help, which would show it in years and months.
+    #[test]
+    fn the_retention_in_the_help_is_the_one_that_the_settings_have() {
+        let alone = Alone::parse_from(["serve"]);
+        assert_eq!(*alone.args.event_retention, DEFAULT_EVENT_RETENTION);
+    }
 }
