@@ -1,9 +1,12 @@
-//! The one question before each act: may this caller do this here?
+//! The question before each act: may this caller do this here, and does a lock keep them from it?
 
 use super::error::Error;
 use crate::model::caller::Caller;
+use crate::model::clock::Timestamp;
+use crate::model::lock::{Lock, Refused};
 use crate::model::name::StateName;
 use crate::model::permission::{Permission, Scope};
+use crate::store::{StoreError, Tx};
 
 /// The caller may do this to this state, or the act is denied without saying whether the state exists.
 pub(super) fn authorize(caller: &Caller, permission: Permission, name: &StateName) -> Result<(), Error> {
@@ -40,4 +43,18 @@ pub(super) fn denied(caller: &Caller, permission: Permission, name: &StateName) 
 
 fn who(caller: &Caller) -> String {
     format!("the key {:?}", caller.actor.name)
+}
+
+/// The lock that keeps a caller from an act, after noting that it turned them away; none when `lock_id` names a lock of their own.
+pub(super) fn lock_in_the_way(
+    tx: &Tx<'_>,
+    caller: &Caller,
+    name: &StateName,
+    lock_id: Option<&str>,
+    at: Timestamp,
+) -> Result<Option<Lock>, StoreError> {
+    let held = tx.lock(name)?.filter(|held| !lock_id.is_some_and(|id| held.is_held_by(&caller.actor, id)));
+    let Some(held) = held else { return Ok(None) };
+    tx.note_refusal(name, &Refused::by(caller, at, lock_id, None))?;
+    Ok(Some(held.lock))
 }

@@ -1,9 +1,9 @@
 //! History: every version that was ever written, and bringing states back or to another address.
 
 use super::Domain;
-use super::access::authorize;
+use super::access::{authorize, lock_in_the_way};
 use super::error::Error;
-use super::states::{Content, Listed, decode, refused};
+use super::states::{Content, Listed, decode};
 use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
 use crate::model::event::{EventKind, NewEvent};
@@ -122,20 +122,6 @@ fn on_state<T>(
     }
 }
 
-/// The lock on an address, after noting that it turned this caller away; none when `lock_id` names a lock of the caller's own.
-fn hindering_lock(
-    tx: &Tx<'_>,
-    caller: &Caller,
-    name: &StateName,
-    lock_id: Option<&str>,
-    at: Timestamp,
-) -> Result<Option<Lock>, StoreError> {
-    let held = tx.lock(name)?.filter(|held| !lock_id.is_some_and(|id| held.is_held_by(&caller.actor, id)));
-    let Some(held) = held else { return Ok(None) };
-    tx.note_refusal(name, &refused(caller, at, lock_id.map(str::to_owned), None))?;
-    Ok(Some(held.lock))
-}
-
 fn bring_back(
     tx: &Tx<'_>,
     caller: &Caller,
@@ -150,7 +136,7 @@ fn bring_back(
         Place::Moved(to) => return Ok(Err(Hindrance::Moved(to))),
         Place::State { current: None, .. } | Place::Free => return Ok(Err(Hindrance::NoState)),
     };
-    if let Some(lock) = hindering_lock(tx, caller, name, lock_id, at)? {
+    if let Some(lock) = lock_in_the_way(tx, caller, name, lock_id, at)? {
         return Ok(Err(Hindrance::Locked(lock)));
     }
     let restored = NewVersion {
@@ -186,7 +172,7 @@ fn relocate(
         Place::State { .. } | Place::Free => return Ok(Err(Hindrance::NoState)),
     };
     for address in [from, to] {
-        if let Some(lock) = hindering_lock(tx, caller, address, None, at)? {
+        if let Some(lock) = lock_in_the_way(tx, caller, address, None, at)? {
             return Ok(Err(Hindrance::Locked(lock)));
         }
     }

@@ -3,11 +3,10 @@
 use super::Domain;
 use super::access::{authorize, denied};
 use super::error::Error;
-use super::states::refused;
 use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
 use crate::model::event::{EventKind, NewEvent};
-use crate::model::lock::{HeldLock, Lock};
+use crate::model::lock::{HeldLock, Lock, Refused};
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
 use crate::store::{Place, StoreError, Tx};
@@ -108,7 +107,7 @@ fn take(tx: &Tx<'_>, caller: &Caller, name: &StateName, lock: &Lock, at: Timesta
         if held.is_held_by(&caller.actor, &lock.id) {
             return Ok(Ok(Locking::Held(held.lock)));
         }
-        tx.note_refusal(name, &refused(caller, at, Some(lock.id.clone()), Some(lock.who.clone())))?;
+        tx.note_refusal(name, &Refused::by(caller, at, Some(&lock.id), Some(&lock.who)))?;
         return Ok(Ok(Locking::HeldBy(held.lock)));
     }
     let held = HeldLock {

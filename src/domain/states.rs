@@ -1,6 +1,6 @@
 //! States as clients use them: reading the current version, writing the next one, deleting, listing.
 
-use super::access::{authorize, authorize_somewhere, denied};
+use super::access::{authorize, authorize_somewhere, denied, lock_in_the_way};
 use super::encoding;
 use super::error::Error;
 use super::rules::Refusal;
@@ -10,7 +10,7 @@ use crate::blob;
 use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
 use crate::model::event::{EventKind, NewEvent};
-use crate::model::lock::{HeldLock, Lock, Refused};
+use crate::model::lock::{HeldLock, Lock};
 use crate::model::name::StateName;
 use crate::model::permission::{Permission, Scope};
 use crate::model::version::Version;
@@ -60,7 +60,7 @@ pub enum Written {
 #[derive(Clone, Debug)]
 pub enum Deleted {
     /// The state is hidden; this was its last current version.
-    Done(Option<u64>),
+    Done(u64),
     /// The holder of this lock keeps it from being deleted.
     Locked(Lock),
 }
@@ -125,10 +125,11 @@ impl States<'_> {
         self.check_size(write.bytes.len() as u64)?;
         let Write { bytes, content_md5, lock_id, force } = write;
         // Under a lock nobody else's resources can be lost, and a write is trusted.
-        let wanted = lock_id.is_none().then(|| name.clone());
-        let before = match wanted {
-            Some(name) => self.0.store.read(move |view| Before::find(view, &name)).await?,
-            None => None,
+        let before = if lock_id.is_none() {
+            let name = name.clone();
+            self.0.store.read(move |view| Before::find(view, &name)).await?
+        } else {
+            None
         };
         let (prepared, compared) = off_thread(move || {
             let prepared = encoding::prepare(&bytes, content_md5.as_deref())?;
@@ -240,11 +241,6 @@ impl Domain {
     }
 }
 
-/// A try that a lock turned away, as its evidence remembers it.
-pub(super) fn refused(caller: &Caller, at: Timestamp, lock_id: Option<String>, who: Option<String>) -> Refused {
-    Refused { at, key: caller.actor.clone(), address: caller.origin.address.clone(), lock_id, who }
-}
-
 fn delete(
     tx: &Tx<'_>,
     caller: &Caller,
@@ -255,15 +251,13 @@ fn delete(
     let place = tx.place(name)?;
     let Place::State { id, current: Some(ref current), deleted_at } = place else { return Ok(Err(place)) };
     let number = current.number;
-    let lock = tx.lock(name)?;
-    if let Some(held) = lock.filter(|held| !lock_id.is_some_and(|id| held.is_held_by(&caller.actor, id))) {
-        tx.note_refusal(name, &refused(caller, at, lock_id.map(str::to_owned), None))?;
-        return Ok(Ok(Deleted::Locked(held.lock)));
+    if let Some(lock) = lock_in_the_way(tx, caller, name, lock_id, at)? {
+        return Ok(Ok(Deleted::Locked(lock)));
     }
     if deleted_at.is_none() {
         tx.hide(id, at)?;
         tx.forget_broken_lock(name)?;
         tx.record(&NewEvent::new(EventKind::StateDelete, caller, at).on(name).version(number))?;
     }
-    Ok(Ok(Deleted::Done(Some(number))))
+    Ok(Ok(Deleted::Done(number)))
 }

@@ -2,13 +2,13 @@
 
 use super::encoding::Prepared;
 use super::rules::{Incoming, Refusal, Situation, Verdict, judge};
-use super::states::{Written, refused};
+use super::states::Written;
 use crate::config::{MIB, UnlockedWrites};
 use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
 use crate::model::digest::Digest;
 use crate::model::event::{EventKind, NewEvent};
-use crate::model::lock::HeldLock;
+use crate::model::lock::{HeldLock, Refused};
 use crate::model::name::StateName;
 use crate::model::version::{Kind, Rejection, Version};
 use crate::store::{NewVersion, Place, StateId, StoreError, StoredBlob, Tx, View};
@@ -184,7 +184,7 @@ impl WriteJob {
             tx.mark_stale_writer(&self.name, &self.caller.actor.id, &self.caller.origin.address, self.at)?;
         }
         let Some(held) = lock else { return Ok(Written::Refused(refusal, number)) };
-        tx.note_refusal(&self.name, &refused(&self.caller, self.at, self.lock_id.clone(), None))?;
+        tx.note_refusal(&self.name, &Refused::by(&self.caller, self.at, self.lock_id.as_deref(), None))?;
         Ok(Written::Locked(held.lock, number))
     }
 

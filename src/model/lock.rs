@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::caller::Actor;
+use super::caller::{Actor, Caller};
 use super::clock::Timestamp;
 
 /// The longest lock ID, in characters; Terraform's own have 36.
@@ -151,6 +151,14 @@ pub struct Refused {
     pub lock_id: Option<String>,
     /// Who it said to be; null when it was a write.
     pub who: Option<String>,
+}
+
+impl Refused {
+    /// A try by this caller.
+    pub fn by(caller: &Caller, at: Timestamp, lock_id: Option<&str>, who: Option<&str>) -> Self {
+        let address = caller.origin.address.clone();
+        Self { at, key: caller.actor.clone(), address, lock_id: lock_id.map(str::to_owned), who: who.map(str::to_owned) }
+    }
 }
 
 #[cfg(test)]
