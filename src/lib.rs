@@ -15,4 +15,5 @@ pub mod http;
 pub mod cli;
 
 pub mod config;
+pub mod metrics;
 pub mod telemetry;

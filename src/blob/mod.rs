@@ -3,10 +3,16 @@
 //! A blob of format 1 is one zstd frame that stands alone. What comes out of [`decode`] is only handed on after it has been
 //! compared with the SHA-256 that it was stored under: no reader ever sees bytes that were not written.
 
+mod contexts;
+
+use zstd::bulk::{Compressor, Decompressor};
+
+use contexts::Contexts;
+
 use crate::model::digest::Digest;
 
-/// zstd's level: higher ones cost several times the processor for a few percent of room.
-const LEVEL: i32 = 3;
+/// zstd's level. On states it makes smaller frames than level 3 in two thirds of the time; level 9 saves another tenth and takes ten times as long.
+const LEVEL: i32 = 1;
 
 /// The format of the blobs that [`encode`] makes; kept beside each blob, so that a later format can be told apart.
 pub const FORMAT: u32 = 1;
@@ -33,9 +39,16 @@ pub enum BlobError {
     Encode(std::io::Error),
 }
 
+static COMPRESSORS: Contexts<Compressor<'static>> = Contexts::new();
+static DECOMPRESSORS: Contexts<Decompressor<'static>> = Contexts::new();
+
 /// Compresses bytes into a frame that stands alone.
 pub fn encode(bytes: &[u8]) -> Result<Vec<u8>, BlobError> {
-    zstd::bulk::compress(bytes, LEVEL).map_err(BlobError::Encode)
+    let make = || Compressor::new(LEVEL);
+    let mut frame = COMPRESSORS.with(bytes.len(), make, |compressor| compressor.compress(bytes)).map_err(BlobError::Encode)?;
+    // It was made with room for bytes that cannot be compressed at all.
+    frame.shrink_to_fit();
+    Ok(frame)
 }
 
 /// Decodes a frame of a known size, and hands the bytes out only when they are those that were written.
@@ -48,7 +61,8 @@ pub fn decode(frame: &[u8], format: u32, size: u64, expected: Digest) -> Result<
         return Err(BlobError::Frame(std::io::Error::other("its size is not the one that was stored")));
     }
     let size = usize::try_from(size).map_err(|error| BlobError::Frame(std::io::Error::other(error)))?;
-    let bytes = zstd::bulk::decompress(frame, size).map_err(BlobError::Frame)?;
+    let bytes =
+        DECOMPRESSORS.with(size, Decompressor::new, |decompressor| decompressor.decompress(frame, size)).map_err(BlobError::Frame)?;
     verified(bytes, expected)
 }
 

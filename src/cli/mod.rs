@@ -2,6 +2,7 @@
 
 mod client;
 mod keys;
+mod limits;
 mod output;
 mod serve;
 mod states;

@@ -6,16 +6,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::limits::LimitArgs;
 use super::output::{self, Failure};
-use crate::config::{
-    Config, DEFAULT_DATA, DEFAULT_LISTEN, DEFAULT_MAX_IN_FLIGHT, DEFAULT_MAX_STATE_SIZE, DEFAULT_MIN_FREE_SPACE, DEFAULT_TOKEN_LIFETIME,
-    Limits, TrustedProxies, UnlockedWrites,
-};
+use crate::config::{Config, DEFAULT_DATA, DEFAULT_LISTEN, TrustedProxies};
 use crate::domain::data_dir::{self, DirLock, SOCKET};
 use crate::domain::keys::WithSecret;
 use crate::domain::{Domain, upkeep};
@@ -39,40 +36,14 @@ pub(super) struct ServeArgs {
     /// A network whose X-Forwarded-For is believed; several are separated by commas
     #[arg(long, env = "STATEKEEP_TRUSTED_PROXY", value_name = "CIDR", value_delimiter = ',', value_parser = network)]
     trusted_proxy: Vec<IpNet>,
-    /// The largest state
-    #[arg(long, env = "STATEKEEP_MAX_STATE_SIZE", value_name = "SIZE", default_value_t = ByteSize::b(DEFAULT_MAX_STATE_SIZE))]
-    max_state_size: ByteSize,
-    /// The most bytes of all bodies over 64 KiB under way, working copies included; smaller ones have 32 MiB of their own
-    #[arg(long, env = "STATEKEEP_MAX_IN_FLIGHT", value_name = "SIZE", default_value_t = ByteSize::b(DEFAULT_MAX_IN_FLIGHT))]
-    max_in_flight: ByteSize,
-    /// The room on the disk below which states are refused
-    #[arg(long, env = "STATEKEEP_MIN_FREE_SPACE", value_name = "SIZE", default_value_t = ByteSize::b(DEFAULT_MIN_FREE_SPACE))]
-    min_free_space: ByteSize,
-    /// What happens to writes without a lock
-    #[arg(long, env = "STATEKEEP_UNLOCKED_WRITES", value_enum, default_value_t = UnlockedArg::Guard)]
-    unlocked_writes: UnlockedArg,
-    /// How long a token lives
-    #[arg(long, env = "STATEKEEP_TOKEN_LIFETIME", value_name = "DURATION", default_value_t = DEFAULT_TOKEN_LIFETIME.into())]
-    token_lifetime: humantime::Duration,
-    /// How long events are kept
-    #[arg(long, env = "STATEKEEP_EVENT_RETENTION", value_name = "DURATION", default_value = "400d")]
-    event_retention: humantime::Duration,
     /// How log lines look
     #[arg(long, env = "STATEKEEP_LOG_FORMAT", value_enum, default_value_t = FormatArg::Auto)]
     log_format: FormatArg,
     /// The least important log lines that are written
     #[arg(long, env = "STATEKEEP_LOG_LEVEL", value_enum, default_value_t = LevelArg::Info)]
     log_level: LevelArg,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum UnlockedArg {
-    /// Taken when newer than the current version, of the same lineage, by a writer who was not refused before
-    Guard,
-    /// Taken
-    Accept,
-    /// Refused
-    Refuse,
+    #[command(flatten)]
+    limits: LimitArgs,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -101,19 +72,7 @@ fn network(text: &str) -> Result<IpNet, String> {
 
 impl ServeArgs {
     fn config(&self) -> Result<Config, Failure> {
-        let limits = Limits {
-            max_state_size: self.max_state_size.as_u64(),
-            max_in_flight: self.max_in_flight.as_u64(),
-            min_free_space: self.min_free_space.as_u64(),
-            unlocked_writes: match self.unlocked_writes {
-                UnlockedArg::Guard => UnlockedWrites::Guard,
-                UnlockedArg::Accept => UnlockedWrites::Accept,
-                UnlockedArg::Refuse => UnlockedWrites::Refuse,
-            },
-            token_lifetime: *self.token_lifetime,
-            event_retention: *self.event_retention,
-        };
-        limits.check().map_err(|error| Failure::Usage(error.to_string()))?;
+        let limits = self.limits.checked().map_err(|error| Failure::Usage(error.to_string()))?;
         if let Some(url) = &self.base_url
             && !url.starts_with("http://")
             && !url.starts_with("https://")
@@ -238,25 +197,4 @@ fn announce(config: &Config, address: SocketAddr, admin: Option<&WithSecret>, sh
         tracing::info!(path = %path.display(), key = %key.id, "the first start made an admin key; its secret is in this file. Keep it safe and remove the file");
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::Parser as _;
-
-    use super::*;
-    use crate::config::DEFAULT_EVENT_RETENTION;
-
-    #[derive(clap::Parser)]
-    struct Alone {
-        #[command(flatten)]
-        args: ServeArgs,
-    }
-
-    /// It is written out for the help, which would show it in years and months.
-    #[test]
-    fn the_retention_in_the_help_is_the_one_that_the_settings_have() {
-        let alone = Alone::parse_from(["serve"]);
-        assert_eq!(*alone.args.event_retention, DEFAULT_EVENT_RETENTION);
-    }
 }

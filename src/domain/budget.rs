@@ -1,10 +1,11 @@
-//! The memory that all bodies under way may take together, so that no number of clients can take the server down.
+//! The memory that all bodies, answers and working copies under way may take together, so that no number of clients can take the server down.
 //!
 //! Small bodies have a part of their own: however many states are on their way, locks can be taken and given back.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use super::error::Error;
 use crate::config::{COPIES_OF_A_BODY, MIB};
@@ -12,67 +13,117 @@ use crate::config::{COPIES_OF_A_BODY, MIB};
 /// The budget is counted in units of this many bytes.
 const UNIT: u64 = 1024;
 /// Bodies up to this many bytes are small; locks and the calls of the API are.
-const SMALL: u64 = 64 * 1024;
+pub const SMALL: u64 = 64 * 1024;
 /// The bytes that small bodies may take together, beside the budget for all others.
 const FOR_SMALL: u64 = 32 * MIB;
+/// How long a read waits for its copy before the client is asked to come again.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A number of bytes that is lent out and comes back by itself.
 pub struct Budget {
-    small: Arc<Semaphore>,
-    large: Arc<Semaphore>,
+    small: Pool,
+    large: Pool,
 }
 
-fn pool(bytes: u64) -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(usize::try_from(bytes / UNIT).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS)))
+/// One part of the budget.
+struct Pool {
+    free: Arc<Semaphore>,
+    units: usize,
 }
 
-/// How many units a body of this size needs.
-fn units(body: u64) -> usize {
-    usize::try_from(body.saturating_mul(COPIES_OF_A_BODY).div_ceil(UNIT)).unwrap_or(usize::MAX)
+impl Pool {
+    fn new(bytes: u64) -> Self {
+        let units = usize::try_from(bytes / UNIT).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+        Self { free: Arc::new(Semaphore::new(units)), units }
+    }
+
+    fn lend(&self, units: usize) -> Result<Lease, Error> {
+        let units = u32::try_from(units).map_err(|_| Error::OverBudget)?;
+        let lent = Arc::clone(&self.free).try_acquire_many_owned(units);
+        lent.map(|permit| Lease { permit }).map_err(|error| match error {
+            TryAcquireError::NoPermits => Error::OverBudget,
+            TryAcquireError::Closed => Error::ShuttingDown,
+        })
+    }
+
+    async fn lend_soon(&self, units: usize) -> Result<Lease, Error> {
+        let units = u32::try_from(units).map_err(|_| Error::OverBudget)?;
+        let lent = tokio::time::timeout(PATIENCE, Arc::clone(&self.free).acquire_many_owned(units)).await;
+        lent.map_err(|_| Error::OverBudget)?.map(|permit| Lease { permit }).map_err(|_| Error::ShuttingDown)
+    }
+
+    fn lent(&self) -> u64 {
+        self.units.saturating_sub(self.free.available_permits()) as u64 * UNIT
+    }
 }
 
-fn lend(pool: &Arc<Semaphore>, units: usize) -> Result<OwnedSemaphorePermit, Error> {
-    let units = u32::try_from(units).map_err(|_| Error::OverBudget)?;
-    Arc::clone(pool).try_acquire_many_owned(units).map_err(|_| Error::OverBudget)
+/// How many units so many bytes need.
+fn units(bytes: u64) -> usize {
+    usize::try_from(bytes.div_ceil(UNIT)).unwrap_or(usize::MAX)
+}
+
+fn units_of_body(body: u64) -> usize {
+    units(body.saturating_mul(COPIES_OF_A_BODY))
 }
 
 impl Budget {
-    /// A budget of so many bytes for bodies that are not small.
+    /// A budget of so many bytes for all that is not small.
     pub(super) fn new(bytes: u64) -> Self {
-        Self { small: pool(FOR_SMALL), large: pool(bytes) }
+        Self { small: Pool::new(FOR_SMALL), large: Pool::new(bytes) }
     }
 
     /// Lends what a body of this size needs, or says at once that there is not enough.
-    pub fn reserve(&self, body: u64) -> Result<Reserved, Error> {
-        Ok(Reserved { permit: lend(self.pool(body), units(body))?, body })
+    pub(super) fn for_body(&self, body: u64) -> Result<Lease, Error> {
+        self.pool_of_body(body).lend(units_of_body(body))
     }
 
-    fn pool(&self, body: u64) -> &Arc<Semaphore> {
+    /// Lends more to a body that turns out to be of this size.
+    pub(super) fn grow(&self, lease: &mut Lease, body: u64) -> Result<(), Error> {
+        let (pool, needed) = (self.pool_of_body(body), units_of_body(body));
+        if !Arc::ptr_eq(&pool.free, lease.permit.semaphore()) {
+            *lease = pool.lend(needed)?;
+        } else if let Some(missing) = needed.checked_sub(lease.permit.num_permits()) {
+            lease.permit.merge(pool.lend(missing)?.permit);
+        }
+        Ok(())
+    }
+
+    /// Lends what a working copy of this size needs, or says at once that there is not enough.
+    pub(super) fn for_copy(&self, bytes: u64) -> Result<Lease, Error> {
+        let lent = self.large.lend(self.units_of_copy(bytes));
+        if bytes <= SMALL { lent.or_else(|_| self.small.lend(units(bytes))) } else { lent }
+    }
+
+    /// Lends what a working copy of this size needs, as soon as there is enough.
+    pub(super) async fn for_copy_soon(&self, bytes: u64) -> Result<Lease, Error> {
+        self.large.lend_soon(self.units_of_copy(bytes)).await
+    }
+
+    /// A version may be larger than what is taken today, and has to be readable all the same.
+    fn units_of_copy(&self, bytes: u64) -> usize {
+        units(bytes).min(self.large.units)
+    }
+
+    /// The bytes that are lent, and all that there are.
+    pub(super) fn in_flight(&self) -> (u64, u64) {
+        (self.small.lent() + self.large.lent(), (self.small.units + self.large.units) as u64 * UNIT)
+    }
+
+    fn pool_of_body(&self, body: u64) -> &Pool {
         if body <= SMALL { &self.small } else { &self.large }
     }
 }
 
 /// Bytes that are lent; they come back when this is dropped.
-pub struct Reserved {
+pub struct Lease {
     permit: OwnedSemaphorePermit,
-    body: u64,
 }
 
-impl Reserved {
-    /// Lends more, so that a body of this size fits.
-    pub fn grow(&mut self, budget: &Budget, body: u64) -> Result<(), Error> {
-        if body <= self.body {
-            return Ok(());
-        }
-        if self.body <= SMALL && body > SMALL {
-            *self = budget.reserve(body)?;
-            return Ok(());
-        }
-        // Counted from the whole, so that a body in many small pieces costs no more than one in a piece.
-        let missing = units(body).saturating_sub(self.permit.num_permits());
-        self.permit.merge(lend(budget.pool(body), missing)?);
-        self.body = body;
-        Ok(())
+impl Lease {
+    /// Gives back what is more than this.
+    pub(super) fn keep_only(&mut self, bytes: u64) {
+        let spare = self.permit.num_permits().saturating_sub(units(bytes));
+        drop(self.permit.split(spare));
     }
 }
 
@@ -83,42 +134,55 @@ mod tests {
     #[test]
     fn lends_no_more_than_it_has_and_gets_it_back() {
         let budget = Budget::new(8 * SMALL);
-        let mut first = budget.reserve(2 * SMALL).unwrap();
-        assert!(budget.reserve(2 * SMALL + 1).is_err());
-        assert!(first.grow(&budget, 4 * SMALL).is_ok());
-        assert!(first.grow(&budget, 4 * SMALL + 1).is_err());
-        assert!(budget.reserve(SMALL + 1).is_err());
-        assert!(budget.reserve(SMALL).is_ok(), "a lock can be taken all the same");
+        let mut first = budget.for_body(2 * SMALL).unwrap();
+        assert!(budget.for_body(2 * SMALL + 1).is_err());
+        assert!(budget.grow(&mut first, 4 * SMALL).is_ok());
+        assert!(budget.grow(&mut first, 4 * SMALL + 1).is_err());
+        assert!(budget.for_body(SMALL + 1).is_err());
+        assert!(budget.for_copy(SMALL + 1).is_err());
+        assert!(budget.for_body(SMALL).is_ok(), "a lock can be taken all the same");
+        assert!(budget.for_copy(SMALL).is_ok(), "a small state can be read all the same");
+        first.keep_only(SMALL);
+        assert!(budget.for_copy(7 * SMALL).is_ok());
         drop(first);
-        assert!(budget.reserve(4 * SMALL).is_ok());
+        assert!(budget.for_body(4 * SMALL).is_ok());
+        assert_eq!(budget.in_flight().0, 0);
     }
 
     #[test]
     fn a_body_that_grows_out_of_the_small_ones_gives_their_part_back() {
         let budget = Budget::new(8 * SMALL);
-        let mut body = budget.reserve(0).unwrap();
+        let mut body = budget.for_body(0).unwrap();
         for size in (0..=SMALL).chain([SMALL + 1, 2 * SMALL]) {
-            body.grow(&budget, size).unwrap();
+            budget.grow(&mut body, size).unwrap();
         }
-        assert_eq!(budget.small.available_permits() as u64, FOR_SMALL / UNIT);
-        assert_eq!(budget.large.available_permits() as u64, 4 * SMALL / UNIT);
+        assert_eq!(budget.small.lent(), 0);
+        assert_eq!(budget.large.lent(), 4 * SMALL);
     }
 
     #[test]
     fn a_body_of_announced_size_needs_no_more_while_it_comes() {
         let budget = Budget::new(8 * SMALL);
-        let mut body = budget.reserve(2 * SMALL).unwrap();
-        let left = budget.large.available_permits();
-        for size in [0, 1, SMALL, SMALL + 1, 2 * SMALL] {
-            body.grow(&budget, size).unwrap();
+        let mut body = budget.for_body(2 * SMALL).unwrap();
+        for size in [SMALL + 1, 2 * SMALL] {
+            budget.grow(&mut body, size).unwrap();
+            assert_eq!(budget.large.lent(), 4 * SMALL);
         }
-        assert_eq!(budget.large.available_permits(), left);
     }
 
     #[test]
     fn small_bodies_are_bounded_too() {
         let budget = Budget::new(8 * SMALL);
-        let all: Vec<_> = std::iter::from_fn(|| budget.reserve(SMALL).ok()).collect();
+        let all: Vec<_> = std::iter::from_fn(|| budget.for_body(SMALL).ok()).collect();
         assert_eq!(all.len() as u64, FOR_SMALL / (SMALL * COPIES_OF_A_BODY));
+    }
+
+    #[test]
+    fn a_copy_that_is_larger_than_everything_needs_everything() {
+        let budget = Budget::new(8 * SMALL);
+        let copy = budget.for_copy(u64::MAX).unwrap();
+        assert!(budget.for_copy(SMALL + 1).is_err());
+        drop(copy);
+        assert!(budget.for_copy(8 * SMALL).is_ok());
     }
 }

@@ -4,9 +4,8 @@
 //! is revoked, expired or changed is read from the database each time. Failures are counted for each address and each key, and never lock out
 //! a credential that was good before.
 
-use std::collections::HashMap;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use argon2::password_hash::PasswordVerifier as _;
@@ -15,10 +14,13 @@ use argon2::{Argon2, PasswordHasher as _};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use lru::LruCache;
 use sha2::Sha256;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::Semaphore;
 
 use super::error::Error;
 use super::off_thread;
+use super::shared::{Shared, open};
+use crate::config::Limits;
+use crate::metrics::Metrics;
 use crate::model::clock;
 use crate::model::secret::Secret;
 
@@ -28,8 +30,6 @@ const REMEMBERED_FOR: Duration = Duration::from_mins(5);
 const MAX_REMEMBERED: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 /// How many addresses and keys with failures are remembered.
 const MAX_FAILING: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
-/// How many failures an address or a key may have in [`FAILURE_WINDOW`].
-const MAX_FAILURES: u32 = 20;
 /// Over how long failures are counted.
 const FAILURE_WINDOW: Duration = Duration::from_mins(1);
 /// How many unknown credentials may wait for argon2.
@@ -37,8 +37,6 @@ const MAX_WAITING: usize = 64;
 
 /// A secret under the keyed hash of this process.
 type Tag = [u8; 32];
-/// One run of argon2 that all identical checks under way share.
-type Run = Arc<OnceCell<bool>>;
 
 /// Where failures are counted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -53,40 +51,26 @@ pub(super) enum Knocker {
 pub(super) struct Credentials {
     key: [u8; 32],
     good: Mutex<LruCache<Tag, Instant>>,
-    running: Mutex<HashMap<Tag, Run>>,
+    // Identical checks under way share one run of argon2.
+    running: Shared<Tag, bool>,
     failing: Mutex<LruCache<Knocker, (Instant, u32)>>,
-    cores: Semaphore,
+    max_failures: u32,
+    runs: Semaphore,
     waiting: Semaphore,
-}
-
-/// Takes a run out of the list when its check ends or its caller goes away; whoever shares it keeps it.
-struct Listed<'a> {
-    running: &'a Mutex<HashMap<Tag, Run>>,
-    tag: Tag,
-}
-
-impl Drop for Listed<'_> {
-    fn drop(&mut self) {
-        open(self.running).remove(&self.tag);
-    }
-}
-
-fn open<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What these guard is valid after each statement, so a panic elsewhere does no harm to it.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    metrics: Arc<Metrics>,
 }
 
 impl Credentials {
-    pub(super) fn new() -> Self {
-        // One core is left for everything else.
-        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1)).max(1);
+    pub(super) fn new(limits: &Limits, metrics: Arc<Metrics>) -> Self {
         Self {
             key: random(),
             good: Mutex::new(LruCache::new(MAX_REMEMBERED)),
-            running: Mutex::default(),
+            running: Shared::default(),
             failing: Mutex::new(LruCache::new(MAX_FAILING)),
-            cores: Semaphore::new(cores),
+            max_failures: limits.max_failures,
+            runs: Semaphore::new(limits.max_argon2),
             waiting: Semaphore::new(MAX_WAITING),
+            metrics,
         }
     }
 
@@ -100,8 +84,8 @@ impl Credentials {
     }
 
     /// Whether a secret belongs to one of these argon2id hashes. Strangers are refused while one of the `knockers` has failed too often.
-    pub(super) async fn check(&self, secret: &Secret, hashes: &[String], knockers: &[Knocker]) -> Result<bool, Error> {
-        let tagged: Vec<(Tag, &String)> = hashes.iter().map(|hash| (self.tag(secret, hash), hash)).collect();
+    pub(super) async fn check(&self, secret: &Secret, hashes: &[&str], knockers: &[Knocker]) -> Result<bool, Error> {
+        let tagged: Vec<(Tag, &str)> = hashes.iter().map(|hash| (self.tag(secret, hash), *hash)).collect();
         let known = tagged.iter().find_map(|(tag, hash)| open(&self.good).get(tag).map(|checked_at| (*tag, *hash, *checked_at)));
         // Whoever was good before waits for as long as it takes; strangers only while there is room, and not after too many failures.
         if let Some((tag, hash, checked_at)) = known {
@@ -120,14 +104,8 @@ impl Credentials {
 
     /// Checks one hash, and remembers it when it is good. Checks that are identical and under way at the same time share one run.
     async fn run(&self, tag: Tag, secret: &Secret, hash: &str) -> Result<bool, Error> {
-        let run = Arc::clone(open(&self.running).entry(tag).or_default());
-        let _listed = Listed { running: &self.running, tag };
-        let verify = async || {
-            let _core = self.cores.acquire().await.map_err(|_| Error::ShuttingDown)?;
-            let (secret, hash) = (secret.clone(), hash.to_owned());
-            off_thread(move || verify(&secret, &hash)).await
-        };
-        let is_good = run.get_or_try_init(verify).await.copied()?;
+        let (secret, hash) = (secret.clone(), hash.to_owned());
+        let is_good = self.running.run(tag, || self.argon2(move || verify(&secret, &hash))).await?;
         if is_good {
             open(&self.good).put(tag, clock::monotonic());
         }
@@ -136,10 +114,20 @@ impl Credentials {
 
     /// The argon2id hash of a new secret.
     pub(super) async fn hash(&self, secret: &Secret) -> Result<String, Error> {
-        let _core = self.cores.acquire().await.map_err(|_| Error::ShuttingDown)?;
         let secret = secret.clone();
-        let hashed = off_thread(move || argon2().hash_password_with_salt(secret.reveal().as_bytes(), &random::<16>())).await?;
+        let hashed = self.argon2(move || argon2().hash_password_with_salt(secret.reveal().as_bytes(), &random::<16>())).await?;
         hashed.map(|hash| hash.to_string()).map_err(|error| Error::Internal(error.to_string()))
+    }
+
+    /// Runs argon2 off the request threads, when one of the bounded number of places is free.
+    async fn argon2<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+        let asked = clock::monotonic();
+        let _place = self.runs.acquire().await.map_err(|_| Error::ShuttingDown)?;
+        let started = clock::monotonic();
+        self.metrics.argon2_wait_seconds.observe(started.duration_since(asked).as_secs_f64());
+        let done = off_thread(work).await;
+        self.metrics.argon2_seconds.observe(started.elapsed().as_secs_f64());
+        done
     }
 
     /// Refuses to look at a credential after too many failures.
@@ -148,7 +136,7 @@ impl Credentials {
         let mut failing = open(&self.failing);
         for knocker in knockers {
             if let Some((since, count)) = failing.get(knocker)
-                && *count >= MAX_FAILURES
+                && *count >= self.max_failures
                 && let Some(left) = FAILURE_WINDOW.checked_sub(now.duration_since(*since))
             {
                 return Err(Error::TooManyFailures(left.max(Duration::from_secs(1))));

@@ -3,7 +3,7 @@
 use super::Domain;
 use super::access::{authorize, lock_in_the_way};
 use super::error::Error;
-use super::states::{Content, Listed, decode};
+use super::states::{Content, Listed, live};
 use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
 use crate::model::event::{EventKind, NewEvent};
@@ -47,10 +47,9 @@ impl History<'_> {
     }
 
     /// One version without its bytes.
-    pub async fn version(&self, caller: &Caller, name: &StateName, number: u64) -> Result<Version, Error> {
+    pub fn version(&self, caller: &Caller, name: &StateName, number: u64) -> Result<Version, Error> {
         authorize(caller, Permission::List, name)?;
-        let wanted = name.clone();
-        let found = self.0.store.read(move |view| on_state(view, &wanted, |state| view.version(state, number))).await?;
+        let found = self.0.store.look(|view| on_state(view, name, |state| view.version(state, number)))?;
         found.map_err(|why| why.into_error(name, name))?.ok_or_else(|| Error::NoVersion(name.clone(), number))
     }
 
@@ -63,11 +62,11 @@ impl History<'_> {
     }
 
     async fn read(&self, name: &StateName, number: u64) -> Result<Content, Error> {
-        let wanted = name.clone();
-        let both = move |view: &View<'_>| on_state(view, &wanted, |state| Ok((view.version(state, number)?, view.blob(state, number)?)));
-        let (version, blob) = self.0.store.read(both).await?.map_err(|why| why.into_error(name, name))?;
-        let version = version.ok_or_else(|| Error::NoVersion(name.clone(), number))?;
-        decode(name, version, blob, false).await
+        let found =
+            self.0.store.look(|view| on_state(view, name, |state| Ok(view.version(state, number)?.map(|version| (state, version)))))?;
+        let (state, version) = found.map_err(|why| why.into_error(name, name))?.ok_or_else(|| Error::NoVersion(name.clone(), number))?;
+        let bytes = self.0.bytes_of(name, state, &version).await?;
+        Ok(Content { bytes, version, made: false })
     }
 
     /// Brings a deleted state back as a new version with the same bytes, or a moved one to its old address. A live state stays as it is.
@@ -75,12 +74,10 @@ impl History<'_> {
     /// Refused while the state is locked, unless `lock_id` names a lock of the caller's own.
     pub async fn restore(&self, caller: &Caller, name: &StateName, lock_id: Option<String>) -> Result<Version, Error> {
         authorize(caller, Permission::Save, name)?;
-        let wanted = name.clone();
-        match self.0.store.read(move |view| view.place(&wanted)).await? {
+        match self.0.store.look(|view| view.place(name))? {
             Place::Moved(from) => {
                 self.relocate(caller, &from, name).await?;
-                let wanted = name.clone();
-                super::states::live(self.0.store.read(move |view| view.place(&wanted)).await?, name)
+                live(&self.0.store.look(|view| view.place(name))?, name).map(|(_, version)| version)
             }
             Place::State { current: Some(current), deleted_at: Some(_), .. } => {
                 // What is to come back has to be readable; a damaged version is told before it is current again.
@@ -89,7 +86,7 @@ impl History<'_> {
                 let outcome = self.0.store.write(0, move |tx| bring_back(tx, &caller, &wanted, lock_id.as_deref(), at)).await?;
                 outcome.map_err(|why| why.into_error(name, name))
             }
-            place @ (Place::State { .. } | Place::Free) => super::states::live(place, name),
+            place @ (Place::State { .. } | Place::Free) => live(&place, name).map(|(_, version)| version),
         }
     }
 

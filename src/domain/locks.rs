@@ -86,12 +86,11 @@ impl Locks<'_> {
     }
 
     /// The lock that is held, with its evidence.
-    pub async fn show(&self, caller: &Caller, name: &StateName) -> Result<HeldLock, Error> {
+    pub fn show(&self, caller: &Caller, name: &StateName) -> Result<HeldLock, Error> {
         if !caller.may(Permission::Plan, name) {
             authorize(caller, Permission::List, name)?;
         }
-        let wanted = name.clone();
-        let (place, lock) = self.0.store.read(move |view| Ok((view.place(&wanted)?, view.lock(&wanted)?))).await?;
+        let (place, lock) = self.0.store.look(|view| Ok((view.place(name)?, view.lock(name)?)))?;
         if let Place::Moved(to) = place {
             return Err(Error::Moved { from: name.clone(), to });
         }

@@ -58,7 +58,7 @@ impl Logins<'_> {
         let here = Knocker::Address(origin.address.clone());
         match secret.kind() {
             Some(Kind::Key(id)) => self.by_key(secret, id, origin).await,
-            Some(Kind::Token(sha256)) => match self.by_token(sha256, &origin).await? {
+            Some(Kind::Token(sha256)) => match self.by_token(sha256, &origin)? {
                 Some(caller) => Ok(caller),
                 None => Err(self.refuse(&[here], None, &origin)),
             },
@@ -72,34 +72,33 @@ impl Logins<'_> {
     async fn by_key(&self, secret: &Secret, id: KeyId, origin: Origin) -> Result<Caller, Error> {
         let now = clock::now();
         let here = Knocker::Address(origin.address.clone());
-        let Some(found) = self.0.store.read(move |view| view.key(id)).await? else {
+        let found = self.0.store.key(id)?;
+        let Some(KeyWithHashes { key, hash, old_hash }) = found.as_ref() else {
             return Err(self.refuse(&[here], None, &origin));
         };
         let knockers = [here, Knocker::Key(id.to_string())];
-        let KeyWithHashes { key, hash, old_hash } = found;
-        let old_hash = old_hash.filter(|_| key.old_secret_until.is_some_and(|until| until > now));
-        let hashes: Vec<String> = std::iter::once(hash).chain(old_hash).collect();
+        let old_hash = old_hash.as_ref().filter(|_| key.old_secret_until.is_some_and(|until| until > now));
+        let hashes: Vec<&str> = std::iter::once(hash).chain(old_hash).map(String::as_str).collect();
         // A key that has ended costs no argon2.
         let is_good = key.standing(now) == Standing::Active && self.0.credentials.check(secret, &hashes, &knockers).await?;
         if !is_good {
-            return Err(self.refuse(&knockers, Some((id.to_string(), key.name)), &origin));
+            return Err(self.refuse(&knockers, Some((id.to_string(), key.name.clone())), &origin));
         }
         self.0.gather_use(id);
-        Ok(Caller { actor: key.actor(), proof: Proof::Key(id), grant: key.grant, ends: key.expires_at, origin })
+        Ok(Caller { actor: key.actor(), proof: Proof::Key(id), grant: key.grant.clone(), ends: key.expires_at, origin })
     }
 
-    async fn by_token(&self, sha256: Digest, origin: &Origin) -> Result<Option<Caller>, Error> {
+    fn by_token(&self, sha256: Digest, origin: &Origin) -> Result<Option<Caller>, Error> {
         let now = clock::now();
-        let find = move |view: &crate::store::View<'_>| {
-            let Some(token) = view.token(sha256)? else { return Ok(None) };
-            Ok(view.key(token.key)?.map(|key| (token, key.key)))
-        };
-        let found = self.0.store.read(find).await?;
-        let alive = found.filter(|(token, key)| token.expires_at > now && key.standing(now) == Standing::Active);
-        Ok(alive.map(|(token, key)| {
+        let found = self.0.store.token(sha256)?;
+        let alive = found
+            .as_ref()
+            .as_ref()
+            .filter(|(token, KeyWithHashes { key, .. })| token.expires_at > now && key.standing(now) == Standing::Active);
+        Ok(alive.map(|(token, KeyWithHashes { key, .. })| {
             self.0.gather_use(key.id);
-            let (actor, origin) = (key.actor(), origin.clone());
-            Caller { actor, proof: Proof::Token(key.id), grant: token.grant, ends: Some(token.expires_at), origin }
+            let (actor, grant, origin) = (key.actor(), token.grant.clone(), origin.clone());
+            Caller { actor, proof: Proof::Token(key.id), grant, ends: Some(token.expires_at), origin }
         }))
     }
 

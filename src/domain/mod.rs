@@ -19,27 +19,41 @@ pub mod upkeep;
 mod access;
 mod credentials;
 mod encoding;
+mod hot;
+mod reading;
+mod shared;
 mod writing;
 
 pub use encoding::check_md5;
+pub use hot::Decoded;
 
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
+
 use crate::config::Limits;
+use crate::metrics::Metrics;
 use crate::model::clock::{self, Timestamp};
 use crate::store::{OpenError, Store};
 
-use budget::Budget;
+use budget::{Budget, Lease};
 use credentials::Credentials;
 use data_dir::DirLock;
 use error::Error;
 use events::Gatherer;
+use hot::Hot;
+use reading::Decoding;
 
 /// The open product: one for each process and data directory.
 pub struct Domain {
     store: Store,
     limits: Limits,
+    metrics: Arc<Metrics>,
     budget: Budget,
+    hot: Hot,
+    decoding: Decoding,
+    // What takes a core for long runs on as many threads as there are cores, and so with as many sets of working memory.
+    cores: rayon::ThreadPool,
     credentials: Credentials,
     gatherer: Gatherer,
     started_at: Timestamp,
@@ -52,13 +66,19 @@ pub struct Domain {
 impl Domain {
     /// Opens a data directory that this process has locked.
     pub fn open(dir: DirLock, limits: Limits) -> Result<Arc<Self>, OpenError> {
-        let store = Store::open(dir.path())?;
+        let metrics = Arc::new(Metrics::default());
+        let store = Store::open(dir.path(), limits.max_queue, &metrics)?;
         let now = clock::now();
+        let cores = start_cores()?;
         Ok(Arc::new(Self {
             store,
             budget: Budget::new(limits.max_in_flight),
+            hot: Hot::new(limits.cache_size),
+            decoding: Decoding::default(),
+            cores,
+            credentials: Credentials::new(&limits, Arc::clone(&metrics)),
+            metrics,
             limits,
-            credentials: Credentials::new(),
             gatherer: Gatherer::default(),
             started_at: now,
             standing: status::Standing::new(now),
@@ -72,9 +92,36 @@ impl Domain {
         &self.limits
     }
 
-    /// The memory for bodies under way.
-    pub fn budget(&self) -> &Budget {
-        &self.budget
+    /// What is counted and measured.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Memory for a body of this size, or the answer that there is not enough.
+    pub fn lend_for_body(&self, body: u64) -> Result<Lease, Error> {
+        self.making_room(|| self.budget.for_body(body))
+    }
+
+    /// More memory for a body that turns out to be of this size.
+    pub fn lend_more(&self, lease: &mut Lease, body: u64) -> Result<(), Error> {
+        self.making_room(|| self.budget.grow(lease, body))
+    }
+
+    /// Whatever is kept for readers that may come goes when somebody needs the room now.
+    fn making_room<T>(&self, mut lend: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+        lend().or_else(|error| if self.hot.clear() { lend() } else { Err(error) })
+    }
+
+    /// Runs something that takes a core for long, off the request threads and when there is a core for it.
+    async fn on_a_core<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.begin_on_a_core(move || drop(reply.send(work())));
+        answer.await.map_err(|_| panicked())
+    }
+
+    /// The same without waiting for its end.
+    fn begin_on_a_core(&self, work: impl FnOnce() + Send + 'static) {
+        self.cores.spawn_fifo(work);
     }
 
     /// States as clients use them.
@@ -134,7 +181,17 @@ impl Domain {
     }
 }
 
+/// One thread a core, each with its name. A panic is told to whoever waits, by the answer that does not come.
+fn start_cores() -> Result<rayon::ThreadPool, OpenError> {
+    let threads = rayon::ThreadPoolBuilder::new().thread_name(|index| format!("core-{index}")).panic_handler(|_| {});
+    threads.build().map_err(|error| OpenError::File { path: "the threads that compress".into(), source: std::io::Error::other(error) })
+}
+
 /// Runs something that takes long off the request threads.
 async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| Error::Internal("a task panicked".to_owned()))
+    tokio::task::spawn_blocking(work).await.map_err(|_| panicked())
+}
+
+fn panicked() -> Error {
+    Error::Internal("a task panicked".to_owned())
 }

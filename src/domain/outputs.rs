@@ -72,18 +72,18 @@ mod tests {
         let bytes =
             br#"{"version":4,"serial":7,"lineage":"l","outputs":{"open":{"value":{"a":[1.10]},"type":["object",{"a":["list","number"]}]},
             "hidden":{"value":"canary","type":"string","sensitive":true}},"resources":[{"canary":"canary"}]}"#;
-        let head = crate::model::tfstate::read_head(bytes).unwrap();
+        let head = crate::model::tfstate::read_head(bytes, 1_000).unwrap();
         let made = String::from_utf8(state_of_outputs(bytes, &head).unwrap()).unwrap();
         assert!(!made.contains("canary"), "{made}");
         assert!(made.contains(r#""value":{"a":[1.10]}"#), "numbers stay as they are written: {made}");
-        let again = crate::model::tfstate::read_head(made.as_bytes()).unwrap();
+        let again = crate::model::tfstate::read_head(made.as_bytes(), 1_000).unwrap();
         assert_eq!((again.format, again.serial, again.lineage.as_str(), again.resources), (Some(4), 7, "l", Some(0)));
     }
 
     #[test]
     fn refuses_what_it_cannot_see_into() {
         for bytes in [r#"{"serial":1,"lineage":"l","encrypted_data":"x"}"#, r#"{"version":3,"serial":1,"modules":[]}"#] {
-            let head = crate::model::tfstate::read_head(bytes.as_bytes()).unwrap();
+            let head = crate::model::tfstate::read_head(bytes.as_bytes(), 1_000).unwrap();
             assert!(state_of_outputs(bytes.as_bytes(), &head).is_err());
         }
     }

@@ -1,12 +1,17 @@
 //! States as clients use them: reading the current version, writing the next one, deleting, listing.
 
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
 use super::access::{authorize, authorize_somewhere, denied, lock_in_the_way};
+use super::budget::Lease;
 use super::encoding;
 use super::error::Error;
+use super::hot::Decoded;
 use super::rules::Refusal;
-use super::writing::{Before, NotWritten, WriteJob};
-use super::{Domain, off_thread, outputs};
-use crate::blob;
+use super::writing::{NotWritten, WriteJob};
+use super::{Domain, panicked};
 use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
 use crate::model::event::{EventKind, NewEvent};
@@ -14,7 +19,7 @@ use crate::model::lock::{HeldLock, Lock};
 use crate::model::name::StateName;
 use crate::model::permission::{Permission, Scope};
 use crate::model::version::Version;
-use crate::store::{Place, StateSummary, StoreError, StoredBlob, Tx, View};
+use crate::store::{Place, StateId, StateSummary, StoreError, Tx, View};
 
 pub use crate::store::StateFilter;
 
@@ -24,7 +29,7 @@ pub struct States<'a>(pub(super) &'a Domain);
 /// Bytes that were read, with the version that they are.
 pub struct Content {
     /// The exact bytes that were written, or the state that was made for a caller who may only read outputs.
-    pub bytes: Vec<u8>,
+    pub bytes: Arc<Decoded>,
     /// The version.
     pub version: Version,
     /// Whether the bytes were made, and are not the version's own.
@@ -35,6 +40,8 @@ pub struct Content {
 pub struct Write {
     /// The bytes.
     pub bytes: Vec<u8>,
+    /// The memory that they are in.
+    pub lease: Lease,
     /// The client's `Content-MD5`.
     pub content_md5: Option<String>,
     /// The lock that it names.
@@ -54,6 +61,18 @@ pub enum Written {
     Locked(Lock, u64),
     /// It is refused for this reason; it is kept under this number.
     Refused(Refusal, u64),
+}
+
+impl Written {
+    /// Its name in metrics.
+    fn outcome(&self) -> &'static str {
+        match self {
+            Self::Stored(_) => "stored",
+            Self::Unchanged(_) => "unchanged",
+            Self::Locked(..) => "locked",
+            Self::Refused(refusal, _) => refusal.rejection.code(),
+        }
+    }
 }
 
 /// What became of a deletion.
@@ -90,68 +109,58 @@ impl States<'_> {
         if !whole && !caller.may(Permission::Outputs, name) {
             return Err(denied(caller, Permission::List, name));
         }
-        let (key, address) = (caller.actor.id.clone(), caller.origin.address.clone());
-        let wanted = name.clone();
-        let (place, blob, was_refused) = self
-            .0
-            .store
-            .read(move |view| {
-                let place = view.place(&wanted)?;
-                let blob = match (&place, place.live()) {
-                    (Place::State { id, .. }, Some(current)) => view.blob(*id, current.number)?,
-                    _ => None,
-                };
-                Ok((place, blob, view.is_stale_writer(&wanted, &key, &address)?))
-            })
-            .await?;
-        if whole && was_refused {
-            self.forgive(caller, name);
+        let spot = self.0.store.spot(name)?;
+        if whole && spot.has_stale_writers {
+            self.forgive(caller, name)?;
         }
-        let version = live(place, name)?;
-        let content = decode(name, version, blob, !whole).await?;
-        self.0.gather_read(caller, name, Some(content.version.number));
-        Ok(content)
+        let (state, version) = live(&spot.place, name)?;
+        let bytes = self.0.bytes_of(name, state, &version).await?;
+        let bytes = if whole { bytes } else { self.0.outputs_of(&version, bytes).await? };
+        self.0.gather_read(caller, name, Some(version.number));
+        Ok(Content { bytes, version, made: !whole })
     }
 
-    /// Whoever was refused without a lock has read the state. Queued before the answer, and so before any write that follows it.
-    fn forgive(&self, caller: &Caller, name: &StateName) {
-        let (name, key, address) = (name.clone(), caller.actor.id.clone(), caller.origin.address.clone());
-        self.0.store.post(move |tx| tx.clear_stale_writer(&name, &key, &address));
+    /// If the caller was refused without a lock, they have read the state now. Queued before the answer, and so before any write that follows it.
+    fn forgive(&self, caller: &Caller, name: &StateName) -> Result<(), Error> {
+        let (key, address) = (&caller.actor.id, &caller.origin.address);
+        if self.0.store.look(|view| view.is_stale_writer(name, key, address))? {
+            let (name, key, address) = (name.clone(), key.clone(), address.clone());
+            self.0.store.post(move |tx| tx.clear_stale_writer(&name, &key, &address));
+        }
+        Ok(())
     }
 
     /// Stores a state as the next version, or says why not. Answers when it is on disk.
     pub async fn write(&self, caller: &Caller, name: &StateName, write: Write) -> Result<Written, Error> {
         self.may_write(caller, name)?;
         self.check_size(write.bytes.len() as u64)?;
-        let Write { bytes, content_md5, lock_id, force } = write;
+        let Write { bytes, mut lease, content_md5, lock_id, force } = write;
         // Under a lock nobody else's resources can be lost, and a write is trusted.
-        let before = if lock_id.is_none() {
-            let name = name.clone();
-            self.0.store.read(move |view| Before::find(view, &name)).await?
-        } else {
-            None
+        let before = if lock_id.is_none() { self.0.before(name, bytes.len() as u64).await } else { None };
+        let (target, who, queue) = (name.clone(), caller.clone(), self.0.store.queue());
+        let (unlocked_writes, has_space, max_nesting) = (self.0.limits.unlocked_writes, self.0.has_space(), self.0.limits.max_nesting);
+        let (reply, answer) = oneshot::channel();
+        // From there the job goes straight to the writer, and only the writer's answer comes back here.
+        let prepare_and_queue = move || {
+            let prepared = match encoding::prepare(&bytes, content_md5.as_deref(), max_nesting) {
+                Ok(prepared) => prepared,
+                Err(error) => return drop(reply.send(Err(error))),
+            };
+            let compared = before.map(|before| before.compare(&bytes));
+            drop(bytes);
+            let frame = prepared.blob.frame.len();
+            lease.keep_only(frame as u64);
+            let (name, caller, at) = (target, who, clock::now());
+            let job = WriteJob { name, caller, prepared, compared, lock_id, force, unlocked_writes, has_space, at, _lease: lease };
+            queue.write(frame, move |tx| job.run(tx), reply);
         };
-        let (prepared, compared) = off_thread(move || {
-            let prepared = encoding::prepare(&bytes, content_md5.as_deref())?;
-            Ok::<_, Error>((prepared, before.map(|before| before.compare(&bytes))))
-        })
-        .await??;
-        let job = WriteJob {
-            name: name.clone(),
-            caller: caller.clone(),
-            prepared,
-            compared,
-            lock_id,
-            force,
-            unlocked_writes: self.0.limits.unlocked_writes,
-            has_space: self.0.has_space(),
-            at: clock::now(),
-        };
-        let written = self.0.store.write(job.prepared.blob.frame.len(), move |tx| job.run(tx)).await?;
-        written.map_err(|why| match why {
+        self.0.begin_on_a_core(prepare_and_queue);
+        let written = answer.await.map_err(|_| panicked())??.map_err(|why| match why {
             NotWritten::Moved(to) => Error::Moved { from: name.clone(), to },
             NotWritten::NoSpace => Error::DiskFull,
-        })
+        })?;
+        self.0.metrics.writes.with_label_values(&[written.outcome()]).inc();
+        Ok(written)
     }
 
     /// Refuses a body that is larger than the limit; its length may be known before it is read.
@@ -203,35 +212,13 @@ pub(super) fn narrow(scope: &Scope, workspace: &mut Option<String>, block: &mut 
     limit(workspace, scope.workspace()) && limit(block, scope.block())
 }
 
-/// The live version at a place, or why there is none.
-pub(super) fn live(place: Place, name: &StateName) -> Result<Version, Error> {
+/// The state at a place and its live version, or why there is none.
+pub(super) fn live(place: &Place, name: &StateName) -> Result<(StateId, Version), Error> {
     match place {
-        Place::State { current: Some(current), deleted_at: None, .. } => Ok(*current),
-        Place::Moved(to) => Err(Error::Moved { from: name.clone(), to }),
+        Place::State { id, current: Some(current), deleted_at: None } => Ok((*id, Version::clone(current))),
+        Place::Moved(to) => Err(Error::Moved { from: name.clone(), to: to.clone() }),
         Place::State { .. } | Place::Free => Err(Error::no_state(name)),
     }
-}
-
-/// Decodes a version and proves that its bytes are those that were written.
-pub(super) async fn decode(name: &StateName, version: Version, blob: Option<StoredBlob>, only_outputs: bool) -> Result<Content, Error> {
-    let Some(StoredBlob { format, frame }) = blob else {
-        return Err(Error::Purged(name.clone(), version.number));
-    };
-    let (size, sha256) = (version.size, version.sha256);
-    let decoded = off_thread(move || blob::decode(&frame, format, size, sha256)).await?;
-    let bytes = decoded.map_err(|error| {
-        tracing::error!(state = %name, version = version.number, %error, "a version is damaged");
-        let number = version.number;
-        Error::Damaged(format!(
-            "version {number} of {name} is damaged and cannot be read; other versions are not affected, see its /versions"
-        ))
-    })?;
-    if !only_outputs {
-        return Ok(Content { bytes, version, made: false });
-    }
-    let head = version.head.clone();
-    let bytes = off_thread(move || outputs::state_of_outputs(&bytes, &head)).await??;
-    Ok(Content { bytes, version, made: true })
 }
 
 impl Domain {

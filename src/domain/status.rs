@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::Domain;
 use super::access::authorize_everywhere;
 use super::error::Error;
+use crate::metrics::Gauges;
 use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
 use crate::model::permission::Permission;
@@ -99,6 +100,26 @@ impl Standing {
 }
 
 impl Status<'_> {
+    /// Everything that is counted and measured, as Prometheus reads it; nothing about single states.
+    pub async fn metrics(&self, caller: &Caller) -> Result<String, Error> {
+        let report = self.report(caller).await?;
+        let (in_flight, max_in_flight) = self.0.budget.in_flight();
+        let now = Gauges {
+            in_flight,
+            max_in_flight,
+            cache: self.0.hot.bytes(),
+            database: report.database_size,
+            wal: report.wal_size,
+            free_space: report.free_space,
+            states: report.states,
+            versions: report.versions,
+            locks: report.locks,
+            oldest_lock: report.oldest_lock_at.map(|at| clock::now().since(at).as_secs()),
+            ready: u64::from(report.health.status == Readiness::Ready),
+        };
+        self.0.metrics.text(&now).map_err(|error| Error::Internal(error.to_string()))
+    }
+
     /// What anybody may know.
     pub async fn health(&self) -> Health {
         let mut problems = Vec::new();

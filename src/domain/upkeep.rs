@@ -1,4 +1,4 @@
-//! What the server does by itself: writes down gathered events, and removes what has ended.
+//! What the server does by itself: writes down gathered events, removes what has ended, and gives memory back.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +10,8 @@ use crate::model::clock;
 const GATHER_FOR: Duration = Duration::from_millis(500);
 /// How often ended tokens and old events are removed.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
+/// How often decoded versions that nobody reads any more are forgotten.
+const COOL_EVERY: Duration = Duration::from_secs(10);
 /// How many rows one sweep removes of each, so that it never holds writes up for long.
 const ROWS_PER_SWEEP: u32 = 1_000;
 
@@ -28,7 +30,13 @@ pub async fn run(domain: Arc<Domain>) {
             tokio::time::sleep(SWEEP_EVERY).await;
         }
     };
-    tokio::join!(gather, sweep);
+    let cool = async {
+        loop {
+            tokio::time::sleep(COOL_EVERY).await;
+            domain.hot.forget_unread();
+        }
+    };
+    tokio::join!(gather, sweep, cool);
 }
 
 impl Domain {

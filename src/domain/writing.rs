@@ -1,9 +1,16 @@
 //! One write in its transaction: what is looked at, what is decided, and what is then stored or kept, all together or not at all.
 
+use std::sync::Arc;
+
+use super::Domain;
+use super::budget::Lease;
 use super::encoding::Prepared;
+use super::hot::Decoded;
+use super::reading::SIZE_TAKEN_APART;
 use super::rules::{Incoming, Refusal, Situation, Verdict, judge};
 use super::states::Written;
 use crate::config::{MIB, UnlockedWrites};
+use crate::diff;
 use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
 use crate::model::digest::Digest;
@@ -11,33 +18,43 @@ use crate::model::event::{EventKind, NewEvent};
 use crate::model::lock::{HeldLock, Refused};
 use crate::model::name::StateName;
 use crate::model::version::{Kind, Rejection, Version};
-use crate::store::{NewVersion, Place, StateId, StoreError, StoredBlob, Tx, View};
-use crate::{blob, diff};
+use crate::store::{NewVersion, Place, StateId, StoreError, Tx};
 
 /// How many rejected versions of a state are kept.
 const MAX_REJECTED: usize = 20;
 /// How many bytes on disk the rejected versions of a state may take.
 const MAX_REJECTED_BYTES: u64 = 64 * MIB;
 
+/// Larger states are not compared by their resources' addresses, only by their number.
+const MAX_COMPARED: u64 = 32 * MIB;
+
 /// The current version before a write without a lock.
 pub(super) struct Before {
     sha256: Digest,
-    size: u64,
-    blob: StoredBlob,
+    bytes: Arc<Decoded>,
+    // For both states, taken apart.
+    _lease: Lease,
+}
+
+impl Domain {
+    /// The current version at an address, where there is one that a write of some size can be compared with.
+    pub(super) async fn before(&self, name: &StateName, size: u64) -> Option<Before> {
+        let place = self.store.look(|view| view.place(name)).ok()?;
+        let (Place::State { id, .. }, Some(current)) = (&place, place.live()) else { return None };
+        let both = current.size + size;
+        if both > MAX_COMPARED {
+            return None;
+        }
+        let lease = self.budget.for_copy(both * SIZE_TAKEN_APART).ok()?;
+        let bytes = self.bytes_of(name, *id, current).await.ok()?;
+        Some(Before { sha256: current.sha256, bytes, _lease: lease })
+    }
 }
 
 impl Before {
-    /// The current version at an address, if there is one.
-    pub(super) fn find(view: &View<'_>, name: &StateName) -> Result<Option<Self>, StoreError> {
-        let place = view.place(name)?;
-        let (Place::State { id, .. }, Some(current)) = (&place, place.live()) else { return Ok(None) };
-        Ok(view.blob(*id, current.number)?.map(|blob| Self { sha256: current.sha256, size: current.size, blob }))
-    }
-
     /// Sees whether a write drops resources of it.
     pub(super) fn compare(self, after: &[u8]) -> Compared {
-        let before = blob::decode(&self.blob.frame, self.blob.format, self.size, self.sha256);
-        Compared { with: self.sha256, drops: before.ok().and_then(|before| diff::drops_resources(&before, after)) }
+        Compared { with: self.sha256, drops: diff::drops_resources(self.bytes.as_ref().as_ref(), after) }
     }
 }
 
@@ -64,6 +81,8 @@ pub(super) struct WriteJob {
     pub(super) unlocked_writes: UnlockedWrites,
     pub(super) has_space: bool,
     pub(super) at: Timestamp,
+    // For the frame, for as long as the job waits; whoever asked for it may be gone.
+    pub(super) _lease: Lease,
 }
 
 impl WriteJob {

@@ -9,48 +9,63 @@ use actix_web::web::Payload;
 use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
+use super::pace::Pace;
 use crate::domain::Domain;
-use crate::domain::budget::Reserved;
+use crate::domain::budget::Lease;
 use crate::domain::error::Error;
 
-/// How long nothing of a body may come.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The largest body of a call that takes a small JSON object.
 const MAX_SMALL_BODY: u64 = 64 * 1024;
 /// The largest lock.
 pub(super) const MAX_LOCK: u64 = 64 * 1024;
 
-/// A body in memory that is granted to it.
+/// A body in memory that is lent to it.
 pub(super) struct Body {
     pub(super) bytes: Vec<u8>,
-    /// Comes back to the budget with the end of the request.
-    pub(super) reserved: Reserved,
+    /// Comes back when this is dropped.
+    pub(super) lease: Lease,
 }
 
-/// Reads a body. `check` refuses a size; it is asked before anything is read where the size is announced.
+/// Reads a body. `check` refuses a size; it is asked before anything is read where the size is announced, and so is the budget.
 pub(super) async fn read(
     request: &HttpRequest,
     payload: &mut Payload,
     domain: &Domain,
     check: impl Fn(u64) -> Result<(), Error>,
 ) -> Result<Body, ApiError> {
-    let announced: Option<u64> = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    check(announced.unwrap_or(0))?;
-    let mut reserved = domain.budget().reserve(announced.unwrap_or(0))?;
-    let mut bytes = Vec::with_capacity(usize::try_from(announced.unwrap_or(0)).unwrap_or(0));
-    while let Some(chunk) = next(payload).await? {
-        let size = (bytes.len() + chunk.len()) as u64;
-        check(size)?;
-        reserved.grow(domain.budget(), size)?;
-        bytes.extend_from_slice(&chunk);
+    let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0);
+    check(announced)?;
+    let lease = domain.lend_for_body(announced)?;
+    let mut body = Body { bytes: Vec::with_capacity(usize::try_from(announced).unwrap_or(0)), lease };
+    let pace = Pace::begin(domain.limits().body_timeout);
+    while let Some(chunk) = next(payload, pace.patience(body.bytes.len() as u64)).await? {
+        check((body.bytes.len() + chunk.len()) as u64)?;
+        body.take(&chunk, domain)?;
     }
-    Ok(Body { bytes, reserved })
+    Ok(body)
 }
 
-async fn next(payload: &mut Payload) -> Result<Option<actix_web::web::Bytes>, ApiError> {
+impl Body {
+    /// Takes the next piece. A body whose size was not announced grows in steps, each into memory that was lent before.
+    fn take(&mut self, chunk: &[u8], domain: &Domain) -> Result<(), Error> {
+        let (size, capacity) = (self.bytes.len() + chunk.len(), self.bytes.capacity());
+        if size > capacity {
+            let step = size.max(capacity.saturating_mul(2));
+            let room = match domain.lend_more(&mut self.lease, step as u64) {
+                Ok(()) => step,
+                Err(_) => domain.lend_more(&mut self.lease, size as u64).map(|()| size)?,
+            };
+            self.bytes.reserve_exact(room - self.bytes.len());
+        }
+        self.bytes.extend_from_slice(chunk);
+        Ok(())
+    }
+}
+
+async fn next(payload: &mut Payload, patience: Duration) -> Result<Option<actix_web::web::Bytes>, ApiError> {
     let chunk = std::future::poll_fn(|context| futures_core::Stream::poll_next(std::pin::Pin::new(&mut *payload), context));
-    match tokio::time::timeout(IDLE_TIMEOUT, chunk).await {
-        Err(_) => Err(ApiError::SlowBody(IDLE_TIMEOUT.as_secs())),
+    match tokio::time::timeout(patience, chunk).await {
+        Err(_) => Err(ApiError::SlowBody),
         Ok(None) => Ok(None),
         Ok(Some(Ok(chunk))) => Ok(Some(chunk)),
         Ok(Some(Err(error))) => Err(cut_short(&error)),

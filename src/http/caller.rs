@@ -14,7 +14,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::error::ApiError;
-use super::trace::RequestId;
 use crate::config::TrustedProxies;
 use crate::domain::Domain;
 use crate::model::caller::{Caller, Origin};
@@ -33,7 +32,7 @@ enum Peer {
 }
 
 /// Notes the other end of a new connection.
-pub(super) fn on_connect(connection: &dyn Any, data: &mut Extensions) {
+pub(super) fn note_peer(connection: &dyn Any, data: &mut Extensions) {
     if connection.is::<UnixStream>() {
         data.insert(Peer::Socket);
     } else if let Some(address) = connection.downcast_ref::<TcpStream>().and_then(|stream| stream.peer_addr().ok()) {
@@ -58,8 +57,8 @@ pub(super) fn client_address(request: &HttpRequest) -> String {
 
 /// Where a request comes from.
 pub(super) fn origin(request: &HttpRequest) -> Origin {
-    let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
-    Origin { address: client_address(request), request_id }
+    let noted = request.extensions().get::<Origin>().cloned();
+    noted.unwrap_or_else(|| Origin { address: client_address(request), request_id: String::new() })
 }
 
 /// The secret or token that a request carries.

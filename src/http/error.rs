@@ -21,8 +21,8 @@ pub(super) enum ApiError {
     #[error(transparent)]
     Domain(#[from] Error),
     /// The body trickles.
-    #[error("no more of the body came for {0} s; send it again")]
-    SlowBody(u64),
+    #[error("the body came too slowly; nothing was done, send it again")]
+    SlowBody,
 }
 
 /// What the log says of a failure beside what the client is told.
@@ -67,7 +67,7 @@ impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::Domain(error) => status_and_code(error).0,
-            Self::SlowBody(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
         }
     }
 
@@ -75,7 +75,7 @@ impl ResponseError for ApiError {
         match self {
             Self::Domain(Error::Locked(lock)) => reply::lock_conflict(StatusCode::LOCKED, lock),
             Self::Domain(error) => domain_problem(error, &self.to_string()),
-            Self::SlowBody(_) => {
+            Self::SlowBody => {
                 problem(StatusCode::REQUEST_TIMEOUT, "slow_body", &self.to_string(), Map::new()).force_close().finish_problem()
             }
         }

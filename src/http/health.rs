@@ -27,3 +27,11 @@ pub(super) async fn ready(domain: Data<Domain>) -> HttpResponse {
 pub(super) async fn status(known: Known, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
     Ok(reply::json(&domain.status().report(&known.0).await?))
 }
+
+/// The version of Prometheus' text format.
+const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+pub(super) async fn metrics(known: Known, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
+    let text = domain.status().metrics(&known.0).await?;
+    Ok(HttpResponse::Ok().content_type(METRICS).body(text))
+}

@@ -15,7 +15,7 @@ use crate::domain::{Domain, check_md5};
 use crate::model::lock::Lock;
 
 pub(super) async fn show(on: OnState, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
-    let held = domain.locks().show(&on.caller, &on.name).await?;
+    let held = domain.locks().show(&on.caller, &on.name)?;
     Ok(reply::json(&reply::held_lock(&held)))
 }
 

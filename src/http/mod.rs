@@ -2,6 +2,7 @@
 //!
 //! Below `/api` nothing redirects and nothing unknown is 404: Terraform takes 404 for "no state", and a 301 would lose one.
 
+mod answer;
 mod body;
 mod caller;
 mod error;
@@ -10,6 +11,7 @@ mod health;
 mod keys;
 mod lock;
 mod login;
+mod pace;
 mod page;
 mod reply;
 mod server;
@@ -33,6 +35,8 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     actix_web::rt::System::new().block_on(future)
 }
 
+/// The address of a state as the documents have it, and as metrics name it.
+const STATE_NAMED: &str = "/api/terraform/state/workspace/{workspace}/buildingblock/{buildingBlock}";
 /// The address of a state. Its parts are taken as they come and judged after the credentials.
 const STATE: &str = "/api/terraform/state/workspace/{workspace:[^/]*}/{segment:(?i:buildingblock)}/{block:[^/]*}";
 
@@ -72,9 +76,13 @@ fn routes(config: &mut ServiceConfig) {
         .service(Methods::at("/api/status").on("GET HEAD", health::status).done())
         .service(Methods::at("/healthz").on("GET HEAD", health::alive).done())
         .service(Methods::at("/readyz").on("GET HEAD", health::ready).done())
+        .service(Methods::at("/metrics").on("GET HEAD", health::metrics).done())
         .service(Methods::at("/{file:[^/]*}").on("GET HEAD", page::file).done())
         .default_service(web::to(error::unknown_path));
 }
+
+/// The name of a route in metrics: its path as the documents have it.
+struct Route(String);
 
 /// A resource that answers 405 with `Allow` to whatever it does not offer.
 struct Methods {
@@ -84,7 +92,8 @@ struct Methods {
 
 impl Methods {
     fn at(path: &str) -> Self {
-        Self { resource: web::resource(path.to_owned()), allow: Vec::new() }
+        let route = Route(path.replace(STATE, STATE_NAMED).replace("{file:[^/]*}", "{file}"));
+        Self { resource: web::resource(path.to_owned()).app_data(route), allow: Vec::new() }
     }
 
     /// Offers one handler for some methods, separated by spaces.

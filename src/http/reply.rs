@@ -1,11 +1,14 @@
 //! Answers that several endpoints give.
 
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ETAG, ETag, EntityTag, Header as _, HeaderName, HttpDate, IfNoneMatch, LAST_MODIFIED};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::answer::Answer;
 use super::error::ApiError;
 use crate::domain::states::{Content, Listed};
 use crate::model::digest::Digest;
@@ -23,9 +26,9 @@ pub(super) const CODE: HeaderName = HeaderName::from_static("statekeep-code");
 const MAX_PAGE: u32 = 1_000;
 const DEFAULT_PAGE: u32 = 50;
 
-/// The bytes of a state, or 304 when the client has them.
-pub(super) fn content(request: &HttpRequest, content: Content) -> HttpResponse {
-    let digest = if content.made { Digest::of(&content.bytes) } else { content.version.sha256 };
+/// The bytes of a state, or 304 when the client has them. Whoever reads them may pause for so long.
+pub(super) fn content(request: &HttpRequest, content: Content, pause: Duration) -> HttpResponse {
+    let digest = if content.made { Digest::of(content.bytes.as_ref().as_ref()) } else { content.version.sha256 };
     let tag = EntityTag::new_strong(digest.to_string());
     let known = match IfNoneMatch::parse(request) {
         Ok(IfNoneMatch::Any) => true,
@@ -39,7 +42,7 @@ pub(super) fn content(request: &HttpRequest, content: Content) -> HttpResponse {
     if known {
         return response.finish();
     }
-    response.content_type("application/json").body(content.bytes)
+    response.content_type("application/json").body(Answer::new(content.bytes, pause))
 }
 
 /// JSON.

@@ -1,7 +1,9 @@
 //! The server: what it listens on, its time-outs, and its end, which waits for the requests under way.
 
+use std::any::Any;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZero;
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +11,7 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::http::KeepAlive;
 use actix_web::middleware::{DefaultHeaders, from_fn};
+use actix_web::rt::net::TcpStream;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 
@@ -17,10 +20,6 @@ use super::{caller, routes, trace};
 use crate::config::TrustedProxies;
 use crate::domain::Domain;
 
-/// How long the headers of a request may take.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a connection may be idle.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long requests under way may take when the server leaves.
 const SHUTDOWN_TIMEOUT_SECONDS: u64 = 30;
 
@@ -50,8 +49,19 @@ impl Running {
     }
 }
 
+/// Lets the system close a connection whose other end takes nothing of an answer for so long; what is sent in pieces notices slow readers itself.
+fn hang_up_on_deaf(connection: &dyn Any, after: Duration) {
+    let Some(stream) = connection.downcast_ref::<TcpStream>() else { return };
+    let milliseconds = u32::try_from(after.as_millis()).unwrap_or(u32::MAX);
+    if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(stream, milliseconds) {
+        tracing::debug!(%error, "a connection has no time-out for answers that nobody reads");
+    }
+}
+
 /// Serves the product on these bindings.
 pub fn start(domain: &Arc<Domain>, proxies: TrustedProxies, bindings: Bindings) -> io::Result<Running> {
+    let limits = domain.limits().clone();
+    let workers = bindings.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get));
     let domain = Data::from(Arc::clone(domain));
     let proxies = Data::new(proxies);
     let app = move || {
@@ -64,15 +74,17 @@ pub fn start(domain: &Arc<Domain>, proxies: TrustedProxies, bindings: Bindings) 
         App::new().app_data(domain.clone()).app_data(proxies.clone()).wrap(headers).wrap(from_fn(trace::trace)).configure(routes)
     };
     let mut server = HttpServer::new(app)
-        .on_connect(caller::on_connect)
-        .client_request_timeout(HEADER_TIMEOUT)
-        .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
+        .on_connect(move |connection, data| {
+            caller::note_peer(connection, data);
+            hang_up_on_deaf(connection, limits.body_timeout);
+        })
+        .client_request_timeout(limits.header_timeout)
+        .keep_alive(KeepAlive::Timeout(limits.idle_timeout))
+        .max_connections(limits.max_connections.div_ceil(workers))
+        .workers(workers)
         .shutdown_timeout(SHUTDOWN_TIMEOUT_SECONDS)
         .disable_signals()
         .listen_uds(bindings.socket)?;
-    if let Some(workers) = bindings.workers {
-        server = server.workers(workers);
-    }
     let mut address = None;
     if let Some(tcp) = bindings.tcp {
         address = Some(tcp.local_addr()?);

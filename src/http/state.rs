@@ -33,18 +33,17 @@ impl WriteQuery {
 
 pub(super) async fn read(on: OnState, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
     let content = domain.states().read(&on.caller, &on.name).await?;
-    Ok(reply::content(&request, content))
+    Ok(reply::content(&request, content, domain.limits().body_timeout))
 }
 
 pub(super) async fn write(on: OnState, request: HttpRequest, mut payload: Payload, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
     let states = domain.states();
     states.may_write(&on.caller, &on.name)?;
     let query: WriteQuery = body::query(&request)?;
-    let body::Body { bytes, reserved } = body::read(&request, &mut payload, &domain, |size| states.check_size(size)).await?;
+    let body::Body { bytes, lease } = body::read(&request, &mut payload, &domain, |size| states.check_size(size)).await?;
     let force = query.force;
-    let write = Write { bytes, content_md5: content_md5(&request), lock_id: query.lock_id(), force };
+    let write = Write { bytes, lease, content_md5: content_md5(&request), lock_id: query.lock_id(), force };
     let written = states.write(&on.caller, &on.name, write).await?;
-    drop(reserved);
     Ok(match written {
         Written::Stored(version) | Written::Unchanged(version) => reply::version(&version),
         Written::Locked(lock, kept) => {

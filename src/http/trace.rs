@@ -4,32 +4,39 @@ use std::time::Instant;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
+use actix_web::web::Data;
 use actix_web::{Error, HttpMessage as _};
 use uuid::Uuid;
 
+use super::Route;
 use super::caller::{KnownAs, client_address};
 use super::error::Reason;
+use crate::domain::Domain;
+use crate::model::caller::Origin;
 use crate::model::clock;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 /// What proxies and clients call the id that they give a request.
 const GIVEN_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_GIVEN_ID: usize = 64;
-
-/// The id of a request.
-pub(super) struct RequestId(pub(super) String);
+/// The methods that metrics name.
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "LOCK", "UNLOCK"];
+/// The status in metrics of a request whose client went away before it was answered, as nginx has it.
+const GONE: u16 = 499;
 
 /// Gives a request its id, and writes its line when it is answered or its client has gone.
 pub(super) async fn trace(request: ServiceRequest, next: Next<impl MessageBody>) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let mut line = Line::of(&request);
-    request.extensions_mut().insert(RequestId(line.id.clone()));
+    request.extensions_mut().insert(Origin { address: line.address.clone(), request_id: line.id.clone() });
     let mut response = next.call(request).await?;
     if let Ok(value) = HeaderValue::from_str(&line.id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     line.status = Some(response.status().as_u16());
+    line.route = response.request().app_data::<Route>().map(|route| route.0.clone());
     line.key = response.request().extensions().get::<KnownAs>().map(|known| known.0.clone());
     line.reason = response.response().extensions().get::<Reason>().map(|reason| reason.0.clone());
     Ok(response)
@@ -38,10 +45,12 @@ pub(super) async fn trace(request: ServiceRequest, next: Next<impl MessageBody>)
 /// Written when it is dropped, so that a request whose client went away has its line too.
 struct Line {
     id: String,
-    method: String,
+    method: Method,
     path: String,
     address: String,
+    domain: Option<Data<Domain>>,
     since: Instant,
+    route: Option<String>,
     status: Option<u16>,
     key: Option<String>,
     reason: Option<String>,
@@ -52,10 +61,12 @@ impl Line {
         let given = request.headers().get(GIVEN_ID).and_then(|value| value.to_str().ok()).filter(|id| is_plain(id));
         Self {
             id: given.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned),
-            method: request.method().to_string(),
+            method: request.method().clone(),
             path: request.path().to_owned(),
             address: client_address(request.request()),
+            domain: request.app_data().cloned(),
             since: clock::monotonic(),
+            route: None,
             status: None,
             key: None,
             reason: None,
@@ -67,10 +78,23 @@ fn is_plain(id: &str) -> bool {
     (1..=MAX_GIVEN_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
 }
 
+impl Line {
+    /// What a client makes up is one label for all, so that nobody can fill the memory with labels.
+    fn measure(&self, seconds: f64) {
+        let Some(domain) = &self.domain else { return };
+        let method = METHODS.iter().find(|known| **known == self.method.as_str()).unwrap_or(&"other");
+        let route = self.route.as_deref().unwrap_or("unknown");
+        let status = self.status.unwrap_or(GONE).to_string();
+        domain.metrics().requests.with_label_values(&[route, method, &status]).observe(seconds);
+    }
+}
+
 impl Drop for Line {
     fn drop(&mut self) {
-        let duration_ms = (clock::monotonic().duration_since(self.since).as_secs_f64() * 1e6).round() / 1e3;
-        let (method, path, id, address) = (&self.method, &self.path, &self.id, &self.address);
+        let seconds = self.since.elapsed().as_secs_f64();
+        self.measure(seconds);
+        let duration_ms = (seconds * 1e6).round() / 1e3;
+        let (method, path, id, address) = (self.method.as_str(), &self.path, &self.id, &self.address);
         let key = self.key.as_deref().unwrap_or("-");
         match (self.status, &self.reason) {
             (Some(status), Some(reason)) => {

@@ -44,11 +44,11 @@ fn number(request: &HttpRequest) -> Result<u64, ApiError> {
 
 pub(super) async fn content(on: OnState, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
     let content = domain.history().content(&on.caller, &on.name, number(&request)?).await?;
-    Ok(reply::content(&request, content))
+    Ok(reply::content(&request, content, domain.limits().body_timeout))
 }
 
 pub(super) async fn info(on: OnState, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
-    let version = domain.history().version(&on.caller, &on.name, number(&request)?).await?;
+    let version = domain.history().version(&on.caller, &on.name, number(&request)?)?;
     Ok(reply::version(&version))
 }
 

@@ -14,8 +14,6 @@ pub(super) const APPLICATION_ID: u32 = 0x736b_6570;
 
 /// How long a connection waits for another's lock; backup tools such as Litestream take one now and then.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// The write-ahead log is moved into the database whenever it has so many pages (4 MiB).
-const CHECKPOINT_PAGES: u32 = 1_000;
 /// The write-ahead log's file is cut back to this size after that.
 const WAL_LIMIT: u32 = 64 * 1024 * 1024;
 /// Page cache per connection, in KiB.
@@ -59,7 +57,8 @@ pub(super) fn use_wal(connection: &Connection, path: &Path) -> Result<(), OpenEr
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "secure_delete", true)?;
-        connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+        // The writer does it itself, after its answers.
+        connection.pragma_update(None, "wal_autocheckpoint", 0)?;
         connection.pragma_update(None, "journal_size_limit", WAL_LIMIT)
     };
     set_up().map_err(|source| explain(path, source))
@@ -81,10 +80,14 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    // Plans do not depend on the values that are bound: otherwise joins are compiled again for each of them.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    // What one job may have to undo is kept in memory: the pages that it changes, and no bytes of states.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(())
 }

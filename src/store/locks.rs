@@ -64,6 +64,12 @@ impl View<'_> {
         Ok(self.connection.prepare_cached(sql)?.query_row(key, broken).optional()?)
     }
 
+    /// Whether anybody was refused here by the stale-write guard and has not read the state since.
+    pub fn has_stale_writers(&self, name: &StateName) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM stale_writers WHERE workspace = ?1 AND building_block = ?2 LIMIT 1";
+        Ok(self.connection.prepare_cached(sql)?.exists(params![name.workspace.as_str(), name.block.as_str()])?)
+    }
+
     /// Whether a key at an address was refused without a lock and has not read the state since.
     pub fn is_stale_writer(&self, name: &StateName, key: &str, address: &str) -> Result<bool, StoreError> {
         let sql = "SELECT 1 FROM stale_writers WHERE workspace = ?1 AND building_block = ?2 AND key_id = ?3 AND address = ?4";

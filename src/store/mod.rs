@@ -9,6 +9,7 @@ mod error;
 mod events;
 mod keys;
 mod locks;
+mod memo;
 mod readers;
 mod rows;
 mod schema;
@@ -19,15 +20,24 @@ mod versions;
 mod writer;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
 
 pub use blobs::StoredBlob;
 pub use error::{OpenError, StoreError};
 pub use keys::{KeyWithHashes, NewKey};
 pub use locks::BrokenLock;
-pub use states::{Place, StateFilter, StateId, StateSummary};
+pub use states::{Place, Spot, StateFilter, StateId, StateSummary};
 pub use tx::{Tx, View};
 pub use versions::{NewVersion, VersionFilter};
+pub use writer::Queue;
 
+use crate::metrics::Metrics;
+use crate::model::digest::Digest;
+use crate::model::key::{KeyId, Token};
+use crate::model::name::StateName;
+use memo::{Commits, Memo};
 use readers::Readers;
 use writer::Writer;
 
@@ -38,19 +48,25 @@ pub const FILE_NAME: &str = "statekeep.db";
 pub struct Store {
     writer: Writer,
     readers: Readers,
+    keys: Memo<KeyId, Option<KeyWithHashes>>,
+    tokens: Memo<Digest, Option<(Token, KeyWithHashes)>>,
+    spots: Memo<StateName, Spot>,
     path: PathBuf,
     schema_version: u32,
 }
 
 impl Store {
-    /// Opens the database in a data directory that nobody else has open, making and migrating it where needed.
-    pub fn open(dir: &Path) -> Result<Self, OpenError> {
+    /// Opens the database in a data directory that nobody else has open, making and migrating it where needed. At most `max_queue` jobs wait
+    /// to be written.
+    pub fn open(dir: &Path, max_queue: usize, metrics: &Arc<Metrics>) -> Result<Self, OpenError> {
         let path = dir.join(FILE_NAME);
         let mut connection = connection::open_writer(&path)?;
         let schema_version = schema::migrate(&mut connection, &path)?;
         let readers = Readers::open(&path)?;
-        let writer = Writer::start(connection)?;
-        Ok(Self { writer, readers, path, schema_version })
+        let commits = Commits::default();
+        let (keys, tokens, spots) = (Memo::new(&commits), Memo::new(&commits), Memo::new(&commits));
+        let writer = Writer::start(connection, max_queue, commits, Arc::clone(metrics))?;
+        Ok(Self { writer, readers, keys, tokens, spots, path, schema_version })
     }
 
     /// Reads at one moment. Runs on a thread where waiting for the disk holds nobody up.
@@ -61,6 +77,32 @@ impl Store {
         self.readers.read(job).await
     }
 
+    /// Reads a few rows by their keys, at one moment, on the thread that asks: less work than handing the question to another one.
+    ///
+    /// Whatever may touch many pages belongs into [`Self::read`].
+    pub fn look<T>(&self, job: impl FnOnce(&View<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.readers.look(job)
+    }
+
+    /// One key, as it stands.
+    pub fn key(&self, id: KeyId) -> Result<Arc<Option<KeyWithHashes>>, StoreError> {
+        self.keys.look(&self.readers, &id, |view, id| view.key(*id))
+    }
+
+    /// One token and its key, as they stand.
+    pub fn token(&self, sha256: Digest) -> Result<Arc<Option<(Token, KeyWithHashes)>>, StoreError> {
+        self.tokens.look(&self.readers, &sha256, |view, sha256| {
+            let Some(token) = view.token(*sha256)? else { return Ok(None) };
+            Ok(view.key(token.key)?.map(|key| (token, key)))
+        })
+    }
+
+    /// What a reader needs to know of an address, as it stands.
+    pub fn spot(&self, name: &StateName) -> Result<Arc<Spot>, StoreError> {
+        self.spots
+            .look(&self.readers, name, |view, name| Ok(Spot { place: view.place(name)?, has_stale_writers: view.has_stale_writers(name)? }))
+    }
+
     /// Writes all that `job` does, or nothing, and answers when it is on disk. `bytes` is about how much it adds, so that batches stay bounded.
     ///
     /// The job may run more than once, so it must have no effect but through its [`Tx`]. It goes on when the caller goes away.
@@ -69,12 +111,19 @@ impl Store {
         bytes: usize,
         job: impl FnMut(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.writer.write(bytes, job).await
+        let (reply, answer) = oneshot::channel();
+        self.writer.queue().write(bytes, job, reply);
+        answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// The queue of the writer, for whoever has something to write on another thread.
+    pub fn queue(&self) -> Queue {
+        self.writer.queue()
     }
 
     /// Queues a small job ahead of everything that is queued after this call, without waiting for it. A full queue drops it.
     pub fn post(&self, job: impl FnMut(&Tx<'_>) -> Result<(), StoreError> + Send + 'static) {
-        self.writer.post(job);
+        self.writer.queue().post(job);
     }
 
     /// What keeps the store from writing for good, if anything does.

@@ -1,7 +1,7 @@
 //! Connections that only read: a bounded number of them, each used by one job at a time, never across a wait for the network.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
@@ -10,7 +10,7 @@ use super::connection;
 use super::error::{OpenError, StoreError};
 use super::tx::View;
 
-/// How many reads run at the same time.
+/// How many reads of any size run at the same time.
 const READERS: usize = 4;
 
 /// The pool. Connections are made when they are first needed and kept.
@@ -21,14 +21,15 @@ pub(super) struct Readers {
 
 struct Pool {
     path: PathBuf,
-    idle: Mutex<Vec<Connection>>,
+    /// None once the store is closed.
+    idle: Mutex<Option<Vec<Connection>>>,
 }
 
 impl Readers {
     /// Opens the first connection, so that a database which cannot be read is found at the start.
     pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
         let first = connection::open_reader(path)?;
-        let pool = Pool { path: path.to_owned(), idle: Mutex::new(vec![first]) };
+        let pool = Pool { path: path.to_owned(), idle: Mutex::new(Some(vec![first])) };
         Ok(Self { places: Arc::new(Semaphore::new(READERS)), pool: Arc::new(pool) })
     }
 
@@ -46,24 +47,36 @@ impl Readers {
         tokio::task::spawn_blocking(run).await.unwrap_or(Err(StoreError::Panicked))
     }
 
+    /// There are no more of these at the same time than threads that take requests.
+    pub(super) fn look<T>(&self, job: impl FnOnce(&View<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.pool.run(job)
+    }
+
     pub(super) fn close(&self) {
         self.places.close();
-        self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.pool.open().take();
     }
 }
 
 impl Pool {
+    fn open(&self) -> MutexGuard<'_, Option<Vec<Connection>>> {
+        // A list of connections is valid after each statement, so a panic elsewhere does no harm to it.
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn run<T>(&self, job: impl FnOnce(&View<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let idle = self.open().as_mut().ok_or(StoreError::Closed)?.pop();
         let connection = match idle {
             Some(connection) => connection,
             None => connection::open_reader(&self.path).map_err(|error| StoreError::Disk(error.to_string()))?,
         };
-        connection.execute_batch("BEGIN")?;
+        connection.prepare_cached("BEGIN")?.execute([])?;
         let result = job(&View { connection: &connection });
-        // A connection whose transaction does not end is not used again.
-        if connection.execute_batch("COMMIT").is_ok() {
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        // A connection whose transaction does not end is not used again, nor one of a store that was closed in between.
+        if connection.prepare_cached("COMMIT")?.execute([]).is_ok()
+            && let Some(idle) = self.open().as_mut()
+        {
+            idle.push(connection);
         }
         result
     }

@@ -41,6 +41,15 @@ impl Place {
     }
 }
 
+/// What a reader needs to know of an address.
+#[derive(Clone, Debug)]
+pub struct Spot {
+    /// What is there.
+    pub place: Place,
+    /// Whether anybody was refused there by the stale-write guard and has not read the state since.
+    pub has_stale_writers: bool,
+}
+
 /// Which states are listed.
 #[derive(Clone, Debug, Default)]
 pub struct StateFilter {

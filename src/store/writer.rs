@@ -7,23 +7,30 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
 use super::error::{OpenError, StoreError};
+use super::memo::Commits;
 use super::tx::{Tx, View};
+use crate::metrics::Metrics;
+use crate::model::clock;
 
-/// The most jobs that may wait; beyond, a caller is told that the server is busy.
-const MAX_QUEUED: usize = 4_096;
 /// The most jobs in one transaction.
 const MAX_BATCH_JOBS: usize = 256;
 /// A transaction takes no further job once its jobs come to this many bytes.
 const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
 
+/// Once the write-ahead log has so many pages (4 MiB), it is moved into the database.
+const CHECKPOINT_PAGES: i64 = 1_000;
+
 /// One thing to write, whose answer somebody waits for.
 trait Job: Send {
+    /// When it was queued.
+    fn since(&self) -> Instant;
     /// About how many bytes it adds.
     fn bytes(&self) -> usize;
     /// Does it, and keeps the outcome to itself.
@@ -32,14 +39,27 @@ trait Job: Send {
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
 }
 
-struct JobOf<T, F> {
+/// Where an answer goes.
+type Reply<T, E> = oneshot::Sender<Result<T, E>>;
+
+struct JobOf<T, E, F> {
+    since: Instant,
     bytes: usize,
     work: F,
     outcome: Option<Result<T, StoreError>>,
-    reply: oneshot::Sender<Result<T, StoreError>>,
+    reply: Reply<T, E>,
 }
 
-impl<T: Send, F: FnMut(&Tx<'_>) -> Result<T, StoreError> + Send> Job for JobOf<T, F> {
+impl<T, E, F> Job for JobOf<T, E, F>
+where
+    T: Send,
+    E: Send + From<StoreError>,
+    F: FnMut(&Tx<'_>) -> Result<T, StoreError> + Send,
+{
+    fn since(&self) -> Instant {
+        self.since
+    }
+
     fn bytes(&self) -> usize {
         self.bytes
     }
@@ -54,7 +74,7 @@ impl<T: Send, F: FnMut(&Tx<'_>) -> Result<T, StoreError> + Send> Job for JobOf<T
     fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
         let Self { outcome, reply, .. } = *self;
         // The caller may have gone away; what was written stays written.
-        let _ = reply.send(committed.and_then(|()| outcome.unwrap_or(Err(StoreError::Panicked))));
+        let _ = reply.send(committed.and_then(|()| outcome.unwrap_or(Err(StoreError::Panicked))).map_err(E::from));
     }
 }
 
@@ -63,19 +83,55 @@ enum Message {
     Close(oneshot::Sender<()>),
 }
 
+/// Where jobs wait for the writing thread.
+#[derive(Clone)]
+pub struct Queue {
+    sender: SyncSender<Message>,
+    metrics: Arc<Metrics>,
+}
+
+impl Queue {
+    /// Queues a job whose answer goes to whoever has the other end of `reply`; see [`Store::write`](super::Store::write). A full queue refuses it
+    /// at once. It is written whether or not anybody waits.
+    pub fn write<T, E>(&self, bytes: usize, work: impl FnMut(&Tx<'_>) -> Result<T, StoreError> + Send + 'static, reply: Reply<T, E>)
+    where
+        T: Send + 'static,
+        E: Send + From<StoreError> + 'static,
+    {
+        self.metrics.queue_jobs.inc();
+        let job = Box::new(JobOf { since: clock::monotonic(), bytes, work, outcome: None, reply });
+        let (error, refused) = match self.sender.try_send(Message::Job(job)) {
+            Ok(()) => return,
+            Err(TrySendError::Full(refused)) => (StoreError::Busy, refused),
+            Err(TrySendError::Disconnected(refused)) => (StoreError::Closed, refused),
+        };
+        self.metrics.queue_jobs.dec();
+        if let Message::Job(job) = refused {
+            job.answer(Err(error));
+        }
+    }
+
+    /// Queues a job that nobody waits for; a full queue drops it.
+    pub fn post(&self, work: impl FnMut(&Tx<'_>) -> Result<(), StoreError> + Send + 'static) {
+        let (reply, _) = oneshot::channel::<Result<(), StoreError>>();
+        self.write(0, work, reply);
+    }
+}
+
 /// The handle to the writing thread.
 pub(super) struct Writer {
-    queue: SyncSender<Message>,
+    queue: Queue,
     fault: watch::Receiver<Option<StoreError>>,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
 
 impl Writer {
-    /// Starts the thread.
-    pub(super) fn start(connection: Connection) -> Result<Self, OpenError> {
-        let (queue, jobs) = sync_channel(MAX_QUEUED);
+    /// Starts the thread. At most `max_queue` jobs may wait for it.
+    pub(super) fn start(connection: Connection, max_queue: usize, commits: Commits, metrics: Arc<Metrics>) -> Result<Self, OpenError> {
+        let (sender, jobs) = sync_channel(max_queue);
         let (announce, fault) = watch::channel(None);
-        let run = move || Loop { connection, announce }.run(&jobs);
+        let queue = Queue { sender, metrics: Arc::clone(&metrics) };
+        let run = move || Loop { connection, announce, commits, metrics }.run(&jobs);
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(run)
@@ -83,26 +139,8 @@ impl Writer {
         Ok(Self { queue, fault, thread: Mutex::new(Some(thread)) })
     }
 
-    pub(super) async fn write<T: Send + 'static>(
-        &self,
-        bytes: usize,
-        work: impl FnMut(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let (reply, answer) = oneshot::channel();
-        self.enqueue(Box::new(JobOf { bytes, work, outcome: None, reply }))?;
-        answer.await.unwrap_or(Err(StoreError::Closed))
-    }
-
-    pub(super) fn post(&self, work: impl FnMut(&Tx<'_>) -> Result<(), StoreError> + Send + 'static) {
-        let (reply, _) = oneshot::channel();
-        let _ = self.enqueue(Box::new(JobOf { bytes: 0, work, outcome: None, reply }));
-    }
-
-    fn enqueue(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
-        self.queue.try_send(Message::Job(job)).map_err(|error| match error {
-            TrySendError::Full(_) => StoreError::Busy,
-            TrySendError::Disconnected(_) => StoreError::Closed,
-        })
+    pub(super) fn queue(&self) -> Queue {
+        self.queue.clone()
     }
 
     pub(super) fn fault(&self) -> Option<StoreError> {
@@ -120,7 +158,7 @@ impl Writer {
 
     pub(super) async fn close(&self) {
         let (reply, done) = oneshot::channel();
-        let queue = self.queue.clone();
+        let queue = self.queue.sender.clone();
         // The queue may be full: waiting for a place is left to a thread that may wait.
         let sent = tokio::task::spawn_blocking(move || queue.send(Message::Close(reply)).is_ok()).await;
         if sent.unwrap_or(false) {
@@ -136,6 +174,8 @@ impl Writer {
 struct Loop {
     connection: Connection,
     announce: watch::Sender<Option<StoreError>>,
+    commits: Commits,
+    metrics: Arc<Metrics>,
 }
 
 impl Loop {
@@ -147,6 +187,7 @@ impl Loop {
             };
             let (batch, closing) = drain(first, queue);
             self.write(batch);
+            self.checkpoint();
             if let Some(done) = closing {
                 return self.close(done);
             }
@@ -154,20 +195,20 @@ impl Loop {
     }
 
     fn write(&mut self, mut batch: Vec<Box<dyn Job>>) {
+        let started = clock::monotonic();
+        for job in &batch {
+            self.metrics.queue_seconds.observe(started.duration_since(job.since()).as_secs_f64());
+        }
+        let jobs = batch.len();
         let lasting = self.announce.borrow().clone();
         let results = match lasting {
             Some(fault) => Err(fault),
             None => self.commit(&mut batch),
         };
-        if let Err(error) = &results
-            && error.is_lasting()
-        {
-            self.announce.send_if_modified(|fault| {
-                let is_first = fault.is_none();
-                fault.get_or_insert_with(|| error.clone());
-                is_first
-            });
+        if let Err(error) = &results {
+            self.note_fault(error);
         }
+        self.metrics.queue_jobs.sub(i64::try_from(jobs).unwrap_or(i64::MAX));
         match results {
             Ok(results) => batch.into_iter().zip(results).for_each(|(job, result)| job.answer(result)),
             Err(error) => batch.into_iter().for_each(|job| job.answer(Err(error.clone()))),
@@ -177,16 +218,53 @@ impl Loop {
     /// Runs a batch in one transaction: what each job came to, or why none of them is on disk.
     fn commit(&self, batch: &mut [Box<dyn Job>]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
         let connection = &self.connection;
-        connection.execute_batch("BEGIN IMMEDIATE")?;
+        run(connection, "BEGIN IMMEDIATE")?;
         let outcome = run_all(connection, batch).and_then(|results| {
-            connection.execute_batch("COMMIT")?;
+            let started = clock::monotonic();
+            let outcome = run(connection, "COMMIT");
+            // Counted even when it failed: what the disk holds then is not known.
+            self.commits.count();
+            outcome?;
+            self.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
+            self.metrics.commit_jobs.observe(f64::from(u32::try_from(results.len()).unwrap_or(u32::MAX)));
             Ok(results)
         });
         if outcome.is_err() && !connection.is_autocommit() {
             // Nothing of the batch may stay, and the next one has to find a connection without a transaction.
-            connection.execute_batch("ROLLBACK")?;
+            run(connection, "ROLLBACK")?;
         }
         outcome
+    }
+
+    /// Moves the write-ahead log into the database when it has grown long: after the answers, so that nobody waits for it but the next batch.
+    fn checkpoint(&self) {
+        if self.announce.borrow().is_some() {
+            return;
+        }
+        let pages = |sql: &str| self.connection.prepare_cached(sql)?.query_row([], |row| row.get::<_, i64>(1));
+        let outcome = pages("PRAGMA wal_checkpoint(NOOP)").and_then(|length| {
+            if length < CHECKPOINT_PAGES {
+                return Ok(());
+            }
+            let started = clock::monotonic();
+            pages("PRAGMA wal_checkpoint(PASSIVE)")?;
+            self.metrics.checkpoint_seconds.observe(started.elapsed().as_secs_f64());
+            Ok(())
+        });
+        if let Err(error) = outcome.map_err(StoreError::from) {
+            self.note_fault(&error);
+        }
+    }
+
+    /// A fault that lasts is announced once.
+    fn note_fault(&self, error: &StoreError) {
+        if error.is_lasting() {
+            self.announce.send_if_modified(|fault| {
+                let is_first = fault.is_none();
+                fault.get_or_insert_with(|| error.clone());
+                is_first
+            });
+        }
     }
 
     fn close(self, done: oneshot::Sender<()>) {
@@ -216,13 +294,18 @@ fn drain(first: Box<dyn Job>, queue: &Receiver<Message>) -> (Vec<Box<dyn Job>>, 
     (batch, None)
 }
 
+/// Runs a statement that begins or ends something.
+fn run(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(drop)
+}
+
 fn run_all(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
     batch.iter_mut().map(|job| run_one(connection, job.as_mut())).collect()
 }
 
 /// Runs one job under its savepoint. The outer error means that the whole transaction is lost.
 fn run_one(connection: &Connection, job: &mut dyn Job) -> Result<Result<(), StoreError>, StoreError> {
-    connection.execute_batch("SAVEPOINT job")?;
+    run(connection, "SAVEPOINT job")?;
     let tx = Tx(View { connection });
     let result = catch_unwind(AssertUnwindSafe(|| job.run(&tx))).unwrap_or(Err(StoreError::Panicked));
     if connection.is_autocommit() {
@@ -230,9 +313,12 @@ fn run_one(connection: &Connection, job: &mut dyn Job) -> Result<Result<(), Stor
         return Err(result.err().unwrap_or(StoreError::Panicked));
     }
     match result {
-        Ok(()) => connection.execute_batch("RELEASE job")?,
+        Ok(()) => run(connection, "RELEASE job")?,
         Err(ref error) if error.is_lasting() => return Err(error.clone()),
-        Err(_) => connection.execute_batch("ROLLBACK TO job; RELEASE job")?,
+        Err(_) => {
+            run(connection, "ROLLBACK TO job")?;
+            run(connection, "RELEASE job")?;
+        }
     }
     Ok(result)
 }

@@ -5,6 +5,8 @@ use crate::model::clock::Timestamp;
 use crate::model::name::StateName;
 use crate::store::{Place, Store};
 
+const MAX_QUEUED: usize = 4_096;
+
 fn name(block: &str) -> StateName {
     StateName::parse("w", block).unwrap()
 }
@@ -21,7 +23,7 @@ async fn is_there(store: &Store, block: &str) -> bool {
 fn on_a_store<F: Future<Output = ()>>(test: impl FnOnce(std::sync::Arc<Store>) -> F) {
     let dir = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let store = std::sync::Arc::new(Store::open(dir.path()).unwrap());
+    let store = std::sync::Arc::new(Store::open(dir.path(), MAX_QUEUED, &std::sync::Arc::default()).unwrap());
     runtime.block_on(test(store));
 }
 

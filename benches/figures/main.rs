@@ -1,0 +1,60 @@
+//! Figures: how fast statekeep is beside rivals that do less, printed as Markdown.
+//!
+//! `cargo bench --bench figures` takes them all, `cargo bench --bench figures -- get post` only some. The server and each rival are processes of
+//! their own; a rival is this program once more. Rounds alternate between them, and a ratio is the median over its rounds, so that a machine
+//! that slows down does so for both. A figure that misses its target is marked, and the exit code is 1.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "tables and progress are what this program is for")]
+#![expect(clippy::disallowed_methods, reason = "what is measured is real time")]
+
+mod get;
+mod load;
+mod post;
+mod process;
+mod report;
+mod rivals;
+mod states;
+
+use std::process::ExitCode;
+
+/// Whatever goes wrong ends the run: a figure of a server that failed means nothing.
+type Res<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// Takes one figure.
+type Figure = fn() -> Res<report::Report>;
+
+/// What can be asked for by name.
+const FIGURES: [(&str, Figure); 3] = [("get", get::run), ("post", post::run), ("post-slow-sync", post::run_slow_sync)];
+
+fn main() -> ExitCode {
+    // Cargo adds `--bench`.
+    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    let outcome = match args.split_first() {
+        Some((first, rest)) if first == rivals::FLAG => rivals::run(rest).map(|()| true),
+        _ => figures(&args),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("figures: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Takes the figures that were asked for; true when all have reached their targets.
+fn figures(wanted: &[String]) -> Res<bool> {
+    if let Some(unknown) = wanted.iter().find(|name| FIGURES.iter().all(|(known, _)| known != name)) {
+        let known = FIGURES.map(|(name, _)| name).join(", ");
+        return Err(format!("there is no figure {unknown}; there are {known}").into());
+    }
+    let mut all_reached = true;
+    for (name, run) in FIGURES {
+        if wanted.is_empty() || wanted.iter().any(|one| one == name) {
+            let report = run().map_err(|error| format!("{name}: {error}"))?;
+            println!("{report}");
+            all_reached &= report.is_reached();
+        }
+    }
+    Ok(all_reached)
+}

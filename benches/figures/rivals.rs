@@ -1,0 +1,138 @@
+//! The rivals, each a process of its own: bare handlers that do next to nothing, and a loop that does what a durable write needs one by one.
+//!
+//! They are what a figure is measured against, so they are as good as they can be made without becoming the product: the same actix-web with its own
+//! defaults, the same SQLite with the same settings and tables, the same compression.
+
+use std::io::{BufRead as _, Write as _};
+use std::path::Path;
+use std::time::Instant;
+
+use actix_web::web::{self, Bytes};
+use actix_web::{App, HttpResponse, HttpServer};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rusqlite::{Connection, OpenFlags, params};
+use serde::Deserialize;
+use sha2::Digest as _;
+
+use crate::Res;
+use crate::process::LISTENING;
+use crate::states::Series;
+
+/// What comes before a rival's name in the arguments.
+pub(crate) const FLAG: &str = "--rival";
+/// A bare handler that answers a state from memory; its argument is the state's seed.
+pub(crate) const ANSWERS: &str = "answers";
+/// A bare handler that reads a body and does nothing with it.
+pub(crate) const READS: &str = "reads";
+/// A loop that commits one write after the other; its argument is a directory.
+pub(crate) const COMMITS: &str = "commits";
+
+const TABLES: &str = include_str!("../../migrations/V1__keep_states.sql");
+/// As in `store::connection`.
+const SETTINGS: &str = "PRAGMA foreign_keys = ON; PRAGMA cell_size_check = ON; PRAGMA cache_size = -2048; PRAGMA auto_vacuum = INCREMENTAL; \
+    PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 1000; \
+    PRAGMA journal_size_limit = 67108864;";
+/// As in `blob`.
+const LEVEL: i32 = 3;
+/// The loop's own state is none of the clients'.
+const LOOP_SEED: u64 = 999_999;
+
+/// Runs as a rival until the program that started it goes away.
+pub(crate) fn run(args: &[String]) -> Res<()> {
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match args[..] {
+        [ANSWERS, seed] => answers(seed.parse()?),
+        [READS] => reads(),
+        [COMMITS, dir] => commits(Path::new(dir)),
+        _ => Err("there is no such rival".into()),
+    }
+}
+
+fn answers(seed: u64) -> Res<()> {
+    let bytes = Bytes::copy_from_slice(Series::new(seed)?.bytes());
+    serve(move |config| {
+        let bytes = bytes.clone();
+        config.default_service(web::to(move || {
+            let answer = HttpResponse::Ok().content_type("application/json").body(bytes.clone());
+            std::future::ready(answer)
+        }));
+    })
+}
+
+fn reads() -> Res<()> {
+    serve(|config| {
+        config.default_service(web::to(|body: Bytes| {
+            drop(body);
+            std::future::ready(HttpResponse::Ok().finish())
+        }));
+    })
+}
+
+fn serve(configure: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static) -> Res<()> {
+    let app = move || App::new().configure(configure.clone());
+    actix_web::rt::System::new().block_on(async {
+        let server = HttpServer::new(app).bind(("127.0.0.1", 0))?;
+        let address = server.addrs().first().copied().ok_or("no address")?;
+        println!("{LISTENING}{address}");
+        Ok(server.run().await?)
+    })
+}
+
+/// What a version's row has of the state's own words.
+#[derive(Deserialize)]
+struct Head {
+    version: u32,
+    serial: i64,
+    lineage: String,
+    terraform_version: String,
+}
+
+/// Answers each line that comes, a number of writes, with how many seconds they took.
+fn commits(dir: &Path) -> Res<()> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(dir.join("loop.db"), flags)?;
+    connection.execute_batch(SETTINGS)?;
+    connection.execute_batch(TABLES)?;
+    connection.execute("INSERT INTO states VALUES (1, 'bench', 'loop', NULL, 0, 0, 0, NULL)", [])?;
+    let mut series = Series::new(LOOP_SEED)?;
+    let mut number = 0;
+    println!("ready");
+    for line in std::io::stdin().lock().lines() {
+        let wanted: usize = line?.trim().parse()?;
+        let bodies: Vec<(Vec<u8>, String)> = (0..wanted)
+            .map(|_| {
+                let body = series.next().to_vec();
+                let md5 = STANDARD.encode(md5::Md5::digest(&body));
+                (body, md5)
+            })
+            .collect();
+        let began = Instant::now();
+        for (body, md5) in &bodies {
+            number += 1;
+            commit(&connection, number, body, md5)?;
+        }
+        println!("{}", began.elapsed().as_secs_f64());
+        std::io::stdout().flush()?;
+    }
+    Ok(())
+}
+
+fn commit(connection: &Connection, number: i64, body: &[u8], md5: &str) -> Res<()> {
+    if STANDARD.decode(md5)? != md5::Md5::digest(body).as_slice() {
+        return Err("not the body that was sent".into());
+    }
+    let head: Head = serde_json::from_slice(body)?;
+    let sha256 = sha2::Sha256::digest(body);
+    let frame = zstd::bulk::compress(body, LEVEL)?;
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    let blob = "INSERT INTO blobs (id, format, stored, frame) VALUES (?1, 1, ?2, ?3)";
+    connection.prepare_cached(blob)?.execute(params![sha256.as_slice(), i64::try_from(frame.len())?, frame])?;
+    let version = "INSERT INTO versions (state_id, number, blob_id, sha256, size, format, serial, lineage, terraform_version, resources, encrypted, \
+        kind, intermediate, created_at, created_by, created_by_name, address) \
+        VALUES (1, ?1, ?2, ?2, ?3, ?4, ?5, ?6, ?7, 34, 0, 'write', 0, 0, 'admin', 'admin', '127.0.0.1')";
+    let size = i64::try_from(body.len())?;
+    let row = params![number, sha256.as_slice(), size, head.version, head.serial, head.lineage, head.terraform_version];
+    connection.prepare_cached(version)?.execute(row)?;
+    Ok(connection.execute_batch("COMMIT")?)
+}

@@ -1,0 +1,136 @@
+//! The limits of `serve` as flags, each with its unit, its range and its default.
+
+use bytesize::ByteSize;
+use clap::{Args, ValueEnum};
+use humantime::Duration;
+
+use crate::config::{
+    BadSetting, DEFAULT_BODY_TIMEOUT, DEFAULT_HEADER_TIMEOUT, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_FAILURES,
+    DEFAULT_MAX_NESTING, DEFAULT_MAX_PAGE, DEFAULT_MAX_QUEUE, DEFAULT_MIN_FREE_SPACE, DEFAULT_TOKEN_LIFETIME, Limits, UnlockedWrites,
+    memory_of_this_machine,
+};
+
+#[derive(Args)]
+#[command(next_help_heading = "Limits")]
+pub(super) struct LimitArgs {
+    /// The largest state, 1 B to 900 MiB; 413 beyond [default: 256 MiB, less where memory is short]
+    #[arg(long, env = "STATEKEEP_MAX_STATE_SIZE", value_name = "SIZE")]
+    max_state_size: Option<ByteSize>,
+    /// The deepest nesting of a state, 1,000 to 10,000 levels; 400 beyond
+    #[arg(long, env = "STATEKEEP_MAX_NESTING", value_name = "LEVELS", default_value_t = DEFAULT_MAX_NESTING)]
+    max_nesting: usize,
+    /// The most bytes under way, of states that come and go and of working copies; 503 beyond. Bodies up to 64 KiB have 32 MiB of their own
+    /// [default: 512 MiB, less where memory is short]
+    #[arg(long, env = "STATEKEEP_MAX_IN_FLIGHT", value_name = "SIZE")]
+    max_in_flight: Option<ByteSize>,
+    /// How much of that may be decoded states which are kept for their next reader, at most half; 0 keeps none
+    /// [default: 32 MiB, less where memory is short]
+    #[arg(long, env = "STATEKEEP_CACHE_SIZE", value_name = "SIZE")]
+    cache_size: Option<ByteSize>,
+    /// The room on the disk below which states are refused with 507
+    #[arg(long, env = "STATEKEEP_MIN_FREE_SPACE", value_name = "SIZE", default_value_t = ByteSize::b(DEFAULT_MIN_FREE_SPACE))]
+    min_free_space: ByteSize,
+    /// The most writes that wait for the disk, 1 to 1,000,000; 503 beyond
+    #[arg(long, env = "STATEKEEP_MAX_QUEUE", value_name = "WRITES", default_value_t = DEFAULT_MAX_QUEUE)]
+    max_queue: usize,
+    /// The most runs of argon2 at the same time, 1 to 64, 19 MiB and a core each [default: one less than cores, at most 4]
+    #[arg(long, env = "STATEKEEP_MAX_ARGON2", value_name = "RUNS")]
+    max_argon2: Option<usize>,
+    /// The most failed credentials from one address, or for one key, in a minute, 1 to 1,000,000; 429 beyond
+    #[arg(long, env = "STATEKEEP_MAX_FAILURES", value_name = "FAILURES", default_value_t = DEFAULT_MAX_FAILURES)]
+    max_failures: u32,
+    /// The most open connections, 8 to 100,000; further ones wait
+    #[arg(long, env = "STATEKEEP_MAX_CONNECTIONS", value_name = "CONNECTIONS", default_value_t = DEFAULT_MAX_CONNECTIONS)]
+    max_connections: usize,
+    /// The most rows of a list's page, 1 to 10,000
+    #[arg(long, env = "STATEKEEP_MAX_PAGE", value_name = "ROWS", default_value_t = DEFAULT_MAX_PAGE)]
+    max_page: u32,
+    /// How long the headers of a request may take, 1s to 1h
+    #[arg(long, env = "STATEKEEP_HEADER_TIMEOUT", value_name = "DURATION", default_value_t = DEFAULT_HEADER_TIMEOUT.into())]
+    header_timeout: Duration,
+    /// How long a body may pause, and an answer wait for its reader, 1s to 1h
+    #[arg(long, env = "STATEKEEP_BODY_TIMEOUT", value_name = "DURATION", default_value_t = DEFAULT_BODY_TIMEOUT.into())]
+    body_timeout: Duration,
+    /// How long a connection may be idle, 1s to 1h
+    #[arg(long, env = "STATEKEEP_IDLE_TIMEOUT", value_name = "DURATION", default_value_t = DEFAULT_IDLE_TIMEOUT.into())]
+    idle_timeout: Duration,
+    /// What happens to writes without a lock
+    #[arg(long, env = "STATEKEEP_UNLOCKED_WRITES", value_enum, default_value_t = UnlockedArg::Guard)]
+    unlocked_writes: UnlockedArg,
+    /// How long a token lives, 1s to 12h
+    #[arg(long, env = "STATEKEEP_TOKEN_LIFETIME", value_name = "DURATION", default_value_t = DEFAULT_TOKEN_LIFETIME.into())]
+    token_lifetime: Duration,
+    /// How long events are kept, at least 1m
+    #[arg(long, env = "STATEKEEP_EVENT_RETENTION", value_name = "DURATION", default_value = "400d")]
+    event_retention: Duration,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum UnlockedArg {
+    /// Taken when newer than the current version, of the same lineage, by a writer who was not refused before
+    Guard,
+    /// Taken
+    Accept,
+    /// Refused
+    Refuse,
+}
+
+impl From<UnlockedArg> for UnlockedWrites {
+    fn from(arg: UnlockedArg) -> Self {
+        match arg {
+            UnlockedArg::Guard => Self::Guard,
+            UnlockedArg::Accept => Self::Accept,
+            UnlockedArg::Refuse => Self::Refuse,
+        }
+    }
+}
+
+impl LimitArgs {
+    /// The limits, unless they could not work here.
+    pub(super) fn checked(&self) -> Result<Limits, BadSetting> {
+        let default = Limits::default();
+        let size = |given: Option<ByteSize>, default| given.map_or(default, |size| size.as_u64());
+        let max_in_flight = size(self.max_in_flight, default.max_in_flight);
+        let limits = Limits {
+            max_state_size: size(self.max_state_size, default.max_state_size),
+            max_nesting: self.max_nesting,
+            max_in_flight,
+            cache_size: size(self.cache_size, default.cache_size.min(max_in_flight / 4)),
+            min_free_space: self.min_free_space.as_u64(),
+            max_queue: self.max_queue,
+            max_argon2: self.max_argon2.unwrap_or(default.max_argon2),
+            max_failures: self.max_failures,
+            max_connections: self.max_connections,
+            max_page: self.max_page,
+            header_timeout: *self.header_timeout,
+            body_timeout: *self.body_timeout,
+            idle_timeout: *self.idle_timeout,
+            unlocked_writes: self.unlocked_writes.into(),
+            token_lifetime: *self.token_lifetime,
+            event_retention: *self.event_retention,
+        };
+        limits.check(memory_of_this_machine())?;
+        Ok(limits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::config::DEFAULT_EVENT_RETENTION;
+
+    #[derive(clap::Parser)]
+    struct Alone {
+        #[command(flatten)]
+        args: LimitArgs,
+    }
+
+    /// It is written out for the help, which would show it in years and months.
+    #[test]
+    fn the_retention_in_the_help_is_the_one_that_the_settings_have() {
+        let alone = Alone::parse_from(["serve"]);
+        assert_eq!(*alone.args.event_retention, DEFAULT_EVENT_RETENTION);
+    }
+}

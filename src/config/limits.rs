@@ -1,0 +1,267 @@
+//! What the server takes, and how much of it: each limit with its default, its range, and why a value is refused.
+//!
+//! `docs/limits.md` lists them all, those beside them that cannot be set too.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// One mebibyte in bytes.
+pub const MIB: u64 = 1024 * 1024;
+
+/// The largest state in bytes.
+pub const DEFAULT_MAX_STATE_SIZE: u64 = 256 * MIB;
+/// The deepest nesting of a state, in levels; Go's own decoder, and so every client, stops there.
+pub const DEFAULT_MAX_NESTING: usize = 10_000;
+/// The most bytes under way at the same time, working copies included.
+pub const DEFAULT_MAX_IN_FLIGHT: u64 = 512 * MIB;
+/// How many bytes of decoded versions are kept for the next reader.
+pub const DEFAULT_CACHE_SIZE: u64 = 32 * MIB;
+/// The room on the disk in bytes below which nothing is written.
+pub const DEFAULT_MIN_FREE_SPACE: u64 = 64 * MIB;
+/// The most writes that may wait for the disk.
+pub const DEFAULT_MAX_QUEUE: usize = 4_096;
+/// The most runs of argon2 at the same time, on a machine with more cores than that.
+pub const DEFAULT_MAX_ARGON2: usize = 4;
+/// The most open connections.
+pub const DEFAULT_MAX_CONNECTIONS: usize = 2_048;
+/// The most rows of a list's page.
+pub const DEFAULT_MAX_PAGE: u32 = 1_000;
+/// The most failed credentials from one address, or for one key, in a minute.
+pub const DEFAULT_MAX_FAILURES: u32 = 20;
+/// How long the headers of a request may take.
+pub const DEFAULT_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a body may pause, and how long an answer may wait for its reader.
+pub const DEFAULT_BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a connection may be idle.
+pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+/// How long a token lives.
+pub const DEFAULT_TOKEN_LIFETIME: Duration = Duration::from_hours(1);
+/// How long events are kept.
+pub const DEFAULT_EVENT_RETENTION: Duration = Duration::from_hours(400 * 24);
+
+/// How much memory a body needs: itself, and its compressed copy, which is never much larger.
+pub const COPIES_OF_A_BODY: u64 = 2;
+
+/// SQLite takes values of up to 1 GB.
+const STATE_SIZES: RangeInclusive<u64> = 1..=900 * MIB;
+const NESTING: RangeInclusive<usize> = 1_000..=DEFAULT_MAX_NESTING;
+const QUEUES: RangeInclusive<usize> = 1..=1_000_000;
+/// Each run takes 19 MiB and a core.
+const ARGON2_RUNS: RangeInclusive<usize> = 1..=64;
+const CONNECTIONS: RangeInclusive<usize> = 8..=100_000;
+const PAGES: RangeInclusive<u32> = 1..=10_000;
+const FAILURES: RangeInclusive<u32> = 1..=1_000_000;
+const TIMEOUTS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(1);
+const TOKEN_LIFETIMES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(12);
+const EVENT_RETENTIONS: RangeInclusive<Duration> = Duration::from_mins(1)..=Duration::from_hours(100 * 366 * 24);
+/// The most room that may be kept free: 1 PiB.
+const MAX_MIN_FREE_SPACE: u64 = MIB << 30;
+
+/// What happens to a write without a lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnlockedWrites {
+    /// It is taken when it is newer than the current version, of the same lineage, and its writer was not refused before.
+    Guard,
+    /// It is taken.
+    Accept,
+    /// It is refused.
+    Refuse,
+}
+
+impl UnlockedWrites {
+    /// Its name in flags and answers.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Guard => "guard",
+            Self::Accept => "accept",
+            Self::Refuse => "refuse",
+        }
+    }
+}
+
+/// What the server takes, and how much of it.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// The largest state in bytes.
+    pub max_state_size: u64,
+    /// The deepest nesting of a state, in levels.
+    pub max_nesting: usize,
+    /// The most bytes under way, working copies included.
+    pub max_in_flight: u64,
+    /// How many bytes of decoded versions are kept for the next reader; a part of [`Self::max_in_flight`].
+    pub cache_size: u64,
+    /// The room on the disk in bytes below which nothing is written.
+    pub min_free_space: u64,
+    /// The most writes that may wait for the disk.
+    pub max_queue: usize,
+    /// The most runs of argon2 at the same time.
+    pub max_argon2: usize,
+    /// The most failed credentials from one address, or for one key, in a minute.
+    pub max_failures: u32,
+    /// The most open connections.
+    pub max_connections: usize,
+    /// The most rows of a list's page.
+    pub max_page: u32,
+    /// How long the headers of a request may take.
+    pub header_timeout: Duration,
+    /// How long a body may pause, and how long an answer may wait for its reader.
+    pub body_timeout: Duration,
+    /// How long a connection may be idle.
+    pub idle_timeout: Duration,
+    /// What happens to a write without a lock.
+    pub unlocked_writes: UnlockedWrites,
+    /// How long a token lives.
+    pub token_lifetime: Duration,
+    /// How long events are kept.
+    pub event_retention: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let (max_in_flight, max_state_size) = default_sizes(super::memory_of_this_machine());
+        Self {
+            max_state_size,
+            max_nesting: DEFAULT_MAX_NESTING,
+            max_in_flight,
+            cache_size: DEFAULT_CACHE_SIZE.min(max_in_flight / 4),
+            min_free_space: DEFAULT_MIN_FREE_SPACE,
+            max_queue: DEFAULT_MAX_QUEUE,
+            max_argon2: default_argon2_runs(),
+            max_failures: DEFAULT_MAX_FAILURES,
+            max_connections: DEFAULT_MAX_CONNECTIONS,
+            max_page: DEFAULT_MAX_PAGE,
+            header_timeout: DEFAULT_HEADER_TIMEOUT,
+            body_timeout: DEFAULT_BODY_TIMEOUT,
+            idle_timeout: DEFAULT_IDLE_TIMEOUT,
+            unlocked_writes: UnlockedWrites::Guard,
+            token_lifetime: DEFAULT_TOKEN_LIFETIME,
+            event_retention: DEFAULT_EVENT_RETENTION,
+        }
+    }
+}
+
+/// The bytes under way and the largest state on a machine with so much memory: at most half of it, and half of that.
+fn default_sizes(memory: Option<u64>) -> (u64, u64) {
+    let in_flight = memory.map_or(DEFAULT_MAX_IN_FLIGHT, |bytes| DEFAULT_MAX_IN_FLIGHT.min(bytes / 2));
+    (in_flight, DEFAULT_MAX_STATE_SIZE.min(in_flight / COPIES_OF_A_BODY))
+}
+
+/// As many as there are cores, but for one that is left for everything else; more than a few help nobody.
+fn default_argon2_runs() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1)).clamp(1, DEFAULT_MAX_ARGON2)
+}
+
+/// A setting that makes no sense.
+#[derive(Debug, thiserror::Error)]
+#[error("{flag} {reason}")]
+pub struct BadSetting {
+    flag: &'static str,
+    reason: String,
+}
+
+fn bad(flag: &'static str, reason: impl Into<String>) -> Result<(), BadSetting> {
+    Err(BadSetting { flag, reason: reason.into() })
+}
+
+fn within<T: PartialOrd + Copy>(
+    flag: &'static str,
+    value: T,
+    range: &RangeInclusive<T>,
+    shown: impl Fn(T) -> String,
+) -> Result<(), BadSetting> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    bad(flag, format!("has to be from {} to {}", shown(*range.start()), shown(*range.end())))
+}
+
+fn bytes(size: u64) -> String {
+    if size >= MIB && size.is_multiple_of(MIB) { format!("{} MiB", size / MIB) } else { format!("{size} B") }
+}
+
+fn duration(time: Duration) -> String {
+    humantime::format_duration(time).to_string()
+}
+
+impl Limits {
+    /// Refuses values that could not work, or not on a machine with so much memory.
+    pub fn check(&self, memory: Option<u64>) -> Result<(), BadSetting> {
+        within("--max-state-size", self.max_state_size, &STATE_SIZES, bytes)?;
+        within("--max-nesting", self.max_nesting, &NESTING, |levels| levels.to_string())?;
+        within("--max-queue", self.max_queue, &QUEUES, |jobs| jobs.to_string())?;
+        within("--max-argon2", self.max_argon2, &ARGON2_RUNS, |runs| runs.to_string())?;
+        within("--max-failures", self.max_failures, &FAILURES, |failures| failures.to_string())?;
+        within("--max-connections", self.max_connections, &CONNECTIONS, |connections| connections.to_string())?;
+        within("--max-page", self.max_page, &PAGES, |rows| rows.to_string())?;
+        within("--header-timeout", self.header_timeout, &TIMEOUTS, duration)?;
+        within("--body-timeout", self.body_timeout, &TIMEOUTS, duration)?;
+        within("--idle-timeout", self.idle_timeout, &TIMEOUTS, duration)?;
+        within("--token-lifetime", self.token_lifetime, &TOKEN_LIFETIMES, duration)?;
+        within("--event-retention", self.event_retention, &EVENT_RETENTIONS, duration)?;
+        within("--min-free-space", self.min_free_space, &(0..=MAX_MIN_FREE_SPACE), bytes)?;
+        self.check_memory(memory)
+    }
+
+    fn check_memory(&self, memory: Option<u64>) -> Result<(), BadSetting> {
+        let least = self.max_state_size.saturating_mul(COPIES_OF_A_BODY);
+        if self.max_in_flight < least {
+            let least = bytes(least);
+            return bad(
+                "--max-in-flight",
+                format!("has to be at least twice --max-state-size, which is {least}, or the largest state could never be written"),
+            );
+        }
+        if self.cache_size > self.max_in_flight / 2 {
+            return bad("--cache-size", format!("has to be at most half of --max-in-flight, which is {}", bytes(self.max_in_flight / 2)));
+        }
+        match memory {
+            Some(memory) if self.max_in_flight > memory => {
+                bad("--max-in-flight", format!("has to fit into the memory that there is, which is {}", bytes(memory)))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_limits_that_cannot_work() {
+        let (memory, good) = (Some(1024 * MIB), Limits::default());
+        assert!(good.check(memory).is_ok());
+        for bad in [
+            Limits { max_state_size: 0, ..good.clone() },
+            Limits { max_state_size: 901 * MIB, max_in_flight: 1802 * MIB, ..good.clone() },
+            Limits { max_in_flight: DEFAULT_MAX_STATE_SIZE, ..good.clone() },
+            Limits { max_in_flight: 1025 * MIB, ..good.clone() },
+            Limits { cache_size: 257 * MIB, ..good.clone() },
+            Limits { max_nesting: 999, ..good.clone() },
+            Limits { max_queue: 0, ..good.clone() },
+            Limits { max_argon2: 0, ..good.clone() },
+            Limits { max_failures: 0, ..good.clone() },
+            Limits { max_connections: 0, ..good.clone() },
+            Limits { max_page: 0, ..good.clone() },
+            Limits { header_timeout: Duration::ZERO, ..good.clone() },
+            Limits { body_timeout: Duration::ZERO, ..good.clone() },
+            Limits { idle_timeout: Duration::from_hours(2), ..good.clone() },
+            Limits { token_lifetime: Duration::ZERO, ..good.clone() },
+            Limits { event_retention: Duration::ZERO, ..good.clone() },
+            Limits { min_free_space: u64::MAX, ..good.clone() },
+        ] {
+            assert!(bad.check(memory).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn small_machines_have_smaller_defaults_that_fit() {
+        assert_eq!(default_sizes(Some(64 << 30)), (DEFAULT_MAX_IN_FLIGHT, DEFAULT_MAX_STATE_SIZE));
+        assert_eq!(default_sizes(None), (DEFAULT_MAX_IN_FLIGHT, DEFAULT_MAX_STATE_SIZE));
+        for memory in [64 * MIB, 256 * MIB, 1000 * MIB] {
+            let (max_in_flight, max_state_size) = default_sizes(Some(memory));
+            let limits = Limits { max_in_flight, max_state_size, cache_size: max_in_flight / 4, ..Limits::default() };
+            assert!(limits.check(Some(memory)).is_ok(), "{memory}");
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The settings of the server, checked once. Every default is a named constant with its unit.
+
+mod limits;
+mod memory;
+mod proxies;
+
+pub use limits::*;
+pub use memory::memory_of_this_machine;
+pub use proxies::TrustedProxies;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Where the data directory is unless said otherwise.
+pub const DEFAULT_DATA: &str = "./statekeep-data";
+/// Where the server listens unless said otherwise.
+pub const DEFAULT_LISTEN: &str = "127.0.0.1:8680";
+
+/// The settings of `serve`.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The data directory.
+    pub data: PathBuf,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// How clients reach the server; none for what it listens on.
+    pub base_url: Option<String>,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: TrustedProxies,
+    /// What the server takes, and how much of it.
+    pub limits: Limits,
+}

@@ -1,0 +1,152 @@
+//! Decoded versions, kept for whoever reads them next: a client asks for the state several times a run, and so do its neighbours.
+//!
+//! Bytes are known by their SHA-256 alone. Which version is current, and whether the caller may read it, is never remembered here. All bytes are
+//! lent from the budget for as long as anybody holds them; what is kept here goes as soon as somebody else needs the room.
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use lru::LruCache;
+
+use super::budget::Lease;
+use super::shared::open;
+use crate::model::clock;
+use crate::model::digest::Digest;
+
+/// How long bytes that nobody reads are kept.
+const KEPT_FOR: Duration = Duration::from_secs(30);
+/// The most entries, however small.
+const MAX_ENTRIES: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
+
+/// The bytes of a version, in memory that is lent to them.
+pub struct Decoded {
+    bytes: Vec<u8>,
+    // Comes back to the budget when the last reader is done.
+    _lease: Lease,
+}
+
+impl Decoded {
+    pub(super) fn new(bytes: Vec<u8>, mut lease: Lease) -> Arc<Self> {
+        lease.keep_only(bytes.len() as u64);
+        Arc::new(Self { bytes, _lease: lease })
+    }
+}
+
+impl AsRef<[u8]> for Decoded {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// The versions that were read last.
+pub(super) struct Hot {
+    kept: Mutex<Kept>,
+    capacity: u64,
+}
+
+struct Kept {
+    entries: LruCache<Digest, Entry>,
+    bytes: u64,
+}
+
+struct Entry {
+    decoded: Arc<Decoded>,
+    read_at: Instant,
+}
+
+impl Kept {
+    fn drop_oldest(&mut self) -> bool {
+        let Some((_, entry)) = self.entries.pop_lru() else { return false };
+        self.bytes -= entry.decoded.bytes.len() as u64;
+        true
+    }
+}
+
+impl Hot {
+    /// Keeps at most so many bytes.
+    pub(super) fn new(capacity: u64) -> Self {
+        Self { kept: Mutex::new(Kept { entries: LruCache::new(MAX_ENTRIES), bytes: 0 }), capacity }
+    }
+
+    pub(super) fn get(&self, sha256: Digest) -> Option<Arc<Decoded>> {
+        let mut kept = open(&self.kept);
+        let entry = kept.entries.get_mut(&sha256)?;
+        entry.read_at = clock::monotonic();
+        Some(Arc::clone(&entry.decoded))
+    }
+
+    /// Keeps bytes that were proven to be these, unless one version alone would take most of the room.
+    pub(super) fn put(&self, sha256: Digest, decoded: &Arc<Decoded>) {
+        let size = decoded.bytes.len() as u64;
+        let mut kept = open(&self.kept);
+        if size > self.capacity / 2 || kept.entries.contains(&sha256) {
+            return;
+        }
+        while (kept.bytes + size > self.capacity || kept.entries.len() >= MAX_ENTRIES.get()) && kept.drop_oldest() {}
+        kept.bytes += size;
+        kept.entries.put(sha256, Entry { decoded: Arc::clone(decoded), read_at: clock::monotonic() });
+    }
+
+    /// Gives all room back; says whether there was any.
+    pub(super) fn clear(&self) -> bool {
+        let mut kept = open(&self.kept);
+        kept.bytes = 0;
+        let had_some = !kept.entries.is_empty();
+        kept.entries.clear();
+        had_some
+    }
+
+    /// Gives back what nobody has read for a while.
+    pub(super) fn forget_unread(&self) {
+        let now = clock::monotonic();
+        let mut kept = open(&self.kept);
+        while kept.entries.peek_lru().is_some_and(|(_, entry)| now.duration_since(entry.read_at) >= KEPT_FOR) {
+            kept.drop_oldest();
+        }
+    }
+
+    /// How many bytes are kept.
+    pub(super) fn bytes(&self) -> u64 {
+        open(&self.kept).bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::budget::Budget;
+
+    fn put(hot: &Hot, budget: &Budget, number: u64, size: usize) {
+        let lease = budget.for_copy(size as u64).unwrap();
+        hot.put(Digest::of(&number.to_le_bytes()), &Decoded::new(vec![0; size], lease));
+    }
+
+    fn has(hot: &Hot, number: u64) -> bool {
+        hot.get(Digest::of(&number.to_le_bytes())).is_some()
+    }
+
+    #[test]
+    fn keeps_what_was_read_last_and_never_more_than_it_may() {
+        let (hot, budget) = (Hot::new(100_000), Budget::new(10_000_000));
+        for number in 0..1_000 {
+            put(&hot, &budget, number, 10_000);
+            assert!(number == 0 || has(&hot, 0), "read each time, and so kept");
+            assert!(hot.bytes() <= 100_000);
+        }
+        assert!(has(&hot, 999) && !has(&hot, 500));
+        put(&hot, &budget, 1_000, 50_001);
+        assert!(!has(&hot, 1_000), "one version alone does not push out all others");
+        assert!(hot.clear() && hot.bytes() == 0 && !hot.clear());
+        assert_eq!(budget.in_flight().0, 0, "nothing is lent any more");
+    }
+
+    #[test]
+    fn many_small_ones_are_bounded_in_number() {
+        let (hot, budget) = (Hot::new(u64::MAX), Budget::new(1 << 40));
+        for number in 0..2 * MAX_ENTRIES.get() as u64 {
+            put(&hot, &budget, number, 1);
+        }
+        assert_eq!(hot.bytes(), MAX_ENTRIES.get() as u64);
+    }
+}

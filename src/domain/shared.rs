@@ -1,0 +1,44 @@
+//! Work that many ask for at the same time and that is done once.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::OnceCell;
+
+/// The work under way, by what it is about.
+pub(super) struct Shared<K: Eq + Hash, V> {
+    running: Mutex<HashMap<K, Arc<OnceCell<V>>>>,
+}
+
+impl<K: Eq + Hash, V> Default for Shared<K, V> {
+    fn default() -> Self {
+        Self { running: Mutex::default() }
+    }
+}
+
+impl<K: Eq + Hash + Clone, V: Clone> Shared<K, V> {
+    /// Does some work, or waits for whoever does the same already. Work that fails is tried again by the next who waits.
+    pub(super) async fn run<E, F: Future<Output = Result<V, E>>>(&self, key: K, work: impl FnOnce() -> F) -> Result<V, E> {
+        let run = Arc::clone(open(&self.running).entry(key.clone()).or_default());
+        let _listed = Listed { running: &self.running, key };
+        run.get_or_try_init(work).await.cloned()
+    }
+}
+
+/// Takes work out of the list when it ends or its caller goes away; whoever shares it keeps it.
+struct Listed<'a, K: Eq + Hash, V> {
+    running: &'a Mutex<HashMap<K, Arc<OnceCell<V>>>>,
+    key: K,
+}
+
+impl<K: Eq + Hash, V> Drop for Listed<'_, K, V> {
+    fn drop(&mut self) {
+        open(self.running).remove(&self.key);
+    }
+}
+
+/// Locks something that is valid after each statement, so that a panic elsewhere does no harm to it.
+pub(super) fn open<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

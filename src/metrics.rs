@@ -1,0 +1,181 @@
+//! What is counted and measured while the server works, in Prometheus' words: base units, and names that say them.
+//!
+//! A server has one [`Metrics`]; its rooms add to it where something happens. What is only true at one moment is set when somebody asks
+//! ([`Gauges`]). Labels have few values each, never a name that a client chose.
+
+use prometheus::{Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+
+/// Bounds of histograms of times, in seconds: from a read in memory to a request that waits for a slow client.
+const SECONDS: [f64; 16] = [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
+/// Bounds of the histogram of jobs in a commit.
+const JOBS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+
+/// Everything that is counted and measured.
+pub struct Metrics {
+    registry: Registry,
+    /// Requests by `route`, `method` and `status`, with how long each took.
+    pub requests: HistogramVec,
+    /// Writes of states by `outcome`.
+    pub writes: IntCounterVec,
+    /// How many jobs each commit holds.
+    pub commit_jobs: Histogram,
+    /// How long commits take: writing and syncing the write-ahead log.
+    pub commit_seconds: Histogram,
+    /// How long it takes to move the write-ahead log into the database.
+    pub checkpoint_seconds: Histogram,
+    /// How long jobs wait for the writer.
+    pub queue_seconds: Histogram,
+    /// How many jobs wait for the writer or are at it.
+    pub queue_jobs: IntGauge,
+    /// Reads of decoded versions by `result`.
+    pub cache: IntCounterVec,
+    /// How long runs of argon2 take.
+    pub argon2_seconds: Histogram,
+    /// How long credentials wait for their run.
+    pub argon2_wait_seconds: Histogram,
+    /// Versions that could not be read because they are damaged.
+    pub damaged_reads: prometheus::IntCounter,
+    gauges: Vec<(ValueOf, IntGauge)>,
+}
+
+/// What is true at one moment. Whatever is unknown is left out.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Gauges {
+    /// Bytes that are granted to bodies and working copies.
+    pub in_flight: u64,
+    /// The most that are granted.
+    pub max_in_flight: u64,
+    /// Bytes of decoded versions that are kept for the next reader.
+    pub cache: u64,
+    /// Bytes of the database file.
+    pub database: u64,
+    /// Bytes of its write-ahead log.
+    pub wal: u64,
+    /// Bytes that are free on its disk.
+    pub free_space: Option<u64>,
+    /// States that are not deleted.
+    pub states: u64,
+    /// Versions.
+    pub versions: u64,
+    /// Locks that are held.
+    pub locks: u64,
+    /// The age of the oldest of them in seconds.
+    pub oldest_lock: Option<u64>,
+    /// 1 when the server can read and write, else 0.
+    pub ready: u64,
+}
+
+/// Where the value of a gauge is.
+type ValueOf = fn(&Gauges) -> Option<u64>;
+/// One gauge: its name, its help, and its value.
+type Gauge = (&'static str, &'static str, ValueOf);
+
+const GAUGES: [Gauge; 11] = [
+    ("in_flight_bytes", "Bytes granted to bodies, answers and working copies.", |now| Some(now.in_flight)),
+    ("in_flight_limit_bytes", "The most bytes that are granted.", |now| Some(now.max_in_flight)),
+    ("cache_bytes", "Bytes of decoded versions kept for their next reader.", |now| Some(now.cache)),
+    ("database_bytes", "Size of the database file.", |now| Some(now.database)),
+    ("wal_bytes", "Size of the write-ahead log.", |now| Some(now.wal)),
+    ("disk_free_bytes", "Free space on the disk of the data directory.", |now| now.free_space),
+    ("states", "States that are not deleted.", |now| Some(now.states)),
+    ("versions", "Versions of all states.", |now| Some(now.versions)),
+    ("locks_held", "Locks that are held.", |now| Some(now.locks)),
+    ("oldest_lock_age_seconds", "Age of the oldest lock that is held; 0 when none is.", |now| Some(now.oldest_lock.unwrap_or(0))),
+    ("ready", "1 when the server can read and write, else 0.", |now| Some(now.ready)),
+];
+
+/// Makes metrics and registers each; a name that is taken or malformed is a mistake in this file.
+struct Maker<'r>(&'r Registry);
+
+#[expect(clippy::expect_used, reason = "names are literals of this file, and a test makes them all")]
+impl Maker<'_> {
+    fn keep<M: prometheus::core::Collector + Clone + 'static>(&self, metric: prometheus::Result<M>) -> M {
+        let metric = metric.expect("a well-formed name");
+        self.0.register(Box::new(metric.clone())).expect("a name that is not taken");
+        metric
+    }
+
+    fn histogram(&self, name: &str, help: &str, bounds: &[f64]) -> Histogram {
+        self.keep(Histogram::with_opts(HistogramOpts::new(named(name), help).buckets(bounds.to_vec())))
+    }
+
+    fn histograms(&self, name: &str, help: &str, labels: &[&str]) -> HistogramVec {
+        self.keep(HistogramVec::new(HistogramOpts::new(named(name), help).buckets(SECONDS.to_vec()), labels))
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+        self.keep(IntCounterVec::new(Opts::new(named(name), help), labels))
+    }
+
+    fn counter(&self, name: &str, help: &str) -> prometheus::IntCounter {
+        self.keep(prometheus::IntCounter::new(named(name), help))
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> IntGauge {
+        self.keep(IntGauge::new(named(name), help))
+    }
+}
+
+fn named(name: &str) -> String {
+    format!("statekeep_{name}")
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let registry = Registry::new();
+        let make = Maker(&registry);
+        let build =
+            make.keep(prometheus::IntGaugeVec::new(Opts::new(named("build_info"), "The version that runs; always 1."), &["version"]));
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let metrics = Self {
+            requests: make.histograms("http_request_duration_seconds", "Requests and how long they took.", &["route", "method", "status"]),
+            writes: make.counters("writes_total", "Writes of states, by what became of them.", &["outcome"]),
+            commit_jobs: make.histogram("commit_jobs", "Jobs in one commit.", &JOBS),
+            commit_seconds: make.histogram("commit_duration_seconds", "Writing and syncing the write-ahead log.", &SECONDS),
+            checkpoint_seconds: make.histogram("checkpoint_duration_seconds", "Moving the write-ahead log into the database.", &SECONDS),
+            queue_seconds: make.histogram("writer_queue_duration_seconds", "How long jobs wait for the writer.", &SECONDS),
+            queue_jobs: make.gauge("writer_queue_jobs", "Jobs that wait for the writer or are at it."),
+            cache: make.counters("cache_reads_total", "Reads of decoded versions: hit, or miss and decoded.", &["result"]),
+            argon2_seconds: make.histogram("argon2_duration_seconds", "Runs of argon2.", &SECONDS),
+            argon2_wait_seconds: make.histogram(
+                "argon2_wait_duration_seconds",
+                "How long credentials wait for their run of argon2.",
+                &SECONDS,
+            ),
+            damaged_reads: make.counter("damaged_reads_total", "Reads of versions that are damaged."),
+            gauges: GAUGES.iter().map(|(name, help, value)| (*value, make.gauge(name, help))).collect(),
+            registry,
+        };
+        // Its figures come from /proc, which a very bare container may not have: then they are left out.
+        let _ = metrics.registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()));
+        metrics
+    }
+}
+
+impl Metrics {
+    /// Everything as Prometheus reads it.
+    pub fn text(&self, now: &Gauges) -> Result<String, prometheus::Error> {
+        for (value, gauge) in &self.gauges {
+            if let Some(value) = value(now) {
+                gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+            }
+        }
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_can_be_made_and_read() {
+        let metrics = Metrics::default();
+        metrics.requests.with_label_values(&["/x", "GET", "200"]).observe(0.001);
+        let text = metrics.text(&Gauges { states: 7, ..Gauges::default() }).unwrap();
+        assert!(text.contains("statekeep_states 7"), "{text}");
+        assert!(text.contains("process_resident_memory_bytes"), "{text}");
+    }
+}

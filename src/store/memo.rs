@@ -1,0 +1,66 @@
+//! Answers that are still true because nothing has been committed since they were read.
+//!
+//! There is one writer, and it counts its commits before it answers anybody. So an answer that was read after a count was taken holds for as
+//! long as the count stays: nothing here can be stale, and a site that only reads does not ask the database the same thing again and again.
+
+use std::hash::Hash;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use lru::LruCache;
+
+use super::error::StoreError;
+use super::readers::Readers;
+use super::tx::View;
+
+/// How many answers to one question are kept.
+const MAX_ANSWERS: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
+
+/// How many commits there have been.
+#[derive(Clone, Default)]
+pub(super) struct Commits(Arc<AtomicU64>);
+
+impl Commits {
+    /// One more. To be called after a commit was tried, and before anybody is told of it.
+    pub(super) fn count(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn so_far(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// The answers to one question, by what it was asked about.
+pub(super) struct Memo<K: Eq + Hash, V> {
+    answers: Mutex<LruCache<K, (u64, Arc<V>)>>,
+    commits: Commits,
+}
+
+impl<K: Eq + Hash + Clone, V> Memo<K, V> {
+    pub(super) fn new(commits: &Commits) -> Self {
+        Self { answers: Mutex::new(LruCache::new(MAX_ANSWERS)), commits: commits.clone() }
+    }
+
+    /// The answer that was kept, or what the database says now.
+    pub(super) fn look(
+        &self,
+        readers: &Readers,
+        key: &K,
+        ask: impl FnOnce(&View<'_>, &K) -> Result<V, StoreError>,
+    ) -> Result<Arc<V>, StoreError> {
+        // Taken before the database is asked: whatever is committed in between makes the answer one that is not used again.
+        let commits = self.commits.so_far();
+        // Whole entries are put and taken, so a panic elsewhere does no harm to them.
+        let open = || self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, answer)) = open().get(key)
+            && *at == commits
+        {
+            return Ok(Arc::clone(answer));
+        }
+        let answer = Arc::new(readers.look(|view| ask(view, key))?);
+        open().put(key.clone(), (commits, Arc::clone(&answer)));
+        Ok(answer)
+    }
+}
