@@ -118,8 +118,9 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     http::block_on(serve(config, dir, tcp))
 }
 
-async fn serve(config: Config, dir: DirLock, tcp: TcpListener) -> Result<(), Failure> {
+async fn serve(mut config: Config, dir: DirLock, tcp: TcpListener) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
+    config.limits.max_connections = http::allow_connections(config.limits.max_connections);
     let domain = Domain::open(dir, config.limits.clone()).map_err(Failure::because)?;
     let show_key_here = std::io::stderr().is_terminal();
     let admin = domain.keys().first_admin(!show_key_here).await.map_err(Failure::because)?;

@@ -186,6 +186,9 @@ impl Domain {
                 used.written_minute = at.minute();
             }
         }
+        // What is on disk is of use only for the rest of its minute.
+        let minute = clock::now().minute();
+        pending.used.retain(|_, used| used.written_minute == minute || used.written_minute != used.at.minute());
     }
 
     /// Waits until something is gathered.

@@ -3,6 +3,7 @@
 use super::Domain;
 use super::access::{authorize, lock_in_the_way};
 use super::error::Error;
+use super::reading::Patience;
 use super::states::{Content, Listed, live};
 use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
@@ -65,7 +66,7 @@ impl History<'_> {
         let found =
             self.0.store.look(|view| on_state(view, name, |state| Ok(view.version(state, number)?.map(|version| (state, version)))))?;
         let (state, version) = found.map_err(|why| why.into_error(name, name))?.ok_or_else(|| Error::NoVersion(name.clone(), number))?;
-        let bytes = self.0.bytes_of(name, state, &version).await?;
+        let bytes = self.0.bytes_of(name, state, &version, Patience::Some).await?;
         Ok(Content { bytes, version, made: false })
     }
 

@@ -107,6 +107,12 @@ impl Domain {
         self.making_room(|| self.budget.grow(lease, body))
     }
 
+    /// Memory for an answer that was made, or the answer that there is not enough.
+    pub fn lend_for_answer(&self, bytes: Vec<u8>) -> Result<Arc<Decoded>, Error> {
+        let lease = self.making_room(|| self.budget.for_copy(bytes.len() as u64))?;
+        Ok(Decoded::new(bytes, lease))
+    }
+
     /// Whatever is kept for readers that may come goes when somebody needs the room now.
     fn making_room<T>(&self, mut lend: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
         lend().or_else(|error| if self.hot.clear() { lend() } else { Err(error) })

@@ -17,12 +17,25 @@ use crate::store::{StateId, StoredBlob};
 /// How many times its size a state needs at most while its outputs or the addresses of its resources are taken apart.
 pub(super) const SIZE_TAKEN_APART: u64 = 4;
 
+/// Whether somebody waits for memory that is not there yet.
+#[derive(Clone, Copy)]
+pub(super) enum Patience {
+    Some,
+    None,
+}
+
 /// Decoding under way.
 pub(super) type Decoding = Shared<Digest, Arc<Decoded>>;
 
 impl Domain {
     /// The exact bytes of a version, which are proven to be those that were written.
-    pub(super) async fn bytes_of(&self, name: &StateName, state: StateId, version: &Version) -> Result<Arc<Decoded>, Error> {
+    pub(super) async fn bytes_of(
+        &self,
+        name: &StateName,
+        state: StateId,
+        version: &Version,
+        patience: Patience,
+    ) -> Result<Arc<Decoded>, Error> {
         if version.purged {
             return Err(Error::Purged(name.clone(), version.number));
         }
@@ -32,15 +45,15 @@ impl Domain {
             return Ok(hot);
         }
         self.metrics.cache.with_label_values(&["miss"]).inc();
-        let decoded = self.decoding.run(sha256, || self.decode(name, state, version)).await?;
+        let decoded = self.decoding.run(sha256, || self.decode(name, state, version, patience)).await?;
         self.hot.put(sha256, &decoded);
         Ok(decoded)
     }
 
-    async fn decode(&self, name: &StateName, state: StateId, version: &Version) -> Result<Arc<Decoded>, Error> {
+    async fn decode(&self, name: &StateName, state: StateId, version: &Version, patience: Patience) -> Result<Arc<Decoded>, Error> {
         let (number, size, sha256) = (version.number, version.size, version.sha256);
         // For the frame, and for what comes out of it.
-        let lease = self.lend_for_copies(size.saturating_mul(COPIES_OF_A_BODY)).await?;
+        let lease = self.lend_for_copies(size.saturating_mul(COPIES_OF_A_BODY), patience).await?;
         let blob = self.store.read(move |view| view.blob(state, number)).await?;
         let StoredBlob { format, frame } = blob.ok_or_else(|| Error::Purged(name.clone(), number))?;
         let decoded = self.on_a_core(move || blob::decode(&frame, format, size, sha256)).await?;
@@ -53,17 +66,16 @@ impl Domain {
         })
     }
 
-    /// Memory for working copies, as soon as there is enough.
-    async fn lend_for_copies(&self, bytes: u64) -> Result<Lease, Error> {
-        match self.making_room(|| self.budget.for_copy(bytes)) {
-            Ok(lease) => Ok(lease),
-            Err(_) => self.budget.for_copy_soon(bytes).await,
+    async fn lend_for_copies(&self, bytes: u64, patience: Patience) -> Result<Lease, Error> {
+        match (self.making_room(|| self.budget.for_copy(bytes)), patience) {
+            (Err(_), Patience::Some) => self.budget.for_copy_soon(bytes).await,
+            (lent, Patience::Some | Patience::None) => lent,
         }
     }
 
     /// The state that is made from a version for a caller who may only read outputs.
     pub(super) async fn outputs_of(&self, version: &Version, bytes: Arc<Decoded>) -> Result<Arc<Decoded>, Error> {
-        let lease = self.lend_for_copies(version.size.saturating_mul(SIZE_TAKEN_APART)).await?;
+        let lease = self.lend_for_copies(version.size.saturating_mul(SIZE_TAKEN_APART), Patience::Some).await?;
         let head = version.head.clone();
         let made = self.on_a_core(move || outputs::state_of_outputs(bytes.as_ref().as_ref(), &head)).await??;
         Ok(Decoded::new(made, lease))

@@ -6,11 +6,11 @@ use tokio::sync::oneshot;
 
 use super::access::{authorize, authorize_somewhere, denied, lock_in_the_way};
 use super::budget::Lease;
-use super::encoding;
 use super::error::Error;
 use super::hot::Decoded;
+use super::reading::Patience;
 use super::rules::Refusal;
-use super::writing::{NotWritten, WriteJob};
+use super::writing::{NotWritten, Unprepared};
 use super::{Domain, panicked};
 use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
@@ -22,6 +22,9 @@ use crate::model::version::Version;
 use crate::store::{Place, StateId, StateSummary, StoreError, Tx, View};
 
 pub use crate::store::StateFilter;
+
+/// A list of states ends with the one whose lock takes all of its locks beyond so many bytes; real locks have some 300.
+const MAX_LOCKS_IN_A_LIST: usize = 1024 * 1024;
 
 /// States as clients use them.
 pub struct States<'a>(pub(super) &'a Domain);
@@ -114,7 +117,7 @@ impl States<'_> {
             self.forgive(caller, name)?;
         }
         let (state, version) = live(&spot.place, name)?;
-        let bytes = self.0.bytes_of(name, state, &version).await?;
+        let bytes = self.0.bytes_of(name, state, &version, Patience::Some).await?;
         let bytes = if whole { bytes } else { self.0.outputs_of(&version, bytes).await? };
         self.0.gather_read(caller, name, Some(version.number));
         Ok(Content { bytes, version, made: !whole })
@@ -134,27 +137,17 @@ impl States<'_> {
     pub async fn write(&self, caller: &Caller, name: &StateName, write: Write) -> Result<Written, Error> {
         self.may_write(caller, name)?;
         self.check_size(write.bytes.len() as u64)?;
-        let Write { bytes, mut lease, content_md5, lock_id, force } = write;
         // Under a lock nobody else's resources can be lost, and a write is trusted.
-        let before = if lock_id.is_none() { self.0.before(name, bytes.len() as u64).await } else { None };
-        let (target, who, queue) = (name.clone(), caller.clone(), self.0.store.queue());
-        let (unlocked_writes, has_space, max_nesting) = (self.0.limits.unlocked_writes, self.0.has_space(), self.0.limits.max_nesting);
-        let (reply, answer) = oneshot::channel();
+        let before = if write.lock_id.is_none() { self.0.before(name, write.bytes.len() as u64).await } else { None };
+        let limits = &self.0.limits;
+        let (unlocked_writes, max_nesting, has_space) = (limits.unlocked_writes, limits.max_nesting, self.0.has_space());
+        let unprepared = Unprepared { name: name.clone(), caller: caller.clone(), write, before, unlocked_writes, max_nesting, has_space };
+        let (queue, (reply, answer)) = (self.0.store.queue(), oneshot::channel());
         // From there the job goes straight to the writer, and only the writer's answer comes back here.
-        let prepare_and_queue = move || {
-            let prepared = match encoding::prepare(&bytes, content_md5.as_deref(), max_nesting) {
-                Ok(prepared) => prepared,
-                Err(error) => return drop(reply.send(Err(error))),
-            };
-            let compared = before.map(|before| before.compare(&bytes));
-            drop(bytes);
-            let frame = prepared.blob.frame.len();
-            lease.keep_only(frame as u64);
-            let (name, caller, at) = (target, who, clock::now());
-            let job = WriteJob { name, caller, prepared, compared, lock_id, force, unlocked_writes, has_space, at, _lease: lease };
-            queue.write(frame, move |tx| job.run(tx), reply);
-        };
-        self.0.begin_on_a_core(prepare_and_queue);
+        self.0.begin_on_a_core(move || match unprepared.prepare() {
+            Ok(job) => queue.write(job.bytes(), move |tx| job.run(tx), reply),
+            Err(error) => drop(reply.send(Err(error))),
+        });
         let written = answer.await.map_err(|_| panicked())??.map_err(|why| match why {
             NotWritten::Moved(to) => Error::Moved { from: name.clone(), to },
             NotWritten::NoSpace => Error::DiskFull,
@@ -185,15 +178,23 @@ impl States<'_> {
         })
     }
 
-    /// The states that a caller may see.
-    pub async fn list(&self, caller: &Caller, mut filter: StateFilter) -> Result<Vec<Listed>, Error> {
+    /// The states that a caller may see, and whether the list ends early because their locks are large.
+    pub async fn list(&self, caller: &Caller, mut filter: StateFilter) -> Result<(Vec<Listed>, bool), Error> {
         authorize_somewhere(caller, Permission::List)?;
         if !narrow(&caller.grant.scope, &mut filter.workspace, &mut filter.block) {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), false));
         }
         let list = move |view: &View<'_>| {
-            let found = view.states(&filter)?;
-            found.into_iter().map(|summary| Ok(Listed { lock: view.lock(&summary.name)?, summary })).collect()
+            let (mut list, mut locks) = (Vec::new(), 0);
+            let mut summaries = view.states(&filter)?.into_iter();
+            while locks <= MAX_LOCKS_IN_A_LIST
+                && let Some(summary) = summaries.next()
+            {
+                let lock = view.lock(&summary.name)?;
+                locks += lock.as_ref().map_or(0, |held| held.lock.text.len());
+                list.push(Listed { summary, lock });
+            }
+            Ok((list, summaries.next().is_some()))
         };
         Ok(self.0.store.read(list).await?)
     }

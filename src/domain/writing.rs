@@ -1,18 +1,20 @@
-//! One write in its transaction: what is looked at, what is decided, and what is then stored or kept, all together or not at all.
+//! One write: what is prepared before it queues, and in its transaction what is looked at, what is decided, and what is then stored or kept, all
+//! together or not at all.
 
 use std::sync::Arc;
 
 use super::Domain;
 use super::budget::Lease;
-use super::encoding::Prepared;
+use super::encoding::{self, Prepared};
+use super::error::Error;
 use super::hot::Decoded;
-use super::reading::SIZE_TAKEN_APART;
+use super::reading::{Patience, SIZE_TAKEN_APART};
 use super::rules::{Incoming, Refusal, Situation, Verdict, judge};
-use super::states::Written;
+use super::states::{Write, Written};
 use crate::config::{MIB, UnlockedWrites};
 use crate::diff;
 use crate::model::caller::Caller;
-use crate::model::clock::Timestamp;
+use crate::model::clock::{self, Timestamp};
 use crate::model::digest::Digest;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::lock::{HeldLock, Refused};
@@ -31,30 +33,30 @@ const MAX_COMPARED: u64 = 32 * MIB;
 /// The current version before a write without a lock.
 pub(super) struct Before {
     sha256: Digest,
-    bytes: Arc<Decoded>,
-    // For both states, taken apart.
-    _lease: Lease,
+    /// Its bytes, and the memory for taking both states apart; none where they are too large for that, or memory is short.
+    bytes: Option<(Arc<Decoded>, Lease)>,
 }
 
 impl Domain {
-    /// The current version at an address, where there is one that a write of some size can be compared with.
+    /// The current version at an address, if there is one, to compare it with a write of some size.
     pub(super) async fn before(&self, name: &StateName, size: u64) -> Option<Before> {
-        let place = self.store.look(|view| view.place(name)).ok()?;
-        let (Place::State { id, .. }, Some(current)) = (&place, place.live()) else { return None };
-        let both = current.size + size;
-        if both > MAX_COMPARED {
-            return None;
-        }
-        let lease = self.budget.for_copy(both * SIZE_TAKEN_APART).ok()?;
-        let bytes = self.bytes_of(name, *id, current).await.ok()?;
-        Some(Before { sha256: current.sha256, bytes, _lease: lease })
+        let spot = self.store.spot(name).ok()?;
+        let (Place::State { id, .. }, Some(current)) = (&spot.place, spot.place.live()) else { return None };
+        let both = current.size.saturating_add(size);
+        let lease = (both <= MAX_COMPARED).then(|| self.budget.for_copy(both * SIZE_TAKEN_APART).ok()).flatten();
+        let bytes = match lease {
+            Some(lease) => self.bytes_of(name, *id, current, Patience::None).await.ok().map(|bytes| (bytes, lease)),
+            None => None,
+        };
+        Some(Before { sha256: current.sha256, bytes })
     }
 }
 
 impl Before {
     /// Sees whether a write drops resources of it.
-    pub(super) fn compare(self, after: &[u8]) -> Compared {
-        Compared { with: self.sha256, drops: diff::drops_resources(self.bytes.as_ref().as_ref(), after) }
+    fn compare(self, after: &[u8]) -> Compared {
+        let drops = self.bytes.and_then(|(before, _lease)| diff::drops_resources(before.as_ref().as_ref(), after));
+        Compared { with: self.sha256, drops }
     }
 }
 
@@ -70,22 +72,51 @@ pub(super) enum NotWritten {
     NoSpace,
 }
 
-/// Everything that one write needs in its transaction. It may run more than once.
-pub(super) struct WriteJob {
+/// A write as it is asked for.
+pub(super) struct Unprepared {
     pub(super) name: StateName,
     pub(super) caller: Caller,
-    pub(super) prepared: Prepared,
-    pub(super) compared: Option<Compared>,
-    pub(super) lock_id: Option<String>,
-    pub(super) force: bool,
+    pub(super) write: Write,
+    pub(super) before: Option<Before>,
     pub(super) unlocked_writes: UnlockedWrites,
+    pub(super) max_nesting: usize,
     pub(super) has_space: bool,
-    pub(super) at: Timestamp,
+}
+
+impl Unprepared {
+    /// Does all that needs no database. Takes a core for a while.
+    pub(super) fn prepare(self) -> Result<WriteJob, Error> {
+        let Self { name, caller, write, before, unlocked_writes, max_nesting, has_space } = self;
+        let Write { bytes, mut lease, content_md5, lock_id, force } = write;
+        let prepared = encoding::prepare(&bytes, content_md5.as_deref(), max_nesting)?;
+        let compared = before.map(|before| before.compare(&bytes));
+        drop(bytes);
+        lease.keep_only(prepared.blob.frame.len() as u64);
+        Ok(WriteJob { name, caller, prepared, compared, lock_id, force, unlocked_writes, has_space, at: clock::now(), _lease: lease })
+    }
+}
+
+/// Everything that one write needs in its transaction. It may run more than once.
+pub(super) struct WriteJob {
+    name: StateName,
+    caller: Caller,
+    prepared: Prepared,
+    compared: Option<Compared>,
+    lock_id: Option<String>,
+    force: bool,
+    unlocked_writes: UnlockedWrites,
+    has_space: bool,
+    at: Timestamp,
     // For the frame, for as long as the job waits; whoever asked for it may be gone.
-    pub(super) _lease: Lease,
+    _lease: Lease,
 }
 
 impl WriteJob {
+    /// About how much it adds to the database.
+    pub(super) fn bytes(&self) -> usize {
+        self.prepared.blob.frame.len()
+    }
+
     /// The outer result is the database's.
     pub(super) fn run(&self, tx: &Tx<'_>) -> Result<Result<Written, NotWritten>, StoreError> {
         let place = tx.place(&self.name)?;

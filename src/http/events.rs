@@ -31,7 +31,7 @@ struct ListQuery {
 pub(super) async fn list(known: Known, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
     let query: ListQuery = body::query(&request)?;
     let given = |text: Option<String>| text.filter(|text| !text.is_empty());
-    let limit = reply::page_size(query.limit)?;
+    let limit = reply::page_size(&domain, query.limit)?;
     let kind = given(query.kind);
     if kind.as_deref().is_some_and(|kind| !EventKind::is_filter(kind)) {
         return Err(ApiError::invalid(
@@ -53,7 +53,7 @@ pub(super) async fn list(known: Known, request: HttpRequest, domain: Data<Domain
     };
     let events = domain.events().list(&known.0, filter).await?;
     let next = reply::next(&events, limit, |event| event.seq);
-    Ok(reply::json(&json!({ "events": events, "next": next })))
+    reply::list(&domain, &json!({ "events": events, "next": next }))
 }
 
 fn time(text: Option<String>) -> Result<Option<Timestamp>, ApiError> {

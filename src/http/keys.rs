@@ -25,14 +25,14 @@ struct ListQuery {
 
 pub(super) async fn list(known: Known, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
     let query: ListQuery = body::query(&request)?;
-    let limit = reply::page_size(query.limit)?;
+    let limit = reply::page_size(&domain, query.limit)?;
     let after =
         query.after.map(|id| id.parse()).transpose().map_err(|_| ApiError::invalid("bad_query", "after has to be the id of a key"))?;
     let keys = domain.keys().list(&known.0, after, limit).await?;
     let now = clock::now();
     let next = reply::next(&keys, limit, |key| key.id.to_string());
     let keys: Vec<_> = keys.iter().map(|key| key.shown(now)).collect();
-    Ok(reply::json(&json!({ "keys": keys, "next": next })))
+    reply::list(&domain, &json!({ "keys": keys, "next": next }))
 }
 
 /// One role or several.

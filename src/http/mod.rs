@@ -21,7 +21,7 @@ mod states;
 mod trace;
 mod versions;
 
-pub use server::{Bindings, Running, start};
+pub use server::{Bindings, Running, allow_connections, start};
 pub use socket::{bind_socket, reachable_path};
 
 use std::future::Future;

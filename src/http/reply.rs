@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 
 use super::answer::Answer;
 use super::error::ApiError;
+use crate::domain::Domain;
+use crate::domain::error::Error;
 use crate::domain::states::{Content, Listed};
 use crate::model::digest::Digest;
 use crate::model::lock::{HeldLock, Lock};
@@ -22,8 +24,7 @@ pub(super) const REJECTED_VERSION: HeaderName = HeaderName::from_static("stateke
 /// The code of an answer whose body is a lock.
 pub(super) const CODE: HeaderName = HeaderName::from_static("statekeep-code");
 
-/// How many rows a list has at most, and unless it is told otherwise.
-const MAX_PAGE: u32 = 1_000;
+/// How many rows a list's page has unless it is told otherwise.
 const DEFAULT_PAGE: u32 = 50;
 
 /// The bytes of a state, or 304 when the client has them. Whoever reads them may pause for so long.
@@ -95,13 +96,21 @@ pub(super) fn listed(state: &Listed, base_url: &str) -> Value {
     })
 }
 
-/// How many rows a list is to have: from 1 to [`MAX_PAGE`].
-pub(super) fn page_size(limit: Option<u32>) -> Result<u32, ApiError> {
+/// How many rows a list's page is to have, within what is allowed.
+pub(super) fn page_size(domain: &Domain, limit: Option<u32>) -> Result<u32, ApiError> {
+    let most = domain.limits().max_page;
     match limit {
-        None => Ok(DEFAULT_PAGE),
-        Some(limit) if (1..=MAX_PAGE).contains(&limit) => Ok(limit),
-        Some(_) => Err(ApiError::invalid("bad_query", format!("limit has to be from 1 to {MAX_PAGE}"))),
+        None => Ok(DEFAULT_PAGE.min(most)),
+        Some(limit) if (1..=most).contains(&limit) => Ok(limit),
+        Some(_) => Err(ApiError::invalid("bad_query", format!("limit has to be from 1 to {most}"))),
     }
+}
+
+/// A list. It may be long and its reader slow, so its memory is lent like that of a state.
+pub(super) fn list(domain: &Domain, value: &impl Serialize) -> Result<HttpResponse, ApiError> {
+    let bytes = serde_json::to_vec(value).map_err(|error| Error::Internal(error.to_string()))?;
+    let answer = Answer::new(domain.lend_for_answer(bytes)?, domain.limits().body_timeout);
+    Ok(HttpResponse::Ok().content_type("application/json").body(answer))
 }
 
 /// What to give as the next page's start: the last row's, when there may be more.

@@ -15,11 +15,15 @@ use actix_web::rt::net::TcpStream;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use super::page::CONTENT_SECURITY_POLICY;
 use super::{caller, routes, trace};
 use crate::config::TrustedProxies;
 use crate::domain::Domain;
 
+/// How many files are open beside connections, at most.
+const FILES_BESIDE: u64 = 128;
 /// How long requests under way may take when the server leaves.
 const SHUTDOWN_TIMEOUT_SECONDS: u64 = 30;
 
@@ -47,6 +51,30 @@ impl Running {
         self.handle.stop(true).await;
         self.task.await.unwrap_or_else(|error| Err(io::Error::other(error)))
     }
+}
+
+/// Lets this process have as many open files as so many connections need, and says how many connections it may have then.
+///
+/// Most systems allow a thousand files unless they are asked for more.
+pub fn allow_connections(wanted: usize) -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let needed = wanted as u64 + FILES_BESIDE;
+    let most = limit.maximum.map_or(needed, |most| most.min(needed));
+    if limit.current.is_some_and(|current| current < most)
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum: limit.maximum })
+    {
+        tracing::warn!(%error, "the limit of open files cannot be raised");
+    }
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(needed);
+    let allowed = usize::try_from(files.saturating_sub(FILES_BESIDE)).unwrap_or(usize::MAX).clamp(1, wanted);
+    if allowed < wanted {
+        tracing::warn!(
+            wanted,
+            allowed,
+            "the system allows fewer open files than --max-connections needs (ulimit -n, or LimitNOFILE= of systemd)"
+        );
+    }
+    allowed
 }
 
 /// Lets the system close a connection whose other end takes nothing of an answer for so long; what is sent in pieces notices slow readers itself.

@@ -27,7 +27,7 @@ struct ListQuery {
 pub(super) async fn list(known: Known, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
     let query: ListQuery = body::query(&request)?;
     let bad = |error: crate::model::name::BadName| ApiError::invalid("bad_query", error.to_string());
-    let limit = reply::page_size(query.limit)?;
+    let limit = reply::page_size(&domain, query.limit)?;
     let filter = StateFilter {
         workspace: query.workspace.map(|name| name.parse::<Workspace>().map(|name| name.to_string())).transpose().map_err(bad)?,
         block: query.block.map(|name| name.parse::<BuildingBlock>().map(|name| name.to_string())).transpose().map_err(bad)?,
@@ -35,8 +35,9 @@ pub(super) async fn list(known: Known, request: HttpRequest, domain: Data<Domain
         after: query.after.map(|name| name.parse::<StateName>()).transpose().map_err(bad)?,
         limit,
     };
-    let states = domain.states().list(&known.0, filter).await?;
+    let (states, is_cut) = domain.states().list(&known.0, filter).await?;
+    let limit = if is_cut { 0 } else { limit };
     let next = reply::next(&states, limit, |state| state.summary.name.to_string());
     let states: Vec<Value> = states.iter().map(|state| reply::listed(state, domain.base_url())).collect();
-    Ok(reply::json(&json!({ "states": states, "next": next })))
+    reply::list(&domain, &json!({ "states": states, "next": next }))
 }

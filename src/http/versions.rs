@@ -25,7 +25,7 @@ struct ListQuery {
 
 pub(super) async fn list(on: OnState, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
     let query: ListQuery = body::query(&request)?;
-    let limit = reply::page_size(query.limit)?;
+    let limit = reply::page_size(&domain, query.limit)?;
     if let Some(kind) = &query.kind
         && Kind::parse(kind, Some(Rejection::Locked.code())).is_none()
     {
@@ -34,7 +34,7 @@ pub(super) async fn list(on: OnState, request: HttpRequest, domain: Data<Domain>
     let filter = VersionFilter { before: query.before, kind: query.kind, without_intermediate: query.intermediate == Some(false), limit };
     let versions = domain.history().versions(&on.caller, &on.name, filter).await?;
     let next = reply::next(&versions, limit, |version| version.number);
-    Ok(reply::json(&json!({ "versions": versions, "next": next })))
+    reply::list(&domain, &json!({ "versions": versions, "next": next }))
 }
 
 fn number(request: &HttpRequest) -> Result<u64, ApiError> {

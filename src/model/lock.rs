@@ -9,14 +9,17 @@ use super::clock::Timestamp;
 /// The longest lock ID, in characters; Terraform's own have 36.
 pub const MAX_LOCK_ID_LENGTH: usize = 256;
 
+/// How much of what a holder says of itself is remembered beside the lock, in characters.
+const MAX_NOTE_LENGTH: usize = 256;
+
 /// A lock as a client sent it. The text is kept, because the holder's lock is shown exactly as the holder sent it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lock {
     /// The lock's ID; what a write under the lock carries as `?ID=`.
     pub id: String,
-    /// What is being done, such as `OperationTypeApply`; empty when not said.
+    /// What is being done, such as `OperationTypeApply`, cut where it is long; empty when not said.
     pub operation: String,
-    /// Who says to hold it, such as `user@host`; empty when not said.
+    /// Who says to hold it, such as `user@host`, cut where it is long; empty when not said.
     pub who: String,
     /// Whether it is nothing but an ID with empty members, as OpenTofu's `force-unlock` sends it.
     pub bare: bool,
@@ -72,13 +75,19 @@ impl Lock {
             return Err(NotALock::BadTime);
         }
         let bare = [&wire.operation, &wire.info, &wire.who, &wire.version, &wire.path].iter().all(|member| member.is_empty());
-        Ok(Self { id: wire.id, operation: wire.operation, who: wire.who, bare, text: text.to_owned() })
+        let (operation, who) = (cut(wire.operation), cut(wire.who));
+        Ok(Self { id: wire.id, operation, who, bare, text: text.to_owned() })
     }
 
     /// The text as JSON that can be put into other JSON as it stands.
     pub fn raw(&self) -> Box<RawValue> {
         RawValue::from_string(self.text.trim().to_owned()).unwrap_or_default()
     }
+}
+
+/// What is kept of a text beside the lock itself, in versions and events.
+fn cut(text: String) -> String {
+    if text.chars().count() <= MAX_NOTE_LENGTH { text } else { text.chars().take(MAX_NOTE_LENGTH).collect() }
 }
 
 /// RFC 3339 as Go reads it: `2026-01-02T03:04:05`, an optional fraction, then `Z` or an offset.
