@@ -67,7 +67,7 @@ impl History<'_> {
             self.0.store.look(|view| on_state(view, name, |state| Ok(view.version(state, number)?.map(|version| (state, version)))))?;
         let (state, version) = found.map_err(|why| why.into_error(name, name))?.ok_or_else(|| Error::NoVersion(name.clone(), number))?;
         let bytes = self.0.bytes_of(name, state, &version, Patience::Some).await?;
-        Ok(Content { bytes, version, made: false })
+        Ok(Content::of(&version, bytes))
     }
 
     /// Brings a deleted state back as a new version with the same bytes, or a moved one to its old address. A live state stays as it is.
@@ -78,7 +78,7 @@ impl History<'_> {
         match self.0.store.look(|view| view.place(name))? {
             Place::Moved(from) => {
                 self.relocate(caller, &from, name).await?;
-                live(&self.0.store.look(|view| view.place(name))?, name).map(|(_, version)| version)
+                live(&self.0.store.look(|view| view.place(name))?, name).map(|(_, version)| version.clone())
             }
             Place::State { current: Some(current), deleted_at: Some(_), .. } => {
                 // What is to come back has to be readable; a damaged version is told before it is current again.
@@ -87,7 +87,7 @@ impl History<'_> {
                 let outcome = self.0.store.write(0, move |tx| bring_back(tx, &caller, &wanted, lock_id.as_deref(), at)).await?;
                 outcome.map_err(|why| why.into_error(name, name))
             }
-            place @ (Place::State { .. } | Place::Free) => live(&place, name).map(|(_, version)| version),
+            place @ (Place::State { .. } | Place::Free) => live(&place, name).map(|(_, version)| version.clone()),
         }
     }
 

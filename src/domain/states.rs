@@ -14,6 +14,7 @@ use super::writing::{NotWritten, Unprepared};
 use super::{Domain, panicked};
 use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
+use crate::model::digest::Digest;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::lock::{HeldLock, Lock};
 use crate::model::name::StateName;
@@ -29,14 +30,23 @@ const MAX_LOCKS_IN_A_LIST: usize = 1024 * 1024;
 /// States as clients use them.
 pub struct States<'a>(pub(super) &'a Domain);
 
-/// Bytes that were read, with the version that they are.
+/// Bytes that were read, and what a client is told of the version that they are.
 pub struct Content {
     /// The exact bytes that were written, or the state that was made for a caller who may only read outputs.
     pub bytes: Arc<Decoded>,
-    /// The version.
-    pub version: Version,
-    /// Whether the bytes were made, and are not the version's own.
-    pub made: bool,
+    /// The version's number.
+    pub number: u64,
+    /// When it was written.
+    pub created_at: Timestamp,
+    /// The SHA-256 of the version's own bytes; none where the bytes were made.
+    pub sha256: Option<Digest>,
+}
+
+impl Content {
+    /// The exact bytes of a version.
+    pub(super) fn of(version: &Version, bytes: Arc<Decoded>) -> Self {
+        Self { bytes, number: version.number, created_at: version.created_at, sha256: Some(version.sha256) }
+    }
 }
 
 /// A write as it arrives.
@@ -117,10 +127,14 @@ impl States<'_> {
             self.forgive(caller, name)?;
         }
         let (state, version) = live(&spot.place, name)?;
-        let bytes = self.0.bytes_of(name, state, &version, Patience::Some).await?;
-        let bytes = if whole { bytes } else { self.0.outputs_of(&version, bytes).await? };
+        let bytes = self.0.bytes_of(name, state, version, Patience::Some).await?;
+        let mut content = Content::of(version, bytes);
+        if !whole {
+            content.bytes = self.0.outputs_of(version, content.bytes).await?;
+            content.sha256 = None;
+        }
         self.0.gather_read(caller, name, Some(version.number));
-        Ok(Content { bytes, version, made: !whole })
+        Ok(content)
     }
 
     /// If the caller was refused without a lock, they have read the state now. Queued before the answer, and so before any write that follows it.
@@ -214,9 +228,9 @@ pub(super) fn narrow(scope: &Scope, workspace: &mut Option<String>, block: &mut 
 }
 
 /// The state at a place and its live version, or why there is none.
-pub(super) fn live(place: &Place, name: &StateName) -> Result<(StateId, Version), Error> {
+pub(super) fn live<'a>(place: &'a Place, name: &StateName) -> Result<(StateId, &'a Version), Error> {
     match place {
-        Place::State { id, current: Some(current), deleted_at: None } => Ok((*id, Version::clone(current))),
+        Place::State { id, current: Some(current), deleted_at: None } => Ok((*id, current)),
         Place::Moved(to) => Err(Error::Moved { from: name.clone(), to: to.clone() }),
         Place::State { .. } | Place::Free => Err(Error::no_state(name)),
     }

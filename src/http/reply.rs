@@ -29,7 +29,7 @@ const DEFAULT_PAGE: u32 = 50;
 
 /// The bytes of a state, or 304 when the client has them. Whoever reads them may pause for so long.
 pub(super) fn content(request: &HttpRequest, content: Content, pause: Duration) -> HttpResponse {
-    let digest = if content.made { Digest::of(content.bytes.as_ref().as_ref()) } else { content.version.sha256 };
+    let digest = content.sha256.unwrap_or_else(|| Digest::of(content.bytes.as_ref().as_ref()));
     let tag = EntityTag::new_strong(digest.to_string());
     let known = match IfNoneMatch::parse(request) {
         Ok(IfNoneMatch::Any) => true,
@@ -38,8 +38,8 @@ pub(super) fn content(request: &HttpRequest, content: Content, pause: Duration) 
     };
     let mut response = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response.insert_header((ETAG, ETag(tag)));
-    response.insert_header((LAST_MODIFIED, HttpDate::from(content.version.created_at.system_time())));
-    response.insert_header((VERSION, content.version.number));
+    response.insert_header((LAST_MODIFIED, HttpDate::from(content.created_at.system_time())));
+    response.insert_header((VERSION, content.number));
     if known {
         return response.finish();
     }

@@ -10,14 +10,13 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::http::KeepAlive;
-use actix_web::middleware::{DefaultHeaders, from_fn};
+use actix_web::middleware::from_fn;
 use actix_web::rt::net::TcpStream;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::page::CONTENT_SECURITY_POLICY;
 use super::{caller, routes, trace};
 use crate::config::TrustedProxies;
 use crate::domain::Domain;
@@ -92,15 +91,7 @@ pub fn start(domain: &Arc<Domain>, proxies: TrustedProxies, bindings: Bindings) 
     let workers = bindings.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get));
     let domain = Data::from(Arc::clone(domain));
     let proxies = Data::new(proxies);
-    let app = move || {
-        let headers = DefaultHeaders::new()
-            .add(("Content-Security-Policy", CONTENT_SECURITY_POLICY))
-            .add(("X-Content-Type-Options", "nosniff"))
-            .add(("X-Frame-Options", "DENY"))
-            .add(("Referrer-Policy", "no-referrer"))
-            .add(("Cache-Control", "no-store"));
-        App::new().app_data(domain.clone()).app_data(proxies.clone()).wrap(headers).wrap(from_fn(trace::trace)).configure(routes)
-    };
+    let app = move || App::new().app_data(domain.clone()).app_data(proxies.clone()).wrap(from_fn(trace::trace)).configure(routes);
     let mut server = HttpServer::new(app)
         .on_connect(move |connection, data| {
             caller::note_peer(connection, data);

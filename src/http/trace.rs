@@ -1,19 +1,22 @@
-//! One line in the log for each request, and an id that ties it to the answer and to events. Never a query, a header or a body: they hold secrets.
+//! Around each request: an id that ties its answer to the log and to events, the headers that all answers have, one line in the log, and its time
+//! in the metrics. Never a query, a header or a body: they hold secrets.
 
 use std::time::Instant;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage as _};
 use uuid::Uuid;
 
-use super::Route;
 use super::caller::{KnownAs, client_address};
 use super::error::Reason;
+use super::{Route, page};
 use crate::domain::Domain;
 use crate::model::caller::Origin;
 use crate::model::clock;
@@ -27,13 +30,28 @@ const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "LOCK", "UNL
 /// The status in metrics of a request whose client went away before it was answered, as nginx has it.
 const GONE: u16 = 499;
 
+/// What every answer says unless it says otherwise: nothing is kept by proxies and browsers, and no page may do anything with it.
+const ON_EVERY_ANSWER: [(HeaderName, &str); 5] = [
+    (CONTENT_SECURITY_POLICY, page::CONTENT_SECURITY_POLICY),
+    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (X_FRAME_OPTIONS, "DENY"),
+    (REFERRER_POLICY, "no-referrer"),
+    (CACHE_CONTROL, "no-store"),
+];
+
 /// Gives a request its id, and writes its line when it is answered or its client has gone.
 pub(super) async fn trace(request: ServiceRequest, next: Next<impl MessageBody>) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let mut line = Line::of(&request);
     request.extensions_mut().insert(Origin { address: line.address.clone(), request_id: line.id.clone() });
     let mut response = next.call(request).await?;
+    let headers = response.headers_mut();
+    for (name, value) in ON_EVERY_ANSWER {
+        if !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    }
     if let Ok(value) = HeaderValue::from_str(&line.id) {
-        response.headers_mut().insert(REQUEST_ID, value);
+        headers.insert(REQUEST_ID, value);
     }
     line.status = Some(response.status().as_u16());
     line.route = response.request().app_data::<Route>().map(|route| route.0.clone());
@@ -84,8 +102,8 @@ impl Line {
         let Some(domain) = &self.domain else { return };
         let method = METHODS.iter().find(|known| **known == self.method.as_str()).unwrap_or(&"other");
         let route = self.route.as_deref().unwrap_or("unknown");
-        let status = self.status.unwrap_or(GONE).to_string();
-        domain.metrics().requests.with_label_values(&[route, method, &status]).observe(seconds);
+        let status = StatusCode::from_u16(self.status.unwrap_or(GONE)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        domain.metrics().requests.with_label_values(&[route, method, status.as_str()]).observe(seconds);
     }
 }
 
