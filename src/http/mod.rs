@@ -20,6 +20,7 @@ mod state;
 mod states;
 mod trace;
 mod versions;
+mod watch;
 
 pub use server::{Bindings, Running, allow_connections, start};
 pub use socket::{bind_socket, reachable_path};

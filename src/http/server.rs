@@ -4,6 +4,7 @@ use std::any::Any;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZero;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,16 +12,21 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::http::KeepAlive;
 use actix_web::middleware::from_fn;
-use actix_web::rt::net::TcpStream;
+use actix_web::rt::net::{TcpStream, UnixStream};
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 
+use tokio::task::JoinHandle;
+
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use super::watch::Watch;
 use super::{caller, routes, trace};
 use crate::config::TrustedProxies;
 use crate::domain::Domain;
 
+/// A connection's socket, once for the HTTP library and once for [`Watch`].
+const FILES_A_CONNECTION: u64 = 2;
 /// How many files are open beside connections, at most.
 const FILES_BESIDE: u64 = 128;
 /// How long requests under way may take when the server leaves.
@@ -41,14 +47,17 @@ pub struct Running {
     /// Where clients reach it.
     pub address: Option<SocketAddr>,
     handle: ServerHandle,
-    task: tokio::task::JoinHandle<io::Result<()>>,
+    task: JoinHandle<io::Result<()>>,
+    watch: JoinHandle<()>,
 }
 
 impl Running {
     /// Takes no more connections, finishes the requests under way, and ends.
     pub async fn stop(self) -> io::Result<()> {
         self.handle.stop(true).await;
-        self.task.await.unwrap_or_else(|error| Err(io::Error::other(error)))
+        let ended = self.task.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+        self.watch.abort();
+        ended
     }
 }
 
@@ -57,7 +66,7 @@ impl Running {
 /// Most systems allow a thousand files unless they are asked for more.
 pub fn allow_connections(wanted: usize) -> usize {
     let limit = getrlimit(Resource::Nofile);
-    let needed = wanted as u64 + FILES_BESIDE;
+    let needed = wanted as u64 * FILES_A_CONNECTION + FILES_BESIDE;
     let most = limit.maximum.map_or(needed, |most| most.min(needed));
     if limit.current.is_some_and(|current| current < most)
         && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum: limit.maximum })
@@ -65,7 +74,8 @@ pub fn allow_connections(wanted: usize) -> usize {
         tracing::warn!(%error, "the limit of open files cannot be raised");
     }
     let files = getrlimit(Resource::Nofile).current.unwrap_or(needed);
-    let allowed = usize::try_from(files.saturating_sub(FILES_BESIDE)).unwrap_or(usize::MAX).clamp(1, wanted);
+    let allowed = files.saturating_sub(FILES_BESIDE) / FILES_A_CONNECTION;
+    let allowed = usize::try_from(allowed).unwrap_or(usize::MAX).clamp(1, wanted);
     if allowed < wanted {
         tracing::warn!(
             wanted,
@@ -74,6 +84,11 @@ pub fn allow_connections(wanted: usize) -> usize {
         );
     }
     allowed
+}
+
+fn socket_of(connection: &dyn Any) -> Option<BorrowedFd<'_>> {
+    let tcp = connection.downcast_ref::<TcpStream>().map(AsFd::as_fd);
+    tcp.or_else(|| connection.downcast_ref::<UnixStream>().map(AsFd::as_fd))
 }
 
 /// Lets the system close a connection whose other end takes nothing of an answer for so long; what is sent in pieces notices slow readers itself.
@@ -92,10 +107,15 @@ pub fn start(domain: &Arc<Domain>, proxies: TrustedProxies, bindings: Bindings) 
     let domain = Data::from(Arc::clone(domain));
     let proxies = Data::new(proxies);
     let app = move || App::new().app_data(domain.clone()).app_data(proxies.clone()).wrap(from_fn(trace::trace)).configure(routes);
+    let (watch, quiet) = (Watch::begin(), limits.idle_timeout + limits.header_timeout + limits.body_timeout);
+    let watching = Arc::clone(&watch);
     let mut server = HttpServer::new(app)
         .on_connect(move |connection, data| {
             caller::note_peer(connection, data);
             hang_up_on_deaf(connection, limits.body_timeout);
+            if let Some(Ok(watched)) = socket_of(connection).map(|socket| watching.add(socket)) {
+                data.insert(watched);
+            }
         })
         .client_request_timeout(limits.header_timeout)
         .keep_alive(KeepAlive::Timeout(limits.idle_timeout))
@@ -111,5 +131,5 @@ pub fn start(domain: &Arc<Domain>, proxies: TrustedProxies, bindings: Bindings) 
     }
     let server = server.run();
     let handle = server.handle();
-    Ok(Running { address, handle, task: tokio::spawn(server) })
+    Ok(Running { address, handle, task: tokio::spawn(server), watch: tokio::spawn(watch.run(quiet)) })
 }

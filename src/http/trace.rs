@@ -1,6 +1,7 @@
 //! Around each request: an id that ties its answer to the log and to events, the headers that all answers have, one line in the log, and its time
 //! in the metrics. Never a query, a header or a body: they hold secrets.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::body::MessageBody;
@@ -16,6 +17,7 @@ use uuid::Uuid;
 
 use super::caller::{KnownAs, client_address};
 use super::error::Reason;
+use super::watch::{Busy, Connection, Watched};
 use super::{Route, page};
 use crate::domain::Domain;
 use crate::model::caller::Origin;
@@ -40,7 +42,8 @@ const ON_EVERY_ANSWER: [(HeaderName, &str); 5] = [
 ];
 
 /// Gives a request its id, and writes its line when it is answered or its client has gone.
-pub(super) async fn trace(request: ServiceRequest, next: Next<impl MessageBody>) -> Result<ServiceResponse<impl MessageBody>, Error> {
+pub(super) async fn trace(request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<Watched>, Error> {
+    let busy = request.conn_data::<Arc<Connection>>().map(Busy::on);
     let mut line = Line::of(&request);
     request.extensions_mut().insert(Origin { address: line.address.clone(), request_id: line.id.clone() });
     let mut response = next.call(request).await?;
@@ -57,7 +60,7 @@ pub(super) async fn trace(request: ServiceRequest, next: Next<impl MessageBody>)
     line.route = response.request().app_data::<Route>().map(|route| route.0.clone());
     line.key = response.request().extensions().get::<KnownAs>().map(|known| known.0.clone());
     line.reason = response.response().extensions().get::<Reason>().map(|reason| reason.0.clone());
-    Ok(response)
+    Ok(response.map_body(|_, body| Watched::new(body, busy)))
 }
 
 /// Written when it is dropped, so that a request whose client went away has its line too.

@@ -1,0 +1,119 @@
+//! Hangs up on connections that wait for a request which never gets complete.
+//!
+//! The HTTP library has time-outs for the headers of a connection's first request and for connections on which nothing at all comes. Between the
+//! two, a client that was answered once could send half a request and hold its connection for as long as it likes.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::web::Bytes;
+use rustix::net::Shutdown;
+
+use crate::model::clock;
+
+/// How often connections are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// All open connections.
+pub(super) struct Watch {
+    began: Instant,
+    connections: Mutex<Vec<Weak<Connection>>>,
+}
+
+/// One connection, for as long as it is open.
+pub(super) struct Connection {
+    watch: Arc<Watch>,
+    socket: OwnedFd,
+    busy: AtomicUsize,
+    /// Milliseconds after [`Watch::began`].
+    quiet_since: AtomicU64,
+}
+
+impl Watch {
+    pub(super) fn begin() -> Arc<Self> {
+        Arc::new(Self { began: clock::monotonic(), connections: Mutex::default() })
+    }
+
+    /// Watches one more connection.
+    pub(super) fn add(self: &Arc<Self>, socket: impl AsFd) -> io::Result<Arc<Connection>> {
+        let socket = socket.as_fd().try_clone_to_owned()?;
+        let quiet_since = AtomicU64::new(self.now());
+        let connection = Arc::new(Connection { watch: Arc::clone(self), socket, busy: AtomicUsize::new(0), quiet_since });
+        // A list of connections is valid after each statement, so a panic elsewhere does no harm to it.
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&connection));
+        Ok(connection)
+    }
+
+    /// Hangs up on whoever is quiet for so long. Runs until it is dropped.
+    pub(super) async fn run(self: Arc<Self>, quiet: Duration) {
+        let quiet = u64::try_from(quiet.as_millis()).unwrap_or(u64::MAX);
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let now = self.now();
+            let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+            connections.retain(|connection| connection.strong_count() > 0);
+            connections.iter().filter_map(Weak::upgrade).for_each(|connection| connection.hang_up_if_quiet(now, quiet));
+        }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Connection {
+    /// The library sees that its reads end, and closes what is left.
+    fn hang_up_if_quiet(&self, now: u64, quiet: u64) {
+        let is_busy = self.busy.load(Ordering::Relaxed) > 0;
+        if !is_busy && now.saturating_sub(self.quiet_since.load(Ordering::Relaxed)) > quiet {
+            let _ = rustix::net::shutdown(&self.socket, Shutdown::Both);
+        }
+    }
+}
+
+/// A request under way, from its headers to the last piece of its answer.
+pub(super) struct Busy(Arc<Connection>);
+
+impl Busy {
+    pub(super) fn on(connection: &Arc<Connection>) -> Self {
+        connection.busy.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(connection))
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.quiet_since.store(self.0.watch.now(), Ordering::Relaxed);
+        self.0.busy.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// An answer that keeps its connection busy until it is sent.
+pub(super) struct Watched {
+    body: BoxBody,
+    _busy: Option<Busy>,
+}
+
+impl Watched {
+    pub(super) fn new(body: impl MessageBody + 'static, busy: Option<Busy>) -> Self {
+        Self { body: body.boxed(), _busy: busy }
+    }
+}
+
+impl MessageBody for Watched {
+    type Error = Box<dyn std::error::Error>;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.body).poll_next(context)
+    }
+}
