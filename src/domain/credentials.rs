@@ -14,7 +14,7 @@ use argon2::{Argon2, PasswordHasher as _};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use lru::LruCache;
 use sha2::Sha256;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::error::Error;
 use super::off_thread;
@@ -90,22 +90,33 @@ impl Credentials {
         // Whoever was good before waits for as long as it takes; strangers only while there is room, and not after too many failures.
         if let Some((tag, hash, checked_at)) = known {
             let is_fresh = clock::monotonic().duration_since(checked_at) < REMEMBERED_FOR;
-            return if is_fresh { Ok(true) } else { self.run(tag, secret, hash).await };
+            return if is_fresh { Ok(true) } else { self.run(tag, secret, hash, || Ok(None)).await };
         }
         self.refuse_knocking(knockers)?;
-        let _place = self.waiting.try_acquire().map_err(|_| Error::CredentialsBusy)?;
+        let place = || self.waiting.try_acquire().map(Some).map_err(|_| Error::CredentialsBusy);
         for (tag, hash) in tagged {
-            if self.run(tag, secret, hash).await? {
+            if self.run(tag, secret, hash, place).await? {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    /// Checks one hash, and remembers it when it is good. Checks that are identical and under way at the same time share one run.
-    async fn run(&self, tag: Tag, secret: &Secret, hash: &str) -> Result<bool, Error> {
+    /// Checks one hash, and remembers it when it is good. Checks that are identical and under way at the same time share one run, and one place
+    /// among those that wait.
+    async fn run<'p>(
+        &'p self,
+        tag: Tag,
+        secret: &Secret,
+        hash: &str,
+        place: impl FnOnce() -> Result<Option<SemaphorePermit<'p>>, Error>,
+    ) -> Result<bool, Error> {
         let (secret, hash) = (secret.clone(), hash.to_owned());
-        let is_good = self.running.run(tag, || self.argon2(move || verify(&secret, &hash))).await?;
+        let check = async || {
+            let _place = place()?;
+            self.argon2(move || verify(&secret, &hash)).await
+        };
+        let is_good = self.running.run(tag, check).await?;
         if is_good {
             open(&self.good).put(tag, clock::monotonic());
         }

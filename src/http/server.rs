@@ -107,7 +107,8 @@ pub fn start(domain: &Arc<Domain>, proxies: TrustedProxies, bindings: Bindings) 
     let domain = Data::from(Arc::clone(domain));
     let proxies = Data::new(proxies);
     let app = move || App::new().app_data(domain.clone()).app_data(proxies.clone()).wrap(from_fn(trace::trace)).configure(routes);
-    let (watch, quiet) = (Watch::begin(), limits.idle_timeout + limits.header_timeout + limits.body_timeout);
+    let (quiet, pause) = (limits.idle_timeout + limits.header_timeout + limits.body_timeout, limits.body_timeout);
+    let watch = Watch::begin();
     let watching = Arc::clone(&watch);
     let mut server = HttpServer::new(app)
         .on_connect(move |connection, data| {
@@ -131,5 +132,5 @@ pub fn start(domain: &Arc<Domain>, proxies: TrustedProxies, bindings: Bindings) 
     }
     let server = server.run();
     let handle = server.handle();
-    Ok(Running { address, handle, task: tokio::spawn(server), watch: tokio::spawn(watch.run(quiet)) })
+    Ok(Running { address, handle, task: tokio::spawn(server), watch: tokio::spawn(watch.run(quiet, pause)) })
 }

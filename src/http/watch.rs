@@ -1,7 +1,7 @@
-//! Hangs up on connections that wait for a request which never gets complete.
+//! Hangs up on connections that wait for a request which never gets complete, or for a reader who takes nothing of an answer.
 //!
 //! The HTTP library has time-outs for the headers of a connection's first request and for connections on which nothing at all comes. Between the
-//! two, a client that was answered once could send half a request and hold its connection for as long as it likes.
+//! two, a client that was answered once could send half a request and hold its connection for as long as it likes; and it waits for readers for ever.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -31,9 +31,14 @@ pub(super) struct Connection {
     watch: Arc<Watch>,
     socket: OwnedFd,
     busy: AtomicUsize,
-    /// Milliseconds after [`Watch::began`].
+    /// Milliseconds after [`Watch::began`], like the one below.
     quiet_since: AtomicU64,
+    /// When the last piece of an answer was taken; none when no answer is being sent.
+    sent_at: AtomicU64,
 }
+
+/// No time.
+const NONE: u64 = u64::MAX;
 
 impl Watch {
     pub(super) fn begin() -> Arc<Self> {
@@ -44,21 +49,22 @@ impl Watch {
     pub(super) fn add(self: &Arc<Self>, socket: impl AsFd) -> io::Result<Arc<Connection>> {
         let socket = socket.as_fd().try_clone_to_owned()?;
         let quiet_since = AtomicU64::new(self.now());
-        let connection = Arc::new(Connection { watch: Arc::clone(self), socket, busy: AtomicUsize::new(0), quiet_since });
+        let connection =
+            Arc::new(Connection { watch: Arc::clone(self), socket, busy: AtomicUsize::new(0), quiet_since, sent_at: AtomicU64::new(NONE) });
         // A list of connections is valid after each statement, so a panic elsewhere does no harm to it.
         self.connections.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&connection));
         Ok(connection)
     }
 
-    /// Hangs up on whoever is quiet for so long. Runs until it is dropped.
-    pub(super) async fn run(self: Arc<Self>, quiet: Duration) {
-        let quiet = u64::try_from(quiet.as_millis()).unwrap_or(u64::MAX);
+    /// Hangs up on whoever is quiet, or reads nothing of an answer, for so long. Runs until it is dropped.
+    pub(super) async fn run(self: Arc<Self>, quiet: Duration, pause: Duration) {
+        let [quiet, pause] = [quiet, pause].map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
             let now = self.now();
             let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
             connections.retain(|connection| connection.strong_count() > 0);
-            connections.iter().filter_map(Weak::upgrade).for_each(|connection| connection.hang_up_if_quiet(now, quiet));
+            connections.iter().filter_map(Weak::upgrade).for_each(|connection| connection.hang_up_if_stuck(now, quiet, pause));
         }
     }
 
@@ -69,9 +75,11 @@ impl Watch {
 
 impl Connection {
     /// The library sees that its reads end, and closes what is left.
-    fn hang_up_if_quiet(&self, now: u64, quiet: u64) {
-        let is_busy = self.busy.load(Ordering::Relaxed) > 0;
-        if !is_busy && now.saturating_sub(self.quiet_since.load(Ordering::Relaxed)) > quiet {
+    fn hang_up_if_stuck(&self, now: u64, quiet: u64, pause: u64) {
+        let is_quiet = self.busy.load(Ordering::Relaxed) == 0 && now.saturating_sub(self.quiet_since.load(Ordering::Relaxed)) > quiet;
+        let sent_at = self.sent_at.load(Ordering::Relaxed);
+        let is_deaf = sent_at != NONE && now.saturating_sub(sent_at) > pause;
+        if is_quiet || is_deaf {
             let _ = rustix::net::shutdown(&self.socket, Shutdown::Both);
         }
     }
@@ -87,8 +95,16 @@ impl Busy {
     }
 }
 
+impl Busy {
+    /// The next piece of the answer goes out.
+    fn sends(&self) {
+        self.0.sent_at.store(self.0.watch.now(), Ordering::Relaxed);
+    }
+}
+
 impl Drop for Busy {
     fn drop(&mut self) {
+        self.0.sent_at.store(NONE, Ordering::Relaxed);
         self.0.quiet_since.store(self.0.watch.now(), Ordering::Relaxed);
         self.0.busy.fetch_sub(1, Ordering::Relaxed);
     }
@@ -97,12 +113,12 @@ impl Drop for Busy {
 /// An answer that keeps its connection busy until it is sent.
 pub(super) struct Watched {
     body: BoxBody,
-    _busy: Option<Busy>,
+    busy: Option<Busy>,
 }
 
 impl Watched {
     pub(super) fn new(body: impl MessageBody + 'static, busy: Option<Busy>) -> Self {
-        Self { body: body.boxed(), _busy: busy }
+        Self { body: body.boxed(), busy }
     }
 }
 
@@ -114,6 +130,9 @@ impl MessageBody for Watched {
     }
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        if let Some(busy) = &self.busy {
+            busy.sends();
+        }
         Pin::new(&mut self.body).poll_next(context)
     }
 }

@@ -1,4 +1,5 @@
-//! What a test does to disks and files: small file systems, read-only files, flipped bits, and a database edited behind the server's back.
+//! What a test does to disks and files: small file systems, read-only files, flipped bits, system calls that fail or take long, and a database
+//! edited behind the server's back.
 
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -6,7 +7,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::harness::sha256;
+use crate::harness::{Setup, sha256};
 use crate::skip;
 
 /// The permission bits of a file or directory.
@@ -98,6 +99,29 @@ pub fn flip(path: &Path, offset: u64) {
     byte[0] ^= 0x10;
     file.write_all_at(&byte, offset).expect("our file");
     file.sync_all().expect("our file");
+}
+
+/// Damages the one large blob of a database, by bits in the middle of the file where it lies; never in the first bytes of a page, which link it
+/// to the next.
+pub fn damage(data: &Path) {
+    let file = data.join("statekeep.db");
+    let size = std::fs::metadata(&file).expect("the database").len();
+    assert!(size > 2 * 1024 * 1024, "the large blob is most of the file");
+    for part in [4, 5, 6] {
+        flip(&file, size * part / 10 / 512 * 512 + 256);
+    }
+}
+
+/// A server to be started under strace with these options, by which its system calls fail or take long; `None` where there is no strace that
+/// works here.
+pub fn strace(setup: Setup, options: &[&str]) -> Option<Setup> {
+    let strace = skip::program("strace", "STATEKEEP_STRACE")?;
+    if !Command::new(&strace).args(["-f", "-qq", "-o", "/dev/null", "true"]).status().is_ok_and(|status| status.success()) {
+        skip::missing("strace may not trace here");
+        return None;
+    }
+    let wrapper = [&[strace.to_str().expect("UTF-8"), "-f", "-qq"], options].concat();
+    Some(setup.under(&wrapper))
 }
 
 /// Runs SQL on a database while no server runs; `None` where there is no python3.

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use base64::Engine as _;
 use reqwest::StatusCode;
@@ -16,19 +17,28 @@ pub struct Wire {
     read: Vec<u8>,
 }
 
-trait Stream: Read + Write {
+trait Stream: Read + Write + Send {
     fn finish(&self);
+    fn wait_at_most(&self, time: Duration);
 }
 
 impl Stream for TcpStream {
     fn finish(&self) {
         let _ = self.shutdown(Shutdown::Write);
     }
+
+    fn wait_at_most(&self, time: Duration) {
+        self.set_read_timeout(Some(time)).expect("a time-out");
+    }
 }
 
 impl Stream for UnixStream {
     fn finish(&self) {
         let _ = self.shutdown(Shutdown::Write);
+    }
+
+    fn wait_at_most(&self, time: Duration) {
+        self.set_read_timeout(Some(time)).expect("a time-out");
     }
 }
 
@@ -37,6 +47,7 @@ impl Wire {
         let stream = TcpStream::connect(server.address()).expect("a connection");
         stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
         stream.set_write_timeout(Some(PATIENCE)).expect("a time-out");
+        stream.set_nodelay(true).expect("what is sent goes out at once");
         Self { stream: Box::new(stream), read: Vec::new() }
     }
 
@@ -59,6 +70,15 @@ impl Wire {
 
     /// The next answer, or `None` when the server closes the connection without one.
     pub fn answer(&mut self) -> Option<Answer> {
+        self.next_answer(true)
+    }
+
+    /// The same for a request by HEAD, whose answer names a length and has no body.
+    pub fn answer_to_head(&mut self) -> Option<Answer> {
+        self.next_answer(false)
+    }
+
+    fn next_answer(&mut self, has_body: bool) -> Option<Answer> {
         let head_end = loop {
             if let Some(at) = find(&self.read, b"\r\n\r\n") {
                 break at + 4;
@@ -71,14 +91,43 @@ impl Wire {
         let head = String::from_utf8(self.read.drain(..head_end).collect()).expect("a head in ASCII");
         let (status, headers) = parse_head(&head);
         if status.is_informational() {
-            return self.answer();
+            return self.next_answer(has_body);
         }
         let bytes = match headers.get("content-length") {
-            _ if status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED => Vec::new(),
+            _ if !has_body || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED => Vec::new(),
             Some(length) => self.take(length.to_str().expect("ASCII").parse().expect("a length")),
             None => self.rest(),
         };
         Some(Answer { status, headers, bytes })
+    }
+
+    /// Reads some bytes of an answer and keeps them for it; false at the end of the stream.
+    pub fn sip(&mut self, most: usize) -> bool {
+        let mut buffer = vec![0; most];
+        let count = self.stream.read(&mut buffer).unwrap_or(0);
+        self.read.extend_from_slice(&buffer[..count]);
+        count > 0
+    }
+
+    /// Whether nothing at all comes for a while: neither an answer nor the connection's end.
+    pub fn is_quiet(&mut self, time: Duration) -> bool {
+        self.stream.wait_at_most(time);
+        let mut buffer = [0; 1024];
+        let outcome = self.stream.read(&mut buffer);
+        self.stream.wait_at_most(PATIENCE);
+        match outcome {
+            Ok(count) => {
+                self.read.extend_from_slice(&buffer[..count]);
+                false
+            }
+            Err(error) => matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut),
+        }
+    }
+
+    /// Waits for the connection's end, whatever comes before it; a server that keeps it open fails the test.
+    #[track_caller]
+    pub fn closes(&mut self) {
+        self.rest();
     }
 
     fn take(&mut self, length: usize) -> Vec<u8> {
@@ -136,6 +185,18 @@ pub fn head(method: &str, target: &str, caller: &Client, headers: &[&str]) -> St
         head.push_str("\r\n");
     }
     head + "\r\n"
+}
+
+/// A body in chunks of this size, with the last, empty one.
+pub fn chunked(body: impl AsRef<[u8]>, size: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for chunk in body.as_ref().chunks(size) {
+        bytes.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+        bytes.extend_from_slice(chunk);
+        bytes.extend_from_slice(b"\r\n");
+    }
+    bytes.extend_from_slice(b"0\r\n\r\n");
+    bytes
 }
 
 /// Sends a whole request with an empty body to an address exactly as it is written, which HTTP clients would tidy up first.

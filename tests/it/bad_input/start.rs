@@ -18,7 +18,7 @@ pub fn refused(command: Command) -> Output {
 
 /// Runs a server that must not go on running, for a bounded time.
 #[track_caller]
-fn ended(mut command: Command) -> Output {
+pub fn ended(mut command: Command) -> Output {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
     let end = Instant::now() + PATIENCE;
     while child.try_wait().expect("our child").is_none() {

@@ -1,23 +1,11 @@
 //! Bytes that rot on the disk: never served, always told, and the neighbours go on.
 
-use std::path::Path;
-
 use tempfile::TempDir;
 
-use crate::disk::{flip, noise};
+use crate::disk::{damage, noise};
 use crate::harness::{Answer, Client, Server, Setup, state_path, tfstate, tfstate_noted};
 
 use super::L1;
-
-/// Flips bits in the middle of the database file, where the one large blob lies; never in the first bytes of a page, which link it to the next.
-fn damage(data: &Path) {
-    let file = data.join("statekeep.db");
-    let size = std::fs::metadata(&file).expect("the database").len();
-    assert!(size > 2 * 1024 * 1024, "the large blob is most of the file");
-    for part in [4, 5, 6] {
-        flip(&file, size * part / 10 / 512 * 512 + 256);
-    }
-}
 
 fn is_damaged(answer: Answer) {
     let answer = answer.expect_problem(500, "damaged");

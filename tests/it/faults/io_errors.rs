@@ -2,26 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::disk::strace;
 use crate::harness::{Client, Server, Setup, tfstate};
-use crate::skip;
 
 use super::{L1, Writers, check};
 
 /// A server under strace with these options; `None` where there is no strace that works here.
 fn under_strace(data: &Path, options: &[&str]) -> Option<Server> {
-    let strace = skip::program("strace", "STATEKEEP_STRACE")?;
-    if !Command::new(&strace).args(["-f", "-qq", "-o", "/dev/null", "true"]).status().is_ok_and(|status| status.success()) {
-        skip::missing("strace may not trace here");
-        return None;
-    }
-    let wrapper = [&[strace.to_str().expect("UTF-8"), "-f", "-qq"], options].concat();
-    Some(Setup::new().data(data).under(&wrapper).start())
+    Some(strace(Setup::new().data(data), options)?.start())
 }
 
 /// A server whose system calls fail from the n-th on, per thread.
