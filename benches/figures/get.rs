@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use crate::load::{self, Connection, Round};
-use crate::post::Writer;
+use crate::load;
 use crate::process::{Process, Server, Sync};
 use crate::report::{Report, Target};
+use crate::wire::{Connection, Hashing};
+use crate::writer::Writer;
 use crate::{Res, rivals};
 
 const CLIENTS: usize = 16;
@@ -15,13 +16,13 @@ const WARM_UP: Duration = Duration::from_secs(1);
 const SEED: u64 = 1;
 
 pub(crate) fn run() -> Res<Report> {
-    let server = Server::start(Sync::Disk)?;
-    let rival = Process::rival(&[rivals::ANSWERS, &SEED.to_string()], Sync::Disk)?;
-    let writer = Writer::new(&server.secret, "read", SEED)?;
-    let state = writer.state().to_vec();
-    let mut connection = Connection::open(server.process.address()?)?;
+    let server = Server::start(Sync::Disk, &[])?;
+    let mut writer = Writer::new(&server.secret, "read", SEED)?;
+    let mut connection = server.connect()?;
     connection.exchange(&writer.lock())?;
-    connection.exchange(&writer.first())?;
+    connection.exchange(&writer.next(Hashing::Before))?;
+    let rival = Process::rival(&[rivals::ANSWERS, &SEED.to_string()], Sync::Disk)?;
+    let state = writer.state().to_vec();
     let request = writer.read();
     let requests = vec![vec![request.clone()]; CLIENTS];
     for process in [&server.process, &rival] {
@@ -40,8 +41,7 @@ pub(crate) fn run() -> Res<Report> {
     report.measured("statekeep", CLIENTS, &ours);
     report.measured("bare handler that answers from memory", CLIENTS, &theirs);
     report.ratio("reads a second, statekeep / bare handler", (&ours, &theirs), |round| round.rate, Target::AtLeast(0.70));
-    let p99 = |round: &Round| round.percentile(99).unwrap_or(f64::NAN);
-    report.ratio("p99, statekeep / bare handler", (&ours, &theirs), p99, Target::AtMost(1.5));
+    report.ratio("p99, statekeep / bare handler", (&ours, &theirs), |round| round.percentile(99), Target::AtMost(1.5));
     report.ratio("processor for a read, statekeep / bare handler", (&ours, &theirs), |round| round.cpu.unwrap_or(f64::NAN), Target::None);
     Ok(report)
 }

@@ -6,15 +6,28 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "tables and progress are what this program is for")]
 #![expect(clippy::disallowed_methods, reason = "what is measured is real time")]
 
+mod credential;
 mod get;
+mod greedy;
+mod inside;
 mod load;
+mod machine;
+mod parts;
+mod pieces;
 mod post;
 mod process;
 mod report;
 mod rivals;
+mod start;
 mod states;
+mod wire;
+mod writer;
 
 use std::process::ExitCode;
+
+/// The server's allocator, so that parts cost here what they cost there, and no rival is slower for having another one.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Whatever goes wrong ends the run: a figure of a server that failed means nothing.
 type Res<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -23,7 +36,15 @@ type Res<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 type Figure = fn() -> Res<report::Report>;
 
 /// What can be asked for by name.
-const FIGURES: [(&str, Figure); 3] = [("get", get::run), ("post", post::run), ("post-slow-sync", post::run_slow_sync)];
+const FIGURES: [(&str, Figure); 7] = [
+    ("get", get::run),
+    ("post", post::run),
+    ("post-slow-sync", post::run_slow_sync),
+    ("credential", credential::run),
+    ("start", start::run),
+    ("greedy", greedy::run),
+    ("parts", parts::run),
+];
 
 fn main() -> ExitCode {
     // Cargo adds `--bench`.
@@ -48,11 +69,14 @@ fn figures(wanted: &[String]) -> Res<bool> {
         let known = FIGURES.map(|(name, _)| name).join(", ");
         return Err(format!("there is no figure {unknown}; there are {known}").into());
     }
+    println!("{}\n", machine::describe()?);
     let mut all_reached = true;
     for (name, run) in FIGURES {
         if wanted.is_empty() || wanted.iter().any(|one| one == name) {
+            let before = machine::busy_by_others()?;
             let report = run().map_err(|error| format!("{name}: {error}"))?;
-            println!("{report}");
+            let after = machine::busy_by_others()?;
+            println!("{report}\nOthers used {before:.0} % of the processors right before this, and {after:.0} % right after.\n");
             all_reached &= report.is_reached();
         }
     }

@@ -1,121 +1,32 @@
 //! Durable writes under a lock, against a bare handler that only reads bodies, and against a loop that commits one by one.
 //!
-//! Each client writes a state of its own, which it holds the lock of. All bodies are different, and made before the clock starts. After a figure
-//! each state's newest version has to be the number of writes that were acknowledged.
+//! Each client writes a state of its own, which it holds the lock of. All bodies are different, and made before the clock starts. Their MD5s
+//! are made in two ways: before the clock starts, so that clients cost as little as they can, and by the clients as they send, as Terraform
+//! and OpenTofu do. After a figure each state's newest version has to be the number of writes that were acknowledged.
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use md5::Digest as _;
-use serde_json::{Value, json};
-
-use crate::load::{self, Connection, Round};
-use crate::process::{Process, Server, Sync, directory};
+use crate::load::{self, Round};
+use crate::process::{Process, Server, Sync, as_text, directory};
 use crate::report::{Report, Target};
-use crate::states::Series;
+use crate::wire::Hashing;
+use crate::writer::{requests, verify, writers};
 use crate::{Res, rivals};
 
 const PAIRS: usize = 5;
 /// For how long the bare handler is sent the requests of a round: it is through with them too soon to be measured.
 const BARE_ROUND: Duration = Duration::from_secs(1);
+/// How long a round of ours should take; as many requests are made for it as that takes at the rate of the round before.
+const ROUND: Duration = Duration::from_millis(1_200);
+/// The most requests of a round: each is 60 kB of memory.
+const MAX_REQUESTS: usize = 16_000;
+/// How many writes a round of the loop has, with a sync as the disk does it and with a slow one.
+const LOOP_WRITES: u32 = 2_000;
+const SLOW_LOOP_WRITES: u32 = 250;
 /// What a slow disk needs for a sync, in microseconds.
 const SLOW_SYNC: u32 = 5_000;
-
-/// A client of one state, whose lock it holds.
-pub(crate) struct Writer {
-    path: String,
-    credentials: String,
-    lock_id: String,
-    series: Series,
-    written: u64,
-}
-
-impl Writer {
-    pub(crate) fn new(secret: &str, block: &str, seed: u64) -> Res<Self> {
-        let path = format!("/api/terraform/state/workspace/bench/buildingblock/{block}");
-        let credentials = STANDARD.encode(format!("x:{secret}"));
-        Ok(Self { path, credentials, lock_id: format!("lock-{block}"), series: Series::new(seed)?, written: 0 })
-    }
-
-    /// The state as it is.
-    pub(crate) fn state(&self) -> &[u8] {
-        self.series.bytes()
-    }
-
-    fn request(&self, method: &str, below: &str, body: &[u8]) -> Vec<u8> {
-        let md5 = STANDARD.encode(md5::Md5::digest(body));
-        let (path, credentials, length) = (&self.path, &self.credentials, body.len());
-        let mut request = format!("{method} {path}{below} HTTP/1.1\r\nHost: bench\r\nAuthorization: Basic {credentials}\r\n").into_bytes();
-        if !body.is_empty() {
-            let of_body = format!("Content-Type: application/json\r\nContent-MD5: {md5}\r\nContent-Length: {length}\r\n");
-            request.extend_from_slice(of_body.as_bytes());
-        }
-        request.extend_from_slice(b"\r\n");
-        request.extend_from_slice(body);
-        request
-    }
-
-    pub(crate) fn read(&self) -> Vec<u8> {
-        self.request("GET", "", b"")
-    }
-
-    pub(crate) fn lock(&self) -> Vec<u8> {
-        let lock = json!({
-            "ID": self.lock_id, "Operation": "OperationTypeApply", "Info": "", "Who": "bench@figures", "Version": "1.11.4",
-            "Created": "2026-01-01T00:00:00Z", "Path": "",
-        });
-        self.request("POST", "/lock", lock.to_string().as_bytes())
-    }
-
-    /// A write of the state as it is.
-    pub(crate) fn first(&self) -> Vec<u8> {
-        self.request("POST", &format!("?ID={}", self.lock_id), self.series.bytes())
-    }
-
-    fn next(&mut self) -> Vec<u8> {
-        self.series.next();
-        self.written += 1;
-        self.first()
-    }
-
-    /// Compares the state's newest version with what was acknowledged.
-    fn verify(&self, connection: &mut Connection) -> Res<()> {
-        let answer: Value = serde_json::from_slice(connection.exchange(&self.request("GET", "/versions?limit=1", b""))?)?;
-        let number = answer.pointer("/versions/0/number").and_then(Value::as_u64);
-        if number != Some(self.written) {
-            return Err(format!("{}: {} writes were acknowledged, and the newest version is {number:?}", self.path, self.written).into());
-        }
-        if connection.exchange(&self.read())? != self.state() {
-            return Err(format!("{}: what was read is not what was written last", self.path).into());
-        }
-        Ok(())
-    }
-}
-
-/// So many clients, each with its lock.
-fn writers(server: &Server, clients: usize) -> Res<Vec<Writer>> {
-    let mut connection = Connection::open(server.process.address()?)?;
-    (0..clients)
-        .map(|index| {
-            let seed = u64::try_from(1_000 * clients + index)?;
-            let writer = Writer::new(&server.secret, &format!("of-{clients}-{index}"), seed)?;
-            connection.exchange(&writer.lock())?;
-            Ok(writer)
-        })
-        .collect()
-}
-
-/// The next requests of each client, `total` of them for all.
-fn requests(writers: &mut [Writer], total: usize) -> Vec<Vec<Vec<u8>>> {
-    let each = total / writers.len();
-    writers.iter_mut().map(|writer| (0..each).map(|_| writer.next()).collect()).collect()
-}
-
-fn verify(server: &Server, writers: &[Writer]) -> Res<()> {
-    let mut connection = Connection::open(server.process.address()?)?;
-    writers.iter().try_for_each(|writer| writer.verify(&mut connection))
-}
+/// Both ways, with how a table names them.
+const WAYS: [(Hashing, &str); 2] = [(Hashing::Before, "MD5s made before"), (Hashing::OnSending, "clients hash")];
 
 /// The rival that commits one by one, with the directory of its database.
 struct Loop {
@@ -126,7 +37,7 @@ struct Loop {
 impl Loop {
     fn start(sync: Sync) -> Res<Self> {
         let dir = directory()?;
-        let process = Process::rival(&[rivals::COMMITS, dir.path().to_str().ok_or("a path that is not text")?], sync)?;
+        let process = Process::rival(&[rivals::COMMITS, as_text(dir.path())?], sync)?;
         Ok(Self { process, _dir: dir })
     }
 
@@ -136,34 +47,65 @@ impl Loop {
     }
 }
 
+/// How many requests the next round should have.
+fn enough(round: &Round) -> Res<usize> {
+    let each = Duration::from_secs_f64(1.0 / round.rate).max(Duration::from_nanos(1));
+    Ok(usize::try_from(ROUND.as_nanos() / each.as_nanos())?.min(MAX_REQUESTS))
+}
+
+/// The rounds of one number of clients: ours and the bare handler's for each way of hashing, and the loop's.
+#[derive(Default)]
+struct Rounds {
+    ours: [Vec<Round>; 2],
+    bare: [Vec<Round>; 2],
+    one_by_one: Vec<Round>,
+}
+
+fn rounds(server: &Server, bare: &Process, commits: &mut Loop, clients: usize) -> Res<Rounds> {
+    let mut writers = writers(server, clients)?;
+    let mut rounds = Rounds::default();
+    let mut totals = [500 + 20 * clients; WAYS.len()];
+    for pair in 0..=PAIRS {
+        eprintln!("post: {clients} clients, pair {pair} of {PAIRS}");
+        for (way, (hashing, _)) in WAYS.iter().enumerate() {
+            let requests = requests(&mut writers, totals[way], *hashing);
+            let round = load::send_all(&server.process, &requests)?;
+            totals[way] = enough(&round)?;
+            let beside = load::repeat(bare, &requests, BARE_ROUND)?;
+            // The first warms up.
+            if pair > 0 {
+                rounds.ours[way].push(round);
+                rounds.bare[way].push(beside);
+            }
+        }
+        let round = commits.commit(LOOP_WRITES)?;
+        if pair > 0 {
+            rounds.one_by_one.push(round);
+        }
+    }
+    verify(server, &writers)?;
+    Ok(rounds)
+}
+
 /// With the disk as it is.
 pub(crate) fn run() -> Res<Report> {
-    let server = Server::start(Sync::Disk)?;
+    let server = Server::start(Sync::Disk, &[])?;
     let bare = Process::rival(&[rivals::READS], Sync::Disk)?;
     let mut commits = Loop::start(Sync::Disk)?;
     let mut report = Report::new("post: durable writes of distinct states of 60 kB under a lock, syncs as the disk does them");
-    for (clients, writes, target) in [(1, 1_000, Target::None), (16, 4_000, Target::AtLeast(0.25)), (64, 4_032, Target::None)] {
-        let mut writers = writers(&server, clients)?;
-        let (mut ours, mut reads, mut one_by_one) = (Vec::new(), Vec::new(), Vec::new());
-        for pair in 0..=PAIRS {
-            eprintln!("post: {clients} clients, pair {pair} of {PAIRS}");
-            let requests = requests(&mut writers, writes);
-            let round = load::send_all(&server.process, &requests)?;
-            let rounds = (round, load::repeat(&bare, &requests, BARE_ROUND)?, commits.commit(1_000)?);
-            // The first warms up.
-            if pair > 0 {
-                ours.push(rounds.0);
-                reads.push(rounds.1);
-                one_by_one.push(rounds.2);
-            }
+    for (clients, target) in [(1, Target::None), (16, Target::AtLeast(0.25)), (64, Target::None)] {
+        let rounds = rounds(&server, &bare, &mut commits, clients)?;
+        for (way, (hashing, words)) in WAYS.iter().enumerate() {
+            let (ours, bare) = (&rounds.ours[way], &rounds.bare[way]);
+            report.measured(&format!("statekeep, {words}"), clients, ours);
+            report.measured(&format!("bare handler that reads the body, {words}"), clients, bare);
+            let target = if *hashing == Hashing::OnSending { target } else { Target::None };
+            let name = format!("writes a second at {clients}, {words}, statekeep / bare handler");
+            report.ratio(&name, (ours, bare), |round| round.rate, target);
         }
-        verify(&server, &writers)?;
-        report.measured("statekeep", clients, &ours);
-        report.measured("bare handler that reads the body", clients, &reads);
-        report.measured("loop that commits one by one", 1, &one_by_one);
-        let name = format!("writes a second at {clients}, statekeep / ");
-        report.ratio(&format!("{name}bare handler"), (&ours, &reads), |round| round.rate, target);
-        report.ratio(&format!("{name}loop"), (&ours, &one_by_one), |round| round.rate, Target::None);
+        report.measured("loop that commits one by one", 1, &rounds.one_by_one);
+        let pairs = (&*rounds.ours[0], &*rounds.one_by_one);
+        report.ratio(&format!("writes a second at {clients}, statekeep / loop"), pairs, |round| round.rate, Target::None);
     }
     Ok(report)
 }
@@ -171,18 +113,21 @@ pub(crate) fn run() -> Res<Report> {
 /// With a disk whose syncs take 5 ms longer.
 pub(crate) fn run_slow_sync() -> Res<Report> {
     let sync = Sync::Slower(SLOW_SYNC);
-    let server = Server::start(sync)?;
+    let server = Server::start(sync, &[])?;
     let mut commits = Loop::start(sync)?;
     let mut report = Report::new("post-slow-sync: the same, with 5 ms more for each sync");
-    for (clients, writes, target) in [(1, 200, Target::AtLeast(1.0)), (64, 1_920, Target::AtLeast(8.0))] {
+    for (clients, target) in [(1, Target::AtLeast(0.95)), (64, Target::AtLeast(8.0))] {
         let mut writers = writers(&server, clients)?;
         let (mut ours, mut one_by_one) = (Vec::new(), Vec::new());
+        let mut total = 100 + 20 * clients;
         for pair in 0..=PAIRS {
             eprintln!("post-slow-sync: {clients} clients, pair {pair} of {PAIRS}");
-            let rounds = (load::send_all(&server.process, &requests(&mut writers, writes))?, commits.commit(200)?);
+            let round = load::send_all(&server.process, &requests(&mut writers, total, Hashing::Before))?;
+            total = enough(&round)?;
+            let beside = commits.commit(SLOW_LOOP_WRITES)?;
             if pair > 0 {
-                ours.push(rounds.0);
-                one_by_one.push(rounds.1);
+                ours.push(round);
+                one_by_one.push(beside);
             }
         }
         verify(&server, &writers)?;

@@ -6,14 +6,20 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use crate::wire::{Connection, Request};
 use crate::{Res, rivals};
 
 /// How many clock ticks a second `/proc` counts in, on every Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
+/// How many KiB, the unit of `/proc`, a MiB has.
+const KIB_PER_MIB: f64 = 1024.0;
 /// What the server and the rivals say when they take requests.
 pub(crate) const LISTENING: &str = "listening on http://";
+/// An address that the system finds a free port for.
+pub(crate) const ANY_PORT: &str = "127.0.0.1:0";
 
 /// How long a sync takes.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,9 +30,47 @@ pub(crate) enum Sync {
     Slower(u32),
 }
 
+impl Sync {
+    fn command(self, program: &Path) -> Command {
+        let Self::Slower(microseconds) = self else { return Command::new(program) };
+        let mut strace = Command::new("strace");
+        // `-D` keeps the process our own child; seccomp lets every other call run at full speed.
+        let quiet = ["-D", "-f", "-qq", "--seccomp-bpf", "-e", "signal=none", "-o", "/dev/null"];
+        strace.args(quiet).args(["-e", "trace=fsync,fdatasync", "-e"]);
+        strace.arg(format!("inject=fsync,fdatasync:delay_exit={microseconds}")).arg(program);
+        strace
+    }
+}
+
 /// A directory on the real disk, beside what cargo builds.
 pub(crate) fn directory() -> Res<TempDir> {
     Ok(tempfile::Builder::new().prefix("figures-").tempdir_in(env!("CARGO_TARGET_TMPDIR"))?)
+}
+
+/// A path as an argument.
+pub(crate) fn as_text(path: &Path) -> Res<&str> {
+    Ok(path.to_str().ok_or("a path that is not text")?)
+}
+
+/// Memory of a process in MiB.
+#[derive(Clone, Copy)]
+pub(crate) struct Memory {
+    /// What is resident now.
+    pub(crate) now: f64,
+    /// What of that is mapped from files, most of it the program itself; the system can take it back at any time.
+    pub(crate) mapped: f64,
+    /// The most that ever was.
+    pub(crate) peak: f64,
+}
+
+/// The memory of a process by its id.
+pub(crate) fn memory_of(id: u32) -> Res<Memory> {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+    let field = |name: &str| -> Res<f64> {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("an unknown form of /proc/PID/status")?;
+        Ok(line.trim().trim_end_matches("kB").trim().parse::<f64>()? / KIB_PER_MIB)
+    };
+    Ok(Memory { now: field("VmRSS:")?, mapped: field("RssFile:")?, peak: field("VmHWM:")? })
 }
 
 /// A process with a pipe to it and one from it. Killed when it is dropped.
@@ -40,49 +84,44 @@ pub(crate) struct Process {
 impl Process {
     /// Starts a rival by its name.
     pub(crate) fn rival(args: &[&str], sync: Sync) -> Res<Self> {
-        let program = std::env::current_exe()?;
-        let args: Vec<&str> = std::iter::once(rivals::FLAG).chain(args.iter().copied()).collect();
-        Self::start(&program, &args, sync, Stdio::inherit())
+        Self::rival_logging(args, sync, Stdio::inherit())
     }
 
-    fn start(program: &Path, args: &[&str], sync: Sync, errors: Stdio) -> Res<Self> {
-        let mut command = match sync {
-            Sync::Disk => Command::new(program),
-            Sync::Slower(microseconds) => {
-                let mut strace = Command::new("strace");
-                // `-D` keeps the process our own child; seccomp lets every other call run at full speed.
-                strace.args([
-                    "-D",
-                    "-f",
-                    "-qq",
-                    "--seccomp-bpf",
-                    "-e",
-                    "signal=none",
-                    "-o",
-                    "/dev/null",
-                    "-e",
-                    "trace=fsync,fdatasync",
-                    "-e",
-                ]);
-                strace.arg(format!("inject=fsync,fdatasync:delay_exit={microseconds}")).arg(program);
-                strace
-            }
-        };
+    /// Starts a rival whose errors go somewhere.
+    pub(crate) fn rival_logging(args: &[&str], sync: Sync, errors: Stdio) -> Res<Self> {
+        let program = std::env::current_exe()?;
+        let args: Vec<&str> = std::iter::once(rivals::FLAG).chain(args.iter().copied()).collect();
+        Self::spawn(&program, &args, sync, errors)?.listening()
+    }
+
+    /// Starts a process and does not wait for it.
+    fn spawn(program: &Path, args: &[&str], sync: Sync, errors: Stdio) -> Res<Self> {
+        let mut command = sync.command(program);
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("STATEKEEP_")) {
             command.env_remove(name);
         }
-        let mut child = command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors).spawn()?;
+        let spawned = command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors).spawn();
+        let mut child = spawned.map_err(|error| format!("cannot start {}: {error}", command.get_program().display()))?;
         let to = child.stdin.take().ok_or("no pipe")?;
         let from = BufReader::new(child.stdout.take().ok_or("no pipe")?);
-        let mut process = Self { child, to, from, address: None };
-        let first = process.hear()?;
-        process.address = first.strip_prefix(LISTENING).map(str::parse).transpose()?;
-        Ok(process)
+        Ok(Self { child, to, from, address: None })
+    }
+
+    /// Waits until it says where it listens, or anything else.
+    fn listening(mut self) -> Res<Self> {
+        let first = self.hear()?;
+        self.address = first.strip_prefix(LISTENING).map(str::parse).transpose()?;
+        Ok(self)
     }
 
     /// Where it takes requests.
     pub(crate) fn address(&self) -> Res<SocketAddr> {
         Ok(self.address.ok_or("a process that takes no requests")?)
+    }
+
+    /// Its id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Gives it a line.
@@ -108,6 +147,11 @@ impl Process {
         let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<f64>).sum::<Result<f64, std::num::ParseFloatError>>()?;
         Ok(ticks / TICKS_PER_SECOND)
     }
+
+    /// Its memory.
+    pub(crate) fn memory(&self) -> Res<Memory> {
+        memory_of(self.id())
+    }
 }
 
 impl Drop for Process {
@@ -117,21 +161,74 @@ impl Drop for Process {
     }
 }
 
-/// The server with a data directory of its own, and its admin's secret.
+/// A server that runs, and its admin's secret.
 pub(crate) struct Server {
     pub(crate) process: Process,
     pub(crate) secret: String,
-    _data: TempDir,
+    _temp: Option<TempDir>,
 }
 
 impl Server {
-    pub(crate) fn start(sync: Sync) -> Res<Self> {
+    /// A server with a data directory of its own that goes away with it.
+    pub(crate) fn start(sync: Sync, flags: &[&str]) -> Res<Self> {
         let temp = directory()?;
-        let data: PathBuf = temp.path().join("data");
-        let log = File::create(temp.path().join("log"))?;
-        let args = ["serve", "--listen", "127.0.0.1:0", "--data", data.to_str().ok_or("a path that is not text")?];
-        let process = Process::start(Path::new(env!("CARGO_BIN_EXE_statekeep")), &args, sync, log.into())?;
+        let process = Self::spawn(&temp.path().join("data"), ANY_PORT, sync, flags)?;
+        Self::of(process, &temp.path().join("data"), Some(temp))
+    }
+
+    /// A server on a data directory that stays.
+    pub(crate) fn on(data: &Path, flags: &[&str]) -> Res<Self> {
+        Self::of(Self::spawn(data, ANY_PORT, Sync::Disk, flags)?, data, None)
+    }
+
+    /// Starts the program with a log beside its data directory, and does not wait for it.
+    pub(crate) fn spawn(data: &Path, listen: &str, sync: Sync, flags: &[&str]) -> Res<Process> {
+        let log: PathBuf = data.with_extension("log");
+        let args = [&["serve", "--listen", listen, "--data", as_text(data)?], flags].concat();
+        Process::spawn(Path::new(env!("CARGO_BIN_EXE_statekeep")), &args, sync, File::create(log)?.into())
+    }
+
+    /// A server that was started on a data directory, as soon as it takes requests.
+    pub(crate) fn of(process: Process, data: &Path, temp: Option<TempDir>) -> Res<Self> {
+        let process = process.listening()?;
         let secret = std::fs::read_to_string(data.join("initial-admin-key"))?.trim().to_owned();
-        Ok(Self { process, secret, _data: temp })
+        Ok(Self { process, secret, _temp: temp })
+    }
+
+    /// A connection to it.
+    pub(crate) fn connect(&self) -> Res<Connection> {
+        Connection::open(self.process.address()?)
+    }
+
+    /// What it has counted and measured so far.
+    pub(crate) fn metrics(&self) -> Res<Metrics> {
+        let text = self.connect()?.exchange(&Request::get("/metrics", &self.secret))?.to_vec();
+        Ok(Metrics(String::from_utf8(text)?))
+    }
+
+    /// Asks it to leave, and waits until its data directory is in good order.
+    pub(crate) fn stop(mut self) -> Res<()> {
+        kill_process(Pid::from_child(&self.process.child), Signal::TERM)?;
+        let status = self.process.child.wait()?;
+        if status.success() { Ok(()) } else { Err(format!("the server left with {status}").into()) }
+    }
+}
+
+/// What a server has counted and measured, at one moment.
+pub(crate) struct Metrics(String);
+
+impl Metrics {
+    /// The value of a metric without labels.
+    pub(crate) fn value(&self, name: &str) -> Res<f64> {
+        let wanted = format!("statekeep_{name} ");
+        let line = self.0.lines().find_map(|line| line.strip_prefix(&wanted)).ok_or_else(|| format!("no metric {wanted}"))?;
+        Ok(line.trim().parse()?)
+    }
+
+    /// How much was added to a histogram since an earlier moment: how often, and how much in all.
+    pub(crate) fn since(&self, earlier: &Self, histogram: &str) -> Res<(f64, f64)> {
+        let of =
+            |name: String| Ok::<f64, Box<dyn std::error::Error + Send + std::marker::Sync>>(self.value(&name)? - earlier.value(&name)?);
+        Ok((of(format!("{histogram}_count"))?, of(format!("{histogram}_sum"))?))
     }
 }

@@ -14,6 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use rusqlite::{Connection, OpenFlags, params};
 use serde::Deserialize;
 use sha2::Digest as _;
+use zstd::bulk::Compressor;
 
 use crate::Res;
 use crate::process::LISTENING;
@@ -27,14 +28,16 @@ pub(crate) const ANSWERS: &str = "answers";
 pub(crate) const READS: &str = "reads";
 /// A loop that commits one write after the other; its argument is a directory.
 pub(crate) const COMMITS: &str = "commits";
+/// No rival, but a part: lines in the log as the server writes them for requests.
+pub(crate) const LOGS: &str = "logs";
 
 const TABLES: &str = include_str!("../../migrations/V1__keep_states.sql");
 /// As in `store::connection`.
 const SETTINGS: &str = "PRAGMA foreign_keys = ON; PRAGMA cell_size_check = ON; PRAGMA cache_size = -2048; PRAGMA auto_vacuum = INCREMENTAL; \
     PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 1000; \
-    PRAGMA journal_size_limit = 67108864;";
+    PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = MEMORY;";
 /// As in `blob`.
-const LEVEL: i32 = 3;
+const LEVEL: i32 = 1;
 /// The loop's own state is none of the clients'.
 const LOOP_SEED: u64 = 999_999;
 
@@ -45,12 +48,13 @@ pub(crate) fn run(args: &[String]) -> Res<()> {
         [ANSWERS, seed] => answers(seed.parse()?),
         [READS] => reads(),
         [COMMITS, dir] => commits(Path::new(dir)),
+        [LOGS] => logs(),
         _ => Err("there is no such rival".into()),
     }
 }
 
 fn answers(seed: u64) -> Res<()> {
-    let bytes = Bytes::copy_from_slice(Series::new(seed)?.bytes());
+    let bytes = Bytes::copy_from_slice(Series::new(seed)?.next());
     serve(move |config| {
         let bytes = bytes.clone();
         config.default_service(web::to(move || {
@@ -79,6 +83,27 @@ fn serve(configure: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static) -
     })
 }
 
+/// Answers each line that comes, a number of lines in the log, with how many seconds they took.
+fn logs() -> Res<()> {
+    statekeep::telemetry::init(statekeep::telemetry::LogFormat::Json, "info");
+    println!("ready");
+    for line in std::io::stdin().lock().lines() {
+        let wanted: usize = line?.trim().parse()?;
+        let (path, key, id) = ("/api/terraform/state/workspace/bench/buildingblock/read", "admin", "67e55044-10b1-426f-9247-bb680e5fe0c8");
+        let began = Instant::now();
+        for _ in 0..wanted {
+            let duration_ms = std::hint::black_box(0.123);
+            tracing::info!(
+                target: "statekeep::http::trace",
+                method = "GET", path, status = 200, duration_ms, key, request_id = id, address = "127.0.0.1", "request"
+            );
+        }
+        println!("{}", began.elapsed().as_secs_f64());
+        std::io::stdout().flush()?;
+    }
+    Ok(())
+}
+
 /// What a version's row has of the state's own words.
 #[derive(Deserialize)]
 struct Head {
@@ -96,6 +121,7 @@ fn commits(dir: &Path) -> Res<()> {
     connection.execute_batch(TABLES)?;
     connection.execute("INSERT INTO states VALUES (1, 'bench', 'loop', NULL, 0, 0, 0, NULL)", [])?;
     let mut series = Series::new(LOOP_SEED)?;
+    let mut compressor = Compressor::new(LEVEL)?;
     let mut number = 0;
     println!("ready");
     for line in std::io::stdin().lock().lines() {
@@ -110,7 +136,7 @@ fn commits(dir: &Path) -> Res<()> {
         let began = Instant::now();
         for (body, md5) in &bodies {
             number += 1;
-            commit(&connection, number, body, md5)?;
+            commit(&connection, &mut compressor, number, (body, md5))?;
         }
         println!("{}", began.elapsed().as_secs_f64());
         std::io::stdout().flush()?;
@@ -118,14 +144,14 @@ fn commits(dir: &Path) -> Res<()> {
     Ok(())
 }
 
-fn commit(connection: &Connection, number: i64, body: &[u8], md5: &str) -> Res<()> {
+fn commit(connection: &Connection, compressor: &mut Compressor<'_>, number: i64, (body, md5): (&[u8], &str)) -> Res<()> {
     if STANDARD.decode(md5)? != md5::Md5::digest(body).as_slice() {
         return Err("not the body that was sent".into());
     }
     let head: Head = serde_json::from_slice(body)?;
     let sha256 = sha2::Sha256::digest(body);
-    let frame = zstd::bulk::compress(body, LEVEL)?;
-    connection.execute_batch("BEGIN IMMEDIATE")?;
+    let frame = compressor.compress(body)?;
+    connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
     let blob = "INSERT INTO blobs (id, format, stored, frame) VALUES (?1, 1, ?2, ?3)";
     connection.prepare_cached(blob)?.execute(params![sha256.as_slice(), i64::try_from(frame.len())?, frame])?;
     let version = "INSERT INTO versions (state_id, number, blob_id, sha256, size, format, serial, lineage, terraform_version, resources, encrypted, \
@@ -134,5 +160,6 @@ fn commit(connection: &Connection, number: i64, body: &[u8], md5: &str) -> Res<(
     let size = i64::try_from(body.len())?;
     let row = params![number, sha256.as_slice(), size, head.version, head.serial, head.lineage, head.terraform_version];
     connection.prepare_cached(version)?.execute(row)?;
-    Ok(connection.execute_batch("COMMIT")?)
+    connection.prepare_cached("COMMIT")?.execute([])?;
+    Ok(())
 }

@@ -31,9 +31,14 @@ pub(crate) struct Series {
 impl Series {
     /// Another seed makes another state, with a lineage of its own.
     pub(crate) fn new(seed: u64) -> Res<Self> {
+        Self::with_resources(seed, RESOURCES)
+    }
+
+    /// A state with so many resources.
+    pub(crate) fn with_resources(seed: u64, resources: usize) -> Res<Self> {
         let mut random = Random(seed);
         let serial = FIRST_SERIAL;
-        let resources: Vec<Value> = (0..RESOURCES).map(|index| resource(&mut random, index)).collect();
+        let resources: Vec<Value> = (0..resources).map(|index| resource(&mut random, index)).collect();
         let lineage = format!("{}-{}-4{}-a{}-{}", random.hex(8), random.hex(4), random.hex(3), random.hex(3), random.hex(12));
         let outputs = json!({
             "cluster_endpoint": { "value": format!("https://{}.example.internal", random.hex(12)), "type": "string" },

@@ -16,8 +16,10 @@ pub(super) const APPLICATION_ID: u32 = 0x736b_6570;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The write-ahead log's file is cut back to this size after that.
 const WAL_LIMIT: u32 = 64 * 1024 * 1024;
-/// Page cache per connection, in KiB.
-const CACHE_KIB: i32 = 2_048;
+/// Page cache of the connection that writes, in KiB.
+const WRITER_CACHE_KIB: i32 = 2_048;
+/// Page cache of each connection that reads, in KiB: there are several, and the system has the file's pages in memory anyway.
+const READER_CACHE_KIB: i32 = 512;
 /// How many prepared statements a connection keeps.
 const STATEMENTS: usize = 128;
 
@@ -34,7 +36,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let set_up = || -> rusqlite::Result<Connection> {
         let connection = Connection::open_with_flags(path, flags)?;
-        prepare(&connection)?;
+        prepare(&connection, WRITER_CACHE_KIB)?;
         // A file that turns out to be too new has to stay as it is, and so does its write-ahead log.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         if is_new {
@@ -69,14 +71,14 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let set_up = || -> rusqlite::Result<Connection> {
         let connection = Connection::open_with_flags(path, flags)?;
-        prepare(&connection)?;
+        prepare(&connection, READER_CACHE_KIB)?;
         connection.pragma_update(None, "query_only", true)?;
         Ok(connection)
     };
     set_up().map_err(|source| explain(path, source))
 }
 
-fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+fn prepare(connection: &Connection, cache_kib: i32) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
@@ -85,7 +87,7 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "cell_size_check", true)?;
-    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.pragma_update(None, "cache_size", -cache_kib)?;
     // What one job may have to undo is kept in memory: the pages that it changes, and no bytes of states.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
