@@ -26,9 +26,11 @@ CREATE TABLE moves (
 
 CREATE INDEX moves_state ON moves (state_id);
 
--- The bytes of versions. The id is kept apart from the version's SHA-256, so that it can become a keyed hash.
+-- The bytes of versions. Ids count up, so that what refers to new blobs is written side by side; the digest is kept apart from the
+-- version's SHA-256, so that it can become a keyed hash.
 CREATE TABLE blobs (
-    id     BLOB PRIMARY KEY,
+    id     INTEGER PRIMARY KEY,
+    digest BLOB NOT NULL UNIQUE, -- of the exact bytes, which finds bytes that are kept already
     format INTEGER NOT NULL, -- how the frame is to be read
     stored INTEGER NOT NULL, -- the frame's length
     frame  BLOB NOT NULL
@@ -37,7 +39,7 @@ CREATE TABLE blobs (
 CREATE TABLE versions (
     state_id          INTEGER NOT NULL REFERENCES states (id),
     number            INTEGER NOT NULL,
-    blob_id           BLOB REFERENCES blobs (id), -- none when the content was removed
+    blob_id           INTEGER REFERENCES blobs (id), -- none when the content was removed
     sha256            BLOB NOT NULL,              -- of the exact bytes
     size              INTEGER NOT NULL,           -- of the exact bytes
     format            INTEGER,                    -- of the state; none when encrypted
@@ -72,8 +74,6 @@ CREATE TABLE locks (
     holder_name     TEXT NOT NULL,
     address         TEXT NOT NULL,
     locked_at       INTEGER NOT NULL,
-    last_version    INTEGER,
-    last_write_at   INTEGER,
     refused         INTEGER NOT NULL,
     refused_at      INTEGER,
     refused_key     TEXT,
@@ -153,10 +153,11 @@ CREATE TABLE events (
     last_at        INTEGER NOT NULL,
     attention      INTEGER NOT NULL,
     detail         TEXT,
-    gather         TEXT UNIQUE -- what makes gathered events one row; none for acts
+    gather         TEXT -- what makes gathered events one row; none for acts
 ) STRICT;
 
 CREATE INDEX events_state ON events (workspace, building_block, seq);
 CREATE INDEX events_actor ON events (actor, seq);
 CREATE INDEX events_at ON events (at);
+CREATE UNIQUE INDEX events_gather ON events (gather) WHERE gather IS NOT NULL;
 CREATE INDEX events_attention ON events (seq) WHERE attention = 1;

@@ -1,13 +1,29 @@
 //! Logs: text where a person looks, JSON lines where a machine does, always on stderr.
+//!
+//! A line about a request waits at most [`GATHER_FOR`] for others, and they go out together: one call to the system for each would cost a busy server
+//! a tenth of its time. Everything else goes out at once, after what was gathered before it. The last few lines about requests are lost when the
+//! process is killed; who read or changed what is in the event log.
 
 use std::fs::File;
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _, Write};
 use std::os::fd::AsFd as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::Thread;
+use std::time::Duration;
 
+use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
+
+/// The target of lines about requests that were answered.
+pub const REQUESTS: &str = "statekeep::http::trace";
+
+/// For how long lines about requests are gathered.
+const GATHER_FOR: Duration = Duration::from_millis(5);
+/// Once so many bytes are gathered, whoever adds a line writes them all, and so nobody logs faster than somebody reads.
+const MAX_GATHERED: usize = 64 * 1024;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,20 +36,27 @@ pub enum LogFormat {
     Json,
 }
 
+/// The log, for as long as it is needed; writes what is gathered when it is dropped.
+#[must_use]
+pub struct Log(Option<Arc<Lines>>);
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|lines| lines.write_out());
+    }
+}
+
 /// Starts logging. `level` is `error`, `warn`, `info`, `debug` or `trace`; libraries stay at `warn` unless it is `trace`.
-pub fn init(format: LogFormat, level: &str) {
-    let is_terminal = std::io::stderr().is_terminal();
+pub fn init(format: LogFormat, level: &str) -> Log {
+    let is_terminal = io::stderr().is_terminal();
     // Libraries may log whole requests, and so credentials: they never go below `info`.
     let filter = match level {
         "trace" => EnvFilter::new("info,statekeep=trace"),
         _ => EnvFilter::new(format!("warn,statekeep={level}")),
     };
-    // Each line is one call to the system, which keeps lines apart: the standard library's lock would make requests wait for each other.
-    let stderr = match std::io::stderr().as_fd().try_clone_to_owned() {
-        Ok(stderr) => BoxMakeWriter::new(Arc::new(File::from(stderr))),
-        Err(_) => BoxMakeWriter::new(std::io::stderr),
-    };
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_span_events(FmtSpan::NONE);
+    let gathered = Lines::to_stderr().ok();
+    let writer = gathered.clone().map_or_else(|| BoxMakeWriter::new(io::stderr), |lines| BoxMakeWriter::new(Gathering(lines)));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_span_events(FmtSpan::NONE);
     let as_json = match format {
         LogFormat::Auto => !is_terminal,
         LogFormat::Json => true,
@@ -43,5 +66,98 @@ pub fn init(format: LogFormat, level: &str) {
         lines.json().flatten_event(true).with_current_span(false).with_span_list(false).init();
     } else {
         lines.with_ansi(is_terminal).with_target(false).init();
+    }
+    Log(gathered)
+}
+
+/// Lines on their way out.
+struct Lines {
+    gathered: Mutex<Vec<u8>>,
+    out: Mutex<Out>,
+    /// Writes what was gathered a while after it is woken.
+    writer: std::sync::OnceLock<Thread>,
+}
+
+/// Where lines go, one writer at a time, and the room for those that it writes.
+struct Out {
+    stderr: File,
+    lines: Vec<u8>,
+}
+
+impl Lines {
+    fn to_stderr() -> io::Result<Arc<Self>> {
+        let out = Out { stderr: File::from(io::stderr().as_fd().try_clone_to_owned()?), lines: Vec::new() };
+        let lines = Arc::new(Self { gathered: Mutex::default(), out: Mutex::new(out), writer: std::sync::OnceLock::new() });
+        let writing = Arc::clone(&lines);
+        let run = move || {
+            loop {
+                std::thread::park();
+                std::thread::sleep(GATHER_FOR);
+                writing.write_out();
+            }
+        };
+        let thread = std::thread::Builder::new().name("log".to_owned()).spawn(run)?;
+        let _ = lines.writer.set(thread.thread().clone());
+        Ok(lines)
+    }
+
+    fn add(&self, line: &[u8], may_wait: bool) {
+        let mut gathered = open(&self.gathered);
+        let is_first = gathered.is_empty();
+        gathered.extend_from_slice(line);
+        let is_full = gathered.len() >= MAX_GATHERED;
+        drop(gathered);
+        if is_full || !may_wait {
+            self.write_out();
+        } else if is_first && let Some(writer) = self.writer.get() {
+            writer.unpark();
+        }
+    }
+
+    /// Writes all that is gathered, after whatever is being written.
+    fn write_out(&self) {
+        let mut out = open(&self.out);
+        let Out { stderr, lines } = &mut *out;
+        std::mem::swap(lines, &mut *open(&self.gathered));
+        // There is nowhere left to say that the log cannot be written.
+        let _ = stderr.write_all(lines);
+        lines.clear();
+    }
+}
+
+/// Bytes are valid after each statement, so a panic elsewhere does no harm to them.
+fn open<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Gives each line its way out.
+struct Gathering(Arc<Lines>);
+
+/// The way of one line.
+struct Way<'l> {
+    lines: &'l Lines,
+    may_wait: bool,
+}
+
+impl<'l> MakeWriter<'l> for Gathering {
+    type Writer = Way<'l>;
+
+    fn make_writer(&'l self) -> Way<'l> {
+        Way { lines: &self.0, may_wait: false }
+    }
+
+    fn make_writer_for(&'l self, line: &Metadata<'_>) -> Way<'l> {
+        Way { lines: &self.0, may_wait: line.target() == REQUESTS && *line.level() >= Level::INFO }
+    }
+}
+
+impl Write for Way<'_> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.lines.add(line, self.may_wait);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

@@ -204,23 +204,18 @@ async fn write_as_the_domain_does(store: &Store, name: &StateName, id: StateId, 
     let job = move |tx: &Tx<'_>| -> Result<Duration, StoreError> {
         let began = Instant::now();
         let (caller, at) = (Caller::operator(origin()), new.created_at);
-        let (place, held, broken) = (tx.place(&name)?, tx.lock(&name)?, tx.broken_lock(&name)?);
-        let is_stale = tx.is_stale_writer(&name, &caller.actor.id, &caller.origin.address)?;
+        let (place, held) = (tx.place(&name)?, tx.lock(&name)?);
         let lock = held.as_ref().map(statekeep::model::lock::HeldLock::note);
-        std::hint::black_box((broken.is_some(), is_stale));
-        let number = tx.append(id, &NewVersion { lock, ..new.clone() }, &blob)?;
-        tx.set_current(id, number, at)?;
+        let version = tx.append(id, &NewVersion { lock, ..new.clone() }, &blob)?;
         if let Some(before) = place.live() {
             tx.mark_intermediate(id, before.number)?;
         }
-        tx.note_write_under_lock(&name, number, at)?;
         tx.clear_stale_writer(&name, &caller.actor.id, &caller.origin.address)?;
-        let event = NewEvent::new(EventKind::StateWrite, &caller, at).on(&name).version(number);
+        let event = NewEvent::new(EventKind::StateWrite, &caller, at).on(&name).version(version.number);
         tx.record(
             &event
                 .detail(serde_json::json!({ "serial": new.head.serial, "resources": new.head.resources, "locked": true, "forced": false })),
         )?;
-        tx.version(id, number)?;
         Ok(began.elapsed())
     };
     Ok(store.write(bytes, job).await?)

@@ -85,7 +85,7 @@ fn serve(configure: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static) -
 
 /// Answers each line that comes, a number of lines in the log, with how many seconds they took.
 fn logs() -> Res<()> {
-    statekeep::telemetry::init(statekeep::telemetry::LogFormat::Json, "info");
+    let _log = statekeep::telemetry::init(statekeep::telemetry::LogFormat::Json, "info");
     println!("ready");
     for line in std::io::stdin().lock().lines() {
         let wanted: usize = line?.trim().parse()?;
@@ -152,11 +152,11 @@ fn commit(connection: &Connection, compressor: &mut Compressor<'_>, number: i64,
     let sha256 = sha2::Sha256::digest(body);
     let frame = compressor.compress(body)?;
     connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-    let blob = "INSERT INTO blobs (id, format, stored, frame) VALUES (?1, 1, ?2, ?3)";
-    connection.prepare_cached(blob)?.execute(params![sha256.as_slice(), i64::try_from(frame.len())?, frame])?;
+    let blob = "INSERT INTO blobs (id, digest, format, stored, frame) VALUES (?1, ?2, 1, ?3, ?4)";
+    connection.prepare_cached(blob)?.execute(params![number, sha256.as_slice(), i64::try_from(frame.len())?, frame])?;
     let version = "INSERT INTO versions (state_id, number, blob_id, sha256, size, format, serial, lineage, terraform_version, resources, encrypted, \
         kind, intermediate, created_at, created_by, created_by_name, address) \
-        VALUES (1, ?1, ?2, ?2, ?3, ?4, ?5, ?6, ?7, 34, 0, 'write', 0, 0, 'admin', 'admin', '127.0.0.1')";
+        VALUES (1, ?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, 34, 0, 'write', 0, 0, 'admin', 'admin', '127.0.0.1')";
     let size = i64::try_from(body.len())?;
     let row = params![number, sha256.as_slice(), size, head.version, head.serial, head.lineage, head.terraform_version];
     connection.prepare_cached(version)?.execute(row)?;

@@ -15,7 +15,7 @@ use crate::report::{MEBIBYTES, MILLISECONDS, Report, Target};
 use crate::wire::{Connection, Request};
 
 /// How the directory is made; another number makes it anew.
-const LAYOUT: u32 = 1;
+const LAYOUT: u32 = 2;
 const STATES: usize = 10_000;
 const VERSIONS: usize = 10;
 const CLIENTS: usize = 16;

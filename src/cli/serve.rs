@@ -17,7 +17,7 @@ use crate::domain::data_dir::{self, DirLock, SOCKET};
 use crate::domain::keys::WithSecret;
 use crate::domain::{Domain, upkeep};
 use crate::http::{self, Bindings};
-use crate::telemetry::{self, LogFormat};
+use crate::telemetry::{self, Log, LogFormat};
 
 /// A signal that comes so soon after the first is the same one, sent to the process and to its group. A later one means now.
 const SIGNALS_MEANT_AS_ONE: Duration = Duration::from_secs(1);
@@ -88,7 +88,7 @@ impl ServeArgs {
         })
     }
 
-    fn start_logging(&self) {
+    fn start_logging(&self) -> Log {
         let format = match self.log_format {
             FormatArg::Auto => LogFormat::Auto,
             FormatArg::Text => LogFormat::Text,
@@ -101,14 +101,14 @@ impl ServeArgs {
             LevelArg::Debug => "debug",
             LevelArg::Trace => "trace",
         };
-        telemetry::init(format, level);
+        telemetry::init(format, level)
     }
 }
 
 /// Runs the server until a signal or a fault of the disk ends it.
 pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     let config = args.config()?;
-    args.start_logging();
+    let _log = args.start_logging();
     data_dir::make(&config.data).map_err(Failure::because)?;
     let dir = DirLock::take(&config.data).map_err(Failure::because)?;
     let tcp = TcpListener::bind(config.listen).map_err(|error| {

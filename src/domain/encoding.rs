@@ -21,15 +21,19 @@ pub(super) struct Prepared {
     pub(super) blob: StoredBlob,
 }
 
-/// Checks, hashes and compresses a state.
-pub(super) fn prepare(bytes: &[u8], content_md5: Option<&str>, max_nesting: usize) -> Result<Prepared, Error> {
-    let sha256 = match content_md5 {
-        Some(expected) => {
+/// Checks, hashes and compresses a state. Its MD5 may be known already.
+pub(super) fn prepare(bytes: &[u8], content_md5: Option<&str>, md5: Option<[u8; 16]>, max_nesting: usize) -> Result<Prepared, Error> {
+    let sha256 = match (content_md5, md5) {
+        (Some(expected), Some(md5)) => {
+            compare_md5(expected, md5)?;
+            Digest::of(bytes)
+        }
+        (Some(expected), None) => {
             let (sha256, md5) = both_digests(bytes);
-            compare_md5(expected, &md5)?;
+            compare_md5(expected, md5)?;
             sha256
         }
-        None => Digest::of(bytes),
+        (None, _) => Digest::of(bytes),
     };
     let head = tfstate::read_head(bytes, max_nesting).map_err(|error| {
         let code = match error {
@@ -48,23 +52,23 @@ pub(super) fn prepare(bytes: &[u8], content_md5: Option<&str>, max_nesting: usiz
 
 /// The SHA-256 and the MD5 of some bytes, computed side by side: both wait for their own last step most of the time, so a processor does two
 /// of them in little more than the time of one.
-fn both_digests(bytes: &[u8]) -> (Digest, Md5) {
+fn both_digests(bytes: &[u8]) -> (Digest, [u8; 16]) {
     let (mut sha256, mut md5) = (digest::Hasher::default(), Md5::new());
     for piece in bytes.chunks(SIDE_BY_SIDE) {
         sha256.update(piece);
         md5.update(piece);
     }
-    (sha256.finish(), md5)
+    (sha256.finish(), md5.finalize().into())
 }
 
 /// Refuses bytes that are not those the client sent.
 pub fn check_md5(bytes: &[u8], content_md5: Option<&str>) -> Result<(), Error> {
     let Some(expected) = content_md5 else { return Ok(()) };
-    compare_md5(expected, &Md5::new_with_prefix(bytes))
+    compare_md5(expected, Md5::digest(bytes).into())
 }
 
-fn compare_md5(expected: &str, found: &Md5) -> Result<(), Error> {
-    if STANDARD.decode(expected.trim()).is_ok_and(|expected| expected == found.clone().finalize().as_slice()) {
+fn compare_md5(expected: &str, found: [u8; 16]) -> Result<(), Error> {
+    if STANDARD.decode(expected.trim()).is_ok_and(|expected| expected == found) {
         return Ok(());
     }
     Err(Error::invalid(

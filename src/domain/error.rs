@@ -7,7 +7,7 @@ use crate::model::name::StateName;
 use crate::store::StoreError;
 
 /// Why an act did not happen; nothing of it did.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// No credentials, or none that are good.
     #[error("{0}")]

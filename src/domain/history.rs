@@ -148,13 +148,11 @@ fn bring_back(
         address: caller.origin.address.clone(),
         lock: None,
     };
-    let number = tx.append_again(id, &restored)?;
-    tx.set_current(id, number, at)?;
+    let version = tx.append_again(id, &restored)?;
     tx.forget_broken_lock(name)?;
-    let event = NewEvent::new(EventKind::StateRestore, caller, at).on(name).version(number);
+    let event = NewEvent::new(EventKind::StateRestore, caller, at).on(name).version(version.number);
     tx.record(&event.detail(serde_json::json!({ "from_version": current.number })))?;
-    let version = tx.version(id, number)?;
-    version.map(Ok).ok_or_else(|| StoreError::Statement("a new version is not there".to_owned()))
+    Ok(Ok(version))
 }
 
 fn relocate(

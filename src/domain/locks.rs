@@ -85,16 +85,20 @@ impl Locks<'_> {
         })
     }
 
-    /// The lock that is held, with its evidence.
-    pub fn show(&self, caller: &Caller, name: &StateName) -> Result<HeldLock, Error> {
+    /// The lock that is held, with its evidence: what else there is to know of it, and the last version written under it, with its time.
+    pub fn show(&self, caller: &Caller, name: &StateName) -> Result<(HeldLock, Option<(u64, Timestamp)>), Error> {
         if !caller.may(Permission::Plan, name) {
             authorize(caller, Permission::List, name)?;
         }
         let (place, lock) = self.0.store.look(|view| Ok((view.place(name)?, view.lock(name)?)))?;
-        if let Place::Moved(to) = place {
-            return Err(Error::Moved { from: name.clone(), to });
-        }
-        lock.ok_or_else(|| Error::NoLock(name.clone()))
+        let current = match &place {
+            Place::Moved(to) => return Err(Error::Moved { from: name.clone(), to: to.clone() }),
+            Place::State { current, .. } => current.as_deref(),
+            Place::Free => None,
+        };
+        let held = lock.ok_or_else(|| Error::NoLock(name.clone()))?;
+        let last_write = held.last_write(current);
+        Ok((held, last_write))
     }
 }
 
@@ -114,7 +118,6 @@ fn take(tx: &Tx<'_>, caller: &Caller, name: &StateName, lock: &Lock, at: Timesta
         holder: caller.actor.clone(),
         address: caller.origin.address.clone(),
         locked_at: at,
-        last_write: None,
         refused: 0,
         latest_refusal: None,
     };

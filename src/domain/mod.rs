@@ -20,8 +20,10 @@ mod access;
 mod credentials;
 mod encoding;
 mod hot;
+mod preparing;
 mod reading;
 mod shared;
+mod side_by_side;
 mod writing;
 
 pub use encoding::check_md5;
@@ -42,6 +44,7 @@ use data_dir::DirLock;
 use error::Error;
 use events::Gatherer;
 use hot::Hot;
+use preparing::Preparing;
 use reading::Decoding;
 
 /// The open product: one for each process and data directory.
@@ -54,6 +57,7 @@ pub struct Domain {
     decoding: Decoding,
     // What takes a core for long runs on as many threads as there are cores, and so with as many sets of working memory.
     cores: rayon::ThreadPool,
+    preparing: Arc<Preparing>,
     credentials: Credentials,
     gatherer: Gatherer,
     started_at: Timestamp,
@@ -76,6 +80,7 @@ impl Domain {
             hot: Hot::new(limits.cache_size),
             decoding: Decoding::default(),
             cores,
+            preparing: Arc::default(),
             credentials: Credentials::new(&limits, Arc::clone(&metrics)),
             metrics,
             limits,

@@ -156,15 +156,12 @@ impl States<'_> {
         let limits = &self.0.limits;
         let (unlocked_writes, max_nesting, has_space) = (limits.unlocked_writes, limits.max_nesting, self.0.has_space());
         let unprepared = Unprepared { name: name.clone(), caller: caller.clone(), write, before, unlocked_writes, max_nesting, has_space };
-        let (queue, (reply, answer)) = (self.0.store.queue(), oneshot::channel());
-        // From there the job goes straight to the writer, and only the writer's answer comes back here.
-        self.0.begin_on_a_core(move || match unprepared.prepare() {
-            Ok(job) => queue.write(job.bytes(), move |tx| job.run(tx), reply),
-            Err(error) => drop(reply.send(Err(error))),
-        });
+        let (reply, answer) = oneshot::channel();
+        self.0.begin_write(unprepared, reply);
         let written = answer.await.map_err(|_| panicked())??.map_err(|why| match why {
             NotWritten::Moved(to) => Error::Moved { from: name.clone(), to },
             NotWritten::NoSpace => Error::DiskFull,
+            NotWritten::Invalid(error) => error,
         })?;
         self.0.metrics.writes.with_label_values(&[written.outcome()]).inc();
         Ok(written)

@@ -70,6 +70,8 @@ pub(super) struct Compared {
 pub(super) enum NotWritten {
     Moved(StateName),
     NoSpace,
+    /// It is no state, or not the one that was sent.
+    Invalid(Error),
 }
 
 /// A write as it is asked for.
@@ -84,11 +86,21 @@ pub(super) struct Unprepared {
 }
 
 impl Unprepared {
-    /// Does all that needs no database. Takes a core for a while.
-    pub(super) fn prepare(self) -> Result<WriteJob, Error> {
+    /// How many bytes are to be written.
+    pub(super) fn size(&self) -> usize {
+        self.write.bytes.len()
+    }
+
+    /// The bytes whose MD5 is to be compared; none where the client sent none.
+    pub(super) fn to_compare(&self) -> Option<&[u8]> {
+        self.write.content_md5.as_ref().map(|_| self.write.bytes.as_slice())
+    }
+
+    /// Does all that needs no database. Takes a core for a while; less of it where the MD5 is known already.
+    pub(super) fn prepare(self, md5: Option<[u8; 16]>) -> Result<WriteJob, Error> {
         let Self { name, caller, write, before, unlocked_writes, max_nesting, has_space } = self;
         let Write { bytes, mut lease, content_md5, lock_id, force } = write;
-        let prepared = encoding::prepare(&bytes, content_md5.as_deref(), max_nesting)?;
+        let prepared = encoding::prepare(&bytes, content_md5.as_deref(), md5, max_nesting)?;
         let compared = before.map(|before| before.compare(&bytes));
         drop(bytes);
         lease.keep_only(prepared.blob.frame.len() as u64);
@@ -121,14 +133,16 @@ impl WriteJob {
     pub(super) fn run(&self, tx: &Tx<'_>) -> Result<Result<Written, NotWritten>, StoreError> {
         let place = tx.place(&self.name)?;
         let lock = tx.lock(&self.name)?;
-        let broken = tx.broken_lock(&self.name)?;
-        let situation = Situation {
-            place: &place,
-            lock: lock.as_ref(),
-            broken: broken.as_ref(),
-            is_stale_writer: tx.is_stale_writer(&self.name, &self.caller.actor.id, &self.caller.origin.address)?,
-            unlocked_writes: self.unlocked_writes,
+        // Neither matters while a lock is held.
+        let (broken, is_stale_writer) = match &lock {
+            Some(_) => (None, false),
+            None => {
+                let (key, address) = (&self.caller.actor.id, &self.caller.origin.address);
+                (tx.broken_lock(&self.name)?, tx.is_stale_writer(&self.name, key, address)?)
+            }
         };
+        let unlocked_writes = self.unlocked_writes;
+        let situation = Situation { place: &place, lock: lock.as_ref(), broken: broken.as_ref(), is_stale_writer, unlocked_writes };
         let incoming = Incoming {
             sha256: self.prepared.sha256,
             serial: self.prepared.head.serial,
@@ -175,25 +189,23 @@ impl WriteJob {
 
     fn store(&self, tx: &Tx<'_>, place: &Place, lock: Option<&HeldLock>) -> Result<Version, StoreError> {
         let state = self.state(tx, place)?;
-        let number = tx.append(state, &self.new_version(Kind::Write, lock), &self.prepared.blob)?;
-        tx.set_current(state, number, self.at)?;
-        if let Some(held) = lock {
-            if let Some(snapshot) = place.live().filter(|before| before.lock.as_ref().is_some_and(|lock| lock.id == held.lock.id)) {
-                tx.mark_intermediate(state, snapshot.number)?;
-            }
-            tx.note_write_under_lock(&self.name, number, self.at)?;
+        let version = tx.append(state, &self.new_version(Kind::Write, lock), &self.prepared.blob)?;
+        if let Some(held) = lock
+            && let Some(snapshot) = place.live().filter(|before| before.lock.as_ref().is_some_and(|lock| lock.id == held.lock.id))
+        {
+            tx.mark_intermediate(state, snapshot.number)?;
         }
         // The holder of a broken lock may go on writing until somebody else does.
         if self.lock_id.is_none() {
             tx.forget_broken_lock(&self.name)?;
         }
         tx.clear_stale_writer(&self.name, &self.caller.actor.id, &self.caller.origin.address)?;
-        let event = NewEvent::new(EventKind::StateWrite, &self.caller, self.at).on(&self.name).version(number);
+        let event = NewEvent::new(EventKind::StateWrite, &self.caller, self.at).on(&self.name).version(version.number);
         let event = event.attention(lock.is_none() && self.drops_resources(place)).detail(serde_json::json!({
             "serial": self.prepared.head.serial, "resources": self.prepared.head.resources, "locked": lock.is_some(), "forced": self.force,
         }));
         tx.record(&NewEvent { lock_id: self.lock_id.clone(), ..event })?;
-        tx.version(state, number)?.ok_or_else(|| StoreError::Statement("a new version is not there".to_owned()))
+        Ok(version)
     }
 
     /// Without locks, the later of two first applies may send the very state that the earlier one wrote, and never its own: what it made is then
@@ -239,7 +251,7 @@ impl WriteJob {
     }
 
     fn keep(&self, tx: &Tx<'_>, state: StateId, rejection: Rejection) -> Result<u64, StoreError> {
-        let number = tx.append(state, &self.new_version(Kind::Rejected(rejection), None), &self.prepared.blob)?;
+        let number = tx.append_aside(state, &self.new_version(Kind::Rejected(rejection), None), &self.prepared.blob)?.number;
         tx.trim_rejected(state, MAX_REJECTED, MAX_REJECTED_BYTES)?;
         let event = NewEvent::new(EventKind::StateWriteRejected, &self.caller, self.at).on(&self.name).version(number).attention(true);
         let event = event.detail(serde_json::json!({ "code": rejection.code(), "serial": self.prepared.head.serial }));

@@ -15,8 +15,8 @@ use crate::domain::{Domain, check_md5};
 use crate::model::lock::Lock;
 
 pub(super) async fn show(on: OnState, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
-    let held = domain.locks().show(&on.caller, &on.name)?;
-    Ok(reply::json(&reply::held_lock(&held)))
+    let (held, last_write) = domain.locks().show(&on.caller, &on.name)?;
+    Ok(reply::json(&reply::held_lock(&held, last_write)))
 }
 
 pub(super) async fn lock(on: OnState, request: HttpRequest, mut payload: Payload, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {

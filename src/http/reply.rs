@@ -13,6 +13,7 @@ use super::error::ApiError;
 use crate::domain::Domain;
 use crate::domain::error::Error;
 use crate::domain::states::{Content, Listed};
+use crate::model::clock::Timestamp;
 use crate::model::digest::Digest;
 use crate::model::lock::{HeldLock, Lock};
 use crate::model::version::Version;
@@ -67,13 +68,13 @@ pub(super) fn lock_conflict(status: StatusCode, lock: &Lock) -> HttpResponse {
 }
 
 /// A lock with its evidence.
-pub(super) fn held_lock(held: &HeldLock) -> Value {
+pub(super) fn held_lock(held: &HeldLock, last_write: Option<(u64, Timestamp)>) -> Value {
     json!({
         "lock": held.lock.raw(),
         "key": held.holder,
         "address": held.address,
         "locked_at": held.locked_at,
-        "last_write": held.last_write.map(|(version, at)| json!({ "version": version, "at": at })),
+        "last_write": last_write.map(|(version, at)| json!({ "version": version, "at": at })),
         "refused": { "count": held.refused, "latest": held.latest_refusal },
     })
 }
@@ -89,7 +90,7 @@ pub(super) fn listed(state: &Listed, base_url: &str) -> Value {
         "versions": summary.versions,
         "size": summary.current.as_ref().map(|current| current.size),
         "history_size": summary.history_size,
-        "lock": state.lock.as_ref().map(held_lock),
+        "lock": state.lock.as_ref().map(|held| held_lock(held, held.last_write(summary.current.as_ref()))),
         "created_at": summary.created_at,
         "updated_at": summary.updated_at,
         "deleted_at": summary.deleted_at,

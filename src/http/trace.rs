@@ -22,6 +22,7 @@ use super::{Route, page};
 use crate::domain::Domain;
 use crate::model::caller::Origin;
 use crate::model::clock;
+use crate::telemetry::REQUESTS;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 /// What proxies and clients call the id that they give a request.
@@ -119,11 +120,14 @@ impl Drop for Line {
         let key = self.key.as_deref().unwrap_or("-");
         match (self.status, &self.reason) {
             (Some(status), Some(reason)) => {
-                tracing::error!(method, path, status, duration_ms, key, request_id = id, address, reason, "request failed");
+                tracing::error!(target: REQUESTS, method, path, status, duration_ms, key, request_id = id, address, reason, "request failed");
             }
-            (Some(status), None) => tracing::info!(method, path, status, duration_ms, key, request_id = id, address, "request"),
+            (Some(status), None) => {
+                tracing::info!(target: REQUESTS, method, path, status, duration_ms, key, request_id = id, address, "request");
+            }
             (None, _) => {
-                tracing::info!(method, path, duration_ms, key, request_id = id, address, "the client went away before it was answered");
+                let what = "the client went away before it was answered";
+                tracing::info!(target: REQUESTS, method, path, duration_ms, key, request_id = id, address, "{what}");
             }
         }
     }

@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 
 use super::caller::{Actor, Caller};
 use super::clock::Timestamp;
+use super::version::Version;
 
 /// The longest lock ID, in characters; Terraform's own have 36.
 pub const MAX_LOCK_ID_LENGTH: usize = 256;
@@ -127,8 +128,6 @@ pub struct HeldLock {
     pub address: String,
     /// Since when.
     pub locked_at: Timestamp,
-    /// The last version written under it, and when.
-    pub last_write: Option<(u64, Timestamp)>,
     /// How many tries to lock or to write it has turned away.
     pub refused: u64,
     /// The latest of those.
@@ -144,6 +143,14 @@ impl HeldLock {
     /// What a version written under it remembers.
     pub fn note(&self) -> LockNote {
         LockNote { id: self.lock.id.clone(), operation: self.lock.operation.clone(), who: self.lock.who.clone() }
+    }
+
+    /// The last version written under it, and when. While it is held nobody else writes, so that can only be the current version.
+    pub fn last_write(&self, current: Option<&Version>) -> Option<(u64, Timestamp)> {
+        let is_under_it = |version: &&Version| {
+            version.created_at >= self.locked_at && version.lock.as_ref().is_some_and(|lock| lock.id == self.lock.id)
+        };
+        current.filter(is_under_it).map(|version| (version.number, version.created_at))
     }
 }
 

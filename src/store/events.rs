@@ -56,20 +56,14 @@ impl View<'_> {
 }
 
 impl Tx<'_> {
-    fn next_event(&self) -> Result<i64, StoreError> {
-        let sql = "SELECT coalesce(max(seq), 0) + 1 FROM events";
-        Ok(self.connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
-    }
-
     /// Records an act.
     pub fn record(&self, event: &NewEvent) -> Result<(), StoreError> {
         let sql = "INSERT INTO events (seq, at, kind, actor, actor_name, address, request_id, workspace, building_block, version, lock_id, \
-                   count, last_at, attention, detail) VALUES (:seq, :at, :kind, :actor, :actor_name, :address, :request_id, :workspace, :block, \
+                   count, last_at, attention, detail) VALUES ((SELECT coalesce(max(seq), 0) + 1 FROM events), :at, :kind, :actor, :actor_name, :address, :request_id, :workspace, :block, \
                    :version, :lock_id, 1, :at, :attention, :detail)";
         let detail = (!event.detail.is_null()).then(|| event.detail.to_string());
         self.connection.prepare_cached(sql)?.execute(named_params! {
-            ":seq": self.next_event()?, ":at": event.at.millis(), ":kind": event.kind.name(), ":actor": event.actor.id,
-            ":actor_name": event.actor.name, ":address": event.address, ":request_id": event.request_id, ":workspace": event.workspace,
+            ":at": event.at.millis(), ":kind": event.kind.name(), ":actor": event.actor.id, ":actor_name": event.actor.name, ":address": event.address, ":request_id": event.request_id, ":workspace": event.workspace,
             ":block": event.block, ":version": event.version.map(u64::cast_signed), ":lock_id": event.lock_id,
             ":attention": event.attention, ":detail": detail,
         })?;
@@ -85,11 +79,10 @@ impl Tx<'_> {
         // None of the parts can hold a space.
         let parts = [key.kind.name(), actor.map_or("", String::as_str), &key.address, &state, &version, &key.minute.to_string()].join(" ");
         let sql = "INSERT INTO events (seq, at, kind, actor, actor_name, address, workspace, building_block, version, count, last_at, attention, \
-                   gather) VALUES (:seq, :at, :kind, :actor, :actor_name, :address, :workspace, :block, :version, :count, :last_at, 0, :gather) \
-                   ON CONFLICT (gather) DO UPDATE SET count = count + excluded.count, last_at = max(last_at, excluded.last_at)";
+                   gather) VALUES ((SELECT coalesce(max(seq), 0) + 1 FROM events), :at, :kind, :actor, :actor_name, :address, :workspace, :block, :version, :count, :last_at, 0, :gather) \
+                   ON CONFLICT (gather) WHERE gather IS NOT NULL DO UPDATE SET count = count + excluded.count, last_at = max(last_at, excluded.last_at)";
         self.connection.prepare_cached(sql)?.execute(named_params! {
-            ":seq": self.next_event()?, ":at": gathered.first_at.millis(), ":kind": key.kind.name(), ":actor": actor,
-            ":actor_name": actor_name, ":address": key.address, ":workspace": name.map(|name| name.workspace.as_str()),
+            ":at": gathered.first_at.millis(), ":kind": key.kind.name(), ":actor": actor, ":actor_name": actor_name, ":address": key.address, ":workspace": name.map(|name| name.workspace.as_str()),
             ":block": name.map(|name| name.block.as_str()), ":version": key.version.map(u64::cast_signed),
             ":count": gathered.count.cast_signed(), ":last_at": gathered.last_at.millis(), ":gather": parts,
         })?;

@@ -21,14 +21,13 @@ pub struct BrokenLock {
     pub holder: String,
 }
 
-const COLUMNS: &str = "body, holder, holder_name, address, locked_at, last_version, last_write_at, refused, refused_at, refused_key, \
-    refused_name, refused_address, refused_lock_id, refused_who";
+const COLUMNS: &str = "body, holder, holder_name, address, locked_at, refused, refused_at, refused_key, refused_name, refused_address, \
+    refused_lock_id, refused_who";
 
 fn held(row: &Row<'_>) -> rusqlite::Result<HeldLock> {
     let body: String = row.get(0)?;
-    let last_write = rows::maybe_unsigned(row, 5)?.zip(rows::maybe_time(row, 6)?);
-    let latest_refusal = match rows::maybe_time(row, 8)? {
-        Some(at) => Some(Refused { at, key: rows::actor(row, 9)?, address: row.get(11)?, lock_id: row.get(12)?, who: row.get(13)? }),
+    let latest_refusal = match rows::maybe_time(row, 6)? {
+        Some(at) => Some(Refused { at, key: rows::actor(row, 7)?, address: row.get(9)?, lock_id: row.get(10)?, who: row.get(11)? }),
         None => None,
     };
     Ok(HeldLock {
@@ -36,8 +35,7 @@ fn held(row: &Row<'_>) -> rusqlite::Result<HeldLock> {
         holder: rows::actor(row, 1)?,
         address: row.get(3)?,
         locked_at: rows::time(row, 4)?,
-        last_write,
-        refused: rows::unsigned(row, 7)?,
+        refused: rows::unsigned(row, 5)?,
         latest_refusal,
     })
 }
@@ -107,14 +105,6 @@ impl Tx<'_> {
     /// Somebody locked or wrote: whose lock was broken before does not matter any more.
     pub fn forget_broken_lock(&self, name: &StateName) -> Result<(), StoreError> {
         self.execute_for(name, "DELETE FROM broken_locks WHERE workspace = ?1 AND building_block = ?2")
-    }
-
-    /// Notes a version that was written under the lock.
-    pub fn note_write_under_lock(&self, name: &StateName, number: u64, at: Timestamp) -> Result<(), StoreError> {
-        let sql = "UPDATE locks SET last_version = ?3, last_write_at = ?4 WHERE workspace = ?1 AND building_block = ?2";
-        let values = params![name.workspace.as_str(), name.block.as_str(), number.cast_signed(), at.millis()];
-        self.connection.prepare_cached(sql)?.execute(values)?;
-        Ok(())
     }
 
     /// Notes a try that the lock turned away.

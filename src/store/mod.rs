@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-pub use blobs::StoredBlob;
+pub use blobs::{BlobId, StoredBlob};
 pub use error::{OpenError, StoreError};
 pub use keys::{KeyWithHashes, NewKey};
 pub use locks::BrokenLock;

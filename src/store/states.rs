@@ -163,13 +163,6 @@ impl Tx<'_> {
         Ok(StateId(id))
     }
 
-    /// Makes a version the one that clients get, and a hidden state visible.
-    pub fn set_current(&self, state: StateId, number: u64, at: Timestamp) -> Result<(), StoreError> {
-        let sql = "UPDATE states SET current = ?2, updated_at = ?3, deleted_at = NULL WHERE id = ?1";
-        self.connection.prepare_cached(sql)?.execute(params![state.0, number.cast_signed(), at.millis()])?;
-        Ok(())
-    }
-
     /// Hides a state.
     pub fn hide(&self, state: StateId, at: Timestamp) -> Result<(), StoreError> {
         let sql = "UPDATE states SET deleted_at = ?2, updated_at = ?2 WHERE id = ?1";

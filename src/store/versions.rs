@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension as _, Row, named_params, params};
 
-use super::blobs::StoredBlob;
+use super::blobs::{BlobId, StoredBlob};
 use super::error::StoreError;
 use super::rows;
 use super::states::StateId;
@@ -35,6 +35,27 @@ pub struct NewVersion {
     pub address: String,
     /// The lock that it is written under.
     pub lock: Option<LockNote>,
+}
+
+impl NewVersion {
+    /// The version that it has become.
+    fn numbered(&self, number: u64, current: bool) -> Version {
+        Version {
+            number,
+            sha256: self.sha256,
+            size: self.size,
+            head: self.head.clone(),
+            kind: self.kind,
+            intermediate: false,
+            from_version: self.from_version,
+            created_at: self.created_at,
+            created_by: self.created_by.clone(),
+            address: self.address.clone(),
+            lock: self.lock.clone(),
+            current,
+            purged: false,
+        }
+    }
 }
 
 /// Which versions are listed, newest first.
@@ -125,31 +146,46 @@ impl View<'_> {
 }
 
 impl Tx<'_> {
-    /// Appends a version whose bytes are in `blob`, and says its number. It is not current by that.
-    pub fn append(&self, state: StateId, new: &NewVersion, blob: &StoredBlob) -> Result<u64, StoreError> {
-        self.put_blob(new.sha256, blob)?;
-        let next = "UPDATE states SET last_number = last_number + 1 WHERE id = ?1 RETURNING last_number";
-        let number: i64 = self.connection.prepare_cached(next)?.query_row([state.0], |row| row.get(0))?;
+    /// Appends a version whose bytes are in `blob` and makes it the one that clients get; a hidden state is visible by that.
+    pub fn append(&self, state: StateId, new: &NewVersion, blob: &StoredBlob) -> Result<Version, StoreError> {
+        let sql = "UPDATE states SET last_number = last_number + 1, current = last_number + 1, updated_at = ?2, deleted_at = NULL \
+                   WHERE id = ?1 RETURNING last_number";
+        let number = self.connection.prepare_cached(sql)?.query_row(params![state.0, new.created_at.millis()], |row| rows::unsigned(row, 0))?;
+        self.insert(state, number, new, blob)?;
+        Ok(new.numbered(number, true))
+    }
+
+    /// Appends a version whose bytes are in `blob` and leaves the current one as it is.
+    pub fn append_aside(&self, state: StateId, new: &NewVersion, blob: &StoredBlob) -> Result<Version, StoreError> {
+        let sql = "UPDATE states SET last_number = last_number + 1 WHERE id = ?1 RETURNING last_number";
+        let number = self.connection.prepare_cached(sql)?.query_row([state.0], |row| rows::unsigned(row, 0))?;
+        self.insert(state, number, new, blob)?;
+        Ok(new.numbered(number, false))
+    }
+
+    fn insert(&self, state: StateId, number: u64, new: &NewVersion, blob: &StoredBlob) -> Result<(), StoreError> {
+        let blob = self.put_blob(new.sha256, blob)?;
         let lock = new.lock.as_ref();
         let sql = "INSERT INTO versions (state_id, number, blob_id, sha256, size, format, serial, lineage, terraform_version, resources, \
                    encrypted, kind, rejection, intermediate, from_version, created_at, created_by, created_by_name, address, lock_id, \
-                   lock_operation, lock_who) VALUES (:state, :number, :sha256, :sha256, :size, :format, :serial, :lineage, :terraform_version, \
+                   lock_operation, lock_who) VALUES (:state, :number, :blob, :sha256, :size, :format, :serial, :lineage, :terraform_version, \
                    :resources, :encrypted, :kind, :rejection, 0, :from_version, :created_at, :created_by, :created_by_name, :address, :lock_id, \
                    :lock_operation, :lock_who)";
         self.connection.prepare_cached(sql)?.execute(named_params! {
-            ":state": state.0, ":number": number, ":sha256": new.sha256.as_bytes(), ":size": new.size.cast_signed(),
-            ":format": new.head.format, ":serial": new.head.serial.cast_signed(), ":lineage": new.head.lineage,
-            ":terraform_version": new.head.terraform_version, ":resources": new.head.resources.map(u64::cast_signed),
-            ":encrypted": new.head.encrypted, ":kind": new.kind.name(), ":rejection": new.kind.rejection(),
-            ":from_version": new.from_version.map(u64::cast_signed), ":created_at": new.created_at.millis(),
-            ":created_by": new.created_by.id, ":created_by_name": new.created_by.name, ":address": new.address,
-            ":lock_id": lock.map(|lock| &lock.id), ":lock_operation": lock.map(|lock| &lock.operation), ":lock_who": lock.map(|lock| &lock.who),
+            ":state": state.0, ":number": number.cast_signed(), ":blob": blob.0, ":sha256": new.sha256.as_bytes(),
+            ":size": new.size.cast_signed(), ":format": new.head.format, ":serial": new.head.serial.cast_signed(),
+            ":lineage": new.head.lineage, ":terraform_version": new.head.terraform_version,
+            ":resources": new.head.resources.map(u64::cast_signed), ":encrypted": new.head.encrypted, ":kind": new.kind.name(),
+            ":rejection": new.kind.rejection(), ":from_version": new.from_version.map(u64::cast_signed),
+            ":created_at": new.created_at.millis(), ":created_by": new.created_by.id, ":created_by_name": new.created_by.name,
+            ":address": new.address, ":lock_id": lock.map(|lock| &lock.id), ":lock_operation": lock.map(|lock| &lock.operation),
+            ":lock_who": lock.map(|lock| &lock.who),
         })?;
-        Ok(number.cast_unsigned())
+        Ok(())
     }
 
-    /// Appends a version that has the same bytes as an earlier one of the state.
-    pub fn append_again(&self, state: StateId, new: &NewVersion) -> Result<u64, StoreError> {
+    /// Appends a version that has the same bytes as an earlier one of the state, and makes it the one that clients get.
+    pub fn append_again(&self, state: StateId, new: &NewVersion) -> Result<Version, StoreError> {
         let from = new.from_version.unwrap_or_default();
         let blob = self.blob(state, from)?.ok_or_else(|| StoreError::BadRow(format!("version {from} has no bytes")))?;
         self.append(state, new, &blob)
@@ -182,8 +218,8 @@ impl Tx<'_> {
 
     fn remove_version(&self, state: StateId, number: u64) -> Result<(), StoreError> {
         let sql = "DELETE FROM versions WHERE state_id = ?1 AND number = ?2 RETURNING blob_id";
-        let blob: Option<Vec<u8>> =
+        let blob: Option<i64> =
             self.connection.prepare_cached(sql)?.query_row(params![state.0, number.cast_signed()], |row| row.get(0))?;
-        blob.map_or(Ok(()), |id| self.drop_blob_unless_used(&id))
+        blob.map_or(Ok(()), |id| self.drop_blob_unless_used(BlobId(id)))
     }
 }

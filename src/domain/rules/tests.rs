@@ -42,7 +42,6 @@ fn lock(id: &str, holder: &str) -> HeldLock {
         holder: actor(holder),
         address: String::new(),
         locked_at: Timestamp::from_millis(0),
-        last_write: None,
         refused: 0,
         latest_refusal: None,
     }

@@ -1,0 +1,112 @@
+//! The way of a write to the writer: prepared off the request threads, several at a time where several wait, and by the fewest threads where one is
+//! alone.
+//!
+//! Each write has its own answer, whoever it was prepared with. There are never more here than connections, and the memory of each is lent to it.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::oneshot;
+
+use super::Domain;
+use super::error::Error;
+use super::shared::open;
+use super::side_by_side::{LANES, md5_of_each};
+use super::states::Written;
+use super::writing::{NotWritten, Unprepared, WriteJob};
+use crate::store::{Queue, StoreError, Tx};
+
+/// The largest state that an idle writer prepares itself: whoever comes meanwhile waits some 0.5 ms longer.
+const MAX_PREPARED_BY_WRITER: usize = 128 * 1024;
+/// Larger bodies are hashed alone, so that those beside them need not wait.
+const MAX_SIDE_BY_SIDE: usize = 1024 * 1024;
+
+/// Where the answer to a write goes.
+type Reply = oneshot::Sender<Result<Result<Written, NotWritten>, Error>>;
+
+/// Writes that wait for a core.
+#[derive(Default)]
+pub(super) struct Preparing {
+    waiting: Mutex<VecDeque<Waiting>>,
+}
+
+struct Waiting {
+    write: Unprepared,
+    queue: Queue,
+    reply: Reply,
+}
+
+impl Domain {
+    /// Prepares a write and hands it to the writer, whose answer goes straight to whoever has the other end of `reply`.
+    pub(super) fn begin_write(&self, write: Unprepared, reply: Reply) {
+        let queue = self.store.queue();
+        if write.size() <= MAX_PREPARED_BY_WRITER && queue.is_idle() {
+            // One thread less to wake, which is what a lone write waits for longest beside the disk.
+            return queue.write(write.size(), prepared_by_writer(write), reply);
+        }
+        open(&self.preparing.waiting).push_back(Waiting { write, queue, reply });
+        let preparing = Arc::clone(&self.preparing);
+        self.begin_on_a_core(move || preparing.go_on());
+    }
+}
+
+impl Preparing {
+    /// Prepares the write that has waited longest, and what is hashed beside it. Called once for each write that waits.
+    fn go_on(&self) {
+        let mut taken = self.take();
+        let bodies: Vec<&[u8]> = taken.iter().filter_map(|waiting| waiting.write.to_compare()).collect();
+        if bodies.len() < 2 {
+            return taken.into_iter().for_each(|waiting| waiting.prepare(None));
+        }
+        let md5s = md5_of_each(&bodies);
+        // The rest of each is for whichever core comes first.
+        for (waiting, md5) in taken.drain(..).zip(md5s) {
+            rayon::spawn_fifo(move || waiting.prepare(Some(md5)));
+        }
+    }
+
+    fn take(&self) -> Vec<Waiting> {
+        let mut waiting = open(&self.waiting);
+        let Some(first) = waiting.pop_front() else { return Vec::new() };
+        let (mut taken, size) = (Vec::with_capacity(LANES), first.write.size());
+        let may_share = first.write.to_compare().is_some() && size <= MAX_SIDE_BY_SIDE;
+        taken.push(first);
+        while may_share
+            && taken.len() < LANES
+            && let Some(next) = waiting.pop_front_if(|next| next.write.to_compare().is_some() && are_alike(size, next.write.size()))
+        {
+            taken.push(next);
+        }
+        taken
+    }
+}
+
+/// Whether two bodies are of about the same size: the smaller one is then not held up for long.
+fn are_alike(one: usize, other: usize) -> bool {
+    one.max(other) <= 2 * one.min(other)
+}
+
+impl Waiting {
+    fn prepare(self, md5: Option<[u8; 16]>) {
+        let Self { write, queue, reply } = self;
+        match write.prepare(md5) {
+            Ok(job) => queue.write(job.bytes(), move |tx| job.run(tx), reply),
+            Err(error) => drop(reply.send(Err(error))),
+        }
+    }
+}
+
+/// A job that prepares its write when it runs for the first time.
+fn prepared_by_writer(write: Unprepared) -> impl FnMut(&Tx<'_>) -> Result<Result<Written, NotWritten>, StoreError> {
+    let (mut unprepared, mut prepared) = (Some(write), None);
+    move |tx| {
+        if let Some(write) = unprepared.take() {
+            prepared = Some(write.prepare(None));
+        }
+        match &prepared {
+            Some(Ok(job)) => WriteJob::run(job, tx),
+            Some(Err(error)) => Ok(Err(NotWritten::Invalid(error.clone()))),
+            None => Err(StoreError::Panicked),
+        }
+    }
+}
