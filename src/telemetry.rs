@@ -23,7 +23,7 @@ pub const REQUESTS: &str = "statekeep::http::trace";
 /// For how long lines about requests are gathered.
 const GATHER_FOR: Duration = Duration::from_millis(5);
 /// Once so many bytes are gathered, whoever adds a line writes them all, and so nobody logs faster than somebody reads.
-const MAX_GATHERED: usize = 64 * 1024;
+const MAX_GATHERED: usize = 256 * 1024;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

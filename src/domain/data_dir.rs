@@ -46,7 +46,7 @@ pub fn make(dir: &Path) -> Result<(), DirError> {
 /// The proof that this process alone has the data directory open; ends when it is dropped, or with the process.
 pub struct DirLock {
     dir: PathBuf,
-    _file: File,
+    file: File,
 }
 
 impl DirLock {
@@ -69,7 +69,7 @@ impl DirLock {
         }
         // Who holds it is a help for people: not being able to say so, on a full disk, is no reason to refuse.
         let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "process {}", std::process::id()));
-        Ok(Self { dir: dir.to_owned(), _file: file })
+        Ok(Self { dir: dir.to_owned(), file })
     }
 
     /// The directory.
@@ -92,7 +92,7 @@ impl DirLock {
 
     /// How many bytes are free on the directory's disk for us.
     pub fn free_space(&self) -> Option<u64> {
-        let stat = rustix::fs::statvfs(&self.dir).ok()?;
+        let stat = rustix::fs::fstatvfs(&self.file).ok()?;
         Some(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 }

@@ -154,13 +154,12 @@ impl States<'_> {
         // Under a lock nobody else's resources can be lost, and a write is trusted.
         let before = if write.lock_id.is_none() { self.0.before(name, write.bytes.len() as u64).await } else { None };
         let limits = &self.0.limits;
-        let (unlocked_writes, max_nesting, has_space) = (limits.unlocked_writes, limits.max_nesting, self.0.has_space());
-        let unprepared = Unprepared { name: name.clone(), caller: caller.clone(), write, before, unlocked_writes, max_nesting, has_space };
+        let (unlocked_writes, max_nesting, min_free_space) = (limits.unlocked_writes, limits.max_nesting, limits.min_free_space);
+        let unprepared = Unprepared { name: name.clone(), caller: caller.clone(), write, before, unlocked_writes, max_nesting, min_free_space };
         let (reply, answer) = oneshot::channel();
         self.0.begin_write(unprepared, reply);
         let written = answer.await.map_err(|_| panicked())??.map_err(|why| match why {
             NotWritten::Moved(to) => Error::Moved { from: name.clone(), to },
-            NotWritten::NoSpace => Error::DiskFull,
             NotWritten::Invalid(error) => error,
         })?;
         self.0.metrics.writes.with_label_values(&[written.outcome()]).inc();
@@ -230,13 +229,6 @@ pub(super) fn live<'a>(place: &'a Place, name: &StateName) -> Result<(StateId, &
         Place::State { id, current: Some(current), deleted_at: None } => Ok((*id, current)),
         Place::Moved(to) => Err(Error::Moved { from: name.clone(), to: to.clone() }),
         Place::State { .. } | Place::Free => Err(Error::no_state(name)),
-    }
-}
-
-impl Domain {
-    /// Whether the disk has more room than it has to keep.
-    fn has_space(&self) -> bool {
-        self.dir.free_space().is_none_or(|free| free >= self.limits.min_free_space)
     }
 }
 

@@ -69,7 +69,6 @@ pub(super) struct Compared {
 /// Why nothing was written, and nothing kept.
 pub(super) enum NotWritten {
     Moved(StateName),
-    NoSpace,
     /// It is no state, or not the one that was sent.
     Invalid(Error),
 }
@@ -82,7 +81,7 @@ pub(super) struct Unprepared {
     pub(super) before: Option<Before>,
     pub(super) unlocked_writes: UnlockedWrites,
     pub(super) max_nesting: usize,
-    pub(super) has_space: bool,
+    pub(super) min_free_space: u64,
 }
 
 impl Unprepared {
@@ -98,13 +97,13 @@ impl Unprepared {
 
     /// Does all that needs no database. Takes a core for a while; less of it where the MD5 is known already.
     pub(super) fn prepare(self, md5: Option<[u8; 16]>) -> Result<WriteJob, Error> {
-        let Self { name, caller, write, before, unlocked_writes, max_nesting, has_space } = self;
+        let Self { name, caller, write, before, unlocked_writes, max_nesting, min_free_space } = self;
         let Write { bytes, mut lease, content_md5, lock_id, force } = write;
         let prepared = encoding::prepare(&bytes, content_md5.as_deref(), md5, max_nesting)?;
         let compared = before.map(|before| before.compare(&bytes));
         drop(bytes);
         lease.keep_only(prepared.blob.frame.len() as u64);
-        Ok(WriteJob { name, caller, prepared, compared, lock_id, force, unlocked_writes, has_space, at: clock::now(), _lease: lease })
+        Ok(WriteJob { name, caller, prepared, compared, lock_id, force, unlocked_writes, min_free_space, at: clock::now(), _lease: lease })
     }
 }
 
@@ -117,7 +116,7 @@ pub(super) struct WriteJob {
     lock_id: Option<String>,
     force: bool,
     unlocked_writes: UnlockedWrites,
-    has_space: bool,
+    min_free_space: u64,
     at: Timestamp,
     // For the frame, for as long as the job waits; whoever asked for it may be gone.
     _lease: Lease,
@@ -151,19 +150,23 @@ impl WriteJob {
             force: self.force,
             actor: &self.caller.actor,
         };
-        let written = match (judge(&situation, &incoming), place) {
+        match (judge(&situation, &incoming), place) {
             (Verdict::Unchanged, Place::State { current: Some(current), .. }) => {
                 // Mends the bytes where they were damaged: what is acknowledged can be read.
                 tx.put_blob(self.prepared.sha256, &self.prepared.blob)?;
                 self.note_echo(tx, &current)?;
-                Written::Unchanged(*current)
+                Ok(Ok(Written::Unchanged(*current)))
             }
-            (Verdict::Moved(to), _) => return Ok(Err(NotWritten::Moved(to))),
-            _ if !self.has_space => return Ok(Err(NotWritten::NoSpace)),
-            (Verdict::Reject(refusal), place) => self.reject(tx, &place, lock, refusal)?,
-            (Verdict::Store | Verdict::Unchanged, place) => Written::Stored(self.store(tx, &place, lock.as_ref())?),
-        };
-        Ok(Ok(written))
+            (Verdict::Moved(to), _) => Ok(Err(NotWritten::Moved(to))),
+            (Verdict::Reject(refusal), place) => {
+                tx.needs_room(self.min_free_space)?;
+                self.reject(tx, &place, lock, refusal).map(Ok)
+            }
+            (Verdict::Store | Verdict::Unchanged, place) => {
+                tx.needs_room(self.min_free_space)?;
+                self.store(tx, &place, lock.as_ref()).map(|version| Ok(Written::Stored(version)))
+            }
+        }
     }
 
     fn state(&self, tx: &Tx<'_>, place: &Place) -> Result<StateId, StoreError> {

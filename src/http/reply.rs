@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ETAG, ETag, EntityTag, Header as _, HeaderName, HttpDate, IfNoneMatch, LAST_MODIFIED};
+use actix_web::http::header::{ETAG, Header as _, HeaderName, HttpDate, IfNoneMatch, LAST_MODIFIED};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -31,14 +31,14 @@ const DEFAULT_PAGE: u32 = 50;
 /// The bytes of a state, or 304 when the client has them. Whoever reads them may pause for so long.
 pub(super) fn content(request: &HttpRequest, content: Content, pause: Duration) -> HttpResponse {
     let digest = content.sha256.unwrap_or_else(|| Digest::of(content.bytes.as_ref().as_ref()));
-    let tag = EntityTag::new_strong(digest.to_string());
+    let digest = digest.to_string();
     let known = match IfNoneMatch::parse(request) {
         Ok(IfNoneMatch::Any) => true,
-        Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|known| known.weak_eq(&tag)),
+        Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|known| known.tag() == digest),
         Err(_) => false,
     };
     let mut response = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
-    response.insert_header((ETAG, ETag(tag)));
+    response.insert_header((ETAG, format!("\"{digest}\"")));
     response.insert_header((LAST_MODIFIED, HttpDate::from(content.created_at.system_time())));
     response.insert_header((VERSION, content.number));
     if known {

@@ -59,9 +59,25 @@ pub(super) fn use_wal(connection: &Connection, path: &Path) -> Result<(), OpenEr
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "secure_delete", true)?;
-        // The writer does it itself, after its answers.
+        // Checkpoints are made after answers, by `checkpoint`.
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
         connection.pragma_update(None, "journal_size_limit", WAL_LIMIT)
+    };
+    set_up().map_err(|source| explain(path, source))
+}
+
+/// Opens the connection that moves the write-ahead log into the file, beside the one that writes.
+pub(super) fn open_mover(path: &Path) -> Result<Connection, OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let set_up = || -> rusqlite::Result<Connection> {
+        let connection = Connection::open_with_flags(path, flags)?;
+        prepare(&connection, READER_CACHE_KIB)?;
+        // The log is synced before any of it is moved, and the file before the log may begin anew.
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        // The writer's is the last to close.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        Ok(connection)
     };
     set_up().map_err(|source| explain(path, source))
 }

@@ -4,6 +4,7 @@
 //! write; no row, statement or SQLite type leaves this module. [`View`] can read, [`Tx`] can also write, and both speak the words of the product.
 
 mod blobs;
+mod checkpoint;
 mod connection;
 mod error;
 mod events;
@@ -65,7 +66,7 @@ impl Store {
         let readers = Readers::open(&path)?;
         let commits = Commits::default();
         let (keys, tokens, spots) = (Memo::new(&commits), Memo::new(&commits), Memo::new(&commits));
-        let writer = Writer::start(connection, max_queue, commits, Arc::clone(metrics))?;
+        let writer = Writer::start(connection, &path, max_queue, commits, Arc::clone(metrics))?;
         Ok(Self { writer, readers, keys, tokens, spots, path, schema_version })
     }
 

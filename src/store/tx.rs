@@ -4,6 +4,7 @@ use std::ops::Deref;
 
 use rusqlite::Connection;
 
+use super::checkpoint::Room;
 use super::error::StoreError;
 
 /// One moment of the database.
@@ -40,12 +41,26 @@ pub struct Counts {
 }
 
 /// One job's part of a transaction: all that it does is committed together, or nothing of it.
-pub struct Tx<'c>(pub(super) View<'c>);
+pub struct Tx<'c> {
+    view: View<'c>,
+    room: &'c Room,
+}
+
+impl<'c> Tx<'c> {
+    pub(super) fn new(connection: &'c Connection, room: &'c Room) -> Self {
+        Self { view: View { connection }, room }
+    }
+
+    /// Fails unless the disk has more room than this; then it is looked whether some can be made, and the job runs once more.
+    pub fn needs_room(&self, bytes: u64) -> Result<(), StoreError> {
+        if self.room.is_more_than(bytes) { Ok(()) } else { Err(StoreError::Full) }
+    }
+}
 
 impl<'c> Deref for Tx<'c> {
     type Target = View<'c>;
 
     fn deref(&self) -> &View<'c> {
-        &self.0
+        &self.view
     }
 }

@@ -3,19 +3,22 @@
 //! It drains what has queued, opens a transaction, runs each job under a savepoint of its own, commits once, and only then answers all of them.
 //! A batch is whatever arrived while the last commit ran: a lone write waits for nobody, a crowd shares one fsync. A job that fails or panics
 //! leaves nothing behind and its neighbours commit; a commit that fails is a failure for each of its jobs. After a failed sync or write the
-//! disk's content is unknown, and the next commit could falsely succeed: so nothing is written any more until the process starts again.
+//! disk's content is unknown, and the next commit could falsely succeed: so nothing is written any more until the process starts again. Where the disk
+//! is full, all that is in the write-ahead log is moved first and the job tried once more.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvError, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
+use super::checkpoint::Checkpoints;
 use super::error::{OpenError, StoreError};
 use super::memo::Commits;
-use super::tx::{Tx, View};
+use super::tx::Tx;
 use crate::metrics::Metrics;
 use crate::model::clock;
 
@@ -24,9 +27,8 @@ const MAX_BATCH_JOBS: usize = 256;
 /// A transaction takes no further job once its jobs come to this many bytes.
 const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
 
-/// Once the write-ahead log has so many pages (16 MiB), it is moved into the database: the longer it is, the more of its pages are older forms of
-/// others and need not be moved, and the fewer syncs that takes. A start after a crash reads it all, in some 10 ms.
-const CHECKPOINT_PAGES: i64 = 4_000;
+/// After so long without a write, there is time for the write-ahead log.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// One thing to write, whose answer somebody waits for.
 trait Job: Send {
@@ -133,11 +135,20 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread. At most `max_queue` jobs may wait for it.
-    pub(super) fn start(connection: Connection, max_queue: usize, commits: Commits, metrics: Arc<Metrics>) -> Result<Self, OpenError> {
+    pub(super) fn start(
+        connection: Connection,
+        path: &Path,
+        max_queue: usize,
+        commits: Commits,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, OpenError> {
         let (sender, jobs) = sync_channel(max_queue);
         let (announce, fault) = watch::channel(None);
+        let announce = Announce(announce);
         let queue = Queue { sender, metrics: Arc::clone(&metrics) };
-        let run = move || Loop { connection, announce, commits, metrics }.run(&jobs);
+        let announcing = announce.clone();
+        let checkpoints = Checkpoints::start(path, Arc::clone(&metrics), move |error| announcing.note(error))?;
+        let run = move || Loop { connection, checkpoints, announce, commits, metrics }.run(&jobs);
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(run)
@@ -177,55 +188,96 @@ impl Writer {
     }
 }
 
+/// Where a fault that lasts is announced, once.
+#[derive(Clone)]
+struct Announce(watch::Sender<Option<StoreError>>);
+
+impl Announce {
+    fn note(&self, error: &StoreError) {
+        if error.is_lasting() {
+            self.0.send_if_modified(|fault| {
+                let is_first = fault.is_none();
+                fault.get_or_insert_with(|| error.clone());
+                is_first
+            });
+        }
+    }
+
+    fn fault(&self) -> Option<StoreError> {
+        self.0.borrow().clone()
+    }
+}
+
 struct Loop {
     connection: Connection,
-    announce: watch::Sender<Option<StoreError>>,
+    checkpoints: Checkpoints,
+    announce: Announce,
     commits: Commits,
     metrics: Arc<Metrics>,
 }
 
 impl Loop {
     fn run(mut self, queue: &Receiver<Message>) {
-        while let Ok(message) = queue.recv() {
+        while let Ok(message) = self.next(queue) {
             let first = match message {
                 Message::Job(job) => job,
                 Message::Close(done) => return self.close(done),
             };
             let (batch, closing) = drain(first, queue);
             self.write(batch);
-            self.checkpoint();
+            self.look_at_the_log(Checkpoints::after_commit);
             if let Some(done) = closing {
                 return self.close(done);
             }
         }
     }
 
-    fn write(&mut self, mut batch: Vec<Box<dyn Job>>) {
+    /// The next message. The first pause after a write is used for the write-ahead log.
+    fn next(&mut self, queue: &Receiver<Message>) -> Result<Message, RecvError> {
+        match queue.recv_timeout(PAUSE) {
+            Ok(message) => return Ok(message),
+            Err(RecvTimeoutError::Disconnected) => return Err(RecvError),
+            Err(RecvTimeoutError::Timeout) => self.look_at_the_log(Checkpoints::in_a_pause),
+        }
+        queue.recv()
+    }
+
+    fn write(&mut self, batch: Vec<Box<dyn Job>>) {
         let started = clock::monotonic();
         for job in &batch {
             self.metrics.queue_seconds.observe(started.duration_since(job.since()).as_secs_f64());
         }
         let jobs = batch.len();
-        let lasting = self.announce.borrow().clone();
-        let results = match lasting {
+        let without_room = self.write_and_answer(batch, |error| matches!(error, StoreError::Full));
+        if !without_room.is_empty() {
+            self.look_at_the_log(Checkpoints::make_room);
+            self.write_and_answer(without_room, |_| false);
+        }
+        self.metrics.queue_jobs.sub(i64::try_from(jobs).unwrap_or(i64::MAX));
+    }
+
+    /// Answers all jobs but those that are to be tried again, which come back.
+    fn write_and_answer(&mut self, mut batch: Vec<Box<dyn Job>>, try_again: impl Fn(&StoreError) -> bool) -> Vec<Box<dyn Job>> {
+        let results = match self.announce.fault() {
             Some(fault) => Err(fault),
             None => self.commit(&mut batch),
         };
         if let Err(error) = &results {
-            self.note_fault(error);
+            self.announce.note(error);
         }
-        self.metrics.queue_jobs.sub(i64::try_from(jobs).unwrap_or(i64::MAX));
-        match results {
-            Ok(results) => batch.into_iter().zip(results).for_each(|(job, result)| job.answer(result)),
-            Err(error) => batch.into_iter().for_each(|job| job.answer(Err(error.clone()))),
+        let results = results.unwrap_or_else(|error| vec![Err(error); batch.len()]);
+        let mut again = Vec::new();
+        for (job, result) in batch.into_iter().zip(results) {
+            if result.as_ref().is_err_and(&try_again) { again.push(job) } else { job.answer(result) }
         }
+        again
     }
 
     /// Runs a batch in one transaction: what each job came to, or why none of them is on disk.
     fn commit(&self, batch: &mut [Box<dyn Job>]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
         let connection = &self.connection;
         run(connection, "BEGIN IMMEDIATE")?;
-        let outcome = run_all(connection, batch).and_then(|results| {
+        let outcome = self.run_all(batch).and_then(|results| {
             let started = clock::monotonic();
             let outcome = run(connection, "COMMIT");
             // Counted even when it failed: what the disk holds then is not known.
@@ -242,39 +294,56 @@ impl Loop {
         outcome
     }
 
-    /// Moves the write-ahead log into the database when it has grown long: after the answers, so that nobody waits for it but the next batch.
-    fn checkpoint(&self) {
-        if self.announce.borrow().is_some() {
-            return;
+    /// Runs all jobs. Nearly always all of them succeed, and a savepoint costs a copy of each page that is changed under it: so they first run
+    /// without any. When one fails, all is undone, and they run once more, each under its own. The outer error means that the transaction is lost.
+    fn run_all(&self, batch: &mut [Box<dyn Job>]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+        match batch.iter_mut().try_for_each(|job| self.attempt(job.as_mut())) {
+            Ok(()) => return Ok(batch.iter().map(|_| Ok(())).collect()),
+            Err(error) if error.is_lasting() || self.connection.is_autocommit() => return Err(error),
+            Err(_) => {}
         }
-        let pages = |sql: &str| self.connection.prepare_cached(sql)?.query_row([], |row| row.get::<_, i64>(1));
-        let outcome = pages("PRAGMA wal_checkpoint(NOOP)").and_then(|length| {
-            if length < CHECKPOINT_PAGES {
-                return Ok(());
+        run(&self.connection, "ROLLBACK")?;
+        run(&self.connection, "BEGIN IMMEDIATE")?;
+        batch.iter_mut().map(|job| self.run_one(job.as_mut())).collect()
+    }
+
+    fn attempt(&self, job: &mut dyn Job) -> Result<(), StoreError> {
+        let tx = Tx::new(&self.connection, self.checkpoints.room());
+        catch_unwind(AssertUnwindSafe(|| job.run(&tx))).unwrap_or(Err(StoreError::Panicked))
+    }
+
+    /// Runs one job under its savepoint. The outer error means that the whole transaction is lost.
+    fn run_one(&self, job: &mut dyn Job) -> Result<Result<(), StoreError>, StoreError> {
+        let connection = &self.connection;
+        run(connection, "SAVEPOINT job")?;
+        let result = self.attempt(job);
+        if connection.is_autocommit() {
+            // SQLite gave up the whole transaction by itself, as it may when the disk is full.
+            return Err(result.err().unwrap_or(StoreError::Panicked));
+        }
+        match result {
+            Ok(()) => run(connection, "RELEASE job")?,
+            Err(ref error) if error.is_lasting() => return Err(error.clone()),
+            Err(_) => {
+                run(connection, "ROLLBACK TO job")?;
+                run(connection, "RELEASE job")?;
             }
-            let started = clock::monotonic();
-            pages("PRAGMA wal_checkpoint(PASSIVE)")?;
-            self.metrics.checkpoint_seconds.observe(started.elapsed().as_secs_f64());
-            Ok(())
-        });
-        if let Err(error) = outcome.map_err(StoreError::from) {
-            self.note_fault(&error);
+        }
+        Ok(result)
+    }
+
+    /// After the answers, so that nobody waits for it but the next batch.
+    fn look_at_the_log(&mut self, look: impl FnOnce(&mut Checkpoints, &Connection) -> Result<(), StoreError>) {
+        if self.announce.fault().is_none()
+            && let Err(error) = look(&mut self.checkpoints, &self.connection)
+        {
+            self.announce.note(&error);
         }
     }
 
-    /// A fault that lasts is announced once.
-    fn note_fault(&self, error: &StoreError) {
-        if error.is_lasting() {
-            self.announce.send_if_modified(|fault| {
-                let is_first = fault.is_none();
-                fault.get_or_insert_with(|| error.clone());
-                is_first
-            });
-        }
-    }
-
-    fn close(self, done: oneshot::Sender<()>) {
-        if self.announce.borrow().is_none() {
+    fn close(mut self, done: oneshot::Sender<()>) {
+        self.checkpoints.end();
+        if self.announce.fault().is_none() {
             // Best effort: what is in the write-ahead log is safe there too.
             let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         }
@@ -303,43 +372,6 @@ fn drain(first: Box<dyn Job>, queue: &Receiver<Message>) -> (Vec<Box<dyn Job>>, 
 /// Runs a statement that begins or ends something.
 fn run(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(sql)?.execute([]).map(drop)
-}
-
-/// Runs all jobs. Nearly always all of them succeed, and a savepoint costs a copy of each page that is changed under it: so they first run without
-/// any. When one fails, all is undone, and they run once more, each under its own. The outer error means that the whole transaction is lost.
-fn run_all(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
-    match batch.iter_mut().try_for_each(|job| attempt(connection, job.as_mut())) {
-        Ok(()) => return Ok(batch.iter().map(|_| Ok(())).collect()),
-        Err(error) if error.is_lasting() || connection.is_autocommit() => return Err(error),
-        Err(_) => {}
-    }
-    run(connection, "ROLLBACK")?;
-    run(connection, "BEGIN IMMEDIATE")?;
-    batch.iter_mut().map(|job| run_one(connection, job.as_mut())).collect()
-}
-
-fn attempt(connection: &Connection, job: &mut dyn Job) -> Result<(), StoreError> {
-    let tx = Tx(View { connection });
-    catch_unwind(AssertUnwindSafe(|| job.run(&tx))).unwrap_or(Err(StoreError::Panicked))
-}
-
-/// Runs one job under its savepoint. The outer error means that the whole transaction is lost.
-fn run_one(connection: &Connection, job: &mut dyn Job) -> Result<Result<(), StoreError>, StoreError> {
-    run(connection, "SAVEPOINT job")?;
-    let result = attempt(connection, job);
-    if connection.is_autocommit() {
-        // SQLite gave up the whole transaction by itself, as it may when the disk is full.
-        return Err(result.err().unwrap_or(StoreError::Panicked));
-    }
-    match result {
-        Ok(()) => run(connection, "RELEASE job")?,
-        Err(ref error) if error.is_lasting() => return Err(error.clone()),
-        Err(_) => {
-            run(connection, "ROLLBACK TO job")?;
-            run(connection, "RELEASE job")?;
-        }
-    }
-    Ok(result)
 }
 
 #[cfg(test)]
