@@ -1,6 +1,6 @@
 //! Logs: text where a person looks, JSON lines where a machine does, always on stderr.
 //!
-//! A line about a request waits at most [`GATHER_FOR`] for others, and they go out together: one call to the system for each would cost a busy server
+//! A line about a request waits at most 5 ms for others, and they go out together: one call to the system for each would cost a busy server
 //! a tenth of its time. Everything else goes out at once, after what was gathered before it. The last few lines about requests are lost when the
 //! process is killed; who read or changed what is in the event log.
 

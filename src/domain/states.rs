@@ -155,7 +155,8 @@ impl States<'_> {
         let before = if write.lock_id.is_none() { self.0.before(name, write.bytes.len() as u64).await } else { None };
         let limits = &self.0.limits;
         let (unlocked_writes, max_nesting, min_free_space) = (limits.unlocked_writes, limits.max_nesting, limits.min_free_space);
-        let unprepared = Unprepared { name: name.clone(), caller: caller.clone(), write, before, unlocked_writes, max_nesting, min_free_space };
+        let unprepared =
+            Unprepared { name: name.clone(), caller: caller.clone(), write, before, unlocked_writes, max_nesting, min_free_space };
         let (reply, answer) = oneshot::channel();
         self.0.begin_write(unprepared, reply);
         let written = answer.await.map_err(|_| panicked())??.map_err(|why| match why {

@@ -133,12 +133,11 @@ impl WriteJob {
         let place = tx.place(&self.name)?;
         let lock = tx.lock(&self.name)?;
         // Neither matters while a lock is held.
-        let (broken, is_stale_writer) = match &lock {
-            Some(_) => (None, false),
-            None => {
-                let (key, address) = (&self.caller.actor.id, &self.caller.origin.address);
-                (tx.broken_lock(&self.name)?, tx.is_stale_writer(&self.name, key, address)?)
-            }
+        let (broken, is_stale_writer) = if lock.is_some() {
+            (None, false)
+        } else {
+            let (key, address) = (&self.caller.actor.id, &self.caller.origin.address);
+            (tx.broken_lock(&self.name)?, tx.is_stale_writer(&self.name, key, address)?)
         };
         let unlocked_writes = self.unlocked_writes;
         let situation = Situation { place: &place, lock: lock.as_ref(), broken: broken.as_ref(), is_stale_writer, unlocked_writes };

@@ -147,9 +147,8 @@ impl HeldLock {
 
     /// The last version written under it, and when. While it is held nobody else writes, so that can only be the current version.
     pub fn last_write(&self, current: Option<&Version>) -> Option<(u64, Timestamp)> {
-        let is_under_it = |version: &&Version| {
-            version.created_at >= self.locked_at && version.lock.as_ref().is_some_and(|lock| lock.id == self.lock.id)
-        };
+        let is_under_it =
+            |version: &&Version| version.created_at >= self.locked_at && version.lock.as_ref().is_some_and(|lock| lock.id == self.lock.id);
         current.filter(is_under_it).map(|version| (version.number, version.created_at))
     }
 }

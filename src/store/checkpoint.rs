@@ -74,10 +74,10 @@ impl Checkpoints {
         let connection = connection::open_mover(path)?;
         let page_size = connection.pragma_query_value(None, "page_size", |row| row.get::<_, u32>(0));
         let page_size = page_size.map_err(|source| connection::explain(path, source))?.into();
-        let (begin, begun) = sync_channel(1);
+        let (begin, steps) = sync_channel(1);
         let is_moving = Arc::new(AtomicBool::new(false));
         let (moving, counted) = (Arc::clone(&is_moving), Arc::clone(&metrics));
-        let run = move || move_on(&connection, &begun, &moving, &counted, &failed);
+        let run = move || move_on(&connection, &steps, &moving, &counted, &failed);
         let thread = std::thread::Builder::new().name("checkpoint".to_owned()).spawn(run);
         let thread = thread.map_err(|source| OpenError::File { path: "the thread that moves the log".into(), source })?;
         let room = Room { path: path.to_owned(), page_size, unmoved: Cell::new(0) };
@@ -151,8 +151,8 @@ impl Checkpoints {
     }
 }
 
-fn move_on(connection: &Connection, begun: &Receiver<()>, is_moving: &AtomicBool, metrics: &Metrics, failed: &impl Fn(&StoreError)) {
-    while begun.recv().is_ok() {
+fn move_on(connection: &Connection, steps: &Receiver<()>, is_moving: &AtomicBool, metrics: &Metrics, failed: &impl Fn(&StoreError)) {
+    while steps.recv().is_ok() {
         if let Err(error) = move_log(connection, metrics) {
             failed(&error);
         }

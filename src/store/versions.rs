@@ -150,7 +150,8 @@ impl Tx<'_> {
     pub fn append(&self, state: StateId, new: &NewVersion, blob: &StoredBlob) -> Result<Version, StoreError> {
         let sql = "UPDATE states SET last_number = last_number + 1, current = last_number + 1, updated_at = ?2, deleted_at = NULL \
                    WHERE id = ?1 RETURNING last_number";
-        let number = self.connection.prepare_cached(sql)?.query_row(params![state.0, new.created_at.millis()], |row| rows::unsigned(row, 0))?;
+        let number =
+            self.connection.prepare_cached(sql)?.query_row(params![state.0, new.created_at.millis()], |row| rows::unsigned(row, 0))?;
         self.insert(state, number, new, blob)?;
         Ok(new.numbered(number, true))
     }
@@ -218,8 +219,7 @@ impl Tx<'_> {
 
     fn remove_version(&self, state: StateId, number: u64) -> Result<(), StoreError> {
         let sql = "DELETE FROM versions WHERE state_id = ?1 AND number = ?2 RETURNING blob_id";
-        let blob: Option<i64> =
-            self.connection.prepare_cached(sql)?.query_row(params![state.0, number.cast_signed()], |row| row.get(0))?;
+        let blob: Option<i64> = self.connection.prepare_cached(sql)?.query_row(params![state.0, number.cast_signed()], |row| row.get(0))?;
         blob.map_or(Ok(()), |id| self.drop_blob_unless_used(BlobId(id)))
     }
 }

@@ -75,7 +75,9 @@ where
     }
 
     fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
-        let Self { outcome, reply, .. } = *self;
+        let Self { outcome, reply, work, .. } = *self;
+        // Whatever it holds, such as memory that is lent, is back before anybody hears of it.
+        drop(work);
         // The caller may have gone away; what was written stays written.
         let _ = reply.send(committed.and_then(|()| outcome.unwrap_or(Err(StoreError::Panicked))).map_err(E::from));
     }

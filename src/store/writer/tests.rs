@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::model::clock::Timestamp;
+use crate::model::digest::Digest;
 use crate::model::name::StateName;
-use crate::store::{Place, Store};
+use crate::store::{Place, Store, StoredBlob};
 
 const MAX_QUEUED: usize = 4_096;
 
@@ -128,5 +129,32 @@ fn a_lasting_fault_ends_all_writing_and_is_announced() {
         assert!(matches!(store.write(0, |tx| make(tx, "later")).await, Err(StoreError::Disk(_))));
         assert!(matches!(store.faulted().await, StoreError::Disk(_)));
         assert!(!is_there(&store, "lost").await && !is_there(&store, "later").await);
+    });
+}
+
+#[test]
+fn the_log_begins_anew_under_load_and_all_of_it_is_in_the_file_after_a_pause() {
+    const WRITES: u64 = 400;
+    const SIZE: usize = 256 * 1024;
+    const LONGEST: u64 = 80 * 1024 * 1024;
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let store = Store::open(dir.path(), MAX_QUEUED, &std::sync::Arc::default()).unwrap();
+    let all = WRITES * SIZE as u64;
+    assert!(all > LONGEST, "so little that this shows nothing");
+    runtime.block_on(async {
+        for number in 0..WRITES {
+            let (digest, blob) = (Digest::of(&number.to_le_bytes()), StoredBlob { format: 1, frame: vec![7; SIZE] });
+            store.write(SIZE, move |tx| tx.put_blob(digest, &blob).map(drop)).await.unwrap();
+            let (_, log) = store.file_sizes();
+            assert!(log < LONGEST, "the log has {log} bytes after {number} writes");
+        }
+        tokio::time::sleep(2 * PAUSE).await;
+        let end = clock::monotonic() + Duration::from_secs(30);
+        while store.file_sizes().0 < all {
+            assert!(clock::monotonic() < end, "{:?}", store.file_sizes());
+            tokio::time::sleep(PAUSE).await;
+        }
+        store.close().await;
     });
 }

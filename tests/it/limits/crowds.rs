@@ -3,7 +3,7 @@
 use std::sync::{Arc, Barrier};
 
 use crate::disk::noise;
-use crate::harness::{Answer, Server, Setup, eventually, state_path, tfstate_noted};
+use crate::harness::{Answer, Client, Server, Setup, eventually, md5, state_path, tfstate_noted};
 use crate::scrape::{Scrape, eventually_all_is_back, monitor};
 use crate::wire::{Wire, head};
 
@@ -130,4 +130,49 @@ fn readers_and_writers_of_one_state_at_once_see_whole_states_and_never_an_older_
     for thread in readers {
         thread.join().expect("a reader");
     }
+}
+
+/// One of a crowd: what it sends under which checksum, and the code that it is refused with.
+fn one_of_a_crowd(number: u64) -> (String, String, Option<&'static str>) {
+    // From some hundred bytes to some 400 kB, so that bodies of all lengths are beside each other.
+    let body = tfstate_noted(L1, number, &noise(number, 100 << (number % 13)));
+    match number % 4 {
+        0 => (body.clone(), md5(tfstate_noted(L1, number + 1, "other").as_bytes()), Some("md5_mismatch")),
+        1 => {
+            let cut = body[..body.len() - 1].to_owned();
+            (cut.clone(), md5(cut.as_bytes()), Some("bad_body"))
+        }
+        _ => (body.clone(), md5(body.as_bytes()), None),
+    }
+}
+
+#[test]
+fn each_of_a_crowd_is_judged_by_its_own_bytes_and_its_own_checksum() {
+    let server = Server::start();
+    let writer = writer(&server);
+    for round in 0..5 {
+        let barrier = Arc::new(Barrier::new(40));
+        let one = |number: u64| {
+            let (writer, barrier) = (writer.clone(), Arc::clone(&barrier));
+            std::thread::spawn(move || send_in_a_crowd(&writer, &barrier, number))
+        };
+        let crowd: Vec<_> = (40 * round..40 * (round + 1)).map(one).collect();
+        for one in crowd {
+            one.join().expect("it is answered as it should be");
+        }
+    }
+}
+
+fn send_in_a_crowd(writer: &Client, barrier: &Barrier, number: u64) {
+    let (body, sum, refused) = one_of_a_crowd(number);
+    let name = format!("team/n{number}");
+    let request = writer.request("POST", &state_path(&name)).header("Content-MD5", sum).body(body.clone());
+    barrier.wait();
+    let answer = Client::ask(request);
+    if let Some(code) = refused {
+        answer.expect_problem(400, code);
+        return;
+    }
+    answer.expect_status(200);
+    assert!(writer.read(&name).expect_status(200).text() == body, "{name} is not what was written");
 }
