@@ -53,6 +53,20 @@ fn enough(round: &Round) -> Res<usize> {
     Ok(usize::try_from(ROUND.as_nanos() / each.as_nanos())?.min(MAX_REQUESTS))
 }
 
+/// The same behind a bare handler, with the directory of its database.
+struct Handler {
+    process: Process,
+    _dir: tempfile::TempDir,
+}
+
+impl Handler {
+    fn start(sync: Sync) -> Res<Self> {
+        let dir = directory()?;
+        let process = Process::rival(&[rivals::COMMITS_OVER_HTTP, as_text(dir.path())?], sync)?;
+        Ok(Self { process, _dir: dir })
+    }
+}
+
 /// The rounds of one number of clients: ours and the bare handler's for each way of hashing, and the loop's.
 #[derive(Default)]
 struct Rounds {
@@ -115,25 +129,34 @@ pub(crate) fn run_slow_sync() -> Res<Report> {
     let sync = Sync::Slower(SLOW_SYNC);
     let server = Server::start(sync, &[])?;
     let mut commits = Loop::start(sync)?;
+    let handler = Handler::start(sync)?;
     let mut report = Report::new("post-slow-sync: the same, with 5 ms more for each sync");
     for (clients, target) in [(1, Target::AtLeast(0.95)), (64, Target::AtLeast(8.0))] {
         let mut writers = writers(&server, clients)?;
-        let (mut ours, mut one_by_one) = (Vec::new(), Vec::new());
+        let (mut ours, mut one_by_one, mut over_http) = (Vec::new(), Vec::new(), Vec::new());
         let mut total = 100 + 20 * clients;
         for pair in 0..=PAIRS {
             eprintln!("post-slow-sync: {clients} clients, pair {pair} of {PAIRS}");
-            let round = load::send_all(&server.process, &requests(&mut writers, total, Hashing::Before))?;
+            let requests = requests(&mut writers, total, Hashing::Before);
+            let round = load::send_all(&server.process, &requests)?;
             total = enough(&round)?;
             let beside = commits.commit(SLOW_LOOP_WRITES)?;
+            // As many as it is through with in about the same time.
+            let few: Vec<_> = requests.iter().map(|own| own[..own.len().min(SLOW_LOOP_WRITES as usize / clients)].to_vec()).collect();
+            let behind = load::send_all(&handler.process, &few)?;
             if pair > 0 {
                 ours.push(round);
                 one_by_one.push(beside);
+                over_http.push(behind);
             }
         }
         verify(&server, &writers)?;
         report.measured("statekeep", clients, &ours);
         report.measured("loop that commits one by one", 1, &one_by_one);
+        report.measured("the same loop behind a bare handler", clients, &over_http);
         report.ratio(&format!("writes a second at {clients}, statekeep / loop"), (&ours, &one_by_one), |round| round.rate, target);
+        let name = format!("writes a second at {clients}, statekeep / loop behind a bare handler");
+        report.ratio(&name, (&ours, &over_http), |round| round.rate, target);
     }
     Ok(report)
 }

@@ -1,14 +1,16 @@
-//! The rivals, each a process of its own: bare handlers that do next to nothing, and a loop that does what a durable write needs one by one.
+//! The rivals, each a process of its own: bare handlers that do next to nothing, and a loop that does what a durable write needs one by one, with and
+//! without a bare handler before it.
 //!
 //! They are what a figure is measured against, so they are as good as they can be made without becoming the product: the same actix-web with its own
 //! defaults, the same SQLite with the same settings and tables, the same compression.
 
 use std::io::{BufRead as _, Write as _};
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use actix_web::web::{self, Bytes};
-use actix_web::{App, HttpResponse, HttpServer};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rusqlite::{Connection, OpenFlags, params};
@@ -28,6 +30,8 @@ pub(crate) const ANSWERS: &str = "answers";
 pub(crate) const READS: &str = "reads";
 /// A loop that commits one write after the other; its argument is a directory.
 pub(crate) const COMMITS: &str = "commits";
+/// A handler that commits one write after the other, as the loop does; its argument is a directory.
+pub(crate) const COMMITS_OVER_HTTP: &str = "commits-over-http";
 /// No rival, but a part: lines in the log as the server writes them for requests.
 pub(crate) const LOGS: &str = "logs";
 
@@ -48,6 +52,7 @@ pub(crate) fn run(args: &[String]) -> Res<()> {
         [ANSWERS, seed] => answers(seed.parse()?),
         [READS] => reads(),
         [COMMITS, dir] => commits(Path::new(dir)),
+        [COMMITS_OVER_HTTP, dir] => commits_over_http(Path::new(dir)),
         [LOGS] => logs(),
         _ => Err("there is no such rival".into()),
     }
@@ -113,16 +118,50 @@ struct Head {
     terraform_version: String,
 }
 
+/// A database with one state, and what is needed to commit versions of it one by one.
+struct OneByOne {
+    connection: Connection,
+    compressor: Compressor<'static>,
+    number: i64,
+}
+
+impl OneByOne {
+    fn open(dir: &Path) -> Res<Self> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(dir.join("loop.db"), flags)?;
+        connection.execute_batch(SETTINGS)?;
+        connection.execute_batch(TABLES)?;
+        connection.execute("INSERT INTO states VALUES (1, 'bench', 'loop', NULL, 0, 0, 0, NULL)", [])?;
+        Ok(Self { connection, compressor: Compressor::new(LEVEL)?, number: 0 })
+    }
+
+    fn commit(&mut self, body: &[u8], md5: &str) -> Res<()> {
+        self.number += 1;
+        if STANDARD.decode(md5)? != md5::Md5::digest(body).as_slice() {
+            return Err("not the body that was sent".into());
+        }
+        let head: Head = serde_json::from_slice(body)?;
+        let sha256 = sha2::Sha256::digest(body);
+        let frame = self.compressor.compress(body)?;
+        let (connection, number) = (&self.connection, self.number);
+        connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        let blob = "INSERT INTO blobs (id, digest, format, stored, frame) VALUES (?1, ?2, 1, ?3, ?4)";
+        connection.prepare_cached(blob)?.execute(params![number, sha256.as_slice(), i64::try_from(frame.len())?, frame])?;
+        let version = "INSERT INTO versions (state_id, number, blob_id, sha256, size, format, serial, lineage, terraform_version, resources, encrypted, \
+            kind, intermediate, created_at, created_by, created_by_name, address) \
+            VALUES (1, ?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, 34, 0, 'write', 0, 0, 'admin', 'admin', '127.0.0.1')";
+        let size = i64::try_from(body.len())?;
+        let row = params![number, sha256.as_slice(), size, head.version, head.serial, head.lineage, head.terraform_version];
+        connection.prepare_cached(version)?.execute(row)?;
+        connection.prepare_cached("COMMIT")?.execute([])?;
+        Ok(())
+    }
+}
+
 /// Answers each line that comes, a number of writes, with how many seconds they took.
 fn commits(dir: &Path) -> Res<()> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(dir.join("loop.db"), flags)?;
-    connection.execute_batch(SETTINGS)?;
-    connection.execute_batch(TABLES)?;
-    connection.execute("INSERT INTO states VALUES (1, 'bench', 'loop', NULL, 0, 0, 0, NULL)", [])?;
+    let mut one_by_one = OneByOne::open(dir)?;
     let mut series = Series::new(LOOP_SEED)?;
-    let mut compressor = Compressor::new(LEVEL)?;
-    let mut number = 0;
     println!("ready");
     for line in std::io::stdin().lock().lines() {
         let wanted: usize = line?.trim().parse()?;
@@ -135,8 +174,7 @@ fn commits(dir: &Path) -> Res<()> {
             .collect();
         let began = Instant::now();
         for (body, md5) in &bodies {
-            number += 1;
-            commit(&connection, &mut compressor, number, (body, md5))?;
+            one_by_one.commit(body, md5)?;
         }
         println!("{}", began.elapsed().as_secs_f64());
         std::io::stdout().flush()?;
@@ -144,22 +182,20 @@ fn commits(dir: &Path) -> Res<()> {
     Ok(())
 }
 
-fn commit(connection: &Connection, compressor: &mut Compressor<'_>, number: i64, (body, md5): (&[u8], &str)) -> Res<()> {
-    if STANDARD.decode(md5)? != md5::Md5::digest(body).as_slice() {
-        return Err("not the body that was sent".into());
-    }
-    let head: Head = serde_json::from_slice(body)?;
-    let sha256 = sha2::Sha256::digest(body);
-    let frame = compressor.compress(body)?;
-    connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-    let blob = "INSERT INTO blobs (id, digest, format, stored, frame) VALUES (?1, ?2, 1, ?3, ?4)";
-    connection.prepare_cached(blob)?.execute(params![number, sha256.as_slice(), i64::try_from(frame.len())?, frame])?;
-    let version = "INSERT INTO versions (state_id, number, blob_id, sha256, size, format, serial, lineage, terraform_version, resources, encrypted, \
-        kind, intermediate, created_at, created_by, created_by_name, address) \
-        VALUES (1, ?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, 34, 0, 'write', 0, 0, 'admin', 'admin', '127.0.0.1')";
-    let size = i64::try_from(body.len())?;
-    let row = params![number, sha256.as_slice(), size, head.version, head.serial, head.lineage, head.terraform_version];
-    connection.prepare_cached(version)?.execute(row)?;
-    connection.prepare_cached("COMMIT")?.execute([])?;
-    Ok(())
+fn commits_over_http(dir: &Path) -> Res<()> {
+    let one_by_one = Arc::new(Mutex::new(OneByOne::open(dir)?));
+    serve(move |config| {
+        let one_by_one = Arc::clone(&one_by_one);
+        config.default_service(web::to(move |request: HttpRequest, body: Bytes| {
+            let one_by_one = Arc::clone(&one_by_one);
+            async move {
+                let md5 = request.headers().get("content-md5").and_then(|md5| md5.to_str().ok()).unwrap_or_default().to_owned();
+                let commit = move || one_by_one.lock().is_ok_and(|mut one_by_one| one_by_one.commit(&body, &md5).is_ok());
+                match web::block(commit).await {
+                    Ok(true) => HttpResponse::Ok().finish(),
+                    _ => HttpResponse::InternalServerError().finish(),
+                }
+            }
+        }));
+    })
 }

@@ -19,7 +19,7 @@ const WAL_LIMIT: u32 = 64 * 1024 * 1024;
 /// Page cache of the connection that writes, in KiB.
 const WRITER_CACHE_KIB: i32 = 2_048;
 /// Page cache of each connection that reads, in KiB: there are several, and the system has the file's pages in memory anyway.
-const READER_CACHE_KIB: i32 = 512;
+const READER_CACHE_KIB: i32 = 256;
 /// How many prepared statements a connection keeps.
 const STATEMENTS: usize = 128;
 
