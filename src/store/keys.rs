@@ -89,7 +89,7 @@ impl Tx<'_> {
         let sql = "INSERT INTO keys (id, place, name, workspace, building_block, permissions, hash, created_at, created_by, created_by_name, \
                    expires_at) VALUES (:id, (SELECT coalesce(max(place), 0) + 1 FROM keys), :name, :workspace, :block, :permissions, :hash, \
                    :created_at, :created_by, :created_by_name, :expires_at)";
-        self.connection.prepare_cached(sql)?.execute(named_params! {
+        self.credentials().prepare_cached(sql)?.execute(named_params! {
             ":id": new.id.to_string(), ":name": new.name, ":workspace": scope.workspace(), ":block": scope.block(),
             ":permissions": new.grant.permissions.names(scope).join(" "), ":hash": new.hash, ":created_at": new.created_at.millis(),
             ":created_by": new.created_by.id, ":created_by_name": new.created_by.name, ":expires_at": rows::millis(new.expires_at),
@@ -101,22 +101,22 @@ impl Tx<'_> {
     pub fn rotate_key(&self, id: KeyId, hash: &str, old_until: Option<Timestamp>, at: Timestamp) -> Result<(), StoreError> {
         let sql = "UPDATE keys SET old_hash = CASE WHEN ?3 IS NULL THEN NULL ELSE hash END, old_secret_until = ?3, hash = ?2, rotated_at = ?4 \
                    WHERE id = ?1";
-        self.connection.prepare_cached(sql)?.execute(params![id.to_string(), hash, rows::millis(old_until), at.millis()])?;
+        self.credentials().prepare_cached(sql)?.execute(params![id.to_string(), hash, rows::millis(old_until), at.millis()])?;
         Ok(())
     }
 
     /// Ends a key and all tokens that were made from it.
     pub fn revoke_key(&self, id: KeyId, at: Timestamp) -> Result<(), StoreError> {
         let sql = "UPDATE keys SET revoked_at = coalesce(revoked_at, ?2), old_hash = NULL, old_secret_until = NULL WHERE id = ?1";
-        self.connection.prepare_cached(sql)?.execute(params![id.to_string(), at.millis()])?;
-        self.connection.prepare_cached("DELETE FROM tokens WHERE key_id = ?1")?.execute([id.to_string()])?;
+        self.credentials().prepare_cached(sql)?.execute(params![id.to_string(), at.millis()])?;
+        self.credentials().prepare_cached("DELETE FROM tokens WHERE key_id = ?1")?.execute([id.to_string()])?;
         Ok(())
     }
 
     /// Notes when a key was last used.
     pub fn note_key_use(&self, id: KeyId, at: Timestamp) -> Result<(), StoreError> {
         let sql = "UPDATE keys SET last_used_at = ?2 WHERE id = ?1";
-        self.connection.prepare_cached(sql)?.execute(params![id.to_string(), at.millis()])?;
+        self.credentials().prepare_cached(sql)?.execute(params![id.to_string(), at.millis()])?;
         Ok(())
     }
 }

@@ -1,7 +1,8 @@
 //! Answers that are still true because nothing has been committed since they were read.
 //!
 //! There is one writer, and it counts its commits before it answers anybody. So an answer that was read after a count was taken holds for as
-//! long as the count stays: nothing here can be stale, and a site that only reads does not ask the database the same thing again and again.
+//! long as the count stays: nothing here can be stale, and a site that only reads does not ask the database the same thing again and again. Commits
+//! that may have changed a key or a token are counted a second time on their own, so that credentials are not asked for again after each write.
 
 use std::hash::Hash;
 use std::num::NonZeroUsize;
@@ -17,11 +18,20 @@ use super::tx::View;
 /// How many answers to one question are kept.
 const MAX_ANSWERS: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
 
-/// How many commits there have been.
+/// The commits there have been.
 #[derive(Clone, Default)]
-pub(super) struct Commits(Arc<AtomicU64>);
+pub(super) struct Commits {
+    /// All of them.
+    pub(super) all: Count,
+    /// Those that may have changed a key or a token.
+    pub(super) of_credentials: Count,
+}
 
-impl Commits {
+/// How many commits of some kind there have been.
+#[derive(Clone, Default)]
+pub(super) struct Count(Arc<AtomicU64>);
+
+impl Count {
     /// One more. To be called after a commit was tried, and before anybody is told of it.
     pub(super) fn count(&self) {
         self.0.fetch_add(1, Ordering::SeqCst);
@@ -35,11 +45,11 @@ impl Commits {
 /// The answers to one question, by what it was asked about.
 pub(super) struct Memo<K: Eq + Hash, V> {
     answers: Mutex<LruCache<K, (u64, Arc<V>)>>,
-    commits: Commits,
+    commits: Count,
 }
 
 impl<K: Eq + Hash + Clone, V> Memo<K, V> {
-    pub(super) fn new(commits: &Commits) -> Self {
+    pub(super) fn new(commits: &Count) -> Self {
         Self { answers: Mutex::new(LruCache::new(MAX_ANSWERS)), commits: commits.clone() }
     }
 
@@ -62,5 +72,30 @@ impl<K: Eq + Hash + Clone, V> Memo<K, V> {
         let answer = Arc::new(readers.look(|view| ask(view, key))?);
         open().put(key.clone(), (commits, Arc::clone(&answer)));
         Ok(answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// Statements of these files change keys and tokens, and nobody else's do.
+    const OF_CREDENTIALS: [(&str, &str); 2] = [("keys", include_str!("keys.rs")), ("tokens", include_str!("tokens.rs"))];
+    const OF_OTHERS: [&str; 5] = [
+        include_str!("blobs.rs"),
+        include_str!("events.rs"),
+        include_str!("locks.rs"),
+        include_str!("states.rs"),
+        include_str!("versions.rs"),
+    ];
+
+    #[test]
+    fn whatever_changes_keys_or_tokens_says_so() {
+        for (name, file) in OF_CREDENTIALS {
+            let (_, writing) = file.split_once("impl Tx<'_> {").expect("verbs that write");
+            assert!(writing.contains("self.credentials()") && !writing.contains("self.connection"), "{name} is changed without a word");
+        }
+        for change in ["INTO keys", "UPDATE keys", "FROM keys", "INTO tokens", "UPDATE tokens", "FROM tokens"] {
+            assert!(OF_CREDENTIALS.iter().any(|(_, file)| file.contains(change)), "nobody says {change:?}: this shows nothing");
+            assert!(OF_OTHERS.iter().all(|file| !file.contains(change)), "{change:?} where nobody counts it");
+        }
     }
 }

@@ -65,7 +65,7 @@ impl Store {
         let schema_version = schema::migrate(&mut connection, &path)?;
         let readers = Readers::open(&path)?;
         let commits = Commits::default();
-        let (keys, tokens, spots) = (Memo::new(&commits), Memo::new(&commits), Memo::new(&commits));
+        let (keys, tokens, spots) = (Memo::new(&commits.of_credentials), Memo::new(&commits.of_credentials), Memo::new(&commits.all));
         let writer = Writer::start(connection, &path, max_queue, commits, Arc::clone(metrics))?;
         Ok(Self { writer, readers, keys, tokens, spots, path, schema_version })
     }

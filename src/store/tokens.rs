@@ -39,7 +39,7 @@ impl Tx<'_> {
         let scope = &token.grant.scope;
         let sql = "INSERT INTO tokens (sha256, key_id, workspace, building_block, permissions, created_at, expires_at, renewable) \
                    VALUES (:sha256, :key, :workspace, :block, :permissions, :created_at, :expires_at, :renewable)";
-        self.connection.prepare_cached(sql)?.execute(named_params! {
+        self.credentials().prepare_cached(sql)?.execute(named_params! {
             ":sha256": sha256.as_bytes(), ":key": token.key.to_string(), ":workspace": scope.workspace(), ":block": scope.block(),
             ":permissions": token.grant.permissions.names(scope).join(" "), ":created_at": token.created_at.millis(),
             ":expires_at": token.expires_at.millis(), ":renewable": token.renewable,
@@ -50,20 +50,20 @@ impl Tx<'_> {
     /// Lets a token live until another time.
     pub fn extend_token(&self, sha256: Digest, until: Timestamp) -> Result<(), StoreError> {
         let sql = "UPDATE tokens SET expires_at = ?2 WHERE sha256 = ?1";
-        self.connection.prepare_cached(sql)?.execute(params![sha256.as_bytes(), until.millis()])?;
+        self.credentials().prepare_cached(sql)?.execute(params![sha256.as_bytes(), until.millis()])?;
         Ok(())
     }
 
     /// Ends a token.
     pub fn end_token(&self, sha256: Digest) -> Result<(), StoreError> {
-        self.connection.prepare_cached("DELETE FROM tokens WHERE sha256 = ?1")?.execute([sha256.as_bytes()])?;
+        self.credentials().prepare_cached("DELETE FROM tokens WHERE sha256 = ?1")?.execute([sha256.as_bytes()])?;
         Ok(())
     }
 
     /// Removes tokens whose end has passed, at most `limit` of them.
     pub fn remove_ended_tokens(&self, now: Timestamp, limit: u32) -> Result<(), StoreError> {
         let sql = "DELETE FROM tokens WHERE sha256 IN (SELECT sha256 FROM tokens WHERE expires_at <= ?1 LIMIT ?2)";
-        self.connection.prepare_cached(sql)?.execute(params![now.millis(), limit])?;
+        self.credentials().prepare_cached(sql)?.execute(params![now.millis(), limit])?;
         Ok(())
     }
 }

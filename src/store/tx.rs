@@ -1,5 +1,6 @@
 //! The two things that a job gets: a [`View`] can read, a [`Tx`] can also write. Their verbs are in the files beside this one.
 
+use std::cell::Cell;
 use std::ops::Deref;
 
 use rusqlite::Connection;
@@ -44,11 +45,18 @@ pub struct Counts {
 pub struct Tx<'c> {
     view: View<'c>,
     room: &'c Room,
+    changes_credentials: &'c Cell<bool>,
 }
 
 impl<'c> Tx<'c> {
-    pub(super) fn new(connection: &'c Connection, room: &'c Room) -> Self {
-        Self { view: View { connection }, room }
+    pub(super) fn new(connection: &'c Connection, room: &'c Room, changes_credentials: &'c Cell<bool>) -> Self {
+        Self { view: View { connection }, room, changes_credentials }
+    }
+
+    /// The connection, for whatever changes keys or tokens: what is remembered of them is forgotten after the commit.
+    pub(super) fn credentials(&self) -> &Connection {
+        self.changes_credentials.set(true);
+        self.connection
     }
 
     /// Fails unless the disk has more room than this; then it is looked whether some can be made, and the job runs once more.

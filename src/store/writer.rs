@@ -1,11 +1,12 @@
 //! The one thread that writes.
 //!
-//! It drains what has queued, opens a transaction, runs each job under a savepoint of its own, commits once, and only then answers all of them.
+//! It drains what has queued, opens a transaction, runs all jobs, commits once, and only then answers all of them.
 //! A batch is whatever arrived while the last commit ran: a lone write waits for nobody, a crowd shares one fsync. A job that fails or panics
 //! leaves nothing behind and its neighbours commit; a commit that fails is a failure for each of its jobs. After a failed sync or write the
 //! disk's content is unknown, and the next commit could falsely succeed: so nothing is written any more until the process starts again. Where the disk
 //! is full, all that is in the write-ahead log is moved first and the job tried once more.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvError, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
@@ -150,7 +151,7 @@ impl Writer {
         let queue = Queue { sender, metrics: Arc::clone(&metrics) };
         let announcing = announce.clone();
         let checkpoints = Checkpoints::start(path, Arc::clone(&metrics), move |error| announcing.note(error))?;
-        let run = move || Loop { connection, checkpoints, announce, commits, metrics }.run(&jobs);
+        let run = move || Loop { connection, checkpoints, announce, commits, changes_credentials: Cell::new(false), metrics }.run(&jobs);
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(run)
@@ -215,6 +216,8 @@ struct Loop {
     checkpoints: Checkpoints,
     announce: Announce,
     commits: Commits,
+    /// Whether something since the last commit may have changed a key or a token.
+    changes_credentials: Cell<bool>,
     metrics: Arc<Metrics>,
 }
 
@@ -283,7 +286,10 @@ impl Loop {
             let started = clock::monotonic();
             let outcome = run(connection, "COMMIT");
             // Counted even when it failed: what the disk holds then is not known.
-            self.commits.count();
+            self.commits.all.count();
+            if self.changes_credentials.take() {
+                self.commits.of_credentials.count();
+            }
             outcome?;
             self.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
             self.metrics.commit_jobs.observe(f64::from(u32::try_from(results.len()).unwrap_or(u32::MAX)));
@@ -310,7 +316,7 @@ impl Loop {
     }
 
     fn attempt(&self, job: &mut dyn Job) -> Result<(), StoreError> {
-        let tx = Tx::new(&self.connection, self.checkpoints.room());
+        let tx = Tx::new(&self.connection, self.checkpoints.room(), &self.changes_credentials);
         catch_unwind(AssertUnwindSafe(|| job.run(&tx))).unwrap_or(Err(StoreError::Panicked))
     }
 
