@@ -7,6 +7,7 @@ use statekeep::config::Limits;
 use statekeep::domain::Domain;
 use statekeep::domain::data_dir::{self, DirLock};
 use statekeep::domain::locks::Unlock;
+use statekeep::domain::logins::Wanted;
 use statekeep::model::caller::{Caller, Origin};
 use statekeep::model::lock::Lock;
 use statekeep::model::name::StateName;
@@ -26,6 +27,7 @@ pub(crate) const LOCK_ID: &str = "lock-inside";
 pub(crate) struct Inside {
     pub(crate) domain: Arc<Domain>,
     pub(crate) admin: Secret,
+    id: String,
     pub(crate) dir: TempDir,
 }
 
@@ -35,11 +37,17 @@ impl Inside {
         let data = dir.path().join("data");
         data_dir::make(&data)?;
         let domain = Domain::open(DirLock::take(&data)?, Limits::default())?;
-        let admin = domain.keys().first_admin(false).await?.ok_or("a new data directory has no admin yet")?.secret;
-        Ok(Self { domain, admin, dir })
+        let admin = domain.keys().first_admin(false).await?.ok_or("a new data directory has no admin yet")?;
+        Ok(Self { domain, admin: admin.secret, id: admin.key.id.to_string(), dir })
     }
 
-    /// A commit by somebody else: what was read of the database before has to be read again.
+    /// A commit of somebody's token: what was read of any credentials before has to be read again.
+    pub(crate) async fn log_in(&self) -> Res<()> {
+        self.domain.logins().login(&self.id, &self.admin, Wanted::default(), origin()).await?;
+        Ok(())
+    }
+
+    /// A commit by somebody else: what was read of states before has to be read again.
     pub(crate) async fn commit(&self, number: usize) -> Res<()> {
         let (locks, operator, name) = (self.domain.locks(), Caller::operator(origin()), StateName::parse("elsewhere", "locked")?);
         if number.is_multiple_of(2) {
