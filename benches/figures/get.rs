@@ -10,8 +10,8 @@ use crate::writer::Writer;
 use crate::{Res, rivals};
 
 const CLIENTS: usize = 16;
-const PAIRS: usize = 5;
-const ROUND: Duration = Duration::from_secs(3);
+const PAIRS: usize = 11;
+const ROUND: Duration = Duration::from_secs(2);
 const WARM_UP: Duration = Duration::from_secs(1);
 const SEED: u64 = 1;
 

@@ -5,7 +5,7 @@
 //! a credential that was good before.
 
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
 use argon2::password_hash::PasswordVerifier as _;
@@ -18,7 +18,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::error::Error;
 use super::off_thread;
-use super::shared::{Shared, open};
+use super::shared::{Shared, open, read, write};
 use crate::config::Limits;
 use crate::metrics::Metrics;
 use crate::model::clock;
@@ -50,7 +50,7 @@ pub(super) enum Knocker {
 /// What is known of credentials.
 pub(super) struct Credentials {
     key: [u8; 32],
-    good: Mutex<LruCache<Tag, Instant>>,
+    good: RwLock<LruCache<Tag, Instant>>,
     // Identical checks under way share one run of argon2.
     running: Shared<Tag, bool>,
     failing: Mutex<LruCache<Knocker, (Instant, u32)>>,
@@ -64,7 +64,7 @@ impl Credentials {
     pub(super) fn new(limits: &Limits, metrics: Arc<Metrics>) -> Self {
         Self {
             key: random(),
-            good: Mutex::new(LruCache::new(MAX_REMEMBERED)),
+            good: RwLock::new(LruCache::new(MAX_REMEMBERED)),
             running: Shared::default(),
             failing: Mutex::new(LruCache::new(MAX_FAILING)),
             max_failures: limits.max_failures,
@@ -86,7 +86,7 @@ impl Credentials {
     /// Whether a secret belongs to one of these argon2id hashes. Strangers are refused while one of the `knockers` has failed too often.
     pub(super) async fn check(&self, secret: &Secret, hashes: &[&str], knockers: &[Knocker]) -> Result<bool, Error> {
         let tagged: Vec<(Tag, &str)> = hashes.iter().map(|hash| (self.tag(secret, hash), *hash)).collect();
-        let known = tagged.iter().find_map(|(tag, hash)| open(&self.good).get(tag).map(|checked_at| (*tag, *hash, *checked_at)));
+        let known = tagged.iter().find_map(|(tag, hash)| read(&self.good).peek(tag).map(|checked_at| (*tag, *hash, *checked_at)));
         // Whoever was good before waits for as long as it takes; strangers only while there is room, and not after too many failures.
         if let Some((tag, hash, checked_at)) = known {
             let is_fresh = clock::monotonic().duration_since(checked_at) < REMEMBERED_FOR;
@@ -118,7 +118,7 @@ impl Credentials {
         };
         let is_good = self.running.run(tag, check).await?;
         if is_good {
-            open(&self.good).put(tag, clock::monotonic());
+            write(&self.good).put(tag, clock::monotonic());
         }
         Ok(is_good)
     }

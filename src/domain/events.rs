@@ -4,13 +4,15 @@
 //! the bound is counted in one row for all. A flush that fails (a full disk) is tried again; counts are never written twice.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::RwLock;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use tokio::sync::Notify;
 
 use super::Domain;
 use super::access::authorize_somewhere;
 use super::error::Error;
+use super::shared::{read, write};
 use super::states::narrow;
 use crate::model::caller::{Caller, Origin};
 use crate::model::clock::{self, Timestamp};
@@ -41,7 +43,7 @@ impl Events<'_> {
 /// What was read and refused since the last flush.
 #[derive(Default)]
 pub(super) struct Gatherer {
-    pending: Mutex<Pending>,
+    pending: RwLock<Pending>,
     wake: Notify,
 }
 
@@ -55,33 +57,72 @@ struct Pending {
 }
 
 /// What one row has, and how much of that is on disk.
-#[derive(Clone, Copy)]
 struct Counted {
-    all: Gathered,
+    count: AtomicU64,
+    first_at: Timestamp,
+    /// Milliseconds since 1970, like the one below.
+    last_at: AtomicI64,
     written: u64,
 }
 
-#[derive(Clone, Copy)]
+impl Counted {
+    fn begin(at: Timestamp) -> Self {
+        Self { count: AtomicU64::new(0), first_at: at, last_at: AtomicI64::new(at.millis()), written: 0 }
+    }
+
+    fn add(&self, at: Timestamp) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.last_at.fetch_max(at.millis(), Ordering::Relaxed);
+    }
+
+    /// What is not on disk yet.
+    fn fresh(&self) -> Gathered {
+        let count = self.count.load(Ordering::Relaxed) - self.written;
+        Gathered { count, first_at: self.first_at, last_at: Timestamp::from_millis(self.last_at.load(Ordering::Relaxed)) }
+    }
+}
+
 struct Use {
-    at: Timestamp,
+    at: AtomicI64,
     written_minute: i64,
 }
 
+impl Use {
+    fn at(&self) -> Timestamp {
+        Timestamp::from_millis(self.at.load(Ordering::Relaxed))
+    }
+}
+
 impl Gatherer {
-    fn open(&self) -> MutexGuard<'_, Pending> {
-        // Counts are valid after each statement, so a panic elsewhere does no harm to them.
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    fn add(&self, key: GatherKey, at: Timestamp) {
+        if !self.add_to_row(&key, at) {
+            let mut pending = write(&self.pending);
+            pending.turn_to(key.minute);
+            let key = pending.bounded(key);
+            pending.counts.entry(key).or_insert_with(|| Counted::begin(at)).add(at);
+        }
+        self.wake.notify_one();
     }
 
-    fn add(&self, key: GatherKey, at: Timestamp) {
-        let mut pending = self.open();
-        pending.turn_to(key.minute);
-        let key = pending.bounded(key);
-        let counted = pending.counts.entry(key).or_insert(Counted { all: Gathered { count: 0, first_at: at, last_at: at }, written: 0 });
-        counted.all.count += 1;
-        counted.all.last_at = at;
-        drop(pending);
-        self.wake.notify_one();
+    /// Where there is a row already, as there nearly always is, nobody holds up anybody else.
+    fn add_to_row(&self, key: &GatherKey, at: Timestamp) -> bool {
+        let pending = read(&self.pending);
+        let row = pending.counts.get(key).filter(|_| pending.minute == key.minute);
+        row.is_some_and(|counted| {
+            counted.add(at);
+            true
+        })
+    }
+
+    /// Notes that a key was used; true when that is to be written down.
+    fn add_use(&self, id: KeyId, at: Timestamp) -> bool {
+        if let Some(used) = read(&self.pending).used.get(&id) {
+            used.at.fetch_max(at.millis(), Ordering::Relaxed);
+            return used.written_minute != at.minute();
+        }
+        let begin = || Use { at: AtomicI64::new(at.millis()), written_minute: i64::MIN };
+        write(&self.pending).used.entry(id).or_insert_with(begin);
+        true
     }
 
     /// Waits until something is gathered.
@@ -94,7 +135,7 @@ impl Pending {
     /// A new minute has room for new rows; of the old one only what is not on disk stays.
     fn turn_to(&mut self, minute: i64) {
         if minute != self.minute {
-            self.counts.retain(|_, counted| counted.written < counted.all.count);
+            self.counts.retain(|_, counted| counted.fresh().count > 0);
             (self.minute, self.reads, self.refusals) = (minute, 0, 0);
         }
     }
@@ -139,12 +180,7 @@ impl Domain {
     /// Notes that a key was used.
     pub(super) fn gather_use(&self, id: KeyId) {
         let at = clock::now();
-        let mut pending = self.gatherer.open();
-        let used = pending.used.entry(id).or_insert(Use { at, written_minute: i64::MIN });
-        used.at = at;
-        let is_due = used.written_minute != at.minute();
-        drop(pending);
-        if is_due {
+        if self.gatherer.add_use(id, at) {
             self.gatherer.wake.notify_one();
         }
     }
@@ -152,12 +188,12 @@ impl Domain {
     /// Writes down what is gathered. What cannot be written stays for the next time.
     pub(super) async fn flush_gathered(&self) {
         let (counts, uses) = {
-            let pending = self.gatherer.open();
+            let pending = read(&self.gatherer.pending);
             let fresh = |(key, counted): (&GatherKey, &Counted)| {
-                let count = counted.all.count - counted.written;
-                (count > 0).then(|| (key.clone(), Gathered { count, ..counted.all }))
+                let fresh = counted.fresh();
+                (fresh.count > 0).then(|| (key.clone(), fresh))
             };
-            let due = |(id, used): (&KeyId, &Use)| (used.written_minute != used.at.minute()).then_some((*id, used.at));
+            let due = |(id, used): (&KeyId, &Use)| (used.written_minute != used.at().minute()).then_some((*id, used.at()));
             let counts: Vec<(GatherKey, Gathered)> = pending.counts.iter().filter_map(fresh).collect();
             let uses: Vec<(KeyId, Timestamp)> = pending.used.iter().filter_map(due).collect();
             (counts, uses)
@@ -166,16 +202,16 @@ impl Domain {
             return;
         }
         let (to_write, to_note) = (counts.clone(), uses.clone());
-        let write = move |tx: &crate::store::Tx<'_>| {
+        let job = move |tx: &crate::store::Tx<'_>| {
             to_write.iter().try_for_each(|(key, gathered)| tx.record_gathered(key, *gathered))?;
             to_note.iter().try_for_each(|(id, at)| tx.note_key_use(*id, *at))
         };
-        if let Err(error) = self.store.write(0, write).await {
+        if let Err(error) = self.store.write(0, job).await {
             tracing::debug!(%error, "gathered events wait for the next flush");
             self.gatherer.wake.notify_one();
             return;
         }
-        let mut pending = self.gatherer.open();
+        let mut pending = write(&self.gatherer.pending);
         for (key, gathered) in counts {
             if let Some(counted) = pending.counts.get_mut(&key) {
                 counted.written += gathered.count;
@@ -188,7 +224,7 @@ impl Domain {
         }
         // What is on disk is of use only for the rest of its minute.
         let minute = clock::now().minute();
-        pending.used.retain(|_, used| used.written_minute == minute || used.written_minute != used.at.minute());
+        pending.used.retain(|_, used| used.written_minute == minute || used.written_minute != used.at().minute());
     }
 
     /// Waits until something is gathered.
@@ -210,9 +246,9 @@ mod tests {
         let gatherer = Gatherer::default();
         let knocks = 10 * MAX_REFUSALS_PER_MINUTE;
         (0..knocks).for_each(|address| gatherer.add(refusal(address, 1), Timestamp::from_millis(60_000)));
-        let pending = gatherer.open();
+        let pending = read(&gatherer.pending);
         assert_eq!(pending.counts.len(), MAX_REFUSALS_PER_MINUTE + 1);
-        assert_eq!(pending.counts.values().map(|counted| counted.all.count).sum::<u64>(), knocks as u64);
+        assert_eq!(pending.counts.values().map(|counted| counted.fresh().count).sum::<u64>(), knocks as u64);
     }
 
     #[test]
@@ -222,6 +258,6 @@ mod tests {
             (0..MAX_REFUSALS_PER_MINUTE)
                 .for_each(|address| gatherer.add(refusal(address, minute), Timestamp::from_millis(minute * 60_000)));
         }
-        assert!(gatherer.open().counts.len() <= 2 * (MAX_READS_PER_MINUTE + MAX_REFUSALS_PER_MINUTE) + 1_001);
+        assert!(read(&gatherer.pending).counts.len() <= 2 * (MAX_READS_PER_MINUTE + MAX_REFUSALS_PER_MINUTE) + 1_001);
     }
 }

@@ -4,13 +4,14 @@
 //! lent from the budget for as long as anybody holds them; what is kept here goes as soon as somebody else needs the room.
 
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use lru::LruCache;
 
 use super::budget::Lease;
-use super::shared::open;
+use super::shared::{read, write};
 use crate::model::clock;
 use crate::model::digest::Digest;
 
@@ -41,8 +42,9 @@ impl AsRef<[u8]> for Decoded {
 
 /// The versions that were read last.
 pub(super) struct Hot {
-    kept: Mutex<Kept>,
+    kept: RwLock<Kept>,
     capacity: u64,
+    began: Instant,
 }
 
 struct Kept {
@@ -52,7 +54,8 @@ struct Kept {
 
 struct Entry {
     decoded: Arc<Decoded>,
-    read_at: Instant,
+    /// Milliseconds after [`Hot::began`].
+    read_at: AtomicU64,
 }
 
 impl Kept {
@@ -66,31 +69,43 @@ impl Kept {
 impl Hot {
     /// Keeps at most so many bytes.
     pub(super) fn new(capacity: u64) -> Self {
-        Self { kept: Mutex::new(Kept { entries: LruCache::new(MAX_ENTRIES), bytes: 0 }), capacity }
+        Self { kept: RwLock::new(Kept { entries: LruCache::new(MAX_ENTRIES), bytes: 0 }), capacity, began: clock::monotonic() }
     }
 
     pub(super) fn get(&self, sha256: Digest) -> Option<Arc<Decoded>> {
-        let mut kept = open(&self.kept);
-        let entry = kept.entries.get_mut(&sha256)?;
-        entry.read_at = clock::monotonic();
+        let now = self.now();
+        // Whoever reads what was read last, as crowds do, changes no order and so holds up nobody else.
+        if let Some((last, entry)) = read(&self.kept).entries.iter().next()
+            && *last == sha256
+        {
+            entry.read_at.store(now, Ordering::Relaxed);
+            return Some(Arc::clone(&entry.decoded));
+        }
+        let mut kept = write(&self.kept);
+        let entry = kept.entries.get(&sha256)?;
+        entry.read_at.store(now, Ordering::Relaxed);
         Some(Arc::clone(&entry.decoded))
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Keeps bytes that were proven to be these, unless one version alone would take most of the room.
     pub(super) fn put(&self, sha256: Digest, decoded: &Arc<Decoded>) {
         let size = decoded.bytes.len() as u64;
-        let mut kept = open(&self.kept);
+        let mut kept = write(&self.kept);
         if size > self.capacity / 2 || kept.entries.contains(&sha256) {
             return;
         }
         while (kept.bytes + size > self.capacity || kept.entries.len() >= MAX_ENTRIES.get()) && kept.drop_oldest() {}
         kept.bytes += size;
-        kept.entries.put(sha256, Entry { decoded: Arc::clone(decoded), read_at: clock::monotonic() });
+        kept.entries.put(sha256, Entry { decoded: Arc::clone(decoded), read_at: AtomicU64::new(self.now()) });
     }
 
     /// Gives all room back; says whether there was any.
     pub(super) fn clear(&self) -> bool {
-        let mut kept = open(&self.kept);
+        let mut kept = write(&self.kept);
         kept.bytes = 0;
         let had_some = !kept.entries.is_empty();
         kept.entries.clear();
@@ -99,16 +114,16 @@ impl Hot {
 
     /// Gives back what nobody has read for a while.
     pub(super) fn forget_unread(&self) {
-        let now = clock::monotonic();
-        let mut kept = open(&self.kept);
-        while kept.entries.peek_lru().is_some_and(|(_, entry)| now.duration_since(entry.read_at) >= KEPT_FOR) {
+        let long_ago = self.now().checked_sub(u64::try_from(KEPT_FOR.as_millis()).unwrap_or(u64::MAX));
+        let mut kept = write(&self.kept);
+        while kept.entries.peek_lru().is_some_and(|(_, entry)| Some(entry.read_at.load(Ordering::Relaxed)) <= long_ago) {
             kept.drop_oldest();
         }
     }
 
     /// How many bytes are kept.
     pub(super) fn bytes(&self) -> u64 {
-        open(&self.kept).bytes
+        read(&self.kept).bytes
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::OnceCell;
 
@@ -36,6 +36,16 @@ impl<K: Eq + Hash, V> Drop for Listed<'_, K, V> {
     fn drop(&mut self) {
         open(self.running).remove(&self.key);
     }
+}
+
+/// Locks something to look at it beside others who do: a reader whom the system stops in between then holds up no other reader.
+pub(super) fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Locks something to change it. It is valid after each statement, so that a panic elsewhere does no harm to it.
+pub(super) fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Locks something that is valid after each statement, so that a panic elsewhere does no harm to it.

@@ -7,7 +7,7 @@
 use std::hash::Hash;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use lru::LruCache;
 
@@ -44,13 +44,13 @@ impl Count {
 
 /// The answers to one question, by what it was asked about.
 pub(super) struct Memo<K: Eq + Hash, V> {
-    answers: Mutex<LruCache<K, (u64, Arc<V>)>>,
+    answers: RwLock<LruCache<K, (u64, Arc<V>)>>,
     commits: Count,
 }
 
 impl<K: Eq + Hash + Clone, V> Memo<K, V> {
     pub(super) fn new(commits: &Count) -> Self {
-        Self { answers: Mutex::new(LruCache::new(MAX_ANSWERS)), commits: commits.clone() }
+        Self { answers: RwLock::new(LruCache::new(MAX_ANSWERS)), commits: commits.clone() }
     }
 
     /// The answer that was kept, or what the database says now.
@@ -62,15 +62,14 @@ impl<K: Eq + Hash + Clone, V> Memo<K, V> {
     ) -> Result<Arc<V>, StoreError> {
         // Taken before the database is asked: whatever is committed in between makes the answer one that is not used again.
         let commits = self.commits.so_far();
-        // Whole entries are put and taken, so a panic elsewhere does no harm to them.
-        let open = || self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((at, answer)) = open().get(key)
+        // Whole entries are put, so a panic elsewhere does no harm to them. Whoever only looks keeps nobody else from looking.
+        if let Some((at, answer)) = self.answers.read().unwrap_or_else(PoisonError::into_inner).peek(key)
             && *at == commits
         {
             return Ok(Arc::clone(answer));
         }
         let answer = Arc::new(readers.look(|view| ask(view, key))?);
-        open().put(key.clone(), (commits, Arc::clone(&answer)));
+        self.answers.write().unwrap_or_else(PoisonError::into_inner).put(key.clone(), (commits, Arc::clone(&answer)));
         Ok(answer)
     }
 }
