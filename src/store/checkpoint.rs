@@ -2,8 +2,8 @@
 //!
 //! Moving a long log takes as long as dozens of commits, and two syncs more. A thread of its own does nearly all of it while the writer goes on. Only
 //! the writer can see to it that nothing new comes while the rest is moved, and the log begins anew: that is left for a pause, or for when the log has
-//! become too long. What is in the log is as safe as what is in the file, so nothing of this is ever waited for. How much is still to be moved is
-//! known at any time, for the file needs room for it.
+//! become too long. What is in the log is as safe as what is in the file, so nobody waits for this, unless the disk is too full for a write without it.
+//! How much is still to be moved is known after each commit, for the file needs room for it.
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
@@ -45,8 +45,8 @@ impl Room {
         Some(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
-    /// Whether there is more than this once the file has taken all that is in its log.
-    pub(super) fn is_more_than(&self, bytes: u64) -> bool {
+    /// Whether there is at least this much once the file has taken all that is in its log.
+    pub(super) fn is_at_least(&self, bytes: u64) -> bool {
         self.free().is_none_or(|free| free >= bytes.saturating_add(self.unmoved.get()))
     }
 }
@@ -124,7 +124,8 @@ impl Checkpoints {
 
     /// Moves all that can be moved now, however long it takes: without it the disk is too full for a write.
     pub(super) fn make_room(&mut self, writer: &Connection) -> Result<(), StoreError> {
-        while self.is_moving.load(Ordering::Acquire) {
+        let is_there = || self.thread.as_ref().is_some_and(|thread| !thread.is_finished());
+        while self.is_moving.load(Ordering::Acquire) && is_there() {
             std::thread::sleep(LOOK_AGAIN);
         }
         self.finish(writer)

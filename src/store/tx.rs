@@ -59,9 +59,9 @@ impl<'c> Tx<'c> {
         self.connection
     }
 
-    /// Fails unless the disk has more room than this; then it is looked whether some can be made, and the job runs once more.
+    /// Fails unless the disk has at least this much room: then it is seen whether some can be made, and the job runs once more.
     pub fn needs_room(&self, bytes: u64) -> Result<(), StoreError> {
-        if self.room.is_more_than(bytes) { Ok(()) } else { Err(StoreError::Full) }
+        if self.room.is_at_least(bytes) { Ok(()) } else { Err(StoreError::Full) }
     }
 }
 
