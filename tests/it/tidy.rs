@@ -26,7 +26,7 @@ const ROOMS: [(&str, &[&str]); 11] = [
 ];
 
 /// The one home of each heavy dependency.
-const HOMES: [(&str, &[&str]); 15] = [
+const HOMES: [(&str, &[&str]); 16] = [
     ("rusqlite", &["src/store/"]),
     ("refinery", &["src/store/"]),
     ("actix_web", &["src/http/"]),
@@ -41,6 +41,7 @@ const HOMES: [(&str, &[&str]); 15] = [
     ("rustls", &["src/cli/", "src/http/"]),
     ("prometheus", &["src/metrics.rs"]),
     ("rayon", &["src/domain/"]),
+    ("wide", &["src/domain/side_by_side.rs"]),
     ("tikv_jemallocator", &["src/main.rs"]),
 ];
 
