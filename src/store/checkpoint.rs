@@ -116,10 +116,9 @@ impl Checkpoints {
 
     /// Moves what is left of a log that is long, while nobody writes: it begins anew with the next write.
     pub(super) fn in_a_pause(&mut self, writer: &Connection) -> Result<(), StoreError> {
-        if self.is_moving.load(Ordering::Acquire) || self.look(writer)?.pages < STEP {
-            return Ok(());
-        }
-        self.finish(writer)
+        let log = self.look(writer)?;
+        let is_worth_it = log.pages >= STEP && log.moved < log.pages && !self.is_moving.load(Ordering::Acquire);
+        if is_worth_it { self.finish(writer) } else { Ok(()) }
     }
 
     /// Moves all that can be moved now, however long it takes: without it the disk is too full for a write.
