@@ -53,14 +53,14 @@ impl Domain {
 impl Preparing {
     /// Prepares the write that has waited longest, and what is hashed beside it. Called once for each write that waits.
     fn go_on(&self) {
-        let mut taken = self.take();
+        let taken = self.take();
         let bodies: Vec<&[u8]> = taken.iter().filter_map(|waiting| waiting.write.to_compare()).collect();
         if bodies.len() < 2 {
             return taken.into_iter().for_each(|waiting| waiting.prepare(None));
         }
         let md5s = md5_of_each(&bodies);
         // The rest of each is for whichever core comes first.
-        for (waiting, md5) in taken.drain(..).zip(md5s) {
+        for (waiting, md5) in taken.into_iter().zip(md5s) {
             rayon::spawn_fifo(move || waiting.prepare(Some(md5)));
         }
     }
