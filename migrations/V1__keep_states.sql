@@ -9,6 +9,7 @@ CREATE TABLE states (
     building_block TEXT NOT NULL,
     current        INTEGER,          -- the current version's number; none before the first accepted write
     last_number    INTEGER NOT NULL, -- the highest number ever given to a version
+    settled        INTEGER NOT NULL, -- up to this number, versions have their counts and the frames that they keep
     created_at     INTEGER NOT NULL,
     updated_at     INTEGER NOT NULL,
     deleted_at     INTEGER,          -- since when it is hidden, if it is
@@ -32,9 +33,13 @@ CREATE TABLE blobs (
     id     INTEGER PRIMARY KEY,
     digest BLOB NOT NULL UNIQUE, -- of the exact bytes, which finds bytes that are kept already
     format INTEGER NOT NULL, -- how the frame is to be read
+    base   INTEGER REFERENCES blobs (id), -- the blob that the frame is a difference to; none when it stands alone
+    size   INTEGER NOT NULL, -- of the exact bytes
     stored INTEGER NOT NULL, -- the frame's length
     frame  BLOB NOT NULL
 ) STRICT;
+
+CREATE INDEX blobs_base ON blobs (base) WHERE base IS NOT NULL;
 
 CREATE TABLE versions (
     state_id          INTEGER NOT NULL REFERENCES states (id),
@@ -47,6 +52,9 @@ CREATE TABLE versions (
     lineage           TEXT NOT NULL,
     terraform_version TEXT,
     resources         INTEGER,
+    added             INTEGER,                    -- resource instances, against the version before; none before that is counted
+    changed           INTEGER,
+    removed           INTEGER,
     encrypted         INTEGER NOT NULL,
     kind              TEXT NOT NULL,
     rejection         TEXT,                       -- why it was rejected, if it was
@@ -59,11 +67,23 @@ CREATE TABLE versions (
     lock_id           TEXT,                       -- none for a write without a lock
     lock_operation    TEXT,
     lock_who          TEXT,
+    held_at           INTEGER,                    -- since when it may not be pruned or purged, if it may not
+    held_by           TEXT,
+    held_by_name      TEXT,
+    held_reason       TEXT,
     PRIMARY KEY (state_id, number)
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX versions_blob ON versions (blob_id);
 CREATE INDEX versions_rejected ON versions (state_id, number) WHERE kind = 'rejected';
+
+-- The highest serial of each lineage among versions whose rows were removed: a rollback's serial lies above all there ever were.
+CREATE TABLE removed_serials (
+    state_id INTEGER NOT NULL REFERENCES states (id),
+    lineage  TEXT NOT NULL,
+    serial   INTEGER NOT NULL,
+    PRIMARY KEY (state_id, lineage)
+) STRICT, WITHOUT ROWID;
 
 -- A lock belongs to an address, because it is taken before the state's first write.
 CREATE TABLE locks (

@@ -195,7 +195,7 @@ fn version(state: &[u8]) -> Res<(NewVersion, StoredBlob)> {
         address: origin().address,
         lock: None,
     };
-    Ok((version, StoredBlob { format: blob::FORMAT, frame: blob::encode(state)? }))
+    Ok((version, StoredBlob { format: blob::FORMAT, size: u64::try_from(state.len())?, frame: blob::encode(state)? }))
 }
 
 /// Appends a version under a lock with the verbs that the domain uses, and says how long they took within the transaction.

@@ -55,7 +55,7 @@ impl Domain {
         // For the frame, and for what comes out of it.
         let lease = self.lend_for_copies(size.saturating_mul(COPIES_OF_A_BODY), patience).await?;
         let blob = self.store.read(move |view| view.blob(state, number)).await?;
-        let StoredBlob { format, frame } = blob.ok_or_else(|| Error::Purged(name.clone(), number))?;
+        let StoredBlob { format, frame, .. } = blob.ok_or_else(|| Error::Purged(name.clone(), number))?;
         let decoded = self.on_a_core(move || blob::decode(&frame, format, size, sha256)).await?;
         decoded.map(|bytes| Decoded::new(bytes, lease)).map_err(|error| {
             tracing::error!(state = %name, version = number, %error, "a version is damaged");

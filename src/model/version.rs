@@ -80,6 +80,28 @@ impl Kind {
     }
 }
 
+/// How many resource instances a version added, changed and removed against the one before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Instances that the version before did not have.
+    pub added: u64,
+    /// Instances that are not as they were.
+    pub changed: u64,
+    /// Instances that it does not have any more.
+    pub removed: u64,
+}
+
+/// Why a version may not be pruned or purged.
+#[derive(Clone, Debug, Serialize)]
+pub struct Hold {
+    /// In the words of whoever holds it.
+    pub reason: String,
+    /// Since when.
+    pub at: Timestamp,
+    /// By whom.
+    pub by: Actor,
+}
+
 /// One version of a state.
 #[derive(Clone, Debug)]
 pub struct Version {
@@ -91,6 +113,8 @@ pub struct Version {
     pub size: u64,
     /// What the bytes say of themselves.
     pub head: StateHead,
+    /// What it changed; none until that is counted, soon after the write, and where it cannot be told.
+    pub counts: Option<Counts>,
     /// How it came about.
     pub kind: Kind,
     /// Whether it is a snapshot of an apply that wrote a later one under the same lock.
@@ -109,6 +133,8 @@ pub struct Version {
     pub current: bool,
     /// Whether its content was removed.
     pub purged: bool,
+    /// Why it may not be removed, if somebody holds it.
+    pub held: Option<Hold>,
 }
 
 impl Serialize for Version {
@@ -122,9 +148,9 @@ impl Serialize for Version {
         map.serialize_entry("terraform_version", &self.head.terraform_version)?;
         map.serialize_entry("format", &self.head.format)?;
         map.serialize_entry("resources", &self.head.resources)?;
-        for uncounted in ["added", "changed", "removed"] {
-            map.serialize_entry(uncounted, &None::<u64>)?;
-        }
+        map.serialize_entry("added", &self.counts.map(|counts| counts.added))?;
+        map.serialize_entry("changed", &self.counts.map(|counts| counts.changed))?;
+        map.serialize_entry("removed", &self.counts.map(|counts| counts.removed))?;
         map.serialize_entry("encrypted", &self.head.encrypted)?;
         map.serialize_entry("kind", self.kind.name())?;
         if let Some(code) = self.kind.rejection() {
@@ -138,7 +164,7 @@ impl Serialize for Version {
         map.serialize_entry("lock", &self.lock)?;
         map.serialize_entry("current", &self.current)?;
         map.serialize_entry("purged", &self.purged)?;
-        map.serialize_entry("held", &None::<&str>)?;
+        map.serialize_entry("held", &self.held)?;
         map.end()
     }
 }

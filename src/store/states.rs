@@ -157,7 +157,8 @@ impl Tx<'_> {
     pub fn make_state(&self, name: &StateName, at: Timestamp) -> Result<StateId, StoreError> {
         let next = "SELECT coalesce(max(id), 0) + 1 FROM states";
         let id: i64 = self.connection.prepare_cached(next)?.query_row([], |row| row.get(0))?;
-        let sql = "INSERT INTO states (id, workspace, building_block, last_number, created_at, updated_at) VALUES (?1, ?2, ?3, 0, ?4, ?4)";
+        let sql = "INSERT INTO states (id, workspace, building_block, last_number, settled, created_at, updated_at) \
+                   VALUES (?1, ?2, ?3, 0, 0, ?4, ?4)";
         let values = params![id, name.workspace.as_str(), name.block.as_str(), at.millis()];
         self.connection.prepare_cached(sql)?.execute(values)?;
         Ok(StateId(id))

@@ -12,7 +12,7 @@ use crate::model::clock::Timestamp;
 use crate::model::digest::Digest;
 use crate::model::lock::LockNote;
 use crate::model::tfstate::StateHead;
-use crate::model::version::{Kind, Version};
+use crate::model::version::{Counts, Hold, Kind, Version};
 
 /// A version that is to be appended; its number comes with that.
 #[derive(Clone, Debug)]
@@ -45,6 +45,7 @@ impl NewVersion {
             sha256: self.sha256,
             size: self.size,
             head: self.head.clone(),
+            counts: None,
             kind: self.kind,
             intermediate: false,
             from_version: self.from_version,
@@ -54,6 +55,7 @@ impl NewVersion {
             lock: self.lock.clone(),
             current,
             purged: false,
+            held: None,
         }
     }
 }
@@ -73,7 +75,8 @@ pub struct VersionFilter {
 
 const COLUMNS: &str = "v.number, v.sha256, v.size, v.format, v.serial, v.lineage, v.terraform_version, v.resources, v.encrypted, v.kind, \
     v.rejection, v.intermediate, v.from_version, v.created_at, v.created_by, v.created_by_name, v.address, v.lock_id, v.lock_operation, \
-    v.lock_who, v.blob_id IS NULL, v.number IS s.current AND s.deleted_at IS NULL FROM versions v JOIN states s ON s.id = v.state_id";
+    v.lock_who, v.blob_id IS NULL, v.number IS s.current AND s.deleted_at IS NULL, v.added, v.changed, v.removed, v.held_by, v.held_by_name, \
+    v.held_at, v.held_reason FROM versions v JOIN states s ON s.id = v.state_id";
 
 fn version(row: &Row<'_>) -> rusqlite::Result<Version> {
     let (kind, rejection): (String, Option<String>) = (row.get(9)?, row.get(10)?);
@@ -92,6 +95,7 @@ fn version(row: &Row<'_>) -> rusqlite::Result<Version> {
             resources: rows::maybe_unsigned(row, 7)?,
             encrypted: row.get(8)?,
         },
+        counts: counts(row, 22)?,
         kind,
         intermediate: row.get(11)?,
         from_version: rows::maybe_unsigned(row, 12)?,
@@ -101,7 +105,18 @@ fn version(row: &Row<'_>) -> rusqlite::Result<Version> {
         lock,
         purged: row.get(20)?,
         current: row.get(21)?,
+        held: hold(row, 25)?,
     })
+}
+
+fn counts(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<Counts>> {
+    let Some(added) = rows::maybe_unsigned(row, index)? else { return Ok(None) };
+    Ok(Some(Counts { added, changed: rows::unsigned(row, index + 1)?, removed: rows::unsigned(row, index + 2)? }))
+}
+
+fn hold(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<Hold>> {
+    let Some(at) = rows::maybe_time(row, index + 2)? else { return Ok(None) };
+    Ok(Some(Hold { reason: row.get(index + 3)?, at, by: rows::actor(row, index)? }))
 }
 
 impl View<'_> {
@@ -130,6 +145,14 @@ impl View<'_> {
         Ok(found.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// The version that was current before another one, or would have been before a rejected one.
+    pub fn version_before(&self, state: StateId, number: u64) -> Result<Option<Version>, StoreError> {
+        let sql =
+            format!("SELECT {COLUMNS} WHERE v.state_id = ?1 AND v.number < ?2 AND v.kind <> 'rejected' ORDER BY v.number DESC LIMIT 1");
+        let key = params![state.0, number.cast_signed()];
+        Ok(self.connection.prepare_cached(&sql)?.query_row(key, version).optional()?)
+    }
+
     /// The rejected version of a state with these bytes, if they are kept already.
     pub fn rejected_with(&self, state: StateId, sha256: Digest) -> Result<Option<u64>, StoreError> {
         let sql = "SELECT number FROM versions WHERE state_id = ?1 AND kind = 'rejected' AND sha256 = ?2 ORDER BY number DESC";
@@ -139,8 +162,9 @@ impl View<'_> {
 
     /// The bytes of a version as they are stored; none when they were removed.
     pub fn blob(&self, state: StateId, number: u64) -> Result<Option<StoredBlob>, StoreError> {
-        let sql = "SELECT b.format, b.frame FROM versions v JOIN blobs b ON b.id = v.blob_id WHERE v.state_id = ?1 AND v.number = ?2";
-        let blob = |row: &Row<'_>| Ok(StoredBlob { format: row.get(0)?, frame: row.get(1)? });
+        let sql =
+            "SELECT b.format, b.size, b.frame FROM versions v JOIN blobs b ON b.id = v.blob_id WHERE v.state_id = ?1 AND v.number = ?2";
+        let blob = |row: &Row<'_>| Ok(StoredBlob { format: row.get(0)?, size: rows::unsigned(row, 1)?, frame: row.get(2)? });
         Ok(self.connection.prepare_cached(sql)?.query_row(params![state.0, number.cast_signed()], blob).optional()?)
     }
 }
@@ -148,6 +172,11 @@ impl View<'_> {
 impl Tx<'_> {
     /// Appends a version whose bytes are in `blob` and makes it the one that clients get; a hidden state is visible by that.
     pub fn append(&self, state: StateId, new: &NewVersion, blob: &StoredBlob) -> Result<Version, StoreError> {
+        let blob = self.put_blob(new.sha256, blob)?;
+        self.append_blob(state, new, blob)
+    }
+
+    fn append_blob(&self, state: StateId, new: &NewVersion, blob: BlobId) -> Result<Version, StoreError> {
         let sql = "UPDATE states SET last_number = last_number + 1, current = last_number + 1, updated_at = ?2, deleted_at = NULL \
                    WHERE id = ?1 RETURNING last_number";
         let number =
@@ -160,12 +189,11 @@ impl Tx<'_> {
     pub fn append_aside(&self, state: StateId, new: &NewVersion, blob: &StoredBlob) -> Result<Version, StoreError> {
         let sql = "UPDATE states SET last_number = last_number + 1 WHERE id = ?1 RETURNING last_number";
         let number = self.connection.prepare_cached(sql)?.query_row([state.0], |row| rows::unsigned(row, 0))?;
-        self.insert(state, number, new, blob)?;
+        self.insert(state, number, new, self.put_blob(new.sha256, blob)?)?;
         Ok(new.numbered(number, false))
     }
 
-    fn insert(&self, state: StateId, number: u64, new: &NewVersion, blob: &StoredBlob) -> Result<(), StoreError> {
-        let blob = self.put_blob(new.sha256, blob)?;
+    fn insert(&self, state: StateId, number: u64, new: &NewVersion, blob: BlobId) -> Result<(), StoreError> {
         let lock = new.lock.as_ref();
         let sql = "INSERT INTO versions (state_id, number, blob_id, sha256, size, format, serial, lineage, terraform_version, resources, \
                    encrypted, kind, rejection, intermediate, from_version, created_at, created_by, created_by_name, address, lock_id, \
@@ -185,11 +213,14 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Appends a version that has the same bytes as an earlier one of the state, and makes it the one that clients get.
+    /// Appends a version that has the same bytes as the one before it, which the state had when it was deleted, and makes it the one that
+    /// clients get. Its frame stands alone already, as that of every version which clients get or would get.
     pub fn append_again(&self, state: StateId, new: &NewVersion) -> Result<Version, StoreError> {
         let from = new.from_version.unwrap_or_default();
-        let blob = self.blob(state, from)?.ok_or_else(|| StoreError::BadRow(format!("version {from} has no bytes")))?;
-        self.append(state, new, &blob)
+        let sql = "SELECT b.id FROM versions v JOIN blobs b ON b.id = v.blob_id WHERE v.state_id = ?1 AND v.number = ?2 AND b.base IS NULL";
+        let key = params![state.0, from.cast_signed()];
+        let blob = self.connection.prepare_cached(sql)?.query_row(key, |row| row.get(0).map(BlobId)).optional()?;
+        self.append_blob(state, new, blob.ok_or_else(|| StoreError::BadRow(format!("version {from} has no bytes of its own")))?)
     }
 
     /// Marks a version as a snapshot of an apply that went on.

@@ -25,6 +25,7 @@ fn version(lineage: &str, serial: u64, bytes: &str) -> Version {
             encrypted: false,
         },
         kind: Kind::Write,
+        counts: None,
         intermediate: false,
         from_version: None,
         created_at: Timestamp::from_millis(0),
@@ -33,6 +34,7 @@ fn version(lineage: &str, serial: u64, bytes: &str) -> Version {
         lock: None,
         current: true,
         purged: false,
+        held: None,
     }
 }
 

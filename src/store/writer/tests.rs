@@ -144,7 +144,7 @@ fn the_log_begins_anew_under_load_and_all_of_it_is_in_the_file_after_a_pause() {
     assert!(all > LONGEST, "so little that this shows nothing");
     runtime.block_on(async {
         for number in 0..WRITES {
-            let (digest, blob) = (Digest::of(&number.to_le_bytes()), StoredBlob { format: 1, frame: vec![7; SIZE] });
+            let (digest, blob) = (Digest::of(&number.to_le_bytes()), StoredBlob { format: 1, size: 7, frame: vec![7; SIZE] });
             store.write(SIZE, move |tx| tx.put_blob(digest, &blob).map(drop)).await.unwrap();
             let (_, log) = store.file_sizes();
             assert!(log < LONGEST, "the log has {log} bytes after {number} writes");
