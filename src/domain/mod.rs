@@ -22,6 +22,7 @@ mod encoding;
 mod hot;
 mod preparing;
 mod reading;
+mod settling;
 mod shared;
 mod side_by_side;
 mod writing;
@@ -46,6 +47,7 @@ use events::Gatherer;
 use hot::Hot;
 use preparing::Preparing;
 use reading::Decoding;
+use settling::{Settling, Worker};
 
 /// The open product: one for each process and data directory.
 pub struct Domain {
@@ -58,6 +60,8 @@ pub struct Domain {
     // What takes a core for long runs on as many threads as there are cores, and so with as many sets of working memory.
     cores: rayon::ThreadPool,
     preparing: Arc<Preparing>,
+    settling: Settling,
+    background: Worker,
     credentials: Credentials,
     gatherer: Gatherer,
     started_at: Timestamp,
@@ -81,6 +85,8 @@ impl Domain {
             decoding: Decoding::default(),
             cores,
             preparing: Arc::default(),
+            settling: Settling::default(),
+            background: Worker::start()?,
             credentials: Credentials::new(&limits, Arc::clone(&metrics)),
             metrics,
             limits,

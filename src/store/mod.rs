@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-pub use blobs::{BlobId, StoredBlob};
+pub use blobs::{BlobId, Bytes, ChainSize, Kept, MAX_STEPS, StoredBlob};
 pub use error::{OpenError, StoreError};
 pub use keys::{KeyWithHashes, NewKey};
 pub use locks::BrokenLock;

@@ -145,6 +145,14 @@ impl View<'_> {
         Ok(found.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// Some versions of a state, the oldest first, from a number on.
+    pub fn versions_from(&self, state: StateId, from: u64, limit: u32) -> Result<Vec<Version>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} WHERE v.state_id = ?1 AND v.number >= ?2 ORDER BY v.number LIMIT ?3");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let found = statement.query_map(params![state.0, from.cast_signed(), limit], version)?;
+        Ok(found.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// The version that was current before another one, or would have been before a rejected one.
     pub fn version_before(&self, state: StateId, number: u64) -> Result<Option<Version>, StoreError> {
         let sql =
@@ -158,14 +166,6 @@ impl View<'_> {
         let sql = "SELECT number FROM versions WHERE state_id = ?1 AND kind = 'rejected' AND sha256 = ?2 ORDER BY number DESC";
         let key = params![state.0, sha256.as_bytes()];
         Ok(self.connection.prepare_cached(sql)?.query_row(key, |row| rows::unsigned(row, 0)).optional()?)
-    }
-
-    /// The bytes of a version as they are stored; none when they were removed.
-    pub fn blob(&self, state: StateId, number: u64) -> Result<Option<StoredBlob>, StoreError> {
-        let sql =
-            "SELECT b.format, b.size, b.frame FROM versions v JOIN blobs b ON b.id = v.blob_id WHERE v.state_id = ?1 AND v.number = ?2";
-        let blob = |row: &Row<'_>| Ok(StoredBlob { format: row.get(0)?, size: rows::unsigned(row, 1)?, frame: row.get(2)? });
-        Ok(self.connection.prepare_cached(sql)?.query_row(params![state.0, number.cast_signed()], blob).optional()?)
     }
 }
 
@@ -221,6 +221,14 @@ impl Tx<'_> {
         let key = params![state.0, from.cast_signed()];
         let blob = self.connection.prepare_cached(sql)?.query_row(key, |row| row.get(0).map(BlobId)).optional()?;
         self.append_blob(state, new, blob.ok_or_else(|| StoreError::BadRow(format!("version {from} has no bytes of its own")))?)
+    }
+
+    /// What a version added, changed and removed.
+    pub fn set_counts(&self, state: StateId, number: u64, counts: Counts) -> Result<(), StoreError> {
+        let sql = "UPDATE versions SET added = ?3, changed = ?4, removed = ?5 WHERE state_id = ?1 AND number = ?2";
+        let (added, changed, removed) = (counts.added.cast_signed(), counts.changed.cast_signed(), counts.removed.cast_signed());
+        self.connection.prepare_cached(sql)?.execute(params![state.0, number.cast_signed(), added, changed, removed])?;
+        Ok(())
     }
 
     /// Marks a version as a snapshot of an apply that went on.
