@@ -85,6 +85,13 @@ CREATE TABLE removed_serials (
     PRIMARY KEY (state_id, lineage)
 ) STRICT, WITHOUT ROWID;
 
+-- That the content of purged versions still has to leave the disk: one row, or none.
+CREATE TABLE pending_erasure (
+    one       INTEGER PRIMARY KEY CHECK (one = 1),
+    asked_at  INTEGER NOT NULL,
+    rewritten INTEGER NOT NULL -- whether only the write-ahead log still holds it
+) STRICT;
+
 -- A lock belongs to an address, because it is taken before the state's first write.
 CREATE TABLE locks (
     workspace       TEXT NOT NULL,

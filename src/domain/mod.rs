@@ -11,6 +11,7 @@ pub mod keys;
 pub mod locks;
 pub mod logins;
 pub mod outputs;
+pub mod purging;
 pub mod rules;
 pub mod states;
 pub mod status;
@@ -32,7 +33,7 @@ pub use hot::Decoded;
 
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::config::Limits;
 use crate::metrics::Metrics;
@@ -61,6 +62,7 @@ pub struct Domain {
     cores: rayon::ThreadPool,
     preparing: Arc<Preparing>,
     settling: Settling,
+    erasing: Notify,
     background: Worker,
     credentials: Credentials,
     gatherer: Gatherer,
@@ -86,6 +88,7 @@ impl Domain {
             cores,
             preparing: Arc::default(),
             settling: Settling::default(),
+            erasing: Notify::new(),
             background: Worker::start()?,
             credentials: Credentials::new(&limits, Arc::clone(&metrics)),
             metrics,

@@ -21,6 +21,8 @@ pub enum EventKind {
     StateRestore,
     /// A state got another address.
     StateMove,
+    /// The content of versions was removed for good.
+    StatePurge,
     /// A lock was taken.
     LockAcquire,
     /// A lock was given back.
@@ -47,12 +49,13 @@ pub enum EventKind {
 
 impl EventKind {
     /// Each kind.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::StateWrite,
         Self::StateWriteRejected,
         Self::StateDelete,
         Self::StateRestore,
         Self::StateMove,
+        Self::StatePurge,
         Self::LockAcquire,
         Self::LockRelease,
         Self::LockBreak,
@@ -82,6 +85,7 @@ impl EventKind {
             Self::StateDelete => "state.delete",
             Self::StateRestore => "state.restore",
             Self::StateMove => "state.move",
+            Self::StatePurge => "state.purge",
             Self::LockAcquire => "lock.acquire",
             Self::LockRelease => "lock.release",
             Self::LockBreak => "lock.break",

@@ -163,7 +163,7 @@ impl View<'_> {
 
     /// The rejected version of a state with these bytes, if they are kept already.
     pub fn rejected_with(&self, state: StateId, sha256: Digest) -> Result<Option<u64>, StoreError> {
-        let sql = "SELECT number FROM versions WHERE state_id = ?1 AND kind = 'rejected' AND sha256 = ?2 ORDER BY number DESC";
+        let sql = "SELECT number FROM versions WHERE state_id = ?1 AND kind = 'rejected' AND sha256 = ?2 AND blob_id IS NOT NULL ORDER BY number DESC";
         let key = params![state.0, sha256.as_bytes()];
         Ok(self.connection.prepare_cached(sql)?.query_row(key, |row| rows::unsigned(row, 0)).optional()?)
     }
