@@ -15,12 +15,6 @@ mod report;
 mod state;
 mod values;
 
-/// What a state changed against the one before it, counted; `None` where one of them is of a format that cannot be compared.
-pub fn counts(before: Option<&[u8]>, after: &[u8]) -> Option<crate::model::version::Counts> {
-    let _ = (before, after);
-    None
-}
-
 #[cfg(test)]
 mod tests;
 

@@ -8,7 +8,7 @@ use super::super::hot::Decoded;
 use super::super::reading::{Patience, SIZE_TAKEN_APART};
 use super::places::bases;
 use crate::blob::{self, DIFFERENCE, MAX_IN_DIFFERENCE, WHOLE, WORKING_MEMORY};
-use crate::diff;
+use crate::diff::{self, NOTHING};
 use crate::model::name::StateName;
 use crate::model::version::{Counts, Version};
 use crate::store::{Kept, StateId, StoreError, Tx, View};
@@ -132,7 +132,8 @@ impl Domain {
         let lease = self.lend_for_copies(sizes * SIZE_TAKEN_APART, Patience::None).await?;
         let counted = self.background.run(move || {
             let _lease = lease;
-            diff::counts(before.as_deref().map(AsRef::as_ref), after.as_ref().as_ref())
+            let before = before.as_deref().map_or(NOTHING, AsRef::as_ref);
+            diff::compare(before, after.as_ref().as_ref()).ok().map(|differences| differences.counts())
         });
         outbox.counts.extend(counted.await?.map(|counts| (id, number, counts)));
         Ok(())
