@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::L1;
 use crate::disk::noise;
-use crate::harness::{Client, Setup, sha256, state_path, tfstate_noted};
+use crate::harness::{Client, Server, Setup, resource, sha256, state_path, tfstate_noted, tfstate_with};
 use crate::inside;
 
 /// A server that keeps nothing decoded, so that each read comes from the disk.
@@ -131,4 +132,29 @@ fn bytes_that_are_shared_stay_right_whatever_leans_on_them() {
         let info = writer.get(&format!("{}/versions/{number}/info", state_path(name))).expect_status(200).json();
         assert_eq!(info["sha256"], sha256(bytes.as_bytes()));
     }
+}
+
+#[test]
+fn each_version_says_what_it_changed() {
+    let server = Server::start();
+    let writer = server.key("team", "writer");
+    let instances = |count| json!([resource("managed", "null_resource", "a", count)]);
+    let states = [
+        tfstate_with(L1, 1, "", &instances(3)),
+        tfstate_with(L1, 2, "an output", &instances(3)),
+        tfstate_with(L1, 3, "", &instances(1)),
+        tfstate_with(L1, 4, "", &instances(4)).replace("a-0", "changed"),
+        format!(r#"{{"version":2,"serial":5,"lineage":"{L1}"}}"#),
+        tfstate_with(L1, 6, "", &instances(2)),
+    ];
+    for state in &states {
+        writer.write("team/net", state, None).expect_status(200);
+    }
+    writer.write("team/net", tfstate_with(L1, 1, "", &instances(1)), None).expect_status(409);
+    inside::settled(server.data());
+    let rows = writer.versions("team/net");
+    let counts: Vec<Value> = rows.iter().rev().map(|row| json!([row["added"], row["changed"], row["removed"]])).collect();
+    let unknown = json!([null, null, null]);
+    let expected = [json!([3, 0, 0]), json!([0, 0, 0]), json!([0, 0, 2]), json!([3, 1, 0]), unknown.clone(), unknown, json!([0, 0, 1])];
+    assert_eq!(counts, expected, "the last one was rejected, and is compared with what was current");
 }
