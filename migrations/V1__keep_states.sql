@@ -2,6 +2,7 @@
 --
 -- Ids and times are made by the program, not by the database. Times are milliseconds since 1970 in UTC.
 -- Serials are unsigned 64-bit integers, kept in the signed integers of SQLite as their two's complement.
+-- Columns of type ANY hold text; a UUID in its usual spelling as its 16 bytes, since there is one in several columns of each row of a long history.
 
 CREATE TABLE states (
     id             INTEGER PRIMARY KEY,
@@ -49,7 +50,7 @@ CREATE TABLE versions (
     size              INTEGER NOT NULL,           -- of the exact bytes
     format            INTEGER,                    -- of the state; none when encrypted
     serial            INTEGER NOT NULL,
-    lineage           TEXT NOT NULL,
+    lineage           ANY NOT NULL,
     terraform_version TEXT,
     resources         INTEGER,
     added             INTEGER,                    -- resource instances, against the version before; none before that is counted
@@ -61,10 +62,10 @@ CREATE TABLE versions (
     intermediate      INTEGER NOT NULL,
     from_version      INTEGER,
     created_at        INTEGER NOT NULL,
-    created_by        TEXT NOT NULL,
+    created_by        ANY NOT NULL,
     created_by_name   TEXT NOT NULL,
     address           TEXT NOT NULL,
-    lock_id           TEXT,                       -- none for a write without a lock
+    lock_id           ANY,                        -- none for a write without a lock
     lock_operation    TEXT,
     lock_who          TEXT,
     held_at           INTEGER,                    -- since when it may not be pruned or purged, if it may not
@@ -80,7 +81,7 @@ CREATE INDEX versions_rejected ON versions (state_id, number) WHERE kind = 'reje
 -- The highest serial of each lineage among versions whose rows were removed: a rollback's serial lies above all there ever were.
 CREATE TABLE removed_serials (
     state_id INTEGER NOT NULL REFERENCES states (id),
-    lineage  TEXT NOT NULL,
+    lineage  ANY NOT NULL,
     serial   INTEGER NOT NULL,
     PRIMARY KEY (state_id, lineage)
 ) STRICT, WITHOUT ROWID;
@@ -168,14 +169,14 @@ CREATE TABLE events (
     seq            INTEGER PRIMARY KEY,
     at             INTEGER NOT NULL,
     kind           TEXT NOT NULL,
-    actor          TEXT,
+    actor          ANY,
     actor_name     TEXT,
     address        TEXT NOT NULL,
-    request_id     TEXT,
+    request_id     ANY,
     workspace      TEXT,
     building_block TEXT,
     version        INTEGER,
-    lock_id        TEXT,
+    lock_id        ANY,
     count          INTEGER NOT NULL,
     last_at        INTEGER NOT NULL,
     attention      INTEGER NOT NULL,

@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension as _, Row, named_params, params};
 
 use super::blobs::{BlobId, StoredBlob};
 use super::error::StoreError;
-use super::rows;
+use super::rows::{self, Compact};
 use super::states::StateId;
 use super::tx::{Tx, View};
 use crate::model::caller::Actor;
@@ -81,7 +81,7 @@ const COLUMNS: &str = "v.number, v.sha256, v.size, v.format, v.serial, v.lineage
 fn version(row: &Row<'_>) -> rusqlite::Result<Version> {
     let (kind, rejection): (String, Option<String>) = (row.get(9)?, row.get(10)?);
     let kind = Kind::parse(&kind, rejection.as_deref()).ok_or_else(|| rows::bad(9, std::io::Error::other("not a kind of version")))?;
-    let lock_id: Option<String> = row.get(17)?;
+    let lock_id = rows::maybe_compact(row, 17)?;
     let lock = lock_id.map(|id| Ok::<_, rusqlite::Error>(LockNote { id, operation: row.get(18)?, who: row.get(19)? })).transpose()?;
     Ok(Version {
         number: rows::unsigned(row, 0)?,
@@ -90,7 +90,7 @@ fn version(row: &Row<'_>) -> rusqlite::Result<Version> {
         head: StateHead {
             format: row.get(3)?,
             serial: row.get::<_, i64>(4)?.cast_unsigned(),
-            lineage: row.get(5)?,
+            lineage: rows::compact(row, 5)?,
             terraform_version: row.get(6)?,
             resources: rows::maybe_unsigned(row, 7)?,
             encrypted: row.get(8)?,
@@ -203,11 +203,11 @@ impl Tx<'_> {
         self.connection.prepare_cached(sql)?.execute(named_params! {
             ":state": state.0, ":number": number.cast_signed(), ":blob": blob.0, ":sha256": new.sha256.as_bytes(),
             ":size": new.size.cast_signed(), ":format": new.head.format, ":serial": new.head.serial.cast_signed(),
-            ":lineage": new.head.lineage, ":terraform_version": new.head.terraform_version,
+            ":lineage": Compact(&new.head.lineage), ":terraform_version": new.head.terraform_version,
             ":resources": new.head.resources.map(u64::cast_signed), ":encrypted": new.head.encrypted, ":kind": new.kind.name(),
             ":rejection": new.kind.rejection(), ":from_version": new.from_version.map(u64::cast_signed),
-            ":created_at": new.created_at.millis(), ":created_by": new.created_by.id, ":created_by_name": new.created_by.name,
-            ":address": new.address, ":lock_id": lock.map(|lock| &lock.id), ":lock_operation": lock.map(|lock| &lock.operation),
+            ":created_at": new.created_at.millis(), ":created_by": Compact(&new.created_by.id), ":created_by_name": new.created_by.name,
+            ":address": new.address, ":lock_id": lock.map(|lock| Compact(&lock.id)), ":lock_operation": lock.map(|lock| &lock.operation),
             ":lock_who": lock.map(|lock| &lock.who),
         })?;
         Ok(())
