@@ -31,16 +31,31 @@ CREATE INDEX moves_state ON moves (state_id);
 -- The bytes of versions. Ids count up, so that what refers to new blobs is written side by side; the digest is kept apart from the
 -- version's SHA-256, so that it can become a keyed hash.
 CREATE TABLE blobs (
-    id     INTEGER PRIMARY KEY,
-    digest BLOB NOT NULL UNIQUE, -- of the exact bytes, which finds bytes that are kept already
-    format INTEGER NOT NULL, -- how the frame is to be read
-    base   INTEGER REFERENCES blobs (id), -- the blob that the frame is a difference to; none when it stands alone
-    size   INTEGER NOT NULL, -- of the exact bytes
-    stored INTEGER NOT NULL, -- the frame's length
-    frame  BLOB NOT NULL
+    id         INTEGER PRIMARY KEY,
+    digest     BLOB NOT NULL UNIQUE,          -- of the exact bytes, which finds bytes that are kept already
+    format     INTEGER NOT NULL,              -- how the frame is to be read
+    base       INTEGER REFERENCES blobs (id), -- the blob that the frame is a difference to; none when it stands alone
+    size       INTEGER NOT NULL,              -- of the exact bytes
+    stored     INTEGER NOT NULL,              -- the frame's length
+    difference INTEGER,                       -- the frame, where it is a difference
+    frame      BLOB                           -- the frame, where it stands alone
 ) STRICT;
 
 CREATE INDEX blobs_base ON blobs (base) WHERE base IS NOT NULL;
+
+-- Frames that are differences. They are small and many, and come in the order of their ids, so that they fill their pages.
+CREATE TABLE differences (
+    id    INTEGER PRIMARY KEY,
+    frame BLOB NOT NULL
+) STRICT;
+
+CREATE TRIGGER blobs_replaced AFTER UPDATE OF difference ON blobs WHEN OLD.difference IS NOT NEW.difference BEGIN
+    DELETE FROM differences WHERE id = OLD.difference;
+END;
+
+CREATE TRIGGER blobs_removed AFTER DELETE ON blobs WHEN OLD.difference IS NOT NULL BEGIN
+    DELETE FROM differences WHERE id = OLD.difference;
+END;
 
 CREATE TABLE versions (
     state_id          INTEGER NOT NULL REFERENCES states (id),

@@ -102,7 +102,10 @@ fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
 impl View<'_> {
     /// The frames that lead to some bytes, that which stands alone first; none when they were removed.
     pub fn chain(&self, bytes: Bytes) -> Result<Vec<StoredBlob>, StoreError> {
-        let sql = format!("{CHAIN} SELECT b.format, b.size, b.frame FROM chain c JOIN blobs b ON b.id = c.id ORDER BY c.step DESC");
+        let sql = format!(
+            "{CHAIN} SELECT b.format, b.size, coalesce(d.frame, b.frame) FROM chain c JOIN blobs b ON b.id = c.id \
+             LEFT JOIN differences d ON d.id = b.difference ORDER BY c.step DESC"
+        );
         let mut statement = self.connection.prepare_cached(&sql)?;
         let blob = |row: &Row<'_>| Ok(StoredBlob { format: row.get(0)?, size: rows::unsigned(row, 1)?, frame: row.get(2)? });
         let found = statement.query_map(bytes.parameters(), blob)?;
@@ -179,7 +182,7 @@ impl Tx<'_> {
     pub fn put_blob(&self, sha256: Digest, blob: &StoredBlob) -> Result<BlobId, StoreError> {
         let sql = "INSERT INTO blobs (id, digest, format, size, stored, frame) \
                    VALUES ((SELECT coalesce(max(id), 0) + 1 FROM blobs), ?1, ?2, ?3, ?4, ?5) \
-                   ON CONFLICT (digest) DO UPDATE SET format = excluded.format, base = NULL, stored = excluded.stored, frame = excluded.frame \
+                   ON CONFLICT (digest) DO UPDATE SET format = excluded.format, base = NULL, stored = excluded.stored, difference = NULL, frame = excluded.frame \
                    WHERE frame IS NOT excluded.frame OR format IS NOT excluded.format RETURNING id";
         let stored = i64::try_from(blob.frame.len()).unwrap_or(i64::MAX);
         let values = params![sha256.as_bytes(), blob.format, blob.size.cast_signed(), stored, blob.frame];
@@ -202,10 +205,19 @@ impl Tx<'_> {
         {
             return Ok(false);
         }
-        let sql = "UPDATE blobs SET format = ?2, base = ?3, stored = ?4, frame = ?5 WHERE id = ?1";
+        let difference = base.map(|_| self.put_difference(frame)).transpose()?;
+        let alone = base.is_none().then_some(frame);
+        let sql = "UPDATE blobs SET format = ?2, base = ?3, stored = ?4, difference = ?5, frame = ?6 WHERE id = ?1";
         let stored = i64::try_from(frame.len()).unwrap_or(i64::MAX);
-        self.connection.prepare_cached(sql)?.execute(params![was.id.0, format, base.map(|base| base.id.0), stored, frame])?;
+        let values = params![was.id, format, base.map(|base| base.id), stored, difference, alone];
+        self.connection.prepare_cached(sql)?.execute(values)?;
         Ok(true)
+    }
+
+    /// Keeps a frame that is a difference; it goes with the blob that refers to it, or when that is kept in another way.
+    fn put_difference(&self, frame: &[u8]) -> Result<i64, StoreError> {
+        let sql = "INSERT INTO differences (id, frame) VALUES ((SELECT coalesce(max(id), 0) + 1 FROM differences), ?1) RETURNING id";
+        Ok(self.connection.prepare_cached(sql)?.query_row([frame], |row| row.get(0))?)
     }
 
     /// Removes a blob that no version refers to any more and no other blob leans on, and with it what was only kept because it leaned on it.
