@@ -39,6 +39,8 @@ pub enum EventKind {
     KeyRotate,
     /// A key was ended.
     KeyRevoke,
+    /// Secrets of a state were shown in clear, in a comparison or among its outputs.
+    StateReveal,
     /// A state or one of its versions was read; gathered.
     StateRead,
     /// Credentials were refused; gathered.
@@ -47,7 +49,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Each kind.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::StateWrite,
         Self::StateWriteRejected,
         Self::StateDelete,
@@ -62,6 +64,7 @@ impl EventKind {
         Self::KeyCreate,
         Self::KeyRotate,
         Self::KeyRevoke,
+        Self::StateReveal,
         Self::StateRead,
         Self::CredentialsRefused,
     ];
@@ -91,6 +94,7 @@ impl EventKind {
             Self::KeyCreate => "key.create",
             Self::KeyRotate => "key.rotate",
             Self::KeyRevoke => "key.revoke",
+            Self::StateReveal => "state.reveal",
             Self::StateRead => "state.read",
             Self::CredentialsRefused => "credentials.refused",
         }
