@@ -24,6 +24,8 @@ use crate::store::{StateId, StoreError, View};
 const SIZE_COMPARED: u64 = SIZE_TAKEN_APART + 1;
 /// A report, and the answer that is made of it, need so many times the report's limit.
 const COPIES_OF_A_REPORT: u64 = 3;
+/// What is lent for two versions beyond their sizes at most, since memory is lent in whole KiB.
+const BEYOND_SIZES: u64 = 2 * 1024;
 
 /// Which versions are to be compared, and how.
 #[derive(Clone, Copy)]
@@ -129,7 +131,10 @@ impl Domain {
                 None => None,
             };
             bytes = Some((before, self.bytes_of(name, state, &to, Patience::Some).await?));
-            needed = both(from.as_ref(), &to).saturating_mul(SIZE_TAKEN_APART) + MAX_REPORT as u64 * COPIES_OF_A_REPORT;
+            let both = both(from.as_ref(), &to);
+            // No more than there can be beside their bytes.
+            let most = self.limits().max_in_flight.saturating_sub(both + BEYOND_SIZES);
+            needed = most.min(both.saturating_mul(SIZE_TAKEN_APART) + MAX_REPORT as u64 * COPIES_OF_A_REPORT);
         }
         let lease = self.lend_for_copies(needed, Patience::Some).await?;
         let made = self.on_a_core(move || {
