@@ -18,6 +18,7 @@ pub mod status;
 pub mod upkeep;
 
 mod access;
+mod comparing;
 mod credentials;
 mod encoding;
 mod hot;
@@ -28,6 +29,7 @@ mod shared;
 mod side_by_side;
 mod writing;
 
+pub use comparing::Comparing;
 pub use encoding::check_md5;
 pub use hot::Decoded;
 

@@ -38,18 +38,13 @@ pub(super) async fn list(on: OnState, request: HttpRequest, domain: Data<Domain>
     reply::list(&domain, &json!({ "versions": versions, "next": next }))
 }
 
-fn number(request: &HttpRequest) -> Result<u64, ApiError> {
-    let part = request.match_info().get("number").unwrap_or_default();
-    part.parse().map_err(|_| ApiError::invalid("bad_address", "a version's number is 1, 2, 3, …"))
-}
-
 pub(super) async fn content(on: OnState, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
-    let content = domain.history().content(&on.caller, &on.name, number(&request)?).await?;
+    let content = domain.history().content(&on.caller, &on.name, reply::number(&request)?).await?;
     Ok(reply::content(&request, content, domain.limits().body_timeout))
 }
 
 pub(super) async fn info(on: OnState, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
-    let version = domain.history().version(&on.caller, &on.name, number(&request)?)?;
+    let version = domain.history().version(&on.caller, &on.name, reply::number(&request)?)?;
     Ok(reply::version(&version))
 }
 

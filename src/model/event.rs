@@ -41,6 +41,8 @@ pub enum EventKind {
     KeyRotate,
     /// A key was ended.
     KeyRevoke,
+    /// Secrets of a state were shown in clear, in a comparison or among its outputs.
+    StateReveal,
     /// A state or one of its versions was read; gathered.
     StateRead,
     /// Credentials were refused; gathered.
@@ -65,6 +67,7 @@ impl EventKind {
         Self::KeyCreate,
         Self::KeyRotate,
         Self::KeyRevoke,
+        Self::StateReveal,
         Self::StateRead,
         Self::CredentialsRefused,
     ];
@@ -95,6 +98,7 @@ impl EventKind {
             Self::KeyCreate => "key.create",
             Self::KeyRotate => "key.rotate",
             Self::KeyRevoke => "key.revoke",
+            Self::StateReveal => "state.reveal",
             Self::StateRead => "state.read",
             Self::CredentialsRefused => "credentials.refused",
         }
