@@ -11,6 +11,8 @@ pub mod keys;
 pub mod locks;
 pub mod logins;
 pub mod outputs;
+pub mod rehearsal;
+pub mod rollback;
 pub mod rules;
 pub mod states;
 pub mod status;

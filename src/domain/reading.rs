@@ -66,7 +66,8 @@ impl Domain {
         })
     }
 
-    async fn lend_for_copies(&self, bytes: u64, patience: Patience) -> Result<Lease, Error> {
+    /// Memory for working copies of so many bytes.
+    pub(super) async fn lend_for_copies(&self, bytes: u64, patience: Patience) -> Result<Lease, Error> {
         match (self.making_room(|| self.budget.for_copy(bytes)), patience) {
             (Err(_), Patience::Some) => self.budget.for_copy_soon(bytes).await,
             (lent, Patience::Some | Patience::None) => lent,

@@ -14,6 +14,7 @@ mod login;
 mod pace;
 mod page;
 mod reply;
+mod rollback;
 mod server;
 mod socket;
 mod state;
@@ -65,6 +66,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(Methods::at(&below_state("/versions/{number}")).on("GET HEAD", versions::content).done())
         .service(Methods::at(&below_state("/versions/{number}/info")).on("GET HEAD", versions::info).done())
         .service(Methods::at(&below_state("/restore")).on("POST", versions::restore).done())
+        .service(Methods::at(&below_state("/rollback")).on("POST", rollback::roll_back).done())
         .service(Methods::at(&below_state("/move")).on("POST", versions::relocate).done())
         .service(Methods::at("/api/terraform/state").on("GET HEAD", states::list).done())
         .service(Methods::at("/api/login").on("POST", login::login).done())

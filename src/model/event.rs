@@ -19,6 +19,8 @@ pub enum EventKind {
     StateDelete,
     /// A deleted or moved state was brought back.
     StateRestore,
+    /// An earlier version's content became current again.
+    StateRollback,
     /// A state got another address.
     StateMove,
     /// A lock was taken.
@@ -47,11 +49,12 @@ pub enum EventKind {
 
 impl EventKind {
     /// Each kind.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::StateWrite,
         Self::StateWriteRejected,
         Self::StateDelete,
         Self::StateRestore,
+        Self::StateRollback,
         Self::StateMove,
         Self::LockAcquire,
         Self::LockRelease,
@@ -81,6 +84,7 @@ impl EventKind {
             Self::StateWriteRejected => "state.write_rejected",
             Self::StateDelete => "state.delete",
             Self::StateRestore => "state.restore",
+            Self::StateRollback => "state.rollback",
             Self::StateMove => "state.move",
             Self::LockAcquire => "lock.acquire",
             Self::LockRelease => "lock.release",

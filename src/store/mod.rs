@@ -14,6 +14,7 @@ mod memo;
 mod readers;
 mod rows;
 mod schema;
+mod serials;
 mod states;
 mod tokens;
 mod tx;

@@ -8,6 +8,7 @@ mod list;
 mod login;
 mod moves;
 mod restore;
+mod rollback;
 mod status;
 mod stored;
 mod token;
