@@ -1,9 +1,11 @@
 //! The command line: one definition, from which help, completions and environment variables come; one function a command.
 
 mod client;
+mod folding;
 mod keys;
 mod limits;
 mod output;
+mod rollback;
 mod serve;
 mod states;
 

@@ -4,7 +4,9 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::client::Client;
+use super::folding::{folded, snapshots};
 use super::output::{self, Failure, size, text, time};
+use super::rollback::{self, RollbackArgs};
 use super::{Common, Format};
 use crate::model::name::StateName;
 
@@ -49,6 +51,8 @@ pub(super) enum StateCommand {
         #[arg(long)]
         all: bool,
     },
+    /// Make an earlier version's content current again, as a new version with a new serial
+    Rollback(RollbackArgs),
     /// Bring a deleted or moved state back as it was
     Restore {
         /// The state, as WORKSPACE/BUILDINGBLOCK
@@ -96,10 +100,14 @@ async fn act(client: &Client, command: StateCommand, format: Format) -> Result<(
         StateCommand::History { state, limit, before, kind, all } => {
             let from = before.map(|number| format!("&before={number}")).unwrap_or_default();
             let kind = kind.map(|kind| format!("&kind={kind}")).unwrap_or_default();
-            let path = format!("{}/versions?intermediate={all}{from}{kind}", state.path());
             let wanted = limit.map(|limit| limit as usize);
-            history(&client.list(&path, "versions", "before", wanted).await?, format)
+            if all || format == Format::Json {
+                let path = format!("{}/versions?intermediate={all}{from}{kind}", state.path());
+                return history(&client.list(&path, "versions", "before", wanted).await?, format);
+            }
+            history(&folded(client, &format!("{}/versions?intermediate=true{from}{kind}", state.path()), wanted).await?, format)
         }
+        StateCommand::Rollback(args) => rollback::run(client, args, format).await,
         StateCommand::Restore { state } => {
             let version = client.ask("POST", &format!("{}/restore", state.path()), None).await?.json()?;
             said(&version, format, || format!("{state} is back: version {}, serial {}", version["number"], version["serial"]))
@@ -213,10 +221,9 @@ fn history(answer: &Value, format: Format) -> Result<(), Failure> {
     }
     let row = |version: &Value| {
         let mark = if version["current"] == true { "*" } else { "" };
-        let kind = version["rejected"].as_str().map_or_else(|| text(&version["kind"]), |code| format!("rejected ({code})"));
         vec![
             format!("{}{mark}", version["number"]),
-            kind,
+            kind(version),
             text(&version["serial"]),
             text(&version["resources"]),
             size(&version["size"]),
@@ -228,5 +235,23 @@ fn history(answer: &Value, format: Format) -> Result<(), Failure> {
     let rows = answer["versions"].as_array().map(|versions| versions.iter().map(row).collect());
     output::table(&["VERSION", "KIND", "SERIAL", "RESOURCES", "SIZE", "WRITTEN", "BY", "UNDER LOCK OF"], rows.unwrap_or_default())?;
     output::message("* the current version");
+    let folded: u64 = answer["versions"].as_array().into_iter().flatten().map(snapshots).sum();
+    if folded > 0 {
+        output::message(&format!(
+            "snapshots of applies that went on are folded into the version that ended each: {folded}; --all shows them"
+        ));
+    }
     Ok(())
+}
+
+/// How a version came about, with why it was rejected, or how many snapshots of its apply came before it.
+fn kind(version: &Value) -> String {
+    let kind = text(&version["kind"]);
+    match (version["rejected"].as_str(), snapshots(version)) {
+        (Some(code), _) => format!("{kind} ({code})"),
+        (None, 0) if version["intermediate"] == true => format!("{kind} (snapshot)"),
+        (None, 0) => kind,
+        (None, 1) => format!("{kind} (+1 snapshot)"),
+        (None, more) => format!("{kind} (+{more} snapshots)"),
+    }
 }

@@ -2,6 +2,7 @@
 
 mod keys;
 mod remote;
+mod rollback;
 mod states;
 mod usage;
 

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::disk::noise;
 use crate::harness::{Answer, Client, Server, lock_body, md5, sha256, state_path, tfstate, tfstate_noted};
 
 use super::L1;
@@ -309,9 +310,11 @@ fn of_two_with_the_same_expectation_exactly_one_wins() {
 #[test]
 fn beside_writers_no_serial_is_used_twice_and_none_goes_back() {
     let server = Server::start();
-    let writer = three_versions(&server);
+    let writer = server.key("team", "writer");
+    // It takes some time to make ready, while others write.
+    writer.write("team/net", tfstate_noted(L1, 1, &noise(1, 64 * 1024)), None).expect_status(200);
     std::thread::scope(|scope| {
-        let writes = scope.spawn(|| {
+        let busy = scope.spawn(|| {
             for _ in 0..40 {
                 let now: Value = writer.read("team/net").expect_status(200).json();
                 let serial = now["serial"].as_u64().expect("a serial") + 1;
@@ -322,7 +325,7 @@ fn beside_writers_no_serial_is_used_twice_and_none_goes_back() {
             let answer = roll_back(&writer, "team/net", &json!({"version": 1}));
             assert!(answer.status == 200 || answer.json()["code"] == "restless", "{}", answer.text());
         }
-        writes.join().expect("the writer is done");
+        busy.join().expect("the writer is done");
     });
     let mut rows = writer.versions("team/net");
     rows.reverse();
@@ -334,7 +337,7 @@ fn beside_writers_no_serial_is_used_twice_and_none_goes_back() {
         }
         highest = highest.max(serial);
     }
-    assert!(rows.iter().filter(|row| row["kind"] == "rollback").count() >= 5, "most rollbacks got through");
+    assert!(rows.iter().filter(|row| row["kind"] == "rollback").count() >= 3, "some got through: {}", rows.len());
 }
 
 #[test]
