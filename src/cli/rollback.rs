@@ -147,9 +147,49 @@ fn replaced(rehearsal: &Value) -> String {
 }
 
 /// What the next plan would find.
-fn compared(_rehearsal: &Value) -> Vec<String> {
-    let _ = MAX_LISTED;
-    Vec::new()
+fn compared(rehearsal: &Value) -> Vec<String> {
+    if rehearsal["compared"] == false {
+        return vec![format!("what the next plan would find cannot be told: {}", text(&rehearsal["not_compared"]))];
+    }
+    let counts = &rehearsal["diff"]["counts"];
+    let outputs = rehearsal["diff"]["outputs"].as_array().map_or(0, Vec::len);
+    let differs = |count: &Value| count.as_u64().is_some_and(|count| count > 0);
+    let mut lines = Vec::new();
+    lines.extend(listed(
+        &rehearsal["forgotten"],
+        "-",
+        "in the current version only: Terraform forgets them, and they keep running unmanaged",
+    ));
+    lines.extend(listed(
+        &rehearsal["sought"],
+        "+",
+        "in the older version only: the next plan looks for them, and makes anew those that are gone",
+    ));
+    if differs(&counts["changed"]) || outputs > 0 {
+        let moved = if differs(&counts["moved"]) { format!(" ({} moved)", counts["moved"]) } else { String::new() };
+        lines.push(format!("in both, and not the same: {} resources{moved}, {outputs} outputs", counts["changed"]));
+    }
+    if lines.is_empty() {
+        lines.push("both have the same resources and outputs".to_owned());
+    }
+    if rehearsal["truncated"] == true {
+        lines.push("there is more than is listed".to_owned());
+    }
+    lines
+}
+
+/// Addresses under a heading, where there are any.
+fn listed(addresses: &Value, mark: &str, what: &str) -> Vec<String> {
+    let addresses = addresses.as_array().map(Vec::as_slice).unwrap_or_default();
+    if addresses.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec![format!("{what}: {}", addresses.len())];
+    lines.extend(addresses.iter().take(MAX_LISTED).map(|address| format!("  {mark} {}", text(address))));
+    if addresses.len() > MAX_LISTED {
+        lines.push(format!("  and {} more; --format json lists them", addresses.len() - MAX_LISTED));
+    }
+    lines
 }
 
 fn refusals(rehearsal: &Value) -> Vec<String> {

@@ -3,12 +3,19 @@
 use super::access::authorize;
 use super::error::Error;
 use super::history::History;
+use super::reading::{Patience, SIZE_TAKEN_APART};
 use super::rollback::{Found, NoRollback, Rollback};
+use crate::diff::{self, Action, Diff, NotComparable};
 use crate::model::caller::Caller;
 use crate::model::lock::HeldLock;
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
 use crate::model::version::Version;
+
+pub use crate::diff::Report;
+
+/// How many bytes the addresses of forgotten or of sought resources may take in an answer; those beyond are only counted.
+const MAX_ADDRESSES: usize = 1024 * 1024;
 
 /// What a rollback would do.
 pub struct Rehearsal {
@@ -28,6 +35,34 @@ pub struct Rehearsal {
     pub lock: Option<HeldLock>,
     /// Why it would be refused, if it would.
     pub refusals: Vec<Refusal>,
+    /// What the next plan would find, or why that cannot be told.
+    pub comparison: Result<Comparison, NotCompared>,
+}
+
+/// What Terraform would find after a rollback.
+pub struct Comparison {
+    /// What differs from the current version to the one that would come back, without secrets.
+    pub diff: Report,
+    /// Managed resources that are in the current version only: they keep running, and no state knows them any more.
+    pub forgotten: Vec<String>,
+    /// Managed resources that are in the version that would come back only: the client looks for them, and makes anew what is gone.
+    pub sought: Vec<String>,
+    /// Whether some of either were left out because the answer would be too long; the diff counts them all.
+    pub is_cut: bool,
+}
+
+/// Why two versions cannot be compared, which keeps nobody from rolling back.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum NotCompared {
+    /// There is nothing to compare with.
+    #[error("no version was ever current")]
+    Nothing,
+    /// At least one of them is no state that can be taken apart.
+    #[error("{0}")]
+    NotComparable(#[from] NotComparable),
+    /// The bytes of the current version are not there.
+    #[error("{0}")]
+    Unreadable(Box<Error>),
 }
 
 /// One reason why a rollback would be refused.
@@ -55,6 +90,7 @@ impl History<'_> {
         let serial = if wanted.head.encrypted { Some(wanted.head.serial) } else { found.highest.checked_add(1) };
         let is_unchanged = found.is_unchanged(ask.number);
         let refusals = refusals(&Asked { caller, name, ask }, &found, &wanted, lock.as_ref());
+        let comparison = self.compare(name, &found, &wanted).await?;
         self.0.gather_read(caller, found.away.as_ref().unwrap_or(name), Some(ask.number));
         Ok(Rehearsal {
             version: wanted,
@@ -63,10 +99,52 @@ impl History<'_> {
             serial,
             lock,
             refusals,
+            comparison,
             current: found.last,
             away: found.away,
         })
     }
+
+    /// Compares what is current with what would come back. What cannot come back is an error; a current version that is damaged is what a rollback
+    /// is good for.
+    async fn compare(&self, name: &StateName, found: &Found, wanted: &Version) -> Result<Result<Comparison, NotCompared>, Error> {
+        let after = self.0.bytes_of(name, found.state, wanted, Patience::Some).await?;
+        let Some(current) = &found.last else { return Ok(Err(NotCompared::Nothing)) };
+        let before = match self.0.bytes_of(name, found.state, current, Patience::Some).await {
+            Ok(before) => before,
+            Err(why @ (Error::Damaged(_) | Error::Purged(..))) => return Ok(Err(NotCompared::Unreadable(Box::new(why)))),
+            Err(why) => return Err(why),
+        };
+        let both = wanted.size.saturating_add(current.size);
+        let lease = self.0.lend_for_copies(both.saturating_mul(SIZE_TAKEN_APART), Patience::Some).await?;
+        let compared = self.0.on_a_core(move || {
+            let _lease = lease;
+            compare(before.as_ref().as_ref(), after.as_ref().as_ref())
+        });
+        Ok(compared.await?.map_err(NotCompared::from))
+    }
+}
+
+fn compare(before: &[u8], after: &[u8]) -> Result<Comparison, NotComparable> {
+    let diff = diff::compare(before, after)?;
+    let (forgotten, first_is_cut) = managed(&diff, Action::Removed);
+    let (sought, second_is_cut) = managed(&diff, Action::Added);
+    Ok(Comparison { diff: diff.report(false), forgotten, sought, is_cut: first_is_cut || second_is_cut })
+}
+
+/// The addresses of managed resources that one of the states lacks, and whether there are more than are told.
+fn managed(diff: &Diff<'_>, action: Action) -> (Vec<String>, bool) {
+    let mut bytes = 0;
+    let mut addresses = diff.addresses(action).filter(|address| address.mode == "managed").map(|address| match address.deposed.as_ref() {
+        "" => address.to_string(),
+        key => format!("{address} (deposed object {key})"),
+    });
+    let told = addresses.by_ref().take_while(|address| {
+        bytes += address.len();
+        bytes <= MAX_ADDRESSES
+    });
+    let told: Vec<String> = told.collect();
+    (told, bytes > MAX_ADDRESSES)
 }
 
 /// Who asks what, of which state.

@@ -7,6 +7,7 @@ mod keys;
 mod list;
 mod login;
 mod moves;
+mod rehearsal;
 mod restore;
 mod rollback;
 mod status;

@@ -9,21 +9,21 @@ use super::L1;
 
 const L2: &str = "22222222-2222-4222-8222-222222222222";
 
-fn path(name: &str) -> String {
+pub(super) fn path(name: &str) -> String {
     format!("{}/rollback", state_path(name))
 }
 
-fn roll_back(caller: &Client, name: &str, body: &Value) -> Answer {
+pub(super) fn roll_back(caller: &Client, name: &str, body: &Value) -> Answer {
     caller.post_json(&path(name), body)
 }
 
 /// A state with an output that says which version it was.
-fn numbered(serial: u64) -> String {
+pub(super) fn numbered(serial: u64) -> String {
     tfstate_noted(L1, serial, &format!("version {serial}"))
 }
 
 /// `team/net` with three versions, and its writer.
-fn three_versions(server: &Server) -> Client {
+pub(super) fn three_versions(server: &Server) -> Client {
     let writer = server.key("team", "writer");
     for serial in 1..=3 {
         writer.write("team/net", numbered(serial), None).expect_status(200);
@@ -33,7 +33,7 @@ fn three_versions(server: &Server) -> Client {
 
 /// The bytes that clients get.
 #[track_caller]
-fn current(caller: &Client, name: &str) -> String {
+pub(super) fn current(caller: &Client, name: &str) -> String {
     caller.read(name).expect_status(200).text()
 }
 
@@ -255,7 +255,7 @@ fn the_event_names_both_numbers_and_both_serials() {
 }
 
 /// A body as OpenTofu sends an encrypted state.
-fn sealed(serial: u64, data: &str) -> String {
+pub(super) fn sealed(serial: u64, data: &str) -> String {
     json!({"serial": serial, "lineage": L1, "meta": {}, "encrypted_data": data, "encryption_version": "v0"}).to_string()
 }
 
