@@ -1,11 +1,12 @@
 //! `statekeep state rollback`, and how `state history` shows what came of it.
 
-use std::io::Write as _;
-use std::process::{Command, Output, Stdio};
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
 use serde_json::json;
 
-use crate::harness::{Client, binary, state_path, tfstate};
+use crate::harness::{Client, Server, binary, resource, state_path, statekeep, tfstate, tfstate_with};
 use crate::skip;
 
 use super::{L1, Place, some_states, stderr};
@@ -79,7 +80,7 @@ fn what_is_refused_says_why_and_changes_nothing() {
 
 #[test]
 fn under_ones_own_lock_it_takes_the_locks_id_however_that_is_written() {
-    let server = crate::harness::Server::start();
+    let server = Server::start();
     let writer = server.key("team", "writer");
     writer.write("team/net", tfstate(L1, 1), None).expect_status(200);
     writer.write("team/net", tfstate(L1, 2), None).expect_status(200);
@@ -89,7 +90,7 @@ fn under_ones_own_lock_it_takes_the_locks_id_however_that_is_written() {
     writer.lock("team/net", id).expect_status(200);
     let args =
         ["state", "rollback", "team/net", "1", "--yes", "--id", id, "--url", server.url(), "--key-file", key.to_str().expect("UTF-8")];
-    let output = crate::harness::statekeep(&args).output().expect("the binary runs");
+    let output = statekeep(&args).output().expect("the binary runs");
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert_eq!(writer.versions("team/net")[0]["lock"]["id"], id);
 }
@@ -108,31 +109,59 @@ fn a_deleted_state_comes_back_and_the_current_version_stays_as_it_is() {
     });
 }
 
-/// Runs a rollback on a terminal of its own, where somebody answers.
-fn on_a_terminal(place: &Place, script: &std::path::Path, answer: &str) -> Output {
+/// A rollback on a terminal of its own that has asked its question; and what it has said so far.
+fn asked(place: &Place, script: &Path) -> (Child, String) {
     let line = format!("{} state rollback team/net 1 --data {}", binary().display(), place.data.display());
     let mut command = Command::new(script);
     command.args(["-qec", &line, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("script starts");
+    let (mut said, mut byte) = (Vec::new(), [0]);
+    let output = child.stdout.as_mut().expect("piped");
+    while !said.ends_with(b"[y/N] ") && output.read(&mut byte).is_ok_and(|read| read == 1) {
+        said.push(byte[0]);
+    }
+    (child, String::from_utf8_lossy(&said).into_owned())
+}
+
+/// Answers, and waits for the end; and for what is said then.
+fn answer((mut child, _): (Child, String), answer: &str) -> (Option<i32>, String) {
     child.stdin.take().expect("piped").write_all(answer.as_bytes()).expect("it listens");
-    child.wait_with_output().expect("it ends")
+    let output = child.wait_with_output().expect("it ends");
+    (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 #[test]
 fn on_a_terminal_it_asks_and_only_a_yes_is_one() {
     let Some(script) = skip::program("script", "STATEKEEP_SCRIPT") else { return };
     Place::both(some_states, |place| {
-        for answer in ["n\n", "\n", "yesterday\n"] {
-            let output = on_a_terminal(place, &script, answer);
-            let said = String::from_utf8_lossy(&output.stdout).into_owned();
-            assert_eq!(output.status.code(), Some(1), "{answer:?}: {said}");
-            assert!(said.contains("Roll team/net back to version 1? [y/N]") && said.contains("nothing was done"), "{answer:?}: {said}");
-            assert_eq!(versions(place, "team/net"), 3, "{answer:?}");
+        for no in ["n\n", "\n", "yesterday\n"] {
+            let asked = asked(place, &script);
+            assert!(
+                asked.1.contains("Roll team/net back to version 1?") && asked.1.contains("version 3 (serial 3) is current"),
+                "{}",
+                asked.1
+            );
+            let (code, said) = answer(asked, no);
+            assert!(code == Some(1) && said.contains("nothing was done"), "{no:?}: {said}");
+            assert_eq!(versions(place, "team/net"), 3, "{no:?}");
         }
-        let output = on_a_terminal(place, &script, "Yes\n");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        let (code, said) = answer(asked(place, &script), "Yes\n");
+        assert_eq!(code, Some(0), "{said}");
         assert_eq!(read(place, "team/net"), tfstate(L1, 4));
     });
+}
+
+#[test]
+fn what_was_shown_is_what_is_replaced_or_nothing_is() {
+    let Some(script) = skip::program("script", "STATEKEEP_SCRIPT") else { return };
+    let server = Server::start();
+    some_states(&server.admin());
+    let place = Place { _dir: tempfile::TempDir::new().expect("a directory"), data: server.data().to_owned(), server: None };
+    let asked = asked(&place, &script);
+    server.admin().write("team/net", tfstate(L1, 4), None).expect_status(200);
+    let (code, said) = answer(asked, "y\n");
+    assert!(code == Some(1) && said.contains("not_current"), "{said}");
+    assert_eq!(server.admin().read("team/net").text(), tfstate(L1, 4));
 }
 
 #[test]
@@ -165,5 +194,25 @@ fn history_folds_the_snapshots_of_each_apply_and_says_how_many() {
         let (numbers, text) = rows(&["--all"]);
         assert_eq!(numbers, ["10", "9", "8", "7", "6", "5", "4", "3", "2", "1"]);
         assert_eq!(text.matches("write (snapshot)").count(), 4, "{text}");
+    });
+}
+
+#[test]
+fn the_rehearsal_lists_what_is_forgotten_and_what_is_sought() {
+    let prepare = |admin: &Client| {
+        let of = |serial: u64, names: &[&str]| {
+            let resources: Vec<_> = names.iter().map(|name| resource("managed", "aws_x", name, 1)).collect();
+            tfstate_with(L1, serial, "note", &json!(resources))
+        };
+        admin.write("team/net", of(1, &["kept", "old"]), None).expect_status(200);
+        admin.write("team/net", of(2, &["kept", "new"]).replace("1.11.4", "1.12.0"), None).expect_status(200);
+    };
+    Place::both(prepare, |place| {
+        let text = place.ok(&["state", "rollback", "team/net", "1", "--dry-run"]);
+        let lines: Vec<&str> = text.lines().collect();
+        let after = |heading: &str| lines.iter().position(|line| line.starts_with(heading)).map(|at| lines[at + 1]);
+        assert_eq!(after("in the current version only"), Some("  - aws_x.new[0]"), "{text}");
+        assert_eq!(after("in the older version only"), Some("  + aws_x.old[0]"), "{text}");
+        assert!(text.contains("changes from 1.12.0 to 1.11.4"), "{text}");
     });
 }
