@@ -2,9 +2,11 @@
 
 mod client;
 mod diff;
+mod folding;
 mod keys;
 mod limits;
 mod output;
+mod rollback;
 mod serve;
 mod states;
 

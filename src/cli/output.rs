@@ -1,7 +1,7 @@
 //! The only file that prints: data to stdout, messages to stderr, and what a failure's exit code is.
 #![expect(clippy::print_stderr, reason = "the one place for messages")]
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::process::ExitCode;
 
 use comfy_table::presets::NOTHING;
@@ -9,6 +9,9 @@ use comfy_table::{ContentArrangement, Table};
 use serde_json::Value;
 
 use crate::config::wants_no_colour;
+
+/// The longest answer to a question, in bytes; what follows is not read.
+const MAX_ANSWER: u64 = 64;
 
 /// Why a command did not do what it was asked for.
 #[derive(Debug)]
@@ -115,6 +118,19 @@ pub(super) fn json(value: &Value) -> Result<(), Failure> {
 /// Says something to the person who runs the command.
 pub(super) fn message(text: &str) {
     eprintln!("{text}");
+}
+
+/// Whether there is somebody to ask: what is asked goes to stderr, and the answer comes from stdin.
+pub(super) fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Asks the person who runs the command; only `y` and `yes` are a yes.
+pub(super) fn ask(question: &str) -> Result<bool, Failure> {
+    eprint!("{question} [y/N] ");
+    let mut answer = String::new();
+    io::stdin().lock().take(MAX_ANSWER).read_line(&mut answer)?;
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
 /// Prints a table; cut to no width, so that it can be searched.

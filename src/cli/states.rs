@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 
 use super::client::Client;
 use super::diff::{self, DiffArgs, OutputsArgs};
+use super::folding::{folded, snapshots};
 use super::output::{self, Failure, size, text, time};
+use super::rollback::{self, RollbackArgs};
 use super::{Common, Format};
 use crate::model::name::StateName;
 
@@ -54,6 +56,8 @@ pub(super) enum StateCommand {
     Diff(DiffArgs),
     /// Show the outputs of a state
     Outputs(OutputsArgs),
+    /// Make an earlier version's content current again, as a new version with a new serial
+    Rollback(RollbackArgs),
     /// Bring a deleted or moved state back as it was
     Restore {
         /// The state, as WORKSPACE/BUILDINGBLOCK
@@ -101,12 +105,16 @@ async fn act(client: &Client, command: StateCommand, format: Format) -> Result<(
         StateCommand::History { state, limit, before, kind, all } => {
             let from = before.map(|number| format!("&before={number}")).unwrap_or_default();
             let kind = kind.map(|kind| format!("&kind={kind}")).unwrap_or_default();
-            let path = format!("{}/versions?intermediate={all}{from}{kind}", state.path());
             let wanted = limit.map(|limit| limit as usize);
-            history(&client.list(&path, "versions", "before", wanted).await?, format)
+            if all || format == Format::Json {
+                let path = format!("{}/versions?intermediate={all}{from}{kind}", state.path());
+                return history(&client.list(&path, "versions", "before", wanted).await?, format);
+            }
+            history(&folded(client, &format!("{}/versions?intermediate=true{from}{kind}", state.path()), wanted).await?, format)
         }
         StateCommand::Diff(args) => diff::diff(client, args, format).await,
         StateCommand::Outputs(args) => diff::outputs(client, args, format).await,
+        StateCommand::Rollback(args) => rollback::run(client, args, format).await,
         StateCommand::Restore { state } => {
             let version = client.ask("POST", &format!("{}/restore", state.path()), None).await?.json()?;
             said(&version, format, || format!("{state} is back: version {}, serial {}", version["number"], version["serial"]))
@@ -229,10 +237,9 @@ fn history(answer: &Value, format: Format) -> Result<(), Failure> {
     }
     let row = |version: &Value| {
         let mark = if version["current"] == true { "*" } else { "" };
-        let kind = version["rejected"].as_str().map_or_else(|| text(&version["kind"]), |code| format!("rejected ({code})"));
         vec![
             format!("{}{mark}", version["number"]),
-            kind,
+            kind(version),
             text(&version["serial"]),
             text(&version["resources"]),
             changes(version),
@@ -248,5 +255,23 @@ fn history(answer: &Value, format: Format) -> Result<(), Failure> {
         rows.unwrap_or_default(),
     )?;
     output::message("* the current version");
+    let folded: u64 = answer["versions"].as_array().into_iter().flatten().map(snapshots).sum();
+    if folded > 0 {
+        output::message(&format!(
+            "snapshots of applies that went on are folded into the version that ended each: {folded}; --all shows them"
+        ));
+    }
     Ok(())
+}
+
+/// How a version came about, with why it was rejected, or how many snapshots of its apply came before it.
+fn kind(version: &Value) -> String {
+    let kind = text(&version["kind"]);
+    match (version["rejected"].as_str(), snapshots(version)) {
+        (Some(code), _) => format!("{kind} ({code})"),
+        (None, 0) if version["intermediate"] == true => format!("{kind} (snapshot)"),
+        (None, 0) => kind,
+        (None, 1) => format!("{kind} (+1 snapshot)"),
+        (None, more) => format!("{kind} (+{more} snapshots)"),
+    }
 }

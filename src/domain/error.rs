@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::rollback::NoRollback;
 use crate::model::lock::Lock;
 use crate::model::name::StateName;
 use crate::store::StoreError;
@@ -77,6 +78,9 @@ pub enum Error {
     /// There is a state, or was one, at the address that another wants.
     #[error("there is or was a state at {0}; only an address that was never used can be taken")]
     AddressTaken(StateName),
+    /// A rollback is refused.
+    #[error("{0}")]
+    NoRollback(NoRollback),
     /// Another holds the lock.
     #[error("the state is locked")]
     Locked(Box<Lock>),

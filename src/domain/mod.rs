@@ -12,6 +12,8 @@ pub mod locks;
 pub mod logins;
 pub mod outputs;
 pub mod purging;
+pub mod rehearsal;
+pub mod rollback;
 pub mod rules;
 pub mod states;
 pub mod status;

@@ -15,6 +15,7 @@ mod login;
 mod pace;
 mod page;
 mod reply;
+mod rollback;
 mod server;
 mod socket;
 mod state;
@@ -68,6 +69,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(Methods::at(&below_state("/versions/{number}/diff")).on("GET HEAD", diff::compare).done())
         .service(Methods::at(&below_state("/outputs")).on("GET HEAD", diff::outputs).done())
         .service(Methods::at(&below_state("/restore")).on("POST", versions::restore).done())
+        .service(Methods::at(&below_state("/rollback")).on("POST", rollback::roll_back).done())
         .service(Methods::at(&below_state("/move")).on("POST", versions::relocate).done())
         .service(Methods::at(&below_state("/purge")).on("POST", versions::purge).done())
         .service(Methods::at("/api/terraform/state").on("GET HEAD", states::list).done())

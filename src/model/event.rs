@@ -19,6 +19,8 @@ pub enum EventKind {
     StateDelete,
     /// A deleted or moved state was brought back.
     StateRestore,
+    /// An earlier version's content became current again.
+    StateRollback,
     /// A state got another address.
     StateMove,
     /// The content of versions was removed for good.
@@ -51,11 +53,12 @@ pub enum EventKind {
 
 impl EventKind {
     /// Each kind.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::StateWrite,
         Self::StateWriteRejected,
         Self::StateDelete,
         Self::StateRestore,
+        Self::StateRollback,
         Self::StateMove,
         Self::StatePurge,
         Self::LockAcquire,
@@ -87,6 +90,7 @@ impl EventKind {
             Self::StateWriteRejected => "state.write_rejected",
             Self::StateDelete => "state.delete",
             Self::StateRestore => "state.restore",
+            Self::StateRollback => "state.rollback",
             Self::StateMove => "state.move",
             Self::StatePurge => "state.purge",
             Self::LockAcquire => "lock.acquire",

@@ -11,5 +11,6 @@ pub mod lock;
 pub mod name;
 pub mod permission;
 pub mod secret;
+pub mod serial;
 pub mod tfstate;
 pub mod version;

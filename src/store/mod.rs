@@ -16,6 +16,7 @@ mod purges;
 mod readers;
 mod rows;
 mod schema;
+mod serials;
 mod states;
 mod tokens;
 mod tx;

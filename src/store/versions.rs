@@ -14,6 +14,9 @@ use crate::model::lock::LockNote;
 use crate::model::tfstate::StateHead;
 use crate::model::version::{Counts, Hold, Kind, Version};
 
+/// How many of the newest versions are looked at for the last write under a lock: more than rejected ones are kept.
+const MAX_UNDER_ONE_LOCK: u32 = 64;
+
 /// A version that is to be appended; its number comes with that.
 #[derive(Clone, Debug)]
 pub struct NewVersion {
@@ -229,6 +232,16 @@ impl Tx<'_> {
         let (added, changed, removed) = (counts.added.cast_signed(), counts.changed.cast_signed(), counts.removed.cast_signed());
         self.connection.prepare_cached(sql)?.execute(params![state.0, number.cast_signed(), added, changed, removed])?;
         Ok(())
+    }
+
+    /// The last write under a lock since it was taken, among the newest versions of a state.
+    ///
+    /// While a lock is held only its holder adds to these, but for [`MAX_UNDER_ONE_LOCK`] less one at most that are rejected, rolled back or restored.
+    pub fn last_write_under(&self, state: StateId, lock_id: &str, since: Timestamp) -> Result<Option<u64>, StoreError> {
+        let sql = "SELECT number FROM (SELECT number, kind, lock_id, created_at FROM versions WHERE state_id = ?1 ORDER BY number DESC LIMIT ?4) \
+                   WHERE kind = 'write' AND lock_id = ?2 AND created_at >= ?3 ORDER BY number DESC LIMIT 1";
+        let key = params![state.0, Compact(lock_id), since.millis(), MAX_UNDER_ONE_LOCK];
+        Ok(self.connection.prepare_cached(sql)?.query_row(key, |row| rows::unsigned(row, 0)).optional()?)
     }
 
     /// Marks a version as a snapshot of an apply that went on.

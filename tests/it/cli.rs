@@ -3,6 +3,7 @@
 mod diff;
 mod keys;
 mod remote;
+mod rollback;
 mod states;
 mod usage;
 
