@@ -6,6 +6,7 @@ mod limits;
 mod output;
 mod serve;
 mod states;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -37,6 +38,13 @@ enum Command {
     State {
         #[command(subcommand)]
         command: states::StateCommand,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Check that everything which is kept can be read and is what was written
+    Verify {
+        #[command(flatten)]
+        args: verify::VerifyArgs,
         #[command(flatten)]
         common: Common,
     },
@@ -74,6 +82,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Key { command, common } => crate::http::block_on(keys::run(command, common)),
         Command::State { command, common } => crate::http::block_on(states::run(command, common)),
+        Command::Verify { args, common } => crate::http::block_on(verify::run(args, common)),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "statekeep", &mut script);

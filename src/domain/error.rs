@@ -69,6 +69,9 @@ pub enum Error {
     /// There is a state, or was one, at the address that another wants.
     #[error("there is or was a state at {0}; only an address that was never used can be taken")]
     AddressTaken(StateName),
+    /// Somebody verifies already.
+    #[error("a verification is running, and one at a time is enough; GET /api/verify says how far it is")]
+    VerifyRuns,
     /// Another holds the lock.
     #[error("the state is locked")]
     Locked(Box<Lock>),

@@ -12,7 +12,7 @@ use crate::config::COPIES_OF_A_BODY;
 use crate::model::digest::Digest;
 use crate::model::name::StateName;
 use crate::model::version::Version;
-use crate::store::{StateId, StoredBlob};
+use crate::store::{StateId, StoreError, StoredBlob};
 
 /// How many times its size a state needs at most while its outputs or the addresses of its resources are taken apart.
 pub(super) const SIZE_TAKEN_APART: u64 = 4;
@@ -45,25 +45,43 @@ impl Domain {
             return Ok(hot);
         }
         self.metrics.cache.with_label_values(&["miss"]).inc();
-        let decoded = self.decoding.run(sha256, || self.decode(name, state, version, patience)).await?;
-        self.hot.put(sha256, &decoded);
-        Ok(decoded)
+        let decoded = self.decoding.run(sha256, || self.decode(name, state, version, patience)).await;
+        match &decoded {
+            Ok(decoded) => {
+                self.hot.put(sha256, decoded);
+                self.note_readable(name, state, version.number).await;
+            }
+            Err(Error::Damaged(_)) => {
+                self.metrics.damaged_reads.inc();
+                self.note_damaged(name, state, version.number).await;
+            }
+            Err(_) => {}
+        }
+        decoded
+    }
+
+    /// The same for nobody: past what is kept for readers, and without waiting for memory.
+    pub(super) async fn decode_for_nobody(&self, name: &StateName, state: StateId, version: &Version) -> Result<(), Error> {
+        self.decode(name, state, version, Patience::None).await.map(drop)
     }
 
     async fn decode(&self, name: &StateName, state: StateId, version: &Version, patience: Patience) -> Result<Arc<Decoded>, Error> {
         let (number, size, sha256) = (version.number, version.size, version.sha256);
         // For the frame, and for what comes out of it.
         let lease = self.lend_for_copies(size.saturating_mul(COPIES_OF_A_BODY), patience).await?;
-        let blob = self.store.read(move |view| view.blob(state, number)).await?;
+        let blob = self.store.read(move |view| view.blob(state, number)).await;
+        let blob = blob.map_err(|error| match error {
+            StoreError::Damaged(_) | StoreError::BadRow(_) => damaged(name, number, &error),
+            StoreError::Full
+            | StoreError::Busy
+            | StoreError::Closed
+            | StoreError::Disk(_)
+            | StoreError::Panicked
+            | StoreError::Statement(_) => error.into(),
+        })?;
         let StoredBlob { format, frame, .. } = blob.ok_or_else(|| Error::Purged(name.clone(), number))?;
         let decoded = self.on_a_core(move || blob::decode(&frame, format, size, sha256)).await?;
-        decoded.map(|bytes| Decoded::new(bytes, lease)).map_err(|error| {
-            tracing::error!(state = %name, version = number, %error, "a version is damaged");
-            self.metrics.damaged_reads.inc();
-            Error::Damaged(format!(
-                "version {number} of {name} is damaged and cannot be read; other versions are not affected, see its /versions"
-            ))
-        })
+        decoded.map(|bytes| Decoded::new(bytes, lease)).map_err(|error| damaged(name, number, &error))
     }
 
     async fn lend_for_copies(&self, bytes: u64, patience: Patience) -> Result<Lease, Error> {
@@ -80,4 +98,13 @@ impl Domain {
         let made = self.on_a_core(move || outputs::state_of_outputs(bytes.as_ref().as_ref(), &head)).await??;
         Ok(Decoded::new(made, lease))
     }
+}
+
+/// What a reader is told of a version that cannot be read, once the log has the cause.
+fn damaged(name: &StateName, number: u64, cause: &dyn std::fmt::Display) -> Error {
+    tracing::error!(state = %name, version = number, error = %cause, "a version is damaged");
+    Error::Damaged(format!(
+        "version {number} of {name} is damaged and cannot be read; other versions are not affected, see its /versions. Writing the same bytes again \
+         mends it; docs/operation.md says what else to do"
+    ))
 }

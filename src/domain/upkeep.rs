@@ -1,9 +1,9 @@
-//! What the server does by itself: writes down gathered events, removes what has ended, and gives memory back.
+//! What the server does by itself: writes down gathered events, removes what has ended, gives memory back, and verifies what it holds.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Domain;
+use super::{Domain, integrity};
 use crate::model::clock;
 
 /// How long events are gathered before they are written; a second after its read at the latest, an event is on disk.
@@ -36,7 +36,7 @@ pub async fn run(domain: Arc<Domain>) {
             domain.hot.forget_unread();
         }
     };
-    tokio::join!(gather, sweep, cool);
+    tokio::join!(gather, sweep, cool, integrity::scrub(Arc::clone(&domain)));
 }
 
 impl Domain {

@@ -53,6 +53,7 @@ fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
         Error::TooLarge { code, .. } => (StatusCode::PAYLOAD_TOO_LARGE, code),
         Error::KeyEnded => (StatusCode::CONFLICT, "key_ended"),
         Error::AddressTaken(_) => (StatusCode::CONFLICT, "address_taken"),
+        Error::VerifyRuns => (StatusCode::CONFLICT, "verify_runs"),
         Error::Locked(_) => (StatusCode::LOCKED, "locked"),
         Error::OverBudget => (StatusCode::SERVICE_UNAVAILABLE, "over_memory_budget"),
         Error::QueueFull => (StatusCode::SERVICE_UNAVAILABLE, "queue_full"),

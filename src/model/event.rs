@@ -21,6 +21,8 @@ pub enum EventKind {
     StateRestore,
     /// A state got another address.
     StateMove,
+    /// A version was found damaged; once for each.
+    VersionDamaged,
     /// A lock was taken.
     LockAcquire,
     /// A lock was given back.
@@ -47,12 +49,13 @@ pub enum EventKind {
 
 impl EventKind {
     /// Each kind.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::StateWrite,
         Self::StateWriteRejected,
         Self::StateDelete,
         Self::StateRestore,
         Self::StateMove,
+        Self::VersionDamaged,
         Self::LockAcquire,
         Self::LockRelease,
         Self::LockBreak,
@@ -82,6 +85,7 @@ impl EventKind {
             Self::StateDelete => "state.delete",
             Self::StateRestore => "state.restore",
             Self::StateMove => "state.move",
+            Self::VersionDamaged => "version.damaged",
             Self::LockAcquire => "lock.acquire",
             Self::LockRelease => "lock.release",
             Self::LockBreak => "lock.break",
@@ -133,6 +137,23 @@ impl NewEvent {
             actor: caller.actor.clone(),
             address: caller.origin.address.clone(),
             request_id: caller.origin.request_id.clone(),
+            workspace: None,
+            block: None,
+            version: None,
+            lock_id: None,
+            attention: false,
+            detail: Value::Null,
+        }
+    }
+
+    /// Something that the server did or found by itself.
+    pub fn by_the_server(kind: EventKind, at: Timestamp) -> Self {
+        Self {
+            kind,
+            at,
+            actor: Actor::server(),
+            address: String::new(),
+            request_id: String::new(),
             workspace: None,
             block: None,
             version: None,

@@ -5,6 +5,7 @@
 
 mod blobs;
 mod checkpoint;
+mod checks;
 mod connection;
 mod error;
 mod events;
@@ -14,6 +15,7 @@ mod memo;
 mod readers;
 mod rows;
 mod schema;
+mod scrubs;
 mod states;
 mod tokens;
 mod tx;
@@ -26,9 +28,11 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 pub use blobs::{BlobId, StoredBlob};
+pub use checks::{ADDRESS_LISTS, BlobFacts, Chain, KeyFacts, Part, StateFacts, VersionFacts};
 pub use error::{OpenError, StoreError};
 pub use keys::{KeyWithHashes, NewKey};
 pub use locks::BrokenLock;
+pub use scrubs::{PassUnderWay, Scrub};
 pub use states::{Place, Spot, StateFilter, StateId, StateSummary};
 pub use tx::{Tx, View};
 pub use versions::{NewVersion, VersionFilter};

@@ -160,10 +160,10 @@ impl View<'_> {
         Ok(self.connection.prepare_cached(sql)?.query_row(key, |row| rows::unsigned(row, 0)).optional()?)
     }
 
-    /// The bytes of a version as they are stored; none when they were removed.
+    /// The bytes of a version as they are stored; none when they were removed. A row that should be there and is not is a damaged one.
     pub fn blob(&self, state: StateId, number: u64) -> Result<Option<StoredBlob>, StoreError> {
-        let sql =
-            "SELECT b.format, b.size, b.frame FROM versions v JOIN blobs b ON b.id = v.blob_id WHERE v.state_id = ?1 AND v.number = ?2";
+        let sql = "SELECT b.format, b.size, b.frame FROM versions v LEFT JOIN blobs b ON b.id = v.blob_id \
+                   WHERE v.state_id = ?1 AND v.number = ?2 AND v.blob_id IS NOT NULL";
         let blob = |row: &Row<'_>| Ok(StoredBlob { format: row.get(0)?, size: rows::unsigned(row, 1)?, frame: row.get(2)? });
         Ok(self.connection.prepare_cached(sql)?.query_row(params![state.0, number.cast_signed()], blob).optional()?)
     }

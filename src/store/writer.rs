@@ -197,7 +197,7 @@ struct Announce(watch::Sender<Option<StoreError>>);
 
 impl Announce {
     fn note(&self, error: &StoreError) {
-        if error.is_lasting() {
+        if error.is_lasting_for_all() {
             self.0.send_if_modified(|fault| {
                 let is_first = fault.is_none();
                 fault.get_or_insert_with(|| error.clone());

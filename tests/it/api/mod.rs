@@ -11,6 +11,7 @@ mod restore;
 mod status;
 mod stored;
 mod token;
+mod verify;
 mod versions;
 
 use serde_json::Value;
