@@ -44,10 +44,17 @@ pub struct StateFacts {
     pub block: String,
     /// The number of the current version.
     pub current: Option<i64>,
-    /// The kind of that version; none where there is no such version.
-    pub current_kind: Option<String>,
     /// The highest number ever given.
     pub last_number: i64,
+    /// What the rows of its versions say, where they can be read.
+    pub versions: Result<VersionsOfState, StoreError>,
+}
+
+/// What a state's row is held against.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VersionsOfState {
+    /// The kind of the current version; none where there is no such version.
+    pub current_kind: Option<String>,
     /// The highest number that a version has.
     pub highest: Option<i64>,
 }
@@ -91,9 +98,8 @@ fn state_facts(row: &Row<'_>) -> rusqlite::Result<StateFacts> {
         workspace: row.get(1)?,
         block: row.get(2)?,
         current: row.get(3)?,
-        current_kind: row.get(4)?,
-        last_number: row.get(5)?,
-        highest: row.get(6)?,
+        last_number: row.get(4)?,
+        versions: Ok(VersionsOfState::default()),
     })
 }
 
@@ -132,13 +138,13 @@ impl View<'_> {
         Ok(lines)
     }
 
-    /// How many rows of each table refer to a row that is not there: (table, the other table, rows). Not of versions and blobs, which are looked
-    /// at one by one.
-    pub fn dangling(&self) -> Result<Vec<(String, String, u64)>, StoreError> {
+    /// How many rows of a table refer to a row that is not there, for at most `limit` pairs of tables: (table, the other table, rows). Not of
+    /// versions and blobs, which are looked at one by one.
+    pub fn dangling(&self, limit: u32) -> Result<Vec<(String, String, u64)>, StoreError> {
         let sql = "SELECT m.name, f.parent, count(*) FROM sqlite_master m, pragma_foreign_key_check(m.name) f \
-                   WHERE m.type = 'table' AND m.name NOT IN ('versions', 'blobs') GROUP BY 1, 2 ORDER BY 1, 2";
+                   WHERE m.type = 'table' AND m.name NOT IN ('versions', 'blobs') GROUP BY 1, 2 ORDER BY 1, 2 LIMIT ?1";
         let mut statement = self.connection.prepare(sql)?;
-        let found = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, super::rows::unsigned(row, 2)?)))?;
+        let found = statement.query_map([limit], |row| Ok((row.get(0)?, row.get(1)?, super::rows::unsigned(row, 2)?)))?;
         Ok(found.collect::<rusqlite::Result<_>>()?)
     }
 
@@ -150,13 +156,21 @@ impl View<'_> {
         block: Option<&str>,
         limit: u32,
     ) -> Result<Vec<StateFacts>, StoreError> {
-        let sql = "SELECT s.id, s.workspace, s.building_block, s.current, \
-                   (SELECT kind FROM versions v WHERE v.state_id = s.id AND v.number = s.current), s.last_number, \
-                   (SELECT max(number) FROM versions v WHERE v.state_id = s.id) FROM states s \
-                   WHERE s.id >= ?1 AND (?2 IS NULL OR s.workspace = ?2) AND (?3 IS NULL OR s.building_block = ?3) ORDER BY s.id LIMIT ?4";
+        let sql = "SELECT id, workspace, building_block, current, last_number FROM states \
+                   WHERE id >= ?1 AND (?2 IS NULL OR workspace = ?2) AND (?3 IS NULL OR building_block = ?3) ORDER BY id LIMIT ?4";
         let mut statement = self.connection.prepare_cached(sql)?;
         let found = statement.query_map(params![from.0, workspace, block, limit], state_facts)?;
-        Ok(found.collect::<rusqlite::Result<_>>()?)
+        let mut found: Vec<StateFacts> = found.collect::<rusqlite::Result<_>>()?;
+        for state in &mut found {
+            state.versions = bad_row_as_value(self.versions_of_state(state.id, state.current))?;
+        }
+        Ok(found)
+    }
+
+    fn versions_of_state(&self, state: StateId, current: Option<i64>) -> Result<VersionsOfState, StoreError> {
+        let sql = "SELECT (SELECT kind FROM versions WHERE state_id = ?1 AND number = ?2), (SELECT max(number) FROM versions WHERE state_id = ?1)";
+        let facts = |row: &Row<'_>| Ok(VersionsOfState { current_kind: row.get(0)?, highest: row.get(1)? });
+        Ok(self.connection.prepare_cached(sql)?.query_row(params![state.0, current], facts)?)
     }
 
     /// The versions of a state after a number, in their order.
@@ -209,14 +223,16 @@ impl View<'_> {
         Ok((rows.len() as u64, rows.last().map(|(id, _)| *id), unused))
     }
 
-    /// How many versions belong to no state.
-    pub fn versions_without_a_state(&self) -> Result<u64, StoreError> {
+    /// How many versions there are of each of at most `limit` states that have no row.
+    pub fn versions_without_a_state(&self, limit: u32) -> Result<Vec<u64>, StoreError> {
         // One step for each state of versions, not one for each version.
         let sql = "WITH RECURSIVE owner (id) AS (SELECT min(state_id) FROM versions \
                    UNION ALL SELECT (SELECT min(state_id) FROM versions WHERE state_id > owner.id) FROM owner WHERE owner.id IS NOT NULL) \
-                   SELECT coalesce(sum((SELECT count(*) FROM versions WHERE state_id = owner.id)), 0) FROM owner \
-                   WHERE owner.id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM states WHERE id = owner.id)";
-        Ok(self.connection.prepare_cached(sql)?.query_row([], |row| super::rows::unsigned(row, 0))?)
+                   SELECT (SELECT count(*) FROM versions WHERE state_id = owner.id) FROM owner \
+                   WHERE owner.id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM states WHERE id = owner.id) LIMIT ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let found = statement.query_map([limit], |row| super::rows::unsigned(row, 0))?;
+        Ok(found.collect::<rusqlite::Result<_>>()?)
     }
 
     /// The addresses of one of [`ADDRESS_LISTS`] after one of them, each with whether a state lives there too.
@@ -258,9 +274,9 @@ impl View<'_> {
 }
 
 /// A row that cannot be read is what is looked for; anything else keeps from looking.
-fn bad_row_as_value(read: Result<(), StoreError>) -> Result<Result<(), StoreError>, StoreError> {
+fn bad_row_as_value<T>(read: Result<T, StoreError>) -> Result<Result<T, StoreError>, StoreError> {
     match read {
-        Ok(()) => Ok(Ok(())),
+        Ok(value) => Ok(Ok(value)),
         Err(error @ (StoreError::BadRow(_) | StoreError::Damaged(_))) => Ok(Err(error)),
         Err(error) => Err(error),
     }

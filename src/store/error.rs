@@ -38,7 +38,12 @@ impl StoreError {
         matches!(self, Self::Disk(_))
     }
 
-    /// The same, when a transaction cannot begin or end so: then no write can.
+    /// Whether the database is damaged where somebody looked.
+    pub(super) const fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged(_))
+    }
+
+    /// Whether it must not write any more, when a transaction cannot begin or end so: then no write can.
     pub(super) const fn is_lasting_for_all(&self) -> bool {
         matches!(self, Self::Disk(_) | Self::Damaged(_))
     }

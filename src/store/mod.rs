@@ -28,7 +28,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 pub use blobs::{BlobId, StoredBlob};
-pub use checks::{ADDRESS_LISTS, BlobFacts, Chain, KeyFacts, Part, StateFacts, VersionFacts};
+pub use checks::{ADDRESS_LISTS, BlobFacts, Chain, KeyFacts, Part, StateFacts, VersionFacts, VersionsOfState};
 pub use error::{OpenError, StoreError};
 pub use keys::{KeyWithHashes, NewKey};
 pub use locks::BrokenLock;

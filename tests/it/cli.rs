@@ -4,6 +4,7 @@ mod keys;
 mod remote;
 mod states;
 mod usage;
+mod verify;
 
 use std::path::{Path, PathBuf};
 use std::process::Output;

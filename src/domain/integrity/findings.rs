@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::store::{BlobFacts, Chain, StateFacts};
+use crate::store::{BlobFacts, Chain, StateFacts, VersionsOfState};
 
 /// The most findings that are kept of one verification.
 pub(super) const MAX_FINDINGS: usize = 1_000;
@@ -177,10 +177,17 @@ pub(super) fn faults_of_state(state: &StateFacts) -> Vec<(Code, String)> {
     if state.last_number < 0 {
         bad(Code::BadRow, format!("the highest number that was given is {}", state.last_number));
     }
-    if let Some(highest) = state.highest.filter(|highest| *highest > state.last_number) {
+    let VersionsOfState { current_kind, highest } = match &state.versions {
+        Ok(versions) => versions,
+        Err(error) => {
+            bad(Code::Structure, format!("not all rows of its versions can be read: {error}"));
+            return faults;
+        }
+    };
+    if let Some(highest) = highest.filter(|highest| *highest > state.last_number) {
         bad(Code::BadRow, format!("version {highest} is above the highest number that was given, {}", state.last_number));
     }
-    match (state.current, state.current_kind.as_deref()) {
+    match (state.current, current_kind.as_deref()) {
         (Some(current), None) => bad(Code::Dangling, format!("its current version, {current}, is not there")),
         (Some(current), Some("rejected")) => bad(Code::BadRow, format!("its current version, {current}, is a rejected one")),
         (Some(_), Some(_)) | (None, _) => {}
@@ -211,7 +218,7 @@ pub(super) fn faults_of_blob(blob: &BlobFacts) -> Vec<(Code, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::StateId;
+    use crate::store::{StateId, StoreError};
 
     fn place() -> Place {
         Place { workspace: "a".to_owned(), block: "b".to_owned() }
@@ -255,17 +262,21 @@ mod tests {
             workspace: "a".to_owned(),
             block: "b".to_owned(),
             current: Some(3),
-            current_kind: Some("write".to_owned()),
             last_number: 4,
-            highest: Some(4),
+            versions: Ok(VersionsOfState { current_kind: Some("write".to_owned()), highest: Some(4) }),
         };
         let codes = |state: StateFacts| faults_of_state(&state).into_iter().map(|(code, _)| code).collect::<Vec<_>>();
+        let with = |kind: Option<&str>, highest: Option<i64>| StateFacts {
+            versions: Ok(VersionsOfState { current_kind: kind.map(str::to_owned), highest }),
+            ..good.clone()
+        };
         assert_eq!(codes(good.clone()), []);
-        assert_eq!(codes(StateFacts { current: None, current_kind: None, highest: None, last_number: 0, ..good.clone() }), []);
-        assert_eq!(codes(StateFacts { current_kind: None, ..good.clone() }), [Code::Dangling]);
-        assert_eq!(codes(StateFacts { current_kind: Some("rejected".to_owned()), ..good.clone() }), [Code::BadRow]);
-        assert_eq!(codes(StateFacts { highest: Some(5), ..good.clone() }), [Code::BadRow]);
-        assert_eq!(codes(StateFacts { last_number: -1, ..good }), [Code::BadRow, Code::BadRow]);
+        assert_eq!(codes(StateFacts { current: None, last_number: 0, ..with(None, None) }), []);
+        assert_eq!(codes(with(None, Some(4))), [Code::Dangling]);
+        assert_eq!(codes(with(Some("rejected"), Some(4))), [Code::BadRow]);
+        assert_eq!(codes(with(Some("write"), Some(5))), [Code::BadRow]);
+        assert_eq!(codes(StateFacts { last_number: -1, ..good.clone() }), [Code::BadRow, Code::BadRow]);
+        assert_eq!(codes(StateFacts { versions: Err(StoreError::Damaged(String::new())), ..good }), [Code::Structure]);
     }
 
     #[test]

@@ -123,8 +123,7 @@ impl<'a> Walk<'a> {
 
     async fn rest(&self, took: Duration, after_a_version: bool) {
         if let Pace::Slowly { least, .. } = self.pace {
-            let least = if after_a_version { least } else { Duration::ZERO };
-            tokio::time::sleep((took * RESTS).max(least)).await;
+            tokio::time::sleep(rest_after(took, if after_a_version { least } else { Duration::ZERO })).await;
         }
     }
 
@@ -345,7 +344,7 @@ impl<'a> Walk<'a> {
 
     async fn address(&mut self, list: &'static str, place: Place, is_taken: bool) -> Result<(), Error> {
         self.tally.checked.addresses += 1;
-        let Ok(held_on) = StateName::parse(&place.workspace, &place.block) else {
+        let Ok(name) = StateName::parse(&place.workspace, &place.block) else {
             self.find_in(Code::BadRow, Some(&place), None, &format!("a row of {list} has an address that is none"));
             return Ok(());
         };
@@ -353,8 +352,8 @@ impl<'a> Walk<'a> {
             self.find_in(Code::BadRow, Some(&place), None, "the address is said to be left, and a state lives there");
         }
         if list == "locks" {
-            let read = self.step("the locks", move |view| view.lock_as_it_stands(&held_on)).await?;
-            if let Some(Err(error)) = read {
+            let lock = self.step("the locks", move |view| view.lock_as_it_stands(&name)).await?;
+            if let Some(Err(error)) = lock {
                 self.find_in(Code::BadRow, Some(&place), None, &format!("its lock cannot be read: {error}"));
             }
         }
@@ -381,16 +380,21 @@ impl<'a> Walk<'a> {
     }
 
     async fn references(&mut self) -> Result<(), Error> {
-        let read = |view: &View<'_>| Ok((view.dangling()?, view.versions_without_a_state()?));
-        let (rows, lost) = self.step("the references between tables", read).await?.unwrap_or_default();
+        let rows = self.step("the references between tables", |view| view.dangling(ROWS_PER_STEP)).await?.unwrap_or_default();
         for (table, other, count) in rows {
             self.find(Code::Dangling, &format!("{count} rows of {table} refer to rows of {other} that are not there"));
         }
-        if lost > 0 {
-            self.find(Code::Dangling, &format!("{lost} versions belong to no state"));
+        let lost = self.step("the owners of versions", |view| view.versions_without_a_state(ROWS_PER_STEP)).await?.unwrap_or_default();
+        for versions in lost {
+            self.find(Code::Dangling, &format!("{versions} versions belong to a state that is not there"));
         }
         Ok(())
     }
+}
+
+/// How long a slow verification rests after a step that took so long.
+fn rest_after(took: Duration, least: Duration) -> Duration {
+    took.saturating_mul(RESTS).max(least)
 }
 
 /// The state whose versions are being looked at.
@@ -399,4 +403,20 @@ struct Whose {
     place: Place,
     name: Option<StateName>,
     outcome: StateOutcome,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_verification_takes_at_most_a_twentieth_of_a_core() {
+        for millis in [0, 1, 7, 1_000, 100_000] {
+            let took = Duration::from_millis(millis);
+            for least in [Duration::ZERO, Duration::from_secs(3)] {
+                let rest = rest_after(took, least);
+                assert!(took * 20 <= took + rest && rest >= least, "{took:?} {rest:?}");
+            }
+        }
+    }
 }
