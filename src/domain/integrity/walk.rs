@@ -335,11 +335,11 @@ impl<'a> Walk<'a> {
     async fn addresses_of(&mut self, list: &'static str, from: (String, String)) -> Result<Option<(String, String)>, Error> {
         let read = move |view: &View<'_>| view.addresses_as_they_stand(list, &from, ROWS_PER_STEP);
         let rows = self.step(list, read).await?.unwrap_or_default();
-        let last = rows.last().map(|(workspace, block, _)| (workspace.clone(), block.clone()));
+        let end = rows.last().map(|(workspace, block, _)| (workspace.clone(), block.clone()));
         for (workspace, block, is_taken) in rows {
             self.address(list, Place { workspace, block }, is_taken).await?;
         }
-        Ok(last)
+        Ok(end)
     }
 
     async fn address(&mut self, list: &'static str, place: Place, is_taken: bool) -> Result<(), Error> {
