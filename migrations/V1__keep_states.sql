@@ -204,3 +204,23 @@ CREATE INDEX events_actor ON events (actor, seq);
 CREATE INDEX events_at ON events (at);
 CREATE UNIQUE INDEX events_gather ON events (gather) WHERE gather IS NOT NULL;
 CREATE INDEX events_attention ON events (seq) WHERE attention = 1;
+
+-- Versions whose bytes cannot be read, since when that is known. A row goes when they can be read again, or when their version is gone.
+CREATE TABLE damaged_versions (
+    state_id INTEGER NOT NULL,
+    number   INTEGER NOT NULL,
+    found_at INTEGER NOT NULL,
+    PRIMARY KEY (state_id, number)
+) STRICT, WITHOUT ROWID;
+
+-- The background verification, in one row: how far its pass is, and what the last whole one came to.
+CREATE TABLE scrub (
+    id               INTEGER PRIMARY KEY,
+    started_at       INTEGER, -- of the pass under way; none between two passes
+    state_id         INTEGER, -- the state and
+    number           INTEGER, -- the version that it has come to
+    so_far           TEXT,    -- what it has found, as JSON
+    last_started_at  INTEGER, -- of the last whole pass, like the two below
+    last_finished_at INTEGER,
+    last_came_to     TEXT     -- JSON
+) STRICT;

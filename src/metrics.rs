@@ -35,6 +35,8 @@ pub struct Metrics {
     pub argon2_wait_seconds: Histogram,
     /// Versions that could not be read because they are damaged.
     pub damaged_reads: prometheus::IntCounter,
+    /// Versions that were decoded and hashed to see whether they can be.
+    pub verified_versions: prometheus::IntCounter,
     gauges: Vec<(ValueOf, IntGauge)>,
 }
 
@@ -61,6 +63,10 @@ pub struct Gauges {
     pub locks: u64,
     /// The age of the oldest of them in seconds.
     pub oldest_lock: Option<u64>,
+    /// Versions that are known to be damaged.
+    pub damaged: u64,
+    /// When the last pass of the background verification finished, in seconds since 1970.
+    pub last_verified: Option<u64>,
     /// 1 when the server can read and write, else 0.
     pub ready: u64,
 }
@@ -70,7 +76,7 @@ type ValueOf = fn(&Gauges) -> Option<u64>;
 /// One gauge: its name, its help, and its value.
 type Gauge = (&'static str, &'static str, ValueOf);
 
-const GAUGES: [Gauge; 11] = [
+const GAUGES: [Gauge; 13] = [
     ("in_flight_bytes", "Bytes granted to bodies, answers and working copies.", |now| Some(now.in_flight)),
     ("in_flight_limit_bytes", "The most bytes that are granted.", |now| Some(now.max_in_flight)),
     ("cache_bytes", "Bytes of decoded versions kept for their next reader.", |now| Some(now.cache)),
@@ -81,6 +87,10 @@ const GAUGES: [Gauge; 11] = [
     ("versions", "Versions of all states.", |now| Some(now.versions)),
     ("locks_held", "Locks that are held.", |now| Some(now.locks)),
     ("oldest_lock_age_seconds", "Age of the oldest lock that is held; 0 when none is.", |now| Some(now.oldest_lock.unwrap_or(0))),
+    ("damaged_versions", "Versions that are known to be damaged.", |now| Some(now.damaged)),
+    ("verified_timestamp_seconds", "When everything was last verified, in seconds since 1970; 0 when it never was.", |now| {
+        Some(now.last_verified.unwrap_or(0))
+    }),
     ("ready", "1 when the server can read and write, else 0.", |now| Some(now.ready)),
 ];
 
@@ -143,6 +153,7 @@ impl Default for Metrics {
                 &SECONDS,
             ),
             damaged_reads: make.counter("damaged_reads_total", "Reads of versions that are damaged."),
+            verified_versions: make.counter("verified_versions_total", "Versions that a verification has decoded and hashed."),
             gauges: GAUGES.iter().map(|(name, help, value)| (*value, make.gauge(name, help))).collect(),
             registry,
         };

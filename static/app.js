@@ -71,6 +71,18 @@ function showSince(text, now) {
   say("duration", `(${duration((now - since) / 1_000)})`);
 }
 
+// Without a time, "otherwise" says why there is none.
+function showVerified(text, otherwise) {
+  const at = new Date(text ?? NaN);
+  if (Number.isNaN(at.getTime())) {
+    element("verified").removeAttribute("datetime");
+    say("verified", otherwise);
+    return;
+  }
+  element("verified").dateTime = text;
+  say("verified", utc(at));
+}
+
 let lastStatus = null;
 
 function showAnswer(answer, now) {
@@ -80,6 +92,7 @@ function showAnswer(answer, now) {
   showVerdict(answer.status);
   showProblems(Array.isArray(answer.problems) ? answer.problems : []);
   showSince(answer.since, now);
+  showVerified(answer.verified_at, "not yet");
   say("checked", `Last answer ${utc(now)}.`);
 }
 
@@ -103,6 +116,7 @@ function showUnreachable(error) {
   showVerdict("unreachable", explain(error) + before);
   showProblems([]);
   showSince(null);
+  showVerified(null, "not known");
 }
 
 let timer;

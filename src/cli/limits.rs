@@ -63,6 +63,9 @@ pub(super) struct LimitArgs {
     /// How long events are kept, at least 1m
     #[arg(long, env = "STATEKEEP_EVENT_RETENTION", value_name = "DURATION", default_value = "400d")]
     event_retention: Duration,
+    /// How often everything that is kept is verified in the background, at most 5 % of a core; 1s to 366d, 0 never
+    #[arg(long, env = "STATEKEEP_SCRUB_EVERY", value_name = "DURATION", default_value = "1d")]
+    scrub_every: Duration,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -108,6 +111,7 @@ impl LimitArgs {
             unlocked_writes: self.unlocked_writes.into(),
             token_lifetime: *self.token_lifetime,
             event_retention: *self.event_retention,
+            scrub_every: Some(*self.scrub_every).filter(|every| !every.is_zero()),
         };
         limits.check(memory_of_this_machine())?;
         Ok(limits)
@@ -119,7 +123,7 @@ mod tests {
     use clap::Parser as _;
 
     use super::*;
-    use crate::config::DEFAULT_EVENT_RETENTION;
+    use crate::config::{DEFAULT_EVENT_RETENTION, DEFAULT_SCRUB_EVERY};
 
     #[derive(clap::Parser)]
     struct Alone {
@@ -127,10 +131,11 @@ mod tests {
         args: LimitArgs,
     }
 
-    /// It is written out for the help, which would show it in years and months.
+    /// They are written out for the help, which would show them in other units.
     #[test]
-    fn the_retention_in_the_help_is_the_one_that_the_settings_have() {
+    fn the_times_in_the_help_are_those_that_the_settings_have() {
         let alone = Alone::parse_from(["serve"]);
         assert_eq!(*alone.args.event_retention, DEFAULT_EVENT_RETENTION);
+        assert_eq!(*alone.args.scrub_every, DEFAULT_SCRUB_EVERY);
     }
 }

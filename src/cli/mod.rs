@@ -10,6 +10,7 @@ mod purge;
 mod rollback;
 mod serve;
 mod states;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -41,6 +42,13 @@ enum Command {
     State {
         #[command(subcommand)]
         command: states::StateCommand,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Check that everything which is kept can be read and is what was written
+    Verify {
+        #[command(flatten)]
+        args: verify::VerifyArgs,
         #[command(flatten)]
         common: Common,
     },
@@ -78,6 +86,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Key { command, common } => crate::http::block_on(keys::run(command, common)),
         Command::State { command, common } => crate::http::block_on(states::run(command, common)),
+        Command::Verify { args, common } => crate::http::block_on(verify::run(args, common)),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "statekeep", &mut script);

@@ -133,6 +133,12 @@ pub(super) fn ask(question: &str) -> Result<bool, Failure> {
     Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
+/// Says on a terminal how far something is, in place of what it said before; nothing clears it away.
+pub(super) fn progress(text: &str) {
+    eprint!("\r\x1b[2K{text}");
+    let _ = io::stderr().flush();
+}
+
 /// Prints a table; cut to no width, so that it can be searched.
 pub(super) fn table(header: &[&str], rows: Vec<Vec<String>>) -> Result<(), Failure> {
     let mut table = Table::new();

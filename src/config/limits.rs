@@ -38,6 +38,8 @@ pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 pub const DEFAULT_TOKEN_LIFETIME: Duration = Duration::from_hours(1);
 /// How long events are kept.
 pub const DEFAULT_EVENT_RETENTION: Duration = Duration::from_hours(400 * 24);
+/// How often everything is verified in the background.
+pub const DEFAULT_SCRUB_EVERY: Duration = Duration::from_hours(24);
 
 /// How much memory a body needs: itself, and its compressed copy, which is never much larger.
 pub const COPIES_OF_A_BODY: u64 = 2;
@@ -54,6 +56,7 @@ const FAILURES: RangeInclusive<u32> = 1..=1_000_000;
 const TIMEOUTS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(1);
 const TOKEN_LIFETIMES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(12);
 const EVENT_RETENTIONS: RangeInclusive<Duration> = Duration::from_mins(1)..=Duration::from_hours(100 * 366 * 24);
+const SCRUBS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(366 * 24);
 /// The most room that may be kept free: 1 PiB.
 const MAX_MIN_FREE_SPACE: u64 = MIB << 30;
 
@@ -114,6 +117,8 @@ pub struct Limits {
     pub token_lifetime: Duration,
     /// How long events are kept.
     pub event_retention: Duration,
+    /// How often everything is verified in the background; none for never.
+    pub scrub_every: Option<Duration>,
 }
 
 impl Default for Limits {
@@ -136,6 +141,7 @@ impl Default for Limits {
             unlocked_writes: UnlockedWrites::Guard,
             token_lifetime: DEFAULT_TOKEN_LIFETIME,
             event_retention: DEFAULT_EVENT_RETENTION,
+            scrub_every: Some(DEFAULT_SCRUB_EVERY),
         }
     }
 }
@@ -198,6 +204,7 @@ impl Limits {
         within("--idle-timeout", self.idle_timeout, &TIMEOUTS, duration)?;
         within("--token-lifetime", self.token_lifetime, &TOKEN_LIFETIMES, duration)?;
         within("--event-retention", self.event_retention, &EVENT_RETENTIONS, duration)?;
+        within("--scrub-every", self.scrub_every.unwrap_or(DEFAULT_SCRUB_EVERY), &SCRUBS, duration)?;
         within("--min-free-space", self.min_free_space, &(0..=MAX_MIN_FREE_SPACE), bytes)?;
         self.check_memory(memory)
     }
@@ -248,6 +255,7 @@ mod tests {
             Limits { idle_timeout: Duration::from_hours(2), ..good.clone() },
             Limits { token_lifetime: Duration::ZERO, ..good.clone() },
             Limits { event_retention: Duration::ZERO, ..good.clone() },
+            Limits { scrub_every: Some(Duration::from_millis(999)), ..good.clone() },
             Limits { min_free_space: u64::MAX, ..good.clone() },
         ] {
             assert!(bad.check(memory).is_err(), "{bad:?}");

@@ -81,6 +81,9 @@ pub enum Error {
     /// A rollback is refused.
     #[error("{0}")]
     NoRollback(NoRollback),
+    /// Somebody verifies already.
+    #[error("a verification is running, and one at a time is enough; GET /api/verify says how far it is")]
+    VerifyRuns,
     /// Another holds the lock.
     #[error("the state is locked")]
     Locked(Box<Lock>),

@@ -7,6 +7,7 @@ pub mod data_dir;
 pub mod error;
 pub mod events;
 pub mod history;
+pub mod integrity;
 pub mod keys;
 pub mod locks;
 pub mod logins;
@@ -22,6 +23,7 @@ pub mod upkeep;
 mod access;
 mod comparing;
 mod credentials;
+mod damaged;
 mod encoding;
 mod hot;
 mod preparing;
@@ -46,6 +48,7 @@ use crate::store::{OpenError, Store};
 
 use budget::{Budget, Lease};
 use credentials::Credentials;
+use damaged::Damaged;
 use data_dir::DirLock;
 use error::Error;
 use events::Gatherer;
@@ -70,6 +73,8 @@ pub struct Domain {
     background: Worker,
     credentials: Credentials,
     gatherer: Gatherer,
+    damaged: Damaged,
+    integrity: integrity::Verifications,
     started_at: Timestamp,
     standing: status::Standing,
     base_url: std::sync::OnceLock<String>,
@@ -85,6 +90,8 @@ impl Domain {
         let now = clock::now();
         let cores = start_cores()?;
         Ok(Arc::new(Self {
+            damaged: Damaged::load(&store),
+            integrity: integrity::Verifications::default(),
             store,
             budget: Budget::new(limits.max_in_flight),
             hot: Hot::new(limits.cache_size),
@@ -176,6 +183,11 @@ impl Domain {
     /// The event log.
     pub fn events(&self) -> events::Events<'_> {
         events::Events(self)
+    }
+
+    /// Verifications.
+    pub fn integrity(&self) -> integrity::Integrity<'_> {
+        integrity::Integrity(self)
     }
 
     /// How the server is.

@@ -59,9 +59,24 @@ impl Domain {
             return Ok(hot);
         }
         self.metrics.cache.with_label_values(&["miss"]).inc();
-        let decoded = self.decoding.run(sha256, || self.decode(name, state, version, patience)).await?;
-        self.hot.put(sha256, &decoded);
-        Ok(decoded)
+        let decoded = self.decoding.run(sha256, || self.decode(name, state, version, patience)).await;
+        match &decoded {
+            Ok(decoded) => {
+                self.hot.put(sha256, decoded);
+                self.note_readable(name, state, version.number).await;
+            }
+            Err(Error::Damaged(_)) => {
+                self.metrics.damaged_reads.inc();
+                self.note_damaged(name, state, version.number).await;
+            }
+            Err(_) => {}
+        }
+        decoded
+    }
+
+    /// The same for nobody: past what is kept for readers, and without waiting for memory.
+    pub(super) async fn decode_for_nobody(&self, name: &StateName, state: StateId, version: &Version) -> Result<(), Error> {
+        self.decode(name, state, version, Patience::None).await.map(drop)
     }
 
     /// The same from the database, whether or not it is hot.
@@ -73,18 +88,19 @@ impl Domain {
         patience: Patience,
     ) -> Result<Arc<Decoded>, Error> {
         let (number, sha256) = (version.number, version.sha256);
-        let (lease, chain) = self.chain(Bytes::Of(state, number), patience).await?;
-        if chain.is_empty() {
+        let chain = self.chain(Bytes::Of(state, number), patience).await;
+        let (lease, chain) =
+            chain.map_err(|error| if let Error::Damaged(cause) = &error { damaged(name, number, cause) } else { error })?;
+        if chain.is_empty() && self.is_purged(state, number)? {
             return Err(Error::Purged(name.clone(), number));
         }
         let decoded = self.on_a_core(move || blob::decode(chain.iter().map(frame), sha256)).await?;
-        decoded.map(|bytes| Decoded::new(bytes, lease)).map_err(|error| {
-            tracing::error!(state = %name, version = number, %error, "a version is damaged");
-            self.metrics.damaged_reads.inc();
-            Error::Damaged(format!(
-                "version {number} of {name} is damaged and cannot be read; other versions are not affected, see its /versions"
-            ))
-        })
+        decoded.map(|bytes| Decoded::new(bytes, lease)).map_err(|error| damaged(name, number, &error))
+    }
+
+    /// Whether somebody has purged a version meanwhile, or pruned it.
+    fn is_purged(&self, state: StateId, number: u64) -> Result<bool, Error> {
+        Ok(self.store.look(|view| view.version(state, number))?.is_none_or(|version| version.purged))
     }
 
     /// The frames that lead to some bytes, with memory for them and for what comes out of them.
@@ -122,4 +138,13 @@ impl Domain {
         let made = self.on_a_core(move || outputs::state_of_outputs(bytes.as_ref().as_ref(), &head)).await??;
         Ok(Decoded::new(made, lease))
     }
+}
+
+/// What a reader is told of a version that cannot be read, once the log has the cause.
+fn damaged(name: &StateName, number: u64, cause: &dyn std::fmt::Display) -> Error {
+    tracing::error!(state = %name, version = number, error = %cause, "a version is damaged");
+    Error::Damaged(format!(
+        "version {number} of {name} is damaged and cannot be read; other versions are not affected, see its /versions. Writing the same bytes again \
+         mends it; docs/operation.md says what else to do"
+    ))
 }

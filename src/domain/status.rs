@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::Domain;
 use super::access::authorize_everywhere;
 use super::error::Error;
+use super::integrity::ScrubReport;
 use crate::metrics::Gauges;
 use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
@@ -47,6 +48,8 @@ pub struct Health {
     pub version: &'static str,
     /// Since when the server is as it is, as far as anybody looked; at least once a minute the server does.
     pub since: Timestamp,
+    /// When everything that the server holds was last verified, if it ever was.
+    pub verified_at: Option<Timestamp>,
     /// What is wrong.
     pub problems: Vec<Problem>,
 }
@@ -77,6 +80,8 @@ pub struct Report {
     pub wal_size: u64,
     /// Bytes that are free on its disk.
     pub free_space: Option<u64>,
+    /// How the background verification is.
+    pub scrub: ScrubReport,
     /// What happens to writes without a lock.
     pub unlocked_writes: &'static str,
 }
@@ -99,6 +104,25 @@ impl Standing {
     }
 }
 
+/// Damage needs a person, and keeps nobody from all that is not damaged: the server stays ready. It names no states.
+fn damage(scrub: &ScrubReport) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if scrub.damaged_versions > 0 {
+        let count = scrub.damaged_versions;
+        let detail = format!(
+            "{count} versions are damaged and cannot be read; all others can. `statekeep verify` says which, docs/operation.md what to do"
+        );
+        problems.push(Problem { code: "damaged_versions", detail });
+    }
+    if let Some(others) = scrub.last.map(|last| last.found.saturating_sub(last.damaged_versions)).filter(|others| *others > 0) {
+        let detail = format!(
+            "the last verification found {others} things beside damaged versions that need a person; `statekeep verify` says which"
+        );
+        problems.push(Problem { code: "verify_findings", detail });
+    }
+    problems
+}
+
 impl Status<'_> {
     /// Everything that is counted and measured, as Prometheus reads it; nothing about single states.
     pub async fn metrics(&self, caller: &Caller) -> Result<String, Error> {
@@ -115,6 +139,8 @@ impl Status<'_> {
             versions: report.versions,
             locks: report.locks,
             oldest_lock: report.oldest_lock_at.map(|at| clock::now().since(at).as_secs()),
+            damaged: report.scrub.damaged_versions,
+            last_verified: report.scrub.last.map(|last| last.finished_at.millis().unsigned_abs() / 1_000),
             ready: u64::from(report.health.status == Readiness::Ready),
         };
         self.0.metrics.text(&now).map_err(|error| Error::Internal(error.to_string()))
@@ -141,7 +167,11 @@ impl Status<'_> {
             status = Readiness::NotReady;
             problems.push(Problem { code: "store_unreadable", detail: "the database cannot be read; the log says more".to_owned() });
         }
-        Health { status, name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION"), since: self.0.standing.since(status), problems }
+        let scrub = self.0.scrub_report();
+        problems.extend(damage(&scrub));
+        let verified_at = scrub.last.map(|last| last.finished_at);
+        let since = self.0.standing.since(status);
+        Health { status, name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION"), since, verified_at, problems }
     }
 
     /// What an operator or a monitor may know; nothing about single states.
@@ -161,6 +191,7 @@ impl Status<'_> {
             database_size,
             wal_size,
             free_space: self.0.dir.free_space(),
+            scrub: self.0.scrub_report(),
             unlocked_writes: self.0.limits.unlocked_writes.name(),
         })
     }

@@ -1,9 +1,10 @@
-//! What the server does by itself: writes down gathered events, removes what has ended, gives memory back, settles versions, and erases what was purged.
+//! What the server does by itself: writes down gathered events, removes what has ended, gives memory back, settles versions, erases what was
+//! purged, and verifies what it holds.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Domain;
+use super::{Domain, integrity};
 use crate::model::clock;
 
 /// How long events are gathered before they are written; a second after its read at the latest, an event is on disk.
@@ -36,7 +37,7 @@ pub async fn run(domain: Arc<Domain>) {
             domain.hot.forget_unread();
         }
     };
-    tokio::join!(gather, sweep, cool, domain.settle(), domain.go_on_erasing());
+    tokio::join!(gather, sweep, cool, domain.settle(), domain.go_on_erasing(), integrity::scrub(Arc::clone(&domain)));
 }
 
 impl Domain {

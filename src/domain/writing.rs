@@ -150,9 +150,10 @@ impl WriteJob {
             actor: &self.caller.actor,
         };
         match (judge(&situation, &incoming), place) {
-            (Verdict::Unchanged, Place::State { current: Some(current), .. }) => {
-                // Mends the bytes where they were damaged: what is acknowledged can be read.
-                tx.put_blob(self.prepared.sha256, &self.prepared.blob)?;
+            (Verdict::Unchanged, Place::State { id, current: Some(current), .. }) => {
+                // Mends the bytes where they were damaged or lost: what is acknowledged can be read.
+                let blob = tx.put_blob(self.prepared.sha256, &self.prepared.blob)?;
+                tx.lead_to(id, current.number, blob)?;
                 self.note_echo(tx, &current)?;
                 Ok(Ok(Written::Unchanged(*current)))
             }

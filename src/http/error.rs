@@ -56,6 +56,7 @@ fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
         Error::Conflict { code, .. } => (StatusCode::CONFLICT, code),
         Error::AddressTaken(_) => (StatusCode::CONFLICT, "address_taken"),
         Error::NoRollback(why) => (StatusCode::CONFLICT, why.code()),
+        Error::VerifyRuns => (StatusCode::CONFLICT, "verify_runs"),
         Error::Locked(_) => (StatusCode::LOCKED, "locked"),
         Error::OverBudget => (StatusCode::SERVICE_UNAVAILABLE, "over_memory_budget"),
         Error::QueueFull => (StatusCode::SERVICE_UNAVAILABLE, "queue_full"),

@@ -21,6 +21,7 @@ mod socket;
 mod state;
 mod states;
 mod trace;
+mod verify;
 mod versions;
 mod watch;
 
@@ -81,6 +82,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(Methods::at("/api/keys/{id}/rotate").on("POST", keys::rotate).done())
         .service(Methods::at("/api/events").on("GET HEAD", events::list).done())
         .service(Methods::at("/api/status").on("GET HEAD", health::status).done())
+        .service(Methods::at("/api/verify").on("GET HEAD", verify::overview).on("POST", verify::verify).done())
         .service(Methods::at("/healthz").on("GET HEAD", health::alive).done())
         .service(Methods::at("/readyz").on("GET HEAD", health::ready).done())
         .service(Methods::at("/metrics").on("GET HEAD", health::metrics).done())

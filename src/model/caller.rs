@@ -21,6 +21,11 @@ impl Actor {
     pub fn operator() -> Self {
         Self { id: "operator".to_owned(), name: "operator".to_owned() }
     }
+
+    /// The server itself, for what it does or finds while nobody asks.
+    pub fn server() -> Self {
+        Self { id: "server".to_owned(), name: "server".to_owned() }
+    }
 }
 
 /// Where a request came from.

@@ -25,6 +25,8 @@ pub enum EventKind {
     StateMove,
     /// The content of versions was removed for good.
     StatePurge,
+    /// A version was found damaged; once for each.
+    VersionDamaged,
     /// A lock was taken.
     LockAcquire,
     /// A lock was given back.
@@ -53,7 +55,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Each kind.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::StateWrite,
         Self::StateWriteRejected,
         Self::StateDelete,
@@ -61,6 +63,7 @@ impl EventKind {
         Self::StateRollback,
         Self::StateMove,
         Self::StatePurge,
+        Self::VersionDamaged,
         Self::LockAcquire,
         Self::LockRelease,
         Self::LockBreak,
@@ -93,6 +96,7 @@ impl EventKind {
             Self::StateRollback => "state.rollback",
             Self::StateMove => "state.move",
             Self::StatePurge => "state.purge",
+            Self::VersionDamaged => "version.damaged",
             Self::LockAcquire => "lock.acquire",
             Self::LockRelease => "lock.release",
             Self::LockBreak => "lock.break",
@@ -145,6 +149,23 @@ impl NewEvent {
             actor: caller.actor.clone(),
             address: caller.origin.address.clone(),
             request_id: caller.origin.request_id.clone(),
+            workspace: None,
+            block: None,
+            version: None,
+            lock_id: None,
+            attention: false,
+            detail: Value::Null,
+        }
+    }
+
+    /// Something that the server did or found by itself.
+    pub fn by_the_server(kind: EventKind, at: Timestamp) -> Self {
+        Self {
+            kind,
+            at,
+            actor: Actor::server(),
+            address: String::new(),
+            request_id: String::new(),
             workspace: None,
             block: None,
             version: None,

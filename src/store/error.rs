@@ -32,8 +32,19 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the store must not write any more.
-    pub const fn is_lasting(&self) -> bool {
+    /// Whether the store must not write any more, when a job fails so. Damage that a job meets is that job's alone: nothing of it is kept, and
+    /// what lies elsewhere can be read and written as before.
+    pub(super) const fn is_lasting(&self) -> bool {
+        matches!(self, Self::Disk(_))
+    }
+
+    /// Whether the database is damaged where somebody looked.
+    pub(super) const fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged(_))
+    }
+
+    /// Whether it must not write any more, when a transaction cannot begin or end so: then no write can.
+    pub(super) const fn is_lasting_for_all(&self) -> bool {
         matches!(self, Self::Disk(_) | Self::Damaged(_))
     }
 }

@@ -5,6 +5,7 @@
 
 mod blobs;
 mod checkpoint;
+mod checks;
 mod connection;
 mod erasing;
 mod error;
@@ -16,6 +17,7 @@ mod purges;
 mod readers;
 mod rows;
 mod schema;
+mod scrubs;
 mod serials;
 mod states;
 mod tokens;
@@ -29,9 +31,11 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 pub use blobs::{BlobId, Bytes, ChainSize, Kept, MAX_STEPS, StoredBlob};
+pub use checks::{ADDRESS_LISTS, BlobFacts, Chain, KeyFacts, Part, StateFacts, VersionFacts, VersionsOfState};
 pub use error::{OpenError, StoreError};
 pub use keys::{KeyWithHashes, NewKey};
 pub use locks::BrokenLock;
+pub use scrubs::{PassUnderWay, Scrub};
 pub use states::{Place, Spot, StateFilter, StateId, StateSummary};
 pub use tx::{Tx, View};
 pub use versions::{NewVersion, VersionFilter};

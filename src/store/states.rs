@@ -10,8 +10,18 @@ use crate::model::name::StateName;
 use crate::model::version::Version;
 
 /// A state, as the store knows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct StateId(pub(super) i64);
+
+impl StateId {
+    /// Before all others.
+    pub const FIRST: Self = Self(i64::MIN);
+
+    /// The one behind it, whether there is such a state or not; none behind the last that can be.
+    pub fn next(self) -> Option<Self> {
+        self.0.checked_add(1).map(Self)
+    }
+}
 
 /// What is at an address.
 #[derive(Clone, Debug)]

@@ -244,6 +244,13 @@ impl Tx<'_> {
         Ok(self.connection.prepare_cached(sql)?.query_row(key, |row| rows::unsigned(row, 0)).optional()?)
     }
 
+    /// Sees to it that a version leads to the row that has its bytes; another one where the row that it had is lost.
+    pub fn lead_to(&self, state: StateId, number: u64, blob: BlobId) -> Result<(), StoreError> {
+        let sql = "UPDATE versions SET blob_id = ?3 WHERE state_id = ?1 AND number = ?2 AND blob_id <> ?3";
+        self.connection.prepare_cached(sql)?.execute(params![state.0, number.cast_signed(), blob.0])?;
+        Ok(())
+    }
+
     /// Marks a version as a snapshot of an apply that went on.
     pub fn mark_intermediate(&self, state: StateId, number: u64) -> Result<(), StoreError> {
         let sql = "UPDATE versions SET intermediate = 1 WHERE state_id = ?1 AND number = ?2";

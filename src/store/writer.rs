@@ -217,7 +217,7 @@ struct Announce(watch::Sender<Option<StoreError>>);
 
 impl Announce {
     fn note(&self, error: &StoreError) {
-        if error.is_lasting() {
+        if error.is_lasting_for_all() {
             self.0.send_if_modified(|fault| {
                 let is_first = fault.is_none();
                 fault.get_or_insert_with(|| error.clone());
@@ -342,16 +342,35 @@ impl Loop {
     }
 
     /// Runs all jobs. Nearly always all of them succeed, and a savepoint costs a copy of each page that is changed under it: so they first run
-    /// without any. When one fails, all is undone, and they run once more, each under its own. The outer error means that the transaction is lost.
+    /// without any. When one fails, all is undone, and they run once more, each under its own. A job that meets damage stands alone with that. The
+    /// outer error means that the transaction is lost.
     fn run_all(&self, batch: &mut [Box<dyn Job>]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
         match batch.iter_mut().try_for_each(|job| self.attempt(job.as_mut())) {
             Ok(()) => return Ok(batch.iter().map(|_| Ok(())).collect()),
             Err(error) if error.is_lasting() || self.connection.is_autocommit() => return Err(error),
             Err(_) => {}
         }
-        run(&self.connection, "ROLLBACK")?;
-        run(&self.connection, "BEGIN IMMEDIATE")?;
-        batch.iter_mut().map(|job| self.run_one(job.as_mut())).collect()
+        let mut met_damage = vec![None; batch.len()];
+        loop {
+            run(&self.connection, "ROLLBACK")?;
+            run(&self.connection, "BEGIN IMMEDIATE")?;
+            let results = self.run_each(batch, &met_damage)?;
+            let damaged = |result: &Result<(), StoreError>| result.as_ref().err().filter(|error| error.is_damage()).cloned();
+            let met: Vec<Option<StoreError>> = results.iter().map(damaged).collect();
+            if met.iter().flatten().count() == met_damage.iter().flatten().count() {
+                return Ok(results);
+            }
+            // SQLite commits no transaction of which a statement has met damage: the others run once more, without those jobs.
+            met_damage = met;
+        }
+    }
+
+    fn run_each(&self, batch: &mut [Box<dyn Job>], met_damage: &[Option<StoreError>]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+        let run = |(job, met): (&mut Box<dyn Job>, &Option<StoreError>)| match met {
+            Some(error) => Ok(Err(error.clone())),
+            None => self.run_one(job.as_mut()),
+        };
+        batch.iter_mut().zip(met_damage).map(run).collect()
     }
 
     fn attempt(&self, job: &mut dyn Job) -> Result<(), StoreError> {

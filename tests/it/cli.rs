@@ -7,6 +7,7 @@ mod remote;
 mod rollback;
 mod states;
 mod usage;
+mod verify;
 
 use std::path::{Path, PathBuf};
 use std::process::Output;

@@ -112,6 +112,19 @@ pub fn damage(data: &Path) {
     }
 }
 
+/// Makes a page of the database that it cannot use any more of the first leaf of a tree that holds a text.
+pub fn spoil_page_with(data: &Path, text: &str) {
+    const PAGE: usize = 4096;
+    const LEAF_OF_AN_INDEX: u8 = 0x0a;
+    let file = data.join("statekeep.db");
+    let bytes = std::fs::read(&file).expect("the database");
+    let holds = |page: &&[u8]| page[0] == LEAF_OF_AN_INDEX && page.windows(text.len()).any(|part| part == text.as_bytes());
+    let place = bytes.chunks(PAGE).position(|page| holds(&page)).expect("a page with the text");
+    let file = std::fs::OpenOptions::new().write(true).open(&file).expect("a file");
+    file.write_all_at(&[0xff; 8], (place * PAGE) as u64).expect("our file");
+    file.sync_all().expect("our file");
+}
+
 /// A server to be started under strace with these options, by which its system calls fail or take long; `None` where there is no strace that
 /// works here.
 pub fn strace(setup: Setup, options: &[&str]) -> Option<Setup> {

@@ -197,6 +197,9 @@ fn lists_events_and_the_server() {
     stage.get("/api/terraform/state", [401, 200, 403, 403, 200, 200, 403, 200, 200, 200, 200, 200, 200, 200]);
     stage.get("/api/events",          [401, 403, 403, 403, 403, 200, 403, 200, 200, 200, 200, 403, 403, 403]);
     stage.get("/api/status",          [401, 403, 403, 403, 403, 403, 200, 200, 403, 403, 403, 403, 403, 403]);
+    let operators =                   [401, 403, 403, 403, 403, 403, 403, 200, 403, 403, 403, 403, 403, 403];
+    stage.get("/api/verify", operators);
+    stage.row("POST /api/verify", operators, |who, _| who.post_json("/api/verify", &json!({"quick": true})));
     stage.get("/healthz", [200; 14]);
     stage.get("/readyz", [200; 14]);
     stage.get("/", [200; 14]);

@@ -42,6 +42,31 @@ fn occupy(store: &Store) -> std::sync::mpsc::Sender<()> {
 }
 
 #[test]
+fn damage_is_the_failure_of_the_jobs_that_meet_it_and_writing_goes_on() {
+    on_a_store(async |store| {
+        let release = occupy(&store);
+        let before = store.write(0, |tx| make(tx, "before"));
+        let met = |block: &'static str| {
+            store.write(0, move |tx| {
+                make(tx, block)?;
+                Err::<(), _>(StoreError::Damaged("on purpose".to_owned()))
+            })
+        };
+        let (one, two) = (met("one"), met("two"));
+        let after = store.write(0, |tx| make(tx, "after"));
+        let release = async move { drop(release) };
+        let (before, one, two, after, ()) = tokio::join!(before, one, two, after, release);
+        assert!(before.is_ok() && after.is_ok());
+        assert!(matches!((one, two), (Err(StoreError::Damaged(_)), Err(StoreError::Damaged(_)))));
+        for (block, there) in [("before", true), ("one", false), ("two", false), ("after", true)] {
+            assert_eq!(is_there(&store, block).await, there, "{block}");
+        }
+        assert!(store.fault().is_none());
+        store.write(0, |tx| make(tx, "later")).await.unwrap();
+    });
+}
+
+#[test]
 fn a_job_that_fails_or_panics_leaves_nothing_and_its_neighbours_commit() {
     on_a_store(async |store| {
         let release = occupy(&store);

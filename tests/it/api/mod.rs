@@ -17,6 +17,7 @@ mod settled;
 mod status;
 mod stored;
 mod token;
+mod verify;
 mod versions;
 
 use serde_json::Value;

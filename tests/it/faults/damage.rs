@@ -2,8 +2,9 @@
 
 use tempfile::TempDir;
 
-use crate::disk::{damage, noise};
+use crate::disk::{damage, noise, spoil_page_with, sql};
 use crate::harness::{Answer, Client, Server, Setup, state_path, tfstate, tfstate_noted};
+use crate::scrape::Scrape;
 
 use super::L1;
 
@@ -91,4 +92,122 @@ fn bytes_that_come_back_after_other_ones_are_not_taken_for_kept_when_they_are_da
     writer.write("team/large", tfstate(L1, 2), Some("lock-1")).expect_status(200);
     writer.write("team/large", &large, Some("lock-1")).expect_status(200);
     assert!(writer.read("team/large").expect_status(200).text() == large, "what was acknowledged can be read");
+}
+
+/// How the bytes of a version of `team/net` are damaged, behind the server's back.
+const WAYS: [(&str, &str); 4] = [
+    ("the frame is cut short", "UPDATE blobs SET frame = substr(frame, 1, length(frame) / 2) WHERE id = "),
+    ("a frame of other bytes", "UPDATE blobs SET frame = (SELECT frame FROM blobs ORDER BY id DESC LIMIT 1) WHERE id = "),
+    ("a format that nobody knows", "UPDATE blobs SET format = 99 WHERE id = "),
+    ("its row is gone", "DELETE FROM blobs WHERE id = "),
+];
+
+/// `team/net` in four versions, of which one is damaged, and one more state.
+fn with_damage(dir: &TempDir, how: &str, number: u64) -> Option<(Server, Client)> {
+    let data = dir.path().join("data");
+    let server = Setup::new().data(&data).start();
+    let owner = server.key("team", "owner");
+    (1..=4).for_each(|serial| drop(owner.write("team/net", tfstate(L1, serial), None).expect_status(200)));
+    owner.write("team/other", tfstate_noted(L1, 1, "other"), None).expect_status(200);
+    assert!(server.stop().success());
+    let which = format!(
+        "(SELECT v.blob_id FROM versions v JOIN states s ON s.id = v.state_id WHERE s.building_block = 'net' AND v.number = {number})"
+    );
+    sql(&data.join("statekeep.db"), &format!("PRAGMA foreign_keys = OFF; {how} {which};"))?;
+    let server = Setup::new().data(&data).start();
+    let owner = owner.at(&server);
+    Some((server, owner))
+}
+
+#[test]
+fn whatever_way_a_version_is_damaged_it_alone_is_lost_told_once_and_mended_by_its_bytes() {
+    for (what, how) in WAYS {
+        for number in [2, 4] {
+            let dir = TempDir::new().expect("a directory");
+            let Some((server, owner)) = with_damage(&dir, how, number) else { return };
+            let version = |number: u64| owner.get(&format!("{}/versions/{number}", state_path("team/net")));
+            for _ in 0..3 {
+                is_damaged(version(number));
+            }
+            for other in (1..=4).filter(|other| *other != number) {
+                assert_eq!(version(other).expect_status(200).text(), tfstate(L1, other), "{what}: {other}");
+            }
+            owner.read("team/other").expect_status(200);
+            let (admin, told) = (server.admin(), "kind=version.damaged&attention=true");
+            let events = admin.events(told);
+            assert_eq!(events.len(), 1, "{what}: once, not for each read: {events:?}");
+            assert_eq!((&events[0]["buildingBlock"], &events[0]["version"]), (&"net".into(), &number.into()));
+            let scrape = Scrape::of(&admin);
+            assert_eq!((scrape.value("statekeep_damaged_reads_total"), scrape.value("statekeep_damaged_versions")), (3, 1), "{what}");
+            let ready = server.anonymous().get("/readyz").expect_status(200).json();
+            assert_eq!((&ready["status"], &ready["problems"][0]["code"]), (&"ready".into(), &"damaged_versions".into()), "{ready}");
+            if number == 4 {
+                owner.write("team/net", tfstate(L1, 4), None).expect_status(200);
+                assert_eq!(owner.read("team/net").expect_status(200).text(), tfstate(L1, 4), "{what}: what is acknowledged can be read");
+            }
+            owner.write("team/net", tfstate(L1, 5), None).expect_status(200);
+            assert_eq!(owner.read("team/net").expect_status(200).text(), tfstate(L1, 5), "{what}: writes go on");
+            if what == "its row is gone" && number != 4 {
+                continue;
+            }
+            owner.write("team/mend", tfstate(L1, number), None).expect_status(200);
+            assert_eq!(version(number).expect_status(200).text(), tfstate(L1, number), "{what}: the same bytes mend it");
+            assert_eq!(
+                server.anonymous().get("/readyz").json()["problems"],
+                serde_json::json!([]),
+                "{what}: and nothing is wrong any more"
+            );
+            assert_eq!(admin.events(told).len(), 1);
+        }
+    }
+}
+
+#[test]
+fn a_damaged_version_that_was_mended_is_forgotten_though_nobody_reads_it() {
+    let dir = TempDir::new().expect("a directory");
+    let Some((server, owner)) = with_damage(&dir, WAYS[0].1, 2) else { return };
+    is_damaged(owner.get(&format!("{}/versions/2", state_path("team/net"))));
+    owner.write("team/mend", tfstate(L1, 2), None).expect_status(200);
+    let answer = server.admin().post_json("/api/verify", &serde_json::json!({})).expect_status(200).json();
+    assert_eq!(answer["found"], 0, "{answer}");
+    assert_eq!(Scrape::of(&server.admin()).value("statekeep_damaged_versions"), 0);
+}
+
+#[test]
+fn a_damaged_page_costs_what_is_on_it_and_nothing_else() {
+    const STATES: u64 = 160;
+    // A write moves rows between the pages beside its own, so that those next to a damaged page may be refused as well.
+    const NEAR: u64 = 45;
+    let dir = TempDir::new().expect("a directory");
+    let data = dir.path().join("data");
+    let server = Setup::new().data(&data).start();
+    let writer = server.key("team", "writer");
+    let lineage = |number: u64| format!("{number:08}-1111-4111-8111-111111111111");
+    for number in 0..STATES {
+        writer.write(&format!("team/n{number}"), tfstate(&lineage(number), 1), None).expect_status(200);
+    }
+    assert!(server.stop().success());
+    spoil_page_with(&data, &lineage(80));
+    let server = Setup::new().data(&data).start();
+    let writer = writer.at(&server);
+    let lost: Vec<u64> = (0..STATES).filter(|number| writer.read(&format!("team/n{number}")).status == 500).collect();
+    assert!(lost.contains(&80) && lost.len() < 30, "{lost:?}");
+    for number in 0..STATES {
+        let name = format!("team/n{number}");
+        if lost.contains(&number) {
+            is_damaged(writer.read(&name));
+            writer.write(&name, tfstate(&lineage(number), 2), None).expect_problem(500, "damaged");
+            continue;
+        }
+        assert_eq!(writer.read(&name).expect_status(200).text(), tfstate(&lineage(number), 1));
+        if lost.iter().all(|lost| lost.abs_diff(number) > NEAR) {
+            writer.write(&name, tfstate(&lineage(number), 2), None).expect_status(200);
+            assert_eq!(writer.read(&name).expect_status(200).text(), tfstate(&lineage(number), 2));
+        }
+    }
+    assert_eq!(server.anonymous().get("/readyz").json()["status"], "ready");
+    let answer = server.admin().post_json("/api/verify", &serde_json::json!({})).expect_status(200).json();
+    let codes: Vec<&str> = answer["findings"].as_array().expect("a list").iter().filter_map(|one| one["code"].as_str()).collect();
+    assert!(codes.contains(&"structure") && codes.contains(&"damaged"), "{answer}");
+    assert!(answer["checked"]["decoded"].as_u64() > Some(STATES), "the others were looked at: {answer}");
 }

@@ -90,7 +90,7 @@ fn what_the_page_asks_needs_no_credentials_and_says_no_more_than_it_should() {
     let readyz = answer.json();
     let mut members: Vec<&str> = readyz.as_object().expect("an object").keys().map(String::as_str).collect();
     members.sort_unstable();
-    assert_eq!(members, ["name", "problems", "since", "status", "version"]);
+    assert_eq!(members, ["name", "problems", "since", "status", "verified_at", "version"]);
     assert_eq!((&readyz["status"], &readyz["name"]), (&"ready".into(), &"statekeep".into()));
     assert_eq!(readyz["problems"], serde_json::json!([]));
     assert_eq!(server.anonymous().get("/healthz").expect_status(200).json(), serde_json::json!({"status": "ok"}));

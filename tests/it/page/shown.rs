@@ -32,6 +32,7 @@ fn a_running_server_is_ready_in_its_version_and_since_its_start() {
     assert_eq!(page.attribute("since", "datetime"), readyz["since"]);
     assert!(page.text("since").ends_with(" UTC"), "{}", page.dom());
     assert!(page.text("checked").starts_with("Last answer 2"), "{}", page.dom());
+    assert_eq!(page.text("verified"), "not yet");
     assert_eq!(page.text("address"), server.url());
     assert!(page.dom().contains("<title>Ready · statekeep</title>"), "{}", page.dom());
     assert_eq!(page.console, Vec::<String>::new(), "the browser complained");
@@ -56,13 +57,14 @@ fn the_page_knows_nothing_about_states() {
 fn a_degraded_server_says_what_is_wrong() {
     let Some(chromium) = chromium() else { return };
     let body = json!({
-        "status": "degraded", "name": "statekeep", "version": "9.8.7", "since": "2026-03-12T14:03:22Z",
+        "status": "degraded", "name": "statekeep", "version": "9.8.7", "since": "2026-03-12T14:03:22Z", "verified_at": "2026-03-11T01:02:03.456Z",
         "problems": [{"code": "disk_full", "detail": "12 MiB are free <b>and</b> writes need 64 MiB."}],
     });
     let page = Visit::to(&chromium, &Stub::page(&[(200, &body.to_string())]).url(), FIRST_ANSWER);
     assert_eq!(page.text("headline"), "Degraded");
     assert_eq!(page.text("version"), "9.8.7");
     assert_eq!(page.text("since"), "2026-03-12 14:03:22 UTC");
+    assert_eq!(page.text("verified"), "2026-03-11 01:02:03 UTC");
     let problem = "<li><code>disk_full</code> 12 MiB are free &lt;b&gt;and&lt;/b&gt; writes need 64 MiB.</li>";
     assert!(page.dom().contains(problem), "{}", page.dom());
     assert_eq!(page.console, Vec::<String>::new(), "the browser complained");
