@@ -85,8 +85,6 @@ pub struct Address<'s> {
     pub index: Index<'s>,
     /// The key of a deposed object; empty for the current one.
     pub deposed: Cow<'s, str>,
-    /// Which of several at one and the same address, which no client writes.
-    pub(super) again: u32,
 }
 
 /// As Terraform prints it, without the key of a deposed object.

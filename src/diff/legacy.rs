@@ -97,7 +97,7 @@ fn address(module: &str, key: &str) -> Address<'static> {
     let numbered = rest.rsplit_once('.').and_then(|(name, number)| number.parse().ok().map(|number| (name, Index::Number(number))));
     let (name, index) = numbered.unwrap_or((rest, Index::None));
     let owned = |text: &str| Cow::Owned(text.to_owned());
-    Address { module: owned(module), mode: owned(mode), kind: owned(kind), name: owned(name), index, deposed: Cow::default(), again: 0 }
+    Address { module: owned(module), mode: owned(mode), kind: owned(kind), name: owned(name), index, deposed: Cow::default() }
 }
 
 #[cfg(test)]

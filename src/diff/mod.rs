@@ -18,8 +18,6 @@ mod values;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
-
 pub use address::{Address, Index};
 pub use outputs::{ShownOutput, outputs};
 pub use pairing::Action;
@@ -97,6 +95,9 @@ impl Diff<'_> {
 /// Whether a state lacks resource instances that another one had; `None` where that cannot be told.
 pub fn drops_resources(before: &[u8], after: &[u8]) -> Option<bool> {
     let (before, after) = (State::parse(before).ok()?, State::parse(after).ok()?);
-    let there: HashSet<&Address<'_>> = after.instances.iter().map(|instance| &instance.address).collect();
-    Some(before.instances.iter().any(|instance| !there.contains(&instance.address)))
+    let mut there = after.instances.iter().map(|instance| &instance.address).peekable();
+    Some(before.instances.iter().any(|instance| {
+        while there.next_if(|address| **address < instance.address).is_some() {}
+        there.peek() != Some(&&instance.address)
+    }))
 }

@@ -146,7 +146,6 @@ impl<'a> Instance<'a> {
                 name: resource.name.clone(),
                 index: Index::of(written.index_key),
                 deposed: written.deposed.unwrap_or_default().0,
-                again: 0,
             },
             attributes: written.attributes,
             flat: written.attributes_flat,
@@ -161,7 +160,7 @@ impl<'a> Instance<'a> {
 
 /// A state, taken apart down to its instances.
 pub(super) struct State<'a> {
-    /// In the order of their addresses, each of which is there once.
+    /// In the order of their addresses, and of the state where one is there more than once, which no client writes.
     pub(super) instances: Vec<Instance<'a>>,
     pub(super) outputs: BTreeMap<Text<'a>, Output<'a>>,
     pub(super) terraform_version: Option<Text<'a>>,
@@ -185,7 +184,6 @@ impl<'a> State<'a> {
             _ => return Err(NotComparable::Format),
         }
         state.instances.sort_by(|one, other| one.address.cmp(&other.address));
-        number_repeated(&mut state.instances);
         Ok(state)
     }
 
@@ -206,15 +204,4 @@ pub(super) fn push<'a>(instances: &mut Vec<Instance<'a>>, instance: Instance<'a>
     }
     instances.push(instance);
     Ok(())
-}
-
-/// Addresses that no client would write twice are told apart by their order.
-fn number_repeated(instances: &mut [Instance<'_>]) {
-    for index in 1..instances.len() {
-        let (earlier, later) = instances.split_at_mut(index);
-        if let (Some(before), Some(this)) = (earlier.last(), later.first_mut()) {
-            this.address.again = before.address.again;
-            this.address.again = if this.address == before.address { before.address.again + 1 } else { 0 };
-        }
-    }
 }

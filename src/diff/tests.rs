@@ -161,6 +161,27 @@ fn a_shown_value_is_masked_inside() {
 }
 
 #[test]
+fn what_only_one_of_the_two_marks_is_hidden_in_both() {
+    let marks = json!([[{"type": "get_attr", "value": "a"}]]);
+    let of = |a: &str, marks: &Value| state(&json!([resource("y", &json!([{"attributes": {"a": a}, "sensitive_attributes": marks}]))]));
+    for (before, after) in [(of("canary", &marks), of("1", &json!([]))), (of("1", &json!([])), of("canary", &marks))] {
+        assert_eq!(report(&before, &after)["resources"][0]["attributes"], json!([{"path": "a", "hidden": true}]));
+    }
+}
+
+#[test]
+fn what_is_nested_deeper_than_answers_may_be_is_not_shown() {
+    let nested = |levels: usize| serde_json::from_str::<Value>(&format!("{}1{}", "[".repeat(levels), "]".repeat(levels))).unwrap();
+    for (levels, shown) in [(MAX_LEVELS, true), (MAX_LEVELS + 1, false)] {
+        let change = &report(&only(&json!({})), &only(&json!({"a": nested(levels)})))["resources"][0]["attributes"][0];
+        assert_eq!((change["after"].is_array(), change["too_long"] == true), (shown, !shown), "{change}");
+        let output = json!({"version": 4, "outputs": {"o": {"value": nested(levels), "type": nested(levels)}}}).to_string();
+        let output = &outputs(output.as_bytes(), true).unwrap()["o"];
+        assert_eq!((output.value.is_some(), output.kind.is_some(), output.too_deep), (shown, shown, !shown));
+    }
+}
+
+#[test]
 fn outputs_are_compared_and_masked() {
     let of = |outputs: Value| json!({"version": 4, "outputs": outputs}).to_string();
     let output = |value: Value, sensitive: bool| json!({"value": value, "type": "dynamic", "sensitive": sensitive});

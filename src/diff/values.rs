@@ -48,12 +48,11 @@ pub(super) fn differences<'t>(
 ) -> ControlFlow<()> {
     let mut path: Vec<Step<'t>> = Vec::new();
     let mut open: Vec<Level<'t>> = Vec::new();
-    match standing(before, after, mask.root(), 0) {
+    let root = mask.root();
+    match settled(json::relation(before, after, 0), before, after, root, 0) {
         Relation::Same => return ControlFlow::Continue(()),
-        Relation::Different => {
-            return each(Difference { path: &path, before: Some(before), after: Some(after), spot: mask.root() });
-        }
-        Relation::Inside => open.push(Level::of(before, after, mask.root())),
+        Relation::Different => return each(Difference { path: &path, before: Some(before), after: Some(after), spot: root }),
+        Relation::Inside => open.push(Level::of(before, after, root)),
     }
     while let Some(level) = open.last_mut() {
         let Some((step, before, after)) = level.pairs.next() else {
@@ -61,36 +60,34 @@ pub(super) fn differences<'t>(
             path.pop();
             continue;
         };
+        let depth = path.len() + 1;
+        let relation = before.zip(after).map_or(Relation::Different, |(before, after)| json::relation(before, after, depth));
+        if relation == Relation::Same {
+            // As nearly all are; whether they are hidden is then of no interest.
+            continue;
+        }
         let spot = mask.enter(level.spot, &step, level.names_a_secret);
-        let relation = before.zip(after).map_or(Relation::Different, |(before, after)| standing(before, after, spot, open.len()));
-        match (relation, before, after) {
-            (Relation::Same, ..) => {}
-            (Relation::Inside, Some(before), Some(after)) => {
-                path.push(step);
-                open.push(Level::of(before, after, spot));
-            }
-            _ => {
-                path.push(step);
-                each(Difference { path: &path, before, after, spot })?;
-                path.pop();
-            }
+        let relation = before.zip(after).map_or(relation, |(before, after)| settled(relation, before, after, spot, depth));
+        if relation == Relation::Same {
+            continue;
+        }
+        path.push(step);
+        if let (Relation::Inside, Some(before), Some(after)) = (relation, before, after) {
+            open.push(Level::of(before, after, spot));
+        } else {
+            each(Difference { path: &path, before, after, spot })?;
+            path.pop();
         }
     }
     ControlFlow::Continue(())
 }
 
-/// How two values stand to each other, where one looks inside only what is not hidden and not too deep.
-fn standing(before: Value<'_>, after: Value<'_>, spot: Spot, depth: usize) -> Relation {
-    match json::relation(before, after, depth) {
-        Relation::Inside if spot == Spot::Hidden || depth >= MAX_STEPS => {
-            if json::same(before, after) {
-                Relation::Same
-            } else {
-                Relation::Different
-            }
-        }
-        relation @ (Relation::Same | Relation::Different | Relation::Inside) => relation,
+/// What is hidden or too deep is not looked into, only compared.
+fn settled(relation: Relation, before: Value<'_>, after: Value<'_>, spot: Spot, depth: usize) -> Relation {
+    if relation != Relation::Inside || spot != Spot::Hidden && depth < MAX_STEPS {
+        return relation;
     }
+    if json::same(before, after) { Relation::Same } else { Relation::Different }
 }
 
 /// A path as Terraform writes it: `tags["a b"]`, `ingress[0].port`. Names of flat attributes stand as they are.
