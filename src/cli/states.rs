@@ -4,6 +4,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::client::Client;
+use super::diff::{self, DiffArgs, OutputsArgs};
 use super::folding::{folded, snapshots};
 use super::output::{self, Failure, size, text, time};
 use super::rollback::{self, RollbackArgs};
@@ -53,6 +54,10 @@ pub(super) enum StateCommand {
     },
     /// Make an earlier version's content current again, as a new version with a new serial
     Rollback(RollbackArgs),
+    /// Show what changed from one version of a state to another
+    Diff(DiffArgs),
+    /// Show the outputs of a state
+    Outputs(OutputsArgs),
     /// Bring a deleted or moved state back as it was
     Restore {
         /// The state, as WORKSPACE/BUILDINGBLOCK
@@ -108,6 +113,8 @@ async fn act(client: &Client, command: StateCommand, format: Format) -> Result<(
             history(&folded(client, &format!("{}/versions?intermediate=true{from}{kind}", state.path()), wanted).await?, format)
         }
         StateCommand::Rollback(args) => rollback::run(client, args, format).await,
+        StateCommand::Diff(args) => diff::diff(client, args, format).await,
+        StateCommand::Outputs(args) => diff::outputs(client, args, format).await,
         StateCommand::Restore { state } => {
             let version = client.ask("POST", &format!("{}/restore", state.path()), None).await?.json()?;
             said(&version, format, || format!("{state} is back: version {}, serial {}", version["number"], version["serial"]))
@@ -215,6 +222,15 @@ async fn show(client: &Client, state: &StateName, format: Format) -> Result<(), 
     output::pairs(&pairs)
 }
 
+/// How many resource instances a version added, changed and removed; `-` where that is not counted.
+fn changes(version: &Value) -> String {
+    let count = |name: &str| version[name].as_u64();
+    match (count("added"), count("changed"), count("removed")) {
+        (Some(added), Some(changed), Some(removed)) => format!("+{added} ~{changed} -{removed}"),
+        _ => "-".to_owned(),
+    }
+}
+
 fn history(answer: &Value, format: Format) -> Result<(), Failure> {
     if format == Format::Json {
         return output::json(answer);
@@ -226,6 +242,7 @@ fn history(answer: &Value, format: Format) -> Result<(), Failure> {
             kind(version),
             text(&version["serial"]),
             text(&version["resources"]),
+            changes(version),
             size(&version["size"]),
             time(&version["created_at"]),
             text(&version["created_by"]["name"]),
@@ -233,7 +250,10 @@ fn history(answer: &Value, format: Format) -> Result<(), Failure> {
         ]
     };
     let rows = answer["versions"].as_array().map(|versions| versions.iter().map(row).collect());
-    output::table(&["VERSION", "KIND", "SERIAL", "RESOURCES", "SIZE", "WRITTEN", "BY", "UNDER LOCK OF"], rows.unwrap_or_default())?;
+    output::table(
+        &["VERSION", "KIND", "SERIAL", "RESOURCES", "CHANGES", "SIZE", "WRITTEN", "BY", "UNDER LOCK OF"],
+        rows.unwrap_or_default(),
+    )?;
     output::message("* the current version");
     let folded: u64 = answer["versions"].as_array().into_iter().flatten().map(snapshots).sum();
     if folded > 0 {

@@ -1,4 +1,4 @@
-//! What the server does by itself: writes down gathered events, removes what has ended, and gives memory back.
+//! What the server does by itself: writes down gathered events, removes what has ended, gives memory back, settles versions, and erases what was purged.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +36,7 @@ pub async fn run(domain: Arc<Domain>) {
             domain.hot.forget_unread();
         }
     };
-    tokio::join!(gather, sweep, cool);
+    tokio::join!(gather, sweep, cool, domain.settle(), domain.go_on_erasing());
 }
 
 impl Domain {

@@ -53,6 +53,7 @@ fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
         Error::Invalid { code, .. } => (StatusCode::BAD_REQUEST, code),
         Error::TooLarge { code, .. } => (StatusCode::PAYLOAD_TOO_LARGE, code),
         Error::KeyEnded => (StatusCode::CONFLICT, "key_ended"),
+        Error::Conflict { code, .. } => (StatusCode::CONFLICT, code),
         Error::AddressTaken(_) => (StatusCode::CONFLICT, "address_taken"),
         Error::NoRollback(why) => (StatusCode::CONFLICT, why.code()),
         Error::Locked(_) => (StatusCode::LOCKED, "locked"),

@@ -5,7 +5,7 @@
 use rusqlite::{OptionalExtension as _, params};
 
 use super::error::StoreError;
-use super::rows;
+use super::rows::{self, Compact};
 use super::states::StateId;
 use super::tx::View;
 
@@ -16,7 +16,7 @@ impl View<'_> {
                        SELECT serial FROM versions WHERE state_id = ?1 AND lineage = ?2 AND number > ?3 \
                        UNION ALL SELECT serial FROM removed_serials WHERE state_id = ?1 AND lineage = ?2\
                    ) ORDER BY serial < 0 DESC, serial DESC LIMIT 1";
-        let key = params![state.0, lineage, above.cast_signed()];
+        let key = params![state.0, Compact(lineage), above.cast_signed()];
         let serial = |row: &rusqlite::Row<'_>| Ok(row.get::<_, i64>(0)?.cast_unsigned());
         Ok(self.connection.prepare_cached(sql)?.query_row(key, serial).optional()?)
     }

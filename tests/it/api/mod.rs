@@ -1,5 +1,6 @@
 //! The rest of the API, laid out as its URLs are.
 
+mod diff;
 mod events;
 mod gathered;
 mod health;
@@ -7,9 +8,12 @@ mod keys;
 mod list;
 mod login;
 mod moves;
+mod outputs;
+mod purge;
 mod rehearsal;
 mod restore;
 mod rollback;
+mod settled;
 mod status;
 mod stored;
 mod token;
