@@ -98,7 +98,7 @@ pub(super) fn toned(parts: &[(Tone, String)]) -> Result<(), Failure> {
 }
 
 /// A text without what would act on a terminal or turn what stands there around.
-fn harmless(text: &str) -> String {
+pub(super) fn harmless(text: &str) -> String {
     let acts = |letter: char| letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.chars().fold(String::with_capacity(text.len()), |mut out, letter| {
         if acts(letter) {

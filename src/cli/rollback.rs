@@ -65,6 +65,8 @@ pub(super) async fn run(client: &Client, args: RollbackArgs, format: Format) -> 
         return output::json(&rehearsal);
     }
     for line in in_words(state, &rehearsal) {
+        // What a state or a lock holds does not act on the terminal.
+        let line = output::harmless(&line);
         if args.dry_run { output::line(&line)? } else { output::message(&line) }
     }
     if args.dry_run {
@@ -149,7 +151,7 @@ fn replaced(rehearsal: &Value) -> String {
 /// What the next plan would find.
 fn compared(rehearsal: &Value) -> Vec<String> {
     if rehearsal["compared"] == false {
-        return vec![format!("what the next plan would find cannot be told: {}", text(&rehearsal["not_compared"]))];
+        return vec![format!("what the next plan would find cannot be told: {}", text(&rehearsal["not_compared"]["detail"]))];
     }
     let counts = &rehearsal["diff"]["counts"];
     let outputs = rehearsal["diff"]["outputs"].as_array().map_or(0, Vec::len);

@@ -50,12 +50,16 @@ struct Answer<'a> {
 
 /// Why two versions, or one, cannot be looked into.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct NotCompared {
+pub struct NotCompared {
     code: &'static str,
     detail: String,
 }
 
 impl NotCompared {
+    pub(super) fn new(code: &'static str, detail: String) -> Self {
+        Self { code, detail }
+    }
+
     fn too_large(limit: u64) -> Self {
         let detail = format!("the two versions are larger than {limit} bytes together, more than this server compares (--max-in-flight)");
         Self { code: "too_large", detail }
@@ -131,10 +135,7 @@ impl Domain {
                 None => None,
             };
             bytes = Some((before, self.bytes_of(name, state, &to, Patience::Some).await?));
-            let both = both(from.as_ref(), &to);
-            // No more than there can be beside their bytes.
-            let most = self.limits().max_in_flight.saturating_sub(both + BEYOND_SIZES);
-            needed = most.min(both.saturating_mul(SIZE_TAKEN_APART) + MAX_REPORT as u64 * COPIES_OF_A_REPORT);
+            needed = self.memory_to_compare(from.as_ref(), &to);
         }
         let lease = self.lend_for_copies(needed, Patience::Some).await?;
         let made = self.on_a_core(move || {
@@ -150,8 +151,15 @@ impl Domain {
         Ok(Decoded::new(made, lease))
     }
 
+    /// How much is needed to compare two versions beside their bytes, and no more than there can be.
+    pub(super) fn memory_to_compare(&self, from: Option<&Version>, to: &Version) -> u64 {
+        let both = both(from, to);
+        let most = self.limits().max_in_flight.saturating_sub(both + BEYOND_SIZES);
+        most.min(both.saturating_mul(SIZE_TAKEN_APART) + MAX_REPORT as u64 * COPIES_OF_A_REPORT)
+    }
+
     /// What can be told without looking into either of them.
-    fn hindrance(&self, from: Option<&Version>, to: &Version) -> Option<NotCompared> {
+    pub(super) fn hindrance(&self, from: Option<&Version>, to: &Version) -> Option<NotCompared> {
         if is_encrypted(from, to) {
             return Some(NotComparable::Encrypted.into());
         }

@@ -33,7 +33,7 @@ mod shared;
 mod side_by_side;
 mod writing;
 
-pub use comparing::Comparing;
+pub use comparing::{Comparing, NotCompared};
 pub use encoding::check_md5;
 pub use hot::Decoded;
 

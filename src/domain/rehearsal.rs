@@ -1,9 +1,10 @@
 //! What a rollback would do, told before it is done: nothing is written, whatever is found.
 
 use super::access::authorize;
+use super::comparing::NotCompared;
 use super::error::Error;
 use super::history::History;
-use super::reading::{Patience, SIZE_TAKEN_APART};
+use super::reading::Patience;
 use super::rollback::{Found, NoRollback, Rollback};
 use crate::diff::{self, Action, Diff, NotComparable};
 use crate::model::caller::Caller;
@@ -51,20 +52,6 @@ pub struct Comparison {
     pub is_cut: bool,
 }
 
-/// Why two versions cannot be compared, which keeps nobody from rolling back.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum NotCompared {
-    /// There is nothing to compare with.
-    #[error("no version was ever current")]
-    Nothing,
-    /// At least one of them is no state that can be taken apart.
-    #[error("{0}")]
-    NotComparable(#[from] NotComparable),
-    /// The bytes of the current version are not there.
-    #[error("{0}")]
-    Unreadable(Box<Error>),
-}
-
 /// One reason why a rollback would be refused.
 pub struct Refusal {
     /// The code that the answer would have.
@@ -90,7 +77,7 @@ impl History<'_> {
         let serial = if wanted.head.encrypted { Some(wanted.head.serial) } else { found.highest.checked_add(1) };
         let is_unchanged = found.is_unchanged(ask.number);
         let refusals = refusals(&Asked { caller, name, ask }, &found, &wanted, lock.as_ref());
-        let comparison = self.compare_with(name, &found, &wanted).await?;
+        let comparison = self.compare_with_current(name, &found, &wanted).await?;
         self.0.gather_read(caller, found.away.as_ref().unwrap_or(name), Some(ask.number));
         Ok(Rehearsal {
             version: wanted,
@@ -107,16 +94,25 @@ impl History<'_> {
 
     /// Compares what is current with what would come back. What cannot come back is an error; a current version that is damaged is what a rollback
     /// is good for.
-    async fn compare_with(&self, name: &StateName, found: &Found, wanted: &Version) -> Result<Result<Comparison, NotCompared>, Error> {
+    async fn compare_with_current(
+        &self,
+        name: &StateName,
+        found: &Found,
+        wanted: &Version,
+    ) -> Result<Result<Comparison, NotCompared>, Error> {
         let after = self.0.bytes_of(name, found.state, wanted, Patience::Some).await?;
-        let Some(current) = &found.last else { return Ok(Err(NotCompared::Nothing)) };
+        let Some(current) = &found.last else {
+            return Ok(Err(NotCompared::new("nothing_current", "no version was ever current".to_owned())));
+        };
+        if let Some(why) = self.0.hindrance(Some(current), wanted) {
+            return Ok(Err(why));
+        }
         let before = match self.0.bytes_of(name, found.state, current, Patience::Some).await {
             Ok(before) => before,
-            Err(why @ (Error::Damaged(_) | Error::Purged(..))) => return Ok(Err(NotCompared::Unreadable(Box::new(why)))),
+            Err(Error::Damaged(why)) => return Ok(Err(NotCompared::new("damaged", why))),
             Err(why) => return Err(why),
         };
-        let both = wanted.size.saturating_add(current.size);
-        let lease = self.0.lend_for_copies(both.saturating_mul(SIZE_TAKEN_APART), Patience::Some).await?;
+        let lease = self.0.lend_for_copies(self.0.memory_to_compare(Some(current), wanted), Patience::Some).await?;
         let compared = self.0.on_a_core(move || {
             let _lease = lease;
             compare(before.as_ref().as_ref(), after.as_ref().as_ref())

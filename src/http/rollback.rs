@@ -10,9 +10,9 @@ use super::caller::OnState;
 use super::error::ApiError;
 use super::reply;
 use super::state::WriteQuery;
-use crate::domain::Domain;
 use crate::domain::rehearsal::{Rehearsal, Report};
 use crate::domain::rollback::{Rollback, RolledBack};
+use crate::domain::{Domain, NotCompared};
 use crate::model::version::Version;
 
 #[derive(Deserialize)]
@@ -85,7 +85,7 @@ struct Rehearsed<'a> {
     lock: Option<Value>,
     refused: Vec<Value>,
     compared: bool,
-    not_compared: Option<String>,
+    not_compared: Option<&'a NotCompared>,
     forgotten: &'a [String],
     sought: &'a [String],
     truncated: bool,
@@ -110,7 +110,7 @@ impl<'a> Rehearsed<'a> {
             lock: rehearsal.lock.as_ref().map(|held| reply::held_lock(held, held.last_write(current))),
             refused: rehearsal.refusals.iter().map(|why| json!({ "code": why.code, "detail": why.detail })).collect(),
             compared: compared.is_ok(),
-            not_compared: compared.err().map(ToString::to_string),
+            not_compared: compared.err(),
             forgotten: compared.map_or(&[], |compared| &compared.forgotten),
             sought: compared.map_or(&[], |compared| &compared.sought),
             truncated: compared.is_ok_and(|compared| compared.is_cut || compared.diff.truncated),

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{Answer, Client, Server, state_path, tfstate_noted};
 
@@ -28,6 +28,7 @@ enum Op {
     Break(Who),
     Delete { who: Who, lock: Option<u8> },
     Restore(Who),
+    RollBack { who: Who, to: usize, lock: Option<u8> },
 }
 
 fn who() -> impl Strategy<Value = Who> {
@@ -45,6 +46,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => who().prop_map(Op::Break),
         1 => (who(), lock()).prop_map(|(who, lock)| Op::Delete { who, lock }),
         1 => who().prop_map(Op::Restore),
+        2 => (who(), any::<usize>(), lock()).prop_map(|(who, to, lock)| Op::RollBack { who, to, lock }),
     ]
 }
 
@@ -144,6 +146,7 @@ impl Run<'_> {
             Op::Break(who) => self.unlock(who, None),
             Op::Delete { who, lock } => self.delete(who, lock),
             Op::Restore(who) => self.restore(who),
+            Op::RollBack { who, to, lock } => self.roll_back(who, to, lock),
         }
     }
 
@@ -278,6 +281,42 @@ impl Run<'_> {
         }
     }
 
+    /// Rolls back to one of all versions there are, rejected ones among them.
+    fn roll_back(&mut self, who: Who, to: usize, lock: Option<u8>) -> Checked {
+        // Beyond that the server forgets some, and the model does not know which.
+        if self.model.rejected.len() > 20 {
+            return Ok(());
+        }
+        let query = lock.map(|id| format!("?ID=lock-{id}")).unwrap_or_default();
+        let path = format!("{}/rollback{query}", state_path(&self.name));
+        if self.model.stored.is_empty() && self.model.rejected.is_empty() {
+            let answer = self.caller(who).post_json(&path, &json!({"version": 1}));
+            return Self::expect(&answer, &[404], "a rollback to nothing");
+        }
+        let rows = self.caller(who).versions(&self.name);
+        let row = &rows[to % rows.len()];
+        let old = self.caller(who).get(&format!("{}/versions/{}", state_path(&self.name), row["number"])).text();
+        let answer = self.caller(who).post_json(&path, &json!({"version": row["number"]}));
+        let holds = self.model.lock.is_some_and(|held| lock.map(|id| (id, who)) == Some(held));
+        if row["current"] == true {
+            return Self::expect(&answer, &[200], "a rollback to the current version");
+        }
+        if self.model.lock.is_some() && !holds {
+            return Self::expect(&answer, &[423], "a rollback while locked");
+        }
+        if self.model.lock.is_none() && lock.is_some() {
+            return Self::expect(&answer, &[409], "a rollback under a lock that is not held");
+        }
+        Self::expect(&answer, &[200], "a rollback")?;
+        let (lineage, serial) = lineage_and_serial(&old);
+        let all = self.model.stored.iter().map(|version| &version.bytes).chain(&self.model.rejected).map(|bytes| lineage_and_serial(bytes));
+        let next = all.filter(|(other, _)| *other == lineage).map(|(_, serial)| serial).max().unwrap_or(0) + 1;
+        prop_assert_eq!(&answer.json()["serial"], &json!(next));
+        let bytes = old.replacen(&format!("\"serial\":{serial}"), &format!("\"serial\":{next}"), 1);
+        self.model.store(Version { lineage, serial: next, bytes });
+        Ok(())
+    }
+
     /// The history holds each version that was stored, in order and in its exact bytes, and everything that was refused.
     fn finish(&self) -> Checked {
         let owner = self.caller(Who::Owner);
@@ -303,6 +342,12 @@ impl Run<'_> {
         }
         Ok(())
     }
+}
+
+fn lineage_and_serial(bytes: &str) -> (u8, u64) {
+    let state: Value = serde_json::from_str(bytes).expect("a state");
+    let lineage = state["lineage"].as_str().and_then(|text| text.strip_prefix("lineage-")?.parse().ok());
+    (lineage.expect("one of ours"), state["serial"].as_u64().expect("a serial"))
 }
 
 #[test]

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::disk::{SmallDisk, damage, noise, sql};
-use crate::harness::{Answer, Client, Server, Setup, state_path, tfstate, tfstate_noted};
+use crate::harness::{Answer, Client, Server, Setup, eventually, state_path, tfstate, tfstate_noted};
 
 use super::L1;
 use crate::scrape::{eventually_all_is_back, monitor};
@@ -53,7 +53,7 @@ fn a_damaged_current_version_can_be_left_behind() {
     writer.read("team/net").expect_problem(500, "damaged");
     let rehearsal = roll_back(&writer, "team/net", &json!({"version": 1, "dry_run": true})).expect_status(200).json();
     assert_eq!((&rehearsal["compared"], &rehearsal["refused"], &rehearsal["serial"]), (&json!(false), &json!([]), &json!(3)));
-    assert!(rehearsal["not_compared"].as_str().is_some_and(|why| why.contains("damaged")), "{rehearsal}");
+    assert!(rehearsal["not_compared"]["code"] == "damaged", "{rehearsal}");
     roll_back(&writer, "team/net", &json!({"version": 1})).expect_status(200);
     assert_eq!(writer.read("team/net").expect_status(200).text(), tfstate(L1, 3));
 }
@@ -82,9 +82,10 @@ fn serials_of_versions_that_are_gone_are_not_used_again() {
     for serial in 1..=3 {
         writer.write("team/net", tfstate(L1, serial), None).expect_status(200);
     }
-    // As pruning leaves it: a row for the lineage, and one for another, which does not count.
+    // As pruning leaves it: a row for the lineage, a UUID and so in its bytes, and one for another, which does not count.
+    let lineage = L1.replace('-', "");
     let gone = format!(
-        "INSERT INTO removed_serials SELECT id, '{L1}', -9 FROM states; INSERT INTO removed_serials SELECT id, 'l2', -2 FROM states;"
+        "INSERT INTO removed_serials SELECT id, x'{lineage}', -9 FROM states; INSERT INTO removed_serials SELECT id, 'l2', -2 FROM states;"
     );
     let mut done = None;
     let server = again(server, |data| done = sql(&data.join("statekeep.db"), &gone));
@@ -109,7 +110,7 @@ fn without_room_on_the_disk_nothing_is_written_and_the_current_version_stays() {
     assert_eq!(owner.versions("team/net").len() as u64, last);
     roll_back(&owner, "team/net", &json!({"version": 1, "dry_run": true})).expect_status(200);
     disk.grow("96m");
-    crate::harness::eventually("there is room", || roll_back(&owner, "team/net", &json!({"version": 1})).status == 200);
+    eventually("there is room", || roll_back(&owner, "team/net", &json!({"version": 1})).status == 200);
     assert!(owner.read("team/net").text() == large(1).replacen("\"serial\":1", &format!("\"serial\":{}", last + 1), 1));
 }
 
@@ -125,9 +126,15 @@ fn a_state_as_large_as_memory_allows_comes_back_and_the_memory_with_it() {
     writer.write("team/net", large(2), None).expect_status(200);
     let monitor = monitor(&server);
     for round in 3..6_u64 {
-        let version = roll_back(&writer, "team/net", &json!({"version": round - 2})).expect_status(200).json();
-        assert_eq!(version["serial"], round);
+        // What is kept in order in the background needs memory as well: then the answer is 503, come again.
+        let mut serial = Value::Null;
+        eventually("it comes back", || {
+            let answer = roll_back(&writer, "team/net", &json!({"version": round - 2}));
+            serial = answer.json()["serial"].clone();
+            answer.status == 200 || answer.expect_status(503).status == 200
+        });
+        assert_eq!(serial, round);
     }
     eventually_all_is_back(&monitor, "after the rollbacks");
-    writer.write("team/net", large(9), None).expect_status(200);
+    eventually("a write has room", || writer.write("team/net", large(9), None).status == 200);
 }
