@@ -1,6 +1,7 @@
 //! The command line: one definition, from which help, completions and environment variables come; one function a command.
 
 mod client;
+mod diff;
 mod keys;
 mod limits;
 mod output;

@@ -4,6 +4,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::client::Client;
+use super::diff::{self, DiffArgs, OutputsArgs};
 use super::output::{self, Failure, size, text, time};
 use super::{Common, Format};
 use crate::model::name::StateName;
@@ -49,6 +50,10 @@ pub(super) enum StateCommand {
         #[arg(long)]
         all: bool,
     },
+    /// Show what changed from one version of a state to another
+    Diff(DiffArgs),
+    /// Show the outputs of a state
+    Outputs(OutputsArgs),
     /// Bring a deleted or moved state back as it was
     Restore {
         /// The state, as WORKSPACE/BUILDINGBLOCK
@@ -100,6 +105,8 @@ async fn act(client: &Client, command: StateCommand, format: Format) -> Result<(
             let wanted = limit.map(|limit| limit as usize);
             history(&client.list(&path, "versions", "before", wanted).await?, format)
         }
+        StateCommand::Diff(args) => diff::diff(client, args, format).await,
+        StateCommand::Outputs(args) => diff::outputs(client, args, format).await,
         StateCommand::Restore { state } => {
             let version = client.ask("POST", &format!("{}/restore", state.path()), None).await?.json()?;
             said(&version, format, || format!("{state} is back: version {}, serial {}", version["number"], version["serial"]))
@@ -207,6 +214,15 @@ async fn show(client: &Client, state: &StateName, format: Format) -> Result<(), 
     output::pairs(&pairs)
 }
 
+/// How many resource instances a version added, changed and removed; `-` where that is not counted.
+fn changes(version: &Value) -> String {
+    let count = |name: &str| version[name].as_u64();
+    match (count("added"), count("changed"), count("removed")) {
+        (Some(added), Some(changed), Some(removed)) => format!("+{added} ~{changed} -{removed}"),
+        _ => "-".to_owned(),
+    }
+}
+
 fn history(answer: &Value, format: Format) -> Result<(), Failure> {
     if format == Format::Json {
         return output::json(answer);
@@ -219,6 +235,7 @@ fn history(answer: &Value, format: Format) -> Result<(), Failure> {
             kind,
             text(&version["serial"]),
             text(&version["resources"]),
+            changes(version),
             size(&version["size"]),
             time(&version["created_at"]),
             text(&version["created_by"]["name"]),
@@ -226,7 +243,10 @@ fn history(answer: &Value, format: Format) -> Result<(), Failure> {
         ]
     };
     let rows = answer["versions"].as_array().map(|versions| versions.iter().map(row).collect());
-    output::table(&["VERSION", "KIND", "SERIAL", "RESOURCES", "SIZE", "WRITTEN", "BY", "UNDER LOCK OF"], rows.unwrap_or_default())?;
+    output::table(
+        &["VERSION", "KIND", "SERIAL", "RESOURCES", "CHANGES", "SIZE", "WRITTEN", "BY", "UNDER LOCK OF"],
+        rows.unwrap_or_default(),
+    )?;
     output::message("* the current version");
     Ok(())
 }

@@ -66,6 +66,14 @@ pub enum Error {
     /// The key has as many tokens as it may have.
     #[error("the key has {0} live tokens, which is the most; end some or let them lapse")]
     TooManyTokens(u64),
+    /// The request does not fit what there is.
+    #[error("{detail}")]
+    Conflict {
+        /// A stable code.
+        code: &'static str,
+        /// What does not fit, and what to do.
+        detail: String,
+    },
     /// There is a state, or was one, at the address that another wants.
     #[error("there is or was a state at {0}; only an address that was never used can be taken")]
     AddressTaken(StateName),

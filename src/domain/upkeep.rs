@@ -1,4 +1,5 @@
-//! What the server does by itself: writes down gathered events, removes what has ended, gives memory back, and verifies what it holds.
+//! What the server does by itself: writes down gathered events, removes what has ended, gives memory back, settles versions, erases what was purged,
+//! and verifies what it holds.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +37,7 @@ pub async fn run(domain: Arc<Domain>) {
             domain.hot.forget_unread();
         }
     };
-    tokio::join!(gather, sweep, cool, integrity::scrub(Arc::clone(&domain)));
+    tokio::join!(gather, sweep, cool, domain.settle(), domain.go_on_erasing(), integrity::scrub(Arc::clone(&domain)));
 }
 
 impl Domain {

@@ -204,11 +204,18 @@ impl WriteJob {
         }
         tx.clear_stale_writer(&self.name, &self.caller.actor.id, &self.caller.origin.address)?;
         let event = NewEvent::new(EventKind::StateWrite, &self.caller, self.at).on(&self.name).version(version.number);
-        let event = event.attention(lock.is_none() && self.drops_resources(place)).detail(serde_json::json!({
-            "serial": self.prepared.head.serial, "resources": self.prepared.head.resources, "locked": lock.is_some(), "forced": self.force,
-        }));
+        let event = event.attention(lock.is_none() && self.drops_resources(place)).detail(self.said_of_it());
         tx.record(&NewEvent { lock_id: self.lock_id.clone(), ..event })?;
         Ok(version)
+    }
+
+    /// What the event says beside the lock; as short as can be, for there is one for each version.
+    fn said_of_it(&self) -> serde_json::Value {
+        let mut said = serde_json::json!({ "serial": self.prepared.head.serial, "resources": self.prepared.head.resources });
+        if self.force {
+            said["forced"] = true.into();
+        }
+        said
     }
 
     /// Without locks, the later of two first applies may send the very state that the earlier one wrote, and never its own: what it made is then
@@ -218,7 +225,7 @@ impl WriteJob {
             return Ok(());
         }
         let event = NewEvent::new(EventKind::StateWrite, &self.caller, self.at).on(&self.name).version(current.number).attention(true);
-        tx.record(&event.detail(serde_json::json!({ "serial": current.head.serial, "unchanged": true, "locked": false })))
+        tx.record(&event.detail(serde_json::json!({ "serial": current.head.serial, "unchanged": true })))
     }
 
     /// Whether resources of the version that this replaces are not in it. In doubt a person should look.

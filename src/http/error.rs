@@ -52,6 +52,7 @@ fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
         Error::Invalid { code, .. } => (StatusCode::BAD_REQUEST, code),
         Error::TooLarge { code, .. } => (StatusCode::PAYLOAD_TOO_LARGE, code),
         Error::KeyEnded => (StatusCode::CONFLICT, "key_ended"),
+        Error::Conflict { code, .. } => (StatusCode::CONFLICT, code),
         Error::AddressTaken(_) => (StatusCode::CONFLICT, "address_taken"),
         Error::VerifyRuns => (StatusCode::CONFLICT, "verify_runs"),
         Error::Locked(_) => (StatusCode::LOCKED, "locked"),

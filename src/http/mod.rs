@@ -5,6 +5,7 @@
 mod answer;
 mod body;
 mod caller;
+mod diff;
 mod error;
 mod events;
 mod health;
@@ -65,8 +66,11 @@ fn routes(config: &mut ServiceConfig) {
         .service(Methods::at(&below_state("/versions")).on("GET HEAD", versions::list).done())
         .service(Methods::at(&below_state("/versions/{number}")).on("GET HEAD", versions::content).done())
         .service(Methods::at(&below_state("/versions/{number}/info")).on("GET HEAD", versions::info).done())
+        .service(Methods::at(&below_state("/versions/{number}/diff")).on("GET HEAD", diff::compare).done())
+        .service(Methods::at(&below_state("/outputs")).on("GET HEAD", diff::outputs).done())
         .service(Methods::at(&below_state("/restore")).on("POST", versions::restore).done())
         .service(Methods::at(&below_state("/move")).on("POST", versions::relocate).done())
+        .service(Methods::at(&below_state("/purge")).on("POST", versions::purge).done())
         .service(Methods::at("/api/terraform/state").on("GET HEAD", states::list).done())
         .service(Methods::at("/api/login").on("POST", login::login).done())
         .service(Methods::at("/api/token").on("DELETE", login::end).done())

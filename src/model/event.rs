@@ -23,6 +23,8 @@ pub enum EventKind {
     StateMove,
     /// A version was found damaged; once for each.
     VersionDamaged,
+    /// The content of versions was removed for good.
+    StatePurge,
     /// A lock was taken.
     LockAcquire,
     /// A lock was given back.
@@ -41,6 +43,8 @@ pub enum EventKind {
     KeyRotate,
     /// A key was ended.
     KeyRevoke,
+    /// Secrets of a state were shown in clear, in a comparison or among its outputs.
+    StateReveal,
     /// A state or one of its versions was read; gathered.
     StateRead,
     /// Credentials were refused; gathered.
@@ -49,13 +53,14 @@ pub enum EventKind {
 
 impl EventKind {
     /// Each kind.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::StateWrite,
         Self::StateWriteRejected,
         Self::StateDelete,
         Self::StateRestore,
         Self::StateMove,
         Self::VersionDamaged,
+        Self::StatePurge,
         Self::LockAcquire,
         Self::LockRelease,
         Self::LockBreak,
@@ -65,6 +70,7 @@ impl EventKind {
         Self::KeyCreate,
         Self::KeyRotate,
         Self::KeyRevoke,
+        Self::StateReveal,
         Self::StateRead,
         Self::CredentialsRefused,
     ];
@@ -86,6 +92,7 @@ impl EventKind {
             Self::StateRestore => "state.restore",
             Self::StateMove => "state.move",
             Self::VersionDamaged => "version.damaged",
+            Self::StatePurge => "state.purge",
             Self::LockAcquire => "lock.acquire",
             Self::LockRelease => "lock.release",
             Self::LockBreak => "lock.break",
@@ -95,6 +102,7 @@ impl EventKind {
             Self::KeyCreate => "key.create",
             Self::KeyRotate => "key.rotate",
             Self::KeyRevoke => "key.revoke",
+            Self::StateReveal => "state.reveal",
             Self::StateRead => "state.read",
             Self::CredentialsRefused => "credentials.refused",
         }

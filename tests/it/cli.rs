@@ -1,5 +1,6 @@
 //! The command line: every command of `docs/cli.md`, beside a running server and without one.
 
+mod diff;
 mod keys;
 mod remote;
 mod states;

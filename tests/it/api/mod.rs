@@ -1,5 +1,6 @@
 //! The rest of the API, laid out as its URLs are.
 
+mod diff;
 mod events;
 mod gathered;
 mod health;
@@ -7,7 +8,10 @@ mod keys;
 mod list;
 mod login;
 mod moves;
+mod outputs;
+mod purge;
 mod restore;
+mod settled;
 mod status;
 mod stored;
 mod token;
