@@ -91,16 +91,20 @@ impl Domain {
         let chain = self.chain(Bytes::Of(state, number), patience).await;
         let (lease, chain) =
             chain.map_err(|error| if let Error::Damaged(cause) = &error { damaged(name, number, cause) } else { error })?;
-        if chain.is_empty() && self.is_purged(state, number)? {
-            return Err(Error::Purged(name.clone(), number));
+        if chain.is_empty() {
+            return Err(self.why_empty(name, state, number));
         }
         let decoded = self.on_a_core(move || blob::decode(chain.iter().map(frame), sha256)).await?;
         decoded.map(|bytes| Decoded::new(bytes, lease)).map_err(|error| damaged(name, number, &error))
     }
 
-    /// Whether somebody has purged a version meanwhile, or pruned it.
-    fn is_purged(&self, state: StateId, number: u64) -> Result<bool, Error> {
-        Ok(self.store.look(|view| view.version(state, number))?.is_none_or(|version| version.purged))
+    /// A version without bytes was purged; or they should be there and are not.
+    fn why_empty(&self, name: &StateName, state: StateId, number: u64) -> Error {
+        match self.store.look(|view| view.version(state, number)) {
+            Ok(Some(version)) if !version.purged => damaged(name, number, &"its bytes are not there"),
+            Ok(_) => Error::Purged(name.clone(), number),
+            Err(error) => error.into(),
+        }
     }
 
     /// The frames that lead to some bytes, with memory for them and for what comes out of them.
@@ -141,7 +145,7 @@ impl Domain {
 }
 
 /// What a reader is told of a version that cannot be read, once the log has the cause.
-fn damaged(name: &StateName, number: u64, cause: &dyn std::fmt::Display) -> Error {
+fn damaged(name: &StateName, number: u64, cause: &impl std::fmt::Display) -> Error {
     tracing::error!(state = %name, version = number, error = %cause, "a version is damaged");
     Error::Damaged(format!(
         "version {number} of {name} is damaged and cannot be read; other versions are not affected, see its /versions. Writing the same bytes again \

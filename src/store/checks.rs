@@ -195,14 +195,14 @@ impl View<'_> {
         let found = self.connection.prepare_cached(sql)?.query_row(params![state.0, number.cast_signed()], facts).optional()?;
         let Some((blob, is_there, base, fits)) = found else { return Ok(None) };
         let blob = match blob {
-            Some(_) => Some(BlobFacts { is_there, fits, chain: self.chain_of_bases(base)? }),
+            Some(_) => Some(BlobFacts { is_there, fits, chain: self.bases(base)? }),
             None => None,
         };
         let row = self.version(state, number).and_then(|row| row.ok_or_else(|| StoreError::BadRow("it belongs to no state".to_owned())));
         Ok(Some(VersionFacts { number, row, blob }))
     }
 
-    fn chain_of_bases(&self, mut base: Option<i64>) -> Result<Chain, StoreError> {
+    fn bases(&self, mut base: Option<i64>) -> Result<Chain, StoreError> {
         let mut statement = self.connection.prepare_cached("SELECT base FROM blobs WHERE id = ?1")?;
         for steps in 0..=MAX_STEPS_FOLLOWED {
             let Some(id) = base else { return Ok(Chain::Ends(steps)) };

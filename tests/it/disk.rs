@@ -112,13 +112,16 @@ pub fn damage(data: &Path) {
     }
 }
 
-/// Makes a page of the database that it cannot use any more of the first leaf of a tree that holds a text.
-pub fn spoil_page_with(data: &Path, text: &str) {
+/// Makes a page of the database one that it cannot use any more: the first leaf of a tree of rows by their keys that holds one of some texts.
+pub fn spoil_page_with(data: &Path, texts: &[String]) {
     const PAGE: usize = 4096;
     const LEAF_OF_AN_INDEX: u8 = 0x0a;
     let file = data.join("statekeep.db");
     let bytes = std::fs::read(&file).expect("the database");
-    let holds = |page: &&[u8]| page[0] == LEAF_OF_AN_INDEX && page.windows(text.len()).any(|part| part == text.as_bytes());
+    let holds = |page: &&[u8]| {
+        let has = |text: &String| page.windows(text.len()).any(|part| part == text.as_bytes());
+        page[0] == LEAF_OF_AN_INDEX && texts.iter().any(has)
+    };
     let place = bytes.chunks(PAGE).position(|page| holds(&page)).expect("a page with the text");
     let file = std::fs::OpenOptions::new().write(true).open(&file).expect("a file");
     file.write_all_at(&[0xff; 8], (place * PAGE) as u64).expect("our file");

@@ -368,6 +368,11 @@ impl Client {
         Answer::of(request.body(body.as_ref().to_vec()).send().expect("an answer"))
     }
 
+    /// The same over the stale-write guard.
+    pub fn write_by_force(&self, name: &str, body: impl AsRef<[u8]>) -> Answer {
+        self.send("POST", &format!("{}?force=true", state_path(name)), body.as_ref().to_vec())
+    }
+
     pub fn lock(&self, name: &str, id: &str) -> Answer {
         self.send("LOCK", &state_path(name), lock_body(id))
     }

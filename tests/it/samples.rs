@@ -25,6 +25,11 @@ pub fn tfstate_noted(lineage: &str, serial: u64, note: &str) -> String {
     tfstate_with(lineage, serial, note, &json!([]))
 }
 
+/// A lineage of its own for each number: what has another lineage than the version before is kept whole, and leans on nothing.
+pub fn lineage(number: u64) -> String {
+    format!("{number:08}-1111-4111-8111-111111111111")
+}
+
 /// A resource in a state with so many instances.
 pub fn resource(mode: &str, kind: &str, name: &str, instances: usize) -> Value {
     let instances: Vec<Value> =

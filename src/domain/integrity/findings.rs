@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::store::{BlobFacts, Chain, StateFacts, VersionsOfState};
+use crate::store::{BlobFacts, Chain, MAX_STEPS, StateFacts, VersionsOfState};
 
 /// The most findings that are kept of one verification.
 pub(super) const MAX_FINDINGS: usize = 1_000;
@@ -10,8 +10,6 @@ pub(super) const MAX_FINDINGS: usize = 1_000;
 pub(super) const MAX_KEPT_FINDINGS: usize = 100;
 /// The most runs of numbers that are told of one state.
 pub(super) const MAX_RUNS: usize = 100;
-/// A frame may lean on so many others, one after the other.
-pub(super) const MAX_CHAIN: u32 = 8;
 /// The most characters of a finding's text.
 const MAX_DETAIL: usize = 500;
 
@@ -205,8 +203,8 @@ pub(super) fn faults_of_blob(blob: &BlobFacts) -> Vec<(Code, String)> {
         faults.push((Code::BadRow, "the SHA-256, the size or the length of its bytes is not the one that its row says".to_owned()));
     }
     match blob.chain {
-        Chain::Ends(steps) if steps <= MAX_CHAIN => {}
-        Chain::Ends(steps) => faults.push((Code::BadRow, format!("its bytes are {steps} steps from a whole frame, more than {MAX_CHAIN}"))),
+        Chain::Ends(steps) if steps <= MAX_STEPS => {}
+        Chain::Ends(steps) => faults.push((Code::BadRow, format!("its bytes are {steps} steps from a whole frame, more than {MAX_STEPS}"))),
         Chain::Endless => {
             faults.push((Code::BadRow, "its bytes are a difference to themselves, or too many steps from a whole frame".to_owned()));
         }
@@ -281,12 +279,12 @@ mod tests {
 
     #[test]
     fn bytes_are_judged_by_their_row_and_their_chain() {
-        let good = BlobFacts { is_there: true, fits: true, chain: Chain::Ends(MAX_CHAIN) };
+        let good = BlobFacts { is_there: true, fits: true, chain: Chain::Ends(MAX_STEPS) };
         let codes = |blob: BlobFacts| faults_of_blob(&blob).into_iter().map(|(code, _)| code).collect::<Vec<_>>();
         assert_eq!(codes(good.clone()), []);
         assert_eq!(codes(BlobFacts { is_there: false, ..good.clone() }), [Code::Dangling]);
         assert_eq!(codes(BlobFacts { fits: false, ..good.clone() }), [Code::BadRow]);
-        assert_eq!(codes(BlobFacts { chain: Chain::Ends(MAX_CHAIN + 1), ..good.clone() }), [Code::BadRow]);
+        assert_eq!(codes(BlobFacts { chain: Chain::Ends(MAX_STEPS + 1), ..good.clone() }), [Code::BadRow]);
         assert_eq!(codes(BlobFacts { chain: Chain::Endless, ..good.clone() }), [Code::BadRow]);
         assert_eq!(codes(BlobFacts { chain: Chain::Broken, ..good }), [Code::Dangling]);
     }

@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::disk::{noise, sql};
-use crate::harness::{Client, Server, Setup, eventually, state_path, tfstate, tfstate_noted};
+use crate::harness::{Client, Server, Setup, eventually, lineage, state_path, tfstate, tfstate_noted};
 use crate::scrape::Scrape;
 use crate::wire::Wire;
 
 use super::L1;
 
-/// A data directory with `team/net` in eight versions and `team/other` in one, changed behind the server's back.
+/// A data directory with `team/net` in eight versions, none of which leans on another, and `team/other` in one, changed behind the server's back.
 struct Stage {
     _dir: TempDir,
     data: PathBuf,
@@ -26,7 +26,7 @@ impl Stage {
         let server = Setup::new().data(&data).start();
         let admin = server.admin();
         for serial in 1..=8 {
-            admin.write("team/net", tfstate_noted(L1, serial, &noise(serial, 2_000)), None).expect_status(200);
+            admin.write_by_force("team/net", tfstate_noted(&lineage(serial), serial, &noise(serial, 2_000))).expect_status(200);
         }
         admin.write("team/other", tfstate(L1, 1), None).expect_status(200);
         assert!(server.stop().success());

@@ -4,9 +4,9 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::disk::sql;
-use crate::harness::{Setup, tfstate};
+use crate::harness::{Setup, lineage, tfstate};
 
-use super::{L1, Place, run, some_states, stderr};
+use super::{Place, run, some_states, stderr};
 
 #[test]
 fn what_is_sound_is_0_and_says_how_much_was_looked_at() {
@@ -27,7 +27,7 @@ fn each_finding_is_told_by_state_and_version_with_what_can_still_be_read_and_end
     let dir = TempDir::new().expect("a directory");
     let data = dir.path().join("data");
     let server = Setup::new().data(&data).start();
-    (1..=8).for_each(|serial| drop(server.admin().write("a/b", tfstate(L1, serial), None).expect_status(200)));
+    (1..=8).for_each(|serial| drop(server.admin().write_by_force("a/b", tfstate(&lineage(serial), serial)).expect_status(200)));
     assert!(server.stop().success());
     let Some(()) = sql(&data.join("statekeep.db"), "UPDATE blobs SET frame = zeroblob(9), stored = 9 WHERE id = 7;") else { return };
     for beside in [true, false] {
