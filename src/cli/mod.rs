@@ -4,6 +4,7 @@ mod client;
 mod keys;
 mod limits;
 mod output;
+mod retention;
 mod serve;
 mod states;
 
@@ -37,6 +38,20 @@ enum Command {
     State {
         #[command(subcommand)]
         command: states::StateCommand,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Remove versions that a policy does not keep
+    Prune {
+        #[command(flatten)]
+        args: Box<retention::PruneArgs>,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Say what is kept in a workspace, and look at what is kept where
+    Retention {
+        #[command(subcommand)]
+        command: retention::RetentionCommand,
         #[command(flatten)]
         common: Common,
     },
@@ -74,6 +89,8 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Key { command, common } => crate::http::block_on(keys::run(command, common)),
         Command::State { command, common } => crate::http::block_on(states::run(command, common)),
+        Command::Prune { args, common } => crate::http::block_on(retention::prune(*args, common)),
+        Command::Retention { command, common } => crate::http::block_on(retention::run(command, common)),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "statekeep", &mut script);

@@ -69,6 +69,23 @@ pub(super) enum StateCommand {
         #[arg(long, value_name = "LOCK_ID")]
         id: Option<String>,
     },
+    /// Hold a version, so that it is neither pruned nor purged
+    Hold {
+        /// The state, as WORKSPACE/BUILDINGBLOCK
+        state: StateName,
+        /// The version's number
+        version: u64,
+        /// Why, in a few words, for whoever wants to let it go
+        #[arg(long)]
+        reason: String,
+    },
+    /// Let a version go that is held
+    Release {
+        /// The state, as WORKSPACE/BUILDINGBLOCK
+        state: StateName,
+        /// The version's number
+        version: u64,
+    },
     /// Delete a state; its history stays, and it can be restored
     Delete {
         /// The state, as WORKSPACE/BUILDINGBLOCK
@@ -116,6 +133,15 @@ async fn act(client: &Client, command: StateCommand, format: Format) -> Result<(
                 Some(id) => format!("broke the lock {id} on {state}, held by {}", text(&released["Who"])),
                 None => format!("{state} was not locked"),
             })
+        }
+        StateCommand::Hold { state, version, reason } => {
+            let path = format!("{}/versions/{version}/hold", state.path());
+            let held = client.ask("POST", &path, Some(json!({ "reason": reason }))).await?.json()?;
+            said(&held, format, || format!("version {version} of {state} is held: {}", text(&held["held"]["reason"])))
+        }
+        StateCommand::Release { state, version } => {
+            let released = client.ask("DELETE", &format!("{}/versions/{version}/hold", state.path()), None).await?.json()?;
+            said(&released, format, || format!("version {version} of {state} is not held"))
         }
         StateCommand::Delete { state } => {
             let deleted = client.ask("DELETE", &state.path(), None).await?.json()?;
@@ -212,10 +238,11 @@ fn history(answer: &Value, format: Format) -> Result<(), Failure> {
         return output::json(answer);
     }
     let row = |version: &Value| {
-        let mark = if version["current"] == true { "*" } else { "" };
+        let current = if version["current"] == true { "*" } else { "" };
+        let held = if version["held"].is_null() { "" } else { "!" };
         let kind = version["rejected"].as_str().map_or_else(|| text(&version["kind"]), |code| format!("rejected ({code})"));
         vec![
-            format!("{}{mark}", version["number"]),
+            format!("{}{current}{held}", version["number"]),
             kind,
             text(&version["serial"]),
             text(&version["resources"]),
@@ -227,6 +254,6 @@ fn history(answer: &Value, format: Format) -> Result<(), Failure> {
     };
     let rows = answer["versions"].as_array().map(|versions| versions.iter().map(row).collect());
     output::table(&["VERSION", "KIND", "SERIAL", "RESOURCES", "SIZE", "WRITTEN", "BY", "UNDER LOCK OF"], rows.unwrap_or_default())?;
-    output::message("* the current version");
+    output::message("* the current version, ! held");
     Ok(())
 }

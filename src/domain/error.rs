@@ -66,6 +66,15 @@ pub enum Error {
     /// The key has as many tokens as it may have.
     #[error("the key has {0} live tokens, which is the most; end some or let them lapse")]
     TooManyTokens(u64),
+    /// A workspace has no policy of its own.
+    #[error("the workspace {0} has no policy of its own; GET /api/retention says what holds")]
+    NoPolicy(String),
+    /// History is being pruned already.
+    #[error("history is being pruned already; wait until that is done")]
+    PruneRunning,
+    /// Nothing is removed by age while it is unclear what time it is.
+    #[error("{0}")]
+    ClockInDoubt(String),
     /// There is a state, or was one, at the address that another wants.
     #[error("there is or was a state at {0}; only an address that was never used can be taken")]
     AddressTaken(StateName),

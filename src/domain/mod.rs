@@ -11,6 +11,7 @@ pub mod keys;
 pub mod locks;
 pub mod logins;
 pub mod outputs;
+pub mod retention;
 pub mod rules;
 pub mod states;
 pub mod status;
@@ -36,7 +37,7 @@ use tokio::sync::oneshot;
 use crate::config::Limits;
 use crate::metrics::Metrics;
 use crate::model::clock::{self, Timestamp};
-use crate::store::{OpenError, Store};
+use crate::store::{Moment, OpenError, Store};
 
 use budget::{Budget, Lease};
 use credentials::Credentials;
@@ -60,6 +61,10 @@ pub struct Domain {
     preparing: Arc<Preparing>,
     credentials: Credentials,
     gatherer: Gatherer,
+    trust: retention::Trust,
+    trusted_again: tokio::sync::Notify,
+    // One run at a time.
+    pruning: tokio::sync::Mutex<()>,
     started_at: Timestamp,
     standing: status::Standing,
     base_url: std::sync::OnceLock<String>,
@@ -73,6 +78,9 @@ impl Domain {
         let metrics = Arc::new(Metrics::default());
         let store = Store::open(dir.path(), limits.max_queue, &metrics)?;
         let now = clock::now();
+        let known = store.look(|view| Ok(view.moment(Moment::Trusted)?.or(view.newest_time()?)));
+        // What cannot be read is no reason to believe the clock: then nothing is removed by age.
+        let known = known.unwrap_or(Some(Timestamp::from_millis(0))).unwrap_or(now);
         let cores = start_cores()?;
         Ok(Arc::new(Self {
             store,
@@ -83,6 +91,9 @@ impl Domain {
             preparing: Arc::default(),
             credentials: Credentials::new(&limits, Arc::clone(&metrics)),
             metrics,
+            trust: retention::Trust::new(known, limits.max_clock_jump),
+            trusted_again: tokio::sync::Notify::new(),
+            pruning: tokio::sync::Mutex::new(()),
             limits,
             gatherer: Gatherer::default(),
             started_at: now,
@@ -148,6 +159,11 @@ impl Domain {
     /// Versions, and bringing states back or elsewhere.
     pub fn history(&self) -> history::History<'_> {
         history::History(self)
+    }
+
+    /// Holds, policies, and pruning.
+    pub fn retention(&self) -> retention::Retention<'_> {
+        retention::Retention(self)
     }
 
     /// Credentials and tokens.

@@ -14,6 +14,7 @@ mod login;
 mod pace;
 mod page;
 mod reply;
+mod retention;
 mod server;
 mod socket;
 mod state;
@@ -64,6 +65,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(Methods::at(&below_state("/versions")).on("GET HEAD", versions::list).done())
         .service(Methods::at(&below_state("/versions/{number}")).on("GET HEAD", versions::content).done())
         .service(Methods::at(&below_state("/versions/{number}/info")).on("GET HEAD", versions::info).done())
+        .service(Methods::at(&below_state("/versions/{number}/hold")).on("POST", retention::hold).on("DELETE", retention::release).done())
         .service(Methods::at(&below_state("/restore")).on("POST", versions::restore).done())
         .service(Methods::at(&below_state("/move")).on("POST", versions::relocate).done())
         .service(Methods::at("/api/terraform/state").on("GET HEAD", states::list).done())
@@ -75,6 +77,16 @@ fn routes(config: &mut ServiceConfig) {
         .service(Methods::at("/api/keys/{id}/rotate").on("POST", keys::rotate).done())
         .service(Methods::at("/api/events").on("GET HEAD", events::list).done())
         .service(Methods::at("/api/status").on("GET HEAD", health::status).done())
+        .service(Methods::at("/api/prune").on("POST", retention::prune).done())
+        .service(Methods::at("/api/retention").on("GET HEAD", retention::list).done())
+        .service(
+            Methods::at("/api/retention/{workspace}")
+                .on("GET HEAD", retention::show)
+                .on("PUT", retention::set)
+                .on("DELETE", retention::unset)
+                .done(),
+        )
+        .service(Methods::at("/api/clock").on("POST", retention::trust_clock).done())
         .service(Methods::at("/healthz").on("GET HEAD", health::alive).done())
         .service(Methods::at("/readyz").on("GET HEAD", health::ready).done())
         .service(Methods::at("/metrics").on("GET HEAD", health::metrics).done())

@@ -21,6 +21,20 @@ pub enum EventKind {
     StateRestore,
     /// A state got another address.
     StateMove,
+    /// Versions of a state were pruned.
+    StatePrune,
+    /// A version was held.
+    VersionHold,
+    /// A version is not held any more.
+    VersionRelease,
+    /// Somebody, or the server itself, pruned history.
+    RetentionRun,
+    /// A workspace got a policy of its own.
+    RetentionSet,
+    /// A workspace's own policy was taken away.
+    RetentionUnset,
+    /// A person said that the clock is right.
+    ClockTrust,
     /// A lock was taken.
     LockAcquire,
     /// A lock was given back.
@@ -47,12 +61,19 @@ pub enum EventKind {
 
 impl EventKind {
     /// Each kind.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 23] = [
         Self::StateWrite,
         Self::StateWriteRejected,
         Self::StateDelete,
         Self::StateRestore,
         Self::StateMove,
+        Self::StatePrune,
+        Self::VersionHold,
+        Self::VersionRelease,
+        Self::RetentionRun,
+        Self::RetentionSet,
+        Self::RetentionUnset,
+        Self::ClockTrust,
         Self::LockAcquire,
         Self::LockRelease,
         Self::LockBreak,
@@ -82,6 +103,13 @@ impl EventKind {
             Self::StateDelete => "state.delete",
             Self::StateRestore => "state.restore",
             Self::StateMove => "state.move",
+            Self::StatePrune => "state.prune",
+            Self::VersionHold => "version.hold",
+            Self::VersionRelease => "version.release",
+            Self::RetentionRun => "retention.run",
+            Self::RetentionSet => "retention.set",
+            Self::RetentionUnset => "retention.unset",
+            Self::ClockTrust => "clock.trust",
             Self::LockAcquire => "lock.acquire",
             Self::LockRelease => "lock.release",
             Self::LockBreak => "lock.break",
