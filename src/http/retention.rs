@@ -3,7 +3,7 @@
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::body;
 use super::caller::{Known, OnState};
@@ -39,8 +39,8 @@ pub(super) async fn release(on: OnState, request: HttpRequest, domain: Data<Doma
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PruneBody {
-    /// What to keep; left out with `configured` alone.
-    policy: Option<Policy>,
+    /// What to keep; left out with `configured` alone. A list is no policy, for which the parser would take it.
+    policy: Option<Map<String, Value>>,
     /// By the policies in force.
     #[serde(default)]
     configured: bool,
@@ -66,7 +66,11 @@ impl PruneBody {
         }
         let workspace = self.workspace.map(|name| name.parse()).transpose().map_err(named)?;
         let block = self.block.map(|name| name.parse()).transpose().map_err(named)?;
-        Ok(Asked { policy: self.policy, workspace, block })
+        let policy = self.policy.map(|members| serde_json::from_value(Value::Object(members))).transpose();
+        let policy = policy.map_err(|_| {
+            ApiError::invalid("bad_body", "the policy has members or values that no policy has; docs/api.md says what it takes")
+        })?;
+        Ok(Asked { policy, workspace, block })
     }
 }
 

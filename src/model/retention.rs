@@ -85,7 +85,7 @@ pub enum BadPolicy {
     #[error("{0} has to be from 1 to {MOST_KEPT}: a rule keeps at least one version")]
     Number(&'static str),
     /// An age is out of its range.
-    #[error("{0} has to be from 1 s to 100 years")]
+    #[error("{0} has to be a number of seconds, at least 1 (0 for drop_intermediate), and at most 100 years")]
     Age(&'static str),
 }
 
@@ -104,6 +104,7 @@ impl BadPolicy {
             Self::KeepsNothing => "has to be given at least once, or nothing would be kept".to_owned(),
             Self::AllAndMore => self.to_string(),
             Self::Number(_) => format!("has to be from 1 to {MOST_KEPT}"),
+            Self::Age("drop_intermediate") => "has to be from 0s to 100 years".to_owned(),
             Self::Age(_) => "has to be from 1s to 100 years".to_owned(),
         }
     }

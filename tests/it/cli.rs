@@ -2,6 +2,7 @@
 
 mod keys;
 mod remote;
+mod retention;
 mod states;
 mod usage;
 

@@ -38,14 +38,14 @@ impl Domain {
         Ok((report.summary.removed, report.freed))
     }
 
-    /// Remembers that the clock could be trusted until now, if it can.
+    /// Remembers until when the clock could be trusted: until now, or where it is in doubt until what was known before, so that nothing which
+    /// happens meanwhile is taken for a reason to believe it after the next start.
     pub(in crate::domain) async fn note_time(&self) -> Result<(), StoreError> {
-        if self.trust.doubt().is_some() {
-            return Ok(());
+        let known = if self.trust.doubt().is_none() { clock::now() } else { self.trust.known() };
+        self.store.write(0, move |tx| tx.note_moment(Moment::Trusted, known)).await?;
+        if self.trust.doubt().is_none() {
+            self.trust.believe(known);
         }
-        let now = clock::now();
-        self.store.write(0, move |tx| tx.note_moment(Moment::Trusted, now)).await?;
-        self.trust.believe(now);
         Ok(())
     }
 

@@ -64,6 +64,11 @@ impl Trust {
         Self { known: Mutex::new(Known { at: known, since: clock::monotonic() }), max_jump }
     }
 
+    /// The last time that was right.
+    pub(in crate::domain) fn known(&self) -> Timestamp {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).at
+    }
+
     /// Why the clock is not to be believed now, if it is not.
     pub(in crate::domain) fn doubt(&self) -> Option<Doubt> {
         let known = *self.known.lock().unwrap_or_else(PoisonError::into_inner);

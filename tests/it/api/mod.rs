@@ -3,11 +3,14 @@
 mod events;
 mod gathered;
 mod health;
+mod holds;
 mod keys;
 mod list;
 mod login;
 mod moves;
+mod prune;
 mod restore;
+mod retention;
 mod status;
 mod stored;
 mod token;
