@@ -2,6 +2,8 @@
 //!
 //! Removing looks once more, in its own transaction: the current version and a held one never go. Whatever removes a row leaves its serial behind.
 
+use std::time::Duration;
+
 use rusqlite::{OptionalExtension as _, Row as SqlRow, named_params, params};
 use serde_json::Value;
 
@@ -9,7 +11,7 @@ use super::error::StoreError;
 use super::rows;
 use super::states::StateId;
 use super::tx::{Tx, View};
-use crate::model::clock::Timestamp;
+use crate::model::clock::{self, Timestamp};
 use crate::model::name::StateName;
 use crate::model::retention::{Policy, Row, WorkspacePolicy};
 use crate::model::version::Hold;
@@ -231,12 +233,14 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Cuts at most so many pages without content off the end of the database, and says how much of such there is left.
-    pub fn give_back(&self, pages: u32) -> Result<Space, StoreError> {
-        // One page goes with each step of the statement.
+    /// Cuts at most so many pages without content off the end of the database, for about so long, and says how much of such there is left.
+    pub fn give_back(&self, pages: u32, most: Duration) -> Result<Space, StoreError> {
+        let started = clock::monotonic();
+        // One page goes with each step of the statement; the more there are without content, the longer a step takes.
         let mut statement = self.connection.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
         let mut steps = statement.query([])?;
-        while steps.next()?.is_some() {}
+        while steps.next()?.is_some() && started.elapsed() < most {}
+        drop(steps);
         self.space()
     }
 }

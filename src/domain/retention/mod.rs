@@ -16,6 +16,8 @@ pub use policies::InForce;
 pub use report::{Line, Preview, Report, Summary};
 pub(super) use trust::Trust;
 
+use std::time::Duration;
+
 use super::Domain;
 use super::access::authorize_everywhere;
 use super::error::Error;
@@ -38,6 +40,8 @@ const VERSIONS_PER_STEP: usize = 100;
 const BYTES_PER_STEP: u64 = 4 * MIB;
 /// How many pages of 4 KiB one transaction cuts off the end of the database.
 const PAGES_PER_STEP: u32 = 1_000;
+/// For how long it does that.
+const TIME_PER_STEP: Duration = Duration::from_millis(20);
 /// How many states a report names; the others are counted.
 const MAX_LINES: usize = 1_000;
 
@@ -205,7 +209,7 @@ impl Retention<'_> {
     async fn give_space_back(&self) -> Result<Space, Error> {
         let mut left = self.0.store.read(space).await?;
         while left.free > 0 {
-            let after = self.0.store.write(0, |tx| tx.give_back(PAGES_PER_STEP)).await?;
+            let after = self.0.store.write(0, |tx| tx.give_back(PAGES_PER_STEP, TIME_PER_STEP)).await?;
             if after.free >= left.free {
                 return Ok(after);
             }

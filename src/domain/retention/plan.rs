@@ -103,7 +103,8 @@ pub fn plan(rows: &[Row], policy: &Policy, now: Timestamp) -> Plan {
 struct Rules<'a> {
     policy: &'a Policy,
     now: Timestamp,
-    last: BTreeSet<u64>,
+    /// From which number on versions are among the newest.
+    last_from: Option<u64>,
     daily: BTreeSet<u64>,
     weekly: BTreeSet<u64>,
 }
@@ -112,10 +113,10 @@ impl<'a> Rules<'a> {
     fn of(rows: &[Row], policy: &'a Policy, now: Timestamp) -> Self {
         // A purged version takes no place that one with content could have.
         let counted = || rows.iter().filter(|row| !row.rejected && !row.purged && !is_dropped_first(row, policy));
-        let last = counted().take(policy.keep_last.unwrap_or(0) as usize).map(|row| row.number).collect();
+        let last_from = policy.keep_last.and_then(|most| counted().take(most as usize).last()).map(|row| row.number);
         let daily = newest_of_each(counted(), day, policy.keep_daily.unwrap_or(0));
         let weekly = newest_of_each(counted(), week, policy.keep_weekly.unwrap_or(0));
-        Self { policy, now, last, daily, weekly }
+        Self { policy, now, last_from, daily, weekly }
     }
 
     /// Counts each reason for which a version stays.
@@ -128,7 +129,7 @@ impl<'a> Rules<'a> {
         } else if is_dropped_first(row, self.policy) {
             stays(Reason::Intermediate, self.policy.drop_intermediate.is_some_and(|age| row.created_at >= self.now - age.0));
         } else {
-            stays(Reason::Last, self.last.contains(&row.number));
+            stays(Reason::Last, !row.purged && self.last_from.is_some_and(|from| row.number >= from));
             stays(Reason::Within, self.policy.keep_within.is_some_and(|age| row.created_at >= self.now - age.0));
             stays(Reason::Daily, self.daily.contains(&row.number));
             stays(Reason::Weekly, self.weekly.contains(&row.number));

@@ -75,13 +75,16 @@ fn current_and_held_versions_stay_also_those_of_a_deleted_state() {
     write(&admin, "team/gone", 1..=3);
     admin.post_json(&format!("{}/versions/2/hold", state_path("team/net")), &json!({"reason": "legal"})).expect_status(200);
     admin.delete("team/gone").expect_status(200);
-    prune(&admin, &json!({"keep_last": 1})).expect_status(200);
-    assert_eq!((numbers(&admin, "team/net"), numbers(&admin, "team/gone")), (vec![2, 5], vec![3]));
+    // Refused later than the version that comes back with `restore`.
+    admin.write("team/gone", tfstate_noted(L1, 9, "refused"), Some("lock-9")).expect_status(409);
+    let report = prune(&admin, &json!({"keep_last": 1, "keep_rejected": 3600})).expect_status(200).json();
+    assert_eq!((&report["reasons"]["current"], &report["reasons"]["held"]), (&json!(2), &json!(1)), "{report}");
+    assert_eq!((numbers(&admin, "team/net"), numbers(&admin, "team/gone")), (vec![2, 5], vec![3, 4]));
     admin.send("POST", &format!("{}/restore", state_path("team/gone")), "").expect_status(200);
     assert_eq!(admin.read("team/gone").expect_status(200).text(), tfstate_noted(L1, 3, "team/gone"));
     admin.send("DELETE", &format!("{}/versions/2/hold", state_path("team/net")), "").expect_status(200);
     prune(&admin, &json!({"keep_last": 1})).expect_status(200);
-    assert_eq!((numbers(&admin, "team/net"), numbers(&admin, "team/gone")), (vec![5], vec![4]));
+    assert_eq!((numbers(&admin, "team/net"), numbers(&admin, "team/gone")), (vec![5], vec![4, 5]));
     assert_eq!(
         admin.read("team/gone").expect_status(200).text(),
         tfstate_noted(L1, 3, "team/gone"),
@@ -271,8 +274,12 @@ fn two_runs_at_the_same_time_are_refused_and_writers_go_on_during_one() {
     let run = std::thread::spawn(move || prune(&runner, &json!({"keep_last": 1})));
     eventually("the run has begun", || !admin.events("kind=state.prune").is_empty());
     prune(&admin, &json!({"keep_last": 1})).expect_problem(409, "prune_running");
+    // What is planned already is looked at once more.
+    admin.post_json(&format!("{}/versions/1/hold", state_path("team/n29")), &json!({"reason": "just in time"})).expect_status(200);
     admin.write("team/new", tfstate(L1, 1), None).expect_status(200);
     assert!(!run.is_finished(), "a write does not wait for the end of a run");
-    run.join().expect("an answer").expect_status(200);
+    let report = run.join().expect("an answer").expect_status(200).json();
+    assert_eq!((&report["removed"], &report["kept"]), (&json!(59), &json!(31)), "{report}");
+    assert_eq!((numbers(&admin, "team/n28"), numbers(&admin, "team/n29")), (vec![3], vec![1, 3]));
     prune(&admin, &json!({"keep_last": 1})).expect_status(200);
 }
