@@ -107,6 +107,20 @@ CREATE TABLE pending_erasure (
     asked_at  INTEGER NOT NULL,
     rewritten INTEGER NOT NULL -- whether only the write-ahead log still holds it
 ) STRICT;
+-- What is kept of the history in a workspace, where that is not what the server's own policy says.
+CREATE TABLE policies (
+    workspace   TEXT PRIMARY KEY,
+    policy      TEXT NOT NULL, -- JSON
+    set_at      INTEGER NOT NULL,
+    set_by      TEXT NOT NULL,
+    set_by_name TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Times that outlive a start: until when the clock could be trusted, and when the server last pruned by itself.
+CREATE TABLE moments (
+    name TEXT PRIMARY KEY,
+    at   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 
 -- A lock belongs to an address, because it is taken before the state's first write.
 CREATE TABLE locks (

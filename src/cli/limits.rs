@@ -4,11 +4,13 @@ use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
 use humantime::Duration;
 
+use super::retention::age;
 use crate::config::{
-    BadSetting, DEFAULT_BODY_TIMEOUT, DEFAULT_HEADER_TIMEOUT, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_FAILURES,
-    DEFAULT_MAX_NESTING, DEFAULT_MAX_PAGE, DEFAULT_MAX_QUEUE, DEFAULT_MIN_FREE_SPACE, DEFAULT_TOKEN_LIFETIME, Limits, UnlockedWrites,
-    memory_of_this_machine,
+    BadSetting, DEFAULT_BODY_TIMEOUT, DEFAULT_HEADER_TIMEOUT, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_EVENTS,
+    DEFAULT_MAX_FAILURES, DEFAULT_MAX_NESTING, DEFAULT_MAX_PAGE, DEFAULT_MAX_QUEUE, DEFAULT_MIN_FREE_SPACE, DEFAULT_PRUNE_EVERY,
+    DEFAULT_TOKEN_LIFETIME, Limits, UnlockedWrites, memory_of_this_machine,
 };
+use crate::model::retention::Policy;
 
 #[derive(Args)]
 #[command(next_help_heading = "Limits")]
@@ -66,6 +68,57 @@ pub(super) struct LimitArgs {
     /// How often everything that is kept is verified in the background, at most 5 % of a core; 1s to 366d, 0 never
     #[arg(long, env = "STATEKEEP_SCRUB_EVERY", value_name = "DURATION", default_value = "1d")]
     scrub_every: Duration,
+    /// The most rows of the event log, 1,000 to 1,000,000,000; the oldest go
+    #[arg(long, env = "STATEKEEP_MAX_EVENTS", value_name = "ROWS", default_value_t = DEFAULT_MAX_EVENTS)]
+    max_events: u64,
+    #[command(flatten)]
+    keep: KeepArgs,
+}
+
+/// What is kept of a history, for the server to prune the rest by itself.
+#[derive(Args)]
+#[command(next_help_heading = "History: without one of these everything is kept; a version is kept when any of them keeps it")]
+struct KeepArgs {
+    /// The newest so many versions of each state, 1 to 1,000,000; rejected ones are not counted
+    #[arg(long, env = "STATEKEEP_KEEP_LAST", value_name = "VERSIONS")]
+    keep_last: Option<u32>,
+    /// Versions that are younger than this, 1s to 100y
+    #[arg(long, env = "STATEKEEP_KEEP_WITHIN", value_name = "DURATION")]
+    keep_within: Option<Duration>,
+    /// The newest version of each of the last so many days that have one, in UTC, 1 to 1,000,000
+    #[arg(long, env = "STATEKEEP_KEEP_DAILY", value_name = "DAYS")]
+    keep_daily: Option<u32>,
+    /// The newest version of each of the last so many weeks that have one, from Monday on, in UTC, 1 to 1,000,000
+    #[arg(long, env = "STATEKEEP_KEEP_WEEKLY", value_name = "WEEKS")]
+    keep_weekly: Option<u32>,
+    /// Snapshots of an apply that went on: keep them for so long only, and let the rules above not count them, 0s to 100y
+    #[arg(long, env = "STATEKEEP_DROP_INTERMEDIATE", value_name = "DURATION")]
+    drop_intermediate: Option<Duration>,
+    /// Rejected versions: keep them for so long only, 1s to 100y
+    #[arg(long, env = "STATEKEEP_KEEP_REJECTED", value_name = "DURATION")]
+    keep_rejected: Option<Duration>,
+    /// How often the server prunes by itself, 1s to 366d
+    #[arg(long, env = "STATEKEEP_PRUNE_EVERY", value_name = "DURATION", default_value_t = DEFAULT_PRUNE_EVERY.into())]
+    prune_every: Duration,
+    /// How far the clock may lie past the last known time before nothing is removed by age, 1h to 100y
+    #[arg(long, env = "STATEKEEP_MAX_CLOCK_JUMP", value_name = "DURATION", default_value = "30d")]
+    max_clock_jump: Duration,
+}
+
+impl KeepArgs {
+    /// The policy, if any of it was given.
+    fn policy(&self) -> Option<Policy> {
+        let policy = Policy {
+            keep_last: self.keep_last,
+            keep_within: age(self.keep_within),
+            keep_daily: self.keep_daily,
+            keep_weekly: self.keep_weekly,
+            drop_intermediate: age(self.drop_intermediate),
+            keep_rejected: age(self.keep_rejected),
+            keep_all: false,
+        };
+        (policy != Policy::default()).then_some(policy)
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -112,6 +165,10 @@ impl LimitArgs {
             token_lifetime: *self.token_lifetime,
             event_retention: *self.event_retention,
             scrub_every: Some(*self.scrub_every).filter(|every| !every.is_zero()),
+            max_events: self.max_events,
+            policy: self.keep.policy(),
+            prune_every: *self.keep.prune_every,
+            max_clock_jump: *self.keep.max_clock_jump,
         };
         limits.check(memory_of_this_machine())?;
         Ok(limits)
@@ -123,7 +180,8 @@ mod tests {
     use clap::Parser as _;
 
     use super::*;
-    use crate::config::{DEFAULT_EVENT_RETENTION, DEFAULT_SCRUB_EVERY};
+    use crate::config::DEFAULT_SCRUB_EVERY;
+    use crate::config::{DEFAULT_EVENT_RETENTION, DEFAULT_MAX_CLOCK_JUMP};
 
     #[derive(clap::Parser)]
     struct Alone {
@@ -137,5 +195,6 @@ mod tests {
         let alone = Alone::parse_from(["serve"]);
         assert_eq!(*alone.args.event_retention, DEFAULT_EVENT_RETENTION);
         assert_eq!(*alone.args.scrub_every, DEFAULT_SCRUB_EVERY);
+        assert_eq!(*alone.args.keep.max_clock_jump, DEFAULT_MAX_CLOCK_JUMP);
     }
 }

@@ -7,6 +7,7 @@ mod keys;
 mod limits;
 mod output;
 mod purge;
+mod retention;
 mod rollback;
 mod serve;
 mod states;
@@ -52,6 +53,20 @@ enum Command {
         #[command(flatten)]
         common: Common,
     },
+    /// Remove versions that a policy does not keep
+    Prune {
+        #[command(flatten)]
+        args: Box<retention::PruneArgs>,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Say what is kept in a workspace, and look at what is kept where
+    Retention {
+        #[command(subcommand)]
+        command: retention::RetentionCommand,
+        #[command(flatten)]
+        common: Common,
+    },
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -87,6 +102,8 @@ pub fn main() -> ExitCode {
         Command::Key { command, common } => crate::http::block_on(keys::run(command, common)),
         Command::State { command, common } => crate::http::block_on(states::run(command, common)),
         Command::Verify { args, common } => crate::http::block_on(verify::run(args, common)),
+        Command::Prune { args, common } => crate::http::block_on(retention::prune(*args, common)),
+        Command::Retention { command, common } => crate::http::block_on(retention::run(command, common)),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "statekeep", &mut script);

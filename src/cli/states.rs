@@ -81,6 +81,23 @@ pub(super) enum StateCommand {
         #[arg(long, value_name = "LOCK_ID")]
         id: Option<String>,
     },
+    /// Hold a version, so that it is neither pruned nor purged
+    Hold {
+        /// The state, as WORKSPACE/BUILDINGBLOCK
+        state: StateName,
+        /// The version's number
+        version: u64,
+        /// Why, in a few words, for whoever wants to let it go
+        #[arg(long)]
+        reason: String,
+    },
+    /// Let a version go that is held
+    Release {
+        /// The state, as WORKSPACE/BUILDINGBLOCK
+        state: StateName,
+        /// The version's number
+        version: u64,
+    },
     /// Delete a state; its history stays, and it can be restored
     Delete {
         /// The state, as WORKSPACE/BUILDINGBLOCK
@@ -135,6 +152,15 @@ async fn act(client: &Client, command: StateCommand, format: Format) -> Result<(
                 Some(id) => format!("broke the lock {id} on {state}, held by {}", text(&released["Who"])),
                 None => format!("{state} was not locked"),
             })
+        }
+        StateCommand::Hold { state, version, reason } => {
+            let path = format!("{}/versions/{version}/hold", state.path());
+            let held = client.ask("POST", &path, Some(json!({ "reason": reason }))).await?.json()?;
+            said(&held, format, || format!("version {version} of {state} is held: {}", text(&held["held"]["reason"])))
+        }
+        StateCommand::Release { state, version } => {
+            let released = client.ask("DELETE", &format!("{}/versions/{version}/hold", state.path()), None).await?.json()?;
+            said(&released, format, || format!("version {version} of {state} is not held"))
         }
         StateCommand::Delete { state } => {
             let deleted = client.ask("DELETE", &state.path(), None).await?.json()?;
@@ -240,9 +266,10 @@ fn history(answer: &Value, format: Format) -> Result<(), Failure> {
         return output::json(answer);
     }
     let row = |version: &Value| {
-        let mark = if version["current"] == true { "*" } else { "" };
+        let current = if version["current"] == true { "*" } else { "" };
+        let held = if version["held"].is_null() { "" } else { "!" };
         vec![
-            format!("{}{mark}", version["number"]),
+            format!("{}{current}{held}", version["number"]),
             kind(version),
             text(&version["serial"]),
             text(&version["resources"]),
@@ -258,7 +285,7 @@ fn history(answer: &Value, format: Format) -> Result<(), Failure> {
         &["VERSION", "KIND", "SERIAL", "RESOURCES", "CHANGES", "SIZE", "WRITTEN", "BY", "UNDER LOCK OF"],
         rows.unwrap_or_default(),
     )?;
-    output::message("* the current version");
+    output::message("* the current version, ! held");
     let folded: u64 = answer["versions"].as_array().into_iter().flatten().map(snapshots).sum();
     if folded > 0 {
         output::message(&format!(

@@ -5,6 +5,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use crate::model::retention::Policy;
+
 /// One mebibyte in bytes.
 pub const MIB: u64 = 1024 * 1024;
 
@@ -41,6 +43,13 @@ pub const DEFAULT_EVENT_RETENTION: Duration = Duration::from_hours(400 * 24);
 /// How often everything is verified in the background.
 pub const DEFAULT_SCRUB_EVERY: Duration = Duration::from_hours(24);
 
+/// How many rows the event log has.
+pub const DEFAULT_MAX_EVENTS: u64 = 10_000_000;
+/// How often the server prunes by itself, if it was told what to keep.
+pub const DEFAULT_PRUNE_EVERY: Duration = Duration::from_hours(24);
+/// How far the clock may lie past the last time that is known before nothing is removed by age.
+pub const DEFAULT_MAX_CLOCK_JUMP: Duration = Duration::from_hours(30 * 24);
+
 /// How much memory a body needs: itself, and its compressed copy, which is never much larger.
 pub const COPIES_OF_A_BODY: u64 = 2;
 
@@ -57,6 +66,9 @@ const TIMEOUTS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::fr
 const TOKEN_LIFETIMES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(12);
 const EVENT_RETENTIONS: RangeInclusive<Duration> = Duration::from_mins(1)..=Duration::from_hours(100 * 366 * 24);
 const SCRUBS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(366 * 24);
+const EVENT_ROWS: RangeInclusive<u64> = 1_000..=1_000_000_000;
+const PRUNE_PERIODS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(366 * 24);
+const CLOCK_JUMPS: RangeInclusive<Duration> = Duration::from_hours(1)..=Duration::from_hours(100 * 366 * 24);
 /// The most room that may be kept free: 1 PiB.
 const MAX_MIN_FREE_SPACE: u64 = MIB << 30;
 
@@ -119,6 +131,14 @@ pub struct Limits {
     pub event_retention: Duration,
     /// How often everything is verified in the background; none for never.
     pub scrub_every: Option<Duration>,
+    /// The most rows of the event log.
+    pub max_events: u64,
+    /// What is kept of a history where the workspace has no policy of its own; everything if none.
+    pub policy: Option<Policy>,
+    /// How often the server prunes by itself.
+    pub prune_every: Duration,
+    /// How far the clock may lie past the last time that is known before nothing is removed by age.
+    pub max_clock_jump: Duration,
 }
 
 impl Default for Limits {
@@ -142,6 +162,10 @@ impl Default for Limits {
             token_lifetime: DEFAULT_TOKEN_LIFETIME,
             event_retention: DEFAULT_EVENT_RETENTION,
             scrub_every: Some(DEFAULT_SCRUB_EVERY),
+            max_events: DEFAULT_MAX_EVENTS,
+            policy: None,
+            prune_every: DEFAULT_PRUNE_EVERY,
+            max_clock_jump: DEFAULT_MAX_CLOCK_JUMP,
         }
     }
 }
@@ -205,6 +229,12 @@ impl Limits {
         within("--token-lifetime", self.token_lifetime, &TOKEN_LIFETIMES, duration)?;
         within("--event-retention", self.event_retention, &EVENT_RETENTIONS, duration)?;
         within("--scrub-every", self.scrub_every.unwrap_or(DEFAULT_SCRUB_EVERY), &SCRUBS, duration)?;
+        within("--max-events", self.max_events, &EVENT_ROWS, |rows| rows.to_string())?;
+        within("--prune-every", self.prune_every, &PRUNE_PERIODS, duration)?;
+        within("--max-clock-jump", self.max_clock_jump, &CLOCK_JUMPS, duration)?;
+        if let Some(Err(why)) = self.policy.as_ref().map(Policy::check) {
+            return Err(BadSetting { flag: why.flag(), reason: why.reason() });
+        }
         within("--min-free-space", self.min_free_space, &(0..=MAX_MIN_FREE_SPACE), bytes)?;
         self.check_memory(memory)
     }
@@ -256,6 +286,11 @@ mod tests {
             Limits { token_lifetime: Duration::ZERO, ..good.clone() },
             Limits { event_retention: Duration::ZERO, ..good.clone() },
             Limits { scrub_every: Some(Duration::from_millis(999)), ..good.clone() },
+            Limits { max_events: 999, ..good.clone() },
+            Limits { prune_every: Duration::ZERO, ..good.clone() },
+            Limits { max_clock_jump: Duration::ZERO, ..good.clone() },
+            Limits { policy: Some(Policy::default()), ..good.clone() },
+            Limits { policy: Some(Policy { keep_last: Some(0), ..Policy::default() }), ..good.clone() },
             Limits { min_free_space: u64::MAX, ..good.clone() },
         ] {
             assert!(bad.check(memory).is_err(), "{bad:?}");

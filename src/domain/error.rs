@@ -75,6 +75,15 @@ pub enum Error {
         /// What does not fit, and what to do.
         detail: String,
     },
+    /// A workspace has no policy of its own.
+    #[error("the workspace {0} has no policy of its own; GET /api/retention says what holds")]
+    NoPolicy(String),
+    /// History is being pruned already.
+    #[error("history is being pruned already; wait until that is done")]
+    PruneRunning,
+    /// Nothing is removed by age while it is unclear what time it is.
+    #[error("{0}")]
+    ClockInDoubt(String),
     /// There is a state, or was one, at the address that another wants.
     #[error("there is or was a state at {0}; only an address that was never used can be taken")]
     AddressTaken(StateName),

@@ -14,6 +14,7 @@ pub mod logins;
 pub mod outputs;
 pub mod purging;
 pub mod rehearsal;
+pub mod retention;
 pub mod rollback;
 pub mod rules;
 pub mod states;
@@ -44,7 +45,7 @@ use tokio::sync::{Notify, oneshot};
 use crate::config::Limits;
 use crate::metrics::Metrics;
 use crate::model::clock::{self, Timestamp};
-use crate::store::{OpenError, Store};
+use crate::store::{Moment, OpenError, Store};
 
 use budget::{Budget, Lease};
 use credentials::Credentials;
@@ -75,6 +76,10 @@ pub struct Domain {
     gatherer: Gatherer,
     damaged: Damaged,
     integrity: integrity::Verifications,
+    trust: retention::Trust,
+    trusted_again: tokio::sync::Notify,
+    // One run at a time.
+    pruning: tokio::sync::Mutex<()>,
     started_at: Timestamp,
     standing: status::Standing,
     base_url: std::sync::OnceLock<String>,
@@ -88,6 +93,9 @@ impl Domain {
         let metrics = Arc::new(Metrics::default());
         let store = Store::open(dir.path(), limits.max_queue, &metrics)?;
         let now = clock::now();
+        let known = store.look(|view| Ok(view.moment(Moment::Trusted)?.or(view.newest_time()?)));
+        // What cannot be read is no reason to believe the clock: then nothing is removed by age.
+        let known = known.unwrap_or(Some(Timestamp::from_millis(0))).unwrap_or(now);
         let cores = start_cores()?;
         Ok(Arc::new(Self {
             damaged: Damaged::load(&store),
@@ -103,6 +111,9 @@ impl Domain {
             background: Worker::start()?,
             credentials: Credentials::new(&limits, Arc::clone(&metrics)),
             metrics,
+            trust: retention::Trust::new(known, limits.max_clock_jump),
+            trusted_again: tokio::sync::Notify::new(),
+            pruning: tokio::sync::Mutex::new(()),
             limits,
             gatherer: Gatherer::default(),
             started_at: now,
@@ -168,6 +179,11 @@ impl Domain {
     /// Versions, and bringing states back or elsewhere.
     pub fn history(&self) -> history::History<'_> {
         history::History(self)
+    }
+
+    /// Holds, policies, and pruning.
+    pub fn retention(&self) -> retention::Retention<'_> {
+        retention::Retention(self)
     }
 
     /// Credentials and tokens.

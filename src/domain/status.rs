@@ -162,6 +162,9 @@ impl Status<'_> {
             let detail = "the disk or the database failed, so nothing is written any more; the log says more, and the server has to be started again";
             problems.push(Problem { code: "store_fault", detail: detail.to_owned() });
         }
+        if let Some(doubt) = self.0.trust.doubt() {
+            problems.push(Problem { code: "clock_in_doubt", detail: doubt.detail() });
+        }
         if let Err(error) = self.0.store.read(|view| view.has_keys().map(|_| ())).await {
             tracing::error!(%error, "the database cannot be read");
             status = Readiness::NotReady;

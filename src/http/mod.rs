@@ -15,6 +15,7 @@ mod login;
 mod pace;
 mod page;
 mod reply;
+mod retention;
 mod rollback;
 mod server;
 mod socket;
@@ -69,6 +70,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(Methods::at(&below_state("/versions/{number}/info")).on("GET HEAD", versions::info).done())
         .service(Methods::at(&below_state("/versions/{number}/diff")).on("GET HEAD", diff::compare).done())
         .service(Methods::at(&below_state("/outputs")).on("GET HEAD", diff::outputs).done())
+        .service(Methods::at(&below_state("/versions/{number}/hold")).on("POST", retention::hold).on("DELETE", retention::release).done())
         .service(Methods::at(&below_state("/restore")).on("POST", versions::restore).done())
         .service(Methods::at(&below_state("/rollback")).on("POST", rollback::roll_back).done())
         .service(Methods::at(&below_state("/move")).on("POST", versions::relocate).done())
@@ -83,6 +85,16 @@ fn routes(config: &mut ServiceConfig) {
         .service(Methods::at("/api/events").on("GET HEAD", events::list).done())
         .service(Methods::at("/api/status").on("GET HEAD", health::status).done())
         .service(Methods::at("/api/verify").on("GET HEAD", verify::overview).on("POST", verify::verify).done())
+        .service(Methods::at("/api/prune").on("POST", retention::prune).done())
+        .service(Methods::at("/api/retention").on("GET HEAD", retention::list).done())
+        .service(
+            Methods::at("/api/retention/{workspace}")
+                .on("GET HEAD", retention::show)
+                .on("PUT", retention::set)
+                .on("DELETE", retention::unset)
+                .done(),
+        )
+        .service(Methods::at("/api/clock").on("POST", retention::trust_clock).done())
         .service(Methods::at("/healthz").on("GET HEAD", health::alive).done())
         .service(Methods::at("/readyz").on("GET HEAD", health::ready).done())
         .service(Methods::at("/metrics").on("GET HEAD", health::metrics).done())

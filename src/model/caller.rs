@@ -10,9 +10,9 @@ use super::permission::{Grant, Permission, PermissionSet, Scope};
 /// Who did something, as versions, locks and events remember it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Actor {
-    /// The id of an API key, or `operator`.
+    /// The id of an API key, `operator`, or `server`.
     pub id: String,
-    /// The key's name, or `operator`.
+    /// The key's name, `operator`, or `server`.
     pub name: String,
 }
 
@@ -68,6 +68,12 @@ impl Caller {
     pub fn operator(origin: Origin) -> Self {
         let grant = Grant { scope: Scope::All, permissions: PermissionSet::ALL };
         Self { actor: Actor::operator(), proof: Proof::Operator, grant, ends: None, origin }
+    }
+
+    /// The server itself, for what it was told to do from time to time.
+    pub fn server() -> Self {
+        let origin = Origin { address: "server".to_owned(), request_id: String::new() };
+        Self { actor: Actor::server(), ..Self::operator(origin) }
     }
 
     /// Whether something is allowed on one state.

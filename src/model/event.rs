@@ -27,6 +27,20 @@ pub enum EventKind {
     StatePurge,
     /// A version was found damaged; once for each.
     VersionDamaged,
+    /// Versions of a state were pruned.
+    StatePrune,
+    /// A version was held.
+    VersionHold,
+    /// A version is not held any more.
+    VersionRelease,
+    /// Somebody, or the server itself, pruned history.
+    RetentionRun,
+    /// A workspace got a policy of its own.
+    RetentionSet,
+    /// A workspace's own policy was taken away.
+    RetentionUnset,
+    /// A person said that the clock is right.
+    ClockTrust,
     /// A lock was taken.
     LockAcquire,
     /// A lock was given back.
@@ -55,7 +69,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Each kind.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 27] = [
         Self::StateWrite,
         Self::StateWriteRejected,
         Self::StateDelete,
@@ -64,6 +78,13 @@ impl EventKind {
         Self::StateMove,
         Self::StatePurge,
         Self::VersionDamaged,
+        Self::StatePrune,
+        Self::VersionHold,
+        Self::VersionRelease,
+        Self::RetentionRun,
+        Self::RetentionSet,
+        Self::RetentionUnset,
+        Self::ClockTrust,
         Self::LockAcquire,
         Self::LockRelease,
         Self::LockBreak,
@@ -97,6 +118,13 @@ impl EventKind {
             Self::StateMove => "state.move",
             Self::StatePurge => "state.purge",
             Self::VersionDamaged => "version.damaged",
+            Self::StatePrune => "state.prune",
+            Self::VersionHold => "version.hold",
+            Self::VersionRelease => "version.release",
+            Self::RetentionRun => "retention.run",
+            Self::RetentionSet => "retention.set",
+            Self::RetentionUnset => "retention.unset",
+            Self::ClockTrust => "clock.trust",
             Self::LockAcquire => "lock.acquire",
             Self::LockRelease => "lock.release",
             Self::LockBreak => "lock.break",

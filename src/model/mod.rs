@@ -10,6 +10,7 @@ pub mod key;
 pub mod lock;
 pub mod name;
 pub mod permission;
+pub mod retention;
 pub mod secret;
 pub mod serial;
 pub mod tfstate;

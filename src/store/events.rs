@@ -96,4 +96,12 @@ impl Tx<'_> {
                    AND seq < (SELECT max(seq) FROM events) LIMIT ?2)";
         Ok(self.connection.prepare_cached(sql)?.execute(params![before.millis(), limit])?)
     }
+
+    /// Removes the oldest events beyond so many rows, at most `limit` of them, and says how many.
+    ///
+    /// Places in the log follow each other without a gap but where old rows went, so counting them from the newest counts rows without looking at them.
+    pub fn remove_events_beyond(&self, most: u64, limit: u32) -> Result<usize, StoreError> {
+        let sql = "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE seq <= (SELECT max(seq) FROM events) - ?1 ORDER BY seq LIMIT ?2)";
+        Ok(self.connection.prepare_cached(sql)?.execute(params![most.cast_signed(), limit])?)
+    }
 }

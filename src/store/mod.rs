@@ -15,6 +15,7 @@ mod locks;
 mod memo;
 mod purges;
 mod readers;
+mod retention;
 mod rows;
 mod schema;
 mod scrubs;
@@ -35,6 +36,7 @@ pub use checks::{ADDRESS_LISTS, BlobFacts, Chain, KeyFacts, Part, StateFacts, Ve
 pub use error::{OpenError, StoreError};
 pub use keys::{KeyWithHashes, NewKey};
 pub use locks::BrokenLock;
+pub use retention::{Moment, Removed, Space, StateWalk};
 pub use scrubs::{PassUnderWay, Scrub};
 pub use states::{Place, Spot, StateFilter, StateId, StateSummary};
 pub use tx::{Tx, View};

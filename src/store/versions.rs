@@ -258,10 +258,11 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Removes the oldest rejected versions of a state beyond a number and a size on disk; the newest one always stays.
+    /// Removes the oldest rejected versions of a state beyond a number and a size on disk; the newest one always stays, and so do held ones, which
+    /// are not counted.
     pub fn trim_rejected(&self, state: StateId, keep: usize, keep_bytes: u64) -> Result<(), StoreError> {
         let sql = "SELECT v.number, coalesce(b.stored, 0) FROM versions v LEFT JOIN blobs b ON b.id = v.blob_id \
-                   WHERE v.state_id = ?1 AND v.kind = 'rejected' ORDER BY v.number DESC";
+                   WHERE v.state_id = ?1 AND v.kind = 'rejected' AND v.held_at IS NULL ORDER BY v.number DESC";
         let mut statement = self.connection.prepare_cached(sql)?;
         let kept: Vec<(u64, u64)> = statement
             .query_map([state.0], |row| Ok((rows::unsigned(row, 0)?, rows::unsigned(row, 1)?)))?
@@ -276,9 +277,13 @@ impl Tx<'_> {
         Ok(())
     }
 
-    fn remove_version(&self, state: StateId, number: u64) -> Result<(), StoreError> {
-        let sql = "DELETE FROM versions WHERE state_id = ?1 AND number = ?2 RETURNING blob_id";
-        let blob: Option<i64> = self.connection.prepare_cached(sql)?.query_row(params![state.0, number.cast_signed()], |row| row.get(0))?;
+    /// Removes a version's row, and its bytes where nothing else needs them. Its number is never given again, and its serial is remembered.
+    pub(super) fn remove_version(&self, state: StateId, number: u64) -> Result<(), StoreError> {
+        let sql = "DELETE FROM versions WHERE state_id = ?1 AND number = ?2 RETURNING blob_id, serial, lineage";
+        let gone = |row: &Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned(), rows::compact(row, 2)?));
+        let (blob, serial, lineage): (Option<i64>, u64, String) =
+            self.connection.prepare_cached(sql)?.query_row(params![state.0, number.cast_signed()], gone)?;
+        self.note_removed_serial(state, &lineage, serial)?;
         blob.map_or(Ok(()), |id| self.drop_blob_unless_used(BlobId(id)))
     }
 }

@@ -4,6 +4,7 @@ mod diff;
 mod keys;
 mod purge;
 mod remote;
+mod retention;
 mod rollback;
 mod states;
 mod usage;

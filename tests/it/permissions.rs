@@ -207,6 +207,30 @@ fn lists_events_and_the_server() {
 
 #[test]
 #[rustfmt::skip]
+fn holding_pruning_and_policies() {
+    let stage = Stage::new();
+    stage.reset();
+    //             anon rdr  out  plan wrtr ownr mon  adm  rivl blck nghb tokn less oper
+    let operate = [401, 403, 403, 403, 403, 403, 403, 200, 403, 403, 403, 403, 403, 403];
+    let policy = json!({"keep_last": 1_000_000});
+    stage.row("hold", operate, |who, _| who.post_json(&net("/versions/1/hold"), &json!({"reason": "known good"})));
+    stage.row("hold, with no body", operate.map(|status| if status == 200 { 400 } else { status }), |who, _| who.send("POST", &net("/versions/1/hold"), ""));
+    stage.row("release", operate, |who, _| who.send("DELETE", &net("/versions/1/hold"), ""));
+    stage.row("prune", operate, |who, _| who.post_json("/api/prune", &json!({"policy": policy})));
+    stage.row("prune, only to look", operate, |who, _| who.post_json("/api/prune", &json!({"policy": policy, "dry_run": true})));
+    stage.row("set a policy", operate, |who, _| Client::ask(who.request("PUT", "/api/retention/team").json(&policy)));
+    stage.get("/api/retention", operate);
+    stage.get("/api/retention/team", operate);
+    stage.row("unset a policy", operate, |who, _| who.send("DELETE", "/api/retention/team", ""));
+    stage.row("trust the clock", operate, |who, _| who.send("POST", "/api/clock", ""));
+    let operator = stage.server.key_with("", &["ADM_OPERATE"]);
+    operator.post_json(&net("/versions/1/hold"), &json!({"reason": "known good"})).expect_status(200);
+    operator.post_json("/api/prune", &json!({"policy": policy})).expect_status(200);
+    operator.read("team/net").expect_problem(403, "forbidden");
+}
+
+#[test]
+#[rustfmt::skip]
 fn keys() {
     let stage = Stage::new();
     let victim = || stage.server.key("team", "reader").key_id;

@@ -14,7 +14,7 @@ const BLOBS_AT_A_TIME: u32 = 50;
 
 impl Domain {
     /// Lets go of all bytes that are only kept for what leans on them, after their versions were removed.
-    pub(super) async fn release_bases(&self) -> Result<(), Error> {
+    pub(in super::super) async fn release_bases(&self) -> Result<(), Error> {
         loop {
             let bases = self.store.read(move |view| view.only_leaned_on(BLOBS_AT_A_TIME)).await?;
             let mut is_stuck = true;

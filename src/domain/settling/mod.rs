@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 
 use super::Domain;
 use super::error::Error;
+use super::retention::space;
 use super::shared::open;
 use crate::model::name::StateName;
 use crate::store::StateId;
@@ -31,6 +32,10 @@ const GATHER_FOR: Duration = Duration::from_secs(1);
 const FIRST_LOOK_AFTER: Duration = Duration::from_secs(5);
 /// How long there is a pause where memory, the disk or the writer's queue has no room for this.
 const PAUSE: Duration = Duration::from_secs(5);
+/// How often all states are looked through.
+const LOOK_THROUGH_ALL_EVERY: Duration = Duration::from_hours(1);
+/// How many bytes without content stay in the database for the next writes.
+const KEPT_FREE: u64 = 64 * 1024;
 /// How many states are remembered; beyond, all are looked through.
 const MAX_REMEMBERED: usize = 10_000;
 /// How many states are looked up at a time.
@@ -72,6 +77,11 @@ impl Settling {
         self.more.notify_one();
     }
 
+    fn is_idle(&self) -> bool {
+        let remembered = open(&self.remembered);
+        remembered.states.is_empty() && !remembered.and_others
+    }
+
     fn take(&self) -> Remembered {
         std::mem::take(&mut open(&self.remembered))
     }
@@ -81,7 +91,14 @@ impl Domain {
     /// Settles whatever is written, until it is dropped.
     pub(super) async fn settle(&self) {
         tokio::time::sleep(FIRST_LOOK_AFTER).await;
-        self.settling.look_through_all();
+        loop {
+            self.settling.look_through_all();
+            // Sooner or later somebody goes away before what they wrote is remembered.
+            let _ = tokio::time::timeout(LOOK_THROUGH_ALL_EVERY, self.settle_what_is_written()).await;
+        }
+    }
+
+    async fn settle_what_is_written(&self) {
         loop {
             self.settling.more.notified().await;
             tokio::time::sleep(GATHER_FOR).await;
@@ -90,12 +107,28 @@ impl Domain {
             if and_others && done.is_ok() {
                 done = self.settle_all().await;
             }
+            if done.is_ok() {
+                done = self.give_back_what_is_free().await;
+            }
             if let Err(error) = done {
                 tracing::debug!(%error, "not all versions could be settled; trying again soon");
                 self.settling.look_through_all();
                 tokio::time::sleep(PAUSE).await;
             }
         }
+    }
+
+    /// Frames that were replaced leave room. While others write, that is for them; later it goes back to the disk.
+    async fn give_back_what_is_free(&self) -> Result<(), Error> {
+        let mut left = self.store.read(space).await?.free;
+        while left > KEPT_FREE && self.settling.is_idle() {
+            let after = self.give_some_space_back().await?.free;
+            if after >= left {
+                break;
+            }
+            left = after;
+        }
+        Ok(())
     }
 
     async fn settle_these(&self, states: &HashSet<StateName>) -> Result<(), Error> {

@@ -6,7 +6,7 @@ use super::stderr;
 
 #[test]
 fn wrong_usage_is_2_with_a_message_on_stderr() {
-    let rows: [&[&str]; 17] = [
+    let rows: [&[&str]; 26] = [
         &[],
         &["nothing"],
         &["key"],
@@ -23,6 +23,15 @@ fn wrong_usage_is_2_with_a_message_on_stderr() {
         &["state", "pull", "team/net", "--version", "first"],
         &["state", "move", "team/net"],
         &["state", "list", "--format", "xml"],
+        &["state", "hold", "team/net", "1"],
+        &["state", "release", "team/net", "first"],
+        &["prune"],
+        &["prune", "--keep-last", "0"],
+        &["prune", "--keep-within", "0s"],
+        &["prune", "--keep-last", "1", "--configured"],
+        &["prune", "--keep-last", "1", "--workspace", "team", "--state", "team/net"],
+        &["retention", "set", "team"],
+        &["retention", "set", "team", "--keep-all", "--keep-last", "1"],
         &["completions", "tcsh"],
     ];
     let dir = tempfile::TempDir::new().expect("a directory");
@@ -54,6 +63,15 @@ fn help_and_version_are_data() {
         "--unlocked-writes",
         "--token-lifetime",
         "--event-retention",
+        "--max-events",
+        "--keep-last",
+        "--keep-within",
+        "--keep-daily",
+        "--keep-weekly",
+        "--drop-intermediate",
+        "--keep-rejected",
+        "--prune-every",
+        "--max-clock-jump",
         "--log-format",
         "--log-level",
     ];

@@ -58,7 +58,18 @@ fn variable(flag: &str) -> String {
 #[test]
 fn a_value_out_of_its_range_is_refused_with_its_flag_and_its_range() {
     let dir = TempDir::new().expect("a directory");
-    let more = [("--event-retention", "from 1m to", &["0s", "59s", "101y"] as &[&str], TIMES)];
+    let more = [
+        ("--event-retention", "from 1m to", &["0s", "59s", "101y"] as &[&str], TIMES),
+        ("--max-events", "from 1000 to 1000000000", &["0", "999", "1000000001"], &[]),
+        ("--prune-every", "from 1s to", &["0s", "999ms", "2y"], TIMES),
+        ("--max-clock-jump", "from 1h to", &["0s", "59m", "101y"], TIMES),
+        ("--keep-last", "from 1 to 1000000", &["0", "1000001"], &[]),
+        ("--keep-daily", "from 1 to 1000000", &["0", "1000001"], &[]),
+        ("--keep-weekly", "from 1 to 1000000", &["0", "1000001"], &[]),
+        ("--keep-within", "from 1s to 100 years", &["0s", "101y"], TIMES),
+        ("--keep-rejected", "from 1s to 100 years", &["0s", "101y"], TIMES),
+        ("--drop-intermediate", "from 0s to 100 years", &["101y"], TIMES),
+    ];
     for (flag, range, beyond, _) in FLAGS.iter().chain(&more) {
         for value in *beyond {
             let message = refusal(with_flag(dir.path(), flag, value), dir.path(), &format!("{flag}={value}"));
@@ -106,6 +117,15 @@ fn the_ends_of_each_range_are_taken() {
             .flag("--idle-timeout", pick("1s", "1h"))
             .flag("--token-lifetime", pick("1s", "12h"))
             .flag("--event-retention", pick("1m", "99y"))
+            .flag("--max-events", pick("1000", "1000000000"))
+            .flag("--prune-every", pick("1s", "366d"))
+            .flag("--max-clock-jump", pick("1h", "99y"))
+            .flag("--keep-last", pick("1", "1000000"))
+            .flag("--keep-daily", pick("1", "1000000"))
+            .flag("--keep-weekly", pick("1", "1000000"))
+            .flag("--keep-within", pick("1s", "99y"))
+            .flag("--keep-rejected", pick("1s", "99y"))
+            .flag("--drop-intermediate", pick("0s", "99y"))
     };
     for lowest in [true, false] {
         let server = ends(lowest).start();

@@ -1,0 +1,223 @@
+//! The plan, rule by rule and against everything that always holds.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::retention::Age;
+
+const DAY: Duration = Duration::from_hours(24);
+
+/// 2026-03-04, a Wednesday, at noon.
+fn now() -> Timestamp {
+    Timestamp::parse("2026-03-04T12:00:00Z").expect("a time")
+}
+
+/// An accepted version that was written so long before now.
+fn row(number: u64, age: Duration) -> Row {
+    Row { number, created_at: now() - age, current: false, held: false, rejected: false, intermediate: false, purged: false }
+}
+
+fn at(number: u64, time: &str) -> Row {
+    Row { created_at: Timestamp::parse(time).expect("a time"), ..row(number, DAY) }
+}
+
+/// What stays of rows that are given oldest first, the last of them current.
+fn kept(rows: &[Row], policy: &Policy) -> Vec<u64> {
+    let mut rows = rows.to_vec();
+    if let Some(last) = rows.iter_mut().rev().find(|row| !row.rejected) {
+        last.current = true;
+    }
+    rows.reverse();
+    let plan = plan(&rows, policy, now());
+    assert_eq!(plan.kept + plan.remove.len() as u64, rows.len() as u64);
+    assert!(plan.remove.is_sorted(), "oldest first");
+    rows.iter().rev().map(|row| row.number).filter(|number| !plan.remove.contains(number)).collect()
+}
+
+#[test]
+fn the_last_ones_stay_and_the_current_one_is_one_of_them() {
+    let rows: Vec<Row> = (1..=6).map(|number| row(number, DAY)).collect();
+    assert_eq!(kept(&rows, &Policy { keep_last: Some(3), ..Policy::default() }), [4, 5, 6]);
+    assert_eq!(kept(&rows, &Policy { keep_last: Some(9), ..Policy::default() }), [1, 2, 3, 4, 5, 6]);
+}
+
+#[test]
+fn what_is_young_stays_to_the_moment_and_what_comes_from_a_wrong_clock_too() {
+    let rows = [
+        row(1, 2 * DAY),
+        row(2, DAY + Duration::from_millis(1)),
+        row(3, DAY),
+        row(4, Duration::ZERO),
+        at(5, "2099-01-01T00:00:00Z"),
+        row(6, 9 * DAY),
+    ];
+    assert_eq!(kept(&rows, &Policy { keep_within: Some(Age(DAY)), ..Policy::default() }), [3, 4, 5, 6]);
+}
+
+#[test]
+fn the_newest_of_each_of_the_last_days_that_have_one_stays_in_utc() {
+    let rows = [
+        at(1, "2026-01-01T23:59:59.999Z"),
+        at(2, "2026-01-02T00:00:00Z"),
+        at(3, "2026-01-02T23:59:59.999Z"),
+        at(4, "2026-03-01T08:00:00Z"),
+        at(5, "2026-03-01T09:00:00Z"),
+        at(6, "2026-03-03T00:00:00Z"),
+    ];
+    assert_eq!(kept(&rows, &Policy { keep_daily: Some(3), ..Policy::default() }), [3, 5, 6]);
+    assert_eq!(kept(&rows, &Policy { keep_daily: Some(4), ..Policy::default() }), [1, 3, 5, 6]);
+}
+
+#[test]
+fn weeks_begin_on_monday_also_before_1970() {
+    let rows = [at(1, "2026-02-22T23:59:00Z"), at(2, "2026-02-23T00:00:00Z"), at(3, "2026-03-01T23:59:00Z"), at(4, "2026-03-02T00:00:00Z")];
+    assert_eq!(kept(&rows, &Policy { keep_weekly: Some(9), ..Policy::default() }), [1, 3, 4]);
+    let (thursday, monday) = (Timestamp::from_millis(0), Timestamp::from_millis(4 * 86_400_000));
+    assert_eq!((week(Timestamp::from_millis(-4 * 86_400_000)), week(thursday), week(monday)), (-1, 0, 1));
+}
+
+#[test]
+fn rules_add_up() {
+    let rows = [row(1, 40 * DAY), row(2, 20 * DAY), row(3, 20 * DAY), row(4, 2 * DAY), row(5, DAY), row(6, DAY)];
+    let policy = Policy { keep_last: Some(1), keep_within: Some(Age(2 * DAY)), keep_weekly: Some(2), ..Policy::default() };
+    assert_eq!(kept(&rows, &policy), [3, 4, 5, 6]);
+}
+
+#[test]
+fn held_ones_and_the_last_current_one_of_a_deleted_state_stay_whatever_the_policy_says() {
+    let rows = [Row { held: true, ..row(2, 900 * DAY) }, Row { current: true, ..row(1, 1_000 * DAY) }];
+    let plan = plan(&rows, &Policy { keep_last: Some(1), keep_within: Some(Age(DAY)), ..Policy::default() }, now());
+    assert_eq!((plan.remove.len(), plan.reasons.of(Reason::Held), plan.reasons.of(Reason::Current)), (0, 1, 1));
+}
+
+#[test]
+fn rejected_ones_are_not_counted_and_have_an_age_of_their_own() {
+    let rows = [row(1, DAY), Row { rejected: true, ..row(2, 9 * DAY) }, row(3, DAY), Row { rejected: true, ..row(4, DAY) }];
+    assert_eq!(kept(&rows, &Policy { keep_last: Some(2), ..Policy::default() }), [1, 2, 3, 4]);
+    assert_eq!(kept(&rows, &Policy { keep_rejected: Some(Age(2 * DAY)), ..Policy::default() }), [1, 3, 4], "and no accepted one goes");
+    assert_eq!(kept(&rows, &Policy { keep_last: Some(1), keep_rejected: Some(Age(DAY / 2)), ..Policy::default() }), [3]);
+}
+
+#[test]
+fn snapshots_of_an_apply_go_first_and_take_no_place_of_another() {
+    let snapshot = |number, age| Row { intermediate: true, ..row(number, age) };
+    let rows = [row(1, 9 * DAY), snapshot(2, 8 * DAY), snapshot(3, DAY), row(4, DAY), snapshot(5, Duration::ZERO), row(6, Duration::ZERO)];
+    assert_eq!(kept(&rows, &Policy { drop_intermediate: Some(Age(7 * DAY)), ..Policy::default() }), [1, 3, 4, 5, 6]);
+    assert_eq!(
+        kept(&rows, &Policy { keep_last: Some(3), drop_intermediate: Some(Age(Duration::ZERO)), ..Policy::default() }),
+        [1, 4, 5, 6]
+    );
+    assert_eq!(kept(&rows, &Policy { keep_last: Some(3), ..Policy::default() }), [4, 5, 6], "as any other where nothing is said");
+}
+
+#[test]
+fn purged_ones_take_no_place_of_one_with_content() {
+    let rows = [row(1, 9 * DAY), Row { purged: true, ..row(2, 8 * DAY) }, row(3, DAY)];
+    assert_eq!(kept(&rows, &Policy { keep_last: Some(2), ..Policy::default() }), [1, 3]);
+    assert_eq!(kept(&rows, &Policy { keep_within: Some(Age(8 * DAY)), ..Policy::default() }), [2, 3]);
+}
+
+#[test]
+fn nothing_is_removed_of_nothing() {
+    assert_eq!(plan(&[], &Policy { keep_last: Some(1), ..Policy::default() }, now()), Plan::default());
+}
+
+fn some_row() -> impl Strategy<Value = (u64, bool, bool, bool, bool)> {
+    (0..400_u64, any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>())
+}
+
+fn some_rows() -> impl Strategy<Value = Vec<Row>> {
+    (proptest::collection::vec(some_row(), 0..40), any::<prop::sample::Index>()).prop_map(|(rows, current)| {
+        let mut rows: Vec<Row> = (1..=40_u64)
+            .zip(rows)
+            .map(|(number, (hours, held, rejected, intermediate, purged))| Row {
+                // One of four each, so that no mark is the rule.
+                held: held && hours % 2 == 0,
+                rejected: rejected && hours % 3 == 0,
+                intermediate,
+                purged: purged && hours % 5 == 0,
+                ..row(number, Duration::from_hours(hours))
+            })
+            .collect();
+        rows.reverse();
+        if !rows.is_empty() {
+            let place = current.index(rows.len());
+            rows[place].current = true;
+        }
+        rows
+    })
+}
+
+fn some_age() -> impl Strategy<Value = Option<Age>> {
+    proptest::option::of((1..500_u64).prop_map(|hours| Age(Duration::from_hours(hours))))
+}
+
+fn some_policy() -> impl Strategy<Value = Policy> {
+    let number = || proptest::option::of(1..12_u32);
+    (number(), some_age(), number(), number(), some_age(), some_age()).prop_map(
+        |(keep_last, keep_within, keep_daily, keep_weekly, drop_intermediate, keep_rejected)| Policy {
+            keep_last,
+            keep_within,
+            keep_daily,
+            keep_weekly,
+            drop_intermediate,
+            keep_rejected,
+            keep_all: false,
+        },
+    )
+}
+
+/// A policy each of whose rules keeps at least as much; it has those rules that the narrower one has.
+fn wider(policy: &Policy, by: u32) -> Policy {
+    let number = |given: Option<u32>| given.map(|number| number + by % 5);
+    let age = |given: Option<Age>| given.map(|age| Age(age.0 + Duration::from_hours(u64::from(by))));
+    Policy {
+        keep_last: number(policy.keep_last),
+        keep_within: age(policy.keep_within),
+        keep_daily: number(policy.keep_daily),
+        keep_weekly: number(policy.keep_weekly),
+        drop_intermediate: age(policy.drop_intermediate),
+        keep_rejected: age(policy.keep_rejected),
+        keep_all: false,
+    }
+}
+
+proptest! {
+    #[test]
+    fn current_and_held_ones_never_go_and_each_row_either_goes_or_stays(rows in some_rows(), policy in some_policy()) {
+        let plan = plan(&rows, &policy, now());
+        prop_assert_eq!(plan.remove.len() as u64 + plan.kept, rows.len() as u64);
+        prop_assert!(rows.iter().filter(|row| row.current || row.held).all(|row| !plan.remove.contains(&row.number)));
+    }
+
+    #[test]
+    fn what_one_rule_alone_keeps_stays_under_all_of_them(rows in some_rows(), policy in some_policy()) {
+        let all = plan(&rows, &policy, now());
+        let base = || Policy { drop_intermediate: policy.drop_intermediate, keep_rejected: policy.keep_rejected, ..Policy::default() };
+        let alone = [
+            Policy { keep_last: policy.keep_last, ..base() },
+            Policy { keep_within: policy.keep_within, ..base() },
+            Policy { keep_daily: policy.keep_daily, ..base() },
+            Policy { keep_weekly: policy.keep_weekly, ..base() },
+        ];
+        for single in alone.iter().filter(|single| single.bounds_accepted()) {
+            let one = plan(&rows, single, now());
+            prop_assert!(all.remove.iter().all(|number| one.remove.contains(number)), "{:?} keeps what all remove", single);
+        }
+    }
+
+    #[test]
+    fn a_wider_policy_never_removes_more(rows in some_rows(), policy in some_policy(), by in 0..300_u32) {
+        let (narrow, wide) = (plan(&rows, &policy, now()), plan(&rows, &wider(&policy, by), now()));
+        prop_assert!(wide.remove.iter().all(|number| narrow.remove.contains(number)));
+    }
+
+    #[test]
+    fn what_is_left_after_a_plan_is_left_by_the_next_one(rows in some_rows(), policy in some_policy()) {
+        let first = plan(&rows, &policy, now());
+        let left: Vec<Row> = rows.iter().filter(|row| !first.remove.contains(&row.number)).copied().collect();
+        prop_assert!(plan(&left, &policy, now()).remove.is_empty());
+    }
+}

@@ -1,0 +1,100 @@
+//! The policies in force: the server's, and those of workspaces that have one of their own, which then holds there instead.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::Retention;
+use crate::domain::error::Error;
+use crate::model::caller::Caller;
+use crate::model::clock::{self, Timestamp};
+use crate::model::event::{EventKind, NewEvent};
+use crate::model::name::Workspace;
+use crate::model::retention::{Policy, WorkspacePolicy};
+use crate::store::{Moment, Tx, View};
+
+/// What is kept, and what becomes of the rest.
+#[derive(Clone, Debug, Serialize)]
+pub struct InForce {
+    /// The server's policy; everything is kept if none.
+    pub server: Option<Policy>,
+    /// How often the server prunes by itself, in seconds.
+    #[serde(serialize_with = "seconds")]
+    pub prune_every: Duration,
+    /// When it last did.
+    pub last_run_at: Option<Timestamp>,
+    /// Why the clock is not believed, if it is not.
+    pub clock_in_doubt: Option<String>,
+    /// The workspaces with policies of their own, by name.
+    pub workspaces: Vec<WorkspacePolicy>,
+}
+
+fn seconds<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(time.as_secs())
+}
+
+impl Retention<'_> {
+    /// What is in force; of the workspaces with policies of their own at most `limit`, from a name on.
+    pub async fn in_force(&self, caller: &Caller, after: Option<String>, limit: u32) -> Result<InForce, Error> {
+        self.may_operate(caller)?;
+        let after = after.unwrap_or_default();
+        let read = move |view: &View<'_>| Ok((view.policies(&after, limit)?, view.moment(Moment::Pruned)?));
+        let (workspaces, last_run_at) = self.0.store.read(read).await?;
+        let limits = &self.0.limits;
+        let clock_in_doubt = self.0.trust.doubt().map(|doubt| doubt.detail());
+        Ok(InForce { server: limits.policy.clone(), prune_every: limits.prune_every, last_run_at, clock_in_doubt, workspaces })
+    }
+
+    /// A workspace's own policy.
+    pub fn of_workspace(&self, caller: &Caller, workspace: &Workspace) -> Result<WorkspacePolicy, Error> {
+        self.may_operate(caller)?;
+        let found = self.0.store.look(|view| view.policy(workspace.as_str()))?;
+        found.ok_or_else(|| Error::NoPolicy(workspace.to_string()))
+    }
+
+    /// Gives a workspace, which need not have states yet, a policy of its own.
+    pub async fn set(&self, caller: &Caller, workspace: &Workspace, policy: Policy) -> Result<WorkspacePolicy, Error> {
+        self.may_operate(caller)?;
+        policy.check().map_err(|why| Error::invalid("bad_policy", why.to_string()))?;
+        let at = clock::now();
+        let new = WorkspacePolicy { workspace: workspace.to_string(), policy, set_at: at, set_by: caller.actor.clone() };
+        let (caller, to_set) = (caller.clone(), new.clone());
+        let set = move |tx: &Tx<'_>| {
+            tx.set_policy(&to_set)?;
+            let event = NewEvent { workspace: Some(to_set.workspace.clone()), ..NewEvent::new(EventKind::RetentionSet, &caller, at) };
+            tx.record(&event.detail(serde_json::json!({ "policy": to_set.policy })))
+        };
+        self.0.store.write(0, set).await?;
+        Ok(new)
+    }
+
+    /// Takes a workspace's own policy away, so that the server's holds there again. Says whether there was one.
+    pub async fn unset(&self, caller: &Caller, workspace: &Workspace) -> Result<bool, Error> {
+        self.may_operate(caller)?;
+        let (caller, workspace, at) = (caller.clone(), workspace.to_string(), clock::now());
+        let unset = move |tx: &Tx<'_>| {
+            let was_set = tx.unset_policy(&workspace)?;
+            if was_set {
+                let event = NewEvent::new(EventKind::RetentionUnset, &caller, at);
+                tx.record(&NewEvent { workspace: Some(workspace.clone()), ..event })?;
+            }
+            Ok(was_set)
+        };
+        Ok(self.0.store.write(0, unset).await?)
+    }
+
+    /// The clock is right, says a person. What waited for that begins at once.
+    pub async fn trust_clock(&self, caller: &Caller) -> Result<Timestamp, Error> {
+        self.may_operate(caller)?;
+        let (caller, at) = (caller.clone(), clock::now());
+        let doubt = self.0.trust.doubt().map(|doubt| doubt.detail());
+        let note = move |tx: &Tx<'_>| {
+            tx.note_moment(Moment::Trusted, at)?;
+            tx.record(&NewEvent::new(EventKind::ClockTrust, &caller, at).detail(serde_json::json!({ "doubt": doubt })))
+        };
+        self.0.store.write(0, note).await?;
+        self.0.trust.believe(at);
+        self.0.trusted_again.notify_one();
+        Ok(at)
+    }
+}
