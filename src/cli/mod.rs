@@ -6,6 +6,7 @@ mod folding;
 mod keys;
 mod limits;
 mod output;
+mod purge;
 mod rollback;
 mod serve;
 mod states;

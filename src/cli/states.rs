@@ -7,6 +7,7 @@ use super::client::Client;
 use super::diff::{self, DiffArgs, OutputsArgs};
 use super::folding::{folded, snapshots};
 use super::output::{self, Failure, size, text, time};
+use super::purge::{self, PurgeArgs};
 use super::rollback::{self, RollbackArgs};
 use super::{Common, Format};
 use crate::model::name::StateName;
@@ -52,12 +53,14 @@ pub(super) enum StateCommand {
         #[arg(long)]
         all: bool,
     },
-    /// Make an earlier version's content current again, as a new version with a new serial
-    Rollback(RollbackArgs),
     /// Show what changed from one version of a state to another
     Diff(DiffArgs),
     /// Show the outputs of a state
     Outputs(OutputsArgs),
+    /// Make an earlier version's content current again, as a new version with a new serial
+    Rollback(RollbackArgs),
+    /// Remove the content of versions from the disk for good; their rows stay
+    Purge(PurgeArgs),
     /// Bring a deleted or moved state back as it was
     Restore {
         /// The state, as WORKSPACE/BUILDINGBLOCK
@@ -112,9 +115,10 @@ async fn act(client: &Client, command: StateCommand, format: Format) -> Result<(
             }
             history(&folded(client, &format!("{}/versions?intermediate=true{from}{kind}", state.path()), wanted).await?, format)
         }
-        StateCommand::Rollback(args) => rollback::run(client, args, format).await,
         StateCommand::Diff(args) => diff::diff(client, args, format).await,
         StateCommand::Outputs(args) => diff::outputs(client, args, format).await,
+        StateCommand::Rollback(args) => rollback::run(client, args, format).await,
+        StateCommand::Purge(args) => purge::run(client, args, format).await,
         StateCommand::Restore { state } => {
             let version = client.ask("POST", &format!("{}/restore", state.path()), None).await?.json()?;
             said(&version, format, || format!("{state} is back: version {}, serial {}", version["number"], version["serial"]))

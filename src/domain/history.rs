@@ -85,6 +85,7 @@ impl History<'_> {
                 self.read(name, current.number).await?;
                 let (caller, wanted, at) = (caller.clone(), name.clone(), clock::now());
                 let outcome = self.0.store.write(0, move |tx| bring_back(tx, &caller, &wanted, lock_id.as_deref(), at)).await?;
+                self.0.settling.remember(name);
                 outcome.map_err(|why| why.into_error(name, name))
             }
             place @ (Place::State { .. } | Place::Free) => live(&place, name).map(|(_, version)| version.clone()),

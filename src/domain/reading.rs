@@ -107,7 +107,7 @@ impl Domain {
         Ok(decoded.ok().map(|bytes| Decoded::new(bytes, lease)))
     }
 
-    /// Memory for copies of so many bytes, waited for where there is patience.
+    /// Memory for working copies of so many bytes, waited for where there is patience.
     pub(super) async fn lend_for_copies(&self, bytes: u64, patience: Patience) -> Result<Lease, Error> {
         match (self.making_room(|| self.budget.for_copy(bytes)), patience) {
             (Err(_), Patience::Some) => self.budget.for_copy_soon(bytes).await,

@@ -235,11 +235,14 @@ impl History<'_> {
             }
             Found::check_encrypted(wanted, &ask).map_err(Error::NoRollback)?;
             let (prepared, lease) = self.0.bytes_to_come_back(name, &found, ask.number).await?;
-            let (name, caller, ask) = (name.clone(), caller.clone(), Arc::clone(&ask));
+            let (to, caller, ask) = (name.clone(), caller.clone(), Arc::clone(&ask));
             let (min_free_space, at) = (self.0.limits.min_free_space, clock::now());
-            let job = Job { name, caller, ask, found, prepared, min_free_space, at, _lease: lease };
+            let job = Job { name: to, caller, ask, found, prepared, min_free_space, at, _lease: lease };
             match self.0.store.write(job.prepared.blob.frame.len(), move |tx| job.run(tx)).await? {
-                Outcome::Done(version) => return Ok(RolledBack::Done(*version)),
+                Outcome::Done(version) => {
+                    self.0.settling.remember(name);
+                    return Ok(RolledBack::Done(*version));
+                }
                 Outcome::Locked(lock) => return Err(Error::Locked(Box::new(lock))),
                 Outcome::Refused(why) => return Err(Error::NoRollback(why)),
                 Outcome::Changed => {}

@@ -226,6 +226,14 @@ impl Tx<'_> {
         self.append_blob(state, new, blob.ok_or_else(|| StoreError::BadRow(format!("version {from} has no bytes of its own")))?)
     }
 
+    /// What a version added, changed and removed.
+    pub fn set_counts(&self, state: StateId, number: u64, counts: Counts) -> Result<(), StoreError> {
+        let sql = "UPDATE versions SET added = ?3, changed = ?4, removed = ?5 WHERE state_id = ?1 AND number = ?2";
+        let (added, changed, removed) = (counts.added.cast_signed(), counts.changed.cast_signed(), counts.removed.cast_signed());
+        self.connection.prepare_cached(sql)?.execute(params![state.0, number.cast_signed(), added, changed, removed])?;
+        Ok(())
+    }
+
     /// The last write under a lock since it was taken, among the newest versions of a state.
     ///
     /// While a lock is held only its holder adds to these, but for [`MAX_UNDER_ONE_LOCK`] less one at most that are rejected, rolled back or restored.
@@ -234,14 +242,6 @@ impl Tx<'_> {
                    WHERE kind = 'write' AND lock_id = ?2 AND created_at >= ?3 ORDER BY number DESC LIMIT 1";
         let key = params![state.0, Compact(lock_id), since.millis(), MAX_UNDER_ONE_LOCK];
         Ok(self.connection.prepare_cached(sql)?.query_row(key, |row| rows::unsigned(row, 0)).optional()?)
-    }
-
-    /// What a version added, changed and removed.
-    pub fn set_counts(&self, state: StateId, number: u64, counts: Counts) -> Result<(), StoreError> {
-        let sql = "UPDATE versions SET added = ?3, changed = ?4, removed = ?5 WHERE state_id = ?1 AND number = ?2";
-        let (added, changed, removed) = (counts.added.cast_signed(), counts.changed.cast_signed(), counts.removed.cast_signed());
-        self.connection.prepare_cached(sql)?.execute(params![state.0, number.cast_signed(), added, changed, removed])?;
-        Ok(())
     }
 
     /// Marks a version as a snapshot of an apply that went on.

@@ -2,6 +2,7 @@
 
 mod diff;
 mod keys;
+mod purge;
 mod remote;
 mod rollback;
 mod states;
