@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::disk::noise;
-use crate::harness::{Answer, Client, Server, lock_body, md5, sha256, state_path, tfstate, tfstate_noted};
+use crate::harness::{Answer, Client, Server, Setup, lock_body, md5, sha256, state_path, tfstate, tfstate_noted};
+use crate::inside;
 
 use super::L1;
 
@@ -392,13 +393,44 @@ fn a_writer_that_was_refused_still_has_to_read_the_state_first() {
 fn the_bytes_are_whole_after_a_restart_and_by_their_own_checksum() {
     let dir = tempfile::TempDir::new().expect("a directory");
     let data = dir.path().join("data");
-    let server = crate::harness::Setup::new().data(&data).start();
+    let server = Setup::new().data(&data).start();
     let writer = three_versions(&server);
     roll_back(&writer, "team/net", &json!({"version": 2})).expect_status(200);
     let bytes = current(&writer, "team/net");
     assert!(server.stop().success());
-    let server = crate::harness::Setup::new().data(&data).start();
+    let server = Setup::new().data(&data).start();
     let answer = writer.at(&server).read("team/net").expect_status(200);
     assert_eq!((answer.text(), answer.header("etag")), (bytes.clone(), format!("\"{}\"", sha256(bytes.as_bytes())).as_str()));
     assert_eq!(md5(answer.bytes.as_slice()), md5(bytes.as_bytes()));
+}
+
+#[test]
+fn what_is_kept_as_a_difference_comes_back_on_its_own() {
+    let server = Setup::new().flag("--cache-size", "0").start();
+    let writer = server.key("team", "writer");
+    let text = |serial: u64| (0..20).map(|part| noise(part * 100 + serial.saturating_sub(part) / 20, 1_000)).collect::<String>();
+    let plain = |serial: u64| tfstate_noted(L1, serial, &text(serial));
+    for serial in 1..=10 {
+        writer.write("team/plain", plain(serial), None).expect_status(200);
+        writer.write("team/sealed", sealed(serial, &text(serial)), None).expect_status(200);
+    }
+    inside::settled(server.data());
+    let differences = inside::number(server.data(), "SELECT count(*) FROM blobs WHERE base IS NOT NULL");
+    assert!(differences >= 8, "{differences}");
+    roll_back(&writer, "team/plain", &json!({"version": 4})).expect_status(200);
+    roll_back(&writer, "team/sealed", &json!({"version": 4, "allow_serial_regression": true})).expect_status(200);
+    let whole = "SELECT count(*) FROM versions v JOIN states s ON s.id = v.state_id AND s.current = v.number \
+                 JOIN blobs b ON b.id = v.blob_id WHERE b.base IS NULL";
+    for settled in [false, true] {
+        if settled {
+            inside::settled(server.data());
+        }
+        assert_eq!(inside::number(server.data(), whole), 2, "one step from what clients ask for");
+        assert!(current(&writer, "team/plain") == plain(4).replacen("\"serial\":4", "\"serial\":11", 1));
+        assert!(current(&writer, "team/sealed") == sealed(4, &text(4)));
+        for serial in 1..=10_u64 {
+            let version = |name: &str| writer.get(&format!("{}/versions/{serial}", state_path(name))).expect_status(200).text();
+            assert!(version("team/plain") == plain(serial) && version("team/sealed") == sealed(serial, &text(serial)), "{serial}");
+        }
+    }
 }
