@@ -247,6 +247,17 @@ fn two_states_that_are_too_large_for_the_memory_there_is_are_not_compared() {
 }
 
 #[test]
+fn a_version_whose_content_was_purged_is_410() {
+    let (server, writer) = three_versions();
+    let answer = server.admin().post_json(&format!("{}/purge", state_path("team/net")), &json!({"versions": [1]}));
+    answer.expect_status(200);
+    for below in ["1/diff", "2/diff", "3/diff?from=1"] {
+        writer.get(&path("team/net", below)).expect_problem(410, "purged");
+    }
+    assert_eq!(diff(&writer, "3/diff")["from"]["number"], 2, "other versions go on");
+}
+
+#[test]
 fn a_damaged_version_is_500_and_nothing_of_it_is_told() {
     let dir = TempDir::new().expect("a directory");
     let data = dir.path().join("data");
