@@ -2,6 +2,7 @@
 --
 -- Ids and times are made by the program, not by the database. Times are milliseconds since 1970 in UTC.
 -- Serials are unsigned 64-bit integers, kept in the signed integers of SQLite as their two's complement.
+-- Columns of type ANY hold text; a UUID in its usual spelling as its 16 bytes, since there is one in several columns of each row of a long history.
 
 CREATE TABLE states (
     id             INTEGER PRIMARY KEY,
@@ -30,16 +31,31 @@ CREATE INDEX moves_state ON moves (state_id);
 -- The bytes of versions. Ids count up, so that what refers to new blobs is written side by side; the digest is kept apart from the
 -- version's SHA-256, so that it can become a keyed hash.
 CREATE TABLE blobs (
-    id     INTEGER PRIMARY KEY,
-    digest BLOB NOT NULL UNIQUE, -- of the exact bytes, which finds bytes that are kept already
-    format INTEGER NOT NULL, -- how the frame is to be read
-    base   INTEGER REFERENCES blobs (id), -- the blob that the frame is a difference to; none when it stands alone
-    size   INTEGER NOT NULL, -- of the exact bytes
-    stored INTEGER NOT NULL, -- the frame's length
-    frame  BLOB NOT NULL
+    id         INTEGER PRIMARY KEY,
+    digest     BLOB NOT NULL UNIQUE,          -- of the exact bytes, which finds bytes that are kept already
+    format     INTEGER NOT NULL,              -- how the frame is to be read
+    base       INTEGER REFERENCES blobs (id), -- the blob that the frame is a difference to; none when it stands alone
+    size       INTEGER NOT NULL,              -- of the exact bytes
+    stored     INTEGER NOT NULL,              -- the frame's length
+    difference INTEGER,                       -- the frame, where it is a difference
+    frame      BLOB                           -- the frame, where it stands alone
 ) STRICT;
 
 CREATE INDEX blobs_base ON blobs (base) WHERE base IS NOT NULL;
+
+-- Frames that are differences. They are small and many, and come in the order of their ids, so that they fill their pages.
+CREATE TABLE differences (
+    id    INTEGER PRIMARY KEY,
+    frame BLOB NOT NULL
+) STRICT;
+
+CREATE TRIGGER blobs_replaced AFTER UPDATE OF difference ON blobs WHEN OLD.difference IS NOT NEW.difference BEGIN
+    DELETE FROM differences WHERE id = OLD.difference;
+END;
+
+CREATE TRIGGER blobs_removed AFTER DELETE ON blobs WHEN OLD.difference IS NOT NULL BEGIN
+    DELETE FROM differences WHERE id = OLD.difference;
+END;
 
 CREATE TABLE versions (
     state_id          INTEGER NOT NULL REFERENCES states (id),
@@ -49,7 +65,7 @@ CREATE TABLE versions (
     size              INTEGER NOT NULL,           -- of the exact bytes
     format            INTEGER,                    -- of the state; none when encrypted
     serial            INTEGER NOT NULL,
-    lineage           TEXT NOT NULL,
+    lineage           ANY NOT NULL,
     terraform_version TEXT,
     resources         INTEGER,
     added             INTEGER,                    -- resource instances, against the version before; none before that is counted
@@ -61,10 +77,10 @@ CREATE TABLE versions (
     intermediate      INTEGER NOT NULL,
     from_version      INTEGER,
     created_at        INTEGER NOT NULL,
-    created_by        TEXT NOT NULL,
+    created_by        ANY NOT NULL,
     created_by_name   TEXT NOT NULL,
     address           TEXT NOT NULL,
-    lock_id           TEXT,                       -- none for a write without a lock
+    lock_id           ANY,                        -- none for a write without a lock
     lock_operation    TEXT,
     lock_who          TEXT,
     held_at           INTEGER,                    -- since when it may not be pruned or purged, if it may not
@@ -80,7 +96,7 @@ CREATE INDEX versions_rejected ON versions (state_id, number) WHERE kind = 'reje
 -- The highest serial of each lineage among versions whose rows were removed: a rollback's serial lies above all there ever were.
 CREATE TABLE removed_serials (
     state_id INTEGER NOT NULL REFERENCES states (id),
-    lineage  TEXT NOT NULL,
+    lineage  ANY NOT NULL,
     serial   INTEGER NOT NULL,
     PRIMARY KEY (state_id, lineage)
 ) STRICT, WITHOUT ROWID;
@@ -99,6 +115,13 @@ CREATE TABLE moments (
     name TEXT PRIMARY KEY,
     at   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- That the content of purged versions still has to leave the disk: one row, or none.
+CREATE TABLE pending_erasure (
+    one       INTEGER PRIMARY KEY CHECK (one = 1),
+    asked_at  INTEGER NOT NULL,
+    rewritten INTEGER NOT NULL -- whether only the write-ahead log still holds it
+) STRICT;
 
 -- A lock belongs to an address, because it is taken before the state's first write.
 CREATE TABLE locks (
@@ -176,14 +199,14 @@ CREATE TABLE events (
     seq            INTEGER PRIMARY KEY,
     at             INTEGER NOT NULL,
     kind           TEXT NOT NULL,
-    actor          TEXT,
+    actor          ANY,
     actor_name     TEXT,
     address        TEXT NOT NULL,
-    request_id     TEXT,
+    request_id     ANY,
     workspace      TEXT,
     building_block TEXT,
     version        INTEGER,
-    lock_id        TEXT,
+    lock_id        ANY,
     count          INTEGER NOT NULL,
     last_at        INTEGER NOT NULL,
     attention      INTEGER NOT NULL,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use md5::{Digest as _, Md5};
-use statekeep::blob;
+use statekeep::blob::{self, Frame};
 use statekeep::config::{DEFAULT_MAX_NESTING, DEFAULT_MAX_QUEUE};
 use statekeep::domain::check_md5;
 use statekeep::domain::data_dir::DirLock;
@@ -21,7 +21,7 @@ use statekeep::model::lock::Lock;
 use statekeep::model::name::StateName;
 use statekeep::model::tfstate::read_head;
 use statekeep::model::version::Kind;
-use statekeep::store::{NewVersion, Place, StateId, Store, StoreError, StoredBlob, Tx};
+use statekeep::store::{Bytes, NewVersion, Place, StateId, Store, StoreError, StoredBlob, Tx};
 
 use crate::Res;
 use crate::inside::{Inside, LOCK, LOCK_ID, block_on, origin, time, time_after, time_batches};
@@ -82,7 +82,7 @@ pub(crate) fn pure(pieces: &mut Pieces) -> Res<()> {
         drop(frame);
     }
     pieces.add("compress", "write", Times::new(seconds), "`blob::encode`");
-    let decoded = time(OFTEN, || Ok(blob::decode(&frame, blob::FORMAT, size, sha256)?))?;
+    let decoded = time(OFTEN, || Ok(blob::decode([Frame { format: blob::WHOLE, size, bytes: &frame }], sha256)?))?;
     pieces.add("decode and prove", "first read", decoded, "`blob::decode`, with its SHA-256");
     Ok(())
 }
@@ -171,8 +171,12 @@ async fn rows(store: &Store, pieces: &mut Pieces) -> Res<()> {
     let pointer = time_after(COMMITS, async |_| append(next()?).await, async |_| Ok(store.spot(&name)?)).await?;
     pieces.add("pointer, after a commit", "each read", pointer, "the same: it is read from the database");
     let number = store.spot(&name)?.place.live().map(|version| version.number).ok_or("no current version")?;
-    let frame =
-        time_after(COMMITS, async |_| append(next()?).await, async |_| Ok(store.read(move |view| view.blob(id, number)).await?)).await?;
+    let frame = time_after(
+        COMMITS,
+        async |_| append(next()?).await,
+        async |_| Ok(store.read(move |view| view.chain(Bytes::Of(id, number))).await?),
+    )
+    .await?;
     pieces.add("frame from the database", "first read", frame, "`store.read`, on a thread that may wait");
     let empty = time_after(COMMITS, async |_| Ok(()), async |()| Ok(store.write(0, |_| Ok(())).await?)).await?;
     pieces.add("to the writer and back", "write", empty, "`store.write` of a job that does nothing: no sync");
@@ -195,7 +199,7 @@ fn version(state: &[u8]) -> Res<(NewVersion, StoredBlob)> {
         address: origin().address,
         lock: None,
     };
-    Ok((version, StoredBlob { format: blob::FORMAT, size: u64::try_from(state.len())?, frame: blob::encode(state)? }))
+    Ok((version, StoredBlob { format: blob::WHOLE, size: u64::try_from(state.len())?, frame: blob::encode(state)? }))
 }
 
 /// Appends a version under a lock with the verbs that the domain uses, and says how long they took within the transaction.

@@ -1,21 +1,32 @@
 //! Blobs: how a version's bytes are kept. Bytes in, bytes out; no database.
 //!
-//! A blob of format 1 is one zstd frame that stands alone. What comes out of [`decode`] is only handed on after it has been
-//! compared with the SHA-256 that it was stored under: no reader ever sees bytes that were not written.
+//! A blob of format 1 is one zstd frame that stands alone. One of format 2 is a difference: a zstd frame whose matches reach back into the
+//! bytes of another blob, its base, which the reader must have. What comes out of [`decode`] is only handed on after it has been compared with the
+//! SHA-256 that it was stored under: no reader ever sees bytes that were not written, whichever of the frames on the way is damaged.
 
 mod contexts;
 
 use zstd::bulk::{Compressor, Decompressor};
+use zstd::zstd_safe::{self, CCtx, CParameter, DCtx};
 
 use contexts::Contexts;
 
 use crate::model::digest::Digest;
 
-/// zstd's level. On states it makes smaller frames than level 3 in two thirds of the time; level 9 saves another tenth and takes ten times as long.
+/// zstd's level while somebody waits. On states it makes smaller frames than level 3 in two thirds of the time.
 const LEVEL: i32 = 1;
+/// zstd's level when nobody waits: frames that stand alone are a seventh smaller, differences half as large as at level 3. Beyond it nothing is won.
+const LEVEL_AT_LEISURE: i32 = 9;
 
-/// The format of the blobs that [`encode`] makes; kept beside each blob, so that a later format can be told apart.
-pub const FORMAT: u32 = 1;
+/// A frame that stands alone; kept beside each blob, so that formats can be told apart.
+pub const WHOLE: u32 = 1;
+/// A frame that needs the bytes of its base.
+pub const DIFFERENCE: u32 = 2;
+
+/// The largest bytes, in bytes, that are kept as a difference, and the largest that others are kept as a difference to.
+pub const MAX_IN_DIFFERENCE: u64 = 32 * 1024 * 1024;
+/// What the compressor needs beside the bytes, in bytes, when it has time.
+pub const WORKING_MEMORY: u64 = 32 * 1024 * 1024;
 
 /// Why a blob cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +42,9 @@ pub enum BlobError {
         /// What they are now.
         found: Digest,
     },
+    /// Another one is needed to read it.
+    #[error("the frame is a difference to bytes that are not there")]
+    NoBase,
     /// A newer statekeep wrote it.
     #[error("the blob has format {0}, which this version does not know")]
     UnknownFormat(u32),
@@ -51,19 +65,71 @@ pub fn encode(bytes: &[u8]) -> Result<Vec<u8>, BlobError> {
     Ok(frame)
 }
 
-/// Decodes a frame of a known size, and hands the bytes out only when they are those that were written.
-pub fn decode(frame: &[u8], format: u32, size: u64, expected: Digest) -> Result<Vec<u8>, BlobError> {
-    if format != FORMAT {
-        return Err(BlobError::UnknownFormat(format));
+/// The same where nobody waits for it: smaller, and some ten times slower. With the bytes of a base, the frame is a difference to them.
+pub fn encode_at_leisure(bytes: &[u8], base: Option<&[u8]>) -> Result<Vec<u8>, BlobError> {
+    let mut context = CCtx::create();
+    let mut set = |parameter| context.set_parameter(parameter).map(drop).map_err(encoding_failed);
+    set(CParameter::CompressionLevel(LEVEL_AT_LEISURE))?;
+    if let Some(base) = base {
+        // Matches have to reach from the end of the bytes back to the beginning of the base.
+        set(CParameter::WindowLog((usize::BITS - (base.len() + bytes.len()).leading_zeros()).max(MIN_WINDOW_LOG)))?;
+        context.ref_prefix(base).map_err(encoding_failed)?;
     }
+    let mut frame = Vec::with_capacity(zstd_safe::compress_bound(bytes.len()));
+    context.compress2(&mut frame, bytes).map_err(encoding_failed)?;
+    frame.shrink_to_fit();
+    Ok(frame)
+}
+
+/// The smallest window that zstd has, as a power of two.
+const MIN_WINDOW_LOG: u32 = 10;
+
+fn encoding_failed(code: zstd_safe::ErrorCode) -> BlobError {
+    BlobError::Encode(std::io::Error::other(zstd_safe::get_error_name(code)))
+}
+
+/// A frame as it is kept, and what has to come out of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// [`WHOLE`] or [`DIFFERENCE`].
+    pub format: u32,
+    /// How many bytes come out of it.
+    pub size: u64,
+    /// The frame itself.
+    pub bytes: &'a [u8],
+}
+
+/// Decodes a frame that stands alone, then each difference to what came out before, and hands the last bytes out only when they are those that
+/// were written.
+pub fn decode<'a>(frames: impl IntoIterator<Item = Frame<'a>>, expected: Digest) -> Result<Vec<u8>, BlobError> {
+    let mut bytes = None;
+    for frame in frames {
+        bytes = Some(decode_one(frame, bytes.as_deref())?);
+    }
+    verified(bytes.ok_or(BlobError::NoBase)?, expected)
+}
+
+fn decode_one(frame: Frame<'_>, base: Option<&[u8]>) -> Result<Vec<u8>, BlobError> {
     // The frame says how large it is: no damaged number makes us ask for memory that the bytes do not need.
-    if zstd::zstd_safe::get_frame_content_size(frame).ok().flatten() != Some(size) {
+    if zstd_safe::get_frame_content_size(frame.bytes).ok().flatten() != Some(frame.size) {
         return Err(BlobError::Frame(std::io::Error::other("its size is not the one that was stored")));
     }
-    let size = usize::try_from(size).map_err(|error| BlobError::Frame(std::io::Error::other(error)))?;
-    let bytes =
-        DECOMPRESSORS.with(size, Decompressor::new, |decompressor| decompressor.decompress(frame, size)).map_err(BlobError::Frame)?;
-    verified(bytes, expected)
+    let size = usize::try_from(frame.size).map_err(|error| BlobError::Frame(std::io::Error::other(error)))?;
+    match (frame.format, base) {
+        (WHOLE, _) => {
+            DECOMPRESSORS.with(size, Decompressor::new, |context| context.decompress(frame.bytes, size)).map_err(BlobError::Frame)
+        }
+        (DIFFERENCE, None) => Err(BlobError::NoBase),
+        (DIFFERENCE, Some(base)) => {
+            let failed = |code| BlobError::Frame(std::io::Error::other(zstd_safe::get_error_name(code)));
+            let mut context = DCtx::create();
+            context.ref_prefix(base).map_err(failed)?;
+            let mut bytes = Vec::with_capacity(size);
+            context.decompress(&mut bytes, frame.bytes).map_err(failed)?;
+            Ok(bytes)
+        }
+        (unknown, _) => Err(BlobError::UnknownFormat(unknown)),
+    }
 }
 
 fn verified(bytes: Vec<u8>, expected: Digest) -> Result<Vec<u8>, BlobError> {
@@ -75,27 +141,68 @@ fn verified(bytes: Vec<u8>, expected: Digest) -> Result<Vec<u8>, BlobError> {
 mod tests {
     use super::*;
 
+    fn whole(bytes: &[u8], size: u64) -> Frame<'_> {
+        Frame { format: WHOLE, size, bytes }
+    }
+
+    fn last(bytes: &[u8], size: u64) -> Frame<'_> {
+        Frame { format: DIFFERENCE, size, bytes }
+    }
+
+    /// Two states that differ a little.
+    fn states() -> (Vec<u8>, Vec<u8>) {
+        let one = (0..2_000).fold(String::new(), |state, n| format!("{state}i-{:x},", n * 7_919));
+        let other = one.replacen("i-1eef", "changed", 1);
+        (one.into_bytes(), other.into_bytes())
+    }
+
+    fn each_bit_wrong(frame: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+        (0..frame.len() * 8).map(|bit| {
+            let mut damaged = frame.to_vec();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            damaged
+        })
+    }
+
     #[test]
     fn gives_back_the_exact_bytes() {
         for bytes in [&b"{}"[..], &vec![0; 100_000], &[]] {
-            let frame = encode(bytes).unwrap();
-            assert_eq!(decode(&frame, FORMAT, bytes.len() as u64, Digest::of(bytes)).unwrap(), bytes);
+            for frame in [encode(bytes).unwrap(), encode_at_leisure(bytes, None).unwrap()] {
+                assert_eq!(decode([whole(&frame, bytes.len() as u64)], Digest::of(bytes)).unwrap(), bytes);
+            }
         }
+    }
+
+    #[test]
+    fn a_difference_is_small_and_needs_its_base() {
+        let (one, other) = states();
+        let (base, difference) = (encode(&one).unwrap(), encode_at_leisure(&other, Some(&one)).unwrap());
+        assert!(difference.len() < 100 && base.len() > 1_000, "{} after {}", difference.len(), base.len());
+        let first = whole(&base, one.len() as u64);
+        let second = Frame { format: DIFFERENCE, size: other.len() as u64, bytes: &difference };
+        let expected = Digest::of(&other);
+        assert_eq!(decode([first, second], expected).unwrap(), other);
+        assert!(matches!(decode([second], expected), Err(BlobError::NoBase)));
+        assert!(matches!(decode([first], expected), Err(BlobError::Mismatch { .. })));
+        assert!(matches!(decode([], expected), Err(BlobError::NoBase)));
+        assert!(decode([second, first], expected).is_err());
     }
 
     #[test]
     fn never_gives_back_others() {
         let bytes = b"{\"serial\": 1, \"serial\": 1, \"serial\": 1}".repeat(20);
         let (frame, digest, size) = (encode(&bytes).unwrap(), Digest::of(&bytes), bytes.len() as u64);
-        for position in 0..frame.len() {
-            for bit in 0..8 {
-                let mut damaged = frame.clone();
-                damaged[position] ^= 1 << bit;
-                assert!(decode(&damaged, FORMAT, size, digest).map_or(true, |read| read == bytes), "bit {bit} of byte {position}");
-            }
+        let other = bytes.repeat(2);
+        let (difference, longer, at) = (encode_at_leisure(&other, Some(&bytes)).unwrap(), Digest::of(&other), other.len() as u64);
+        for damaged in each_bit_wrong(&frame) {
+            assert!(decode([whole(&damaged, size)], digest).map_or(true, |read| read == bytes));
+            assert!(decode([whole(&damaged, size), last(&difference, at)], longer).map_or(true, |read| read == other));
         }
-        assert!(decode(&frame, FORMAT, size - 1, digest).is_err());
-        assert!(decode(&frame, FORMAT, size, Digest::of(b"other")).is_err());
-        assert!(decode(&frame, FORMAT + 1, size, digest).is_err());
+        for damaged in each_bit_wrong(&difference) {
+            assert!(decode([whole(&frame, size), last(&damaged, at)], longer).map_or(true, |read| read == other));
+        }
+        assert!(decode([whole(&frame, size - 1)], digest).is_err());
+        assert!(decode([whole(&frame, size)], Digest::of(b"other")).is_err());
+        assert!(matches!(decode([Frame { format: 3, size, bytes: &frame }], digest), Err(BlobError::UnknownFormat(3))));
     }
 }

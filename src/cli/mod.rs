@@ -1,10 +1,14 @@
 //! The command line: one definition, from which help, completions and environment variables come; one function a command.
 
 mod client;
+mod diff;
+mod folding;
 mod keys;
 mod limits;
 mod output;
+mod purge;
 mod retention;
+mod rollback;
 mod serve;
 mod states;
 

@@ -1,12 +1,17 @@
 //! The only file that prints: data to stdout, messages to stderr, and what a failure's exit code is.
 #![expect(clippy::print_stderr, reason = "the one place for messages")]
 
-use std::io::{self, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::process::ExitCode;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use serde_json::Value;
+
+use crate::config::wants_no_colour;
+
+/// The longest answer to a question, in bytes; what follows is not read.
+const MAX_ANSWER: u64 = 64;
 
 /// Why a command did not do what it was asked for.
 #[derive(Debug)]
@@ -52,6 +57,59 @@ pub(super) fn line(text: &str) -> Result<(), Failure> {
     bytes(format!("{text}\n").as_bytes())
 }
 
+/// Prints what the API answered, as it stands, as a line of data.
+pub(super) fn answer(json: &[u8]) -> Result<(), Failure> {
+    bytes(&[json, b"\n"].concat())
+}
+
+/// What a part of a line means, and so how it is painted on a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tone {
+    Plain,
+    Bold,
+    Good,
+    Bad,
+    Warn,
+    Other,
+}
+
+impl Tone {
+    /// As terminals know it.
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Plain => "",
+            Self::Bold => "1",
+            Self::Good => "32",
+            Self::Bad => "31",
+            Self::Warn => "33",
+            Self::Other => "36",
+        }
+    }
+}
+
+/// Prints one line of data in parts, in colour on a terminal whose owner does not mind. What states hold cannot act on the terminal.
+pub(super) fn toned(parts: &[(Tone, String)]) -> Result<(), Failure> {
+    let in_colour = io::stdout().is_terminal() && !wants_no_colour();
+    let part = |(tone, text): &(Tone, String)| {
+        let text = harmless(text);
+        if in_colour && *tone != Tone::Plain { format!("\u{1b}[{}m{text}\u{1b}[0m", tone.code()) } else { text }
+    };
+    line(&parts.iter().map(part).collect::<String>())
+}
+
+/// A text without what would act on a terminal or turn what stands there around.
+fn harmless(text: &str) -> String {
+    let acts = |letter: char| letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().fold(String::with_capacity(text.len()), |mut out, letter| {
+        if acts(letter) {
+            out.extend(letter.escape_unicode());
+        } else {
+            out.push(letter);
+        }
+        out
+    })
+}
+
 /// Prints JSON as a line of data.
 pub(super) fn json(value: &Value) -> Result<(), Failure> {
     line(&value.to_string())
@@ -60,6 +118,19 @@ pub(super) fn json(value: &Value) -> Result<(), Failure> {
 /// Says something to the person who runs the command.
 pub(super) fn message(text: &str) {
     eprintln!("{text}");
+}
+
+/// Whether there is somebody to ask: what is asked goes to stderr, and the answer comes from stdin.
+pub(super) fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Asks the person who runs the command; only `y` and `yes` are a yes.
+pub(super) fn ask(question: &str) -> Result<bool, Failure> {
+    eprint!("{question} [y/N] ");
+    let mut answer = String::new();
+    io::stdin().lock().take(MAX_ANSWER).read_line(&mut answer)?;
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
 /// Prints a table; cut to no width, so that it can be searched.

@@ -4,7 +4,11 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::client::Client;
+use super::diff::{self, DiffArgs, OutputsArgs};
+use super::folding::{folded, snapshots};
 use super::output::{self, Failure, size, text, time};
+use super::purge::{self, PurgeArgs};
+use super::rollback::{self, RollbackArgs};
 use super::{Common, Format};
 use crate::model::name::StateName;
 
@@ -49,6 +53,14 @@ pub(super) enum StateCommand {
         #[arg(long)]
         all: bool,
     },
+    /// Show what changed from one version of a state to another
+    Diff(DiffArgs),
+    /// Show the outputs of a state
+    Outputs(OutputsArgs),
+    /// Make an earlier version's content current again, as a new version with a new serial
+    Rollback(RollbackArgs),
+    /// Remove the content of versions from the disk for good; their rows stay
+    Purge(PurgeArgs),
     /// Bring a deleted or moved state back as it was
     Restore {
         /// The state, as WORKSPACE/BUILDINGBLOCK
@@ -113,10 +125,17 @@ async fn act(client: &Client, command: StateCommand, format: Format) -> Result<(
         StateCommand::History { state, limit, before, kind, all } => {
             let from = before.map(|number| format!("&before={number}")).unwrap_or_default();
             let kind = kind.map(|kind| format!("&kind={kind}")).unwrap_or_default();
-            let path = format!("{}/versions?intermediate={all}{from}{kind}", state.path());
             let wanted = limit.map(|limit| limit as usize);
-            history(&client.list(&path, "versions", "before", wanted).await?, format)
+            if all || format == Format::Json {
+                let path = format!("{}/versions?intermediate={all}{from}{kind}", state.path());
+                return history(&client.list(&path, "versions", "before", wanted).await?, format);
+            }
+            history(&folded(client, &format!("{}/versions?intermediate=true{from}{kind}", state.path()), wanted).await?, format)
         }
+        StateCommand::Diff(args) => diff::diff(client, args, format).await,
+        StateCommand::Outputs(args) => diff::outputs(client, args, format).await,
+        StateCommand::Rollback(args) => rollback::run(client, args, format).await,
+        StateCommand::Purge(args) => purge::run(client, args, format).await,
         StateCommand::Restore { state } => {
             let version = client.ask("POST", &format!("{}/restore", state.path()), None).await?.json()?;
             said(&version, format, || format!("{state} is back: version {}, serial {}", version["number"], version["serial"]))
@@ -233,6 +252,15 @@ async fn show(client: &Client, state: &StateName, format: Format) -> Result<(), 
     output::pairs(&pairs)
 }
 
+/// How many resource instances a version added, changed and removed; `-` where that is not counted.
+fn changes(version: &Value) -> String {
+    let count = |name: &str| version[name].as_u64();
+    match (count("added"), count("changed"), count("removed")) {
+        (Some(added), Some(changed), Some(removed)) => format!("+{added} ~{changed} -{removed}"),
+        _ => "-".to_owned(),
+    }
+}
+
 fn history(answer: &Value, format: Format) -> Result<(), Failure> {
     if format == Format::Json {
         return output::json(answer);
@@ -240,12 +268,12 @@ fn history(answer: &Value, format: Format) -> Result<(), Failure> {
     let row = |version: &Value| {
         let current = if version["current"] == true { "*" } else { "" };
         let held = if version["held"].is_null() { "" } else { "!" };
-        let kind = version["rejected"].as_str().map_or_else(|| text(&version["kind"]), |code| format!("rejected ({code})"));
         vec![
             format!("{}{current}{held}", version["number"]),
-            kind,
+            kind(version),
             text(&version["serial"]),
             text(&version["resources"]),
+            changes(version),
             size(&version["size"]),
             time(&version["created_at"]),
             text(&version["created_by"]["name"]),
@@ -253,7 +281,28 @@ fn history(answer: &Value, format: Format) -> Result<(), Failure> {
         ]
     };
     let rows = answer["versions"].as_array().map(|versions| versions.iter().map(row).collect());
-    output::table(&["VERSION", "KIND", "SERIAL", "RESOURCES", "SIZE", "WRITTEN", "BY", "UNDER LOCK OF"], rows.unwrap_or_default())?;
+    output::table(
+        &["VERSION", "KIND", "SERIAL", "RESOURCES", "CHANGES", "SIZE", "WRITTEN", "BY", "UNDER LOCK OF"],
+        rows.unwrap_or_default(),
+    )?;
     output::message("* the current version, ! held");
+    let folded: u64 = answer["versions"].as_array().into_iter().flatten().map(snapshots).sum();
+    if folded > 0 {
+        output::message(&format!(
+            "snapshots of applies that went on are folded into the version that ended each: {folded}; --all shows them"
+        ));
+    }
     Ok(())
+}
+
+/// How a version came about, with why it was rejected, or how many snapshots of its apply came before it.
+fn kind(version: &Value) -> String {
+    let kind = text(&version["kind"]);
+    match (version["rejected"].as_str(), snapshots(version)) {
+        (Some(code), _) => format!("{kind} ({code})"),
+        (None, 0) if version["intermediate"] == true => format!("{kind} (snapshot)"),
+        (None, 0) => kind,
+        (None, 1) => format!("{kind} (+1 snapshot)"),
+        (None, more) => format!("{kind} (+{more} snapshots)"),
+    }
 }

@@ -16,6 +16,11 @@ pub const DEFAULT_DATA: &str = "./statekeep-data";
 /// Where the server listens unless said otherwise.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:8680";
 
+/// Whether the person at the terminal wants no colours: <https://no-color.org>.
+pub fn wants_no_colour() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
 /// The settings of `serve`.
 #[derive(Clone, Debug)]
 pub struct Config {

@@ -1,98 +1,102 @@
 //! Differences of two states by the addresses of their resource instances. Bytes in, answer out; pure.
 //!
-//! Attributes are passed over without recursion, however deep they are.
+//! [`compare`] says which instances were added, removed, moved or changed, by meaning; [`Diff::report`] says how, without what is secret.
+//! Nothing recurses, however deep a state is nested, and only what differs is taken apart.
 
-use std::borrow::Cow;
-use std::collections::HashSet;
-
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
-#[derive(Deserialize)]
-struct State<'a> {
-    #[serde(borrow, default)]
-    resources: Vec<Resource<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Resource<'a> {
-    #[serde(borrow)]
-    module: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    mode: Cow<'a, str>,
-    #[serde(borrow, rename = "type")]
-    kind: Cow<'a, str>,
-    #[serde(borrow)]
-    name: Cow<'a, str>,
-    #[serde(borrow, default)]
-    instances: Vec<Instance<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Instance<'a> {
-    // As it is written, so that the number 1 and the text "1" stay two keys.
-    #[serde(borrow)]
-    index_key: Option<&'a RawValue>,
-    #[serde(borrow)]
-    deposed: Option<Cow<'a, str>>,
-}
-
-/// A resource instance, told from every other one in its state: module, mode, type, name, index key, deposed key.
-type Address<'s> = [&'s str; 6];
-
-impl State<'_> {
-    fn addresses(&self) -> HashSet<Address<'_>> {
-        self.resources.iter().flat_map(Resource::addresses).collect()
-    }
-}
-
-impl Resource<'_> {
-    fn addresses(&self) -> impl Iterator<Item = Address<'_>> {
-        self.instances.iter().map(|instance| {
-            let module = self.module.as_deref().unwrap_or_default();
-            let index = instance.index_key.map_or("", RawValue::get);
-            [module, &self.mode, &self.kind, &self.name, index, instance.deposed.as_deref().unwrap_or_default()]
-        })
-    }
-}
-
-/// Whether a state lacks resource instances that another one had; `None` where one of them is not of format 4, and so cannot be told.
-pub fn drops_resources(before: &[u8], after: &[u8]) -> Option<bool> {
-    let before: State<'_> = serde_json::from_slice(before).ok()?;
-    let after: State<'_> = serde_json::from_slice(after).ok()?;
-    Some(!before.addresses().is_subset(&after.addresses()))
-}
+mod address;
+mod json;
+mod legacy;
+mod masking;
+mod names;
+mod number;
+mod outputs;
+mod pairing;
+mod report;
+mod state;
+mod values;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
+mod tests;
 
-    fn state(instances: &str) -> String {
-        format!(r#"{{"resources":[{{"mode":"managed","type":"t","name":"n","instances":[{instances}]}}]}}"#)
+use std::collections::HashSet;
+
+pub use address::{Address, Index};
+pub use outputs::{ShownOutput, outputs};
+pub use pairing::Action;
+pub use report::{MAX_REPORT, OutputChange, Report, ResourceChange, Totals, ValueChange};
+pub use values::{MAX_LEVELS, MAX_PATH, MAX_STEPS, MAX_VALUE};
+
+use crate::model::version::Counts;
+use pairing::{Change, changes};
+use state::State;
+
+/// A state with nothing in it: what the first version is compared with.
+pub const NOTHING: &[u8] = br#"{"version":4}"#;
+
+/// Why two states cannot be compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotComparable {
+    /// Its client encrypted it.
+    #[error("the state is encrypted by its client")]
+    Encrypted,
+    /// Neither format 3 nor 4.
+    #[error("the state is not of format 3 or 4")]
+    Format,
+    /// JSON, but not as Terraform writes it.
+    #[error("the state is not in the form that Terraform writes")]
+    Unexpected,
+    /// More instances than a state of its size can have.
+    #[error("the state has more resource instances than fit into its size")]
+    Crowded,
+}
+
+impl NotComparable {
+    /// A stable code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Encrypted => "encrypted",
+            Self::Format => "format",
+            Self::Unexpected => "unexpected",
+            Self::Crowded => "crowded",
+        }
+    }
+}
+
+/// What differs between two states.
+pub struct Diff<'a> {
+    before: State<'a>,
+    after: State<'a>,
+    changes: Vec<Change>,
+}
+
+/// Compares two states.
+///
+/// # Errors
+///
+/// Where one of them cannot be read as a state of format 3 or 4.
+pub fn compare<'a>(before: &'a [u8], after: &'a [u8]) -> Result<Diff<'a>, NotComparable> {
+    let (before, after) = (State::parse(before)?, State::parse(after)?);
+    let changes = changes(&before, &after);
+    Ok(Diff { before, after, changes })
+}
+
+impl Diff<'_> {
+    /// How many instances were added, changed (moved ones among them) and removed.
+    pub fn counts(&self) -> Counts {
+        let Totals { added, changed, removed, .. } = self.totals();
+        Counts { added, changed, removed }
     }
 
-    fn drops(before: &str, after: &str) -> Option<bool> {
-        drops_resources(before.as_bytes(), after.as_bytes())
+    /// The instances that were added, removed or moved, in the order of their addresses: what each is called now, or was last.
+    pub fn addresses(&self, action: Action) -> impl Iterator<Item = &Address<'_>> {
+        let of_that_kind = self.changes.iter().filter(move |change| change.action == action);
+        of_that_kind.filter_map(|change| change.now(self).or(change.then(self))).map(|instance| &instance.address)
     }
+}
 
-    #[test]
-    fn tells_instances_apart_by_their_whole_address() {
-        let (number, text) = (state(r#"{"index_key":1,"attributes":{"a":[1]}}"#), state(r#"{"index_key":"1"}"#));
-        let both = state(r#"{"index_key":"1"},{"index_key":1,"attributes":{"a":[2]}}"#);
-        assert_eq!(drops(&number, &both), Some(false));
-        assert_eq!(drops(&both, &number), Some(true));
-        assert_eq!(drops(&number, &text), Some(true), "as many, but another one");
-        assert_eq!(drops(&number, &number), Some(false));
-        assert_eq!(drops(&number, "{}"), Some(true));
-        assert_eq!(drops("{}", &number), Some(false));
-        let other = both.replace("\"n\"", "\"m\"");
-        assert_eq!(drops(&both, &other), Some(true));
-        assert_eq!(drops(&both, &both.replace("{\"mode\"", "{\"module\":\"module.a\",\"mode\"")), Some(true));
-    }
-
-    #[test]
-    fn does_not_guess() {
-        assert_eq!(drops("7", "{}"), None);
-        assert_eq!(drops(r#"{"resources":[7]}"#, "{}"), None);
-    }
+/// Whether a state lacks resource instances that another one had; `None` where that cannot be told.
+pub fn drops_resources(before: &[u8], after: &[u8]) -> Option<bool> {
+    let (before, after) = (State::parse(before).ok()?, State::parse(after).ok()?);
+    let there: HashSet<&Address<'_>> = after.instances.iter().map(|instance| &instance.address).collect();
+    Some(before.instances.iter().any(|instance| !there.contains(&instance.address)))
 }

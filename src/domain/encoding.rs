@@ -46,7 +46,7 @@ pub(super) fn prepare(bytes: &[u8], content_md5: Option<&str>, md5: Option<[u8; 
         Error::invalid(code, format!("{error}; nothing was stored"))
     })?;
     let frame = blob::encode(bytes).map_err(|error| Error::Internal(error.to_string()))?;
-    let blob = StoredBlob { format: blob::FORMAT, size: bytes.len() as u64, frame };
+    let blob = StoredBlob { format: blob::WHOLE, size: bytes.len() as u64, frame };
     Ok(Prepared { sha256, size: bytes.len() as u64, head, blob })
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::rollback::NoRollback;
 use crate::model::lock::Lock;
 use crate::model::name::StateName;
 use crate::store::StoreError;
@@ -75,9 +76,20 @@ pub enum Error {
     /// Nothing is removed by age while it is unclear what time it is.
     #[error("{0}")]
     ClockInDoubt(String),
+    /// The request does not fit what there is.
+    #[error("{detail}")]
+    Conflict {
+        /// A stable code.
+        code: &'static str,
+        /// What does not fit, and what to do.
+        detail: String,
+    },
     /// There is a state, or was one, at the address that another wants.
     #[error("there is or was a state at {0}; only an address that was never used can be taken")]
     AddressTaken(StateName),
+    /// A rollback is refused.
+    #[error("{0}")]
+    NoRollback(NoRollback),
     /// Another holds the lock.
     #[error("the state is locked")]
     Locked(Box<Lock>),

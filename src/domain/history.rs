@@ -20,7 +20,7 @@ pub use crate::store::VersionFilter;
 pub struct History<'a>(pub(super) &'a Domain);
 
 /// What keeps a state from being brought back or moved.
-enum Hindrance {
+pub(super) enum Hindrance {
     NoState,
     Moved(StateName),
     Locked(Lock),
@@ -28,7 +28,7 @@ enum Hindrance {
 }
 
 impl Hindrance {
-    fn into_error(self, name: &StateName, target: &StateName) -> Error {
+    pub(super) fn into_error(self, name: &StateName, target: &StateName) -> Error {
         match self {
             Self::NoState => Error::no_state(name),
             Self::Moved(to) => Error::Moved { from: name.clone(), to },
@@ -85,6 +85,7 @@ impl History<'_> {
                 self.read(name, current.number).await?;
                 let (caller, wanted, at) = (caller.clone(), name.clone(), clock::now());
                 let outcome = self.0.store.write(0, move |tx| bring_back(tx, &caller, &wanted, lock_id.as_deref(), at)).await?;
+                self.0.settling.remember(name);
                 outcome.map_err(|why| why.into_error(name, name))
             }
             place @ (Place::State { .. } | Place::Free) => live(&place, name).map(|(_, version)| version.clone()),
@@ -108,7 +109,7 @@ impl History<'_> {
 }
 
 /// Does something with the state at an address, deleted or not.
-fn on_state<T>(
+pub(super) fn on_state<T>(
     view: &View<'_>,
     name: &StateName,
     with: impl FnOnce(StateId) -> Result<T, StoreError>,

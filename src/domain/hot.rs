@@ -103,6 +103,14 @@ impl Hot {
         kept.entries.put(sha256, Entry { decoded: Arc::clone(decoded), read_at: AtomicU64::new(self.now()) });
     }
 
+    /// Gives up bytes that were removed.
+    pub(super) fn forget(&self, sha256: Digest) {
+        let mut kept = write(&self.kept);
+        if let Some(entry) = kept.entries.pop(&sha256) {
+            kept.bytes -= entry.decoded.bytes.len() as u64;
+        }
+    }
+
     /// Gives all room back; says whether there was any.
     pub(super) fn clear(&self) -> bool {
         let mut kept = write(&self.kept);

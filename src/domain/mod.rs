@@ -11,28 +11,34 @@ pub mod keys;
 pub mod locks;
 pub mod logins;
 pub mod outputs;
+pub mod purging;
+pub mod rehearsal;
 pub mod retention;
+pub mod rollback;
 pub mod rules;
 pub mod states;
 pub mod status;
 pub mod upkeep;
 
 mod access;
+mod comparing;
 mod credentials;
 mod encoding;
 mod hot;
 mod preparing;
 mod reading;
+mod settling;
 mod shared;
 mod side_by_side;
 mod writing;
 
+pub use comparing::Comparing;
 pub use encoding::check_md5;
 pub use hot::Decoded;
 
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::config::Limits;
 use crate::metrics::Metrics;
@@ -47,6 +53,7 @@ use events::Gatherer;
 use hot::Hot;
 use preparing::Preparing;
 use reading::Decoding;
+use settling::{Settling, Worker};
 
 /// The open product: one for each process and data directory.
 pub struct Domain {
@@ -59,6 +66,9 @@ pub struct Domain {
     // What takes a core for long runs on as many threads as there are cores, and so with as many sets of working memory.
     cores: rayon::ThreadPool,
     preparing: Arc<Preparing>,
+    settling: Settling,
+    erasing: Notify,
+    background: Worker,
     credentials: Credentials,
     gatherer: Gatherer,
     trust: retention::Trust,
@@ -89,6 +99,9 @@ impl Domain {
             decoding: Decoding::default(),
             cores,
             preparing: Arc::default(),
+            settling: Settling::default(),
+            erasing: Notify::new(),
+            background: Worker::start()?,
             credentials: Credentials::new(&limits, Arc::clone(&metrics)),
             metrics,
             trust: retention::Trust::new(known, limits.max_clock_jump),

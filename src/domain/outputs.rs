@@ -1,12 +1,24 @@
-//! The state that is made for a caller who may only read outputs, so that `terraform_remote_state` works with least rights.
+//! The outputs of a state: as a list, without what is secret, and as the state that is made for a caller who may only read outputs, so that
+//! `terraform_remote_state` works with least rights.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::access::authorize;
+use super::comparing::NotCompared;
 use super::error::Error;
+use super::hot::Decoded;
+use super::reading::{Patience, SIZE_TAKEN_APART};
+use super::states::{States, live};
+use crate::diff::{self, NotComparable, ShownOutput};
+use crate::model::caller::Caller;
+use crate::model::name::StateName;
+use crate::model::permission::Permission;
 use crate::model::tfstate::StateHead;
+use crate::model::version::Version;
 
 /// The one format that such a state can be made from.
 const FORMAT: i64 = 4;
@@ -61,6 +73,62 @@ pub(super) fn state_of_outputs(bytes: &[u8], head: &StateHead) -> Result<Vec<u8>
         check_results: None,
     };
     serde_json::to_vec(&made).map_err(|error| Error::Internal(error.to_string()))
+}
+
+/// The outputs of a version, as they are listed.
+#[derive(Serialize)]
+struct Listing<'a> {
+    version: u64,
+    serial: u64,
+    lineage: &'a str,
+    terraform_version: Option<&'a str>,
+    encrypted: bool,
+    not_shown: Option<NotCompared>,
+    outputs: Option<BTreeMap<String, ShownOutput>>,
+}
+
+impl States<'_> {
+    /// The outputs of the current version, as JSON. Secrets are shown in clear only to those who may read the whole state, and who ask for them.
+    pub async fn outputs(&self, caller: &Caller, name: &StateName, reveal: bool) -> Result<Arc<Decoded>, Error> {
+        authorize(caller, if reveal { Permission::List } else { Permission::Outputs }, name)?;
+        let spot = self.0.store.spot(name)?;
+        let (state, version) = live(&spot.place, name)?;
+        let bytes = self.0.bytes_of(name, state, version, Patience::Some).await?;
+        // What is left beside the bytes themselves, where the state is a very large one.
+        let most = self.0.limits().max_in_flight.saturating_sub(version.size.saturating_mul(2));
+        let lease = self.0.lend_for_copies(version.size.saturating_mul(SIZE_TAKEN_APART).min(most), Patience::Some).await?;
+        let (listed, may_list) = (version.clone(), caller.may(Permission::List, name));
+        let made = self.0.on_a_core(move || list_of_outputs(&listed, bytes.as_ref().as_ref(), reveal, may_list)).await??;
+        if reveal {
+            self.0.record_reveal(caller, name, version.number, serde_json::json!({ "what": "outputs" })).await?;
+        }
+        self.0.gather_read(caller, name, Some(version.number));
+        Ok(Decoded::new(made, lease))
+    }
+}
+
+fn list_of_outputs(version: &Version, bytes: &[u8], reveal: bool, may_list: bool) -> Result<Vec<u8>, Error> {
+    let found = if version.head.encrypted { Err(NotComparable::Encrypted) } else { diff::outputs(bytes, reveal) };
+    if found.is_err() && !may_list {
+        return Err(Error::OutputsUnavailable(
+            "the state is encrypted by its client, or not of a format that can be read, so its outputs cannot be told without TFSTATE_LIST",
+        ));
+    }
+    let (outputs, not_shown) = match found {
+        Ok(outputs) => (Some(outputs), None),
+        Err(why) => (None, Some(why.into())),
+    };
+    let head = &version.head;
+    let listed = Listing {
+        version: version.number,
+        serial: head.serial,
+        lineage: &head.lineage,
+        terraform_version: head.terraform_version.as_deref(),
+        encrypted: head.encrypted,
+        not_shown,
+        outputs,
+    };
+    serde_json::to_vec(&listed).map_err(|error| Error::Internal(error.to_string()))
 }
 
 #[cfg(test)]

@@ -7,12 +7,11 @@ use super::error::Error;
 use super::hot::Decoded;
 use super::shared::Shared;
 use super::{Domain, outputs};
-use crate::blob;
-use crate::config::COPIES_OF_A_BODY;
+use crate::blob::{self, Frame};
 use crate::model::digest::Digest;
 use crate::model::name::StateName;
 use crate::model::version::Version;
-use crate::store::{StateId, StoredBlob};
+use crate::store::{Bytes, ChainSize, Kept, StateId, StoreError, StoredBlob, View};
 
 /// How many times its size a state needs at most while its outputs or the addresses of its resources are taken apart.
 pub(super) const SIZE_TAKEN_APART: u64 = 4;
@@ -26,6 +25,21 @@ pub(super) enum Patience {
 
 /// Decoding under way.
 pub(super) type Decoding = Shared<Digest, Arc<Decoded>>;
+
+/// What it takes to decode a version: its frames, the bytes that come out of one of them, and those that it is a difference to.
+fn memory(chain: ChainSize) -> u64 {
+    chain.stored.saturating_add(chain.largest.saturating_mul(chain.frames.clamp(1, 2)))
+}
+
+/// The frames that lead to some bytes, or how large they are where they are kept in another way since and take more.
+fn chain_within(view: &View<'_>, bytes: Bytes, lent: ChainSize) -> Result<Result<Vec<StoredBlob>, ChainSize>, StoreError> {
+    let now = view.chain_size(bytes)?;
+    if memory(now) > memory(lent) { Ok(Err(now)) } else { view.chain(bytes).map(Ok) }
+}
+
+fn frame(blob: &StoredBlob) -> Frame<'_> {
+    Frame { format: blob.format, size: blob.size, bytes: &blob.frame }
+}
 
 impl Domain {
     /// The exact bytes of a version, which are proven to be those that were written.
@@ -50,13 +64,20 @@ impl Domain {
         Ok(decoded)
     }
 
-    async fn decode(&self, name: &StateName, state: StateId, version: &Version, patience: Patience) -> Result<Arc<Decoded>, Error> {
-        let (number, size, sha256) = (version.number, version.size, version.sha256);
-        // For the frame, and for what comes out of it.
-        let lease = self.lend_for_copies(size.saturating_mul(COPIES_OF_A_BODY), patience).await?;
-        let blob = self.store.read(move |view| view.blob(state, number)).await?;
-        let StoredBlob { format, frame, .. } = blob.ok_or_else(|| Error::Purged(name.clone(), number))?;
-        let decoded = self.on_a_core(move || blob::decode(&frame, format, size, sha256)).await?;
+    /// The same from the database, whether or not it is hot.
+    pub(super) async fn decode(
+        &self,
+        name: &StateName,
+        state: StateId,
+        version: &Version,
+        patience: Patience,
+    ) -> Result<Arc<Decoded>, Error> {
+        let (number, sha256) = (version.number, version.sha256);
+        let (lease, chain) = self.chain(Bytes::Of(state, number), patience).await?;
+        if chain.is_empty() {
+            return Err(Error::Purged(name.clone(), number));
+        }
+        let decoded = self.on_a_core(move || blob::decode(chain.iter().map(frame), sha256)).await?;
         decoded.map(|bytes| Decoded::new(bytes, lease)).map_err(|error| {
             tracing::error!(state = %name, version = number, %error, "a version is damaged");
             self.metrics.damaged_reads.inc();
@@ -66,7 +87,28 @@ impl Domain {
         })
     }
 
-    async fn lend_for_copies(&self, bytes: u64, patience: Patience) -> Result<Lease, Error> {
+    /// The frames that lead to some bytes, with memory for them and for what comes out of them.
+    async fn chain(&self, bytes: Bytes, patience: Patience) -> Result<(Lease, Vec<StoredBlob>), Error> {
+        let mut wanted = self.store.look(|view| view.chain_size(bytes))?;
+        loop {
+            let lease = self.lend_for_copies(memory(wanted), patience).await?;
+            match self.store.read(move |view| chain_within(view, bytes, wanted)).await? {
+                Ok(chain) => return Ok((lease, chain)),
+                Err(now) => wanted = now,
+            }
+        }
+    }
+
+    /// The exact bytes in a blob, whether or not a version still refers to it; none where they cannot be read.
+    pub(super) async fn decode_blob(&self, kept: &Kept) -> Result<Option<Arc<Decoded>>, Error> {
+        let digest = kept.digest;
+        let (lease, chain) = self.chain(Bytes::In(kept.id), Patience::Some).await?;
+        let decoded = self.on_a_core(move || blob::decode(chain.iter().map(frame), digest)).await?;
+        Ok(decoded.ok().map(|bytes| Decoded::new(bytes, lease)))
+    }
+
+    /// Memory for working copies of so many bytes, waited for where there is patience.
+    pub(super) async fn lend_for_copies(&self, bytes: u64, patience: Patience) -> Result<Lease, Error> {
         match (self.making_room(|| self.budget.for_copy(bytes)), patience) {
             (Err(_), Patience::Some) => self.budget.for_copy_soon(bytes).await,
             (lent, Patience::Some | Patience::None) => lent,

@@ -163,6 +163,9 @@ impl States<'_> {
             NotWritten::Moved(to) => Error::Moved { from: name.clone(), to },
             NotWritten::Invalid(error) => error,
         })?;
+        if !matches!(written, Written::Unchanged(_)) {
+            self.0.settling.remember(name);
+        }
         self.0.metrics.writes.with_label_values(&[written.outcome()]).inc();
         Ok(written)
     }

@@ -1,4 +1,5 @@
-//! What the server does by itself: writes down gathered events, removes what has ended, prunes if it was told to, and gives memory back.
+//! What the server does by itself: writes down gathered events, removes what has ended, prunes if it was told to, gives memory back, settles
+//! versions, and erases what was purged.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,7 +60,7 @@ pub async fn run(domain: Arc<Domain>) {
             let _ = tokio::time::timeout(pause, domain.trusted_again()).await;
         }
     };
-    tokio::join!(gather, sweep, cool, note_time, prune);
+    tokio::join!(gather, sweep, cool, note_time, prune, domain.settle(), domain.go_on_erasing());
 }
 
 impl Domain {

@@ -191,11 +191,10 @@ impl WriteJob {
 
     fn store(&self, tx: &Tx<'_>, place: &Place, lock: Option<&HeldLock>) -> Result<Version, StoreError> {
         let state = self.state(tx, place)?;
+        let snapshot = snapshot_before(tx, place, lock)?;
         let version = tx.append(state, &self.new_version(Kind::Write, lock), &self.prepared.blob)?;
-        if let Some(held) = lock
-            && let Some(snapshot) = place.live().filter(|before| before.lock.as_ref().is_some_and(|lock| lock.id == held.lock.id))
-        {
-            tx.mark_intermediate(state, snapshot.number)?;
+        if let Some(snapshot) = snapshot {
+            tx.mark_intermediate(state, snapshot)?;
         }
         // The holder of a broken lock may go on writing until somebody else does.
         if self.lock_id.is_none() {
@@ -203,11 +202,18 @@ impl WriteJob {
         }
         tx.clear_stale_writer(&self.name, &self.caller.actor.id, &self.caller.origin.address)?;
         let event = NewEvent::new(EventKind::StateWrite, &self.caller, self.at).on(&self.name).version(version.number);
-        let event = event.attention(lock.is_none() && self.drops_resources(place)).detail(serde_json::json!({
-            "serial": self.prepared.head.serial, "resources": self.prepared.head.resources, "locked": lock.is_some(), "forced": self.force,
-        }));
+        let event = event.attention(lock.is_none() && self.drops_resources(place)).detail(self.said_of_it());
         tx.record(&NewEvent { lock_id: self.lock_id.clone(), ..event })?;
         Ok(version)
+    }
+
+    /// What the event says beside the lock; as short as can be, for there is one for each version.
+    fn said_of_it(&self) -> serde_json::Value {
+        let mut said = serde_json::json!({ "serial": self.prepared.head.serial, "resources": self.prepared.head.resources });
+        if self.force {
+            said["forced"] = true.into();
+        }
+        said
     }
 
     /// Without locks, the later of two first applies may send the very state that the earlier one wrote, and never its own: what it made is then
@@ -217,7 +223,7 @@ impl WriteJob {
             return Ok(());
         }
         let event = NewEvent::new(EventKind::StateWrite, &self.caller, self.at).on(&self.name).version(current.number).attention(true);
-        tx.record(&event.detail(serde_json::json!({ "serial": current.head.serial, "unchanged": true, "locked": false })))
+        tx.record(&event.detail(serde_json::json!({ "serial": current.head.serial, "unchanged": true })))
     }
 
     /// Whether resources of the version that this replaces are not in it. In doubt a person should look.
@@ -260,4 +266,14 @@ impl WriteJob {
         tx.record(&NewEvent { lock_id: self.lock_id.clone(), ..event })?;
         Ok(number)
     }
+}
+
+/// The write of the same apply that the next one under its lock makes a snapshot: nearly always the current version. Where the state was deleted,
+/// rolled back or restored under the lock in between, it is one of the newest.
+fn snapshot_before(tx: &Tx<'_>, place: &Place, lock: Option<&HeldLock>) -> Result<Option<u64>, StoreError> {
+    let (Some(held), Place::State { id, current: Some(current), deleted_at }) = (lock, place) else { return Ok(None) };
+    if current.kind == Kind::Write && deleted_at.is_none() {
+        return Ok(held.last_write(Some(current)).map(|(number, _)| number));
+    }
+    tx.last_write_under(*id, &held.lock.id, held.locked_at)
 }

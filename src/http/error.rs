@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::reply;
 use crate::domain::error::Error;
+use crate::domain::rollback::NoRollback;
 
 /// The media type of RFC 9457.
 const PROBLEM: &str = "application/problem+json";
@@ -55,7 +56,9 @@ fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
         Error::Invalid { code, .. } => (StatusCode::BAD_REQUEST, code),
         Error::TooLarge { code, .. } => (StatusCode::PAYLOAD_TOO_LARGE, code),
         Error::KeyEnded => (StatusCode::CONFLICT, "key_ended"),
+        Error::Conflict { code, .. } => (StatusCode::CONFLICT, code),
         Error::AddressTaken(_) => (StatusCode::CONFLICT, "address_taken"),
+        Error::NoRollback(why) => (StatusCode::CONFLICT, why.code()),
         Error::Locked(_) => (StatusCode::LOCKED, "locked"),
         Error::OverBudget => (StatusCode::SERVICE_UNAVAILABLE, "over_memory_budget"),
         Error::QueueFull => (StatusCode::SERVICE_UNAVAILABLE, "queue_full"),
@@ -90,6 +93,9 @@ fn domain_problem(error: &Error, detail: &str) -> HttpResponse {
     let mut more = Map::new();
     if let Error::Moved { to, .. } = error {
         more.insert("moved_to".to_owned(), json!({ "workspace": to.workspace, "buildingBlock": to.block, "address": to.path() }));
+    }
+    if let Error::NoRollback(NoRollback::NotCurrent { current, .. }) = error {
+        more.insert("current".to_owned(), json!(current));
     }
     let mut problem = problem(status, code, detail, more);
     if let Error::Unauthorized(_) = error {

@@ -5,6 +5,7 @@
 mod answer;
 mod body;
 mod caller;
+mod diff;
 mod error;
 mod events;
 mod health;
@@ -15,6 +16,7 @@ mod pace;
 mod page;
 mod reply;
 mod retention;
+mod rollback;
 mod server;
 mod socket;
 mod state;
@@ -66,8 +68,12 @@ fn routes(config: &mut ServiceConfig) {
         .service(Methods::at(&below_state("/versions/{number}")).on("GET HEAD", versions::content).done())
         .service(Methods::at(&below_state("/versions/{number}/info")).on("GET HEAD", versions::info).done())
         .service(Methods::at(&below_state("/versions/{number}/hold")).on("POST", retention::hold).on("DELETE", retention::release).done())
+        .service(Methods::at(&below_state("/versions/{number}/diff")).on("GET HEAD", diff::compare).done())
+        .service(Methods::at(&below_state("/outputs")).on("GET HEAD", diff::outputs).done())
         .service(Methods::at(&below_state("/restore")).on("POST", versions::restore).done())
+        .service(Methods::at(&below_state("/rollback")).on("POST", rollback::roll_back).done())
         .service(Methods::at(&below_state("/move")).on("POST", versions::relocate).done())
+        .service(Methods::at(&below_state("/purge")).on("POST", versions::purge).done())
         .service(Methods::at("/api/terraform/state").on("GET HEAD", states::list).done())
         .service(Methods::at("/api/login").on("POST", login::login).done())
         .service(Methods::at("/api/token").on("DELETE", login::end).done())

@@ -1,5 +1,6 @@
 //! Answers that several endpoints give.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
@@ -10,9 +11,9 @@ use serde_json::{Value, json};
 
 use super::answer::Answer;
 use super::error::ApiError;
-use crate::domain::Domain;
 use crate::domain::error::Error;
 use crate::domain::states::{Content, Listed};
+use crate::domain::{Decoded, Domain};
 use crate::model::clock::Timestamp;
 use crate::model::digest::Digest;
 use crate::model::lock::{HeldLock, Lock};
@@ -97,6 +98,12 @@ pub(super) fn listed(state: &Listed, base_url: &str) -> Value {
     })
 }
 
+/// The version that a path names.
+pub(super) fn number(request: &HttpRequest) -> Result<u64, ApiError> {
+    let part = request.match_info().get("number").unwrap_or_default();
+    part.parse().map_err(|_| ApiError::invalid("bad_address", "a version's number is 1, 2, 3, …"))
+}
+
 /// How many rows a list's page is to have, within what is allowed.
 pub(super) fn page_size(domain: &Domain, limit: Option<u32>) -> Result<u32, ApiError> {
     let most = domain.limits().max_page;
@@ -110,8 +117,12 @@ pub(super) fn page_size(domain: &Domain, limit: Option<u32>) -> Result<u32, ApiE
 /// A list. It may be long and its reader slow, so its memory is lent like that of a state.
 pub(super) fn list(domain: &Domain, value: &impl Serialize) -> Result<HttpResponse, ApiError> {
     let bytes = serde_json::to_vec(value).map_err(|error| Error::Internal(error.to_string()))?;
-    let answer = Answer::new(domain.lend_for_answer(bytes)?, domain.limits().body_timeout);
-    Ok(HttpResponse::Ok().content_type("application/json").body(answer))
+    Ok(made(domain, domain.lend_for_answer(bytes)?))
+}
+
+/// JSON that the domain has made.
+pub(super) fn made(domain: &Domain, bytes: Arc<Decoded>) -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body(Answer::new(bytes, domain.limits().body_timeout))
 }
 
 /// What to give as the next page's start: the last row's, when there may be more.

@@ -12,6 +12,7 @@ use super::reply;
 use super::state::WriteQuery;
 use crate::domain::Domain;
 use crate::domain::history::VersionFilter;
+use crate::domain::purging::{MAX_PURGED, Which};
 use crate::model::name::StateName;
 use crate::model::version::{Kind, Rejection};
 
@@ -37,18 +38,13 @@ pub(super) async fn list(on: OnState, request: HttpRequest, domain: Data<Domain>
     reply::list(&domain, &json!({ "versions": versions, "next": next }))
 }
 
-fn number(request: &HttpRequest) -> Result<u64, ApiError> {
-    let part = request.match_info().get("number").unwrap_or_default();
-    part.parse().map_err(|_| ApiError::invalid("bad_address", "a version's number is 1, 2, 3, …"))
-}
-
 pub(super) async fn content(on: OnState, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
-    let content = domain.history().content(&on.caller, &on.name, number(&request)?).await?;
+    let content = domain.history().content(&on.caller, &on.name, reply::number(&request)?).await?;
     Ok(reply::content(&request, content, domain.limits().body_timeout))
 }
 
 pub(super) async fn info(on: OnState, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
-    let version = domain.history().version(&on.caller, &on.name, number(&request)?)?;
+    let version = domain.history().version(&on.caller, &on.name, reply::number(&request)?)?;
     Ok(reply::version(&version))
 }
 
@@ -56,6 +52,41 @@ pub(super) async fn restore(on: OnState, request: HttpRequest, domain: Data<Doma
     let lock_id = body::query::<WriteQuery>(&request)?.lock_id();
     let version = domain.history().restore(&on.caller, &on.name, lock_id).await?;
     Ok(reply::version(&version))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ToPurge {
+    versions: Wanted,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Wanted {
+    These(Vec<u64>),
+    All(All),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum All {
+    All,
+}
+
+pub(super) async fn purge(on: OnState, request: HttpRequest, mut payload: Payload, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
+    domain.history().may_purge(&on.caller, &on.name)?;
+    let asked: ToPurge = body::json(&request, &mut payload, &domain).await?;
+    let which = match asked.versions {
+        Wanted::All(All::All) => Which::All,
+        Wanted::These(numbers) if (1..=MAX_PURGED).contains(&numbers.len()) => Which::These(numbers),
+        Wanted::These(_) => {
+            return Err(ApiError::invalid("bad_request", format!("versions is a list of 1 to {MAX_PURGED} numbers, or \"all\"")));
+        }
+    };
+    let purged = domain.history().purge(&on.caller, &on.name, which).await?;
+    let hint = "backups made before may still hold it, and so may the versions before and after these";
+    let answer = json!({ "versions": purged.versions, "erased": purged.erased, "may_still_hold": purged.copies, "hint": hint });
+    Ok(reply::json(&answer))
 }
 
 #[derive(Deserialize)]

@@ -19,6 +19,8 @@ pub enum EventKind {
     StateDelete,
     /// A deleted or moved state was brought back.
     StateRestore,
+    /// An earlier version's content became current again.
+    StateRollback,
     /// A state got another address.
     StateMove,
     /// Versions of a state were pruned.
@@ -35,6 +37,8 @@ pub enum EventKind {
     RetentionUnset,
     /// A person said that the clock is right.
     ClockTrust,
+    /// The content of versions was removed for good.
+    StatePurge,
     /// A lock was taken.
     LockAcquire,
     /// A lock was given back.
@@ -53,6 +57,8 @@ pub enum EventKind {
     KeyRotate,
     /// A key was ended.
     KeyRevoke,
+    /// Secrets of a state were shown in clear, in a comparison or among its outputs.
+    StateReveal,
     /// A state or one of its versions was read; gathered.
     StateRead,
     /// Credentials were refused; gathered.
@@ -61,11 +67,12 @@ pub enum EventKind {
 
 impl EventKind {
     /// Each kind.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 26] = [
         Self::StateWrite,
         Self::StateWriteRejected,
         Self::StateDelete,
         Self::StateRestore,
+        Self::StateRollback,
         Self::StateMove,
         Self::StatePrune,
         Self::VersionHold,
@@ -74,6 +81,7 @@ impl EventKind {
         Self::RetentionSet,
         Self::RetentionUnset,
         Self::ClockTrust,
+        Self::StatePurge,
         Self::LockAcquire,
         Self::LockRelease,
         Self::LockBreak,
@@ -83,6 +91,7 @@ impl EventKind {
         Self::KeyCreate,
         Self::KeyRotate,
         Self::KeyRevoke,
+        Self::StateReveal,
         Self::StateRead,
         Self::CredentialsRefused,
     ];
@@ -102,6 +111,7 @@ impl EventKind {
             Self::StateWriteRejected => "state.write_rejected",
             Self::StateDelete => "state.delete",
             Self::StateRestore => "state.restore",
+            Self::StateRollback => "state.rollback",
             Self::StateMove => "state.move",
             Self::StatePrune => "state.prune",
             Self::VersionHold => "version.hold",
@@ -110,6 +120,7 @@ impl EventKind {
             Self::RetentionSet => "retention.set",
             Self::RetentionUnset => "retention.unset",
             Self::ClockTrust => "clock.trust",
+            Self::StatePurge => "state.purge",
             Self::LockAcquire => "lock.acquire",
             Self::LockRelease => "lock.release",
             Self::LockBreak => "lock.break",
@@ -119,6 +130,7 @@ impl EventKind {
             Self::KeyCreate => "key.create",
             Self::KeyRotate => "key.rotate",
             Self::KeyRevoke => "key.revoke",
+            Self::StateReveal => "state.reveal",
             Self::StateRead => "state.read",
             Self::CredentialsRefused => "credentials.refused",
         }

@@ -12,5 +12,6 @@ pub mod name;
 pub mod permission;
 pub mod retention;
 pub mod secret;
+pub mod serial;
 pub mod tfstate;
 pub mod version;

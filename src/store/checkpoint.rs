@@ -123,11 +123,16 @@ impl Checkpoints {
 
     /// Moves all that can be moved now, however long it takes: without it the disk is too full for a write.
     pub(super) fn make_room(&mut self, writer: &Connection) -> Result<(), StoreError> {
+        self.wait_until_moved();
+        self.finish(writer)
+    }
+
+    /// Waits until the thread does nothing.
+    pub(super) fn wait_until_moved(&self) {
         let is_there = || self.thread.as_ref().is_some_and(|thread| !thread.is_finished());
         while self.is_moving.load(Ordering::Acquire) && is_there() {
             std::thread::sleep(LOOK_AGAIN);
         }
-        self.finish(writer)
     }
 
     fn finish(&self, writer: &Connection) -> Result<(), StoreError> {

@@ -13,7 +13,7 @@ use super::error::OpenError;
 pub(super) const APPLICATION_ID: u32 = 0x736b_6570;
 
 /// How long a connection waits for another's lock; backup tools such as Litestream take one now and then.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The write-ahead log's file is cut back to this size after that.
 const WAL_LIMIT: u32 = 64 * 1024 * 1024;
 /// Page cache of the connection that writes, in KiB.

@@ -4,14 +4,14 @@ use rusqlite::{Row, named_params, params, params_from_iter};
 use serde_json::Value;
 
 use super::error::StoreError;
-use super::rows::{self, Query};
+use super::rows::{self, Compact, Query};
 use super::tx::{Tx, View};
 use crate::model::caller::Actor;
 use crate::model::clock::Timestamp;
 use crate::model::event::{Event, EventFilter, GatherKey, Gathered, NewEvent};
 
 fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
-    let actor: Option<String> = row.get(3)?;
+    let actor = rows::maybe_compact(row, 3)?;
     let detail: Option<String> = row.get(14)?;
     Ok(Event {
         seq: rows::unsigned(row, 0)?,
@@ -19,11 +19,11 @@ fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
         kind: row.get(2)?,
         actor: actor.map(|id| Ok::<_, rusqlite::Error>(Actor { id, name: row.get(4)? })).transpose()?,
         address: row.get(5)?,
-        request_id: row.get(6)?,
+        request_id: rows::maybe_compact(row, 6)?,
         workspace: row.get(7)?,
         block: row.get(8)?,
         version: rows::maybe_unsigned(row, 9)?,
-        lock_id: row.get(10)?,
+        lock_id: rows::maybe_compact(row, 10)?,
         count: rows::unsigned(row, 11)?,
         last_at: rows::time(row, 12)?,
         attention: row.get(13)?,
@@ -41,7 +41,7 @@ impl View<'_> {
         let family = filter.kind.as_deref().and_then(|kind| kind.strip_suffix('*'));
         query.and("workspace = ?", filter.workspace.clone());
         query.and("building_block = ?", filter.block.clone());
-        query.and("actor = ?", filter.key.clone());
+        query.and("actor = ?", filter.key.as_deref().map(Compact));
         query.and("kind = ?", filter.kind.clone().filter(|_| family.is_none()));
         query.and("kind GLOB ?", family.map(|family| format!("{}*", family.replace(['*', '?', '['], ""))));
         query.and("attention = ?", filter.attention);
@@ -63,8 +63,8 @@ impl Tx<'_> {
                    :version, :lock_id, 1, :at, :attention, :detail)";
         let detail = (!event.detail.is_null()).then(|| event.detail.to_string());
         self.connection.prepare_cached(sql)?.execute(named_params! {
-            ":at": event.at.millis(), ":kind": event.kind.name(), ":actor": event.actor.id, ":actor_name": event.actor.name, ":address": event.address, ":request_id": event.request_id, ":workspace": event.workspace,
-            ":block": event.block, ":version": event.version.map(u64::cast_signed), ":lock_id": event.lock_id,
+            ":at": event.at.millis(), ":kind": event.kind.name(), ":actor": Compact(&event.actor.id), ":actor_name": event.actor.name, ":address": event.address, ":request_id": Compact(&event.request_id), ":workspace": event.workspace,
+            ":block": event.block, ":version": event.version.map(u64::cast_signed), ":lock_id": event.lock_id.as_deref().map(Compact),
             ":attention": event.attention, ":detail": detail,
         })?;
         Ok(())
@@ -82,7 +82,7 @@ impl Tx<'_> {
                    gather) VALUES ((SELECT coalesce(max(seq), 0) + 1 FROM events), :at, :kind, :actor, :actor_name, :address, :workspace, :block, :version, :count, :last_at, 0, :gather) \
                    ON CONFLICT (gather) WHERE gather IS NOT NULL DO UPDATE SET count = count + excluded.count, last_at = max(last_at, excluded.last_at)";
         self.connection.prepare_cached(sql)?.execute(named_params! {
-            ":at": gathered.first_at.millis(), ":kind": key.kind.name(), ":actor": actor, ":actor_name": actor_name, ":address": key.address, ":workspace": name.map(|name| name.workspace.as_str()),
+            ":at": gathered.first_at.millis(), ":kind": key.kind.name(), ":actor": actor.map(|id| Compact(id)), ":actor_name": actor_name, ":address": key.address, ":workspace": name.map(|name| name.workspace.as_str()),
             ":block": name.map(|name| name.block.as_str()), ":version": key.version.map(u64::cast_signed),
             ":count": gathered.count.cast_signed(), ":last_at": gathered.last_at.millis(), ":gather": parts,
         })?;

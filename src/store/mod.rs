@@ -6,15 +6,18 @@
 mod blobs;
 mod checkpoint;
 mod connection;
+mod erasing;
 mod error;
 mod events;
 mod keys;
 mod locks;
 mod memo;
+mod purges;
 mod readers;
 mod retention;
 mod rows;
 mod schema;
+mod serials;
 mod states;
 mod tokens;
 mod tx;
@@ -26,7 +29,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-pub use blobs::{BlobId, StoredBlob};
+pub use blobs::{BlobId, Bytes, ChainSize, Kept, MAX_STEPS, StoredBlob};
 pub use error::{OpenError, StoreError};
 pub use keys::{KeyWithHashes, NewKey};
 pub use locks::BrokenLock;
@@ -42,7 +45,7 @@ use crate::model::key::{KeyId, Token};
 use crate::model::name::StateName;
 use memo::{Commits, Memo};
 use readers::Readers;
-use writer::Writer;
+use writer::{Erasure, Writer};
 
 /// The name of the database file in the data directory.
 pub const FILE_NAME: &str = "statekeep.db";
@@ -127,6 +130,17 @@ impl Store {
     /// Queues a small job ahead of everything that is queued after this call, without waiting for it. A full queue drops it.
     pub fn post(&self, job: impl FnMut(&Tx<'_>) -> Result<(), StoreError> + Send + 'static) {
         self.writer.queue().post(job);
+    }
+
+    /// Writes the database file anew without anything that no row has any more, and empties the log. Writers wait meanwhile, readers do not.
+    /// `false` means that a reader still needed something of the log: [`Self::empty_log`] finishes it later.
+    pub async fn rewrite(&self) -> Result<bool, StoreError> {
+        self.writer.erase(Erasure::Rewrite).await
+    }
+
+    /// Moves the whole log into the file and cuts it to nothing; `false` while a reader still needs something of it.
+    pub async fn empty_log(&self) -> Result<bool, StoreError> {
+        self.writer.erase(Erasure::EmptyLog).await
     }
 
     /// What keeps the store from writing for good, if anything does.

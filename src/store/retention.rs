@@ -8,7 +8,7 @@ use rusqlite::{OptionalExtension as _, Row as SqlRow, named_params, params};
 use serde_json::Value;
 
 use super::error::StoreError;
-use super::rows;
+use super::rows::{self, Compact};
 use super::states::StateId;
 use super::tx::{Tx, View};
 use crate::model::clock::{self, Timestamp};
@@ -173,13 +173,13 @@ impl Tx<'_> {
         // Serials are unsigned and kept as signed integers, so they are compared here and not by the database.
         let known = "SELECT serial FROM removed_serials WHERE state_id = ?1 AND lineage = ?2";
         let known: Option<i64> =
-            self.connection.prepare_cached(known)?.query_row(params![state.0, lineage], |row| row.get(0)).optional()?;
+            self.connection.prepare_cached(known)?.query_row(params![state.0, Compact(lineage)], |row| row.get(0)).optional()?;
         if known.is_some_and(|known| known.cast_unsigned() >= serial) {
             return Ok(());
         }
         let sql = "INSERT INTO removed_serials (state_id, lineage, serial) VALUES (?1, ?2, ?3) \
                    ON CONFLICT (state_id, lineage) DO UPDATE SET serial = excluded.serial";
-        self.connection.prepare_cached(sql)?.execute(params![state.0, lineage, serial.cast_signed()])?;
+        self.connection.prepare_cached(sql)?.execute(params![state.0, Compact(lineage), serial.cast_signed()])?;
         Ok(())
     }
 

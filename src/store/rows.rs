@@ -1,7 +1,8 @@
 //! From columns to the words of the product. Whatever does not fit is a damaged row, never a panic.
 
-use rusqlite::Row;
-use rusqlite::types::{Type, Value};
+use rusqlite::types::{ToSqlOutput, Type, Value, ValueRef};
+use rusqlite::{Row, ToSql};
+use uuid::Uuid;
 
 use crate::model::caller::Actor;
 use crate::model::clock::Timestamp;
@@ -40,9 +41,49 @@ pub(super) fn digest(row: &Row<'_>, index: usize) -> rusqlite::Result<Digest> {
     row.get(index).map(Digest::from_bytes)
 }
 
+/// Text for a column of type ANY: a UUID in its usual spelling takes 16 bytes there.
+pub(super) struct Compact<'a>(pub(super) &'a str);
+
+impl Compact<'_> {
+    fn uuid(&self) -> Option<Uuid> {
+        let uuid = Uuid::try_parse(self.0).ok()?;
+        // Any other spelling has to come back as it was.
+        (*uuid.hyphenated().encode_lower(&mut Uuid::encode_buffer()) == *self.0).then_some(uuid)
+    }
+}
+
+impl ToSql for Compact<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match self.uuid() {
+            Some(uuid) => ToSqlOutput::Owned(uuid.as_bytes().to_vec().into()),
+            None => ToSqlOutput::Borrowed(self.0.into()),
+        })
+    }
+}
+
+impl From<Compact<'_>> for Value {
+    fn from(text: Compact<'_>) -> Self {
+        text.uuid().map_or_else(|| text.0.to_owned().into(), |uuid| uuid.as_bytes().to_vec().into())
+    }
+}
+
+/// Text from a column of type ANY, or none.
+pub(super) fn maybe_compact(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<String>> {
+    match row.get_ref(index)? {
+        ValueRef::Null => Ok(None),
+        ValueRef::Blob(bytes) => Uuid::from_slice(bytes).map(|uuid| Some(uuid.to_string())).map_err(|error| bad(index, error)),
+        ValueRef::Text(_) | ValueRef::Integer(_) | ValueRef::Real(_) => row.get(index),
+    }
+}
+
+/// Text from a column of type ANY.
+pub(super) fn compact(row: &Row<'_>, index: usize) -> rusqlite::Result<String> {
+    maybe_compact(row, index)?.ok_or_else(|| bad(index, std::io::Error::other("a text is missing")))
+}
+
 /// An id and a name in two columns, one after the other.
 pub(super) fn actor(row: &Row<'_>, index: usize) -> rusqlite::Result<Actor> {
-    Ok(Actor { id: row.get(index)?, name: row.get(index + 1)? })
+    Ok(Actor { id: compact(row, index)?, name: row.get(index + 1)? })
 }
 
 /// A workspace and a building block in two columns, one after the other.
@@ -98,5 +139,31 @@ impl Query {
         self.sql.push_str(end);
         self.values.push(value.into());
         (self.sql, self.values)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_comes_back_as_it_was_and_uuids_are_short() {
+        let connection = rusqlite::Connection::open_in_memory().unwrap();
+        let uuid = "0f8fad5b-d9cb-469f-a165-70867728950e";
+        let upper = uuid.to_uppercase();
+        for (text, stored) in [
+            (uuid, "blob"),
+            (&upper, "text"),
+            (&uuid.replace('-', ""), "text"),
+            ("operator", "text"),
+            ("", "text"),
+            ("0123456789abcdef", "text"),
+        ] {
+            let read = |sql: &str| connection.query_row(sql, [Compact(text)], |row| compact(row, 0)).unwrap();
+            assert_eq!((read("SELECT ?1").as_str(), read("SELECT typeof(?1)").as_str()), (text, stored));
+        }
+        assert!(connection.query_row("SELECT x'00'", [], |row| compact(row, 0)).is_err());
+        assert!(connection.query_row("SELECT NULL", [], |row| compact(row, 0)).is_err());
+        assert_eq!(connection.query_row("SELECT NULL", [], |row| maybe_compact(row, 0)).unwrap(), None);
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::connection::{self, explain};
+use super::erasing::with_second_database;
 use super::error::OpenError;
 
 mod embedded {
@@ -53,7 +54,8 @@ fn copy_aside(connection: &Connection, path: &Path, found: u32) -> Result<(), Op
         _ => {}
     }
     let name = partial.to_string_lossy();
-    connection.execute("VACUUM INTO ?1", [name.as_ref()]).map_err(|source| explain(path, source))?;
+    let copied = with_second_database(connection, || connection.execute("VACUUM INTO ?1", [name.as_ref()]));
+    copied.map_err(|source| explain(path, source))?;
     std::fs::File::open(&partial).and_then(|file| file.sync_all()).map_err(at(&partial))?;
     std::fs::rename(&partial, &target).map_err(at(&target))?;
     let dir = path.parent().unwrap_or(Path::new("."));
@@ -64,4 +66,23 @@ fn sibling(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upgrade_leaves_a_copy_of_what_was() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let path = dir.path().join("statekeep.db");
+        let mut connection = connection::open_writer(&path).unwrap();
+        migrate(&mut connection, &path).unwrap();
+        std::fs::write(sibling(&path, ".schema-1.partial"), "of a copy that was cut off").unwrap();
+        copy_aside(&connection, &path, 1).unwrap();
+        let copy = connection::open_reader(&sibling(&path, ".schema-1")).unwrap();
+        assert_eq!(version(&copy).unwrap(), 1);
+        assert!(!sibling(&path, ".schema-1.partial").exists());
+        assert!(connection.execute("ATTACH ':memory:' AS other", []).is_err(), "nothing else may");
+    }
 }

@@ -32,6 +32,14 @@ pub enum Place {
 }
 
 impl Place {
+    /// The state that is there, deleted or not.
+    pub const fn id(&self) -> Option<StateId> {
+        match self {
+            Self::State { id, .. } => Some(*id),
+            Self::Free | Self::Moved(_) => None,
+        }
+    }
+
     /// The version that a client gets; none when nothing was written, or all is hidden.
     pub fn live(&self) -> Option<&Version> {
         match self {
@@ -102,6 +110,22 @@ impl View<'_> {
         Ok(Place::State { id, current, deleted_at })
     }
 
+    /// Some states that are not settled up to their current versions, by their ids.
+    pub fn unsettled(&self, after: Option<StateId>, limit: u32) -> Result<Vec<(StateId, StateName)>, StoreError> {
+        let sql = "SELECT id, workspace, building_block FROM states WHERE id > ?1 AND settled < current ORDER BY id LIMIT ?2";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let after = after.map_or(0, |id| id.0);
+        let found = statement.query_map(params![after, limit], |row| Ok((StateId(row.get(0)?), rows::name(row, 1)?)))?;
+        Ok(found.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Up to which number a state is settled, and its current version's number; none before the first accepted write.
+    pub fn settled(&self, state: StateId) -> Result<Option<(u64, u64)>, StoreError> {
+        let sql = "SELECT settled, current FROM states WHERE id = ?1 AND current IS NOT NULL";
+        let numbers = |row: &Row<'_>| Ok((rows::unsigned(row, 0)?, rows::unsigned(row, 1)?));
+        Ok(self.connection.prepare_cached(sql)?.query_row([state.0], numbers).optional()?)
+    }
+
     /// Where the state that was at this address is now.
     fn moved_to(&self, name: &StateName) -> Result<Option<StateName>, StoreError> {
         let sql = "SELECT s.workspace, s.building_block FROM moves m JOIN states s ON s.id = m.state_id \
@@ -162,6 +186,13 @@ impl Tx<'_> {
         let values = params![id, name.workspace.as_str(), name.block.as_str(), at.millis()];
         self.connection.prepare_cached(sql)?.execute(values)?;
         Ok(StateId(id))
+    }
+
+    /// A state is settled up to a number: what is below has its counts and the frames that it keeps, what has the number has its counts.
+    pub fn settle(&self, state: StateId, number: u64) -> Result<(), StoreError> {
+        let sql = "UPDATE states SET settled = max(settled, ?2) WHERE id = ?1";
+        self.connection.prepare_cached(sql)?.execute(params![state.0, number.cast_signed()])?;
+        Ok(())
     }
 
     /// Hides a state.

@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension as _, Row, named_params, params};
 
 use super::blobs::{BlobId, StoredBlob};
 use super::error::StoreError;
-use super::rows;
+use super::rows::{self, Compact};
 use super::states::StateId;
 use super::tx::{Tx, View};
 use crate::model::caller::Actor;
@@ -13,6 +13,9 @@ use crate::model::digest::Digest;
 use crate::model::lock::LockNote;
 use crate::model::tfstate::StateHead;
 use crate::model::version::{Counts, Hold, Kind, Version};
+
+/// How many of the newest versions are looked at for the last write under a lock: more than rejected ones are kept.
+const MAX_UNDER_ONE_LOCK: u32 = 64;
 
 /// A version that is to be appended; its number comes with that.
 #[derive(Clone, Debug)]
@@ -81,7 +84,7 @@ const COLUMNS: &str = "v.number, v.sha256, v.size, v.format, v.serial, v.lineage
 fn version(row: &Row<'_>) -> rusqlite::Result<Version> {
     let (kind, rejection): (String, Option<String>) = (row.get(9)?, row.get(10)?);
     let kind = Kind::parse(&kind, rejection.as_deref()).ok_or_else(|| rows::bad(9, std::io::Error::other("not a kind of version")))?;
-    let lock_id: Option<String> = row.get(17)?;
+    let lock_id = rows::maybe_compact(row, 17)?;
     let lock = lock_id.map(|id| Ok::<_, rusqlite::Error>(LockNote { id, operation: row.get(18)?, who: row.get(19)? })).transpose()?;
     Ok(Version {
         number: rows::unsigned(row, 0)?,
@@ -90,7 +93,7 @@ fn version(row: &Row<'_>) -> rusqlite::Result<Version> {
         head: StateHead {
             format: row.get(3)?,
             serial: row.get::<_, i64>(4)?.cast_unsigned(),
-            lineage: row.get(5)?,
+            lineage: rows::compact(row, 5)?,
             terraform_version: row.get(6)?,
             resources: rows::maybe_unsigned(row, 7)?,
             encrypted: row.get(8)?,
@@ -145,6 +148,14 @@ impl View<'_> {
         Ok(found.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// Some versions of a state, the oldest first, from a number on.
+    pub fn versions_from(&self, state: StateId, from: u64, limit: u32) -> Result<Vec<Version>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} WHERE v.state_id = ?1 AND v.number >= ?2 ORDER BY v.number LIMIT ?3");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let found = statement.query_map(params![state.0, from.cast_signed(), limit], version)?;
+        Ok(found.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// The version that was current before another one, or would have been before a rejected one.
     pub fn version_before(&self, state: StateId, number: u64) -> Result<Option<Version>, StoreError> {
         let sql =
@@ -155,17 +166,9 @@ impl View<'_> {
 
     /// The rejected version of a state with these bytes, if they are kept already.
     pub fn rejected_with(&self, state: StateId, sha256: Digest) -> Result<Option<u64>, StoreError> {
-        let sql = "SELECT number FROM versions WHERE state_id = ?1 AND kind = 'rejected' AND sha256 = ?2 ORDER BY number DESC";
+        let sql = "SELECT number FROM versions WHERE state_id = ?1 AND kind = 'rejected' AND sha256 = ?2 AND blob_id IS NOT NULL ORDER BY number DESC";
         let key = params![state.0, sha256.as_bytes()];
         Ok(self.connection.prepare_cached(sql)?.query_row(key, |row| rows::unsigned(row, 0)).optional()?)
-    }
-
-    /// The bytes of a version as they are stored; none when they were removed.
-    pub fn blob(&self, state: StateId, number: u64) -> Result<Option<StoredBlob>, StoreError> {
-        let sql =
-            "SELECT b.format, b.size, b.frame FROM versions v JOIN blobs b ON b.id = v.blob_id WHERE v.state_id = ?1 AND v.number = ?2";
-        let blob = |row: &Row<'_>| Ok(StoredBlob { format: row.get(0)?, size: rows::unsigned(row, 1)?, frame: row.get(2)? });
-        Ok(self.connection.prepare_cached(sql)?.query_row(params![state.0, number.cast_signed()], blob).optional()?)
     }
 }
 
@@ -203,11 +206,11 @@ impl Tx<'_> {
         self.connection.prepare_cached(sql)?.execute(named_params! {
             ":state": state.0, ":number": number.cast_signed(), ":blob": blob.0, ":sha256": new.sha256.as_bytes(),
             ":size": new.size.cast_signed(), ":format": new.head.format, ":serial": new.head.serial.cast_signed(),
-            ":lineage": new.head.lineage, ":terraform_version": new.head.terraform_version,
+            ":lineage": Compact(&new.head.lineage), ":terraform_version": new.head.terraform_version,
             ":resources": new.head.resources.map(u64::cast_signed), ":encrypted": new.head.encrypted, ":kind": new.kind.name(),
             ":rejection": new.kind.rejection(), ":from_version": new.from_version.map(u64::cast_signed),
-            ":created_at": new.created_at.millis(), ":created_by": new.created_by.id, ":created_by_name": new.created_by.name,
-            ":address": new.address, ":lock_id": lock.map(|lock| &lock.id), ":lock_operation": lock.map(|lock| &lock.operation),
+            ":created_at": new.created_at.millis(), ":created_by": Compact(&new.created_by.id), ":created_by_name": new.created_by.name,
+            ":address": new.address, ":lock_id": lock.map(|lock| Compact(&lock.id)), ":lock_operation": lock.map(|lock| &lock.operation),
             ":lock_who": lock.map(|lock| &lock.who),
         })?;
         Ok(())
@@ -221,6 +224,24 @@ impl Tx<'_> {
         let key = params![state.0, from.cast_signed()];
         let blob = self.connection.prepare_cached(sql)?.query_row(key, |row| row.get(0).map(BlobId)).optional()?;
         self.append_blob(state, new, blob.ok_or_else(|| StoreError::BadRow(format!("version {from} has no bytes of its own")))?)
+    }
+
+    /// What a version added, changed and removed.
+    pub fn set_counts(&self, state: StateId, number: u64, counts: Counts) -> Result<(), StoreError> {
+        let sql = "UPDATE versions SET added = ?3, changed = ?4, removed = ?5 WHERE state_id = ?1 AND number = ?2";
+        let (added, changed, removed) = (counts.added.cast_signed(), counts.changed.cast_signed(), counts.removed.cast_signed());
+        self.connection.prepare_cached(sql)?.execute(params![state.0, number.cast_signed(), added, changed, removed])?;
+        Ok(())
+    }
+
+    /// The last write under a lock since it was taken, among the newest versions of a state.
+    ///
+    /// While a lock is held only its holder adds to these, but for [`MAX_UNDER_ONE_LOCK`] less one at most that are rejected, rolled back or restored.
+    pub fn last_write_under(&self, state: StateId, lock_id: &str, since: Timestamp) -> Result<Option<u64>, StoreError> {
+        let sql = "SELECT number FROM (SELECT number, kind, lock_id, created_at FROM versions WHERE state_id = ?1 ORDER BY number DESC LIMIT ?4) \
+                   WHERE kind = 'write' AND lock_id = ?2 AND created_at >= ?3 ORDER BY number DESC LIMIT 1";
+        let key = params![state.0, Compact(lock_id), since.millis(), MAX_UNDER_ONE_LOCK];
+        Ok(self.connection.prepare_cached(sql)?.query_row(key, |row| rows::unsigned(row, 0)).optional()?)
     }
 
     /// Marks a version as a snapshot of an apply that went on.
@@ -252,7 +273,7 @@ impl Tx<'_> {
     /// Removes a version's row, and its bytes where nothing else needs them. Its number is never given again, and its serial is remembered.
     pub(super) fn remove_version(&self, state: StateId, number: u64) -> Result<(), StoreError> {
         let sql = "DELETE FROM versions WHERE state_id = ?1 AND number = ?2 RETURNING blob_id, serial, lineage";
-        let gone = |row: &Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned(), row.get(2)?));
+        let gone = |row: &Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned(), rows::compact(row, 2)?));
         let (blob, serial, lineage): (Option<i64>, u64, String) =
             self.connection.prepare_cached(sql)?.query_row(params![state.0, number.cast_signed()], gone)?;
         self.note_removed_serial(state, &lineage, serial)?;

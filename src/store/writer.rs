@@ -17,6 +17,7 @@ use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
 use super::checkpoint::Checkpoints;
+use super::erasing;
 use super::error::{OpenError, StoreError};
 use super::memo::Commits;
 use super::tx::Tx;
@@ -86,7 +87,17 @@ where
 
 enum Message {
     Job(Box<dyn Job>),
+    Erase(Erasure, oneshot::Sender<Result<bool, StoreError>>),
     Close(oneshot::Sender<()>),
+}
+
+/// How what was removed leaves the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Erasure {
+    /// The file is written anew, without anything that no row has any more, and then the log emptied.
+    Rewrite,
+    /// The log is emptied.
+    EmptyLog,
 }
 
 /// Where jobs wait for the writing thread.
@@ -176,6 +187,15 @@ impl Writer {
         }
     }
 
+    /// Has what was removed leave the disk; see [`Erasure`].
+    pub(super) async fn erase(&self, erasure: Erasure) -> Result<bool, StoreError> {
+        let (reply, done) = oneshot::channel();
+        let queue = self.queue.sender.clone();
+        // The queue may be full: waiting for a place is left to a thread that may wait.
+        let sent = tokio::task::spawn_blocking(move || queue.send(Message::Erase(erasure, reply)).is_ok()).await;
+        if sent.unwrap_or(false) { done.await.unwrap_or(Err(StoreError::Closed)) } else { Err(StoreError::Closed) }
+    }
+
     pub(super) async fn close(&self) {
         let (reply, done) = oneshot::channel();
         let queue = self.queue.sender.clone();
@@ -223,18 +243,37 @@ struct Loop {
 
 impl Loop {
     fn run(mut self, queue: &Receiver<Message>) {
-        while let Ok(message) = self.next(queue) {
-            let first = match message {
-                Message::Job(job) => job,
+        let mut taken = None;
+        while let Some(message) = taken.take().or_else(|| self.next(queue).ok()) {
+            match message {
+                Message::Job(first) => {
+                    let (batch, other) = drain(first, queue);
+                    self.write(batch);
+                    self.look_at_the_log(Checkpoints::after_commit);
+                    taken = other;
+                }
+                Message::Erase(erasure, reply) => {
+                    let _ = reply.send(self.erase(erasure));
+                }
                 Message::Close(done) => return self.close(done),
-            };
-            let (batch, closing) = drain(first, queue);
-            self.write(batch);
-            self.look_at_the_log(Checkpoints::after_commit);
-            if let Some(done) = closing {
-                return self.close(done);
             }
         }
+    }
+
+    /// Says whether it is done; not while a reader still needs something of the log.
+    fn erase(&mut self, erasure: Erasure) -> Result<bool, StoreError> {
+        if let Some(fault) = self.announce.fault() {
+            return Err(fault);
+        }
+        self.checkpoints.wait_until_moved();
+        let rewritten = if erasure == Erasure::Rewrite { erasing::rewrite(&self.connection) } else { Ok(()) };
+        // The pages are other ones, though they say the same.
+        self.commits.all.count();
+        let done = rewritten.and_then(|()| erasing::empty_log(&self.connection));
+        if let Err(error) = &done {
+            self.announce.note(error);
+        }
+        done
     }
 
     /// The next message. The first pause after a write is used for the write-ahead log.
@@ -360,8 +399,8 @@ impl Loop {
     }
 }
 
-/// What has queued behind a job, up to the bounds of one transaction.
-fn drain(first: Box<dyn Job>, queue: &Receiver<Message>) -> (Vec<Box<dyn Job>>, Option<oneshot::Sender<()>>) {
+/// What has queued behind a job, up to the bounds of one transaction or something that is no job.
+fn drain(first: Box<dyn Job>, queue: &Receiver<Message>) -> (Vec<Box<dyn Job>>, Option<Message>) {
     let mut bytes = first.bytes();
     let mut batch = vec![first];
     while batch.len() < MAX_BATCH_JOBS && bytes < MAX_BATCH_BYTES {
@@ -370,7 +409,7 @@ fn drain(first: Box<dyn Job>, queue: &Receiver<Message>) -> (Vec<Box<dyn Job>>, 
                 bytes += job.bytes();
                 batch.push(job);
             }
-            Ok(Message::Close(done)) => return (batch, Some(done)),
+            Ok(other) => return (batch, Some(other)),
             Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
         }
     }

@@ -1,8 +1,11 @@
 //! The command line: every command of `docs/cli.md`, beside a running server and without one.
 
+mod diff;
 mod keys;
+mod purge;
 mod remote;
 mod retention;
+mod rollback;
 mod states;
 mod usage;
 

@@ -18,6 +18,7 @@ mod disk;
 mod faults;
 mod first_start;
 mod harness;
+mod inside;
 mod limits;
 mod logs;
 mod model;

@@ -102,6 +102,10 @@ fn reading_a_state_and_what_lies_below_it() {
     stage.get(&net("/versions"),            [401, 200, 403, 403, 200, 200, 403, 200, 403, 200, 403, 200, 200, 200]);
     stage.get(&net("/versions/1"),          [401, 200, 403, 403, 200, 200, 403, 200, 403, 200, 403, 200, 200, 200]);
     stage.get(&net("/versions/1/info"),     [401, 200, 403, 403, 200, 200, 403, 200, 403, 200, 403, 200, 200, 200]);
+    stage.get(&net("/versions/1/diff"),     [401, 200, 403, 403, 200, 200, 403, 200, 403, 200, 403, 200, 200, 200]);
+    stage.get(&net("/versions/1/diff?sensitive=true"), [401, 200, 403, 403, 200, 200, 403, 200, 403, 200, 403, 200, 200, 200]);
+    stage.get(&net("/outputs"),             [401, 200, 200, 200, 200, 200, 403, 200, 403, 200, 403, 200, 200, 200]);
+    stage.get(&net("/outputs?sensitive=true"), [401, 200, 403, 403, 200, 200, 403, 200, 403, 200, 403, 200, 200, 200]);
     stage.row("HEAD", [401, 200, 200, 200, 200, 200, 403, 200, 403, 200, 403, 200, 200, 200], |who, _| who.send("HEAD", &net(""), ""));
 }
 
@@ -148,6 +152,25 @@ fn deleting_restoring_and_moving_a_state() {
         admin.delete("team/net").expect_status(200);
         who.send("POST", &net("/restore"), "")
     });
+    let rehearse = [401, 200, 403, 403, 200, 200, 403, 200, 403, 200, 403, 200, 200, 200];
+    let rollback = |who: &Client, dry_run: bool| who.post_json(&net("/rollback"), &json!({"version": 1, "dry_run": dry_run}));
+    stage.row("rollback", restore, |who, _| rollback(who, false));
+    stage.row("rehearsal of a rollback", rehearse, |who, _| rollback(who, true));
+    stage.row("rollback of a deleted state", restore, |who, _| {
+        admin.delete("team/net").expect_status(200);
+        let answer = rollback(who, false);
+        admin.send("POST", &net("/restore"), "").expect_status(200);
+        answer
+    });
+    stage.row("rollback of a moved state", moving, |who, serial| {
+        let to = json!({"workspace": "team", "buildingBlock": format!("gone-{serial}")});
+        admin.post_json(&net("/move"), &to).expect_status(200);
+        let answer = rollback(who, false);
+        admin.send("POST", &net("/restore"), "").expect_status(200);
+        answer
+    });
+    let purge =   [401, 403, 403, 403, 403, 403, 403, 200, 403, 403, 403, 403, 403, 403];
+    stage.row("purge", purge, |who, serial| who.post_json(&net("/purge"), &json!({"versions": [serial - 1]})));
     stage.row("move", moving, |who, serial| {
         let to = json!({"workspace": "team", "buildingBlock": format!("moved-{serial}")});
         let answer = who.post_json(&net("/move"), &to);

@@ -1,5 +1,6 @@
 //! The rest of the API, laid out as its URLs are.
 
+mod diff;
 mod events;
 mod gathered;
 mod health;
@@ -8,9 +9,14 @@ mod keys;
 mod list;
 mod login;
 mod moves;
+mod outputs;
 mod prune;
+mod purge;
+mod rehearsal;
 mod restore;
 mod retention;
+mod rollback;
+mod settled;
 mod status;
 mod stored;
 mod token;

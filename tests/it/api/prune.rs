@@ -214,8 +214,9 @@ fn the_highest_serial_of_what_went_is_remembered() {
     assert!(server.stop().success());
     // Serials are kept as their two's complement: the one that went first is the highest all the same.
     let check = format!(
-        "CREATE TEMP TABLE t (x CHECK (x = 1)); INSERT INTO t SELECT count(*) FROM removed_serials WHERE serial = {} AND lineage = '{L1}';",
-        big.cast_signed()
+        "CREATE TEMP TABLE t (x CHECK (x = 1)); INSERT INTO t SELECT count(*) FROM removed_serials WHERE serial = {} AND lineage = x'{}';",
+        big.cast_signed(),
+        L1.replace('-', "")
     );
     let _ = sql(&data.join("statekeep.db"), &check);
 }

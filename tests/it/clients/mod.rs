@@ -17,6 +17,7 @@ mod native_encryption;
 mod proxy;
 mod readme;
 mod remote_state;
+mod rollbacks;
 mod run;
 mod state_commands;
 mod unlocked;

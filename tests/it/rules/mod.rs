@@ -13,6 +13,7 @@ mod outputs_only;
 mod read;
 mod refusals;
 mod rejected;
+mod snapshots;
 mod unlock;
 mod validity;
 mod write;

@@ -1,0 +1,55 @@
+//! The outputs of a state, without what is secret.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::NotComparable;
+use super::masking::Mask;
+use super::state::State;
+use super::values::{Shown, shown_text};
+
+/// One output.
+#[expect(clippy::struct_excessive_bools, reason = "each is a member of the answer")]
+#[derive(Debug, Default, Serialize)]
+pub struct ShownOutput {
+    /// Its value, as it is written; left out where it is hidden.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<Box<RawValue>>,
+    /// Its type, as the state writes it.
+    #[serde(rename = "type")]
+    pub kind: Option<Box<RawValue>>,
+    /// Whether the state marks it so.
+    pub sensitive: bool,
+    /// Whether its value is secret, and so left out.
+    pub hidden: bool,
+    /// Whether something inside its value is secret, and so masked.
+    pub hidden_inside: bool,
+    /// Whether its value is nested too deep or too crowded to be looked into, and so left out.
+    pub too_deep: bool,
+}
+
+/// The outputs of a state; secrets in clear only if `reveal` says so. A value may be as long as it is.
+///
+/// # Errors
+///
+/// Where the state cannot be read as one of format 3 or 4.
+pub fn outputs(bytes: &[u8], reveal: bool) -> Result<BTreeMap<String, ShownOutput>, NotComparable> {
+    let state = State::parse(bytes)?;
+    let shown = state.outputs.into_iter().map(|(name, output)| {
+        let mask = Mask::of_output(&name.0, output.sensitive, reveal);
+        let mut shown = ShownOutput { sensitive: output.sensitive, ..ShownOutput::default() };
+        if let Some(Shown::Value { value, .. }) = output.kind.map(|raw| shown_text(raw, &Mask::of_output("", false, true), usize::MAX)) {
+            shown.kind = Some(value);
+        }
+        match output.value.map(|raw| shown_text(raw, &mask, usize::MAX)) {
+            None => {}
+            Some(Shown::Value { value, masked }) => (shown.value, shown.hidden_inside) = (Some(value), masked),
+            Some(Shown::Hidden) => shown.hidden = true,
+            Some(Shown::TooLong) => shown.too_deep = true,
+        }
+        (name.0.into_owned(), shown)
+    });
+    Ok(shown.collect())
+}

@@ -1,0 +1,172 @@
+//! Which instance of one state is which of another: by its address, or, where it moved, by its type and its provider's id.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::Diff;
+use super::json::{same_text, unquoted};
+use super::state::{Instance, State};
+
+/// What happened to an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// It was not there before.
+    Added,
+    /// It is not there any more.
+    Removed,
+    /// It has another address; it may have changed as well.
+    Moved,
+    /// It is not as it was.
+    Changed,
+}
+
+/// An instance that is not as it was: where it stands among the instances of both states.
+pub(super) struct Change {
+    pub(super) action: Action,
+    before: Option<usize>,
+    after: Option<usize>,
+}
+
+impl Change {
+    /// As it was.
+    pub(super) fn then<'d, 'a>(&self, diff: &'d Diff<'a>) -> Option<&'d Instance<'a>> {
+        self.before.and_then(|index| diff.before.instances.get(index))
+    }
+
+    /// As it is.
+    pub(super) fn now<'d, 'a>(&self, diff: &'d Diff<'a>) -> Option<&'d Instance<'a>> {
+        self.after.and_then(|index| diff.after.instances.get(index))
+    }
+}
+
+/// Every instance that is not as it was, in the order of addresses.
+pub(super) fn changes(before: &State<'_>, after: &State<'_>) -> Vec<Change> {
+    let (one, other) = (&before.instances, &after.instances);
+    let (mut from, mut to) = (0, 0);
+    let mut changes = Vec::new();
+    loop {
+        let order = match (one.get(from), other.get(to)) {
+            (None, None) => break,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(one), Some(other)) => one.address.cmp(&other.address),
+        };
+        match order {
+            Ordering::Less => changes.push(Change { action: Action::Removed, before: Some(from), after: None }),
+            Ordering::Greater => changes.push(Change { action: Action::Added, before: None, after: Some(to) }),
+            Ordering::Equal if differ(&one[from], &other[to]) => {
+                changes.push(Change { action: Action::Changed, before: Some(from), after: Some(to) });
+            }
+            Ordering::Equal => {}
+        }
+        from += usize::from(order.is_le());
+        to += usize::from(order.is_ge());
+    }
+    join_moved(&mut changes, one, other);
+    changes
+}
+
+/// Whether an instance is not as it was, by meaning. What marks its values as secret is not looked at: new programs mark more.
+fn differ(before: &Instance<'_>, after: &Instance<'_>) -> bool {
+    let parts = [
+        (before.attributes, after.attributes),
+        (before.flat, after.flat),
+        (before.private, after.private),
+        (before.identity, after.identity),
+    ];
+    parts.into_iter().any(|(before, after)| !same_part(before, after))
+        || before.meta.parts().into_iter().zip(after.meta.parts()).any(|((_, before), (_, after))| !same_part(before, after))
+        || !same_set(before.dependencies, after.dependencies)
+}
+
+/// Whether two parts of an instance mean the same; a missing one is as good as an empty list or object.
+pub(super) fn same_part(before: Option<&RawValue>, after: Option<&RawValue>) -> bool {
+    match (before, after) {
+        (Some(before), Some(after)) => same_text(before.get(), after.get()),
+        (None, None) => true,
+        (Some(one), None) | (None, Some(one)) => is_empty(one),
+    }
+}
+
+fn is_empty(raw: &RawValue) -> bool {
+    let text = raw.get();
+    let inner = text.get(1..text.len() - 1).unwrap_or("?");
+    text == "false" || text.starts_with(['{', '[', '"']) && inner.bytes().all(|byte| byte.is_ascii_whitespace())
+}
+
+/// Whether two lists of texts have the same elements, in whatever order.
+pub(super) fn same_set(before: Option<&RawValue>, after: Option<&RawValue>) -> bool {
+    if same_part(before, after) {
+        return true;
+    }
+    let sorted = |raw: Option<&RawValue>| {
+        let mut texts: Vec<String> = raw.map_or(Some(Vec::new()), |raw| serde_json::from_str(raw.get()).ok())?;
+        texts.sort_unstable();
+        texts.dedup();
+        Some(texts)
+    };
+    sorted(before).is_some_and(|texts| sorted(after) == Some(texts))
+}
+
+/// Whatever was removed in one place and added in another, if nothing else can be meant.
+fn join_moved(changes: &mut Vec<Change>, before: &[Instance<'_>], after: &[Instance<'_>]) {
+    let sources = only_ones(changes, Action::Removed, |change| change.before.and_then(|index| before.get(index)));
+    let targets = only_ones(changes, Action::Added, |change| change.after.and_then(|index| after.get(index)));
+    let joined = sources.into_iter().filter_map(|(key, source)| Some((source, *targets.get(&key)?)));
+    let mut gone = Vec::new();
+    for (source, target) in joined.collect::<Vec<_>>() {
+        let from = changes[source].before;
+        changes[target] = Change { action: Action::Moved, before: from, ..changes[target] };
+        gone.push(source);
+    }
+    gone.sort_unstable();
+    let mut index = 0;
+    changes.retain(|_| {
+        index += 1;
+        gone.binary_search(&(index - 1)).is_err()
+    });
+}
+
+/// A resource's type and its provider's id.
+type Identity<'a> = (Cow<'a, str>, Cow<'a, str>);
+
+/// The changes of one kind by the identity of their instance; without those that share one.
+fn only_ones<'i, 'a: 'i>(
+    changes: &[Change],
+    action: Action,
+    instance: impl Fn(&Change) -> Option<&'i Instance<'a>>,
+) -> HashMap<Identity<'i>, usize> {
+    let mut known: HashMap<Identity<'i>, Option<usize>> = HashMap::new();
+    for (index, change) in changes.iter().enumerate().filter(|(_, change)| change.action == action) {
+        if let Some(identity) = instance(change).and_then(identity) {
+            known.entry(identity).and_modify(|only| *only = None).or_insert(Some(index));
+        }
+    }
+    known.into_iter().filter_map(|(identity, only)| Some((identity, only?))).collect()
+}
+
+fn identity<'i>(instance: &'i Instance<'_>) -> Option<Identity<'i>> {
+    let address = &instance.address;
+    if address.mode != "managed" || !address.deposed.is_empty() {
+        return None;
+    }
+    Some((Cow::Borrowed(address.kind.as_ref()), id(instance)?))
+}
+
+#[derive(Deserialize)]
+struct WithId<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+}
+
+/// The provider's id of an instance, where it has one.
+pub(super) fn id<'i>(instance: &Instance<'i>) -> Option<Cow<'i, str>> {
+    let attributes: WithId<'i> = serde_json::from_str(instance.attributes.or(instance.flat)?.get()).ok()?;
+    let text = attributes.id?.get();
+    Some(unquoted(text)).filter(|id| text.starts_with('"') && !id.is_empty())
+}

@@ -1,0 +1,175 @@
+//! What changed from one version of a state to another. Both are decoded and proven, taken apart on a core, and answered without what is secret;
+//! whoever asks for secrets in clear gets them only once that is written down.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::Domain;
+use super::access::authorize;
+use super::error::Error;
+use super::history::{History, on_state};
+use super::hot::Decoded;
+use super::reading::{Patience, SIZE_TAKEN_APART};
+use crate::diff::{self, MAX_REPORT, NotComparable, Report};
+use crate::model::caller::Caller;
+use crate::model::clock;
+use crate::model::event::{EventKind, NewEvent};
+use crate::model::name::StateName;
+use crate::model::permission::Permission;
+use crate::model::version::Version;
+use crate::store::{StateId, StoreError, View};
+
+/// Two states that are compared need so many times their size, their own bytes among that.
+const SIZE_COMPARED: u64 = SIZE_TAKEN_APART + 1;
+/// A report, and the answer that is made of it, need so many times the report's limit.
+const COPIES_OF_A_REPORT: u64 = 3;
+/// What is lent for two versions beyond their sizes at most, since memory is lent in whole KiB.
+const BEYOND_SIZES: u64 = 2 * 1024;
+
+/// Which versions are to be compared, and how.
+#[derive(Clone, Copy)]
+pub struct Comparing {
+    /// The version that is looked at.
+    pub to: u64,
+    /// The version that it is compared with; the one that was current before it where none is given.
+    pub from: Option<u64>,
+    /// Whether secrets are shown in clear.
+    pub reveal: bool,
+}
+
+/// The answer.
+#[derive(Serialize)]
+struct Answer<'a> {
+    from: Option<&'a Version>,
+    to: &'a Version,
+    encrypted: bool,
+    not_compared: Option<NotCompared>,
+    diff: Option<Report>,
+}
+
+/// Why two versions, or one, cannot be looked into.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct NotCompared {
+    code: &'static str,
+    detail: String,
+}
+
+impl NotCompared {
+    fn too_large(limit: u64) -> Self {
+        let detail = format!("the two versions are larger than {limit} bytes together, more than this server compares (--max-in-flight)");
+        Self { code: "too_large", detail }
+    }
+}
+
+impl From<NotComparable> for NotCompared {
+    fn from(why: NotComparable) -> Self {
+        Self { code: why.code(), detail: why.to_string() }
+    }
+}
+
+impl History<'_> {
+    /// What changed from one version to another, as JSON.
+    pub async fn compare(&self, caller: &Caller, name: &StateName, comparing: Comparing) -> Result<Arc<Decoded>, Error> {
+        authorize(caller, Permission::List, name)?;
+        let found = self.0.store.look(|view| on_state(view, name, |state| Ok((state, pair(view, state, comparing)?))))?;
+        let (state, (from, to)) = found.map_err(|why| why.into_error(name, name))?;
+        let missing = |number| Error::NoVersion(name.clone(), number);
+        let to = to.ok_or_else(|| missing(comparing.to))?;
+        if let (None, Some(number)) = (&from, comparing.from) {
+            return Err(missing(number));
+        }
+        if let Some(purged) = from.iter().chain([&to]).find(|version| version.purged) {
+            return Err(Error::Purged(name.clone(), purged.number));
+        }
+        let compared_with = from.as_ref().map(|from| from.number);
+        let answer = self.0.compared(name, state, (from, to), comparing.reveal).await?;
+        if comparing.reveal {
+            let detail = serde_json::json!({ "what": "diff", "from": compared_with });
+            self.0.record_reveal(caller, name, comparing.to, detail).await?;
+        }
+        self.0.gather_read(caller, name, Some(comparing.to));
+        Ok(answer)
+    }
+}
+
+/// The version that another is compared with, and that one, as far as they are there.
+fn pair(view: &View<'_>, state: StateId, comparing: Comparing) -> Result<(Option<Version>, Option<Version>), StoreError> {
+    let to = view.version(state, comparing.to)?;
+    let from = match comparing.from {
+        Some(number) => view.version(state, number)?,
+        None => view.version_before(state, comparing.to)?,
+    };
+    Ok((from, to))
+}
+
+impl Domain {
+    /// Writes down that somebody is shown secrets in clear; they are not if this fails.
+    pub(super) async fn record_reveal(
+        &self,
+        caller: &Caller,
+        name: &StateName,
+        version: u64,
+        detail: serde_json::Value,
+    ) -> Result<(), Error> {
+        let event = NewEvent::new(EventKind::StateReveal, caller, clock::now()).on(name).version(version).detail(detail);
+        Ok(self.store.write(0, move |tx| tx.record(&event)).await?)
+    }
+
+    async fn compared(
+        &self,
+        name: &StateName,
+        state: StateId,
+        (from, to): (Option<Version>, Version),
+        reveal: bool,
+    ) -> Result<Arc<Decoded>, Error> {
+        let mut not_compared = self.hindrance(from.as_ref(), &to);
+        let (mut bytes, mut needed) = (None, 0);
+        if not_compared.is_none() {
+            let before = match &from {
+                Some(from) => Some(self.bytes_of(name, state, from, Patience::Some).await?),
+                None => None,
+            };
+            bytes = Some((before, self.bytes_of(name, state, &to, Patience::Some).await?));
+            let both = both(from.as_ref(), &to);
+            // No more than there can be beside their bytes.
+            let most = self.limits().max_in_flight.saturating_sub(both + BEYOND_SIZES);
+            needed = most.min(both.saturating_mul(SIZE_TAKEN_APART) + MAX_REPORT as u64 * COPIES_OF_A_REPORT);
+        }
+        let lease = self.lend_for_copies(needed, Patience::Some).await?;
+        let made = self.on_a_core(move || {
+            let report = bytes.map(|(before, after)| report(before.as_deref(), &after, reveal)).transpose();
+            let diff = report.unwrap_or_else(|why| {
+                not_compared = Some(why.into());
+                None
+            });
+            let encrypted = is_encrypted(from.as_ref(), &to);
+            serde_json::to_vec(&Answer { from: from.as_ref(), to: &to, encrypted, not_compared, diff })
+        });
+        let made = made.await?.map_err(|error| Error::Internal(error.to_string()))?;
+        Ok(Decoded::new(made, lease))
+    }
+
+    /// What can be told without looking into either of them.
+    fn hindrance(&self, from: Option<&Version>, to: &Version) -> Option<NotCompared> {
+        if is_encrypted(from, to) {
+            return Some(NotComparable::Encrypted.into());
+        }
+        let most = self.limits().max_in_flight / SIZE_COMPARED;
+        (both(from, to) > most).then(|| NotCompared::too_large(most))
+    }
+}
+
+/// How many bytes two versions have together.
+fn both(from: Option<&Version>, to: &Version) -> u64 {
+    to.size.saturating_add(from.map_or(0, |from| from.size))
+}
+
+fn is_encrypted(from: Option<&Version>, to: &Version) -> bool {
+    from.into_iter().chain([to]).any(|version| version.head.encrypted)
+}
+
+fn report(before: Option<&Decoded>, after: &Decoded, reveal: bool) -> Result<Report, NotComparable> {
+    let before = before.map_or(diff::NOTHING, AsRef::as_ref);
+    Ok(diff::compare(before, after.as_ref())?.report(reveal))
+}

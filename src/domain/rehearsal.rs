@@ -1,0 +1,180 @@
+//! What a rollback would do, told before it is done: nothing is written, whatever is found.
+
+use super::access::authorize;
+use super::error::Error;
+use super::history::History;
+use super::reading::{Patience, SIZE_TAKEN_APART};
+use super::rollback::{Found, NoRollback, Rollback};
+use crate::diff::{self, Action, Diff, NotComparable};
+use crate::model::caller::Caller;
+use crate::model::lock::HeldLock;
+use crate::model::name::StateName;
+use crate::model::permission::Permission;
+use crate::model::version::Version;
+
+pub use crate::diff::Report;
+
+/// How many bytes the addresses of forgotten or of sought resources may take in an answer; those beyond are only counted.
+const MAX_ADDRESSES: usize = 1024 * 1024;
+
+/// What a rollback would do.
+pub struct Rehearsal {
+    /// The version whose content would come back.
+    pub version: Version,
+    /// The version that is current, or was when the state was deleted; none where every write was rejected.
+    pub current: Option<Version>,
+    /// Whether the state is deleted, and would be brought back.
+    pub is_deleted: bool,
+    /// Where the state is, if it would be brought back from another address.
+    pub away: Option<StateName>,
+    /// Whether the version is current already, so that nothing would be written.
+    pub is_unchanged: bool,
+    /// The serial that it would get; none where there is none left.
+    pub serial: Option<u64>,
+    /// The lock on the state.
+    pub lock: Option<HeldLock>,
+    /// Why it would be refused, if it would.
+    pub refusals: Vec<Refusal>,
+    /// What the next plan would find, or why that cannot be told.
+    pub comparison: Result<Comparison, NotCompared>,
+}
+
+/// What Terraform would find after a rollback.
+pub struct Comparison {
+    /// What differs from the current version to the one that would come back, without secrets.
+    pub diff: Report,
+    /// Managed resources that are in the current version only: they keep running, and no state knows them any more.
+    pub forgotten: Vec<String>,
+    /// Managed resources that are in the version that would come back only: the client looks for them, and makes anew what is gone.
+    pub sought: Vec<String>,
+    /// Whether some of either were left out because the answer would be too long; the diff counts them all.
+    pub is_cut: bool,
+}
+
+/// Why two versions cannot be compared, which keeps nobody from rolling back.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum NotCompared {
+    /// There is nothing to compare with.
+    #[error("no version was ever current")]
+    Nothing,
+    /// At least one of them is no state that can be taken apart.
+    #[error("{0}")]
+    NotComparable(#[from] NotComparable),
+    /// The bytes of the current version are not there.
+    #[error("{0}")]
+    Unreadable(Box<Error>),
+}
+
+/// One reason why a rollback would be refused.
+pub struct Refusal {
+    /// The code that the answer would have.
+    pub code: &'static str,
+    /// In words.
+    pub detail: String,
+}
+
+impl From<NoRollback> for Refusal {
+    fn from(why: NoRollback) -> Self {
+        Self { code: why.code(), detail: why.to_string() }
+    }
+}
+
+impl History<'_> {
+    /// Says what a rollback would do.
+    pub async fn rehearse(&self, caller: &Caller, name: &StateName, ask: &Rollback) -> Result<Rehearsal, Error> {
+        self.may_rehearse(caller, name)?;
+        let found = self.0.find(name, ask.number).await?;
+        found.authorize(caller, &[Permission::List])?;
+        let wanted = found.wanted(name, ask.number)?.clone();
+        let lock = self.0.store.look(|view| view.lock(found.away.as_ref().unwrap_or(name)))?;
+        let serial = if wanted.head.encrypted { Some(wanted.head.serial) } else { found.highest.checked_add(1) };
+        let is_unchanged = found.is_unchanged(ask.number);
+        let refusals = refusals(&Asked { caller, name, ask }, &found, &wanted, lock.as_ref());
+        let comparison = self.compare_with(name, &found, &wanted).await?;
+        self.0.gather_read(caller, found.away.as_ref().unwrap_or(name), Some(ask.number));
+        Ok(Rehearsal {
+            version: wanted,
+            is_deleted: found.is_deleted,
+            is_unchanged,
+            serial,
+            lock,
+            refusals,
+            comparison,
+            current: found.last,
+            away: found.away,
+        })
+    }
+
+    /// Compares what is current with what would come back. What cannot come back is an error; a current version that is damaged is what a rollback
+    /// is good for.
+    async fn compare_with(&self, name: &StateName, found: &Found, wanted: &Version) -> Result<Result<Comparison, NotCompared>, Error> {
+        let after = self.0.bytes_of(name, found.state, wanted, Patience::Some).await?;
+        let Some(current) = &found.last else { return Ok(Err(NotCompared::Nothing)) };
+        let before = match self.0.bytes_of(name, found.state, current, Patience::Some).await {
+            Ok(before) => before,
+            Err(why @ (Error::Damaged(_) | Error::Purged(..))) => return Ok(Err(NotCompared::Unreadable(Box::new(why)))),
+            Err(why) => return Err(why),
+        };
+        let both = wanted.size.saturating_add(current.size);
+        let lease = self.0.lend_for_copies(both.saturating_mul(SIZE_TAKEN_APART), Patience::Some).await?;
+        let compared = self.0.on_a_core(move || {
+            let _lease = lease;
+            compare(before.as_ref().as_ref(), after.as_ref().as_ref())
+        });
+        Ok(compared.await?.map_err(NotCompared::from))
+    }
+}
+
+fn compare(before: &[u8], after: &[u8]) -> Result<Comparison, NotComparable> {
+    let diff = diff::compare(before, after)?;
+    let (forgotten, first_is_cut) = managed(&diff, Action::Removed);
+    let (sought, second_is_cut) = managed(&diff, Action::Added);
+    Ok(Comparison { diff: diff.report(false), forgotten, sought, is_cut: first_is_cut || second_is_cut })
+}
+
+/// The addresses of managed resources that one of the states lacks, and whether there are more than are told.
+fn managed(diff: &Diff<'_>, action: Action) -> (Vec<String>, bool) {
+    let mut bytes = 0;
+    let mut addresses = diff.addresses(action).filter(|address| address.mode == "managed").map(|address| match address.deposed.as_ref() {
+        "" => address.to_string(),
+        key => format!("{address} (deposed object {key})"),
+    });
+    let told = addresses.by_ref().take_while(|address| {
+        bytes += address.len();
+        bytes <= MAX_ADDRESSES
+    });
+    let told: Vec<String> = told.collect();
+    (told, bytes > MAX_ADDRESSES)
+}
+
+/// Who asks what, of which state.
+struct Asked<'a> {
+    caller: &'a Caller,
+    name: &'a StateName,
+    ask: &'a Rollback,
+}
+
+/// Why a rollback would be refused, in the order in which that is seen.
+fn refusals(asked: &Asked<'_>, found: &Found, wanted: &Version, lock: Option<&HeldLock>) -> Vec<Refusal> {
+    let Asked { caller, name, ask } = *asked;
+    let may_save = authorize(caller, Permission::Save, name);
+    let may_move = found.authorize(caller, &[Permission::Delete, Permission::Save]);
+    let denied = [may_save, may_move].into_iter().filter_map(Result::err).take(1);
+    let mut refusals: Vec<Refusal> = denied.map(|error| Refusal { code: "forbidden", detail: error.to_string() }).collect();
+    refusals.extend(found.check_current(ask).err().map(Refusal::from));
+    if found.is_unchanged(ask.number) {
+        return refusals;
+    }
+    refusals.extend(Found::check_encrypted(wanted, ask).err().map(Refusal::from));
+    refusals.extend(found.next_serial(wanted).err().map(Refusal::from));
+    refusals.extend(by_lock(caller, ask, found, lock));
+    refusals
+}
+
+fn by_lock(caller: &Caller, ask: &Rollback, found: &Found, lock: Option<&HeldLock>) -> Option<Refusal> {
+    let Some(held) = lock else { return ask.lock_id.as_ref().map(|_| NoRollback::StaleLockId.into()) };
+    // A lock belongs to an address, so none of one's own lets a state leave the one where it is.
+    let is_own = found.away.is_none() && ask.lock_id.as_deref().is_some_and(|id| held.is_held_by(&caller.actor, id));
+    let detail = format!("the state is locked by the key {:?}, with the lock ID {}", held.holder.name, held.lock.id);
+    (!is_own).then_some(Refusal { code: "locked", detail })
+}

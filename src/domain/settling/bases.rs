@@ -1,0 +1,87 @@
+//! Blobs that nothing but other blobs needs any more: what leans on them is kept in another way, and they go.
+
+use std::sync::Arc;
+
+use super::super::Domain;
+use super::super::error::Error;
+use super::super::hot::Decoded;
+use super::super::reading::{Patience, SIZE_TAKEN_APART};
+use crate::blob::{self, DIFFERENCE, WHOLE};
+use crate::store::{BlobId, Kept};
+
+/// How many blobs are looked up at a time.
+const BLOBS_AT_A_TIME: u32 = 50;
+
+impl Domain {
+    /// Lets go of all bytes that are only kept for what leans on them, after their versions were removed.
+    pub(super) async fn release_bases(&self) -> Result<(), Error> {
+        loop {
+            let bases = self.store.read(move |view| view.only_leaned_on(BLOBS_AT_A_TIME)).await?;
+            let mut is_stuck = true;
+            for base in bases {
+                is_stuck &= !self.release(base, &[]).await?;
+            }
+            // Nothing is left, or only what something damaged leans on.
+            if is_stuck {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Has everything that leans on a blob lean on what that leans on itself, or stand alone, and lets go of the blob if no version needs it. Nothing
+    /// of `but_these` is leaned on, and what is in there goes on leaning. Says whether nothing else leans on it any more: whatever cannot be decoded does.
+    pub(in super::super) async fn release(&self, base: BlobId, but_these: &[BlobId]) -> Result<bool, Error> {
+        let mut next = self.base_of(base)?;
+        while let Some(base) = next
+            && but_these.contains(&base.id)
+        {
+            next = self.base_of(base.id)?;
+        }
+        while let Some(kept) = self.leaning_on(base, but_these).await? {
+            if !self.lean_elsewhere(&kept, next).await? {
+                return Ok(false);
+            }
+        }
+        self.store.write(0, move |tx| tx.drop_blob_unless_used(base)).await?;
+        Ok(true)
+    }
+
+    async fn leaning_on(&self, base: BlobId, but_these: &[BlobId]) -> Result<Option<Kept>, Error> {
+        let all = self.store.read(move |view| view.leaning_on(base, u32::MAX)).await?;
+        Ok(all.into_iter().find(|kept| !but_these.contains(&kept.id)))
+    }
+
+    fn base_of(&self, blob: BlobId) -> Result<Option<Kept>, Error> {
+        Ok(self.store.look(|view| match view.kept_in(blob)?.and_then(|kept| kept.base) {
+            Some(base) => view.kept_in(base),
+            None => Ok(None),
+        })?)
+    }
+
+    /// Keeps a blob as a difference to another base, or alone; false where its bytes cannot be read.
+    async fn lean_elsewhere(&self, kept: &Kept, base: Option<Kept>) -> Result<bool, Error> {
+        let Some(bytes) = self.decode_blob(kept).await? else { return Ok(false) };
+        if let Some(base) = base
+            && let Some(base_bytes) = self.decode_blob(&base).await?
+            && self.keep_as(kept, Arc::clone(&bytes), Some((base, base_bytes))).await?
+        {
+            return Ok(true);
+        }
+        // Where it has changed meanwhile, whoever asked looks again.
+        self.keep_as(kept, bytes, None).await?;
+        Ok(true)
+    }
+
+    async fn keep_as(&self, kept: &Kept, bytes: Arc<Decoded>, base: Option<(Kept, Arc<Decoded>)>) -> Result<bool, Error> {
+        let (base, base_bytes) = base.unzip();
+        let around = kept.size + base.map_or(0, |base| base.size);
+        let lease = self.lend_for_copies(around * SIZE_TAKEN_APART, Patience::Some).await?;
+        let encoded = self.on_a_core(move || {
+            let _lease = lease;
+            blob::encode_at_leisure(bytes.as_ref().as_ref(), base_bytes.as_deref().map(AsRef::as_ref))
+        });
+        let frame = encoded.await?.map_err(|error| Error::Internal(error.to_string()))?;
+        let (kept, format) = (*kept, if base.is_some() { DIFFERENCE } else { WHOLE });
+        Ok(self.store.write(frame.len(), move |tx| tx.replace_frame(&kept, base.as_ref(), format, &frame)).await?)
+    }
+}

@@ -1,0 +1,216 @@
+//! One state after the other: what each version changed, and the frame that it keeps.
+
+use std::sync::Arc;
+
+use super::super::Domain;
+use super::super::error::Error;
+use super::super::hot::Decoded;
+use super::super::reading::{Patience, SIZE_TAKEN_APART};
+use super::places::bases;
+use crate::blob::{self, DIFFERENCE, MAX_IN_DIFFERENCE, WHOLE, WORKING_MEMORY};
+use crate::diff::{self, NOTHING};
+use crate::model::name::StateName;
+use crate::model::version::{Counts, Version};
+use crate::store::{Kept, StateId, StoreError, Tx, View};
+
+/// How many versions are looked up at a time.
+const VERSIONS_AT_A_TIME: u32 = 64;
+/// A transaction holds no more results than this, so that no write waits long for it.
+const MAX_RESULTS: usize = 32;
+/// Nor more bytes of frames than this.
+const MAX_BYTES: usize = 1024 * 1024;
+/// A state that has shrunk or grown by more than this shares too little with what it was.
+const MOST_TIMES_THE_SIZE: u64 = 10;
+/// A difference that is not so many times smaller than the frame that stands alone is not worth its step.
+const LEAST_GAIN: u64 = 2;
+
+/// What is known of versions and waits to be written.
+#[derive(Default)]
+pub(super) struct Outbox {
+    counts: Vec<(StateId, u64, Counts)>,
+    frames: Vec<NewFrame>,
+    settled: Vec<(StateId, u64)>,
+}
+
+struct NewFrame {
+    of: Kept,
+    base: Option<Kept>,
+    frame: Vec<u8>,
+}
+
+impl Outbox {
+    fn bytes(&self) -> usize {
+        self.frames.iter().map(|new| new.frame.len()).sum()
+    }
+
+    fn settle(&mut self, state: StateId, number: u64) {
+        match self.settled.last_mut() {
+            Some((last, up_to)) if *last == state => *up_to = number,
+            _ => self.settled.push((state, number)),
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.counts.len() + self.frames.len() + self.settled.len() >= MAX_RESULTS || self.bytes() >= MAX_BYTES
+    }
+
+    fn write(&self, tx: &Tx<'_>, min_free_space: u64) -> Result<(), StoreError> {
+        // The last room on the disk is for whoever has to unlock, delete or prune.
+        tx.needs_room(min_free_space)?;
+        for (state, number, counts) in &self.counts {
+            tx.set_counts(*state, *number, *counts)?;
+        }
+        for NewFrame { of, base, frame } in &self.frames {
+            let format = if base.is_some() { DIFFERENCE } else { WHOLE };
+            tx.replace_frame(of, base.as_ref(), format, frame)?;
+        }
+        self.settled.iter().try_for_each(|(state, number)| tx.settle(*state, *number))
+    }
+}
+
+/// A state that is being settled.
+struct Settled<'a> {
+    name: &'a StateName,
+    id: StateId,
+    current: u64,
+    /// The version that was looked at last, with its bytes.
+    last: Option<(u64, Arc<Decoded>)>,
+}
+
+impl Domain {
+    /// Writes down what is known by now.
+    pub(super) async fn write_out(&self, outbox: &mut Outbox) -> Result<(), Error> {
+        let outbox = std::mem::take(outbox);
+        if outbox.settled.is_empty() && outbox.counts.is_empty() {
+            return Ok(());
+        }
+        let (bytes, min_free_space) = (outbox.bytes(), self.limits.min_free_space);
+        Ok(self.store.write(bytes, move |tx| outbox.write(tx, min_free_space)).await?)
+    }
+
+    /// Settles all versions of a state that are not.
+    pub(super) async fn settle_state(&self, name: &StateName, id: StateId, outbox: &mut Outbox) -> Result<(), Error> {
+        let Some((settled, current)) = self.store.look(|view| view.settled(id))? else { return Ok(()) };
+        let mut state = Settled { name, id, current, last: None };
+        let mut from = settled;
+        loop {
+            let versions = self.store.read(move |view| view.versions_from(id, from, VERSIONS_AT_A_TIME)).await?;
+            let Some(last) = versions.last() else { return Ok(()) };
+            from = last.number + 1;
+            for version in &versions {
+                self.settle_version(&mut state, version, outbox).await?;
+            }
+        }
+    }
+
+    async fn settle_version(&self, state: &mut Settled<'_>, version: &Version, outbox: &mut Outbox) -> Result<(), Error> {
+        let is_readable = !version.purged && !version.head.encrypted;
+        if is_readable && version.counts.is_none() {
+            self.count(state, version, outbox).await?;
+        }
+        if is_readable && version.number < state.current {
+            self.choose_frame(state, version, outbox).await?;
+        }
+        // What lies above the current version was rejected; its frame is chosen when a later one is current.
+        outbox.settle(state.id, version.number.min(state.current));
+        if outbox.is_full() { self.write_out(outbox).await } else { Ok(()) }
+    }
+
+    async fn count(&self, state: &mut Settled<'_>, version: &Version, outbox: &mut Outbox) -> Result<(), Error> {
+        let (id, number) = (state.id, version.number);
+        let before = self.store.look(|view| view.version_before(id, number))?;
+        let sizes = version.size.saturating_add(before.as_ref().map_or(0, |before| before.size));
+        if sizes > MAX_IN_DIFFERENCE || before.as_ref().is_some_and(|before| before.purged || before.head.encrypted) {
+            return Ok(());
+        }
+        let before = match &before {
+            Some(before) => Some(self.bytes_in(state, before).await?),
+            None => None,
+        };
+        let after = self.bytes_in(state, version).await?;
+        let (Some(after), Some(before)) = (after, before.map_or(Some(None), |read| read.map(Some))) else { return Ok(()) };
+        let lease = self.lend_for_copies(sizes * SIZE_TAKEN_APART, Patience::None).await?;
+        let counted = self.background.run(move || {
+            let _lease = lease;
+            let before = before.as_deref().map_or(NOTHING, AsRef::as_ref);
+            diff::compare(before, after.as_ref().as_ref()).ok().map(|differences| differences.counts())
+        });
+        outbox.counts.extend(counted.await?.map(|counts| (id, number, counts)));
+        Ok(())
+    }
+
+    /// The bytes of a version of the state; none where they cannot be read.
+    async fn bytes_in(&self, state: &mut Settled<'_>, version: &Version) -> Result<Option<Arc<Decoded>>, Error> {
+        if let Some((number, bytes)) = &state.last
+            && *number == version.number
+        {
+            return Ok(Some(Arc::clone(bytes)));
+        }
+        let bytes = match self.decode(state.name, state.id, version, Patience::None).await {
+            Ok(bytes) => bytes,
+            // Somebody removed it meanwhile, or whoever reads it is told.
+            Err(Error::Purged(..) | Error::Damaged(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        state.last = Some((version.number, Arc::clone(&bytes)));
+        Ok(Some(bytes))
+    }
+
+    async fn choose_frame(&self, state: &mut Settled<'_>, version: &Version, outbox: &mut Outbox) -> Result<(), Error> {
+        let (id, of) = (state.id, version.clone());
+        let Some(Choice { kept, base }) = self.store.read(move |view| choose(view, id, &of)).await? else { return Ok(()) };
+        let Some(bytes) = self.bytes_in(state, version).await? else { return Ok(()) };
+        let base = match base {
+            Some((version, kept)) => self.decode(state.name, id, &version, Patience::None).await.ok().map(|bytes| (bytes, kept)),
+            None => None,
+        };
+        let around = bytes.as_ref().as_ref().len() + base.as_ref().map_or(0, |(bytes, _)| bytes.as_ref().as_ref().len());
+        let lease = self.lend_for_copies((around as u64 * SIZE_TAKEN_APART).min(WORKING_MEMORY + around as u64), Patience::None).await?;
+        let encoded = self.background.run(move || {
+            let _lease = lease;
+            smallest(bytes.as_ref().as_ref(), base, &kept)
+        });
+        outbox.frames.extend(encoded.await?.map(|(base, frame)| NewFrame { of: kept, base, frame }));
+        Ok(())
+    }
+}
+
+/// A frame that is to be replaced, and the version whose bytes it may become a difference to.
+struct Choice {
+    kept: Kept,
+    base: Option<(Version, Kept)>,
+}
+
+fn choose(view: &View<'_>, state: StateId, version: &Version) -> Result<Option<Choice>, StoreError> {
+    let kept = view.kept(state, version.number)?.filter(|kept| kept.base.is_none() && kept.size <= MAX_IN_DIFFERENCE);
+    let Some(kept) = kept else { return Ok(None) };
+    // Where all of these were pruned, whatever is left before it.
+    let before = view.version_before(state, version.number)?.map(|before| before.number);
+    for number in bases(version.number).chain(before) {
+        let base = view.version(state, number)?.filter(|base| are_alike(base, version));
+        let Some(base) = base else { continue };
+        let Some(base_kept) = view.kept(state, number)? else { continue };
+        if view.may_lean(&kept, &base_kept)? {
+            return Ok(Some(Choice { kept, base: Some((base, base_kept)) }));
+        }
+    }
+    Ok(Some(Choice { kept, base: None }))
+}
+
+/// Whether two versions are likely to share most of their bytes.
+fn are_alike(base: &Version, version: &Version) -> bool {
+    let (less, more) = (base.size.min(version.size), base.size.max(version.size));
+    base.head.lineage == version.head.lineage && !base.head.encrypted && more <= MAX_IN_DIFFERENCE && more <= less * MOST_TIMES_THE_SIZE
+}
+
+/// The smallest frame for some bytes, and what it leans on; none where the one that there is will do.
+fn smallest(bytes: &[u8], base: Option<(Arc<Decoded>, Kept)>, kept: &Kept) -> Option<(Option<Kept>, Vec<u8>)> {
+    if let Some((base_bytes, base)) = base {
+        let frame = blob::encode_at_leisure(bytes, Some(base_bytes.as_ref().as_ref())).ok()?;
+        if frame.len() as u64 * LEAST_GAIN <= kept.stored {
+            return Some((Some(base), frame));
+        }
+    }
+    let frame = blob::encode_at_leisure(bytes, None).ok()?;
+    ((frame.len() as u64) < kept.stored).then_some((None, frame))
+}

@@ -1,0 +1,126 @@
+//! What is done with a version after its write, when nobody waits for it any more: its resources are counted against the version before, and the
+//! version before is kept as a difference, so that a long history costs nearly nothing.
+//!
+//! A write is acknowledged with a frame that stands alone; a crash before or during this leaves that frame, never a missing one. Frames are replaced
+//! only where nothing has changed meanwhile, in transactions of their own that hold many of them. Up to where a state is settled is a row of
+//! the database, so that a restart goes on; which states have something to be settled is remembered, within a bound, and looked up after a start.
+
+mod bases;
+mod differences;
+mod places;
+mod worker;
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::Domain;
+use super::error::Error;
+use super::shared::open;
+use crate::model::name::StateName;
+use crate::store::StateId;
+
+use differences::Outbox;
+pub(super) use worker::Worker;
+
+/// How long writes are gathered before they are settled: each state is then settled once for all of them, and commits are few.
+const GATHER_FOR: Duration = Duration::from_secs(1);
+/// How long after the start it is looked what an earlier run left.
+const FIRST_LOOK_AFTER: Duration = Duration::from_secs(5);
+/// How long there is a pause where memory, the disk or the writer's queue has no room for this.
+const PAUSE: Duration = Duration::from_secs(5);
+/// How many states are remembered; beyond, all are looked through.
+const MAX_REMEMBERED: usize = 10_000;
+/// How many states are looked up at a time.
+const STATES_AT_A_TIME: u32 = 500;
+
+/// Which states have something to be settled.
+#[derive(Default)]
+pub(super) struct Settling {
+    remembered: Mutex<Remembered>,
+    more: Notify,
+}
+
+#[derive(Default)]
+struct Remembered {
+    states: HashSet<StateName>,
+    /// Some states are not among these.
+    and_others: bool,
+}
+
+impl Settling {
+    /// A state has a new version.
+    pub(super) fn remember(&self, name: &StateName) {
+        let mut remembered = open(&self.remembered);
+        if remembered.states.contains(name) {
+            return;
+        }
+        if remembered.states.len() < MAX_REMEMBERED {
+            remembered.states.insert(name.clone());
+        } else {
+            remembered.and_others = true;
+        }
+        drop(remembered);
+        self.more.notify_one();
+    }
+
+    /// Some states may have something to be settled, and nobody knows which.
+    pub(super) fn look_through_all(&self) {
+        open(&self.remembered).and_others = true;
+        self.more.notify_one();
+    }
+
+    fn take(&self) -> Remembered {
+        std::mem::take(&mut open(&self.remembered))
+    }
+}
+
+impl Domain {
+    /// Settles whatever is written, until it is dropped.
+    pub(super) async fn settle(&self) {
+        tokio::time::sleep(FIRST_LOOK_AFTER).await;
+        self.settling.look_through_all();
+        loop {
+            self.settling.more.notified().await;
+            tokio::time::sleep(GATHER_FOR).await;
+            let Remembered { states, and_others } = self.settling.take();
+            let mut done = self.settle_these(&states).await;
+            if and_others && done.is_ok() {
+                done = self.settle_all().await;
+            }
+            if let Err(error) = done {
+                tracing::debug!(%error, "not all versions could be settled; trying again soon");
+                self.settling.look_through_all();
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+
+    async fn settle_these(&self, states: &HashSet<StateName>) -> Result<(), Error> {
+        let mut outbox = Outbox::default();
+        for name in states {
+            if let Some(id) = self.store.look(|view| view.place(name))?.id() {
+                self.settle_state(name, id, &mut outbox).await?;
+            }
+        }
+        self.write_out(&mut outbox).await
+    }
+
+    /// Settles all states that are not, by their ids, and lets go of what is only kept for what leans on it.
+    async fn settle_all(&self) -> Result<(), Error> {
+        let mut outbox = Outbox::default();
+        let mut after: Option<StateId> = None;
+        loop {
+            let states = self.store.read(move |view| view.unsettled(after, STATES_AT_A_TIME)).await?;
+            let Some((last, _)) = states.last() else { break };
+            after = Some(*last);
+            for (id, name) in states {
+                self.settle_state(&name, id, &mut outbox).await?;
+            }
+        }
+        self.write_out(&mut outbox).await?;
+        self.release_bases().await
+    }
+}

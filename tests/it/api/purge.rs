@@ -1,0 +1,147 @@
+//! Purges: the content leaves the disk, whatever leaned on it stays readable, and the rows stay.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::L1;
+use crate::disk::noise;
+use crate::harness::{Answer, Client, Server, Setup, eventually, lock_body, state_path, tfstate_noted};
+use crate::inside;
+
+/// A state with a secret of 20 kB in it, which does not compress, and a little that changes.
+fn state(serial: u64, secret: Option<u64>) -> String {
+    let secret = secret.map(|seed| noise(seed, 20_000)).unwrap_or_default();
+    tfstate_noted(L1, serial, &format!("{} {secret}", noise(77, 5_000)))
+}
+
+fn purge(client: &Client, name: &str, versions: &Value) -> Answer {
+    client.post_json(&format!("{}/purge", state_path(name)), &json!({ "versions": versions }))
+}
+
+/// Whether any file of the data directory holds some part of these bytes, with the places where pages of the database may cut them.
+fn holds(data: &Path, bytes: &[u8]) -> bool {
+    let files = std::fs::read_dir(data).expect("the directory").map(|file| file.expect("a file").path());
+    let contents: Vec<Vec<u8>> = files.filter(|path| path.is_file()).map(|path| std::fs::read(path).expect("a file")).collect();
+    let middle = &bytes[bytes.len() / 4..bytes.len() * 3 / 4];
+    middle.chunks(200).any(|part| {
+        let part = &part[..part.len().min(24)];
+        contents.iter().any(|content| content.windows(part.len()).any(|window| window == part))
+    })
+}
+
+/// The frames in which a state may be kept: as it was acknowledged, at leisure, and as a difference to others.
+fn frames(state: &str, others: &[String]) -> Vec<Vec<u8>> {
+    let bytes = state.as_bytes();
+    let mut frames = vec![statekeep::blob::encode(bytes).expect("bytes"), statekeep::blob::encode_at_leisure(bytes, None).expect("bytes")];
+    for other in others {
+        frames.push(statekeep::blob::encode_at_leisure(bytes, Some(other.as_bytes())).expect("bytes"));
+    }
+    frames
+}
+
+#[test]
+fn what_is_purged_leaves_the_disk_and_the_rest_stays_readable() {
+    let server = Setup::new().flag("--cache-size", "0").start();
+    let (admin, writer) = (server.admin(), server.key("team", "writer"));
+    let states: Vec<String> = (1..=7).map(|serial| state(serial, (3..=4).contains(&serial).then_some(9))).collect();
+    for state in &states {
+        writer.write("team/net", state, None).expect_status(200);
+    }
+    inside::settled(server.data());
+    let secret = noise(9, 20_000);
+    let forms: Vec<Vec<u8>> = frames(&states[2], &states[..2]).into_iter().chain(frames(&states[3], &states[..3])).collect();
+    assert!(forms.iter().any(|form| holds(server.data(), form)), "otherwise this shows nothing");
+    let answer = purge(&admin, "team/net", &json!([3, 4])).expect_status(200).json();
+    assert_eq!((&answer["versions"], &answer["erased"]), (&json!([3, 4]), &json!(true)), "{answer}");
+    assert!(!holds(server.data(), secret.as_bytes()));
+    for form in &forms {
+        assert!(!holds(server.data(), form));
+    }
+    for (number, state) in (1..).zip(&states) {
+        let answer = writer.get(&format!("{}/versions/{number}", state_path("team/net")));
+        if number == 3 || number == 4 {
+            answer.expect_problem(410, "purged");
+        } else {
+            assert!(answer.expect_status(200).text() == *state, "version {number}");
+        }
+    }
+    let rows = writer.versions("team/net");
+    assert_eq!(rows.iter().filter(|row| row["purged"] == true).count(), 2, "the rows stay");
+    let events = server.admin().events("kind=state.purge");
+    assert_eq!((events.len(), &events[0]["detail"]["versions"]), (1, &json!([3, 4])));
+    let again = purge(&admin, "team/net", &json!([3, 4])).expect_status(200).json();
+    assert_eq!((&again["versions"], &again["erased"]), (&json!([]), &json!(true)), "nothing is left to purge");
+    assert!(inside::most_steps(server.data()) <= 8);
+}
+
+#[test]
+fn a_purge_that_makes_no_sense_is_refused() {
+    let server = Server::start();
+    let (admin, owner) = (server.admin(), server.key("team", "owner"));
+    for serial in 1..=3 {
+        owner.write("team/net", state(serial, None), None).expect_status(200);
+    }
+    owner.write("team/twin", state(2, None), None).expect_status(200);
+    purge(&owner, "team/net", &json!([1])).expect_problem(403, "forbidden");
+    purge(&admin, "team/net", &json!([3])).expect_problem(409, "current_version");
+    purge(&admin, "team/net", &json!([1, 9])).expect_problem(404, "no_version");
+    purge(&admin, "team/none", &json!([1])).expect_problem(404, "no_state");
+    purge(&admin, "team/net", &json!("all")).expect_problem(409, "not_deleted");
+    let shared = purge(&admin, "team/net", &json!([1, 2])).expect_problem(409, "content_shared");
+    assert!(shared.text().contains("version 1 of team/twin"), "{}", shared.text());
+    for bad in [json!([]), json!("some"), json!([0.5]), json!([-1]), json!(null), json!(vec![1; 1_001])] {
+        purge(&admin, "team/net", &bad).expect_status(400);
+    }
+    admin.post_json(&format!("{}/purge", state_path("team/net")), &json!({})).expect_status(400);
+    for number in 1..=3 {
+        let answer = owner.get(&format!("{}/versions/{number}", state_path("team/net"))).expect_status(200);
+        assert_eq!(answer.text(), state(number, None), "nothing was removed");
+    }
+}
+
+#[test]
+fn a_whole_state_can_go_once_it_is_deleted() {
+    let server = Server::start();
+    let (admin, owner) = (server.admin(), server.key("team", "owner"));
+    for serial in 1..=3 {
+        owner.write("team/net", state(serial, Some(serial)), None).expect_status(200);
+    }
+    owner.delete("team/net").expect_status(200);
+    owner.send("LOCK", &state_path("team/net"), lock_body("mine")).expect_status(200);
+    purge(&admin, "team/net", &json!("all")).expect_status(423);
+    owner.unlock("team/net", "mine").expect_status(200);
+    let answer = purge(&admin, "team/net", &json!("all")).expect_status(200).json();
+    assert_eq!(answer["versions"], json!([1, 2, 3]));
+    for serial in 1..=3 {
+        assert!(!holds(server.data(), &frames(&state(serial, Some(serial)), &[])[0]));
+    }
+    owner.send("POST", &format!("{}/restore", state_path("team/net")), "").expect_problem(410, "purged");
+    owner.write("team/net", state(3, Some(3)), None).expect_status(200);
+    assert_eq!(owner.read("team/net").expect_status(200).text(), state(3, Some(3)), "the same bytes are written again");
+    assert_eq!(owner.versions("team/net").len(), 4);
+}
+
+#[test]
+fn a_reader_that_delays_a_purge_is_told_and_a_crash_does_not_stop_it() {
+    let dir = TempDir::new().expect("a directory");
+    let data = dir.path().join("data");
+    let mut server = Setup::new().data(&data).start();
+    let writer = server.key("team", "writer");
+    writer.write("team/net", state(1, Some(9)), None).expect_status(200);
+    writer.write("team/net", state(2, None), None).expect_status(200);
+    let reader = inside::open(&data);
+    reader.execute_batch("BEGIN").expect("a transaction");
+    let _: i64 = reader.query_row("SELECT count(*) FROM versions", [], |row| row.get(0)).expect("a look");
+    let answer = purge(&server.admin(), "team/net", &json!([1])).expect_status(200).json();
+    assert_eq!((&answer["versions"], &answer["erased"]), (&json!([1]), &json!(false)), "{answer}");
+    writer.write("team/net", state(3, None), None).expect_status(200);
+    server.kill();
+    drop(reader);
+    let _server = Setup::new().data(&data).start();
+    eventually("it is erased", || inside::number(&data, "SELECT count(*) FROM pending_erasure") == 0);
+    for form in frames(&state(1, Some(9)), &[]) {
+        assert!(!holds(&data, &form));
+    }
+}
