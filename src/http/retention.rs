@@ -20,20 +20,15 @@ struct HoldBody {
     reason: String,
 }
 
-fn number(request: &HttpRequest) -> Result<u64, ApiError> {
-    let part = request.match_info().get("number").unwrap_or_default();
-    part.parse().map_err(|_| ApiError::invalid("bad_address", "a version's number is 1, 2, 3, …"))
-}
-
 pub(super) async fn hold(on: OnState, request: HttpRequest, mut payload: Payload, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
-    let number = number(&request)?;
+    let number = reply::number(&request)?;
     domain.retention().may_hold(&on.caller, &on.name)?;
     let HoldBody { reason } = body::json(&request, &mut payload, &domain).await?;
     Ok(reply::version(&domain.retention().hold(&on.caller, &on.name, number, &reason).await?))
 }
 
 pub(super) async fn release(on: OnState, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
-    Ok(reply::version(&domain.retention().release(&on.caller, &on.name, number(&request)?).await?))
+    Ok(reply::version(&domain.retention().release(&on.caller, &on.name, reply::number(&request)?).await?))
 }
 
 #[derive(Deserialize)]

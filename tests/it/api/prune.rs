@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::disk::{noise, sql, strace};
+use crate::disk::{noise, strace};
 use crate::harness::{Answer, Client, Server, Setup, eventually, state_path, tfstate, tfstate_noted};
 
 use super::L1;
+use crate::inside;
 
 pub(super) fn prune(caller: &Client, policy: &Value) -> Answer {
     caller.post_json("/api/prune", &json!({ "policy": policy }))
@@ -199,25 +200,44 @@ fn bytes_that_another_version_shares_stay_and_the_others_give_their_space_back()
 }
 
 #[test]
-fn the_highest_serial_of_what_went_is_remembered() {
-    let dir = TempDir::new().expect("a directory");
-    let data = dir.path().join("data");
-    let server = Setup::new().data(&data).flag("--unlocked-writes", "accept").start();
+fn a_rollback_lies_above_the_serials_of_what_went() {
+    let server = Setup::new().flag("--unlocked-writes", "accept").start();
     let admin = server.admin();
-    let big = u64::MAX - 1;
-    for serial in [big, 9, 3, 2] {
+    // Serials are kept as their two's complement: the second is the highest all the same.
+    let big = u64::MAX - 5;
+    for serial in [9, big, 3, 2] {
         admin.write("team/net", tfstate(L1, serial), None).expect_status(200);
     }
-    prune(&admin, &json!({"keep_last": 3})).expect_status(200);
+    for keep in [3, 2] {
+        prune(&admin, &json!({"keep_last": keep})).expect_status(200);
+    }
+    assert_eq!(numbers(&admin, "team/net"), [3, 4]);
+    let version = admin.post_json(&format!("{}/rollback", state_path("team/net")), &json!({"version": 3})).expect_status(200).json();
+    assert_eq!((&version["number"], &version["serial"]), (&json!(5), &json!(big + 1)), "{version}");
     prune(&admin, &json!({"keep_last": 1})).expect_status(200);
-    assert_eq!(numbers(&admin, "team/net"), [4]);
-    assert!(server.stop().success());
-    // Serials are kept as their two's complement: the one that went first is the highest all the same.
-    let check = format!(
-        "CREATE TEMP TABLE t (x CHECK (x = 1)); INSERT INTO t SELECT count(*) FROM removed_serials WHERE serial = {} AND lineage = '{L1}';",
-        big.cast_signed()
-    );
-    let _ = sql(&data.join("statekeep.db"), &check);
+    assert_eq!(admin.read("team/net").expect_status(200).json()["serial"], json!(big + 1), "without the version that it came from");
+}
+
+#[test]
+fn what_is_kept_as_a_difference_to_what_went_keeps_its_bytes() {
+    let server = Setup::new().flag("--cache-size", "0").start();
+    let admin = server.admin();
+    let state = |serial: u64| tfstate_noted(L1, serial, &format!("{} {serial}", noise(1, 30_000)));
+    for serial in 1..=30 {
+        admin.write("team/net", state(serial), None).expect_status(200);
+    }
+    inside::settled(server.data());
+    assert!(inside::most_steps(server.data()) > 1, "differences lean on each other");
+    for number in [3, 11, 12, 20] {
+        admin.post_json(&format!("{}/versions/{number}/hold", state_path("team/net")), &json!({"reason": "known good"})).expect_status(200);
+    }
+    prune(&admin, &json!({"keep_last": 2})).expect_status(200);
+    let left = [3, 11, 12, 20, 29, 30];
+    assert_eq!(numbers(&admin, "team/net"), left);
+    for number in left {
+        let answer = admin.get(&format!("{}/versions/{number}", state_path("team/net"))).expect_status(200);
+        assert!(answer.text() == state(number), "version {number}");
+    }
 }
 
 #[test]
