@@ -255,6 +255,9 @@ fn a_version_whose_content_was_purged_is_410() {
         writer.get(&path("team/net", below)).expect_problem(410, "purged");
     }
     assert_eq!(diff(&writer, "3/diff")["from"]["number"], 2, "other versions go on");
+    let sealed = json!({"serial": 4, "lineage": L1, "meta": {"k": "v"}, "encrypted_data": "c2VjcmV0", "encryption_version": "v0"});
+    writer.write("team/net", sealed.to_string(), None).expect_status(200);
+    writer.get(&path("team/net", "4/diff?from=1")).expect_problem(410, "purged");
 }
 
 #[test]
