@@ -186,8 +186,7 @@ impl View<'_> {
     /// One version of a state. An error says that not even its row can be found.
     pub fn version_as_it_stands(&self, state: StateId, number: u64) -> Result<Option<VersionFacts>, StoreError> {
         let sql = "SELECT v.blob_id, b.id IS NOT NULL, b.base, \
-                   coalesce(b.digest = v.sha256 AND b.size = v.size AND b.stored = length(coalesce(d.frame, b.frame)) \
-                       AND (b.base IS NULL) = (b.difference IS NULL), FALSE) \
+                   coalesce(b.digest = v.sha256 AND b.size = v.size AND b.stored = length(coalesce(d.frame, b.frame)), FALSE) \
                    FROM versions v LEFT JOIN blobs b ON b.id = v.blob_id LEFT JOIN differences d ON d.id = b.difference WHERE v.state_id = ?1 AND v.number = ?2";
         let facts = |row: &Row<'_>| -> rusqlite::Result<(Option<i64>, bool, Option<i64>, bool)> {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))

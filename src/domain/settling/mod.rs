@@ -28,10 +28,10 @@ pub(super) use worker::Worker;
 
 /// How long writes are gathered before they are settled: each state is then settled once for all of them, and commits are few.
 const GATHER_FOR: Duration = Duration::from_secs(1);
-/// How long after the start it is looked what an earlier run left.
-const FIRST_LOOK_AFTER: Duration = Duration::from_secs(5);
-/// How long there is a pause where memory, the disk or the writer's queue has no room for this.
+/// How long there is a pause where memory or the writer's queue has no room for this.
 const PAUSE: Duration = Duration::from_secs(5);
+/// How long where the disk has none: that does not pass by itself.
+const LONG_PAUSE: Duration = Duration::from_mins(1);
 /// How often all states are looked through.
 const LOOK_THROUGH_ALL_EVERY: Duration = Duration::from_hours(1);
 /// How many bytes without content stay in the database for the next writes.
@@ -87,10 +87,13 @@ impl Settling {
     }
 }
 
+const fn pause_after(error: &Error) -> Duration {
+    if matches!(error, Error::DiskFull) { LONG_PAUSE } else { PAUSE }
+}
+
 impl Domain {
     /// Settles whatever is written, until it is dropped.
     pub(super) async fn settle(&self) {
-        tokio::time::sleep(FIRST_LOOK_AFTER).await;
         loop {
             self.settling.look_through_all();
             // Sooner or later somebody goes away before what they wrote is remembered.
@@ -113,7 +116,7 @@ impl Domain {
             if let Err(error) = done {
                 tracing::debug!(%error, "not all versions could be settled; trying again soon");
                 self.settling.look_through_all();
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(pause_after(&error)).await;
             }
         }
     }
@@ -134,11 +137,27 @@ impl Domain {
     async fn settle_these(&self, states: &HashSet<StateName>) -> Result<(), Error> {
         let mut outbox = Outbox::default();
         for name in states {
-            if let Some(id) = self.store.look(|view| view.place(name))?.id() {
-                self.settle_state(name, id, &mut outbox).await?;
-            }
+            self.settle_if_sound(name, None, &mut outbox).await?;
         }
         self.write_out(&mut outbox).await
+    }
+
+    /// Settles a state. One whose rows are damaged is passed over, so that it keeps no other from being settled.
+    async fn settle_if_sound(&self, name: &StateName, id: Option<StateId>, outbox: &mut Outbox) -> Result<(), Error> {
+        let settle = async {
+            let id = id.map_or_else(|| Ok(self.store.look(|view| view.place(name))?.id()), |id| Ok::<_, Error>(Some(id)))?;
+            match id {
+                Some(id) => self.settle_state(name, id, outbox).await,
+                None => Ok(()),
+            }
+        };
+        match settle.await {
+            Err(Error::Damaged(why)) => {
+                tracing::debug!(state = %name, why, "a state is damaged and stays as it is");
+                Ok(())
+            }
+            done => done,
+        }
     }
 
     /// Settles all states that are not, by their ids, and lets go of what is only kept for what leans on it.
@@ -150,7 +169,7 @@ impl Domain {
             let Some((last, _)) = states.last() else { break };
             after = Some(*last);
             for (id, name) in states {
-                self.settle_state(&name, id, &mut outbox).await?;
+                self.settle_if_sound(&name, Some(id), &mut outbox).await?;
             }
         }
         self.write_out(&mut outbox).await?;

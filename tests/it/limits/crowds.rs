@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::disk::noise;
 use crate::harness::{Answer, Client, Server, Setup, eventually, md5, state_path, tfstate_noted};
+use crate::inside;
 use crate::scrape::{Scrape, eventually_all_is_back, monitor};
 use crate::wire::{Wire, head};
 
@@ -35,6 +36,7 @@ fn a_cold_state_that_many_read_at_once_is_read_from_the_disk_once() {
         let moved_before = moves();
         writer.write("team/net", &body, None).expect_status(200);
         eventually("the journal was moved", || moves() > moved_before);
+        inside::settled(server.data());
         eventually("it is quiet", || is_quiet(server.pid()));
         let misses = || Scrape::of(&monitor).sum("statekeep_cache_reads_total", &[("result", "miss")]);
         let (before, misses_before) = (read_from_files(server.pid()), misses());

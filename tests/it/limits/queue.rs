@@ -53,6 +53,7 @@ fn beyond_the_queue_writes_are_503_and_what_was_acknowledged_is_there() {
     let Some(setup) = strace(setup, &["-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e", slow_disk]) else { return };
     let server = setup.start();
     let (writer, monitor) = (writer.at(&server), monitor.at(&server));
+    crate::harness::eventually("what a start writes is written", || Scrape::of(&monitor).value("statekeep_writer_queue_jobs") == 0);
     let barrier = Arc::new(Barrier::new(WRITERS));
     let threads: Vec<_> = (0..WRITERS)
         .map(|number| {
