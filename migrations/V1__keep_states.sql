@@ -32,7 +32,7 @@ CREATE INDEX moves_state ON moves (state_id);
 -- version's SHA-256, so that it can become a keyed hash.
 CREATE TABLE blobs (
     id         INTEGER PRIMARY KEY,
-    digest     BLOB NOT NULL UNIQUE,          -- of the exact bytes, which finds bytes that are kept already
+    digest     BLOB NOT NULL,                 -- of the exact bytes, which finds bytes that are kept already; no two are equal
     format     INTEGER NOT NULL,              -- how the frame is to be read
     base       INTEGER REFERENCES blobs (id), -- the blob that the frame is a difference to; none when it stands alone
     size       INTEGER NOT NULL,              -- of the exact bytes
@@ -41,6 +41,8 @@ CREATE TABLE blobs (
     frame      BLOB                           -- the frame, where it stands alone
 ) STRICT;
 
+-- Its first bytes tell nearly all apart, and take a quarter of the room.
+CREATE INDEX blobs_digest ON blobs (substr(digest, 1, 8));
 CREATE INDEX blobs_base ON blobs (base) WHERE base IS NOT NULL;
 
 -- Frames that are differences. They are small and many, and come in the order of their ids, so that they fill their pages.

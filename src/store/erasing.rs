@@ -38,3 +38,76 @@ pub(super) fn empty_log(connection: &Connection) -> Result<bool, StoreError> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     Ok(!is_busy?)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::store::connection;
+
+    /// The same numbers each time, as good as random.
+    struct Dice(u64);
+
+    impl Dice {
+        fn roll(&mut self, sides: usize) -> usize {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            usize::try_from(self.0 >> 33).unwrap() % sides
+        }
+
+        fn bytes(&mut self) -> Vec<u8> {
+            (0..100 + self.roll(1_400)).map(|_| u8::try_from(self.roll(256)).unwrap()).collect()
+        }
+    }
+
+    /// Adds, changes and removes rows at random; what was in rows and is not any more.
+    fn live_a_while(connection: &Connection) -> Vec<Vec<u8>> {
+        let (mut dice, mut live, mut gone) = (Dice(2_463_534_242), Vec::<(i64, Vec<u8>)>::new(), Vec::new());
+        for id in 0..8_000 {
+            let (bytes, kind) = (dice.bytes(), dice.roll(20));
+            if kind < 9 || live.is_empty() {
+                connection.prepare_cached("INSERT INTO t VALUES (?1, ?2)").unwrap().execute(rusqlite::params![id, bytes]).unwrap();
+                live.push((id, bytes));
+                continue;
+            }
+            let which = dice.roll(live.len());
+            if kind < 15 {
+                let row = &mut live[which];
+                connection
+                    .prepare_cached("UPDATE t SET frame = ?2 WHERE id = ?1")
+                    .unwrap()
+                    .execute(rusqlite::params![row.0, bytes])
+                    .unwrap();
+                gone.push(std::mem::replace(&mut row.1, bytes));
+            } else {
+                let (id, bytes) = live.swap_remove(which);
+                connection.prepare_cached("DELETE FROM t WHERE id = ?1").unwrap().execute([id]).unwrap();
+                gone.push(bytes);
+            }
+        }
+        gone
+    }
+
+    /// Whether any sixteen bytes of what went are still in a file.
+    fn holds_any(file: &std::path::Path, gone: &[Vec<u8>]) -> bool {
+        let parts: HashSet<&[u8]> = gone.iter().flat_map(|bytes| bytes.chunks_exact(16)).collect();
+        std::fs::read(file).unwrap().windows(16).any(|window| parts.contains(window))
+    }
+
+    #[test]
+    fn only_a_file_that_is_written_anew_holds_no_copies_of_what_went() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let path = dir.path().join("statekeep.db");
+        let connection = connection::open_writer(&path).unwrap();
+        connection::use_wal(&connection, &path).unwrap();
+        connection.execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY, frame BLOB) STRICT; PRAGMA synchronous = OFF").unwrap();
+        let gone = live_a_while(&connection);
+        assert!(empty_log(&connection).unwrap());
+        assert!(holds_any(&path, &gone), "otherwise it need not be written anew");
+        rewrite(&connection).unwrap();
+        assert!(empty_log(&connection).unwrap());
+        assert!(!holds_any(&path, &gone));
+    }
+}

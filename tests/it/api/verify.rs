@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use crate::disk::{noise, sql};
 use crate::harness::{Client, Server, Setup, eventually, lineage, state_path, tfstate, tfstate_noted};
+use crate::inside;
 use crate::scrape::Scrape;
 use crate::wire::Wire;
 
@@ -239,6 +240,7 @@ fn it_fills_no_cache_and_counts_as_no_read() {
     let server = Setup::new().flag("--cache-size", "32MiB").start();
     let admin = server.admin();
     busy(&admin, 5);
+    inside::settled(server.data());
     let before = Scrape::of(&admin);
     assert_eq!(verify(&admin, &json!({}))["checked"]["decoded"], 5);
     let after = Scrape::of(&admin);
