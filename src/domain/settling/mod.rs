@@ -35,7 +35,7 @@ const LONG_PAUSE: Duration = Duration::from_mins(1);
 /// How often all states are looked through.
 const LOOK_THROUGH_ALL_EVERY: Duration = Duration::from_hours(1);
 /// How many bytes without content stay in the database for the next writes.
-const KEPT_FREE: u64 = 64 * 1024;
+const KEPT_FREE: u64 = 16 * 1024;
 /// How many states are remembered; beyond, all are looked through.
 const MAX_REMEMBERED: usize = 10_000;
 /// How many states are looked up at a time.
