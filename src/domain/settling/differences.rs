@@ -19,6 +19,10 @@ const VERSIONS_AT_A_TIME: u32 = 64;
 const MAX_RESULTS: usize = 32;
 /// Nor more bytes of frames than this.
 const MAX_BYTES: usize = 1024 * 1024;
+/// Versions are counted where both together take no more than this part of the memory that is lent, beside what taking them apart needs.
+const PART_FOR_COUNTING: u64 = 8;
+/// They are kept as differences where each takes no more than this part of it.
+const PART_FOR_A_DIFFERENCE: u64 = 16;
 /// A state that has shrunk or grown by more than this shares too little with what it was.
 const MOST_TIMES_THE_SIZE: u64 = 10;
 /// A difference that is not so many times smaller than the frame that stands alone is not worth its step.
@@ -120,7 +124,9 @@ impl Domain {
         let (id, number) = (state.id, version.number);
         let before = self.store.look(|view| view.version_before(id, number))?;
         let sizes = version.size.saturating_add(before.as_ref().map_or(0, |before| before.size));
-        if sizes > MAX_IN_DIFFERENCE || before.as_ref().is_some_and(|before| before.purged || before.head.encrypted) {
+        if sizes > self.limits.max_in_flight / PART_FOR_COUNTING
+            || before.as_ref().is_some_and(|before| before.purged || before.head.encrypted)
+        {
             return Ok(());
         }
         let before = match &before {
@@ -158,7 +164,8 @@ impl Domain {
 
     async fn choose_frame(&self, state: &mut Settled<'_>, version: &Version, outbox: &mut Outbox) -> Result<(), Error> {
         let (id, of) = (state.id, version.clone());
-        let Some(Choice { kept, base }) = self.store.read(move |view| choose(view, id, &of)).await? else { return Ok(()) };
+        let largest = MAX_IN_DIFFERENCE.min(self.limits.max_in_flight / PART_FOR_A_DIFFERENCE);
+        let Some(Choice { kept, base }) = self.store.read(move |view| choose(view, id, &of, largest)).await? else { return Ok(()) };
         let Some(bytes) = self.bytes_in(state, version).await? else { return Ok(()) };
         let base = match base {
             Some((version, kept)) => self.decode(state.name, id, &version, Patience::None).await.ok().map(|bytes| (bytes, kept)),
@@ -181,13 +188,13 @@ struct Choice {
     base: Option<(Version, Kept)>,
 }
 
-fn choose(view: &View<'_>, state: StateId, version: &Version) -> Result<Option<Choice>, StoreError> {
-    let kept = view.kept(state, version.number)?.filter(|kept| kept.base.is_none() && kept.size <= MAX_IN_DIFFERENCE);
+fn choose(view: &View<'_>, state: StateId, version: &Version, largest: u64) -> Result<Option<Choice>, StoreError> {
+    let kept = view.kept(state, version.number)?.filter(|kept| kept.base.is_none() && kept.size <= largest);
     let Some(kept) = kept else { return Ok(None) };
     // Where all of these were pruned, whatever is left before it.
     let before = view.version_before(state, version.number)?.map(|before| before.number);
     for number in bases(version.number).chain(before) {
-        let base = view.version(state, number)?.filter(|base| are_alike(base, version));
+        let base = view.version(state, number)?.filter(|base| base.size <= largest && are_alike(base, version));
         let Some(base) = base else { continue };
         let Some(base_kept) = view.kept(state, number)? else { continue };
         if view.may_lean(&kept, &base_kept)? {
@@ -200,7 +207,7 @@ fn choose(view: &View<'_>, state: StateId, version: &Version) -> Result<Option<C
 /// Whether two versions are likely to share most of their bytes.
 fn are_alike(base: &Version, version: &Version) -> bool {
     let (less, more) = (base.size.min(version.size), base.size.max(version.size));
-    base.head.lineage == version.head.lineage && !base.head.encrypted && more <= MAX_IN_DIFFERENCE && more <= less * MOST_TIMES_THE_SIZE
+    base.head.lineage == version.head.lineage && !base.head.encrypted && more <= less * MOST_TIMES_THE_SIZE
 }
 
 /// The smallest frame for some bytes, and what it leans on; none where the one that there is will do.
