@@ -24,17 +24,24 @@ const ROUNDS: usize = 5;
 const PAIRS: usize = 100;
 
 /// Who writes, and over which connection.
-struct Client {
+struct Client<'s> {
+    server: &'s Server,
     writer: Writer,
     connection: Connection,
 }
 
-impl Client {
-    fn new(server: &Server, block: &str, seed: u64) -> Res<Self> {
+impl<'s> Client<'s> {
+    fn new(server: &'s Server, block: &str, seed: u64) -> Res<Self> {
         let writer = Writer::new(&server.secret, block, seed)?;
         let mut connection = server.connect()?;
         connection.exchange(&writer.lock())?;
-        Ok(Self { writer, connection })
+        Ok(Self { server, writer, connection })
+    }
+
+    /// Takes a new connection: the server hangs up where nobody asks for long.
+    fn connect(&mut self) -> Res<()> {
+        self.connection = self.server.connect()?;
+        Ok(())
     }
 
     /// Writes the next version and says in how many seconds.
@@ -47,7 +54,9 @@ impl Client {
 }
 
 /// The median ratio of some pairs of writes; each goes first as often as the other.
-fn round(one: &mut Client, other: &mut Client) -> Res<f64> {
+fn round(one: &mut Client<'_>, other: &mut Client<'_>) -> Res<f64> {
+    one.connect()?;
+    other.connect()?;
     let mut ratios = Vec::with_capacity(PAIRS);
     for pair in 0..PAIRS {
         let (one, other) = if pair % 2 == 0 {
