@@ -2,12 +2,13 @@
 //!
 //! Each answer is checked; a round with an answer other than 200 is an error and no figure.
 
-use std::sync::Barrier;
+use std::sync::{Barrier, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::Res;
 use crate::process::Process;
-use crate::wire::{Connection, Request};
+use crate::wire::{Connection, Hashing, Request};
+use crate::writer::Writer;
 
 /// How long things took, in seconds, the shortest first.
 pub(crate) struct Times(Vec<f64>);
@@ -68,6 +69,26 @@ pub(crate) fn repeat(process: &Process, clients: &[Vec<Request>], time: Duration
 /// Sends each client's requests, one after the other.
 pub(crate) fn send_all(process: &Process, clients: &[Vec<Request>]) -> Res<Round> {
     measure(process, clients, |requests, connection, send| requests.iter().try_for_each(|request| send(connection, request).map(drop)))
+}
+
+/// Has each writer write for some time, as soon as the write before is answered. Bodies are made and hashed between the requests.
+pub(crate) fn write_for(process: &Process, writers: &[(Mutex<Writer>, Duration)], time: Duration) -> Res<Round> {
+    write_at_a_pace(process, writers, Duration::ZERO, time)
+}
+
+/// Has each writer write for some time, at a pace, the first time after its own delay; what is late is written at once.
+pub(crate) fn write_at_a_pace(process: &Process, writers: &[(Mutex<Writer>, Duration)], every: Duration, time: Duration) -> Res<Round> {
+    measure(process, writers, |(writer, delay), connection, send| {
+        let mut writer = writer.lock().map_err(|_| "a client panicked")?;
+        let began = Instant::now();
+        let mut due = *delay;
+        while due.max(began.elapsed()) < time {
+            std::thread::sleep(due.saturating_sub(began.elapsed()));
+            send(connection, &writer.next(Hashing::OnSending))?;
+            due += every;
+        }
+        Ok(())
+    })
 }
 
 /// Sends a request, notes how long it took, and says when it was answered.

@@ -9,6 +9,7 @@
 mod credential;
 mod get;
 mod greedy;
+mod history;
 mod inside;
 mod load;
 mod machine;
@@ -36,13 +37,17 @@ type Res<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 type Figure = fn() -> Res<report::Report>;
 
 /// What can be asked for by name.
-const FIGURES: [(&str, Figure); 7] = [
+const FIGURES: [(&str, Figure); 11] = [
     ("get", get::run),
     ("post", post::run),
     ("post-slow-sync", post::run_slow_sync),
     ("credential", credential::run),
     ("start", start::run),
     ("greedy", greedy::run),
+    ("history", history::run),
+    ("history-post", history::run_post),
+    ("history-pace", history::run_pace),
+    ("history-length", history::run_length),
     ("parts", parts::run),
 ];
 

@@ -161,6 +161,10 @@ impl Drop for Process {
     }
 }
 
+fn admin_secret(data: &Path) -> Res<String> {
+    Ok(std::fs::read_to_string(data.join("initial-admin-key"))?.trim().to_owned())
+}
+
 /// A server that runs, and its admin's secret.
 pub(crate) struct Server {
     pub(crate) process: Process,
@@ -188,10 +192,18 @@ impl Server {
         Process::spawn(Path::new(env!("CARGO_BIN_EXE_statekeep")), &args, sync, File::create(log)?.into())
     }
 
+    /// The same server on a data directory that stays, but that it settles nothing: a rival.
+    pub(crate) fn that_settles_nothing(data: &Path) -> Res<Self> {
+        let log = File::create(data.with_extension("log"))?;
+        let process = Process::rival_logging(&[rivals::SETTLES_NOTHING, as_text(data)?], Sync::Disk, log.into())?;
+        let secret = admin_secret(data)?;
+        Ok(Self { process, secret, _temp: None })
+    }
+
     /// A server that was started on a data directory, as soon as it takes requests.
     pub(crate) fn of(process: Process, data: &Path, temp: Option<TempDir>) -> Res<Self> {
         let process = process.listening()?;
-        let secret = std::fs::read_to_string(data.join("initial-admin-key"))?.trim().to_owned();
+        let secret = admin_secret(data)?;
         Ok(Self { process, secret, _temp: temp })
     }
 

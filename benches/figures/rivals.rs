@@ -5,6 +5,7 @@
 //! defaults, the same SQLite with the same settings and tables, the same compression.
 
 use std::io::{BufRead as _, Write as _};
+use std::net::TcpListener;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -16,10 +17,14 @@ use base64::engine::general_purpose::STANDARD;
 use rusqlite::{Connection, OpenFlags, params};
 use serde::Deserialize;
 use sha2::Digest as _;
+use statekeep::config::{Limits, TrustedProxies};
+use statekeep::domain::Domain;
+use statekeep::domain::data_dir::{self, DirLock};
+use statekeep::http::{self, Bindings};
 use zstd::bulk::Compressor;
 
 use crate::Res;
-use crate::process::LISTENING;
+use crate::process::{ANY_PORT, LISTENING};
 use crate::states::Series;
 
 /// What comes before a rival's name in the arguments.
@@ -32,6 +37,8 @@ pub(crate) const READS: &str = "reads";
 pub(crate) const COMMITS: &str = "commits";
 /// A handler that commits one write after the other, as the loop does; its argument is a directory.
 pub(crate) const COMMITS_OVER_HTTP: &str = "commits-over-http";
+/// The server itself, which settles nothing; its argument is a data directory.
+pub(crate) const SETTLES_NOTHING: &str = "settles-nothing";
 /// No rival, but a part: lines in the log as the server writes them for requests.
 pub(crate) const LOGS: &str = "logs";
 
@@ -53,6 +60,7 @@ pub(crate) fn run(args: &[String]) -> Res<()> {
         [READS] => reads(),
         [COMMITS, dir] => commits(Path::new(dir)),
         [COMMITS_OVER_HTTP, dir] => commits_over_http(Path::new(dir)),
+        [SETTLES_NOTHING, data] => settles_nothing(Path::new(data)),
         [LOGS] => logs(),
         _ => Err("there is no such rival".into()),
     }
@@ -85,6 +93,21 @@ fn serve(configure: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static) -
         let address = server.addrs().first().copied().ok_or("no address")?;
         println!("{LISTENING}{address}");
         Ok(server.run().await?)
+    })
+}
+
+/// The server with its defaults, but for what it does by itself.
+fn settles_nothing(data: &Path) -> Res<()> {
+    let _log = statekeep::telemetry::init(statekeep::telemetry::LogFormat::Json, "info");
+    data_dir::make(data)?;
+    http::block_on(async {
+        let domain = Domain::open(DirLock::take(data)?, Limits::default())?;
+        domain.keys().first_admin(true).await?;
+        let socket = http::bind_socket(data, data_dir::SOCKET)?;
+        let tcp = TcpListener::bind(ANY_PORT)?;
+        let running = http::start(&domain, TrustedProxies::default(), Bindings { tcp: Some(tcp), socket, workers: None })?;
+        println!("{LISTENING}{}", running.address.ok_or("no address")?);
+        std::future::pending().await
     })
 }
 

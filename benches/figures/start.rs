@@ -109,7 +109,8 @@ fn use_and_idle(server: &Server) -> Res<[Memory; 2]> {
     Ok([after_reads, server.process.memory()?])
 }
 
-fn path(state: usize) -> String {
+/// Where a state is.
+pub(crate) fn path(state: usize) -> String {
     format!("/api/terraform/state/workspace/w-{:03}/buildingblock/b-{:02}", state / PER_WORKSPACE, state % PER_WORKSPACE)
 }
 
@@ -148,7 +149,8 @@ fn fill(data: &Path) -> Res<()> {
     Ok(())
 }
 
-fn tiny(state: usize, serial: usize) -> Vec<u8> {
+/// The smallest state there is.
+pub(crate) fn tiny(state: usize, serial: usize) -> Vec<u8> {
     let lineage = format!("00000000-0000-4000-a000-{state:012}");
     let state = json!({
         "version": 4, "terraform_version": "1.11.4", "serial": serial, "lineage": lineage, "outputs": {}, "resources": [], "check_results": null,

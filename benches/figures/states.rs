@@ -11,8 +11,8 @@ use crate::Res;
 
 /// How many resources a state has; with them it is about 60 kB.
 const RESOURCES: usize = 34;
-/// How many attributes change from one version to the next.
-const CHANGES: usize = 3;
+/// How many attributes change at most from one version to the next; at least one does.
+const MOST_CHANGES: usize = 5;
 /// The first serial. Serials keep their number of digits.
 const FIRST_SERIAL: u64 = 1_000_000;
 /// What comes before an attribute that changes, and how long that is.
@@ -64,7 +64,7 @@ impl Series {
     pub(crate) fn next(&mut self) -> &[u8] {
         self.serial += 1;
         self.put(self.serial_at, &self.serial.to_string());
-        for _ in 0..CHANGES {
+        for _ in 0..=self.random.below(MOST_CHANGES) {
             let which = self.random.below(self.changing.len());
             let value = self.random.hex(CHANGING_DIGITS);
             if let Some(at) = self.changing.get(which) {

@@ -19,8 +19,17 @@ pub(crate) struct Writer {
 impl Writer {
     /// A client of a state of the usual size, who has written nothing yet.
     pub(crate) fn new(secret: &str, block: &str, seed: u64) -> Res<Self> {
+        Ok(Self::of(secret, block, Series::new(seed)?))
+    }
+
+    /// The same, of a state with so many resources.
+    pub(crate) fn with_resources(secret: &str, block: &str, seed: u64, resources: usize) -> Res<Self> {
+        Ok(Self::of(secret, block, Series::with_resources(seed, resources)?))
+    }
+
+    fn of(secret: &str, block: &str, series: Series) -> Self {
         let path = format!("/api/terraform/state/workspace/bench/buildingblock/{block}");
-        Ok(Self { path, secret: secret.to_owned(), lock_id: format!("lock-{block}"), series: Series::new(seed)?, written: 0 })
+        Self { path, secret: secret.to_owned(), lock_id: format!("lock-{block}"), series, written: 0 }
     }
 
     /// The state as it is.
