@@ -1,4 +1,5 @@
-//! What versions of one state add to an empty database once they are settled: all pages in use, so with rows, indexes, events and the whole current version.
+//! What versions of one state add to an empty database once they are settled: all pages in use, so with rows, indexes, events and the whole
+//! current version.
 //!
 //! The rival is every version in a frame of its own, without any row. The versions are made here, or are the files of a directory that
 //! [`STATES`] names, so that somebody else's history can be measured. They are written without a lock.
