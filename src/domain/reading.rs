@@ -37,7 +37,8 @@ fn chain_within(view: &View<'_>, bytes: Bytes, lent: ChainSize) -> Result<Result
     if memory(now) > memory(lent) { Ok(Err(now)) } else { view.chain(bytes).map(Ok) }
 }
 
-fn frame(blob: &StoredBlob) -> Frame<'_> {
+/// A frame as the decoder wants it.
+pub(super) fn frame(blob: &StoredBlob) -> Frame<'_> {
     Frame { format: blob.format, size: blob.size, bytes: &blob.frame }
 }
 
@@ -80,13 +81,7 @@ impl Domain {
     }
 
     /// The same from the database, whether or not it is hot.
-    pub(super) async fn decode(
-        &self,
-        name: &StateName,
-        state: StateId,
-        version: &Version,
-        patience: Patience,
-    ) -> Result<Arc<Decoded>, Error> {
+    async fn decode(&self, name: &StateName, state: StateId, version: &Version, patience: Patience) -> Result<Arc<Decoded>, Error> {
         let (number, sha256) = (version.number, version.sha256);
         let chain = self.chain(Bytes::Of(state, number), patience).await;
         let (lease, chain) =
@@ -108,7 +103,7 @@ impl Domain {
     }
 
     /// The frames that lead to some bytes, with memory for them and for what comes out of them.
-    async fn chain(&self, bytes: Bytes, patience: Patience) -> Result<(Lease, Vec<StoredBlob>), Error> {
+    pub(super) async fn chain(&self, bytes: Bytes, patience: Patience) -> Result<(Lease, Vec<StoredBlob>), Error> {
         let mut wanted = self.store.look(|view| view.chain_size(bytes))?;
         loop {
             let lease = self.lend_for_copies(memory(wanted), patience).await?;

@@ -1,18 +1,20 @@
 //! One state after the other: what each version changed, and the frame that it keeps.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::super::Domain;
 use super::super::error::Error;
 use super::super::hot::Decoded;
-use super::super::reading::{Patience, SIZE_TAKEN_APART};
+use super::super::reading::{Patience, SIZE_TAKEN_APART, frame};
 use super::places::bases;
 use crate::blob::{self, DIFFERENCE, MAX_IN_DIFFERENCE, WHOLE, WORKING_MEMORY};
 use crate::diff::{self, NOTHING};
-use crate::model::name::StateName;
 use crate::model::version::{Counts, Version};
-use crate::store::{Kept, StateId, StoreError, Tx, View};
+use crate::store::{Bytes, Kept, StateId, StoreError, Tx, View};
 
+/// How many versions are kept decoded while a state is settled.
+const RECENT: usize = 2;
 /// How many versions are looked up at a time.
 const VERSIONS_AT_A_TIME: u32 = 64;
 /// A transaction holds no more results than this, so that no write waits long for it.
@@ -73,12 +75,11 @@ impl Outbox {
 }
 
 /// A state that is being settled.
-struct Settled<'a> {
-    name: &'a StateName,
+struct Settled {
     id: StateId,
     current: u64,
-    /// The version that was looked at last, with its bytes.
-    last: Option<(u64, Arc<Decoded>)>,
+    /// The versions that were looked at last, with their bytes: half of all are compared with the one right before and lean on it as well.
+    recent: VecDeque<(u64, Arc<Decoded>)>,
 }
 
 impl Domain {
@@ -93,9 +94,9 @@ impl Domain {
     }
 
     /// Settles all versions of a state that are not.
-    pub(super) async fn settle_state(&self, name: &StateName, id: StateId, outbox: &mut Outbox) -> Result<(), Error> {
+    pub(super) async fn settle_state(&self, id: StateId, outbox: &mut Outbox) -> Result<(), Error> {
         let Some((settled, current)) = self.store.look(|view| view.settled(id))? else { return Ok(()) };
-        let mut state = Settled { name, id, current, last: None };
+        let mut state = Settled { id, current, recent: VecDeque::with_capacity(RECENT) };
         let mut from = settled;
         loop {
             let versions = self.store.read(move |view| view.versions_from(id, from, VERSIONS_AT_A_TIME)).await?;
@@ -107,7 +108,7 @@ impl Domain {
         }
     }
 
-    async fn settle_version(&self, state: &mut Settled<'_>, version: &Version, outbox: &mut Outbox) -> Result<(), Error> {
+    async fn settle_version(&self, state: &mut Settled, version: &Version, outbox: &mut Outbox) -> Result<(), Error> {
         let is_readable = !version.purged && !version.head.encrypted;
         if is_readable && version.counts.is_none() {
             self.count(state, version, outbox).await?;
@@ -120,7 +121,7 @@ impl Domain {
         if outbox.is_full() { self.write_out(outbox).await } else { Ok(()) }
     }
 
-    async fn count(&self, state: &mut Settled<'_>, version: &Version, outbox: &mut Outbox) -> Result<(), Error> {
+    async fn count(&self, state: &mut Settled, version: &Version, outbox: &mut Outbox) -> Result<(), Error> {
         let (id, number) = (state.id, version.number);
         let before = self.store.look(|view| view.version_before(id, number))?;
         let sizes = version.size.saturating_add(before.as_ref().map_or(0, |before| before.size));
@@ -146,29 +147,27 @@ impl Domain {
     }
 
     /// The bytes of a version of the state; none where they cannot be read.
-    async fn bytes_in(&self, state: &mut Settled<'_>, version: &Version) -> Result<Option<Arc<Decoded>>, Error> {
-        if let Some((number, bytes)) = &state.last
-            && *number == version.number
-        {
+    async fn bytes_in(&self, state: &mut Settled, version: &Version) -> Result<Option<Arc<Decoded>>, Error> {
+        let (number, sha256) = (version.number, version.sha256);
+        if let Some((_, bytes)) = state.recent.iter().find(|(recent, _)| *recent == number) {
             return Ok(Some(Arc::clone(bytes)));
         }
-        let bytes = match self.decode(state.name, state.id, version, Patience::None).await {
-            Ok(bytes) => bytes,
-            // Somebody removed it meanwhile, or whoever reads it is told.
-            Err(Error::Purged(..) | Error::Damaged(_)) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        state.last = Some((version.number, Arc::clone(&bytes)));
+        // Somebody may have removed them meanwhile; and whoever reads what is damaged is told.
+        let (lease, chain) = self.chain(Bytes::Of(state.id, number), Patience::None).await?;
+        let Ok(bytes) = self.background.run(move || blob::decode(chain.iter().map(frame), sha256)).await? else { return Ok(None) };
+        let bytes = Decoded::new(bytes, lease);
+        state.recent.truncate(RECENT - 1);
+        state.recent.push_front((number, Arc::clone(&bytes)));
         Ok(Some(bytes))
     }
 
-    async fn choose_frame(&self, state: &mut Settled<'_>, version: &Version, outbox: &mut Outbox) -> Result<(), Error> {
+    async fn choose_frame(&self, state: &mut Settled, version: &Version, outbox: &mut Outbox) -> Result<(), Error> {
         let (id, of) = (state.id, version.clone());
         let largest = MAX_IN_DIFFERENCE.min(self.limits.max_in_flight / PART_FOR_A_DIFFERENCE);
         let Some(Choice { kept, base }) = self.store.read(move |view| choose(view, id, &of, largest)).await? else { return Ok(()) };
         let Some(bytes) = self.bytes_in(state, version).await? else { return Ok(()) };
         let base = match base {
-            Some((version, kept)) => self.decode(state.name, id, &version, Patience::None).await.ok().map(|bytes| (bytes, kept)),
+            Some((version, kept)) => self.bytes_in(state, &version).await?.map(|bytes| (bytes, kept)),
             None => None,
         };
         let around = bytes.as_ref().as_ref().len() + base.as_ref().map_or(0, |(bytes, _)| bytes.as_ref().as_ref().len());

@@ -147,7 +147,7 @@ impl Domain {
         let settle = async {
             let id = id.map_or_else(|| Ok(self.store.look(|view| view.place(name))?.id()), |id| Ok::<_, Error>(Some(id)))?;
             match id {
-                Some(id) => self.settle_state(name, id, outbox).await,
+                Some(id) => self.settle_state(id, outbox).await,
                 None => Ok(()),
             }
         };
