@@ -211,7 +211,7 @@ impl Wire {
         if let Some(body) = body {
             request = request.header(reqwest::header::CONTENT_TYPE, "application/json").body(body);
         }
-        let unreachable = |error: reqwest::Error| Refusal::Unreachable(format!("cannot reach {}: {}", self.base, innermost(&error)));
+        let unreachable = |error: reqwest::Error| Refusal::Unreachable(format!("cannot reach {}: {}", self.base, on_the_way(&error)));
         let response = request.send().await.map_err(unreachable)?;
         let status = response.status();
         let bytes = response.bytes().await.map_err(unreachable)?;
@@ -263,8 +263,20 @@ pub(super) fn http_elsewhere() -> Result<reqwest::Client, Failure> {
     builder.build().map_err(Failure::because)
 }
 
+/// What went wrong on the way to a server, and what to do where its certificate is not trusted.
+pub(super) fn on_the_way(error: &reqwest::Error) -> String {
+    let why = innermost(error);
+    let is_untrusted = why.contains("certificate");
+    let hint = if is_untrusted {
+        "; this machine does not trust it, SSL_CERT_FILE names a file with the authorities that it is to trust"
+    } else {
+        ""
+    };
+    format!("{why}{hint}")
+}
+
 /// What went wrong at the bottom, without the address that the request had.
-pub(super) fn innermost(error: &dyn std::error::Error) -> String {
+fn innermost(error: &dyn std::error::Error) -> String {
     error.source().map_or_else(|| error.to_string(), innermost)
 }
 

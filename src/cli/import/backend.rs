@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use reqwest::{Response, StatusCode, Url};
 
-use super::super::client::{http_elsewhere, innermost};
+use super::super::client::{http_elsewhere, on_the_way};
 use super::super::output::Failure;
 use super::plan::{Content, MAX_STATE};
 use crate::config::{MIB, http_backend_credentials};
@@ -93,7 +93,7 @@ impl Backend {
         if !self.user.is_empty() || !self.password.reveal().is_empty() {
             request = request.basic_auth(&self.user, Some(self.password.reveal()));
         }
-        let unreachable = |error: reqwest::Error| Failure::Failed(format!("cannot reach {url}: {}", innermost(&error)));
+        let unreachable = |error: reqwest::Error| Failure::Failed(format!("cannot reach {url}: {}", on_the_way(&error)));
         let response = request.send().await.map_err(unreachable)?;
         match response.status() {
             StatusCode::OK => body(response, &url).await.map(|bytes| Some(bytes).filter(|bytes| !bytes.is_empty())),
@@ -110,7 +110,7 @@ impl Backend {
 /// A body that is no larger than a state may be.
 async fn body(mut response: Response, url: &Url) -> Result<Bytes, Failure> {
     let mut bytes = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| Failure::Failed(format!("{url}: {}", innermost(&error))))? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| Failure::Failed(format!("{url}: {}", on_the_way(&error))))? {
         if bytes.len() as u64 + chunk.len() as u64 > MAX_STATE {
             return Err(Failure::Failed(format!("{url}: larger than {} MiB, the most that is taken for a state", MAX_STATE / MIB)));
         }
