@@ -52,6 +52,7 @@ pub(super) struct Row {
     pub(super) number: u64,
     pub(super) sha256: String,
     pub(super) serial: u64,
+    pub(super) lineage: String,
     pub(super) created_at: String,
     pub(super) rejected: Option<String>,
     pub(super) intermediate: bool,

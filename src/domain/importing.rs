@@ -46,6 +46,8 @@ pub struct Import {
     pub onto: Onto,
     /// The number that it had; the next one where it had none.
     pub number: Option<u64>,
+    /// The highest serial that versions of its lineage had which do not come along: a rollback's serial lies above it too.
+    pub removed_serial: Option<u64>,
     /// When it was written; counts only where the caller operates the server.
     pub created_at: Option<Timestamp>,
     /// Why it was rejected, if it was: it does not become current.
@@ -149,6 +151,7 @@ struct Job {
     prepared: Prepared,
     onto: Onto,
     number: Option<u64>,
+    removed_serial: Option<u64>,
     rejected: Option<Rejection>,
     intermediate: bool,
     deleted: bool,
@@ -161,8 +164,20 @@ struct Job {
 impl Job {
     /// Does all that needs no database. Takes a core for a while.
     fn prepare(import: Import, name: StateName, caller: Caller, when: When, max_nesting: usize) -> Result<Self, Error> {
-        let Import { bytes, mut lease, content_md5, sha256, onto, number, rejected, intermediate, deleted, lock_id, created_at: _ } =
-            import;
+        let Import {
+            bytes,
+            mut lease,
+            content_md5,
+            sha256,
+            onto,
+            number,
+            removed_serial,
+            rejected,
+            intermediate,
+            deleted,
+            lock_id,
+            created_at: _,
+        } = import;
         let prepared = encoding::prepare(&bytes, content_md5.as_deref(), None, max_nesting)?;
         if sha256.is_some_and(|expected| expected != prepared.sha256.to_string()) {
             let detail = "the body is not the one that its sha256 belongs to; it was changed or cut on the way, send it again";
@@ -170,7 +185,7 @@ impl Job {
         }
         drop(bytes);
         lease.keep_only(prepared.blob.frame.len() as u64);
-        Ok(Self { name, caller, prepared, onto, number, rejected, intermediate, deleted, lock_id, when, _lease: lease })
+        Ok(Self { name, caller, prepared, onto, number, removed_serial, rejected, intermediate, deleted, lock_id, when, _lease: lease })
     }
 
     fn run(&self, tx: &Tx<'_>, min_free_space: u64) -> Result<Outcome, StoreError> {
@@ -243,6 +258,9 @@ impl Job {
         if self.intermediate {
             tx.mark_intermediate(state, version.number)?;
             version.intermediate = true;
+        }
+        if let Some(serial) = self.removed_serial {
+            tx.note_removed_serial(state, &self.prepared.head.lineage, serial)?;
         }
         tx.forget_broken_lock(&self.name)?;
         let event = NewEvent::new(EventKind::StateImport, &self.caller, self.when.now).on(&self.name).version(version.number);

@@ -20,6 +20,7 @@ struct Query {
     #[serde(rename = "ID")]
     id: Option<String>,
     number: Option<u64>,
+    removed_serial: Option<u64>,
     created_at: Option<String>,
     sha256: Option<String>,
     rejected: Option<String>,
@@ -81,6 +82,7 @@ pub(super) async fn import(
         sha256: query.sha256,
         onto,
         number: query.number,
+        removed_serial: query.removed_serial,
         created_at,
         rejected,
         intermediate: query.intermediate,

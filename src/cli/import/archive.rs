@@ -99,6 +99,8 @@ fn plans(manifest: &[u8], files: &Files) -> Result<Vec<Plan>, Failure> {
 fn plan(state: State, files: &Files, wrong: &mut Vec<String>) -> Result<Plan, Failure> {
     let name = state.name()?;
     let (mut versions, mut last) = (Vec::new(), 0);
+    // Of what does not come along, the highest serial of each lineage does.
+    let (mut removed, mut newest): (HashMap<String, u64>, Option<String>) = (HashMap::new(), None);
     for row in state.versions {
         let bad = |why: &str| Failure::Failed(format!("{}: {name}: {why}; nothing was imported", manifest::NAME));
         let row: Row = serde_json::from_value(row).map_err(|_| bad("a row is no version"))?;
@@ -107,8 +109,19 @@ fn plan(state: State, files: &Files, wrong: &mut Vec<String>) -> Result<Plan, Fa
         }
         last = row.number;
         if row.file.is_some() {
-            versions.push(version(&name, row, files, wrong));
+            newest = Some(row.lineage.clone());
         }
+        let highest = removed.entry(row.lineage.clone()).or_default();
+        if row.file.is_none() {
+            *highest = row.serial.max(*highest);
+            continue;
+        }
+        let removed_serial = Some(*highest).filter(|highest| *highest > 0);
+        versions.push(Planned { removed_serial, ..version(&name, row, files, wrong) });
+    }
+    // What was removed behind a version is known by the end.
+    if let Some((last, lineage)) = versions.last_mut().zip(newest) {
+        last.removed_serial = removed.get(&lineage).copied().filter(|highest| *highest > 0);
     }
     Ok(Plan { name, from: "the export".to_owned(), versions, deleted: state.deleted_at.is_some(), is_known: true })
 }
@@ -126,6 +139,7 @@ fn version(name: &StateName, row: Row, files: &Files, wrong: &mut Vec<String>) -
         content: content.unwrap_or_else(|| Content::Memory(bytes::Bytes::new())),
         sha256: Some(row.sha256),
         serial: Some(row.serial),
+        removed_serial: None,
         number: Some(row.number),
         created_at: Some(row.created_at),
         rejected: row.rejected,

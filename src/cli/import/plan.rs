@@ -62,6 +62,8 @@ pub(super) struct Planned {
     /// Of the exact bytes; none until they were looked at.
     pub(super) sha256: Option<String>,
     pub(super) serial: Option<u64>,
+    /// The highest serial of versions of its lineage that do not come along.
+    pub(super) removed_serial: Option<u64>,
     pub(super) number: Option<u64>,
     pub(super) created_at: Option<String>,
     pub(super) rejected: Option<String>,
@@ -73,7 +75,17 @@ pub(super) struct Planned {
 impl Planned {
     /// Bytes of which nothing else is known.
     pub(super) fn of(content: Content) -> Self {
-        Self { content, sha256: None, serial: None, number: None, created_at: None, rejected: None, intermediate: false, held: None }
+        Self {
+            content,
+            sha256: None,
+            serial: None,
+            removed_serial: None,
+            number: None,
+            created_at: None,
+            rejected: None,
+            intermediate: false,
+            held: None,
+        }
     }
 }
 

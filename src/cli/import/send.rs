@@ -179,7 +179,9 @@ fn path(name: &StateName, version: &Planned, onto: Onto, deleted: bool) -> Resul
     }
     // What is added to another history has its numbers.
     let number = version.number.filter(|_| !matches!(onto, Onto::Current)).map(|number| number.to_string());
-    let known = [("number", number), ("sha256", version.sha256.clone()), ("created_at", version.created_at.clone())];
+    let removed = version.removed_serial.map(|serial| serial.to_string());
+    let known =
+        [("number", number), ("removed_serial", removed), ("sha256", version.sha256.clone()), ("created_at", version.created_at.clone())];
     query.extend(known.into_iter().filter_map(|(name, value)| Some((name, value?))));
     query.extend(version.rejected.clone().map(|code| ("rejected", code)));
     for (name, value) in [("intermediate", version.intermediate), ("deleted", deleted)] {

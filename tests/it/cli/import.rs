@@ -104,6 +104,23 @@ fn an_export_comes_back_with_its_versions_numbers_hashes_and_times() {
 }
 
 #[test]
+fn a_rollback_after_an_import_lies_above_the_serials_that_did_not_come_along() {
+    let (from, to, dir) = (Server::start(), Server::start(), TempDir::new().expect("a folder"));
+    let (old, new) = (from.admin(), to.admin());
+    some_states(&old);
+    old.lock("team/net", "l").expect_status(200);
+    old.write("team/net", tfstate(L1, 99), None).expect_status(423);
+    old.unlock("team/net", "l").expect_status(200);
+    old.post_json(&format!("{}/purge", state_path("team/net")), &json!({"versions": [4]})).expect_status(200);
+    let out = dir.path().join("out");
+    assert_eq!(from.cli(&["export", str(&out)]).status.code(), Some(0));
+    assert_eq!(to.cli(&["import", str(&out)]).status.code(), Some(0));
+    assert_eq!(new.versions("team/net").len(), 3);
+    let back = new.post_json(&format!("{}/rollback", state_path("team/net")), &json!({"version": 1})).expect_status(200).json();
+    assert_eq!(back["serial"], 100);
+}
+
+#[test]
 fn an_import_can_be_run_again_and_goes_on_where_it_was_cut_off() {
     let (from, to, dir) = (Server::start(), Server::start(), TempDir::new().expect("a folder"));
     a_full_history(&from.admin());
