@@ -36,7 +36,10 @@ fn versions_keep_their_bytes_numbers_and_times() {
     assert_eq!(versions[2]["created_at"], LONG_AGO);
     assert_eq!(versions[1]["rejected"], "stale_write");
     assert_eq!(admin.read("team/net").expect_status(200).text(), tfstate(L1, 3), "what was rejected is not current");
-    let events = admin.events("kind=state.import");
+    import(&admin, "team/half", &tfstate(L1, 2), "").expect_status(200);
+    import(&admin, "team/half", &tfstate(L1, 9), "rejected=locked&after=1").expect_status(200);
+    assert_eq!(admin.read("team/half").expect_status(200).text(), tfstate(L1, 2));
+    let events = admin.events("kind=state.import&buildingBlock=net&workspace=team");
     assert_eq!((events.len(), &events[0]["version"], &events[0]["detail"]["serial"]), (3, &json!(7), &json!(3)));
     admin.write("team/net", tfstate(L1, 4), None).expect_status(200);
     assert_eq!(admin.versions("team/net")[0]["number"], 8);
