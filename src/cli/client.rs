@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use clap::Args;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
@@ -24,6 +25,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(25);
 /// How long a connection to a server elsewhere may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How often a request that the server has no room for is made again, and after how long.
+const MAX_TRIES: u32 = 120;
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(500);
+
 /// How a command reaches the API.
 #[derive(Args)]
 pub(super) struct Reach {
@@ -40,12 +45,17 @@ pub(super) struct Reach {
 
 /// A way to the API.
 pub(super) struct Client {
-    http: reqwest::Client,
-    base: String,
-    secret: Option<Secret>,
+    wire: Arc<Wire>,
     inside: Option<Inside>,
     // Keeps the data directory open where its path is too long for a socket's.
     _open: Option<std::fs::File>,
+}
+
+/// What requests go over; several at the same time may.
+pub(super) struct Wire {
+    http: reqwest::Client,
+    base: String,
+    secret: Option<Secret>,
 }
 
 /// The application inside this command.
@@ -57,7 +67,7 @@ struct Inside {
 
 /// An answer that is not an error.
 pub(super) struct Reply {
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Bytes,
 }
 
 impl Reply {
@@ -85,11 +95,9 @@ impl Client {
         if !scheme_is_known {
             return Err(Failure::Usage("--url has to begin with http:// or https://".to_owned()));
         }
-        // Only fails when one is installed already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).redirect(reqwest::redirect::Policy::none()).build();
-        let http = http.map_err(Failure::because)?;
-        Ok(Self { http, base: url.trim_end_matches('/').to_owned(), secret: Some(secret), inside: None, _open: None })
+        let http = http_elsewhere()?;
+        let wire = Wire { http, base: url.trim_end_matches('/').to_owned(), secret: Some(secret) };
+        Ok(Self { wire: Arc::new(wire), inside: None, _open: None })
     }
 
     async fn on_directory(dir: &Path) -> Result<Self, Failure> {
@@ -116,7 +124,8 @@ impl Client {
         let _ = rustls::crypto::ring::default_provider().install_default();
         // No certificates are needed here, and an air-gapped machine may have none.
         let http = reqwest::Client::builder().unix_socket(path).tls_certs_only([]).build().map_err(Failure::because)?;
-        Ok(Self { http, base: "http://localhost".to_owned(), secret: None, inside, _open: open })
+        let wire = Wire { http, base: "http://localhost".to_owned(), secret: None };
+        Ok(Self { wire: Arc::new(wire), inside, _open: open })
     }
 
     fn inside(lock: DirLock) -> Result<Self, Failure> {
@@ -135,27 +144,20 @@ impl Client {
     pub(super) async fn close(self) -> Result<(), Failure> {
         let Some(Inside { domain, running, socket }) = self.inside else { return Ok(()) };
         // Idle connections of ours would be waited for.
-        drop(self.http);
+        drop(self.wire);
         running.stop().await?;
         domain.close().await;
         Ok(std::fs::remove_file(socket)?)
     }
 
+    /// What requests go over, for several at the same time. It has to be given back before [`close`](Self::close).
+    pub(super) fn wire(&self) -> Arc<Wire> {
+        Arc::clone(&self.wire)
+    }
+
     /// Asks, and gives back an answer that is not an error.
     pub(super) async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> Result<Reply, Failure> {
-        let method = Method::from_bytes(method.as_bytes()).map_err(Failure::because)?;
-        let mut request = self.http.request(method, format!("{}{path}", self.base));
-        if let Some(secret) = &self.secret {
-            request = request.bearer_auth(secret.reveal());
-        }
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        let unreachable = |error: reqwest::Error| Failure::Failed(format!("cannot reach {}: {}", self.base, innermost(&error)));
-        let response = request.send().await.map_err(unreachable)?;
-        let status = response.status();
-        let bytes = response.bytes().await.map_err(unreachable)?.to_vec();
-        if status.is_success() { Ok(Reply { bytes }) } else { Err(refused(status, &bytes)) }
+        self.wire.ask(method, path, body.map(|body| Bytes::from(body.to_string()))).await.map_err(Refusal::into_failure)
     }
 
     /// Asks for JSON.
@@ -165,13 +167,32 @@ impl Client {
 
     /// Asks for all pages of a list, or for as many rows as are wanted; `{"<name>": […], "next"}` as one page would be.
     pub(super) async fn list(&self, path: &str, name: &str, cursor: &str, wanted: Option<usize>) -> Result<Value, Failure> {
+        self.wire.list(path, name, cursor, wanted).await.map_err(Refusal::into_failure)
+    }
+}
+
+impl Wire {
+    /// Asks, and gives back an answer that is not an error. While the server has no room it is asked again, for a while.
+    pub(super) async fn ask_patiently(&self, method: &str, path: &str, body: Option<Bytes>) -> Result<Reply, Refusal> {
+        let mut tries = 0;
+        loop {
+            match self.ask(method, path, body.clone()).await {
+                Err(refusal) if refusal.is_busy() && tries < MAX_TRIES => tokio::time::sleep(TRY_AGAIN_AFTER).await,
+                answer => return answer,
+            }
+            tries += 1;
+        }
+    }
+
+    /// Asks for all pages of a list, or for as many rows as are wanted; `{"<name>": […], "next"}` as one page would be.
+    pub(super) async fn list(&self, path: &str, name: &str, cursor: &str, wanted: Option<usize>) -> Result<Value, Refusal> {
         let mut rows = Vec::new();
         let mut next = Value::Null;
         loop {
             let limit = wanted.map_or(1_000, |wanted| (wanted - rows.len()).min(1_000));
             let separator = if path.contains('?') { '&' } else { '?' };
             let from = if next.is_null() { String::new() } else { format!("&{cursor}={}", super::output::text(&next)) };
-            let mut page = self.get(&format!("{path}{separator}limit={limit}{from}")).await?;
+            let mut page = self.ask("GET", &format!("{path}{separator}limit={limit}{from}"), None).await?.json().map_err(Refusal::of)?;
             next = page["next"].take();
             rows.extend(page[name].as_array_mut().map(std::mem::take).unwrap_or_default());
             if next.is_null() || wanted.is_some_and(|wanted| rows.len() >= wanted) {
@@ -179,6 +200,79 @@ impl Client {
             }
         }
     }
+
+    /// Asks once.
+    pub(super) async fn ask(&self, method: &str, path: &str, body: Option<Bytes>) -> Result<Reply, Refusal> {
+        let method = Method::from_bytes(method.as_bytes()).map_err(|error| Refusal::Unreachable(error.to_string()))?;
+        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        if let Some(secret) = &self.secret {
+            request = request.bearer_auth(secret.reveal());
+        }
+        if let Some(body) = body {
+            request = request.header(reqwest::header::CONTENT_TYPE, "application/json").body(body);
+        }
+        let unreachable = |error: reqwest::Error| Refusal::Unreachable(format!("cannot reach {}: {}", self.base, on_the_way(&error)));
+        let response = request.send().await.map_err(unreachable)?;
+        let status = response.status();
+        let bytes = response.bytes().await.map_err(unreachable)?;
+        if status.is_success() { Ok(Reply { bytes }) } else { Err(Refusal::Refused(status, bytes)) }
+    }
+}
+
+/// Why there is no answer that is not an error.
+pub(super) enum Refusal {
+    /// Nobody answered.
+    Unreachable(String),
+    /// The server's answer is an error.
+    Refused(StatusCode, Bytes),
+}
+
+impl Refusal {
+    fn of(failure: Failure) -> Self {
+        match failure {
+            Failure::Failed(why) | Failure::Usage(why) => Self::Unreachable(why),
+        }
+    }
+
+    /// Whether the server has no room at the moment.
+    fn is_busy(&self) -> bool {
+        matches!(self, Self::Refused(StatusCode::SERVICE_UNAVAILABLE, _))
+    }
+
+    /// The status and the code of the server's answer, where it gave one.
+    pub(super) fn status_and_code(&self) -> Option<(u16, String)> {
+        let Self::Refused(status, bytes) = self else { return None };
+        let body: Value = serde_json::from_slice(bytes).unwrap_or_default();
+        Some((status.as_u16(), super::output::text(&body["code"])))
+    }
+
+    /// As a person reads it.
+    pub(super) fn into_failure(self) -> Failure {
+        match self {
+            Self::Unreachable(why) => Failure::Failed(why),
+            Self::Refused(status, bytes) => refused(status, &bytes),
+        }
+    }
+}
+
+/// A client for servers elsewhere. It follows no redirect, which would take credentials to where nobody meant them to go.
+pub(super) fn http_elsewhere() -> Result<reqwest::Client, Failure> {
+    // Only fails when one is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).redirect(reqwest::redirect::Policy::none());
+    builder.build().map_err(Failure::because)
+}
+
+/// What went wrong on the way to a server, and what to do where its certificate is not trusted.
+pub(super) fn on_the_way(error: &reqwest::Error) -> String {
+    let why = innermost(error);
+    let is_untrusted = why.contains("certificate");
+    let hint = if is_untrusted {
+        "; this machine does not trust it, SSL_CERT_FILE names a file with the authorities that it is to trust"
+    } else {
+        ""
+    };
+    format!("{why}{hint}")
 }
 
 /// What went wrong at the bottom, without the address that the request had.

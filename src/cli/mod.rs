@@ -2,9 +2,12 @@
 
 mod client;
 mod diff;
+mod export;
 mod folding;
+mod import;
 mod keys;
 mod limits;
+mod manifest;
 mod output;
 mod purge;
 mod retention;
@@ -43,6 +46,20 @@ enum Command {
     State {
         #[command(subcommand)]
         command: states::StateCommand,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Take in states from files, an export or another backend
+    Import {
+        #[command(flatten)]
+        args: Box<import::ImportArgs>,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Write states with their history as files
+    Export {
+        #[command(flatten)]
+        args: export::ExportArgs,
         #[command(flatten)]
         common: Common,
     },
@@ -101,6 +118,8 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Key { command, common } => crate::http::block_on(keys::run(command, common)),
         Command::State { command, common } => crate::http::block_on(states::run(command, common)),
+        Command::Import { args, common } => crate::http::block_on(import::run(*args, common)),
+        Command::Export { args, common } => crate::http::block_on(export::run(args, common)),
         Command::Verify { args, common } => crate::http::block_on(verify::run(args, common)),
         Command::Prune { args, common } => crate::http::block_on(retention::prune(*args, common)),
         Command::Retention { command, common } => crate::http::block_on(retention::run(command, common)),

@@ -11,6 +11,8 @@ pub use proxies::TrustedProxies;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::model::secret::Secret;
+
 /// Where the data directory is unless said otherwise.
 pub const DEFAULT_DATA: &str = "./statekeep-data";
 /// Where the server listens unless said otherwise.
@@ -19,6 +21,12 @@ pub const DEFAULT_LISTEN: &str = "127.0.0.1:8680";
 /// Whether the person at the terminal wants no colours: <https://no-color.org>.
 pub fn wants_no_colour() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
+/// The user and the password that Terraform and OpenTofu take for an `http` backend; empty where they are not set.
+pub fn http_backend_credentials() -> (String, Secret) {
+    let read = |name: &str| std::env::var_os(name).and_then(|value| value.into_string().ok()).unwrap_or_default();
+    (read("TF_HTTP_USERNAME"), Secret::new(read("TF_HTTP_PASSWORD")))
 }
 
 /// The settings of `serve`.

@@ -7,6 +7,7 @@ pub mod data_dir;
 pub mod error;
 pub mod events;
 pub mod history;
+pub mod importing;
 pub mod integrity;
 pub mod keys;
 pub mod locks;

@@ -23,9 +23,9 @@ use crate::model::version::{Kind, Rejection, Version};
 use crate::store::{NewVersion, Place, StateId, StoreError, Tx};
 
 /// How many rejected versions of a state are kept.
-const MAX_REJECTED: usize = 20;
+pub(super) const MAX_REJECTED: usize = 20;
 /// How many bytes on disk the rejected versions of a state may take.
-const MAX_REJECTED_BYTES: u64 = 64 * MIB;
+pub(super) const MAX_REJECTED_BYTES: u64 = 64 * MIB;
 
 /// Larger states are not compared by their resources' addresses, only by their number.
 const MAX_COMPARED: u64 = 32 * MIB;

@@ -9,6 +9,7 @@ mod diff;
 mod error;
 mod events;
 mod health;
+mod import;
 mod keys;
 mod lock;
 mod login;
@@ -73,6 +74,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(Methods::at(&below_state("/versions/{number}/hold")).on("POST", retention::hold).on("DELETE", retention::release).done())
         .service(Methods::at(&below_state("/restore")).on("POST", versions::restore).done())
         .service(Methods::at(&below_state("/rollback")).on("POST", rollback::roll_back).done())
+        .service(Methods::at(&below_state("/import")).on("POST", import::import).done())
         .service(Methods::at(&below_state("/move")).on("POST", versions::relocate).done())
         .service(Methods::at(&below_state("/purge")).on("POST", versions::purge).done())
         .service(Methods::at("/api/terraform/state").on("GET HEAD", states::list).done())

@@ -21,6 +21,8 @@ pub enum EventKind {
     StateRestore,
     /// An earlier version's content became current again.
     StateRollback,
+    /// A version was imported.
+    StateImport,
     /// A state got another address.
     StateMove,
     /// The content of versions was removed for good.
@@ -69,12 +71,13 @@ pub enum EventKind {
 
 impl EventKind {
     /// Each kind.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::StateWrite,
         Self::StateWriteRejected,
         Self::StateDelete,
         Self::StateRestore,
         Self::StateRollback,
+        Self::StateImport,
         Self::StateMove,
         Self::StatePurge,
         Self::VersionDamaged,
@@ -115,6 +118,7 @@ impl EventKind {
             Self::StateDelete => "state.delete",
             Self::StateRestore => "state.restore",
             Self::StateRollback => "state.rollback",
+            Self::StateImport => "state.import",
             Self::StateMove => "state.move",
             Self::StatePurge => "state.purge",
             Self::VersionDamaged => "version.damaged",

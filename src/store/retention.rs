@@ -169,7 +169,7 @@ impl Tx<'_> {
     }
 
     /// Leaves behind the serial of a version whose row goes: a rollback's lies above all that there ever were.
-    pub(super) fn note_removed_serial(&self, state: StateId, lineage: &str, serial: u64) -> Result<(), StoreError> {
+    pub fn note_removed_serial(&self, state: StateId, lineage: &str, serial: u64) -> Result<(), StoreError> {
         // Serials are unsigned and kept as signed integers, so they are compared here and not by the database.
         let known = "SELECT serial FROM removed_serials WHERE state_id = ?1 AND lineage = ?2";
         let known: Option<i64> =

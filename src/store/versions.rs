@@ -196,6 +196,13 @@ impl Tx<'_> {
         Ok(new.numbered(number, false))
     }
 
+    /// Sees to it that the next version of a state gets at least this number: those below are never given to a version any more.
+    pub fn number_from(&self, state: StateId, number: u64) -> Result<(), StoreError> {
+        let sql = "UPDATE states SET last_number = max(last_number, ?2) WHERE id = ?1";
+        self.connection.prepare_cached(sql)?.execute(params![state.0, number.saturating_sub(1).cast_signed()])?;
+        Ok(())
+    }
+
     fn insert(&self, state: StateId, number: u64, new: &NewVersion, blob: BlobId) -> Result<(), StoreError> {
         let lock = new.lock.as_ref();
         let sql = "INSERT INTO versions (state_id, number, blob_id, sha256, size, format, serial, lineage, terraform_version, resources, \

@@ -1,6 +1,8 @@
 //! The command line: every command of `docs/cli.md`, beside a running server and without one.
 
 mod diff;
+mod export;
+mod import;
 mod keys;
 mod purge;
 mod remote;
@@ -88,6 +90,21 @@ fn run(data: &Path, args: &[&str]) -> Output {
 
 fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The address of something that answers each request by its head, or hangs up.
+fn stub(answer: impl Fn(&str) -> String + Send + 'static) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            let mut head = [0; 4096];
+            let read = std::io::Read::read(&mut stream, &mut head).unwrap_or(0);
+            let _ = std::io::Write::write_all(&mut stream, answer(&String::from_utf8_lossy(&head[..read])).as_bytes());
+        }
+    });
+    url
 }
 
 /// Some states for commands to work on: `team/net` with three versions, `team/two` with one, `rival/net` with one.

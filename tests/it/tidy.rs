@@ -26,7 +26,7 @@ const ROOMS: [(&str, &[&str]); 11] = [
 ];
 
 /// The one home of each heavy dependency.
-const HOMES: [(&str, &[&str]); 16] = [
+const HOMES: [(&str, &[&str]); 17] = [
     ("rusqlite", &["src/store/"]),
     ("refinery", &["src/store/"]),
     ("actix_web", &["src/http/"]),
@@ -38,6 +38,7 @@ const HOMES: [(&str, &[&str]); 16] = [
     ("clap_complete", &["src/cli/"]),
     ("comfy_table", &["src/cli/"]),
     ("reqwest", &["src/cli/"]),
+    ("tar", &["src/cli/"]),
     ("rustls", &["src/cli/", "src/http/"]),
     ("prometheus", &["src/metrics.rs"]),
     ("rayon", &["src/domain/"]),

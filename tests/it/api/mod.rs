@@ -5,6 +5,7 @@ mod events;
 mod gathered;
 mod health;
 mod holds;
+mod import;
 mod keys;
 mod list;
 mod login;

@@ -1,0 +1,231 @@
+//! `statekeep export`: states with their history as files, which `import` makes the same states of.
+//!
+//! The manifest comes last: an export that has none was cut off. Each version's bytes are compared with their SHA-256 before they are written; what
+//! cannot be read is named, left out, and told in the manifest and by the exit code, and the rest is exported.
+
+mod sink;
+
+use std::collections::VecDeque;
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use clap::Args;
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+use super::client::{Client, Refusal, Wire};
+use super::manifest::{self, Manifest, State};
+use super::output::{self, Failure, text};
+use super::{Common, Format};
+use crate::model::clock::{self, Timestamp};
+use crate::model::digest::Digest;
+use crate::model::name::{StateName, Workspace};
+
+use sink::Sink;
+
+/// How many versions are asked for at a time.
+const AT_A_TIME: usize = 8;
+/// How many bytes of versions are asked for at a time, beside one that is larger.
+const BYTES_AT_A_TIME: u64 = 64 * 1024 * 1024;
+
+#[derive(Args)]
+pub(super) struct ExportArgs {
+    /// The folder to write to, which does not exist or is empty; - writes a tar to stdout
+    target: PathBuf,
+    /// Only these states, as WORKSPACE/BUILDINGBLOCK
+    #[arg(value_name = "STATE")]
+    states: Vec<StateName>,
+    /// Only the states of one workspace
+    #[arg(long, conflicts_with = "states")]
+    workspace: Option<Workspace>,
+    /// Only the current version of each state that is not deleted
+    #[arg(long)]
+    no_history: bool,
+}
+
+/// Runs it.
+pub(super) async fn run(args: ExportArgs, common: Common) -> Result<(), Failure> {
+    let is_tar = args.target.as_os_str() == "-";
+    if is_tar && std::io::stdout().is_terminal() {
+        return Err(Failure::Usage("a tar does not go to a terminal; send stdout to a file or a pipe".to_owned()));
+    }
+    let client = Client::connect(&common.reach).await?;
+    let done = export(&client, &args, is_tar, common.format).await;
+    client.close().await?;
+    done
+}
+
+async fn export(client: &Client, args: &ExportArgs, is_tar: bool, format: Format) -> Result<(), Failure> {
+    let states = chosen(client, args).await?;
+    let sink = if is_tar { Sink::tar() } else { Sink::folder(&args.target)? };
+    let now = clock::now();
+    let manifest = Manifest::new(now.to_string(), !args.no_history);
+    let mut export =
+        Export { wire: client.wire(), sink, manifest, under_way: VecDeque::new(), versions: 0, without_file: 0, failures: Vec::new() };
+    let shows_progress = std::io::stderr().is_terminal();
+    for (index, state) in states.iter().enumerate() {
+        if shows_progress {
+            output::progress(&format!("{index} of {} states, {} versions", states.len(), export.versions));
+        }
+        export.state(state, args.no_history).await?;
+    }
+    export.write_until(0, 0).await?;
+    if shows_progress {
+        output::progress("");
+    }
+    export.finish(now, if is_tar { None } else { Some(format) })
+}
+
+/// The states that are asked for, as the list has them.
+async fn chosen(client: &Client, args: &ExportArgs) -> Result<Vec<Value>, Failure> {
+    let base = format!("/api/terraform/state?deleted={}", !args.no_history);
+    if args.states.is_empty() {
+        let workspace = args.workspace.as_ref().map(|name| format!("&workspace={name}")).unwrap_or_default();
+        return rows(&mut client.list(&format!("{base}{workspace}"), "states", "after", None).await?, "states");
+    }
+    let mut chosen = Vec::new();
+    for name in &args.states {
+        let path = format!("{base}&workspace={}&buildingBlock={}", name.workspace, name.block);
+        let mut found = rows(&mut client.list(&path, "states", "after", None).await?, "states")?;
+        chosen.push(found.pop().ok_or_else(|| Failure::Failed(format!("there is no state at {name}; nothing was exported")))?);
+    }
+    Ok(chosen)
+}
+
+fn rows(answer: &mut Value, name: &str) -> Result<Vec<Value>, Failure> {
+    let rows = answer[name].as_array_mut().map(std::mem::take);
+    rows.ok_or_else(|| Failure::Failed("the server's answer is no list; is --url a statekeep?".to_owned()))
+}
+
+/// An export that is being written.
+struct Export {
+    wire: Arc<Wire>,
+    sink: Sink,
+    manifest: Manifest,
+    /// Versions that were asked for and are not written yet, in their order.
+    under_way: VecDeque<UnderWay>,
+    versions: u64,
+    /// Versions whose content was removed.
+    without_file: u64,
+    failures: Vec<String>,
+}
+
+struct UnderWay {
+    name: StateName,
+    /// Where its row is in the manifest.
+    place: (usize, usize),
+    size: u64,
+    sha256: String,
+    number: u64,
+    written: Timestamp,
+    answer: JoinHandle<Result<Bytes, Refusal>>,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        // Nobody waits for it any more.
+        self.answer.abort();
+    }
+}
+
+impl Export {
+    async fn state(&mut self, state: &Value, only_current: bool) -> Result<(), Failure> {
+        let name = StateName::parse(&text(&state["workspace"]), &text(&state["buildingBlock"])).map_err(Failure::because)?;
+        let deleted_at = state["deleted_at"].as_str().map(str::to_owned);
+        let versions = if only_current {
+            vec![state["current"].clone()]
+        } else {
+            let path = format!("{}/versions?intermediate=true", name.path());
+            match self.wire.list(&path, "versions", "before", None).await {
+                Ok(mut answer) => rows(&mut answer, "versions")?.into_iter().rev().collect(),
+                Err(refusal) => return self.fail(&name.to_string(), refusal),
+            }
+        };
+        self.manifest.states.push(State::new(&name, deleted_at));
+        for row in versions {
+            self.version(&name, row).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes a version's row into the manifest and asks for its bytes.
+    async fn version(&mut self, name: &StateName, mut row: Value) -> Result<(), Failure> {
+        let unknown = || Failure::Failed("the server's answer is no version; is --url a statekeep?".to_owned());
+        let (number, size) = (row["number"].as_u64().ok_or_else(unknown)?, row["size"].as_u64().ok_or_else(unknown)?);
+        let written = row["created_at"].as_str().and_then(Timestamp::parse).ok_or_else(unknown)?;
+        let (sha256, is_purged) = (text(&row["sha256"]), row["purged"] == true);
+        row["file"] = if is_purged { Value::Null } else { manifest::file_of(name, number).into() };
+        let last = self.manifest.states.len() - 1;
+        let rows = &mut self.manifest.states[last].versions;
+        rows.push(row);
+        let place = (last, rows.len() - 1);
+        if is_purged {
+            self.without_file += 1;
+            return Ok(());
+        }
+        self.write_until(AT_A_TIME - 1, BYTES_AT_A_TIME.saturating_sub(size)).await?;
+        let (wire, path) = (Arc::clone(&self.wire), format!("{}/versions/{number}", name.path()));
+        let answer = tokio::spawn(async move { wire.ask_patiently("GET", &path, None).await.map(|reply| reply.bytes) });
+        self.under_way.push_back(UnderWay { name: name.clone(), place, size, sha256, number, written, answer });
+        Ok(())
+    }
+
+    /// Writes what was asked for first, until no more versions and bytes than these are under way.
+    async fn write_until(&mut self, versions: usize, bytes: u64) -> Result<(), Failure> {
+        while self.under_way.len() > versions || self.under_way.iter().map(|one| one.size).sum::<u64>() > bytes {
+            let Some(mut one) = self.under_way.pop_front() else { break };
+            match (&mut one.answer).await.map_err(Failure::because)? {
+                Ok(bytes) if Digest::of(&bytes).to_string() == one.sha256 => {
+                    self.sink.put(&manifest::file_of(&one.name, one.number), &bytes, one.written)?;
+                    self.versions += 1;
+                }
+                Ok(_) => {
+                    self.forget_file(one.place);
+                    self.failures.push(format!("version {} of {}: what came is not what its SHA-256 belongs to", one.number, one.name));
+                }
+                Err(refusal) => {
+                    self.forget_file(one.place);
+                    self.fail(&format!("version {} of {}", one.number, one.name), refusal)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn forget_file(&mut self, (state, version): (usize, usize)) {
+        self.manifest.states[state].versions[version]["file"] = Value::Null;
+    }
+
+    /// Notes what could not be exported. Where nobody answers any more, or nobody knows the key, that is the end.
+    fn fail(&mut self, what: &str, refusal: Refusal) -> Result<(), Failure> {
+        let goes_on = refusal.status_and_code().is_some_and(|(status, _)| status != 401);
+        match refusal.into_failure() {
+            Failure::Failed(why) if goes_on => self.failures.push(format!("{what}: {why}")),
+            Failure::Failed(why) | Failure::Usage(why) => {
+                return Err(Failure::Failed(format!("{why}; the export is cut off, remove it and begin anew")));
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self, now: Timestamp, format: Option<Format>) -> Result<(), Failure> {
+        let Self { sink, manifest, versions, without_file, failures, .. } = self;
+        let bytes = serde_json::to_vec_pretty(&manifest).map_err(Failure::because)?;
+        sink.finish(&bytes, now)?;
+        for failure in &failures {
+            output::message(&output::harmless(failure));
+        }
+        let states = manifest.states.len();
+        if format == Some(Format::Json) {
+            output::json(&json!({ "states": states, "versions": versions, "without_file": without_file, "failed": failures }))?;
+        } else {
+            output::message(&format!("exported {states} states with {versions} versions"));
+        }
+        match failures.len() {
+            0 => Ok(()),
+            failed => Err(Failure::Failed(format!("{failed} could not be exported and are not in it; `statekeep verify` says more"))),
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Where an export goes: a folder, or a tar on stdout. The manifest comes last, and in a folder only when all else is on the disk.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::super::manifest;
+use super::super::output::Failure;
+use crate::model::clock::Timestamp;
+
+/// Where an export goes.
+pub(super) enum Sink {
+    Folder { dir: PathBuf, last: PathBuf },
+    Tar(tar::Builder<BufWriter<io::Stdout>>),
+}
+
+impl Sink {
+    /// A tar on stdout.
+    pub(super) fn tar() -> Self {
+        Self::Tar(tar::Builder::new(BufWriter::new(io::stdout())))
+    }
+
+    /// A folder that is made, or is there and empty. Files in it are for their owner only.
+    pub(super) fn folder(dir: &Path) -> Result<Self, Failure> {
+        let told = |error: io::Error| Failure::Failed(format!("{}: {error}", dir.display()));
+        match fs::create_dir(dir) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => made.map_err(told)?,
+        }
+        if fs::read_dir(dir).map_err(told)?.next().is_some() {
+            return Err(Failure::Failed(format!("{} is not empty; an export goes to a folder of its own", dir.display())));
+        }
+        File::create_new(dir.join(manifest::UNFINISHED)).map_err(told)?;
+        Ok(Self::Folder { dir: dir.to_owned(), last: PathBuf::new() })
+    }
+
+    /// Writes a file.
+    pub(super) fn put(&mut self, path: &str, bytes: &[u8], written: Timestamp) -> Result<(), Failure> {
+        match self {
+            Self::Folder { dir, last } => {
+                let path = dir.join(path);
+                let told = |error: io::Error| Failure::Failed(format!("{}: {error}; the export is cut off", path.display()));
+                let parent = path.parent().unwrap_or(dir);
+                if parent != last {
+                    fs::create_dir_all(parent).map_err(told)?;
+                    parent.clone_into(last);
+                }
+                File::create_new(&path).and_then(|mut file| file.write_all(bytes)).map_err(told)
+            }
+            Self::Tar(builder) => append(builder, path, bytes, written).map_err(|error| to_stdout(&error)),
+        }
+    }
+
+    /// Writes the manifest.
+    pub(super) fn finish(self, manifest: &[u8], now: Timestamp) -> Result<(), Failure> {
+        match self {
+            Self::Folder { dir, .. } => {
+                finish_folder(&dir, manifest).map_err(|error| Failure::Failed(format!("{}: {error}; the export is cut off", dir.display())))
+            }
+            Self::Tar(mut builder) => {
+                let written = append(&mut builder, manifest::NAME, manifest, now);
+                written.and_then(|()| builder.into_inner()?.flush()).map_err(|error| to_stdout(&error))
+            }
+        }
+    }
+}
+
+fn to_stdout(error: &io::Error) -> Failure {
+    Failure::Failed(format!("cannot write to stdout: {error}; the export is cut off"))
+}
+
+fn append(builder: &mut tar::Builder<BufWriter<io::Stdout>>, path: &str, bytes: &[u8], written: Timestamp) -> io::Result<()> {
+    let mut header = tar::Header::new_gnu();
+    header.set_size(bytes.len() as u64);
+    header.set_mode(0o600);
+    header.set_mtime(written.minute().unsigned_abs() * 60);
+    builder.append_data(&mut header, path, bytes)
+}
+
+/// Everything else is on the disk before the manifest has its name.
+fn finish_folder(dir: &Path, manifest: &[u8]) -> io::Result<()> {
+    let unfinished = dir.join(manifest::UNFINISHED);
+    let folder = File::open(dir)?;
+    rustix::fs::syncfs(&folder)?;
+    let mut file = File::create(&unfinished)?;
+    file.write_all(manifest)?;
+    file.sync_all()?;
+    fs::rename(&unfinished, dir.join(manifest::NAME))?;
+    folder.sync_all()
+}

@@ -1,0 +1,242 @@
+//! `statekeep import`: states from files, an export or another backend, with their bytes as they were. Nothing that is there is overwritten; what
+//! cannot be imported is named and left out, and the rest is imported.
+
+mod archive;
+mod backend;
+mod names;
+mod plan;
+mod send;
+mod sources;
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::client::Client;
+use super::output::{self, Failure};
+use super::{Common, Format};
+use crate::model::name::{BuildingBlock, Workspace};
+use crate::model::secret::Secret;
+
+use backend::Backend;
+use names::Pattern;
+use plan::{Plan, Todo};
+use send::{Done, Looked};
+use sources::{Found, Naming};
+
+#[derive(Args)]
+pub(super) struct ImportArgs {
+    /// A state, a folder of states, or an export (a folder or a tar); - reads a state or a tar from standard input
+    #[arg(required_unless_present = "from_url")]
+    source: Option<PathBuf>,
+    /// Another http backend's address of one state, instead of files
+    #[arg(long, value_name = "URL", conflicts_with = "source")]
+    from_url: Option<String>,
+    /// The user for it; without, that of `TF_HTTP_USERNAME`
+    #[arg(long, value_name = "USER", requires = "from_url")]
+    from_user: Option<String>,
+    /// The file with the password or token for it; without, that of `TF_HTTP_PASSWORD`
+    #[arg(long, value_name = "FILE", requires = "from_url")]
+    from_password_file: Option<PathBuf>,
+    /// Also the earlier versions, where it keeps them by serial below the address, as GitLab does
+    #[arg(long, requires = "from_url")]
+    history: bool,
+    /// The workspace of the states
+    #[arg(long)]
+    workspace: Option<Workspace>,
+    /// The building block, where it is one state
+    #[arg(long)]
+    building_block: Option<BuildingBlock>,
+    /// How the path of a file in a folder says its name, as '{workspace}/{name}' or '*/env-{name}'
+    #[arg(long, value_name = "PATTERN", conflicts_with = "building_block")]
+    name_pattern: Option<Pattern>,
+    /// Add versions to states that are there, along one lineage with rising serials
+    #[arg(long)]
+    append: bool,
+    /// Only say what would be imported where
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Runs it.
+pub(super) async fn run(args: ImportArgs, common: Common) -> Result<(), Failure> {
+    if args.workspace.is_some() && args.name_pattern.as_ref().is_some_and(Pattern::has_workspace) {
+        return Err(Failure::Usage("the pattern says which workspace; leave out --workspace".to_owned()));
+    }
+    // All that can be wrong with what is to be imported is told before the server is asked.
+    let found = find(&args).await?;
+    let client = Client::connect(&common.reach).await?;
+    let done = if args.dry_run {
+        rehearse(&client, found, &args, common.format).await
+    } else {
+        import(&client, found, &args, common.format).await
+    };
+    client.close().await?;
+    done
+}
+
+async fn find(args: &ImportArgs) -> Result<Found, Failure> {
+    let naming = Naming { workspace: args.workspace.as_ref(), block: args.building_block.as_ref(), pattern: args.name_pattern.as_ref() };
+    let Some(url) = &args.from_url else {
+        return sources::find(args.source.as_deref().unwrap_or("-".as_ref()), &naming);
+    };
+    let name = naming.one()?;
+    let read = |path: &PathBuf| std::fs::read_to_string(path).map_err(|error| Failure::Failed(format!("{}: {error}", path.display())));
+    let password = args.from_password_file.as_ref().map(read).transpose()?.map(|text| Secret::new(text.trim().to_owned()));
+    let backend = Backend::new(url, args.from_user.clone(), password)?;
+    Ok(Found::one(name, url.clone(), backend.versions(args.history).await?))
+}
+
+/// What became of an import so far.
+#[derive(Default)]
+struct Summary {
+    states: usize,
+    versions: usize,
+    there_already: usize,
+    other_times: usize,
+    not_held: usize,
+    failed: Vec<String>,
+    end: Option<String>,
+}
+
+impl Summary {
+    fn skip(&mut self, why: String) {
+        output::message(&output::harmless(&why));
+        self.failed.push(why);
+    }
+
+    /// Takes note of a state; false where every other one would fail as well.
+    fn take(&mut self, done: Done) -> bool {
+        if let Some(note) = done.note {
+            output::message(&output::harmless(&note));
+        }
+        match done.result {
+            Ok(imported) if imported.versions == 0 => self.there_already += 1,
+            Ok(imported) => {
+                self.states += 1;
+                self.versions += imported.versions;
+                self.other_times += imported.other_times;
+                self.not_held += imported.not_held;
+            }
+            Err(failed) if failed.is_the_end => self.end = Some(failed.why),
+            Err(failed) => self.skip(format!("{}: {}", done.name, failed.why)),
+        }
+        self.end.is_none()
+    }
+
+    fn told(&self) -> Vec<String> {
+        let mut told = vec![format!("imported {} states with {} versions", self.states, self.versions)];
+        let mut add = |count: usize, what: &str| {
+            if count > 0 {
+                told.push(format!("{count} {what}"));
+            }
+        };
+        add(self.there_already, "states were there already");
+        add(self.other_times, "versions have the time of their import: keeping theirs needs ADM_OPERATE, and none lies in the future");
+        add(self.not_held, "versions that were held are not: holding needs ADM_OPERATE");
+        told
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "states": self.states, "versions": self.versions, "there_already": self.there_already, "other_times": self.other_times,
+            "not_held": self.not_held, "failed": self.failed,
+        })
+    }
+}
+
+async fn import(client: &Client, found: Found, args: &ImportArgs, format: Format) -> Result<(), Failure> {
+    let mut summary = Summary::default();
+    found.skipped.into_iter().for_each(|why| summary.skip(why));
+    let (all, mut done, shows_progress) = (found.plans.len(), 0, std::io::stderr().is_terminal());
+    let tell = |one: Done| {
+        done += 1;
+        if shows_progress && (done % send::AT_A_TIME == 0 || done == all) {
+            output::progress(&format!("{done} of {all} states"));
+        }
+        summary.take(one)
+    };
+    let sent = send::all(client, found.plans, args.append, tell).await;
+    if shows_progress {
+        output::progress("");
+    }
+    sent?;
+    match format {
+        Format::Json => output::json(&summary.json())?,
+        Format::Text => summary.told().iter().for_each(|line| output::message(line)),
+    }
+    match (summary.end, summary.failed.len()) {
+        (Some(why), _) => Err(Failure::Failed(format!("{why}; run it again, and it goes on where it is now"))),
+        (None, 0) => Ok(()),
+        (None, failed) => Err(Failure::Failed(format!("{failed} could not be imported"))),
+    }
+}
+
+/// Says what would be imported where, and changes nothing.
+async fn rehearse(client: &Client, found: Found, args: &ImportArgs, format: Format) -> Result<(), Failure> {
+    let known = send::known(client, &found.plans).await?;
+    let wire = client.wire();
+    let (mut rows, mut failed) = (Vec::new(), found.skipped);
+    for plan in found.plans {
+        let (name, is_there) = (plan.name.clone(), known.contains(&plan.name));
+        match send::look(&wire, plan, is_there, args.append).await {
+            Ok(looked) => {
+                if let Some(note) = &looked.note {
+                    output::message(&output::harmless(note));
+                }
+                rows.push(Row::of(looked, &mut failed));
+            }
+            Err(why) if why.is_the_end => return Err(Failure::Failed(why.why)),
+            Err(why) => failed.push(format!("{name}: {}", why.why)),
+        }
+    }
+    for why in &failed {
+        output::message(&output::harmless(why));
+    }
+    if format == Format::Json {
+        let rows: Vec<Value> = rows.iter().map(Row::json).collect();
+        output::json(&json!({ "dry_run": true, "states": rows, "failed": failed }))?;
+    } else {
+        output::table(&["STATE", "FROM", "VERSIONS", "SERIAL", "WHAT"], rows.iter().map(Row::text).collect())?;
+    }
+    if failed.is_empty() { Ok(()) } else { Err(Failure::Failed(format!("{} could not be imported", failed.len()))) }
+}
+
+/// A state in the table of what would be imported.
+struct Row {
+    name: String,
+    from: String,
+    versions: usize,
+    serial: Option<u64>,
+    what: &'static str,
+}
+
+impl Row {
+    fn of(looked: Looked, failed: &mut Vec<String>) -> Self {
+        let Looked { plan: Plan { name, from, versions, deleted, .. }, todo, .. } = looked;
+        let (sent, what) = match todo {
+            Todo::Nothing => (0, "there already"),
+            Todo::All if deleted => (versions.len(), "new, deleted"),
+            Todo::All => (versions.len(), "new"),
+            Todo::Rest { skip, .. } => (versions.len() - skip, "goes on"),
+            Todo::Append { skip } => (versions.len() - skip, "append"),
+            Todo::Taken => {
+                failed.push(format!("{name}: there is or was another state; --append adds to one of the same lineage"));
+                (0, "taken")
+            }
+        };
+        let serial = versions.iter().rev().find(|version| version.rejected.is_none()).and_then(|version| version.serial);
+        Self { name: name.to_string(), from, versions: sent, serial, what }
+    }
+
+    fn text(&self) -> Vec<String> {
+        let serial = self.serial.map_or_else(|| "-".to_owned(), |serial| serial.to_string());
+        vec![self.name.clone(), output::harmless(&self.from), self.versions.to_string(), serial, self.what.to_owned()]
+    }
+
+    fn json(&self) -> Value {
+        json!({ "state": self.name, "from": self.from, "versions": self.versions, "serial": self.serial, "what": self.what })
+    }
+}

@@ -1,0 +1,226 @@
+//! What is to be imported, before anything is sent: states with their versions, the oldest first, and what has to be done with each beside what is there.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::config::MIB;
+use crate::model::digest::Digest;
+use crate::model::name::StateName;
+use crate::model::tfstate::{self, StateHead};
+
+/// The largest file that is taken for a state, in bytes: the most that a server can be told to take.
+pub(super) const MAX_STATE: u64 = 900 * MIB;
+/// How deep a state may be nested, in levels: the most that a server can be told to take.
+const MAX_NESTING: usize = 10_000;
+
+/// Where the bytes of a version are.
+#[derive(Clone)]
+pub(super) enum Content {
+    File(PathBuf),
+    /// A part of a tar: from this byte on, so many.
+    Part(Arc<File>, u64, u64),
+    Memory(Bytes),
+}
+
+impl Content {
+    /// How many bytes there are.
+    pub(super) fn size(&self) -> io::Result<u64> {
+        match self {
+            Self::File(path) => Ok(std::fs::metadata(path)?.len()),
+            Self::Part(_, _, size) => Ok(*size),
+            Self::Memory(bytes) => Ok(bytes.len() as u64),
+        }
+    }
+
+    /// The bytes.
+    pub(super) fn read(&self) -> io::Result<Bytes> {
+        let size = self.size()?;
+        if size > MAX_STATE {
+            return Err(io::Error::other(format!("larger than {MAX_STATE} bytes, the most that is taken for a state")));
+        }
+        match self {
+            Self::File(path) => Ok(std::fs::read(path)?.into()),
+            Self::Part(file, offset, size) => {
+                let mut bytes = vec![0; usize::try_from(*size).map_err(io::Error::other)?];
+                file.read_exact_at(&mut bytes, *offset)?;
+                Ok(bytes.into())
+            }
+            Self::Memory(bytes) => Ok(bytes.clone()),
+        }
+    }
+}
+
+/// A version that is to be imported.
+#[derive(Clone)]
+pub(super) struct Planned {
+    pub(super) content: Content,
+    /// Of the exact bytes; none until they were looked at.
+    pub(super) sha256: Option<String>,
+    pub(super) serial: Option<u64>,
+    /// The highest serial of versions of its lineage that do not come along.
+    pub(super) removed_serial: Option<u64>,
+    pub(super) number: Option<u64>,
+    pub(super) created_at: Option<String>,
+    pub(super) rejected: Option<String>,
+    pub(super) intermediate: bool,
+    /// Why it is held, if it is.
+    pub(super) held: Option<String>,
+}
+
+impl Planned {
+    /// Bytes of which nothing else is known.
+    pub(super) fn of(content: Content) -> Self {
+        Self {
+            content,
+            sha256: None,
+            serial: None,
+            removed_serial: None,
+            number: None,
+            created_at: None,
+            rejected: None,
+            intermediate: false,
+            held: None,
+        }
+    }
+}
+
+/// A state that is to be imported.
+#[derive(Clone)]
+pub(super) struct Plan {
+    pub(super) name: StateName,
+    /// Where it comes from, for people.
+    pub(super) from: String,
+    /// The oldest first.
+    pub(super) versions: Vec<Planned>,
+    pub(super) deleted: bool,
+    /// Whether all of it was looked at before; else it is looked at before any of it is sent.
+    pub(super) is_known: bool,
+}
+
+impl Plan {
+    /// How much memory its bytes need at a time.
+    pub(super) fn bytes_at_a_time(&self) -> u64 {
+        let sizes = self.versions.iter().map(|version| version.content.size().unwrap_or(0));
+        if self.is_known { sizes.max().unwrap_or(0) } else { sizes.sum() }
+    }
+
+    /// Looks at all versions of a state of which nothing is known, so that none of them is sent where one is no state. An older version that does not
+    /// belong to the newest one is left out; it says which.
+    pub(super) fn look(mut self) -> Result<(Self, Option<String>), String> {
+        if self.is_known {
+            return Ok((self, None));
+        }
+        let mut heads: Vec<StateHead> = Vec::new();
+        for version in &mut self.versions {
+            let told = |why: String| format!("{}: {why}", whence(&version.content, &self.from));
+            let bytes = version.content.read().map_err(|error| told(error.to_string()))?;
+            let head = tfstate::read_head(&bytes, MAX_NESTING).map_err(|error| told(error.to_string()))?;
+            version.sha256 = Some(Digest::of(&bytes).to_string());
+            version.serial = Some(head.serial);
+            version.content = Content::Memory(bytes);
+            heads.push(head);
+        }
+        self.is_known = true;
+        let left_out = self.leave_out_strangers(&heads);
+        Ok((self, left_out))
+    }
+
+    fn leave_out_strangers(&mut self, heads: &[StateHead]) -> Option<String> {
+        let newest = heads.last()?;
+        let belongs = |head: &StateHead| head == newest || (head.lineage == newest.lineage && head.serial < newest.serial);
+        let before = self.versions.len();
+        let mut heads_left = heads.iter();
+        self.versions.retain(|_| heads_left.next().is_some_and(belongs));
+        let gone = before - self.versions.len();
+        (gone > 0).then(|| format!("{}: {gone} older version left out, which is not of the same lineage with a lower serial", self.from))
+    }
+}
+
+fn whence(content: &Content, from: &str) -> String {
+    match content {
+        Content::File(path) => path.display().to_string(),
+        Content::Part(..) | Content::Memory(_) => from.to_owned(),
+    }
+}
+
+/// A version that the server has already.
+pub(super) struct There {
+    pub(super) number: u64,
+    pub(super) sha256: String,
+}
+
+/// What is to be done for a state.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Todo {
+    /// Nothing: all of it is there.
+    Nothing,
+    /// All of it, to a new address.
+    All,
+    /// An import that was cut off goes on behind a number, with what is left behind so many versions.
+    Rest { skip: usize, after: u64 },
+    /// It is added to what is there, without so many versions that are there already.
+    Append { skip: usize },
+    /// Nothing can be done: another state is there.
+    Taken,
+}
+
+/// Decides it, from what is there, the oldest first.
+pub(super) fn todo(there: &[There], planned: &[Planned], append: bool) -> Todo {
+    if there.is_empty() {
+        return Todo::All;
+    }
+    let is = |planned: &Planned, there: &There| {
+        planned.sha256.as_deref() == Some(&there.sha256) && planned.number.is_none_or(|number| number == there.number)
+    };
+    let begins_alike = there.len() <= planned.len() && there.iter().zip(planned).all(|(there, planned)| is(planned, there));
+    match (begins_alike, there.last()) {
+        (true, _) if there.len() == planned.len() => return Todo::Nothing,
+        (true, Some(last)) if !append => return Todo::Rest { skip: there.len(), after: last.number },
+        (false, _) if !append => return Todo::Taken,
+        _ => {}
+    }
+    let is_there = |planned: &&Planned| there.iter().any(|there| planned.sha256.as_deref() == Some(&there.sha256));
+    match planned.iter().take_while(is_there).count() {
+        skip if skip == planned.len() => Todo::Nothing,
+        skip => Todo::Append { skip },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn planned(versions: &[(u64, &str)]) -> Vec<Planned> {
+        let one = |(number, sha256): &(u64, &str)| Planned {
+            number: (*number > 0).then_some(*number),
+            sha256: Some((*sha256).to_owned()),
+            ..Planned::of(Content::Memory(Bytes::new()))
+        };
+        versions.iter().map(one).collect()
+    }
+
+    fn there(versions: &[(u64, &str)]) -> Vec<There> {
+        versions.iter().map(|(number, sha256)| There { number: *number, sha256: (*sha256).to_owned() }).collect()
+    }
+
+    #[test]
+    fn what_is_there_decides_what_is_sent() {
+        let new = planned(&[(2, "a"), (4, "b"), (5, "c")]);
+        assert_eq!(todo(&[], &new, false), Todo::All);
+        assert_eq!(todo(&[], &new, true), Todo::All);
+        assert_eq!(todo(&there(&[(2, "a"), (4, "b"), (5, "c")]), &new, false), Todo::Nothing);
+        assert_eq!(todo(&there(&[(2, "a"), (4, "b")]), &new, false), Todo::Rest { skip: 2, after: 4 });
+        assert_eq!(todo(&there(&[(1, "a"), (4, "b")]), &new, false), Todo::Taken, "another number");
+        assert_eq!(todo(&there(&[(2, "x")]), &new, false), Todo::Taken);
+        assert_eq!(todo(&there(&[(2, "a"), (4, "b"), (5, "c"), (6, "d")]), &new, false), Todo::Taken, "somebody went on");
+        assert_eq!(todo(&there(&[(1, "a"), (2, "b")]), &new, true), Todo::Append { skip: 2 });
+        assert_eq!(todo(&there(&[(1, "x")]), &new, true), Todo::Append { skip: 0 });
+        assert_eq!(todo(&there(&[(1, "c"), (2, "b"), (9, "a")]), &new, true), Todo::Nothing);
+        assert_eq!(todo(&there(&[(7, "a")]), &planned(&[(0, "a")]), false), Todo::Nothing, "without a number the bytes count");
+    }
+}

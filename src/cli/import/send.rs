@@ -1,0 +1,204 @@
+//! Sending what is to be imported: the versions of one state in their order, several states at the same time, within a bound of memory.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use reqwest::Url;
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::super::client::{Client, Refusal, Wire};
+use super::super::output::{Failure, text};
+use super::plan::{Content, Plan, Planned, There, Todo, todo};
+use crate::config::MIB;
+use crate::model::clock::Timestamp;
+use crate::model::name::StateName;
+
+/// How many states are imported at the same time.
+pub(super) const AT_A_TIME: usize = 32;
+/// How many MiB of states are in memory at the same time, beside one state that is larger.
+const MEBIBYTES_AT_A_TIME: u32 = 256;
+
+/// What became of a state.
+pub(super) struct Done {
+    pub(super) name: StateName,
+    pub(super) result: Result<Imported, Failed>,
+    /// What a person should know beside it.
+    pub(super) note: Option<String>,
+}
+
+/// A state that is there now.
+#[derive(Default)]
+pub(super) struct Imported {
+    /// How many versions were sent; none where all of them were there already.
+    pub(super) versions: usize,
+    /// How many have another time than they had.
+    pub(super) other_times: usize,
+    /// How many could not be held any more.
+    pub(super) not_held: usize,
+}
+
+/// Why a state is not imported.
+pub(super) struct Failed {
+    pub(super) why: String,
+    /// Whether every other state would fail as well.
+    pub(super) is_the_end: bool,
+}
+
+impl Failed {
+    fn because(why: impl std::fmt::Display) -> Self {
+        Self { why: why.to_string(), is_the_end: false }
+    }
+}
+
+impl From<Refusal> for Failed {
+    fn from(refusal: Refusal) -> Self {
+        let is_the_end = refusal.status_and_code().is_none_or(|(status, _)| matches!(status, 401 | 507));
+        match refusal.into_failure() {
+            Failure::Failed(why) | Failure::Usage(why) => Self { why, is_the_end },
+        }
+    }
+}
+
+/// Which of the states that are to be imported are there already, deleted ones too.
+pub(super) async fn known(client: &Client, plans: &[Plan]) -> Result<HashSet<StateName>, Failure> {
+    let workspaces: HashSet<_> = plans.iter().map(|plan| &plan.name.workspace).collect();
+    let mut known = HashSet::new();
+    for workspace in workspaces {
+        let answer = client.list(&format!("/api/terraform/state?deleted=true&workspace={workspace}"), "states", "after", None).await?;
+        let names = answer["states"].as_array().into_iter().flatten();
+        known.extend(names.filter_map(|state| StateName::parse(state["workspace"].as_str()?, state["buildingBlock"].as_str()?).ok()));
+    }
+    Ok(known)
+}
+
+/// What a state's versions on the server are, the oldest first.
+async fn there(wire: &Wire, name: &StateName) -> Result<Vec<There>, Refusal> {
+    let answer = wire.list(&format!("{}/versions?intermediate=true", name.path()), "versions", "before", None).await?;
+    let row = |row: &Value| Some(There { number: row["number"].as_u64()?, sha256: text(&row["sha256"]) });
+    Ok(answer["versions"].as_array().into_iter().flatten().rev().filter_map(row).collect())
+}
+
+/// A state that was looked at, and what is to be done for it.
+pub(super) struct Looked {
+    pub(super) plan: Plan,
+    pub(super) todo: Todo,
+    pub(super) note: Option<String>,
+}
+
+/// Looks at a state and at what the server has of it. Changes nothing.
+pub(super) async fn look(wire: &Wire, plan: Plan, is_there: bool, append: bool) -> Result<Looked, Failed> {
+    let looked = tokio::task::spawn_blocking(move || plan.look()).await.map_err(Failed::because)?;
+    let (plan, note) = looked.map_err(Failed::because)?;
+    let there = if is_there { there(wire, &plan.name).await? } else { Vec::new() };
+    Ok(Looked { todo: todo(&there, &plan.versions, append), plan, note })
+}
+
+/// Imports states, several at a time, and tells of each what became of it; `false` from `tell` ends it.
+pub(super) async fn all(client: &Client, plans: Vec<Plan>, append: bool, mut tell: impl FnMut(Done) -> bool) -> Result<(), Failure> {
+    let known = known(client, &plans).await?;
+    let memory = Arc::new(Semaphore::new(MEBIBYTES_AT_A_TIME as usize));
+    let (mut waiting, mut running, mut goes_on) = (VecDeque::from(plans), JoinSet::new(), true);
+    loop {
+        while goes_on
+            && running.len() < AT_A_TIME
+            && let Some(plan) = waiting.pop_front()
+        {
+            let (wire, memory, is_there) = (client.wire(), Arc::clone(&memory), known.contains(&plan.name));
+            running.spawn(async move { one(&wire, &memory, plan, is_there, append).await });
+        }
+        let Some(done) = running.join_next().await else { return Ok(()) };
+        goes_on &= tell(done.map_err(Failure::because)?);
+    }
+}
+
+async fn one(wire: &Wire, memory: &Semaphore, plan: Plan, is_there: bool, append: bool) -> Done {
+    let name = plan.name.clone();
+    let mebibytes = u32::try_from(plan.bytes_at_a_time() / MIB + 1).unwrap_or(u32::MAX).min(MEBIBYTES_AT_A_TIME);
+    let _lent = memory.acquire_many(mebibytes).await;
+    match look(wire, plan, is_there, append).await {
+        Ok(Looked { plan, todo, note }) => Done { name, result: send(wire, plan, &todo).await, note },
+        Err(failed) => Done { name, result: Err(failed), note: None },
+    }
+}
+
+async fn send(wire: &Wire, plan: Plan, todo: &Todo) -> Result<Imported, Failed> {
+    let (skip, mut onto) = match todo {
+        Todo::Nothing => return Ok(Imported::default()),
+        Todo::Taken => return Err(Failed::because("there is or was another state; --append adds to one of the same lineage")),
+        Todo::All => (0, Onto::Nothing),
+        Todo::Rest { skip, after } => (*skip, Onto::After(*after)),
+        Todo::Append { skip } => (*skip, Onto::Current),
+    };
+    let mut imported = Imported::default();
+    let last = plan.versions.len().saturating_sub(1);
+    for (index, version) in plan.versions.into_iter().enumerate().skip(skip) {
+        let (asked, held) = (version.created_at.clone(), version.held.clone());
+        let path = path(&plan.name, &version, onto, plan.deleted && index == last).map_err(Failed::because)?;
+        let bytes = read(version.content).await?;
+        let answer = wire.ask_patiently("POST", &path, Some(bytes)).await?.json();
+        let answer = answer.map_err(|_| Failed::because("the server's answer is no version; is --url a statekeep?"))?;
+        let number =
+            answer["number"].as_u64().ok_or_else(|| Failed::because("the server's answer is no version; is --url a statekeep?"))?;
+        imported.versions += 1;
+        let is_another = |asked: String| Timestamp::parse(&asked) != answer["created_at"].as_str().and_then(Timestamp::parse);
+        imported.other_times += usize::from(asked.is_some_and(is_another));
+        if let Some(reason) = held {
+            imported.not_held += usize::from(!hold(wire, &plan.name, number, &reason).await?);
+        }
+        if !matches!(onto, Onto::Current) {
+            onto = Onto::After(number);
+        }
+    }
+    Ok(imported)
+}
+
+/// What the next version follows.
+#[derive(Clone, Copy)]
+enum Onto {
+    Nothing,
+    After(u64),
+    Current,
+}
+
+async fn read(content: Content) -> Result<Bytes, Failed> {
+    if let Content::Memory(bytes) = content {
+        return Ok(bytes);
+    }
+    tokio::task::spawn_blocking(move || content.read()).await.map_err(Failed::because)?.map_err(Failed::because)
+}
+
+fn path(name: &StateName, version: &Planned, onto: Onto, deleted: bool) -> Result<String, String> {
+    let mut query: HashMap<&str, String> = HashMap::new();
+    match onto {
+        Onto::Nothing => {}
+        Onto::After(number) => drop(query.insert("after", number.to_string())),
+        Onto::Current => drop(query.insert("append", "true".to_owned())),
+    }
+    // What is added to another history has its numbers.
+    let number = version.number.filter(|_| !matches!(onto, Onto::Current)).map(|number| number.to_string());
+    let removed = version.removed_serial.map(|serial| serial.to_string());
+    let known =
+        [("number", number), ("removed_serial", removed), ("sha256", version.sha256.clone()), ("created_at", version.created_at.clone())];
+    query.extend(known.into_iter().filter_map(|(name, value)| Some((name, value?))));
+    query.extend(version.rejected.clone().map(|code| ("rejected", code)));
+    for (name, value) in [("intermediate", version.intermediate), ("deleted", deleted)] {
+        if value {
+            query.insert(name, value.to_string());
+        }
+    }
+    let encoded = Url::parse_with_params("http://localhost", query).map_err(|error| error.to_string())?;
+    Ok(format!("{}/import?{}", name.path(), encoded.query().unwrap_or_default()))
+}
+
+/// Holds a version as it was held; says whether the caller may.
+async fn hold(wire: &Wire, name: &StateName, number: u64, reason: &str) -> Result<bool, Failed> {
+    let body = json!({ "reason": reason }).to_string();
+    match wire.ask_patiently("POST", &format!("{}/versions/{number}/hold", name.path()), Some(body.into())).await {
+        Ok(_) => Ok(true),
+        Err(refusal) if refusal.status_and_code().is_some_and(|(status, _)| status == 403) => Ok(false),
+        Err(refusal) => Err(refusal.into()),
+    }
+}

@@ -1,0 +1,93 @@
+//! `POST …/import`: one version from elsewhere. The body is its exact bytes, the query says what else is known of it.
+
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+
+use super::body;
+use super::caller::OnState;
+use super::error::ApiError;
+use super::reply;
+use super::state;
+use crate::domain::Domain;
+use crate::domain::importing::{Import, Onto};
+use crate::model::clock::Timestamp;
+use crate::model::version::{Kind, Rejection};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Query {
+    #[serde(rename = "ID")]
+    id: Option<String>,
+    number: Option<u64>,
+    removed_serial: Option<u64>,
+    created_at: Option<String>,
+    sha256: Option<String>,
+    rejected: Option<String>,
+    #[serde(default)]
+    intermediate: bool,
+    #[serde(default)]
+    deleted: bool,
+    after: Option<u64>,
+    #[serde(default)]
+    append: bool,
+}
+
+impl Query {
+    fn onto(&self) -> Result<Onto, ApiError> {
+        match (self.after, self.append) {
+            (None, false) => Ok(Onto::Nothing),
+            (Some(number), false) => Ok(Onto::Imported(number)),
+            (None, true) => Ok(Onto::Current),
+            (Some(_), true) => {
+                Err(ApiError::invalid("bad_query", "after goes on with an import and append adds to a state; give one of them"))
+            }
+        }
+    }
+
+    fn created_at(&self) -> Result<Option<Timestamp>, ApiError> {
+        let Some(text) = &self.created_at else { return Ok(None) };
+        let time = Timestamp::parse(text)
+            .ok_or_else(|| ApiError::invalid("bad_query", "created_at is RFC 3339 in UTC, as 2026-01-02T03:04:05Z"))?;
+        Ok(Some(time))
+    }
+
+    fn rejected(&self) -> Result<Option<Rejection>, ApiError> {
+        let Some(code) = &self.rejected else { return Ok(None) };
+        match Kind::parse("rejected", Some(code)) {
+            Some(Kind::Rejected(rejection)) => Ok(Some(rejection)),
+            Some(Kind::Write | Kind::Rollback | Kind::Import | Kind::Restore) | None => {
+                Err(ApiError::invalid("bad_query", "rejected is one of locked, stale_lock_id, stale_write and unlocked_writes_refused"))
+            }
+        }
+    }
+}
+
+pub(super) async fn import(
+    on: OnState,
+    request: HttpRequest,
+    mut payload: Payload,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    let (states, history) = (domain.states(), domain.history());
+    states.may_write(&on.caller, &on.name)?;
+    let query: Query = body::query(&request)?;
+    history.may_import(&on.caller, &on.name, query.deleted)?;
+    let (onto, created_at, rejected) = (query.onto()?, query.created_at()?, query.rejected()?);
+    let body::Body { bytes, lease } = body::read(&request, &mut payload, &domain, |size| states.check_size(size)).await?;
+    let import = Import {
+        bytes,
+        lease,
+        content_md5: state::content_md5(&request),
+        sha256: query.sha256,
+        onto,
+        number: query.number,
+        removed_serial: query.removed_serial,
+        created_at,
+        rejected,
+        intermediate: query.intermediate,
+        deleted: query.deleted,
+        lock_id: query.id.filter(|id| !id.is_empty()),
+    };
+    Ok(reply::version(&history.import(&on.caller, &on.name, import).await?))
+}
