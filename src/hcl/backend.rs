@@ -113,4 +113,18 @@ mod tests {
             assert!(Backend::of_text(format!("{text}\n").as_bytes()).is_none());
         }
     }
+
+    #[test]
+    fn nothing_is_written_over_or_through() {
+        let dir = tempfile::TempDir::new().expect("a directory");
+        let backend = Backend { address: "http://a/".to_owned() };
+        backend.create(dir.path()).expect("created");
+        std::fs::write(dir.path().join(FILE), "theirs").expect("changed");
+        assert_eq!(backend.create(dir.path()).map_err(|error| error.kind()), Err(io::ErrorKind::AlreadyExists));
+        assert_eq!(std::fs::read_to_string(dir.path().join(FILE)).expect("there"), "theirs");
+        Backend::remove(dir.path()).expect("removed");
+        std::os::unix::fs::symlink("target", dir.path().join(FILE)).expect("a link");
+        assert_eq!(backend.create(dir.path()).map_err(|error| error.kind()), Err(io::ErrorKind::AlreadyExists));
+        assert!(!dir.path().join("target").exists());
+    }
 }

@@ -92,15 +92,17 @@ fn sources_that_are_undecided() {
             ("x = \"open\n", "? 1"),
             ("locals {\n  x = \"a\nb\"\n}\n", "? 2"),
             ("locals {\n  x = \"${y}a\nb\"\n}\n", "? 2"),
-            ("locals {\n  x = <<EOF\nno end\n}\n", "? 2"),
+            ("locals {\n  x = <<EOF\nno end\n}\n", "? 3"),
             ("/* no end\n", "? 1"),
             ("terraform {\n  backend {}\n}\n", "? 2"),
             ("terraform {\n  backend \"a\" \"b\" {}\n}\n", "? 2"),
             ("terraform {\n  cloud \"a\" {}\n}\n", "? 2"),
             ("terraform {\n  backend = \"http\"\n}\n", "? 2"),
             ("terraform \"x\" {\n}\n", "? 1"),
-            // The parser ends the heredoc at the second line, the programs go on to the last one.
-            ("locals {\nx = <<EOF\nEOF # a\n}\nterraform {\n  backend \"http\" {}\n}\nlocals {\ny = <<EOF\nEOF\n}\n", "? 2"),
+            // The parser ends the heredoc at its third line, the programs go on to the last one.
+            ("locals {\nx = <<EOF\n\nEOF # a\n}\nterraform {\n  backend \"http\" {}\n}\nlocals {\ny = <<EOF\nEOF\n}\n", "? 2"),
+            // The parser goes on to the last line, the programs end the heredoc at its first one.
+            ("locals {\nx = <<EOF\nEOF\n}\nterraform {\n  backend \"http\" {}\n}\nlocals {\ny = <<EOF\nEOF\n}\n", "? 2"),
             ("locals {\n  x = \"$$${y}\"\n}\n", "? 2"),
         ],
     );
