@@ -6,6 +6,7 @@ pub mod model;
 
 pub mod blob;
 pub mod diff;
+pub mod hcl;
 pub mod store;
 
 pub mod domain;

@@ -1,6 +1,8 @@
 //! The command line: one definition, from which help, completions and environment variables come; one function a command.
 
 mod client;
+mod configure;
+mod detect;
 mod diff;
 mod export;
 mod folding;
@@ -22,6 +24,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use client::Reach;
+use output::Failure;
 
 /// Keeps Terraform and OpenTofu state: every write a version, on one machine, without the internet.
 #[derive(Parser)]
@@ -84,6 +87,10 @@ enum Command {
         #[command(flatten)]
         common: Common,
     },
+    /// Say whether a root module says itself where its state goes: 0 it does, 3 it does not, 4 that cannot be told
+    Detect(detect::DetectArgs),
+    /// Write the file that says where a module's state goes, where its sources do not
+    Configure(Box<configure::ConfigureArgs>),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -110,7 +117,7 @@ enum Format {
     Json,
 }
 
-/// Runs the command that the arguments say, and gives its exit code: 0 done, 1 failed, 2 wrong usage.
+/// Runs the command that the arguments say, and gives its exit code: 0 done, 1 failed, 2 wrong usage; of `detect` the answer.
 pub fn main() -> ExitCode {
     // Files, sockets and directories of ours are for their owner only.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
@@ -123,6 +130,8 @@ pub fn main() -> ExitCode {
         Command::Verify { args, common } => crate::http::block_on(verify::run(args, common)),
         Command::Prune { args, common } => crate::http::block_on(retention::prune(*args, common)),
         Command::Retention { command, common } => crate::http::block_on(retention::run(command, common)),
+        Command::Detect(args) => return detect::run(&args).unwrap_or_else(Failure::exit),
+        Command::Configure(args) => configure::run(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "statekeep", &mut script);

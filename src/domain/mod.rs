@@ -45,6 +45,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::config::Limits;
 use crate::metrics::Metrics;
+use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
 use crate::store::{Moment, OpenError, Store};
 
@@ -160,6 +161,11 @@ impl Domain {
         let (reply, answer) = oneshot::channel();
         self.begin_on_a_core(move || drop(reply.send(work())));
         answer.await.map_err(|_| panicked())
+    }
+
+    /// Runs something that needs nothing which is kept, for anybody with good credentials.
+    pub async fn work_for<T: Send + 'static>(&self, _caller: &Caller, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+        self.on_a_core(work).await
     }
 
     /// The same without waiting for its end.

@@ -5,6 +5,7 @@
 mod answer;
 mod body;
 mod caller;
+mod detect;
 mod diff;
 mod error;
 mod events;
@@ -78,6 +79,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(Methods::at(&below_state("/move")).on("POST", versions::relocate).done())
         .service(Methods::at(&below_state("/purge")).on("POST", versions::purge).done())
         .service(Methods::at("/api/terraform/state").on("GET HEAD", states::list).done())
+        .service(Methods::at("/api/terraform/detect").on("POST", detect::detect).done())
         .service(Methods::at("/api/login").on("POST", login::login).done())
         .service(Methods::at("/api/token").on("DELETE", login::end).done())
         .service(Methods::at("/api/token/extend").on("POST", login::extend).done())

@@ -1,5 +1,7 @@
 //! The command line: every command of `docs/cli.md`, beside a running server and without one.
 
+mod configure;
+mod detect;
 mod diff;
 mod export;
 mod import;

@@ -38,7 +38,7 @@ const HOMES: [(&str, &[&str]); 17] = [
     ("clap_complete", &["src/cli/"]),
     ("comfy_table", &["src/cli/"]),
     ("reqwest", &["src/cli/"]),
-    ("tar", &["src/cli/"]),
+    ("tar", &["src/cli/", "src/hcl/"]),
     ("rustls", &["src/cli/", "src/http/"]),
     ("prometheus", &["src/metrics.rs"]),
     ("rayon", &["src/domain/"]),

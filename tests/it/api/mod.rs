@@ -1,5 +1,6 @@
 //! The rest of the API, laid out as its URLs are.
 
+mod detect;
 mod diff;
 mod events;
 mod gathered;

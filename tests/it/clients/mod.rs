@@ -6,6 +6,7 @@
 
 mod access;
 mod broken_locks;
+mod configured;
 mod contention;
 mod everyday;
 mod large;

@@ -89,6 +89,11 @@ impl<'a> Module<'a> {
         self
     }
 
+    /// Its directory.
+    pub(super) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
     fn path(&self, file: &str) -> PathBuf {
         self.dir.path().join(file)
     }

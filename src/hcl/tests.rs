@@ -1,0 +1,242 @@
+//! Tricky sources, one after the other, and texts that are none.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn look(files: &[(&str, &str)], program: Option<Program>, include_json: bool) -> Detection {
+    let files = files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+    judge(of_map(files).expect("good names"), Ask { program, include_json })
+}
+
+/// The answer in short: `backend http 2:3`, `none`, or `? 2`.
+fn short(detection: &Detection) -> String {
+    match detection.answer {
+        Answer::None => "none".to_owned(),
+        Answer::Undecided => format!("? {}", detection.undecided[0].line.unwrap_or(0)),
+        Answer::Configured => {
+            let one = |found: &Found| {
+                let label = found.label.as_ref().map(|label| format!(" {label}")).unwrap_or_default();
+                format!("{}{label} {}:{}", found.kind.name(), found.line, found.column)
+            };
+            detection.found.iter().map(one).collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
+#[track_caller]
+fn rows(file: &str, rows: &[(&str, &str)]) {
+    let answers: Vec<(&str, String)> = rows.iter().map(|(text, _)| (*text, short(&look(&[(file, text)], None, true)))).collect();
+    let expected: Vec<(&str, String)> = rows.iter().map(|(text, answer)| (*text, (*answer).to_owned())).collect();
+    assert_eq!(answers, expected);
+}
+
+#[test]
+fn sources_that_configure() {
+    rows(
+        "main.tf",
+        &[
+            ("terraform {\n  backend \"http\" {}\n}\n", "backend http 2:3"),
+            ("terraform {\n  backend http {\n  }\n}", "backend http 2:3"),
+            ("terraform {\n  cloud {\n    organization = \"x\"\n  }\n}\n", "cloud 2:3"),
+            ("terraform {\n  state_store \"x_y\" {\n    provider \"x\" {}\n  }\n}\n", "state_store x_y 2:3"),
+            ("\u{feff}terraform {\n  backend \"s3\" {}\n}\n", "backend s3 2:3"),
+            ("terraform {\r\n  backend \"s3\" {}\r\n}\r\n", "backend s3 2:3"),
+            ("/* a */ terraform /* b */ {  # c\n\n\t// d\n\tbackend\t/* e */\"gcs\"   {   \n}\n}", "backend gcs 4:2"),
+            ("terraform {}\n\nterraform {\n  backend \"x\" {}\n}\nterraform {}\n", "backend x 4:3"),
+            ("terraform {\n  backend \"\" {}\n}\n", "backend  2:3"),
+            ("locals {\n  é = \"ü\" /* ö */\n}\nterraform {\n /* é */ backend \"ü\" {}\n}\n", "backend ü 5:10"),
+            (
+                "locals {\n  x = <<-EOT\n    EOTX ${join(\",\", [for k, v in var.m : \"${k}=${v}\"])}\n  EOT\n}\nterraform {\n  backend \"x\" {}\n}",
+                "backend x 7:3",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn sources_that_only_look_like_it() {
+    let none = [
+        "",
+        "# only a comment",
+        "# terraform {\n#   backend \"http\" {}\n# }\n",
+        "/*\nterraform {\n  backend \"http\" {}\n}\n*/\n",
+        "locals {\n  x = <<EOF\nterraform {\n  backend \"http\" {\n  }\n}\nEOF\n}\n",
+        "locals {\n  x = <<-EOF\r\n  terraform {\r\n  backend \"http\" {\r\n  }\r\n}\r\n  EOF\r\n}\r\n",
+        "locals {\n  x = \"terraform { backend \\\"http\\\" {} }\"\n}\n",
+        "module \"m\" {\n  backend \"http\" {}\n}\n",
+        "resource \"a\" \"b\" {\n  terraform {\n    backend \"http\" {}\n  }\n}\n",
+        "backend \"http\" {}\n",
+        "terraform {\n  required_version = \">= 1\"\n  required_providers {\n    backend = { source = \"x/y\" }\n  }\n}\n",
+        "terraform {\n  provider_meta \"x\" {\n    cloud {}\n  }\n}\n",
+        "terraforms {\n  backend \"http\" {}\n}\n",
+        "Terraform {\n  backend \"http\" {}\n}\n",
+        "variable \"backend\" { default = { terraform = { cloud = {} } } }\n",
+        "locals {\n  x = provider::a::b(1)\n  y = \"$${x} %%{if}\"\n  z = \"%{ if true ~}a%{ else }b%{ endif }\"\n  w = { for k, v in {} : k => v... if v != null }\n}\n",
+        "locals {\n  t = true ? 1e3 : -x.y[0].*.z\n  u = (a\n    && !b)\n  v = f([1, 2]...)\n}\n",
+    ];
+    for text in none {
+        let detection = look(&[("main.tf", text)], None, false);
+        assert_eq!(short(&detection), "none", "{text}: {:?}", detection.undecided);
+    }
+}
+
+#[test]
+fn sources_that_are_undecided() {
+    rows(
+        "main.tf",
+        &[
+            ("terraform {\n  backend \"http\" {}\n", "? 2"),
+            ("terraform {\n  backend \"http\" {}\n}\nresource {{\n", "? 4"),
+            ("resource \"a\" \"b\" {\n  x = \n}\n", "? 2"),
+            ("x = \"open\n", "? 1"),
+            ("locals {\n  x = \"a\nb\"\n}\n", "? 2"),
+            ("locals {\n  x = \"${y}a\nb\"\n}\n", "? 2"),
+            ("locals {\n  x = <<EOF\nno end\n}\n", "? 3"),
+            ("/* no end\n", "? 1"),
+            ("terraform {\n  backend {}\n}\n", "? 2"),
+            ("terraform {\n  backend \"a\" \"b\" {}\n}\n", "? 2"),
+            ("terraform {\n  cloud \"a\" {}\n}\n", "? 2"),
+            ("terraform {\n  backend = \"http\"\n}\n", "? 2"),
+            ("terraform \"x\" {\n}\n", "? 1"),
+            // The parser ends the heredoc at its third line, the programs go on to the last one.
+            ("locals {\nx = <<EOF\n\nEOF # a\n}\nterraform {\n  backend \"http\" {}\n}\nlocals {\ny = <<EOF\nEOF\n}\n", "? 2"),
+            // The parser goes on to the last line, the programs end the heredoc at its first one.
+            ("locals {\nx = <<EOF\nEOF\n}\nterraform {\n  backend \"http\" {}\n}\nlocals {\ny = <<EOF\nEOF\n}\n", "? 2"),
+            ("locals {\n  x = \"$$${y}\"\n}\n", "? 2"),
+        ],
+    );
+    let detection = judge(vec![Source { name: "a.tf".to_owned(), content: Ok(b"# a\n# \xff\n".to_vec()) }], Ask::default());
+    assert_eq!(short(&detection), "? 2");
+}
+
+#[test]
+fn json_is_examined_only_when_asked() {
+    let text = "{\n \"terraform\": {\"backend\": {\"http\": {}}}\n}";
+    let without = look(&[("main.tf.json", text)], None, false);
+    assert_eq!((short(&without).as_str(), without.not_examined.as_slice()), ("none", ["main.tf.json".to_owned()].as_slice()));
+    rows(
+        "main.tf.json",
+        &[
+            (text, "backend http 2:36"),
+            ("{\"terraform\": [{\"required_version\": \"1\"}, {\"backend\": [{\"s3\": [{}]}]}]}", "backend s3 1:64"),
+            ("[{\"terraform\": {\"cloud\": {}}}]", "cloud 1:26"),
+            ("{\"terraform\": {\"state_store\": {\"x\": {}}}}", "state_store x 1:37"),
+            // A parser that keeps only the last of two equal names would not see it.
+            ("{\"terraform\": {\"backend\": {\"a\": {}}}, \"terraform\": {}}", "backend a 1:33"),
+            ("{\"terr\\u0061form\": {\"cloud\": {}}}", "cloud 1:30"),
+            ("{\"terraform\": {\"backend\": null, \"cloud\": null}}", "none"),
+            ("{\"module\": {\"x\": {\"terraform\": {\"backend\": {\"a\": {}}}}}}", "none"),
+            ("{}", "none"),
+            ("{", "? 1"),
+            ("{\"terraform\": \"x\"}", "? 1"),
+            ("{\"terraform\": {\n\"backend\": {\"a\": 7}}}", "? 2"),
+            ("", "? 1"),
+        ],
+    );
+}
+
+#[test]
+fn each_program_has_its_answer() {
+    let ours = "terraform {\n  backend \"http\" {}\n}\n";
+    let files = [("main.tf", ""), ("main.tofu", ours)];
+    assert_eq!(short(&look(&files, Some(Program::Terraform), false)), "none");
+    assert_eq!(short(&look(&files, Some(Program::Tofu), false)), "backend http 2:3");
+    assert_eq!(short(&look(&files, None, false)), "? 2");
+    // Only OpenTofu could load it.
+    assert_eq!(short(&look(&files[1..], None, false)), "backend http 2:3");
+    // A block that OpenTofu does not see.
+    let hidden = [("main.tf", ours), ("main.tofu", "")];
+    assert_eq!(short(&look(&hidden, None, false)), "? 2");
+    assert_eq!(short(&look(&hidden, Some(Program::Tofu), false)), "none");
+    // What OpenTofu adds makes no difference.
+    assert_eq!(short(&look(&[("main.tf", ours), ("more.tofu", "")], None, false)), "backend http 2:3");
+    // A hidden file that does not parse is in doubt for whoever loads it.
+    let broken = [("main.tf", "}"), ("main.tofu", ours)];
+    assert_eq!(short(&look(&broken, Some(Program::Tofu), false)), "backend http 2:3");
+    assert_eq!(short(&look(&broken, None, false)), "? 1");
+}
+
+#[test]
+fn of_override_files_the_last_holds() {
+    let block = |name: &str| format!("terraform {{\n  backend \"{name}\" {{}}\n}}\n");
+    let (one, two, three) = (block("one"), block("two"), block("three"));
+    let detection = look(&[("a_override.tf", &two), ("z.tf", &one), ("override.tf", &three)], None, false);
+    assert_eq!(detection.effective().expect("configured").label.as_deref(), Some("three"));
+    assert_eq!(detection.found.len(), 3);
+}
+
+#[test]
+fn nesting_is_no_danger() {
+    let n = 100_000;
+    for (open, close) in [("[", "]"), ("(", ")"), ("{a=", "}"), ("\"${", "}\""), ("!", ""), ("f(", ")"), ("x ? ", " : 1")] {
+        let text = format!("locals {{\n  x = {}1{}\n}}\n", open.repeat(n), close.repeat(n));
+        assert_eq!(short(&look(&[("main.tf", &text)], None, false)), "? 2", "{open}");
+    }
+    let blocks = format!("{}{}", "a {\n".repeat(n), "}\n".repeat(n));
+    assert_eq!(look(&[("main.tf", &blocks)], None, false).answer, Answer::Undecided);
+    let json = format!("{{\"x\": {}{}, \"terraform\": {{\"cloud\": {{}}}}}}", "[".repeat(n), "]".repeat(n));
+    assert!(short(&look(&[("main.tf.json", &json)], None, true)).starts_with("cloud 1:"));
+}
+
+#[test]
+fn lists_are_cut_but_the_last_holds() {
+    let text = format!("{}terraform {{\n  cloud {{}}\n}}\n", "terraform {\n  backend \"x\" {}\n}\n".repeat(MAX_TOLD));
+    let detection = look(&[("main.tf", &text)], None, false);
+    assert!(detection.truncated);
+    assert_eq!((detection.found.len(), detection.effective().map(|found| found.kind)), (MAX_TOLD, Some(Kind::Cloud)));
+}
+
+fn some_source() -> impl Strategy<Value = String> {
+    let piece = prop::sample::select(vec![
+        "terraform",
+        "backend",
+        "\"http\"",
+        "cloud",
+        "{",
+        "}",
+        "\n",
+        " ",
+        "=",
+        "<<EOF",
+        "EOF",
+        "${",
+        "%{",
+        "\"",
+        "\\",
+        "#",
+        "/*",
+        "*/",
+        "[",
+        "]",
+        "(",
+        ")",
+        "if",
+        "for",
+        "x",
+        "é",
+        ":",
+        "?",
+        ",",
+        ".",
+        "...",
+        "-",
+        "1",
+        "\r\n",
+        "\u{feff}",
+        "null",
+    ]);
+    prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn nothing_panics(bytes in prop::collection::vec(any::<u8>(), 0..200), text in some_source()) {
+        for name in ["main.tf", "main.tf.json", "main.tofu"] {
+            for content in [bytes.clone(), text.clone().into_bytes()] {
+                judge(vec![Source { name: name.to_owned(), content: Ok(content) }], Ask { program: None, include_json: true });
+            }
+        }
+        let _ = of_archive(&bytes);
+    }
+}
