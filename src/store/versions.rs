@@ -243,7 +243,7 @@ impl Tx<'_> {
 
     /// The last write under a lock since it was taken, among the newest versions of a state.
     ///
-    /// While a lock is held only its holder adds to these, but for [`MAX_UNDER_ONE_LOCK`] less one at most that are rejected, rolled back or restored.
+    /// While a lock is held only its holder adds to these, but for `MAX_UNDER_ONE_LOCK` less one at most that are rejected, rolled back or restored.
     pub fn last_write_under(&self, state: StateId, lock_id: &str, since: Timestamp) -> Result<Option<u64>, StoreError> {
         let sql = "SELECT number FROM (SELECT number, kind, lock_id, created_at FROM versions WHERE state_id = ?1 ORDER BY number DESC LIMIT ?4) \
                    WHERE kind = 'write' AND lock_id = ?2 AND created_at >= ?3 ORDER BY number DESC LIMIT 1";
