@@ -95,7 +95,8 @@ fn kills(cycles: u64) {
     for serial in 1..=cycles * 12 {
         expect_exact(&caller, "team/net", serial, &state(serial));
     }
-    assert_eq!(inside::number(&data, "SELECT count(*) FROM blobs WHERE base IS NULL"), 2, "and in the end all are differences");
+    let alone = inside::number(&data, "SELECT count(*) FROM blobs WHERE base IS NULL").unsigned_abs();
+    assert!(alone < 2 + cycles, "and in the end nearly all are differences, but for {alone}: those far apart share nothing");
 }
 
 #[test]
