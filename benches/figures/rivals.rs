@@ -154,7 +154,7 @@ impl OneByOne {
         let connection = Connection::open_with_flags(dir.join("loop.db"), flags)?;
         connection.execute_batch(SETTINGS)?;
         connection.execute_batch(TABLES)?;
-        connection.execute("INSERT INTO states VALUES (1, 'bench', 'loop', NULL, 0, 0, 0, NULL)", [])?;
+        connection.execute("INSERT INTO states VALUES (1, 'bench', 'loop', NULL, 0, 0, 0, 0, NULL)", [])?;
         Ok(Self { connection, compressor: Compressor::new(LEVEL)?, number: 0 })
     }
 
@@ -168,12 +168,12 @@ impl OneByOne {
         let frame = self.compressor.compress(body)?;
         let (connection, number) = (&self.connection, self.number);
         connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        let blob = "INSERT INTO blobs (id, digest, format, stored, frame) VALUES (?1, ?2, 1, ?3, ?4)";
-        connection.prepare_cached(blob)?.execute(params![number, sha256.as_slice(), i64::try_from(frame.len())?, frame])?;
+        let blob = "INSERT INTO blobs (id, digest, format, size, stored, frame) VALUES (?1, ?2, 1, ?3, ?4, ?5)";
+        let (size, stored) = (i64::try_from(body.len())?, i64::try_from(frame.len())?);
+        connection.prepare_cached(blob)?.execute(params![number, sha256.as_slice(), size, stored, frame])?;
         let version = "INSERT INTO versions (state_id, number, blob_id, sha256, size, format, serial, lineage, terraform_version, resources, encrypted, \
             kind, intermediate, created_at, created_by, created_by_name, address) \
             VALUES (1, ?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, 34, 0, 'write', 0, 0, 'admin', 'admin', '127.0.0.1')";
-        let size = i64::try_from(body.len())?;
         let row = params![number, sha256.as_slice(), size, head.version, head.serial, head.lineage, head.terraform_version];
         connection.prepare_cached(version)?.execute(row)?;
         connection.prepare_cached("COMMIT")?.execute([])?;
