@@ -1,5 +1,6 @@
 //! Purges: the content leaves the disk, whatever leaned on it stays readable, and the rows stay.
 
+use std::io::Read as _;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -32,6 +33,21 @@ fn holds(data: &Path, bytes: &[u8]) -> bool {
     let finders: Vec<_> = parts.map(memchr::memmem::Finder::new).collect();
     assert!(!finders.is_empty(), "too short to be looked for");
     finders.iter().any(|finder| contents.iter().any(|content| finder.find(content).is_some()))
+}
+
+/// Whether these bytes come out of anything in the database file, or its log, that looks like a frame.
+fn comes_out_of_a_frame(data: &Path, bytes: &[u8]) -> bool {
+    const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+    let part = &bytes[..WINDOW];
+    ["statekeep.db", "statekeep.db-wal"].iter().any(|name| {
+        let content = std::fs::read(data.join(name)).expect("a file");
+        memchr::memmem::find_iter(&content, &MAGIC).any(|at| {
+            let mut out = Vec::new();
+            // A frame may end in the middle, where its page does: what came out until then counts.
+            let _ = zstd::Decoder::new(&content[at..]).and_then(|frames| frames.single_frame().take(1 << 20).read_to_end(&mut out));
+            memchr::memmem::find(&out, part).is_some()
+        })
+    })
 }
 
 /// The frames in which a state may be kept: as it was acknowledged, at leisure, and as a difference to others.
@@ -82,6 +98,21 @@ fn what_is_purged_leaves_the_disk_and_the_rest_stays_readable() {
     let again = purge(&admin, "team/net", &json!([5, 6])).expect_status(200).json();
     assert_eq!((&again["versions"], &again["erased"]), (&json!([]), &json!(true)), "nothing is left to purge");
     assert!(inside::most_steps(server.data()) <= 8);
+}
+
+#[test]
+fn no_frame_that_is_left_gives_the_secret() {
+    let server = Server::start();
+    let (admin, writer) = (server.admin(), server.key("team", "writer"));
+    // Small enough for a frame to lie in one page as a whole.
+    let secret = noise(9, 300);
+    for (serial, note) in [(1, "before"), (2, &*secret), (3, "after")] {
+        writer.write("team/net", tfstate_noted(L1, serial, note), None).expect_status(200);
+    }
+    inside::settled(server.data());
+    assert!(comes_out_of_a_frame(server.data(), secret.as_bytes()), "otherwise this shows nothing");
+    purge(&admin, "team/net", &json!([2])).expect_status(200);
+    assert!(!comes_out_of_a_frame(server.data(), secret.as_bytes()));
 }
 
 #[test]
