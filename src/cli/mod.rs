@@ -16,6 +16,7 @@ mod retention;
 mod rollback;
 mod serve;
 mod states;
+mod tool;
 mod verify;
 
 use std::process::ExitCode;

@@ -110,6 +110,11 @@ pub(super) fn harmless(text: &str) -> String {
     })
 }
 
+/// What another program said, line by line, without what would act on the terminal.
+pub(super) fn harmless_lines(text: &str) -> String {
+    text.lines().map(harmless).collect::<Vec<_>>().join("\n")
+}
+
 /// Prints JSON as a line of data.
 pub(super) fn json(value: &Value) -> Result<(), Failure> {
     line(&value.to_string())

@@ -1,0 +1,144 @@
+//! The backend that the program has recorded in its data directory, which is where the state went at its last `init`.
+//!
+//! Its settings may be secret: only those that say where a state is are ever told.
+
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use super::super::output::{self, Failure};
+use super::Invocation;
+use super::invocation::DEFAULT_WORKSPACE;
+
+/// The file in the data directory.
+const FILE: &str = "terraform.tfstate";
+/// A larger record is none, in bytes.
+const MAX_RECORD: u64 = 1024 * 1024;
+/// The longest description of a place, in characters.
+const MAX_PLACE: usize = 1_000;
+/// The settings that say where a state is; all others may be secret.
+const PLACE: [&str; 21] = [
+    "address",
+    "bucket",
+    "container_name",
+    "conn_str_schema",
+    "hostname",
+    "instance_name",
+    "key",
+    "name",
+    "namespace",
+    "organization",
+    "path",
+    "prefix",
+    "region",
+    "resource_group_name",
+    "schema_name",
+    "secret_suffix",
+    "storage_account_name",
+    "table_name",
+    "workspace_dir",
+    "workspace_key_prefix",
+    "workspaces",
+];
+
+/// A recorded backend.
+#[derive(Clone, PartialEq)]
+pub(in crate::cli) struct Record {
+    /// Its type, as `s3`; `cloud` for Terraform's own service.
+    pub(in crate::cli) kind: String,
+    config: Map<String, Value>,
+}
+
+impl Record {
+    /// What is recorded; none where nothing is.
+    pub(in crate::cli) fn read(invocation: &Invocation) -> Result<Option<Self>, Failure> {
+        let path = invocation.data_dir().join(FILE);
+        let wrong = |why: &str| Failure::Failed(format!("{}: {why}", output::harmless(&path.display().to_string())));
+        let Some(bytes) = super::read_at_most(&path, MAX_RECORD).map_err(|error| wrong(&error.to_string()))? else { return Ok(None) };
+        let mut record: Value = serde_json::from_slice(&bytes).map_err(|_| wrong("what is recorded there is not JSON"))?;
+        if record["state_store"].is_object() {
+            return Err(wrong("it records a state_store, which cannot be read yet"));
+        }
+        let backend = record["backend"].take();
+        let (Some(kind), config) = (backend["type"].as_str().filter(|kind| !kind.is_empty()), &backend["config"]) else { return Ok(None) };
+        Ok(Some(Self { kind: kind.to_owned(), config: config.as_object().cloned().unwrap_or_default() }))
+    }
+
+    /// The `http` backend at an address, with nothing else set.
+    pub(in crate::cli) fn http(address: &str) -> Self {
+        let config = ["address", "lock_address", "unlock_address"].map(|name| (name.to_owned(), json!(address)));
+        Self { kind: "http".to_owned(), config: Map::from_iter(config) }
+    }
+
+    /// The address of an `http` backend. It may hold a password.
+    pub(in crate::cli) fn address(&self) -> Option<&str> {
+        self.config.get("address").and_then(Value::as_str).filter(|_| self.kind == "http")
+    }
+
+    /// The file of a `local` backend, from the root module.
+    pub(in crate::cli) fn local_path(&self) -> Option<&str> {
+        let path = self.config.get("path").and_then(Value::as_str).unwrap_or(FILE);
+        (self.kind == "local").then_some(path)
+    }
+
+    /// Its settings, for a block that says the same.
+    pub(in crate::cli) const fn config(&self) -> &Map<String, Value> {
+        &self.config
+    }
+
+    /// The record as the program writes it. Without the hash of the block that it came from the program compares the settings themselves.
+    pub(in crate::cli) fn text(&self) -> String {
+        json!({ "version": 3, "backend": { "type": self.kind, "config": self.config, "hash": 0 } }).to_string()
+    }
+
+    /// Where the state is, for people and to be compared: the type, and those settings that say a place. Nothing secret.
+    pub(in crate::cli) fn place(&self, root: &Path, workspace: &str) -> String {
+        let mut text = self.kind.clone();
+        for name in PLACE {
+            let Some(value) = self.config.get(name).filter(|value| !value.is_null()) else { continue };
+            let shown = match (name, value) {
+                ("address", Value::String(address)) => without_secrets(address),
+                ("path" | "workspace_dir", Value::String(path)) => {
+                    root.canonicalize().unwrap_or(root.to_owned()).join(path).display().to_string()
+                }
+                (_, Value::String(value)) => value.clone(),
+                (_, value) => value.to_string(),
+            };
+            text.push_str(&format!(" {name}={shown}"));
+        }
+        if workspace != DEFAULT_WORKSPACE {
+            text.push_str(&format!(" workspace={workspace}"));
+        }
+        output::harmless(&text).chars().take(MAX_PLACE).collect()
+    }
+}
+
+/// An address without user, password, query and fragment.
+fn without_secrets(address: &str) -> String {
+    let Ok(mut url) = reqwest::Url::parse(address) else { return "?".to_owned() };
+    let _ = url.set_username("").and_then(|()| url.set_password(None));
+    url.set_query(None);
+    url.set_fragment(None);
+    url.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(kind: &str, config: Value) -> Record {
+        Record { kind: kind.to_owned(), config: config.as_object().cloned().unwrap_or_default() }
+    }
+
+    #[test]
+    fn a_place_says_where_and_nothing_secret() {
+        let root = Path::new("/");
+        let s3 = record("s3", json!({ "bucket": "b", "key": "k", "secret_key": "hush", "region": null }));
+        assert_eq!(s3.place(root, "default"), "s3 bucket=b key=k");
+        assert_eq!(s3.place(root, "blue"), "s3 bucket=b key=k workspace=blue");
+        let http = record("http", json!({ "address": "https://me:hush@a.example/x?token=hush#hush", "password": "hush" }));
+        assert_eq!(http.place(root, "default"), "http address=https://a.example/x");
+        assert_eq!(record("local", json!({ "path": "sub/x" })).place(root, "default"), "local path=/sub/x");
+        assert_eq!(record("pg", json!({ "conn_str": "hush" })).place(root, "default"), "pg");
+    }
+}
