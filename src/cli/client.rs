@@ -89,15 +89,12 @@ impl Client {
 
     fn elsewhere(url: &str, key_file: Option<&Path>) -> Result<Self, Failure> {
         let path = key_file.ok_or_else(|| Failure::Usage("--url needs --key-file with an API key's secret".to_owned()))?;
-        let text = std::fs::read_to_string(path).map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
-        let secret = Secret::new(text.trim().to_owned());
+        let secret = secret_in(path)?;
         let scheme_is_known = url.starts_with("http://") || url.starts_with("https://");
         if !scheme_is_known {
             return Err(Failure::Usage("--url has to begin with http:// or https://".to_owned()));
         }
-        let http = http_elsewhere()?;
-        let wire = Wire { http, base: url.trim_end_matches('/').to_owned(), secret: Some(secret) };
-        Ok(Self { wire: Arc::new(wire), inside: None, _open: None })
+        Ok(Self { wire: Arc::new(Wire::elsewhere(url, secret)?), inside: None, _open: None })
     }
 
     async fn on_directory(dir: &Path) -> Result<Self, Failure> {
@@ -172,6 +169,11 @@ impl Client {
 }
 
 impl Wire {
+    /// To a server elsewhere.
+    pub(super) fn elsewhere(url: &str, secret: Secret) -> Result<Self, Failure> {
+        Ok(Self { http: http_elsewhere()?, base: url.trim_end_matches('/').to_owned(), secret: Some(secret) })
+    }
+
     /// Asks, and gives back an answer that is not an error. While the server has no room it is asked again, for a while.
     pub(super) async fn ask_patiently(&self, method: &str, path: &str, body: Option<Bytes>) -> Result<Reply, Refusal> {
         let mut tries = 0;
@@ -217,6 +219,12 @@ impl Wire {
         let bytes = response.bytes().await.map_err(unreachable)?;
         if status.is_success() { Ok(Reply { bytes }) } else { Err(Refusal::Refused(status, bytes)) }
     }
+}
+
+/// The secret in a key file.
+pub(super) fn secret_in(path: &Path) -> Result<Secret, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
+    Ok(Secret::new(text.trim().to_owned()))
 }
 
 /// Why there is no answer that is not an error.

@@ -24,13 +24,28 @@ pub(super) struct Module {
     pub(super) include_json: bool,
 }
 
+/// A program, as a person names it.
 #[derive(Clone, Copy, ValueEnum)]
-enum Asked {
+pub(super) enum Asked {
     Terraform,
     Tofu,
 }
 
+impl From<Program> for Asked {
+    fn from(program: Program) -> Self {
+        match program {
+            Program::Terraform => Self::Terraform,
+            Program::Tofu => Self::Tofu,
+        }
+    }
+}
+
 impl Module {
+    /// The root module in a directory, without flags of its own.
+    pub(super) fn at(dir: &Path, program: Option<Asked>, include_json: bool) -> Self {
+        Self { dir: dir.to_owned(), program, include_json }
+    }
+
     pub(super) fn ask(&self) -> Ask {
         let program = self.program.map(|asked| match asked {
             Asked::Terraform => Program::Terraform,
@@ -39,12 +54,15 @@ impl Module {
         Ask { program, include_json: self.include_json }
     }
 
+    /// Refuses a directory that is none.
+    pub(super) fn exists(&self) -> Result<(), Failure> {
+        if self.dir.is_dir() { Ok(()) } else { Err(Failure::Usage(format!("{}: there is no such directory", self.dir.display()))) }
+    }
+
     /// Looks at the module, as if one file were not there.
     pub(super) fn look(&self, without: Option<&str>) -> Result<Detection, Failure> {
+        self.exists()?;
         let dir = &self.dir;
-        if !dir.is_dir() {
-            return Err(Failure::Usage(format!("{}: there is no such directory", dir.display())));
-        }
         hcl::scan_without(dir, self.ask(), without).map_err(|error| Failure::Failed(format!("{}: {error}", dir.display())))
     }
 }

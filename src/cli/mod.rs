@@ -14,6 +14,7 @@ mod output;
 mod purge;
 mod retention;
 mod rollback;
+mod run;
 mod serve;
 mod states;
 mod tool;
@@ -92,6 +93,8 @@ enum Command {
     Detect(detect::DetectArgs),
     /// Write the file that says where a module's state goes, where its sources do not
     Configure(Box<configure::ConfigureArgs>),
+    /// Run terraform or tofu with its state on this server
+    Run(Box<run::RunArgs>),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -121,7 +124,7 @@ enum Format {
 /// Runs the command that the arguments say, and gives its exit code: 0 done, 1 failed, 2 wrong usage; of `detect` the answer.
 pub fn main() -> ExitCode {
     // Files, sockets and directories of ours are for their owner only.
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let umask = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let done = match Cli::parse().command {
         Command::Serve(args) => serve::run(&args),
         Command::Key { command, common } => crate::http::block_on(keys::run(command, common)),
@@ -133,6 +136,7 @@ pub fn main() -> ExitCode {
         Command::Retention { command, common } => crate::http::block_on(retention::run(command, common)),
         Command::Detect(args) => return detect::run(&args).unwrap_or_else(Failure::exit),
         Command::Configure(args) => configure::run(&args),
+        Command::Run(args) => return run::run(*args, umask).unwrap_or_else(Failure::exit),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "statekeep", &mut script);

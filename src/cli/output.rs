@@ -28,13 +28,28 @@ impl Failure {
         Self::Failed(error.to_string())
     }
 
+    /// Why, without which exit code that is.
+    pub(super) fn into_message(self) -> String {
+        match self {
+            Self::Failed(message) | Self::Usage(message) => message,
+        }
+    }
+
+    /// The same, and what follows from it.
+    pub(super) fn and(self, consequence: &str) -> Self {
+        match self {
+            Self::Failed(message) => Self::Failed(format!("{message}\n{consequence}")),
+            Self::Usage(message) => Self::Usage(format!("{message}\n{consequence}")),
+        }
+    }
+
     /// Says why, and which exit code that is.
     pub(super) fn exit(self) -> ExitCode {
         let (message, code) = match self {
             Self::Failed(message) => (message, 1),
             Self::Usage(message) => (message, 2),
         };
-        eprintln!("statekeep: {message}");
+        self::message(&format!("statekeep: {message}"));
         ExitCode::from(code)
     }
 }
@@ -120,9 +135,9 @@ pub(super) fn json(value: &Value) -> Result<(), Failure> {
     line(&value.to_string())
 }
 
-/// Says something to the person who runs the command.
+/// Says something to the person who runs the command. Where nobody listens any more, what has to be done is done all the same.
 pub(super) fn message(text: &str) {
-    eprintln!("{text}");
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 /// Whether there is somebody to ask: what is asked goes to stderr, and the answer comes from stdin.

@@ -12,7 +12,7 @@ mod names;
 mod native;
 
 pub use archive::{BadFiles, of_archive, of_map};
-pub use backend::{Backend, FILE, HIDING_FILE, Present};
+pub use backend::{Backend, FILE, HIDING_FILE, Present, Writer};
 pub use folder::{MAX_ENTRIES, MAX_FILE, MAX_FILES, MAX_TOTAL, scan, scan_without};
 pub use members::Members;
 

@@ -2,24 +2,25 @@
 //!
 //! Never over a file that it did not write, never through a link, never beside sources that it cannot judge, and never with a secret in it.
 
+pub(super) mod address;
+pub(super) mod sources;
+
 use std::io::ErrorKind;
 use std::path::Path;
 
 use clap::Args;
-use reqwest::Url;
 use serde_json::json;
 
 use super::Format;
 use super::detect::{self, Module};
 use super::output::{self, Failure};
-use crate::hcl::{Answer, Backend, Detection, FILE, Found, HIDING_FILE, Kind, Present};
-use crate::model::name::{BuildingBlock, StateName, Workspace};
-
-/// Where a server listens that was told nothing else.
-const DEFAULT_BASE_URL: &str = "http://127.0.0.1:8680";
+use super::run::folder::Lock;
+use crate::hcl::{Backend, FILE, Found, Kind, Present, Writer};
+use crate::model::name::{BuildingBlock, Workspace};
+use address::{Address, Base};
+use sources::{Beside, Sources, not_ours};
 
 #[derive(Args)]
-#[expect(clippy::struct_excessive_bools, reason = "they are flags of a command")]
 pub(super) struct ConfigureArgs {
     #[command(flatten)]
     module: Module,
@@ -29,12 +30,10 @@ pub(super) struct ConfigureArgs {
     /// The state's building block
     #[arg(long, value_name = "B", required_unless_present = "remove", requires = "workspace")]
     building_block: Option<BuildingBlock>,
-    /// How the client reaches the server
-    #[arg(long, visible_alias = "url", env = "STATEKEEP_URL", default_value = DEFAULT_BASE_URL, value_name = "URL")]
-    base_url: String,
-    /// Write the file although JSON files were not examined
-    #[arg(long, conflicts_with = "include_json")]
-    ignore_json: bool,
+    #[command(flatten)]
+    base: Base,
+    #[command(flatten)]
+    beside: Beside,
     /// Write the file anew where an earlier one of ours names another address; the state is not moved
     #[arg(long, conflicts_with = "remove")]
     replace: bool,
@@ -49,6 +48,16 @@ pub(super) struct ConfigureArgs {
     format: Format,
 }
 
+/// A file of a `run` is not touched while that runs, and no `run` begins while one that is left over is looked at.
+fn refuse_beside_a_run(args: &ConfigureArgs) -> Result<Option<Lock>, Failure> {
+    let dir = &args.module.dir;
+    args.module.exists()?;
+    match Backend::present(dir)? {
+        Present::Ours(ours) if ours.writer == Writer::Run => Lock::take(dir).map(Some),
+        Present::Nothing | Present::Ours(_) | Present::Theirs => Ok(None),
+    }
+}
+
 /// What is to be done with the file.
 enum Plan {
     Create(Backend),
@@ -61,37 +70,12 @@ enum Plan {
 /// Runs it.
 pub(super) fn run(args: &ConfigureArgs) -> Result<(), Failure> {
     let address = address(args)?;
+    let _lock = refuse_beside_a_run(args)?;
     let plan = if args.remove { removal(args, address.as_ref())? } else { plan(args, &required(address)?)? };
     if !args.check {
         act(&args.module.dir, &plan)?;
     }
     tell(args, &plan)
-}
-
-/// Where a state is: a server, and a name on it.
-struct Address {
-    base: Url,
-    name: StateName,
-}
-
-impl Address {
-    fn text(&self) -> String {
-        format!("{}{}", self.base.as_str().trim_end_matches('/'), self.name.path())
-    }
-
-    /// Whether another address is the same state, however it is spelled.
-    fn is(&self, other: &str) -> bool {
-        let Ok(url) = Url::parse(other) else { return false };
-        let base = self.base.path().trim_end_matches('/');
-        let Some(path) = url.path().strip_prefix(base).and_then(|path| path.strip_prefix("/api/terraform/state/workspace/")) else {
-            return false;
-        };
-        let name = match path.split('/').collect::<Vec<_>>().as_slice() {
-            [workspace, segment, block] if segment.eq_ignore_ascii_case("buildingblock") => StateName::parse(workspace, block).ok(),
-            _ => None,
-        };
-        url.origin() == self.base.origin() && name.as_ref() == Some(&self.name)
-    }
 }
 
 fn address(args: &ConfigureArgs) -> Result<Option<Address>, Failure> {
@@ -100,53 +84,28 @@ fn address(args: &ConfigureArgs) -> Result<Option<Address>, Failure> {
         let incomplete = || Failure::Usage("--workspace needs --building-block".to_owned());
         return if asked_for_less { Err(incomplete()) } else { Ok(None) };
     };
-    Ok(Some(Address { base: base_url(&args.base_url)?, name: StateName { workspace, block } }))
+    args.base.state(workspace, block).map(Some)
 }
 
 fn required(address: Option<Address>) -> Result<Address, Failure> {
     address.ok_or_else(|| Failure::Usage("--workspace and --building-block say which state it is".to_owned()))
 }
 
-/// An address without anything that is secret or has no place in it. What is wrong is not repeated: it may hold a password.
-fn base_url(text: &str) -> Result<Url, Failure> {
-    let wrong = |what: &str| Failure::Usage(format!("--base-url {what}"));
-    let url = Url::parse(text).map_err(|error| wrong(&format!("is no address: {error}")))?;
-    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err(wrong("has to begin with http:// or https://"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong(
-            "has credentials in it, which Terraform copies into plan files; give them in TF_HTTP_USERNAME and TF_HTTP_PASSWORD",
-        ));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(wrong("ends before any `?` or `#`"));
-    }
-    Ok(url)
-}
-
 /// What is to be done so that the module's state goes to an address.
 fn plan(args: &ConfigureArgs, wanted: &Address) -> Result<Plan, Failure> {
     let dir = &args.module.dir;
-    // Says first that there is no such directory.
-    let all = args.module.look(None)?;
     let present = Backend::present(dir)?;
-    let others = if matches!(present, Present::Ours(_)) { args.module.look(Some(FILE))? } else { all };
-    match (others.answer, others.effective()) {
-        (Answer::Undecided, _) => return Err(undecided(dir, &others)),
-        (_, Some(found)) => return beside(dir, &present, found, wanted),
-        (Answer::None | Answer::Configured, None) => {}
+    let without = matches!(present, Present::Ours(_)).then_some(FILE);
+    if let Sources::Configure(found) = args.beside.look(&args.module, without)? {
+        return beside(dir, &present, &found, wanted);
     }
-    refuse_unexamined(args, &others)?;
-    if dir.join(HIDING_FILE).symlink_metadata().is_ok() {
-        let hiding = detect::in_dir(dir, HIDING_FILE);
-        return Err(Failure::Failed(format!("{hiding} would hide {FILE} from tofu, so nothing was written; rename it")));
-    }
-    let backend = Backend { address: wanted.text() };
+    let backend = Backend { address: wanted.text(), writer: Writer::Configure };
     let file = detect::in_dir(dir, FILE);
     match present {
         Present::Nothing => Ok(Plan::Create(backend)),
         Present::Ours(ours) if ours == backend => Ok(Plan::Nothing("unchanged", format!("{file} says so already"))),
+        // It was left over, and says nothing of where the state is.
+        Present::Ours(ours) if ours.writer == Writer::Run => Ok(Plan::Replace(backend)),
         Present::Ours(_) if args.replace => Ok(Plan::Replace(backend)),
         Present::Ours(ours) => Err(Failure::Failed(format!(
             "{file} was written for {}, and the state may be there; --replace writes it anew and moves nothing",
@@ -154,11 +113,6 @@ fn plan(args: &ConfigureArgs, wanted: &Address) -> Result<Plan, Failure> {
         ))),
         Present::Theirs => Err(not_ours(dir)),
     }
-}
-
-fn undecided(dir: &Path, detection: &Detection) -> Failure {
-    let lines = detect::lines(dir, detection);
-    Failure::Failed(format!("it is undecided whether the module says where its state goes, so nothing is written:\n{}", lines.join("\n")))
 }
 
 /// The sources say themselves where the state goes.
@@ -178,25 +132,9 @@ fn beside(dir: &Path, present: &Present, found: &Found, wanted: &Address) -> Res
     })
 }
 
-fn refuse_unexamined(args: &ConfigureArgs, detection: &Detection) -> Result<(), Failure> {
-    let Some(file) = detection.not_examined.first().filter(|_| !args.ignore_json) else { return Ok(()) };
-    let file = detect::in_dir(&args.module.dir, file);
-    Err(Failure::Failed(format!(
-        "{file} was not examined and may configure a backend, so nothing is written; say --include-json, or --ignore-json if you know better"
-    )))
-}
-
-fn not_ours(dir: &Path) -> Failure {
-    let file = detect::in_dir(dir, FILE);
-    Failure::Failed(format!("{file} is not as `statekeep configure` wrote it, so it is left alone; look at it, and remove it yourself"))
-}
-
 /// What is to be done so that the file is gone.
 fn removal(args: &ConfigureArgs, named: Option<&Address>) -> Result<Plan, Failure> {
     let dir = &args.module.dir;
-    if !dir.is_dir() {
-        return Err(Failure::Usage(format!("{}: there is no such directory", dir.display())));
-    }
     match Backend::present(dir)? {
         Present::Nothing => Ok(Plan::Nothing("absent", format!("there is no {}", detect::in_dir(dir, FILE)))),
         Present::Theirs => Err(not_ours(dir)),

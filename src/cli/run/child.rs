@@ -1,0 +1,84 @@
+//! The wrapped command: started with what we were started with, waited for, and its end handed on.
+
+use std::io::{self, ErrorKind};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, Command, ExitCode, ExitStatus};
+
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+
+use super::signals::{NotStarted, Signals};
+use crate::cli::output;
+
+/// How it came to an end.
+pub(in crate::cli) enum End {
+    /// It ran.
+    Ran(ExitStatus),
+    /// It ran, and the system does not say how it ended.
+    Lost(io::Error),
+    /// It did not: a signal came first.
+    Signal(i32),
+    /// It did not: the system would not start it.
+    NotStarted(io::Error),
+}
+
+/// Runs a command to its end.
+pub(in crate::cli) async fn run(command: &mut Command, signals: &Signals) -> End {
+    let child = match signals.start(command) {
+        Ok(child) => child,
+        Err(NotStarted::Signal(signal)) => return End::Signal(signal),
+        Err(NotStarted::System(error)) => return End::NotStarted(error),
+    };
+    let ended = wait(child, signals).await;
+    ended.map_or_else(End::Lost, End::Ran)
+}
+
+async fn wait(mut child: Child, signals: &Signals) -> io::Result<ExitStatus> {
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(ErrorKind::InvalidData)?;
+    // Not taken from the system yet, so that its number stays its own until nobody sends it signals any more.
+    let until_ended = move || loop {
+        match waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
+            Err(rustix::io::Errno::INTR) => {}
+            Ok(_) | Err(_) => return,
+        }
+    };
+    let _ = tokio::task::spawn_blocking(until_ended).await;
+    signals.forget_child();
+    child.wait()
+}
+
+/// The exit code of a command that a signal ended, as shells have it.
+fn code_of_signal(signal: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(128 + signal).unwrap_or(u8::MAX))
+}
+
+impl End {
+    /// Our own exit code; what nobody else has said is said here.
+    pub(super) fn exit(&self, program: &str) -> ExitCode {
+        match self {
+            Self::Ran(status) => match (status.code(), status.signal()) {
+                (Some(code), _) => ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)),
+                (None, Some(signal)) => {
+                    output::message(&format!("statekeep: signal {signal} ended {program}"));
+                    code_of_signal(signal)
+                }
+                (None, None) => ExitCode::FAILURE,
+            },
+            Self::Lost(error) => {
+                output::message(&format!("statekeep: {program}: how it ended is unknown ({error})"));
+                ExitCode::FAILURE
+            }
+            Self::Signal(signal) => {
+                output::message(&format!("statekeep: signal {signal} came before {program} was started, so it was not run"));
+                code_of_signal(*signal)
+            }
+            Self::NotStarted(error) if error.kind() == ErrorKind::NotFound => {
+                output::message(&format!("statekeep: {program}: there is no such program; the command was not run"));
+                ExitCode::from(127)
+            }
+            Self::NotStarted(error) => {
+                output::message(&format!("statekeep: {program}: it cannot be executed ({error}); the command was not run"));
+                ExitCode::from(126)
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The folder of a root module in which a file is generated for as long as a command runs.
+//!
+//! One `run` at a time generates in a folder: it holds a lock on the folder itself, which leaves nothing behind and ends with its holder. The file goes
+//! away whatever becomes of the command, and only while it is, byte for byte, what was generated. One that a killed `run` left is recognised.
+
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use crate::cli::configure::sources::not_ours;
+use crate::cli::detect;
+use crate::cli::output::{self, Failure};
+use crate::hcl::{Backend, FILE, Present, Writer};
+
+/// The right to generate in a folder, for as long as this lives. Programs that are started meanwhile do not inherit it.
+pub(in crate::cli) struct Lock {
+    _folder: File,
+}
+
+impl Lock {
+    /// Takes it at once, or says that somebody else has it. Where the file system knows no such locks, that is said, and nothing is locked.
+    pub(in crate::cli) fn take(dir: &Path) -> Result<Self, Failure> {
+        let named = |error: &dyn std::fmt::Display| Failure::Failed(format!("{}: {error}", dir.display()));
+        let folder = File::open(dir).map_err(|error| named(&error))?;
+        match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => {
+                return Err(named(&"another `statekeep run` is at work in this folder with a generated file; wait for its end"));
+            }
+            Err(error) => output::message(&format!(
+                "statekeep: {}: this file system cannot be locked ({error}); do not start a second `statekeep run` here meanwhile",
+                dir.display()
+            )),
+        }
+        Ok(Self { _folder: folder })
+    }
+}
+
+/// Whether a `run` that is over, or another that is not, left its file there.
+pub(super) fn is_left_over(dir: &Path) -> io::Result<bool> {
+    Ok(matches!(Backend::present(dir)?, Present::Ours(Backend { writer: Writer::Run, .. })))
+}
+
+/// Removes a file that a `run` left, where the sources configure a backend meanwhile and need none.
+pub(super) fn clear(dir: &Path) -> Result<(), Failure> {
+    let _lock = Lock::take(dir)?;
+    if is_left_over(dir)? { Backend::remove(dir).map_err(|error| cannot(dir, &error)) } else { Ok(()) }
+}
+
+/// A generated file, which goes away with this.
+pub(super) struct Generated {
+    dir: PathBuf,
+    backend: Backend,
+    _lock: Lock,
+}
+
+impl Generated {
+    /// Writes the file for an address where there is none, or one that a `run` left.
+    pub(super) fn write(dir: &Path, address: String) -> Result<Self, Failure> {
+        let lock = Lock::take(dir)?;
+        let backend = Backend { address, writer: Writer::Run };
+        let written = match Backend::present(dir)? {
+            Present::Nothing => backend.create(dir),
+            Present::Ours(Backend { writer: Writer::Run, .. }) => backend.replace(dir),
+            Present::Ours(Backend { writer: Writer::Configure, .. }) => Err(ErrorKind::AlreadyExists.into()),
+            Present::Theirs => return Err(not_ours(dir)),
+        };
+        written.map_err(|error| cannot(dir, &error))?;
+        Ok(Self { dir: dir.to_owned(), backend, _lock: lock })
+    }
+
+    fn remove(&self) -> io::Result<()> {
+        match Backend::present(&self.dir)? {
+            Present::Ours(ours) if ours == self.backend => Backend::remove(&self.dir),
+            Present::Nothing => Ok(()),
+            Present::Ours(_) | Present::Theirs => Err(io::Error::other("somebody has changed it, so it is left alone")),
+        }
+    }
+}
+
+impl Drop for Generated {
+    fn drop(&mut self) {
+        if let Err(error) = self.remove() {
+            output::message(&format!("statekeep: {} was not removed: {error}", detect::in_dir(&self.dir, FILE)));
+        }
+    }
+}
+
+fn cannot(dir: &Path, error: &io::Error) -> Failure {
+    let file = detect::in_dir(dir, FILE);
+    let is_refused = matches!(error.kind(), ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied);
+    let hint = if error.kind() == ErrorKind::AlreadyExists {
+        "; it appeared meanwhile, so it is left alone"
+    } else if is_refused {
+        "; it has to be there while the command runs: make the folder writable, or configure the backend in the sources"
+    } else {
+        ""
+    };
+    Failure::Failed(format!("{file}: {error}{hint}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_goes_away_and_a_changed_one_stays() {
+        let dir = tempfile::TempDir::new().expect("a directory");
+        let write = || Generated::write(dir.path(), "http://a/".to_owned());
+        let file = dir.path().join(FILE);
+        let generated = write().expect("written");
+        assert!(file.exists() && is_left_over(dir.path()).expect("readable"));
+        assert!(write().is_err(), "a second one at the same time");
+        drop(generated);
+        assert!(!file.exists());
+        let generated = write().expect("written");
+        std::fs::write(&file, "theirs").expect("changed");
+        drop(generated);
+        assert!(file.exists(), "it is theirs now");
+        assert!(write().is_err());
+    }
+
+    #[test]
+    fn what_was_left_over_is_replaced_or_cleared() {
+        let dir = tempfile::TempDir::new().expect("a directory");
+        let leave = |writer| Backend { address: "http://other/".to_owned(), writer }.create(dir.path()).expect("written");
+        leave(Writer::Run);
+        drop(Generated::write(dir.path(), "http://a/".to_owned()).expect("replaced"));
+        assert!(!dir.path().join(FILE).exists());
+        leave(Writer::Run);
+        clear(dir.path()).expect("cleared");
+        leave(Writer::Configure);
+        clear(dir.path()).expect("nothing to clear");
+        assert!(Generated::write(dir.path(), "http://a/".to_owned()).is_err() && dir.path().join(FILE).exists());
+    }
+
+    #[test]
+    fn a_panic_removes_it_as_well() {
+        let dir = tempfile::TempDir::new().expect("a directory");
+        let path = dir.path().to_owned();
+        let panicked = std::panic::catch_unwind(move || {
+            let _generated = Generated::write(&path, "http://a/".to_owned()).expect("written");
+            panic!("on purpose");
+        });
+        assert!(panicked.is_err() && !dir.path().join(FILE).exists());
+    }
+}

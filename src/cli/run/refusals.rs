@@ -1,0 +1,118 @@
+//! What a user's environment and command line may not say while the state goes to the server: it would go elsewhere, unseen.
+//!
+//! Workspaces of the program: the `http` backend has none. Settings of the backend: the generated file says all that says where.
+
+use crate::cli::configure::address::Address;
+use crate::cli::output::{self, Failure};
+use crate::cli::tool::{DEFAULT_WORKSPACE, Invocation, Record};
+
+/// Settings of the `http` backend that say how it is reached, and not where or as whom.
+const HARMLESS: [&str; 7] = [
+    "client_ca_certificate_pem",
+    "client_certificate_pem",
+    "client_private_key_pem",
+    "retry_max",
+    "retry_wait_max",
+    "retry_wait_min",
+    "skip_cert_verification",
+];
+
+/// Refuses workspaces of the program.
+pub(super) fn workspace(invocation: &Invocation) -> Result<(), Failure> {
+    let workspace = invocation.workspace()?;
+    if workspace == DEFAULT_WORKSPACE {
+        return Ok(());
+    }
+    Err(Failure::Failed(format!(
+        "the workspace `{}` is selected (TF_WORKSPACE, or `workspace select`), and the http backend has no workspaces; select `default`, and name a \
+         building block of its own for each",
+        output::harmless(&workspace)
+    )))
+}
+
+/// Refuses arguments by which the state would not go to a generated backend, or another one would come into it.
+pub(super) fn arguments(invocation: &Invocation, address: &Address, record: Option<&Record>) -> Result<(), Failure> {
+    let is_init = invocation.subcommand() == Some("init");
+    let words: Vec<&str> = if is_init { invocation.arguments().collect() } else { invocation.arguments_of_init().collect() };
+    let knows_another = record.is_some_and(|record| record.address().is_none_or(|recorded| !address.is(recorded)));
+    let mut words = words.into_iter();
+    while let Some(word) = words.next() {
+        let Some(option) = word.strip_prefix('-') else { continue };
+        let option = option.strip_prefix('-').unwrap_or(option);
+        let (name, value) = option.split_once('=').map_or((option, None), |(name, value)| (name, Some(value)));
+        let why = match name {
+            "backend-config" => refused_setting(value.or_else(|| words.next()).unwrap_or_default()),
+            "backend" if !is_init && value.is_some_and(is_false) => Some("`init` would leave the backend out"),
+            "migrate-state" | "force-copy" if knows_another => {
+                Some("the state of the backend that is recorded would be copied over this one")
+            }
+            _ => None,
+        };
+        if let Some(why) = why {
+            return Err(Failure::Failed(format!(
+                "-{name} (on the command line, or in TF_CLI_ARGS or TF_CLI_ARGS_init): {why}; leave it out"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn refused_setting(setting: &str) -> Option<&'static str> {
+    let name = setting.split_once('=').map(|(name, _)| name.trim());
+    let is_harmless = name.is_some_and(|name| HARMLESS.contains(&name));
+    (!is_harmless).then_some("the sources configure no backend, and the file that `run` generates says where the state goes")
+}
+
+/// As Go reads a flag.
+fn is_false(value: &str) -> bool {
+    matches!(value, "0" | "f" | "F" | "false" | "FALSE" | "False")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+    use std::path::Path;
+
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::configure::address::Base;
+    use crate::model::name::StateName;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        base: Base,
+    }
+
+    #[test]
+    fn what_would_send_the_state_elsewhere_is_refused() {
+        let StateName { workspace, block } = StateName::parse("team", "net").expect("a name");
+        let base = Flags::parse_from(["x", "--base-url", "http://host"]).base;
+        let address = base.state(workspace, block).expect("an address");
+        let judge = |line: &str, record: Option<&Record>| {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            arguments(&Invocation::read(&words, Path::new("/")).expect("a command"), &address, record)
+        };
+        let (same, other) = (Record::http(&address.text()), Record::http("http://elsewhere/"));
+        for line in [
+            "tofu init -backend-config=address=http://elsewhere",
+            "tofu init --backend-config address=http://elsewhere",
+            "tofu init -backend-config=retry_max=3 -backend-config=file.hcl",
+            "tofu init -backend-config=lock_method=PUT",
+        ] {
+            assert!(judge(line, None).is_err(), "{line}");
+        }
+        for line in [
+            "tofu init -backend-config=retry_max=3 -backend-config skip_cert_verification=true -reconfigure",
+            "tofu init -backend=false",
+            "tofu init -migrate-state -force-copy",
+            "tofu apply -var backend-config=1",
+        ] {
+            assert!(judge(line, None).is_ok() && judge(line, Some(&same)).is_ok(), "{line}");
+        }
+        assert!(judge("tofu init -migrate-state", Some(&other)).is_err());
+        assert!(judge("tofu init -force-copy", Some(&other)).is_err());
+        assert!(judge("tofu init -reconfigure", Some(&other)).is_ok());
+    }
+}

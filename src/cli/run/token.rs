@@ -1,0 +1,187 @@
+//! The token of one run: for one state alone, kept alive while the command runs, and ended behind it. Dead within the hour where nobody can end it.
+//!
+//! The command gets the token and never the key. Neither is on a command line, in a log, in an error or in a `Debug`.
+
+use std::convert::Infallible;
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::signals::Signals;
+use super::{End, Stop};
+use crate::cli::client::{Refusal, Reply, Wire, secret_in};
+use crate::cli::output::{self, Failure};
+use crate::cli::tool::Credentials;
+use crate::model::clock::{self, Timestamp};
+use crate::model::key::KeyId;
+use crate::model::name::StateName;
+use crate::model::secret::{Kind, Secret};
+
+/// For how long a token is asked for, in seconds. It lapses after that when nobody extends it.
+const LIFE: u64 = 3_600;
+/// The shortest life that is reckoned with.
+const SHORTEST_LIFE: Duration = Duration::from_secs(1);
+/// A token is extended each time so many parts of its life are over, and sooner when that failed.
+const PARTS: u32 = 3;
+const PARTS_AFTER_FAILURE: u32 = 30;
+/// The bounds of how soon it is tried again.
+const SOONEST_AGAIN: Duration = Duration::from_millis(100);
+const LATEST_AGAIN: Duration = Duration::from_secs(10);
+/// How long the server may take for a token, or to extend one.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long it may take to end one; nobody waits longer for a command that is over.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a token that is on its way is waited for when a signal came, so that it can be ended.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// The key that tokens are made from, and the way to its server.
+pub(super) struct Key {
+    wire: Wire,
+    id: KeyId,
+    secret: Secret,
+}
+
+impl Key {
+    /// From the file that has its secret.
+    pub(super) fn read(file: &Path, server: &str) -> Result<Self, Failure> {
+        let secret = secret_in(file)?;
+        let wrong = |what: &str| Failure::Failed(format!("{}: {what}", file.display()));
+        let id = match secret.kind() {
+            Some(Kind::Key(id)) => id,
+            Some(Kind::Token(_)) => {
+                return Err(wrong("this is a token, which makes no tokens; `run` needs an API key's secret, which begins with skp_"));
+            }
+            None => return Err(wrong("this is no API key's secret, or was mistyped; one begins with skp_")),
+        };
+        Ok(Self { wire: Wire::elsewhere(server, secret.clone())?, id, secret })
+    }
+
+    async fn ask(&self, method: &str, path: &str, body: &Value) -> Result<Reply, Refusal> {
+        self.wire.ask_patiently(method, path, Some(Bytes::from(body.to_string()))).await
+    }
+
+    /// The answer within a time, or why there is none.
+    async fn within(&self, limit: Duration, method: &str, path: &str, body: &Value) -> Result<Reply, Failure> {
+        let asked = timeout(limit, self.ask(method, path, body)).await;
+        let late = |_| Failure::Failed(format!("the server did not answer within {}", humantime::format_duration(limit)));
+        asked.map_err(late)?.map_err(Refusal::into_failure)
+    }
+
+    /// A token for one state.
+    async fn login(self, state: &StateName) -> Result<Token, Failure> {
+        let mut wanted = json!({
+            "clientId": self.id.to_string(), "clientSecret": self.secret.reveal(), "expires_in": LIFE,
+            "workspace": state.workspace.as_str(), "buildingBlock": state.block.as_str(),
+        });
+        let first = timeout(ANSWER_TIMEOUT, self.ask("POST", "/api/login", &wanted)).await;
+        let reply = match first {
+            // The server's tokens may live for less.
+            Ok(Err(refusal)) if refusal.status_and_code().is_some_and(|(status, _)| status == 400) => {
+                wanted["expires_in"] = Value::Null;
+                self.within(ANSWER_TIMEOUT, "POST", "/api/login", &wanted).await?
+            }
+            Ok(answer) => answer.map_err(Refusal::into_failure)?,
+            Err(_) => {
+                let limit = humantime::format_duration(ANSWER_TIMEOUT);
+                return Err(Failure::Failed(format!("the server did not answer within {limit}")));
+            }
+        };
+        let answer = reply.json()?;
+        let Some(token) = answer["access_token"].as_str() else {
+            return Err(Failure::Failed("the server's answer has no token; is --url a statekeep?".to_owned()));
+        };
+        let life = life(&answer);
+        Ok(Token { key: self, secret: Secret::new(token.to_owned()), life, lapses: clock::now() + life })
+    }
+}
+
+fn life(answer: &Value) -> Duration {
+    answer["expires_in"].as_u64().map_or(SHORTEST_LIFE, Duration::from_secs).max(SHORTEST_LIFE)
+}
+
+/// A token that is on its way.
+pub(super) struct Login(JoinHandle<Result<Token, Failure>>);
+
+impl Login {
+    /// Asks for a token, while other things are done.
+    pub(super) fn begin(key: Key, state: StateName) -> Self {
+        Self(tokio::spawn(async move { key.login(&state).await }))
+    }
+
+    /// The token, unless a signal comes first.
+    pub(super) async fn done(mut self, signals: &Signals) -> Result<Token, Stop> {
+        let login = tokio::select! {
+            login = &mut self.0 => login,
+            signal = signals.ended() => {
+                if let Ok(Ok(Ok(token))) = timeout(GRACE, &mut self.0).await {
+                    token.end().await;
+                }
+                self.0.abort();
+                return Err(Stop::Ended(End::Signal(signal)));
+            }
+        };
+        Ok(login.map_err(Failure::because)??)
+    }
+}
+
+/// A token for one state.
+pub(super) struct Token {
+    key: Key,
+    secret: Secret,
+    life: Duration,
+    lapses: Timestamp,
+}
+
+impl Token {
+    /// As the `http` backend takes them.
+    pub(super) fn credentials(&self) -> Credentials {
+        Credentials { user: self.key.id.to_string(), password: self.secret.clone() }
+    }
+
+    /// Extends it again and again, for as long as this is polled.
+    pub(super) async fn keep(&mut self) -> Infallible {
+        let mut wait = self.life / PARTS;
+        let mut was_told = false;
+        loop {
+            tokio::time::sleep(wait.max(SOONEST_AGAIN)).await;
+            wait = match self.extend().await {
+                Ok(()) => self.life / PARTS,
+                Err(why) => {
+                    self.tell(&why, was_told);
+                    was_told = true;
+                    (self.life / PARTS_AFTER_FAILURE).min(LATEST_AGAIN)
+                }
+            };
+        }
+    }
+
+    /// Says once that it could not be extended.
+    fn tell(&self, why: &str, was_told: bool) {
+        if !was_told {
+            output::message(&format!("statekeep: the token was not extended, and lapses at {}: {why}; trying again", self.lapses));
+        }
+    }
+
+    async fn extend(&mut self) -> Result<(), String> {
+        let limit = (self.life / PARTS).min(ANSWER_TIMEOUT);
+        let answer = self.key.within(limit, "POST", "/api/token/extend", &self.named()).await.and_then(|reply| reply.json());
+        self.life = life(&answer.map_err(Failure::into_message)?);
+        self.lapses = clock::now() + self.life;
+        Ok(())
+    }
+
+    /// Ends it, or says when it ends by itself.
+    pub(super) async fn end(self) {
+        if let Err(why) = self.key.within(END_TIMEOUT, "DELETE", "/api/token", &self.named()).await {
+            output::message(&format!("statekeep: the token was not ended, and lapses at {}: {}", self.lapses, why.into_message()));
+        }
+    }
+
+    fn named(&self) -> Value {
+        json!({ "token": self.secret.reveal() })
+    }
+}
