@@ -18,6 +18,7 @@ mod run;
 mod serve;
 mod states;
 mod tool;
+mod transfer;
 mod verify;
 
 use std::process::ExitCode;
@@ -95,6 +96,8 @@ enum Command {
     Configure(Box<configure::ConfigureArgs>),
     /// Run terraform or tofu with its state on this server
     Run(Box<run::RunArgs>),
+    /// Move a state along with sources that configure another backend now, or back
+    Transfer(Box<transfer::TransferArgs>),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -137,6 +140,7 @@ pub fn main() -> ExitCode {
         Command::Detect(args) => return detect::run(&args).unwrap_or_else(Failure::exit),
         Command::Configure(args) => configure::run(&args),
         Command::Run(args) => return run::run(*args, umask).unwrap_or_else(Failure::exit),
+        Command::Transfer(args) => transfer::run(*args, umask),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "statekeep", &mut script);

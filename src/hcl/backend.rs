@@ -121,7 +121,7 @@ impl Backend {
 }
 
 /// A text as HCL writes it, with nothing in it that means something else there.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace("${", "$${").replace("%{", "%%{");
     format!("\"{}\"", escaped.replace('\n', "\\n").replace('\r', "\\r"))
 }

@@ -5,6 +5,7 @@
 
 mod archive;
 mod backend;
+mod borrowed;
 mod folder;
 mod json;
 mod members;
@@ -13,6 +14,7 @@ mod native;
 
 pub use archive::{BadFiles, of_archive, of_map};
 pub use backend::{Backend, FILE, HIDING_FILE, Present, Writer};
+pub use borrowed::{BORROWED_FILE, Borrowed};
 pub use folder::{MAX_ENTRIES, MAX_FILE, MAX_FILES, MAX_TOTAL, scan, scan_without};
 pub use members::Members;
 

@@ -22,7 +22,7 @@ const ROOMS: [(&str, &[&str]); 11] = [
     ("store", &["model", "metrics"]),
     ("domain", &["model", "blob", "diff", "store", "metrics", "config"]),
     ("http", &["model", "domain", "metrics", "config", "telemetry", "hcl"]),
-    ("cli", &["model", "domain", "http", "hcl", "config", "telemetry"]),
+    ("cli", &["model", "domain", "http", "hcl", "diff", "config", "telemetry"]),
 ];
 
 /// The one home of each heavy dependency.

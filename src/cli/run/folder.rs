@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use crate::cli::configure::sources::not_ours;
 use crate::cli::detect;
 use crate::cli::output::{self, Failure};
-use crate::hcl::{Backend, FILE, Present, Writer};
+use crate::hcl::{BORROWED_FILE, Backend, Borrowed, FILE, Present, Writer};
 
 /// The right to generate in a folder, for as long as this lives. Programs that are started meanwhile do not inherit it.
 pub(in crate::cli) struct Lock {
@@ -48,6 +48,15 @@ pub(super) fn is_left_over(dir: &Path) -> io::Result<bool> {
 pub(super) fn clear(dir: &Path) -> Result<(), Failure> {
     let _lock = Lock::take(dir)?;
     if is_left_over(dir)? { Backend::remove(dir).map_err(|error| cannot(dir, &error)) } else { Ok(()) }
+}
+
+/// Removes the block of another backend that a killed command left.
+pub(super) fn sweep(dir: &Path) -> Result<(), Failure> {
+    if dir.join(BORROWED_FILE).symlink_metadata().is_err() {
+        return Ok(());
+    }
+    let _lock = Lock::take(dir)?;
+    Borrowed::sweep(dir).map(drop).map_err(|error| Failure::Failed(format!("{}: {error}", detect::in_dir(dir, BORROWED_FILE))))
 }
 
 /// A generated file, which goes away with this.

@@ -6,9 +6,10 @@
 
 mod child;
 pub(super) mod folder;
+pub(super) mod goes;
 mod refusals;
 mod signals;
-mod token;
+pub(super) mod token;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -17,22 +18,21 @@ use std::process::{Command, ExitCode};
 use clap::{Args, ValueEnum};
 use rustix::fs::Mode;
 
+use super::client::Wire;
 use super::configure::address::{Address, Base};
-use super::configure::sources::{Beside, Sources};
-use super::detect::{self, Asked, Module};
+use super::configure::sources::Beside;
+use super::detect::{self, Asked};
 use super::output::{self, Failure};
 use super::tool::{Credentials, Invocation, Record, Using};
-use crate::hcl::{FILE, Found, Kind};
+use super::transfer::Move;
+use crate::hcl::Found;
 use crate::model::name::{BuildingBlock, Workspace};
 use child::End;
 use folder::Generated;
+use goes::{Goes, Look};
 use signals::Signals;
 use token::{Key, Login, Token};
 
-/// What the `http` backend would take from the environment where a block does not say it. A generated block says all that says where.
-const OF_THE_BACKEND: [&str; 6] =
-    [ADDRESS, "TF_HTTP_LOCK_ADDRESS", "TF_HTTP_UNLOCK_ADDRESS", "TF_HTTP_UPDATE_METHOD", "TF_HTTP_LOCK_METHOD", "TF_HTTP_UNLOCK_METHOD"];
-const ADDRESS: &str = "TF_HTTP_ADDRESS";
 const NOT_RUN: &str = "The command was not run.";
 
 #[derive(Args)]
@@ -112,16 +112,6 @@ struct Run {
     signals: Signals,
 }
 
-/// Where the state of the module goes.
-enum Goes {
-    /// Nowhere yet.
-    Nowhere,
-    /// To this very state, by the sources' own words.
-    Here,
-    /// Elsewhere.
-    Elsewhere(Found),
-}
-
 impl Run {
     async fn whole(&self) -> Result<End, Stop> {
         if !self.invocation.needs_backend() {
@@ -134,32 +124,9 @@ impl Run {
         }
     }
 
-    /// Looks at the module, and removes what a killed `run` left where it is in the way.
     fn look(&self) -> Result<Goes, Failure> {
-        let root = self.invocation.root();
-        let program = self.args.program.or(self.invocation.program().map(Asked::from));
-        let module = Module::at(root, program, self.args.include_json);
-        let is_left_over = folder::is_left_over(root)?;
-        let sources = self.args.beside.look(&module, is_left_over.then_some(FILE))?;
-        let Sources::Configure(found) = sources else { return Ok(Goes::Nowhere) };
-        if is_left_over {
-            folder::clear(root)?;
-        }
-        let is_here = found.kind == Kind::Backend && found.label.as_deref() == Some("http") && self.is_here(&found)?;
-        Ok(if is_here { Goes::Here } else { Goes::Elsewhere(found) })
-    }
-
-    /// Whether an `http` backend is this very state: by what `init` is told, by its block, by what is recorded, or by the environment.
-    fn is_here(&self, found: &Found) -> Result<bool, Failure> {
-        let told = self.invocation.backend_settings();
-        let told = told.iter().rev().find_map(|setting| setting.split_once('=').filter(|(name, _)| name.trim() == "address"));
-        if let Some(address) = told.map(|(_, address)| address).or(found.address.as_deref()) {
-            return Ok(self.address.is(address));
-        }
-        let record = Record::read(&self.invocation)?;
-        let recorded = record.as_ref().and_then(Record::address).map(str::to_owned);
-        let address = recorded.or_else(|| std::env::var_os(ADDRESS).and_then(|address| address.into_string().ok()));
-        Ok(address.is_some_and(|address| self.address.is(&address)))
+        let (program, include_json) = (self.args.program, self.args.include_json);
+        Look { program, include_json, beside: &self.args.beside, invocation: &self.invocation, address: &self.address }.goes()
     }
 
     /// The command as it is.
@@ -173,7 +140,10 @@ impl Run {
         let (place, block) = (detect::place(root, found), detect::block(found));
         output::message(&format!("statekeep: {place} configures `{block}`, so the state goes there and the command runs as it is"));
         if self.args.transfer == Transfer::Auto {
-            // A live state that this server has of the module moves along here, before the command runs.
+            let token = self.login()?.done(&self.signals).await?;
+            let left = self.moving(&token.credentials(), async |moving| moving.leave(found).await).await;
+            token.end().await;
+            left?;
         }
         Ok(self.plain().await)
     }
@@ -209,12 +179,14 @@ impl Run {
     async fn generated(&self, file: Result<Generated, Failure>, token: &mut Token, record: Option<&Record>) -> Result<End, Stop> {
         let _file = file?;
         let credentials = token.credentials();
+        if self.args.transfer == Transfer::Auto {
+            self.moving(&credentials, async |moving| moving.come().await).await?;
+        }
         if let Some(flags) = self.flags_of_init(record) {
             self.init(flags, &credentials, token).await?;
         }
         let mut command = self.invocation.wrapped();
-        credentials.give(&mut command);
-        only_the_file(&mut command);
+        credentials.give_for_our_block(&mut command);
         Ok(self.kept(token, &mut command).await)
     }
 
@@ -226,23 +198,24 @@ impl Run {
         }
     }
 
-    /// With which flags `init` is needed, if it is.
+    /// With which flags `init` is needed, if it is. What is recorded otherwise holds nothing any more that is not here, or nobody wants it.
     fn flags_of_init(&self, record: Option<&Record>) -> Option<&'static [&'static str]> {
-        if self.invocation.subcommand() == Some("init") {
-            return None;
+        match record {
+            Some(record) if record.address() == Some(&self.address.text()) => None,
+            Some(_) => Some(&["-reconfigure"]),
+            None if self.invocation.subcommand() == Some("init") => None,
+            None => Some(&[]),
         }
-        let recorded = record.and_then(Record::address);
-        match recorded {
-            Some(recorded) if recorded == self.address.text() => None,
-            // Nothing is moved between states of the server: each has its name.
-            Some(recorded) if self.address.shares_server(recorded) => Some(&["-reconfigure"]),
-            Some(_) | None => Some(&[]),
-        }
+    }
+
+    /// Does something about a state that may move.
+    async fn moving<T>(&self, credentials: &Credentials, act: impl AsyncFnOnce(Move<'_>) -> Result<T, Failure>) -> Result<T, Failure> {
+        let wire = Wire::elsewhere(self.address.server(), credentials.password.clone())?;
+        act(Move { address: &self.address, wire: &wire, credentials, invocation: &self.invocation }).await
     }
 
     async fn init(&self, flags: &[&str], credentials: &Credentials, token: &mut Token) -> Result<(), Stop> {
         let mut command = self.invocation.init(flags, &Using { credentials: Some(credentials), ..Using::default() });
-        only_the_file(&mut command);
         let status = match self.kept(token, &mut command).await {
             End::Ran(status) => status,
             end @ (End::Lost(_) | End::Signal(_) | End::NotStarted(_)) => return Err(Stop::Ended(end)),
@@ -257,12 +230,5 @@ impl Run {
     fn login(&self) -> Result<Login, Failure> {
         let key = Key::read(&self.args.key_file, self.address.server())?;
         Ok(Login::begin(key, self.address.name.clone()))
-    }
-}
-
-/// Takes out of a command's environment what would say otherwise than the generated file.
-fn only_the_file(command: &mut Command) {
-    for name in OF_THE_BACKEND {
-        command.env_remove(name);
     }
 }

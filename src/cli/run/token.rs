@@ -39,7 +39,7 @@ const END_TIMEOUT: Duration = Duration::from_secs(5);
 const GRACE: Duration = Duration::from_secs(2);
 
 /// The key that tokens are made from, and the way to its server.
-pub(super) struct Key {
+pub(in crate::cli) struct Key {
     wire: Wire,
     id: KeyId,
     secret: Secret,
@@ -47,7 +47,7 @@ pub(super) struct Key {
 
 impl Key {
     /// From the file that has its secret.
-    pub(super) fn read(file: &Path, server: &str) -> Result<Self, Failure> {
+    pub(in crate::cli) fn read(file: &Path, server: &str) -> Result<Self, Failure> {
         let secret = secret_in(file)?;
         let wrong = |what: &str| Failure::Failed(format!("{}: {what}", file.display()));
         let id = match secret.kind() {
@@ -72,7 +72,7 @@ impl Key {
     }
 
     /// A token for one state.
-    async fn login(self, state: &StateName) -> Result<Token, Failure> {
+    pub(in crate::cli) async fn login(self, state: &StateName) -> Result<Token, Failure> {
         let mut wanted = json!({
             "clientId": self.id.to_string(), "clientSecret": self.secret.reveal(), "expires_in": LIFE,
             "workspace": state.workspace.as_str(), "buildingBlock": state.block.as_str(),
@@ -129,7 +129,7 @@ impl Login {
 }
 
 /// A token for one state.
-pub(super) struct Token {
+pub(in crate::cli) struct Token {
     key: Key,
     secret: Secret,
     life: Duration,
@@ -138,7 +138,7 @@ pub(super) struct Token {
 
 impl Token {
     /// As the `http` backend takes them.
-    pub(super) fn credentials(&self) -> Credentials {
+    pub(in crate::cli) fn credentials(&self) -> Credentials {
         Credentials { user: self.key.id.to_string(), password: self.secret.clone() }
     }
 
@@ -175,7 +175,7 @@ impl Token {
     }
 
     /// Ends it, or says when it ends by itself.
-    pub(super) async fn end(self) {
+    pub(in crate::cli) async fn end(self) {
         if let Err(why) = self.key.within(END_TIMEOUT, "DELETE", "/api/token", &self.named()).await {
             output::message(&format!("statekeep: the token was not ended, and lapses at {}: {}", self.lapses, why.into_message()));
         }

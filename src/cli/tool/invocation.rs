@@ -11,7 +11,8 @@ use crate::hcl::Program;
 
 /// Where the program keeps what it has recorded, unless it is `.terraform` in the root module.
 pub(super) const DATA_DIR: &str = "TF_DATA_DIR";
-const WORKSPACE: &str = "TF_WORKSPACE";
+/// Which workspace of the program the command is about.
+pub(super) const WORKSPACE: &str = "TF_WORKSPACE";
 const ARGUMENTS: &str = "TF_CLI_ARGS";
 const DEFAULT_DATA_DIR: &str = ".terraform";
 /// The workspace of the program that is there unless somebody made others.

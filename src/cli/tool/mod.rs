@@ -38,19 +38,36 @@ impl Credentials {
     pub(super) fn give(&self, command: &mut Command) {
         command.env(USER, &self.user).env(PASSWORD, self.password.reveal());
     }
+
+    /// The same where the block of the backend is ours, and says all that says where.
+    pub(super) fn give_for_our_block(&self, command: &mut Command) {
+        self.give(command);
+        for name in SETTINGS {
+            command.env_remove(name);
+        }
+    }
 }
 
 /// Where the program takes the user of its `http` backend from.
 pub(super) const USER: &str = "TF_HTTP_USERNAME";
 /// Where it takes the password from.
 pub(super) const PASSWORD: &str = "TF_HTTP_PASSWORD";
+/// What the `http` backend would take from the environment where its block does not say it; the address first.
+pub(super) const SETTINGS: [&str; 6] = [
+    "TF_HTTP_ADDRESS",
+    "TF_HTTP_LOCK_ADDRESS",
+    "TF_HTTP_UNLOCK_ADDRESS",
+    "TF_HTTP_UPDATE_METHOD",
+    "TF_HTTP_LOCK_METHOD",
+    "TF_HTTP_UNLOCK_METHOD",
+];
 
 /// Which data directory and credentials a call is to use; those of the user unless it says otherwise.
 #[derive(Clone, Default)]
 pub(super) struct Using<'a> {
-    /// Another data directory.
+    /// Another data directory, in which there is one workspace only.
     pub(super) data_dir: Option<&'a Path>,
-    /// Other credentials.
+    /// Other credentials, for an `http` backend whose block is ours.
     pub(super) credentials: Option<&'a Credentials>,
 }
 
@@ -60,10 +77,10 @@ impl Invocation {
         let mut command = self.command();
         command.args(arguments);
         if let Some(dir) = using.data_dir {
-            command.env(invocation::DATA_DIR, dir);
+            command.env(invocation::DATA_DIR, dir).env(invocation::WORKSPACE, DEFAULT_WORKSPACE);
         }
         if let Some(credentials) = using.credentials {
-            credentials.give(&mut command);
+            credentials.give_for_our_block(&mut command);
         }
         command
     }

@@ -2,6 +2,7 @@
 //!
 //! Its settings may be secret: only those that say where a state is are ever told.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
@@ -70,6 +71,14 @@ impl Record {
         Self { kind: "http".to_owned(), config: Map::from_iter(config) }
     }
 
+    /// The file that the program finds where nothing says otherwise.
+    pub(in crate::cli) const LOCAL_FILE: &str = FILE;
+
+    /// What holds where nothing is recorded: a file in the module.
+    pub(in crate::cli) fn local() -> Self {
+        Self { kind: "local".to_owned(), config: Map::new() }
+    }
+
     /// The address of an `http` backend. It may hold a password.
     pub(in crate::cli) fn address(&self) -> Option<&str> {
         self.config.get("address").and_then(Value::as_str).filter(|_| self.kind == "http")
@@ -104,10 +113,10 @@ impl Record {
                 (_, Value::String(value)) => value.clone(),
                 (_, value) => value.to_string(),
             };
-            text.push_str(&format!(" {name}={shown}"));
+            let _ = write!(text, " {name}={shown}");
         }
         if workspace != DEFAULT_WORKSPACE {
-            text.push_str(&format!(" workspace={workspace}"));
+            let _ = write!(text, " workspace={workspace}");
         }
         output::harmless(&text).chars().take(MAX_PLACE).collect()
     }
@@ -126,19 +135,19 @@ fn without_secrets(address: &str) -> String {
 mod tests {
     use super::*;
 
-    fn record(kind: &str, config: Value) -> Record {
+    fn record(kind: &str, config: &Value) -> Record {
         Record { kind: kind.to_owned(), config: config.as_object().cloned().unwrap_or_default() }
     }
 
     #[test]
     fn a_place_says_where_and_nothing_secret() {
         let root = Path::new("/");
-        let s3 = record("s3", json!({ "bucket": "b", "key": "k", "secret_key": "hush", "region": null }));
+        let s3 = record("s3", &json!({ "bucket": "b", "key": "k", "secret_key": "hush", "region": null }));
         assert_eq!(s3.place(root, "default"), "s3 bucket=b key=k");
         assert_eq!(s3.place(root, "blue"), "s3 bucket=b key=k workspace=blue");
-        let http = record("http", json!({ "address": "https://me:hush@a.example/x?token=hush#hush", "password": "hush" }));
+        let http = record("http", &json!({ "address": "https://me:hush@a.example/x?token=hush#hush", "password": "hush" }));
         assert_eq!(http.place(root, "default"), "http address=https://a.example/x");
-        assert_eq!(record("local", json!({ "path": "sub/x" })).place(root, "default"), "local path=/sub/x");
-        assert_eq!(record("pg", json!({ "conn_str": "hush" })).place(root, "default"), "pg");
+        assert_eq!(record("local", &json!({ "path": "sub/x" })).place(root, "default"), "local path=/sub/x");
+        assert_eq!(record("pg", &json!({ "conn_str": "hush" })).place(root, "default"), "pg");
     }
 }

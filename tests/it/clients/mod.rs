@@ -21,6 +21,7 @@ mod remote_state;
 mod rollbacks;
 mod run;
 mod state_commands;
+mod transfers;
 mod unlocked;
 
 use std::path::PathBuf;

@@ -94,6 +94,11 @@ impl<'a> Module<'a> {
         self.dir.path()
     }
 
+    /// The path of the program that runs it.
+    pub(super) fn program(&self) -> &str {
+        self.program.path.to_str().expect("UTF-8")
+    }
+
     fn path(&self, file: &str) -> PathBuf {
         self.dir.path().join(file)
     }

@@ -1,0 +1,247 @@
+//! The way back: the sources configure no backend any more, while the old one is recorded in the data directory or has left a file in the module.
+//!
+//! The client reads the state from there and stores it here, so that serial, lineage and its own encryption stay. What is there is never made away with
+//! before it was read back from here; and what is here is only gone over where it is known to be what the other state came from.
+
+use std::path::{Path, PathBuf};
+
+use super::ours::{Intent, Ours, Standing, tell};
+use super::{Move, same};
+use crate::cli::client::Wire;
+use crate::cli::output::{self, Failure};
+use crate::cli::tool::{PASSWORD, Record, USER};
+use crate::model::secret::Secret;
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cli) enum Came {
+    /// Nothing is recorded or found elsewhere.
+    Nothing,
+    /// The state is here; it has come, or was here already.
+    Here,
+}
+
+/// How often a state is read again that somebody writes meanwhile.
+const MAX_TRIES: u32 = 3;
+/// What is put behind the name of a state's file when its state has moved.
+const MOVED: &str = ".moved-to-statekeep";
+
+/// Where a state comes from.
+struct Source {
+    record: Record,
+    place: String,
+    /// Its file, where it is one.
+    file: Option<PathBuf>,
+}
+
+impl Move<'_> {
+    /// Moves the state here from the backend that is recorded, or from the file that the program finds without any.
+    pub(in crate::cli) async fn come(&self) -> Result<Came, Failure> {
+        let Some(source) = self.source()? else { return Ok(Came::Nothing) };
+        let old = old_statekeep(&source.record)?;
+        if let Some(wire) = &old
+            && self.has_come(wire).await?
+        {
+            return Ok(Came::Here);
+        }
+        let Some(theirs) = self.read(&source)? else { return Ok(Came::Nothing) };
+        if same::is_empty(&theirs)? {
+            return Ok(Came::Nothing);
+        }
+        let intent = match &old {
+            Some(wire) => self.lock_there(wire).await?,
+            None => None,
+        };
+        let came = self.take_in(&source, theirs).await;
+        let old = old.as_ref().map(|wire| Ours::new(wire, String::new()));
+        match (came, old.zip(intent)) {
+            (Ok(()), Some((old, intent))) => old.done(&intent).await?,
+            (Err(failure), Some((old, _))) => {
+                return Err(match old.abandon().await {
+                    Ok(_) => failure,
+                    Err(why) => failure.and(&format!("The state at {} stays locked: {}", source.place, why.into_message())),
+                });
+            }
+            (came, None) => {
+                came?;
+                put_aside(&source);
+            }
+        }
+        Ok(Came::Here)
+    }
+
+    /// Where a state may come from; nothing on this server counts.
+    fn source(&self) -> Result<Option<Source>, Failure> {
+        let root = self.invocation.root();
+        let record = match Record::read(self.invocation)? {
+            Some(record) if record.address().is_some_and(|address| self.address.shares_server(address)) => return Ok(None),
+            Some(record) => record,
+            None if root.join(Record::LOCAL_FILE).is_file() => Record::local(),
+            None => return Ok(None),
+        };
+        let place = record.place(root, &self.invocation.workspace()?);
+        let file = record.local_path().map(|path| root.join(path));
+        Ok(Some(Source { record, place, file }))
+    }
+
+    /// The state there, as its client reads it.
+    fn read(&self, source: &Source) -> Result<Option<Vec<u8>>, Failure> {
+        let read = self.with_backend(&source.record, None, |using| self.invocation.pull(using));
+        read.map_err(|failure| {
+            failure.and(&format!(
+                "{} was the backend before, and may hold the state. Make it readable again, or say --transfer=never to go on without it.",
+                source.place
+            ))
+        })
+    }
+
+    /// Sees to it that the state is here.
+    async fn take_in(&self, source: &Source, mut theirs: Vec<u8>) -> Result<(), Failure> {
+        let ours = self.ours();
+        for _ in 0..MAX_TRIES {
+            if !self.is_here(&ours, &source.place, &theirs).await? {
+                tell(&format!("{} is at {}, which was the backend before, and moves along", self.address.name, source.place));
+                self.store(&ours, &source.place, &theirs).await?;
+                tell(&format!("{} has moved from {} to {}", self.address.name, source.place, self.address.server()));
+            }
+            match self.read(source)? {
+                Some(again) if !same::differences(&theirs, &again)?.is_empty() => theirs = again,
+                Some(_) | None => return Ok(()),
+            }
+        }
+        Err(Failure::Failed(format!("somebody keeps writing to {}; stop that, and run this again", source.place)))
+    }
+
+    /// Whether the state is here already, or what came from it. Fails where there is another.
+    async fn is_here(&self, ours: &Ours<'_>, place: &str, theirs: &[u8]) -> Result<bool, Failure> {
+        match ours.standing().await? {
+            Standing::Nothing | Standing::Transferred => return Ok(false),
+            Standing::Moved => return Err(Failure::Failed(format!("{} has another address on this server now", self.address.name))),
+            Standing::Live => {}
+        }
+        let current = self.read_version(ours.bytes().await?.into())?;
+        let differences = same::differences(&current, theirs)?;
+        if differences.is_empty() {
+            return Ok(true);
+        }
+        let (here, there) = (same::head(&current)?, same::head(theirs)?);
+        let versions = if here.lineage == there.lineage { ours.versions().await? } else { Vec::new() };
+        if here.serial > there.serial && self.was_here(ours, &versions, theirs).await? {
+            return Ok(true);
+        }
+        let only_brought_back =
+            versions.iter().find(|version| version["current"] == true).is_some_and(|version| version["kind"] == "restore");
+        if here.serial < there.serial && only_brought_back {
+            return Ok(false);
+        }
+        Err(Failure::Failed(format!(
+            "{place} was the backend before, and holds another state than {}: {}\nNothing was moved. Look at both. To go on with the one here and leave \
+             the one there as it is, say --transfer=never.",
+            self.address.name,
+            differences.join(", ")
+        )))
+    }
+
+    /// Whether a state was a version here, so that what is here came from it.
+    async fn was_here(&self, ours: &Ours<'_>, versions: &[serde_json::Value], theirs: &[u8]) -> Result<bool, Failure> {
+        let there = same::head(theirs)?;
+        let is_candidate = |version: &&serde_json::Value| {
+            version["serial"] == there.serial
+                && version["lineage"] == there.lineage.as_str()
+                && version["purged"] == false
+                && version["kind"] != "rejected"
+        };
+        for number in versions.iter().filter(is_candidate).filter_map(|version| version["number"].as_u64()) {
+            let version = ours.version(number).await?;
+            if !same::head(&version)?.encrypted && same::differences(&version, theirs)?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// A version in clear. Where its client encrypted it, it is read by the client, which only reads the current one.
+    fn read_version(&self, bytes: Vec<u8>) -> Result<Vec<u8>, Failure> {
+        if same::head(&bytes)?.encrypted { self.read_here() } else { Ok(bytes) }
+    }
+
+    fn read_here(&self) -> Result<Vec<u8>, Failure> {
+        let state = self.with_backend(&Record::http(&self.address.text()), Some(self.credentials), |using| self.invocation.pull(using))?;
+        state.ok_or_else(|| Failure::Failed(format!("{} does not show the state that it just had", self.address.server())))
+    }
+
+    /// Has the client store the state here, and reads it back.
+    async fn store(&self, ours: &Ours<'_>, place: &str, theirs: &[u8]) -> Result<(), Failure> {
+        if ours.standing().await? == Standing::Transferred {
+            ours.restore().await?;
+        }
+        let here = Record::http(&self.address.text());
+        self.with_backend(&here, Some(self.credentials), |using| self.invocation.push(theirs, using))?;
+        let differences = same::differences(&self.read_here()?, theirs)?;
+        if differences.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::Failed(format!(
+            "what was read back is not what {place} holds, which is as it was: {}; run this again",
+            differences.join(", ")
+        )))
+    }
+
+    /// Whether an earlier try brought the state here, and was only cut off before the program had recorded it.
+    async fn has_come(&self, wire: &Wire) -> Result<bool, Failure> {
+        let has_left = Ours::new(wire, String::new()).standing().await.is_ok_and(|standing| standing == Standing::Transferred);
+        Ok(has_left && self.ours().standing().await? == Standing::Live)
+    }
+
+    /// Locks the state there. Nothing where it is no statekeep; there nobody but the person who asks knows that the state moves.
+    async fn lock_there(&self, wire: &Wire) -> Result<Option<Intent>, Failure> {
+        let to = Record::http(&self.address.text()).place(self.invocation.root(), crate::cli::tool::DEFAULT_WORKSPACE);
+        match Ours::new(wire, String::new()).begin(&to).await {
+            Ok(intent) => Ok(Some(intent)),
+            Err(refusal) => match refusal.status_and_code() {
+                Some((423, _)) => Err(refusal.into_failure()),
+                Some((403 | 409, code)) if !code.is_empty() => Err(refusal.into_failure()),
+                _ => Ok(None),
+            },
+        }
+    }
+}
+
+/// Where the old backend is a statekeep as well: the way to the state there, with the credentials that its client uses.
+fn old_statekeep(record: &Record) -> Result<Option<Wire>, Failure> {
+    let Some(address) = record.address() else { return Ok(None) };
+    let setting = |name: &str, variable: &str| {
+        let recorded = record.config().get(name).and_then(serde_json::Value::as_str).map(str::to_owned);
+        recorded.or_else(|| std::env::var_os(variable).and_then(|value| value.into_string().ok()))
+    };
+    let (Some(_), Some(password)) = (setting("username", USER), setting("password", PASSWORD)) else { return Ok(None) };
+    Wire::elsewhere(address, Secret::new(password)).map(Some)
+}
+
+/// A file whose state has moved is not found by the programs any more; any other backend keeps its copy.
+fn put_aside(source: &Source) {
+    let Some(file) = &source.file else {
+        tell(&format!("{} still has its copy, which nothing configures any more", source.place));
+        return;
+    };
+    let to = free_name(file);
+    let (from, shown) = (output::harmless(&file.display().to_string()), output::harmless(&to.display().to_string()));
+    match std::fs::rename(file, &to) {
+        Ok(()) => tell(&format!("{from} is {shown} now")),
+        Err(error) => tell(&format!("{from} holds the state as it was, and should not be used any more; it cannot be renamed: {error}")),
+    }
+}
+
+/// A name behind which nothing is lost.
+fn free_name(file: &Path) -> PathBuf {
+    let named = |number: u64| {
+        let mut name = file.as_os_str().to_owned();
+        name.push(if number == 1 { MOVED.to_owned() } else { format!("{MOVED}.{number}") });
+        PathBuf::from(name)
+    };
+    let mut number = 1;
+    while named(number).symlink_metadata().is_ok() {
+        number += 1;
+    }
+    named(number)
+}

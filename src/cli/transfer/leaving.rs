@@ -1,0 +1,152 @@
+//! A state moves along to the backend that its sources configure now.
+//!
+//! The order is what keeps one state alive at every moment: ours is locked and the intent recorded before anything is written elsewhere, and ours only
+//! says that it has moved when the same state was read back from there. Whatever interrupts this, the same command goes on: what is there already counts.
+
+use super::ours::{Intent, Ours, Standing, tell};
+use super::{Move, same};
+use crate::cli::client::Refusal;
+use crate::cli::output::{self, Failure};
+use crate::cli::run::folder::Lock;
+use crate::cli::tool::{Record, Using};
+use crate::hcl::Found;
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cli) enum Left {
+    /// There is no live state here that could move.
+    Nothing,
+    /// It has moved.
+    Moved,
+}
+
+/// What the other backend holds, beside what is here.
+enum There {
+    Nothing,
+    TheSame,
+    /// Another state.
+    Another {
+        differences: Vec<String>,
+        of_one_lineage: bool,
+    },
+}
+
+impl Move<'_> {
+    /// Moves the state to the backend that a block of the sources configures.
+    pub(in crate::cli) async fn leave(&self, found: &Found) -> Result<Left, Failure> {
+        let ours = self.ours();
+        match ours.standing().await? {
+            Standing::Live => {}
+            Standing::Nothing | Standing::Transferred | Standing::Moved => return Ok(Left::Nothing),
+        }
+        let _lock = Lock::take(self.invocation.root())?;
+        tell(&format!("{} has a live state of {}, which moves along", self.address.server(), self.address.name));
+        self.initialise(found)?;
+        let place = self.place()?;
+        let is_first_try = ours.begun().await?.is_none();
+        let intent = ours.begin(&place).await.map_err(|refusal| self.not_begun(refusal))?;
+        match self.bring(&ours, &place, is_first_try).await {
+            Ok(()) => {
+                ours.done(&intent).await?;
+                tell(&format!(
+                    "{} has moved to {place}; its address here answers 410 from now on, and its history stays",
+                    self.address.name
+                ));
+                Ok(Left::Moved)
+            }
+            Err(failure) => Err(self.give_up(&ours, &intent, failure).await),
+        }
+    }
+
+    fn not_begun(&self, refusal: Refusal) -> Failure {
+        refusal.into_failure().and(&format!("Nothing was moved; {} is as it was.", self.address.name))
+    }
+
+    /// Sees to it that the other backend holds the state, and reads it back.
+    async fn bring(&self, ours: &Ours<'_>, place: &str, is_first_try: bool) -> Result<(), Hindrance> {
+        // An earlier try may have got further than this one.
+        let before = |failure| Hindrance { failure, may_be_there: !is_first_try };
+        let unsure = |failure| Hindrance { failure, may_be_there: true };
+        let state = self.read_ours(ours).await.map_err(before)?;
+        match self.there(&state).map_err(before)? {
+            There::TheSame => {
+                tell(&format!("{place} holds this state already"));
+                return Ok(());
+            }
+            There::Another { .. } if same::is_empty(&state).map_err(before)? => {
+                tell(&format!("{place} holds a state, and the one here is empty"));
+                return Ok(());
+            }
+            There::Another { differences, of_one_lineage } => {
+                let may_be_there = of_one_lineage && !is_first_try;
+                return Err(Hindrance { failure: self.another(place, &differences), may_be_there });
+            }
+            There::Nothing => {}
+        }
+        let pushed = self.invocation.push(&state, &Using::default());
+        // What was pushed in vain may have arrived, and what arrived may not be what was pushed: what is read back tells.
+        match (self.there(&state).map_err(unsure)?, pushed) {
+            (There::TheSame, _) => Ok(()),
+            (There::Nothing, Err(failure)) => Err(Hindrance { failure, may_be_there: false }),
+            (There::Nothing, Ok(())) => Err(unsure(Failure::Failed(format!("what was pushed to {place} cannot be read there")))),
+            (There::Another { .. }, Err(failure)) => Err(unsure(failure)),
+            (There::Another { differences, .. }, Ok(())) => {
+                Err(unsure(Failure::Failed(format!("what was read back from {place} is not what was pushed: {}", differences.join(", ")))))
+            }
+        }
+    }
+
+    /// The state in clear. Where its client encrypted it, only the client can read it.
+    async fn read_ours(&self, ours: &Ours<'_>) -> Result<Vec<u8>, Failure> {
+        let bytes = ours.bytes().await?;
+        if !same::head(&bytes)?.encrypted {
+            return Ok(bytes.into());
+        }
+        let state = self.with_backend(&Record::http(&self.address.text()), Some(self.credentials), |using| self.invocation.pull(using))?;
+        state.ok_or_else(|| Failure::Failed(format!("{} does not show the state that it just had", self.address.server())))
+    }
+
+    /// What the other backend holds.
+    fn there(&self, ours: &[u8]) -> Result<There, Failure> {
+        let Some(theirs) = self.invocation.pull(&Using::default())? else { return Ok(There::Nothing) };
+        let differences = same::differences(ours, &theirs)?;
+        if differences.is_empty() {
+            return Ok(There::TheSame);
+        }
+        let of_one_lineage = same::head(ours)?.lineage == same::head(&theirs)?.lineage;
+        Ok(There::Another { differences, of_one_lineage })
+    }
+
+    fn another(&self, place: &str, differences: &[String]) -> Failure {
+        Failure::Failed(format!(
+            "{place} holds another state than {}, so nothing was moved: {}\nLook at both. To go on with the one there and leave the one here as it is, \
+             say --transfer=never.",
+            self.address.name,
+            differences.join(", ")
+        ))
+    }
+
+    /// Nothing has moved: the state here is free again, unless the other backend may hold it as well.
+    async fn give_up(&self, ours: &Ours<'_>, intent: &Intent, hindrance: Hindrance) -> Failure {
+        let Hindrance { failure, may_be_there } = hindrance;
+        let name = &self.address.name;
+        if may_be_there {
+            let lock = output::harmless(&intent.lock);
+            return failure.and(&format!(
+                "{name} may be in both places now, so it stays locked here (lock ID {lock}). Run this again: it goes on where it was. \
+                 Where a person knows better: `statekeep transfer --finish` says that it has moved, `--abandon` that it has not."
+            ));
+        }
+        match ours.abandon().await {
+            Ok(_) => failure.and(&format!("{name} is as it was.")),
+            Err(why) => failure.and(&format!("{name} is still here, but locked: {}", why.into_message())),
+        }
+    }
+}
+
+/// Why a state was not brought there.
+struct Hindrance {
+    failure: Failure,
+    /// Whether the other backend may hold it all the same.
+    may_be_there: bool,
+}

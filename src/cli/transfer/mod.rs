@@ -1,0 +1,130 @@
+//! Moving a state between this server and another backend, by the client itself: along with sources that configure a backend now ([`leaving`]), and
+//! back with sources that configure none any more ([`coming`]).
+//!
+//! At every moment there is one live state: what is copied is read back and compared before the place that it came from lets go of it. States go through
+//! pipes only, and what OpenTofu encrypts is read and written by OpenTofu.
+
+mod coming;
+mod command;
+mod leaving;
+mod ours;
+mod same;
+
+pub(super) use coming::Came;
+pub(super) use command::{TransferArgs, run};
+pub(super) use leaving::Left;
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
+
+use super::client::Wire;
+use super::configure::address::Address;
+use super::output::{self, Failure};
+use super::tool::{Credentials, Invocation, Record, Using};
+use crate::hcl::{Borrowed, Found};
+use ours::Ours;
+
+/// The folder in the program's data directory that stands for it while a state is read from where the sources do not say it is.
+const ASIDE: &str = "statekeep-transfer";
+
+/// A state that may move, and who moves it.
+pub(super) struct Move<'a> {
+    /// Where it is on this server.
+    pub(super) address: &'a Address,
+    /// The way there, with the credentials below.
+    pub(super) wire: &'a Wire,
+    /// For the client.
+    pub(super) credentials: &'a Credentials,
+    /// The client.
+    pub(super) invocation: &'a Invocation,
+}
+
+impl Move<'_> {
+    fn ours(&self) -> Ours<'_> {
+        Ours::new(self.wire, self.address.name.path())
+    }
+
+    /// Has the client look at another backend than the sources say, without a trace in what it has recorded.
+    fn with_backend<T>(
+        &self,
+        record: &Record,
+        credentials: Option<&Credentials>,
+        act: impl FnOnce(&Using<'_>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let root = self.invocation.root();
+        let failed = |what: &std::path::Path, error: std::io::Error| {
+            Failure::Failed(format!("{}: {error}", output::harmless(&what.display().to_string())))
+        };
+        Borrowed::sweep(root).map_err(|error| failed(root, error))?;
+        let data_dir = self.invocation.data_dir();
+        let aside =
+            Aside::make(&data_dir).and_then(|aside| aside.record(record).map(|()| aside)).map_err(|error| failed(&data_dir, error))?;
+        let _block = Borrowed::create(root, &record.kind, record.config()).map_err(|error| failed(root, error))?;
+        act(&Using { data_dir: Some(&aside.0), credentials })
+    }
+
+    /// Makes the new backend known to the client, where that has not been done.
+    fn initialise(&self, found: &Found) -> Result<(), Failure> {
+        let kind = found.label.as_deref().unwrap_or("cloud");
+        let flags: &[&str] = match Record::read(self.invocation)? {
+            Some(record) if record.address().is_some_and(|address| self.address.shares_server(address)) => &["-reconfigure"],
+            Some(record) if record.kind == kind => return Ok(()),
+            Some(record) => {
+                return Err(Failure::Failed(format!(
+                    "the sources configure `{kind}`, and the last `init` was for `{}`, which is not this server; run `{} init` yourself first",
+                    output::harmless(&record.kind),
+                    self.invocation.shown()
+                )));
+            }
+            None => &[],
+        };
+        let mut command = self.invocation.init(flags, &Using::default());
+        let status = command.status().map_err(|error| self.invocation.not_started(&error))?;
+        if status.success() {
+            return Ok(());
+        }
+        let shown = self.invocation.shown();
+        Err(Failure::Failed(format!(
+            "`{shown} init` for the backend that the sources configure failed ({status}), so nothing was moved; settings that it needs can stand in \
+             TF_CLI_ARGS_init, or wrap `{shown} init -backend-config=…`"
+        )))
+    }
+
+    /// Where the client's backend is, in words.
+    fn place(&self) -> Result<String, Failure> {
+        let none = || Failure::Failed(format!("{} init has recorded no backend", self.invocation.shown()));
+        let record = Record::read(self.invocation)?.ok_or_else(none)?;
+        if record.address().is_some_and(|address| self.address.shares_server(address)) {
+            return Err(Failure::Failed(format!(
+                "the sources configure another state on this server than {0}; `statekeep state move {0} NEW` gives it another address",
+                self.address.name
+            )));
+        }
+        Ok(record.place(self.invocation.root(), &self.invocation.workspace()?))
+    }
+}
+
+/// The folder that stands for the data directory; gone with this.
+struct Aside(PathBuf);
+
+impl Aside {
+    fn make(data_dir: &std::path::Path) -> std::io::Result<Self> {
+        std::fs::create_dir_all(data_dir)?;
+        let path = data_dir.canonicalize()?.join(ASIDE);
+        // One that a killed command left.
+        let _ = std::fs::remove_dir_all(&path);
+        DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Self(path))
+    }
+
+    fn record(&self, record: &Record) -> std::io::Result<()> {
+        std::fs::write(self.0.join(Record::LOCAL_FILE), record.text())
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
