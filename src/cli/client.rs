@@ -228,7 +228,7 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    fn of(failure: Failure) -> Self {
+    pub(super) fn of(failure: Failure) -> Self {
         match failure {
             Failure::Failed(why) | Failure::Usage(why) => Self::Unreachable(why),
         }
