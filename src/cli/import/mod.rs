@@ -215,11 +215,12 @@ struct Row {
 
 impl Row {
     fn of(looked: Looked, failed: &mut Vec<String>) -> Self {
-        let Looked { plan: Plan { name, from, versions, deleted, transferred_to, .. }, todo, .. } = looked;
+        let Looked { plan: Plan { name, from, versions, deleted, .. }, todo, leaves_for, .. } = looked;
         let (sent, what) = match todo {
+            Todo::Nothing if leaves_for.is_some() => (0, "there already, transferred"),
             Todo::Nothing => (0, "there already"),
             Todo::All if deleted => (versions.len(), "new, deleted"),
-            Todo::All if transferred_to.is_some() => (versions.len(), "new, transferred"),
+            Todo::All if leaves_for.is_some() => (versions.len(), "new, transferred"),
             Todo::All => (versions.len(), "new"),
             Todo::Rest { skip, .. } => (versions.len() - skip, "goes on"),
             Todo::Append { skip } => (versions.len() - skip, "append"),

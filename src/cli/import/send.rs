@@ -96,7 +96,7 @@ pub(super) struct Looked {
     pub(super) plan: Plan,
     pub(super) todo: Todo,
     /// Where it is to leave for, when all of it is there.
-    leaves_for: Option<String>,
+    pub(super) leaves_for: Option<String>,
     pub(super) note: Option<String>,
 }
 

@@ -142,7 +142,10 @@ fn a_state_that_has_left_arrives_as_one_that_has_left() {
     std::fs::write(out.join("manifest.json"), whole.to_string()).expect("a manifest");
     assert_eq!(other.cli(&["import", str(&out), "--append"]).status.code(), Some(0));
     other.admin().read("team/net").expect_status(200);
-    for _ in 0..2 {
+    for what in ["there already, transferred", "there already"] {
+        let look = other.cli(&["import", str(&out), "--dry-run"]).stdout;
+        let look = String::from_utf8_lossy(&look);
+        assert!(look.lines().any(|line| line.starts_with("team/net") && line.trim_end().ends_with(what)), "{look}");
         let again = other.cli(&["import", str(&out)]);
         assert_eq!(again.status.code(), Some(0), "{}", stderr(&again));
         other.admin().read("team/net").expect_problem(410, "transferred");

@@ -52,7 +52,7 @@ fn a_state_that_has_left_says_where_to_and_keeps_its_history() {
         assert!(text.lines().any(|line| line.starts_with("left ") && line.contains(there)) && !text.contains("deleted"), "{text}");
         assert_eq!(place.json(&["state", "show", "team/net"])["transferred_to"], "s3://there \u{202e}x");
         assert_eq!(numbers(place, &[]), [3, 2, 1]);
-        place.fails(&["state", "pull", "team/net"], "transferred");
+        place.fails(&["state", "pull", "team/net"], there);
         let told = place.run(&["state", "rollback", "team/net", "1", "--dry-run"]);
         let told = String::from_utf8_lossy(&told.stdout).into_owned();
         assert!(told.contains("it has left for") && told.contains(there), "{told}");
