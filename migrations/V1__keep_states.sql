@@ -28,6 +28,22 @@ CREATE TABLE moves (
 
 CREATE INDEX moves_state ON moves (state_id);
 
+-- States that are on their way to a storage elsewhere, and those that have left for one: these are hidden, and their addresses answer 410.
+CREATE TABLE transfers (
+    state_id      INTEGER PRIMARY KEY REFERENCES states (id),
+    target        TEXT NOT NULL,    -- where to, in the words of whoever began
+    lock_id       TEXT NOT NULL,    -- of the lock under which it is done
+    begun_at      INTEGER NOT NULL,
+    begun_by      ANY NOT NULL,     -- who went on with it last
+    begun_by_name TEXT NOT NULL,
+    done_at       INTEGER           -- since when the state has left, if it has
+) STRICT;
+
+-- Whatever brings a state back forgets where it went.
+CREATE TRIGGER states_returned AFTER UPDATE OF deleted_at ON states WHEN OLD.deleted_at IS NOT NULL AND NEW.deleted_at IS NULL BEGIN
+    DELETE FROM transfers WHERE state_id = NEW.id AND done_at IS NOT NULL;
+END;
+
 -- The bytes of versions. Ids count up, so that what refers to new blobs is written side by side; the digest is kept apart from the
 -- version's SHA-256, so that it can become a keyed hash.
 CREATE TABLE blobs (

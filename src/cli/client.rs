@@ -292,6 +292,7 @@ fn innermost(error: &dyn std::error::Error) -> String {
 fn refused(status: StatusCode, bytes: &[u8]) -> Failure {
     let body: Value = serde_json::from_slice(bytes).unwrap_or_default();
     if let Some(detail) = body["detail"].as_str() {
+        let detail = super::output::harmless(detail);
         return Failure::Failed(format!("{detail} ({})", body["code"].as_str().unwrap_or("error")));
     }
     if let Some(id) = body["ID"].as_str() {

@@ -133,7 +133,8 @@ impl Drop for UnderWay {
 impl Export {
     async fn state(&mut self, state: &Value, only_current: bool) -> Result<(), Failure> {
         let name = StateName::parse(&text(&state["workspace"]), &text(&state["buildingBlock"])).map_err(Failure::because)?;
-        let deleted_at = state["deleted_at"].as_str().map(str::to_owned);
+        let member = |name: &str| state[name].as_str().map(str::to_owned);
+        let (deleted_at, transferred_to) = (member("deleted_at"), member("transferred_to"));
         let versions = if only_current {
             vec![state["current"].clone()]
         } else {
@@ -143,7 +144,7 @@ impl Export {
                 Err(refusal) => return self.fail(&name.to_string(), refusal),
             }
         };
-        self.manifest.states.push(State::new(&name, deleted_at));
+        self.manifest.states.push(State::new(&name, deleted_at, transferred_to));
         for row in versions {
             self.version(&name, row).await?;
         }

@@ -40,8 +40,10 @@ pub(super) struct State {
     workspace: String,
     #[serde(rename = "buildingBlock")]
     block: String,
-    /// Since when it is deleted, if it is.
+    /// Since when it is hidden, if it is.
     pub(super) deleted_at: Option<String>,
+    /// The storage elsewhere that it has left for, if that is why it is hidden since then.
+    pub(super) transferred_to: Option<String>,
     /// Its versions, the oldest first, each as the API shows it, and `file`: where its bytes are; null where they are not here.
     pub(super) versions: Vec<Value>,
 }
@@ -87,8 +89,8 @@ impl Manifest {
 
 impl State {
     /// One without versions.
-    pub(super) fn new(name: &StateName, deleted_at: Option<String>) -> Self {
-        Self { workspace: name.workspace.to_string(), block: name.block.to_string(), deleted_at, versions: Vec::new() }
+    pub(super) fn new(name: &StateName, deleted_at: Option<String>, transferred_to: Option<String>) -> Self {
+        Self { workspace: name.workspace.to_string(), block: name.block.to_string(), deleted_at, transferred_to, versions: Vec::new() }
     }
 
     /// Its name.

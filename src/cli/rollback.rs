@@ -136,6 +136,10 @@ fn replaced(rehearsal: &Value) -> String {
     let current = &rehearsal["current"];
     let is = match (current.is_null(), rehearsal["deleted"] == true) {
         (true, _) => "none of its versions was ever current".to_owned(),
+        (false, true) if rehearsal["transferred_to"].is_string() => {
+            let to = output::harmless(&text(&rehearsal["transferred_to"]));
+            format!("it has left for {to}, and would live here again; version {} was its last", current["number"])
+        }
         (false, true) => format!("it is deleted, and would be brought back; version {} was its last", current["number"]),
         (false, false) => format!("version {} (serial {}) is current", current["number"], current["serial"]),
     };

@@ -19,7 +19,7 @@ pub(super) enum StateCommand {
         /// Only those of one workspace
         #[arg(long)]
         workspace: Option<String>,
-        /// Also deleted ones, and those of which every write was rejected
+        /// Also deleted ones, those that have left for a storage elsewhere, and those of which every write was rejected
         #[arg(long)]
         deleted: bool,
     },
@@ -61,7 +61,7 @@ pub(super) enum StateCommand {
     Rollback(RollbackArgs),
     /// Remove the content of versions from the disk for good; their rows stay
     Purge(PurgeArgs),
-    /// Bring a deleted or moved state back as it was
+    /// Bring a deleted, moved or transferred state back as it was
     Restore {
         /// The state, as WORKSPACE/BUILDINGBLOCK
         state: StateName,
@@ -188,8 +188,6 @@ async fn list(client: &Client, workspace: Option<String>, deleted: bool, format:
     let row = |state: &Value| {
         let current = &state["current"];
         let lock = &state["lock"];
-        let standing =
-            if state["deleted_at"].is_null() { time(&state["updated_at"]) } else { format!("deleted {}", time(&state["deleted_at"])) };
         vec![
             name(state),
             text(&current["number"]),
@@ -197,12 +195,22 @@ async fn list(client: &Client, workspace: Option<String>, deleted: bool, format:
             text(&current["resources"]),
             size(&state["size"]),
             size(&state["history_size"]),
-            standing,
+            standing(state),
             if lock.is_null() { "-".to_owned() } else { format!("{} since {}", text(&lock["key"]["name"]), time(&lock["locked_at"])) },
         ]
     };
     let rows = answer["states"].as_array().map(|states| states.iter().map(row).collect());
     output::table(&["STATE", "VERSION", "SERIAL", "RESOURCES", "SIZE", "HISTORY", "UPDATED", "LOCKED BY"], rows.unwrap_or_default())
+}
+
+/// When a state was written last, or since when it is hidden, and why.
+fn standing(state: &Value) -> String {
+    let since = time(&state["deleted_at"]);
+    match (state["deleted_at"].is_null(), state["transferred_to"].as_str()) {
+        (true, _) => time(&state["updated_at"]),
+        (false, None) => format!("deleted {since}"),
+        (false, Some(to)) => format!("left {since} for {}", output::harmless(to)),
+    }
 }
 
 fn name(state: &Value) -> String {
@@ -235,8 +243,11 @@ async fn show(client: &Client, state: &StateName, format: Format) -> Result<(), 
         ("sha256", text(&current["sha256"])),
         ("versions", text(&found["versions"])),
         ("history", size(&found["history_size"])),
-        ("deleted", time(&found["deleted_at"])),
     ];
+    pairs.push(match found["transferred_to"].as_str() {
+        Some(to) => ("left", format!("{} for {}", time(&found["deleted_at"]), output::harmless(to))),
+        None => ("deleted", time(&found["deleted_at"])),
+    });
     if lock.is_null() {
         pairs.push(("lock", "-".to_owned()));
     } else {

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::rollback::NoRollback;
+use super::transfers::NotTransferred;
 use crate::model::lock::Lock;
 use crate::model::name::StateName;
-use crate::store::StoreError;
+use crate::store::{Left, StoreError};
 
 /// Why an act did not happen; nothing of it did.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -42,6 +43,23 @@ pub enum Error {
         /// Its new address.
         to: StateName,
     },
+    /// The state has left for a storage elsewhere.
+    #[error(
+        "the state {from} has left this server for {to}; take the sources that say so. If it is to live here again: `statekeep state restore`, or \
+         `rollback` for an earlier version"
+    )]
+    Transferred {
+        /// Its address.
+        from: StateName,
+        /// Where it is now, in the words of whoever took it there.
+        to: String,
+    },
+    /// The state is not on its way to a storage elsewhere, and has not left for one.
+    #[error("the state {0} is not on its way to a storage elsewhere, and has not left for one")]
+    NoTransfer(StateName),
+    /// A transfer does not begin, or does not end.
+    #[error("{0}")]
+    NotTransferred(NotTransferred),
     /// The version's content was removed.
     #[error("the content of version {1} of {0} has been removed; its row stays")]
     Purged(StateName, u64),
@@ -123,6 +141,14 @@ impl Error {
     /// A request that makes no sense.
     pub fn invalid(code: &'static str, detail: impl Into<String>) -> Self {
         Self::Invalid { code, detail: detail.into() }
+    }
+
+    /// The state that clients knew at an address has left it.
+    pub fn left(from: &StateName, left: Left) -> Self {
+        match left {
+            Left::Moved(to) => Self::Moved { from: from.clone(), to },
+            Left::Transferred(to) => Self::Transferred { from: from.clone(), to },
+        }
     }
 
     /// No state at an address.

@@ -12,7 +12,7 @@ use crate::model::lock::Lock;
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
 use crate::model::version::{Kind, Version};
-use crate::store::{NewVersion, Place, StateFilter, StateId, StoreError, Tx, View};
+use crate::store::{Left, NewVersion, Place, Presence, StateFilter, StateId, StoreError, Tx, View};
 
 pub use crate::store::VersionFilter;
 
@@ -22,7 +22,7 @@ pub struct History<'a>(pub(super) &'a Domain);
 /// What keeps a state from being brought back or moved.
 pub(super) enum Hindrance {
     NoState,
-    Moved(StateName),
+    Left(Left),
     Locked(Lock),
     Taken,
 }
@@ -31,7 +31,7 @@ impl Hindrance {
     pub(super) fn into_error(self, name: &StateName, target: &StateName) -> Error {
         match self {
             Self::NoState => Error::no_state(name),
-            Self::Moved(to) => Error::Moved { from: name.clone(), to },
+            Self::Left(left) => Error::left(name, left),
             Self::Locked(lock) => Error::Locked(Box::new(lock)),
             Self::Taken => Error::AddressTaken(target.clone()),
         }
@@ -39,7 +39,7 @@ impl Hindrance {
 }
 
 impl History<'_> {
-    /// The versions of a state, newest first; of a deleted one too.
+    /// The versions of a state, newest first; of a hidden one too.
     pub async fn versions(&self, caller: &Caller, name: &StateName, filter: VersionFilter) -> Result<Vec<Version>, Error> {
         authorize(caller, Permission::List, name)?;
         let wanted = name.clone();
@@ -70,7 +70,8 @@ impl History<'_> {
         Ok(Content::of(&version, bytes))
     }
 
-    /// Brings a deleted state back as a new version with the same bytes, or a moved one to its old address. A live state stays as it is.
+    /// Brings a deleted or transferred state back as a new version with the same bytes, or a moved one to its old address. A live state stays as it
+    /// is.
     ///
     /// Refused while the state is locked, unless `lock_id` names a lock of the caller's own.
     pub async fn restore(&self, caller: &Caller, name: &StateName, lock_id: Option<String>) -> Result<Version, Error> {
@@ -80,7 +81,7 @@ impl History<'_> {
                 self.relocate(caller, &from, name).await?;
                 live(&self.0.store.look(|view| view.place(name))?, name).map(|(_, version)| version.clone())
             }
-            Place::State { current: Some(current), deleted_at: Some(_), .. } => {
+            Place::State { current: Some(current), presence: Presence::Deleted | Presence::Transferred(_), .. } => {
                 // What is to come back has to be readable; a damaged version is told before it is current again.
                 self.read(name, current.number).await?;
                 let (caller, wanted, at) = (caller.clone(), name.clone(), clock::now());
@@ -108,7 +109,7 @@ impl History<'_> {
     }
 }
 
-/// Does something with the state at an address, deleted or not.
+/// Does something with the state at an address, hidden or not.
 pub(super) fn on_state<T>(
     view: &View<'_>,
     name: &StateName,
@@ -117,7 +118,7 @@ pub(super) fn on_state<T>(
     match view.place(name)? {
         Place::State { id, .. } => with(id).map(Ok),
         Place::Free => Ok(Err(Hindrance::NoState)),
-        Place::Moved(to) => Ok(Err(Hindrance::Moved(to))),
+        Place::Moved(to) => Ok(Err(Hindrance::Left(Left::Moved(to)))),
     }
 }
 
@@ -128,11 +129,12 @@ fn bring_back(
     lock_id: Option<&str>,
     at: Timestamp,
 ) -> Result<Result<Version, Hindrance>, StoreError> {
-    let (id, current) = match tx.place(name)? {
-        Place::State { id, current: Some(current), deleted_at: Some(_) } => (id, current),
+    let (id, current, transferred_to) = match tx.place(name)? {
+        Place::State { id, current: Some(current), presence: Presence::Deleted } => (id, current, None),
+        Place::State { id, current: Some(current), presence: Presence::Transferred(to) } => (id, current, Some(to)),
         // Somebody else brought it back, or wrote it, in between.
-        Place::State { current: Some(current), deleted_at: None, .. } => return Ok(Ok(*current)),
-        Place::Moved(to) => return Ok(Err(Hindrance::Moved(to))),
+        Place::State { current: Some(current), presence: Presence::Live, .. } => return Ok(Ok(*current)),
+        Place::Moved(to) => return Ok(Err(Hindrance::Left(Left::Moved(to)))),
         Place::State { current: None, .. } | Place::Free => return Ok(Err(Hindrance::NoState)),
     };
     if let Some(lock) = lock_in_the_way(tx, caller, name, lock_id, at)? {
@@ -152,7 +154,11 @@ fn bring_back(
     let version = tx.append_again(id, &restored)?;
     tx.forget_broken_lock(name)?;
     let event = NewEvent::new(EventKind::StateRestore, caller, at).on(name).version(version.number);
-    tx.record(&event.detail(serde_json::json!({ "from_version": current.number })))?;
+    let mut detail = serde_json::json!({ "from_version": current.number });
+    if let Some(to) = transferred_to {
+        detail["transferred_to"] = to.into();
+    }
+    tx.record(&event.detail(detail))?;
     Ok(Ok(version))
 }
 
@@ -163,10 +169,10 @@ fn relocate(
     to: &StateName,
     at: Timestamp,
 ) -> Result<Result<Listed, Hindrance>, StoreError> {
-    let id = match tx.place(from)? {
-        Place::State { id, current: Some(_), deleted_at: None } => id,
-        Place::Moved(to) => return Ok(Err(Hindrance::Moved(to))),
-        Place::State { .. } | Place::Free => return Ok(Err(Hindrance::NoState)),
+    let place = tx.place(from)?;
+    let id = match &place {
+        Place::State { id, current: Some(_), presence: Presence::Live } => *id,
+        Place::State { .. } | Place::Moved(_) | Place::Free => return Ok(Err(place.left().map_or(Hindrance::NoState, Hindrance::Left))),
     };
     for address in [from, to] {
         if let Some(lock) = lock_in_the_way(tx, caller, address, None, at)? {

@@ -1,7 +1,8 @@
 //! Versions that come from elsewhere: appended one by one in their order, each with its bytes as they were, and each on disk before it is answered.
 //!
 //! What is there is never overwritten. An import begins where nothing ever was, and goes on behind what the same caller imported; to a state that lives
-//! already it adds only along one lineage, with rising serials. Nobody else is named as the writer: whoever imports is.
+//! already it adds only along one lineage, with rising serials, and so does one that has left for a storage elsewhere come back. Nobody else is named
+//! as the writer: whoever imports is.
 
 use super::access::{authorize, authorize_everywhere, lock_in_the_way};
 use super::budget::Lease;
@@ -16,7 +17,7 @@ use crate::model::lock::Lock;
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
 use crate::model::version::{Kind, Rejection, Version};
-use crate::store::{NewVersion, Place, StateId, StoreError, Tx};
+use crate::store::{Left, NewVersion, Place, Presence, StateId, StoreError, Tx};
 
 /// The highest number that an imported version may have: no history is so long, and there is room for more behind it.
 pub const MAX_IMPORTED_NUMBER: u64 = 1 << 40;
@@ -28,7 +29,8 @@ pub enum Onto {
     Nothing,
     /// The version of this number, the newest of the state, which the same caller imported.
     Imported(u64),
-    /// The current version, whoever wrote it: of the same lineage, with a lower serial.
+    /// The current version, whoever wrote it: of the same lineage, with a lower serial. A state that has left for a storage elsewhere comes back by
+    /// that, also with the bytes with which it left.
     Current,
 }
 
@@ -96,7 +98,7 @@ impl NoImport {
 
 enum Outcome {
     Done(Box<Version>),
-    Moved(StateName),
+    Left(Left),
     Locked(Lock),
     Refused(NoImport),
 }
@@ -129,7 +131,7 @@ impl History<'_> {
                 self.0.metrics.writes.with_label_values(&["imported"]).inc();
                 Ok(*version)
             }
-            Outcome::Moved(to) => Err(Error::Moved { from: name.clone(), to }),
+            Outcome::Left(left) => Err(Error::left(name, left)),
             Outcome::Locked(lock) => Err(Error::Locked(Box::new(lock))),
             Outcome::Refused(why) => Err(why.into_error(name)),
         }
@@ -189,13 +191,15 @@ impl Job {
     }
 
     fn run(&self, tx: &Tx<'_>, min_free_space: u64) -> Result<Outcome, StoreError> {
-        let place = match tx.place(&self.name)? {
-            Place::Moved(to) => return Ok(Outcome::Moved(to)),
-            place @ (Place::Free | Place::State { .. }) => place,
+        let place = tx.place(&self.name)?;
+        let comes_back = match place.left() {
+            None => false,
+            Some(Left::Transferred(_)) if self.onto == Onto::Current && self.rejected.is_none() => true,
+            Some(left) => return Ok(Outcome::Left(left)),
         };
         let filter = VersionFilter { limit: 1, ..VersionFilter::default() };
         let newest = place.id().map(|id| tx.versions(id, &filter)).transpose()?.and_then(|mut versions| versions.pop());
-        if let Some(newest) = newest.as_ref().filter(|newest| self.is_again(newest)) {
+        if let Some(newest) = newest.as_ref().filter(|newest| !comes_back && self.is_again(newest)) {
             return Ok(Outcome::Done(Box::new(newest.clone())));
         }
         if let Some(lock) = lock_in_the_way(tx, &self.caller, &self.name, self.lock_id.as_deref(), self.when.now)? {
@@ -221,13 +225,16 @@ impl Job {
 
     fn judge(&self, place: &Place, newest: Option<&Version>, last_number: u64) -> Result<(), NoImport> {
         match (self.onto, place) {
-            (Onto::Nothing, Place::Free) => {}
+            (Onto::Nothing, Place::Free) | (Onto::Current, Place::Free | Place::Moved(_)) => {}
             (Onto::Nothing, _) => return Err(NoImport::StateExists),
             (Onto::Imported(number), _) => {
                 newest.filter(|newest| newest.number == number && self.has_imported(newest)).ok_or(NoImport::NotImportedSoFar)?;
             }
-            (Onto::Current, Place::State { deleted_at: Some(_), .. }) => return Err(NoImport::Deleted),
-            (Onto::Current, place) => self.follows(place.live())?,
+            (Onto::Current, Place::State { presence: Presence::Deleted, .. }) => return Err(NoImport::Deleted),
+            // It comes back as it left.
+            (Onto::Current, Place::State { presence: Presence::Transferred(_), current: Some(last), .. })
+                if last.sha256 == self.prepared.sha256 => {}
+            (Onto::Current, Place::State { current, .. }) => self.follows(current.as_deref())?,
         }
         if self.number.is_some_and(|number| number <= last_number) { Err(NoImport::NumberTaken) } else { Ok(()) }
     }
@@ -266,6 +273,10 @@ impl Job {
         let event = NewEvent::new(EventKind::StateImport, &self.caller, self.when.now).on(&self.name).version(version.number);
         let detail = serde_json::json!({ "serial": version.head.serial, "resources": version.head.resources });
         tx.record(&event.attention(false).detail(detail))?;
+        if let Place::State { presence: Presence::Transferred(to), .. } = place {
+            let event = NewEvent::new(EventKind::StateRestore, &self.caller, self.when.now).on(&self.name).version(version.number);
+            tx.record(&event.detail(serde_json::json!({ "transferred_to": to })))?;
+        }
         if self.deleted {
             self.hide(tx, state, &mut version)?;
         }

@@ -9,7 +9,7 @@ use crate::model::event::{EventKind, NewEvent};
 use crate::model::lock::{HeldLock, Lock, Refused};
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
-use crate::store::{Place, StoreError, Tx};
+use crate::store::{Left, Place, StoreError, Tx};
 
 /// Locks.
 pub struct Locks<'a>(pub(super) &'a Domain);
@@ -50,7 +50,7 @@ pub enum Unlocking {
 
 /// Why nothing was released.
 enum NotReleased {
-    Moved(StateName),
+    Left(Left),
     NeedsPermission,
 }
 
@@ -71,7 +71,7 @@ impl Locks<'_> {
         self.may_lock(caller, name)?;
         let (caller, wanted, at) = (caller.clone(), name.clone(), clock::now());
         let outcome = self.0.store.write(lock.text.len(), move |tx| take(tx, &caller, &wanted, &lock, at)).await?;
-        outcome.map_err(|to| Error::Moved { from: name.clone(), to })
+        outcome.map_err(|left| Error::left(name, left))
     }
 
     /// Releases a lock, or says which other one is held.
@@ -80,7 +80,7 @@ impl Locks<'_> {
         let (who, wanted, at) = (caller.clone(), name.clone(), clock::now());
         let outcome = self.0.store.write(0, move |tx| release(tx, &who, &wanted, &unlock, at)).await?;
         outcome.map_err(|why| match why {
-            NotReleased::Moved(to) => Error::Moved { from: name.clone(), to },
+            NotReleased::Left(left) => Error::left(name, left),
             NotReleased::NeedsPermission => denied(caller, Permission::Unlock, name),
         })
     }
@@ -91,10 +91,12 @@ impl Locks<'_> {
             authorize(caller, Permission::List, name)?;
         }
         let (place, lock) = self.0.store.look(|view| Ok((view.place(name)?, view.lock(name)?)))?;
+        if let Some(left) = place.left() {
+            return Err(Error::left(name, left));
+        }
         let current = match &place {
-            Place::Moved(to) => return Err(Error::Moved { from: name.clone(), to: to.clone() }),
             Place::State { current, .. } => current.as_deref(),
-            Place::Free => None,
+            Place::Moved(_) | Place::Free => None,
         };
         let held = lock.ok_or_else(|| Error::NoLock(name.clone()))?;
         let last_write = held.last_write(current);
@@ -102,9 +104,16 @@ impl Locks<'_> {
     }
 }
 
-fn take(tx: &Tx<'_>, caller: &Caller, name: &StateName, lock: &Lock, at: Timestamp) -> Result<Result<Locking, StateName>, StoreError> {
-    if let Place::Moved(to) = tx.place(name)? {
-        return Ok(Err(to));
+/// Takes a lock for a caller, or says who holds it, or where the state is that it is for.
+pub(super) fn take(
+    tx: &Tx<'_>,
+    caller: &Caller,
+    name: &StateName,
+    lock: &Lock,
+    at: Timestamp,
+) -> Result<Result<Locking, Left>, StoreError> {
+    if let Some(left) = tx.place(name)?.left() {
+        return Ok(Err(left));
     }
     if let Some(held) = tx.lock(name)? {
         if held.is_held_by(&caller.actor, &lock.id) {
@@ -134,8 +143,8 @@ fn release(
     unlock: &Unlock,
     at: Timestamp,
 ) -> Result<Result<Unlocking, NotReleased>, StoreError> {
-    if let Place::Moved(to) = tx.place(name)? {
-        return Ok(Err(NotReleased::Moved(to)));
+    if let Some(left) = tx.place(name)?.left() {
+        return Ok(Err(NotReleased::Left(left)));
     }
     let Some(held) = tx.lock(name)? else { return Ok(Ok(Unlocking::NothingHeld)) };
     let is_own = held.holder.id == caller.actor.id;
@@ -148,14 +157,25 @@ fn release(
     if !caller.may(needed, name) && !caller.may(Permission::Unlock, name) {
         return Ok(Err(NotReleased::NeedsPermission));
     }
+    let_go(tx, caller, name, (&held, forced), at)?;
+    Ok(Ok(Unlocking::Released(held.lock)))
+}
+
+/// Releases a lock, or breaks it by force, for a caller who may.
+pub(super) fn let_go(
+    tx: &Tx<'_>,
+    caller: &Caller,
+    name: &StateName,
+    (held, forced): (&HeldLock, bool),
+    at: Timestamp,
+) -> Result<(), StoreError> {
     let kind = if forced { EventKind::LockBreak } else { EventKind::LockRelease };
     if forced {
-        tx.break_lock(name, &held, at)?;
+        tx.break_lock(name, held, at)?;
     } else {
         tx.remove_lock(name)?;
     }
     let event = NewEvent::new(kind, caller, at).on(name).lock(&held.lock.id).attention(forced);
     let detail = serde_json::json!({ "holder": held.holder, "locked_at": held.locked_at, "who": held.lock.who });
-    tx.record(&event.detail(if forced { detail } else { serde_json::Value::Null }))?;
-    Ok(Ok(Unlocking::Released(held.lock)))
+    tx.record(&event.detail(if forced { detail } else { serde_json::Value::Null }))
 }

@@ -20,6 +20,7 @@ pub mod rollback;
 pub mod rules;
 pub mod states;
 pub mod status;
+pub mod transfers;
 pub mod upkeep;
 
 mod access;
@@ -186,6 +187,11 @@ impl Domain {
     /// Versions, and bringing states back or elsewhere.
     pub fn history(&self) -> history::History<'_> {
         history::History(self)
+    }
+
+    /// States that leave for a storage elsewhere.
+    pub fn transfers(&self) -> transfers::Transfers<'_> {
+        transfers::Transfers(self)
     }
 
     /// Holds, policies, and pruning.

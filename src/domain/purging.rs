@@ -18,7 +18,7 @@ use crate::model::lock::Lock;
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
 use crate::model::version::Version;
-use crate::store::{BlobId, Place, StateId, StoreError, Tx, View};
+use crate::store::{BlobId, Place, Presence, StateId, StoreError, Tx, View};
 
 /// How many versions one purge names at most.
 pub const MAX_PURGED: usize = 1_000;
@@ -200,14 +200,14 @@ impl Domain {
 }
 
 fn plan(view: &View<'_>, name: &StateName, which: &Which) -> Result<Result<Plan, Hindrance>, StoreError> {
-    let (state, is_deleted) = match view.place(name)? {
-        Place::State { id, deleted_at, .. } => (id, deleted_at.is_some()),
+    let (state, is_hidden) = match view.place(name)? {
+        Place::State { id, presence, .. } => (id, presence != Presence::Live),
         Place::Moved(to) => return Ok(Err(Hindrance::Moved(to))),
         Place::Free => return Ok(Err(Hindrance::NoState)),
     };
     let numbers = match which {
         Which::These(numbers) => numbers.clone(),
-        Which::All if is_deleted => view.numbers_with_content(state)?,
+        Which::All if is_hidden => view.numbers_with_content(state)?,
         Which::All => return Ok(Err(Hindrance::Live)),
     };
     let mut versions = Vec::with_capacity(numbers.len());

@@ -12,6 +12,7 @@ use crate::model::lock::HeldLock;
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
 use crate::model::version::Version;
+use crate::store::Presence;
 
 pub use crate::diff::Report;
 
@@ -22,10 +23,12 @@ const MAX_ADDRESSES: usize = 1024 * 1024;
 pub struct Rehearsal {
     /// The version whose content would come back.
     pub version: Version,
-    /// The version that is current, or was when the state was deleted; none where every write was rejected.
+    /// The version that is current, or was when the state was hidden; none where every write was rejected.
     pub current: Option<Version>,
-    /// Whether the state is deleted, and would be brought back.
-    pub is_deleted: bool,
+    /// Whether the state is hidden, and would be brought back.
+    pub is_hidden: bool,
+    /// The storage elsewhere that it has left for, if it is hidden because of that.
+    pub transferred_to: Option<String>,
     /// Where the state is, if it would be brought back from another address.
     pub away: Option<StateName>,
     /// Whether the version is current already, so that nothing would be written.
@@ -77,11 +80,16 @@ impl History<'_> {
         let serial = if wanted.head.encrypted { Some(wanted.head.serial) } else { found.highest.checked_add(1) };
         let is_unchanged = found.is_unchanged(ask.number);
         let refusals = refusals(&Asked { caller, name, ask }, &found, &wanted, lock.as_ref());
+        let transferred_to = match &found.presence {
+            Presence::Transferred(to) => Some(to.clone()),
+            Presence::Live | Presence::Deleted => None,
+        };
         let comparison = self.compare_with_current(name, &found, &wanted).await?;
         self.0.gather_read(caller, found.away.as_ref().unwrap_or(name), Some(ask.number));
         Ok(Rehearsal {
             version: wanted,
-            is_deleted: found.is_deleted,
+            is_hidden: found.presence != Presence::Live,
+            transferred_to,
             is_unchanged,
             serial,
             lock,

@@ -22,7 +22,7 @@ use crate::model::name::StateName;
 use crate::model::permission::Permission;
 use crate::model::serial;
 use crate::model::version::{Kind, Version};
-use crate::store::{NewVersion, Place, StateId, StoreError, Tx, View};
+use crate::store::{NewVersion, Place, Presence, StateId, StoreError, Tx, View};
 
 /// How often the bytes are made anew because somebody else's write took their serial, or moved the state, before it is given up.
 const MAX_ATTEMPTS: u32 = 8;
@@ -32,7 +32,7 @@ const MAX_ATTEMPTS: u32 = 8;
 pub struct Rollback {
     /// The version whose content is to come back.
     pub number: u64,
-    /// The version that has to be current still; 0 for none, where the state is deleted or was never accepted.
+    /// The version that has to be current still; 0 for none, where the state is hidden or was never accepted.
     pub expected_current: Option<u64>,
     /// Whether a state that OpenTofu encrypted may come back with the serial that it had.
     pub allow_serial_regression: bool,
@@ -57,7 +57,7 @@ pub enum NoRollback {
     NotCurrent {
         /// The version that was to be current; 0 for none.
         expected: u64,
-        /// The version that is; none while the state is deleted.
+        /// The version that is; none while the state is hidden.
         current: Option<u64>,
     },
     /// OpenTofu encrypted the version.
@@ -80,7 +80,7 @@ pub enum NoRollback {
 }
 
 fn number_or_none(current: Option<u64>) -> String {
-    current.map_or_else(|| "none, since the state is deleted or was never accepted".to_owned(), |number| number.to_string())
+    current.map_or_else(|| "none, since the state is deleted, has left or was never accepted".to_owned(), |number| number.to_string())
 }
 
 impl NoRollback {
@@ -101,9 +101,9 @@ pub(super) struct Found {
     pub(super) state: StateId,
     /// Its address, where that is not the one it is asked for at.
     pub(super) away: Option<StateName>,
-    /// The version that is current, or was when the state was deleted.
+    /// The version that is current, or was when the state was hidden.
     pub(super) last: Option<Version>,
-    pub(super) is_deleted: bool,
+    pub(super) presence: Presence,
     /// The version that is to come back.
     pub(super) wanted: Option<Version>,
     /// The highest serial that there is in its lineage.
@@ -121,19 +121,19 @@ impl Found {
             Place::Moved(to) => (view.place(&to)?, Some(to)),
             place @ (Place::State { .. } | Place::Free) => (place, None),
         };
-        let Place::State { id: state, current, deleted_at } = place else { return Ok(None) };
+        let Place::State { id: state, current, presence } = place else { return Ok(None) };
         let wanted = view.version(state, number)?;
         let highest = match &wanted {
             Some(version) => view.highest_serial(state, &version.head.lineage, above)?.unwrap_or(0).max(version.head.serial),
             None => 0,
         };
-        let (last, is_deleted, newest) = (current.map(|version| *version), deleted_at.is_some(), view.last_number(state)?);
-        Ok(Some(Self { state, away, last, is_deleted, wanted, highest, newest }))
+        let (last, newest) = (current.map(|version| *version), view.last_number(state)?);
+        Ok(Some(Self { state, away, last, presence, wanted, highest, newest }))
     }
 
     /// The version that clients get, here or where the state is.
     pub(super) fn live(&self) -> Option<&Version> {
-        self.last.as_ref().filter(|_| !self.is_deleted)
+        self.last.as_ref().filter(|_| self.presence == Presence::Live)
     }
 
     /// Whether the wanted version is what clients get here already.
@@ -219,7 +219,7 @@ impl History<'_> {
         authorize(caller, Permission::List, name)
     }
 
-    /// Makes an earlier version's content current again, as a new version; brings back a deleted state by that, and a moved one from where it is.
+    /// Makes an earlier version's content current again, as a new version; brings back a hidden state by that, and a moved one from where it is.
     ///
     /// Refused while another holds the lock, when another version is current than is expected, and where the serial cannot be a new one.
     pub async fn rollback(&self, caller: &Caller, name: &StateName, ask: Rollback) -> Result<RolledBack, Error> {

@@ -6,9 +6,8 @@ use crate::config::UnlockedWrites;
 use crate::model::caller::Actor;
 use crate::model::digest::Digest;
 use crate::model::lock::HeldLock;
-use crate::model::name::StateName;
 use crate::model::version::{Rejection, Version};
-use crate::store::{BrokenLock, Place};
+use crate::store::{BrokenLock, Left, Place};
 
 /// What a write says of itself.
 #[derive(Clone, Copy, Debug)]
@@ -47,8 +46,8 @@ pub struct Situation<'a> {
 pub enum Verdict {
     /// It is the current version already.
     Unchanged,
-    /// The state left this address.
-    Moved(StateName),
+    /// The state has left this address, for another one or for a storage elsewhere.
+    Left(Left),
     /// It is refused, and kept.
     Reject(Refusal),
     /// It becomes the current version.
@@ -74,8 +73,8 @@ pub fn judge(situation: &Situation<'_>, incoming: &Incoming<'_>) -> Verdict {
     if live.is_some_and(|current| current.sha256 == incoming.sha256) {
         return Verdict::Unchanged;
     }
-    if let Place::Moved(to) = situation.place {
-        return Verdict::Moved(to.clone());
+    if let Some(left) = situation.place.left() {
+        return Verdict::Left(left);
     }
     if let Some(held) = situation.lock {
         let is_holders = incoming.lock_id.is_some_and(|id| held.is_held_by(incoming.actor, id));

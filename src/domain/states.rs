@@ -20,7 +20,7 @@ use crate::model::lock::{HeldLock, Lock};
 use crate::model::name::StateName;
 use crate::model::permission::{Permission, Scope};
 use crate::model::version::Version;
-use crate::store::{Place, StateId, StateSummary, StoreError, Tx, View};
+use crate::store::{Place, Presence, StateId, StateSummary, StoreError, Tx, View};
 
 pub use crate::store::StateFilter;
 
@@ -160,7 +160,7 @@ impl States<'_> {
         let (reply, answer) = oneshot::channel();
         self.0.begin_write(unprepared, reply);
         let written = answer.await.map_err(|_| panicked())??.map_err(|why| match why {
-            NotWritten::Moved(to) => Error::Moved { from: name.clone(), to },
+            NotWritten::Left(left) => Error::left(name, left),
             NotWritten::Invalid(error) => error,
         })?;
         if !matches!(written, Written::Unchanged(_)) {
@@ -186,10 +186,7 @@ impl States<'_> {
         let (name, caller, at) = (name.clone(), caller.clone(), clock::now());
         let wanted = name.clone();
         let outcome = self.0.store.write(0, move |tx| delete(tx, &caller, &wanted, lock_id.as_deref(), at)).await?;
-        outcome.map_err(|place| match place {
-            Place::Moved(to) => Error::Moved { from: name.clone(), to },
-            Place::Free | Place::State { .. } => Error::no_state(&name),
-        })
+        outcome.map_err(|place| absent(&place, &name))
     }
 
     /// The states that a caller may see, and whether the list ends early because their locks are large.
@@ -230,10 +227,14 @@ pub(super) fn narrow(scope: &Scope, workspace: &mut Option<String>, block: &mut 
 /// The state at a place and its live version, or why there is none.
 pub(super) fn live<'a>(place: &'a Place, name: &StateName) -> Result<(StateId, &'a Version), Error> {
     match place {
-        Place::State { id, current: Some(current), deleted_at: None } => Ok((*id, current)),
-        Place::Moved(to) => Err(Error::Moved { from: name.clone(), to: to.clone() }),
-        Place::State { .. } | Place::Free => Err(Error::no_state(name)),
+        Place::State { id, current: Some(current), presence: Presence::Live } => Ok((*id, current)),
+        Place::State { .. } | Place::Moved(_) | Place::Free => Err(absent(place, name)),
     }
+}
+
+/// Why clients get no state at a place.
+fn absent(place: &Place, name: &StateName) -> Error {
+    place.left().map_or_else(|| Error::no_state(name), |left| Error::left(name, left))
 }
 
 fn delete(
@@ -244,12 +245,16 @@ fn delete(
     at: Timestamp,
 ) -> Result<Result<Deleted, Place>, StoreError> {
     let place = tx.place(name)?;
-    let Place::State { id, current: Some(ref current), deleted_at } = place else { return Ok(Err(place)) };
-    let number = current.number;
+    let (id, number, is_live) = match &place {
+        Place::State { id, current: Some(current), presence: presence @ (Presence::Live | Presence::Deleted) } => {
+            (*id, current.number, *presence == Presence::Live)
+        }
+        Place::State { .. } | Place::Moved(_) | Place::Free => return Ok(Err(place)),
+    };
     if let Some(lock) = lock_in_the_way(tx, caller, name, lock_id, at)? {
         return Ok(Ok(Deleted::Locked(lock)));
     }
-    if deleted_at.is_none() {
+    if is_live {
         tx.hide(id, at)?;
         tx.forget_broken_lock(name)?;
         tx.record(&NewEvent::new(EventKind::StateDelete, caller, at).on(name).version(number))?;

@@ -20,7 +20,7 @@ use crate::model::event::{EventKind, NewEvent};
 use crate::model::lock::{HeldLock, Refused};
 use crate::model::name::StateName;
 use crate::model::version::{Kind, Rejection, Version};
-use crate::store::{NewVersion, Place, StateId, StoreError, Tx};
+use crate::store::{Left, NewVersion, Place, Presence, StateId, StoreError, Tx};
 
 /// How many rejected versions of a state are kept.
 pub(super) const MAX_REJECTED: usize = 20;
@@ -68,7 +68,7 @@ pub(super) struct Compared {
 
 /// Why nothing was written, and nothing kept.
 pub(super) enum NotWritten {
-    Moved(StateName),
+    Left(Left),
     /// It is no state, or not the one that was sent.
     Invalid(Error),
 }
@@ -157,7 +157,7 @@ impl WriteJob {
                 self.note_echo(tx, &current)?;
                 Ok(Ok(Written::Unchanged(*current)))
             }
-            (Verdict::Moved(to), _) => Ok(Err(NotWritten::Moved(to))),
+            (Verdict::Left(left), _) => Ok(Err(NotWritten::Left(left))),
             (Verdict::Reject(refusal), place) => {
                 tx.needs_room(self.min_free_space)?;
                 self.reject(tx, &place, lock, refusal).map(Ok)
@@ -272,8 +272,8 @@ impl WriteJob {
 /// The write of the same apply that the next one under its lock makes a snapshot: nearly always the current version. Where the state was deleted,
 /// rolled back or restored under the lock in between, it is one of the newest.
 fn snapshot_before(tx: &Tx<'_>, place: &Place, lock: Option<&HeldLock>) -> Result<Option<u64>, StoreError> {
-    let (Some(held), Place::State { id, current: Some(current), deleted_at }) = (lock, place) else { return Ok(None) };
-    if current.kind == Kind::Write && deleted_at.is_none() {
+    let (Some(held), Place::State { id, current: Some(current), presence }) = (lock, place) else { return Ok(None) };
+    if current.kind == Kind::Write && *presence == Presence::Live {
         return Ok(held.last_write(Some(current)).map(|(number, _)| number));
     }
     tx.last_write_under(*id, &held.lock.id, held.locked_at)

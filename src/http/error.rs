@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::reply;
 use crate::domain::error::Error;
 use crate::domain::rollback::NoRollback;
+use crate::domain::transfers::NotTransferred;
 
 /// The media type of RFC 9457.
 const PROBLEM: &str = "application/problem+json";
@@ -47,17 +48,20 @@ fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
         Error::NoState(_) => (StatusCode::NOT_FOUND, "no_state"),
         Error::NoVersion(..) => (StatusCode::NOT_FOUND, "no_version"),
         Error::NoLock(_) => (StatusCode::NOT_FOUND, "no_lock"),
+        Error::NoTransfer(_) => (StatusCode::NOT_FOUND, "no_transfer"),
         Error::NoPolicy(_) => (StatusCode::NOT_FOUND, "no_policy"),
         Error::PruneRunning => (StatusCode::CONFLICT, "prune_running"),
         Error::ClockInDoubt(_) => (StatusCode::CONFLICT, "clock_in_doubt"),
         Error::NoKey => (StatusCode::NOT_FOUND, "no_key"),
         Error::Moved { .. } => (StatusCode::GONE, "moved"),
+        Error::Transferred { .. } => (StatusCode::GONE, "transferred"),
         Error::Purged(..) => (StatusCode::GONE, "purged"),
         Error::Invalid { code, .. } => (StatusCode::BAD_REQUEST, code),
         Error::TooLarge { code, .. } => (StatusCode::PAYLOAD_TOO_LARGE, code),
         Error::KeyEnded => (StatusCode::CONFLICT, "key_ended"),
         Error::Conflict { code, .. } => (StatusCode::CONFLICT, code),
         Error::AddressTaken(_) => (StatusCode::CONFLICT, "address_taken"),
+        Error::NotTransferred(why) => (StatusCode::CONFLICT, why.code()),
         Error::NoRollback(why) => (StatusCode::CONFLICT, why.code()),
         Error::VerifyRuns => (StatusCode::CONFLICT, "verify_runs"),
         Error::Locked(_) => (StatusCode::LOCKED, "locked"),
@@ -91,14 +95,7 @@ impl ResponseError for ApiError {
 
 fn domain_problem(error: &Error, detail: &str) -> HttpResponse {
     let (status, code) = status_and_code(error);
-    let mut more = Map::new();
-    if let Error::Moved { to, .. } = error {
-        more.insert("moved_to".to_owned(), json!({ "workspace": to.workspace, "buildingBlock": to.block, "address": to.path() }));
-    }
-    if let Error::NoRollback(NoRollback::NotCurrent { current, .. }) = error {
-        more.insert("current".to_owned(), json!(current));
-    }
-    let mut problem = problem(status, code, detail, more);
+    let mut problem = problem(status, code, detail, members(error));
     if let Error::Unauthorized(_) = error {
         problem.builder.append_header((WWW_AUTHENTICATE, "Basic realm=\"statekeep\", charset=\"UTF-8\""));
         problem.builder.append_header((WWW_AUTHENTICATE, "Bearer realm=\"statekeep\""));
@@ -113,6 +110,24 @@ fn domain_problem(error: &Error, detail: &str) -> HttpResponse {
         response.extensions_mut().insert(Reason(reason.clone()));
     }
     response
+}
+
+/// What a problem says beside its code, for programs.
+fn members(error: &Error) -> Map<String, Value> {
+    let mut more = Map::new();
+    if let Error::Moved { to, .. } = error {
+        more.insert("moved_to".to_owned(), json!({ "workspace": to.workspace, "buildingBlock": to.block, "address": to.path() }));
+    }
+    if let Error::Transferred { to, .. } | Error::NotTransferred(NotTransferred::Begun(to)) = error {
+        more.insert("to".to_owned(), json!(to));
+    }
+    if let Error::NoRollback(NoRollback::NotCurrent { current, .. }) = error {
+        more.insert("current".to_owned(), json!(current));
+    }
+    if let Error::NotTransferred(NotTransferred::NotCurrent { current, .. }) = error {
+        more.insert("current".to_owned(), json!(current));
+    }
+    more
 }
 
 /// A problem of RFC 9457 that is not sent yet.

@@ -24,6 +24,7 @@ mod socket;
 mod state;
 mod states;
 mod trace;
+mod transfer;
 mod verify;
 mod versions;
 mod watch;
@@ -77,6 +78,14 @@ fn routes(config: &mut ServiceConfig) {
         .service(Methods::at(&below_state("/rollback")).on("POST", rollback::roll_back).done())
         .service(Methods::at(&below_state("/import")).on("POST", import::import).done())
         .service(Methods::at(&below_state("/move")).on("POST", versions::relocate).done())
+        .service(
+            Methods::at(&below_state("/transfer"))
+                .on("GET HEAD", transfer::show)
+                .on("POST", transfer::begin)
+                .on("DELETE", transfer::abandon)
+                .done(),
+        )
+        .service(Methods::at(&below_state("/transfer/done")).on("POST", transfer::finish).done())
         .service(Methods::at(&below_state("/purge")).on("POST", versions::purge).done())
         .service(Methods::at("/api/terraform/state").on("GET HEAD", states::list).done())
         .service(Methods::at("/api/terraform/detect").on("POST", detect::detect).done())

@@ -95,6 +95,7 @@ pub(super) fn listed(state: &Listed, base_url: &str) -> Value {
         "created_at": summary.created_at,
         "updated_at": summary.updated_at,
         "deleted_at": summary.deleted_at,
+        "transferred_to": summary.transferred_to,
     })
 }
 

@@ -17,7 +17,7 @@ pub enum EventKind {
     StateWriteRejected,
     /// A state was deleted.
     StateDelete,
-    /// A deleted or moved state was brought back.
+    /// A deleted, moved or transferred state was brought back.
     StateRestore,
     /// An earlier version's content became current again.
     StateRollback,
@@ -25,6 +25,12 @@ pub enum EventKind {
     StateImport,
     /// A state got another address.
     StateMove,
+    /// A state is to leave for a storage elsewhere, and is locked for that.
+    TransferBegin,
+    /// A state has left for a storage elsewhere.
+    TransferFinish,
+    /// A state that was to leave stays.
+    TransferAbandon,
     /// The content of versions was removed for good.
     StatePurge,
     /// A version was found damaged; once for each.
@@ -71,7 +77,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Each kind.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 31] = [
         Self::StateWrite,
         Self::StateWriteRejected,
         Self::StateDelete,
@@ -79,6 +85,9 @@ impl EventKind {
         Self::StateRollback,
         Self::StateImport,
         Self::StateMove,
+        Self::TransferBegin,
+        Self::TransferFinish,
+        Self::TransferAbandon,
         Self::StatePurge,
         Self::VersionDamaged,
         Self::StatePrune,
@@ -120,6 +129,9 @@ impl EventKind {
             Self::StateRollback => "state.rollback",
             Self::StateImport => "state.import",
             Self::StateMove => "state.move",
+            Self::TransferBegin => "transfer.begin",
+            Self::TransferFinish => "transfer.finish",
+            Self::TransferAbandon => "transfer.abandon",
             Self::StatePurge => "state.purge",
             Self::VersionDamaged => "version.damaged",
             Self::StatePrune => "state.prune",

@@ -80,6 +80,15 @@ impl Lock {
         Ok(Self { id: wire.id, operation, who, bare, text: text.to_owned() })
     }
 
+    /// A lock that the server takes for somebody, in the form that the clients know.
+    pub fn taken_for(who: &str, id: &str, (operation, info): (&str, &str), at: Timestamp) -> Self {
+        let wire = serde_json::json!({
+            "ID": id, "Operation": operation, "Info": info, "Who": who, "Version": env!("CARGO_PKG_VERSION"), "Created": at, "Path": "",
+        });
+        let (operation, who) = (cut(operation.to_owned()), cut(who.to_owned()));
+        Self { id: id.to_owned(), operation, who, bare: false, text: wire.to_string() }
+    }
+
     /// The text as JSON that can be put into other JSON as it stands.
     pub fn raw(&self) -> Box<RawValue> {
         RawValue::from_string(self.text.trim().to_owned()).unwrap_or_default()
@@ -186,6 +195,13 @@ mod tests {
         let lock = Lock::parse(text.as_bytes()).unwrap();
         assert_eq!((lock.id.as_str(), lock.who.as_str(), lock.bare), ("a-b", "me@here", false));
         assert_eq!(lock.text, text);
+    }
+
+    #[test]
+    fn a_lock_that_the_server_takes_is_one_that_clients_can_read() {
+        let lock = Lock::taken_for("a \"b\"", "x-y", ("transfer", "to s3://c/d"), Timestamp::from_millis(1_767_319_445_678));
+        assert_eq!(Lock::parse(lock.text.as_bytes()), Ok(lock.clone()));
+        assert!(lock.text.contains(r#""Info":"to s3://c/d""#), "{}", lock.text);
     }
 
     #[test]

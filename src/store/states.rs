@@ -23,6 +23,26 @@ impl StateId {
     }
 }
 
+/// Whether clients get a state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// They do.
+    Live,
+    /// It is hidden: somebody deleted it.
+    Deleted,
+    /// It is hidden: it has left for a storage elsewhere, which is named here.
+    Transferred(String),
+}
+
+/// Where a state is that clients knew at an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// At another address of this server.
+    Moved(StateName),
+    /// In a storage elsewhere.
+    Transferred(String),
+}
+
 /// What is at an address.
 #[derive(Clone, Debug)]
 pub enum Place {
@@ -36,13 +56,13 @@ pub enum Place {
         id: StateId,
         /// Its current version; none when only rejected ones were written.
         current: Option<Box<Version>>,
-        /// Since when it is hidden, if it is.
-        deleted_at: Option<Timestamp>,
+        /// Whether clients get it.
+        presence: Presence,
     },
 }
 
 impl Place {
-    /// The state that is there, deleted or not.
+    /// The state that is there, hidden or not.
     pub const fn id(&self) -> Option<StateId> {
         match self {
             Self::State { id, .. } => Some(*id),
@@ -53,8 +73,17 @@ impl Place {
     /// The version that a client gets; none when nothing was written, or all is hidden.
     pub fn live(&self) -> Option<&Version> {
         match self {
-            Self::State { current, deleted_at: None, .. } => current.as_deref(),
+            Self::State { current, presence: Presence::Live, .. } => current.as_deref(),
             Self::State { .. } | Self::Free | Self::Moved(_) => None,
+        }
+    }
+
+    /// Where the state is that clients knew here, if it has left.
+    pub fn left(&self) -> Option<Left> {
+        match self {
+            Self::Moved(to) => Some(Left::Moved(to.clone())),
+            Self::State { presence: Presence::Transferred(to), .. } => Some(Left::Transferred(to.clone())),
+            Self::State { presence: Presence::Live | Presence::Deleted, .. } | Self::Free => None,
         }
     }
 }
@@ -75,7 +104,7 @@ pub struct StateFilter {
     pub workspace: Option<String>,
     /// Of this building block.
     pub block: Option<String>,
-    /// Also those that are deleted or were never accepted.
+    /// Also those that are hidden or were never accepted.
     pub deleted: bool,
     /// After this name.
     pub after: Option<StateName>,
@@ -100,6 +129,8 @@ pub struct StateSummary {
     pub updated_at: Timestamp,
     /// Since when it is hidden, if it is.
     pub deleted_at: Option<Timestamp>,
+    /// The storage elsewhere that it has left for, if it is hidden because of that.
+    pub transferred_to: Option<String>,
 }
 
 impl View<'_> {
@@ -117,7 +148,8 @@ impl View<'_> {
             return Ok(self.moved_to(name)?.map_or(Place::Free, Place::Moved));
         };
         let current = current.map(|number| self.version(id, number)).transpose()?.flatten().map(Box::new);
-        Ok(Place::State { id, current, deleted_at })
+        let presence = if deleted_at.is_none() { Presence::Live } else { self.why_hidden(id)? };
+        Ok(Place::State { id, current, presence })
     }
 
     /// Some states that are not settled up to their current versions, by their ids.
@@ -149,7 +181,8 @@ impl View<'_> {
         let mut query = Query::new(
             "SELECT s.id, s.workspace, s.building_block, s.current, s.created_at, s.updated_at, s.deleted_at, \
              (SELECT count(*) FROM versions v WHERE v.state_id = s.id), \
-             (SELECT coalesce(sum(stored), 0) FROM blobs WHERE id IN (SELECT blob_id FROM versions v WHERE v.state_id = s.id)) \
+             (SELECT coalesce(sum(stored), 0) FROM blobs WHERE id IN (SELECT blob_id FROM versions v WHERE v.state_id = s.id)), \
+             (SELECT target FROM transfers t WHERE t.state_id = s.id AND t.done_at IS NOT NULL) \
              FROM states s WHERE TRUE",
         );
         query.and("s.workspace = ?", filter.workspace.clone());
@@ -164,7 +197,7 @@ impl View<'_> {
         found
             .map(|row| {
                 let (id, current, mut summary) = row?;
-                // A deleted state has no current version.
+                // A hidden state has no current version.
                 let current = current.filter(|_| summary.deleted_at.is_none());
                 summary.current = current.map(|number| self.version(id, number)).transpose()?.flatten();
                 Ok(summary)
@@ -182,6 +215,7 @@ fn summary(row: &Row<'_>) -> rusqlite::Result<(StateId, Option<u64>, StateSummar
         deleted_at: rows::maybe_time(row, 6)?,
         versions: rows::unsigned(row, 7)?,
         history_size: rows::unsigned(row, 8)?,
+        transferred_to: row.get(9)?,
     };
     Ok((StateId(row.get(0)?), rows::maybe_unsigned(row, 3)?, summary))
 }

@@ -198,6 +198,72 @@ fn deleting_restoring_and_moving_a_state() {
 
 #[test]
 #[rustfmt::skip]
+fn taking_a_state_elsewhere() {
+    let stage = Stage::new();
+    let admin = stage.server.admin();
+    let begin = |who: &Client| who.post_json(&net("/transfer"), &json!({"to": "s3://there"}));
+    let abandon = |who: &Client| who.send("DELETE", &net("/transfer"), "");
+    let done = |who: &Client, version: &Value| who.post_json(&net("/transfer/done"), &json!({"version": version}));
+    let current = |begun: Answer| begun.expect_status(200).json()["version"].clone();
+    //           anon rdr  out  plan wrtr ownr mon  adm  rivl blck nghb tokn less oper
+    let save =  [401, 403, 403, 403, 200, 200, 403, 200, 403, 200, 403, 200, 403, 200];
+    stage.row("begin a transfer", save, |who, _| {
+        let answer = begin(who);
+        abandon(&admin);
+        answer
+    });
+    stage.row("begin a transfer, with no body", save.map(|status| if status == 200 { 400 } else { status }), |who, _| who.send("POST", &net("/transfer"), ""));
+    stage.row("abandon a transfer whose lock is gone", save, |who, _| {
+        begin(&admin).expect_status(200);
+        admin.send("UNLOCK", &net(""), "").expect_status(200);
+        let answer = abandon(who);
+        abandon(&admin);
+        answer
+    });
+    stage.row("abandon a transfer under another's lock", save, |who, _| {
+        begin(&admin).expect_status(200);
+        let answer = abandon(who);
+        abandon(&admin);
+        answer
+    });
+    stage.row("end a transfer", save, |who, _| {
+        let version = current(begin(&admin));
+        admin.send("UNLOCK", &net(""), "").expect_status(200);
+        let answer = done(who, &version);
+        admin.send("POST", &net("/restore"), "").expect_status(200);
+        abandon(&admin);
+        answer
+    });
+    stage.row("end a transfer, with no body", save.map(|status| if status == 200 { 400 } else { status }), |who, _| who.send("POST", &net("/transfer/done"), ""));
+    stage.row("restore of a transferred state", save, |who, _| {
+        done(&admin, &current(begin(&admin))).expect_status(200);
+        let answer = who.send("POST", &net("/restore"), "");
+        admin.send("POST", &net("/restore"), "").expect_status(200);
+        answer
+    });
+    stage.reset();
+    let version = current(begin(&admin));
+    let look =  [401, 200, 403, 200, 200, 200, 403, 200, 403, 200, 403, 200, 200, 200];
+    stage.get(&net("/transfer"), look);
+    done(&admin, &version).expect_status(200);
+    stage.get(&net("/transfer"), look);
+    let gone =  look.map(|status| if status == 200 { 410 } else { status });
+    stage.get(&net("/lock"), gone);
+    stage.get(&net(""),         [401, 410, 410, 410, 410, 410, 403, 410, 403, 410, 403, 410, 410, 410]);
+    stage.get(&net("/outputs"), [401, 410, 410, 410, 410, 410, 403, 410, 403, 410, 403, 410, 410, 410]);
+    stage.get(&net("/versions/1"), [401, 200, 403, 403, 200, 200, 403, 200, 403, 200, 403, 200, 200, 200]);
+    // It takes the permission to break locks only where another's is held.
+    admin.send("POST", &net("/restore"), "").expect_status(200);
+    let saver = stage.server.key_with("team", &["TFSTATE_SAVE"]);
+    let version = current(begin(&saver));
+    done(&saver, &version).expect_status(200);
+    saver.send("POST", &net("/restore"), "").expect_status(200);
+    begin(&admin).expect_status(200);
+    abandon(&saver).expect_problem(403, "forbidden");
+}
+
+#[test]
+#[rustfmt::skip]
 fn lists_events_and_the_server() {
     let stage = Stage::new();
     stage.reset();

@@ -123,7 +123,10 @@ fn plan(state: State, files: &Files, wrong: &mut Vec<String>) -> Result<Plan, Fa
     if let Some((last, lineage)) = versions.last_mut().zip(newest) {
         last.removed_serial = removed.get(&lineage).copied().filter(|highest| *highest > 0);
     }
-    Ok(Plan { name, from: "the export".to_owned(), versions, deleted: state.deleted_at.is_some(), is_known: true })
+    // Of which no version can be current, it cannot leave again.
+    let transferred_to = state.transferred_to.filter(|_| versions.iter().any(|version| version.rejected.is_none()));
+    let deleted = state.deleted_at.is_some() && transferred_to.is_none();
+    Ok(Plan { name, from: "the export".to_owned(), versions, deleted, transferred_to, is_known: true })
 }
 
 fn version(name: &StateName, row: Row, files: &Files, wrong: &mut Vec<String>) -> Planned {

@@ -180,8 +180,8 @@ async fn rehearse(client: &Client, found: Found, args: &ImportArgs, format: Form
     let wire = client.wire();
     let (mut rows, mut failed) = (Vec::new(), found.skipped);
     for plan in found.plans {
-        let (name, is_there) = (plan.name.clone(), known.contains(&plan.name));
-        match send::look(&wire, plan, is_there, args.append).await {
+        let (name, presence) = (plan.name.clone(), known.get(&plan.name).copied());
+        match send::look(&wire, plan, presence, args.append).await {
             Ok(looked) => {
                 if let Some(note) = &looked.note {
                     output::message(&output::harmless(note));
@@ -215,10 +215,12 @@ struct Row {
 
 impl Row {
     fn of(looked: Looked, failed: &mut Vec<String>) -> Self {
-        let Looked { plan: Plan { name, from, versions, deleted, .. }, todo, .. } = looked;
+        let Looked { plan: Plan { name, from, versions, deleted, .. }, todo, leaves_for, .. } = looked;
         let (sent, what) = match todo {
+            Todo::Nothing if leaves_for.is_some() => (0, "there already, transferred"),
             Todo::Nothing => (0, "there already"),
             Todo::All if deleted => (versions.len(), "new, deleted"),
+            Todo::All if leaves_for.is_some() => (versions.len(), "new, transferred"),
             Todo::All => (versions.len(), "new"),
             Todo::Rest { skip, .. } => (versions.len() - skip, "goes on"),
             Todo::Append { skip } => (versions.len() - skip, "append"),

@@ -98,6 +98,8 @@ pub(super) struct Plan {
     /// The oldest first.
     pub(super) versions: Vec<Planned>,
     pub(super) deleted: bool,
+    /// The storage elsewhere that it has left for, if it has.
+    pub(super) transferred_to: Option<String>,
     /// Whether all of it was looked at before; else it is looked at before any of it is sent.
     pub(super) is_known: bool,
 }

@@ -62,14 +62,24 @@ impl From<Refusal> for Failed {
     }
 }
 
-/// Which of the states that are to be imported are there already, deleted ones too.
-pub(super) async fn known(client: &Client, plans: &[Plan]) -> Result<HashSet<StateName>, Failure> {
+/// What is known of a state that the server has already.
+#[derive(Clone, Copy)]
+pub(super) struct Known {
+    /// Whether it has left for a storage elsewhere.
+    has_left: bool,
+}
+
+/// Which of the states that are to be imported are there already, hidden ones too.
+pub(super) async fn known(client: &Client, plans: &[Plan]) -> Result<HashMap<StateName, Known>, Failure> {
     let workspaces: HashSet<_> = plans.iter().map(|plan| &plan.name.workspace).collect();
-    let mut known = HashSet::new();
+    let mut known = HashMap::new();
     for workspace in workspaces {
         let answer = client.list(&format!("/api/terraform/state?deleted=true&workspace={workspace}"), "states", "after", None).await?;
-        let names = answer["states"].as_array().into_iter().flatten();
-        known.extend(names.filter_map(|state| StateName::parse(state["workspace"].as_str()?, state["buildingBlock"].as_str()?).ok()));
+        let states = answer["states"].as_array().into_iter().flatten();
+        known.extend(states.filter_map(|state| {
+            let name = StateName::parse(state["workspace"].as_str()?, state["buildingBlock"].as_str()?).ok()?;
+            Some((name, Known { has_left: state["transferred_to"].is_string() }))
+        }));
     }
     Ok(known)
 }
@@ -85,15 +95,32 @@ async fn there(wire: &Wire, name: &StateName) -> Result<Vec<There>, Refusal> {
 pub(super) struct Looked {
     pub(super) plan: Plan,
     pub(super) todo: Todo,
+    /// Where it is to leave for, when all of it is there.
+    pub(super) leaves_for: Option<String>,
     pub(super) note: Option<String>,
 }
 
 /// Looks at a state and at what the server has of it. Changes nothing.
-pub(super) async fn look(wire: &Wire, plan: Plan, is_there: bool, append: bool) -> Result<Looked, Failed> {
+pub(super) async fn look(wire: &Wire, plan: Plan, known: Option<Known>, append: bool) -> Result<Looked, Failed> {
     let looked = tokio::task::spawn_blocking(move || plan.look()).await.map_err(Failed::because)?;
-    let (plan, note) = looked.map_err(Failed::because)?;
-    let there = if is_there { there(wire, &plan.name).await? } else { Vec::new() };
-    Ok(Looked { todo: todo(&there, &plan.versions, append), plan, note })
+    let (mut plan, note) = looked.map_err(Failed::because)?;
+    let there = if known.is_some() { there(wire, &plan.name).await? } else { Vec::new() };
+    let has_left = known.is_some_and(|known| known.has_left);
+    // Adding versions to a state makes none leave.
+    let leaves_for = plan.transferred_to.clone().filter(|_| !has_left && !append);
+    let mut todo = todo(&there, &plan.versions, append);
+    let last = plan.versions.iter().rposition(|version| version.rejected.is_none());
+    if todo == Todo::Nothing
+        && append
+        && has_left
+        && plan.transferred_to.is_none()
+        && let Some(last) = last
+    {
+        // It comes back as it left.
+        plan.versions = vec![plan.versions.swap_remove(last)];
+        todo = Todo::Append { skip: 0 };
+    }
+    Ok(Looked { plan, todo, leaves_for, note })
 }
 
 /// Imports states, several at a time, and tells of each what became of it; `false` from `tell` ends it.
@@ -106,22 +133,38 @@ pub(super) async fn all(client: &Client, plans: Vec<Plan>, append: bool, mut tel
             && running.len() < AT_A_TIME
             && let Some(plan) = waiting.pop_front()
         {
-            let (wire, memory, is_there) = (client.wire(), Arc::clone(&memory), known.contains(&plan.name));
-            running.spawn(async move { one(&wire, &memory, plan, is_there, append).await });
+            let (wire, memory, known) = (client.wire(), Arc::clone(&memory), known.get(&plan.name).copied());
+            running.spawn(async move { one(&wire, &memory, plan, known, append).await });
         }
         let Some(done) = running.join_next().await else { return Ok(()) };
         goes_on &= tell(done.map_err(Failure::because)?);
     }
 }
 
-async fn one(wire: &Wire, memory: &Semaphore, plan: Plan, is_there: bool, append: bool) -> Done {
+async fn one(wire: &Wire, memory: &Semaphore, plan: Plan, known: Option<Known>, append: bool) -> Done {
     let name = plan.name.clone();
     let mebibytes = u32::try_from(plan.bytes_at_a_time() / MIB + 1).unwrap_or(u32::MAX).min(MEBIBYTES_AT_A_TIME);
     let _lent = memory.acquire_many(mebibytes).await;
-    match look(wire, plan, is_there, append).await {
-        Ok(Looked { plan, todo, note }) => Done { name, result: send(wire, plan, &todo).await, note },
+    match look(wire, plan, known, append).await {
+        Ok(Looked { plan, todo, leaves_for, note }) => {
+            let mut result = send(wire, plan, &todo).await;
+            if let (Ok(_), Some(to)) = (&result, leaves_for)
+                && let Err(refusal) = leave(wire, &name, &to).await
+            {
+                result = Err(refusal.into());
+            }
+            Done { name, result, note }
+        }
         Err(failed) => Done { name, result: Err(failed), note: None },
     }
+}
+
+/// A state that had left for a storage elsewhere leaves again, so that its address here says so as well.
+async fn leave(wire: &Wire, name: &StateName, to: &str) -> Result<(), Refusal> {
+    let (path, body) = (format!("{}/transfer", name.path()), json!({ "to": to }).to_string());
+    let begun = wire.ask_patiently("POST", &path, Some(body.into())).await?.json().map_err(Refusal::of)?;
+    let arrived = json!({ "version": begun["version"] }).to_string();
+    wire.ask_patiently("POST", &format!("{path}/done"), Some(arrived.into())).await.map(drop)
 }
 
 async fn send(wire: &Wire, plan: Plan, todo: &Todo) -> Result<Imported, Failed> {

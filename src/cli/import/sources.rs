@@ -62,7 +62,7 @@ impl Found {
     /// One state whose bytes are known.
     pub(super) fn one(name: StateName, from: String, contents: Vec<Content>) -> Self {
         let versions = contents.into_iter().map(Planned::of).collect();
-        Self::all(vec![Plan { name, from, versions, deleted: false, is_known: false }])
+        Self::all(vec![Plan { name, from, versions, deleted: false, transferred_to: None, is_known: false }])
     }
 }
 
@@ -154,7 +154,7 @@ fn with_backup(dir: &Path, path: &str, name: StateName) -> Plan {
     let backup = dir.join(format!("{path}.backup"));
     let contents = [backup.is_file().then_some(backup), Some(dir.join(path))];
     let versions = contents.into_iter().flatten().map(|path| Planned::of(Content::File(path))).collect();
-    Plan { name, from: path.to_owned(), versions, deleted: false, is_known: false }
+    Plan { name, from: path.to_owned(), versions, deleted: false, transferred_to: None, is_known: false }
 }
 
 /// Finds files that end in `.tfstate`. Hidden ones are passed over: `.terraform/terraform.tfstate` is no state.

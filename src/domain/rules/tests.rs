@@ -3,9 +3,10 @@
 use super::*;
 use crate::model::clock::Timestamp;
 use crate::model::lock::Lock;
+use crate::model::name::StateName;
 use crate::model::tfstate::StateHead;
 use crate::model::version::Kind;
-use crate::store::StateId;
+use crate::store::{Presence, StateId};
 
 fn actor(id: &str) -> Actor {
     Actor { id: id.to_owned(), name: id.to_owned() }
@@ -77,9 +78,9 @@ const PLAIN: Case = Case {
 };
 
 fn verdict(case: &Case) -> &'static str {
-    let deleted_at = case.hidden.then(|| Timestamp::from_millis(1));
+    let presence = if case.hidden { Presence::Deleted } else { Presence::Live };
     let id = StateId::for_tests();
-    let place = Place::State { id, current: Some(Box::new(version("l", 5, "five"))), deleted_at };
+    let place = Place::State { id, current: Some(Box::new(version("l", 5, "five"))), presence };
     let held = case.lock.map(|(id, holder)| lock(id, holder));
     let broken = case.broken.map(|(id, holder)| BrokenLock { lock_id: id.to_owned(), holder: holder.to_owned() });
     let situation = Situation {
@@ -100,7 +101,7 @@ fn verdict(case: &Case) -> &'static str {
     };
     match judge(&situation, &incoming) {
         Verdict::Unchanged => "unchanged",
-        Verdict::Moved(_) => "moved",
+        Verdict::Left(_) => "left",
         Verdict::Store => "store",
         Verdict::Reject(refusal) => refusal.rejection.code(),
     }
@@ -152,7 +153,7 @@ fn every_row_of_the_table() {
 }
 
 #[test]
-fn an_empty_address_takes_a_first_write_and_a_moved_one_none() {
+fn an_empty_address_takes_a_first_write_and_one_that_was_left_none() {
     let writer = actor("a");
     let incoming = Incoming { sha256: Digest::of(b"x"), serial: 0, lineage: "", lock_id: None, force: true, actor: &writer };
     let judged = |place: &Place, lock: Option<&HeldLock>| {
@@ -160,6 +161,13 @@ fn an_empty_address_takes_a_first_write_and_a_moved_one_none() {
     };
     assert_eq!(judged(&Place::Free, None), Verdict::Store);
     let target: StateName = "w/b".parse().unwrap();
-    assert_eq!(judged(&Place::Moved(target.clone()), None), Verdict::Moved(target.clone()));
-    assert_eq!(judged(&Place::Moved(target.clone()), Some(&lock("x", "b"))), Verdict::Moved(target), "before the lock is looked at");
+    let gone = |bytes| {
+        let current = Some(Box::new(version("l", 5, bytes)));
+        Place::State { id: StateId::for_tests(), current, presence: Presence::Transferred("s3".to_owned()) }
+    };
+    let (elsewhere, here) = (Left::Transferred("s3".to_owned()), Left::Moved(target.clone()));
+    for (place, left) in [(Place::Moved(target), here), (gone("five"), elsewhere.clone()), (gone("x"), elsewhere)] {
+        assert_eq!(judged(&place, None), Verdict::Left(left.clone()), "its bytes do not matter");
+        assert_eq!(judged(&place, Some(&lock("x", "b"))), Verdict::Left(left), "before the lock is looked at");
+    }
 }

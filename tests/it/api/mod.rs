@@ -22,6 +22,8 @@ mod settled;
 mod status;
 mod stored;
 mod token;
+mod transfer;
+mod transfer_back;
 mod verify;
 mod versions;
 

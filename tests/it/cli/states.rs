@@ -35,6 +35,33 @@ fn list_shows_the_states_of_all_or_one_workspace() {
 }
 
 #[test]
+fn a_state_that_has_left_says_where_to_and_keeps_its_history() {
+    let prepare = |admin: &Client| {
+        some_states(admin);
+        let path = format!("{}/transfer", state_path("team/net"));
+        admin.post_json(&path, &json!({"to": "s3://there \u{202e}x"})).expect_status(200);
+        admin.post_json(&format!("{path}/done"), &json!({"version": 3})).expect_status(200);
+    };
+    Place::both(prepare, |place| {
+        let there = r"s3://there \u{202e}x";
+        assert!(!place.ok(&["state", "list"]).contains("team/net"));
+        let list = place.ok(&["state", "list", "--deleted"]);
+        let row = list.lines().find(|line| line.starts_with("team/net")).expect("a row");
+        assert!(row.contains("left ") && row.contains(there), "{row}");
+        let text = place.ok(&["state", "show", "team/net"]);
+        assert!(text.lines().any(|line| line.starts_with("left ") && line.contains(there)) && !text.contains("deleted"), "{text}");
+        assert_eq!(place.json(&["state", "show", "team/net"])["transferred_to"], "s3://there \u{202e}x");
+        assert_eq!(numbers(place, &[]), [3, 2, 1]);
+        place.fails(&["state", "pull", "team/net"], there);
+        let told = place.run(&["state", "rollback", "team/net", "1", "--dry-run"]);
+        let told = String::from_utf8_lossy(&told.stdout).into_owned();
+        assert!(told.contains("it has left for") && told.contains(there), "{told}");
+        place.ok(&["state", "rollback", "team/net", "1", "--yes"]);
+        assert_eq!(read(place, "team/net").0, 200);
+    });
+}
+
+#[test]
 fn show_tells_of_one_state_and_its_lock() {
     Place::both(
         |admin| {
