@@ -31,6 +31,15 @@ pub(super) enum Asked {
     Tofu,
 }
 
+impl From<Asked> for Program {
+    fn from(asked: Asked) -> Self {
+        match asked {
+            Asked::Terraform => Self::Terraform,
+            Asked::Tofu => Self::Tofu,
+        }
+    }
+}
+
 impl From<Program> for Asked {
     fn from(program: Program) -> Self {
         match program {
@@ -47,11 +56,7 @@ impl Module {
     }
 
     pub(super) fn ask(&self) -> Ask {
-        let program = self.program.map(|asked| match asked {
-            Asked::Terraform => Program::Terraform,
-            Asked::Tofu => Program::Tofu,
-        });
-        Ask { program, include_json: self.include_json }
+        Ask { program: self.program.map(Program::from), include_json: self.include_json }
     }
 
     /// Refuses a directory that is none.

@@ -29,6 +29,8 @@ pub enum Onto {
     Nothing,
     /// The version of this number, the newest of the state, which the same caller imported.
     Imported(u64),
+    /// Whatever is there as long as it does not live: the state arrives from a storage elsewhere, under whatever lineage that gave it.
+    NothingLive,
     /// The current version, whoever wrote it: of the same lineage, with a lower serial. A state that has left for a storage elsewhere comes back by
     /// that, also with the bytes with which it left.
     Current,
@@ -194,7 +196,7 @@ impl Job {
         let place = tx.place(&self.name)?;
         let comes_back = match place.left() {
             None => false,
-            Some(Left::Transferred(_)) if self.onto == Onto::Current && self.rejected.is_none() => true,
+            Some(Left::Transferred(_)) if matches!(self.onto, Onto::Current | Onto::NothingLive) && self.rejected.is_none() => true,
             Some(left) => return Ok(Outcome::Left(left)),
         };
         let filter = VersionFilter { limit: 1, ..VersionFilter::default() };
@@ -225,8 +227,9 @@ impl Job {
 
     fn judge(&self, place: &Place, newest: Option<&Version>, last_number: u64) -> Result<(), NoImport> {
         match (self.onto, place) {
-            (Onto::Nothing, Place::Free) | (Onto::Current, Place::Free | Place::Moved(_)) => {}
-            (Onto::Nothing, _) => return Err(NoImport::StateExists),
+            (Onto::Nothing | Onto::NothingLive, Place::Free) | (Onto::Current, Place::Free | Place::Moved(_)) => {}
+            (Onto::NothingLive, place) if place.live().is_none() => {}
+            (Onto::Nothing | Onto::NothingLive, _) => return Err(NoImport::StateExists),
             (Onto::Imported(number), _) => {
                 newest.filter(|newest| newest.number == number && self.has_imported(newest)).ok_or(NoImport::NotImportedSoFar)?;
             }

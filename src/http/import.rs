@@ -16,6 +16,7 @@ use crate::model::version::{Kind, Rejection};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "they are parameters of a query")]
 struct Query {
     #[serde(rename = "ID")]
     id: Option<String>,
@@ -31,17 +32,21 @@ struct Query {
     after: Option<u64>,
     #[serde(default)]
     append: bool,
+    #[serde(default)]
+    arrive: bool,
 }
 
 impl Query {
     fn onto(&self) -> Result<Onto, ApiError> {
-        match (self.after, self.append) {
-            (None, false) => Ok(Onto::Nothing),
-            (Some(number), false) => Ok(Onto::Imported(number)),
-            (None, true) => Ok(Onto::Current),
-            (Some(_), true) => {
-                Err(ApiError::invalid("bad_query", "after goes on with an import and append adds to a state; give one of them"))
-            }
+        match (self.after, self.append, self.arrive) {
+            (None, false, false) => Ok(Onto::Nothing),
+            (Some(number), false, false) => Ok(Onto::Imported(number)),
+            (None, true, false) => Ok(Onto::Current),
+            (None, false, true) => Ok(Onto::NothingLive),
+            _ => Err(ApiError::invalid(
+                "bad_query",
+                "after goes on with an import, append adds to a state, and arrive brings one from elsewhere; give one of them",
+            )),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::cli::configure::sources::{Beside, Sources};
 use crate::cli::detect::{Asked, Module};
 use crate::cli::output::Failure;
 use crate::cli::tool::{Invocation, Record, SETTINGS};
-use crate::hcl::{FILE, Found, Kind};
+use crate::hcl::{FILE, Found, Kind, Program};
 
 /// Where the state of a module goes.
 pub(in crate::cli) enum Goes {
@@ -34,12 +34,17 @@ pub(in crate::cli) struct Look<'a> {
     pub(in crate::cli) address: &'a Address,
 }
 
+/// Which of the two programs it is: as the user says, or by its name.
+pub(in crate::cli) fn program_of(asked: Option<Asked>, invocation: &Invocation) -> Option<Program> {
+    asked.map(Program::from).or(invocation.program())
+}
+
 impl Look<'_> {
     /// Looks at the module, and removes what a killed command left where it is in the way.
     pub(in crate::cli) fn goes(&self) -> Result<Goes, Failure> {
         let root = self.invocation.root();
-        let program = self.program.or(self.invocation.program().map(Asked::from));
-        let module = Module::at(root, program, self.include_json);
+        let program = program_of(self.program, self.invocation);
+        let module = Module::at(root, program.map(Asked::from), self.include_json);
         folder::sweep(root)?;
         let is_left_over = folder::is_left_over(root)?;
         let sources = self.beside.look(&module, is_left_over.then_some(FILE))?;

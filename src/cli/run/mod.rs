@@ -29,7 +29,7 @@ use crate::hcl::Found;
 use crate::model::name::{BuildingBlock, Workspace};
 use child::End;
 use folder::Generated;
-use goes::{Goes, Look};
+use goes::{Goes, Look, program_of};
 use signals::Signals;
 use token::{Key, Login, Token};
 
@@ -211,7 +211,8 @@ impl Run {
     /// Does something about a state that may move.
     async fn moving<T>(&self, credentials: &Credentials, act: impl AsyncFnOnce(Move<'_>) -> Result<T, Failure>) -> Result<T, Failure> {
         let wire = Wire::elsewhere(self.address.server(), credentials.password.clone())?;
-        act(Move { address: &self.address, wire: &wire, credentials, invocation: &self.invocation }).await
+        let program = program_of(self.args.program, &self.invocation);
+        act(Move { address: &self.address, wire: &wire, credentials, program, invocation: &self.invocation }).await
     }
 
     async fn init(&self, flags: &[&str], credentials: &Credentials, token: &mut Token) -> Result<(), Stop> {

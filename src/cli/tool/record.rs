@@ -103,8 +103,10 @@ impl Record {
     /// Where the state is, for people and to be compared: the type, and those settings that say a place. Nothing secret.
     pub(in crate::cli) fn place(&self, root: &Path, workspace: &str) -> String {
         let mut text = self.kind.clone();
+        let default = self.local_path().map(|path| json!(path)).unwrap_or_default();
         for name in PLACE {
-            let Some(value) = self.config.get(name).filter(|value| !value.is_null()) else { continue };
+            let given = self.config.get(name).filter(|value| !value.is_null());
+            let Some(value) = given.or((name == "path" && !default.is_null()).then_some(&default)) else { continue };
             let shown = match (name, value) {
                 ("address", Value::String(address)) => without_secrets(address),
                 ("path" | "workspace_dir", Value::String(path)) => {
@@ -148,6 +150,7 @@ mod tests {
         let http = record("http", &json!({ "address": "https://me:hush@a.example/x?token=hush#hush", "password": "hush" }));
         assert_eq!(http.place(root, "default"), "http address=https://a.example/x");
         assert_eq!(record("local", &json!({ "path": "sub/x" })).place(root, "default"), "local path=/sub/x");
+        assert_eq!(Record::local().place(root, "default"), "local path=/terraform.tfstate");
         assert_eq!(record("pg", &json!({ "conn_str": "hush" })).place(root, "default"), "pg");
     }
 }

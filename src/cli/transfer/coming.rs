@@ -10,6 +10,7 @@ use super::{Move, same};
 use crate::cli::client::Wire;
 use crate::cli::output::{self, Failure};
 use crate::cli::tool::{PASSWORD, Record, USER};
+use crate::hcl::Program;
 use crate::model::secret::Secret;
 
 /// What became of it.
@@ -170,13 +171,13 @@ impl Move<'_> {
         state.ok_or_else(|| Failure::Failed(format!("{} does not show the state that it just had", self.address.server())))
     }
 
-    /// Has the client store the state here, and reads it back.
+    /// Stores the state here, and reads it back.
     async fn store(&self, ours: &Ours<'_>, place: &str, theirs: &[u8]) -> Result<(), Failure> {
-        if ours.standing().await? == Standing::Transferred {
-            ours.restore().await?;
+        match self.program {
+            // It encrypts nothing, and would give the state another lineage in a backend of this kind.
+            Some(Program::Terraform) => ours.arrive(theirs.to_vec()).await?,
+            Some(Program::Tofu) | None => self.push_here(ours, theirs).await?,
         }
-        let here = Record::http(&self.address.text());
-        self.with_backend(&here, Some(self.credentials), |using| self.invocation.push(theirs, using))?;
         let differences = same::differences(&self.read_here()?, theirs)?;
         if differences.is_empty() {
             return Ok(());
@@ -185,6 +186,14 @@ impl Move<'_> {
             "what was read back is not what {place} holds, which is as it was: {}; run this again",
             differences.join(", ")
         )))
+    }
+
+    /// Has the client store the state, which encrypts it where the sources say so.
+    async fn push_here(&self, ours: &Ours<'_>, theirs: &[u8]) -> Result<(), Failure> {
+        if ours.standing().await? == Standing::Transferred {
+            ours.restore().await?;
+        }
+        self.with_backend(&Record::http(&self.address.text()), Some(self.credentials), |using| self.invocation.push(theirs, using))
     }
 
     /// Whether an earlier try brought the state here, and was only cut off before the program had recorded it.

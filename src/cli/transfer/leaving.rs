@@ -24,11 +24,8 @@ pub(in crate::cli) enum Left {
 enum There {
     Nothing,
     TheSame,
-    /// Another state.
-    Another {
-        differences: Vec<String>,
-        of_one_lineage: bool,
-    },
+    /// Another state; these are the differences.
+    Another(Vec<String>),
 }
 
 impl Move<'_> {
@@ -73,14 +70,11 @@ impl Move<'_> {
                 tell(&format!("{place} holds this state already"));
                 return Ok(());
             }
-            There::Another { .. } if same::is_empty(&state).map_err(before)? => {
+            There::Another(_) if same::is_empty(&state).map_err(before)? => {
                 tell(&format!("{place} holds a state, and the one here is empty"));
                 return Ok(());
             }
-            There::Another { differences, of_one_lineage } => {
-                let may_be_there = of_one_lineage && !is_first_try;
-                return Err(Hindrance { failure: self.another(place, &differences), may_be_there });
-            }
+            There::Another(differences) => return Err(before(self.another(place, &differences))),
             There::Nothing => {}
         }
         let pushed = self.invocation.push(&state, &Using::default());
@@ -89,8 +83,8 @@ impl Move<'_> {
             (There::TheSame, _) => Ok(()),
             (There::Nothing, Err(failure)) => Err(Hindrance { failure, may_be_there: false }),
             (There::Nothing, Ok(())) => Err(unsure(Failure::Failed(format!("what was pushed to {place} cannot be read there")))),
-            (There::Another { .. }, Err(failure)) => Err(unsure(failure)),
-            (There::Another { differences, .. }, Ok(())) => {
+            (There::Another(_), Err(failure)) => Err(unsure(failure)),
+            (There::Another(differences), Ok(())) => {
                 Err(unsure(Failure::Failed(format!("what was read back from {place} is not what was pushed: {}", differences.join(", ")))))
             }
         }
@@ -110,11 +104,12 @@ impl Move<'_> {
     fn there(&self, ours: &[u8]) -> Result<There, Failure> {
         let Some(theirs) = self.invocation.pull(&Using::default())? else { return Ok(There::Nothing) };
         let differences = same::differences(ours, &theirs)?;
-        if differences.is_empty() {
-            return Ok(There::TheSame);
-        }
-        let of_one_lineage = same::head(ours)?.lineage == same::head(&theirs)?.lineage;
-        Ok(There::Another { differences, of_one_lineage })
+        Ok(match () {
+            () if differences.is_empty() => There::TheSame,
+            // Some backends show an empty state where there is none.
+            () if same::is_empty(&theirs)? => There::Nothing,
+            () => There::Another(differences),
+        })
     }
 
     fn another(&self, place: &str, differences: &[String]) -> Failure {

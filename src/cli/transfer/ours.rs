@@ -117,6 +117,12 @@ impl<'a> Ours<'a> {
         self.ask("POST", "/transfer/done", Some(body)).await.map(drop).map_err(Refusal::into_failure)
     }
 
+    /// Stores a state from elsewhere with its serial and lineage, where none lives.
+    pub(super) async fn arrive(&self, state: Vec<u8>) -> Result<(), Failure> {
+        let path = format!("{}/import?arrive=true", self.path);
+        self.wire.ask_patiently("POST", &path, Some(Bytes::from(state))).await.map(drop).map_err(Refusal::into_failure)
+    }
+
     /// Brings the state back that had left.
     pub(super) async fn restore(&self) -> Result<(), Failure> {
         self.ask("POST", "/restore", None).await.map(drop).map_err(Refusal::into_failure)

@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use super::module::{Backend, Module, isolate, resources};
 use super::run::{Run, Running};
-use super::{Program, STATE, for_each_program, for_tofu};
+use super::{Program, STATE, for_each_program};
 use crate::harness::{Client, Server, state_path, statekeep};
+use crate::samples::{lock_body, tfstate};
 
 for_each_program![
     a_state_moves_along_to_a_local_file,
@@ -79,8 +80,15 @@ impl<'a> Site<'a> {
 
     fn expect_gone(&self) {
         let admin = self.server.admin();
-        for method in ["GET", "POST", "LOCK", "UNLOCK", "DELETE"] {
-            admin.send(method, &state_path(STATE), "{}").expect_status(410);
+        let bodies = [
+            ("GET", String::new()),
+            ("POST", tfstate("late", 9)),
+            ("LOCK", lock_body("x")),
+            ("UNLOCK", lock_body("x")),
+            ("DELETE", String::new()),
+        ];
+        for (method, body) in bodies {
+            admin.send(method, &state_path(STATE), body).expect_problem(410, "transferred");
         }
         admin.get(&format!("{}/versions", state_path(STATE))).expect_status(200);
     }
@@ -180,7 +188,7 @@ fn what_an_earlier_try_pushed_is_finished(program: &Program) {
 
 fn a_push_that_fails_leaves_the_state_here(program: &Program) {
     let site = Site::applied(program, &["a"]).write("backend.tf", LOCAL).write("kept", "a file where a folder should be");
-    site.run(&["plan", "-input=false"]).fails().says("is as it was");
+    site.run(&["plan", "-input=false"]).fails().says("The command was not run");
     assert_eq!(names(&site.expect_here()), ["a"]);
     std::fs::remove_file(site.module.dir().join("kept")).expect("the file");
     site.run(&["plan", "-input=false"]).ok().says("No changes.");
