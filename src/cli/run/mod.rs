@@ -25,7 +25,7 @@ use super::tool::{Credentials, Invocation, Record, Using};
 use crate::hcl::{FILE, Found, Kind};
 use crate::model::name::{BuildingBlock, Workspace};
 use child::End;
-use folder::Generated;
+use folder::{Generated, Lock};
 use signals::Signals;
 use token::{Key, Login, Token};
 
@@ -194,9 +194,10 @@ impl Run {
         refusals::workspace(&self.invocation)?;
         let record = Record::read(&self.invocation)?;
         refusals::arguments(&self.invocation, &self.address, record.as_ref())?;
+        let lock = Lock::take(self.invocation.root())?;
         let login = self.login()?;
         let (root, text) = (self.invocation.root().to_owned(), self.address.text());
-        let writing = tokio::task::spawn_blocking(move || Generated::write(&root, text));
+        let writing = tokio::task::spawn_blocking(move || Generated::write(lock, &root, text));
         let token = login.done(&self.signals).await;
         let file = writing.await.unwrap_or_else(|panic| Err(Failure::because(panic)));
         let mut token = token?;

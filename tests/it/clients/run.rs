@@ -57,6 +57,17 @@ impl Running {
         }
     }
 
+    /// Waits until it has said this on stdout.
+    #[track_caller]
+    pub(super) fn wait_for_words(&mut self, words: &str) {
+        let stdout = self.stdout.path().to_owned();
+        self.wait_until(words, || std::fs::read_to_string(&stdout).is_ok_and(|said| said.contains(words)));
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Kills the program as a crash or an impatient build server does: at once, with no chance to clean up.
     pub(super) fn kill(mut self) -> Run {
         self.child.kill().expect("the child is ours");
