@@ -27,7 +27,7 @@ use crate::model::name::{BuildingBlock, Workspace};
 use child::End;
 use folder::{Generated, Lock};
 use signals::Signals;
-use token::{Key, Login, Token};
+use token::{Key, Login, Reading, Token};
 
 /// What the `http` backend would take from the environment where a block does not say it. A generated block says all that says where.
 const OF_THE_BACKEND: [&str; 6] =
@@ -125,11 +125,13 @@ enum Goes {
 impl Run {
     async fn whole(&self) -> Result<End, Stop> {
         if !self.invocation.needs_backend() {
+            refusals::no_subcommand(&self.invocation, self.args.program.is_some())?;
             return Ok(self.plain().await);
         }
+        let key = Key::begin(self.args.key_file.clone(), self.address.server().to_owned());
         match self.look()? {
-            Goes::Nowhere => self.with_file().await,
-            Goes::Here => self.with_token().await,
+            Goes::Nowhere => self.with_file(key).await,
+            Goes::Here => self.with_token(key).await,
             Goes::Elsewhere(found) => self.elsewhere(&found).await,
         }
     }
@@ -179,9 +181,9 @@ impl Run {
     }
 
     /// The sources configure this very state.
-    async fn with_token(&self) -> Result<End, Stop> {
+    async fn with_token(&self, key: Reading) -> Result<End, Stop> {
         refusals::workspace(&self.invocation)?;
-        let mut token = self.login()?.done(&self.signals).await?;
+        let mut token = self.login(key).done(&self.signals).await?;
         let mut command = self.invocation.wrapped();
         token.credentials().give(&mut command);
         let end = self.kept(&mut token, &mut command).await;
@@ -190,12 +192,12 @@ impl Run {
     }
 
     /// The sources configure nothing.
-    async fn with_file(&self) -> Result<End, Stop> {
+    async fn with_file(&self, key: Reading) -> Result<End, Stop> {
         refusals::workspace(&self.invocation)?;
         let record = Record::read(&self.invocation)?;
         refusals::arguments(&self.invocation, &self.address, record.as_ref())?;
         let lock = Lock::take(self.invocation.root())?;
-        let login = self.login()?;
+        let login = self.login(key);
         let (root, text) = (self.invocation.root().to_owned(), self.address.text());
         let writing = tokio::task::spawn_blocking(move || Generated::write(lock, &root, text));
         let token = login.done(&self.signals).await;
@@ -255,9 +257,8 @@ impl Run {
         }
     }
 
-    fn login(&self) -> Result<Login, Failure> {
-        let key = Key::read(&self.args.key_file, self.address.server())?;
-        Ok(Login::begin(key, self.address.name.clone()))
+    fn login(&self, key: Reading) -> Login {
+        Login::begin(key, self.address.name.clone())
     }
 }
 

@@ -3,7 +3,7 @@
 //! The command gets the token and never the key. Neither is on a command line, in a log, in an error or in a `Debug`.
 
 use std::convert::Infallible;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -38,6 +38,9 @@ const END_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a token that is on its way is waited for when a signal came, so that it can be ended.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// A key that is being read.
+pub(super) type Reading = JoinHandle<Result<Key, Failure>>;
+
 /// The key that tokens are made from, and the way to its server.
 pub(super) struct Key {
     wire: Wire,
@@ -46,8 +49,12 @@ pub(super) struct Key {
 }
 
 impl Key {
-    /// From the file that has its secret.
-    pub(super) fn read(file: &Path, server: &str) -> Result<Self, Failure> {
+    /// From the file that has its secret, while other things are done.
+    pub(super) fn begin(file: PathBuf, server: String) -> Reading {
+        tokio::task::spawn_blocking(move || Self::read(&file, &server))
+    }
+
+    fn read(file: &Path, server: &str) -> Result<Self, Failure> {
         let secret = secret_in(file)?;
         let wrong = |what: &str| Failure::Failed(format!("{}: {what}", file.display()));
         let id = match secret.kind() {
@@ -108,8 +115,8 @@ pub(super) struct Login(JoinHandle<Result<Token, Failure>>);
 
 impl Login {
     /// Asks for a token, while other things are done.
-    pub(super) fn begin(key: Key, state: StateName) -> Self {
-        Self(tokio::spawn(async move { key.login(&state).await }))
+    pub(super) fn begin(key: Reading, state: StateName) -> Self {
+        Self(tokio::spawn(async move { key.await.map_err(Failure::because)??.login(&state).await }))
     }
 
     /// The token, unless a signal comes first.

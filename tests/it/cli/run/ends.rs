@@ -42,6 +42,8 @@ fn wrong_usage_is_2() {
         assert_eq!(statekeep(args).output().expect("it runs").status.code(), Some(2), "{args:?}");
     }
     site.refused(site.apply().env("TF_CLI_ARGS", "'open"), 2, "TF_CLI_ARGS");
+    site.program("deploy.sh", SCRIPT);
+    site.refused(&mut site.command(&[], &[site.tool("deploy.sh").to_str().expect("UTF-8")]), 2, "has no subcommand");
     site.refused(&mut site.command(&[], &[&site.terraform(), "-chdir", "sub", "apply"]), 2, "-chdir=DIR");
 }
 
@@ -133,4 +135,21 @@ fn a_file_that_was_changed_meanwhile_is_left_and_told_of() {
     let output = site.ok(&mut site.apply());
     assert!(stderr(&output).contains("was not removed: somebody has changed it"), "{}", stderr(&output));
     assert!(std::fs::read_to_string(site.path(FILE)).expect("left").ends_with("# mine\n"));
+}
+
+#[test]
+fn it_is_told_by_the_exit_code_whatever_else_is_lost() {
+    let site = Site::new();
+    site.record(&site.server.state(STATE));
+    site.script("kill -TERM $$\n");
+    let mut run = site.apply().spawn().expect("it runs");
+    drop(run.stderr.take());
+    assert_eq!(run.wait().expect("it ends").code(), Some(143), "nobody listens any more");
+    site.script("exit 6\n");
+    let command = site.apply();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' CHLD; exec \"$@\"", "sh"]).arg(command.get_program()).args(command.get_args());
+    let status = shell.env("STATEKEEP_URL", site.server.url()).env_remove("TF_WORKSPACE").status().expect("it runs");
+    assert_eq!(status.code(), Some(6), "the kernel would have thrown it away");
+    site.expect_nothing_left();
 }
