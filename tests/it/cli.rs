@@ -10,6 +10,7 @@ mod purge;
 mod remote;
 mod retention;
 mod rollback;
+mod run;
 mod states;
 mod usage;
 mod verify;

@@ -39,7 +39,7 @@ impl Backend {
         }
         let (known_user, known_password) = http_backend_credentials();
         let (user, password) = (user.unwrap_or(known_user), password.unwrap_or(known_password));
-        Ok(Self { http: http_elsewhere()?, url, user, password })
+        Ok(Self { http: http_elsewhere(url.as_str())?, url, user, password })
     }
 
     /// The state, and with `history` its earlier versions before it, the oldest first.

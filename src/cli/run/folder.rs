@@ -68,8 +68,7 @@ pub(super) struct Generated {
 
 impl Generated {
     /// Writes the file for an address where there is none, or one that a `run` left.
-    pub(super) fn write(dir: &Path, address: String) -> Result<Self, Failure> {
-        let lock = Lock::take(dir)?;
+    pub(super) fn write(lock: Lock, dir: &Path, address: String) -> Result<Self, Failure> {
         let backend = Backend { address, writer: Writer::Run };
         let written = match Backend::present(dir)? {
             Present::Nothing => backend.create(dir),
@@ -115,10 +114,14 @@ fn cannot(dir: &Path, error: &io::Error) -> Failure {
 mod tests {
     use super::*;
 
+    fn write(dir: &Path) -> Result<Generated, Failure> {
+        Generated::write(Lock::take(dir)?, dir, "http://a/".to_owned())
+    }
+
     #[test]
     fn the_file_goes_away_and_a_changed_one_stays() {
         let dir = tempfile::TempDir::new().expect("a directory");
-        let write = || Generated::write(dir.path(), "http://a/".to_owned());
+        let write = || write(dir.path());
         let file = dir.path().join(FILE);
         let generated = write().expect("written");
         assert!(file.exists() && is_left_over(dir.path()).expect("readable"));
@@ -137,13 +140,13 @@ mod tests {
         let dir = tempfile::TempDir::new().expect("a directory");
         let leave = |writer| Backend { address: "http://other/".to_owned(), writer }.create(dir.path()).expect("written");
         leave(Writer::Run);
-        drop(Generated::write(dir.path(), "http://a/".to_owned()).expect("replaced"));
+        drop(write(dir.path()).expect("replaced"));
         assert!(!dir.path().join(FILE).exists());
         leave(Writer::Run);
         clear(dir.path()).expect("cleared");
         leave(Writer::Configure);
         clear(dir.path()).expect("nothing to clear");
-        assert!(Generated::write(dir.path(), "http://a/".to_owned()).is_err() && dir.path().join(FILE).exists());
+        assert!(write(dir.path()).is_err() && dir.path().join(FILE).exists());
     }
 
     #[test]
@@ -151,7 +154,7 @@ mod tests {
         let dir = tempfile::TempDir::new().expect("a directory");
         let path = dir.path().to_owned();
         let panicked = std::panic::catch_unwind(move || {
-            let _generated = Generated::write(&path, "http://a/".to_owned()).expect("written");
+            let _generated = write(&path).expect("written");
             panic!("on purpose");
         });
         assert!(panicked.is_err() && !dir.path().join(FILE).exists());

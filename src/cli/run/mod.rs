@@ -18,7 +18,6 @@ use std::process::{Command, ExitCode};
 use clap::{Args, ValueEnum};
 use rustix::fs::Mode;
 
-use super::client::Wire;
 use super::configure::address::{Address, Base};
 use super::configure::sources::Beside;
 use super::detect::{self, Asked};
@@ -28,10 +27,10 @@ use super::transfer::Move;
 use crate::hcl::Found;
 use crate::model::name::{BuildingBlock, Workspace};
 use child::End;
-use folder::Generated;
+use folder::{Generated, Lock};
 use goes::{Goes, Look, program_of};
 use signals::Signals;
-use token::{Key, Login, Token};
+use token::{Key, Login, Reading, Token};
 
 const NOT_RUN: &str = "The command was not run.";
 
@@ -115,12 +114,14 @@ struct Run {
 impl Run {
     async fn whole(&self) -> Result<End, Stop> {
         if !self.invocation.needs_backend() {
+            refusals::no_subcommand(&self.invocation, self.args.program.is_some())?;
             return Ok(self.plain().await);
         }
+        let key = Key::begin(self.args.key_file.clone(), self.address.server().to_owned());
         match self.look()? {
-            Goes::Nowhere => self.with_file().await,
-            Goes::Here => self.with_token().await,
-            Goes::Elsewhere(found) => self.elsewhere(&found).await,
+            Goes::Nowhere => self.with_file(key).await,
+            Goes::Here => self.with_token(key).await,
+            Goes::Elsewhere(found) => self.elsewhere(&found, key).await,
         }
     }
 
@@ -135,13 +136,13 @@ impl Run {
     }
 
     /// The sources configure another backend.
-    async fn elsewhere(&self, found: &Found) -> Result<End, Stop> {
+    async fn elsewhere(&self, found: &Found, key: Reading) -> Result<End, Stop> {
         let root = self.invocation.root();
         let (place, block) = (detect::place(root, found), detect::block(found));
         output::message(&format!("statekeep: {place} configures `{block}`, so the state goes there and the command runs as it is"));
         if self.args.transfer == Transfer::Auto {
-            let token = self.login()?.done(&self.signals).await?;
-            let left = self.moving(&token.credentials(), async |moving| moving.leave(found).await).await;
+            let token = self.login(key).done(&self.signals).await?;
+            let left = self.moving(&token, async |moving| moving.leave(found).await).await;
             token.end().await;
             left?;
         }
@@ -149,9 +150,9 @@ impl Run {
     }
 
     /// The sources configure this very state.
-    async fn with_token(&self) -> Result<End, Stop> {
+    async fn with_token(&self, key: Reading) -> Result<End, Stop> {
         refusals::workspace(&self.invocation)?;
-        let mut token = self.login()?.done(&self.signals).await?;
+        let mut token = self.login(key).done(&self.signals).await?;
         let mut command = self.invocation.wrapped();
         token.credentials().give(&mut command);
         let end = self.kept(&mut token, &mut command).await;
@@ -160,13 +161,14 @@ impl Run {
     }
 
     /// The sources configure nothing.
-    async fn with_file(&self) -> Result<End, Stop> {
+    async fn with_file(&self, key: Reading) -> Result<End, Stop> {
         refusals::workspace(&self.invocation)?;
         let record = Record::read(&self.invocation)?;
         refusals::arguments(&self.invocation, &self.address, record.as_ref())?;
-        let login = self.login()?;
+        let lock = Lock::take(self.invocation.root())?;
+        let login = self.login(key);
         let (root, text) = (self.invocation.root().to_owned(), self.address.text());
-        let writing = tokio::task::spawn_blocking(move || Generated::write(&root, text));
+        let writing = tokio::task::spawn_blocking(move || Generated::write(lock, &root, text));
         let token = login.done(&self.signals).await;
         let file = writing.await.unwrap_or_else(|panic| Err(Failure::because(panic)));
         let mut token = token?;
@@ -180,7 +182,7 @@ impl Run {
         let _file = file?;
         let credentials = token.credentials();
         if self.args.transfer == Transfer::Auto {
-            self.moving(&credentials, async |moving| moving.come().await).await?;
+            self.moving(token, async |moving| moving.come().await).await?;
         }
         if let Some(flags) = self.flags_of_init(record) {
             self.init(flags, &credentials, token).await?;
@@ -209,10 +211,10 @@ impl Run {
     }
 
     /// Does something about a state that may move.
-    async fn moving<T>(&self, credentials: &Credentials, act: impl AsyncFnOnce(Move<'_>) -> Result<T, Failure>) -> Result<T, Failure> {
-        let wire = Wire::elsewhere(self.address.server(), credentials.password.clone())?;
+    async fn moving<T>(&self, token: &Token, act: impl AsyncFnOnce(Move<'_>) -> Result<T, Failure>) -> Result<T, Failure> {
+        let (wire, credentials) = (token.wire(), token.credentials());
         let program = program_of(self.args.program, &self.invocation);
-        act(Move { address: &self.address, wire: &wire, credentials, program, invocation: &self.invocation }).await
+        act(Move { address: &self.address, wire: &wire, credentials: &credentials, program, invocation: &self.invocation }).await
     }
 
     async fn init(&self, flags: &[&str], credentials: &Credentials, token: &mut Token) -> Result<(), Stop> {
@@ -228,8 +230,7 @@ impl Run {
         }
     }
 
-    fn login(&self) -> Result<Login, Failure> {
-        let key = Key::read(&self.args.key_file, self.address.server())?;
-        Ok(Login::begin(key, self.address.name.clone()))
+    fn login(&self, key: Reading) -> Login {
+        Login::begin(key, self.address.name.clone())
     }
 }

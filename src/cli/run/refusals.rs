@@ -17,6 +17,17 @@ const HARMLESS: [&str; 7] = [
     "skip_cert_verification",
 ];
 
+/// Refuses a program that is none of the two by its name and has no words behind it: it may do anything, and its state would go anywhere.
+pub(super) fn no_subcommand(invocation: &Invocation, is_named: bool) -> Result<(), Failure> {
+    if is_named || invocation.program().is_some() || invocation.subcommand().is_some() {
+        return Ok(());
+    }
+    Err(Failure::Usage(format!(
+        "{} has no subcommand behind it; `run` wraps a command line of terraform or tofu, as in `-- terraform apply`",
+        invocation.shown()
+    )))
+}
+
 /// Refuses workspaces of the program.
 pub(super) fn workspace(invocation: &Invocation) -> Result<(), Failure> {
     let workspace = invocation.workspace()?;

@@ -3,7 +3,7 @@
 //! The command gets the token and never the key. Neither is on a command line, in a log, in an error or in a `Debug`.
 
 use std::convert::Infallible;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -38,6 +38,9 @@ const END_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a token that is on its way is waited for when a signal came, so that it can be ended.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// A key that is being read.
+pub(super) type Reading = JoinHandle<Result<Key, Failure>>;
+
 /// The key that tokens are made from, and the way to its server.
 pub(in crate::cli) struct Key {
     wire: Wire,
@@ -46,6 +49,11 @@ pub(in crate::cli) struct Key {
 }
 
 impl Key {
+    /// From the file that has its secret, while other things are done.
+    pub(super) fn begin(file: PathBuf, server: String) -> Reading {
+        tokio::task::spawn_blocking(move || Self::read(&file, &server))
+    }
+
     /// From the file that has its secret.
     pub(in crate::cli) fn read(file: &Path, server: &str) -> Result<Self, Failure> {
         let secret = secret_in(file)?;
@@ -108,8 +116,8 @@ pub(super) struct Login(JoinHandle<Result<Token, Failure>>);
 
 impl Login {
     /// Asks for a token, while other things are done.
-    pub(super) fn begin(key: Key, state: StateName) -> Self {
-        Self(tokio::spawn(async move { key.login(&state).await }))
+    pub(super) fn begin(key: Reading, state: StateName) -> Self {
+        Self(tokio::spawn(async move { key.await.map_err(Failure::because)??.login(&state).await }))
     }
 
     /// The token, unless a signal comes first.
@@ -140,6 +148,11 @@ impl Token {
     /// As the `http` backend takes them.
     pub(in crate::cli) fn credentials(&self) -> Credentials {
         Credentials { user: self.key.id.to_string(), password: self.secret.clone() }
+    }
+
+    /// The way to the server for whoever has it.
+    pub(in crate::cli) fn wire(&self) -> Wire {
+        self.key.wire.with(self.secret.clone())
     }
 
     /// Extends it again and again, for as long as this is polled.

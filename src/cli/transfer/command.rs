@@ -78,8 +78,7 @@ async fn whole(args: TransferArgs) -> Result<(), Failure> {
 }
 
 async fn with_token(args: &TransferArgs, address: &Address, token: &Token) -> Result<&'static str, Failure> {
-    let credentials = token.credentials();
-    let wire = Wire::elsewhere(address.server(), credentials.password.clone())?;
+    let (wire, credentials) = (token.wire(), token.credentials());
     if args.finish || args.abandon {
         return by_decision(args, address, &wire).await;
     }

@@ -209,7 +209,7 @@ fn a_certificate_has_to_be_trusted() {
 }
 
 /// The address of a proxy with TLS in front of a server, for requests without a body, and its certificate.
-fn with_tls(address: &str) -> (String, String) {
+pub(super) fn with_tls(address: &str) -> (String, String) {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");

@@ -20,6 +20,7 @@ mod readme;
 mod remote_state;
 mod rollbacks;
 mod run;
+mod runs;
 mod state_commands;
 mod transfers;
 mod unlocked;

@@ -71,8 +71,13 @@ impl<'a> Module<'a> {
 
     /// Writes a file of the module.
     pub(super) fn write(self, file: &str, text: &str) -> Self {
-        std::fs::write(self.path(file), text).expect("a file of the module");
+        self.add(file, text);
         self
+    }
+
+    /// Writes one more file of the module.
+    pub(super) fn add(&self, file: &str, text: &str) {
+        std::fs::write(self.path(file), text).expect("a file of the module");
     }
 
     /// The module with the file that says what it manages, and initialised.

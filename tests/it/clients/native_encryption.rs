@@ -19,7 +19,7 @@ const KEY_AND_METHOD: &str = r#"
     }
 "#;
 
-const ENFORCED: &str = r"
+pub(super) const ENFORCED: &str = r"
     state {
       method   = method.aes_gcm.sealed
       enforced = true
@@ -37,7 +37,7 @@ const MIGRATING: &str = r#"
     }
 "#;
 
-fn encryption(state: &str) -> String {
+pub(super) fn encryption(state: &str) -> String {
     format!("terraform {{\n  encryption {{{KEY_AND_METHOD}{state}  }}\n}}\n")
 }
 

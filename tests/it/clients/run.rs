@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::io::Read as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -57,6 +58,17 @@ impl Running {
         }
     }
 
+    /// Waits until it has said this on stdout.
+    #[track_caller]
+    pub(super) fn wait_for_words(&mut self, words: &str) {
+        let stdout = self.stdout.path().to_owned();
+        self.wait_until(words, || std::fs::read_to_string(&stdout).is_ok_and(|said| said.contains(words)));
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Kills the program as a crash or an impatient build server does: at once, with no chance to clean up.
     pub(super) fn kill(mut self) -> Run {
         self.child.kill().expect("the child is ours");
@@ -98,6 +110,11 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn succeeded(&self) -> bool {
         self.status.success()
+    }
+
+    /// Whether a SIGKILL ended it.
+    pub(super) fn was_killed(&self) -> bool {
+        self.status.signal() == Some(9)
     }
 
     #[track_caller]

@@ -1,4 +1,7 @@
-//! A state that moves along with its sources: to the `local` backend and to a second statekeep, and back; interrupted anywhere, and gone on with.
+//! A state that moves along with its sources: to the `local` backend and to a second statekeep, and back.
+
+mod interrupted;
+mod sealed;
 
 use std::process::Command;
 
@@ -78,6 +81,14 @@ impl<'a> Site<'a> {
         self.start(&["run"], &[&[self.module.program()], words].concat()).wait()
     }
 
+    /// The same where the client has credentials of its own, for another server.
+    #[track_caller]
+    fn run_as(&self, key: &Client, variables: &[(&str, &str)], words: &[&str]) -> Run {
+        let mut command = self.command(&["run"], &[&[self.module.program()], words].concat());
+        command.env("TF_HTTP_USERNAME", "x").env("TF_HTTP_PASSWORD", key.secret()).envs(variables.iter().copied());
+        Running::spawn(command).wait()
+    }
+
     fn expect_gone(&self) {
         let admin = self.server.admin();
         let bodies = [
@@ -134,11 +145,7 @@ fn a_state_moves_along_to_another_statekeep_and_back(program: &Program) {
     let key = other.key("team", "writer");
     let backend = Backend::locking(&other.state(STATE));
     let site = Site { module: site.module.backend(&backend).with_key(&key), ..site };
-    let run = |words: &[&str]| {
-        let mut command = site.command(&["run"], &[&[site.module.program()], words].concat());
-        command.env("TF_HTTP_USERNAME", "x").env("TF_HTTP_PASSWORD", key.secret());
-        Running::spawn(command).wait()
-    };
+    let run = |words: &[&str]| site.run_as(&key, &[], words);
 
     run(&["plan", "-input=false"]).ok().says("No changes.");
     site.expect_gone();

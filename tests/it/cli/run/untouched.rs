@@ -1,0 +1,99 @@
+//! A module that says itself where its state goes: nothing is generated, and only a backend that is this very state gets a token.
+
+use super::*;
+
+fn http(settings: &str) -> String {
+    format!("terraform {{\n  backend \"http\" {{\n{settings}  }}\n}}\n")
+}
+
+#[test]
+fn another_backend_is_left_as_it_is() {
+    let site = Site::new();
+    site.write("main.tf", BACKEND);
+    let mut command = site.command(&["--transfer", "never"], &[&site.terraform(), "apply"]);
+    let output = site.ok(command.env("TF_HTTP_ADDRESS", "http://elsewhere/").env("TF_HTTP_PASSWORD", "mine").env("TF_WORKSPACE", "blue"));
+    let said = stderr(&output);
+    assert_eq!(said.matches("main.tf:2 configures `backend \"local\"`").count(), 1, "{said}");
+    assert_eq!(site.calls(), ["apply"]);
+    assert_eq!(site.seen("file"), None);
+    assert_eq!(site.variable("TF_HTTP_ADDRESS").as_deref(), Some("http://elsewhere/"));
+    assert_eq!(site.variable("TF_HTTP_PASSWORD").as_deref(), Some("mine"));
+    assert!(!site.seen("env").expect("it ran").contains("STATEKEEP_"));
+    assert!(site.server.admin().events("kind=login").is_empty(), "no token");
+}
+
+#[test]
+fn without_a_transfer_no_server_is_asked() {
+    let site = Site::new();
+    site.write("main.tf", BACKEND);
+    site.server.signal("STOP");
+    site.ok(&mut site.command(&["--transfer", "never"], &[&site.terraform(), "apply"]));
+    site.server.signal("CONT");
+}
+
+#[test]
+fn a_backend_that_is_this_very_state_gets_a_token() {
+    let site = Site::new();
+    let ours = site.server.state(STATE);
+    let gets_a_token = |command: &mut Command| {
+        let _ = std::fs::remove_file(site.tool("calls"));
+        let said = stderr(&site.ok(command));
+        assert!(said.is_empty(), "{said}");
+        let had = site.variable("TF_HTTP_PASSWORD").is_some_and(|token| token.starts_with("skt_"));
+        assert!(had && site.calls().len() == 1 && site.seen("file").is_none());
+        site.expect_nothing_left();
+    };
+    site.write("main.tf", &http(&format!("    address = \"{}\"\n", ours.replace("buildingblock", "buildingBlock"))));
+    gets_a_token(&mut site.apply());
+    site.write("main.tf", &http(""));
+    gets_a_token(site.apply().env("TF_HTTP_ADDRESS", &ours));
+    assert_eq!(site.variable("TF_HTTP_ADDRESS"), Some(ours.clone()), "it stays, the block says nothing");
+    gets_a_token(&mut site.command(&[], &[&site.terraform(), "init", &format!("-backend-config=address={ours}")]));
+    site.record(&ours);
+    gets_a_token(&mut site.apply());
+    site.refused(site.apply().env("TF_WORKSPACE", "blue"), 1, "no workspaces");
+}
+
+#[test]
+fn another_address_is_another_backend() {
+    let site = Site::new();
+    let gets_none = |command: &mut Command| {
+        let said = stderr(&site.ok(command));
+        assert!(said.contains("main.tf:2 configures `backend \"http\"`"), "{said}");
+        assert_eq!(site.variable("TF_HTTP_PASSWORD"), None);
+    };
+    let never = || site.command(&["--transfer", "never"], &[&site.terraform(), "apply"]);
+    site.write("main.tf", &http(&format!("    address = \"{}\"\n", site.server.state("team/two"))));
+    gets_none(&mut never());
+    site.write("main.tf", &http(""));
+    gets_none(&mut never());
+    gets_none(never().env("TF_HTTP_ADDRESS", site.server.state("team/two")));
+    site.record(&site.server.state("team/two"));
+    gets_none(never().env("TF_HTTP_ADDRESS", site.server.state(STATE)));
+    assert!(site.server.admin().events("kind=login").is_empty());
+}
+
+#[test]
+fn what_configure_wrote_is_a_backend_and_stays() {
+    let site = Site::new();
+    let module = site.path("").to_str().expect("UTF-8").to_owned();
+    let configure = ["configure", &module, "--workspace", "team", "--building-block", "net", "--url", site.server.url()];
+    assert!(statekeep(&configure).status().expect("it runs").success());
+    let before = std::fs::read_to_string(site.path(FILE)).expect("written");
+    site.ok(&mut site.apply());
+    assert_eq!(site.calls(), ["apply"]);
+    assert_eq!(std::fs::read_to_string(site.path(FILE)).expect("still there"), before);
+    site.token().read(STATE).expect_status(401);
+}
+
+#[test]
+fn commands_that_need_no_backend_need_nothing() {
+    let site = Site::new();
+    site.write("main.tf", "}");
+    site.key_file("nonsense");
+    for words in [&["version"][..], &["fmt", "-check"], &["apply", "-help"], &["-version"], &[]] {
+        let terraform = site.terraform();
+        site.ok(&mut site.command(&["--url", "http://127.0.0.1:1"], &[&[terraform.as_str()], words].concat()));
+        assert_eq!((site.variable("TF_HTTP_PASSWORD"), site.seen("file")), (None, None));
+    }
+}

@@ -1,0 +1,101 @@
+//! A move that is killed at any of its steps: there is never none and never a second live state, and the same command goes on.
+//!
+//! The program is wrapped in a script that kills its parent, `statekeep`, before or after one of its calls.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::super::module::resources;
+use super::super::{Program, STATE, for_each_program};
+use super::{LOCAL, Site, names};
+use crate::harness::state_path;
+
+for_each_program![a_killed_move_along_goes_on, a_killed_move_in_goes_on];
+
+/// At which call of the program, and before or after it, `statekeep` is killed.
+const STEPS: [(&str, &str); 6] = [
+    ("init", "before"),
+    ("init", "after"),
+    ("state pull", "before"),
+    ("state pull", "after"),
+    ("state push", "before"),
+    ("state push", "after"),
+];
+
+impl Site<'_> {
+    /// Runs a plan by a script that kills `statekeep` at the nth call of one kind; says whether it came to that.
+    fn killed(&self, call: &str, when: &str, nth: u32) -> bool {
+        let real = self.module.program();
+        let name = if real.ends_with("tofu") { "tofu.sh" } else { "terraform.sh" };
+        let kill = |moment: &str| if moment == when { "[ $n = 0 ] || kill -9 $PPID" } else { "true" };
+        let script = format!(
+            "#!/bin/sh\nn=0\ncase \"$*\" in '{call}'*) echo x >> calls; [ $(wc -l < calls) = {nth} ] && n=1 ;; esac\n\
+             {}\n{real} \"$@\"\ncode=$?\n{}\nexit $code\n",
+            kill("before"),
+            kill("after"),
+        );
+        let path = self.module.dir().join(name);
+        std::fs::write(&path, script).expect("a script");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("executable");
+        let _ = std::fs::remove_file(self.module.dir().join("calls"));
+        let run = self.start(&["run"], &[path.to_str().expect("UTF-8"), "plan", "-input=false"]).wait();
+        run.was_killed()
+    }
+
+    /// Whether a state lives on the server, also one that is locked by a move.
+    fn lives_here(&self) -> bool {
+        self.server.admin().get(&state_path(STATE)).status == 200
+    }
+}
+
+fn a_killed_move_along_goes_on(program: &Program) {
+    let mut kills = 0;
+    for (call, when) in STEPS {
+        for nth in 1..=2 {
+            let site = Site::applied(program, &["a"]).write("backend.tf", LOCAL);
+            if !site.killed(call, when, nth) {
+                continue;
+            }
+            kills += 1;
+            let is_there = site.module.has("kept/here.tfstate");
+            assert!(site.lives_here() || is_there, "none lives: {when} {call} {nth}");
+            let locked = site.server.admin().lock_evidence(STATE).is_some();
+            assert!(!is_there || locked, "two live: {when} {call} {nth}");
+
+            site.run(&["plan", "-input=false"]).ok().says("No changes.");
+            site.expect_gone();
+            site.expect_tidy();
+            assert_eq!(names(&site.module.json_file("kept/here.tfstate")), ["a"]);
+        }
+    }
+    // `init` and `push` are called once, `pull` twice.
+    assert_eq!(kills, 8);
+}
+
+fn a_killed_move_in_goes_on(program: &Program) {
+    let mut kills = 0;
+    for (call, when) in STEPS {
+        for nth in 1..=3 {
+            let site = Site::new(program).write("main.tf", &resources(&["a"])).write("backend.tf", LOCAL);
+            site.module.init().ok();
+            site.module.apply().ok();
+            std::fs::remove_file(site.module.dir().join("backend.tf")).expect("the block");
+            if !site.killed(call, when, nth) {
+                continue;
+            }
+            kills += 1;
+            let is_there = site.module.has("kept/here.tfstate");
+            assert!(site.lives_here() || is_there, "none lives: {when} {call} {nth}");
+
+            site.run(&["plan", "-input=false"]).ok().says("No changes.");
+            assert_eq!(names(&site.expect_here()), ["a"]);
+            assert!(!site.module.has("kept/here.tfstate"));
+            site.expect_tidy();
+        }
+    }
+    // What is there is read twice, what is here once; Terraform's state is stored without it.
+    assert_eq!(kills, if site_pushes(program) { 10 } else { 8 });
+}
+
+fn site_pushes(program: &Program) -> bool {
+    program.kind == super::super::Kind::OpenTofu
+}
