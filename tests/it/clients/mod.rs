@@ -35,25 +35,27 @@ const STATE: &str = "team/app";
 
 /// Makes each of the named functions a test with Terraform and a test with OpenTofu, skipped where the program is missing.
 macro_rules! for_each_program {
-    ($($test:ident),+ $(,)?) => {
+    ($($(#[$attribute:meta])? $test:ident),+ $(,)?) => {
         mod terraform {
             $(#[test]
+            $(#[$attribute])?
             fn $test() {
                 if let Some(program) = $crate::clients::Program::terraform() {
                     super::$test(&program);
                 }
             })+
         }
-        $crate::clients::for_tofu![$($test),+];
+        $crate::clients::for_tofu![$($(#[$attribute])? $test),+];
     };
 }
 use for_each_program;
 
 /// The same for what only OpenTofu can do.
 macro_rules! for_tofu {
-    ($($test:ident),+ $(,)?) => {
+    ($($(#[$attribute:meta])? $test:ident),+ $(,)?) => {
         mod tofu {
             $(#[test]
+            $(#[$attribute])?
             fn $test() {
                 if let Some(program) = $crate::clients::Program::tofu() {
                     super::$test(&program);

@@ -71,7 +71,7 @@ fn init_runs_where_it_is_needed() {
     site.record(&site.server.state("team/other"));
     calls(&["init -input=false -reconfigure", "apply"]);
     site.record("http://elsewhere/api/terraform/state/workspace/team/buildingblock/net");
-    calls(&["init -input=false", "apply"]);
+    calls(&["state pull -no-color", "init -input=false -reconfigure", "apply"]);
     let _ = std::fs::remove_file(site.tool("calls"));
     site.ok(&mut site.command(&[], &[&site.terraform(), "init", "-upgrade"]));
     assert_eq!(site.calls(), ["init -upgrade"], "the command does it itself");
