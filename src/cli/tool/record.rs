@@ -56,7 +56,9 @@ impl Record {
         let path = invocation.data_dir().join(FILE);
         let wrong = |why: &str| Failure::Failed(format!("{}: {why}", output::harmless(&path.display().to_string())));
         let Some(bytes) = super::read_at_most(&path, MAX_RECORD).map_err(|error| wrong(&error.to_string()))? else { return Ok(None) };
-        let mut record: Value = serde_json::from_slice(&bytes).map_err(|_| wrong("what is recorded there is not JSON"))?;
+        let mut record: Value = serde_json::from_slice(&bytes).map_err(|_| {
+            wrong("what is recorded there is not JSON; where another command is at work here, wait for its end, else run `init` again")
+        })?;
         if record["state_store"].is_object() {
             return Err(wrong("it records a state_store, which cannot be read yet"));
         }

@@ -73,6 +73,7 @@ fn init_runs_where_it_is_needed() {
     site.record("http://elsewhere/api/terraform/state/workspace/team/buildingblock/net");
     calls(&["state pull -no-color", "init -input=false -reconfigure", "apply"]);
     let _ = std::fs::remove_file(site.tool("calls"));
+    std::fs::remove_dir_all(site.path(".terraform")).expect("what is recorded");
     site.ok(&mut site.command(&[], &[&site.terraform(), "init", "-upgrade"]));
     assert_eq!(site.calls(), ["init -upgrade"], "the command does it itself");
     site.expect_nothing_left();

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use super::super::module::resources;
 use super::super::{Program, STATE, for_each_program};
 use super::{LOCAL, Site, names};
-use crate::harness::state_path;
+use crate::harness::{eventually, state_path};
 
 for_each_program![
     a_move_that_is_killed_behind_the_push_goes_on,
@@ -34,8 +34,8 @@ impl Site<'_> {
         let name = if real.ends_with("tofu") { "tofu.sh" } else { "terraform.sh" };
         let kill = |moment: &str| if moment == when { "[ $n = 0 ] || kill -9 $PPID" } else { "true" };
         let script = format!(
-            "#!/bin/sh\nn=0\ncase \"$*\" in '{call}'*) echo x >> calls; [ $(wc -l < calls) = {nth} ] && n=1 ;; esac\n\
-             {}\n{real} \"$@\"\ncode=$?\n{}\nexit $code\n",
+            "#!/bin/sh\nrm -f ended\nn=0\ncase \"$*\" in '{call}'*) echo x >> calls; [ $(wc -l < calls) = {nth} ] && n=1 ;; esac\n\
+             {}\n{real} \"$@\"\ncode=$?\ntouch ended\n{}\nexit $code\n",
             kill("before"),
             kill("after"),
         );
@@ -44,6 +44,10 @@ impl Site<'_> {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("executable");
         let _ = std::fs::remove_file(self.module.dir().join("calls"));
         let run = self.start(&["run"], &[path.to_str().expect("UTF-8"), "plan", "-input=false"]).wait();
+        if run.was_killed() {
+            // The program goes on without its parent.
+            eventually("the program ends", || self.module.has("ended"));
+        }
         run.was_killed()
     }
 
