@@ -126,6 +126,22 @@ pub fn kill(signal: &str, pid: u32) -> bool {
     Command::new("sh").args(["-c", &command]).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
+/// The same command, which finds no signal ignored: tests that a shell runs in the background inherit that.
+pub fn with_usual_signals(command: &Command) -> Command {
+    let mut usual = Command::new("env");
+    usual.arg("--default-signal=HUP,INT,QUIT").arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => usual.env(name, value),
+            None => usual.env_remove(name),
+        };
+    }
+    if let Some(dir) = command.get_current_dir() {
+        usual.current_dir(dir);
+    }
+    usual
+}
+
 /// Kills a process and, where it is a wrapper such as strace, what it wraps.
 fn end(child: &mut Child) {
     for pid in children(child.id()) {

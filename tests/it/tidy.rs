@@ -26,7 +26,7 @@ const ROOMS: [(&str, &[&str]); 11] = [
 ];
 
 /// The one home of each heavy dependency.
-const HOMES: [(&str, &[&str]); 17] = [
+const HOMES: [(&str, &[&str]); 18] = [
     ("rusqlite", &["src/store/"]),
     ("refinery", &["src/store/"]),
     ("actix_web", &["src/http/"]),
@@ -42,6 +42,7 @@ const HOMES: [(&str, &[&str]); 17] = [
     ("rustls", &["src/cli/", "src/http/"]),
     ("prometheus", &["src/metrics.rs"]),
     ("rayon", &["src/domain/"]),
+    ("signal_hook", &["src/cli/run/"]),
     ("wide", &["src/domain/side_by_side.rs"]),
     ("tikv_jemallocator", &["src/main.rs"]),
 ];

@@ -40,8 +40,9 @@ impl Lock {
 }
 
 /// Whether a `run` that is over, or another that is not, left its file there.
-pub(super) fn is_left_over(dir: &Path) -> io::Result<bool> {
-    Ok(matches!(Backend::present(dir)?, Present::Ours(Backend { writer: Writer::Run, .. })))
+pub(super) fn is_left_over(dir: &Path) -> Result<bool, Failure> {
+    let present = Backend::present(dir).map_err(|error| cannot(dir, &error))?;
+    Ok(matches!(present, Present::Ours(Backend { writer: Writer::Run, .. })))
 }
 
 /// Removes a file that a `run` left, where the sources configure a backend meanwhile and need none.
@@ -70,7 +71,7 @@ impl Generated {
     /// Writes the file for an address where there is none, or one that a `run` left.
     pub(super) fn write(lock: Lock, dir: &Path, address: String) -> Result<Self, Failure> {
         let backend = Backend { address, writer: Writer::Run };
-        let written = match Backend::present(dir)? {
+        let written = match Backend::present(dir).map_err(|error| cannot(dir, &error))? {
             Present::Nothing => backend.create(dir),
             Present::Ours(Backend { writer: Writer::Run, .. }) => backend.replace(dir),
             Present::Ours(Backend { writer: Writer::Configure, .. }) => Err(ErrorKind::AlreadyExists.into()),

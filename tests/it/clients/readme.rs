@@ -1,4 +1,4 @@
-//! The README's commands, executed as they stand there: a key for a team, four lines of HCL, an apply, a look at the history.
+//! The README's commands, executed as they stand there: a key for a team, four lines of HCL, an apply, a look at the history, and a run without HCL.
 
 use std::os::unix::fs::symlink;
 use std::process::Command;
@@ -14,6 +14,7 @@ for_each_program![what_the_readme_says_to_paste_works];
 
 const README: &str = include_str!("../../../README.md");
 const INIT_AND_APPLY: &str = "terraform init && terraform apply";
+const WRAPPED: &str = "-- terraform apply";
 
 /// Only the port differs, nobody is there to type `yes`, and OpenTofu is used as the README says: by its own name.
 fn what_the_readme_says_to_paste_works(program: &Program) {
@@ -22,9 +23,11 @@ fn what_the_readme_says_to_paste_works(program: &Program) {
     std::fs::create_dir_all(clone.path().join("target/release")).expect("a directory");
     symlink(binary(), clone.path().join("target/release/statekeep")).expect("a link");
     symlink(&program.path, clone.path().join(name(program))).expect("a link");
-    let written = block("statekeep key create") + &block("statekeep state history");
+    let written = block("statekeep key create") + &block("statekeep state history") + &block("statekeep run");
     let pasted = written.replace("http://127.0.0.1:8680", server.url()).replace(INIT_AND_APPLY, &init_and_apply(program));
-    assert!(written.contains("http://127.0.0.1:8680") && written.contains(INIT_AND_APPLY), "{written}");
+    let pasted = pasted.replace(WRAPPED, &WRAPPED.replace("terraform", name(program)));
+    let expected = ["http://127.0.0.1:8680", INIT_AND_APPLY, WRAPPED];
+    assert!(expected.iter().all(|words| written.contains(words)), "{written}");
 
     let run = Running::spawn(shell(&clone, &pasted)).wait().ok();
 
@@ -34,6 +37,7 @@ fn what_the_readme_says_to_paste_works(program: &Program) {
     assert_eq!(versions[0]["created_by"]["name"], "team-a", "{versions:?}");
     assert!(versions[0]["lock"].is_object(), "{versions:?}");
     server.admin().expect_unlocked("team-a/network");
+    assert_eq!(server.admin().versions("team-a/more").len(), 1);
 }
 
 fn name(program: &Program) -> &'static str {

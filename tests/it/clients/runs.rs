@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::module::{Gate, Module, gated_resource, isolate, resources};
 use super::run::{Run, Running};
 use super::{Program, STATE, for_each_program};
-use crate::harness::{Client, Server, Setup, children, eventually, kill, statekeep};
+use crate::harness::{Client, Server, Setup, children, eventually, kill, statekeep, with_usual_signals};
 
 for_each_program![
     plan_apply_output_and_destroy,
@@ -47,7 +47,7 @@ impl<'a> Site<'a> {
     }
 
     fn start(&self, words: &[&str]) -> Running {
-        Running::spawn(self.command(self.module.dir(), STATE, words))
+        Running::spawn(with_usual_signals(&self.command(self.module.dir(), STATE, words)))
     }
 
     #[track_caller]

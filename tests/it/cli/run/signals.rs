@@ -6,6 +6,7 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::harness::with_usual_signals;
 use crate::skip;
 
 /// Writes down each signal that it gets, and ends with 5 at USR2.
@@ -51,8 +52,9 @@ fn listening() -> Option<Site> {
 }
 
 impl Site {
-    fn start(&self, mut command: Command) -> Child {
-        let run = command.process_group(0).spawn().expect("it runs");
+    fn start(&self, command: &Command) -> Child {
+        let mut command = with_usual_signals(command);
+        let run = command.process_group(0).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it runs");
         self.reached("command");
         run
     }
@@ -94,7 +96,7 @@ fn stat(pid: u32) -> (String, u32) {
 #[test]
 fn each_is_handed_on_once() {
     let Some(site) = listening() else { return };
-    let run = site.start(site.apply());
+    let run = site.start(&site.apply());
     let pid = run.id().to_string();
     for signal in ["INT", "TERM", "HUP", "QUIT"] {
         site.sent(signal, &pid);
@@ -111,7 +113,7 @@ fn each_is_handed_on_once() {
 #[test]
 fn the_whole_group_is_not_the_commands() {
     let Some(site) = listening() else { return };
-    let run = site.start(site.apply());
+    let run = site.start(&site.apply());
     let child = only_child(run.id());
     assert_eq!((stat(run.id()).1, stat(child).1), (run.id(), child), "groups of their own");
     site.sent("TERM", &format!("-{}", run.id()));
@@ -123,7 +125,7 @@ fn the_whole_group_is_not_the_commands() {
 #[test]
 fn a_later_one_is_another_one() {
     let Some(site) = listening() else { return };
-    let run = site.start(site.apply());
+    let run = site.start(&site.apply());
     let pid = run.id().to_string();
     site.sent("INT", &pid);
     let first = Instant::now();
@@ -141,8 +143,8 @@ fn what_was_ignored_stays_ignored() {
     let command = site.apply();
     let mut shell = Command::new("sh");
     shell.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(command.get_program()).args(command.get_args());
-    shell.env("STATEKEEP_URL", site.server.url()).env_remove("TF_WORKSPACE").stdout(Stdio::null()).stderr(Stdio::piped());
-    let run = site.start(shell);
+    shell.env("STATEKEEP_URL", site.server.url()).env_remove("TF_WORKSPACE");
+    let run = site.start(&shell);
     send("HUP", &run.id().to_string());
     site.sent("TERM", &run.id().to_string());
     assert_eq!(site.signals(), ["TERM"]);
@@ -152,7 +154,7 @@ fn what_was_ignored_stays_ignored() {
 #[test]
 fn it_stops_and_goes_on_with_the_command() {
     let Some(site) = listening() else { return };
-    let run = site.start(site.apply());
+    let run = site.start(&site.apply());
     let child = only_child(run.id());
     let both = |letter: &str| [run.id(), child].iter().all(|pid| (stat(*pid).0 == "T") == (letter == "T"));
     send("TSTP", &run.id().to_string());
@@ -189,10 +191,10 @@ fn a_server_that_is_slow_is_not_waited_for() {
     });
     let run = site.command(&["--url", &url], &[&site.terraform(), "apply"]).process_group(0).spawn().expect("it runs");
     was_asked.recv_timeout(crate::harness::PATIENCE).expect("it logs in");
-    send("INT", &run.id().to_string());
+    send("TERM", &run.id().to_string());
     let output = run.wait_with_output().expect("it ends");
     drop(keep);
-    assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
+    assert_eq!(output.status.code(), Some(143), "{}", stderr(&output));
     assert!(site.calls().is_empty() && !site.path(FILE).exists());
 }
 
@@ -210,8 +212,8 @@ fn at_a_terminal_the_command_gets_what_is_typed_once() {
     let command = site.apply();
     let mut terminal = Command::new(python);
     terminal.args(["-c", TERMINAL]).arg(command.get_program()).args(command.get_args());
-    terminal.env("STATEKEEP_URL", site.server.url()).env_remove("TF_WORKSPACE").stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut terminal = terminal.spawn().expect("it runs");
+    terminal.env("STATEKEEP_URL", site.server.url()).env_remove("TF_WORKSPACE");
+    let mut terminal = with_usual_signals(&terminal).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it runs");
     site.reached("command");
     let run = only_child(terminal.id());
     let child = only_child(run);
