@@ -184,6 +184,7 @@ impl Run {
         if self.args.transfer == Transfer::Auto {
             self.moving(token, async |moving| moving.come().await).await?;
         }
+        self.moving(token, async |moving| moving.has_not_left().await).await?;
         if let Some(flags) = self.flags_of_init(record) {
             self.init(flags, &credentials, token).await?;
         }

@@ -76,6 +76,9 @@ impl Record {
     /// The file that the program finds where nothing says otherwise.
     pub(in crate::cli) const LOCAL_FILE: &str = FILE;
 
+    /// The type that stands for a `cloud` block.
+    pub(in crate::cli) const CLOUD: &str = "cloud";
+
     /// What holds where nothing is recorded: a file in the module.
     pub(in crate::cli) fn local() -> Self {
         Self { kind: "local".to_owned(), config: Map::new() }

@@ -46,7 +46,8 @@ impl Move<'_> {
             return Ok(Came::Here);
         }
         let Some(theirs) = self.read(&source)? else { return Ok(Came::Nothing) };
-        if same::is_empty(&theirs)? {
+        // An empty one is nothing to lose, but where the state here has left it is what became of it.
+        if same::is_empty(&theirs)? && self.ours().standing().await? != Standing::Transferred {
             return Ok(Came::Nothing);
         }
         let intent = match &old {
@@ -87,6 +88,14 @@ impl Move<'_> {
 
     /// The state there, as its client reads it.
     fn read(&self, source: &Source) -> Result<Option<Vec<u8>>, Failure> {
+        if source.record.kind == Record::CLOUD {
+            return Err(Failure::Failed(format!(
+                "{} was the backend before, which only the block that was there can reach; put it back and take the state along with `{} state pull` \
+                 and `statekeep import`, or say --transfer=never to go on without it",
+                source.place,
+                self.invocation.shown()
+            )));
+        }
         let read = self.with_backend(&source.record, None, |using| self.invocation.pull(using));
         read.map_err(|failure| {
             failure.and(&format!(

@@ -23,7 +23,7 @@ use super::configure::address::Address;
 use super::output::{self, Failure};
 use super::tool::{Credentials, Invocation, Record, Using};
 use crate::hcl::{Borrowed, Found, Program};
-use ours::Ours;
+use ours::{Ours, Standing};
 
 /// The folder in the program's data directory that stands for it while a state is read from where the sources do not say it is.
 const ASIDE: &str = "statekeep-transfer";
@@ -47,6 +47,25 @@ impl Move<'_> {
         Ours::new(self.wire, self.address.name.path())
     }
 
+    /// Says where the state went, if it is not here any more: the client would only say a number.
+    pub(super) async fn has_not_left(&self) -> Result<(), Failure> {
+        let name = &self.address.name;
+        match self.ours().standing().await? {
+            Standing::Live | Standing::Nothing => Ok(()),
+            Standing::Moved => {
+                Err(Failure::Failed(format!("{name} has another address on this server now; `statekeep state show {name}` says which")))
+            }
+            Standing::Transferred => {
+                let to = self.ours().left_for().await?;
+                Err(Failure::Failed(format!(
+                    "{name} has left for {}, and these sources configure no backend: take the ones that do, or bring it back with `statekeep state \
+                     restore {name}`",
+                    output::harmless(&to)
+                )))
+            }
+        }
+    }
+
     /// Has the client look at another backend than the sources say, without a trace in what it has recorded.
     fn with_backend<T>(
         &self,
@@ -68,7 +87,7 @@ impl Move<'_> {
 
     /// Makes the new backend known to the client, where that has not been done.
     fn initialise(&self, found: &Found) -> Result<(), Failure> {
-        let kind = found.label.as_deref().unwrap_or("cloud");
+        let kind = found.label.as_deref().unwrap_or(Record::CLOUD);
         let flags: &[&str] = match Record::read(self.invocation)? {
             Some(record) if record.address().is_some_and(|address| self.address.shares_server(address)) => &["-reconfigure"],
             Some(record) if record.kind == kind => return Ok(()),

@@ -100,6 +100,11 @@ impl<'a> Ours<'a> {
         }
     }
 
+    /// Where it has gone.
+    pub(super) async fn left_for(&self) -> Result<String, Failure> {
+        Ok(output::text(&self.ask("GET", "/transfer", None).await.map_err(Refusal::into_failure)?["to"]))
+    }
+
     /// Records where the state is going, and locks it; an intent of before for the same place goes on.
     pub(super) async fn begin(&self, to: &str) -> Result<Intent, Refusal> {
         let intent = self.ask("POST", "/transfer", Some(json!({ "to": to }))).await?;

@@ -28,9 +28,13 @@ fn a_server_that_goes_away_is_told_of_once_and_the_command_goes_on() {
     let tries = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&tries);
     let url = super::super::stub(move |head| {
-        let body = if head.starts_with("POST /api/login") { r#"{"access_token":"skt_stub","expires_in":1}"# } else { "" };
+        let (status, body) = match head {
+            _ if head.starts_with("POST /api/login") => ("200 OK", r#"{"access_token":"skt_stub","expires_in":1}"#),
+            _ if head.contains("/lock ") => ("404 Not Found", r#"{"code":"no_lock"}"#),
+            _ if head.starts_with("HEAD ") => ("404 Not Found", ""),
+            _ => ("502 Bad Gateway", ""),
+        };
         counted.fetch_add(usize::from(head.contains("/extend ")), Ordering::SeqCst);
-        let status = if body.is_empty() { "502 Bad Gateway" } else { "200 OK" };
         format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len())
     });
     site.close("command");

@@ -25,6 +25,9 @@ for_each_program![
     another_state_here_stops_the_way_in,
     a_copy_from_before_is_known,
     a_plain_token_may_not_be_enough,
+    a_state_in_use_does_not_move,
+    an_old_checkout_is_told_where_the_state_went,
+    an_address_of_another_state_on_the_server_is_refused,
 ];
 
 /// A module that ran on a server, and the key that it ran with.
@@ -298,4 +301,35 @@ fn a_plain_token_may_not_be_enough(program: &Program) {
     site.run(&["plan", "-input=false"]).fails().says("Nothing was moved").says("was not run");
     assert_eq!(names(&site.expect_here()), ["a"]);
     assert!(!site.module.has("kept/here.tfstate"));
+}
+
+fn a_state_in_use_does_not_move(program: &Program) {
+    let site = Site::applied(program, &["a"]).write("backend.tf", LOCAL);
+    let other = site.server.key("team", "writer");
+    other.lock(STATE, "theirs").expect_status(200);
+    site.run(&["plan", "-input=false"]).fails().says("is locked by someone@somewhere").says("Nothing was moved");
+    assert!(!site.module.has("kept/here.tfstate"));
+    other.unlock(STATE, "theirs").expect_status(200);
+    site.run(&["plan", "-input=false"]).ok();
+    site.expect_gone();
+}
+
+fn an_old_checkout_is_told_where_the_state_went(program: &Program) {
+    let site = Site::applied(program, &["a"]).write("backend.tf", LOCAL);
+    site.run(&["plan", "-input=false"]).ok();
+    std::fs::remove_file(site.module.dir().join("backend.tf")).expect("the block");
+    std::fs::remove_dir_all(site.module.dir().join(".terraform")).expect("what is recorded");
+    site.run(&["apply", "-input=false", "-auto-approve"]).fails().says("team/app has left for local path=").says("was not run");
+    site.expect_gone();
+    site.expect_tidy();
+}
+
+fn an_address_of_another_state_on_the_server_is_refused(program: &Program) {
+    let site = Site::applied(program, &["a"]);
+    let backend = Backend::locking(&site.server.state("team/other"));
+    let key = site.server.key("team", "writer");
+    let site = Site { module: site.module.backend(&backend), ..site };
+    site.run_as(&key, &[], &["plan", "-input=false"]).fails().says("statekeep state move team/app");
+    site.expect_here();
+    site.server.admin().read("team/other").expect_problem(404, "no_state");
 }
