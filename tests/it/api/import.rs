@@ -145,3 +145,37 @@ fn what_makes_no_sense_is_400_and_nothing_is_stored() {
     admin.read("team/net").expect_problem(404, "no_state");
     import(&admin, "team/net", &good, &format!("sha256={}", sha256(good.as_bytes()))).expect_status(200);
 }
+
+/// A state whose storage was elsewhere comes to wherever none lives, under whatever lineage it has there.
+#[test]
+fn a_state_arrives_where_none_lives() {
+    let server = Server::start();
+    let (admin, writer) = (server.admin(), server.key("team", "writer"));
+    let arrive = |name: &str, serial| import(&writer, name, &tfstate(&lineage(serial), serial), "arrive=true");
+    let rows = |name| column(&admin.versions(name), "kind");
+
+    arrive("team/new", 3).expect_status(200);
+    arrive("team/new", 3).expect_status(200);
+    assert_eq!(rows("team/new"), ["import"], "sent again after a lost answer");
+    arrive("team/new", 4).expect_problem(409, "state_exists");
+
+    admin.write("team/gone", tfstate(L1, 7), None).expect_status(200);
+    arrive("team/gone", 4).expect_problem(409, "state_exists");
+    admin.delete("team/gone").expect_status(200);
+    arrive("team/gone", 4).expect_status(200);
+
+    admin.write("team/left", tfstate(L1, 7), None).expect_status(200);
+    let transfer = format!("{}/transfer", state_path("team/left"));
+    writer.post_json(&transfer, &json!({ "to": "elsewhere" })).expect_status(200);
+    import(&admin, "team/left", &tfstate(L1, 8), "arrive=true").expect_status(423);
+    writer.post_json(&format!("{transfer}/done"), &json!({ "version": 1 })).expect_status(200);
+    arrive("team/left", 4).expect_status(200);
+
+    for name in ["team/gone", "team/left"] {
+        assert_eq!(admin.read(name).expect_status(200).text(), tfstate(&lineage(4), 4), "{name}");
+        assert_eq!(rows(name), ["import", "write"], "its history stays: {name}");
+    }
+    assert_eq!(admin.events("kind=state.restore&buildingBlock=left&workspace=team").len(), 1);
+    import(&writer, "team/new", &tfstate(L1, 9), "arrive=true&append=true").expect_problem(400, "bad_query");
+    import(&server.key("team", "reader"), "team/other", &tfstate(L1, 9), "arrive=true").expect_problem(403, "forbidden");
+}
