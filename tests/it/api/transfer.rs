@@ -253,6 +253,8 @@ fn from_then_on_every_method_of_the_protocol_answers_410_and_says_where_to() {
         assert!([THERE, "sources", "restore", "rollback"].iter().all(|word| detail.contains(word)), "{detail}");
     }
     owner.send("HEAD", &state_path(NET), "").expect_status(410);
+    owner.write(NET, "{}", None).expect_problem(400, "not_a_state");
+    server.anonymous().read(NET).expect_problem(401, "unauthorized");
     server.key("team", "outputs").read(NET).expect_problem(410, "transferred");
     server.key("team", "reader").lock(NET, "x").expect_problem(403, "forbidden");
     server.key("rival", "owner").read(NET).expect_problem(403, "forbidden");
@@ -366,7 +368,8 @@ fn deleted_or_moved_in_between_it_stays_open_and_can_be_gone_on_with_or_abandone
     begin(&one, THERE).expect_problem(404, "no_state");
     finish(&one, 2).expect_problem(404, "no_state");
     one.send("POST", &format!("{}/restore", state_path(NET)), "").expect_status(200);
-    assert_eq!(begin(&one, THERE).expect_status(200).json()["version"], 3);
+    let again = begin(&one, THERE).expect_status(200).json();
+    assert_eq!((&again["version"], &again["lock"]), (&json!(3), &begun["lock"]), "the same transfer");
     one.send("UNLOCK", &state_path(NET), "").expect_status(200);
     owner.post_json(&format!("{}/move", state_path(NET)), &json!({"workspace": "team", "buildingBlock": "there"})).expect_status(200);
     for answer in [begin(&one, THERE), finish(&one, 3), one.get(&path("")), abandon(&one)] {

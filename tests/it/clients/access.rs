@@ -17,6 +17,7 @@ for_each_program![
     a_key_rotated_with_grace_does_not_disturb_a_running_apply,
     a_mistyped_address_is_not_an_empty_state,
     a_moved_state_is_not_an_empty_state,
+    a_state_that_has_left_is_not_an_empty_state,
 ];
 
 /// The clients' words for 401.
@@ -149,6 +150,19 @@ fn a_moved_state_is_not_an_empty_state(program: &Program) {
 
     let module = fresh_at(program, &server, &server.key("team", "writer"), "team/moved").ready(&resources(&["first"]));
     module.plan().ok().says("No changes.");
+}
+
+fn a_state_that_has_left_is_not_an_empty_state(program: &Program) {
+    let server = Server::start();
+    let module = Module::applied(program, &server, &["first"]);
+    let (admin, transfer) = (server.admin(), format!("{}/transfer", state_path(STATE)));
+    let begun = admin.post_json(&transfer, &json!({"to": "s3://there"})).expect_status(200).json();
+    module.plan().fails().says(begun["lock"].as_str().expect("an ID"));
+    admin.post_json(&format!("{transfer}/done"), &json!({"version": begun["version"]})).expect_status(200);
+
+    module.plan().fails().says("Unexpected HTTP response code 410");
+    module.apply().fails().never_says("to add");
+    expect_one_version(&server);
 }
 
 /// A module that is not initialised yet, with a locking backend at [`STATE`].
