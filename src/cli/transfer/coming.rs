@@ -105,21 +105,28 @@ impl Move<'_> {
         })
     }
 
-    /// Sees to it that the state is here.
+    /// Sees to it that the state is here, as it is there in the end.
     async fn take_in(&self, source: &Source, mut theirs: Vec<u8>) -> Result<(), Failure> {
-        let ours = self.ours();
+        let (ours, place) = (self.ours(), &source.place);
+        let mut has_come = false;
+        if !self.is_here(&ours, place, &theirs).await? {
+            tell(&format!("{} is at {place}, which was the backend before, and moves along", self.address.name));
+            self.store(&ours, place, &theirs, has_come).await?;
+            has_come = true;
+        }
         for _ in 0..MAX_TRIES {
-            if !self.is_here(&ours, &source.place, &theirs).await? {
-                tell(&format!("{} is at {}, which was the backend before, and moves along", self.address.name, source.place));
-                self.store(&ours, &source.place, &theirs).await?;
-                tell(&format!("{} has moved from {} to {}", self.address.name, source.place, self.address.server()));
-            }
             match self.read(source)? {
                 Some(again) if !same::differences(&theirs, &again)?.is_empty() => theirs = again,
+                Some(_) | None if has_come => {
+                    tell(&format!("{} has moved from {place} to {}", self.address.name, self.address.server()));
+                    return Ok(());
+                }
                 Some(_) | None => return Ok(()),
             }
+            self.store(&ours, place, &theirs, has_come).await?;
+            has_come = true;
         }
-        Err(Failure::Failed(format!("somebody keeps writing to {}; stop that, and run this again", source.place)))
+        Err(Failure::Failed(format!("somebody keeps writing to {place}; stop that, and run this again")))
     }
 
     /// Whether the state is here already, or what came from it. Fails where there is another.
@@ -180,11 +187,11 @@ impl Move<'_> {
         state.ok_or_else(|| Failure::Failed(format!("{} does not show the state that it just had", self.address.server())))
     }
 
-    /// Stores the state here, and reads it back.
-    async fn store(&self, ours: &Ours<'_>, place: &str, theirs: &[u8]) -> Result<(), Failure> {
+    /// Stores the state here, or what became of one that has come a moment ago, and reads it back.
+    async fn store(&self, ours: &Ours<'_>, place: &str, theirs: &[u8], has_come: bool) -> Result<(), Failure> {
         match self.program {
             // It encrypts nothing, and would give the state another lineage in a backend of this kind.
-            Some(Program::Terraform) => ours.arrive(theirs.to_vec()).await?,
+            Some(Program::Terraform) => ours.arrive(theirs.to_vec(), has_come).await?,
             Some(Program::Tofu) | None => self.push_here(ours, theirs).await?,
         }
         let differences = same::differences(&self.read_here()?, theirs)?;

@@ -122,9 +122,9 @@ impl<'a> Ours<'a> {
         self.ask("POST", "/transfer/done", Some(body)).await.map(drop).map_err(Refusal::into_failure)
     }
 
-    /// Stores a state from elsewhere with its serial and lineage, where none lives.
-    pub(super) async fn arrive(&self, state: Vec<u8>) -> Result<(), Failure> {
-        let path = format!("{}/import?arrive=true", self.path);
+    /// Stores a state from elsewhere with its serial and lineage, where none lives, or only what has come from there before.
+    pub(super) async fn arrive(&self, state: Vec<u8>, has_come: bool) -> Result<(), Failure> {
+        let path = format!("{}/import?{}=true", self.path, if has_come { "append" } else { "arrive" });
         self.wire.ask_patiently("POST", &path, Some(Bytes::from(state))).await.map(drop).map_err(Refusal::into_failure)
     }
 

@@ -2,15 +2,14 @@
 //!
 //! The program is wrapped in a script that kills its parent, `statekeep`, before or after one of its calls.
 
-use std::os::unix::fs::PermissionsExt as _;
-
-use super::super::module::resources;
+use super::super::module::{Backend, resources};
 use super::super::{Program, STATE, for_each_program};
 use super::{LOCAL, Site, names};
-use crate::harness::{eventually, state_path};
+use crate::harness::{Server, eventually, state_path};
 
 for_each_program![
     a_move_that_is_killed_behind_the_push_goes_on,
+    a_move_that_is_killed_behind_its_last_step_goes_on,
     #[ignore = "middle tier: killed at each call"]
     a_killed_move_along_goes_on,
     #[ignore = "middle tier: killed at each call"]
@@ -30,20 +29,8 @@ const STEPS: [(&str, &str); 6] = [
 impl Site<'_> {
     /// Runs a plan by a script that kills `statekeep` at the nth call of one kind; says whether it came to that.
     fn killed(&self, call: &str, when: &str, nth: u32) -> bool {
-        let real = self.module.program();
-        let name = if real.ends_with("tofu") { "tofu.sh" } else { "terraform.sh" };
-        let kill = |moment: &str| if moment == when { "[ $n = 0 ] || kill -9 $PPID" } else { "true" };
-        let script = format!(
-            "#!/bin/sh\nrm -f ended\nn=0\ncase \"$*\" in '{call}'*) echo x >> calls; [ $(wc -l < calls) = {nth} ] && n=1 ;; esac\n\
-             {}\n{real} \"$@\"\ncode=$?\ntouch ended\n{}\nexit $code\n",
-            kill("before"),
-            kill("after"),
-        );
-        let path = self.module.dir().join(name);
-        std::fs::write(&path, script).expect("a script");
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("executable");
-        let _ = std::fs::remove_file(self.module.dir().join("calls"));
-        let run = self.start(&["run"], &[path.to_str().expect("UTF-8"), "plan", "-input=false"]).wait();
+        let kill = |moment: &str| if moment == when { "kill -9 $PPID" } else { "" };
+        let run = self.run_by(&self.wrapper(call, nth, kill("before"), kill("after")));
         if run.was_killed() {
             // The program goes on without its parent.
             eventually("the program ends", || self.module.has("ended"));
@@ -84,6 +71,24 @@ fn a_killed_move_along_goes_on(program: &Program) {
     let kills = kills.filter(|(call, when, nth)| move_along(program, call, when, *nth)).count();
     // `init` and `push` are called once, `pull` twice.
     assert_eq!(kills, 8);
+}
+
+/// The old backend says already that the state has left, and the program has not recorded the new one yet.
+fn a_move_that_is_killed_behind_its_last_step_goes_on(program: &Program) {
+    let site = Site::new(program);
+    let other = Server::start();
+    let key = other.key("team", "writer");
+    let module = site.module.write("main.tf", &resources(&["a"])).backend(&Backend::locking(&other.state(STATE))).with_key(&key);
+    module.init().ok();
+    module.apply().ok();
+    std::fs::remove_file(module.dir().join("backend.tf")).expect("the block");
+    let site = Site { module, ..site };
+    let wrapper = site.wrapper("init", 1, "kill -9 $PPID; exit", "");
+    assert!(site.run_as_by(&key, &wrapper).was_killed());
+    other.admin().read(STATE).expect_problem(410, "transferred");
+
+    site.run_as(&key, &[], &["plan", "-input=false"]).ok().says("No changes.");
+    assert_eq!(names(&site.expect_here()), ["a"]);
 }
 
 fn a_killed_move_in_goes_on(program: &Program) {

@@ -1,8 +1,10 @@
 //! A state that moves along with its sources: to the `local` backend and to a second statekeep, and back.
 
+mod faulty;
 mod interrupted;
 mod sealed;
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -24,6 +26,7 @@ for_each_program![
     a_backend_that_was_removed_moves_in,
     another_state_here_stops_the_way_in,
     a_copy_from_before_is_known,
+    a_copy_that_went_its_own_way_is_another_state,
     a_plain_token_may_not_be_enough,
     a_state_in_use_does_not_move,
     an_old_checkout_is_told_where_the_state_went,
@@ -90,6 +93,38 @@ impl<'a> Site<'a> {
         let mut command = self.command(&["run"], &[&[self.module.program()], words].concat());
         command.env("TF_HTTP_USERNAME", "x").env("TF_HTTP_PASSWORD", key.secret()).envs(variables.iter().copied());
         Running::spawn(command).wait()
+    }
+
+    /// A plan by another program with such credentials.
+    #[track_caller]
+    fn run_as_by(&self, key: &Client, program: &str) -> Run {
+        let mut command = self.command(&["run"], &[program, "plan", "-input=false"]);
+        command.env("TF_HTTP_USERNAME", "x").env("TF_HTTP_PASSWORD", key.secret());
+        Running::spawn(command).wait()
+    }
+
+    /// A script that stands for the program, and does something before and after one of its calls: the nth of a kind.
+    fn wrapper(&self, call: &str, nth: u32, before: &str, after: &str) -> String {
+        let real = self.module.program();
+        let name = if self.module.is_tofu() { "tofu.sh" } else { "terraform.sh" };
+        let script = format!(
+            "#!/bin/sh\nrm -f ended\nmeant=no\n\
+             case \"$*\" in '{call}'*) echo >> calls; [ $(wc -l < calls) = {nth} ] && meant=yes ;; esac\n\
+             if [ $meant = yes ]; then :; {before}\nfi\n\
+             {real} \"$@\"\ncode=$?\ntouch ended\n\
+             if [ $meant = yes ]; then :; {after}\nfi\nexit $code\n"
+        );
+        let path = self.module.dir().join(name);
+        std::fs::write(&path, script).expect("a script");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("executable");
+        let _ = std::fs::remove_file(self.module.dir().join("calls"));
+        path.to_str().expect("UTF-8").to_owned()
+    }
+
+    /// A plan by another program.
+    #[track_caller]
+    fn run_by(&self, program: &str) -> Run {
+        self.start(&["run"], &[program, "plan", "-input=false"]).wait()
     }
 
     fn expect_gone(&self) {
@@ -159,7 +194,9 @@ fn a_state_moves_along_to_another_statekeep_and_back(program: &Program) {
 
     // The block is removed again.
     std::fs::remove_file(site.module.dir().join("backend.tf")).expect("the block");
-    run(&["plan", "-input=false"]).ok().says("No changes.").says("has moved from http address=");
+    // These are for the other one; ours would take a lock for a state by the first.
+    let methods = [("TF_HTTP_LOCK_METHOD", "POST"), ("TF_HTTP_UPDATE_METHOD", "PUT"), ("TF_HTTP_ADDRESS", "http://127.0.0.1:1/")];
+    site.run_as(&key, &methods, &["plan", "-input=false"]).ok().says("No changes.").says("has moved from http address=");
     assert_eq!(names(&site.expect_here()), ["a"]);
     other.admin().read(STATE).expect_problem(410, "transferred");
     site.expect_tidy();
@@ -332,4 +369,25 @@ fn an_address_of_another_state_on_the_server_is_refused(program: &Program) {
     site.run_as(&key, &[], &["plan", "-input=false"]).fails().says("statekeep state move team/app");
     site.expect_here();
     site.server.admin().read("team/other").expect_problem(404, "no_state");
+}
+
+/// A copy that somebody has worked with is not what the state here came from, whatever its serial.
+fn a_copy_that_went_its_own_way_is_another_state(program: &Program) {
+    let site = Site::new(program).write("main.tf", &resources(&["a"]));
+    site.module.init().ok();
+    site.module.apply().ok();
+    let copy = std::fs::read_to_string(site.module.dir().join("terraform.tfstate")).expect("a copy");
+    for names in [vec!["a", "b"], vec!["a"], vec!["a", "c"]] {
+        std::fs::write(site.module.dir().join("main.tf"), resources(&names)).expect("sources");
+        site.run(&["apply", "-input=false", "-auto-approve"]).ok();
+    }
+    std::fs::remove_dir_all(site.module.dir().join(".terraform")).expect("a fresh checkout");
+    let site = site.write("terraform.tfstate", &copy).write("main.tf", &resources(&["a", "d"]));
+    site.module.init().ok();
+    site.module.apply().ok();
+    let theirs = site.module.json_file("terraform.tfstate");
+
+    site.run(&["plan", "-input=false"]).fails().says("holds another state");
+    assert_eq!(names(&site.expect_here()), ["a", "c"]);
+    assert_eq!(site.module.json_file("terraform.tfstate"), theirs);
 }

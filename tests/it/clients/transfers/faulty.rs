@@ -1,0 +1,99 @@
+//! A program that fails, or does not do what it says, at one of its calls: what the move then knows, it acts on; what it does not know, it leaves locked.
+
+use super::super::module::resources;
+use super::super::{Program, STATE, for_each_program};
+use super::{LOCAL, Site, names};
+
+for_each_program![
+    a_push_that_says_it_was_done_is_looked_at,
+    a_push_that_changes_the_state_is_noticed,
+    a_push_that_fails_without_a_trace_leaves_the_state_free,
+    what_cannot_be_read_back_stays_locked,
+    a_try_after_one_that_may_have_come_far_does_not_give_up_the_lock,
+    what_is_written_there_meanwhile_comes_as_well,
+];
+
+impl<'a> Site<'a> {
+    /// Sources that have a backend now.
+    fn leaving(program: &'a Program) -> Self {
+        Self::applied(program, &["a"]).write("backend.tf", LOCAL)
+    }
+
+    /// The state is where it was, and locked: nobody knows whether it is elsewhere as well.
+    #[track_caller]
+    fn expect_locked_here(&self) {
+        assert!(self.server.admin().lock_evidence(STATE).is_some(), "it is not locked");
+        self.server.admin().read(STATE).expect_status(200);
+    }
+
+    #[track_caller]
+    fn goes_on(&self) {
+        self.run(&["plan", "-input=false"]).ok().says("No changes.");
+        self.expect_gone();
+        self.expect_tidy();
+    }
+}
+
+fn a_push_that_says_it_was_done_is_looked_at(program: &Program) {
+    let site = Site::leaving(program);
+    site.run_by(&site.wrapper("state push", 1, "cat > /dev/null; exit 0", "")).fails().says("cannot be read there").says("stays locked");
+    site.expect_locked_here();
+    site.goes_on();
+}
+
+fn a_push_that_changes_the_state_is_noticed(program: &Program) {
+    let site = Site::leaving(program);
+    let change = "sed -i 's/made by a/made by chance/' kept/here.tfstate";
+    site.run_by(&site.wrapper("state push", 1, "", change)).fails().says("is not what was pushed: terraform_data.a (not the same)");
+    site.expect_locked_here();
+    site.run(&["plan", "-input=false"]).fails().says("holds another state").says("stays locked");
+    site.expect_locked_here();
+    std::fs::remove_file(site.module.dir().join("kept/here.tfstate")).expect("what arrived");
+    site.goes_on();
+}
+
+fn a_push_that_fails_without_a_trace_leaves_the_state_free(program: &Program) {
+    let site = Site::leaving(program);
+    let fail = "cat > /dev/null; echo no room there >&2; exit 3";
+    site.run_by(&site.wrapper("state push", 1, fail, "")).fails().says("no room there").says("team/app is as it was");
+    site.expect_here();
+    site.goes_on();
+}
+
+fn what_cannot_be_read_back_stays_locked(program: &Program) {
+    let site = Site::leaving(program);
+    site.run_by(&site.wrapper("state pull", 2, "echo the line is dead >&2; exit 1", ""))
+        .fails()
+        .says("the line is dead")
+        .says("stays locked");
+    site.expect_locked_here();
+    site.goes_on();
+}
+
+fn a_try_after_one_that_may_have_come_far_does_not_give_up_the_lock(program: &Program) {
+    let site = Site::leaving(program);
+    let dead = |nth| site.run_by(&site.wrapper("state pull", nth, "exit 1", ""));
+    dead(1).fails().says("team/app is as it was");
+    site.expect_here();
+    dead(2).fails().says("stays locked");
+    dead(1).fails().says("stays locked");
+    site.expect_locked_here();
+    site.goes_on();
+}
+
+fn what_is_written_there_meanwhile_comes_as_well(program: &Program) {
+    let site = Site::new(program).write("main.tf", &resources(&["a"])).write("backend.tf", LOCAL);
+    site.module.init().ok();
+    site.module.apply().ok();
+    let first = std::fs::read_to_string(site.module.dir().join("kept/here.tfstate")).expect("a state");
+    let site = site.write("main.tf", &resources(&["a", "b"]));
+    site.module.apply().ok();
+    std::fs::rename(site.module.dir().join("kept/here.tfstate"), site.module.dir().join("later")).expect("the later one");
+    let site = site.write("kept/here.tfstate", &first);
+    std::fs::remove_file(site.module.dir().join("backend.tf")).expect("the block");
+
+    // There, here, and there again.
+    site.run_by(&site.wrapper("state pull", 3, "cp later kept/here.tfstate", "")).ok().says("No changes.");
+    assert_eq!(names(&site.expect_here()), ["a", "b"]);
+    site.expect_tidy();
+}
