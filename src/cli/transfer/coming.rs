@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use super::ours::{Intent, Ours, Standing, tell};
-use super::{Move, same};
+use super::{Hindrance, Move, same};
 use crate::cli::client::Wire;
 use crate::cli::output::{self, Failure};
 use crate::cli::tool::{PASSWORD, Record, USER};
@@ -55,21 +55,27 @@ impl Move<'_> {
             None => None,
         };
         let came = self.take_in(&source, theirs).await;
-        let old = old.as_ref().map(|wire| Ours::new(wire, String::new()));
-        match (came, old.zip(intent)) {
-            (Ok(()), Some((old, intent))) => old.done(&intent).await?,
-            (Err(failure), Some((old, _))) => {
-                return Err(match old.abandon().await {
-                    Ok(_) => failure,
-                    Err(why) => failure.and(&format!("The state at {} stays locked: {}", source.place, why.into_message())),
-                });
-            }
-            (came, None) => {
-                came?;
-                put_aside(&source);
-            }
+        if let Some((old, intent)) = old.as_ref().map(|wire| Ours::new(wire, String::new())).zip(intent) {
+            Self::let_go(&old, &intent, came).await?;
+        } else {
+            came.map_err(|hindrance| hindrance.failure)?;
+            put_aside(&source);
         }
         Ok(Came::Here)
+    }
+
+    /// Ends what was begun on the old server: the state has left it, is free again there, or stays locked while it may be in both places.
+    async fn let_go(old: &Ours<'_>, intent: &Intent, came: Result<(), Hindrance>) -> Result<(), Failure> {
+        let Err(Hindrance { failure, may_be_there }) = came else { return old.done(intent).await };
+        if may_be_there {
+            return Err(
+                failure.and("The old one stays locked, for the state may be here as well. Run this again: it goes on where it was.")
+            );
+        }
+        Err(match old.abandon().await {
+            Ok(_) => failure,
+            Err(why) => failure.and(&format!("The old one stays locked: {}", why.into_message())),
+        })
     }
 
     /// Where a state may come from; nothing on this server counts.
@@ -106,27 +112,33 @@ impl Move<'_> {
     }
 
     /// Sees to it that the state is here, as it is there in the end.
-    async fn take_in(&self, source: &Source, mut theirs: Vec<u8>) -> Result<(), Failure> {
+    async fn take_in(&self, source: &Source, mut theirs: Vec<u8>) -> Result<(), Hindrance> {
         let (ours, place) = (self.ours(), &source.place);
         let mut has_come = false;
-        if !self.is_here(&ours, place, &theirs).await? {
+        if !self.is_here(&ours, place, &theirs).await.map_err(Hindrance::certain)? {
             tell(&format!("{} is at {place}, which was the backend before, and moves along", self.address.name));
-            self.store(&ours, place, &theirs, has_come).await?;
+            self.store(&ours, place, &theirs, has_come).await.map_err(Hindrance::unsure)?;
             has_come = true;
         }
         for _ in 0..MAX_TRIES {
-            match self.read(source)? {
-                Some(again) if !same::differences(&theirs, &again)?.is_empty() => theirs = again,
-                Some(_) | None if has_come => {
+            match self.read_again(source, &theirs).map_err(Hindrance::unsure)? {
+                Some(again) => theirs = again,
+                None if has_come => {
                     tell(&format!("{} has moved from {place} to {}", self.address.name, self.address.server()));
                     return Ok(());
                 }
-                Some(_) | None => return Ok(()),
+                None => return Ok(()),
             }
-            self.store(&ours, place, &theirs, has_come).await?;
+            self.store(&ours, place, &theirs, has_come).await.map_err(Hindrance::unsure)?;
             has_come = true;
         }
-        Err(Failure::Failed(format!("somebody keeps writing to {place}; stop that, and run this again")))
+        Err(Hindrance::unsure(Failure::Failed(format!("somebody keeps writing to {place}; stop that, and run this again"))))
+    }
+
+    /// The state there, if it is not what it was.
+    fn read_again(&self, source: &Source, before: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
+        let Some(again) = self.read(source)? else { return Ok(None) };
+        Ok((!same::differences(before, &again)?.is_empty()).then_some(again))
     }
 
     /// Whether the state is here already, or what came from it. Fails where there is another.

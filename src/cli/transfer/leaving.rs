@@ -4,7 +4,7 @@
 //! says that it has moved when the same state was read back from there. Whatever interrupts this, the same command goes on: what is there already counts.
 
 use super::ours::{Intent, Ours, Standing, tell};
-use super::{Move, same};
+use super::{Hindrance, Move, same};
 use crate::cli::client::Refusal;
 use crate::cli::output::{self, Failure};
 use crate::cli::run::folder::Lock;
@@ -63,7 +63,6 @@ impl Move<'_> {
     async fn bring(&self, ours: &Ours<'_>, place: &str, is_first_try: bool) -> Result<(), Hindrance> {
         // An earlier try may have got further than this one.
         let before = |failure| Hindrance { failure, may_be_there: !is_first_try };
-        let unsure = |failure| Hindrance { failure, may_be_there: true };
         let state = self.read_ours(ours).await.map_err(before)?;
         match self.there(&state).map_err(before)? {
             There::TheSame => {
@@ -79,14 +78,15 @@ impl Move<'_> {
         }
         let pushed = self.invocation.push(&state, &Using::default());
         // What was pushed in vain may have arrived, and what arrived may not be what was pushed: what is read back tells.
-        match (self.there(&state).map_err(unsure)?, pushed) {
+        match (self.there(&state).map_err(Hindrance::unsure)?, pushed) {
             (There::TheSame, _) => Ok(()),
-            (There::Nothing, Err(failure)) => Err(Hindrance { failure, may_be_there: false }),
-            (There::Nothing, Ok(())) => Err(unsure(Failure::Failed(format!("what was pushed to {place} cannot be read there")))),
-            (There::Another(_), Err(failure)) => Err(unsure(failure)),
-            (There::Another(differences), Ok(())) => {
-                Err(unsure(Failure::Failed(format!("what was read back from {place} is not what was pushed: {}", differences.join(", ")))))
-            }
+            (There::Nothing, Err(failure)) => Err(Hindrance::certain(failure)),
+            (There::Nothing, Ok(())) => Err(Hindrance::unsure(Failure::Failed(format!("what was pushed to {place} cannot be read there")))),
+            (There::Another(_), Err(failure)) => Err(Hindrance::unsure(failure)),
+            (There::Another(differences), Ok(())) => Err(Hindrance::unsure(Failure::Failed(format!(
+                "what was read back from {place} is not what was pushed: {}",
+                differences.join(", ")
+            )))),
         }
     }
 
@@ -137,11 +137,4 @@ impl Move<'_> {
             Err(why) => failure.and(&format!("{name} is still here, but locked: {}", why.into_message())),
         }
     }
-}
-
-/// Why a state was not brought there.
-struct Hindrance {
-    failure: Failure,
-    /// Whether the other backend may hold it all the same.
-    may_be_there: bool,
 }

@@ -126,6 +126,25 @@ impl Move<'_> {
     }
 }
 
+/// Why a state was not brought to where it goes.
+struct Hindrance {
+    failure: Failure,
+    /// Whether it may have arrived all the same.
+    may_be_there: bool,
+}
+
+impl Hindrance {
+    /// It has not arrived.
+    const fn certain(failure: Failure) -> Self {
+        Self { failure, may_be_there: false }
+    }
+
+    /// It may have.
+    const fn unsure(failure: Failure) -> Self {
+        Self { failure, may_be_there: true }
+    }
+}
+
 /// The folder that stands for the data directory; gone with this.
 struct Aside(PathBuf);
 
