@@ -32,15 +32,19 @@ import os, pty, select, sys
 pid, terminal = pty.fork()
 if pid == 0:
     os.execv(sys.argv[1], sys.argv[1:])
-while True:
-    for ready in select.select([0, terminal], [], [])[0]:
+watched, parent = [0, terminal], os.getppid()
+while os.getppid() == parent:
+    for ready in select.select(watched, [], [], 1)[0]:
         try:
             data = os.read(ready, 4096)
         except OSError:
             data = b""
         if ready == terminal and not data:
             sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        if not data:
+            watched.remove(0)
         os.write(1 if ready == terminal else terminal, data)
+os.kill(pid, 9)
 "#;
 
 /// A site whose command is a listener; none where there is no Python.
