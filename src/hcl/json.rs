@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::members::Members;
 use super::native::place;
-use super::{Doubt, Found, Kind, Reading};
+use super::{Doubt, ENCRYPTION, Found, Kind, Reading};
 
 /// The most bodies that are looked at in one file.
 const MAX_BODIES: usize = 10_000;
@@ -34,6 +34,7 @@ impl<'a> File<'a> {
 
     fn settings(&mut self, settings: &'a RawValue) {
         for (name, value) in self.inside(settings) {
+            self.reading.encrypts |= name == ENCRYPTION;
             match Kind::of(&name) {
                 Some(Kind::Cloud) => self.clouds(value),
                 Some(kind) => self.labelled(kind, value),

@@ -140,6 +140,9 @@ pub struct Detection {
     pub not_examined: Vec<String>,
     /// Whether one of these lists was cut.
     pub truncated: bool,
+    /// Whether `OpenTofu` may encrypt the state: a file says so, or was not looked into.
+    #[serde(skip)]
+    pub may_encrypt: bool,
 }
 
 impl Detection {
@@ -149,7 +152,8 @@ impl Detection {
     }
 
     fn undecided(program: Option<Program>, doubts: Vec<Doubt>) -> Self {
-        Self { answer: Answer::Undecided, program, found: Vec::new(), undecided: doubts, not_examined: Vec::new(), truncated: false }
+        let answer = Answer::Undecided;
+        Self { answer, program, found: Vec::new(), undecided: doubts, not_examined: Vec::new(), truncated: false, may_encrypt: false }
     }
 
     fn cut(mut self) -> Self {
@@ -185,11 +189,16 @@ impl Source {
 struct Reading {
     found: Vec<Found>,
     doubts: Vec<Doubt>,
+    /// Whether it says how the state is encrypted.
+    encrypts: bool,
 }
+
+/// The block in which a file says how the state is encrypted.
+const ENCRYPTION: &str = "encryption";
 
 impl Reading {
     fn doubt(name: &str, line: Option<usize>, reason: impl Into<String>) -> Self {
-        Self { found: Vec::new(), doubts: vec![Doubt { file: Some(name.to_owned()), line, reason: reason.into() }] }
+        Self { doubts: vec![Doubt { file: Some(name.to_owned()), line, reason: reason.into() }], ..Self::default() }
     }
 }
 
@@ -273,6 +282,7 @@ impl<'a> Views<'a> {
             [one, other, ..] if one == other => one.clone(),
             [one, other, ..] => self.differing(one, other),
         };
+        detection.may_encrypt = !self.not_examined.is_empty() || readings.iter().any(|reading| reading.encrypts);
         detection.not_examined = self.not_examined;
         detection.cut()
     }

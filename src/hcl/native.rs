@@ -9,7 +9,7 @@ use hcl_edit::structure::{Attribute, Block, BlockLabel, Structure};
 use hcl_edit::template::{Element, HeredocTemplate, StringTemplate};
 use hcl_edit::visit::{self, Visit};
 
-use super::{Doubt, Found, Kind, Reading};
+use super::{Doubt, ENCRYPTION, Found, Kind, Reading};
 
 /// What the two programs pass over at the beginning of a file.
 const BYTE_ORDER_MARK: char = '\u{feff}';
@@ -69,6 +69,7 @@ impl File<'_> {
     }
 
     fn setting(&mut self, block: &Block) {
+        self.reading.encrypts |= block.ident.as_str() == ENCRYPTION;
         let Some(kind) = Kind::of(block.ident.as_str()) else { return };
         let at = start(block.ident.span());
         if block.labels.len() != kind.labels() {

@@ -82,6 +82,26 @@ fn sources_that_only_look_like_it() {
 }
 
 #[test]
+fn whether_the_state_may_be_encrypted() {
+    let block = "terraform {\n  encryption {\n  }\n}\n";
+    let json = r#"{"terraform": {"encryption": {}}}"#;
+    let files: [(&[(&str, &str)], bool); 6] = [
+        (&[("main.tf", block)], true),
+        (&[("main.tf", "encryption {}\nterraform {\n  encryptions {}\n}\n# encryption {}\n")], false),
+        (&[("main.tf", ""), ("more.tofu", block)], true),
+        (&[("main.tf", ""), ("more.tf.json", "{}")], false),
+        (&[("main.tf", ""), ("more.tf.json", json)], true),
+        (&[], false),
+    ];
+    for (files, expected) in files {
+        assert_eq!(look(files, None, true).may_encrypt, expected, "{files:?}");
+    }
+    let unexamined = look(&[("main.tf", ""), ("more.tf.json", "{}")], None, false);
+    assert!(unexamined.may_encrypt && unexamined.answer == Answer::None, "what nobody looked into may say so");
+    assert_eq!(look(&[("main.tf", ""), ("more.tofu", block)], None, true).answer, Answer::None, "it changes no answer");
+}
+
+#[test]
 fn sources_that_are_undecided() {
     rows(
         "main.tf",

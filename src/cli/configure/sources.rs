@@ -23,7 +23,10 @@ pub(in crate::cli) enum Sources {
     /// They configure this themselves.
     Configure(Found),
     /// They configure nothing, and a file may be generated.
-    AreSilent,
+    AreSilent {
+        /// Whether OpenTofu may encrypt the state.
+        may_encrypt: bool,
+    },
 }
 
 impl Beside {
@@ -36,7 +39,7 @@ impl Beside {
             (Answer::None | Answer::Configured, None) => {
                 self.refuse_unexamined(&module.dir, &detection)?;
                 refuse_hidden(&module.dir)?;
-                Ok(Sources::AreSilent)
+                Ok(Sources::AreSilent { may_encrypt: detection.may_encrypt })
             }
         }
     }

@@ -10,10 +10,16 @@ use crate::cli::output::Failure;
 use crate::cli::tool::{Invocation, Record, SETTINGS};
 use crate::hcl::{FILE, Found, Kind, Program};
 
+/// Where `OpenTofu` takes a configuration of its encryption from, beside the sources.
+const ENCRYPTION: &str = "TF_ENCRYPTION";
+
 /// Where the state of a module goes.
 pub(in crate::cli) enum Goes {
     /// Nowhere yet.
-    Nowhere,
+    Nowhere {
+        /// Whether the program may encrypt the state: only it can store it then.
+        may_encrypt: bool,
+    },
     /// To this very state, by the sources' own words.
     Here,
     /// Elsewhere.
@@ -34,21 +40,22 @@ pub(in crate::cli) struct Look<'a> {
     pub(in crate::cli) address: &'a Address,
 }
 
-/// Which of the two programs it is: as the user says, or by its name.
-pub(in crate::cli) fn program_of(asked: Option<Asked>, invocation: &Invocation) -> Option<Program> {
-    asked.map(Program::from).or(invocation.program())
-}
-
 impl Look<'_> {
     /// Looks at the module, and removes what a killed command left where it is in the way.
     pub(in crate::cli) fn goes(&self) -> Result<Goes, Failure> {
         let root = self.invocation.root();
-        let program = program_of(self.program, self.invocation);
+        let program = self.program.map(Program::from).or(self.invocation.program());
         let module = Module::at(root, program.map(Asked::from), self.include_json);
         folder::sweep(root)?;
         let is_left_over = folder::is_left_over(root)?;
         let sources = self.beside.look(&module, is_left_over.then_some(FILE))?;
-        let Sources::Configure(found) = sources else { return Ok(Goes::Nowhere) };
+        let found = match sources {
+            Sources::Configure(found) => found,
+            Sources::AreSilent { may_encrypt } => {
+                let may_encrypt = may_encrypt || std::env::var_os(ENCRYPTION).is_some();
+                return Ok(Goes::Nowhere { may_encrypt: may_encrypt && program != Some(Program::Terraform) });
+            }
+        };
         if is_left_over {
             folder::clear(root)?;
         }

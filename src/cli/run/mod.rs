@@ -28,7 +28,7 @@ use crate::hcl::Found;
 use crate::model::name::{BuildingBlock, Workspace};
 use child::End;
 use folder::{Generated, Lock};
-use goes::{Goes, Look, program_of};
+use goes::{Goes, Look};
 use signals::Signals;
 use token::{Key, Login, Reading, Token};
 
@@ -119,7 +119,7 @@ impl Run {
         }
         let key = Key::begin(self.args.key_file.clone(), self.address.server().to_owned());
         match self.look()? {
-            Goes::Nowhere => self.with_file(key).await,
+            Goes::Nowhere { may_encrypt } => self.with_file(key, may_encrypt).await,
             Goes::Here => self.with_token(key).await,
             Goes::Elsewhere(found) => self.elsewhere(&found, key).await,
         }
@@ -161,7 +161,7 @@ impl Run {
     }
 
     /// The sources configure nothing.
-    async fn with_file(&self, key: Reading) -> Result<End, Stop> {
+    async fn with_file(&self, key: Reading, may_encrypt: bool) -> Result<End, Stop> {
         refusals::workspace(&self.invocation)?;
         let record = Record::read(&self.invocation)?;
         refusals::arguments(&self.invocation, &self.address, record.as_ref())?;
@@ -172,17 +172,23 @@ impl Run {
         let token = login.done(&self.signals).await;
         let file = writing.await.unwrap_or_else(|panic| Err(Failure::because(panic)));
         let mut token = token?;
-        let end = self.generated(file, &mut token, record.as_ref()).await;
+        let end = self.generated(file, &mut token, record.as_ref(), may_encrypt).await;
         token.end().await;
         end
     }
 
     /// `init` where it is needed, and the command, while the file is there.
-    async fn generated(&self, file: Result<Generated, Failure>, token: &mut Token, record: Option<&Record>) -> Result<End, Stop> {
+    async fn generated(
+        &self,
+        file: Result<Generated, Failure>,
+        token: &mut Token,
+        record: Option<&Record>,
+        may_encrypt: bool,
+    ) -> Result<End, Stop> {
         let _file = file?;
         let credentials = token.credentials();
         if self.args.transfer == Transfer::Auto {
-            self.moving(token, async |moving| moving.come().await).await?;
+            self.moving(token, async |moving| moving.come(may_encrypt).await).await?;
         }
         self.moving(token, async |moving| moving.has_not_left().await).await?;
         if let Some(flags) = self.flags_of_init(record) {
@@ -214,8 +220,7 @@ impl Run {
     /// Does something about a state that may move.
     async fn moving<T>(&self, token: &Token, act: impl AsyncFnOnce(Move<'_>) -> Result<T, Failure>) -> Result<T, Failure> {
         let (wire, credentials) = (token.wire(), token.credentials());
-        let program = program_of(self.args.program, &self.invocation);
-        act(Move { address: &self.address, wire: &wire, credentials: &credentials, program, invocation: &self.invocation }).await
+        act(Move { address: &self.address, wire: &wire, credentials: &credentials, invocation: &self.invocation }).await
     }
 
     async fn init(&self, flags: &[&str], credentials: &Credentials, token: &mut Token) -> Result<(), Stop> {

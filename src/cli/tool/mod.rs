@@ -62,6 +62,15 @@ pub(super) const SETTINGS: [&str; 6] = [
     "TF_HTTP_UNLOCK_METHOD",
 ];
 
+/// What a state that is pushed may go over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Push {
+    /// What it came from: the program refuses another lineage and a newer serial.
+    Onto,
+    /// Whatever is there.
+    Over,
+}
+
 /// Which data directory and credentials a call is to use; those of the user unless it says otherwise.
 #[derive(Clone, Default)]
 pub(super) struct Using<'a> {
@@ -102,9 +111,12 @@ impl Invocation {
         Ok(state_in(&output.stdout).map(<[u8]>::to_vec))
     }
 
-    /// Has the program store a state where its own is. It refuses to go over another lineage or a newer serial.
-    pub(super) fn push(&self, state: &[u8], using: &Using<'_>) -> Result<(), Failure> {
-        let mut command = self.call(&["state", "push", NO_COLOUR, "-"], using);
+    /// Has the program store a state where its own is.
+    pub(super) fn push(&self, state: &[u8], how: Push, using: &Using<'_>) -> Result<(), Failure> {
+        let mut command = match how {
+            Push::Onto => self.call(&["state", "push", NO_COLOUR, "-"], using),
+            Push::Over => self.call(&["state", "push", NO_COLOUR, "-force", "-"], using),
+        };
         invocation::without_arguments(&mut command);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|error| self.not_started(&error))?;

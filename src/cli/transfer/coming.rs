@@ -9,8 +9,7 @@ use super::ours::{Intent, Ours, Standing, tell};
 use super::{Hindrance, Move, same};
 use crate::cli::client::Wire;
 use crate::cli::output::{self, Failure};
-use crate::cli::tool::{PASSWORD, Record, USER};
-use crate::hcl::Program;
+use crate::cli::tool::{PASSWORD, Push, Record, USER};
 use crate::model::secret::Secret;
 
 /// What became of it.
@@ -33,12 +32,14 @@ struct Source {
     place: String,
     /// Its file, where it is one.
     file: Option<PathBuf>,
+    /// Whether the client may encrypt it, and has to store it.
+    may_encrypt: bool,
 }
 
 impl Move<'_> {
     /// Moves the state here from the backend that is recorded, or from the file that the program finds without any.
-    pub(in crate::cli) async fn come(&self) -> Result<Came, Failure> {
-        let Some(source) = self.source()? else { return Ok(Came::Nothing) };
+    pub(in crate::cli) async fn come(&self, may_encrypt: bool) -> Result<Came, Failure> {
+        let Some(source) = self.source(may_encrypt)? else { return Ok(Came::Nothing) };
         let old = old_statekeep(&source.record)?;
         if let Some(wire) = &old
             && self.has_come(wire).await?
@@ -54,8 +55,16 @@ impl Move<'_> {
             Some(wire) => self.lock_there(wire).await?,
             None => None,
         };
+        let old = old.as_ref().map(|wire| Ours::new(wire, String::new())).zip(intent);
+        if let Some((old, intent)) = &old
+            && self.ours().begun().await?.is_some_and(|begun| begun.lock == intent.lock)
+        {
+            // It is this server, by another address.
+            old.abandon().await?;
+            return Ok(Came::Here);
+        }
         let came = self.take_in(&source, theirs).await;
-        if let Some((old, intent)) = old.as_ref().map(|wire| Ours::new(wire, String::new())).zip(intent) {
+        if let Some((old, intent)) = old {
             Self::let_go(&old, &intent, came).await?;
         } else {
             came.map_err(|hindrance| hindrance.failure)?;
@@ -79,7 +88,7 @@ impl Move<'_> {
     }
 
     /// Where a state may come from; nothing on this server counts.
-    fn source(&self) -> Result<Option<Source>, Failure> {
+    fn source(&self, may_encrypt: bool) -> Result<Option<Source>, Failure> {
         let root = self.invocation.root();
         let record = match Record::read(self.invocation)? {
             Some(record) if record.address().is_some_and(|address| self.address.shares_server(address)) => return Ok(None),
@@ -89,7 +98,7 @@ impl Move<'_> {
         };
         let place = record.place(root, &self.invocation.workspace()?);
         let file = record.local_path().map(|path| root.join(path));
-        Ok(Some(Source { record, place, file }))
+        Ok(Some(Source { record, place, file, may_encrypt }))
     }
 
     /// The state there, as its client reads it.
@@ -105,7 +114,8 @@ impl Move<'_> {
         let read = self.with_backend(&source.record, None, |using| self.invocation.pull(using));
         read.map_err(|failure| {
             failure.and(&format!(
-                "{} was the backend before, and may hold the state. Make it readable again, or say --transfer=never to go on without it.",
+                "{} was the backend before, and may hold the state. Make it readable again, or say --transfer=never to go on without it \
+                 (also where it is this server by another address).",
                 source.place
             ))
         })
@@ -117,7 +127,7 @@ impl Move<'_> {
         let mut has_come = false;
         if !self.is_here(&ours, place, &theirs).await.map_err(Hindrance::certain)? {
             tell(&format!("{} is at {place}, which was the backend before, and moves along", self.address.name));
-            self.store(&ours, place, &theirs, has_come).await.map_err(Hindrance::unsure)?;
+            self.store(&ours, source, &theirs, has_come).await.map_err(Hindrance::unsure)?;
             has_come = true;
         }
         for _ in 0..MAX_TRIES {
@@ -129,7 +139,7 @@ impl Move<'_> {
                 }
                 None => return Ok(()),
             }
-            self.store(&ours, place, &theirs, has_come).await.map_err(Hindrance::unsure)?;
+            self.store(&ours, source, &theirs, has_come).await.map_err(Hindrance::unsure)?;
             has_come = true;
         }
         Err(Hindrance::unsure(Failure::Failed(format!("somebody keeps writing to {place}; stop that, and run this again"))))
@@ -200,28 +210,33 @@ impl Move<'_> {
     }
 
     /// Stores the state here, or what became of one that has come a moment ago, and reads it back.
-    async fn store(&self, ours: &Ours<'_>, place: &str, theirs: &[u8], has_come: bool) -> Result<(), Failure> {
-        match self.program {
-            // It encrypts nothing, and would give the state another lineage in a backend of this kind.
-            Some(Program::Terraform) => ours.arrive(theirs.to_vec(), has_come).await?,
-            Some(Program::Tofu) | None => self.push_here(ours, theirs).await?,
+    async fn store(&self, ours: &Ours<'_>, source: &Source, theirs: &[u8], has_come: bool) -> Result<(), Failure> {
+        if source.may_encrypt {
+            self.push_here(ours, theirs).await?;
+        } else {
+            // The client would give it another lineage in a backend of this kind.
+            ours.arrive(theirs.to_vec(), has_come).await?;
         }
         let differences = same::differences(&self.read_here()?, theirs)?;
         if differences.is_empty() {
             return Ok(());
         }
         Err(Failure::Failed(format!(
-            "what was read back is not what {place} holds, which is as it was: {}; run this again",
+            "what was read back is not what {} holds, which is as it was: {}; run this again",
+            source.place,
             differences.join(", ")
         )))
     }
 
     /// Has the client store the state, which encrypts it where the sources say so.
     async fn push_here(&self, ours: &Ours<'_>, theirs: &[u8]) -> Result<(), Failure> {
-        if ours.standing().await? == Standing::Transferred {
+        let comes_back = ours.standing().await? == Standing::Transferred;
+        if comes_back {
             ours.restore().await?;
         }
-        self.with_backend(&Record::http(&self.address.text()), Some(self.credentials), |using| self.invocation.push(theirs, using))
+        // What was brought back a moment ago may be gone over by what became of it, whatever its lineage is now.
+        let how = if comes_back { Push::Over } else { Push::Onto };
+        self.with_backend(&Record::http(&self.address.text()), Some(self.credentials), |using| self.invocation.push(theirs, how, using))
     }
 
     /// Whether an earlier try brought the state here, and was only cut off before the program had recorded it.

@@ -16,7 +16,7 @@ use crate::cli::configure::sources::Beside;
 use crate::cli::detect::Asked;
 use crate::cli::output::{self, Failure};
 use crate::cli::run::folder::Lock;
-use crate::cli::run::goes::{Goes, Look, program_of};
+use crate::cli::run::goes::{Goes, Look};
 use crate::cli::run::token::{Key, Token};
 use crate::cli::tool::Invocation;
 use crate::model::name::{BuildingBlock, Workspace};
@@ -87,17 +87,16 @@ async fn with_token(args: &TransferArgs, address: &Address, token: &Token) -> Re
         return Err(Failure::Usage("`transfer` takes the program alone, as in `-- terraform`; `run` runs a command".to_owned()));
     }
     let look = Look { program: args.program, include_json: args.include_json, beside: &args.beside, invocation: &invocation, address };
-    let moving =
-        Move { address, wire: &wire, credentials: &credentials, program: program_of(args.program, &invocation), invocation: &invocation };
+    let moving = Move { address, wire: &wire, credentials: &credentials, invocation: &invocation };
     Ok(match look.goes()? {
         Goes::Here => "nothing to move: the sources point at this state",
         Goes::Elsewhere(found) => match moving.leave(&found).await? {
             Left::Moved => "moved",
             Left::Nothing => "nothing to move",
         },
-        Goes::Nowhere => {
+        Goes::Nowhere { may_encrypt } => {
             let _lock = Lock::take(invocation.root())?;
-            match moving.come().await? {
+            match moving.come(may_encrypt).await? {
                 Came::Here => "here",
                 Came::Nothing => "nothing to move",
             }

@@ -8,7 +8,7 @@ use super::{Hindrance, Move, same};
 use crate::cli::client::Refusal;
 use crate::cli::output::{self, Failure};
 use crate::cli::run::folder::Lock;
-use crate::cli::tool::{Record, Using};
+use crate::cli::tool::{Push, Record, Using};
 use crate::hcl::Found;
 
 /// What became of it.
@@ -76,7 +76,7 @@ impl Move<'_> {
             There::Another(differences) => return Err(before(self.another(place, &differences))),
             There::Nothing => {}
         }
-        let pushed = self.invocation.push(&state, &Using::default());
+        let pushed = self.invocation.push(&state, Push::Onto, &Using::default());
         // What was pushed in vain may have arrived, and what arrived may not be what was pushed: what is read back tells.
         match (self.there(&state).map_err(Hindrance::unsure)?, pushed) {
             (There::TheSame, _) => Ok(()),

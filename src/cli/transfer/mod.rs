@@ -22,7 +22,7 @@ use super::client::Wire;
 use super::configure::address::Address;
 use super::output::{self, Failure};
 use super::tool::{Credentials, Invocation, Record, Using};
-use crate::hcl::{Borrowed, Found, Program};
+use crate::hcl::{Borrowed, Found};
 use ours::{Ours, Standing};
 
 /// The folder in the program's data directory that stands for it while a state is read from where the sources do not say it is.
@@ -36,8 +36,6 @@ pub(super) struct Move<'a> {
     pub(super) wire: &'a Wire,
     /// For the client.
     pub(super) credentials: &'a Credentials,
-    /// Which of the two it is, if that is known.
-    pub(super) program: Option<Program>,
     /// The client.
     pub(super) invocation: &'a Invocation,
 }

@@ -67,10 +67,8 @@ fn a_move_that_is_killed_behind_the_push_goes_on(program: &Program) {
 }
 
 fn a_killed_move_along_goes_on(program: &Program) {
-    let kills = STEPS.iter().flat_map(|(call, when)| [(call, when, 1), (call, when, 2)]);
-    let kills = kills.filter(|(call, when, nth)| move_along(program, call, when, *nth)).count();
     // `init` and `push` are called once, `pull` twice.
-    assert_eq!(kills, 8);
+    assert_eq!(each_kill(|call, when, nth| move_along(program, call, when, nth)), 8);
 }
 
 /// The old backend says already that the state has left, and the program has not recorded the new one yet.
@@ -91,31 +89,31 @@ fn a_move_that_is_killed_behind_its_last_step_goes_on(program: &Program) {
     assert_eq!(names(&site.expect_here()), ["a"]);
 }
 
-fn a_killed_move_in_goes_on(program: &Program) {
-    let mut kills = 0;
-    for (call, when) in STEPS {
-        for nth in 1..=3 {
-            let site = Site::new(program).write("main.tf", &resources(&["a"])).write("backend.tf", LOCAL);
-            site.module.init().ok();
-            site.module.apply().ok();
-            std::fs::remove_file(site.module.dir().join("backend.tf")).expect("the block");
-            if !site.killed(call, when, nth) {
-                continue;
-            }
-            kills += 1;
-            let is_there = site.module.has("kept/here.tfstate");
-            assert!(site.lives_here() || is_there, "none lives: {when} {call} {nth}");
-
-            site.run(&["plan", "-input=false"]).ok().says("No changes.");
-            assert_eq!(names(&site.expect_here()), ["a"]);
-            assert!(!site.module.has("kept/here.tfstate"));
-            site.expect_tidy();
-        }
+/// Kills a move in at one step, and goes on; says whether it came to that.
+pub(super) fn move_in(site: Site<'_>, call: &str, when: &str, nth: u32) -> bool {
+    let site = site.write("main.tf", &resources(&["a"])).write("backend.tf", LOCAL);
+    site.module.init().ok();
+    site.module.apply().ok();
+    std::fs::remove_file(site.module.dir().join("backend.tf")).expect("the block");
+    if !site.killed(call, when, nth) {
+        return false;
     }
-    // What is there is read twice, what is here once; Terraform's state is stored without it.
-    assert_eq!(kills, if site_pushes(program) { 10 } else { 8 });
+    let is_there = site.module.has("kept/here.tfstate");
+    assert!(site.lives_here() || is_there, "none lives: {when} {call} {nth}");
+
+    site.run(&["plan", "-input=false"]).ok().says("No changes.");
+    site.expect_here();
+    assert!(!site.module.has("kept/here.tfstate"));
+    site.expect_tidy();
+    true
 }
 
-fn site_pushes(program: &Program) -> bool {
-    program.kind == super::super::Kind::OpenTofu
+pub(super) fn each_kill(killed: impl Fn(&str, &str, u32) -> bool) -> usize {
+    let kills = STEPS.iter().flat_map(|(call, when)| [(call, when, 1), (call, when, 2), (call, when, 3)]);
+    kills.filter(|(call, when, nth)| killed(call, when, *nth)).count()
+}
+
+fn a_killed_move_in_goes_on(program: &Program) {
+    // What is there is read twice, what is here once, and the server stores it.
+    assert_eq!(each_kill(|call, when, nth| move_in(Site::new(program), call, when, nth)), 8);
 }

@@ -29,6 +29,7 @@ for_each_program![
     a_copy_that_went_its_own_way_is_another_state,
     a_plain_token_may_not_be_enough,
     a_state_in_use_does_not_move,
+    the_same_server_by_another_address_is_no_other_one,
     an_old_checkout_is_told_where_the_state_went,
     an_address_of_another_state_on_the_server_is_refused,
 ];
@@ -390,4 +391,17 @@ fn a_copy_that_went_its_own_way_is_another_state(program: &Program) {
     site.run(&["plan", "-input=false"]).fails().says("holds another state");
     assert_eq!(names(&site.expect_here()), ["a", "c"]);
     assert_eq!(site.module.json_file("terraform.tfstate"), theirs);
+}
+
+fn the_same_server_by_another_address_is_no_other_one(program: &Program) {
+    let site = Site::new(program).write("main.tf", &resources(&["a"]));
+    let address = site.server.state(STATE).replace("127.0.0.1", "localhost");
+    let site = Site { module: site.module.backend(&Backend::locking(&address)), ..site };
+    site.module.init().ok();
+    site.module.apply().ok();
+    std::fs::remove_file(site.module.dir().join("backend.tf")).expect("the block");
+
+    site.run_as(&site.key, &[], &["plan", "-input=false"]).ok().says("No changes.");
+    assert_eq!(names(&site.expect_here()), ["a"]);
+    assert_eq!(site.server.admin().versions(STATE).len(), 1);
 }
