@@ -11,6 +11,7 @@ for_each_program![
     what_cannot_be_read_back_stays_locked,
     a_try_after_one_that_may_have_come_far_does_not_give_up_the_lock,
     what_is_written_there_meanwhile_comes_as_well,
+    nobody_else_moves_anything_in_the_folder_meanwhile,
 ];
 
 impl<'a> Site<'a> {
@@ -95,5 +96,17 @@ fn what_is_written_there_meanwhile_comes_as_well(program: &Program) {
     // There, here, and there again.
     site.run_by(&site.wrapper("state pull", 3, "cp later kept/here.tfstate", "")).ok().says("No changes.");
     assert_eq!(names(&site.expect_here()), ["a", "b"]);
+    site.expect_tidy();
+}
+
+fn nobody_else_moves_anything_in_the_folder_meanwhile(program: &Program) {
+    let site = Site::leaving(program);
+    let wrapper = site.wrapper("state push", 1, "touch reached; while [ ! -e go ]; do sleep 0.05; done", "");
+    let mut first = site.start(&["run"], &[&wrapper, "plan", "-input=false"]);
+    first.wait_until("it pushes", || site.module.has("reached"));
+    site.run(&["plan", "-input=false"]).fails().says("another `statekeep run` is at work");
+    let site = site.write("go", "");
+    first.wait().ok().says("No changes.");
+    site.expect_gone();
     site.expect_tidy();
 }
