@@ -24,6 +24,7 @@ for_each_program![
     without_a_command_transfer_does_the_same,
     a_local_file_moves_in,
     a_backend_that_was_removed_moves_in,
+    what_was_destroyed_elsewhere_comes_back_empty,
     another_state_here_stops_the_way_in,
     a_copy_from_before_is_known,
     a_copy_that_went_its_own_way_is_another_state,
@@ -300,6 +301,16 @@ fn a_backend_that_was_removed_moves_in(program: &Program) {
     std::fs::remove_file(site.module.dir().join("backend.tf")).expect("the block");
     site.run(&["plan", "-input=false"]).ok().says("No changes.");
     assert_eq!(names(&site.expect_here()), ["a", "b"]);
+    assert!(site.module.has("kept/here.tfstate.moved-to-statekeep.2"), "the first one is not gone over");
+}
+
+fn what_was_destroyed_elsewhere_comes_back_empty(program: &Program) {
+    let site = Site::applied(program, &["a"]).write("backend.tf", LOCAL);
+    site.run(&["destroy", "-input=false", "-auto-approve"]).ok();
+    site.expect_gone();
+    std::fs::remove_file(site.module.dir().join("backend.tf")).expect("the block");
+    site.run(&["plan", "-input=false"]).ok().says("1 to add");
+    assert!(names(&site.expect_here()).is_empty());
 }
 
 fn another_state_here_stops_the_way_in(program: &Program) {

@@ -10,6 +10,7 @@ use crate::harness::Server;
 for_tofu![
     a_sealed_state_moves_along_and_back,
     a_sealed_state_moves_to_another_server_and_back,
+    a_sealed_state_that_was_only_brought_back_is_gone_over,
     sealed_by_the_environment_alone,
     #[ignore = "middle tier: killed at each call"]
     a_killed_move_in_of_a_sealed_state_goes_on
@@ -53,6 +54,21 @@ fn a_sealed_state_moves_to_another_server_and_back(program: &Program) {
     site.run_as(&key, &methods, &["plan", "-input=false"]).ok().says("No changes.");
     assert!(site.expect_here()["encrypted_data"].is_string());
     other.admin().read(STATE).expect_problem(410, "transferred");
+    site.expect_tidy();
+}
+
+/// Brought back and not yet gone over: what is here is what had left, and what became of it elsewhere still comes.
+fn a_sealed_state_that_was_only_brought_back_is_gone_over(program: &Program) {
+    let site = sealed(program).write("backend.tf", LOCAL);
+    site.run(&["plan", "-input=false"]).ok();
+    let site = site.write("main.tf", &resources(&["a", "b"]));
+    site.run(&["apply", "-input=false", "-auto-approve"]).ok();
+    std::fs::remove_file(site.module.dir().join("backend.tf")).expect("the block");
+    assert!(site.run_by(&site.wrapper("state push", 1, "kill -9 $PPID; exit", "")).was_killed());
+    assert_eq!(site.server.admin().versions(STATE)[0]["kind"], "restore");
+
+    site.run(&["plan", "-input=false"]).ok().says("No changes.");
+    site.expect_here();
     site.expect_tidy();
 }
 
