@@ -13,6 +13,7 @@ for_tofu![
 const KEY_AND_METHOD: &str = r#"
     key_provider "pbkdf2" "phrase" {
       passphrase = "correct horse battery staple"
+      iterations = 200000
     }
     method "aes_gcm" "sealed" {
       keys = key_provider.pbkdf2.phrase

@@ -75,7 +75,10 @@ fn a_sealed_state_that_was_only_brought_back_is_gone_over(program: &Program) {
 /// No block in the sources says it: what OpenTofu is told otherwise counts as well.
 fn sealed_by_the_environment_alone(program: &Program) {
     let sealing = r#"
-        key_provider "pbkdf2" "phrase" { passphrase = "correct horse battery staple" }
+        key_provider "pbkdf2" "phrase" {
+            passphrase = "correct horse battery staple"
+            iterations = 200000
+        }
         method "aes_gcm" "sealed" { keys = key_provider.pbkdf2.phrase }
         state { method = method.aes_gcm.sealed }
     "#;
