@@ -1,8 +1,9 @@
 //! A program that fails, or does not do what it says, at one of its calls: what the move then knows, it acts on; what it does not know, it leaves locked.
 
-use super::super::module::resources;
+use super::super::module::{Backend, resources};
 use super::super::{Program, STATE, for_each_program};
 use super::{LOCAL, Site, names};
+use crate::harness::{Client, Server};
 
 for_each_program![
     a_push_that_says_it_was_done_is_looked_at,
@@ -12,6 +13,8 @@ for_each_program![
     a_try_after_one_that_may_have_come_far_does_not_give_up_the_lock,
     what_is_written_there_meanwhile_comes_as_well,
     nobody_else_moves_anything_in_the_folder_meanwhile,
+    the_old_server_is_let_go_where_nothing_came,
+    the_old_server_keeps_the_lock_where_the_state_may_have_come,
 ];
 
 impl<'a> Site<'a> {
@@ -109,4 +112,35 @@ fn nobody_else_moves_anything_in_the_folder_meanwhile(program: &Program) {
     first.wait().ok().says("No changes.");
     site.expect_gone();
     site.expect_tidy();
+}
+
+/// A module that is kept on another server, by a block that is gone again.
+fn kept_elsewhere<'a>(site: Site<'a>, other: &Server, key: &Client) -> Site<'a> {
+    let module = site.module.write("main.tf", &resources(&["b"])).backend(&Backend::locking(&other.state(STATE))).with_key(key);
+    module.init().ok();
+    module.apply().ok();
+    std::fs::remove_file(module.dir().join("backend.tf")).expect("the block");
+    Site { module, ..site }
+}
+
+fn the_old_server_is_let_go_where_nothing_came(program: &Program) {
+    let (site, other) = (Site::applied(program, &["a"]), Server::start());
+    let key = other.key("team", "writer");
+    std::fs::remove_dir_all(site.module.dir().join(".terraform")).expect("what was recorded");
+    let site = kept_elsewhere(site, &other, &key);
+    site.run_as(&key, &[], &["plan", "-input=false"]).fails().says("holds another state than team/app");
+    other.admin().expect_unlocked(STATE);
+    other.admin().read(STATE).expect_status(200);
+    assert_eq!(names(&site.expect_here()), ["a"]);
+}
+
+fn the_old_server_keeps_the_lock_where_the_state_may_have_come(program: &Program) {
+    let (site, other) = (Site::new(program), Server::start());
+    let key = other.key("team", "writer");
+    let site = kept_elsewhere(site, &other, &key);
+    site.run_as_by(&key, &site.wrapper("state pull", 3, "exit 1", "")).fails().says("The old one stays locked");
+    assert!(other.admin().lock_evidence(STATE).is_some());
+    site.run_as(&key, &[], &["plan", "-input=false"]).ok().says("No changes.");
+    other.admin().read(STATE).expect_problem(410, "transferred");
+    assert_eq!(names(&site.expect_here()), ["b"]);
 }
