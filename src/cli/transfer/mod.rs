@@ -75,7 +75,6 @@ impl Move<'_> {
         let failed = |what: &std::path::Path, error: std::io::Error| {
             Failure::Failed(format!("{}: {error}", output::harmless(&what.display().to_string())))
         };
-        Borrowed::sweep(root).map_err(|error| failed(root, error))?;
         let data_dir = self.invocation.data_dir();
         let aside =
             Aside::make(&data_dir).and_then(|aside| aside.record(record).map(|()| aside)).map_err(|error| failed(&data_dir, error))?;

@@ -10,6 +10,7 @@ use crate::harness::{Server, eventually, state_path};
 for_each_program![
     a_move_that_is_killed_behind_the_push_goes_on,
     a_move_that_is_killed_behind_its_last_step_goes_on,
+    a_move_in_that_is_killed_while_it_reads_goes_on,
     #[ignore = "middle tier: killed at each call"]
     a_killed_move_along_goes_on,
     #[ignore = "middle tier: killed at each call"]
@@ -106,6 +107,11 @@ pub(super) fn move_in(site: Site<'_>, call: &str, when: &str, nth: u32) -> bool 
     assert!(!site.module.has("kept/here.tfstate"));
     site.expect_tidy();
     true
+}
+
+/// What it had for reading is left behind: a block that would configure the old backend, and a folder.
+fn a_move_in_that_is_killed_while_it_reads_goes_on(program: &Program) {
+    assert!(move_in(Site::new(program), "state pull", "after", 1));
 }
 
 pub(super) fn each_kill(killed: impl Fn(&str, &str, u32) -> bool) -> usize {

@@ -10,6 +10,7 @@ use crate::harness::Server;
 for_tofu![
     a_sealed_state_moves_along_and_back,
     a_sealed_state_moves_to_another_server_and_back,
+    a_sealed_state_moves_into_a_workspace,
     a_sealed_state_that_was_only_brought_back_is_gone_over,
     sealed_by_the_environment_alone,
     #[ignore = "middle tier: killed at each call"]
@@ -55,6 +56,15 @@ fn a_sealed_state_moves_to_another_server_and_back(program: &Program) {
     assert!(site.expect_here()["encrypted_data"].is_string());
     other.admin().read(STATE).expect_problem(410, "transferred");
     site.expect_tidy();
+}
+
+/// The workspace is the new backend's: ours has none.
+fn a_sealed_state_moves_into_a_workspace(program: &Program) {
+    let site = sealed(program).write("backend.tf", LOCAL);
+    let key = site.server.key("team", "writer");
+    site.run_as(&key, &[("TF_WORKSPACE", "blue")], &["plan", "-input=false"]).ok().says("No changes.").says("workspace=blue");
+    site.expect_gone();
+    assert!(site.module.json_file("terraform.tfstate.d/blue/terraform.tfstate")["encrypted_data"].is_string());
 }
 
 /// Brought back and not yet gone over: what is here is what had left, and what became of it elsewhere still comes.
