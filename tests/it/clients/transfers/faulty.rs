@@ -4,6 +4,7 @@ use super::super::module::{Backend, resources};
 use super::super::{Program, STATE, for_each_program};
 use super::{LOCAL, Site, names};
 use crate::harness::{Client, Server};
+use crate::samples::tfstate;
 
 for_each_program![
     a_push_that_says_it_was_done_is_looked_at,
@@ -12,6 +13,7 @@ for_each_program![
     what_cannot_be_read_back_stays_locked,
     a_try_after_one_that_may_have_come_far_does_not_give_up_the_lock,
     what_is_written_there_meanwhile_comes_as_well,
+    what_came_is_read_back_before_the_old_file_goes,
     nobody_else_moves_anything_in_the_folder_meanwhile,
     the_old_server_is_let_go_where_nothing_came,
     the_old_server_keeps_the_lock_where_the_state_may_have_come,
@@ -102,6 +104,18 @@ fn what_is_written_there_meanwhile_comes_as_well(program: &Program) {
     site.run_by(&site.wrapper("state pull", 3, "cp later kept/here.tfstate", "")).ok().says("No changes.");
     assert_eq!(names(&site.expect_here()), ["a", "b"]);
     site.expect_tidy();
+}
+
+fn what_came_is_read_back_before_the_old_file_goes(program: &Program) {
+    let site = Site::new(program).write("main.tf", &resources(&["a"]));
+    site.module.init().ok();
+    site.module.apply().ok();
+    let site = site.write("other", &tfstate("other", 1));
+    let wrapper = site.wrapper("state pull", 2, "cat other; exit 0", "");
+    site.run_by(&wrapper).fails().says("what was read back is not what local path=").says("terraform_data.a");
+    assert!(site.module.has("terraform.tfstate"));
+    site.run(&["plan", "-input=false"]).ok().says("No changes.");
+    assert!(!site.module.has("terraform.tfstate"));
 }
 
 fn nobody_else_moves_anything_in_the_folder_meanwhile(program: &Program) {
