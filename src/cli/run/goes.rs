@@ -2,13 +2,18 @@
 //!
 //! What a killed command left in the module is seen for what it is, and taken away where it is in the way.
 
+use std::path::PathBuf;
+
+use clap::Args;
+
 use super::folder;
-use crate::cli::configure::address::Address;
+use crate::cli::configure::address::{Address, Base};
 use crate::cli::configure::sources::{Beside, Sources};
 use crate::cli::detect::{Asked, Module};
 use crate::cli::output::Failure;
 use crate::cli::tool::{Invocation, Record, SETTINGS};
 use crate::hcl::{FILE, Found, Kind, Program};
+use crate::model::name::{BuildingBlock, Workspace};
 
 /// Where `OpenTofu` takes a configuration of its encryption from, beside the sources.
 const ENCRYPTION: &str = "TF_ENCRYPTION";
@@ -26,25 +31,43 @@ pub(in crate::cli) enum Goes {
     Elsewhere(Found),
 }
 
-/// A module that is to be looked at.
-pub(in crate::cli) struct Look<'a> {
-    /// Who would load it, where the program's name does not say so.
+/// What every command takes that wraps a program: which state it is about, where the module lies, and how the server is reached.
+#[derive(Args)]
+pub(in crate::cli) struct Subject {
+    /// The state's workspace
+    #[arg(long, value_name = "W")]
+    workspace: Workspace,
+    /// The state's building block
+    #[arg(long, value_name = "B")]
+    building_block: BuildingBlock,
+    /// The directory in which the program runs
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    pub(in crate::cli) dir: PathBuf,
+    /// The program that is to load the module, where its file's name does not say so
+    #[arg(long, value_enum)]
     pub(in crate::cli) program: Option<Asked>,
-    /// Whether JSON files are examined as well.
-    pub(in crate::cli) include_json: bool,
-    /// What to do about those that are not.
-    pub(in crate::cli) beside: &'a Beside,
-    /// The wrapped command.
-    pub(in crate::cli) invocation: &'a Invocation,
-    /// This very state.
-    pub(in crate::cli) address: &'a Address,
+    /// Examine JSON files (`.tf.json`, `.tofu.json`) as well
+    #[arg(long)]
+    include_json: bool,
+    #[command(flatten)]
+    beside: Beside,
+    #[command(flatten)]
+    base: Base,
+    /// The file with the API key's secret
+    #[arg(long, env = "STATEKEEP_KEY_FILE", value_name = "FILE")]
+    pub(in crate::cli) key_file: PathBuf,
 }
 
-impl Look<'_> {
+impl Subject {
+    /// The state's address.
+    pub(in crate::cli) fn address(&self) -> Result<Address, Failure> {
+        self.base.state(self.workspace.clone(), self.building_block.clone())
+    }
+
     /// Looks at the module, and removes what a killed command left where it is in the way.
-    pub(in crate::cli) fn goes(&self) -> Result<Goes, Failure> {
-        let root = self.invocation.root();
-        let program = self.program.map(Program::from).or(self.invocation.program());
+    pub(in crate::cli) fn goes(&self, invocation: &Invocation, address: &Address) -> Result<Goes, Failure> {
+        let root = invocation.root();
+        let program = self.program.map(Program::from).or(invocation.program());
         let module = Module::at(root, program.map(Asked::from), self.include_json);
         folder::sweep(root)?;
         let is_left_over = folder::is_left_over(root)?;
@@ -59,20 +82,20 @@ impl Look<'_> {
         if is_left_over {
             folder::clear(root)?;
         }
-        let is_here = found.kind == Kind::Backend && found.label.as_deref() == Some("http") && self.is_here(&found)?;
+        let is_here = found.kind == Kind::Backend && found.label.as_deref() == Some("http") && is_here(invocation, address, &found)?;
         Ok(if is_here { Goes::Here } else { Goes::Elsewhere(found) })
     }
+}
 
-    /// Whether an `http` backend is this very state: by what `init` is told, by its block, by what is recorded, or by the environment.
-    fn is_here(&self, found: &Found) -> Result<bool, Failure> {
-        let told = self.invocation.backend_settings();
-        let told = told.iter().rev().find_map(|setting| setting.split_once('=').filter(|(name, _)| name.trim() == "address"));
-        if let Some(address) = told.map(|(_, address)| address).or(found.address.as_deref()) {
-            return Ok(self.address.is(address));
-        }
-        let record = Record::read(self.invocation)?;
-        let recorded = record.as_ref().and_then(Record::address).map(str::to_owned);
-        let address = recorded.or_else(|| std::env::var_os(SETTINGS[0]).and_then(|address| address.into_string().ok()));
-        Ok(address.is_some_and(|address| self.address.is(&address)))
+/// Whether an `http` backend is this very state: by what `init` is told, by its block, by what is recorded, or by the environment.
+fn is_here(invocation: &Invocation, ours: &Address, found: &Found) -> Result<bool, Failure> {
+    let told = invocation.backend_settings();
+    let told = told.iter().rev().find_map(|setting| setting.split_once('=').filter(|(name, _)| name.trim() == "address"));
+    if let Some(address) = told.map(|(_, address)| address).or(found.address.as_deref()) {
+        return Ok(ours.is(address));
     }
+    let record = Record::read(invocation)?;
+    let recorded = record.as_ref().and_then(Record::address).map(str::to_owned);
+    let address = recorded.or_else(|| std::env::var_os(SETTINGS[0]).and_then(|address| address.into_string().ok()));
+    Ok(address.is_some_and(|address| ours.is(&address)))
 }

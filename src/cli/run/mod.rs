@@ -12,23 +12,20 @@ mod signals;
 pub(super) mod token;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use clap::{Args, ValueEnum};
 use rustix::fs::Mode;
 
-use super::configure::address::{Address, Base};
-use super::configure::sources::Beside;
-use super::detect::{self, Asked};
+use super::configure::address::Address;
+use super::detect;
 use super::output::{self, Failure};
 use super::tool::{Credentials, Invocation, Record, Using};
 use super::transfer::Move;
 use crate::hcl::Found;
-use crate::model::name::{BuildingBlock, Workspace};
 use child::End;
 use folder::{Generated, Lock};
-use goes::{Goes, Look};
+use goes::{Goes, Subject};
 use signals::Signals;
 use token::{Key, Login, Reading, Token};
 
@@ -36,28 +33,8 @@ const NOT_RUN: &str = "The command was not run.";
 
 #[derive(Args)]
 pub(super) struct RunArgs {
-    /// The state's workspace
-    #[arg(long, value_name = "W")]
-    workspace: Workspace,
-    /// The state's building block
-    #[arg(long, value_name = "B")]
-    building_block: BuildingBlock,
-    /// The directory in which the command runs
-    #[arg(long, default_value = ".", value_name = "DIR")]
-    dir: PathBuf,
-    /// The program that is to load the module, where its file's name does not say so
-    #[arg(long, value_enum)]
-    program: Option<Asked>,
-    /// Examine JSON files (`.tf.json`, `.tofu.json`) as well
-    #[arg(long)]
-    include_json: bool,
     #[command(flatten)]
-    beside: Beside,
-    #[command(flatten)]
-    base: Base,
-    /// The file with the API key's secret
-    #[arg(long, env = "STATEKEEP_KEY_FILE", value_name = "FILE")]
-    key_file: PathBuf,
+    subject: Subject,
     /// Whether a state moves along where the sources configure another backend
     #[arg(long, value_enum, default_value_t = Transfer::Auto)]
     transfer: Transfer,
@@ -94,8 +71,8 @@ pub(super) fn run(args: RunArgs, umask: Mode) -> Result<ExitCode, Failure> {
     // The command makes its files as the user wants them; ours have modes of their own.
     rustix::process::umask(umask);
     let not_run = |failure: Failure| failure.and(NOT_RUN);
-    let invocation = Invocation::read(&args.command, &args.dir).map_err(not_run)?;
-    let address = args.base.state(args.workspace.clone(), args.building_block.clone()).map_err(not_run)?;
+    let invocation = Invocation::read(&args.command, &args.subject.dir).map_err(not_run)?;
+    let address = args.subject.address().map_err(not_run)?;
     let signals = Signals::take().map_err(|error| not_run(error.into()))?;
     let run = Run { args, invocation, address, signals };
     match crate::http::block_on(run.whole()) {
@@ -114,20 +91,15 @@ struct Run {
 impl Run {
     async fn whole(&self) -> Result<End, Stop> {
         if !self.invocation.needs_backend() {
-            refusals::no_subcommand(&self.invocation, self.args.program.is_some())?;
+            refusals::no_subcommand(&self.invocation, self.args.subject.program.is_some())?;
             return Ok(self.plain().await);
         }
-        let key = Key::begin(self.args.key_file.clone(), self.address.server().to_owned());
-        match self.look()? {
+        let key = Key::begin(self.args.subject.key_file.clone(), self.address.server().to_owned());
+        match self.args.subject.goes(&self.invocation, &self.address)? {
             Goes::Nowhere { may_encrypt } => self.with_file(key, may_encrypt).await,
             Goes::Here => self.with_token(key).await,
             Goes::Elsewhere(found) => self.elsewhere(&found, key).await,
         }
-    }
-
-    fn look(&self) -> Result<Goes, Failure> {
-        let (program, include_json) = (self.args.program, self.args.include_json);
-        Look { program, include_json, beside: &self.args.beside, invocation: &self.invocation, address: &self.address }.goes()
     }
 
     /// The command as it is.

@@ -1,7 +1,6 @@
 //! `statekeep transfer`: what `run` does about a state that moves, without a command behind it; and what a person says where a move stands still.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use clap::Args;
 use rustix::fs::Mode;
@@ -11,40 +10,17 @@ use super::ours::{Ours, tell};
 use super::{Came, Left, Move};
 use crate::cli::Format;
 use crate::cli::client::Wire;
-use crate::cli::configure::address::{Address, Base};
-use crate::cli::configure::sources::Beside;
-use crate::cli::detect::Asked;
+use crate::cli::configure::address::Address;
 use crate::cli::output::{self, Failure};
 use crate::cli::run::folder::Lock;
-use crate::cli::run::goes::{Goes, Look};
+use crate::cli::run::goes::{Goes, Subject};
 use crate::cli::run::token::{Key, Token};
 use crate::cli::tool::Invocation;
-use crate::model::name::{BuildingBlock, Workspace};
 
 #[derive(Args)]
 pub(in crate::cli) struct TransferArgs {
-    /// The state's workspace
-    #[arg(long, value_name = "W")]
-    workspace: Workspace,
-    /// The state's building block
-    #[arg(long, value_name = "B")]
-    building_block: BuildingBlock,
-    /// The directory in which the program runs
-    #[arg(long, default_value = ".", value_name = "DIR")]
-    dir: PathBuf,
-    /// The program that is to load the module, where its file's name does not say so
-    #[arg(long, value_enum)]
-    program: Option<Asked>,
-    /// Examine JSON files (`.tf.json`, `.tofu.json`) as well
-    #[arg(long)]
-    include_json: bool,
     #[command(flatten)]
-    beside: Beside,
-    #[command(flatten)]
-    base: Base,
-    /// The file with the API key's secret
-    #[arg(long, env = "STATEKEEP_KEY_FILE", value_name = "FILE")]
-    key_file: PathBuf,
+    subject: Subject,
     /// Say that the state has moved to where a transfer was begun, whatever is there
     #[arg(long, conflicts_with = "abandon")]
     finish: bool,
@@ -66,8 +42,8 @@ pub(in crate::cli) fn run(args: TransferArgs, umask: Mode) -> Result<(), Failure
 }
 
 async fn whole(args: TransferArgs) -> Result<(), Failure> {
-    let address = args.base.state(args.workspace.clone(), args.building_block.clone())?;
-    let token = Key::read(&args.key_file, address.server())?.login(&address.name).await?;
+    let address = args.subject.address()?;
+    let token = Key::read(&args.subject.key_file, address.server())?.login(&address.name).await?;
     let done = with_token(&args, &address, &token).await;
     token.end().await;
     let result = done?;
@@ -82,13 +58,12 @@ async fn with_token(args: &TransferArgs, address: &Address, token: &Token) -> Re
     if args.finish || args.abandon {
         return by_decision(args, address, &wire).await;
     }
-    let invocation = Invocation::read(&args.command, &args.dir)?;
+    let invocation = Invocation::read(&args.command, &args.subject.dir)?;
     if invocation.subcommand().is_some() {
         return Err(Failure::Usage("`transfer` takes the program alone, as in `-- terraform`; `run` runs a command".to_owned()));
     }
-    let look = Look { program: args.program, include_json: args.include_json, beside: &args.beside, invocation: &invocation, address };
     let moving = Move { address, wire: &wire, credentials: &credentials, invocation: &invocation };
-    Ok(match look.goes()? {
+    Ok(match args.subject.goes(&invocation, address)? {
         Goes::Here => "nothing to move: the sources point at this state",
         Goes::Elsewhere(found) => match moving.leave(&found).await? {
             Left::Moved => "moved",
