@@ -2,6 +2,7 @@
 //!
 //! The data directory is made once, through the front door, and kept beside what cargo builds for the runs that follow.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -118,8 +119,7 @@ pub(crate) fn path(state: usize) -> String {
 fn directory() -> Res<PathBuf> {
     let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("figures-start");
     let (data, mark) = (home.join("data"), home.join("mark"));
-    let migrations = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations"))?.count();
-    let wanted = format!("layout {LAYOUT}, {STATES} states, {VERSIONS} versions each, {migrations} entries in migrations/\n");
+    let wanted = format!("layout {LAYOUT}, {STATES} states, {VERSIONS} versions each, schema {:x}\n", schema()?);
     if std::fs::read_to_string(&mark).is_ok_and(|found| found == wanted) {
         return Ok(data);
     }
@@ -130,6 +130,15 @@ fn directory() -> Res<PathBuf> {
     fill(&data)?;
     std::fs::write(mark, wanted)?;
     Ok(data)
+}
+
+/// Tells one schema from another; until a migration is released its text may change.
+fn schema() -> Res<u64> {
+    let mut hash = DefaultHasher::new();
+    for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations"))? {
+        std::fs::read(entry?.path())?.hash(&mut hash);
+    }
+    Ok(hash.finish())
 }
 
 fn fill(data: &Path) -> Res<()> {

@@ -36,7 +36,7 @@ use std::future::Future;
 
 use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{Handler, Resource, Responder};
+use actix_web::{Handler, Resource, Responder, Scope};
 
 /// Runs a future on the runtime that servers and their clients need.
 pub fn block_on<F: Future>(future: F) -> F::Output {
@@ -50,7 +50,6 @@ const STATE: &str = "/api/terraform/state/workspace/{workspace:[^/]*}/{segment:(
 
 /// Every route.
 fn routes(config: &mut ServiceConfig) {
-    let below_state = |path: &str| format!("{STATE}{path}");
     config
         .service(
             Methods::at(STATE)
@@ -61,32 +60,7 @@ fn routes(config: &mut ServiceConfig) {
                 .on("DELETE", state::delete)
                 .done(),
         )
-        .service(
-            Methods::at(&below_state("/lock"))
-                .on("GET HEAD", lock::show)
-                .on("POST PUT LOCK", lock::lock)
-                .on("DELETE UNLOCK", lock::unlock)
-                .done(),
-        )
-        .service(Methods::at(&below_state("/versions")).on("GET HEAD", versions::list).done())
-        .service(Methods::at(&below_state("/versions/{number}")).on("GET HEAD", versions::content).done())
-        .service(Methods::at(&below_state("/versions/{number}/info")).on("GET HEAD", versions::info).done())
-        .service(Methods::at(&below_state("/versions/{number}/diff")).on("GET HEAD", diff::compare).done())
-        .service(Methods::at(&below_state("/outputs")).on("GET HEAD", diff::outputs).done())
-        .service(Methods::at(&below_state("/versions/{number}/hold")).on("POST", retention::hold).on("DELETE", retention::release).done())
-        .service(Methods::at(&below_state("/restore")).on("POST", versions::restore).done())
-        .service(Methods::at(&below_state("/rollback")).on("POST", rollback::roll_back).done())
-        .service(Methods::at(&below_state("/import")).on("POST", import::import).done())
-        .service(Methods::at(&below_state("/move")).on("POST", versions::relocate).done())
-        .service(
-            Methods::at(&below_state("/transfer"))
-                .on("GET HEAD", transfer::show)
-                .on("POST", transfer::begin)
-                .on("DELETE", transfer::abandon)
-                .done(),
-        )
-        .service(Methods::at(&below_state("/transfer/done")).on("POST", transfer::finish).done())
-        .service(Methods::at(&below_state("/purge")).on("POST", versions::purge).done())
+        .service(below_state())
         .service(Methods::at("/api/terraform/state").on("GET HEAD", states::list).done())
         .service(Methods::at("/api/terraform/detect").on("POST", detect::detect).done())
         .service(Methods::at("/api/login").on("POST", login::login).done())
@@ -115,6 +89,38 @@ fn routes(config: &mut ServiceConfig) {
         .default_service(web::to(error::unknown_path));
 }
 
+/// Every route below a state's address, which is looked at once for all of them.
+fn below_state() -> Scope {
+    web::scope(STATE)
+        .service(
+            Methods::below_state("/lock")
+                .on("GET HEAD", lock::show)
+                .on("POST PUT LOCK", lock::lock)
+                .on("DELETE UNLOCK", lock::unlock)
+                .done(),
+        )
+        .service(Methods::below_state("/versions").on("GET HEAD", versions::list).done())
+        .service(Methods::below_state("/versions/{number}").on("GET HEAD", versions::content).done())
+        .service(Methods::below_state("/versions/{number}/info").on("GET HEAD", versions::info).done())
+        .service(Methods::below_state("/versions/{number}/diff").on("GET HEAD", diff::compare).done())
+        .service(Methods::below_state("/outputs").on("GET HEAD", diff::outputs).done())
+        .service(Methods::below_state("/versions/{number}/hold").on("POST", retention::hold).on("DELETE", retention::release).done())
+        .service(Methods::below_state("/restore").on("POST", versions::restore).done())
+        .service(Methods::below_state("/rollback").on("POST", rollback::roll_back).done())
+        .service(Methods::below_state("/import").on("POST", import::import).done())
+        .service(Methods::below_state("/move").on("POST", versions::relocate).done())
+        .service(
+            Methods::below_state("/transfer")
+                .on("GET HEAD", transfer::show)
+                .on("POST", transfer::begin)
+                .on("DELETE", transfer::abandon)
+                .done(),
+        )
+        .service(Methods::below_state("/transfer/done").on("POST", transfer::finish).done())
+        .service(Methods::below_state("/purge").on("POST", versions::purge).done())
+        .default_service(web::to(error::unknown_path))
+}
+
 /// The name of a route in metrics: its path as the documents have it.
 struct Route(String);
 
@@ -126,7 +132,15 @@ struct Methods {
 
 impl Methods {
     fn at(path: &str) -> Self {
-        let route = Route(path.replace(STATE, STATE_NAMED).replace("{file:[^/]*}", "{file}"));
+        Self::named(path, path.replace(STATE, STATE_NAMED).replace("{file:[^/]*}", "{file}"))
+    }
+
+    fn below_state(path: &str) -> Self {
+        Self::named(path, format!("{STATE_NAMED}{path}"))
+    }
+
+    fn named(path: &str, name: String) -> Self {
+        let route = Route(name);
         Self { resource: web::resource(path.to_owned()).app_data(route), allow: Vec::new() }
     }
 

@@ -144,11 +144,24 @@ pub fn with_usual_signals(command: &Command) -> Command {
 
 /// Kills a process and, where it is a wrapper such as strace, what it wraps.
 fn end(child: &mut Child) {
-    for pid in children(child.id()) {
-        kill("KILL", pid);
+    let started = children(child.id());
+    for pid in &started {
+        kill("KILL", *pid);
     }
     let _ = child.kill();
     let _ = child.wait();
+    // What it has started is not ours to wait for, and holds its files until it is gone.
+    let deadline = Instant::now() + PATIENCE;
+    while started.iter().any(|pid| is_running(*pid)) && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Whether a process still holds what it has opened: its last thread gives that back, which need not be its first one.
+fn is_running(pid: u32) -> bool {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return false };
+    let mut stats = threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("stat")).ok());
+    stats.any(|stat| !stat.rsplit(')').next().unwrap_or_default().trim_start().starts_with(['Z', 'X']))
 }
 
 /// A running server.
