@@ -7,7 +7,7 @@
 mod child;
 pub(super) mod folder;
 pub(super) mod goes;
-mod refusals;
+pub(super) mod refusals;
 mod signals;
 pub(super) mod token;
 
@@ -35,7 +35,7 @@ const NOT_RUN: &str = "The command was not run.";
 pub(super) struct RunArgs {
     #[command(flatten)]
     subject: Subject,
-    /// Whether a state moves along where the sources configure another backend
+    /// Whether a state moves: along where the sources configure another backend, in where they configure none any more
     #[arg(long, value_enum, default_value_t = Transfer::Auto)]
     transfer: Transfer,
     /// The command, behind `--`
@@ -46,9 +46,9 @@ pub(super) struct RunArgs {
 /// Whether a state moves along.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Transfer {
-    /// Where this server has a live one
+    /// Where there is one to move
     Auto,
-    /// Never; the server is not asked
+    /// Never; the command goes on with the state where it goes now
     Never,
 }
 

@@ -29,7 +29,7 @@ pub(super) fn no_subcommand(invocation: &Invocation, is_named: bool) -> Result<(
 }
 
 /// Refuses workspaces of the program.
-pub(super) fn workspace(invocation: &Invocation) -> Result<(), Failure> {
+pub(in crate::cli) fn workspace(invocation: &Invocation) -> Result<(), Failure> {
     let workspace = invocation.workspace()?;
     if workspace == DEFAULT_WORKSPACE {
         return Ok(());

@@ -14,6 +14,7 @@ use crate::cli::configure::address::Address;
 use crate::cli::output::{self, Failure};
 use crate::cli::run::folder::Lock;
 use crate::cli::run::goes::{Goes, Subject};
+use crate::cli::run::refusals;
 use crate::cli::run::token::{Key, Token};
 use crate::cli::tool::Invocation;
 
@@ -70,6 +71,7 @@ async fn with_token(args: &TransferArgs, address: &Address, token: &Token) -> Re
             Left::Nothing => "nothing to move",
         },
         Goes::Nowhere { may_encrypt } => {
+            refusals::workspace(&invocation)?;
             let _lock = Lock::take(invocation.root())?;
             match moving.come(may_encrypt).await? {
                 Came::Here => "here",

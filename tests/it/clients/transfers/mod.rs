@@ -25,6 +25,7 @@ for_each_program![
     a_local_file_moves_in,
     a_backend_that_was_removed_moves_in,
     what_was_destroyed_elsewhere_comes_back_empty,
+    a_workspace_is_refused_on_the_way_in,
     another_state_here_stops_the_way_in,
     a_copy_from_before_is_known,
     a_copy_that_went_its_own_way_is_another_state,
@@ -311,6 +312,18 @@ fn what_was_destroyed_elsewhere_comes_back_empty(program: &Program) {
     std::fs::remove_file(site.module.dir().join("backend.tf")).expect("the block");
     site.run(&["plan", "-input=false"]).ok().says("1 to add");
     assert!(names(&site.expect_here()).is_empty());
+}
+
+/// The state of another workspace than the one that is meant must not come.
+fn a_workspace_is_refused_on_the_way_in(program: &Program) {
+    let site = Site::new(program).write("main.tf", &resources(&["a"]));
+    site.module.init().ok();
+    site.module.apply().ok();
+    let mut command = site.command(&["transfer"], &[site.module.program()]);
+    command.env("TF_WORKSPACE", "blue");
+    Running::spawn(command).wait().fails().says("the workspace `blue` is selected");
+    site.server.admin().expect_never_written(STATE);
+    assert!(site.module.has("terraform.tfstate"));
 }
 
 fn another_state_here_stops_the_way_in(program: &Program) {
