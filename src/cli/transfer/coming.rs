@@ -158,7 +158,7 @@ impl Move<'_> {
             Standing::Moved => return Err(Failure::Failed(format!("{} has another address on this server now", self.address.name))),
             Standing::Live => {}
         }
-        let current = self.read_version(ours.bytes().await?.into())?;
+        let current = self.in_clear(ours.bytes().await?.into())?;
         let differences = same::differences(&current, theirs)?;
         if differences.is_empty() {
             return Ok(true);
@@ -197,16 +197,6 @@ impl Move<'_> {
             }
         }
         Ok(false)
-    }
-
-    /// A version in clear. Where its client encrypted it, it is read by the client, which only reads the current one.
-    fn read_version(&self, bytes: Vec<u8>) -> Result<Vec<u8>, Failure> {
-        if same::head(&bytes)?.encrypted { self.read_here() } else { Ok(bytes) }
-    }
-
-    fn read_here(&self) -> Result<Vec<u8>, Failure> {
-        let state = self.with_backend(&Record::http(&self.address.text()), Some(self.credentials), |using| self.invocation.pull(using))?;
-        state.ok_or_else(|| Failure::Failed(format!("{} does not show the state that it just had", self.address.server())))
     }
 
     /// Stores the state here, or what became of one that has come a moment ago, and reads it back.

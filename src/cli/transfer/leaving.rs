@@ -8,7 +8,7 @@ use super::{Hindrance, Move, same};
 use crate::cli::client::Refusal;
 use crate::cli::output::{self, Failure};
 use crate::cli::run::folder::Lock;
-use crate::cli::tool::{Push, Record, Using};
+use crate::cli::tool::{Push, Using};
 use crate::hcl::Found;
 
 /// What became of it.
@@ -63,7 +63,8 @@ impl Move<'_> {
     async fn bring(&self, ours: &Ours<'_>, place: &str, is_first_try: bool) -> Result<(), Hindrance> {
         // An earlier try may have got further than this one.
         let before = |failure| Hindrance { failure, may_be_there: !is_first_try };
-        let state = self.read_ours(ours).await.map_err(before)?;
+        let bytes = ours.bytes().await.map_err(before)?;
+        let state = self.in_clear(bytes.into()).map_err(before)?;
         match self.there(&state).map_err(before)? {
             There::TheSame => {
                 tell(&format!("{place} holds this state already"));
@@ -88,16 +89,6 @@ impl Move<'_> {
                 differences.join(", ")
             )))),
         }
-    }
-
-    /// The state in clear. Where its client encrypted it, only the client can read it.
-    async fn read_ours(&self, ours: &Ours<'_>) -> Result<Vec<u8>, Failure> {
-        let bytes = ours.bytes().await?;
-        if !same::head(&bytes)?.encrypted {
-            return Ok(bytes.into());
-        }
-        let state = self.with_backend(&Record::http(&self.address.text()), Some(self.credentials), |using| self.invocation.pull(using))?;
-        state.ok_or_else(|| Failure::Failed(format!("{} does not show the state that it just had", self.address.server())))
     }
 
     /// What the other backend holds.

@@ -82,6 +82,17 @@ impl Move<'_> {
         act(&Using { data_dir: Some(&aside.0), credentials })
     }
 
+    /// The current version here in clear. Where its client encrypted it, only the client can read it.
+    fn in_clear(&self, bytes: Vec<u8>) -> Result<Vec<u8>, Failure> {
+        if same::head(&bytes)?.encrypted { self.read_here() } else { Ok(bytes) }
+    }
+
+    /// The state here, as its client reads it.
+    fn read_here(&self) -> Result<Vec<u8>, Failure> {
+        let state = self.with_backend(&Record::http(&self.address.text()), Some(self.credentials), |using| self.invocation.pull(using))?;
+        state.ok_or_else(|| Failure::Failed(format!("{} does not show the state that it just had", self.address.server())))
+    }
+
     /// Makes the new backend known to the client, where that has not been done.
     fn initialise(&self, found: &Found) -> Result<(), Failure> {
         let kind = found.label.as_deref().unwrap_or(Record::CLOUD);
