@@ -7,7 +7,9 @@
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
 use std::os::fd::AsFd as _;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::Duration;
 
@@ -70,29 +72,38 @@ pub fn init(format: LogFormat, level: &str) -> Log {
     Log(gathered)
 }
 
-/// Lines on their way out.
+/// Lines on their way out. Who adds one takes no lock: a thread that has to wait for another one keeps all of its connections waiting.
 struct Lines {
-    gathered: Mutex<Vec<u8>>,
+    added: Sender<Vec<u8>>,
+    /// The bytes that were added and are not written yet.
+    gathered: AtomicUsize,
+    /// Whether the writer was woken and has not begun to write.
+    is_due: AtomicBool,
     out: Mutex<Out>,
     /// Writes what was gathered a while after it is woken.
-    writer: std::sync::OnceLock<Thread>,
+    writer: OnceLock<Thread>,
 }
 
 /// Where lines go, one writer at a time, and the room for those that it writes.
 struct Out {
     stderr: File,
+    added: Receiver<Vec<u8>>,
     lines: Vec<u8>,
 }
 
 impl Lines {
     fn to_stderr() -> io::Result<Arc<Self>> {
-        let out = Out { stderr: File::from(io::stderr().as_fd().try_clone_to_owned()?), lines: Vec::new() };
-        let lines = Arc::new(Self { gathered: Mutex::default(), out: Mutex::new(out), writer: std::sync::OnceLock::new() });
+        let (adding, added) = mpsc::channel();
+        let out = Out { stderr: File::from(io::stderr().as_fd().try_clone_to_owned()?), added, lines: Vec::new() };
+        let (gathered, is_due) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let lines = Arc::new(Self { added: adding, gathered, is_due, out: Mutex::new(out), writer: OnceLock::new() });
         let writing = Arc::clone(&lines);
         let run = move || {
             loop {
                 std::thread::park();
                 std::thread::sleep(GATHER_FOR);
+                // A line that was added before this is written now; one that is added later wakes this thread again.
+                writing.is_due.swap(false, Ordering::AcqRel);
                 writing.write_out();
             }
         };
@@ -102,14 +113,14 @@ impl Lines {
     }
 
     fn add(&self, line: &[u8], may_wait: bool) {
-        let mut gathered = open(&self.gathered);
-        let is_first = gathered.is_empty();
-        gathered.extend_from_slice(line);
-        let is_full = gathered.len() >= MAX_GATHERED;
-        drop(gathered);
-        if is_full || !may_wait {
+        let gathered = self.gathered.fetch_add(line.len(), Ordering::Relaxed) + line.len();
+        // The other end lives as long as this one.
+        let _ = self.added.send(line.to_vec());
+        if gathered >= MAX_GATHERED || !may_wait {
             self.write_out();
-        } else if is_first && let Some(writer) = self.writer.get() {
+        } else if !self.is_due.swap(true, Ordering::AcqRel)
+            && let Some(writer) = self.writer.get()
+        {
             writer.unpark();
         }
     }
@@ -117,10 +128,20 @@ impl Lines {
     /// Writes all that is gathered, after whatever is being written.
     fn write_out(&self) {
         let mut out = open(&self.out);
-        let Out { stderr, lines } = &mut *out;
-        std::mem::swap(lines, &mut *open(&self.gathered));
+        let Out { stderr, added, lines } = &mut *out;
+        for line in added.try_iter() {
+            lines.extend_from_slice(&line);
+            if lines.len() >= MAX_GATHERED {
+                self.write(stderr, lines);
+            }
+        }
+        self.write(stderr, lines);
+    }
+
+    fn write(&self, stderr: &mut File, lines: &mut Vec<u8>) {
         // There is nowhere left to say that the log cannot be written.
         let _ = stderr.write_all(lines);
+        self.gathered.fetch_sub(lines.len(), Ordering::Relaxed);
         lines.clear();
     }
 }
