@@ -56,7 +56,7 @@ pub fn init(format: LogFormat, level: &str) -> Log {
         "trace" => EnvFilter::new("info,statekeep=trace"),
         _ => EnvFilter::new(format!("warn,statekeep={level}")),
     };
-    let gathered = Lines::to_stderr().ok();
+    let gathered = io::stderr().as_fd().try_clone_to_owned().and_then(|stderr| Lines::to(stderr.into())).ok();
     let writer = gathered.clone().map_or_else(|| BoxMakeWriter::new(io::stderr), |lines| BoxMakeWriter::new(Gathering(lines)));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_span_events(FmtSpan::NONE);
     let as_json = match format {
@@ -92,9 +92,9 @@ struct Out {
 }
 
 impl Lines {
-    fn to_stderr() -> io::Result<Arc<Self>> {
+    fn to(stderr: File) -> io::Result<Arc<Self>> {
         let (adding, added) = mpsc::channel();
-        let out = Out { stderr: File::from(io::stderr().as_fd().try_clone_to_owned()?), added, lines: Vec::new() };
+        let out = Out { stderr, added, lines: Vec::new() };
         let (gathered, is_due) = (AtomicUsize::new(0), AtomicBool::new(false));
         let lines = Arc::new(Self { added: adding, gathered, is_due, out: Mutex::new(out), writer: OnceLock::new() });
         let writing = Arc::clone(&lines);
@@ -180,5 +180,78 @@ impl Write for Way<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const THREADS: usize = 4;
+    const LINES: usize = 5_000;
+
+    fn line(thread: usize, number: usize) -> String {
+        format!("{thread} {number} {}\n", "x".repeat(200))
+    }
+
+    /// What is written, once it is so long; a minute is for a machine that does ten other things.
+    fn written(file: &tempfile::NamedTempFile, length: usize) -> String {
+        for _ in 0..6_000 {
+            let text = std::fs::read_to_string(file.path()).unwrap();
+            if text.len() >= length {
+                return text;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("{length} bytes are never written")
+    }
+
+    #[test]
+    fn lines_of_a_crowd_are_written_once_and_whole_and_in_the_order_of_each_thread() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let lines = Lines::to(file.reopen().unwrap()).unwrap();
+        std::thread::scope(|scope| {
+            for thread in 0..THREADS {
+                let lines = &lines;
+                scope.spawn(move || (0..LINES).for_each(|number| lines.add(line(thread, number).as_bytes(), true)));
+            }
+        });
+        let expected: Vec<String> = (0..THREADS).map(|thread| (0..LINES).map(|number| line(thread, number)).collect()).collect();
+        let text = written(&file, expected.iter().map(String::len).sum());
+        for (thread, expected) in expected.iter().enumerate() {
+            let prefix = format!("{thread} ");
+            assert!(text.split_inclusive('\n').filter(|line| line.starts_with(&prefix)).eq(expected.split_inclusive('\n')), "{thread}");
+        }
+        drop(open(&lines.out));
+        assert_eq!(lines.gathered.load(Ordering::Relaxed), 0, "nothing is held back");
+    }
+
+    #[test]
+    fn a_line_that_may_wait_goes_out_by_itself_each_time_and_before_one_that_may_not() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let lines = Lines::to(file.reopen().unwrap()).unwrap();
+        let mut expected = String::new();
+        for number in 0..3 {
+            expected += &line(0, number);
+            lines.add(line(0, number).as_bytes(), true);
+            assert_eq!(written(&file, expected.len()), expected);
+        }
+        expected += &(line(1, 0) + &line(1, 1));
+        lines.add(line(1, 0).as_bytes(), true);
+        lines.add(line(1, 1).as_bytes(), false);
+        assert_eq!(std::fs::read_to_string(file.path()).unwrap(), expected, "at once");
+    }
+
+    #[test]
+    fn no_more_is_gathered_than_may_be() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let lines = Lines::to(file.reopen().unwrap()).unwrap();
+        let half = vec![b'x'; MAX_GATHERED / 2];
+        // As if the thread that writes were about to.
+        lines.is_due.store(true, Ordering::Release);
+        lines.add(&half, true);
+        assert_eq!(file.as_file().metadata().unwrap().len(), 0);
+        lines.add(&half, true);
+        assert_eq!(file.as_file().metadata().unwrap().len(), 2 * half.len() as u64);
     }
 }
