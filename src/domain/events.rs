@@ -125,6 +125,11 @@ impl Gatherer {
         true
     }
 
+    /// Gives up rows of minutes that have passed and are on disk.
+    pub(super) fn forget_written(&self) {
+        write(&self.pending).turn_to(clock::now().minute());
+    }
+
     /// Waits until something is gathered.
     pub(super) async fn gathered(&self) {
         self.wake.notified().await;
@@ -136,6 +141,7 @@ impl Pending {
     fn turn_to(&mut self, minute: i64) {
         if minute != self.minute {
             self.counts.retain(|_, counted| counted.fresh().count > 0);
+            self.counts.shrink_to_fit();
             (self.minute, self.reads, self.refusals) = (minute, 0, 0);
         }
     }

@@ -3,7 +3,6 @@
 //! Bytes are known by their SHA-256 alone. Which version is current, and whether the caller may read it, is never remembered here. All bytes are
 //! lent from the budget for as long as anybody holds them; what is kept here goes as soon as somebody else needs the room.
 
-use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
@@ -15,10 +14,8 @@ use super::shared::{read, write};
 use crate::model::clock;
 use crate::model::digest::Digest;
 
-/// How long bytes that nobody reads are kept.
-const KEPT_FOR: Duration = Duration::from_secs(30);
 /// The most entries, however small.
-const MAX_ENTRIES: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
+const MAX_ENTRIES: usize = 10_000;
 
 /// The bytes of a version, in memory that is lent to them.
 pub struct Decoded {
@@ -59,6 +56,11 @@ struct Entry {
 }
 
 impl Kept {
+    fn new() -> Self {
+        // Bounded here, and not made for the most that there may ever be.
+        Self { entries: LruCache::unbounded(), bytes: 0 }
+    }
+
     fn drop_oldest(&mut self) -> bool {
         let Some((_, entry)) = self.entries.pop_lru() else { return false };
         self.bytes -= entry.decoded.bytes.len() as u64;
@@ -69,7 +71,7 @@ impl Kept {
 impl Hot {
     /// Keeps at most so many bytes.
     pub(super) fn new(capacity: u64) -> Self {
-        Self { kept: RwLock::new(Kept { entries: LruCache::new(MAX_ENTRIES), bytes: 0 }), capacity, began: clock::monotonic() }
+        Self { kept: RwLock::new(Kept::new()), capacity, began: clock::monotonic() }
     }
 
     pub(super) fn get(&self, sha256: Digest) -> Option<Arc<Decoded>> {
@@ -98,7 +100,7 @@ impl Hot {
         if size > self.capacity / 2 || kept.entries.contains(&sha256) {
             return;
         }
-        while (kept.bytes + size > self.capacity || kept.entries.len() >= MAX_ENTRIES.get()) && kept.drop_oldest() {}
+        while (kept.bytes + size > self.capacity || kept.entries.len() >= MAX_ENTRIES) && kept.drop_oldest() {}
         kept.bytes += size;
         kept.entries.put(sha256, Entry { decoded: Arc::clone(decoded), read_at: AtomicU64::new(self.now()) });
     }
@@ -113,19 +115,19 @@ impl Hot {
 
     /// Gives all room back; says whether there was any.
     pub(super) fn clear(&self) -> bool {
-        let mut kept = write(&self.kept);
-        kept.bytes = 0;
-        let had_some = !kept.entries.is_empty();
-        kept.entries.clear();
-        had_some
+        let kept = std::mem::replace(&mut *write(&self.kept), Kept::new());
+        !kept.entries.is_empty()
     }
 
-    /// Gives back what nobody has read for a while.
-    pub(super) fn forget_unread(&self) {
-        let long_ago = self.now().checked_sub(u64::try_from(KEPT_FOR.as_millis()).unwrap_or(u64::MAX));
+    /// Gives back what nobody has read for so long.
+    pub(super) fn forget_unread(&self, longer_than: Duration) {
+        let long_ago = self.now().checked_sub(u64::try_from(longer_than.as_millis()).unwrap_or(u64::MAX));
         let mut kept = write(&self.kept);
         while kept.entries.peek_lru().is_some_and(|(_, entry)| Some(entry.read_at.load(Ordering::Relaxed)) <= long_ago) {
             kept.drop_oldest();
+        }
+        if kept.entries.is_empty() {
+            *kept = Kept::new();
         }
     }
 
@@ -167,9 +169,9 @@ mod tests {
     #[test]
     fn many_small_ones_are_bounded_in_number() {
         let (hot, budget) = (Hot::new(u64::MAX), Budget::new(1 << 40));
-        for number in 0..2 * MAX_ENTRIES.get() as u64 {
+        for number in 0..2 * MAX_ENTRIES as u64 {
             put(&hot, &budget, number, 1);
         }
-        assert_eq!(hot.bytes(), MAX_ENTRIES.get() as u64);
+        assert_eq!(hot.bytes(), MAX_ENTRIES as u64);
     }
 }

@@ -12,7 +12,9 @@ use crate::store::{StoreError, Tx};
 const GATHER_FOR: Duration = Duration::from_millis(500);
 /// How often ended tokens and old events are removed.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
-/// How often decoded versions that nobody reads any more are forgotten.
+/// How long decoded versions, and connections that read, are kept that nobody uses.
+const KEPT_FOR: Duration = Duration::from_secs(30);
+/// How often it is looked for such.
 const COOL_EVERY: Duration = Duration::from_secs(10);
 /// How many rows one transaction of a sweep removes of each, so that it never holds writes up for long.
 const ROWS_PER_STEP: u32 = 1_000;
@@ -41,7 +43,9 @@ pub async fn run(domain: Arc<Domain>) {
     let cool = async {
         loop {
             tokio::time::sleep(COOL_EVERY).await;
-            domain.hot.forget_unread();
+            domain.hot.forget_unread(KEPT_FOR);
+            domain.store.give_back_unused(KEPT_FOR);
+            domain.gatherer.forget_written();
         }
     };
     let note_time = async {

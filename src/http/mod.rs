@@ -47,28 +47,22 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 const STATE_NAMED: &str = "/api/terraform/state/workspace/{workspace}/buildingblock/{buildingBlock}";
 /// The address of a state. Its parts are taken as they come and judged after the credentials.
 const STATE: &str = "/api/terraform/state/workspace/{workspace:[^/]*}/{segment:(?i:buildingblock)}/{block:[^/]*}";
+/// The address of a version, below its state's.
+const VERSION: &str = "/versions/{number}";
+/// The address of a key.
+const KEY: &str = "/api/keys/{id}";
 
 /// Every route.
 fn routes(config: &mut ServiceConfig) {
     config
-        .service(
-            Methods::at(STATE)
-                .on("GET HEAD", state::read)
-                .on("POST PUT", state::write)
-                .on("LOCK", lock::lock)
-                .on("UNLOCK", lock::unlock)
-                .on("DELETE", state::delete)
-                .done(),
-        )
-        .service(below_state())
+        .service(of_state())
         .service(Methods::at("/api/terraform/state").on("GET HEAD", states::list).done())
         .service(Methods::at("/api/terraform/detect").on("POST", detect::detect).done())
         .service(Methods::at("/api/login").on("POST", login::login).done())
         .service(Methods::at("/api/token").on("DELETE", login::end).done())
         .service(Methods::at("/api/token/extend").on("POST", login::extend).done())
         .service(Methods::at("/api/keys").on("GET HEAD", keys::list).on("POST", keys::create).done())
-        .service(Methods::at("/api/keys/{id}").on("GET HEAD", keys::show).on("DELETE", keys::revoke).done())
-        .service(Methods::at("/api/keys/{id}/rotate").on("POST", keys::rotate).done())
+        .service(of_key())
         .service(Methods::at("/api/events").on("GET HEAD", events::list).done())
         .service(Methods::at("/api/status").on("GET HEAD", health::status).done())
         .service(Methods::at("/api/verify").on("GET HEAD", verify::overview).on("POST", verify::verify).done())
@@ -89,35 +83,51 @@ fn routes(config: &mut ServiceConfig) {
         .default_service(web::to(error::unknown_path));
 }
 
-/// Every route below a state's address, which is looked at once for all of them.
-fn below_state() -> Scope {
+/// Every route of a state, whose address is looked at once for all of them: each pattern with parts that vary takes memory in each worker.
+fn of_state() -> Scope {
+    let methods = |path| Methods::below(STATE_NAMED, path);
     web::scope(STATE)
         .service(
-            Methods::below_state("/lock")
-                .on("GET HEAD", lock::show)
-                .on("POST PUT LOCK", lock::lock)
-                .on("DELETE UNLOCK", lock::unlock)
+            methods("")
+                .on("GET HEAD", state::read)
+                .on("POST PUT", state::write)
+                .on("LOCK", lock::lock)
+                .on("UNLOCK", lock::unlock)
+                .on("DELETE", state::delete)
                 .done(),
         )
-        .service(Methods::below_state("/versions").on("GET HEAD", versions::list).done())
-        .service(Methods::below_state("/versions/{number}").on("GET HEAD", versions::content).done())
-        .service(Methods::below_state("/versions/{number}/info").on("GET HEAD", versions::info).done())
-        .service(Methods::below_state("/versions/{number}/diff").on("GET HEAD", diff::compare).done())
-        .service(Methods::below_state("/outputs").on("GET HEAD", diff::outputs).done())
-        .service(Methods::below_state("/versions/{number}/hold").on("POST", retention::hold).on("DELETE", retention::release).done())
-        .service(Methods::below_state("/restore").on("POST", versions::restore).done())
-        .service(Methods::below_state("/rollback").on("POST", rollback::roll_back).done())
-        .service(Methods::below_state("/import").on("POST", import::import).done())
-        .service(Methods::below_state("/move").on("POST", versions::relocate).done())
-        .service(
-            Methods::below_state("/transfer")
-                .on("GET HEAD", transfer::show)
-                .on("POST", transfer::begin)
-                .on("DELETE", transfer::abandon)
-                .done(),
-        )
-        .service(Methods::below_state("/transfer/done").on("POST", transfer::finish).done())
-        .service(Methods::below_state("/purge").on("POST", versions::purge).done())
+        .service(methods("/lock").on("GET HEAD", lock::show).on("POST PUT LOCK", lock::lock).on("DELETE UNLOCK", lock::unlock).done())
+        .service(methods("/versions").on("GET HEAD", versions::list).done())
+        .service(of_version())
+        .service(methods("/outputs").on("GET HEAD", diff::outputs).done())
+        .service(methods("/restore").on("POST", versions::restore).done())
+        .service(methods("/rollback").on("POST", rollback::roll_back).done())
+        .service(methods("/import").on("POST", import::import).done())
+        .service(methods("/move").on("POST", versions::relocate).done())
+        .service(methods("/transfer").on("GET HEAD", transfer::show).on("POST", transfer::begin).on("DELETE", transfer::abandon).done())
+        .service(methods("/transfer/done").on("POST", transfer::finish).done())
+        .service(methods("/purge").on("POST", versions::purge).done())
+        .default_service(web::to(error::unknown_path))
+}
+
+/// Every route of one version, below its state's.
+fn of_version() -> Scope {
+    let named = format!("{STATE_NAMED}{VERSION}");
+    let methods = |path| Methods::below(&named, path);
+    web::scope(VERSION)
+        .service(methods("").on("GET HEAD", versions::content).done())
+        .service(methods("/info").on("GET HEAD", versions::info).done())
+        .service(methods("/diff").on("GET HEAD", diff::compare).done())
+        .service(methods("/hold").on("POST", retention::hold).on("DELETE", retention::release).done())
+        .default_service(web::to(error::unknown_path))
+}
+
+/// Every route of one key.
+fn of_key() -> Scope {
+    let methods = |path| Methods::below(KEY, path);
+    web::scope(KEY)
+        .service(methods("").on("GET HEAD", keys::show).on("DELETE", keys::revoke).done())
+        .service(methods("/rotate").on("POST", keys::rotate).done())
         .default_service(web::to(error::unknown_path))
 }
 
@@ -132,11 +142,12 @@ struct Methods {
 
 impl Methods {
     fn at(path: &str) -> Self {
-        Self::named(path, path.replace(STATE, STATE_NAMED).replace("{file:[^/]*}", "{file}"))
+        Self::named(path, path.replace("{file:[^/]*}", "{file}"))
     }
 
-    fn below_state(path: &str) -> Self {
-        Self::named(path, format!("{STATE_NAMED}{path}"))
+    /// Below something whose name in metrics is `parent`.
+    fn below(parent: &str, path: &str) -> Self {
+        Self::named(path, format!("{parent}{path}"))
     }
 
     fn named(path: &str, name: String) -> Self {

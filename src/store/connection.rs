@@ -110,6 +110,13 @@ fn prepare(connection: &Connection, cache_kib: i32) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// Gives back the memory of pages and statements that a connection keeps to be faster next time.
+pub(super) fn give_back_memory(connection: &Connection) {
+    connection.flush_prepared_statement_cache();
+    // Only a favour to others: a connection that keeps its memory is as good.
+    let _ = connection.execute_batch("PRAGMA shrink_memory");
+}
+
 /// Looks at the file's header with plain reads, before SQLite touches it. Says whether there is none yet.
 ///
 /// The file is closed again before SQLite opens it: closing it later would drop SQLite's locks.

@@ -72,6 +72,16 @@ impl<K: Eq + Hash + Clone, V> Memo<K, V> {
         self.answers.write().unwrap_or_else(PoisonError::into_inner).put(key.clone(), (commits, Arc::clone(&answer)));
         Ok(answer)
     }
+
+    /// Gives up answers that are not used again.
+    pub(super) fn forget_stale(&self) {
+        let commits = self.commits.so_far();
+        let mut answers = self.answers.write().unwrap_or_else(PoisonError::into_inner);
+        // The oldest are first, and were read after the fewest commits.
+        while answers.peek_lru().is_some_and(|(_, (at, _))| *at != commits) {
+            answers.pop_lru();
+        }
+    }
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -147,6 +148,14 @@ impl Store {
     /// Moves the whole log into the file and cuts it to nothing; `false` while a reader still needs something of it.
     pub async fn empty_log(&self) -> Result<bool, StoreError> {
         self.writer.erase(Erasure::EmptyLog).await
+    }
+
+    /// Gives back the memory of readers that nobody has used for so long, and of answers that are of no use any more.
+    pub fn give_back_unused(&self, longer_than: Duration) {
+        self.readers.close_unused(longer_than);
+        self.keys.forget_stale();
+        self.tokens.forget_stale();
+        self.spots.forget_stale();
     }
 
     /// What keeps the store from writing for good, if anything does.

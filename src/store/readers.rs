@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
@@ -9,11 +10,12 @@ use tokio::sync::Semaphore;
 use super::connection;
 use super::error::{OpenError, StoreError};
 use super::tx::View;
+use crate::model::clock;
 
 /// How many reads of any size run at the same time.
 const READERS: usize = 4;
 
-/// The pool. Connections are made when they are first needed and kept.
+/// The pool. Connections are made when they are first needed, and closed when they have not been needed for a while.
 pub(super) struct Readers {
     places: Arc<Semaphore>,
     pool: Arc<Pool>,
@@ -21,15 +23,26 @@ pub(super) struct Readers {
 
 struct Pool {
     path: PathBuf,
-    /// None once the store is closed.
-    idle: Mutex<Option<Vec<Connection>>>,
+    /// The one used last is at the end, and is used next. None once the store is closed.
+    idle: Mutex<Option<Vec<Idle>>>,
+}
+
+struct Idle {
+    connection: Connection,
+    since: Instant,
+}
+
+impl From<Connection> for Idle {
+    fn from(connection: Connection) -> Self {
+        Self { connection, since: clock::monotonic() }
+    }
 }
 
 impl Readers {
     /// Opens the first connection, so that a database which cannot be read is found at the start.
     pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
         let first = connection::open_reader(path)?;
-        let pool = Pool { path: path.to_owned(), idle: Mutex::new(Some(vec![first])) };
+        let pool = Pool { path: path.to_owned(), idle: Mutex::new(Some(vec![first.into()])) };
         Ok(Self { places: Arc::new(Semaphore::new(READERS)), pool: Arc::new(pool) })
     }
 
@@ -52,6 +65,15 @@ impl Readers {
         self.pool.run(job)
     }
 
+    /// Closes connections that nobody has used for so long, and so gives back their pages, statements and copies of the schema.
+    pub(super) fn close_unused(&self, longer_than: Duration) {
+        let now = clock::monotonic();
+        let is_unused = |idle: &mut Idle| now.saturating_duration_since(idle.since) > longer_than;
+        let unused: Vec<Idle> = self.pool.open().as_mut().map(|idle| idle.extract_if(.., is_unused).collect()).unwrap_or_default();
+        // Closed when nobody waits for the list any more.
+        drop(unused);
+    }
+
     pub(super) fn close(&self) {
         self.places.close();
         self.pool.open().take();
@@ -59,7 +81,7 @@ impl Readers {
 }
 
 impl Pool {
-    fn open(&self) -> MutexGuard<'_, Option<Vec<Connection>>> {
+    fn open(&self) -> MutexGuard<'_, Option<Vec<Idle>>> {
         // A list of connections is valid after each statement, so a panic elsewhere does no harm to it.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -67,7 +89,7 @@ impl Pool {
     fn run<T>(&self, job: impl FnOnce(&View<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let idle = self.open().as_mut().ok_or(StoreError::Closed)?.pop();
         let connection = match idle {
-            Some(connection) => connection,
+            Some(Idle { connection, .. }) => connection,
             None => connection::open_reader(&self.path).map_err(|error| StoreError::Disk(error.to_string()))?,
         };
         connection.prepare_cached("BEGIN")?.execute([])?;
@@ -76,7 +98,7 @@ impl Pool {
         if connection.prepare_cached("COMMIT")?.execute([]).is_ok()
             && let Some(idle) = self.open().as_mut()
         {
-            idle.push(connection);
+            idle.push(connection.into());
         }
         result
     }

@@ -17,6 +17,7 @@ use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
 use super::checkpoint::Checkpoints;
+use super::connection;
 use super::erasing;
 use super::error::{OpenError, StoreError};
 use super::memo::Commits;
@@ -31,6 +32,8 @@ const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
 
 /// After so long without a write, there is time for the write-ahead log.
 const PAUSE: Duration = Duration::from_millis(200);
+/// And after so long, the memory that makes writes faster is given back.
+const LONG_PAUSE: Duration = Duration::from_secs(30);
 
 /// One thing to write, whose answer somebody waits for.
 trait Job: Send {
@@ -279,9 +282,12 @@ impl Loop {
     /// The next message. The first pause after a write is used for the write-ahead log.
     fn next(&mut self, queue: &Receiver<Message>) -> Result<Message, RecvError> {
         match queue.recv_timeout(PAUSE) {
-            Ok(message) => return Ok(message),
-            Err(RecvTimeoutError::Disconnected) => return Err(RecvError),
             Err(RecvTimeoutError::Timeout) => self.look_at_the_log(Checkpoints::in_a_pause),
+            next => return next.map_err(|_| RecvError),
+        }
+        match queue.recv_timeout(LONG_PAUSE) {
+            Err(RecvTimeoutError::Timeout) => connection::give_back_memory(&self.connection),
+            next => return next.map_err(|_| RecvError),
         }
         queue.recv()
     }
