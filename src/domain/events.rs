@@ -258,6 +258,20 @@ mod tests {
     }
 
     #[test]
+    fn rows_of_a_minute_that_has_passed_are_kept_only_until_they_are_on_disk() {
+        let gatherer = Gatherer::default();
+        (0..100).for_each(|address| gatherer.add(refusal(address, 1), Timestamp::from_millis(60_000)));
+        gatherer.forget_written();
+        assert_eq!(read(&gatherer.pending).counts.len(), 100, "none of them is on disk");
+        write(&gatherer.pending).counts.values_mut().skip(1).for_each(|counted| counted.written = 1);
+        write(&gatherer.pending).minute = 1;
+        gatherer.forget_written();
+        let pending = read(&gatherer.pending);
+        assert_eq!(pending.counts.len(), 1);
+        assert!(pending.counts.capacity() < 50, "nor is room kept for the others");
+    }
+
+    #[test]
     fn minutes_that_cannot_be_written_do_not_pile_up() {
         let gatherer = Gatherer::default();
         for minute in 0..1_000 {

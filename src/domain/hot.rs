@@ -167,6 +167,19 @@ mod tests {
     }
 
     #[test]
+    fn what_was_read_long_ago_is_given_back_and_what_was_read_just_now_is_not() {
+        let (hot, budget) = (Hot::new(u64::MAX), Budget::new(1 << 40));
+        (0..100).for_each(|number| put(&hot, &budget, number, 1));
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(has(&hot, 0));
+        hot.forget_unread(Duration::from_millis(50));
+        assert_eq!(hot.bytes(), 1, "the one that was read just now");
+        std::thread::sleep(Duration::from_millis(2));
+        hot.forget_unread(Duration::from_millis(1));
+        assert_eq!(budget.in_flight().0, 0);
+    }
+
+    #[test]
     fn many_small_ones_are_bounded_in_number() {
         let (hot, budget) = (Hot::new(u64::MAX), Budget::new(1 << 40));
         for number in 0..2 * MAX_ENTRIES as u64 {

@@ -86,6 +86,29 @@ impl<K: Eq + Hash + Clone, V> Memo<K, V> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use crate::metrics::Metrics;
+    use crate::store::{FILE_NAME, Store};
+
+    #[test]
+    fn answers_from_before_a_commit_are_forgotten_and_others_are_not() {
+        let dir = tempfile::tempdir().unwrap();
+        // Makes the file.
+        let _store = Store::open(dir.path(), 1, &Arc::<Metrics>::default()).unwrap();
+        let readers = Readers::open(&dir.path().join(FILE_NAME)).unwrap();
+        let commits = Count::default();
+        let memo = Memo::new(&commits);
+        let kept = || memo.answers.read().unwrap().iter().map(|(key, _)| *key).collect::<Vec<u32>>();
+        let look = |key| memo.look(&readers, &key, |_, key| Ok(*key)).unwrap();
+        (1..=3).for_each(|key| assert_eq!(*look(key), key));
+        memo.forget_stale();
+        assert_eq!(kept(), [3, 2, 1], "they still hold");
+        commits.count();
+        assert_eq!(*look(2), 2);
+        memo.forget_stale();
+        assert_eq!(kept(), [2], "read after the commit");
+    }
+
     /// Statements of these files change keys and tokens, and nobody else's do.
     const OF_CREDENTIALS: [(&str, &str); 2] = [("keys", include_str!("keys.rs")), ("tokens", include_str!("tokens.rs"))];
     const OF_OTHERS: [&str; 7] = [

@@ -103,3 +103,29 @@ impl Pool {
         result
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::name::StateName;
+    use crate::store::{FILE_NAME, Place, Store};
+
+    #[test]
+    fn connections_that_nobody_uses_are_closed_and_made_again_when_they_are_needed() {
+        let dir = tempfile::tempdir().unwrap();
+        // Makes the file.
+        let _store = Store::open(dir.path(), 1, &Arc::default()).unwrap();
+        let readers = Readers::open(&dir.path().join(FILE_NAME)).unwrap();
+        let look = |view: &View<'_>| Ok(matches!(view.place(&StateName::parse("w", "b").unwrap())?, Place::Free));
+        let kept = || readers.pool.open().as_ref().map(Vec::len);
+        // One inside the other needs two.
+        assert!(readers.look(|view| Ok(look(view)? && readers.look(look)?)).unwrap());
+        readers.close_unused(Duration::MAX);
+        assert_eq!(kept(), Some(2), "used just now");
+        std::thread::sleep(Duration::from_millis(2));
+        readers.close_unused(Duration::from_millis(1));
+        assert_eq!(kept(), Some(0));
+        assert!(readers.look(look).unwrap());
+        assert_eq!(kept(), Some(1));
+    }
+}
