@@ -12,6 +12,7 @@ mod greedy;
 mod history;
 mod inside;
 mod load;
+mod look;
 mod machine;
 mod parts;
 mod pieces;

@@ -3,10 +3,12 @@
 //! Each client writes a state of its own, which it holds the lock of. All bodies are different, and made before the clock starts. Their MD5s
 //! are made in two ways: before the clock starts, so that clients cost as little as they can, and by the clients as they send, as Terraform
 //! and OpenTofu do. After a figure each state's newest version has to be the number of writes that were acknowledged.
+//! Before a rival's turn ours has settled everything, so that the rival is not slowed down by work that is not its own.
 
 use std::time::Duration;
 
 use crate::load::{self, Round};
+use crate::look::Look;
 use crate::process::{Process, Server, Sync, as_text, directory};
 use crate::report::{Report, Target};
 use crate::wire::Hashing;
@@ -75,7 +77,7 @@ struct Rounds {
     one_by_one: Vec<Round>,
 }
 
-fn rounds(server: &Server, bare: &Process, commits: &mut Loop, clients: usize) -> Res<Rounds> {
+fn rounds((server, look): (&Server, &Look), bare: &Process, commits: &mut Loop, clients: usize) -> Res<Rounds> {
     let mut writers = writers(server, clients)?;
     let mut rounds = Rounds::default();
     let mut totals = [500 + 20 * clients; WAYS.len()];
@@ -85,6 +87,7 @@ fn rounds(server: &Server, bare: &Process, commits: &mut Loop, clients: usize) -
             let requests = requests(&mut writers, totals[way], *hashing);
             let round = load::send_all(&server.process, &requests)?;
             totals[way] = enough(&round)?;
+            look.wait_until_settled()?;
             let beside = load::repeat(bare, &requests, BARE_ROUND)?;
             // The first warms up.
             if pair > 0 {
@@ -103,12 +106,15 @@ fn rounds(server: &Server, bare: &Process, commits: &mut Loop, clients: usize) -
 
 /// With the disk as it is.
 pub(crate) fn run() -> Res<Report> {
-    let server = Server::start(Sync::Disk, &[])?;
+    let dir = directory()?;
+    let data = dir.path().join("data");
+    let server = Server::on(&data, &[])?;
+    let look = Look::into(&data)?;
     let bare = Process::rival(&[rivals::READS], Sync::Disk)?;
     let mut commits = Loop::start(Sync::Disk)?;
     let mut report = Report::new("post: durable writes of distinct states of 60 kB under a lock, syncs as the disk does them");
     for (clients, target) in [(1, Target::None), (16, Target::AtLeast(0.25)), (64, Target::None)] {
-        let rounds = rounds(&server, &bare, &mut commits, clients)?;
+        let rounds = rounds((&server, &look), &bare, &mut commits, clients)?;
         for (way, (hashing, words)) in WAYS.iter().enumerate() {
             let (ours, bare) = (&rounds.ours[way], &rounds.bare[way]);
             report.measured(&format!("statekeep, {words}"), clients, ours);

@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use super::look::Look;
 use crate::Res;
 use crate::load;
+use crate::look::Look;
 use crate::process::{Server, directory};
 use crate::report::median;
 use crate::start::{path, tiny};

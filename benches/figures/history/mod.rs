@@ -4,7 +4,6 @@
 //! beside the server that writes it.
 
 mod length;
-mod look;
 mod pace;
 mod posts;
 mod reads;

@@ -3,11 +3,11 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use super::look::Look;
 use super::posts::apart;
 use super::size;
 use crate::Res;
 use crate::load::{self, Round};
+use crate::look::Look;
 use crate::process::{Server, directory};
 use crate::report::Target;
 use crate::writer::{Writer, verify};

@@ -1,14 +1,14 @@
 //! Writes while what was written before is being settled, beside the same server that settles nothing.
 //!
-//! Clients make their bodies as they send them, so that rounds can be long: settling begins a second after a write. Before the rival's turn, ours has
+//! Clients make their bodies as they send them, so that rounds can be long: while others write, settling begins ten seconds after a write. Before the rival's turn, ours has
 //! settled everything, so that the rival is not slowed down by work that is not its own.
 
 use std::sync::Mutex;
 use std::time::Duration;
 
-use super::look::Look;
 use crate::Res;
 use crate::load::{self, Round};
+use crate::look::Look;
 use crate::process::{Server, directory};
 use crate::writer::{Writer, verify, writers};
 
@@ -16,7 +16,7 @@ use crate::writer::{Writer, verify, writers};
 pub(super) const CLIENTS: usize = 16;
 const PAIRS: usize = 5;
 /// How long it is written before the clock starts: by then settling is under way.
-const BEFORE: Duration = Duration::from_secs(2);
+const BEFORE: Duration = Duration::from_secs(11);
 const ROUND: Duration = Duration::from_secs(4);
 
 /// The rounds of both.

@@ -5,9 +5,9 @@
 
 use std::time::Instant;
 
-use super::look::Look;
 use super::size::{History, PATH};
 use crate::Res;
+use crate::look::Look;
 use crate::process::Server;
 use crate::report::median;
 use crate::wire::{Connection, Request};

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use statekeep::blob;
 use tempfile::TempDir;
 
-use super::look::Look;
 use crate::Res;
+use crate::look::Look;
 use crate::process::{Server, directory};
 use crate::states::Series;
 use crate::wire::Request;

@@ -28,6 +28,10 @@ pub(super) use worker::Worker;
 
 /// How long writes are gathered before they are settled: each state is then settled once for all of them, and commits are few.
 const GATHER_FOR: Duration = Duration::from_secs(1);
+/// Where commits take at least this part of the time, writers need the processors and the disk more, and settling waits as long again.
+const BUSY: f64 = 0.25;
+/// How often it waits at most. What is not settled takes room: some 250 MB in ten seconds with 3,000 states of 60 kB a second.
+const MOST_WAITS: usize = 10;
 /// How long there is a pause where memory or the writer's queue has no room for this.
 const PAUSE: Duration = Duration::from_secs(5);
 /// How long where the disk has none: that does not pass by itself.
@@ -91,6 +95,17 @@ const fn pause_after(error: &Error) -> Duration {
     if matches!(error, Error::DiskFull) { LONG_PAUSE } else { PAUSE }
 }
 
+/// Waits until writers are not busy any more, or have been for too long. `commits` says how many seconds commits have taken so far.
+async fn gather(wait: Duration, commits: impl Fn() -> f64) {
+    for _ in 0..MOST_WAITS {
+        let before = commits();
+        tokio::time::sleep(wait).await;
+        if commits() - before < BUSY * wait.as_secs_f64() {
+            break;
+        }
+    }
+}
+
 impl Domain {
     /// Settles whatever is written, until it is dropped.
     pub(super) async fn settle(&self) {
@@ -104,7 +119,7 @@ impl Domain {
     async fn settle_what_is_written(&self) {
         loop {
             self.settling.more.notified().await;
-            tokio::time::sleep(GATHER_FOR).await;
+            gather(GATHER_FOR, || self.metrics.commit_seconds.get_sample_sum()).await;
             let Remembered { states, and_others } = self.settling.take();
             let mut done = self.settle_these(&states).await;
             if and_others && done.is_ok() {
@@ -174,5 +189,34 @@ impl Domain {
         }
         self.write_out(&mut outbox).await?;
         self.release_bases().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// How often it is waited while commits take `part` of the time, for `busy` waits.
+    fn waits(part: f64, busy: usize) -> usize {
+        let wait = Duration::from_millis(1);
+        let looks = Cell::new(0);
+        let commits = || {
+            // Looked at before and after each wait.
+            let waited = usize::midpoint(looks.replace(looks.get() + 1), 1);
+            f64::from(u32::try_from(waited.min(busy)).unwrap()) * part * wait.as_secs_f64()
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(gather(wait, &commits));
+        looks.get() / 2
+    }
+
+    #[test]
+    fn settling_waits_for_writers_who_are_busy_and_not_for_ever() {
+        assert_eq!(waits(0.0, 0), 1, "nobody writes");
+        assert_eq!(waits(0.2, usize::MAX), 1, "now and then somebody does");
+        assert_eq!(waits(0.5, 3), 4, "many did, and the fourth time they did not any more");
+        assert_eq!(waits(0.5, usize::MAX), MOST_WAITS, "they never stop");
     }
 }

@@ -17,28 +17,28 @@ const STEPS: &str = "WITH RECURSIVE away (id, steps) AS (SELECT id, 0 FROM blobs
     UNION ALL SELECT b.id, a.steps + 1 FROM away a JOIN blobs b ON b.base = a.id)";
 
 /// A connection that only reads.
-pub(super) struct Look(Connection);
+pub(crate) struct Look(Connection);
 
 impl Look {
-    pub(super) fn into(data: &Path) -> Res<Self> {
+    pub(crate) fn into(data: &Path) -> Res<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         Ok(Self(Connection::open_with_flags(data.join(FILE_NAME), flags)?))
     }
 
     /// How many bytes of the database are in use: its pages but those that are free, with all rows and indexes.
-    pub(super) fn bytes_in_use(&self) -> Res<f64> {
+    pub(crate) fn bytes_in_use(&self) -> Res<f64> {
         let sql = "SELECT CAST((page_count - freelist_count) * page_size AS REAL) FROM pragma_page_count, pragma_freelist_count, pragma_page_size";
         Ok(self.0.query_row(sql, [], |row| row.get(0))?)
     }
 
     /// How many versions have been written and are not settled.
-    pub(super) fn unsettled(&self) -> Res<f64> {
+    pub(crate) fn unsettled(&self) -> Res<f64> {
         let sql = "SELECT CAST(coalesce(sum(current - settled), 0) AS REAL) FROM states WHERE settled < current";
         Ok(self.0.query_row(sql, [], |row| row.get(0))?)
     }
 
     /// Waits until no version is unsettled, and says for how many seconds.
-    pub(super) fn wait_until_settled(&self) -> Res<f64> {
+    pub(crate) fn wait_until_settled(&self) -> Res<f64> {
         let began = Instant::now();
         while self.unsettled()? > 0.5 {
             if began.elapsed() > SETTLED_WITHIN {
@@ -50,7 +50,7 @@ impl Look {
     }
 
     /// How many steps each version is away from a frame that stands alone, the first version first.
-    pub(super) fn steps(&self) -> Res<Vec<u32>> {
+    pub(crate) fn steps(&self) -> Res<Vec<u32>> {
         let sql = format!("{STEPS} SELECT a.steps FROM versions v LEFT JOIN away a ON a.id = v.blob_id ORDER BY v.state_id, v.number");
         let mut statement = self.0.prepare(&sql)?;
         Ok(statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
