@@ -107,7 +107,6 @@ fn of_state() -> Scope {
         .service(methods("/transfer").on("GET HEAD", transfer::show).on("POST", transfer::begin).on("DELETE", transfer::abandon).done())
         .service(methods("/transfer/done").on("POST", transfer::finish).done())
         .service(methods("/purge").on("POST", versions::purge).done())
-        .default_service(web::to(error::unknown_path))
 }
 
 /// Every route of one version, below its state's.
@@ -119,7 +118,6 @@ fn of_version() -> Scope {
         .service(methods("/info").on("GET HEAD", versions::info).done())
         .service(methods("/diff").on("GET HEAD", diff::compare).done())
         .service(methods("/hold").on("POST", retention::hold).on("DELETE", retention::release).done())
-        .default_service(web::to(error::unknown_path))
 }
 
 /// Every route of one key.
@@ -128,7 +126,6 @@ fn of_key() -> Scope {
     web::scope(KEY)
         .service(methods("").on("GET HEAD", keys::show).on("DELETE", keys::revoke).done())
         .service(methods("/rotate").on("POST", keys::rotate).done())
-        .default_service(web::to(error::unknown_path))
 }
 
 /// The name of a route in metrics: its path as the documents have it.
