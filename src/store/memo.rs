@@ -82,12 +82,24 @@ impl<K: Eq + Hash + Clone, V> Memo<K, V> {
             answers.pop_lru();
         }
     }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.answers.read().unwrap().len()
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use uuid::Uuid;
+
     use super::*;
     use crate::metrics::Metrics;
+    use crate::model::digest::Digest;
+    use crate::model::key::KeyId;
+    use crate::model::name::StateName;
     use crate::store::{FILE_NAME, Store};
 
     #[test]
@@ -107,6 +119,22 @@ mod tests {
         assert_eq!(*look(2), 2);
         memo.forget_stale();
         assert_eq!(kept(), [2], "read after the commit");
+    }
+
+    #[test]
+    fn a_store_gives_up_each_kind_of_answer_that_is_stale() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), 1, &Arc::<Metrics>::default()).unwrap();
+        store.key(KeyId(Uuid::nil())).unwrap();
+        store.token(Digest::of(b"a token")).unwrap();
+        store.spot(&StateName::parse("w", "b").unwrap()).unwrap();
+        let kept = || [store.keys.len(), store.tokens.len(), store.spots.len()];
+        store.give_back_unused(Duration::MAX);
+        assert_eq!(kept(), [1, 1, 1], "they still hold");
+        store.keys.commits.count();
+        store.spots.commits.count();
+        store.give_back_unused(Duration::MAX);
+        assert_eq!(kept(), [0, 0, 0]);
     }
 
     /// Statements of these files change keys and tokens, and nobody else's do.

@@ -19,13 +19,13 @@ fn reads(monitor: &Client) -> (u64, u64) {
     (with("hit"), with("miss"))
 }
 
-fn cached(monitor: &Client) -> u64 {
+pub(super) fn cached(monitor: &Client) -> u64 {
     Scrape::of(monitor).value("statekeep_cache_bytes")
 }
 
 /// Reads a state until it is in memory for certain, and checks that.
 #[track_caller]
-fn heat(reader: &Client, monitor: &Client, name: &str, body: &str) {
+pub(super) fn heat(reader: &Client, monitor: &Client, name: &str, body: &str) {
     assert!(reader.read(name).expect_status(200).text() == body);
     let (hits, misses) = reads(monitor);
     assert!(reader.read(name).expect_status(200).text() == body);
@@ -244,51 +244,4 @@ fn what_is_kept_gives_way_to_a_body_and_to_a_read_that_need_the_room() {
     writer.send("POST", &state_path("team/chunks"), in_chunks).expect_status(200);
     assert!(writer.read("team/new").expect_status(200).text() == nearly_all);
     assert!(writer.read("team/n1").expect_status(200).text() == sized(1, 500 * KIB));
-}
-
-#[test]
-#[ignore = "middle tier: what is kept is forgotten after half a minute"]
-fn what_nobody_reads_any_more_is_forgotten() {
-    let server = Server::start();
-    let (writer, monitor) = (writer(&server), monitor(&server));
-    writer.write("team/net", sized(1, 500 * KIB), None).expect_status(200);
-    heat(&writer, &monitor, "team/net", &sized(1, 500 * KIB));
-    let end = SystemTime::now() + 4 * crate::harness::PATIENCE;
-    while cached(&monitor) > 0 {
-        assert!(SystemTime::now() < end, "it is kept for ever");
-        std::thread::sleep(std::time::Duration::from_millis(500));
-    }
-    eventually_in_flight(&monitor, 0, "and its memory is back");
-}
-
-/// What the server has in memory that is no file, in bytes.
-fn its_own_memory(server: &Server) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("a running server");
-    let kib = status.lines().find_map(|line| line.strip_prefix("RssAnon:")?.trim().strip_suffix(" kB")).expect("its memory");
-    kib.parse::<u64>().expect("a whole number") * KIB as u64
-}
-
-#[test]
-#[ignore = "middle tier: memory is given back after half a minute"]
-fn what_made_a_busy_server_fast_is_given_back_once_it_is_idle() {
-    let server = Server::start();
-    let writer = writer(&server);
-    let names: Vec<String> = (0..1_000).map(|number| format!("team/n{number}")).collect();
-    let read_all = || {
-        for name in &names {
-            writer.read(name).expect_status(200);
-        }
-    };
-    for name in &names {
-        writer.write(name, sized(1, KIB), None).expect_status(200);
-    }
-    read_all();
-    let busy = its_own_memory(&server);
-    let end = SystemTime::now() + 5 * crate::harness::PATIENCE;
-    // 3.1 MB come back; without the readers' memory or without the writer's at most 2.4.
-    while its_own_memory(&server) + 5 * MIB as u64 / 2 > busy {
-        assert!(SystemTime::now() < end, "{} of {busy} bytes are kept for ever", its_own_memory(&server));
-        std::thread::sleep(std::time::Duration::from_millis(500));
-    }
-    read_all();
 }

@@ -6,6 +6,7 @@ mod connections;
 mod credentials;
 mod crowds;
 mod hot;
+mod idle;
 mod metrics;
 mod nonsense;
 mod pipelines;
