@@ -169,6 +169,8 @@ fn admin_secret(data: &Path) -> Res<String> {
 pub(crate) struct Server {
     pub(crate) process: Process,
     pub(crate) secret: String,
+    /// Where its database is.
+    pub(crate) data: PathBuf,
     _temp: Option<TempDir>,
 }
 
@@ -197,14 +199,14 @@ impl Server {
         let log = File::create(data.with_extension("log"))?;
         let process = Process::rival_logging(&[rivals::SETTLES_NOTHING, as_text(data)?], Sync::Disk, log.into())?;
         let secret = admin_secret(data)?;
-        Ok(Self { process, secret, _temp: None })
+        Ok(Self { process, secret, data: data.to_owned(), _temp: None })
     }
 
     /// A server that was started on a data directory, as soon as it takes requests.
     pub(crate) fn of(process: Process, data: &Path, temp: Option<TempDir>) -> Res<Self> {
         let process = process.listening()?;
         let secret = admin_secret(data)?;
-        Ok(Self { process, secret, _temp: temp })
+        Ok(Self { process, secret, data: data.to_owned(), _temp: temp })
     }
 
     /// A connection to it.

@@ -182,7 +182,7 @@ impl Job {
             lock_id,
             created_at: _,
         } = import;
-        let prepared = encoding::prepare(&bytes, content_md5.as_deref(), None, max_nesting)?;
+        let prepared = encoding::prepare(&bytes, content_md5.as_deref(), max_nesting)?;
         if sha256.is_some_and(|expected| expected != prepared.sha256.to_string()) {
             let detail = "the body is not the one that its sha256 belongs to; it was changed or cut on the way, send it again";
             return Err(Error::invalid("sha256_mismatch", detail));

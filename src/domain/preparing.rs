@@ -41,8 +41,11 @@ impl Domain {
     pub(super) fn begin_write(&self, write: Unprepared, reply: Reply) {
         let queue = self.store.queue();
         if write.size() <= MAX_PREPARED_BY_WRITER && queue.is_idle() {
-            // One thread less to wake, which is what a lone write waits for longest beside the disk.
-            return queue.write(write.size(), prepared_by_writer(write), reply);
+            // The writer prepares it: one thread less to wait for, which takes a lone write longest beside the disk. A core hashes it meanwhile,
+            // and the writer does where none has begun with that once it needs the digest.
+            let body = Arc::downgrade(&write.body);
+            queue.write(write.size(), prepared_by_writer(write), reply);
+            return self.begin_on_a_core(move || drop(body.upgrade().map(|body| body.sha256(None))));
         }
         open(&self.preparing.waiting).push_back(Waiting { write, queue, reply });
         let preparing = Arc::clone(&self.preparing);

@@ -197,7 +197,7 @@ impl Domain {
         }
         let mut lease = self.lend_for_copies(wanted.size, Patience::Some).await?;
         // Whatever limits there are by now, it was taken once.
-        let prepared = self.on_a_core(move || encoding::prepare(bytes.as_ref().as_ref(), None, None, usize::MAX)).await??;
+        let prepared = self.on_a_core(move || encoding::prepare(bytes.as_ref().as_ref(), None, usize::MAX)).await??;
         if prepared.head.serial != serial.unwrap_or(wanted.head.serial) {
             return Err(Error::Internal(format!("version {number} of {name} would come back with serial {}", prepared.head.serial)));
         }

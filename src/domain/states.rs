@@ -6,6 +6,7 @@ use tokio::sync::oneshot;
 
 use super::access::{authorize, authorize_somewhere, denied, lock_in_the_way};
 use super::budget::Lease;
+use super::encoding::Body;
 use super::error::Error;
 use super::hot::Decoded;
 use super::reading::Patience;
@@ -153,10 +154,20 @@ impl States<'_> {
         self.check_size(write.bytes.len() as u64)?;
         // Under a lock nobody else's resources can be lost, and a write is trusted.
         let before = if write.lock_id.is_none() { self.0.before(name, write.bytes.len() as u64).await } else { None };
+        let Write { bytes, lease, content_md5, lock_id, force } = write;
         let limits = &self.0.limits;
-        let (unlocked_writes, max_nesting, min_free_space) = (limits.unlocked_writes, limits.max_nesting, limits.min_free_space);
-        let unprepared =
-            Unprepared { name: name.clone(), caller: caller.clone(), write, before, unlocked_writes, max_nesting, min_free_space };
+        let unprepared = Unprepared {
+            name: name.clone(),
+            caller: caller.clone(),
+            body: Arc::new(Body::new(bytes, content_md5)),
+            lease,
+            before,
+            lock_id,
+            force,
+            unlocked_writes: limits.unlocked_writes,
+            max_nesting: limits.max_nesting,
+            min_free_space: limits.min_free_space,
+        };
         let (reply, answer) = oneshot::channel();
         self.0.begin_write(unprepared, reply);
         let written = answer.await.map_err(|_| panicked())??.map_err(|why| match why {

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::Domain;
 use super::budget::Lease;
-use super::encoding::{self, Prepared};
+use super::encoding::{Body, Prepared};
 use super::error::Error;
 use super::hot::Decoded;
 use super::reading::{Patience, SIZE_TAKEN_APART};
 use super::rules::{Incoming, Refusal, Situation, Verdict, judge};
-use super::states::{Write, Written};
+use super::states::Written;
 use crate::config::{MIB, UnlockedWrites};
 use crate::diff;
 use crate::model::caller::Caller;
@@ -77,7 +77,11 @@ pub(super) enum NotWritten {
 pub(super) struct Unprepared {
     pub(super) name: StateName,
     pub(super) caller: Caller,
-    pub(super) write: Write,
+    pub(super) body: Arc<Body>,
+    /// The memory that the body is in.
+    pub(super) lease: Lease,
+    pub(super) lock_id: Option<String>,
+    pub(super) force: bool,
     pub(super) before: Option<Before>,
     pub(super) unlocked_writes: UnlockedWrites,
     pub(super) max_nesting: usize,
@@ -87,21 +91,21 @@ pub(super) struct Unprepared {
 impl Unprepared {
     /// How many bytes are to be written.
     pub(super) fn size(&self) -> usize {
-        self.write.bytes.len()
+        self.body.bytes().len()
     }
 
     /// The bytes whose MD5 is to be compared; none where the client sent none.
     pub(super) fn to_compare(&self) -> Option<&[u8]> {
-        self.write.content_md5.as_ref().map(|_| self.write.bytes.as_slice())
+        self.body.has_md5().then(|| self.body.bytes())
     }
 
     /// Does all that needs no database. Takes a core for a while; less of it where the MD5 is known already.
     pub(super) fn prepare(self, md5: Option<[u8; 16]>) -> Result<WriteJob, Error> {
-        let Self { name, caller, write, before, unlocked_writes, max_nesting, min_free_space } = self;
-        let Write { bytes, mut lease, content_md5, lock_id, force } = write;
-        let prepared = encoding::prepare(&bytes, content_md5.as_deref(), md5, max_nesting)?;
-        let compared = before.map(|before| before.compare(&bytes));
-        drop(bytes);
+        let Self { name, caller, body, mut lease, lock_id, force, before, unlocked_writes, max_nesting, min_free_space } = self;
+        let prepared = body.prepare(md5, max_nesting)?;
+        let compared = before.map(|before| before.compare(body.bytes()));
+        // Whoever has hashed it meanwhile is through, and lets go of it too.
+        drop(body);
         lease.keep_only(prepared.blob.frame.len() as u64);
         Ok(WriteJob { name, caller, prepared, compared, lock_id, force, unlocked_writes, min_free_space, at: clock::now(), _lease: lease })
     }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Client, Server, lock_body, md5, state_path, tfstate, tfstate_noted};
+use crate::harness::{Client, Server, lock_body, md5, sha256, state_path, tfstate, tfstate_noted};
 
 use super::{L1, counts};
 
@@ -147,12 +147,20 @@ fn an_encrypted_state_is_known_as_one() {
 fn a_content_md5_that_does_not_fit_is_400() {
     let server = Server::start();
     let writer = server.key("team", "writer");
-    let body = tfstate(L1, 1);
-    for sum in [md5(b"something else"), md5(b""), "d41d8cd98f00b204e9800998ecf8427e".to_owned(), "AAAA".to_owned(), "?".to_owned()] {
-        let request = writer.request("POST", &state_path("team/net")).header("Content-MD5", &sum).body(body.clone());
-        Client::ask(request).expect_problem(400, "md5_mismatch");
+    let send = |name: &str, body: &str, sum: &str| {
+        Client::ask(writer.request("POST", &state_path(name)).header("Content-MD5", sum).body(body.to_owned()))
+    };
+    // The larger ones are hashed by one core while another checks and compresses them.
+    for (name, body) in [("team/small", tfstate(L1, 1)), ("team/large", tfstate_noted(L1, 1, &"x".repeat(300_000)))] {
+        let cut = &body[..body.len() - 1];
+        for sum in [&md5(b"something else"), &md5(b""), "d41d8cd98f00b204e9800998ecf8427e", "AAAA", "?"] {
+            send(name, &body, sum).expect_problem(400, "md5_mismatch");
+            send(name, cut, sum).expect_problem(400, "md5_mismatch");
+        }
+        send(name, cut, &md5(cut.as_bytes())).expect_problem(400, "bad_body");
+        writer.read(name).expect_problem(404, "no_state");
+        let version = send(name, &body, &md5(body.as_bytes())).expect_status(200).json();
+        assert_eq!(version["sha256"], sha256(body.as_bytes()));
+        assert_eq!(writer.read(name).expect_status(200).text(), body);
     }
-    writer.read("team/net").expect_problem(404, "no_state");
-    let right = writer.request("POST", &state_path("team/net")).header("Content-MD5", md5(body.as_bytes())).body(body.clone());
-    Client::ask(right).expect_status(200);
 }
