@@ -41,11 +41,13 @@ impl Domain {
     pub(super) fn begin_write(&self, write: Unprepared, reply: Reply) {
         let queue = self.store.queue();
         if write.size() <= MAX_PREPARED_BY_WRITER && queue.is_idle() {
-            // The writer prepares it: one thread less to wait for, which takes a lone write longest beside the disk. A core hashes it meanwhile,
-            // and the writer does where none has begun with that once it needs the digest.
+            // The writer prepares it: one thread less to wait for, which takes a lone write longest beside the disk. Another thread hashes it
+            // meanwhile, or the writer does, should nobody have begun with that once it needs the digest. The threads that have a core each would
+            // look for more to do for a while, which costs more than a lone write's digest.
             let body = Arc::downgrade(&write.body);
             queue.write(write.size(), prepared_by_writer(write), reply);
-            return self.begin_on_a_core(move || drop(body.upgrade().map(|body| body.sha256(None))));
+            drop(tokio::task::spawn_blocking(move || body.upgrade().map(|body| body.sha256(None))));
+            return;
         }
         open(&self.preparing.waiting).push_back(Waiting { write, queue, reply });
         let preparing = Arc::clone(&self.preparing);
