@@ -1,10 +1,10 @@
 //! A server that nobody asks for anything: what made it fast is given back, each part by itself, and comes again when it is needed.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::disk::replace;
-use crate::harness::{PATIENCE, Server, lock_body, tfstate};
+use crate::harness::{PATIENCE, Server, eventually_within, lock_body, tfstate};
 use crate::scrape::{eventually_in_flight, monitor};
 
 use super::hot::{cached, heat};
@@ -12,12 +12,8 @@ use super::{KIB, L1, sized, writer};
 
 /// Waits for something that the server does when it has been idle for a while.
 #[track_caller]
-fn once_idle(what: &str, mut condition: impl FnMut() -> bool) {
-    let end = Instant::now() + 5 * PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < end, "never happened: {what}");
-        std::thread::sleep(Duration::from_millis(500));
-    }
+fn once_idle(what: &str, condition: impl FnMut() -> bool) {
+    eventually_within(5 * PATIENCE, what, condition);
 }
 
 #[test]
