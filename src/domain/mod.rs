@@ -43,6 +43,7 @@ pub use hot::Decoded;
 use std::sync::Arc;
 
 use tokio::sync::{Notify, oneshot};
+use uuid::Uuid;
 
 use crate::config::Limits;
 use crate::metrics::Metrics;
@@ -222,6 +223,11 @@ impl Domain {
     /// How the server is.
     pub fn status(&self) -> status::Status<'_> {
         status::Status(self)
+    }
+
+    /// Which data this is: by it a client knows whether two addresses are the same server.
+    pub const fn instance(&self) -> Uuid {
+        self.store.instance()
     }
 
     /// Says how clients reach the server, once that is known.

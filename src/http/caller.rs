@@ -17,7 +17,7 @@ use super::error::ApiError;
 use crate::config::TrustedProxies;
 use crate::domain::Domain;
 use crate::model::caller::{Caller, Origin};
-use crate::model::name::StateName;
+use crate::model::name::{BadName, StateName};
 use crate::model::secret::Secret;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -109,6 +109,12 @@ impl FromRequest for Known {
     }
 }
 
+/// The state in a path, if it names one.
+pub(super) fn name_in(request: &HttpRequest) -> Result<StateName, BadName> {
+    let part = |name: &str| request.match_info().get(name).unwrap_or_default();
+    StateName::parse(part("workspace"), part("block"))
+}
+
 /// Somebody with good credentials, and the state in the path; in this order, so that nobody learns anything without credentials.
 pub(super) struct OnState {
     pub(super) caller: Caller,
@@ -123,9 +129,7 @@ impl FromRequest for OnState {
         let request = request.clone();
         Box::pin(async move {
             let caller = authenticate(&request).await?;
-            let part = |name: &str| request.match_info().get(name).unwrap_or_default();
-            let name = StateName::parse(part("workspace"), part("block"));
-            let name = name.map_err(|error| ApiError::invalid("bad_address", error.to_string()))?;
+            let name = name_in(&request).map_err(|error| ApiError::invalid("bad_address", error.to_string()))?;
             Ok(Self { caller, name })
         })
     }

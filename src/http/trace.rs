@@ -15,7 +15,7 @@ use actix_web::web::Data;
 use actix_web::{Error, HttpMessage as _};
 use uuid::Uuid;
 
-use super::caller::{KnownAs, client_address};
+use super::caller::{self, KnownAs, client_address};
 use super::error::Reason;
 use super::watch::{Busy, Connection, Watched};
 use super::{Route, page};
@@ -27,6 +27,10 @@ use crate::telemetry::REQUESTS;
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 /// What proxies and clients call the id that they give a request.
 const GIVEN_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Which data answers, so that a client knows whether two addresses are the same server.
+const INSTANCE: HeaderName = HeaderName::from_static("statekeep-instance");
+/// Which state an address is, in the one spelling of its name.
+const STATE: HeaderName = HeaderName::from_static("statekeep-state");
 const MAX_GIVEN_ID: usize = 64;
 /// The methods that metrics name.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "LOCK", "UNLOCK"];
@@ -48,6 +52,7 @@ pub(super) async fn trace(request: ServiceRequest, next: Next<impl MessageBody +
     let mut line = Line::of(&request);
     request.extensions_mut().insert(Origin { address: line.address.clone(), request_id: line.id.clone() });
     let mut response = next.call(request).await?;
+    let state = caller::name_in(response.request()).ok().map(|name| name.to_string());
     let headers = response.headers_mut();
     for (name, value) in ON_EVERY_ANSWER {
         if !headers.contains_key(&name) {
@@ -56,6 +61,12 @@ pub(super) async fn trace(request: ServiceRequest, next: Next<impl MessageBody +
     }
     if let Ok(value) = HeaderValue::from_str(&line.id) {
         headers.insert(REQUEST_ID, value);
+    }
+    let instance = line.domain.as_ref().map(|domain| domain.instance().to_string());
+    for (name, value) in [(INSTANCE, instance), (STATE, state)] {
+        if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
+            headers.insert(name, value);
+        }
     }
     line.status = Some(response.status().as_u16());
     line.route = response.request().app_data::<Route>().map(|route| route.0.clone());

@@ -10,6 +10,7 @@ mod connection;
 mod erasing;
 mod error;
 mod events;
+mod instance;
 mod keys;
 mod locks;
 mod memo;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 pub use blobs::{BlobId, Bytes, ChainSize, Kept, MAX_STEPS, StoredBlob};
 pub use checks::{ADDRESS_LISTS, BlobFacts, Chain, KeyFacts, Part, StateFacts, VersionFacts, VersionsOfState};
@@ -66,6 +68,7 @@ pub struct Store {
     spots: Memo<StateName, Spot>,
     path: PathBuf,
     schema_version: u32,
+    instance: Uuid,
 }
 
 impl Store {
@@ -75,11 +78,12 @@ impl Store {
         let path = dir.join(FILE_NAME);
         let mut connection = connection::open_writer(&path)?;
         let schema_version = schema::migrate(&mut connection, &path)?;
+        let instance = instance::known_or_new(&connection).map_err(|source| connection::explain(&path, source))?;
         let readers = Readers::open(&path)?;
         let commits = Commits::default();
         let (keys, tokens, spots) = (Memo::new(&commits.of_credentials), Memo::new(&commits.of_credentials), Memo::new(&commits.all));
         let writer = Writer::start(connection, &path, max_queue, commits, Arc::clone(metrics))?;
-        Ok(Self { writer, readers, keys, tokens, spots, path, schema_version })
+        Ok(Self { writer, readers, keys, tokens, spots, path, schema_version, instance })
     }
 
     /// Reads at one moment. Runs on a thread where waiting for the disk holds nobody up.
@@ -166,6 +170,11 @@ impl Store {
     /// Waits until something keeps the store from writing for good.
     pub async fn faulted(&self) -> StoreError {
         self.writer.faulted().await
+    }
+
+    /// Which data this is.
+    pub const fn instance(&self) -> Uuid {
+        self.instance
     }
 
     /// The version of the schema.

@@ -73,16 +73,33 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_the_first_schema_made_is_brought_up_to_date() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let path = dir.path().join("statekeep.db");
+        let mut connection = connection::open_writer(&path).unwrap();
+        connection::use_wal(&connection, &path).unwrap();
+        embedded::migrations::runner().set_target(refinery::Target::Version(1)).run(&mut connection).unwrap();
+        connection.execute("INSERT INTO moments (name, at) VALUES ('mark', 7)", []).unwrap();
+        let now = migrate(&mut connection, &path).unwrap();
+        assert!(now > 1 && version(&connection).unwrap() == now);
+        assert_eq!(connection.query_row("SELECT at FROM moments WHERE name = 'mark'", [], |row| row.get(0)), Ok(7));
+        let copy = connection::open_reader(&sibling(&path, ".schema-1")).unwrap();
+        assert_eq!(version(&copy).unwrap(), 1);
+    }
+
+    #[test]
     fn an_upgrade_leaves_a_copy_of_what_was() {
         let dir = tempfile::TempDir::new().unwrap();
         let path = dir.path().join("statekeep.db");
         let mut connection = connection::open_writer(&path).unwrap();
         migrate(&mut connection, &path).unwrap();
-        std::fs::write(sibling(&path, ".schema-1.partial"), "of a copy that was cut off").unwrap();
-        copy_aside(&connection, &path, 1).unwrap();
-        let copy = connection::open_reader(&sibling(&path, ".schema-1")).unwrap();
-        assert_eq!(version(&copy).unwrap(), 1);
-        assert!(!sibling(&path, ".schema-1.partial").exists());
+        let known = version(&connection).unwrap();
+        let (copied, partial) = (sibling(&path, &format!(".schema-{known}")), sibling(&path, &format!(".schema-{known}.partial")));
+        std::fs::write(&partial, "of a copy that was cut off").unwrap();
+        copy_aside(&connection, &path, known).unwrap();
+        let copy = connection::open_reader(&copied).unwrap();
+        assert_eq!(version(&copy).unwrap(), known);
+        assert!(!partial.exists());
         assert!(connection.execute("ATTACH ':memory:' AS other", []).is_err(), "nothing else may");
     }
 }

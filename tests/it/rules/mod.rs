@@ -4,6 +4,7 @@ mod address;
 mod broken_lock;
 mod delete;
 mod guard;
+mod instance;
 mod limits;
 mod lock;
 mod lock_address;
