@@ -1,14 +1,16 @@
-//! The one file that is generated: a backend block with three addresses and nothing secret, since both programs copy it into plans.
+//! The one file that is generated: a backend block with three addresses, their methods, and nothing secret, since both programs copy it into plans.
 //!
-//! A file is ours only while it is, byte for byte, what would be written for the address in it: what somebody has changed is theirs.
-//! Its first line says which command wrote it, and so for how long it is there.
+//! A file is ours only while it is, byte for byte, what would be written for the address in it, or what an earlier version wrote: what somebody has
+//! changed is theirs. Its first line says which command wrote it, and so for how long it is there. The methods are pinned, since the programs would take
+//! them from variables otherwise, which build servers set for other backends.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
 
-use super::native;
+use super::borrowed::BORROWED_FILE;
+use super::{native, placing};
 
 /// The name of the generated file.
 pub const FILE: &str = "statekeep_backend.tf";
@@ -43,6 +45,19 @@ impl Writer {
     }
 }
 
+/// What a file says beside its addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// The methods as well.
+    Pinned,
+    /// Nothing, as version 0.1.0 wrote it.
+    Addresses,
+}
+
+impl Form {
+    const ALL: [Self; 2] = [Self::Pinned, Self::Addresses];
+}
+
 /// A backend at an address.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Backend {
@@ -50,6 +65,7 @@ pub struct Backend {
     pub address: String,
     /// Which command wrote it, or is to write it.
     pub writer: Writer,
+    form: Form,
 }
 
 /// What stands where the generated file would.
@@ -59,17 +75,48 @@ pub enum Present {
     Nothing,
     /// What was generated for this backend.
     Ours(Backend),
+    /// An empty file: a generated one that was cut off before anything was in it.
+    CutOff,
     /// Something else, which is not touched.
     Theirs,
 }
 
 impl Backend {
+    /// What is written for an address.
+    pub const fn new(address: String, writer: Writer) -> Self {
+        Self { address, writer, form: Form::Pinned }
+    }
+
+    /// The settings of a generated block.
+    pub fn settings(address: &str) -> [(&'static str, &str); 6] {
+        [
+            ("address", address),
+            ("lock_address", address),
+            ("unlock_address", address),
+            ("lock_method", "LOCK"),
+            ("unlock_method", "UNLOCK"),
+            ("update_method", "POST"),
+        ]
+    }
+
+    /// Whether variables of the environment cannot change how the backend is called.
+    pub fn pins_methods(&self) -> bool {
+        self.form == Form::Pinned
+    }
+
     /// The file's text.
     pub fn text(&self) -> String {
-        let (marker, address) = (self.writer.marker(), quoted(&self.address));
-        format!(
-            "{marker}\nterraform {{\n  backend \"http\" {{\n    address        = {address}\n    lock_address   = {address}\n    unlock_address = {address}\n  }}\n}}\n"
-        )
+        let settings = Self::settings(&self.address);
+        let settings = match self.form {
+            Form::Pinned => &settings[..],
+            Form::Addresses => &settings[..3],
+        };
+        let mut text = format!("{}\nterraform {{\n  backend \"http\" {{\n", self.writer.marker());
+        for (name, value) in settings {
+            let _ = writeln!(text, "    {name:14} = {}", quoted(value));
+        }
+        text.push_str("  }\n}\n");
+        text
     }
 
     /// Looks at what stands there. A link is never ours.
@@ -85,6 +132,9 @@ impl Backend {
         }
         let mut bytes = Vec::new();
         File::open(path)?.take(MAX_OURS).read_to_end(&mut bytes)?;
+        if bytes.is_empty() {
+            return Ok(Present::CutOff);
+        }
         Ok(Self::of_text(&bytes).map_or(Present::Theirs, Present::Ours))
     }
 
@@ -92,32 +142,30 @@ impl Backend {
         let text = std::str::from_utf8(bytes).ok()?;
         let [found] = <[_; 1]>::try_from(native::read(FILE, text).found).ok()?;
         let address = found.address?;
-        let could_be = Writer::ALL.map(|writer| Self { address: address.clone(), writer });
-        could_be.into_iter().find(|ours| ours.text() == text)
+        let forms = Writer::ALL.into_iter().flat_map(|writer| Form::ALL.map(|form| (writer, form)));
+        let mut could_be = forms.map(|(writer, form)| Self { address: address.clone(), writer, form });
+        could_be.find(|ours| ours.text() == text)
     }
 
     /// Writes the file where none is: never over one, never through a link.
     pub fn create(&self, dir: &Path) -> io::Result<()> {
-        let path = dir.join(FILE);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-        let written = file.write_all(self.text().as_bytes()).and_then(|()| file.sync_all());
-        written.inspect_err(|_| drop(std::fs::remove_file(path)))
+        placing::create(dir, FILE, self.text().as_bytes())
     }
 
     /// Puts the file in the place of one that was ours a moment ago, in one step.
     pub fn replace(&self, dir: &Path) -> io::Result<()> {
-        // Neither program loads a file whose name begins with a dot.
-        let (path, beside) = (dir.join(FILE), dir.join(format!(".{FILE}.{}", std::process::id())));
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
-        let written = file.write_all(self.text().as_bytes()).and_then(|()| file.sync_all());
-        let replaced = written.and_then(|()| std::fs::rename(&beside, path));
-        replaced.inspect_err(|_| drop(std::fs::remove_file(beside)))
+        placing::replace(dir, FILE, self.text().as_bytes())
     }
 
     /// Removes the file.
     pub fn remove(dir: &Path) -> io::Result<()> {
         std::fs::remove_file(dir.join(FILE))
     }
+}
+
+/// What kills have left beside the files that are generated. Some of it may be secret.
+pub fn left_beside(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    placing::left_beside(dir, &[FILE, BORROWED_FILE])
 }
 
 /// A text as HCL writes it, with nothing in it that means something else there.
@@ -134,20 +182,38 @@ mod tests {
     fn what_is_written_is_recognised_and_what_was_changed_is_not() {
         for address in ["http://127.0.0.1:8680/api/x", "https://a/\"b\\${c}%{d}\n"] {
             for writer in Writer::ALL {
-                let text = Backend { address: address.to_owned(), writer }.text();
-                let ours = Backend::of_text(text.as_bytes()).expect("ours");
-                assert_eq!((ours.address.as_str(), ours.writer), (address, writer));
-                assert!(Backend::of_text(text.replace("unlock_address", "unlock_method ").as_bytes()).is_none());
-                assert!(Backend::of_text(text.replace('#', "//").as_bytes()).is_none());
-                assert!(Backend::of_text(format!("{text}\n").as_bytes()).is_none());
+                for form in Form::ALL {
+                    let text = Backend { address: address.to_owned(), writer, form }.text();
+                    let ours = Backend::of_text(text.as_bytes()).expect("ours");
+                    assert_eq!((ours.address.as_str(), ours.writer, ours.form), (address, writer, form));
+                    assert!(Backend::of_text(text.replace("unlock_address", "unlock_methode").as_bytes()).is_none());
+                    assert!(Backend::of_text(text.replace('#', "//").as_bytes()).is_none());
+                    assert!(Backend::of_text(format!("{text}\n").as_bytes()).is_none());
+                }
             }
         }
     }
 
     #[test]
+    fn what_version_0_1_0_wrote_is_ours() {
+        let text = format!(
+            "{BY_CONFIGURE}\nterraform {{\n  backend \"http\" {{\n    address        = \"http://a/\"\n    lock_address   = \"http://a/\"\n    unlock_address = \"http://a/\"\n  }}\n}}\n"
+        );
+        let ours = Backend::of_text(text.as_bytes()).expect("ours");
+        assert!(!ours.pins_methods() && ours != Backend::new("http://a/".to_owned(), Writer::Configure));
+    }
+
+    #[test]
+    fn an_empty_file_is_one_that_was_cut_off() {
+        let dir = tempfile::TempDir::new().expect("a directory");
+        std::fs::write(dir.path().join(FILE), "").expect("a file");
+        assert!(matches!(Backend::present(dir.path()), Ok(Present::CutOff)));
+    }
+
+    #[test]
     fn nothing_is_written_over_or_through() {
         let dir = tempfile::TempDir::new().expect("a directory");
-        let backend = Backend { address: "http://a/".to_owned(), writer: Writer::Run };
+        let backend = Backend::new("http://a/".to_owned(), Writer::Run);
         backend.create(dir.path()).expect("created");
         std::fs::write(dir.path().join(FILE), "theirs").expect("changed");
         assert_eq!(backend.create(dir.path()).map_err(|error| error.kind()), Err(io::ErrorKind::AlreadyExists));

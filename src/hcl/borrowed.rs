@@ -1,17 +1,16 @@
 //! A backend block for a moment, in an override file, so that the program reads a state from another place than the sources say.
 //!
 //! The file is never written over another. It carries the hash of what is in it, so that one that a killed command left is recognised and taken away,
-//! and one that somebody changed is not.
+//! and one that somebody changed is not. An empty one was cut off, and is ours as well.
 
 use std::fmt::Write as _;
-use std::fs::OpenOptions;
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
 use super::backend::quoted;
+use super::placing;
 use crate::model::digest::Digest;
 
 /// The name of the file. Both programs let the block in it stand for the one in the sources, whether there is one or not.
@@ -29,11 +28,8 @@ pub struct Borrowed(PathBuf);
 impl Borrowed {
     /// Writes the file for a backend with these settings.
     pub fn create(dir: &Path, kind: &str, config: &Map<String, Value>) -> io::Result<Self> {
-        let path = dir.join(BORROWED_FILE);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-        let ours = Self(path);
-        file.write_all(text(kind, config).as_bytes())?;
-        Ok(ours)
+        placing::create(dir, BORROWED_FILE, text(kind, config).as_bytes())?;
+        Ok(Self(dir.join(BORROWED_FILE)))
     }
 
     /// Takes away a file that a killed command left; says whether there was one.
@@ -48,7 +44,7 @@ impl Borrowed {
         if is_file {
             std::fs::File::open(&path)?.take(MAX_OURS).read_to_end(&mut bytes)?;
         }
-        if !is_ours(&bytes) {
+        if !is_file || !(bytes.is_empty() || is_ours(&bytes)) {
             return Ok(false);
         }
         std::fs::remove_file(path)?;
@@ -155,7 +151,8 @@ mod tests {
         assert!(Borrowed::sweep(dir.path()).expect("swept") && !path.exists());
         std::fs::write(&path, text("local", &Map::new()).replace("local", "s3")).expect("changed");
         assert!(!Borrowed::sweep(dir.path()).expect("not ours") && path.exists());
-        std::fs::remove_file(&path).expect("removed");
+        std::fs::write(&path, "").expect("cut off");
+        assert!(Borrowed::sweep(dir.path()).expect("swept") && !path.exists());
         drop(Borrowed::create(dir.path(), "local", &Map::new()).expect("created"));
         assert!(!path.exists());
     }

@@ -11,9 +11,10 @@ mod json;
 mod members;
 mod names;
 mod native;
+mod placing;
 
 pub use archive::{BadFiles, of_archive, of_map};
-pub use backend::{Backend, FILE, HIDING_FILE, Present, Writer};
+pub use backend::{Backend, FILE, HIDING_FILE, Present, Writer, left_beside};
 pub use borrowed::{BORROWED_FILE, Borrowed};
 pub use folder::{MAX_ENTRIES, MAX_FILE, MAX_FILES, MAX_TOTAL, scan, scan_without};
 pub use members::Members;

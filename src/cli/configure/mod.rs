@@ -53,7 +53,7 @@ fn refuse_beside_a_run(args: &ConfigureArgs) -> Result<Option<Lock>, Failure> {
     let dir = &args.module.dir;
     args.module.exists()?;
     match Backend::present(dir)? {
-        Present::Ours(ours) if ours.writer == Writer::Run => Lock::take(dir).map(Some),
+        Present::Ours(Backend { writer: Writer::Run, .. }) | Present::CutOff => Lock::take(dir).map(Some),
         Present::Nothing | Present::Ours(_) | Present::Theirs => Ok(None),
     }
 }
@@ -95,18 +95,26 @@ fn required(address: Option<Address>) -> Result<Address, Failure> {
 fn plan(args: &ConfigureArgs, wanted: &Address) -> Result<Plan, Failure> {
     let dir = &args.module.dir;
     let present = Backend::present(dir)?;
-    let without = matches!(present, Present::Ours(_)).then_some(FILE);
+    let without = matches!(present, Present::Ours(_) | Present::CutOff).then_some(FILE);
     if let Sources::Configure(found) = args.beside.look(&args.module, without)? {
         return beside(dir, &present, &found, wanted);
     }
-    let backend = Backend { address: wanted.text(), writer: Writer::Configure };
+    let backend = Backend::new(wanted.text(), Writer::Configure);
     let file = detect::in_dir(dir, FILE);
     match present {
         Present::Nothing => Ok(Plan::Create(backend)),
         Present::Ours(ours) if ours == backend => Ok(Plan::Nothing("unchanged", format!("{file} says so already"))),
         // It was left over, and says nothing of where the state is.
-        Present::Ours(ours) if ours.writer == Writer::Run => Ok(Plan::Replace(backend)),
+        Present::Ours(Backend { writer: Writer::Run, .. }) | Present::CutOff => Ok(Plan::Replace(backend)),
         Present::Ours(_) if args.replace => Ok(Plan::Replace(backend)),
+        // Not by itself: the program would want another `init` behind it.
+        Present::Ours(ours) if ours.address == backend.address => Ok(Plan::Nothing(
+            "unchanged",
+            format!(
+                "{file} says so already; an earlier version wrote it, and variables of the environment may change its methods: --replace pins them, \
+                 and `init -reconfigure` takes that over"
+            ),
+        )),
         Present::Ours(ours) => Err(Failure::Failed(format!(
             "{file} was written for {}, and the state may be there; --replace writes it anew and moves nothing",
             ours.address
@@ -142,7 +150,7 @@ fn removal(args: &ConfigureArgs, named: Option<&Address>) -> Result<Plan, Failur
             let file = detect::in_dir(dir, FILE);
             Err(Failure::Failed(format!("{file} is for another state, {}, so it is left alone", ours.address)))
         }
-        Present::Ours(_) => Ok(Plan::Remove),
+        Present::Ours(_) | Present::CutOff => Ok(Plan::Remove),
     }
 }
 

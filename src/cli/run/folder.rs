@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -13,7 +14,8 @@ use rustix::io::Errno;
 use crate::cli::configure::sources::not_ours;
 use crate::cli::detect;
 use crate::cli::output::{self, Failure};
-use crate::hcl::{BORROWED_FILE, Backend, Borrowed, FILE, Present, Writer};
+use crate::cli::tool::Credentials;
+use crate::hcl::{self, BORROWED_FILE, Backend, Borrowed, FILE, Present, Writer};
 
 /// The right to generate in a folder, for as long as this lives. Programs that are started meanwhile do not inherit it.
 pub(in crate::cli) struct Lock {
@@ -42,7 +44,16 @@ impl Lock {
 /// Whether a `run` that is over, or another that is not, left its file there.
 pub(super) fn is_left_over(dir: &Path) -> Result<bool, Failure> {
     let present = Backend::present(dir).map_err(|error| cannot(dir, &error))?;
-    Ok(matches!(present, Present::Ours(Backend { writer: Writer::Run, .. })))
+    Ok(matches!(present, Present::Ours(Backend { writer: Writer::Run, .. }) | Present::CutOff))
+}
+
+/// Hands credentials to a command whose sources configure this very state. What `configure` wrote says all that says where and how: an earlier version
+/// left the methods out, and variables that are meant for another backend may not come in.
+pub(super) fn give(credentials: &Credentials, command: &mut Command, dir: &Path) {
+    match Backend::present(dir) {
+        Ok(Present::Ours(_)) => credentials.give_for_our_block(command),
+        Ok(Present::Nothing | Present::CutOff | Present::Theirs) | Err(_) => credentials.give(command),
+    }
 }
 
 /// Removes a file that a `run` left, where the sources configure a backend meanwhile and need none.
@@ -51,12 +62,20 @@ pub(super) fn clear(dir: &Path) -> Result<(), Failure> {
     if is_left_over(dir)? { Backend::remove(dir).map_err(|error| cannot(dir, &error)) } else { Ok(()) }
 }
 
-/// Removes the block of another backend that a killed command left.
+/// Removes the block of another backend that a killed command left, and what it had written beside the files that it generates.
 pub(super) fn sweep(dir: &Path) -> Result<(), Failure> {
-    if dir.join(BORROWED_FILE).symlink_metadata().is_err() {
+    let has_block = dir.join(BORROWED_FILE).symlink_metadata().is_ok();
+    // A folder that cannot be listed is told by whoever looks at its sources.
+    let left = hcl::left_beside(dir).unwrap_or_default();
+    if !has_block && left.is_empty() {
         return Ok(());
     }
-    let _lock = Lock::take(dir)?;
+    let _lock = match Lock::take(dir) {
+        // What is beside may be that command's.
+        Err(_) if !has_block => return Ok(()),
+        lock => lock?,
+    };
+    left.into_iter().for_each(|path| drop(std::fs::remove_file(path)));
     Borrowed::sweep(dir).map(drop).map_err(|error| Failure::Failed(format!("{}: {error}", detect::in_dir(dir, BORROWED_FILE))))
 }
 
@@ -70,10 +89,10 @@ pub(super) struct Generated {
 impl Generated {
     /// Writes the file for an address where there is none, or one that a `run` left.
     pub(super) fn write(lock: Lock, dir: &Path, address: String) -> Result<Self, Failure> {
-        let backend = Backend { address, writer: Writer::Run };
+        let backend = Backend::new(address, Writer::Run);
         let written = match Backend::present(dir).map_err(|error| cannot(dir, &error))? {
             Present::Nothing => backend.create(dir),
-            Present::Ours(Backend { writer: Writer::Run, .. }) => backend.replace(dir),
+            Present::Ours(Backend { writer: Writer::Run, .. }) | Present::CutOff => backend.replace(dir),
             Present::Ours(Backend { writer: Writer::Configure, .. }) => Err(ErrorKind::AlreadyExists.into()),
             Present::Theirs => return Err(not_ours(dir)),
         };
@@ -85,7 +104,7 @@ impl Generated {
         match Backend::present(&self.dir)? {
             Present::Ours(ours) if ours == self.backend => Backend::remove(&self.dir),
             Present::Nothing => Ok(()),
-            Present::Ours(_) | Present::Theirs => Err(io::Error::other("somebody has changed it, so it is left alone")),
+            Present::Ours(_) | Present::CutOff | Present::Theirs => Err(io::Error::other("somebody has changed it, so it is left alone")),
         }
     }
 }
@@ -139,12 +158,15 @@ mod tests {
     #[test]
     fn what_was_left_over_is_replaced_or_cleared() {
         let dir = tempfile::TempDir::new().expect("a directory");
-        let leave = |writer| Backend { address: "http://other/".to_owned(), writer }.create(dir.path()).expect("written");
+        let leave = |writer| Backend::new("http://other/".to_owned(), writer).create(dir.path()).expect("written");
         leave(Writer::Run);
         drop(write(dir.path()).expect("replaced"));
         assert!(!dir.path().join(FILE).exists());
         leave(Writer::Run);
         clear(dir.path()).expect("cleared");
+        std::fs::write(dir.path().join(FILE), "").expect("cut off");
+        drop(write(dir.path()).expect("replaced"));
+        assert!(!dir.path().join(FILE).exists());
         leave(Writer::Configure);
         clear(dir.path()).expect("nothing to clear");
         assert!(write(dir.path()).is_err() && dir.path().join(FILE).exists());

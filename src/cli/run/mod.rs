@@ -126,7 +126,7 @@ impl Run {
         refusals::workspace(&self.invocation)?;
         let mut token = self.login(key).done(&self.signals).await?;
         let mut command = self.invocation.wrapped();
-        token.credentials().give(&mut command);
+        folder::give(&token.credentials(), &mut command, self.invocation.root());
         let end = self.kept(&mut token, &mut command).await;
         token.end().await;
         Ok(end)
@@ -182,7 +182,7 @@ impl Run {
     /// With which flags `init` is needed, if it is. What is recorded otherwise holds nothing any more that is not here, or nobody wants it.
     fn flags_of_init(&self, record: Option<&Record>) -> Option<&'static [&'static str]> {
         match record {
-            Some(record) if record.address() == Some(&self.address.text()) => None,
+            Some(record) if record.is_of_our_block(&self.address.text()) => None,
             Some(_) => Some(&["-reconfigure"]),
             None if self.invocation.subcommand() == Some("init") => None,
             None => Some(&[]),

@@ -4,18 +4,7 @@
 
 use crate::cli::configure::address::Address;
 use crate::cli::output::{self, Failure};
-use crate::cli::tool::{DEFAULT_WORKSPACE, Invocation, Record};
-
-/// Settings of the `http` backend that say how it is reached, and not where or as whom.
-const HARMLESS: [&str; 7] = [
-    "client_ca_certificate_pem",
-    "client_certificate_pem",
-    "client_private_key_pem",
-    "retry_max",
-    "retry_wait_max",
-    "retry_wait_min",
-    "skip_cert_verification",
-];
+use crate::cli::tool::{DEFAULT_WORKSPACE, HARMLESS, Invocation, Record};
 
 /// Refuses a program that is none of the two by its name and has no words behind it: it may do anything, and its state would go anywhere.
 pub(super) fn no_subcommand(invocation: &Invocation, is_named: bool) -> Result<(), Failure> {

@@ -62,6 +62,17 @@ pub(super) const SETTINGS: [&str; 6] = [
     "TF_HTTP_UNLOCK_METHOD",
 ];
 
+/// Settings of the `http` backend that say how it is reached, and not where or as whom.
+pub(super) const HARMLESS: [&str; 7] = [
+    "client_ca_certificate_pem",
+    "client_certificate_pem",
+    "client_private_key_pem",
+    "retry_max",
+    "retry_wait_max",
+    "retry_wait_min",
+    "skip_cert_verification",
+];
+
 /// What a state that is pushed may go over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Push {

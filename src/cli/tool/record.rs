@@ -8,8 +8,9 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::super::output::{self, Failure};
-use super::Invocation;
 use super::invocation::DEFAULT_WORKSPACE;
+use super::{HARMLESS, Invocation};
+use crate::hcl::Backend;
 
 /// The file in the data directory.
 const FILE: &str = "terraform.tfstate";
@@ -67,10 +68,19 @@ impl Record {
         Ok(Some(Self { kind: kind.to_owned(), config: config.as_object().cloned().unwrap_or_default() }))
     }
 
-    /// The `http` backend at an address, with nothing else set.
+    /// The `http` backend at an address, as our own block says it.
     pub(in crate::cli) fn http(address: &str) -> Self {
-        let config = ["address", "lock_address", "unlock_address"].map(|name| (name.to_owned(), json!(address)));
+        let config = Backend::settings(address).map(|(name, value)| (name.to_owned(), json!(value)));
         Self { kind: "http".to_owned(), config: Map::from_iter(config) }
+    }
+
+    /// Whether this is what the program records of our own block for an address. With anything else it wants another `init`.
+    pub(in crate::cli) fn is_of_our_block(&self, address: &str) -> bool {
+        let ours = Self::http(address);
+        let is_set = |(name, value): &(&String, &Value)| !value.is_null() && !HARMLESS.contains(&name.as_str());
+        self.kind == ours.kind && self.config.iter().filter(is_set).count() == ours.config.len() && {
+            ours.config.iter().all(|(name, value)| self.config.get(name) == Some(value))
+        }
     }
 
     /// The file that the program finds where nothing says otherwise.
@@ -144,6 +154,25 @@ mod tests {
 
     fn record(kind: &str, config: &Value) -> Record {
         Record { kind: kind.to_owned(), config: config.as_object().cloned().unwrap_or_default() }
+    }
+
+    #[test]
+    fn what_is_recorded_of_our_own_block_is_known() {
+        let of = |more: &Value| {
+            let mut record = Record::http("http://a/");
+            record.config.extend(more.as_object().cloned().unwrap_or_default());
+            record.is_of_our_block("http://a/")
+        };
+        assert!(of(&json!({})) && of(&json!({ "password": null, "retry_max": 3 })));
+        for other in [
+            json!({ "address": "http://b/" }),
+            json!({ "lock_address": null }),
+            json!({ "lock_method": null }),
+            json!({ "lock_method": "PUT" }),
+            json!({ "username": "me" }),
+        ] {
+            assert!(!of(&other), "{other}");
+        }
     }
 
     #[test]

@@ -56,7 +56,7 @@ impl Module {
 }
 
 #[test]
-fn it_writes_three_addresses_once_and_takes_them_away() {
+fn it_writes_three_addresses_and_their_methods_once_and_takes_them_away() {
     let module = Module::of(&[("main.tf", "")]);
     assert!(module.ok(&["--check"]).contains("would be written"));
     assert_eq!(module.file(), None);
@@ -65,6 +65,9 @@ fn it_writes_three_addresses_once_and_takes_them_away() {
     assert!(text.starts_with("# Written by `statekeep configure`"), "{text}");
     for member in ["address        ", "lock_address   ", "unlock_address "] {
         assert!(text.contains(&format!("    {member}= \"{ADDRESS}\"\n")), "{text}");
+    }
+    for member in ["lock_method    = \"LOCK\"", "unlock_method  = \"UNLOCK\"", "update_method  = \"POST\""] {
+        assert!(text.contains(&format!("    {member}\n")), "no variable may change it: {text}");
     }
     assert!(!text.contains("password") && !text.contains("username"));
     let mode = module.path(FILE).metadata().expect("written").permissions().mode();
@@ -90,6 +93,44 @@ fn the_file_of_another_state_is_replaced_only_when_told() {
     module.ok(&[&there[..], &["--replace"]].concat());
     assert!(module.file().expect("there").contains("https://states.example:8443/sub/api/terraform/state/workspace/team/buildingblock/net"));
     assert_eq!(std::fs::read_dir(module.0.path()).expect("a directory").count(), 1, "nothing else is left");
+}
+
+/// As version 0.1.0 wrote it, for the usual state.
+fn written_by_0_1_0() -> String {
+    format!(
+        "# Written by `statekeep configure`, which recognises it as long as nobody changes it. `statekeep configure --remove` removes it.\n\
+         terraform {{\n  backend \"http\" {{\n    address        = \"{ADDRESS}\"\n    lock_address   = \"{ADDRESS}\"\n    \
+         unlock_address = \"{ADDRESS}\"\n  }}\n}}\n"
+    )
+}
+
+#[test]
+fn what_an_earlier_version_wrote_is_known() {
+    let module = Module::of(&[(FILE, &written_by_0_1_0())]);
+    assert!(module.ok(&[]).contains("--replace pins them"));
+    assert_eq!(json_of(&module.ok(&["--format", "json"]))["result"], "unchanged");
+    assert_eq!(module.file(), Some(written_by_0_1_0()));
+    assert_eq!(json_of(&module.ok(&["--replace", "--format", "json"]))["result"], "replaced");
+    assert!(module.file().expect("there").contains("lock_method"));
+    let module = Module::of(&[(FILE, &written_by_0_1_0())]);
+    assert!(module.ok(&["--remove"]).contains("removed") && module.file().is_none());
+    let changed = Module::of(&[(FILE, &written_by_0_1_0().replace("  }\n}", "    lock_method    = \"PUT\"\n  }\n}"))]);
+    changed.refused(&["--remove"], 1, "not as `statekeep configure` wrote it");
+}
+
+#[test]
+fn an_empty_file_was_cut_off() {
+    let module = Module::of(&[(FILE, "")]);
+    assert!(module.ok(&[]).contains("was replaced"));
+    assert!(module.file().expect("there").contains(ADDRESS));
+    let module = Module::of(&[(FILE, "")]);
+    assert!(module.ok(&["--remove"]).contains("removed") && module.file().is_none());
+    let module = Module::of(&[(FILE, ""), ("main.tf", "terraform {\n  backend \"s3\" {}\n}\n")]);
+    assert!(module.ok(&[]).contains("configures `backend \"s3\"` itself"), "it is in the way of nothing");
+}
+
+fn json_of(text: &str) -> Value {
+    serde_json::from_str(text).expect("JSON")
 }
 
 #[test]

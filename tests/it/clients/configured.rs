@@ -23,6 +23,15 @@ fn what_configure_writes_works(program: &Program) {
     assert!(versions[0]["lock"].is_object(), "it was locked: {versions:?}");
     server.admin().expect_unlocked(STATE);
     assert!(!module.has("terraform.tfstate"), "nothing is kept beside it");
+
+    // What build servers set for another backend changes nothing.
+    for (lock, unlock, update) in [("POST", "DELETE", "PUT"), ("PUT", "UNLOCK", "POST")] {
+        module.add(&format!("{lock}.tf"), &resources(&[lock]));
+        let variables = [("TF_HTTP_LOCK_METHOD", lock), ("TF_HTTP_UNLOCK_METHOD", unlock), ("TF_HTTP_UPDATE_METHOD", update)];
+        module.run_with(&["apply", "-input=false", "-auto-approve"], &variables).ok().says("1 added");
+        server.admin().expect_unlocked(STATE);
+    }
+    assert_eq!(server.admin().versions(STATE).len(), 3);
 }
 
 /// Override files, odd white space and heredocs: the client initialises the backend that `detect` says.

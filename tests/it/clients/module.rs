@@ -157,6 +157,14 @@ impl<'a> Module<'a> {
         self.start(args).wait()
     }
 
+    /// With variables of somebody's environment.
+    #[track_caller]
+    pub(super) fn run_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Run {
+        let mut command = self.command(args);
+        command.envs(variables.iter().copied());
+        Running::spawn(command).wait()
+    }
+
     pub(super) fn start(&self, args: &[&str]) -> Running {
         Running::spawn(self.command(args))
     }

@@ -91,6 +91,24 @@ fn what_a_killed_run_left_is_recognised() {
     assert!(site.path(FILE).exists(), "what somebody changed is theirs: {}", stderr(&output));
 }
 
+/// What a kill between two steps of writing leaves: nothing in the file yet, or the text under another name.
+#[test]
+fn what_was_cut_off_is_swept() {
+    let site = Site::new();
+    let beside = [".statekeep_backend.tf.17", ".statekeep_transfer_override.tf.0123456789abcdef0123456789abcdef"];
+    for name in [&beside[..], &[FILE, "statekeep_transfer_override.tf"]].concat() {
+        site.write(name, "");
+    }
+    site.write(".statekeep_backend.tf.mine", "kept");
+    site.ok(&mut site.apply());
+    let left: Vec<_> = std::fs::read_dir(site.path("")).expect("a folder").map(|entry| entry.expect("listed").file_name()).collect();
+    assert!(left.iter().all(|name| name == "main.tf" || name == ".statekeep_backend.tf.mine"), "{left:?}");
+    assert!(site.seen("file").expect("it was there").contains("lock_method    = \"LOCK\""));
+    site.write(FILE, "").write("main.tf", BACKEND);
+    site.ok(&mut site.command(&["--transfer", "never"], &[&site.terraform(), "apply"]));
+    assert!(!site.path(FILE).exists(), "it is empty, and in the way of nothing, but ours");
+}
+
 #[test]
 fn configure_knows_what_a_run_left() {
     let site = Site::new();

@@ -70,6 +70,14 @@ fn init_runs_where_it_is_needed() {
     calls(&["apply"]);
     site.record(&site.server.state("team/other"));
     calls(&["init -input=false -reconfigure", "apply"]);
+    let ours = site.server.state(STATE);
+    for other in [
+        serde_json::json!({ "address": ours, "lock_address": ours, "unlock_address": ours }),
+        serde_json::json!({ "address": ours, "lock_method": "LOCK", "unlock_method": "UNLOCK", "update_method": "POST" }),
+    ] {
+        site.record_of(&other);
+        calls(&["init -input=false -reconfigure", "apply"]);
+    }
     site.record("http://elsewhere/api/terraform/state/workspace/team/buildingblock/net");
     calls(&["state pull -no-color", "init -input=false -reconfigure", "apply"]);
     let _ = std::fs::remove_file(site.tool("calls"));

@@ -186,11 +186,16 @@ impl Site {
         std::fs::remove_file(self.tool(&format!("closed-{gate}"))).expect("closed before");
     }
 
-    /// What is recorded in the module's data directory.
+    /// What is recorded in the module's data directory, as the programs write it.
     fn record(&self, address: &str) {
-        let record = serde_json::json!({
-            "version": 3, "backend": { "type": "http", "hash": 1, "config": { "address": address, "lock_address": address, "unlock_address": address } },
-        });
+        self.record_of(&serde_json::json!({
+            "address": address, "lock_address": address, "unlock_address": address,
+            "lock_method": "LOCK", "unlock_method": "UNLOCK", "update_method": "POST", "username": null, "retry_max": null,
+        }));
+    }
+
+    fn record_of(&self, config: &serde_json::Value) {
+        let record = serde_json::json!({ "version": 3, "backend": { "type": "http", "hash": 1, "config": config } });
         self.write(".terraform/terraform.tfstate", &record.to_string());
     }
 }

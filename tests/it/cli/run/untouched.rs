@@ -84,6 +84,13 @@ fn what_configure_wrote_is_a_backend_and_stays() {
     assert_eq!(site.calls(), ["apply"]);
     assert_eq!(std::fs::read_to_string(site.path(FILE)).expect("still there"), before);
     site.token().read(STATE).expect_status(401);
+
+    // As an earlier version wrote it, which left the methods to the environment.
+    let earlier: Vec<&str> = before.lines().filter(|line| !line.contains("_method")).collect();
+    assert_eq!(earlier.len() + 3, before.lines().count());
+    site.write(FILE, &format!("{}\n", earlier.join("\n")));
+    site.ok(site.apply().env("TF_HTTP_LOCK_METHOD", "POST").env("TF_HTTP_UNLOCK_METHOD", "DELETE"));
+    assert_eq!((site.variable("TF_HTTP_LOCK_METHOD"), site.variable("TF_HTTP_UNLOCK_METHOD")), (None, None));
 }
 
 #[test]
