@@ -80,15 +80,20 @@ async fn export(client: &Client, args: &ExportArgs, is_tar: bool, format: Format
 
 /// The states that are asked for, as the list has them.
 async fn chosen(client: &Client, args: &ExportArgs) -> Result<Vec<Value>, Failure> {
+    // An address that is only locked has nothing to export.
+    let has_content = |state: &Value, only_current: bool| if only_current { !state["current"].is_null() } else { state["versions"] != 0 };
     let base = format!("/api/terraform/state?deleted={}", !args.no_history);
     if args.states.is_empty() {
         let workspace = args.workspace.as_ref().map(|name| format!("&workspace={name}")).unwrap_or_default();
-        return rows(&mut client.list(&format!("{base}{workspace}"), "states", "after", None).await?, "states");
+        let mut states = rows(&mut client.list(&format!("{base}{workspace}"), "states", "after", None).await?, "states")?;
+        states.retain(|state| has_content(state, args.no_history));
+        return Ok(states);
     }
     let mut chosen = Vec::new();
     for name in &args.states {
         let path = format!("{base}&workspace={}&buildingBlock={}", name.workspace, name.block);
         let mut found = rows(&mut client.list(&path, "states", "after", None).await?, "states")?;
+        found.retain(|state| has_content(state, args.no_history));
         chosen.push(found.pop().ok_or_else(|| Failure::Failed(format!("there is no state at {name}; nothing was exported")))?);
     }
     Ok(chosen)

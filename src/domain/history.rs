@@ -39,12 +39,15 @@ impl Hindrance {
 }
 
 impl History<'_> {
-    /// The versions of a state, newest first; of a hidden one too.
+    /// The versions of a state, newest first; of a hidden one too. None of an address that is only locked: the first apply may be under way.
     pub async fn versions(&self, caller: &Caller, name: &StateName, filter: VersionFilter) -> Result<Vec<Version>, Error> {
         authorize(caller, Permission::List, name)?;
         let wanted = name.clone();
-        let found = self.0.store.read(move |view| on_state(view, &wanted, |state| view.versions(state, &filter))).await?;
-        found.map_err(|why| why.into_error(name, name))
+        let versions = move |view: &View<'_>| match on_state(view, &wanted, |state| view.versions(state, &filter))? {
+            Err(Hindrance::NoState) if view.lock(&wanted)?.is_some() => Ok(Ok(Vec::new())),
+            found => Ok(found),
+        };
+        self.0.store.read(versions).await?.map_err(|why| why.into_error(name, name))
     }
 
     /// One version without its bytes.

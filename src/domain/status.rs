@@ -70,6 +70,8 @@ pub struct Report {
     pub versions: u64,
     /// Locks that are held.
     pub locks: u64,
+    /// Those of them on states that have no version yet.
+    pub only_locked: u64,
     /// Since when the oldest of them has been held.
     pub oldest_lock_at: Option<Timestamp>,
     /// API keys, ended ones too.
@@ -189,6 +191,7 @@ impl Status<'_> {
             states: counts.states,
             versions: counts.versions,
             locks: counts.locks,
+            only_locked: counts.only_locked,
             oldest_lock_at,
             keys: counts.keys,
             database_size,

@@ -20,6 +20,8 @@ struct ListQuery {
     block: Option<String>,
     #[serde(default)]
     deleted: bool,
+    #[serde(default)]
+    locked: bool,
     limit: Option<u32>,
     after: Option<String>,
 }
@@ -32,6 +34,7 @@ pub(super) async fn list(known: Known, request: HttpRequest, domain: Data<Domain
         workspace: query.workspace.map(|name| name.parse::<Workspace>().map(|name| name.to_string())).transpose().map_err(bad)?,
         block: query.block.map(|name| name.parse::<BuildingBlock>().map(|name| name.to_string())).transpose().map_err(bad)?,
         deleted: query.deleted,
+        locked: query.locked,
         after: query.after.map(|name| name.parse::<StateName>()).transpose().map_err(bad)?,
         limit,
     };

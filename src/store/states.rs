@@ -106,6 +106,8 @@ pub struct StateFilter {
     pub block: Option<String>,
     /// Also those that are hidden or were never accepted.
     pub deleted: bool,
+    /// Only those that somebody holds a lock on.
+    pub locked: bool,
     /// After this name.
     pub after: Option<StateName>,
     /// At most so many.
@@ -123,10 +125,10 @@ pub struct StateSummary {
     pub versions: u64,
     /// How many bytes all of them take on disk.
     pub history_size: u64,
-    /// When it was first written.
-    pub created_at: Timestamp,
-    /// When it last changed.
-    pub updated_at: Timestamp,
+    /// When it was first written; none where only its address is locked.
+    pub created_at: Option<Timestamp>,
+    /// When it last changed; none where only its address is locked.
+    pub updated_at: Option<Timestamp>,
     /// Since when it is hidden, if it is.
     pub deleted_at: Option<Timestamp>,
     /// The storage elsewhere that it has left for, if it is hidden because of that.
@@ -176,8 +178,17 @@ impl View<'_> {
         Ok(self.connection.prepare_cached(sql)?.query_row(key, |row| rows::name(row, 0)).optional()?)
     }
 
-    /// The states that fit, by name.
+    /// The states that fit, by name. A lock that is held puts its address among them, whatever is there: a lock that nobody sees is never released.
     pub fn states(&self, filter: &StateFilter) -> Result<Vec<StateSummary>, StoreError> {
+        let mut states = self.written_states(filter)?;
+        states.extend(self.only_locked(filter)?);
+        states.sort_by(|one, other| key(&one.name).cmp(&key(&other.name)));
+        states.truncate(filter.limit as usize);
+        Ok(states)
+    }
+
+    /// The states that fit of which there is a row.
+    fn written_states(&self, filter: &StateFilter) -> Result<Vec<StateSummary>, StoreError> {
         let mut query = Query::new(
             "SELECT s.id, s.workspace, s.building_block, s.current, s.created_at, s.updated_at, s.deleted_at, \
              (SELECT count(*) FROM versions v WHERE v.state_id = s.id), \
@@ -187,7 +198,10 @@ impl View<'_> {
         );
         query.and("s.workspace = ?", filter.workspace.clone());
         query.and("s.building_block = ?", filter.block.clone());
-        query.and("(s.deleted_at IS NULL AND s.current IS NOT NULL) = ?", (!filter.deleted).then_some(true));
+        let is_locked = "EXISTS (SELECT 1 FROM locks l WHERE l.workspace = s.workspace AND l.building_block = s.building_block)";
+        let is_live = "s.deleted_at IS NULL AND s.current IS NOT NULL";
+        query.and(&format!("{is_locked} = ?"), filter.locked.then_some(true));
+        query.and(&format!("({is_live} OR {is_locked}) = ?"), (!filter.deleted).then_some(true));
         if let Some(after) = &filter.after {
             query.and_two("(s.workspace, s.building_block) > (?, ?)", after.workspace.to_string(), after.block.to_string());
         }
@@ -204,14 +218,42 @@ impl View<'_> {
             })
             .collect()
     }
+
+    /// The addresses that fit where a lock is held and nothing was ever written.
+    fn only_locked(&self, filter: &StateFilter) -> Result<Vec<StateSummary>, StoreError> {
+        let mut query = Query::new(
+            "SELECT workspace, building_block FROM locks l WHERE NOT EXISTS (SELECT 1 FROM states s WHERE s.workspace = l.workspace AND s.building_block = l.building_block)",
+        );
+        query.and("workspace = ?", filter.workspace.clone());
+        query.and("building_block = ?", filter.block.clone());
+        if let Some(after) = &filter.after {
+            query.and_two("(workspace, building_block) > (?, ?)", after.workspace.to_string(), after.block.to_string());
+        }
+        let (sql, values) = query.finish("ORDER BY workspace, building_block LIMIT ?", filter.limit);
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let found = statement.query_map(params_from_iter(values), |row| rows::name(row, 0))?;
+        found.map(|name| Ok(StateSummary::of_nothing(name?))).collect()
+    }
+}
+
+/// What states are sorted by.
+fn key(name: &StateName) -> (&str, &str) {
+    (name.workspace.as_str(), name.block.as_str())
+}
+
+impl StateSummary {
+    /// An address at which nothing was ever written.
+    const fn of_nothing(name: StateName) -> Self {
+        Self { name, current: None, versions: 0, history_size: 0, created_at: None, updated_at: None, deleted_at: None, transferred_to: None }
+    }
 }
 
 fn summary(row: &Row<'_>) -> rusqlite::Result<(StateId, Option<u64>, StateSummary)> {
     let summary = StateSummary {
         name: rows::name(row, 1)?,
         current: None,
-        created_at: rows::time(row, 4)?,
-        updated_at: rows::time(row, 5)?,
+        created_at: Some(rows::time(row, 4)?),
+        updated_at: Some(rows::time(row, 5)?),
         deleted_at: rows::maybe_time(row, 6)?,
         versions: rows::unsigned(row, 7)?,
         history_size: rows::unsigned(row, 8)?,

@@ -23,6 +23,10 @@ impl View<'_> {
             states: count("SELECT count(*) FROM states WHERE current IS NOT NULL AND deleted_at IS NULL")?,
             versions: count("SELECT count(*) FROM versions")?,
             locks: count("SELECT count(*) FROM locks")?,
+            only_locked: count(
+                "SELECT count(*) FROM locks l WHERE NOT EXISTS (SELECT 1 FROM states s WHERE s.workspace = l.workspace \
+                 AND s.building_block = l.building_block AND s.current IS NOT NULL)",
+            )?,
             keys: count("SELECT count(*) FROM keys")?,
         })
     }
@@ -37,6 +41,8 @@ pub struct Counts {
     pub versions: u64,
     /// Locks that are held.
     pub locks: u64,
+    /// Those of them on states that have no accepted version yet.
+    pub only_locked: u64,
     /// API keys, ended ones too.
     pub keys: u64,
 }

@@ -97,6 +97,51 @@ fn deleted_states_and_those_with_only_rejected_versions_are_listed_on_demand() {
 }
 
 #[test]
+fn a_state_that_is_locked_before_its_first_write_is_listed() {
+    let server = Server::start();
+    let owner = server.key("team", "owner");
+    for name in ["team/a", "team/c", "team/e"] {
+        owner.write(name, tfstate(L1, 1), None).expect_status(200);
+    }
+    for name in ["team/b", "team/c", "team/d", "team/f"] {
+        owner.lock(name, "lock-1").expect_status(200);
+    }
+    let all = ["team/a", "team/b", "team/c", "team/d", "team/e", "team/f"];
+    assert_eq!(names(&owner, ""), all);
+    assert_eq!(names(&owner, "deleted=true"), all);
+    assert_eq!(names(&owner, "locked=true"), ["team/b", "team/c", "team/d", "team/f"]);
+    assert_eq!(names(&owner, "locked=true&workspace=team&buildingBlock=d"), ["team/d"]);
+    assert_eq!(names(&owner, "workspace=team&buildingBlock=e&locked=true"), [""; 0]);
+    assert_eq!(names(&owner, "after=team/b"), ["team/c", "team/d", "team/e", "team/f"]);
+    assert_eq!(names(&server.key("team/d", "reader"), ""), ["team/d"]);
+    assert!(names(&server.key("other", "reader"), "locked=true").is_empty(), "not theirs to see");
+    let paged = pages(&owner, &format!("{LIST}?limit=2"), "states", "after");
+    assert_eq!(paged.concat().iter().map(name).collect::<Vec<_>>(), all);
+    let row = owner.get(&format!("{LIST}?buildingBlock=b")).json()["states"][0].clone();
+    assert_eq!((&row["current"], &row["versions"], &row["size"], &row["created_at"]), (&json!(null), &json!(0), &json!(null), &json!(null)));
+    assert_eq!(row["lock"], owner.get(&format!("{}/lock", state_path("team/b"))).json());
+    owner.unlock("team/b", "lock-1").expect_status(200);
+    assert_eq!(names(&owner, "buildingBlock=b&deleted=true"), [""; 0]);
+}
+
+#[test]
+fn a_lock_is_listed_whatever_became_of_its_state() {
+    let server = Server::start();
+    let owner = server.key("team", "owner");
+    owner.write("team/deleted", tfstate(L1, 1), None).expect_status(200);
+    owner.delete("team/deleted").expect_status(200);
+    owner.write("team/rejected", tfstate(L1, 1), Some("lock-9")).expect_status(409);
+    assert!(names(&owner, "").is_empty());
+    for name in ["team/deleted", "team/rejected"] {
+        owner.lock(name, "lock-1").expect_status(200);
+    }
+    assert_eq!(names(&owner, ""), ["team/deleted", "team/rejected"]);
+    assert_eq!(names(&owner, "locked=true"), ["team/deleted", "team/rejected"]);
+    let row = owner.get(&format!("{LIST}?buildingBlock=deleted")).json()["states"][0].clone();
+    assert!(row["current"].is_null() && row["deleted_at"].is_string(), "{row}");
+}
+
+#[test]
 fn a_moved_state_is_listed_where_it_is() {
     let server = Server::start();
     let owner = server.key("team", "owner");

@@ -32,6 +32,11 @@ fn it_counts_and_measures_and_tells_no_content() {
     for word in ["secretname", "team", "lock-1", L1] {
         assert!(!answer.text().contains(word), "{word}: {status}");
     }
+    assert_eq!(status["only_locked"], 0, "{status}");
+    owner.lock("team/three", "lock-1").expect_status(200);
+    let with_new = monitor.get("/api/status").expect_status(200).json();
+    assert_eq!((&with_new["states"], &with_new["locks"], &with_new["only_locked"]), (&json!(2), &json!(2), &json!(1)), "{with_new}");
+    owner.unlock("team/three", "lock-1").expect_status(200);
     owner.unlock("team/two", "lock-1").expect_status(200);
     let status = monitor.get("/api/status").expect_status(200).json();
     assert_eq!((&status["locks"], &status["oldest_lock_at"]), (&json!(0), &json!(null)));

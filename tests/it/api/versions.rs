@@ -52,6 +52,19 @@ fn rows_can_be_filtered_by_kind() {
 }
 
 #[test]
+fn a_state_that_is_locked_before_its_first_write_has_no_versions_yet() {
+    let server = Server::start();
+    let writer = server.key("team", "writer");
+    let path = format!("{}/versions", state_path("team/net"));
+    writer.get(&path).expect_problem(404, "no_state");
+    writer.lock("team/net", "lock-1").expect_status(200);
+    assert_eq!(writer.get(&path).expect_status(200).json(), json!({"versions": [], "next": null}));
+    writer.get(&format!("{path}/1")).expect_problem(404, "no_state");
+    writer.unlock("team/net", "lock-1").expect_status(200);
+    writer.get(&path).expect_problem(404, "no_state");
+}
+
+#[test]
 fn queries_that_make_no_sense_are_400() {
     let server = Server::start();
     let writer = server.key("team", "writer");
