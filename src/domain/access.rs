@@ -32,7 +32,7 @@ pub(super) fn authorize_somewhere(caller: &Caller, permission: Permission) -> Re
 /// What a caller is told who may not.
 pub(super) fn denied(caller: &Caller, permission: Permission, name: &StateName) -> Error {
     if !caller.grant.scope.contains(name) {
-        return Error::Denied(format!("{} is for {} and does not reach {name}", who(caller), caller.grant.scope));
+        return Error::OutOfScope(format!("{} is for {} and does not reach {name}", who(caller), caller.grant.scope));
     }
     Error::Denied(format!(
         "this needs the permission {} on {name}, which {} does not have",

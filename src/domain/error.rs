@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::rollback::NoRollback;
 use super::transfers::NotTransferred;
+use crate::model::caller::Actor;
 use crate::model::lock::Lock;
 use crate::model::name::StateName;
 use crate::store::{Left, StoreError};
@@ -12,8 +13,8 @@ use crate::store::{Left, StoreError};
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// No credentials, or none that are good.
-    #[error("{0}")]
-    Unauthorized(&'static str),
+    #[error("{}", .0.told)]
+    Unauthorized(Unproven),
     /// Too many bad credentials from this address or for this key.
     #[error("too many failed credentials from this address or for this key; wait {} s", .0.as_secs())]
     TooManyFailures(Duration),
@@ -23,6 +24,9 @@ pub enum Error {
     /// Good credentials that do not allow this.
     #[error("{0}")]
     Denied(String),
+    /// Good credentials that are for something else.
+    #[error("{0}")]
+    OutOfScope(String),
     /// Nothing was ever written at this address, or it is deleted.
     #[error("{0}")]
     NoState(String),
@@ -135,6 +139,17 @@ pub enum Error {
     /// Something that cannot happen did.
     #[error("the server failed; its log says more under this request's id")]
     Internal(String),
+}
+
+/// Why nobody is known to have sent a request. Only what is told reaches the client; the rest is for the log and the events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unproven {
+    /// What the client is told.
+    pub told: &'static str,
+    /// `missing`, `malformed`, `unknown`, `expired` or `revoked`.
+    pub reason: &'static str,
+    /// The key that is meant, where one is known.
+    pub key: Option<Actor>,
 }
 
 impl Error {

@@ -14,7 +14,7 @@ use super::access::authorize_somewhere;
 use super::error::Error;
 use super::shared::{read, write};
 use super::states::narrow;
-use crate::model::caller::{Caller, Origin};
+use crate::model::caller::{Actor, Caller, Origin};
 use crate::model::clock::{self, Timestamp};
 use crate::model::event::{Event, EventFilter, EventKind, GatherKey, Gathered};
 use crate::model::key::KeyId;
@@ -23,7 +23,7 @@ use crate::model::permission::Permission;
 
 /// How many rows of reads one minute may bring.
 pub const MAX_READS_PER_MINUTE: usize = 10_000;
-/// How many rows of refused credentials one minute may bring.
+/// How many rows of refused credentials and requests one minute may bring.
 pub const MAX_REFUSALS_PER_MINUTE: usize = 250;
 
 /// The event log.
@@ -37,6 +37,16 @@ impl Events<'_> {
             return Ok(Vec::new());
         }
         Ok(self.0.store.read(move |view| view.events(&filter)).await?)
+    }
+
+    /// Counts what good credentials did not allow, and why; of the state that was asked for, if one was.
+    pub fn note_denied(&self, actor: Option<&Actor>, origin: &Origin, name: Option<&StateName>, reason: &'static str) {
+        self.0.gather_refused(EventKind::AccessRefused, actor, origin, name, ("reason", reason.to_owned()));
+    }
+
+    /// Counts requests that a redirect brought here; `from` is the address that was asked first.
+    pub fn note_redirected(&self, actor: Option<&Actor>, origin: &Origin, name: &StateName, from: &str) {
+        self.0.gather_refused(EventKind::RequestRedirected, actor, origin, Some(name), ("from", from.to_owned()));
     }
 }
 
@@ -151,14 +161,14 @@ impl Pending {
         if self.counts.contains_key(&key) {
             return key;
         }
-        let (rows, most) = if key.kind == EventKind::CredentialsRefused {
-            (&mut self.refusals, MAX_REFUSALS_PER_MINUTE)
-        } else {
+        let (rows, most) = if key.kind == EventKind::StateRead {
             (&mut self.reads, MAX_READS_PER_MINUTE)
+        } else {
+            (&mut self.refusals, MAX_REFUSALS_PER_MINUTE)
         };
         // While a full disk keeps old minutes here, they count too.
         if *rows >= most || self.counts.len() > 2 * (MAX_READS_PER_MINUTE + MAX_REFUSALS_PER_MINUTE) {
-            return GatherKey { kind: key.kind, actor: None, address: String::new(), name: None, version: None, minute: key.minute };
+            return GatherKey { actor: None, address: String::new(), name: None, version: None, said: None, ..key };
         }
         *rows += 1;
         key
@@ -171,15 +181,27 @@ impl Domain {
         let at = clock::now();
         let actor = Some((caller.actor.id.clone(), caller.actor.name.clone()));
         let address = caller.origin.address.clone();
-        let key = GatherKey { kind: EventKind::StateRead, actor, address, name: Some(name.clone()), version, minute: at.minute() };
+        let key =
+            GatherKey { kind: EventKind::StateRead, actor, address, name: Some(name.clone()), version, said: None, minute: at.minute() };
         self.gatherer.add(key, at);
     }
 
     /// Counts refused credentials.
-    pub(super) fn gather_refusal(&self, key: Option<(String, String)>, origin: &Origin) {
-        let at = clock::now();
-        let address = origin.address.clone();
-        let key = GatherKey { kind: EventKind::CredentialsRefused, actor: key, address, name: None, version: None, minute: at.minute() };
+    pub(super) fn gather_refusal(&self, key: Option<&Actor>, origin: &Origin, reason: &'static str) {
+        self.gather_refused(EventKind::CredentialsRefused, key, origin, None, ("reason", reason.to_owned()));
+    }
+
+    fn gather_refused(
+        &self,
+        kind: EventKind,
+        actor: Option<&Actor>,
+        origin: &Origin,
+        name: Option<&StateName>,
+        said: (&'static str, String),
+    ) {
+        let (at, address) = (clock::now(), origin.address.clone());
+        let actor = actor.map(|actor| (actor.id.clone(), actor.name.clone()));
+        let key = GatherKey { kind, actor, address, name: name.cloned(), version: None, said: Some(said), minute: at.minute() };
         self.gatherer.add(key, at);
     }
 
@@ -244,7 +266,15 @@ mod tests {
     use super::*;
 
     fn refusal(address: usize, minute: i64) -> GatherKey {
-        GatherKey { kind: EventKind::CredentialsRefused, actor: None, address: address.to_string(), name: None, version: None, minute }
+        GatherKey {
+            kind: EventKind::CredentialsRefused,
+            actor: None,
+            address: address.to_string(),
+            name: None,
+            version: None,
+            said: None,
+            minute,
+        }
     }
 
     #[test]

@@ -69,6 +69,9 @@ impl Locks<'_> {
     /// Takes a lock, or says who holds it.
     pub async fn lock(&self, caller: &Caller, name: &StateName, lock: Lock) -> Result<Locking, Error> {
         self.may_lock(caller, name)?;
+        if !lock.is_for_a_plan() && !caller.may(Permission::Save, name) {
+            return Err(only_plans(caller, name, &lock));
+        }
         let (caller, wanted, at) = (caller.clone(), name.clone(), clock::now());
         let outcome = self.0.store.write(lock.text.len(), move |tx| take(tx, &caller, &wanted, &lock, at)).await?;
         outcome.map_err(|left| Error::left(name, left))
@@ -102,6 +105,15 @@ impl Locks<'_> {
         let last_write = held.last_write(current);
         Ok((held, last_write))
     }
+}
+
+/// Why a key that may not write gets no lock for what ends in a write: by then things would be made that could not be stored.
+fn only_plans(caller: &Caller, name: &StateName, lock: &Lock) -> Error {
+    let operation = if lock.operation.is_empty() { "an operation that it does not name" } else { &lock.operation };
+    let (key, permission) = (&caller.actor.name, Permission::Save.name(&caller.grant.scope));
+    Error::Denied(format!(
+        "{name} is not locked for {operation:?}: the key {key:?} may lock it for a plan only, since it lacks the permission {permission}"
+    ))
 }
 
 /// Takes a lock for a caller, or says who holds it, or where the state is that it is for.

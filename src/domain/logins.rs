@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::Domain;
 use super::credentials::{Knocker, random};
-use super::error::Error;
-use crate::model::caller::{Caller, Origin, Proof};
+use super::error::{Error, Unproven};
+use crate::model::caller::{Actor, Caller, Origin, Proof};
 use crate::model::clock::{self, Timestamp};
 use crate::model::digest::Digest;
 use crate::model::event::{EventKind, NewEvent};
@@ -54,18 +54,15 @@ pub struct Issued {
 impl Logins<'_> {
     /// Who a request comes from, by the credentials that it carries.
     pub async fn authenticate(&self, secret: Option<&Secret>, origin: Origin) -> Result<Caller, Error> {
-        let secret = secret.ok_or(Error::Unauthorized(NO_CREDENTIALS))?;
+        let secret = secret.ok_or(Error::Unauthorized(Unproven { told: NO_CREDENTIALS, reason: "missing", key: None }))?;
         let here = Knocker::Address(origin.address.clone());
         match secret.kind() {
             Some(Kind::Key(id)) => self.by_key(secret, id, origin).await,
             Some(Kind::Token(sha256)) => match self.by_token(sha256, &origin)? {
-                Some(caller) => Ok(caller),
-                None => Err(self.refuse(&[here], None, &origin)),
+                Ok(caller) => Ok(caller),
+                Err((reason, key)) => Err(self.refuse(&[here], Unproven { told: BAD, reason, key }, &origin)),
             },
-            None => {
-                let refusal = self.refuse(&[here], None, &origin);
-                Err(if matches!(refusal, Error::Unauthorized(_)) { Error::Unauthorized(NOT_OURS) } else { refusal })
-            }
+            None => Err(self.refuse(&[here], Unproven { told: NOT_OURS, reason: "malformed", key: None }, &origin)),
         }
     }
 
@@ -74,7 +71,7 @@ impl Logins<'_> {
         let here = Knocker::Address(origin.address.clone());
         let found = self.0.store.key(id)?;
         let Some(KeyWithHashes { key, hash, old_hash }) = found.as_ref() else {
-            return Err(self.refuse(&[here], None, &origin));
+            return Err(self.refuse(&[here], Unproven { told: BAD, reason: "unknown", key: None }, &origin));
         };
         let knockers = [here, Knocker::Key(id.to_string())];
         let old_hash = old_hash.as_ref().filter(|_| key.old_secret_until.is_some_and(|until| until > now));
@@ -82,32 +79,34 @@ impl Logins<'_> {
         // A key that has ended costs no argon2.
         let is_good = key.standing(now) == Standing::Active && self.0.credentials.check(secret, &hashes, &knockers).await?;
         if !is_good {
-            return Err(self.refuse(&knockers, Some((id.to_string(), key.name.clone())), &origin));
+            let reason = why_not(key.standing(now));
+            return Err(self.refuse(&knockers, Unproven { told: BAD, reason, key: Some(key.actor()) }, &origin));
         }
         self.0.gather_use(id);
         Ok(Caller { actor: key.actor(), proof: Proof::Key(id), grant: key.grant.clone(), ends: key.expires_at, origin })
     }
 
-    fn by_token(&self, sha256: Digest, origin: &Origin) -> Result<Option<Caller>, Error> {
+    /// The inner error is why a token is not good any more, and whose it is.
+    fn by_token(&self, sha256: Digest, origin: &Origin) -> Result<Result<Caller, (&'static str, Option<Actor>)>, Error> {
         let now = clock::now();
         let found = self.0.store.token(sha256)?;
-        let alive = found
-            .as_ref()
-            .as_ref()
-            .filter(|(token, KeyWithHashes { key, .. })| token.expires_at > now && key.standing(now) == Standing::Active);
-        Ok(alive.map(|(token, KeyWithHashes { key, .. })| {
-            self.0.gather_use(key.id);
-            let (actor, grant, origin) = (key.actor(), token.grant.clone(), origin.clone());
-            Caller { actor, proof: Proof::Token(key.id), grant, ends: Some(token.expires_at), origin }
-        }))
+        let Some((token, KeyWithHashes { key, .. })) = found.as_ref() else { return Ok(Err((why_not(Standing::Active), None))) };
+        let standing = key.standing(now);
+        if standing != Standing::Active || token.expires_at <= now {
+            let reason = why_not(if standing == Standing::Active { Standing::Expired } else { standing });
+            return Ok(Err((reason, Some(key.actor()))));
+        }
+        self.0.gather_use(key.id);
+        let (actor, grant, origin) = (key.actor(), token.grant.clone(), origin.clone());
+        Ok(Ok(Caller { actor, proof: Proof::Token(key.id), grant, ends: Some(token.expires_at), origin }))
     }
 
     /// Counts and notes a refusal, and says what the caller is told.
-    fn refuse(&self, knockers: &[Knocker], key: Option<(String, String)>, origin: &Origin) -> Error {
+    fn refuse(&self, knockers: &[Knocker], why: Unproven, origin: &Origin) -> Error {
         let too_many = self.0.credentials.refuse_knocking(knockers);
         self.0.credentials.blame(knockers);
-        self.0.gather_refusal(key, origin);
-        too_many.err().unwrap_or(Error::Unauthorized(BAD))
+        self.0.gather_refusal(why.key.as_ref(), origin, why.reason);
+        too_many.err().unwrap_or(Error::Unauthorized(why))
     }
 
     /// Makes a token from a key's id and secret, with all that the key has or less.
@@ -118,7 +117,8 @@ impl Logins<'_> {
             Some(Kind::Token(_)) | None => None,
         };
         if named.is_none() || named != of_key {
-            return Err(self.refuse(&[Knocker::Address(origin.address.clone())], None, &origin));
+            let reason = if of_key.is_some() { "unknown" } else { "malformed" };
+            return Err(self.refuse(&[Knocker::Address(origin.address.clone())], Unproven { told: BAD, reason, key: None }, &origin));
         }
         let caller = self.authenticate(Some(secret), origin).await?;
         let now = clock::now();
@@ -126,7 +126,7 @@ impl Logins<'_> {
         let lifetime = self.lifetime(wanted.expires_in)?;
         let expires_at = caller.ends.map_or(now + lifetime, |end| end.min(now + lifetime));
         let grant = narrowed(&caller, &wanted)?;
-        let key = caller.key().ok_or(Error::Unauthorized(BAD))?;
+        let key = caller.key().ok_or_else(unknown)?;
         let kept = Token { key, grant, created_at: now, expires_at, renewable: wanted.renewable };
         let digest = token.digest();
         let made = self.0.store.write(0, move |tx| make_token(tx, &caller, digest, &kept, now)).await?;
@@ -179,10 +179,23 @@ impl Logins<'_> {
     }
 }
 
+fn unknown() -> Error {
+    Error::Unauthorized(Unproven { told: BAD, reason: "unknown", key: None })
+}
+
+/// Why a credential is refused whose key stands like this. Of a key that is active, the secret or token is another one than those that it has.
+const fn why_not(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Active => "unknown",
+        Standing::Expired => "expired",
+        Standing::Revoked => "revoked",
+    }
+}
+
 /// The token that is meant, and whether it speaks for itself.
 fn own_token(caller: &Caller, presented: Option<&Secret>, token: Option<&Secret>) -> Result<(Digest, bool), Error> {
     match (caller.proof, token) {
-        (Proof::Token(_), None) => presented.map(|token| (token.digest(), true)).ok_or(Error::Unauthorized(BAD)),
+        (Proof::Token(_), None) => presented.map(|token| (token.digest(), true)).ok_or_else(unknown),
         (Proof::Token(_), Some(token)) if Some(token.digest()) == presented.map(Secret::digest) => Ok((token.digest(), true)),
         (Proof::Token(_), Some(_)) => Err(Error::Denied("a token can only extend or end itself; use the key's own credentials".to_owned())),
         (Proof::Key(_), Some(token)) => Ok((token.digest(), false)),

@@ -20,7 +20,7 @@ use crate::model::event::{EventKind, NewEvent};
 use crate::model::lock::{HeldLock, Lock};
 use crate::model::name::StateName;
 use crate::model::permission::{Permission, Scope};
-use crate::model::version::Version;
+use crate::model::version::{Rejection, Version};
 use crate::store::{Place, Presence, StateId, StateSummary, StoreError, Tx, View};
 
 pub use crate::store::StateFilter;
@@ -75,6 +75,8 @@ pub enum Written {
     Locked(Lock, u64),
     /// It is refused for this reason; it is kept under this number.
     Refused(Refusal, u64),
+    /// Its key may not write here, for this reason; it is kept under this number.
+    Denied(Box<Error>, u64),
 }
 
 impl Written {
@@ -85,6 +87,7 @@ impl Written {
             Self::Unchanged(_) => "unchanged",
             Self::Locked(..) => "locked",
             Self::Refused(refusal, _) => refusal.rejection.code(),
+            Self::Denied(..) => Rejection::Forbidden.code(),
         }
     }
 }
@@ -110,6 +113,16 @@ impl States<'_> {
     /// Says whether a caller may write here at all, before a body is read.
     pub fn may_write(&self, caller: &Caller, name: &StateName) -> Result<(), Error> {
         authorize(caller, Permission::Save, name)
+    }
+
+    /// Whether a valid state is kept that this caller may not write: they may plan here, and have applied nevertheless.
+    pub fn keeps_denied(&self, caller: &Caller, name: &StateName) -> bool {
+        caller.may(Permission::Plan, name)
+    }
+
+    /// Refuses a body that is too large, or that is too large to be kept of a caller who may not write.
+    pub fn check_write(&self, caller: &Caller, name: &StateName, bytes: u64) -> Result<(), Error> {
+        self.check_size(bytes).or_else(|too_large| self.may_write(caller, name).and(Err(too_large)))
     }
 
     /// Says whether a caller may delete here at all, before a body is read.
@@ -150,8 +163,11 @@ impl States<'_> {
 
     /// Stores a state as the next version, or says why not. Answers when it is on disk.
     pub async fn write(&self, caller: &Caller, name: &StateName, write: Write) -> Result<Written, Error> {
-        self.may_write(caller, name)?;
-        self.check_size(write.bytes.len() as u64)?;
+        let denied = self.may_write(caller, name).err();
+        if let Some(denied) = denied.as_ref().filter(|_| !self.keeps_denied(caller, name)) {
+            return Err(denied.clone());
+        }
+        self.check_write(caller, name, write.bytes.len() as u64)?;
         // Under a lock nobody else's resources can be lost, and a write is trusted.
         let before = if write.lock_id.is_none() { self.0.before(name, write.bytes.len() as u64).await } else { None };
         let Write { bytes, lease, content_md5, lock_id, force } = write;
@@ -163,6 +179,7 @@ impl States<'_> {
             lease,
             before,
             lock_id,
+            is_denied: denied.is_some(),
             force,
             unlocked_writes: limits.unlocked_writes,
             max_nesting: limits.max_nesting,
@@ -170,10 +187,11 @@ impl States<'_> {
         };
         let (reply, answer) = oneshot::channel();
         self.0.begin_write(unprepared, reply);
-        let written = answer.await.map_err(|_| panicked())??.map_err(|why| match why {
-            NotWritten::Left(left) => Error::left(name, left),
-            NotWritten::Invalid(error) => error,
-        })?;
+        let written = answer.await.map_err(|_| panicked())?;
+        let written = match denied {
+            None => written?.map_err(|why| why.into_error(name))?,
+            Some(denied) => kept(written, denied)?,
+        };
         if !matches!(written, Written::Unchanged(_)) {
             self.0.settling.remember(name);
         }
@@ -219,6 +237,15 @@ impl States<'_> {
             Ok((list, summaries.next().is_some()))
         };
         Ok(self.0.store.read(list).await?)
+    }
+}
+
+/// What became of a write by somebody who may not write. Where nothing is kept of it, they are told no more than that.
+fn kept(written: Result<Result<Written, NotWritten>, Error>, denied: Error) -> Result<Written, Error> {
+    match written {
+        Ok(Ok(Written::Refused(_, number))) => Ok(Written::Denied(Box::new(denied), number)),
+        Ok(_) | Err(Error::Invalid { .. } | Error::TooLarge { .. }) => Err(denied),
+        Err(error) => Err(error),
     }
 }
 

@@ -71,6 +71,18 @@ pub(super) enum NotWritten {
     Left(Left),
     /// It is no state, or not the one that was sent.
     Invalid(Error),
+    /// Its key may not write, and there is nothing in it to keep.
+    Denied,
+}
+
+impl NotWritten {
+    pub(super) fn into_error(self, name: &StateName) -> Error {
+        match self {
+            Self::Left(left) => Error::left(name, left),
+            Self::Invalid(error) => error,
+            Self::Denied => Error::Internal("a write that was denied to nobody".to_owned()),
+        }
+    }
 }
 
 /// A write as it is asked for.
@@ -82,6 +94,8 @@ pub(super) struct Unprepared {
     pub(super) lease: Lease,
     pub(super) lock_id: Option<String>,
     pub(super) force: bool,
+    /// Whether its key may not write: then it is kept, and nothing else.
+    pub(super) is_denied: bool,
     pub(super) before: Option<Before>,
     pub(super) unlocked_writes: UnlockedWrites,
     pub(super) max_nesting: usize,
@@ -101,13 +115,25 @@ impl Unprepared {
 
     /// Does all that needs no database. Takes a core for a while; less of it where the MD5 is known already.
     pub(super) fn prepare(self, md5: Option<[u8; 16]>) -> Result<WriteJob, Error> {
-        let Self { name, caller, body, mut lease, lock_id, force, before, unlocked_writes, max_nesting, min_free_space } = self;
+        let Self { name, caller, body, mut lease, lock_id, force, is_denied, before, unlocked_writes, max_nesting, min_free_space } = self;
         let prepared = body.prepare(md5, max_nesting)?;
         let compared = before.map(|before| before.compare(body.bytes()));
         // Whoever has hashed it meanwhile is through, and lets go of it too.
         drop(body);
         lease.keep_only(prepared.blob.frame.len() as u64);
-        Ok(WriteJob { name, caller, prepared, compared, lock_id, force, unlocked_writes, min_free_space, at: clock::now(), _lease: lease })
+        Ok(WriteJob {
+            name,
+            caller,
+            prepared,
+            compared,
+            lock_id,
+            force,
+            is_denied,
+            unlocked_writes,
+            min_free_space,
+            at: clock::now(),
+            _lease: lease,
+        })
     }
 }
 
@@ -119,6 +145,7 @@ pub(super) struct WriteJob {
     compared: Option<Compared>,
     lock_id: Option<String>,
     force: bool,
+    is_denied: bool,
     unlocked_writes: UnlockedWrites,
     min_free_space: u64,
     at: Timestamp,
@@ -135,6 +162,9 @@ impl WriteJob {
     /// The outer result is the database's.
     pub(super) fn run(&self, tx: &Tx<'_>) -> Result<Result<Written, NotWritten>, StoreError> {
         let place = tx.place(&self.name)?;
+        if self.is_denied {
+            return self.keep_denied(tx, &place);
+        }
         let lock = tx.lock(&self.name)?;
         // Neither matters while a lock is held.
         let (broken, is_stale_writer) = if lock.is_some() {
@@ -171,6 +201,15 @@ impl WriteJob {
                 self.store(tx, &place, lock.as_ref()).map(|version| Ok(Written::Stored(version)))
             }
         }
+    }
+
+    /// Keeps what its key may not write, unless it is there already: an apply may have made what it says.
+    fn keep_denied(&self, tx: &Tx<'_>, place: &Place) -> Result<Result<Written, NotWritten>, StoreError> {
+        if place.left().is_some() || place.live().is_some_and(|current| current.sha256 == self.prepared.sha256) {
+            return Ok(Err(NotWritten::Denied));
+        }
+        tx.needs_room(self.min_free_space)?;
+        self.reject(tx, place, None, Refusal { rejection: Rejection::Forbidden, why: "its key may not write here" }).map(Ok)
     }
 
     fn state(&self, tx: &Tx<'_>, place: &Place) -> Result<StateId, StoreError> {

@@ -7,6 +7,7 @@ use actix_web::error::PayloadError;
 use actix_web::http::header::CONTENT_LENGTH;
 use actix_web::web::Payload;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use super::error::ApiError;
 use super::pace::Pace;
@@ -16,6 +17,10 @@ use crate::domain::error::Error;
 
 /// The largest body of a call that takes a small JSON object.
 const MAX_SMALL_BODY: u64 = 64 * 1024;
+/// In a body with more members nobody looks for the one that is wrong.
+const MAX_MEMBERS: usize = 32;
+/// The longest name of a member that a refusal repeats.
+const MAX_NAME: usize = 32;
 /// The largest lock.
 pub(super) const MAX_LOCK: u64 = 64 * 1024;
 
@@ -112,19 +117,67 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     if bytes.trim_ascii_start().first() == Some(&b'[') {
         return Err(ApiError::invalid("bad_body", "the body is a list, where this call takes a JSON object; docs/api.md says which"));
     }
-    serde_json::from_slice(bytes).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
-        ApiError::invalid(
-            "bad_body",
-            format!("the body is not the JSON that this call takes (line {line}, column {column}); docs/api.md says what it takes"),
-        )
+    serde_json::from_slice(bytes).map_err(|error| match wrong_member::<T>(bytes, &error.to_string()) {
+        Some(detail) => ApiError::invalid("bad_body", detail),
+        None => {
+            let (line, column) = (error.line(), error.column());
+            let detail =
+                format!("the body is not the JSON that this call takes (line {line}, column {column}); docs/api.md says what it takes");
+            ApiError::invalid("bad_body", detail)
+        }
     })
 }
 
-/// Parses the query.
-pub(super) fn query<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, ApiError> {
-    let parsed = actix_web::web::Query::<T>::from_query(request.query_string());
-    parsed
-        .map(actix_web::web::Query::into_inner)
-        .map_err(|error| ApiError::invalid("bad_query", format!("the query makes no sense: {error}")))
+/// What is wrong with which member of an object. Values are never repeated, since they may hold secrets, and only those names that the call knows or that
+/// are short and plain.
+fn wrong_member<T: DeserializeOwned>(bytes: &[u8], error: &str) -> Option<String> {
+    if let Some(detail) = missing_or_unknown(error) {
+        return Some(detail);
+    }
+    let members: Map<String, Value> = serde_json::from_slice(bytes).ok()?;
+    if members.len() > MAX_MEMBERS {
+        return None;
+    }
+    // The member without which the body would be right, or lack just it.
+    let (name, _) = members.iter().find(|(name, _)| {
+        let mut others = members.clone();
+        others.remove(*name);
+        match T::deserialize(Value::Object(others)) {
+            Ok(_) => true,
+            Err(error) => error.to_string().starts_with(&format!("missing field `{name}`")),
+        }
+    })?;
+    let name = Some(name).filter(|name| is_plain(name))?;
+    Some(match error.rsplit_once(", expected ").map(|(_, expected)| expected.split(" at line ").next().unwrap_or_default()) {
+        Some("u64" | "u32") => format!("the member `{name}` has to be a whole number, 0 or more"),
+        Some("a boolean") => format!("the member `{name}` has to be true or false"),
+        Some("a string") => format!("the member `{name}` has to be a text"),
+        Some("a sequence") => format!("the member `{name}` has to be a list"),
+        _ => format!("the member `{name}` is not what this call takes there; docs/api.md says what it takes"),
+    })
+}
+
+/// What the parser says of a member that is missing, there twice, or not known.
+pub(super) fn missing_or_unknown(error: &str) -> Option<String> {
+    let named = |before: &str| error.split_once(before)?.1.split_once('`').map(|(name, rest)| (name.to_owned(), rest.to_owned()));
+    if let Some((name, _)) = named("missing field `") {
+        return Some(format!("the member `{name}` is missing; docs/api.md says what this call takes"));
+    }
+    if let Some((name, _)) = named("duplicate field `") {
+        return Some(format!("the member `{name}` is there twice"));
+    }
+    let (name, rest) = named("unknown field `")?;
+    let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
+    let takes = if known.is_empty() { String::new() } else { format!("; it takes {}", known.join(", ")) };
+    Some(if is_plain(&name) {
+        format!("this call takes no member `{name}`{takes}")
+    } else {
+        format!("a member is not one of this call{takes}")
+    })
+}
+
+/// Whether a name can be repeated: a word, and nothing like a secret.
+fn is_plain(name: &str) -> bool {
+    let is_word = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    is_word && (1..=MAX_NAME).contains(&name.len()) && !name.starts_with("skp_") && !name.starts_with("skt_")
 }

@@ -14,9 +14,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::error::ApiError;
+use super::{query, redirected};
 use crate::config::TrustedProxies;
 use crate::domain::Domain;
-use crate::model::caller::{Caller, Origin};
+use crate::model::caller::{Actor, Caller, Origin};
 use crate::model::name::{BadName, StateName};
 use crate::model::secret::Secret;
 
@@ -57,8 +58,24 @@ pub(super) fn client_address(request: &HttpRequest) -> String {
 
 /// Where a request comes from.
 pub(super) fn origin(request: &HttpRequest) -> Origin {
-    let noted = request.extensions().get::<Origin>().cloned();
-    noted.unwrap_or_else(|| Origin { address: client_address(request), request_id: String::new() })
+    origin_of(&request.extensions(), request)
+}
+
+/// The same for whoever looks at what is noted of the request already.
+pub(super) fn origin_of(noted: &Extensions, request: &HttpRequest) -> Origin {
+    noted.get::<Origin>().cloned().unwrap_or_else(|| Origin { address: client_address(request), request_id: String::new() })
+}
+
+/// The state in the path.
+pub(super) fn name_in(request: &HttpRequest) -> Result<StateName, BadName> {
+    let part = |name: &str| request.match_info().get(name).unwrap_or_default();
+    StateName::parse(part("workspace"), part("block"))
+}
+
+/// The secret or token that a request carries, or that it carries something else for one.
+fn credentials(request: &HttpRequest) -> Option<Secret> {
+    let unreadable = || Secret::new(String::new());
+    request.headers().contains_key(AUTHORIZATION).then(|| presented(request).unwrap_or_else(unreadable))
 }
 
 /// The secret or token that a request carries.
@@ -85,14 +102,14 @@ pub(super) async fn authenticate(request: &HttpRequest) -> Result<Caller, ApiErr
     let caller = if is_at_the_machine {
         Caller::operator(origin)
     } else {
-        domain.logins().authenticate(presented(request).as_ref(), origin).await?
+        domain.logins().authenticate(credentials(request).as_ref(), origin).await?
     };
-    request.extensions_mut().insert(KnownAs(caller.actor.id.clone()));
+    request.extensions_mut().insert(KnownAs(caller.actor.clone()));
     Ok(caller)
 }
 
-/// The id of the key that a request came with, for its line in the log.
-pub(super) struct KnownAs(pub(super) String);
+/// Whose key a request came with, for its line in the log and for the event if it is refused.
+pub(super) struct KnownAs(pub(super) Actor);
 
 type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
 
@@ -105,17 +122,15 @@ impl FromRequest for Known {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
-        Box::pin(async move { authenticate(&request).await.map(Self) })
+        Box::pin(async move {
+            query::judge(&request)?;
+            authenticate(&request).await.map(Self)
+        })
     }
 }
 
-/// The state in a path, if it names one.
-pub(super) fn name_in(request: &HttpRequest) -> Result<StateName, BadName> {
-    let part = |name: &str| request.match_info().get(name).unwrap_or_default();
-    StateName::parse(part("workspace"), part("block"))
-}
-
-/// Somebody with good credentials, and the state in the path; in this order, so that nobody learns anything without credentials.
+/// Somebody with good credentials, and the state in the path; in this order, so that nobody learns anything without credentials. What is wrong with the
+/// address itself comes before both, so that a program is refused at its first request and not at its last.
 pub(super) struct OnState {
     pub(super) caller: Caller,
     pub(super) name: StateName,
@@ -128,6 +143,8 @@ impl FromRequest for OnState {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move {
+            redirected::refuse(&request).await?;
+            query::judge(&request)?;
             let caller = authenticate(&request).await?;
             let name = name_in(&request).map_err(|error| ApiError::invalid("bad_address", error.to_string()))?;
             Ok(Self { caller, name })

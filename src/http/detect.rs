@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::body::{self, Body};
 use super::caller::Known;
 use super::error::ApiError;
+use super::query;
 use super::reply;
 use crate::domain::Domain;
 use crate::domain::error::Error;
@@ -65,14 +66,14 @@ pub(super) async fn detect(
     mut payload: Payload,
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
-    let query: Query = body::query(&request)?;
+    let asked: Query = query::read(&request)?;
     let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let is_tar = matches!(kind.split(';').next().unwrap_or_default().trim(), "application/x-tar" | "application/tar");
     if !is_tar && !request.query_string().is_empty() {
         return Err(ApiError::invalid("bad_query", "a JSON body holds `program` and `include_json` itself; the query is for a tar"));
     }
     let body = body::read(&request, &mut payload, &domain, body::at_most(MAX_MODULE, "module_too_large")).await?;
-    let ask = ask(query.program, query.include_json);
+    let ask = ask(asked.program, asked.include_json);
     let detection = look(&known.0, &domain, body, is_tar.then_some(ask)).await?;
     reply::list(&domain, &detection)
 }

@@ -4,22 +4,22 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
-use super::body;
 use super::caller::OnState;
 use super::error::ApiError;
+use super::query::{self, Whole};
 use super::reply;
 use crate::domain::{Comparing, Domain};
 
 #[derive(Deserialize)]
 struct DiffQuery {
-    from: Option<u64>,
+    from: Option<Whole<u64>>,
     #[serde(default)]
     sensitive: bool,
 }
 
 pub(super) async fn compare(on: OnState, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
-    let query: DiffQuery = body::query(&request)?;
-    let comparing = Comparing { to: reply::number(&request)?, from: query.from, reveal: query.sensitive };
+    let asked: DiffQuery = query::read(&request)?;
+    let comparing = Comparing { to: reply::number(&request)?, from: asked.from.map(Whole::get), reveal: asked.sensitive };
     let answer = domain.history().compare(&on.caller, &on.name, comparing).await?;
     Ok(reply::made(&domain, answer))
 }
@@ -31,7 +31,7 @@ struct OutputsQuery {
 }
 
 pub(super) async fn outputs(on: OnState, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
-    let query: OutputsQuery = body::query(&request)?;
-    let answer = domain.states().outputs(&on.caller, &on.name, query.sensitive).await?;
+    let asked: OutputsQuery = query::read(&request)?;
+    let answer = domain.states().outputs(&on.caller, &on.name, asked.sensitive).await?;
     Ok(reply::made(&domain, answer))
 }

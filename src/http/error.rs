@@ -2,14 +2,17 @@
 
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{ACCEPT, ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
 use serde_json::{Map, Value, json};
 
 use super::reply;
+use crate::domain::Domain;
 use crate::domain::error::Error;
 use crate::domain::rollback::NoRollback;
 use crate::domain::transfers::NotTransferred;
+use crate::model::name::StateName;
 
 /// The media type of RFC 9457.
 const PROBLEM: &str = "application/problem+json";
@@ -30,6 +33,25 @@ pub(super) enum ApiError {
 /// What the log says of a failure beside what the client is told.
 pub(super) struct Reason(pub(super) String);
 
+/// Why a request was refused with 401 or 403, for its line in the log and for the event; the client is not told.
+pub(super) struct Refused {
+    /// `missing`, `malformed`, `unknown`, `expired` or `revoked` with 401, `scope` or `permission` with 403.
+    pub(super) reason: &'static str,
+    /// The key that credentials which are not good belong to.
+    pub(super) key: Option<String>,
+}
+
+impl Refused {
+    fn because(error: &Error) -> Option<Self> {
+        match error {
+            Error::Unauthorized(why) => Some(Self { reason: why.reason, key: why.key.as_ref().map(|key| key.id.clone()) }),
+            Error::Denied(_) => Some(Self { reason: "permission", key: None }),
+            Error::OutOfScope(_) => Some(Self { reason: "scope", key: None }),
+            _ => None,
+        }
+    }
+}
+
 impl ApiError {
     /// A request that makes no sense.
     pub(super) fn invalid(code: &'static str, detail: impl Into<String>) -> Self {
@@ -43,7 +65,7 @@ fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
         Error::TooManyFailures(_) => (StatusCode::TOO_MANY_REQUESTS, "too_many_failures"),
         Error::TooManyTokens(_) => (StatusCode::TOO_MANY_REQUESTS, "too_many_tokens"),
         Error::CredentialsBusy => (StatusCode::TOO_MANY_REQUESTS, "credentials_busy"),
-        Error::Denied(_) => (StatusCode::FORBIDDEN, "forbidden"),
+        Error::Denied(_) | Error::OutOfScope(_) => (StatusCode::FORBIDDEN, "forbidden"),
         Error::OutputsUnavailable(_) => (StatusCode::FORBIDDEN, "outputs_unavailable"),
         Error::NoState(_) => (StatusCode::NOT_FOUND, "no_state"),
         Error::NoVersion(..) => (StatusCode::NOT_FOUND, "no_version"),
@@ -101,13 +123,17 @@ fn domain_problem(error: &Error, detail: &str) -> HttpResponse {
         problem.builder.append_header((WWW_AUTHENTICATE, "Bearer realm=\"statekeep\""));
     }
     if let Error::TooManyFailures(wait) = error {
-        problem.builder.insert_header((RETRY_AFTER, wait.as_secs().max(1)));
+        // Whoever comes back when it is over is not too early.
+        problem.builder.insert_header((RETRY_AFTER, wait.as_secs() + u64::from(wait.subsec_nanos() > 0)));
     } else if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
         problem.builder.insert_header((RETRY_AFTER, RETRY_SOON));
     }
     let mut response = problem.finish_problem();
     if let Error::Internal(reason) | Error::Damaged(reason) = error {
         response.extensions_mut().insert(Reason(reason.clone()));
+    }
+    if let Some(refused) = Refused::because(error) {
+        response.extensions_mut().insert(refused);
     }
     response
 }
@@ -163,26 +189,67 @@ pub(super) fn refused(code: &str, why: &str, kept: u64) -> HttpResponse {
     let detail = format!(
         "{why}; nothing was overwritten, and what was sent is kept as version {kept} (GET …/versions/{kept}): read the state again before you write"
     );
+    with_kept(StatusCode::CONFLICT, code, &detail, kept)
+}
+
+/// A valid state by a key that may not write it: why, and the number that it is kept under.
+pub(super) fn denied(why: &Error, kept: u64) -> HttpResponse {
+    let detail = format!("{why}; nothing was overwritten, and what was sent is kept as version {kept}, which a rollback makes current");
+    let (status, code) = status_and_code(why);
+    let mut response = with_kept(status, code, &detail, kept);
+    if let Some(refused) = Refused::because(why) {
+        response.extensions_mut().insert(refused);
+    }
+    response
+}
+
+fn with_kept(status: StatusCode, code: &str, detail: &str, kept: u64) -> HttpResponse {
     let more = Map::from_iter([("rejected_version".to_owned(), json!(kept))]);
-    let mut problem = problem(StatusCode::CONFLICT, code, &detail, more);
+    let mut problem = problem(status, code, detail, more);
     problem.builder.insert_header((reply::REJECTED_VERSION, kept));
     problem.finish_problem()
 }
 
-/// Whatever no route knows. Where the path looks like the API's, however it was joined, that is 400: Terraform takes 404 for "no state".
+/// Whatever no route knows.
 pub(super) async fn unknown_path(request: HttpRequest) -> HttpResponse {
-    let path = request.path();
-    if path.contains("/api") {
-        let detail =
-            "there is nothing at this path; a state's address is /api/terraform/state/workspace/WORKSPACE/buildingblock/BUILDINGBLOCK";
-        return problem(StatusCode::BAD_REQUEST, "bad_address", detail, Map::new()).finish_problem();
-    }
-    not_found()
+    not_found(&request)
 }
 
-/// A path outside the API where nothing is.
-pub(super) fn not_found() -> HttpResponse {
-    problem(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path; the status page is at /", Map::new()).finish_problem()
+/// A path where nothing is. Terraform takes 404 for "no state" and makes everything again, so only a browser is told in this way, and only outside the API;
+/// a program is told the address that it may have meant.
+pub(super) fn not_found(request: &HttpRequest) -> HttpResponse {
+    let path = request.path();
+    if !path.contains("/api") && accepts_pages(request) {
+        let detail = "there is nothing at this path; the status page is at /";
+        return problem(StatusCode::NOT_FOUND, "not_found", detail, Map::new()).finish_problem();
+    }
+    let base = request.app_data::<Data<Domain>>().map_or("", |domain| domain.base_url());
+    let address = state_in(path).map_or_else(
+        || format!("a state's address is {base}/api/terraform/state/workspace/WORKSPACE/buildingblock/BUILDINGBLOCK"),
+        |name| format!("did you mean {base}{}? See that no proxy in between changes the path", name.path()),
+    );
+    let detail = format!("there is nothing at this path; {address}");
+    problem(StatusCode::BAD_REQUEST, "bad_address", &detail, Map::new()).finish_problem()
+}
+
+/// Whether a client asks for pages by their name, as browsers do and no program that keeps states does.
+fn accepts_pages(request: &HttpRequest) -> bool {
+    let lists = request.headers().get_all(ACCEPT).filter_map(|value| value.to_str().ok());
+    lists.flat_map(|list| list.split(',')).any(|kind| {
+        let mut parts = kind.split(';').map(|part| part.trim().to_ascii_lowercase());
+        let is_page = parts.next().is_some_and(|name| name == "text/html");
+        // Named with the weight 0, it is not wanted.
+        is_page
+            && !parts
+                .any(|weight| weight.strip_prefix("q=").and_then(|weight| weight.parse::<f32>().ok()).is_some_and(|weight| weight <= 0.0))
+    })
+}
+
+/// The state that a path seems to mean, whatever stands around it.
+fn state_in(path: &str) -> Option<StateName> {
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let named = parts.windows(4).find(|four| four[0].eq_ignore_ascii_case("workspace") && four[2].eq_ignore_ascii_case("buildingblock"))?;
+    StateName::parse(named[1], named[3]).ok()
 }
 
 /// A method that a path does not offer.

@@ -5,9 +5,9 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::body;
 use super::caller::Known;
 use super::error::ApiError;
+use super::query::{self, Whole};
 use super::reply;
 use crate::domain::Domain;
 use crate::model::clock::Timestamp;
@@ -24,15 +24,15 @@ struct ListQuery {
     attention: Option<bool>,
     since: Option<String>,
     until: Option<String>,
-    limit: Option<u32>,
-    before: Option<u64>,
+    limit: Option<Whole<u32>>,
+    before: Option<Whole<u64>>,
 }
 
 pub(super) async fn list(known: Known, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
-    let query: ListQuery = body::query(&request)?;
+    let asked: ListQuery = query::read(&request)?;
     let given = |text: Option<String>| text.filter(|text| !text.is_empty());
-    let limit = reply::page_size(&domain, query.limit)?;
-    let kind = given(query.kind);
+    let limit = reply::page_size(&domain, asked.limit)?;
+    let kind = given(asked.kind);
     if kind.as_deref().is_some_and(|kind| !EventKind::is_filter(kind)) {
         return Err(ApiError::invalid(
             "bad_query",
@@ -40,15 +40,15 @@ pub(super) async fn list(known: Known, request: HttpRequest, domain: Data<Domain
         ));
     }
     let filter = EventFilter {
-        workspace: given(query.workspace),
+        workspace: given(asked.workspace),
         // A UUID may be spelled in another way than the one it is kept in.
-        block: given(query.block).map(|name| name.parse::<BuildingBlock>().map_or(name, |block| block.to_string())),
-        key: given(query.key),
+        block: given(asked.block).map(|name| name.parse::<BuildingBlock>().map_or(name, |block| block.to_string())),
+        key: given(asked.key),
         kind,
-        attention: query.attention,
-        since: time(given(query.since))?,
-        until: time(given(query.until))?,
-        before: query.before,
+        attention: asked.attention,
+        since: time(given(asked.since))?,
+        until: time(given(asked.until))?,
+        before: asked.before.map(Whole::get),
         limit,
     };
     let events = domain.events().list(&known.0, filter).await?;

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::body;
 use super::caller::OnState;
 use super::error::ApiError;
+use super::query::{self, Whole};
 use super::reply;
 use super::state;
 use crate::domain::Domain;
@@ -14,14 +15,16 @@ use crate::domain::importing::{Import, Onto};
 use crate::model::clock::Timestamp;
 use crate::model::version::{Kind, Rejection};
 
+/// What the query of an import may say.
+pub(super) const PARAMETERS: &str = "ID number removed_serial created_at sha256 rejected intermediate deleted after append arrive";
+
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 #[expect(clippy::struct_excessive_bools, reason = "they are parameters of a query")]
 struct Query {
     #[serde(rename = "ID")]
     id: Option<String>,
-    number: Option<u64>,
-    removed_serial: Option<u64>,
+    number: Option<Whole<u64>>,
+    removed_serial: Option<Whole<u64>>,
     created_at: Option<String>,
     sha256: Option<String>,
     rejected: Option<String>,
@@ -29,7 +32,7 @@ struct Query {
     intermediate: bool,
     #[serde(default)]
     deleted: bool,
-    after: Option<u64>,
+    after: Option<Whole<u64>>,
     #[serde(default)]
     append: bool,
     #[serde(default)]
@@ -40,7 +43,7 @@ impl Query {
     fn onto(&self) -> Result<Onto, ApiError> {
         match (self.after, self.append, self.arrive) {
             (None, false, false) => Ok(Onto::Nothing),
-            (Some(number), false, false) => Ok(Onto::Imported(number)),
+            (Some(Whole(number)), false, false) => Ok(Onto::Imported(number)),
             (None, true, false) => Ok(Onto::Current),
             (None, false, true) => Ok(Onto::NothingLive),
             _ => Err(ApiError::invalid(
@@ -61,9 +64,10 @@ impl Query {
         let Some(code) = &self.rejected else { return Ok(None) };
         match Kind::parse("rejected", Some(code)) {
             Some(Kind::Rejected(rejection)) => Ok(Some(rejection)),
-            Some(Kind::Write | Kind::Rollback | Kind::Import | Kind::Restore) | None => {
-                Err(ApiError::invalid("bad_query", "rejected is one of locked, stale_lock_id, stale_write and unlocked_writes_refused"))
-            }
+            Some(Kind::Write | Kind::Rollback | Kind::Import | Kind::Restore) | None => Err(ApiError::invalid(
+                "bad_query",
+                "rejected is one of locked, stale_lock_id, stale_write, unlocked_writes_refused and forbidden",
+            )),
         }
     }
 }
@@ -76,23 +80,23 @@ pub(super) async fn import(
 ) -> Result<HttpResponse, ApiError> {
     let (states, history) = (domain.states(), domain.history());
     states.may_write(&on.caller, &on.name)?;
-    let query: Query = body::query(&request)?;
-    history.may_import(&on.caller, &on.name, query.deleted)?;
-    let (onto, created_at, rejected) = (query.onto()?, query.created_at()?, query.rejected()?);
+    let asked: Query = query::read(&request)?;
+    history.may_import(&on.caller, &on.name, asked.deleted)?;
+    let (onto, created_at, rejected) = (asked.onto()?, asked.created_at()?, asked.rejected()?);
     let body::Body { bytes, lease } = body::read(&request, &mut payload, &domain, |size| states.check_size(size)).await?;
     let import = Import {
         bytes,
         lease,
         content_md5: state::content_md5(&request),
-        sha256: query.sha256,
+        sha256: asked.sha256,
         onto,
-        number: query.number,
-        removed_serial: query.removed_serial,
+        number: asked.number.map(Whole::get),
+        removed_serial: asked.removed_serial.map(Whole::get),
         created_at,
         rejected,
-        intermediate: query.intermediate,
-        deleted: query.deleted,
-        lock_id: query.id.filter(|id| !id.is_empty()),
+        intermediate: asked.intermediate,
+        deleted: asked.deleted,
+        lock_id: asked.id.filter(|id| !id.is_empty()),
     };
     Ok(reply::version(&history.import(&on.caller, &on.name, import).await?))
 }

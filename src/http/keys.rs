@@ -11,6 +11,7 @@ use serde_json::json;
 use super::body;
 use super::caller::Known;
 use super::error::ApiError;
+use super::query::{self, Whole};
 use super::reply;
 use crate::domain::Domain;
 use crate::domain::keys::{WantedKey, WithSecret};
@@ -19,15 +20,15 @@ use crate::model::key::KeyId;
 
 #[derive(Deserialize)]
 struct ListQuery {
-    limit: Option<u32>,
+    limit: Option<Whole<u32>>,
     after: Option<String>,
 }
 
 pub(super) async fn list(known: Known, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
-    let query: ListQuery = body::query(&request)?;
-    let limit = reply::page_size(&domain, query.limit)?;
+    let asked: ListQuery = query::read(&request)?;
+    let limit = reply::page_size(&domain, asked.limit)?;
     let after =
-        query.after.map(|id| id.parse()).transpose().map_err(|_| ApiError::invalid("bad_query", "after has to be the id of a key"))?;
+        asked.after.map(|id| id.parse()).transpose().map_err(|_| ApiError::invalid("bad_query", "after has to be the id of a key"))?;
     let keys = domain.keys().list(&known.0, after, limit).await?;
     let now = clock::now();
     let next = reply::next(&keys, limit, |key| key.id.to_string());

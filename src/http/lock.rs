@@ -8,8 +8,9 @@ use serde_json::json;
 use super::body::{self, at_most};
 use super::caller::OnState;
 use super::error::ApiError;
+use super::query::{self, WriteQuery};
 use super::reply;
-use super::state::{WriteQuery, content_md5};
+use super::state::content_md5;
 use crate::domain::locks::{Locking, Unlock, Unlocking};
 use crate::domain::{Domain, check_md5};
 use crate::model::lock::Lock;
@@ -36,7 +37,7 @@ pub(super) async fn unlock(
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
     domain.locks().may_unlock(&on.caller, &on.name)?;
-    let named = body::query::<WriteQuery>(&request)?.lock_id();
+    let named = query::read::<WriteQuery>(&request)?.lock_id();
     let body = read(&request, &mut payload, &domain).await?;
     let unlock = which(&body, named, content_md5(&request).as_deref())?;
     Ok(match domain.locks().unlock(&on.caller, &on.name, unlock).await? {
@@ -64,9 +65,7 @@ fn which(body: &[u8], named: Option<String>, md5: Option<&str>) -> Result<Unlock
     if body.is_empty() {
         return Ok(Unlock::Any);
     }
+    // An address may carry an ID of its own from the start: what the body says counts.
     let lock = parse(body)?;
-    if named.is_some_and(|id| id != lock.id) {
-        return Err(ApiError::invalid("bad_query", "?ID= names another lock than the body"));
-    }
     Ok(Unlock::Id { id: lock.id, forced: lock.bare })
 }

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::body;
 use super::caller::{Known, origin, presented};
 use super::error::ApiError;
+use super::query::{self, Whole};
 use super::reply;
 use crate::domain::Domain;
 use crate::domain::logins::{Issued, Wanted};
@@ -39,7 +40,7 @@ struct FormLogin {
     #[serde(rename = "buildingBlock")]
     building_block: Option<String>,
     permissions: Option<String>,
-    expires_in: Option<u64>,
+    expires_in: Option<Whole<u64>>,
     #[serde(default)]
     renewable: bool,
 }
@@ -57,7 +58,7 @@ impl FormLogin {
             workspace: self.workspace,
             building_block: self.building_block,
             permissions: self.permissions.map(|names| names.split_whitespace().map(str::to_owned).collect()),
-            expires_in: self.expires_in,
+            expires_in: self.expires_in.map(Whole::get),
             renewable: self.renewable,
         })
     }
@@ -69,17 +70,17 @@ fn parse(request: &HttpRequest, body: &[u8]) -> Result<JsonLogin, ApiError> {
         return body::parse(body);
     }
     // What the parser says may repeat a secret.
-    let bad = || {
-        ApiError::invalid(
-            "bad_body",
-            "the form needs client_id, client_secret and grant_type=client_credentials; docs/api.md says what else it takes",
-        )
+    let bad = |error: String| {
+        let usual =
+            || "the form needs client_id, client_secret and grant_type=client_credentials; docs/api.md says what else it takes".to_owned();
+        ApiError::invalid("bad_body", body::missing_or_unknown(&error).unwrap_or_else(usual))
     };
-    let text = std::str::from_utf8(body).map_err(|_| bad())?;
-    actix_web::web::Query::<FormLogin>::from_query(text).map_err(|_| bad())?.into_inner().into_json()
+    let text = std::str::from_utf8(body).map_err(|error| bad(error.to_string()))?;
+    actix_web::web::Query::<FormLogin>::from_query(text).map_err(|error| bad(error.to_string()))?.into_inner().into_json()
 }
 
 pub(super) async fn login(request: HttpRequest, mut payload: Payload, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
+    query::judge(&request)?;
     let body = body::small(&request, &mut payload, &domain).await?;
     let login = parse(&request, &body)?;
     let wanted = Wanted {

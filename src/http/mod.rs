@@ -1,6 +1,6 @@
 //! HTTP and nothing else: parse, ask the domain as somebody, map the answer.
 //!
-//! Below `/api` nothing redirects and nothing unknown is 404: Terraform takes 404 for "no state", and a 301 would lose one.
+//! Below `/api` nothing redirects, and nothing unknown is 404 but for a browser: Terraform takes 404 for "no state", and a 301 would lose one.
 
 mod answer;
 mod body;
@@ -16,6 +16,8 @@ mod lock;
 mod login;
 mod pace;
 mod page;
+mod query;
+mod redirected;
 mod reply;
 mod retention;
 mod rollback;
@@ -38,6 +40,8 @@ use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{Handler, Resource, Responder, Scope};
 
+use query::Takes;
+
 /// Runs a future on the runtime that servers and their clients need.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     actix_web::rt::System::new().block_on(future)
@@ -56,18 +60,24 @@ const KEY: &str = "/api/keys/{id}";
 fn routes(config: &mut ServiceConfig) {
     config
         .service(of_state())
-        .service(Methods::at("/api/terraform/state").on("GET HEAD", states::list).done())
-        .service(Methods::at("/api/terraform/detect").on("POST", detect::detect).done())
+        .service(
+            Methods::at("/api/terraform/state").asks("GET HEAD", "workspace buildingBlock deleted locked limit after", states::list).done(),
+        )
+        .service(Methods::at("/api/terraform/detect").asks("POST", "program include_json", detect::detect).done())
         .service(Methods::at("/api/login").on("POST", login::login).done())
         .service(Methods::at("/api/token").on("DELETE", login::end).done())
         .service(Methods::at("/api/token/extend").on("POST", login::extend).done())
-        .service(Methods::at("/api/keys").on("GET HEAD", keys::list).on("POST", keys::create).done())
+        .service(Methods::at("/api/keys").asks("GET HEAD", "limit after", keys::list).on("POST", keys::create).done())
         .service(of_key())
-        .service(Methods::at("/api/events").on("GET HEAD", events::list).done())
+        .service(
+            Methods::at("/api/events")
+                .asks("GET HEAD", "workspace buildingBlock key kind attention since until limit before", events::list)
+                .done(),
+        )
         .service(Methods::at("/api/status").on("GET HEAD", health::status).done())
         .service(Methods::at("/api/verify").on("GET HEAD", verify::overview).on("POST", verify::verify).done())
         .service(Methods::at("/api/prune").on("POST", retention::prune).done())
-        .service(Methods::at("/api/retention").on("GET HEAD", retention::list).done())
+        .service(Methods::at("/api/retention").asks("GET HEAD", "limit after", retention::list).done())
         .service(
             Methods::at("/api/retention/{workspace}")
                 .on("GET HEAD", retention::show)
@@ -89,20 +99,26 @@ fn of_state() -> Scope {
     web::scope(STATE)
         .service(
             methods("")
-                .on("GET HEAD", state::read)
-                .on("POST PUT", state::write)
-                .on("LOCK", lock::lock)
-                .on("UNLOCK", lock::unlock)
-                .on("DELETE", state::delete)
+                .offers("GET HEAD", Takes::Ours(""), state::read)
+                .offers("POST PUT", Takes::Ours("ID force"), state::write)
+                .offers("LOCK", Takes::Ours(""), lock::lock)
+                .offers("UNLOCK", Takes::Ours("ID force"), lock::unlock)
+                .offers("DELETE", Takes::Ours("ID force"), state::delete)
                 .done(),
         )
-        .service(methods("/lock").on("GET HEAD", lock::show).on("POST PUT LOCK", lock::lock).on("DELETE UNLOCK", lock::unlock).done())
-        .service(methods("/versions").on("GET HEAD", versions::list).done())
+        .service(
+            methods("/lock")
+                .offers("GET HEAD", Takes::Ours(""), lock::show)
+                .offers("POST PUT LOCK", Takes::Ours(""), lock::lock)
+                .offers("DELETE UNLOCK", Takes::Ours("ID force"), lock::unlock)
+                .done(),
+        )
+        .service(methods("/versions").asks("GET HEAD", "limit before kind intermediate", versions::list).done())
         .service(of_version())
-        .service(methods("/outputs").on("GET HEAD", diff::outputs).done())
-        .service(methods("/restore").on("POST", versions::restore).done())
-        .service(methods("/rollback").on("POST", rollback::roll_back).done())
-        .service(methods("/import").on("POST", import::import).done())
+        .service(methods("/outputs").asks("GET HEAD", "sensitive", diff::outputs).done())
+        .service(methods("/restore").asks("POST", "ID", versions::restore).done())
+        .service(methods("/rollback").asks("POST", "ID", rollback::roll_back).done())
+        .service(methods("/import").asks("POST", import::PARAMETERS, import::import).done())
         .service(methods("/move").on("POST", versions::relocate).done())
         .service(methods("/transfer").on("GET HEAD", transfer::show).on("POST", transfer::begin).on("DELETE", transfer::abandon).done())
         .service(methods("/transfer/done").on("POST", transfer::finish).done())
@@ -116,7 +132,7 @@ fn of_version() -> Scope {
     web::scope(VERSION)
         .service(methods("").on("GET HEAD", versions::content).done())
         .service(methods("/info").on("GET HEAD", versions::info).done())
-        .service(methods("/diff").on("GET HEAD", diff::compare).done())
+        .service(methods("/diff").asks("GET HEAD", "from sensitive", diff::compare).done())
         .service(methods("/hold").on("POST", retention::hold).on("DELETE", retention::release).done())
 }
 
@@ -128,12 +144,22 @@ fn of_key() -> Scope {
         .service(methods("/rotate").on("POST", keys::rotate).done())
 }
 
-/// The name of a route in metrics: its path as the documents have it.
-struct Route(String);
+/// A route: its name in metrics, which is its path as the documents have it, and what each of its methods takes in its query.
+struct Route {
+    name: String,
+    taken: Vec<(Method, Takes)>,
+}
+
+impl Route {
+    fn takes(&self, method: &Method) -> Option<Takes> {
+        query::of_method(&self.taken, method)
+    }
+}
 
 /// A resource that answers 405 with `Allow` to whatever it does not offer.
 struct Methods {
     resource: Resource,
+    route: Route,
     allow: Vec<&'static str>,
 }
 
@@ -148,13 +174,33 @@ impl Methods {
     }
 
     fn named(path: &str, name: String) -> Self {
-        let route = Route(name);
-        Self { resource: web::resource(path.to_owned()).app_data(route), allow: Vec::new() }
+        let route = Route { name, taken: Vec::new() };
+        Self { resource: web::resource(path.to_owned()), route, allow: Vec::new() }
     }
 
-    /// Offers one handler for some methods, separated by spaces.
+    /// Offers one handler for some methods, separated by spaces, without parameters.
+    fn on<F, Args>(self, methods: &'static str, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: actix_web::FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.offers(methods, Takes::These(""), handler)
+    }
+
+    /// The same with these parameters, separated by spaces.
+    fn asks<F, Args>(self, methods: &'static str, names: &'static str, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: actix_web::FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.offers(methods, Takes::These(names), handler)
+    }
+
+    /// Offers one handler for some methods.
     #[expect(clippy::needless_pass_by_value, reason = "a handler is a function, named where it is offered")]
-    fn on<F, Args>(mut self, methods: &'static str, handler: F) -> Self
+    fn offers<F, Args>(mut self, methods: &'static str, takes: Takes, handler: F) -> Self
     where
         F: Handler<Args>,
         Args: actix_web::FromRequest + 'static,
@@ -162,6 +208,7 @@ impl Methods {
     {
         for name in methods.split(' ') {
             if let Ok(method) = Method::from_bytes(name.as_bytes()) {
+                self.route.taken.push((method.clone(), takes));
                 self.resource = self.resource.route(web::method(method).to(handler.clone()));
                 self.allow.push(name);
             }
@@ -171,7 +218,7 @@ impl Methods {
 
     fn done(self) -> Resource {
         let allow = self.allow.join(", ");
-        self.resource.default_service(web::to(move || {
+        self.resource.app_data(self.route).default_service(web::to(move || {
             let allow = allow.clone();
             async move { error::method_not_allowed(&allow) }
         }))

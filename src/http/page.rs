@@ -29,11 +29,11 @@ pub(super) async fn file(request: HttpRequest) -> HttpResponse {
     let name = match request.match_info().get("file") {
         None | Some("") => INDEX,
         // The page has one address.
-        Some(INDEX) => return not_found(),
+        Some(INDEX) => return not_found(&request),
         Some(name) => name,
     };
     match Files::get(name) {
         Some(file) => HttpResponse::Ok().content_type(content_type(name)).body(file.data.into_owned()),
-        None => not_found(),
+        None => not_found(&request),
     }
 }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::answer::Answer;
 use super::error::ApiError;
+use super::query::Whole;
 use crate::domain::error::Error;
 use crate::domain::states::{Content, Listed};
 use crate::domain::{Decoded, Domain};
@@ -102,13 +103,13 @@ pub(super) fn listed(state: &Listed, base_url: &str) -> Value {
 /// The version that a path names.
 pub(super) fn number(request: &HttpRequest) -> Result<u64, ApiError> {
     let part = request.match_info().get("number").unwrap_or_default();
-    part.parse().map_err(|_| ApiError::invalid("bad_address", "a version's number is 1, 2, 3, …"))
+    Whole::parse(part).map(Whole::get).ok_or_else(|| ApiError::invalid("bad_address", "a version's number is 1, 2, 3, …"))
 }
 
 /// How many rows a list's page is to have, within what is allowed.
-pub(super) fn page_size(domain: &Domain, limit: Option<u32>) -> Result<u32, ApiError> {
+pub(super) fn page_size(domain: &Domain, limit: Option<Whole<u32>>) -> Result<u32, ApiError> {
     let most = domain.limits().max_page;
-    match limit {
+    match limit.map(Whole::get) {
         None => Ok(DEFAULT_PAGE.min(most)),
         Some(limit) if (1..=most).contains(&limit) => Ok(limit),
         Some(_) => Err(ApiError::invalid("bad_query", format!("limit has to be from 1 to {most}"))),

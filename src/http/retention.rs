@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::body;
 use super::caller::{Known, OnState};
 use super::error::ApiError;
+use super::query::{self, Whole};
 use super::reply;
 use crate::domain::Domain;
 use crate::domain::retention::Asked;
@@ -86,14 +87,14 @@ pub(super) async fn prune(
 
 #[derive(Deserialize)]
 struct ListQuery {
-    limit: Option<u32>,
+    limit: Option<Whole<u32>>,
     after: Option<String>,
 }
 
 pub(super) async fn list(known: Known, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
-    let query: ListQuery = body::query(&request)?;
-    let limit = reply::page_size(&domain, query.limit)?;
-    let in_force = domain.retention().in_force(&known.0, query.after, limit).await?;
+    let asked: ListQuery = query::read(&request)?;
+    let limit = reply::page_size(&domain, asked.limit)?;
+    let in_force = domain.retention().in_force(&known.0, asked.after, limit).await?;
     let next = reply::next(&in_force.workspaces, limit, |own| own.workspace.clone());
     let mut answer = json!(in_force);
     answer["next"] = json!(next);

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::body;
 use super::caller::OnState;
 use super::error::ApiError;
+use super::query::{self, WriteQuery};
 use super::reply;
-use super::state::WriteQuery;
 use crate::domain::rehearsal::{Rehearsal, Report};
 use crate::domain::rollback::{Rollback, RolledBack};
 use crate::domain::{Domain, NotCompared};
@@ -41,7 +41,7 @@ pub(super) async fn roll_back(
 ) -> Result<HttpResponse, ApiError> {
     let history = domain.history();
     history.may_rehearse(&on.caller, &on.name)?;
-    let lock_id = body::query::<WriteQuery>(&request)?.lock_id();
+    let lock_id = query::read::<WriteQuery>(&request)?.lock_id();
     let Body { version: number, expected_current, dry_run, allow_serial_regression } = body::json(&request, &mut payload, &domain).await?;
     let ask = Rollback { number, expected_current, allow_serial_regression, lock_id };
     if dry_run {

@@ -3,33 +3,18 @@
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use serde::Deserialize;
 use serde_json::json;
 
 use super::body::{self, at_most};
 use super::caller::OnState;
 use super::error::{self, ApiError};
+use super::query::{self, WriteQuery};
 use super::reply;
 use crate::domain::Domain;
 use crate::domain::rules::Refusal;
 use crate::domain::states::{Deleted, Write, Written};
 use crate::model::lock::Lock;
 use crate::model::version::Rejection;
-
-#[derive(Deserialize)]
-pub(super) struct WriteQuery {
-    #[serde(rename = "ID")]
-    id: Option<String>,
-    #[serde(default)]
-    force: bool,
-}
-
-impl WriteQuery {
-    /// The lock that a request names; an empty one is none.
-    pub(super) fn lock_id(self) -> Option<String> {
-        self.id.filter(|id| !id.is_empty())
-    }
-}
 
 pub(super) async fn read(on: OnState, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
     let content = domain.states().read(&on.caller, &on.name).await?;
@@ -38,11 +23,15 @@ pub(super) async fn read(on: OnState, request: HttpRequest, domain: Data<Domain>
 
 pub(super) async fn write(on: OnState, request: HttpRequest, mut payload: Payload, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
     let states = domain.states();
-    states.may_write(&on.caller, &on.name)?;
-    let query: WriteQuery = body::query(&request)?;
-    let body::Body { bytes, lease } = body::read(&request, &mut payload, &domain, |size| states.check_size(size)).await?;
-    let force = query.force;
-    let write = Write { bytes, lease, content_md5: content_md5(&request), lock_id: query.lock_id(), force };
+    let denied = states.may_write(&on.caller, &on.name).err();
+    if let Some(denied) = denied.filter(|_| !states.keeps_denied(&on.caller, &on.name)) {
+        return Err(denied.into());
+    }
+    let asked: WriteQuery = query::read(&request)?;
+    let body::Body { bytes, lease } =
+        body::read(&request, &mut payload, &domain, |size| states.check_write(&on.caller, &on.name, size)).await?;
+    let force = asked.force;
+    let write = Write { bytes, lease, content_md5: content_md5(&request), lock_id: asked.lock_id(), force };
     let written = states.write(&on.caller, &on.name, write).await?;
     Ok(match written {
         Written::Stored(version) | Written::Unchanged(version) => reply::version(&version),
@@ -52,6 +41,7 @@ pub(super) async fn write(on: OnState, request: HttpRequest, mut payload: Payloa
             response
         }
         Written::Refused(refusal, kept) => error::refused(refusal.rejection.code(), &explain(refusal), kept),
+        Written::Denied(denied, kept) => error::denied(&denied, kept),
     })
 }
 
@@ -60,7 +50,7 @@ fn explain(Refusal { rejection, why }: Refusal) -> String {
         Rejection::StaleWrite => {
             format!("{why}; set lock_address and unlock_address so that two runs cannot write at the same time, or add ?force=true")
         }
-        Rejection::Locked | Rejection::StaleLockId | Rejection::Unlocked => why.to_owned(),
+        Rejection::Locked | Rejection::StaleLockId | Rejection::Unlocked | Rejection::Forbidden => why.to_owned(),
     }
 }
 
@@ -76,7 +66,7 @@ pub(super) async fn delete(
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
     domain.states().may_delete(&on.caller, &on.name)?;
-    let query: WriteQuery = body::query(&request)?;
+    let asked: WriteQuery = query::read(&request)?;
     let body = body::read(&request, &mut payload, &domain, at_most(body::MAX_LOCK, "body_too_large")).await?.bytes;
     // An unlock whose method was set to DELETE: it has a lock for a body, or none but a checksum, which no client sends with a plain DELETE.
     if Lock::parse(&body).is_ok() || content_md5(&request).is_some() {
@@ -87,7 +77,7 @@ pub(super) async fn delete(
     if !body.is_empty() {
         return Err(ApiError::invalid("bad_body", "deleting a state takes no body; nothing was deleted"));
     }
-    Ok(match domain.states().delete(&on.caller, &on.name, query.lock_id()).await? {
+    Ok(match domain.states().delete(&on.caller, &on.name, asked.lock_id()).await? {
         Deleted::Done(version) => reply::json(&json!({ "deleted": true, "version": version })),
         Deleted::Locked(lock) => reply::lock_conflict(StatusCode::LOCKED, &lock),
     })

@@ -5,9 +5,9 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::body;
 use super::caller::Known;
 use super::error::ApiError;
+use super::query::{self, Whole};
 use super::reply;
 use crate::domain::Domain;
 use crate::domain::states::StateFilter;
@@ -22,20 +22,20 @@ struct ListQuery {
     deleted: bool,
     #[serde(default)]
     locked: bool,
-    limit: Option<u32>,
+    limit: Option<Whole<u32>>,
     after: Option<String>,
 }
 
 pub(super) async fn list(known: Known, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
-    let query: ListQuery = body::query(&request)?;
+    let asked: ListQuery = query::read(&request)?;
     let bad = |error: crate::model::name::BadName| ApiError::invalid("bad_query", error.to_string());
-    let limit = reply::page_size(&domain, query.limit)?;
+    let limit = reply::page_size(&domain, asked.limit)?;
     let filter = StateFilter {
-        workspace: query.workspace.map(|name| name.parse::<Workspace>().map(|name| name.to_string())).transpose().map_err(bad)?,
-        block: query.block.map(|name| name.parse::<BuildingBlock>().map(|name| name.to_string())).transpose().map_err(bad)?,
-        deleted: query.deleted,
-        locked: query.locked,
-        after: query.after.map(|name| name.parse::<StateName>()).transpose().map_err(bad)?,
+        workspace: asked.workspace.map(|name| name.parse::<Workspace>().map(|name| name.to_string())).transpose().map_err(bad)?,
+        block: asked.block.map(|name| name.parse::<BuildingBlock>().map(|name| name.to_string())).transpose().map_err(bad)?,
+        deleted: asked.deleted,
+        locked: asked.locked,
+        after: asked.after.map(|name| name.parse::<StateName>()).transpose().map_err(bad)?,
         limit,
     };
     let (states, is_cut) = domain.states().list(&known.0, filter).await?;

@@ -12,11 +12,11 @@ use actix_web::http::header::{
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{Error, HttpMessage as _};
+use actix_web::{Error, HttpMessage as _, HttpRequest};
 use uuid::Uuid;
 
 use super::caller::{self, KnownAs, client_address};
-use super::error::Reason;
+use super::error::{Reason, Refused};
 use super::watch::{Busy, Connection, Watched};
 use super::{Route, page};
 use crate::domain::Domain;
@@ -69,10 +69,27 @@ pub(super) async fn trace(request: ServiceRequest, next: Next<impl MessageBody +
         }
     }
     line.status = Some(response.status().as_u16());
-    line.route = response.request().app_data::<Route>().map(|route| route.0.clone());
-    line.key = response.request().extensions().get::<KnownAs>().map(|known| known.0.clone());
+    line.route = response.request().app_data::<Route>().map(|route| route.name.clone());
+    line.key = response.request().extensions().get::<KnownAs>().map(|known| known.0.id.clone());
     line.reason = response.response().extensions().get::<Reason>().map(|reason| reason.0.clone());
+    if let Some(refused) = response.response().extensions().get::<Refused>() {
+        line.refused = Some(refused.reason);
+        if line.key.is_none() {
+            line.key.clone_from(&refused.key);
+        }
+        if response.status() == StatusCode::FORBIDDEN {
+            note_denied(response.request(), refused.reason);
+        }
+    }
     Ok(response.map_body(|_, body| Watched::new(body, busy)))
+}
+
+/// Has an event say what good credentials did not allow. Credentials that are not good have theirs where they are looked at.
+fn note_denied(request: &HttpRequest, reason: &'static str) {
+    let Some(domain) = request.app_data::<Data<Domain>>() else { return };
+    let noted = request.extensions();
+    let actor = noted.get::<KnownAs>().map(|known| &known.0);
+    domain.events().note_denied(actor, &caller::origin_of(&noted, request), caller::name_in(request).ok().as_ref(), reason);
 }
 
 /// Written when it is dropped, so that a request whose client went away has its line too.
@@ -86,7 +103,10 @@ struct Line {
     route: Option<String>,
     status: Option<u16>,
     key: Option<String>,
+    /// Why the server failed.
     reason: Option<String>,
+    /// Why the client was refused.
+    refused: Option<&'static str>,
 }
 
 impl Line {
@@ -103,6 +123,7 @@ impl Line {
             status: None,
             key: None,
             reason: None,
+            refused: None,
         }
     }
 }
@@ -132,6 +153,9 @@ impl Drop for Line {
         match (self.status, &self.reason) {
             (Some(status), Some(reason)) => {
                 tracing::error!(target: REQUESTS, method, path, status, duration_ms, key, request_id = id, address, reason, "request failed");
+            }
+            (Some(status), None) if let Some(reason) = self.refused => {
+                tracing::info!(target: REQUESTS, method, path, status, duration_ms, key, request_id = id, address, reason, "request");
             }
             (Some(status), None) => {
                 tracing::info!(target: REQUESTS, method, path, status, duration_ms, key, request_id = id, address, "request");

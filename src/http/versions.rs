@@ -8,8 +8,8 @@ use serde_json::json;
 use super::body;
 use super::caller::OnState;
 use super::error::ApiError;
+use super::query::{self, Whole, WriteQuery};
 use super::reply;
-use super::state::WriteQuery;
 use crate::domain::Domain;
 use crate::domain::history::VersionFilter;
 use crate::domain::purging::{MAX_PURGED, Which};
@@ -18,21 +18,26 @@ use crate::model::version::{Kind, Rejection};
 
 #[derive(Deserialize)]
 struct ListQuery {
-    limit: Option<u32>,
-    before: Option<u64>,
+    limit: Option<Whole<u32>>,
+    before: Option<Whole<u64>>,
     kind: Option<String>,
     intermediate: Option<bool>,
 }
 
 pub(super) async fn list(on: OnState, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
-    let query: ListQuery = body::query(&request)?;
-    let limit = reply::page_size(&domain, query.limit)?;
-    if let Some(kind) = &query.kind
+    let asked: ListQuery = query::read(&request)?;
+    let limit = reply::page_size(&domain, asked.limit)?;
+    if let Some(kind) = &asked.kind
         && Kind::parse(kind, Some(Rejection::Locked.code())).is_none()
     {
         return Err(ApiError::invalid("bad_query", "kind is one of write, rollback, import, restore and rejected"));
     }
-    let filter = VersionFilter { before: query.before, kind: query.kind, without_intermediate: query.intermediate == Some(false), limit };
+    let filter = VersionFilter {
+        before: asked.before.map(Whole::get),
+        kind: asked.kind,
+        without_intermediate: asked.intermediate == Some(false),
+        limit,
+    };
     let versions = domain.history().versions(&on.caller, &on.name, filter).await?;
     let next = reply::next(&versions, limit, |version| version.number);
     reply::list(&domain, &json!({ "versions": versions, "next": next }))
@@ -49,7 +54,7 @@ pub(super) async fn info(on: OnState, request: HttpRequest, domain: Data<Domain>
 }
 
 pub(super) async fn restore(on: OnState, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
-    let lock_id = body::query::<WriteQuery>(&request)?.lock_id();
+    let lock_id = query::read::<WriteQuery>(&request)?.lock_id();
     let version = domain.history().restore(&on.caller, &on.name, lock_id).await?;
     Ok(reply::version(&version))
 }

@@ -73,11 +73,15 @@ pub enum EventKind {
     StateRead,
     /// Credentials were refused; gathered.
     CredentialsRefused,
+    /// Good credentials did not allow something; gathered.
+    AccessRefused,
+    /// A redirect brought a request of the state protocol here, and it was refused; gathered.
+    RequestRedirected,
 }
 
 impl EventKind {
     /// Each kind.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 33] = [
         Self::StateWrite,
         Self::StateWriteRejected,
         Self::StateDelete,
@@ -109,6 +113,8 @@ impl EventKind {
         Self::StateReveal,
         Self::StateRead,
         Self::CredentialsRefused,
+        Self::AccessRefused,
+        Self::RequestRedirected,
     ];
 
     /// Whether a filter names a kind, or a family of kinds as in `state.*`.
@@ -153,6 +159,8 @@ impl EventKind {
             Self::StateReveal => "state.reveal",
             Self::StateRead => "state.read",
             Self::CredentialsRefused => "credentials.refused",
+            Self::AccessRefused => "access.refused",
+            Self::RequestRedirected => "request.redirected",
         }
     }
 }
@@ -267,7 +275,7 @@ impl NewEvent {
 /// What gathered events have in common within one minute: one row for each of these.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct GatherKey {
-    /// Reads of states, or refused credentials.
+    /// Reads of states, or what was refused.
     pub kind: EventKind,
     /// Who; for refused credentials the key that was named, where one was.
     pub actor: Option<(String, String)>,
@@ -277,8 +285,17 @@ pub struct GatherKey {
     pub name: Option<StateName>,
     /// Which version.
     pub version: Option<u64>,
+    /// What else there is to say, as one member of the detail; without spaces, and never a secret.
+    pub said: Option<(&'static str, String)>,
     /// The minute since 1970.
     pub minute: i64,
+}
+
+impl GatherKey {
+    /// Whether a person should look at it. What strangers do without credentials is not for that, or they could bury the rest.
+    pub fn needs_person(&self) -> bool {
+        self.kind == EventKind::RequestRedirected && self.actor.is_some()
+    }
 }
 
 /// How often something gathered happened since it was last written down.

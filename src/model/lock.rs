@@ -10,6 +10,9 @@ use super::version::Version;
 /// The longest lock ID, in characters; Terraform's own have 36.
 pub const MAX_LOCK_ID_LENGTH: usize = 256;
 
+/// The `Operation` of a plan, the only one of both programs that writes no state.
+const PLAN: &str = "OperationTypePlan";
+
 /// How much of what a holder says of itself is remembered beside the lock, in characters.
 const MAX_NOTE_LENGTH: usize = 256;
 
@@ -78,6 +81,11 @@ impl Lock {
         let bare = [&wire.operation, &wire.info, &wire.who, &wire.version, &wire.path].iter().all(|member| member.is_empty());
         let (operation, who) = (cut(wire.operation), cut(wire.who));
         Ok(Self { id: wire.id, operation, who, bare, text: text.to_owned() })
+    }
+
+    /// Whether it says to be for a plan, which writes no state. Whatever says something else, or nothing, may end in a write.
+    pub fn is_for_a_plan(&self) -> bool {
+        self.operation == PLAN
     }
 
     /// A lock that the server takes for somebody, in the form that the clients know.

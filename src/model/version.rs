@@ -35,10 +35,12 @@ pub enum Rejection {
     StaleWrite,
     /// The server takes no write without a lock.
     Unlocked,
+    /// Its key may plan here, and not write.
+    Forbidden,
 }
 
 impl Rejection {
-    const ALL: [Self; 4] = [Self::Locked, Self::StaleLockId, Self::StaleWrite, Self::Unlocked];
+    const ALL: [Self; 5] = [Self::Locked, Self::StaleLockId, Self::StaleWrite, Self::Unlocked, Self::Forbidden];
 
     /// Its stable code.
     pub const fn code(self) -> &'static str {
@@ -47,6 +49,7 @@ impl Rejection {
             Self::StaleLockId => "stale_lock_id",
             Self::StaleWrite => "stale_write",
             Self::Unlocked => "unlocked_writes_refused",
+            Self::Forbidden => "forbidden",
         }
     }
 }

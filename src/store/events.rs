@@ -76,15 +76,21 @@ impl Tx<'_> {
         let name = key.name.as_ref();
         let state = name.map(ToString::to_string).unwrap_or_default();
         let version = key.version.map(|number| number.to_string()).unwrap_or_default();
+        let said = key.said.as_ref().map_or("", |(_, said)| said);
         // None of the parts can hold a space.
-        let parts = [key.kind.name(), actor.map_or("", String::as_str), &key.address, &state, &version, &key.minute.to_string()].join(" ");
+        let mut parts =
+            [key.kind.name(), actor.map_or("", String::as_str), &key.address, &state, &version, &key.minute.to_string()].join(" ");
+        if !said.is_empty() {
+            parts = format!("{parts} {said}");
+        }
+        let detail = key.said.as_ref().map(|(member, said)| serde_json::json!({ *member: said }).to_string());
         let sql = "INSERT INTO events (seq, at, kind, actor, actor_name, address, workspace, building_block, version, count, last_at, attention, \
-                   gather) VALUES ((SELECT coalesce(max(seq), 0) + 1 FROM events), :at, :kind, :actor, :actor_name, :address, :workspace, :block, :version, :count, :last_at, 0, :gather) \
+                   detail, gather) VALUES ((SELECT coalesce(max(seq), 0) + 1 FROM events), :at, :kind, :actor, :actor_name, :address, :workspace, :block, :version, :count, :last_at, :attention, :detail, :gather) \
                    ON CONFLICT (gather) WHERE gather IS NOT NULL DO UPDATE SET count = count + excluded.count, last_at = max(last_at, excluded.last_at)";
         self.connection.prepare_cached(sql)?.execute(named_params! {
             ":at": gathered.first_at.millis(), ":kind": key.kind.name(), ":actor": actor.map(|id| Compact(id)), ":actor_name": actor_name, ":address": key.address, ":workspace": name.map(|name| name.workspace.as_str()),
             ":block": name.map(|name| name.block.as_str()), ":version": key.version.map(u64::cast_signed),
-            ":count": gathered.count.cast_signed(), ":last_at": gathered.last_at.millis(), ":gather": parts,
+            ":count": gathered.count.cast_signed(), ":last_at": gathered.last_at.millis(), ":attention": key.needs_person(), ":detail": detail, ":gather": parts,
         })?;
         Ok(())
     }

@@ -105,11 +105,11 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Ends a key and all tokens that were made from it.
+    /// Ends a key, and with it all tokens that were made from it: each use of one asks how its key stands. Their rows stay until they lapse, so that it
+    /// can be said why they are refused.
     pub fn revoke_key(&self, id: KeyId, at: Timestamp) -> Result<(), StoreError> {
         let sql = "UPDATE keys SET revoked_at = coalesce(revoked_at, ?2), old_hash = NULL, old_secret_until = NULL WHERE id = ?1";
         self.credentials().prepare_cached(sql)?.execute(params![id.to_string(), at.millis()])?;
-        self.credentials().prepare_cached("DELETE FROM tokens WHERE key_id = ?1")?.execute([id.to_string()])?;
         Ok(())
     }
 

@@ -244,7 +244,16 @@ fn key(name: &StateName) -> (&str, &str) {
 impl StateSummary {
     /// An address at which nothing was ever written.
     const fn of_nothing(name: StateName) -> Self {
-        Self { name, current: None, versions: 0, history_size: 0, created_at: None, updated_at: None, deleted_at: None, transferred_to: None }
+        Self {
+            name,
+            current: None,
+            versions: 0,
+            history_size: 0,
+            created_at: None,
+            updated_at: None,
+            deleted_at: None,
+            transferred_to: None,
+        }
     }
 }
 

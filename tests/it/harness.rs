@@ -406,6 +406,11 @@ impl Client {
         self.send("LOCK", &state_path(name), lock_body(id))
     }
 
+    /// The same for a plan, which keys that may not write can do as well.
+    pub fn lock_to_plan(&self, name: &str, id: &str) -> Answer {
+        self.send("LOCK", &state_path(name), lock_body_to("OperationTypePlan", id))
+    }
+
     pub fn unlock(&self, name: &str, id: &str) -> Answer {
         self.send("UNLOCK", &state_path(name), lock_body(id))
     }

@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Client, Server, lock_body, state_path, tfstate};
+use crate::harness::{Answer, Client, Server, lock_body, lock_body_to, state_path, tfstate};
 
 const L1: &str = "11111111-1111-4111-8111-111111111111";
 
@@ -115,21 +115,23 @@ fn writing_locking_and_unlocking_a_state() {
     let stage = Stage::new();
     //           anon rdr  out  plan wrtr ownr mon  adm  rivl blck nghb tokn less oper
     let write = [401, 403, 403, 403, 200, 200, 403, 200, 403, 200, 403, 200, 403, 200];
-    let lock =  [401, 403, 403, 200, 200, 200, 403, 200, 403, 200, 403, 200, 403, 200];
+    let plan =  [401, 403, 403, 200, 200, 200, 403, 200, 403, 200, 403, 200, 403, 200];
     let crack = [401, 403, 403, 403, 200, 200, 403, 200, 403, 200, 403, 200, 403, 200];
     for method in ["POST", "PUT"] {
         stage.row(method, write, |who, serial| who.send(method, &net(""), tfstate(L1, serial)));
         stage.row("force", write, |who, serial| who.send(method, &net("?force=true"), tfstate(L1, serial)));
     }
     for (method, path) in [("LOCK", net("")), ("LOCK", net("/lock")), ("POST", net("/lock")), ("PUT", net("/lock"))] {
-        stage.row(&format!("{method} {path}"), lock, |who, _| who.send(method, &path, lock_body("mine")));
+        stage.row(&format!("{method} {path}"), write, |who, _| who.send(method, &path, lock_body("mine")));
+        let to_plan = lock_body_to("OperationTypePlan", "mine");
+        stage.row(&format!("{method} {path} for a plan"), plan, |who, _| who.send(method, &path, to_plan.clone()));
     }
     for (method, path) in [("UNLOCK", net("")), ("UNLOCK", net("/lock")), ("DELETE", net("/lock"))] {
         let own = |who: &Client, _| {
-            who.lock("team/net", "mine");
+            who.lock_to_plan("team/net", "mine");
             who.send(method, &path, lock_body("mine"))
         };
-        stage.row(&format!("{method} {path} of one's own lock"), lock, own);
+        stage.row(&format!("{method} {path} of one's own lock"), plan, own);
         let anothers = |who: &Client, _| {
             stage.server.admin().lock("team/net", "theirs").expect_status(200);
             who.send(method, &path, "")

@@ -5,7 +5,12 @@ use serde_json::{Value, json};
 
 /// A lock as Terraform sends it.
 pub fn lock_body(id: &str) -> String {
-    json!({"ID": id, "Operation": "OperationTypeApply", "Info": "", "Who": "someone@somewhere", "Version": "1.11.4", "Created": "2026-01-02T03:04:05.678901234Z", "Path": ""}).to_string()
+    lock_body_to("OperationTypeApply", id)
+}
+
+/// The same for another operation.
+pub fn lock_body_to(operation: &str, id: &str) -> String {
+    json!({"ID": id, "Operation": operation, "Info": "", "Who": "someone@somewhere", "Version": "1.11.4", "Created": "2026-01-02T03:04:05.678901234Z", "Path": ""}).to_string()
 }
 
 /// A small valid state.

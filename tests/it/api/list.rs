@@ -118,7 +118,10 @@ fn a_state_that_is_locked_before_its_first_write_is_listed() {
     let paged = pages(&owner, &format!("{LIST}?limit=2"), "states", "after");
     assert_eq!(paged.concat().iter().map(name).collect::<Vec<_>>(), all);
     let row = owner.get(&format!("{LIST}?buildingBlock=b")).json()["states"][0].clone();
-    assert_eq!((&row["current"], &row["versions"], &row["size"], &row["created_at"]), (&json!(null), &json!(0), &json!(null), &json!(null)));
+    assert_eq!(
+        (&row["current"], &row["versions"], &row["size"], &row["created_at"]),
+        (&json!(null), &json!(0), &json!(null), &json!(null))
+    );
     assert_eq!(row["lock"], owner.get(&format!("{}/lock", state_path("team/b"))).json());
     owner.unlock("team/b", "lock-1").expect_status(200);
     assert_eq!(names(&owner, "buildingBlock=b&deleted=true"), [""; 0]);

@@ -58,9 +58,9 @@ fn a_form_may_ask_for_less_too() {
     let answer = form(&server, &fields).expect_status(200);
     assert_eq!(answer.json()["expires_in"], 60);
     let less = token(&server, &answer);
-    less.lock("team/net", "lock-1").expect_status(200);
+    less.lock_to_plan("team/net", "lock-1").expect_status(200);
     less.write("team/net", tfstate(L1, 1), Some("lock-1")).expect_problem(403, "forbidden");
-    less.lock("team/two", "lock-1").expect_problem(403, "forbidden");
+    less.lock_to_plan("team/two", "lock-1").expect_problem(403, "forbidden");
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod moves;
 mod outputs;
 mod prune;
 mod purge;
+mod refused;
 mod rehearsal;
 mod restore;
 mod retention;

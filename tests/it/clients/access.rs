@@ -12,7 +12,7 @@ for_each_program![
     a_key_of_another_workspace_is_told_that_it_is_the_wrong_one,
     a_key_of_another_building_block_is_told_that_it_is_the_wrong_one,
     a_reader_plans_without_a_lock_and_changes_nothing,
-    a_planner_plans_and_its_apply_stores_nothing,
+    a_planner_plans_and_its_apply_makes_nothing,
     a_runs_token_is_a_password,
     a_key_rotated_with_grace_does_not_disturb_a_running_apply,
     a_mistyped_address_is_not_an_empty_state,
@@ -78,20 +78,29 @@ fn a_reader_plans_without_a_lock_and_changes_nothing(program: &Program) {
     expect_one_version(&server);
 }
 
-fn a_planner_plans_and_its_apply_stores_nothing(program: &Program) {
+fn a_planner_plans_and_its_apply_makes_nothing(program: &Program) {
     let server = Server::start();
     Module::applied(program, &server, &["first"]);
-    let module = fresh(program, &server, &server.key("team", "planner")).ready(&resources(&["first", "second"]));
+    let planner = server.key("team", "planner");
+    let module = fresh(program, &server, &planner).ready(&resources(&["first", "second"]));
 
     module.plan().ok().says("1 to add, 0 to change, 0 to destroy");
     server.admin().expect_unlocked(STATE);
-    module.apply().fails().says("Failed to save state").says("HTTP error: 403").says("state push errored.tfstate");
-
-    // Not kept as a rejected version either: whoever may not write leaves nothing behind.
+    // It is refused before it makes anything.
+    module.apply().fails().says("Error acquiring the state lock").says("endpoint invalid auth").never_says("Creating");
+    for command in [&["state", "rm", "terraform_data.first"] as &[&str], &["taint", "terraform_data.first"], &["refresh"]] {
+        module.run(command).fails().says("Error acquiring the state lock");
+    }
     expect_one_version(&server);
     server.admin().expect_unlocked(STATE);
-    let module = module.with_key(&server.key("team", "writer"));
-    module.run(&["state", "push", "errored.tfstate"]).ok();
+
+    // Without locks it is too late for that: what it made is kept, for a person.
+    module.start_apply(&["-lock=false"]).wait().fails().says("Failed to save state").says("HTTP error: 403");
+    let versions = server.admin().versions(STATE);
+    assert_eq!((&versions[0]["rejected"], &versions[1]["current"]), (&json!("forbidden"), &json!(true)), "{versions:?}");
+    assert_eq!(server.admin().events("kind=state.write_rejected&attention=true").len(), 1);
+    let rollback = format!("{}/rollback", state_path(STATE));
+    server.key("team", "writer").post_json(&rollback, &json!({"version": versions[0]["number"]})).expect_status(200);
     module.plan().ok().says("No changes.");
 }
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::harness::{Client, Server, Setup, lock_body, md5, state_path, tfstate};
+use crate::harness::{Client, Server, Setup, lock_body_to, md5, state_path, tfstate};
 
 use super::{L1, expect_locked};
 
@@ -11,9 +11,55 @@ use super::{L1, expect_locked};
 fn a_free_state_is_locked_and_the_lock_answered() {
     let server = Server::start();
     let planner = server.key("team", "planner");
-    let answer = planner.lock("team/net", "lock-1").expect_status(200);
+    let answer = planner.lock_to_plan("team/net", "lock-1").expect_status(200);
     assert_eq!(answer.header("content-type"), "application/json");
-    assert_eq!(answer.json(), serde_json::from_str::<serde_json::Value>(&lock_body("lock-1")).expect("JSON"));
+    let sent = lock_body_to("OperationTypePlan", "lock-1");
+    assert_eq!(answer.json(), serde_json::from_str::<serde_json::Value>(&sent).expect("JSON"));
+}
+
+#[test]
+fn a_key_that_may_not_write_locks_for_a_plan_and_for_nothing_else() {
+    let server = Server::start();
+    let (planner, writer) = (server.key("team", "planner"), server.key("team", "writer"));
+    let token = server.token(&writer, json!({"permissions": ["TFSTATE_PLAN"]}));
+    // What both programs send, what nobody knows yet, and nothing.
+    let writing = [
+        "OperationTypeApply",
+        "OperationTypeRefresh",
+        "OperationTypeInvalid",
+        "migration destination state",
+        "migration source state",
+        "import",
+        "state-mv",
+        "state-rm",
+        "state-push",
+        "state-replace-provider",
+        "taint",
+        "untaint",
+        "workspace-delete",
+        "operationtypeplan",
+        "OperationTypePlan ",
+        "OperationTypeNext",
+        "",
+    ];
+    let lock = format!("{}/lock", state_path("team/net"));
+    for operation in writing {
+        for (method, path) in [("LOCK", state_path("team/net")), ("LOCK", lock.clone()), ("POST", lock.clone()), ("PUT", lock.clone())] {
+            for caller in [&planner, &token] {
+                let answer = caller.send(method, &path, lock_body_to(operation, "lock-1")).expect_problem(403, "forbidden");
+                assert!(answer.text().contains("TFSTATE_SAVE"), "{operation}: {}", answer.text());
+            }
+        }
+        writer.send("LOCK", &state_path("team/net"), lock_body_to(operation, "lock-1")).expect_status(200);
+        planner.send("LOCK", &state_path("team/net"), lock_body_to(operation, "lock-2")).expect_problem(403, "forbidden");
+        writer.unlock("team/net", "lock-1").expect_status(200);
+    }
+    planner.send("LOCK", &state_path("team/net"), "{\"ID\":\"lock-1\"}").expect_problem(403, "forbidden");
+    planner.get(&lock).expect_problem(404, "no_lock");
+    for caller in [&planner, &token] {
+        caller.lock_to_plan("team/net", "lock-1").expect_status(200);
+        caller.unlock("team/net", "lock-1").expect_status(200);
+    }
 }
 
 #[test]
@@ -146,9 +192,9 @@ fn locks_outlive_a_restart() {
     server.kill();
     let server = Setup::new().data(&data).start();
     let (writer, other) = (writer.at(&server), other.at(&server));
-    expect_locked(other.lock("team/net", "lock-2"), &lock);
+    expect_locked(other.lock_to_plan("team/net", "lock-2"), &lock);
     writer.lock("team/net", "lock-1").expect_status(200);
     writer.write("team/net", tfstate(L1, 1), Some("lock-1")).expect_status(200);
     writer.unlock("team/net", "lock-1").expect_status(200);
-    other.lock("team/net", "lock-2").expect_status(200);
+    other.lock_to_plan("team/net", "lock-2").expect_status(200);
 }

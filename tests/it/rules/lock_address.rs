@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Server, lock_body, state_path, tfstate};
+use crate::harness::{Client, Server, lock_body, lock_body_to, state_path, tfstate};
 
 use super::{L1, expect_holder, expect_locked};
 
@@ -53,11 +53,11 @@ fn an_unlock_without_a_body_breaks_and_an_id_in_the_address_stands_for_one() {
     let server = Server::start();
     let (holder, breaker) = (server.key("team", "planner"), server.key("team", "writer"));
     for method in ["DELETE", "UNLOCK"] {
-        holder.send("POST", &path(), lock_body("lock-1")).expect_status(200);
+        holder.send("POST", &path(), lock_body_to("OperationTypePlan", "lock-1")).expect_status(200);
         server.key("team", "planner").send(method, &path(), "").expect_problem(403, "forbidden");
         breaker.send(method, &format!("{}?ID=lock-2", path()), "").expect_status(409);
         breaker.send(method, &path(), "").expect_status(200);
-        holder.send("POST", &path(), lock_body("lock-1")).expect_status(200);
+        holder.send("POST", &path(), lock_body_to("OperationTypePlan", "lock-1")).expect_status(200);
         holder.send(method, &format!("{}?ID=lock-1", path()), "").expect_status(200);
         holder.get(&path()).expect_problem(404, "no_lock");
     }

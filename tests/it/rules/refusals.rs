@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Server, lock_body, state_path, tfstate};
+use crate::harness::{Answer, Client, Server, lock_body, state_path, tfstate};
 use crate::wire::{self, Wire};
 
 use super::L1;
@@ -140,18 +140,56 @@ fn an_unknown_path_below_api_is_400_because_404_means_an_empty_state() {
         let status = server.anonymous().get(path).status.as_u16();
         assert!([400, 401].contains(&status), "{path}: {status}");
     }
-    for number in ["x", "-1", "1.0", "%31x"] {
+    for number in ["x", "-1", "1.0", "%31x", "+1", "%2B1", "01", "00", "1%20", "%201", "1e0", "0x1", "٠", "18446744073709551616"] {
         wire::ask(&server, &admin, "GET", &format!("{state}/versions/{number}")).expect_status(400);
         wire::ask(&server, &admin, "GET", &format!("{state}/versions/{number}/info")).expect_status(400);
     }
 }
 
 #[test]
-fn paths_outside_the_api_are_404() {
+fn an_address_that_is_nearly_a_states_gets_a_pointer_to_it() {
     let server = Server::start();
-    for path in ["/nothing", "/apix", "/index.php", "/..%2f..%2fetc/passwd"] {
-        server.anonymous().get(path).expect_problem(404, "not_found");
+    let near = [
+        "/terraform/state/workspace/w/buildingblock/net",
+        "/state/workspace/w/buildingblock/net",
+        "/workspace/w/buildingBlock/net",
+        "/API/terraform/state/workspace/w/buildingblock/net",
+        "/Api/Terraform/State/Workspace/w/Buildingblock/net",
+        "/statekeep/api/terraform/state/workspace/w/buildingblock/net",
+        "/terraform/state/workspace/w/buildingblock/net/",
+        "/terraform//state/workspace//w/buildingblock/net",
+        "//api/terraform/state/workspace/w/buildingblock/net",
+        "/api/terraform/state/workspace/w/buildingblock/net/",
+        "/api/terraform/state/workspace/w/buildingblock/net/default.tfstate",
+        "/api/api/terraform/state/workspace/w/buildingblock/net",
+    ];
+    for path in near {
+        for method in ["GET", "POST", "LOCK", "UNLOCK"] {
+            let answer = wire::ask(&server, &server.admin(), method, path).expect_problem(400, "bad_address");
+            assert!(answer.text().contains(&server.state("w/net")), "{method} {path}: {}", answer.text());
+        }
     }
+}
+
+#[test]
+fn paths_outside_the_api_are_404_for_browsers_and_400_for_programs() {
+    let server = Server::start();
+    let browsers = ["text/html", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "application/xml, Text/HTML ;q=0.1"];
+    let programs = ["*/*", "application/json", "text/*", "text/html;q=0", "text/html ; q=0.0, */*", "text/plain, text/htmlx", ""];
+    let outside =
+        ["/nothing", "/index.php", "/index.html", "/..%2f..%2fetc/passwd", "/API/terraform/state", "/terraform/state/x", "//", "/a/b/"];
+    for path in outside {
+        for method in ["GET", "HEAD"] {
+            let ask = |accept: &str| Client::ask(server.anonymous().request(method, path).header("Accept", accept)).status.as_u16();
+            assert!(browsers.iter().all(|accept| ask(accept) == 404), "{method} {path} by a browser");
+            assert!(programs.iter().all(|accept| ask(accept) == 400), "{method} {path} by a program");
+        }
+        // As the programs do, which send no `Accept` at all.
+        wire::ask(&server, &server.admin(), "GET", path).expect_problem(400, "bad_address");
+    }
+    let in_the_api = server.anonymous().request("GET", "/api/nothing").header("Accept", "text/html");
+    Client::ask(in_the_api).expect_problem(400, "bad_address");
+    Client::ask(server.anonymous().request("GET", "/nothing").header("Accept", "text/html")).expect_problem(404, "not_found");
     let mut wire = Wire::to(&server);
     wire.send("GET /static/../../../etc/passwd HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     let answer = wire.answer().expect("an answer");

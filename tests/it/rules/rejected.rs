@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::disk::noise;
-use crate::harness::{Client, Server, Setup, state_path, tfstate, tfstate_noted};
+use crate::harness::{Client, Server, Setup, lock_body, md5, state_path, tfstate, tfstate_noted};
 
 use super::{L1, counts, info, rejected_number, version};
 
@@ -131,11 +131,54 @@ fn what_a_caller_may_not_write_is_not_kept() {
     let owner = server.key("team", "owner");
     owner.write("team/net", tfstate(L1, 1), None).expect_status(200);
     owner.lock("team/net", "lock-1").expect_status(200);
-    for role in ["reader", "outputs", "planner"] {
+    for role in ["reader", "outputs"] {
         let answer = server.key("team", role).write("team/net", tfstate(L1, 9), None).expect_problem(403, "forbidden");
         assert_eq!(answer.header("statekeep-rejected-version"), "", "{role}");
     }
     server.key("rival", "owner").write("team/net", tfstate(L1, 9), None).expect_problem(403, "forbidden");
+    assert_eq!(counts(&owner, "team/net"), (1, 0));
+}
+
+#[test]
+fn what_a_key_writes_that_may_only_plan_is_kept_for_a_person() {
+    let server = Server::start();
+    let (owner, planner) = (server.key("team", "owner"), server.key("team", "planner"));
+    owner.write("team/net", tfstate(L1, 1), None).expect_status(200);
+    for (state, number) in [("team/net", 2), ("team/new", 1)] {
+        for (serial, lock) in [(9, None), (9, Some("lock-9"))] {
+            let answer = planner.write(state, tfstate(L1, serial), lock).expect_problem(403, "forbidden");
+            assert_eq!(rejected_number(&answer), number, "the same bytes are kept once");
+            assert_eq!(answer.json()["rejected_version"], number);
+        }
+        let row = info(&owner, state, number);
+        assert_eq!((&row["kind"], &row["rejected"], &row["current"]), (&json!("rejected"), &json!("forbidden"), &json!(false)), "{row}");
+        assert_eq!(version(&owner, state, number).expect_status(200).text(), tfstate(L1, 9));
+        let block = state.split_once('/').expect("a name").1;
+        let events = server.admin().events(&format!("kind=state.write_rejected&attention=true&buildingBlock={block}"));
+        assert_eq!(events.len(), 1, "{events:?}");
+        assert_eq!((&events[0]["version"], &events[0]["detail"]["code"]), (&json!(number), &json!("forbidden")));
+    }
+    owner.read("team/new").expect_problem(404, "no_state");
+    assert_eq!(owner.read("team/net").expect_status(200).text(), tfstate(L1, 1));
+    // Under another's lock too, and a token of a writer that was asked for with less is no better.
+    owner.lock("team/net", "lock-1").expect_status(200);
+    let token = server.token(&server.key("team", "writer"), json!({"permissions": ["TFSTATE_PLAN"]}));
+    let answer = token.write("team/net", tfstate(L1, 10), Some("lock-1")).expect_problem(403, "forbidden");
+    assert_eq!(rejected_number(&answer), 3);
+    owner.post_json(&format!("{}/rollback?ID=lock-1", state_path("team/net")), &json!({"version": 3})).expect_status(200);
+}
+
+#[test]
+fn nothing_is_kept_of_what_is_no_state_or_is_there_already() {
+    let server = Setup::new().flag("--max-state-size", "1MiB").flag("--max-in-flight", "64MiB").start();
+    let (owner, planner) = (server.key("team", "owner"), server.key("team", "planner"));
+    owner.write("team/net", tfstate(L1, 1), None).expect_status(200);
+    for body in ["", "{}", "[]", "{\"version\": 4", &lock_body("lock-1"), &tfstate(L1, 1), &"x".repeat(2 * 1024 * 1024)] {
+        let answer = planner.write("team/net", body, None).expect_problem(403, "forbidden");
+        assert_eq!(answer.header("statekeep-rejected-version"), "", "{}", &body[..body.len().min(40)]);
+    }
+    let wrong = planner.request("POST", &state_path("team/net")).header("Content-MD5", md5(b"another")).body(tfstate(L1, 2));
+    Client::ask(wrong).expect_problem(403, "forbidden");
     assert_eq!(counts(&owner, "team/net"), (1, 0));
 }
 

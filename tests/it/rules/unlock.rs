@@ -15,7 +15,7 @@ fn held(caller: &Client) -> bool {
 fn locked() -> (Server, Client, String) {
     let server = Server::start();
     let holder = server.key("team", "planner");
-    let lock = holder.lock("team/net", "lock-1").expect_status(200).text();
+    let lock = holder.lock_to_plan("team/net", "lock-1").expect_status(200).text();
     (server, holder, lock)
 }
 
@@ -133,7 +133,7 @@ fn opentofus_force_unlock_is_a_bare_lock_and_is_written_down_as_forced() {
     server.key("team", "planner").send("UNLOCK", &state_path("team/net"), bare.clone()).expect_problem(403, "forbidden");
     holder.send("UNLOCK", &state_path("team/net"), bare.clone()).expect_status(200);
     assert_eq!(lock_events(&server).last().map(|(kind, _)| kind.as_str()), Some("lock.break"));
-    holder.lock("team/net", "lock-1").expect_status(200);
+    holder.lock_to_plan("team/net", "lock-1").expect_status(200);
     server.key("team", "writer").send("UNLOCK", &state_path("team/net"), bare).expect_status(200);
     assert!(!held(&holder));
     assert_eq!(lock_events(&server).last(), Some(&("lock.break".to_owned(), true)));
