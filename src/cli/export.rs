@@ -5,7 +5,7 @@
 
 mod sink;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 
 use super::client::{Client, Refusal, Wire};
 use super::manifest::{self, Manifest, State};
-use super::output::{self, Failure, text};
+use super::output::{self, Failure, counted, text};
 use super::{Common, Format};
 use crate::model::clock::{self, Timestamp};
 use crate::model::digest::Digest;
@@ -60,6 +60,14 @@ pub(super) async fn run(args: ExportArgs, common: Common) -> Result<(), Failure>
 async fn export(client: &Client, args: &ExportArgs, is_tar: bool, format: Format) -> Result<(), Failure> {
     let states = chosen(client, args).await?;
     let sink = if is_tar { Sink::tar() } else { Sink::folder(&args.target)? };
+    if let Some((one, other)) = alike(&states)?.filter(|_| sink.takes_letters_of_any_case_as_one()) {
+        sink.remove();
+        return Err(Failure::Failed(format!(
+            "{one} and {other} differ by the case of letters alone, which the file system of {} does not tell apart; nothing was exported. Export to \
+             another file system, or to - as a tar",
+            args.target.display()
+        )));
+    }
     let now = clock::now();
     let manifest = Manifest::new(now.to_string(), !args.no_history);
     let mut export =
@@ -67,7 +75,7 @@ async fn export(client: &Client, args: &ExportArgs, is_tar: bool, format: Format
     let shows_progress = std::io::stderr().is_terminal();
     for (index, state) in states.iter().enumerate() {
         if shows_progress {
-            output::progress(&format!("{index} of {} states, {} versions", states.len(), export.versions));
+            output::progress(&format!("{index} of {}, {}", counted(states.len(), "state"), counted(export.versions, "version")));
         }
         export.state(state, args.no_history).await?;
     }
@@ -104,6 +112,27 @@ fn rows(answer: &mut Value, name: &str) -> Result<Vec<Value>, Failure> {
     rows.ok_or_else(|| Failure::Failed("the server's answer is no list; is --url a statekeep?".to_owned()))
 }
 
+/// Two states whose files could not lie beside each other where the case of letters says nothing.
+fn alike(states: &[Value]) -> Result<Option<(StateName, StateName)>, Failure> {
+    let mut seen: HashMap<String, StateName> = HashMap::new();
+    for state in states {
+        let name = name_of(state)?;
+        // The folder of a workspace, and that of a state in it.
+        for key in [name.workspace.to_string(), name.to_string()] {
+            let other = seen.entry(key.to_ascii_lowercase()).or_insert_with(|| name.clone());
+            let theirs = if key.contains('/') { other.to_string() } else { other.workspace.to_string() };
+            if theirs != key {
+                return Ok(Some((other.clone(), name)));
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn name_of(state: &Value) -> Result<StateName, Failure> {
+    StateName::parse(&text(&state["workspace"]), &text(&state["buildingBlock"])).map_err(Failure::because)
+}
+
 /// An export that is being written.
 struct Export {
     wire: Arc<Wire>,
@@ -137,7 +166,7 @@ impl Drop for UnderWay {
 
 impl Export {
     async fn state(&mut self, state: &Value, only_current: bool) -> Result<(), Failure> {
-        let name = StateName::parse(&text(&state["workspace"]), &text(&state["buildingBlock"])).map_err(Failure::because)?;
+        let name = name_of(state)?;
         let member = |name: &str| state[name].as_str().map(str::to_owned);
         let (deleted_at, transferred_to) = (member("deleted_at"), member("transferred_to"));
         let versions = if only_current {
@@ -191,6 +220,11 @@ impl Export {
                     self.forget_file(one.place);
                     self.failures.push(format!("version {} of {}: what came is not what its SHA-256 belongs to", one.number, one.name));
                 }
+                // It was pruned or purged since the list was read.
+                Err(refusal) if refusal.status_and_code().is_some_and(|(_, code)| matches!(code.as_str(), "no_version" | "purged")) => {
+                    self.forget_file(one.place);
+                    self.without_file += 1;
+                }
                 Err(refusal) => {
                     self.forget_file(one.place);
                     self.fail(&format!("version {} of {}", one.number, one.name), refusal)?;
@@ -227,11 +261,30 @@ impl Export {
         if format == Some(Format::Json) {
             output::json(&json!({ "states": states, "versions": versions, "without_file": without_file, "failed": failures }))?;
         } else {
-            output::message(&format!("exported {states} states with {versions} versions"));
+            let without = if without_file == 0 { String::new() } else { format!(", and {} without content", counted(without_file, "row")) };
+            output::message(&format!("exported {} with {}{without}", counted(states, "state"), counted(versions, "version")));
         }
         match failures.len() {
             0 => Ok(()),
+            1 => Err(Failure::Failed("1 could not be exported and is not in it; `statekeep verify` says more".to_owned())),
             failed => Err(Failure::Failed(format!("{failed} could not be exported and are not in it; `statekeep verify` says more"))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_differ_by_case_alone_are_found() {
+        let alike = |names: &[(&str, &str)]| {
+            let states: Vec<Value> =
+                names.iter().map(|(workspace, block)| json!({"workspace": workspace, "buildingBlock": block})).collect();
+            super::alike(&states).expect("names").map(|(one, other)| format!("{one} {other}"))
+        };
+        assert_eq!(alike(&[("team", "x"), ("team", "y"), ("rival", "x")]), None);
+        assert_eq!(alike(&[("team", "x"), ("team", "X")]).as_deref(), Some("team/x team/X"));
+        assert_eq!(alike(&[("Team", "x"), ("team", "y")]).as_deref(), Some("Team/x team/y"));
     }
 }

@@ -19,6 +19,18 @@ const FORM: u32 = 1;
 /// The largest manifest that is read, in bytes: some hundred thousand versions.
 pub(super) const MAX_SIZE: u64 = 512 * 1024 * 1024;
 
+/// So far into a file it has to say that it is one, in bytes.
+pub(super) const MAX_HEAD: u64 = 64 * 1024;
+
+/// Whether a file that begins so is a manifest of ours, whole or not.
+pub(super) fn is_ours(head: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(head);
+    text.match_indices("\"format\"").any(|(at, name)| {
+        let value = text[at + name.len()..].trim_start().strip_prefix(':').map(str::trim_start);
+        value.and_then(|value| value.strip_prefix('"')).is_some_and(|value| value.starts_with(&format!("{FORMAT}\"")))
+    })
+}
+
 /// The whole manifest.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Manifest {
@@ -103,4 +115,20 @@ impl State {
 /// Where in an export the bytes of a version are.
 pub(super) fn file_of(name: &StateName, number: u64) -> String {
     format!("{name}/{number}.tfstate")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_is_known_by_what_it_says() {
+        let ours = serde_json::to_vec_pretty(&Manifest::new("now".to_owned(), true)).expect("JSON");
+        assert!(is_ours(&ours) && is_ours(&ours[..60]) && is_ours(br#"{"exported_at":"x","form":1,"format":"statekeep-export"}"#));
+        for other in
+            ["", "{}", r#"{"name":"app","format":"other"}"#, r#"{"name":"statekeep-export"}"#, r#"{"format":["statekeep-export"]}"#]
+        {
+            assert!(!is_ours(other.as_bytes()), "{other}");
+        }
+    }
 }

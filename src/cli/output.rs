@@ -197,6 +197,11 @@ pub(super) fn time(value: &Value) -> String {
     full.split_once('.').map_or(full.clone(), |(seconds, _)| format!("{seconds}Z"))
 }
 
+/// So many of something, as people write it: `1 state`, `2 states`.
+pub(super) fn counted<N: Copy + PartialEq + From<u8> + std::fmt::Display>(count: N, what: &str) -> String {
+    if count == N::from(1) { format!("{count} {what}") } else { format!("{count} {what}s") }
+}
+
 /// A size of an answer, as people read it.
 pub(super) fn size(value: &Value) -> String {
     value.as_u64().map_or_else(|| "-".to_owned(), |bytes| bytesize::ByteSize::b(bytes).display().iec().to_string())

@@ -77,8 +77,8 @@ fn check_and_compress(bytes: &[u8], max_nesting: usize) -> Result<(StateHead, Ve
             NotAState::TooDeep(_) => "too_deep",
             NotAState::DuplicateKey(_) => "duplicate_key",
             NotAState::LooksLikeALock => "looks_like_a_lock",
-            NotAState::Empty | NotAState::NotJson(_) => "bad_body",
-            NotAState::NotAState(_) => "not_a_state",
+            NotAState::Empty | NotAState::NotJson(_) | NotAState::CutShort(_) => "bad_body",
+            NotAState::NotAState(_) | NotAState::Instead(_) => "not_a_state",
         };
         Error::invalid(code, format!("{error}; nothing was stored"))
     })?;

@@ -41,6 +41,12 @@ struct Query {
 
 impl Query {
     fn onto(&self) -> Result<Onto, ApiError> {
+        if self.append && self.deleted {
+            return Err(ApiError::invalid(
+                "bad_query",
+                "append adds to a state that lives, and deleted would end it with that; give one of them, and delete the state by DELETE",
+            ));
+        }
         match (self.after, self.append, self.arrive) {
             (None, false, false) => Ok(Onto::Nothing),
             (Some(Whole(number)), false, false) => Ok(Onto::Imported(number)),

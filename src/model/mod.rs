@@ -6,6 +6,7 @@ pub mod caller;
 pub mod clock;
 pub mod digest;
 pub mod event;
+pub mod instead;
 pub mod key;
 pub mod lock;
 pub mod name;

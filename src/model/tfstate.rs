@@ -8,6 +8,9 @@ use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::error::Category;
+
+use super::instead::{self, Instead};
 
 /// The most members that the outermost object may have; states have about ten.
 pub const MAX_TOP_LEVEL_MEMBERS: usize = 256;
@@ -33,41 +36,50 @@ pub struct StateHead {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotAState {
     /// Nothing at all.
-    #[error("the body is empty")]
+    #[error("there is nothing in it, and a state is never empty")]
     Empty,
-    /// Not JSON, or cut short.
-    #[error("the body is not JSON: {0}")]
+    /// Not JSON.
+    #[error("this is no state, for it is not JSON: {0}")]
     NotJson(String),
+    /// JSON that ends in the middle.
+    #[error("this is cut short, and no whole state: {0}")]
+    CutShort(String),
     /// Nested too deep.
-    #[error("the body is nested deeper than {0} levels")]
+    #[error("this is nested deeper than {0} levels")]
     TooDeep(usize),
     /// A member of the outermost object stands there twice.
     #[error("the member {0:?} stands in the state twice")]
     DuplicateKey(String),
     /// A lock where a state belongs.
-    #[error("the body is a lock, not a state: set the client's lock_address and unlock_address to this address with /lock at its end")]
+    #[error("{}", instead::LOCK)]
     LooksLikeALock,
     /// JSON, but no state.
-    #[error("the body is no state: {0}")]
+    #[error("this is JSON, but no state: {0}")]
     NotAState(&'static str),
+    /// Something that people take for a state.
+    #[error("{0}")]
+    Instead(Instead),
 }
 
 /// Reads what the server needs to know of a state, and refuses what is none or is nested deeper than `max_depth`.
 pub fn read_head(bytes: &[u8], max_depth: usize) -> Result<StateHead, NotAState> {
-    if bytes.is_empty() {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(NotAState::Empty);
     }
-    let text = std::str::from_utf8(bytes).map_err(|_| NotAState::NotJson("it is not UTF-8".to_owned()))?;
+    let or_instead = |why: NotAState| instead::of_bytes(bytes).map_or(why, NotAState::Instead);
+    let text = std::str::from_utf8(bytes).map_err(|_| or_instead(NotAState::NotJson("it is not UTF-8".to_owned())))?;
     if is_deeper_than(bytes, max_depth) {
         return Err(NotAState::TooDeep(max_depth));
     }
     let top: Top = serde_json::from_str(text).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => NotAState::NotAState("it is not a JSON object"),
-        serde_json::error::Category::Io | serde_json::error::Category::Syntax | serde_json::error::Category::Eof => {
-            NotAState::NotJson(error.to_string())
-        }
+        Category::Data => NotAState::NotAState("it is not a JSON object"),
+        Category::Eof if bytes.trim_ascii_start().starts_with(b"{") => NotAState::CutShort(error.to_string()),
+        Category::Io | Category::Syntax | Category::Eof => or_instead(NotAState::NotJson(error.to_string())),
     })?;
-    top.into_head()
+    top.into_head().map_err(|why| {
+        let instead = if matches!(why, NotAState::NotAState(_)) { instead::of_object(text) } else { None };
+        instead.map_or(why, NotAState::Instead)
+    })
 }
 
 /// Whether brackets outside texts are open more than `limit` deep somewhere.
@@ -112,6 +124,7 @@ struct Top {
     resources: u64,
     encrypted: bool,
     lock_like: u8,
+    backend: bool,
     duplicate: Option<String>,
     crowded: bool,
 }
@@ -126,6 +139,10 @@ impl Top {
         }
         if self.lock_like >= 2 && self.serial.is_none() {
             return Err(NotAState::LooksLikeALock);
+        }
+        // The record of a client's backend is kept as a state of format 3 without any resources.
+        if self.backend && self.resources == 0 && !matches!(self.version, Some(Scalar::Unsigned(4))) {
+            return Err(NotAState::Instead(instead::RECORD));
         }
         let format = match self.version {
             Some(Scalar::Signed(version)) => Some(version),
@@ -159,6 +176,7 @@ impl Top {
             "resources" => self.resources += map.next_value_seed(Counting(INSTANCES))?,
             "modules" => self.resources += map.next_value_seed(Counting(MODULE_RESOURCES))?,
             "encrypted_data" => self.encrypted = map.next_value::<Scalar>()?.into_text().is_some(),
+            "backend" | "state_store" => self.backend |= map.next_value::<Option<IgnoredAny>>()?.is_some(),
             "ID" | "Operation" | "Who" | "Created" | "Info" | "Path" => {
                 self.lock_like += 1;
                 map.next_value::<IgnoredAny>()?;
@@ -400,7 +418,8 @@ mod tests {
     #[test]
     fn refuses_what_is_no_state() {
         assert_eq!(refusal(""), NotAState::Empty);
-        assert!(matches!(refusal(r#"{"version":4,"serial":1"#), NotAState::NotJson(_)));
+        assert_eq!(refusal(" \n"), NotAState::Empty);
+        assert!(matches!(refusal(r#"{"version":4,"serial":1"#), NotAState::CutShort(_)));
         assert!(matches!(refusal(r#"{"version":4,"serial":1} x"#), NotAState::NotJson(_)));
         assert_eq!(refusal(r#"{"version":4,"serial":1,"serial":2}"#), NotAState::DuplicateKey("serial".into()));
         assert_eq!(refusal(r#"{"version":4,"serial":1,"a\u0062":1,"ab":2}"#), NotAState::DuplicateKey("ab".into()));
@@ -420,6 +439,19 @@ mod tests {
         for serial in ["18446744073709551616", "-1", "1.0", "\"1\"", "null", "[1]", "{}", "true"] {
             assert!(matches!(refusal(&format!(r#"{{"version":4,"serial":{serial}}}"#)), NotAState::NotAState(_)), "{serial}");
         }
+    }
+
+    #[test]
+    fn refuses_the_record_of_a_backend_and_takes_a_state_beside_one() {
+        let record = |resources: &str| {
+            format!(
+                r#"{{"version":3,"serial":1,"lineage":"l","backend":{{"type":"s3"}},"modules":[{{"path":["root"],"resources":{{{resources}}}}}]}}"#
+            )
+        };
+        assert_eq!(refusal(&record("")), NotAState::Instead(instead::RECORD));
+        assert_eq!(refusal(r#"{"version":3,"terraform_version":"1.11.4","backend":{"type":"s3"}}"#), NotAState::Instead(instead::RECORD));
+        assert!(read_head(record(r#""a.b":{}"#).as_bytes(), MAX_DEPTH).is_ok());
+        assert!(read_head(br#"{"version":3,"serial":1,"backend":null}"#, MAX_DEPTH).is_ok());
     }
 
     #[test]

@@ -34,6 +34,21 @@ impl Sink {
         Ok(Self::Folder { dir: dir.to_owned(), last: PathBuf::new() })
     }
 
+    /// Whether two files whose names differ by the case of letters alone would be one.
+    pub(super) fn takes_letters_of_any_case_as_one(&self) -> bool {
+        match self {
+            Self::Folder { dir, .. } => dir.join(manifest::UNFINISHED.to_ascii_uppercase()).exists(),
+            Self::Tar(_) => false,
+        }
+    }
+
+    /// Takes away the mark of an export, where nothing was exported.
+    pub(super) fn remove(self) {
+        if let Self::Folder { dir, .. } = self {
+            let _ = fs::remove_file(dir.join(manifest::UNFINISHED));
+        }
+    }
+
     /// Writes a file.
     pub(super) fn put(&mut self, path: &str, bytes: &[u8], written: Timestamp) -> Result<(), Failure> {
         match self {

@@ -32,12 +32,22 @@ impl Files {
     }
 }
 
-/// Whether a folder is an export; one that was cut off is an error.
+/// Whether a folder is an export; one that was cut off is an error. Many a folder has a `manifest.json` of something else.
 pub(super) fn is_folder(dir: &Path) -> Result<bool, Failure> {
-    if dir.join(manifest::NAME).is_file() {
+    let begins = |name: &str| -> Result<Option<Vec<u8>>, Failure> {
+        let path = dir.join(name);
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let mut head = Vec::new();
+        let read = File::open(&path).and_then(|file| file.take(manifest::MAX_HEAD).read_to_end(&mut head));
+        read.map(|_| Some(head)).map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))
+    };
+    if begins(manifest::NAME)?.is_some_and(|head| manifest::is_ours(&head)) {
         return Ok(true);
     }
-    if dir.join(manifest::UNFINISHED).exists() {
+    // It is empty until all else is written.
+    if begins(manifest::UNFINISHED)?.is_some_and(|head| head.is_empty() || manifest::is_ours(&head)) {
         return Err(Failure::Failed(format!("{} is an export that was cut off; nothing was imported", dir.display())));
     }
     Ok(false)
@@ -74,7 +84,10 @@ pub(super) fn tar(file: File) -> Result<Vec<Plan>, Failure> {
         }
     }
     let Some((offset, size)) = manifest.filter(|(_, size)| *size <= manifest::MAX_SIZE) else {
-        let why = format!("the tar has no {} at its end, so it is no export or was cut off; nothing was imported", manifest::NAME);
+        let why = format!(
+            "the tar has no {} at its end, so it is no export or was cut off; nothing was imported (a tar of states that is none is unpacked first)",
+            manifest::NAME
+        );
         return Err(Failure::Failed(why));
     };
     let bytes = Content::Part(Arc::clone(&file), offset, size).read().map_err(told)?;
@@ -93,7 +106,9 @@ fn plans(manifest: &[u8], files: &Files) -> Result<Vec<Plan>, Failure> {
     for what in wrong.iter().take(MAX_NAMED) {
         output::message(&output::harmless(what));
     }
-    Err(Failure::Failed(format!("{} files of the export are not what {} says; nothing was imported", wrong.len(), manifest::NAME)))
+    let are = if wrong.len() == 1 { "is" } else { "are" };
+    let files = output::counted(wrong.len(), "file");
+    Err(Failure::Failed(format!("{files} of the export {are} not what {} says; nothing was imported", manifest::NAME)))
 }
 
 fn plan(state: State, files: &Files, wrong: &mut Vec<String>) -> Result<Plan, Failure> {

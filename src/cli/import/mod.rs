@@ -3,6 +3,7 @@
 
 mod archive;
 mod backend;
+mod folder;
 mod names;
 mod plan;
 mod send;
@@ -15,7 +16,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::client::Client;
-use super::output::{self, Failure};
+use super::output::{self, Failure, counted};
 use super::{Common, Format};
 use crate::model::name::{BuildingBlock, Workspace};
 use crate::model::secret::Secret;
@@ -27,6 +28,7 @@ use send::{Done, Looked};
 use sources::{Found, Naming};
 
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "they are flags of the command line")]
 pub(super) struct ImportArgs {
     /// A state, a folder of states, or an export (a folder or a tar); - reads a state or a tar from standard input
     #[arg(required_unless_present = "from_url")]
@@ -49,9 +51,12 @@ pub(super) struct ImportArgs {
     /// The building block, where it is one state
     #[arg(long)]
     building_block: Option<BuildingBlock>,
-    /// How the path of a file in a folder says its name, as '{workspace}/{name}' or '*/env-{name}'
+    /// How the path of a file in a folder says its name, as '{workspace}/{name}' or '*/env-{workspace}/{name…}'
     #[arg(long, value_name = "PATTERN", conflicts_with = "building_block")]
     name_pattern: Option<Pattern>,
+    /// Also take files of a folder whose names do not end in .tfstate
+    #[arg(long, conflicts_with = "from_url")]
+    all_names: bool,
     /// Add versions to states that are there, along one lineage with rising serials
     #[arg(long)]
     append: bool,
@@ -78,7 +83,12 @@ pub(super) async fn run(args: ImportArgs, common: Common) -> Result<(), Failure>
 }
 
 async fn find(args: &ImportArgs) -> Result<Found, Failure> {
-    let naming = Naming { workspace: args.workspace.as_ref(), block: args.building_block.as_ref(), pattern: args.name_pattern.as_ref() };
+    let naming = Naming {
+        workspace: args.workspace.as_ref(),
+        block: args.building_block.as_ref(),
+        pattern: args.name_pattern.as_ref(),
+        all_names: args.all_names,
+    };
     let Some(url) = &args.from_url else {
         return sources::find(args.source.as_deref().unwrap_or("-".as_ref()), &naming);
     };
@@ -94,71 +104,95 @@ async fn find(args: &ImportArgs) -> Result<Found, Failure> {
 struct Summary {
     states: usize,
     versions: usize,
+    partly: usize,
     there_already: usize,
+    no_content: usize,
     other_times: usize,
+    held_now: usize,
     not_held: usize,
+    passed_over: usize,
+    look_like_states: Vec<String>,
     failed: Vec<String>,
     end: Option<String>,
 }
 
 impl Summary {
-    fn skip(&mut self, why: String) {
-        output::message(&output::harmless(&why));
-        self.failed.push(why);
-    }
-
     /// Takes note of a state; false where every other one would fail as well.
     fn take(&mut self, done: Done) -> bool {
-        if let Some(note) = done.note {
+        let Done { name, imported, failed, note } = done;
+        if let Some(note) = note {
             output::message(&output::harmless(&note));
         }
-        match done.result {
-            Ok(imported) if imported.versions == 0 => self.there_already += 1,
-            Ok(imported) => {
-                self.states += 1;
-                self.versions += imported.versions;
-                self.other_times += imported.other_times;
-                self.not_held += imported.not_held;
+        self.versions += imported.versions;
+        self.other_times += imported.other_times;
+        self.held_now += imported.held_now;
+        self.not_held += imported.not_held;
+        self.partly += usize::from(failed.is_some() && imported.versions > 0);
+        match failed {
+            None if imported.has_no_content => self.no_content += 1,
+            None if imported.versions == 0 => self.there_already += 1,
+            None => self.states += 1,
+            Some(failed) if failed.is_the_end => self.end = Some(failed.why),
+            Some(failed) => {
+                let why = format!("{name}: {}", failed.why);
+                output::message(&output::harmless(&why));
+                self.failed.push(why);
             }
-            Err(failed) if failed.is_the_end => self.end = Some(failed.why),
-            Err(failed) => self.skip(format!("{}: {}", done.name, failed.why)),
         }
         self.end.is_none()
     }
 
     fn told(&self) -> Vec<String> {
-        let mut told = vec![format!("imported {} states with {} versions", self.states, self.versions)];
-        let mut add = |count: usize, what: &str| {
+        let mut told = vec![format!("imported {} with {}", counted(self.states, "state"), counted(self.versions, "version"))];
+        let mut add = |count: usize, what: &str, one: &str, many: &str| {
             if count > 0 {
-                told.push(format!("{count} {what}"));
+                told.push(format!("{} {}", counted(count, what), if count == 1 { one } else { many }));
             }
         };
-        add(self.there_already, "states were there already");
-        add(self.other_times, "versions have the time of their import: keeping theirs needs ADM_OPERATE, and none lies in the future");
-        add(self.not_held, "versions that were held are not: holding needs ADM_OPERATE");
+        let partly = "there only in part: run it again, and it goes on where it is now";
+        add(self.partly, "state", &format!("is {partly}"), &format!("are {partly}"));
+        add(self.there_already, "state", "was there already", "were there already");
+        let content = "no content left that could be imported, and nothing was made of";
+        add(self.no_content, "state", &format!("has {content} it"), &format!("have {content} them"));
+        let times = "the time of their import: keeping theirs needs ADM_OPERATE, and none lies in the future";
+        add(
+            self.other_times,
+            "version",
+            "has the time of its import: keeping its own needs ADM_OPERATE, and none lies in the future",
+            &format!("have {times}"),
+        );
+        add(
+            self.held_now,
+            "version",
+            "that was there already is held now, as it was",
+            "that were there already are held now, as they were",
+        );
+        let not_held = "holding needs ADM_OPERATE; run it again with that, and nothing else is done";
+        add(self.not_held, "version", &format!("that was held is not: {not_held}"), &format!("that were held are not: {not_held}"));
         told
     }
 
     fn json(&self) -> Value {
         json!({
-            "states": self.states, "versions": self.versions, "there_already": self.there_already, "other_times": self.other_times,
-            "not_held": self.not_held, "failed": self.failed,
+            "states": self.states, "versions": self.versions, "partly": self.partly, "there_already": self.there_already,
+            "no_content": self.no_content, "other_times": self.other_times, "held_now": self.held_now, "not_held": self.not_held,
+            "passed_over": self.passed_over, "look_like_states": self.look_like_states, "failed": self.failed,
         })
     }
 }
 
 async fn import(client: &Client, found: Found, args: &ImportArgs, format: Format) -> Result<(), Failure> {
-    let mut summary = Summary::default();
-    found.skipped.into_iter().for_each(|why| summary.skip(why));
-    let (all, mut done, shows_progress) = (found.plans.len(), 0, std::io::stderr().is_terminal());
+    let Found { plans, skipped, passed_over, look_like_states } = found;
+    let mut summary = Summary { failed: skipped, passed_over, look_like_states, ..Summary::default() };
+    let (all, mut done, shows_progress) = (plans.len(), 0, std::io::stderr().is_terminal());
     let tell = |one: Done| {
         done += 1;
         if shows_progress && (done % send::AT_A_TIME == 0 || done == all) {
-            output::progress(&format!("{done} of {all} states"));
+            output::progress(&format!("{done} of {}", counted(all, "state")));
         }
         summary.take(one)
     };
-    let sent = send::all(client, found.plans, args.append, tell).await;
+    let sent = send::all(client, plans, args.append, tell).await;
     if shows_progress {
         output::progress("");
     }
@@ -178,8 +212,10 @@ async fn import(client: &Client, found: Found, args: &ImportArgs, format: Format
 async fn rehearse(client: &Client, found: Found, args: &ImportArgs, format: Format) -> Result<(), Failure> {
     let known = send::known(client, &found.plans).await?;
     let wire = client.wire();
-    let (mut rows, mut failed) = (Vec::new(), found.skipped);
-    for plan in found.plans {
+    let Found { plans, skipped, passed_over, look_like_states } = found;
+    let (mut rows, mut failed, told) = (Vec::new(), Vec::new(), skipped.len());
+    failed.extend(skipped);
+    for plan in plans {
         let (name, presence) = (plan.name.clone(), known.get(&plan.name).copied());
         match send::look(&wire, plan, presence, args.append).await {
             Ok(looked) => {
@@ -192,12 +228,14 @@ async fn rehearse(client: &Client, found: Found, args: &ImportArgs, format: Form
             Err(why) => failed.push(format!("{name}: {}", why.why)),
         }
     }
-    for why in &failed {
+    for why in &failed[told..] {
         output::message(&output::harmless(why));
     }
     if format == Format::Json {
         let rows: Vec<Value> = rows.iter().map(Row::json).collect();
-        output::json(&json!({ "dry_run": true, "states": rows, "failed": failed }))?;
+        output::json(&json!({
+            "dry_run": true, "states": rows, "passed_over": passed_over, "look_like_states": look_like_states, "failed": failed,
+        }))?;
     } else {
         output::table(&["STATE", "FROM", "VERSIONS", "SERIAL", "WHAT"], rows.iter().map(Row::text).collect())?;
     }
@@ -217,12 +255,14 @@ impl Row {
     fn of(looked: Looked, failed: &mut Vec<String>) -> Self {
         let Looked { plan: Plan { name, from, versions, deleted, .. }, todo, leaves_for, .. } = looked;
         let (sent, what) = match todo {
+            Todo::Nothing if versions.is_empty() => (0, "no content left"),
             Todo::Nothing if leaves_for.is_some() => (0, "there already, transferred"),
             Todo::Nothing => (0, "there already"),
             Todo::All if deleted => (versions.len(), "new, deleted"),
             Todo::All if leaves_for.is_some() => (versions.len(), "new, transferred"),
             Todo::All => (versions.len(), "new"),
             Todo::Rest { skip, .. } => (versions.len() - skip, "goes on"),
+            Todo::Append { skip } if deleted => (versions.len() - skip, "append, stays live"),
             Todo::Append { skip } => (versions.len() - skip, "append"),
             Todo::Taken => {
                 failed.push(format!("{name}: there is or was another state; --append adds to one of the same lineage"));

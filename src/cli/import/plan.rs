@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::super::output::counted;
 use crate::config::MIB;
 use crate::model::digest::Digest;
 use crate::model::name::StateName;
@@ -139,7 +140,10 @@ impl Plan {
         let mut heads_left = heads.iter();
         self.versions.retain(|_| heads_left.next().is_some_and(belongs));
         let gone = before - self.versions.len();
-        (gone > 0).then(|| format!("{}: {gone} older version left out, which is not of the same lineage with a lower serial", self.from))
+        (gone > 0).then(|| {
+            let (versions, is) = (counted(gone, "older version"), if gone == 1 { "is" } else { "are" });
+            format!("{}: {versions} left out, which {is} not of the same lineage with a lower serial", self.from)
+        })
     }
 }
 
@@ -154,6 +158,15 @@ fn whence(content: &Content, from: &str) -> String {
 pub(super) struct There {
     pub(super) number: u64,
     pub(super) sha256: String,
+    /// Whether it was refused: its bytes are kept and are no part of what the state was.
+    pub(super) rejected: bool,
+    pub(super) held: bool,
+}
+
+impl There {
+    fn is(&self, planned: &Planned) -> bool {
+        planned.sha256.as_deref() == Some(&self.sha256) && planned.rejected.is_some() == self.rejected
+    }
 }
 
 /// What is to be done for a state.
@@ -176,9 +189,7 @@ pub(super) fn todo(there: &[There], planned: &[Planned], append: bool) -> Todo {
     if there.is_empty() {
         return Todo::All;
     }
-    let is = |planned: &Planned, there: &There| {
-        planned.sha256.as_deref() == Some(&there.sha256) && planned.number.is_none_or(|number| number == there.number)
-    };
+    let is = |planned: &Planned, there: &There| there.is(planned) && planned.number.is_none_or(|number| number == there.number);
     let begins_alike = there.len() <= planned.len() && there.iter().zip(planned).all(|(there, planned)| is(planned, there));
     match (begins_alike, there.last()) {
         (true, _) if there.len() == planned.len() => return Todo::Nothing,
@@ -186,11 +197,26 @@ pub(super) fn todo(there: &[There], planned: &[Planned], append: bool) -> Todo {
         (false, _) if !append => return Todo::Taken,
         _ => {}
     }
-    let is_there = |planned: &&Planned| there.iter().any(|there| planned.sha256.as_deref() == Some(&there.sha256));
+    let is_there = |planned: &&Planned| there.iter().any(|there| there.is(planned));
     match planned.iter().take_while(is_there).count() {
         skip if skip == planned.len() => Todo::Nothing,
         skip => Todo::Append { skip },
     }
+}
+
+/// The versions that are there and have to be held as they were, with why: an import that was cut off may not have come to that.
+pub(super) fn missing_holds(there: &[There], planned: &[Planned], todo: &Todo) -> Vec<(u64, String)> {
+    let come = match todo {
+        Todo::Nothing => planned.len(),
+        Todo::Rest { skip, .. } | Todo::Append { skip } => *skip,
+        Todo::All | Todo::Taken => 0,
+    };
+    let missing = planned.iter().take(come).filter_map(|planned| {
+        let same = || there.iter().filter(|there| there.is(planned));
+        let found = same().find(|there| planned.number == Some(there.number)).or_else(|| same().next_back())?;
+        planned.held.clone().filter(|_| !found.held).map(|reason| (found.number, reason))
+    });
+    missing.collect()
 }
 
 #[cfg(test)]
@@ -207,7 +233,10 @@ mod tests {
     }
 
     fn there(versions: &[(u64, &str)]) -> Vec<There> {
-        versions.iter().map(|(number, sha256)| There { number: *number, sha256: (*sha256).to_owned() }).collect()
+        versions
+            .iter()
+            .map(|(number, sha256)| There { number: *number, sha256: (*sha256).to_owned(), rejected: false, held: false })
+            .collect()
     }
 
     #[test]
@@ -224,5 +253,28 @@ mod tests {
         assert_eq!(todo(&there(&[(1, "x")]), &new, true), Todo::Append { skip: 0 });
         assert_eq!(todo(&there(&[(1, "c"), (2, "b"), (9, "a")]), &new, true), Todo::Nothing);
         assert_eq!(todo(&there(&[(7, "a")]), &planned(&[(0, "a")]), false), Todo::Nothing, "without a number the bytes count");
+    }
+    #[test]
+    fn what_was_refused_is_not_there() {
+        let mut kept = there(&[(1, "a"), (2, "b")]);
+        kept[1].rejected = true;
+        assert_eq!(todo(&kept, &planned(&[(0, "b")]), true), Todo::Append { skip: 0 });
+        assert_eq!(todo(&kept, &planned(&[(1, "a"), (2, "b")]), false), Todo::Taken);
+    }
+
+    #[test]
+    fn holds_that_are_missing_are_known() {
+        let mut new = planned(&[(1, "a"), (2, "b"), (3, "c")]);
+        new[0].held = Some("x".to_owned());
+        new[1].held = Some("y".to_owned());
+        new[2].held = Some("z".to_owned());
+        let mut old = there(&[(1, "a"), (2, "b")]);
+        old[0].held = true;
+        assert_eq!(missing_holds(&old, &new, &Todo::Rest { skip: 2, after: 2 }), [(2, "y".to_owned())]);
+        assert_eq!(
+            missing_holds(&there(&[(7, "b"), (9, "a")]), &new, &Todo::Append { skip: 2 }),
+            [(9, "x".to_owned()), (7, "y".to_owned())]
+        );
+        assert!(missing_holds(&old, &new, &Todo::All).is_empty());
     }
 }

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::super::client::{Client, Refusal, Wire};
 use super::super::output::{Failure, text};
-use super::plan::{Content, Plan, Planned, There, Todo, todo};
+use super::plan::{Content, Plan, Planned, There, Todo, missing_holds, todo};
 use crate::config::MIB;
 use crate::model::clock::Timestamp;
 use crate::model::name::StateName;
@@ -24,20 +24,28 @@ const MEBIBYTES_AT_A_TIME: u32 = 256;
 /// What became of a state.
 pub(super) struct Done {
     pub(super) name: StateName,
-    pub(super) result: Result<Imported, Failed>,
+    /// What was done for it, also before something failed.
+    pub(super) imported: Imported,
+    pub(super) failed: Option<Failed>,
     /// What a person should know beside it.
     pub(super) note: Option<String>,
 }
 
-/// A state that is there now.
+/// What was done for a state.
 #[derive(Default)]
 pub(super) struct Imported {
-    /// How many versions were sent; none where all of them were there already.
+    /// How many versions were stored; none where all of them were there already.
     pub(super) versions: usize,
+    /// Whether no content of it is left that could be.
+    pub(super) has_no_content: bool,
     /// How many have another time than they had.
     pub(super) other_times: usize,
+    /// How many were there already, and are held only now.
+    pub(super) held_now: usize,
     /// How many could not be held any more.
     pub(super) not_held: usize,
+    /// The last version that could be current.
+    last: Option<u64>,
 }
 
 /// Why a state is not imported.
@@ -67,6 +75,8 @@ impl From<Refusal> for Failed {
 pub(super) struct Known {
     /// Whether it has left for a storage elsewhere.
     has_left: bool,
+    /// Whether it is deleted.
+    is_deleted: bool,
 }
 
 /// Which of the states that are to be imported are there already, hidden ones too.
@@ -78,7 +88,8 @@ pub(super) async fn known(client: &Client, plans: &[Plan]) -> Result<HashMap<Sta
         let states = answer["states"].as_array().into_iter().flatten();
         known.extend(states.filter_map(|state| {
             let name = StateName::parse(state["workspace"].as_str()?, state["buildingBlock"].as_str()?).ok()?;
-            Some((name, Known { has_left: state["transferred_to"].is_string() }))
+            let has_left = state["transferred_to"].is_string();
+            Some((name, Known { has_left, is_deleted: !has_left && state["deleted_at"].is_string() }))
         }));
     }
     Ok(known)
@@ -87,7 +98,10 @@ pub(super) async fn known(client: &Client, plans: &[Plan]) -> Result<HashMap<Sta
 /// What a state's versions on the server are, the oldest first.
 async fn there(wire: &Wire, name: &StateName) -> Result<Vec<There>, Refusal> {
     let answer = wire.list(&format!("{}/versions?intermediate=true", name.path()), "versions", "before", None).await?;
-    let row = |row: &Value| Some(There { number: row["number"].as_u64()?, sha256: text(&row["sha256"]) });
+    let row = |row: &Value| {
+        let (rejected, held) = (row["kind"] == "rejected", !row["held"].is_null());
+        Some(There { number: row["number"].as_u64()?, sha256: text(&row["sha256"]), rejected, held })
+    };
     Ok(answer["versions"].as_array().into_iter().flatten().rev().filter_map(row).collect())
 }
 
@@ -97,6 +111,10 @@ pub(super) struct Looked {
     pub(super) todo: Todo,
     /// Where it is to leave for, when all of it is there.
     pub(super) leaves_for: Option<String>,
+    /// The versions that are there and have to be held, with why.
+    holds: Vec<(u64, String)>,
+    /// The newest version there that could be current.
+    current: Option<u64>,
     pub(super) note: Option<String>,
 }
 
@@ -106,9 +124,10 @@ pub(super) async fn look(wire: &Wire, plan: Plan, known: Option<Known>, append: 
     let (mut plan, note) = looked.map_err(Failed::because)?;
     let there = if known.is_some() { there(wire, &plan.name).await? } else { Vec::new() };
     let has_left = known.is_some_and(|known| known.has_left);
+    let is_deleted = known.is_some_and(|known| known.is_deleted);
     // Adding versions to a state makes none leave.
-    let leaves_for = plan.transferred_to.clone().filter(|_| !has_left && !append);
-    let mut todo = todo(&there, &plan.versions, append);
+    let leaves_for = plan.transferred_to.clone().filter(|_| !has_left && !is_deleted && !append);
+    let mut todo = if plan.versions.is_empty() { Todo::Nothing } else { todo(&there, &plan.versions, append) };
     let last = plan.versions.iter().rposition(|version| version.rejected.is_none());
     if todo == Todo::Nothing
         && append
@@ -120,7 +139,26 @@ pub(super) async fn look(wire: &Wire, plan: Plan, known: Option<Known>, append: 
         plan.versions = vec![plan.versions.swap_remove(last)];
         todo = Todo::Append { skip: 0 };
     }
-    Ok(Looked { plan, todo, leaves_for, note })
+    let fate = fate(&plan, known, &todo, last.is_some(), append)?;
+    let holds = missing_holds(&there, &plan.versions, &todo);
+    let current = there.iter().rev().find(|there| !there.rejected).map(|there| there.number);
+    Ok(Looked { plan, todo, leaves_for, holds, current, note: note.or(fate) })
+}
+
+/// What a person has to know where a state is deleted in one place and not in the other.
+fn fate(plan: &Plan, known: Option<Known>, todo: &Todo, can_live: bool, append: bool) -> Result<Option<String>, Failed> {
+    let (name, is_deleted) = (&plan.name, known.is_some_and(|known| known.is_deleted));
+    let (adds, is_all_there) = (matches!(todo, Todo::Append { .. }), *todo == Todo::Nothing && can_live);
+    let brings_back = format!("it is deleted here; `statekeep state restore {name}` brings it back");
+    if is_deleted && append && (adds || (is_all_there && !plan.deleted)) {
+        // What is added to it would not bring it back.
+        return Err(Failed::because(format!("{brings_back}, and then --append adds to it")));
+    }
+    if is_deleted && is_all_there && !plan.deleted {
+        return Ok(Some(format!("{name}: {brings_back}")));
+    }
+    let stays = known.is_some() && !is_deleted && plan.deleted && (adds || is_all_there);
+    Ok(stays.then(|| format!("{name}: it is deleted in the export, and stays live here; `statekeep state delete {name}` deletes it")))
 }
 
 /// Imports states, several at a time, and tells of each what became of it; `false` from `tell` ends it.
@@ -145,47 +183,71 @@ async fn one(wire: &Wire, memory: &Semaphore, plan: Plan, known: Option<Known>, 
     let name = plan.name.clone();
     let mebibytes = u32::try_from(plan.bytes_at_a_time() / MIB + 1).unwrap_or(u32::MAX).min(MEBIBYTES_AT_A_TIME);
     let _lent = memory.acquire_many(mebibytes).await;
-    match look(wire, plan, known, append).await {
-        Ok(Looked { plan, todo, leaves_for, note }) => {
-            let mut result = send(wire, plan, &todo).await;
-            if let (Ok(_), Some(to)) = (&result, leaves_for)
-                && let Err(refusal) = leave(wire, &name, &to).await
-            {
-                result = Err(refusal.into());
-            }
-            Done { name, result, note }
-        }
-        Err(failed) => Done { name, result: Err(failed), note: None },
+    let mut imported = Imported::default();
+    let looked = match look(wire, plan, known, append).await {
+        Ok(looked) => looked,
+        Err(failed) => return Done { name, imported, failed: Some(failed), note: None },
+    };
+    let Looked { plan, todo, leaves_for, holds, current, note } = looked;
+    imported.last = current;
+    let mut result = hold_all(wire, &name, holds, &mut imported).await;
+    if result.is_ok() {
+        result = send(wire, plan, &todo, &mut imported).await;
     }
+    if let (Ok(()), Some(to)) = (&result, leaves_for) {
+        result = leave(wire, &name, &to, imported.last).await;
+    }
+    Done { name, imported, failed: result.err(), note }
 }
 
-/// A state that had left for a storage elsewhere leaves again, so that its address here says so as well.
-async fn leave(wire: &Wire, name: &StateName, to: &str) -> Result<(), Refusal> {
+/// A state that had left for a storage elsewhere leaves again, so that its address here says so as well. What others wrote meanwhile does not leave.
+async fn leave(wire: &Wire, name: &StateName, to: &str, current: Option<u64>) -> Result<(), Failed> {
     let (path, body) = (format!("{}/transfer", name.path()), json!({ "to": to }).to_string());
     let begun = wire.ask_patiently("POST", &path, Some(body.into())).await?.json().map_err(Refusal::of)?;
+    if begun["version"].as_u64() != current {
+        let _ = wire.ask_patiently("DELETE", &path, None).await;
+        return Err(Failed::because(
+            "somebody has written to it meanwhile, so it stays live here instead of leaving as it had in the export",
+        ));
+    }
     let arrived = json!({ "version": begun["version"] }).to_string();
-    wire.ask_patiently("POST", &format!("{path}/done"), Some(arrived.into())).await.map(drop)
+    Ok(wire.ask_patiently("POST", &format!("{path}/done"), Some(arrived.into())).await.map(drop)?)
 }
 
-async fn send(wire: &Wire, plan: Plan, todo: &Todo) -> Result<Imported, Failed> {
+/// Holds what is there already and was held where it comes from.
+async fn hold_all(wire: &Wire, name: &StateName, holds: Vec<(u64, String)>, imported: &mut Imported) -> Result<(), Failed> {
+    for (number, reason) in holds {
+        let may = hold(wire, name, number, &reason).await?;
+        imported.held_now += usize::from(may);
+        imported.not_held += usize::from(!may);
+    }
+    Ok(())
+}
+
+async fn send(wire: &Wire, plan: Plan, todo: &Todo, imported: &mut Imported) -> Result<(), Failed> {
+    imported.has_no_content = plan.versions.is_empty();
     let (skip, mut onto) = match todo {
-        Todo::Nothing => return Ok(Imported::default()),
+        Todo::Nothing => return Ok(()),
         Todo::Taken => return Err(Failed::because("there is or was another state; --append adds to one of the same lineage")),
         Todo::All => (0, Onto::Nothing),
         Todo::Rest { skip, after } => (*skip, Onto::After(*after)),
         Todo::Append { skip } => (*skip, Onto::Current),
     };
-    let mut imported = Imported::default();
+    // What is added to a state that lives does not end it, whatever became of it elsewhere.
+    let is_deleted = plan.deleted && !matches!(onto, Onto::Current);
     let last = plan.versions.len().saturating_sub(1);
     for (index, version) in plan.versions.into_iter().enumerate().skip(skip) {
-        let (asked, held) = (version.created_at.clone(), version.held.clone());
-        let path = path(&plan.name, &version, onto, plan.deleted && index == last).map_err(Failed::because)?;
+        let (asked, held, is_rejected) = (version.created_at.clone(), version.held.clone(), version.rejected.is_some());
+        let path = path(&plan.name, &version, onto, is_deleted && index == last).map_err(Failed::because)?;
         let bytes = read(version.content).await?;
         let answer = wire.ask_patiently("POST", &path, Some(bytes)).await?.json();
         let answer = answer.map_err(|_| Failed::because("the server's answer is no version; is --url a statekeep?"))?;
         let number =
             answer["number"].as_u64().ok_or_else(|| Failed::because("the server's answer is no version; is --url a statekeep?"))?;
         imported.versions += 1;
+        if !is_rejected {
+            imported.last = Some(number);
+        }
         let is_another = |asked: String| Timestamp::parse(&asked) != answer["created_at"].as_str().and_then(Timestamp::parse);
         imported.other_times += usize::from(asked.is_some_and(is_another));
         if let Some(reason) = held {
@@ -195,7 +257,7 @@ async fn send(wire: &Wire, plan: Plan, todo: &Todo) -> Result<Imported, Failed> 
             onto = Onto::After(number);
         }
     }
-    Ok(imported)
+    Ok(())
 }
 
 /// What the next version follows.

@@ -4,18 +4,15 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::FileExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::super::output::Failure;
+use super::super::output::{Failure, harmless, message};
 use super::archive;
-use super::names::{self, Pattern};
+use super::folder::Listing;
+use super::names::{self, Pattern, Unnamed};
 use super::plan::{Content, MAX_STATE, Plan, Planned};
 use crate::model::name::{BuildingBlock, StateName, Workspace};
 
-/// How deep folders are looked into.
-const MAX_DEPTH: usize = 16;
-/// How many files a folder and those below it may have.
-const MAX_FILES: usize = 1_000_000;
 /// Where in a tar its mark is, and the mark.
 const TAR_MARK: (u64, &[u8; 5]) = (257, b"ustar");
 
@@ -24,6 +21,8 @@ pub(super) struct Naming<'a> {
     pub(super) workspace: Option<&'a Workspace>,
     pub(super) block: Option<&'a BuildingBlock>,
     pub(super) pattern: Option<&'a Pattern>,
+    /// Whether files are taken whose names do not say that they are states.
+    pub(super) all_names: bool,
 }
 
 impl Naming<'_> {
@@ -50,13 +49,17 @@ impl Naming<'_> {
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) plans: Vec<Plan>,
-    /// What is left out, and why.
+    /// What is left out, and why; each was told.
     pub(super) skipped: Vec<String>,
+    /// How many files are passed over, since nothing says that they are states.
+    pub(super) passed_over: usize,
+    /// Those of them that look like states.
+    pub(super) look_like_states: Vec<String>,
 }
 
 impl Found {
     fn all(plans: Vec<Plan>) -> Self {
-        Self { plans, skipped: Vec::new() }
+        Self { plans, ..Self::default() }
     }
 
     /// One state whose bytes are known.
@@ -71,7 +74,11 @@ pub(super) fn find(source: &Path, naming: &Naming<'_>) -> Result<Found, Failure>
     if source.as_os_str() == "-" {
         return from_stdin(naming);
     }
-    let told = |error: io::Error| Failure::Failed(format!("{}: {error}", source.display()));
+    let told = |error: io::Error| {
+        let is_address = error.kind() == io::ErrorKind::NotFound;
+        let advice = source.to_str().filter(|_| is_address).and_then(instead_of_an_address);
+        Failure::Failed(advice.unwrap_or_else(|| format!("{}: {error}", source.display())))
+    };
     if !fs::metadata(source).map_err(told)?.is_dir() {
         let file = File::open(source).map_err(told)?;
         if is_tar(&file) {
@@ -85,6 +92,24 @@ pub(super) fn find(source: &Path, naming: &Naming<'_>) -> Result<Found, Failure>
         return archive::folder(source).map(Found::all);
     }
     in_folder(source, naming)
+}
+
+/// What to do where an address was given for a path.
+fn instead_of_an_address(source: &str) -> Option<String> {
+    let (scheme, _) = source.split_once("://")?;
+    let how = match scheme {
+        "http" | "https" => {
+            return Some("an address is given with --from-url; what was named is no file, and nothing was imported".to_owned());
+        }
+        "s3" => "`aws s3 sync` or `mc mirror`",
+        "gs" | "gcs" => "`gcloud storage cp -r`",
+        "az" | "azblob" | "abfs" | "azurerm" | "wasbs" => "`az storage blob download-batch`",
+        "oss" => "`ossutil cp -r`",
+        "cos" => "`coscli cp -r`",
+        "consul" => "`consul kv export`",
+        _ => "the storage's own program",
+    };
+    Some(format!("{source} is an address, and no file or folder: copy what is there into a folder first ({how}), and import that"))
 }
 
 fn is_tar(file: &File) -> bool {
@@ -120,26 +145,31 @@ fn unnamed_file() -> io::Result<File> {
 
 /// The states in a folder and those below it.
 fn in_folder(dir: &Path, naming: &Naming<'_>) -> Result<Found, Failure> {
-    let mut files = Vec::new();
-    look_into(dir, "", 0, &mut files)?;
-    files.sort();
-    let mut found = Found::default();
-    let mut taken: HashMap<StateName, String> = HashMap::new();
-    let is_alone = files.len() == 1;
-    if naming.block.is_some() && !is_alone {
-        let why = format!("--building-block names one state, and there are {} in {}", files.len(), dir.display());
+    let listing = Listing::of(dir, naming.all_names)?;
+    for line in listing.told() {
+        message(&harmless(&line));
+    }
+    let mut found = Found { passed_over: listing.passed_over(), look_like_states: listing.look_like_states, ..Found::default() };
+    for path in &listing.errored {
+        found.skipped.push(unsaved(dir, path, naming));
+        message(&harmless(&unsaved(dir, path, naming)));
+    }
+    if listing.states.is_empty() {
+        return Err(none(dir, naming));
+    }
+    if naming.block.is_some() && listing.states.len() > 1 {
+        let why = format!("--building-block names one state, and there are {} in {}", listing.states.len(), dir.display());
         return Err(Failure::Usage(format!("{why}; use --name-pattern")));
     }
-    for path in files {
-        let name = match naming.block {
-            Some(_) => naming.one()?,
-            None => match names::name_of(&path, naming.pattern, naming.workspace.map(Workspace::as_str)) {
-                Ok(name) => name,
-                Err(why) => {
-                    found.skipped.push(format!("{path}: {why}"));
-                    continue;
-                }
-            },
+    let mut taken: HashMap<StateName, String> = HashMap::new();
+    let mut unnamed = Vec::new();
+    for path in listing.states {
+        let name = match name_of(&path, naming) {
+            Ok(name) => name,
+            Err(why) => {
+                unnamed.push((path, why));
+                continue;
+            }
         };
         if let Some(other) = taken.insert(name.clone(), path.clone()) {
             // Which of them is meant, only a person knows.
@@ -147,7 +177,44 @@ fn in_folder(dir: &Path, naming: &Naming<'_>) -> Result<Found, Failure> {
         }
         found.plans.push(with_backup(dir, &path, name));
     }
+    for line in names::told(&unnamed) {
+        message(&harmless(&line));
+    }
+    found.skipped.extend(unnamed.into_iter().map(|(path, why)| format!("{path}: {why}")));
     Ok(found)
+}
+
+fn name_of(path: &str, naming: &Naming<'_>) -> Result<StateName, Unnamed> {
+    match (naming.workspace, naming.block) {
+        (Some(workspace), Some(block)) => Ok(StateName { workspace: workspace.clone(), block: block.clone() }),
+        _ => names::name_of(path, naming.pattern, naming.workspace.map(Workspace::as_str)),
+    }
+}
+
+/// What a command could not save belongs to the state of its module, and is newer: only a person knows whether it is to follow it.
+fn unsaved(dir: &Path, path: &str, naming: &Naming<'_>) -> String {
+    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let beside = if folder.is_empty() { "terraform.tfstate".to_owned() } else { format!("{folder}/terraform.tfstate") };
+    let (workspace, block) = match name_of(&beside, naming) {
+        Ok(name) => (name.workspace.to_string(), name.block.to_string()),
+        Err(_) => (naming.workspace.map_or_else(|| "W".to_owned(), ToString::to_string), "B".to_owned()),
+    };
+    format!(
+        "{path}: this is what a command of the module in its folder could not save, so it is that module's newest state and none of its own; once the \
+         module's state is there, `statekeep import {} --workspace {workspace} --building-block {block} --append` brings it in",
+        dir.join(path).display()
+    )
+}
+
+/// That there is nothing to import, and what was looked for.
+fn none(dir: &Path, naming: &Naming<'_>) -> Failure {
+    let names = if naming.all_names {
+        "files of any name but hidden ones, backups and locks"
+    } else {
+        "files whose names end in .tfstate, or have a workspace in them as backends write it (KEYenv:NAME, PATH-env:NAME, env:/NAME/KEY)"
+    };
+    let more = if naming.all_names { "" } else { "; --all-names takes other files as well" };
+    Failure::Failed(format!("there is no state in {}: looked for {names}, in it and below. Nothing was imported{more}", dir.display()))
 }
 
 fn with_backup(dir: &Path, path: &str, name: StateName) -> Plan {
@@ -155,28 +222,4 @@ fn with_backup(dir: &Path, path: &str, name: StateName) -> Plan {
     let contents = [backup.is_file().then_some(backup), Some(dir.join(path))];
     let versions = contents.into_iter().flatten().map(|path| Planned::of(Content::File(path))).collect();
     Plan { name, from: path.to_owned(), versions, deleted: false, transferred_to: None, is_known: false }
-}
-
-/// Finds files that end in `.tfstate`. Hidden ones are passed over: `.terraform/terraform.tfstate` is no state.
-fn look_into(dir: &Path, prefix: &str, depth: usize, files: &mut Vec<String>) -> Result<(), Failure> {
-    let told = |error: io::Error| Failure::Failed(format!("{}: {error}", dir.display()));
-    if depth > MAX_DEPTH {
-        return Err(Failure::Failed(format!("{}: folders are more than {MAX_DEPTH} deep; nothing was imported", dir.display())));
-    }
-    for entry in fs::read_dir(dir).map_err(told)? {
-        let entry = entry.map_err(told)?;
-        let name = entry.file_name();
-        let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) else { continue };
-        let path: PathBuf = entry.path();
-        // Links are followed to files, and not to folders, which could lead in circles.
-        if entry.file_type().map_err(told)?.is_dir() {
-            look_into(&path, &format!("{prefix}{name}/"), depth + 1, files)?;
-        } else if name.ends_with(".tfstate") && path.is_file() {
-            files.push(format!("{prefix}{name}"));
-        }
-        if files.len() > MAX_FILES {
-            return Err(Failure::Failed(format!("there are more than {MAX_FILES} states; nothing was imported")));
-        }
-    }
-    Ok(())
 }

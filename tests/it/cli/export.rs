@@ -180,3 +180,34 @@ fn an_export_that_is_cut_off_has_no_manifest() {
     assert_eq!(import.status.code(), Some(1));
     assert!(stderr(&import).contains("cut off"), "{}", stderr(&import));
 }
+
+/// A server whose list has two versions, of which one is pruned before it is read.
+#[test]
+fn a_version_that_is_pruned_meanwhile_is_a_row_without_a_file() {
+    let rows = |number: u64| {
+        json!({"number": number, "size": 5, "sha256": sha256(b"hello"), "serial": number, "lineage": "l", "created_at": "2026-01-02T03:04:05Z",
+            "kind": "write", "rejected": null, "intermediate": false, "held": null, "purged": false, "current": number == 3})
+    };
+    let url = stub(move |head| {
+        let path = head.split(' ').nth(1).unwrap_or_default();
+        let (status, body) = match path {
+            _ if path.starts_with("/api/terraform/state?") => {
+                ("200 OK", json!({"states": [{"workspace": "team", "buildingBlock": "net", "current": rows(3)}], "next": null}).to_string())
+            }
+            _ if path.contains("/versions?") => ("200 OK", json!({"versions": [rows(3), rows(2), rows(1)], "next": null}).to_string()),
+            _ if path.ends_with("/versions/1") => ("404 Not Found", json!({"code": "no_version", "detail": "gone"}).to_string()),
+            _ if path.ends_with("/versions/2") => ("410 Gone", json!({"code": "purged", "detail": "gone"}).to_string()),
+            _ => ("200 OK", "hello".to_owned()),
+        };
+        format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
+    });
+    let dir = TempDir::new().expect("a folder");
+    std::fs::write(dir.path().join("key"), "skp_x").expect("a key");
+    let (out, key) = (path(&dir, "out"), path(&dir, "key"));
+    let output = statekeep(&["export", &out, "--url", &url, "--key-file", &key]).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stderr(&output).contains("exported 1 state with 1 version, and 2 rows without content"), "{}", stderr(&output));
+    let manifest = manifest(Path::new(&out));
+    let files: Vec<&Value> = manifest["states"][0]["versions"].as_array().expect("rows").iter().map(|row| &row["file"]).collect();
+    assert_eq!(files, [&Value::Null, &Value::Null, &json!("team/net/3.tfstate")]);
+}

@@ -1,5 +1,9 @@
 //! `import`: states from files, exports and other backends, with their bytes as they were, over nothing that is there.
 
+mod exports;
+mod folders;
+mod instead;
+
 use std::path::Path;
 use std::process::{Output, Stdio};
 

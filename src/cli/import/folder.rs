@@ -1,0 +1,139 @@
+//! Looking into a folder: which files are states by their names, which are what a command could not save, and what is passed over.
+//!
+//! Nothing is passed over in silence: what is not taken is named or counted, and what looks like a state all the same comes first.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use super::super::output::{Failure, counted};
+use super::names::{self, some};
+
+/// How deep folders are looked into.
+const MAX_DEPTH: usize = 16;
+/// How many files a folder and those below it may have.
+const MAX_FILES: usize = 1_000_000;
+/// How many of the files that are passed over are looked at, and how many bytes of each.
+const MAX_LOOKED_AT: usize = 10_000;
+const MAX_HEAD: u64 = 4096;
+/// What states' names end in.
+const STATE: &str = ".tfstate";
+/// What both programs call the state that they could not save, in the folder in which they ran.
+const ERRORED: &str = "errored.tfstate";
+/// What is never a state of its own: older versions, locks, and what has moved to a server.
+const NEVER: [&str; 3] = [".backup", ".tflock", ".lock.info"];
+const MOVED: &str = ".moved-to-statekeep";
+
+/// What is in a folder and those below it, by paths from there.
+#[derive(Default)]
+pub(super) struct Listing {
+    /// What is taken for states.
+    pub(super) states: Vec<String>,
+    /// What commands could not save.
+    pub(super) errored: Vec<String>,
+    /// Files that are passed over, though they look like states.
+    pub(super) look_like_states: Vec<String>,
+    /// Other files that are passed over.
+    others: Vec<String>,
+    /// Hidden files and folders, links to folders, and what is no file.
+    unseen: Vec<String>,
+}
+
+impl Listing {
+    /// Looks into a folder; with `all_names` every file is taken but for what is never a state.
+    pub(super) fn of(dir: &Path, all_names: bool) -> Result<Self, Failure> {
+        let (mut listing, mut files) = (Self::default(), BTreeSet::new());
+        look_into(dir, "", 0, &mut files, &mut listing.unseen)?;
+        let defaults: BTreeSet<String> = files.iter().filter_map(|path| Some(names::of_workspace(path)?.key)).collect();
+        for path in files {
+            let name = path.rsplit('/').next().unwrap_or_default();
+            let never = NEVER.iter().any(|end| name.ends_with(end)) || name.contains(MOVED);
+            let is_state = name.ends_with(STATE) || names::of_workspace(&path).is_some() || defaults.contains(&path);
+            match () {
+                () if name == ERRORED => listing.errored.push(path),
+                () if !never && (is_state || all_names) => listing.states.push(path),
+                () => listing.others.push(path),
+            }
+        }
+        listing.find_states_among_others(dir);
+        listing.unseen.sort();
+        Ok(listing)
+    }
+
+    fn find_states_among_others(&mut self, dir: &Path) {
+        let taken: BTreeSet<&str> = self.states.iter().map(String::as_str).collect();
+        let (mut like, mut others, mut looked_at) = (Vec::new(), Vec::new(), 0);
+        for path in std::mem::take(&mut self.others) {
+            // The older version of a state that is taken goes along with it.
+            if path.strip_suffix(".backup").is_some_and(|state| taken.contains(state)) {
+                continue;
+            }
+            looked_at += 1;
+            let is_like = looked_at <= MAX_LOOKED_AT && looks_like_a_state(&dir.join(&path));
+            if is_like { like.push(path) } else { others.push(path) }
+        }
+        (self.look_like_states, self.others) = (like, others);
+    }
+
+    /// How many files are passed over.
+    pub(super) fn passed_over(&self) -> usize {
+        self.look_like_states.len() + self.others.len()
+    }
+
+    /// What is to be told of what is passed over.
+    pub(super) fn told(&self) -> Vec<String> {
+        let line = |names: &[String], what: &str, why: &str| {
+            let were = if names.len() == 1 { "was" } else { "were" };
+            (!names.is_empty()).then(|| format!("{} {were} passed over, {why}: {}", counted(names.len(), what), some(names)))
+        };
+        let lines = [
+            line(&self.look_like_states, "file", "with what looks like a state in it (--all-names takes it too, but for backups)"),
+            line(&self.others, "file", "with another name than states have (--all-names takes it too)"),
+            line(&self.unseen, "other name", "hidden, no file, or a link to a folder"),
+        ];
+        lines.into_iter().flatten().collect()
+    }
+}
+
+/// Whether a file begins as states do.
+fn looks_like_a_state(path: &Path) -> bool {
+    let head = || -> io::Result<Vec<u8>> {
+        let mut head = Vec::new();
+        File::open(path)?.take(MAX_HEAD).read_to_end(&mut head)?;
+        Ok(head)
+    };
+    let head = head().unwrap_or_default();
+    let text = String::from_utf8_lossy(&head);
+    let has = |name: &str| text.contains(&format!("\"{name}\""));
+    text.trim_start().starts_with('{') && ((has("serial") && has("lineage")) || has("encrypted_data"))
+}
+
+/// Finds the files. Hidden ones are passed over: `.terraform/terraform.tfstate` is no state.
+fn look_into(dir: &Path, prefix: &str, depth: usize, files: &mut BTreeSet<String>, unseen: &mut Vec<String>) -> Result<(), Failure> {
+    let told = |error: io::Error| Failure::Failed(format!("{}: {error}", dir.display()));
+    if depth > MAX_DEPTH {
+        return Err(Failure::Failed(format!("{}: folders are more than {MAX_DEPTH} deep; nothing was imported", dir.display())));
+    }
+    for entry in fs::read_dir(dir).map_err(told)? {
+        let entry = entry.map_err(told)?;
+        let path = entry.path();
+        let name = entry.file_name();
+        let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) else {
+            unseen.push(format!("{prefix}{}", name.to_string_lossy()));
+            continue;
+        };
+        // Links are followed to files, and not to folders, which could lead in circles.
+        if entry.file_type().map_err(told)?.is_dir() {
+            look_into(&path, &format!("{prefix}{name}/"), depth + 1, files, unseen)?;
+        } else if path.is_file() {
+            files.insert(format!("{prefix}{name}"));
+        } else {
+            unseen.push(format!("{prefix}{name}"));
+        }
+        if files.len() + unseen.len() > MAX_FILES {
+            return Err(Failure::Failed(format!("there are more than {MAX_FILES} files; nothing was imported")));
+        }
+    }
+    Ok(())
+}

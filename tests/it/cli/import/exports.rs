@@ -1,0 +1,226 @@
+//! An export that comes to where something is already, or that was cut off: nothing is ended, nothing is lost, and what is counted is so.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::super::{L1, Place, some_states, stderr};
+use super::{nothing, put, str};
+use crate::harness::{Client, Server, state_path, statekeep, tfstate};
+
+/// An export of a server that was prepared.
+fn exported(prepare: impl Fn(&Client)) -> TempDir {
+    let (from, dir) = (Server::start(), TempDir::new().expect("a folder"));
+    prepare(&from.admin());
+    assert_eq!(from.cli(&["export", str(&dir.path().join("out"))]).status.code(), Some(0));
+    dir
+}
+
+fn three_versions(admin: &Client) {
+    for serial in 1..=3 {
+        admin.write("team/net", tfstate(L1, serial), None).expect_status(200);
+    }
+}
+
+#[test]
+fn what_is_deleted_in_an_export_does_not_end_what_lives_here() {
+    let dir = exported(|admin| {
+        three_versions(admin);
+        admin.delete("team/net").expect_status(200);
+    });
+    let out = dir.path().join("out");
+    let live = |admin: &Client| {
+        admin.write("team/net", tfstate(L1, 1), None).expect_status(200);
+    };
+    Place::both(live, |place| {
+        let look = place.ok(&["import", str(&out), "--append", "--dry-run"]);
+        assert!(look.lines().any(|line| line.starts_with("team/net") && line.contains("append, stays live")), "{look}");
+        let output = place.run(&["import", str(&out), "--append"]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert!(stderr(&output).contains("deleted in the export, and stays live here"), "{}", stderr(&output));
+        assert!(stderr(&output).contains("imported 1 state with 2 versions"), "{}", stderr(&output));
+        place.look(|admin| assert_eq!(admin.read("team/net").expect_status(200).text(), tfstate(L1, 3)));
+    });
+    // To an address that was never used it arrives deleted, with and without the flag.
+    for more in [&[][..], &["--append"]] {
+        let to = Server::start();
+        assert_eq!(to.cli(&[&["import", str(&out)], more].concat()).status.code(), Some(0));
+        to.admin().read("team/net").expect_problem(404, "no_state");
+        assert_eq!(to.admin().versions("team/net").len(), 3);
+    }
+}
+
+#[test]
+fn the_server_does_not_end_a_state_by_what_is_added_to_it() {
+    let server = Server::start();
+    let admin = server.admin();
+    three_versions(&admin);
+    let path = format!("{}/import?append=true&deleted=true", state_path("team/net"));
+    admin.send("POST", &path, tfstate(L1, 4)).expect_problem(400, "bad_query");
+    assert_eq!(admin.read("team/net").expect_status(200).text(), tfstate(L1, 3));
+    admin.send("POST", &path.replace("true&deleted=true", "true"), tfstate(L1, 4)).expect_status(200);
+}
+
+#[test]
+fn a_state_that_is_deleted_here_is_told_and_not_counted_as_live() {
+    let dir = exported(three_versions);
+    let out = dir.path().join("out");
+    Place::both(nothing, |place| {
+        place.ok(&["import", str(&out)]);
+        place.look(|admin| {
+            admin.delete("team/net").expect_status(200);
+        });
+        let again = place.run(&["import", str(&out)]);
+        assert_eq!(again.status.code(), Some(0));
+        assert!(stderr(&again).contains("deleted here; `statekeep state restore team/net`"), "{}", stderr(&again));
+        let append = place.run(&["import", str(&out), "--append"]);
+        assert_eq!(append.status.code(), Some(1));
+        assert!(stderr(&append).contains("deleted here"), "{}", stderr(&append));
+    });
+}
+
+/// Something in front of a server that fails one kind of call once, and hands on all others.
+struct Faulty {
+    url: String,
+    failed: Arc<AtomicUsize>,
+}
+
+impl Faulty {
+    fn before(server: &Server, kind: &'static str) -> Self {
+        let (listener, target) = (std::net::TcpListener::bind("127.0.0.1:0").expect("a port"), server.address().to_owned());
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let failed = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&failed);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (stream, target, count) = (stream.expect("a connection"), target.clone(), Arc::clone(&count));
+                std::thread::spawn(move || hand_on(stream, &target, kind, &count));
+            }
+        });
+        Self { url, failed }
+    }
+}
+
+/// Hands one request on by a connection of its own.
+fn hand_on(mut client: std::net::TcpStream, target: &str, kind: &str, count: &AtomicUsize) {
+    use std::io::{Read as _, Write as _};
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        match client.read(&mut byte) {
+            Ok(1) => head.push(byte[0]),
+            _ => return,
+        }
+    }
+    let text = String::from_utf8_lossy(&head).into_owned();
+    if text.lines().next().is_some_and(|line| line.contains(kind)) && count.fetch_add(1, Ordering::SeqCst) == 0 {
+        let _ = client.write_all(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        return;
+    }
+    let mut server = std::net::TcpStream::connect(target).expect("the server");
+    let request = text.replacen("\r\n", "\r\nConnection: close\r\n", 1);
+    server.write_all(request.as_bytes()).expect("a request");
+    let (mut up, mut down) = (client.try_clone().expect("a socket"), server.try_clone().expect("a socket"));
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut up, &mut down);
+    });
+    let _ = std::io::copy(&mut server, &mut client);
+    let _ = client.shutdown(std::net::Shutdown::Both);
+}
+
+fn held(admin: &Client) -> Vec<Value> {
+    admin.versions("team/net").iter().rev().map(|version| version["held"]["reason"].clone()).collect()
+}
+
+fn two_held(admin: &Client) {
+    three_versions(admin);
+    for number in [1, 2] {
+        admin.post_json(&format!("{}/versions/{number}/hold", state_path("team/net")), &json!({"reason": "kept"})).expect_status(200);
+    }
+}
+
+#[test]
+fn holds_that_were_lost_come_with_the_next_run() {
+    let dir = exported(two_held);
+    let out = dir.path().join("out");
+    for kind in ["/versions/1/hold", "/versions/2/hold"] {
+        let to = Server::start();
+        let admin = to.admin();
+        put(dir.path(), "key", admin.secret());
+        let key = dir.path().join("key");
+        let faulty = Faulty::before(&to, kind);
+        let import = |url: &str| statekeep(&["import", str(&out), "--url", url, "--key-file", str(&key)]).output().expect("it runs");
+        let first = import(&faulty.url);
+        assert_eq!((first.status.code(), faulty.failed.load(Ordering::SeqCst)), (Some(1), 1), "{}", stderr(&first));
+        let stored = admin.versions("team/net").len();
+        let counted = if stored == 1 { "1 version".to_owned() } else { format!("{stored} versions") };
+        assert!(stderr(&first).contains(&format!("imported 0 states with {counted}")), "{kind}: {}", stderr(&first));
+        assert!(stderr(&first).contains("1 state is there only in part"), "{kind}: {}", stderr(&first));
+        let second = import(&faulty.url);
+        assert_eq!(second.status.code(), Some(0), "{}", stderr(&second));
+        assert!(stderr(&second).contains("1 version that was there already is held now"), "{kind}: {}", stderr(&second));
+        assert_eq!(held(&admin), [json!("kept"), json!("kept"), Value::Null], "{kind}");
+        // Once all is there, nothing more is done.
+        let third = import(&faulty.url);
+        assert!(!stderr(&third).contains("held") && stderr(&third).contains("1 state was there already"), "{}", stderr(&third));
+    }
+}
+
+#[test]
+fn holds_that_a_key_may_not_set_are_told_each_time_and_set_by_one_that_may() {
+    let dir = exported(two_held);
+    let (to, out) = (Server::start(), dir.path().join("out"));
+    put(dir.path(), "key", to.key("team", "writer").secret());
+    let key = dir.path().join("key");
+    for _ in 0..2 {
+        let output = statekeep(&["import", str(&out), "--url", to.url(), "--key-file", str(&key)]).output().expect("it runs");
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert!(stderr(&output).contains("2 versions that were held are not"), "{}", stderr(&output));
+    }
+    assert_eq!(held(&to.admin()), [Value::Null, Value::Null, Value::Null]);
+    let output = to.cli(&["import", str(&out)]);
+    assert!(stderr(&output).contains("2 versions that were there already are held now"), "{}", stderr(&output));
+    assert_eq!(held(&to.admin()), [json!("kept"), json!("kept"), Value::Null]);
+}
+
+#[test]
+fn a_state_of_which_no_content_is_left_is_not_there_already() {
+    let dir = exported(|admin| {
+        some_states(admin);
+        admin.write("team/void", tfstate(L1, 77), None).expect_status(200);
+        admin.delete("team/void").expect_status(200);
+        admin.post_json(&format!("{}/purge", state_path("team/void")), &json!({"versions": "all"})).expect_status(200);
+    });
+    let out = dir.path().join("out");
+    Place::both(nothing, |place| {
+        let look = place.ok(&["import", str(&out), "--dry-run"]);
+        assert!(look.lines().any(|line| line.starts_with("team/void") && line.trim_end().ends_with("no content left")), "{look}");
+        let output = place.run(&["import", str(&out)]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert!(
+            stderr(&output).contains("1 state has no content left") && !stderr(&output).contains("there already"),
+            "{}",
+            stderr(&output)
+        );
+        let told = place.json(&["import", str(&out)]);
+        assert_eq!((&told["no_content"], &told["there_already"]), (&json!(1), &json!(3)), "{told}");
+    });
+}
+
+#[test]
+fn bytes_that_were_refused_are_not_there_already() {
+    let (server, dir) = (Server::start(), TempDir::new().expect("a folder"));
+    let admin = server.admin();
+    three_versions(&admin);
+    admin.lock("team/net", "l").expect_status(200);
+    admin.write("team/net", tfstate(L1, 4), Some("other")).expect_status(423);
+    admin.unlock("team/net", "l").expect_status(200);
+    put(dir.path(), "errored.tfstate", &tfstate(L1, 4));
+    let file = dir.path().join("errored.tfstate");
+    let output = server.cli(&["import", str(&file), "--workspace", "team", "--building-block", "net", "--append"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stderr(&output).contains("imported 1 state with 1 version"), "{}", stderr(&output));
+    assert_eq!(admin.read("team/net").expect_status(200).text(), tfstate(L1, 4));
+}
