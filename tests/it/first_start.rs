@@ -190,13 +190,13 @@ fn keys_states_and_locks_are_there_after_a_restart() {
     for serial in 1..=5 {
         writer.write("team/net", tfstate(L1, serial), Some("lock-1")).expect_status(200);
     }
-    let history = writer.versions("team/net");
+    let history = writer.written("team/net");
     let lock = writer.get(&format!("{}/lock", crate::harness::state_path("team/net"))).json();
     assert!(server.stop().success());
     for _ in 0..2 {
         let server = Setup::new().data(&data).start();
         let writer = writer.at(&server);
-        assert_eq!(writer.versions("team/net"), history);
+        assert_eq!(writer.written("team/net"), history);
         assert_eq!(writer.get(&format!("{}/lock", crate::harness::state_path("team/net"))).json(), lock);
         assert_eq!(writer.read("team/net").expect_status(200).text(), tfstate(L1, 5));
         assert!(server.stop().success());

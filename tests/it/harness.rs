@@ -425,6 +425,17 @@ impl Client {
         answer["versions"].as_array().expect("a list").clone()
     }
 
+    /// The versions of a state without their counts: those are filled in later, in the background, and so are no part of what was written.
+    pub fn written(&self, name: &str) -> Vec<Value> {
+        let mut rows = self.versions(name);
+        for row in rows.iter_mut().filter_map(Value::as_object_mut) {
+            for count in ["added", "changed", "removed"] {
+                assert!(row.remove(count).is_some(), "a version has `{count}`");
+            }
+        }
+        rows
+    }
+
     /// The events that fit a query such as `kind=state.write`, newest first.
     pub fn events(&self, query: &str) -> Vec<Value> {
         let answer = self.get(&format!("/api/events?limit=1000&{query}")).expect_status(200).json();

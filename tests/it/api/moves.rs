@@ -19,12 +19,12 @@ fn the_whole_history_goes_along() {
         owner.write("team/net", tfstate(L1, serial), None).expect_status(200);
     }
     owner.write("team/net", tfstate(L1, 1), None).expect_problem(409, "stale_write");
-    let history = owner.versions("team/net");
+    let history = owner.written("team/net");
     let state = moved(&owner, "team/net", "team/there").expect_status(200).json();
     assert_eq!((&state["workspace"], &state["buildingBlock"], &state["versions"]), (&json!("team"), &json!("there"), &json!(4)));
     assert_eq!(state["current"]["number"], 3);
     assert!(state["address"].as_str().is_some_and(|address| address.ends_with(&state_path("team/there"))));
-    assert_eq!(owner.versions("team/there"), history);
+    assert_eq!(owner.written("team/there"), history);
     for number in 1..=3 {
         let bytes = owner.get(&format!("{}/versions/{number}", state_path("team/there"))).expect_status(200).text();
         assert_eq!(bytes, tfstate(L1, number));

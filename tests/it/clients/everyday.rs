@@ -64,12 +64,12 @@ fn the_first_apply_makes_the_first_version_under_a_lock(program: &Program) {
 fn a_plan_and_an_apply_without_changes_store_nothing(program: &Program) {
     let server = Server::start();
     let (admin, module) = (server.admin(), Module::applied(program, &server, &["first"]));
-    let before = admin.versions(STATE);
+    let before = admin.written(STATE);
 
     module.plan().ok().says("No changes.");
     module.apply().ok().says("0 added, 0 changed, 0 destroyed");
 
-    assert_eq!(admin.versions(STATE), before);
+    assert_eq!(admin.written(STATE), before);
     admin.expect_unlocked(STATE);
 }
 
