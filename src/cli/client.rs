@@ -3,15 +3,22 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use clap::Args;
-use reqwest::{Method, StatusCode};
+use reqwest::Method;
 use serde_json::Value;
+use tokio::time::timeout;
 
+use super::nearest;
+pub(super) use super::network::{http_elsewhere, on_the_way};
 use super::output::Failure;
-use crate::config::{DEFAULT_DATA, Limits, TrustedProxies};
+pub(super) use super::reach::secret_in;
+use super::reach::{Reach, Way, owner_of};
+pub(super) use super::refusal::Refusal;
+use super::refusal::Server;
+use crate::config::{Limits, TrustedProxies};
 use crate::domain::Domain;
 use crate::domain::data_dir::{DirError, DirLock, SOCKET};
 use crate::http::{self, Bindings, Running};
@@ -22,25 +29,27 @@ use crate::model::secret::Secret;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often it looks meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
-/// How long a connection to a server elsewhere may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a server elsewhere may take until it answers, and pause within its answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
+/// The pace in bytes a second at which a body may go to it; the server takes none that is slower.
+const SLOWEST_BODY: u64 = 8 * 1024;
+/// What takes as long as it takes, with nothing to be read meanwhile: a network that goes away is noticed by its connection.
+const LONG: [&str; 5] = ["/api/verify", "/api/prune", "/purge", "/rollback", "/diff"];
 
 /// How often a request that the server has no room for is made again, and after how long.
 const MAX_TRIES: u32 = 120;
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
-/// How a command reaches the API.
-#[derive(Args)]
-pub(super) struct Reach {
-    /// The data directory, on which commands act as the operator
-    #[arg(long, global = true, env = "STATEKEEP_DATA", default_value = DEFAULT_DATA, value_name = "DIR")]
-    data: PathBuf,
-    /// A server elsewhere, instead of a data directory
-    #[arg(long, global = true, env = "STATEKEEP_URL", value_name = "URL")]
-    url: Option<String>,
-    /// The file with the API key's secret for --url
-    #[arg(long, global = true, env = "STATEKEEP_KEY_FILE", value_name = "FILE")]
-    key_file: Option<PathBuf>,
+/// How many rows of a list are asked for at a time, until a server says that it gives less.
+const PAGE: u32 = 1_000;
+
+/// Whether a command makes a database where there is none.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum WhereNone {
+    /// It makes one.
+    Make,
+    /// It says that there is none, and leaves nothing behind.
+    Refuse,
 }
 
 /// A way to the API.
@@ -54,8 +63,11 @@ pub(super) struct Client {
 /// What requests go over; several at the same time may.
 pub(super) struct Wire {
     http: reqwest::Client,
-    base: String,
+    server: Arc<Server>,
     secret: Option<Secret>,
+    /// How long to wait for an answer, and within it; for ever on this machine.
+    timeout: Option<Duration>,
+    page: AtomicU32,
 }
 
 /// The application inside this command.
@@ -79,28 +91,30 @@ impl Reply {
 }
 
 impl Client {
-    /// Finds the way.
+    /// Finds the way for a command that needs what is there.
     pub(super) async fn connect(reach: &Reach) -> Result<Self, Failure> {
-        match &reach.url {
-            Some(url) => Self::elsewhere(url, reach.key_file.as_deref()),
-            None => Self::on_directory(&reach.data).await,
+        Self::connect_or(reach, WhereNone::Refuse).await
+    }
+
+    /// Finds the way.
+    pub(super) async fn connect_or(reach: &Reach, where_none: WhereNone) -> Result<Self, Failure> {
+        match reach.way()? {
+            Way::Directory(dir) => Self::on_directory(dir, where_none).await,
+            Way::Elsewhere { url, key_file, because } => {
+                let url = super::network::address("--url", url)?;
+                let secret = secret_in(key_file)?;
+                let instead = format!("as {} of {}, not as the operator, because {because}", owner_of(&secret), key_file.display());
+                let server = Server { base: url, instead_of_operator: Some(super::output::harmless(&instead)) };
+                Ok(Self { wire: Arc::new(Wire::to(server, secret)?), inside: None, _open: None })
+            }
         }
     }
 
-    fn elsewhere(url: &str, key_file: Option<&Path>) -> Result<Self, Failure> {
-        let path = key_file.ok_or_else(|| Failure::Usage("--url needs --key-file with an API key's secret".to_owned()))?;
-        let secret = secret_in(path)?;
-        let scheme_is_known = url.starts_with("http://") || url.starts_with("https://");
-        if !scheme_is_known {
-            return Err(Failure::Usage("--url has to begin with http:// or https://".to_owned()));
-        }
-        Ok(Self { wire: Arc::new(Wire::elsewhere(url, secret)?), inside: None, _open: None })
-    }
-
-    async fn on_directory(dir: &Path) -> Result<Self, Failure> {
+    async fn on_directory(dir: &Path, where_none: WhereNone) -> Result<Self, Failure> {
         let end = clock::monotonic() + PATIENCE;
         loop {
-            let in_use = match DirLock::take(dir) {
+            let lock = if where_none == WhereNone::Make { DirLock::take(dir) } else { DirLock::take_used(dir) };
+            let in_use = match lock {
                 Ok(lock) => return Self::inside(lock),
                 Err(error @ DirError::InUse { .. }) => error,
                 Err(error) => return Err(Failure::because(error)),
@@ -121,7 +135,8 @@ impl Client {
         let _ = rustls::crypto::ring::default_provider().install_default();
         // No certificates are needed here, and an air-gapped machine may have none.
         let http = reqwest::Client::builder().unix_socket(path).tls_certs_only([]).build().map_err(Failure::because)?;
-        let wire = Wire { http, base: "http://localhost".to_owned(), secret: None };
+        let server = Arc::new(Server { base: "http://localhost".to_owned(), instead_of_operator: None });
+        let wire = Wire { http, server, secret: None, timeout: None, page: AtomicU32::new(PAGE) };
         Ok(Self { wire: Arc::new(wire), inside, _open: open })
     }
 
@@ -154,7 +169,10 @@ impl Client {
 
     /// Asks, and gives back an answer that is not an error.
     pub(super) async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> Result<Reply, Failure> {
-        self.wire.ask(method, path, body.map(|body| Bytes::from(body.to_string()))).await.map_err(Refusal::into_failure)
+        match self.wire.ask(method, path, body.map(|body| Bytes::from(body.to_string()))).await {
+            Ok(reply) => Ok(reply),
+            Err(refusal) => Err(nearest::explained(&self.wire, refusal).await),
+        }
     }
 
     /// Asks for JSON.
@@ -164,19 +182,28 @@ impl Client {
 
     /// Asks for all pages of a list, or for as many rows as are wanted; `{"<name>": […], "next"}` as one page would be.
     pub(super) async fn list(&self, path: &str, name: &str, cursor: &str, wanted: Option<usize>) -> Result<Value, Failure> {
-        self.wire.list(path, name, cursor, wanted).await.map_err(Refusal::into_failure)
+        match self.wire.list(path, name, cursor, wanted).await {
+            Ok(list) => Ok(list),
+            Err(refusal) => Err(nearest::explained(&self.wire, refusal).await),
+        }
     }
 }
 
 impl Wire {
     /// To a server elsewhere.
     pub(super) fn elsewhere(url: &str, secret: Secret) -> Result<Self, Failure> {
-        Ok(Self { http: http_elsewhere(url)?, base: url.trim_end_matches('/').to_owned(), secret: Some(secret) })
+        Self::to(Server { base: url.trim_end_matches('/').to_owned(), instead_of_operator: None }, secret)
+    }
+
+    fn to(server: Server, secret: Secret) -> Result<Self, Failure> {
+        let http = http_elsewhere(&server.base)?;
+        Ok(Self { http, server: Arc::new(server), secret: Some(secret), timeout: Some(ANSWER_TIMEOUT), page: AtomicU32::new(PAGE) })
     }
 
     /// The same way, for another's secret.
     pub(super) fn with(&self, secret: Secret) -> Self {
-        Self { http: self.http.clone(), base: self.base.clone(), secret: Some(secret) }
+        let page = AtomicU32::new(self.page.load(Ordering::Relaxed));
+        Self { http: self.http.clone(), server: Arc::clone(&self.server), secret: Some(secret), timeout: self.timeout, page }
     }
 
     /// Asks, and gives back an answer that is not an error. While the server has no room it is asked again, for a while.
@@ -196,10 +223,8 @@ impl Wire {
         let mut rows = Vec::new();
         let mut next = Value::Null;
         loop {
-            let limit = wanted.map_or(1_000, |wanted| (wanted - rows.len()).min(1_000));
-            let separator = if path.contains('?') { '&' } else { '?' };
-            let from = if next.is_null() { String::new() } else { format!("&{cursor}={}", super::output::text(&next)) };
-            let mut page = self.ask("GET", &format!("{path}{separator}limit={limit}{from}"), None).await?.json().map_err(Refusal::of)?;
+            let missing = wanted.map(|wanted| wanted.saturating_sub(rows.len()));
+            let mut page = self.page(path, cursor, &next, missing).await?;
             next = page["next"].take();
             rows.extend(page[name].as_array_mut().map(std::mem::take).unwrap_or_default());
             if next.is_null() || wanted.is_some_and(|wanted| rows.len() >= wanted) {
@@ -208,103 +233,83 @@ impl Wire {
         }
     }
 
+    /// Asks for a page of a list, as large as the server gives it and with no more rows than are wanted.
+    pub(super) async fn page(&self, path: &str, cursor: &str, next: &Value, wanted: Option<usize>) -> Result<Value, Refusal> {
+        let separator = if path.contains('?') { '&' } else { '?' };
+        let from = if next.is_null() { String::new() } else { format!("&{cursor}={}", super::output::text(next)) };
+        loop {
+            let most = self.page.load(Ordering::Relaxed);
+            let limit = wanted.and_then(|wanted| u32::try_from(wanted).ok()).map_or(most, |wanted| wanted.min(most)).max(1);
+            match self.ask("GET", &format!("{path}{separator}limit={limit}{from}"), None).await {
+                Ok(reply) => return reply.json().map_err(Refusal::of),
+                Err(refusal) => match refusal.largest_page() {
+                    Some(largest) if largest < limit => self.page.store(largest.max(1), Ordering::Relaxed),
+                    _ => return Err(refusal),
+                },
+            }
+        }
+    }
+
     /// Asks once.
     pub(super) async fn ask(&self, method: &str, path: &str, body: Option<Bytes>) -> Result<Reply, Refusal> {
         let method = Method::from_bytes(method.as_bytes()).map_err(|error| Refusal::Unreachable(error.to_string()))?;
-        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        let mut request = self.http.request(method, format!("{}{path}", self.server.base));
         if let Some(secret) = &self.secret {
             request = request.bearer_auth(secret.reveal());
         }
+        let on_its_way = Duration::from_secs(body.as_ref().map_or(0, Bytes::len) as u64 / SLOWEST_BODY);
         if let Some(body) = body {
             request = request.header(reqwest::header::CONTENT_TYPE, "application/json").body(body);
         }
-        let unreachable = |error: reqwest::Error| Refusal::Unreachable(format!("cannot reach {}: {}", self.base, on_the_way(&error)));
-        let response = request.send().await.map_err(unreachable)?;
+        let limit = self.timeout.filter(|_| !LONG.iter().any(|part| path.contains(part)));
+        let unreachable =
+            |error: reqwest::Error| Refusal::Unreachable(format!("cannot reach {}: {}", self.server.base, on_the_way(&error)));
+        let mut response = self.within(limit.map(|limit| limit + on_its_way), request.send()).await?.map_err(unreachable)?;
         let status = response.status();
-        let bytes = response.bytes().await.map_err(unreachable)?;
-        if status.is_success() { Ok(Reply { bytes }) } else { Err(Refusal::Refused(status, bytes)) }
-    }
-}
-
-/// The secret in a key file.
-pub(super) fn secret_in(path: &Path) -> Result<Secret, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
-    Ok(Secret::new(text.trim().to_owned()))
-}
-
-/// Why there is no answer that is not an error.
-pub(super) enum Refusal {
-    /// Nobody answered.
-    Unreachable(String),
-    /// The server's answer is an error.
-    Refused(StatusCode, Bytes),
-}
-
-impl Refusal {
-    pub(super) fn of(failure: Failure) -> Self {
-        match failure {
-            Failure::Failed(why) | Failure::Usage(why) => Self::Unreachable(why),
+        let mut bytes = Vec::new();
+        while let Some(chunk) = self.within(limit, response.chunk()).await?.map_err(unreachable)? {
+            bytes.extend_from_slice(&chunk);
         }
+        let bytes = Bytes::from(bytes);
+        if status.is_success() { Ok(Reply { bytes }) } else { Err(Refusal::refused(status, &bytes, path, &self.server)) }
     }
 
-    /// Whether the server has no room at the moment.
-    fn is_busy(&self) -> bool {
-        matches!(self, Self::Refused(StatusCode::SERVICE_UNAVAILABLE, _))
-    }
-
-    /// The status and the code of the server's answer, where it gave one.
-    pub(super) fn status_and_code(&self) -> Option<(u16, String)> {
-        let Self::Refused(status, bytes) = self else { return None };
-        let body: Value = serde_json::from_slice(bytes).unwrap_or_default();
-        Some((status.as_u16(), super::output::text(&body["code"])))
-    }
-
-    /// As a person reads it.
-    pub(super) fn into_failure(self) -> Failure {
-        match self {
-            Self::Unreachable(why) => Failure::Failed(why),
-            Self::Refused(status, bytes) => refused(status, &bytes),
-        }
+    /// What comes within a time, if there is one.
+    async fn within<T>(&self, limit: Option<Duration>, coming: impl Future<Output = T>) -> Result<T, Refusal> {
+        let Some(limit) = limit else { return Ok(coming.await) };
+        let late = |_| {
+            let limit = crate::model::span::Span(limit);
+            Refusal::Unreachable(format!(
+                "{} says nothing for {limit}: the server, or the network on the way to it, is gone",
+                self.server.base
+            ))
+        };
+        timeout(limit, coming).await.map_err(late)
     }
 }
 
-/// A client for servers elsewhere. It follows no redirect, which would take credentials to where nobody meant them to go.
-pub(super) fn http_elsewhere(url: &str) -> Result<reqwest::Client, Failure> {
-    // Only fails when one is installed already, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).redirect(reqwest::redirect::Policy::none());
-    // Reading the machine's authorities takes longer than a request, and without TLS nobody looks at them.
-    let builder = if url.starts_with("http://") { builder.tls_certs_only([]) } else { builder };
-    builder.build().map_err(Failure::because)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// What went wrong on the way to a server, and what to do where its certificate is not trusted.
-pub(super) fn on_the_way(error: &reqwest::Error) -> String {
-    let why = innermost(error);
-    let is_untrusted = why.contains("certificate");
-    let hint = if is_untrusted {
-        "; this machine does not trust it, SSL_CERT_FILE names a file with the authorities that it is to trust"
-    } else {
-        ""
-    };
-    format!("{why}{hint}")
-}
-
-/// What went wrong at the bottom, without the address that the request had.
-fn innermost(error: &dyn std::error::Error) -> String {
-    error.source().map_or_else(|| error.to_string(), innermost)
-}
-
-/// What the server says in an error, as a person reads it.
-fn refused(status: StatusCode, bytes: &[u8]) -> Failure {
-    let body: Value = serde_json::from_slice(bytes).unwrap_or_default();
-    if let Some(detail) = body["detail"].as_str() {
-        let detail = super::output::harmless(detail);
-        return Failure::Failed(format!("{detail} ({})", body["code"].as_str().unwrap_or("error")));
+    #[test]
+    fn a_server_that_says_nothing_is_given_up() {
+        let said = |answer: &'static [u8]| {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+            let url = format!("http://{}", listener.local_addr().expect("an address"));
+            let silent = std::thread::spawn(move || {
+                let (mut stream, _) = listener.accept().expect("a connection");
+                std::io::Write::write_all(&mut stream, answer).expect("it is written");
+                stream
+            });
+            let wire =
+                Wire { timeout: Some(Duration::from_millis(50)), ..Wire::elsewhere(&url, Secret::new("x".to_owned())).expect("a way") };
+            let asked = http::block_on(wire.ask("GET", "/api/keys", None));
+            drop(silent.join());
+            asked.map_or_else(|refusal| refusal.into_failure().into_message(), |_| "an answer".to_owned())
+        };
+        assert!(said(b"").contains("says nothing for"));
+        assert!(said(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf").contains("says nothing for"));
+        assert_eq!(said(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhalf"), "an answer");
     }
-    if let Some(id) = body["ID"].as_str() {
-        let (who, since) = (super::output::text(&body["Who"]), super::output::text(&body["Created"]));
-        return Failure::Failed(format!("the state is locked by {who} since {since}, lock ID {id} (locked)"));
-    }
-    Failure::Failed(format!("the server answers {status}; is --url a statekeep?"))
 }

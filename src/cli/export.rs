@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 
 use super::client::{Client, Refusal, Wire};
 use super::manifest::{self, Manifest, State};
+use super::nearest;
 use super::output::{self, Failure, counted, text};
 use super::{Common, Format};
 use crate::model::clock::{self, Timestamp};
@@ -94,6 +95,9 @@ async fn chosen(client: &Client, args: &ExportArgs) -> Result<Vec<Value>, Failur
     if args.states.is_empty() {
         let workspace = args.workspace.as_ref().map(|name| format!("&workspace={name}")).unwrap_or_default();
         let mut states = rows(&mut client.list(&format!("{base}{workspace}"), "states", "after", None).await?, "states")?;
+        if let Some(workspace) = args.workspace.as_ref().filter(|_| states.is_empty()) {
+            nearest::workspace_exists(client, workspace).await?;
+        }
         states.retain(|state| has_content(state, args.no_history));
         return Ok(states);
     }
@@ -102,7 +106,8 @@ async fn chosen(client: &Client, args: &ExportArgs) -> Result<Vec<Value>, Failur
         let path = format!("{base}&workspace={}&buildingBlock={}", name.workspace, name.block);
         let mut found = rows(&mut client.list(&path, "states", "after", None).await?, "states")?;
         found.retain(|state| has_content(state, args.no_history));
-        chosen.push(found.pop().ok_or_else(|| Failure::Failed(format!("there is no state at {name}; nothing was exported")))?);
+        let Some(found) = found.pop() else { return Err(nearest::no_state(client, name).await.and("Nothing was exported.")) };
+        chosen.push(found);
     }
     Ok(chosen)
 }

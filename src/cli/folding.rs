@@ -3,18 +3,19 @@
 use serde_json::{Value, json};
 
 use super::client::Client;
-use super::output::{Failure, text};
-
-/// How many rows are asked for at a time.
-const PAGE: usize = 1_000;
+use super::nearest;
+use super::output::Failure;
 
 /// Asks for versions, newest first, until there are as many rows as are wanted once snapshots are folded. `path` is that of a list with a query.
 pub(super) async fn folded(client: &Client, path: &str, wanted: Option<usize>) -> Result<Value, Failure> {
+    let wire = client.wire();
     let mut rows = Vec::new();
     let mut next = Value::Null;
     loop {
-        let from = if next.is_null() { String::new() } else { format!("&before={}", text(&next)) };
-        let mut page = client.get(&format!("{path}&limit={PAGE}{from}")).await?;
+        let mut page = match wire.page(path, "before", &next, None).await {
+            Ok(page) => page,
+            Err(refusal) => return Err(nearest::explained(&wire, refusal).await),
+        };
         page["versions"].as_array_mut().map(std::mem::take).unwrap_or_default().into_iter().for_each(|row| fold(&mut rows, row));
         next = page["next"].take();
         // One row more than is wanted: then the last one that is has all of its snapshots.

@@ -2,15 +2,15 @@
 
 use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
-use humantime::Duration;
 
 use super::retention::age;
 use crate::config::{
-    BadSetting, DEFAULT_BODY_TIMEOUT, DEFAULT_HEADER_TIMEOUT, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_EVENTS,
-    DEFAULT_MAX_FAILURES, DEFAULT_MAX_NESTING, DEFAULT_MAX_PAGE, DEFAULT_MAX_QUEUE, DEFAULT_MIN_FREE_SPACE, DEFAULT_PRUNE_EVERY,
-    DEFAULT_TOKEN_LIFETIME, Limits, UnlockedWrites, memory_of_this_machine,
+    BadSetting, DEFAULT_BODY_TIMEOUT, DEFAULT_EVENT_RETENTION, DEFAULT_HEADER_TIMEOUT, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_CLOCK_JUMP,
+    DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_EVENTS, DEFAULT_MAX_FAILURES, DEFAULT_MAX_NESTING, DEFAULT_MAX_PAGE, DEFAULT_MAX_QUEUE,
+    DEFAULT_PRUNE_EVERY, DEFAULT_SCRUB_EVERY, DEFAULT_TOKEN_LIFETIME, Limits, UnlockedWrites, memory_of_this_machine,
 };
 use crate::model::retention::Policy;
+use crate::model::span::Span;
 
 #[derive(Args)]
 #[command(next_help_heading = "Limits")]
@@ -30,7 +30,7 @@ pub(super) struct LimitArgs {
     #[arg(long, env = "STATEKEEP_CACHE_SIZE", value_name = "SIZE")]
     cache_size: Option<ByteSize>,
     /// The room on the disk below which states are refused with 507
-    #[arg(long, env = "STATEKEEP_MIN_FREE_SPACE", value_name = "SIZE", default_value_t = ByteSize::b(DEFAULT_MIN_FREE_SPACE))]
+    #[arg(long, env = "STATEKEEP_MIN_FREE_SPACE", value_name = "SIZE", default_value = "64MiB")]
     min_free_space: ByteSize,
     /// The most writes that wait for the disk, 1 to 1,000,000; 503 beyond
     #[arg(long, env = "STATEKEEP_MAX_QUEUE", value_name = "WRITES", default_value_t = DEFAULT_MAX_QUEUE)]
@@ -48,26 +48,26 @@ pub(super) struct LimitArgs {
     #[arg(long, env = "STATEKEEP_MAX_PAGE", value_name = "ROWS", default_value_t = DEFAULT_MAX_PAGE)]
     max_page: u32,
     /// How long the headers of a request may take, 1s to 1h
-    #[arg(long, env = "STATEKEEP_HEADER_TIMEOUT", value_name = "DURATION", default_value_t = DEFAULT_HEADER_TIMEOUT.into())]
-    header_timeout: Duration,
+    #[arg(long, env = "STATEKEEP_HEADER_TIMEOUT", value_name = "DURATION", default_value_t = Span(DEFAULT_HEADER_TIMEOUT))]
+    header_timeout: Span,
     /// How long a body may pause, and an answer wait for its reader, 1s to 1h
-    #[arg(long, env = "STATEKEEP_BODY_TIMEOUT", value_name = "DURATION", default_value_t = DEFAULT_BODY_TIMEOUT.into())]
-    body_timeout: Duration,
+    #[arg(long, env = "STATEKEEP_BODY_TIMEOUT", value_name = "DURATION", default_value_t = Span(DEFAULT_BODY_TIMEOUT))]
+    body_timeout: Span,
     /// How long a connection may be idle, 1s to 1h
-    #[arg(long, env = "STATEKEEP_IDLE_TIMEOUT", value_name = "DURATION", default_value_t = DEFAULT_IDLE_TIMEOUT.into())]
-    idle_timeout: Duration,
+    #[arg(long, env = "STATEKEEP_IDLE_TIMEOUT", value_name = "DURATION", default_value_t = Span(DEFAULT_IDLE_TIMEOUT))]
+    idle_timeout: Span,
     /// What happens to writes without a lock
     #[arg(long, env = "STATEKEEP_UNLOCKED_WRITES", value_enum, default_value_t = UnlockedArg::Guard)]
     unlocked_writes: UnlockedArg,
     /// How long a token lives, 1s to 12h
-    #[arg(long, env = "STATEKEEP_TOKEN_LIFETIME", value_name = "DURATION", default_value_t = DEFAULT_TOKEN_LIFETIME.into())]
-    token_lifetime: Duration,
+    #[arg(long, env = "STATEKEEP_TOKEN_LIFETIME", value_name = "DURATION", default_value_t = Span(DEFAULT_TOKEN_LIFETIME))]
+    token_lifetime: Span,
     /// How long events are kept, at least 1m
-    #[arg(long, env = "STATEKEEP_EVENT_RETENTION", value_name = "DURATION", default_value = "400d")]
-    event_retention: Duration,
+    #[arg(long, env = "STATEKEEP_EVENT_RETENTION", value_name = "DURATION", default_value_t = Span(DEFAULT_EVENT_RETENTION))]
+    event_retention: Span,
     /// How often everything that is kept is verified in the background, at most 5 % of a core; 1s to 366d, 0 never
-    #[arg(long, env = "STATEKEEP_SCRUB_EVERY", value_name = "DURATION", default_value = "1d")]
-    scrub_every: Duration,
+    #[arg(long, env = "STATEKEEP_SCRUB_EVERY", value_name = "DURATION", default_value_t = Span(DEFAULT_SCRUB_EVERY))]
+    scrub_every: Span,
     /// The most rows of the event log, 1,000 to 1,000,000,000; the oldest go
     #[arg(long, env = "STATEKEEP_MAX_EVENTS", value_name = "ROWS", default_value_t = DEFAULT_MAX_EVENTS)]
     max_events: u64,
@@ -84,7 +84,7 @@ struct KeepArgs {
     keep_last: Option<u32>,
     /// Versions that are younger than this, 1s to 100y
     #[arg(long, env = "STATEKEEP_KEEP_WITHIN", value_name = "DURATION")]
-    keep_within: Option<Duration>,
+    keep_within: Option<Span>,
     /// The newest version of each of the last so many days that have one, in UTC, 1 to 1,000,000
     #[arg(long, env = "STATEKEEP_KEEP_DAILY", value_name = "DAYS")]
     keep_daily: Option<u32>,
@@ -93,16 +93,16 @@ struct KeepArgs {
     keep_weekly: Option<u32>,
     /// Snapshots of an apply that went on: keep them for so long only, and let the rules above not count them, 0s to 100y
     #[arg(long, env = "STATEKEEP_DROP_INTERMEDIATE", value_name = "DURATION")]
-    drop_intermediate: Option<Duration>,
+    drop_intermediate: Option<Span>,
     /// Rejected versions: keep them for so long only, 1s to 100y
     #[arg(long, env = "STATEKEEP_KEEP_REJECTED", value_name = "DURATION")]
-    keep_rejected: Option<Duration>,
+    keep_rejected: Option<Span>,
     /// How often the server prunes by itself, 1s to 366d
-    #[arg(long, env = "STATEKEEP_PRUNE_EVERY", value_name = "DURATION", default_value_t = DEFAULT_PRUNE_EVERY.into())]
-    prune_every: Duration,
+    #[arg(long, env = "STATEKEEP_PRUNE_EVERY", value_name = "DURATION", default_value_t = Span(DEFAULT_PRUNE_EVERY))]
+    prune_every: Span,
     /// How far the clock may lie past the last known time before nothing is removed by age, 1h to 100y
-    #[arg(long, env = "STATEKEEP_MAX_CLOCK_JUMP", value_name = "DURATION", default_value = "30d")]
-    max_clock_jump: Duration,
+    #[arg(long, env = "STATEKEEP_MAX_CLOCK_JUMP", value_name = "DURATION", default_value_t = Span(DEFAULT_MAX_CLOCK_JUMP))]
+    max_clock_jump: Span,
 }
 
 impl KeepArgs {
@@ -158,17 +158,17 @@ impl LimitArgs {
             max_failures: self.max_failures,
             max_connections: self.max_connections,
             max_page: self.max_page,
-            header_timeout: *self.header_timeout,
-            body_timeout: *self.body_timeout,
-            idle_timeout: *self.idle_timeout,
+            header_timeout: self.header_timeout.0,
+            body_timeout: self.body_timeout.0,
+            idle_timeout: self.idle_timeout.0,
             unlocked_writes: self.unlocked_writes.into(),
-            token_lifetime: *self.token_lifetime,
-            event_retention: *self.event_retention,
-            scrub_every: Some(*self.scrub_every).filter(|every| !every.is_zero()),
+            token_lifetime: self.token_lifetime.0,
+            event_retention: self.event_retention.0,
+            scrub_every: Some(self.scrub_every.0).filter(|every| !every.is_zero()),
             max_events: self.max_events,
             policy: self.keep.policy(),
-            prune_every: *self.keep.prune_every,
-            max_clock_jump: *self.keep.max_clock_jump,
+            prune_every: self.keep.prune_every.0,
+            max_clock_jump: self.keep.max_clock_jump.0,
         };
         limits.check(memory_of_this_machine())?;
         Ok(limits)
@@ -177,11 +177,9 @@ impl LimitArgs {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser as _;
+    use clap::{Args as _, Command, Parser as _};
 
     use super::*;
-    use crate::config::DEFAULT_SCRUB_EVERY;
-    use crate::config::{DEFAULT_EVENT_RETENTION, DEFAULT_MAX_CLOCK_JUMP};
 
     #[derive(clap::Parser)]
     struct Alone {
@@ -189,12 +187,14 @@ mod tests {
         args: LimitArgs,
     }
 
-    /// They are written out for the help, which would show them in other units.
     #[test]
-    fn the_times_in_the_help_are_those_that_the_settings_have() {
-        let alone = Alone::parse_from(["serve"]);
-        assert_eq!(*alone.args.event_retention, DEFAULT_EVENT_RETENTION);
-        assert_eq!(*alone.args.scrub_every, DEFAULT_SCRUB_EVERY);
-        assert_eq!(*alone.args.keep.max_clock_jump, DEFAULT_MAX_CLOCK_JUMP);
+    fn what_the_help_says_is_what_the_settings_have_and_what_may_be_given() {
+        let (alone, default) = (Alone::parse_from(["serve"]), Limits::default());
+        let limits = alone.args.checked().expect("the defaults");
+        assert_eq!(format!("{limits:?}"), format!("{default:?}"));
+        let help = LimitArgs::augment_args(Command::new("serve")).render_long_help().to_string();
+        for shown in ["[default: 75s]", "[default: 1h]", "[default: 400d]", "[default: 1d]", "[default: 30d]", "[default: 64MiB]"] {
+            assert!(help.contains(shown), "{shown} in {help}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The command line: one definition, from which help, completions and environment variables come; one function a command.
 
+mod asking;
 mod client;
 mod configure;
 mod detect;
@@ -9,9 +10,15 @@ mod folding;
 mod import;
 mod keys;
 mod limits;
+mod listening;
+mod listing;
 mod manifest;
+mod nearest;
+mod network;
 mod output;
 mod purge;
+mod reach;
+mod refusal;
 mod retention;
 mod rollback;
 mod run;
@@ -20,14 +27,15 @@ mod states;
 mod tool;
 mod transfer;
 mod verify;
+mod wrong;
 
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use client::Reach;
 use output::Failure;
+use reach::Reach;
 
 /// Keeps Terraform and OpenTofu state: every write a version, on one machine, without the internet.
 #[derive(Parser)]
@@ -128,7 +136,11 @@ enum Format {
 pub fn main() -> ExitCode {
     // Files, sockets and directories of ours are for their owner only.
     let umask = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    let done = match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => wrong::usage(error, &Cli::command()).exit(),
+    };
+    let done = match cli.command {
         Command::Serve(args) => serve::run(&args),
         Command::Key { command, common } => crate::http::block_on(keys::run(command, common)),
         Command::State { command, common } => crate::http::block_on(states::run(command, common)),

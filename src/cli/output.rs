@@ -60,11 +60,24 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// Prints data as it stands.
+/// Prints data as it stands. A reader that has left, as `head` does, has what it wanted: that is no failure, and the exit code says what the command found.
 pub(super) fn bytes(data: &[u8]) -> Result<(), Failure> {
+    match put(data) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(|error| Failure::Failed(format!("cannot write to stdout: {error}"))),
+    }
+}
+
+fn put(data: &[u8]) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    let written = stdout.write_all(data).and_then(|()| stdout.flush());
-    written.map_err(|error| Failure::Failed(format!("cannot write to stdout: {error}")))
+    stdout.write_all(data).and_then(|()| stdout.flush())
+}
+
+/// Prints a line with a secret that nothing shows again: where nobody reads it, it is lost, and that is a failure.
+pub(super) fn once(text: &str) -> Result<(), Failure> {
+    put(format!("{text}\n").as_bytes()).map_err(|error| {
+        Failure::Failed(format!("cannot write the secret to stdout: {error}; it is shown nowhere again, so rotate or revoke the key"))
+    })
 }
 
 /// Prints one line of data.
@@ -200,6 +213,11 @@ pub(super) fn time(value: &Value) -> String {
 /// So many of something, as people write it: `1 state`, `2 states`.
 pub(super) fn counted<N: Copy + PartialEq + From<u8> + std::fmt::Display>(count: N, what: &str) -> String {
     if count == N::from(1) { format!("{count} {what}") } else { format!("{count} {what}s") }
+}
+
+/// A number of an answer with what is counted; `-` where it is not told.
+pub(super) fn counted_in(value: &Value, what: &str) -> String {
+    value.as_u64().map_or_else(|| format!("- {what}s"), |count| counted(count, what))
 }
 
 /// A size of an answer, as people read it.

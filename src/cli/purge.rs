@@ -6,8 +6,10 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::Format;
+use super::asking::Asking;
 use super::client::Client;
-use super::output::{self, Failure, text};
+use super::nearest;
+use super::output::{self, Failure, counted, counted_in, size, text, time};
 use crate::model::name::StateName;
 
 #[derive(Args)]
@@ -20,9 +22,8 @@ pub(super) struct PurgeArgs {
     /// All versions of a deleted state
     #[arg(long, conflicts_with = "versions")]
     all: bool,
-    /// Do not ask
-    #[arg(long)]
-    yes: bool,
+    #[command(flatten)]
+    asking: Asking,
 }
 
 impl PurgeArgs {
@@ -37,11 +38,8 @@ impl PurgeArgs {
 
 /// Runs it.
 pub(super) async fn run(client: &Client, args: PurgeArgs, format: Format) -> Result<(), Failure> {
-    if !args.yes && !output::can_ask() {
-        return Err(Failure::Usage("a purge cannot be undone, and there is nobody to ask here: say --yes".to_owned()));
-    }
-    if !args.yes && !output::ask(&format!("Remove the content of {} for good?", args.what()))? {
-        return Err(Failure::Failed("nothing was done".to_owned()));
+    if !args.asking.is_settled() {
+        args.asking.about(&hit(client, &args).await?, &format!("Remove the content of {} for good?", args.what()))?;
     }
     let versions = if args.all { json!("all") } else { json!(args.versions) };
     let answer = client.ask("POST", &format!("{}/purge", args.state.path()), Some(json!({ "versions": versions }))).await?.json()?;
@@ -52,11 +50,28 @@ pub(super) async fn run(client: &Client, args: PurgeArgs, format: Format) -> Res
     Ok(())
 }
 
+/// What would go for good.
+async fn hit(client: &Client, args: &PurgeArgs) -> Result<Vec<String>, Failure> {
+    if args.all {
+        let Some(row) = nearest::row(client, &args.state).await? else { return Err(nearest::no_state(client, &args.state).await) };
+        let history = size(&row["history_size"]);
+        return Ok(vec![format!("{}: {}, {history} on the disk", args.state, counted_in(&row["versions"], "version"))]);
+    }
+    let mut hit = Vec::new();
+    for number in &args.versions {
+        let version = client.get(&format!("{}/versions/{number}/info", args.state.path())).await?;
+        let (resources, by) = (counted_in(&version["resources"], "resource"), text(&version["created_by"]["name"]));
+        let (serial, at) = (text(&version["serial"]), time(&version["created_at"]));
+        hit.push(format!("version {number}: serial {serial}, {resources}, {}, written by {by} at {at}", size(&version["size"])));
+    }
+    Ok(hit)
+}
+
 fn in_words(args: &PurgeArgs, answer: &Value) -> String {
     let copies = answer["may_still_hold"].as_array().map(Vec::as_slice).unwrap_or_default();
     let mut said = match answer["versions"].as_array().map(Vec::as_slice).unwrap_or_default() {
         [] => format!("nothing is left of {}", args.what()),
-        gone => format!("the content of {} of {} is removed", counted(gone.len()), args.state),
+        gone => format!("the content of {} of {} is removed", counted(gone.len(), "version"), args.state),
     };
     said.push_str(match answer["erased"].as_bool() {
         Some(true) => " and erased from the disk",
@@ -68,8 +83,4 @@ fn in_words(args: &PurgeArgs, answer: &Value) -> String {
         let _ = write!(said, "; these copies in the data directory were made before and are yours to delete: {}", names.join(", "));
     }
     said
-}
-
-fn counted(versions: usize) -> String {
-    if versions == 1 { "1 version".to_owned() } else { format!("{versions} versions") }
 }

@@ -1,14 +1,21 @@
 //! `statekeep prune` and `statekeep retention …`
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
-use humantime::Duration;
 use serde_json::{Value, json};
 
+use super::asking::Asking;
 use super::client::Client;
-use super::output::{self, Failure, size, text, time};
+use super::nearest;
+use super::output::{self, Failure, counted, counted_in, harmless, size, text, time};
 use super::{Common, Format};
 use crate::model::name::{StateName, Workspace};
 use crate::model::retention::{Age, MOST_KEPT, Policy};
+use crate::model::span::Span;
+
+/// How many states are listed before a prune; `--dry-run` lists more.
+const MAX_SHOWN: usize = 20;
 
 /// What is kept: what any of the rules keeps.
 #[derive(Args)]
@@ -19,7 +26,7 @@ pub(super) struct Rules {
     keep_last: Option<u32>,
     /// Versions that are younger than this, such as 90d
     #[arg(long, value_name = "DURATION")]
-    keep_within: Option<Duration>,
+    keep_within: Option<Span>,
     /// The newest version of each of the last so many days that have one, in UTC
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_KEPT)))]
     keep_daily: Option<u32>,
@@ -28,15 +35,15 @@ pub(super) struct Rules {
     keep_weekly: Option<u32>,
     /// Snapshots of an apply that went on: keep them for so long only, and let the rules above not count them; 0s drops them at once
     #[arg(long, value_name = "DURATION")]
-    drop_intermediate: Option<Duration>,
+    drop_intermediate: Option<Span>,
     /// Rejected versions: keep them for so long only
     #[arg(long, value_name = "DURATION")]
-    keep_rejected: Option<Duration>,
+    keep_rejected: Option<Span>,
 }
 
 /// A time span of a flag as a policy has it.
-pub(super) fn age(given: Option<Duration>) -> Option<Age> {
-    given.map(|duration| Age(*duration))
+pub(super) fn age(given: Option<Span>) -> Option<Age> {
+    given.map(|span| Age(span.0))
 }
 
 impl Rules {
@@ -52,9 +59,15 @@ impl Rules {
         }
     }
 
-    /// The policy, unless it keeps nothing or makes no sense.
-    fn checked(&self) -> Result<Policy, Failure> {
+    /// The policy, unless it keeps nothing or makes no sense; `or` is what else can be said.
+    fn checked(&self, or: &str) -> Result<Policy, Failure> {
         let policy = self.policy();
+        if policy == Policy::default() {
+            return Err(Failure::Usage(format!(
+                "say what to keep, by at least one of --keep-last, --keep-within, --keep-daily, --keep-weekly, --drop-intermediate and \
+                 --keep-rejected, or by {or}"
+            )));
+        }
         policy.check().map_err(|why| Failure::Usage(format!("{} {}", why.flag(), why.reason())))?;
         Ok(policy)
     }
@@ -79,6 +92,8 @@ pub(super) struct PruneArgs {
     /// The clock of this machine is right, though the server doubts it
     #[arg(long, conflicts_with = "dry_run")]
     trust_clock: bool,
+    #[command(flatten)]
+    asking: Asking,
 }
 
 #[derive(Subcommand)]
@@ -112,7 +127,7 @@ pub(super) async fn prune(args: PruneArgs, common: Common) -> Result<(), Failure
         }
         json!({ "configured": true })
     } else {
-        json!({ "policy": args.rules.checked()? })
+        json!({ "policy": args.rules.checked("--configured for the policies of the server and its workspaces")? })
     };
     body["dry_run"] = json!(args.dry_run);
     if let Some(state) = &args.state {
@@ -129,10 +144,41 @@ pub(super) async fn prune(args: PruneArgs, common: Common) -> Result<(), Failure
 }
 
 async fn ask_to_prune(client: &Client, args: &PruneArgs, body: Value) -> Result<Value, Failure> {
+    match (&args.state, &args.workspace) {
+        (Some(state), _) => nearest::state_exists(client, state).await?,
+        (None, Some(workspace)) => nearest::workspace_exists(client, workspace).await?,
+        (None, None) => {}
+    }
+    if !args.dry_run && !args.asking.is_settled() {
+        let mut looked = body.clone();
+        looked["dry_run"] = json!(true);
+        let looked = client.ask("POST", "/api/prune", Some(looked)).await?.json()?;
+        if looked["removed"] != 0 || !output::can_ask() {
+            args.asking.about(&hit(&looked), "Remove them for good?")?;
+        }
+    }
     if args.trust_clock {
         client.ask("POST", "/api/clock", None).await?;
     }
     client.ask("POST", "/api/prune", Some(body)).await?.json()
+}
+
+/// What a prune would remove, in lines.
+fn hit(looked: &Value) -> Vec<String> {
+    let states = looked["list"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let row = |state: &Value| {
+        let name = format!("{}/{}", text(&state["workspace"]), text(&state["buildingBlock"]));
+        let (first, last) = (text(&state["first"]), text(&state["last"]));
+        format!("  {name}: {} between {first} and {last}, {} would stay", counted_in(&state["removed"], "version"), text(&state["kept"]))
+    };
+    let mut hit: Vec<String> = states.iter().take(MAX_SHOWN).map(row).collect();
+    let more = states.len().saturating_sub(MAX_SHOWN) as u64 + looked["not_listed"].as_u64().unwrap_or(0);
+    if more > 0 {
+        hit.push(format!("  … and of {}", counted(more, "other state")));
+    }
+    let affected = states.len() as u64 + looked["not_listed"].as_u64().unwrap_or(0);
+    hit.push(format!("{} of {} would be removed", counted_in(&looked["removed"], "version"), counted(affected, "state")));
+    hit
 }
 
 fn show(answer: &Value, dry_run: bool) -> Result<(), Failure> {
@@ -151,7 +197,8 @@ fn show(answer: &Value, dry_run: bool) -> Result<(), Failure> {
         output::line("")?;
     }
     if answer["not_listed"] != 0 {
-        output::message(&format!("{} more states are not listed", answer["not_listed"]));
+        let more = answer["not_listed"].as_u64().unwrap_or(0);
+        output::message(&format!("{} {} not listed", counted(more, "more state"), if more == 1 { "is" } else { "are" }));
     }
     let mut pairs = vec![
         ("states", text(&answer["states"])),
@@ -178,7 +225,7 @@ pub(super) async fn run(command: RetentionCommand, common: Common) -> Result<(),
             return Err(Failure::Usage("--keep-all keeps everything; it takes no rules beside it".to_owned()));
         }
         RetentionCommand::Set { keep_all: true, .. } => Policy { keep_all: true, ..Policy::default() },
-        RetentionCommand::Set { rules, .. } => rules.checked()?,
+        RetentionCommand::Set { rules, .. } => rules.checked("--keep-all")?,
         RetentionCommand::List | RetentionCommand::Unset { .. } | RetentionCommand::TrustClock => Policy::default(),
     };
     let client = Client::connect(&common.reach).await?;
@@ -198,15 +245,17 @@ async fn act(client: &Client, command: RetentionCommand, to_set: &Policy, format
     match command {
         RetentionCommand::List => list(client, format).await,
         RetentionCommand::Set { workspace, .. } => {
+            nearest::workspace_exists(client, &workspace).await?;
             let path = format!("/api/retention/{workspace}");
             let answer = client.ask("PUT", &path, Some(json!(to_set))).await?.json()?;
             let sentence = format!("{workspace} has a policy of its own: {}", words(&answer["policy"]));
             said(answer, sentence)
         }
         RetentionCommand::Unset { workspace } => {
+            nearest::workspace_exists(client, &workspace).await?;
             let answer = client.ask("DELETE", &format!("/api/retention/{workspace}"), None).await?.json()?;
             let sentence = if answer["removed"] == true {
-                format!("{workspace} has no policy of its own any more; the server's holds")
+                format!("the policy of {workspace} is gone; the server's applies")
             } else {
                 format!("{workspace} had no policy of its own")
             };
@@ -234,7 +283,7 @@ async fn list(client: &Client, format: Format) -> Result<(), Failure> {
             .as_array()
             .into_iter()
             .flatten()
-            .map(|own| vec![text(&own["workspace"]), words(&own["policy"]), time(&own["set_at"]), text(&own["set_by"]["name"])]),
+            .map(|own| vec![text(&own["workspace"]), words(&own["policy"]), time(&own["set_at"]), harmless(&text(&own["set_by"]["name"]))]),
     );
     output::table(&["WORKSPACE", "KEEPS", "SINCE", "SET BY"], rows)?;
     output::message(&format!("the server last pruned by itself: {}", time(&answer["last_run_at"])));
@@ -251,10 +300,7 @@ fn words(policy: &Value) -> String {
         let name = name.replace('_', "-");
         match value {
             Value::Null => None,
-            Value::Number(seconds) if is_age => {
-                let seconds = std::time::Duration::from_secs(seconds.as_u64().unwrap_or(0));
-                Some(format!("{name} {}", humantime::format_duration(seconds)))
-            }
+            Value::Number(seconds) if is_age => Some(format!("{name} {}", Span(Duration::from_secs(seconds.as_u64().unwrap_or(0))))),
             Value::Bool(_) => Some(name),
             Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => Some(format!("{name} {}", text(value))),
         }

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::Format;
 use super::client::Client;
-use super::output::{self, Failure, text};
+use super::output::{self, Failure, counted, counted_in, text};
+use super::refusal::translated;
 use crate::model::name::StateName;
 
 /// How many addresses of each kind are listed; the rest is counted.
@@ -64,7 +65,10 @@ pub(super) async fn run(client: &Client, args: RollbackArgs, format: Format) -> 
     if args.dry_run && format == Format::Json {
         return output::json(&rehearsal);
     }
-    for line in in_words(state, &rehearsal) {
+    let refused = rehearsal["refused"].as_array().and_then(|refusals| refusals.first());
+    // What is in the way is told once: here, or as the reason of the failure.
+    let told = if args.dry_run { refusals(state, &rehearsal) } else { Vec::new() };
+    for line in in_words(state, &rehearsal).into_iter().chain(told) {
         // What a state or a lock holds does not act on the terminal.
         let line = output::harmless(&line);
         if args.dry_run { output::line(&line)? } else { output::message(&line) }
@@ -72,8 +76,8 @@ pub(super) async fn run(client: &Client, args: RollbackArgs, format: Format) -> 
     if args.dry_run {
         return Ok(());
     }
-    if let Some(why) = rehearsal["refused"].as_array().and_then(|refusals| refusals.first()) {
-        return Err(Failure::Failed(format!("{} ({})", text(&why["detail"]), text(&why["code"]))));
+    if let Some(why) = refused {
+        return Err(Failure::Failed(output::harmless(&refusal(state, why, &rehearsal))));
     }
     if rehearsal["unchanged"] == false && !args.yes && !output::ask(&format!("Roll {state} back to version {}?", args.version))? {
         return Err(Failure::Failed("nothing was done".to_owned()));
@@ -100,9 +104,7 @@ fn live(rehearsal: &Value) -> u64 {
 fn in_words(state: &StateName, rehearsal: &Value) -> Vec<String> {
     let version = &rehearsal["version"];
     if rehearsal["unchanged"] == true {
-        let refusals = refusals(rehearsal);
-        return [vec![format!("version {} is the current one of {state} already: nothing would be written", version["number"])], refusals]
-            .concat();
+        return vec![format!("version {} is the current one of {state} already: nothing would be written", version["number"])];
     }
     let by = format!("written {} by {}", output::time(&version["created_at"]), text(&version["created_by"]["name"]));
     let mut lines = vec![format!("{state} would be rolled back to version {} (serial {}, {by})", version["number"], version["serial"])];
@@ -110,7 +112,7 @@ fn in_words(state: &StateName, rehearsal: &Value) -> Vec<String> {
     lines.push(match (&rehearsal["serial"], rehearsal["verbatim"] == true) {
         (serial, true) => format!("OpenTofu encrypted it, so it would come back with the serial {serial} that it had"),
         (Value::Null, false) => "there is no serial left that it could get".to_owned(),
-        (serial, false) => format!("it would get serial {serial}, above all there ever were, and all else stays byte for byte"),
+        (serial, false) => format!("it would get serial {serial}, higher than any before; nothing else in it changes"),
     });
     for (name, what) in [("lineage", "the lineage"), ("terraform_version", "the program version that wrote it")] {
         let change = &rehearsal[name];
@@ -128,7 +130,6 @@ fn in_words(state: &StateName, rehearsal: &Value) -> Vec<String> {
             output::time(&lock["locked_at"])
         ));
     }
-    lines.extend(refusals(rehearsal));
     lines
 }
 
@@ -173,7 +174,8 @@ fn compared(rehearsal: &Value) -> Vec<String> {
     ));
     if differs(&counts["changed"]) || outputs > 0 {
         let moved = if differs(&counts["moved"]) { format!(" ({} moved)", counts["moved"]) } else { String::new() };
-        lines.push(format!("in both, and not the same: {} resources{moved}, {outputs} outputs", counts["changed"]));
+        let (changed, outputs) = (counted_in(&counts["changed"], "resource"), counted(outputs, "output"));
+        lines.push(format!("in both, and not the same: {changed}{moved}, {outputs}"));
     }
     if lines.is_empty() {
         lines.push("both have the same resources and outputs".to_owned());
@@ -198,7 +200,14 @@ fn listed(addresses: &Value, mark: &str, what: &str) -> Vec<String> {
     lines
 }
 
-fn refusals(rehearsal: &Value) -> Vec<String> {
+fn refusals(state: &StateName, rehearsal: &Value) -> Vec<String> {
     let refusals = rehearsal["refused"].as_array().map(Vec::as_slice).unwrap_or_default();
-    refusals.iter().map(|refusal| format!("it would be refused: {} ({})", text(&refusal["detail"]), text(&refusal["code"]))).collect()
+    refusals.iter().map(|why| format!("it would be refused: {}", refusal(state, why, rehearsal))).collect()
+}
+
+/// What is in the way, and the next step.
+fn refusal(state: &StateName, why: &Value, rehearsal: &Value) -> String {
+    let code = text(&why["code"]);
+    let (detail, next) = translated(&code, &text(&why["detail"]), Some(state), &rehearsal["lock"]);
+    format!("{detail} ({code}){next}")
 }

@@ -2,7 +2,8 @@
 
 use std::io::IsTerminal as _;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,16 +12,23 @@ use ipnet::IpNet;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::limits::LimitArgs;
+use super::listening;
+use super::network::address;
 use super::output::{self, Failure};
-use crate::config::{Config, DEFAULT_DATA, DEFAULT_LISTEN, TrustedProxies};
-use crate::domain::data_dir::{self, DirLock, SOCKET};
+use crate::config::{Config, DEFAULT_DATA, DEFAULT_LISTEN, TrustedProxies, variable_behind};
+use crate::domain::data_dir::{self, DirError, DirLock, SOCKET};
 use crate::domain::keys::WithSecret;
 use crate::domain::{Domain, upkeep};
 use crate::http::{self, Bindings};
+use crate::model::clock;
 use crate::telemetry::{self, Log, LogFormat};
 
 /// A signal that comes so soon after the first is the same one, sent to the process and to its group. A later one means now.
 const SIGNALS_MEANT_AS_ONE: Duration = Duration::from_secs(1);
+
+/// How long a start waits for a command that has the data directory, and how often it looks.
+const WAITS_FOR_A_COMMAND: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_millis(25);
 
 #[derive(Args)]
 pub(super) struct ServeArgs {
@@ -28,7 +36,7 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "STATEKEEP_DATA", default_value = DEFAULT_DATA, value_name = "DIR")]
     data: PathBuf,
     /// Where to listen; port 0 picks one
-    #[arg(long, env = "STATEKEEP_LISTEN", default_value = DEFAULT_LISTEN, value_name = "ADDR:PORT")]
+    #[arg(long, env = "STATEKEEP_LISTEN", default_value = DEFAULT_LISTEN, value_name = "ADDR:PORT", value_parser = listening::parse)]
     listen: SocketAddr,
     /// How clients reach this server, if not at what it listens on
     #[arg(long, env = "STATEKEEP_BASE_URL", value_name = "URL")]
@@ -72,17 +80,15 @@ fn network(text: &str) -> Result<IpNet, String> {
 
 impl ServeArgs {
     fn config(&self) -> Result<Config, Failure> {
-        let limits = self.limits.checked().map_err(|error| Failure::Usage(error.to_string()))?;
-        if let Some(url) = &self.base_url
-            && !url.starts_with("http://")
-            && !url.starts_with("https://")
-        {
-            return Err(Failure::Usage("--base-url has to begin with http:// or https://".to_owned()));
-        }
+        let limits = self.limits.checked().map_err(|bad| {
+            let variable = variable_behind(bad.flag).map(|name| format!(" (its value comes from the variable {name})"));
+            Failure::Usage(format!("{bad}{}", variable.unwrap_or_default()))
+        })?;
+        let base_url = self.base_url.as_ref().map(|url| address("--base-url", url)).transpose()?;
         Ok(Config {
             data: self.data.clone(),
             listen: self.listen,
-            base_url: self.base_url.clone(),
+            base_url,
             trusted_proxies: TrustedProxies::new(self.trusted_proxy.clone()),
             limits,
         })
@@ -110,12 +116,32 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     let config = args.config()?;
     let _log = args.start_logging();
     data_dir::make(&config.data).map_err(Failure::because)?;
-    let dir = DirLock::take(&config.data).map_err(Failure::because)?;
-    let tcp = TcpListener::bind(config.listen).map_err(|error| {
-        let listen = config.listen;
-        Failure::Failed(format!("cannot listen on {listen}: {error}. Is another server running there? --listen says where else"))
-    })?;
+    let dir = take(&config.data)?;
+    let tcp = listening::bind(config.listen)?;
     http::block_on(serve(config, dir, tcp))
+}
+
+/// Takes the data directory. A command that has it will soon be done and is waited for; a server is not.
+fn take(dir: &Path) -> Result<DirLock, Failure> {
+    let end = clock::monotonic() + WAITS_FOR_A_COMMAND;
+    let mut was_told = false;
+    loop {
+        match DirLock::take(dir) {
+            Err(DirError::InUse { holder, .. }) if !is_served(dir) && clock::monotonic() < end => {
+                if !was_told {
+                    tracing::info!(holder, "another statekeep has the data directory; waiting until it is done");
+                    was_told = true;
+                }
+                std::thread::sleep(LOOK_EVERY);
+            }
+            taken => return taken.map_err(Failure::because),
+        }
+    }
+}
+
+/// Whether a server answers on the directory's socket.
+fn is_served(dir: &Path) -> bool {
+    http::reachable_path(dir, SOCKET).is_ok_and(|(path, _open)| UnixStream::connect(path).is_ok())
 }
 
 async fn serve(mut config: Config, dir: DirLock, tcp: TcpListener) -> Result<(), Failure> {

@@ -1,24 +1,32 @@
 //! `statekeep state …`
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
+use super::asking::Asking;
 use super::client::Client;
 use super::diff::{self, DiffArgs, OutputsArgs};
-use super::folding::{folded, snapshots};
-use super::output::{self, Failure, size, text, time};
+use super::folding::folded;
+use super::listing;
+use super::nearest;
+use super::output::{self, Failure, counted_in, harmless, text, time};
 use super::purge::{self, PurgeArgs};
+use super::refusal;
 use super::rollback::{self, RollbackArgs};
 use super::{Common, Format};
-use crate::model::name::StateName;
+use crate::model::name::{StateName, Workspace};
 
 #[derive(Subcommand)]
 pub(super) enum StateCommand {
-    /// List the states
+    /// List the states, also addresses that are only locked
+    #[command(visible_alias = "ls")]
     List {
         /// Only those of one workspace
         #[arg(long)]
-        workspace: Option<String>,
+        workspace: Option<Workspace>,
+        /// Only those that are locked
+        #[arg(long)]
+        locked: bool,
         /// Also deleted ones, those that have left for a storage elsewhere, and those of which every write was rejected
         #[arg(long)]
         deleted: bool,
@@ -46,9 +54,9 @@ pub(super) enum StateCommand {
         /// Only those before this version
         #[arg(long)]
         before: Option<u64>,
-        /// Only one kind: write, rollback, import, restore, rejected
-        #[arg(long)]
-        kind: Option<String>,
+        /// Only one kind
+        #[arg(long, value_enum)]
+        kind: Option<Kind>,
         /// Also the snapshots that a later write of the same apply replaced
         #[arg(long)]
         all: bool,
@@ -80,6 +88,8 @@ pub(super) enum StateCommand {
         /// Only if it has this lock ID
         #[arg(long, value_name = "LOCK_ID")]
         id: Option<String>,
+        #[command(flatten)]
+        asking: Asking,
     },
     /// Hold a version, so that it is neither pruned nor purged
     Hold {
@@ -91,7 +101,7 @@ pub(super) enum StateCommand {
         #[arg(long)]
         reason: String,
     },
-    /// Let a version go that is held
+    /// Release a held version
     Release {
         /// The state, as WORKSPACE/BUILDINGBLOCK
         state: StateName,
@@ -102,7 +112,32 @@ pub(super) enum StateCommand {
     Delete {
         /// The state, as WORKSPACE/BUILDINGBLOCK
         state: StateName,
+        #[command(flatten)]
+        asking: Asking,
     },
+}
+
+/// How a version came about.
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum Kind {
+    Write,
+    Rollback,
+    Import,
+    Restore,
+    Rejected,
+}
+
+impl Kind {
+    /// Its name in the API.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Write => "write",
+            Self::Rollback => "rollback",
+            Self::Import => "import",
+            Self::Restore => "restore",
+            Self::Rejected => "rejected",
+        }
+    }
 }
 
 /// Runs one of them.
@@ -115,8 +150,8 @@ pub(super) async fn run(command: StateCommand, common: Common) -> Result<(), Fai
 
 async fn act(client: &Client, command: StateCommand, format: Format) -> Result<(), Failure> {
     match command {
-        StateCommand::List { workspace, deleted } => list(client, workspace, deleted, format).await,
-        StateCommand::Show { state } => show(client, &state, format).await,
+        StateCommand::List { workspace, locked, deleted } => listing::list(client, workspace, locked, deleted, format).await,
+        StateCommand::Show { state } => listing::show(client, &state, format).await,
         StateCommand::Pull { state, version } => {
             let below = version.map(|number| format!("/versions/{number}")).unwrap_or_default();
             let content = client.ask("GET", &format!("{}{below}", state.path()), None).await?;
@@ -124,13 +159,14 @@ async fn act(client: &Client, command: StateCommand, format: Format) -> Result<(
         }
         StateCommand::History { state, limit, before, kind, all } => {
             let from = before.map(|number| format!("&before={number}")).unwrap_or_default();
-            let kind = kind.map(|kind| format!("&kind={kind}")).unwrap_or_default();
-            let wanted = limit.map(|limit| limit as usize);
-            if all || format == Format::Json {
-                let path = format!("{}/versions?intermediate={all}{from}{kind}", state.path());
-                return history(&client.list(&path, "versions", "before", wanted).await?, format);
-            }
-            history(&folded(client, &format!("{}/versions?intermediate=true{from}{kind}", state.path()), wanted).await?, format)
+            let kind = kind.map(|kind| format!("&kind={}", kind.name())).unwrap_or_default();
+            let (path, wanted) = (format!("{}/versions", state.path()), limit.map(|limit| limit as usize));
+            let versions = if all || format == Format::Json {
+                client.list(&format!("{path}?intermediate={all}{from}{kind}"), "versions", "before", wanted).await
+            } else {
+                folded(client, &format!("{path}?intermediate=true{from}{kind}"), wanted).await
+            };
+            listing::history(client, &state, versions, format).await
         }
         StateCommand::Diff(args) => diff::diff(client, args, format).await,
         StateCommand::Outputs(args) => diff::outputs(client, args, format).await,
@@ -145,28 +181,89 @@ async fn act(client: &Client, command: StateCommand, format: Format) -> Result<(
             let moved = client.ask("POST", &format!("{}/move", state.path()), Some(body)).await?.json()?;
             said(&moved, format, || format!("{state} is now {to}; its address is {}", text(&moved["address"])))
         }
-        StateCommand::Unlock { state, id } => {
-            let body = id.map(|id| json!({ "ID": id }));
-            let released = client.ask("UNLOCK", &state.path(), body).await?.json()?;
-            said(&released, format, || match released["ID"].as_str() {
-                Some(id) => format!("broke the lock {id} on {state}, held by {}", text(&released["Who"])),
-                None => format!("{state} was not locked"),
-            })
-        }
+        StateCommand::Unlock { state, id, asking } => unlock(client, &state, id, &asking, format).await,
         StateCommand::Hold { state, version, reason } => {
             let path = format!("{}/versions/{version}/hold", state.path());
             let held = client.ask("POST", &path, Some(json!({ "reason": reason }))).await?.json()?;
-            said(&held, format, || format!("version {version} of {state} is held: {}", text(&held["held"]["reason"])))
+            said(&held, format, || format!("version {version} of {state} is held: {}", harmless(&text(&held["held"]["reason"]))))
         }
-        StateCommand::Release { state, version } => {
-            let released = client.ask("DELETE", &format!("{}/versions/{version}/hold", state.path()), None).await?.json()?;
-            said(&released, format, || format!("version {version} of {state} is not held"))
-        }
-        StateCommand::Delete { state } => {
-            let deleted = client.ask("DELETE", &state.path(), None).await?.json()?;
-            said(&deleted, format, || format!("deleted {state}; `statekeep state restore {state}` brings it back"))
+        StateCommand::Release { state, version } => release(client, &state, version, format).await,
+        StateCommand::Delete { state, asking } => delete(client, &state, &asking, format).await,
+    }
+}
+
+/// Breaks a lock: the one with an ID, or the one that was shown to whoever was asked.
+async fn unlock(client: &Client, state: &StateName, id: Option<String>, asking: &Asking, format: Format) -> Result<(), Failure> {
+    let mut wanted = id;
+    if wanted.is_none() && !asking.is_settled() {
+        let path = format!("{}/lock", state.path());
+        match client.wire().ask("GET", &path, None).await {
+            Ok(reply) => {
+                let held = reply.json()?;
+                asking.about(&broken(state, &held), &format!("Break the lock on {state}?"))?;
+                wanted = held["lock"]["ID"].as_str().map(str::to_owned);
+            }
+            // Nothing is held: the answer below says so.
+            Err(refusal) if refusal.status_and_code().is_some_and(|(_, code)| code == "no_lock") => {}
+            Err(refusal) => return Err(nearest::explained(&client.wire(), refusal).await),
         }
     }
+    let released = client.ask("UNLOCK", &state.path(), wanted.map(|id| json!({ "ID": id }))).await?.json()?;
+    if released["ID"].is_null() {
+        nearest::state_exists(client, state).await?;
+    }
+    said(&released, format, || match released["ID"].as_str() {
+        Some(id) => format!("broke the lock {} on {state}, held by {}", harmless(id), harmless(&text(&released["Who"]))),
+        None => format!("{state} was not locked"),
+    })
+}
+
+/// What breaking a lock hits.
+fn broken(state: &StateName, held: &Value) -> Vec<String> {
+    let written = match held["last_write"]["version"].as_u64() {
+        Some(number) => format!("version {number} was written under it at {}", time(&held["last_write"]["at"])),
+        None => "nothing was written under it yet".to_owned(),
+    };
+    vec![refusal::held(state, held), format!("{written}; a command that still runs under it cannot store what it does then")]
+}
+
+/// Ends a hold, and says whether there was one.
+async fn release(client: &Client, state: &StateName, version: u64, format: Format) -> Result<(), Failure> {
+    let path = format!("{}/versions/{version}", state.path());
+    let was = client.get(&format!("{path}/info")).await?;
+    let released = client.ask("DELETE", &format!("{path}/hold"), None).await?.json()?;
+    said(&released, format, || {
+        if was["held"].is_null() {
+            return format!("version {version} of {state} was not held");
+        }
+        format!("version {version} of {state} is not held any more; it was: {}", harmless(&text(&was["held"]["reason"])))
+    })
+}
+
+async fn delete(client: &Client, state: &StateName, asking: &Asking, format: Format) -> Result<(), Failure> {
+    if !asking.is_settled() {
+        let row = nearest::row(client, state).await?.unwrap_or_default();
+        if row["current"].is_null() && row["deleted_at"].is_null() {
+            // There is none: the answer says what there is instead.
+            client.ask("GET", &state.path(), None).await?;
+        } else if !row["lock"].is_null() {
+            let (held, unlock) = (refusal::held(state, &row["lock"]), refusal::unlock(state, &text(&row["lock"]["lock"]["ID"])));
+            return Err(Failure::Failed(format!("{held} (locked){unlock}")));
+        } else if row["deleted_at"].is_null() {
+            let current = &row["current"];
+            let (resources, by) = (counted_in(&current["resources"], "resource"), text(&current["created_by"]["name"]));
+            let what = format!(
+                "{state} has {resources} in version {} (serial {}), written by {by} at {}",
+                current["number"],
+                text(&current["serial"]),
+                time(&current["created_at"])
+            );
+            let then = "an apply would make all of it anew; the history stays, and `statekeep state restore` brings the state back";
+            asking.about(&[what, then.to_owned()], &format!("Delete {state}?"))?;
+        }
+    }
+    let deleted = client.ask("DELETE", &state.path(), None).await?.json()?;
+    said(&deleted, format, || format!("deleted {state}; `statekeep state restore {state}` brings it back"))
 }
 
 /// Tells a person what was done, or a script what the server answered.
@@ -176,144 +273,4 @@ fn said(answer: &Value, format: Format, sentence: impl FnOnce() -> String) -> Re
     }
     output::message(&sentence());
     Ok(())
-}
-
-async fn list(client: &Client, workspace: Option<String>, deleted: bool, format: Format) -> Result<(), Failure> {
-    let workspace = workspace.map(|name| format!("&workspace={name}")).unwrap_or_default();
-    let path = format!("/api/terraform/state?deleted={deleted}{workspace}");
-    let answer = client.list(&path, "states", "after", None).await?;
-    if format == Format::Json {
-        return output::json(&answer);
-    }
-    let row = |state: &Value| {
-        let current = &state["current"];
-        let lock = &state["lock"];
-        vec![
-            name(state),
-            text(&current["number"]),
-            text(&current["serial"]),
-            text(&current["resources"]),
-            size(&state["size"]),
-            size(&state["history_size"]),
-            standing(state),
-            if lock.is_null() { "-".to_owned() } else { format!("{} since {}", text(&lock["key"]["name"]), time(&lock["locked_at"])) },
-        ]
-    };
-    let rows = answer["states"].as_array().map(|states| states.iter().map(row).collect());
-    output::table(&["STATE", "VERSION", "SERIAL", "RESOURCES", "SIZE", "HISTORY", "UPDATED", "LOCKED BY"], rows.unwrap_or_default())
-}
-
-/// When a state was written last, or since when it is hidden, and why.
-fn standing(state: &Value) -> String {
-    let since = time(&state["deleted_at"]);
-    match (state["deleted_at"].is_null(), state["transferred_to"].as_str()) {
-        (true, _) => time(&state["updated_at"]),
-        (false, None) => format!("deleted {since}"),
-        (false, Some(to)) => format!("left {since} for {}", output::harmless(to)),
-    }
-}
-
-fn name(state: &Value) -> String {
-    format!("{}/{}", text(&state["workspace"]), text(&state["buildingBlock"]))
-}
-
-async fn show(client: &Client, state: &StateName, format: Format) -> Result<(), Failure> {
-    let path = format!("/api/terraform/state?deleted=true&workspace={}&buildingBlock={}", state.workspace, state.block);
-    let mut answer = client.get(&path).await?;
-    let found = answer["states"].as_array_mut().and_then(Vec::pop);
-    let Some(found) = found else {
-        // Says where it moved to, or that there never was one.
-        client.ask("GET", &state.path(), None).await?;
-        return Err(Failure::Failed(format!("there is no state at {state}")));
-    };
-    if format == Format::Json {
-        return output::json(&found);
-    }
-    let (current, lock) = (&found["current"], &found["lock"]);
-    let mut pairs = vec![
-        ("state", state.to_string()),
-        ("address", text(&found["address"])),
-        ("version", text(&current["number"])),
-        ("serial", text(&current["serial"])),
-        ("lineage", text(&current["lineage"])),
-        ("written by", format!("{} with {}", text(&current["created_by"]["name"]), text(&current["terraform_version"]))),
-        ("written at", time(&current["created_at"])),
-        ("resources", text(&current["resources"])),
-        ("size", size(&found["size"])),
-        ("sha256", text(&current["sha256"])),
-        ("versions", text(&found["versions"])),
-        ("history", size(&found["history_size"])),
-    ];
-    pairs.push(match found["transferred_to"].as_str() {
-        Some(to) => ("left", format!("{} for {}", time(&found["deleted_at"]), output::harmless(to))),
-        None => ("deleted", time(&found["deleted_at"])),
-    });
-    if lock.is_null() {
-        pairs.push(("lock", "-".to_owned()));
-    } else {
-        pairs.push(("lock", text(&lock["lock"]["ID"])));
-        pairs.push((
-            "locked by",
-            format!("{} ({}) from {}", text(&lock["key"]["name"]), text(&lock["lock"]["Who"]), text(&lock["address"])),
-        ));
-        pairs.push(("locked at", time(&lock["locked_at"])));
-        pairs.push(("written under it", text(&lock["last_write"]["version"])));
-        pairs.push(("turned away", text(&lock["refused"]["count"])));
-    }
-    output::pairs(&pairs)
-}
-
-/// How many resource instances a version added, changed and removed; `-` where that is not counted.
-fn changes(version: &Value) -> String {
-    let count = |name: &str| version[name].as_u64();
-    match (count("added"), count("changed"), count("removed")) {
-        (Some(added), Some(changed), Some(removed)) => format!("+{added} ~{changed} -{removed}"),
-        _ => "-".to_owned(),
-    }
-}
-
-fn history(answer: &Value, format: Format) -> Result<(), Failure> {
-    if format == Format::Json {
-        return output::json(answer);
-    }
-    let row = |version: &Value| {
-        let current = if version["current"] == true { "*" } else { "" };
-        let held = if version["held"].is_null() { "" } else { "!" };
-        vec![
-            format!("{}{current}{held}", version["number"]),
-            kind(version),
-            text(&version["serial"]),
-            text(&version["resources"]),
-            changes(version),
-            size(&version["size"]),
-            time(&version["created_at"]),
-            text(&version["created_by"]["name"]),
-            text(&version["lock"]["who"]),
-        ]
-    };
-    let rows = answer["versions"].as_array().map(|versions| versions.iter().map(row).collect());
-    output::table(
-        &["VERSION", "KIND", "SERIAL", "RESOURCES", "CHANGES", "SIZE", "WRITTEN", "BY", "UNDER LOCK OF"],
-        rows.unwrap_or_default(),
-    )?;
-    output::message("* the current version, ! held");
-    let folded: u64 = answer["versions"].as_array().into_iter().flatten().map(snapshots).sum();
-    if folded > 0 {
-        output::message(&format!(
-            "snapshots of applies that went on are folded into the version that ended each: {folded}; --all shows them"
-        ));
-    }
-    Ok(())
-}
-
-/// How a version came about, with why it was rejected, or how many snapshots of its apply came before it.
-fn kind(version: &Value) -> String {
-    let kind = text(&version["kind"]);
-    match (version["rejected"].as_str(), snapshots(version)) {
-        (Some(code), _) => format!("{kind} ({code})"),
-        (None, 0) if version["intermediate"] == true => format!("{kind} (snapshot)"),
-        (None, 0) => kind,
-        (None, 1) => format!("{kind} (+1 snapshot)"),
-        (None, more) => format!("{kind} (+{more} snapshots)"),
-    }
 }

@@ -8,7 +8,8 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::client::{Client, Reply};
-use super::output::{self, Failure, size, text};
+use super::nearest;
+use super::output::{self, Failure, counted, counted_in, size, text};
 use super::{Common, Format};
 use crate::model::name::StateName;
 
@@ -34,6 +35,9 @@ pub(super) async fn run(args: VerifyArgs, common: Common) -> Result<(), Failure>
 }
 
 async fn verify(client: &Client, args: VerifyArgs, format: Format) -> Result<(), Failure> {
+    if let Some(state) = &args.state {
+        nearest::state_exists(client, state).await?;
+    }
     let mut body = json!({ "quick": args.quick });
     if let Some(state) = args.state {
         body["workspace"] = json!(state.workspace);
@@ -46,7 +50,7 @@ async fn verify(client: &Client, args: VerifyArgs, format: Format) -> Result<(),
     }
     match answer["found"].as_u64() {
         Some(0) => Ok(()),
-        Some(found) => Err(Failure::Failed(format!("{found} findings; docs/operation.md says what to do about them"))),
+        Some(found) => Err(Failure::Failed(format!("{}; docs/operation.md says what to do about them", counted(found, "finding")))),
         None => Err(Failure::Failed("the server's answer is no verification; is --url a statekeep?".to_owned())),
     }
 }
@@ -89,19 +93,20 @@ fn report(answer: &Value) -> String {
         let _ = writeln!(told, "{}: {} ({})", whose(&finding), text(&finding["detail"]), text(&finding["code"]));
     }
     if answer["truncated"] == true {
-        let _ = writeln!(told, "… and more: {} findings in all; `--state` looks at one state alone", text(&answer["found"]));
+        let _ = writeln!(told, "… and more: {} in all; `--state` looks at one state alone", counted_in(&answer["found"], "finding"));
     }
     for state in rows("states") {
         let _ = writeln!(told, "{}", readable(&state));
     }
     let checked = &answer["checked"];
-    let (states, versions, decoded) = (text(&checked["states"]), text(&checked["versions"]), text(&checked["decoded"]));
+    let (versions, states) = (counted_in(&checked["versions"], "version"), counted_in(&checked["states"], "state"));
+    let decoded = text(&checked["decoded"]);
     let what = if answer["quick"] == true {
         "nothing was decoded (--quick)".to_owned()
     } else {
         format!("{decoded} of them, {}, are the bytes that were written", size(&checked["bytes"]))
     };
-    let _ = writeln!(told, "looked at {versions} versions of {states} states; {what}");
+    let _ = writeln!(told, "looked at {versions} of {states}; {what}");
     if answer["found"] == 0 {
         told.push_str("nothing is wrong");
     }
@@ -124,11 +129,11 @@ fn state_name(value: &Value) -> String {
 fn readable(state: &Value) -> String {
     let (damaged, readable) = (runs(&state["damaged"]), runs(&state["readable"]));
     let verb = if damaged.1 { "are" } else { "is" };
-    let still = if readable.0.is_empty() { "none".to_owned() } else { counted(&readable) };
-    format!("{} of {} {verb} damaged; {still} can be read", counted(&damaged), state_name(state))
+    let still = if readable.0.is_empty() { "none".to_owned() } else { numbered(&readable) };
+    format!("{} of {} {verb} damaged; {still} can be read", numbered(&damaged), state_name(state))
 }
 
-fn counted((numbers, several): &(String, bool)) -> String {
+fn numbered((numbers, several): &(String, bool)) -> String {
     format!("{} {numbers}", if *several { "versions" } else { "version" })
 }
 

@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::model::retention::Policy;
+use crate::model::span::Span;
 
 /// One mebibyte in bytes.
 pub const MIB: u64 = 1024 * 1024;
@@ -185,8 +186,10 @@ fn default_argon2_runs() -> usize {
 #[derive(Debug, thiserror::Error)]
 #[error("{flag} {reason}")]
 pub struct BadSetting {
-    flag: &'static str,
-    reason: String,
+    /// The flag that sets it.
+    pub flag: &'static str,
+    /// What is wrong with its value.
+    pub reason: String,
 }
 
 fn bad(flag: &'static str, reason: impl Into<String>) -> Result<(), BadSetting> {
@@ -210,7 +213,7 @@ fn bytes(size: u64) -> String {
 }
 
 fn duration(time: Duration) -> String {
-    humantime::format_duration(time).to_string()
+    Span(time).to_string()
 }
 
 impl Limits {

@@ -1,11 +1,14 @@
 //! The data directory: made private, and open in exactly one process at a time.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{Read as _, Seek as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
+
 use crate::model::secret::Secret;
+use crate::store::FILE_NAME;
 
 /// The server's Unix socket in the data directory.
 pub const SOCKET: &str = "statekeep.sock";
@@ -27,6 +30,9 @@ pub enum DirError {
     /// It is not there.
     #[error("there is no data directory {0}; start `statekeep serve` first, or say with --data where it is")]
     Missing(PathBuf),
+    /// There is none, or nothing was ever written in it.
+    #[error("there is no statekeep database in {0}; say with --data where it is, or start `statekeep serve`, which makes one")]
+    NoDatabase(PathBuf),
     /// A file operation failed.
     #[error("cannot use the data directory: {path}: {source}. Check its owner, mode and disk, or give --data another directory")]
     File {
@@ -43,6 +49,12 @@ pub fn make(dir: &Path) -> Result<(), DirError> {
     make.map_err(|source| DirError::File { path: dir.to_owned(), source })
 }
 
+impl Drop for DirLock {
+    fn drop(&mut self) {
+        self.keep_owner();
+    }
+}
+
 /// The proof that this process alone has the data directory open; ends when it is dropped, or with the process.
 pub struct DirLock {
     dir: PathBuf,
@@ -50,6 +62,26 @@ pub struct DirLock {
 }
 
 impl DirLock {
+    /// Takes a directory in which there is a database already; where there is none, nothing is left behind.
+    pub fn take_used(dir: &Path) -> Result<Self, DirError> {
+        let none = || DirError::NoDatabase(dir.to_owned());
+        let has = |name: &str| {
+            let path = dir.join(name);
+            match path.metadata() {
+                Ok(metadata) => Ok(Some(metadata.len())),
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+                Err(source) => Err(DirError::File { path, source }),
+            }
+        };
+        let is_empty = |size: Option<u64>| size.is_none_or(|bytes| bytes == 0);
+        // A server that starts has locked the directory before it makes the database.
+        if is_empty(has(FILE_NAME)?) && has(LOCK_FILE)?.is_none() {
+            return Err(none());
+        }
+        let lock = Self::take(dir)?;
+        if is_empty(has(FILE_NAME)?) { Err(none()) } else { Ok(lock) }
+    }
+
     /// Takes the directory, or says who has it.
     pub fn take(dir: &Path) -> Result<Self, DirError> {
         if !dir.is_dir() {
@@ -69,7 +101,38 @@ impl DirLock {
         }
         // Who holds it is a help for people: not being able to say so, on a full disk, is no reason to refuse.
         let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "process {}", std::process::id()));
-        Ok(Self { dir: dir.to_owned(), file })
+        let lock = Self { dir: dir.to_owned(), file };
+        lock.keep_owner();
+        Ok(lock)
+    }
+
+    /// Where root works in a directory of another user: hands our files there to that user, who could not use them otherwise. SQLite gives its own
+    /// files beside the database the owner of that. Files that have other names, or links, are left alone.
+    fn keep_owner(&self) {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let Ok(owner) = std::fs::metadata(&self.dir).map(|dir| (dir.uid(), dir.gid())) else { return };
+        let database = self.dir.join(FILE_NAME);
+        if owner.0 != 0 {
+            // An empty file is a new database: what SQLite puts beside it has its owner from the start.
+            let _ = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&database);
+        }
+        let names = std::fs::read_dir(&self.dir).into_iter().flatten().flatten().filter(|entry| {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            owner.0 != 0 && (name.starts_with("statekeep.") || name == ADMIN_KEY_FILE)
+        });
+        for entry in names {
+            // Opened by its path alone, which leaves SQLite's locks on it as they are.
+            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let Ok(file) = rustix::fs::open(entry.path(), flags, Mode::empty()).map(File::from) else { continue };
+            let is_ours = file.metadata().is_ok_and(|file| !file.is_dir() && !file.is_symlink() && file.nlink() == 1 && file.uid() == 0);
+            let (user, group) = (Uid::from_raw(owner.0), Gid::from_raw(owner.1));
+            if is_ours && let Err(error) = rustix::fs::chownat(&file, "", Some(user), Some(group), AtFlags::EMPTY_PATH) {
+                tracing::warn!(%error, path = %entry.path().display(), "cannot give this file to the owner of the data directory");
+            }
+        }
     }
 
     /// The directory.
@@ -87,6 +150,7 @@ impl DirLock {
             File::open(&self.dir)?.sync_all()
         };
         write().map_err(|source| DirError::File { path: path.clone(), source })?;
+        self.keep_owner();
         Ok(path)
     }
 

@@ -14,5 +14,6 @@ pub mod permission;
 pub mod retention;
 pub mod secret;
 pub mod serial;
+pub mod span;
 pub mod tfstate;
 pub mod version;

@@ -1,11 +1,15 @@
 //! The command line: every command of `docs/cli.md`, beside a running server and without one.
 
+mod actors;
+mod asking;
 mod configure;
 mod detect;
 mod diff;
 mod export;
 mod import;
 mod keys;
+mod missing;
+mod pipes;
 mod purge;
 mod remote;
 mod retention;

@@ -189,7 +189,7 @@ fn revoking_on_the_command_line_counts_at_once_for_the_running_server() {
     let server = Server::start();
     let key = server.key("team", "writer");
     key.read("team/net").expect_problem(404, "no_state");
-    assert!(server.cli(&["key", "revoke", &key.key_id]).status.success());
+    assert!(server.cli(&["key", "revoke", &key.key_id, "--yes"]).status.success());
     key.read("team/net").expect_problem(401, "unauthorized");
 }
 

@@ -26,7 +26,7 @@ const ROOMS: [(&str, &[&str]); 11] = [
 ];
 
 /// The one home of each heavy dependency.
-const HOMES: [(&str, &[&str]); 18] = [
+const HOMES: [(&str, &[&str]); 19] = [
     ("rusqlite", &["src/store/"]),
     ("refinery", &["src/store/"]),
     ("actix_web", &["src/http/"]),
@@ -43,6 +43,7 @@ const HOMES: [(&str, &[&str]); 18] = [
     ("prometheus", &["src/metrics.rs"]),
     ("rayon", &["src/domain/"]),
     ("signal_hook", &["src/cli/run/"]),
+    ("strsim", &["src/cli/nearest.rs"]),
     ("wide", &["src/domain/side_by_side.rs"]),
     ("tikv_jemallocator", &["src/main.rs"]),
 ];

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::client::Client;
+use super::client::{Client, WhereNone};
 use super::output::{self, Failure, counted};
 use super::{Common, Format};
 use crate::model::name::{BuildingBlock, Workspace};
@@ -72,7 +72,7 @@ pub(super) async fn run(args: ImportArgs, common: Common) -> Result<(), Failure>
     }
     // All that can be wrong with what is to be imported is told before the server is asked.
     let found = find(&args).await?;
-    let client = Client::connect(&common.reach).await?;
+    let client = Client::connect_or(&common.reach, WhereNone::Make).await?;
     let done = if args.dry_run {
         rehearse(&client, found, &args, common.format).await
     } else {

@@ -125,7 +125,7 @@ fn revoke_ends_a_key_at_once() {
             let made = place.json(&["key", "create", "ci", "--workspace", "team", "--role", "writer"]);
             let (id, secret) = (made["key"]["id"].as_str().expect("an id"), made["secret"].as_str().expect("a secret"));
             assert_eq!(works(place, secret), 404);
-            assert_eq!(place.json(&["key", "revoke", id])["status"], "revoked");
+            assert_eq!(place.json(&["key", "revoke", id, "--yes"])["status"], "revoked");
             assert_eq!(works(place, secret), 401);
             place.ok(&["key", "revoke", id]);
             assert!(place.ok(&["key", "show", id]).contains("revoked"));

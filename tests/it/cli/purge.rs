@@ -44,7 +44,7 @@ fn what_makes_no_sense_is_refused() {
             let output = place.run(&[&["state", "purge"], &args[..], &["--yes"]].concat());
             assert!(output.status.code() == Some(1) && stderr(&output).contains(code), "{args:?}: {}", stderr(&output));
         }
-        place.ok(&["state", "delete", "team/net"]);
+        place.ok(&["state", "delete", "team/net", "--yes"]);
         assert!(stderr(&place.run(&["state", "purge", "team/net", "--all", "--yes"])).contains("3 versions"));
     });
 }

@@ -61,7 +61,7 @@ fn the_keys_permissions_count() {
     let remote = Remote::new();
     remote.server.admin().write("team/net", tfstate(L1, 1), None).expect_status(200);
     let reader = remote.server.key("team", "reader");
-    for args in [&["state", "delete", "team/net"][..], &["key", "list"], &["state", "pull", "rival/net"]] {
+    for args in [&["state", "delete", "team/net", "--yes"][..], &["key", "list"], &["state", "pull", "rival/net"]] {
         let output = remote.run(reader.secret(), args);
         assert_eq!(output.status.code(), Some(1), "{args:?}");
         assert!(output.stdout.is_empty());
@@ -136,14 +136,14 @@ fn every_command_tells_the_same_as_on_the_data_directory() {
     assert_eq!((here.len(), here), (6, there));
     for (args, word) in [
         (&["state", "hold", "team/net", "1", "--reason", "known good"][..], "held"),
-        (&["state", "release", "team/net", "1"], "not held"),
-        (&["state", "delete", "team/two"], "deleted"),
+        (&["state", "release", "team/net", "1"], "not held any more; it was: known good"),
+        (&["state", "delete", "team/two", "--yes"], "deleted"),
         (&["state", "restore", "team/two"], "is back"),
         (&["state", "move", "team/two", "team/three"], "is now"),
         (&["state", "rollback", "team/net", "1", "--yes"], "rolled back"),
         (&["state", "purge", "team/net", "2", "--yes"], ""),
         (&["state", "unlock", "team/net"], "not locked"),
-        (&["prune", "--keep-last", "1"], ""),
+        (&["prune", "--keep-last", "1", "--yes"], ""),
         (&["retention", "set", "team", "--keep-last", "5"], ""),
         (&["retention", "unset", "team"], ""),
     ] {

@@ -101,7 +101,7 @@ fn a_deleted_state_comes_back_and_the_current_version_stays_as_it_is() {
         let output = place.run(&["state", "rollback", "team/net", "3", "--yes"]);
         assert!(output.status.success() && stderr(&output).contains("nothing was done"), "{}", stderr(&output));
         assert_eq!(versions(place, "team/net"), 3);
-        place.ok(&["state", "delete", "team/net"]);
+        place.ok(&["state", "delete", "team/net", "--yes"]);
         let told = place.ok(&["state", "rollback", "team/net", "3", "--dry-run"]);
         assert!(told.contains("it is deleted, and would be brought back"), "{told}");
         place.ok(&["state", "rollback", "team/net", "3", "--yes"]);

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Client, eventually, state_path, tfstate};
 
-use super::{L1, Place, some_states};
+use super::{L1, Place, some_states, stderr};
 
 /// What a command does to a state, seen through the API afterwards: the status of a read and its bytes.
 fn read(place: &Place, name: &str) -> (u16, String) {
@@ -144,12 +144,12 @@ fn history_lists_versions_newest_first_without_intermediate_ones() {
 #[test]
 fn delete_and_restore_take_a_state_away_and_bring_it_back() {
     Place::both(some_states, |place| {
-        place.ok(&["state", "delete", "team/net"]);
+        place.ok(&["state", "delete", "team/net", "--yes"]);
         assert_eq!(read(place, "team/net").0, 404);
         place.ok(&["state", "delete", "team/net"]);
         place.ok(&["state", "restore", "team/net"]);
         assert_eq!(read(place, "team/net"), (200, tfstate(L1, 3)));
-        assert_eq!(place.json(&["state", "delete", "team/net"]), json!({"deleted": true, "version": 4}));
+        assert_eq!(place.json(&["state", "delete", "team/net", "--yes"]), json!({"deleted": true, "version": 4}));
         let restored = place.json(&["state", "restore", "team/net"]);
         assert_eq!((&restored["number"], &restored["kind"]), (&json!(5), &json!("restore")));
         place.fails(&["state", "delete", "team/none"], "team/none");
@@ -189,8 +189,16 @@ fn unlock_breaks_whatever_lock_is_there_or_only_the_named_one() {
         place.ok(&["state", "unlock", "team/net", "--id", "lock-1"]);
         assert!(!locked(place));
         place.look(lock);
-        place.ok(&["state", "unlock", "team/net"]);
+        let refused = place.run(&["state", "unlock", "team/net"]);
+        assert_eq!(refused.status.code(), Some(2), "nobody said yes: {}", stderr(&refused));
+        for word in ["lock-1", "someone@somewhere", "since", "--yes"] {
+            assert!(stderr(&refused).contains(word), "{word}: {}", stderr(&refused));
+        }
+        assert!(locked(place));
+        place.ok(&["state", "unlock", "team/net", "--yes"]);
         assert!(!locked(place));
+        place.fails(&["state", "unlock", "team/net", "--yes"], "there is no state at team/net");
+        place.look(|admin| admin.write("team/net", tfstate(L1, 1), None).expect_status(200));
         assert_eq!(place.json(&["state", "unlock", "team/net"]), json!({}), "nothing was locked");
         let breaks = place.look(|admin| admin.events("kind=lock.break"));
         assert_eq!(breaks.len(), 2);

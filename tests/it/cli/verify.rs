@@ -14,7 +14,7 @@ fn what_is_sound_is_0_and_says_how_much_was_looked_at() {
         let text = place.ok(&["verify"]);
         assert!(text.contains("looked at 5 versions of 3 states; 5 of them") && text.contains("nothing is wrong"), "{text}");
         assert!(place.ok(&["verify", "--quick"]).contains("nothing was decoded"));
-        assert!(place.ok(&["verify", "--state", "team/net"]).contains("3 versions of 1 states"));
+        assert!(place.ok(&["verify", "--state", "team/net"]).contains("3 versions of 1 state;"));
         let answer = place.json(&["verify"]);
         assert_eq!((&answer["found"], &answer["checked"]["decoded"]), (&json!(0), &json!(5)));
         place.fails(&["verify", "--state", "team/none"], "no_state");
@@ -37,7 +37,7 @@ fn each_finding_is_told_by_state_and_version_with_what_can_still_be_read_and_end
         assert_eq!(output.status.code(), Some(1), "{text}");
         assert!(text.contains("version 7 of a/b: ") && text.contains("(damaged)"), "{text}");
         assert!(text.contains("version 7 of a/b is damaged; versions 1–6 and 8 can be read"), "{text}");
-        assert!(stderr(&output).contains("1 findings"), "{}", stderr(&output));
+        assert!(stderr(&output).contains("1 finding;"), "{}", stderr(&output));
         let output = run(&data, &["verify", "--format", "json"]);
         assert_eq!(output.status.code(), Some(1));
         let answer: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
