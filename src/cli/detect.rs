@@ -132,6 +132,7 @@ pub(super) fn in_dir(dir: &Path, file: &str) -> String {
     if dir == Path::new(".") { output::harmless(file) } else { shown(&dir.join(file)) }
 }
 
-fn shown(path: &Path) -> String {
+/// A path, harmless to print.
+pub(super) fn shown(path: &Path) -> String {
     output::harmless(&path.display().to_string())
 }

@@ -49,6 +49,13 @@ pub fn scan_without(dir: &Path, ask: Ask, without: Option<&str>) -> io::Result<D
     Ok(views.judge(&wanted, &readings))
 }
 
+/// Whether a program that is asked about would load a file there that is more than an override. Nothing is read but names.
+pub fn loads_something(dir: &Path, ask: Ask) -> bool {
+    let Ok(Listed { names, too_many: None }) = list(dir, None) else { return false };
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    !Views::of(&names, ask).is_empty
+}
+
 struct Listed {
     names: Vec<String>,
     too_many: Option<String>,

@@ -12,12 +12,14 @@ mod members;
 mod names;
 mod native;
 mod placing;
+mod settings;
 
 pub use archive::{BadFiles, of_archive, of_map};
 pub use backend::{Backend, FILE, HIDING_FILE, Present, Writer, left_beside};
 pub use borrowed::{BORROWED_FILE, Borrowed};
-pub use folder::{MAX_ENTRIES, MAX_FILE, MAX_FILES, MAX_TOTAL, scan, scan_without};
+pub use folder::{MAX_ENTRIES, MAX_FILE, MAX_FILES, MAX_TOTAL, loads_something, scan, scan_without};
 pub use members::Members;
+pub use settings::settings;
 
 use serde::Serialize;
 
@@ -144,6 +146,9 @@ pub struct Detection {
     /// Whether `OpenTofu` may encrypt the state: a file says so, or was not looked into.
     #[serde(skip)]
     pub may_encrypt: bool,
+    /// Whether no program that is asked about would load a file, but for override files, which change others and say nothing by themselves.
+    #[serde(skip)]
+    pub is_empty: bool,
 }
 
 impl Detection {
@@ -154,7 +159,16 @@ impl Detection {
 
     fn undecided(program: Option<Program>, doubts: Vec<Doubt>) -> Self {
         let answer = Answer::Undecided;
-        Self { answer, program, found: Vec::new(), undecided: doubts, not_examined: Vec::new(), truncated: false, may_encrypt: false }
+        Self {
+            answer,
+            program,
+            found: Vec::new(),
+            undecided: doubts,
+            not_examined: Vec::new(),
+            truncated: false,
+            may_encrypt: false,
+            is_empty: false,
+        }
     }
 
     fn cut(mut self) -> Self {
@@ -243,6 +257,7 @@ struct Views<'a> {
     /// By program, in the order in which it counts.
     loaded: Vec<(Program, Vec<&'a str>)>,
     not_examined: Vec<String>,
+    is_empty: bool,
 }
 
 impl<'a> Views<'a> {
@@ -254,6 +269,7 @@ impl<'a> Views<'a> {
         };
         let mut loaded: Vec<(Program, Vec<&str>)> =
             programs.into_iter().map(|program| (program, names::loaded(names, program))).filter(|(_, files)| !files.is_empty()).collect();
+        let is_empty = loaded.iter().flat_map(|(_, files)| files).all(|name| names::overrides(name));
         let is_json = |name: &&str| names::language(name) == Some(Language::Json);
         let mut not_examined: Vec<String> = Vec::new();
         if !ask.include_json {
@@ -263,7 +279,7 @@ impl<'a> Views<'a> {
                 files.retain(|name| !is_json(name));
             }
         }
-        Self { ask, loaded, not_examined }
+        Self { ask, loaded, not_examined, is_empty }
     }
 
     /// Every file that has to be read, once.
@@ -285,6 +301,7 @@ impl<'a> Views<'a> {
         };
         detection.may_encrypt = !self.not_examined.is_empty() || readings.iter().any(|reading| reading.encrypts);
         detection.not_examined = self.not_examined;
+        detection.is_empty = self.is_empty;
         detection.cut()
     }
 

@@ -50,7 +50,8 @@ fn is_hidden(name: &str, end: &str, names: &[&str]) -> bool {
     names.binary_search(&other.as_str()).is_ok()
 }
 
-fn overrides(name: &str) -> bool {
+/// Whether a file only changes what others say.
+pub(super) fn overrides(name: &str) -> bool {
     let stem = end(name).and_then(|(end, ..)| name.strip_suffix(end)).unwrap_or(name);
     stem == "override" || stem.ends_with("_override")
 }

@@ -65,13 +65,8 @@ impl Address {
         self.named(other).as_ref() == Some(&self.name)
     }
 
-    /// Whether another address is a state on the same server.
-    pub(in crate::cli) fn shares_server(&self, other: &str) -> bool {
-        self.named(other).is_some()
-    }
-
     /// The name of the state that an address on the same server is.
-    fn named(&self, other: &str) -> Option<StateName> {
+    pub(super) fn named(&self, other: &str) -> Option<StateName> {
         let url = Url::parse(other).ok().filter(|url| url.origin() == self.base.origin())?;
         let base = self.base.path().trim_end_matches('/');
         let path = url.path().strip_prefix(base)?.strip_prefix("/api/terraform/state/workspace/")?;
@@ -104,7 +99,7 @@ mod tests {
             ("http://host:8680/sub/api/terraform/state/workspace/team/buildingblock/net/lock", false, false),
             ("not an address", false, false),
         ] {
-            assert_eq!((ours.is(other), ours.shares_server(other)), (is, shares), "{other}");
+            assert_eq!((ours.is(other), ours.named(other).is_some()), (is, shares), "{other}");
         }
     }
 }

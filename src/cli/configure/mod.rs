@@ -3,6 +3,7 @@
 //! Never over a file that it did not write, never through a link, never beside sources that it cannot judge, and never with a secret in it.
 
 pub(super) mod address;
+pub(super) mod identity;
 pub(super) mod sources;
 
 use std::io::ErrorKind;
@@ -18,7 +19,8 @@ use super::run::folder::Lock;
 use crate::hcl::{Backend, FILE, Found, Kind, Present, Writer};
 use crate::model::name::{BuildingBlock, Workspace};
 use address::{Address, Base};
-use sources::{Beside, Sources, not_ours};
+use identity::Whose;
+use sources::{Beside, Sources, not_ours, nothing_to_load};
 
 #[derive(Args)]
 pub(super) struct ConfigureArgs {
@@ -71,7 +73,7 @@ enum Plan {
 pub(super) fn run(args: &ConfigureArgs) -> Result<(), Failure> {
     let address = address(args)?;
     let _lock = refuse_beside_a_run(args)?;
-    let plan = if args.remove { removal(args, address.as_ref())? } else { plan(args, &required(address)?)? };
+    let plan = if args.remove { removal(args, address.as_ref())? } else { crate::http::block_on(plan(args, &required(address)?))? };
     if !args.check {
         act(&args.module.dir, &plan)?;
     }
@@ -92,12 +94,14 @@ fn required(address: Option<Address>) -> Result<Address, Failure> {
 }
 
 /// What is to be done so that the module's state goes to an address.
-fn plan(args: &ConfigureArgs, wanted: &Address) -> Result<Plan, Failure> {
+async fn plan(args: &ConfigureArgs, wanted: &Address) -> Result<Plan, Failure> {
     let dir = &args.module.dir;
     let present = Backend::present(dir)?;
     let without = matches!(present, Present::Ours(_) | Present::CutOff).then_some(FILE);
-    if let Sources::Configure(found) = args.beside.look(&args.module, without)? {
-        return beside(dir, &present, &found, wanted);
+    match args.beside.look(&args.module, without)? {
+        Sources::Configure(found) => return beside(dir, &present, &found, wanted).await,
+        Sources::AreSilent { is_empty: true, .. } => return Err(nothing_to_load(&args.module)),
+        Sources::AreSilent { .. } => {}
     }
     let backend = Backend::new(wanted.text(), Writer::Configure);
     let file = detect::in_dir(dir, FILE);
@@ -124,7 +128,7 @@ fn plan(args: &ConfigureArgs, wanted: &Address) -> Result<Plan, Failure> {
 }
 
 /// The sources say themselves where the state goes.
-fn beside(dir: &Path, present: &Present, found: &Found, wanted: &Address) -> Result<Plan, Failure> {
+async fn beside(dir: &Path, present: &Present, found: &Found, wanted: &Address) -> Result<Plan, Failure> {
     let (place, block) = (detect::place(dir, found), detect::block(found));
     if matches!(present, Present::Ours(_)) {
         return Err(Failure::Failed(format!(
@@ -132,11 +136,24 @@ fn beside(dir: &Path, present: &Present, found: &Found, wanted: &Address) -> Res
             detect::in_dir(dir, FILE)
         )));
     }
-    let is_ours = found.kind == Kind::Backend && found.address.as_deref().is_some_and(|address| wanted.is(address));
-    Ok(if is_ours {
-        Plan::Nothing("ours", format!("{place} points at this state already"))
-    } else {
-        Plan::Nothing("configured", format!("{place} configures `{block}` itself, so the state goes there"))
+    let whose = match found.address.as_deref().filter(|_| found.kind == Kind::Backend) {
+        Some(address) => wanted.whose(address).await,
+        None => Whose::Others,
+    };
+    Ok(match whose {
+        Whose::This(Some(state)) if state == wanted.name => Plan::Nothing("ours", format!("{place} points at this state already")),
+        Whose::This(Some(state)) => {
+            Plan::Nothing("configured", format!("{place} points at {state} on this server, and not at {}", wanted.name))
+        }
+        Whose::This(None) | Whose::Others => {
+            Plan::Nothing("configured", format!("{place} configures `{block}` itself, so the state goes there"))
+        }
+        Whose::Unknown(why) => Plan::Nothing(
+            "configured",
+            format!(
+                "{place} configures `{block}` itself, so the state goes there; whether that is this state by another name cannot be told ({why})"
+            ),
+        ),
     })
 }
 

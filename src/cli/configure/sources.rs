@@ -8,7 +8,11 @@ use clap::Args;
 
 use crate::cli::detect::{self, Module};
 use crate::cli::output::Failure;
-use crate::hcl::{Answer, Detection, FILE, Found, HIDING_FILE};
+use crate::hcl::{self, Answer, Detection, FILE, Found, HIDING_FILE, Program};
+
+/// The most entries of a folder that are looked at for a hint, and the most that are named.
+const MAX_LOOKED_AT: usize = 200;
+const MAX_NAMED: usize = 3;
 
 /// What every command takes that generates a file.
 #[derive(Args)]
@@ -26,6 +30,8 @@ pub(in crate::cli) enum Sources {
     AreSilent {
         /// Whether OpenTofu may encrypt the state.
         may_encrypt: bool,
+        /// Whether the program would load no file of its own there.
+        is_empty: bool,
     },
 }
 
@@ -39,7 +45,7 @@ impl Beside {
             (Answer::None | Answer::Configured, None) => {
                 self.refuse_unexamined(&module.dir, &detection)?;
                 refuse_hidden(&module.dir)?;
-                Ok(Sources::AreSilent { may_encrypt: detection.may_encrypt })
+                Ok(Sources::AreSilent { may_encrypt: detection.may_encrypt, is_empty: detection.is_empty })
             }
         }
     }
@@ -64,6 +70,41 @@ fn refuse_hidden(dir: &Path) -> Result<(), Failure> {
     }
     let hiding = detect::in_dir(dir, HIDING_FILE);
     Err(Failure::Failed(format!("{hiding} would hide {FILE} from tofu, so nothing was written; rename it")))
+}
+
+/// Why nothing is generated in a folder whose files are none for the program: it would go from "nothing to load" to "nothing is wanted".
+pub(in crate::cli) fn nothing_to_load(module: &Module) -> Failure {
+    let program = match module.ask().program {
+        Some(Program::Terraform) => "terraform",
+        Some(Program::Tofu) => "tofu",
+        None => "terraform or tofu",
+    };
+    let (shown, dir) = (detect::shown(&module.dir), &module.dir);
+    let is_there = |name: &str| dir.join(name).is_file();
+    let hint = match modules_below(module).as_slice() {
+        _ if is_there("terragrunt.hcl") => {
+            " Terragrunt makes the files itself: wrap it, as in `statekeep run … -- terragrunt apply`.".to_owned()
+        }
+        [] => String::new(),
+        below => format!(" The module may be in {}.", below.join(" or ")),
+    };
+    Failure::Failed(format!(
+        "{shown} holds no file that {program} would load, so with a generated one an apply would destroy everything in the state; nothing is written.{hint}"
+    ))
+}
+
+/// Folders one level below in which the program would load something, as they are reached.
+fn modules_below(module: &Module) -> Vec<String> {
+    let entries = std::fs::read_dir(&module.dir).into_iter().flatten().flatten().take(MAX_LOOKED_AT);
+    let mut below: Vec<String> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir() && path.file_name().is_some_and(|name| !name.as_encoded_bytes().starts_with(b".")))
+        .filter(|path| hcl::loads_something(path, module.ask()))
+        .map(|path| detect::shown(&path))
+        .collect();
+    below.sort_unstable();
+    below.truncate(MAX_NAMED);
+    below
 }
 
 /// There is a file of the generated file's name that was not generated.

@@ -1,6 +1,8 @@
-//! Where the state of a module goes, by what its sources say, what `init` is told, what is recorded, and what the environment adds.
+//! Where the state of a module goes, by what its sources say, what `init` is told, what is recorded, and what the environment adds; in the order in which
+//! these hold for the program.
 //!
-//! What a killed command left in the module is seen for what it is, and taken away where it is in the way.
+//! What a killed command left in the module is seen for what it is, and taken away where it is in the way. Where the program would load no file but one of
+//! ours, that file would have it destroy all that is stored: only a command that may do so goes on.
 
 use std::path::PathBuf;
 
@@ -8,15 +10,19 @@ use clap::Args;
 
 use super::folder;
 use crate::cli::configure::address::{Address, Base};
-use crate::cli::configure::sources::{Beside, Sources};
+use crate::cli::configure::identity::Whose;
+use crate::cli::configure::sources::{Beside, Sources, nothing_to_load};
 use crate::cli::detect::{Asked, Module};
 use crate::cli::output::Failure;
 use crate::cli::tool::{Invocation, Record, SETTINGS};
-use crate::hcl::{FILE, Found, Kind, Program};
-use crate::model::name::{BuildingBlock, Workspace};
+use crate::hcl::{Backend, FILE, Found, Kind, Present, Program};
+use crate::model::name::{BuildingBlock, StateName, Workspace};
 
 /// Where `OpenTofu` takes a configuration of its encryption from, beside the sources.
 const ENCRYPTION: &str = "TF_ENCRYPTION";
+
+/// What an address on this server is that is no state's.
+pub(in crate::cli) const NO_STATE_THERE: &str = "no address of a state";
 
 /// Where the state of a module goes.
 pub(in crate::cli) enum Goes {
@@ -27,6 +33,8 @@ pub(in crate::cli) enum Goes {
     },
     /// To this very state, by the sources' own words.
     Here,
+    /// To this server, and to another state of it, or to no state's address.
+    Astray(Found, Option<StateName>),
     /// Elsewhere.
     Elsewhere(Found),
 }
@@ -64,38 +72,76 @@ impl Subject {
         self.base.state(self.workspace.clone(), self.building_block.clone())
     }
 
-    /// Looks at the module, and removes what a killed command left where it is in the way.
-    pub(in crate::cli) fn goes(&self, invocation: &Invocation, address: &Address) -> Result<Goes, Failure> {
+    /// Looks at the module, and removes what a killed command left where it is in the way. `may_be_empty` is whether this may go on where the program
+    /// would load no file of its own.
+    pub(in crate::cli) async fn goes(&self, invocation: &Invocation, address: &Address, may_be_empty: bool) -> Result<Goes, Failure> {
         let root = invocation.root();
         let program = self.program.map(Program::from).or(invocation.program());
         let module = Module::at(root, program.map(Asked::from), self.include_json);
         folder::sweep(root)?;
         let is_left_over = folder::is_left_over(root)?;
-        let sources = self.beside.look(&module, is_left_over.then_some(FILE))?;
-        let found = match sources {
+        let found = match self.beside.look(&module, is_left_over.then_some(FILE))? {
             Sources::Configure(found) => found,
-            Sources::AreSilent { may_encrypt } => {
+            Sources::AreSilent { is_empty: true, .. } if !may_be_empty => return Err(empty(&module)),
+            Sources::AreSilent { may_encrypt, .. } => {
                 let may_encrypt = may_encrypt || std::env::var_os(ENCRYPTION).is_some();
                 return Ok(Goes::Nowhere { may_encrypt: may_encrypt && program != Some(Program::Terraform) });
             }
         };
+        if found.file == FILE && !may_be_empty {
+            self.refuse_nothing_but_ours(&module)?;
+        }
         if is_left_over {
             folder::clear(root)?;
         }
-        let is_here = found.kind == Kind::Backend && found.label.as_deref() == Some("http") && is_here(invocation, address, &found)?;
-        Ok(if is_here { Goes::Here } else { Goes::Elsewhere(found) })
+        if !(found.kind == Kind::Backend && found.label.as_deref() == Some("http")) {
+            return Ok(Goes::Elsewhere(found));
+        }
+        let Some(theirs) = http_address(invocation, &found)? else { return Ok(Goes::Elsewhere(found)) };
+        Ok(match address.whose(&theirs).await {
+            Whose::This(Some(name)) if name == address.name => Goes::Here,
+            Whose::This(state) => Goes::Astray(found, state),
+            // What cannot be told is no reason to give a token away. Whoever moves a state asks again.
+            Whose::Others | Whose::Unknown(_) => Goes::Elsewhere(found),
+        })
+    }
+
+    /// Refuses a folder in which the only file is the one that `configure` wrote when there were others.
+    fn refuse_nothing_but_ours(&self, module: &Module) -> Result<(), Failure> {
+        let is_ours = matches!(Backend::present(&module.dir)?, Present::Ours(_));
+        let is_empty = is_ours && matches!(self.beside.look(module, Some(FILE))?, Sources::AreSilent { is_empty: true, .. });
+        if is_empty { Err(empty(module)) } else { Ok(()) }
     }
 }
 
-/// Whether an `http` backend is this very state: by what `init` is told, by its block, by what is recorded, or by the environment.
-fn is_here(invocation: &Invocation, ours: &Address, found: &Found) -> Result<bool, Failure> {
-    let told = invocation.backend_settings();
-    let told = told.iter().rev().find_map(|setting| setting.split_once('=').filter(|(name, _)| name.trim() == "address"));
-    if let Some(address) = told.map(|(_, address)| address).or(found.address.as_deref()) {
-        return Ok(ours.is(address));
+fn empty(module: &Module) -> Failure {
+    nothing_to_load(module).and("Commands that destroy by their words, or only look at what is stored or release it, run here as well.")
+}
+
+/// The address of the `http` backend that the program will use: for `init` what it is told, and for all else what it has recorded, unless its block was
+/// changed since; then the block, and last the environment.
+fn http_address(invocation: &Invocation, found: &Found) -> Result<Option<String>, Failure> {
+    let is_init = invocation.subcommand() == Some("init");
+    let record = Record::read(invocation)?.filter(|record| record.kind == "http");
+    let recorded = record.as_ref().and_then(Record::address);
+    let (block, environment) = (found.address.as_deref(), || std::env::var(SETTINGS[0]).ok().filter(|address| !address.is_empty()));
+    // Asks for a new look at the block, and for nothing that is recorded.
+    let is_anew = is_init && (invocation.has_flag("reconfigure") || invocation.has_flag("migrate-state"));
+    if let (Some(recorded), false) = (recorded, is_init) {
+        let is_in_doubt = block.is_some_and(|block| block != recorded);
+        if !is_in_doubt || invocation.uses_what_is_recorded()? {
+            return Ok(Some(recorded.to_owned()));
+        }
     }
-    let record = Record::read(invocation)?;
-    let recorded = record.as_ref().and_then(Record::address).map(str::to_owned);
-    let address = recorded.or_else(|| std::env::var_os(SETTINGS[0]).and_then(|address| address.into_string().ok()));
-    Ok(address.is_some_and(|address| ours.is(&address)))
+    let told = invocation.told()?;
+    if let Some(told) = told.get("address")? {
+        return Ok(Some(told.to_owned()));
+    }
+    if let (Some(recorded), true, false) = (recorded, is_init, is_anew || told.any)
+        && (block.is_none_or(|block| block == recorded) || invocation.uses_what_is_recorded()?)
+    {
+        return Ok(Some(recorded.to_owned()));
+    }
+    let kept = recorded.filter(|_| block.is_none() && !is_anew);
+    Ok(block.or(kept).map(str::to_owned).or_else(environment))
 }

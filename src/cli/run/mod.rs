@@ -2,11 +2,13 @@
 //!
 //! Where the sources configure no backend, a file that does is there for as long as the command runs. Where they configure this very state, the command
 //! gets a token. Where they configure another backend, it runs as it is. Nothing is guessed: what is undecided is not run.
-//! What was made for the command goes away with it, however it ends.
+//! A state moves only before a command that writes, or where that was asked for: see [`moves`]. What was made for the command goes away with it, however
+//! it ends.
 
 mod child;
 pub(super) mod folder;
 pub(super) mod goes;
+mod moves;
 pub(super) mod refusals;
 mod signals;
 pub(super) mod token;
@@ -18,14 +20,13 @@ use clap::{Args, ValueEnum};
 use rustix::fs::Mode;
 
 use super::configure::address::Address;
-use super::detect;
-use super::output::{self, Failure};
+use super::output::Failure;
 use super::tool::{Credentials, Invocation, Record, Using};
 use super::transfer::Move;
-use crate::hcl::Found;
 use child::End;
 use folder::{Generated, Lock};
 use goes::{Goes, Subject};
+use moves::Next;
 use signals::Signals;
 use token::{Key, Login, Reading, Token};
 
@@ -38,6 +39,9 @@ pub(super) struct RunArgs {
     /// Whether a state moves: along where the sources configure another backend, in where they configure none any more
     #[arg(long, value_enum, default_value_t = Transfer::Auto)]
     transfer: Transfer,
+    /// Go on with a state that does not exist yet, in a folder that was used with another one
+    #[arg(long)]
+    new: bool,
     /// The command, behind `--`
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<OsString>,
@@ -46,8 +50,10 @@ pub(super) struct RunArgs {
 /// Whether a state moves along.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Transfer {
-    /// Where there is one to move
+    /// Before a command that writes, and never to a local file
     Auto,
+    /// Before whatever command, to a local file as well
+    Now,
     /// Never; the command goes on with the state where it goes now
     Never,
 }
@@ -95,9 +101,10 @@ impl Run {
             return Ok(self.plain().await);
         }
         let key = Key::begin(self.args.subject.key_file.clone(), self.address.server().to_owned());
-        match self.args.subject.goes(&self.invocation, &self.address)? {
+        match self.args.subject.goes(&self.invocation, &self.address, self.invocation.needs_no_configuration()).await? {
             Goes::Nowhere { may_encrypt } => self.with_file(key, may_encrypt).await,
             Goes::Here => self.with_token(key).await,
+            Goes::Astray(found, state) => self.astray(&found, state.as_ref()).await,
             Goes::Elsewhere(found) => self.elsewhere(&found, key).await,
         }
     }
@@ -105,20 +112,6 @@ impl Run {
     /// The command as it is.
     async fn plain(&self) -> End {
         child::run(&mut self.invocation.wrapped(), &self.signals).await
-    }
-
-    /// The sources configure another backend.
-    async fn elsewhere(&self, found: &Found, key: Reading) -> Result<End, Stop> {
-        let root = self.invocation.root();
-        let (place, block) = (detect::place(root, found), detect::block(found));
-        output::message(&format!("statekeep: {place} configures `{block}`, so the state goes there and the command runs as it is"));
-        if self.args.transfer == Transfer::Auto {
-            let token = self.login(key).done(&self.signals).await?;
-            let left = self.moving(&token, async |moving| moving.leave(found).await).await;
-            token.end().await;
-            left?;
-        }
-        Ok(self.plain().await)
     }
 
     /// The sources configure this very state.
@@ -157,12 +150,16 @@ impl Run {
         record: Option<&Record>,
         may_encrypt: bool,
     ) -> Result<End, Stop> {
-        let _file = file?;
+        let file = file?;
         let credentials = token.credentials();
-        if self.args.transfer == Transfer::Auto {
-            self.moving(token, async |moving| moving.come(may_encrypt).await).await?;
+        if self.moves_in(token, may_encrypt).await? == Next::AsItIs {
+            drop(file);
+            return Ok(self.plain().await);
         }
-        self.moving(token, async |moving| moving.has_not_left().await).await?;
+        let exists = self.moving(token, async |moving| moving.exists().await).await?;
+        if !exists {
+            self.begins(record).await?;
+        }
         if let Some(flags) = self.flags_of_init(record) {
             self.init(flags, &credentials, token).await?;
         }

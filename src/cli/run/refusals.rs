@@ -5,6 +5,7 @@
 use crate::cli::configure::address::Address;
 use crate::cli::output::{self, Failure};
 use crate::cli::tool::{DEFAULT_WORKSPACE, HARMLESS, Invocation, Record};
+use crate::model::name::StateName;
 
 /// Refuses a program that is none of the two by its name and has no words behind it: it may do anything, and its state would go anywhere.
 pub(super) fn no_subcommand(invocation: &Invocation, is_named: bool) -> Result<(), Failure> {
@@ -41,7 +42,12 @@ pub(super) fn arguments(invocation: &Invocation, address: &Address, record: Opti
         let option = option.strip_prefix('-').unwrap_or(option);
         let (name, value) = option.split_once('=').map_or((option, None), |(name, value)| (name, Some(value)));
         let why = match name {
-            "backend-config" => refused_setting(value.or_else(|| words.next()).unwrap_or_default()),
+            "backend-config" => {
+                let value = value.or_else(|| words.next()).unwrap_or_default();
+                let told = invocation.told_by(vec![value.to_owned()])?;
+                let is_harmless = told.names().all(|name| HARMLESS.contains(&name));
+                (!is_harmless).then_some("the sources configure no backend, and the file that `run` generates says where the state goes")
+            }
             "backend" if !is_init && value.is_some_and(is_false) => Some("`init` would leave the backend out"),
             "migrate-state" | "force-copy" if knows_another => {
                 Some("the state of the backend that is recorded would be copied over this one")
@@ -57,10 +63,12 @@ pub(super) fn arguments(invocation: &Invocation, address: &Address, record: Opti
     Ok(())
 }
 
-fn refused_setting(setting: &str) -> Option<&'static str> {
-    let name = setting.split_once('=').map(|(name, _)| name.trim());
-    let is_harmless = name.is_some_and(|name| HARMLESS.contains(&name));
-    (!is_harmless).then_some("the sources configure no backend, and the file that `run` generates says where the state goes")
+/// A state that does not exist is named in a folder that was used with another one.
+pub(super) fn mistyped(named: &StateName, used: &StateName) -> Failure {
+    Failure::Failed(format!(
+        "{named} does not exist, and this folder was used with {used}; did you mean {used}? In a state that does not exist everything would be made \
+         anew: --new goes on, if that is what you want"
+    ))
 }
 
 /// As Go reads a flag.
@@ -98,7 +106,7 @@ mod tests {
         for line in [
             "tofu init -backend-config=address=http://elsewhere",
             "tofu init --backend-config address=http://elsewhere",
-            "tofu init -backend-config=retry_max=3 -backend-config=file.hcl",
+            "tofu init -backend-config=retry_max=3 -backend-config=no-such-file.hcl",
             "tofu init -backend-config=lock_method=PUT",
         ] {
             assert!(judge(line, None).is_err(), "{line}");

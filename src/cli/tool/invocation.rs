@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::super::output::{self, Failure};
+use super::words;
 use crate::hcl::Program;
 
 /// Where the program keeps what it has recorded, unless it is `.terraform` in the root module.
@@ -104,13 +105,18 @@ impl Invocation {
     pub(in crate::cli) fn arguments(&self) -> impl Iterator<Item = &str> {
         let [all, own, _] = &self.environment.arguments;
         let given = self.words.iter().skip(self.front + 1).filter_map(|word| word.to_str());
-        all.iter().chain(own).map(String::as_str).chain(given)
+        own.iter().chain(all).map(String::as_str).chain(given)
     }
 
-    /// The arguments that the environment adds to `init`.
+    /// The word behind the subcommand, where that is no option.
+    pub(super) fn below(&self) -> Option<&str> {
+        self.words.get(self.front + 1).and_then(|word| word.to_str()).filter(|word| !word.starts_with('-'))
+    }
+
+    /// The arguments that the environment adds to `init`. Those of every subcommand come behind its own, and so hold.
     pub(in crate::cli) fn arguments_of_init(&self) -> impl Iterator<Item = &str> {
         let [all, _, init] = &self.environment.arguments;
-        all.iter().chain(init).map(String::as_str)
+        init.iter().chain(all).map(String::as_str)
     }
 
     /// What the wrapped command, where it is `init`, says of the backend's settings; another `init` before it needs them as well.
@@ -200,16 +206,18 @@ impl Environment {
             let not_text = |_| Failure::Usage(format!("{name} is not UTF-8"));
             variable(name).map(|value| value.into_string().map_err(not_text)).transpose()
         };
-        let words = |name: &str| -> Result<Vec<String>, Failure> {
+        let all_words = |name: &str| -> Result<Vec<String>, Failure> {
             let value = text(name)?.unwrap_or_default();
-            shlex::split(&value).ok_or_else(|| Failure::Usage(format!("{name} has a quote that does not end")))
+            words::split(&value)
+                .ok_or_else(|| Failure::Usage(format!("{name} has a quote or a bracket that does not end, so no program takes it")))
         };
-        let of_subcommand = |subcommand: &str| words(&format!("{ARGUMENTS}_{}", subcommand.replace(['-', ' '], "_")));
-        let mut own = subcommand.map(of_subcommand).transpose()?.unwrap_or_default();
-        if let (Some(subcommand @ ("state" | "workspace" | "providers")), Some(next)) = (subcommand, next) {
-            own.extend(of_subcommand(&format!("{subcommand} {next}"))?);
-        }
-        let arguments = [words(ARGUMENTS)?, own, of_subcommand("init")?];
+        let of_subcommand = |subcommand: &str| all_words(&format!("{ARGUMENTS}_{}", subcommand.replace(['-', ' '], "_")));
+        let own = match (subcommand, next.filter(|next| !next.starts_with('-'))) {
+            (Some(subcommand @ ("state" | "workspace" | "providers")), Some(next)) => of_subcommand(&format!("{subcommand} {next}"))?,
+            (Some(subcommand), _) => of_subcommand(subcommand)?,
+            (None, _) => Vec::new(),
+        };
+        let arguments = [all_words(ARGUMENTS)?, own, of_subcommand("init")?];
         Ok(Self { data_dir: variable(DATA_DIR), workspace: text(WORKSPACE)?, arguments })
     }
 }

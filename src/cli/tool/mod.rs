@@ -3,9 +3,13 @@
 //! Whatever it is asked to do runs as the user would run it: in the same directory, with the same options before the subcommand. States go through
 //! pipes, never to a file of ours.
 
+mod acts;
 mod invocation;
 mod record;
+mod settings;
+mod words;
 
+pub(super) use acts::Act;
 pub(super) use invocation::{DEFAULT_WORKSPACE, Invocation};
 pub(super) use record::Record;
 
@@ -111,6 +115,26 @@ impl Invocation {
         command.args(self.for_init()).args(flags);
         command.stdin(Stdio::null()).stdout(Stdio::from(std::io::stderr()));
         command
+    }
+
+    /// Whether the program goes by the `http` backend that it has recorded, and not by a block in its sources that says otherwise: it does where the block
+    /// is as it was at the last `init`, which was told more. Only the program knows.
+    pub(super) fn uses_what_is_recorded(&self) -> Result<bool, Failure> {
+        let differs = "the sources name another address than the last `init` has recorded";
+        if self.program().is_none() {
+            return Err(Failure::Failed(format!("{differs}, and {} cannot be asked which one holds; run `init` again", self.shown())));
+        }
+        let mut command = self.call(&["workspace", "list", NO_COLOUR], &Using::default());
+        invocation::without_arguments(&mut command);
+        let output = command.stdin(Stdio::null()).output().map_err(|error| self.not_started(&error))?;
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        match () {
+            // The backend was made from what is recorded, and has none.
+            () if said.contains("workspaces not supported") => Ok(true),
+            () if said.contains("initialization required") => Ok(false),
+            () => Err(Failure::Failed(format!("{differs}, and {} does not say which one holds; run `init` again", self.shown()))),
+        }
     }
 
     /// The state that the program finds, in clear; none where there is none.

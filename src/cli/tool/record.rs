@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::output::{self, Failure};
 use super::invocation::DEFAULT_WORKSPACE;
-use super::{HARMLESS, Invocation};
+use super::{HARMLESS, Invocation, SETTINGS};
 use crate::hcl::Backend;
 
 /// The file in the data directory.
@@ -57,15 +57,18 @@ impl Record {
         let path = invocation.data_dir().join(FILE);
         let wrong = |why: &str| Failure::Failed(format!("{}: {why}", output::harmless(&path.display().to_string())));
         let Some(bytes) = super::read_at_most(&path, MAX_RECORD).map_err(|error| wrong(&error.to_string()))? else { return Ok(None) };
-        let mut record: Value = serde_json::from_slice(&bytes).map_err(|_| {
-            wrong("what is recorded there is not JSON; where another command is at work here, wait for its end, else run `init` again")
-        })?;
-        if record["state_store"].is_object() {
+        let Ok(Value::Object(record)) = serde_json::from_slice(&bytes) else {
+            return Err(wrong(
+                "what is recorded there is no JSON object; where another command is at work here, wait for its end, else run `init` again",
+            ));
+        };
+        if record.get("state_store").is_some_and(Value::is_object) {
             return Err(wrong("it records a state_store, which cannot be read yet"));
         }
-        let backend = record["backend"].take();
-        let (Some(kind), config) = (backend["type"].as_str().filter(|kind| !kind.is_empty()), &backend["config"]) else { return Ok(None) };
-        Ok(Some(Self { kind: kind.to_owned(), config: config.as_object().cloned().unwrap_or_default() }))
+        let Some(backend) = record.get("backend") else { return Ok(None) };
+        let Some(kind) = backend.get("type").and_then(Value::as_str).filter(|kind| !kind.is_empty()) else { return Ok(None) };
+        let config = backend.get("config").and_then(Value::as_object).cloned().unwrap_or_default();
+        Ok(Some(Self { kind: kind.to_owned(), config }))
     }
 
     /// The `http` backend at an address, as our own block says it.
@@ -97,6 +100,12 @@ impl Record {
     /// The address of an `http` backend. It may hold a password.
     pub(in crate::cli) fn address(&self) -> Option<&str> {
         self.config.get("address").and_then(Value::as_str).filter(|_| self.kind == "http")
+    }
+
+    /// Where an `http` backend is reached: at its recorded address, or, where it has none, at the one that the environment says. It may hold a password.
+    pub(in crate::cli) fn reached_at(&self) -> Option<String> {
+        let environment = || std::env::var(SETTINGS[0]).ok().filter(|address| !address.is_empty() && self.kind == "http");
+        self.address().map(str::to_owned).or_else(environment)
     }
 
     /// The file of a `local` backend, from the root module.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::ours::{Intent, Ours, Standing, tell};
 use super::{Hindrance, Move, same};
 use crate::cli::client::Wire;
+use crate::cli::configure::identity::Whose;
 use crate::cli::output::{self, Failure};
 use crate::cli::tool::{PASSWORD, Push, Record, USER};
 use crate::model::secret::Secret;
@@ -39,7 +40,7 @@ struct Source {
 impl Move<'_> {
     /// Moves the state here from the backend that is recorded, or from the file that the program finds without any.
     pub(in crate::cli) async fn come(&self, may_encrypt: bool) -> Result<Came, Failure> {
-        let Some(source) = self.source(may_encrypt)? else { return Ok(Came::Nothing) };
+        let Some(source) = self.source(may_encrypt).await? else { return Ok(Came::Nothing) };
         let old = old_statekeep(&source.record)?;
         if let Some(wire) = &old
             && self.has_come(wire).await?
@@ -65,7 +66,7 @@ impl Move<'_> {
         }
         let came = self.take_in(&source, theirs).await;
         if let Some((old, intent)) = old {
-            Self::let_go(&old, &intent, came).await?;
+            self.let_go(&source, &old, &intent, came).await?;
         } else {
             came.map_err(|hindrance| hindrance.failure)?;
             put_aside(&source);
@@ -73,9 +74,35 @@ impl Move<'_> {
         Ok(Came::Here)
     }
 
+    /// Where a state is that would move here, if there is one. Nothing is moved, and fails where it could not be.
+    pub(in crate::cli) async fn would_come(&self, may_encrypt: bool) -> Result<Option<String>, Failure> {
+        let Some(source) = self.source(may_encrypt).await? else { return Ok(None) };
+        if let Some(wire) = old_statekeep(&source.record)?
+            && self.has_come(&wire).await?
+        {
+            return Ok(None);
+        }
+        let Some(theirs) = self.read(&source)? else { return Ok(None) };
+        let ours = self.ours();
+        if same::is_empty(&theirs)? && ours.standing().await? != Standing::Transferred {
+            return Ok(None);
+        }
+        Ok((!self.is_here(&ours, &source.place, &theirs).await?).then_some(source.place))
+    }
+
     /// Ends what was begun on the old server: the state has left it, is free again there, or stays locked while it may be in both places.
-    async fn let_go(old: &Ours<'_>, intent: &Intent, came: Result<(), Hindrance>) -> Result<(), Failure> {
-        let Err(Hindrance { failure, may_be_there }) = came else { return old.done(intent).await };
+    async fn let_go(&self, source: &Source, old: &Ours<'_>, intent: &Intent, came: Result<(), Hindrance>) -> Result<(), Failure> {
+        let came = match (came, self.whose(&source.record).await) {
+            (Ok(()), Whose::Others) => return old.done(intent).await,
+            // Names may lead elsewhere than a moment ago.
+            (Ok(()), Whose::This(_)) => Hindrance::certain(Failure::Failed(format!(
+                "{} is this very server now, by another address; nothing was moved",
+                source.place
+            ))),
+            (Ok(()), Whose::Unknown(why)) => Hindrance::unsure(Failure::Failed(why)),
+            (Err(hindrance), _) => hindrance,
+        };
+        let Hindrance { failure, may_be_there } = came;
         if may_be_there {
             return Err(
                 failure.and("The old one stays locked, for the state may be here as well. Run this again: it goes on where it was.")
@@ -88,15 +115,16 @@ impl Move<'_> {
     }
 
     /// Where a state may come from; nothing on this server counts.
-    fn source(&self, may_encrypt: bool) -> Result<Option<Source>, Failure> {
+    async fn source(&self, may_encrypt: bool) -> Result<Option<Source>, Failure> {
         let root = self.invocation.root();
         let record = match Record::read(self.invocation)? {
-            Some(record) if record.address().is_some_and(|address| self.address.shares_server(address)) => return Ok(None),
+            Some(record) if matches!(self.whose(&record).await, Whose::This(_)) => return Ok(None),
+            // What does not answer us may still answer the client.
             Some(record) => record,
             None if root.join(Record::LOCAL_FILE).is_file() => Record::local(),
             None => return Ok(None),
         };
-        let place = record.place(root, &self.invocation.workspace()?);
+        let place = self.place(&record)?;
         let file = record.local_path().map(|path| root.join(path));
         Ok(Some(Source { record, place, file, may_encrypt }))
     }
@@ -114,8 +142,7 @@ impl Move<'_> {
         let read = self.with_backend(&source.record, None, |using| self.invocation.pull(using));
         read.map_err(|failure| {
             failure.and(&format!(
-                "{} was the backend before, and may hold the state. Make it readable again, or say --transfer=never to go on without it \
-                 (also where it is this server by another address).",
+                "{} was the backend before, and may hold the state. Make it readable again, or say --transfer=never to go on without it.",
                 source.place
             ))
         })

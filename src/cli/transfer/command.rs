@@ -11,9 +11,10 @@ use super::{Came, Left, Move};
 use crate::cli::Format;
 use crate::cli::client::Wire;
 use crate::cli::configure::address::Address;
+use crate::cli::detect;
 use crate::cli::output::{self, Failure};
 use crate::cli::run::folder::Lock;
-use crate::cli::run::goes::{Goes, Subject};
+use crate::cli::run::goes::{Goes, NO_STATE_THERE, Subject};
 use crate::cli::run::refusals;
 use crate::cli::run::token::{Key, Token};
 use crate::cli::tool::Invocation;
@@ -64,8 +65,16 @@ async fn with_token(args: &TransferArgs, address: &Address, token: &Token) -> Re
         return Err(Failure::Usage("`transfer` takes the program alone, as in `-- terraform`; `run` runs a command".to_owned()));
     }
     let moving = Move { address, wire: &wire, credentials: &credentials, invocation: &invocation };
-    Ok(match args.subject.goes(&invocation, address)? {
+    Ok(match args.subject.goes(&invocation, address, false).await? {
         Goes::Here => "nothing to move: the sources point at this state",
+        Goes::Astray(found, state) => {
+            let which = state.map_or_else(|| NO_STATE_THERE.to_owned(), |state| format!("the state {state}"));
+            let (place, name) = (detect::place(invocation.root(), &found), &address.name);
+            return Err(Failure::Failed(format!(
+                "{place} configures {which} on this server, and not {name}; nothing moves. A state gets another address on its server by `statekeep \
+                 state move {name} NEW`"
+            )));
+        }
         Goes::Elsewhere(found) => match moving.leave(&found).await? {
             Left::Moved => "moved",
             Left::Nothing => "nothing to move",

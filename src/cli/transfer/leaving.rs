@@ -38,12 +38,18 @@ impl Move<'_> {
         }
         let _lock = Lock::take(self.invocation.root())?;
         tell(&format!("{} has a live state of {}, which moves along", self.address.server(), self.address.name));
-        self.initialise(found)?;
-        let place = self.place()?;
+        self.initialise(found).await?;
+        let record = self.elsewhere().await.map_err(|hindrance| hindrance.failure.and("Nothing was moved."))?;
+        let place = self.place(&record)?;
         let is_first_try = ours.begun().await?.is_none();
         let intent = ours.begin(&place).await.map_err(|refusal| self.not_begun(refusal))?;
-        match self.bring(&ours, &place, is_first_try).await {
-            Ok(()) => {
+        let brought = match self.bring(&ours, &place, is_first_try).await {
+            // Names may lead elsewhere than a moment ago.
+            Ok(()) => self.elsewhere().await,
+            Err(hindrance) => Err(hindrance),
+        };
+        match brought {
+            Ok(_) => {
                 ours.done(&intent).await?;
                 tell(&format!(
                     "{} has moved to {place}; its address here answers 410 from now on, and its history stays",

@@ -20,6 +20,7 @@ use std::path::PathBuf;
 
 use super::client::Wire;
 use super::configure::address::Address;
+use super::configure::identity::Whose;
 use super::output::{self, Failure};
 use super::tool::{Credentials, Invocation, Record, Using};
 use crate::hcl::{Borrowed, Found};
@@ -45,11 +46,17 @@ impl Move<'_> {
         Ours::new(self.wire, self.address.name.path())
     }
 
-    /// Says where the state went, if it is not here any more: the client would only say a number.
-    pub(super) async fn has_not_left(&self) -> Result<(), Failure> {
+    /// Whether there is a live state here.
+    pub(super) async fn lives(&self) -> Result<bool, Failure> {
+        Ok(self.ours().standing().await? == Standing::Live)
+    }
+
+    /// Whether there is a state here. Says where it went, if it is not here any more: the client would only say a number.
+    pub(super) async fn exists(&self) -> Result<bool, Failure> {
         let name = &self.address.name;
         match self.ours().standing().await? {
-            Standing::Live | Standing::Nothing => Ok(()),
+            Standing::Live => Ok(true),
+            Standing::Nothing => Ok(false),
             Standing::Moved => {
                 Err(Failure::Failed(format!("{name} has another address on this server now; `statekeep state show {name}` says which")))
             }
@@ -94,10 +101,15 @@ impl Move<'_> {
     }
 
     /// Makes the new backend known to the client, where that has not been done.
-    fn initialise(&self, found: &Found) -> Result<(), Failure> {
+    async fn initialise(&self, found: &Found) -> Result<(), Failure> {
         let kind = found.label.as_deref().unwrap_or(Record::CLOUD);
-        let flags: &[&str] = match Record::read(self.invocation)? {
-            Some(record) if record.address().is_some_and(|address| self.address.shares_server(address)) => &["-reconfigure"],
+        let record = Record::read(self.invocation)?;
+        let is_ours = match &record {
+            Some(record) => matches!(self.whose(record).await, Whose::This(_)),
+            None => false,
+        };
+        let flags: &[&str] = match record {
+            Some(_) if is_ours => &["-reconfigure"],
             Some(record) if record.kind == kind => return Ok(()),
             Some(record) => {
                 return Err(Failure::Failed(format!(
@@ -120,16 +132,37 @@ impl Move<'_> {
         )))
     }
 
-    /// Where the client's backend is, in words.
-    fn place(&self) -> Result<String, Failure> {
-        let none = || Failure::Failed(format!("{} init has recorded no backend", self.invocation.shown()));
-        let record = Record::read(self.invocation)?.ok_or_else(none)?;
-        if record.address().is_some_and(|address| self.address.shares_server(address)) {
-            return Err(Failure::Failed(format!(
-                "the sources configure another state on this server than {0}; `statekeep state move {0} NEW` gives it another address",
-                self.address.name
-            )));
+    /// Whose a recorded backend is; one that has no address is no server like this.
+    async fn whose(&self, record: &Record) -> Whose {
+        match record.reached_at() {
+            Some(address) => self.address.whose(&address).await,
+            None => Whose::Others,
         }
+    }
+
+    /// What the client has recorded, which is not this server: what would move there would move to itself.
+    async fn elsewhere(&self) -> Result<Record, Hindrance> {
+        let none = || Failure::Failed(format!("{} init has recorded no backend", self.invocation.shown()));
+        let read = Record::read(self.invocation).and_then(|record| record.ok_or_else(none));
+        let record = read.map_err(Hindrance::unsure)?;
+        let name = &self.address.name;
+        Err(match self.whose(&record).await {
+            Whose::Others => return Ok(record),
+            Whose::This(Some(state)) if state == *name => Hindrance::certain(Failure::Failed(format!(
+                "what the sources configure is {name} on this very server, by another address; there is nothing to move"
+            ))),
+            Whose::This(_) => Hindrance::certain(Failure::Failed(format!(
+                "the sources configure another state on this server than {name}; `statekeep state move {name} NEW` gives it another address"
+            ))),
+            Whose::Unknown(why) => {
+                let why = format!("it cannot be told whether the backend that the sources configure is this server by another name: {why}");
+                Hindrance::unsure(Failure::Failed(why))
+            }
+        })
+    }
+
+    /// Where a recorded backend is, in words.
+    fn place(&self, record: &Record) -> Result<String, Failure> {
         Ok(record.place(self.invocation.root(), &self.invocation.workspace()?))
     }
 }

@@ -83,7 +83,7 @@ fn it_writes_three_addresses_and_their_methods_once_and_takes_them_away() {
 
 #[test]
 fn the_file_of_another_state_is_replaced_only_when_told() {
-    let module = Module::of(&[]);
+    let module = Module::of(&[("main.tf", "")]);
     module.ok(&[]);
     let there = ["--base-url", "https://states.example:8443/sub/"];
     module.refused(&there, 1, "--replace");
@@ -92,7 +92,7 @@ fn the_file_of_another_state_is_replaced_only_when_told() {
     assert!(module.file().expect("there").contains("127.0.0.1"));
     module.ok(&[&there[..], &["--replace"]].concat());
     assert!(module.file().expect("there").contains("https://states.example:8443/sub/api/terraform/state/workspace/team/buildingblock/net"));
-    assert_eq!(std::fs::read_dir(module.0.path()).expect("a directory").count(), 1, "nothing else is left");
+    assert_eq!(std::fs::read_dir(module.0.path()).expect("a directory").count(), 2, "nothing else is left");
 }
 
 /// As version 0.1.0 wrote it, for the usual state.
@@ -106,13 +106,13 @@ fn written_by_0_1_0() -> String {
 
 #[test]
 fn what_an_earlier_version_wrote_is_known() {
-    let module = Module::of(&[(FILE, &written_by_0_1_0())]);
+    let module = Module::of(&[("main.tf", ""), (FILE, &written_by_0_1_0())]);
     assert!(module.ok(&[]).contains("--replace pins them"));
     assert_eq!(json_of(&module.ok(&["--format", "json"]))["result"], "unchanged");
     assert_eq!(module.file(), Some(written_by_0_1_0()));
     assert_eq!(json_of(&module.ok(&["--replace", "--format", "json"]))["result"], "replaced");
     assert!(module.file().expect("there").contains("lock_method"));
-    let module = Module::of(&[(FILE, &written_by_0_1_0())]);
+    let module = Module::of(&[("main.tf", ""), (FILE, &written_by_0_1_0())]);
     assert!(module.ok(&["--remove"]).contains("removed") && module.file().is_none());
     let changed = Module::of(&[(FILE, &written_by_0_1_0().replace("  }\n}", "    lock_method    = \"PUT\"\n  }\n}"))]);
     changed.refused(&["--remove"], 1, "not as `statekeep configure` wrote it");
@@ -120,10 +120,10 @@ fn what_an_earlier_version_wrote_is_known() {
 
 #[test]
 fn an_empty_file_was_cut_off() {
-    let module = Module::of(&[(FILE, "")]);
+    let module = Module::of(&[("main.tf", ""), (FILE, "")]);
     assert!(module.ok(&[]).contains("was replaced"));
     assert!(module.file().expect("there").contains(ADDRESS));
-    let module = Module::of(&[(FILE, "")]);
+    let module = Module::of(&[("main.tf", ""), (FILE, "")]);
     assert!(module.ok(&["--remove"]).contains("removed") && module.file().is_none());
     let module = Module::of(&[(FILE, ""), ("main.tf", "terraform {\n  backend \"s3\" {}\n}\n")]);
     assert!(module.ok(&[]).contains("configures `backend \"s3\"` itself"), "it is in the way of nothing");
@@ -139,7 +139,7 @@ fn what_it_did_not_write_it_leaves_alone() {
     theirs.refused(&[], 1, "not as `statekeep configure` wrote it");
     theirs.refused(&["--replace"], 1, "not as");
     theirs.refused(&["--remove"], 1, "not as");
-    let changed = Module::of(&[]);
+    let changed = Module::of(&[("main.tf", "")]);
     changed.ok(&[]);
     let text = changed.file().expect("written").replace("  }\n}", "    skip_cert_verification = true\n  }\n}");
     std::fs::write(changed.path(FILE), text).expect("changed");
@@ -171,7 +171,7 @@ fn where_a_backend_is_configured_it_writes_nothing_and_says_so() {
     assert_eq!(points_at(&ADDRESS.replace("net", "two")), json!("configured"));
     assert_eq!(points_at(&ADDRESS.replace("8680", "8681")), json!("configured"));
     assert_eq!(points_at("${var.address}"), json!("configured"));
-    let late = Module::of(&[]);
+    let late = Module::of(&[("main.tf", "")]);
     late.ok(&[]);
     std::fs::write(late.path("main.tf"), "terraform {\n  cloud {}\n}\n").expect("a file");
     late.refused(&[], 1, "--remove");
@@ -186,7 +186,7 @@ fn what_cannot_be_judged_is_refused() {
     assert!(json.ok(&["--ignore-json"]).contains("was written"));
     let hidden = Module::of(&[("statekeep_backend.tofu", "")]);
     hidden.refused(&[], 1, "would hide");
-    let read_only = Module::of(&[]);
+    let read_only = Module::of(&[("main.tf", "")]);
     std::fs::set_permissions(read_only.0.path(), std::fs::Permissions::from_mode(0o500)).expect("permissions");
     if std::fs::write(read_only.path("probe"), "").is_err() {
         read_only.refused(&[], 1, FILE);
@@ -195,7 +195,7 @@ fn what_cannot_be_judged_is_refused() {
 
 #[test]
 fn wrong_usage_is_2_and_secrets_are_not_repeated() {
-    let module = Module::of(&[]);
+    let module = Module::of(&[("main.tf", "")]);
     for args in [&["--workspace", "team"][..], &["--building-block", "net"], &[], &["--workspace", "../x", "--building-block", "net"]] {
         assert_eq!(module.run(args).status.code(), Some(2), "{args:?}");
     }

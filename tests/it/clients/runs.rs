@@ -166,12 +166,12 @@ fn a_killed_run_is_followed_by_another(program: &Program) {
 /// One folder, two building blocks: each has its own state, and nothing is moved from one to the other.
 fn two_states_from_one_folder(program: &Program) {
     let site = Site::new(program, Setup::new());
-    let apply = |state: &str| {
-        let words = ["apply", "-input=false", "-auto-approve"];
-        Running::spawn(site.command(site.module.dir(), state, &words)).wait().ok().says("1 added")
-    };
-    apply(STATE);
-    apply("team/other");
+    let apply = |state: &str| Running::spawn(site.command(site.module.dir(), state, &["apply", "-input=false", "-auto-approve"])).wait();
+    apply(STATE).ok().says("1 added").says("team/app has no state yet");
+    apply("team/other").fails().says("team/other does not exist").says("did you mean team/app?");
+    site.server.admin().read("team/other").expect_status(404);
+    site.server.admin().write("team/other", crate::samples::tfstate("empty", 1), None).expect_status(200);
+    apply("team/other").ok().says("1 added");
     let lineage = |state: &str| site.server.admin().versions(state)[0]["lineage"].clone();
     assert_ne!(lineage(STATE), lineage("team/other"));
     site.apply().says("No changes");

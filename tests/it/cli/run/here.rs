@@ -69,7 +69,10 @@ fn init_runs_where_it_is_needed() {
     site.record(&site.server.state(STATE));
     calls(&["apply"]);
     site.record(&site.server.state("team/other"));
-    calls(&["init -input=false -reconfigure", "apply"]);
+    site.refused(&mut site.apply(), 1, "did you mean team/other?");
+    let _ = std::fs::remove_file(site.tool("calls"));
+    site.ok(&mut site.command(&["--new"], &[&site.terraform(), "apply"]));
+    assert_eq!(site.calls(), ["init -input=false -reconfigure", "apply"]);
     let ours = site.server.state(STATE);
     for other in [
         serde_json::json!({ "address": ours, "lock_address": ours, "unlock_address": ours }),

@@ -2,8 +2,12 @@
 //!
 //! The script writes down what it sees. It stands still where a test closes its gate, so that a test can look at the middle of a run.
 
+mod empty;
 mod ends;
 mod here;
+mod identity;
+mod moves;
+mod settings;
 mod signals;
 mod token;
 mod untouched;

@@ -78,6 +78,10 @@ impl<'a> Site<'a> {
         let mut command = statekeep(&[flags[0], "--workspace", workspace, "--building-block", block, "--url", self.server.url()]);
         isolate(&mut command, self.module.dir());
         command.arg("--key-file").arg(&key_file).args(&flags[1..]);
+        if flags == ["run"] {
+            // These tests are about how a state moves; `moves` is about when.
+            command.arg("--transfer=now");
+        }
         if !words.is_empty() {
             command.arg("--").args(words);
         }
