@@ -2,7 +2,9 @@
 //!
 //! What is there is never overwritten. An import begins where nothing ever was, and goes on behind what the same caller imported; to a state that lives
 //! already it adds only along one lineage, with rising serials, and so does one that has left for a storage elsewhere come back. Nobody else is named
-//! as the writer: whoever imports is.
+//! as the writer: whoever imports is. "It is there already" is said only where it is there as this import would leave it: what was refused is not.
+
+use std::sync::Arc;
 
 use super::access::{authorize, authorize_everywhere, lock_in_the_way};
 use super::budget::Lease;
@@ -27,7 +29,7 @@ pub const MAX_IMPORTED_NUMBER: u64 = 1 << 40;
 pub enum Onto {
     /// Nothing: the address was never used.
     Nothing,
-    /// The version of this number, the newest of the state, which the same caller imported.
+    /// The version of this number, the newest of the state. The same caller imported it, and imported the current one.
     Imported(u64),
     /// Whatever is there as long as it does not live: the state arrives from a storage elsewhere, under whatever lineage that gave it.
     NothingLive,
@@ -83,7 +85,7 @@ impl NoImport {
             }
             Self::NotImportedSoFar => (
                 "not_imported_so_far",
-                "its newest version is not the one that `after` names, or somebody else wrote it; look at its /versions",
+                "its newest version is not the one that `after` names, or that one or the current one was not imported by this key; look at its /versions",
             ),
             Self::Deleted => ("state_deleted", "it is deleted; restore it first, or import to another address"),
             Self::OtherLineage => {
@@ -126,10 +128,15 @@ impl History<'_> {
         let (max_nesting, min_free_space) = (self.0.limits.max_nesting, self.0.limits.min_free_space);
         let (who, wanted) = (caller.clone(), name.clone());
         let job = self.0.on_a_core(move || Job::prepare(import, wanted, who, when, max_nesting)).await??;
-        let outcome = self.0.store.write(job.prepared.blob.frame.len(), move |tx| job.run(tx, min_free_space)).await?;
+        let (settling, wanted) = (Arc::clone(&self.0.settling), name.clone());
+        let remember = move |outcome: &Result<Outcome, StoreError>| {
+            if matches!(outcome, Ok(Outcome::Done(_))) {
+                settling.remember(&wanted);
+            }
+        };
+        let outcome = self.0.store.write_then(job.prepared.blob.frame.len(), move |tx| job.run(tx, min_free_space), remember).await?;
         match outcome {
             Outcome::Done(version) => {
-                self.0.settling.remember(name);
                 self.0.metrics.writes.with_label_values(&["imported"]).inc();
                 Ok(*version)
             }
@@ -146,6 +153,16 @@ struct When {
     /// When the version was written, as far as that is known.
     written: Timestamp,
     now: Timestamp,
+}
+
+/// What an import finds at its address.
+#[derive(Clone, Copy)]
+struct Found<'a> {
+    place: &'a Place,
+    newest: Option<&'a Version>,
+    last_number: u64,
+    /// Whether nobody but an import hid the state.
+    is_hidden_by_import: bool,
 }
 
 /// Everything that one import needs in its transaction. It may run more than once.
@@ -201,37 +218,58 @@ impl Job {
         };
         let filter = VersionFilter { limit: 1, ..VersionFilter::default() };
         let newest = place.id().map(|id| tx.versions(id, &filter)).transpose()?.and_then(|mut versions| versions.pop());
-        if let Some(newest) = newest.as_ref().filter(|newest| !comes_back && self.is_again(newest)) {
-            return Ok(Outcome::Done(Box::new(newest.clone())));
+        if !comes_back && let Some(version) = self.stored_before(&place, newest.as_ref()) {
+            return Ok(Outcome::Done(Box::new(version.clone())));
         }
         if let Some(lock) = lock_in_the_way(tx, &self.caller, &self.name, self.lock_id.as_deref(), self.when.now)? {
             return Ok(Outcome::Locked(lock));
         }
-        let last_number = place.id().map_or(Ok(0), |id| tx.last_number(id))?;
-        if let Err(why) = self.judge(&place, newest.as_ref(), last_number) {
+        let (last_number, is_hidden_by_import) =
+            place.id().map_or(Ok((0, false)), |id| Ok::<_, StoreError>((tx.last_number(id)?, tx.is_hidden_by_import(id)?)))?;
+        let found = Found { place: &place, newest: newest.as_ref(), last_number, is_hidden_by_import };
+        if let Err(why) = self.judge(&found) {
             return Ok(Outcome::Refused(why));
         }
         tx.needs_room(min_free_space)?;
         self.append(tx, &place).map(|version| Outcome::Done(Box::new(version)))
     }
 
-    /// Whether this is what the caller imported last, sent again after a lost answer.
-    fn is_again(&self, newest: &Version) -> bool {
-        let same = newest.sha256 == self.prepared.sha256 && self.number.is_none_or(|number| number == newest.number);
-        same && self.has_imported(newest)
+    /// The version that this very import has made, where it is sent again after a lost answer: the state has to be as this import leaves it.
+    fn stored_before<'v>(&self, place: &'v Place, newest: Option<&'v Version>) -> Option<&'v Version> {
+        let Place::State { current, presence, .. } = place else { return None };
+        let (kind, made, is_as_it_leaves) = match self.rejected {
+            Some(rejection) => (Kind::Rejected(rejection), newest, !self.deleted || *presence == Presence::Deleted),
+            // All that lies above the current version was refused.
+            None => (Kind::Import, current.as_deref(), *presence == if self.deleted { Presence::Deleted } else { Presence::Live }),
+        };
+        let follows = |made: &Version| !matches!(self.onto, Onto::Imported(number) if made.number <= number);
+        made.filter(|made| {
+            let is_the_same = made.sha256 == self.prepared.sha256 && self.number.is_none_or(|number| number == made.number);
+            is_as_it_leaves && is_the_same && follows(made) && made.kind == kind && made.created_by == self.caller.actor
+        })
     }
 
-    fn has_imported(&self, version: &Version) -> bool {
+    /// Whether the caller brought a version here, so that another one may follow it.
+    fn has_brought(&self, version: &Version) -> bool {
         matches!(version.kind, Kind::Import | Kind::Rejected(_)) && version.created_by == self.caller.actor
     }
 
-    fn judge(&self, place: &Place, newest: Option<&Version>, last_number: u64) -> Result<(), NoImport> {
+    fn judge(&self, found: &Found<'_>) -> Result<(), NoImport> {
+        let Found { place, newest, last_number, is_hidden_by_import } = *found;
         match (self.onto, place) {
             (Onto::Nothing | Onto::NothingLive, Place::Free) | (Onto::Current, Place::Free | Place::Moved(_)) => {}
             (Onto::NothingLive, place) if place.live().is_none() => {}
             (Onto::Nothing | Onto::NothingLive, _) => return Err(NoImport::StateExists),
-            (Onto::Imported(number), _) => {
-                newest.filter(|newest| newest.number == number && self.has_imported(newest)).ok_or(NoImport::NotImportedSoFar)?;
+            (Onto::Imported(number), place) => {
+                newest.filter(|newest| newest.number == number && self.has_brought(newest)).ok_or(NoImport::NotImportedSoFar)?;
+                let Place::State { current, presence, .. } = place else { return Err(NoImport::NotImportedSoFar) };
+                // A refused write of one's own may be the newest, and somebody else's version the one that clients get.
+                if current.as_ref().is_some_and(|current| current.kind != Kind::Import || current.created_by != self.caller.actor) {
+                    return Err(NoImport::NotImportedSoFar);
+                }
+                if *presence == Presence::Deleted && !is_hidden_by_import {
+                    return Err(NoImport::Deleted);
+                }
             }
             (Onto::Current, Place::State { presence: Presence::Deleted, .. }) => return Err(NoImport::Deleted),
             // It comes back as it left.
@@ -267,12 +305,16 @@ impl Job {
         };
         if self.intermediate {
             tx.mark_intermediate(state, version.number)?;
-            version.intermediate = true;
+            // Nothing has replaced the current version yet.
+            version.intermediate = !version.current;
         }
         if let Some(serial) = self.removed_serial {
             tx.note_removed_serial(state, &self.prepared.head.lineage, serial)?;
         }
-        tx.forget_broken_lock(&self.name)?;
+        // What is kept beside the current version changes nothing for whoever held a lock that was broken.
+        if self.rejected.is_none() || self.deleted {
+            tx.forget_broken_lock(&self.name)?;
+        }
         let event = NewEvent::new(EventKind::StateImport, &self.caller, self.when.now).on(&self.name).version(version.number);
         let detail = serde_json::json!({ "serial": version.head.serial, "resources": version.head.resources });
         tx.record(&event.attention(false).detail(detail))?;
@@ -287,7 +329,7 @@ impl Job {
     }
 
     fn hide(&self, tx: &Tx<'_>, state: StateId, version: &mut Version) -> Result<(), StoreError> {
-        tx.hide(state, self.when.now)?;
+        tx.hide_as_imported(state, version.number, self.when.now)?;
         version.current = false;
         tx.record(&NewEvent::new(EventKind::StateDelete, &self.caller, self.when.now).on(&self.name).version(version.number))
     }

@@ -170,6 +170,12 @@ impl View<'_> {
         Ok(self.connection.prepare_cached(sql)?.query_row([state.0], numbers).optional()?)
     }
 
+    /// Whether a hidden state has been hidden ever since the import of its newest version, and by it: nobody here deleted it.
+    pub fn is_hidden_by_import(&self, state: StateId) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM states WHERE id = ?1 AND deleted_at IS NOT NULL AND imported_deleted = last_number";
+        Ok(self.connection.prepare_cached(sql)?.exists([state.0])?)
+    }
+
     /// Where the state that was at this address is now.
     fn moved_to(&self, name: &StateName) -> Result<Option<StateName>, StoreError> {
         let sql = "SELECT s.workspace, s.building_block FROM moves m JOIN states s ON s.id = m.state_id \
@@ -294,6 +300,14 @@ impl Tx<'_> {
     pub fn hide(&self, state: StateId, at: Timestamp) -> Result<(), StoreError> {
         let sql = "UPDATE states SET deleted_at = ?2, updated_at = ?2 WHERE id = ?1";
         self.connection.prepare_cached(sql)?.execute(params![state.0, at.millis()])?;
+        Ok(())
+    }
+
+    /// Hides a state because its last version, which came from elsewhere, was the last of a deleted one.
+    pub fn hide_as_imported(&self, state: StateId, number: u64, at: Timestamp) -> Result<(), StoreError> {
+        self.hide(state, at)?;
+        let sql = "UPDATE states SET imported_deleted = ?2 WHERE id = ?1";
+        self.connection.prepare_cached(sql)?.execute(params![state.0, number.cast_signed()])?;
         Ok(())
     }
 

@@ -70,14 +70,14 @@ pub struct VersionFilter {
     pub before: Option<u64>,
     /// Of this kind.
     pub kind: Option<String>,
-    /// Without the snapshots that a later write of the same apply replaced.
+    /// Without the snapshots that a later write of the same apply replaced; the current version is none yet, whatever it was marked as.
     pub without_intermediate: bool,
     /// At most so many.
     pub limit: u32,
 }
 
 const COLUMNS: &str = "v.number, v.sha256, v.size, v.format, v.serial, v.lineage, v.terraform_version, v.resources, v.encrypted, v.kind, \
-    v.rejection, v.intermediate, v.from_version, v.created_at, v.created_by, v.created_by_name, v.address, v.lock_id, v.lock_operation, \
+    v.rejection, v.intermediate AND v.number IS NOT s.current, v.from_version, v.created_at, v.created_by, v.created_by_name, v.address, v.lock_id, v.lock_operation, \
     v.lock_who, v.blob_id IS NULL, v.number IS s.current AND s.deleted_at IS NULL, v.added, v.changed, v.removed, v.held_by, v.held_by_name, \
     v.held_at, v.held_reason FROM versions v JOIN states s ON s.id = v.state_id";
 
@@ -134,7 +134,7 @@ impl View<'_> {
     pub fn versions(&self, state: StateId, filter: &VersionFilter) -> Result<Vec<Version>, StoreError> {
         let sql = format!(
             "SELECT {COLUMNS} WHERE v.state_id = :state AND v.number < :before AND (:kind IS NULL OR v.kind = :kind) \
-             AND NOT (:without_intermediate AND v.intermediate) ORDER BY v.number DESC LIMIT :limit"
+             AND NOT (:without_intermediate AND v.intermediate AND v.number IS NOT s.current) ORDER BY v.number DESC LIMIT :limit"
         );
         let before = filter.before.map_or(i64::MAX, |number| i64::try_from(number).unwrap_or(i64::MAX));
         let mut statement = self.connection.prepare_cached(&sql)?;
@@ -180,10 +180,11 @@ impl Tx<'_> {
     }
 
     fn append_blob(&self, state: StateId, new: &NewVersion, blob: BlobId) -> Result<Version, StoreError> {
-        let sql = "UPDATE states SET last_number = last_number + 1, current = last_number + 1, updated_at = ?2, deleted_at = NULL \
-                   WHERE id = ?1 RETURNING last_number";
-        let number =
-            self.connection.prepare_cached(sql)?.query_row(params![state.0, new.created_at.millis()], |row| rows::unsigned(row, 0))?;
+        // What comes from elsewhere may have been written long before the state changed here.
+        let sql = "UPDATE states SET last_number = last_number + 1, current = last_number + 1, deleted_at = NULL, \
+                   updated_at = iif(?3, max(updated_at, ?2), ?2) WHERE id = ?1 RETURNING last_number";
+        let values = params![state.0, new.created_at.millis(), new.kind == Kind::Import];
+        let number = self.connection.prepare_cached(sql)?.query_row(values, |row| rows::unsigned(row, 0))?;
         self.insert(state, number, new, blob)?;
         Ok(new.numbered(number, true))
     }
