@@ -171,6 +171,8 @@ pub struct Row {
     pub intermediate: bool,
     /// Whether its content was removed.
     pub purged: bool,
+    /// Whether it is known to be damaged.
+    pub damaged: bool,
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Verbs for keeping and removing history: holds, policies of workspaces, what a plan needs to know, removing, and giving space back.
 //!
-//! Removing looks once more, in its own transaction: the current version and a held one never go. Whatever removes a row leaves its serial behind.
+//! Removing looks once more, in its own transaction: the current version and a held one never go, nor the last that can be read. Whatever removes a row leaves its serial behind.
 
 use std::time::Duration;
 
@@ -89,8 +89,11 @@ impl View<'_> {
 
     /// What a plan needs to know of a state's versions, newest first, at most `limit` of them.
     pub fn plan_rows(&self, state: StateId, limit: u32) -> Result<Vec<Row>, StoreError> {
-        let sql = "SELECT v.number, v.created_at, v.number IS s.current, v.held_at IS NOT NULL, v.kind = 'rejected', v.intermediate, \
-                   v.blob_id IS NULL FROM versions v JOIN states s ON s.id = v.state_id WHERE v.state_id = ?1 ORDER BY v.number DESC LIMIT ?2";
+        let sql = "SELECT v.number, v.created_at, v.number IS s.current, v.held_at IS NOT NULL, v.kind = 'rejected', \
+                   v.intermediate AND v.number IS NOT s.current, v.blob_id IS NULL, d.number IS NOT NULL \
+                   FROM versions v JOIN states s ON s.id = v.state_id \
+                   LEFT JOIN damaged_versions d ON d.state_id = v.state_id AND d.number = v.number \
+                   WHERE v.state_id = ?1 ORDER BY v.number DESC LIMIT ?2";
         let mut statement = self.connection.prepare_cached(sql)?;
         let found = statement.query_map(params![state.0, limit], |row| {
             Ok(Row {
@@ -101,9 +104,26 @@ impl View<'_> {
                 rejected: row.get(4)?,
                 intermediate: row.get(5)?,
                 purged: row.get(6)?,
+                damaged: row.get(7)?,
             })
         })?;
         Ok(found.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The version that has to stay because the current one is known to be damaged: the newest that is not, and a rejected one only where there is no
+    /// other.
+    pub fn readable_instead(&self, state: StateId) -> Result<Option<u64>, StoreError> {
+        let is_damaged = "SELECT 1 FROM states s JOIN damaged_versions d ON d.state_id = s.id AND d.number = s.current WHERE s.id = ?1";
+        if !self.connection.prepare_cached(is_damaged)?.exists([state.0])? {
+            return Ok(None);
+        }
+        let sql = "SELECT number FROM versions v WHERE state_id = ?1 AND blob_id IS NOT NULL AND (kind = 'rejected') = ?2 \
+                   AND NOT EXISTS (SELECT 1 FROM damaged_versions WHERE state_id = v.state_id AND number = v.number) \
+                   ORDER BY number DESC LIMIT 1";
+        let mut newest = self.connection.prepare_cached(sql)?;
+        let mut find = |rejected: bool| newest.query_row(params![state.0, rejected], |row| rows::unsigned(row, 0)).optional();
+        let accepted = find(false)?;
+        Ok(if accepted.is_some() { accepted } else { find(true)? })
     }
 
     /// The policy of a workspace that has one of its own.
@@ -145,15 +165,19 @@ fn workspace_policy(row: &SqlRow<'_>) -> rusqlite::Result<WorkspacePolicy> {
 }
 
 impl Tx<'_> {
-    /// Removes versions of a state, but for those that are current or held by now, until so many bytes of frames went; the rest is for another
+    /// Removes versions of a state, but for those that are current or held by now, or all that can be read of it, until so many bytes of frames went; the rest is for another
     /// transaction.
     pub fn prune(&self, state: StateId, numbers: &[u64], most_bytes: u64) -> Result<Removed, StoreError> {
         let sql = "SELECT coalesce(b.stored, 0) FROM versions v JOIN states s ON s.id = v.state_id LEFT JOIN blobs b ON b.id = v.blob_id \
                    WHERE v.state_id = ?1 AND v.number = ?2 AND v.held_at IS NULL AND v.number IS NOT s.current";
         let mut statement = self.connection.prepare_cached(sql)?;
         let (mut removed, mut bytes) = (Removed::default(), 0);
+        let readable = self.readable_instead(state)?;
         for &number in numbers {
             removed.looked_at += 1;
+            if readable == Some(number) {
+                continue;
+            }
             let stored = statement.query_row(params![state.0, number.cast_signed()], |row| rows::unsigned(row, 0)).optional()?;
             let Some(stored) = stored else { continue };
             self.remove_version(state, number)?;

@@ -28,6 +28,7 @@ use crate::model::event::{EventKind, NewEvent};
 use crate::model::name::{BuildingBlock, StateName, Workspace};
 use crate::model::permission::Permission;
 use crate::model::retention::Policy;
+use crate::model::version::Version;
 use crate::store::{Place, Removed, Space, StateId, StateWalk, StoreError, Tx, View};
 
 /// How many states are planned at one moment of the database.
@@ -36,6 +37,12 @@ const STATES_PER_LOOK: u32 = 100;
 const MAX_ROWS: u32 = 1_000_000;
 /// How many versions one transaction removes.
 const VERSIONS_PER_STEP: usize = 100;
+/// After so many versions, what they leave behind for others that lean on it is let go of.
+const VERSIONS_PER_RELEASE: u64 = 10_000;
+/// How often it is waited for memory to see whether a version can be read, before others of its state go.
+const WAITS_FOR_MEMORY: u32 = 10;
+/// How long.
+const WAIT_FOR_MEMORY: Duration = Duration::from_millis(200);
 /// After so many bytes of frames, a transaction removes no more.
 const BYTES_PER_STEP: u64 = 4 * MIB;
 /// How many pages of 4 KiB one transaction cuts off the end of the database.
@@ -91,11 +98,16 @@ impl Walk {
         let next = (states.len() == self.states.limit as usize).then(|| states.last().map(|(state, _)| *state)).flatten();
         let mut planned = Vec::new();
         for (state, name) in states {
-            let Some(policy) = self.policy_of(view, &name)? else { continue };
-            let plan = plan(&view.plan_rows(state, MAX_ROWS)?, &policy, self.now);
-            planned.push(Planned { state, name, plan });
+            planned.extend(self.plan(view, state, &name)?);
         }
         Ok((planned, next))
+    }
+
+    /// What is to go of one state; none where no policy says so.
+    fn plan(&self, view: &View<'_>, state: StateId, name: &StateName) -> Result<Option<Planned>, StoreError> {
+        let Some(policy) = self.policy_of(view, name)? else { return Ok(None) };
+        let plan = plan(&view.plan_rows(state, MAX_ROWS)?, &policy, self.now);
+        Ok(Some(Planned { state, name: name.clone(), plan }))
     }
 }
 
@@ -132,10 +144,11 @@ impl Retention<'_> {
         let now = clock::now();
         let mut walk = self.begin(asked, now).await?;
         let before = self.0.store.read(space).await?;
-        let mut report = Report::default();
+        let (mut report, mut released) = (Report::default(), 0);
         loop {
             let (planned, next) = self.next(&walk).await?;
             for state in planned {
+                let state = self.relying_on_what_is_readable(&walk, state).await?;
                 let removed = self.remove(caller, &state, now).await?;
                 report.add(&state.name, &state.plan, removed);
             }
@@ -143,8 +156,12 @@ impl Retention<'_> {
                 break;
             }
             walk.states.after = next;
+            // What others lean on is still there. A run may be long, or cut off.
+            if report.summary.removed - released >= VERSIONS_PER_RELEASE {
+                released = report.summary.removed;
+                self.0.release_what_is_leaned_on().await?;
+            }
         }
-        // What others lean on is still there.
         self.0.release_bases().await?;
         report.measure(before, self.give_space_back().await?);
         // A run of the server's own that finds nothing is no event: there may be many.
@@ -184,6 +201,34 @@ impl Retention<'_> {
     async fn next(&self, walk: &Walk) -> Result<(Vec<Planned>, Option<StateId>), Error> {
         let walk = walk.clone();
         Ok(self.0.store.read(move |view| walk.look(view)).await?)
+    }
+
+    /// Sees that what whoever needs the state gets can be read, before anything older goes. Where it cannot, that is known from then on, and the plan is
+    /// another one, which relies on another version.
+    async fn relying_on_what_is_readable(&self, walk: &Walk, mut planned: Planned) -> Result<Planned, Error> {
+        let mut proven = None;
+        while !planned.plan.remove.is_empty() && planned.plan.relies_on != proven {
+            proven = planned.plan.relies_on;
+            let (state, number) = (planned.state, proven.unwrap_or_default());
+            let Some(version) = self.0.store.look(|view| view.version(state, number))?.filter(|version| !version.purged) else { break };
+            if !matches!(self.prove(&planned, &version).await, Err(Error::Damaged(_))) {
+                break;
+            }
+            let walk = walk.clone();
+            planned = self.0.store.read(move |view| Ok(walk.plan(view, state, &planned.name)?.unwrap_or(planned))).await?;
+        }
+        Ok(planned)
+    }
+
+    /// Decodes a version. One that is too large for the memory that there is cannot be told damaged, and keeps nothing from being pruned.
+    async fn prove(&self, planned: &Planned, version: &Version) -> Result<(), Error> {
+        for _ in 0..WAITS_FOR_MEMORY {
+            match self.0.prove(&planned.name, planned.state, version).await {
+                Err(Error::OverBudget) => tokio::time::sleep(WAIT_FOR_MEMORY).await,
+                done => return done,
+            }
+        }
+        Err(Error::OverBudget)
     }
 
     /// Removes what is planned of one state, in steps. All of them share one event.

@@ -1,6 +1,7 @@
 //! Which versions of one state go and which stay: a pure function of rows, policy and now.
 //!
-//! What always holds: the current version and held ones stay; what any rule keeps stays; a rule that keeps more never removes more.
+//! What always holds: the current version and held ones stay, and where the current one is damaged the newest one that can be read; what any rule keeps
+//! stays; a rule that keeps more never removes more.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,10 +32,12 @@ pub enum Reason {
     Rejected,
     /// No rule says which accepted versions are kept.
     Unbounded,
+    /// The current version is damaged, and this is the newest one that is not known to be.
+    Readable,
 }
 
 /// Each reason, in the order of its number, with its name on the wire.
-const REASONS: [(Reason, &str); 9] = [
+const REASONS: [(Reason, &str); 10] = [
     (Reason::Current, "current"),
     (Reason::Held, "held"),
     (Reason::Last, "last"),
@@ -44,6 +47,7 @@ const REASONS: [(Reason, &str); 9] = [
     (Reason::Intermediate, "intermediate"),
     (Reason::Rejected, "rejected"),
     (Reason::Unbounded, "unbounded"),
+    (Reason::Readable, "readable"),
 ];
 
 /// How many versions stay for each reason. One that stays for two counts in both.
@@ -81,12 +85,14 @@ pub struct Plan {
     pub kept: u64,
     /// Why they stay.
     pub reasons: Reasons,
+    /// The version that has to be readable before others go: whoever needs the state gets this one.
+    pub relies_on: Option<u64>,
 }
 
 /// Plans what goes of a state. `rows` are its versions, newest first.
 pub fn plan(rows: &[Row], policy: &Policy, now: Timestamp) -> Plan {
     let rules = Rules::of(rows, policy, now);
-    let mut plan = Plan::default();
+    let mut plan = Plan { relies_on: rules.readable.or(rules.current), ..Plan::default() };
     for row in rows.iter().rev() {
         let before = plan.reasons;
         rules.judge(row, &mut plan.reasons);
@@ -107,16 +113,22 @@ struct Rules<'a> {
     last_from: Option<u64>,
     daily: BTreeSet<u64>,
     weekly: BTreeSet<u64>,
+    /// The current version, or what was when the state was deleted, where it has content.
+    current: Option<u64>,
+    /// The newest one that can be read, where the current one cannot.
+    readable: Option<u64>,
 }
 
 impl<'a> Rules<'a> {
     fn of(rows: &[Row], policy: &'a Policy, now: Timestamp) -> Self {
-        // A purged version takes no place that one with content could have.
-        let counted = || rows.iter().filter(|row| !row.rejected && !row.purged && !is_dropped_first(row, policy));
+        // A version that cannot be read takes no place that one which can be could have.
+        let counted = || rows.iter().filter(|row| !row.rejected && !row.purged && !row.damaged && !is_dropped_first(row, policy));
         let last_from = policy.keep_last.and_then(|most| counted().take(most as usize).last()).map(|row| row.number);
         let daily = newest_of_each(counted(), day, policy.keep_daily.unwrap_or(0));
         let weekly = newest_of_each(counted(), week, policy.keep_weekly.unwrap_or(0));
-        Self { policy, now, last_from, daily, weekly }
+        let current = rows.iter().find(|row| row.current && !row.purged);
+        let readable = current.filter(|current| current.damaged).and_then(|_| newest_readable(rows));
+        Self { policy, now, last_from, daily, weekly, current: current.map(|row| row.number), readable }
     }
 
     /// Counts each reason for which a version stays.
@@ -124,6 +136,7 @@ impl<'a> Rules<'a> {
         let mut stays = |reason, holds| reasons.0[reason as usize] += u64::from(holds);
         stays(Reason::Current, row.current);
         stays(Reason::Held, row.held);
+        stays(Reason::Readable, self.readable == Some(row.number));
         if row.rejected {
             stays(Reason::Rejected, self.policy.keep_rejected.is_none_or(|age| row.created_at >= self.now - age.0));
         } else if is_dropped_first(row, self.policy) {
@@ -136,6 +149,13 @@ impl<'a> Rules<'a> {
             stays(Reason::Unbounded, !self.policy.bounds_accepted());
         }
     }
+}
+
+/// The newest version that is not known to be damaged; a rejected one only where there is no other. Rows come newest first.
+fn newest_readable(rows: &[Row]) -> Option<u64> {
+    let mut readable = rows.iter().filter(|row| !row.purged && !row.damaged);
+    let accepted = readable.clone().find(|row| !row.rejected);
+    accepted.or_else(|| readable.next()).map(|row| row.number)
 }
 
 /// Whether a version is a snapshot that goes before all others.

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::disk::{noise, strace};
-use crate::harness::{Answer, Client, Server, Setup, eventually, state_path, tfstate, tfstate_noted};
+use crate::disk::{noise, sql, strace};
+use crate::harness::{Answer, Client, Server, Setup, eventually, lineage, state_path, tfstate, tfstate_noted};
 
 use super::L1;
 use crate::inside;
@@ -302,4 +302,50 @@ fn two_runs_at_the_same_time_are_refused_and_writers_go_on_during_one() {
     assert_eq!((&report["removed"], &report["kept"]), (&json!(59), &json!(31)), "{report}");
     assert_eq!((numbers(&admin, "team/n28"), numbers(&admin, "team/n29")), (vec![3], vec![1, 3]));
     prune(&admin, &json!({"keep_last": 1})).expect_status(200);
+}
+
+/// Three versions of which the current one is damaged behind the server's back, and one of a neighbour.
+fn with_a_damaged_current_version(dir: &TempDir, which: &str) -> Option<(Server, Client)> {
+    let data = dir.path().join("data");
+    let server = Setup::new().data(&data).start();
+    let admin = server.admin();
+    (1..=4).for_each(|serial| drop(admin.write_by_force("team/net", tfstate(&lineage(serial), serial)).expect_status(200)));
+    admin.write_by_force("team/net", tfstate(&lineage(1), 1)).expect_status(200);
+    admin.write("team/net", tfstate(&lineage(9), 9), Some("lost")).expect_problem(409, "stale_lock_id");
+    write(&admin, "team/two", 1..=3);
+    assert!(server.stop().success());
+    // A frame of other bytes, which is what a disk that lost a write leaves.
+    let damage = format!(
+        "UPDATE blobs SET frame = (SELECT b.frame FROM versions v JOIN blobs b ON b.id = v.blob_id JOIN states s ON s.id = v.state_id \
+         WHERE s.building_block = 'two' AND v.number = 1) WHERE id IN (SELECT v.blob_id FROM versions v JOIN states s ON s.id = v.state_id \
+         WHERE s.building_block = 'net' AND v.number IN ({which}));"
+    );
+    sql(&data.join("statekeep.db"), &damage)?;
+    let server = Setup::new().data(&data).start();
+    let admin = admin.at(&server);
+    Some((server, admin))
+}
+
+#[test]
+fn the_last_version_that_can_be_read_stays_beside_a_damaged_one() {
+    // The fifth version has the bytes of the first. Both policies, whether or not anybody has read what is damaged.
+    for (damaged, readable, is_known) in [("5", 4, true), ("5", 4, false), ("5, 4", 3, false), ("5, 4, 3, 2", 6, false)] {
+        for policy in [json!({"keep_last": 1, "keep_rejected": 1}), json!({"keep_within": 1, "keep_rejected": 1})] {
+            let dir = TempDir::new().expect("a directory");
+            let Some((_server, admin)) = with_a_damaged_current_version(&dir, damaged) else { return };
+            if is_known {
+                admin.read("team/net").expect_problem(500, "damaged");
+            }
+            // Everything is older than a second by then.
+            std::thread::sleep(std::time::Duration::from_millis(1_100));
+            let report = prune(&admin, &policy).expect_status(200).json();
+            let left = numbers(&admin, "team/net");
+            assert!(left.contains(&5) && left.contains(&readable), "{damaged}, {policy}: {left:?}, {report}");
+            assert!(!left.contains(&1) && !numbers(&admin, "team/two").contains(&1), "what is no longer needed goes: {left:?}");
+            admin.get(&format!("{}/versions/{readable}", state_path("team/net"))).expect_status(200);
+            assert_eq!(report["reasons"]["readable"], 1, "{report}");
+            prune(&admin, &policy).expect_status(200);
+            assert_eq!(numbers(&admin, "team/net"), left, "and the next run changes nothing");
+        }
+    }
 }

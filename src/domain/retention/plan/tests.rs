@@ -16,7 +16,16 @@ fn now() -> Timestamp {
 
 /// An accepted version that was written so long before now.
 fn row(number: u64, age: Duration) -> Row {
-    Row { number, created_at: now() - age, current: false, held: false, rejected: false, intermediate: false, purged: false }
+    Row {
+        number,
+        created_at: now() - age,
+        current: false,
+        held: false,
+        rejected: false,
+        intermediate: false,
+        purged: false,
+        damaged: false,
+    }
 }
 
 fn at(number: u64, time: &str) -> Row {
