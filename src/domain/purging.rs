@@ -1,15 +1,20 @@
 //! Purges: the content of versions leaves the disk for good, and their rows stay.
 //!
-//! Somebody wrote a secret that must not be there. What leans on the removed bytes is kept in another way first, then the content goes in one
-//! transaction, then the database file is written anew and its log emptied. A purge that could not be finished, because somebody still reads or the
-//! disk is full, is finished by itself later, also after a crash; its answer says so.
+//! Somebody wrote a secret that must not be there. What leans on the removed bytes is kept in another way first, then the content goes, in small
+//! transactions that each look once more, then the database file is written anew and its log emptied. A purge that could not be finished, because
+//! somebody still reads, the disk is full, or whoever asked has gone away, is finished by itself later, also after a crash; its answer says so.
 
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::{Mutex, Notify};
 
 use super::Domain;
 use super::access::{authorize, lock_in_the_way};
 use super::error::Error;
 use super::history::History;
+use crate::config::MIB;
 use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
 use crate::model::digest::Digest;
@@ -17,8 +22,7 @@ use crate::model::event::{EventKind, NewEvent};
 use crate::model::lock::Lock;
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
-use crate::model::version::Version;
-use crate::store::{BlobId, Place, Presence, StateId, StoreError, Tx, View};
+use crate::store::{BlobId, Place, Presence, Purgeable, StateId, StoreError, Tx, View};
 
 /// How many versions one purge names at most.
 pub const MAX_PURGED: usize = 1_000;
@@ -26,10 +30,25 @@ pub const MAX_PURGED: usize = 1_000;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long there is between two tries.
 const PAUSE: Duration = Duration::from_millis(200);
-/// How long there is between two tries that nobody waits for.
+/// How long there is between two tries that nobody waits for, while a reader delays them.
 const PAUSE_IN_BACKGROUND: Duration = Duration::from_secs(5);
-/// How often it is begun anew because somebody wrote in between.
-const MAX_TRIES: usize = 20;
+/// How long where something else does, such as a full disk: each try holds writers up.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_mins(1);
+/// How many versions lose their content in one transaction.
+const VERSIONS_PER_STEP: usize = 100;
+/// After so many bytes of frames, a transaction removes no more.
+const BYTES_PER_STEP: u64 = 4 * MIB;
+/// An event names so many versions, and of more only the first, the last and their number.
+const MAX_NAMED: usize = 1_000;
+
+/// Who erases.
+#[derive(Default)]
+pub(super) struct Erasing {
+    /// One purge at a time, to its end; what is left of it is erased behind it.
+    alone: Mutex<()>,
+    /// Something was removed, and may be left to be erased.
+    more: Arc<Notify>,
+}
 
 /// Whose content goes.
 #[derive(Clone, Debug)]
@@ -64,7 +83,8 @@ enum Hindrance {
 }
 
 impl Hindrance {
-    fn into_error(self, name: &StateName) -> Error {
+    /// `removed` is how many versions had lost their content before somebody came in between.
+    fn into_error(self, name: &StateName, removed: usize) -> Error {
         let (code, detail) = match self {
             Self::NoState => return Error::no_state(name),
             Self::Moved(to) => return Error::Moved { from: name.clone(), to },
@@ -81,15 +101,22 @@ impl Hindrance {
                 format!("version {number} has the same bytes as version {its} of {other}; purge that one too, or before"),
             ),
         };
-        Error::Conflict { code, detail: format!("{detail}; nothing was removed") }
+        let so_far = match removed {
+            0 => "nothing was removed".to_owned(),
+            _ => format!("the content of {removed} others had been removed before that, and is gone"),
+        };
+        Error::Conflict { code, detail: format!("{detail}; {so_far}") }
     }
 }
 
 /// What is to go, as it was looked at.
 struct Plan {
     state: StateId,
-    versions: Vec<Version>,
-    blobs: Vec<BlobId>,
+    /// The oldest first, where all go.
+    versions: Vec<(u64, BlobId)>,
+    numbers: HashSet<u64>,
+    blobs: HashSet<BlobId>,
+    digests: HashSet<Digest>,
 }
 
 impl History<'_> {
@@ -103,39 +130,41 @@ impl History<'_> {
     /// Refused for what is current or held, and where the same bytes belong to a version that stays.
     pub async fn purge(&self, caller: &Caller, name: &StateName, which: Which) -> Result<Purged, Error> {
         self.may_purge(caller, name)?;
-        let versions = self.0.remove_content(caller, name, &which).await?;
+        let _alone = self.0.erasing.alone.lock().await;
+        let versions = self.0.remove_content(caller, name, which).await?;
         let erased = self.0.erase_patiently().await;
         Ok(Purged { versions, erased, copies: self.0.upgrade_copies() })
     }
 }
 
 impl Domain {
-    /// Removes content, beginning anew where somebody wrote in between. The numbers of those that still had some.
-    async fn remove_content(&self, caller: &Caller, name: &StateName, which: &Which) -> Result<Vec<u64>, Error> {
-        for _ in 0..MAX_TRIES {
-            let (wanted, asked) = (name.clone(), which.clone());
-            let plan = self.store.read(move |view| plan(view, &wanted, &asked)).await?.map_err(|why| why.into_error(name))?;
-            self.release_all(name, &plan.blobs).await?;
-            let digests: Vec<Digest> = plan.versions.iter().map(|version| version.sha256).collect();
-            let (caller, wanted, asked, at) = (caller.clone(), name.clone(), which.clone(), clock::now());
-            let job = move |tx: &Tx<'_>| remove(tx, &caller, &wanted, &asked, at);
-            if let Some(numbers) = self.store.write(0, job).await?.map_err(|why| why.into_error(name))? {
-                self.forget_all(&digests);
-                return Ok(numbers);
-            }
+    /// Removes content. The numbers of those that still had some.
+    async fn remove_content(&self, caller: &Caller, name: &StateName, which: Which) -> Result<Vec<u64>, Error> {
+        let (wanted, asked) = (name.clone(), which.clone());
+        let planned = self.store.read(move |view| plan(view, &wanted, &asked)).await?;
+        let plan = Arc::new(planned.map_err(|why| why.into_error(name, 0))?);
+        self.release_all(name, &plan).await?;
+        let mut so_far = SoFar::default();
+        let at = clock::now();
+        while so_far.looked_at < plan.versions.len() {
+            let (caller, name_here, plan_here) = (caller.clone(), name.clone(), Arc::clone(&plan));
+            let step = Step { plan: plan_here, name: name_here, caller, is_all: matches!(which, Which::All), so_far: so_far.clone(), at };
+            let more = Arc::clone(&self.erasing.more);
+            // Whoever asked may go away: what was removed is erased all the same.
+            let tell = move |_: &Result<_, StoreError>| more.notify_one();
+            let stepped = self.store.write_then(0, move |tx| step.run(tx), tell).await?;
+            let removed = so_far.removed.len();
+            so_far = stepped.map_err(|why| why.into_error(name, removed))?;
         }
-        Err(Error::QueueFull)
+        plan.digests.iter().for_each(|sha256| self.hot.forget(*sha256));
+        Ok(so_far.removed)
     }
 
-    fn forget_all(&self, digests: &[Digest]) {
-        for sha256 in digests {
-            self.hot.forget(*sha256);
-        }
-    }
-
-    async fn release_all(&self, name: &StateName, blobs: &[BlobId]) -> Result<(), Error> {
-        for blob in blobs {
-            if !self.release(*blob, blobs).await? {
+    async fn release_all(&self, name: &StateName, plan: &Arc<Plan>) -> Result<(), Error> {
+        let going = Arc::clone(plan);
+        let leaned_on = self.store.read(move |view| view.leaned_on_from_outside(&going.blobs)).await?;
+        for blob in leaned_on {
+            if !self.release(blob, &plan.blobs).await? {
                 let detail = format!("a version that is kept as a difference to one of these of {name} is damaged; purge that one as well");
                 return Err(Error::Damaged(detail));
             }
@@ -146,42 +175,54 @@ impl Domain {
     /// Erases what was removed, waiting for readers for a while; whether it is done.
     async fn erase_patiently(&self) -> bool {
         let end = clock::monotonic() + PATIENCE;
-        let mut done = self.erase().await;
-        while !matches!(done, Ok(true)) && clock::monotonic() < end {
-            tokio::time::sleep(PAUSE).await;
-            done = self.erase().await;
+        loop {
+            match self.erase().await {
+                Ok(true) => return true,
+                Ok(false) if clock::monotonic() < end => tokio::time::sleep(PAUSE).await,
+                Ok(false) => return false,
+                Err(error) => {
+                    tracing::warn!(%error, "what was purged cannot be erased; trying again");
+                    return false;
+                }
+            }
         }
-        if matches!(done, Ok(true)) {
-            return true;
-        }
-        self.erasing.notify_one();
-        false
     }
 
-    /// Erases what a purge could not erase, until it is done; then waits for the next that could not.
+    /// Erases what a purge has not erased, until it is done; then waits for the next that removes something.
     pub(super) async fn go_on_erasing(&self) {
         loop {
-            while !self.has_erased().await {
-                tokio::time::sleep(PAUSE_IN_BACKGROUND).await;
+            while let Some(pause) = self.erase_what_is_left().await {
+                tokio::time::sleep(pause).await;
             }
-            self.erasing.notified().await;
+            self.erasing.more.notified().await;
         }
     }
 
-    async fn has_erased(&self) -> bool {
+    /// How long to wait for the next try; none when nothing is left.
+    async fn erase_what_is_left(&self) -> Option<Duration> {
+        let _alone = self.erasing.alone.lock().await;
         match self.erase().await {
-            Ok(true) => return true,
-            Ok(false) => tracing::info!("what was purged is not erased yet, because somebody still reads; trying again"),
-            Err(error) => tracing::warn!(%error, "what was purged cannot be erased; trying again"),
+            Ok(true) => None,
+            Ok(false) => {
+                tracing::info!("what was purged is not erased yet, because somebody still reads; trying again");
+                Some(PAUSE_IN_BACKGROUND)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "what was purged cannot be erased; trying again");
+                Some(PAUSE_AFTER_FAILURE)
+            }
         }
-        false
     }
 
     /// Erases what was removed, if anything is left of it; whether nothing is.
-    pub(super) async fn erase(&self) -> Result<bool, Error> {
+    async fn erase(&self) -> Result<bool, Error> {
         #[expect(clippy::redundant_closure_for_method_calls, reason = "the method itself is not general enough in its lifetimes")]
         let pending = self.store.look(|view| view.pending_erasure())?;
         let Some((asked_at, is_rewritten)) = pending else { return Ok(true) };
+        if !is_rewritten && let Err(error) = self.release_bases().await {
+            // What had to go was released before; this is of versions that went otherwise, and of whatever came in between.
+            tracing::warn!(%error, "bytes that no version has may stay for what leans on them; the next look through all lets go of them");
+        }
         let emptied = if is_rewritten { self.store.empty_log().await? } else { self.store.rewrite().await? };
         let note = move |tx: &Tx<'_>| if emptied { tx.end_erasure(asked_at) } else { tx.note_rewritten(asked_at) };
         self.store.write(0, note).await?;
@@ -199,68 +240,140 @@ impl Domain {
     }
 }
 
-fn plan(view: &View<'_>, name: &StateName, which: &Which) -> Result<Result<Plan, Hindrance>, StoreError> {
-    let (state, is_hidden) = match view.place(name)? {
-        Place::State { id, presence, .. } => (id, presence != Presence::Live),
-        Place::Moved(to) => return Ok(Err(Hindrance::Moved(to))),
-        Place::Free => return Ok(Err(Hindrance::NoState)),
-    };
-    let numbers = match which {
-        Which::These(numbers) => numbers.clone(),
-        Which::All if is_hidden => view.numbers_with_content(state)?,
-        Which::All => return Ok(Err(Hindrance::Live)),
-    };
-    let mut versions = Vec::with_capacity(numbers.len());
-    for number in numbers {
-        let Some(version) = view.version(state, number)? else { return Ok(Err(Hindrance::NoVersion(number))) };
-        if version.current {
-            return Ok(Err(Hindrance::Current(number)));
-        }
-        if version.held.is_some() {
-            return Ok(Err(Hindrance::Held(number)));
-        }
-        if !version.purged && !versions.iter().any(|known: &Version| known.number == number) {
-            versions.push(version);
-        }
-    }
-    let mut blobs = Vec::with_capacity(versions.len());
-    for version in &versions {
-        for (blob, other, name, its) in view.sharing(state, version.number)? {
-            if other != state || !versions.iter().any(|going| going.number == its) {
-                return Ok(Err(Hindrance::Shared(version.number, name, its)));
-            }
-            blobs.push(blob);
-        }
-    }
-    Ok(Ok(Plan { state, versions, blobs }))
+/// The state whose content is to go.
+fn state_of(view: &View<'_>, name: &StateName, is_all: bool) -> Result<Result<StateId, Hindrance>, StoreError> {
+    Ok(match view.place(name)? {
+        Place::State { presence: Presence::Live, .. } if is_all => Err(Hindrance::Live),
+        Place::State { id, .. } => Ok(id),
+        Place::Moved(to) => Err(Hindrance::Moved(to)),
+        Place::Free => Err(Hindrance::NoState),
+    })
 }
 
-/// Removes the content, unless something has come to lean on it meanwhile.
-fn remove(
-    tx: &Tx<'_>,
-    caller: &Caller,
-    name: &StateName,
-    which: &Which,
-    at: Timestamp,
-) -> Result<Result<Option<Vec<u64>>, Hindrance>, StoreError> {
-    let Plan { state, versions, blobs } = match plan(tx, name, which)? {
-        Ok(plan) => plan,
+/// What keeps the content of a version where it is.
+const fn hindrance(version: &Purgeable) -> Option<Hindrance> {
+    match version {
+        Purgeable { current: true, number, .. } => Some(Hindrance::Current(*number)),
+        Purgeable { held: true, number, .. } => Some(Hindrance::Held(*number)),
+        Purgeable { .. } => None,
+    }
+}
+
+fn plan(view: &View<'_>, name: &StateName, which: &Which) -> Result<Result<Plan, Hindrance>, StoreError> {
+    let state = match state_of(view, name, matches!(which, Which::All))? {
+        Ok(state) => state,
         Err(why) => return Ok(Err(why)),
     };
-    if let Which::All = which
-        && let Some(lock) = lock_in_the_way(tx, caller, name, None, at)?
-    {
-        return Ok(Err(Hindrance::Locked(lock)));
+    let found = match which {
+        Which::All => view.all_purgeable(state)?,
+        Which::These(numbers) => {
+            let mut found = Vec::with_capacity(numbers.len());
+            for number in numbers {
+                let Some(version) = view.purgeable(state, *number)? else { return Ok(Err(Hindrance::NoVersion(*number))) };
+                found.push(version);
+            }
+            found
+        }
+    };
+    if let Some(why) = found.iter().find_map(hindrance) {
+        return Ok(Err(why));
     }
-    let numbers: Vec<u64> = versions.iter().map(|version| version.number).collect();
-    if numbers.is_empty() {
-        return Ok(Ok(Some(numbers)));
+    let mut plan = Plan { state, versions: Vec::new(), numbers: HashSet::new(), blobs: HashSet::new(), digests: HashSet::new() };
+    for (number, (blob, digest)) in found.into_iter().filter_map(|version| Some((version.number, version.content?))) {
+        if plan.numbers.insert(number) {
+            plan.versions.push((number, blob));
+            plan.blobs.insert(blob);
+            plan.digests.insert(digest);
+        }
     }
-    if !tx.remove_content(state, &numbers, &blobs)? {
-        return Ok(Ok(None));
+    let shared = plan.shared(view, &plan.versions)?;
+    Ok(shared.map_or(Ok(plan), Err))
+}
+
+impl Plan {
+    /// A version that stays and has the same bytes as one of these, which go.
+    fn shared(&self, view: &View<'_>, versions: &[(u64, BlobId)]) -> Result<Option<Hindrance>, StoreError> {
+        let mut seen = HashSet::with_capacity(versions.len());
+        for (number, blob) in versions.iter().filter(|(_, blob)| seen.insert(*blob)) {
+            let goes = |state, number| state == self.state && self.numbers.contains(&number);
+            if let Some((other, its)) = view.sharing(*blob, goes)? {
+                return Ok(Some(Hindrance::Shared(*number, other, its)));
+            }
+        }
+        Ok(None)
     }
-    tx.ask_for_erasure(at)?;
-    let event = NewEvent::new(EventKind::StatePurge, caller, at).on(name);
-    tx.record(&event.detail(serde_json::json!({ "versions": numbers })))?;
-    Ok(Ok(Some(numbers)))
+}
+
+/// How far a purge has come.
+#[derive(Clone, Default)]
+struct SoFar {
+    looked_at: usize,
+    /// The versions whose content went.
+    removed: Vec<u64>,
+    /// The place in the log of the event that tells of them.
+    event: Option<u64>,
+}
+
+/// One transaction of a purge: some versions lose their content, unless something has come to keep it meanwhile.
+struct Step {
+    plan: Arc<Plan>,
+    name: StateName,
+    caller: Caller,
+    is_all: bool,
+    so_far: SoFar,
+    at: Timestamp,
+}
+
+impl Step {
+    fn run(&self, tx: &Tx<'_>) -> Result<Result<SoFar, Hindrance>, StoreError> {
+        match state_of(tx, &self.name, self.is_all)? {
+            Ok(state) if state == self.plan.state => {}
+            Ok(_) => return Ok(Err(Hindrance::NoState)),
+            Err(why) => return Ok(Err(why)),
+        }
+        if self.is_all
+            && let Some(lock) = lock_in_the_way(tx, &self.caller, &self.name, None, self.at)?
+        {
+            return Ok(Err(Hindrance::Locked(lock)));
+        }
+        let planned = self.plan.versions.get(self.so_far.looked_at..).unwrap_or_default();
+        let planned = planned.get(..VERSIONS_PER_STEP).unwrap_or(planned);
+        let mut versions = Vec::with_capacity(planned.len());
+        for (number, _) in planned {
+            // Somebody pruned or purged it, or holds it, since it was looked at.
+            let Some(version) = tx.purgeable(self.plan.state, *number)? else { continue };
+            if let Some(why) = hindrance(&version) {
+                return Ok(Err(why));
+            }
+            versions.extend(version.content.map(|(blob, _)| (*number, blob)));
+        }
+        if let Some(why) = self.plan.shared(tx, &versions)? {
+            return Ok(Err(why));
+        }
+        let count = tx.remove_content(self.plan.state, &versions, BYTES_PER_STEP)?;
+        let mut so_far = self.so_far.clone();
+        let removed = versions.get(..count).unwrap_or_default();
+        let next = versions.get(count).map(|(number, _)| *number);
+        so_far.looked_at += planned.iter().position(|(number, _)| Some(*number) == next).unwrap_or(planned.len());
+        so_far.removed.extend(removed.iter().map(|(number, _)| *number));
+        if !removed.is_empty() {
+            tx.ask_for_erasure(self.at)?;
+            self.record(tx, &mut so_far)?;
+        }
+        Ok(Ok(so_far))
+    }
+
+    /// One event for the whole purge, which says more with each step.
+    fn record(&self, tx: &Tx<'_>, so_far: &mut SoFar) -> Result<(), StoreError> {
+        let detail = match so_far.removed.as_slice() {
+            removed if removed.len() <= MAX_NAMED => serde_json::json!({ "versions": removed }),
+            removed => serde_json::json!({ "removed": removed.len(), "first": removed.first(), "last": removed.last() }),
+        };
+        if let Some(seq) = so_far.event {
+            return tx.amend_event(seq, clock::now(), &detail);
+        }
+        tx.record(&NewEvent::new(EventKind::StatePurge, &self.caller, self.at).on(&self.name).detail(detail))?;
+        so_far.event = Some(tx.last_event()?);
+        Ok(())
+    }
 }

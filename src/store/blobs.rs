@@ -4,6 +4,8 @@
 //! stands alone; nothing is more than [`MAX_STEPS`] differences away from a frame that stands alone; and nothing leans on itself. The bytes of a
 //! blob never change, so replacing a frame by another one of the same bytes does no harm to what leans on it.
 
+use std::collections::HashSet;
+
 use rusqlite::types::ToSqlOutput;
 use rusqlite::{OptionalExtension as _, Row, ToSql, params};
 
@@ -28,7 +30,7 @@ pub struct StoredBlob {
 }
 
 /// A blob, as versions refer to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BlobId(pub(super) i64);
 
 /// How a version's bytes are kept at one moment.
@@ -140,11 +142,36 @@ impl View<'_> {
         Ok(statement.query_map(params![id.0, limit], kept)?.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Some of the blobs that no version refers to any more, and others still lean on.
-    pub fn only_leaned_on(&self, limit: u32) -> Result<Vec<BlobId>, StoreError> {
-        let sql = "SELECT DISTINCT base FROM blobs b WHERE base IS NOT NULL AND NOT EXISTS (SELECT 1 FROM versions WHERE blob_id = b.base) LIMIT ?1";
+    /// Some of the blobs that no version refers to any more, and others still lean on, by their ids.
+    pub fn only_leaned_on(&self, after: Option<BlobId>, limit: u32) -> Result<Vec<BlobId>, StoreError> {
+        let sql = "SELECT DISTINCT base FROM blobs b WHERE base > ?1 AND NOT EXISTS (SELECT 1 FROM versions WHERE blob_id = b.base) \
+                   ORDER BY base LIMIT ?2";
         let mut statement = self.connection.prepare_cached(sql)?;
-        Ok(statement.query_map([limit], |row| row.get(0).map(BlobId))?.collect::<rusqlite::Result<_>>()?)
+        let after = after.map_or(i64::MIN, |id| id.0);
+        Ok(statement.query_map(params![after, limit], |row| row.get(0).map(BlobId))?.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Some of the blobs that nothing refers to any more, and nothing leans on. An index alone is not believed: one that has been damaged must not
+    /// cost bytes that a version has.
+    pub fn orphans(&self, limit: u32) -> Result<Vec<BlobId>, StoreError> {
+        let sql = "SELECT id FROM blobs b WHERE NOT EXISTS (SELECT 1 FROM versions WHERE blob_id = b.id) \
+                   AND NOT EXISTS (SELECT 1 FROM blobs WHERE base = b.id) LIMIT ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut found = statement.query_map([limit], |row| row.get(0).map(BlobId))?.collect::<rusqlite::Result<HashSet<_>>>()?;
+        for sql in [
+            "SELECT blob_id FROM versions NOT INDEXED WHERE blob_id IS NOT NULL",
+            "SELECT base FROM blobs NOT INDEXED WHERE base IS NOT NULL",
+        ] {
+            if found.is_empty() {
+                break;
+            }
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let mut used = statement.query([])?;
+            while let Some(row) = used.next()? {
+                found.remove(&BlobId(row.get(0)?));
+            }
+        }
+        Ok(found.into_iter().collect())
     }
 
     /// The blob and those on its way to one that stands alone.

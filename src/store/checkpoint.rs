@@ -39,6 +39,11 @@ pub(super) struct Room {
 }
 
 impl Room {
+    #[cfg(test)]
+    pub(super) fn of(path: &Path) -> Self {
+        Self { path: path.to_owned(), page_size: 4_096, unmoved: Cell::new(0) }
+    }
+
     /// How many bytes are free for us; none where that cannot be told.
     fn free(&self) -> Option<u64> {
         let disk = rustix::fs::statvfs(&self.path).ok()?;

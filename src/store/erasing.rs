@@ -3,11 +3,13 @@
 //! SQLite overwrites what it frees (`secure_delete`), but copies that it left where rows were moved from page to page may stay in the gaps of pages.
 //! So the file is written anew, with nothing in it but what rows have, and the log is cut to nothing after that.
 
+use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::Connection;
 use rusqlite::limits::Limit;
+use rusqlite::{Connection, ffi};
 
+use super::checkpoint::Room;
 use super::connection::BUSY_TIMEOUT;
 use super::error::StoreError;
 
@@ -22,13 +24,44 @@ pub(super) fn with_second_database<T>(connection: &Connection, work: impl FnOnce
     done
 }
 
-/// Writes the whole file anew. Needs room for it twice, in the data directory and where temporary files are.
-pub(super) fn rewrite(connection: &Connection) -> Result<(), StoreError> {
-    // It may be larger than the memory of the machine.
+/// Writes the whole file anew. Needs room for it twice beside itself, all of it in the data directory: for the new one, which is a temporary file
+/// there, and for the log through which that becomes the database.
+///
+/// An error is this attempt's alone, unless a sync failed: what it wrote is undone, and nothing that was acknowledged is touched.
+pub(super) fn rewrite(connection: &Connection, temporary: &Path, room: &Room) -> Result<(), StoreError> {
+    // Less than half of what it takes: it would only be found out after writers have waited for long.
+    if !room.is_at_least(content(connection)?) {
+        return Err(StoreError::Full);
+    }
+    // It may be larger than the memory of the machine, and the data directory is the only one that can be written for certain. A path that is no
+    // UTF-8 cannot be said in SQL: then it is the system's, if there is one.
+    if let Some(directory) = temporary.to_str() {
+        connection.pragma_update(None, "temp_store_directory", directory)?;
+    }
     connection.pragma_update(None, "temp_store", "FILE")?;
     let done = with_second_database(connection, || connection.execute_batch("VACUUM"));
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    Ok(done?)
+    done.map_err(|error| explain(connection, error))
+}
+
+/// How many bytes of the file hold something.
+fn content(connection: &Connection) -> rusqlite::Result<u64> {
+    let pragma = |name: &str| connection.pragma_query_value(None, name, |row| super::rows::unsigned(row, 0));
+    Ok(pragma("page_size")? * (pragma("page_count")?.saturating_sub(pragma("freelist_count")?)))
+}
+
+/// What it means that the file could not be written anew: where nothing is left of the attempt, no more than that, whatever the reason was: no
+/// temporary file, a page that cannot be read. A later attempt, and each write, finds the database as it was before.
+fn explain(connection: &Connection, error: rusqlite::Error) -> StoreError {
+    const SYNCS: [i32; 2] = [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_DIR_FSYNC];
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    let is_undone = connection.is_autocommit() && code.is_none_or(|code| !SYNCS.contains(&code));
+    let text = error.to_string();
+    let error = StoreError::from(error);
+    if is_undone && error.is_lasting_for_all() {
+        return StoreError::Statement(format!("the file cannot be written anew: {text}"));
+    }
+    error
 }
 
 /// Moves the whole log into the file and cuts it to nothing; false while a reader still needs something of it.
@@ -106,7 +139,7 @@ mod tests {
         let gone = live_a_while(&connection);
         assert!(empty_log(&connection).unwrap());
         assert!(holds_any(&path, &gone), "otherwise it need not be written anew");
-        rewrite(&connection).unwrap();
+        rewrite(&connection, dir.path(), &Room::of(&path)).unwrap();
         assert!(empty_log(&connection).unwrap());
         assert!(!holds_any(&path, &gone));
     }

@@ -59,6 +59,8 @@ impl From<rusqlite::Error> for StoreError {
             // No room for the index of the write-ahead log, which SQLite reports as a failure of its own kind.
             _ if extended == Some(ffi::SQLITE_IOERR_SHMSIZE) => Self::Full,
             Some(Code::DiskFull) => Self::Full,
+            // There is nowhere to put a temporary file; nothing of ours was touched.
+            _ if extended == Some(ffi::SQLITE_IOERR_GETTEMPPATH) => Self::Statement(text),
             Some(Code::SystemIoFailure | Code::CannotOpen | Code::ReadOnly) => Self::Disk(text),
             Some(Code::DatabaseCorrupt | Code::NotADatabase) => Self::Damaged(text),
             None if is_bad_row(&error) => Self::BadRow(text),

@@ -5,6 +5,7 @@ mod crowds;
 mod damage;
 mod full_disk;
 mod io_errors;
+mod rewriting;
 mod rollbacks;
 
 use std::collections::BTreeMap;

@@ -19,12 +19,18 @@ pub struct Wire {
 
 trait Stream: Read + Write + Send {
     fn finish(&self);
+    /// Has the connection be reset when it is closed.
+    fn will_reset(&self) {}
     fn wait_at_most(&self, time: Duration);
 }
 
 impl Stream for TcpStream {
     fn finish(&self) {
         let _ = self.shutdown(Shutdown::Write);
+    }
+
+    fn will_reset(&self) {
+        rustix::net::sockopt::set_socket_linger(self, Some(Duration::ZERO)).expect("a socket");
     }
 
     fn wait_at_most(&self, time: Duration) {
@@ -66,6 +72,11 @@ impl Wire {
     /// Says that nothing more will come, as a client does that is killed.
     pub fn finish(&mut self) {
         self.stream.finish();
+    }
+
+    /// Goes away at once, so that the server is told.
+    pub fn reset(self) {
+        self.stream.will_reset();
     }
 
     /// The next answer, or `None` when the server closes the connection without one.

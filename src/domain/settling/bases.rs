@@ -1,5 +1,6 @@
 //! Blobs that nothing but other blobs needs any more: what leans on them is kept in another way, and they go.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::super::Domain;
@@ -11,26 +12,43 @@ use crate::store::{BlobId, Kept};
 
 /// How many blobs are looked up at a time.
 const BLOBS_AT_A_TIME: u32 = 50;
+/// How many of those that nothing needs go in one transaction.
+const ORPHANS_AT_A_TIME: u32 = 100;
 
 impl Domain {
-    /// Lets go of all bytes that are only kept for what leans on them, after their versions were removed.
+    /// Lets go of all bytes that are only kept for what leans on them, or for nothing at all, after their versions were removed.
     pub(in super::super) async fn release_bases(&self) -> Result<(), Error> {
+        self.release_what_is_leaned_on().await?;
         loop {
-            let bases = self.store.read(move |view| view.only_leaned_on(BLOBS_AT_A_TIME)).await?;
-            let mut is_stuck = true;
-            for base in bases {
-                is_stuck &= !self.release(base, &[]).await?;
-            }
-            // Nothing is left, or only what something damaged leans on.
-            if is_stuck {
+            let orphans = self.store.read(|view| view.orphans(ORPHANS_AT_A_TIME)).await?;
+            if orphans.is_empty() {
                 return Ok(());
+            }
+            let removed = self.store.write(0, move |tx| orphans.iter().try_for_each(|orphan| tx.drop_blob_unless_used(*orphan))).await;
+            match removed.map_err(Error::from) {
+                // They stay where a page of theirs is damaged. They only take room.
+                Err(Error::Damaged(_)) => return Ok(()),
+                done => done?,
+            }
+        }
+    }
+
+    /// Lets go of all bytes that are only kept for what leans on them. Those stay that something damaged leans on; they keep none behind them.
+    pub(in super::super) async fn release_what_is_leaned_on(&self) -> Result<(), Error> {
+        let mut after = None;
+        loop {
+            let bases = self.store.read(move |view| view.only_leaned_on(after, BLOBS_AT_A_TIME)).await?;
+            let Some(last) = bases.last() else { return Ok(()) };
+            after = Some(*last);
+            for base in bases {
+                self.release(base, &HashSet::new()).await?;
             }
         }
     }
 
     /// Has everything that leans on a blob lean on what that leans on itself, or stand alone, and lets go of the blob if no version needs it. Nothing
     /// of `but_these` is leaned on, and what is in there goes on leaning. Says whether nothing else leans on it any more: whatever cannot be decoded does.
-    pub(in super::super) async fn release(&self, base: BlobId, but_these: &[BlobId]) -> Result<bool, Error> {
+    pub(in super::super) async fn release(&self, base: BlobId, but_these: &HashSet<BlobId>) -> Result<bool, Error> {
         let mut next = self.base_of(base)?;
         while let Some(base) = next
             && but_these.contains(&base.id)
@@ -46,7 +64,7 @@ impl Domain {
         Ok(true)
     }
 
-    async fn leaning_on(&self, base: BlobId, but_these: &[BlobId]) -> Result<Option<Kept>, Error> {
+    async fn leaning_on(&self, base: BlobId, but_these: &HashSet<BlobId>) -> Result<Option<Kept>, Error> {
         let all = self.store.read(move |view| view.leaning_on(base, u32::MAX)).await?;
         Ok(all.into_iter().find(|kept| !but_these.contains(&kept.id)))
     }

@@ -114,7 +114,7 @@ fn a_blob_goes_with_the_last_that_needs_it_and_its_difference_with_it() {
         tx.remove_version(state, 1)?;
         tx.remove_version(state, 2)?;
         assert_eq!((count("blobs"), count("differences")), (4, 2), "others lean on them");
-        assert_eq!(tx.only_leaned_on(10)?.len(), 2);
+        assert_eq!(tx.only_leaned_on(None, 10)?.len(), 2);
         tx.remove_version(state, 3)?;
         assert_eq!((count("blobs"), count("differences")), (1, 0));
         Ok(())
