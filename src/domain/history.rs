@@ -1,10 +1,12 @@
 //! History: every version that was ever written, and bringing states back or to another address.
 
+use std::sync::Arc;
+
 use super::Domain;
 use super::access::{authorize, lock_in_the_way};
 use super::error::Error;
 use super::reading::Patience;
-use super::states::{Content, Listed, live};
+use super::states::{Content, Listed};
 use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
 use crate::model::event::{EventKind, NewEvent};
@@ -19,12 +21,17 @@ pub use crate::store::VersionFilter;
 /// Versions, and bringing states back or elsewhere.
 pub struct History<'a>(pub(super) &'a Domain);
 
+/// How often a restore looks anew because the state went to another address in between.
+const MAX_ATTEMPTS: u32 = 8;
+
 /// What keeps a state from being brought back or moved.
 pub(super) enum Hindrance {
     NoState,
     Left(Left),
     Locked(Lock),
     Taken,
+    /// The content of the version that was to come back was removed.
+    Purged(u64),
 }
 
 impl Hindrance {
@@ -34,6 +41,7 @@ impl Hindrance {
             Self::Left(left) => Error::left(name, left),
             Self::Locked(lock) => Error::Locked(Box::new(lock)),
             Self::Taken => Error::AddressTaken(target.clone()),
+            Self::Purged(number) => Error::Purged(name.clone(), number),
         }
     }
 }
@@ -73,27 +81,35 @@ impl History<'_> {
         Ok(Content::of(&version, bytes))
     }
 
-    /// Brings a deleted or transferred state back as a new version with the same bytes, or a moved one to its old address. A live state stays as it
-    /// is.
+    /// Brings a deleted or transferred state back as a new version with the same bytes, and a moved one to its old address, where it is brought back as
+    /// well if it was deleted since. A live state stays as it is.
     ///
     /// Refused while the state is locked, unless `lock_id` names a lock of the caller's own.
     pub async fn restore(&self, caller: &Caller, name: &StateName, lock_id: Option<String>) -> Result<Version, Error> {
         authorize(caller, Permission::Save, name)?;
-        match self.0.store.look(|view| view.place(name))? {
-            Place::Moved(from) => {
-                self.relocate(caller, &from, name).await?;
-                live(&self.0.store.look(|view| view.place(name))?, name).map(|(_, version)| version.clone())
+        for _ in 0..MAX_ATTEMPTS {
+            let place = self.0.store.look(|view| view.place(name))?;
+            let (place, away) = match place {
+                Place::Moved(away) => (self.0.store.look(|view| view.place(&away))?, Some(away)),
+                place @ (Place::State { .. } | Place::Free) => (place, None),
+            };
+            match (&place, &away) {
+                (Place::State { current: Some(current), presence: Presence::Live, .. }, None) => return Ok((**current).clone()),
+                (_, Some(away)) => self.may_relocate(caller, away)?,
+                (Place::State { .. } | Place::Moved(_) | Place::Free, None) => {}
             }
-            Place::State { current: Some(current), presence: Presence::Deleted | Presence::Transferred(_), .. } => {
+            if let Place::State { id, current: Some(current), presence: Presence::Deleted | Presence::Transferred(_) } = &place {
                 // What is to come back has to be readable; a damaged version is told before it is current again.
-                self.read(name, current.number).await?;
-                let (caller, wanted, at) = (caller.clone(), name.clone(), clock::now());
-                let outcome = self.0.store.write(0, move |tx| bring_back(tx, &caller, &wanted, lock_id.as_deref(), at)).await?;
-                self.0.settling.remember(name);
-                outcome.map_err(|why| why.into_error(name, name))
+                self.0.bytes_of(away.as_ref().unwrap_or(name), *id, current, Patience::Some).await?;
             }
-            place @ (Place::State { .. } | Place::Free) => live(&place, name).map(|(_, version)| version.clone()),
+            let job = Restore { caller: caller.clone(), name: name.clone(), away, lock_id: lock_id.clone(), at: clock::now() };
+            let (settling, wanted) = (Arc::clone(&self.0.settling), name.clone());
+            let outcome = self.0.store.write_then(0, move |tx| job.run(tx), move |_| settling.remember(&wanted)).await?;
+            if let Some(version) = outcome.map_err(|why| why.into_error(name, name))? {
+                return Ok(version);
+            }
         }
+        Err(Error::QueueFull)
     }
 
     /// Says whether a state may leave this address at all, before it is known where to.
@@ -125,44 +141,97 @@ pub(super) fn on_state<T>(
     }
 }
 
-fn bring_back(
+/// A state that is to come back, as its transaction needs it. It may run more than once.
+pub(super) struct Restore {
+    pub(super) caller: Caller,
+    pub(super) name: StateName,
+    /// Where it has moved to, and comes back from.
+    pub(super) away: Option<StateName>,
+    pub(super) lock_id: Option<String>,
+    pub(super) at: Timestamp,
+}
+
+impl Restore {
+    /// None where the state is not where it was when it was looked at.
+    pub(super) fn run(&self, tx: &Tx<'_>) -> Result<Result<Option<Version>, Hindrance>, StoreError> {
+        let here = tx.place(&self.name)?;
+        let place = match (&here, &self.away) {
+            (Place::Moved(away), Some(from)) if away == from => tx.place(away)?,
+            (Place::Moved(_), _) | (Place::State { .. }, Some(_)) => return Ok(Ok(None)),
+            (Place::State { .. }, None) | (Place::Free, _) => here,
+        };
+        let Place::State { id, current: Some(current), presence } = place else { return Ok(Err(Hindrance::NoState)) };
+        if presence == Presence::Live && self.away.is_none() {
+            // Nobody has to bring it back, or somebody else did in between.
+            return Ok(Ok(Some(*current)));
+        }
+        if presence != Presence::Live && current.purged {
+            return Ok(Err(Hindrance::Purged(current.number)));
+        }
+        if let Some(lock) = self.lock_in_the_way(tx)? {
+            return Ok(Err(Hindrance::Locked(lock)));
+        }
+        if let Some(away) = &self.away {
+            if !tx.may_take(id, &self.name)? {
+                return Ok(Err(Hindrance::Taken));
+            }
+            relocated(tx, &self.caller, id, (away, &self.name), self.at)?;
+        }
+        let transferred_to = match presence {
+            Presence::Live => return Ok(Ok(Some(*current))),
+            Presence::Deleted => None,
+            Presence::Transferred(to) => Some(to),
+        };
+        self.bring_back(tx, id, &current, transferred_to).map(|version| Ok(Some(version)))
+    }
+
+    fn lock_in_the_way(&self, tx: &Tx<'_>) -> Result<Option<Lock>, StoreError> {
+        // A lock belongs to an address, so none of one's own lets a state leave the one where it is.
+        if let Some(away) = &self.away
+            && let Some(lock) = lock_in_the_way(tx, &self.caller, away, None, self.at)?
+        {
+            return Ok(Some(lock));
+        }
+        lock_in_the_way(tx, &self.caller, &self.name, self.lock_id.as_deref(), self.at)
+    }
+
+    fn bring_back(&self, tx: &Tx<'_>, id: StateId, current: &Version, transferred_to: Option<String>) -> Result<Version, StoreError> {
+        let restored = NewVersion {
+            sha256: current.sha256,
+            size: current.size,
+            head: current.head.clone(),
+            kind: Kind::Restore,
+            from_version: Some(current.number),
+            created_at: self.at,
+            created_by: self.caller.actor.clone(),
+            address: self.caller.origin.address.clone(),
+            lock: None,
+        };
+        let version = tx.append_again(id, &restored)?;
+        tx.forget_broken_lock(&self.name)?;
+        let event = NewEvent::new(EventKind::StateRestore, &self.caller, self.at).on(&self.name).version(version.number);
+        let mut detail = serde_json::json!({ "from_version": current.number });
+        if let Some(to) = transferred_to {
+            detail["transferred_to"] = to.into();
+        }
+        tx.record(&event.detail(detail))?;
+        Ok(version)
+    }
+}
+
+/// Gives a state another address that it may take, and tells of it at both.
+pub(super) fn relocated(
     tx: &Tx<'_>,
     caller: &Caller,
-    name: &StateName,
-    lock_id: Option<&str>,
+    state: StateId,
+    (from, to): (&StateName, &StateName),
     at: Timestamp,
-) -> Result<Result<Version, Hindrance>, StoreError> {
-    let (id, current, transferred_to) = match tx.place(name)? {
-        Place::State { id, current: Some(current), presence: Presence::Deleted } => (id, current, None),
-        Place::State { id, current: Some(current), presence: Presence::Transferred(to) } => (id, current, Some(to)),
-        // Somebody else brought it back, or wrote it, in between.
-        Place::State { current: Some(current), presence: Presence::Live, .. } => return Ok(Ok(*current)),
-        Place::Moved(to) => return Ok(Err(Hindrance::Left(Left::Moved(to)))),
-        Place::State { current: None, .. } | Place::Free => return Ok(Err(Hindrance::NoState)),
-    };
-    if let Some(lock) = lock_in_the_way(tx, caller, name, lock_id, at)? {
-        return Ok(Err(Hindrance::Locked(lock)));
+) -> Result<(), StoreError> {
+    tx.move_state(state, from, to, at)?;
+    for (here, other, word) in [(from, to, "to"), (to, from, "from")] {
+        tx.record(&NewEvent::new(EventKind::StateMove, caller, at).on(here).detail(serde_json::json!({ word: other.to_string() })))?;
     }
-    let restored = NewVersion {
-        sha256: current.sha256,
-        size: current.size,
-        head: current.head.clone(),
-        kind: Kind::Restore,
-        from_version: Some(current.number),
-        created_at: at,
-        created_by: caller.actor.clone(),
-        address: caller.origin.address.clone(),
-        lock: None,
-    };
-    let version = tx.append_again(id, &restored)?;
-    tx.forget_broken_lock(name)?;
-    let event = NewEvent::new(EventKind::StateRestore, caller, at).on(name).version(version.number);
-    let mut detail = serde_json::json!({ "from_version": current.number });
-    if let Some(to) = transferred_to {
-        detail["transferred_to"] = to.into();
-    }
-    tx.record(&event.detail(detail))?;
-    Ok(Ok(version))
+    Ok(())
 }
 
 fn relocate(
@@ -185,10 +254,7 @@ fn relocate(
     if !tx.may_take(id, to)? {
         return Ok(Err(Hindrance::Taken));
     }
-    tx.move_state(id, from, to, at)?;
-    for (here, other, word) in [(from, to, "to"), (to, from, "from")] {
-        tx.record(&NewEvent::new(EventKind::StateMove, caller, at).on(here).detail(serde_json::json!({ word: other.to_string() })))?;
-    }
+    relocated(tx, caller, id, (from, to), at)?;
     let only =
         StateFilter { workspace: Some(to.workspace.to_string()), block: Some(to.block.to_string()), limit: 1, ..StateFilter::default() };
     let moved = tx.states(&only)?.pop().map(|summary| Listed { summary, lock: None });

@@ -11,7 +11,7 @@ use super::access::{authorize, lock_in_the_way};
 use super::budget::Lease;
 use super::encoding::{self, Prepared};
 use super::error::Error;
-use super::history::History;
+use super::history::{History, relocated};
 use super::hot::Decoded;
 use super::reading::Patience;
 use crate::model::caller::Caller;
@@ -238,11 +238,10 @@ impl History<'_> {
             let (to, caller, ask) = (name.clone(), caller.clone(), Arc::clone(&ask));
             let (min_free_space, at) = (self.0.limits.min_free_space, clock::now());
             let job = Job { name: to, caller, ask, found, prepared, min_free_space, at, _lease: lease };
-            match self.0.store.write(job.prepared.blob.frame.len(), move |tx| job.run(tx)).await? {
-                Outcome::Done(version) => {
-                    self.0.settling.remember(name);
-                    return Ok(RolledBack::Done(*version));
-                }
+            let (settling, wanted) = (Arc::clone(&self.0.settling), name.clone());
+            let remember = move |_: &Result<Outcome, StoreError>| settling.remember(&wanted);
+            match self.0.store.write_then(job.prepared.blob.frame.len(), move |tx| job.run(tx), remember).await? {
+                Outcome::Done(version) => return Ok(RolledBack::Done(*version)),
                 Outcome::Locked(lock) => return Err(Error::Locked(Box::new(lock))),
                 Outcome::Refused(why) => return Err(Error::NoRollback(why)),
                 Outcome::Changed => {}
@@ -306,11 +305,7 @@ impl Job {
 
     fn store(&self, tx: &Tx<'_>, now: &Found, held: Option<&HeldLock>) -> Result<Version, StoreError> {
         if let Some(away) = &now.away {
-            tx.move_state(now.state, away, &self.name, self.at)?;
-            for (here, other, word) in [(away, &self.name, "to"), (&self.name, away, "from")] {
-                let event = NewEvent::new(EventKind::StateMove, &self.caller, self.at).on(here);
-                tx.record(&event.detail(serde_json::json!({ word: other.to_string() })))?;
-            }
+            relocated(tx, &self.caller, now.state, (away, &self.name), self.at)?;
         }
         let new = NewVersion {
             sha256: self.prepared.sha256,

@@ -88,3 +88,25 @@ fn restored_or_not_the_bytes_are_those_of_the_last_current_version_and_not_of_a_
     restore(&owner, "team/net").expect_status(200);
     assert_eq!(owner.read("team/net").text(), tfstate(L1, 5));
 }
+
+#[test]
+fn a_state_that_was_deleted_where_it_had_moved_to_comes_back_at_its_old_address() {
+    let server = Server::start();
+    let (owner, writer) = (server.key("team", "owner"), server.key("team", "writer"));
+    owner.write("team/net", tfstate(L1, 1), None).expect_status(200);
+    let to = json!({"workspace": "team", "buildingBlock": "there"});
+    owner.post_json(&format!("{}/move", state_path("team/net")), &to).expect_status(200);
+    owner.write("team/there", tfstate(L1, 2), None).expect_status(200);
+    owner.delete("team/there").expect_status(200);
+    restore(&writer, "team/net").expect_problem(403, "forbidden");
+    let lock = writer.lock("team/there", "lock-1").expect_status(200).text();
+    assert_eq!(restore(&owner, "team/net").expect_status(423).text(), lock);
+    owner.read("team/net").expect_problem(410, "moved");
+    writer.unlock("team/there", "lock-1").expect_status(200);
+    let version = restore(&owner, "team/net").expect_status(200).json();
+    assert_eq!((&version["number"], &version["kind"], &version["current"]), (&json!(3), &json!("restore"), &json!(true)), "{version}");
+    assert_eq!(owner.read("team/net").expect_status(200).text(), tfstate(L1, 2));
+    owner.read("team/there").expect_problem(410, "moved");
+    let admin = server.admin();
+    assert_eq!((admin.events("kind=state.restore").len(), admin.events("kind=state.move&buildingBlock=net&workspace=team").len()), (1, 2));
+}
