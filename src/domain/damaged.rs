@@ -3,7 +3,7 @@
 //! What is known is in the database; a copy of it in memory spares the writer a job for each further read of a damaged version.
 
 use std::collections::HashSet;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use super::Domain;
 use super::error::Error;
@@ -12,7 +12,7 @@ use crate::model::clock;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::name::StateName;
 use crate::model::version::Version;
-use crate::store::{StateId, Store, StoreError};
+use crate::store::{StateId, Store, StoreError, Tx};
 
 /// How many damaged versions are remembered in memory; of those beyond, each read asks the database.
 const MAX_REMEMBERED: usize = 10_000;
@@ -66,11 +66,16 @@ impl Domain {
         }
         let (at, event) = (clock::now(), NewEvent::by_the_server(EventKind::VersionDamaged, clock::now()));
         let event = event.on(name).version(number).attention(true);
-        let noted = self.store.write(0, move |tx| if tx.note_damaged(state, number, at)? { tx.record(&event) } else { Ok(()) });
-        if let Err(error) = noted.await {
-            tracing::warn!(%error, "that a version is damaged could not be written down; its next read tries again");
-            self.damaged.remove(state, number);
-        }
+        let note = move |tx: &Tx<'_>| if tx.note_damaged(state, number, at)? { tx.record(&event) } else { Ok(()) };
+        let damaged = Arc::clone(&self.damaged);
+        // Whoever read it may have gone away: the next read tells it then.
+        let forget = move |noted: &Result<(), StoreError>| {
+            if let Err(error) = noted {
+                tracing::warn!(%error, "that a version is damaged could not be written down; its next read tries again");
+                damaged.remove(state, number);
+            }
+        };
+        let _ = self.store.write_then(0, note, forget).await;
     }
 
     /// Forgets that a version cannot be read, where that was known.
@@ -85,9 +90,13 @@ impl Domain {
     }
 
     async fn forget_damaged(&self, state: StateId, number: u64) -> Result<(), StoreError> {
-        self.store.write(0, move |tx| tx.forget_damaged(state, number)).await?;
-        self.damaged.remove(state, number);
-        Ok(())
+        let damaged = Arc::clone(&self.damaged);
+        let forget = move |done: &Result<(), StoreError>| {
+            if done.is_ok() {
+                damaged.remove(state, number);
+            }
+        };
+        self.store.write_then(0, move |tx| tx.forget_damaged(state, number), forget).await
     }
 
     /// Looks whether some of the damaged versions can be read again, because somebody wrote their bytes once more, or are gone; `turn` says which.

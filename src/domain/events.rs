@@ -1,18 +1,19 @@
 //! The event log: asked for here, and for reads and refusals gathered here first.
 //!
 //! A read never waits for the disk and nobody can fill the disk by knocking: what is gathered in one minute is bounded in rows, and everything beyond
-//! the bound is counted in one row for all. A flush that fails (a full disk) is tried again; counts are never written twice.
+//! the bound is counted in one row for all. What a flush takes is its own until it is on disk, whoever waits for it; one that fails (a full disk) gives it
+//! back for the next: so counts are never written twice.
 
 use std::collections::HashMap;
-use std::sync::RwLock;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
 
 use tokio::sync::Notify;
 
 use super::Domain;
 use super::access::authorize_somewhere;
 use super::error::Error;
-use super::shared::{read, write};
+use super::shared::{open, read, write};
 use super::states::narrow;
 use crate::model::caller::{Actor, Caller, Origin};
 use crate::model::clock::{self, Timestamp};
@@ -20,6 +21,7 @@ use crate::model::event::{Event, EventFilter, EventKind, GatherKey, Gathered};
 use crate::model::key::KeyId;
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
+use crate::store::{StoreError, Tx};
 
 /// How many rows of reads one minute may bring.
 pub const MAX_READS_PER_MINUTE: usize = 10_000;
@@ -55,6 +57,8 @@ impl Events<'_> {
 pub(super) struct Gatherer {
     pending: RwLock<Pending>,
     wake: Notify,
+    /// One flush takes at a time.
+    taking: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -66,18 +70,18 @@ struct Pending {
     used: HashMap<KeyId, Use>,
 }
 
-/// What one row has, and how much of that is on disk.
+/// What one row has, and how much of that is on disk or on its way there.
 struct Counted {
     count: AtomicU64,
     first_at: Timestamp,
     /// Milliseconds since 1970, like the one below.
     last_at: AtomicI64,
-    written: u64,
+    taken: AtomicU64,
 }
 
 impl Counted {
     fn begin(at: Timestamp) -> Self {
-        Self { count: AtomicU64::new(0), first_at: at, last_at: AtomicI64::new(at.millis()), written: 0 }
+        Self { count: AtomicU64::new(0), first_at: at, last_at: AtomicI64::new(at.millis()), taken: AtomicU64::new(0) }
     }
 
     fn add(&self, at: Timestamp) {
@@ -85,19 +89,28 @@ impl Counted {
         self.last_at.fetch_max(at.millis(), Ordering::Relaxed);
     }
 
-    /// What is not on disk yet.
+    /// What no flush has taken yet.
     fn fresh(&self) -> Gathered {
-        let count = self.count.load(Ordering::Relaxed) - self.written;
+        let count = self.count.load(Ordering::Relaxed) - self.taken.load(Ordering::Relaxed);
         Gathered { count, first_at: self.first_at, last_at: Timestamp::from_millis(self.last_at.load(Ordering::Relaxed)) }
     }
 }
 
 struct Use {
     at: AtomicI64,
-    written_minute: i64,
+    /// Up to which minute it is on disk or on its way there.
+    taken_minute: AtomicI64,
 }
 
 impl Use {
+    fn begin(at: Timestamp) -> Self {
+        Self { at: AtomicI64::new(at.millis()), taken_minute: AtomicI64::new(i64::MIN) }
+    }
+
+    fn taken_minute(&self) -> i64 {
+        self.taken_minute.load(Ordering::Relaxed)
+    }
+
     fn at(&self) -> Timestamp {
         Timestamp::from_millis(self.at.load(Ordering::Relaxed))
     }
@@ -128,11 +141,39 @@ impl Gatherer {
     fn add_use(&self, id: KeyId, at: Timestamp) -> bool {
         if let Some(used) = read(&self.pending).used.get(&id) {
             used.at.fetch_max(at.millis(), Ordering::Relaxed);
-            return used.written_minute != at.minute();
+            return used.taken_minute() != at.minute();
         }
-        let begin = || Use { at: AtomicI64::new(at.millis()), written_minute: i64::MIN };
-        write(&self.pending).used.entry(id).or_insert_with(begin);
+        write(&self.pending).used.entry(id).or_insert_with(|| Use::begin(at));
         true
+    }
+
+    /// Takes all that no flush has taken yet; none when there is nothing.
+    fn take(&self) -> Option<Taken> {
+        let _alone = open(&self.taking);
+        let pending = read(&self.pending);
+        let fresh = |(key, counted): (&GatherKey, &Counted)| {
+            let fresh = counted.fresh();
+            counted.taken.fetch_add(fresh.count, Ordering::Relaxed);
+            (fresh.count > 0).then(|| (key.clone(), fresh))
+        };
+        let due = |(id, used): (&KeyId, &Use)| {
+            let at = used.at();
+            (used.taken_minute.swap(at.minute(), Ordering::Relaxed) != at.minute()).then_some((*id, at))
+        };
+        let taken =
+            Taken { counts: pending.counts.iter().filter_map(fresh).collect(), uses: pending.used.iter().filter_map(due).collect() };
+        (!taken.counts.is_empty() || !taken.uses.is_empty()).then_some(taken)
+    }
+
+    fn take_back(&self, taken: &Taken) {
+        write(&self.pending).take_back(taken);
+        self.wake.notify_one();
+    }
+
+    /// Gives up uses of keys that are on disk: they are of use only for the rest of their minute.
+    fn forget_used(&self) {
+        let minute = clock::now().minute();
+        write(&self.pending).used.retain(|_, used| used.taken_minute() == minute || used.taken_minute() != used.at().minute());
     }
 
     /// Gives up rows of minutes that have passed and are on disk.
@@ -146,7 +187,31 @@ impl Gatherer {
     }
 }
 
+/// What a flush has taken to write it down.
+struct Taken {
+    counts: Vec<(GatherKey, Gathered)>,
+    uses: Vec<(KeyId, Timestamp)>,
+}
+
 impl Pending {
+    /// Has the next flush take what this one could not write.
+    fn take_back(&mut self, taken: &Taken) {
+        for (key, gathered) in &taken.counts {
+            match self.counts.get_mut(key) {
+                Some(counted) if counted.taken.load(Ordering::Relaxed) >= gathered.count => *counted.taken.get_mut() -= gathered.count,
+                // Its minute has passed meanwhile, and its row was given up.
+                Some(_) | None => {
+                    let counted = self.counts.entry(key.clone()).or_insert_with(|| Counted::begin(gathered.first_at));
+                    *counted.count.get_mut() += gathered.count;
+                    counted.last_at.fetch_max(gathered.last_at.millis(), Ordering::Relaxed);
+                }
+            }
+        }
+        for (id, at) in &taken.uses {
+            *self.used.entry(*id).or_insert_with(|| Use::begin(*at)).taken_minute.get_mut() = i64::MIN;
+        }
+    }
+
     /// A new minute has room for new rows; of the old one only what is not on disk stays.
     fn turn_to(&mut self, minute: i64) {
         if minute != self.minute {
@@ -213,46 +278,24 @@ impl Domain {
         }
     }
 
-    /// Writes down what is gathered. What cannot be written stays for the next time.
+    /// Writes down what is gathered. What cannot be written stays for the next time. Whoever asks may go away meanwhile.
     pub(super) async fn flush_gathered(&self) {
-        let (counts, uses) = {
-            let pending = read(&self.gatherer.pending);
-            let fresh = |(key, counted): (&GatherKey, &Counted)| {
-                let fresh = counted.fresh();
-                (fresh.count > 0).then(|| (key.clone(), fresh))
-            };
-            let due = |(id, used): (&KeyId, &Use)| (used.written_minute != used.at().minute()).then_some((*id, used.at()));
-            let counts: Vec<(GatherKey, Gathered)> = pending.counts.iter().filter_map(fresh).collect();
-            let uses: Vec<(KeyId, Timestamp)> = pending.used.iter().filter_map(due).collect();
-            (counts, uses)
+        let Some(taken) = self.gatherer.take() else { return };
+        let taken = Arc::new(taken);
+        let (to_write, gatherer) = (Arc::clone(&taken), Arc::clone(&self.gatherer));
+        let job = move |tx: &Tx<'_>| {
+            to_write.counts.iter().try_for_each(|(key, gathered)| tx.record_gathered(key, *gathered))?;
+            to_write.uses.iter().try_for_each(|(id, at)| tx.note_key_use(*id, *at))
         };
-        if counts.is_empty() && uses.is_empty() {
-            return;
-        }
-        let (to_write, to_note) = (counts.clone(), uses.clone());
-        let job = move |tx: &crate::store::Tx<'_>| {
-            to_write.iter().try_for_each(|(key, gathered)| tx.record_gathered(key, *gathered))?;
-            to_note.iter().try_for_each(|(id, at)| tx.note_key_use(*id, *at))
+        let give_back = move |written: &Result<(), StoreError>| {
+            if let Err(error) = written {
+                tracing::debug!(%error, "gathered events wait for the next flush");
+                gatherer.take_back(&taken);
+            }
         };
-        if let Err(error) = self.store.write(0, job).await {
-            tracing::debug!(%error, "gathered events wait for the next flush");
-            self.gatherer.wake.notify_one();
-            return;
+        if self.store.write_then(0, job, give_back).await.is_ok() {
+            self.gatherer.forget_used();
         }
-        let mut pending = write(&self.gatherer.pending);
-        for (key, gathered) in counts {
-            if let Some(counted) = pending.counts.get_mut(&key) {
-                counted.written += gathered.count;
-            }
-        }
-        for (id, at) in uses {
-            if let Some(used) = pending.used.get_mut(&id) {
-                used.written_minute = at.minute();
-            }
-        }
-        // What is on disk is of use only for the rest of its minute.
-        let minute = clock::now().minute();
-        pending.used.retain(|_, used| used.written_minute == minute || used.written_minute != used.at().minute());
     }
 
     /// Waits until something is gathered.
@@ -293,7 +336,7 @@ mod tests {
         (0..100).for_each(|address| gatherer.add(refusal(address, 1), Timestamp::from_millis(60_000)));
         gatherer.forget_written();
         assert_eq!(read(&gatherer.pending).counts.len(), 100, "none of them is on disk");
-        write(&gatherer.pending).counts.values_mut().skip(1).for_each(|counted| counted.written = 1);
+        write(&gatherer.pending).counts.values_mut().skip(1).for_each(|counted| counted.taken = AtomicU64::new(1));
         write(&gatherer.pending).minute = 1;
         gatherer.forget_written();
         let pending = read(&gatherer.pending);

@@ -28,6 +28,8 @@ mod comparing;
 mod credentials;
 mod damaged;
 mod encoding;
+#[cfg(test)]
+mod gone;
 mod hot;
 mod preparing;
 mod reading;
@@ -73,15 +75,15 @@ pub struct Domain {
     // What takes a core for long runs on as many threads as there are cores, and so with as many sets of working memory.
     cores: rayon::ThreadPool,
     preparing: Arc<Preparing>,
-    settling: Settling,
-    erasing: Notify,
+    settling: Arc<Settling>,
+    erasing: purging::Erasing,
     background: Worker,
     credentials: Credentials,
-    gatherer: Gatherer,
-    damaged: Damaged,
+    gatherer: Arc<Gatherer>,
+    damaged: Arc<Damaged>,
     integrity: integrity::Verifications,
-    trust: retention::Trust,
-    trusted_again: tokio::sync::Notify,
+    trust: Arc<retention::Trust>,
+    trusted_again: Arc<Notify>,
     // One run at a time.
     pruning: tokio::sync::Mutex<()>,
     started_at: Timestamp,
@@ -102,7 +104,7 @@ impl Domain {
         let known = known.unwrap_or(Some(Timestamp::from_millis(0))).unwrap_or(now);
         let cores = start_cores()?;
         Ok(Arc::new(Self {
-            damaged: Damaged::load(&store),
+            damaged: Arc::new(Damaged::load(&store)),
             integrity: integrity::Verifications::default(),
             store,
             budget: Budget::new(limits.max_in_flight),
@@ -110,16 +112,16 @@ impl Domain {
             decoding: Decoding::default(),
             cores,
             preparing: Arc::default(),
-            settling: Settling::default(),
-            erasing: Notify::new(),
+            settling: Arc::default(),
+            erasing: purging::Erasing::default(),
             background: Worker::start()?,
             credentials: Credentials::new(&limits, Arc::clone(&metrics)),
             metrics,
-            trust: retention::Trust::new(known, limits.max_clock_jump),
-            trusted_again: tokio::sync::Notify::new(),
+            trust: Arc::new(retention::Trust::new(known, limits.max_clock_jump)),
+            trusted_again: Arc::default(),
             pruning: tokio::sync::Mutex::new(()),
             limits,
-            gatherer: Gatherer::default(),
+            gatherer: Arc::default(),
             started_at: now,
             standing: status::Standing::new(now),
             base_url: std::sync::OnceLock::new(),

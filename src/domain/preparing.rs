@@ -6,8 +6,6 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::oneshot;
-
 use super::Domain;
 use super::error::Error;
 use super::shared::open;
@@ -21,8 +19,8 @@ const MAX_PREPARED_BY_WRITER: usize = 128 * 1024;
 /// Larger bodies are hashed alone, so that those beside them need not wait.
 const MAX_SIDE_BY_SIDE: usize = 1024 * 1024;
 
-/// Where the answer to a write goes.
-type Reply = oneshot::Sender<Result<Result<Written, NotWritten>, Error>>;
+/// Where the answer to a write goes, whether or not anybody still waits for it.
+pub(super) type Reply = Box<dyn FnOnce(Result<Result<Written, NotWritten>, Error>) + Send>;
 
 /// Writes that wait for a core.
 #[derive(Default)]
@@ -37,7 +35,7 @@ struct Waiting {
 }
 
 impl Domain {
-    /// Prepares a write and hands it to the writer, whose answer goes straight to whoever has the other end of `reply`.
+    /// Prepares a write and hands it to the writer, whose answer goes straight to `reply`.
     pub(super) fn begin_write(&self, write: Unprepared, reply: Reply) {
         let queue = self.store.queue();
         if write.size() <= MAX_PREPARED_BY_WRITER && queue.is_idle() {
@@ -45,7 +43,7 @@ impl Domain {
             // meanwhile, or the writer does, should nobody have begun with that once it needs the digest. The threads that have a core each would
             // look for more to do for a while, which costs more than a lone write's digest.
             let body = Arc::downgrade(&write.body);
-            queue.write(write.size(), prepared_by_writer(write), reply);
+            queue.write(write.size(), prepared_by_writer(write), |answer| reply(answer.map_err(Error::from)));
             drop(tokio::task::spawn_blocking(move || body.upgrade().map(|body| body.sha256(None))));
             return;
         }
@@ -95,8 +93,8 @@ impl Waiting {
     fn prepare(self, md5: Option<[u8; 16]>) {
         let Self { write, queue, reply } = self;
         match write.prepare(md5) {
-            Ok(job) => queue.write(job.bytes(), move |tx| job.run(tx), reply),
-            Err(error) => drop(reply.send(Err(error))),
+            Ok(job) => queue.write(job.bytes(), move |tx| job.run(tx), |answer| reply(answer.map_err(Error::from))),
+            Err(error) => reply(Err(error)),
         }
     }
 }

@@ -186,15 +186,21 @@ impl States<'_> {
             min_free_space: limits.min_free_space,
         };
         let (reply, answer) = oneshot::channel();
+        let (settling, wanted) = (Arc::clone(&self.0.settling), name.clone());
+        let reply = Box::new(move |answer| {
+            if let Ok(Ok(written)) = &answer
+                && !matches!(written, Written::Unchanged(_))
+            {
+                settling.remember(&wanted);
+            }
+            let _ = reply.send(answer);
+        });
         self.0.begin_write(unprepared, reply);
         let written = answer.await.map_err(|_| panicked())?;
         let written = match denied {
             None => written?.map_err(|why| why.into_error(name))?,
             Some(denied) => kept(written, denied)?,
         };
-        if !matches!(written, Written::Unchanged(_)) {
-            self.0.settling.remember(name);
-        }
         self.0.metrics.writes.with_label_values(&[written.outcome()]).inc();
         Ok(written)
     }

@@ -40,6 +40,7 @@ pub use checks::{ADDRESS_LISTS, BlobFacts, Chain, KeyFacts, Part, StateFacts, Ve
 pub use error::{OpenError, StoreError};
 pub use keys::{KeyWithHashes, NewKey};
 pub use locks::BrokenLock;
+pub use purges::Purgeable;
 pub use retention::{Moment, Removed, Space, StateWalk};
 pub use scrubs::{PassUnderWay, Scrub};
 pub use states::{Left, Place, Presence, Spot, StateFilter, StateId, StateSummary};
@@ -128,7 +129,22 @@ impl Store {
         bytes: usize,
         job: impl FnMut(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.write_then(bytes, job, |_| ()).await
+    }
+
+    /// The same; `then` is done with what came of it whether or not the caller still waits, on the thread that writes: it has to be brief.
+    pub async fn write_then<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        job: impl FnMut(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+        then: impl FnOnce(&Result<T, StoreError>) + Send + 'static,
+    ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
+        let reply = move |outcome| {
+            then(&outcome);
+            // The caller may have gone away; what was written stays written.
+            let _ = reply.send(outcome);
+        };
         self.writer.queue().write(bytes, job, reply);
         answer.await.unwrap_or(Err(StoreError::Closed))
     }

@@ -96,3 +96,11 @@ impl Tx<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+impl Tx<'_> {
+    /// Loses the table of damaged versions, for tests of what becomes of an act that fails.
+    pub(crate) fn lose_damaged_versions(&self) -> Result<(), StoreError> {
+        Ok(self.connection.execute_batch("DROP TABLE damaged_versions")?)
+    }
+}

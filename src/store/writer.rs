@@ -8,7 +8,7 @@
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvError, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -47,22 +47,23 @@ trait Job: Send {
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
 }
 
-/// Where an answer goes.
-type Reply<T, E> = oneshot::Sender<Result<T, E>>;
-
-struct JobOf<T, E, F> {
+struct JobOf<T, F, R>
+where
+    R: FnOnce(Result<T, StoreError>),
+{
     since: Instant,
     bytes: usize,
-    work: F,
+    work: Option<F>,
     outcome: Option<Result<T, StoreError>>,
-    reply: Reply<T, E>,
+    /// None once it has been answered.
+    reply: Option<R>,
 }
 
-impl<T, E, F> Job for JobOf<T, E, F>
+impl<T, F, R> Job for JobOf<T, F, R>
 where
     T: Send,
-    E: Send + From<StoreError>,
     F: FnMut(&Tx<'_>) -> Result<T, StoreError> + Send,
+    R: FnOnce(Result<T, StoreError>) + Send,
 {
     fn since(&self) -> Instant {
         self.since
@@ -73,18 +74,32 @@ where
     }
 
     fn run(&mut self, tx: &Tx<'_>) -> Result<(), StoreError> {
-        let outcome = (self.work)(tx);
+        let outcome = self.work.as_mut().map_or(Err(StoreError::Panicked), |work| work(tx));
         let done = outcome.as_ref().map(|_| ()).map_err(Clone::clone);
         self.outcome = Some(outcome);
         done
     }
 
-    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
-        let Self { outcome, reply, work, .. } = *self;
+    fn answer(mut self: Box<Self>, committed: Result<(), StoreError>) {
         // Whatever it holds, such as memory that is lent, is back before anybody hears of it.
-        drop(work);
-        // The caller may have gone away; what was written stays written.
-        let _ = reply.send(committed.and_then(|()| outcome.unwrap_or(Err(StoreError::Panicked))).map_err(E::from));
+        drop(self.work.take());
+        let outcome = self.outcome.take();
+        if let Some(reply) = self.reply.take() {
+            reply(committed.and_then(|()| outcome.unwrap_or(Err(StoreError::Panicked))));
+        }
+    }
+}
+
+/// What is queued behind the end of the writer is never run, and told so: nobody takes that for a fault.
+impl<T, F, R> Drop for JobOf<T, F, R>
+where
+    R: FnOnce(Result<T, StoreError>),
+{
+    fn drop(&mut self) {
+        drop(self.work.take());
+        if let Some(reply) = self.reply.take() {
+            reply(Err(StoreError::Closed));
+        }
     }
 }
 
@@ -111,15 +126,18 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// Queues a job whose answer goes to whoever has the other end of `reply`; see [`Store::write`](super::Store::write). A full queue refuses it
-    /// at once. It is written whether or not anybody waits.
-    pub fn write<T, E>(&self, bytes: usize, work: impl FnMut(&Tx<'_>) -> Result<T, StoreError> + Send + 'static, reply: Reply<T, E>)
-    where
-        T: Send + 'static,
-        E: Send + From<StoreError> + 'static,
-    {
+    /// Queues a job; see [`Store::write`](super::Store::write). A full queue refuses it at once. It is written whether or not anybody waits.
+    ///
+    /// `reply` gets the answer, always and once, on the thread that writes: it has to be brief. What has to be done whether or not the caller still
+    /// waits belongs there.
+    pub fn write<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        work: impl FnMut(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+        reply: impl FnOnce(Result<T, StoreError>) + Send + 'static,
+    ) {
         self.metrics.queue_jobs.inc();
-        let job = Box::new(JobOf { since: clock::monotonic(), bytes, work, outcome: None, reply });
+        let job = Box::new(JobOf { since: clock::monotonic(), bytes, work: Some(work), outcome: None, reply: Some(reply) });
         let (error, refused) = match self.sender.try_send(Message::Job(job)) {
             Ok(()) => return,
             Err(TrySendError::Full(refused)) => (StoreError::Busy, refused),
@@ -138,8 +156,7 @@ impl Queue {
 
     /// Queues a job that nobody waits for; a full queue drops it.
     pub fn post(&self, work: impl FnMut(&Tx<'_>) -> Result<(), StoreError> + Send + 'static) {
-        let (reply, _) = oneshot::channel::<Result<(), StoreError>>();
-        self.write(0, work, reply);
+        self.write(0, work, drop);
     }
 }
 
@@ -165,7 +182,10 @@ impl Writer {
         let queue = Queue { sender, metrics: Arc::clone(&metrics) };
         let announcing = announce.clone();
         let checkpoints = Checkpoints::start(path, Arc::clone(&metrics), move |error| announcing.note(error))?;
-        let run = move || Loop { connection, checkpoints, announce, commits, changes_credentials: Cell::new(false), metrics }.run(&jobs);
+        let temporary = path.parent().unwrap_or(Path::new(".")).to_owned();
+        let run = move || {
+            Loop { connection, temporary, checkpoints, announce, commits, changes_credentials: Cell::new(false), metrics }.run(&jobs);
+        };
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(run)
@@ -236,6 +256,8 @@ impl Announce {
 
 struct Loop {
     connection: Connection,
+    /// Where temporary files go.
+    temporary: PathBuf,
     checkpoints: Checkpoints,
     announce: Announce,
     commits: Commits,
@@ -269,10 +291,18 @@ impl Loop {
             return Err(fault);
         }
         self.checkpoints.wait_until_moved();
-        let rewritten = if erasure == Erasure::Rewrite { erasing::rewrite(&self.connection) } else { Ok(()) };
-        // The pages are other ones, though they say the same.
-        self.commits.all.count();
-        let done = rewritten.and_then(|()| erasing::empty_log(&self.connection));
+        if erasure == Erasure::Rewrite {
+            let rewritten = erasing::rewrite(&self.connection, &self.temporary, self.checkpoints.room());
+            // The pages are other ones, though they say the same.
+            self.commits.all.count();
+            if let Err(error) = rewritten {
+                self.announce.note(&error);
+                // What it wrote into the log until then would take the room that others need.
+                self.look_at_the_log(|_, connection| erasing::empty_log(connection).map(drop));
+                return Err(error);
+            }
+        }
+        let done = erasing::empty_log(&self.connection);
         if let Err(error) = &done {
             self.announce.note(error);
         }

@@ -1,5 +1,6 @@
 //! The policies in force: the server's, and those of workspaces that have one of their own, which then holds there instead.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -11,7 +12,7 @@ use crate::model::clock::{self, Timestamp};
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::name::Workspace;
 use crate::model::retention::{Policy, WorkspacePolicy};
-use crate::store::{Moment, Tx, View};
+use crate::store::{Moment, StoreError, Tx, View};
 
 /// What is kept, and what becomes of the rest.
 #[derive(Clone, Debug, Serialize)]
@@ -92,9 +93,15 @@ impl Retention<'_> {
             tx.note_moment(Moment::Trusted, at)?;
             tx.record(&NewEvent::new(EventKind::ClockTrust, &caller, at).detail(serde_json::json!({ "doubt": doubt })))
         };
-        self.0.store.write(0, note).await?;
-        self.0.trust.believe(at);
-        self.0.trusted_again.notify_one();
+        let (trust, trusted_again) = (Arc::clone(&self.0.trust), Arc::clone(&self.0.trusted_again));
+        // What the database says is believed, whether or not the one who said so still waits for the answer.
+        let believe = move |noted: &Result<(), StoreError>| {
+            if noted.is_ok() {
+                trust.believe(at);
+                trusted_again.notify_one();
+            }
+        };
+        self.0.store.write_then(0, note, believe).await?;
         Ok(at)
     }
 }

@@ -21,7 +21,7 @@ use super::error::Error;
 use super::retention::space;
 use super::shared::open;
 use crate::model::name::StateName;
-use crate::store::StateId;
+use crate::store::{Place, StateId, View};
 
 use differences::Outbox;
 pub(super) use worker::Worker;
@@ -111,7 +111,7 @@ impl Domain {
     pub(super) async fn settle(&self) {
         loop {
             self.settling.look_through_all();
-            // Sooner or later somebody goes away before what they wrote is remembered.
+            // What is written is remembered whoever goes away; but what could not be settled may be settled later.
             let _ = tokio::time::timeout(LOOK_THROUGH_ALL_EVERY, self.settle_what_is_written()).await;
         }
     }
@@ -160,7 +160,12 @@ impl Domain {
     /// Settles a state. One whose rows are damaged is passed over, so that it keeps no other from being settled.
     async fn settle_if_sound(&self, name: &StateName, id: Option<StateId>, outbox: &mut Outbox) -> Result<(), Error> {
         let settle = async {
-            let id = id.map_or_else(|| Ok(self.store.look(|view| view.place(name))?.id()), |id| Ok::<_, Error>(Some(id)))?;
+            // It may have moved since it was written.
+            let find = |view: &View<'_>| match view.place(name)? {
+                Place::Moved(to) => Ok(view.place(&to)?.id()),
+                place @ (Place::State { .. } | Place::Free) => Ok(place.id()),
+            };
+            let id = id.map_or_else(|| self.store.look(find), |id| Ok(Some(id)))?;
             match id {
                 Some(id) => self.settle_state(id, outbox).await,
                 None => Ok(()),

@@ -183,3 +183,16 @@ fn the_log_begins_anew_under_load_and_all_of_it_is_in_the_file_after_a_pause() {
         store.close().await;
     });
 }
+
+#[test]
+fn what_is_queued_behind_the_end_of_the_writer_is_told_that_it_leaves() {
+    on_a_store(async |store| {
+        let release = occupy(&store);
+        let (done, _) = oneshot::channel();
+        store.queue().sender.send(Message::Close(done)).unwrap();
+        let (reply, answer) = oneshot::channel();
+        store.queue().write(0, |tx| make(tx, "late"), move |outcome| drop(reply.send(outcome)));
+        drop(release);
+        assert!(matches!(answer.await, Ok(Err(StoreError::Closed))), "not dropped without a word, which is taken for a panic");
+    });
+}

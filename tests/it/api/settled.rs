@@ -216,3 +216,27 @@ fn a_state_with_a_damaged_row_keeps_no_other_from_being_settled() {
     eventually("the second is settled", || inside::number(&data, "SELECT settled FROM states WHERE id = 2") == 3);
     assert!(inside::number(&data, "SELECT settled FROM states WHERE id = 1") < 3);
 }
+
+#[test]
+fn what_moves_or_comes_back_right_after_its_write_is_settled_as_soon_as_any_other() {
+    let server = server().start();
+    let owner = server.key("team", "owner");
+    // After a start all states are looked through, whatever is remembered.
+    write(&owner, "team/first", 1..=2);
+    inside::settled(server.data());
+    write(&owner, "team/moved", 1..=3);
+    let to = json!({"workspace": "team", "buildingBlock": "there"});
+    owner.post_json(&format!("{}/move", state_path("team/moved")), &to).expect_status(200);
+    write(&owner, "team/back", 1..=3);
+    owner
+        .post_json(&format!("{}/move", state_path("team/back")), &json!({"workspace": "team", "buildingBlock": "away"}))
+        .expect_status(200);
+    write(&owner, "team/away", 4..=5);
+    owner.send("POST", &format!("{}/restore", state_path("team/back")), "").expect_status(200);
+    inside::settled(server.data());
+    for (name, last) in [("team/there", 3), ("team/back", 5)] {
+        for number in 1..=last {
+            expect_exact(&owner, name, number, &state(number));
+        }
+    }
+}

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use crate::harness::{Client, Server, Setup, eventually, state_path, tfstate, tfstate_noted};
+use crate::disk::strace;
+use crate::harness::{Client, Server, Setup, eventually, eventually_within, state_path, tfstate, tfstate_noted};
 use crate::wire::{Wire, head};
 
 use super::L1;
@@ -101,4 +102,33 @@ fn what_a_killed_server_left_behind_is_no_obstacle() {
     let server = Setup::new().data(&data).start();
     assert_eq!(writer.at(&server).read("team/net").expect_status(200).text(), tfstate(L1, 1));
     assert!(server.cli(&["state", "list"]).status.success(), "the socket is a new one");
+}
+
+#[test]
+fn reads_that_are_being_written_down_when_it_leaves_are_counted_once() {
+    let dir = TempDir::new().expect("a directory");
+    let (server, writer) = started(&dir);
+    writer.write("team/net", tfstate(L1, 1), None).expect_status(200);
+    let data = server.data().to_owned();
+    assert!(server.stop().success());
+    let trace = dir.path().join("syncs");
+    let slow_disk = ["-o", trace.to_str().expect("UTF-8"), "-e", "trace=fdatasync", "-e", "inject=fdatasync:delay_enter=1000000"];
+    let Some(setup) = strace(Setup::new().data(&data), &slow_disk) else { return };
+    let server = setup.start();
+    let writer = writer.at(&server);
+    let sync_calls = || std::fs::read_to_string(&trace).expect("the trace").matches("fdatasync").count();
+    // What a start writes, and what noting the use of a key does, is through.
+    writer.read("team/none").expect_status(404);
+    let mut before = sync_calls();
+    eventually_within(std::time::Duration::from_mins(1), "nothing is written", || {
+        std::thread::sleep(std::time::Duration::from_millis(2_500));
+        std::mem::replace(&mut before, sync_calls()) == before
+    });
+    (0..4).for_each(|_| drop(writer.read("team/net").expect_status(200)));
+    // The line of a call is written when it begins.
+    eventually("they are being written down", || sync_calls() > before);
+    assert!(server.stop().success());
+    let server = Setup::new().data(&data).start();
+    let events = server.admin().events("kind=state.read&workspace=team&buildingBlock=net");
+    assert_eq!(events.iter().filter_map(|event| event["count"].as_u64()).sum::<u64>(), 4, "{events:?}");
 }
