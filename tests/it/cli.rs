@@ -18,6 +18,7 @@ mod run;
 mod states;
 mod usage;
 mod verify;
+mod words;
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
