@@ -101,7 +101,7 @@ async fn revoke(client: &Client, key: &str, asking: &Asking, format: Format) -> 
             let what = format!("the key {} ({}), for {}: {}", text(&key["name"]), text(&key["id"]), scope(&key), permissions(&key));
             let used = match key["last_used_at"].as_str() {
                 Some(_) => format!("it was last used at {}; whatever uses it fails from now on", time(&key["last_used_at"])),
-                None => "no use of it is on record".to_owned(),
+                None => "it was never used".to_owned(),
             };
             asking.about(&[what, used], "Revoke it and its tokens for good?")?;
         }

@@ -139,7 +139,7 @@ pub(super) async fn history(client: &Client, state: &StateName, versions: Result
     let is_empty = versions.as_ref().map_or(true, |answer| answer["versions"].as_array().is_none_or(Vec::is_empty));
     if is_empty && let Some(row) = nearest::row(client, state).await?.filter(|row| row["versions"] == 0 && !row["lock"].is_null()) {
         let (held, unlock) = (refusal::held(state, &row["lock"]), refusal::unlock(state, &text(&row["lock"]["lock"]["ID"])));
-        output::message(&format!("{state} has no version yet; {held}{unlock}"));
+        output::message(&format!("{state} has no version yet: {held}{unlock}"));
         return print(&json!({ "versions": [], "next": null }), format);
     }
     print(&versions?, format)

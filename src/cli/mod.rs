@@ -134,6 +134,9 @@ enum Format {
 
 /// Runs the command that the arguments say, and gives its exit code: 0 done, 1 failed, 2 wrong usage; of `detect` the answer.
 pub fn main() -> ExitCode {
+    if run::terminal::put_to_front() {
+        return ExitCode::SUCCESS;
+    }
     // Files, sockets and directories of ours are for their owner only.
     let umask = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let cli = match Cli::try_parse() {
@@ -152,7 +155,7 @@ pub fn main() -> ExitCode {
         Command::Detect(args) => return detect::run(&args).unwrap_or_else(Failure::exit),
         Command::Configure(args) => configure::run(&args),
         Command::Run(args) => return run::run(*args, umask).unwrap_or_else(Failure::exit),
-        Command::Transfer(args) => transfer::run(*args, umask),
+        Command::Transfer(args) => return transfer::run(*args, umask).unwrap_or_else(Failure::exit),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "statekeep", &mut script);

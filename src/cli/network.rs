@@ -82,9 +82,7 @@ fn hint(why: &str, is_plain: bool) -> &'static str {
         "the certificate is good for other names than the one in the address: use one of those"
     } else if has(&["expired", "not valid yet", "NotValidYet"]) {
         "see to the certificate, or to the clock of this machine"
-    } else if has(&["CaUsedAsEndEntity"]) {
-        "the server shows the certificate of an authority as its own: it needs one that is no authority's (CA:FALSE)"
-    } else if has(&["certificate"]) {
+    } else if has(&["UnknownIssuer", "CaUsedAsEndEntity", "certificate"]) {
         "this machine does not trust it, SSL_CERT_FILE names a file with the authorities that it is to trust"
     } else if is_plain && has(&["invalid HTTP", "message completed", "invalid status", "parse error", "reset by peer"]) {
         "does it speak https there?"

@@ -153,6 +153,11 @@ pub(super) fn message(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
+/// Shows the person who runs the command what a program said that they have started themselves, as it said it.
+pub(super) fn said(bytes: &[u8]) {
+    let _ = io::stderr().write_all(bytes);
+}
+
 /// Whether there is somebody to ask: what is asked goes to stderr, and the answer comes from stdin.
 pub(super) fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()

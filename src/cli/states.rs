@@ -224,10 +224,7 @@ fn broken(state: &StateName, held: &Value) -> Vec<String> {
         Some(number) => format!("version {number} was written under it at {}", time(&held["last_write"]["at"])),
         None => "nothing was written under it yet".to_owned(),
     };
-    vec![
-        refusal::held(state, held),
-        format!("{written}; a command that still runs under it can store its result only until somebody else locks or writes"),
-    ]
+    vec![refusal::held(state, held), format!("{written}; a command that still runs under it cannot store what it does then")]
 }
 
 /// Ends a hold, and says whether there was one.

@@ -18,7 +18,6 @@ mod run;
 mod states;
 mod usage;
 mod verify;
-mod words;
 
 use std::path::{Path, PathBuf};
 use std::process::Output;

@@ -2,11 +2,9 @@
 
 use std::io::{self, ErrorKind};
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Child, Command, ExitCode, ExitStatus};
+use std::process::{Command, ExitCode, ExitStatus};
 
-use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
-
-use super::signals::{NotStarted, Signals};
+use super::signals::{NotStarted, Signals, code_of};
 use crate::cli::output;
 
 /// How it came to an end.
@@ -28,27 +26,8 @@ pub(in crate::cli) async fn run(command: &mut Command, signals: &Signals) -> End
         Err(NotStarted::Signal(signal)) => return End::Signal(signal),
         Err(NotStarted::System(error)) => return End::NotStarted(error),
     };
-    let ended = wait(child, signals).await;
-    ended.map_or_else(End::Lost, End::Ran)
-}
-
-async fn wait(mut child: Child, signals: &Signals) -> io::Result<ExitStatus> {
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(ErrorKind::InvalidData)?;
-    // Not taken from the system yet, so that its number stays its own until nobody sends it signals any more.
-    let until_ended = move || loop {
-        match waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
-            Err(rustix::io::Errno::INTR) => {}
-            Ok(_) | Err(_) => return,
-        }
-    };
-    let _ = tokio::task::spawn_blocking(until_ended).await;
-    signals.forget_child();
-    child.wait()
-}
-
-/// The exit code of a command that a signal ended, as shells have it.
-fn code_of_signal(signal: i32) -> ExitCode {
-    ExitCode::from(u8::try_from(128 + signal).unwrap_or(u8::MAX))
+    let ended = tokio::task::spawn_blocking(move || child.wait()).await;
+    ended.unwrap_or_else(|panic| Err(io::Error::other(panic))).map_or_else(End::Lost, End::Ran)
 }
 
 impl End {
@@ -59,7 +38,7 @@ impl End {
                 (Some(code), _) => ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)),
                 (None, Some(signal)) => {
                     output::message(&format!("statekeep: signal {signal} ended {program}"));
-                    code_of_signal(signal)
+                    code_of(signal)
                 }
                 (None, None) => ExitCode::FAILURE,
             },
@@ -69,7 +48,7 @@ impl End {
             }
             Self::Signal(signal) => {
                 output::message(&format!("statekeep: signal {signal} came before {program} was started, so it was not run"));
-                code_of_signal(*signal)
+                code_of(*signal)
             }
             Self::NotStarted(error) if error.kind() == ErrorKind::NotFound => {
                 output::message(&format!("statekeep: {program}: there is no such program; the command was not run"));

@@ -8,9 +8,12 @@
 mod child;
 pub(super) mod folder;
 pub(super) mod goes;
+mod initial;
+mod left;
 mod moves;
 pub(super) mod refusals;
-mod signals;
+pub(super) mod signals;
+pub(super) mod terminal;
 pub(super) mod token;
 
 use std::ffi::OsString;
@@ -23,6 +26,7 @@ use super::configure::address::Address;
 use super::output::Failure;
 use super::tool::{Credentials, Invocation, Record, Using};
 use super::transfer::Move;
+use crate::model::clock;
 use child::End;
 use folder::{Generated, Lock};
 use goes::{Goes, Subject};
@@ -81,9 +85,13 @@ pub(super) fn run(args: RunArgs, umask: Mode) -> Result<ExitCode, Failure> {
     let address = args.subject.address().map_err(not_run)?;
     let signals = Signals::take().map_err(|error| not_run(error.into()))?;
     let run = Run { args, invocation, address, signals };
-    match crate::http::block_on(run.whole()) {
-        Ok(end) | Err(Stop::Ended(end)) => Ok(end.exit(&run.invocation.shown())),
-        Err(Stop::Failed(failure)) => Err(not_run(failure)),
+    match (crate::http::block_on(run.whole()), run.signals.ending()) {
+        (Ok(end) | Err(Stop::Ended(end)), _) => Ok(end.exit(&run.invocation.shown())),
+        (Err(Stop::Failed(failure)), None) => Err(not_run(failure)),
+        (Err(Stop::Failed(failure)), Some(signal)) => {
+            let _ = failure.exit();
+            Ok(End::Signal(signal).exit(&run.invocation.shown()))
+        }
     }
 }
 
@@ -120,7 +128,7 @@ impl Run {
         let mut token = self.login(key).done(&self.signals).await?;
         let mut command = self.invocation.wrapped();
         folder::give(&token.credentials(), &mut command, self.invocation.root());
-        let end = self.kept(&mut token, &mut command).await;
+        let end = self.told(&mut token, &mut command).await;
         token.end().await;
         Ok(end)
     }
@@ -165,7 +173,17 @@ impl Run {
         }
         let mut command = self.invocation.wrapped();
         credentials.give_for_our_block(&mut command);
-        Ok(self.kept(token, &mut command).await)
+        Ok(self.told(token, &mut command).await)
+    }
+
+    /// Runs the command, and says which lock is there behind it.
+    async fn told(&self, token: &mut Token, command: &mut Command) -> End {
+        let began = clock::now();
+        let end = self.kept(token, command).await;
+        if matches!(end, End::Ran(_) | End::Lost(_)) {
+            left::tell(token, &self.address.name, began).await;
+        }
+        end
     }
 
     /// Runs a command while its token is kept alive.
@@ -189,15 +207,20 @@ impl Run {
     /// Does something about a state that may move.
     async fn moving<T>(&self, token: &Token, act: impl AsyncFnOnce(Move<'_>) -> Result<T, Failure>) -> Result<T, Failure> {
         let (wire, credentials) = (token.wire(), token.credentials());
-        act(Move { address: &self.address, wire: &wire, credentials: &credentials, invocation: &self.invocation }).await
+        let moving = act(Move { address: &self.address, wire: &wire, credentials: &credentials, invocation: &self.invocation });
+        token.meanwhile(moving).await
     }
 
     async fn init(&self, flags: &[&str], credentials: &Credentials, token: &mut Token) -> Result<(), Stop> {
         let mut command = self.invocation.init(flags, &Using { credentials: Some(credentials), ..Using::default() });
+        let said = initial::Said::of(&mut command, self.invocation.arguments());
         let status = match self.kept(token, &mut command).await {
             End::Ran(status) => status,
             end @ (End::Lost(_) | End::Signal(_) | End::NotStarted(_)) => return Err(Stop::Ended(end)),
         };
+        if !status.success() {
+            said.show();
+        }
         match self.signals.ending() {
             Some(signal) => Err(Stop::Ended(End::Signal(signal))),
             None if status.success() => Ok(()),

@@ -1,28 +1,31 @@
 //! Signals while a command is wrapped: which of them are handed on to it, and what becomes of one that comes before it runs.
 //!
-//! Both programs take a second interrupt as "leave at once, whatever is lost". So the child gets each signal once, whoever sends it to whom:
-//!
-//! - In the foreground of a terminal the child is in our process group, as if we were not there. What the kernel sends for the terminal it sends to both.
-//! - Elsewhere it has a group of its own, so that whoever signals our whole group does not reach it. The same signal again a moment later is the same one.
+//! Both programs take a second interrupt as "leave at once, whatever is lost". So the child gets each signal once, whoever sends it to whom: it has a
+//! process group of its own, always, and in the foreground of a terminal it gets that as well ([`Terminal`]). What is typed reaches it and not us; what
+//! is sent to us or to our whole group reaches us, and we hand it on. The same signal again a moment later is the same one.
 //!
 //! A signal goes to the child alone and not to what it has started: a provider that ends before Terraform loses what it is making.
-//! None of these signals ends us while the child runs, and one that was ignored when we started (`nohup`) stays so.
+//! None of these signals ends us while the child runs, and one that was ignored when we started (`nohup`) stays so. Where the child stops, our job
+//! does, so that a shell sees it; and goes on with it.
+//!
+//! What the client is asked to do for a move ([`output`]) is a child like any other.
 
 use std::collections::HashMap;
-use std::io;
-use std::process::{Child, Command};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::io::{self, ErrorKind, Read, Write as _};
+use std::process::{Child, Command, ExitCode, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, getpgrp, getpid, kill_process};
-use rustix::termios::tcgetpgrp;
-use signal_hook::consts::{SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, getpid, kill_current_process_group, kill_process, kill_process_group, waitid,
+};
+use signal_hook::consts::{SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::backend::Handle;
 use signal_hook::iterator::exfiltrator::WithOrigin;
-use signal_hook::low_level::siginfo::Cause;
 use tokio::sync::Notify;
 
+use super::terminal::{Terminal, can_be_resumed};
 use crate::model::clock;
 
 /// A signal that comes so soon after the same one is meant as one: `timeout` and build servers signal a process and its group.
@@ -30,17 +33,22 @@ const MEANT_AS_ONE: Duration = Duration::from_secs(2);
 
 /// What ends a program that does nothing about it.
 const ENDING: [i32; 6] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2];
-/// What stops a program and lets it go on. In the foreground of a terminal both have their usual effect, on us and the child alike.
+/// What stops a program and lets it go on.
 const STOPPING: [i32; 2] = [SIGTSTP, SIGCONT];
+/// How long a child stands still that stops where nobody could let us go on, before it goes on.
+const BREATH: Duration = Duration::from_millis(200);
+
+/// Who takes signals in this process; they are the process's own, so there is one.
+static DESK: OnceLock<Arc<Desk>> = OnceLock::new();
 
 /// Who is told of signals: the child while there is one.
-pub(super) struct Signals {
+pub(in crate::cli) struct Signals {
     desk: Arc<Desk>,
     handle: Handle,
 }
 
 struct Desk {
-    place: Place,
+    terminal: Option<Terminal>,
     state: Mutex<State>,
     came: Notify,
 }
@@ -53,21 +61,9 @@ struct State {
     relay: Relay,
 }
 
-/// Where a command is started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    /// In the foreground of a terminal.
-    Foreground,
-    /// Somewhere else: a build server, a service, a job in the background.
-    Elsewhere,
-}
-
-impl Place {
-    fn find() -> Self {
-        let terminal = std::fs::File::open("/dev/tty");
-        let in_front = terminal.ok().and_then(|terminal| tcgetpgrp(terminal).ok());
-        if in_front == Some(getpgrp()) { Self::Foreground } else { Self::Elsewhere }
-    }
+/// The exit code of what a signal ended, as shells have it.
+pub(in crate::cli) fn code_of(signal: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(128 + signal).unwrap_or(u8::MAX))
 }
 
 /// Why a program was not started.
@@ -80,34 +76,37 @@ pub(super) enum NotStarted {
 
 impl Signals {
     /// Takes signals from here on.
-    pub(super) fn take() -> io::Result<Self> {
-        let place = Place::find();
+    pub(in crate::cli) fn take() -> io::Result<Self> {
         let mut wanted = ENDING.to_vec();
-        if place == Place::Elsewhere {
-            wanted.extend(STOPPING);
-        }
+        wanted.extend(STOPPING);
         let ignored = ignored();
         wanted.retain(|signal| !is_in(ignored, *signal));
         // Where it is ignored, the kernel throws exit codes away.
         wanted.push(SIGCHLD);
         let mut signals = SignalsInfo::<WithOrigin>::new(&wanted)?;
-        let (handle, desk) = (signals.handle(), Arc::new(Desk { place, state: Mutex::default(), came: Notify::new() }));
+        let handle = signals.handle();
+        let desk = Arc::new(Desk { terminal: Terminal::find(), state: Mutex::default(), came: Notify::new() });
+        // A second one would not be told of what the first has started.
+        DESK.set(Arc::clone(&desk)).map_err(|_| io::Error::other("signals are taken once"))?;
         let told = Arc::clone(&desk);
         std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
             for origin in signals.forever() {
-                told.take(origin.signal, origin.cause == Cause::Kernel);
+                let is_our_own = origin.process.is_some_and(|process| process.pid == getpid().as_raw_nonzero().get());
+                if !is_our_own {
+                    told.take(origin.signal);
+                }
             }
         })?;
         Ok(Self { desk, handle })
     }
 
     /// The first signal that came and would have ended us.
-    pub(super) fn ending(&self) -> Option<i32> {
+    pub(in crate::cli) fn ending(&self) -> Option<i32> {
         self.desk.state().ending
     }
 
     /// Waits for one.
-    pub(super) async fn ended(&self) -> i32 {
+    pub(in crate::cli) async fn ended(&self) -> i32 {
         loop {
             let came = self.desk.came.notified();
             if let Some(signal) = self.ending() {
@@ -118,23 +117,64 @@ impl Signals {
     }
 
     /// Starts a child that is told of signals from its first moment on, unless one came already.
-    pub(super) fn start(&self, command: &mut Command) -> Result<Child, NotStarted> {
-        if self.desk.place == Place::Elsewhere {
-            std::os::unix::process::CommandExt::process_group(command, 0);
-        }
-        let mut state = self.desk.state();
-        if let Some(signal) = state.ending {
-            return Err(NotStarted::Signal(signal));
-        }
-        let child = command.spawn().map_err(NotStarted::System)?;
-        state.child = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-        Ok(child)
+    pub(super) fn start(&self, command: &mut Command) -> Result<Running, NotStarted> {
+        let child = self.desk.start(command)?;
+        Ok(Running { child, desk: Arc::clone(&self.desk) })
     }
+}
 
-    /// The child has ended. It has not been waited for, so its number is not another's yet.
-    pub(super) fn forget_child(&self) {
-        self.desk.state().child = None;
+/// A child that is told of signals.
+pub(super) struct Running {
+    child: Child,
+    desk: Arc<Desk>,
+}
+
+impl Running {
+    /// Waits for its end, on this thread.
+    pub(super) fn wait(mut self) -> io::Result<ExitStatus> {
+        self.desk.wait(&mut self.child)
     }
+}
+
+/// Runs a command to its end as [`Command::output`] does, with this as its input if there is any. It is told of signals where somebody takes them.
+pub(in crate::cli) fn output(command: &mut Command, input: Option<&[u8]>) -> io::Result<Output> {
+    command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() }).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let desk = DESK.get();
+    let mut child = match desk {
+        Some(desk) => desk.start(command).map_err(|why| match why {
+            NotStarted::Signal(signal) => io::Error::new(ErrorKind::Interrupted, format!("signal {signal} came first")),
+            NotStarted::System(error) => error,
+        })?,
+        None => command.spawn()?,
+    };
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    std::thread::scope(|scope| {
+        // What it does not read it says no word of; how it ends tells.
+        scope.spawn(move || stdin.zip(input).map(|(mut pipe, input)| pipe.write_all(input)));
+        let (stdout, stderr) = (scope.spawn(move || all_of(stdout)), scope.spawn(move || all_of(stderr)));
+        let status = match desk {
+            Some(desk) => desk.wait(&mut child)?,
+            None => child.wait()?,
+        };
+        let told = |bytes: std::thread::Result<io::Result<Vec<u8>>>| bytes.unwrap_or_else(|_| Err(io::Error::other("a pipe broke")));
+        Ok(Output { status, stdout: told(stdout.join())?, stderr: told(stderr.join())? })
+    })
+}
+
+/// The same for a command that says what it says where we do.
+pub(in crate::cli) fn status(command: &mut Command) -> io::Result<ExitStatus> {
+    let Some(desk) = DESK.get() else { return command.status() };
+    let started = desk.start(command).map_err(|why| match why {
+        NotStarted::Signal(signal) => io::Error::new(ErrorKind::Interrupted, format!("signal {signal} came first")),
+        NotStarted::System(error) => error,
+    });
+    desk.wait(&mut started?)
+}
+
+fn all_of(pipe: Option<impl Read>) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    pipe.map_or(Ok(0), |mut pipe| pipe.read_to_end(&mut bytes))?;
+    Ok(bytes)
 }
 
 impl Drop for Signals {
@@ -148,19 +188,89 @@ impl Desk {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self, signal: i32, by_kernel: bool) {
+    fn start(&self, command: &mut Command) -> Result<Child, NotStarted> {
+        std::os::unix::process::CommandExt::process_group(command, 0);
         let mut state = self.state();
-        let reached_by_terminal = self.place == Place::Foreground && by_kernel;
+        if let Some(signal) = state.ending {
+            return Err(NotStarted::Signal(signal));
+        }
+        let child = command.spawn().map_err(NotStarted::System)?;
+        state.child = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        // Should it ask for the terminal before it has it, it is stopped, which is seen.
+        if let (Some(terminal), Some(pid)) = (&self.terminal, state.child) {
+            terminal.lend(pid);
+        }
+        Ok(child)
+    }
+
+    /// Waits for a child's end.
+    fn wait(&self, child: &mut Child) -> io::Result<ExitStatus> {
+        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(ErrorKind::InvalidData)?;
+        // Not taken from the system yet at its end, so that its number stays its own until nobody sends it signals any more.
+        let events = WaitIdOptions::EXITED | WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT;
+        loop {
+            match waitid(WaitId::Pid(pid), events) {
+                Err(rustix::io::Errno::INTR) => {}
+                Ok(Some(status)) if status.stopped() => self.stopped(pid, &status),
+                Ok(_) | Err(_) => break,
+            }
+        }
+        self.state().child = None;
+        if let Some(terminal) = &self.terminal {
+            terminal.take_back(pid);
+        }
+        child.wait()
+    }
+
+    /// The child has stopped: then our job stops, as if we were not there, unless it only asked for the terminal too early.
+    fn stopped(&self, pid: Pid, status: &WaitIdStatus) {
+        let _ = waitid(WaitId::Pid(pid), WaitIdOptions::STOPPED | WaitIdOptions::NOHANG);
+        let Some(terminal) = &self.terminal else { return };
+        let asked_for_it = matches!(status.stopping_signal(), Some(SIGTTIN | SIGTTOU));
+        if asked_for_it {
+            // A shell that puts us in front again while we run says no word of it.
+            terminal.lend(pid);
+        }
+        if asked_for_it && terminal.is_with(pid) {
+            let _ = kill_process_group(pid, Signal::CONT);
+            return;
+        }
+        terminal.take_back(pid);
+        if can_be_resumed() {
+            // What else is in the job, as the terminal would stop it; and us in a way that leaves no choice.
+            let _ = kill_current_process_group(if asked_for_it { Signal::TTIN } else { Signal::TSTP });
+            let _ = kill_process(getpid(), Signal::STOP);
+        } else {
+            std::thread::sleep(BREATH);
+            self.go_on(pid);
+        }
+    }
+
+    /// Whoever stopped us lets us go on, and so the child, with the terminal if we have it.
+    fn go_on(&self, pid: Pid) {
+        if let Some(terminal) = &self.terminal {
+            terminal.lend(pid);
+        }
+        let _ = kill_process_group(pid, Signal::CONT);
+    }
+
+    fn take(&self, signal: i32) {
+        let mut state = self.state();
         let is_new = state.relay.is_new(signal, clock::monotonic());
         if ENDING.contains(&signal) {
             state.ending.get_or_insert(signal);
             self.came.notify_one();
         }
-        if let Some(child) = state.child.filter(|_| is_new && !reached_by_terminal && signal != SIGCHLD) {
-            send(child, signal);
+        let child = state.child;
+        match (child, signal) {
+            (_, SIGCHLD) | (None, _) => {}
+            (Some(child), SIGCONT) => self.go_on(child),
+            (Some(child), _) if is_new => send(child, signal),
+            (Some(_), _) => {}
         }
         drop(state);
-        if signal == SIGTSTP {
+        // With a terminal the child's stop is seen, and ours follows.
+        if signal == SIGTSTP && (child.is_none() || self.terminal.is_none()) {
             send(getpid(), Signal::STOP.as_raw());
         }
     }

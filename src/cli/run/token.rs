@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -44,6 +45,7 @@ pub(super) type Reading = JoinHandle<Result<Key, Failure>>;
 /// The key that tokens are made from, and the way to its server.
 pub(in crate::cli) struct Key {
     wire: Wire,
+    server: String,
     id: KeyId,
     secret: Secret,
 }
@@ -65,7 +67,7 @@ impl Key {
             }
             None => return Err(wrong("this is no API key's secret, or was mistyped; one begins with skp_")),
         };
-        Ok(Self { wire: Wire::elsewhere(server, secret.clone())?, id, secret })
+        Ok(Self { wire: Wire::elsewhere(server, secret.clone())?, server: server.to_owned(), id, secret })
     }
 
     async fn ask(&self, method: &str, path: &str, body: &Value) -> Result<Reply, Refusal> {
@@ -136,6 +138,34 @@ impl Login {
     }
 }
 
+/// A thread that keeps a token alive, until this is gone.
+struct Keeper(Option<(oneshot::Sender<Infallible>, std::thread::JoinHandle<()>)>);
+
+impl Keeper {
+    fn start(mut token: Token) -> std::io::Result<Self> {
+        let (stop, stopped) = oneshot::channel();
+        let keep = move || {
+            crate::http::block_on(async {
+                tokio::select! {
+                    never = token.keep() => match never {},
+                    _ = stopped => {}
+                }
+            });
+        };
+        let thread = std::thread::Builder::new().name("token".to_owned()).spawn(keep)?;
+        Ok(Self(Some((stop, thread))))
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        if let Some((stop, thread)) = self.0.take() {
+            drop(stop);
+            let _ = thread.join();
+        }
+    }
+}
+
 /// A token for one state.
 pub(in crate::cli) struct Token {
     key: Key,
@@ -153,6 +183,26 @@ impl Token {
     /// The way to the server for whoever has it.
     pub(in crate::cli) fn wire(&self) -> Wire {
         self.key.wire.with(self.secret.clone())
+    }
+
+    /// Does something that waits for programs on this thread, and has the token extended meanwhile by another.
+    pub(in crate::cli) async fn meanwhile<T>(&self, act: impl Future<Output = T>) -> T {
+        let _keeper = self.twin().and_then(|twin| Keeper::start(twin).map_err(Failure::from)).inspect_err(|why| {
+            output::message(&format!("statekeep: the token is not extended meanwhile: {why:?}"));
+        });
+        act.await
+    }
+
+    /// The same token, with a way to the server of its own: connections belong to the thread that made them.
+    fn twin(&self) -> Result<Self, Failure> {
+        let Key { server, id, secret, .. } = &self.key;
+        let key = Key { wire: Wire::elsewhere(server, secret.clone())?, server: server.clone(), id: *id, secret: secret.clone() };
+        Ok(Self { key, secret: self.secret.clone(), life: self.life, lapses: self.lapses })
+    }
+
+    /// The id of the key that it was made from.
+    pub(super) fn key_id(&self) -> String {
+        self.key.id.to_string()
     }
 
     /// Extends it again and again, for as long as this is polled.

@@ -5,6 +5,7 @@
 
 mod acts;
 mod invocation;
+mod patience;
 mod record;
 mod settings;
 mod words;
@@ -14,11 +15,12 @@ pub(super) use invocation::{DEFAULT_WORKSPACE, Invocation};
 pub(super) use record::Record;
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use super::output::{self, Failure};
+use super::run::signals;
 use crate::model::secret::Secret;
 
 /// Without an answer of its own, `init` would wait for one.
@@ -41,6 +43,7 @@ impl Credentials {
     /// Hands them to a program that is about to start.
     pub(super) fn give(&self, command: &mut Command) {
         command.env(USER, &self.user).env(PASSWORD, self.password.reveal());
+        patience::give(command);
     }
 
     /// The same where the block of the backend is ours, and says all that says where.
@@ -141,7 +144,7 @@ impl Invocation {
     pub(super) fn pull(&self, using: &Using<'_>) -> Result<Option<Vec<u8>>, Failure> {
         let mut command = self.call(&["state", "pull", NO_COLOUR], using);
         invocation::without_arguments(&mut command);
-        let output = command.stdin(Stdio::null()).output().map_err(|error| self.not_started(&error))?;
+        let output = signals::output(&mut command, None).map_err(|error| self.not_started(&error))?;
         self.check("state pull", &output)?;
         Ok(state_in(&output.stdout).map(<[u8]>::to_vec))
     }
@@ -153,15 +156,8 @@ impl Invocation {
             Push::Over => self.call(&["state", "push", NO_COLOUR, "-force", "-"], using),
         };
         invocation::without_arguments(&mut command);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(|error| self.not_started(&error))?;
-        let pipe = child.stdin.take();
-        let output = std::thread::scope(|scope| {
-            // What it does not read it says no word of; how it ends tells.
-            scope.spawn(move || pipe.map(|mut pipe| pipe.write_all(state)));
-            child.wait_with_output()
-        });
-        self.check("state push", &output?)
+        let output = signals::output(&mut command, Some(state)).map_err(|error| self.not_started(&error))?;
+        self.check("state push", &output)
     }
 
     fn check(&self, what: &str, output: &Output) -> Result<(), Failure> {

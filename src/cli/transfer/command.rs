@@ -1,6 +1,8 @@
 //! `statekeep transfer`: what `run` does about a state that moves, without a command behind it; and what a person says where a move stands still.
 
 use std::ffi::OsString;
+use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use rustix::fs::Mode;
@@ -16,6 +18,7 @@ use crate::cli::output::{self, Failure};
 use crate::cli::run::folder::Lock;
 use crate::cli::run::goes::{Goes, NO_STATE_THERE, Subject};
 use crate::cli::run::refusals;
+use crate::cli::run::signals::{Signals, code_of};
 use crate::cli::run::token::{Key, Token};
 use crate::cli::tool::Invocation;
 
@@ -37,21 +40,46 @@ pub(in crate::cli) struct TransferArgs {
     command: Vec<OsString>,
 }
 
-/// Runs it.
-pub(in crate::cli) fn run(args: TransferArgs, umask: Mode) -> Result<(), Failure> {
+/// How long the server may still take for what it was asked when a signal comes. What is on its way there is not torn off without need.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Runs it. A signal ends what the client is asked to do meanwhile, and then this: with nothing left in the module, and the token ended.
+pub(in crate::cli) fn run(args: TransferArgs, umask: Mode) -> Result<ExitCode, Failure> {
     rustix::process::umask(umask);
-    crate::http::block_on(whole(args))
+    let signals = Signals::take()?;
+    let done = crate::http::block_on(whole(args, &signals));
+    match (done, signals.ending()) {
+        (Ok(()), _) => Ok(ExitCode::SUCCESS),
+        (Err(failure), None) => Err(failure),
+        (Err(failure), Some(signal)) => {
+            let _ = failure.and(&format!("Signal {signal} came; the same command goes on where this was.")).exit();
+            Ok(code_of(signal))
+        }
+    }
 }
 
-async fn whole(args: TransferArgs) -> Result<(), Failure> {
+async fn whole(args: TransferArgs, signals: &Signals) -> Result<(), Failure> {
     let address = args.subject.address()?;
-    let token = Key::read(&args.subject.key_file, address.server())?.login(&address.name).await?;
-    let done = with_token(&args, &address, &token).await;
+    let login = Key::read(&args.subject.key_file, address.server())?.login(&address.name);
+    let token = unless_ended(signals, login).await?;
+    let done = unless_ended(signals, token.meanwhile(with_token(&args, &address, &token))).await;
     token.end().await;
     let result = done?;
     match args.format {
         Format::Json => output::json(&json!({ "result": result, "state": address.text() })),
         Format::Text => output::line(&format!("{}: {result}", address.name)),
+    }
+}
+
+/// Does something, and leaves it where a signal has come and it does not come to an end.
+async fn unless_ended<T>(signals: &Signals, act: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let too_late = async {
+        signals.ended().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        done = act => done,
+        () = too_late => Err(Failure::Failed("the server did not answer in time".to_owned())),
     }
 }
 

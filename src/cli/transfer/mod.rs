@@ -22,6 +22,7 @@ use super::client::Wire;
 use super::configure::address::Address;
 use super::configure::identity::Whose;
 use super::output::{self, Failure};
+use super::run::signals;
 use super::tool::{Credentials, Invocation, Record, Using};
 use crate::hcl::{Borrowed, Found};
 use ours::{Ours, Standing};
@@ -121,7 +122,7 @@ impl Move<'_> {
             None => &[],
         };
         let mut command = self.invocation.init(flags, &Using::default());
-        let status = command.status().map_err(|error| self.invocation.not_started(&error))?;
+        let status = signals::status(&mut command).map_err(|error| self.invocation.not_started(&error))?;
         if status.success() {
             return Ok(());
         }

@@ -210,13 +210,8 @@ fn a_certificate_has_to_be_trusted() {
 
 /// The address of a proxy with TLS in front of a server, for requests without a body, and its certificate.
 pub(super) fn with_tls(address: &str) -> (String, String) {
-    hosting_tls(address, "localhost")
-}
-
-/// The same with a certificate for another name.
-pub(super) fn hosting_tls(address: &str, name: &str) -> (String, String) {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let made = rcgen::generate_simple_self_signed([name.to_owned()]).expect("a certificate");
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
     let config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key);
     let config = Arc::new(config.expect("a configuration"));

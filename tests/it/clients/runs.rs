@@ -16,6 +16,8 @@ for_each_program![
     an_apply_outlives_its_token,
     an_interrupted_apply_keeps_what_it_made,
     a_killed_run_is_followed_by_another,
+    a_lock_that_a_killed_command_left_is_told,
+    a_server_that_restarts_costs_nothing,
     two_states_from_one_folder,
 ];
 
@@ -103,8 +105,8 @@ fn where_the_module_and_its_data_lie(program: &Program) {
         command.env("TF_DATA_DIR", above.path().join("data")).env("TF_CLI_ARGS_apply", "-input=false -auto-approve");
         Running::spawn(command).wait().ok()
     };
-    run(&["apply"]).says("1 added").says("initialized");
-    run(&["apply"]).says("No changes").never_says("initialized");
+    run(&["apply"]).says("1 added").never_says("initialized");
+    run(&["apply"]).says("No changes");
     assert!(above.path().join("data/terraform.tfstate").exists() && !site.module.has(".terraform"));
     assert!(!above.path().join(FILE).exists());
     site.expect_nothing_left();
@@ -161,6 +163,52 @@ fn a_killed_run_is_followed_by_another(program: &Program) {
     site.server.admin().expect_unlocked(STATE);
     site.apply().says("No changes");
     assert_eq!(site.server.admin().versions(STATE).len(), 1, "it saved what it made");
+}
+
+fn a_lock_that_a_killed_command_left_is_told(program: &Program) {
+    let site = Site::new(program, Setup::new());
+    site.module.add("slow.tf", &gated_resource("slow"));
+    let gate = Gate::close(&site.module, "slow");
+    let mut apply = site.start_apply();
+    gate.wait_for(&mut apply);
+    let command = children(apply.pid());
+    assert!(command.len() == 1 && kill("KILL", command[0]), "{command:?}");
+    let run = apply.wait();
+    let lock = site.server.admin().lock_evidence(STATE).expect("nobody released it");
+    let id = lock["lock"]["ID"].as_str().expect("an ID").to_owned();
+    let run = run.says("team/app is still locked, it seems by this command").says("OperationTypeApply");
+    run.says(&format!("statekeep state unlock team/app --id {id}"));
+    gate.open();
+    let refused = site.start(&["plan", "-input=false"]).wait().fails();
+    refused.says("locked with this command's own key").says("refused since then: 1").says(&id);
+    let unlocked = site.server.cli(&["state", "unlock", STATE, "--id", &id]);
+    assert!(unlocked.status.success());
+    site.apply().never_says("unlock");
+}
+
+/// The server is away from the middle of an apply until well behind its end.
+fn a_server_that_restarts_costs_nothing(program: &Program) {
+    let data = tempfile::TempDir::new().expect("a directory");
+    let mut site = Site::new(program, Setup::new().data(data.path()));
+    site.module.add("slow.tf", &gated_resource("slow"));
+    let gate = Gate::close(&site.module, "slow");
+    let mut apply = site.start_apply();
+    gate.wait_for(&mut apply);
+    let address = site.server.address().to_owned();
+    site.server.signal("TERM");
+    site.server.wait();
+    gate.open();
+    // By itself the client gives up after some three seconds.
+    apply.wait_until("the resource is made", || !site.module.has("slow.closed"));
+    std::thread::sleep(std::time::Duration::from_secs(8));
+    let data = data.path().to_str().expect("UTF-8");
+    let mut again = statekeep(&["serve", "--data", data, "--listen", &address]).spawn().expect("it starts");
+    let run = apply.wait();
+    let made = site.server.admin().versions(STATE).len();
+    let lock = site.server.admin().lock_evidence(STATE);
+    let _ = again.kill().and_then(|()| again.wait());
+    run.ok().says("2 added");
+    assert!(made == 1 && lock.is_none() && !site.module.has("errored.tfstate"), "{made} {lock:?}");
 }
 
 /// One folder, two building blocks: each has its own state, and nothing is moved from one to the other.

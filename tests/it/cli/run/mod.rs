@@ -3,12 +3,15 @@
 //! The script writes down what it sees. It stands still where a test closes its gate, so that a test can look at the middle of a run.
 
 mod empty;
+mod ended_moves;
 mod ends;
 mod here;
 mod identity;
+mod left;
 mod moves;
 mod settings;
 mod signals;
+mod terminal;
 mod token;
 mod untouched;
 
@@ -34,8 +37,12 @@ stop() { touch "$seen/reached-$1"; while [ -e "$seen/closed-$1" ]; do sleep 0.02
 if [ "$1" = init ]; then
   echo "init speaks"
   stop init
-  [ ! -e "$seen/init-fails" ] || exit 3
+  [ ! -e "$seen/init-fails" ] || { echo "init complains" >&2; exit 3; }
   exit 0
+fi
+if [ "$1 $2" = "state pull" ]; then
+  cp statekeep_transfer_override.tf "$seen/block" 2>/dev/null
+  stop pull
 fi
 env >"$seen/env"
 cp statekeep_backend.tf "$seen/file" 2>/dev/null || rm -f "$seen/file"

@@ -1,6 +1,5 @@
 //! Signals: the command gets each once, whoever sends it to whom; and one that comes before the command ends the run in good order.
 
-use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::Child;
 use std::time::{Duration, Instant};
@@ -26,29 +25,8 @@ while True:
         sys.exit(5)
 "#;
 
-/// A terminal: what it is given is typed, and its end is the program's.
-const TERMINAL: &str = r#"
-import os, pty, select, sys
-pid, terminal = pty.fork()
-if pid == 0:
-    os.execv(sys.argv[1], sys.argv[1:])
-watched, parent = [0, terminal], os.getppid()
-while os.getppid() == parent:
-    for ready in select.select(watched, [], [], 1)[0]:
-        try:
-            data = os.read(ready, 4096)
-        except OSError:
-            data = b""
-        if ready == terminal and not data:
-            sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-        if not data:
-            watched.remove(0)
-        os.write(1 if ready == terminal else terminal, data)
-os.kill(pid, 9)
-"#;
-
 /// A site whose command is a listener; none where there is no Python.
-fn listening() -> Option<Site> {
+pub(super) fn listening() -> Option<Site> {
     let python = skip::program("python3", "STATEKEEP_PYTHON")?;
     let site = Site::new();
     site.program("terraform", &format!("#!{}\n{LISTENER}", python.display()));
@@ -63,13 +41,13 @@ impl Site {
         run
     }
 
-    fn signals(&self) -> Vec<String> {
+    pub(super) fn signals(&self) -> Vec<String> {
         self.seen("signals").unwrap_or_default().lines().map(str::to_owned).collect()
     }
 
     /// Sends a signal that the command gets, and so all that came before it.
     #[track_caller]
-    fn sent(&self, signal: &str, to: &str) {
+    pub(super) fn sent(&self, signal: &str, to: &str) {
         let before = self.signals().len();
         send(signal, to);
         eventually("the command gets it", || self.signals()[before..].iter().any(|got| got == signal));
@@ -85,16 +63,16 @@ impl Site {
 }
 
 /// To a process, or with a minus to a group.
-fn send(signal: &str, to: &str) {
+pub(super) fn send(signal: &str, to: &str) {
     let sent = Command::new("sh").args(["-c", &format!("kill -s {signal} -- {to}")]).status().expect("a shell");
     assert!(sent.success());
 }
 
-/// The letter by which the kernel tells what a process does, and its group.
-fn stat(pid: u32) -> (String, u32) {
+/// The letter by which the kernel tells what a process does, its group, and the group in front at its terminal.
+pub(super) fn stat(pid: u32) -> (String, u32, i64) {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it is there");
     let fields: Vec<&str> = stat.rsplit_once(')').expect("a name").1.split_whitespace().collect();
-    (fields[0].to_owned(), fields[2].parse().expect("a number"))
+    (fields[0].to_owned(), fields[2].parse().expect("a number"), fields[5].parse().expect("a number"))
 }
 
 #[test]
@@ -204,35 +182,8 @@ fn a_server_that_is_slow_is_not_waited_for() {
 
 impl Site {
     #[track_caller]
-    fn expect_no_token_left(&self) {
+    pub(super) fn expect_no_token_left(&self) {
         let count = |kind: &str| self.server.admin().events(&format!("kind={kind}")).len();
         assert_eq!((count("login"), count("token.end")), (1, 1));
     }
-}
-
-#[test]
-fn at_a_terminal_the_command_gets_what_is_typed_once() {
-    let (Some(site), Some(python)) = (listening(), skip::program("python3", "STATEKEEP_PYTHON")) else { return };
-    let command = site.apply();
-    let mut terminal = Command::new(python);
-    terminal.args(["-c", TERMINAL]).arg(command.get_program()).args(command.get_args());
-    terminal.env("STATEKEEP_URL", site.server.url()).env_remove("TF_WORKSPACE");
-    let mut terminal = with_usual_signals(&terminal).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it runs");
-    site.reached("command");
-    let run = only_child(terminal.id());
-    let child = only_child(run);
-    assert_eq!(stat(child).1, stat(run).1, "one group, as if nobody were between");
-    // Held back until the command has taken it: two that come at once are one for the kernel.
-    send("STOP", &run.to_string());
-    eventually("the run stands still", || stat(run).0 == "T");
-    terminal.stdin.as_mut().expect("piped").write_all(b"\x03").expect("typed");
-    eventually("the command gets it", || site.signals() == ["INT"]);
-    send("CONT", &run.to_string());
-    site.sent("USR1", &run.to_string());
-    assert_eq!(site.signals(), ["INT", "USR1"], "what a process sends is handed on, what the terminal sent is not");
-    send("USR2", &run.to_string());
-    let output = terminal.wait_with_output().expect("it ends");
-    assert_eq!(output.status.code(), Some(5), "{}", String::from_utf8_lossy(&output.stdout));
-    assert!(!site.path(FILE).exists());
-    site.expect_no_token_left();
 }
