@@ -37,7 +37,6 @@ pub struct Metrics {
     pub damaged_reads: prometheus::IntCounter,
     /// Versions that were decoded and hashed to see whether they can be.
     pub verified_versions: prometheus::IntCounter,
-    gauges: Vec<(ValueOf, IntGauge)>,
 }
 
 /// What is true at one moment. Whatever is unknown is left out.
@@ -50,18 +49,20 @@ pub struct Gauges {
     /// Bytes of decoded versions that are kept for the next reader.
     pub cache: u64,
     /// Bytes of the database file.
-    pub database: u64,
+    pub database: Option<u64>,
     /// Bytes of its write-ahead log.
-    pub wal: u64,
+    pub wal: Option<u64>,
     /// Bytes that are free on its disk.
     pub free_space: Option<u64>,
     /// States that are not deleted.
-    pub states: u64,
+    pub states: Option<u64>,
     /// Versions.
-    pub versions: u64,
+    pub versions: Option<u64>,
     /// Locks that are held.
-    pub locks: u64,
-    /// The age of the oldest of them in seconds.
+    pub locks: Option<u64>,
+    /// Those of them on states that have no version yet.
+    pub only_locked: Option<u64>,
+    /// The age of the oldest of them in seconds; 0 when none is held.
     pub oldest_lock: Option<u64>,
     /// Versions that are known to be damaged.
     pub damaged: u64,
@@ -76,20 +77,21 @@ type ValueOf = fn(&Gauges) -> Option<u64>;
 /// One gauge: its name, its help, and its value.
 type Gauge = (&'static str, &'static str, ValueOf);
 
-const GAUGES: [Gauge; 13] = [
+const GAUGES: [Gauge; 14] = [
     ("in_flight_bytes", "Bytes granted to bodies, answers and working copies.", |now| Some(now.in_flight)),
     ("in_flight_limit_bytes", "The most bytes that are granted.", |now| Some(now.max_in_flight)),
     ("cache_bytes", "Bytes of decoded versions kept for their next reader.", |now| Some(now.cache)),
-    ("database_bytes", "Size of the database file.", |now| Some(now.database)),
-    ("wal_bytes", "Size of the write-ahead log.", |now| Some(now.wal)),
+    ("database_bytes", "Size of the database file.", |now| now.database),
+    ("wal_bytes", "Size of the write-ahead log.", |now| now.wal),
     ("disk_free_bytes", "Free space on the disk of the data directory.", |now| now.free_space),
-    ("states", "States that are not deleted.", |now| Some(now.states)),
-    ("versions", "Versions of all states.", |now| Some(now.versions)),
-    ("locks_held", "Locks that are held.", |now| Some(now.locks)),
-    ("oldest_lock_age_seconds", "Age of the oldest lock that is held; 0 when none is.", |now| Some(now.oldest_lock.unwrap_or(0))),
+    ("states", "States that are not deleted.", |now| now.states),
+    ("versions", "Versions of all states.", |now| now.versions),
+    ("locks_held", "Locks that are held.", |now| now.locks),
+    ("locks_without_version", "Locks that are held on states without an accepted version.", |now| now.only_locked),
+    ("oldest_lock_age_seconds", "Age of the oldest lock that is held; 0 when none is.", |now| now.oldest_lock),
     ("damaged_versions", "Versions that are known to be damaged.", |now| Some(now.damaged)),
-    ("verified_timestamp_seconds", "When everything was last verified, in seconds since 1970; 0 when it never was.", |now| {
-        Some(now.last_verified.unwrap_or(0))
+    ("verified_timestamp_seconds", "When everything was last verified, in seconds since 1970; absent until it was.", |now| {
+        now.last_verified
     }),
     ("ready", "1 when the server can read and write, else 0.", |now| Some(now.ready)),
 ];
@@ -154,7 +156,6 @@ impl Default for Metrics {
             ),
             damaged_reads: make.counter("damaged_reads_total", "Reads of versions that are damaged."),
             verified_versions: make.counter("verified_versions_total", "Versions that a verification has decoded and hashed."),
-            gauges: GAUGES.iter().map(|(name, help, value)| (*value, make.gauge(name, help))).collect(),
             registry,
         };
         // Its figures come from /proc, which a very bare container may not have: then they are left out.
@@ -166,15 +167,24 @@ impl Default for Metrics {
 impl Metrics {
     /// Everything as Prometheus reads it.
     pub fn text(&self, now: &Gauges) -> Result<String, prometheus::Error> {
-        for (value, gauge) in &self.gauges {
-            if let Some(value) = value(now) {
-                gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
-            }
-        }
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        TextEncoder::new().encode(&gauges(now)?, &mut text)?;
         Ok(String::from_utf8_lossy(&text).into_owned())
     }
+}
+
+/// Made anew each time, so that none keeps a value that is not known any more.
+fn gauges(now: &Gauges) -> Result<Vec<prometheus::proto::MetricFamily>, prometheus::Error> {
+    let registry = Registry::new();
+    for (name, help, value) in GAUGES {
+        if let Some(value) = value(now) {
+            let gauge = IntGauge::new(named(name), help)?;
+            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+            registry.register(Box::new(gauge))?;
+        }
+    }
+    Ok(registry.gather())
 }
 
 #[cfg(test)]
@@ -182,10 +192,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_gauge_whose_value_is_not_known_any_more_is_left_out() {
+        let metrics = Metrics::default();
+        let known = metrics.text(&Gauges { free_space: Some(7), last_verified: Some(8), ..Gauges::default() }).unwrap();
+        assert!(known.contains("statekeep_disk_free_bytes 7") && known.contains("statekeep_verified_timestamp_seconds 8"), "{known}");
+        let unknown = metrics.text(&Gauges::default()).unwrap();
+        for name in ["disk_free_bytes", "verified_timestamp_seconds", "states", "versions", "database_bytes"] {
+            assert!(!unknown.contains(&format!("statekeep_{name}")), "{name}: {unknown}");
+        }
+    }
+
+    #[test]
     fn everything_can_be_made_and_read() {
         let metrics = Metrics::default();
         metrics.requests.with_label_values(&["/x", "GET", "200"]).observe(0.001);
-        let text = metrics.text(&Gauges { states: 7, ..Gauges::default() }).unwrap();
+        let text = metrics.text(&Gauges { states: Some(7), ..Gauges::default() }).unwrap();
         assert!(text.contains("statekeep_states 7"), "{text}");
         assert!(text.contains("process_resident_memory_bytes"), "{text}");
     }

@@ -3,13 +3,15 @@
 //! A line about a request waits at most 5 ms for others, and they go out together: one call to the system for each would cost a busy server
 //! a tenth of its time. Everything else goes out at once, after what was gathered before it. The last few lines about requests are lost when the
 //! process is killed; who read or changed what is in the event log.
+//!
+//! Only one thread writes, since stderr may be a pipe that nobody reads: then lines are dropped and counted, and no request waits for them.
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
 use std::os::fd::AsFd as _;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::Duration;
 
@@ -24,8 +26,15 @@ pub const REQUESTS: &str = "statekeep::http::trace";
 
 /// For how long lines about requests are gathered.
 const GATHER_FOR: Duration = Duration::from_millis(5);
-/// Once so many bytes are gathered, whoever adds a line writes them all, and so nobody logs faster than somebody reads.
+/// Once so many bytes are gathered they are written, in pieces of about that size.
 const MAX_GATHERED: usize = 256 * 1024;
+/// The most bytes that wait to be written. Whoever adds more waits a moment, so that nobody logs faster than somebody reads.
+const MAX_WAITING: usize = 1024 * 1024;
+/// How long anybody waits for the log, and how long the end of the process does. Who reads nothing for so long is not waited for again.
+const PATIENCE: Duration = Duration::from_millis(100);
+const LAST_PATIENCE: Duration = Duration::from_secs(2);
+/// What the HTTP library calls an error is what anybody sends who speaks something else on the port; a line of our own says it.
+const NOISE: &str = "actix_http::h1::dispatcher=off";
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +53,7 @@ pub struct Log(Option<Arc<Lines>>);
 
 impl Drop for Log {
     fn drop(&mut self) {
-        self.0.iter().for_each(|lines| lines.write_out());
+        self.0.iter().for_each(|lines| lines.finish());
     }
 }
 
@@ -53,8 +62,8 @@ pub fn init(format: LogFormat, level: &str) -> Log {
     let is_terminal = io::stderr().is_terminal();
     // Libraries may log whole requests, and so credentials: they never go below `info`.
     let filter = match level {
-        "trace" => EnvFilter::new("info,statekeep=trace"),
-        _ => EnvFilter::new(format!("warn,statekeep={level}")),
+        "trace" => EnvFilter::new(format!("info,{NOISE},statekeep=trace")),
+        _ => EnvFilter::new(format!("warn,{NOISE},statekeep={level}")),
     };
     let gathered = io::stderr().as_fd().try_clone_to_owned().and_then(|stderr| Lines::to(stderr.into())).ok();
     let writer = gathered.clone().map_or_else(|| BoxMakeWriter::new(io::stderr), |lines| BoxMakeWriter::new(Gathering(lines)));
@@ -72,77 +81,140 @@ pub fn init(format: LogFormat, level: &str) -> Log {
     Log(gathered)
 }
 
-/// Lines on their way out. Who adds one takes no lock: a thread that has to wait for another one keeps all of its connections waiting.
+/// Lines on their way out. Who adds one takes no lock unless it has to be out at once.
 struct Lines {
     added: Sender<Vec<u8>>,
     /// The bytes that were added and are not written yet.
-    gathered: AtomicUsize,
+    waiting: AtomicUsize,
+    /// All bytes that were ever added, and all that were written.
+    all_added: AtomicU64,
+    all_written: AtomicU64,
+    /// How many lines were dropped and not told of.
+    lost: AtomicU64,
     /// Whether the writer was woken and has not begun to write.
     is_due: AtomicBool,
-    out: Mutex<Out>,
-    /// Writes what was gathered a while after it is woken.
+    /// Whether it is to write at once.
+    is_urgent: AtomicBool,
+    /// Whether somebody has waited in vain since anything was written.
+    is_stuck: AtomicBool,
+    /// Says that something was written.
+    progress: (Mutex<()>, Condvar),
     writer: OnceLock<Thread>,
-}
-
-/// Where lines go, one writer at a time, and the room for those that it writes.
-struct Out {
-    stderr: File,
-    added: Receiver<Vec<u8>>,
-    lines: Vec<u8>,
 }
 
 impl Lines {
     fn to(stderr: File) -> io::Result<Arc<Self>> {
         let (adding, added) = mpsc::channel();
-        let out = Out { stderr, added, lines: Vec::new() };
-        let (gathered, is_due) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let lines = Arc::new(Self { added: adding, gathered, is_due, out: Mutex::new(out), writer: OnceLock::new() });
+        let lines = Arc::new(Self {
+            added: adding,
+            waiting: AtomicUsize::new(0),
+            all_added: AtomicU64::new(0),
+            all_written: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
+            is_due: AtomicBool::new(false),
+            is_urgent: AtomicBool::new(false),
+            is_stuck: AtomicBool::new(false),
+            progress: (Mutex::new(()), Condvar::new()),
+            writer: OnceLock::new(),
+        });
         let writing = Arc::clone(&lines);
-        let run = move || {
-            loop {
-                std::thread::park();
-                std::thread::sleep(GATHER_FOR);
-                // A line that was added before this is written now; one that is added later wakes this thread again.
-                writing.is_due.swap(false, Ordering::AcqRel);
-                writing.write_out();
-            }
-        };
-        let thread = std::thread::Builder::new().name("log".to_owned()).spawn(run)?;
+        let thread = std::thread::Builder::new().name("log".to_owned()).spawn(move || writing.run(stderr, &added))?;
         let _ = lines.writer.set(thread.thread().clone());
         Ok(lines)
     }
 
+    fn run(&self, mut stderr: File, added: &Receiver<Vec<u8>>) {
+        let mut room = Vec::new();
+        loop {
+            std::thread::park();
+            if !self.is_urgent.load(Ordering::Acquire) {
+                std::thread::park_timeout(GATHER_FOR);
+            }
+            // A line that was added before this is written now; one that is added later wakes this thread again.
+            self.is_due.swap(false, Ordering::AcqRel);
+            self.is_urgent.swap(false, Ordering::AcqRel);
+            self.write_out(&mut stderr, added, &mut room);
+            let lost = self.lost.swap(0, Ordering::AcqRel);
+            if lost > 0 {
+                tracing::warn!(lost, "log lines were dropped, because nobody read them in time");
+            }
+        }
+    }
+
     fn add(&self, line: &[u8], may_wait: bool) {
-        let gathered = self.gathered.fetch_add(line.len(), Ordering::Relaxed) + line.len();
+        let is_full = || self.waiting.load(Ordering::Relaxed) + line.len() > MAX_WAITING;
+        if is_full() {
+            self.wake(true);
+            self.wait(|| !is_full(), PATIENCE);
+            if is_full() {
+                self.lost.fetch_add(1, Ordering::AcqRel);
+                return;
+            }
+        }
+        let waiting = self.waiting.fetch_add(line.len(), Ordering::Relaxed) + line.len();
+        let all = self.all_added.fetch_add(line.len() as u64, Ordering::AcqRel) + line.len() as u64;
         // The other end lives as long as this one.
         let _ = self.added.send(line.to_vec());
-        if gathered >= MAX_GATHERED || !may_wait {
-            self.write_out();
-        } else if !self.is_due.swap(true, Ordering::AcqRel)
-            && let Some(writer) = self.writer.get()
-        {
+        let is_urgent = !may_wait || waiting >= MAX_GATHERED;
+        self.wake(is_urgent);
+        if !may_wait {
+            self.wait(|| self.all_written.load(Ordering::Acquire) >= all, PATIENCE);
+        }
+    }
+
+    fn wake(&self, is_urgent: bool) {
+        let was_urgent = is_urgent && self.is_urgent.swap(true, Ordering::AcqRel);
+        let was_due = self.is_due.swap(true, Ordering::AcqRel);
+        let is_news = !was_due || (is_urgent && !was_urgent);
+        if is_news && let Some(writer) = self.writer.get() {
             writer.unpark();
         }
     }
 
-    /// Writes all that is gathered, after whatever is being written.
-    fn write_out(&self) {
-        let mut out = open(&self.out);
-        let Out { stderr, added, lines } = &mut *out;
+    /// Waits until something is so, unless nobody reads what is written. The writer itself waits for nothing.
+    fn wait(&self, is_so: impl Fn() -> bool, patience: Duration) {
+        let is_writer = self.writer.get().is_some_and(|writer| writer.id() == std::thread::current().id());
+        if is_writer || self.is_stuck.load(Ordering::Acquire) {
+            return;
+        }
+        let (mutex, condition) = &self.progress;
+        let waited = condition.wait_timeout_while(open(mutex), patience, |()| !is_so());
+        if waited.is_ok_and(|(_, result)| result.timed_out()) {
+            self.is_stuck.store(true, Ordering::Release);
+        }
+    }
+
+    /// Waits a moment for what is not written yet.
+    fn finish(&self) {
+        self.is_stuck.store(false, Ordering::Release);
+        self.wake(true);
+        let all = self.all_added.load(Ordering::Acquire);
+        self.wait(|| self.all_written.load(Ordering::Acquire) >= all, LAST_PATIENCE);
+    }
+
+    /// Writes all that is gathered.
+    fn write_out(&self, stderr: &mut File, added: &Receiver<Vec<u8>>, room: &mut Vec<u8>) {
         for line in added.try_iter() {
-            lines.extend_from_slice(&line);
-            if lines.len() >= MAX_GATHERED {
-                self.write(stderr, lines);
+            room.extend_from_slice(&line);
+            if room.len() >= MAX_GATHERED {
+                self.write(stderr, room);
             }
         }
-        self.write(stderr, lines);
+        self.write(stderr, room);
     }
 
     fn write(&self, stderr: &mut File, lines: &mut Vec<u8>) {
+        if lines.is_empty() {
+            return;
+        }
         // There is nowhere left to say that the log cannot be written.
         let _ = stderr.write_all(lines);
-        self.gathered.fetch_sub(lines.len(), Ordering::Relaxed);
+        self.waiting.fetch_sub(lines.len(), Ordering::Relaxed);
+        self.all_written.fetch_add(lines.len() as u64, Ordering::AcqRel);
+        self.is_stuck.store(false, Ordering::Release);
         lines.clear();
+        drop(open(&self.progress.0));
+        self.progress.1.notify_all();
     }
 }
 
@@ -222,8 +294,8 @@ mod tests {
             let prefix = format!("{thread} ");
             assert!(text.split_inclusive('\n').filter(|line| line.starts_with(&prefix)).eq(expected.split_inclusive('\n')), "{thread}");
         }
-        drop(open(&lines.out));
-        assert_eq!(lines.gathered.load(Ordering::Relaxed), 0, "nothing is held back");
+        lines.finish();
+        assert_eq!((lines.waiting.load(Ordering::Relaxed), lines.lost.load(Ordering::Relaxed)), (0, 0), "nothing is held back");
     }
 
     #[test]
@@ -243,15 +315,33 @@ mod tests {
     }
 
     #[test]
-    fn no_more_is_gathered_than_may_be() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let lines = Lines::to(file.reopen().unwrap()).unwrap();
-        let half = vec![b'x'; MAX_GATHERED / 2];
-        // As if the thread that writes were about to.
-        lines.is_due.store(true, Ordering::Release);
-        lines.add(&half, true);
-        assert_eq!(file.as_file().metadata().unwrap().len(), 0);
-        lines.add(&half, true);
-        assert_eq!(file.as_file().metadata().unwrap().len(), 2 * half.len() as u64);
+    fn nobody_waits_long_for_a_reader_that_does_not_read_and_what_is_dropped_is_counted() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        let lines = Lines::to(File::from(std::os::fd::OwnedFd::from(writer))).unwrap();
+        let begun = crate::model::clock::monotonic();
+        let count = 2 * MAX_WAITING / line(0, 0).len();
+        (0..count).for_each(|number| lines.add(line(0, number).as_bytes(), number % 100 != 0));
+        assert!(begun.elapsed() < Duration::from_secs(60), "it took {:?}", begun.elapsed());
+        let lost = lines.lost.load(Ordering::Relaxed);
+        assert!(lost > 0 && lines.waiting.load(Ordering::Relaxed) <= MAX_WAITING, "{lost} of {count} were dropped");
+        let reading = std::thread::spawn(move || {
+            let mut text = String::new();
+            let _ = io::Read::read_to_string(&mut reader, &mut text);
+            text
+        });
+        lines.finish();
+        let mut told = 0;
+        // Where nobody listens to the log, the line about the lost ones goes nowhere, but they are told of once.
+        for _ in 0..1_000 {
+            told = lost - lines.lost.load(Ordering::Relaxed);
+            if told == lost {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert_eq!(told, lost);
+        lines.add(b"and on it goes\n", false);
+        assert_eq!(lines.waiting.load(Ordering::Relaxed), 0);
+        drop(reading);
     }
 }

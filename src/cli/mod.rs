@@ -5,6 +5,7 @@ mod client;
 mod configure;
 mod detect;
 mod diff;
+mod environment;
 mod export;
 mod folding;
 mod import;
@@ -139,7 +140,7 @@ pub fn main() -> ExitCode {
     }
     // Files, sockets and directories of ours are for their owner only.
     let umask = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    let cli = match Cli::try_parse() {
+    let cli = match environment::parse() {
         Ok(cli) => cli,
         Err(error) => wrong::usage(error, &Cli::command()).exit(),
     };

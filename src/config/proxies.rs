@@ -2,7 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
+
+/// How many bits of an IPv6 address come before the IPv4 address in it.
+const MAPPED_BITS: u8 = 96;
 
 /// The networks whose `X-Forwarded-For` is believed.
 #[derive(Clone, Debug, Default)]
@@ -11,7 +14,7 @@ pub struct TrustedProxies(Vec<IpNet>);
 impl TrustedProxies {
     /// Believes these.
     pub fn new(networks: Vec<IpNet>) -> Self {
-        Self(networks)
+        Self(networks.into_iter().map(canonical).collect())
     }
 
     fn trusts(&self, address: IpAddr) -> bool {
@@ -33,6 +36,15 @@ impl TrustedProxies {
         }
         client
     }
+}
+
+/// A network of IPv4 addresses that are written as IPv6 ones, as that of the IPv4 addresses: so are those that are compared with it.
+fn canonical(network: IpNet) -> IpNet {
+    let mapped = match network {
+        IpNet::V6(network) => network.addr().to_ipv4_mapped().zip(network.prefix_len().checked_sub(MAPPED_BITS)),
+        IpNet::V4(_) => None,
+    };
+    mapped.and_then(|(address, length)| Ipv4Net::new(address, length).ok()).map_or(network, IpNet::V4)
 }
 
 /// An address as proxies write it: bare, with a port, or in brackets.
@@ -61,5 +73,17 @@ mod tests {
         assert_eq!(client("10.0.0.1", &[]), "10.0.0.1");
         assert_eq!(client("::1", &["[2001:db8::7]:4711"]), "2001:db8::7");
         assert_eq!(client("::ffff:10.0.0.1", &["198.51.100.7:80"]), "198.51.100.7");
+    }
+
+    #[test]
+    fn a_network_may_be_written_as_one_of_ipv6() {
+        let proxies = TrustedProxies::new(vec!["::ffff:10.0.0.0/104".parse().unwrap(), "::ffff:192.0.2.1/128".parse().unwrap()]);
+        let client = |peer: &str| proxies.client(peer.parse().unwrap(), ["198.51.100.7"].into_iter()).to_string();
+        for trusted in ["10.0.0.1", "::ffff:10.255.0.1", "192.0.2.1"] {
+            assert_eq!(client(trusted), "198.51.100.7", "{trusted}");
+        }
+        for other in ["11.0.0.1", "192.0.2.2", "2001:db8::1"] {
+            assert_eq!(client(other), other);
+        }
     }
 }

@@ -8,13 +8,15 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
 
 use crate::model::secret::Secret;
-use crate::store::FILE_NAME;
+use crate::store::{FILE_NAME, NotPrivate, see_to_directory, see_to_file};
 
 /// The server's Unix socket in the data directory.
 pub const SOCKET: &str = "statekeep.sock";
 /// Where the first admin key is written when nobody looks at a terminal.
 pub const ADMIN_KEY_FILE: &str = "initial-admin-key";
 const LOCK_FILE: &str = "statekeep.lock";
+/// How the names of copies of the database begin.
+const COPIES: &str = "statekeep.db.";
 
 /// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +35,9 @@ pub enum DirError {
     /// There is none, or nothing was ever written in it.
     #[error("there is no statekeep database in {0}; say with --data where it is, or start `statekeep serve`, which makes one")]
     NoDatabase(PathBuf),
+    /// Others could use it, or what is in it, or own that.
+    #[error("cannot use the data directory: {0}")]
+    NotPrivate(#[from] NotPrivate),
     /// A file operation failed.
     #[error("cannot use the data directory: {path}: {source}. Check its owner, mode and disk, or give --data another directory")]
     File {
@@ -53,6 +58,17 @@ impl Drop for DirLock {
     fn drop(&mut self) {
         self.keep_owner();
     }
+}
+
+/// Sees to it that what lies beside the database is for nobody else either: the socket, the first key, and copies from before an upgrade. The database's
+/// own files wait until it is known whose they are.
+fn see_to_others(dir: &Path) -> Result<(), DirError> {
+    let copies = std::fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.file_name());
+    let copies = copies.filter(|name| name.to_str().is_some_and(|name| name.starts_with(COPIES)));
+    for name in copies.chain([SOCKET.into(), ADMIN_KEY_FILE.into()]) {
+        see_to_file(&dir.join(name))?;
+    }
+    Ok(())
 }
 
 /// The proof that this process alone has the data directory open; ends when it is dropped, or with the process.
@@ -87,7 +103,9 @@ impl DirLock {
         if !dir.is_dir() {
             return Err(DirError::Missing(dir.to_owned()));
         }
+        see_to_directory(dir)?;
         let path = dir.join(LOCK_FILE);
+        see_to_file(&path)?;
         let failed = |source| DirError::File { path: path.clone(), source };
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(failed)?;
         match file.try_lock() {
@@ -99,6 +117,7 @@ impl DirLock {
             }
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
+        see_to_others(dir)?;
         // Who holds it is a help for people: not being able to say so, on a full disk, is no reason to refuse.
         let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "process {}", std::process::id()));
         let lock = Self { dir: dir.to_owned(), file };

@@ -16,7 +16,7 @@ pub enum Error {
     #[error("{}", .0.told)]
     Unauthorized(Unproven),
     /// Too many bad credentials from this address or for this key.
-    #[error("too many failed credentials from this address or for this key; wait {} s", .0.as_secs())]
+    #[error("too many failed credentials from this address or for this key; wait {} s", whole_seconds(*.0))]
     TooManyFailures(Duration),
     /// More credentials are being checked than there is room for.
     #[error("too many credentials are being checked; try again in a moment")]
@@ -170,6 +170,11 @@ impl Error {
     pub fn no_state(name: &StateName) -> Self {
         Self::NoState(format!("there is no state at {name}"))
     }
+}
+
+/// A time to wait in whole seconds, never too short.
+pub fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
 impl From<StoreError> for Error {

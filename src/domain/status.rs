@@ -12,6 +12,7 @@ use crate::metrics::Gauges;
 use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
 use crate::model::permission::Permission;
+use crate::store::Counts;
 
 /// How the server is.
 pub struct Status<'a>(pub(super) &'a Domain);
@@ -77,9 +78,9 @@ pub struct Report {
     /// API keys, ended ones too.
     pub keys: u64,
     /// Bytes of the database file.
-    pub database_size: u64,
+    pub database_size: Option<u64>,
     /// Bytes of its write-ahead log.
-    pub wal_size: u64,
+    pub wal_size: Option<u64>,
     /// Bytes that are free on its disk.
     pub free_space: Option<u64>,
     /// How the background verification is.
@@ -126,24 +127,30 @@ fn damage(scrub: &ScrubReport) -> Vec<Problem> {
 }
 
 impl Status<'_> {
-    /// Everything that is counted and measured, as Prometheus reads it; nothing about single states.
+    /// Everything that is counted and measured, as Prometheus reads it; nothing about single states. Also while the database cannot be read: what is
+    /// not known then is left out.
     pub async fn metrics(&self, caller: &Caller) -> Result<String, Error> {
-        let report = self.report(caller).await?;
+        authorize_everywhere(caller, Permission::Status)?;
         let (in_flight, max_in_flight) = self.0.budget.in_flight();
+        let counts = self.0.store.read(|view| Ok((view.counts()?, view.oldest_lock()?))).await.ok();
+        let (database, wal) = self.0.store.file_sizes();
+        let (health, scrub) = (self.health().await, self.0.scrub_report());
+        let counted = |count: fn(&Counts) -> u64| counts.as_ref().map(|(counts, _)| count(counts));
         let now = Gauges {
             in_flight,
             max_in_flight,
             cache: self.0.hot.bytes(),
-            database: report.database_size,
-            wal: report.wal_size,
-            free_space: report.free_space,
-            states: report.states,
-            versions: report.versions,
-            locks: report.locks,
-            oldest_lock: report.oldest_lock_at.map(|at| clock::now().since(at).as_secs()),
-            damaged: report.scrub.damaged_versions,
-            last_verified: report.scrub.last.map(|last| last.finished_at.millis().unsigned_abs() / 1_000),
-            ready: u64::from(report.health.status == Readiness::Ready),
+            database,
+            wal,
+            free_space: self.0.dir.free_space(),
+            states: counted(|counts| counts.states),
+            versions: counted(|counts| counts.versions),
+            locks: counted(|counts| counts.locks),
+            only_locked: counted(|counts| counts.only_locked),
+            oldest_lock: counts.as_ref().map(|(_, oldest)| oldest.map_or(0, |at| clock::now().since(at).as_secs())),
+            damaged: scrub.damaged_versions,
+            last_verified: scrub.last.map(|last| last.finished_at.millis().unsigned_abs() / 1_000),
+            ready: u64::from(health.status == Readiness::Ready),
         };
         self.0.metrics.text(&now).map_err(|error| Error::Internal(error.to_string()))
     }

@@ -41,6 +41,12 @@ pub(super) fn note_peer(connection: &dyn Any, data: &mut Extensions) {
     }
 }
 
+/// The address of the other end of a connection, whoever that stands for.
+pub(super) fn peer_address(connection: &dyn Any) -> String {
+    let peer = connection.downcast_ref::<TcpStream>().and_then(|stream| stream.peer_addr().ok());
+    peer.map_or_else(|| SOCKET.to_owned(), |address| address.ip().to_canonical().to_string())
+}
+
 /// The client's address, as far as it can be believed.
 pub(super) fn client_address(request: &HttpRequest) -> String {
     match request.conn_data::<Peer>() {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::reply;
 use crate::domain::Domain;
-use crate::domain::error::Error;
+use crate::domain::error::{Error, whole_seconds};
 use crate::domain::rollback::NoRollback;
 use crate::domain::transfers::NotTransferred;
 use crate::model::name::StateName;
@@ -124,7 +124,7 @@ fn domain_problem(error: &Error, detail: &str) -> HttpResponse {
     }
     if let Error::TooManyFailures(wait) = error {
         // Whoever comes back when it is over is not too early.
-        problem.builder.insert_header((RETRY_AFTER, wait.as_secs() + u64::from(wait.subsec_nanos() > 0)));
+        problem.builder.insert_header((RETRY_AFTER, whole_seconds(*wait)));
     } else if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
         problem.builder.insert_header((RETRY_AFTER, RETRY_SOON));
     }

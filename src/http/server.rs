@@ -114,7 +114,8 @@ pub fn start(domain: &Arc<Domain>, proxies: TrustedProxies, bindings: Bindings) 
         .on_connect(move |connection, data| {
             caller::note_peer(connection, data);
             hang_up_on_deaf(connection, limits.body_timeout);
-            if let Some(Ok(watched)) = socket_of(connection).map(|socket| watching.add(socket)) {
+            let peer = caller::peer_address(connection);
+            if let Some(Ok(watched)) = socket_of(connection).map(|socket| watching.add(socket, peer)) {
                 data.insert(watched);
             }
         })

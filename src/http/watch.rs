@@ -6,7 +6,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -30,6 +30,10 @@ pub(super) struct Watch {
 pub(super) struct Connection {
     watch: Arc<Watch>,
     socket: OwnedFd,
+    /// From where it came.
+    address: String,
+    /// Whether it ever sent a request.
+    has_asked: AtomicBool,
     busy: AtomicUsize,
     /// Milliseconds after [`Watch::began`], like the one below.
     quiet_since: AtomicU64,
@@ -46,11 +50,16 @@ impl Watch {
     }
 
     /// Watches one more connection.
-    pub(super) fn add(self: &Arc<Self>, socket: impl AsFd) -> io::Result<Arc<Connection>> {
-        let socket = socket.as_fd().try_clone_to_owned()?;
-        let quiet_since = AtomicU64::new(self.now());
-        let connection =
-            Arc::new(Connection { watch: Arc::clone(self), socket, busy: AtomicUsize::new(0), quiet_since, sent_at: AtomicU64::new(NONE) });
+    pub(super) fn add(self: &Arc<Self>, socket: impl AsFd, address: String) -> io::Result<Arc<Connection>> {
+        let connection = Arc::new(Connection {
+            watch: Arc::clone(self),
+            socket: socket.as_fd().try_clone_to_owned()?,
+            address,
+            has_asked: AtomicBool::new(false),
+            busy: AtomicUsize::new(0),
+            quiet_since: AtomicU64::new(self.now()),
+            sent_at: AtomicU64::new(NONE),
+        });
         // A list of connections is valid after each statement, so a panic elsewhere does no harm to it.
         self.connections.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&connection));
         Ok(connection)
@@ -85,12 +94,22 @@ impl Connection {
     }
 }
 
+impl Drop for Connection {
+    /// The library tells nobody of what is no request, such as TLS or a scan. That is nothing to look at, unless somebody wonders.
+    fn drop(&mut self) {
+        if !*self.has_asked.get_mut() {
+            tracing::debug!(address = self.address, "a connection ended without a request; this port speaks HTTP/1.1 and no TLS");
+        }
+    }
+}
+
 /// A request under way, from its headers to the last piece of its answer.
 pub(super) struct Busy(Arc<Connection>);
 
 impl Busy {
     pub(super) fn on(connection: &Arc<Connection>) -> Self {
         connection.busy.fetch_add(1, Ordering::Relaxed);
+        connection.has_asked.store(true, Ordering::Relaxed);
         Self(Arc::clone(connection))
     }
 }

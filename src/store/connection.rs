@@ -8,6 +8,7 @@ use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::OpenError;
+use super::privacy::see_to_file;
 
 /// What marks a database as ours in the header of its file: `skep` in ASCII.
 pub(super) const APPLICATION_ID: u32 = 0x736b_6570;
@@ -30,9 +31,19 @@ pub(super) fn wal_path(path: &Path) -> PathBuf {
     name.into()
 }
 
+/// Where the index of that log is.
+fn shm_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-shm");
+    name.into()
+}
+
 /// Opens the connection that writes, after making sure that the file is ours, so that nobody else's is ever changed.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     let is_new = refuse_foreign(path)?;
+    for file in [path.to_owned(), wal_path(path), shm_path(path)] {
+        see_to_file(&file)?;
+    }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let set_up = || -> rusqlite::Result<Connection> {
         let connection = Connection::open_with_flags(path, flags)?;

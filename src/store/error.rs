@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::privacy::NotPrivate;
+
 /// Why a read or a write did not happen. Nothing of a failed write is kept.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
@@ -77,6 +79,9 @@ fn is_bad_row(error: &rusqlite::Error) -> bool {
 /// Why a data directory cannot be opened. Nothing in it was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    /// Others could use the database's file, or own it.
+    #[error(transparent)]
+    NotPrivate(#[from] NotPrivate),
     /// The file is something else.
     #[error("{0} is not a statekeep database; nothing was changed. Give --data a directory of its own")]
     NotOurs(PathBuf),

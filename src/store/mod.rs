@@ -14,6 +14,7 @@ mod instance;
 mod keys;
 mod locks;
 mod memo;
+mod privacy;
 mod purges;
 mod readers;
 mod retention;
@@ -40,12 +41,13 @@ pub use checks::{ADDRESS_LISTS, BlobFacts, Chain, KeyFacts, Part, StateFacts, Ve
 pub use error::{OpenError, StoreError};
 pub use keys::{KeyWithHashes, NewKey};
 pub use locks::BrokenLock;
+pub use privacy::{NotPrivate, see_to_directory, see_to_file};
 pub use purges::Purgeable;
 pub use retention::{Moment, Removed, Space, StateWalk};
 pub use scrubs::{PassUnderWay, Scrub};
 pub use states::{Left, Place, Presence, Spot, StateFilter, StateId, StateSummary};
 pub use transfers::{Intent, Transfer};
-pub use tx::{Tx, View};
+pub use tx::{Counts, Tx, View};
 pub use versions::{NewVersion, VersionFilter};
 pub use writer::Queue;
 
@@ -198,10 +200,11 @@ impl Store {
         self.schema_version
     }
 
-    /// The sizes of the database file and of its write-ahead log.
-    pub fn file_sizes(&self) -> (u64, u64) {
-        let size = |path: &Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
-        (size(&self.path), size(&connection::wal_path(&self.path)))
+    /// The sizes of the database file and of its write-ahead log, where they can be asked. A log that is not there is empty.
+    pub fn file_sizes(&self) -> (Option<u64>, Option<u64>) {
+        let size = |path: &Path| std::fs::metadata(path).map(|meta| meta.len());
+        let no_log = |error: std::io::Error| (error.kind() == std::io::ErrorKind::NotFound).then_some(0);
+        (size(&self.path).ok(), size(&connection::wal_path(&self.path)).map_or_else(no_log, Some))
     }
 
     /// Finishes what is queued, moves the write-ahead log into the database file, and closes it. Writes after this answer [`StoreError::Closed`].

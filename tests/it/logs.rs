@@ -1,9 +1,14 @@
 //! The log: JSON lines where it is no terminal, one line a request, never a secret.
 
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::Stdio;
+use std::time::Duration;
+
 use base64::Engine as _;
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Client, Server, Setup, eventually, lock_body, state_path, tfstate};
+use crate::wire::Wire;
 
 const L1: &str = "11111111-1111-4111-8111-111111111111";
 
@@ -143,6 +148,74 @@ fn never_a_secret_even_at_the_lowest_level() {
     }
     assert!(!log.contains("state-secret"), "what is in a state is nobody's business");
     assert!(!log.contains("$argon2"), "nor what is kept of a secret");
+}
+
+/// What comes in on a port that anybody can reach: TLS, HTTP/2 without a word before, scans.
+const NOISE: [&[u8]; 6] = [
+    b"\x16\x03\x01\x00\xf4\x01\x00\x00\xf0\x03\x03aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00",
+    b"GARBAGE\r\n\r\n",
+    b"\x00\x01\x02\x03\r\n\r\n",
+    b"SSH-2.0-OpenSSH_9.6\r\n",
+    b"GET / HTTP/9.9\r\n\r\n",
+];
+
+#[test]
+fn what_is_no_request_is_no_error_of_the_server() {
+    let server = Setup::new().flag("--log-level", "debug").start();
+    for noise in NOISE {
+        let mut wire = Wire::to(&server);
+        wire.send(noise);
+        wire.finish();
+        let _ = wire.answer();
+    }
+    eventually("each has a line of our own, with the address", || {
+        let log = server.log();
+        let own = log.lines().filter(|line| line.contains("ended without a request") && line.contains("127.0.0.1")).count();
+        own >= NOISE.len() - 1
+    });
+    server.admin().get("/api/keys").expect_status(200);
+    let log = server.stop_and_log();
+    assert!(!log.contains("ERROR") && !log.contains("WARN"), "{log}");
+    assert!(log.lines().all(|line| !line.contains("actix")), "{log}");
+}
+
+#[test]
+fn a_log_that_nobody_reads_holds_nobody_up() {
+    let dir = tempfile::TempDir::new().expect("a directory");
+    let data = dir.path().join("data");
+    let key = Setup::new().data(&data).start().admin().secret().to_owned();
+    let mut child = Setup::new().command(&data).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
+    let url = line.trim().strip_prefix("listening on ").expect("an address").to_owned();
+    let http = reqwest::blocking::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().expect("a client");
+    // Each has a line of some 250 bytes; a pipe takes 64 KiB.
+    let asked = 6_000;
+    for number in 0..asked {
+        let answer =
+            http.get(format!("{url}/healthz")).send().unwrap_or_else(|error| panic!("request {number} waits for the log: {error}"));
+        assert_eq!(answer.status(), 200);
+    }
+    let state = http.get(format!("{url}{}", state_path("team/net"))).basic_auth("x", Some(key)).send().expect("an answer");
+    assert_eq!(state.status(), 404);
+    // Somebody begins to read: what is left comes, and how much is not there.
+    let mut stderr = child.stderr.take().expect("piped");
+    let reading = std::thread::spawn(move || {
+        let mut log = String::new();
+        let _ = stderr.read_to_string(&mut log);
+        log
+    });
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(crate::harness::kill("TERM", child.id()));
+    assert!(child.wait().expect("our child").success());
+    let log = reading.join().expect("a log");
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect("whole lines")).collect();
+    let lost: u64 = lines.iter().filter_map(|line| line["lost"].as_u64()).sum();
+    let written = lines.iter().filter(|line| line["path"] == "/healthz").count() as u64;
+    assert!(lost > 0, "6,000 lines fit nowhere: {written}");
+    assert!(written + lost >= asked, "{written} were written and {lost} lost");
+    assert_eq!(lines.last().map(|line| line["message"].clone()), Some(json!("left")));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use tempfile::TempDir;
 
-use crate::harness::{PATIENCE, statekeep};
+use crate::harness::{PATIENCE, Setup, statekeep};
 
 /// Runs a server that must refuse to start: it says so on stderr, prints no address, and leaves with 1.
 #[track_caller]
@@ -59,7 +59,16 @@ fn a_port_that_is_taken_is_named() {
 
 #[test]
 fn flags_that_make_no_sense_are_wrong_usage() {
-    let rows: [&[&str]; 12] = [
+    let rows: [&[&str]; 21] = [
+        &["--base-url", "state.example.net"],
+        &["--base-url", "ftp://state.example.net"],
+        &["--base-url", "https://"],
+        &["--base-url", "https://state.example.net/?x=1"],
+        &["--base-url", "https://state.example.net/#x"],
+        &["--base-url", " https://state.example.net"],
+        &["--base-url", "https://state.example.net/a b"],
+        &["--base-url", "https://me:secret@state.example.net"],
+        &["--base-url", "https://state.example.net:99999"],
         &["--listen", "localhost:8680"],
         &["--listen", "8680"],
         &["--listen", "127.0.0.1:99999"],
@@ -79,6 +88,21 @@ fn flags_that_make_no_sense_are_wrong_usage() {
         assert_eq!(output.status.code(), Some(2), "{flags:?}: {}", String::from_utf8_lossy(&output.stderr));
         assert!(!dir.path().join("data").exists(), "{flags:?}: nothing is made");
     }
+}
+
+#[test]
+fn a_variable_that_is_set_to_nothing_is_not_set() {
+    let help = statekeep(&["serve", "--help"]).output().expect("it runs");
+    let help = String::from_utf8(help.stdout).expect("UTF-8");
+    let names: Vec<&str> = help.split("[env: ").skip(1).filter_map(|rest| rest.split(['=', ']']).next()).collect();
+    assert!(names.len() > 30 && names.iter().all(|name| name.starts_with("STATEKEEP_")), "{names:?}");
+    let server = names.iter().fold(Setup::new(), |setup, name| setup.env(name, "")).start();
+    server.admin().get("/api/status").expect_status(200);
+    // Of the other commands too: an empty address would otherwise beat the data directory.
+    let mut list = statekeep(&["state", "list"]);
+    list.envs([("STATEKEEP_URL", ""), ("STATEKEEP_KEY_FILE", "")]).env("STATEKEEP_DATA", server.data());
+    let list = list.output().expect("it runs");
+    assert!(list.status.success(), "{}", String::from_utf8_lossy(&list.stderr));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! Only the built-in `terraform_data` resource is used, so that nothing is ever downloaded. Each test is there twice, by [`for_each_program`].
 
 mod access;
+mod addresses;
 mod broken_locks;
 mod configured;
 mod contention;
