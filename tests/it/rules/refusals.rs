@@ -39,7 +39,7 @@ fn told(answer: &Answer, name: &str) -> (u16, String, Value) {
         .headers
         .iter()
         .filter(|(header, _)| !["request-id", "date", "connection"].contains(&header.as_str()))
-        .map(|(header, value)| format!("{header}: {}", value.to_str().expect("text")))
+        .map(|(header, value)| format!("{header}: {}", value.to_str().expect("text").replace(name, "NAME")))
         .collect();
     headers.sort();
     let body = if answer.bytes.is_empty() { Value::Null } else { answer.json() };
