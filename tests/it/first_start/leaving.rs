@@ -5,7 +5,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use crate::disk::strace;
-use crate::harness::{Client, Server, Setup, eventually, eventually_within, state_path, tfstate, tfstate_noted};
+use crate::harness::{Client, Server, Setup, children, eventually, eventually_within, kill, state_path, tfstate, tfstate_noted};
 use crate::wire::{Wire, head};
 
 use super::L1;
@@ -114,7 +114,7 @@ fn reads_that_are_being_written_down_when_it_leaves_are_counted_once() {
     let trace = dir.path().join("syncs");
     let slow_disk = ["-o", trace.to_str().expect("UTF-8"), "-e", "trace=fdatasync", "-e", "inject=fdatasync:delay_enter=1000000"];
     let Some(setup) = strace(Setup::new().data(&data), &slow_disk) else { return };
-    let server = setup.start();
+    let mut server = setup.start();
     let writer = writer.at(&server);
     let sync_calls = || std::fs::read_to_string(&trace).expect("the trace").matches("fdatasync").count();
     // What a start writes, and what noting the use of a key does, is through.
@@ -127,7 +127,9 @@ fn reads_that_are_being_written_down_when_it_leaves_are_counted_once() {
     (0..4).for_each(|_| drop(writer.read("team/net").expect_status(200)));
     // The line of a call is written when it begins.
     eventually("they are being written down", || sync_calls() > before);
-    assert!(server.stop().success());
+    let traced = children(server.pid());
+    assert!(traced.iter().any(|pid| kill("TERM", *pid)), "the server is what strace has started");
+    assert!(server.wait().success());
     let server = Setup::new().data(&data).start();
     let events = server.admin().events("kind=state.read&workspace=team&buildingBlock=net");
     assert_eq!(events.iter().filter_map(|event| event["count"].as_u64()).sum::<u64>(), 4, "{events:?}");
