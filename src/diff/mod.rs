@@ -6,6 +6,7 @@
 mod address;
 mod json;
 mod legacy;
+mod marks;
 mod masking;
 mod names;
 mod number;

@@ -100,7 +100,7 @@ fn stderr(output: &Output) -> String {
 }
 
 /// The address of something that answers each request by its head, or hangs up.
-fn stub(answer: impl Fn(&str) -> String + Send + 'static) -> String {
+pub(crate) fn stub(answer: impl Fn(&str) -> String + Send + 'static) -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     std::thread::spawn(move || {

@@ -11,6 +11,7 @@
 mod answer;
 mod api;
 mod bad_input;
+mod between;
 mod cli;
 mod clients;
 mod credentials;

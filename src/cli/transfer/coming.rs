@@ -5,13 +5,14 @@
 
 use std::path::{Path, PathBuf};
 
+use super::file::Quiet;
+use super::old::Old;
 use super::ours::{Intent, Ours, Standing, tell};
 use super::{Hindrance, Move, same};
 use crate::cli::client::Wire;
 use crate::cli::configure::identity::Whose;
 use crate::cli::output::{self, Failure};
-use crate::cli::tool::{PASSWORD, Push, Record, USER};
-use crate::model::secret::Secret;
+use crate::cli::tool::{Push, Record};
 
 /// What became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,17 @@ const MAX_TRIES: u32 = 3;
 /// What is put behind the name of a state's file when its state has moved.
 const MOVED: &str = ".moved-to-statekeep";
 
+/// What is here of a state that is elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Here {
+    /// Nothing that counts.
+    Nothing,
+    /// The state, or what became of it.
+    TheSame,
+    /// An earlier copy of it.
+    Older,
+}
+
 /// Where a state comes from.
 struct Source {
     record: Record,
@@ -41,9 +53,10 @@ impl Move<'_> {
     /// Moves the state here from the backend that is recorded, or from the file that the program finds without any.
     pub(in crate::cli) async fn come(&self, may_encrypt: bool) -> Result<Came, Failure> {
         let Some(source) = self.source(may_encrypt).await? else { return Ok(Came::Nothing) };
-        let old = old_statekeep(&source.record)?;
-        if let Some(wire) = &old
-            && self.has_come(wire).await?
+        let old = Old::at(&source.record, &source.place).await?;
+        let old = old.as_ref().map(|old| old.wire());
+        if let Some(wire) = old
+            && self.has_come(wire, &source.place).await?
         {
             return Ok(Came::Here);
         }
@@ -52,11 +65,12 @@ impl Move<'_> {
         if same::is_empty(&theirs)? && self.ours().standing().await? != Standing::Transferred {
             return Ok(Came::Nothing);
         }
-        let intent = match &old {
-            Some(wire) => self.lock_there(wire).await?,
+        let _quiet = source.file.as_deref().map(Quiet::hold).transpose()?;
+        let intent = match old {
+            Some(wire) => Some(self.lock_there(wire, &source.place).await?),
             None => None,
         };
-        let old = old.as_ref().map(|wire| Ours::new(wire, String::new())).zip(intent);
+        let old = old.map(|wire| Ours::new(wire, String::new())).zip(intent);
         if let Some((old, intent)) = &old
             && self.ours().begun().await?.is_some_and(|begun| begun.lock == intent.lock)
         {
@@ -77,8 +91,8 @@ impl Move<'_> {
     /// Where a state is that would move here, if there is one. Nothing is moved, and fails where it could not be.
     pub(in crate::cli) async fn would_come(&self, may_encrypt: bool) -> Result<Option<String>, Failure> {
         let Some(source) = self.source(may_encrypt).await? else { return Ok(None) };
-        if let Some(wire) = old_statekeep(&source.record)?
-            && self.has_come(&wire).await?
+        if let Some(old) = Old::at(&source.record, &source.place).await?
+            && self.has_come(old.wire(), &source.place).await?
         {
             return Ok(None);
         }
@@ -87,7 +101,7 @@ impl Move<'_> {
         if same::is_empty(&theirs)? && ours.standing().await? != Standing::Transferred {
             return Ok(None);
         }
-        Ok((!self.is_here(&ours, &source.place, &theirs).await?).then_some(source.place))
+        Ok((self.here(&ours, &source.place, &theirs).await? != Here::TheSame).then_some(source.place))
     }
 
     /// Ends what was begun on the old server: the state has left it, is free again there, or stays locked while it may be in both places.
@@ -151,10 +165,11 @@ impl Move<'_> {
     /// Sees to it that the state is here, as it is there in the end.
     async fn take_in(&self, source: &Source, mut theirs: Vec<u8>) -> Result<(), Hindrance> {
         let (ours, place) = (self.ours(), &source.place);
+        let here = self.here(&ours, place, &theirs).await.map_err(Hindrance::certain)?;
         let mut has_come = false;
-        if !self.is_here(&ours, place, &theirs).await.map_err(Hindrance::certain)? {
+        if here != Here::TheSame {
             tell(&format!("{} is at {place}, which was the backend before, and moves along", self.address.name));
-            self.store(&ours, source, &theirs, has_come).await.map_err(Hindrance::unsure)?;
+            self.store(&ours, source, &theirs, here == Here::Older).await.map_err(Hindrance::unsure)?;
             has_come = true;
         }
         for _ in 0..MAX_TRIES {
@@ -178,27 +193,31 @@ impl Move<'_> {
         Ok((!same::differences(before, &again)?.is_empty()).then_some(again))
     }
 
-    /// Whether the state is here already, or what came from it. Fails where there is another.
-    async fn is_here(&self, ours: &Ours<'_>, place: &str, theirs: &[u8]) -> Result<bool, Failure> {
+    /// What is here of the state, or of what came from it. Fails where there is another.
+    async fn here(&self, ours: &Ours<'_>, place: &str, theirs: &[u8]) -> Result<Here, Failure> {
         match ours.standing().await? {
-            Standing::Nothing | Standing::Transferred => return Ok(false),
+            Standing::Nothing | Standing::Transferred => return Ok(Here::Nothing),
             Standing::Moved => return Err(Failure::Failed(format!("{} has another address on this server now", self.address.name))),
             Standing::Live => {}
         }
         let current = self.in_clear(ours.bytes().await?.into())?;
         let differences = same::differences(&current, theirs)?;
         if differences.is_empty() {
-            return Ok(true);
+            return Ok(Here::TheSame);
         }
         let (here, there) = (same::head(&current)?, same::head(theirs)?);
+        if !here.lineage.is_empty() && here.lineage == there.lineage && same::differences_in_values(&current, theirs)?.is_empty() {
+            // One is a copy of the other from before something was said beside the values: the later one counts.
+            return Ok(if same::is_older(&current, theirs)? { Here::Older } else { Here::TheSame });
+        }
         let versions = if here.lineage == there.lineage { ours.versions().await? } else { Vec::new() };
         if here.serial > there.serial && self.was_here(ours, &versions, theirs).await? {
-            return Ok(true);
+            return Ok(Here::TheSame);
         }
         let only_brought_back =
             versions.iter().find(|version| version["current"] == true).is_some_and(|version| version["kind"] == "restore");
         if here.serial < there.serial && only_brought_back {
-            return Ok(false);
+            return Ok(Here::Nothing);
         }
         Err(Failure::Failed(format!(
             "{place} was the backend before, and holds another state than {}: {}\nNothing was moved. Look at both. To go on with the one here and leave \
@@ -209,7 +228,7 @@ impl Move<'_> {
     }
 
     /// Whether a state was a version here, so that what is here came from it.
-    async fn was_here(&self, ours: &Ours<'_>, versions: &[serde_json::Value], theirs: &[u8]) -> Result<bool, Failure> {
+    pub(super) async fn was_here(&self, ours: &Ours<'_>, versions: &[serde_json::Value], theirs: &[u8]) -> Result<bool, Failure> {
         let there = same::head(theirs)?;
         let is_candidate = |version: &&serde_json::Value| {
             version["serial"] == there.serial
@@ -219,7 +238,7 @@ impl Move<'_> {
         };
         for number in versions.iter().filter(is_candidate).filter_map(|version| version["number"].as_u64()) {
             let version = ours.version(number).await?;
-            if !same::head(&version)?.encrypted && same::differences(&version, theirs)?.is_empty() {
+            if !same::head(&version)?.encrypted && same::differences_in_values(&version, theirs)?.is_empty() {
                 return Ok(true);
             }
         }
@@ -234,7 +253,7 @@ impl Move<'_> {
             // The client would give it another lineage in a backend of this kind.
             ours.arrive(theirs.to_vec(), has_come).await?;
         }
-        let differences = same::differences(&self.read_here()?, theirs)?;
+        let differences = same::differences_in_values(&self.read_here()?, theirs)?;
         if differences.is_empty() {
             return Ok(());
         }
@@ -256,35 +275,61 @@ impl Move<'_> {
         self.with_backend(&Record::http(&self.address.text()), Some(self.credentials), |using| self.invocation.push(theirs, how, using))
     }
 
-    /// Whether an earlier try brought the state here, and was only cut off before the program had recorded it.
-    async fn has_come(&self, wire: &Wire) -> Result<bool, Failure> {
-        let has_left = Ours::new(wire, String::new()).standing().await.is_ok_and(|standing| standing == Standing::Transferred);
-        Ok(has_left && self.ours().standing().await? == Standing::Live)
-    }
-
-    /// Locks the state there. Nothing where it is no statekeep; there nobody but the person who asks knows that the state moves.
-    async fn lock_there(&self, wire: &Wire) -> Result<Option<Intent>, Failure> {
-        let to = Record::http(&self.address.text()).place(self.invocation.root(), crate::cli::tool::DEFAULT_WORKSPACE);
-        match Ours::new(wire, String::new()).begin(&to).await {
-            Ok(intent) => Ok(Some(intent)),
-            Err(refusal) => match refusal.status_and_code() {
-                Some((423, _)) => Err(refusal.into_failure()),
-                Some((403 | 409, code)) if !code.is_empty() => Err(refusal.into_failure()),
-                _ => Ok(None),
-            },
+    /// Whether an earlier try brought the state here, and was only cut off before the program had recorded it. A state that has left the old statekeep
+    /// for anywhere else is not what is here.
+    async fn has_come(&self, wire: &Wire, place: &str) -> Result<bool, Failure> {
+        let old = Ours::new(wire, String::new());
+        match old.standing().await? {
+            Standing::Live | Standing::Nothing => return Ok(false),
+            Standing::Transferred => {}
+            Standing::Moved => {
+                return Err(Failure::Failed(format!(
+                    "{place} was the backend before, and the state has another address on that server now; nothing was moved. Take it along from there, \
+                     or say --transfer=never to go on with what is here."
+                )));
+            }
+        }
+        let to = old.left_for().await?;
+        let name = &self.address.name;
+        // Of an address only what says where is kept there, so that the word behind it is the whole of it.
+        let address = to.strip_prefix("http address=").and_then(|rest| rest.split(' ').next());
+        let whose = match address {
+            Some(address) => self.address.whose(address).await,
+            None => Whose::Others,
+        };
+        if let Whose::Unknown(why) = whose {
+            return Err(Failure::Failed(format!(
+                "{place} was the backend before, and the state has left it for {}; whether that is {name} here cannot be told: {why}. Nothing was moved. \
+                 Run this again.",
+                output::harmless(&to)
+            )));
+        }
+        if whose != Whose::This(Some(name.clone())) {
+            return Err(Failure::Failed(format!(
+                "{place} was the backend before, and the state has left it for {}, which is not {name} here. Nothing was moved. Take it along from there, \
+                 or say --transfer=never to go on with what is here.",
+                output::harmless(&to)
+            )));
+        }
+        match self.ours().standing().await? {
+            Standing::Live => Ok(true),
+            Standing::Nothing | Standing::Transferred | Standing::Moved => Err(Failure::Failed(format!(
+                "{place} was the backend before, and the state has left it for {name}, which does not live here any more. Nothing was moved. \
+                 `statekeep state history {name}` says what became of it, or say --transfer=never to go on without it."
+            ))),
         }
     }
-}
 
-/// Where the old backend is a statekeep as well: the way to the state there, with the credentials that its client uses.
-fn old_statekeep(record: &Record) -> Result<Option<Wire>, Failure> {
-    let Some(address) = record.address() else { return Ok(None) };
-    let setting = |name: &str, variable: &str| {
-        let recorded = record.config().get(name).and_then(serde_json::Value::as_str).map(str::to_owned);
-        recorded.or_else(|| std::env::var_os(variable).and_then(|value| value.into_string().ok()))
-    };
-    let (Some(_), Some(password)) = (setting("username", USER), setting("password", PASSWORD)) else { return Ok(None) };
-    Wire::elsewhere(address, Secret::new(password)).map(Some)
+    /// Locks the state there. Whatever keeps that from being done is an end: it may be in use, or be locked the next time.
+    async fn lock_there(&self, wire: &Wire, place: &str) -> Result<Intent, Failure> {
+        let to = Record::http(&self.address.text()).place(self.invocation.root(), crate::cli::tool::DEFAULT_WORKSPACE);
+        Ours::new(wire, String::new()).begin(&to).await.map_err(|refusal| {
+            refusal.into_failure().and(&format!(
+                "{place} was the backend before, and the state could not be locked there. Nothing was moved. Run this again, or say --transfer=never to \
+                 go on with what is here."
+            ))
+        })
+    }
 }
 
 /// A file whose state has moved is not found by the programs any more; any other backend keeps its copy.

@@ -24,8 +24,10 @@ pub(in crate::cli) enum Left {
 enum There {
     Nothing,
     TheSame,
-    /// Another state; these are the differences.
-    Another(Vec<String>),
+    /// What the state here once was: the state is still to be pushed, over it.
+    Older,
+    /// Another state, with the differences; whether it says that it was this one before, which nothing here confirms.
+    Another(Vec<String>, bool),
 }
 
 impl Move<'_> {
@@ -50,7 +52,11 @@ impl Move<'_> {
         };
         match brought {
             Ok(_) => {
-                ours.done(&intent).await?;
+                let behind = |failure: Failure| {
+                    let name = &self.address.name;
+                    failure.and(&format!("{name} is at {place}, and the one here stays locked until it says so. Run this again."))
+                };
+                ours.done(&intent).await.map_err(behind)?;
                 tell(&format!(
                     "{} has moved to {place}; its address here answers 410 from now on, and its history stays",
                     self.address.name
@@ -71,26 +77,29 @@ impl Move<'_> {
         let before = |failure| Hindrance { failure, may_be_there: !is_first_try };
         let bytes = ours.bytes().await.map_err(before)?;
         let state = self.in_clear(bytes.into()).map_err(before)?;
-        match self.there(&state).map_err(before)? {
+        match self.there(ours, &state).await.map_err(before)? {
             There::TheSame => {
                 tell(&format!("{place} holds this state already"));
                 return Ok(());
             }
-            There::Another(_) if same::is_empty(&state).map_err(before)? => {
+            There::Another(_, false) if same::is_empty(&state).map_err(before)? => {
                 tell(&format!("{place} holds a state, and the one here is empty"));
                 return Ok(());
             }
-            There::Another(differences) => return Err(before(self.another(place, &differences))),
+            There::Another(differences, _) => return Err(before(self.another(place, &differences))),
+            There::Older => tell(&format!("{place} holds an earlier copy of this state")),
             There::Nothing => {}
         }
         let pushed = self.invocation.push(&state, Push::Onto, &Using::default());
         // What was pushed in vain may have arrived, and what arrived may not be what was pushed: what is read back tells.
-        match (self.there(&state).map_err(Hindrance::unsure)?, pushed) {
+        match (self.arrived(&state).map_err(Hindrance::unsure)?, pushed) {
             (There::TheSame, _) => Ok(()),
-            (There::Nothing, Err(failure)) => Err(Hindrance::certain(failure)),
-            (There::Nothing, Ok(())) => Err(Hindrance::unsure(Failure::Failed(format!("what was pushed to {place} cannot be read there")))),
-            (There::Another(_), Err(failure)) => Err(Hindrance::unsure(failure)),
-            (There::Another(differences), Ok(())) => Err(Hindrance::unsure(Failure::Failed(format!(
+            (There::Nothing | There::Older, Err(failure)) => Err(Hindrance::certain(failure)),
+            (There::Nothing | There::Older, Ok(())) => {
+                Err(Hindrance::unsure(Failure::Failed(format!("what was pushed to {place} cannot be read there"))))
+            }
+            (There::Another(..), Err(failure)) => Err(Hindrance::unsure(failure)),
+            (There::Another(differences, _), Ok(())) => Err(Hindrance::unsure(Failure::Failed(format!(
                 "what was read back from {place} is not what was pushed: {}",
                 differences.join(", ")
             )))),
@@ -98,14 +107,32 @@ impl Move<'_> {
     }
 
     /// What the other backend holds.
-    fn there(&self, ours: &[u8]) -> Result<There, Failure> {
+    async fn there(&self, here: &Ours<'_>, ours: &[u8]) -> Result<There, Failure> {
         let Some(theirs) = self.invocation.pull(&Using::default())? else { return Ok(There::Nothing) };
+        let is_older = same::is_older(&theirs, ours)?;
+        if is_older
+            && (same::differences_in_values(ours, &theirs)?.is_empty() || self.was_here(here, &here.versions().await?, &theirs).await?)
+        {
+            return Ok(There::Older);
+        }
         let differences = same::differences(ours, &theirs)?;
         Ok(match () {
             () if differences.is_empty() => There::TheSame,
             // Some backends show an empty state where there is none.
+            () if !is_older && same::is_empty(&theirs)? => There::Nothing,
+            () => There::Another(differences, is_older),
+        })
+    }
+
+    /// What the other backend holds of a state that was pushed a moment ago, which it may have written in its own way.
+    fn arrived(&self, ours: &[u8]) -> Result<There, Failure> {
+        let Some(theirs) = self.invocation.pull(&Using::default())? else { return Ok(There::Nothing) };
+        let differences = same::differences_in_values(ours, &theirs)?;
+        Ok(match () {
+            () if same::is_older(&theirs, ours)? => There::Older,
+            () if differences.is_empty() => There::TheSame,
             () if same::is_empty(&theirs)? => There::Nothing,
-            () => There::Another(differences),
+            () => There::Another(differences, false),
         })
     }
 

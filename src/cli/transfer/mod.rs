@@ -6,7 +6,9 @@
 
 mod coming;
 mod command;
+mod file;
 mod leaving;
+mod old;
 mod ours;
 mod same;
 

@@ -1,13 +1,11 @@
 //! An export that comes to where something is already, or that was cut off: nothing is ended, nothing is lost, and what is counted is so.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::super::{L1, Place, some_states, stderr};
 use super::{nothing, put, str};
+use crate::between::Between;
 use crate::harness::{Client, Server, state_path, statekeep, tfstate};
 
 /// An export of a server that was prepared.
@@ -81,55 +79,6 @@ fn a_state_that_is_deleted_here_is_told_and_not_counted_as_live() {
     });
 }
 
-/// Something in front of a server that fails one kind of call once, and hands on all others.
-struct Faulty {
-    url: String,
-    failed: Arc<AtomicUsize>,
-}
-
-impl Faulty {
-    fn before(server: &Server, kind: &'static str) -> Self {
-        let (listener, target) = (std::net::TcpListener::bind("127.0.0.1:0").expect("a port"), server.address().to_owned());
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let failed = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&failed);
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (stream, target, count) = (stream.expect("a connection"), target.clone(), Arc::clone(&count));
-                std::thread::spawn(move || hand_on(stream, &target, kind, &count));
-            }
-        });
-        Self { url, failed }
-    }
-}
-
-/// Hands one request on by a connection of its own.
-fn hand_on(mut client: std::net::TcpStream, target: &str, kind: &str, count: &AtomicUsize) {
-    use std::io::{Read as _, Write as _};
-    let mut head = Vec::new();
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") {
-        match client.read(&mut byte) {
-            Ok(1) => head.push(byte[0]),
-            _ => return,
-        }
-    }
-    let text = String::from_utf8_lossy(&head).into_owned();
-    if text.lines().next().is_some_and(|line| line.contains(kind)) && count.fetch_add(1, Ordering::SeqCst) == 0 {
-        let _ = client.write_all(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-        return;
-    }
-    let mut server = std::net::TcpStream::connect(target).expect("the server");
-    let request = text.replacen("\r\n", "\r\nConnection: close\r\n", 1);
-    server.write_all(request.as_bytes()).expect("a request");
-    let (mut up, mut down) = (client.try_clone().expect("a socket"), server.try_clone().expect("a socket"));
-    std::thread::spawn(move || {
-        let _ = std::io::copy(&mut up, &mut down);
-    });
-    let _ = std::io::copy(&mut server, &mut client);
-    let _ = client.shutdown(std::net::Shutdown::Both);
-}
-
 fn held(admin: &Client) -> Vec<Value> {
     admin.versions("team/net").iter().rev().map(|version| version["held"]["reason"].clone()).collect()
 }
@@ -150,20 +99,20 @@ fn holds_that_were_lost_come_with_the_next_run() {
         let admin = to.admin();
         put(dir.path(), "key", admin.secret());
         let key = dir.path().join("key");
-        let faulty = Faulty::before(&to, kind);
+        let faulty = Between::before(&to, kind);
         let import = |url: &str| statekeep(&["import", str(&out), "--url", url, "--key-file", str(&key)]).output().expect("it runs");
-        let first = import(&faulty.url);
-        assert_eq!((first.status.code(), faulty.failed.load(Ordering::SeqCst)), (Some(1), 1), "{}", stderr(&first));
+        let first = import(faulty.url());
+        assert_eq!((first.status.code(), faulty.calls()), (Some(1), 1), "{}", stderr(&first));
         let stored = admin.versions("team/net").len();
         let counted = if stored == 1 { "1 version".to_owned() } else { format!("{stored} versions") };
         assert!(stderr(&first).contains(&format!("imported 0 states with {counted}")), "{kind}: {}", stderr(&first));
         assert!(stderr(&first).contains("1 state is there only in part"), "{kind}: {}", stderr(&first));
-        let second = import(&faulty.url);
+        let second = import(faulty.url());
         assert_eq!(second.status.code(), Some(0), "{}", stderr(&second));
         assert!(stderr(&second).contains("1 version that was there already is held now"), "{kind}: {}", stderr(&second));
         assert_eq!(held(&admin), [json!("kept"), json!("kept"), Value::Null], "{kind}");
         // Once all is there, nothing more is done.
-        let third = import(&faulty.url);
+        let third = import(faulty.url());
         assert!(!stderr(&third).contains("held") && stderr(&third).contains("1 state was there already"), "{}", stderr(&third));
     }
 }

@@ -1,7 +1,9 @@
 //! A state that moves along with its sources: to the `local` backend and to a second statekeep, and back.
 
+mod copies;
 mod faulty;
 mod interrupted;
+mod old;
 mod sealed;
 
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,0 +1,96 @@
+//! What the backend before is: another statekeep, which has to be locked while its state moves, or a product of its own, which is only read.
+//!
+//! It is asked, and nothing is taken for granted: no answer, or one of a proxy, is not the answer that it is no statekeep. Nothing is sent there that another
+//! product could store.
+
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Client, Method, Response, StatusCode, Url};
+
+use crate::cli::client::{Wire, http_elsewhere, on_the_way};
+use crate::cli::output::Failure;
+use crate::cli::tool::{PASSWORD, Record, USER};
+use crate::model::secret::Secret;
+
+/// Headers that only a statekeep sends.
+const OURS: [&str; 3] = ["statekeep-instance", "statekeep-version", "statekeep-code"];
+
+/// Another statekeep, and the way to a state there.
+pub(super) struct Old(Wire);
+
+/// What an answer tells.
+enum Told {
+    /// A statekeep spoke.
+    Statekeep,
+    /// Something else did.
+    Other,
+    /// Nobody did, or something in between.
+    Nothing(String),
+}
+
+impl Old {
+    /// The statekeep at a recorded address, with the credentials that its client uses; none where it is something else.
+    pub(super) async fn at(record: &Record, place: &str) -> Result<Option<Self>, Failure> {
+        let Some(address) = record.reached_at() else { return Ok(None) };
+        let address = address.as_str();
+        let setting = |name: &str, variable: &str| {
+            let recorded = record.config().get(name).and_then(serde_json::Value::as_str).map(str::to_owned);
+            recorded.or_else(|| std::env::var_os(variable).and_then(|value| value.into_string().ok())).filter(|value| !value.is_empty())
+        };
+        let known = setting("username", USER).zip(setting("password", PASSWORD));
+        let again = "Nothing was moved. Run this again, or say --transfer=never to go on with what is here.";
+        match ask(address, known.as_ref()).await? {
+            Told::Other => Ok(None),
+            Told::Nothing(why) => {
+                Err(Failure::Failed(format!("{place} was the backend before, and what it is cannot be told: {why}. {again}")))
+            }
+            Told::Statekeep => match known {
+                Some((_, password)) => Wire::elsewhere(address, Secret::new(password)).map(Self).map(Some),
+                None => Err(Failure::Failed(format!(
+                    "{place} was the backend before, and is another statekeep, which has to be locked while the state moves: give {USER} and {PASSWORD} for \
+                     it. {again}"
+                ))),
+            },
+        }
+    }
+
+    /// The way there.
+    pub(super) const fn wire(&self) -> &Wire {
+        &self.0
+    }
+}
+
+/// Asks for the lock, which no other product shows as a statekeep does; where that is not answered, for the state itself.
+async fn ask(address: &str, known: Option<&(String, String)>) -> Result<Told, Failure> {
+    let wrong = || Failure::Failed("the recorded address of the backend before is no address".to_owned());
+    let state = Url::parse(address).map_err(|_| wrong())?;
+    let mut lock = state.clone();
+    lock.path_segments_mut().map_err(|()| wrong())?.pop_if_empty().push("lock");
+    let http = http_elsewhere(address)?;
+    match told(&http, Method::GET, lock, known).await {
+        Told::Statekeep => Ok(Told::Statekeep),
+        Told::Other | Told::Nothing(_) => Ok(told(&http, Method::HEAD, state, known).await),
+    }
+}
+
+async fn told(http: &Client, method: Method, url: Url, known: Option<&(String, String)>) -> Told {
+    let mut request = http.request(method, url);
+    if let Some((user, password)) = known {
+        request = request.basic_auth(user, Some(password));
+    }
+    match request.send().await {
+        Ok(answer) if is_ours(&answer) => Told::Statekeep,
+        Ok(answer) => match answer.status() {
+            status if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED => Told::Nothing(format!("it answers {status}")),
+            _ => Told::Other,
+        },
+        Err(error) => Told::Nothing(on_the_way(&error)),
+    }
+}
+
+/// Whether a statekeep gave an answer, also one that has no id of its data yet.
+fn is_ours(answer: &Response) -> bool {
+    let headers = answer.headers();
+    let has_id = headers.contains_key("request-id");
+    let is_problem = headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/problem+json"));
+    OURS.iter().any(|name| headers.contains_key(*name)) || (has_id && is_problem)
+}
