@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::nearest;
+use super::network::{ANSWER_TIMEOUT, http_patient};
 pub(super) use super::network::{http_elsewhere, on_the_way};
 use super::output::Failure;
 pub(super) use super::reach::secret_in;
@@ -29,8 +30,6 @@ use crate::model::secret::Secret;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often it looks meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
-/// How long a server elsewhere may take until it answers, and pause within its answer.
-const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
 /// The pace in bytes a second at which a body may go to it; the server takes none that is slower.
 const SLOWEST_BODY: u64 = 8 * 1024;
 /// What takes as long as it takes, with nothing to be read meanwhile: a network that goes away is noticed by its connection.
@@ -196,7 +195,7 @@ impl Wire {
     }
 
     fn to(server: Server, secret: Secret) -> Result<Self, Failure> {
-        let http = http_elsewhere(&server.base)?;
+        let http = http_patient(&server.base)?;
         Ok(Self { http, server: Arc::new(server), secret: Some(secret), timeout: Some(ANSWER_TIMEOUT), page: AtomicU32::new(PAGE) })
     }
 

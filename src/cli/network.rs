@@ -9,6 +9,8 @@ use crate::config::trusted_authorities;
 
 /// How long a connection to a server elsewhere may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a server elsewhere may take until it answers, and pause within its answer.
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
 /// How soon and how often a connection without traffic is probed, so that a network that went away is noticed also where no time-out is known.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 const PROBES: u32 = 4;
@@ -33,20 +35,28 @@ pub(super) fn address(what: &str, text: &str) -> Result<String, Failure> {
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
-/// A client for servers elsewhere. It follows no redirect, which would take credentials to where nobody meant them to go.
+/// A client for servers elsewhere, which gives up one that says nothing for a minute.
 pub(super) fn http_elsewhere(url: &str) -> Result<reqwest::Client, Failure> {
+    builder(url)?.read_timeout(ANSWER_TIMEOUT).build().map_err(Failure::because)
+}
+
+/// The same for whoever watches each request by itself.
+pub(super) fn http_patient(url: &str) -> Result<reqwest::Client, Failure> {
+    builder(url)?.build().map_err(Failure::because)
+}
+
+/// It follows no redirect, which would take credentials to where nobody meant them to go.
+fn builder(url: &str) -> Result<reqwest::ClientBuilder, Failure> {
     // Only fails when one is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).redirect(reqwest::redirect::Policy::none());
     let builder = builder.tcp_keepalive(KEEPALIVE).tcp_keepalive_interval(KEEPALIVE).tcp_keepalive_retries(PROBES);
     // Reading the machine's authorities takes longer than a request, and without TLS nobody looks at them.
-    let builder = if url.starts_with("http://") {
-        builder.tls_certs_only([])
-    } else {
-        authorities_are_there()?;
-        builder
-    };
-    builder.build().map_err(Failure::because)
+    if url.starts_with("http://") {
+        return Ok(builder.tls_certs_only([]));
+    }
+    authorities_are_there()?;
+    Ok(builder)
 }
 
 /// Refuses authorities that a variable names and that are not there: nothing would be trusted, and the reason would not be told.

@@ -112,8 +112,9 @@ fn damage(scrub: &ScrubReport) -> Vec<Problem> {
     let mut problems = Vec::new();
     if scrub.damaged_versions > 0 {
         let count = scrub.damaged_versions;
+        let are = if count == 1 { "version is" } else { "versions are" };
         let detail = format!(
-            "{count} versions are damaged and cannot be read; all others can. `statekeep verify` says which, docs/operation.md what to do"
+            "{count} {are} damaged and cannot be read; all others can. `statekeep verify` says which, docs/operation.md what to do"
         );
         problems.push(Problem { code: "damaged_versions", detail });
     }

@@ -72,7 +72,8 @@ pub(super) async fn run(args: ImportArgs, common: Common) -> Result<(), Failure>
     }
     // All that can be wrong with what is to be imported is told before the server is asked.
     let found = find(&args).await?;
-    let client = Client::connect_or(&common.reach, WhereNone::Make).await?;
+    let where_none = if args.dry_run { WhereNone::Refuse } else { WhereNone::Make };
+    let client = Client::connect_or(&common.reach, where_none).await?;
     let done = if args.dry_run {
         rehearse(&client, found, &args, common.format).await
     } else {

@@ -37,7 +37,8 @@ impl Doubt {
         let what = match self {
             Self::Ahead { now, expected } => {
                 let days = now.since(*expected).as_secs() / 86_400;
-                format!("the clock says {now}, {days} days past the last time that is known, more than --max-clock-jump")
+                let unit = if days == 1 { "day" } else { "days" };
+                format!("the clock says {now}, {days} {unit} past the last time that is known, more than --max-clock-jump")
             }
             Self::Behind { now, known } => format!("the clock says {now}, but it was {known} before"),
         };

@@ -164,6 +164,8 @@ fn commands_that_look_make_no_database() {
     let dir = TempDir::new().expect("a directory");
     let (empty, missing) = (dir.path().join("empty"), dir.path().join("missing"));
     std::fs::create_dir(&empty).expect("a directory");
+    let state = dir.path().join("x.tfstate");
+    std::fs::write(&state, tfstate(L1, 1)).expect("a file");
     for place in [&empty, &missing] {
         let out = dir.path().join("out");
         for args in [
@@ -176,6 +178,7 @@ fn commands_that_look_make_no_database() {
             &["prune", "--keep-last", "1", "--yes"],
             &["retention", "list"],
             &["export", out.to_str().expect("UTF-8")],
+            &["import", state.to_str().expect("UTF-8"), "--workspace", "team", "--building-block", "net", "--dry-run"],
         ] {
             let output = run(place, args);
             assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(1), true), "{args:?}: {}", stderr(&output));
@@ -186,8 +189,6 @@ fn commands_that_look_make_no_database() {
     }
     assert_eq!(std::fs::read_dir(&empty).expect("a directory").count(), 0, "nothing was left behind");
     assert!(!missing.exists());
-    let state = dir.path().join("x.tfstate");
-    std::fs::write(&state, tfstate(L1, 1)).expect("a file");
     let made = run(&empty, &["import", state.to_str().expect("UTF-8"), "--workspace", "team", "--building-block", "net"]);
     assert_eq!(made.status.code(), Some(0), "{}", stderr(&made));
     assert!(empty.join("statekeep.db").exists(), "an import makes one");
