@@ -188,3 +188,16 @@ impl From<StoreError> for Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_waits_for_as_long_as_they_are_told_is_not_too_early() {
+        for (wait, told) in [(1, 1), (999, 1), (1_000, 1), (1_001, 2), (59_001, 60), (60_000, 60)] {
+            assert_eq!(whole_seconds(Duration::from_millis(wait)), told, "{wait} ms");
+        }
+        assert!(Error::TooManyFailures(Duration::from_millis(59_001)).to_string().ends_with("wait 60 s"));
+    }
+}

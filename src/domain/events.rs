@@ -43,12 +43,12 @@ impl Events<'_> {
 
     /// Counts what good credentials did not allow, and why; of the state that was asked for, if one was.
     pub fn note_denied(&self, actor: Option<&Actor>, origin: &Origin, name: Option<&StateName>, reason: &'static str) {
-        self.0.gather_refused(EventKind::AccessRefused, actor, origin, name, ("reason", reason.to_owned()));
+        self.0.gather_refused(EventKind::AccessRefused, (actor, origin), name, ("reason", reason.to_owned()));
     }
 
     /// Counts requests that a redirect brought here; `from` is the address that was asked first.
     pub fn note_redirected(&self, actor: Option<&Actor>, origin: &Origin, name: &StateName, from: &str) {
-        self.0.gather_refused(EventKind::RequestRedirected, actor, origin, Some(name), ("from", from.to_owned()));
+        self.0.gather_refused(EventKind::RequestRedirected, (actor, origin), Some(name), ("from", from.to_owned()));
     }
 }
 
@@ -253,14 +253,13 @@ impl Domain {
 
     /// Counts refused credentials.
     pub(super) fn gather_refusal(&self, key: Option<&Actor>, origin: &Origin, reason: &'static str) {
-        self.gather_refused(EventKind::CredentialsRefused, key, origin, None, ("reason", reason.to_owned()));
+        self.gather_refused(EventKind::CredentialsRefused, (key, origin), None, ("reason", reason.to_owned()));
     }
 
     fn gather_refused(
         &self,
         kind: EventKind,
-        actor: Option<&Actor>,
-        origin: &Origin,
+        (actor, origin): (Option<&Actor>, &Origin),
         name: Option<&StateName>,
         said: (&'static str, String),
     ) {

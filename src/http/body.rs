@@ -117,14 +117,12 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     if bytes.trim_ascii_start().first() == Some(&b'[') {
         return Err(ApiError::invalid("bad_body", "the body is a list, where this call takes a JSON object; docs/api.md says which"));
     }
-    serde_json::from_slice(bytes).map_err(|error| match wrong_member::<T>(bytes, &error.to_string()) {
-        Some(detail) => ApiError::invalid("bad_body", detail),
-        None => {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let somewhere = || {
             let (line, column) = (error.line(), error.column());
-            let detail =
-                format!("the body is not the JSON that this call takes (line {line}, column {column}); docs/api.md says what it takes");
-            ApiError::invalid("bad_body", detail)
-        }
+            format!("the body is not the JSON that this call takes (line {line}, column {column}); docs/api.md says what it takes")
+        };
+        ApiError::invalid("bad_body", wrong_member::<T>(bytes, &error.to_string()).unwrap_or_else(somewhere))
     })
 }
 

@@ -43,12 +43,12 @@ pub(super) struct Refused {
 
 impl Refused {
     fn because(error: &Error) -> Option<Self> {
-        match error {
-            Error::Unauthorized(why) => Some(Self { reason: why.reason, key: why.key.as_ref().map(|key| key.id.clone()) }),
-            Error::Denied(_) => Some(Self { reason: "permission", key: None }),
-            Error::OutOfScope(_) => Some(Self { reason: "scope", key: None }),
-            _ => None,
+        if let Error::Unauthorized(why) = error {
+            return Some(Self { reason: why.reason, key: why.key.as_ref().map(|key| key.id.clone()) });
         }
+        let is_denied = matches!(error, Error::Denied(_));
+        let reason = if is_denied { "permission" } else { "scope" };
+        (is_denied || matches!(error, Error::OutOfScope(_))).then_some(Self { reason, key: None })
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) async fn unlock(
     domain.locks().may_unlock(&on.caller, &on.name)?;
     let named = query::read::<WriteQuery>(&request)?.lock_id();
     let body = read(&request, &mut payload, &domain).await?;
-    let unlock = which(&body, named, content_md5(&request).as_deref())?;
+    let unlock = which(&body, named.as_deref(), content_md5(&request).as_deref())?;
     Ok(match domain.locks().unlock(&on.caller, &on.name, unlock).await? {
         Unlocking::Released(lock) => reply::lock(&lock),
         Unlocking::NothingHeld => reply::json(&json!({})),
@@ -56,9 +56,9 @@ fn parse(body: &[u8]) -> Result<Lock, ApiError> {
 }
 
 /// Which lock is meant: by the body, by `?ID=` where a proxy dropped the body, or whatever is held when there was no body to begin with.
-fn which(body: &[u8], named: Option<String>, md5: Option<&str>) -> Result<Unlock, ApiError> {
-    if let (true, Some(id)) = (body.is_empty(), &named) {
-        return Ok(Unlock::Id { id: id.clone(), forced: false });
+fn which(body: &[u8], named: Option<&str>, md5: Option<&str>) -> Result<Unlock, ApiError> {
+    if let (true, Some(id)) = (body.is_empty(), named) {
+        return Ok(Unlock::Id { id: id.to_owned(), forced: false });
     }
     // Its checksum tells a body that a proxy dropped from one that was empty.
     check_md5(body, md5)?;

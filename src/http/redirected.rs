@@ -46,5 +46,5 @@ fn from(request: &HttpRequest) -> String {
     let (host, path) = rest.split_once('/').map_or((rest, String::new()), |(host, path)| (host, format!("/{path}")));
     let host = host.rsplit('@').next().unwrap_or_default();
     let whole = if scheme.is_empty() { format!("{host}{path}") } else { format!("{scheme}://{host}{path}") };
-    whole.chars().filter(|letter| letter.is_ascii_graphic()).take(MAX_FROM).collect()
+    whole.chars().filter(char::is_ascii_graphic).take(MAX_FROM).collect()
 }

@@ -33,7 +33,6 @@ fn wrong_secrets_of_one_key_are_429_in_the_end_while_the_right_one_goes_on() {
     let token = server.token(&good, json!({}));
     good.read("team/net").expect_problem(404, "no_state");
     let refused = knock(|_| old.read("team/net")).expect_problem(429, "too_many_failures");
-    // Failures count for a minute, of which some milliseconds are over: rounded down, whoever waits so long comes too early.
     assert!(refused.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds > 0));
     for _ in 0..5 {
         good.read("team/net").expect_problem(404, "no_state");
