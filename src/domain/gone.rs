@@ -70,7 +70,8 @@ fn damage_that_could_not_be_written_down_is_found_again_though_its_reader_is_gon
         let state = StateId::for_tests();
         abandoned(&domain, domain.note_damaged(&name(), state, 1)).await;
         assert_eq!(domain.damaged.count(), 1);
-        domain.store.write(0, |tx| tx.lose_damaged_versions()).await.unwrap();
+        let lose = |tx: &crate::store::Tx<'_>| tx.lose_damaged_versions();
+        domain.store.write(0, lose).await.unwrap();
         abandoned(&domain, domain.note_damaged(&name(), state, 2)).await;
         assert_eq!(domain.damaged.count(), 1, "the next read tells it");
     });

@@ -326,15 +326,15 @@ fn whoever_brings_a_state_back_while_it_is_purged_keeps_what_is_left() {
     let running = std::thread::spawn(move || purge(&purger, "team/net", &json!("all")));
     eventually("it has begun", || inside::number(&data, "SELECT count(*) FROM versions WHERE blob_id IS NULL") > 0);
     let back = owner.send("POST", &format!("{}/restore", state_path("team/net")), "");
-    let purged = running.join().expect("an answer");
+    let ended = running.join().expect("an answer");
     if back.status == 200 {
-        let problem = purged.expect_problem(409, "not_deleted");
+        let problem = ended.expect_problem(409, "not_deleted");
         assert!(problem.text().contains("had been removed before"), "{}", problem.text());
         assert_eq!(owner.read("team/net").expect_status(200).text(), state(250, None));
     } else {
         // It was too late, and told so.
         back.expect_problem(410, "purged");
-        purged.expect_status(200);
+        ended.expect_status(200);
     }
     eventually("what went is erased", || inside::number(&data, "SELECT count(*) FROM pending_erasure") == 0);
 }
