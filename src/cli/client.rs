@@ -82,11 +82,20 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    /// The answer as JSON.
+    /// The answer as JSON. Every answer of the API is an object; whatever else it is was not said by a statekeep.
     pub(super) fn json(&self) -> Result<Value, Failure> {
-        serde_json::from_slice(&self.bytes)
-            .map_err(|_| Failure::Failed("the server's answer is not JSON; is --url a statekeep?".to_owned()))
+        let answer = serde_json::from_slice(&self.bytes).ok().filter(Value::is_object);
+        answer.ok_or_else(|| Failure::Failed("the server's answer is no JSON object; is --url a statekeep?".to_owned()))
     }
+}
+
+/// Where a list goes on behind a page, which is not where it began; null at its end.
+pub(super) fn following(page: &mut Value, begun_at: &Value) -> Result<Value, Failure> {
+    let next = page["next"].take();
+    if !next.is_null() && next == *begun_at {
+        return Err(Failure::Failed("the server's list never ends; is --url a statekeep?".to_owned()));
+    }
+    Ok(next)
 }
 
 impl Client {
@@ -224,7 +233,7 @@ impl Wire {
         loop {
             let missing = wanted.map(|wanted| wanted.saturating_sub(rows.len()));
             let mut page = self.page(path, cursor, &next, missing).await?;
-            next = page["next"].take();
+            next = following(&mut page, &next).map_err(Refusal::of)?;
             rows.extend(page[name].as_array_mut().map(std::mem::take).unwrap_or_default());
             if next.is_null() || wanted.is_some_and(|wanted| rows.len() >= wanted) {
                 return Ok(serde_json::json!({ name: rows, "next": next }));

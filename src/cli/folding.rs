@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::client::Client;
+use super::client::{Client, following};
 use super::nearest;
 use super::output::Failure;
 
@@ -17,7 +17,7 @@ pub(super) async fn folded(client: &Client, path: &str, wanted: Option<usize>) -
             Err(refusal) => return Err(nearest::explained(&wire, refusal).await),
         };
         page["versions"].as_array_mut().map(std::mem::take).unwrap_or_default().into_iter().for_each(|row| fold(&mut rows, row));
-        next = page["next"].take();
+        next = following(&mut page, &next)?;
         // One row more than is wanted: then the last one that is has all of its snapshots.
         if next.is_null() || wanted.is_some_and(|wanted| rows.len() > wanted) {
             rows.truncate(wanted.unwrap_or(usize::MAX));

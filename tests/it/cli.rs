@@ -16,6 +16,7 @@ mod retention;
 mod rollback;
 mod run;
 mod states;
+mod strange_answers;
 mod usage;
 mod verify;
 

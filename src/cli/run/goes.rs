@@ -120,7 +120,7 @@ fn empty(module: &Module) -> Failure {
 
 /// The address of the `http` backend that the program will use: for `init` what it is told, and for all else what it has recorded, unless its block was
 /// changed since; then the block, and last the environment.
-fn http_address(invocation: &Invocation, found: &Found) -> Result<Option<String>, Failure> {
+pub(in crate::cli) fn http_address(invocation: &Invocation, found: &Found) -> Result<Option<String>, Failure> {
     let is_init = invocation.subcommand() == Some("init");
     let record = Record::read(invocation)?.filter(|record| record.kind == "http");
     let recorded = record.as_ref().and_then(Record::address);

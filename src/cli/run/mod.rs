@@ -166,7 +166,7 @@ impl Run {
         }
         let exists = self.moving(token, async |moving| moving.exists().await).await?;
         if !exists {
-            self.begins(record).await?;
+            self.begins(token, record).await?;
         }
         if let Some(flags) = self.flags_of_init(record) {
             self.init(flags, &credentials, token).await?;
@@ -197,7 +197,13 @@ impl Run {
     /// With which flags `init` is needed, if it is. What is recorded otherwise holds nothing any more that is not here, or nobody wants it.
     fn flags_of_init(&self, record: Option<&Record>) -> Option<&'static [&'static str]> {
         match record {
-            Some(record) if record.is_of_our_block(&self.address.text()) => None,
+            // Whether the rest was told, and holds, only the program knows.
+            Some(record)
+                if record.is_of_our_block(&self.address.text())
+                    && (!record.says_more_than_our_block() || self.invocation.uses_what_is_recorded().unwrap_or(true)) =>
+            {
+                None
+            }
             Some(_) => Some(&["-reconfigure"]),
             None if self.invocation.subcommand() == Some("init") => None,
             None => Some(&[]),

@@ -113,13 +113,16 @@ impl Run {
     }
 
     /// Nothing is at the address yet. That is said, and refused where the folder was used with another state of this server: the name may be mistyped.
-    pub(super) async fn begins(&self, record: Option<&Record>) -> Result<(), Failure> {
+    pub(super) async fn begins(&self, token: &Token, record: Option<&Record>) -> Result<(), Failure> {
         let recorded = match record.and_then(Record::address) {
             Some(address) if !self.args.new => self.address.whose(address).await,
             Some(_) | None => Whose::Others,
         };
         match recorded {
-            Whose::This(Some(other)) if other != self.address.name => Err(refusals::mistyped(&self.address.name, &other)),
+            Whose::This(Some(other)) if other != self.address.name => {
+                let known = token.known_states(&self.address.name.workspace).await;
+                Err(refusals::mistyped(&self.address.name, &other, known))
+            }
             Whose::This(_) | Whose::Others | Whose::Unknown(_) => {
                 output::message(&format!("statekeep: {} has no state yet; this is a new one", self.address.name));
                 Ok(())

@@ -3,6 +3,7 @@
 //! Workspaces of the program: the `http` backend has none. Settings of the backend: the generated file says all that says where.
 
 use crate::cli::configure::address::Address;
+use crate::cli::nearest;
 use crate::cli::output::{self, Failure};
 use crate::cli::tool::{DEFAULT_WORKSPACE, HARMLESS, Invocation, Record};
 use crate::model::name::StateName;
@@ -64,11 +65,18 @@ pub(super) fn arguments(invocation: &Invocation, address: &Address, record: Opti
 }
 
 /// A state that does not exist is named in a folder that was used with another one.
-pub(super) fn mistyped(named: &StateName, used: &StateName) -> Failure {
+pub(super) fn mistyped(named: &StateName, used: &StateName, mut known: Vec<String>) -> Failure {
+    known.push(used.to_string());
     Failure::Failed(format!(
-        "{named} does not exist, and this folder was used with {used}; did you mean {used}? In a state that does not exist everything would be made \
-         anew: --new goes on, if that is what you want"
+        "{named} does not exist, and this folder was used with {used}{} In a state that does not exist everything would be made anew: --new goes on, if \
+         that is what you want",
+        ended(nearest::near(&named.to_string(), known))
     ))
+}
+
+/// As the end of a sentence.
+fn ended(text: String) -> String {
+    if text.ends_with('?') { text } else { format!("{text}.") }
 }
 
 /// As Go reads a flag.

@@ -19,7 +19,7 @@ use crate::cli::output::{self, Failure};
 use crate::cli::tool::Credentials;
 use crate::model::clock::{self, Timestamp};
 use crate::model::key::KeyId;
-use crate::model::name::StateName;
+use crate::model::name::{StateName, Workspace};
 use crate::model::secret::{Kind, Secret};
 
 /// For how long a token is asked for, in seconds. It lapses after that when nobody extends it.
@@ -38,6 +38,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 const END_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a token that is on its way is waited for when a signal came, so that it can be ended.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// With how many names a mistyped one is compared.
+const MAX_COMPARED: usize = 1_000;
 
 /// A key that is being read.
 pub(super) type Reading = JoinHandle<Result<Key, Failure>>;
@@ -203,6 +206,14 @@ impl Token {
     /// The id of the key that it was made from.
     pub(super) fn key_id(&self) -> String {
         self.key.id.to_string()
+    }
+
+    /// The names of the states of a workspace that the key may see; none where they cannot be had.
+    pub(super) async fn known_states(&self, workspace: &Workspace) -> Vec<String> {
+        let path = format!("/api/terraform/state?workspace={workspace}");
+        let list = self.key.wire.list(&path, "states", "after", Some(MAX_COMPARED)).await.unwrap_or_default();
+        let rows = list["states"].as_array().map(Vec::as_slice).unwrap_or_default();
+        rows.iter().filter_map(|row| Some(format!("{workspace}/{}", row["buildingBlock"].as_str()?))).collect()
     }
 
     /// Extends it again and again, for as long as this is polled.

@@ -122,7 +122,7 @@ impl Invocation {
 
     /// Whether the program goes by the `http` backend that it has recorded, and not by a block in its sources that says otherwise: it does where the block
     /// is as it was at the last `init`, which was told more. Only the program knows.
-    pub(super) fn uses_what_is_recorded(&self) -> Result<bool, Failure> {
+    pub(in crate::cli) fn uses_what_is_recorded(&self) -> Result<bool, Failure> {
         let differs = "the sources name another address than the last `init` has recorded";
         if self.program().is_none() {
             return Err(Failure::Failed(format!("{differs}, and {} cannot be asked which one holds; run `init` again", self.shown())));

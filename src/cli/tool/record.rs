@@ -86,6 +86,11 @@ impl Record {
         }
     }
 
+    /// Whether it says more than our own block may, of how the server is reached: `init` was told so, or a block said so that is gone.
+    pub(in crate::cli) fn says_more_than_our_block(&self) -> bool {
+        HARMLESS.iter().any(|name| self.config.get(*name).is_some_and(|value| !value.is_null()))
+    }
+
     /// The file that the program finds where nothing says otherwise.
     pub(in crate::cli) const LOCAL_FILE: &str = FILE;
 

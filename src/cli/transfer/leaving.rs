@@ -8,8 +8,9 @@ use super::{Hindrance, Move, same};
 use crate::cli::client::Refusal;
 use crate::cli::output::{self, Failure};
 use crate::cli::run::folder::Lock;
+use crate::cli::run::goes::http_address;
 use crate::cli::tool::{Push, Using};
-use crate::hcl::Found;
+use crate::hcl::{Found, Kind};
 
 /// What became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,11 @@ impl Move<'_> {
         }
         let _lock = Lock::take(self.invocation.root())?;
         tell(&format!("{} has a live state of {}, which moves along", self.address.server(), self.address.name));
+        // `init` goes over what is recorded: not before it is known that it leads elsewhere.
+        let is_http = found.kind == Kind::Backend && found.label.as_deref() == Some("http");
+        if let Some(address) = if is_http { http_address(self.invocation, found)? } else { None } {
+            self.leads_elsewhere(self.address.whose(&address).await).map_err(|hindrance| hindrance.failure.and("Nothing was moved."))?;
+        }
         self.initialise(found).await?;
         let record = self.elsewhere().await.map_err(|hindrance| hindrance.failure.and("Nothing was moved."))?;
         let place = self.place(&record)?;

@@ -148,9 +148,14 @@ impl Move<'_> {
         let none = || Failure::Failed(format!("{} init has recorded no backend", self.invocation.shown()));
         let read = Record::read(self.invocation).and_then(|record| record.ok_or_else(none));
         let record = read.map_err(Hindrance::unsure)?;
+        let whose = self.whose(&record).await;
+        self.leads_elsewhere(whose).map(|()| record)
+    }
+
+    fn leads_elsewhere(&self, whose: Whose) -> Result<(), Hindrance> {
         let name = &self.address.name;
-        Err(match self.whose(&record).await {
-            Whose::Others => return Ok(record),
+        Err(match whose {
+            Whose::Others => return Ok(()),
             Whose::This(Some(state)) if state == *name => Hindrance::certain(Failure::Failed(format!(
                 "what the sources configure is {name} on this very server, by another address; there is nothing to move"
             ))),

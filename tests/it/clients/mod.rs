@@ -23,6 +23,7 @@ mod rollbacks;
 mod run;
 mod runs;
 mod state_commands;
+mod targets;
 mod transfers;
 mod unlocked;
 

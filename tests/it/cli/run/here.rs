@@ -69,7 +69,7 @@ fn init_runs_where_it_is_needed() {
     site.record(&site.server.state(STATE));
     calls(&["apply"]);
     site.record(&site.server.state("team/other"));
-    site.refused(&mut site.apply(), 1, "did you mean team/other?");
+    site.refused(&mut site.apply(), 1, "used with team/other; the nearest is team/other.");
     let _ = std::fs::remove_file(site.tool("calls"));
     site.ok(&mut site.command(&["--new"], &[&site.terraform(), "apply"]));
     assert_eq!(site.calls(), ["init -input=false -reconfigure", "apply"]);

@@ -18,6 +18,10 @@ fn spellings(site: &Site) -> Vec<String> {
     all.push(format!("http://127.0.0.1:{port}{}", path.replace("buildingblock", "BuildingBlock").replace("/api", "/%61pi")));
     all.push(format!("http://localhost:{port}{path}?x=1"));
     all.push(format!("http://someone:secret@localhost:{port}{path}"));
+    if std::net::TcpStream::connect(format!("[::ffff:127.0.0.1]:{port}")).is_ok() {
+        all.push(format!("http://[::ffff:127.0.0.1]:{port}{path}"));
+        all.push(format!("http://[0:0:0:0:0:FFFF:7f00:1]:{port}{path}"));
+    }
     all
 }
 

@@ -137,16 +137,21 @@ fn a_state_that_is_new_is_told_and_a_typo_is_refused() {
     let site = Site::new();
     let said = stderr(&site.ok(&mut site.apply()));
     assert_eq!(said.matches("team/net has no state yet").count(), 1, "{said}");
+    site.server.admin().write("team/nett", crate::samples::tfstate("l2", 1), None).expect_status(200);
     site.record(&site.server.state("team/netw"));
     for words in [&["plan"][..], &["apply"], &["init"], &["validate"]] {
         let terraform = site.terraform();
-        site.refused(&mut site.command(&[], &[&[terraform.as_str()], words].concat()), 1, "did you mean team/netw?");
+        site.refused(
+            &mut site.command(&[], &[&[terraform.as_str()], words].concat()),
+            1,
+            "used with team/netw; did you mean team/nett or team/netw?",
+        );
     }
     assert!(!site.calls().iter().any(|call| call.starts_with("init")), "what is recorded stays");
     site.ok(&mut site.command(&["--new"], &[&site.terraform(), "plan"]));
     // By another name of the server.
     site.record(&site.server.state("team/netw").replace("127.0.0.1", "localhost"));
-    site.refused(&mut site.apply(), 1, "did you mean team/netw?");
+    site.refused(&mut site.apply(), 1, "did you mean team/nett or team/netw?");
     site.server.admin().write(STATE, crate::samples::tfstate("l1", 1), None).expect_status(200);
     let said = stderr(&site.ok(&mut site.apply()));
     assert!(!said.contains("no state yet"), "{said}");
