@@ -1,114 +1,168 @@
 //! What one file in HCL's JSON form says. Names that stand there twice all count, as they do for the two programs; nothing recurses.
+//!
+//! Where a body may stand, both programs take an object, a list of objects whose members count as if they stood in one, or `null`, which has none.
+//! Where blocks may stand they take one body, or a list of bodies.
+
+use std::collections::HashSet;
 
 use serde_json::value::RawValue;
 
 use super::members::Members;
-use super::native::place;
-use super::{Doubt, ENCRYPTION, Found, Kind, Reading};
+use super::places::Places;
+use super::syntax::is_number;
+use super::{ENCRYPTION, Found, Kind, Reading};
 
-/// The most bodies that are looked at in one file.
+/// The most bodies that are looked at in one list.
 const MAX_BODIES: usize = 10_000;
+/// What a `terraform` block takes once at most.
+const ONCE: [&str; 3] = ["required_version", "experiments", "language"];
+
+const NO_BODY: &str = "blocks are objects or lists of objects here, and this is something else";
 
 /// Reads it.
 pub(super) fn read(name: &str, text: &str) -> Reading {
-    let mut file = File { name, text, reading: Reading::default() };
+    let mut file = File { name, text, places: Places::new(text), reading: Reading::default() };
     match serde_json::from_str::<&RawValue>(text) {
         Ok(root) => file.root(root),
         Err(error) => return Reading::doubt(name, Some(error.line().max(1)), "the file is not JSON"),
     }
+    if let Some(at) = no_number(text) {
+        let (line, _) = file.places.of(at);
+        return Reading::doubt(name, Some(line), "the file holds a number that neither program can keep");
+    }
     file.reading
+}
+
+/// Where a number stands whose exponent is too large.
+fn no_number(text: &str) -> Option<usize> {
+    let (bytes, mut at, mut in_text) = (text.as_bytes(), 0, false);
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'\\' if in_text => at += 1,
+            b'"' => in_text = !in_text,
+            b'0'..=b'9' if !in_text => {
+                let length =
+                    text[at..].find(|sign: char| !matches!(sign, '0'..='9' | '.' | 'e' | 'E' | '+' | '-')).unwrap_or(text.len() - at);
+                if !is_number(&text[at..at + length]) {
+                    return Some(at);
+                }
+                at += length - 1;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    None
 }
 
 struct File<'a> {
     name: &'a str,
     text: &'a str,
+    places: Places<'a>,
     reading: Reading,
 }
 
 impl<'a> File<'a> {
     fn root(&mut self, root: &'a RawValue) {
-        for (_, settings) in self.inside(root).into_iter().filter(|(name, _)| name == "terraform") {
-            self.settings(settings);
+        for (_, settings) in self.members(root).into_iter().filter(|(name, _)| name == "terraform") {
+            for body in self.blocks(settings) {
+                self.settings(body);
+            }
         }
     }
 
-    fn settings(&mut self, settings: &'a RawValue) {
-        for (name, value) in self.inside(settings) {
+    fn settings(&mut self, body: &'a RawValue) {
+        let mut seen = HashSet::new();
+        for (name, value) in self.members(body) {
             self.reading.encrypts |= name == ENCRYPTION;
             match Kind::of(&name) {
-                Some(Kind::Cloud) => self.clouds(value),
+                Some(Kind::Cloud) => self.bodies(Kind::Cloud, None, value),
                 Some(kind) => self.labelled(kind, value),
-                None => {}
+                None if ONCE.contains(&name.as_str()) && seen.contains(&name) => {
+                    self.doubt(value, format!("`{name}` stands twice in one block, so neither program would load the file"));
+                }
+                None => drop(seen.insert(name)),
             }
         }
     }
 
     /// `{"http": {…}}`, or a list of such.
     fn labelled(&mut self, kind: Kind, value: &'a RawValue) {
-        for (label, body) in self.inside(value) {
-            let is_http = kind == Kind::Backend && label == "http";
-            for body in self.bodies(body) {
-                self.found(kind, Some(label.clone()), body, address(body).filter(|_| is_http));
+        let members = self.members(value);
+        if members.is_empty() {
+            self.doubt(value, format!("a `{}` block takes one label, so neither program would load the file", kind.name()));
+        }
+        for (label, bodies) in members {
+            self.bodies(kind, Some(&label), bodies);
+        }
+    }
+
+    /// Blocks of one kind, with one label.
+    fn bodies(&mut self, kind: Kind, label: Option<&str>, value: &'a RawValue) {
+        let is_http = kind == Kind::Backend && label == Some("http");
+        for body in self.blocks(value) {
+            let address = self.members(body).into_iter().find(|(name, _)| name == "address").and_then(|(_, value)| plain_text(value));
+            let (line, column) = self.place(body);
+            let (label, file, address) = (label.map(str::to_owned), self.name.to_owned(), address.filter(|_| is_http));
+            self.reading.found(Found { kind, label, file, line, column, address });
+        }
+    }
+
+    /// The members of a body.
+    fn members(&mut self, value: &'a RawValue) -> Vec<(String, &'a RawValue)> {
+        let bodies = match value.get().as_bytes().first() {
+            Some(b'{') => vec![value],
+            Some(b'n') => Vec::new(),
+            Some(b'[') => self.items(value),
+            _ => {
+                self.doubt(value, NO_BODY);
+                Vec::new()
             }
-        }
-    }
-
-    fn clouds(&mut self, value: &'a RawValue) {
-        for body in self.bodies(value) {
-            self.found(Kind::Cloud, None, body, None);
-        }
-    }
-
-    fn found(&mut self, kind: Kind, label: Option<String>, body: &RawValue, address: Option<String>) {
-        let (line, column) = self.place(body);
-        self.reading.found.push(Found { kind, label, file: self.name.to_owned(), line, column, address });
-    }
-
-    /// The members of an object, or of each object in a list; `null` has none.
-    fn inside(&mut self, value: &'a RawValue) -> Vec<(String, &'a RawValue)> {
+        };
         let mut all = Vec::new();
-        for body in self.bodies(value) {
+        for body in bodies {
             match serde_json::from_str::<Members<&'a RawValue>>(body.get()) {
                 Ok(members) => all.extend(members.0),
-                Err(_) => self.doubt(body),
+                Err(_) => self.doubt(body, NO_BODY),
             }
         }
         all
     }
 
-    /// The objects that stand for blocks: one, those in a list, or none for `null`.
-    fn bodies(&mut self, value: &'a RawValue) -> Vec<&'a RawValue> {
-        let bodies = match value.get().as_bytes().first() {
+    /// The bodies of blocks.
+    fn blocks(&mut self, value: &'a RawValue) -> Vec<&'a RawValue> {
+        match value.get().as_bytes().first() {
             Some(b'{') => vec![value],
             Some(b'n') => Vec::new(),
-            Some(b'[') => serde_json::from_str::<Vec<&'a RawValue>>(value.get()).unwrap_or_default(),
+            Some(b'[') => self.items(value),
             _ => {
-                self.doubt(value);
+                self.doubt(value, NO_BODY);
                 Vec::new()
             }
-        };
-        if bodies.len() > MAX_BODIES || bodies.iter().any(|body| !body.get().starts_with('{')) {
-            self.doubt(value);
-            return Vec::new();
         }
-        bodies
     }
 
-    fn doubt(&mut self, value: &RawValue) {
+    fn items(&mut self, value: &'a RawValue) -> Vec<&'a RawValue> {
+        let items = serde_json::from_str::<Vec<&'a RawValue>>(value.get()).unwrap_or_default();
+        if items.len() > MAX_BODIES {
+            self.doubt(value, format!("a list of more than {MAX_BODIES} bodies, the most that are looked at"));
+            return Vec::new();
+        }
+        items
+    }
+
+    fn doubt(&mut self, value: &RawValue, reason: impl Into<String>) {
         let (line, _) = self.place(value);
-        let reason = "blocks are objects or lists of objects here, and this is something else".to_owned();
-        self.reading.doubts.push(Doubt { file: Some(self.name.to_owned()), line: Some(line), reason });
+        self.reading.in_doubt(self.name, line, reason);
     }
 
     /// A value is a part of the text, so where it stands is the distance between the two.
-    fn place(&self, value: &RawValue) -> (usize, usize) {
-        place(self.text, (value.get().as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize))
+    fn place(&mut self, value: &RawValue) -> (usize, usize) {
+        self.places.of((value.get().as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize))
     }
 }
 
 /// A template is not a plain text.
-fn address(body: &RawValue) -> Option<String> {
-    let members: Members<&RawValue> = serde_json::from_str(body.get()).ok()?;
-    let (_, value) = members.0.into_iter().find(|(name, _)| name == "address")?;
+fn plain_text(value: &RawValue) -> Option<String> {
     serde_json::from_str::<String>(value.get()).ok().filter(|text| !text.contains("${") && !text.contains("%{"))
 }

@@ -11,8 +11,10 @@ mod json;
 mod members;
 mod names;
 mod native;
+mod places;
 mod placing;
 mod settings;
+mod syntax;
 
 pub use archive::{BadFiles, of_archive, of_map};
 pub use backend::{Backend, FILE, HIDING_FILE, Present, Writer, left_beside};
@@ -24,6 +26,7 @@ pub use settings::settings;
 use serde::Serialize;
 
 use names::Language;
+use places::Places;
 
 /// The most blocks, doubts and files not examined that are told, each.
 pub const MAX_TOLD: usize = 1_000;
@@ -215,6 +218,21 @@ impl Reading {
     fn doubt(name: &str, line: Option<usize>, reason: impl Into<String>) -> Self {
         Self { doubts: vec![Doubt { file: Some(name.to_owned()), line, reason: reason.into() }], ..Self::default() }
     }
+
+    /// One more doubt; of more than are told the first ones count.
+    fn in_doubt(&mut self, name: &str, line: usize, reason: impl Into<String>) {
+        if self.doubts.len() <= MAX_TOLD {
+            self.doubts.push(Doubt { file: Some(name.to_owned()), line: Some(line), reason: reason.into() });
+        }
+    }
+
+    /// One more block; of more than are told the last ones count.
+    fn found(&mut self, found: Found) {
+        if self.found.len() > 2 * MAX_TOLD {
+            self.found.drain(..MAX_TOLD);
+        }
+        self.found.push(found);
+    }
 }
 
 /// Reads one file.
@@ -227,7 +245,7 @@ fn read(name: &str, content: &Result<Vec<u8>, String>) -> Reading {
         Ok(text) => text,
         Err(error) => {
             let valid = std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default();
-            let (line, _) = native::place(valid, valid.len());
+            let (line, _) = Places::new(valid).of(valid.len());
             return Reading::doubt(name, Some(line), "the file is not UTF-8");
         }
     };

@@ -1,8 +1,8 @@
 //! A file of settings for a backend, as `init -backend-config=FILE` takes it: by its name in JSON, else in HCL, and nothing but arguments.
 
-use hcl_edit::parser::parse_body;
-use hcl_edit::structure::Structure;
 use serde_json::Value;
+
+use super::syntax::{Item, What, plain_text, walk};
 
 /// What a name has to end in for its file to be read as JSON.
 const JSON: &str = ".json";
@@ -18,12 +18,13 @@ pub fn settings(name: &str, text: &str) -> Result<Vec<(String, Option<String>)>,
 }
 
 fn native(text: &str) -> Result<Vec<(String, Option<String>)>, String> {
-    let body = parse_body(text).map_err(|error| format!("it does not parse: {}", error.message()))?;
-    let arguments = body.iter().map(|structure| match structure {
-        Structure::Attribute(attribute) => Ok((attribute.key.to_string(), attribute.value.as_str().map(str::to_owned))),
-        Structure::Block(_) => Err("it has a block in it, and may hold arguments only".to_owned()),
-    });
-    arguments.collect()
+    let (mut arguments, mut has_a_block) = (Vec::new(), false);
+    let mut tell = |item: Item<'_>| match item.what {
+        What::Argument { value } => arguments.push((item.name.to_owned(), plain_text(value))),
+        What::Block { .. } => has_a_block = true,
+    };
+    walk(text, &mut tell).map_err(|failure| format!("it does not parse: {}", failure.reason))?;
+    if has_a_block { Err("it has a block in it, and may hold arguments only".to_owned()) } else { Ok(arguments) }
 }
 
 fn json(text: &str) -> Result<Vec<(String, Option<String>)>, String> {

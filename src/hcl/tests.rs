@@ -82,6 +82,59 @@ fn sources_that_only_look_like_it() {
 }
 
 #[test]
+fn expressions_go_on_over_lines_wherever_the_programs_let_them() {
+    let expressions = [
+        "[for name in true\n    ? [\"a\"]\n  : [\"b\"] : upper(name)]",
+        "{ for name, size in var.sizes : name =>\n    size > 1 ? \"large\" :\n    \"small\"\n  }",
+        "{\n for\n a\n,\n b\n in\n c\n :\n d\n =>\n e\n ...\n if\n f\n }",
+        "(\n -\n !\n a\n .\n b\n [\n 0\n ]\n +\n c\n )",
+        "[\n a\n ?\n b\n :\n c\n ,\n ]",
+        "f(\n # one\n a\n ,\n b\n ...\n )",
+        "\"${\n a\n }%{\n if\n b\n }c%{\n else\n }d%{\n endif\n }\"",
+        "\"%{\n for\n a\n in\n b\n }c%{\n endfor\n }\"",
+        "a[\n b\n ]",
+        "{\n\n a = 1\n\n\n b = 2, c : 3,\n }",
+        "{\n size = 2\n name = \"p\"\n\n size = 4\n }",
+        "(\n { a = (\n 1\n ) }\n )",
+        "<<A\nA\n  y = <<A\nA\n",
+        "<<A\n\nA # a\nterraform {\n  backend \"http\" {}\n}\nA\n",
+        "<<-A\n\t${ <<A\n A\n }\n\tA\n",
+        "f(<<A\nx\nA\n, <<A\nA\n)",
+        "\"$$${y}$${z}%%{a}$\"",
+        "a.0.b.*.c.1[*].d",
+    ];
+    for text in expressions {
+        let file = format!("locals {{\n  x = {text}\n}}\nterraform {{\n  backend \"x\" {{}}\n}}\n");
+        let line = file.lines().count() - 1;
+        assert_eq!(short(&look(&[("main.tf", &file)], None, false)), format!("backend x {line}:3"), "{text}");
+        let crlf = file.replace('\n', "\r\n");
+        assert_eq!(short(&look(&[("main.tf", &crlf)], None, false)), format!("backend x {line}:3"), "{text}");
+    }
+}
+
+#[test]
+fn the_address_of_an_http_backend_is_a_plain_text_or_none() {
+    let address = |body: &str| {
+        let detection = look(&[("main.tf", &format!("terraform {{\n  backend \"http\" {body}\n}}\n"))], None, false);
+        detection.effective().expect("configured").address.clone()
+    };
+    assert_eq!(address("{ address = \"http://a/$${b}\\u00e9\" }").as_deref(), Some("http://a/${b}é"));
+    assert_eq!(address("{\n x {\n address = \"no\"\n }\n address /* a */ = /* b */ \"yes\" # c\n}").as_deref(), Some("yes"));
+    for none in ["{}", "{ address = a }", "{ address = \"${a}\" }", "{ address = (\"a\") }", "{\n address = <<A\nA\n}"] {
+        assert_eq!(address(none), None, "{none}");
+    }
+}
+
+#[test]
+fn labels_are_counted_in_words() {
+    let reason = |text: &str| look(&[("main.tf", text)], None, true).undecided[0].reason.clone();
+    let one = reason("terraform {\n  backend {}\n}\n");
+    assert!(one.starts_with("a `backend` block takes one label, so"), "{one}");
+    let none = reason("terraform {\n  cloud \"a\" {}\n}\n");
+    assert!(none.starts_with("a `cloud` block takes no label, so"), "{none}");
+}
+
+#[test]
 fn whether_the_state_may_be_encrypted() {
     let block = "terraform {\n  encryption {\n  }\n}\n";
     let json = r#"{"terraform": {"encryption": {}}}"#;
@@ -106,24 +159,44 @@ fn sources_that_are_undecided() {
     rows(
         "main.tf",
         &[
-            ("terraform {\n  backend \"http\" {}\n", "? 2"),
+            ("terraform {\n  backend \"http\" {}\n", "? 1"),
             ("terraform {\n  backend \"http\" {}\n}\nresource {{\n", "? 4"),
             ("resource \"a\" \"b\" {\n  x = \n}\n", "? 2"),
             ("x = \"open\n", "? 1"),
             ("locals {\n  x = \"a\nb\"\n}\n", "? 2"),
             ("locals {\n  x = \"${y}a\nb\"\n}\n", "? 2"),
-            ("locals {\n  x = <<EOF\nno end\n}\n", "? 3"),
+            ("locals {\n  x = <<EOF\nno end\n}\n", "? 2"),
             ("/* no end\n", "? 1"),
             ("terraform {\n  backend {}\n}\n", "? 2"),
             ("terraform {\n  backend \"a\" \"b\" {}\n}\n", "? 2"),
             ("terraform {\n  cloud \"a\" {}\n}\n", "? 2"),
             ("terraform {\n  backend = \"http\"\n}\n", "? 2"),
             ("terraform \"x\" {\n}\n", "? 1"),
-            // The parser ends the heredoc at its third line, the programs go on to the last one.
-            ("locals {\nx = <<EOF\n\nEOF # a\n}\nterraform {\n  backend \"http\" {}\n}\nlocals {\ny = <<EOF\nEOF\n}\n", "? 2"),
-            // The parser goes on to the last line, the programs end the heredoc at its first one.
-            ("locals {\nx = <<EOF\nEOF\n}\nterraform {\n  backend \"http\" {}\n}\nlocals {\ny = <<EOF\nEOF\n}\n", "? 2"),
-            ("locals {\n  x = \"$$${y}\"\n}\n", "? 2"),
+            ("locals {\n  x = var.x.0.1\n}\n", "? 2"),
+            ("locals {\n  x = 1\n  y = 2\n  x = 3\n}\n", "? 4"),
+            ("locals {\n  x = 'a'\n}\n", "? 2"),
+            ("locals {\n  x = \"\\q\"\n}\n", "? 2"),
+            ("locals {\n  x = \"\\ud800\"\n}\n", "? 2"),
+            ("locals {\n  x = [\n    1\n    2\n  ]\n}\n", "? 4"),
+            ("locals {\n  x = {\n    a = 1 b = 2\n  }\n}\n", "? 3"),
+            ("locals {\n  x = a\n    + b\n}\n", "? 3"),
+            ("locals { x = 1\n}\n", "? 1"),
+            ("locals { x = 1, y = 2 }\n", "? 1"),
+            ("locals {} terraform {}\n", "? 1"),
+            ("locals\n{}\n", "? 1"),
+            ("locals {\n  x = \"%{ if a }b\"\n}\n", "? 2"),
+            ("locals {\n  x = \"%{ for a in b }%{ else }%{ endfor }\"\n}\n", "? 2"),
+            ("locals {\n  x = [for a in b : c => d]\n}\n", "? 2"),
+            ("locals {\n  x = {for a in b : c}\n}\n", "? 2"),
+            ("locals {\n  x = f(a..., b)\n}\n", "? 2"),
+            ("locals {\n  x = a.*.b.*.c\n}\n", "? 2"),
+            ("locals {\n  x = a & b\n}\n", "? 2"),
+            ("locals {\n  x = 1.2.3\n}\n", "? 2"),
+            ("locals {\n  x = 1\u{a0}+ 2\n}\n", "? 2"),
+            ("\"terraform\" {}\n", "? 1"),
+            ("terraform {\n  backend \"${x}\" {}\n}\n", "? 2"),
+            ("\u{feff}\u{feff}terraform {}\n", "? 1"),
+            ("terraform {\r  backend \"http\" {}\r}\r", "? 1"),
         ],
     );
     let detection = judge(vec![Source { name: "a.tf".to_owned(), content: Ok(b"# a\n# \xff\n".to_vec()) }], Ask::default());
@@ -145,7 +218,25 @@ fn json_is_examined_only_when_asked() {
             // A parser that keeps only the last of two equal names would not see it.
             ("{\"terraform\": {\"backend\": {\"a\": {}}}, \"terraform\": {}}", "backend a 1:33"),
             ("{\"terr\\u0061form\": {\"cloud\": {}}}", "cloud 1:30"),
-            ("{\"terraform\": {\"backend\": null, \"cloud\": null}}", "none"),
+            ("{\"terraform\": {\"cloud\": null}}", "none"),
+            ("{\"terraform\": [null, {\"cloud\": []}]}", "none"),
+            // A label is missing, and both programs say so.
+            ("{\"terraform\": {\"backend\": null}}", "? 1"),
+            ("{\"terraform\": {\n\"backend\": {}}}", "? 2"),
+            ("{\"terraform\": {\"backend\": []}}", "? 1"),
+            ("{\"terraform\": {\"state_store\": [{}]}}", "? 1"),
+            // A body may be a list of objects itself.
+            ("{\"terraform\": [[{\"backend\": {\"local\": {}}}, {}]]}", "backend local 1:39"),
+            ("{\"terraform\": {\"backend\": {\"local\": [null]}}}", "backend local 1:38"),
+            ("{\"terraform\": {\"backend\": [{\"local\": {}}, {\"s3\": null}]}}", "backend local 1:38"),
+            ("{\"terraform\": {\"backend\": {\"local\": [1]}}}", "? 1"),
+            ("{\"terraform\": {\"backend\": {\"local\": {}, \"//\": \"x\"}}}", "? 1"),
+            ("{\"//\": \"x\", \"terraform\": {\"//\": [1], \"backend\": {\"local\": {\"//\": 1}}}}", "backend local 1:59"),
+            ("[null]", "? 1"),
+            ("[]", "none"),
+            ("{\"terraform\": {\"required_version\": \"1\",\n\"required_version\": \"1\"}}", "? 2"),
+            ("{\"locals\": {\"x\":\n1e99999999999}}", "? 2"),
+            ("{\"locals\": {\"x\": \"1e99999999999\", \"y\": -1.5E+3}}", "none"),
             ("{\"module\": {\"x\": {\"terraform\": {\"backend\": {\"a\": {}}}}}}", "none"),
             ("{}", "none"),
             ("{", "? 1"),
@@ -207,6 +298,64 @@ fn lists_are_cut_but_the_last_holds() {
     assert_eq!((detection.found.len(), detection.effective().map(|found| found.kind)), (MAX_TOLD, Some(Kind::Cloud)));
 }
 
+/// Where the work grew with the square of the size, these would take hours.
+#[test]
+fn work_grows_with_the_size() {
+    const SIZE: usize = 512 * 1024;
+    let pieces = [
+        "a",
+        "a\n",
+        "\"",
+        "\"\"",
+        "${",
+        "\"${",
+        "%{",
+        "$",
+        "$$",
+        "\\",
+        "<<A\n",
+        "A\n",
+        "/*",
+        "#",
+        "#\n",
+        "//",
+        "1",
+        "1.",
+        "1e",
+        ".",
+        "{",
+        "}",
+        "[",
+        "(",
+        "-",
+        "\r",
+        "é",
+        "a=1\n",
+        "a{}\n",
+        "a \"b\" ",
+        "a{\n",
+        "terraform{\ncloud{}\n}\n",
+        "terraform{\ncloud \"\"{}\n}\n",
+        "a?",
+        "a.",
+        "a[*]",
+        "for a in ",
+        "a::",
+    ];
+    for piece in pieces {
+        for before in ["", "x = ", "x = \"", "x = <<A\n", "x = [", "x = {\n", "x = 1"] {
+            let text = format!("{before}{}", piece.repeat(SIZE / piece.len()));
+            look(&[("main.tf", &text)], None, false);
+        }
+    }
+    for (before, piece, behind) in
+        [("{", "\"terraform\":{\"cloud\":{}},", "\"a\":1}"), ("{\"terraform\":[", "{\"cloud\":1},", "{}]}"), ("[", "{},", "{}]")]
+    {
+        let text = format!("{before}{}{behind}", piece.repeat(SIZE / piece.len()));
+        look(&[("main.tf.json", &text)], None, true);
+    }
+}
+
 fn some_source() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
         "terraform",
@@ -249,6 +398,10 @@ fn some_source() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
 }
 
+/// A file with something of everything.
+const SOURCE: &str = "terraform {\n  backend \"http\" {\n    address = \"a${b}%{ if c ~}d%{ endif }\\u00e9$${e}\"\n  }\n}\nlocals { x = { for k, v in a.*.b : \
+     k => v[0].c... if !d } }\nx = <<-E\n  é ${f(<<F\n F\n)}\n  E\ny = a::b(1e3, [2,]...) ? (c) : {\n d = 1 # e\n f : -2 /* g */\n}\n";
+
 proptest! {
     #[test]
     fn nothing_panics(bytes in prop::collection::vec(any::<u8>(), 0..200), text in some_source()) {
@@ -258,5 +411,17 @@ proptest! {
             }
         }
         let _ = of_archive(&bytes);
+    }
+
+    #[test]
+    fn no_broken_file_panics(cuts in prop::collection::vec((0_usize..400, 0_usize..20, some_source()), 1..4)) {
+        let mut text: Vec<char> = SOURCE.chars().collect();
+        for (from, length, inner) in cuts {
+            let from = from.min(text.len());
+            let to = (from + length).min(text.len());
+            text.splice(from..to, inner.chars());
+        }
+        let text: String = text.into_iter().collect();
+        look(&[("main.tf", &text)], None, false);
     }
 }

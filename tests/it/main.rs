@@ -19,6 +19,7 @@ mod disk;
 mod faults;
 mod first_start;
 mod harness;
+mod hcl;
 mod inside;
 mod limits;
 mod logs;

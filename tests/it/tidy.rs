@@ -33,7 +33,7 @@ const HOMES: [(&str, &[&str]); 19] = [
     ("rust_embed", &["src/http/page.rs"]),
     ("zstd", &["src/blob/"]),
     ("argon2", &["src/domain/"]),
-    ("hcl_edit", &["src/hcl/"]),
+    ("unicode_ident", &["src/hcl/"]),
     ("clap", &["src/cli/"]),
     ("clap_complete", &["src/cli/"]),
     ("comfy_table", &["src/cli/"]),

@@ -117,6 +117,39 @@ fn links_folders_pipes_and_strange_files() {
 }
 
 #[test]
+fn a_file_parses_where_it_does_for_both_programs() {
+    let valid = [
+        "locals {\n  all = [for name in true\n    ? [\"a\"]\n  : [\"b\"] : upper(name)]\n}\n",
+        "locals {\n  labels = { for name, size in var.sizes : name =>\n    size > 1 ? \"large\" :\n    \"small\"\n  }\n}\n",
+        "locals {\n  pool = {\n    size = 2\n    name = \"p\"\n\n    size = 4\n  }\n}\n",
+        "locals {\n  a = <<EOT\nEOT\n  b = <<EOT\nterraform {\n  cloud {}\n}\nEOT\n}\n",
+        "locals {\n  a = (-\n    1)\n  b = \"${\n  a\n  }%{ if\n  a }x%{\n  endif }\"\n  c = \"$$${a}\"\n}\n",
+        "variable \"a\" { default = 1 }\r\n",
+    ];
+    for text in valid {
+        says(module(&[("main.tf", text)]).path(), &[], 3, "no state storage");
+        let more = format!("{text}{BACKEND}");
+        says(module(&[("main.tf", &more)]).path(), &[], 0, &format!("main.tf:{}: backend \"http\"", text.lines().count() + 2));
+    }
+    let broken = [
+        ("locals {\n  a = var.x.0.1\n}\n", 2, "two indexes in a row"),
+        ("locals {\n  a = 1\n  a = 2\n}\n", 3, "stands twice"),
+        ("locals {\n  a = 1 +\n    2\n}\n", 2, "a value is missing"),
+        ("locals { a = 1\n}\n", 1, "a block on one line"),
+        ("locals {\n  a = 'b'\n}\n", 2, "double quotation marks"),
+        ("locals {\n  a = \"\\d\"\n}\n", 2, "begins no escape"),
+        ("locals {\n  a = <<EOT\n  b\n}\n", 2, "has no end"),
+        ("locals {\n  a = \"%{ if b }c\"\n}\n", 2, "endif"),
+        ("terraform {\n  backend \"a\" \"b\" {}\n}\n", 2, "takes one label"),
+    ];
+    for (text, line, reason) in broken {
+        let dir = module(&[("a.tf", BACKEND), ("main.tf", text)]);
+        says(dir.path(), &[], 4, &format!("main.tf:{line}: undecided: "));
+        says(dir.path(), &[], 4, reason);
+    }
+}
+
+#[test]
 fn limits_make_it_undecided() {
     let dir = module(&[("a.tf", BACKEND)]);
     let large = std::fs::File::create(dir.path().join("large.tf")).expect("a file");

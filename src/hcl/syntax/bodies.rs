@@ -1,0 +1,146 @@
+//! Bodies: arguments and blocks, told one after the other to whoever walks through a file.
+
+use std::collections::HashSet;
+
+use super::cursor::Cursor;
+use super::templates::literal;
+use super::tokens::{Kind, Token};
+use super::{Failure, MAX_NESTING, expressions};
+
+const ITEM: &str = "an argument or a block is expected here";
+const ONE_LINE: &str = "a block on one line takes one argument and then `}`";
+
+/// What stands in a body.
+pub(in crate::hcl) struct Item<'a> {
+    /// In how many blocks it stands. They are the last ones that were told with fewer.
+    pub(in crate::hcl) depth: usize,
+    pub(in crate::hcl) name: &'a str,
+    /// Where its name begins.
+    pub(in crate::hcl) at: usize,
+    pub(in crate::hcl) what: What<'a>,
+}
+
+/// What it is.
+pub(in crate::hcl) enum What<'a> {
+    /// `name "label" {`
+    Block { labels: Vec<String> },
+    /// `name = value`
+    Argument { value: &'a str },
+}
+
+/// Goes through a file; what it holds is told in its order. What was told before a failure is part of a file that cannot be loaded.
+pub(in crate::hcl) fn walk<'a>(text: &'a str, tell: &mut dyn FnMut(Item<'a>)) -> Result<(), Failure> {
+    let mut walk = Walk { cursor: Cursor::new(text), open: Vec::new(), names: HashSet::new(), tell };
+    loop {
+        let token = walk.cursor.peek();
+        match token.kind {
+            Kind::Newline => {
+                walk.cursor.read();
+            }
+            Kind::Ident => walk.item()?,
+            Kind::CloseBrace if !walk.open.is_empty() => {
+                walk.cursor.read();
+                walk.close()?;
+            }
+            Kind::End => {
+                let unclosed = walk.open.last().map(|(_, at)| Failure::new(*at, "the block that begins here has no `}`"));
+                return unclosed.map_or(Ok(()), Err);
+            }
+            Kind::OpenQuote => return Err(Failure::new(token.start, "the names of arguments and blocks stand without quotation marks")),
+            _ => return Err(walk.cursor.failure(token, ITEM)),
+        }
+    }
+}
+
+struct Walk<'a, 't> {
+    cursor: Cursor<'a>,
+    /// The arguments of the bodies around this one, and where the blocks begin that they go on behind.
+    open: Vec<(HashSet<&'a str>, usize)>,
+    /// The arguments of this body.
+    names: HashSet<&'a str>,
+    tell: &'t mut dyn FnMut(Item<'a>),
+}
+
+impl Walk<'_, '_> {
+    fn item(&mut self) -> Result<(), Failure> {
+        let name = self.cursor.read();
+        let next = self.cursor.peek();
+        match next.kind {
+            Kind::Equal => {
+                self.argument(name)?;
+                self.end_of_line("an argument ends with its line")
+            }
+            Kind::OpenQuote | Kind::OpenBrace | Kind::Ident => self.block(name),
+            _ => Err(self.cursor.failure(next, "a `=` or a `{` is missing behind the name")),
+        }
+    }
+
+    /// An argument, but not the end of its line.
+    fn argument(&mut self, name: Token) -> Result<(), Failure> {
+        self.cursor.expect(Kind::Equal, ONE_LINE)?;
+        let start = self.cursor.peek().start;
+        expressions::read(&mut self.cursor)?;
+        let (value, text) = (self.cursor.slice(start, self.cursor.end), self.cursor.text(name));
+        if !self.names.insert(text) {
+            return Err(Failure::new(name.start, "this argument stands twice in one block"));
+        }
+        (self.tell)(Item { depth: self.open.len(), name: text, at: name.start, what: What::Argument { value } });
+        Ok(())
+    }
+
+    fn block(&mut self, name: Token) -> Result<(), Failure> {
+        let mut labels = Vec::new();
+        loop {
+            let token = self.cursor.read();
+            match token.kind {
+                Kind::OpenBrace => break,
+                Kind::Ident => labels.push(self.cursor.text(token).to_owned()),
+                Kind::OpenQuote => labels.push(self.label()?),
+                _ => return Err(self.cursor.failure(token, "a label in quotation marks or a `{` is missing on this line")),
+            }
+        }
+        (self.tell)(Item { depth: self.open.len(), name: self.cursor.text(name), at: name.start, what: What::Block { labels } });
+        if self.open.len() >= MAX_NESTING {
+            return Err(Failure::new(name.start, format!("blocks are nested more than {MAX_NESTING} times")));
+        }
+        self.open.push((std::mem::take(&mut self.names), name.start));
+        if matches!(self.cursor.peek().kind, Kind::Newline | Kind::End | Kind::CloseBrace) {
+            return Ok(());
+        }
+        let name = self.cursor.expect(Kind::Ident, ONE_LINE)?;
+        self.argument(name)?;
+        self.cursor.expect(Kind::CloseBrace, ONE_LINE)?;
+        self.close()
+    }
+
+    /// A label, in which nothing can be evaluated.
+    fn label(&mut self) -> Result<String, Failure> {
+        let mut label = String::new();
+        loop {
+            let token = self.cursor.read();
+            match token.kind {
+                Kind::QuotedLiteral => literal(&self.cursor, token, &mut label)?,
+                Kind::CloseQuote => return Ok(label),
+                _ => return Err(self.cursor.failure(token, "a label is a plain text, and ends on its line")),
+            }
+        }
+    }
+
+    /// Behind the `}` of a block.
+    fn close(&mut self) -> Result<(), Failure> {
+        self.names = self.open.pop().map(|(names, _)| names).unwrap_or_default();
+        self.end_of_line("a block ends with the line of its `}`")
+    }
+
+    fn end_of_line(&mut self, otherwise: &'static str) -> Result<(), Failure> {
+        let token = self.cursor.peek();
+        match token.kind {
+            Kind::Newline => {
+                self.cursor.read();
+                Ok(())
+            }
+            Kind::End => Ok(()),
+            _ => Err(self.cursor.failure(token, otherwise)),
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! HCL's native syntax, as far as it takes to find the blocks of a file and to know whether the file can be loaded at all.
+//!
+//! Both programs read their files with one library, and refuse a file as a whole for one mistake anywhere in it. So this accepts a file exactly where
+//! that library does: expressions and templates are recognised in every detail, and then forgotten. `tests/it/hcl` compares the two.
+//! Nothing here calls itself: what is open is a list with a bound, so no file can exhaust the stack. Each byte is looked at a bounded number of times.
+
+#![expect(clippy::wildcard_enum_match_arm, reason = "whatever token is not named may not stand there")]
+
+mod bodies;
+mod cursor;
+mod expressions;
+mod letters;
+mod literals;
+mod scanner;
+mod templates;
+mod tokens;
+
+use std::borrow::Cow;
+
+pub(super) use bodies::{Item, What, walk};
+pub(super) use literals::{is_number, plain_text};
+
+/// The most blocks, brackets and templates inside one another.
+const MAX_NESTING: usize = 10_000;
+
+/// Why neither program would load a file, and where: a byte of its text.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub(super) at: usize,
+    pub(super) reason: Cow<'static, str>,
+}
+
+impl Failure {
+    fn new(at: usize, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self { at, reason: reason.into() }
+    }
+}
