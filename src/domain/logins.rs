@@ -49,6 +49,8 @@ pub struct Issued {
     pub token: Option<Secret>,
     /// For how long it lives.
     pub expires_in: Duration,
+    /// What it may do, where it was made.
+    pub permissions: Option<Vec<&'static str>>,
 }
 
 impl Logins<'_> {
@@ -127,11 +129,12 @@ impl Logins<'_> {
         let expires_at = caller.ends.map_or(now + lifetime, |end| end.min(now + lifetime));
         let grant = narrowed(&caller, &wanted)?;
         let key = caller.key().ok_or_else(unknown)?;
+        let permissions = grant.permissions.names(&grant.scope);
         let kept = Token { key, grant, created_at: now, expires_at, renewable: wanted.renewable };
         let digest = token.digest();
         let made = self.0.store.write(0, move |tx| make_token(tx, &caller, digest, &kept, now)).await?;
         made.map_err(Error::TooManyTokens)?;
-        Ok(Issued { token: Some(token), expires_in: expires_at.since(now) })
+        Ok(Issued { token: Some(token), expires_in: expires_at.since(now), permissions: Some(permissions) })
     }
 
     fn lifetime(&self, wanted: Option<u64>) -> Result<Duration, Error> {
@@ -159,7 +162,7 @@ impl Logins<'_> {
         let extension = Extension { by_itself, now, lifetime };
         let extend = move |tx: &Tx<'_>| extend_token(tx, &who, sha256, &extension);
         let until = self.0.store.write(0, extend).await?.map_err(|why| Error::Denied(why.to_owned()))?;
-        Ok(Issued { token: None, expires_in: until.since(now) })
+        Ok(Issued { token: None, expires_in: until.since(now), permissions: None })
     }
 
     /// Ends a token: the one that was presented, or with the key's own credentials another one of the key.

@@ -100,6 +100,9 @@ fn answer(issued: &Issued) -> HttpResponse {
     if let Some(token) = &issued.token {
         answer["access_token"] = json!(token.reveal());
     }
+    if let Some(permissions) = &issued.permissions {
+        answer["permissions"] = json!(permissions);
+    }
     reply::json(&answer)
 }
 

@@ -36,6 +36,11 @@ impl Base {
         Ok(url)
     }
 
+    /// The server's address, without a slash at its end.
+    pub(in crate::cli) fn server(&self) -> Result<String, Failure> {
+        Ok(self.url()?.as_str().trim_end_matches('/').to_owned())
+    }
+
     /// The address of a state there.
     pub(in crate::cli) fn state(&self, workspace: Workspace, block: BuildingBlock) -> Result<Address, Failure> {
         Ok(Address { base: self.url()?, name: StateName { workspace, block } })

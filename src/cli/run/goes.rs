@@ -45,9 +45,9 @@ pub(in crate::cli) struct Subject {
     /// The state's workspace
     #[arg(long, value_name = "W")]
     workspace: Workspace,
-    /// The state's building block
+    /// The state's building block. Without it `run` hands make, Terragrunt, Terramate a token for the workspace, and does nothing else
     #[arg(long, value_name = "B")]
-    building_block: BuildingBlock,
+    building_block: Option<BuildingBlock>,
     /// The directory in which the program runs
     #[arg(long, default_value = ".", value_name = "DIR")]
     pub(in crate::cli) dir: PathBuf,
@@ -69,7 +69,18 @@ pub(in crate::cli) struct Subject {
 impl Subject {
     /// The state's address.
     pub(in crate::cli) fn address(&self) -> Result<Address, Failure> {
-        self.base.state(self.workspace.clone(), self.building_block.clone())
+        let missing = || Failure::Usage("--building-block says which state it is".to_owned());
+        self.base.state(self.workspace.clone(), self.building_block.clone().ok_or_else(missing)?)
+    }
+
+    /// The server's address, the workspace, and the building block if one is named.
+    pub(super) fn place(&self) -> Result<(String, Workspace, Option<BuildingBlock>), Failure> {
+        Ok((self.base.server()?, self.workspace.clone(), self.building_block.clone()))
+    }
+
+    /// Whether a building block is named.
+    pub(super) const fn names_a_state(&self) -> bool {
+        self.building_block.is_some()
     }
 
     /// Looks at the module, and removes what a killed command left where it is in the way. `may_be_empty` is whether this may go on where the program

@@ -8,6 +8,7 @@
 mod child;
 pub(super) mod folder;
 pub(super) mod goes;
+mod handed;
 mod initial;
 mod left;
 mod moves;
@@ -82,6 +83,9 @@ pub(super) fn run(args: RunArgs, umask: Mode) -> Result<ExitCode, Failure> {
     rustix::process::umask(umask);
     let not_run = |failure: Failure| failure.and(NOT_RUN);
     let invocation = Invocation::read(&args.command, &args.subject.dir).map_err(not_run)?;
+    if handed::is_all(&args.subject, &invocation) {
+        return handed::run(&args.subject, &invocation).map_err(not_run);
+    }
     let address = args.subject.address().map_err(not_run)?;
     let signals = Signals::take().map_err(|error| not_run(error.into()))?;
     let run = Run { args, invocation, address, signals };
@@ -126,6 +130,10 @@ impl Run {
     async fn with_token(&self, key: Reading) -> Result<End, Stop> {
         refusals::workspace(&self.invocation)?;
         let mut token = self.login(key).done(&self.signals).await?;
+        if let Err(refusal) = refusals::writing(&self.invocation, &token, &self.address.name.to_string()) {
+            token.end().await;
+            return Err(refusal.into());
+        }
         let mut command = self.invocation.wrapped();
         folder::give(&token.credentials(), &mut command, self.invocation.root());
         let end = self.told(&mut token, &mut command).await;
@@ -159,6 +167,7 @@ impl Run {
         may_encrypt: bool,
     ) -> Result<End, Stop> {
         let file = file?;
+        refusals::writing(&self.invocation, token, &self.address.name.to_string())?;
         let credentials = token.credentials();
         if self.moves_in(token, may_encrypt).await? == Next::AsItIs {
             drop(file);

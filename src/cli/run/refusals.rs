@@ -2,10 +2,12 @@
 //!
 //! Workspaces of the program: the `http` backend has none. Settings of the backend: the generated file says all that says where.
 
+use super::handed;
+use super::token::Token;
 use crate::cli::configure::address::Address;
 use crate::cli::nearest;
 use crate::cli::output::{self, Failure};
-use crate::cli::tool::{DEFAULT_WORKSPACE, HARMLESS, Invocation, Record};
+use crate::cli::tool::{Act, DEFAULT_WORKSPACE, HARMLESS, Invocation, Record};
 use crate::model::name::StateName;
 
 /// Refuses a program that is none of the two by its name and has no words behind it: it may do anything, and its state would go anywhere.
@@ -16,6 +18,18 @@ pub(super) fn no_subcommand(invocation: &Invocation, is_named: bool) -> Result<(
     Err(Failure::Usage(format!(
         "{} has no subcommand behind it; `run` wraps a command line of terraform or tofu, as in `-- terraform apply`",
         invocation.shown()
+    )))
+}
+
+/// Refuses a command that writes where the token may not: it would make what cannot be stored.
+pub(super) fn writing(invocation: &Invocation, token: &Token, place: &str) -> Result<(), Failure> {
+    if token.may_write() || !(invocation.act() == Act::Writes || handed::writes(invocation)) {
+        return Ok(());
+    }
+    Err(Failure::Failed(format!(
+        "`{} {}` writes, and this key may not write {place}: it lacks the permission TFSTATE_SAVE",
+        invocation.shown(),
+        output::harmless(invocation.subcommand().unwrap_or_default()),
     )))
 }
 

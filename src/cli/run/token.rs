@@ -19,7 +19,7 @@ use crate::cli::output::{self, Failure};
 use crate::cli::tool::Credentials;
 use crate::model::clock::{self, Timestamp};
 use crate::model::key::KeyId;
-use crate::model::name::{StateName, Workspace};
+use crate::model::name::{BuildingBlock, StateName, Workspace};
 use crate::model::secret::{Kind, Secret};
 
 /// For how long a token is asked for, in seconds. It lapses after that when nobody extends it.
@@ -86,9 +86,14 @@ impl Key {
 
     /// A token for one state.
     pub(in crate::cli) async fn login(self, state: &StateName) -> Result<Token, Failure> {
+        self.login_for(&state.workspace, Some(&state.block)).await
+    }
+
+    /// A token for one state, or for a workspace.
+    async fn login_for(self, workspace: &Workspace, block: Option<&BuildingBlock>) -> Result<Token, Failure> {
         let mut wanted = json!({
             "clientId": self.id.to_string(), "clientSecret": self.secret.reveal(), "expires_in": LIFE,
-            "workspace": state.workspace.as_str(), "buildingBlock": state.block.as_str(),
+            "workspace": workspace.as_str(), "buildingBlock": block.map(BuildingBlock::as_str),
         });
         let first = timeout(ANSWER_TIMEOUT, self.ask("POST", "/api/login", &wanted)).await;
         let reply = match first {
@@ -108,7 +113,8 @@ impl Key {
             return Err(Failure::Failed("the server's answer has no token; is --url a statekeep?".to_owned()));
         };
         let life = life(&answer);
-        Ok(Token { key: self, secret: Secret::new(token.to_owned()), life, lapses: clock::now() + life })
+        let permissions = answer["permissions"].as_array().map(|names| names.iter().map(output::text).collect());
+        Ok(Token { key: self, secret: Secret::new(token.to_owned()), life, lapses: clock::now() + life, permissions })
     }
 }
 
@@ -123,6 +129,11 @@ impl Login {
     /// Asks for a token, while other things are done.
     pub(super) fn begin(key: Reading, state: StateName) -> Self {
         Self(tokio::spawn(async move { key.await.map_err(Failure::because)??.login(&state).await }))
+    }
+
+    /// The same for a state or a whole workspace.
+    pub(super) fn begin_for(key: Reading, workspace: Workspace, block: Option<BuildingBlock>) -> Self {
+        Self(tokio::spawn(async move { key.await.map_err(Failure::because)??.login_for(&workspace, block.as_ref()).await }))
     }
 
     /// The token, unless a signal comes first.
@@ -175,6 +186,8 @@ pub(in crate::cli) struct Token {
     secret: Secret,
     life: Duration,
     lapses: Timestamp,
+    /// What it may do. Servers of before do not say it.
+    permissions: Option<Vec<String>>,
 }
 
 impl Token {
@@ -200,7 +213,13 @@ impl Token {
     fn twin(&self) -> Result<Self, Failure> {
         let Key { server, id, secret, .. } = &self.key;
         let key = Key { wire: Wire::elsewhere(server, secret.clone())?, server: server.clone(), id: *id, secret: secret.clone() };
-        Ok(Self { key, secret: self.secret.clone(), life: self.life, lapses: self.lapses })
+        Ok(Self { key, secret: self.secret.clone(), life: self.life, lapses: self.lapses, permissions: None })
+    }
+
+    /// Whether it may write states; what the server does not say counts as a yes, since it judges itself.
+    pub(super) fn may_write(&self) -> bool {
+        let save = |name: &String| matches!(name.as_str(), "TFSTATE_SAVE" | "ADM_TFSTATE_SAVE");
+        self.permissions.as_ref().is_none_or(|names| names.iter().any(save))
     }
 
     /// The id of the key that it was made from.

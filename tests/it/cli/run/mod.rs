@@ -5,6 +5,7 @@
 mod empty;
 mod ended_moves;
 mod ends;
+mod handed;
 mod here;
 mod identity;
 mod left;
