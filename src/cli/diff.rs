@@ -43,6 +43,7 @@ pub(super) struct OutputsArgs {
 #[derive(Deserialize)]
 struct Answer {
     from: Option<Value>,
+    from_reason: Option<String>,
     to: Value,
     not_compared: Option<Why>,
     diff: Option<Changes>,
@@ -175,6 +176,9 @@ pub(super) async fn diff(client: &Client, args: DiffArgs, format: Format) -> Res
     print_head(&state, &answer)?;
     match (&answer.diff, &answer.not_compared) {
         (Some(changes), _) => print_changes(changes),
+        (None, Some(why)) if answer.from_reason.as_deref() == Some("pruned") => {
+            output::toned(&[(Tone::Plain, format!("  {}", why.detail))])
+        }
         (None, why) => {
             let detail = why.as_ref().map_or("the server does not say why", |why| &why.detail);
             output::message(&format!("what changed cannot be told: {detail}"));
@@ -196,8 +200,12 @@ async fn current(client: &Client, state: &StateName) -> Result<u64, Failure> {
 
 fn print_head(state: &StateName, answer: &Answer) -> Result<(), Failure> {
     let to = &answer.to;
-    let with = answer.from.as_ref().map_or_else(|| "nothing".to_owned(), |from| format!("version {}", from["number"]));
-    output::toned(&[(Tone::Bold, format!("{state}: version {} against {with}", to["number"]))])?;
+    let with = match (&answer.from, answer.from_reason.as_deref()) {
+        (Some(from), _) => format!(" against version {}", from["number"]),
+        (None, Some("pruned")) => String::new(),
+        (None, _) => " against nothing".to_owned(),
+    };
+    output::toned(&[(Tone::Bold, format!("{state}: version {}{with}", to["number"]))])?;
     let versions: Vec<&Value> = answer.from.iter().chain([to]).collect();
     for version in versions {
         let program = text(&version["terraform_version"]);

@@ -9,6 +9,7 @@ use comfy_table::{ContentArrangement, Table};
 use serde_json::Value;
 
 use crate::config::wants_no_colour;
+use crate::model::printable::Printable;
 
 /// The longest answer to a question, in bytes; what follows is not read.
 const MAX_ANSWER: u64 = 64;
@@ -125,17 +126,9 @@ pub(super) fn toned(parts: &[(Tone, String)]) -> Result<(), Failure> {
     line(&parts.iter().map(part).collect::<String>())
 }
 
-/// A text without what would act on a terminal or turn what stands there around.
+/// A text without what would act on a terminal, turn what stands there around or not be seen: such characters are written as Terraform writes them.
 pub(super) fn harmless(text: &str) -> String {
-    let acts = |letter: char| letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().fold(String::with_capacity(text.len()), |mut out, letter| {
-        if acts(letter) {
-            out.extend(letter.escape_unicode());
-        } else {
-            out.push(letter);
-        }
-        out
-    })
+    Printable(text).to_string()
 }
 
 /// What another program said, line by line, without what would act on the terminal.

@@ -3,9 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde_json::value::RawValue;
-
 use super::json::unquoted;
+use crate::model::printable::{Printable, prints, write_escaped};
 
 /// Which instance of a resource; a number and a text of the same digits are two keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,17 +22,22 @@ pub enum Index<'s> {
 
 impl<'s> Index<'s> {
     /// From the state's own `index_key`.
-    pub(super) fn of(raw: Option<&'s RawValue>) -> Self {
-        let Some(text) = raw.map(RawValue::get) else { return Self::None };
-        if text == "null" {
-            return Self::None;
+    pub(super) fn of(raw: Option<&'s str>) -> Self {
+        match raw {
+            None | Some("null") => Self::None,
+            Some(text) if text.starts_with('"') => Self::Text(unquoted(text)),
+            // Both programs read any number in this way.
+            Some(text) if text.starts_with(|first: char| first == '-' || first.is_ascii_digit()) => {
+                text.parse().map_or(Self::Odd(text), |number| Self::Number(whole(number)))
+            }
+            Some(text) => Self::Odd(text),
         }
-        if text.starts_with('"') {
-            return Self::Text(unquoted(text));
-        }
-        // `-0` is no number of `count`, and would print as another's.
-        text.parse().ok().filter(|number: &i64| number.to_string() == text).map_or(Self::Odd(text), Self::Number)
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "as the programs do: what is behind the point is left away")]
+const fn whole(number: f64) -> i64 {
+    number as i64
 }
 
 impl fmt::Display for Index<'_> {
@@ -42,7 +46,7 @@ impl fmt::Display for Index<'_> {
             Self::None => Ok(()),
             Self::Number(number) => write!(f, "[{number}]"),
             Self::Text(text) => write!(f, "[{}]", Quoted(text)),
-            Self::Odd(raw) => write!(f, "[{raw}]"),
+            Self::Odd(raw) => write!(f, "[{}]", Printable(raw)),
         }
     }
 }
@@ -58,12 +62,9 @@ impl fmt::Display for Quoted<'_> {
             match character {
                 '"' => f.write_str("\\\"")?,
                 '\\' => f.write_str("\\\\")?,
-                '\n' => f.write_str("\\n")?,
-                '\r' => f.write_str("\\r")?,
-                '\t' => f.write_str("\\t")?,
                 '$' | '%' if rest.peek() == Some(&'{') => write!(f, "{character}{character}")?,
-                control if control.is_control() => write!(f, "\\u{:04x}", u32::from(control))?,
-                other => write!(f, "{other}")?,
+                other if prints(other) => fmt::Write::write_char(f, other)?,
+                other => write_escaped(f, other)?,
             }
         }
         f.write_str("\"")
@@ -83,21 +84,19 @@ pub struct Address<'s> {
     pub name: Cow<'s, str>,
     /// Which of its instances.
     pub index: Index<'s>,
-    /// The key of a deposed object; empty for the current one.
-    pub deposed: Cow<'s, str>,
 }
 
-/// As Terraform prints it, without the key of a deposed object.
+/// As Terraform prints it.
 impl fmt::Display for Address<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.module.is_empty() {
-            write!(f, "{}.", self.module)?;
+            write!(f, "{}.", Printable(&self.module))?;
         }
         match self.mode.as_ref() {
             "managed" => {}
-            mode => write!(f, "{mode}.")?,
+            mode => write!(f, "{}.", Printable(mode))?,
         }
-        write!(f, "{}.{}{}", self.kind, self.name, self.index)
+        write!(f, "{}.{}{}", Printable(&self.kind), Printable(&self.name), self.index)
     }
 }
 
@@ -106,17 +105,38 @@ mod tests {
     use super::*;
 
     fn index(text: &str) -> String {
-        let raw: &RawValue = serde_json::from_str(text).unwrap();
-        Index::of(Some(raw)).to_string()
+        Index::of(Some(text)).to_string()
     }
 
     #[test]
     fn writes_index_keys_as_terraform_does() {
         assert_eq!(index("0"), "[0]");
         assert_eq!(index("\"0\""), "[\"0\"]");
-        assert_eq!(index(r#""a\"b\\c\n${x} %{y} $ é\u0007""#), r#"["a\"b\\c\n$${x} %%{y} $ é\u0007"]"#);
-        assert_eq!(index("1.5"), "[1.5]");
-        assert_eq!(index("-0"), "[-0]");
+        assert_eq!(index(r#""a\"b\\c\n${x} %%{y} $ é\u0007""#), r#"["a\"b\\c\n$${x} %%%{y} $ é\u0007"]"#);
         assert_eq!(index("null"), "");
+        assert_eq!(index("true"), "[true]");
+    }
+
+    #[test]
+    fn characters_that_do_not_print_are_written_as_terraform_does() {
+        assert_eq!(
+            index("\"a\u{200b}b\u{a0}\u{202e}\u{ad}c\u{301}\u{e0001}\u{feff}\""),
+            r#"["a\u200bb\u00a0\u202e\u00adc\u{301}\U000e0001\ufeff"]"#.replace("\\u{301}", "\u{301}")
+        );
+        assert_eq!(index(r#""\u001b[31m\u0085\ud83d\ude00""#), r#"["\u001b[31m\u0085😀"]"#);
+        let address = Address {
+            name: Cow::Borrowed("a\u{1b}\u{202e}"),
+            kind: Cow::Borrowed("t"),
+            mode: Cow::Borrowed("managed"),
+            ..Address::default()
+        };
+        assert_eq!(address.to_string(), r"t.a\u001b\u202e");
+    }
+
+    #[test]
+    fn reads_numbers_as_both_programs_do() {
+        for (written, number) in [("-0", 0), ("1.5", 1), ("2.0", 2), ("1e1", 10), ("-3", -3), ("9007199254740993", 9_007_199_254_740_992)] {
+            assert_eq!(Index::of(Some(written)), Index::Number(number), "{written}");
+        }
     }
 }

@@ -9,6 +9,7 @@ use super::Diff;
 use super::address::Address;
 use super::json::same_text;
 use super::pairing::same_part;
+use super::state::Instance;
 
 /// So many marks of an instance are compared in whatever order; more only in theirs.
 const MAX_UNORDERED: usize = 1_000;
@@ -20,7 +21,7 @@ impl Diff<'_> {
         let (mut from, mut to, mut found) = (0, 0, Vec::new());
         while let (Some(before), Some(after)) = (one.get(from), other.get(to)) {
             let order = before.address.cmp(&after.address);
-            if order == Ordering::Equal && !same_marks(before.marks, after.marks) {
+            if order == Ordering::Equal && !same_objects(before, after) {
                 found.push(&after.address);
             }
             from += usize::from(order.is_le());
@@ -30,11 +31,20 @@ impl Diff<'_> {
     }
 }
 
-fn same_marks(before: Option<&RawValue>, after: Option<&RawValue>) -> bool {
+/// Whether what is there of an instance in both states, deposed or not, marks the same.
+fn same_objects(before: &Instance<'_>, after: &Instance<'_>) -> bool {
+    let deposed = before
+        .deposed
+        .iter()
+        .filter_map(|(key, one)| Some((one, after.deposed.iter().find(|(known, _)| known == key).map(|(_, other)| other)?)));
+    before.current.iter().zip(&after.current).chain(deposed).all(|(one, other)| same_marks(one.marks, other.marks))
+}
+
+fn same_marks(before: Option<&str>, after: Option<&str>) -> bool {
     if same_part(before, after) {
         return true;
     }
-    let list = |raw: Option<&RawValue>| raw.map_or(Some(Vec::new()), |raw| serde_json::from_str::<Vec<Box<RawValue>>>(raw.get()).ok());
+    let list = |text: Option<&str>| text.map_or(Some(Vec::new()), |text| serde_json::from_str::<Vec<Box<RawValue>>>(text).ok());
     let (Some(one), Some(other)) = (list(before), list(after)) else { return false };
     let has = |list: &[Box<RawValue>], mark: &RawValue| list.iter().any(|other| same_text(other.get(), mark.get()));
     one.len() == other.len()

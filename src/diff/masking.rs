@@ -58,13 +58,13 @@ struct MarkNode {
 }
 
 impl Marks {
-    fn add(&mut self, raw: Option<&RawValue>) {
-        let Some(raw) = raw else { return };
-        if let Ok(paths) = serde_json::from_str::<Vec<Vec<MarkStep<'_>>>>(raw.get()) {
+    fn add(&mut self, text: Option<&str>) {
+        let Some(text) = text else { return };
+        if let Ok(paths) = serde_json::from_str::<Vec<Vec<MarkStep<'_>>>>(text) {
             for path in &paths {
                 self.add_path(path);
             }
-        } else if let Ok(path) = serde_json::from_str::<Vec<MarkStep<'_>>>(raw.get()) {
+        } else if let Ok(path) = serde_json::from_str::<Vec<MarkStep<'_>>>(text) {
             self.add_path(&path);
         } else {
             self.add_path(&[]);
@@ -131,12 +131,12 @@ pub(super) struct Mask {
 }
 
 impl Mask {
-    /// Of an instance: what any of its versions marks.
+    /// Of an instance: what any of its objects marks, as it was or as it is.
     pub(super) fn of<'a>(instances: impl IntoIterator<Item = &'a Instance<'a>>, reveal: bool) -> Self {
         let mut mask = Self { marks: Marks::default(), kind: String::new(), reveal };
         for instance in instances {
             mask.kind = instance.address.kind.to_string();
-            mask.marks.add(instance.marks);
+            instance.objects().for_each(|object| mask.marks.add(object.marks));
         }
         mask
     }
@@ -202,7 +202,7 @@ mod tests {
 
     fn mask(marks: &str) -> Mask {
         let mut mask = Mask { marks: Marks::default(), kind: "aws_x".to_owned(), reveal: false };
-        mask.marks.add(Some(serde_json::from_str(marks).unwrap()));
+        mask.marks.add(Some(marks));
         mask
     }
 

@@ -12,6 +12,7 @@ mod names;
 mod number;
 mod outputs;
 mod pairing;
+mod reading;
 mod report;
 mod state;
 mod values;
@@ -20,14 +21,14 @@ mod values;
 mod tests;
 
 pub use address::{Address, Index};
-pub use outputs::{ShownOutput, outputs};
+pub use outputs::{OpenOutput, ShownOutput, open_outputs, outputs};
 pub use pairing::Action;
 pub use report::{MAX_REPORT, OutputChange, Report, ResourceChange, Totals, ValueChange};
 pub use values::{MAX_LEVELS, MAX_PATH, MAX_STEPS, MAX_VALUE};
 
 use crate::model::version::Counts;
 use pairing::{Change, changes};
-use state::State;
+use state::{Instance, State};
 
 /// A state with nothing in it: what the first version is compared with.
 pub const NOTHING: &[u8] = br#"{"version":4}"#;
@@ -38,8 +39,8 @@ pub enum NotComparable {
     /// Its client encrypted it.
     #[error("the state is encrypted by its client")]
     Encrypted,
-    /// Neither format 3 nor 4.
-    #[error("the state is not of format 3 or 4")]
+    /// None of the formats 1 to 4.
+    #[error("the state is not of format 1, 2, 3 or 4")]
     Format,
     /// JSON, but not as Terraform writes it.
     #[error("the state is not in the form that Terraform writes")]
@@ -72,7 +73,7 @@ pub struct Diff<'a> {
 ///
 /// # Errors
 ///
-/// Where one of them cannot be read as a state of format 3 or 4.
+/// Where one of them cannot be read as a state of format 1 to 4.
 pub fn compare<'a>(before: &'a [u8], after: &'a [u8]) -> Result<Diff<'a>, NotComparable> {
     let (before, after) = (State::parse(before)?, State::parse(after)?);
     let changes = changes(&before, &after);
@@ -86,11 +87,24 @@ impl Diff<'_> {
         Counts { added, changed, removed }
     }
 
-    /// The instances that were added, removed or moved, in the order of their addresses: what each is called now, or was last.
-    pub fn addresses(&self, action: Action) -> impl Iterator<Item = &Address<'_>> {
-        let of_that_kind = self.changes.iter().filter(move |change| change.action == action);
-        of_that_kind.filter_map(|change| change.now(self).or(change.then(self))).map(|instance| &instance.address)
+    /// What the first state has and the second one has not, in the order of addresses: instances, and their deposed objects with their keys.
+    pub fn lost(&self) -> Vec<(&Address<'_>, Option<&str>)> {
+        self.changes.iter().flat_map(|change| only_in(change.then(self), change.now(self))).collect()
     }
+
+    /// What the second state has and the first one has not.
+    pub fn gained(&self) -> Vec<(&Address<'_>, Option<&str>)> {
+        self.changes.iter().flat_map(|change| only_in(change.now(self), change.then(self))).collect()
+    }
+}
+
+/// The objects that an instance has in one state and not in the other.
+fn only_in<'d, 'a>(one: Option<&'d Instance<'a>>, other: Option<&'d Instance<'a>>) -> Vec<(&'d Address<'a>, Option<&'d str>)> {
+    let Some(one) = one else { return Vec::new() };
+    let is_there = |key: &str| other.is_some_and(|other| other.deposed.iter().any(|(known, _)| known == key));
+    let current = one.current.iter().filter(|_| other.is_none_or(|other| other.current.is_none())).map(|_| None);
+    let deposed = one.deposed.iter().map(|(key, _)| key.as_ref()).filter(|key| !is_there(key)).map(Some);
+    current.chain(deposed).map(|key| (&one.address, key)).collect()
 }
 
 /// Whether a state lacks resource instances that another one had; `None` where that cannot be told.

@@ -7,7 +7,8 @@ use serde_json::value::RawValue;
 
 use super::NotComparable;
 use super::masking::Mask;
-use super::state::State;
+use super::reading::{Text, read_members};
+use super::state::{Output, State};
 use super::values::{Shown, shown_text};
 
 /// One output.
@@ -34,16 +35,18 @@ pub struct ShownOutput {
 ///
 /// # Errors
 ///
-/// Where the state cannot be read as one of format 3 or 4.
+/// Where the state cannot be read as one of format 1 to 4.
 pub fn outputs(bytes: &[u8], reveal: bool) -> Result<BTreeMap<String, ShownOutput>, NotComparable> {
     let state = State::parse(bytes)?;
     let shown = state.outputs.into_iter().map(|(name, output)| {
         let mask = Mask::of_output(&name.0, output.sensitive, reveal);
         let mut shown = ShownOutput { sensitive: output.sensitive, ..ShownOutput::default() };
-        if let Some(Shown::Value { value, .. }) = output.kind.map(|raw| shown_text(raw, &Mask::of_output("", false, true), usize::MAX)) {
+        if let Some(Shown::Value { value, .. }) =
+            output.kind.map(|raw| shown_text(raw.get(), &Mask::of_output("", false, true), usize::MAX))
+        {
             shown.kind = Some(value);
         }
-        match output.value.map(|raw| shown_text(raw, &mask, usize::MAX)) {
+        match output.value.map(|raw| shown_text(raw.get(), &mask, usize::MAX)) {
             None => {}
             Some(Shown::Value { value, masked }) => (shown.value, shown.hidden_inside) = (Some(value), masked),
             Some(Shown::Hidden) => shown.hidden = true,
@@ -52,4 +55,36 @@ pub fn outputs(bytes: &[u8], reveal: bool) -> Result<BTreeMap<String, ShownOutpu
         (name.0.into_owned(), shown)
     });
     Ok(shown.collect())
+}
+
+/// An output that is not sensitive, as it is written.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct OpenOutput<'a> {
+    /// Its value.
+    pub value: Option<&'a RawValue>,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: &'a RawValue,
+}
+
+#[derive(Default)]
+struct Outputs<'a> {
+    outputs: BTreeMap<Text<'a>, Output<'a>>,
+}
+
+read_members!(Outputs { "outputs" => outputs });
+
+/// The outputs of a state of format 4 that are not sensitive, as the programs read them.
+///
+/// # Errors
+///
+/// Where they are not as Terraform writes them.
+pub fn open_outputs(bytes: &[u8]) -> Result<BTreeMap<String, OpenOutput<'_>>, NotComparable> {
+    let all: Outputs<'_> = serde_json::from_slice(bytes).map_err(|_| NotComparable::Unexpected)?;
+    all.outputs.into_iter().filter(|(_, output)| !output.sensitive).map(as_written).collect()
+}
+
+fn as_written<'a>((name, output): (Text<'a>, Output<'a>)) -> Result<(String, OpenOutput<'a>), NotComparable> {
+    let kind = output.kind.ok_or(NotComparable::Unexpected)?;
+    Ok((name.0.into_owned(), OpenOutput { value: output.value, kind }))
 }

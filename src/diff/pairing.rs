@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::Diff;
 use super::json::{same_text, unquoted};
-use super::state::{Instance, State};
+use super::state::{Instance, Object, State};
 
 /// What happened to an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -71,41 +71,52 @@ pub(super) fn changes(before: &State<'_>, after: &State<'_>) -> Vec<Change> {
     changes
 }
 
-/// Whether an instance is not as it was, by meaning. What marks its values as secret is not looked at: new programs mark more.
+/// Whether an instance is not as it was: itself, or what is deposed of it.
 fn differ(before: &Instance<'_>, after: &Instance<'_>) -> bool {
+    let is_other = match (&before.current, &after.current) {
+        (Some(before), Some(after)) => differs(before, after),
+        (None, None) => false,
+        (Some(_), None) | (None, Some(_)) => true,
+    };
+    let deposed = || before.deposed.iter().zip(&after.deposed);
+    is_other || before.deposed.len() != after.deposed.len() || deposed().any(|(one, other)| one.0 != other.0 || differs(&one.1, &other.1))
+}
+
+/// Whether an object is not as it was, by meaning. What marks its values as secret is not looked at: new programs mark more.
+pub(super) fn differs(before: &Object<'_>, after: &Object<'_>) -> bool {
     let parts = [
         (before.attributes, after.attributes),
-        (before.flat, after.flat),
-        (before.private, after.private),
+        (before.flat.as_deref(), after.flat.as_deref()),
+        (before.private.as_deref(), after.private.as_deref()),
         (before.identity, after.identity),
     ];
-    parts.into_iter().any(|(before, after)| !same_part(before, after))
-        || before.meta.parts().into_iter().zip(after.meta.parts()).any(|((_, before), (_, after))| !same_part(before, after))
+    let meta = || before.meta.parts().into_iter().zip(after.meta.parts()).map(|((_, before), (_, after))| (before, after));
+    let unknown = || before.unknown.both(&after.unknown).map(|(_, before, after)| (before, after));
+    parts.into_iter().chain(meta()).chain(unknown()).any(|(before, after)| !same_part(before, after))
         || !same_set(before.dependencies, after.dependencies)
 }
 
-/// Whether two parts of an instance mean the same; a missing one is as good as an empty list or object.
-pub(super) fn same_part(before: Option<&RawValue>, after: Option<&RawValue>) -> bool {
+/// Whether two parts of an object mean the same; a missing one is as good as what a program that knows it writes where there is nothing to say.
+pub(super) fn same_part(before: Option<&str>, after: Option<&str>) -> bool {
     match (before, after) {
-        (Some(before), Some(after)) => same_text(before.get(), after.get()),
+        (Some(before), Some(after)) => same_text(before, after) || is_nothing(before) && is_nothing(after),
         (None, None) => true,
-        (Some(one), None) | (None, Some(one)) => is_empty(one),
+        (Some(one), None) | (None, Some(one)) => is_nothing(one),
     }
 }
 
-fn is_empty(raw: &RawValue) -> bool {
-    let text = raw.get();
-    let inner = text.get(1..text.len() - 1).unwrap_or("?");
-    text == "false" || text.starts_with(['{', '[', '"']) && inner.bytes().all(|byte| byte.is_ascii_whitespace())
+fn is_nothing(text: &str) -> bool {
+    let inner = text.get(1..text.len().saturating_sub(1)).unwrap_or("?");
+    matches!(text, "false" | "null" | "0") || text.starts_with(['{', '[', '"']) && inner.bytes().all(|byte| byte.is_ascii_whitespace())
 }
 
 /// Whether two lists of texts have the same elements, in whatever order.
-pub(super) fn same_set(before: Option<&RawValue>, after: Option<&RawValue>) -> bool {
+pub(super) fn same_set(before: Option<&str>, after: Option<&str>) -> bool {
     if same_part(before, after) {
         return true;
     }
-    let sorted = |raw: Option<&RawValue>| {
-        let mut texts: Vec<String> = raw.map_or(Some(Vec::new()), |raw| serde_json::from_str(raw.get()).ok())?;
+    let sorted = |text: Option<&str>| {
+        let mut texts: Vec<String> = text.map_or(Some(Vec::new()), |text| serde_json::from_str(text).ok())?;
         texts.sort_unstable();
         texts.dedup();
         Some(texts)
@@ -152,7 +163,7 @@ fn only_ones<'i, 'a: 'i>(
 
 fn identity<'i>(instance: &'i Instance<'_>) -> Option<Identity<'i>> {
     let address = &instance.address;
-    if address.mode != "managed" || !address.deposed.is_empty() {
+    if address.mode != "managed" {
         return None;
     }
     Some((Cow::Borrowed(address.kind.as_ref()), id(instance)?))
@@ -165,8 +176,9 @@ struct WithId<'a> {
 }
 
 /// The provider's id of an instance, where it has one.
-pub(super) fn id<'i>(instance: &Instance<'i>) -> Option<Cow<'i, str>> {
-    let attributes: WithId<'i> = serde_json::from_str(instance.attributes.or(instance.flat)?.get()).ok()?;
+pub(super) fn id<'i>(instance: &'i Instance<'_>) -> Option<Cow<'i, str>> {
+    let object = instance.current.as_ref()?;
+    let attributes: WithId<'i> = serde_json::from_str(object.attributes.or(object.flat.as_deref())?).ok()?;
     let text = attributes.id?.get();
     Some(unquoted(text)).filter(|id| text.starts_with('"') && !id.is_empty())
 }

@@ -6,11 +6,11 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::Diff;
-use super::address::{Address, Index};
+use super::address::{Address, Index, Quoted};
 use super::json::{Step, Tree, same_text};
 use super::masking::{Mask, Spot};
-use super::pairing::{Action, Change, id, same_part, same_set};
-use super::state::{Instance, Output};
+use super::pairing::{Action, Change, differs, id, same_part, same_set};
+use super::state::{Instance, Object, Output};
 use super::values::{MAX_VALUE, Shown, differences, shown, shown_text, written};
 
 /// Once what is listed takes so many bytes, the rest is left out and only counted.
@@ -67,13 +67,13 @@ pub struct ResourceChange {
     pub name: String,
     /// A number, a text, or none.
     pub index_key: Option<serde_json::Value>,
-    /// The key of a deposed object.
+    /// The key of its deposed object, where nothing else of the instance is or was there.
     pub deposed: Option<String>,
     /// The provider's id; none where there is none or it is hidden.
     pub id: Option<String>,
     /// Attributes that are not as they were.
     pub attributes: Vec<ValueChange>,
-    /// The same of what a state says beside them: `provider`, `schema_version`, `status`, `dependencies` and the like.
+    /// The same of what a state says beside them: `provider`, `schema_version`, `status`, `dependencies` and the like, and of deposed objects.
     pub meta: Vec<ValueChange>,
     /// Whether attributes were left out because the answer would be too long.
     #[serde(skip_serializing_if = "is_false")]
@@ -122,8 +122,8 @@ fn is_false(value: &bool) -> bool {
 
 impl ValueChange {
     /// A change of which nothing is shown.
-    fn hidden(path: &str) -> Self {
-        Self { path: path.to_owned(), hidden: true, ..Self::default() }
+    fn hidden(path: String) -> Self {
+        Self { path, hidden: true, ..Self::default() }
     }
 
     fn take(&mut self, shown: Option<Shown>) -> Option<Box<RawValue>> {
@@ -149,9 +149,9 @@ impl ValueChange {
     }
 
     /// A change of two texts of JSON.
-    pub(super) fn of_texts(path: &str, before: Option<&RawValue>, after: Option<&RawValue>, mask: &Mask) -> Self {
-        let shown = |raw: Option<&RawValue>| raw.map(|raw| shown_text(raw, mask, MAX_VALUE));
-        Self::of(path.to_owned(), shown(before), shown(after))
+    pub(super) fn of_texts(path: String, before: Option<&str>, after: Option<&str>, mask: &Mask) -> Self {
+        let shown = |text: Option<&str>| text.map(|text| shown_text(text, mask, MAX_VALUE));
+        Self::of(path, shown(before), shown(after))
     }
 
     fn size(&self) -> usize {
@@ -196,7 +196,7 @@ impl Diff<'_> {
 
     fn program(&self) -> Option<ValueChange> {
         let (before, after) = (&self.before.terraform_version, &self.after.terraform_version);
-        let text = |version: &Option<super::state::Text<'_>>| serde_json::value::to_raw_value(version.as_ref()?.0.as_ref()).ok();
+        let text = |version: &Option<super::reading::Text<'_>>| serde_json::value::to_raw_value(version.as_ref()?.0.as_ref()).ok();
         let change =
             || ValueChange { path: "terraform_version".to_owned(), before: text(before), after: text(after), ..ValueChange::default() };
         (before != after).then(change)
@@ -231,7 +231,8 @@ fn output(name: &str, before: Option<&Output<'_>>, after: Option<&Output<'_>>, r
     let is_sensitive = |output: Option<&Output<'_>>| output.map(|output| output.sensitive);
     let sensitive = is_sensitive(before).unwrap_or_default() || is_sensitive(after).unwrap_or_default();
     let mask = Mask::of_output(name, sensitive, reveal);
-    let value = ValueChange::of_texts(name, before.and_then(|output| output.value), after.and_then(|output| output.value), &mask);
+    let shown = |output: Option<&Output<'_>>| output.and_then(|output| output.value).map(|raw| shown_text(raw.get(), &mask, MAX_VALUE));
+    let value = ValueChange::of(name.to_owned(), shown(before), shown(after));
     let was_sensitive = is_sensitive(before).zip(is_sensitive(after)).and_then(|(then, now)| (then != now).then_some(then));
     Some(OutputChange { action, value, was_sensitive })
 }
@@ -266,45 +267,92 @@ impl Writing {
         resource
     }
 
-    /// What is not as it was of an instance.
+    /// What is not as it was of an instance, and of what is deposed of it.
     fn instance(&mut self, resource: &mut ResourceChange, then: &Instance<'_>, now: &Instance<'_>, mask: &Mask) -> ControlFlow<()> {
-        for ((name, before), (_, after)) in then.meta.parts().into_iter().zip(now.meta.parts()) {
-            if !same_part(before, after) {
-                self.note(&mut resource.meta, ValueChange::of_texts(name, before, after, mask))?;
+        let nothing = (Object::default(), Object::default());
+        let (before, after) = (then.current.as_ref().unwrap_or(&nothing.0), now.current.as_ref().unwrap_or(&nothing.1));
+        self.meta(&mut resource.meta, "", before, after, mask)?;
+        self.attributes(&mut resource.attributes, "", before, after, mask)?;
+        let keys = |instance: &Instance<'_>| {
+            let keys: Vec<&str> = instance.deposed.iter().map(|(key, _)| key.as_ref()).collect();
+            (!keys.is_empty()).then(|| serde_json::Value::from(keys).to_string())
+        };
+        let (before, after) = (keys(then), keys(now));
+        if before != after {
+            self.note(
+                &mut resource.meta,
+                ValueChange::of_texts("deposed".to_owned(), before.as_deref(), after.as_deref(), &Mask::of([], true)),
+            )?;
+        }
+        for (key, before) in &then.deposed {
+            let Some((_, after)) = now.deposed.iter().find(|(known, _)| known == key) else { continue };
+            if differs(before, after) {
+                let within = format!("deposed[{}].", Quoted(key));
+                self.meta(&mut resource.meta, &within, before, after, mask)?;
+                self.attributes(&mut resource.meta, &within, before, after, mask)?;
             }
         }
-        if !same_part(then.identity, now.identity) {
-            self.note(&mut resource.meta, ValueChange::of_texts("identity", then.identity, now.identity, mask))?;
+        ControlFlow::Continue(())
+    }
+
+    /// What is not as it was beside attributes.
+    fn meta(&mut self, list: &mut Vec<ValueChange>, within: &str, then: &Object<'_>, now: &Object<'_>, mask: &Mask) -> ControlFlow<()> {
+        let parts = then.meta.parts().into_iter().zip(now.meta.parts()).map(|((name, before), (_, after))| (name, before, after));
+        for (name, before, after) in parts.chain([("identity", then.identity, now.identity)]) {
+            if !same_part(before, after) {
+                self.note(list, ValueChange::of_texts(format!("{within}{name}"), before, after, mask))?;
+            }
         }
         if !same_set(then.dependencies, now.dependencies) {
-            self.note(&mut resource.meta, ValueChange::of_texts("dependencies", then.dependencies, now.dependencies, mask))?;
+            self.note(list, ValueChange::of_texts(format!("{within}dependencies"), then.dependencies, now.dependencies, mask))?;
         }
-        if !same_part(then.private, now.private) {
+        if !same_part(then.private.as_deref(), now.private.as_deref()) {
             // The provider's own, which nobody else can read, and which may hold anything.
-            self.note(&mut resource.meta, ValueChange::hidden("private"))?;
+            self.note(list, ValueChange::hidden(format!("{within}private")))?;
         }
-        self.attributes(&mut resource.attributes, (then.attributes, now.attributes), mask, false)?;
-        self.attributes(&mut resource.attributes, (then.flat, now.flat), mask, true)
+        for (name, before, after) in then.unknown.both(&now.unknown) {
+            if same_part(before, after) {
+                continue;
+            }
+            let path = format!("{within}{}", written(&[Step::Name(name.into())], false));
+            // Nobody knows what it is.
+            let change = if self.reveal { ValueChange::of_texts(path, before, after, mask) } else { ValueChange::hidden(path) };
+            self.note(list, change)?;
+        }
+        ControlFlow::Continue(())
     }
 
     fn attributes(
         &mut self,
         list: &mut Vec<ValueChange>,
-        (before, after): (Option<&RawValue>, Option<&RawValue>),
+        within: &str,
+        then: &Object<'_>,
+        now: &Object<'_>,
+        mask: &Mask,
+    ) -> ControlFlow<()> {
+        self.values(list, within, (then.attributes, now.attributes), mask, false)?;
+        self.values(list, within, (then.flat.as_deref(), now.flat.as_deref()), mask, true)
+    }
+
+    fn values(
+        &mut self,
+        list: &mut Vec<ValueChange>,
+        within: &str,
+        (before, after): (Option<&str>, Option<&str>),
         mask: &Mask,
         flat: bool,
     ) -> ControlFlow<()> {
-        let (before, after) = (before.map_or("{}", RawValue::get), after.map_or("{}", RawValue::get));
+        let (before, after) = (before.unwrap_or("{}"), after.unwrap_or("{}"));
         if before == after {
             return ControlFlow::Continue(());
         }
         let (Some(one), Some(other)) = (Tree::of(before), Tree::of(after)) else {
-            return self.note(list, ValueChange { too_long: true, ..ValueChange::default() });
+            return self.note(list, ValueChange { path: within.to_owned(), too_long: true, ..ValueChange::default() });
         };
         differences(one.root(), other.root(), mask, &mut |difference| {
             let show = |value: Option<_>| value.map(|value| shown(value, mask, difference.spot, MAX_VALUE));
-            let change = ValueChange::of(written(difference.path, flat), show(difference.before), show(difference.after));
-            self.note(list, change)
+            let path = format!("{within}{}", written(difference.path, flat));
+            self.note(list, ValueChange::of(path, show(difference.before), show(difference.after)))
         })
     }
 
@@ -335,7 +383,7 @@ fn head(action: Action, then: Option<&Instance<'_>>, now: Option<&Instance<'_>>,
             Index::Text(text) => Some(text.as_ref().into()),
             Index::Odd(raw) => Some((*raw).into()),
         },
-        deposed: is_there(&address.deposed),
+        deposed: now.or(then).filter(|only| only.current.is_none()).and_then(|only| Some(only.deposed.first()?.0.to_string())),
         id: now.or(then).filter(|_| !hides_id).and_then(id).map(std::borrow::Cow::into_owned),
         attributes: Vec::new(),
         meta: Vec::new(),

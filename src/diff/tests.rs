@@ -31,9 +31,8 @@ fn lines(before: &str, after: &str) -> Vec<String> {
     let line = |resource: &Value| {
         let paths = |list: &str| resource[list].as_array().unwrap().iter().map(|change| text(&change["path"])).collect::<Vec<_>>();
         let from = resource["previous_address"].as_str().map(|from| format!("{from} -> ")).unwrap_or_default();
-        let deposed = resource["deposed"].as_str().map(|key| format!(" ({key})")).unwrap_or_default();
         let paths = [paths("meta"), paths("attributes")].concat().join(" ");
-        format!("{} {from}{}{deposed} {paths}", text(&resource["action"]), text(&resource["address"])).trim_end().to_owned()
+        format!("{} {from}{} {paths}", text(&resource["action"]), text(&resource["address"])).trim_end().to_owned()
     };
     report(before, after)["resources"].as_array().unwrap().iter().map(line).collect()
 }
@@ -67,18 +66,11 @@ fn instances_are_told_apart_by_their_whole_address() {
     ),]));
     assert_eq!(
         lines(&before, &after),
-        [
-            "removed aws_x.y[0]",
-            "added aws_x.y[9]",
-            "added aws_x.y[9] (1a2b)",
-            "added aws_x.y[10]",
-            "changed aws_x.y[\"0\"] a",
-            "removed module.m[\"k\"].data.aws_x.y",
-        ]
+        ["removed aws_x.y[0]", "added aws_x.y[9]", "added aws_x.y[10]", "changed aws_x.y[\"0\"] a", "removed module.m[\"k\"].data.aws_x.y",]
     );
-    assert_eq!(counts(&before, &after), (3, 1, 2));
-    assert_eq!(counts(&after, &before), (2, 1, 3));
-    assert_eq!(counts(std::str::from_utf8(NOTHING).unwrap(), &after), (4, 0, 0));
+    assert_eq!(counts(&before, &after), (2, 1, 2));
+    assert_eq!(counts(&after, &before), (2, 1, 2));
+    assert_eq!(counts(std::str::from_utf8(NOTHING).unwrap(), &after), (3, 0, 0));
 }
 
 #[test]
@@ -259,14 +251,13 @@ fn depth_is_no_danger_and_deep_secrets_stay_hidden() {
 fn odd_states_are_compared_or_refused() {
     let twice =
         state(&json!([resource("y", &json!([{"attributes": {"a": 1}}, {"attributes": {"a": 2}}, {}])), resource("y", &json!([null, {}]))]));
-    assert_eq!(compare(twice.as_bytes(), twice.as_bytes()).err(), Some(NotComparable::Unexpected), "null is no instance");
-    let twice = twice.replace("null,", "");
     assert_eq!(lines(&twice, &twice.replace("\"a\":2", "\"a\":3")), ["changed aws_x.y a"]);
-    assert_eq!(counts(&twice, &only(&json!({"a": 1}))), (0, 0, 3));
+    assert_eq!(counts(&twice, &only(&json!({"a": 1}))), (0, 0, 4), "null is an instance without members");
     assert_eq!(counts(&only(&json!({"a": 1})), &state(&json!([resource("y", &Value::Null)]))), (0, 0, 1));
     for (odd, why) in [
         (r#"{"version":4,"resources":[7]}"#, NotComparable::Unexpected),
         (r#"{"version":4,"resources":{}}"#, NotComparable::Unexpected),
+        (r#"{"version":4,"resources":[{"type":"t","name":"n"}]}"#, NotComparable::Unexpected),
         (r#"{"version":4,"resources":[{"mode":7,"type":"t","name":"n"}]}"#, NotComparable::Unexpected),
         ("7", NotComparable::Unexpected),
         (r#"{"version":5}"#, NotComparable::Format),
@@ -305,6 +296,151 @@ fn drops_are_seen_by_whole_addresses() {
     assert_eq!(drops(&number, &of(&json!([{"index_key": "1"}]))), Some(true), "as many, but another one");
     assert_eq!(drops(&both, &both.replace("{\"instances\"", "{\"module\":\"module.a\",\"instances\"")), Some(true));
     assert_eq!(drops(&number, &number), Some(false));
+}
+
+/// One instance with these members.
+fn with(members: &str) -> String {
+    format!(r#"{{"version":4,"resources":[{{"mode":"managed","type":"t","name":"n","instances":[{{{members}}}]}}]}}"#)
+}
+
+#[test]
+fn what_a_newer_program_adds_where_there_is_nothing_to_say_is_no_change() {
+    let old = with(r#""schema_version":1,"attributes":{"id":"i"}"#);
+    for added in [
+        r#""identity_schema_version":0"#,
+        r#""identity_schema_version":null"#,
+        r#""identity":null"#,
+        r#""identity":{}"#,
+        r#""create_before_destroy":false"#,
+        r#""skip_destroy":false"#,
+        r#""provider":"""#,
+        r#""private":"""#,
+        r#""private":null"#,
+        r#""status":"""#,
+        r#""sensitive_attributes":[]"#,
+        r#""sensitive_attributes":null"#,
+        r#""dependencies":[]"#,
+        r#""dependencies":null"#,
+        r#""attributes_flat":null"#,
+        r#""index_key":null"#,
+        r#""deposed":"""#,
+        r#""deferred":false,"of_a_later_program":0,"another":[ ],"more":{}"#,
+    ] {
+        let new = with(&format!(r#""schema_version":1,"attributes":{{"id":"i"}},{added}"#));
+        assert_eq!((lines(&old, &new), lines(&new, &old)), (vec![], vec![]), "{added}");
+    }
+    assert_eq!(lines(&with(r#""schema_version":0"#), &with("")), [""; 0]);
+    for (added, path) in [
+        (r#""identity_schema_version":1"#, "identity_schema_version"),
+        (r#""identity":{"arn":"a"}"#, "identity"),
+        (r#""skip_destroy":true"#, "skip_destroy"),
+        (r#""provider":"provider[\"p\"].by_region[\"eu\"]""#, "provider"),
+        (r#""Status":"tainted""#, "status"),
+        (r#""of_a_later_program":{"token":"canary"}"#, "of_a_later_program"),
+    ] {
+        let new = with(&format!(r#""schema_version":1,"attributes":{{"id":"i"}},{added}"#));
+        assert_eq!(lines(&old, &new), [format!("changed t.n {path}")], "{added}");
+        assert!(!report(&old, &new).to_string().contains("canary"));
+    }
+    assert_eq!(lines(&with(r#""attributes":{"a":0}"#), &with(r#""attributes":{}"#)), ["changed t.n a"], "an attribute is no member");
+}
+
+#[test]
+fn the_provider_of_one_instance_counts_wherever_it_is_written() {
+    let of = |resource: &str, instance: &str| {
+        format!(
+            r#"{{"version":4,"resources":[{{"mode":"managed","type":"t","name":"n"{resource},"instances":[{{"attributes":{{}}{instance}}}]}}]}}"#
+        )
+    };
+    let (all, one) = (r#","provider":"p""#, r#","provider":"p""#);
+    assert_eq!(lines(&of(all, ""), &of("", one)), [""; 0]);
+    assert_eq!(lines(&of(all, ""), &of(r#","provider":"q""#, one)), [""; 0], "its own counts");
+    let changes = report(&of("", r#","provider":"p[\"eu\"]""#), &of("", r#","provider":"p[\"us\"]""#));
+    assert_eq!(changes["resources"][0]["meta"], json!([{"path": "provider", "before": "p[\"eu\"]", "after": "p[\"us\"]"}]));
+}
+
+#[test]
+fn members_are_read_as_the_programs_read_them() {
+    let plain = with(r#""schema_version":1,"dependencies":["a"],"attributes":{"id":"i"},"index_key":"k""#);
+    for same in [
+        r#""dependencies":["b"],"dependencies":["a"],"schema_version":1,"attributes":{"id":"i"},"index_key":"k""#,
+        r#""attributes":{"id":"j"},"schema_version":2,"Schema_Version":1,"dependencies":["a"],"ATTRIBUTES":{"id":"i"},"index_key":"k""#,
+        r#""schema_version":1,"schema_version":null,"dependencies":["a"],"attributes":{"id":"i"},"index_key":1,"index_\u006bey":"k""#,
+    ] {
+        assert_eq!(lines(&plain, &with(same)), [""; 0], "{same}");
+    }
+    let of = |outputs: &str| format!(r#"{{"version":4,"outputs":{{{outputs}}}}}"#);
+    let hidden = |text: &str| outputs(of(text).as_bytes(), false).unwrap().get("o").map(|output| output.sensitive);
+    assert_eq!(hidden(r#""o":{"value":"v","type":"string","sensitive":null}"#), Some(false));
+    assert_eq!(hidden(r#""o":{"value":"v","type":"string","sensitive":true,"sensitive":null}"#), Some(true));
+    assert_eq!(hidden(r#""o":{"value":"v","type":"string","Sensitive":true}"#), Some(true));
+    assert_eq!(hidden(r#""o":{"value":"v","type":"string","sensitive":true,"sensitive":false}"#), Some(false));
+    assert_eq!(hidden(r#""o":{"value":"v","type":"string","sensitive":true},"o":{"value":"v","type":"string"}"#), Some(false));
+    assert!(open_outputs(of(r#""o":{"value":"canary","type":"string","SENSITIVE":true}"#).as_bytes()).unwrap().is_empty());
+    let nothing = r#"{"version":4,"terraform_version":null,"outputs":null,"resources":null,"check_results":null}"#;
+    assert_eq!(counts(nothing, nothing), (0, 0, 0));
+    let names = r#"{"version":4,"resources":[{"mode":"managed","type":null,"module":null,"instances":[{}]}]}"#;
+    assert_eq!(lines(nothing, names), ["added ."]);
+}
+
+#[test]
+fn what_is_deposed_belongs_to_its_instance() {
+    let of = |objects: &Value| state(&json!([resource("y", objects)]));
+    let (now, old) =
+        (json!({"attributes": {"id": "i"}}), json!({"deposed": "0a1b2c3d", "attributes": {"id": "h", "token": "canary", "n": 1}}));
+    let other = json!({"deposed": "0a1b2c3e", "attributes": {"id": "g"}});
+    let (one, two, all) = (of(&json!([now])), of(&json!([now, old])), of(&json!([other, now, old])));
+    assert_eq!(counts(std::str::from_utf8(NOTHING).unwrap(), &all), (1, 0, 0));
+    assert_eq!(lines(&one, &all), ["changed aws_x.y deposed"]);
+    assert_eq!(
+        report(&two, &all)["resources"][0]["meta"],
+        json!([{"path": "deposed", "before": ["0a1b2c3d"], "after": ["0a1b2c3d", "0a1b2c3e"]}])
+    );
+    assert_eq!(lines(&all, &of(&json!([now, old, other]))), [""; 0], "their order says nothing");
+    let changed = two.replace("\"n\":1", "\"n\":2").replace("canary", "canary-2");
+    assert_eq!(lines(&two, &changed), ["changed aws_x.y deposed[\"0a1b2c3d\"].n deposed[\"0a1b2c3d\"].token"]);
+    assert!(!report(&two, &changed).to_string().contains("canary"));
+    let only_old = of(&json!([old]));
+    assert_eq!(lines(&two, &only_old), ["changed aws_x.y provider id"], "it is still in the state");
+    assert_eq!(drops_resources(two.as_bytes(), only_old.as_bytes()), Some(false));
+    let objects = |list: Vec<(&Address<'_>, Option<&str>)>| {
+        list.into_iter().map(|(address, key)| format!("{address} {}", key.unwrap_or("-"))).collect::<Vec<_>>()
+    };
+    let between = |before: &str, after: &str| {
+        let diff = compare(before.as_bytes(), after.as_bytes()).unwrap();
+        (objects(diff.lost()), objects(diff.gained()))
+    };
+    assert_eq!(between(&all, &one), (vec!["aws_x.y 0a1b2c3d".to_owned(), "aws_x.y 0a1b2c3e".to_owned()], vec![]));
+    assert_eq!(between(&all, &state(&json!([]))).0, ["aws_x.y -", "aws_x.y 0a1b2c3d", "aws_x.y 0a1b2c3e"]);
+    assert_eq!(between(&only_old, &one), (vec!["aws_x.y 0a1b2c3d".to_owned()], vec!["aws_x.y -".to_owned()]));
+}
+
+#[test]
+fn formats_1_and_2_are_read_as_the_programs_read_them() {
+    let module = |outputs: &str, attributes: &str| {
+        format!(
+            r#""serial":1,"modules":[{{"path":["root"],"outputs":{{{outputs}}},"resources":{{"aws_x.y":{{"type":"aws_x","primary":{{"id":"i",
+            "attributes":{{{attributes}}},"meta":{{"schema_version":"1"}}}}}}}}}}]"#
+        )
+    };
+    let one = format!("{{\"version\":1,{}}}", module(r#""o":"v""#, r#""tags.#":"1","tags.Name":"x","none.#":"0""#));
+    let two = format!(
+        "{{\"version\":2,{}}}",
+        module(r#""o":{"value":"v","type":"string","sensitive":true}"#, r#""id":"i","tags.#":"1","tags.Name":"x""#)
+    );
+    let three = format!(
+        "{{\"version\":3,{}}}",
+        module(r#""o":{"value":"v","type":"string","sensitive":true}"#, r#""id":"i","tags.%":"1","tags.Name":"x""#)
+    );
+    let four = r#"{"version":4,"outputs":{"o":{"value":"v","type":"string","sensitive":true}},"resources":[{"mode":"managed","type":"aws_x","name":"y",
+        "provider":"provider.aws","instances":[{"schema_version":1,"attributes_flat":{"id":"i","tags.%":"1","tags.Name":"x"}}]}]}"#;
+    for (before, after) in [(&one, &two), (&two, &three), (&one, &three), (&three, &four.to_owned()), (&one, &four.to_owned())] {
+        assert_eq!(lines(before, after), [""; 0], "{before} {after}");
+    }
+    assert_eq!(serde_json::to_value(&outputs(one.as_bytes(), false).unwrap()["o"].value).unwrap(), "v");
+    assert!(outputs(two.as_bytes(), false).unwrap()["o"].hidden);
+    assert_eq!(lines(&one, &one.replace("\"x\"", "\"z\"")), ["changed aws_x.y tags.Name"]);
+    assert_eq!(lines(&two, &two.replace("\"meta\":", "\"tainted\":true,\"meta\":")), ["changed aws_x.y status"]);
 }
 
 /// Small states with few names, so that two of them have much in common.

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use super::address::Quoted;
 use super::json::{self, Children, Kind, Pairs, Relation, Step, Tree, Value};
 use super::masking::{HIDDEN, Mask, Spot, names_a_secret};
+use crate::model::printable::Printable;
 
 /// Values that differ are taken apart down to so many steps; what lies deeper is shown as a whole.
 pub const MAX_STEPS: usize = 64;
@@ -96,7 +97,7 @@ pub(super) fn written(path: &[Step<'_>], flat: bool) -> String {
     for step in path {
         let _ = match step {
             Step::Index(index) => write!(text, "[{index}]"),
-            Step::Name(name) if text.is_empty() && (flat || is_plain(name)) => write!(text, "{name}"),
+            Step::Name(name) if text.is_empty() && (flat || is_plain(name)) => write!(text, "{}", Printable(name)),
             Step::Name(name) if is_plain(name) => write!(text, ".{name}"),
             Step::Name(name) => write!(text, "[{}]", Quoted(name)),
         };
@@ -127,8 +128,8 @@ pub(super) enum Shown {
 }
 
 /// Writes a whole text of JSON without what is hidden in it, if it is not longer than that.
-pub(super) fn shown_text(raw: &RawValue, mask: &Mask, most: usize) -> Shown {
-    match Tree::of(raw.get()) {
+pub(super) fn shown_text(text: &str, mask: &Mask, most: usize) -> Shown {
+    match Tree::of(text) {
         Some(tree) => shown(tree.root(), mask, mask.root(), most),
         None if mask.root() == Spot::Hidden => Shown::Hidden,
         None => Shown::TooLong,

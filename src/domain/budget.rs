@@ -114,6 +114,13 @@ impl Budget {
     }
 }
 
+/// What work on a core takes along: memory that is lent, or something that holds it. So it comes back when the work is done, and not when nobody waits for
+/// that any more.
+pub trait Lent: Send + 'static {}
+
+impl Lent for Lease {}
+impl<A: Lent> Lent for (A, Lease) {}
+
 /// Bytes that are lent; they come back when this is dropped.
 pub struct Lease {
     permit: OwnedSemaphorePermit,

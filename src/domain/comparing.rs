@@ -17,8 +17,8 @@ use crate::model::clock;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
-use crate::model::version::Version;
-use crate::store::{StateId, StoreError, View};
+use crate::model::version::{Counts, Version};
+use crate::store::{Before, StateId, StoreError, View};
 
 /// Two states that are compared need so many times their size, their own bytes among that.
 const SIZE_COMPARED: u64 = SIZE_TAKEN_APART + 1;
@@ -42,10 +42,38 @@ pub struct Comparing {
 #[derive(Serialize)]
 struct Answer<'a> {
     from: Option<&'a Version>,
+    from_reason: Option<&'static str>,
     to: &'a Version,
     encrypted: bool,
     not_compared: Option<NotCompared>,
     diff: Option<Report>,
+}
+
+/// What a version is compared with.
+enum Against {
+    Version(Box<Version>),
+    /// Nothing was current before it, for this reason.
+    Nothing(&'static str),
+    /// What was current before it is not there any more.
+    Gone,
+}
+
+impl Against {
+    fn version(&self) -> Option<&Version> {
+        match self {
+            Self::Version(version) => Some(version),
+            Self::Nothing(_) | Self::Gone => None,
+        }
+    }
+
+    /// Why there is no version, if there is none.
+    const fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::Version(_) => None,
+            Self::Nothing(reason) => Some(reason),
+            Self::Gone => Some("pruned"),
+        }
+    }
 }
 
 /// Why two versions, or one, cannot be looked into.
@@ -58,6 +86,15 @@ pub struct NotCompared {
 impl NotCompared {
     pub(super) fn new(code: &'static str, detail: String) -> Self {
         Self { code, detail }
+    }
+
+    /// The version before one is gone; what that one changed was counted while it was there, if ever.
+    fn pruned(to: &Version) -> Self {
+        let recorded = to.counts.map_or_else(
+            || "what changed was never counted".to_owned(),
+            |Counts { added, changed, removed }| format!("it recorded +{added} ~{changed} -{removed}"),
+        );
+        Self::new("pruned", format!("the version before it was pruned; {recorded}"))
     }
 
     fn too_large(limit: u64) -> Self {
@@ -78,15 +115,13 @@ impl History<'_> {
         authorize(caller, Permission::List, name)?;
         let found = self.0.store.look(|view| on_state(view, name, |state| Ok((state, pair(view, state, comparing)?))))?;
         let (state, (from, to)) = found.map_err(|why| why.into_error(name, name))?;
-        let missing = |number| Error::NoVersion(name.clone(), number);
+        let missing = |number| self.0.no_version(name, number);
         let to = to.ok_or_else(|| missing(comparing.to))?;
-        if let (None, Some(number)) = (&from, comparing.from) {
-            return Err(missing(number));
-        }
-        if let Some(purged) = from.iter().chain([&to]).find(|version| version.purged) {
+        let from = from.map_err(missing)?;
+        if let Some(purged) = from.version().into_iter().chain([&to]).find(|version| version.purged) {
             return Err(Error::Purged(name.clone(), purged.number));
         }
-        let compared_with = from.as_ref().map(|from| from.number);
+        let compared_with = from.version().map(|from| from.number);
         let answer = self.0.compared(name, state, (from, to), comparing.reveal).await?;
         if comparing.reveal {
             let detail = serde_json::json!({ "what": "diff", "from": compared_with });
@@ -97,12 +132,19 @@ impl History<'_> {
     }
 }
 
-/// The version that another is compared with, and that one, as far as they are there.
-fn pair(view: &View<'_>, state: StateId, comparing: Comparing) -> Result<(Option<Version>, Option<Version>), StoreError> {
+/// The version that another is compared with, or the number of the one that is asked for and not there; and that other one, if it is there.
+type Pair = (Result<Against, u64>, Option<Version>);
+
+fn pair(view: &View<'_>, state: StateId, comparing: Comparing) -> Result<Pair, StoreError> {
     let to = view.version(state, comparing.to)?;
     let from = match comparing.from {
-        Some(number) => view.version(state, number)?,
-        None => view.version_before(state, comparing.to)?,
+        Some(number) => view.version(state, number)?.map(|version| Against::Version(Box::new(version))).ok_or(number),
+        None => Ok(match view.before(state, comparing.to)? {
+            Before::Version(version) => Against::Version(version),
+            Before::Nothing => Against::Nothing("first"),
+            Before::Deleted => Against::Nothing("deleted"),
+            Before::Gone => Against::Gone,
+        }),
     };
     Ok((from, to))
 }
@@ -124,31 +166,34 @@ impl Domain {
         &self,
         name: &StateName,
         state: StateId,
-        (from, to): (Option<Version>, Version),
+        (from, to): (Against, Version),
         reveal: bool,
     ) -> Result<Arc<Decoded>, Error> {
-        let mut not_compared = self.hindrance(from.as_ref(), &to);
+        let mut not_compared = match &from {
+            Against::Gone => Some(NotCompared::pruned(&to)),
+            Against::Version(_) | Against::Nothing(_) => self.hindrance(from.version(), &to),
+        };
         let (mut bytes, mut needed) = (None, 0);
         if not_compared.is_none() {
-            let before = match &from {
+            let before = match from.version() {
                 Some(from) => Some(self.bytes_of(name, state, from, Patience::Some).await?),
                 None => None,
             };
             bytes = Some((before, self.bytes_of(name, state, &to, Patience::Some).await?));
-            needed = self.memory_to_compare(from.as_ref(), &to);
+            needed = self.memory_to_compare(from.version(), &to);
         }
         let lease = self.lend_for_copies(needed, Patience::Some).await?;
-        let made = self.on_a_core(move || {
+        let made = self.on_a_core(lease, move |lease| {
             let report = bytes.map(|(before, after)| report(before.as_deref(), &after, reveal)).transpose();
             let diff = report.unwrap_or_else(|why| {
                 not_compared = Some(why.into());
                 None
             });
-            let encrypted = is_encrypted(from.as_ref(), &to);
-            serde_json::to_vec(&Answer { from: from.as_ref(), to: &to, encrypted, not_compared, diff })
+            let encrypted = is_encrypted(from.version(), &to);
+            let answer = Answer { from: from.version(), from_reason: from.reason(), to: &to, encrypted, not_compared, diff };
+            serde_json::to_vec(&answer).map(|made| Decoded::new(made, lease))
         });
-        let made = made.await?.map_err(|error| Error::Internal(error.to_string()))?;
-        Ok(Decoded::new(made, lease))
+        made.await?.map_err(|error| Error::Internal(error.to_string()))
     }
 
     /// How much is needed to compare two versions beside their bytes, and no more than there can be.

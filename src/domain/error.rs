@@ -33,6 +33,9 @@ pub enum Error {
     /// No such version.
     #[error("the state {0} has no version {1}; see its /versions")]
     NoVersion(StateName, u64),
+    /// A version that there was, and is no more; what became of it.
+    #[error("the state {0} has no version {1}: {2}; see its /versions")]
+    VersionGone(StateName, u64, String),
     /// No lock is held.
     #[error("nobody holds a lock on {0}")]
     NoLock(StateName),

@@ -214,7 +214,8 @@ impl Pending {
 
     /// A new minute has room for new rows; of the old one only what is not on disk stays.
     fn turn_to(&mut self, minute: i64) {
-        if minute != self.minute {
+        // Around a minute's edge some come late: the bounds are made new once, and not with each of them.
+        if minute > self.minute || minute < self.minute - 1 {
             self.counts.retain(|_, counted| counted.fresh().count > 0);
             self.counts.shrink_to_fit();
             (self.minute, self.reads, self.refusals) = (minute, 0, 0);

@@ -62,7 +62,7 @@ impl History<'_> {
     pub fn version(&self, caller: &Caller, name: &StateName, number: u64) -> Result<Version, Error> {
         authorize(caller, Permission::List, name)?;
         let found = self.0.store.look(|view| on_state(view, name, |state| view.version(state, number)))?;
-        found.map_err(|why| why.into_error(name, name))?.ok_or_else(|| Error::NoVersion(name.clone(), number))
+        found.map_err(|why| why.into_error(name, name))?.ok_or_else(|| self.0.no_version(name, number))
     }
 
     /// The exact bytes of one version.
@@ -76,7 +76,7 @@ impl History<'_> {
     async fn read(&self, name: &StateName, number: u64) -> Result<Content, Error> {
         let found =
             self.0.store.look(|view| on_state(view, name, |state| Ok(view.version(state, number)?.map(|version| (state, version)))))?;
-        let (state, version) = found.map_err(|why| why.into_error(name, name))?.ok_or_else(|| Error::NoVersion(name.clone(), number))?;
+        let (state, version) = found.map_err(|why| why.into_error(name, name))?.ok_or_else(|| self.0.no_version(name, number))?;
         let bytes = self.0.bytes_of(name, state, &version, Patience::Some).await?;
         Ok(Content::of(&version, bytes))
     }
@@ -125,6 +125,34 @@ impl History<'_> {
         let (who, source, target, at) = (caller.clone(), from.clone(), to.clone(), clock::now());
         let outcome = self.0.store.write(0, move |tx| relocate(tx, &who, &source, &target, at)).await?;
         outcome.map_err(|why| why.into_error(from, to))
+    }
+}
+
+impl Domain {
+    /// The same error, or what became of the version that it says is not there.
+    pub(super) fn explained(&self, error: Error) -> Error {
+        match error {
+            Error::NoVersion(name, number) => self.no_version(&name, number),
+            other => other,
+        }
+    }
+
+    /// What is said of a version that is not there: whether it was pruned, when and by whom, as far as that can be told.
+    pub(super) fn no_version(&self, name: &StateName, number: u64) -> Error {
+        let never = || Error::NoVersion(name.clone(), number);
+        let gone = self.store.look(|view| {
+            let last = view.place(name)?.id().map_or(Ok(0), |state| view.last_number(state))?;
+            if (1..=last).contains(&number) { view.pruned(name, number).map(Some) } else { Ok(None) }
+        });
+        // Whoever cannot be told why is told that it is not there.
+        let gone =
+            gone.inspect_err(|error| tracing::warn!(state = %name, version = number, %error, "nobody can say what became of a version"));
+        let Ok(Some(pruned)) = gone else { return never() };
+        let what = pruned.map_or_else(
+            || "it is not there any more, or did not come along when the state was imported".to_owned(),
+            |(at, by)| format!("it was pruned at {at} by {}", by.name),
+        );
+        Error::VersionGone(name.clone(), number, what)
     }
 }
 

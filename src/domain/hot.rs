@@ -25,7 +25,9 @@ pub struct Decoded {
 }
 
 impl Decoded {
-    pub(super) fn new(bytes: Vec<u8>, mut lease: Lease) -> Arc<Self> {
+    pub(super) fn new(mut bytes: Vec<u8>, mut lease: Lease) -> Arc<Self> {
+        // Only so much is lent from now on.
+        bytes.shrink_to_fit();
         lease.keep_only(bytes.len() as u64);
         Arc::new(Self { bytes, _lease: lease })
     }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::access::{authorize, authorize_everywhere, lock_in_the_way};
-use super::budget::Lease;
+use super::budget::{Lease, Lent};
 use super::encoding::{self, Prepared};
 use super::error::Error;
 use super::history::{History, VersionFilter};
@@ -100,6 +100,9 @@ impl NoImport {
     }
 }
 
+/// The bytes come with the memory that they are in.
+impl Lent for Import {}
+
 enum Outcome {
     Done(Box<Version>),
     Left(Left),
@@ -127,7 +130,7 @@ impl History<'_> {
         let when = When { written: import.created_at.filter(|_| keeps_times).map_or(now, |at| at.min(now)), now };
         let (max_nesting, min_free_space) = (self.0.limits.max_nesting, self.0.limits.min_free_space);
         let (who, wanted) = (caller.clone(), name.clone());
-        let job = self.0.on_a_core(move || Job::prepare(import, wanted, who, when, max_nesting)).await??;
+        let job = self.0.on_a_core(import, move |import| Job::prepare(import, wanted, who, when, max_nesting)).await??;
         let (settling, wanted) = (Arc::clone(&self.0.settling), name.clone());
         let remember = move |outcome: &Result<Outcome, StoreError>| {
             if matches!(outcome, Ok(Outcome::Done(_))) {

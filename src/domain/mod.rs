@@ -53,7 +53,7 @@ use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
 use crate::store::{Moment, OpenError, Store};
 
-use budget::{Budget, Lease};
+use budget::{Budget, Lease, Lent};
 use credentials::Credentials;
 use damaged::Damaged;
 use data_dir::DirLock;
@@ -160,16 +160,22 @@ impl Domain {
         lend().or_else(|error| if self.hot.clear() { lend() } else { Err(error) })
     }
 
-    /// Runs something that takes a core for long, off the request threads and when there is a core for it.
-    async fn on_a_core<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    /// Runs something that takes a core for long, off the request threads and when there is a core for it. There is no other form than this, in which
+    /// the memory for it goes along: whoever waits may go away at any moment. What nobody waits for any more is not begun.
+    async fn on_a_core<L: Lent, T: Send + 'static>(&self, lent: L, work: impl FnOnce(L) -> T + Send + 'static) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
-        self.begin_on_a_core(move || drop(reply.send(work())));
+        self.begin_on_a_core(move || answer_with(reply, lent, work));
         answer.await.map_err(|_| panicked())
     }
 
     /// Runs something that needs nothing which is kept, for anybody with good credentials.
-    pub async fn work_for<T: Send + 'static>(&self, _caller: &Caller, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-        self.on_a_core(work).await
+    pub async fn work_for<L: Lent, T: Send + 'static>(
+        &self,
+        _caller: &Caller,
+        lent: L,
+        work: impl FnOnce(L) -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        self.on_a_core(lent, work).await
     }
 
     /// The same without waiting for its end.
@@ -254,6 +260,13 @@ impl Domain {
     }
 }
 
+/// Does some work and answers with what comes of it, if anybody waits for that.
+fn answer_with<L, T>(reply: oneshot::Sender<T>, lent: L, work: impl FnOnce(L) -> T) {
+    if !reply.is_closed() {
+        drop(reply.send(work(lent)));
+    }
+}
+
 /// One thread a core, each with its name. A panic is told to whoever waits, by the answer that does not come.
 fn start_cores() -> Result<rayon::ThreadPool, OpenError> {
     let threads = rayon::ThreadPoolBuilder::new().thread_name(|index| format!("core-{index}")).panic_handler(|_| {});
@@ -267,4 +280,49 @@ async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static
 
 fn panicked() -> Error {
     Error::Internal("a task panicked".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future as _;
+    use std::sync::Barrier;
+
+    use super::*;
+
+    #[test]
+    fn memory_stays_lent_for_as_long_as_there_is_work_that_nobody_waits_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let domain = Domain::open(DirLock::take(dir.path()).unwrap(), Limits::default()).unwrap();
+        let (begun, may_end) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let lent = || domain.budget.in_flight().0;
+        let (at_work, ending) = (Arc::clone(&begun), Arc::clone(&may_end));
+        let work = move |lease: Lease| {
+            at_work.wait();
+            ending.wait();
+            drop(lease);
+        };
+        let mut waiting = Box::pin(domain.on_a_core(domain.budget.for_copy(1024 * 1024).unwrap(), work));
+        runtime.block_on(std::future::poll_fn(|context| {
+            assert!(waiting.as_mut().poll(context).is_pending());
+            std::task::Poll::Ready(())
+        }));
+        begun.wait();
+        drop(waiting);
+        assert_eq!(lent(), 1024 * 1024);
+        may_end.wait();
+        let until = clock::monotonic() + std::time::Duration::from_secs(60);
+        while lent() > 0 {
+            assert!(clock::monotonic() < until, "it comes back when the work is done");
+            std::thread::yield_now();
+        }
+        runtime.block_on(domain.close());
+    }
+
+    #[test]
+    fn what_nobody_waits_for_any_more_is_not_begun() {
+        let (reply, answer) = oneshot::channel::<()>();
+        drop(answer);
+        answer_with(reply, (), |()| panic!("begun"));
+    }
 }

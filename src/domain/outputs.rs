@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde::Serialize;
 
 use super::access::authorize;
 use super::comparing::NotCompared;
@@ -13,7 +12,7 @@ use super::error::Error;
 use super::hot::Decoded;
 use super::reading::{Patience, SIZE_TAKEN_APART};
 use super::states::{States, live};
-use crate::diff::{self, NotComparable, ShownOutput};
+use crate::diff::{self, NotComparable, OpenOutput, ShownOutput};
 use crate::model::caller::Caller;
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
@@ -23,30 +22,13 @@ use crate::model::version::Version;
 /// The one format that such a state can be made from.
 const FORMAT: i64 = 4;
 
-#[derive(Deserialize)]
-struct Source<'a> {
-    #[serde(borrow, default)]
-    outputs: BTreeMap<String, Output<'a>>,
-}
-
-/// One output; its value and type are handed on as they stand, however deep they are.
-#[derive(Deserialize, Serialize)]
-struct Output<'a> {
-    #[serde(borrow)]
-    value: &'a RawValue,
-    #[serde(borrow, rename = "type")]
-    kind: &'a RawValue,
-    #[serde(default, skip_serializing)]
-    sensitive: bool,
-}
-
 #[derive(Serialize)]
 struct Made<'a> {
     version: i64,
     terraform_version: &'a str,
     serial: u64,
     lineage: &'a str,
-    outputs: BTreeMap<String, Output<'a>>,
+    outputs: BTreeMap<String, OpenOutput<'a>>,
     resources: [(); 0],
     check_results: Option<()>,
 }
@@ -62,13 +44,12 @@ pub(super) fn state_of_outputs(bytes: &[u8], head: &StateHead) -> Result<Vec<u8>
         ));
     }
     let unreadable = |_| Error::OutputsUnavailable("the state's outputs are not in the form that Terraform writes");
-    let source: Source<'_> = serde_json::from_slice(bytes).map_err(unreadable)?;
     let made = Made {
         version: FORMAT,
         terraform_version: head.terraform_version.as_deref().unwrap_or("1.0.0"),
         serial: head.serial,
         lineage: &head.lineage,
-        outputs: source.outputs.into_iter().filter(|(_, output)| !output.sensitive).collect(),
+        outputs: diff::open_outputs(bytes).map_err(unreadable)?,
         resources: [],
         check_results: None,
     };
@@ -98,12 +79,13 @@ impl States<'_> {
         let most = self.0.limits().max_in_flight.saturating_sub(version.size.saturating_mul(2));
         let lease = self.0.lend_for_copies(version.size.saturating_mul(SIZE_TAKEN_APART).min(most), Patience::Some).await?;
         let (listed, may_list) = (version.clone(), caller.may(Permission::List, name));
-        let made = self.0.on_a_core(move || list_of_outputs(&listed, bytes.as_ref().as_ref(), reveal, may_list)).await??;
+        let list = move |lease| list_of_outputs(&listed, bytes.as_ref().as_ref(), reveal, may_list).map(|made| Decoded::new(made, lease));
+        let made = self.0.on_a_core(lease, list).await??;
         if reveal {
             self.0.record_reveal(caller, name, version.number, serde_json::json!({ "what": "outputs" })).await?;
         }
         self.0.gather_read(caller, name, Some(version.number));
-        Ok(Decoded::new(made, lease))
+        Ok(made)
     }
 }
 

@@ -14,7 +14,7 @@ use super::states::Written;
 use super::writing::{NotWritten, Unprepared, WriteJob};
 use crate::store::{Queue, StoreError, Tx};
 
-/// The largest state that an idle writer prepares itself: whoever comes meanwhile waits some 0.5 ms longer.
+/// The most bytes, those that a write is compared with among them, that an idle writer looks at itself: whoever comes meanwhile waits some 0.5 ms longer.
 const MAX_PREPARED_BY_WRITER: usize = 128 * 1024;
 /// Larger bodies are hashed alone, so that those beside them need not wait.
 const MAX_SIDE_BY_SIDE: usize = 1024 * 1024;
@@ -38,7 +38,7 @@ impl Domain {
     /// Prepares a write and hands it to the writer, whose answer goes straight to `reply`.
     pub(super) fn begin_write(&self, write: Unprepared, reply: Reply) {
         let queue = self.store.queue();
-        if write.size() <= MAX_PREPARED_BY_WRITER && queue.is_idle() {
+        if write.work() <= MAX_PREPARED_BY_WRITER && queue.is_idle() {
             // The writer prepares it: one thread less to wait for, which takes a lone write longest beside the disk. Another thread hashes it
             // meanwhile, or the writer does, should nobody have begun with that once it needs the digest. The threads that have a core each would
             // look for more to do for a while, which costs more than a lone write's digest.

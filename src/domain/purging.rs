@@ -131,7 +131,7 @@ impl History<'_> {
     pub async fn purge(&self, caller: &Caller, name: &StateName, which: Which) -> Result<Purged, Error> {
         self.may_purge(caller, name)?;
         let _alone = self.0.erasing.alone.lock().await;
-        let versions = self.0.remove_content(caller, name, which).await?;
+        let versions = self.0.remove_content(caller, name, which).await.map_err(|error| self.0.explained(error))?;
         let erased = self.0.erase_patiently().await;
         Ok(Purged { versions, erased, copies: self.0.upgrade_copies() })
     }

@@ -89,8 +89,8 @@ impl Domain {
         if chain.is_empty() {
             return Err(self.why_empty(name, state, number));
         }
-        let decoded = self.on_a_core(move || blob::decode(chain.iter().map(frame), sha256)).await?;
-        decoded.map(|bytes| Decoded::new(bytes, lease)).map_err(|error| damaged(name, number, &error))
+        let decode = move |lease| blob::decode(chain.iter().map(frame), sha256).map(|bytes| Decoded::new(bytes, lease));
+        self.on_a_core(lease, decode).await?.map_err(|error| damaged(name, number, &error))
     }
 
     /// A version without bytes was purged; or they should be there and are not.
@@ -107,8 +107,9 @@ impl Domain {
         let mut wanted = self.store.look(|view| view.chain_size(bytes))?;
         loop {
             let lease = self.lend_for_copies(memory(wanted), patience).await?;
-            match self.store.read(move |view| chain_within(view, bytes, wanted)).await? {
-                Ok(chain) => return Ok((lease, chain)),
+            // The memory is with the frames from the first moment.
+            match self.store.read(move |view| Ok(chain_within(view, bytes, wanted)?.map(|chain| (lease, chain)))).await? {
+                Ok(found) => return Ok(found),
                 Err(now) => wanted = now,
             }
         }
@@ -118,8 +119,8 @@ impl Domain {
     pub(super) async fn decode_blob(&self, kept: &Kept) -> Result<Option<Arc<Decoded>>, Error> {
         let digest = kept.digest;
         let (lease, chain) = self.chain(Bytes::In(kept.id), Patience::Some).await?;
-        let decoded = self.on_a_core(move || blob::decode(chain.iter().map(frame), digest)).await?;
-        Ok(decoded.ok().map(|bytes| Decoded::new(bytes, lease)))
+        let decode = move |lease| blob::decode(chain.iter().map(frame), digest).map(|bytes| Decoded::new(bytes, lease));
+        Ok(self.on_a_core(lease, decode).await?.ok())
     }
 
     /// Memory for working copies of so many bytes, waited for where there is patience.
@@ -131,11 +132,16 @@ impl Domain {
     }
 
     /// The state that is made from a version for a caller who may only read outputs.
-    pub(super) async fn outputs_of(&self, version: &Version, bytes: Arc<Decoded>) -> Result<Arc<Decoded>, Error> {
+    /// With the SHA-256 of what was made.
+    pub(super) async fn outputs_of(&self, version: &Version, bytes: Arc<Decoded>) -> Result<(Arc<Decoded>, Digest), Error> {
         let lease = self.lend_for_copies(version.size.saturating_mul(SIZE_TAKEN_APART), Patience::Some).await?;
         let head = version.head.clone();
-        let made = self.on_a_core(move || outputs::state_of_outputs(bytes.as_ref().as_ref(), &head)).await??;
-        Ok(Decoded::new(made, lease))
+        let make = move |lease| {
+            let made = outputs::state_of_outputs(bytes.as_ref().as_ref(), &head)?;
+            let digest = Digest::of(&made);
+            Ok((Decoded::new(made, lease), digest))
+        };
+        self.on_a_core(lease, make).await?
     }
 }
 

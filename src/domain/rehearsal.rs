@@ -6,11 +6,12 @@ use super::error::Error;
 use super::history::History;
 use super::reading::Patience;
 use super::rollback::{Found, NoRollback, Rollback};
-use crate::diff::{self, Action, Diff, NotComparable};
+use crate::diff::{self, Address, NotComparable};
 use crate::model::caller::Caller;
 use crate::model::lock::HeldLock;
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
+use crate::model::printable::Printable;
 use crate::model::version::Version;
 use crate::store::Presence;
 
@@ -75,7 +76,7 @@ impl History<'_> {
         self.may_rehearse(caller, name)?;
         let found = self.0.find(name, ask.number).await?;
         found.authorize(caller, &[Permission::List])?;
-        let wanted = found.wanted(name, ask.number)?.clone();
+        let wanted = found.wanted(name, ask.number).map_err(|error| self.0.explained(error))?.clone();
         let lock = self.0.store.look(|view| view.lock(found.away.as_ref().unwrap_or(name)))?;
         let serial = if wanted.head.encrypted { Some(wanted.head.serial) } else { found.highest.checked_add(1) };
         let is_unchanged = found.is_unchanged(ask.number);
@@ -121,27 +122,25 @@ impl History<'_> {
             Err(why) => return Err(why),
         };
         let lease = self.0.lend_for_copies(self.0.memory_to_compare(Some(current), wanted), Patience::Some).await?;
-        let compared = self.0.on_a_core(move || {
-            let _lease = lease;
-            compare(before.as_ref().as_ref(), after.as_ref().as_ref())
-        });
+        let compared = self.0.on_a_core(lease, move |_lease| compare(before.as_ref().as_ref(), after.as_ref().as_ref()));
         Ok(compared.await?.map_err(NotCompared::from))
     }
 }
 
 fn compare(before: &[u8], after: &[u8]) -> Result<Comparison, NotComparable> {
     let diff = diff::compare(before, after)?;
-    let (forgotten, first_is_cut) = managed(&diff, Action::Removed);
-    let (sought, second_is_cut) = managed(&diff, Action::Added);
+    let (forgotten, first_is_cut) = managed(diff.lost());
+    let (sought, second_is_cut) = managed(diff.gained());
     Ok(Comparison { diff: diff.report(false), forgotten, sought, is_cut: first_is_cut || second_is_cut })
 }
 
 /// The addresses of managed resources that one of the states lacks, and whether there are more than are told.
-fn managed(diff: &Diff<'_>, action: Action) -> (Vec<String>, bool) {
+fn managed(objects: Vec<(&Address<'_>, Option<&str>)>) -> (Vec<String>, bool) {
     let mut bytes = 0;
-    let mut addresses = diff.addresses(action).filter(|address| address.mode == "managed").map(|address| match address.deposed.as_ref() {
-        "" => address.to_string(),
-        key => format!("{address} (deposed object {key})"),
+    let managed = objects.into_iter().filter(|(address, _)| address.mode == "managed");
+    let mut addresses = managed.map(|(address, deposed)| match deposed {
+        None => address.to_string(),
+        Some(key) => format!("{address} (deposed object {})", Printable(key)),
     });
     let told = addresses.by_ref().take_while(|address| {
         bytes += address.len();

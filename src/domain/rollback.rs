@@ -195,21 +195,25 @@ impl Domain {
         if let Some(serial) = serial {
             bytes = self.with_serial(bytes, wanted.size, serial).await?;
         }
-        let mut lease = self.lend_for_copies(wanted.size, Patience::Some).await?;
+        let lease = self.lend_for_copies(wanted.size, Patience::Some).await?;
         // Whatever limits there are by now, it was taken once.
-        let prepared = self.on_a_core(move || encoding::prepare(bytes.as_ref().as_ref(), None, usize::MAX)).await??;
+        let prepare = move |mut lease: Lease| {
+            let prepared = encoding::prepare(bytes.as_ref().as_ref(), None, usize::MAX)?;
+            lease.keep_only(prepared.blob.frame.len() as u64);
+            Ok::<_, Error>((prepared, lease))
+        };
+        let (prepared, lease) = self.on_a_core(lease, prepare).await??;
         if prepared.head.serial != serial.unwrap_or(wanted.head.serial) {
             return Err(Error::Internal(format!("version {number} of {name} would come back with serial {}", prepared.head.serial)));
         }
-        lease.keep_only(prepared.blob.frame.len() as u64);
         Ok((prepared, lease))
     }
 
     async fn with_serial(&self, bytes: Arc<Decoded>, size: u64, serial: u64) -> Result<Arc<Decoded>, Error> {
         let lease = self.lend_for_copies(size, Patience::Some).await?;
-        let changed = self.on_a_core(move || serial::with_serial(bytes.as_ref().as_ref(), serial)).await?;
-        let changed = changed.ok_or_else(|| Error::Internal("a state that was stored has no serial".to_owned()))?;
-        Ok(Decoded::new(changed, lease))
+        let change = move |lease| serial::with_serial(bytes.as_ref().as_ref(), serial).map(|changed| Decoded::new(changed, lease));
+        let changed = self.on_a_core(lease, change).await?;
+        changed.ok_or_else(|| Error::Internal("a state that was stored has no serial".to_owned()))
     }
 }
 
@@ -228,7 +232,7 @@ impl History<'_> {
         for _ in 0..MAX_ATTEMPTS {
             let found = self.0.find(name, ask.number).await?;
             found.authorize(caller, &[Permission::Delete, Permission::Save])?;
-            let wanted = found.wanted(name, ask.number)?;
+            let wanted = found.wanted(name, ask.number).map_err(|error| self.0.explained(error))?;
             found.check_current(&ask).map_err(Error::NoRollback)?;
             if found.is_unchanged(ask.number) {
                 return Ok(RolledBack::Unchanged(wanted.clone()));

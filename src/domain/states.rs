@@ -39,14 +39,14 @@ pub struct Content {
     pub number: u64,
     /// When it was written.
     pub created_at: Timestamp,
-    /// The SHA-256 of the version's own bytes; none where the bytes were made.
-    pub sha256: Option<Digest>,
+    /// The SHA-256 of the bytes.
+    pub sha256: Digest,
 }
 
 impl Content {
     /// The exact bytes of a version.
     pub(super) fn of(version: &Version, bytes: Arc<Decoded>) -> Self {
-        Self { bytes, number: version.number, created_at: version.created_at, sha256: Some(version.sha256) }
+        Self { bytes, number: version.number, created_at: version.created_at, sha256: version.sha256 }
     }
 }
 
@@ -144,8 +144,7 @@ impl States<'_> {
         let bytes = self.0.bytes_of(name, state, version, Patience::Some).await?;
         let mut content = Content::of(version, bytes);
         if !whole {
-            content.bytes = self.0.outputs_of(version, content.bytes).await?;
-            content.sha256 = None;
+            (content.bytes, content.sha256) = self.0.outputs_of(version, content.bytes).await?;
         }
         self.0.gather_read(caller, name, Some(version.number));
         Ok(content)

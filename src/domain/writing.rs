@@ -53,6 +53,10 @@ impl Domain {
 }
 
 impl Before {
+    fn size(&self) -> usize {
+        self.bytes.as_ref().map_or(0, |(bytes, _lease)| bytes.as_ref().as_ref().len())
+    }
+
     /// Sees whether a write drops resources of it.
     fn compare(self, after: &[u8]) -> Compared {
         let drops = self.bytes.and_then(|(before, _lease)| diff::drops_resources(before.as_ref().as_ref(), after));
@@ -106,6 +110,11 @@ impl Unprepared {
     /// How many bytes are to be written.
     pub(super) fn size(&self) -> usize {
         self.body.bytes().len()
+    }
+
+    /// How many bytes have to be looked at for it: its own, and those of the version that it is compared with.
+    pub(super) fn work(&self) -> usize {
+        self.size().saturating_add(self.before.as_ref().map_or(0, Before::size))
     }
 
     /// The bytes whose MD5 is to be compared; none where the client sent none.
@@ -320,4 +329,36 @@ fn snapshot_before(tx: &Tx<'_>, place: &Place, lock: Option<&HeldLock>) -> Resul
         return Ok(held.last_write(Some(current)).map(|(number, _)| number));
     }
     tx.last_write_under(*id, &held.lock.id, held.locked_at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::budget::Budget;
+    use crate::model::caller::Origin;
+    use crate::model::name::StateName;
+
+    #[test]
+    fn what_a_write_is_compared_with_counts_as_work() {
+        let budget = Budget::new(100 * MIB);
+        let lent = |bytes| budget.for_copy(bytes).unwrap();
+        let write = |before: Option<Before>| Unprepared {
+            name: StateName::parse("w", "b").unwrap(),
+            caller: Caller::operator(Origin { address: String::new(), request_id: String::new() }),
+            body: Arc::new(Body::new(vec![b' '; 100], None)),
+            lease: lent(100),
+            lock_id: None,
+            force: false,
+            is_denied: false,
+            before,
+            unlocked_writes: UnlockedWrites::Guard,
+            max_nesting: 10,
+            min_free_space: 0,
+        };
+        let before = |bytes| Some(Before { sha256: Digest::of(b""), bytes });
+        let large = Decoded::new(vec![b' '; 26_000_000], lent(26_000_000));
+        assert_eq!(write(None).work(), 100);
+        assert_eq!(write(before(None)).work(), 100, "only the numbers of resources are compared");
+        assert_eq!(write(before(Some((large, lent(1))))).work(), 26_000_100);
+    }
 }

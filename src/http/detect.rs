@@ -82,18 +82,15 @@ pub(super) async fn detect(
 async fn look(caller: &Caller, domain: &Domain, mut body: Body, of_tar: Option<Ask>) -> Result<Detection, ApiError> {
     let size = body.bytes.len() as u64;
     domain.lend_more(&mut body.lease, size * (1 + COPIES) + size.min(MAX_SENT_FILE) * SIZE_PARSED)?;
-    let work = move || {
-        // The memory comes back when the work is done, also when nobody waits for it any more.
-        let Body { bytes, lease } = body;
+    let Body { bytes, lease } = body;
+    let work = move |_lease| {
         let looked = match of_tar {
             Some(ask) => hcl::of_archive(&bytes).map(|sources| (sources, ask)).map_err(bad_files),
             None => of_json(&bytes),
         };
-        let detection = looked.and_then(|(sources, ask)| Ok(hcl::judge(small(sources)?, ask)));
-        drop(lease);
-        detection
+        looked.and_then(|(sources, ask)| Ok(hcl::judge(small(sources)?, ask)))
     };
-    domain.work_for(caller, work).await?
+    domain.work_for(caller, lease, work).await?
 }
 
 fn of_json(bytes: &[u8]) -> Result<(Vec<Source>, Ask), ApiError> {

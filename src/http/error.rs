@@ -68,7 +68,7 @@ fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
         Error::Denied(_) | Error::OutOfScope(_) => (StatusCode::FORBIDDEN, "forbidden"),
         Error::OutputsUnavailable(_) => (StatusCode::FORBIDDEN, "outputs_unavailable"),
         Error::NoState(_) => (StatusCode::NOT_FOUND, "no_state"),
-        Error::NoVersion(..) => (StatusCode::NOT_FOUND, "no_version"),
+        Error::NoVersion(..) | Error::VersionGone(..) => (StatusCode::NOT_FOUND, "no_version"),
         Error::NoLock(_) => (StatusCode::NOT_FOUND, "no_lock"),
         Error::NoTransfer(_) => (StatusCode::NOT_FOUND, "no_transfer"),
         Error::NoPolicy(_) => (StatusCode::NOT_FOUND, "no_policy"),

@@ -9,6 +9,7 @@ mod detect;
 mod diff;
 mod error;
 mod events;
+mod guard;
 mod health;
 mod import;
 mod keys;

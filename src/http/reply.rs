@@ -16,7 +16,6 @@ use crate::domain::error::Error;
 use crate::domain::states::{Content, Listed};
 use crate::domain::{Decoded, Domain};
 use crate::model::clock::Timestamp;
-use crate::model::digest::Digest;
 use crate::model::lock::{HeldLock, Lock};
 use crate::model::version::Version;
 
@@ -32,8 +31,7 @@ const DEFAULT_PAGE: u32 = 50;
 
 /// The bytes of a state, or 304 when the client has them. Whoever reads them may pause for so long.
 pub(super) fn content(request: &HttpRequest, content: Content, pause: Duration) -> HttpResponse {
-    let digest = content.sha256.unwrap_or_else(|| Digest::of(content.bytes.as_ref().as_ref()));
-    let digest = digest.to_string();
+    let digest = content.sha256.to_string();
     let known = match IfNoneMatch::parse(request) {
         Ok(IfNoneMatch::Any) => true,
         Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|known| known.tag() == digest),

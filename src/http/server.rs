@@ -120,6 +120,8 @@ pub fn start(domain: &Arc<Domain>, proxies: TrustedProxies, bindings: Bindings) 
             }
         })
         .client_request_timeout(limits.header_timeout)
+        // The library would give up a request for bytes behind it that make no sense as well; `Watch` tells them from a client that has gone.
+        .h1_allow_half_closed(true)
         .keep_alive(KeepAlive::Timeout(limits.idle_timeout))
         .max_connections(limits.max_connections.div_ceil(workers))
         .workers(workers)

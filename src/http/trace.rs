@@ -6,20 +6,22 @@ use std::time::Instant;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
 use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{Error, HttpMessage as _, HttpRequest};
+use actix_web::{Error, HttpMessage as _, HttpRequest, ResponseError as _};
 use uuid::Uuid;
 
 use super::caller::{self, KnownAs, client_address};
-use super::error::{Reason, Refused};
+use super::error::{ApiError, Reason, Refused};
+use super::guard::{Ended, gone, guarded};
 use super::watch::{Busy, Connection, Watched};
 use super::{Route, page};
-use crate::domain::Domain;
+use crate::domain::{self, Domain};
 use crate::model::caller::Origin;
 use crate::model::clock;
 use crate::telemetry::REQUESTS;
@@ -51,22 +53,16 @@ pub(super) async fn trace(request: ServiceRequest, next: Next<impl MessageBody +
     let busy = request.conn_data::<Arc<Connection>>().map(Busy::on);
     let mut line = Line::of(&request);
     request.extensions_mut().insert(Origin { address: line.address.clone(), request_id: line.id.clone() });
-    let mut response = next.call(request).await?;
+    let mut response = match guarded(async { next.call(request).await }, gone(busy.as_ref())).await {
+        Ok(response) => response?,
+        Err(Ended::Panicked) => return Err(panicked(&mut line)),
+        // Nobody reads this.
+        Err(Ended::Gone) => return Err(InternalError::new("the client went away", StatusCode::REQUEST_TIMEOUT).into()),
+    };
     let state = caller::name_in(response.request()).ok().map(|name| name.to_string());
-    let headers = response.headers_mut();
-    for (name, value) in ON_EVERY_ANSWER {
-        if !headers.contains_key(&name) {
-            headers.insert(name, HeaderValue::from_static(value));
-        }
-    }
-    if let Ok(value) = HeaderValue::from_str(&line.id) {
-        headers.insert(REQUEST_ID, value);
-    }
-    let instance = line.domain.as_ref().map(|domain| domain.instance().to_string());
-    for (name, value) in [(INSTANCE, instance), (STATE, state)] {
-        if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
-            headers.insert(name, value);
-        }
+    line.mark(response.headers_mut());
+    if let Some(value) = state.and_then(|state| HeaderValue::try_from(state).ok()) {
+        response.headers_mut().insert(STATE, value);
     }
     line.status = Some(response.status().as_u16());
     line.route = response.request().app_data::<Route>().map(|route| route.name.clone());
@@ -82,6 +78,15 @@ pub(super) async fn trace(request: ServiceRequest, next: Next<impl MessageBody +
         }
     }
     Ok(response.map_body(|_, body| Watched::new(body, busy)))
+}
+
+/// The answer where a handler panicked. Why is in the log.
+fn panicked(line: &mut Line) -> Error {
+    let mut response = ApiError::from(domain::error::Error::Internal("a handler panicked".to_owned())).error_response();
+    line.mark(response.headers_mut());
+    line.status = Some(response.status().as_u16());
+    line.reason = response.extensions().get::<Reason>().map(|reason| reason.0.clone());
+    InternalError::from_response("a handler panicked", response).into()
 }
 
 /// Has an event say what good credentials did not allow. Credentials that are not good have theirs where they are looked at.
@@ -133,6 +138,21 @@ fn is_plain(id: &str) -> bool {
 }
 
 impl Line {
+    /// Says in an answer what all answers say.
+    fn mark(&self, headers: &mut HeaderMap) {
+        for (name, value) in ON_EVERY_ANSWER {
+            if !headers.contains_key(&name) {
+                headers.insert(name, HeaderValue::from_static(value));
+            }
+        }
+        let instance = self.domain.as_ref().map(|domain| domain.instance().to_string());
+        for (name, value) in [(REQUEST_ID, Some(self.id.clone())), (INSTANCE, instance)] {
+            if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
+                headers.insert(name, value);
+            }
+        }
+    }
+
     /// What a client makes up is one label for all, so that nobody can fill the memory with labels.
     fn measure(&self, seconds: f64) {
         let Some(domain) = &self.domain else { return };

@@ -120,7 +120,7 @@ fn is_rfc3339(text: &str) -> bool {
 
 fn is_offset(zone: &str) -> bool {
     let digits = |range: std::ops::Range<usize>| zone.get(range).is_some_and(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
-    zone.len() == 6 && zone.starts_with(['+', '-']) && digits(1..3) && &zone[3..4] == ":" && digits(4..6)
+    zone.len() == 6 && zone.starts_with(['+', '-']) && digits(1..3) && zone.as_bytes().get(3) == Some(&b':') && digits(4..6)
 }
 
 /// What a version remembers of the lock that it was written under.
@@ -195,6 +195,8 @@ impl Refused {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -235,5 +237,37 @@ mod tests {
             assert!(Lock::parse(body.as_bytes()).is_err(), "{why}");
         }
         assert!(Lock::parse(br#"{"ID":"a","Created":"2026-01-02T03:04:05+01:00"}"#).is_ok());
+    }
+
+    #[test]
+    fn a_time_that_is_cut_within_a_character_is_no_time() {
+        for created in [
+            "2026-01-02T03:04:05+01é1",
+            "2026-01-02T03:04:05é",
+            "2026-01-02T03:04:0é",
+            "2026-01-02T03:04:05.1é",
+            "2026-01-02T03:04:05+é:00",
+        ] {
+            assert_eq!(Lock::parse(format!(r#"{{"ID":"a","Created":"{created}"}}"#).as_bytes()), Err(NotALock::BadTime), "{created}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_is_sent_makes_it_panic(
+            bytes in prop::collection::vec(any::<u8>(), 0..64),
+            created in "(0001|2026)-0[1-9]-0[1-9]T03:04:0[0-9é](\\.[0-9é]{0,3})?[+\\-Z:0-9é]{0,7}",
+            any_time in "\\PC{0,40}",
+            text in "[{}\"IDCreatd:, \\\\é0-9]{0,60}",
+        ) {
+            let _ = (Lock::parse(&bytes), Lock::parse(text.as_bytes()));
+            for time in [created, any_time] {
+                let body = serde_json::json!({ "ID": "a", "Who": time, "Created": time }).to_string();
+                if let Ok(lock) = Lock::parse(body.as_bytes()) {
+                    let raw = lock.raw();
+                    prop_assert_eq!(raw.get(), body);
+                }
+            }
+        }
     }
 }

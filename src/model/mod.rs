@@ -9,11 +9,15 @@ pub mod event;
 pub mod instead;
 pub mod key;
 pub mod lock;
+pub mod member;
 pub mod name;
 pub mod permission;
+pub mod printable;
 pub mod retention;
 pub mod secret;
 pub mod serial;
 pub mod span;
 pub mod tfstate;
 pub mod version;
+
+mod counting;

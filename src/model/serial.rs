@@ -5,6 +5,11 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use super::member::is_member;
+
+/// The member's name; the programs take it in any letter case.
+const SERIAL: &str = "serial";
+
 /// The state with another serial, and every other byte as it was; none where the bytes are no state with a serial.
 pub fn with_serial(bytes: &[u8], serial: u64) -> Option<Vec<u8>> {
     let token = serial_token(bytes)?;
@@ -18,12 +23,16 @@ pub fn with_serial(bytes: &[u8], serial: u64) -> Option<Vec<u8>> {
 
 /// Where the digits of the outermost object's `serial` stand.
 fn serial_token(bytes: &[u8]) -> Option<Range<usize>> {
+    token_of(bytes, |name| name == SERIAL).or_else(|| token_of(bytes, |name| is_member(name, SERIAL)))
+}
+
+fn token_of(bytes: &[u8], is_it: impl Fn(&str) -> bool) -> Option<Range<usize>> {
     let mut at = after(bytes, skip_space(bytes, 0), b'{')?;
     loop {
         let key = skip_space(bytes, at)..end_of_text(bytes, skip_space(bytes, at))?;
         let value = skip_space(bytes, after(bytes, skip_space(bytes, key.end), b':')?);
         let end = end_of_value(bytes, value)?;
-        if is_serial(&bytes[key]) {
+        if is_called(&bytes[key], &is_it) {
             let digits = &bytes[value..end];
             return (!digits.is_empty() && digits.iter().all(u8::is_ascii_digit)).then_some(value..end);
         }
@@ -31,9 +40,12 @@ fn serial_token(bytes: &[u8]) -> Option<Range<usize>> {
     }
 }
 
-/// Whether a key, with its quotation marks, means `serial`: it may be written with escapes.
-fn is_serial(key: &[u8]) -> bool {
-    key == b"\"serial\"" || (key.contains(&b'\\') && serde_json::from_slice::<Cow<'_, str>>(key).is_ok_and(|key| key == "serial"))
+/// Whether a key, with its quotation marks, is called so: it may be written with escapes.
+fn is_called(key: &[u8], is_it: impl Fn(&str) -> bool) -> bool {
+    if !key.contains(&b'\\') {
+        return std::str::from_utf8(key).is_ok_and(|key| is_it(key.trim_matches('"')));
+    }
+    serde_json::from_slice::<Cow<'_, str>>(key).is_ok_and(|key| is_it(&key))
 }
 
 /// The place after one expected byte.
@@ -111,6 +123,7 @@ mod tests {
                 r#"{"resources":[{"serial":3}],"outputs":{"serial":{"value":5}},"serial":1}"#,
                 r#"{"resources":[{"serial":3}],"outputs":{"serial":{"value":5}},"serial":77}"#,
             ),
+            (r#"{"version":4,"Serial":1}"#, r#"{"version":4,"Serial":77}"#),
             (r#"{"seri\u0061l":1,"x":"serial"}"#, r#"{"seri\u0061l":77,"x":"serial"}"#),
             (r#"{"a":"\"serial\":3}","b":"\\","serial":1}"#, r#"{"a":"\"serial\":3}","b":"\\","serial":77}"#),
             (r#"{"serial ":2,"Serial":2,"serial\n":2,"":2,"serial":1}"#, r#"{"serial ":2,"Serial":2,"serial\n":2,"":2,"serial":77}"#),

@@ -7,13 +7,26 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 
-use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
 
+use super::counting::{self, Name};
 use super::instead::{self, Instead};
+use super::member::is_member;
 
 /// The most members that the outermost object may have; states have about ten.
 pub const MAX_TOP_LEVEL_MEMBERS: usize = 256;
+
+/// The last format that has its resources in modules.
+const LAST_WITH_MODULES: i64 = 3;
+/// The members that are looked at. Their names are known in any letter case, as they are to the programs.
+const KNOWN: [&str; 9] =
+    ["version", "serial", "lineage", "terraform_version", "resources", "modules", "outputs", "check_results", "encrypted_data"];
+
+/// The name of a member as it is known.
+fn known(name: &str) -> &str {
+    KNOWN.into_iter().find(|known| is_member(name, known)).unwrap_or(name)
+}
 
 /// What the server knows of a state without looking inside.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,6 +135,7 @@ struct Top {
     lineage: Option<Scalar>,
     terraform_version: Option<Scalar>,
     resources: u64,
+    in_modules: u64,
     encrypted: bool,
     lock_like: u8,
     backend: bool,
@@ -141,7 +155,7 @@ impl Top {
             return Err(NotAState::LooksLikeALock);
         }
         // The record of a client's backend is kept as a state of format 3 without any resources.
-        if self.backend && self.resources == 0 && !matches!(self.version, Some(Scalar::Unsigned(4))) {
+        if self.backend && self.resources == 0 && self.in_modules == 0 && !matches!(self.version, Some(Scalar::Unsigned(4))) {
             return Err(NotAState::Instead(instead::RECORD));
         }
         let format = match self.version {
@@ -162,19 +176,23 @@ impl Top {
             serial,
             lineage: self.lineage.and_then(Scalar::into_text).unwrap_or_default(),
             terraform_version: self.terraform_version.and_then(Scalar::into_text),
-            resources: (!self.encrypted).then_some(self.resources),
+            resources: (!self.encrypted).then_some(if format.is_some_and(|format| format <= LAST_WITH_MODULES) {
+                self.in_modules
+            } else {
+                self.resources
+            }),
             encrypted: self.encrypted,
         })
     }
 
     fn take<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
-        match key {
+        match known(key) {
             "version" => self.version = Some(map.next_value()?),
             "serial" => self.serial = Some(map.next_value()?),
             "lineage" => self.lineage = Some(map.next_value()?),
             "terraform_version" => self.terraform_version = Some(map.next_value()?),
-            "resources" => self.resources += map.next_value_seed(Counting(INSTANCES))?,
-            "modules" => self.resources += map.next_value_seed(Counting(MODULE_RESOURCES))?,
+            "resources" => self.resources = map.next_value_seed(counting::RESOURCES)?,
+            "modules" => self.in_modules = map.next_value_seed(counting::MODULES)?,
             "encrypted_data" => self.encrypted = map.next_value::<Scalar>()?.into_text().is_some(),
             "backend" | "state_store" => self.backend |= map.next_value::<Option<IgnoredAny>>()?.is_some(),
             "ID" | "Operation" | "Who" | "Created" | "Info" | "Path" => {
@@ -207,24 +225,21 @@ impl<'de> Visitor<'de> for TopVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Top, A::Error> {
         let mut top = Top::default();
         let mut seen = HashSet::new();
-        while let Some(Key(key)) = map.next_key::<Key<'de>>()? {
+        while let Some(Name(key)) = map.next_key::<Name<'de>>()? {
             if seen.len() >= MAX_TOP_LEVEL_MEMBERS {
                 top.crowded = true;
                 map.next_value::<IgnoredAny>()?;
                 continue;
             }
             top.take(&key, &mut map)?;
-            if let Some(twice) = seen.replace(key) {
-                top.duplicate = Some(twice.chars().take(64).collect());
+            // To a program, `Serial` is `serial`, and the later of both counts.
+            if !seen.insert(Cow::from(known(&key)).into_owned()) {
+                top.duplicate = Some(key.chars().take(64).collect());
             }
         }
         Ok(top)
     }
 }
-
-/// A member's name, borrowed where it has no escapes.
-#[derive(serde::Deserialize)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// A value that is looked at when it is a number or a text, and passed over otherwise.
 #[derive(Debug)]
@@ -302,90 +317,6 @@ impl<'de> Visitor<'de> for ScalarVisitor {
     }
 }
 
-/// One step on the way from a value to the things that are counted.
-#[derive(Clone, Copy)]
-enum Step {
-    /// Each element of a list, each member of an object.
-    Each,
-    /// The member of this name.
-    Member(&'static str),
-}
-
-/// Format 4: each resource has a list of instances.
-const INSTANCES: &[Step] = &[Step::Each, Step::Member("instances"), Step::Each];
-/// Format 3: each module has an object of resources.
-const MODULE_RESOURCES: &[Step] = &[Step::Each, Step::Member("resources"), Step::Each];
-
-/// Counts what lies at the end of some steps; nothing where a value has another shape. As deep as the steps, never as deep as the input.
-#[derive(Clone, Copy)]
-struct Counting(&'static [Step]);
-
-impl Counting {
-    fn rest(self) -> Self {
-        Self(self.0.get(1..).unwrap_or_default())
-    }
-
-    fn enters(self, key: &str) -> bool {
-        match self.0.first() {
-            Some(Step::Each) => true,
-            Some(Step::Member(name)) => *name == key,
-            None => false,
-        }
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Counting {
-    type Value = u64;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<u64, D::Error> {
-        if self.0.is_empty() {
-            return IgnoredAny::deserialize(deserializer).map(|_| 1);
-        }
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Counting {
-    type Value = u64;
-    visit_others!(u64, 0);
-
-    fn visit_u64<E: de::Error>(self, _: u64) -> Result<u64, E> {
-        Ok(0)
-    }
-
-    fn visit_i64<E: de::Error>(self, _: i64) -> Result<u64, E> {
-        Ok(0)
-    }
-
-    fn visit_str<E: de::Error>(self, _: &str) -> Result<u64, E> {
-        Ok(0)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<u64, A::Error> {
-        if !matches!(self.0.first(), Some(Step::Each)) {
-            while list.next_element::<IgnoredAny>()?.is_some() {}
-            return Ok(0);
-        }
-        let mut sum = 0;
-        while let Some(count) = list.next_element_seed(self.rest())? {
-            sum += count;
-        }
-        Ok(sum)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<u64, A::Error> {
-        let mut sum = 0;
-        while let Some(Key(key)) = map.next_key::<Key<'de>>()? {
-            if self.enters(&key) {
-                sum += map.next_value_seed(self.rest())?;
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(sum)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -399,7 +330,7 @@ mod tests {
     #[test]
     fn reads_a_state() {
         let text = r#"{"version":4,"terraform_version":"1.11.4","serial":18446744073709551615,"lineage":"l","outputs":{},
-            "resources":[{"instances":[{},{"x":[1]}]},{"instances":[{}]},{"name":"none"}]}"#;
+            "resources":[{"instances":[{"index_key":0},{"x":[1],"index_key":1}]},{"instances":[{}]},{"name":"none"}]}"#;
         let head = read_head(text.as_bytes(), MAX_DEPTH).unwrap();
         assert_eq!((head.format, head.serial, head.resources), (Some(4), u64::MAX, Some(3)));
         assert_eq!((head.lineage.as_str(), head.terraform_version.as_deref(), head.encrypted), ("l", Some("1.11.4"), false));
@@ -407,12 +338,23 @@ mod tests {
 
     #[test]
     fn reads_format_3_and_encrypted_states() {
-        let old =
-            r#"{"version":3,"serial":1,"lineage":"l","modules":[{"path":["root"],"resources":{"a":{},"b":{}}},{"resources":{"c":{}}}]}"#;
+        let old = r#"{"version":3,"serial":1,"lineage":"l","modules":[{"path":["root"],"resources":{"a":{"primary":{}},"b":{"primary":{}}}},{"resources":{"c":{"primary":{}}}}]}"#;
         assert_eq!(read_head(old.as_bytes(), MAX_DEPTH).unwrap().resources, Some(3));
         let sealed = r#"{"serial":7,"lineage":"l","meta":{},"encrypted_data":"x","encryption_version":"v0"}"#;
         let head = read_head(sealed.as_bytes(), MAX_DEPTH).unwrap();
         assert_eq!((head.format, head.serial, head.resources, head.encrypted), (None, 7, None, true));
+    }
+
+    #[test]
+    fn members_are_known_in_any_letter_case_and_each_stands_there_once() {
+        let head = read_head(br#"{"Version":4,"SERIAL":7,"Lineage":"l","Resources":[{"Instances":[{}]}]}"#, MAX_DEPTH).unwrap();
+        assert_eq!((head.format, head.serial, head.lineage.as_str(), head.resources), (Some(4), 7, "l", Some(1)));
+        assert_eq!(refusal(r#"{"version":4,"serial":1,"Serial":2}"#), NotAState::DuplicateKey("Serial".into()));
+        assert!(read_head(br#"{"version":4,"serial":1,"x":1,"X":2}"#, MAX_DEPTH).is_ok(), "nobody reads these");
+        assert_eq!(
+            read_head(br#"{"version":4,"serial":1,"modules":[{"resources":{"a":{"primary":{}}}}]}"#, MAX_DEPTH).unwrap().resources,
+            Some(0)
+        );
     }
 
     #[test]
@@ -450,7 +392,7 @@ mod tests {
         };
         assert_eq!(refusal(&record("")), NotAState::Instead(instead::RECORD));
         assert_eq!(refusal(r#"{"version":3,"terraform_version":"1.11.4","backend":{"type":"s3"}}"#), NotAState::Instead(instead::RECORD));
-        assert!(read_head(record(r#""a.b":{}"#).as_bytes(), MAX_DEPTH).is_ok());
+        assert!(read_head(record(r#""a.b":{"primary":{"id":"i"}}"#).as_bytes(), MAX_DEPTH).is_ok());
         assert!(read_head(br#"{"version":3,"serial":1,"backend":null}"#, MAX_DEPTH).is_ok());
     }
 

@@ -208,24 +208,26 @@ impl Tx<'_> {
     /// a frame that has been damaged, and mends it.
     pub fn put_blob(&self, sha256: Digest, blob: &StoredBlob) -> Result<BlobId, StoreError> {
         let stored = i64::try_from(blob.frame.len()).unwrap_or(i64::MAX);
-        let Some((id, is_as_it_was)) = self.blob_with(sha256, blob)? else {
+        let Some((id, is_as_it_was)) = self.blob_with(sha256, blob, stored)? else {
             let sql = "INSERT INTO blobs (id, digest, format, size, stored, frame) \
                        VALUES ((SELECT coalesce(max(id), 0) + 1 FROM blobs), ?1, ?2, ?3, ?4, ?5) RETURNING id";
             let values = params![sha256.as_bytes(), blob.format, blob.size.cast_signed(), stored, blob.frame];
             return Ok(self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0).map(BlobId))?);
         };
         if !is_as_it_was {
-            let sql = "UPDATE blobs SET format = ?2, base = NULL, stored = ?3, difference = NULL, frame = ?4 WHERE id = ?1";
-            self.connection.prepare_cached(sql)?.execute(params![id, blob.format, stored, blob.frame])?;
+            let sql = "UPDATE blobs SET format = ?2, base = NULL, size = ?3, stored = ?4, difference = NULL, frame = ?5 WHERE id = ?1";
+            self.connection.prepare_cached(sql)?.execute(params![id, blob.format, blob.size.cast_signed(), stored, blob.frame])?;
         }
         Ok(id)
     }
 
-    /// The blob with a digest, and whether it is kept in just this way.
-    fn blob_with(&self, sha256: Digest, blob: &StoredBlob) -> Result<Option<(BlobId, bool)>, StoreError> {
-        let sql = "SELECT id, format = ?2 AND frame IS ?3 FROM blobs WHERE substr(digest, 1, 8) = substr(?1, 1, 8) AND digest = ?1";
+    /// The blob with a digest, and whether it is kept in just this way, column by column.
+    fn blob_with(&self, sha256: Digest, blob: &StoredBlob, stored: i64) -> Result<Option<(BlobId, bool)>, StoreError> {
+        let sql = "SELECT id, format = ?2 AND base IS NULL AND size = ?3 AND stored = ?4 AND difference IS NULL AND frame IS ?5 FROM blobs \
+                   WHERE substr(digest, 1, 8) = substr(?1, 1, 8) AND digest = ?1";
         let found = |row: &Row<'_>| Ok((BlobId(row.get(0)?), row.get(1)?));
-        Ok(self.connection.prepare_cached(sql)?.query_row(params![sha256.as_bytes(), blob.format, blob.frame], found).optional()?)
+        let values = params![sha256.as_bytes(), blob.format, blob.size.cast_signed(), stored, blob.frame];
+        Ok(self.connection.prepare_cached(sql)?.query_row(values, found).optional()?)
     }
 
     /// Replaces a blob's frame by another one of the same bytes: one that stands alone, or a difference to a base. Nothing is done, and `false`

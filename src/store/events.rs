@@ -9,6 +9,10 @@ use super::tx::{Tx, View};
 use crate::model::caller::Actor;
 use crate::model::clock::Timestamp;
 use crate::model::event::{Event, EventFilter, GatherKey, Gathered, NewEvent};
+use crate::model::name::StateName;
+
+/// So many of a state's events are looked at for who pruned a version.
+const MAX_LOOKED_AT: u32 = 10_000;
 
 fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
     let actor = rows::maybe_compact(row, 3)?;
@@ -52,6 +56,25 @@ impl View<'_> {
         let mut statement = self.connection.prepare_cached(&sql)?;
         let found = statement.query_map(params_from_iter(values), event)?;
         Ok(found.collect::<rusqlite::Result<_>>()?)
+    }
+}
+
+impl View<'_> {
+    /// When a version of a state was pruned and by whom, as far as its newest events tell.
+    pub fn pruned(&self, name: &StateName, number: u64) -> Result<Option<(Timestamp, Actor)>, StoreError> {
+        let sql = "SELECT last_at, actor, actor_name, detail FROM (SELECT seq, last_at, kind, actor, actor_name, detail FROM events \
+                   WHERE workspace = ?1 AND building_block = ?2 ORDER BY seq DESC LIMIT ?3) WHERE kind = 'state.prune' ORDER BY seq DESC";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut prunes = statement.query(params![name.workspace.as_str(), name.block.as_str(), MAX_LOOKED_AT])?;
+        while let Some(row) = prunes.next()? {
+            let detail: Value = row.get::<_, Option<String>>(3)?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+            let is_within =
+                detail["first"].as_u64().zip(detail["last"].as_u64()).is_some_and(|(first, last)| (first..=last).contains(&number));
+            if is_within {
+                return Ok(Some((rows::time(row, 0)?, rows::actor(row, 1)?)));
+            }
+        }
+        Ok(None)
     }
 }
 

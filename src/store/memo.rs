@@ -1,7 +1,8 @@
 //! Answers that are still true because nothing has been committed since they were read.
 //!
-//! There is one writer, and it counts its commits before it answers anybody. So an answer that was read after a count was taken holds for as
-//! long as the count stays: nothing here can be stale, and a site that only reads does not ask the database the same thing again and again. Commits
+//! There is one writer, and it counts each commit before it begins and once more before it answers anybody: while the count is odd, what is committed may be
+//! seen by one reader and not yet by another, so nothing is taken from here and nothing kept. An answer that was read after an even count was taken holds
+//! for as long as the count stays: nothing here can be stale, and a site that only reads does not ask the database the same thing again and again. Commits
 //! that may have changed a key or a token are counted a second time on their own, so that credentials are not asked for again after each write.
 
 use std::hash::Hash;
@@ -27,18 +28,28 @@ pub(super) struct Commits {
     pub(super) of_credentials: Count,
 }
 
-/// How many commits of some kind there have been.
+/// Twice as many as there have been commits of some kind, and one more while there is one.
 #[derive(Clone, Default)]
 pub(super) struct Count(Arc<AtomicU64>);
 
+/// A commit that is under way, until this is dropped.
+pub(super) struct UnderWay<'c>(&'c Count);
+
 impl Count {
-    /// One more. To be called after a commit was tried, and before anybody is told of it.
-    pub(super) fn count(&self) {
+    /// Tries a commit. What this gives is to be dropped before anybody is told of it.
+    pub(super) fn begin(&self) -> UnderWay<'_> {
         self.0.fetch_add(1, Ordering::SeqCst);
+        UnderWay(self)
     }
 
     fn so_far(&self) -> u64 {
         self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.0.fetch_add(1, Ordering::SeqCst);
     }
 }
 
@@ -62,6 +73,9 @@ impl<K: Eq + Hash + Clone, V> Memo<K, V> {
     ) -> Result<Arc<V>, StoreError> {
         // Taken before the database is asked: whatever is committed in between makes the answer one that is not used again.
         let commits = self.commits.so_far();
+        if !commits.is_multiple_of(2) {
+            return readers.look(|view| ask(view, key)).map(Arc::new);
+        }
         // Whole entries are put, so a panic elsewhere does no harm to them. Whoever only looks keeps nobody else from looking.
         if let Some((at, answer)) = self.answers.read().unwrap_or_else(PoisonError::into_inner).peek(key)
             && *at == commits
@@ -115,10 +129,26 @@ mod tests {
         (1..=3).for_each(|key| assert_eq!(*look(key), key));
         memo.forget_stale();
         assert_eq!(kept(), [3, 2, 1], "they still hold");
-        commits.count();
+        drop(commits.begin());
         assert_eq!(*look(2), 2);
         memo.forget_stale();
         assert_eq!(kept(), [2], "read after the commit");
+    }
+
+    #[test]
+    fn while_a_commit_is_under_way_everybody_asks_the_database() {
+        let dir = tempfile::tempdir().unwrap();
+        let _store = Store::open(dir.path(), 1, &Arc::<Metrics>::default()).unwrap();
+        let readers = Readers::open(&dir.path().join(FILE_NAME)).unwrap();
+        let commits = Count::default();
+        let memo = Memo::new(&commits);
+        let asked = std::cell::Cell::new(0);
+        let look = || memo.look(&readers, &1, |_, _| Ok(asked.replace(asked.get() + 1))).unwrap();
+        assert_eq!((*look(), *look()), (0, 0), "the second one from here");
+        let under_way = commits.begin();
+        assert_eq!((*look(), *look()), (1, 2));
+        drop(under_way);
+        assert_eq!((*look(), *look()), (3, 3), "what was read meanwhile is not kept");
     }
 
     #[test]
@@ -131,8 +161,8 @@ mod tests {
         let kept = || [store.keys.len(), store.tokens.len(), store.spots.len()];
         store.give_back_unused(Duration::MAX);
         assert_eq!(kept(), [1, 1, 1], "they still hold");
-        store.keys.commits.count();
-        store.spots.commits.count();
+        drop(store.keys.commits.begin());
+        drop(store.spots.commits.begin());
         store.give_back_unused(Duration::MAX);
         assert_eq!(kept(), [0, 0, 0]);
     }

@@ -48,7 +48,7 @@ pub use scrubs::{PassUnderWay, Scrub};
 pub use states::{Left, Place, Presence, Spot, StateFilter, StateId, StateSummary};
 pub use transfers::{Intent, Transfer};
 pub use tx::{Counts, Tx, View};
-pub use versions::{NewVersion, VersionFilter};
+pub use versions::{Before, NewVersion, VersionFilter};
 pub use writer::Queue;
 
 use crate::metrics::Metrics;

@@ -63,6 +63,24 @@ impl NewVersion {
     }
 }
 
+/// What was current when a version came.
+#[derive(Clone, Debug)]
+pub enum Before {
+    /// Nothing: it is the first.
+    Nothing,
+    /// Nothing: the state had been deleted.
+    Deleted,
+    /// This one.
+    Version(Box<Version>),
+    /// One whose row was removed since, or that did not come along when the state was imported.
+    Gone,
+}
+
+/// In place of a number: the version is the first.
+const FIRST: i64 = 0;
+/// In place of a number: the state had been deleted.
+const AFTER_DELETION: i64 = -1;
+
 /// Which versions are listed, newest first.
 #[derive(Clone, Debug, Default)]
 pub struct VersionFilter {
@@ -156,8 +174,36 @@ impl View<'_> {
         Ok(found.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// The version that was current before another one, or would have been before a rejected one.
-    pub fn version_before(&self, state: StateId, number: u64) -> Result<Option<Version>, StoreError> {
+    /// What was current when a version came, whatever has happened to that since.
+    pub fn before(&self, state: StateId, number: u64) -> Result<Before, StoreError> {
+        let sql = "SELECT replaced FROM versions WHERE state_id = ?1 AND number = ?2";
+        let key = params![state.0, number.cast_signed()];
+        let replaced: Option<i64> = self.connection.prepare_cached(sql)?.query_row(key, |row| row.get(0)).optional()?.flatten();
+        match replaced {
+            Some(FIRST) => Ok(Before::Nothing),
+            Some(AFTER_DELETION) => Ok(Before::Deleted),
+            Some(replaced) => {
+                Ok(self.version(state, replaced.cast_unsigned())?.map_or(Before::Gone, |version| Before::Version(Box::new(version))))
+            }
+            None => self.before_by_numbers(state, number),
+        }
+    }
+
+    /// The same of a version that does not say it: where all numbers in between are there, none of them was removed.
+    fn before_by_numbers(&self, state: StateId, number: u64) -> Result<Before, StoreError> {
+        let before = self.accepted_before(state, number)?;
+        let last = before.as_ref().map_or(0, |version| version.number);
+        let sql = "SELECT count(*) FROM versions WHERE state_id = ?1 AND number > ?2 AND number < ?3";
+        let key = params![state.0, last.cast_signed(), number.cast_signed()];
+        let between = self.connection.prepare_cached(sql)?.query_row(key, |row| rows::unsigned(row, 0))?;
+        if between + 1 < number - last {
+            return Ok(Before::Gone);
+        }
+        Ok(before.map_or(Before::Nothing, |version| Before::Version(Box::new(version))))
+    }
+
+    /// The newest version before another one that was accepted, among those that are there.
+    pub fn accepted_before(&self, state: StateId, number: u64) -> Result<Option<Version>, StoreError> {
         let sql =
             format!("SELECT {COLUMNS} WHERE v.state_id = ?1 AND v.number < ?2 AND v.kind <> 'rejected' ORDER BY v.number DESC LIMIT 1");
         let key = params![state.0, number.cast_signed()];
@@ -180,21 +226,45 @@ impl Tx<'_> {
     }
 
     fn append_blob(&self, state: StateId, new: &NewVersion, blob: BlobId) -> Result<Version, StoreError> {
+        let replaced = self.replaced_by(state, new)?;
         // What comes from elsewhere may have been written long before the state changed here.
         let sql = "UPDATE states SET last_number = last_number + 1, current = last_number + 1, deleted_at = NULL, \
                    updated_at = iif(?3, max(updated_at, ?2), ?2) WHERE id = ?1 RETURNING last_number";
         let values = params![state.0, new.created_at.millis(), new.kind == Kind::Import];
         let number = self.connection.prepare_cached(sql)?.query_row(values, |row| rows::unsigned(row, 0))?;
-        self.insert(state, number, new, blob)?;
+        self.insert(state, number, new, blob, replaced)?;
         Ok(new.numbered(number, true))
     }
 
     /// Appends a version whose bytes are in `blob` and leaves the current one as it is.
     pub fn append_aside(&self, state: StateId, new: &NewVersion, blob: &StoredBlob) -> Result<Version, StoreError> {
+        let replaced = self.replaced_by(state, new)?;
         let sql = "UPDATE states SET last_number = last_number + 1 WHERE id = ?1 RETURNING last_number";
         let number = self.connection.prepare_cached(sql)?.query_row([state.0], |row| rows::unsigned(row, 0))?;
-        self.insert(state, number, new, self.put_blob(new.sha256, blob)?)?;
+        self.insert(state, number, new, self.put_blob(new.sha256, blob)?, replaced)?;
         Ok(new.numbered(number, false))
+    }
+
+    /// What is current now that a version comes; none where that cannot be told.
+    fn replaced_by(&self, state: StateId, new: &NewVersion) -> Result<Option<i64>, StoreError> {
+        let sql = "SELECT s.current, s.deleted_at IS NOT NULL, v.lineage IS ?2, s.last_number = coalesce((SELECT max(number) FROM versions \
+                   WHERE state_id = s.id), 0) FROM states s LEFT JOIN versions v ON v.state_id = s.id AND v.number = s.current WHERE s.id = ?1";
+        let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+        let key = params![state.0, Compact(&new.head.lineage)];
+        let (current, is_hidden, is_same_lineage, follows): (Option<i64>, bool, bool, bool) =
+            self.connection.prepare_cached(sql)?.query_row(key, read)?;
+        let comes_back = match new.kind {
+            Kind::Restore | Kind::Rollback => true,
+            Kind::Import => is_same_lineage,
+            Kind::Write | Kind::Rejected(_) => false,
+        };
+        Ok(match current {
+            // Where numbers were left out before it, so was what it replaced.
+            _ if new.kind == Kind::Import && !follows => None,
+            None => Some(FIRST),
+            Some(_) if is_hidden && !comes_back => Some(AFTER_DELETION),
+            Some(current) => Some(current),
+        })
     }
 
     /// Sees to it that the next version of a state gets at least this number: those below are never given to a version any more.
@@ -204,13 +274,13 @@ impl Tx<'_> {
         Ok(())
     }
 
-    fn insert(&self, state: StateId, number: u64, new: &NewVersion, blob: BlobId) -> Result<(), StoreError> {
+    fn insert(&self, state: StateId, number: u64, new: &NewVersion, blob: BlobId, replaced: Option<i64>) -> Result<(), StoreError> {
         let lock = new.lock.as_ref();
         let sql = "INSERT INTO versions (state_id, number, blob_id, sha256, size, format, serial, lineage, terraform_version, resources, \
                    encrypted, kind, rejection, intermediate, from_version, created_at, created_by, created_by_name, address, lock_id, \
-                   lock_operation, lock_who) VALUES (:state, :number, :blob, :sha256, :size, :format, :serial, :lineage, :terraform_version, \
+                   lock_operation, lock_who, replaced) VALUES (:state, :number, :blob, :sha256, :size, :format, :serial, :lineage, :terraform_version, \
                    :resources, :encrypted, :kind, :rejection, 0, :from_version, :created_at, :created_by, :created_by_name, :address, :lock_id, \
-                   :lock_operation, :lock_who)";
+                   :lock_operation, :lock_who, :replaced)";
         self.connection.prepare_cached(sql)?.execute(named_params! {
             ":state": state.0, ":number": number.cast_signed(), ":blob": blob.0, ":sha256": new.sha256.as_bytes(),
             ":size": new.size.cast_signed(), ":format": new.head.format, ":serial": new.head.serial.cast_signed(),
@@ -219,7 +289,7 @@ impl Tx<'_> {
             ":rejection": new.kind.rejection(), ":from_version": new.from_version.map(u64::cast_signed),
             ":created_at": new.created_at.millis(), ":created_by": Compact(&new.created_by.id), ":created_by_name": new.created_by.name,
             ":address": new.address, ":lock_id": lock.map(|lock| Compact(&lock.id)), ":lock_operation": lock.map(|lock| &lock.operation),
-            ":lock_who": lock.map(|lock| &lock.who),
+            ":lock_who": lock.map(|lock| &lock.who), ":replaced": replaced,
         })?;
         Ok(())
     }

@@ -292,9 +292,10 @@ impl Loop {
         }
         self.checkpoints.wait_until_moved();
         if erasure == Erasure::Rewrite {
-            let rewritten = erasing::rewrite(&self.connection, &self.temporary, self.checkpoints.room());
             // The pages are other ones, though they say the same.
-            self.commits.all.count();
+            let counted = self.commits.all.begin();
+            let rewritten = erasing::rewrite(&self.connection, &self.temporary, self.checkpoints.room());
+            drop(counted);
             if let Err(error) = rewritten {
                 self.announce.note(&error);
                 // What it wrote into the log until then would take the room that others need.
@@ -359,12 +360,10 @@ impl Loop {
         run(connection, "BEGIN IMMEDIATE")?;
         let outcome = self.run_all(batch).and_then(|results| {
             let started = clock::monotonic();
+            // Counted even when it fails: what the disk holds then is not known.
+            let counted = (self.commits.all.begin(), self.changes_credentials.take().then(|| self.commits.of_credentials.begin()));
             let outcome = run(connection, "COMMIT");
-            // Counted even when it failed: what the disk holds then is not known.
-            self.commits.all.count();
-            if self.changes_credentials.take() {
-                self.commits.of_credentials.count();
-            }
+            drop(counted);
             outcome?;
             self.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
             self.metrics.commit_jobs.observe(f64::from(u32::try_from(results.len()).unwrap_or(u32::MAX)));

@@ -55,7 +55,9 @@ pub(super) fn is_empty(state: &[u8]) -> Result<bool, Failure> {
 }
 
 fn counts(change: &ResourceChange, beside: bool) -> bool {
-    let of_meta = |change: &ValueChange| if beside { !is_written_anew(change) } else { change.path == "status" };
+    let of_meta = |change: &ValueChange| {
+        if beside { !is_written_anew(change) } else { change.path == "status" || change.path.starts_with("deposed") }
+    };
     change.action != Action::Changed || change.truncated || !change.attributes.is_empty() || change.meta.iter().any(of_meta)
 }
 

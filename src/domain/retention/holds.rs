@@ -51,7 +51,7 @@ impl Retention<'_> {
         done.map_err(|missing| match missing {
             Missing::State => Error::no_state(name),
             Missing::Moved(to) => Error::Moved { from: name.clone(), to },
-            Missing::Version => Error::NoVersion(name.clone(), number),
+            Missing::Version => self.0.no_version(name, number),
         })
     }
 }

@@ -94,10 +94,8 @@ impl Domain {
         let (base, base_bytes) = base.unzip();
         let around = kept.size + base.map_or(0, |base| base.size);
         let lease = self.lend_for_copies(around * SIZE_TAKEN_APART, Patience::Some).await?;
-        let encoded = self.on_a_core(move || {
-            let _lease = lease;
-            blob::encode_at_leisure(bytes.as_ref().as_ref(), base_bytes.as_deref().map(AsRef::as_ref))
-        });
+        let encoded =
+            self.on_a_core(lease, move |_lease| blob::encode_at_leisure(bytes.as_ref().as_ref(), base_bytes.as_deref().map(AsRef::as_ref)));
         let frame = encoded.await?.map_err(|error| Error::Internal(error.to_string()))?;
         let (kept, format) = (*kept, if base.is_some() { DIFFERENCE } else { WHOLE });
         Ok(self.store.write(frame.len(), move |tx| tx.replace_frame(&kept, base.as_ref(), format, &frame)).await?)

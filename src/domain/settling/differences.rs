@@ -1,6 +1,6 @@
 //! One state after the other: what each version changed, and the frame that it keeps.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::super::Domain;
@@ -11,7 +11,7 @@ use super::places::bases;
 use crate::blob::{self, DIFFERENCE, MAX_IN_DIFFERENCE, WHOLE, WORKING_MEMORY};
 use crate::diff::{self, NOTHING};
 use crate::model::version::{Counts, Version};
-use crate::store::{Bytes, Kept, StateId, StoreError, Tx, View};
+use crate::store::{Before, Bytes, Kept, StateId, StoreError, Tx, View};
 
 /// How many versions are kept decoded while a state is settled.
 const RECENT: usize = 2;
@@ -33,18 +33,40 @@ const LEAST_GAIN: u64 = 2;
 /// What is known of versions and waits to be written.
 #[derive(Default)]
 pub(super) struct Outbox {
+    found: Found,
+    /// States of which a frame could not be replaced, because something had changed meanwhile: they are not settled beyond that for now.
+    held_up: HashSet<StateId>,
+}
+
+#[derive(Default)]
+struct Found {
     counts: Vec<(StateId, u64, Counts)>,
     frames: Vec<NewFrame>,
     settled: Vec<(StateId, u64)>,
 }
 
 struct NewFrame {
+    /// The version that it is for.
+    version: (StateId, u64),
     of: Kept,
     base: Option<Kept>,
     frame: Vec<u8>,
 }
 
 impl Outbox {
+    /// Whether some states have to be looked at once more.
+    pub(super) fn has_held_up(&self) -> bool {
+        !self.held_up.is_empty()
+    }
+
+    fn settle(&mut self, state: StateId, number: u64) {
+        if !self.held_up.contains(&state) {
+            self.found.settle(state, number);
+        }
+    }
+}
+
+impl Found {
     fn bytes(&self) -> usize {
         self.frames.iter().map(|new| new.frame.len()).sum()
     }
@@ -60,17 +82,26 @@ impl Outbox {
         self.counts.len() + self.frames.len() + self.settled.len() >= MAX_RESULTS || self.bytes() >= MAX_BYTES
     }
 
-    fn write(&self, tx: &Tx<'_>, min_free_space: u64) -> Result<(), StoreError> {
+    /// Writes it down, and says of which states a frame could not be replaced: these are settled up to there and not further.
+    fn write(&self, tx: &Tx<'_>, min_free_space: u64) -> Result<HashMap<StateId, u64>, StoreError> {
         // The last room on the disk is for whoever has to unlock, delete or prune.
         tx.needs_room(min_free_space)?;
         for (state, number, counts) in &self.counts {
             tx.set_counts(*state, *number, *counts)?;
         }
-        for NewFrame { of, base, frame } in &self.frames {
+        let mut held_up: HashMap<StateId, u64> = HashMap::new();
+        for NewFrame { version: (state, number), of, base, frame } in &self.frames {
             let format = if base.is_some() { DIFFERENCE } else { WHOLE };
-            tx.replace_frame(of, base.as_ref(), format, frame)?;
+            if !tx.replace_frame(of, base.as_ref(), format, frame)? {
+                let lowest = held_up.entry(*state).or_insert(*number);
+                *lowest = (*lowest).min(*number);
+            }
         }
-        self.settled.iter().try_for_each(|(state, number)| tx.settle(*state, *number))
+        for (state, number) in &self.settled {
+            let most = held_up.get(state).map_or(*number, |first| number.min(&first.saturating_sub(1)).to_owned());
+            tx.settle(*state, most)?;
+        }
+        Ok(held_up)
     }
 }
 
@@ -85,12 +116,14 @@ struct Settled {
 impl Domain {
     /// Writes down what is known by now.
     pub(super) async fn write_out(&self, outbox: &mut Outbox) -> Result<(), Error> {
-        let outbox = std::mem::take(outbox);
-        if outbox.settled.is_empty() && outbox.counts.is_empty() {
+        let found = std::mem::take(&mut outbox.found);
+        if found.settled.is_empty() && found.counts.is_empty() && found.frames.is_empty() {
             return Ok(());
         }
-        let (bytes, min_free_space) = (outbox.bytes(), self.limits.min_free_space);
-        Ok(self.store.write(bytes, move |tx| outbox.write(tx, min_free_space)).await?)
+        let (bytes, min_free_space) = (found.bytes(), self.limits.min_free_space);
+        let held_up = self.store.write(bytes, move |tx| found.write(tx, min_free_space)).await?;
+        outbox.held_up.extend(held_up.into_keys());
+        Ok(())
     }
 
     /// Settles all versions of a state that are not.
@@ -118,12 +151,17 @@ impl Domain {
         }
         // What lies above the current version was rejected; its frame is chosen when a later one is current.
         outbox.settle(state.id, version.number.min(state.current));
-        if outbox.is_full() { self.write_out(outbox).await } else { Ok(()) }
+        if outbox.found.is_full() { self.write_out(outbox).await } else { Ok(()) }
     }
 
     async fn count(&self, state: &mut Settled, version: &Version, outbox: &mut Outbox) -> Result<(), Error> {
         let (id, number) = (state.id, version.number);
-        let before = self.store.look(|view| view.version_before(id, number))?;
+        let before = match self.store.look(|view| view.before(id, number))? {
+            Before::Version(version) => Some(*version),
+            Before::Nothing | Before::Deleted => None,
+            // Nobody can tell any more what it changed.
+            Before::Gone => return Ok(()),
+        };
         let sizes = version.size.saturating_add(before.as_ref().map_or(0, |before| before.size));
         if sizes > self.limits.max_in_flight / PART_FOR_COUNTING
             || before.as_ref().is_some_and(|before| before.purged || before.head.encrypted)
@@ -137,12 +175,11 @@ impl Domain {
         let after = self.bytes_in(state, version).await?;
         let (Some(after), Some(before)) = (after, before.map_or(Some(None), |read| read.map(Some))) else { return Ok(()) };
         let lease = self.lend_for_copies(sizes * SIZE_TAKEN_APART, Patience::None).await?;
-        let counted = self.background.run(move || {
-            let _lease = lease;
+        let counted = self.background.run(lease, move |_lease| {
             let before = before.as_deref().map_or(NOTHING, AsRef::as_ref);
             diff::compare(before, after.as_ref().as_ref()).ok().map(|differences| differences.counts())
         });
-        outbox.counts.extend(counted.await?.map(|counts| (id, number, counts)));
+        outbox.found.counts.extend(counted.await?.map(|counts| (id, number, counts)));
         Ok(())
     }
 
@@ -154,8 +191,8 @@ impl Domain {
         }
         // Somebody may have removed them meanwhile; and whoever reads what is damaged is told.
         let (lease, chain) = self.chain(Bytes::Of(state.id, number), Patience::None).await?;
-        let Ok(bytes) = self.background.run(move || blob::decode(chain.iter().map(frame), sha256)).await? else { return Ok(None) };
-        let bytes = Decoded::new(bytes, lease);
+        let decode = move |lease| blob::decode(chain.iter().map(frame), sha256).map(|bytes| Decoded::new(bytes, lease));
+        let Ok(bytes) = self.background.run(lease, decode).await? else { return Ok(None) };
         state.recent.truncate(RECENT - 1);
         state.recent.push_front((number, Arc::clone(&bytes)));
         Ok(Some(bytes))
@@ -172,11 +209,9 @@ impl Domain {
         };
         let around = bytes.as_ref().as_ref().len() + base.as_ref().map_or(0, |(bytes, _)| bytes.as_ref().as_ref().len());
         let lease = self.lend_for_copies((around as u64 * SIZE_TAKEN_APART).min(WORKING_MEMORY + around as u64), Patience::None).await?;
-        let encoded = self.background.run(move || {
-            let _lease = lease;
-            smallest(bytes.as_ref().as_ref(), base, &kept)
-        });
-        outbox.frames.extend(encoded.await?.map(|(base, frame)| NewFrame { of: kept, base, frame }));
+        let encoded = self.background.run(lease, move |_lease| smallest(bytes.as_ref().as_ref(), base, &kept));
+        let version = (id, version.number);
+        outbox.found.frames.extend(encoded.await?.map(|(base, frame)| NewFrame { version, of: kept, base, frame }));
         Ok(())
     }
 }
@@ -191,7 +226,7 @@ fn choose(view: &View<'_>, state: StateId, version: &Version, largest: u64) -> R
     let kept = view.kept(state, version.number)?.filter(|kept| kept.base.is_none() && kept.size <= largest);
     let Some(kept) = kept else { return Ok(None) };
     // Where all of these were pruned, whatever is left before it.
-    let before = view.version_before(state, version.number)?.map(|before| before.number);
+    let before = view.accepted_before(state, version.number)?.map(|before| before.number);
     for number in bases(version.number).chain(before) {
         let base = view.version(state, number)?.filter(|base| base.size <= largest && are_alike(base, version));
         let Some(base) = base else { continue };
@@ -219,4 +254,58 @@ fn smallest(bytes: &[u8], base: Option<(Arc<Decoded>, Kept)>, kept: &Kept) -> Op
     }
     let frame = blob::encode_at_leisure(bytes, None).ok()?;
     ((frame.len() as u64) < kept.stored).then_some((None, frame))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::caller::Actor;
+    use crate::model::clock::Timestamp;
+    use crate::model::digest::Digest;
+    use crate::model::name::StateName;
+    use crate::model::tfstate::read_head;
+    use crate::model::version::Kind;
+    use crate::store::{NewVersion, Store, StoredBlob};
+
+    fn append(tx: &Tx<'_>, state: StateId, number: u64) -> Result<Version, StoreError> {
+        let frame = number.to_le_bytes();
+        let new = NewVersion {
+            sha256: Digest::of(&frame),
+            size: 8,
+            head: read_head(br#"{"version":4,"serial":1,"lineage":"l"}"#, 10).unwrap(),
+            kind: Kind::Write,
+            from_version: None,
+            created_at: Timestamp::from_millis(0),
+            created_by: Actor { id: "a".to_owned(), name: "a".to_owned() },
+            address: String::new(),
+            lock: None,
+        };
+        tx.append(state, &new, &StoredBlob { format: WHOLE, size: 8, frame: frame.to_vec() })
+    }
+
+    #[test]
+    fn a_state_is_settled_up_to_the_frame_that_could_not_be_replaced_and_no_further() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), 16, &Arc::default()).unwrap();
+        let job = |tx: &Tx<'_>| {
+            let state = tx.make_state(&StateName::parse("w", "b").unwrap(), Timestamp::from_millis(0))?;
+            for number in 1..=5 {
+                append(tx, state, number)?;
+            }
+            let frame = |number| {
+                let of = tx.kept(state, number)?.unwrap();
+                Ok::<_, StoreError>(NewFrame { version: (state, number), of, base: None, frame: b"x".to_vec() })
+            };
+            let (second, mut third) = (frame(2)?, frame(3)?);
+            third.of.stored += 1;
+            let found = Found { frames: vec![second, third], settled: vec![(state, 5)], ..Found::default() };
+            let held_up = found.write(tx, 0)?;
+            assert_eq!((held_up.get(&state), tx.settled(state)?), (Some(&3), Some((2, 5))));
+            let found = Found { frames: vec![frame(3)?], settled: vec![(state, 5)], ..Found::default() };
+            assert_eq!((found.write(tx, 0)?.len(), tx.settled(state)?), (0, Some((5, 5))));
+            Ok(())
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(store.write(0, job)).unwrap();
+    }
 }

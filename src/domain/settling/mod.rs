@@ -154,7 +154,16 @@ impl Domain {
         for name in states {
             self.settle_if_sound(name, None, &mut outbox).await?;
         }
-        self.write_out(&mut outbox).await
+        self.write_all_out(outbox).await
+    }
+
+    /// Writes down what is left to be, and remembers that there are states which were held up.
+    async fn write_all_out(&self, mut outbox: Outbox) -> Result<(), Error> {
+        self.write_out(&mut outbox).await?;
+        if outbox.has_held_up() {
+            self.settling.look_through_all();
+        }
+        Ok(())
     }
 
     /// Settles a state. One whose rows are damaged is passed over, so that it keeps no other from being settled.
@@ -192,7 +201,7 @@ impl Domain {
                 self.settle_if_sound(&name, Some(id), &mut outbox).await?;
             }
         }
-        self.write_out(&mut outbox).await?;
+        self.write_all_out(outbox).await?;
         self.release_bases().await
     }
 }

@@ -2,8 +2,9 @@
 
 use tokio::sync::oneshot;
 
+use super::super::budget::Lent;
 use super::super::error::Error;
-use super::super::panicked;
+use super::super::{answer_with, panicked};
 use crate::store::OpenError;
 
 /// The lowest priority that a thread can have.
@@ -24,10 +25,14 @@ impl Worker {
         pool.map(Self).map_err(failed)
     }
 
-    /// Runs something that takes long, when there is nothing else to do.
-    pub(in super::super) async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    /// Runs something that takes long, when there is nothing else to do, with the memory for it.
+    pub(in super::super) async fn run<L: Lent, T: Send + 'static>(
+        &self,
+        lent: L,
+        work: impl FnOnce(L) -> T + Send + 'static,
+    ) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
-        self.0.spawn_fifo(move || drop(reply.send(work())));
+        self.0.spawn_fifo(move || answer_with(reply, lent, work));
         answer.await.map_err(|_| panicked())
     }
 }

@@ -120,3 +120,32 @@ fn a_blob_goes_with_the_last_that_needs_it_and_its_difference_with_it() {
         Ok(())
     });
 }
+
+#[test]
+fn whatever_column_is_not_as_it_was_the_same_bytes_mend_it() {
+    for damage in [
+        "format = 9",
+        "base = (SELECT max(id) FROM blobs)",
+        "size = size + 4",
+        "stored = stored + 1",
+        "difference = 77",
+        "frame = x'00'",
+        "frame = NULL",
+        "digest = zeroblob(32)",
+    ] {
+        with_versions(2, move |tx, state| {
+            let (of, right) = (kept(tx, state, 1).id, tx.chain(Bytes::Of(state, 1))?);
+            tx.connection.execute(&format!("UPDATE blobs SET {damage} WHERE id = ?1"), [of])?;
+            let mended = tx.put_blob(digest(1), &blob(1))?;
+            tx.lead_to(state, 1, mended)?;
+            let now = tx.chain(Bytes::Of(state, 1))?;
+            let parts = |chain: &[StoredBlob]| chain.iter().map(|blob| (blob.format, blob.size, blob.frame.clone())).collect::<Vec<_>>();
+            assert_eq!(parts(&now), parts(&right), "{damage}");
+            let kept = kept(tx, state, 1);
+            assert_eq!((kept.base, kept.size, kept.stored, kept.digest), (None, 8, 8, digest(1)), "{damage}");
+            let difference = tx.connection.query_row("SELECT difference IS NULL FROM blobs WHERE id = ?1", [mended], |row| row.get(0))?;
+            assert_eq!((difference, tx.put_blob(digest(1), &blob(1))?), (true, mended), "{damage}");
+            Ok(())
+        });
+    }
+}

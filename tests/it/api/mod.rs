@@ -1,5 +1,6 @@
 //! The rest of the API, laid out as its URLs are.
 
+mod before;
 mod detect;
 mod diff;
 mod events;
@@ -12,6 +13,7 @@ mod list;
 mod login;
 mod moves;
 mod outputs;
+mod programs;
 mod prune;
 mod purge;
 mod refused;

@@ -184,7 +184,7 @@ fn each_version_says_what_it_changed() {
         tfstate_with(L1, 2, "an output", &instances(3)),
         tfstate_with(L1, 3, "", &instances(1)),
         tfstate_with(L1, 4, "", &instances(4)).replace("a-0", "changed"),
-        format!(r#"{{"version":2,"serial":5,"lineage":"{L1}"}}"#),
+        format!(r#"{{"version":5,"serial":5,"lineage":"{L1}"}}"#),
         tfstate_with(L1, 6, "", &instances(2)),
     ];
     for state in &states {

@@ -52,7 +52,7 @@ fn diff_prints_what_changed_as_people_know_it_from_plans() {
       ~ token       = (hidden)
 
   # aws_x.more was added
-  + resource "aws_x" "more" (id = +\u{1b}[2J\u{a}forged)
+  + resource "aws_x" "more" (id = +\u001b[2J\nforged)
 
   # aws_x.old was moved to aws_x.new
  -> resource "aws_x" "new" (id = m)

@@ -43,7 +43,7 @@ fn a_state_that_has_left_says_where_to_and_keeps_its_history() {
         admin.post_json(&format!("{path}/done"), &json!({"version": 3})).expect_status(200);
     };
     Place::both(prepare, |place| {
-        let there = r"s3://there \u{202e}x";
+        let there = r"s3://there \u202ex";
         assert!(!place.ok(&["state", "list"]).contains("team/net"));
         let list = place.ok(&["state", "list", "--deleted"]);
         let row = list.lines().find(|line| line.starts_with("team/net")).expect("a row");

@@ -5,6 +5,7 @@ mod budget;
 mod connections;
 mod credentials;
 mod crowds;
+mod gone;
 mod hot;
 mod idle;
 mod metrics;
