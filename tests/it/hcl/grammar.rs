@@ -1,69 +1,9 @@
 //! Modules by the grammar of HCL, with all that it allows in odd places; and the same with breaks in them.
 
+use super::words::{ESCAPES, LINES, LITERALS, NAMES, NUMBERS, OPERATORS, PIECES, SPACES};
+
 /// So deep expressions are nested at most.
 const MAX_DEPTH: u32 = 4;
-
-const NAMES: [&str; 14] = ["a", "b1", "var", "local", "for_each", "a-b", "_x", "é", "null", "true", "backend", "terraform", "in", "endif"];
-const NUMBERS: [&str; 8] = ["0", "1", "42", "1.5", "1e3", "2E-2", "007", "1.e2"];
-const OPERATORS: [&str; 13] = ["+", "-", "*", "/", "%", "==", "!=", "<", ">", "<=", ">=", "&&", "||"];
-const LITERALS: [&str; 18] = ["a", " ", "é😀", "$", "%", "$$", "%%", "$${", "%%{", "$$${x}", "%%%{x}", "{", "}", "~", "#", "//", "/*", "'"];
-const ESCAPES: [&str; 7] = ["\\n", "\\t", "\\\"", "\\\\", "\\u00e9", "\\U0001F600", "\\r"];
-/// Whitespace in a line, and whitespace that may end it.
-const SPACES: [&str; 6] = ["", " ", "  ", "\t", " /* c */ ", "/* \n */"];
-const LINES: [&str; 5] = ["\n", "\r\n", " # c\n", "// \"c\n\n", "\n  "];
-/// What is put into a module to break it.
-const PIECES: [&str; 50] = [
-    "\n",
-    "\r",
-    "\r\n",
-    " ",
-    "\t",
-    "\"",
-    "{",
-    "}",
-    "[",
-    "]",
-    "(",
-    ")",
-    "${",
-    "%{",
-    "~}",
-    "${~",
-    "%{~",
-    "%{ if a }",
-    "%{ else }",
-    "%{ endif }",
-    "%{ for a in b }",
-    "%{ endfor }",
-    "<<EOT\n",
-    "<<-EOT\n",
-    "EOT\n",
-    "EOT",
-    "#",
-    "//",
-    "/*",
-    "*/",
-    "=",
-    ":",
-    "::",
-    "=>",
-    "?",
-    ",",
-    ".",
-    "...",
-    "*",
-    "-",
-    "!",
-    "&",
-    "|",
-    "'",
-    "`",
-    ";",
-    "\\",
-    "$",
-    "for ",
-    "\u{feff}",
-];
 
 /// Makes one module from its number.
 pub struct Maker {

@@ -5,6 +5,7 @@
 mod grammar;
 mod oracle;
 mod places;
+mod words;
 
 use statekeep::hcl::{Answer, Ask, judge, of_map};
 
