@@ -9,7 +9,8 @@ use super::*;
 impl Site {
     /// A module that had another backend, with a password that only its record has; the program stands still at reading it.
     fn reading(&self, command: &mut Command) -> Child {
-        self.record_of(&serde_json::json!({ "address": "http://127.0.0.1:1/elsewhere", "username": "me", "password": "hunter2" }));
+        let elsewhere = crate::cli::stub(|_| "HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n".to_owned());
+        self.record_of(&serde_json::json!({ "address": format!("{elsewhere}/state"), "username": "me", "password": "hunter2" }));
         self.close("pull");
         let child = command.process_group(0).spawn().expect("it runs");
         self.reached("pull");

@@ -30,7 +30,8 @@ fn the_file_and_the_token_are_there_for_the_command_alone() {
     site.open("command");
     let output = run.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    assert!(output.stdout.is_empty() && output.stderr.is_empty(), "what it says is the command's alone: {}", stderr(&output));
+    assert!(output.stdout.is_empty(), "stdout is the command's alone");
+    assert_eq!(stderr(&output), "statekeep: team/net has no state yet; this is a new one\n", "what init says is not shown");
     site.expect_nothing_left();
     assert_eq!(site.server.admin().events("kind=login").len(), 1);
 }
@@ -81,7 +82,8 @@ fn init_runs_where_it_is_needed() {
         site.record_of(&other);
         calls(&["init -input=false -reconfigure", "apply"]);
     }
-    site.record("http://elsewhere/api/terraform/state/workspace/team/buildingblock/net");
+    let elsewhere = crate::cli::stub(|_| "HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n".to_owned());
+    site.record(&format!("{elsewhere}/api/terraform/state/workspace/team/buildingblock/net"));
     calls(&["state pull -no-color", "init -input=false -reconfigure", "apply"]);
     let _ = std::fs::remove_file(site.tool("calls"));
     std::fs::remove_dir_all(site.path(".terraform")).expect("what is recorded");
