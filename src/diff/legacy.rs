@@ -77,7 +77,7 @@ pub(super) fn take(modules: Vec<Module<'_>>, format: i64, most: usize) -> Result
             let keyed = |(index, object)| (format!("{:08x}", index + 1), object);
             let deposed = std::mem::take(&mut resource.deposed).into_iter().enumerate().map(keyed);
             for (deposed, written) in primary.into_iter().chain(deposed) {
-                let object = object(&address, &resource, written, format);
+                let object = object(&address, &resource, &written, format);
                 push(&mut instances, Instance::of(address.clone(), Cow::Owned(deposed), object), most)?;
             }
         }
@@ -92,7 +92,7 @@ fn output(raw: &RawValue, format: i64) -> Result<Output<'_>, NotComparable> {
     serde_json::from_str(raw.get()).map_err(|_| NotComparable::Unexpected)
 }
 
-fn object<'a>(address: &Address<'a>, resource: &Resource<'a>, written: Written<'a>, format: i64) -> Object<'a> {
+fn object<'a>(address: &Address<'a>, resource: &Resource<'a>, written: &Written<'a>, format: i64) -> Object<'a> {
     let (schema_version, private) = of_the_provider(written.meta);
     let meta = Meta {
         provider: Some(Cow::Owned(Value::from(provider(address, &resource.provider.0)).to_string())),
@@ -101,7 +101,7 @@ fn object<'a>(address: &Address<'a>, resource: &Resource<'a>, written: Written<'
         ..Meta::default()
     };
     let dependencies = resource.depends_on.map(RawValue::get);
-    Object { flat: flat(&written, format), private, dependencies, meta, ..Object::default() }
+    Object { flat: flat(written, format), private, dependencies, meta, ..Object::default() }
 }
 
 /// The version of the schema, and what else a provider keeps beside an object's attributes.

@@ -241,6 +241,9 @@ fn same_value(before: Option<&RawValue>, after: Option<&RawValue>) -> bool {
     same_text(before.map_or("null", RawValue::get), after.map_or("null", RawValue::get))
 }
 
+/// An object as it was and as it is.
+type Both<'o> = (&'o Object<'o>, &'o Object<'o>);
+
 /// A report that is being written.
 struct Writing {
     /// How many bytes it may still take.
@@ -271,8 +274,8 @@ impl Writing {
     fn instance(&mut self, resource: &mut ResourceChange, then: &Instance<'_>, now: &Instance<'_>, mask: &Mask) -> ControlFlow<()> {
         let nothing = (Object::default(), Object::default());
         let (before, after) = (then.current.as_ref().unwrap_or(&nothing.0), now.current.as_ref().unwrap_or(&nothing.1));
-        self.meta(&mut resource.meta, "", before, after, mask)?;
-        self.attributes(&mut resource.attributes, "", before, after, mask)?;
+        self.meta(&mut resource.meta, "", (before, after), mask)?;
+        self.attributes(&mut resource.attributes, "", (before, after), mask)?;
         let keys = |instance: &Instance<'_>| {
             let keys: Vec<&str> = instance.deposed.iter().map(|(key, _)| key.as_ref()).collect();
             (!keys.is_empty()).then(|| serde_json::Value::from(keys).to_string())
@@ -288,15 +291,15 @@ impl Writing {
             let Some((_, after)) = now.deposed.iter().find(|(known, _)| known == key) else { continue };
             if differs(before, after) {
                 let within = format!("deposed[{}].", Quoted(key));
-                self.meta(&mut resource.meta, &within, before, after, mask)?;
-                self.attributes(&mut resource.meta, &within, before, after, mask)?;
+                self.meta(&mut resource.meta, &within, (before, after), mask)?;
+                self.attributes(&mut resource.meta, &within, (before, after), mask)?;
             }
         }
         ControlFlow::Continue(())
     }
 
     /// What is not as it was beside attributes.
-    fn meta(&mut self, list: &mut Vec<ValueChange>, within: &str, then: &Object<'_>, now: &Object<'_>, mask: &Mask) -> ControlFlow<()> {
+    fn meta(&mut self, list: &mut Vec<ValueChange>, within: &str, (then, now): Both<'_>, mask: &Mask) -> ControlFlow<()> {
         let parts = then.meta.parts().into_iter().zip(now.meta.parts()).map(|((name, before), (_, after))| (name, before, after));
         for (name, before, after) in parts.chain([("identity", then.identity, now.identity)]) {
             if !same_part(before, after) {
@@ -322,25 +325,17 @@ impl Writing {
         ControlFlow::Continue(())
     }
 
-    fn attributes(
-        &mut self,
-        list: &mut Vec<ValueChange>,
-        within: &str,
-        then: &Object<'_>,
-        now: &Object<'_>,
-        mask: &Mask,
-    ) -> ControlFlow<()> {
-        self.values(list, within, (then.attributes, now.attributes), mask, false)?;
-        self.values(list, within, (then.flat.as_deref(), now.flat.as_deref()), mask, true)
+    fn attributes(&mut self, list: &mut Vec<ValueChange>, within: &str, (then, now): Both<'_>, mask: &Mask) -> ControlFlow<()> {
+        self.values(list, (within, false), (then.attributes, now.attributes), mask)?;
+        self.values(list, (within, true), (then.flat.as_deref(), now.flat.as_deref()), mask)
     }
 
     fn values(
         &mut self,
         list: &mut Vec<ValueChange>,
-        within: &str,
+        (within, flat): (&str, bool),
         (before, after): (Option<&str>, Option<&str>),
         mask: &Mask,
-        flat: bool,
     ) -> ControlFlow<()> {
         let (before, after) = (before.unwrap_or("{}"), after.unwrap_or("{}"));
         if before == after {

@@ -131,10 +131,7 @@ impl History<'_> {
 impl Domain {
     /// The same error, or what became of the version that it says is not there.
     pub(super) fn explained(&self, error: Error) -> Error {
-        match error {
-            Error::NoVersion(name, number) => self.no_version(&name, number),
-            other => other,
-        }
+        if let Error::NoVersion(name, number) = &error { self.no_version(name, *number) } else { error }
     }
 
     /// What is said of a version that is not there: whether it was pruned, when and by whom, as far as that can be told.

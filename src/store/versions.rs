@@ -232,7 +232,7 @@ impl Tx<'_> {
                    updated_at = iif(?3, max(updated_at, ?2), ?2) WHERE id = ?1 RETURNING last_number";
         let values = params![state.0, new.created_at.millis(), new.kind == Kind::Import];
         let number = self.connection.prepare_cached(sql)?.query_row(values, |row| rows::unsigned(row, 0))?;
-        self.insert(state, number, new, blob, replaced)?;
+        self.insert(state, number, new, (blob, replaced))?;
         Ok(new.numbered(number, true))
     }
 
@@ -241,7 +241,7 @@ impl Tx<'_> {
         let replaced = self.replaced_by(state, new)?;
         let sql = "UPDATE states SET last_number = last_number + 1 WHERE id = ?1 RETURNING last_number";
         let number = self.connection.prepare_cached(sql)?.query_row([state.0], |row| rows::unsigned(row, 0))?;
-        self.insert(state, number, new, self.put_blob(new.sha256, blob)?, replaced)?;
+        self.insert(state, number, new, (self.put_blob(new.sha256, blob)?, replaced))?;
         Ok(new.numbered(number, false))
     }
 
@@ -274,7 +274,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    fn insert(&self, state: StateId, number: u64, new: &NewVersion, blob: BlobId, replaced: Option<i64>) -> Result<(), StoreError> {
+    fn insert(&self, state: StateId, number: u64, new: &NewVersion, (blob, replaced): (BlobId, Option<i64>)) -> Result<(), StoreError> {
         let lock = new.lock.as_ref();
         let sql = "INSERT INTO versions (state_id, number, blob_id, sha256, size, format, serial, lineage, terraform_version, resources, \
                    encrypted, kind, rejection, intermediate, from_version, created_at, created_by, created_by_name, address, lock_id, \
