@@ -180,16 +180,15 @@ mod tests {
 
     #[test]
     fn what_is_written_is_recognised_and_what_was_changed_is_not() {
+        let kinds = || Writer::ALL.into_iter().flat_map(|writer| Form::ALL.map(|form| (writer, form)));
         for address in ["http://127.0.0.1:8680/api/x", "https://a/\"b\\${c}%{d}\n"] {
-            for writer in Writer::ALL {
-                for form in Form::ALL {
-                    let text = Backend { address: address.to_owned(), writer, form }.text();
-                    let ours = Backend::of_text(text.as_bytes()).expect("ours");
-                    assert_eq!((ours.address.as_str(), ours.writer, ours.form), (address, writer, form));
-                    assert!(Backend::of_text(text.replace("unlock_address", "unlock_methode").as_bytes()).is_none());
-                    assert!(Backend::of_text(text.replace('#', "//").as_bytes()).is_none());
-                    assert!(Backend::of_text(format!("{text}\n").as_bytes()).is_none());
-                }
+            for (writer, form) in kinds() {
+                let text = Backend { address: address.to_owned(), writer, form }.text();
+                let ours = Backend::of_text(text.as_bytes()).expect("ours");
+                assert_eq!((ours.address.as_str(), ours.writer, ours.form), (address, writer, form));
+                assert!(Backend::of_text(text.replace("unlock_address", "unlock_methode").as_bytes()).is_none());
+                assert!(Backend::of_text(text.replace('#', "//").as_bytes()).is_none());
+                assert!(Backend::of_text(format!("{text}\n").as_bytes()).is_none());
             }
         }
     }

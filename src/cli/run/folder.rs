@@ -75,7 +75,9 @@ pub(super) fn sweep(dir: &Path) -> Result<(), Failure> {
         Err(_) if !has_block => return Ok(()),
         lock => lock?,
     };
-    left.into_iter().for_each(|path| drop(std::fs::remove_file(path)));
+    for path in left {
+        drop(std::fs::remove_file(path));
+    }
     Borrowed::sweep(dir).map(drop).map_err(|error| Failure::Failed(format!("{}: {error}", detect::in_dir(dir, BORROWED_FILE))))
 }
 

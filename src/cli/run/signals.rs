@@ -23,6 +23,7 @@ use signal_hook::consts::{SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SI
 use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::backend::Handle;
 use signal_hook::iterator::exfiltrator::WithOrigin;
+use signal_hook::low_level::siginfo::Origin;
 use tokio::sync::Notify;
 
 use super::terminal::{Terminal, can_be_resumed};
@@ -90,12 +91,8 @@ impl Signals {
         DESK.set(Arc::clone(&desk)).map_err(|_| io::Error::other("signals are taken once"))?;
         let told = Arc::clone(&desk);
         std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-            for origin in signals.forever() {
-                let is_our_own = origin.process.is_some_and(|process| process.pid == getpid().as_raw_nonzero().get());
-                if !is_our_own {
-                    told.take(origin.signal);
-                }
-            }
+            let is_our_own = |origin: &Origin| origin.process.is_some_and(|process| process.pid == getpid().as_raw_nonzero().get());
+            signals.forever().filter(|origin| !is_our_own(origin)).for_each(|origin| told.take(origin.signal));
         })?;
         Ok(Self { desk, handle })
     }
