@@ -14,7 +14,7 @@ use crate::cli::configure::identity::Whose;
 use crate::cli::configure::sources::{Beside, Sources, nothing_to_load};
 use crate::cli::detect::{Asked, Module};
 use crate::cli::output::Failure;
-use crate::cli::tool::{Invocation, Record, SETTINGS};
+use crate::cli::tool::{self, Invocation, Record, SETTINGS};
 use crate::hcl::{Backend, FILE, Found, Kind, Present, Program};
 use crate::model::name::{BuildingBlock, StateName, Workspace};
 
@@ -135,7 +135,7 @@ pub(in crate::cli) fn http_address(invocation: &Invocation, found: &Found) -> Re
     let is_init = invocation.subcommand() == Some("init");
     let record = Record::read(invocation)?.filter(|record| record.kind == "http");
     let recorded = record.as_ref().and_then(Record::address);
-    let (block, environment) = (found.address.as_deref(), || std::env::var(SETTINGS[0]).ok().filter(|address| !address.is_empty()));
+    let (block, environment) = (found.address.as_deref(), || tool::variable(SETTINGS[0]));
     // Asks for a new look at the block, and for nothing that is recorded.
     let is_anew = is_init && (invocation.has_flag("reconfigure") || invocation.has_flag("migrate-state"));
     if let (Some(recorded), false) = (recorded, is_init) {

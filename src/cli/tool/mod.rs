@@ -180,6 +180,11 @@ impl Invocation {
     }
 }
 
+/// A variable that the program would read as well; none if it is empty or no text.
+pub(in crate::cli) fn variable(name: &str) -> Option<String> {
+    std::env::var_os(name).and_then(|value| value.into_string().ok()).filter(|value| !value.is_empty())
+}
+
 /// A file's bytes; none where there is no file.
 fn read_at_most(path: &Path, most: u64) -> std::io::Result<Option<Vec<u8>>> {
     let file = match File::open(path) {

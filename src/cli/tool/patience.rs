@@ -5,6 +5,8 @@
 
 use std::process::Command;
 
+use super::variable;
+
 /// How often a request is tried again. With the waits below, 1 + 2 + 4 s and then 5 s each time: for a minute.
 const TRIES: &str = "14";
 /// The first wait and the longest, in seconds.
@@ -13,11 +15,10 @@ const LONGEST_WAIT: u64 = 5;
 
 /// Sets what nobody has set.
 pub(super) fn give(command: &mut Command) {
-    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    if set("TF_HTTP_RETRY_MAX").is_none() {
+    if variable("TF_HTTP_RETRY_MAX").is_none() {
         command.env("TF_HTTP_RETRY_MAX", TRIES);
     }
-    let (first, longest) = (set("TF_HTTP_RETRY_WAIT_MIN"), set("TF_HTTP_RETRY_WAIT_MAX"));
+    let (first, longest) = (variable("TF_HTTP_RETRY_WAIT_MIN"), variable("TF_HTTP_RETRY_WAIT_MAX"));
     // A first wait that is longer than the longest makes no sense, whoever set which.
     let [least, most] = [&first, &longest].map(|value| value.as_deref().and_then(|value| value.parse::<u64>().ok()));
     if first.is_none() {

@@ -109,7 +109,7 @@ impl Record {
 
     /// Where an `http` backend is reached: at its recorded address, or, where it has none, at the one that the environment says. It may hold a password.
     pub(in crate::cli) fn reached_at(&self) -> Option<String> {
-        let environment = || std::env::var(SETTINGS[0]).ok().filter(|address| !address.is_empty() && self.kind == "http");
+        let environment = || super::variable(SETTINGS[0]).filter(|_| self.kind == "http");
         self.address().map(str::to_owned).or_else(environment)
     }
 

@@ -5,6 +5,7 @@
 
 /// What is open at a character.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "the programs keep these apart, and several can be open at once")]
 struct Open {
     single: bool,
     double: bool,

@@ -54,7 +54,7 @@ impl Move<'_> {
     pub(in crate::cli) async fn come(&self, may_encrypt: bool) -> Result<Came, Failure> {
         let Some(source) = self.source(may_encrypt).await? else { return Ok(Came::Nothing) };
         let old = Old::at(&source.record, &source.place).await?;
-        let old = old.as_ref().map(|old| old.wire());
+        let old = old.as_ref().map(super::old::Old::wire);
         if let Some(wire) = old
             && self.has_come(wire, &source.place).await?
         {

@@ -8,7 +8,7 @@ use reqwest::{Client, Method, Response, StatusCode, Url};
 
 use crate::cli::client::{Wire, http_elsewhere, on_the_way};
 use crate::cli::output::Failure;
-use crate::cli::tool::{PASSWORD, Record, USER};
+use crate::cli::tool::{PASSWORD, Record, USER, variable};
 use crate::model::secret::Secret;
 
 /// Headers that only a statekeep sends.
@@ -32,9 +32,9 @@ impl Old {
     pub(super) async fn at(record: &Record, place: &str) -> Result<Option<Self>, Failure> {
         let Some(address) = record.reached_at() else { return Ok(None) };
         let address = address.as_str();
-        let setting = |name: &str, variable: &str| {
-            let recorded = record.config().get(name).and_then(serde_json::Value::as_str).map(str::to_owned);
-            recorded.or_else(|| std::env::var_os(variable).and_then(|value| value.into_string().ok())).filter(|value| !value.is_empty())
+        let setting = |name: &str, unset: &str| {
+            let recorded = record.config().get(name).and_then(serde_json::Value::as_str).filter(|value| !value.is_empty());
+            recorded.map(str::to_owned).or_else(|| variable(unset))
         };
         let known = setting("username", USER).zip(setting("password", PASSWORD));
         let again = "Nothing was moved. Run this again, or say --transfer=never to go on with what is here.";

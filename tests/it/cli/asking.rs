@@ -9,7 +9,7 @@ use crate::skip;
 use super::{L1, Place, stderr};
 
 /// Runs a command at a terminal of its own, which shows what both of its outputs say.
-const TERMINAL: &str = r#"
+const TERMINAL: &str = r"
 import os, pty, sys
 pid, terminal = pty.fork()
 if pid == 0:
@@ -24,7 +24,7 @@ while True:
         break
     os.write(1, seen)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-"#;
+";
 
 fn typed(place: &Place, args: &[&str], answer: &str) -> Option<Output> {
     let python = skip::program("python3", "STATEKEEP_PYTHON")?;
@@ -84,16 +84,15 @@ fn without_a_terminal_it_shows_what_it_would_hit_and_wants_yes() {
 #[test]
 fn at_a_terminal_only_a_yes_is_one() {
     Place::both(prepared, |place| {
-        for (act, shown, seen) in ACTS {
+        let answers = [("n\n", 1), ("\n", 1), ("y\n", 0)];
+        for ((act, shown, seen), (answer, code)) in ACTS.iter().flat_map(|act| answers.map(|answer| (act, answer))) {
             let before = look(place, seen);
-            for (answer, code) in [("n\n", 1), ("\n", 1), ("y\n", 0)] {
-                let Some(output) = typed(place, act, answer) else { return };
-                let said = String::from_utf8_lossy(&output.stdout).into_owned();
-                assert_eq!(output.status.code(), Some(code), "{act:?} {answer:?}: {said}");
-                assert!(said.contains("[y/N]") && shown.iter().all(|word| said.contains(word)), "{act:?}: {said}");
-                assert_eq!(said.contains("nothing was done"), code != 0, "{said}");
-                assert_eq!(look(place, seen) == before, code != 0, "{act:?} {answer:?}");
-            }
+            let Some(output) = typed(place, act, answer) else { return };
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert_eq!(output.status.code(), Some(code), "{act:?} {answer:?}: {said}");
+            assert!(said.contains("[y/N]") && shown.iter().all(|word| said.contains(word)), "{act:?}: {said}");
+            assert_eq!(said.contains("nothing was done"), code != 0, "{said}");
+            assert_eq!(look(place, seen) == before, code != 0, "{act:?} {answer:?}");
         }
     });
 }

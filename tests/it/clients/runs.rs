@@ -216,7 +216,7 @@ fn two_states_from_one_folder(program: &Program) {
     let site = Site::new(program, Setup::new());
     let apply = |state: &str| Running::spawn(site.command(site.module.dir(), state, &["apply", "-input=false", "-auto-approve"])).wait();
     apply(STATE).ok().says("1 added").says("team/app has no state yet");
-    apply("team/other").fails().says("team/other does not exist").says("did you mean team/app?");
+    apply("team/other").fails().says("team/other does not exist").says("the nearest is team/app");
     site.server.admin().read("team/other").expect_status(404);
     site.server.admin().write("team/other", crate::samples::tfstate("empty", 1), None).expect_status(200);
     apply("team/other").ok().says("1 added");
