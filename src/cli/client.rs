@@ -21,7 +21,7 @@ pub(super) use super::refusal::Refusal;
 use super::refusal::Server;
 use crate::config::{Limits, TrustedProxies};
 use crate::domain::Domain;
-use crate::domain::data_dir::{DirError, DirLock, SOCKET};
+use crate::domain::data_dir::{self, DirError, DirLock, SOCKET};
 use crate::http::{self, Bindings, Running};
 use crate::model::clock;
 use crate::model::secret::Secret;
@@ -121,7 +121,10 @@ impl Client {
     async fn on_directory(dir: &Path, where_none: WhereNone) -> Result<Self, Failure> {
         let end = clock::monotonic() + PATIENCE;
         loop {
-            let lock = if where_none == WhereNone::Make { DirLock::take(dir) } else { DirLock::take_used(dir) };
+            let lock = match where_none {
+                WhereNone::Make => data_dir::make(dir).and_then(|()| DirLock::take(dir)),
+                WhereNone::Refuse => DirLock::take_used(dir),
+            };
             let in_use = match lock {
                 Ok(lock) => return Self::inside(lock),
                 Err(error @ DirError::InUse { .. }) => error,

@@ -189,11 +189,13 @@ fn commands_that_look_make_no_database() {
     }
     assert_eq!(std::fs::read_dir(&empty).expect("a directory").count(), 0, "nothing was left behind");
     assert!(!missing.exists());
-    let made = run(&empty, &["import", state.to_str().expect("UTF-8"), "--workspace", "team", "--building-block", "net"]);
-    assert_eq!(made.status.code(), Some(0), "{}", stderr(&made));
-    assert!(empty.join("statekeep.db").exists(), "an import makes one");
-    let list = run(&empty, &["state", "list"]);
-    assert!(String::from_utf8_lossy(&list.stdout).contains("team/net"));
+    for place in [&empty, &missing] {
+        let made = run(place, &["import", state.to_str().expect("UTF-8"), "--workspace", "team", "--building-block", "net"]);
+        assert_eq!(made.status.code(), Some(0), "{}", stderr(&made));
+        assert!(place.join("statekeep.db").exists(), "an import makes one");
+        let list = run(place, &["state", "list"]);
+        assert!(String::from_utf8_lossy(&list.stdout).contains("team/net"));
+    }
 }
 
 #[test]
