@@ -79,7 +79,7 @@ mod tests {
         let own = words(&none, &state, "k", at("2026-11-26T10:00:00Z")).expect("words");
         for part in [
             "team/net is still locked, it seems by this command",
-            "since 2026-11-26T10:00:01Z, by me@here\\u{1b}[2J (OperationTypeApply), lock ID 4-2; nothing was written under it",
+            "since 2026-11-26T10:00:01Z, by me@here\\u001b[2J (OperationTypeApply), lock ID 4-2; nothing was written under it",
             "refused since then: 2, latest at 2026-11-26T10:00:09Z",
             "statekeep state unlock team/net --id 4-2",
         ] {

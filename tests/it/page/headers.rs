@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
 use super::{PARTS, POLICY, part};
-use crate::harness::{Answer, Server, tfstate};
+use crate::harness::{Answer, Client, Server, tfstate};
 
 /// The directives in an order that does not matter.
 fn directives(policy: &str) -> Vec<&str> {
@@ -49,7 +49,10 @@ fn head_answers_like_get_without_the_body() {
 fn other_paths_are_not_found() {
     let server = Server::start();
     for path in ["/nothing", "/static/style.css", "/style.css/", "/style.css/x", "/favicon.ico", "/.git/config", "/Cargo.toml"] {
-        server.anonymous().get(path).expect_problem(404, "not_found");
+        let browser = server.anonymous().request("GET", path).header("Accept", "text/html");
+        Client::ask(browser).expect_problem(404, "not_found");
+        // A program would take 404 for a state that is not there.
+        server.anonymous().get(path).expect_problem(400, "bad_address");
     }
 }
 
