@@ -17,7 +17,7 @@ pub use crate::answer::Answer;
 pub use crate::samples::*;
 
 /// How long a test waits for something that has to happen.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The binary under test.
 pub fn binary() -> PathBuf {
@@ -447,7 +447,7 @@ fn http_client(from: Option<std::net::IpAddr>) -> reqwest::blocking::Client {
     // The program's own reqwest wants its provider of cryptography named, and so does this one; a second time is refused, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = reqwest::blocking::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
-    builder.timeout(Duration::from_mins(2)).local_address(from).build().expect("an HTTP client")
+    builder.timeout(5 * PATIENCE).local_address(from).build().expect("an HTTP client")
 }
 
 /// Waits until something is true, and fails with `what` when it never is.

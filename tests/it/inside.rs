@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
-use crate::harness::eventually;
+use crate::harness::{PATIENCE, eventually_within};
 
 /// A connection that only reads, beside a running server.
 pub fn open(data: &Path) -> Connection {
@@ -20,7 +20,8 @@ pub fn number(data: &Path, sql: &str) -> i64 {
 
 /// Waits until all states are settled: versions have their counts, and those before the current one the frames that they keep.
 pub fn settled(data: &Path) {
-    eventually("all states are settled", || number(data, "SELECT count(*) FROM states WHERE settled < current") == 0);
+    // The thread that does it has the lowest priority: beside others that never rest it gets next to nothing.
+    eventually_within(5 * PATIENCE, "all states are settled", || number(data, "SELECT count(*) FROM states WHERE settled < current") == 0);
 }
 
 /// How many differences lie between each blob and one that stands alone, at most; fails when one leans on itself.
