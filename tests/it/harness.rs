@@ -203,9 +203,11 @@ impl Server {
         self.child.id()
     }
 
-    /// Everything that the server has logged so far.
+    /// Every whole line that the server has logged so far. A thread of its own writes them, so a line may come after what it tells of.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.log.path()).expect("the log file")
+        let mut log = std::fs::read_to_string(self.log.path()).expect("the log file");
+        log.truncate(log.rfind('\n').map_or(0, |end| end + 1));
+        log
     }
 
     /// The address of a state: `server.state("team/network")`.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::harness::{Server, Setup, statekeep, tfstate};
+use crate::harness::{Server, Setup, eventually, statekeep, tfstate};
 
 use super::L1;
 use super::start::refused;
@@ -52,11 +52,8 @@ fn what_others_may_use_is_put_right_and_said() {
         let server = Setup::new().data(&data).start();
         expect_private(&data);
         for name in ["statekeep.db", "statekeep.db-wal", "statekeep.db.schema-1", "statekeep.lock"] {
-            assert!(
-                server.log().lines().any(|line| line.contains(&format!("/{name}\"")) && line.contains("WARN")),
-                "{name}: {}",
-                server.log()
-            );
+            let is_told = || server.log().lines().any(|line| line.contains(&format!("/{name}\"")) && line.contains("WARN"));
+            eventually(&format!("the log tells of {name}"), is_told);
         }
     }
 }
