@@ -110,17 +110,8 @@ impl<'a> File<'a> {
 
     /// The members of a body.
     fn members(&mut self, value: &'a RawValue) -> Vec<(String, &'a RawValue)> {
-        let bodies = match value.get().as_bytes().first() {
-            Some(b'{') => vec![value],
-            Some(b'n') => Vec::new(),
-            Some(b'[') => self.items(value),
-            _ => {
-                self.doubt(value, NO_BODY);
-                Vec::new()
-            }
-        };
         let mut all = Vec::new();
-        for body in bodies {
+        for body in self.blocks(value) {
             match serde_json::from_str::<Members<&'a RawValue>>(body.get()) {
                 Ok(members) => all.extend(members.0),
                 Err(_) => self.doubt(body, NO_BODY),
