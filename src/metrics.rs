@@ -1,12 +1,21 @@
-//! What is counted and measured while the server works, in Prometheus' words: base units, and names that say them.
+//! What is counted and measured while the server works, in Prometheus' words: base units, and names
+//! that say them.
 //!
-//! A server has one [`Metrics`]; its rooms add to it where something happens. What is only true at one moment is set when somebody asks
-//! ([`Gauges`]). Labels have few values each, never a name that a client chose.
+//! A server has one [`Metrics`]; its rooms add to it where something happens. What is only true at
+//! one moment is set when somebody asks ([`Gauges`]). Labels have few values each, never a name
+//! that a client chose.
 
-use prometheus::{Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use prometheus::{
+    Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry,
+    TextEncoder,
+};
 
-/// Bounds of histograms of times, in seconds: from a read in memory to a request that waits for a slow client.
-const SECONDS: [f64; 16] = [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
+/// Bounds of histograms of times, in seconds: from a read in memory to a request that waits for a
+/// slow client.
+const SECONDS: [f64; 16] = [
+    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    10.0, 60.0,
+];
 /// Bounds of the histogram of jobs in a commit.
 const JOBS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
@@ -78,41 +87,90 @@ type ValueOf = fn(&Gauges) -> Option<u64>;
 type Gauge = (&'static str, &'static str, ValueOf);
 
 const GAUGES: [Gauge; 14] = [
-    ("in_flight_bytes", "Bytes granted to bodies, answers and working copies.", |now| Some(now.in_flight)),
-    ("in_flight_limit_bytes", "The most bytes that are granted.", |now| Some(now.max_in_flight)),
-    ("cache_bytes", "Bytes of decoded versions kept for their next reader.", |now| Some(now.cache)),
-    ("database_bytes", "Size of the database file.", |now| now.database),
+    (
+        "in_flight_bytes",
+        "Bytes granted to bodies, answers and working copies.",
+        |now| Some(now.in_flight),
+    ),
+    (
+        "in_flight_limit_bytes",
+        "The most bytes that are granted.",
+        |now| Some(now.max_in_flight),
+    ),
+    (
+        "cache_bytes",
+        "Bytes of decoded versions kept for their next reader.",
+        |now| Some(now.cache),
+    ),
+    ("database_bytes", "Size of the database file.", |now| {
+        now.database
+    }),
     ("wal_bytes", "Size of the write-ahead log.", |now| now.wal),
-    ("disk_free_bytes", "Free space on the disk of the data directory.", |now| now.free_space),
+    (
+        "disk_free_bytes",
+        "Free space on the disk of the data directory.",
+        |now| now.free_space,
+    ),
     ("states", "States that are not deleted.", |now| now.states),
     ("versions", "Versions of all states.", |now| now.versions),
     ("locks_held", "Locks that are held.", |now| now.locks),
-    ("locks_without_version", "Locks that are held on states without an accepted version.", |now| now.only_locked),
-    ("oldest_lock_age_seconds", "Age of the oldest lock that is held; 0 when none is.", |now| now.oldest_lock),
-    ("damaged_versions", "Versions that are known to be damaged.", |now| Some(now.damaged)),
-    ("verified_timestamp_seconds", "When everything was last verified, in seconds since 1970; absent until it was.", |now| {
-        now.last_verified
-    }),
-    ("ready", "1 when the server can read and write, else 0.", |now| Some(now.ready)),
+    (
+        "locks_without_version",
+        "Locks that are held on states without an accepted version.",
+        |now| now.only_locked,
+    ),
+    (
+        "oldest_lock_age_seconds",
+        "Age of the oldest lock that is held; 0 when none is.",
+        |now| now.oldest_lock,
+    ),
+    (
+        "damaged_versions",
+        "Versions that are known to be damaged.",
+        |now| Some(now.damaged),
+    ),
+    (
+        "verified_timestamp_seconds",
+        "When everything was last verified, in seconds since 1970; absent until it was.",
+        |now| now.last_verified,
+    ),
+    (
+        "ready",
+        "1 when the server can read and write, else 0.",
+        |now| Some(now.ready),
+    ),
 ];
 
 /// Makes metrics and registers each; a name that is taken or malformed is a mistake in this file.
 struct Maker<'r>(&'r Registry);
 
-#[expect(clippy::expect_used, reason = "names are literals of this file, and a test makes them all")]
+#[expect(
+    clippy::expect_used,
+    reason = "names are literals of this file, and a test makes them all"
+)]
 impl Maker<'_> {
-    fn keep<M: prometheus::core::Collector + Clone + 'static>(&self, metric: prometheus::Result<M>) -> M {
+    fn keep<M: prometheus::core::Collector + Clone + 'static>(
+        &self,
+        metric: prometheus::Result<M>,
+    ) -> M {
         let metric = metric.expect("a well-formed name");
-        self.0.register(Box::new(metric.clone())).expect("a name that is not taken");
+        self.0
+            .register(Box::new(metric.clone()))
+            .expect("a name that is not taken");
         metric
     }
 
     fn histogram(&self, name: &str, help: &str, bounds: &[f64]) -> Histogram {
-        self.keep(Histogram::with_opts(HistogramOpts::new(named(name), help).buckets(bounds.to_vec())))
+        self.keep(Histogram::with_opts(
+            HistogramOpts::new(named(name), help).buckets(bounds.to_vec()),
+        ))
     }
 
     fn histograms(&self, name: &str, help: &str, labels: &[&str]) -> HistogramVec {
-        self.keep(HistogramVec::new(HistogramOpts::new(named(name), help).buckets(SECONDS.to_vec()), labels))
+        self.keep(HistogramVec::new(
+            HistogramOpts::new(named(name), help).buckets(SECONDS.to_vec()),
+            labels,
+        ))
     }
 
     fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
@@ -136,30 +194,66 @@ impl Default for Metrics {
     fn default() -> Self {
         let registry = Registry::new();
         let make = Maker(&registry);
-        let build =
-            make.keep(prometheus::IntGaugeVec::new(Opts::new(named("build_info"), "The version that runs; always 1."), &["version"]));
+        let build = make.keep(prometheus::IntGaugeVec::new(
+            Opts::new(named("build_info"), "The version that runs; always 1."),
+            &["version"],
+        ));
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let metrics = Self {
-            requests: make.histograms("http_request_duration_seconds", "Requests and how long they took.", &["route", "method", "status"]),
-            writes: make.counters("writes_total", "Writes of states, by what became of them.", &["outcome"]),
+            requests: make.histograms(
+                "http_request_duration_seconds",
+                "Requests and how long they took.",
+                &["route", "method", "status"],
+            ),
+            writes: make.counters(
+                "writes_total",
+                "Writes of states, by what became of them.",
+                &["outcome"],
+            ),
             commit_jobs: make.histogram("commit_jobs", "Jobs in one commit.", &JOBS),
-            commit_seconds: make.histogram("commit_duration_seconds", "Writing and syncing the write-ahead log.", &SECONDS),
-            checkpoint_seconds: make.histogram("checkpoint_duration_seconds", "Moving the write-ahead log into the database.", &SECONDS),
-            queue_seconds: make.histogram("writer_queue_duration_seconds", "How long jobs wait for the writer.", &SECONDS),
-            queue_jobs: make.gauge("writer_queue_jobs", "Jobs that wait for the writer or are at it."),
-            cache: make.counters("cache_reads_total", "Reads of decoded versions: hit, or miss and decoded.", &["result"]),
+            commit_seconds: make.histogram(
+                "commit_duration_seconds",
+                "Writing and syncing the write-ahead log.",
+                &SECONDS,
+            ),
+            checkpoint_seconds: make.histogram(
+                "checkpoint_duration_seconds",
+                "Moving the write-ahead log into the database.",
+                &SECONDS,
+            ),
+            queue_seconds: make.histogram(
+                "writer_queue_duration_seconds",
+                "How long jobs wait for the writer.",
+                &SECONDS,
+            ),
+            queue_jobs: make.gauge(
+                "writer_queue_jobs",
+                "Jobs that wait for the writer or are at it.",
+            ),
+            cache: make.counters(
+                "cache_reads_total",
+                "Reads of decoded versions: hit, or miss and decoded.",
+                &["result"],
+            ),
             argon2_seconds: make.histogram("argon2_duration_seconds", "Runs of argon2.", &SECONDS),
             argon2_wait_seconds: make.histogram(
                 "argon2_wait_duration_seconds",
                 "How long credentials wait for their run of argon2.",
                 &SECONDS,
             ),
-            damaged_reads: make.counter("damaged_reads_total", "Reads of versions that are damaged."),
-            verified_versions: make.counter("verified_versions_total", "Versions that a verification has decoded and hashed."),
+            damaged_reads: make
+                .counter("damaged_reads_total", "Reads of versions that are damaged."),
+            verified_versions: make.counter(
+                "verified_versions_total",
+                "Versions that a verification has decoded and hashed.",
+            ),
             registry,
         };
-        // Its figures come from /proc, which a very bare container may not have: then they are left out.
-        let _ = metrics.registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()));
+        // Its figures come from /proc, which a very bare container may not have: then they are left
+        // out.
+        let _ = metrics.registry.register(Box::new(
+            prometheus::process_collector::ProcessCollector::for_self(),
+        ));
         metrics
     }
 }
@@ -194,19 +288,46 @@ mod tests {
     #[test]
     fn a_gauge_whose_value_is_not_known_any_more_is_left_out() {
         let metrics = Metrics::default();
-        let known = metrics.text(&Gauges { free_space: Some(7), last_verified: Some(8), ..Gauges::default() }).unwrap();
-        assert!(known.contains("statekeep_disk_free_bytes 7") && known.contains("statekeep_verified_timestamp_seconds 8"), "{known}");
+        let known = metrics
+            .text(&Gauges {
+                free_space: Some(7),
+                last_verified: Some(8),
+                ..Gauges::default()
+            })
+            .unwrap();
+        assert!(
+            known.contains("statekeep_disk_free_bytes 7")
+                && known.contains("statekeep_verified_timestamp_seconds 8"),
+            "{known}"
+        );
         let unknown = metrics.text(&Gauges::default()).unwrap();
-        for name in ["disk_free_bytes", "verified_timestamp_seconds", "states", "versions", "database_bytes"] {
-            assert!(!unknown.contains(&format!("statekeep_{name}")), "{name}: {unknown}");
+        for name in [
+            "disk_free_bytes",
+            "verified_timestamp_seconds",
+            "states",
+            "versions",
+            "database_bytes",
+        ] {
+            assert!(
+                !unknown.contains(&format!("statekeep_{name}")),
+                "{name}: {unknown}"
+            );
         }
     }
 
     #[test]
     fn everything_can_be_made_and_read() {
         let metrics = Metrics::default();
-        metrics.requests.with_label_values(&["/x", "GET", "200"]).observe(0.001);
-        let text = metrics.text(&Gauges { states: Some(7), ..Gauges::default() }).unwrap();
+        metrics
+            .requests
+            .with_label_values(&["/x", "GET", "200"])
+            .observe(0.001);
+        let text = metrics
+            .text(&Gauges {
+                states: Some(7),
+                ..Gauges::default()
+            })
+            .unwrap();
         assert!(text.contains("statekeep_states 7"), "{text}");
         assert!(text.contains("process_resident_memory_bytes"), "{text}");
     }

@@ -1,10 +1,12 @@
 //! Logs: text where a person looks, JSON lines where a machine does, always on stderr.
 //!
-//! A line about a request waits at most 5 ms for others, and they go out together: one call to the system for each would cost a busy server
-//! a tenth of its time. Everything else goes out at once, after what was gathered before it. The last few lines about requests are lost when the
-//! process is killed; who read or changed what is in the event log.
+//! A line about a request waits at most 5 ms for others, and they go out together: one call to the
+//! system for each would cost a busy server a tenth of its time. Everything else goes out at once,
+//! after what was gathered before it. The last few lines about requests are lost when the process
+//! is killed; who read or changed what is in the event log.
 //!
-//! Only one thread writes, since stderr may be a pipe that nobody reads: then lines are dropped and counted, and no request waits for them.
+//! Only one thread writes, since stderr may be a pipe that nobody reads: then lines are dropped and
+//! counted, and no request waits for them.
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
@@ -28,12 +30,15 @@ pub const REQUESTS: &str = "statekeep::http::trace";
 const GATHER_FOR: Duration = Duration::from_millis(5);
 /// Once so many bytes are gathered they are written, in pieces of about that size.
 const MAX_GATHERED: usize = 256 * 1024;
-/// The most bytes that wait to be written. Whoever adds more waits a moment, so that nobody logs faster than somebody reads.
+/// The most bytes that wait to be written. Whoever adds more waits a moment, so that nobody logs
+/// faster than somebody reads.
 const MAX_WAITING: usize = 1024 * 1024;
-/// How long anybody waits for the log, and how long the end of the process does. Who reads nothing for so long is not waited for again.
+/// How long anybody waits for the log, and how long the end of the process does. Who reads nothing
+/// for so long is not waited for again.
 const PATIENCE: Duration = Duration::from_millis(100);
 const LAST_PATIENCE: Duration = Duration::from_secs(2);
-/// What the HTTP library calls an error is what anybody sends who speaks something else on the port; a line of our own says it.
+/// What the HTTP library calls an error is what anybody sends who speaks something else on the
+/// port; a line of our own says it.
 const NOISE: &str = "actix_http::h1::dispatcher=off";
 
 /// How log lines look.
@@ -57,7 +62,8 @@ impl Drop for Log {
     }
 }
 
-/// Starts logging. `level` is `error`, `warn`, `info`, `debug` or `trace`; libraries stay at `warn` unless it is `trace`.
+/// Starts logging. `level` is `error`, `warn`, `info`, `debug` or `trace`; libraries stay at `warn`
+/// unless it is `trace`.
 pub fn init(format: LogFormat, level: &str) -> Log {
     let is_terminal = io::stderr().is_terminal();
     // Libraries may log whole requests, and so credentials: they never go below `info`.
@@ -65,16 +71,31 @@ pub fn init(format: LogFormat, level: &str) -> Log {
         "trace" => EnvFilter::new(format!("info,{NOISE},statekeep=trace")),
         _ => EnvFilter::new(format!("warn,{NOISE},statekeep={level}")),
     };
-    let gathered = io::stderr().as_fd().try_clone_to_owned().and_then(|stderr| Lines::to(stderr.into())).ok();
-    let writer = gathered.clone().map_or_else(|| BoxMakeWriter::new(io::stderr), |lines| BoxMakeWriter::new(Gathering(lines)));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_span_events(FmtSpan::NONE);
+    let gathered = io::stderr()
+        .as_fd()
+        .try_clone_to_owned()
+        .and_then(|stderr| Lines::to(stderr.into()))
+        .ok();
+    let writer = gathered.clone().map_or_else(
+        || BoxMakeWriter::new(io::stderr),
+        |lines| BoxMakeWriter::new(Gathering(lines)),
+    );
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(writer)
+        .with_span_events(FmtSpan::NONE);
     let as_json = match format {
         LogFormat::Auto => !is_terminal,
         LogFormat::Json => true,
         LogFormat::Text => false,
     };
     if as_json {
-        lines.json().flatten_event(true).with_current_span(false).with_span_list(false).init();
+        lines
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .init();
     } else {
         lines.with_ansi(is_terminal).with_target(false).init();
     }
@@ -118,7 +139,9 @@ impl Lines {
             writer: OnceLock::new(),
         });
         let writing = Arc::clone(&lines);
-        let thread = std::thread::Builder::new().name("log".to_owned()).spawn(move || writing.run(stderr, &added))?;
+        let thread = std::thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(move || writing.run(stderr, &added))?;
         let _ = lines.writer.set(thread.thread().clone());
         Ok(lines)
     }
@@ -130,13 +153,17 @@ impl Lines {
             if !self.is_urgent.load(Ordering::Acquire) {
                 std::thread::park_timeout(GATHER_FOR);
             }
-            // A line that was added before this is written now; one that is added later wakes this thread again.
+            // A line that was added before this is written now; one that is added later wakes this
+            // thread again.
             self.is_due.swap(false, Ordering::AcqRel);
             self.is_urgent.swap(false, Ordering::AcqRel);
             self.write_out(&mut stderr, added, &mut room);
             let lost = self.lost.swap(0, Ordering::AcqRel);
             if lost > 0 {
-                tracing::warn!(lost, "log lines were dropped, because nobody read them in time");
+                tracing::warn!(
+                    lost,
+                    "log lines were dropped, because nobody read them in time"
+                );
             }
         }
     }
@@ -152,7 +179,10 @@ impl Lines {
             }
         }
         let waiting = self.waiting.fetch_add(line.len(), Ordering::Relaxed) + line.len();
-        let all = self.all_added.fetch_add(line.len() as u64, Ordering::AcqRel) + line.len() as u64;
+        let all = self
+            .all_added
+            .fetch_add(line.len() as u64, Ordering::AcqRel)
+            + line.len() as u64;
         // The other end lives as long as this one.
         let _ = self.added.send(line.to_vec());
         let is_urgent = !may_wait || waiting >= MAX_GATHERED;
@@ -171,9 +201,13 @@ impl Lines {
         }
     }
 
-    /// Waits until something is so, unless nobody reads what is written. The writer itself waits for nothing.
+    /// Waits until something is so, unless nobody reads what is written. The writer itself waits
+    /// for nothing.
     fn wait(&self, is_so: impl Fn() -> bool, patience: Duration) {
-        let is_writer = self.writer.get().is_some_and(|writer| writer.id() == std::thread::current().id());
+        let is_writer = self
+            .writer
+            .get()
+            .is_some_and(|writer| writer.id() == std::thread::current().id());
         if is_writer || self.is_stuck.load(Ordering::Acquire) {
             return;
         }
@@ -189,7 +223,10 @@ impl Lines {
         self.is_stuck.store(false, Ordering::Release);
         self.wake(true);
         let all = self.all_added.load(Ordering::Acquire);
-        self.wait(|| self.all_written.load(Ordering::Acquire) >= all, LAST_PATIENCE);
+        self.wait(
+            || self.all_written.load(Ordering::Acquire) >= all,
+            LAST_PATIENCE,
+        );
     }
 
     /// Writes all that is gathered.
@@ -210,7 +247,8 @@ impl Lines {
         // There is nowhere left to say that the log cannot be written.
         let _ = stderr.write_all(lines);
         self.waiting.fetch_sub(lines.len(), Ordering::Relaxed);
-        self.all_written.fetch_add(lines.len() as u64, Ordering::AcqRel);
+        self.all_written
+            .fetch_add(lines.len() as u64, Ordering::AcqRel);
         self.is_stuck.store(false, Ordering::Release);
         lines.clear();
         drop(open(&self.progress.0));
@@ -236,11 +274,17 @@ impl<'l> MakeWriter<'l> for Gathering {
     type Writer = Way<'l>;
 
     fn make_writer(&'l self) -> Way<'l> {
-        Way { lines: &self.0, may_wait: false }
+        Way {
+            lines: &self.0,
+            may_wait: false,
+        }
     }
 
     fn make_writer_for(&'l self, line: &Metadata<'_>) -> Way<'l> {
-        Way { lines: &self.0, may_wait: line.target() == REQUESTS && *line.level() >= Level::INFO }
+        Way {
+            lines: &self.0,
+            may_wait: line.target() == REQUESTS && *line.level() >= Level::INFO,
+        }
     }
 }
 
@@ -285,17 +329,33 @@ mod tests {
         std::thread::scope(|scope| {
             for thread in 0..THREADS {
                 let lines = &lines;
-                scope.spawn(move || (0..LINES).for_each(|number| lines.add(line(thread, number).as_bytes(), true)));
+                scope.spawn(move || {
+                    (0..LINES).for_each(|number| lines.add(line(thread, number).as_bytes(), true))
+                });
             }
         });
-        let expected: Vec<String> = (0..THREADS).map(|thread| (0..LINES).map(|number| line(thread, number)).collect()).collect();
+        let expected: Vec<String> = (0..THREADS)
+            .map(|thread| (0..LINES).map(|number| line(thread, number)).collect())
+            .collect();
         let text = written(&file, expected.iter().map(String::len).sum());
         for (thread, expected) in expected.iter().enumerate() {
             let prefix = format!("{thread} ");
-            assert!(text.split_inclusive('\n').filter(|line| line.starts_with(&prefix)).eq(expected.split_inclusive('\n')), "{thread}");
+            assert!(
+                text.split_inclusive('\n')
+                    .filter(|line| line.starts_with(&prefix))
+                    .eq(expected.split_inclusive('\n')),
+                "{thread}"
+            );
         }
         lines.finish();
-        assert_eq!((lines.waiting.load(Ordering::Relaxed), lines.lost.load(Ordering::Relaxed)), (0, 0), "nothing is held back");
+        assert_eq!(
+            (
+                lines.waiting.load(Ordering::Relaxed),
+                lines.lost.load(Ordering::Relaxed)
+            ),
+            (0, 0),
+            "nothing is held back"
+        );
     }
 
     #[test]
@@ -311,7 +371,11 @@ mod tests {
         expected += &(line(1, 0) + &line(1, 1));
         lines.add(line(1, 0).as_bytes(), true);
         lines.add(line(1, 1).as_bytes(), false);
-        assert_eq!(std::fs::read_to_string(file.path()).unwrap(), expected, "at once");
+        assert_eq!(
+            std::fs::read_to_string(file.path()).unwrap(),
+            expected,
+            "at once"
+        );
     }
 
     #[test]
@@ -321,9 +385,16 @@ mod tests {
         let begun = crate::model::clock::monotonic();
         let count = 2 * MAX_WAITING / line(0, 0).len();
         (0..count).for_each(|number| lines.add(line(0, number).as_bytes(), number % 100 != 0));
-        assert!(begun.elapsed() < Duration::from_mins(1), "it took {:?}", begun.elapsed());
+        assert!(
+            begun.elapsed() < Duration::from_mins(1),
+            "it took {:?}",
+            begun.elapsed()
+        );
         let lost = lines.lost.load(Ordering::Relaxed);
-        assert!(lost > 0 && lines.waiting.load(Ordering::Relaxed) <= MAX_WAITING, "{lost} of {count} were dropped");
+        assert!(
+            lost > 0 && lines.waiting.load(Ordering::Relaxed) <= MAX_WAITING,
+            "{lost} of {count} were dropped"
+        );
         let reading = std::thread::spawn(move || {
             let mut text = String::new();
             let _ = io::Read::read_to_string(&mut reader, &mut text);
@@ -331,7 +402,8 @@ mod tests {
         });
         lines.finish();
         let mut told = 0;
-        // Where nobody listens to the log, the line about the lost ones goes nowhere, but they are told of once.
+        // Where nobody listens to the log, the line about the lost ones goes nowhere, but they are
+        // told of once.
         for _ in 0..1_000 {
             told = lost - lines.lost.load(Ordering::Relaxed);
             if told == lost {

@@ -1,4 +1,5 @@
-//! Runs after `it` and names what was skipped there, so that nobody takes a run without Terraform for a whole one.
+//! Runs after `it` and names what was skipped there, so that nobody takes a run without Terraform
+//! for a whole one.
 #![expect(clippy::print_stdout, reason = "printing is all it does")]
 
 fn main() {
@@ -12,7 +13,10 @@ fn main() {
         println!("\nno test was skipped for want of a program");
         return;
     }
-    println!("\n{} TESTS WERE SKIPPED for want of a program:", names.len());
+    println!(
+        "\n{} TESTS WERE SKIPPED for want of a program:",
+        names.len()
+    );
     for name in names {
         println!("  {name}");
     }

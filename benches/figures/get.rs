@@ -1,4 +1,5 @@
-//! Reads of a state by clients with a warm credential, against a bare handler that answers the same bytes from memory.
+//! Reads of a state by clients with a warm credential, against a bare handler that answers the same
+//! bytes from memory.
 
 use std::time::Duration;
 
@@ -40,8 +41,23 @@ pub(crate) fn run() -> Res<Report> {
     let mut report = Report::new(&format!("get: reads of a state of {} bytes", state.len()));
     report.measured("statekeep", CLIENTS, &ours);
     report.measured("bare handler that answers from memory", CLIENTS, &theirs);
-    report.ratio("reads a second, statekeep / bare handler", (&ours, &theirs), |round| round.rate, Target::AtLeast(0.70));
-    report.ratio("p99, statekeep / bare handler", (&ours, &theirs), |round| round.percentile(99), Target::AtMost(1.5));
-    report.ratio("processor for a read, statekeep / bare handler", (&ours, &theirs), |round| round.cpu.unwrap_or(f64::NAN), Target::None);
+    report.ratio(
+        "reads a second, statekeep / bare handler",
+        (&ours, &theirs),
+        |round| round.rate,
+        Target::AtLeast(0.70),
+    );
+    report.ratio(
+        "p99, statekeep / bare handler",
+        (&ours, &theirs),
+        |round| round.percentile(99),
+        Target::AtMost(1.5),
+    );
+    report.ratio(
+        "processor for a read, statekeep / bare handler",
+        (&ours, &theirs),
+        |round| round.cpu.unwrap_or(f64::NAN),
+        Target::None,
+    );
     Ok(report)
 }

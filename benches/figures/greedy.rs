@@ -1,7 +1,8 @@
 //! Clients that want more memory than there is: large states, all at the same time.
 //!
-//! The server lends memory from a budget. Beyond it a client is told to come again, and its state is stored in the end; the process never has
-//! more than the budget and some for itself, and gives it back.
+//! The server lends memory from a budget. Beyond it a client is told to come again, and its state
+//! is stored in the end; the process never has more than the budget and some for itself, and gives
+//! it back.
 
 use std::net::Shutdown;
 use std::sync::Mutex;
@@ -49,9 +50,15 @@ struct Phase {
 pub(crate) fn run() -> Res<Report> {
     let server = Server::start(Sync::Disk, &[])?;
     let mut series = Series::with_resources(SEED, RESOURCES)?;
-    let path = |client: usize| format!("/api/terraform/state/workspace/greedy/buildingblock/state-{client}");
-    let writes: Vec<Request> = (0..CLIENTS).map(|client| Request::post(&path(client), &server.secret, series.next().to_vec())).collect();
-    let reads: Vec<Request> = (0..CLIENTS).map(|client| Request::get(&path(client), &server.secret)).collect();
+    let path = |client: usize| {
+        format!("/api/terraform/state/workspace/greedy/buildingblock/state-{client}")
+    };
+    let writes: Vec<Request> = (0..CLIENTS)
+        .map(|client| Request::post(&path(client), &server.secret, series.next().to_vec()))
+        .collect();
+    let reads: Vec<Request> = (0..CLIENTS)
+        .map(|client| Request::get(&path(client), &server.secret))
+        .collect();
     let size = writes.first().map_or(0, |write| write.body.len());
     // The credential is warm: what is measured are bodies.
     server.metrics()?;
@@ -59,42 +66,98 @@ pub(crate) fn run() -> Res<Report> {
     let written = phase(&server, &writes, |_, _| true)?;
     eprintln!("greedy: {CLIENTS} reads of one state at the same time");
     let same = vec![reads.first().ok_or("no client")?.clone(); CLIENTS];
-    let one = phase(&server, &same, |_, body| Some(body) == writes.first().map(|write| &*write.body))?;
+    let one = phase(&server, &same, |_, body| {
+        Some(body) == writes.first().map(|write| &*write.body)
+    })?;
     eprintln!("greedy: {CLIENTS} reads of as many states at the same time");
-    let each = phase(&server, &reads, |client, body| Some(body) == writes.get(client).map(|write| &*write.body))?;
+    let each = phase(&server, &reads, |client, body| {
+        Some(body) == writes.get(client).map(|write| &*write.body)
+    })?;
     let peak = server.process.memory()?.peak;
     let (settled, resident) = settle(&server)?;
 
     let budget = f64::from(u32::try_from(Limits::default().max_in_flight / MIB)?);
-    let mut report =
-        Report::new(&format!("greedy: {CLIENTS} clients with states of {size} bytes at the same time, a budget of {budget} MiB"));
-    report.value("the most that was ever resident", peak, MEBIBYTES, Target::AtMost(budget + BESIDE));
+    let mut report = Report::new(&format!(
+        "greedy: {CLIENTS} clients with states of {size} bytes at the same time, a budget of \
+            {budget} MiB"
+    ));
+    report.value(
+        "the most that was ever resident",
+        peak,
+        MEBIBYTES,
+        Target::AtMost(budget + BESIDE),
+    );
     report.value(
         &format!("from the last answer until at most {MOST_AFTER} MiB are resident"),
         settled,
         SECONDS,
         Target::AtMost(AFTER.as_secs_f64()),
     );
-    report.value("resident then", resident, MEBIBYTES, Target::AtMost(MOST_AFTER));
-    let all = [("writes", &written), ("reads of one state", &one), ("reads of as many states", &each)];
+    report.value(
+        "resident then",
+        resident,
+        MEBIBYTES,
+        Target::AtMost(MOST_AFTER),
+    );
+    let all = [
+        ("writes", &written),
+        ("reads of one state", &one),
+        ("reads of as many states", &each),
+    ];
     for (name, phase) in all {
-        phase.seen.other.iter().take(3).for_each(|other| eprintln!("greedy: {name}: {other}"));
+        phase
+            .seen
+            .other
+            .iter()
+            .take(3)
+            .for_each(|other| eprintln!("greedy: {name}: {other}"));
         let other = f64::from(u32::try_from(phase.seen.other.len())?);
-        report.value(&format!("{name}: answers that are neither 200 nor 503 with `Retry-After`"), other, COUNT, Target::AtMost(0.0));
+        report.value(
+            &format!("{name}: answers that are neither 200 nor 503 with `Retry-After`"),
+            other,
+            COUNT,
+            Target::AtMost(0.0),
+        );
     }
-    let rows = all.map(|(name, Phase { seen, seconds, peak })| {
-        [name.to_owned(), seen.done.to_string(), seen.later.to_string(), format!("{seconds:.1}"), format!("{peak:.0}")]
-    });
+    let rows = all.map(
+        |(
+            name,
+            Phase {
+                seen,
+                seconds,
+                peak,
+            },
+        )| {
+            [
+                name.to_owned(),
+                seen.done.to_string(),
+                seen.later.to_string(),
+                format!("{seconds:.1}"),
+                format!("{peak:.0}"),
+            ]
+        },
+    );
     report.table(
-        ["", "200", "503 with `Retry-After`", "seconds until all were 200", "most resident, MiB"],
+        [
+            "",
+            "200",
+            "503 with `Retry-After`",
+            "seconds until all were 200",
+            "most resident, MiB",
+        ],
         [false, true, true, true, true],
         &rows,
     );
     Ok(report)
 }
 
-/// All requests at the same time, each again and again until it is answered with 200 and a body that is right.
-fn phase(server: &Server, requests: &[Request], is_right: impl Fn(usize, &[u8]) -> bool + std::marker::Sync) -> Res<Phase> {
+/// All requests at the same time, each again and again until it is answered with 200 and a body
+/// that is right.
+fn phase(
+    server: &Server,
+    requests: &[Request],
+    is_right: impl Fn(usize, &[u8]) -> bool + std::marker::Sync,
+) -> Res<Phase> {
     let seen = Mutex::new(Seen::default());
     let is_over = AtomicBool::new(false);
     let id = server.process.id();
@@ -131,18 +194,34 @@ fn phase(server: &Server, requests: &[Request], is_right: impl Fn(usize, &[u8]) 
             }
             peak
         });
-        let clients: Vec<_> = requests.iter().enumerate().map(|(number, request)| scope.spawn(move || client(number, request))).collect();
-        let done = clients.into_iter().try_for_each(|client| client.join().unwrap_or_else(|_| Err("a client panicked".into())));
+        let clients: Vec<_> = requests
+            .iter()
+            .enumerate()
+            .map(|(number, request)| scope.spawn(move || client(number, request)))
+            .collect();
+        let done = clients.into_iter().try_for_each(|client| {
+            client
+                .join()
+                .unwrap_or_else(|_| Err("a client panicked".into()))
+        });
         is_over.store(true, Ordering::Relaxed);
         done.and(sampler.join().map_err(|_| "the sampler panicked".into()))
     })?;
     let seconds = began.elapsed().as_secs_f64();
-    Ok(Phase { seen: seen.into_inner().map_err(|_| "a client panicked")?, seconds, peak })
+    Ok(Phase {
+        seen: seen.into_inner().map_err(|_| "a client panicked")?,
+        seconds,
+        peak,
+    })
 }
 
-/// One request over a connection of its own: done, or for how long to wait. Like real clients it reads while it sends, for the server may answer
-/// before it has seen all.
-fn attempt(server: &Server, request: &Request, is_right: impl Fn(&[u8]) -> bool) -> Res<Option<Duration>> {
+/// One request over a connection of its own: done, or for how long to wait. Like real clients it
+/// reads while it sends, for the server may answer before it has seen all.
+fn attempt(
+    server: &Server,
+    request: &Request,
+    is_right: impl Fn(&[u8]) -> bool,
+) -> Res<Option<Duration>> {
     let mut connection = server.connect()?;
     let sending = connection.stream.try_clone()?;
     std::thread::scope(|scope| {
@@ -152,7 +231,9 @@ fn attempt(server: &Server, request: &Request, is_right: impl Fn(&[u8]) -> bool)
                 (200, _) if is_right(answer.body) => Ok(None),
                 (200, _) => Err("bytes that were not written".into()),
                 (503, Some(seconds)) => Ok(Some(Duration::from_secs(seconds))),
-                (status, retry_after) => Err(format!("{status}, Retry-After {retry_after:?}").into()),
+                (status, retry_after) => {
+                    Err(format!("{status}, Retry-After {retry_after:?}").into())
+                }
             },
             Err(error) => Err(format!("no answer: {error}").into()),
         };
@@ -161,9 +242,13 @@ fn attempt(server: &Server, request: &Request, is_right: impl Fn(&[u8]) -> bool)
     })
 }
 
-/// How many seconds it takes until the server has given its memory back, and how much is resident then.
+/// How many seconds it takes until the server has given its memory back, and how much is resident
+/// then.
 fn settle(server: &Server) -> Res<(f64, f64)> {
-    eprintln!("greedy: idle until the memory is given back, {} s at most", AFTER.as_secs());
+    eprintln!(
+        "greedy: idle until the memory is given back, {} s at most",
+        AFTER.as_secs()
+    );
     let began = Instant::now();
     loop {
         let resident = server.process.memory()?.now;

@@ -37,23 +37,50 @@ impl Inside {
         let data = dir.path().join("data");
         data_dir::make(&data)?;
         let domain = Domain::open(DirLock::take(&data)?, Limits::default())?;
-        let admin = domain.keys().first_admin(false).await?.ok_or("a new data directory has no admin yet")?;
-        Ok(Self { domain, admin: admin.secret, id: admin.key.id.to_string(), dir })
+        let admin = domain
+            .keys()
+            .first_admin(false)
+            .await?
+            .ok_or("a new data directory has no admin yet")?;
+        Ok(Self {
+            domain,
+            admin: admin.secret,
+            id: admin.key.id.to_string(),
+            dir,
+        })
     }
 
     /// A commit of somebody's token: what was read of any credentials before has to be read again.
     pub(crate) async fn log_in(&self) -> Res<()> {
-        self.domain.logins().login(&self.id, &self.admin, Wanted::default(), origin()).await?;
+        self.domain
+            .logins()
+            .login(&self.id, &self.admin, Wanted::default(), origin())
+            .await?;
         Ok(())
     }
 
     /// A commit by somebody else: what was read of states before has to be read again.
     pub(crate) async fn commit(&self, number: usize) -> Res<()> {
-        let (locks, operator, name) = (self.domain.locks(), Caller::operator(origin()), StateName::parse("elsewhere", "locked")?);
+        let (locks, operator, name) = (
+            self.domain.locks(),
+            Caller::operator(origin()),
+            StateName::parse("elsewhere", "locked")?,
+        );
         if number.is_multiple_of(2) {
-            locks.lock(&operator, &name, Lock::parse(LOCK.as_bytes())?).await?;
+            locks
+                .lock(&operator, &name, Lock::parse(LOCK.as_bytes())?)
+                .await?;
         } else {
-            locks.unlock(&operator, &name, Unlock::Id { id: LOCK_ID.to_owned(), forced: false }).await?;
+            locks
+                .unlock(
+                    &operator,
+                    &name,
+                    Unlock::Id {
+                        id: LOCK_ID.to_owned(),
+                        forced: false,
+                    },
+                )
+                .await?;
         }
         Ok(())
     }
@@ -61,12 +88,18 @@ impl Inside {
 
 /// Runs a future on a runtime as small as one of the server's threads has.
 pub(crate) fn block_on<T>(work: impl Future<Output = Res<T>>) -> Res<T> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
 }
 
 /// Where requests of this process come from.
 pub(crate) fn origin() -> Origin {
-    Origin { address: "127.0.0.1".to_owned(), request_id: "67e55044-10b1-426f-9247-bb680e5fe0c8".to_owned() }
+    Origin {
+        address: "127.0.0.1".to_owned(),
+        request_id: "67e55044-10b1-426f-9247-bb680e5fe0c8".to_owned(),
+    }
 }
 
 /// Times some work so many times.

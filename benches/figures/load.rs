@@ -44,7 +44,11 @@ pub(crate) struct Round {
 impl Round {
     /// A round without clients, of which only the time is known.
     pub(crate) fn of_loop(requests: u32, elapsed: f64) -> Self {
-        Self { rate: f64::from(requests) / elapsed, cpu: None, times: Times::new(Vec::new()) }
+        Self {
+            rate: f64::from(requests) / elapsed,
+            cpu: None,
+            times: Times::new(Vec::new()),
+        }
     }
 
     /// A percentile of its times; not a number where there are none.
@@ -53,7 +57,8 @@ impl Round {
     }
 }
 
-/// Sends each client's requests again and again for some time. What they do must not depend on how often they are sent.
+/// Sends each client's requests again and again for some time. What they do must not depend on how
+/// often they are sent.
 pub(crate) fn repeat(process: &Process, clients: &[Vec<Request>], time: Duration) -> Res<Round> {
     measure(process, clients, |requests, connection, send| {
         let end = Instant::now() + time;
@@ -68,16 +73,31 @@ pub(crate) fn repeat(process: &Process, clients: &[Vec<Request>], time: Duration
 
 /// Sends each client's requests, one after the other.
 pub(crate) fn send_all(process: &Process, clients: &[Vec<Request>]) -> Res<Round> {
-    measure(process, clients, |requests, connection, send| requests.iter().try_for_each(|request| send(connection, request).map(drop)))
+    measure(process, clients, |requests, connection, send| {
+        requests
+            .iter()
+            .try_for_each(|request| send(connection, request).map(drop))
+    })
 }
 
-/// Has each writer write for some time, as soon as the write before is answered. Bodies are made and hashed between the requests.
-pub(crate) fn write_for(process: &Process, writers: &[(Mutex<Writer>, Duration)], time: Duration) -> Res<Round> {
+/// Has each writer write for some time, as soon as the write before is answered. Bodies are made
+/// and hashed between the requests.
+pub(crate) fn write_for(
+    process: &Process,
+    writers: &[(Mutex<Writer>, Duration)],
+    time: Duration,
+) -> Res<Round> {
     write_at_a_pace(process, writers, Duration::ZERO, time)
 }
 
-/// Has each writer write for some time, at a pace, the first time after its own delay; what is late is written at once.
-pub(crate) fn write_at_a_pace(process: &Process, writers: &[(Mutex<Writer>, Duration)], every: Duration, time: Duration) -> Res<Round> {
+/// Has each writer write for some time, at a pace, the first time after its own delay; what is late
+/// is written at once.
+pub(crate) fn write_at_a_pace(
+    process: &Process,
+    writers: &[(Mutex<Writer>, Duration)],
+    every: Duration,
+    time: Duration,
+) -> Res<Round> {
     measure(process, writers, |(writer, delay), connection, send| {
         let mut writer = writer.lock().map_err(|_| "a client panicked")?;
         let began = Instant::now();
@@ -99,7 +119,10 @@ fn measure<W: std::marker::Sync>(
     clients: &[W],
     work: impl Fn(&W, &mut Connection, &mut Send<'_>) -> Res<()> + std::marker::Sync,
 ) -> Res<Round> {
-    let mut connections = clients.iter().map(|_| Connection::open(process.address()?)).collect::<Res<Vec<_>>>()?;
+    let mut connections = clients
+        .iter()
+        .map(|_| Connection::open(process.address()?))
+        .collect::<Res<Vec<_>>>()?;
     let start = Barrier::new(clients.len() + 1);
     let client = |wanted: &W, connection: &mut Connection| {
         let mut latencies = Vec::with_capacity(100_000);
@@ -115,7 +138,9 @@ fn measure<W: std::marker::Sync>(
     };
     std::thread::scope(|scope| {
         let pairs = clients.iter().zip(&mut connections);
-        let threads: Vec<_> = pairs.map(|(wanted, connection)| scope.spawn(|| client(wanted, connection))).collect();
+        let threads: Vec<_> = pairs
+            .map(|(wanted, connection)| scope.spawn(|| client(wanted, connection)))
+            .collect();
         let cpu_before = process.cpu_seconds()?;
         start.wait();
         let began = Instant::now();
@@ -126,6 +151,10 @@ fn measure<W: std::marker::Sync>(
         let elapsed = began.elapsed().as_secs_f64();
         let count = f64::from(u32::try_from(latencies.len())?);
         let cpu = (process.cpu_seconds()? - cpu_before) / count;
-        Ok(Round { rate: count / elapsed, cpu: Some(cpu), times: Times::new(latencies) })
+        Ok(Round {
+            rate: count / elapsed,
+            cpu: Some(cpu),
+            times: Times::new(latencies),
+        })
     })
 }

@@ -12,8 +12,10 @@ use crate::Res;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const SETTLED_WITHIN: Duration = Duration::from_mins(10);
 
-/// How many steps each blob is away from one that stands alone. One that none of these leads to has no row.
-const STEPS: &str = "WITH RECURSIVE away (id, steps) AS (SELECT id, 0 FROM blobs WHERE base IS NULL \
+/// How many steps each blob is away from one that stands alone. One that none of these leads to has
+/// no row.
+const STEPS: &str = "WITH RECURSIVE away (id, steps) AS (SELECT id, 0 FROM blobs WHERE base IS \
+    NULL \
     UNION ALL SELECT b.id, a.steps + 1 FROM away a JOIN blobs b ON b.base = a.id)";
 
 /// A connection that only reads.
@@ -22,18 +24,24 @@ pub(crate) struct Look(Connection);
 impl Look {
     pub(crate) fn into(data: &Path) -> Res<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        Ok(Self(Connection::open_with_flags(data.join(FILE_NAME), flags)?))
+        Ok(Self(Connection::open_with_flags(
+            data.join(FILE_NAME),
+            flags,
+        )?))
     }
 
-    /// How many bytes of the database are in use: its pages but those that are free, with all rows and indexes.
+    /// How many bytes of the database are in use: its pages but those that are free, with all rows
+    /// and indexes.
     pub(crate) fn bytes_in_use(&self) -> Res<f64> {
-        let sql = "SELECT CAST((page_count - freelist_count) * page_size AS REAL) FROM pragma_page_count, pragma_freelist_count, pragma_page_size";
+        let sql = "SELECT CAST((page_count - freelist_count) * page_size AS REAL) FROM \
+            pragma_page_count, pragma_freelist_count, pragma_page_size";
         Ok(self.0.query_row(sql, [], |row| row.get(0))?)
     }
 
     /// How many versions have been written and are not settled.
     pub(crate) fn unsettled(&self) -> Res<f64> {
-        let sql = "SELECT CAST(coalesce(sum(current - settled), 0) AS REAL) FROM states WHERE settled < current";
+        let sql = "SELECT CAST(coalesce(sum(current - settled), 0) AS REAL) FROM states WHERE \
+            settled < current";
         Ok(self.0.query_row(sql, [], |row| row.get(0))?)
     }
 
@@ -51,8 +59,13 @@ impl Look {
 
     /// How many steps each version is away from a frame that stands alone, the first version first.
     pub(crate) fn steps(&self) -> Res<Vec<u32>> {
-        let sql = format!("{STEPS} SELECT a.steps FROM versions v LEFT JOIN away a ON a.id = v.blob_id ORDER BY v.state_id, v.number");
+        let sql = format!(
+            "{STEPS} SELECT a.steps FROM versions v LEFT JOIN away a ON a.id = v.blob_id ORDER BY \
+                v.state_id, v.number"
+        );
         let mut statement = self.0.prepare(&sql)?;
-        Ok(statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+        Ok(statement
+            .query_map([], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?)
     }
 }

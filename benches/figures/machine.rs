@@ -1,4 +1,5 @@
-//! What the figures were taken on, and whether it did something else meanwhile: figures of a busy machine mean nothing.
+//! What the figures were taken on, and whether it did something else meanwhile: figures of a busy
+//! machine mean nothing.
 
 use std::io::Write as _;
 use std::time::{Duration, Instant, SystemTime};
@@ -19,14 +20,21 @@ const WATCH: Duration = Duration::from_secs(1);
 pub(crate) fn describe() -> Res<String> {
     let cores = std::thread::available_parallelism()?;
     let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).map_or("unknown", |(_, name)| name);
-    let memory = memory_of_this_machine().map_or_else(|| "?".to_owned(), |bytes| (bytes / MIB).to_string());
+    let model = cpus
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
+        .map_or("unknown", |(_, name)| name);
+    let memory =
+        memory_of_this_machine().map_or_else(|| "?".to_owned(), |bytes| (bytes / MIB).to_string());
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let date = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     let date = date.split('T').next().unwrap_or_default();
     let sync = sync_seconds()? * 1e3;
     let kernel = kernel.trim();
-    Ok(format!("{date}: {cores} cores of {model}, {memory} MiB of memory, Linux {kernel}; a synced write of 4 KiB takes {sync:.2} ms."))
+    Ok(format!(
+        "{date}: {cores} cores of {model}, {memory} MiB of memory, Linux {kernel}; a synced write \
+            of 4 KiB takes {sync:.2} ms."
+    ))
 }
 
 /// How long a page takes until it is on disk, in the middle.
@@ -55,8 +63,16 @@ pub(crate) fn busy_by_others() -> Res<f64> {
 /// Ticks of all processors so far, and those of them in which nothing was to be done.
 fn ticks() -> Res<(f64, f64)> {
     let stat = std::fs::read_to_string("/proc/stat")?;
-    let line = stat.lines().next().and_then(|line| line.strip_prefix("cpu ")).ok_or("an unknown form of /proc/stat")?;
-    let fields = line.split_whitespace().take(8).map(str::parse::<f64>).collect::<Result<Vec<_>, _>>()?;
+    let line = stat
+        .lines()
+        .next()
+        .and_then(|line| line.strip_prefix("cpu "))
+        .ok_or("an unknown form of /proc/stat")?;
+    let fields = line
+        .split_whitespace()
+        .take(8)
+        .map(str::parse::<f64>)
+        .collect::<Result<Vec<_>, _>>()?;
     // The fourth is idle, the fifth waits for disks; neither keeps anybody else from running.
     let idle = fields.iter().skip(3).take(2).sum();
     Ok((fields.iter().sum(), idle))

@@ -1,9 +1,14 @@
 //! Figures: how fast statekeep is beside rivals that do less, printed as Markdown.
 //!
-//! `cargo bench --bench figures` takes them all, `cargo bench --bench figures -- get post` only some. The server and each rival are processes of
-//! their own; a rival is this program once more. Rounds alternate between them, and a ratio is the median over its rounds, so that a machine
-//! that slows down does so for both. A figure that misses its target is marked, and the exit code is 1.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "tables and progress are what this program is for")]
+//! `cargo bench --bench figures` takes them all, `cargo bench --bench figures -- get post` only
+//! some. The server and each rival are processes of their own; a rival is this program once more.
+//! Rounds alternate between them, and a ratio is the median over its rounds, so that a machine that
+//! slows down does so for both. A figure that misses its target is marked, and the exit code is 1.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "tables and progress are what this program is for"
+)]
 #![expect(clippy::disallowed_methods, reason = "what is measured is real time")]
 
 mod credential;
@@ -27,7 +32,8 @@ mod writer;
 
 use std::process::ExitCode;
 
-/// The server's allocator, so that parts cost here what they cost there, and no rival is slower for having another one.
+/// The server's allocator, so that parts cost here what they cost there, and no rival is slower for
+/// having another one.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
@@ -54,7 +60,10 @@ const FIGURES: [(&str, Figure); 11] = [
 
 fn main() -> ExitCode {
     // Cargo adds `--bench`.
-    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    let args: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|arg| arg != "--bench")
+        .collect();
     let outcome = match args.split_first() {
         Some((first, rest)) if first == rivals::FLAG => rivals::run(rest).map(|()| true),
         _ => figures(&args),
@@ -71,7 +80,10 @@ fn main() -> ExitCode {
 
 /// Takes the figures that were asked for; true when all have reached their targets.
 fn figures(wanted: &[String]) -> Res<bool> {
-    if let Some(unknown) = wanted.iter().find(|name| FIGURES.iter().all(|(known, _)| known != name)) {
+    if let Some(unknown) = wanted
+        .iter()
+        .find(|name| FIGURES.iter().all(|(known, _)| known != name))
+    {
         let known = FIGURES.map(|(name, _)| name).join(", ");
         return Err(format!("there is no figure {unknown}; there are {known}").into());
     }
@@ -82,7 +94,10 @@ fn figures(wanted: &[String]) -> Res<bool> {
             let before = machine::busy_by_others()?;
             let report = run().map_err(|error| format!("{name}: {error}"))?;
             let after = machine::busy_by_others()?;
-            println!("{report}\nOthers used {before:.0} % of the processors right before this, and {after:.0} % right after.\n");
+            println!(
+                "{report}\nOthers used {before:.0} % of the processors right before this, and \
+                    {after:.0} % right after.\n"
+            );
             all_reached &= report.is_reached();
         }
     }

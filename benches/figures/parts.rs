@@ -1,7 +1,9 @@
-//! What each part of a request for a state of 60 kB costs, so that whoever wants it faster knows where to look.
+//! What each part of a request for a state of 60 kB costs, so that whoever wants it faster knows
+//! where to look.
 //!
-//! Three views: each part alone, in this process; whole requests over HTTP beside bare handlers; and what the server's own metrics say while
-//! many write. The parts do not add up exactly: some run on other threads, and a request alone pays for waking them.
+//! Three views: each part alone, in this process; whole requests over HTTP beside bare handlers;
+//! and what the server's own metrics say while many write. The parts do not add up exactly: some
+//! run on other threads, and a request alone pays for waking them.
 
 use std::fs::File;
 use std::time::Duration;
@@ -35,7 +37,12 @@ pub(crate) fn run() -> Res<Report> {
     let mut pieces = Pieces(Vec::new());
     pieces::pure(&mut pieces)?;
     pieces::domain_and_store(&mut pieces)?;
-    pieces.add("line in the log", "each", log_lines()?, "`tracing` as the server sets it up, JSON into a file, mean of 10,000 lines");
+    pieces.add(
+        "line in the log",
+        "each",
+        log_lines()?,
+        "`tracing` as the server sets it up, JSON into a file, mean of 10,000 lines",
+    );
     let rows: Vec<[String; 5]> = pieces
         .0
         .iter()
@@ -49,7 +56,11 @@ pub(crate) fn run() -> Res<Report> {
             ]
         })
         .collect();
-    report.table(["part", "needed by", "p50 µs", "p99 µs", "how"], [false, false, true, true, false], &rows);
+    report.table(
+        ["part", "needed by", "p50 µs", "p99 µs", "how"],
+        [false, false, true, true, false],
+        &rows,
+    );
     let server = Server::start(Sync::Disk, &[])?;
     over_http(&server, &mut report)?;
     while_many_write(&server, &mut report)?;
@@ -59,7 +70,11 @@ pub(crate) fn run() -> Res<Report> {
 
 fn microseconds(times: &Times, percent: usize) -> String {
     let value = times.percentile(percent).unwrap_or(f64::NAN) * 1e6;
-    let digits = if value < 1.0 { 3 } else { usize::from(value < 10.0) };
+    let digits = if value < 1.0 {
+        3
+    } else {
+        usize::from(value < 10.0)
+    };
     format!("{value:.digits$}")
 }
 
@@ -73,7 +88,9 @@ fn log_lines() -> Res<Times> {
         Ok(process.hear()?.parse::<f64>()?)
     };
     round(&mut process)?;
-    let seconds = (0..LOG_ROUNDS).map(|_| round(&mut process)).collect::<Res<Vec<_>>>()?;
+    let seconds = (0..LOG_ROUNDS)
+        .map(|_| round(&mut process))
+        .collect::<Res<Vec<_>>>()?;
     Ok(Times::new(seconds).divided_by(LINES))
 }
 
@@ -87,15 +104,29 @@ fn over_http(server: &Server, report: &mut Report) -> Res<()> {
     connection.exchange(&writer.lock())?;
     connection.exchange(&writer.next(Hashing::Before))?;
     let read = [vec![writer.read()]];
-    for (who, process) in [("read: statekeep", &server.process), ("read: bare handler that answers from memory", &answers)] {
+    for (who, process) in [
+        ("read: statekeep", &server.process),
+        ("read: bare handler that answers from memory", &answers),
+    ] {
         load::repeat(process, &read, ROUND / 4)?;
         report.measured(who, 1, &[load::repeat(process, &read, ROUND)?]);
     }
     let mut alone = writers(server, 1)?;
-    load::send_all(&server.process, &requests(&mut alone, WARM_UP, Hashing::Before))?;
+    load::send_all(
+        &server.process,
+        &requests(&mut alone, WARM_UP, Hashing::Before),
+    )?;
     let all = requests(&mut alone, RUNS[0].1, Hashing::Before);
-    report.measured("write: statekeep", 1, &[load::send_all(&server.process, &all)?]);
-    report.measured("write: bare handler that reads the body", 1, &[load::repeat(&reads, &all, ROUND)?]);
+    report.measured(
+        "write: statekeep",
+        1,
+        &[load::send_all(&server.process, &all)?],
+    );
+    report.measured(
+        "write: bare handler that reads the body",
+        1,
+        &[load::repeat(&reads, &all, ROUND)?],
+    );
     Ok(())
 }
 
@@ -106,7 +137,10 @@ fn while_many_write(server: &Server, report: &mut Report) -> Res<()> {
         eprintln!("parts: {clients} clients write");
         let mut writers = writers(server, clients + 1)?;
         writers.truncate(clients);
-        load::send_all(&server.process, &requests(&mut writers, WARM_UP, Hashing::Before))?;
+        load::send_all(
+            &server.process,
+            &requests(&mut writers, WARM_UP, Hashing::Before),
+        )?;
         let wanted = requests(&mut writers, writes, Hashing::Before);
         let before = server.metrics()?;
         let Round { rate, .. } = load::send_all(&server.process, &wanted)?;
@@ -152,9 +186,18 @@ fn compression(report: &mut Report) -> Res<()> {
             let mut compressor = Compressor::new(level)?;
             let frame = compressor.compress(&state)?.len();
             let took = time(times, || Ok(compressor.compress(&state)?))?;
-            rows.push([state.len().to_string(), level.to_string(), frame.to_string(), microseconds(&took, 50)]);
+            rows.push([
+                state.len().to_string(),
+                level.to_string(),
+                frame.to_string(),
+                microseconds(&took, 50),
+            ]);
         }
     }
-    report.table(["state, bytes", "level of zstd", "frame, bytes", "p50 µs"], [true; 4], &rows);
+    report.table(
+        ["state, bytes", "level of zstd", "frame, bytes", "p50 µs"],
+        [true; 4],
+        &rows,
+    );
     Ok(())
 }

@@ -1,5 +1,6 @@
-//! The parts of a request that can be timed in this process, through the library's own functions, one after the other on a machine that does
-//! nothing else: what each part costs when nobody waits for anybody.
+//! The parts of a request that can be timed in this process, through the library's own functions,
+//! one after the other on a machine that does nothing else: what each part costs when nobody waits
+//! for anybody.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -50,9 +51,20 @@ pub(crate) struct Piece {
 pub(crate) struct Pieces(pub(crate) Vec<Piece>);
 
 impl Pieces {
-    pub(crate) fn add(&mut self, name: &'static str, needed: &'static str, times: Times, how: &'static str) {
+    pub(crate) fn add(
+        &mut self,
+        name: &'static str,
+        needed: &'static str,
+        times: Times,
+        how: &'static str,
+    ) {
         eprintln!("parts: {name}");
-        self.0.push(Piece { name, needed, times, how });
+        self.0.push(Piece {
+            name,
+            needed,
+            times,
+            how,
+        });
     }
 }
 
@@ -70,9 +82,24 @@ pub(crate) fn pure(pieces: &mut Pieces) -> Res<()> {
     let fresh = |series: &mut Series| series.next().to_vec();
     let sha = time(OFTEN, || Ok(Digest::of(&state)))?;
     pieces.add("SHA-256", "write, first read", sha, "`Digest::of`");
-    pieces.add("MD5", "write", time(OFTEN, || Ok(check_md5(&state, Some(&md5))?))?, "`check_md5`");
-    pieces.add("SHA-256 and MD5 side by side", "write", time(OFTEN, || Ok(side_by_side(&state)))?, "as `domain::encoding` does it, copied");
-    pieces.add("head parse", "write", time(OFTEN, || Ok(read_head(&state, DEFAULT_MAX_NESTING)?))?, "`tfstate::read_head`");
+    pieces.add(
+        "MD5",
+        "write",
+        time(OFTEN, || Ok(check_md5(&state, Some(&md5))?))?,
+        "`check_md5`",
+    );
+    pieces.add(
+        "SHA-256 and MD5 side by side",
+        "write",
+        time(OFTEN, || Ok(side_by_side(&state)))?,
+        "as `domain::encoding` does it, copied",
+    );
+    pieces.add(
+        "head parse",
+        "write",
+        time(OFTEN, || Ok(read_head(&state, DEFAULT_MAX_NESTING)?))?,
+        "`tfstate::read_head`",
+    );
     let mut seconds = Vec::with_capacity(OFTEN);
     for _ in 0..OFTEN {
         let state = fresh(&mut series);
@@ -82,8 +109,22 @@ pub(crate) fn pure(pieces: &mut Pieces) -> Res<()> {
         drop(frame);
     }
     pieces.add("compress", "write", Times::new(seconds), "`blob::encode`");
-    let decoded = time(OFTEN, || Ok(blob::decode([Frame { format: blob::WHOLE, size, bytes: &frame }], sha256)?))?;
-    pieces.add("decode and prove", "first read", decoded, "`blob::decode`, with its SHA-256");
+    let decoded = time(OFTEN, || {
+        Ok(blob::decode(
+            [Frame {
+                format: blob::WHOLE,
+                size,
+                bytes: &frame,
+            }],
+            sha256,
+        )?)
+    })?;
+    pieces.add(
+        "decode and prove",
+        "first read",
+        decoded,
+        "`blob::decode`, with its SHA-256",
+    );
     Ok(())
 }
 
@@ -109,7 +150,12 @@ pub(crate) fn domain_and_store(pieces: &mut Pieces) -> Res<()> {
         let data = dir.path().join("data");
         let lock = DirLock::take(&data)?;
         let space = time_batches(20, BATCH, || lock.free_space())?;
-        pieces.add("free space on the disk", "write", space, "`DirLock::free_space`");
+        pieces.add(
+            "free space on the disk",
+            "write",
+            space,
+            "`DirLock::free_space`",
+        );
         let store = Store::open(&data, DEFAULT_MAX_QUEUE, &Arc::default())?;
         rows(&store, pieces).await?;
         store.close().await;
@@ -119,71 +165,225 @@ pub(crate) fn domain_and_store(pieces: &mut Pieces) -> Res<()> {
 
 async fn credentials(inside: &Inside, pieces: &mut Pieces) -> Res<()> {
     let (domain, operator) = (&inside.domain, Caller::operator(origin()));
-    let wanted = || WantedKey { name: "bench".to_owned(), roles: vec!["reader".to_owned()], ..WantedKey::default() };
+    let wanted = || WantedKey {
+        name: "bench".to_owned(),
+        roles: vec!["reader".to_owned()],
+        ..WantedKey::default()
+    };
     let new_key = async |_| Ok(domain.keys().create(&operator, wanted()).await?.secret);
-    let cold = time_after(SELDOM, new_key, async |secret| Ok(domain.logins().authenticate(Some(&secret), origin()).await?)).await?;
-    pieces.add("credential, never seen (argon2)", "once in 5 min a secret", cold, "`logins().authenticate`");
-    let authenticate = async |origin| Ok(domain.logins().authenticate(Some(&inside.admin), origin).await?);
-    let fresh = time_after(COMMITS, async |_| inside.log_in().await.map(|()| origin()), authenticate).await?;
-    pieces.add("credential, warm, after a commit of credentials", "seldom", fresh, "the same: its key is read from the database");
+    let cold = time_after(SELDOM, new_key, async |secret| {
+        Ok(domain
+            .logins()
+            .authenticate(Some(&secret), origin())
+            .await?)
+    })
+    .await?;
+    pieces.add(
+        "credential, never seen (argon2)",
+        "once in 5 min a secret",
+        cold,
+        "`logins().authenticate`",
+    );
+    let authenticate = async |origin| {
+        Ok(domain
+            .logins()
+            .authenticate(Some(&inside.admin), origin)
+            .await?)
+    };
+    let fresh = time_after(
+        COMMITS,
+        async |_| inside.log_in().await.map(|()| origin()),
+        authenticate,
+    )
+    .await?;
+    pieces.add(
+        "credential, warm, after a commit of credentials",
+        "seldom",
+        fresh,
+        "the same: its key is read from the database",
+    );
     let warm = time_after(OFTEN, async |_| Ok(origin()), authenticate).await?;
-    pieces.add("credential, warm", "each", warm, "the same, nothing committed since");
+    pieces.add(
+        "credential, warm",
+        "each",
+        warm,
+        "the same, nothing committed since",
+    );
     let (states, name) = (domain.states(), state_name()?);
     let rights = time_batches(20, BATCH, || states.may_write(&operator, &name))?;
     pieces.add("rights check", "each", rights, "`states().may_write`");
     let requests = &domain.metrics().requests;
-    let counted = time_batches(20, BATCH, || requests.with_label_values(&["/bench", "GET", "200"]).observe(0.000_1))?;
-    pieces.add("metrics of the request", "each", counted, "`requests.observe`");
+    let counted = time_batches(20, BATCH, || {
+        requests
+            .with_label_values(&["/bench", "GET", "200"])
+            .observe(0.000_1)
+    })?;
+    pieces.add(
+        "metrics of the request",
+        "each",
+        counted,
+        "`requests.observe`",
+    );
     Ok(())
 }
 
 /// Whole reads and writes without HTTP.
 async fn whole(inside: &Inside, pieces: &mut Pieces) -> Res<()> {
     let (domain, name) = (&inside.domain, state_name()?);
-    let caller = domain.logins().authenticate(Some(&inside.admin), origin()).await?;
-    domain.locks().lock(&caller, &name, Lock::parse(LOCK.as_bytes())?).await?;
+    let caller = domain
+        .logins()
+        .authenticate(Some(&inside.admin), origin())
+        .await?;
+    domain
+        .locks()
+        .lock(&caller, &name, Lock::parse(LOCK.as_bytes())?)
+        .await?;
     let mut series = Series::new(SEED)?;
     let mut next = || -> Res<Write> {
         let bytes = series.next().to_vec();
-        let (lease, content_md5) = (domain.lend_for_body(u64::try_from(bytes.len())?)?, Some(STANDARD.encode(Md5::digest(&bytes))));
-        Ok(Write { bytes, lease, content_md5, lock_id: Some(LOCK_ID.to_owned()), force: false })
+        let (lease, content_md5) = (
+            domain.lend_for_body(u64::try_from(bytes.len())?)?,
+            Some(STANDARD.encode(Md5::digest(&bytes))),
+        );
+        Ok(Write {
+            bytes,
+            lease,
+            content_md5,
+            lock_id: Some(LOCK_ID.to_owned()),
+            force: false,
+        })
     };
     let write = async |write| Ok(domain.states().write(&caller, &name, write).await?);
     let writes = time_after(COMMITS, async |_| next(), write).await?;
-    pieces.add("whole write without HTTP", "write", writes, "`states().write`, one at a time");
-    let first = time_after(COMMITS, async |_| write(next()?).await, async |_| Ok(domain.states().read(&caller, &name).await?)).await?;
-    pieces.add("whole first read without HTTP", "first read", first, "`states().read` of a version that nobody has read");
-    let fresh = time_after(COMMITS, async |number| inside.commit(number).await, async |()| Ok(domain.states().read(&caller, &name).await?));
-    pieces.add("whole read without HTTP, after a commit", "read", fresh.await?, "the same, of one that somebody has");
-    let warm = time_after(OFTEN, async |_| Ok(()), async |()| Ok(domain.states().read(&caller, &name).await?)).await?;
-    pieces.add("whole read without HTTP", "read", warm, "the same, nothing committed since");
+    pieces.add(
+        "whole write without HTTP",
+        "write",
+        writes,
+        "`states().write`, one at a time",
+    );
+    let first = time_after(
+        COMMITS,
+        async |_| write(next()?).await,
+        async |_| Ok(domain.states().read(&caller, &name).await?),
+    )
+    .await?;
+    pieces.add(
+        "whole first read without HTTP",
+        "first read",
+        first,
+        "`states().read` of a version that nobody has read",
+    );
+    let fresh = time_after(
+        COMMITS,
+        async |number| inside.commit(number).await,
+        async |()| Ok(domain.states().read(&caller, &name).await?),
+    );
+    pieces.add(
+        "whole read without HTTP, after a commit",
+        "read",
+        fresh.await?,
+        "the same, of one that somebody has",
+    );
+    let warm = time_after(
+        OFTEN,
+        async |_| Ok(()),
+        async |()| Ok(domain.states().read(&caller, &name).await?),
+    )
+    .await?;
+    pieces.add(
+        "whole read without HTTP",
+        "read",
+        warm,
+        "the same, nothing committed since",
+    );
     Ok(())
 }
 
 /// What is asked of the database and written into it, by the store's verbs.
 async fn rows(store: &Store, pieces: &mut Pieces) -> Res<()> {
     let name = state_name()?;
-    let Place::State { id, .. } = store.spot(&name)?.place else { return Err("the state is not there".into()) };
-    pieces.add("pointer, warm", "each read", time(OFTEN, || Ok(store.spot(&name)?))?, "`store.spot`, nothing committed since");
+    let Place::State { id, .. } = store.spot(&name)?.place else {
+        return Err("the state is not there".into());
+    };
+    pieces.add(
+        "pointer, warm",
+        "each read",
+        time(OFTEN, || Ok(store.spot(&name)?))?,
+        "`store.spot`, nothing committed since",
+    );
     let mut series = Series::new(SEED + 1)?;
     let mut next = || -> Res<(NewVersion, StoredBlob)> { version(series.next()) };
-    let append = async |(version, blob)| write_as_the_domain_does(store, &name, id, version, blob).await;
-    let pointer = time_after(COMMITS, async |_| append(next()?).await, async |_| Ok(store.spot(&name)?)).await?;
-    pieces.add("pointer, after a commit", "each read", pointer, "the same: it is read from the database");
-    let number = store.spot(&name)?.place.live().map(|version| version.number).ok_or("no current version")?;
+    let append =
+        async |(version, blob)| write_as_the_domain_does(store, &name, id, version, blob).await;
+    let pointer = time_after(
+        COMMITS,
+        async |_| append(next()?).await,
+        async |_| Ok(store.spot(&name)?),
+    )
+    .await?;
+    pieces.add(
+        "pointer, after a commit",
+        "each read",
+        pointer,
+        "the same: it is read from the database",
+    );
+    let number = store
+        .spot(&name)?
+        .place
+        .live()
+        .map(|version| version.number)
+        .ok_or("no current version")?;
     let frame = time_after(
         COMMITS,
         async |_| append(next()?).await,
-        async |_| Ok(store.read(move |view| view.chain(Bytes::Of(id, number))).await?),
+        async |_| {
+            Ok(store
+                .read(move |view| view.chain(Bytes::Of(id, number)))
+                .await?)
+        },
     )
     .await?;
-    pieces.add("frame from the database", "first read", frame, "`store.read`, on a thread that may wait");
-    let empty = time_after(COMMITS, async |_| Ok(()), async |()| Ok(store.write(0, |_| Ok(())).await?)).await?;
-    pieces.add("to the writer and back", "write", empty, "`store.write` of a job that does nothing: no sync");
+    pieces.add(
+        "frame from the database",
+        "first read",
+        frame,
+        "`store.read`, on a thread that may wait",
+    );
+    let empty = time_after(
+        COMMITS,
+        async |_| Ok(()),
+        async |()| Ok(store.write(0, |_| Ok(())).await?),
+    )
+    .await?;
+    pieces.add(
+        "to the writer and back",
+        "write",
+        empty,
+        "`store.write` of a job that does nothing: no sync",
+    );
     let mut within = Vec::with_capacity(COMMITS);
-    let whole = time_after(COMMITS, async |_| next(), async |new| append(new).await.map(|took| within.push(took.as_secs_f64()))).await?;
-    pieces.add("job in its transaction", "write", Times::new(within), "the verbs of `domain::writing`, copied");
-    pieces.add("job, commit and sync, to the writer and back", "write", whole, "`store.write` of that job, one at a time");
+    let whole = time_after(
+        COMMITS,
+        async |_| next(),
+        async |new| {
+            append(new)
+                .await
+                .map(|took| within.push(took.as_secs_f64()))
+        },
+    )
+    .await?;
+    pieces.add(
+        "job in its transaction",
+        "write",
+        Times::new(within),
+        "the verbs of `domain::writing`, copied",
+    );
+    pieces.add(
+        "job, commit and sync, to the writer and back",
+        "write",
+        whole,
+        "`store.write` of that job, one at a time",
+    );
     Ok(())
 }
 
@@ -199,23 +399,46 @@ fn version(state: &[u8]) -> Res<(NewVersion, StoredBlob)> {
         address: origin().address,
         lock: None,
     };
-    Ok((version, StoredBlob { format: blob::WHOLE, size: u64::try_from(state.len())?, frame: blob::encode(state)? }))
+    Ok((
+        version,
+        StoredBlob {
+            format: blob::WHOLE,
+            size: u64::try_from(state.len())?,
+            frame: blob::encode(state)?,
+        },
+    ))
 }
 
-/// Appends a version under a lock with the verbs that the domain uses, and says how long they took within the transaction.
-async fn write_as_the_domain_does(store: &Store, name: &StateName, id: StateId, new: NewVersion, blob: StoredBlob) -> Res<Duration> {
+/// Appends a version under a lock with the verbs that the domain uses, and says how long they took
+/// within the transaction.
+async fn write_as_the_domain_does(
+    store: &Store,
+    name: &StateName,
+    id: StateId,
+    new: NewVersion,
+    blob: StoredBlob,
+) -> Res<Duration> {
     let (name, bytes) = (name.clone(), blob.frame.len());
     let job = move |tx: &Tx<'_>| -> Result<Duration, StoreError> {
         let began = Instant::now();
         let (caller, at) = (Caller::operator(origin()), new.created_at);
         let (place, held) = (tx.place(&name)?, tx.lock(&name)?);
         let lock = held.as_ref().map(statekeep::model::lock::HeldLock::note);
-        let version = tx.append(id, &NewVersion { lock, ..new.clone() }, &blob)?;
+        let version = tx.append(
+            id,
+            &NewVersion {
+                lock,
+                ..new.clone()
+            },
+            &blob,
+        )?;
         if let Some(before) = place.live() {
             tx.mark_intermediate(id, before.number)?;
         }
         tx.clear_stale_writer(&name, &caller.actor.id, &caller.origin.address)?;
-        let event = NewEvent::new(EventKind::StateWrite, &caller, at).on(&name).version(version.number);
+        let event = NewEvent::new(EventKind::StateWrite, &caller, at)
+            .on(&name)
+            .version(version.number);
         tx.record(
             &event
                 .detail(serde_json::json!({ "serial": new.head.serial, "resources": new.head.resources, "locked": true, "forced": false })),

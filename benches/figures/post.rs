@@ -1,9 +1,12 @@
-//! Durable writes under a lock, against a bare handler that only reads bodies, and against a loop that commits one by one.
+//! Durable writes under a lock, against a bare handler that only reads bodies, and against a loop
+//! that commits one by one.
 //!
-//! Each client writes a state of its own, which it holds the lock of. All bodies are different, and made before the clock starts. Their MD5s
-//! are made in two ways: before the clock starts, so that clients cost as little as they can, and by the clients as they send, as Terraform
-//! and OpenTofu do. After a figure each state's newest version has to be the number of writes that were acknowledged.
-//! Before a rival's turn ours has settled everything, so that the rival is not slowed down by work that is not its own.
+//! Each client writes a state of its own, which it holds the lock of. All bodies are different, and
+//! made before the clock starts. Their MD5s are made in two ways: before the clock starts, so that
+//! clients cost as little as they can, and by the clients as they send, as Terraform and OpenTofu
+//! do. After a figure each state's newest version has to be the number of writes that were
+//! acknowledged. Before a rival's turn ours has settled everything, so that the rival is not slowed
+//! down by work that is not its own.
 
 use std::time::Duration;
 
@@ -16,9 +19,11 @@ use crate::writer::{requests, verify, writers};
 use crate::{Res, rivals};
 
 const PAIRS: usize = 5;
-/// For how long the bare handler is sent the requests of a round: it is through with them too soon to be measured.
+/// For how long the bare handler is sent the requests of a round: it is through with them too soon
+/// to be measured.
 const BARE_ROUND: Duration = Duration::from_secs(1);
-/// How long a round of ours should take; as many requests are made for it as that takes at the rate of the round before.
+/// How long a round of ours should take; as many requests are made for it as that takes at the rate
+/// of the round before.
 const ROUND: Duration = Duration::from_millis(1_200);
 /// The most requests of a round: each is 60 kB of memory.
 const MAX_REQUESTS: usize = 16_000;
@@ -31,7 +36,10 @@ const LOG_CLIENTS: usize = 32;
 /// What a slow disk needs for a sync, in microseconds.
 const SLOW_SYNC: u32 = 5_000;
 /// Both ways, with how a table names them.
-const WAYS: [(Hashing, &str); 2] = [(Hashing::Before, "MD5s made before"), (Hashing::OnSending, "clients hash")];
+const WAYS: [(Hashing, &str); 2] = [
+    (Hashing::Before, "MD5s made before"),
+    (Hashing::OnSending, "clients hash"),
+];
 
 /// The rival that commits one by one, with the directory of its database.
 struct Loop {
@@ -72,7 +80,8 @@ impl Handler {
     }
 }
 
-/// The rounds of one number of clients: ours and the bare handler's for each way of hashing, and the loop's.
+/// The rounds of one number of clients: ours and the bare handler's for each way of hashing, and
+/// the loop's.
 #[derive(Default)]
 struct Rounds {
     ours: [Vec<Round>; 2],
@@ -80,7 +89,12 @@ struct Rounds {
     one_by_one: Vec<Round>,
 }
 
-fn rounds((server, look): (&Server, &Look), bare: &Process, commits: &mut Loop, clients: usize) -> Res<Rounds> {
+fn rounds(
+    (server, look): (&Server, &Look),
+    bare: &Process,
+    commits: &mut Loop,
+    clients: usize,
+) -> Res<Rounds> {
     let mut writers = writers(server, clients)?;
     let mut rounds = Rounds::default();
     let mut totals = [500 + 20 * clients; WAYS.len()];
@@ -115,20 +129,39 @@ pub(crate) fn run() -> Res<Report> {
     let look = Look::into(&data)?;
     let bare = Process::rival(&[rivals::READS], Sync::Disk)?;
     let mut commits = Loop::start(Sync::Disk)?;
-    let mut report = Report::new("post: durable writes of distinct states of 60 kB under a lock, syncs as the disk does them");
-    for (clients, target) in [(1, Target::None), (16, Target::AtLeast(0.25)), (64, Target::None)] {
+    let mut report = Report::new(
+        "post: durable writes of distinct states of 60 kB under a lock, syncs as the disk does them",
+    );
+    for (clients, target) in [
+        (1, Target::None),
+        (16, Target::AtLeast(0.25)),
+        (64, Target::None),
+    ] {
         let rounds = rounds((&server, &look), &bare, &mut commits, clients)?;
         for (way, (hashing, words)) in WAYS.iter().enumerate() {
             let (ours, bare) = (&rounds.ours[way], &rounds.bare[way]);
             report.measured(&format!("statekeep, {words}"), clients, ours);
-            report.measured(&format!("bare handler that reads the body, {words}"), clients, bare);
-            let target = if *hashing == Hashing::OnSending { target } else { Target::None };
+            report.measured(
+                &format!("bare handler that reads the body, {words}"),
+                clients,
+                bare,
+            );
+            let target = if *hashing == Hashing::OnSending {
+                target
+            } else {
+                Target::None
+            };
             let name = format!("writes a second at {clients}, {words}, statekeep / bare handler");
             report.ratio(&name, (ours, bare), |round| round.rate, target);
         }
         report.measured("loop that commits one by one", 1, &rounds.one_by_one);
         let pairs = (&*rounds.ours[0], &*rounds.one_by_one);
-        report.ratio(&format!("writes a second at {clients}, statekeep / loop"), pairs, |round| round.rate, Target::None);
+        report.ratio(
+            &format!("writes a second at {clients}, statekeep / loop"),
+            pairs,
+            |round| round.rate,
+            Target::None,
+        );
     }
     Ok(report)
 }
@@ -140,8 +173,16 @@ pub(crate) fn run_slow_sync() -> Res<Report> {
     let look = Look::into(&server.data)?;
     let mut commits = Loop::start(sync)?;
     let handler = Handler::start(sync)?;
-    // As long as the log is not yet as long as it becomes, each sync has to write the file's new length too. The rivals' first round does that.
-    load::send_all(&server.process, &requests(&mut writers(&server, LOG_CLIENTS)?, LOG_WRITES, Hashing::Before))?;
+    // As long as the log is not yet as long as it becomes, each sync has to write the file's new
+    // length too. The rivals' first round does that.
+    load::send_all(
+        &server.process,
+        &requests(
+            &mut writers(&server, LOG_CLIENTS)?,
+            LOG_WRITES,
+            Hashing::Before,
+        ),
+    )?;
     look.wait_until_settled()?;
     let mut report = Report::new("post-slow-sync: the same, with 5 ms more for each sync");
     for (clients, target) in [(1, Target::AtLeast(0.95)), (64, Target::AtLeast(8.0))] {
@@ -156,7 +197,10 @@ pub(crate) fn run_slow_sync() -> Res<Report> {
             look.wait_until_settled()?;
             let beside = commits.commit(SLOW_LOOP_WRITES)?;
             // As many as it is through with in about the same time.
-            let few: Vec<_> = requests.iter().map(|own| own[..own.len().min(SLOW_LOOP_WRITES as usize / clients)].to_vec()).collect();
+            let few: Vec<_> = requests
+                .iter()
+                .map(|own| own[..own.len().min(SLOW_LOOP_WRITES as usize / clients)].to_vec())
+                .collect();
             let behind = load::send_all(&handler.process, &few)?;
             if pair > 0 {
                 ours.push(round);
@@ -168,7 +212,12 @@ pub(crate) fn run_slow_sync() -> Res<Report> {
         report.measured("statekeep", clients, &ours);
         report.measured("loop that commits one by one", 1, &one_by_one);
         report.measured("the same loop behind a bare handler", clients, &over_http);
-        report.ratio(&format!("writes a second at {clients}, statekeep / loop"), (&ours, &one_by_one), |round| round.rate, target);
+        report.ratio(
+            &format!("writes a second at {clients}, statekeep / loop"),
+            (&ours, &one_by_one),
+            |round| round.rate,
+            target,
+        );
         let name = format!("writes a second at {clients}, statekeep / loop behind a bare handler");
         report.ratio(&name, (&ours, &over_http), |round| round.rate, target);
     }

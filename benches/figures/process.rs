@@ -1,4 +1,5 @@
-//! Processes that are measured: the server and the rivals, started on ports and directories of their own and ended with their value.
+//! Processes that are measured: the server and the rivals, started on ports and directories of
+//! their own and ended with their value.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -32,19 +33,36 @@ pub(crate) enum Sync {
 
 impl Sync {
     fn command(self, program: &Path) -> Command {
-        let Self::Slower(microseconds) = self else { return Command::new(program) };
+        let Self::Slower(microseconds) = self else {
+            return Command::new(program);
+        };
         let mut strace = Command::new("strace");
         // `-D` keeps the process our own child; seccomp lets every other call run at full speed.
-        let quiet = ["-D", "-f", "-qq", "--seccomp-bpf", "-e", "signal=none", "-o", "/dev/null"];
-        strace.args(quiet).args(["-e", "trace=fsync,fdatasync", "-e"]);
-        strace.arg(format!("inject=fsync,fdatasync:delay_exit={microseconds}")).arg(program);
+        let quiet = [
+            "-D",
+            "-f",
+            "-qq",
+            "--seccomp-bpf",
+            "-e",
+            "signal=none",
+            "-o",
+            "/dev/null",
+        ];
+        strace
+            .args(quiet)
+            .args(["-e", "trace=fsync,fdatasync", "-e"]);
+        strace
+            .arg(format!("inject=fsync,fdatasync:delay_exit={microseconds}"))
+            .arg(program);
         strace
     }
 }
 
 /// A directory on the real disk, beside what cargo builds.
 pub(crate) fn directory() -> Res<TempDir> {
-    Ok(tempfile::Builder::new().prefix("figures-").tempdir_in(env!("CARGO_TARGET_TMPDIR"))?)
+    Ok(tempfile::Builder::new()
+        .prefix("figures-")
+        .tempdir_in(env!("CARGO_TARGET_TMPDIR"))?)
 }
 
 /// A path as an argument.
@@ -57,7 +75,8 @@ pub(crate) fn as_text(path: &Path) -> Res<&str> {
 pub(crate) struct Memory {
     /// What is resident now.
     pub(crate) now: f64,
-    /// What of that is mapped from files, most of it the program itself; the system can take it back at any time.
+    /// What of that is mapped from files, most of it the program itself; the system can take it
+    /// back at any time.
     pub(crate) mapped: f64,
     /// The most that ever was.
     pub(crate) peak: f64,
@@ -67,10 +86,17 @@ pub(crate) struct Memory {
 pub(crate) fn memory_of(id: u32) -> Res<Memory> {
     let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
     let field = |name: &str| -> Res<f64> {
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("an unknown form of /proc/PID/status")?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .ok_or("an unknown form of /proc/PID/status")?;
         Ok(line.trim().trim_end_matches("kB").trim().parse::<f64>()? / KIB_PER_MIB)
     };
-    Ok(Memory { now: field("VmRSS:")?, mapped: field("RssFile:")?, peak: field("VmHWM:")? })
+    Ok(Memory {
+        now: field("VmRSS:")?,
+        mapped: field("RssFile:")?,
+        peak: field("VmHWM:")?,
+    })
 }
 
 /// A process with a pipe to it and one from it. Killed when it is dropped.
@@ -90,21 +116,37 @@ impl Process {
     /// Starts a rival whose errors go somewhere.
     pub(crate) fn rival_logging(args: &[&str], sync: Sync, errors: Stdio) -> Res<Self> {
         let program = std::env::current_exe()?;
-        let args: Vec<&str> = std::iter::once(rivals::FLAG).chain(args.iter().copied()).collect();
+        let args: Vec<&str> = std::iter::once(rivals::FLAG)
+            .chain(args.iter().copied())
+            .collect();
         Self::spawn(&program, &args, sync, errors)?.listening()
     }
 
     /// Starts a process and does not wait for it.
     fn spawn(program: &Path, args: &[&str], sync: Sync, errors: Stdio) -> Res<Self> {
         let mut command = sync.command(program);
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("STATEKEEP_")) {
+        for (name, _) in
+            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("STATEKEEP_"))
+        {
             command.env_remove(name);
         }
-        let spawned = command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors).spawn();
-        let mut child = spawned.map_err(|error| format!("cannot start {}: {error}", command.get_program().display()))?;
+        let spawned = command
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(errors)
+            .spawn();
+        let mut child = spawned.map_err(|error| {
+            format!("cannot start {}: {error}", command.get_program().display())
+        })?;
         let to = child.stdin.take().ok_or("no pipe")?;
         let from = BufReader::new(child.stdout.take().ok_or("no pipe")?);
-        Ok(Self { child, to, from, address: None })
+        Ok(Self {
+            child,
+            to,
+            from,
+            address: None,
+        })
     }
 
     /// Waits until it says where it listens, or anything else.
@@ -142,9 +184,17 @@ impl Process {
     /// How many seconds of processor it has used, in its own code and in the kernel.
     pub(crate) fn cpu_seconds(&self) -> Res<f64> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // The name of the program is in parentheses and may hold anything; state is the first field behind it, times the 12th and 13th.
-        let (_, fields) = stat.rsplit_once(')').ok_or("an unknown form of /proc/PID/stat")?;
-        let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<f64>).sum::<Result<f64, std::num::ParseFloatError>>()?;
+        // The name of the program is in parentheses and may hold anything; state is the first field
+        // behind it, times the 12th and 13th.
+        let (_, fields) = stat
+            .rsplit_once(')')
+            .ok_or("an unknown form of /proc/PID/stat")?;
+        let ticks = fields
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .map(str::parse::<f64>)
+            .sum::<Result<f64, std::num::ParseFloatError>>()?;
         Ok(ticks / TICKS_PER_SECOND)
     }
 
@@ -162,7 +212,9 @@ impl Drop for Process {
 }
 
 fn admin_secret(data: &Path) -> Res<String> {
-    Ok(std::fs::read_to_string(data.join("initial-admin-key"))?.trim().to_owned())
+    Ok(std::fs::read_to_string(data.join("initial-admin-key"))?
+        .trim()
+        .to_owned())
 }
 
 /// A server that runs, and its admin's secret.
@@ -190,23 +242,46 @@ impl Server {
     /// Starts the program with a log beside its data directory, and does not wait for it.
     pub(crate) fn spawn(data: &Path, listen: &str, sync: Sync, flags: &[&str]) -> Res<Process> {
         let log: PathBuf = data.with_extension("log");
-        let args = [&["serve", "--listen", listen, "--data", as_text(data)?], flags].concat();
-        Process::spawn(Path::new(env!("CARGO_BIN_EXE_statekeep")), &args, sync, File::create(log)?.into())
+        let args = [
+            &["serve", "--listen", listen, "--data", as_text(data)?],
+            flags,
+        ]
+        .concat();
+        Process::spawn(
+            Path::new(env!("CARGO_BIN_EXE_statekeep")),
+            &args,
+            sync,
+            File::create(log)?.into(),
+        )
     }
 
     /// The same server on a data directory that stays, but that it settles nothing: a rival.
     pub(crate) fn that_settles_nothing(data: &Path) -> Res<Self> {
         let log = File::create(data.with_extension("log"))?;
-        let process = Process::rival_logging(&[rivals::SETTLES_NOTHING, as_text(data)?], Sync::Disk, log.into())?;
+        let process = Process::rival_logging(
+            &[rivals::SETTLES_NOTHING, as_text(data)?],
+            Sync::Disk,
+            log.into(),
+        )?;
         let secret = admin_secret(data)?;
-        Ok(Self { process, secret, data: data.to_owned(), _temp: None })
+        Ok(Self {
+            process,
+            secret,
+            data: data.to_owned(),
+            _temp: None,
+        })
     }
 
     /// A server that was started on a data directory, as soon as it takes requests.
     pub(crate) fn of(process: Process, data: &Path, temp: Option<TempDir>) -> Res<Self> {
         let process = process.listening()?;
         let secret = admin_secret(data)?;
-        Ok(Self { process, secret, data: data.to_owned(), _temp: temp })
+        Ok(Self {
+            process,
+            secret,
+            data: data.to_owned(),
+            _temp: temp,
+        })
     }
 
     /// A connection to it.
@@ -216,7 +291,10 @@ impl Server {
 
     /// What it has counted and measured so far.
     pub(crate) fn metrics(&self) -> Res<Metrics> {
-        let text = self.connect()?.exchange(&Request::get("/metrics", &self.secret))?.to_vec();
+        let text = self
+            .connect()?
+            .exchange(&Request::get("/metrics", &self.secret))?
+            .to_vec();
         Ok(Metrics(String::from_utf8(text)?))
     }
 
@@ -224,7 +302,11 @@ impl Server {
     pub(crate) fn stop(mut self) -> Res<()> {
         kill_process(Pid::from_child(&self.process.child), Signal::TERM)?;
         let status = self.process.child.wait()?;
-        if status.success() { Ok(()) } else { Err(format!("the server left with {status}").into()) }
+        if status.success() {
+            Ok(())
+        } else {
+            Err(format!("the server left with {status}").into())
+        }
     }
 }
 
@@ -235,14 +317,24 @@ impl Metrics {
     /// The value of a metric without labels.
     pub(crate) fn value(&self, name: &str) -> Res<f64> {
         let wanted = format!("statekeep_{name} ");
-        let line = self.0.lines().find_map(|line| line.strip_prefix(&wanted)).ok_or_else(|| format!("no metric {wanted}"))?;
+        let line = self
+            .0
+            .lines()
+            .find_map(|line| line.strip_prefix(&wanted))
+            .ok_or_else(|| format!("no metric {wanted}"))?;
         Ok(line.trim().parse()?)
     }
 
     /// How much was added to a histogram since an earlier moment: how often, and how much in all.
     pub(crate) fn since(&self, earlier: &Self, histogram: &str) -> Res<(f64, f64)> {
-        let of =
-            |name: String| Ok::<f64, Box<dyn std::error::Error + Send + std::marker::Sync>>(self.value(&name)? - earlier.value(&name)?);
-        Ok((of(format!("{histogram}_count"))?, of(format!("{histogram}_sum"))?))
+        let of = |name: String| {
+            Ok::<f64, Box<dyn std::error::Error + Send + std::marker::Sync>>(
+                self.value(&name)? - earlier.value(&name)?,
+            )
+        };
+        Ok((
+            of(format!("{histogram}_count"))?,
+            of(format!("{histogram}_sum"))?,
+        ))
     }
 }

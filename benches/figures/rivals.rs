@@ -1,8 +1,9 @@
-//! The rivals, each a process of its own: bare handlers that do next to nothing, and a loop that does what a durable write needs one by one, with and
-//! without a bare handler before it.
+//! The rivals, each a process of its own: bare handlers that do next to nothing, and a loop that
+//! does what a durable write needs one by one, with and without a bare handler before it.
 //!
-//! They are what a figure is measured against, so they are as good as they can be made without becoming the product: the same actix-web with its own
-//! defaults, the same SQLite with the same settings and tables, the same compression.
+//! They are what a figure is measured against, so they are as good as they can be made without
+//! becoming the product: the same actix-web with its own defaults, the same SQLite with the same
+//! settings and tables, the same compression.
 
 use std::io::{BufRead as _, Write as _};
 use std::net::TcpListener;
@@ -44,8 +45,10 @@ pub(crate) const LOGS: &str = "logs";
 
 const TABLES: &str = include_str!("../../migrations/V1__keep_states.sql");
 /// As in `store::connection`.
-const SETTINGS: &str = "PRAGMA foreign_keys = ON; PRAGMA cell_size_check = ON; PRAGMA cache_size = -2048; PRAGMA auto_vacuum = INCREMENTAL; \
-    PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 1000; \
+const SETTINGS: &str = "PRAGMA foreign_keys = ON; PRAGMA cell_size_check = ON; PRAGMA cache_size = \
+    -2048; PRAGMA auto_vacuum = INCREMENTAL; \
+    PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA \
+    wal_autocheckpoint = 1000; \
     PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = MEMORY;";
 /// As in `blob`.
 const LEVEL: i32 = 1;
@@ -71,7 +74,9 @@ fn answers(seed: u64) -> Res<()> {
     serve(move |config| {
         let bytes = bytes.clone();
         config.default_service(web::to(move || {
-            let answer = HttpResponse::Ok().content_type("application/json").body(bytes.clone());
+            let answer = HttpResponse::Ok()
+                .content_type("application/json")
+                .body(bytes.clone());
             std::future::ready(answer)
         }));
     })
@@ -105,7 +110,15 @@ fn settles_nothing(data: &Path) -> Res<()> {
         domain.keys().first_admin(true).await?;
         let socket = http::bind_socket(data, data_dir::SOCKET)?;
         let tcp = TcpListener::bind(ANY_PORT)?;
-        let running = http::start(&domain, TrustedProxies::default(), Bindings { tcp: Some(tcp), socket, workers: None })?;
+        let running = http::start(
+            &domain,
+            TrustedProxies::default(),
+            Bindings {
+                tcp: Some(tcp),
+                socket,
+                workers: None,
+            },
+        )?;
         println!("{LISTENING}{}", running.address.ok_or("no address")?);
         std::future::pending().await
     })
@@ -117,7 +130,11 @@ fn logs() -> Res<()> {
     println!("ready");
     for line in std::io::stdin().lock().lines() {
         let wanted: usize = line?.trim().parse()?;
-        let (path, key, id) = ("/api/terraform/state/workspace/bench/buildingblock/read", "admin", "67e55044-10b1-426f-9247-bb680e5fe0c8");
+        let (path, key, id) = (
+            "/api/terraform/state/workspace/bench/buildingblock/read",
+            "admin",
+            "67e55044-10b1-426f-9247-bb680e5fe0c8",
+        );
         let began = Instant::now();
         for _ in 0..wanted {
             let duration_ms = std::hint::black_box(0.123);
@@ -150,12 +167,21 @@ struct OneByOne {
 
 impl OneByOne {
     fn open(dir: &Path) -> Res<Self> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(dir.join("loop.db"), flags)?;
         connection.execute_batch(SETTINGS)?;
         connection.execute_batch(TABLES)?;
-        connection.execute("INSERT INTO states VALUES (1, 'bench', 'loop', NULL, 0, 0, 0, 0, NULL)", [])?;
-        Ok(Self { connection, compressor: Compressor::new(LEVEL)?, number: 0 })
+        connection.execute(
+            "INSERT INTO states VALUES (1, 'bench', 'loop', NULL, 0, 0, 0, 0, NULL)",
+            [],
+        )?;
+        Ok(Self {
+            connection,
+            compressor: Compressor::new(LEVEL)?,
+            number: 0,
+        })
     }
 
     fn commit(&mut self, body: &[u8], md5: &str) -> Res<()> {
@@ -168,13 +194,30 @@ impl OneByOne {
         let frame = self.compressor.compress(body)?;
         let (connection, number) = (&self.connection, self.number);
         connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        let blob = "INSERT INTO blobs (id, digest, format, size, stored, frame) VALUES (?1, ?2, 1, ?3, ?4, ?5)";
+        let blob = "INSERT INTO blobs (id, digest, format, size, stored, frame) VALUES (?1, ?2, 1, \
+            ?3, ?4, ?5)";
         let (size, stored) = (i64::try_from(body.len())?, i64::try_from(frame.len())?);
-        connection.prepare_cached(blob)?.execute(params![number, sha256.as_slice(), size, stored, frame])?;
-        let version = "INSERT INTO versions (state_id, number, blob_id, sha256, size, format, serial, lineage, terraform_version, resources, encrypted, \
+        connection.prepare_cached(blob)?.execute(params![
+            number,
+            sha256.as_slice(),
+            size,
+            stored,
+            frame
+        ])?;
+        let version = "INSERT INTO versions (state_id, number, blob_id, sha256, size, format, \
+            serial, lineage, terraform_version, resources, encrypted, \
             kind, intermediate, created_at, created_by, created_by_name, address) \
-            VALUES (1, ?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, 34, 0, 'write', 0, 0, 'admin', 'admin', '127.0.0.1')";
-        let row = params![number, sha256.as_slice(), size, head.version, head.serial, head.lineage, head.terraform_version];
+            VALUES (1, ?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, 34, 0, 'write', 0, 0, 'admin', 'admin', \
+            '127.0.0.1')";
+        let row = params![
+            number,
+            sha256.as_slice(),
+            size,
+            head.version,
+            head.serial,
+            head.lineage,
+            head.terraform_version
+        ];
         connection.prepare_cached(version)?.execute(row)?;
         connection.prepare_cached("COMMIT")?.execute([])?;
         Ok(())
@@ -212,8 +255,17 @@ fn commits_over_http(dir: &Path) -> Res<()> {
         config.default_service(web::to(move |request: HttpRequest, body: Bytes| {
             let one_by_one = Arc::clone(&one_by_one);
             async move {
-                let md5 = request.headers().get("content-md5").and_then(|md5| md5.to_str().ok()).unwrap_or_default().to_owned();
-                let commit = move || one_by_one.lock().is_ok_and(|mut one_by_one| one_by_one.commit(&body, &md5).is_ok());
+                let md5 = request
+                    .headers()
+                    .get("content-md5")
+                    .and_then(|md5| md5.to_str().ok())
+                    .unwrap_or_default()
+                    .to_owned();
+                let commit = move || {
+                    one_by_one
+                        .lock()
+                        .is_ok_and(|mut one_by_one| one_by_one.commit(&body, &md5).is_ok())
+                };
                 match web::block(commit).await {
                     Ok(true) => HttpResponse::Ok().finish(),
                     _ => HttpResponse::InternalServerError().finish(),

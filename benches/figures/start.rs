@@ -1,6 +1,8 @@
-//! How soon a server with a long history is ready, and how much memory it keeps when nobody asks for anything.
+//! How soon a server with a long history is ready, and how much memory it keeps when nobody asks
+//! for anything.
 //!
-//! The data directory is made once, through the front door, and kept beside what cargo builds for the runs that follow.
+//! The data directory is made once, through the front door, and kept beside what cargo builds for
+//! the runs that follow.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::{SocketAddr, TcpListener};
@@ -29,7 +31,8 @@ const READY_WITHIN: f64 = 50.0;
 const READS: usize = 1_000;
 const READERS: usize = 4;
 const SHORT_IDLE: Duration = Duration::from_secs(10);
-/// Decoded states are forgotten after 30 s at the earliest and 40 s at the latest, and the allocator takes some 10 s more to give them back.
+/// Decoded states are forgotten after 30 s at the earliest and 40 s at the latest, and the
+/// allocator takes some 10 s more to give them back.
 const LONG_IDLE: Duration = Duration::from_mins(1);
 /// How many MiB may be resident in a server that is idle.
 const MOST_IDLE: f64 = 24.0;
@@ -53,26 +56,66 @@ pub(crate) fn run() -> Res<Report> {
     let used = use_and_idle(&server)?;
     server.stop()?;
 
-    let mut report = Report::new(&format!("start: with {STATES} states and {} versions, page cache warm", STATES * VERSIONS));
+    let mut report = Report::new(&format!(
+        "start: with {STATES} states and {} versions, page cache warm",
+        STATES * VERSIONS
+    ));
     let slowest = ready.iter().copied().fold(f64::NAN, f64::max);
-    report.figure("from its start to `/readyz` 200", ready, MILLISECONDS, Target::AtMost(READY_WITHIN));
-    report.value(&format!("the slowest of {STARTS} starts"), slowest, MILLISECONDS, Target::AtMost(READY_WITHIN));
+    report.figure(
+        "from its start to `/readyz` 200",
+        ready,
+        MILLISECONDS,
+        Target::AtMost(READY_WITHIN),
+    );
+    report.value(
+        &format!("the slowest of {STARTS} starts"),
+        slowest,
+        MILLISECONDS,
+        Target::AtMost(READY_WITHIN),
+    );
     let resident = memory.iter().map(|memory| memory.now).collect();
-    report.figure("resident as soon as it is ready", resident, MEBIBYTES, Target::AtMost(MOST_IDLE));
+    report.figure(
+        "resident as soon as it is ready",
+        resident,
+        MEBIBYTES,
+        Target::AtMost(MOST_IDLE),
+    );
     let [after_reads, after_idling] = used.map(|memory| memory.now);
-    let read = format!("resident {} s after {READS} reads of as many states", SHORT_IDLE.as_secs());
+    let read = format!(
+        "resident {} s after {READS} reads of as many states",
+        SHORT_IDLE.as_secs()
+    );
     report.value(&read, after_reads, MEBIBYTES, Target::None);
-    report.value(&format!("resident {} s after them", LONG_IDLE.as_secs()), after_idling, MEBIBYTES, Target::AtMost(MOST_IDLE));
+    report.value(
+        &format!("resident {} s after them", LONG_IDLE.as_secs()),
+        after_idling,
+        MEBIBYTES,
+        Target::AtMost(MOST_IDLE),
+    );
     let row = |when: &str, memory: Memory| {
-        [when.to_owned(), format!("{:.1}", memory.now), format!("{:.1}", memory.now - memory.mapped), format!("{:.1}", memory.mapped)]
+        [
+            when.to_owned(),
+            format!("{:.1}", memory.now),
+            format!("{:.1}", memory.now - memory.mapped),
+            format!("{:.1}", memory.mapped),
+        ]
     };
     let ready = memory.last().copied().ok_or("no start")?;
-    let rows = [row("ready", ready), row("after the reads", used[0]), row("after idling", used[1])];
-    report.table(["", "resident, MiB", "its own", "mapped files"], [false, true, true, true], &rows);
+    let rows = [
+        row("ready", ready),
+        row("after the reads", used[0]),
+        row("after idling", used[1]),
+    ];
+    report.table(
+        ["", "resident, MiB", "its own", "mapped files"],
+        [false, true, true, true],
+        &rows,
+    );
     Ok(report)
 }
 
-/// How long a start takes until the server says that it is ready, in seconds. Asked without a pause, over connections that may be refused.
+/// How long a start takes until the server says that it is ready, in seconds. Asked without a
+/// pause, over connections that may be refused.
 fn start(data: &Path) -> Res<(f64, Process)> {
     let address = free_address()?;
     let request = Request::get("/readyz", "nobody");
@@ -87,8 +130,12 @@ fn start(data: &Path) -> Res<(f64, Process)> {
 }
 
 fn is_ready(address: SocketAddr, request: &Request) -> bool {
-    let Ok(mut connection) = Connection::open(address) else { return false };
-    connection.ask(request).is_ok_and(|answer| answer.status == 200)
+    let Ok(mut connection) = Connection::open(address) else {
+        return false;
+    };
+    connection
+        .ask(request)
+        .is_ok_and(|answer| answer.status == 200)
 }
 
 /// A port that nobody listens on.
@@ -100,9 +147,13 @@ fn free_address() -> Res<SocketAddr> {
 fn use_and_idle(server: &Server) -> Res<[Memory; 2]> {
     let requests = |reader: usize| {
         let mine = (reader..READS).step_by(READERS);
-        mine.map(|number| Request::get(&path(number * (STATES / READS)), &server.secret)).collect::<Vec<_>>()
+        mine.map(|number| Request::get(&path(number * (STATES / READS)), &server.secret))
+            .collect::<Vec<_>>()
     };
-    load::send_all(&server.process, &(0..READERS).map(requests).collect::<Vec<_>>())?;
+    load::send_all(
+        &server.process,
+        &(0..READERS).map(requests).collect::<Vec<_>>(),
+    )?;
     eprintln!("start: idle for {} s", LONG_IDLE.as_secs());
     std::thread::sleep(SHORT_IDLE);
     let after_reads = server.process.memory()?;
@@ -112,14 +163,21 @@ fn use_and_idle(server: &Server) -> Res<[Memory; 2]> {
 
 /// Where a state is.
 pub(crate) fn path(state: usize) -> String {
-    format!("/api/terraform/state/workspace/w-{:03}/buildingblock/b-{:02}", state / PER_WORKSPACE, state % PER_WORKSPACE)
+    format!(
+        "/api/terraform/state/workspace/w-{:03}/buildingblock/b-{:02}",
+        state / PER_WORKSPACE,
+        state % PER_WORKSPACE
+    )
 }
 
 /// The data directory, made unless one of an earlier run is as this one would be.
 fn directory() -> Res<PathBuf> {
     let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("figures-start");
     let (data, mark) = (home.join("data"), home.join("mark"));
-    let wanted = format!("layout {LAYOUT}, {STATES} states, {VERSIONS} versions each, schema {:x}\n", schema()?);
+    let wanted = format!(
+        "layout {LAYOUT}, {STATES} states, {VERSIONS} versions each, schema {:x}\n",
+        schema()?
+    );
     if std::fs::read_to_string(&mark).is_ok_and(|found| found == wanted) {
         return Ok(data);
     }
@@ -147,9 +205,15 @@ fn fill(data: &Path) -> Res<()> {
     let requests = |client: usize| {
         let mine = move || (client..STATES).step_by(CLIENTS);
         let all = (1..=VERSIONS).flat_map(|version| mine().map(move |state| (state, version)));
-        all.map(|(state, version)| Request::post(&path(state), &server.secret, tiny(state, version))).collect::<Vec<_>>()
+        all.map(|(state, version)| {
+            Request::post(&path(state), &server.secret, tiny(state, version))
+        })
+        .collect::<Vec<_>>()
     };
-    load::send_all(&server.process, &(0..CLIENTS).map(requests).collect::<Vec<_>>())?;
+    load::send_all(
+        &server.process,
+        &(0..CLIENTS).map(requests).collect::<Vec<_>>(),
+    )?;
     let versions = server.metrics()?.value("versions")?;
     server.stop()?;
     if (versions - f64::from(u32::try_from(STATES * VERSIONS)?)).abs() > 0.5 {

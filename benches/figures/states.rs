@@ -1,7 +1,8 @@
-//! States as a root module's life makes them: about 60 kB of Terraform's own layout, the same for the same seed.
+//! States as a root module's life makes them: about 60 kB of Terraform's own layout, the same for
+//! the same seed.
 //!
-//! From one version to the next the serial grows by one and a few attributes change, in place, so that making a body costs hardly more than
-//! copying it. No two versions have the same bytes.
+//! From one version to the next the serial grows by one and a few attributes change, in place, so
+//! that making a body costs hardly more than copying it. No two versions have the same bytes.
 
 use std::fmt::Write as _;
 
@@ -38,21 +39,43 @@ impl Series {
     pub(crate) fn with_resources(seed: u64, resources: usize) -> Res<Self> {
         let mut random = Random(seed);
         let serial = FIRST_SERIAL;
-        let resources: Vec<Value> = (0..resources).map(|index| resource(&mut random, index)).collect();
-        let lineage = format!("{}-{}-4{}-a{}-{}", random.hex(8), random.hex(4), random.hex(3), random.hex(3), random.hex(12));
+        let resources: Vec<Value> = (0..resources)
+            .map(|index| resource(&mut random, index))
+            .collect();
+        let lineage = format!(
+            "{}-{}-4{}-a{}-{}",
+            random.hex(8),
+            random.hex(4),
+            random.hex(3),
+            random.hex(3),
+            random.hex(12)
+        );
         let outputs = json!({
             "cluster_endpoint": { "value": format!("https://{}.example.internal", random.hex(12)), "type": "string" },
             "subnet_ids": { "value": [format!("subnet-{}", random.hex(17)), format!("subnet-{}", random.hex(17))], "type": ["tuple", ["string", "string"]] },
         });
         let text = format!(
-            "{{\n  \"version\": 4,\n  \"terraform_version\": \"1.11.4\",\n  \"serial\": {serial},\n  \"lineage\": \"{lineage}\",\n  \
+            "{{\n  \"version\": 4,\n  \"terraform_version\": \"1.11.4\",\n  \"serial\": \
+                {serial},\n  \"lineage\": \"{lineage}\",\n  \
              \"outputs\": {},\n  \"resources\": {},\n  \"check_results\": null\n}}\n",
             indented(&outputs)?,
             indented(&Value::Array(resources))?,
         );
-        let serial_at = text.find("\"serial\": ").ok_or("a state without a serial")? + "\"serial\": ".len();
-        let changing = text.match_indices(CHANGING).map(|(at, _)| at + CHANGING.len()).collect();
-        Ok(Self { text: text.into_bytes(), serial, serial_at, changing, random })
+        let serial_at = text
+            .find("\"serial\": ")
+            .ok_or("a state without a serial")?
+            + "\"serial\": ".len();
+        let changing = text
+            .match_indices(CHANGING)
+            .map(|(at, _)| at + CHANGING.len())
+            .collect();
+        Ok(Self {
+            text: text.into_bytes(),
+            serial,
+            serial_at,
+            changing,
+            random,
+        })
     }
 
     /// The version as it is.
@@ -217,7 +240,8 @@ fn config_map(random: &mut Random, index: usize) -> Value {
         "binary_data": {},
         "data": {
             "application.yaml": format!(
-                "server:\n  port: {}\nlogging:\n  level: info\ndatabase:\n  host: db-{}.internal\n  pool: {}\nfeatures:\n  - tracing\n  - metrics\n",
+                "server:\n  port: {}\nlogging:\n  level: info\ndatabase:\n  host: \
+                    db-{}.internal\n  pool: {}\nfeatures:\n  - tracing\n  - metrics\n",
                 8_000 + random.below(1_000), random.hex(8), random.below(64)
             ),
             "checksum": random.hex(40),

@@ -1,4 +1,5 @@
-//! Requests made beforehand, and connections that send them: little work for the clients, which share the processor with whom they measure.
+//! Requests made beforehand, and connections that send them: little work for the clients, which
+//! share the processor with whom they measure.
 
 use std::io::{IoSlice, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -33,14 +34,37 @@ pub(crate) struct Request {
 
 impl Request {
     /// A request with somebody's secret.
-    pub(crate) fn new(method: &str, path: &str, secret: &str, body: Vec<u8>, hashing: Hashing) -> Self {
+    pub(crate) fn new(
+        method: &str,
+        path: &str,
+        secret: &str,
+        body: Vec<u8>,
+        hashing: Hashing,
+    ) -> Self {
         let credentials = STANDARD.encode(format!("x:{secret}"));
-        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Basic {credentials}\r\n").into_bytes();
+        let mut head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Basic {credentials}\r\n"
+        )
+        .into_bytes();
         if !body.is_empty() {
-            head.extend_from_slice(format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()).as_bytes());
+            head.extend_from_slice(
+                format!(
+                    "Content-Type: application/json\r\nContent-Length: {}\r\n",
+                    body.len()
+                )
+                .as_bytes(),
+            );
         }
-        let hashing = if body.is_empty() { Hashing::Before } else { hashing };
-        let mut request = Self { head, body, hashing };
+        let hashing = if body.is_empty() {
+            Hashing::Before
+        } else {
+            hashing
+        };
+        let mut request = Self {
+            head,
+            body,
+            hashing,
+        };
         if hashing == Hashing::Before {
             request.head = request.whole_head();
         }
@@ -80,7 +104,11 @@ impl Request {
         };
         let sent = to.write_vectored(&[IoSlice::new(head), IoSlice::new(&self.body)])?;
         to.write_all(head.get(sent..).unwrap_or_default())?;
-        to.write_all(self.body.get(sent.saturating_sub(head.len())..).unwrap_or_default())
+        to.write_all(
+            self.body
+                .get(sent.saturating_sub(head.len())..)
+                .unwrap_or_default(),
+        )
     }
 }
 
@@ -102,14 +130,22 @@ impl Connection {
     pub(crate) fn open(address: SocketAddr) -> Res<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: vec![0; 256 * 1024] })
+        Ok(Self {
+            stream,
+            buffer: vec![0; 256 * 1024],
+        })
     }
 
     /// Sends a request and gives the body of the answer, which has to be 200.
     pub(crate) fn exchange(&mut self, request: &Request) -> Res<&[u8]> {
         let answer = self.ask(request)?;
         if answer.status != 200 {
-            return Err(format!("refused: {} {}", answer.status, String::from_utf8_lossy(answer.body)).into());
+            return Err(format!(
+                "refused: {} {}",
+                answer.status,
+                String::from_utf8_lossy(answer.body)
+            )
+            .into());
         }
         Ok(answer.body)
     }
@@ -126,14 +162,28 @@ impl Connection {
         let end_of_head = loop {
             filled += self.read_more(filled)?;
             let read = self.buffer.get(..filled).unwrap_or_default();
-            if let Some(end) = read.windows(END.len()).take(MAX_HEAD).position(|four| four == END) {
+            if let Some(end) = read
+                .windows(END.len())
+                .take(MAX_HEAD)
+                .position(|four| four == END)
+            {
                 break end + END.len();
             }
         };
         let head = std::str::from_utf8(self.buffer.get(..end_of_head).unwrap_or_default())?;
-        let status = head.get("HTTP/1.1 ".len()..).and_then(|rest| rest.get(..3)).ok_or("an answer without a status")?.parse()?;
-        let length: usize = header(head, "content-length").ok_or("an answer without Content-Length")?.parse()?;
-        let retry_after = if status == 200 { None } else { header(head, "retry-after").and_then(|value| value.parse().ok()) };
+        let status = head
+            .get("HTTP/1.1 ".len()..)
+            .and_then(|rest| rest.get(..3))
+            .ok_or("an answer without a status")?
+            .parse()?;
+        let length: usize = header(head, "content-length")
+            .ok_or("an answer without Content-Length")?
+            .parse()?;
+        let retry_after = if status == 200 {
+            None
+        } else {
+            header(head, "retry-after").and_then(|value| value.parse().ok())
+        };
         let end = end_of_head + length;
         if self.buffer.len() < end {
             self.buffer.resize(end, 0);
@@ -141,16 +191,28 @@ impl Connection {
         while filled < end {
             filled += self.read_more(filled)?;
         }
-        Ok(Answer { status, retry_after, body: self.buffer.get(end_of_head..end).unwrap_or_default() })
+        Ok(Answer {
+            status,
+            retry_after,
+            body: self.buffer.get(end_of_head..end).unwrap_or_default(),
+        })
     }
 
     fn read_more(&mut self, filled: usize) -> Res<usize> {
-        let read = self.stream.read(self.buffer.get_mut(filled..).unwrap_or_default())?;
-        if read == 0 { Err("the server hung up".into()) } else { Ok(read) }
+        let read = self
+            .stream
+            .read(self.buffer.get_mut(filled..).unwrap_or_default())?;
+        if read == 0 {
+            Err("the server hung up".into())
+        } else {
+            Ok(read)
+        }
     }
 }
 
 fn header<'h>(head: &'h str, wanted: &str) -> Option<&'h str> {
     let mut headers = head.split("\r\n").filter_map(|line| line.split_once(':'));
-    headers.find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim())
+    headers
+        .find(|(name, _)| name.eq_ignore_ascii_case(wanted))
+        .map(|(_, value)| value.trim())
 }

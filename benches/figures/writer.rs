@@ -1,4 +1,5 @@
-//! A client of one state, whose lock it holds: its requests, and whether the server has kept what it acknowledged.
+//! A client of one state, whose lock it holds: its requests, and whether the server has kept what
+//! it acknowledged.
 
 use serde_json::{Value, json};
 
@@ -23,13 +24,28 @@ impl Writer {
     }
 
     /// The same, of a state with so many resources.
-    pub(crate) fn with_resources(secret: &str, block: &str, seed: u64, resources: usize) -> Res<Self> {
-        Ok(Self::of(secret, block, Series::with_resources(seed, resources)?))
+    pub(crate) fn with_resources(
+        secret: &str,
+        block: &str,
+        seed: u64,
+        resources: usize,
+    ) -> Res<Self> {
+        Ok(Self::of(
+            secret,
+            block,
+            Series::with_resources(seed, resources)?,
+        ))
     }
 
     fn of(secret: &str, block: &str, series: Series) -> Self {
         let path = format!("/api/terraform/state/workspace/bench/buildingblock/{block}");
-        Self { path, secret: secret.to_owned(), lock_id: format!("lock-{block}"), series, written: 0 }
+        Self {
+            path,
+            secret: secret.to_owned(),
+            lock_id: format!("lock-{block}"),
+            series,
+            written: 0,
+        }
     }
 
     /// The state as it is.
@@ -46,7 +62,11 @@ impl Writer {
             "ID": self.lock_id, "Operation": "OperationTypeApply", "Info": "", "Who": "bench@figures", "Version": "1.11.4",
             "Created": "2026-01-01T00:00:00Z", "Path": "",
         });
-        Request::post(&format!("{}/lock", self.path), &self.secret, lock.to_string().into_bytes())
+        Request::post(
+            &format!("{}/lock", self.path),
+            &self.secret,
+            lock.to_string().into_bytes(),
+        )
     }
 
     /// A write of the next version.
@@ -63,10 +83,16 @@ impl Writer {
         let answer: Value = serde_json::from_slice(connection.exchange(&newest)?)?;
         let number = answer.pointer("/versions/0/number").and_then(Value::as_u64);
         if number != Some(self.written) {
-            return Err(format!("{}: {} writes were acknowledged, and the newest version is {number:?}", self.path, self.written).into());
+            return Err(format!(
+                "{}: {} writes were acknowledged, and the newest version is {number:?}",
+                self.path, self.written
+            )
+            .into());
         }
         if connection.exchange(&self.read())? != self.state() {
-            return Err(format!("{}: what was read is not what was written last", self.path).into());
+            return Err(
+                format!("{}: what was read is not what was written last", self.path).into(),
+            );
         }
         Ok(())
     }
@@ -86,13 +112,22 @@ pub(crate) fn writers(server: &Server, clients: usize) -> Res<Vec<Writer>> {
 }
 
 /// The next requests of each client, about `total` of them for all.
-pub(crate) fn requests(writers: &mut [Writer], total: usize, hashing: Hashing) -> Vec<Vec<Request>> {
+pub(crate) fn requests(
+    writers: &mut [Writer],
+    total: usize,
+    hashing: Hashing,
+) -> Vec<Vec<Request>> {
     let each = total.div_ceil(writers.len());
-    writers.iter_mut().map(|writer| (0..each).map(|_| writer.next(hashing)).collect()).collect()
+    writers
+        .iter_mut()
+        .map(|writer| (0..each).map(|_| writer.next(hashing)).collect())
+        .collect()
 }
 
 /// Each state's newest version has to be the number of writes that were acknowledged.
 pub(crate) fn verify(server: &Server, writers: &[Writer]) -> Res<()> {
     let mut connection = server.connect()?;
-    writers.iter().try_for_each(|writer| writer.verify(&mut connection))
+    writers
+        .iter()
+        .try_for_each(|writer| writer.verify(&mut connection))
 }

@@ -33,7 +33,8 @@ impl<C> Contexts<C> {
     }
 
     fn open(&self) -> MutexGuard<'_, Vec<C>> {
-        // A list of contexts is valid after each statement, so a panic elsewhere does no harm to it.
+        // A list of contexts is valid after each statement, so a panic elsewhere does no harm to
+        // it.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,8 +1,10 @@
 //! Blobs: how a version's bytes are kept. Bytes in, bytes out; no database.
 //!
-//! A blob of format 1 is one zstd frame that stands alone. One of format 2 is a difference: a zstd frame whose matches reach back into the
-//! bytes of another blob, its base, which the reader must have. What comes out of [`decode`] is only handed on after it has been compared with the
-//! SHA-256 that it was stored under: no reader ever sees bytes that were not written, whichever of the frames on the way is damaged.
+//! A blob of format 1 is one zstd frame that stands alone. One of format 2 is a difference: a zstd
+//! frame whose matches reach back into the bytes of another blob, its base, which the reader must
+//! have. What comes out of [`decode`] is only handed on after it has been compared with the SHA-256
+//! that it was stored under: no reader ever sees bytes that were not written, whichever of the
+//! frames on the way is damaged.
 
 mod contexts;
 
@@ -13,9 +15,11 @@ use contexts::Contexts;
 
 use crate::model::digest::Digest;
 
-/// zstd's level while somebody waits. On states it makes smaller frames than level 3 in two thirds of the time.
+/// zstd's level while somebody waits. On states it makes smaller frames than level 3 in two thirds
+/// of the time.
 const LEVEL: i32 = 1;
-/// zstd's level when nobody waits: frames that stand alone are a seventh smaller, differences half as large as at level 3. Beyond it nothing is won.
+/// zstd's level when nobody waits: frames that stand alone are a seventh smaller, differences half
+/// as large as at level 3. Beyond it nothing is won.
 const LEVEL_AT_LEISURE: i32 = 9;
 
 /// A frame that stands alone; kept beside each blob, so that formats can be told apart.
@@ -23,7 +27,8 @@ pub const WHOLE: u32 = 1;
 /// A frame that needs the bytes of its base.
 pub const DIFFERENCE: u32 = 2;
 
-/// The largest bytes, in bytes, that are kept as a difference, and the largest that others are kept as a difference to.
+/// The largest bytes, in bytes, that are kept as a difference, and the largest that others are kept
+/// as a difference to.
 pub const MAX_IN_DIFFERENCE: u64 = 32 * 1024 * 1024;
 /// What the compressor needs beside the bytes, in bytes, when it has time.
 pub const WORKING_MEMORY: u64 = 32 * 1024 * 1024;
@@ -59,24 +64,36 @@ static DECOMPRESSORS: Contexts<Decompressor<'static>> = Contexts::new();
 /// Compresses bytes into a frame that stands alone.
 pub fn encode(bytes: &[u8]) -> Result<Vec<u8>, BlobError> {
     let make = || Compressor::new(LEVEL);
-    let mut frame = COMPRESSORS.with(bytes.len(), make, |compressor| compressor.compress(bytes)).map_err(BlobError::Encode)?;
+    let mut frame = COMPRESSORS
+        .with(bytes.len(), make, |compressor| compressor.compress(bytes))
+        .map_err(BlobError::Encode)?;
     // It was made with room for bytes that cannot be compressed at all.
     frame.shrink_to_fit();
     Ok(frame)
 }
 
-/// The same where nobody waits for it: smaller, and some ten times slower. With the bytes of a base, the frame is a difference to them.
+/// The same where nobody waits for it: smaller, and some ten times slower. With the bytes of a
+/// base, the frame is a difference to them.
 pub fn encode_at_leisure(bytes: &[u8], base: Option<&[u8]>) -> Result<Vec<u8>, BlobError> {
     let mut context = CCtx::create();
-    let mut set = |parameter| context.set_parameter(parameter).map(drop).map_err(encoding_failed);
+    let mut set = |parameter| {
+        context
+            .set_parameter(parameter)
+            .map(drop)
+            .map_err(encoding_failed)
+    };
     set(CParameter::CompressionLevel(LEVEL_AT_LEISURE))?;
     if let Some(base) = base {
         // Matches have to reach from the end of the bytes back to the beginning of the base.
-        set(CParameter::WindowLog((usize::BITS - (base.len() + bytes.len()).leading_zeros()).max(MIN_WINDOW_LOG)))?;
+        set(CParameter::WindowLog(
+            (usize::BITS - (base.len() + bytes.len()).leading_zeros()).max(MIN_WINDOW_LOG),
+        ))?;
         context.ref_prefix(base).map_err(encoding_failed)?;
     }
     let mut frame = Vec::with_capacity(zstd_safe::compress_bound(bytes.len()));
-    context.compress2(&mut frame, bytes).map_err(encoding_failed)?;
+    context
+        .compress2(&mut frame, bytes)
+        .map_err(encoding_failed)?;
     frame.shrink_to_fit();
     Ok(frame)
 }
@@ -99,9 +116,12 @@ pub struct Frame<'a> {
     pub bytes: &'a [u8],
 }
 
-/// Decodes a frame that stands alone, then each difference to what came out before, and hands the last bytes out only when they are those that
-/// were written.
-pub fn decode<'a>(frames: impl IntoIterator<Item = Frame<'a>>, expected: Digest) -> Result<Vec<u8>, BlobError> {
+/// Decodes a frame that stands alone, then each difference to what came out before, and hands the
+/// last bytes out only when they are those that were written.
+pub fn decode<'a>(
+    frames: impl IntoIterator<Item = Frame<'a>>,
+    expected: Digest,
+) -> Result<Vec<u8>, BlobError> {
     let mut bytes = None;
     for frame in frames {
         bytes = Some(decode_one(frame, bytes.as_deref())?);
@@ -110,22 +130,35 @@ pub fn decode<'a>(frames: impl IntoIterator<Item = Frame<'a>>, expected: Digest)
 }
 
 fn decode_one(frame: Frame<'_>, base: Option<&[u8]>) -> Result<Vec<u8>, BlobError> {
-    // The frame says how large it is: no damaged number makes us ask for memory that the bytes do not need.
-    if zstd_safe::get_frame_content_size(frame.bytes).ok().flatten() != Some(frame.size) {
-        return Err(BlobError::Frame(std::io::Error::other("its size is not the one that was stored")));
+    // The frame says how large it is: no damaged number makes us ask for memory that the bytes do
+    // not need.
+    if zstd_safe::get_frame_content_size(frame.bytes)
+        .ok()
+        .flatten()
+        != Some(frame.size)
+    {
+        return Err(BlobError::Frame(std::io::Error::other(
+            "its size is not the one that was stored",
+        )));
     }
-    let size = usize::try_from(frame.size).map_err(|error| BlobError::Frame(std::io::Error::other(error)))?;
+    let size = usize::try_from(frame.size)
+        .map_err(|error| BlobError::Frame(std::io::Error::other(error)))?;
     match (frame.format, base) {
-        (WHOLE, _) => {
-            DECOMPRESSORS.with(size, Decompressor::new, |context| context.decompress(frame.bytes, size)).map_err(BlobError::Frame)
-        }
+        (WHOLE, _) => DECOMPRESSORS
+            .with(size, Decompressor::new, |context| {
+                context.decompress(frame.bytes, size)
+            })
+            .map_err(BlobError::Frame),
         (DIFFERENCE, None) => Err(BlobError::NoBase),
         (DIFFERENCE, Some(base)) => {
-            let failed = |code| BlobError::Frame(std::io::Error::other(zstd_safe::get_error_name(code)));
+            let failed =
+                |code| BlobError::Frame(std::io::Error::other(zstd_safe::get_error_name(code)));
             let mut context = DCtx::create();
             context.ref_prefix(base).map_err(failed)?;
             let mut bytes = Vec::with_capacity(size);
-            context.decompress(&mut bytes, frame.bytes).map_err(failed)?;
+            context
+                .decompress(&mut bytes, frame.bytes)
+                .map_err(failed)?;
             Ok(bytes)
         }
         (unknown, _) => Err(BlobError::UnknownFormat(unknown)),
@@ -134,7 +167,11 @@ fn decode_one(frame: Frame<'_>, base: Option<&[u8]>) -> Result<Vec<u8>, BlobErro
 
 fn verified(bytes: Vec<u8>, expected: Digest) -> Result<Vec<u8>, BlobError> {
     let found = Digest::of(&bytes);
-    if found == expected { Ok(bytes) } else { Err(BlobError::Mismatch { expected, found }) }
+    if found == expected {
+        Ok(bytes)
+    } else {
+        Err(BlobError::Mismatch { expected, found })
+    }
 }
 
 #[cfg(test)]
@@ -142,16 +179,26 @@ mod tests {
     use super::*;
 
     fn whole(bytes: &[u8], size: u64) -> Frame<'_> {
-        Frame { format: WHOLE, size, bytes }
+        Frame {
+            format: WHOLE,
+            size,
+            bytes,
+        }
     }
 
     fn last(bytes: &[u8], size: u64) -> Frame<'_> {
-        Frame { format: DIFFERENCE, size, bytes }
+        Frame {
+            format: DIFFERENCE,
+            size,
+            bytes,
+        }
     }
 
     /// Two states that differ a little.
     fn states() -> (Vec<u8>, Vec<u8>) {
-        let one = (0..2_000).fold(String::new(), |state, n| format!("{state}i-{:x},", n * 7_919));
+        let one = (0..2_000).fold(String::new(), |state, n| {
+            format!("{state}i-{:x},", n * 7_919)
+        });
         let other = one.replacen("i-1eef", "changed", 1);
         (one.into_bytes(), other.into_bytes())
     }
@@ -167,8 +214,14 @@ mod tests {
     #[test]
     fn gives_back_the_exact_bytes() {
         for bytes in [&b"{}"[..], &vec![0; 100_000], &[]] {
-            for frame in [encode(bytes).unwrap(), encode_at_leisure(bytes, None).unwrap()] {
-                assert_eq!(decode([whole(&frame, bytes.len() as u64)], Digest::of(bytes)).unwrap(), bytes);
+            for frame in [
+                encode(bytes).unwrap(),
+                encode_at_leisure(bytes, None).unwrap(),
+            ] {
+                assert_eq!(
+                    decode([whole(&frame, bytes.len() as u64)], Digest::of(bytes)).unwrap(),
+                    bytes
+                );
             }
         }
     }
@@ -176,14 +229,29 @@ mod tests {
     #[test]
     fn a_difference_is_small_and_needs_its_base() {
         let (one, other) = states();
-        let (base, difference) = (encode(&one).unwrap(), encode_at_leisure(&other, Some(&one)).unwrap());
-        assert!(difference.len() < 100 && base.len() > 1_000, "{} after {}", difference.len(), base.len());
+        let (base, difference) = (
+            encode(&one).unwrap(),
+            encode_at_leisure(&other, Some(&one)).unwrap(),
+        );
+        assert!(
+            difference.len() < 100 && base.len() > 1_000,
+            "{} after {}",
+            difference.len(),
+            base.len()
+        );
         let first = whole(&base, one.len() as u64);
-        let second = Frame { format: DIFFERENCE, size: other.len() as u64, bytes: &difference };
+        let second = Frame {
+            format: DIFFERENCE,
+            size: other.len() as u64,
+            bytes: &difference,
+        };
         let expected = Digest::of(&other);
         assert_eq!(decode([first, second], expected).unwrap(), other);
         assert!(matches!(decode([second], expected), Err(BlobError::NoBase)));
-        assert!(matches!(decode([first], expected), Err(BlobError::Mismatch { .. })));
+        assert!(matches!(
+            decode([first], expected),
+            Err(BlobError::Mismatch { .. })
+        ));
         assert!(matches!(decode([], expected), Err(BlobError::NoBase)));
         assert!(decode([second, first], expected).is_err());
     }
@@ -191,18 +259,42 @@ mod tests {
     #[test]
     fn never_gives_back_others() {
         let bytes = b"{\"serial\": 1, \"serial\": 1, \"serial\": 1}".repeat(20);
-        let (frame, digest, size) = (encode(&bytes).unwrap(), Digest::of(&bytes), bytes.len() as u64);
+        let (frame, digest, size) = (
+            encode(&bytes).unwrap(),
+            Digest::of(&bytes),
+            bytes.len() as u64,
+        );
         let other = bytes.repeat(2);
-        let (difference, longer, at) = (encode_at_leisure(&other, Some(&bytes)).unwrap(), Digest::of(&other), other.len() as u64);
+        let (difference, longer, at) = (
+            encode_at_leisure(&other, Some(&bytes)).unwrap(),
+            Digest::of(&other),
+            other.len() as u64,
+        );
         for damaged in each_bit_wrong(&frame) {
             assert!(decode([whole(&damaged, size)], digest).map_or(true, |read| read == bytes));
-            assert!(decode([whole(&damaged, size), last(&difference, at)], longer).map_or(true, |read| read == other));
+            assert!(
+                decode([whole(&damaged, size), last(&difference, at)], longer)
+                    .map_or(true, |read| read == other)
+            );
         }
         for damaged in each_bit_wrong(&difference) {
-            assert!(decode([whole(&frame, size), last(&damaged, at)], longer).map_or(true, |read| read == other));
+            assert!(
+                decode([whole(&frame, size), last(&damaged, at)], longer)
+                    .map_or(true, |read| read == other)
+            );
         }
         assert!(decode([whole(&frame, size - 1)], digest).is_err());
         assert!(decode([whole(&frame, size)], Digest::of(b"other")).is_err());
-        assert!(matches!(decode([Frame { format: 3, size, bytes: &frame }], digest), Err(BlobError::UnknownFormat(3))));
+        assert!(matches!(
+            decode(
+                [Frame {
+                    format: 3,
+                    size,
+                    bytes: &frame
+                }],
+                digest
+            ),
+            Err(BlobError::UnknownFormat(3))
+        ));
     }
 }

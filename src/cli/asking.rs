@@ -1,4 +1,5 @@
-//! What cannot be undone, or breaks somebody else's work, is shown first, and done only if a person at a terminal, or whoever wrote `--yes`, wants it.
+//! What cannot be undone, or breaks somebody else's work, is shown first, and done only if a person
+//! at a terminal, or whoever wrote `--yes`, wants it.
 
 use clap::Args;
 
@@ -26,8 +27,14 @@ impl Asking {
             output::message(&output::harmless(line));
         }
         if !output::can_ask() {
-            return Err(Failure::Usage(format!("{question} There is no terminal to ask at: --yes says so. Nothing was done")));
+            return Err(Failure::Usage(format!(
+                "{question} There is no terminal to ask at: --yes says so. Nothing was done"
+            )));
         }
-        if output::ask(question)? { Ok(()) } else { Err(Failure::Failed("nothing was done".to_owned())) }
+        if output::ask(question)? {
+            Ok(())
+        } else {
+            Err(Failure::Failed("nothing was done".to_owned()))
+        }
     }
 }

@@ -1,5 +1,6 @@
-//! The one client of the API, and the ways to reach it: the running server's socket, a server elsewhere, or, when none runs, the same application
-//! started inside the command for as long as it takes. So the command line, the page and a script see the same thing.
+//! The one client of the API, and the ways to reach it: the running server's socket, a server
+//! elsewhere, or, when none runs, the same application started inside the command for as long as it
+//! takes. So the command line, the page and a script see the same thing.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,7 +33,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 /// The pace in bytes a second at which a body may go to it; the server takes none that is slower.
 const SLOWEST_BODY: u64 = 8 * 1024;
-/// What takes as long as it takes, with nothing to be read meanwhile: a network that goes away is noticed by its connection.
+/// What takes as long as it takes, with nothing to be read meanwhile: a network that goes away is
+/// noticed by its connection.
 const LONG: [&str; 5] = ["/api/verify", "/api/prune", "/purge", "/rollback", "/diff"];
 
 /// How often a request that the server has no room for is made again, and after how long.
@@ -82,10 +84,17 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    /// The answer as JSON. Every answer of the API is an object; whatever else it is was not said by a statekeep.
+    /// The answer as JSON. Every answer of the API is an object; whatever else it is was not said
+    /// by a statekeep.
     pub(super) fn json(&self) -> Result<Value, Failure> {
-        let answer = serde_json::from_slice(&self.bytes).ok().filter(Value::is_object);
-        answer.ok_or_else(|| Failure::Failed("the server's answer is no JSON object; is --url a statekeep?".to_owned()))
+        let answer = serde_json::from_slice(&self.bytes)
+            .ok()
+            .filter(Value::is_object);
+        answer.ok_or_else(|| {
+            Failure::Failed(
+                "the server's answer is no JSON object; is --url a statekeep?".to_owned(),
+            )
+        })
     }
 }
 
@@ -93,7 +102,9 @@ impl Reply {
 pub(super) fn following(page: &mut Value, begun_at: &Value) -> Result<Value, Failure> {
     let next = page["next"].take();
     if !next.is_null() && next == *begun_at {
-        return Err(Failure::Failed("the server's list never ends; is --url a statekeep?".to_owned()));
+        return Err(Failure::Failed(
+            "the server's list never ends; is --url a statekeep?".to_owned(),
+        ));
     }
     Ok(next)
 }
@@ -108,12 +119,27 @@ impl Client {
     pub(super) async fn connect_or(reach: &Reach, where_none: WhereNone) -> Result<Self, Failure> {
         match reach.way()? {
             Way::Directory(dir) => Self::on_directory(dir, where_none).await,
-            Way::Elsewhere { url, key_file, because } => {
+            Way::Elsewhere {
+                url,
+                key_file,
+                because,
+            } => {
                 let url = super::network::address("--url", url)?;
                 let secret = secret_in(key_file)?;
-                let instead = format!("as {} of {}, not as the operator, because {because}", owner_of(&secret), key_file.display());
-                let server = Server { base: url, instead_of_operator: Some(super::output::harmless(&instead)) };
-                Ok(Self { wire: Arc::new(Wire::to(server, secret)?), inside: None, _open: None })
+                let instead = format!(
+                    "as {} of {}, not as the operator, because {because}",
+                    owner_of(&secret),
+                    key_file.display()
+                );
+                let server = Server {
+                    base: url,
+                    instead_of_operator: Some(super::output::harmless(&instead)),
+                };
+                Ok(Self {
+                    wire: Arc::new(Wire::to(server, secret)?),
+                    inside: None,
+                    _open: None,
+                })
             }
         }
     }
@@ -136,19 +162,42 @@ impl Client {
                 return Self::by_socket(&path, open, None);
             }
             if clock::monotonic() > end {
-                return Err(Failure::Failed(format!("{in_use}; it does not answer on its socket")));
+                return Err(Failure::Failed(format!(
+                    "{in_use}; it does not answer on its socket"
+                )));
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }
 
-    fn by_socket(path: &Path, open: Option<std::fs::File>, inside: Option<Inside>) -> Result<Self, Failure> {
+    fn by_socket(
+        path: &Path,
+        open: Option<std::fs::File>,
+        inside: Option<Inside>,
+    ) -> Result<Self, Failure> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         // No certificates are needed here, and an air-gapped machine may have none.
-        let http = reqwest::Client::builder().unix_socket(path).tls_certs_only([]).build().map_err(Failure::because)?;
-        let server = Arc::new(Server { base: "http://localhost".to_owned(), instead_of_operator: None });
-        let wire = Wire { http, server, secret: None, timeout: None, page: AtomicU32::new(PAGE) };
-        Ok(Self { wire: Arc::new(wire), inside, _open: open })
+        let http = reqwest::Client::builder()
+            .unix_socket(path)
+            .tls_certs_only([])
+            .build()
+            .map_err(Failure::because)?;
+        let server = Arc::new(Server {
+            base: "http://localhost".to_owned(),
+            instead_of_operator: None,
+        });
+        let wire = Wire {
+            http,
+            server,
+            secret: None,
+            timeout: None,
+            page: AtomicU32::new(PAGE),
+        };
+        Ok(Self {
+            wire: Arc::new(wire),
+            inside,
+            _open: open,
+        })
     }
 
     fn inside(lock: DirLock) -> Result<Self, Failure> {
@@ -156,16 +205,32 @@ impl Client {
         let name = format!(".command-{}.sock", std::process::id());
         let domain = Domain::open(lock, Limits::default()).map_err(Failure::because)?;
         let socket = http::bind_socket(&dir, &name)?;
-        let bindings = Bindings { tcp: None, socket, workers: Some(1) };
+        let bindings = Bindings {
+            tcp: None,
+            socket,
+            workers: Some(1),
+        };
         let running = http::start(&domain, TrustedProxies::default(), bindings)?;
         let (path, open) = http::reachable_path(&dir, &name)?;
-        let inside = Inside { domain, running, socket: path.clone() };
+        let inside = Inside {
+            domain,
+            running,
+            socket: path.clone(),
+        };
         Self::by_socket(&path, open, Some(inside))
     }
 
-    /// Leaves in good order: what the application inside this command still has to write is on disk after this.
+    /// Leaves in good order: what the application inside this command still has to write is on disk
+    /// after this.
     pub(super) async fn close(self) -> Result<(), Failure> {
-        let Some(Inside { domain, running, socket }) = self.inside else { return Ok(()) };
+        let Some(Inside {
+            domain,
+            running,
+            socket,
+        }) = self.inside
+        else {
+            return Ok(());
+        };
         // Idle connections of ours would be waited for.
         drop(self.wire);
         running.stop().await?;
@@ -173,14 +238,24 @@ impl Client {
         Ok(std::fs::remove_file(socket)?)
     }
 
-    /// What requests go over, for several at the same time. It has to be given back before [`close`](Self::close).
+    /// What requests go over, for several at the same time. It has to be given back before
+    /// [`close`](Self::close).
     pub(super) fn wire(&self) -> Arc<Wire> {
         Arc::clone(&self.wire)
     }
 
     /// Asks, and gives back an answer that is not an error.
-    pub(super) async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> Result<Reply, Failure> {
-        match self.wire.ask(method, path, body.map(|body| Bytes::from(body.to_string()))).await {
+    pub(super) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Reply, Failure> {
+        match self
+            .wire
+            .ask(method, path, body.map(|body| Bytes::from(body.to_string())))
+            .await
+        {
             Ok(reply) => Ok(reply),
             Err(refusal) => Err(nearest::explained(&self.wire, refusal).await),
         }
@@ -191,8 +266,15 @@ impl Client {
         self.ask("GET", path, None).await?.json()
     }
 
-    /// Asks for all pages of a list, or for as many rows as are wanted; `{"<name>": […], "next"}` as one page would be.
-    pub(super) async fn list(&self, path: &str, name: &str, cursor: &str, wanted: Option<usize>) -> Result<Value, Failure> {
+    /// Asks for all pages of a list, or for as many rows as are wanted; `{"<name>": […], "next"}`
+    /// as one page would be.
+    pub(super) async fn list(
+        &self,
+        path: &str,
+        name: &str,
+        cursor: &str,
+        wanted: Option<usize>,
+    ) -> Result<Value, Failure> {
         match self.wire.list(path, name, cursor, wanted).await {
             Ok(list) => Ok(list),
             Err(refusal) => Err(nearest::explained(&self.wire, refusal).await),
@@ -203,58 +285,119 @@ impl Client {
 impl Wire {
     /// To a server elsewhere.
     pub(super) fn elsewhere(url: &str, secret: Secret) -> Result<Self, Failure> {
-        Self::to(Server { base: url.trim_end_matches('/').to_owned(), instead_of_operator: None }, secret)
+        Self::to(
+            Server {
+                base: url.trim_end_matches('/').to_owned(),
+                instead_of_operator: None,
+            },
+            secret,
+        )
     }
 
     fn to(server: Server, secret: Secret) -> Result<Self, Failure> {
         let http = http_patient(&server.base)?;
-        Ok(Self { http, server: Arc::new(server), secret: Some(secret), timeout: Some(ANSWER_TIMEOUT), page: AtomicU32::new(PAGE) })
+        Ok(Self {
+            http,
+            server: Arc::new(server),
+            secret: Some(secret),
+            timeout: Some(ANSWER_TIMEOUT),
+            page: AtomicU32::new(PAGE),
+        })
     }
 
     /// The same way, for another's secret.
     pub(super) fn with(&self, secret: Secret) -> Self {
         let page = AtomicU32::new(self.page.load(Ordering::Relaxed));
-        Self { http: self.http.clone(), server: Arc::clone(&self.server), secret: Some(secret), timeout: self.timeout, page }
+        Self {
+            http: self.http.clone(),
+            server: Arc::clone(&self.server),
+            secret: Some(secret),
+            timeout: self.timeout,
+            page,
+        }
     }
 
-    /// Asks, and gives back an answer that is not an error. While the server has no room it is asked again, for a while.
-    pub(super) async fn ask_patiently(&self, method: &str, path: &str, body: Option<Bytes>) -> Result<Reply, Refusal> {
+    /// Asks, and gives back an answer that is not an error. While the server has no room it is
+    /// asked again, for a while.
+    pub(super) async fn ask_patiently(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Bytes>,
+    ) -> Result<Reply, Refusal> {
         let mut tries = 0;
         loop {
             match self.ask(method, path, body.clone()).await {
-                Err(refusal) if refusal.is_busy() && tries < MAX_TRIES => tokio::time::sleep(TRY_AGAIN_AFTER).await,
+                Err(refusal) if refusal.is_busy() && tries < MAX_TRIES => {
+                    tokio::time::sleep(TRY_AGAIN_AFTER).await
+                }
                 answer => return answer,
             }
             tries += 1;
         }
     }
 
-    /// Asks for all pages of a list, or for as many rows as are wanted; `{"<name>": […], "next"}` as one page would be.
-    pub(super) async fn list(&self, path: &str, name: &str, cursor: &str, wanted: Option<usize>) -> Result<Value, Refusal> {
+    /// Asks for all pages of a list, or for as many rows as are wanted; `{"<name>": […], "next"}`
+    /// as one page would be.
+    pub(super) async fn list(
+        &self,
+        path: &str,
+        name: &str,
+        cursor: &str,
+        wanted: Option<usize>,
+    ) -> Result<Value, Refusal> {
         let mut rows = Vec::new();
         let mut next = Value::Null;
         loop {
             let missing = wanted.map(|wanted| wanted.saturating_sub(rows.len()));
             let mut page = self.page(path, cursor, &next, missing).await?;
             next = following(&mut page, &next).map_err(Refusal::of)?;
-            rows.extend(page[name].as_array_mut().map(std::mem::take).unwrap_or_default());
+            rows.extend(
+                page[name]
+                    .as_array_mut()
+                    .map(std::mem::take)
+                    .unwrap_or_default(),
+            );
             if next.is_null() || wanted.is_some_and(|wanted| rows.len() >= wanted) {
                 return Ok(serde_json::json!({ name: rows, "next": next }));
             }
         }
     }
 
-    /// Asks for a page of a list, as large as the server gives it and with no more rows than are wanted.
-    pub(super) async fn page(&self, path: &str, cursor: &str, next: &Value, wanted: Option<usize>) -> Result<Value, Refusal> {
+    /// Asks for a page of a list, as large as the server gives it and with no more rows than are
+    /// wanted.
+    pub(super) async fn page(
+        &self,
+        path: &str,
+        cursor: &str,
+        next: &Value,
+        wanted: Option<usize>,
+    ) -> Result<Value, Refusal> {
         let separator = if path.contains('?') { '&' } else { '?' };
-        let from = if next.is_null() { String::new() } else { format!("&{cursor}={}", super::output::text(next)) };
+        let from = if next.is_null() {
+            String::new()
+        } else {
+            format!("&{cursor}={}", super::output::text(next))
+        };
         loop {
             let most = self.page.load(Ordering::Relaxed);
-            let limit = wanted.and_then(|wanted| u32::try_from(wanted).ok()).map_or(most, |wanted| wanted.min(most)).max(1);
-            match self.ask("GET", &format!("{path}{separator}limit={limit}{from}"), None).await {
+            let limit = wanted
+                .and_then(|wanted| u32::try_from(wanted).ok())
+                .map_or(most, |wanted| wanted.min(most))
+                .max(1);
+            match self
+                .ask(
+                    "GET",
+                    &format!("{path}{separator}limit={limit}{from}"),
+                    None,
+                )
+                .await
+            {
                 Ok(reply) => return reply.json().map_err(Refusal::of),
                 Err(refusal) => match refusal.largest_page() {
-                    Some(largest) if largest < limit => self.page.store(largest.max(1), Ordering::Relaxed),
+                    Some(largest) if largest < limit => {
+                        self.page.store(largest.max(1), Ordering::Relaxed)
+                    }
                     _ => return Err(refusal),
                 },
             }
@@ -262,32 +405,67 @@ impl Wire {
     }
 
     /// Asks once.
-    pub(super) async fn ask(&self, method: &str, path: &str, body: Option<Bytes>) -> Result<Reply, Refusal> {
-        let method = Method::from_bytes(method.as_bytes()).map_err(|error| Refusal::Unreachable(error.to_string()))?;
-        let mut request = self.http.request(method, format!("{}{path}", self.server.base));
+    pub(super) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Bytes>,
+    ) -> Result<Reply, Refusal> {
+        let method = Method::from_bytes(method.as_bytes())
+            .map_err(|error| Refusal::Unreachable(error.to_string()))?;
+        let mut request = self
+            .http
+            .request(method, format!("{}{path}", self.server.base));
         if let Some(secret) = &self.secret {
             request = request.bearer_auth(secret.reveal());
         }
-        let on_its_way = Duration::from_secs(body.as_ref().map_or(0, Bytes::len) as u64 / SLOWEST_BODY);
+        let on_its_way =
+            Duration::from_secs(body.as_ref().map_or(0, Bytes::len) as u64 / SLOWEST_BODY);
         if let Some(body) = body {
-            request = request.header(reqwest::header::CONTENT_TYPE, "application/json").body(body);
+            request = request
+                .header(reqwest::header::CONTENT_TYPE, "application/json")
+                .body(body);
         }
-        let limit = self.timeout.filter(|_| !LONG.iter().any(|part| path.contains(part)));
-        let unreachable =
-            |error: reqwest::Error| Refusal::Unreachable(format!("cannot reach {}: {}", self.server.base, on_the_way(&error)));
-        let mut response = self.within(limit.map(|limit| limit + on_its_way), request.send()).await?.map_err(unreachable)?;
+        let limit = self
+            .timeout
+            .filter(|_| !LONG.iter().any(|part| path.contains(part)));
+        let unreachable = |error: reqwest::Error| {
+            Refusal::Unreachable(format!(
+                "cannot reach {}: {}",
+                self.server.base,
+                on_the_way(&error)
+            ))
+        };
+        let mut response = self
+            .within(limit.map(|limit| limit + on_its_way), request.send())
+            .await?
+            .map_err(unreachable)?;
         let status = response.status();
         let mut bytes = Vec::new();
-        while let Some(chunk) = self.within(limit, response.chunk()).await?.map_err(unreachable)? {
+        while let Some(chunk) = self
+            .within(limit, response.chunk())
+            .await?
+            .map_err(unreachable)?
+        {
             bytes.extend_from_slice(&chunk);
         }
         let bytes = Bytes::from(bytes);
-        if status.is_success() { Ok(Reply { bytes }) } else { Err(Refusal::refused(status, &bytes, path, &self.server)) }
+        if status.is_success() {
+            Ok(Reply { bytes })
+        } else {
+            Err(Refusal::refused(status, &bytes, path, &self.server))
+        }
     }
 
     /// What comes within a time, if there is one.
-    async fn within<T>(&self, limit: Option<Duration>, coming: impl Future<Output = T>) -> Result<T, Refusal> {
-        let Some(limit) = limit else { return Ok(coming.await) };
+    async fn within<T>(
+        &self,
+        limit: Option<Duration>,
+        coming: impl Future<Output = T>,
+    ) -> Result<T, Refusal> {
+        let Some(limit) = limit else {
+            return Ok(coming.await);
+        };
         let late = |_| {
             let limit = crate::model::span::Span(limit);
             Refusal::Unreachable(format!(
@@ -313,14 +491,24 @@ mod tests {
                 std::io::Write::write_all(&mut stream, answer).expect("it is written");
                 stream
             });
-            let wire =
-                Wire { timeout: Some(Duration::from_millis(50)), ..Wire::elsewhere(&url, Secret::new("x".to_owned())).expect("a way") };
+            let wire = Wire {
+                timeout: Some(Duration::from_millis(50)),
+                ..Wire::elsewhere(&url, Secret::new("x".to_owned())).expect("a way")
+            };
             let asked = http::block_on(wire.ask("GET", "/api/keys", None));
             drop(silent.join());
-            asked.map_or_else(|refusal| refusal.into_failure().into_message(), |_| "an answer".to_owned())
+            asked.map_or_else(
+                |refusal| refusal.into_failure().into_message(),
+                |_| "an answer".to_owned(),
+            )
         };
         assert!(said(b"").contains("says nothing for"));
-        assert!(said(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf").contains("says nothing for"));
-        assert_eq!(said(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhalf"), "an answer");
+        assert!(
+            said(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf").contains("says nothing for")
+        );
+        assert_eq!(
+            said(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhalf"),
+            "an answer"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! `statekeep detect`: says whether a root module says itself where its state goes. It reads files and nothing else.
+//! `statekeep detect`: says whether a root module says itself where its state goes. It reads files
+//! and nothing else.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -52,23 +53,38 @@ impl From<Program> for Asked {
 impl Module {
     /// The root module in a directory, without flags of its own.
     pub(super) fn at(dir: &Path, program: Option<Asked>, include_json: bool) -> Self {
-        Self { dir: dir.to_owned(), program, include_json }
+        Self {
+            dir: dir.to_owned(),
+            program,
+            include_json,
+        }
     }
 
     pub(super) fn ask(&self) -> Ask {
-        Ask { program: self.program.map(Program::from), include_json: self.include_json }
+        Ask {
+            program: self.program.map(Program::from),
+            include_json: self.include_json,
+        }
     }
 
     /// Refuses a directory that is none.
     pub(super) fn exists(&self) -> Result<(), Failure> {
-        if self.dir.is_dir() { Ok(()) } else { Err(Failure::Usage(format!("{}: there is no such directory", self.dir.display()))) }
+        if self.dir.is_dir() {
+            Ok(())
+        } else {
+            Err(Failure::Usage(format!(
+                "{}: there is no such directory",
+                self.dir.display()
+            )))
+        }
     }
 
     /// Looks at the module, as if one file were not there.
     pub(super) fn look(&self, without: Option<&str>) -> Result<Detection, Failure> {
         self.exists()?;
         let dir = &self.dir;
-        hcl::scan_without(dir, self.ask(), without).map_err(|error| Failure::Failed(format!("{}: {error}", dir.display())))
+        hcl::scan_without(dir, self.ask(), without)
+            .map_err(|error| Failure::Failed(format!("{}: {error}", dir.display())))
     }
 }
 
@@ -86,7 +102,9 @@ pub(super) fn run(args: &DetectArgs) -> Result<ExitCode, Failure> {
     let detection = args.module.look(None)?;
     match args.format {
         Format::Json => output::json(&json!(detection))?,
-        Format::Text => lines(&args.module.dir, &detection).iter().try_for_each(|line| output::line(line))?,
+        Format::Text => lines(&args.module.dir, &detection)
+            .iter()
+            .try_for_each(|line| output::line(line))?,
     }
     Ok(ExitCode::from(match detection.answer {
         Answer::Configured => 0,
@@ -102,16 +120,38 @@ pub(super) fn lines(dir: &Path, detection: &Detection) -> Vec<String> {
         lines.push(format!("{}: no state storage is configured", shown(dir)));
     }
     let doubts = detection.undecided.iter().map(|doubt| {
-        let place = doubt.file.as_deref().map_or_else(|| shown(dir), |file| in_dir(dir, file));
-        let line = doubt.line.map(|line| format!("{line}:")).unwrap_or_default();
-        format!("{place}:{line} undecided: {}", output::harmless(&doubt.reason))
+        let place = doubt
+            .file
+            .as_deref()
+            .map_or_else(|| shown(dir), |file| in_dir(dir, file));
+        let line = doubt
+            .line
+            .map(|line| format!("{line}:"))
+            .unwrap_or_default();
+        format!(
+            "{place}:{line} undecided: {}",
+            output::harmless(&doubt.reason)
+        )
     });
     lines.extend(doubts);
-    lines.extend(detection.found.iter().map(|found| format!("{}: {}", place(dir, found), block(found))));
+    lines.extend(
+        detection
+            .found
+            .iter()
+            .map(|found| format!("{}: {}", place(dir, found), block(found))),
+    );
     let json = detection.not_examined.iter();
-    lines.extend(json.map(|file| format!("{}: not examined (JSON; --include-json examines it)", in_dir(dir, file))));
+    lines.extend(json.map(|file| {
+        format!(
+            "{}: not examined (JSON; --include-json examines it)",
+            in_dir(dir, file)
+        )
+    }));
     if detection.truncated {
-        lines.push(format!("… and more: at most {} of a kind are told", hcl::MAX_TOLD));
+        lines.push(format!(
+            "… and more: at most {} of a kind are told",
+            hcl::MAX_TOLD
+        ));
     }
     lines
 }
@@ -123,13 +163,20 @@ pub(super) fn place(dir: &Path, found: &Found) -> String {
 
 /// `backend "http"`.
 pub(super) fn block(found: &Found) -> String {
-    let label = found.label.as_ref().map(|label| format!(" \"{}\"", output::harmless(label)));
+    let label = found
+        .label
+        .as_ref()
+        .map(|label| format!(" \"{}\"", output::harmless(label)));
     format!("{}{}", found.kind.name(), label.unwrap_or_default())
 }
 
 /// A file as it is reached from where the command runs.
 pub(super) fn in_dir(dir: &Path, file: &str) -> String {
-    if dir == Path::new(".") { output::harmless(file) } else { shown(&dir.join(file)) }
+    if dir == Path::new(".") {
+        output::harmless(file)
+    } else {
+        shown(&dir.join(file))
+    }
 }
 
 /// A path, harmless to print.

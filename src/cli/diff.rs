@@ -1,4 +1,5 @@
-//! `statekeep state diff` and `statekeep state outputs`: what the API answers, as people know it from plans. What was, was: the past tense.
+//! `statekeep state diff` and `statekeep state outputs`: what the API answers, as people know it
+//! from plans. What was, was: the past tense.
 //!
 //! Values are printed as the state has them, digit by digit.
 
@@ -19,7 +20,8 @@ use crate::model::name::StateName;
 pub(super) struct DiffArgs {
     /// The state, as WORKSPACE/BUILDINGBLOCK
     state: StateName,
-    /// Alone: the version to compare with the one before it. With a second: the version to compare that one with
+    /// Alone: the version to compare with the one before it. With a second: the version to compare
+    /// that one with
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     from: Option<u64>,
     /// The version to look at; the current one against the one before it, if neither is given
@@ -123,7 +125,9 @@ struct Changed {
 }
 
 /// A value that is there, `null` among them.
-fn as_written<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
+fn as_written<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Box<RawValue>>, D::Error> {
     Box::<RawValue>::deserialize(deserializer).map(Some)
 }
 
@@ -148,26 +152,46 @@ impl Changed {
 
     fn print(&self, indent: usize, width: usize) -> Result<(), Failure> {
         let (mark, _, tone) = self.action().words();
-        output::toned(&[(tone, format!("{:indent$}{mark}", "")), (Tone::Plain, format!(" {:width$} = {}", self.path, self.values()))])
+        output::toned(&[
+            (tone, format!("{:indent$}{mark}", "")),
+            (
+                Tone::Plain,
+                format!(" {:width$} = {}", self.path, self.values()),
+            ),
+        ])
     }
 }
 
 /// Reads an answer without loss: numbers stay as they are written.
 fn parsed<'a, T: Deserialize<'a>>(reply: &'a Reply) -> Result<T, Failure> {
-    let unknown = |error| Failure::Failed(format!("the server's answer makes no sense ({error}); is it of another version?"));
+    let unknown = |error| {
+        Failure::Failed(format!(
+            "the server's answer makes no sense ({error}); is it of another version?"
+        ))
+    };
     serde_json::from_slice(&reply.bytes).map_err(unknown)
 }
 
 /// Shows what changed from one version to another.
 pub(super) async fn diff(client: &Client, args: DiffArgs, format: Format) -> Result<(), Failure> {
-    let DiffArgs { state, from, to, sensitive } = args;
+    let DiffArgs {
+        state,
+        from,
+        to,
+        sensitive,
+    } = args;
     let (from, to) = match (from, to) {
         (Some(from), Some(to)) => (Some(from), to),
         (Some(only), None) => (None, only),
         (None, _) => (None, current(client, &state).await?),
     };
-    let from = from.map(|number| format!("&from={number}")).unwrap_or_default();
-    let path = format!("{}/versions/{to}/diff?sensitive={sensitive}{from}", state.path());
+    let from = from
+        .map(|number| format!("&from={number}"))
+        .unwrap_or_default();
+    let path = format!(
+        "{}/versions/{to}/diff?sensitive={sensitive}{from}",
+        state.path()
+    );
     let reply = client.ask("GET", &path, None).await?;
     if format == Format::Json {
         return output::answer(&reply.bytes);
@@ -180,7 +204,9 @@ pub(super) async fn diff(client: &Client, args: DiffArgs, format: Format) -> Res
             output::toned(&[(Tone::Plain, format!("  {}", why.detail))])
         }
         (None, why) => {
-            let detail = why.as_ref().map_or("the server does not say why", |why| &why.detail);
+            let detail = why
+                .as_ref()
+                .map_or("the server does not say why", |why| &why.detail);
             output::message(&format!("what changed cannot be told: {detail}"));
             Ok(())
         }
@@ -188,7 +214,10 @@ pub(super) async fn diff(client: &Client, args: DiffArgs, format: Format) -> Res
 }
 
 async fn current(client: &Client, state: &StateName) -> Result<u64, Failure> {
-    let path = format!("/api/terraform/state?workspace={}&buildingBlock={}", state.workspace, state.block);
+    let path = format!(
+        "/api/terraform/state?workspace={}&buildingBlock={}",
+        state.workspace, state.block
+    );
     let answer = client.get(&path).await?;
     if let Some(number) = answer["states"][0]["current"]["number"].as_u64() {
         return Ok(number);
@@ -205,7 +234,10 @@ fn print_head(state: &StateName, answer: &Answer) -> Result<(), Failure> {
         (None, Some("pruned")) => String::new(),
         (None, _) => " against nothing".to_owned(),
     };
-    output::toned(&[(Tone::Bold, format!("{state}: version {}{with}", to["number"]))])?;
+    output::toned(&[(
+        Tone::Bold,
+        format!("{state}: version {}{with}", to["number"]),
+    )])?;
     let versions: Vec<&Value> = answer.from.iter().chain([to]).collect();
     for version in versions {
         let program = text(&version["terraform_version"]);
@@ -231,12 +263,27 @@ fn print_changes(changes: &Changes) -> Result<(), Failure> {
     if let Some(program) = &changes.terraform_version {
         print_block("Written by:", std::slice::from_ref(program))?;
     }
-    let Counts { added, changed, removed, moved } = &changes.counts;
-    let moved = if *moved > 0 { format!(" ({moved} of them moved)") } else { String::new() };
-    let sum = format!("Resources: {added} added, {changed} changed{moved}, {removed} removed. Outputs: {} changed.", changes.outputs.len());
+    let Counts {
+        added,
+        changed,
+        removed,
+        moved,
+    } = &changes.counts;
+    let moved = if *moved > 0 {
+        format!(" ({moved} of them moved)")
+    } else {
+        String::new()
+    };
+    let sum = format!(
+        "Resources: {added} added, {changed} changed{moved}, {removed} removed. Outputs: {} \
+            changed.",
+        changes.outputs.len()
+    );
     heading(sum)?;
     if changes.truncated {
-        output::message("the list was cut because it is too long; the numbers of resources are those of all");
+        output::message(
+            "the list was cut because it is too long; the numbers of resources are those of all",
+        );
     }
     Ok(())
 }
@@ -259,12 +306,20 @@ fn print_block(title: &str, values: &[Changed]) -> Result<(), Failure> {
 fn width<'a>(values: impl Iterator<Item = &'a Changed>) -> usize {
     /// Names beyond this many letters do not push all others aside.
     const MAX_WIDTH: usize = 40;
-    values.map(|value| value.path.chars().count()).max().unwrap_or(0).min(MAX_WIDTH)
+    values
+        .map(|value| value.path.chars().count())
+        .max()
+        .unwrap_or(0)
+        .min(MAX_WIDTH)
 }
 
 fn print_resource(resource: &Resource) -> Result<(), Failure> {
     let (mark, word, tone) = resource.action.words();
-    let mut said = resource.previous_address.as_ref().unwrap_or(&resource.address).clone();
+    let mut said = resource
+        .previous_address
+        .as_ref()
+        .unwrap_or(&resource.address)
+        .clone();
     if let Some(key) = &resource.deposed {
         let _ = write!(said, " (deposed object {key})");
     }
@@ -273,12 +328,32 @@ fn print_resource(resource: &Resource) -> Result<(), Failure> {
         let _ = write!(said, " to {}", resource.address);
     }
     heading(format!("  # {said}"))?;
-    let block = if resource.mode == "managed" { "resource" } else { resource.mode.as_str() };
-    let id = resource.id.as_ref().map(|id| format!(" (id = {id})")).unwrap_or_default();
-    output::toned(&[(tone, format!("{mark:>3}")), (Tone::Plain, format!(" {block} \"{}\" \"{}\"{id}", resource.kind, resource.name))])?;
+    let block = if resource.mode == "managed" {
+        "resource"
+    } else {
+        resource.mode.as_str()
+    };
+    let id = resource
+        .id
+        .as_ref()
+        .map(|id| format!(" (id = {id})"))
+        .unwrap_or_default();
+    output::toned(&[
+        (tone, format!("{mark:>3}")),
+        (
+            Tone::Plain,
+            format!(" {block} \"{}\" \"{}\"{id}", resource.kind, resource.name),
+        ),
+    ])?;
     let width = width(resource.attributes.iter().chain(&resource.meta));
-    resource.attributes.iter().try_for_each(|value| value.print(6, width))?;
-    resource.meta.iter().try_for_each(|value| value.print(6, width))
+    resource
+        .attributes
+        .iter()
+        .try_for_each(|value| value.print(6, width))?;
+    resource
+        .meta
+        .iter()
+        .try_for_each(|value| value.print(6, width))
 }
 
 #[derive(Deserialize)]
@@ -296,7 +371,11 @@ struct ShownOutput {
 }
 
 /// Shows the outputs of the current version.
-pub(super) async fn outputs(client: &Client, args: OutputsArgs, format: Format) -> Result<(), Failure> {
+pub(super) async fn outputs(
+    client: &Client,
+    args: OutputsArgs,
+    format: Format,
+) -> Result<(), Failure> {
     let path = format!("{}/outputs?sensitive={}", args.state.path(), args.sensitive);
     let reply = client.ask("GET", &path, None).await?;
     if format == Format::Json {
@@ -305,9 +384,15 @@ pub(super) async fn outputs(client: &Client, args: OutputsArgs, format: Format) 
     let listing: Listing = parsed(&reply)?;
     let Some(outputs) = listing.outputs else {
         let detail = listing.not_shown.map_or_else(String::new, |why| why.detail);
-        return Err(Failure::Failed(format!("the outputs cannot be told: {detail}")));
+        return Err(Failure::Failed(format!(
+            "the outputs cannot be told: {detail}"
+        )));
     };
-    let width = outputs.keys().map(|name| name.chars().count()).max().unwrap_or(0);
+    let width = outputs
+        .keys()
+        .map(|name| name.chars().count())
+        .max()
+        .unwrap_or(0);
     outputs.iter().try_for_each(|(name, output)| {
         let value = match &output.value {
             _ if output.hidden => "(hidden)",

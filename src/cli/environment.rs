@@ -1,5 +1,5 @@
-//! The command line with its environment: a variable that is set to nothing is not set, as build servers and container files leave them behind
-//! (`STATEKEEP_URL=`, `${X:-}`).
+//! The command line with its environment: a variable that is set to nothing is not set, as build
+//! servers and container files leave them behind (`STATEKEEP_URL=`, `${X:-}`).
 
 use clap::{Arg, Command, CommandFactory as _, FromArgMatches as _};
 
@@ -13,10 +13,19 @@ pub(super) fn parse() -> Result<Cli, clap::Error> {
 }
 
 fn without_empty(command: Command) -> Command {
-    command.mut_args(forget_empty).mut_subcommands(without_empty)
+    command
+        .mut_args(forget_empty)
+        .mut_subcommands(without_empty)
 }
 
 fn forget_empty(arg: Arg) -> Arg {
-    let is_empty = arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
-    if is_empty { arg.env(None::<&'static str>) } else { arg }
+    let is_empty = arg
+        .get_env()
+        .and_then(std::env::var_os)
+        .is_some_and(|value| value.is_empty());
+    if is_empty {
+        arg.env(None::<&'static str>)
+    } else {
+        arg
+    }
 }

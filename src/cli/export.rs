@@ -1,7 +1,8 @@
 //! `statekeep export`: states with their history as files, which `import` makes the same states of.
 //!
-//! The manifest comes last: an export that has none was cut off. Each version's bytes are compared with their SHA-256 before they are written; what
-//! cannot be read is named, left out, and told in the manifest and by the exit code, and the rest is exported.
+//! The manifest comes last: an export that has none was cut off. Each version's bytes are compared
+//! with their SHA-256 before they are written; what cannot be read is named, left out, and told in
+//! the manifest and by the exit code, and the rest is exported.
 
 mod sink;
 
@@ -50,7 +51,9 @@ pub(super) struct ExportArgs {
 pub(super) async fn run(args: ExportArgs, common: Common) -> Result<(), Failure> {
     let is_tar = args.target.as_os_str() == "-";
     if is_tar && std::io::stdout().is_terminal() {
-        return Err(Failure::Usage("a tar does not go to a terminal; send stdout to a file or a pipe".to_owned()));
+        return Err(Failure::Usage(
+            "a tar does not go to a terminal; send stdout to a file or a pipe".to_owned(),
+        ));
     }
     let client = Client::connect(&common.reach).await?;
     let done = export(&client, &args, is_tar, common.format).await;
@@ -58,25 +61,47 @@ pub(super) async fn run(args: ExportArgs, common: Common) -> Result<(), Failure>
     done
 }
 
-async fn export(client: &Client, args: &ExportArgs, is_tar: bool, format: Format) -> Result<(), Failure> {
+async fn export(
+    client: &Client,
+    args: &ExportArgs,
+    is_tar: bool,
+    format: Format,
+) -> Result<(), Failure> {
     let states = chosen(client, args).await?;
-    let sink = if is_tar { Sink::tar() } else { Sink::folder(&args.target)? };
-    if let Some((one, other)) = alike(&states)?.filter(|_| sink.takes_letters_of_any_case_as_one()) {
+    let sink = if is_tar {
+        Sink::tar()
+    } else {
+        Sink::folder(&args.target)?
+    };
+    if let Some((one, other)) = alike(&states)?.filter(|_| sink.takes_letters_of_any_case_as_one())
+    {
         sink.remove();
         return Err(Failure::Failed(format!(
-            "{one} and {other} differ by the case of letters alone, which the file system of {} does not tell apart; nothing was exported. Export to \
+            "{one} and {other} differ by the case of letters alone, which the file system of {} \
+                does not tell apart; nothing was exported. Export to \
              another file system, or to - as a tar",
             args.target.display()
         )));
     }
     let now = clock::now();
     let manifest = Manifest::new(now.to_string(), !args.no_history);
-    let mut export =
-        Export { wire: client.wire(), sink, manifest, under_way: VecDeque::new(), versions: 0, without_file: 0, failures: Vec::new() };
+    let mut export = Export {
+        wire: client.wire(),
+        sink,
+        manifest,
+        under_way: VecDeque::new(),
+        versions: 0,
+        without_file: 0,
+        failures: Vec::new(),
+    };
     let shows_progress = std::io::stderr().is_terminal();
     for (index, state) in states.iter().enumerate() {
         if shows_progress {
-            output::progress(&format!("{index} of {}, {}", counted(states.len(), "state"), counted(export.versions, "version")));
+            output::progress(&format!(
+                "{index} of {}, {}",
+                counted(states.len(), "state"),
+                counted(export.versions, "version")
+            ));
         }
         export.state(state, args.no_history).await?;
     }
@@ -90,11 +115,26 @@ async fn export(client: &Client, args: &ExportArgs, is_tar: bool, format: Format
 /// The states that are asked for, as the list has them.
 async fn chosen(client: &Client, args: &ExportArgs) -> Result<Vec<Value>, Failure> {
     // An address that is only locked has nothing to export.
-    let has_content = |state: &Value, only_current: bool| if only_current { !state["current"].is_null() } else { state["versions"] != 0 };
+    let has_content = |state: &Value, only_current: bool| {
+        if only_current {
+            !state["current"].is_null()
+        } else {
+            state["versions"] != 0
+        }
+    };
     let base = format!("/api/terraform/state?deleted={}", !args.no_history);
     if args.states.is_empty() {
-        let workspace = args.workspace.as_ref().map(|name| format!("&workspace={name}")).unwrap_or_default();
-        let mut states = rows(&mut client.list(&format!("{base}{workspace}"), "states", "after", None).await?, "states")?;
+        let workspace = args
+            .workspace
+            .as_ref()
+            .map(|name| format!("&workspace={name}"))
+            .unwrap_or_default();
+        let mut states = rows(
+            &mut client
+                .list(&format!("{base}{workspace}"), "states", "after", None)
+                .await?,
+            "states",
+        )?;
         if let Some(workspace) = args.workspace.as_ref().filter(|_| states.is_empty()) {
             nearest::workspace_exists(client, workspace).await?;
         }
@@ -103,10 +143,20 @@ async fn chosen(client: &Client, args: &ExportArgs) -> Result<Vec<Value>, Failur
     }
     let mut chosen = Vec::new();
     for name in &args.states {
-        let path = format!("{base}&workspace={}&buildingBlock={}", name.workspace, name.block);
-        let mut found = rows(&mut client.list(&path, "states", "after", None).await?, "states")?;
+        let path = format!(
+            "{base}&workspace={}&buildingBlock={}",
+            name.workspace, name.block
+        );
+        let mut found = rows(
+            &mut client.list(&path, "states", "after", None).await?,
+            "states",
+        )?;
         found.retain(|state| has_content(state, args.no_history));
-        let Some(found) = found.pop() else { return Err(nearest::no_state(client, name).await.and("Nothing was exported.")) };
+        let Some(found) = found.pop() else {
+            return Err(nearest::no_state(client, name)
+                .await
+                .and("Nothing was exported."));
+        };
         chosen.push(found);
     }
     Ok(chosen)
@@ -114,7 +164,9 @@ async fn chosen(client: &Client, args: &ExportArgs) -> Result<Vec<Value>, Failur
 
 fn rows(answer: &mut Value, name: &str) -> Result<Vec<Value>, Failure> {
     let rows = answer[name].as_array_mut().map(std::mem::take);
-    rows.ok_or_else(|| Failure::Failed("the server's answer is no list; is --url a statekeep?".to_owned()))
+    rows.ok_or_else(|| {
+        Failure::Failed("the server's answer is no list; is --url a statekeep?".to_owned())
+    })
 }
 
 /// Two states whose files could not lie beside each other where the case of letters says nothing.
@@ -124,8 +176,14 @@ fn alike(states: &[Value]) -> Result<Option<(StateName, StateName)>, Failure> {
         let name = name_of(state)?;
         // The folder of a workspace, and that of a state in it.
         for key in [name.workspace.to_string(), name.to_string()] {
-            let other = seen.entry(key.to_ascii_lowercase()).or_insert_with(|| name.clone());
-            let theirs = if key.contains('/') { other.to_string() } else { other.workspace.to_string() };
+            let other = seen
+                .entry(key.to_ascii_lowercase())
+                .or_insert_with(|| name.clone());
+            let theirs = if key.contains('/') {
+                other.to_string()
+            } else {
+                other.workspace.to_string()
+            };
             if theirs != key {
                 return Ok(Some((other.clone(), name)));
             }
@@ -135,7 +193,8 @@ fn alike(states: &[Value]) -> Result<Option<(StateName, StateName)>, Failure> {
 }
 
 fn name_of(state: &Value) -> Result<StateName, Failure> {
-    StateName::parse(&text(&state["workspace"]), &text(&state["buildingBlock"])).map_err(Failure::because)
+    StateName::parse(&text(&state["workspace"]), &text(&state["buildingBlock"]))
+        .map_err(Failure::because)
 }
 
 /// An export that is being written.
@@ -183,7 +242,9 @@ impl Export {
                 Err(refusal) => return self.fail(&name.to_string(), refusal),
             }
         };
-        self.manifest.states.push(State::new(&name, deleted_at, transferred_to));
+        self.manifest
+            .states
+            .push(State::new(&name, deleted_at, transferred_to));
         for row in versions {
             self.version(&name, row).await?;
         }
@@ -192,11 +253,23 @@ impl Export {
 
     /// Takes a version's row into the manifest and asks for its bytes.
     async fn version(&mut self, name: &StateName, mut row: Value) -> Result<(), Failure> {
-        let unknown = || Failure::Failed("the server's answer is no version; is --url a statekeep?".to_owned());
-        let (number, size) = (row["number"].as_u64().ok_or_else(unknown)?, row["size"].as_u64().ok_or_else(unknown)?);
-        let written = row["created_at"].as_str().and_then(Timestamp::parse).ok_or_else(unknown)?;
+        let unknown = || {
+            Failure::Failed("the server's answer is no version; is --url a statekeep?".to_owned())
+        };
+        let (number, size) = (
+            row["number"].as_u64().ok_or_else(unknown)?,
+            row["size"].as_u64().ok_or_else(unknown)?,
+        );
+        let written = row["created_at"]
+            .as_str()
+            .and_then(Timestamp::parse)
+            .ok_or_else(unknown)?;
         let (sha256, is_purged) = (text(&row["sha256"]), row["purged"] == true);
-        row["file"] = if is_purged { Value::Null } else { manifest::file_of(name, number).into() };
+        row["file"] = if is_purged {
+            Value::Null
+        } else {
+            manifest::file_of(name, number).into()
+        };
         let last = self.manifest.states.len() - 1;
         let rows = &mut self.manifest.states[last].versions;
         rows.push(row);
@@ -205,28 +278,59 @@ impl Export {
             self.without_file += 1;
             return Ok(());
         }
-        self.write_until(AT_A_TIME - 1, BYTES_AT_A_TIME.saturating_sub(size)).await?;
-        let (wire, path) = (Arc::clone(&self.wire), format!("{}/versions/{number}", name.path()));
-        let answer = tokio::spawn(async move { wire.ask_patiently("GET", &path, None).await.map(|reply| reply.bytes) });
-        self.under_way.push_back(UnderWay { name: name.clone(), place, size, sha256, number, written, answer });
+        self.write_until(AT_A_TIME - 1, BYTES_AT_A_TIME.saturating_sub(size))
+            .await?;
+        let (wire, path) = (
+            Arc::clone(&self.wire),
+            format!("{}/versions/{number}", name.path()),
+        );
+        let answer = tokio::spawn(async move {
+            wire.ask_patiently("GET", &path, None)
+                .await
+                .map(|reply| reply.bytes)
+        });
+        self.under_way.push_back(UnderWay {
+            name: name.clone(),
+            place,
+            size,
+            sha256,
+            number,
+            written,
+            answer,
+        });
         Ok(())
     }
 
     /// Writes what was asked for first, until no more versions and bytes than these are under way.
     async fn write_until(&mut self, versions: usize, bytes: u64) -> Result<(), Failure> {
-        while self.under_way.len() > versions || self.under_way.iter().map(|one| one.size).sum::<u64>() > bytes {
-            let Some(mut one) = self.under_way.pop_front() else { break };
+        while self.under_way.len() > versions
+            || self.under_way.iter().map(|one| one.size).sum::<u64>() > bytes
+        {
+            let Some(mut one) = self.under_way.pop_front() else {
+                break;
+            };
             match (&mut one.answer).await.map_err(Failure::because)? {
                 Ok(bytes) if Digest::of(&bytes).to_string() == one.sha256 => {
-                    self.sink.put(&manifest::file_of(&one.name, one.number), &bytes, one.written)?;
+                    self.sink.put(
+                        &manifest::file_of(&one.name, one.number),
+                        &bytes,
+                        one.written,
+                    )?;
                     self.versions += 1;
                 }
                 Ok(_) => {
                     self.forget_file(one.place);
-                    self.failures.push(format!("version {} of {}: what came is not what its SHA-256 belongs to", one.number, one.name));
+                    self.failures.push(format!(
+                        "version {} of {}: what came is not what its SHA-256 belongs to",
+                        one.number, one.name
+                    ));
                 }
                 // It was pruned or purged since the list was read.
-                Err(refusal) if refusal.status_and_code().is_some_and(|(_, code)| matches!(code.as_str(), "no_version" | "purged")) => {
+                Err(refusal)
+                    if refusal.status_and_code().is_some_and(|(_, code)| {
+                        matches!(code.as_str(), "no_version" | "purged")
+                    }) =>
+                {
                     self.forget_file(one.place);
                     self.without_file += 1;
                 }
@@ -243,20 +347,32 @@ impl Export {
         self.manifest.states[state].versions[version]["file"] = Value::Null;
     }
 
-    /// Notes what could not be exported. Where nobody answers any more, or nobody knows the key, that is the end.
+    /// Notes what could not be exported. Where nobody answers any more, or nobody knows the key,
+    /// that is the end.
     fn fail(&mut self, what: &str, refusal: Refusal) -> Result<(), Failure> {
-        let goes_on = refusal.status_and_code().is_some_and(|(status, _)| status != 401);
+        let goes_on = refusal
+            .status_and_code()
+            .is_some_and(|(status, _)| status != 401);
         match refusal.into_failure() {
             Failure::Failed(why) if goes_on => self.failures.push(format!("{what}: {why}")),
             Failure::Failed(why) | Failure::Usage(why) => {
-                return Err(Failure::Failed(format!("{why}; the export is cut off, remove it and begin anew")));
+                return Err(Failure::Failed(format!(
+                    "{why}; the export is cut off, remove it and begin anew"
+                )));
             }
         }
         Ok(())
     }
 
     fn finish(self, now: Timestamp, format: Option<Format>) -> Result<(), Failure> {
-        let Self { sink, manifest, versions, without_file, failures, .. } = self;
+        let Self {
+            sink,
+            manifest,
+            versions,
+            without_file,
+            failures,
+            ..
+        } = self;
         let bytes = serde_json::to_vec_pretty(&manifest).map_err(Failure::because)?;
         sink.finish(&bytes, now)?;
         for failure in &failures {
@@ -264,15 +380,29 @@ impl Export {
         }
         let states = manifest.states.len();
         if format == Some(Format::Json) {
-            output::json(&json!({ "states": states, "versions": versions, "without_file": without_file, "failed": failures }))?;
+            output::json(
+                &json!({ "states": states, "versions": versions, "without_file": without_file, "failed": failures }),
+            )?;
         } else {
-            let without = if without_file == 0 { String::new() } else { format!(", and {} without content", counted(without_file, "row")) };
-            output::message(&format!("exported {} with {}{without}", counted(states, "state"), counted(versions, "version")));
+            let without = if without_file == 0 {
+                String::new()
+            } else {
+                format!(", and {} without content", counted(without_file, "row"))
+            };
+            output::message(&format!(
+                "exported {} with {}{without}",
+                counted(states, "state"),
+                counted(versions, "version")
+            ));
         }
         match failures.len() {
             0 => Ok(()),
-            1 => Err(Failure::Failed("1 could not be exported and is not in it; `statekeep verify` says more".to_owned())),
-            failed => Err(Failure::Failed(format!("{failed} could not be exported and are not in it; `statekeep verify` says more"))),
+            1 => Err(Failure::Failed(
+                "1 could not be exported and is not in it; `statekeep verify` says more".to_owned(),
+            )),
+            failed => Err(Failure::Failed(format!(
+                "{failed} could not be exported and are not in it; `statekeep verify` says more"
+            ))),
         }
     }
 }
@@ -284,12 +414,22 @@ mod tests {
     #[test]
     fn names_that_differ_by_case_alone_are_found() {
         let alike = |names: &[(&str, &str)]| {
-            let states: Vec<Value> =
-                names.iter().map(|(workspace, block)| json!({"workspace": workspace, "buildingBlock": block})).collect();
-            super::alike(&states).expect("names").map(|(one, other)| format!("{one} {other}"))
+            let states: Vec<Value> = names
+                .iter()
+                .map(|(workspace, block)| json!({"workspace": workspace, "buildingBlock": block}))
+                .collect();
+            super::alike(&states)
+                .expect("names")
+                .map(|(one, other)| format!("{one} {other}"))
         };
         assert_eq!(alike(&[("team", "x"), ("team", "y"), ("rival", "x")]), None);
-        assert_eq!(alike(&[("team", "x"), ("team", "X")]).as_deref(), Some("team/x team/X"));
-        assert_eq!(alike(&[("Team", "x"), ("team", "y")]).as_deref(), Some("Team/x team/y"));
+        assert_eq!(
+            alike(&[("team", "x"), ("team", "X")]).as_deref(),
+            Some("team/x team/X")
+        );
+        assert_eq!(
+            alike(&[("Team", "x"), ("team", "y")]).as_deref(),
+            Some("Team/x team/y")
+        );
     }
 }

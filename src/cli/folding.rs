@@ -1,4 +1,5 @@
-//! The snapshots of one apply as people want to see them: folded into the write that ended it, which says how many there are.
+//! The snapshots of one apply as people want to see them: folded into the write that ended it,
+//! which says how many there are.
 
 use serde_json::{Value, json};
 
@@ -6,8 +7,13 @@ use super::client::{Client, following};
 use super::nearest;
 use super::output::Failure;
 
-/// Asks for versions, newest first, until there are as many rows as are wanted once snapshots are folded. `path` is that of a list with a query.
-pub(super) async fn folded(client: &Client, path: &str, wanted: Option<usize>) -> Result<Value, Failure> {
+/// Asks for versions, newest first, until there are as many rows as are wanted once snapshots are
+/// folded. `path` is that of a list with a query.
+pub(super) async fn folded(
+    client: &Client,
+    path: &str,
+    wanted: Option<usize>,
+) -> Result<Value, Failure> {
     let wire = client.wire();
     let mut rows = Vec::new();
     let mut next = Value::Null;
@@ -16,7 +22,12 @@ pub(super) async fn folded(client: &Client, path: &str, wanted: Option<usize>) -
             Ok(page) => page,
             Err(refusal) => return Err(nearest::explained(&wire, refusal).await),
         };
-        page["versions"].as_array_mut().map(std::mem::take).unwrap_or_default().into_iter().for_each(|row| fold(&mut rows, row));
+        page["versions"]
+            .as_array_mut()
+            .map(std::mem::take)
+            .unwrap_or_default()
+            .into_iter()
+            .for_each(|row| fold(&mut rows, row));
         next = following(&mut page, &next)?;
         // One row more than is wanted: then the last one that is has all of its snapshots.
         if next.is_null() || wanted.is_some_and(|wanted| rows.len() > wanted) {
@@ -26,9 +37,11 @@ pub(super) async fn folded(client: &Client, path: &str, wanted: Option<usize>) -
     }
 }
 
-/// Adds the next older version: a snapshot to the number of those that its apply's last write has, where that is there, and a row for anything else.
+/// Adds the next older version: a snapshot to the number of those that its apply's last write has,
+/// where that is there, and a row for anything else.
 fn fold(rows: &mut Vec<Value>, row: Value) {
-    let is_its_end = |end: &&mut Value| end["kind"] == "write" && end["lock"]["id"] == row["lock"]["id"];
+    let is_its_end =
+        |end: &&mut Value| end["kind"] == "write" && end["lock"]["id"] == row["lock"]["id"];
     if row["intermediate"] == true
         && let Some(end) = rows.iter_mut().rev().find(is_its_end)
     {
@@ -67,17 +80,27 @@ mod tests {
         ] {
             fold(&mut rows, version);
         }
-        let shown: Vec<_> = rows.iter().map(|row| (row["number"].as_u64().unwrap(), snapshots(row))).collect();
+        let shown: Vec<_> = rows
+            .iter()
+            .map(|row| (row["number"].as_u64().unwrap(), snapshots(row)))
+            .collect();
         assert_eq!(shown, [(9, 0), (8, 2), (7, 0), (4, 0), (3, 1), (2, 0)]);
     }
 
     #[test]
     fn a_snapshot_whose_end_is_not_listed_is_a_row_of_its_own() {
         let mut rows = Vec::new();
-        for version in [row(3, "write", None, false), row(2, "write", Some("a"), true), row(1, "write", Some("a"), true)] {
+        for version in [
+            row(3, "write", None, false),
+            row(2, "write", Some("a"), true),
+            row(1, "write", Some("a"), true),
+        ] {
             fold(&mut rows, version);
         }
-        let shown: Vec<_> = rows.iter().map(|row| (row["number"].as_u64().unwrap(), snapshots(row))).collect();
+        let shown: Vec<_> = rows
+            .iter()
+            .map(|row| (row["number"].as_u64().unwrap(), snapshots(row)))
+            .collect();
         assert_eq!(shown, [(3, 0), (2, 1)]);
     }
 }

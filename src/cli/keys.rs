@@ -73,34 +73,69 @@ pub(super) async fn run(command: KeyCommand, common: Common) -> Result<(), Failu
 
 async fn act(client: &Client, command: KeyCommand, format: Format) -> Result<(), Failure> {
     match command {
-        KeyCommand::Create { name, workspace, building_block, role, permission, expires } => {
+        KeyCommand::Create {
+            name,
+            workspace,
+            building_block,
+            role,
+            permission,
+            expires,
+        } => {
             let body = json!({
                 "name": name, "workspace": workspace, "buildingBlock": building_block, "role": role, "permissions": permission,
                 "expires_in": expires.map(|expires| expires.0.as_secs()),
             });
-            with_secret(&client.ask("POST", "/api/keys", Some(body)).await?.json()?, format)
+            with_secret(
+                &client.ask("POST", "/api/keys", Some(body)).await?.json()?,
+                format,
+            )
         }
         KeyCommand::List => {
             let keys = client.list("/api/keys", "keys", "after", None).await?;
             list(&keys, format)
         }
-        KeyCommand::Show { key } => show(&client.get(&key_path(client, &key).await?).await?, format),
+        KeyCommand::Show { key } => {
+            show(&client.get(&key_path(client, &key).await?).await?, format)
+        }
         KeyCommand::Revoke { key, asking } => revoke(client, &key, &asking, format).await,
         KeyCommand::Rotate { key, grace } => {
-            let (path, body) = (key_path(client, &key).await?, json!({ "grace": grace.0.as_secs() }));
-            with_secret(&client.ask("POST", &format!("{path}/rotate"), Some(body)).await?.json()?, format)
+            let (path, body) = (
+                key_path(client, &key).await?,
+                json!({ "grace": grace.0.as_secs() }),
+            );
+            with_secret(
+                &client
+                    .ask("POST", &format!("{path}/rotate"), Some(body))
+                    .await?
+                    .json()?,
+                format,
+            )
         }
     }
 }
 
-async fn revoke(client: &Client, key: &str, asking: &Asking, format: Format) -> Result<(), Failure> {
+async fn revoke(
+    client: &Client,
+    key: &str,
+    asking: &Asking,
+    format: Format,
+) -> Result<(), Failure> {
     let path = key_path(client, key).await?;
     if !asking.is_settled() {
         let key = client.get(&path).await?;
         if key["status"] != "revoked" {
-            let what = format!("the key {} ({}), for {}: {}", text(&key["name"]), text(&key["id"]), scope(&key), permissions(&key));
+            let what = format!(
+                "the key {} ({}), for {}: {}",
+                text(&key["name"]),
+                text(&key["id"]),
+                scope(&key),
+                permissions(&key)
+            );
             let used = match key["last_used_at"].as_str() {
-                Some(_) => format!("it was last used at {}; whatever uses it fails from now on", time(&key["last_used_at"])),
+                Some(_) => format!(
+                    "it was last used at {}; whatever uses it fails from now on",
+                    time(&key["last_used_at"])
+                ),
                 None => "it was never used".to_owned(),
             };
             asking.about(&[what, used], "Revoke it and its tokens for good?")?;
@@ -110,11 +145,16 @@ async fn revoke(client: &Client, key: &str, asking: &Asking, format: Format) -> 
     if format == Format::Json {
         return output::json(&key);
     }
-    output::message(&format!("revoked the key {} ({}) and its tokens", harmless(&text(&key["name"])), text(&key["id"])));
+    output::message(&format!(
+        "revoked the key {} ({}) and its tokens",
+        harmless(&text(&key["name"])),
+        text(&key["id"])
+    ));
     Ok(())
 }
 
-/// The path of a key that is named by its id or by its name. A live key is meant before those that have ended.
+/// The path of a key that is named by its id or by its name. A live key is meant before those that
+/// have ended.
 async fn key_path(client: &Client, wanted: &str) -> Result<String, Failure> {
     if let Ok(id) = wanted.parse::<KeyId>() {
         return Ok(format!("/api/keys/{id}"));
@@ -123,15 +163,24 @@ async fn key_path(client: &Client, wanted: &str) -> Result<String, Failure> {
     client.get("/api/keys?limit=1").await?;
     let (near, rows) = nearest::keys(&client.wire(), wanted).await;
     let named: Vec<&Value> = rows.iter().filter(|row| row["name"] == wanted).collect();
-    let live: Vec<&Value> = named.iter().copied().filter(|row| row["status"] == "active").collect();
+    let live: Vec<&Value> = named
+        .iter()
+        .copied()
+        .filter(|row| row["status"] == "active")
+        .collect();
     let wanted = harmless(wanted);
     match if live.is_empty() { named } else { live }.as_slice() {
-        [] => Err(Failure::Failed(format!("there is no key {wanted} (no_key){near}"))),
+        [] => Err(Failure::Failed(format!(
+            "there is no key {wanted} (no_key){near}"
+        ))),
         [key] => Ok(format!("/api/keys/{}", text(&key["id"]))),
         several => {
             let ids: Vec<String> = several.iter().map(|key| text(&key["id"])).collect();
             let how_many = counted(several.len(), "key");
-            Err(Failure::Failed(format!("{how_many} are called {wanted}; name one by its id: {}", ids.join(", "))))
+            Err(Failure::Failed(format!(
+                "{how_many} are called {wanted}; name one by its id: {}",
+                ids.join(", ")
+            )))
         }
     }
 }
@@ -157,12 +206,27 @@ fn with_secret(answer: &Value, format: Format) -> Result<(), Failure> {
         return output::once(&answer.to_string());
     }
     let key = &answer["key"];
-    let ends = key["expires_at"].as_str().map(|_| format!(", until {}", time(&key["expires_at"]))).unwrap_or_default();
+    let ends = key["expires_at"]
+        .as_str()
+        .map(|_| format!(", until {}", time(&key["expires_at"])))
+        .unwrap_or_default();
     let name = harmless(&text(&key["name"]));
-    output::message(&format!("key {name} ({}): {}, {}{ends}", text(&key["id"]), scope(key), permissions(key)));
-    let old = key["old_secret_until"].as_str().map(|_| format!("; the old one is good until {}", time(&key["old_secret_until"])));
+    output::message(&format!(
+        "key {name} ({}): {}, {}{ends}",
+        text(&key["id"]),
+        scope(key),
+        permissions(key)
+    ));
+    let old = key["old_secret_until"].as_str().map(|_| {
+        format!(
+            "; the old one is good until {}",
+            time(&key["old_secret_until"])
+        )
+    });
     let old = old.unwrap_or_default();
-    output::message(&format!("its secret goes to stdout and is shown this once{old}"));
+    output::message(&format!(
+        "its secret goes to stdout and is shown this once{old}"
+    ));
     output::once(&text(&answer["secret"]))
 }
 
@@ -175,7 +239,9 @@ fn scope(key: &Value) -> String {
 }
 
 fn permissions(key: &Value) -> String {
-    let names = key["permissions"].as_array().map(|names| names.iter().map(text).collect::<Vec<_>>());
+    let names = key["permissions"]
+        .as_array()
+        .map(|names| names.iter().map(text).collect::<Vec<_>>());
     names.unwrap_or_default().join(" ")
 }
 
@@ -194,8 +260,21 @@ fn list(answer: &Value, format: Format) -> Result<(), Failure> {
             permissions(key),
         ]
     };
-    let rows = answer["keys"].as_array().map(|keys| keys.iter().map(row).collect());
-    output::table(&["ID", "NAME", "SCOPE", "STATUS", "EXPIRES", "LAST USED", "PERMISSIONS"], rows.unwrap_or_default())
+    let rows = answer["keys"]
+        .as_array()
+        .map(|keys| keys.iter().map(row).collect());
+    output::table(
+        &[
+            "ID",
+            "NAME",
+            "SCOPE",
+            "STATUS",
+            "EXPIRES",
+            "LAST USED",
+            "PERMISSIONS",
+        ],
+        rows.unwrap_or_default(),
+    )
 }
 
 fn show(key: &Value, format: Format) -> Result<(), Failure> {
@@ -208,7 +287,14 @@ fn show(key: &Value, format: Format) -> Result<(), Failure> {
         ("scope", scope(key)),
         ("permissions", permissions(key)),
         ("status", text(&key["status"])),
-        ("created", format!("{} by {}", time(&key["created_at"]), harmless(&text(&key["created_by"]["name"])))),
+        (
+            "created",
+            format!(
+                "{} by {}",
+                time(&key["created_at"]),
+                harmless(&text(&key["created_by"]["name"]))
+            ),
+        ),
         ("expires", time(&key["expires_at"])),
         ("revoked", time(&key["revoked_at"])),
         ("rotated", time(&key["rotated_at"])),

@@ -5,9 +5,11 @@ use clap::{Args, ValueEnum};
 
 use super::retention::age;
 use crate::config::{
-    BadSetting, DEFAULT_BODY_TIMEOUT, DEFAULT_EVENT_RETENTION, DEFAULT_HEADER_TIMEOUT, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_CLOCK_JUMP,
-    DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_EVENTS, DEFAULT_MAX_FAILURES, DEFAULT_MAX_NESTING, DEFAULT_MAX_PAGE, DEFAULT_MAX_QUEUE,
-    DEFAULT_PRUNE_EVERY, DEFAULT_SCRUB_EVERY, DEFAULT_TOKEN_LIFETIME, Limits, UnlockedWrites, memory_of_this_machine,
+    BadSetting, DEFAULT_BODY_TIMEOUT, DEFAULT_EVENT_RETENTION, DEFAULT_HEADER_TIMEOUT,
+    DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_CLOCK_JUMP, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_EVENTS,
+    DEFAULT_MAX_FAILURES, DEFAULT_MAX_NESTING, DEFAULT_MAX_PAGE, DEFAULT_MAX_QUEUE,
+    DEFAULT_PRUNE_EVERY, DEFAULT_SCRUB_EVERY, DEFAULT_TOKEN_LIFETIME, Limits, UnlockedWrites,
+    memory_of_this_machine,
 };
 use crate::model::retention::Policy;
 use crate::model::span::Span;
@@ -21,24 +23,31 @@ pub(super) struct LimitArgs {
     /// The deepest nesting of a state, 1,000 to 10,000 levels; 400 beyond
     #[arg(long, env = "STATEKEEP_MAX_NESTING", value_name = "LEVELS", default_value_t = DEFAULT_MAX_NESTING)]
     max_nesting: usize,
-    /// The most bytes under way, of states that come and go and of working copies; 503 beyond. Bodies up to 64 KiB have 32 MiB of their own
-    /// [default: 512 MiB, less where memory is short]
+    /// The most bytes under way, of states that come and go and of working copies; 503 beyond.
+    /// Bodies up to 64 KiB have 32 MiB of their own [default: 512 MiB, less where memory is short]
     #[arg(long, env = "STATEKEEP_MAX_IN_FLIGHT", value_name = "SIZE")]
     max_in_flight: Option<ByteSize>,
-    /// How much of that may be decoded states which are kept for their next reader, at most half; 0 keeps none
-    /// [default: 32 MiB, less where memory is short]
+    /// How much of that may be decoded states which are kept for their next reader, at most half; 0
+    /// keeps none [default: 32 MiB, less where memory is short]
     #[arg(long, env = "STATEKEEP_CACHE_SIZE", value_name = "SIZE")]
     cache_size: Option<ByteSize>,
     /// The room on the disk below which states are refused with 507
-    #[arg(long, env = "STATEKEEP_MIN_FREE_SPACE", value_name = "SIZE", default_value = "64MiB")]
+    #[arg(
+        long,
+        env = "STATEKEEP_MIN_FREE_SPACE",
+        value_name = "SIZE",
+        default_value = "64MiB"
+    )]
     min_free_space: ByteSize,
     /// The most writes that wait for the disk, 1 to 1,000,000; 503 beyond
     #[arg(long, env = "STATEKEEP_MAX_QUEUE", value_name = "WRITES", default_value_t = DEFAULT_MAX_QUEUE)]
     max_queue: usize,
-    /// The most runs of argon2 at the same time, 1 to 64, 19 MiB and a core each [default: one less than cores, at most 4]
+    /// The most runs of argon2 at the same time, 1 to 64, 19 MiB and a core each
+    /// [default: one less than cores, at most 4]
     #[arg(long, env = "STATEKEEP_MAX_ARGON2", value_name = "RUNS")]
     max_argon2: Option<usize>,
-    /// The most failed credentials from one address, or for one key, in a minute, 1 to 1,000,000; 429 beyond
+    /// The most failed credentials from one address, or for one key, in a minute, 1 to 1,000,000;
+    /// 429 beyond
     #[arg(long, env = "STATEKEEP_MAX_FAILURES", value_name = "FAILURES", default_value_t = DEFAULT_MAX_FAILURES)]
     max_failures: u32,
     /// The most open connections, 8 to 100,000; further ones wait
@@ -65,7 +74,8 @@ pub(super) struct LimitArgs {
     /// How long events are kept, at least 1m
     #[arg(long, env = "STATEKEEP_EVENT_RETENTION", value_name = "DURATION", default_value_t = Span(DEFAULT_EVENT_RETENTION))]
     event_retention: Span,
-    /// How often everything that is kept is verified in the background, at most 5 % of a core; 1s to 366d, 0 never
+    /// How often everything that is kept is verified in the background, at most 5 % of a core; 1s
+    /// to 366d, 0 never
     #[arg(long, env = "STATEKEEP_SCRUB_EVERY", value_name = "DURATION", default_value_t = Span(DEFAULT_SCRUB_EVERY))]
     scrub_every: Span,
     /// The most rows of the event log, 1,000 to 1,000,000,000; the oldest go
@@ -77,7 +87,10 @@ pub(super) struct LimitArgs {
 
 /// What is kept of a history, for the server to prune the rest by itself.
 #[derive(Args)]
-#[command(next_help_heading = "History: without one of these everything is kept; a version is kept when any of them keeps it")]
+#[command(
+    next_help_heading = "History: without one of these everything is kept; a version is kept when \
+        any of them keeps it"
+)]
 struct KeepArgs {
     /// The newest so many versions of each state, 1 to 1,000,000; rejected ones are not counted
     #[arg(long, env = "STATEKEEP_KEEP_LAST", value_name = "VERSIONS")]
@@ -88,10 +101,12 @@ struct KeepArgs {
     /// The newest version of each of the last so many days that have one, in UTC, 1 to 1,000,000
     #[arg(long, env = "STATEKEEP_KEEP_DAILY", value_name = "DAYS")]
     keep_daily: Option<u32>,
-    /// The newest version of each of the last so many weeks that have one, from Monday on, in UTC, 1 to 1,000,000
+    /// The newest version of each of the last so many weeks that have one, from Monday on, in UTC,
+    /// 1 to 1,000,000
     #[arg(long, env = "STATEKEEP_KEEP_WEEKLY", value_name = "WEEKS")]
     keep_weekly: Option<u32>,
-    /// Snapshots of an apply that went on: keep them for so long only, and let the rules above not count them, 0s to 100y
+    /// Snapshots of an apply that went on: keep them for so long only, and let the rules above not
+    /// count them, 0s to 100y
     #[arg(long, env = "STATEKEEP_DROP_INTERMEDIATE", value_name = "DURATION")]
     drop_intermediate: Option<Span>,
     /// Rejected versions: keep them for so long only, 1s to 100y
@@ -100,7 +115,8 @@ struct KeepArgs {
     /// How often the server prunes by itself, 1s to 366d
     #[arg(long, env = "STATEKEEP_PRUNE_EVERY", value_name = "DURATION", default_value_t = Span(DEFAULT_PRUNE_EVERY))]
     prune_every: Span,
-    /// How far the clock may lie past the last known time before nothing is removed by age, 1h to 100y
+    /// How far the clock may lie past the last known time before nothing is removed by age, 1h to
+    /// 100y
     #[arg(long, env = "STATEKEEP_MAX_CLOCK_JUMP", value_name = "DURATION", default_value_t = Span(DEFAULT_MAX_CLOCK_JUMP))]
     max_clock_jump: Span,
 }
@@ -123,7 +139,8 @@ impl KeepArgs {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum UnlockedArg {
-    /// Taken when newer than the current version, of the same lineage, by a writer who was not refused before
+    /// Taken when newer than the current version, of the same lineage, by a writer who was not
+    /// refused before
     Guard,
     /// Taken
     Accept,
@@ -192,8 +209,17 @@ mod tests {
         let (alone, default) = (Alone::parse_from(["serve"]), Limits::default());
         let limits = alone.args.checked().expect("the defaults");
         assert_eq!(format!("{limits:?}"), format!("{default:?}"));
-        let help = LimitArgs::augment_args(Command::new("serve")).render_long_help().to_string();
-        for shown in ["[default: 75s]", "[default: 1h]", "[default: 400d]", "[default: 1d]", "[default: 30d]", "[default: 64MiB]"] {
+        let help = LimitArgs::augment_args(Command::new("serve"))
+            .render_long_help()
+            .to_string();
+        for shown in [
+            "[default: 75s]",
+            "[default: 1h]",
+            "[default: 400d]",
+            "[default: 1d]",
+            "[default: 30d]",
+            "[default: 64MiB]",
+        ] {
             assert!(help.contains(shown), "{shown} in {help}");
         }
     }

@@ -1,6 +1,8 @@
-//! The manifest of an export: what is in it, with hashes. It is written last, so that an export without one was cut off.
+//! The manifest of an export: what is in it, with hashes. It is written last, so that an export
+//! without one was cut off.
 //!
-//! The path of a file follows from the names and the number alone, which are parsed: a manifest from somewhere else leads to no other file.
+//! The path of a file follows from the names and the number alone, which are parsed: a manifest
+//! from somewhere else leads to no other file.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -26,8 +28,13 @@ pub(super) const MAX_HEAD: u64 = 64 * 1024;
 pub(super) fn is_ours(head: &[u8]) -> bool {
     let text = String::from_utf8_lossy(head);
     text.match_indices("\"format\"").any(|(at, name)| {
-        let value = text[at + name.len()..].trim_start().strip_prefix(':').map(str::trim_start);
-        value.and_then(|value| value.strip_prefix('"')).is_some_and(|value| value.starts_with(&format!("{FORMAT}\"")))
+        let value = text[at + name.len()..]
+            .trim_start()
+            .strip_prefix(':')
+            .map(str::trim_start);
+        value
+            .and_then(|value| value.strip_prefix('"'))
+            .is_some_and(|value| value.starts_with(&format!("{FORMAT}\"")))
     })
 }
 
@@ -56,7 +63,8 @@ pub(super) struct State {
     pub(super) deleted_at: Option<String>,
     /// The storage elsewhere that it has left for, if that is why it is hidden since then.
     pub(super) transferred_to: Option<String>,
-    /// Its versions, the oldest first, each as the API shows it, and `file`: where its bytes are; null where they are not here.
+    /// Its versions, the oldest first, each as the API shows it, and `file`: where its bytes are;
+    /// null where they are not here.
     pub(super) versions: Vec<Value>,
 }
 
@@ -84,16 +92,29 @@ impl Manifest {
     /// One that has no states yet.
     pub(super) fn new(exported_at: String, history: bool) -> Self {
         let program = format!("statekeep {}", env!("CARGO_PKG_VERSION"));
-        Self { format: FORMAT.to_owned(), form: FORM, program, exported_at, history, states: Vec::new() }
+        Self {
+            format: FORMAT.to_owned(),
+            form: FORM,
+            program,
+            exported_at,
+            history,
+            states: Vec::new(),
+        }
     }
 
     /// Reads one.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, Failure> {
         let manifest: Self = serde_json::from_slice(bytes).map_err(|error| {
-            Failure::Failed(format!("{NAME} is no manifest (line {}, column {}); nothing was imported", error.line(), error.column()))
+            Failure::Failed(format!(
+                "{NAME} is no manifest (line {}, column {}); nothing was imported",
+                error.line(),
+                error.column()
+            ))
         })?;
         if manifest.format != FORMAT || manifest.form != FORM {
-            return Err(Failure::Failed(format!("{NAME} is of another form than this program knows; nothing was imported")));
+            return Err(Failure::Failed(format!(
+                "{NAME} is of another form than this program knows; nothing was imported"
+            )));
         }
         Ok(manifest)
     }
@@ -101,8 +122,18 @@ impl Manifest {
 
 impl State {
     /// One without versions.
-    pub(super) fn new(name: &StateName, deleted_at: Option<String>, transferred_to: Option<String>) -> Self {
-        Self { workspace: name.workspace.to_string(), block: name.block.to_string(), deleted_at, transferred_to, versions: Vec::new() }
+    pub(super) fn new(
+        name: &StateName,
+        deleted_at: Option<String>,
+        transferred_to: Option<String>,
+    ) -> Self {
+        Self {
+            workspace: name.workspace.to_string(),
+            block: name.block.to_string(),
+            deleted_at,
+            transferred_to,
+            versions: Vec::new(),
+        }
     }
 
     /// Its name.
@@ -124,10 +155,18 @@ mod tests {
     #[test]
     fn a_manifest_is_known_by_what_it_says() {
         let ours = serde_json::to_vec_pretty(&Manifest::new("now".to_owned(), true)).expect("JSON");
-        assert!(is_ours(&ours) && is_ours(&ours[..60]) && is_ours(br#"{"exported_at":"x","form":1,"format":"statekeep-export"}"#));
-        for other in
-            ["", "{}", r#"{"name":"app","format":"other"}"#, r#"{"name":"statekeep-export"}"#, r#"{"format":["statekeep-export"]}"#]
-        {
+        assert!(
+            is_ours(&ours)
+                && is_ours(&ours[..60])
+                && is_ours(br#"{"exported_at":"x","form":1,"format":"statekeep-export"}"#)
+        );
+        for other in [
+            "",
+            "{}",
+            r#"{"name":"app","format":"other"}"#,
+            r#"{"name":"statekeep-export"}"#,
+            r#"{"format":["statekeep-export"]}"#,
+        ] {
             assert!(!is_ours(other.as_bytes()), "{other}");
         }
     }

@@ -1,4 +1,5 @@
-//! The command line: one definition, from which help, completions and environment variables come; one function a command.
+//! The command line: one definition, from which help, completions and environment variables come;
+//! one function a command.
 
 mod asking;
 mod client;
@@ -40,7 +41,13 @@ use reach::Reach;
 
 /// Keeps Terraform and OpenTofu state: every write a version, on one machine, without the internet.
 #[derive(Parser)]
-#[command(name = "statekeep", version, about, disable_help_subcommand = true, max_term_width = 120)]
+#[command(
+    name = "statekeep",
+    version,
+    about,
+    disable_help_subcommand = true,
+    max_term_width = 120
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -99,7 +106,8 @@ enum Command {
         #[command(flatten)]
         common: Common,
     },
-    /// Say whether a root module says itself where its state goes: 0 it does, 3 it does not, 4 that cannot be told
+    /// Say whether a root module says itself where its state goes: 0 it does, 3 it does not, 4 that
+    /// cannot be told
     Detect(detect::DetectArgs),
     /// Write the file that says where a module's state goes, where its sources do not
     Configure(Box<configure::ConfigureArgs>),
@@ -133,7 +141,8 @@ enum Format {
     Json,
 }
 
-/// Runs the command that the arguments say, and gives its exit code: 0 done, 1 failed, 2 wrong usage; of `detect` the answer.
+/// Runs the command that the arguments say, and gives its exit code: 0 done, 1 failed, 2 wrong
+/// usage; of `detect` the answer.
 pub fn main() -> ExitCode {
     if run::terminal::put_to_front() {
         return ExitCode::SUCCESS;
@@ -152,11 +161,15 @@ pub fn main() -> ExitCode {
         Command::Export { args, common } => crate::http::block_on(export::run(args, common)),
         Command::Verify { args, common } => crate::http::block_on(verify::run(args, common)),
         Command::Prune { args, common } => crate::http::block_on(retention::prune(*args, common)),
-        Command::Retention { command, common } => crate::http::block_on(retention::run(command, common)),
+        Command::Retention { command, common } => {
+            crate::http::block_on(retention::run(command, common))
+        }
         Command::Detect(args) => return detect::run(&args).unwrap_or_else(Failure::exit),
         Command::Configure(args) => configure::run(&args),
         Command::Run(args) => return run::run(*args, umask).unwrap_or_else(Failure::exit),
-        Command::Transfer(args) => return transfer::run(*args, umask).unwrap_or_else(Failure::exit),
+        Command::Transfer(args) => {
+            return transfer::run(*args, umask).unwrap_or_else(Failure::exit);
+        }
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "statekeep", &mut script);

@@ -1,4 +1,5 @@
-//! The only file that prints: data to stdout, messages to stderr, and what a failure's exit code is.
+//! The only file that prints: data to stdout, messages to stderr, and what a failure's exit code
+//! is.
 #![expect(clippy::print_stderr, reason = "the one place for messages")]
 
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
@@ -61,11 +62,14 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// Prints data as it stands. A reader that has left, as `head` does, has what it wanted: that is no failure, and the exit code says what the command found.
+/// Prints data as it stands. A reader that has left, as `head` does, has what it wanted: that is no
+/// failure, and the exit code says what the command found.
 pub(super) fn bytes(data: &[u8]) -> Result<(), Failure> {
     match put(data) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.map_err(|error| Failure::Failed(format!("cannot write to stdout: {error}"))),
+        written => {
+            written.map_err(|error| Failure::Failed(format!("cannot write to stdout: {error}")))
+        }
     }
 }
 
@@ -74,10 +78,14 @@ fn put(data: &[u8]) -> io::Result<()> {
     stdout.write_all(data).and_then(|()| stdout.flush())
 }
 
-/// Prints a line with a secret that nothing shows again: where nobody reads it, it is lost, and that is a failure.
+/// Prints a line with a secret that nothing shows again: where nobody reads it, it is lost, and
+/// that is a failure.
 pub(super) fn once(text: &str) -> Result<(), Failure> {
     put(format!("{text}\n").as_bytes()).map_err(|error| {
-        Failure::Failed(format!("cannot write the secret to stdout: {error}; it is shown nowhere again, so rotate or revoke the key"))
+        Failure::Failed(format!(
+            "cannot write the secret to stdout: {error}; it is shown nowhere \
+            again, so rotate or revoke the key"
+        ))
     })
 }
 
@@ -116,17 +124,23 @@ impl Tone {
     }
 }
 
-/// Prints one line of data in parts, in colour on a terminal whose owner does not mind. What states hold cannot act on the terminal.
+/// Prints one line of data in parts, in colour on a terminal whose owner does not mind. What states
+/// hold cannot act on the terminal.
 pub(super) fn toned(parts: &[(Tone, String)]) -> Result<(), Failure> {
     let in_colour = io::stdout().is_terminal() && !wants_no_colour();
     let part = |(tone, text): &(Tone, String)| {
         let text = harmless(text);
-        if in_colour && *tone != Tone::Plain { format!("\u{1b}[{}m{text}\u{1b}[0m", tone.code()) } else { text }
+        if in_colour && *tone != Tone::Plain {
+            format!("\u{1b}[{}m{text}\u{1b}[0m", tone.code())
+        } else {
+            text
+        }
     };
     line(&parts.iter().map(part).collect::<String>())
 }
 
-/// A text without what would act on a terminal, turn what stands there around or not be seen: such characters are written as Terraform writes them.
+/// A text without what would act on a terminal, turn what stands there around or not be seen: such
+/// characters are written as Terraform writes them.
 pub(super) fn harmless(text: &str) -> String {
     Printable(text).to_string()
 }
@@ -141,12 +155,14 @@ pub(super) fn json(value: &Value) -> Result<(), Failure> {
     line(&value.to_string())
 }
 
-/// Says something to the person who runs the command. Where nobody listens any more, what has to be done is done all the same.
+/// Says something to the person who runs the command. Where nobody listens any more, what has to be
+/// done is done all the same.
 pub(super) fn message(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// Shows the person who runs the command what a program said that they have started themselves, as it said it.
+/// Shows the person who runs the command what a program said that they have started themselves, as
+/// it said it.
 pub(super) fn said(bytes: &[u8]) {
     let _ = io::stderr().write_all(bytes);
 }
@@ -161,10 +177,14 @@ pub(super) fn ask(question: &str) -> Result<bool, Failure> {
     eprint!("{question} [y/N] ");
     let mut answer = String::new();
     io::stdin().lock().take(MAX_ANSWER).read_line(&mut answer)?;
-    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    Ok(matches!(
+        answer.trim().to_ascii_lowercase().as_str(),
+        "y" | "yes"
+    ))
 }
 
-/// Says on a terminal how far something is, in place of what it said before; nothing clears it away.
+/// Says on a terminal how far something is, in place of what it said before; nothing clears it
+/// away.
 pub(super) fn progress(text: &str) {
     eprint!("\r\x1b[2K{text}");
     let _ = io::stderr().flush();
@@ -173,7 +193,10 @@ pub(super) fn progress(text: &str) {
 /// Prints a table; cut to no width, so that it can be searched.
 pub(super) fn table(header: &[&str], rows: Vec<Vec<String>>) -> Result<(), Failure> {
     let mut table = Table::new();
-    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(header.iter().copied());
+    table
+        .load_style(NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled)
+        .set_header(header.iter().copied());
     for row in rows {
         table.add_row(row);
     }
@@ -189,7 +212,9 @@ pub(super) fn table(header: &[&str], rows: Vec<Vec<String>>) -> Result<(), Failu
 /// Prints names and values, one pair a line.
 pub(super) fn pairs(pairs: &[(&str, String)]) -> Result<(), Failure> {
     let width = pairs.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    pairs.iter().try_for_each(|(name, value)| line(&format!("{name:width$}  {value}")))
+    pairs
+        .iter()
+        .try_for_each(|(name, value)| line(&format!("{name:width$}  {value}")))
 }
 
 /// A value of an answer as text; `-` for what is null, empty or missing.
@@ -205,20 +230,33 @@ pub(super) fn text(value: &Value) -> String {
 /// A time of an answer, to the second.
 pub(super) fn time(value: &Value) -> String {
     let full = text(value);
-    full.split_once('.').map_or(full.clone(), |(seconds, _)| format!("{seconds}Z"))
+    full.split_once('.')
+        .map_or(full.clone(), |(seconds, _)| format!("{seconds}Z"))
 }
 
 /// So many of something, as people write it: `1 state`, `2 states`.
-pub(super) fn counted<N: Copy + PartialEq + From<u8> + std::fmt::Display>(count: N, what: &str) -> String {
-    if count == N::from(1) { format!("{count} {what}") } else { format!("{count} {what}s") }
+pub(super) fn counted<N: Copy + PartialEq + From<u8> + std::fmt::Display>(
+    count: N,
+    what: &str,
+) -> String {
+    if count == N::from(1) {
+        format!("{count} {what}")
+    } else {
+        format!("{count} {what}s")
+    }
 }
 
 /// A number of an answer with what is counted; `-` where it is not told.
 pub(super) fn counted_in(value: &Value, what: &str) -> String {
-    value.as_u64().map_or_else(|| format!("- {what}s"), |count| counted(count, what))
+    value
+        .as_u64()
+        .map_or_else(|| format!("- {what}s"), |count| counted(count, what))
 }
 
 /// A size of an answer, as people read it.
 pub(super) fn size(value: &Value) -> String {
-    value.as_u64().map_or_else(|| "-".to_owned(), |bytes| bytesize::ByteSize::b(bytes).display().iec().to_string())
+    value.as_u64().map_or_else(
+        || "-".to_owned(),
+        |bytes| bytesize::ByteSize::b(bytes).display().iec().to_string(),
+    )
 }

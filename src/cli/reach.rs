@@ -1,5 +1,6 @@
-//! Which server a command speaks with, and as whom. Nobody becomes the operator by accident: that is who acts only where nothing names a key or a
-//! server elsewhere. What is said on the command line counts before variables, and what contradicts itself is refused.
+//! Which server a command speaks with, and as whom. Nobody becomes the operator by accident: that
+//! is who acts only where nothing names a key or a server elsewhere. What is said on the command
+//! line counts before variables, and what contradicts itself is refused.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -55,7 +56,12 @@ impl FromArgMatches for Reach {
             _ => Said::Nowhere,
         };
         let (data, url, key_file) = (said("data"), said("url"), said("key_file"));
-        Ok(Self { flags: Flags::from_arg_matches_mut(matches)?, data, url, key_file })
+        Ok(Self {
+            flags: Flags::from_arg_matches_mut(matches)?,
+            data,
+            url,
+            key_file,
+        })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -91,34 +97,52 @@ impl Reach {
     /// The way, unless what is said contradicts itself.
     pub(super) fn way(&self) -> Result<Way<'_>, Failure> {
         use Said::{InVariable, Nowhere, OnCommandLine};
-        let Flags { data, url, key_file } = &self.flags;
+        let Flags {
+            data,
+            url,
+            key_file,
+        } = &self.flags;
         let wants_key = self.key_file == OnCommandLine;
         let goes_elsewhere = match (self.url, self.data) {
             (OnCommandLine, OnCommandLine) => {
-                return usage("--url is a server elsewhere and --data a directory of this machine: give one of them");
+                return usage(
+                    "--url is a server elsewhere and --data a directory of this machine: give one of them",
+                );
             }
             (InVariable, InVariable) if !wants_key => {
-                return usage("STATEKEEP_URL and STATEKEEP_DATA are both set: say by --url or --data which one is meant, or unset one");
+                return usage(
+                    "STATEKEEP_URL and STATEKEEP_DATA are both set: say by --url or --data which \
+                        one is meant, or unset one",
+                );
             }
             (OnCommandLine, _) | (InVariable, InVariable | Nowhere) => true,
             (_, OnCommandLine) | (Nowhere, _) => false,
         };
         let by_flag = self.url == OnCommandLine;
         match (url, key_file) {
-            (Some(url), Some(key_file)) if goes_elsewhere => {
-                Ok(Way::Elsewhere { url, key_file, because: if by_flag { "--url is given" } else { "STATEKEEP_URL is set" } })
-            }
+            (Some(url), Some(key_file)) if goes_elsewhere => Ok(Way::Elsewhere {
+                url,
+                key_file,
+                because: if by_flag {
+                    "--url is given"
+                } else {
+                    "STATEKEEP_URL is set"
+                },
+            }),
             (Some(_), None) if goes_elsewhere => usage(if by_flag {
                 "--url needs --key-file with an API key's secret"
             } else {
-                "STATEKEEP_URL is set, so --key-file (or STATEKEEP_KEY_FILE) has to name a file with an API key's secret; with --data DIR the \
+                "STATEKEEP_URL is set, so --key-file (or STATEKEEP_KEY_FILE) has to name a file \
+                    with an API key's secret; with --data DIR the \
                  command acts on that directory instead, as the operator"
             }),
             _ if wants_key => usage(
-                "--key-file is for a server elsewhere: give its address by --url too. On a data directory commands act as the operator, without a key",
+                "--key-file is for a server elsewhere: give its address by --url too. On a data \
+                    directory commands act as the operator, without a key",
             ),
             _ if self.key_file == InVariable && self.data != OnCommandLine => usage(
-                "STATEKEEP_KEY_FILE is set, but no address of a server: give --url, or --data DIR to act on that directory as the operator",
+                "STATEKEEP_KEY_FILE is set, but no address of a server: give --url, or --data DIR \
+                    to act on that directory as the operator",
             ),
             _ => Ok(Way::Directory(data)),
         }
@@ -132,10 +156,17 @@ fn usage<T>(why: &str) -> Result<T, Failure> {
 /// The secret in a key file, which holds nothing else.
 pub(super) fn secret_in(path: &Path) -> Result<Secret, Failure> {
     let is_stdin = path.as_os_str() == "-";
-    let name = if is_stdin { "standard input".to_owned() } else { output::harmless(&path.display().to_string()) };
+    let name = if is_stdin {
+        "standard input".to_owned()
+    } else {
+        output::harmless(&path.display().to_string())
+    };
     let mut text = String::new();
     let read = if is_stdin {
-        std::io::stdin().lock().take(MAX_KEY_FILE).read_to_string(&mut text)
+        std::io::stdin()
+            .lock()
+            .take(MAX_KEY_FILE)
+            .read_to_string(&mut text)
     } else {
         std::fs::File::open(path).and_then(|file| file.take(MAX_KEY_FILE).read_to_string(&mut text))
     };
@@ -143,11 +174,16 @@ pub(super) fn secret_in(path: &Path) -> Result<Secret, Failure> {
     read.map_err(|error| wrong(&error.to_string()))?;
     let secret = text.trim();
     if secret.is_empty() {
-        return Err(wrong("is empty: it holds no API key's secret, which begins with skp_"));
-    }
-    if secret.contains(|letter: char| letter.is_whitespace() || matches!(letter, '=' | '"' | '\'' | ':')) {
         return Err(wrong(
-            "holds more than a secret; leave in it what `statekeep key create` prints, which begins with skp_, and nothing else",
+            "is empty: it holds no API key's secret, which begins with skp_",
+        ));
+    }
+    if secret
+        .contains(|letter: char| letter.is_whitespace() || matches!(letter, '=' | '"' | '\'' | ':'))
+    {
+        return Err(wrong(
+            "holds more than a secret; leave in it what `statekeep key create` prints, which \
+                begins with skp_, and nothing else",
         ));
     }
     Ok(Secret::new(secret.to_owned()))

@@ -1,5 +1,6 @@
-//! Why there is no answer that is not an error, in the words of the command line: the API's calls and members become commands and flags, and where there
-//! is a next step it is the command that takes it.
+//! Why there is no answer that is not an error, in the words of the command line: the API's calls
+//! and members become commands and flags, and where there is a next step it is the command that
+//! takes it.
 
 use std::str::FromStr as _;
 use std::sync::Arc;
@@ -40,9 +41,19 @@ impl Refusal {
         Self::Unreachable(failure.into_message())
     }
 
-    pub(super) fn refused(status: StatusCode, bytes: &Bytes, path: &str, server: &Arc<Server>) -> Self {
+    pub(super) fn refused(
+        status: StatusCode,
+        bytes: &Bytes,
+        path: &str,
+        server: &Arc<Server>,
+    ) -> Self {
         let body = serde_json::from_slice(bytes).unwrap_or_default();
-        Self::Refused(Box::new(Refused { status, body, path: path.to_owned(), server: Arc::clone(server) }))
+        Self::Refused(Box::new(Refused {
+            status,
+            body,
+            path: path.to_owned(),
+            server: Arc::clone(server),
+        }))
     }
 
     /// Whether the server has no room at the moment.
@@ -52,7 +63,9 @@ impl Refusal {
 
     /// The status and the code of the server's answer, where it gave one.
     pub(super) fn status_and_code(&self) -> Option<(u16, String)> {
-        let Self::Refused(refused) = self else { return None };
+        let Self::Refused(refused) = self else {
+            return None;
+        };
         Some((refused.status.as_u16(), text(&refused.body["code"])))
     }
 
@@ -66,9 +79,12 @@ impl Refusal {
 
     /// The most rows of a page, where more were asked for: the server says it in words.
     pub(super) fn largest_page(&self) -> Option<u32> {
-        let Self::Refused(refused) = self else { return None };
-        let detail =
-            refused.body["detail"].as_str().filter(|detail| refused.code() == "bad_query" && detail.starts_with("limit has to be"))?;
+        let Self::Refused(refused) = self else {
+            return None;
+        };
+        let detail = refused.body["detail"].as_str().filter(|detail| {
+            refused.code() == "bad_query" && detail.starts_with("limit has to be")
+        })?;
         detail.rsplit(' ').next()?.parse().ok()
     }
 }
@@ -104,17 +120,34 @@ impl Refused {
     /// What the server says, with what follows from it.
     fn in_words(&self) -> String {
         if let Some(detail) = self.body["detail"].as_str() {
-            let (detail, next) = translated(self.code(), &harmless(detail), self.state().as_ref(), &self.body);
+            let (detail, next) = translated(
+                self.code(),
+                &harmless(detail),
+                self.state().as_ref(),
+                &self.body,
+            );
             return format!("{detail} ({}){next}{}", self.code(), self.as_whom());
         }
         if let Some(id) = self.body["ID"].as_str() {
-            let (who, since) = (harmless(&text(&self.body["Who"])), harmless(&text(&self.body["Created"])));
+            let (who, since) = (
+                harmless(&text(&self.body["Who"])),
+                harmless(&text(&self.body["Created"])),
+            );
             let state = self.state();
-            let what = state.as_ref().map_or_else(|| "the state".to_owned(), ToString::to_string);
+            let what = state
+                .as_ref()
+                .map_or_else(|| "the state".to_owned(), ToString::to_string);
             let next = state.map(|state| unlock(&state, id)).unwrap_or_default();
-            return format!("{what} is locked by {who} since {since}, lock ID {} (locked){next}", harmless(id));
+            return format!(
+                "{what} is locked by {who} since {since}, lock ID {} (locked){next}",
+                harmless(id)
+            );
         }
-        let scheme = if self.server.base.starts_with("http://") { ", or does it speak https?" } else { "" };
+        let scheme = if self.server.base.starts_with("http://") {
+            ", or does it speak https?"
+        } else {
+            ""
+        };
         format!(
             "the server at {} answers {}; is a statekeep there{}",
             self.server.base,
@@ -125,8 +158,15 @@ impl Refused {
 
     /// Who was refused, where that may not be who was meant.
     fn as_whom(&self) -> String {
-        let is_about_rights = matches!(self.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
-        let who = self.server.instead_of_operator.as_ref().filter(|_| is_about_rights);
+        let is_about_rights = matches!(
+            self.status,
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+        );
+        let who = self
+            .server
+            .instead_of_operator
+            .as_ref()
+            .filter(|_| is_about_rights);
         who.map(|who| format!(" ({who})")).unwrap_or_default()
     }
 }
@@ -134,8 +174,14 @@ impl Refused {
 /// What a holder's lock says, with when the server saw it taken.
 pub(super) fn held(state: &StateName, held: &Value) -> String {
     let lock = &held["lock"];
-    let (key, who) = (harmless(&text(&held["key"]["name"])), harmless(&text(&lock["Who"])));
-    let operation = lock["Operation"].as_str().map(|operation| format!(" for {}", harmless(operation))).unwrap_or_default();
+    let (key, who) = (
+        harmless(&text(&held["key"]["name"])),
+        harmless(&text(&lock["Who"])),
+    );
+    let operation = lock["Operation"]
+        .as_str()
+        .map(|operation| format!(" for {}", harmless(operation)))
+        .unwrap_or_default();
     format!(
         "{state} is locked by the key {key} ({who}){operation} since {}, lock ID {}",
         time(&held["locked_at"]),
@@ -150,17 +196,30 @@ pub(super) fn unlock(state: &StateName, id: &str) -> String {
 }
 
 /// The server's words in those of the command line, and the next step.
-pub(super) fn translated(code: &str, detail: &str, state: Option<&StateName>, body: &Value) -> (String, String) {
+pub(super) fn translated(
+    code: &str,
+    detail: &str,
+    state: Option<&StateName>,
+    body: &Value,
+) -> (String, String) {
     let state = state.map_or_else(|| "W/B".to_owned(), ToString::to_string);
     let history = format!("`statekeep state history {state}`");
     let detail = match code {
         "no_key" => "there is no key with this id".to_owned(),
         "no_policy" => detail.replace("; GET /api/retention says what holds", ""),
-        "verify_runs" => "a verification is running, and one at a time is enough; wait until it is done".to_owned(),
-        "encrypted" => detail.replace("Send allow_serial_regression", "Say --allow-serial-regression"),
+        "verify_runs" => {
+            "a verification is running, and one at a time is enough; wait until it is done"
+                .to_owned()
+        }
+        "encrypted" => detail.replace(
+            "Send allow_serial_regression",
+            "Say --allow-serial-regression",
+        ),
         _ => detail.replace(", or add ?force=true", ""),
     };
-    let detail = detail.replace("; see its /versions", "").replace("its /versions", &history);
+    let detail = detail
+        .replace("; see its /versions", "")
+        .replace("its /versions", &history);
     let next = match code {
         "no_version" => format!("; {history} lists them"),
         "no_key" => "; `statekeep key list` lists them".to_owned(),
@@ -171,10 +230,18 @@ pub(super) fn translated(code: &str, detail: &str, state: Option<&StateName>, bo
         "locked" => body["lock"]["ID"]
             .as_str()
             .or(body["ID"].as_str())
-            .map_or_else(String::new, |id| StateName::from_str(&state).map(|state| unlock(&state, id)).unwrap_or_default()),
+            .map_or_else(String::new, |id| {
+                StateName::from_str(&state)
+                    .map(|state| unlock(&state, id))
+                    .unwrap_or_default()
+            }),
         "moved" => {
             let to = &body["moved_to"];
-            format!("; `statekeep state show {}/{}` shows it", text(&to["workspace"]), text(&to["buildingBlock"]))
+            format!(
+                "; `statekeep state show {}/{}` shows it",
+                text(&to["workspace"]),
+                text(&to["buildingBlock"])
+            )
         }
         _ => String::new(),
     };

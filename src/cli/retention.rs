@@ -33,7 +33,8 @@ pub(super) struct Rules {
     /// The newest version of each of the last so many weeks that have one, from Monday on, in UTC
     #[arg(long, value_name = "WEEKS", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_KEPT)))]
     keep_weekly: Option<u32>,
-    /// Snapshots of an apply that went on: keep them for so long only, and let the rules above not count them; 0s drops them at once
+    /// Snapshots of an apply that went on: keep them for so long only, and let the rules above not
+    /// count them; 0s drops them at once
     #[arg(long, value_name = "DURATION")]
     drop_intermediate: Option<Span>,
     /// Rejected versions: keep them for so long only
@@ -64,11 +65,14 @@ impl Rules {
         let policy = self.policy();
         if policy == Policy::default() {
             return Err(Failure::Usage(format!(
-                "say what to keep, by at least one of --keep-last, --keep-within, --keep-daily, --keep-weekly, --drop-intermediate and \
+                "say what to keep, by at least one of --keep-last, --keep-within, --keep-daily, \
+                    --keep-weekly, --drop-intermediate and \
                  --keep-rejected, or by {or}"
             )));
         }
-        policy.check().map_err(|why| Failure::Usage(format!("{} {}", why.flag(), why.reason())))?;
+        policy
+            .check()
+            .map_err(|why| Failure::Usage(format!("{} {}", why.flag(), why.reason())))?;
         Ok(policy)
     }
 }
@@ -80,7 +84,8 @@ pub(super) struct PruneArgs {
     /// Keep what the policies of the server and of its workspaces say, instead of rules given here
     #[arg(long)]
     configured: bool,
-    /// Only in one workspace; then the rules given here count there even where it has a policy of its own
+    /// Only in one workspace; then the rules given here count there even where it has a policy of
+    /// its own
     #[arg(long, conflicts_with = "state")]
     workspace: Option<Workspace>,
     /// Only one state, as WORKSPACE/BUILDINGBLOCK
@@ -123,11 +128,14 @@ pub(super) enum RetentionCommand {
 pub(super) async fn prune(args: PruneArgs, common: Common) -> Result<(), Failure> {
     let mut body = if args.configured {
         if args.rules.policy() != Policy::default() {
-            return Err(Failure::Usage("--configured says what to keep; it takes no rules beside it".to_owned()));
+            return Err(Failure::Usage(
+                "--configured says what to keep; it takes no rules beside it".to_owned(),
+            ));
         }
         json!({ "configured": true })
     } else {
-        json!({ "policy": args.rules.checked("--configured for the policies of the server and its workspaces")? })
+        json!({ "policy": args.rules.checked("--configured for the policies of the server and its \
+            workspaces")? })
     };
     body["dry_run"] = json!(args.dry_run);
     if let Some(state) = &args.state {
@@ -140,7 +148,11 @@ pub(super) async fn prune(args: PruneArgs, common: Common) -> Result<(), Failure
     let done = ask_to_prune(&client, &args, body).await;
     client.close().await?;
     let answer = done?;
-    if common.format == Format::Json { output::json(&answer) } else { show(&answer, args.dry_run) }
+    if common.format == Format::Json {
+        output::json(&answer)
+    } else {
+        show(&answer, args.dry_run)
+    }
 }
 
 async fn ask_to_prune(client: &Client, args: &PruneArgs, body: Value) -> Result<Value, Failure> {
@@ -152,7 +164,10 @@ async fn ask_to_prune(client: &Client, args: &PruneArgs, body: Value) -> Result<
     if !args.dry_run && !args.asking.is_settled() {
         let mut looked = body.clone();
         looked["dry_run"] = json!(true);
-        let looked = client.ask("POST", "/api/prune", Some(looked)).await?.json()?;
+        let looked = client
+            .ask("POST", "/api/prune", Some(looked))
+            .await?
+            .json()?;
         if looked["removed"] != 0 || !output::can_ask() {
             args.asking.about(&hit(&looked), "Remove them for good?")?;
         }
@@ -165,44 +180,87 @@ async fn ask_to_prune(client: &Client, args: &PruneArgs, body: Value) -> Result<
 
 /// What a prune would remove, in lines.
 fn hit(looked: &Value) -> Vec<String> {
-    let states = looked["list"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let states = looked["list"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     let row = |state: &Value| {
-        let name = format!("{}/{}", text(&state["workspace"]), text(&state["buildingBlock"]));
+        let name = format!(
+            "{}/{}",
+            text(&state["workspace"]),
+            text(&state["buildingBlock"])
+        );
         let (first, last) = (text(&state["first"]), text(&state["last"]));
-        format!("  {name}: {} between {first} and {last}, {} would stay", counted_in(&state["removed"], "version"), text(&state["kept"]))
+        format!(
+            "  {name}: {} between {first} and {last}, {} would stay",
+            counted_in(&state["removed"], "version"),
+            text(&state["kept"])
+        )
     };
     let mut hit: Vec<String> = states.iter().take(MAX_SHOWN).map(row).collect();
-    let more = states.len().saturating_sub(MAX_SHOWN) as u64 + looked["not_listed"].as_u64().unwrap_or(0);
+    let more =
+        states.len().saturating_sub(MAX_SHOWN) as u64 + looked["not_listed"].as_u64().unwrap_or(0);
     if more > 0 {
         hit.push(format!("  … and of {}", counted(more, "other state")));
     }
     let affected = states.len() as u64 + looked["not_listed"].as_u64().unwrap_or(0);
-    hit.push(format!("{} of {} would be removed", counted_in(&looked["removed"], "version"), counted(affected, "state")));
+    hit.push(format!(
+        "{} of {} would be removed",
+        counted_in(&looked["removed"], "version"),
+        counted(affected, "state")
+    ));
     hit
 }
 
 fn show(answer: &Value, dry_run: bool) -> Result<(), Failure> {
     let row = |state: &Value| {
         vec![
-            format!("{}/{}", text(&state["workspace"]), text(&state["buildingBlock"])),
+            format!(
+                "{}/{}",
+                text(&state["workspace"]),
+                text(&state["buildingBlock"])
+            ),
             text(&state["removed"]),
             text(&state["first"]),
             text(&state["last"]),
             text(&state["kept"]),
         ]
     };
-    let rows: Vec<Vec<String>> = answer["list"].as_array().map(|states| states.iter().map(row).collect()).unwrap_or_default();
+    let rows: Vec<Vec<String>> = answer["list"]
+        .as_array()
+        .map(|states| states.iter().map(row).collect())
+        .unwrap_or_default();
     if !rows.is_empty() {
-        output::table(&["STATE", if dry_run { "WOULD GO" } else { "GONE" }, "FROM", "TO", "STAY"], rows)?;
+        output::table(
+            &[
+                "STATE",
+                if dry_run { "WOULD GO" } else { "GONE" },
+                "FROM",
+                "TO",
+                "STAY",
+            ],
+            rows,
+        )?;
         output::line("")?;
     }
     if answer["not_listed"] != 0 {
         let more = answer["not_listed"].as_u64().unwrap_or(0);
-        output::message(&format!("{} {} not listed", counted(more, "more state"), if more == 1 { "is" } else { "are" }));
+        output::message(&format!(
+            "{} {} not listed",
+            counted(more, "more state"),
+            if more == 1 { "is" } else { "are" }
+        ));
     }
     let mut pairs = vec![
         ("states", text(&answer["states"])),
-        (if dry_run { "versions that would go" } else { "versions that went" }, text(&answer["removed"])),
+        (
+            if dry_run {
+                "versions that would go"
+            } else {
+                "versions that went"
+            },
+            text(&answer["removed"]),
+        ),
         ("versions that stay", text(&answer["kept"])),
         ("of these, by reason", reasons(&answer["reasons"])),
     ];
@@ -213,20 +271,41 @@ fn show(answer: &Value, dry_run: bool) -> Result<(), Failure> {
 }
 
 fn reasons(counts: &Value) -> String {
-    let counts = counts.as_object().into_iter().flatten().filter(|(_, count)| **count != 0);
-    let words: Vec<String> = counts.map(|(reason, count)| format!("{reason} {count}")).collect();
-    if words.is_empty() { "-".to_owned() } else { words.join(", ") }
+    let counts = counts
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(_, count)| **count != 0);
+    let words: Vec<String> = counts
+        .map(|(reason, count)| format!("{reason} {count}"))
+        .collect();
+    if words.is_empty() {
+        "-".to_owned()
+    } else {
+        words.join(", ")
+    }
 }
 
 /// Runs one of `retention`.
 pub(super) async fn run(command: RetentionCommand, common: Common) -> Result<(), Failure> {
     let to_set = match &command {
-        RetentionCommand::Set { rules, keep_all: true, .. } if rules.policy() != Policy::default() => {
-            return Err(Failure::Usage("--keep-all keeps everything; it takes no rules beside it".to_owned()));
+        RetentionCommand::Set {
+            rules,
+            keep_all: true,
+            ..
+        } if rules.policy() != Policy::default() => {
+            return Err(Failure::Usage(
+                "--keep-all keeps everything; it takes no rules beside it".to_owned(),
+            ));
         }
-        RetentionCommand::Set { keep_all: true, .. } => Policy { keep_all: true, ..Policy::default() },
+        RetentionCommand::Set { keep_all: true, .. } => Policy {
+            keep_all: true,
+            ..Policy::default()
+        },
         RetentionCommand::Set { rules, .. } => rules.checked("--keep-all")?,
-        RetentionCommand::List | RetentionCommand::Unset { .. } | RetentionCommand::TrustClock => Policy::default(),
+        RetentionCommand::List | RetentionCommand::Unset { .. } | RetentionCommand::TrustClock => {
+            Policy::default()
+        }
     };
     let client = Client::connect(&common.reach).await?;
     let done = act(&client, command, &to_set, common.format).await;
@@ -234,7 +313,12 @@ pub(super) async fn run(command: RetentionCommand, common: Common) -> Result<(),
     done
 }
 
-async fn act(client: &Client, command: RetentionCommand, to_set: &Policy, format: Format) -> Result<(), Failure> {
+async fn act(
+    client: &Client,
+    command: RetentionCommand,
+    to_set: &Policy,
+    format: Format,
+) -> Result<(), Failure> {
     let said = |answer: Value, sentence: String| {
         if format == Format::Json {
             return output::json(&answer);
@@ -247,13 +331,22 @@ async fn act(client: &Client, command: RetentionCommand, to_set: &Policy, format
         RetentionCommand::Set { workspace, .. } => {
             nearest::workspace_exists(client, &workspace).await?;
             let path = format!("/api/retention/{workspace}");
-            let answer = client.ask("PUT", &path, Some(json!(to_set))).await?.json()?;
-            let sentence = format!("{workspace} has a policy of its own: {}", words(&answer["policy"]));
+            let answer = client
+                .ask("PUT", &path, Some(json!(to_set)))
+                .await?
+                .json()?;
+            let sentence = format!(
+                "{workspace} has a policy of its own: {}",
+                words(&answer["policy"])
+            );
             said(answer, sentence)
         }
         RetentionCommand::Unset { workspace } => {
             nearest::workspace_exists(client, &workspace).await?;
-            let answer = client.ask("DELETE", &format!("/api/retention/{workspace}"), None).await?.json()?;
+            let answer = client
+                .ask("DELETE", &format!("/api/retention/{workspace}"), None)
+                .await?
+                .json()?;
             let sentence = if answer["removed"] == true {
                 format!("the policy of {workspace} is gone; the server's applies")
             } else {
@@ -263,30 +356,50 @@ async fn act(client: &Client, command: RetentionCommand, to_set: &Policy, format
         }
         RetentionCommand::TrustClock => {
             let answer = client.ask("POST", "/api/clock", None).await?.json()?;
-            let sentence = format!("the clock is trusted from {} on", time(&answer["trusted_at"]));
+            let sentence = format!(
+                "the clock is trusted from {} on",
+                time(&answer["trusted_at"])
+            );
             said(answer, sentence)
         }
     }
 }
 
 async fn list(client: &Client, format: Format) -> Result<(), Failure> {
-    let own = client.list("/api/retention", "workspaces", "after", None).await?;
+    let own = client
+        .list("/api/retention", "workspaces", "after", None)
+        .await?;
     let mut answer = client.get("/api/retention?limit=1").await?;
     answer["workspaces"] = own["workspaces"].clone();
     answer["next"] = Value::Null;
     if format == Format::Json {
         return output::json(&answer);
     }
-    let mut rows = vec![vec!["(server)".to_owned(), words(&answer["server"]), "-".to_owned(), "-".to_owned()]];
+    let mut rows = vec![vec![
+        "(server)".to_owned(),
+        words(&answer["server"]),
+        "-".to_owned(),
+        "-".to_owned(),
+    ]];
     rows.extend(
         answer["workspaces"]
             .as_array()
             .into_iter()
             .flatten()
-            .map(|own| vec![text(&own["workspace"]), words(&own["policy"]), time(&own["set_at"]), harmless(&text(&own["set_by"]["name"]))]),
+            .map(|own| {
+                vec![
+                    text(&own["workspace"]),
+                    words(&own["policy"]),
+                    time(&own["set_at"]),
+                    harmless(&text(&own["set_by"]["name"])),
+                ]
+            }),
     );
     output::table(&["WORKSPACE", "KEEPS", "SINCE", "SET BY"], rows)?;
-    output::message(&format!("the server last pruned by itself: {}", time(&answer["last_run_at"])));
+    output::message(&format!(
+        "the server last pruned by itself: {}",
+        time(&answer["last_run_at"])
+    ));
     if let Some(doubt) = answer["clock_in_doubt"].as_str() {
         output::message(doubt);
     }
@@ -295,16 +408,30 @@ async fn list(client: &Client, format: Format) -> Result<(), Failure> {
 
 /// A policy as a person reads it.
 fn words(policy: &Value) -> String {
-    let rules = policy.as_object().into_iter().flatten().filter_map(|(name, value)| {
-        let is_age = ["keep_within", "drop_intermediate", "keep_rejected"].contains(&name.as_str());
-        let name = name.replace('_', "-");
-        match value {
-            Value::Null => None,
-            Value::Number(seconds) if is_age => Some(format!("{name} {}", Span(Duration::from_secs(seconds.as_u64().unwrap_or(0))))),
-            Value::Bool(_) => Some(name),
-            Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => Some(format!("{name} {}", text(value))),
-        }
-    });
+    let rules = policy
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, value)| {
+            let is_age =
+                ["keep_within", "drop_intermediate", "keep_rejected"].contains(&name.as_str());
+            let name = name.replace('_', "-");
+            match value {
+                Value::Null => None,
+                Value::Number(seconds) if is_age => Some(format!(
+                    "{name} {}",
+                    Span(Duration::from_secs(seconds.as_u64().unwrap_or(0)))
+                )),
+                Value::Bool(_) => Some(name),
+                Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+                    Some(format!("{name} {}", text(value)))
+                }
+            }
+        });
     let rules: Vec<String> = rules.collect();
-    if rules.is_empty() { "everything".to_owned() } else { rules.join(", ") }
+    if rules.is_empty() {
+        "everything".to_owned()
+    } else {
+        rules.join(", ")
+    }
 }

@@ -1,4 +1,5 @@
-//! `statekeep state rollback`: says what a rollback would do, asks, and does it only if nothing has changed since.
+//! `statekeep state rollback`: says what a rollback would do, asks, and does it only if nothing has
+//! changed since.
 
 use clap::Args;
 use reqwest::Url;
@@ -40,7 +41,8 @@ impl RollbackArgs {
     fn path(&self) -> Result<String, Failure> {
         let path = format!("{}/rollback", self.state.path());
         let Some(id) = &self.id else { return Ok(path) };
-        let encoded = Url::parse_with_params("http://localhost", [("ID", id)]).map_err(Failure::because)?;
+        let encoded =
+            Url::parse_with_params("http://localhost", [("ID", id)]).map_err(Failure::because)?;
         Ok(format!("{path}?{}", encoded.query().unwrap_or_default()))
     }
 
@@ -53,71 +55,130 @@ impl RollbackArgs {
 }
 
 /// Runs it.
-pub(super) async fn run(client: &Client, args: RollbackArgs, format: Format) -> Result<(), Failure> {
+pub(super) async fn run(
+    client: &Client,
+    args: RollbackArgs,
+    format: Format,
+) -> Result<(), Failure> {
     if !args.dry_run && !args.yes && !output::can_ask() {
         return Err(Failure::Usage(
-            "there is nobody to ask here: look with --dry-run, then roll back with --yes (and --expected-current, so that nothing comes in between)"
+            "there is nobody to ask here: look with --dry-run, then roll back with --yes (and \
+                --expected-current, so that nothing comes in between)"
                 .to_owned(),
         ));
     }
     let (path, state) = (args.path()?, &args.state);
-    let rehearsal = client.ask("POST", &path, Some(args.body(args.expected_current, true))).await?.json()?;
+    let rehearsal = client
+        .ask("POST", &path, Some(args.body(args.expected_current, true)))
+        .await?
+        .json()?;
     if args.dry_run && format == Format::Json {
         return output::json(&rehearsal);
     }
-    let refused = rehearsal["refused"].as_array().and_then(|refusals| refusals.first());
+    let refused = rehearsal["refused"]
+        .as_array()
+        .and_then(|refusals| refusals.first());
     // What is in the way is told once: here, or as the reason of the failure.
-    let told = if args.dry_run { refusals(state, &rehearsal) } else { Vec::new() };
+    let told = if args.dry_run {
+        refusals(state, &rehearsal)
+    } else {
+        Vec::new()
+    };
     for line in in_words(state, &rehearsal).into_iter().chain(told) {
         // What a state or a lock holds does not act on the terminal.
         let line = output::harmless(&line);
-        if args.dry_run { output::line(&line)? } else { output::message(&line) }
+        if args.dry_run {
+            output::line(&line)?
+        } else {
+            output::message(&line)
+        }
     }
     if args.dry_run {
         return Ok(());
     }
     if let Some(why) = refused {
-        return Err(Failure::Failed(output::harmless(&refusal(state, why, &rehearsal))));
+        return Err(Failure::Failed(output::harmless(&refusal(
+            state, why, &rehearsal,
+        ))));
     }
-    if rehearsal["unchanged"] == false && !args.yes && !output::ask(&format!("Roll {state} back to version {}?", args.version))? {
+    if rehearsal["unchanged"] == false
+        && !args.yes
+        && !output::ask(&format!("Roll {state} back to version {}?", args.version))?
+    {
         return Err(Failure::Failed("nothing was done".to_owned()));
     }
     // What was shown is what is replaced, or nothing is.
     let seen = args.expected_current.unwrap_or_else(|| live(&rehearsal));
-    let answer = client.ask("POST", &path, Some(args.body(Some(seen), false))).await?.json()?;
+    let answer = client
+        .ask("POST", &path, Some(args.body(Some(seen), false)))
+        .await?
+        .json()?;
     if format == Format::Json {
         return output::json(&answer);
     }
     output::message(&match answer["unchanged"].as_bool() {
-        Some(true) => format!("version {} is the current one of {state} already; nothing was done", answer["number"]),
-        _ => format!("{state} is rolled back to version {}: version {}, serial {}", args.version, answer["number"], answer["serial"]),
+        Some(true) => format!(
+            "version {} is the current one of {state} already; nothing was done",
+            answer["number"]
+        ),
+        _ => format!(
+            "{state} is rolled back to version {}: version {}, serial {}",
+            args.version, answer["number"], answer["serial"]
+        ),
     });
     Ok(())
 }
 
 /// The number of the version that is current in a rehearsal; 0 for none.
 fn live(rehearsal: &Value) -> u64 {
-    if rehearsal["deleted"] == true { 0 } else { rehearsal["current"]["number"].as_u64().unwrap_or(0) }
+    if rehearsal["deleted"] == true {
+        0
+    } else {
+        rehearsal["current"]["number"].as_u64().unwrap_or(0)
+    }
 }
 
 /// A rehearsal as a person reads it.
 fn in_words(state: &StateName, rehearsal: &Value) -> Vec<String> {
     let version = &rehearsal["version"];
     if rehearsal["unchanged"] == true {
-        return vec![format!("version {} is the current one of {state} already: nothing would be written", version["number"])];
+        return vec![format!(
+            "version {} is the current one of {state} already: nothing would be written",
+            version["number"]
+        )];
     }
-    let by = format!("written {} by {}", output::time(&version["created_at"]), text(&version["created_by"]["name"]));
-    let mut lines = vec![format!("{state} would be rolled back to version {} (serial {}, {by})", version["number"], version["serial"])];
+    let by = format!(
+        "written {} by {}",
+        output::time(&version["created_at"]),
+        text(&version["created_by"]["name"])
+    );
+    let mut lines = vec![format!(
+        "{state} would be rolled back to version {} (serial {}, {by})",
+        version["number"], version["serial"]
+    )];
     lines.push(replaced(rehearsal));
-    lines.push(match (&rehearsal["serial"], rehearsal["verbatim"] == true) {
-        (serial, true) => format!("OpenTofu encrypted it, so it would come back with the serial {serial} that it had"),
-        (Value::Null, false) => "there is no serial left that it could get".to_owned(),
-        (serial, false) => format!("it would get serial {serial}, higher than any before; nothing else in it changes"),
-    });
-    for (name, what) in [("lineage", "the lineage"), ("terraform_version", "the program version that wrote it")] {
+    lines.push(
+        match (&rehearsal["serial"], rehearsal["verbatim"] == true) {
+            (serial, true) => format!(
+                "OpenTofu encrypted it, so it would come back with the serial {serial} that it had"
+            ),
+            (Value::Null, false) => "there is no serial left that it could get".to_owned(),
+            (serial, false) => format!(
+                "it would get serial {serial}, higher than any before; nothing else in it changes"
+            ),
+        },
+    );
+    for (name, what) in [
+        ("lineage", "the lineage"),
+        ("terraform_version", "the program version that wrote it"),
+    ] {
         let change = &rehearsal[name];
         if !change.is_null() {
-            lines.push(format!("{what} changes from {} to {}", text(&change["from"]), text(&change["to"])));
+            lines.push(format!(
+                "{what} changes from {} to {}",
+                text(&change["from"]),
+                text(&change["to"])
+            ));
         }
     }
     lines.extend(compared(rehearsal));
@@ -139,16 +200,29 @@ fn replaced(rehearsal: &Value) -> String {
         (true, _) => "none of its versions was ever current".to_owned(),
         (false, true) if rehearsal["transferred_to"].is_string() => {
             let to = output::harmless(&text(&rehearsal["transferred_to"]));
-            format!("it has left for {to}, and would live here again; version {} was its last", current["number"])
+            format!(
+                "it has left for {to}, and would live here again; version {} was its last",
+                current["number"]
+            )
         }
-        (false, true) => format!("it is deleted, and would be brought back; version {} was its last", current["number"]),
-        (false, false) => format!("version {} (serial {}) is current", current["number"], current["serial"]),
+        (false, true) => format!(
+            "it is deleted, and would be brought back; version {} was its last",
+            current["number"]
+        ),
+        (false, false) => format!(
+            "version {} (serial {}) is current",
+            current["number"], current["serial"]
+        ),
     };
     let to = &rehearsal["moved_to"];
     let away = if to.is_null() {
         String::new()
     } else {
-        format!("; it is at {}/{}, and would be moved back", text(&to["workspace"]), text(&to["buildingBlock"]))
+        format!(
+            "; it is at {}/{}, and would be moved back",
+            text(&to["workspace"]),
+            text(&to["buildingBlock"])
+        )
     };
     format!("{is}{away}")
 }
@@ -156,7 +230,10 @@ fn replaced(rehearsal: &Value) -> String {
 /// What the next plan would find.
 fn compared(rehearsal: &Value) -> Vec<String> {
     if rehearsal["compared"] == false {
-        return vec![format!("what the next plan would find cannot be told: {}", text(&rehearsal["not_compared"]["detail"]))];
+        return vec![format!(
+            "what the next plan would find cannot be told: {}",
+            text(&rehearsal["not_compared"]["detail"])
+        )];
     }
     let counts = &rehearsal["diff"]["counts"];
     let outputs = rehearsal["diff"]["outputs"].as_array().map_or(0, Vec::len);
@@ -173,9 +250,18 @@ fn compared(rehearsal: &Value) -> Vec<String> {
         "in the older version only: the next plan looks for them, and makes anew those that are gone",
     ));
     if differs(&counts["changed"]) || outputs > 0 {
-        let moved = if differs(&counts["moved"]) { format!(" ({} moved)", counts["moved"]) } else { String::new() };
-        let (changed, outputs) = (counted_in(&counts["changed"], "resource"), counted(outputs, "output"));
-        lines.push(format!("in both, and not the same: {changed}{moved}, {outputs}"));
+        let moved = if differs(&counts["moved"]) {
+            format!(" ({} moved)", counts["moved"])
+        } else {
+            String::new()
+        };
+        let (changed, outputs) = (
+            counted_in(&counts["changed"], "resource"),
+            counted(outputs, "output"),
+        );
+        lines.push(format!(
+            "in both, and not the same: {changed}{moved}, {outputs}"
+        ));
     }
     if lines.is_empty() {
         lines.push("both have the same resources and outputs".to_owned());
@@ -193,21 +279,40 @@ fn listed(addresses: &Value, mark: &str, what: &str) -> Vec<String> {
         return Vec::new();
     }
     let mut lines = vec![format!("{what}: {}", addresses.len())];
-    lines.extend(addresses.iter().take(MAX_LISTED).map(|address| format!("  {mark} {}", text(address))));
+    lines.extend(
+        addresses
+            .iter()
+            .take(MAX_LISTED)
+            .map(|address| format!("  {mark} {}", text(address))),
+    );
     if addresses.len() > MAX_LISTED {
-        lines.push(format!("  and {} more; --format json lists them", addresses.len() - MAX_LISTED));
+        lines.push(format!(
+            "  and {} more; --format json lists them",
+            addresses.len() - MAX_LISTED
+        ));
     }
     lines
 }
 
 fn refusals(state: &StateName, rehearsal: &Value) -> Vec<String> {
-    let refusals = rehearsal["refused"].as_array().map(Vec::as_slice).unwrap_or_default();
-    refusals.iter().map(|why| format!("it would be refused: {}", refusal(state, why, rehearsal))).collect()
+    let refusals = rehearsal["refused"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    refusals
+        .iter()
+        .map(|why| format!("it would be refused: {}", refusal(state, why, rehearsal)))
+        .collect()
 }
 
 /// What is in the way, and the next step.
 fn refusal(state: &StateName, why: &Value, rehearsal: &Value) -> String {
     let code = text(&why["code"]);
-    let (detail, next) = translated(&code, &text(&why["detail"]), Some(state), &rehearsal["lock"]);
+    let (detail, next) = translated(
+        &code,
+        &text(&why["detail"]),
+        Some(state),
+        &rehearsal["lock"],
+    );
     format!("{detail} ({code}){next}")
 }

@@ -1,4 +1,5 @@
-//! `statekeep serve`: from flags to a server that runs, and from a signal to one that has left in good order.
+//! `statekeep serve`: from flags to a server that runs, and from a signal to one that has left in
+//! good order.
 
 use std::io::IsTerminal as _;
 use std::net::{SocketAddr, TcpListener};
@@ -23,7 +24,8 @@ use crate::http::{self, Bindings};
 use crate::model::clock;
 use crate::telemetry::{self, Log, LogFormat};
 
-/// A signal that comes so soon after the first is the same one, sent to the process and to its group. A later one means now.
+/// A signal that comes so soon after the first is the same one, sent to the process and to its
+/// group. A later one means now.
 const SIGNALS_MEANT_AS_ONE: Duration = Duration::from_secs(1);
 
 /// How long a start waits for a command that has the data directory, and how often it looks.
@@ -75,16 +77,23 @@ enum LevelArg {
 
 fn network(text: &str) -> Result<IpNet, String> {
     let address = || text.parse::<std::net::IpAddr>().map(IpNet::from);
-    text.parse::<IpNet>().or_else(|_| address()).map_err(|_| "not an address or network, such as 10.0.0.0/8".to_owned())
+    text.parse::<IpNet>()
+        .or_else(|_| address())
+        .map_err(|_| "not an address or network, such as 10.0.0.0/8".to_owned())
 }
 
 impl ServeArgs {
     fn config(&self) -> Result<Config, Failure> {
         let limits = self.limits.checked().map_err(|bad| {
-            let variable = variable_behind(bad.flag).map(|name| format!(" (its value comes from the variable {name})"));
+            let variable = variable_behind(bad.flag)
+                .map(|name| format!(" (its value comes from the variable {name})"));
             Failure::Usage(format!("{bad}{}", variable.unwrap_or_default()))
         })?;
-        let base_url = self.base_url.as_ref().map(|url| address("--base-url", url)).transpose()?;
+        let base_url = self
+            .base_url
+            .as_ref()
+            .map(|url| address("--base-url", url))
+            .transpose()?;
         Ok(Config {
             data: self.data.clone(),
             listen: self.listen,
@@ -121,7 +130,8 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     http::block_on(serve(config, dir, tcp))
 }
 
-/// Takes the data directory. A command that has it will soon be done and is waited for; a server is not.
+/// Takes the data directory. A command that has it will soon be done and is waited for; a server is
+/// not.
 fn take(dir: &Path) -> Result<DirLock, Failure> {
     let end = clock::monotonic() + WAITS_FOR_A_COMMAND;
     let mut was_told = false;
@@ -129,7 +139,10 @@ fn take(dir: &Path) -> Result<DirLock, Failure> {
         match DirLock::take(dir) {
             Err(DirError::InUse { holder, .. }) if !is_served(dir) && clock::monotonic() < end => {
                 if !was_told {
-                    tracing::info!(holder, "another statekeep has the data directory; waiting until it is done");
+                    tracing::info!(
+                        holder,
+                        "another statekeep has the data directory; waiting until it is done"
+                    );
                     was_told = true;
                 }
                 std::thread::sleep(LOOK_EVERY);
@@ -149,9 +162,17 @@ async fn serve(mut config: Config, dir: DirLock, tcp: TcpListener) -> Result<(),
     config.limits.max_connections = http::allow_connections(config.limits.max_connections);
     let domain = Domain::open(dir, config.limits.clone()).map_err(Failure::because)?;
     let show_key_here = std::io::stderr().is_terminal();
-    let admin = domain.keys().first_admin(!show_key_here).await.map_err(Failure::because)?;
+    let admin = domain
+        .keys()
+        .first_admin(!show_key_here)
+        .await
+        .map_err(Failure::because)?;
     let socket = http::bind_socket(&config.data, SOCKET)?;
-    let bindings = Bindings { tcp: Some(tcp), socket, workers: None };
+    let bindings = Bindings {
+        tcp: Some(tcp),
+        socket,
+        workers: None,
+    };
     let running = http::start(&domain, config.trusted_proxies.clone(), bindings)?;
     let address = running.address.unwrap_or(config.listen);
     let url = format!("http://{address}");
@@ -165,7 +186,8 @@ async fn serve(mut config: Config, dir: DirLock, tcp: TcpListener) -> Result<(),
             None
         }
         fault = domain.broken() => {
-            tracing::error!(fault, "leaving: what is on disk is unknown until the server has been started again");
+            tracing::error!(fault, "leaving: what is on disk is unknown until the server has been \
+                started again");
             Some(fault)
         }
     };
@@ -175,7 +197,8 @@ async fn serve(mut config: Config, dir: DirLock, tcp: TcpListener) -> Result<(),
     };
     tokio::select! {
         stopped = running.stop() => stopped?,
-        Ok(name) = again => return Err(Failure::Failed(format!("a second signal ({name}) ended the server before its requests"))),
+        Ok(name) = again => return Err(Failure::Failed(format!("a second signal ({name}) ended the \
+            server before its requests"))),
     }
     upkeep.abort();
     domain.close().await;
@@ -192,7 +215,10 @@ struct Signals {
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
     async fn next(&mut self) -> &'static str {
@@ -204,24 +230,34 @@ impl Signals {
 }
 
 /// Says what an operator has to know at a start.
-fn announce(config: &Config, address: SocketAddr, admin: Option<&WithSecret>, show_key_here: bool) -> Result<(), Failure> {
+fn announce(
+    config: &Config,
+    address: SocketAddr,
+    admin: Option<&WithSecret>,
+    show_key_here: bool,
+) -> Result<(), Failure> {
     let data = std::path::absolute(&config.data)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), data = %data.display(), %address, "statekeep runs");
     if !address.ip().is_loopback() {
         tracing::warn!(
-            "PLAIN HTTP ON {address}: secrets and states cross the network unencrypted. Listen on 127.0.0.1 behind a proxy that speaks TLS instead"
+            "PLAIN HTTP ON {address}: secrets and states cross the network unencrypted. Listen on \
+                127.0.0.1 behind a proxy that speaks TLS instead"
         );
     }
-    let Some(WithSecret { key, secret }) = admin else { return Ok(()) };
+    let Some(WithSecret { key, secret }) = admin else {
+        return Ok(());
+    };
     if show_key_here {
         let id = key.id;
         output::message(&format!(
-            "\nThe first start made an admin key (id {id}). Its secret is shown this once:\n\n    {}\n",
+            "\nThe first start made an admin key (id {id}). Its secret is shown this \
+                once:\n\n    {}\n",
             secret.reveal()
         ));
     } else {
         let path = data.join(data_dir::ADMIN_KEY_FILE);
-        tracing::info!(path = %path.display(), key = %key.id, "the first start made an admin key; its secret is in this file. Keep it safe and remove the file");
+        tracing::info!(path = %path.display(), key = %key.id, "the first start made an admin key; \
+            its secret is in this file. Keep it safe and remove the file");
     }
     Ok(())
 }

@@ -27,7 +27,8 @@ pub(super) enum StateCommand {
         /// Only those that are locked
         #[arg(long)]
         locked: bool,
-        /// Also deleted ones, those that have left for a storage elsewhere, and those of which every write was rejected
+        /// Also deleted ones, those that have left for a storage elsewhere, and those of which
+        /// every write was rejected
         #[arg(long)]
         deleted: bool,
     },
@@ -150,21 +151,54 @@ pub(super) async fn run(command: StateCommand, common: Common) -> Result<(), Fai
 
 async fn act(client: &Client, command: StateCommand, format: Format) -> Result<(), Failure> {
     match command {
-        StateCommand::List { workspace, locked, deleted } => listing::list(client, workspace, locked, deleted, format).await,
+        StateCommand::List {
+            workspace,
+            locked,
+            deleted,
+        } => listing::list(client, workspace, locked, deleted, format).await,
         StateCommand::Show { state } => listing::show(client, &state, format).await,
         StateCommand::Pull { state, version } => {
-            let below = version.map(|number| format!("/versions/{number}")).unwrap_or_default();
-            let content = client.ask("GET", &format!("{}{below}", state.path()), None).await?;
+            let below = version
+                .map(|number| format!("/versions/{number}"))
+                .unwrap_or_default();
+            let content = client
+                .ask("GET", &format!("{}{below}", state.path()), None)
+                .await?;
             output::bytes(&content.bytes)
         }
-        StateCommand::History { state, limit, before, kind, all } => {
-            let from = before.map(|number| format!("&before={number}")).unwrap_or_default();
-            let kind = kind.map(|kind| format!("&kind={}", kind.name())).unwrap_or_default();
-            let (path, wanted) = (format!("{}/versions", state.path()), limit.map(|limit| limit as usize));
+        StateCommand::History {
+            state,
+            limit,
+            before,
+            kind,
+            all,
+        } => {
+            let from = before
+                .map(|number| format!("&before={number}"))
+                .unwrap_or_default();
+            let kind = kind
+                .map(|kind| format!("&kind={}", kind.name()))
+                .unwrap_or_default();
+            let (path, wanted) = (
+                format!("{}/versions", state.path()),
+                limit.map(|limit| limit as usize),
+            );
             let versions = if all || format == Format::Json {
-                client.list(&format!("{path}?intermediate={all}{from}{kind}"), "versions", "before", wanted).await
+                client
+                    .list(
+                        &format!("{path}?intermediate={all}{from}{kind}"),
+                        "versions",
+                        "before",
+                        wanted,
+                    )
+                    .await
             } else {
-                folded(client, &format!("{path}?intermediate=true{from}{kind}"), wanted).await
+                folded(
+                    client,
+                    &format!("{path}?intermediate=true{from}{kind}"),
+                    wanted,
+                )
+                .await
             };
             listing::history(client, &state, versions, format).await
         }
@@ -173,19 +207,49 @@ async fn act(client: &Client, command: StateCommand, format: Format) -> Result<(
         StateCommand::Rollback(args) => rollback::run(client, args, format).await,
         StateCommand::Purge(args) => purge::run(client, args, format).await,
         StateCommand::Restore { state } => {
-            let version = client.ask("POST", &format!("{}/restore", state.path()), None).await?.json()?;
-            said(&version, format, || format!("{state} is back: version {}, serial {}", version["number"], version["serial"]))
+            let version = client
+                .ask("POST", &format!("{}/restore", state.path()), None)
+                .await?
+                .json()?;
+            said(&version, format, || {
+                format!(
+                    "{state} is back: version {}, serial {}",
+                    version["number"], version["serial"]
+                )
+            })
         }
         StateCommand::Move { state, to } => {
             let body = json!({ "workspace": to.workspace, "buildingBlock": to.block });
-            let moved = client.ask("POST", &format!("{}/move", state.path()), Some(body)).await?.json()?;
-            said(&moved, format, || format!("{state} is now {to}; its address is {}", text(&moved["address"])))
+            let moved = client
+                .ask("POST", &format!("{}/move", state.path()), Some(body))
+                .await?
+                .json()?;
+            said(&moved, format, || {
+                format!(
+                    "{state} is now {to}; its address is {}",
+                    text(&moved["address"])
+                )
+            })
         }
-        StateCommand::Unlock { state, id, asking } => unlock(client, &state, id, &asking, format).await,
-        StateCommand::Hold { state, version, reason } => {
+        StateCommand::Unlock { state, id, asking } => {
+            unlock(client, &state, id, &asking, format).await
+        }
+        StateCommand::Hold {
+            state,
+            version,
+            reason,
+        } => {
             let path = format!("{}/versions/{version}/hold", state.path());
-            let held = client.ask("POST", &path, Some(json!({ "reason": reason }))).await?.json()?;
-            said(&held, format, || format!("version {version} of {state} is held: {}", harmless(&text(&held["held"]["reason"]))))
+            let held = client
+                .ask("POST", &path, Some(json!({ "reason": reason })))
+                .await?
+                .json()?;
+            said(&held, format, || {
+                format!(
+                    "version {version} of {state} is held: {}",
+                    harmless(&text(&held["held"]["reason"]))
+                )
+            })
         }
         StateCommand::Release { state, version } => release(client, &state, version, format).await,
         StateCommand::Delete { state, asking } => delete(client, &state, &asking, format).await,
@@ -193,27 +257,50 @@ async fn act(client: &Client, command: StateCommand, format: Format) -> Result<(
 }
 
 /// Breaks a lock: the one with an ID, or the one that was shown to whoever was asked.
-async fn unlock(client: &Client, state: &StateName, id: Option<String>, asking: &Asking, format: Format) -> Result<(), Failure> {
+async fn unlock(
+    client: &Client,
+    state: &StateName,
+    id: Option<String>,
+    asking: &Asking,
+    format: Format,
+) -> Result<(), Failure> {
     let mut wanted = id;
     if wanted.is_none() && !asking.is_settled() {
         let path = format!("{}/lock", state.path());
         match client.wire().ask("GET", &path, None).await {
             Ok(reply) => {
                 let held = reply.json()?;
-                asking.about(&broken(state, &held), &format!("Break the lock on {state}?"))?;
+                asking.about(
+                    &broken(state, &held),
+                    &format!("Break the lock on {state}?"),
+                )?;
                 wanted = held["lock"]["ID"].as_str().map(str::to_owned);
             }
             // Nothing is held: the answer below says so.
-            Err(refusal) if refusal.status_and_code().is_some_and(|(_, code)| code == "no_lock") => {}
+            Err(refusal)
+                if refusal
+                    .status_and_code()
+                    .is_some_and(|(_, code)| code == "no_lock") => {}
             Err(refusal) => return Err(nearest::explained(&client.wire(), refusal).await),
         }
     }
-    let released = client.ask("UNLOCK", &state.path(), wanted.map(|id| json!({ "ID": id }))).await?.json()?;
+    let released = client
+        .ask(
+            "UNLOCK",
+            &state.path(),
+            wanted.map(|id| json!({ "ID": id })),
+        )
+        .await?
+        .json()?;
     if released["ID"].is_null() {
         nearest::state_exists(client, state).await?;
     }
     said(&released, format, || match released["ID"].as_str() {
-        Some(id) => format!("broke the lock {} on {state}, held by {}", harmless(id), harmless(&text(&released["Who"]))),
+        Some(id) => format!(
+            "broke the lock {} on {state}, held by {}",
+            harmless(id),
+            harmless(&text(&released["Who"]))
+        ),
         None => format!("{state} was not locked"),
     })
 }
@@ -221,49 +308,80 @@ async fn unlock(client: &Client, state: &StateName, id: Option<String>, asking: 
 /// What breaking a lock hits.
 fn broken(state: &StateName, held: &Value) -> Vec<String> {
     let written = match held["last_write"]["version"].as_u64() {
-        Some(number) => format!("version {number} was written under it at {}", time(&held["last_write"]["at"])),
+        Some(number) => format!(
+            "version {number} was written under it at {}",
+            time(&held["last_write"]["at"])
+        ),
         None => "nothing was written under it yet".to_owned(),
     };
-    vec![refusal::held(state, held), format!("{written}; a command that still runs under it cannot store what it does then")]
+    vec![
+        refusal::held(state, held),
+        format!("{written}; a command that still runs under it cannot store what it does then"),
+    ]
 }
 
 /// Ends a hold, and says whether there was one.
-async fn release(client: &Client, state: &StateName, version: u64, format: Format) -> Result<(), Failure> {
+async fn release(
+    client: &Client,
+    state: &StateName,
+    version: u64,
+    format: Format,
+) -> Result<(), Failure> {
     let path = format!("{}/versions/{version}", state.path());
     let was = client.get(&format!("{path}/info")).await?;
-    let released = client.ask("DELETE", &format!("{path}/hold"), None).await?.json()?;
+    let released = client
+        .ask("DELETE", &format!("{path}/hold"), None)
+        .await?
+        .json()?;
     said(&released, format, || {
         if was["held"].is_null() {
             return format!("version {version} of {state} was not held");
         }
-        format!("version {version} of {state} is not held any more; it was: {}", harmless(&text(&was["held"]["reason"])))
+        format!(
+            "version {version} of {state} is not held any more; it was: {}",
+            harmless(&text(&was["held"]["reason"]))
+        )
     })
 }
 
-async fn delete(client: &Client, state: &StateName, asking: &Asking, format: Format) -> Result<(), Failure> {
+async fn delete(
+    client: &Client,
+    state: &StateName,
+    asking: &Asking,
+    format: Format,
+) -> Result<(), Failure> {
     if !asking.is_settled() {
         let row = nearest::row(client, state).await?.unwrap_or_default();
         if row["current"].is_null() && row["deleted_at"].is_null() {
             // There is none: the answer says what there is instead.
             client.ask("GET", &state.path(), None).await?;
         } else if !row["lock"].is_null() {
-            let (held, unlock) = (refusal::held(state, &row["lock"]), refusal::unlock(state, &text(&row["lock"]["lock"]["ID"])));
+            let (held, unlock) = (
+                refusal::held(state, &row["lock"]),
+                refusal::unlock(state, &text(&row["lock"]["lock"]["ID"])),
+            );
             return Err(Failure::Failed(format!("{held} (locked){unlock}")));
         } else if row["deleted_at"].is_null() {
             let current = &row["current"];
-            let (resources, by) = (counted_in(&current["resources"], "resource"), text(&current["created_by"]["name"]));
+            let (resources, by) = (
+                counted_in(&current["resources"], "resource"),
+                text(&current["created_by"]["name"]),
+            );
             let what = format!(
                 "{state} has {resources} in version {} (serial {}), written by {by} at {}",
                 current["number"],
                 text(&current["serial"]),
                 time(&current["created_at"])
             );
-            let then = "an apply would make all of it anew; the history stays, and `statekeep state restore` brings the state back";
+            let then = "an apply would make all of it anew; the history stays, and `statekeep \
+                state restore` brings the state back";
             asking.about(&[what, then.to_owned()], &format!("Delete {state}?"))?;
         }
     }
     let deleted = client.ask("DELETE", &state.path(), None).await?.json()?;
-    said(&deleted, format, || format!("deleted {state}; `statekeep state restore {state}` brings it back"))
+    said(&deleted, format, || {
+        format!("deleted {state}; `statekeep state restore {state}` brings it back")
+    })
 }
 
 /// Tells a person what was done, or a script what the server answered.

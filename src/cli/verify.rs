@@ -1,4 +1,5 @@
-//! `statekeep verify`: what the server's verification finds, told so that a person knows what is lost and what is not.
+//! `statekeep verify`: what the server's verification finds, told so that a person knows what is
+//! lost and what is not.
 
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
@@ -50,8 +51,13 @@ async fn verify(client: &Client, args: VerifyArgs, format: Format) -> Result<(),
     }
     match answer["found"].as_u64() {
         Some(0) => Ok(()),
-        Some(found) => Err(Failure::Failed(format!("{}; docs/operation.md says what to do about them", counted(found, "finding")))),
-        None => Err(Failure::Failed("the server's answer is no verification; is --url a statekeep?".to_owned())),
+        Some(found) => Err(Failure::Failed(format!(
+            "{}; docs/operation.md says what to do about them",
+            counted(found, "finding")
+        ))),
+        None => Err(Failure::Failed(
+            "the server's answer is no verification; is --url a statekeep?".to_owned(),
+        )),
     }
 }
 
@@ -80,7 +86,11 @@ async fn ask(client: &Client, body: Value) -> Result<Reply, Failure> {
 fn tell(running: &Value) {
     let checked = &running["checked"];
     if checked.is_object() {
-        let (versions, all, bytes) = (text(&checked["versions"]), text(&running["versions"]), size(&checked["bytes"]));
+        let (versions, all, bytes) = (
+            text(&checked["versions"]),
+            text(&running["versions"]),
+            size(&checked["bytes"]),
+        );
         output::progress(&format!("{versions} of {all} versions, {bytes} decoded"));
     }
 }
@@ -90,21 +100,37 @@ fn report(answer: &Value) -> String {
     let mut told = String::new();
     let rows = |name: &str| answer[name].as_array().cloned().unwrap_or_default();
     for finding in rows("findings") {
-        let _ = writeln!(told, "{}: {} ({})", whose(&finding), text(&finding["detail"]), text(&finding["code"]));
+        let _ = writeln!(
+            told,
+            "{}: {} ({})",
+            whose(&finding),
+            text(&finding["detail"]),
+            text(&finding["code"])
+        );
     }
     if answer["truncated"] == true {
-        let _ = writeln!(told, "… and more: {} in all; `--state` looks at one state alone", counted_in(&answer["found"], "finding"));
+        let _ = writeln!(
+            told,
+            "… and more: {} in all; `--state` looks at one state alone",
+            counted_in(&answer["found"], "finding")
+        );
     }
     for state in rows("states") {
         let _ = writeln!(told, "{}", readable(&state));
     }
     let checked = &answer["checked"];
-    let (versions, states) = (counted_in(&checked["versions"], "version"), counted_in(&checked["states"], "state"));
+    let (versions, states) = (
+        counted_in(&checked["versions"], "version"),
+        counted_in(&checked["states"], "state"),
+    );
     let decoded = text(&checked["decoded"]);
     let what = if answer["quick"] == true {
         "nothing was decoded (--quick)".to_owned()
     } else {
-        format!("{decoded} of them, {}, are the bytes that were written", size(&checked["bytes"]))
+        format!(
+            "{decoded} of them, {}, are the bytes that were written",
+            size(&checked["bytes"])
+        )
     };
     let _ = writeln!(told, "looked at {versions} of {states}; {what}");
     if answer["found"] == 0 {
@@ -122,28 +148,55 @@ fn whose(finding: &Value) -> String {
 }
 
 fn state_name(value: &Value) -> String {
-    format!("{}/{}", text(&value["workspace"]), text(&value["buildingBlock"]))
+    format!(
+        "{}/{}",
+        text(&value["workspace"]),
+        text(&value["buildingBlock"])
+    )
 }
 
 /// "version 7 of a/b is damaged; versions 1–6 and 8 can be read".
 fn readable(state: &Value) -> String {
     let (damaged, readable) = (runs(&state["damaged"]), runs(&state["readable"]));
     let verb = if damaged.1 { "are" } else { "is" };
-    let still = if readable.0.is_empty() { "none".to_owned() } else { numbered(&readable) };
-    format!("{} of {} {verb} damaged; {still} can be read", numbered(&damaged), state_name(state))
+    let still = if readable.0.is_empty() {
+        "none".to_owned()
+    } else {
+        numbered(&readable)
+    };
+    format!(
+        "{} of {} {verb} damaged; {still} can be read",
+        numbered(&damaged),
+        state_name(state)
+    )
 }
 
 fn numbered((numbers, several): &(String, bool)) -> String {
-    format!("{} {numbers}", if *several { "versions" } else { "version" })
+    format!(
+        "{} {numbers}",
+        if *several { "versions" } else { "version" }
+    )
 }
 
 /// Runs of numbers as text, and whether it is more than one number.
 fn runs(value: &Value) -> (String, bool) {
-    let runs: Vec<(u64, u64)> =
-        value.as_array().into_iter().flatten().filter_map(|run| Some((run[0].as_u64()?, run[1].as_u64()?))).collect();
+    let runs: Vec<(u64, u64)> = value
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|run| Some((run[0].as_u64()?, run[1].as_u64()?)))
+        .collect();
     let several = runs.len() > 1 || runs.first().is_some_and(|(first, last)| first < last);
-    let shown: Vec<String> =
-        runs.iter().map(|(first, last)| if first == last { first.to_string() } else { format!("{first}–{last}") }).collect();
+    let shown: Vec<String> = runs
+        .iter()
+        .map(|(first, last)| {
+            if first == last {
+                first.to_string()
+            } else {
+                format!("{first}–{last}")
+            }
+        })
+        .collect();
     let text = match shown.split_last() {
         Some((last, [])) => last.clone(),
         Some((last, before)) => format!("{} and {last}", before.join(", ")),
@@ -158,14 +211,19 @@ mod tests {
 
     #[test]
     fn says_what_is_lost_and_what_is_not() {
-        let state =
-            |damaged: Value, readable: Value| json!({"workspace": "a", "buildingBlock": "b", "damaged": damaged, "readable": readable});
+        let state = |damaged: Value, readable: Value| json!({"workspace": "a", "buildingBlock": "b", "damaged": damaged, "readable": readable});
         assert_eq!(
             readable(&state(json!([[7, 7]]), json!([[1, 6], [8, 8]]))),
             "version 7 of a/b is damaged; versions 1–6 and 8 can be read"
         );
-        assert_eq!(readable(&state(json!([[1, 2]]), json!([[3, 3]]))), "versions 1–2 of a/b are damaged; version 3 can be read");
-        assert_eq!(readable(&state(json!([[1, 1]]), json!([]))), "version 1 of a/b is damaged; none can be read");
+        assert_eq!(
+            readable(&state(json!([[1, 2]]), json!([[3, 3]]))),
+            "versions 1–2 of a/b are damaged; version 3 can be read"
+        );
+        assert_eq!(
+            readable(&state(json!([[1, 1]]), json!([]))),
+            "version 1 of a/b is damaged; none can be read"
+        );
         assert_eq!(
             readable(&state(json!([[1, 1], [3, 3], [5, 6]]), json!([[2, 2]]))),
             "versions 1, 3 and 5–6 of a/b are damaged; version 2 can be read"

@@ -1,4 +1,5 @@
-//! What the server takes, and how much of it: each limit with its default, its range, and why a value is refused.
+//! What the server takes, and how much of it: each limit with its default, its range, and why a
+//! value is refused.
 //!
 //! `docs/limits.md` lists them all, those beside them that cannot be set too.
 
@@ -65,18 +66,22 @@ const PAGES: RangeInclusive<u32> = 1..=10_000;
 const FAILURES: RangeInclusive<u32> = 1..=1_000_000;
 const TIMEOUTS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(1);
 const TOKEN_LIFETIMES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(12);
-const EVENT_RETENTIONS: RangeInclusive<Duration> = Duration::from_mins(1)..=Duration::from_hours(100 * 366 * 24);
+const EVENT_RETENTIONS: RangeInclusive<Duration> =
+    Duration::from_mins(1)..=Duration::from_hours(100 * 366 * 24);
 const SCRUBS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(366 * 24);
 const EVENT_ROWS: RangeInclusive<u64> = 1_000..=1_000_000_000;
-const PRUNE_PERIODS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(366 * 24);
-const CLOCK_JUMPS: RangeInclusive<Duration> = Duration::from_hours(1)..=Duration::from_hours(100 * 366 * 24);
+const PRUNE_PERIODS: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_hours(366 * 24);
+const CLOCK_JUMPS: RangeInclusive<Duration> =
+    Duration::from_hours(1)..=Duration::from_hours(100 * 366 * 24);
 /// The most room that may be kept free: 1 PiB.
 const MAX_MIN_FREE_SPACE: u64 = MIB << 30;
 
 /// What happens to a write without a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnlockedWrites {
-    /// It is taken when it is newer than the current version, of the same lineage, and its writer was not refused before.
+    /// It is taken when it is newer than the current version, of the same lineage, and its writer
+    /// was not refused before.
     Guard,
     /// It is taken.
     Accept,
@@ -104,7 +109,8 @@ pub struct Limits {
     pub max_nesting: usize,
     /// The most bytes under way, working copies included.
     pub max_in_flight: u64,
-    /// How many bytes of decoded versions are kept for the next reader; a part of [`Self::max_in_flight`].
+    /// How many bytes of decoded versions are kept for the next reader; a part of
+    /// [`Self::max_in_flight`].
     pub cache_size: u64,
     /// The room on the disk in bytes below which nothing is written.
     pub min_free_space: u64,
@@ -171,15 +177,24 @@ impl Default for Limits {
     }
 }
 
-/// The bytes under way and the largest state on a machine with so much memory: at most half of it, and half of that.
+/// The bytes under way and the largest state on a machine with so much memory: at most half of it,
+/// and half of that.
 fn default_sizes(memory: Option<u64>) -> (u64, u64) {
-    let in_flight = memory.map_or(DEFAULT_MAX_IN_FLIGHT, |bytes| DEFAULT_MAX_IN_FLIGHT.min(bytes / 2));
-    (in_flight, DEFAULT_MAX_STATE_SIZE.min(in_flight / COPIES_OF_A_BODY))
+    let in_flight = memory.map_or(DEFAULT_MAX_IN_FLIGHT, |bytes| {
+        DEFAULT_MAX_IN_FLIGHT.min(bytes / 2)
+    });
+    (
+        in_flight,
+        DEFAULT_MAX_STATE_SIZE.min(in_flight / COPIES_OF_A_BODY),
+    )
 }
 
-/// As many as there are cores, but for one that is left for everything else; more than a few help nobody.
+/// As many as there are cores, but for one that is left for everything else; more than a few help
+/// nobody.
 fn default_argon2_runs() -> usize {
-    std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1)).clamp(1, DEFAULT_MAX_ARGON2)
+    std::thread::available_parallelism()
+        .map_or(1, |cores| cores.get().saturating_sub(1))
+        .clamp(1, DEFAULT_MAX_ARGON2)
 }
 
 /// A setting that makes no sense.
@@ -193,7 +208,10 @@ pub struct BadSetting {
 }
 
 fn bad(flag: &'static str, reason: impl Into<String>) -> Result<(), BadSetting> {
-    Err(BadSetting { flag, reason: reason.into() })
+    Err(BadSetting {
+        flag,
+        reason: reason.into(),
+    })
 }
 
 fn within<T: PartialOrd + Copy>(
@@ -205,11 +223,22 @@ fn within<T: PartialOrd + Copy>(
     if range.contains(&value) {
         return Ok(());
     }
-    bad(flag, format!("has to be from {} to {}", shown(*range.start()), shown(*range.end())))
+    bad(
+        flag,
+        format!(
+            "has to be from {} to {}",
+            shown(*range.start()),
+            shown(*range.end())
+        ),
+    )
 }
 
 fn bytes(size: u64) -> String {
-    if size >= MIB && size.is_multiple_of(MIB) { format!("{} MiB", size / MIB) } else { format!("{size} B") }
+    if size >= MIB && size.is_multiple_of(MIB) {
+        format!("{} MiB", size / MIB)
+    } else {
+        format!("{size} B")
+    }
 }
 
 fn duration(time: Duration) -> String {
@@ -220,25 +249,68 @@ impl Limits {
     /// Refuses values that could not work, or not on a machine with so much memory.
     pub fn check(&self, memory: Option<u64>) -> Result<(), BadSetting> {
         within("--max-state-size", self.max_state_size, &STATE_SIZES, bytes)?;
-        within("--max-nesting", self.max_nesting, &NESTING, |levels| levels.to_string())?;
-        within("--max-queue", self.max_queue, &QUEUES, |jobs| jobs.to_string())?;
-        within("--max-argon2", self.max_argon2, &ARGON2_RUNS, |runs| runs.to_string())?;
-        within("--max-failures", self.max_failures, &FAILURES, |failures| failures.to_string())?;
-        within("--max-connections", self.max_connections, &CONNECTIONS, |connections| connections.to_string())?;
+        within("--max-nesting", self.max_nesting, &NESTING, |levels| {
+            levels.to_string()
+        })?;
+        within("--max-queue", self.max_queue, &QUEUES, |jobs| {
+            jobs.to_string()
+        })?;
+        within("--max-argon2", self.max_argon2, &ARGON2_RUNS, |runs| {
+            runs.to_string()
+        })?;
+        within("--max-failures", self.max_failures, &FAILURES, |failures| {
+            failures.to_string()
+        })?;
+        within(
+            "--max-connections",
+            self.max_connections,
+            &CONNECTIONS,
+            |connections| connections.to_string(),
+        )?;
         within("--max-page", self.max_page, &PAGES, |rows| rows.to_string())?;
         within("--header-timeout", self.header_timeout, &TIMEOUTS, duration)?;
         within("--body-timeout", self.body_timeout, &TIMEOUTS, duration)?;
         within("--idle-timeout", self.idle_timeout, &TIMEOUTS, duration)?;
-        within("--token-lifetime", self.token_lifetime, &TOKEN_LIFETIMES, duration)?;
-        within("--event-retention", self.event_retention, &EVENT_RETENTIONS, duration)?;
-        within("--scrub-every", self.scrub_every.unwrap_or(DEFAULT_SCRUB_EVERY), &SCRUBS, duration)?;
-        within("--max-events", self.max_events, &EVENT_ROWS, |rows| rows.to_string())?;
+        within(
+            "--token-lifetime",
+            self.token_lifetime,
+            &TOKEN_LIFETIMES,
+            duration,
+        )?;
+        within(
+            "--event-retention",
+            self.event_retention,
+            &EVENT_RETENTIONS,
+            duration,
+        )?;
+        within(
+            "--scrub-every",
+            self.scrub_every.unwrap_or(DEFAULT_SCRUB_EVERY),
+            &SCRUBS,
+            duration,
+        )?;
+        within("--max-events", self.max_events, &EVENT_ROWS, |rows| {
+            rows.to_string()
+        })?;
         within("--prune-every", self.prune_every, &PRUNE_PERIODS, duration)?;
-        within("--max-clock-jump", self.max_clock_jump, &CLOCK_JUMPS, duration)?;
+        within(
+            "--max-clock-jump",
+            self.max_clock_jump,
+            &CLOCK_JUMPS,
+            duration,
+        )?;
         if let Some(Err(why)) = self.policy.as_ref().map(Policy::check) {
-            return Err(BadSetting { flag: why.flag(), reason: why.reason() });
+            return Err(BadSetting {
+                flag: why.flag(),
+                reason: why.reason(),
+            });
         }
-        within("--min-free-space", self.min_free_space, &(0..=MAX_MIN_FREE_SPACE), bytes)?;
+        within(
+            "--min-free-space",
+            self.min_free_space,
+            &(0..=MAX_MIN_FREE_SPACE),
+            bytes,
+        )?;
         self.check_memory(memory)
     }
 
@@ -248,16 +320,29 @@ impl Limits {
             let least = bytes(least);
             return bad(
                 "--max-in-flight",
-                format!("has to be at least twice --max-state-size, which is {least}, or the largest state could never be written"),
+                format!(
+                    "has to be at least twice --max-state-size, which is {least}, or the largest \
+                        state could never be written"
+                ),
             );
         }
         if self.cache_size > self.max_in_flight / 2 {
-            return bad("--cache-size", format!("has to be at most half of --max-in-flight, which is {}", bytes(self.max_in_flight / 2)));
+            return bad(
+                "--cache-size",
+                format!(
+                    "has to be at most half of --max-in-flight, which is {}",
+                    bytes(self.max_in_flight / 2)
+                ),
+            );
         }
         match memory {
-            Some(memory) if self.max_in_flight > memory => {
-                bad("--max-in-flight", format!("has to fit into the memory that there is, which is {}", bytes(memory)))
-            }
+            Some(memory) if self.max_in_flight > memory => bad(
+                "--max-in-flight",
+                format!(
+                    "has to fit into the memory that there is, which is {}",
+                    bytes(memory)
+                ),
+            ),
             _ => Ok(()),
         }
     }
@@ -272,29 +357,102 @@ mod tests {
         let (memory, good) = (Some(1024 * MIB), Limits::default());
         assert!(good.check(memory).is_ok());
         for bad in [
-            Limits { max_state_size: 0, ..good.clone() },
-            Limits { max_state_size: 901 * MIB, max_in_flight: 1802 * MIB, ..good.clone() },
-            Limits { max_in_flight: DEFAULT_MAX_STATE_SIZE, ..good.clone() },
-            Limits { max_in_flight: 1025 * MIB, ..good.clone() },
-            Limits { cache_size: 257 * MIB, ..good.clone() },
-            Limits { max_nesting: 999, ..good.clone() },
-            Limits { max_queue: 0, ..good.clone() },
-            Limits { max_argon2: 0, ..good.clone() },
-            Limits { max_failures: 0, ..good.clone() },
-            Limits { max_connections: 0, ..good.clone() },
-            Limits { max_page: 0, ..good.clone() },
-            Limits { header_timeout: Duration::ZERO, ..good.clone() },
-            Limits { body_timeout: Duration::ZERO, ..good.clone() },
-            Limits { idle_timeout: Duration::from_hours(2), ..good.clone() },
-            Limits { token_lifetime: Duration::ZERO, ..good.clone() },
-            Limits { event_retention: Duration::ZERO, ..good.clone() },
-            Limits { scrub_every: Some(Duration::from_millis(999)), ..good.clone() },
-            Limits { max_events: 999, ..good.clone() },
-            Limits { prune_every: Duration::ZERO, ..good.clone() },
-            Limits { max_clock_jump: Duration::ZERO, ..good.clone() },
-            Limits { policy: Some(Policy::default()), ..good.clone() },
-            Limits { policy: Some(Policy { keep_last: Some(0), ..Policy::default() }), ..good.clone() },
-            Limits { min_free_space: u64::MAX, ..good.clone() },
+            Limits {
+                max_state_size: 0,
+                ..good.clone()
+            },
+            Limits {
+                max_state_size: 901 * MIB,
+                max_in_flight: 1802 * MIB,
+                ..good.clone()
+            },
+            Limits {
+                max_in_flight: DEFAULT_MAX_STATE_SIZE,
+                ..good.clone()
+            },
+            Limits {
+                max_in_flight: 1025 * MIB,
+                ..good.clone()
+            },
+            Limits {
+                cache_size: 257 * MIB,
+                ..good.clone()
+            },
+            Limits {
+                max_nesting: 999,
+                ..good.clone()
+            },
+            Limits {
+                max_queue: 0,
+                ..good.clone()
+            },
+            Limits {
+                max_argon2: 0,
+                ..good.clone()
+            },
+            Limits {
+                max_failures: 0,
+                ..good.clone()
+            },
+            Limits {
+                max_connections: 0,
+                ..good.clone()
+            },
+            Limits {
+                max_page: 0,
+                ..good.clone()
+            },
+            Limits {
+                header_timeout: Duration::ZERO,
+                ..good.clone()
+            },
+            Limits {
+                body_timeout: Duration::ZERO,
+                ..good.clone()
+            },
+            Limits {
+                idle_timeout: Duration::from_hours(2),
+                ..good.clone()
+            },
+            Limits {
+                token_lifetime: Duration::ZERO,
+                ..good.clone()
+            },
+            Limits {
+                event_retention: Duration::ZERO,
+                ..good.clone()
+            },
+            Limits {
+                scrub_every: Some(Duration::from_millis(999)),
+                ..good.clone()
+            },
+            Limits {
+                max_events: 999,
+                ..good.clone()
+            },
+            Limits {
+                prune_every: Duration::ZERO,
+                ..good.clone()
+            },
+            Limits {
+                max_clock_jump: Duration::ZERO,
+                ..good.clone()
+            },
+            Limits {
+                policy: Some(Policy::default()),
+                ..good.clone()
+            },
+            Limits {
+                policy: Some(Policy {
+                    keep_last: Some(0),
+                    ..Policy::default()
+                }),
+                ..good.clone()
+            },
+            Limits {
+                min_free_space: u64::MAX,
+                ..good.clone()
+            },
         ] {
             assert!(bad.check(memory).is_err(), "{bad:?}");
         }
@@ -302,11 +460,22 @@ mod tests {
 
     #[test]
     fn small_machines_have_smaller_defaults_that_fit() {
-        assert_eq!(default_sizes(Some(64 << 30)), (DEFAULT_MAX_IN_FLIGHT, DEFAULT_MAX_STATE_SIZE));
-        assert_eq!(default_sizes(None), (DEFAULT_MAX_IN_FLIGHT, DEFAULT_MAX_STATE_SIZE));
+        assert_eq!(
+            default_sizes(Some(64 << 30)),
+            (DEFAULT_MAX_IN_FLIGHT, DEFAULT_MAX_STATE_SIZE)
+        );
+        assert_eq!(
+            default_sizes(None),
+            (DEFAULT_MAX_IN_FLIGHT, DEFAULT_MAX_STATE_SIZE)
+        );
         for memory in [64 * MIB, 256 * MIB, 1000 * MIB] {
             let (max_in_flight, max_state_size) = default_sizes(Some(memory));
-            let limits = Limits { max_in_flight, max_state_size, cache_size: max_in_flight / 4, ..Limits::default() };
+            let limits = Limits {
+                max_in_flight,
+                max_state_size,
+                cache_size: max_in_flight / 4,
+                ..Limits::default()
+            };
             assert!(limits.check(Some(memory)).is_ok(), "{memory}");
         }
     }

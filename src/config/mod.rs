@@ -25,22 +25,44 @@ pub fn wants_no_colour() -> bool {
 
 /// The variable that a flag's value comes from, unless the flag itself is on the command line.
 pub fn variable_behind(flag: &str) -> Option<String> {
-    let variable = format!("STATEKEEP_{}", flag.trim_start_matches('-').replace('-', "_").to_uppercase());
+    let variable = format!(
+        "STATEKEEP_{}",
+        flag.trim_start_matches('-')
+            .replace('-', "_")
+            .to_uppercase()
+    );
     let with_value = format!("{flag}=");
-    let is_given = std::env::args_os().any(|word| word == flag || word.to_string_lossy().starts_with(&with_value));
+    let is_given = std::env::args_os()
+        .any(|word| word == flag || word.to_string_lossy().starts_with(&with_value));
     (!is_given && std::env::var_os(&variable).is_some()).then_some(variable)
 }
 
-/// The files that say which authorities this machine trusts, as far as variables name them, with the variable.
+/// The files that say which authorities this machine trusts, as far as variables name them, with
+/// the variable.
 pub fn trusted_authorities() -> Vec<(&'static str, PathBuf)> {
     let named = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter();
-    named.filter_map(|name| Some((name, PathBuf::from(std::env::var_os(name).filter(|value| !value.is_empty())?)))).collect()
+    named
+        .filter_map(|name| {
+            Some((
+                name,
+                PathBuf::from(std::env::var_os(name).filter(|value| !value.is_empty())?),
+            ))
+        })
+        .collect()
 }
 
-/// The user and the password that Terraform and OpenTofu take for an `http` backend; empty where they are not set.
+/// The user and the password that Terraform and OpenTofu take for an `http` backend; empty where
+/// they are not set.
 pub fn http_backend_credentials() -> (String, Secret) {
-    let read = |name: &str| std::env::var_os(name).and_then(|value| value.into_string().ok()).unwrap_or_default();
-    (read("TF_HTTP_USERNAME"), Secret::new(read("TF_HTTP_PASSWORD")))
+    let read = |name: &str| {
+        std::env::var_os(name)
+            .and_then(|value| value.into_string().ok())
+            .unwrap_or_default()
+    };
+    (
+        read("TF_HTTP_USERNAME"),
+        Secret::new(read("TF_HTTP_PASSWORD")),
+    )
 }
 
 /// The settings of `serve`.

@@ -27,15 +27,21 @@ impl<'s> Index<'s> {
             None | Some("null") => Self::None,
             Some(text) if text.starts_with('"') => Self::Text(unquoted(text)),
             // Both programs read any number in this way.
-            Some(text) if text.starts_with(|first: char| first == '-' || first.is_ascii_digit()) => {
-                text.parse().map_or(Self::Odd(text), |number| Self::Number(whole(number)))
+            Some(text)
+                if text.starts_with(|first: char| first == '-' || first.is_ascii_digit()) =>
+            {
+                text.parse()
+                    .map_or(Self::Odd(text), |number| Self::Number(whole(number)))
             }
             Some(text) => Self::Odd(text),
         }
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "as the programs do: what is behind the point is left away")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "as the programs do: what is behind the point is left away"
+)]
 const fn whole(number: f64) -> i64 {
     number as i64
 }
@@ -96,7 +102,13 @@ impl fmt::Display for Address<'_> {
             "managed" => {}
             mode => write!(f, "{}.", Printable(mode))?,
         }
-        write!(f, "{}.{}{}", Printable(&self.kind), Printable(&self.name), self.index)
+        write!(
+            f,
+            "{}.{}{}",
+            Printable(&self.kind),
+            Printable(&self.name),
+            self.index
+        )
     }
 }
 
@@ -112,7 +124,10 @@ mod tests {
     fn writes_index_keys_as_terraform_does() {
         assert_eq!(index("0"), "[0]");
         assert_eq!(index("\"0\""), "[\"0\"]");
-        assert_eq!(index(r#""a\"b\\c\n${x} %%{y} $ é\u0007""#), r#"["a\"b\\c\n$${x} %%%{y} $ é\u0007"]"#);
+        assert_eq!(
+            index(r#""a\"b\\c\n${x} %%{y} $ é\u0007""#),
+            r#"["a\"b\\c\n$${x} %%%{y} $ é\u0007"]"#
+        );
         assert_eq!(index("null"), "");
         assert_eq!(index("true"), "[true]");
     }
@@ -121,9 +136,13 @@ mod tests {
     fn characters_that_do_not_print_are_written_as_terraform_does() {
         assert_eq!(
             index("\"a\u{200b}b\u{a0}\u{202e}\u{ad}c\u{301}\u{e0001}\u{feff}\""),
-            r#"["a\u200bb\u00a0\u202e\u00adc\u{301}\U000e0001\ufeff"]"#.replace("\\u{301}", "\u{301}")
+            r#"["a\u200bb\u00a0\u202e\u00adc\u{301}\U000e0001\ufeff"]"#
+                .replace("\\u{301}", "\u{301}")
         );
-        assert_eq!(index(r#""\u001b[31m\u0085\ud83d\ude00""#), r#"["\u001b[31m\u0085😀"]"#);
+        assert_eq!(
+            index(r#""\u001b[31m\u0085\ud83d\ude00""#),
+            r#"["\u001b[31m\u0085😀"]"#
+        );
         let address = Address {
             name: Cow::Borrowed("a\u{1b}\u{202e}"),
             kind: Cow::Borrowed("t"),
@@ -135,7 +154,14 @@ mod tests {
 
     #[test]
     fn reads_numbers_as_both_programs_do() {
-        for (written, number) in [("-0", 0), ("1.5", 1), ("2.0", 2), ("1e1", 10), ("-3", -3), ("9007199254740993", 9_007_199_254_740_992)] {
+        for (written, number) in [
+            ("-0", 0),
+            ("1.5", 1),
+            ("2.0", 2),
+            ("1e1", 10),
+            ("-3", -3),
+            ("9007199254740993", 9_007_199_254_740_992),
+        ] {
             assert_eq!(Index::of(Some(written)), Index::Number(number), "{written}");
         }
     }

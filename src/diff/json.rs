@@ -1,7 +1,8 @@
-//! JSON taken apart into a flat list of nodes, and two values compared by meaning: the order of members is nothing, numbers are numbers.
+//! JSON taken apart into a flat list of nodes, and two values compared by meaning: the order of
+//! members is nothing, numbers are numbers.
 //!
-//! Nothing recurses, however deep a value is. A node takes 12 bytes, and there is a bound on how many a text may have, so that what a value takes
-//! apart is at most about three times its size.
+//! Nothing recurses, however deep a value is. A node takes 12 bytes, and there is a bound on how
+//! many a text may have, so that what a value takes apart is at most about three times its size.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -12,7 +13,8 @@ use super::number;
 const FREE_NODES: usize = 100_000;
 /// Beyond these, a node for so many bytes of text. Terraform's values have some 20.
 const LEAST_BYTES_PER_NODE: usize = 4;
-/// Down to this depth equal texts spare the look inside. Deeper down, each level would read all below it once more.
+/// Down to this depth equal texts spare the look inside. Deeper down, each level would read all
+/// below it once more.
 const SHORTCUT_DEPTH: usize = 8;
 
 #[derive(Clone, Copy)]
@@ -36,7 +38,10 @@ impl<'a> Tree<'a> {
     pub(super) fn of(text: &'a str) -> Option<Self> {
         u32::try_from(text.len()).ok()?;
         let most = FREE_NODES + text.len() / LEAST_BYTES_PER_NODE;
-        let mut tree = Self { text, nodes: Vec::new() };
+        let mut tree = Self {
+            text,
+            nodes: Vec::new(),
+        };
         let (mut open, mut at) = (Vec::new(), 0);
         while let Some(byte) = text.as_bytes().get(at) {
             let start = at;
@@ -61,9 +66,15 @@ impl<'a> Tree<'a> {
             if next > most {
                 return None;
             }
-            tree.nodes.push(Node { start: u32::try_from(start).ok()?, end: u32::try_from(at).ok()?, next: u32::try_from(next).ok()? });
+            tree.nodes.push(Node {
+                start: u32::try_from(start).ok()?,
+                end: u32::try_from(at).ok()?,
+                next: u32::try_from(next).ok()?,
+            });
         }
-        open.is_empty().then_some(tree).filter(|tree| !tree.nodes.is_empty())
+        open.is_empty()
+            .then_some(tree)
+            .filter(|tree| !tree.nodes.is_empty())
     }
 
     fn close(&mut self, index: usize, end: usize) -> Option<()> {
@@ -94,32 +105,59 @@ fn length_of_text(bytes: &[u8]) -> usize {
 
 /// How long a number, `true`, `false` or `null` is.
 fn length_of_word(bytes: &[u8]) -> usize {
-    bytes.iter().position(|byte| matches!(byte, b',' | b'}' | b']' | b':' | b' ' | b'\t' | b'\n' | b'\r')).unwrap_or(bytes.len())
+    bytes
+        .iter()
+        .position(|byte| {
+            matches!(
+                byte,
+                b',' | b'}' | b']' | b':' | b' ' | b'\t' | b'\n' | b'\r'
+            )
+        })
+        .unwrap_or(bytes.len())
 }
 
-/// A text of JSON without quotation marks and escapes; as it stands where its escapes make no sense.
+/// A text of JSON without quotation marks and escapes; as it stands where its escapes make no
+/// sense.
 pub(super) fn unquoted(text: &str) -> Cow<'_, str> {
-    let inner = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    let inner = text
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'))
+        .unwrap_or(text);
     if !inner.contains('\\') {
         return Cow::Borrowed(inner);
     }
-    serde_json::from_str::<String>(text).map_or_else(|_| Cow::Owned(with_replacements(inner)), Cow::Owned)
+    serde_json::from_str::<String>(text)
+        .map_or_else(|_| Cow::Owned(with_replacements(inner)), Cow::Owned)
 }
 
-/// A text whose escapes make no sense: half of a pair is a character that stands for it, as both programs read it.
+/// A text whose escapes make no sense: half of a pair is a character that stands for it, as both
+/// programs read it.
 fn with_replacements(inner: &str) -> String {
     let (mut text, mut rest) = (String::with_capacity(inner.len()), inner);
     while let Some(at) = rest.find('\\') {
         text.push_str(&rest[..at]);
         rest = &rest[at..];
-        let length = if rest.as_bytes().get(1) == Some(&b'u') { 6 } else { 2 };
+        let length = if rest.as_bytes().get(1) == Some(&b'u') {
+            6
+        } else {
+            2
+        };
         let one = |length| {
-            rest.get(..length).and_then(|escape| serde_json::from_str::<String>(&format!("\"{escape}\"")).ok().map(|text| (text, length)))
+            rest.get(..length).and_then(|escape| {
+                serde_json::from_str::<String>(&format!("\"{escape}\""))
+                    .ok()
+                    .map(|text| (text, length))
+            })
         };
         let (letter, length) = one(2 * length)
             .filter(|(text, _)| text.chars().count() == 1)
             .or_else(|| one(length))
-            .unwrap_or_else(|| (char::REPLACEMENT_CHARACTER.to_string(), rest.floor_char_boundary(length)));
+            .unwrap_or_else(|| {
+                (
+                    char::REPLACEMENT_CHARACTER.to_string(),
+                    rest.floor_char_boundary(length),
+                )
+            });
         text.push_str(&letter);
         rest = &rest[length..];
     }
@@ -168,7 +206,11 @@ impl<'t> Value<'t> {
 
     /// Its elements; of an object: names and values by turns.
     pub(super) fn children(self) -> Children<'t> {
-        Children { tree: self.tree, at: self.at + 1, end: self.node().next }
+        Children {
+            tree: self.tree,
+            at: self.at + 1,
+            end: self.node().next,
+        }
     }
 
     /// Names and values of an object, by name; of a name that stands there twice the last.
@@ -176,7 +218,11 @@ impl<'t> Value<'t> {
         let mut children = self.children();
         let mut members = Vec::new();
         while let (Some(name), Some(value)) = (children.next(), children.next()) {
-            members.push(Member { tree: self.tree, name: name.at, value: value.at });
+            members.push(Member {
+                tree: self.tree,
+                name: name.at,
+                value: value.at,
+            });
         }
         members.sort_by(|one, other| one.name().cmp(&other.name()));
         // Equal names are still in their order; the later one is kept.
@@ -205,7 +251,10 @@ impl<'t> Iterator for Children<'t> {
         if self.at >= self.end {
             return None;
         }
-        let value = Value { tree: self.tree, at: self.at };
+        let value = Value {
+            tree: self.tree,
+            at: self.at,
+        };
         self.at = value.node().next;
         Some(value)
     }
@@ -221,11 +270,20 @@ pub(super) struct Member<'t> {
 
 impl<'t> Member<'t> {
     pub(super) fn name(self) -> Cow<'t, str> {
-        unquoted(Value { tree: self.tree, at: self.name }.text())
+        unquoted(
+            Value {
+                tree: self.tree,
+                at: self.name,
+            }
+            .text(),
+        )
     }
 
     pub(super) fn value(self) -> Value<'t> {
-        Value { tree: self.tree, at: self.value }
+        Value {
+            tree: self.tree,
+            at: self.value,
+        }
     }
 }
 
@@ -238,8 +296,15 @@ pub(super) enum Step<'t> {
 
 /// What lies at the same place in two objects or two lists, one place after the other.
 pub(super) enum Pairs<'t> {
-    Lists { before: Children<'t>, after: Children<'t>, index: usize },
-    Objects { before: std::vec::IntoIter<Member<'t>>, after: std::vec::IntoIter<Member<'t>> },
+    Lists {
+        before: Children<'t>,
+        after: Children<'t>,
+        index: usize,
+    },
+    Objects {
+        before: std::vec::IntoIter<Member<'t>>,
+        after: std::vec::IntoIter<Member<'t>>,
+    },
 }
 
 /// A place in two values, and what is there.
@@ -249,9 +314,16 @@ impl<'t> Pairs<'t> {
     /// Of two values of the same kind that have something inside.
     pub(super) fn of(before: Value<'t>, after: Value<'t>) -> Self {
         if before.kind() == Kind::Object {
-            return Self::Objects { before: before.members().into_iter(), after: after.members().into_iter() };
+            return Self::Objects {
+                before: before.members().into_iter(),
+                after: after.members().into_iter(),
+            };
         }
-        Self::Lists { before: before.children(), after: after.children(), index: 0 }
+        Self::Lists {
+            before: before.children(),
+            after: after.children(),
+            index: 0,
+        }
     }
 }
 
@@ -260,7 +332,11 @@ impl<'t> Iterator for Pairs<'t> {
 
     fn next(&mut self) -> Option<Pair<'t>> {
         match self {
-            Self::Lists { before, after, index } => {
+            Self::Lists {
+                before,
+                after,
+                index,
+            } => {
                 let (one, other) = (before.next(), after.next());
                 *index += 1;
                 (one.is_some() || other.is_some()).then_some((Step::Index(*index - 1), one, other))
@@ -270,8 +346,14 @@ impl<'t> Iterator for Pairs<'t> {
     }
 }
 
-fn next_members<'t>(before: &mut std::vec::IntoIter<Member<'t>>, after: &mut std::vec::IntoIter<Member<'t>>) -> Option<Pair<'t>> {
-    let (one, other) = (before.as_slice().first().map(|m| m.name()), after.as_slice().first().map(|m| m.name()));
+fn next_members<'t>(
+    before: &mut std::vec::IntoIter<Member<'t>>,
+    after: &mut std::vec::IntoIter<Member<'t>>,
+) -> Option<Pair<'t>> {
+    let (one, other) = (
+        before.as_slice().first().map(|m| m.name()),
+        after.as_slice().first().map(|m| m.name()),
+    );
     let order = match (&one, &other) {
         (None, None) => return None,
         (Some(_), None) => Ordering::Less,
@@ -281,7 +363,11 @@ fn next_members<'t>(before: &mut std::vec::IntoIter<Member<'t>>, after: &mut std
     let one = order.is_le().then(|| before.next()).flatten();
     let other = order.is_ge().then(|| after.next()).flatten();
     let name = one.or(other)?.name();
-    Some((Step::Name(name), one.map(Member::value), other.map(Member::value)))
+    Some((
+        Step::Name(name),
+        one.map(Member::value),
+        other.map(Member::value),
+    ))
 }
 
 /// How two values stand to each other.
@@ -295,12 +381,24 @@ pub(super) enum Relation {
 
 /// Compares two values so many levels below those that were taken apart.
 pub(super) fn relation(before: Value<'_>, after: Value<'_>, depth: usize) -> Relation {
-    let of = |same| if same { Relation::Same } else { Relation::Different };
+    let of = |same| {
+        if same {
+            Relation::Same
+        } else {
+            Relation::Different
+        }
+    };
     match (before.kind(), after.kind()) {
         (one, other) if one != other => Relation::Different,
-        (Kind::Object | Kind::List, _) if depth < SHORTCUT_DEPTH && before.text() == after.text() => Relation::Same,
+        (Kind::Object | Kind::List, _)
+            if depth < SHORTCUT_DEPTH && before.text() == after.text() =>
+        {
+            Relation::Same
+        }
         (Kind::Object | Kind::List, _) => Relation::Inside,
-        (Kind::Text, _) => of(before.text() == after.text() || unquoted(before.text()) == unquoted(after.text())),
+        (Kind::Text, _) => {
+            of(before.text() == after.text() || unquoted(before.text()) == unquoted(after.text()))
+        }
         (Kind::Number, _) => of(number::same(before.text(), after.text())),
         (Kind::Word, _) => of(before.text() == after.text()),
     }
@@ -330,7 +428,8 @@ pub(super) fn same(before: Value<'_>, after: Value<'_>) -> bool {
     true
 }
 
-/// Whether two texts of JSON mean the same. What is too crowded to take apart is compared as it is written.
+/// Whether two texts of JSON mean the same. What is too crowded to take apart is compared as it is
+/// written.
 pub(super) fn same_text(before: &str, after: &str) -> bool {
     if before == after {
         return true;
@@ -348,7 +447,10 @@ mod tests {
     #[test]
     fn compares_by_meaning() {
         for (one, other) in [
-            (r#"{"a":1,"b":[true,null]}"#, r#"{ "b" : [ true , null ], "a":1.0 }"#),
+            (
+                r#"{"a":1,"b":[true,null]}"#,
+                r#"{ "b" : [ true , null ], "a":1.0 }"#,
+            ),
             (r#""\u0061""#, r#""a""#),
             (r#"{"a":1,"a":2}"#, r#"{"\u0061":2}"#),
             ("{}", "{ }"),
@@ -373,7 +475,10 @@ mod tests {
     fn half_of_a_pair_is_read_as_both_programs_do() {
         for (written, read) in [
             (r#""a\ud800b\n""#, "a\u{fffd}b\n"),
-            (r#""\ud800\ud83d\ude00\u0041\udc00""#, "\u{fffd}\u{1f600}A\u{fffd}"),
+            (
+                r#""\ud800\ud83d\ude00\u0041\udc00""#,
+                "\u{fffd}\u{1f600}A\u{fffd}",
+            ),
             (r#""\ud800\\x\"""#, "\u{fffd}\\x\""),
             (r#""é\ud800é""#, "é\u{fffd}é"),
         ] {
@@ -383,7 +488,9 @@ mod tests {
 
     #[test]
     fn depth_is_no_danger() {
-        let nested = |depth: usize, core: &str| format!("{}{core}{}", r#"{"a":["#.repeat(depth), "]}".repeat(depth));
+        let nested = |depth: usize, core: &str| {
+            format!("{}{core}{}", r#"{"a":["#.repeat(depth), "]}".repeat(depth))
+        };
         assert!(same_text(&nested(20_000, "1"), &nested(20_000, "1.0")));
         assert!(!same_text(&nested(20_000, "1"), &nested(20_000, "2")));
     }

@@ -1,6 +1,8 @@
-//! States of formats 1 to 3, as Terraform wrote them before 0.12: modules with an object of resources each, attributes as one object of texts.
+//! States of formats 1 to 3, as Terraform wrote them before 0.12: modules with an object of
+//! resources each, attributes as one object of texts.
 //!
-//! Read as the programs read them today: they bring each format to the next one, and what differs in writing alone is the same afterwards.
+//! Read as the programs read them today: they bring each format to the next one, and what differs
+//! in writing alone is the same afterwards.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,8 +54,15 @@ read_members!(Written { "id" => id, "attributes" => attributes, "meta" => meta, 
 impl Module<'_> {
     /// As format 4 writes it: `module.a.module.b`.
     fn address(&self) -> String {
-        let names = self.path.iter().enumerate().filter(|(index, name)| *index > 0 || name.0 != ROOT);
-        names.map(|(_, name)| format!("module.{}", name.0)).collect::<Vec<_>>().join(".")
+        let names = self
+            .path
+            .iter()
+            .enumerate()
+            .filter(|(index, name)| *index > 0 || name.0 != ROOT);
+        names
+            .map(|(_, name)| format!("module.{}", name.0))
+            .collect::<Vec<_>>()
+            .join(".")
     }
 }
 
@@ -61,7 +70,11 @@ impl Module<'_> {
 type Taken<'a> = (BTreeMap<Text<'a>, Output<'a>>, Vec<Instance<'a>>);
 
 /// Takes modules apart, up to so many objects.
-pub(super) fn take(modules: Vec<Module<'_>>, format: i64, most: usize) -> Result<Taken<'_>, NotComparable> {
+pub(super) fn take(
+    modules: Vec<Module<'_>>,
+    format: i64,
+    most: usize,
+) -> Result<Taken<'_>, NotComparable> {
     let (mut outputs, mut instances) = (BTreeMap::new(), Vec::new());
     for mut module in modules {
         let path = module.address();
@@ -72,13 +85,23 @@ pub(super) fn take(modules: Vec<Module<'_>>, format: i64, most: usize) -> Result
         }
         for (key, mut resource) in std::mem::take(&mut module.resources) {
             let address = address(&path, &key.0);
-            let primary = resource.primary.take().map(|object| (String::new(), *object));
+            let primary = resource
+                .primary
+                .take()
+                .map(|object| (String::new(), *object));
             // The programs number them from 1.
             let keyed = |(index, object)| (format!("{:08x}", index + 1), object);
-            let deposed = std::mem::take(&mut resource.deposed).into_iter().enumerate().map(keyed);
+            let deposed = std::mem::take(&mut resource.deposed)
+                .into_iter()
+                .enumerate()
+                .map(keyed);
             for (deposed, written) in primary.into_iter().chain(deposed) {
                 let object = object(&address, &resource, &written, format);
-                push(&mut instances, Instance::of(address.clone(), Cow::Owned(deposed), object), most)?;
+                push(
+                    &mut instances,
+                    Instance::of(address.clone(), Cow::Owned(deposed), object),
+                    most,
+                )?;
             }
         }
     }
@@ -87,28 +110,46 @@ pub(super) fn take(modules: Vec<Module<'_>>, format: i64, most: usize) -> Result
 
 fn output(raw: &RawValue, format: i64) -> Result<Output<'_>, NotComparable> {
     if format < WITH_MARKS {
-        return Ok(Output { value: Some(raw), ..Output::default() });
+        return Ok(Output {
+            value: Some(raw),
+            ..Output::default()
+        });
     }
     serde_json::from_str(raw.get()).map_err(|_| NotComparable::Unexpected)
 }
 
-fn object<'a>(address: &Address<'a>, resource: &Resource<'a>, written: &Written<'a>, format: i64) -> Object<'a> {
+fn object<'a>(
+    address: &Address<'a>,
+    resource: &Resource<'a>,
+    written: &Written<'a>,
+    format: i64,
+) -> Object<'a> {
     let (schema_version, private) = of_the_provider(written.meta);
     let meta = Meta {
-        provider: Some(Cow::Owned(Value::from(provider(address, &resource.provider.0)).to_string())),
+        provider: Some(Cow::Owned(
+            Value::from(provider(address, &resource.provider.0)).to_string(),
+        )),
         status: (written.tainted && format >= WITH_MARKS).then_some("\"tainted\""),
         schema_version: schema_version.map(Cow::Owned),
         ..Meta::default()
     };
     let dependencies = resource.depends_on.map(RawValue::get);
-    Object { flat: flat(written, format), private, dependencies, meta, ..Object::default() }
+    Object {
+        flat: flat(written, format),
+        private,
+        dependencies,
+        meta,
+        ..Object::default()
+    }
 }
 
 /// The version of the schema, and what else a provider keeps beside an object's attributes.
 fn of_the_provider(meta: Raw<'_>) -> (Option<String>, Option<Cow<'_, str>>) {
     let Some(raw) = meta else { return (None, None) };
     let as_written = || (None, Some(Cow::Borrowed(raw.get())));
-    let Ok(mut members) = serde_json::from_str::<serde_json::Map<String, Value>>(raw.get()) else { return as_written() };
+    let Ok(mut members) = serde_json::from_str::<serde_json::Map<String, Value>>(raw.get()) else {
+        return as_written();
+    };
     let version = match members.get("schema_version") {
         Some(Value::String(text)) => text.parse::<u64>().ok().map(|version| version.to_string()),
         Some(Value::Number(number)) => Some(number.to_string()),
@@ -118,7 +159,10 @@ fn of_the_provider(meta: Raw<'_>) -> (Option<String>, Option<Cow<'_, str>>) {
         return as_written();
     }
     members.remove("schema_version");
-    (version, (!members.is_empty()).then(|| Cow::Owned(Value::from(members).to_string())))
+    (
+        version,
+        (!members.is_empty()).then(|| Cow::Owned(Value::from(members).to_string())),
+    )
 }
 
 /// As the programs name the provider of an object.
@@ -126,36 +170,72 @@ fn provider(address: &Address<'_>, written: &str) -> String {
     if written.contains("provider.") {
         return written.to_owned();
     }
-    let implied = if address.kind == "terraform_remote_state" { "terraform" } else { address.kind.split('_').next().unwrap_or_default() };
-    let of_module = if address.module.is_empty() { String::new() } else { format!("{}.", address.module) };
-    format!("{of_module}provider.{}", if written.is_empty() { implied } else { written })
+    let implied = if address.kind == "terraform_remote_state" {
+        "terraform"
+    } else {
+        address.kind.split('_').next().unwrap_or_default()
+    };
+    let of_module = if address.module.is_empty() {
+        String::new()
+    } else {
+        format!("{}.", address.module)
+    };
+    format!(
+        "{of_module}provider.{}",
+        if written.is_empty() { implied } else { written }
+    )
 }
 
-/// Attributes as the newest of these formats has them, as they are written where nothing is to be done.
+/// Attributes as the newest of these formats has them, as they are written where nothing is to be
+/// done.
 fn flat<'a>(written: &Written<'a>, format: i64) -> Option<Cow<'a, str>> {
     let attributes = written.attributes.map(RawValue::get);
     let as_written = attributes.map(Cow::Borrowed);
     if written.id.0.is_empty() && format >= WITH_LENGTHS_OF_MAPS {
         return as_written;
     }
-    let Ok(mut texts) = serde_json::from_str::<BTreeMap<String, String>>(attributes.unwrap_or("{}")) else { return as_written };
+    let Ok(mut texts) =
+        serde_json::from_str::<BTreeMap<String, String>>(attributes.unwrap_or("{}"))
+    else {
+        return as_written;
+    };
     let mut is_new = format < WITH_LENGTHS_OF_MAPS && name_lengths_of_maps(&mut texts);
     if !written.id.0.is_empty() && texts.get("id").is_none_or(String::is_empty) {
         texts.insert("id".to_owned(), written.id.0.to_string());
         is_new = true;
     }
-    if is_new { serde_json::to_string(&texts).ok().map(Cow::Owned) } else { as_written }
+    if is_new {
+        serde_json::to_string(&texts).ok().map(Cow::Owned)
+    } else {
+        as_written
+    }
 }
 
-/// Formats 1 and 2 write how many elements there are as `tags.#`, of maps too, and of what is empty.
+/// Formats 1 and 2 write how many elements there are as `tags.#`, of maps too, and of what is
+/// empty.
 fn name_lengths_of_maps(texts: &mut BTreeMap<String, String>) -> bool {
-    let prefixes: Vec<String> =
-        texts.keys().filter_map(|key| key.strip_suffix('#').filter(|prefix| prefix.ends_with('.')).map(str::to_owned)).collect();
+    let prefixes: Vec<String> = texts
+        .keys()
+        .filter_map(|key| {
+            key.strip_suffix('#')
+                .filter(|prefix| prefix.ends_with('.'))
+                .map(str::to_owned)
+        })
+        .collect();
     for prefix in &prefixes {
-        let inside = texts.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(prefix.as_str()));
-        let inside = inside.map(|(key, _)| &key[prefix.len()..]).filter(|rest| *rest != "#");
-        let names: BTreeSet<&str> = inside.map(|rest| rest.split_once('.').map_or(rest, |(name, _)| name)).collect();
-        let (is_empty, is_map) = (names.is_empty(), names.iter().any(|name| name.parse::<i64>().is_err()));
+        let inside = texts
+            .range(prefix.clone()..)
+            .take_while(|(key, _)| key.starts_with(prefix.as_str()));
+        let inside = inside
+            .map(|(key, _)| &key[prefix.len()..])
+            .filter(|rest| *rest != "#");
+        let names: BTreeSet<&str> = inside
+            .map(|rest| rest.split_once('.').map_or(rest, |(name, _)| name))
+            .collect();
+        let (is_empty, is_map) = (
+            names.is_empty(),
+            names.iter().any(|name| name.parse::<i64>().is_err()),
+        );
         let length = format!("{prefix}#");
         if (is_empty || is_map)
             && let Some(count) = texts.remove(&length)
@@ -169,12 +249,25 @@ fn name_lengths_of_maps(texts: &mut BTreeMap<String, String>) -> bool {
 
 /// From `type.name`, `type.name.0` or `data.type.name`.
 fn address(module: &str, key: &str) -> Address<'static> {
-    let (mode, rest) = key.strip_prefix("data.").map_or(("managed", key), |rest| ("data", rest));
+    let (mode, rest) = key
+        .strip_prefix("data.")
+        .map_or(("managed", key), |rest| ("data", rest));
     let (kind, rest) = rest.split_once('.').unwrap_or((rest, ""));
-    let numbered = rest.rsplit_once('.').and_then(|(name, number)| number.parse().ok().map(|number| (name, Index::Number(number))));
+    let numbered = rest.rsplit_once('.').and_then(|(name, number)| {
+        number
+            .parse()
+            .ok()
+            .map(|number| (name, Index::Number(number)))
+    });
     let (name, index) = numbered.unwrap_or((rest, Index::None));
     let owned = |text: &str| Cow::Owned(text.to_owned());
-    Address { module: owned(module), mode: owned(mode), kind: owned(kind), name: owned(name), index }
+    Address {
+        module: owned(module),
+        mode: owned(mode),
+        kind: owned(kind),
+        name: owned(name),
+        index,
+    }
 }
 
 #[cfg(test)]
@@ -185,7 +278,11 @@ mod tests {
     fn addresses_are_those_of_format_4() {
         for (module, key, written) in [
             ("", "aws_x.y", "aws_x.y"),
-            ("module.a.module.b", "aws_x.y.10", "module.a.module.b.aws_x.y[10]"),
+            (
+                "module.a.module.b",
+                "aws_x.y.10",
+                "module.a.module.b.aws_x.y[10]",
+            ),
             ("", "data.aws_x.y.0", "data.aws_x.y[0]"),
             ("", "odd", "odd."),
         ] {
@@ -205,17 +302,34 @@ mod tests {
             ("sub.123.list.#", "0"),
             ("sub.#", "1"),
         ];
-        let mut texts = texts.into_iter().map(|(key, text)| (key.to_owned(), text.to_owned())).collect();
+        let mut texts = texts
+            .into_iter()
+            .map(|(key, text)| (key.to_owned(), text.to_owned()))
+            .collect();
         assert!(name_lengths_of_maps(&mut texts));
         let keys: Vec<&str> = texts.keys().map(String::as_str).collect();
-        assert_eq!(keys, ["ports.#", "ports.0", "ports.1", "sub.#", "tags.%", "tags.Name"]);
+        assert_eq!(
+            keys,
+            [
+                "ports.#",
+                "ports.0",
+                "ports.1",
+                "sub.#",
+                "tags.%",
+                "tags.Name"
+            ]
+        );
     }
 
     #[test]
     fn providers_are_named_whether_or_not_they_were_written() {
         let of = |module: &str, written: &str| provider(&address(module, "aws_x.y"), written);
         assert_eq!(
-            (of("", "").as_str(), of("", "aws").as_str(), of("", "provider.aws").as_str()),
+            (
+                of("", "").as_str(),
+                of("", "aws").as_str(),
+                of("", "provider.aws").as_str()
+            ),
             ("provider.aws", "provider.aws", "provider.aws")
         );
         assert_eq!(of("module.a", "aws.west"), "module.a.provider.aws.west");

@@ -1,5 +1,5 @@
-//! Which attributes a state marks as secret. That is no change of what an instance is, since new programs mark more; but a copy of a state that marks
-//! less is no copy.
+//! Which attributes a state marks as secret. That is no change of what an instance is, since new
+//! programs mark more; but a copy of a state that marks less is no copy.
 
 use std::cmp::Ordering;
 
@@ -33,20 +33,39 @@ impl Diff<'_> {
 
 /// Whether what is there of an instance in both states, deposed or not, marks the same.
 fn same_objects(before: &Instance<'_>, after: &Instance<'_>) -> bool {
-    let deposed = before
-        .deposed
+    let deposed = before.deposed.iter().filter_map(|(key, one)| {
+        Some((
+            one,
+            after
+                .deposed
+                .iter()
+                .find(|(known, _)| known == key)
+                .map(|(_, other)| other)?,
+        ))
+    });
+    before
+        .current
         .iter()
-        .filter_map(|(key, one)| Some((one, after.deposed.iter().find(|(known, _)| known == key).map(|(_, other)| other)?)));
-    before.current.iter().zip(&after.current).chain(deposed).all(|(one, other)| same_marks(one.marks, other.marks))
+        .zip(&after.current)
+        .chain(deposed)
+        .all(|(one, other)| same_marks(one.marks, other.marks))
 }
 
 fn same_marks(before: Option<&str>, after: Option<&str>) -> bool {
     if same_part(before, after) {
         return true;
     }
-    let list = |text: Option<&str>| text.map_or(Some(Vec::new()), |text| serde_json::from_str::<Vec<Box<RawValue>>>(text).ok());
-    let (Some(one), Some(other)) = (list(before), list(after)) else { return false };
-    let has = |list: &[Box<RawValue>], mark: &RawValue| list.iter().any(|other| same_text(other.get(), mark.get()));
+    let list = |text: Option<&str>| {
+        text.map_or(Some(Vec::new()), |text| {
+            serde_json::from_str::<Vec<Box<RawValue>>>(text).ok()
+        })
+    };
+    let (Some(one), Some(other)) = (list(before), list(after)) else {
+        return false;
+    };
+    let has = |list: &[Box<RawValue>], mark: &RawValue| {
+        list.iter().any(|other| same_text(other.get(), mark.get()))
+    };
     one.len() == other.len()
         && one.len() <= MAX_UNORDERED
         && one.iter().all(|mark| has(&other, mark))

@@ -1,4 +1,5 @@
-//! What is hidden: what the state marks as sensitive, and what a name gives away. In doubt everything is hidden.
+//! What is hidden: what the state marks as sensitive, and what a name gives away. In doubt
+//! everything is hidden.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -33,11 +34,19 @@ impl MarkStep<'_> {
     /// Where it leads; none where that cannot be told, as into an element of a set.
     fn step(&self) -> Option<Step<'static>> {
         match self.kind.as_ref() {
-            "get_attr" => serde_json::from_str(self.value.get()).ok().map(|name: String| Step::Name(Cow::Owned(name))),
+            "get_attr" => serde_json::from_str(self.value.get())
+                .ok()
+                .map(|name: String| Step::Name(Cow::Owned(name))),
             "index" => {
                 let written: MarkIndex<'_> = serde_json::from_str(self.value.get()).ok()?;
-                let name = serde_json::from_str(written.value.get()).ok().map(|name: String| Step::Name(Cow::Owned(name)));
-                name.or_else(|| serde_json::from_str(written.value.get()).ok().map(Step::Index))
+                let name = serde_json::from_str(written.value.get())
+                    .ok()
+                    .map(|name: String| Step::Name(Cow::Owned(name)));
+                name.or_else(|| {
+                    serde_json::from_str(written.value.get())
+                        .ok()
+                        .map(Step::Index)
+                })
             }
             _ => None,
         }
@@ -90,7 +99,10 @@ impl Marks {
     fn child(&mut self, at: usize, step: Step<'_>) -> usize {
         let next = self.nodes.len();
         let child = match step {
-            Step::Name(name) => *self.nodes[at].names.entry(name.into_owned()).or_insert(next),
+            Step::Name(name) => *self.nodes[at]
+                .names
+                .entry(name.into_owned())
+                .or_insert(next),
             Step::Index(index) => *self.nodes[at].items.entry(index).or_insert(next),
         };
         if child == next {
@@ -132,18 +144,31 @@ pub(super) struct Mask {
 
 impl Mask {
     /// Of an instance: what any of its objects marks, as it was or as it is.
-    pub(super) fn of<'a>(instances: impl IntoIterator<Item = &'a Instance<'a>>, reveal: bool) -> Self {
-        let mut mask = Self { marks: Marks::default(), kind: String::new(), reveal };
+    pub(super) fn of<'a>(
+        instances: impl IntoIterator<Item = &'a Instance<'a>>,
+        reveal: bool,
+    ) -> Self {
+        let mut mask = Self {
+            marks: Marks::default(),
+            kind: String::new(),
+            reveal,
+        };
         for instance in instances {
             mask.kind = instance.address.kind.to_string();
-            instance.objects().for_each(|object| mask.marks.add(object.marks));
+            instance
+                .objects()
+                .for_each(|object| mask.marks.add(object.marks));
         }
         mask
     }
 
     /// Of an output that is sensitive or not.
     pub(super) fn of_output(name: &str, sensitive: bool, reveal: bool) -> Self {
-        let mut mask = Self { marks: Marks::default(), kind: String::new(), reveal };
+        let mut mask = Self {
+            marks: Marks::default(),
+            kind: String::new(),
+            reveal,
+        };
         if sensitive || names::give_away(name) {
             mask.marks.add_path(&[]);
         }
@@ -152,7 +177,11 @@ impl Mask {
 
     /// Where everything begins.
     pub(super) fn root(&self) -> Spot {
-        if !self.reveal && self.marks.is_hidden(0) { Spot::Hidden } else { Spot::Root }
+        if !self.reveal && self.marks.is_hidden(0) {
+            Spot::Hidden
+        } else {
+            Spot::Root
+        }
     }
 
     /// One step further in, from an object that names a secret or from anything else.
@@ -173,7 +202,11 @@ impl Mask {
             return Spot::Hidden;
         }
         let next = at.and_then(|at| self.marks.find(at, step));
-        if next.is_some_and(|next| self.marks.is_hidden(next)) { Spot::Hidden } else { Spot::Inside(next) }
+        if next.is_some_and(|next| self.marks.is_hidden(next)) {
+            Spot::Hidden
+        } else {
+            Spot::Inside(next)
+        }
     }
 
     /// Whether a value gives itself away.
@@ -182,7 +215,8 @@ impl Mask {
     }
 }
 
-/// Whether an object is one of a list of names and values, and its name gives its value away: `{"name": "DB_PASSWORD", "value": …}`.
+/// Whether an object is one of a list of names and values, and its name gives its value away:
+/// `{"name": "DB_PASSWORD", "value": …}`.
 pub(super) fn names_a_secret(value: Value<'_>) -> bool {
     let mut children = value.children();
     while value.kind() == Kind::Object
@@ -201,13 +235,19 @@ mod tests {
     use super::*;
 
     fn mask(marks: &str) -> Mask {
-        let mut mask = Mask { marks: Marks::default(), kind: "aws_x".to_owned(), reveal: false };
+        let mut mask = Mask {
+            marks: Marks::default(),
+            kind: "aws_x".to_owned(),
+            reveal: false,
+        };
         mask.marks.add(Some(marks));
         mask
     }
 
     fn hides(mask: &Mask, path: &[Step<'_>]) -> bool {
-        path.iter().fold(mask.root(), |spot, step| mask.enter(spot, step, false)) == Spot::Hidden
+        path.iter()
+            .fold(mask.root(), |spot, step| mask.enter(spot, step, false))
+            == Spot::Hidden
     }
 
     fn name(text: &str) -> Step<'_> {
@@ -220,12 +260,18 @@ mod tests {
             [{"type":"get_attr","value":"m"},{"type":"index","value":{"value":"k","type":"string"}}]]"#;
         let mask = mask(marks);
         assert!(hides(&mask, &[name("a"), Step::Index(1), name("b")]));
-        assert!(hides(&mask, &[name("a"), Step::Index(1), name("b"), name("below")]));
+        assert!(hides(
+            &mask,
+            &[name("a"), Step::Index(1), name("b"), name("below")]
+        ));
         assert!(!hides(&mask, &[name("a"), Step::Index(0), name("b")]));
         assert!(!hides(&mask, &[name("a")]));
         assert!(hides(&mask, &[name("m"), name("k")]));
         assert!(!hides(&mask, &[name("m"), name("l")]));
-        assert!(hides(&mask, &[name("l"), name("db_password")]), "its name gives it away");
+        assert!(
+            hides(&mask, &[name("l"), name("db_password")]),
+            "its name gives it away"
+        );
     }
 
     #[test]

@@ -1,6 +1,8 @@
-//! Names that give a secret away, whatever the state says of the value. It is better to hide one value too many.
+//! Names that give a secret away, whatever the state says of the value. It is better to hide one
+//! value too many.
 
-/// A name with one of these in it, without regard to letter case and to what stands between letters and digits: `DB_Password`, `private-key`.
+/// A name with one of these in it, without regard to letter case and to what stands between letters
+/// and digits: `DB_Password`, `private-key`.
 const PARTS: [&str; 18] = [
     "password",
     "passwd",
@@ -23,9 +25,20 @@ const PARTS: [&str; 18] = [
 ];
 /// A name with one of these as a word of its own: `db_pass`.
 const WORDS: [&str; 4] = ["pass", "pwd", "dsn", "sas"];
-/// What a resource keeps its secret in whose type gives it away: `random_password`, `kubernetes_secret`.
-const CONTENTS: [&str; 10] =
-    ["result", "value", "data", "data_json", "data_json_wo", "binary_data", "string_data", "content", "plaintext_value", "bcrypt_hash"];
+/// What a resource keeps its secret in whose type gives it away: `random_password`,
+/// `kubernetes_secret`.
+const CONTENTS: [&str; 10] = [
+    "result",
+    "value",
+    "data",
+    "data_json",
+    "data_json_wo",
+    "binary_data",
+    "string_data",
+    "content",
+    "plaintext_value",
+    "bcrypt_hash",
+];
 /// Types that keep secrets and do not say so.
 const TYPES: [&str; 2] = ["aws_ssm_parameter", "random_bytes"];
 /// What private keys in PEM have in them, under whatever name.
@@ -33,9 +46,15 @@ const PRIVATE_KEY: &str = "PRIVATE KEY-----";
 
 /// Whether the name of an attribute, a member or an output gives it away.
 pub(super) fn give_away(name: &str) -> bool {
-    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect();
+    let plain: String = name
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .map(|letter| letter.to_ascii_lowercase())
+        .collect();
     PARTS.iter().any(|part| plain.contains(part))
-        || name.split(|letter: char| !letter.is_ascii_alphanumeric()).any(|word| WORDS.iter().any(|known| word.eq_ignore_ascii_case(known)))
+        || name
+            .split(|letter: char| !letter.is_ascii_alphanumeric())
+            .any(|word| WORDS.iter().any(|known| word.eq_ignore_ascii_case(known)))
 }
 
 /// Whether a resource of this type keeps its secret in this attribute.
@@ -43,7 +62,8 @@ pub(super) fn is_content_of_secret(kind: &str, attribute: &str) -> bool {
     CONTENTS.contains(&attribute) && (give_away(kind) || TYPES.contains(&kind))
 }
 
-/// Whether a text is a secret under whatever name: it holds a private key, or is JSON in which something gives a secret away.
+/// Whether a text is a secret under whatever name: it holds a private key, or is JSON in which
+/// something gives a secret away.
 pub(super) fn is_secret(text: &str) -> bool {
     text.contains(PRIVATE_KEY) || text.trim_start().starts_with(['{', '[']) && give_away(text)
 }
@@ -78,17 +98,38 @@ mod tests {
         ] {
             assert!(give_away(name), "{name}");
         }
-        for name in ["name", "id", "key", "key_name", "compass", "bypass_policy", "arn", "tags", "public_key", "assets", ""] {
+        for name in [
+            "name",
+            "id",
+            "key",
+            "key_name",
+            "compass",
+            "bypass_policy",
+            "arn",
+            "tags",
+            "public_key",
+            "assets",
+            "",
+        ] {
             assert!(!give_away(name), "{name}");
         }
     }
 
     #[test]
     fn texts_that_give_themselves_away() {
-        for text in ["-----BEGIN RSA PRIVATE KEY-----\nMII", r#" {"db": {"password": "x"}}"#, r#"[{"name":"API_TOKEN","value":"x"}]"#] {
+        for text in [
+            "-----BEGIN RSA PRIVATE KEY-----\nMII",
+            r#" {"db": {"password": "x"}}"#,
+            r#"[{"name":"API_TOKEN","value":"x"}]"#,
+        ] {
             assert!(is_secret(text), "{text}");
         }
-        for text in ["-----BEGIN PUBLIC KEY-----", r#"{"a":1}"#, "set a password", ""] {
+        for text in [
+            "-----BEGIN PUBLIC KEY-----",
+            r#"{"a":1}"#,
+            "set a password",
+            "",
+        ] {
             assert!(!is_secret(text), "{text}");
         }
     }

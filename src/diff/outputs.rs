@@ -12,7 +12,10 @@ use super::state::{Output, State};
 use super::values::{Shown, shown_text};
 
 /// One output.
-#[expect(clippy::struct_excessive_bools, reason = "each is a member of the answer")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a member of the answer"
+)]
 #[derive(Debug, Default, Serialize)]
 pub struct ShownOutput {
     /// Its value, as it is written; left out where it is hidden.
@@ -31,7 +34,8 @@ pub struct ShownOutput {
     pub too_deep: bool,
 }
 
-/// The outputs of a state; secrets in clear only if `reveal` says so. A value may be as long as it is.
+/// The outputs of a state; secrets in clear only if `reveal` says so. A value may be as long as it
+/// is.
 ///
 /// # Errors
 ///
@@ -40,15 +44,24 @@ pub fn outputs(bytes: &[u8], reveal: bool) -> Result<BTreeMap<String, ShownOutpu
     let state = State::parse(bytes)?;
     let shown = state.outputs.into_iter().map(|(name, output)| {
         let mask = Mask::of_output(&name.0, output.sensitive, reveal);
-        let mut shown = ShownOutput { sensitive: output.sensitive, ..ShownOutput::default() };
-        if let Some(Shown::Value { value, .. }) =
-            output.kind.map(|raw| shown_text(raw.get(), &Mask::of_output("", false, true), usize::MAX))
+        let mut shown = ShownOutput {
+            sensitive: output.sensitive,
+            ..ShownOutput::default()
+        };
+        if let Some(Shown::Value { value, .. }) = output
+            .kind
+            .map(|raw| shown_text(raw.get(), &Mask::of_output("", false, true), usize::MAX))
         {
             shown.kind = Some(value);
         }
-        match output.value.map(|raw| shown_text(raw.get(), &mask, usize::MAX)) {
+        match output
+            .value
+            .map(|raw| shown_text(raw.get(), &mask, usize::MAX))
+        {
             None => {}
-            Some(Shown::Value { value, masked }) => (shown.value, shown.hidden_inside) = (Some(value), masked),
+            Some(Shown::Value { value, masked }) => {
+                (shown.value, shown.hidden_inside) = (Some(value), masked)
+            }
             Some(Shown::Hidden) => shown.hidden = true,
             Some(Shown::TooLong) => shown.too_deep = true,
         }
@@ -81,10 +94,22 @@ read_members!(Outputs { "outputs" => outputs });
 /// Where they are not as Terraform writes them.
 pub fn open_outputs(bytes: &[u8]) -> Result<BTreeMap<String, OpenOutput<'_>>, NotComparable> {
     let all: Outputs<'_> = serde_json::from_slice(bytes).map_err(|_| NotComparable::Unexpected)?;
-    all.outputs.into_iter().filter(|(_, output)| !output.sensitive).map(as_written).collect()
+    all.outputs
+        .into_iter()
+        .filter(|(_, output)| !output.sensitive)
+        .map(as_written)
+        .collect()
 }
 
-fn as_written<'a>((name, output): (Text<'a>, Output<'a>)) -> Result<(String, OpenOutput<'a>), NotComparable> {
+fn as_written<'a>(
+    (name, output): (Text<'a>, Output<'a>),
+) -> Result<(String, OpenOutput<'a>), NotComparable> {
     let kind = output.kind.ok_or(NotComparable::Unexpected)?;
-    Ok((name.0.into_owned(), OpenOutput { value: output.value, kind }))
+    Ok((
+        name.0.into_owned(),
+        OpenOutput {
+            value: output.value,
+            kind,
+        },
+    ))
 }

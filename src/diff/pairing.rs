@@ -1,4 +1,5 @@
-//! Which instance of one state is which of another: by its address, or, where it moved, by its type and its provider's id.
+//! Which instance of one state is which of another: by its address, or, where it moved, by its type
+//! and its provider's id.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -35,7 +36,8 @@ pub(super) struct Change {
 impl Change {
     /// As it was.
     pub(super) fn then<'d, 'a>(&self, diff: &'d Diff<'a>) -> Option<&'d Instance<'a>> {
-        self.before.and_then(|index| diff.before.instances.get(index))
+        self.before
+            .and_then(|index| diff.before.instances.get(index))
     }
 
     /// As it is.
@@ -57,10 +59,22 @@ pub(super) fn changes(before: &State<'_>, after: &State<'_>) -> Vec<Change> {
             (Some(one), Some(other)) => one.address.cmp(&other.address),
         };
         match order {
-            Ordering::Less => changes.push(Change { action: Action::Removed, before: Some(from), after: None }),
-            Ordering::Greater => changes.push(Change { action: Action::Added, before: None, after: Some(to) }),
+            Ordering::Less => changes.push(Change {
+                action: Action::Removed,
+                before: Some(from),
+                after: None,
+            }),
+            Ordering::Greater => changes.push(Change {
+                action: Action::Added,
+                before: None,
+                after: Some(to),
+            }),
             Ordering::Equal if differ(&one[from], &other[to]) => {
-                changes.push(Change { action: Action::Changed, before: Some(from), after: Some(to) });
+                changes.push(Change {
+                    action: Action::Changed,
+                    before: Some(from),
+                    after: Some(to),
+                });
             }
             Ordering::Equal => {}
         }
@@ -79,10 +93,13 @@ fn differ(before: &Instance<'_>, after: &Instance<'_>) -> bool {
         (Some(_), None) | (None, Some(_)) => true,
     };
     let deposed = || before.deposed.iter().zip(&after.deposed);
-    is_other || before.deposed.len() != after.deposed.len() || deposed().any(|(one, other)| one.0 != other.0 || differs(&one.1, &other.1))
+    is_other
+        || before.deposed.len() != after.deposed.len()
+        || deposed().any(|(one, other)| one.0 != other.0 || differs(&one.1, &other.1))
 }
 
-/// Whether an object is not as it was, by meaning. What marks its values as secret is not looked at: new programs mark more.
+/// Whether an object is not as it was, by meaning. What marks its values as secret is not looked
+/// at: new programs mark more.
 pub(super) fn differs(before: &Object<'_>, after: &Object<'_>) -> bool {
     let parts = [
         (before.attributes, after.attributes),
@@ -90,16 +107,35 @@ pub(super) fn differs(before: &Object<'_>, after: &Object<'_>) -> bool {
         (before.private.as_deref(), after.private.as_deref()),
         (before.identity, after.identity),
     ];
-    let meta = || before.meta.parts().into_iter().zip(after.meta.parts()).map(|((_, before), (_, after))| (before, after));
-    let unknown = || before.unknown.both(&after.unknown).map(|(_, before, after)| (before, after));
-    parts.into_iter().chain(meta()).chain(unknown()).any(|(before, after)| !same_part(before, after))
+    let meta = || {
+        before
+            .meta
+            .parts()
+            .into_iter()
+            .zip(after.meta.parts())
+            .map(|((_, before), (_, after))| (before, after))
+    };
+    let unknown = || {
+        before
+            .unknown
+            .both(&after.unknown)
+            .map(|(_, before, after)| (before, after))
+    };
+    parts
+        .into_iter()
+        .chain(meta())
+        .chain(unknown())
+        .any(|(before, after)| !same_part(before, after))
         || !same_set(before.dependencies, after.dependencies)
 }
 
-/// Whether two parts of an object mean the same; a missing one is as good as what a program that knows it writes where there is nothing to say.
+/// Whether two parts of an object mean the same; a missing one is as good as what a program that
+/// knows it writes where there is nothing to say.
 pub(super) fn same_part(before: Option<&str>, after: Option<&str>) -> bool {
     match (before, after) {
-        (Some(before), Some(after)) => same_text(before, after) || is_nothing(before) && is_nothing(after),
+        (Some(before), Some(after)) => {
+            same_text(before, after) || is_nothing(before) && is_nothing(after)
+        }
         (None, None) => true,
         (Some(one), None) | (None, Some(one)) => is_nothing(one),
     }
@@ -107,7 +143,8 @@ pub(super) fn same_part(before: Option<&str>, after: Option<&str>) -> bool {
 
 fn is_nothing(text: &str) -> bool {
     let inner = text.get(1..text.len().saturating_sub(1)).unwrap_or("?");
-    matches!(text, "false" | "null" | "0") || text.starts_with(['{', '[', '"']) && inner.bytes().all(|byte| byte.is_ascii_whitespace())
+    matches!(text, "false" | "null" | "0")
+        || text.starts_with(['{', '[', '"']) && inner.bytes().all(|byte| byte.is_ascii_whitespace())
 }
 
 /// Whether two lists of texts have the same elements, in whatever order.
@@ -116,7 +153,8 @@ pub(super) fn same_set(before: Option<&str>, after: Option<&str>) -> bool {
         return true;
     }
     let sorted = |text: Option<&str>| {
-        let mut texts: Vec<String> = text.map_or(Some(Vec::new()), |text| serde_json::from_str(text).ok())?;
+        let mut texts: Vec<String> =
+            text.map_or(Some(Vec::new()), |text| serde_json::from_str(text).ok())?;
         texts.sort_unstable();
         texts.dedup();
         Some(texts)
@@ -126,13 +164,23 @@ pub(super) fn same_set(before: Option<&str>, after: Option<&str>) -> bool {
 
 /// Whatever was removed in one place and added in another, if nothing else can be meant.
 fn join_moved(changes: &mut Vec<Change>, before: &[Instance<'_>], after: &[Instance<'_>]) {
-    let sources = only_ones(changes, Action::Removed, |change| change.before.and_then(|index| before.get(index)));
-    let targets = only_ones(changes, Action::Added, |change| change.after.and_then(|index| after.get(index)));
-    let joined = sources.into_iter().filter_map(|(key, source)| Some((source, *targets.get(&key)?)));
+    let sources = only_ones(changes, Action::Removed, |change| {
+        change.before.and_then(|index| before.get(index))
+    });
+    let targets = only_ones(changes, Action::Added, |change| {
+        change.after.and_then(|index| after.get(index))
+    });
+    let joined = sources
+        .into_iter()
+        .filter_map(|(key, source)| Some((source, *targets.get(&key)?)));
     let mut gone = Vec::new();
     for (source, target) in joined.collect::<Vec<_>>() {
         let from = changes[source].before;
-        changes[target] = Change { action: Action::Moved, before: from, ..changes[target] };
+        changes[target] = Change {
+            action: Action::Moved,
+            before: from,
+            ..changes[target]
+        };
         gone.push(source);
     }
     gone.sort_unstable();
@@ -153,12 +201,22 @@ fn only_ones<'i, 'a: 'i>(
     instance: impl Fn(&Change) -> Option<&'i Instance<'a>>,
 ) -> HashMap<Identity<'i>, usize> {
     let mut known: HashMap<Identity<'i>, Option<usize>> = HashMap::new();
-    for (index, change) in changes.iter().enumerate().filter(|(_, change)| change.action == action) {
+    for (index, change) in changes
+        .iter()
+        .enumerate()
+        .filter(|(_, change)| change.action == action)
+    {
         if let Some(identity) = instance(change).and_then(identity) {
-            known.entry(identity).and_modify(|only| *only = None).or_insert(Some(index));
+            known
+                .entry(identity)
+                .and_modify(|only| *only = None)
+                .or_insert(Some(index));
         }
     }
-    known.into_iter().filter_map(|(identity, only)| Some((identity, only?))).collect()
+    known
+        .into_iter()
+        .filter_map(|(identity, only)| Some((identity, only?)))
+        .collect()
 }
 
 fn identity<'i>(instance: &'i Instance<'_>) -> Option<Identity<'i>> {
@@ -178,7 +236,8 @@ struct WithId<'a> {
 /// The provider's id of an instance, where it has one.
 pub(super) fn id<'i>(instance: &'i Instance<'_>) -> Option<Cow<'i, str>> {
     let object = instance.current.as_ref()?;
-    let attributes: WithId<'i> = serde_json::from_str(object.attributes.or(object.flat.as_deref())?).ok()?;
+    let attributes: WithId<'i> =
+        serde_json::from_str(object.attributes.or(object.flat.as_deref())?).ok()?;
     let text = attributes.id?.get();
     Some(unquoted(text)).filter(|id| text.starts_with('"') && !id.is_empty())
 }

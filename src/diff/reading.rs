@@ -1,6 +1,8 @@
-//! Objects of a state read as the programs read them: names in any letter case, of a member that stands twice the last, and `null` as good as nothing.
+//! Objects of a state read as the programs read them: names in any letter case, of a member that
+//! stands twice the last, and `null` as good as nothing.
 //!
-//! Nothing is copied but texts with escapes, and nothing recurses: what is not asked for is passed over, however deep it is.
+//! Nothing is copied but texts with escapes, and nothing recurses: what is not asked for is passed
+//! over, however deep it is.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -18,7 +20,11 @@ pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = <&'de RawValue>::deserialize(deserializer)?.get();
-        if raw.starts_with('"') { Ok(Self(unquoted(raw))) } else { Err(serde::de::Error::custom("no text")) }
+        if raw.starts_with('"') {
+            Ok(Self(unquoted(raw)))
+        } else {
+            Err(serde::de::Error::custom("no text"))
+        }
     }
 }
 
@@ -109,7 +115,8 @@ impl<'de: 'a, 'a, T: Deserialize<'de>> Take<'de> for BTreeMap<Text<'a>, T> {
     }
 }
 
-/// Has a structure read from an object, member by member. `null` is an object without members. What `else` names takes what is not asked for.
+/// Has a structure read from an object, member by member. `null` is an object without members. What
+/// `else` names takes what is not asked for.
 macro_rules! read_members {
     ($name:ident { $($member:literal => $field:ident),* $(,)? } $(else $other:ident)?) => {
         impl<'a> $name<'a> {

@@ -73,7 +73,8 @@ pub struct ResourceChange {
     pub id: Option<String>,
     /// Attributes that are not as they were.
     pub attributes: Vec<ValueChange>,
-    /// The same of what a state says beside them: `provider`, `schema_version`, `status`, `dependencies` and the like, and of deposed objects.
+    /// The same of what a state says beside them: `provider`, `schema_version`, `status`,
+    /// `dependencies` and the like, and of deposed objects.
     pub meta: Vec<ValueChange>,
     /// Whether attributes were left out because the answer would be too long.
     #[serde(skip_serializing_if = "is_false")]
@@ -115,7 +116,10 @@ pub struct OutputChange {
     pub was_sensitive: Option<bool>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands over references"
+)]
 fn is_false(value: &bool) -> bool {
     !value
 }
@@ -123,7 +127,11 @@ fn is_false(value: &bool) -> bool {
 impl ValueChange {
     /// A change of which nothing is shown.
     fn hidden(path: String) -> Self {
-        Self { path, hidden: true, ..Self::default() }
+        Self {
+            path,
+            hidden: true,
+            ..Self::default()
+        }
     }
 
     fn take(&mut self, shown: Option<Shown>) -> Option<Box<RawValue>> {
@@ -140,7 +148,10 @@ impl ValueChange {
 
     /// A change of which as much is shown as may be.
     fn of(path: String, before: Option<Shown>, after: Option<Shown>) -> Self {
-        let mut change = Self { path, ..Self::default() };
+        let mut change = Self {
+            path,
+            ..Self::default()
+        };
         let (before, after) = (change.take(before), change.take(after));
         if !change.hidden && !change.too_long {
             (change.before, change.after) = (before, after);
@@ -149,13 +160,19 @@ impl ValueChange {
     }
 
     /// A change of two texts of JSON.
-    pub(super) fn of_texts(path: String, before: Option<&str>, after: Option<&str>, mask: &Mask) -> Self {
+    pub(super) fn of_texts(
+        path: String,
+        before: Option<&str>,
+        after: Option<&str>,
+        mask: &Mask,
+    ) -> Self {
         let shown = |text: Option<&str>| text.map(|text| shown_text(text, mask, MAX_VALUE));
         Self::of(path, shown(before), shown(after))
     }
 
     fn size(&self) -> usize {
-        let of = |value: &Option<Box<RawValue>>| value.as_ref().map_or(0, |value| value.get().len());
+        let of =
+            |value: &Option<Box<RawValue>>| value.as_ref().map_or(0, |value| value.get().len());
         ENTRY + self.path.len() + of(&self.before) + of(&self.after)
     }
 }
@@ -179,9 +196,18 @@ impl Diff<'_> {
 
     /// Says how each instance and output changed; secrets in clear only if `reveal` says so.
     pub fn report(&self, reveal: bool) -> Report {
-        let mut writing = Writing { room: MAX_REPORT, reveal };
-        let mut report = Report { counts: self.totals(), terraform_version: self.program(), ..Report::default() };
-        report.truncated |= self.report_outputs(&mut writing, &mut report.outputs).is_break();
+        let mut writing = Writing {
+            room: MAX_REPORT,
+            reveal,
+        };
+        let mut report = Report {
+            counts: self.totals(),
+            terraform_version: self.program(),
+            ..Report::default()
+        };
+        report.truncated |= self
+            .report_outputs(&mut writing, &mut report.outputs)
+            .is_break();
         for change in &self.changes {
             if writing.room == 0 {
                 report.truncated = true;
@@ -195,17 +221,40 @@ impl Diff<'_> {
     }
 
     fn program(&self) -> Option<ValueChange> {
-        let (before, after) = (&self.before.terraform_version, &self.after.terraform_version);
-        let text = |version: &Option<super::reading::Text<'_>>| serde_json::value::to_raw_value(version.as_ref()?.0.as_ref()).ok();
-        let change =
-            || ValueChange { path: "terraform_version".to_owned(), before: text(before), after: text(after), ..ValueChange::default() };
+        let (before, after) = (
+            &self.before.terraform_version,
+            &self.after.terraform_version,
+        );
+        let text = |version: &Option<super::reading::Text<'_>>| {
+            serde_json::value::to_raw_value(version.as_ref()?.0.as_ref()).ok()
+        };
+        let change = || ValueChange {
+            path: "terraform_version".to_owned(),
+            before: text(before),
+            after: text(after),
+            ..ValueChange::default()
+        };
         (before != after).then(change)
     }
 
-    fn report_outputs(&self, writing: &mut Writing, outputs: &mut Vec<OutputChange>) -> ControlFlow<()> {
-        let names: std::collections::BTreeSet<_> = self.before.outputs.keys().chain(self.after.outputs.keys()).collect();
+    fn report_outputs(
+        &self,
+        writing: &mut Writing,
+        outputs: &mut Vec<OutputChange>,
+    ) -> ControlFlow<()> {
+        let names: std::collections::BTreeSet<_> = self
+            .before
+            .outputs
+            .keys()
+            .chain(self.after.outputs.keys())
+            .collect();
         for name in names {
-            if let Some(change) = output(&name.0, self.before.outputs.get(name), self.after.outputs.get(name), writing.reveal) {
+            if let Some(change) = output(
+                &name.0,
+                self.before.outputs.get(name),
+                self.after.outputs.get(name),
+                writing.reveal,
+            ) {
                 writing.spend(change.value.size())?;
                 outputs.push(change);
             }
@@ -214,14 +263,20 @@ impl Diff<'_> {
     }
 }
 
-fn output(name: &str, before: Option<&Output<'_>>, after: Option<&Output<'_>>, reveal: bool) -> Option<OutputChange> {
+fn output(
+    name: &str,
+    before: Option<&Output<'_>>,
+    after: Option<&Output<'_>>,
+    reveal: bool,
+) -> Option<OutputChange> {
     let action = match (before, after) {
         (None, None) => return None,
         (None, Some(_)) => Action::Added,
         (Some(_), None) => Action::Removed,
         (Some(before), Some(after)) => {
-            let is_same =
-                same_value(before.value, after.value) && same_value(before.kind, after.kind) && before.sensitive == after.sensitive;
+            let is_same = same_value(before.value, after.value)
+                && same_value(before.kind, after.kind)
+                && before.sensitive == after.sensitive;
             if is_same {
                 return None;
             }
@@ -229,16 +284,30 @@ fn output(name: &str, before: Option<&Output<'_>>, after: Option<&Output<'_>>, r
         }
     };
     let is_sensitive = |output: Option<&Output<'_>>| output.map(|output| output.sensitive);
-    let sensitive = is_sensitive(before).unwrap_or_default() || is_sensitive(after).unwrap_or_default();
+    let sensitive =
+        is_sensitive(before).unwrap_or_default() || is_sensitive(after).unwrap_or_default();
     let mask = Mask::of_output(name, sensitive, reveal);
-    let shown = |output: Option<&Output<'_>>| output.and_then(|output| output.value).map(|raw| shown_text(raw.get(), &mask, MAX_VALUE));
+    let shown = |output: Option<&Output<'_>>| {
+        output
+            .and_then(|output| output.value)
+            .map(|raw| shown_text(raw.get(), &mask, MAX_VALUE))
+    };
     let value = ValueChange::of(name.to_owned(), shown(before), shown(after));
-    let was_sensitive = is_sensitive(before).zip(is_sensitive(after)).and_then(|(then, now)| (then != now).then_some(then));
-    Some(OutputChange { action, value, was_sensitive })
+    let was_sensitive = is_sensitive(before)
+        .zip(is_sensitive(after))
+        .and_then(|(then, now)| (then != now).then_some(then));
+    Some(OutputChange {
+        action,
+        value,
+        was_sensitive,
+    })
 }
 
 fn same_value(before: Option<&RawValue>, after: Option<&RawValue>) -> bool {
-    same_text(before.map_or("null", RawValue::get), after.map_or("null", RawValue::get))
+    same_text(
+        before.map_or("null", RawValue::get),
+        after.map_or("null", RawValue::get),
+    )
 }
 
 /// An object as it was and as it is.
@@ -255,13 +324,23 @@ impl Writing {
     fn spend(&mut self, bytes: usize) -> ControlFlow<()> {
         let rest = self.room.checked_sub(bytes);
         self.room = rest.unwrap_or(0);
-        if rest.is_some() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        if rest.is_some() {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
     }
 
-    fn resource(&mut self, change: &Change, then: Option<&Instance<'_>>, now: Option<&Instance<'_>>) -> ResourceChange {
+    fn resource(
+        &mut self,
+        change: &Change,
+        then: Option<&Instance<'_>>,
+        now: Option<&Instance<'_>>,
+    ) -> ResourceChange {
         let mask = Mask::of(then.into_iter().chain(now), self.reveal);
         let mut resource = head(change.action, then, now, &mask);
-        let names = resource.address.len() * 3 + resource.previous_address.as_ref().map_or(0, String::len);
+        let names =
+            resource.address.len() * 3 + resource.previous_address.as_ref().map_or(0, String::len);
         let mut listed = self.spend(2 * ENTRY + names);
         if let (ControlFlow::Continue(()), Some(then), Some(now)) = (listed, then, now) {
             listed = self.instance(&mut resource, then, now, &mask);
@@ -271,24 +350,44 @@ impl Writing {
     }
 
     /// What is not as it was of an instance, and of what is deposed of it.
-    fn instance(&mut self, resource: &mut ResourceChange, then: &Instance<'_>, now: &Instance<'_>, mask: &Mask) -> ControlFlow<()> {
+    fn instance(
+        &mut self,
+        resource: &mut ResourceChange,
+        then: &Instance<'_>,
+        now: &Instance<'_>,
+        mask: &Mask,
+    ) -> ControlFlow<()> {
         let nothing = (Object::default(), Object::default());
-        let (before, after) = (then.current.as_ref().unwrap_or(&nothing.0), now.current.as_ref().unwrap_or(&nothing.1));
+        let (before, after) = (
+            then.current.as_ref().unwrap_or(&nothing.0),
+            now.current.as_ref().unwrap_or(&nothing.1),
+        );
         self.meta(&mut resource.meta, "", (before, after), mask)?;
         self.attributes(&mut resource.attributes, "", (before, after), mask)?;
         let keys = |instance: &Instance<'_>| {
-            let keys: Vec<&str> = instance.deposed.iter().map(|(key, _)| key.as_ref()).collect();
+            let keys: Vec<&str> = instance
+                .deposed
+                .iter()
+                .map(|(key, _)| key.as_ref())
+                .collect();
             (!keys.is_empty()).then(|| serde_json::Value::from(keys).to_string())
         };
         let (before, after) = (keys(then), keys(now));
         if before != after {
             self.note(
                 &mut resource.meta,
-                ValueChange::of_texts("deposed".to_owned(), before.as_deref(), after.as_deref(), &Mask::of([], true)),
+                ValueChange::of_texts(
+                    "deposed".to_owned(),
+                    before.as_deref(),
+                    after.as_deref(),
+                    &Mask::of([], true),
+                ),
             )?;
         }
         for (key, before) in &then.deposed {
-            let Some((_, after)) = now.deposed.iter().find(|(known, _)| known == key) else { continue };
+            let Some((_, after)) = now.deposed.iter().find(|(known, _)| known == key) else {
+                continue;
+            };
             if differs(before, after) {
                 let within = format!("deposed[{}].", Quoted(key));
                 self.meta(&mut resource.meta, &within, (before, after), mask)?;
@@ -299,15 +398,37 @@ impl Writing {
     }
 
     /// What is not as it was beside attributes.
-    fn meta(&mut self, list: &mut Vec<ValueChange>, within: &str, (then, now): Both<'_>, mask: &Mask) -> ControlFlow<()> {
-        let parts = then.meta.parts().into_iter().zip(now.meta.parts()).map(|((name, before), (_, after))| (name, before, after));
+    fn meta(
+        &mut self,
+        list: &mut Vec<ValueChange>,
+        within: &str,
+        (then, now): Both<'_>,
+        mask: &Mask,
+    ) -> ControlFlow<()> {
+        let parts = then
+            .meta
+            .parts()
+            .into_iter()
+            .zip(now.meta.parts())
+            .map(|((name, before), (_, after))| (name, before, after));
         for (name, before, after) in parts.chain([("identity", then.identity, now.identity)]) {
             if !same_part(before, after) {
-                self.note(list, ValueChange::of_texts(format!("{within}{name}"), before, after, mask))?;
+                self.note(
+                    list,
+                    ValueChange::of_texts(format!("{within}{name}"), before, after, mask),
+                )?;
             }
         }
         if !same_set(then.dependencies, now.dependencies) {
-            self.note(list, ValueChange::of_texts(format!("{within}dependencies"), then.dependencies, now.dependencies, mask))?;
+            self.note(
+                list,
+                ValueChange::of_texts(
+                    format!("{within}dependencies"),
+                    then.dependencies,
+                    now.dependencies,
+                    mask,
+                ),
+            )?;
         }
         if !same_part(then.private.as_deref(), now.private.as_deref()) {
             // The provider's own, which nobody else can read, and which may hold anything.
@@ -319,15 +440,35 @@ impl Writing {
             }
             let path = format!("{within}{}", written(&[Step::Name(name.into())], false));
             // Nobody knows what it is.
-            let change = if self.reveal { ValueChange::of_texts(path, before, after, mask) } else { ValueChange::hidden(path) };
+            let change = if self.reveal {
+                ValueChange::of_texts(path, before, after, mask)
+            } else {
+                ValueChange::hidden(path)
+            };
             self.note(list, change)?;
         }
         ControlFlow::Continue(())
     }
 
-    fn attributes(&mut self, list: &mut Vec<ValueChange>, within: &str, (then, now): Both<'_>, mask: &Mask) -> ControlFlow<()> {
-        self.values(list, (within, false), (then.attributes, now.attributes), mask)?;
-        self.values(list, (within, true), (then.flat.as_deref(), now.flat.as_deref()), mask)
+    fn attributes(
+        &mut self,
+        list: &mut Vec<ValueChange>,
+        within: &str,
+        (then, now): Both<'_>,
+        mask: &Mask,
+    ) -> ControlFlow<()> {
+        self.values(
+            list,
+            (within, false),
+            (then.attributes, now.attributes),
+            mask,
+        )?;
+        self.values(
+            list,
+            (within, true),
+            (then.flat.as_deref(), now.flat.as_deref()),
+            mask,
+        )
     }
 
     fn values(
@@ -342,12 +483,24 @@ impl Writing {
             return ControlFlow::Continue(());
         }
         let (Some(one), Some(other)) = (Tree::of(before), Tree::of(after)) else {
-            return self.note(list, ValueChange { path: within.to_owned(), too_long: true, ..ValueChange::default() });
+            return self.note(
+                list,
+                ValueChange {
+                    path: within.to_owned(),
+                    too_long: true,
+                    ..ValueChange::default()
+                },
+            );
         };
         differences(one.root(), other.root(), mask, &mut |difference| {
-            let show = |value: Option<_>| value.map(|value| shown(value, mask, difference.spot, MAX_VALUE));
+            let show = |value: Option<_>| {
+                value.map(|value| shown(value, mask, difference.spot, MAX_VALUE))
+            };
             let path = format!("{within}{}", written(difference.path, flat));
-            self.note(list, ValueChange::of(path, show(difference.before), show(difference.after)))
+            self.note(
+                list,
+                ValueChange::of(path, show(difference.before), show(difference.after)),
+            )
         })
     }
 
@@ -359,7 +512,12 @@ impl Writing {
 }
 
 /// What is said of an instance whatever happened to it.
-fn head(action: Action, then: Option<&Instance<'_>>, now: Option<&Instance<'_>>, mask: &Mask) -> ResourceChange {
+fn head(
+    action: Action,
+    then: Option<&Instance<'_>>,
+    now: Option<&Instance<'_>>,
+    mask: &Mask,
+) -> ResourceChange {
     let unknown = Address::default();
     let address = now.or(then).map_or(&unknown, |instance| &instance.address);
     let is_there = |text: &str| (!text.is_empty()).then(|| text.to_owned());
@@ -367,7 +525,9 @@ fn head(action: Action, then: Option<&Instance<'_>>, now: Option<&Instance<'_>>,
     ResourceChange {
         action,
         address: address.to_string(),
-        previous_address: then.filter(|_| action == Action::Moved).map(|instance| instance.address.to_string()),
+        previous_address: then
+            .filter(|_| action == Action::Moved)
+            .map(|instance| instance.address.to_string()),
         module: is_there(&address.module),
         mode: address.mode.to_string(),
         kind: address.kind.to_string(),
@@ -378,8 +538,15 @@ fn head(action: Action, then: Option<&Instance<'_>>, now: Option<&Instance<'_>>,
             Index::Text(text) => Some(text.as_ref().into()),
             Index::Odd(raw) => Some((*raw).into()),
         },
-        deposed: now.or(then).filter(|only| only.current.is_none()).and_then(|only| Some(only.deposed.first()?.0.to_string())),
-        id: now.or(then).filter(|_| !hides_id).and_then(id).map(std::borrow::Cow::into_owned),
+        deposed: now
+            .or(then)
+            .filter(|only| only.current.is_none())
+            .and_then(|only| Some(only.deposed.first()?.0.to_string())),
+        id: now
+            .or(then)
+            .filter(|_| !hides_id)
+            .and_then(id)
+            .map(std::borrow::Cow::into_owned),
         attributes: Vec::new(),
         meta: Vec::new(),
         truncated: false,

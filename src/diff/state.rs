@@ -1,6 +1,8 @@
-//! A state of any format as far as differences need it: instances in the order of their addresses, their parts as they are written.
+//! A state of any format as far as differences need it: instances in the order of their addresses,
+//! their parts as they are written.
 //!
-//! Nothing is copied but texts with escapes, and nothing recurses: parts are passed over, however deep they are.
+//! Nothing is copied but texts with escapes, and nothing recurses: parts are passed over, however
+//! deep they are.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,7 +16,8 @@ use super::reading::{Raw, Scalar, Text, read_members};
 
 /// So many objects a state may have, whatever its size.
 const FREE_OBJECTS: usize = 10_000;
-/// Beyond these, an object for so many bytes of the state; Terraform's take 300 and more. One takes some 400 in memory.
+/// Beyond these, an object for so many bytes of the state; Terraform's take 300 and more. One takes
+/// some 400 in memory.
 const LEAST_BYTES_PER_OBJECT: usize = 160;
 /// So many members of an object that nobody knows yet are looked at.
 const MAX_UNKNOWN: usize = 16;
@@ -105,7 +108,11 @@ pub(super) struct Unknown<'a>(Vec<(Cow<'a, str>, Raw<'a>)>);
 
 impl<'a> Unknown<'a> {
     fn place(&mut self, name: &Text<'a>) -> Option<&mut Raw<'a>> {
-        let at = self.0.iter().position(|(known, _)| *known == name.0).unwrap_or(self.0.len());
+        let at = self
+            .0
+            .iter()
+            .position(|(known, _)| *known == name.0)
+            .unwrap_or(self.0.len());
         if at == self.0.len() {
             if at >= MAX_UNKNOWN {
                 return None;
@@ -116,12 +123,23 @@ impl<'a> Unknown<'a> {
     }
 
     fn get(&self, name: &str) -> Option<&'a str> {
-        self.0.iter().find(|(known, _)| known == name).and_then(|(_, value)| value.map(RawValue::get))
+        self.0
+            .iter()
+            .find(|(known, _)| known == name)
+            .and_then(|(_, value)| value.map(RawValue::get))
     }
 
     /// Every name that is in either of two, and what both say.
-    pub(super) fn both<'u>(&'u self, other: &'u Self) -> impl Iterator<Item = (&'u str, Option<&'a str>, Option<&'a str>)> {
-        let names = self.0.iter().chain(other.0.iter().filter(|(name, _)| self.0.iter().all(|(known, _)| known != name)));
+    pub(super) fn both<'u>(
+        &'u self,
+        other: &'u Self,
+    ) -> impl Iterator<Item = (&'u str, Option<&'a str>, Option<&'a str>)> {
+        let names = self.0.iter().chain(
+            other
+                .0
+                .iter()
+                .filter(|(name, _)| self.0.iter().all(|(known, _)| known != name)),
+        );
         names.map(|(name, _)| (name.as_ref(), self.get(name), other.get(name)))
     }
 }
@@ -191,9 +209,17 @@ impl<'a> Instance<'a> {
     /// One with a single object, which is deposed if it has a key.
     pub(super) fn of(address: Address<'a>, deposed: Cow<'a, str>, object: Object<'a>) -> Self {
         if deposed.is_empty() {
-            return Self { address, current: Some(object), deposed: Vec::new() };
+            return Self {
+                address,
+                current: Some(object),
+                deposed: Vec::new(),
+            };
         }
-        Self { address, current: None, deposed: vec![(deposed, object)] }
+        Self {
+            address,
+            current: None,
+            deposed: vec![(deposed, object)],
+        }
     }
 
     fn written(resource: &Resource<'a>, written: Written<'a>) -> Self {
@@ -206,7 +232,10 @@ impl<'a> Instance<'a> {
             index: Index::of(of(written.index_key)),
         };
         // OpenTofu writes it at one of both places.
-        let own = written.provider.get().filter(|provider| *provider != "\"\"");
+        let own = written
+            .provider
+            .get()
+            .filter(|provider| *provider != "\"\"");
         let meta = Meta {
             provider: own.or(resource.provider.get()).map(Cow::Borrowed),
             status: written.status.get(),
@@ -230,7 +259,9 @@ impl<'a> Instance<'a> {
 
     /// The objects that it has: what it is first, then the deposed ones.
     pub(super) fn objects(&self) -> impl Iterator<Item = &Object<'a>> {
-        self.current.iter().chain(self.deposed.iter().map(|(_, object)| object))
+        self.current
+            .iter()
+            .chain(self.deposed.iter().map(|(_, object)| object))
     }
 
     /// In the order of addresses, and of the keys of what is deposed.
@@ -241,7 +272,8 @@ impl<'a> Instance<'a> {
 
 /// A state, taken apart down to its instances.
 pub(super) struct State<'a> {
-    /// In the order of their addresses, and of the state where one is there more than once, which no client writes.
+    /// In the order of their addresses, and of the state where one is there more than once, which
+    /// no client writes.
     pub(super) instances: Vec<Instance<'a>>,
     pub(super) outputs: BTreeMap<Text<'a>, Output<'a>>,
     pub(super) terraform_version: Option<Text<'a>>,
@@ -249,33 +281,53 @@ pub(super) struct State<'a> {
 
 impl<'a> State<'a> {
     pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, NotComparable> {
-        let document: Document<'a> = serde_json::from_slice(bytes).map_err(|_| NotComparable::Unexpected)?;
+        let document: Document<'a> =
+            serde_json::from_slice(bytes).map_err(|_| NotComparable::Unexpected)?;
         if document.encrypted_data.is_some() {
             return Err(NotComparable::Encrypted);
         }
         let program = Some(document.terraform_version).filter(|program| !program.0.is_empty());
-        let mut state = Self { instances: Vec::new(), outputs: BTreeMap::new(), terraform_version: program };
+        let mut state = Self {
+            instances: Vec::new(),
+            outputs: BTreeMap::new(),
+            terraform_version: program,
+        };
         let most = FREE_OBJECTS + bytes.len() / LEAST_BYTES_PER_OBJECT;
         match document.version {
             Some(4) => {
-                let outputs = document.outputs.map(|raw| serde_json::from_str(raw.get())).transpose();
-                state.outputs = outputs.map_err(|_| NotComparable::Unexpected)?.unwrap_or_default();
+                let outputs = document
+                    .outputs
+                    .map(|raw| serde_json::from_str(raw.get()))
+                    .transpose();
+                state.outputs = outputs
+                    .map_err(|_| NotComparable::Unexpected)?
+                    .unwrap_or_default();
                 state.take_resources(document.resources, most)?;
             }
-            Some(format @ 1..=3) => (state.outputs, state.instances) = legacy::take(document.modules, format, most)?,
+            Some(format @ 1..=3) => {
+                (state.outputs, state.instances) = legacy::take(document.modules, format, most)?
+            }
             _ => return Err(NotComparable::Format),
         }
         state.gather();
         Ok(state)
     }
 
-    fn take_resources(&mut self, resources: Vec<Resource<'a>>, most: usize) -> Result<(), NotComparable> {
+    fn take_resources(
+        &mut self,
+        resources: Vec<Resource<'a>>,
+        most: usize,
+    ) -> Result<(), NotComparable> {
         for mut resource in resources {
             if resource.mode.0.is_empty() {
                 return Err(NotComparable::Unexpected);
             }
             for written in std::mem::take(&mut resource.instances) {
-                push(&mut self.instances, Instance::written(&resource, written), most)?;
+                push(
+                    &mut self.instances,
+                    Instance::written(&resource, written),
+                    most,
+                )?;
             }
         }
         Ok(())
@@ -283,7 +335,8 @@ impl<'a> State<'a> {
 
     /// Puts objects in order, and what is deposed to its instance.
     fn gather(&mut self) {
-        self.instances.sort_by(|one, other| one.order().cmp(&other.order()));
+        self.instances
+            .sort_by(|one, other| one.order().cmp(&other.order()));
         self.instances.dedup_by(|later, kept| {
             let is_deposed = later.current.is_none() && later.address == kept.address;
             if is_deposed {
@@ -295,7 +348,11 @@ impl<'a> State<'a> {
 }
 
 /// Takes one more object, if there may be so many.
-pub(super) fn push<'a>(instances: &mut Vec<Instance<'a>>, instance: Instance<'a>, most: usize) -> Result<(), NotComparable> {
+pub(super) fn push<'a>(
+    instances: &mut Vec<Instance<'a>>,
+    instance: Instance<'a>,
+    most: usize,
+) -> Result<(), NotComparable> {
     if instances.len() >= most {
         return Err(NotComparable::Crowded);
     }

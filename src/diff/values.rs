@@ -1,4 +1,5 @@
-//! What differs between two values, path by path, and how a value is shown: as it is written, without what is hidden in it.
+//! What differs between two values, path by path, and how a value is shown: as it is written,
+//! without what is hidden in it.
 
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
@@ -14,7 +15,8 @@ use crate::model::printable::Printable;
 pub const MAX_STEPS: usize = 64;
 /// A value that is written in more bytes is not shown.
 pub const MAX_VALUE: usize = 16 * 1024;
-/// A value that is nested deeper is not shown: many programs that read JSON go no deeper than some hundred levels, answer included.
+/// A value that is nested deeper is not shown: many programs that read JSON go no deeper than some
+/// hundred levels, answer included.
 pub const MAX_LEVELS: usize = 64;
 /// A path that is written in more bytes is cut.
 pub const MAX_PATH: usize = 1024;
@@ -36,11 +38,16 @@ struct Level<'t> {
 
 impl<'t> Level<'t> {
     fn of(before: Value<'t>, after: Value<'t>, spot: Spot) -> Self {
-        Self { pairs: Pairs::of(before, after), spot, names_a_secret: names_a_secret(before) || names_a_secret(after) }
+        Self {
+            pairs: Pairs::of(before, after),
+            spot,
+            names_a_secret: names_a_secret(before) || names_a_secret(after),
+        }
     }
 }
 
-/// Hands over each place where two values differ, in the order of names and indexes, until told to stop.
+/// Hands over each place where two values differ, in the order of names and indexes, until told to
+/// stop.
 pub(super) fn differences<'t>(
     before: Value<'t>,
     after: Value<'t>,
@@ -52,7 +59,14 @@ pub(super) fn differences<'t>(
     let root = mask.root();
     match settled(json::relation(before, after, 0), before, after, root, 0) {
         Relation::Same => return ControlFlow::Continue(()),
-        Relation::Different => return each(Difference { path: &path, before: Some(before), after: Some(after), spot: root }),
+        Relation::Different => {
+            return each(Difference {
+                path: &path,
+                before: Some(before),
+                after: Some(after),
+                spot: root,
+            });
+        }
         Relation::Inside => open.push(Level::of(before, after, root)),
     }
     while let Some(level) = open.last_mut() {
@@ -62,13 +76,19 @@ pub(super) fn differences<'t>(
             continue;
         };
         let depth = path.len() + 1;
-        let relation = before.zip(after).map_or(Relation::Different, |(before, after)| json::relation(before, after, depth));
+        let relation = before
+            .zip(after)
+            .map_or(Relation::Different, |(before, after)| {
+                json::relation(before, after, depth)
+            });
         if relation == Relation::Same {
             // As nearly all are; whether they are hidden is then of no interest.
             continue;
         }
         let spot = mask.enter(level.spot, &step, level.names_a_secret);
-        let relation = before.zip(after).map_or(relation, |(before, after)| settled(relation, before, after, spot, depth));
+        let relation = before.zip(after).map_or(relation, |(before, after)| {
+            settled(relation, before, after, spot, depth)
+        });
         if relation == Relation::Same {
             continue;
         }
@@ -76,7 +96,12 @@ pub(super) fn differences<'t>(
         if let (Relation::Inside, Some(before), Some(after)) = (relation, before, after) {
             open.push(Level::of(before, after, spot));
         } else {
-            each(Difference { path: &path, before, after, spot })?;
+            each(Difference {
+                path: &path,
+                before,
+                after,
+                spot,
+            })?;
             path.pop();
         }
     }
@@ -84,20 +109,33 @@ pub(super) fn differences<'t>(
 }
 
 /// What is hidden or too deep is not looked into, only compared.
-fn settled(relation: Relation, before: Value<'_>, after: Value<'_>, spot: Spot, depth: usize) -> Relation {
+fn settled(
+    relation: Relation,
+    before: Value<'_>,
+    after: Value<'_>,
+    spot: Spot,
+    depth: usize,
+) -> Relation {
     if relation != Relation::Inside || spot != Spot::Hidden && depth < MAX_STEPS {
         return relation;
     }
-    if json::same(before, after) { Relation::Same } else { Relation::Different }
+    if json::same(before, after) {
+        Relation::Same
+    } else {
+        Relation::Different
+    }
 }
 
-/// A path as Terraform writes it: `tags["a b"]`, `ingress[0].port`. Names of flat attributes stand as they are.
+/// A path as Terraform writes it: `tags["a b"]`, `ingress[0].port`. Names of flat attributes stand
+/// as they are.
 pub(super) fn written(path: &[Step<'_>], flat: bool) -> String {
     let mut text = String::new();
     for step in path {
         let _ = match step {
             Step::Index(index) => write!(text, "[{index}]"),
-            Step::Name(name) if text.is_empty() && (flat || is_plain(name)) => write!(text, "{}", Printable(name)),
+            Step::Name(name) if text.is_empty() && (flat || is_plain(name)) => {
+                write!(text, "{}", Printable(name))
+            }
             Step::Name(name) if is_plain(name) => write!(text, ".{name}"),
             Step::Name(name) => write!(text, "[{}]", Quoted(name)),
         };
@@ -112,7 +150,10 @@ pub(super) fn written(path: &[Step<'_>], flat: bool) -> String {
 
 fn is_plain(name: &str) -> bool {
     let is_first = |letter: char| letter.is_ascii_alphabetic() || letter == '_';
-    name.starts_with(is_first) && name.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-'))
+    name.starts_with(is_first)
+        && name
+            .chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-'))
 }
 
 /// A value as it may be shown.
@@ -144,7 +185,9 @@ pub(super) fn shown(value: Value<'_>, mask: &Mask, spot: Spot, most: usize) -> S
     if value.text().len() > most {
         return Shown::TooLong;
     }
-    let Some((text, masked)) = masked_text(value, mask, spot) else { return Shown::TooLong };
+    let Some((text, masked)) = masked_text(value, mask, spot) else {
+        return Shown::TooLong;
+    };
     // What was taken apart is JSON, and so is what it is put together to.
     RawValue::from_string(text).map_or(Shown::TooLong, |value| Shown::Value { value, masked })
 }
@@ -202,7 +245,13 @@ fn begin<'t>(value: Value<'t>, spot: Spot, text: &mut String, open: &mut Vec<Ope
         }
     };
     text.push(if is_object { '{' } else { '[' });
-    open.push(Open { children: value.children(), is_object, written: 0, spot, names_a_secret: names_a_secret(value) });
+    open.push(Open {
+        children: value.children(),
+        is_object,
+        written: 0,
+        spot,
+        names_a_secret: names_a_secret(value),
+    });
 }
 
 impl<'t> Open<'t> {
@@ -212,7 +261,11 @@ impl<'t> Open<'t> {
         self.written += 1;
         if self.is_object {
             let value = self.children.next()?;
-            return Some((Step::Name(json::unquoted(first.text())), Some(first.text()), value));
+            return Some((
+                Step::Name(json::unquoted(first.text())),
+                Some(first.text()),
+                value,
+            ));
         }
         Some((Step::Index(self.written - 1), None, first))
     }

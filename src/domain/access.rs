@@ -8,9 +8,18 @@ use crate::model::name::StateName;
 use crate::model::permission::{Permission, Scope};
 use crate::store::{StoreError, Tx};
 
-/// The caller may do this to this state, or the act is denied without saying whether the state exists.
-pub(super) fn authorize(caller: &Caller, permission: Permission, name: &StateName) -> Result<(), Error> {
-    if caller.may(permission, name) { Ok(()) } else { Err(denied(caller, permission, name)) }
+/// The caller may do this to this state, or the act is denied without saying whether the state
+/// exists.
+pub(super) fn authorize(
+    caller: &Caller,
+    permission: Permission,
+    name: &StateName,
+) -> Result<(), Error> {
+    if caller.may(permission, name) {
+        Ok(())
+    } else {
+        Err(denied(caller, permission, name))
+    }
 }
 
 /// The caller may do this for the whole server.
@@ -18,7 +27,11 @@ pub(super) fn authorize_everywhere(caller: &Caller, permission: Permission) -> R
     if caller.grant.permissions.allows(permission) && caller.grant.scope == Scope::All {
         return Ok(());
     }
-    Err(Error::Denied(format!("this needs the permission {}, which {} does not have", permission.name(&Scope::All), who(caller))))
+    Err(Error::Denied(format!(
+        "this needs the permission {}, which {} does not have",
+        permission.name(&Scope::All),
+        who(caller)
+    )))
 }
 
 /// The caller may do this somewhere: the answer is then limited to where.
@@ -26,13 +39,21 @@ pub(super) fn authorize_somewhere(caller: &Caller, permission: Permission) -> Re
     if caller.grant.permissions.allows(permission) {
         return Ok(());
     }
-    Err(Error::Denied(format!("this needs the permission {}, which {} does not have", permission.name(&caller.grant.scope), who(caller))))
+    Err(Error::Denied(format!(
+        "this needs the permission {}, which {} does not have",
+        permission.name(&caller.grant.scope),
+        who(caller)
+    )))
 }
 
 /// What a caller is told who may not.
 pub(super) fn denied(caller: &Caller, permission: Permission, name: &StateName) -> Error {
     if !caller.grant.scope.contains(name) {
-        return Error::OutOfScope(format!("{} is for {} and does not reach {name}", who(caller), caller.grant.scope));
+        return Error::OutOfScope(format!(
+            "{} is for {} and does not reach {name}",
+            who(caller),
+            caller.grant.scope
+        ));
     }
     Error::Denied(format!(
         "this needs the permission {} on {name}, which {} does not have",
@@ -45,7 +66,8 @@ fn who(caller: &Caller) -> String {
     format!("the key {:?}", caller.actor.name)
 }
 
-/// The lock that keeps a caller from an act, after noting that it turned them away; none when `lock_id` names a lock of their own.
+/// The lock that keeps a caller from an act, after noting that it turned them away; none when
+/// `lock_id` names a lock of their own.
 pub(super) fn lock_in_the_way(
     tx: &Tx<'_>,
     caller: &Caller,
@@ -53,7 +75,9 @@ pub(super) fn lock_in_the_way(
     lock_id: Option<&str>,
     at: Timestamp,
 ) -> Result<Option<Lock>, StoreError> {
-    let held = tx.lock(name)?.filter(|held| !lock_id.is_some_and(|id| held.is_held_by(&caller.actor, id)));
+    let held = tx
+        .lock(name)?
+        .filter(|held| !lock_id.is_some_and(|id| held.is_held_by(&caller.actor, id)));
     let Some(held) = held else { return Ok(None) };
     tx.note_refusal(name, &Refused::by(caller, at, lock_id, None))?;
     Ok(Some(held.lock))

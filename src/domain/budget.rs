@@ -1,6 +1,8 @@
-//! The memory that all bodies, answers and working copies under way may take together, so that no number of clients can take the server down.
+//! The memory that all bodies, answers and working copies under way may take together, so that no
+//! number of clients can take the server down.
 //!
-//! Small bodies have a part of their own: however many states are on their way, locks can be taken and given back.
+//! Small bodies have a part of their own: however many states are on their way, locks can be taken
+//! and given back.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,23 +35,32 @@ struct Pool {
 
 impl Pool {
     fn new(bytes: u64) -> Self {
-        let units = usize::try_from(bytes / UNIT).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
-        Self { free: Arc::new(Semaphore::new(units)), units }
+        let units = usize::try_from(bytes / UNIT)
+            .unwrap_or(usize::MAX)
+            .min(Semaphore::MAX_PERMITS);
+        Self {
+            free: Arc::new(Semaphore::new(units)),
+            units,
+        }
     }
 
     fn lend(&self, units: usize) -> Result<Lease, Error> {
         let units = u32::try_from(units).map_err(|_| Error::OverBudget)?;
         let lent = Arc::clone(&self.free).try_acquire_many_owned(units);
-        lent.map(|permit| Lease { permit }).map_err(|error| match error {
-            TryAcquireError::NoPermits => Error::OverBudget,
-            TryAcquireError::Closed => Error::ShuttingDown,
-        })
+        lent.map(|permit| Lease { permit })
+            .map_err(|error| match error {
+                TryAcquireError::NoPermits => Error::OverBudget,
+                TryAcquireError::Closed => Error::ShuttingDown,
+            })
     }
 
     async fn lend_soon(&self, units: usize) -> Result<Lease, Error> {
         let units = u32::try_from(units).map_err(|_| Error::OverBudget)?;
-        let lent = tokio::time::timeout(PATIENCE, Arc::clone(&self.free).acquire_many_owned(units)).await;
-        lent.map_err(|_| Error::OverBudget)?.map(|permit| Lease { permit }).map_err(|_| Error::ShuttingDown)
+        let lent =
+            tokio::time::timeout(PATIENCE, Arc::clone(&self.free).acquire_many_owned(units)).await;
+        lent.map_err(|_| Error::OverBudget)?
+            .map(|permit| Lease { permit })
+            .map_err(|_| Error::ShuttingDown)
     }
 
     fn lent(&self) -> u64 {
@@ -69,7 +80,10 @@ fn units_of_body(body: u64) -> usize {
 impl Budget {
     /// A budget of so many bytes for all that is not small.
     pub(super) fn new(bytes: u64) -> Self {
-        Self { small: Pool::new(FOR_SMALL), large: Pool::new(bytes) }
+        Self {
+            small: Pool::new(FOR_SMALL),
+            large: Pool::new(bytes),
+        }
     }
 
     /// Lends what a body of this size needs, or says at once that there is not enough.
@@ -91,7 +105,11 @@ impl Budget {
     /// Lends what a working copy of this size needs, or says at once that there is not enough.
     pub(super) fn for_copy(&self, bytes: u64) -> Result<Lease, Error> {
         let lent = self.large.lend(self.units_of_copy(bytes));
-        if bytes <= SMALL { lent.or_else(|_| self.small.lend(units(bytes))) } else { lent }
+        if bytes <= SMALL {
+            lent.or_else(|_| self.small.lend(units(bytes)))
+        } else {
+            lent
+        }
     }
 
     /// Lends what a working copy of this size needs, as soon as there is enough.
@@ -106,16 +124,23 @@ impl Budget {
 
     /// The bytes that are lent, and all that there are.
     pub(super) fn in_flight(&self) -> (u64, u64) {
-        (self.small.lent() + self.large.lent(), (self.small.units + self.large.units) as u64 * UNIT)
+        (
+            self.small.lent() + self.large.lent(),
+            (self.small.units + self.large.units) as u64 * UNIT,
+        )
     }
 
     fn pool_of_body(&self, body: u64) -> &Pool {
-        if body <= SMALL { &self.small } else { &self.large }
+        if body <= SMALL {
+            &self.small
+        } else {
+            &self.large
+        }
     }
 }
 
-/// What work on a core takes along: memory that is lent, or something that holds it. So it comes back when the work is done, and not when nobody waits for
-/// that any more.
+/// What work on a core takes along: memory that is lent, or something that holds it. So it comes
+/// back when the work is done, and not when nobody waits for that any more.
 pub trait Lent: Send + 'static {}
 
 impl Lent for Lease {}
@@ -147,8 +172,14 @@ mod tests {
         assert!(budget.grow(&mut first, 4 * SMALL + 1).is_err());
         assert!(budget.for_body(SMALL + 1).is_err());
         assert!(budget.for_copy(SMALL + 1).is_err());
-        assert!(budget.for_body(SMALL).is_ok(), "a lock can be taken all the same");
-        assert!(budget.for_copy(SMALL).is_ok(), "a small state can be read all the same");
+        assert!(
+            budget.for_body(SMALL).is_ok(),
+            "a lock can be taken all the same"
+        );
+        assert!(
+            budget.for_copy(SMALL).is_ok(),
+            "a small state can be read all the same"
+        );
         first.keep_only(SMALL);
         assert!(budget.for_copy(7 * SMALL).is_ok());
         drop(first);

@@ -1,5 +1,6 @@
-//! What changed from one version of a state to another. Both are decoded and proven, taken apart on a core, and answered without what is secret;
-//! whoever asks for secrets in clear gets them only once that is written down.
+//! What changed from one version of a state to another. Both are decoded and proven, taken apart on
+//! a core, and answered without what is secret; whoever asks for secrets in clear gets them only
+//! once that is written down.
 
 use std::sync::Arc;
 
@@ -32,7 +33,8 @@ const BEYOND_SIZES: u64 = 2 * 1024;
 pub struct Comparing {
     /// The version that is looked at.
     pub to: u64,
-    /// The version that it is compared with; the one that was current before it where none is given.
+    /// The version that it is compared with; the one that was current before it where none is
+    /// given.
     pub from: Option<u64>,
     /// Whether secrets are shown in clear.
     pub reveal: bool,
@@ -88,57 +90,97 @@ impl NotCompared {
         Self { code, detail }
     }
 
-    /// The version before one is gone; what that one changed was counted while it was there, if ever.
+    /// The version before one is gone; what that one changed was counted while it was there, if
+    /// ever.
     fn pruned(to: &Version) -> Self {
         let recorded = to.counts.map_or_else(
             || "what changed was never counted".to_owned(),
-            |Counts { added, changed, removed }| format!("it recorded +{added} ~{changed} -{removed}"),
+            |Counts {
+                 added,
+                 changed,
+                 removed,
+             }| format!("it recorded +{added} ~{changed} -{removed}"),
         );
-        Self::new("pruned", format!("the version before it was pruned; {recorded}"))
+        Self::new(
+            "pruned",
+            format!("the version before it was pruned; {recorded}"),
+        )
     }
 
     fn too_large(limit: u64) -> Self {
-        let detail = format!("the two versions are larger than {limit} bytes together, more than this server compares (--max-in-flight)");
-        Self { code: "too_large", detail }
+        let detail = format!(
+            "the two versions are larger than {limit} bytes together, more than this server \
+                compares (--max-in-flight)"
+        );
+        Self {
+            code: "too_large",
+            detail,
+        }
     }
 }
 
 impl From<NotComparable> for NotCompared {
     fn from(why: NotComparable) -> Self {
-        Self { code: why.code(), detail: why.to_string() }
+        Self {
+            code: why.code(),
+            detail: why.to_string(),
+        }
     }
 }
 
 impl History<'_> {
     /// What changed from one version to another, as JSON.
-    pub async fn compare(&self, caller: &Caller, name: &StateName, comparing: Comparing) -> Result<Arc<Decoded>, Error> {
+    pub async fn compare(
+        &self,
+        caller: &Caller,
+        name: &StateName,
+        comparing: Comparing,
+    ) -> Result<Arc<Decoded>, Error> {
         authorize(caller, Permission::List, name)?;
-        let found = self.0.store.look(|view| on_state(view, name, |state| Ok((state, pair(view, state, comparing)?))))?;
+        let found = self.0.store.look(|view| {
+            on_state(view, name, |state| {
+                Ok((state, pair(view, state, comparing)?))
+            })
+        })?;
         let (state, (from, to)) = found.map_err(|why| why.into_error(name, name))?;
         let missing = |number| self.0.no_version(name, number);
         let to = to.ok_or_else(|| missing(comparing.to))?;
         let from = from.map_err(missing)?;
-        if let Some(purged) = from.version().into_iter().chain([&to]).find(|version| version.purged) {
+        if let Some(purged) = from
+            .version()
+            .into_iter()
+            .chain([&to])
+            .find(|version| version.purged)
+        {
             return Err(Error::Purged(name.clone(), purged.number));
         }
         let compared_with = from.version().map(|from| from.number);
-        let answer = self.0.compared(name, state, (from, to), comparing.reveal).await?;
+        let answer = self
+            .0
+            .compared(name, state, (from, to), comparing.reveal)
+            .await?;
         if comparing.reveal {
             let detail = serde_json::json!({ "what": "diff", "from": compared_with });
-            self.0.record_reveal(caller, name, comparing.to, detail).await?;
+            self.0
+                .record_reveal(caller, name, comparing.to, detail)
+                .await?;
         }
         self.0.gather_read(caller, name, Some(comparing.to));
         Ok(answer)
     }
 }
 
-/// The version that another is compared with, or the number of the one that is asked for and not there; and that other one, if it is there.
+/// The version that another is compared with, or the number of the one that is asked for and not
+/// there; and that other one, if it is there.
 type Pair = (Result<Against, u64>, Option<Version>);
 
 fn pair(view: &View<'_>, state: StateId, comparing: Comparing) -> Result<Pair, StoreError> {
     let to = view.version(state, comparing.to)?;
     let from = match comparing.from {
-        Some(number) => view.version(state, number)?.map(|version| Against::Version(Box::new(version))).ok_or(number),
+        Some(number) => view
+            .version(state, number)?
+            .map(|version| Against::Version(Box::new(version)))
+            .ok_or(number),
         None => Ok(match view.before(state, comparing.to)? {
             Before::Version(version) => Against::Version(version),
             Before::Nothing => Against::Nothing("first"),
@@ -158,7 +200,10 @@ impl Domain {
         version: u64,
         detail: serde_json::Value,
     ) -> Result<(), Error> {
-        let event = NewEvent::new(EventKind::StateReveal, caller, clock::now()).on(name).version(version).detail(detail);
+        let event = NewEvent::new(EventKind::StateReveal, caller, clock::now())
+            .on(name)
+            .version(version)
+            .detail(detail);
         Ok(self.store.write(0, move |tx| tx.record(&event)).await?)
     }
 
@@ -179,27 +224,44 @@ impl Domain {
                 Some(from) => Some(self.bytes_of(name, state, from, Patience::Some).await?),
                 None => None,
             };
-            bytes = Some((before, self.bytes_of(name, state, &to, Patience::Some).await?));
+            bytes = Some((
+                before,
+                self.bytes_of(name, state, &to, Patience::Some).await?,
+            ));
             needed = self.memory_to_compare(from.version(), &to);
         }
         let lease = self.lend_for_copies(needed, Patience::Some).await?;
         let made = self.on_a_core(lease, move |lease| {
-            let report = bytes.map(|(before, after)| report(before.as_deref(), &after, reveal)).transpose();
+            let report = bytes
+                .map(|(before, after)| report(before.as_deref(), &after, reveal))
+                .transpose();
             let diff = report.unwrap_or_else(|why| {
                 not_compared = Some(why.into());
                 None
             });
             let encrypted = is_encrypted(from.version(), &to);
-            let answer = Answer { from: from.version(), from_reason: from.reason(), to: &to, encrypted, not_compared, diff };
+            let answer = Answer {
+                from: from.version(),
+                from_reason: from.reason(),
+                to: &to,
+                encrypted,
+                not_compared,
+                diff,
+            };
             serde_json::to_vec(&answer).map(|made| Decoded::new(made, lease))
         });
-        made.await?.map_err(|error| Error::Internal(error.to_string()))
+        made.await?
+            .map_err(|error| Error::Internal(error.to_string()))
     }
 
-    /// How much is needed to compare two versions beside their bytes, and no more than there can be.
+    /// How much is needed to compare two versions beside their bytes, and no more than there can
+    /// be.
     pub(super) fn memory_to_compare(&self, from: Option<&Version>, to: &Version) -> u64 {
         let both = both(from, to);
-        let most = self.limits().max_in_flight.saturating_sub(both + BEYOND_SIZES);
+        let most = self
+            .limits()
+            .max_in_flight
+            .saturating_sub(both + BEYOND_SIZES);
         most.min(both.saturating_mul(SIZE_TAKEN_APART) + MAX_REPORT as u64 * COPIES_OF_A_REPORT)
     }
 
@@ -219,10 +281,16 @@ fn both(from: Option<&Version>, to: &Version) -> u64 {
 }
 
 fn is_encrypted(from: Option<&Version>, to: &Version) -> bool {
-    from.into_iter().chain([to]).any(|version| version.head.encrypted)
+    from.into_iter()
+        .chain([to])
+        .any(|version| version.head.encrypted)
 }
 
-fn report(before: Option<&Decoded>, after: &Decoded, reveal: bool) -> Result<Report, NotComparable> {
+fn report(
+    before: Option<&Decoded>,
+    after: &Decoded,
+    reveal: bool,
+) -> Result<Report, NotComparable> {
     let before = before.map_or(diff::NOTHING, AsRef::as_ref);
     Ok(diff::compare(before, after.as_ref())?.report(reveal))
 }

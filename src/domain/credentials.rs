@@ -1,8 +1,10 @@
-//! Checking secrets: argon2 as rarely as possible, never on a request thread, never more at once than the machine has cores to spare.
+//! Checking secrets: argon2 as rarely as possible, never on a request thread, never more at once
+//! than the machine has cores to spare.
 //!
-//! Only good credentials are remembered, under a keyed hash whose key dies with the process. What is remembered spares argon2 only: whether a key
-//! is revoked, expired or changed is read from the database each time. Failures are counted for each address and each key, and never lock out
-//! a credential that was good before.
+//! Only good credentials are remembered, under a keyed hash whose key dies with the process. What
+//! is remembered spares argon2 only: whether a key is revoked, expired or changed is read from the
+//! database each time. Failures are counted for each address and each key, and never lock out a
+//! credential that was good before.
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, RwLock};
@@ -83,17 +85,40 @@ impl Credentials {
         mac.finalize().into_bytes().into()
     }
 
-    /// Whether a secret belongs to one of these argon2id hashes. Strangers are refused while one of the `knockers` has failed too often.
-    pub(super) async fn check(&self, secret: &Secret, hashes: &[&str], knockers: &[Knocker]) -> Result<bool, Error> {
-        let tagged: Vec<(Tag, &str)> = hashes.iter().map(|hash| (self.tag(secret, hash), *hash)).collect();
-        let known = tagged.iter().find_map(|(tag, hash)| read(&self.good).peek(tag).map(|checked_at| (*tag, *hash, *checked_at)));
-        // Whoever was good before waits for as long as it takes; strangers only while there is room, and not after too many failures.
+    /// Whether a secret belongs to one of these argon2id hashes. Strangers are refused while one of
+    /// the `knockers` has failed too often.
+    pub(super) async fn check(
+        &self,
+        secret: &Secret,
+        hashes: &[&str],
+        knockers: &[Knocker],
+    ) -> Result<bool, Error> {
+        let tagged: Vec<(Tag, &str)> = hashes
+            .iter()
+            .map(|hash| (self.tag(secret, hash), *hash))
+            .collect();
+        let known = tagged.iter().find_map(|(tag, hash)| {
+            read(&self.good)
+                .peek(tag)
+                .map(|checked_at| (*tag, *hash, *checked_at))
+        });
+        // Whoever was good before waits for as long as it takes; strangers only while there is
+        // room, and not after too many failures.
         if let Some((tag, hash, checked_at)) = known {
             let is_fresh = clock::monotonic().duration_since(checked_at) < REMEMBERED_FOR;
-            return if is_fresh { Ok(true) } else { self.run(tag, secret, hash, || Ok(None)).await };
+            return if is_fresh {
+                Ok(true)
+            } else {
+                self.run(tag, secret, hash, || Ok(None)).await
+            };
         }
         self.refuse_knocking(knockers)?;
-        let place = || self.waiting.try_acquire().map(Some).map_err(|_| Error::CredentialsBusy);
+        let place = || {
+            self.waiting
+                .try_acquire()
+                .map(Some)
+                .map_err(|_| Error::CredentialsBusy)
+        };
         for (tag, hash) in tagged {
             if self.run(tag, secret, hash, place).await? {
                 return Ok(true);
@@ -102,8 +127,8 @@ impl Credentials {
         Ok(false)
     }
 
-    /// Checks one hash, and remembers it when it is good. Checks that are identical and under way at the same time share one run, and one place
-    /// among those that wait.
+    /// Checks one hash, and remembers it when it is good. Checks that are identical and under way
+    /// at the same time share one run, and one place among those that wait.
     async fn run<'p>(
         &'p self,
         tag: Tag,
@@ -126,18 +151,31 @@ impl Credentials {
     /// The argon2id hash of a new secret.
     pub(super) async fn hash(&self, secret: &Secret) -> Result<String, Error> {
         let secret = secret.clone();
-        let hashed = self.argon2(move || argon2().hash_password_with_salt(secret.reveal().as_bytes(), &random::<16>())).await?;
-        hashed.map(|hash| hash.to_string()).map_err(|error| Error::Internal(error.to_string()))
+        let hashed = self
+            .argon2(move || {
+                argon2().hash_password_with_salt(secret.reveal().as_bytes(), &random::<16>())
+            })
+            .await?;
+        hashed
+            .map(|hash| hash.to_string())
+            .map_err(|error| Error::Internal(error.to_string()))
     }
 
     /// Runs argon2 off the request threads, when one of the bounded number of places is free.
-    async fn argon2<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    async fn argon2<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
         let asked = clock::monotonic();
         let _place = self.runs.acquire().await.map_err(|_| Error::ShuttingDown)?;
         let started = clock::monotonic();
-        self.metrics.argon2_wait_seconds.observe(started.duration_since(asked).as_secs_f64());
+        self.metrics
+            .argon2_wait_seconds
+            .observe(started.duration_since(asked).as_secs_f64());
         let done = off_thread(work).await;
-        self.metrics.argon2_seconds.observe(started.elapsed().as_secs_f64());
+        self.metrics
+            .argon2_seconds
+            .observe(started.elapsed().as_secs_f64());
         done
     }
 
@@ -176,11 +214,18 @@ fn argon2() -> Argon2<'static> {
 }
 
 fn verify(secret: &Secret, hash: &str) -> bool {
-    PasswordHash::new(hash).is_ok_and(|hash| argon2().verify_password(secret.reveal().as_bytes(), &hash).is_ok())
+    PasswordHash::new(hash).is_ok_and(|hash| {
+        argon2()
+            .verify_password(secret.reveal().as_bytes(), &hash)
+            .is_ok()
+    })
 }
 
 /// Bytes from the system's source of randomness.
-#[expect(clippy::expect_used, reason = "without randomness no secret may be made, and Linux always has some")]
+#[expect(
+    clippy::expect_used,
+    reason = "without randomness no secret may be made, and Linux always has some"
+)]
 pub(super) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the system's randomness");

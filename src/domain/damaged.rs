@@ -1,6 +1,8 @@
-//! The versions that are known to be damaged: told once each, by an event, whether somebody read them or the server found them by itself.
+//! The versions that are known to be damaged: told once each, by an event, whether somebody read
+//! them or the server found them by itself.
 //!
-//! What is known is in the database; a copy of it in memory spares the writer a job for each further read of a damaged version.
+//! What is known is in the database; a copy of it in memory spares the writer a job for each
+//! further read of a damaged version.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -14,7 +16,8 @@ use crate::model::name::StateName;
 use crate::model::version::Version;
 use crate::store::{StateId, Store, StoreError, Tx};
 
-/// How many damaged versions are remembered in memory; of those beyond, each read asks the database.
+/// How many damaged versions are remembered in memory; of those beyond, each read asks the
+/// database.
 const MAX_REMEMBERED: usize = 10_000;
 /// How many of them are looked at again in one go.
 const MAX_LOOKED_AT_AGAIN: usize = 10;
@@ -40,7 +43,8 @@ impl Damaged {
 
     fn add(&self, state: StateId, number: u64) -> bool {
         let mut known = open(&self.0);
-        known.contains(&(state, number)) || (known.len() < MAX_REMEMBERED && !known.insert((state, number)))
+        known.contains(&(state, number))
+            || (known.len() < MAX_REMEMBERED && !known.insert((state, number)))
     }
 
     fn has(&self, state: StateId, number: u64) -> bool {
@@ -54,7 +58,12 @@ impl Damaged {
     fn some(&self, from: usize) -> Vec<(StateId, u64)> {
         let known = open(&self.0);
         let from = from % known.len().max(1);
-        known.iter().copied().skip(from).take(MAX_LOOKED_AT_AGAIN).collect()
+        known
+            .iter()
+            .copied()
+            .skip(from)
+            .take(MAX_LOOKED_AT_AGAIN)
+            .collect()
     }
 }
 
@@ -64,14 +73,24 @@ impl Domain {
         if self.damaged.add(state, number) {
             return;
         }
-        let (at, event) = (clock::now(), NewEvent::by_the_server(EventKind::VersionDamaged, clock::now()));
+        let (at, event) = (
+            clock::now(),
+            NewEvent::by_the_server(EventKind::VersionDamaged, clock::now()),
+        );
         let event = event.on(name).version(number).attention(true);
-        let note = move |tx: &Tx<'_>| if tx.note_damaged(state, number, at)? { tx.record(&event) } else { Ok(()) };
+        let note = move |tx: &Tx<'_>| {
+            if tx.note_damaged(state, number, at)? {
+                tx.record(&event)
+            } else {
+                Ok(())
+            }
+        };
         let damaged = Arc::clone(&self.damaged);
         // Whoever read it may have gone away: the next read tells it then.
         let forget = move |noted: &Result<(), StoreError>| {
             if let Err(error) = noted {
-                tracing::warn!(%error, "that a version is damaged could not be written down; its next read tries again");
+                tracing::warn!(%error, "that a version is damaged could not be written down; its \
+                    next read tries again");
                 damaged.remove(state, number);
             }
         };
@@ -84,8 +103,13 @@ impl Domain {
             return;
         }
         match self.forget_damaged(state, number).await {
-            Ok(()) => tracing::info!(state = %name, version = number, "a version that was damaged can be read again"),
-            Err(error) => tracing::warn!(%error, "that a version can be read again could not be written down"),
+            Ok(()) => {
+                tracing::info!(state = %name, version = number, "a version that was damaged can be \
+                    read again")
+            }
+            Err(error) => {
+                tracing::warn!(%error, "that a version can be read again could not be written down")
+            }
         }
     }
 
@@ -96,25 +120,39 @@ impl Domain {
                 damaged.remove(state, number);
             }
         };
-        self.store.write_then(0, move |tx| tx.forget_damaged(state, number), forget).await
+        self.store
+            .write_then(0, move |tx| tx.forget_damaged(state, number), forget)
+            .await
     }
 
-    /// Looks whether some of the damaged versions can be read again, because somebody wrote their bytes once more, or are gone; `turn` says which.
+    /// Looks whether some of the damaged versions can be read again, because somebody wrote their
+    /// bytes once more, or are gone; `turn` says which.
     pub(super) async fn look_at_damaged_again(&self, turn: usize) {
         for (state, number) in self.damaged.some(turn.wrapping_mul(MAX_LOOKED_AT_AGAIN)) {
-            let found = self.store.read(move |view| Ok(view.name_of(state)?.zip(view.version(state, number)?))).await;
+            let found = self
+                .store
+                .read(move |view| Ok(view.name_of(state)?.zip(view.version(state, number)?)))
+                .await;
             match found {
-                Ok(Some((name, version))) if !version.purged => drop(self.prove(&name, state, &version).await),
+                Ok(Some((name, version))) if !version.purged => {
+                    drop(self.prove(&name, state, &version).await)
+                }
                 Ok(Some(_) | None) => drop(self.forget_damaged(state, number).await),
                 Err(_) => {}
             }
         }
     }
 
-    /// Decodes and hashes a version for nobody: what comes out is thrown away, and no reader is counted. Damage is noted, and so is its end.
+    /// Decodes and hashes a version for nobody: what comes out is thrown away, and no reader is
+    /// counted. Damage is noted, and so is its end.
     ///
     /// It asks for memory without waiting for it, so that it stands in nobody's way.
-    pub(super) async fn prove(&self, name: &StateName, state: StateId, version: &Version) -> Result<(), Error> {
+    pub(super) async fn prove(
+        &self,
+        name: &StateName,
+        state: StateId,
+        version: &Version,
+    ) -> Result<(), Error> {
         let proven = self.decode_for_nobody(name, state, version).await;
         match &proven {
             Ok(()) => self.note_readable(name, state, version.number).await,

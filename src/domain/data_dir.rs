@@ -22,7 +22,10 @@ const COPIES: &str = "statekeep.db.";
 #[derive(Debug, thiserror::Error)]
 pub enum DirError {
     /// Another process has it.
-    #[error("the data directory {dir} is in use by another statekeep ({holder}); stop that one first, or give --data another directory")]
+    #[error(
+        "the data directory {dir} is in use by another statekeep ({holder}); stop that one first, \
+            or give --data another directory"
+    )]
     InUse {
         /// The directory.
         dir: PathBuf,
@@ -30,16 +33,24 @@ pub enum DirError {
         holder: String,
     },
     /// It is not there.
-    #[error("there is no data directory {0}; start `statekeep serve` first, or say with --data where it is")]
+    #[error(
+        "there is no data directory {0}; start `statekeep serve` first, or say with --data where it is"
+    )]
     Missing(PathBuf),
     /// There is none, or nothing was ever written in it.
-    #[error("there is no statekeep database in {0}; say with --data where it is, or start `statekeep serve`, which makes one")]
+    #[error(
+        "there is no statekeep database in {0}; say with --data where it is, or start `statekeep \
+            serve`, which makes one"
+    )]
     NoDatabase(PathBuf),
     /// Others could use it, or what is in it, or own that.
     #[error("cannot use the data directory: {0}")]
     NotPrivate(#[from] NotPrivate),
     /// A file operation failed.
-    #[error("cannot use the data directory: {path}: {source}. Check its owner, mode and disk, or give --data another directory")]
+    #[error(
+        "cannot use the data directory: {path}: {source}. Check its owner, mode and disk, or give \
+            --data another directory"
+    )]
     File {
         /// The file.
         path: PathBuf,
@@ -51,7 +62,10 @@ pub enum DirError {
 /// Makes a data directory with mode 0700 where there is none.
 pub fn make(dir: &Path) -> Result<(), DirError> {
     let make = DirBuilder::new().recursive(true).mode(0o700).create(dir);
-    make.map_err(|source| DirError::File { path: dir.to_owned(), source })
+    make.map_err(|source| DirError::File {
+        path: dir.to_owned(),
+        source,
+    })
 }
 
 impl Drop for DirLock {
@@ -60,10 +74,15 @@ impl Drop for DirLock {
     }
 }
 
-/// Sees to it that what lies beside the database is for nobody else either: the socket, the first key, and copies from before an upgrade. The database's
-/// own files wait until it is known whose they are.
+/// Sees to it that what lies beside the database is for nobody else either: the socket, the first
+/// key, and copies from before an upgrade. The database's own files wait until it is known whose
+/// they are.
 fn see_to_others(dir: &Path) -> Result<(), DirError> {
-    let copies = std::fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.file_name());
+    let copies = std::fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok)
+        .map(|entry| entry.file_name());
     let copies = copies.filter(|name| name.to_str().is_some_and(|name| name.starts_with(COPIES)));
     for name in copies.chain([SOCKET.into(), ADMIN_KEY_FILE.into()]) {
         see_to_file(&dir.join(name))?;
@@ -71,21 +90,27 @@ fn see_to_others(dir: &Path) -> Result<(), DirError> {
     Ok(())
 }
 
-/// The proof that this process alone has the data directory open; ends when it is dropped, or with the process.
+/// The proof that this process alone has the data directory open; ends when it is dropped, or with
+/// the process.
 pub struct DirLock {
     dir: PathBuf,
     file: File,
 }
 
 impl DirLock {
-    /// Takes a directory in which there is a database already; where there is none, nothing is left behind.
+    /// Takes a directory in which there is a database already; where there is none, nothing is left
+    /// behind.
     pub fn take_used(dir: &Path) -> Result<Self, DirError> {
         let none = || DirError::NoDatabase(dir.to_owned());
         let has = |name: &str| {
             let path = dir.join(name);
             match path.metadata() {
                 Ok(metadata) => Ok(Some(metadata.len())),
-                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+                {
+                    Ok(None)
+                }
                 Err(source) => Err(DirError::File { path, source }),
             }
         };
@@ -95,7 +120,11 @@ impl DirLock {
             return Err(none());
         }
         let lock = Self::take(dir)?;
-        if is_empty(has(FILE_NAME)?) { Err(none()) } else { Ok(lock) }
+        if is_empty(has(FILE_NAME)?) {
+            Err(none())
+        } else {
+            Ok(lock)
+        }
     }
 
     /// Takes the directory, or says who has it.
@@ -106,50 +135,91 @@ impl DirLock {
         see_to_directory(dir)?;
         let path = dir.join(LOCK_FILE);
         see_to_file(&path)?;
-        let failed = |source| DirError::File { path: path.clone(), source };
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(failed)?;
+        let failed = |source| DirError::File {
+            path: path.clone(),
+            source,
+        };
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
                 let _ = file.take(64).read_to_string(&mut holder);
-                return Err(DirError::InUse { dir: dir.to_owned(), holder: holder.trim().to_owned() });
+                return Err(DirError::InUse {
+                    dir: dir.to_owned(),
+                    holder: holder.trim().to_owned(),
+                });
             }
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
         see_to_others(dir)?;
-        // Who holds it is a help for people: not being able to say so, on a full disk, is no reason to refuse.
-        let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "process {}", std::process::id()));
-        let lock = Self { dir: dir.to_owned(), file };
+        // Who holds it is a help for people: not being able to say so, on a full disk, is no reason
+        // to refuse.
+        let _ = file
+            .set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| writeln!(file, "process {}", std::process::id()));
+        let lock = Self {
+            dir: dir.to_owned(),
+            file,
+        };
         lock.keep_owner();
         Ok(lock)
     }
 
-    /// Where root works in a directory of another user: hands our files there to that user, who could not use them otherwise. SQLite gives its own
-    /// files beside the database the owner of that. Files that have other names, or links, are left alone.
+    /// Where root works in a directory of another user: hands our files there to that user, who
+    /// could not use them otherwise. SQLite gives its own files beside the database the owner of
+    /// that. Files that have other names, or links, are left alone.
     fn keep_owner(&self) {
         if !rustix::process::geteuid().is_root() {
             return;
         }
-        let Ok(owner) = std::fs::metadata(&self.dir).map(|dir| (dir.uid(), dir.gid())) else { return };
+        let Ok(owner) = std::fs::metadata(&self.dir).map(|dir| (dir.uid(), dir.gid())) else {
+            return;
+        };
         let database = self.dir.join(FILE_NAME);
         if owner.0 != 0 {
-            // An empty file is a new database: what SQLite puts beside it has its owner from the start.
-            let _ = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&database);
+            // An empty file is a new database: what SQLite puts beside it has its owner from the
+            // start.
+            let _ = OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&database);
         }
-        let names = std::fs::read_dir(&self.dir).into_iter().flatten().flatten().filter(|entry| {
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            owner.0 != 0 && (name.starts_with("statekeep.") || name == ADMIN_KEY_FILE)
-        });
+        let names = std::fs::read_dir(&self.dir)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter(|entry| {
+                let name = entry.file_name();
+                let name = name.to_string_lossy();
+                owner.0 != 0 && (name.starts_with("statekeep.") || name == ADMIN_KEY_FILE)
+            });
         for entry in names {
             // Opened by its path alone, which leaves SQLite's locks on it as they are.
             let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let Ok(file) = rustix::fs::open(entry.path(), flags, Mode::empty()).map(File::from) else { continue };
-            let is_ours = file.metadata().is_ok_and(|file| !file.is_dir() && !file.is_symlink() && file.nlink() == 1 && file.uid() == 0);
+            let Ok(file) = rustix::fs::open(entry.path(), flags, Mode::empty()).map(File::from)
+            else {
+                continue;
+            };
+            let is_ours = file.metadata().is_ok_and(|file| {
+                !file.is_dir() && !file.is_symlink() && file.nlink() == 1 && file.uid() == 0
+            });
             let (user, group) = (Uid::from_raw(owner.0), Gid::from_raw(owner.1));
-            if is_ours && let Err(error) = rustix::fs::chownat(&file, "", Some(user), Some(group), AtFlags::EMPTY_PATH) {
-                tracing::warn!(%error, path = %entry.path().display(), "cannot give this file to the owner of the data directory");
+            if is_ours
+                && let Err(error) =
+                    rustix::fs::chownat(&file, "", Some(user), Some(group), AtFlags::EMPTY_PATH)
+            {
+                tracing::warn!(%error, path = %entry.path().display(), "cannot give this file to \
+                    the owner of the data directory");
             }
         }
     }
@@ -163,12 +233,20 @@ impl DirLock {
     pub fn write_admin_key(&self, secret: &Secret) -> Result<PathBuf, DirError> {
         let path = self.dir.join(ADMIN_KEY_FILE);
         let write = || -> std::io::Result<()> {
-            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&path)?;
             writeln!(file, "{}", secret.reveal())?;
             file.sync_all()?;
             File::open(&self.dir)?.sync_all()
         };
-        write().map_err(|source| DirError::File { path: path.clone(), source })?;
+        write().map_err(|source| DirError::File {
+            path: path.clone(),
+            source,
+        })?;
         self.keep_owner();
         Ok(path)
     }

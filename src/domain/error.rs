@@ -52,7 +52,8 @@ pub enum Error {
     },
     /// The state has left for a storage elsewhere.
     #[error(
-        "the state {from} has left this server for {to}; take the sources that say so. If it is to live here again: `statekeep state restore`, or \
+        "the state {from} has left this server for {to}; take the sources that say so. If it is to \
+            live here again: `statekeep state restore`, or \
          `rollback` for an earlier version"
     )]
     Transferred {
@@ -116,7 +117,9 @@ pub enum Error {
     #[error("{0}")]
     NoRollback(NoRollback),
     /// Somebody verifies already.
-    #[error("a verification is running, and one at a time is enough; GET /api/verify says how far it is")]
+    #[error(
+        "a verification is running, and one at a time is enough; GET /api/verify says how far it is"
+    )]
     VerifyRuns,
     /// Another holds the lock.
     #[error("the state is locked")]
@@ -134,7 +137,10 @@ pub enum Error {
     #[error("the server is shutting down; try again in a moment")]
     ShuttingDown,
     /// No room on the disk.
-    #[error("the server's disk is full, so nothing was stored; ask its operator to make room, then write again")]
+    #[error(
+        "the server's disk is full, so nothing was stored; ask its operator to make room, then \
+            write again"
+    )]
     DiskFull,
     /// What was written cannot be read back.
     #[error("{0}")]
@@ -144,7 +150,8 @@ pub enum Error {
     Internal(String),
 }
 
-/// Why nobody is known to have sent a request. Only what is told reaches the client; the rest is for the log and the events.
+/// Why nobody is known to have sent a request. Only what is told reaches the client; the rest is
+/// for the log and the events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unproven {
     /// What the client is told.
@@ -158,14 +165,23 @@ pub struct Unproven {
 impl Error {
     /// A request that makes no sense.
     pub fn invalid(code: &'static str, detail: impl Into<String>) -> Self {
-        Self::Invalid { code, detail: detail.into() }
+        Self::Invalid {
+            code,
+            detail: detail.into(),
+        }
     }
 
     /// The state that clients knew at an address has left it.
     pub fn left(from: &StateName, left: Left) -> Self {
         match left {
-            Left::Moved(to) => Self::Moved { from: from.clone(), to },
-            Left::Transferred(to) => Self::Transferred { from: from.clone(), to },
+            Left::Moved(to) => Self::Moved {
+                from: from.clone(),
+                to,
+            },
+            Left::Transferred(to) => Self::Transferred {
+                from: from.clone(),
+                to,
+            },
         }
     }
 
@@ -186,8 +202,12 @@ impl From<StoreError> for Error {
             StoreError::Full => Self::DiskFull,
             StoreError::Busy => Self::QueueFull,
             StoreError::Closed => Self::ShuttingDown,
-            StoreError::Damaged(_) | StoreError::BadRow(_) => Self::Damaged(format!("what the database holds cannot be read: {error}")),
-            StoreError::Disk(_) | StoreError::Panicked | StoreError::Statement(_) => Self::Internal(error.to_string()),
+            StoreError::Damaged(_) | StoreError::BadRow(_) => {
+                Self::Damaged(format!("what the database holds cannot be read: {error}"))
+            }
+            StoreError::Disk(_) | StoreError::Panicked | StoreError::Statement(_) => {
+                Self::Internal(error.to_string())
+            }
         }
     }
 }
@@ -198,9 +218,24 @@ mod tests {
 
     #[test]
     fn whoever_waits_for_as_long_as_they_are_told_is_not_too_early() {
-        for (wait, told) in [(1, 1), (999, 1), (1_000, 1), (1_001, 2), (59_001, 60), (60_000, 60)] {
-            assert_eq!(whole_seconds(Duration::from_millis(wait)), told, "{wait} ms");
+        for (wait, told) in [
+            (1, 1),
+            (999, 1),
+            (1_000, 1),
+            (1_001, 2),
+            (59_001, 60),
+            (60_000, 60),
+        ] {
+            assert_eq!(
+                whole_seconds(Duration::from_millis(wait)),
+                told,
+                "{wait} ms"
+            );
         }
-        assert!(Error::TooManyFailures(Duration::from_millis(59_001)).to_string().ends_with("wait 60 s"));
+        assert!(
+            Error::TooManyFailures(Duration::from_millis(59_001))
+                .to_string()
+                .ends_with("wait 60 s")
+        );
     }
 }

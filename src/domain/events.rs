@@ -1,8 +1,9 @@
 //! The event log: asked for here, and for reads and refusals gathered here first.
 //!
-//! A read never waits for the disk and nobody can fill the disk by knocking: what is gathered in one minute is bounded in rows, and everything beyond
-//! the bound is counted in one row for all. What a flush takes is its own until it is on disk, whoever waits for it; one that fails (a full disk) gives it
-//! back for the next: so counts are never written twice.
+//! A read never waits for the disk and nobody can fill the disk by knocking: what is gathered in
+//! one minute is bounded in rows, and everything beyond the bound is counted in one row for all.
+//! What a flush takes is its own until it is on disk, whoever waits for it; one that fails (a full
+//! disk) gives it back for the next: so counts are never written twice.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -33,22 +34,53 @@ pub struct Events<'a>(pub(super) &'a Domain);
 
 impl Events<'_> {
     /// The events that fit and that the caller may see, newest first.
-    pub async fn list(&self, caller: &Caller, mut filter: EventFilter) -> Result<Vec<Event>, Error> {
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        mut filter: EventFilter,
+    ) -> Result<Vec<Event>, Error> {
         authorize_somewhere(caller, Permission::Events)?;
-        if !narrow(&caller.grant.scope, &mut filter.workspace, &mut filter.block) {
+        if !narrow(
+            &caller.grant.scope,
+            &mut filter.workspace,
+            &mut filter.block,
+        ) {
             return Ok(Vec::new());
         }
         Ok(self.0.store.read(move |view| view.events(&filter)).await?)
     }
 
-    /// Counts what good credentials did not allow, and why; of the state that was asked for, if one was.
-    pub fn note_denied(&self, actor: Option<&Actor>, origin: &Origin, name: Option<&StateName>, reason: &'static str) {
-        self.0.gather_refused(EventKind::AccessRefused, (actor, origin), name, ("reason", reason.to_owned()));
+    /// Counts what good credentials did not allow, and why; of the state that was asked for, if one
+    /// was.
+    pub fn note_denied(
+        &self,
+        actor: Option<&Actor>,
+        origin: &Origin,
+        name: Option<&StateName>,
+        reason: &'static str,
+    ) {
+        self.0.gather_refused(
+            EventKind::AccessRefused,
+            (actor, origin),
+            name,
+            ("reason", reason.to_owned()),
+        );
     }
 
     /// Counts requests that a redirect brought here; `from` is the address that was asked first.
-    pub fn note_redirected(&self, actor: Option<&Actor>, origin: &Origin, name: &StateName, from: &str) {
-        self.0.gather_refused(EventKind::RequestRedirected, (actor, origin), Some(name), ("from", from.to_owned()));
+    pub fn note_redirected(
+        &self,
+        actor: Option<&Actor>,
+        origin: &Origin,
+        name: &StateName,
+        from: &str,
+    ) {
+        self.0.gather_refused(
+            EventKind::RequestRedirected,
+            (actor, origin),
+            Some(name),
+            ("from", from.to_owned()),
+        );
     }
 }
 
@@ -81,7 +113,12 @@ struct Counted {
 
 impl Counted {
     fn begin(at: Timestamp) -> Self {
-        Self { count: AtomicU64::new(0), first_at: at, last_at: AtomicI64::new(at.millis()), taken: AtomicU64::new(0) }
+        Self {
+            count: AtomicU64::new(0),
+            first_at: at,
+            last_at: AtomicI64::new(at.millis()),
+            taken: AtomicU64::new(0),
+        }
     }
 
     fn add(&self, at: Timestamp) {
@@ -92,7 +129,11 @@ impl Counted {
     /// What no flush has taken yet.
     fn fresh(&self) -> Gathered {
         let count = self.count.load(Ordering::Relaxed) - self.taken.load(Ordering::Relaxed);
-        Gathered { count, first_at: self.first_at, last_at: Timestamp::from_millis(self.last_at.load(Ordering::Relaxed)) }
+        Gathered {
+            count,
+            first_at: self.first_at,
+            last_at: Timestamp::from_millis(self.last_at.load(Ordering::Relaxed)),
+        }
     }
 }
 
@@ -104,7 +145,10 @@ struct Use {
 
 impl Use {
     fn begin(at: Timestamp) -> Self {
-        Self { at: AtomicI64::new(at.millis()), taken_minute: AtomicI64::new(i64::MIN) }
+        Self {
+            at: AtomicI64::new(at.millis()),
+            taken_minute: AtomicI64::new(i64::MIN),
+        }
     }
 
     fn taken_minute(&self) -> i64 {
@@ -122,7 +166,11 @@ impl Gatherer {
             let mut pending = write(&self.pending);
             pending.turn_to(key.minute);
             let key = pending.bounded(key);
-            pending.counts.entry(key).or_insert_with(|| Counted::begin(at)).add(at);
+            pending
+                .counts
+                .entry(key)
+                .or_insert_with(|| Counted::begin(at))
+                .add(at);
         }
         self.wake.notify_one();
     }
@@ -130,7 +178,10 @@ impl Gatherer {
     /// Where there is a row already, as there nearly always is, nobody holds up anybody else.
     fn add_to_row(&self, key: &GatherKey, at: Timestamp) -> bool {
         let pending = read(&self.pending);
-        let row = pending.counts.get(key).filter(|_| pending.minute == key.minute);
+        let row = pending
+            .counts
+            .get(key)
+            .filter(|_| pending.minute == key.minute);
         row.is_some_and(|counted| {
             counted.add(at);
             true
@@ -143,7 +194,10 @@ impl Gatherer {
             used.at.fetch_max(at.millis(), Ordering::Relaxed);
             return used.taken_minute() != at.minute();
         }
-        write(&self.pending).used.entry(id).or_insert_with(|| Use::begin(at));
+        write(&self.pending)
+            .used
+            .entry(id)
+            .or_insert_with(|| Use::begin(at));
         true
     }
 
@@ -158,10 +212,13 @@ impl Gatherer {
         };
         let due = |(id, used): (&KeyId, &Use)| {
             let at = used.at();
-            (used.taken_minute.swap(at.minute(), Ordering::Relaxed) != at.minute()).then_some((*id, at))
+            (used.taken_minute.swap(at.minute(), Ordering::Relaxed) != at.minute())
+                .then_some((*id, at))
         };
-        let taken =
-            Taken { counts: pending.counts.iter().filter_map(fresh).collect(), uses: pending.used.iter().filter_map(due).collect() };
+        let taken = Taken {
+            counts: pending.counts.iter().filter_map(fresh).collect(),
+            uses: pending.used.iter().filter_map(due).collect(),
+        };
         (!taken.counts.is_empty() || !taken.uses.is_empty()).then_some(taken)
     }
 
@@ -173,7 +230,9 @@ impl Gatherer {
     /// Gives up uses of keys that are on disk: they are of use only for the rest of their minute.
     fn forget_used(&self) {
         let minute = clock::now().minute();
-        write(&self.pending).used.retain(|_, used| used.taken_minute() == minute || used.taken_minute() != used.at().minute());
+        write(&self.pending).used.retain(|_, used| {
+            used.taken_minute() == minute || used.taken_minute() != used.at().minute()
+        });
     }
 
     /// Gives up rows of minutes that have passed and are on disk.
@@ -198,23 +257,36 @@ impl Pending {
     fn take_back(&mut self, taken: &Taken) {
         for (key, gathered) in &taken.counts {
             match self.counts.get_mut(key) {
-                Some(counted) if counted.taken.load(Ordering::Relaxed) >= gathered.count => *counted.taken.get_mut() -= gathered.count,
+                Some(counted) if counted.taken.load(Ordering::Relaxed) >= gathered.count => {
+                    *counted.taken.get_mut() -= gathered.count
+                }
                 // Its minute has passed meanwhile, and its row was given up.
                 Some(_) | None => {
-                    let counted = self.counts.entry(key.clone()).or_insert_with(|| Counted::begin(gathered.first_at));
+                    let counted = self
+                        .counts
+                        .entry(key.clone())
+                        .or_insert_with(|| Counted::begin(gathered.first_at));
                     *counted.count.get_mut() += gathered.count;
-                    counted.last_at.fetch_max(gathered.last_at.millis(), Ordering::Relaxed);
+                    counted
+                        .last_at
+                        .fetch_max(gathered.last_at.millis(), Ordering::Relaxed);
                 }
             }
         }
         for (id, at) in &taken.uses {
-            *self.used.entry(*id).or_insert_with(|| Use::begin(*at)).taken_minute.get_mut() = i64::MIN;
+            *self
+                .used
+                .entry(*id)
+                .or_insert_with(|| Use::begin(*at))
+                .taken_minute
+                .get_mut() = i64::MIN;
         }
     }
 
     /// A new minute has room for new rows; of the old one only what is not on disk stays.
     fn turn_to(&mut self, minute: i64) {
-        // Around a minute's edge some come late: the bounds are made new once, and not with each of them.
+        // Around a minute's edge some come late: the bounds are made new once, and not with each of
+        // them.
         if minute > self.minute || minute < self.minute - 1 {
             self.counts.retain(|_, counted| counted.fresh().count > 0);
             self.counts.shrink_to_fit();
@@ -222,7 +294,8 @@ impl Pending {
         }
     }
 
-    /// The row that something is counted in: its own while there is room, else the one for all the rest.
+    /// The row that something is counted in: its own while there is room, else the one for all the
+    /// rest.
     fn bounded(&mut self, key: GatherKey) -> GatherKey {
         if self.counts.contains_key(&key) {
             return key;
@@ -233,8 +306,16 @@ impl Pending {
             (&mut self.refusals, MAX_REFUSALS_PER_MINUTE)
         };
         // While a full disk keeps old minutes here, they count too.
-        if *rows >= most || self.counts.len() > 2 * (MAX_READS_PER_MINUTE + MAX_REFUSALS_PER_MINUTE) {
-            return GatherKey { actor: None, address: String::new(), name: None, version: None, said: None, ..key };
+        if *rows >= most || self.counts.len() > 2 * (MAX_READS_PER_MINUTE + MAX_REFUSALS_PER_MINUTE)
+        {
+            return GatherKey {
+                actor: None,
+                address: String::new(),
+                name: None,
+                version: None,
+                said: None,
+                ..key
+            };
         }
         *rows += 1;
         key
@@ -247,14 +328,31 @@ impl Domain {
         let at = clock::now();
         let actor = Some((caller.actor.id.clone(), caller.actor.name.clone()));
         let address = caller.origin.address.clone();
-        let key =
-            GatherKey { kind: EventKind::StateRead, actor, address, name: Some(name.clone()), version, said: None, minute: at.minute() };
+        let key = GatherKey {
+            kind: EventKind::StateRead,
+            actor,
+            address,
+            name: Some(name.clone()),
+            version,
+            said: None,
+            minute: at.minute(),
+        };
         self.gatherer.add(key, at);
     }
 
     /// Counts refused credentials.
-    pub(super) fn gather_refusal(&self, key: Option<&Actor>, origin: &Origin, reason: &'static str) {
-        self.gather_refused(EventKind::CredentialsRefused, (key, origin), None, ("reason", reason.to_owned()));
+    pub(super) fn gather_refusal(
+        &self,
+        key: Option<&Actor>,
+        origin: &Origin,
+        reason: &'static str,
+    ) {
+        self.gather_refused(
+            EventKind::CredentialsRefused,
+            (key, origin),
+            None,
+            ("reason", reason.to_owned()),
+        );
     }
 
     fn gather_refused(
@@ -266,7 +364,15 @@ impl Domain {
     ) {
         let (at, address) = (clock::now(), origin.address.clone());
         let actor = actor.map(|actor| (actor.id.clone(), actor.name.clone()));
-        let key = GatherKey { kind, actor, address, name: name.cloned(), version: None, said: Some(said), minute: at.minute() };
+        let key = GatherKey {
+            kind,
+            actor,
+            address,
+            name: name.cloned(),
+            version: None,
+            said: Some(said),
+            minute: at.minute(),
+        };
         self.gatherer.add(key, at);
     }
 
@@ -278,14 +384,23 @@ impl Domain {
         }
     }
 
-    /// Writes down what is gathered. What cannot be written stays for the next time. Whoever asks may go away meanwhile.
+    /// Writes down what is gathered. What cannot be written stays for the next time. Whoever asks
+    /// may go away meanwhile.
     pub(super) async fn flush_gathered(&self) {
-        let Some(taken) = self.gatherer.take() else { return };
+        let Some(taken) = self.gatherer.take() else {
+            return;
+        };
         let taken = Arc::new(taken);
         let (to_write, gatherer) = (Arc::clone(&taken), Arc::clone(&self.gatherer));
         let job = move |tx: &Tx<'_>| {
-            to_write.counts.iter().try_for_each(|(key, gathered)| tx.record_gathered(key, *gathered))?;
-            to_write.uses.iter().try_for_each(|(id, at)| tx.note_key_use(*id, *at))
+            to_write
+                .counts
+                .iter()
+                .try_for_each(|(key, gathered)| tx.record_gathered(key, *gathered))?;
+            to_write
+                .uses
+                .iter()
+                .try_for_each(|(id, at)| tx.note_key_use(*id, *at))
         };
         let give_back = move |written: &Result<(), StoreError>| {
             if let Err(error) = written {
@@ -324,33 +439,60 @@ mod tests {
     fn a_minute_of_knocking_brings_a_bounded_number_of_rows_and_every_knock_is_counted() {
         let gatherer = Gatherer::default();
         let knocks = 10 * MAX_REFUSALS_PER_MINUTE;
-        (0..knocks).for_each(|address| gatherer.add(refusal(address, 1), Timestamp::from_millis(60_000)));
+        (0..knocks)
+            .for_each(|address| gatherer.add(refusal(address, 1), Timestamp::from_millis(60_000)));
         let pending = read(&gatherer.pending);
         assert_eq!(pending.counts.len(), MAX_REFUSALS_PER_MINUTE + 1);
-        assert_eq!(pending.counts.values().map(|counted| counted.fresh().count).sum::<u64>(), knocks as u64);
+        assert_eq!(
+            pending
+                .counts
+                .values()
+                .map(|counted| counted.fresh().count)
+                .sum::<u64>(),
+            knocks as u64
+        );
     }
 
     #[test]
     fn rows_of_a_minute_that_has_passed_are_kept_only_until_they_are_on_disk() {
         let gatherer = Gatherer::default();
-        (0..100).for_each(|address| gatherer.add(refusal(address, 1), Timestamp::from_millis(60_000)));
+        (0..100)
+            .for_each(|address| gatherer.add(refusal(address, 1), Timestamp::from_millis(60_000)));
         gatherer.forget_written();
-        assert_eq!(read(&gatherer.pending).counts.len(), 100, "none of them is on disk");
-        write(&gatherer.pending).counts.values_mut().skip(1).for_each(|counted| counted.taken = AtomicU64::new(1));
+        assert_eq!(
+            read(&gatherer.pending).counts.len(),
+            100,
+            "none of them is on disk"
+        );
+        write(&gatherer.pending)
+            .counts
+            .values_mut()
+            .skip(1)
+            .for_each(|counted| counted.taken = AtomicU64::new(1));
         write(&gatherer.pending).minute = 1;
         gatherer.forget_written();
         let pending = read(&gatherer.pending);
         assert_eq!(pending.counts.len(), 1);
-        assert!(pending.counts.capacity() < 50, "nor is room kept for the others");
+        assert!(
+            pending.counts.capacity() < 50,
+            "nor is room kept for the others"
+        );
     }
 
     #[test]
     fn minutes_that_cannot_be_written_do_not_pile_up() {
         let gatherer = Gatherer::default();
         for minute in 0..1_000 {
-            (0..MAX_REFUSALS_PER_MINUTE)
-                .for_each(|address| gatherer.add(refusal(address, minute), Timestamp::from_millis(minute * 60_000)));
+            (0..MAX_REFUSALS_PER_MINUTE).for_each(|address| {
+                gatherer.add(
+                    refusal(address, minute),
+                    Timestamp::from_millis(minute * 60_000),
+                )
+            });
         }
-        assert!(read(&gatherer.pending).counts.len() <= 2 * (MAX_READS_PER_MINUTE + MAX_REFUSALS_PER_MINUTE) + 1_001);
+        assert!(
+            read(&gatherer.pending).counts.len()
+                <= 2 * (MAX_READS_PER_MINUTE + MAX_REFUSALS_PER_MINUTE) + 1_001
+        );
     }
 }

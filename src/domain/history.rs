@@ -47,26 +47,53 @@ impl Hindrance {
 }
 
 impl History<'_> {
-    /// The versions of a state, newest first; of a hidden one too. None of an address that is only locked: the first apply may be under way.
-    pub async fn versions(&self, caller: &Caller, name: &StateName, filter: VersionFilter) -> Result<Vec<Version>, Error> {
+    /// The versions of a state, newest first; of a hidden one too. None of an address that is only
+    /// locked: the first apply may be under way.
+    pub async fn versions(
+        &self,
+        caller: &Caller,
+        name: &StateName,
+        filter: VersionFilter,
+    ) -> Result<Vec<Version>, Error> {
         authorize(caller, Permission::List, name)?;
         let wanted = name.clone();
-        let versions = move |view: &View<'_>| match on_state(view, &wanted, |state| view.versions(state, &filter))? {
+        let versions = move |view: &View<'_>| match on_state(view, &wanted, |state| {
+            view.versions(state, &filter)
+        })? {
             Err(Hindrance::NoState) if view.lock(&wanted)?.is_some() => Ok(Ok(Vec::new())),
             found => Ok(found),
         };
-        self.0.store.read(versions).await?.map_err(|why| why.into_error(name, name))
+        self.0
+            .store
+            .read(versions)
+            .await?
+            .map_err(|why| why.into_error(name, name))
     }
 
     /// One version without its bytes.
-    pub fn version(&self, caller: &Caller, name: &StateName, number: u64) -> Result<Version, Error> {
+    pub fn version(
+        &self,
+        caller: &Caller,
+        name: &StateName,
+        number: u64,
+    ) -> Result<Version, Error> {
         authorize(caller, Permission::List, name)?;
-        let found = self.0.store.look(|view| on_state(view, name, |state| view.version(state, number)))?;
-        found.map_err(|why| why.into_error(name, name))?.ok_or_else(|| self.0.no_version(name, number))
+        let found = self
+            .0
+            .store
+            .look(|view| on_state(view, name, |state| view.version(state, number)))?;
+        found
+            .map_err(|why| why.into_error(name, name))?
+            .ok_or_else(|| self.0.no_version(name, number))
     }
 
     /// The exact bytes of one version.
-    pub async fn content(&self, caller: &Caller, name: &StateName, number: u64) -> Result<Content, Error> {
+    pub async fn content(
+        &self,
+        caller: &Caller,
+        name: &StateName,
+        number: u64,
+    ) -> Result<Content, Error> {
         authorize(caller, Permission::List, name)?;
         let content = self.read(name, number).await?;
         self.0.gather_read(caller, name, Some(number));
@@ -74,18 +101,32 @@ impl History<'_> {
     }
 
     async fn read(&self, name: &StateName, number: u64) -> Result<Content, Error> {
-        let found =
-            self.0.store.look(|view| on_state(view, name, |state| Ok(view.version(state, number)?.map(|version| (state, version)))))?;
-        let (state, version) = found.map_err(|why| why.into_error(name, name))?.ok_or_else(|| self.0.no_version(name, number))?;
-        let bytes = self.0.bytes_of(name, state, &version, Patience::Some).await?;
+        let found = self.0.store.look(|view| {
+            on_state(view, name, |state| {
+                Ok(view.version(state, number)?.map(|version| (state, version)))
+            })
+        })?;
+        let (state, version) = found
+            .map_err(|why| why.into_error(name, name))?
+            .ok_or_else(|| self.0.no_version(name, number))?;
+        let bytes = self
+            .0
+            .bytes_of(name, state, &version, Patience::Some)
+            .await?;
         Ok(Content::of(&version, bytes))
     }
 
-    /// Brings a deleted or transferred state back as a new version with the same bytes, and a moved one to its old address, where it is brought back as
-    /// well if it was deleted since. A live state stays as it is.
+    /// Brings a deleted or transferred state back as a new version with the same bytes, and a moved
+    /// one to its old address, where it is brought back as well if it was deleted since. A live
+    /// state stays as it is.
     ///
     /// Refused while the state is locked, unless `lock_id` names a lock of the caller's own.
-    pub async fn restore(&self, caller: &Caller, name: &StateName, lock_id: Option<String>) -> Result<Version, Error> {
+    pub async fn restore(
+        &self,
+        caller: &Caller,
+        name: &StateName,
+        lock_id: Option<String>,
+    ) -> Result<Version, Error> {
         authorize(caller, Permission::Save, name)?;
         for _ in 0..MAX_ATTEMPTS {
             let place = self.0.store.look(|view| view.place(name))?;
@@ -94,17 +135,46 @@ impl History<'_> {
                 place @ (Place::State { .. } | Place::Free) => (place, None),
             };
             match (&place, &away) {
-                (Place::State { current: Some(current), presence: Presence::Live, .. }, None) => return Ok((**current).clone()),
+                (
+                    Place::State {
+                        current: Some(current),
+                        presence: Presence::Live,
+                        ..
+                    },
+                    None,
+                ) => return Ok((**current).clone()),
                 (_, Some(away)) => self.may_relocate(caller, away)?,
                 (Place::State { .. } | Place::Moved(_) | Place::Free, None) => {}
             }
-            if let Place::State { id, current: Some(current), presence: Presence::Deleted | Presence::Transferred(_) } = &place {
-                // What is to come back has to be readable; a damaged version is told before it is current again.
-                self.0.bytes_of(away.as_ref().unwrap_or(name), *id, current, Patience::Some).await?;
+            if let Place::State {
+                id,
+                current: Some(current),
+                presence: Presence::Deleted | Presence::Transferred(_),
+            } = &place
+            {
+                // What is to come back has to be readable; a damaged version is told before it is
+                // current again.
+                self.0
+                    .bytes_of(away.as_ref().unwrap_or(name), *id, current, Patience::Some)
+                    .await?;
             }
-            let job = Restore { caller: caller.clone(), name: name.clone(), away, lock_id: lock_id.clone(), at: clock::now() };
+            let job = Restore {
+                caller: caller.clone(),
+                name: name.clone(),
+                away,
+                lock_id: lock_id.clone(),
+                at: clock::now(),
+            };
             let (settling, wanted) = (Arc::clone(&self.0.settling), name.clone());
-            let outcome = self.0.store.write_then(0, move |tx| job.run(tx), move |_| settling.remember(&wanted)).await?;
+            let outcome = self
+                .0
+                .store
+                .write_then(
+                    0,
+                    move |tx| job.run(tx),
+                    move |_| settling.remember(&wanted),
+                )
+                .await?;
             if let Some(version) = outcome.map_err(|why| why.into_error(name, name))? {
                 return Ok(version);
             }
@@ -118,12 +188,22 @@ impl History<'_> {
         authorize(caller, Permission::Save, from)
     }
 
-    /// Gives a state with its whole history another address; the old one answers from then on that it moved.
-    pub async fn relocate(&self, caller: &Caller, from: &StateName, to: &StateName) -> Result<Listed, Error> {
+    /// Gives a state with its whole history another address; the old one answers from then on that
+    /// it moved.
+    pub async fn relocate(
+        &self,
+        caller: &Caller,
+        from: &StateName,
+        to: &StateName,
+    ) -> Result<Listed, Error> {
         self.may_relocate(caller, from)?;
         authorize(caller, Permission::Save, to)?;
         let (who, source, target, at) = (caller.clone(), from.clone(), to.clone(), clock::now());
-        let outcome = self.0.store.write(0, move |tx| relocate(tx, &who, &source, &target, at)).await?;
+        let outcome = self
+            .0
+            .store
+            .write(0, move |tx| relocate(tx, &who, &source, &target, at))
+            .await?;
         outcome.map_err(|why| why.into_error(from, to))
     }
 }
@@ -131,22 +211,39 @@ impl History<'_> {
 impl Domain {
     /// The same error, or what became of the version that it says is not there.
     pub(super) fn explained(&self, error: Error) -> Error {
-        if let Error::NoVersion(name, number) = &error { self.no_version(name, *number) } else { error }
+        if let Error::NoVersion(name, number) = &error {
+            self.no_version(name, *number)
+        } else {
+            error
+        }
     }
 
-    /// What is said of a version that is not there: whether it was pruned, when and by whom, as far as that can be told.
+    /// What is said of a version that is not there: whether it was pruned, when and by whom, as far
+    /// as that can be told.
     pub(super) fn no_version(&self, name: &StateName, number: u64) -> Error {
         let never = || Error::NoVersion(name.clone(), number);
         let gone = self.store.look(|view| {
-            let last = view.place(name)?.id().map_or(Ok(0), |state| view.last_number(state))?;
-            if (1..=last).contains(&number) { view.pruned(name, number).map(Some) } else { Ok(None) }
+            let last = view
+                .place(name)?
+                .id()
+                .map_or(Ok(0), |state| view.last_number(state))?;
+            if (1..=last).contains(&number) {
+                view.pruned(name, number).map(Some)
+            } else {
+                Ok(None)
+            }
         });
         // Whoever cannot be told why is told that it is not there.
         let gone =
             gone.inspect_err(|error| tracing::warn!(state = %name, version = number, %error, "nobody can say what became of a version"));
-        let Ok(Some(pruned)) = gone else { return never() };
+        let Ok(Some(pruned)) = gone else {
+            return never();
+        };
         let what = pruned.map_or_else(
-            || "it is not there any more, or did not come along when the state was imported".to_owned(),
+            || {
+                "it is not there any more, or did not come along when the state was imported"
+                    .to_owned()
+            },
             |(at, by)| format!("it was pruned at {at} by {}", by.name),
         );
         Error::VersionGone(name.clone(), number, what)
@@ -178,14 +275,24 @@ pub(super) struct Restore {
 
 impl Restore {
     /// None where the state is not where it was when it was looked at.
-    pub(super) fn run(&self, tx: &Tx<'_>) -> Result<Result<Option<Version>, Hindrance>, StoreError> {
+    pub(super) fn run(
+        &self,
+        tx: &Tx<'_>,
+    ) -> Result<Result<Option<Version>, Hindrance>, StoreError> {
         let here = tx.place(&self.name)?;
         let place = match (&here, &self.away) {
             (Place::Moved(away), Some(from)) if away == from => tx.place(away)?,
             (Place::Moved(_), _) | (Place::State { .. }, Some(_)) => return Ok(Ok(None)),
             (Place::State { .. }, None) | (Place::Free, _) => here,
         };
-        let Place::State { id, current: Some(current), presence } = place else { return Ok(Err(Hindrance::NoState)) };
+        let Place::State {
+            id,
+            current: Some(current),
+            presence,
+        } = place
+        else {
+            return Ok(Err(Hindrance::NoState));
+        };
         if presence == Presence::Live && self.away.is_none() {
             // Nobody has to bring it back, or somebody else did in between.
             return Ok(Ok(Some(*current)));
@@ -207,20 +314,34 @@ impl Restore {
             Presence::Deleted => None,
             Presence::Transferred(to) => Some(to),
         };
-        self.bring_back(tx, id, &current, transferred_to).map(|version| Ok(Some(version)))
+        self.bring_back(tx, id, &current, transferred_to)
+            .map(|version| Ok(Some(version)))
     }
 
     fn lock_in_the_way(&self, tx: &Tx<'_>) -> Result<Option<Lock>, StoreError> {
-        // A lock belongs to an address, so none of one's own lets a state leave the one where it is.
+        // A lock belongs to an address, so none of one's own lets a state leave the one where it
+        // is.
         if let Some(away) = &self.away
             && let Some(lock) = lock_in_the_way(tx, &self.caller, away, None, self.at)?
         {
             return Ok(Some(lock));
         }
-        lock_in_the_way(tx, &self.caller, &self.name, self.lock_id.as_deref(), self.at)
+        lock_in_the_way(
+            tx,
+            &self.caller,
+            &self.name,
+            self.lock_id.as_deref(),
+            self.at,
+        )
     }
 
-    fn bring_back(&self, tx: &Tx<'_>, id: StateId, current: &Version, transferred_to: Option<String>) -> Result<Version, StoreError> {
+    fn bring_back(
+        &self,
+        tx: &Tx<'_>,
+        id: StateId,
+        current: &Version,
+        transferred_to: Option<String>,
+    ) -> Result<Version, StoreError> {
         let restored = NewVersion {
             sha256: current.sha256,
             size: current.size,
@@ -234,7 +355,9 @@ impl Restore {
         };
         let version = tx.append_again(id, &restored)?;
         tx.forget_broken_lock(&self.name)?;
-        let event = NewEvent::new(EventKind::StateRestore, &self.caller, self.at).on(&self.name).version(version.number);
+        let event = NewEvent::new(EventKind::StateRestore, &self.caller, self.at)
+            .on(&self.name)
+            .version(version.number);
         let mut detail = serde_json::json!({ "from_version": current.number });
         if let Some(to) = transferred_to {
             detail["transferred_to"] = to.into();
@@ -254,7 +377,11 @@ pub(super) fn relocated(
 ) -> Result<(), StoreError> {
     tx.move_state(state, from, to, at)?;
     for (here, other, word) in [(from, to, "to"), (to, from, "from")] {
-        tx.record(&NewEvent::new(EventKind::StateMove, caller, at).on(here).detail(serde_json::json!({ word: other.to_string() })))?;
+        tx.record(
+            &NewEvent::new(EventKind::StateMove, caller, at)
+                .on(here)
+                .detail(serde_json::json!({ word: other.to_string() })),
+        )?;
     }
     Ok(())
 }
@@ -268,8 +395,16 @@ fn relocate(
 ) -> Result<Result<Listed, Hindrance>, StoreError> {
     let place = tx.place(from)?;
     let id = match &place {
-        Place::State { id, current: Some(_), presence: Presence::Live } => *id,
-        Place::State { .. } | Place::Moved(_) | Place::Free => return Ok(Err(place.left().map_or(Hindrance::NoState, Hindrance::Left))),
+        Place::State {
+            id,
+            current: Some(_),
+            presence: Presence::Live,
+        } => *id,
+        Place::State { .. } | Place::Moved(_) | Place::Free => {
+            return Ok(Err(place
+                .left()
+                .map_or(Hindrance::NoState, Hindrance::Left)));
+        }
     };
     for address in [from, to] {
         if let Some(lock) = lock_in_the_way(tx, caller, address, None, at)? {
@@ -280,8 +415,17 @@ fn relocate(
         return Ok(Err(Hindrance::Taken));
     }
     relocated(tx, caller, id, (from, to), at)?;
-    let only =
-        StateFilter { workspace: Some(to.workspace.to_string()), block: Some(to.block.to_string()), limit: 1, ..StateFilter::default() };
-    let moved = tx.states(&only)?.pop().map(|summary| Listed { summary, lock: None });
-    moved.map(Ok).ok_or_else(|| StoreError::Statement("a moved state is not there".to_owned()))
+    let only = StateFilter {
+        workspace: Some(to.workspace.to_string()),
+        block: Some(to.block.to_string()),
+        limit: 1,
+        ..StateFilter::default()
+    };
+    let moved = tx.states(&only)?.pop().map(|summary| Listed {
+        summary,
+        lock: None,
+    });
+    moved
+        .map(Ok)
+        .ok_or_else(|| StoreError::Statement("a moved state is not there".to_owned()))
 }

@@ -1,7 +1,9 @@
-//! Decoded versions, kept for whoever reads them next: a client asks for the state several times a run, and so do its neighbours.
+//! Decoded versions, kept for whoever reads them next: a client asks for the state several times a
+//! run, and so do its neighbours.
 //!
-//! Bytes are known by their SHA-256 alone. Which version is current, and whether the caller may read it, is never remembered here. All bytes are
-//! lent from the budget for as long as anybody holds them; what is kept here goes as soon as somebody else needs the room.
+//! Bytes are known by their SHA-256 alone. Which version is current, and whether the caller may
+//! read it, is never remembered here. All bytes are lent from the budget for as long as anybody
+//! holds them; what is kept here goes as soon as somebody else needs the room.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
@@ -29,7 +31,10 @@ impl Decoded {
         // Only so much is lent from now on.
         bytes.shrink_to_fit();
         lease.keep_only(bytes.len() as u64);
-        Arc::new(Self { bytes, _lease: lease })
+        Arc::new(Self {
+            bytes,
+            _lease: lease,
+        })
     }
 }
 
@@ -60,11 +65,16 @@ struct Entry {
 impl Kept {
     fn new() -> Self {
         // Bounded here, and not made for the most that there may ever be.
-        Self { entries: LruCache::unbounded(), bytes: 0 }
+        Self {
+            entries: LruCache::unbounded(),
+            bytes: 0,
+        }
     }
 
     fn drop_oldest(&mut self) -> bool {
-        let Some((_, entry)) = self.entries.pop_lru() else { return false };
+        let Some((_, entry)) = self.entries.pop_lru() else {
+            return false;
+        };
         self.bytes -= entry.decoded.bytes.len() as u64;
         true
     }
@@ -73,12 +83,17 @@ impl Kept {
 impl Hot {
     /// Keeps at most so many bytes.
     pub(super) fn new(capacity: u64) -> Self {
-        Self { kept: RwLock::new(Kept::new()), capacity, began: clock::monotonic() }
+        Self {
+            kept: RwLock::new(Kept::new()),
+            capacity,
+            began: clock::monotonic(),
+        }
     }
 
     pub(super) fn get(&self, sha256: Digest) -> Option<Arc<Decoded>> {
         let now = self.now();
-        // Whoever reads what was read last, as crowds do, changes no order and so holds up nobody else.
+        // Whoever reads what was read last, as crowds do, changes no order and so holds up nobody
+        // else.
         if let Some((last, entry)) = read(&self.kept).entries.iter().next()
             && *last == sha256
         {
@@ -95,16 +110,25 @@ impl Hot {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Keeps bytes that were proven to be these, unless one version alone would take most of the room.
+    /// Keeps bytes that were proven to be these, unless one version alone would take most of the
+    /// room.
     pub(super) fn put(&self, sha256: Digest, decoded: &Arc<Decoded>) {
         let size = decoded.bytes.len() as u64;
         let mut kept = write(&self.kept);
         if size > self.capacity / 2 || kept.entries.contains(&sha256) {
             return;
         }
-        while (kept.bytes + size > self.capacity || kept.entries.len() >= MAX_ENTRIES) && kept.drop_oldest() {}
+        while (kept.bytes + size > self.capacity || kept.entries.len() >= MAX_ENTRIES)
+            && kept.drop_oldest()
+        {}
         kept.bytes += size;
-        kept.entries.put(sha256, Entry { decoded: Arc::clone(decoded), read_at: AtomicU64::new(self.now()) });
+        kept.entries.put(
+            sha256,
+            Entry {
+                decoded: Arc::clone(decoded),
+                read_at: AtomicU64::new(self.now()),
+            },
+        );
     }
 
     /// Gives up bytes that were removed.
@@ -123,9 +147,15 @@ impl Hot {
 
     /// Gives back what nobody has read for so long.
     pub(super) fn forget_unread(&self, longer_than: Duration) {
-        let long_ago = self.now().checked_sub(u64::try_from(longer_than.as_millis()).unwrap_or(u64::MAX));
+        let long_ago = self
+            .now()
+            .checked_sub(u64::try_from(longer_than.as_millis()).unwrap_or(u64::MAX));
         let mut kept = write(&self.kept);
-        while kept.entries.peek_lru().is_some_and(|(_, entry)| Some(entry.read_at.load(Ordering::Relaxed)) <= long_ago) {
+        while kept
+            .entries
+            .peek_lru()
+            .is_some_and(|(_, entry)| Some(entry.read_at.load(Ordering::Relaxed)) <= long_ago)
+        {
             kept.drop_oldest();
         }
         if kept.entries.is_empty() {
@@ -146,7 +176,10 @@ mod tests {
 
     fn put(hot: &Hot, budget: &Budget, number: u64, size: usize) {
         let lease = budget.for_copy(size as u64).unwrap();
-        hot.put(Digest::of(&number.to_le_bytes()), &Decoded::new(vec![0; size], lease));
+        hot.put(
+            Digest::of(&number.to_le_bytes()),
+            &Decoded::new(vec![0; size], lease),
+        );
     }
 
     fn has(hot: &Hot, number: u64) -> bool {
@@ -163,7 +196,10 @@ mod tests {
         }
         assert!(has(&hot, 999) && !has(&hot, 500));
         put(&hot, &budget, 1_000, 50_001);
-        assert!(!has(&hot, 1_000), "one version alone does not push out all others");
+        assert!(
+            !has(&hot, 1_000),
+            "one version alone does not push out all others"
+        );
         assert!(hot.clear() && hot.bytes() == 0 && !hot.clear());
         assert_eq!(budget.in_flight().0, 0, "nothing is lent any more");
     }

@@ -1,8 +1,11 @@
-//! Versions that come from elsewhere: appended one by one in their order, each with its bytes as they were, and each on disk before it is answered.
+//! Versions that come from elsewhere: appended one by one in their order, each with its bytes as
+//! they were, and each on disk before it is answered.
 //!
-//! What is there is never overwritten. An import begins where nothing ever was, and goes on behind what the same caller imported; to a state that lives
-//! already it adds only along one lineage, with rising serials, and so does one that has left for a storage elsewhere come back. Nobody else is named
-//! as the writer: whoever imports is. "It is there already" is said only where it is there as this import would leave it: what was refused is not.
+//! What is there is never overwritten. An import begins where nothing ever was, and goes on behind
+//! what the same caller imported; to a state that lives already it adds only along one lineage,
+//! with rising serials, and so does one that has left for a storage elsewhere come back. Nobody
+//! else is named as the writer: whoever imports is. "It is there already" is said only where it is
+//! there as this import would leave it: what was refused is not.
 
 use std::sync::Arc;
 
@@ -21,7 +24,8 @@ use crate::model::permission::Permission;
 use crate::model::version::{Kind, Rejection, Version};
 use crate::store::{Left, NewVersion, Place, Presence, StateId, StoreError, Tx};
 
-/// The highest number that an imported version may have: no history is so long, and there is room for more behind it.
+/// The highest number that an imported version may have: no history is so long, and there is room
+/// for more behind it.
 pub const MAX_IMPORTED_NUMBER: u64 = 1 << 40;
 
 /// What an imported version may follow.
@@ -29,12 +33,15 @@ pub const MAX_IMPORTED_NUMBER: u64 = 1 << 40;
 pub enum Onto {
     /// Nothing: the address was never used.
     Nothing,
-    /// The version of this number, the newest of the state. The same caller imported it, and imported the current one.
+    /// The version of this number, the newest of the state. The same caller imported it, and
+    /// imported the current one.
     Imported(u64),
-    /// Whatever is there as long as it does not live: the state arrives from a storage elsewhere, under whatever lineage that gave it.
+    /// Whatever is there as long as it does not live: the state arrives from a storage elsewhere,
+    /// under whatever lineage that gave it.
     NothingLive,
-    /// The current version, whoever wrote it: of the same lineage, with a lower serial. A state that has left for a storage elsewhere comes back by
-    /// that, also with the bytes with which it left.
+    /// The current version, whoever wrote it: of the same lineage, with a lower serial. A state
+    /// that has left for a storage elsewhere comes back by that, also with the bytes with which it
+    /// left.
     Current,
 }
 
@@ -52,7 +59,8 @@ pub struct Import {
     pub onto: Onto,
     /// The number that it had; the next one where it had none.
     pub number: Option<u64>,
-    /// The highest serial that versions of its lineage had which do not come along: a rollback's serial lies above it too.
+    /// The highest serial that versions of its lineage had which do not come along: a rollback's
+    /// serial lies above it too.
     pub removed_serial: Option<u64>,
     /// When it was written; counts only where the caller operates the server.
     pub created_at: Option<Timestamp>,
@@ -80,23 +88,39 @@ enum NoImport {
 impl NoImport {
     fn into_error(self, name: &StateName) -> Error {
         let (code, why) = match self {
-            Self::StateExists => {
-                ("state_exists", "there is or was a state already; import to another address, or add to it with append=true")
-            }
+            Self::StateExists => (
+                "state_exists",
+                "there is or was a state already; import to another address, or add to it with \
+                    append=true",
+            ),
             Self::NotImportedSoFar => (
                 "not_imported_so_far",
-                "its newest version is not the one that `after` names, or that one or the current one was not imported by this key; look at its /versions",
+                "its newest version is not the one that `after` names, or that one or the current \
+                    one was not imported by this key; look at its /versions",
             ),
-            Self::Deleted => ("state_deleted", "it is deleted; restore it first, or import to another address"),
-            Self::OtherLineage => {
-                ("other_lineage", "its current version has another lineage, so this is another state; import to another address")
-            }
-            Self::SerialNotAbove => {
-                ("serial_not_above", "the serial is not above that of its current version, so this is older or from another run")
-            }
-            Self::NumberTaken => ("number_taken", "the number is not above all that its versions ever had; import without a number"),
+            Self::Deleted => (
+                "state_deleted",
+                "it is deleted; restore it first, or import to another address",
+            ),
+            Self::OtherLineage => (
+                "other_lineage",
+                "its current version has another lineage, so this is another state; import to \
+                    another address",
+            ),
+            Self::SerialNotAbove => (
+                "serial_not_above",
+                "the serial is not above that of its current version, so this is older or from \
+                    another run",
+            ),
+            Self::NumberTaken => (
+                "number_taken",
+                "the number is not above all that its versions ever had; import without a number",
+            ),
         };
-        Error::Conflict { code, detail: format!("nothing was imported to {name}: {why}") }
+        Error::Conflict {
+            code,
+            detail: format!("nothing was imported to {name}: {why}"),
+        }
     }
 }
 
@@ -112,32 +136,74 @@ enum Outcome {
 
 impl History<'_> {
     /// Says whether a caller may import here at all, before a body is read.
-    pub fn may_import(&self, caller: &Caller, name: &StateName, deleted: bool) -> Result<(), Error> {
+    pub fn may_import(
+        &self,
+        caller: &Caller,
+        name: &StateName,
+        deleted: bool,
+    ) -> Result<(), Error> {
         authorize(caller, Permission::Save, name)?;
-        if deleted { authorize(caller, Permission::Delete, name) } else { Ok(()) }
+        if deleted {
+            authorize(caller, Permission::Delete, name)
+        } else {
+            Ok(())
+        }
     }
 
-    /// Imports one version, or says why not. Answers when it is on disk. The same one sent again is answered in the same way and not stored twice.
-    pub async fn import(&self, caller: &Caller, name: &StateName, import: Import) -> Result<Version, Error> {
+    /// Imports one version, or says why not. Answers when it is on disk. The same one sent again is
+    /// answered in the same way and not stored twice.
+    pub async fn import(
+        &self,
+        caller: &Caller,
+        name: &StateName,
+        import: Import,
+    ) -> Result<Version, Error> {
         self.may_import(caller, name, import.deleted)?;
         self.0.states().check_size(import.bytes.len() as u64)?;
-        if import.number.is_some_and(|number| number == 0 || number > MAX_IMPORTED_NUMBER) {
-            return Err(Error::invalid("bad_query", format!("number is from 1 to {MAX_IMPORTED_NUMBER}")));
+        if import
+            .number
+            .is_some_and(|number| number == 0 || number > MAX_IMPORTED_NUMBER)
+        {
+            return Err(Error::invalid(
+                "bad_query",
+                format!("number is from 1 to {MAX_IMPORTED_NUMBER}"),
+            ));
         }
         let now = clock::now();
-        // Nobody else can say when something was written here; and nothing was written later than now, whatever another clock said.
+        // Nobody else can say when something was written here; and nothing was written later than
+        // now, whatever another clock said.
         let keeps_times = authorize_everywhere(caller, Permission::Operate).is_ok();
-        let when = When { written: import.created_at.filter(|_| keeps_times).map_or(now, |at| at.min(now)), now };
-        let (max_nesting, min_free_space) = (self.0.limits.max_nesting, self.0.limits.min_free_space);
+        let when = When {
+            written: import
+                .created_at
+                .filter(|_| keeps_times)
+                .map_or(now, |at| at.min(now)),
+            now,
+        };
+        let (max_nesting, min_free_space) =
+            (self.0.limits.max_nesting, self.0.limits.min_free_space);
         let (who, wanted) = (caller.clone(), name.clone());
-        let job = self.0.on_a_core(import, move |import| Job::prepare(import, wanted, who, when, max_nesting)).await??;
+        let job = self
+            .0
+            .on_a_core(import, move |import| {
+                Job::prepare(import, wanted, who, when, max_nesting)
+            })
+            .await??;
         let (settling, wanted) = (Arc::clone(&self.0.settling), name.clone());
         let remember = move |outcome: &Result<Outcome, StoreError>| {
             if matches!(outcome, Ok(Outcome::Done(_))) {
                 settling.remember(&wanted);
             }
         };
-        let outcome = self.0.store.write_then(job.prepared.blob.frame.len(), move |tx| job.run(tx, min_free_space), remember).await?;
+        let outcome = self
+            .0
+            .store
+            .write_then(
+                job.prepared.blob.frame.len(),
+                move |tx| job.run(tx, min_free_space),
+                remember,
+            )
+            .await?;
         match outcome {
             Outcome::Done(version) => {
                 self.0.metrics.writes.with_label_values(&["imported"]).inc();
@@ -187,7 +253,13 @@ struct Job {
 
 impl Job {
     /// Does all that needs no database. Takes a core for a while.
-    fn prepare(import: Import, name: StateName, caller: Caller, when: When, max_nesting: usize) -> Result<Self, Error> {
+    fn prepare(
+        import: Import,
+        name: StateName,
+        caller: Caller,
+        when: When,
+        max_nesting: usize,
+    ) -> Result<Self, Error> {
         let Import {
             bytes,
             mut lease,
@@ -204,103 +276,216 @@ impl Job {
         } = import;
         let prepared = encoding::prepare(&bytes, content_md5.as_deref(), max_nesting)?;
         if sha256.is_some_and(|expected| expected != prepared.sha256.to_string()) {
-            let detail = "the body is not the one that its sha256 belongs to; it was changed or cut on the way, send it again";
+            let detail = "the body is not the one that its sha256 belongs to; it was changed or \
+                cut on the way, send it again";
             return Err(Error::invalid("sha256_mismatch", detail));
         }
         drop(bytes);
         lease.keep_only(prepared.blob.frame.len() as u64);
-        Ok(Self { name, caller, prepared, onto, number, removed_serial, rejected, intermediate, deleted, lock_id, when, _lease: lease })
+        Ok(Self {
+            name,
+            caller,
+            prepared,
+            onto,
+            number,
+            removed_serial,
+            rejected,
+            intermediate,
+            deleted,
+            lock_id,
+            when,
+            _lease: lease,
+        })
     }
 
     fn run(&self, tx: &Tx<'_>, min_free_space: u64) -> Result<Outcome, StoreError> {
         let place = tx.place(&self.name)?;
         let comes_back = match place.left() {
             None => false,
-            Some(Left::Transferred(_)) if matches!(self.onto, Onto::Current | Onto::NothingLive) && self.rejected.is_none() => true,
+            Some(Left::Transferred(_))
+                if matches!(self.onto, Onto::Current | Onto::NothingLive)
+                    && self.rejected.is_none() =>
+            {
+                true
+            }
             Some(left) => return Ok(Outcome::Left(left)),
         };
-        let filter = VersionFilter { limit: 1, ..VersionFilter::default() };
-        let newest = place.id().map(|id| tx.versions(id, &filter)).transpose()?.and_then(|mut versions| versions.pop());
+        let filter = VersionFilter {
+            limit: 1,
+            ..VersionFilter::default()
+        };
+        let newest = place
+            .id()
+            .map(|id| tx.versions(id, &filter))
+            .transpose()?
+            .and_then(|mut versions| versions.pop());
         if !comes_back && let Some(version) = self.stored_before(&place, newest.as_ref()) {
             return Ok(Outcome::Done(Box::new(version.clone())));
         }
-        if let Some(lock) = lock_in_the_way(tx, &self.caller, &self.name, self.lock_id.as_deref(), self.when.now)? {
+        if let Some(lock) = lock_in_the_way(
+            tx,
+            &self.caller,
+            &self.name,
+            self.lock_id.as_deref(),
+            self.when.now,
+        )? {
             return Ok(Outcome::Locked(lock));
         }
-        let (last_number, is_hidden_by_import) =
-            place.id().map_or(Ok((0, false)), |id| Ok::<_, StoreError>((tx.last_number(id)?, tx.is_hidden_by_import(id)?)))?;
-        let found = Found { place: &place, newest: newest.as_ref(), last_number, is_hidden_by_import };
+        let (last_number, is_hidden_by_import) = place.id().map_or(Ok((0, false)), |id| {
+            Ok::<_, StoreError>((tx.last_number(id)?, tx.is_hidden_by_import(id)?))
+        })?;
+        let found = Found {
+            place: &place,
+            newest: newest.as_ref(),
+            last_number,
+            is_hidden_by_import,
+        };
         if let Err(why) = self.judge(&found) {
             return Ok(Outcome::Refused(why));
         }
         tx.needs_room(min_free_space)?;
-        self.append(tx, &place).map(|version| Outcome::Done(Box::new(version)))
+        self.append(tx, &place)
+            .map(|version| Outcome::Done(Box::new(version)))
     }
 
-    /// The version that this very import has made, where it is sent again after a lost answer: the state has to be as this import leaves it.
-    fn stored_before<'v>(&self, place: &'v Place, newest: Option<&'v Version>) -> Option<&'v Version> {
-        let Place::State { current, presence, .. } = place else { return None };
-        let (kind, made, is_as_it_leaves) = match self.rejected {
-            Some(rejection) => (Kind::Rejected(rejection), newest, !self.deleted || *presence == Presence::Deleted),
-            // All that lies above the current version was refused.
-            None => (Kind::Import, current.as_deref(), *presence == if self.deleted { Presence::Deleted } else { Presence::Live }),
+    /// The version that this very import has made, where it is sent again after a lost answer: the
+    /// state has to be as this import leaves it.
+    fn stored_before<'v>(
+        &self,
+        place: &'v Place,
+        newest: Option<&'v Version>,
+    ) -> Option<&'v Version> {
+        let Place::State {
+            current, presence, ..
+        } = place
+        else {
+            return None;
         };
-        let follows = |made: &Version| !matches!(self.onto, Onto::Imported(number) if made.number <= number);
+        let (kind, made, is_as_it_leaves) = match self.rejected {
+            Some(rejection) => (
+                Kind::Rejected(rejection),
+                newest,
+                !self.deleted || *presence == Presence::Deleted,
+            ),
+            // All that lies above the current version was refused.
+            None => (
+                Kind::Import,
+                current.as_deref(),
+                *presence
+                    == if self.deleted {
+                        Presence::Deleted
+                    } else {
+                        Presence::Live
+                    },
+            ),
+        };
+        let follows =
+            |made: &Version| !matches!(self.onto, Onto::Imported(number) if made.number <= number);
         made.filter(|made| {
-            let is_the_same = made.sha256 == self.prepared.sha256 && self.number.is_none_or(|number| number == made.number);
-            is_as_it_leaves && is_the_same && follows(made) && made.kind == kind && made.created_by == self.caller.actor
+            let is_the_same = made.sha256 == self.prepared.sha256
+                && self.number.is_none_or(|number| number == made.number);
+            is_as_it_leaves
+                && is_the_same
+                && follows(made)
+                && made.kind == kind
+                && made.created_by == self.caller.actor
         })
     }
 
     /// Whether the caller brought a version here, so that another one may follow it.
     fn has_brought(&self, version: &Version) -> bool {
-        matches!(version.kind, Kind::Import | Kind::Rejected(_)) && version.created_by == self.caller.actor
+        matches!(version.kind, Kind::Import | Kind::Rejected(_))
+            && version.created_by == self.caller.actor
     }
 
     fn judge(&self, found: &Found<'_>) -> Result<(), NoImport> {
-        let Found { place, newest, last_number, is_hidden_by_import } = *found;
+        let Found {
+            place,
+            newest,
+            last_number,
+            is_hidden_by_import,
+        } = *found;
         match (self.onto, place) {
-            (Onto::Nothing | Onto::NothingLive, Place::Free) | (Onto::Current, Place::Free | Place::Moved(_)) => {}
+            (Onto::Nothing | Onto::NothingLive, Place::Free)
+            | (Onto::Current, Place::Free | Place::Moved(_)) => {}
             (Onto::NothingLive, place) if place.live().is_none() => {}
             (Onto::Nothing | Onto::NothingLive, _) => return Err(NoImport::StateExists),
             (Onto::Imported(number), place) => {
-                newest.filter(|newest| newest.number == number && self.has_brought(newest)).ok_or(NoImport::NotImportedSoFar)?;
-                let Place::State { current, presence, .. } = place else { return Err(NoImport::NotImportedSoFar) };
-                // A refused write of one's own may be the newest, and somebody else's version the one that clients get.
-                if current.as_ref().is_some_and(|current| current.kind != Kind::Import || current.created_by != self.caller.actor) {
+                newest
+                    .filter(|newest| newest.number == number && self.has_brought(newest))
+                    .ok_or(NoImport::NotImportedSoFar)?;
+                let Place::State {
+                    current, presence, ..
+                } = place
+                else {
+                    return Err(NoImport::NotImportedSoFar);
+                };
+                // A refused write of one's own may be the newest, and somebody else's version the
+                // one that clients get.
+                if current.as_ref().is_some_and(|current| {
+                    current.kind != Kind::Import || current.created_by != self.caller.actor
+                }) {
                     return Err(NoImport::NotImportedSoFar);
                 }
                 if *presence == Presence::Deleted && !is_hidden_by_import {
                     return Err(NoImport::Deleted);
                 }
             }
-            (Onto::Current, Place::State { presence: Presence::Deleted, .. }) => return Err(NoImport::Deleted),
+            (
+                Onto::Current,
+                Place::State {
+                    presence: Presence::Deleted,
+                    ..
+                },
+            ) => return Err(NoImport::Deleted),
             // It comes back as it left.
-            (Onto::Current, Place::State { presence: Presence::Transferred(_), current: Some(last), .. })
-                if last.sha256 == self.prepared.sha256 => {}
+            (
+                Onto::Current,
+                Place::State {
+                    presence: Presence::Transferred(_),
+                    current: Some(last),
+                    ..
+                },
+            ) if last.sha256 == self.prepared.sha256 => {}
             (Onto::Current, Place::State { current, .. }) => self.follows(current.as_deref())?,
         }
-        if self.number.is_some_and(|number| number <= last_number) { Err(NoImport::NumberTaken) } else { Ok(()) }
+        if self.number.is_some_and(|number| number <= last_number) {
+            Err(NoImport::NumberTaken)
+        } else {
+            Ok(())
+        }
     }
 
     fn follows(&self, current: Option<&Version>) -> Result<(), NoImport> {
         let head = &self.prepared.head;
         // What does not become current overwrites nothing.
-        let Some(current) = current.filter(|_| self.rejected.is_none()) else { return Ok(()) };
+        let Some(current) = current.filter(|_| self.rejected.is_none()) else {
+            return Ok(());
+        };
         if current.head.lineage != head.lineage {
             return Err(NoImport::OtherLineage);
         }
-        if head.serial > current.head.serial { Ok(()) } else { Err(NoImport::SerialNotAbove) }
+        if head.serial > current.head.serial {
+            Ok(())
+        } else {
+            Err(NoImport::SerialNotAbove)
+        }
     }
 
     fn append(&self, tx: &Tx<'_>, place: &Place) -> Result<Version, StoreError> {
-        let state = place.id().map_or_else(|| tx.make_state(&self.name, self.when.written), Ok)?;
+        let state = place
+            .id()
+            .map_or_else(|| tx.make_state(&self.name, self.when.written), Ok)?;
         if let Some(number) = self.number {
             tx.number_from(state, number)?;
         }
         let mut version = match self.rejected {
             Some(rejection) => {
-                let version = tx.append_aside(state, &self.new_version(Kind::Rejected(rejection)), &self.prepared.blob)?;
+                let version = tx.append_aside(
+                    state,
+                    &self.new_version(Kind::Rejected(rejection)),
+                    &self.prepared.blob,
+                )?;
                 tx.trim_rejected(state, MAX_REJECTED, MAX_REJECTED_BYTES)?;
                 version
             }
@@ -314,15 +499,24 @@ impl Job {
         if let Some(serial) = self.removed_serial {
             tx.note_removed_serial(state, &self.prepared.head.lineage, serial)?;
         }
-        // What is kept beside the current version changes nothing for whoever held a lock that was broken.
+        // What is kept beside the current version changes nothing for whoever held a lock that was
+        // broken.
         if self.rejected.is_none() || self.deleted {
             tx.forget_broken_lock(&self.name)?;
         }
-        let event = NewEvent::new(EventKind::StateImport, &self.caller, self.when.now).on(&self.name).version(version.number);
+        let event = NewEvent::new(EventKind::StateImport, &self.caller, self.when.now)
+            .on(&self.name)
+            .version(version.number);
         let detail = serde_json::json!({ "serial": version.head.serial, "resources": version.head.resources });
         tx.record(&event.attention(false).detail(detail))?;
-        if let Place::State { presence: Presence::Transferred(to), .. } = place {
-            let event = NewEvent::new(EventKind::StateRestore, &self.caller, self.when.now).on(&self.name).version(version.number);
+        if let Place::State {
+            presence: Presence::Transferred(to),
+            ..
+        } = place
+        {
+            let event = NewEvent::new(EventKind::StateRestore, &self.caller, self.when.now)
+                .on(&self.name)
+                .version(version.number);
             tx.record(&event.detail(serde_json::json!({ "transferred_to": to })))?;
         }
         if self.deleted {
@@ -334,7 +528,11 @@ impl Job {
     fn hide(&self, tx: &Tx<'_>, state: StateId, version: &mut Version) -> Result<(), StoreError> {
         tx.hide_as_imported(state, version.number, self.when.now)?;
         version.current = false;
-        tx.record(&NewEvent::new(EventKind::StateDelete, &self.caller, self.when.now).on(&self.name).version(version.number))
+        tx.record(
+            &NewEvent::new(EventKind::StateDelete, &self.caller, self.when.now)
+                .on(&self.name)
+                .version(version.number),
+        )
     }
 
     fn new_version(&self, kind: Kind) -> NewVersion {

@@ -1,7 +1,9 @@
-//! Whether what the database holds is what was written: a verification when somebody asks, and a slow one in the background.
+//! Whether what the database holds is what was written: a verification when somebody asks, and a
+//! slow one in the background.
 //!
-//! A verification changes nothing and repairs nothing. It reads in small steps, so that writers and readers go on and the journal can begin anew,
-//! decodes one version at a time on a core of the others', and takes memory only when nobody else wants it.
+//! A verification changes nothing and repairs nothing. It reads in small steps, so that writers and
+//! readers go on and the journal can begin anew, decodes one version at a time on a core of the
+//! others', and takes memory only when nobody else wants it.
 
 mod findings;
 mod scrub;
@@ -118,22 +120,47 @@ impl Integrity<'_> {
         authorize_everywhere(caller, Permission::Operate)
     }
 
-    /// Verifies everything, a workspace or a state, and says what it found; one at a time. It ends when its caller goes away.
+    /// Verifies everything, a workspace or a state, and says what it found; one at a time. It ends
+    /// when its caller goes away.
     pub async fn verify(&self, caller: &Caller, wanted: Wanted) -> Result<Verified, Error> {
         authorize_everywhere(caller, Permission::Operate)?;
         if let (Some(workspace), Some(block)) = (&wanted.workspace, &wanted.block) {
-            self.exists(StateName { workspace: workspace.clone(), block: block.clone() })?;
+            self.exists(StateName {
+                workspace: workspace.clone(),
+                block: block.clone(),
+            })?;
         }
         let (started_at, quick) = (clock::now(), wanted.quick);
-        let versions = self.0.store.read(|view| Ok(view.counts()?.versions)).await.unwrap_or(0);
-        let progress = Progress { started_at, quick, checked: Checked::default(), versions };
+        let versions = self
+            .0
+            .store
+            .read(|view| Ok(view.counts()?.versions))
+            .await
+            .unwrap_or(0);
+        let progress = Progress {
+            started_at,
+            quick,
+            checked: Checked::default(),
+            versions,
+        };
         let _turn = self.0.integrity.begin(progress).ok_or(Error::VerifyRuns)?;
         let mut walk = Walk::new(self.0, quick, findings::MAX_FINDINGS, Pace::AtOnce);
         match wanted.workspace {
             None => walk.whole().await?,
-            Some(workspace) => walk.only(workspace.to_string(), wanted.block.map(|block| block.to_string())).await?,
+            Some(workspace) => {
+                walk.only(
+                    workspace.to_string(),
+                    wanted.block.map(|block| block.to_string()),
+                )
+                .await?
+            }
         }
-        Ok(Verified { quick, started_at, finished_at: clock::now(), tally: walk.tally })
+        Ok(Verified {
+            quick,
+            started_at,
+            finished_at: clock::now(),
+            tally: walk.tally,
+        })
     }
 
     fn exists(&self, name: StateName) -> Result<(), Error> {
@@ -156,6 +183,10 @@ impl Integrity<'_> {
             finished_at,
             tally: serde_json::from_str(&came_to).unwrap_or_default(),
         });
-        Ok(Overview { running, scrub: self.0.scrub_report(), last })
+        Ok(Overview {
+            running,
+            scrub: self.0.scrub_report(),
+            last,
+        })
     }
 }

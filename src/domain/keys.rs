@@ -53,9 +53,18 @@ pub struct WithSecret {
 
 impl Keys<'_> {
     /// The keys in the order in which they were made.
-    pub async fn list(&self, caller: &Caller, after: Option<KeyId>, limit: u32) -> Result<Vec<ApiKey>, Error> {
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        after: Option<KeyId>,
+        limit: u32,
+    ) -> Result<Vec<ApiKey>, Error> {
         authorize_everywhere(caller, Permission::KeyList)?;
-        Ok(self.0.store.read(move |view| view.keys(after, limit)).await?)
+        Ok(self
+            .0
+            .store
+            .read(move |view| view.keys(after, limit))
+            .await?)
     }
 
     /// One key.
@@ -65,7 +74,12 @@ impl Keys<'_> {
     }
 
     async fn find(&self, id: KeyId) -> Result<ApiKey, Error> {
-        self.0.store.read(move |view| view.key(id)).await?.map(|found| found.key).ok_or(Error::NoKey)
+        self.0
+            .store
+            .read(move |view| view.key(id))
+            .await?
+            .map(|found| found.key)
+            .ok_or(Error::NoKey)
     }
 
     /// Makes a key within what the caller has.
@@ -75,29 +89,55 @@ impl Keys<'_> {
         let name = checked_name(&wanted.name)?;
         let grant = wanted_grant(&wanted)?;
         let expires_at = match wanted.expires_in {
-            Some(seconds) if (1..=MAX_KEY_LIFETIME).contains(&seconds) => Some(now + Duration::from_secs(seconds)),
-            Some(_) => return Err(Error::invalid("bad_request", format!("expires_in has to be from 1 to {MAX_KEY_LIFETIME} seconds"))),
+            Some(seconds) if (1..=MAX_KEY_LIFETIME).contains(&seconds) => {
+                Some(now + Duration::from_secs(seconds))
+            }
+            Some(_) => {
+                return Err(Error::invalid(
+                    "bad_request",
+                    format!("expires_in has to be from 1 to {MAX_KEY_LIFETIME} seconds"),
+                ));
+            }
             None => None,
         };
         may_give(caller, &grant, expires_at)?;
         let id = KeyId(Uuid::new_v4());
         let secret = Secret::for_key(id, random());
         let hash = self.0.credentials.hash(&secret).await?;
-        let new = NewKey { id, name, grant, hash, created_at: now, created_by: caller.actor.clone(), expires_at };
+        let new = NewKey {
+            id,
+            name,
+            grant,
+            hash,
+            created_at: now,
+            created_by: caller.actor.clone(),
+            expires_at,
+        };
         let event = key_event(EventKind::KeyCreate, caller, &new.grant, id, &new.name);
         let make = move |tx: &crate::store::Tx<'_>| {
             tx.make_key(&new)?;
             tx.record(&event)
         };
         self.0.store.write(0, make).await?;
-        Ok(WithSecret { key: self.find(id).await?, secret })
+        Ok(WithSecret {
+            key: self.find(id).await?,
+            secret,
+        })
     }
 
     /// Gives a key another secret; the old one lives on for `grace`.
-    pub async fn rotate(&self, caller: &Caller, id: KeyId, grace: Duration) -> Result<WithSecret, Error> {
+    pub async fn rotate(
+        &self,
+        caller: &Caller,
+        id: KeyId,
+        grace: Duration,
+    ) -> Result<WithSecret, Error> {
         authorize_everywhere(caller, Permission::KeySave)?;
         if grace > MAX_GRACE {
-            return Err(Error::invalid("bad_request", format!("grace has to be at most {} seconds", MAX_GRACE.as_secs())));
+            return Err(Error::invalid(
+                "bad_request",
+                format!("grace has to be at most {} seconds", MAX_GRACE.as_secs()),
+            ));
         }
         let key = self.find(id).await?;
         // Whoever gets the secret gets all that the key may do.
@@ -112,7 +152,10 @@ impl Keys<'_> {
         let event = key_event(EventKind::KeyRotate, caller, &key.grant, id, &key.name);
         let rotate = move |tx: &crate::store::Tx<'_>| {
             // It may have been revoked while the secret was hashed.
-            if tx.key(id)?.is_none_or(|found| found.key.standing(now) != Standing::Active) {
+            if tx
+                .key(id)?
+                .is_none_or(|found| found.key.standing(now) != Standing::Active)
+            {
                 return Ok(false);
             }
             tx.rotate_key(id, &hash, until, now)?;
@@ -122,7 +165,10 @@ impl Keys<'_> {
         if !self.0.store.write(0, rotate).await? {
             return Err(Error::KeyEnded);
         }
-        Ok(WithSecret { key: self.find(id).await?, secret })
+        Ok(WithSecret {
+            key: self.find(id).await?,
+            secret,
+        })
     }
 
     /// Ends a key, and its tokens with it.
@@ -132,7 +178,9 @@ impl Keys<'_> {
         let event = key_event(EventKind::KeyRevoke, caller, &key.grant, id, &key.name);
         let now = clock::now();
         let revoke = move |tx: &crate::store::Tx<'_>| {
-            let already = tx.key(id)?.is_some_and(|found| found.key.revoked_at.is_some());
+            let already = tx
+                .key(id)?
+                .is_some_and(|found| found.key.revoked_at.is_some());
             if !already {
                 tx.revoke_key(id, now)?;
                 tx.record(&event)?;
@@ -143,9 +191,15 @@ impl Keys<'_> {
         self.find(id).await
     }
 
-    /// Makes the admin key of a first start, when there has never been a key. With `to_file`, its secret is safe in a file before the key is made.
+    /// Makes the admin key of a first start, when there has never been a key. With `to_file`, its
+    /// secret is safe in a file before the key is made.
     pub async fn first_admin(&self, to_file: bool) -> Result<Option<WithSecret>, FirstAdminError> {
-        let is_first = self.0.store.read(|view| Ok(!view.has_keys()?)).await.map_err(Error::from)?;
+        let is_first = self
+            .0
+            .store
+            .read(|view| Ok(!view.has_keys()?))
+            .await
+            .map_err(Error::from)?;
         if !is_first {
             return Ok(None);
         }
@@ -155,17 +209,33 @@ impl Keys<'_> {
         if to_file {
             self.0.dir.write_admin_key(&secret)?;
         }
-        let operator = Caller::operator(Origin { address: "first start".to_owned(), request_id: String::new() });
-        let grant = Grant { scope: Scope::All, permissions: PermissionSet::ALL };
+        let operator = Caller::operator(Origin {
+            address: "first start".to_owned(),
+            request_id: String::new(),
+        });
+        let grant = Grant {
+            scope: Scope::All,
+            permissions: PermissionSet::ALL,
+        };
         let event = key_event(EventKind::KeyCreate, &operator, &grant, id, "admin");
-        let new =
-            NewKey { id, name: "admin".to_owned(), grant, hash, created_at: clock::now(), created_by: Actor::operator(), expires_at: None };
+        let new = NewKey {
+            id,
+            name: "admin".to_owned(),
+            grant,
+            hash,
+            created_at: clock::now(),
+            created_by: Actor::operator(),
+            expires_at: None,
+        };
         let make = move |tx: &crate::store::Tx<'_>| {
             tx.make_key(&new)?;
             tx.record(&event)
         };
         self.0.store.write(0, make).await.map_err(Error::from)?;
-        Ok(Some(WithSecret { key: self.find(id).await?, secret }))
+        Ok(Some(WithSecret {
+            key: self.find(id).await?,
+            secret,
+        }))
     }
 }
 
@@ -182,44 +252,76 @@ pub enum FirstAdminError {
 
 fn key_event(kind: EventKind, caller: &Caller, grant: &Grant, id: KeyId, name: &str) -> NewEvent {
     let detail = serde_json::json!({ "key": { "id": id.to_string(), "name": name }, "permissions": grant.permissions.names(&grant.scope) });
-    NewEvent::new(kind, caller, clock::now()).within(&grant.scope).detail(detail)
+    NewEvent::new(kind, caller, clock::now())
+        .within(&grant.scope)
+        .detail(detail)
 }
 
 fn checked_name(name: &str) -> Result<String, Error> {
     let name = name.trim();
-    let is_good = !name.is_empty() && name.chars().count() <= MAX_KEY_NAME && !name.chars().any(char::is_control);
+    let is_good = !name.is_empty()
+        && name.chars().count() <= MAX_KEY_NAME
+        && !name.chars().any(char::is_control);
     if is_good {
         return Ok(name.to_owned());
     }
-    Err(Error::invalid("bad_request", format!("a key needs a name of 1 to {MAX_KEY_NAME} characters on one line")))
+    Err(Error::invalid(
+        "bad_request",
+        format!("a key needs a name of 1 to {MAX_KEY_NAME} characters on one line"),
+    ))
 }
 
 fn wanted_grant(wanted: &WantedKey) -> Result<Grant, Error> {
     let bad = |error: &dyn std::fmt::Display| Error::invalid("bad_request", error.to_string());
     if wanted.workspace.is_none() && wanted.block.is_some() {
-        return Err(Error::invalid("bad_request", "buildingBlock needs a workspace beside it"));
+        return Err(Error::invalid(
+            "bad_request",
+            "buildingBlock needs a workspace beside it",
+        ));
     }
-    let scope = Scope::from_parts(wanted.workspace.as_deref(), wanted.block.as_deref()).map_err(|error| bad(&error))?;
-    let mut permissions = PermissionSet::parse(wanted.permissions.iter().map(String::as_str), &scope).map_err(|error| bad(&error))?;
+    let scope = Scope::from_parts(wanted.workspace.as_deref(), wanted.block.as_deref())
+        .map_err(|error| bad(&error))?;
+    let mut permissions =
+        PermissionSet::parse(wanted.permissions.iter().map(String::as_str), &scope)
+            .map_err(|error| bad(&error))?;
     for name in &wanted.roles {
         permissions = permissions.union(role(name, &scope).map_err(|error| bad(&error))?);
     }
     if permissions.is_empty() {
-        return Err(Error::invalid("bad_request", "a key needs a role or at least one permission"));
+        return Err(Error::invalid(
+            "bad_request",
+            "a key needs a role or at least one permission",
+        ));
     }
     Ok(Grant { scope, permissions })
 }
 
-/// Whoever makes a key or shows its secret must have all of it, for as long; and a token makes none.
-fn may_give(caller: &Caller, grant: &Grant, expires_at: Option<clock::Timestamp>) -> Result<(), Error> {
+/// Whoever makes a key or shows its secret must have all of it, for as long; and a token makes
+/// none.
+fn may_give(
+    caller: &Caller,
+    grant: &Grant,
+    expires_at: Option<clock::Timestamp>,
+) -> Result<(), Error> {
     if matches!(caller.proof, Proof::Token(_)) {
-        return Err(Error::Denied("a token makes and rotates no keys; use the key's own credentials".to_owned()));
+        return Err(Error::Denied(
+            "a token makes and rotates no keys; use the key's own credentials".to_owned(),
+        ));
     }
     if !caller.grant.covers(grant) {
-        return Err(Error::Denied("nobody gives away more than they have: the key could do what the caller may not".to_owned()));
+        return Err(Error::Denied(
+            "nobody gives away more than they have: the key could do what the caller may not"
+                .to_owned(),
+        ));
     }
-    if caller.ends.is_some_and(|end| expires_at.is_none_or(|expires_at| expires_at > end)) {
-        return Err(Error::Denied("nobody gives away more than they have: the key would outlive the caller's own".to_owned()));
+    if caller
+        .ends
+        .is_some_and(|end| expires_at.is_none_or(|expires_at| expires_at > end))
+    {
+        return Err(Error::Denied(
+            "nobody gives away more than they have: the key would outlive the caller's own"
+                .to_owned(),
+        ));
     }
     Ok(())
 }

@@ -63,37 +63,69 @@ impl Locks<'_> {
     /// Says whether a caller may unlock here at all, before a body is read.
     pub fn may_unlock(&self, caller: &Caller, name: &StateName) -> Result<(), Error> {
         let may = caller.may(Permission::Plan, name) || caller.may(Permission::Unlock, name);
-        if may { Ok(()) } else { Err(denied(caller, Permission::Unlock, name)) }
+        if may {
+            Ok(())
+        } else {
+            Err(denied(caller, Permission::Unlock, name))
+        }
     }
 
     /// Takes a lock, or says who holds it.
-    pub async fn lock(&self, caller: &Caller, name: &StateName, lock: Lock) -> Result<Locking, Error> {
+    pub async fn lock(
+        &self,
+        caller: &Caller,
+        name: &StateName,
+        lock: Lock,
+    ) -> Result<Locking, Error> {
         self.may_lock(caller, name)?;
         if !lock.is_for_a_plan() && !caller.may(Permission::Save, name) {
             return Err(only_plans(caller, name, &lock));
         }
         let (caller, wanted, at) = (caller.clone(), name.clone(), clock::now());
-        let outcome = self.0.store.write(lock.text.len(), move |tx| take(tx, &caller, &wanted, &lock, at)).await?;
+        let outcome = self
+            .0
+            .store
+            .write(lock.text.len(), move |tx| {
+                take(tx, &caller, &wanted, &lock, at)
+            })
+            .await?;
         outcome.map_err(|left| Error::left(name, left))
     }
 
     /// Releases a lock, or says which other one is held.
-    pub async fn unlock(&self, caller: &Caller, name: &StateName, unlock: Unlock) -> Result<Unlocking, Error> {
+    pub async fn unlock(
+        &self,
+        caller: &Caller,
+        name: &StateName,
+        unlock: Unlock,
+    ) -> Result<Unlocking, Error> {
         self.may_unlock(caller, name)?;
         let (who, wanted, at) = (caller.clone(), name.clone(), clock::now());
-        let outcome = self.0.store.write(0, move |tx| release(tx, &who, &wanted, &unlock, at)).await?;
+        let outcome = self
+            .0
+            .store
+            .write(0, move |tx| release(tx, &who, &wanted, &unlock, at))
+            .await?;
         outcome.map_err(|why| match why {
             NotReleased::Left(left) => Error::left(name, left),
             NotReleased::NeedsPermission => denied(caller, Permission::Unlock, name),
         })
     }
 
-    /// The lock that is held, with its evidence: what else there is to know of it, and the last version written under it, with its time.
-    pub fn show(&self, caller: &Caller, name: &StateName) -> Result<(HeldLock, Option<(u64, Timestamp)>), Error> {
+    /// The lock that is held, with its evidence: what else there is to know of it, and the last
+    /// version written under it, with its time.
+    pub fn show(
+        &self,
+        caller: &Caller,
+        name: &StateName,
+    ) -> Result<(HeldLock, Option<(u64, Timestamp)>), Error> {
         if !caller.may(Permission::Plan, name) {
             authorize(caller, Permission::List, name)?;
         }
-        let (place, lock) = self.0.store.look(|view| Ok((view.place(name)?, view.lock(name)?)))?;
+        let (place, lock) = self
+            .0
+            .store
+            .look(|view| Ok((view.place(name)?, view.lock(name)?)))?;
         if let Some(left) = place.left() {
             return Err(Error::left(name, left));
         }
@@ -107,12 +139,21 @@ impl Locks<'_> {
     }
 }
 
-/// Why a key that may not write gets no lock for what ends in a write: by then things would be made that could not be stored.
+/// Why a key that may not write gets no lock for what ends in a write: by then things would be made
+/// that could not be stored.
 fn only_plans(caller: &Caller, name: &StateName, lock: &Lock) -> Error {
-    let operation = if lock.operation.is_empty() { "an operation that it does not name" } else { &lock.operation };
-    let (key, permission) = (&caller.actor.name, Permission::Save.name(&caller.grant.scope));
+    let operation = if lock.operation.is_empty() {
+        "an operation that it does not name"
+    } else {
+        &lock.operation
+    };
+    let (key, permission) = (
+        &caller.actor.name,
+        Permission::Save.name(&caller.grant.scope),
+    );
     Error::Denied(format!(
-        "{name} is not locked for {operation:?}: the key {key:?} may lock it for a plan only, since it lacks the permission {permission}"
+        "{name} is not locked for {operation:?}: the key {key:?} may lock it for a plan only, \
+            since it lacks the permission {permission}"
     ))
 }
 
@@ -131,7 +172,10 @@ pub(super) fn take(
         if held.is_held_by(&caller.actor, &lock.id) {
             return Ok(Ok(Locking::Held(held.lock)));
         }
-        tx.note_refusal(name, &Refused::by(caller, at, Some(&lock.id), Some(&lock.who)))?;
+        tx.note_refusal(
+            name,
+            &Refused::by(caller, at, Some(&lock.id), Some(&lock.who)),
+        )?;
         return Ok(Ok(Locking::HeldBy(held.lock)));
     }
     let held = HeldLock {
@@ -143,7 +187,9 @@ pub(super) fn take(
         latest_refusal: None,
     };
     tx.put_lock(name, &held)?;
-    let event = NewEvent::new(EventKind::LockAcquire, caller, at).on(name).lock(&lock.id);
+    let event = NewEvent::new(EventKind::LockAcquire, caller, at)
+        .on(name)
+        .lock(&lock.id);
     tx.record(&event.detail(serde_json::json!({ "operation": lock.operation, "who": lock.who })))?;
     Ok(Ok(Locking::Held(held.lock)))
 }
@@ -158,14 +204,22 @@ fn release(
     if let Some(left) = tx.place(name)?.left() {
         return Ok(Err(NotReleased::Left(left)));
     }
-    let Some(held) = tx.lock(name)? else { return Ok(Ok(Unlocking::NothingHeld)) };
+    let Some(held) = tx.lock(name)? else {
+        return Ok(Ok(Unlocking::NothingHeld));
+    };
     let is_own = held.holder.id == caller.actor.id;
     let forced = match unlock {
-        Unlock::Id { id, .. } if *id != held.lock.id => return Ok(Ok(Unlocking::OtherHeld(held.lock))),
+        Unlock::Id { id, .. } if *id != held.lock.id => {
+            return Ok(Ok(Unlocking::OtherHeld(held.lock)));
+        }
         Unlock::Id { forced, .. } => *forced || !is_own,
         Unlock::Any => true,
     };
-    let needed = if is_own { Permission::Plan } else { Permission::Unlock };
+    let needed = if is_own {
+        Permission::Plan
+    } else {
+        Permission::Unlock
+    };
     if !caller.may(needed, name) && !caller.may(Permission::Unlock, name) {
         return Ok(Err(NotReleased::NeedsPermission));
     }
@@ -181,13 +235,24 @@ pub(super) fn let_go(
     (held, forced): (&HeldLock, bool),
     at: Timestamp,
 ) -> Result<(), StoreError> {
-    let kind = if forced { EventKind::LockBreak } else { EventKind::LockRelease };
+    let kind = if forced {
+        EventKind::LockBreak
+    } else {
+        EventKind::LockRelease
+    };
     if forced {
         tx.break_lock(name, held, at)?;
     } else {
         tx.remove_lock(name)?;
     }
-    let event = NewEvent::new(kind, caller, at).on(name).lock(&held.lock.id).attention(forced);
+    let event = NewEvent::new(kind, caller, at)
+        .on(name)
+        .lock(&held.lock.id)
+        .attention(forced);
     let detail = serde_json::json!({ "holder": held.holder, "locked_at": held.locked_at, "who": held.lock.who });
-    tx.record(&event.detail(if forced { detail } else { serde_json::Value::Null }))
+    tx.record(&event.detail(if forced {
+        detail
+    } else {
+        serde_json::Value::Null
+    }))
 }

@@ -1,6 +1,7 @@
 //! What the product means. Every method takes the caller, and decides itself whether they may.
 //!
-//! Outcomes that a client has to expect are values; errors are for what keeps an act from happening. Nothing here knows HTTP or SQL.
+//! Outcomes that a client has to expect are values; errors are for what keeps an act from
+//! happening. Nothing here knows HTTP or SQL.
 
 pub mod budget;
 pub mod data_dir;
@@ -72,7 +73,8 @@ pub struct Domain {
     budget: Budget,
     hot: Hot,
     decoding: Decoding,
-    // What takes a core for long runs on as many threads as there are cores, and so with as many sets of working memory.
+    // What takes a core for long runs on as many threads as there are cores, and so with as many
+    // sets of working memory.
     cores: rayon::ThreadPool,
     preparing: Arc<Preparing>,
     settling: Arc<Settling>,
@@ -101,7 +103,9 @@ impl Domain {
         let now = clock::now();
         let known = store.look(|view| Ok(view.moment(Moment::Trusted)?.or(view.newest_time()?)));
         // What cannot be read is no reason to believe the clock: then nothing is removed by age.
-        let known = known.unwrap_or(Some(Timestamp::from_millis(0))).unwrap_or(now);
+        let known = known
+            .unwrap_or(Some(Timestamp::from_millis(0)))
+            .unwrap_or(now);
         let cores = start_cores()?;
         Ok(Arc::new(Self {
             damaged: Arc::new(Damaged::load(&store)),
@@ -160,9 +164,14 @@ impl Domain {
         lend().or_else(|error| if self.hot.clear() { lend() } else { Err(error) })
     }
 
-    /// Runs something that takes a core for long, off the request threads and when there is a core for it. There is no other form than this, in which
-    /// the memory for it goes along: whoever waits may go away at any moment. What nobody waits for any more is not begun.
-    async fn on_a_core<L: Lent, T: Send + 'static>(&self, lent: L, work: impl FnOnce(L) -> T + Send + 'static) -> Result<T, Error> {
+    /// Runs something that takes a core for long, off the request threads and when there is a core
+    /// for it. There is no other form than this, in which the memory for it goes along: whoever
+    /// waits may go away at any moment. What nobody waits for any more is not begun.
+    async fn on_a_core<L: Lent, T: Send + 'static>(
+        &self,
+        lent: L,
+        work: impl FnOnce(L) -> T + Send + 'static,
+    ) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
         self.begin_on_a_core(move || answer_with(reply, lent, work));
         answer.await.map_err(|_| panicked())
@@ -267,15 +276,25 @@ fn answer_with<L, T>(reply: oneshot::Sender<T>, lent: L, work: impl FnOnce(L) ->
     }
 }
 
-/// One thread a core, each with its name. A panic is told to whoever waits, by the answer that does not come.
+/// One thread a core, each with its name. A panic is told to whoever waits, by the answer that does
+/// not come.
 fn start_cores() -> Result<rayon::ThreadPool, OpenError> {
-    let threads = rayon::ThreadPoolBuilder::new().thread_name(|index| format!("core-{index}")).panic_handler(|_| {});
-    threads.build().map_err(|error| OpenError::File { path: "the threads that compress".into(), source: std::io::Error::other(error) })
+    let threads = rayon::ThreadPoolBuilder::new()
+        .thread_name(|index| format!("core-{index}"))
+        .panic_handler(|_| {});
+    threads.build().map_err(|error| OpenError::File {
+        path: "the threads that compress".into(),
+        source: std::io::Error::other(error),
+    })
 }
 
 /// Runs something that takes long off the request threads.
-async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| panicked())
+async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| panicked())
 }
 
 fn panicked() -> Error {
@@ -294,7 +313,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let domain = Domain::open(DirLock::take(dir.path()).unwrap(), Limits::default()).unwrap();
         let (begun, may_end) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         let lent = || domain.budget.in_flight().0;
         let (at_work, ending) = (Arc::clone(&begun), Arc::clone(&may_end));
         let work = move |lease: Lease| {
@@ -302,7 +324,8 @@ mod tests {
             ending.wait();
             drop(lease);
         };
-        let mut waiting = Box::pin(domain.on_a_core(domain.budget.for_copy(1024 * 1024).unwrap(), work));
+        let mut waiting =
+            Box::pin(domain.on_a_core(domain.budget.for_copy(1024 * 1024).unwrap(), work));
         runtime.block_on(std::future::poll_fn(|context| {
             assert!(waiting.as_mut().poll(context).is_pending());
             std::task::Poll::Ready(())
@@ -313,7 +336,10 @@ mod tests {
         may_end.wait();
         let until = clock::monotonic() + std::time::Duration::from_mins(1);
         while lent() > 0 {
-            assert!(clock::monotonic() < until, "it comes back when the work is done");
+            assert!(
+                clock::monotonic() < until,
+                "it comes back when the work is done"
+            );
             std::thread::yield_now();
         }
         runtime.block_on(domain.close());

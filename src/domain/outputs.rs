@@ -1,5 +1,5 @@
-//! The outputs of a state: as a list, without what is secret, and as the state that is made for a caller who may only read outputs, so that
-//! `terraform_remote_state` works with least rights.
+//! The outputs of a state: as a list, without what is secret, and as the state that is made for a
+//! caller who may only read outputs, so that `terraform_remote_state` works with least rights.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,17 +33,24 @@ struct Made<'a> {
     check_results: Option<()>,
 }
 
-/// A state of format 4 with the same serial and lineage, no resources, and the outputs that are not sensitive.
+/// A state of format 4 with the same serial and lineage, no resources, and the outputs that are not
+/// sensitive.
 pub(super) fn state_of_outputs(bytes: &[u8], head: &StateHead) -> Result<Vec<u8>, Error> {
     if head.encrypted {
-        return Err(Error::OutputsUnavailable("the state is encrypted by its client, so its outputs cannot be read without TFSTATE_LIST"));
+        return Err(Error::OutputsUnavailable(
+            "the state is encrypted by its client, so its outputs cannot be read without \
+                TFSTATE_LIST",
+        ));
     }
     if head.format != Some(FORMAT) {
         return Err(Error::OutputsUnavailable(
-            "the state is not of format 4, so its outputs cannot be told apart; apply it once with a newer program",
+            "the state is not of format 4, so its outputs cannot be told apart; apply it once with \
+                a newer program",
         ));
     }
-    let unreadable = |_| Error::OutputsUnavailable("the state's outputs are not in the form that Terraform writes");
+    let unreadable = |_| {
+        Error::OutputsUnavailable("the state's outputs are not in the form that Terraform writes")
+    };
     let made = Made {
         version: FORMAT,
         terraform_version: head.terraform_version.as_deref().unwrap_or("1.0.0"),
@@ -69,31 +76,78 @@ struct Listing<'a> {
 }
 
 impl States<'_> {
-    /// The outputs of the current version, as JSON. Secrets are shown in clear only to those who may read the whole state, and who ask for them.
-    pub async fn outputs(&self, caller: &Caller, name: &StateName, reveal: bool) -> Result<Arc<Decoded>, Error> {
-        authorize(caller, if reveal { Permission::List } else { Permission::Outputs }, name)?;
+    /// The outputs of the current version, as JSON. Secrets are shown in clear only to those who
+    /// may read the whole state, and who ask for them.
+    pub async fn outputs(
+        &self,
+        caller: &Caller,
+        name: &StateName,
+        reveal: bool,
+    ) -> Result<Arc<Decoded>, Error> {
+        authorize(
+            caller,
+            if reveal {
+                Permission::List
+            } else {
+                Permission::Outputs
+            },
+            name,
+        )?;
         let spot = self.0.store.spot(name)?;
         let (state, version) = live(&spot.place, name)?;
-        let bytes = self.0.bytes_of(name, state, version, Patience::Some).await?;
+        let bytes = self
+            .0
+            .bytes_of(name, state, version, Patience::Some)
+            .await?;
         // What is left beside the bytes themselves, where the state is a very large one.
-        let most = self.0.limits().max_in_flight.saturating_sub(version.size.saturating_mul(2));
-        let lease = self.0.lend_for_copies(version.size.saturating_mul(SIZE_TAKEN_APART).min(most), Patience::Some).await?;
+        let most = self
+            .0
+            .limits()
+            .max_in_flight
+            .saturating_sub(version.size.saturating_mul(2));
+        let lease = self
+            .0
+            .lend_for_copies(
+                version.size.saturating_mul(SIZE_TAKEN_APART).min(most),
+                Patience::Some,
+            )
+            .await?;
         let (listed, may_list) = (version.clone(), caller.may(Permission::List, name));
-        let list = move |lease| list_of_outputs(&listed, bytes.as_ref().as_ref(), reveal, may_list).map(|made| Decoded::new(made, lease));
+        let list = move |lease| {
+            list_of_outputs(&listed, bytes.as_ref().as_ref(), reveal, may_list)
+                .map(|made| Decoded::new(made, lease))
+        };
         let made = self.0.on_a_core(lease, list).await??;
         if reveal {
-            self.0.record_reveal(caller, name, version.number, serde_json::json!({ "what": "outputs" })).await?;
+            self.0
+                .record_reveal(
+                    caller,
+                    name,
+                    version.number,
+                    serde_json::json!({ "what": "outputs" }),
+                )
+                .await?;
         }
         self.0.gather_read(caller, name, Some(version.number));
         Ok(made)
     }
 }
 
-fn list_of_outputs(version: &Version, bytes: &[u8], reveal: bool, may_list: bool) -> Result<Vec<u8>, Error> {
-    let found = if version.head.encrypted { Err(NotComparable::Encrypted) } else { diff::outputs(bytes, reveal) };
+fn list_of_outputs(
+    version: &Version,
+    bytes: &[u8],
+    reveal: bool,
+    may_list: bool,
+) -> Result<Vec<u8>, Error> {
+    let found = if version.head.encrypted {
+        Err(NotComparable::Encrypted)
+    } else {
+        diff::outputs(bytes, reveal)
+    };
     if found.is_err() && !may_list {
         return Err(Error::OutputsUnavailable(
-            "the state is encrypted by its client, or not of a format that can be read, so its outputs cannot be told without TFSTATE_LIST",
+            "the state is encrypted by its client, or not of a format that can be read, so its \
+                outputs cannot be told without TFSTATE_LIST",
         ));
     }
     let (outputs, not_shown) = match found {
@@ -125,14 +179,28 @@ mod tests {
         let head = crate::model::tfstate::read_head(bytes, 1_000).unwrap();
         let made = String::from_utf8(state_of_outputs(bytes, &head).unwrap()).unwrap();
         assert!(!made.contains("canary"), "{made}");
-        assert!(made.contains(r#""value":{"a":[1.10]}"#), "numbers stay as they are written: {made}");
+        assert!(
+            made.contains(r#""value":{"a":[1.10]}"#),
+            "numbers stay as they are written: {made}"
+        );
         let again = crate::model::tfstate::read_head(made.as_bytes(), 1_000).unwrap();
-        assert_eq!((again.format, again.serial, again.lineage.as_str(), again.resources), (Some(4), 7, "l", Some(0)));
+        assert_eq!(
+            (
+                again.format,
+                again.serial,
+                again.lineage.as_str(),
+                again.resources
+            ),
+            (Some(4), 7, "l", Some(0))
+        );
     }
 
     #[test]
     fn refuses_what_it_cannot_see_into() {
-        for bytes in [r#"{"serial":1,"lineage":"l","encrypted_data":"x"}"#, r#"{"version":3,"serial":1,"modules":[]}"#] {
+        for bytes in [
+            r#"{"serial":1,"lineage":"l","encrypted_data":"x"}"#,
+            r#"{"version":3,"serial":1,"modules":[]}"#,
+        ] {
             let head = crate::model::tfstate::read_head(bytes.as_bytes(), 1_000).unwrap();
             assert!(state_of_outputs(bytes.as_bytes(), &head).is_err());
         }

@@ -1,4 +1,5 @@
-//! From a version to its bytes: from memory where they are hot, else read, decoded and proven once for all who ask at the same time.
+//! From a version to its bytes: from memory where they are hot, else read, decoded and proven once
+//! for all who ask at the same time.
 
 use std::sync::Arc;
 
@@ -13,7 +14,8 @@ use crate::model::name::StateName;
 use crate::model::version::Version;
 use crate::store::{Bytes, ChainSize, Kept, StateId, StoreError, StoredBlob, View};
 
-/// How many times its size a state needs at most while its outputs or the addresses of its resources are taken apart.
+/// How many times its size a state needs at most while its outputs or the addresses of its
+/// resources are taken apart.
 pub(super) const SIZE_TAKEN_APART: u64 = 4;
 
 /// Whether somebody waits for memory that is not there yet.
@@ -26,20 +28,36 @@ pub(super) enum Patience {
 /// Decoding under way.
 pub(super) type Decoding = Shared<Digest, Arc<Decoded>>;
 
-/// What it takes to decode a version: its frames, the bytes that come out of one of them, and those that it is a difference to.
+/// What it takes to decode a version: its frames, the bytes that come out of one of them, and those
+/// that it is a difference to.
 fn memory(chain: ChainSize) -> u64 {
-    chain.stored.saturating_add(chain.largest.saturating_mul(chain.frames.clamp(1, 2)))
+    chain
+        .stored
+        .saturating_add(chain.largest.saturating_mul(chain.frames.clamp(1, 2)))
 }
 
-/// The frames that lead to some bytes, or how large they are where they are kept in another way since and take more.
-fn chain_within(view: &View<'_>, bytes: Bytes, lent: ChainSize) -> Result<Result<Vec<StoredBlob>, ChainSize>, StoreError> {
+/// The frames that lead to some bytes, or how large they are where they are kept in another way
+/// since and take more.
+fn chain_within(
+    view: &View<'_>,
+    bytes: Bytes,
+    lent: ChainSize,
+) -> Result<Result<Vec<StoredBlob>, ChainSize>, StoreError> {
     let now = view.chain_size(bytes)?;
-    if memory(now) > memory(lent) { Ok(Err(now)) } else { view.chain(bytes).map(Ok) }
+    if memory(now) > memory(lent) {
+        Ok(Err(now))
+    } else {
+        view.chain(bytes).map(Ok)
+    }
 }
 
 /// A frame as the decoder wants it.
 pub(super) fn frame(blob: &StoredBlob) -> Frame<'_> {
-    Frame { format: blob.format, size: blob.size, bytes: &blob.frame }
+    Frame {
+        format: blob.format,
+        size: blob.size,
+        bytes: &blob.frame,
+    }
 }
 
 impl Domain {
@@ -60,7 +78,10 @@ impl Domain {
             return Ok(hot);
         }
         self.metrics.cache.with_label_values(&["miss"]).inc();
-        let decoded = self.decoding.run(sha256, || self.decode(name, state, version, patience)).await;
+        let decoded = self
+            .decoding
+            .run(sha256, || self.decode(name, state, version, patience))
+            .await;
         match &decoded {
             Ok(decoded) => {
                 self.hot.put(sha256, decoded);
@@ -76,55 +97,96 @@ impl Domain {
     }
 
     /// The same for nobody: past what is kept for readers, and without waiting for memory.
-    pub(super) async fn decode_for_nobody(&self, name: &StateName, state: StateId, version: &Version) -> Result<(), Error> {
-        self.decode(name, state, version, Patience::None).await.map(drop)
+    pub(super) async fn decode_for_nobody(
+        &self,
+        name: &StateName,
+        state: StateId,
+        version: &Version,
+    ) -> Result<(), Error> {
+        self.decode(name, state, version, Patience::None)
+            .await
+            .map(drop)
     }
 
     /// The same from the database, whether or not it is hot.
-    async fn decode(&self, name: &StateName, state: StateId, version: &Version, patience: Patience) -> Result<Arc<Decoded>, Error> {
+    async fn decode(
+        &self,
+        name: &StateName,
+        state: StateId,
+        version: &Version,
+        patience: Patience,
+    ) -> Result<Arc<Decoded>, Error> {
         let (number, sha256) = (version.number, version.sha256);
         let chain = self.chain(Bytes::Of(state, number), patience).await;
-        let (lease, chain) =
-            chain.map_err(|error| if let Error::Damaged(cause) = &error { damaged(name, number, cause) } else { error })?;
+        let (lease, chain) = chain.map_err(|error| {
+            if let Error::Damaged(cause) = &error {
+                damaged(name, number, cause)
+            } else {
+                error
+            }
+        })?;
         if chain.is_empty() {
             return Err(self.why_empty(name, state, number));
         }
-        let decode = move |lease| blob::decode(chain.iter().map(frame), sha256).map(|bytes| Decoded::new(bytes, lease));
-        self.on_a_core(lease, decode).await?.map_err(|error| damaged(name, number, &error))
+        let decode = move |lease| {
+            blob::decode(chain.iter().map(frame), sha256).map(|bytes| Decoded::new(bytes, lease))
+        };
+        self.on_a_core(lease, decode)
+            .await?
+            .map_err(|error| damaged(name, number, &error))
     }
 
     /// A version without bytes was purged; or they should be there and are not.
     fn why_empty(&self, name: &StateName, state: StateId, number: u64) -> Error {
         match self.store.look(|view| view.version(state, number)) {
-            Ok(Some(version)) if !version.purged => damaged(name, number, &"its bytes are not there"),
+            Ok(Some(version)) if !version.purged => {
+                damaged(name, number, &"its bytes are not there")
+            }
             Ok(_) => Error::Purged(name.clone(), number),
             Err(error) => error.into(),
         }
     }
 
     /// The frames that lead to some bytes, with memory for them and for what comes out of them.
-    pub(super) async fn chain(&self, bytes: Bytes, patience: Patience) -> Result<(Lease, Vec<StoredBlob>), Error> {
+    pub(super) async fn chain(
+        &self,
+        bytes: Bytes,
+        patience: Patience,
+    ) -> Result<(Lease, Vec<StoredBlob>), Error> {
         let mut wanted = self.store.look(|view| view.chain_size(bytes))?;
         loop {
             let lease = self.lend_for_copies(memory(wanted), patience).await?;
             // The memory is with the frames from the first moment.
-            match self.store.read(move |view| Ok(chain_within(view, bytes, wanted)?.map(|chain| (lease, chain)))).await? {
+            match self
+                .store
+                .read(
+                    move |view| Ok(chain_within(view, bytes, wanted)?.map(|chain| (lease, chain))),
+                )
+                .await?
+            {
                 Ok(found) => return Ok(found),
                 Err(now) => wanted = now,
             }
         }
     }
 
-    /// The exact bytes in a blob, whether or not a version still refers to it; none where they cannot be read.
+    /// The exact bytes in a blob, whether or not a version still refers to it; none where they
+    /// cannot be read.
     pub(super) async fn decode_blob(&self, kept: &Kept) -> Result<Option<Arc<Decoded>>, Error> {
         let digest = kept.digest;
         let (lease, chain) = self.chain(Bytes::In(kept.id), Patience::Some).await?;
-        let decode = move |lease| blob::decode(chain.iter().map(frame), digest).map(|bytes| Decoded::new(bytes, lease));
+        let decode = move |lease| {
+            blob::decode(chain.iter().map(frame), digest).map(|bytes| Decoded::new(bytes, lease))
+        };
         Ok(self.on_a_core(lease, decode).await?.ok())
     }
 
     /// Memory for working copies of so many bytes, waited for where there is patience.
-    pub(super) async fn lend_for_copies(&self, bytes: u64, patience: Patience) -> Result<Lease, Error> {
+    pub(super) async fn lend_for_copies(
+        &self,
+        bytes: u64,
+        patience: Patience,
+    ) -> Result<Lease, Error> {
         match (self.making_room(|| self.budget.for_copy(bytes)), patience) {
             (Err(_), Patience::Some) => self.budget.for_copy_soon(bytes).await,
             (lent, Patience::Some | Patience::None) => lent,
@@ -133,8 +195,17 @@ impl Domain {
 
     /// The state that is made from a version for a caller who may only read outputs.
     /// With the SHA-256 of what was made.
-    pub(super) async fn outputs_of(&self, version: &Version, bytes: Arc<Decoded>) -> Result<(Arc<Decoded>, Digest), Error> {
-        let lease = self.lend_for_copies(version.size.saturating_mul(SIZE_TAKEN_APART), Patience::Some).await?;
+    pub(super) async fn outputs_of(
+        &self,
+        version: &Version,
+        bytes: Arc<Decoded>,
+    ) -> Result<(Arc<Decoded>, Digest), Error> {
+        let lease = self
+            .lend_for_copies(
+                version.size.saturating_mul(SIZE_TAKEN_APART),
+                Patience::Some,
+            )
+            .await?;
         let head = version.head.clone();
         let make = move |lease| {
             let made = outputs::state_of_outputs(bytes.as_ref().as_ref(), &head)?;
@@ -149,7 +220,8 @@ impl Domain {
 fn damaged(name: &StateName, number: u64, cause: &impl std::fmt::Display) -> Error {
     tracing::error!(state = %name, version = number, error = %cause, "a version is damaged");
     Error::Damaged(format!(
-        "version {number} of {name} is damaged and cannot be read; other versions are not affected, see its /versions. Writing the same bytes again \
+        "version {number} of {name} is damaged and cannot be read; other versions are not \
+            affected, see its /versions. Writing the same bytes again \
          mends it; docs/operation.md says what else to do"
     ))
 }

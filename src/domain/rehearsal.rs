@@ -17,14 +17,16 @@ use crate::store::Presence;
 
 pub use crate::diff::Report;
 
-/// How many bytes the addresses of forgotten or of sought resources may take in an answer; those beyond are only counted.
+/// How many bytes the addresses of forgotten or of sought resources may take in an answer; those
+/// beyond are only counted.
 const MAX_ADDRESSES: usize = 1024 * 1024;
 
 /// What a rollback would do.
 pub struct Rehearsal {
     /// The version whose content would come back.
     pub version: Version,
-    /// The version that is current, or was when the state was hidden; none where every write was rejected.
+    /// The version that is current, or was when the state was hidden; none where every write was
+    /// rejected.
     pub current: Option<Version>,
     /// Whether the state is hidden, and would be brought back.
     pub is_hidden: bool,
@@ -48,11 +50,14 @@ pub struct Rehearsal {
 pub struct Comparison {
     /// What differs from the current version to the one that would come back, without secrets.
     pub diff: Report,
-    /// Managed resources that are in the current version only: they keep running, and no state knows them any more.
+    /// Managed resources that are in the current version only: they keep running, and no state
+    /// knows them any more.
     pub forgotten: Vec<String>,
-    /// Managed resources that are in the version that would come back only: the client looks for them, and makes anew what is gone.
+    /// Managed resources that are in the version that would come back only: the client looks for
+    /// them, and makes anew what is gone.
     pub sought: Vec<String>,
-    /// Whether some of either were left out because the answer would be too long; the diff counts them all.
+    /// Whether some of either were left out because the answer would be too long; the diff counts
+    /// them all.
     pub is_cut: bool,
 }
 
@@ -66,19 +71,37 @@ pub struct Refusal {
 
 impl From<NoRollback> for Refusal {
     fn from(why: NoRollback) -> Self {
-        Self { code: why.code(), detail: why.to_string() }
+        Self {
+            code: why.code(),
+            detail: why.to_string(),
+        }
     }
 }
 
 impl History<'_> {
     /// Says what a rollback would do.
-    pub async fn rehearse(&self, caller: &Caller, name: &StateName, ask: &Rollback) -> Result<Rehearsal, Error> {
+    pub async fn rehearse(
+        &self,
+        caller: &Caller,
+        name: &StateName,
+        ask: &Rollback,
+    ) -> Result<Rehearsal, Error> {
         self.may_rehearse(caller, name)?;
         let found = self.0.find(name, ask.number).await?;
         found.authorize(caller, &[Permission::List])?;
-        let wanted = found.wanted(name, ask.number).map_err(|error| self.0.explained(error))?.clone();
-        let lock = self.0.store.look(|view| view.lock(found.away.as_ref().unwrap_or(name)))?;
-        let serial = if wanted.head.encrypted { Some(wanted.head.serial) } else { found.highest.checked_add(1) };
+        let wanted = found
+            .wanted(name, ask.number)
+            .map_err(|error| self.0.explained(error))?
+            .clone();
+        let lock = self
+            .0
+            .store
+            .look(|view| view.lock(found.away.as_ref().unwrap_or(name)))?;
+        let serial = if wanted.head.encrypted {
+            Some(wanted.head.serial)
+        } else {
+            found.highest.checked_add(1)
+        };
         let is_unchanged = found.is_unchanged(ask.number);
         let refusals = refusals(&Asked { caller, name, ask }, &found, &wanted, lock.as_ref());
         let transferred_to = match &found.presence {
@@ -86,7 +109,11 @@ impl History<'_> {
             Presence::Live | Presence::Deleted => None,
         };
         let comparison = self.compare_with_current(name, &found, &wanted).await?;
-        self.0.gather_read(caller, found.away.as_ref().unwrap_or(name), Some(ask.number));
+        self.0.gather_read(
+            caller,
+            found.away.as_ref().unwrap_or(name),
+            Some(ask.number),
+        );
         Ok(Rehearsal {
             version: wanted,
             is_hidden: found.presence != Presence::Live,
@@ -101,28 +128,46 @@ impl History<'_> {
         })
     }
 
-    /// Compares what is current with what would come back. What cannot come back is an error; a current version that is damaged is what a rollback
-    /// is good for.
+    /// Compares what is current with what would come back. What cannot come back is an error; a
+    /// current version that is damaged is what a rollback is good for.
     async fn compare_with_current(
         &self,
         name: &StateName,
         found: &Found,
         wanted: &Version,
     ) -> Result<Result<Comparison, NotCompared>, Error> {
-        let after = self.0.bytes_of(name, found.state, wanted, Patience::Some).await?;
+        let after = self
+            .0
+            .bytes_of(name, found.state, wanted, Patience::Some)
+            .await?;
         let Some(current) = &found.last else {
-            return Ok(Err(NotCompared::new("nothing_current", "no version was ever current".to_owned())));
+            return Ok(Err(NotCompared::new(
+                "nothing_current",
+                "no version was ever current".to_owned(),
+            )));
         };
         if let Some(why) = self.0.hindrance(Some(current), wanted) {
             return Ok(Err(why));
         }
-        let before = match self.0.bytes_of(name, found.state, current, Patience::Some).await {
+        let before = match self
+            .0
+            .bytes_of(name, found.state, current, Patience::Some)
+            .await
+        {
             Ok(before) => before,
             Err(Error::Damaged(why)) => return Ok(Err(NotCompared::new("damaged", why))),
             Err(why) => return Err(why),
         };
-        let lease = self.0.lend_for_copies(self.0.memory_to_compare(Some(current), wanted), Patience::Some).await?;
-        let compared = self.0.on_a_core(lease, move |_lease| compare(before.as_ref().as_ref(), after.as_ref().as_ref()));
+        let lease = self
+            .0
+            .lend_for_copies(
+                self.0.memory_to_compare(Some(current), wanted),
+                Patience::Some,
+            )
+            .await?;
+        let compared = self.0.on_a_core(lease, move |_lease| {
+            compare(before.as_ref().as_ref(), after.as_ref().as_ref())
+        });
         Ok(compared.await?.map_err(NotCompared::from))
     }
 }
@@ -131,13 +176,21 @@ fn compare(before: &[u8], after: &[u8]) -> Result<Comparison, NotComparable> {
     let diff = diff::compare(before, after)?;
     let (forgotten, first_is_cut) = managed(diff.lost());
     let (sought, second_is_cut) = managed(diff.gained());
-    Ok(Comparison { diff: diff.report(false), forgotten, sought, is_cut: first_is_cut || second_is_cut })
+    Ok(Comparison {
+        diff: diff.report(false),
+        forgotten,
+        sought,
+        is_cut: first_is_cut || second_is_cut,
+    })
 }
 
-/// The addresses of managed resources that one of the states lacks, and whether there are more than are told.
+/// The addresses of managed resources that one of the states lacks, and whether there are more than
+/// are told.
 fn managed(objects: Vec<(&Address<'_>, Option<&str>)>) -> (Vec<String>, bool) {
     let mut bytes = 0;
-    let managed = objects.into_iter().filter(|(address, _)| address.mode == "managed");
+    let managed = objects
+        .into_iter()
+        .filter(|(address, _)| address.mode == "managed");
     let mut addresses = managed.map(|(address, deposed)| match deposed {
         None => address.to_string(),
         Some(key) => format!("{address} (deposed object {})", Printable(key)),
@@ -158,12 +211,25 @@ struct Asked<'a> {
 }
 
 /// Why a rollback would be refused, in the order in which that is seen.
-fn refusals(asked: &Asked<'_>, found: &Found, wanted: &Version, lock: Option<&HeldLock>) -> Vec<Refusal> {
+fn refusals(
+    asked: &Asked<'_>,
+    found: &Found,
+    wanted: &Version,
+    lock: Option<&HeldLock>,
+) -> Vec<Refusal> {
     let Asked { caller, name, ask } = *asked;
     let may_save = authorize(caller, Permission::Save, name);
     let may_move = found.authorize(caller, &[Permission::Delete, Permission::Save]);
-    let denied = [may_save, may_move].into_iter().filter_map(Result::err).take(1);
-    let mut refusals: Vec<Refusal> = denied.map(|error| Refusal { code: "forbidden", detail: error.to_string() }).collect();
+    let denied = [may_save, may_move]
+        .into_iter()
+        .filter_map(Result::err)
+        .take(1);
+    let mut refusals: Vec<Refusal> = denied
+        .map(|error| Refusal {
+            code: "forbidden",
+            detail: error.to_string(),
+        })
+        .collect();
     refusals.extend(found.check_current(ask).err().map(Refusal::from));
     if found.is_unchanged(ask.number) {
         return refusals;
@@ -174,10 +240,27 @@ fn refusals(asked: &Asked<'_>, found: &Found, wanted: &Version, lock: Option<&He
     refusals
 }
 
-fn by_lock(caller: &Caller, ask: &Rollback, found: &Found, lock: Option<&HeldLock>) -> Option<Refusal> {
-    let Some(held) = lock else { return ask.lock_id.as_ref().map(|_| NoRollback::StaleLockId.into()) };
+fn by_lock(
+    caller: &Caller,
+    ask: &Rollback,
+    found: &Found,
+    lock: Option<&HeldLock>,
+) -> Option<Refusal> {
+    let Some(held) = lock else {
+        return ask.lock_id.as_ref().map(|_| NoRollback::StaleLockId.into());
+    };
     // A lock belongs to an address, so none of one's own lets a state leave the one where it is.
-    let is_own = found.away.is_none() && ask.lock_id.as_deref().is_some_and(|id| held.is_held_by(&caller.actor, id));
-    let detail = format!("the state is locked by the key {:?}, with the lock ID {}", held.holder.name, held.lock.id);
-    (!is_own).then_some(Refusal { code: "locked", detail })
+    let is_own = found.away.is_none()
+        && ask
+            .lock_id
+            .as_deref()
+            .is_some_and(|id| held.is_held_by(&caller.actor, id));
+    let detail = format!(
+        "the state is locked by the key {:?}, with the lock ID {}",
+        held.holder.name, held.lock.id
+    );
+    (!is_own).then_some(Refusal {
+        code: "locked",
+        detail,
+    })
 }

@@ -1,6 +1,8 @@
-//! The rules by which a write is judged, in their order; pure, so that each row of the table is a test.
+//! The rules by which a write is judged, in their order; pure, so that each row of the table is a
+//! test.
 //!
-//! The order is the contract's: equal to the live current version, moved, lock, stale ID, stale-write guard. A write under one's own lock is always trusted.
+//! The order is the contract's: equal to the live current version, moved, lock, stale ID,
+//! stale-write guard. A write under one's own lock is always trusted.
 
 use crate::config::UnlockedWrites;
 use crate::model::caller::Actor;
@@ -77,41 +79,59 @@ pub fn judge(situation: &Situation<'_>, incoming: &Incoming<'_>) -> Verdict {
         return Verdict::Left(left);
     }
     if let Some(held) = situation.lock {
-        let is_holders = incoming.lock_id.is_some_and(|id| held.is_held_by(incoming.actor, id));
-        return if is_holders { Verdict::Store } else { reject(Rejection::Locked, "another holds the lock") };
+        let is_holders = incoming
+            .lock_id
+            .is_some_and(|id| held.is_held_by(incoming.actor, id));
+        return if is_holders {
+            Verdict::Store
+        } else {
+            reject(Rejection::Locked, "another holds the lock")
+        };
     }
     if let Some(id) = incoming.lock_id {
-        let was_broken = situation.broken.is_some_and(|broken| broken.lock_id == id && broken.holder == incoming.actor.id);
+        let was_broken = situation
+            .broken
+            .is_some_and(|broken| broken.lock_id == id && broken.holder == incoming.actor.id);
         if !was_broken {
-            return reject(Rejection::StaleLockId, "the lock that this write names is not held any more");
+            return reject(
+                Rejection::StaleLockId,
+                "the lock that this write names is not held any more",
+            );
         }
         if situation.unlocked_writes == UnlockedWrites::Accept {
             return Verdict::Store;
         }
-        return guard(live, incoming).map_or(Verdict::Store, |why| reject(Rejection::StaleWrite, why));
+        return guard(live, incoming)
+            .map_or(Verdict::Store, |why| reject(Rejection::StaleWrite, why));
     }
     match situation.unlocked_writes {
         UnlockedWrites::Accept => Verdict::Store,
-        UnlockedWrites::Refuse => {
-            reject(Rejection::Unlocked, "this server takes no write without a lock; set lock_address and unlock_address")
-        }
+        UnlockedWrites::Refuse => reject(
+            Rejection::Unlocked,
+            "this server takes no write without a lock; set lock_address and unlock_address",
+        ),
         UnlockedWrites::Guard if incoming.force => Verdict::Store,
         UnlockedWrites::Guard if situation.is_stale_writer => reject(
             Rejection::StaleWrite,
-            "an earlier write by this key from this address was refused, and the state has not been read since",
+            "an earlier write by this key from this address was refused, and the state has not \
+                been read since",
         ),
-        UnlockedWrites::Guard => guard(live, incoming).map_or(Verdict::Store, |why| reject(Rejection::StaleWrite, why)),
+        UnlockedWrites::Guard => {
+            guard(live, incoming).map_or(Verdict::Store, |why| reject(Rejection::StaleWrite, why))
+        }
     }
 }
 
-/// Why a write that no lock protects would overwrite something that its writer has not seen, if it would.
+/// Why a write that no lock protects would overwrite something that its writer has not seen, if it
+/// would.
 fn guard(live: Option<&Version>, incoming: &Incoming<'_>) -> Option<&'static str> {
     let current = live?;
     if current.head.lineage != incoming.lineage {
         return Some("the state at this address has another lineage");
     }
-    (incoming.serial <= current.head.serial)
-        .then_some("its serial is not above that of the current version, so somebody else wrote in between")
+    (incoming.serial <= current.head.serial).then_some(
+        "its serial is not above that of the current version, so somebody else wrote in between",
+    )
 }
 
 #[cfg(test)]

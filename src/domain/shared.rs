@@ -13,15 +13,25 @@ pub(super) struct Shared<K: Eq + Hash, V> {
 
 impl<K: Eq + Hash, V> Default for Shared<K, V> {
     fn default() -> Self {
-        Self { running: Mutex::default() }
+        Self {
+            running: Mutex::default(),
+        }
     }
 }
 
 impl<K: Eq + Hash + Clone, V: Clone> Shared<K, V> {
-    /// Does some work, or waits for whoever does the same already. Work that fails is tried again by the next who waits.
-    pub(super) async fn run<E, F: Future<Output = Result<V, E>>>(&self, key: K, work: impl FnOnce() -> F) -> Result<V, E> {
+    /// Does some work, or waits for whoever does the same already. Work that fails is tried again
+    /// by the next who waits.
+    pub(super) async fn run<E, F: Future<Output = Result<V, E>>>(
+        &self,
+        key: K,
+        work: impl FnOnce() -> F,
+    ) -> Result<V, E> {
         let run = Arc::clone(open(&self.running).entry(key.clone()).or_default());
-        let _listed = Listed { running: &self.running, key };
+        let _listed = Listed {
+            running: &self.running,
+            key,
+        };
         run.get_or_try_init(work).await.cloned()
     }
 }
@@ -38,17 +48,20 @@ impl<K: Eq + Hash, V> Drop for Listed<'_, K, V> {
     }
 }
 
-/// Locks something to look at it beside others who do: a reader whom the system stops in between then holds up no other reader.
+/// Locks something to look at it beside others who do: a reader whom the system stops in between
+/// then holds up no other reader.
 pub(super) fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
     lock.read().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Locks something to change it. It is valid after each statement, so that a panic elsewhere does no harm to it.
+/// Locks something to change it. It is valid after each statement, so that a panic elsewhere does
+/// no harm to it.
 pub(super) fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     lock.write().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Locks something that is valid after each statement, so that a panic elsewhere does no harm to it.
+/// Locks something that is valid after each statement, so that a panic elsewhere does no harm to
+/// it.
 pub(super) fn open<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,8 +1,10 @@
 //! MD5s of several bodies at the same time.
 //!
-//! Clients send the MD5 of each state. Every step of MD5 waits for the one before, so a processor that computes one of them is idle most of the
-//! time: when many clients write at once, their bodies are hashed side by side, one in each lane of the processor's vectors, in little more than the
-//! time of one. MD5 only finds what was cut or changed on the way; what is kept is addressed by SHA-256.
+//! Clients send the MD5 of each state. Every step of MD5 waits for the one before, so a processor
+//! that computes one of them is idle most of the time: when many clients write at once, their
+//! bodies are hashed side by side, one in each lane of the processor's vectors, in little more than
+//! the time of one. MD5 only finds what was cut or changed on the way; what is kept is addressed by
+//! SHA-256.
 
 use wide::u32x4;
 
@@ -13,7 +15,8 @@ const BLOCK: usize = 64;
 /// Where the length stands in a body's last block.
 const LENGTH_AT: usize = 56;
 
-/// The state that each MD5 begins with, and the fractions of the sines of 1 to 64, as RFC 1321 has them.
+/// The state that each MD5 begins with, and the fractions of the sines of 1 to 64, as RFC 1321 has
+/// them.
 const BEGIN: [u32; 4] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
 #[rustfmt::skip]
 const SINES: [u32; 64] = [
@@ -29,14 +32,19 @@ const SINES: [u32; 64] = [
 
 /// The MD5s of some bodies; those of about the same length should stand together.
 pub(super) fn md5_of_each(bodies: &[&[u8]]) -> Vec<[u8; 16]> {
-    bodies.chunks(LANES).flat_map(|some| md5_of_lanes(some).into_iter().take(some.len())).collect()
+    bodies
+        .chunks(LANES)
+        .flat_map(|some| md5_of_lanes(some).into_iter().take(some.len()))
+        .collect()
 }
 
 fn md5_of_lanes(bodies: &[&[u8]]) -> [[u8; 16]; LANES] {
-    let lanes: [Lane<'_>; LANES] = std::array::from_fn(|lane| Lane::new(bodies.get(lane).copied().unwrap_or_default()));
+    let lanes: [Lane<'_>; LANES] =
+        std::array::from_fn(|lane| Lane::new(bodies.get(lane).copied().unwrap_or_default()));
     let mut state = BEGIN.map(u32x4::splat);
     let mut md5s = [[0; 16]; LANES];
-    // A lane that is through with its body goes on with its last block, and nobody looks at what becomes of it.
+    // A lane that is through with its body goes on with its last block, and nobody looks at what
+    // becomes of it.
     for number in 0..lanes.iter().map(Lane::blocks).max().unwrap_or(0) {
         mix_in(&mut state, lanes.each_ref().map(|lane| lane.block(number)));
         for (at, (lane, md5)) in lanes.iter().zip(&mut md5s).enumerate() {
@@ -75,14 +83,17 @@ impl<'b> Lane<'b> {
 
     fn block(&self, number: usize) -> &[u8; BLOCK] {
         let after = |whole: usize| (number - whole).min(self.ends - 1);
-        self.whole.get(number).unwrap_or_else(|| &self.end[after(self.whole.len())])
+        self.whole
+            .get(number)
+            .unwrap_or_else(|| &self.end[after(self.whole.len())])
     }
 }
 
 /// One block of each lane.
 fn mix_in(state: &mut [u32x4; 4], blocks: [&[u8; BLOCK]; LANES]) {
     let blocks = blocks.map(|block| block.as_chunks::<4>().0);
-    let words: [u32x4; 16] = std::array::from_fn(|word| u32x4::new(blocks.map(|block| u32::from_le_bytes(block[word]))));
+    let words: [u32x4; 16] =
+        std::array::from_fn(|word| u32x4::new(blocks.map(|block| u32::from_le_bytes(block[word]))));
     let mut now = *state;
     now = round::<7, 12, 17, 22>(now, &words, (1, 0), 0, |b, c, d| d ^ (b & (c ^ d)));
     now = round::<5, 9, 14, 20>(now, &words, (5, 1), 16, |b, c, d| (b & d) | (c & !d));
@@ -93,7 +104,8 @@ fn mix_in(state: &mut [u32x4; 4], blocks: [&[u8; BLOCK]; LANES]) {
     }
 }
 
-/// Sixteen steps. Word `stride * step + first` is mixed in by each; how far one turns is part of the type, so that it is part of an instruction.
+/// Sixteen steps. Word `stride * step + first` is mixed in by each; how far one turns is part of
+/// the type, so that it is part of an instruction.
 #[inline]
 fn round<const A: u32, const D: u32, const C: u32, const B: u32>(
     [mut a, mut b, mut c, mut d]: [u32x4; 4],
@@ -102,7 +114,8 @@ fn round<const A: u32, const D: u32, const C: u32, const B: u32>(
     sines: usize,
     mix: impl Fn(u32x4, u32x4, u32x4) -> u32x4,
 ) -> [u32x4; 4] {
-    let added = |step: usize| words[(stride * step + first) % 16] + u32x4::splat(SINES[sines + step]);
+    let added =
+        |step: usize| words[(stride * step + first) % 16] + u32x4::splat(SINES[sines + step]);
     for step in [0, 4, 8, 12] {
         a = turn::<A>(a + added(step) + mix(b, c, d)) + b;
         d = turn::<D>(d + added(step + 1) + mix(a, b, c)) + a;
@@ -131,7 +144,12 @@ mod tests {
     fn around_the_end_of_a_block_each_length_is_right_beside_each_other() {
         let text: Vec<u8> = (0..=255).collect();
         for length in 0..=3 * BLOCK {
-            let bodies = [&text[..length], &text[1..=length], &text[..length.saturating_sub(9)], &text[2..length + 60]];
+            let bodies = [
+                &text[..length],
+                &text[1..=length],
+                &text[..length.saturating_sub(9)],
+                &text[2..length + 60],
+            ];
             assert_eq!(md5_of_each(&bodies), bodies.map(expected), "{length} bytes");
         }
     }

@@ -1,4 +1,5 @@
-//! States as clients use them: reading the current version, writing the next one, deleting, listing.
+//! States as clients use them: reading the current version, writing the next one, deleting,
+//! listing.
 
 use std::sync::Arc;
 
@@ -25,7 +26,8 @@ use crate::store::{Place, Presence, StateId, StateSummary, StoreError, Tx, View}
 
 pub use crate::store::StateFilter;
 
-/// A list of states ends with the one whose lock takes all of its locks beyond so many bytes; real locks have some 300.
+/// A list of states ends with the one whose lock takes all of its locks beyond so many bytes; real
+/// locks have some 300.
 const MAX_LOCKS_IN_A_LIST: usize = 1024 * 1024;
 
 /// States as clients use them.
@@ -33,7 +35,8 @@ pub struct States<'a>(pub(super) &'a Domain);
 
 /// Bytes that were read, and what a client is told of the version that they are.
 pub struct Content {
-    /// The exact bytes that were written, or the state that was made for a caller who may only read outputs.
+    /// The exact bytes that were written, or the state that was made for a caller who may only read
+    /// outputs.
     pub bytes: Arc<Decoded>,
     /// The version's number.
     pub number: u64,
@@ -46,7 +49,12 @@ pub struct Content {
 impl Content {
     /// The exact bytes of a version.
     pub(super) fn of(version: &Version, bytes: Arc<Decoded>) -> Self {
-        Self { bytes, number: version.number, created_at: version.created_at, sha256: version.sha256 }
+        Self {
+            bytes,
+            number: version.number,
+            created_at: version.created_at,
+            sha256: version.sha256,
+        }
     }
 }
 
@@ -115,14 +123,17 @@ impl States<'_> {
         authorize(caller, Permission::Save, name)
     }
 
-    /// Whether a valid state is kept that this caller may not write: they may plan here, and have applied nevertheless.
+    /// Whether a valid state is kept that this caller may not write: they may plan here, and have
+    /// applied nevertheless.
     pub fn keeps_denied(&self, caller: &Caller, name: &StateName) -> bool {
         caller.may(Permission::Plan, name)
     }
 
-    /// Refuses a body that is too large, or that is too large to be kept of a caller who may not write.
+    /// Refuses a body that is too large, or that is too large to be kept of a caller who may not
+    /// write.
     pub fn check_write(&self, caller: &Caller, name: &StateName, bytes: u64) -> Result<(), Error> {
-        self.check_size(bytes).or_else(|too_large| self.may_write(caller, name).and(Err(too_large)))
+        self.check_size(bytes)
+            .or_else(|too_large| self.may_write(caller, name).and(Err(too_large)))
     }
 
     /// Says whether a caller may delete here at all, before a body is read.
@@ -141,7 +152,10 @@ impl States<'_> {
             self.forgive(caller, name)?;
         }
         let (state, version) = live(&spot.place, name)?;
-        let bytes = self.0.bytes_of(name, state, version, Patience::Some).await?;
+        let bytes = self
+            .0
+            .bytes_of(name, state, version, Patience::Some)
+            .await?;
         let mut content = Content::of(version, bytes);
         if !whole {
             (content.bytes, content.sha256) = self.0.outputs_of(version, content.bytes).await?;
@@ -150,26 +164,48 @@ impl States<'_> {
         Ok(content)
     }
 
-    /// If the caller was refused without a lock, they have read the state now. Queued before the answer, and so before any write that follows it.
+    /// If the caller was refused without a lock, they have read the state now. Queued before the
+    /// answer, and so before any write that follows it.
     fn forgive(&self, caller: &Caller, name: &StateName) -> Result<(), Error> {
         let (key, address) = (&caller.actor.id, &caller.origin.address);
-        if self.0.store.look(|view| view.is_stale_writer(name, key, address))? {
+        if self
+            .0
+            .store
+            .look(|view| view.is_stale_writer(name, key, address))?
+        {
             let (name, key, address) = (name.clone(), key.clone(), address.clone());
-            self.0.store.post(move |tx| tx.clear_stale_writer(&name, &key, &address));
+            self.0
+                .store
+                .post(move |tx| tx.clear_stale_writer(&name, &key, &address));
         }
         Ok(())
     }
 
     /// Stores a state as the next version, or says why not. Answers when it is on disk.
-    pub async fn write(&self, caller: &Caller, name: &StateName, write: Write) -> Result<Written, Error> {
+    pub async fn write(
+        &self,
+        caller: &Caller,
+        name: &StateName,
+        write: Write,
+    ) -> Result<Written, Error> {
         let denied = self.may_write(caller, name).err();
         if let Some(denied) = denied.as_ref().filter(|_| !self.keeps_denied(caller, name)) {
             return Err(denied.clone());
         }
         self.check_write(caller, name, write.bytes.len() as u64)?;
         // Under a lock nobody else's resources can be lost, and a write is trusted.
-        let before = if write.lock_id.is_none() { self.0.before(name, write.bytes.len() as u64).await } else { None };
-        let Write { bytes, lease, content_md5, lock_id, force } = write;
+        let before = if write.lock_id.is_none() {
+            self.0.before(name, write.bytes.len() as u64).await
+        } else {
+            None
+        };
+        let Write {
+            bytes,
+            lease,
+            content_md5,
+            lock_id,
+            force,
+        } = write;
         let limits = &self.0.limits;
         let unprepared = Unprepared {
             name: name.clone(),
@@ -200,7 +236,11 @@ impl States<'_> {
             None => written?.map_err(|why| why.into_error(name))?,
             Some(denied) => kept(written, denied)?,
         };
-        self.0.metrics.writes.with_label_values(&[written.outcome()]).inc();
+        self.0
+            .metrics
+            .writes
+            .with_label_values(&[written.outcome()])
+            .inc();
         Ok(written)
     }
 
@@ -210,23 +250,49 @@ impl States<'_> {
         if bytes <= limit {
             return Ok(());
         }
-        let detail = format!("the state is larger than {limit} bytes, the limit of this server (--max-state-size); nothing was stored");
-        Err(Error::TooLarge { code: "state_too_large", detail })
+        let detail = format!(
+            "the state is larger than {limit} bytes, the limit of this server (--max-state-size); \
+                nothing was stored"
+        );
+        Err(Error::TooLarge {
+            code: "state_too_large",
+            detail,
+        })
     }
 
     /// Hides a state. Its history stays, and it can be brought back.
-    pub async fn delete(&self, caller: &Caller, name: &StateName, lock_id: Option<String>) -> Result<Deleted, Error> {
+    pub async fn delete(
+        &self,
+        caller: &Caller,
+        name: &StateName,
+        lock_id: Option<String>,
+    ) -> Result<Deleted, Error> {
         self.may_delete(caller, name)?;
         let (name, caller, at) = (name.clone(), caller.clone(), clock::now());
         let wanted = name.clone();
-        let outcome = self.0.store.write(0, move |tx| delete(tx, &caller, &wanted, lock_id.as_deref(), at)).await?;
+        let outcome = self
+            .0
+            .store
+            .write(0, move |tx| {
+                delete(tx, &caller, &wanted, lock_id.as_deref(), at)
+            })
+            .await?;
         outcome.map_err(|place| absent(&place, &name))
     }
 
-    /// The states that a caller may see, and whether the list ends early because their locks are large.
-    pub async fn list(&self, caller: &Caller, mut filter: StateFilter) -> Result<(Vec<Listed>, bool), Error> {
+    /// The states that a caller may see, and whether the list ends early because their locks are
+    /// large.
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        mut filter: StateFilter,
+    ) -> Result<(Vec<Listed>, bool), Error> {
         authorize_somewhere(caller, Permission::List)?;
-        if !narrow(&caller.grant.scope, &mut filter.workspace, &mut filter.block) {
+        if !narrow(
+            &caller.grant.scope,
+            &mut filter.workspace,
+            &mut filter.block,
+        ) {
             return Ok((Vec::new(), false));
         }
         let list = move |view: &View<'_>| {
@@ -245,8 +311,12 @@ impl States<'_> {
     }
 }
 
-/// What became of a write by somebody who may not write. Where nothing is kept of it, they are told no more than that.
-fn kept(written: Result<Result<Written, NotWritten>, Error>, denied: Error) -> Result<Written, Error> {
+/// What became of a write by somebody who may not write. Where nothing is kept of it, they are told
+/// no more than that.
+fn kept(
+    written: Result<Result<Written, NotWritten>, Error>,
+    denied: Error,
+) -> Result<Written, Error> {
     match written {
         Ok(Ok(Written::Refused(_, number))) => Ok(Written::Denied(Box::new(denied), number)),
         Ok(_) | Err(Error::Invalid { .. } | Error::TooLarge { .. }) => Err(denied),
@@ -255,29 +325,43 @@ fn kept(written: Result<Result<Written, NotWritten>, Error>, denied: Error) -> R
 }
 
 /// Limits a question to what a scope reaches; false when nothing is left of it.
-pub(super) fn narrow(scope: &Scope, workspace: &mut Option<String>, block: &mut Option<String>) -> bool {
-    let limit = |wanted: &mut Option<String>, allowed: Option<&str>| match (wanted.as_deref(), allowed) {
-        (_, None) => true,
-        (Some(wanted), Some(allowed)) => wanted == allowed,
-        (None, Some(allowed)) => {
-            *wanted = Some(allowed.to_owned());
-            true
-        }
-    };
+pub(super) fn narrow(
+    scope: &Scope,
+    workspace: &mut Option<String>,
+    block: &mut Option<String>,
+) -> bool {
+    let limit =
+        |wanted: &mut Option<String>, allowed: Option<&str>| match (wanted.as_deref(), allowed) {
+            (_, None) => true,
+            (Some(wanted), Some(allowed)) => wanted == allowed,
+            (None, Some(allowed)) => {
+                *wanted = Some(allowed.to_owned());
+                true
+            }
+        };
     limit(workspace, scope.workspace()) && limit(block, scope.block())
 }
 
 /// The state at a place and its live version, or why there is none.
-pub(super) fn live<'a>(place: &'a Place, name: &StateName) -> Result<(StateId, &'a Version), Error> {
+pub(super) fn live<'a>(
+    place: &'a Place,
+    name: &StateName,
+) -> Result<(StateId, &'a Version), Error> {
     match place {
-        Place::State { id, current: Some(current), presence: Presence::Live } => Ok((*id, current)),
+        Place::State {
+            id,
+            current: Some(current),
+            presence: Presence::Live,
+        } => Ok((*id, current)),
         Place::State { .. } | Place::Moved(_) | Place::Free => Err(absent(place, name)),
     }
 }
 
 /// Why clients get no state at a place.
 fn absent(place: &Place, name: &StateName) -> Error {
-    place.left().map_or_else(|| Error::no_state(name), |left| Error::left(name, left))
+    place
+        .left()
+        .map_or_else(|| Error::no_state(name), |left| Error::left(name, left))
 }
 
 fn delete(
@@ -289,9 +373,11 @@ fn delete(
 ) -> Result<Result<Deleted, Place>, StoreError> {
     let place = tx.place(name)?;
     let (id, number, is_live) = match &place {
-        Place::State { id, current: Some(current), presence: presence @ (Presence::Live | Presence::Deleted) } => {
-            (*id, current.number, *presence == Presence::Live)
-        }
+        Place::State {
+            id,
+            current: Some(current),
+            presence: presence @ (Presence::Live | Presence::Deleted),
+        } => (*id, current.number, *presence == Presence::Live),
         Place::State { .. } | Place::Moved(_) | Place::Free => return Ok(Err(place)),
     };
     if let Some(lock) = lock_in_the_way(tx, caller, name, lock_id, at)? {
@@ -300,7 +386,11 @@ fn delete(
     if is_live {
         tx.hide(id, at)?;
         tx.forget_broken_lock(name)?;
-        tx.record(&NewEvent::new(EventKind::StateDelete, caller, at).on(name).version(number))?;
+        tx.record(
+            &NewEvent::new(EventKind::StateDelete, caller, at)
+                .on(name)
+                .version(number),
+        )?;
     }
     Ok(Ok(Deleted::Done(number)))
 }

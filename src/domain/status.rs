@@ -47,7 +47,8 @@ pub struct Health {
     pub name: &'static str,
     /// Its version.
     pub version: &'static str,
-    /// Since when the server is as it is, as far as anybody looked; at least once a minute the server does.
+    /// Since when the server is as it is, as far as anybody looked; at least once a minute the
+    /// server does.
     pub since: Timestamp,
     /// When everything that the server holds was last verified, if it ever was.
     pub verified_at: Option<Timestamp>,
@@ -107,33 +108,55 @@ impl Standing {
     }
 }
 
-/// Damage needs a person, and keeps nobody from all that is not damaged: the server stays ready. It names no states.
+/// Damage needs a person, and keeps nobody from all that is not damaged: the server stays ready. It
+/// names no states.
 fn damage(scrub: &ScrubReport) -> Vec<Problem> {
     let mut problems = Vec::new();
     if scrub.damaged_versions > 0 {
         let count = scrub.damaged_versions;
-        let are = if count == 1 { "version is" } else { "versions are" };
+        let are = if count == 1 {
+            "version is"
+        } else {
+            "versions are"
+        };
         let detail = format!(
-            "{count} {are} damaged and cannot be read; all others can. `statekeep verify` says which, docs/operation.md what to do"
+            "{count} {are} damaged and cannot be read; all others can. `statekeep verify` says \
+                which, docs/operation.md what to do"
         );
-        problems.push(Problem { code: "damaged_versions", detail });
+        problems.push(Problem {
+            code: "damaged_versions",
+            detail,
+        });
     }
-    if let Some(others) = scrub.last.map(|last| last.found.saturating_sub(last.damaged_versions)).filter(|others| *others > 0) {
+    if let Some(others) = scrub
+        .last
+        .map(|last| last.found.saturating_sub(last.damaged_versions))
+        .filter(|others| *others > 0)
+    {
         let detail = format!(
-            "the last verification found {others} things beside damaged versions that need a person; `statekeep verify` says which"
+            "the last verification found {others} things beside damaged versions that need a \
+                person; `statekeep verify` says which"
         );
-        problems.push(Problem { code: "verify_findings", detail });
+        problems.push(Problem {
+            code: "verify_findings",
+            detail,
+        });
     }
     problems
 }
 
 impl Status<'_> {
-    /// Everything that is counted and measured, as Prometheus reads it; nothing about single states. Also while the database cannot be read: what is
-    /// not known then is left out.
+    /// Everything that is counted and measured, as Prometheus reads it; nothing about single
+    /// states. Also while the database cannot be read: what is not known then is left out.
     pub async fn metrics(&self, caller: &Caller) -> Result<String, Error> {
         authorize_everywhere(caller, Permission::Status)?;
         let (in_flight, max_in_flight) = self.0.budget.in_flight();
-        let counts = self.0.store.read(|view| Ok((view.counts()?, view.oldest_lock()?))).await.ok();
+        let counts = self
+            .0
+            .store
+            .read(|view| Ok((view.counts()?, view.oldest_lock()?)))
+            .await
+            .ok();
         let (database, wal) = self.0.store.file_sizes();
         let (health, scrub) = (self.health().await, self.0.scrub_report());
         let counted = |count: fn(&Counts) -> u64| counts.as_ref().map(|(counts, _)| count(counts));
@@ -148,49 +171,88 @@ impl Status<'_> {
             versions: counted(|counts| counts.versions),
             locks: counted(|counts| counts.locks),
             only_locked: counted(|counts| counts.only_locked),
-            oldest_lock: counts.as_ref().map(|(_, oldest)| oldest.map_or(0, |at| clock::now().since(at).as_secs())),
+            oldest_lock: counts
+                .as_ref()
+                .map(|(_, oldest)| oldest.map_or(0, |at| clock::now().since(at).as_secs())),
             damaged: scrub.damaged_versions,
-            last_verified: scrub.last.map(|last| last.finished_at.millis().unsigned_abs() / 1_000),
+            last_verified: scrub
+                .last
+                .map(|last| last.finished_at.millis().unsigned_abs() / 1_000),
             ready: u64::from(health.status == Readiness::Ready),
         };
-        self.0.metrics.text(&now).map_err(|error| Error::Internal(error.to_string()))
+        self.0
+            .metrics
+            .text(&now)
+            .map_err(|error| Error::Internal(error.to_string()))
     }
 
     /// What anybody may know.
     pub async fn health(&self) -> Health {
         let mut problems = Vec::new();
         let mut status = Readiness::Ready;
-        if let Some(free) = self.0.dir.free_space().filter(|free| *free < self.0.limits.min_free_space) {
+        if let Some(free) = self
+            .0
+            .dir
+            .free_space()
+            .filter(|free| *free < self.0.limits.min_free_space)
+        {
             status = Readiness::Degraded;
             let least = self.0.limits.min_free_space;
-            let detail = format!("{free} bytes are free on the disk, less than {least}: writes are refused until there is more room");
-            problems.push(Problem { code: "disk_full", detail });
+            let detail = format!(
+                "{free} bytes are free on the disk, less than {least}: writes are refused until \
+                    there is more room"
+            );
+            problems.push(Problem {
+                code: "disk_full",
+                detail,
+            });
         }
         // What the system says may hold paths: that is for the log, this is for anybody.
         if self.0.store.fault().is_some() {
             status = Readiness::Degraded;
-            let detail = "the disk or the database failed, so nothing is written any more; the log says more, and the server has to be started again";
-            problems.push(Problem { code: "store_fault", detail: detail.to_owned() });
+            let detail = "the disk or the database failed, so nothing is written any more; the log \
+                says more, and the server has to be started again";
+            problems.push(Problem {
+                code: "store_fault",
+                detail: detail.to_owned(),
+            });
         }
         if let Some(doubt) = self.0.trust.doubt() {
-            problems.push(Problem { code: "clock_in_doubt", detail: doubt.detail() });
+            problems.push(Problem {
+                code: "clock_in_doubt",
+                detail: doubt.detail(),
+            });
         }
         if let Err(error) = self.0.store.read(|view| view.has_keys().map(|_| ())).await {
             tracing::error!(%error, "the database cannot be read");
             status = Readiness::NotReady;
-            problems.push(Problem { code: "store_unreadable", detail: "the database cannot be read; the log says more".to_owned() });
+            problems.push(Problem {
+                code: "store_unreadable",
+                detail: "the database cannot be read; the log says more".to_owned(),
+            });
         }
         let scrub = self.0.scrub_report();
         problems.extend(damage(&scrub));
         let verified_at = scrub.last.map(|last| last.finished_at);
         let since = self.0.standing.since(status);
-        Health { status, name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION"), since, verified_at, problems }
+        Health {
+            status,
+            name: env!("CARGO_PKG_NAME"),
+            version: env!("CARGO_PKG_VERSION"),
+            since,
+            verified_at,
+            problems,
+        }
     }
 
     /// What an operator or a monitor may know; nothing about single states.
     pub async fn report(&self, caller: &Caller) -> Result<Report, Error> {
         authorize_everywhere(caller, Permission::Status)?;
-        let (counts, oldest_lock_at) = self.0.store.read(|view| Ok((view.counts()?, view.oldest_lock()?))).await?;
+        let (counts, oldest_lock_at) = self
+            .0
+            .store
+            .read(|view| Ok((view.counts()?, view.oldest_lock()?)))
+            .await?;
         let (database_size, wal_size) = self.0.store.file_sizes();
         Ok(Report {
             health: self.health().await,

@@ -1,8 +1,11 @@
-//! States that leave for a storage elsewhere: begun, then done or abandoned, by whoever carries the bytes.
+//! States that leave for a storage elsewhere: begun, then done or abandoned, by whoever carries the
+//! bytes.
 //!
-//! The server never sees the other side. It keeps what has to outlive a command that dies on the way: where the state is going, so that the next try
-//! goes on there and nowhere else, and the lock, so that nobody writes meanwhile. Each step is one transaction, and each may be sent again. Until the
-//! last one the state lives here; from it on its address answers that it has left, and a checkout of old sources makes nothing anew.
+//! The server never sees the other side. It keeps what has to outlive a command that dies on the
+//! way: where the state is going, so that the next try goes on there and nowhere else, and the
+//! lock, so that nobody writes meanwhile. Each step is one transaction, and each may be sent again.
+//! Until the last one the state lives here; from it on its address answers that it has left, and a
+//! checkout of old sources makes nothing anew.
 
 use uuid::Uuid;
 
@@ -34,7 +37,8 @@ pub struct Transfers<'a>(pub(super) &'a Domain);
 pub enum NotTransferred {
     /// The state is on its way to somewhere else.
     #[error(
-        "the state is on its way to {0} already, which may hold it by now; finish that with the sources that say so, or, when that place is known to \
+        "the state is on its way to {0} already, which may hold it by now; finish that with the \
+            sources that say so, or, when that place is known to \
          hold nothing, abandon it (`statekeep transfer --abandon`)"
     )]
     Begun(String),
@@ -43,7 +47,8 @@ pub enum NotTransferred {
     NotBegun,
     /// Somebody has written since the version was read that has arrived elsewhere.
     #[error(
-        "version {arrived} has arrived there, but version {current} is the current one here, so the state stays; carry that one there as well"
+        "version {arrived} has arrived there, but version {current} is the current one here, so \
+            the state stays; carry that one there as well"
     )]
     NotCurrent {
         /// The version that has arrived elsewhere.
@@ -96,19 +101,38 @@ impl Transfers<'_> {
         authorize(caller, Permission::Save, name)
     }
 
-    /// Notes where a live state is to go, and locks it for the caller. The same again goes on with it, under the same lock.
+    /// Notes where a live state is to go, and locks it for the caller. The same again goes on with
+    /// it, under the same lock.
     ///
-    /// `to` has 1 to [`MAX_TARGET`] characters, and no control characters among them. It is shown to whoever may see the state.
-    pub async fn begin(&self, caller: &Caller, name: &StateName, to: String) -> Result<Transfer, Error> {
+    /// `to` has 1 to [`MAX_TARGET`] characters, and no control characters among them. It is shown
+    /// to whoever may see the state.
+    pub async fn begin(
+        &self,
+        caller: &Caller,
+        name: &StateName,
+        to: String,
+    ) -> Result<Transfer, Error> {
         self.may_transfer(caller, name)?;
-        if to.trim().is_empty() || to.chars().count() > MAX_TARGET || to.contains(char::is_control) {
-            let detail =
-                format!("to says where the state goes, in 1 to {MAX_TARGET} characters, without line breaks and other control characters");
+        if to.trim().is_empty() || to.chars().count() > MAX_TARGET || to.contains(char::is_control)
+        {
+            let detail = format!(
+                "to says where the state goes, in 1 to {MAX_TARGET} characters, without line \
+                    breaks and other control characters"
+            );
             return Err(Error::invalid("bad_request", detail));
         }
-        let intent = Intent { to, lock_id: Uuid::new_v4().to_string(), begun_at: clock::now(), begun_by: caller.actor.clone() };
+        let intent = Intent {
+            to,
+            lock_id: Uuid::new_v4().to_string(),
+            begun_at: clock::now(),
+            begun_by: caller.actor.clone(),
+        };
         let (who, wanted, size) = (caller.clone(), name.clone(), intent.to.len());
-        let step = self.0.store.write(size, move |tx| begin(tx, &who, &wanted, &intent)).await?;
+        let step = self
+            .0
+            .store
+            .write(size, move |tx| begin(tx, &who, &wanted, &intent))
+            .await?;
         step.map_err(|why| why.into_error(caller, name))
     }
 
@@ -123,28 +147,47 @@ impl Transfers<'_> {
             Ok((place, transfer))
         })?;
         if let Place::Moved(to) = place {
-            return Err(Error::Moved { from: name.clone(), to });
+            return Err(Error::Moved {
+                from: name.clone(),
+                to,
+            });
         }
         transfer.ok_or_else(|| Error::NoTransfer(name.clone()))
     }
 
-    /// The state goes nowhere: what was begun is forgotten, and its lock released, if it is still held.
+    /// The state goes nowhere: what was begun is forgotten, and its lock released, if it is still
+    /// held.
     ///
     /// Another key's lock takes the permission to break locks, and is broken by force.
     pub async fn abandon(&self, caller: &Caller, name: &StateName) -> Result<Transfer, Error> {
         self.may_transfer(caller, name)?;
         let (who, wanted, at) = (caller.clone(), name.clone(), clock::now());
-        let step = self.0.store.write(0, move |tx| abandon(tx, &who, &wanted, at)).await?;
+        let step = self
+            .0
+            .store
+            .write(0, move |tx| abandon(tx, &who, &wanted, at))
+            .await?;
         step.map_err(|why| why.into_error(caller, name))
     }
 
-    /// The state has arrived where it was to go, with this version: it is hidden from now on, and its address says that it has left.
+    /// The state has arrived where it was to go, with this version: it is hidden from now on, and
+    /// its address says that it has left.
     ///
-    /// Refused unless it was begun, the version is the current one, and nobody else holds the lock. Again: the same answer.
-    pub async fn finish(&self, caller: &Caller, name: &StateName, version: u64) -> Result<Transfer, Error> {
+    /// Refused unless it was begun, the version is the current one, and nobody else holds the lock.
+    /// Again: the same answer.
+    pub async fn finish(
+        &self,
+        caller: &Caller,
+        name: &StateName,
+        version: u64,
+    ) -> Result<Transfer, Error> {
         self.may_transfer(caller, name)?;
         let (who, wanted, at) = (caller.clone(), name.clone(), clock::now());
-        let step = self.0.store.write(0, move |tx| finish(tx, &who, &wanted, version, at)).await?;
+        let step = self
+            .0
+            .store
+            .write(0, move |tx| finish(tx, &who, &wanted, version, at))
+            .await?;
         step.map_err(|why| why.into_error(caller, name))
     }
 }
@@ -152,8 +195,14 @@ impl Transfers<'_> {
 /// The live state at a place.
 fn live(place: &Place) -> Result<StateId, Hindrance> {
     match place {
-        Place::State { id, current: Some(_), presence: Presence::Live } => Ok(*id),
-        Place::State { .. } | Place::Moved(_) | Place::Free => Err(place.left().map_or(Hindrance::NoState, Hindrance::Left)),
+        Place::State {
+            id,
+            current: Some(_),
+            presence: Presence::Live,
+        } => Ok(*id),
+        Place::State { .. } | Place::Moved(_) | Place::Free => {
+            Err(place.left().map_or(Hindrance::NoState, Hindrance::Left))
+        }
     }
 }
 
@@ -165,13 +214,25 @@ fn begin(tx: &Tx<'_>, caller: &Caller, name: &StateName, new: &Intent) -> Step {
     let at = new.begun_at;
     let open = tx.transfer(state)?;
     let intent = match &open {
-        Some(open) if open.intent.to != new.to => return Ok(Err(Hindrance::Refused(NotTransferred::Begun(open.intent.to.clone())))),
+        Some(open) if open.intent.to != new.to => {
+            return Ok(Err(Hindrance::Refused(NotTransferred::Begun(
+                open.intent.to.clone(),
+            ))));
+        }
         // Whoever goes on with it does so under the lock that it was begun with.
-        Some(open) => Intent { begun_by: caller.actor.clone(), ..open.intent.clone() },
+        Some(open) => Intent {
+            begun_by: caller.actor.clone(),
+            ..open.intent.clone()
+        },
         None => new.clone(),
     };
     let was_locked = tx.lock(name)?.is_some();
-    let lock = Lock::taken_for(&caller.actor.name, &intent.lock_id, (OPERATION, &format!("to {}", intent.to)), at);
+    let lock = Lock::taken_for(
+        &caller.actor.name,
+        &intent.lock_id,
+        (OPERATION, &format!("to {}", intent.to)),
+        at,
+    );
     match locks::take(tx, caller, name, &lock, at)? {
         Ok(Locking::Held(_)) => {}
         Ok(Locking::HeldBy(lock)) => return Ok(Err(Hindrance::Locked(lock))),
@@ -195,10 +256,16 @@ fn abandon(tx: &Tx<'_>, caller: &Caller, name: &StateName, at: Timestamp) -> Ste
     if let Some(left) = place.left() {
         return Ok(Err(Hindrance::Left(left)));
     }
-    let Some(state) = place.id() else { return Ok(Err(Hindrance::NoTransfer)) };
-    let Some(open) = tx.transfer(state)? else { return Ok(Err(Hindrance::NoTransfer)) };
+    let Some(state) = place.id() else {
+        return Ok(Err(Hindrance::NoTransfer));
+    };
+    let Some(open) = tx.transfer(state)? else {
+        return Ok(Err(Hindrance::NoTransfer));
+    };
     // Where it was broken, another may be held by now, which is not this one's to release.
-    let held = tx.lock(name)?.filter(|held| held.lock.id == open.intent.lock_id);
+    let held = tx
+        .lock(name)?
+        .filter(|held| held.lock.id == open.intent.lock_id);
     let mut forced = false;
     if let Some(held) = &held {
         forced = held.holder.id != caller.actor.id;
@@ -217,10 +284,14 @@ fn finish(tx: &Tx<'_>, caller: &Caller, name: &StateName, arrived: u64, at: Time
     let place = tx.place(name)?;
     let state = match (live(&place), place.id()) {
         (Ok(state), _) => state,
-        (Err(Hindrance::Left(Left::Transferred(_))), Some(state)) => return Ok(same_version(noted(tx, state)?, arrived)),
+        (Err(Hindrance::Left(Left::Transferred(_))), Some(state)) => {
+            return Ok(same_version(noted(tx, state)?, arrived));
+        }
         (Err(why), _) => return Ok(Err(why)),
     };
-    let Some(open) = tx.transfer(state)? else { return Ok(Err(Hindrance::Refused(NotTransferred::NotBegun))) };
+    let Some(open) = tx.transfer(state)? else {
+        return Ok(Err(Hindrance::Refused(NotTransferred::NotBegun)));
+    };
     let open = match same_version(open, arrived) {
         Ok(open) => open,
         Err(why) => return Ok(Err(why)),
@@ -242,15 +313,32 @@ fn finish(tx: &Tx<'_>, caller: &Caller, name: &StateName, arrived: u64, at: Time
 /// A transfer, if the version that has arrived is the one that is current here.
 fn same_version(transfer: Transfer, arrived: u64) -> Result<Transfer, Hindrance> {
     let current = transfer.version;
-    if current == arrived { Ok(transfer) } else { Err(Hindrance::Refused(NotTransferred::NotCurrent { arrived, current })) }
+    if current == arrived {
+        Ok(transfer)
+    } else {
+        Err(Hindrance::Refused(NotTransferred::NotCurrent {
+            arrived,
+            current,
+        }))
+    }
 }
 
 /// The transfer of a state that has one.
 fn noted(tx: &Tx<'_>, state: StateId) -> Result<Transfer, StoreError> {
-    tx.transfer(state)?.ok_or_else(|| StoreError::Statement("a transfer that was noted is not there".to_owned()))
+    tx.transfer(state)?
+        .ok_or_else(|| StoreError::Statement("a transfer that was noted is not there".to_owned()))
 }
 
 /// An event about a transfer.
-fn event(kind: EventKind, caller: &Caller, name: &StateName, transfer: &Transfer, at: Timestamp) -> NewEvent {
-    NewEvent::new(kind, caller, at).on(name).version(transfer.version).lock(&transfer.intent.lock_id)
+fn event(
+    kind: EventKind,
+    caller: &Caller,
+    name: &StateName,
+    transfer: &Transfer,
+    at: Timestamp,
+) -> NewEvent {
+    NewEvent::new(kind, caller, at)
+        .on(name)
+        .version(transfer.version)
+        .lock(&transfer.intent.lock_id)
 }

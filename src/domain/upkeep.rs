@@ -1,5 +1,6 @@
-//! What the server does by itself: writes down gathered events, removes what has ended, prunes if it was told to, gives memory back, settles
-//! versions, erases what was purged, and verifies what it holds.
+//! What the server does by itself: writes down gathered events, removes what has ended, prunes if
+//! it was told to, gives memory back, settles versions, erases what was purged, and verifies what
+//! it holds.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,8 @@ use super::{Domain, integrity};
 use crate::model::clock;
 use crate::store::{StoreError, Tx};
 
-/// How long events are gathered before they are written; a second after its read at the latest, an event is on disk.
+/// How long events are gathered before they are written; a second after its read at the latest, an
+/// event is on disk.
 const GATHER_FOR: Duration = Duration::from_millis(500);
 /// How often ended tokens and old events are removed.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
@@ -16,9 +18,11 @@ const SWEEP_EVERY: Duration = Duration::from_mins(1);
 const KEPT_FOR: Duration = Duration::from_secs(30);
 /// How often it is looked for such.
 const COOL_EVERY: Duration = Duration::from_secs(10);
-/// How many rows one transaction of a sweep removes of each, so that it never holds writes up for long.
+/// How many rows one transaction of a sweep removes of each, so that it never holds writes up for
+/// long.
 const ROWS_PER_STEP: u32 = 1_000;
-/// How many transactions a sweep has at the most; more rows than they remove are never gathered in a minute.
+/// How many transactions a sweep has at the most; more rows than they remove are never gathered in
+/// a minute.
 const STEPS_PER_SWEEP: u32 = 100;
 /// How often it is remembered that the clock can be trusted.
 const NOTE_TIME_EVERY: Duration = Duration::from_hours(1);
@@ -64,33 +68,57 @@ pub async fn run(domain: Arc<Domain>) {
             let _ = tokio::time::timeout(pause, domain.trusted_again()).await;
         }
     };
-    tokio::join!(gather, sweep, cool, note_time, prune, domain.settle(), domain.go_on_erasing(), integrity::scrub(Arc::clone(&domain)));
+    tokio::join!(
+        gather,
+        sweep,
+        cool,
+        note_time,
+        prune,
+        domain.settle(),
+        domain.go_on_erasing(),
+        integrity::scrub(Arc::clone(&domain))
+    );
 }
 
 impl Domain {
     async fn sweep(&self) {
         let health = self.status().health().await;
         for problem in health.problems {
-            tracing::warn!(code = problem.code, detail = problem.detail, "the server has a problem");
+            tracing::warn!(
+                code = problem.code,
+                detail = problem.detail,
+                "the server has a problem"
+            );
         }
         match self.sweep_rows().await {
             Ok(0) => {}
-            Ok(events) => tracing::info!(events, "removed events beyond --event-retention or --max-events"),
-            Err(error) => tracing::warn!(%error, "could not remove what has ended; trying again in a minute"),
+            Ok(events) => tracing::info!(
+                events,
+                "removed events beyond --event-retention or --max-events"
+            ),
+            Err(error) => {
+                tracing::warn!(%error, "could not remove what has ended; trying again in a minute")
+            }
         }
     }
 
-    /// Removes ended tokens and the events that are too old or too many, in steps; says how many events.
+    /// Removes ended tokens and the events that are too old or too many, in steps; says how many
+    /// events.
     async fn sweep_rows(&self) -> Result<usize, StoreError> {
         let now = clock::now();
         // Where the clock cannot be believed no event is too old.
-        let oldest = self.trust.doubt().is_none().then(|| now - self.limits.event_retention);
+        let oldest = self
+            .trust
+            .doubt()
+            .is_none()
+            .then(|| now - self.limits.event_retention);
         let most = self.limits.max_events;
         let mut events = 0;
         for _ in 0..STEPS_PER_SWEEP {
             let step = move |tx: &Tx<'_>| {
                 tx.remove_ended_tokens(now, ROWS_PER_STEP)?;
-                let too_old = oldest.map_or(Ok(0), |oldest| tx.remove_events(oldest, ROWS_PER_STEP))?;
+                let too_old =
+                    oldest.map_or(Ok(0), |oldest| tx.remove_events(oldest, ROWS_PER_STEP))?;
                 Ok((too_old, tx.remove_events_beyond(most, ROWS_PER_STEP)?))
             };
             let (too_old, too_many) = self.store.write(0, step).await?;

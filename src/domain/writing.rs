@@ -1,5 +1,5 @@
-//! One write: what is prepared before it queues, and in its transaction what is looked at, what is decided, and what is then stored or kept, all
-//! together or not at all.
+//! One write: what is prepared before it queues, and in its transaction what is looked at, what is
+//! decided, and what is then stored or kept, all together or not at all.
 
 use std::sync::Arc;
 
@@ -33,7 +33,8 @@ const MAX_COMPARED: u64 = 32 * MIB;
 /// The current version before a write without a lock.
 pub(super) struct Before {
     sha256: Digest,
-    /// Its bytes, and the memory for taking both states apart; none where they are too large for that, or memory is short.
+    /// Its bytes, and the memory for taking both states apart; none where they are too large for
+    /// that, or memory is short.
     bytes: Option<(Arc<Decoded>, Lease)>,
 }
 
@@ -41,26 +42,44 @@ impl Domain {
     /// The current version at an address, if there is one, to compare it with a write of some size.
     pub(super) async fn before(&self, name: &StateName, size: u64) -> Option<Before> {
         let spot = self.store.spot(name).ok()?;
-        let (Place::State { id, .. }, Some(current)) = (&spot.place, spot.place.live()) else { return None };
+        let (Place::State { id, .. }, Some(current)) = (&spot.place, spot.place.live()) else {
+            return None;
+        };
         let both = current.size.saturating_add(size);
-        let lease = (both <= MAX_COMPARED).then(|| self.budget.for_copy(both * SIZE_TAKEN_APART).ok()).flatten();
+        let lease = (both <= MAX_COMPARED)
+            .then(|| self.budget.for_copy(both * SIZE_TAKEN_APART).ok())
+            .flatten();
         let bytes = match lease {
-            Some(lease) => self.bytes_of(name, *id, current, Patience::None).await.ok().map(|bytes| (bytes, lease)),
+            Some(lease) => self
+                .bytes_of(name, *id, current, Patience::None)
+                .await
+                .ok()
+                .map(|bytes| (bytes, lease)),
             None => None,
         };
-        Some(Before { sha256: current.sha256, bytes })
+        Some(Before {
+            sha256: current.sha256,
+            bytes,
+        })
     }
 }
 
 impl Before {
     fn size(&self) -> usize {
-        self.bytes.as_ref().map_or(0, |(bytes, _lease)| bytes.as_ref().as_ref().len())
+        self.bytes
+            .as_ref()
+            .map_or(0, |(bytes, _lease)| bytes.as_ref().as_ref().len())
     }
 
     /// Sees whether a write drops resources of it.
     fn compare(self, after: &[u8]) -> Compared {
-        let drops = self.bytes.and_then(|(before, _lease)| diff::drops_resources(before.as_ref().as_ref(), after));
-        Compared { with: self.sha256, drops }
+        let drops = self
+            .bytes
+            .and_then(|(before, _lease)| diff::drops_resources(before.as_ref().as_ref(), after));
+        Compared {
+            with: self.sha256,
+            drops,
+        }
     }
 }
 
@@ -112,9 +131,11 @@ impl Unprepared {
         self.body.bytes().len()
     }
 
-    /// How many bytes have to be looked at for it: its own, and those of the version that it is compared with.
+    /// How many bytes have to be looked at for it: its own, and those of the version that it is
+    /// compared with.
     pub(super) fn work(&self) -> usize {
-        self.size().saturating_add(self.before.as_ref().map_or(0, Before::size))
+        self.size()
+            .saturating_add(self.before.as_ref().map_or(0, Before::size))
     }
 
     /// The bytes whose MD5 is to be compared; none where the client sent none.
@@ -122,9 +143,22 @@ impl Unprepared {
         self.body.has_md5().then(|| self.body.bytes())
     }
 
-    /// Does all that needs no database. Takes a core for a while; less of it where the MD5 is known already.
+    /// Does all that needs no database. Takes a core for a while; less of it where the MD5 is known
+    /// already.
     pub(super) fn prepare(self, md5: Option<[u8; 16]>) -> Result<WriteJob, Error> {
-        let Self { name, caller, body, mut lease, lock_id, force, is_denied, before, unlocked_writes, max_nesting, min_free_space } = self;
+        let Self {
+            name,
+            caller,
+            body,
+            mut lease,
+            lock_id,
+            force,
+            is_denied,
+            before,
+            unlocked_writes,
+            max_nesting,
+            min_free_space,
+        } = self;
         let prepared = body.prepare(md5, max_nesting)?;
         let compared = before.map(|before| before.compare(body.bytes()));
         // Whoever has hashed it meanwhile is through, and lets go of it too.
@@ -180,10 +214,19 @@ impl WriteJob {
             (None, false)
         } else {
             let (key, address) = (&self.caller.actor.id, &self.caller.origin.address);
-            (tx.broken_lock(&self.name)?, tx.is_stale_writer(&self.name, key, address)?)
+            (
+                tx.broken_lock(&self.name)?,
+                tx.is_stale_writer(&self.name, key, address)?,
+            )
         };
         let unlocked_writes = self.unlocked_writes;
-        let situation = Situation { place: &place, lock: lock.as_ref(), broken: broken.as_ref(), is_stale_writer, unlocked_writes };
+        let situation = Situation {
+            place: &place,
+            lock: lock.as_ref(),
+            broken: broken.as_ref(),
+            is_stale_writer,
+            unlocked_writes,
+        };
         let incoming = Incoming {
             sha256: self.prepared.sha256,
             serial: self.prepared.head.serial,
@@ -193,8 +236,16 @@ impl WriteJob {
             actor: &self.caller.actor,
         };
         match (judge(&situation, &incoming), place) {
-            (Verdict::Unchanged, Place::State { id, current: Some(current), .. }) => {
-                // Mends the bytes where they were damaged or lost: what is acknowledged can be read.
+            (
+                Verdict::Unchanged,
+                Place::State {
+                    id,
+                    current: Some(current),
+                    ..
+                },
+            ) => {
+                // Mends the bytes where they were damaged or lost: what is acknowledged can be
+                // read.
                 let blob = tx.put_blob(self.prepared.sha256, &self.prepared.blob)?;
                 tx.lead_to(id, current.number, blob)?;
                 self.note_echo(tx, &current)?;
@@ -207,18 +258,37 @@ impl WriteJob {
             }
             (Verdict::Store | Verdict::Unchanged, place) => {
                 tx.needs_room(self.min_free_space)?;
-                self.store(tx, &place, lock.as_ref()).map(|version| Ok(Written::Stored(version)))
+                self.store(tx, &place, lock.as_ref())
+                    .map(|version| Ok(Written::Stored(version)))
             }
         }
     }
 
-    /// Keeps what its key may not write, unless it is there already: an apply may have made what it says.
-    fn keep_denied(&self, tx: &Tx<'_>, place: &Place) -> Result<Result<Written, NotWritten>, StoreError> {
-        if place.left().is_some() || place.live().is_some_and(|current| current.sha256 == self.prepared.sha256) {
+    /// Keeps what its key may not write, unless it is there already: an apply may have made what it
+    /// says.
+    fn keep_denied(
+        &self,
+        tx: &Tx<'_>,
+        place: &Place,
+    ) -> Result<Result<Written, NotWritten>, StoreError> {
+        if place.left().is_some()
+            || place
+                .live()
+                .is_some_and(|current| current.sha256 == self.prepared.sha256)
+        {
             return Ok(Err(NotWritten::Denied));
         }
         tx.needs_room(self.min_free_space)?;
-        self.reject(tx, place, None, Refusal { rejection: Rejection::Forbidden, why: "its key may not write here" }).map(Ok)
+        self.reject(
+            tx,
+            place,
+            None,
+            Refusal {
+                rejection: Rejection::Forbidden,
+                why: "its key may not write here",
+            },
+        )
+        .map(Ok)
     }
 
     fn state(&self, tx: &Tx<'_>, place: &Place) -> Result<StateId, StoreError> {
@@ -242,10 +312,19 @@ impl WriteJob {
         }
     }
 
-    fn store(&self, tx: &Tx<'_>, place: &Place, lock: Option<&HeldLock>) -> Result<Version, StoreError> {
+    fn store(
+        &self,
+        tx: &Tx<'_>,
+        place: &Place,
+        lock: Option<&HeldLock>,
+    ) -> Result<Version, StoreError> {
         let state = self.state(tx, place)?;
         let snapshot = snapshot_before(tx, place, lock)?;
-        let version = tx.append(state, &self.new_version(Kind::Write, lock), &self.prepared.blob)?;
+        let version = tx.append(
+            state,
+            &self.new_version(Kind::Write, lock),
+            &self.prepared.blob,
+        )?;
         if let Some(snapshot) = snapshot {
             tx.mark_intermediate(state, snapshot)?;
         }
@@ -253,10 +332,21 @@ impl WriteJob {
         if self.lock_id.is_none() {
             tx.forget_broken_lock(&self.name)?;
         }
-        tx.clear_stale_writer(&self.name, &self.caller.actor.id, &self.caller.origin.address)?;
-        let event = NewEvent::new(EventKind::StateWrite, &self.caller, self.at).on(&self.name).version(version.number);
-        let event = event.attention(lock.is_none() && self.drops_resources(place)).detail(self.said_of_it());
-        tx.record(&NewEvent { lock_id: self.lock_id.clone(), ..event })?;
+        tx.clear_stale_writer(
+            &self.name,
+            &self.caller.actor.id,
+            &self.caller.origin.address,
+        )?;
+        let event = NewEvent::new(EventKind::StateWrite, &self.caller, self.at)
+            .on(&self.name)
+            .version(version.number);
+        let event = event
+            .attention(lock.is_none() && self.drops_resources(place))
+            .detail(self.said_of_it());
+        tx.record(&NewEvent {
+            lock_id: self.lock_id.clone(),
+            ..event
+        })?;
         Ok(version)
     }
 
@@ -269,22 +359,36 @@ impl WriteJob {
         said
     }
 
-    /// Without locks, the later of two first applies may send the very state that the earlier one wrote, and never its own: what it made is then
-    /// in no state at all, and only a person can find it. A client that re-sends its own write is nothing to look at.
+    /// Without locks, the later of two first applies may send the very state that the earlier one
+    /// wrote, and never its own: what it made is then in no state at all, and only a person can
+    /// find it. A client that re-sends its own write is nothing to look at.
     fn note_echo(&self, tx: &Tx<'_>, current: &Version) -> Result<(), StoreError> {
         if self.lock_id.is_some() || current.created_by == self.caller.actor {
             return Ok(());
         }
-        let event = NewEvent::new(EventKind::StateWrite, &self.caller, self.at).on(&self.name).version(current.number).attention(true);
-        tx.record(&event.detail(serde_json::json!({ "serial": current.head.serial, "unchanged": true })))
+        let event = NewEvent::new(EventKind::StateWrite, &self.caller, self.at)
+            .on(&self.name)
+            .version(current.number)
+            .attention(true);
+        tx.record(
+            &event.detail(serde_json::json!({ "serial": current.head.serial, "unchanged": true })),
+        )
     }
 
-    /// Whether resources of the version that this replaces are not in it. In doubt a person should look.
+    /// Whether resources of the version that this replaces are not in it. In doubt a person should
+    /// look.
     fn drops_resources(&self, place: &Place) -> bool {
-        let Some(live) = place.live() else { return false };
+        let Some(live) = place.live() else {
+            return false;
+        };
         match &self.compared {
-            Some(Compared { with, drops: Some(drops) }) if *with == live.sha256 => *drops,
-            Some(Compared { with, drops: None }) if *with == live.sha256 => self.has_fewer_resources(live),
+            Some(Compared {
+                with,
+                drops: Some(drops),
+            }) if *with == live.sha256 => *drops,
+            Some(Compared { with, drops: None }) if *with == live.sha256 => {
+                self.has_fewer_resources(live)
+            }
             // Another writer without a lock came in between.
             _ if self.lock_id.is_none() => true,
             _ => self.has_fewer_resources(live),
@@ -292,11 +396,20 @@ impl WriteJob {
     }
 
     fn has_fewer_resources(&self, live: &Version) -> bool {
-        live.head.resources.zip(self.prepared.head.resources).is_some_and(|(before, after)| after < before)
+        live.head
+            .resources
+            .zip(self.prepared.head.resources)
+            .is_some_and(|(before, after)| after < before)
     }
 
     /// Keeps a valid state that is refused: it may be the only record of what an apply did.
-    fn reject(&self, tx: &Tx<'_>, place: &Place, lock: Option<HeldLock>, refusal: Refusal) -> Result<Written, StoreError> {
+    fn reject(
+        &self,
+        tx: &Tx<'_>,
+        place: &Place,
+        lock: Option<HeldLock>,
+        refusal: Refusal,
+    ) -> Result<Written, StoreError> {
         let rejection = refusal.rejection;
         let state = self.state(tx, place)?;
         let number = match tx.rejected_with(state, self.prepared.sha256)? {
@@ -304,27 +417,66 @@ impl WriteJob {
             None => self.keep(tx, state, rejection)?,
         };
         if rejection == Rejection::StaleWrite {
-            tx.mark_stale_writer(&self.name, &self.caller.actor.id, &self.caller.origin.address, self.at)?;
+            tx.mark_stale_writer(
+                &self.name,
+                &self.caller.actor.id,
+                &self.caller.origin.address,
+                self.at,
+            )?;
         }
-        let Some(held) = lock else { return Ok(Written::Refused(refusal, number)) };
-        tx.note_refusal(&self.name, &Refused::by(&self.caller, self.at, self.lock_id.as_deref(), None))?;
+        let Some(held) = lock else {
+            return Ok(Written::Refused(refusal, number));
+        };
+        tx.note_refusal(
+            &self.name,
+            &Refused::by(&self.caller, self.at, self.lock_id.as_deref(), None),
+        )?;
         Ok(Written::Locked(held.lock, number))
     }
 
     fn keep(&self, tx: &Tx<'_>, state: StateId, rejection: Rejection) -> Result<u64, StoreError> {
-        let number = tx.append_aside(state, &self.new_version(Kind::Rejected(rejection), None), &self.prepared.blob)?.number;
+        let number = tx
+            .append_aside(
+                state,
+                &self.new_version(Kind::Rejected(rejection), None),
+                &self.prepared.blob,
+            )?
+            .number;
         tx.trim_rejected(state, MAX_REJECTED, MAX_REJECTED_BYTES)?;
-        let event = NewEvent::new(EventKind::StateWriteRejected, &self.caller, self.at).on(&self.name).version(number).attention(true);
-        let event = event.detail(serde_json::json!({ "code": rejection.code(), "serial": self.prepared.head.serial }));
-        tx.record(&NewEvent { lock_id: self.lock_id.clone(), ..event })?;
+        let event = NewEvent::new(EventKind::StateWriteRejected, &self.caller, self.at)
+            .on(&self.name)
+            .version(number)
+            .attention(true);
+        let event = event.detail(
+            serde_json::json!({ "code": rejection.code(), "serial": self.prepared.head.serial }),
+        );
+        tx.record(&NewEvent {
+            lock_id: self.lock_id.clone(),
+            ..event
+        })?;
         Ok(number)
     }
 }
 
-/// The write of the same apply that the next one under its lock makes a snapshot: nearly always the current version. Where the state was deleted,
-/// rolled back or restored under the lock in between, it is one of the newest.
-fn snapshot_before(tx: &Tx<'_>, place: &Place, lock: Option<&HeldLock>) -> Result<Option<u64>, StoreError> {
-    let (Some(held), Place::State { id, current: Some(current), presence }) = (lock, place) else { return Ok(None) };
+/// The write of the same apply that the next one under its lock makes a snapshot: nearly always the
+/// current version. Where the state was deleted, rolled back or restored under the lock in between,
+/// it is one of the newest.
+fn snapshot_before(
+    tx: &Tx<'_>,
+    place: &Place,
+    lock: Option<&HeldLock>,
+) -> Result<Option<u64>, StoreError> {
+    let (
+        Some(held),
+        Place::State {
+            id,
+            current: Some(current),
+            presence,
+        },
+    ) = (lock, place)
+    else {
+        return Ok(None);
+    };
     if current.kind == Kind::Write && *presence == Presence::Live {
         return Ok(held.last_write(Some(current)).map(|(number, _)| number));
     }
@@ -344,7 +496,10 @@ mod tests {
         let lent = |bytes| budget.for_copy(bytes).unwrap();
         let write = |before: Option<Before>| Unprepared {
             name: StateName::parse("w", "b").unwrap(),
-            caller: Caller::operator(Origin { address: String::new(), request_id: String::new() }),
+            caller: Caller::operator(Origin {
+                address: String::new(),
+                request_id: String::new(),
+            }),
             body: Arc::new(Body::new(vec![b' '; 100], None)),
             lease: lent(100),
             lock_id: None,
@@ -355,10 +510,19 @@ mod tests {
             max_nesting: 10,
             min_free_space: 0,
         };
-        let before = |bytes| Some(Before { sha256: Digest::of(b""), bytes });
+        let before = |bytes| {
+            Some(Before {
+                sha256: Digest::of(b""),
+                bytes,
+            })
+        };
         let large = Decoded::new(vec![b' '; 26_000_000], lent(26_000_000));
         assert_eq!(write(None).work(), 100);
-        assert_eq!(write(before(None)).work(), 100, "only the numbers of resources are compared");
+        assert_eq!(
+            write(before(None)).work(),
+            100,
+            "only the numbers of resources are compared"
+        );
         assert_eq!(write(before(Some((large, lent(1))))).work(), 26_000_100);
     }
 }

@@ -1,4 +1,5 @@
-//! Files that somebody sends: a map of names to contents, or a tar. What lies deeper than the root is a child module and is not looked at.
+//! Files that somebody sends: a map of names to contents, or a tar. What lies deeper than the root
+//! is a child module and is not looked at.
 
 use std::collections::HashSet;
 use std::io::Read as _;
@@ -24,7 +25,10 @@ pub enum BadFiles {
     #[error("there are two files named {0:?}")]
     Twice(String),
     /// Nothing at the top.
-    #[error("there are files, but none in the root; name them as seen from the root module: `tar -C MODULE -c .`")]
+    #[error(
+        "there are files, but none in the root; name them as seen from the root module: `tar -C \
+            MODULE -c .`"
+    )]
     NoRoot,
     /// A name that leads out.
     #[error("the name {0:?} leads out of the module; name files as seen from the root module")]
@@ -44,7 +48,8 @@ impl Gathering {
     /// A file's name in the root, if that is where it lies and one of the programs would load it.
     fn name(&mut self, path: &str) -> Result<Option<String>, BadFiles> {
         let mut parts = path.split('/').filter(|part| !matches!(*part, "" | "."));
-        if path.starts_with('/') || path.len() > MAX_NAME || parts.clone().any(|part| part == "..") {
+        if path.starts_with('/') || path.len() > MAX_NAME || parts.clone().any(|part| part == "..")
+        {
             return Err(BadFiles::BadName(path.chars().take(100).collect()));
         }
         let (Some(name), None) = (parts.next(), parts.next()) else {
@@ -65,7 +70,11 @@ impl Gathering {
     }
 
     fn done(self) -> Result<Vec<Source>, BadFiles> {
-        if self.has_deeper && !self.has_root { Err(BadFiles::NoRoot) } else { Ok(self.sources) }
+        if self.has_deeper && !self.has_root {
+            Err(BadFiles::NoRoot)
+        } else {
+            Ok(self.sources)
+        }
     }
 }
 
@@ -78,7 +87,10 @@ pub fn of_map(files: Vec<(String, String)>) -> Result<Vec<Source>, BadFiles> {
     let mut gathering = Gathering::default();
     for (path, content) in files {
         if let Some(name) = gathering.name(&path)? {
-            gathering.sources.push(Source { name, content: Ok(content.into_bytes()) });
+            gathering.sources.push(Source {
+                name,
+                content: Ok(content.into_bytes()),
+            });
         }
     }
     gathering.done()
@@ -96,7 +108,11 @@ pub fn of_archive(bytes: &[u8]) -> Result<Vec<Source>, BadFiles> {
         return Err(BadFiles::NotATar);
     }
     let mut archive = tar::Archive::new(bytes);
-    for (index, entry) in archive.entries().map_err(|_| BadFiles::NotATar)?.enumerate() {
+    for (index, entry) in archive
+        .entries()
+        .map_err(|_| BadFiles::NotATar)?
+        .enumerate()
+    {
         if index >= MAX_ENTRIES {
             return Err(BadFiles::TooMany(MAX_ENTRIES));
         }
@@ -106,16 +122,22 @@ pub fn of_archive(bytes: &[u8]) -> Result<Vec<Source>, BadFiles> {
             continue;
         }
         let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        let Some(name) = gathering.name(&path)? else { continue };
+        let Some(name) = gathering.name(&path)? else {
+            continue;
+        };
         let content = if kind.is_file() {
             let mut content = Vec::new();
-            (&mut entry).take(MAX_FILE).read_to_end(&mut content).map_err(|_| BadFiles::NotATar)?;
+            (&mut entry)
+                .take(MAX_FILE)
+                .read_to_end(&mut content)
+                .map_err(|_| BadFiles::NotATar)?;
             if content.len() as u64 != entry.size() {
                 return Err(BadFiles::NotATar);
             }
             Ok(content)
         } else {
-            Err("this is a link or no file, which an archive does not hold the content of; send it with `tar -h`".to_owned())
+            Err("this is a link or no file, which an archive does not hold the content of; send it \
+                with `tar -h`".to_owned())
         };
         gathering.sources.push(Source { name, content });
     }

@@ -1,8 +1,10 @@
-//! The one file that is generated: a backend block with three addresses, their methods, and nothing secret, since both programs copy it into plans.
+//! The one file that is generated: a backend block with three addresses, their methods, and nothing
+//! secret, since both programs copy it into plans.
 //!
-//! A file is ours only while it is, byte for byte, what would be written for the address in it, or what an earlier version wrote: what somebody has
-//! changed is theirs. Its first line says which command wrote it, and so for how long it is there. The methods are pinned, since the programs would take
-//! them from variables otherwise, which build servers set for other backends.
+//! A file is ours only while it is, byte for byte, what would be written for the address in it, or
+//! what an earlier version wrote: what somebody has changed is theirs. Its first line says which
+//! command wrote it, and so for how long it is there. The methods are pinned, since the programs
+//! would take them from variables otherwise, which build servers set for other backends.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -17,10 +19,10 @@ pub const FILE: &str = "statekeep_backend.tf";
 /// A file of this name would hide it from `OpenTofu`.
 pub const HIDING_FILE: &str = "statekeep_backend.tofu";
 
-const BY_CONFIGURE: &str =
-    "# Written by `statekeep configure`, which recognises it as long as nobody changes it. `statekeep configure --remove` removes it.";
-const BY_RUN: &str =
-    "# Written by `statekeep run` for as long as its command runs, and removed at its end. One that was left over: by the next run.";
+const BY_CONFIGURE: &str = "# Written by `statekeep configure`, which recognises it as long as \
+    nobody changes it. `statekeep configure --remove` removes it.";
+const BY_RUN: &str = "# Written by `statekeep run` for as long as its command runs, and removed at \
+    its end. One that was left over: by the next run.";
 /// The largest file that can be ours, in bytes.
 const MAX_OURS: u64 = 64 * 1024;
 
@@ -84,7 +86,11 @@ pub enum Present {
 impl Backend {
     /// What is written for an address.
     pub const fn new(address: String, writer: Writer) -> Self {
-        Self { address, writer, form: Form::Pinned }
+        Self {
+            address,
+            writer,
+            form: Form::Pinned,
+        }
     }
 
     /// The settings of a generated block.
@@ -111,7 +117,10 @@ impl Backend {
             Form::Pinned => &settings[..],
             Form::Addresses => &settings[..3],
         };
-        let mut text = format!("{}\nterraform {{\n  backend \"http\" {{\n", self.writer.marker());
+        let mut text = format!(
+            "{}\nterraform {{\n  backend \"http\" {{\n",
+            self.writer.marker()
+        );
         for (name, value) in settings {
             let _ = writeln!(text, "    {name:14} = {}", quoted(value));
         }
@@ -142,8 +151,14 @@ impl Backend {
         let text = std::str::from_utf8(bytes).ok()?;
         let [found] = <[_; 1]>::try_from(native::read(FILE, text).found).ok()?;
         let address = found.address?;
-        let forms = Writer::ALL.into_iter().flat_map(|writer| Form::ALL.map(|form| (writer, form)));
-        let mut could_be = forms.map(|(writer, form)| Self { address: address.clone(), writer, form });
+        let forms = Writer::ALL
+            .into_iter()
+            .flat_map(|writer| Form::ALL.map(|form| (writer, form)));
+        let mut could_be = forms.map(|(writer, form)| Self {
+            address: address.clone(),
+            writer,
+            form,
+        });
         could_be.find(|ours| ours.text() == text)
     }
 
@@ -170,7 +185,11 @@ pub fn left_beside(dir: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// A text as HCL writes it, with nothing in it that means something else there.
 pub(super) fn quoted(text: &str) -> String {
-    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace("${", "$${").replace("%{", "%%{");
+    let escaped = text
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace("${", "$${")
+        .replace("%{", "%%{");
     format!("\"{}\"", escaped.replace('\n', "\\n").replace('\r', "\\r"))
 }
 
@@ -180,13 +199,28 @@ mod tests {
 
     #[test]
     fn what_is_written_is_recognised_and_what_was_changed_is_not() {
-        let kinds = || Writer::ALL.into_iter().flat_map(|writer| Form::ALL.map(|form| (writer, form)));
+        let kinds = || {
+            Writer::ALL
+                .into_iter()
+                .flat_map(|writer| Form::ALL.map(|form| (writer, form)))
+        };
         for address in ["http://127.0.0.1:8680/api/x", "https://a/\"b\\${c}%{d}\n"] {
             for (writer, form) in kinds() {
-                let text = Backend { address: address.to_owned(), writer, form }.text();
+                let text = Backend {
+                    address: address.to_owned(),
+                    writer,
+                    form,
+                }
+                .text();
                 let ours = Backend::of_text(text.as_bytes()).expect("ours");
-                assert_eq!((ours.address.as_str(), ours.writer, ours.form), (address, writer, form));
-                assert!(Backend::of_text(text.replace("unlock_address", "unlock_methode").as_bytes()).is_none());
+                assert_eq!(
+                    (ours.address.as_str(), ours.writer, ours.form),
+                    (address, writer, form)
+                );
+                assert!(
+                    Backend::of_text(text.replace("unlock_address", "unlock_methode").as_bytes())
+                        .is_none()
+                );
                 assert!(Backend::of_text(text.replace('#', "//").as_bytes()).is_none());
                 assert!(Backend::of_text(format!("{text}\n").as_bytes()).is_none());
             }
@@ -196,10 +230,14 @@ mod tests {
     #[test]
     fn what_version_0_1_0_wrote_is_ours() {
         let text = format!(
-            "{BY_CONFIGURE}\nterraform {{\n  backend \"http\" {{\n    address        = \"http://a/\"\n    lock_address   = \"http://a/\"\n    unlock_address = \"http://a/\"\n  }}\n}}\n"
+            "{BY_CONFIGURE}\nterraform {{\n  backend \"http\" {{\n    address        = \
+                \"http://a/\"\n    lock_address   = \"http://a/\"\n    unlock_address = \
+                \"http://a/\"\n  }}\n}}\n"
         );
         let ours = Backend::of_text(text.as_bytes()).expect("ours");
-        assert!(!ours.pins_methods() && ours != Backend::new("http://a/".to_owned(), Writer::Configure));
+        assert!(
+            !ours.pins_methods() && ours != Backend::new("http://a/".to_owned(), Writer::Configure)
+        );
     }
 
     #[test]
@@ -215,11 +253,20 @@ mod tests {
         let backend = Backend::new("http://a/".to_owned(), Writer::Run);
         backend.create(dir.path()).expect("created");
         std::fs::write(dir.path().join(FILE), "theirs").expect("changed");
-        assert_eq!(backend.create(dir.path()).map_err(|error| error.kind()), Err(io::ErrorKind::AlreadyExists));
-        assert_eq!(std::fs::read_to_string(dir.path().join(FILE)).expect("there"), "theirs");
+        assert_eq!(
+            backend.create(dir.path()).map_err(|error| error.kind()),
+            Err(io::ErrorKind::AlreadyExists)
+        );
+        assert_eq!(
+            std::fs::read_to_string(dir.path().join(FILE)).expect("there"),
+            "theirs"
+        );
         Backend::remove(dir.path()).expect("removed");
         std::os::unix::fs::symlink("target", dir.path().join(FILE)).expect("a link");
-        assert_eq!(backend.create(dir.path()).map_err(|error| error.kind()), Err(io::ErrorKind::AlreadyExists));
+        assert_eq!(
+            backend.create(dir.path()).map_err(|error| error.kind()),
+            Err(io::ErrorKind::AlreadyExists)
+        );
         assert!(!dir.path().join("target").exists());
     }
 }

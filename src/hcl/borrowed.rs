@@ -1,7 +1,9 @@
-//! A backend block for a moment, in an override file, so that the program reads a state from another place than the sources say.
+//! A backend block for a moment, in an override file, so that the program reads a state from
+//! another place than the sources say.
 //!
-//! The file is never written over another. It carries the hash of what is in it, so that one that a killed command left is recognised and taken away,
-//! and one that somebody changed is not. An empty one was cut off, and is ours as well.
+//! The file is never written over another. It carries the hash of what is in it, so that one that a
+//! killed command left is recognised and taken away, and one that somebody changed is not. An empty
+//! one was cut off, and is ours as well.
 
 use std::fmt::Write as _;
 use std::io::{self, Read as _};
@@ -13,10 +15,12 @@ use super::backend::quoted;
 use super::placing;
 use crate::model::digest::Digest;
 
-/// The name of the file. Both programs let the block in it stand for the one in the sources, whether there is one or not.
+/// The name of the file. Both programs let the block in it stand for the one in the sources,
+/// whether there is one or not.
 pub const BORROWED_FILE: &str = "statekeep_transfer_override.tf";
 
-const MARKER: &str = "# Written by `statekeep` while it moves a state, and removed by it. SHA-256 of what follows: ";
+const MARKER: &str =
+    "# Written by `statekeep` while it moves a state, and removed by it. SHA-256 of what follows: ";
 /// A larger file is not ours, in bytes.
 const MAX_OURS: u64 = 1024 * 1024;
 /// How deep settings may nest; deeper ones are left out.
@@ -42,7 +46,9 @@ impl Borrowed {
         };
         let mut bytes = Vec::new();
         if is_file {
-            std::fs::File::open(&path)?.take(MAX_OURS).read_to_end(&mut bytes)?;
+            std::fs::File::open(&path)?
+                .take(MAX_OURS)
+                .read_to_end(&mut bytes)?;
         }
         if !is_file || !(bytes.is_empty() || is_ours(&bytes)) {
             return Ok(false);
@@ -60,7 +66,10 @@ impl Drop for Borrowed {
 
 fn text(kind: &str, config: &Map<String, Value>) -> String {
     let mut body = format!("terraform {{\n  backend {} {{\n", quoted(kind));
-    for (name, value) in config.iter().filter(|(name, value)| is_name(name) && !value.is_null()) {
+    for (name, value) in config
+        .iter()
+        .filter(|(name, value)| is_name(name) && !value.is_null())
+    {
         setting(&mut body, name, value);
     }
     body.push_str("  }\n}\n");
@@ -68,8 +77,12 @@ fn text(kind: &str, config: &Map<String, Value>) -> String {
 }
 
 fn is_ours(bytes: &[u8]) -> bool {
-    let Some(rest) = bytes.strip_prefix(MARKER.as_bytes()) else { return false };
-    let Some(end) = rest.iter().position(|byte| *byte == b'\n') else { return false };
+    let Some(rest) = bytes.strip_prefix(MARKER.as_bytes()) else {
+        return false;
+    };
+    let Some(end) = rest.iter().position(|byte| *byte == b'\n') else {
+        return false;
+    };
     rest[..end] == *Digest::of(&rest[end + 1..]).to_string().as_bytes()
 }
 
@@ -82,7 +95,12 @@ fn setting(out: &mut String, name: &str, value: &Value) {
             }
         }
         Value::Object(_) if name == "workspaces" => block(out, name, value),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+        Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Array(_)
+        | Value::Object(_) => {
             let _ = writeln!(out, "    {name} = {}", literal(value, 0));
         }
     }
@@ -90,7 +108,12 @@ fn setting(out: &mut String, name: &str, value: &Value) {
 
 fn block(out: &mut String, name: &str, members: &Value) {
     let _ = writeln!(out, "    {name} {{");
-    for (name, value) in members.as_object().into_iter().flatten().filter(|(name, value)| is_name(name) && !value.is_null()) {
+    for (name, value) in members
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(name, value)| is_name(name) && !value.is_null())
+    {
         let _ = writeln!(out, "      {name} = {}", literal(value, 0));
     }
     out.push_str("    }\n");
@@ -100,10 +123,19 @@ fn literal(value: &Value, level: usize) -> String {
     match value {
         Value::String(text) => quoted(text),
         Value::Array(items) if level < MAX_LEVELS => {
-            format!("[{}]", items.iter().map(|item| literal(item, level + 1)).collect::<Vec<_>>().join(", "))
+            format!(
+                "[{}]",
+                items
+                    .iter()
+                    .map(|item| literal(item, level + 1))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )
         }
         Value::Object(members) if level < MAX_LEVELS => {
-            let members = members.iter().map(|(name, value)| format!("{} = {}", quoted(name), literal(value, level + 1)));
+            let members = members
+                .iter()
+                .map(|(name, value)| format!("{} = {}", quoted(name), literal(value, level + 1)));
             format!("{{{}}}", members.collect::<Vec<_>>().join(", "))
         }
         Value::Null | Value::Array(_) | Value::Object(_) => "null".to_owned(),
@@ -113,7 +145,9 @@ fn literal(value: &Value, level: usize) -> String {
 
 fn is_name(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
-        && name.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-'))
+        && name
+            .chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-'))
 }
 
 #[cfg(test)]
@@ -132,12 +166,19 @@ mod tests {
         let text = text("s3", config.as_object().expect("an object"));
         let read = native::read(BORROWED_FILE, &text);
         assert_eq!((read.found.len(), read.doubts.len()), (1, 0), "{text}");
-        for line in
-            ["bucket = \"b\\\"$${c}\"", "endpoints = {\"s3\" = \"http://e\"}", "list = [\"a\", 1, true]", "workspaces {", "name = \"w\""]
-        {
+        for line in [
+            "bucket = \"b\\\"$${c}\"",
+            "endpoints = {\"s3\" = \"http://e\"}",
+            "list = [\"a\", 1, true]",
+            "workspaces {",
+            "name = \"w\"",
+        ] {
             assert!(text.contains(line), "{line}: {text}");
         }
-        assert!(!text.contains("null") && !text.contains("bad name"), "{text}");
+        assert!(
+            !text.contains("null") && !text.contains("bad name"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -146,7 +187,10 @@ mod tests {
         let path = dir.path().join(BORROWED_FILE);
         assert!(!Borrowed::sweep(dir.path()).expect("swept"));
         std::mem::forget(Borrowed::create(dir.path(), "local", &Map::new()).expect("created"));
-        assert!(Borrowed::create(dir.path(), "local", &Map::new()).is_err(), "never over another");
+        assert!(
+            Borrowed::create(dir.path(), "local", &Map::new()).is_err(),
+            "never over another"
+        );
         assert!(path.exists());
         assert!(Borrowed::sweep(dir.path()).expect("swept") && !path.exists());
         std::fs::write(&path, text("local", &Map::new()).replace("local", "s3")).expect("changed");

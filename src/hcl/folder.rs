@@ -1,4 +1,5 @@
-//! The files of a root directory, read within limits. Links are followed, as the two programs follow them; nothing but files is opened.
+//! The files of a root directory, read within limits. Links are followed, as the two programs
+//! follow them; nothing but files is opened.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
@@ -40,7 +41,14 @@ pub fn scan(dir: &Path, ask: Ask) -> io::Result<Detection> {
 pub fn scan_without(dir: &Path, ask: Ask, without: Option<&str>) -> io::Result<Detection> {
     let Listed { names, too_many } = list(dir, without)?;
     if let Some(reason) = too_many {
-        return Ok(Detection::undecided(ask.program, vec![Doubt { file: None, line: None, reason }]));
+        return Ok(Detection::undecided(
+            ask.program,
+            vec![Doubt {
+                file: None,
+                line: None,
+                reason,
+            }],
+        ));
     }
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let views = Views::of(&names, ask);
@@ -49,9 +57,16 @@ pub fn scan_without(dir: &Path, ask: Ask, without: Option<&str>) -> io::Result<D
     Ok(views.judge(&wanted, &readings))
 }
 
-/// Whether a program that is asked about would load a file there that is more than an override. Nothing is read but names.
+/// Whether a program that is asked about would load a file there that is more than an override.
+/// Nothing is read but names.
 pub fn loads_something(dir: &Path, ask: Ask) -> bool {
-    let Ok(Listed { names, too_many: None }) = list(dir, None) else { return false };
+    let Ok(Listed {
+        names,
+        too_many: None,
+    }) = list(dir, None)
+    else {
+        return false;
+    };
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     !Views::of(&names, ask).is_empty
 }
@@ -67,19 +82,27 @@ fn list(dir: &Path, without: Option<&str>) -> io::Result<Listed> {
     for (index, entry) in std::fs::read_dir(dir)?.enumerate() {
         let entry = entry?;
         if index >= MAX_ENTRIES {
-            too_many = Some(format!("the directory has more than {MAX_ENTRIES} entries, the most that are looked at"));
+            too_many = Some(format!(
+                "the directory has more than {MAX_ENTRIES} entries, the most that are looked at"
+            ));
             break;
         }
         let Ok(name) = entry.file_name().into_string() else {
             too_many = too_many.or_else(|| unreadable(&entry.file_name()));
             continue;
         };
-        if names::language(&name).is_some() && without != Some(name.as_str()) && !entry.file_type()?.is_dir() {
+        if names::language(&name).is_some()
+            && without != Some(name.as_str())
+            && !entry.file_type()?.is_dir()
+        {
             names.push(name);
         }
     }
     if names.len() > MAX_FILES {
-        too_many = Some(format!("the module has {} files, more than the {MAX_FILES} that are looked at", names.len()));
+        too_many = Some(format!(
+            "the module has {} files, more than the {MAX_FILES} that are looked at",
+            names.len()
+        ));
     }
     names.sort_unstable();
     Ok(Listed { names, too_many })
@@ -98,7 +121,9 @@ fn read_all(dir: &Path, names: &[&str]) -> Vec<Reading> {
     let (next, left) = (AtomicUsize::new(0), AtomicU64::new(MAX_TOTAL));
     let work = || {
         let mut done = Vec::new();
-        while let Some((index, name)) = Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|index| Some((index, names.get(index)?))) {
+        while let Some((index, name)) = Some(next.fetch_add(1, Ordering::Relaxed))
+            .and_then(|index| Some((index, names.get(index)?)))
+        {
             done.push((index, read(name, &content(&dir.join(name), &left))));
         }
         done
@@ -125,16 +150,38 @@ fn content(path: &Path, left: &AtomicU64) -> Result<Vec<u8>, String> {
     if !path.metadata().map_err(cannot)?.is_file() {
         return Err("this is a link to something that is no file, or no file itself".to_owned());
     }
-    let file: File = OpenOptions::new().read(true).custom_flags(NONBLOCK).open(path).map_err(cannot)?;
+    let file: File = OpenOptions::new()
+        .read(true)
+        .custom_flags(NONBLOCK)
+        .open(path)
+        .map_err(cannot)?;
     let size = file.metadata().map_err(cannot)?.len();
-    let too_large = || Err(format!("the file is larger than {MAX_FILE} bytes, the most that is looked at"));
+    let too_large = || {
+        Err(format!(
+            "the file is larger than {MAX_FILE} bytes, the most that is looked at"
+        ))
+    };
     if size > MAX_FILE {
         return too_large();
     }
-    if left.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(size)).is_err() {
-        return Err(format!("the module has more than {MAX_TOTAL} bytes, the most that is looked at"));
+    if left
+        .try_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+            left.checked_sub(size)
+        })
+        .is_err()
+    {
+        return Err(format!(
+            "the module has more than {MAX_TOTAL} bytes, the most that is looked at"
+        ));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(size + 1).unwrap_or(0));
-    let length = file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(cannot)?;
-    if length as u64 > MAX_FILE { too_large() } else { Ok(bytes) }
+    let length = file
+        .take(MAX_FILE + 1)
+        .read_to_end(&mut bytes)
+        .map_err(cannot)?;
+    if length as u64 > MAX_FILE {
+        too_large()
+    } else {
+        Ok(bytes)
+    }
 }

@@ -1,7 +1,9 @@
-//! What one file in HCL's JSON form says. Names that stand there twice all count, as they do for the two programs; nothing recurses.
+//! What one file in HCL's JSON form says. Names that stand there twice all count, as they do for
+//! the two programs; nothing recurses.
 //!
-//! Where a body may stand, both programs take an object, a list of objects whose members count as if they stood in one, or `null`, which has none.
-//! Where blocks may stand they take one body, or a list of bodies.
+//! Where a body may stand, both programs take an object, a list of objects whose members count as
+//! if they stood in one, or `null`, which has none. Where blocks may stand they take one body, or a
+//! list of bodies.
 
 use std::collections::HashSet;
 
@@ -21,14 +23,25 @@ const NO_BODY: &str = "blocks are objects or lists of objects here, and this is 
 
 /// Reads it.
 pub(super) fn read(name: &str, text: &str) -> Reading {
-    let mut file = File { name, text, places: Places::new(text), reading: Reading::default() };
+    let mut file = File {
+        name,
+        text,
+        places: Places::new(text),
+        reading: Reading::default(),
+    };
     match serde_json::from_str::<&RawValue>(text) {
         Ok(root) => file.root(root),
-        Err(error) => return Reading::doubt(name, Some(error.line().max(1)), "the file is not JSON"),
+        Err(error) => {
+            return Reading::doubt(name, Some(error.line().max(1)), "the file is not JSON");
+        }
     }
     if let Some(at) = no_number(text) {
         let (line, _) = file.places.of(at);
-        return Reading::doubt(name, Some(line), "the file holds a number that neither program can keep");
+        return Reading::doubt(
+            name,
+            Some(line),
+            "the file holds a number that neither program can keep",
+        );
     }
     file.reading
 }
@@ -41,8 +54,9 @@ fn no_number(text: &str) -> Option<usize> {
             b'\\' if in_text => at += 1,
             b'"' => in_text = !in_text,
             b'0'..=b'9' if !in_text => {
-                let length =
-                    text[at..].find(|sign: char| !matches!(sign, '0'..='9' | '.' | 'e' | 'E' | '+' | '-')).unwrap_or(text.len() - at);
+                let length = text[at..]
+                    .find(|sign: char| !matches!(sign, '0'..='9' | '.' | 'e' | 'E' | '+' | '-'))
+                    .unwrap_or(text.len() - at);
                 if !is_number(&text[at..at + length]) {
                     return Some(at);
                 }
@@ -64,7 +78,11 @@ struct File<'a> {
 
 impl<'a> File<'a> {
     fn root(&mut self, root: &'a RawValue) {
-        for (_, settings) in self.members(root).into_iter().filter(|(name, _)| name == "terraform") {
+        for (_, settings) in self
+            .members(root)
+            .into_iter()
+            .filter(|(name, _)| name == "terraform")
+        {
             for body in self.blocks(settings) {
                 self.settings(body);
             }
@@ -79,7 +97,13 @@ impl<'a> File<'a> {
                 Some(Kind::Cloud) => self.bodies(Kind::Cloud, None, value),
                 Some(kind) => self.labelled(kind, value),
                 None if ONCE.contains(&name.as_str()) && seen.contains(&name) => {
-                    self.doubt(value, format!("`{name}` stands twice in one block, so neither program would load the file"));
+                    self.doubt(
+                        value,
+                        format!(
+                            "`{name}` stands twice in one block, so neither \
+                        program would load the file"
+                        ),
+                    );
                 }
                 None => drop(seen.insert(name)),
             }
@@ -90,7 +114,13 @@ impl<'a> File<'a> {
     fn labelled(&mut self, kind: Kind, value: &'a RawValue) {
         let members = self.members(value);
         if members.is_empty() {
-            self.doubt(value, format!("a `{}` block takes one label, so neither program would load the file", kind.name()));
+            self.doubt(
+                value,
+                format!(
+                    "a `{}` block takes one label, so neither program would load the file",
+                    kind.name()
+                ),
+            );
         }
         for (label, bodies) in members {
             self.bodies(kind, Some(&label), bodies);
@@ -101,10 +131,25 @@ impl<'a> File<'a> {
     fn bodies(&mut self, kind: Kind, label: Option<&str>, value: &'a RawValue) {
         let is_http = kind == Kind::Backend && label == Some("http");
         for body in self.blocks(value) {
-            let address = self.members(body).into_iter().find(|(name, _)| name == "address").and_then(|(_, value)| plain_text(value));
+            let address = self
+                .members(body)
+                .into_iter()
+                .find(|(name, _)| name == "address")
+                .and_then(|(_, value)| plain_text(value));
             let (line, column) = self.place(body);
-            let (label, file, address) = (label.map(str::to_owned), self.name.to_owned(), address.filter(|_| is_http));
-            self.reading.found(Found { kind, label, file, line, column, address });
+            let (label, file, address) = (
+                label.map(str::to_owned),
+                self.name.to_owned(),
+                address.filter(|_| is_http),
+            );
+            self.reading.found(Found {
+                kind,
+                label,
+                file,
+                line,
+                column,
+                address,
+            });
         }
     }
 
@@ -136,7 +181,10 @@ impl<'a> File<'a> {
     fn items(&mut self, value: &'a RawValue) -> Vec<&'a RawValue> {
         let items = serde_json::from_str::<Vec<&'a RawValue>>(value.get()).unwrap_or_default();
         if items.len() > MAX_BODIES {
-            self.doubt(value, format!("a list of more than {MAX_BODIES} bodies, the most that are looked at"));
+            self.doubt(
+                value,
+                format!("a list of more than {MAX_BODIES} bodies, the most that are looked at"),
+            );
             return Vec::new();
         }
         items
@@ -149,11 +197,14 @@ impl<'a> File<'a> {
 
     /// A value is a part of the text, so where it stands is the distance between the two.
     fn place(&mut self, value: &RawValue) -> (usize, usize) {
-        self.places.of((value.get().as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize))
+        self.places
+            .of((value.get().as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize))
     }
 }
 
 /// A template is not a plain text.
 fn plain_text(value: &RawValue) -> Option<String> {
-    serde_json::from_str::<String>(value.get()).ok().filter(|text| !text.contains("${") && !text.contains("%{"))
+    serde_json::from_str::<String>(value.get())
+        .ok()
+        .filter(|text| !text.contains("${") && !text.contains("%{"))
 }

@@ -1,4 +1,5 @@
-//! An object of JSON with all of its members in their order: one that stands there twice is still there twice.
+//! An object of JSON with all of its members in their order: one that stands there twice is still
+//! there twice.
 
 use std::fmt;
 use std::marker::PhantomData;

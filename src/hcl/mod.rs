@@ -1,7 +1,9 @@
-//! Whether a root module says itself where its state goes, as Terraform and OpenTofu would load it; and the one file that says it where it does not.
+//! Whether a root module says itself where its state goes, as Terraform and OpenTofu would load it;
+//! and the one file that says it where it does not.
 //!
-//! An answer is never a guess: whatever cannot be read as those two programs read it is undecided, with its file, line and reason.
-//! Nothing of what the sources hold is in an answer but names: values may be secret.
+//! An answer is never a guess: whatever cannot be read as those two programs read it is undecided,
+//! with its file, line and reason. Nothing of what the sources hold is in an answer but names:
+//! values may be secret.
 
 mod archive;
 mod backend;
@@ -19,7 +21,9 @@ mod syntax;
 pub use archive::{BadFiles, of_archive, of_map};
 pub use backend::{Backend, FILE, HIDING_FILE, Present, Writer, left_beside};
 pub use borrowed::{BORROWED_FILE, Borrowed};
-pub use folder::{MAX_ENTRIES, MAX_FILE, MAX_FILES, MAX_TOTAL, loads_something, scan, scan_without};
+pub use folder::{
+    MAX_ENTRIES, MAX_FILE, MAX_FILES, MAX_TOTAL, loads_something, scan, scan_without,
+};
 pub use members::Members;
 pub use settings::settings;
 
@@ -115,7 +119,8 @@ pub struct Found {
     pub line: usize,
     /// The character in the line, from 1.
     pub column: usize,
-    /// The address of an `http` backend, where it is a plain text. It may hold a password, so it is in no answer.
+    /// The address of an `http` backend, where it is a plain text. It may hold a password, so it is
+    /// in no answer.
     #[serde(skip)]
     pub address: Option<String>,
 }
@@ -149,7 +154,8 @@ pub struct Detection {
     /// Whether `OpenTofu` may encrypt the state: a file says so, or was not looked into.
     #[serde(skip)]
     pub may_encrypt: bool,
-    /// Whether no program that is asked about would load a file, but for override files, which change others and say nothing by themselves.
+    /// Whether no program that is asked about would load a file, but for override files, which
+    /// change others and say nothing by themselves.
     #[serde(skip)]
     pub is_empty: bool,
 }
@@ -157,7 +163,9 @@ pub struct Detection {
 impl Detection {
     /// The block that holds: of override files the last, as both programs merge them.
     pub fn effective(&self) -> Option<&Found> {
-        self.found.last().filter(|_| self.answer == Answer::Configured)
+        self.found
+            .last()
+            .filter(|_| self.answer == Answer::Configured)
     }
 
     fn undecided(program: Option<Program>, doubts: Vec<Doubt>) -> Self {
@@ -175,16 +183,24 @@ impl Detection {
     }
 
     fn cut(mut self) -> Self {
-        self.truncated = [self.found.len(), self.undecided.len(), self.not_examined.len()].iter().any(|rows| *rows > MAX_TOLD);
+        self.truncated = [
+            self.found.len(),
+            self.undecided.len(),
+            self.not_examined.len(),
+        ]
+        .iter()
+        .any(|rows| *rows > MAX_TOLD);
         // The last one holds, so the first ones go.
-        self.found.drain(..self.found.len().saturating_sub(MAX_TOLD));
+        self.found
+            .drain(..self.found.len().saturating_sub(MAX_TOLD));
         self.undecided.truncate(MAX_TOLD);
         self.not_examined.truncate(MAX_TOLD);
         self
     }
 }
 
-/// A file in the root directory that one of the programs would load: its name, and its bytes or why there are none.
+/// A file in the root directory that one of the programs would load: its name, and its bytes or why
+/// there are none.
 pub struct Source {
     name: String,
     content: Result<Vec<u8>, String>,
@@ -216,13 +232,24 @@ const ENCRYPTION: &str = "encryption";
 
 impl Reading {
     fn doubt(name: &str, line: Option<usize>, reason: impl Into<String>) -> Self {
-        Self { doubts: vec![Doubt { file: Some(name.to_owned()), line, reason: reason.into() }], ..Self::default() }
+        Self {
+            doubts: vec![Doubt {
+                file: Some(name.to_owned()),
+                line,
+                reason: reason.into(),
+            }],
+            ..Self::default()
+        }
     }
 
     /// One more doubt; of more than are told the first ones count.
     fn in_doubt(&mut self, name: &str, line: usize, reason: impl Into<String>) {
         if self.doubts.len() <= MAX_TOLD {
-            self.doubts.push(Doubt { file: Some(name.to_owned()), line: Some(line), reason: reason.into() });
+            self.doubts.push(Doubt {
+                file: Some(name.to_owned()),
+                line: Some(line),
+                reason: reason.into(),
+            });
         }
     }
 
@@ -262,7 +289,10 @@ pub fn judge(mut sources: Vec<Source>, ask: Ask) -> Detection {
     let views = Views::of(&names, ask);
     let read = |name: &&str| {
         let index = names.binary_search(name).ok();
-        index.and_then(|index| sources.get(index)).map(|source| read(name, &source.content)).unwrap_or_default()
+        index
+            .and_then(|index| sources.get(index))
+            .map(|source| read(name, &source.content))
+            .unwrap_or_default()
     };
     let wanted = views.wanted();
     let readings: Vec<Reading> = wanted.iter().map(read).collect();
@@ -285,24 +315,41 @@ impl<'a> Views<'a> {
             Some(program) => vec![program],
             None => vec![Program::Terraform, Program::Tofu],
         };
-        let mut loaded: Vec<(Program, Vec<&str>)> =
-            programs.into_iter().map(|program| (program, names::loaded(names, program))).filter(|(_, files)| !files.is_empty()).collect();
-        let is_empty = loaded.iter().flat_map(|(_, files)| files).all(|name| names::overrides(name));
+        let mut loaded: Vec<(Program, Vec<&str>)> = programs
+            .into_iter()
+            .map(|program| (program, names::loaded(names, program)))
+            .filter(|(_, files)| !files.is_empty())
+            .collect();
+        let is_empty = loaded
+            .iter()
+            .flat_map(|(_, files)| files)
+            .all(|name| names::overrides(name));
         let is_json = |name: &&str| names::language(name) == Some(Language::Json);
         let mut not_examined: Vec<String> = Vec::new();
         if !ask.include_json {
-            let json = names.iter().filter(|name| is_json(name) && loaded.iter().any(|(_, files)| files.contains(name)));
+            let json = names.iter().filter(|name| {
+                is_json(name) && loaded.iter().any(|(_, files)| files.contains(name))
+            });
             not_examined = json.map(|name| (*name).to_owned()).collect();
             for (_, files) in &mut loaded {
                 files.retain(|name| !is_json(name));
             }
         }
-        Self { ask, loaded, not_examined, is_empty }
+        Self {
+            ask,
+            loaded,
+            not_examined,
+            is_empty,
+        }
     }
 
     /// Every file that has to be read, once.
     fn wanted(&self) -> Vec<&'a str> {
-        let mut wanted: Vec<&str> = self.loaded.iter().flat_map(|(_, files)| files.iter().copied()).collect();
+        let mut wanted: Vec<&str> = self
+            .loaded
+            .iter()
+            .flat_map(|(_, files)| files.iter().copied())
+            .collect();
         wanted.sort_unstable();
         wanted.dedup();
         wanted
@@ -310,22 +357,36 @@ impl<'a> Views<'a> {
 
     /// Puts together what the files say.
     fn judge(self, wanted: &[&str], readings: &[Reading]) -> Detection {
-        let verdicts: Vec<Detection> = self.loaded.iter().map(|(_, files)| self.verdict(files, wanted, readings)).collect();
+        let verdicts: Vec<Detection> = self
+            .loaded
+            .iter()
+            .map(|(_, files)| self.verdict(files, wanted, readings))
+            .collect();
         let mut detection = match verdicts.as_slice() {
-            [] => Detection { answer: Answer::None, ..Detection::undecided(self.ask.program, Vec::new()) },
+            [] => Detection {
+                answer: Answer::None,
+                ..Detection::undecided(self.ask.program, Vec::new())
+            },
             [one] => one.clone(),
             [one, other, ..] if one == other => one.clone(),
             [one, other, ..] => self.differing(one, other),
         };
-        detection.may_encrypt = !self.not_examined.is_empty() || readings.iter().any(|reading| reading.encrypts);
+        detection.may_encrypt =
+            !self.not_examined.is_empty() || readings.iter().any(|reading| reading.encrypts);
         detection.not_examined = self.not_examined;
         detection.is_empty = self.is_empty;
         detection.cut()
     }
 
     fn verdict(&self, files: &[&str], wanted: &[&str], readings: &[Reading]) -> Detection {
-        let mut verdict = Detection { answer: Answer::None, ..Detection::undecided(self.ask.program, Vec::new()) };
-        for reading in files.iter().filter_map(|name| readings.get(wanted.binary_search(name).ok()?)) {
+        let mut verdict = Detection {
+            answer: Answer::None,
+            ..Detection::undecided(self.ask.program, Vec::new())
+        };
+        for reading in files
+            .iter()
+            .filter_map(|name| readings.get(wanted.binary_search(name).ok()?))
+        {
             verdict.found.extend_from_slice(&reading.found);
             verdict.undecided.extend_from_slice(&reading.doubts);
         }
@@ -340,13 +401,25 @@ impl<'a> Views<'a> {
     /// Both programs could load the module, and would not come to the same.
     fn differing(&self, terraform: &Detection, tofu: &Detection) -> Detection {
         let mut doubts = terraform.undecided.clone();
-        doubts.extend(tofu.undecided.iter().filter(|doubt| !terraform.undecided.contains(doubt)).cloned());
+        doubts.extend(
+            tofu.undecided
+                .iter()
+                .filter(|doubt| !terraform.undecided.contains(doubt))
+                .cloned(),
+        );
         if doubts.is_empty() {
-            let seen_by_one = |one: &Detection, other: &Detection| one.found.iter().find(|found| !other.found.contains(found)).cloned();
-            let where_it_shows =
-                seen_by_one(tofu, terraform).or_else(|| seen_by_one(terraform, tofu)).or_else(|| tofu.found.last().cloned());
+            let seen_by_one = |one: &Detection, other: &Detection| {
+                one.found
+                    .iter()
+                    .find(|found| !other.found.contains(found))
+                    .cloned()
+            };
+            let where_it_shows = seen_by_one(tofu, terraform)
+                .or_else(|| seen_by_one(terraform, tofu))
+                .or_else(|| tofu.found.last().cloned());
             let reason = format!(
-                "terraform and tofu would load different files: for terraform {}, for tofu {}; say which it is with `program`",
+                "terraform and tofu would load different files: for terraform {}, for tofu {}; say \
+                    which it is with `program`",
                 terraform.in_words(),
                 tofu.in_words()
             );
@@ -363,8 +436,18 @@ impl<'a> Views<'a> {
 impl Detection {
     fn in_words(&self) -> String {
         match self.found.last() {
-            Some(Found { kind, label: Some(label), file, .. }) => format!("{file} has `{} {label:?}`", kind.name()),
-            Some(Found { kind, label: None, file, .. }) => format!("{file} has `{}`", kind.name()),
+            Some(Found {
+                kind,
+                label: Some(label),
+                file,
+                ..
+            }) => format!("{file} has `{} {label:?}`", kind.name()),
+            Some(Found {
+                kind,
+                label: None,
+                file,
+                ..
+            }) => format!("{file} has `{}`", kind.name()),
             None => "nothing is configured".to_owned(),
         }
     }

@@ -23,22 +23,34 @@ fn end(name: &str) -> Option<&'static (&'static str, Language, bool)> {
     ENDS.iter().find(|(end, ..)| name.ends_with(end))
 }
 
-/// What a file of this name is written in; none where neither program would load it: hidden files, editors' copies, and all else.
+/// What a file of this name is written in; none where neither program would load it: hidden files,
+/// editors' copies, and all else.
 pub(super) fn language(name: &str) -> Option<Language> {
-    let is_ignored = name.starts_with('.') || name.ends_with('~') || (name.starts_with('#') && name.ends_with('#'));
-    end(name).filter(|_| !is_ignored).map(|(_, language, _)| *language)
+    let is_ignored = name.starts_with('.')
+        || name.ends_with('~')
+        || (name.starts_with('#') && name.ends_with('#'));
+    end(name)
+        .filter(|_| !is_ignored)
+        .map(|(_, language, _)| *language)
 }
 
-/// Of these names, which are sorted, those that a program loads: override files last, since they count over all others.
+/// Of these names, which are sorted, those that a program loads: override files last, since they
+/// count over all others.
 pub(super) fn loaded<'a>(names: &[&'a str], program: Program) -> Vec<&'a str> {
     let is_loaded = |name: &&&str| {
-        let Some((end, _, only_tofu)) = end(name).filter(|_| language(name).is_some()) else { return false };
+        let Some((end, _, only_tofu)) = end(name).filter(|_| language(name).is_some()) else {
+            return false;
+        };
         match program {
             Program::Terraform => !only_tofu,
             Program::Tofu => *only_tofu || !is_hidden(name, end, names),
         }
     };
-    let (overriding, mut main): (Vec<&str>, Vec<&str>) = names.iter().filter(is_loaded).copied().partition(|name| overrides(name));
+    let (overriding, mut main): (Vec<&str>, Vec<&str>) = names
+        .iter()
+        .filter(is_loaded)
+        .copied()
+        .partition(|name| overrides(name));
     main.extend(overriding);
     main
 }
@@ -52,7 +64,9 @@ fn is_hidden(name: &str, end: &str, names: &[&str]) -> bool {
 
 /// Whether a file only changes what others say.
 pub(super) fn overrides(name: &str) -> bool {
-    let stem = end(name).and_then(|(end, ..)| name.strip_suffix(end)).unwrap_or(name);
+    let stem = end(name)
+        .and_then(|(end, ..)| name.strip_suffix(end))
+        .unwrap_or(name);
     stem == "override" || stem.ends_with("_override")
 }
 
@@ -84,9 +98,25 @@ mod tests {
             "x.tf.bak",
         ];
         names.sort_unstable();
-        let terraform = ["a.tf.json", "b.tf.json", "main.tf", "my-override.tf", "other.tf", "override.tf"];
+        let terraform = [
+            "a.tf.json",
+            "b.tf.json",
+            "main.tf",
+            "my-override.tf",
+            "other.tf",
+            "override.tf",
+        ];
         assert_eq!(loaded(&names, Program::Terraform), terraform);
-        let tofu = ["a.tofu.json", "b.tf.json", "main.tofu", "my-override.tf", "only.tofu", "other.tf", "override.tf", "z_override.tofu"];
+        let tofu = [
+            "a.tofu.json",
+            "b.tf.json",
+            "main.tofu",
+            "my-override.tf",
+            "only.tofu",
+            "other.tf",
+            "override.tf",
+            "z_override.tofu",
+        ];
         assert_eq!(loaded(&names, Program::Tofu), tofu);
     }
 }

@@ -1,4 +1,5 @@
-//! What one file in HCL's native syntax says. A file that neither program would load says nothing, and is in doubt.
+//! What one file in HCL's native syntax says. A file that neither program would load says nothing,
+//! and is in doubt.
 
 use super::places::Places;
 use super::syntax::{Item, What, plain_text, walk};
@@ -10,12 +11,22 @@ const BYTE_ORDER_MARK: char = '\u{feff}';
 /// Reads it.
 pub(super) fn read(name: &str, text: &str) -> Reading {
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
-    let mut file = File { name, places: Places::new(text), reading: Reading::default(), is_settings: false, is_http: false };
+    let mut file = File {
+        name,
+        places: Places::new(text),
+        reading: Reading::default(),
+        is_settings: false,
+        is_http: false,
+    };
     match walk(text, &mut |item| file.item(&item)) {
         Ok(()) => file.reading,
         Err(failure) => {
             let (line, _) = Places::new(text).of(failure.at);
-            Reading::doubt(name, Some(line), format!("the file does not parse: {}", failure.reason))
+            Reading::doubt(
+                name,
+                Some(line),
+                format!("the file does not parse: {}", failure.reason),
+            )
         }
     }
 }
@@ -36,7 +47,9 @@ impl File<'_> {
             (0, What::Block { labels }) => self.block(item, labels),
             (1, What::Block { labels }) if self.is_settings => self.setting(item, labels),
             (1, What::Argument { .. }) if self.is_settings => self.argument(item),
-            (2, What::Argument { value }) if self.is_settings && self.is_http && item.name == "address" => {
+            (2, What::Argument { value })
+                if self.is_settings && self.is_http && item.name == "address" =>
+            {
                 if let Some(found) = self.reading.found.last_mut() {
                     found.address = plain_text(value);
                 }
@@ -54,13 +67,19 @@ impl File<'_> {
     fn block(&mut self, item: &Item<'_>, labels: &[String]) {
         self.is_settings = item.name == "terraform";
         if self.is_settings && !labels.is_empty() {
-            self.doubt(item, "a `terraform` block takes no label, so neither program would load the file");
+            self.doubt(
+                item,
+                "a `terraform` block takes no label, so neither program would load the file",
+            );
         }
     }
 
     fn argument(&mut self, item: &Item<'_>) {
         if let Some(kind) = Kind::of(item.name) {
-            let reason = format!("`{}` is a block and no argument, so neither program would load the file", kind.name());
+            let reason = format!(
+                "`{}` is a block and no argument, so neither program would load the file",
+                kind.name()
+            );
             self.doubt(item, reason);
         }
     }
@@ -68,16 +87,32 @@ impl File<'_> {
     fn setting(&mut self, item: &Item<'_>, labels: &[String]) {
         self.is_http = false;
         self.reading.encrypts |= item.name == ENCRYPTION;
-        let Some(kind) = Kind::of(item.name) else { return };
+        let Some(kind) = Kind::of(item.name) else {
+            return;
+        };
         if labels.len() != kind.labels() {
-            let takes = if kind.labels() == 0 { "no label" } else { "one label" };
-            let reason = format!("a `{}` block takes {takes}, so neither program would load the file", kind.name());
+            let takes = if kind.labels() == 0 {
+                "no label"
+            } else {
+                "one label"
+            };
+            let reason = format!(
+                "a `{}` block takes {takes}, so neither program would load the file",
+                kind.name()
+            );
             self.doubt(item, reason);
             return;
         }
         let label = labels.first().cloned();
         let (line, column) = self.places.of(item.at);
         self.is_http = kind == Kind::Backend && label.as_deref() == Some("http");
-        self.reading.found(Found { kind, label, file: self.name.to_owned(), line, column, address: None });
+        self.reading.found(Found {
+            kind,
+            label,
+            file: self.name.to_owned(),
+            line,
+            column,
+            address: None,
+        });
     }
 }

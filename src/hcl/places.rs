@@ -1,4 +1,5 @@
-//! Lines and columns of places in a text. Whoever asks in the order of the text has it gone through once.
+//! Lines and columns of places in a text. Whoever asks in the order of the text has it gone through
+//! once.
 
 /// Knows how far it has counted.
 pub(super) struct Places<'a> {
@@ -10,7 +11,12 @@ pub(super) struct Places<'a> {
 
 impl<'a> Places<'a> {
     pub(super) const fn new(text: &'a str) -> Self {
-        Self { text, at: 0, line: 1, column: 1 }
+        Self {
+            text,
+            at: 0,
+            line: 1,
+            column: 1,
+        }
     }
 
     /// Line and character of a byte, from 1.
@@ -20,9 +26,17 @@ impl<'a> Places<'a> {
         }
         let between = self.text.get(self.at..at).unwrap_or_default();
         let lines = between.bytes().filter(|byte| *byte == b'\n').count();
-        let on_line = between.rfind('\n').map_or(between, |end| &between[end + 1..]).chars().count();
+        let on_line = between
+            .rfind('\n')
+            .map_or(between, |end| &between[end + 1..])
+            .chars()
+            .count();
         self.line += lines;
-        self.column = if lines == 0 { self.column + on_line } else { 1 + on_line };
+        self.column = if lines == 0 {
+            self.column + on_line
+        } else {
+            1 + on_line
+        };
         self.at += between.len();
         (self.line, self.column)
     }

@@ -1,6 +1,8 @@
-//! A file of ours comes into a module whole or not at all: it is written beside, synced, and only then gets its name.
+//! A file of ours comes into a module whole or not at all: it is written beside, synced, and only
+//! then gets its name.
 //!
-//! Neither program loads what is written beside, since its name begins with a dot. What a kill left of it is recognised by its name and taken away.
+//! Neither program loads what is written beside, since its name begins with a dot. What a kill left
+//! of it is recognised by its name and taken away.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
@@ -57,7 +59,11 @@ impl Beside {
     fn write(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<Self> {
         // Not by the process's number: in a container that is the same each time.
         let path = dir.join(format!(".{name}.{}", Uuid::new_v4().simple()));
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&path)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(MODE)
+            .open(&path)?;
         let beside = Self(path);
         fill(&mut file, bytes)?;
         Ok(beside)
@@ -75,16 +81,26 @@ fn fill(file: &mut File, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Gives a file its name, where that is free. Not every file system can do it in one step by either of the two ways.
+/// Gives a file its name, where that is free. Not every file system can do it in one step by either
+/// of the two ways.
 fn named(beside: &Path, path: &Path) -> io::Result<()> {
     match renameat_with(CWD, beside, CWD, path, RenameFlags::NOREPLACE) {
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
         result => return Ok(result?),
     }
     match std::fs::hard_link(beside, path) {
-        Err(error) if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::PermissionDenied) => {
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::Unsupported | ErrorKind::PermissionDenied
+            ) =>
+        {
             let bytes = std::fs::read(beside)?;
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(path)?;
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(MODE)
+                .open(path)?;
             fill(&mut file, &bytes).inspect_err(|_| drop(std::fs::remove_file(path)))
         }
         result => result,
@@ -93,9 +109,14 @@ fn named(beside: &Path, path: &Path) -> io::Result<()> {
 
 /// As [`Beside::write`] names them.
 fn is_beside(found: &str, name: &str) -> bool {
-    let end = found.strip_prefix('.').and_then(|rest| rest.strip_prefix(name)).and_then(|rest| rest.strip_prefix('.'));
+    let end = found
+        .strip_prefix('.')
+        .and_then(|rest| rest.strip_prefix(name))
+        .and_then(|rest| rest.strip_prefix('.'));
     // The number of a process is what earlier versions had there.
-    end.is_some_and(|end| !end.is_empty() && end.len() <= 32 && end.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    end.is_some_and(|end| {
+        !end.is_empty() && end.len() <= 32 && end.bytes().all(|byte| byte.is_ascii_hexdigit())
+    })
 }
 
 #[cfg(test)]
@@ -108,12 +129,22 @@ mod tests {
         let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).expect("there");
         create(dir.path(), "x", b"one").expect("created");
         let refused = create(dir.path(), "x", b"two");
-        assert_eq!((refused.map_err(|error| error.kind()), read("x")), (Err(ErrorKind::AlreadyExists), "one".to_owned()));
+        assert_eq!(
+            (refused.map_err(|error| error.kind()), read("x")),
+            (Err(ErrorKind::AlreadyExists), "one".to_owned())
+        );
         replace(dir.path(), "x", b"three").expect("replaced");
         assert_eq!(read("x"), "three");
         std::os::unix::fs::symlink("target", dir.path().join("y")).expect("a link");
-        assert_eq!(create(dir.path(), "y", b"one").map_err(|error| error.kind()), Err(ErrorKind::AlreadyExists));
-        assert_eq!(std::fs::read_dir(dir.path()).expect("a directory").count(), 2, "nothing is left beside");
+        assert_eq!(
+            create(dir.path(), "y", b"one").map_err(|error| error.kind()),
+            Err(ErrorKind::AlreadyExists)
+        );
+        assert_eq!(
+            std::fs::read_dir(dir.path()).expect("a directory").count(),
+            2,
+            "nothing is left beside"
+        );
     }
 
     #[test]

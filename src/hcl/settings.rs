@@ -1,4 +1,5 @@
-//! A file of settings for a backend, as `init -backend-config=FILE` takes it: by its name in JSON, else in HCL, and nothing but arguments.
+//! A file of settings for a backend, as `init -backend-config=FILE` takes it: by its name in JSON,
+//! else in HCL, and nothing but arguments.
 
 use serde_json::Value;
 
@@ -14,7 +15,11 @@ const JSON: &str = ".json";
 /// Where it cannot be read so, with the reason.
 pub fn settings(name: &str, text: &str) -> Result<Vec<(String, Option<String>)>, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    if name.ends_with(JSON) { json(text) } else { native(text) }
+    if name.ends_with(JSON) {
+        json(text)
+    } else {
+        native(text)
+    }
 }
 
 fn native(text: &str) -> Result<Vec<(String, Option<String>)>, String> {
@@ -24,15 +29,31 @@ fn native(text: &str) -> Result<Vec<(String, Option<String>)>, String> {
         What::Block { .. } => has_a_block = true,
     };
     walk(text, &mut tell).map_err(|failure| format!("it does not parse: {}", failure.reason))?;
-    if has_a_block { Err("it has a block in it, and may hold arguments only".to_owned()) } else { Ok(arguments) }
+    if has_a_block {
+        Err("it has a block in it, and may hold arguments only".to_owned())
+    } else {
+        Ok(arguments)
+    }
 }
 
 fn json(text: &str) -> Result<Vec<(String, Option<String>)>, String> {
-    let value: Value = serde_json::from_str(text).map_err(|error| format!("it is no JSON: {error}"))?;
-    let Value::Object(members) = value else { return Err("it is no JSON object".to_owned()) };
+    let value: Value =
+        serde_json::from_str(text).map_err(|error| format!("it is no JSON: {error}"))?;
+    let Value::Object(members) = value else {
+        return Err("it is no JSON object".to_owned());
+    };
     // A text is a template in the JSON form as well.
-    let plain = |value: Value| value.as_str().filter(|text| !text.contains("${") && !text.contains("%{")).map(str::to_owned);
-    Ok(members.into_iter().filter(|(name, _)| name != "//").map(|(name, value)| (name, plain(value))).collect())
+    let plain = |value: Value| {
+        value
+            .as_str()
+            .filter(|text| !text.contains("${") && !text.contains("%{"))
+            .map(str::to_owned)
+    };
+    Ok(members
+        .into_iter()
+        .filter(|(name, _)| name != "//")
+        .map(|(name, value)| (name, plain(value)))
+        .collect())
 }
 
 #[cfg(test)]
@@ -44,12 +65,30 @@ mod tests {
         let text = "# a comment\naddress = \"http://a/\"\nretry_max = 3\nusername = \"${var.x}\"\n";
         let read = settings("env.http.tfbackend", text).expect("arguments");
         let own = |name: &str, value: Option<&str>| (name.to_owned(), value.map(str::to_owned));
-        assert_eq!(read, [own("address", Some("http://a/")), own("retry_max", None), own("username", None)]);
-        let read = settings("x.json", r#"{"//": "a comment", "address": "http://a/", "username": "${x}"}"#).expect("arguments");
-        assert_eq!(read, [own("address", Some("http://a/")), own("username", None)]);
-        for (name, text) in
-            [("x.json", "address = \"x\""), ("x", "{\"address\": \"x\"}"), ("x", "a {\n}\n"), ("x.json", "[]"), ("x", "a = ")]
-        {
+        assert_eq!(
+            read,
+            [
+                own("address", Some("http://a/")),
+                own("retry_max", None),
+                own("username", None)
+            ]
+        );
+        let read = settings(
+            "x.json",
+            r#"{"//": "a comment", "address": "http://a/", "username": "${x}"}"#,
+        )
+        .expect("arguments");
+        assert_eq!(
+            read,
+            [own("address", Some("http://a/")), own("username", None)]
+        );
+        for (name, text) in [
+            ("x.json", "address = \"x\""),
+            ("x", "{\"address\": \"x\"}"),
+            ("x", "a {\n}\n"),
+            ("x.json", "[]"),
+            ("x", "a = "),
+        ] {
             assert!(settings(name, text).is_err(), "{name}: {text}");
         }
         assert_eq!(settings("x", ""), Ok(Vec::new()));

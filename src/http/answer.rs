@@ -1,4 +1,5 @@
-//! The bytes of a state on their way to a client: shared with all who read the same, sent in pieces, and not for longer than a reader may take.
+//! The bytes of a state on their way to a client: shared with all who read the same, sent in
+//! pieces, and not for longer than a reader may take.
 
 use std::io;
 use std::pin::Pin;
@@ -12,7 +13,8 @@ use bytes::Bytes;
 use super::pace::Pace;
 use crate::domain::Decoded;
 
-/// How much is handed over at a time: all of most states, and never so much that a connection holds a copy of a large one.
+/// How much is handed over at a time: all of most states, and never so much that a connection holds
+/// a copy of a large one.
 const PIECE: usize = 64 * 1024;
 
 /// An answer under way. Its memory is lent until the last piece is with the system.
@@ -33,7 +35,11 @@ impl AsRef<[u8]> for Shared {
 impl Answer {
     /// An answer whose reader may pause for so long.
     pub(super) fn new(bytes: Arc<Decoded>, pause: Duration) -> Self {
-        Self { rest: Bytes::from_owner(Shared(bytes)), sent: 0, pace: Pace::begin(pause) }
+        Self {
+            rest: Bytes::from_owner(Shared(bytes)),
+            sent: 0,
+            pace: Pace::begin(pause),
+        }
     }
 }
 
@@ -44,12 +50,18 @@ impl MessageBody for Answer {
         BodySize::Sized(self.rest.len() as u64)
     }
 
-    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, io::Error>>> {
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, io::Error>>> {
         if self.rest.is_empty() {
             return Poll::Ready(None);
         }
         if self.pace.patience(self.sent).is_zero() {
-            return Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::TimedOut, "the client reads too slowly"))));
+            return Poll::Ready(Some(Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "the client reads too slowly",
+            ))));
         }
         let length = self.rest.len().min(PIECE);
         self.sent += length as u64;

@@ -1,4 +1,5 @@
-//! Who asks: credentials and client address of a request, turned into a [`Caller`] before anything else of it is looked at.
+//! Who asks: credentials and client address of a request, turned into a [`Caller`] before anything
+//! else of it is looked at.
 
 use std::any::Any;
 use std::future::Future;
@@ -36,15 +37,23 @@ enum Peer {
 pub(super) fn note_peer(connection: &dyn Any, data: &mut Extensions) {
     if connection.is::<UnixStream>() {
         data.insert(Peer::Socket);
-    } else if let Some(address) = connection.downcast_ref::<TcpStream>().and_then(|stream| stream.peer_addr().ok()) {
+    } else if let Some(address) = connection
+        .downcast_ref::<TcpStream>()
+        .and_then(|stream| stream.peer_addr().ok())
+    {
         data.insert(Peer::Tcp(address.ip()));
     }
 }
 
 /// The address of the other end of a connection, whoever that stands for.
 pub(super) fn peer_address(connection: &dyn Any) -> String {
-    let peer = connection.downcast_ref::<TcpStream>().and_then(|stream| stream.peer_addr().ok());
-    peer.map_or_else(|| SOCKET.to_owned(), |address| address.ip().to_canonical().to_string())
+    let peer = connection
+        .downcast_ref::<TcpStream>()
+        .and_then(|stream| stream.peer_addr().ok());
+    peer.map_or_else(
+        || SOCKET.to_owned(),
+        |address| address.ip().to_canonical().to_string(),
+    )
 }
 
 /// The client's address, as far as it can be believed.
@@ -52,7 +61,11 @@ pub(super) fn client_address(request: &HttpRequest) -> String {
     match request.conn_data::<Peer>() {
         Some(Peer::Socket) => SOCKET.to_owned(),
         Some(Peer::Tcp(peer)) => {
-            let forwarded: Vec<&str> = request.headers().get_all(FORWARDED_FOR).filter_map(|value| value.to_str().ok()).collect();
+            let forwarded: Vec<&str> = request
+                .headers()
+                .get_all(FORWARDED_FOR)
+                .filter_map(|value| value.to_str().ok())
+                .collect();
             match request.app_data::<Data<TrustedProxies>>() {
                 Some(proxies) => proxies.client(*peer, forwarded.into_iter()).to_string(),
                 None => peer.to_string(),
@@ -69,7 +82,10 @@ pub(super) fn origin(request: &HttpRequest) -> Origin {
 
 /// The same for whoever looks at what is noted of the request already.
 pub(super) fn origin_of(noted: &Extensions, request: &HttpRequest) -> Origin {
-    noted.get::<Origin>().cloned().unwrap_or_else(|| Origin { address: client_address(request), request_id: String::new() })
+    noted.get::<Origin>().cloned().unwrap_or_else(|| Origin {
+        address: client_address(request),
+        request_id: String::new(),
+    })
 }
 
 /// The state in the path.
@@ -81,7 +97,10 @@ pub(super) fn name_in(request: &HttpRequest) -> Result<StateName, BadName> {
 /// The secret or token that a request carries, or that it carries something else for one.
 fn credentials(request: &HttpRequest) -> Option<Secret> {
     let unreadable = || Secret::new(String::new());
-    request.headers().contains_key(AUTHORIZATION).then(|| presented(request).unwrap_or_else(unreadable))
+    request
+        .headers()
+        .contains_key(AUTHORIZATION)
+        .then(|| presented(request).unwrap_or_else(unreadable))
 }
 
 /// The secret or token that a request carries.
@@ -95,22 +114,33 @@ pub(super) fn presented(request: &HttpRequest) -> Option<Secret> {
         return None;
     }
     let decoded = String::from_utf8(STANDARD.decode(value.trim()).ok()?).ok()?;
-    decoded.split_once(':').map(|(_, password)| Secret::new(password.to_owned()))
+    decoded
+        .split_once(':')
+        .map(|(_, password)| Secret::new(password.to_owned()))
 }
 
-/// Finds out who sent a request. Without credentials the data directory's socket means the operator.
+/// Finds out who sent a request. Without credentials the data directory's socket means the
+/// operator.
 pub(super) async fn authenticate(request: &HttpRequest) -> Result<Caller, ApiError> {
     let Some(domain) = request.app_data::<Data<Domain>>() else {
-        return Err(ApiError::Domain(crate::domain::error::Error::Internal("no domain".to_owned())));
+        return Err(ApiError::Domain(crate::domain::error::Error::Internal(
+            "no domain".to_owned(),
+        )));
     };
     let origin = origin(request);
-    let is_at_the_machine = matches!(request.conn_data::<Peer>(), Some(Peer::Socket)) && !request.headers().contains_key(AUTHORIZATION);
+    let is_at_the_machine = matches!(request.conn_data::<Peer>(), Some(Peer::Socket))
+        && !request.headers().contains_key(AUTHORIZATION);
     let caller = if is_at_the_machine {
         Caller::operator(origin)
     } else {
-        domain.logins().authenticate(credentials(request).as_ref(), origin).await?
+        domain
+            .logins()
+            .authenticate(credentials(request).as_ref(), origin)
+            .await?
     };
-    request.extensions_mut().insert(KnownAs(caller.actor.clone()));
+    request
+        .extensions_mut()
+        .insert(KnownAs(caller.actor.clone()));
     Ok(caller)
 }
 
@@ -135,8 +165,9 @@ impl FromRequest for Known {
     }
 }
 
-/// Somebody with good credentials, and the state in the path; in this order, so that nobody learns anything without credentials. What is wrong with the
-/// address itself comes before both, so that a program is refused at its first request and not at its last.
+/// Somebody with good credentials, and the state in the path; in this order, so that nobody learns
+/// anything without credentials. What is wrong with the address itself comes before both, so that a
+/// program is refused at its first request and not at its last.
 pub(super) struct OnState {
     pub(super) caller: Caller,
     pub(super) name: StateName,
@@ -152,7 +183,8 @@ impl FromRequest for OnState {
             redirected::refuse(&request).await?;
             query::judge(&request)?;
             let caller = authenticate(&request).await?;
-            let name = name_in(&request).map_err(|error| ApiError::invalid("bad_address", error.to_string()))?;
+            let name = name_in(&request)
+                .map_err(|error| ApiError::invalid("bad_address", error.to_string()))?;
             Ok(Self { caller, name })
         })
     }

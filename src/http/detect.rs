@@ -1,4 +1,5 @@
-//! `POST /api/terraform/detect`: whether a root module whose files are sent says itself where its state goes. Nothing of it is kept.
+//! `POST /api/terraform/detect`: whether a root module whose files are sent says itself where its
+//! state goes. Nothing of it is kept.
 
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{Data, Payload};
@@ -57,7 +58,10 @@ impl From<Asked> for Program {
 }
 
 fn ask(program: Option<Asked>, include_json: bool) -> Ask {
-    Ask { program: program.map(Program::from), include_json }
+    Ask {
+        program: program.map(Program::from),
+        include_json,
+    }
 }
 
 pub(super) async fn detect(
@@ -67,25 +71,51 @@ pub(super) async fn detect(
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
     let asked: Query = query::read(&request)?;
-    let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let is_tar = matches!(kind.split(';').next().unwrap_or_default().trim(), "application/x-tar" | "application/tar");
+    let kind = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .unwrap_or_default();
+    let is_tar = matches!(
+        kind.split(';').next().unwrap_or_default().trim(),
+        "application/x-tar" | "application/tar"
+    );
     if !is_tar && !request.query_string().is_empty() {
-        return Err(ApiError::invalid("bad_query", "a JSON body holds `program` and `include_json` itself; the query is for a tar"));
+        return Err(ApiError::invalid(
+            "bad_query",
+            "a JSON body holds `program` and `include_json` itself; the query is for a tar",
+        ));
     }
-    let body = body::read(&request, &mut payload, &domain, body::at_most(MAX_MODULE, "module_too_large")).await?;
+    let body = body::read(
+        &request,
+        &mut payload,
+        &domain,
+        body::at_most(MAX_MODULE, "module_too_large"),
+    )
+    .await?;
     let ask = ask(asked.program, asked.include_json);
     let detection = look(&known.0, &domain, body, is_tar.then_some(ask)).await?;
     reply::list(&domain, &detection)
 }
 
 /// Takes the body apart and looks at it, on a core and within memory that is lent for it.
-async fn look(caller: &Caller, domain: &Domain, mut body: Body, of_tar: Option<Ask>) -> Result<Detection, ApiError> {
+async fn look(
+    caller: &Caller,
+    domain: &Domain,
+    mut body: Body,
+    of_tar: Option<Ask>,
+) -> Result<Detection, ApiError> {
     let size = body.bytes.len() as u64;
-    domain.lend_more(&mut body.lease, size * (1 + COPIES) + size.min(MAX_SENT_FILE) * SIZE_PARSED)?;
+    domain.lend_more(
+        &mut body.lease,
+        size * (1 + COPIES) + size.min(MAX_SENT_FILE) * SIZE_PARSED,
+    )?;
     let Body { bytes, lease } = body;
     let work = move |_lease| {
         let looked = match of_tar {
-            Some(ask) => hcl::of_archive(&bytes).map(|sources| (sources, ask)).map_err(bad_files),
+            Some(ask) => hcl::of_archive(&bytes)
+                .map(|sources| (sources, ask))
+                .map_err(bad_files),
             None => of_json(&bytes),
         };
         looked.and_then(|(sources, ask)| Ok(hcl::judge(small(sources)?, ask)))
@@ -94,21 +124,37 @@ async fn look(caller: &Caller, domain: &Domain, mut body: Body, of_tar: Option<A
 }
 
 fn of_json(bytes: &[u8]) -> Result<(Vec<Source>, Ask), ApiError> {
-    let Sent { files, program, include_json } = body::parse(bytes)?;
-    Ok((hcl::of_map(files.0).map_err(bad_files)?, ask(program, include_json)))
+    let Sent {
+        files,
+        program,
+        include_json,
+    } = body::parse(bytes)?;
+    Ok((
+        hcl::of_map(files.0).map_err(bad_files)?,
+        ask(program, include_json),
+    ))
 }
 
 fn small(sources: Vec<Source>) -> Result<Vec<Source>, ApiError> {
     match sources.iter().find(|source| source.size() > MAX_SENT_FILE) {
         None => Ok(sources),
         Some(source) => {
-            let detail = format!("the file {:?} is larger than {MAX_SENT_FILE} bytes, the most that is taken here", source.name());
-            Err(ApiError::Domain(Error::TooLarge { code: "module_too_large", detail }))
+            let detail = format!(
+                "the file {:?} is larger than {MAX_SENT_FILE} bytes, the most that is taken here",
+                source.name()
+            );
+            Err(ApiError::Domain(Error::TooLarge {
+                code: "module_too_large",
+                detail,
+            }))
         }
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it is what `map_err` hands over"
+)]
 fn bad_files(error: BadFiles) -> ApiError {
     ApiError::invalid("bad_files", error.to_string())
 }

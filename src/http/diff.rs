@@ -1,4 +1,5 @@
-//! What changed from one version of a state to another, and the outputs of the current one; secrets only where they are asked for.
+//! What changed from one version of a state to another, and the outputs of the current one; secrets
+//! only where they are asked for.
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
@@ -17,10 +18,21 @@ struct DiffQuery {
     sensitive: bool,
 }
 
-pub(super) async fn compare(on: OnState, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn compare(
+    on: OnState,
+    request: HttpRequest,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
     let asked: DiffQuery = query::read(&request)?;
-    let comparing = Comparing { to: reply::number(&request)?, from: asked.from.map(Whole::get), reveal: asked.sensitive };
-    let answer = domain.history().compare(&on.caller, &on.name, comparing).await?;
+    let comparing = Comparing {
+        to: reply::number(&request)?,
+        from: asked.from.map(Whole::get),
+        reveal: asked.sensitive,
+    };
+    let answer = domain
+        .history()
+        .compare(&on.caller, &on.name, comparing)
+        .await?;
     Ok(reply::made(&domain, answer))
 }
 
@@ -30,8 +42,15 @@ struct OutputsQuery {
     sensitive: bool,
 }
 
-pub(super) async fn outputs(on: OnState, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn outputs(
+    on: OnState,
+    request: HttpRequest,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
     let asked: OutputsQuery = query::read(&request)?;
-    let answer = domain.states().outputs(&on.caller, &on.name, asked.sensitive).await?;
+    let answer = domain
+        .states()
+        .outputs(&on.caller, &on.name, asked.sensitive)
+        .await?;
     Ok(reply::made(&domain, answer))
 }

@@ -33,9 +33,11 @@ pub(super) enum ApiError {
 /// What the log says of a failure beside what the client is told.
 pub(super) struct Reason(pub(super) String);
 
-/// Why a request was refused with 401 or 403, for its line in the log and for the event; the client is not told.
+/// Why a request was refused with 401 or 403, for its line in the log and for the event; the client
+/// is not told.
 pub(super) struct Refused {
-    /// `missing`, `malformed`, `unknown`, `expired` or `revoked` with 401, `scope` or `permission` with 403.
+    /// `missing`, `malformed`, `unknown`, `expired` or `revoked` with 401, `scope` or `permission`
+    /// with 403.
     pub(super) reason: &'static str,
     /// The key that credentials which are not good belong to.
     pub(super) key: Option<String>,
@@ -44,7 +46,10 @@ pub(super) struct Refused {
 impl Refused {
     fn because(error: &Error) -> Option<Self> {
         if let Error::Unauthorized(why) = error {
-            return Some(Self { reason: why.reason, key: why.key.as_ref().map(|key| key.id.clone()) });
+            return Some(Self {
+                reason: why.reason,
+                key: why.key.as_ref().map(|key| key.id.clone()),
+            });
         }
         let is_denied = matches!(error, Error::Denied(_));
         let reason = if is_denied { "permission" } else { "scope" };
@@ -108,9 +113,14 @@ impl ResponseError for ApiError {
         match self {
             Self::Domain(Error::Locked(lock)) => reply::lock_conflict(StatusCode::LOCKED, lock),
             Self::Domain(error) => domain_problem(error, &self.to_string()),
-            Self::SlowBody => {
-                problem(StatusCode::REQUEST_TIMEOUT, "slow_body", &self.to_string(), Map::new()).force_close().finish_problem()
-            }
+            Self::SlowBody => problem(
+                StatusCode::REQUEST_TIMEOUT,
+                "slow_body",
+                &self.to_string(),
+                Map::new(),
+            )
+            .force_close()
+            .finish_problem(),
         }
     }
 }
@@ -119,13 +129,23 @@ fn domain_problem(error: &Error, detail: &str) -> HttpResponse {
     let (status, code) = status_and_code(error);
     let mut problem = problem(status, code, detail, members(error));
     if let Error::Unauthorized(_) = error {
-        problem.builder.append_header((WWW_AUTHENTICATE, "Basic realm=\"statekeep\", charset=\"UTF-8\""));
-        problem.builder.append_header((WWW_AUTHENTICATE, "Bearer realm=\"statekeep\""));
+        problem.builder.append_header((
+            WWW_AUTHENTICATE,
+            "Basic realm=\"statekeep\", charset=\"UTF-8\"",
+        ));
+        problem
+            .builder
+            .append_header((WWW_AUTHENTICATE, "Bearer realm=\"statekeep\""));
     }
     if let Error::TooManyFailures(wait) = error {
         // Whoever comes back when it is over is not too early.
-        problem.builder.insert_header((RETRY_AFTER, whole_seconds(*wait)));
-    } else if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        problem
+            .builder
+            .insert_header((RETRY_AFTER, whole_seconds(*wait)));
+    } else if matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+    ) {
         problem.builder.insert_header((RETRY_AFTER, RETRY_SOON));
     }
     let mut response = problem.finish_problem();
@@ -142,9 +162,13 @@ fn domain_problem(error: &Error, detail: &str) -> HttpResponse {
 fn members(error: &Error) -> Map<String, Value> {
     let mut more = Map::new();
     if let Error::Moved { to, .. } = error {
-        more.insert("moved_to".to_owned(), json!({ "workspace": to.workspace, "buildingBlock": to.block, "address": to.path() }));
+        more.insert(
+            "moved_to".to_owned(),
+            json!({ "workspace": to.workspace, "buildingBlock": to.block, "address": to.path() }),
+        );
     }
-    if let Error::Transferred { to, .. } | Error::NotTransferred(NotTransferred::Begun(to)) = error {
+    if let Error::Transferred { to, .. } | Error::NotTransferred(NotTransferred::Begun(to)) = error
+    {
         more.insert("to".to_owned(), json!(to));
     }
     if let Error::NoRollback(NoRollback::NotCurrent { current, .. }) = error {
@@ -169,7 +193,9 @@ impl Problem {
     }
 
     fn finish_problem(mut self) -> HttpResponse<BoxBody> {
-        self.builder.insert_header((CONTENT_TYPE, PROBLEM)).body(Value::Object(self.body).to_string())
+        self.builder
+            .insert_header((CONTENT_TYPE, PROBLEM))
+            .body(Value::Object(self.body).to_string())
     }
 }
 
@@ -181,20 +207,27 @@ fn problem(status: StatusCode, code: &str, detail: &str, more: Map<String, Value
     body.insert("code".to_owned(), json!(code));
     body.insert("detail".to_owned(), json!(detail));
     body.extend(more);
-    Problem { builder: HttpResponse::build(status), body }
+    Problem {
+        builder: HttpResponse::build(status),
+        body,
+    }
 }
 
 /// A state that was refused though it is valid: why, and the number that it is kept under.
 pub(super) fn refused(code: &str, why: &str, kept: u64) -> HttpResponse {
     let detail = format!(
-        "{why}; nothing was overwritten, and what was sent is kept as version {kept} (GET …/versions/{kept}): read the state again before you write"
+        "{why}; nothing was overwritten, and what was sent is kept as version {kept} (GET \
+            …/versions/{kept}): read the state again before you write"
     );
     with_kept(StatusCode::CONFLICT, code, &detail, kept)
 }
 
 /// A valid state by a key that may not write it: why, and the number that it is kept under.
 pub(super) fn denied(why: &Error, kept: u64) -> HttpResponse {
-    let detail = format!("{why}; nothing was overwritten, and what was sent is kept as version {kept}, which a rollback makes current");
+    let detail = format!(
+        "{why}; nothing was overwritten, and what was sent is kept as version {kept}, which a \
+            rollback makes current"
+    );
     let (status, code) = status_and_code(why);
     let mut response = with_kept(status, code, &detail, kept);
     if let Some(refused) = Refused::because(why) {
@@ -206,7 +239,9 @@ pub(super) fn denied(why: &Error, kept: u64) -> HttpResponse {
 fn with_kept(status: StatusCode, code: &str, detail: &str, kept: u64) -> HttpResponse {
     let more = Map::from_iter([("rejected_version".to_owned(), json!(kept))]);
     let mut problem = problem(status, code, detail, more);
-    problem.builder.insert_header((reply::REJECTED_VERSION, kept));
+    problem
+        .builder
+        .insert_header((reply::REJECTED_VERSION, kept));
     problem.finish_problem()
 }
 
@@ -215,15 +250,18 @@ pub(super) async fn unknown_path(request: HttpRequest) -> HttpResponse {
     not_found(&request)
 }
 
-/// A path where nothing is. Terraform takes 404 for "no state" and makes everything again, so only a browser is told in this way, and only outside the API;
-/// a program is told the address that it may have meant.
+/// A path where nothing is. Terraform takes 404 for "no state" and makes everything again, so only
+/// a browser is told in this way, and only outside the API; a program is told the address that it
+/// may have meant.
 pub(super) fn not_found(request: &HttpRequest) -> HttpResponse {
     let path = request.path();
     if !path.contains("/api") && accepts_pages(request) {
         let detail = "there is nothing at this path; the status page is at /";
         return problem(StatusCode::NOT_FOUND, "not_found", detail, Map::new()).finish_problem();
     }
-    let base = request.app_data::<Data<Domain>>().map_or("", |domain| domain.base_url());
+    let base = request
+        .app_data::<Data<Domain>>()
+        .map_or("", |domain| domain.base_url());
     let address = state_in(path).map_or_else(
         || format!("a state's address is {base}/api/terraform/state/workspace/WORKSPACE/buildingblock/BUILDINGBLOCK"),
         |name| format!("did you mean {base}{}? See that no proxy in between changes the path", name.path()),
@@ -232,30 +270,45 @@ pub(super) fn not_found(request: &HttpRequest) -> HttpResponse {
     problem(StatusCode::BAD_REQUEST, "bad_address", &detail, Map::new()).finish_problem()
 }
 
-/// Whether a client asks for pages by their name, as browsers do and no program that keeps states does.
+/// Whether a client asks for pages by their name, as browsers do and no program that keeps states
+/// does.
 fn accepts_pages(request: &HttpRequest) -> bool {
-    let lists = request.headers().get_all(ACCEPT).filter_map(|value| value.to_str().ok());
+    let lists = request
+        .headers()
+        .get_all(ACCEPT)
+        .filter_map(|value| value.to_str().ok());
     lists.flat_map(|list| list.split(',')).any(|kind| {
         let mut parts = kind.split(';').map(|part| part.trim().to_ascii_lowercase());
         let is_page = parts.next().is_some_and(|name| name == "text/html");
         // Named with the weight 0, it is not wanted.
         is_page
-            && !parts
-                .any(|weight| weight.strip_prefix("q=").and_then(|weight| weight.parse::<f32>().ok()).is_some_and(|weight| weight <= 0.0))
+            && !parts.any(|weight| {
+                weight
+                    .strip_prefix("q=")
+                    .and_then(|weight| weight.parse::<f32>().ok())
+                    .is_some_and(|weight| weight <= 0.0)
+            })
     })
 }
 
 /// The state that a path seems to mean, whatever stands around it.
 fn state_in(path: &str) -> Option<StateName> {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-    let named = parts.windows(4).find(|four| four[0].eq_ignore_ascii_case("workspace") && four[2].eq_ignore_ascii_case("buildingblock"))?;
+    let named = parts.windows(4).find(|four| {
+        four[0].eq_ignore_ascii_case("workspace") && four[2].eq_ignore_ascii_case("buildingblock")
+    })?;
     StateName::parse(named[1], named[3]).ok()
 }
 
 /// A method that a path does not offer.
 pub(super) fn method_not_allowed(allow: &str) -> HttpResponse {
     let detail = format!("this path offers {allow}");
-    let mut problem = problem(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", &detail, Map::new());
+    let mut problem = problem(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        &detail,
+        Map::new(),
+    );
     problem.builder.insert_header((ALLOW, allow));
     problem.finish_problem()
 }

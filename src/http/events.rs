@@ -28,12 +28,19 @@ struct ListQuery {
     before: Option<Whole<u64>>,
 }
 
-pub(super) async fn list(known: Known, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn list(
+    known: Known,
+    request: HttpRequest,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
     let asked: ListQuery = query::read(&request)?;
     let given = |text: Option<String>| text.filter(|text| !text.is_empty());
     let limit = reply::page_size(&domain, asked.limit)?;
     let kind = given(asked.kind);
-    if kind.as_deref().is_some_and(|kind| !EventKind::is_filter(kind)) {
+    if kind
+        .as_deref()
+        .is_some_and(|kind| !EventKind::is_filter(kind))
+    {
         return Err(ApiError::invalid(
             "bad_query",
             "there is no such kind of event; docs/api.md lists them, and state.* takes a whole family",
@@ -42,7 +49,10 @@ pub(super) async fn list(known: Known, request: HttpRequest, domain: Data<Domain
     let filter = EventFilter {
         workspace: given(asked.workspace),
         // A UUID may be spelled in another way than the one it is kept in.
-        block: given(asked.block).map(|name| name.parse::<BuildingBlock>().map_or(name, |block| block.to_string())),
+        block: given(asked.block).map(|name| {
+            name.parse::<BuildingBlock>()
+                .map_or(name, |block| block.to_string())
+        }),
         key: given(asked.key),
         kind,
         attention: asked.attention,
@@ -57,7 +67,9 @@ pub(super) async fn list(known: Known, request: HttpRequest, domain: Data<Domain
 }
 
 fn time(text: Option<String>) -> Result<Option<Timestamp>, ApiError> {
-    let parse =
-        |text: String| Timestamp::parse(&text).ok_or_else(|| ApiError::invalid("bad_query", "a time is written 2026-01-02T03:04:05Z"));
+    let parse = |text: String| {
+        Timestamp::parse(&text)
+            .ok_or_else(|| ApiError::invalid("bad_query", "a time is written 2026-01-02T03:04:05Z"))
+    };
     text.map(parse).transpose()
 }

@@ -1,5 +1,6 @@
-//! A handler that panics, and one whose client goes away. The client of the first gets an answer and not a connection that is cut, which clients take for
-//! a fault of the network and try again; the second one ends.
+//! A handler that panics, and one whose client goes away. The client of the first gets an answer
+//! and not a connection that is cut, which clients take for a fault of the network and try again;
+//! the second one ends.
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,14 +18,20 @@ pub(super) enum Ended {
 }
 
 /// What some work comes to, if it comes to its end before `gone` does.
-pub(super) async fn guarded<T>(work: impl Future<Output = T>, gone: impl Future<Output = ()>) -> Result<T, Ended> {
+pub(super) async fn guarded<T>(
+    work: impl Future<Output = T>,
+    gone: impl Future<Output = ()>,
+) -> Result<T, Ended> {
     let (mut work, mut gone) = (pin!(work), pin!(gone));
     // What a request has borrowed goes with it, and locks are taken over from whoever panicked.
-    let poll = poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
-        Ok(Poll::Ready(done)) => Poll::Ready(Ok(done)),
-        Ok(Poll::Pending) => gone.as_mut().poll(context).map(|()| Err(Ended::Gone)),
-        Err(_) => Poll::Ready(Err(Ended::Panicked)),
-    });
+    let poll =
+        poll_fn(
+            |context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
+                Ok(Poll::Ready(done)) => Poll::Ready(Ok(done)),
+                Ok(Poll::Pending) => gone.as_mut().poll(context).map(|()| Err(Ended::Gone)),
+                Err(_) => Poll::Ready(Err(Ended::Panicked)),
+            },
+        );
     poll.await
 }
 
@@ -51,18 +58,39 @@ mod tests {
 
     #[actix_web::test]
     async fn a_panic_is_an_answer_with_its_request_id() {
-        let app = App::new().wrap(from_fn(trace)).route("/panics", web::get().to(panics)).route("/fine", web::get().to(HttpResponse::Ok));
+        let app = App::new()
+            .wrap(from_fn(trace))
+            .route("/panics", web::get().to(panics))
+            .route("/fine", web::get().to(HttpResponse::Ok));
         let app = test::init_service(app).await;
         for _ in 0..2 {
-            let request = test::TestRequest::get().uri("/panics").insert_header(("X-Request-Id", "mine")).to_request();
-            let Err(error) = test::try_call_service(&app, request).await else { panic!("no error") };
+            let request = test::TestRequest::get()
+                .uri("/panics")
+                .insert_header(("X-Request-Id", "mine"))
+                .to_request();
+            let Err(error) = test::try_call_service(&app, request).await else {
+                panic!("no error")
+            };
             let response = error.error_response();
             assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
-            for (name, value) in [("request-id", "mine"), ("content-type", "application/problem+json"), ("cache-control", "no-store")] {
-                assert_eq!(response.headers().get(name).and_then(|value| value.to_str().ok()), Some(value));
+            for (name, value) in [
+                ("request-id", "mine"),
+                ("content-type", "application/problem+json"),
+                ("cache-control", "no-store"),
+            ] {
+                assert_eq!(
+                    response
+                        .headers()
+                        .get(name)
+                        .and_then(|value| value.to_str().ok()),
+                    Some(value)
+                );
             }
         }
         let request = test::TestRequest::get().uri("/fine").to_request();
-        assert_eq!(test::call_service(&app, request).await.status(), StatusCode::OK);
+        assert_eq!(
+            test::call_service(&app, request).await.status(),
+            StatusCode::OK
+        );
     }
 }

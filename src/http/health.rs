@@ -17,7 +17,10 @@ pub(super) async fn alive(request: HttpRequest) -> Result<HttpResponse, ApiError
     Ok(reply::json(&json!({ "status": "ok" })))
 }
 
-pub(super) async fn ready(request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn ready(
+    request: HttpRequest,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
     query::judge(&request)?;
     let health = domain.status().health().await;
     let status = match health.status {

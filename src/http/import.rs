@@ -1,4 +1,5 @@
-//! `POST …/import`: one version from elsewhere. The body is its exact bytes, the query says what else is known of it.
+//! `POST …/import`: one version from elsewhere. The body is its exact bytes, the query says what
+//! else is known of it.
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -16,10 +17,14 @@ use crate::model::clock::Timestamp;
 use crate::model::version::{Kind, Rejection};
 
 /// What the query of an import may say.
-pub(super) const PARAMETERS: &str = "ID number removed_serial created_at sha256 rejected intermediate deleted after append arrive";
+pub(super) const PARAMETERS: &str =
+    "ID number removed_serial created_at sha256 rejected intermediate deleted after append arrive";
 
 #[derive(Deserialize)]
-#[expect(clippy::struct_excessive_bools, reason = "they are parameters of a query")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are parameters of a query"
+)]
 struct Query {
     #[serde(rename = "ID")]
     id: Option<String>,
@@ -44,7 +49,8 @@ impl Query {
         if self.append && self.deleted {
             return Err(ApiError::invalid(
                 "bad_query",
-                "append adds to a state that lives, and deleted would end it with that; give one of them, and delete the state by DELETE",
+                "append adds to a state that lives, and deleted would end it with that; give one \
+                    of them, and delete the state by DELETE",
             ));
         }
         match (self.after, self.append, self.arrive) {
@@ -54,26 +60,38 @@ impl Query {
             (None, false, true) => Ok(Onto::NothingLive),
             _ => Err(ApiError::invalid(
                 "bad_query",
-                "after goes on with an import, append adds to a state, and arrive brings one from elsewhere; give one of them",
+                "after goes on with an import, append adds to a state, and arrive brings one from \
+                    elsewhere; give one of them",
             )),
         }
     }
 
     fn created_at(&self) -> Result<Option<Timestamp>, ApiError> {
-        let Some(text) = &self.created_at else { return Ok(None) };
-        let time = Timestamp::parse(text)
-            .ok_or_else(|| ApiError::invalid("bad_query", "created_at is RFC 3339 in UTC, as 2026-01-02T03:04:05Z"))?;
+        let Some(text) = &self.created_at else {
+            return Ok(None);
+        };
+        let time = Timestamp::parse(text).ok_or_else(|| {
+            ApiError::invalid(
+                "bad_query",
+                "created_at is RFC 3339 in UTC, as 2026-01-02T03:04:05Z",
+            )
+        })?;
         Ok(Some(time))
     }
 
     fn rejected(&self) -> Result<Option<Rejection>, ApiError> {
-        let Some(code) = &self.rejected else { return Ok(None) };
+        let Some(code) = &self.rejected else {
+            return Ok(None);
+        };
         match Kind::parse("rejected", Some(code)) {
             Some(Kind::Rejected(rejection)) => Ok(Some(rejection)),
-            Some(Kind::Write | Kind::Rollback | Kind::Import | Kind::Restore) | None => Err(ApiError::invalid(
-                "bad_query",
-                "rejected is one of locked, stale_lock_id, stale_write, unlocked_writes_refused and forbidden",
-            )),
+            Some(Kind::Write | Kind::Rollback | Kind::Import | Kind::Restore) | None => {
+                Err(ApiError::invalid(
+                    "bad_query",
+                    "rejected is one of locked, stale_lock_id, stale_write, \
+                        unlocked_writes_refused and forbidden",
+                ))
+            }
         }
     }
 }
@@ -89,7 +107,10 @@ pub(super) async fn import(
     let asked: Query = query::read(&request)?;
     history.may_import(&on.caller, &on.name, asked.deleted)?;
     let (onto, created_at, rejected) = (asked.onto()?, asked.created_at()?, asked.rejected()?);
-    let body::Body { bytes, lease } = body::read(&request, &mut payload, &domain, |size| states.check_size(size)).await?;
+    let body::Body { bytes, lease } = body::read(&request, &mut payload, &domain, |size| {
+        states.check_size(size)
+    })
+    .await?;
     let import = Import {
         bytes,
         lease,
@@ -104,5 +125,7 @@ pub(super) async fn import(
         deleted: asked.deleted,
         lock_id: asked.id.filter(|id| !id.is_empty()),
     };
-    Ok(reply::version(&history.import(&on.caller, &on.name, import).await?))
+    Ok(reply::version(
+        &history.import(&on.caller, &on.name, import).await?,
+    ))
 }

@@ -24,11 +24,18 @@ struct ListQuery {
     after: Option<String>,
 }
 
-pub(super) async fn list(known: Known, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn list(
+    known: Known,
+    request: HttpRequest,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
     let asked: ListQuery = query::read(&request)?;
     let limit = reply::page_size(&domain, asked.limit)?;
-    let after =
-        asked.after.map(|id| id.parse()).transpose().map_err(|_| ApiError::invalid("bad_query", "after has to be the id of a key"))?;
+    let after = asked
+        .after
+        .map(|id| id.parse())
+        .transpose()
+        .map_err(|_| ApiError::invalid("bad_query", "after has to be the id of a key"))?;
     let keys = domain.keys().list(&known.0, after, limit).await?;
     let now = clock::now();
     let next = reply::next(&keys, limit, |key| key.id.to_string());
@@ -69,21 +76,47 @@ pub(super) async fn create(
         Some(Roles::Many(roles)) => roles,
         None => Vec::new(),
     };
-    let CreateBody { name, workspace, block, permissions, expires_in, .. } = body;
-    let made = domain.keys().create(&known.0, WantedKey { name, workspace, block, roles, permissions, expires_in }).await?;
+    let CreateBody {
+        name,
+        workspace,
+        block,
+        permissions,
+        expires_in,
+        ..
+    } = body;
+    let made = domain
+        .keys()
+        .create(
+            &known.0,
+            WantedKey {
+                name,
+                workspace,
+                block,
+                roles,
+                permissions,
+                expires_in,
+            },
+        )
+        .await?;
     Ok(with_secret(StatusCode::CREATED, &made))
 }
 
 fn with_secret(status: StatusCode, made: &WithSecret) -> HttpResponse {
-    HttpResponse::build(status).json(json!({ "key": made.key.shown(clock::now()), "secret": made.secret.reveal() }))
+    HttpResponse::build(status)
+        .json(json!({ "key": made.key.shown(clock::now()), "secret": made.secret.reveal() }))
 }
 
 fn id(request: &HttpRequest) -> Result<KeyId, ApiError> {
     let part = request.match_info().get("id").unwrap_or_default();
-    part.parse().map_err(|_| ApiError::invalid("bad_address", "the id of a key is a UUID"))
+    part.parse()
+        .map_err(|_| ApiError::invalid("bad_address", "the id of a key is a UUID"))
 }
 
-pub(super) async fn show(known: Known, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn show(
+    known: Known,
+    request: HttpRequest,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
     let key = domain.keys().show(&known.0, id(&request)?).await?;
     Ok(reply::json(&key.shown(clock::now())))
 }
@@ -102,11 +135,18 @@ pub(super) async fn rotate(
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
     let body: RotateBody = body::maybe_json(&request, &mut payload, &domain).await?;
-    let rotated = domain.keys().rotate(&known.0, id(&request)?, Duration::from_secs(body.grace)).await?;
+    let rotated = domain
+        .keys()
+        .rotate(&known.0, id(&request)?, Duration::from_secs(body.grace))
+        .await?;
     Ok(with_secret(StatusCode::OK, &rotated))
 }
 
-pub(super) async fn revoke(known: Known, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn revoke(
+    known: Known,
+    request: HttpRequest,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
     let key = domain.keys().revoke(&known.0, id(&request)?).await?;
     Ok(reply::json(&key.shown(clock::now())))
 }

@@ -50,14 +50,19 @@ const CLIENT_CREDENTIALS: &str = "client_credentials";
 impl FormLogin {
     fn into_json(self) -> Result<JsonLogin, ApiError> {
         if self.grant_type.as_deref() != Some(CLIENT_CREDENTIALS) {
-            return Err(ApiError::invalid("unsupported_grant_type", "grant_type has to be client_credentials"));
+            return Err(ApiError::invalid(
+                "unsupported_grant_type",
+                "grant_type has to be client_credentials",
+            ));
         }
         Ok(JsonLogin {
             client_id: self.client_id,
             client_secret: self.client_secret,
             workspace: self.workspace,
             building_block: self.building_block,
-            permissions: self.permissions.map(|names| names.split_whitespace().map(str::to_owned).collect()),
+            permissions: self
+                .permissions
+                .map(|names| names.split_whitespace().map(str::to_owned).collect()),
             expires_in: self.expires_in.map(Whole::get),
             renewable: self.renewable,
         })
@@ -65,21 +70,41 @@ impl FormLogin {
 }
 
 fn parse(request: &HttpRequest, body: &[u8]) -> Result<JsonLogin, ApiError> {
-    let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !kind.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded") {
+    let kind = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    if !kind
+        .to_ascii_lowercase()
+        .starts_with("application/x-www-form-urlencoded")
+    {
         return body::parse(body);
     }
     // What the parser says may repeat a secret.
     let bad = |error: String| {
-        let usual =
-            || "the form needs client_id, client_secret and grant_type=client_credentials; docs/api.md says what else it takes".to_owned();
-        ApiError::invalid("bad_body", body::missing_or_unknown(&error).unwrap_or_else(usual))
+        let usual = || {
+            "the form needs client_id, client_secret and grant_type=client_credentials; \
+                docs/api.md says what else it takes"
+                .to_owned()
+        };
+        ApiError::invalid(
+            "bad_body",
+            body::missing_or_unknown(&error).unwrap_or_else(usual),
+        )
     };
     let text = std::str::from_utf8(body).map_err(|error| bad(error.to_string()))?;
-    actix_web::web::Query::<FormLogin>::from_query(text).map_err(|error| bad(error.to_string()))?.into_inner().into_json()
+    actix_web::web::Query::<FormLogin>::from_query(text)
+        .map_err(|error| bad(error.to_string()))?
+        .into_inner()
+        .into_json()
 }
 
-pub(super) async fn login(request: HttpRequest, mut payload: Payload, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn login(
+    request: HttpRequest,
+    mut payload: Payload,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
     query::judge(&request)?;
     let body = body::small(&request, &mut payload, &domain).await?;
     let login = parse(&request, &body)?;
@@ -91,7 +116,10 @@ pub(super) async fn login(request: HttpRequest, mut payload: Payload, domain: Da
         renewable: login.renewable,
     };
     let secret = Secret::new(login.client_secret);
-    let issued = domain.logins().login(&login.client_id, &secret, wanted, origin(&request)).await?;
+    let issued = domain
+        .logins()
+        .login(&login.client_id, &secret, wanted, origin(&request))
+        .await?;
     Ok(answer(&issued))
 }
 
@@ -121,12 +149,32 @@ pub(super) async fn extend(
 ) -> Result<HttpResponse, ApiError> {
     let body: TokenBody = body::maybe_json(&request, &mut payload, &domain).await?;
     let token = body.token.map(Secret::new);
-    let issued = domain.logins().extend(&known.0, presented(&request).as_ref(), token.as_ref(), body.expires_in).await?;
+    let issued = domain
+        .logins()
+        .extend(
+            &known.0,
+            presented(&request).as_ref(),
+            token.as_ref(),
+            body.expires_in,
+        )
+        .await?;
     Ok(answer(&issued))
 }
 
-pub(super) async fn end(known: Known, request: HttpRequest, mut payload: Payload, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn end(
+    known: Known,
+    request: HttpRequest,
+    mut payload: Payload,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
     let body: TokenBody = body::maybe_json(&request, &mut payload, &domain).await?;
-    domain.logins().end(&known.0, presented(&request).as_ref(), body.token.map(Secret::new).as_ref()).await?;
+    domain
+        .logins()
+        .end(
+            &known.0,
+            presented(&request).as_ref(),
+            body.token.map(Secret::new).as_ref(),
+        )
+        .await?;
     Ok(HttpResponse::NoContent().finish())
 }

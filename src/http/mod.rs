@@ -1,6 +1,7 @@
 //! HTTP and nothing else: parse, ask the domain as somebody, map the answer.
 //!
-//! Below `/api` nothing redirects, and nothing unknown is 404 but for a browser: Terraform takes 404 for "no state", and a 301 would lose one.
+//! Below `/api` nothing redirects, and nothing unknown is 404 but for a browser: Terraform takes
+//! 404 for "no state", and a 301 would lose one.
 
 mod answer;
 mod body;
@@ -49,9 +50,11 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 }
 
 /// The address of a state as the documents have it, and as metrics name it.
-const STATE_NAMED: &str = "/api/terraform/state/workspace/{workspace}/buildingblock/{buildingBlock}";
+const STATE_NAMED: &str =
+    "/api/terraform/state/workspace/{workspace}/buildingblock/{buildingBlock}";
 /// The address of a state. Its parts are taken as they come and judged after the credentials.
-const STATE: &str = "/api/terraform/state/workspace/{workspace:[^/]*}/{segment:(?i:buildingblock)}/{block:[^/]*}";
+const STATE: &str =
+    "/api/terraform/state/workspace/{workspace:[^/]*}/{segment:(?i:buildingblock)}/{block:[^/]*}";
 /// The address of a version, below its state's.
 const VERSION: &str = "/versions/{number}";
 /// The address of a key.
@@ -62,23 +65,63 @@ fn routes(config: &mut ServiceConfig) {
     config
         .service(of_state())
         .service(
-            Methods::at("/api/terraform/state").asks("GET HEAD", "workspace buildingBlock deleted locked limit after", states::list).done(),
+            Methods::at("/api/terraform/state")
+                .asks(
+                    "GET HEAD",
+                    "workspace buildingBlock deleted locked limit after",
+                    states::list,
+                )
+                .done(),
         )
-        .service(Methods::at("/api/terraform/detect").asks("POST", "program include_json", detect::detect).done())
+        .service(
+            Methods::at("/api/terraform/detect")
+                .asks("POST", "program include_json", detect::detect)
+                .done(),
+        )
         .service(Methods::at("/api/login").on("POST", login::login).done())
         .service(Methods::at("/api/token").on("DELETE", login::end).done())
-        .service(Methods::at("/api/token/extend").on("POST", login::extend).done())
-        .service(Methods::at("/api/keys").asks("GET HEAD", "limit after", keys::list).on("POST", keys::create).done())
+        .service(
+            Methods::at("/api/token/extend")
+                .on("POST", login::extend)
+                .done(),
+        )
+        .service(
+            Methods::at("/api/keys")
+                .asks("GET HEAD", "limit after", keys::list)
+                .on("POST", keys::create)
+                .done(),
+        )
         .service(of_key())
         .service(
             Methods::at("/api/events")
-                .asks("GET HEAD", "workspace buildingBlock key kind attention since until limit before", events::list)
+                .asks(
+                    "GET HEAD",
+                    "workspace buildingBlock key kind attention since until limit before",
+                    events::list,
+                )
                 .done(),
         )
-        .service(Methods::at("/api/status").on("GET HEAD", health::status).done())
-        .service(Methods::at("/api/verify").on("GET HEAD", verify::overview).on("POST", verify::verify).done())
-        .service(Methods::at("/api/prune").on("POST", retention::prune).done())
-        .service(Methods::at("/api/retention").asks("GET HEAD", "limit after", retention::list).done())
+        .service(
+            Methods::at("/api/status")
+                .on("GET HEAD", health::status)
+                .done(),
+        )
+        .service(
+            Methods::at("/api/verify")
+                .on("GET HEAD", verify::overview)
+                .on("POST", verify::verify)
+                .done(),
+        )
+        .service(
+            Methods::at("/api/prune")
+                .on("POST", retention::prune)
+                .done(),
+        )
+        .service(
+            Methods::at("/api/retention")
+                .asks("GET HEAD", "limit after", retention::list)
+                .done(),
+        )
         .service(
             Methods::at("/api/retention/{workspace}")
                 .on("GET HEAD", retention::show)
@@ -86,15 +129,28 @@ fn routes(config: &mut ServiceConfig) {
                 .on("DELETE", retention::unset)
                 .done(),
         )
-        .service(Methods::at("/api/clock").on("POST", retention::trust_clock).done())
+        .service(
+            Methods::at("/api/clock")
+                .on("POST", retention::trust_clock)
+                .done(),
+        )
         .service(Methods::at("/healthz").on("GET HEAD", health::alive).done())
         .service(Methods::at("/readyz").on("GET HEAD", health::ready).done())
-        .service(Methods::at("/metrics").on("GET HEAD", health::metrics).done())
-        .service(Methods::at("/{file:[^/]*}").on("GET HEAD", page::file).done())
+        .service(
+            Methods::at("/metrics")
+                .on("GET HEAD", health::metrics)
+                .done(),
+        )
+        .service(
+            Methods::at("/{file:[^/]*}")
+                .on("GET HEAD", page::file)
+                .done(),
+        )
         .default_service(web::to(error::unknown_path));
 }
 
-/// Every route of a state, whose address is looked at once for all of them: each pattern with parts that vary takes memory in each worker.
+/// Every route of a state, whose address is looked at once for all of them: each pattern with parts
+/// that vary takes memory in each worker.
 fn of_state() -> Scope {
     let methods = |path| Methods::below(STATE_NAMED, path);
     web::scope(STATE)
@@ -114,15 +170,45 @@ fn of_state() -> Scope {
                 .offers("DELETE UNLOCK", Takes::Ours("ID force"), lock::unlock)
                 .done(),
         )
-        .service(methods("/versions").asks("GET HEAD", "limit before kind intermediate", versions::list).done())
+        .service(
+            methods("/versions")
+                .asks("GET HEAD", "limit before kind intermediate", versions::list)
+                .done(),
+        )
         .service(of_version())
-        .service(methods("/outputs").asks("GET HEAD", "sensitive", diff::outputs).done())
-        .service(methods("/restore").asks("POST", "ID", versions::restore).done())
-        .service(methods("/rollback").asks("POST", "ID", rollback::roll_back).done())
-        .service(methods("/import").asks("POST", import::PARAMETERS, import::import).done())
+        .service(
+            methods("/outputs")
+                .asks("GET HEAD", "sensitive", diff::outputs)
+                .done(),
+        )
+        .service(
+            methods("/restore")
+                .asks("POST", "ID", versions::restore)
+                .done(),
+        )
+        .service(
+            methods("/rollback")
+                .asks("POST", "ID", rollback::roll_back)
+                .done(),
+        )
+        .service(
+            methods("/import")
+                .asks("POST", import::PARAMETERS, import::import)
+                .done(),
+        )
         .service(methods("/move").on("POST", versions::relocate).done())
-        .service(methods("/transfer").on("GET HEAD", transfer::show).on("POST", transfer::begin).on("DELETE", transfer::abandon).done())
-        .service(methods("/transfer/done").on("POST", transfer::finish).done())
+        .service(
+            methods("/transfer")
+                .on("GET HEAD", transfer::show)
+                .on("POST", transfer::begin)
+                .on("DELETE", transfer::abandon)
+                .done(),
+        )
+        .service(
+            methods("/transfer/done")
+                .on("POST", transfer::finish)
+                .done(),
+        )
         .service(methods("/purge").on("POST", versions::purge).done())
 }
 
@@ -133,19 +219,34 @@ fn of_version() -> Scope {
     web::scope(VERSION)
         .service(methods("").on("GET HEAD", versions::content).done())
         .service(methods("/info").on("GET HEAD", versions::info).done())
-        .service(methods("/diff").asks("GET HEAD", "from sensitive", diff::compare).done())
-        .service(methods("/hold").on("POST", retention::hold).on("DELETE", retention::release).done())
+        .service(
+            methods("/diff")
+                .asks("GET HEAD", "from sensitive", diff::compare)
+                .done(),
+        )
+        .service(
+            methods("/hold")
+                .on("POST", retention::hold)
+                .on("DELETE", retention::release)
+                .done(),
+        )
 }
 
 /// Every route of one key.
 fn of_key() -> Scope {
     let methods = |path| Methods::below(KEY, path);
     web::scope(KEY)
-        .service(methods("").on("GET HEAD", keys::show).on("DELETE", keys::revoke).done())
+        .service(
+            methods("")
+                .on("GET HEAD", keys::show)
+                .on("DELETE", keys::revoke)
+                .done(),
+        )
         .service(methods("/rotate").on("POST", keys::rotate).done())
 }
 
-/// A route: its name in metrics, which is its path as the documents have it, and what each of its methods takes in its query.
+/// A route: its name in metrics, which is its path as the documents have it, and what each of its
+/// methods takes in its query.
 struct Route {
     name: String,
     taken: Vec<(Method, Takes)>,
@@ -175,8 +276,15 @@ impl Methods {
     }
 
     fn named(path: &str, name: String) -> Self {
-        let route = Route { name, taken: Vec::new() };
-        Self { resource: web::resource(path.to_owned()), route, allow: Vec::new() }
+        let route = Route {
+            name,
+            taken: Vec::new(),
+        };
+        Self {
+            resource: web::resource(path.to_owned()),
+            route,
+            allow: Vec::new(),
+        }
     }
 
     /// Offers one handler for some methods, separated by spaces, without parameters.
@@ -200,7 +308,10 @@ impl Methods {
     }
 
     /// Offers one handler for some methods.
-    #[expect(clippy::needless_pass_by_value, reason = "a handler is a function, named where it is offered")]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a handler is a function, named where it is offered"
+    )]
     fn offers<F, Args>(mut self, methods: &'static str, takes: Takes, handler: F) -> Self
     where
         F: Handler<Args>,
@@ -219,9 +330,11 @@ impl Methods {
 
     fn done(self) -> Resource {
         let allow = self.allow.join(", ");
-        self.resource.app_data(self.route).default_service(web::to(move || {
-            let allow = allow.clone();
-            async move { error::method_not_allowed(&allow) }
-        }))
+        self.resource
+            .app_data(self.route)
+            .default_service(web::to(move || {
+                let allow = allow.clone();
+                async move { error::method_not_allowed(&allow) }
+            }))
     }
 }

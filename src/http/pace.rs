@@ -1,6 +1,8 @@
-//! How slow the other side may be: it may pause for a while, and in the long run it has to come along at a least rate.
+//! How slow the other side may be: it may pause for a while, and in the long run it has to come
+//! along at a least rate.
 //!
-//! Otherwise a client could hold on to memory that is lent to its request for as long as it likes, by a byte now and then.
+//! Otherwise a client could hold on to memory that is lent to its request for as long as it likes,
+//! by a byte now and then.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +20,10 @@ pub(super) struct Pace {
 impl Pace {
     /// Begins now. `pause` is how long nothing may happen.
     pub(super) fn begin(pause: Duration) -> Self {
-        Self { since: clock::monotonic(), pause }
+        Self {
+            since: clock::monotonic(),
+            pause,
+        }
     }
 
     /// How long the next piece may take after so many bytes; zero when the other side is behind.
@@ -36,10 +41,22 @@ mod tests {
     #[test]
     fn a_pause_is_allowed_and_a_trickle_is_not() {
         let pause = Duration::from_secs(30);
-        let begun = |ago| Pace { since: clock::monotonic().checked_sub(Duration::from_secs(ago)).unwrap(), pause };
+        let begun = |ago| Pace {
+            since: clock::monotonic()
+                .checked_sub(Duration::from_secs(ago))
+                .unwrap(),
+            pause,
+        };
         assert!(begun(0).patience(0) > Duration::from_secs(29));
         assert!(begun(31).patience(100).is_zero(), "a byte now and then");
-        assert!(begun(600).patience(600 * LEAST_RATE) > Duration::from_secs(29), "slow, but steady");
-        assert_eq!(begun(1).patience(u64::MAX), pause, "never longer than one pause at a time");
+        assert!(
+            begun(600).patience(600 * LEAST_RATE) > Duration::from_secs(29),
+            "slow, but steady"
+        );
+        assert_eq!(
+            begun(1).patience(u64::MAX),
+            pause,
+            "never longer than one pause at a time"
+        );
     }
 }

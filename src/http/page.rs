@@ -1,4 +1,5 @@
-//! The status page, inside the binary. It knows nothing about states, and loads nothing from elsewhere.
+//! The status page, inside the binary. It knows nothing about states, and loads nothing from
+//! elsewhere.
 
 use actix_web::{HttpRequest, HttpResponse};
 use rust_embed::Embed;
@@ -12,7 +13,8 @@ struct Files;
 const INDEX: &str = "index.html";
 
 /// What the page may do: load its own files, ask its own server, nothing else.
-pub(super) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+pub(super) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src \
+    'self'; img-src 'self'; connect-src 'self'; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 fn content_type(name: &str) -> &'static str {
@@ -33,7 +35,9 @@ pub(super) async fn file(request: HttpRequest) -> HttpResponse {
         Some(name) => name,
     };
     match Files::get(name) {
-        Some(file) => HttpResponse::Ok().content_type(content_type(name)).body(file.data.into_owned()),
+        Some(file) => HttpResponse::Ok()
+            .content_type(content_type(name))
+            .body(file.data.into_owned()),
         None => not_found(&request),
     }
 }

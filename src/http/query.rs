@@ -1,7 +1,10 @@
-//! What may stand behind the `?` of an address: judged alike on every method, before credentials and before anything is done.
+//! What may stand behind the `?` of an address: judged alike on every method, before credentials
+//! and before anything is done.
 //!
-//! The clients keep what stands in a state's address, so parameters that are not ours are left alone there. Ours (`ID`, `force`) belong to single
-//! calls: in an address they would be refused only by the write at the end of an apply, when it is too late. Every other call takes what it knows.
+//! The clients keep what stands in a state's address, so parameters that are not ours are left
+//! alone there. Ours (`ID`, `force`) belong to single calls: in an address they would be refused
+//! only by the write at the end of an apply, when it is too late. Every other call takes what it
+//! knows.
 
 use std::str::FromStr;
 
@@ -30,12 +33,18 @@ pub(super) enum Takes {
 
 /// Refuses a query that its call does not take.
 pub(super) fn judge(request: &HttpRequest) -> Result<(), ApiError> {
-    let Some(takes) = takes(request) else { return Ok(()) };
+    let Some(takes) = takes(request) else {
+        return Ok(());
+    };
     for segment in segments(request) {
-        let Some(name) = name(segment) else { return Err(bad("the query is not percent-encoded as it has to be")) };
+        let Some(name) = name(segment) else {
+            return Err(bad("the query is not percent-encoded as it has to be"));
+        };
         match takes {
             Takes::These(names) if !has(names, &name) => return Err(unknown(&name, names)),
-            Takes::Ours(names) if OURS.contains(&name.as_str()) && !has(names, &name) => return Err(in_the_address(&name)),
+            Takes::Ours(names) if OURS.contains(&name.as_str()) && !has(names, &name) => {
+                return Err(in_the_address(&name));
+            }
             Takes::These(_) | Takes::Ours(_) => {}
         }
     }
@@ -58,15 +67,23 @@ fn takes(request: &HttpRequest) -> Option<Takes> {
 
 /// What one method of a route takes.
 pub(super) fn of_method(taken: &[(Method, Takes)], method: &Method) -> Option<Takes> {
-    taken.iter().find(|(known, _)| known == method).map(|(_, takes)| *takes)
+    taken
+        .iter()
+        .find(|(known, _)| known == method)
+        .map(|(_, takes)| *takes)
 }
 
 fn segments(request: &HttpRequest) -> impl Iterator<Item = &str> {
-    request.query_string().split('&').filter(|segment| !segment.is_empty())
+    request
+        .query_string()
+        .split('&')
+        .filter(|segment| !segment.is_empty())
 }
 
 fn name(segment: &str) -> Option<String> {
-    let pairs = Query::<Vec<(String, String)>>::from_query(segment).ok()?.into_inner();
+    let pairs = Query::<Vec<(String, String)>>::from_query(segment)
+        .ok()?
+        .into_inner();
     pairs.into_iter().next().map(|(name, _)| name)
 }
 
@@ -83,12 +100,16 @@ fn unknown(name: &str, names: &str) -> ApiError {
     if names.is_empty() {
         return bad(format!("this call takes no parameters, and so no {name:?}"));
     }
-    bad(format!("this call takes no parameter {name:?}; it takes {}", names.replace(' ', ", ")))
+    bad(format!(
+        "this call takes no parameter {name:?}; it takes {}",
+        names.replace(' ', ", ")
+    ))
 }
 
 fn in_the_address(name: &str) -> ApiError {
     bad(format!(
-        "`{name}` cannot stand in the address of a state: it belongs to single writes and unlocks. Take it out of `address`, `lock_address` and \
+        "`{name}` cannot stand in the address of a state: it belongs to single writes and unlocks. \
+            Take it out of `address`, `lock_address` and \
          `unlock_address`"
     ))
 }
@@ -110,14 +131,16 @@ impl WriteQuery {
     }
 }
 
-/// A whole number as it is written: digits without a sign and without zeros before them, so that one number has one spelling.
+/// A whole number as it is written: digits without a sign and without zeros before them, so that
+/// one number has one spelling.
 #[derive(Clone, Copy)]
 pub(super) struct Whole<T>(pub(super) T);
 
 impl<T: FromStr> Whole<T> {
     /// Reads one.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let is_plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+        let is_plain = text.bytes().all(|byte| byte.is_ascii_digit())
+            && (text == "0" || !text.starts_with('0'));
         is_plain.then(|| text.parse().ok().map(Self)).flatten()
     }
 
@@ -137,19 +160,36 @@ impl<'de, T: FromStr> Deserialize<'de> for Whole<T> {
 /// Reads the query; a refusal names the parameter.
 pub(super) fn read<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, ApiError> {
     let whole = Query::<T>::from_query(request.query_string());
-    whole.map(Query::into_inner).map_err(|error| explain::<T>(request, &error.to_string()))
+    whole
+        .map(Query::into_inner)
+        .map_err(|error| explain::<T>(request, &error.to_string()))
 }
 
 /// Each parameter may be left out, so that alone only one that is wrong is refused.
 fn explain<T: DeserializeOwned>(request: &HttpRequest, error: &str) -> ApiError {
-    let why = |error: String| error.trim_start_matches("Query deserialize error: ").to_owned();
-    let wrong = segments(request).find_map(|segment| Query::<T>::from_query(segment).err().map(|error| (segment, why(error.to_string()))));
+    let why = |error: String| {
+        error
+            .trim_start_matches("Query deserialize error: ")
+            .to_owned()
+    };
+    let wrong = segments(request).find_map(|segment| {
+        Query::<T>::from_query(segment)
+            .err()
+            .map(|error| (segment, why(error.to_string())))
+    });
     match wrong {
         Some((segment, why)) => {
-            let name: String = name(segment).unwrap_or_default().chars().take(MAX_NAME).collect();
+            let name: String = name(segment)
+                .unwrap_or_default()
+                .chars()
+                .take(MAX_NAME)
+                .collect();
             bad(format!("the parameter {name:?} makes no sense: {why}"))
         }
-        None => bad(format!("the query makes no sense: {}", why(error.to_owned()))),
+        None => bad(format!(
+            "the query makes no sense: {}",
+            why(error.to_owned())
+        )),
     }
 }
 
@@ -159,10 +199,32 @@ mod tests {
 
     #[test]
     fn a_number_has_one_spelling() {
-        for (text, number) in [("0", Some(0)), ("7", Some(7)), ("4294967295", Some(u32::MAX)), ("10", Some(10))] {
-            assert_eq!(Whole::<u32>::parse(text).map(|whole| whole.0), number, "{text}");
+        for (text, number) in [
+            ("0", Some(0)),
+            ("7", Some(7)),
+            ("4294967295", Some(u32::MAX)),
+            ("10", Some(10)),
+        ] {
+            assert_eq!(
+                Whole::<u32>::parse(text).map(|whole| whole.0),
+                number,
+                "{text}"
+            );
         }
-        for text in ["", "+1", "01", "00", "-1", " 1", "1 ", "1.0", "1e1", "0x1", "4294967296", "١"] {
+        for text in [
+            "",
+            "+1",
+            "01",
+            "00",
+            "-1",
+            " 1",
+            "1 ",
+            "1.0",
+            "1e1",
+            "0x1",
+            "4294967296",
+            "١",
+        ] {
             assert!(Whole::<u32>::parse(text).is_none(), "{text}");
         }
     }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ETAG, Header as _, HeaderName, HttpDate, IfNoneMatch, LAST_MODIFIED};
+use actix_web::http::header::{
+    ETAG, Header as _, HeaderName, HttpDate, IfNoneMatch, LAST_MODIFIED,
+};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -22,7 +24,8 @@ use crate::model::version::Version;
 /// The number of the version that an answer is about.
 pub(super) const VERSION: HeaderName = HeaderName::from_static("statekeep-version");
 /// The number under which a refused state is kept.
-pub(super) const REJECTED_VERSION: HeaderName = HeaderName::from_static("statekeep-rejected-version");
+pub(super) const REJECTED_VERSION: HeaderName =
+    HeaderName::from_static("statekeep-rejected-version");
 /// The code of an answer whose body is a lock.
 pub(super) const CODE: HeaderName = HeaderName::from_static("statekeep-code");
 
@@ -37,14 +40,23 @@ pub(super) fn content(request: &HttpRequest, content: Content, pause: Duration) 
         Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|known| known.tag() == digest),
         Err(_) => false,
     };
-    let mut response = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    let mut response = if known {
+        HttpResponse::NotModified()
+    } else {
+        HttpResponse::Ok()
+    };
     response.insert_header((ETAG, format!("\"{digest}\"")));
-    response.insert_header((LAST_MODIFIED, HttpDate::from(content.created_at.system_time())));
+    response.insert_header((
+        LAST_MODIFIED,
+        HttpDate::from(content.created_at.system_time()),
+    ));
     response.insert_header((VERSION, content.number));
     if known {
         return response.finish();
     }
-    response.content_type("application/json").body(Answer::new(content.bytes, pause))
+    response
+        .content_type("application/json")
+        .body(Answer::new(content.bytes, pause))
 }
 
 /// JSON.
@@ -54,17 +66,24 @@ pub(super) fn json(value: &impl Serialize) -> HttpResponse {
 
 /// A version.
 pub(super) fn version(version: &Version) -> HttpResponse {
-    HttpResponse::Ok().insert_header((VERSION, version.number)).json(version)
+    HttpResponse::Ok()
+        .insert_header((VERSION, version.number))
+        .json(version)
 }
 
 /// A lock, as its holder sent it.
 pub(super) fn lock(lock: &Lock) -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").body(lock.text.clone())
+    HttpResponse::Ok()
+        .content_type("application/json")
+        .body(lock.text.clone())
 }
 
 /// The lock that is in the way, as its holder sent it.
 pub(super) fn lock_conflict(status: StatusCode, lock: &Lock) -> HttpResponse {
-    HttpResponse::build(status).insert_header((CODE, "locked")).content_type("application/json").body(lock.text.clone())
+    HttpResponse::build(status)
+        .insert_header((CODE, "locked"))
+        .content_type("application/json")
+        .body(lock.text.clone())
 }
 
 /// A lock with its evidence.
@@ -101,7 +120,9 @@ pub(super) fn listed(state: &Listed, base_url: &str) -> Value {
 /// The version that a path names.
 pub(super) fn number(request: &HttpRequest) -> Result<u64, ApiError> {
     let part = request.match_info().get("number").unwrap_or_default();
-    Whole::parse(part).map(Whole::get).ok_or_else(|| ApiError::invalid("bad_address", "a version's number is 1, 2, 3, …"))
+    Whole::parse(part)
+        .map(Whole::get)
+        .ok_or_else(|| ApiError::invalid("bad_address", "a version's number is 1, 2, 3, …"))
 }
 
 /// How many rows a list's page is to have, within what is allowed.
@@ -110,7 +131,10 @@ pub(super) fn page_size(domain: &Domain, limit: Option<Whole<u32>>) -> Result<u3
     match limit.map(Whole::get) {
         None => Ok(DEFAULT_PAGE.min(most)),
         Some(limit) if (1..=most).contains(&limit) => Ok(limit),
-        Some(_) => Err(ApiError::invalid("bad_query", format!("limit has to be from 1 to {most}"))),
+        Some(_) => Err(ApiError::invalid(
+            "bad_query",
+            format!("limit has to be from 1 to {most}"),
+        )),
     }
 }
 
@@ -122,10 +146,16 @@ pub(super) fn list(domain: &Domain, value: &impl Serialize) -> Result<HttpRespon
 
 /// JSON that the domain has made.
 pub(super) fn made(domain: &Domain, bytes: Arc<Decoded>) -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").body(Answer::new(bytes, domain.limits().body_timeout))
+    HttpResponse::Ok()
+        .content_type("application/json")
+        .body(Answer::new(bytes, domain.limits().body_timeout))
 }
 
 /// What to give as the next page's start: the last row's, when there may be more.
 pub(super) fn next<T, C>(rows: &[T], limit: u32, cursor: impl Fn(&T) -> C) -> Option<C> {
-    if rows.len() < limit as usize { None } else { rows.last().map(cursor) }
+    if rows.len() < limit as usize {
+        None
+    } else {
+        rows.last().map(cursor)
+    }
 }

@@ -21,21 +21,41 @@ struct HoldBody {
     reason: String,
 }
 
-pub(super) async fn hold(on: OnState, request: HttpRequest, mut payload: Payload, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn hold(
+    on: OnState,
+    request: HttpRequest,
+    mut payload: Payload,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
     let number = reply::number(&request)?;
     domain.retention().may_hold(&on.caller, &on.name)?;
     let HoldBody { reason } = body::json(&request, &mut payload, &domain).await?;
-    Ok(reply::version(&domain.retention().hold(&on.caller, &on.name, number, &reason).await?))
+    Ok(reply::version(
+        &domain
+            .retention()
+            .hold(&on.caller, &on.name, number, &reason)
+            .await?,
+    ))
 }
 
-pub(super) async fn release(on: OnState, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
-    Ok(reply::version(&domain.retention().release(&on.caller, &on.name, reply::number(&request)?).await?))
+pub(super) async fn release(
+    on: OnState,
+    request: HttpRequest,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    Ok(reply::version(
+        &domain
+            .retention()
+            .release(&on.caller, &on.name, reply::number(&request)?)
+            .await?,
+    ))
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PruneBody {
-    /// What to keep; left out with `configured` alone. A list is no policy, for which the parser would take it.
+    /// What to keep; left out with `configured` alone. A list is no policy, for which the parser
+    /// would take it.
     policy: Option<Map<String, Value>>,
     /// By the policies in force.
     #[serde(default)]
@@ -52,7 +72,10 @@ impl PruneBody {
         let bad = |detail: &str| ApiError::invalid("bad_request", detail);
         let named = |error: BadName| bad(&error.to_string());
         if self.policy.is_none() && !self.configured {
-            return Err(ApiError::invalid("bad_policy", "say what to keep in `policy`, or `configured` for the policies in force"));
+            return Err(ApiError::invalid(
+                "bad_policy",
+                "say what to keep in `policy`, or `configured` for the policies in force",
+            ));
         }
         if self.policy.is_some() && self.configured {
             return Err(bad("give either `policy` or `configured`, not both"));
@@ -60,13 +83,32 @@ impl PruneBody {
         if self.block.is_some() && self.workspace.is_none() {
             return Err(bad("a `buildingBlock` needs its `workspace`"));
         }
-        let workspace = self.workspace.map(|name| name.parse()).transpose().map_err(named)?;
-        let block = self.block.map(|name| name.parse()).transpose().map_err(named)?;
-        let policy = self.policy.map(|members| serde_json::from_value(Value::Object(members))).transpose();
+        let workspace = self
+            .workspace
+            .map(|name| name.parse())
+            .transpose()
+            .map_err(named)?;
+        let block = self
+            .block
+            .map(|name| name.parse())
+            .transpose()
+            .map_err(named)?;
+        let policy = self
+            .policy
+            .map(|members| serde_json::from_value(Value::Object(members)))
+            .transpose();
         let policy = policy.map_err(|_| {
-            ApiError::invalid("bad_body", "the policy has members or values that no policy has; docs/api.md says what it takes")
+            ApiError::invalid(
+                "bad_body",
+                "the policy has members or values that no policy has; \
+                docs/api.md says what it takes",
+            )
         })?;
-        Ok(Asked { policy, workspace, block })
+        Ok(Asked {
+            policy,
+            workspace,
+            block,
+        })
     }
 }
 
@@ -81,7 +123,11 @@ pub(super) async fn prune(
     let dry_run = body.dry_run;
     let asked = body.asked()?;
     let retention = domain.retention();
-    let answer = if dry_run { json!(retention.preview(&known.0, &asked).await?) } else { json!(retention.prune(&known.0, &asked).await?) };
+    let answer = if dry_run {
+        json!(retention.preview(&known.0, &asked).await?)
+    } else {
+        json!(retention.prune(&known.0, &asked).await?)
+    };
     reply::list(&domain, &answer)
 }
 
@@ -91,10 +137,17 @@ struct ListQuery {
     after: Option<String>,
 }
 
-pub(super) async fn list(known: Known, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn list(
+    known: Known,
+    request: HttpRequest,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
     let asked: ListQuery = query::read(&request)?;
     let limit = reply::page_size(&domain, asked.limit)?;
-    let in_force = domain.retention().in_force(&known.0, asked.after, limit).await?;
+    let in_force = domain
+        .retention()
+        .in_force(&known.0, asked.after, limit)
+        .await?;
     let next = reply::next(&in_force.workspaces, limit, |own| own.workspace.clone());
     let mut answer = json!(in_force);
     answer["next"] = json!(next);
@@ -103,26 +156,53 @@ pub(super) async fn list(known: Known, request: HttpRequest, domain: Data<Domain
 
 fn workspace(request: &HttpRequest) -> Result<Workspace, ApiError> {
     let part = request.match_info().get("workspace").unwrap_or_default();
-    part.parse().map_err(|error: BadName| ApiError::invalid("bad_address", error.to_string()))
+    part.parse()
+        .map_err(|error: BadName| ApiError::invalid("bad_address", error.to_string()))
 }
 
-pub(super) async fn show(known: Known, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
-    Ok(reply::json(&domain.retention().of_workspace(&known.0, &workspace(&request)?)?))
+pub(super) async fn show(
+    known: Known,
+    request: HttpRequest,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    Ok(reply::json(
+        &domain
+            .retention()
+            .of_workspace(&known.0, &workspace(&request)?)?,
+    ))
 }
 
-pub(super) async fn set(known: Known, request: HttpRequest, mut payload: Payload, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn set(
+    known: Known,
+    request: HttpRequest,
+    mut payload: Payload,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
     domain.retention().may_operate(&known.0)?;
     let workspace = workspace(&request)?;
     let policy: Policy = body::json(&request, &mut payload, &domain).await?;
-    Ok(reply::json(&domain.retention().set(&known.0, &workspace, policy).await?))
+    Ok(reply::json(
+        &domain.retention().set(&known.0, &workspace, policy).await?,
+    ))
 }
 
-pub(super) async fn unset(known: Known, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn unset(
+    known: Known,
+    request: HttpRequest,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
     let workspace = workspace(&request)?;
     let removed = domain.retention().unset(&known.0, &workspace).await?;
-    Ok(reply::json(&json!({ "workspace": workspace, "removed": removed })))
+    Ok(reply::json(
+        &json!({ "workspace": workspace, "removed": removed }),
+    ))
 }
 
-pub(super) async fn trust_clock(known: Known, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
-    Ok(reply::json(&json!({ "trusted_at": domain.retention().trust_clock(&known.0).await? })))
+pub(super) async fn trust_clock(
+    known: Known,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    Ok(reply::json(
+        &json!({ "trusted_at": domain.retention().trust_clock(&known.0).await? }),
+    ))
 }

@@ -1,4 +1,5 @@
-//! `POST …/rollback`: an earlier version's content becomes current again, or is only told what that would do.
+//! `POST …/rollback`: an earlier version's content becomes current again, or is only told what that
+//! would do.
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -42,8 +43,18 @@ pub(super) async fn roll_back(
     let history = domain.history();
     history.may_rehearse(&on.caller, &on.name)?;
     let lock_id = query::read::<WriteQuery>(&request)?.lock_id();
-    let Body { version: number, expected_current, dry_run, allow_serial_regression } = body::json(&request, &mut payload, &domain).await?;
-    let ask = Rollback { number, expected_current, allow_serial_regression, lock_id };
+    let Body {
+        version: number,
+        expected_current,
+        dry_run,
+        allow_serial_regression,
+    } = body::json(&request, &mut payload, &domain).await?;
+    let ask = Rollback {
+        number,
+        expected_current,
+        allow_serial_regression,
+        lock_id,
+    };
     if dry_run {
         let rehearsal = history.rehearse(&on.caller, &on.name, &ask).await?;
         return reply::list(&domain, &Rehearsed::of(&rehearsal));
@@ -55,7 +66,9 @@ pub(super) async fn roll_back(
 }
 
 fn answer(version: &Version, unchanged: bool) -> HttpResponse {
-    HttpResponse::Ok().insert_header((reply::VERSION, version.number)).json(Answer { version, unchanged })
+    HttpResponse::Ok()
+        .insert_header((reply::VERSION, version.number))
+        .json(Answer { version, unchanged })
 }
 
 /// A value that would be another one.
@@ -66,11 +79,15 @@ struct Change<T> {
 }
 
 fn change<T: PartialEq>(from: Option<T>, to: T) -> Option<Change<T>> {
-    from.filter(|from| *from != to).map(|from| Change { from, to })
+    from.filter(|from| *from != to)
+        .map(|from| Change { from, to })
 }
 
 #[derive(Serialize)]
-#[expect(clippy::struct_excessive_bools, reason = "they are members of an answer")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are members of an answer"
+)]
 struct Rehearsed<'a> {
     dry_run: bool,
     version: &'a Version,
@@ -103,14 +120,30 @@ impl<'a> Rehearsed<'a> {
             current,
             deleted: rehearsal.is_hidden,
             transferred_to: rehearsal.transferred_to.as_deref(),
-            moved_to: rehearsal.away.as_ref().map(|away| json!({ "workspace": away.workspace, "buildingBlock": away.block })),
+            moved_to: rehearsal
+                .away
+                .as_ref()
+                .map(|away| json!({ "workspace": away.workspace, "buildingBlock": away.block })),
             unchanged: rehearsal.is_unchanged,
             serial: rehearsal.serial,
             verbatim: head.encrypted,
-            lineage: change(current.map(|current| current.head.lineage.as_str()), &head.lineage),
-            terraform_version: change(current.map(|current| current.head.terraform_version.as_deref()), head.terraform_version.as_deref()),
-            lock: rehearsal.lock.as_ref().map(|held| reply::held_lock(held, held.last_write(current))),
-            refused: rehearsal.refusals.iter().map(|why| json!({ "code": why.code, "detail": why.detail })).collect(),
+            lineage: change(
+                current.map(|current| current.head.lineage.as_str()),
+                &head.lineage,
+            ),
+            terraform_version: change(
+                current.map(|current| current.head.terraform_version.as_deref()),
+                head.terraform_version.as_deref(),
+            ),
+            lock: rehearsal
+                .lock
+                .as_ref()
+                .map(|held| reply::held_lock(held, held.last_write(current))),
+            refused: rehearsal
+                .refusals
+                .iter()
+                .map(|why| json!({ "code": why.code, "detail": why.detail }))
+                .collect(),
             compared: compared.is_ok(),
             not_compared: compared.err(),
             forgotten: compared.map_or(&[], |compared| &compared.forgotten),

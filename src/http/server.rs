@@ -1,4 +1,5 @@
-//! The server: what it listens on, its time-outs, and its end, which waits for the requests under way.
+//! The server: what it listens on, its time-outs, and its end, which waits for the requests under
+//! way.
 
 use std::any::Any;
 use std::io;
@@ -55,13 +56,17 @@ impl Running {
     /// Takes no more connections, finishes the requests under way, and ends.
     pub async fn stop(self) -> io::Result<()> {
         self.handle.stop(true).await;
-        let ended = self.task.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+        let ended = self
+            .task
+            .await
+            .unwrap_or_else(|error| Err(io::Error::other(error)));
         self.watch.abort();
         ended
     }
 }
 
-/// Lets this process have as many open files as so many connections need, and says how many connections it may have then.
+/// Lets this process have as many open files as so many connections need, and says how many
+/// connections it may have then.
 ///
 /// Most systems allow a thousand files unless they are asked for more.
 pub fn allow_connections(wanted: usize) -> usize {
@@ -69,18 +74,27 @@ pub fn allow_connections(wanted: usize) -> usize {
     let needed = wanted as u64 * FILES_A_CONNECTION + FILES_BESIDE;
     let most = limit.maximum.map_or(needed, |most| most.min(needed));
     if limit.current.is_some_and(|current| current < most)
-        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum: limit.maximum })
+        && let Err(error) = setrlimit(
+            Resource::Nofile,
+            Rlimit {
+                current: Some(most),
+                maximum: limit.maximum,
+            },
+        )
     {
         tracing::warn!(%error, "the limit of open files cannot be raised");
     }
     let files = getrlimit(Resource::Nofile).current.unwrap_or(needed);
     let allowed = files.saturating_sub(FILES_BESIDE) / FILES_A_CONNECTION;
-    let allowed = usize::try_from(allowed).unwrap_or(usize::MAX).clamp(1, wanted);
+    let allowed = usize::try_from(allowed)
+        .unwrap_or(usize::MAX)
+        .clamp(1, wanted);
     if allowed < wanted {
         tracing::warn!(
             wanted,
             allowed,
-            "the system allows fewer open files than --max-connections needs (ulimit -n, or LimitNOFILE= of systemd)"
+            "the system allows fewer open files than --max-connections needs (ulimit -n, or \
+                LimitNOFILE= of systemd)"
         );
     }
     allowed
@@ -91,9 +105,12 @@ fn socket_of(connection: &dyn Any) -> Option<BorrowedFd<'_>> {
     tcp.or_else(|| connection.downcast_ref::<UnixStream>().map(AsFd::as_fd))
 }
 
-/// Lets the system close a connection whose other end takes nothing of an answer for so long; what is sent in pieces notices slow readers itself.
+/// Lets the system close a connection whose other end takes nothing of an answer for so long; what
+/// is sent in pieces notices slow readers itself.
 fn hang_up_on_deaf(connection: &dyn Any, after: Duration) {
-    let Some(stream) = connection.downcast_ref::<TcpStream>() else { return };
+    let Some(stream) = connection.downcast_ref::<TcpStream>() else {
+        return;
+    };
     let milliseconds = u32::try_from(after.as_millis()).unwrap_or(u32::MAX);
     if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(stream, milliseconds) {
         tracing::debug!(%error, "a connection has no time-out for answers that nobody reads");
@@ -101,13 +118,28 @@ fn hang_up_on_deaf(connection: &dyn Any, after: Duration) {
 }
 
 /// Serves the product on these bindings.
-pub fn start(domain: &Arc<Domain>, proxies: TrustedProxies, bindings: Bindings) -> io::Result<Running> {
+pub fn start(
+    domain: &Arc<Domain>,
+    proxies: TrustedProxies,
+    bindings: Bindings,
+) -> io::Result<Running> {
     let limits = domain.limits().clone();
-    let workers = bindings.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get));
+    let workers = bindings
+        .workers
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get));
     let domain = Data::from(Arc::clone(domain));
     let proxies = Data::new(proxies);
-    let app = move || App::new().app_data(domain.clone()).app_data(proxies.clone()).wrap(from_fn(trace::trace)).configure(routes);
-    let (quiet, pause) = (limits.idle_timeout + limits.header_timeout + limits.body_timeout, limits.body_timeout);
+    let app = move || {
+        App::new()
+            .app_data(domain.clone())
+            .app_data(proxies.clone())
+            .wrap(from_fn(trace::trace))
+            .configure(routes)
+    };
+    let (quiet, pause) = (
+        limits.idle_timeout + limits.header_timeout + limits.body_timeout,
+        limits.body_timeout,
+    );
     let watch = Watch::begin();
     let watching = Arc::clone(&watch);
     let mut server = HttpServer::new(app)
@@ -115,12 +147,15 @@ pub fn start(domain: &Arc<Domain>, proxies: TrustedProxies, bindings: Bindings) 
             caller::note_peer(connection, data);
             hang_up_on_deaf(connection, limits.body_timeout);
             let peer = caller::peer_address(connection);
-            if let Some(Ok(watched)) = socket_of(connection).map(|socket| watching.add(socket, peer)) {
+            if let Some(Ok(watched)) =
+                socket_of(connection).map(|socket| watching.add(socket, peer))
+            {
                 data.insert(watched);
             }
         })
         .client_request_timeout(limits.header_timeout)
-        // The library would give up a request for bytes behind it that make no sense as well; `Watch` tells them from a client that has gone.
+        // The library would give up a request for bytes behind it that make no sense as well;
+        // `Watch` tells them from a client that has gone.
         .h1_allow_half_closed(true)
         .keep_alive(KeepAlive::Timeout(limits.idle_timeout))
         .max_connections(limits.max_connections.div_ceil(workers))
@@ -135,5 +170,10 @@ pub fn start(domain: &Arc<Domain>, proxies: TrustedProxies, bindings: Bindings) 
     }
     let server = server.run();
     let handle = server.handle();
-    Ok(Running { address, handle, task: tokio::spawn(server), watch: tokio::spawn(watch.run(quiet, pause)) })
+    Ok(Running {
+        address,
+        handle,
+        task: tokio::spawn(server),
+        watch: tokio::spawn(watch.run(quiet, pause)),
+    })
 }

@@ -26,21 +26,41 @@ struct ListQuery {
     after: Option<String>,
 }
 
-pub(super) async fn list(known: Known, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn list(
+    known: Known,
+    request: HttpRequest,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
     let asked: ListQuery = query::read(&request)?;
-    let bad = |error: crate::model::name::BadName| ApiError::invalid("bad_query", error.to_string());
+    let bad =
+        |error: crate::model::name::BadName| ApiError::invalid("bad_query", error.to_string());
     let limit = reply::page_size(&domain, asked.limit)?;
     let filter = StateFilter {
-        workspace: asked.workspace.map(|name| name.parse::<Workspace>().map(|name| name.to_string())).transpose().map_err(bad)?,
-        block: asked.block.map(|name| name.parse::<BuildingBlock>().map(|name| name.to_string())).transpose().map_err(bad)?,
+        workspace: asked
+            .workspace
+            .map(|name| name.parse::<Workspace>().map(|name| name.to_string()))
+            .transpose()
+            .map_err(bad)?,
+        block: asked
+            .block
+            .map(|name| name.parse::<BuildingBlock>().map(|name| name.to_string()))
+            .transpose()
+            .map_err(bad)?,
         deleted: asked.deleted,
         locked: asked.locked,
-        after: asked.after.map(|name| name.parse::<StateName>()).transpose().map_err(bad)?,
+        after: asked
+            .after
+            .map(|name| name.parse::<StateName>())
+            .transpose()
+            .map_err(bad)?,
         limit,
     };
     let (states, is_cut) = domain.states().list(&known.0, filter).await?;
     let limit = if is_cut { 0 } else { limit };
     let next = reply::next(&states, limit, |state| state.summary.name.to_string());
-    let states: Vec<Value> = states.iter().map(|state| reply::listed(state, domain.base_url())).collect();
+    let states: Vec<Value> = states
+        .iter()
+        .map(|state| reply::listed(state, domain.base_url()))
+        .collect();
     reply::list(&domain, &json!({ "states": states, "next": next }))
 }

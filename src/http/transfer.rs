@@ -1,4 +1,5 @@
-//! `…/transfer`: a state that leaves for a storage elsewhere, step by step, for whoever takes it there.
+//! `…/transfer`: a state that leaves for a storage elsewhere, step by step, for whoever takes it
+//! there.
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -25,19 +26,33 @@ struct Arrived {
     version: u64,
 }
 
-pub(super) async fn begin(on: OnState, request: HttpRequest, mut payload: Payload, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn begin(
+    on: OnState,
+    request: HttpRequest,
+    mut payload: Payload,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
     let transfers = domain.transfers();
     transfers.may_transfer(&on.caller, &on.name)?;
     let Target { to } = body::json(&request, &mut payload, &domain).await?;
-    Ok(answer(&on.name, &transfers.begin(&on.caller, &on.name, to).await?))
+    Ok(answer(
+        &on.name,
+        &transfers.begin(&on.caller, &on.name, to).await?,
+    ))
 }
 
 pub(super) async fn show(on: OnState, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
-    Ok(answer(&on.name, &domain.transfers().show(&on.caller, &on.name)?))
+    Ok(answer(
+        &on.name,
+        &domain.transfers().show(&on.caller, &on.name)?,
+    ))
 }
 
 pub(super) async fn abandon(on: OnState, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
-    Ok(answer(&on.name, &domain.transfers().abandon(&on.caller, &on.name).await?))
+    Ok(answer(
+        &on.name,
+        &domain.transfers().abandon(&on.caller, &on.name).await?,
+    ))
 }
 
 pub(super) async fn finish(
@@ -49,7 +64,10 @@ pub(super) async fn finish(
     let transfers = domain.transfers();
     transfers.may_transfer(&on.caller, &on.name)?;
     let Arrived { version } = body::json(&request, &mut payload, &domain).await?;
-    Ok(answer(&on.name, &transfers.finish(&on.caller, &on.name, version).await?))
+    Ok(answer(
+        &on.name,
+        &transfers.finish(&on.caller, &on.name, version).await?,
+    ))
 }
 
 fn answer(name: &StateName, transfer: &Transfer) -> HttpResponse {

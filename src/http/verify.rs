@@ -23,13 +23,30 @@ struct VerifyBody {
 
 impl VerifyBody {
     fn wanted(self) -> Result<Wanted, ApiError> {
-        let bad = |error: crate::model::name::BadName| ApiError::invalid("bad_request", error.to_string());
+        let bad = |error: crate::model::name::BadName| {
+            ApiError::invalid("bad_request", error.to_string())
+        };
         if self.block.is_some() && self.workspace.is_none() {
-            return Err(ApiError::invalid("bad_request", "a buildingBlock needs its workspace beside it"));
+            return Err(ApiError::invalid(
+                "bad_request",
+                "a buildingBlock needs its workspace beside it",
+            ));
         }
-        let workspace = self.workspace.map(|name| name.parse()).transpose().map_err(bad)?;
-        let block = self.block.map(|name| name.parse()).transpose().map_err(bad)?;
-        Ok(Wanted { quick: self.quick, workspace, block })
+        let workspace = self
+            .workspace
+            .map(|name| name.parse())
+            .transpose()
+            .map_err(bad)?;
+        let block = self
+            .block
+            .map(|name| name.parse())
+            .transpose()
+            .map_err(bad)?;
+        Ok(Wanted {
+            quick: self.quick,
+            workspace,
+            block,
+        })
     }
 }
 
@@ -41,7 +58,10 @@ pub(super) async fn verify(
 ) -> Result<HttpResponse, ApiError> {
     domain.integrity().may_verify(&known.0)?;
     let body: VerifyBody = body::maybe_json(&request, &mut payload, &domain).await?;
-    reply::list(&domain, &domain.integrity().verify(&known.0, body.wanted()?).await?)
+    reply::list(
+        &domain,
+        &domain.integrity().verify(&known.0, body.wanted()?).await?,
+    )
 }
 
 pub(super) async fn overview(known: Known, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {

@@ -24,13 +24,20 @@ struct ListQuery {
     intermediate: Option<bool>,
 }
 
-pub(super) async fn list(on: OnState, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn list(
+    on: OnState,
+    request: HttpRequest,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
     let asked: ListQuery = query::read(&request)?;
     let limit = reply::page_size(&domain, asked.limit)?;
     if let Some(kind) = &asked.kind
         && Kind::parse(kind, Some(Rejection::Locked.code())).is_none()
     {
-        return Err(ApiError::invalid("bad_query", "kind is one of write, rollback, import, restore and rejected"));
+        return Err(ApiError::invalid(
+            "bad_query",
+            "kind is one of write, rollback, import, restore and rejected",
+        ));
     }
     let filter = VersionFilter {
         before: asked.before.map(Whole::get),
@@ -38,24 +45,51 @@ pub(super) async fn list(on: OnState, request: HttpRequest, domain: Data<Domain>
         without_intermediate: asked.intermediate == Some(false),
         limit,
     };
-    let versions = domain.history().versions(&on.caller, &on.name, filter).await?;
+    let versions = domain
+        .history()
+        .versions(&on.caller, &on.name, filter)
+        .await?;
     let next = reply::next(&versions, limit, |version| version.number);
     reply::list(&domain, &json!({ "versions": versions, "next": next }))
 }
 
-pub(super) async fn content(on: OnState, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
-    let content = domain.history().content(&on.caller, &on.name, reply::number(&request)?).await?;
-    Ok(reply::content(&request, content, domain.limits().body_timeout))
+pub(super) async fn content(
+    on: OnState,
+    request: HttpRequest,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    let content = domain
+        .history()
+        .content(&on.caller, &on.name, reply::number(&request)?)
+        .await?;
+    Ok(reply::content(
+        &request,
+        content,
+        domain.limits().body_timeout,
+    ))
 }
 
-pub(super) async fn info(on: OnState, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
-    let version = domain.history().version(&on.caller, &on.name, reply::number(&request)?)?;
+pub(super) async fn info(
+    on: OnState,
+    request: HttpRequest,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    let version = domain
+        .history()
+        .version(&on.caller, &on.name, reply::number(&request)?)?;
     Ok(reply::version(&version))
 }
 
-pub(super) async fn restore(on: OnState, request: HttpRequest, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn restore(
+    on: OnState,
+    request: HttpRequest,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
     let lock_id = query::read::<WriteQuery>(&request)?.lock_id();
-    let version = domain.history().restore(&on.caller, &on.name, lock_id).await?;
+    let version = domain
+        .history()
+        .restore(&on.caller, &on.name, lock_id)
+        .await?;
     Ok(reply::version(&version))
 }
 
@@ -78,18 +112,29 @@ enum All {
     All,
 }
 
-pub(super) async fn purge(on: OnState, request: HttpRequest, mut payload: Payload, domain: Data<Domain>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn purge(
+    on: OnState,
+    request: HttpRequest,
+    mut payload: Payload,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
     domain.history().may_purge(&on.caller, &on.name)?;
     let asked: ToPurge = body::json(&request, &mut payload, &domain).await?;
     let which = match asked.versions {
         Wanted::All(All::All) => Which::All,
-        Wanted::These(numbers) if (1..=MAX_PURGED).contains(&numbers.len()) => Which::These(numbers),
+        Wanted::These(numbers) if (1..=MAX_PURGED).contains(&numbers.len()) => {
+            Which::These(numbers)
+        }
         Wanted::These(_) => {
-            return Err(ApiError::invalid("bad_request", format!("versions is a list of 1 to {MAX_PURGED} numbers, or \"all\"")));
+            return Err(ApiError::invalid(
+                "bad_request",
+                format!("versions is a list of 1 to {MAX_PURGED} numbers, or \"all\""),
+            ));
         }
     };
     let purged = domain.history().purge(&on.caller, &on.name, which).await?;
-    let hint = "backups made before may still hold it, and so may the versions before and after these";
+    let hint =
+        "backups made before may still hold it, and so may the versions before and after these";
     let answer = json!({ "versions": purged.versions, "erased": purged.erased, "may_still_hold": purged.copies, "hint": hint });
     Ok(reply::json(&answer))
 }
@@ -110,7 +155,11 @@ pub(super) async fn relocate(
 ) -> Result<HttpResponse, ApiError> {
     domain.history().may_relocate(&on.caller, &on.name)?;
     let target: Target = body::json(&request, &mut payload, &domain).await?;
-    let target = StateName::parse(&target.workspace, &target.block).map_err(|error| ApiError::invalid("bad_request", error.to_string()))?;
-    let moved = domain.history().relocate(&on.caller, &on.name, &target).await?;
+    let target = StateName::parse(&target.workspace, &target.block)
+        .map_err(|error| ApiError::invalid("bad_request", error.to_string()))?;
+    let moved = domain
+        .history()
+        .relocate(&on.caller, &on.name, &target)
+        .await?;
     Ok(reply::json(&reply::listed(&moved, domain.base_url())))
 }

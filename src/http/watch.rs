@@ -1,8 +1,11 @@
-//! Hangs up on connections that wait for a request which never gets complete, or for a reader who takes nothing of an answer, and notices clients that
-//! close theirs while a request is under way: killed ones, impatient proxies and Ctrl-C all do. Nothing goes on for them.
+//! Hangs up on connections that wait for a request which never gets complete, or for a reader who
+//! takes nothing of an answer, and notices clients that close theirs while a request is under way:
+//! killed ones, impatient proxies and Ctrl-C all do. Nothing goes on for them.
 //!
-//! The HTTP library has time-outs for the headers of a connection's first request and for connections on which nothing at all comes. Between the
-//! two, a client that was answered once could send half a request and hold its connection for as long as it likes; and it waits for readers for ever.
+//! The HTTP library has time-outs for the headers of a connection's first request and for
+//! connections on which nothing at all comes. Between the two, a client that was answered once
+//! could send half a request and hold its connection for as long as it likes; and it waits for
+//! readers for ever.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -53,11 +56,18 @@ const NONE: u64 = u64::MAX;
 
 impl Watch {
     pub(super) fn begin() -> Arc<Self> {
-        Arc::new(Self { began: clock::monotonic(), connections: Mutex::default() })
+        Arc::new(Self {
+            began: clock::monotonic(),
+            connections: Mutex::default(),
+        })
     }
 
     /// Watches one more connection.
-    pub(super) fn add(self: &Arc<Self>, socket: impl AsFd, address: String) -> io::Result<Arc<Connection>> {
+    pub(super) fn add(
+        self: &Arc<Self>,
+        socket: impl AsFd,
+        address: String,
+    ) -> io::Result<Arc<Connection>> {
         let connection = Arc::new(Connection {
             watch: Arc::clone(self),
             socket: socket.as_fd().try_clone_to_owned()?,
@@ -68,14 +78,20 @@ impl Watch {
             sent_at: AtomicU64::new(NONE),
             gone: Notify::new(),
         });
-        // A list of connections is valid after each statement, so a panic elsewhere does no harm to it.
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&connection));
+        // A list of connections is valid after each statement, so a panic elsewhere does no harm to
+        // it.
+        self.connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Arc::downgrade(&connection));
         Ok(connection)
     }
 
-    /// Hangs up on whoever is quiet, or reads nothing of an answer, for so long. Runs until it is dropped.
+    /// Hangs up on whoever is quiet, or reads nothing of an answer, for so long. Runs until it is
+    /// dropped.
     pub(super) async fn run(self: Arc<Self>, quiet: Duration, pause: Duration) {
-        let [quiet, pause] = [quiet, pause].map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        let [quiet, pause] =
+            [quiet, pause].map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
         for look in (1..=LOOKS).cycle() {
             tokio::time::sleep(LOOK_EVERY).await;
             self.look_for_gone();
@@ -86,24 +102,43 @@ impl Watch {
     }
 
     fn look_for_gone(&self) {
-        let connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting: Vec<Arc<Connection>> =
-            connections.iter().filter_map(Weak::upgrade).filter(|connection| connection.is_waited_for()).collect();
+        let connections = self
+            .connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let waiting: Vec<Arc<Connection>> = connections
+            .iter()
+            .filter_map(Weak::upgrade)
+            .filter(|connection| connection.is_waited_for())
+            .collect();
         drop(connections);
-        let mut sockets: Vec<PollFd<'_>> = waiting.iter().map(|connection| PollFd::new(&connection.socket, PollFlags::RDHUP)).collect();
-        // Nobody is waited for here. Where the system cannot be asked, whoever has gone is noticed later.
+        let mut sockets: Vec<PollFd<'_>> = waiting
+            .iter()
+            .map(|connection| PollFd::new(&connection.socket, PollFlags::RDHUP))
+            .collect();
+        // Nobody is waited for here. Where the system cannot be asked, whoever has gone is noticed
+        // later.
         if sockets.is_empty() || poll(&mut sockets, Some(&Timespec::default())).unwrap_or(0) == 0 {
             return;
         }
-        let gone = waiting.iter().zip(&sockets).filter(|(_, socket)| !socket.revents().is_empty());
+        let gone = waiting
+            .iter()
+            .zip(&sockets)
+            .filter(|(_, socket)| !socket.revents().is_empty());
         gone.for_each(|(connection, _)| connection.gone.notify_one());
     }
 
     fn look_for_stuck(&self, quiet: u64, pause: u64) {
         let now = self.now();
-        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connections = self
+            .connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         connections.retain(|connection| connection.strong_count() > 0);
-        connections.iter().filter_map(Weak::upgrade).for_each(|connection| connection.hang_up_if_stuck(now, quiet, pause));
+        connections
+            .iter()
+            .filter_map(Weak::upgrade)
+            .for_each(|connection| connection.hang_up_if_stuck(now, quiet, pause));
     }
 
     fn now(&self) -> u64 {
@@ -123,7 +158,8 @@ impl Connection {
 
     /// The library sees that its reads end, and closes what is left.
     fn hang_up_if_stuck(&self, now: u64, quiet: u64, pause: u64) {
-        let is_quiet = self.busy.load(Ordering::Relaxed) == 0 && now.saturating_sub(self.quiet_since.load(Ordering::Relaxed)) > quiet;
+        let is_quiet = self.busy.load(Ordering::Relaxed) == 0
+            && now.saturating_sub(self.quiet_since.load(Ordering::Relaxed)) > quiet;
         let sent_at = self.sent_at.load(Ordering::Relaxed);
         let is_deaf = sent_at != NONE && now.saturating_sub(sent_at) > pause;
         if is_quiet || is_deaf {
@@ -133,10 +169,14 @@ impl Connection {
 }
 
 impl Drop for Connection {
-    /// The library tells nobody of what is no request, such as TLS or a scan. That is nothing to look at, unless somebody wonders.
+    /// The library tells nobody of what is no request, such as TLS or a scan. That is nothing to
+    /// look at, unless somebody wonders.
     fn drop(&mut self) {
         if !*self.has_asked.get_mut() {
-            tracing::debug!(address = self.address, "a connection ended without a request; this port speaks HTTP/1.1 and no TLS");
+            tracing::debug!(
+                address = self.address,
+                "a connection ended without a request; this port speaks HTTP/1.1 and no TLS"
+            );
         }
     }
 }
@@ -168,7 +208,9 @@ impl Busy {
 impl Drop for Busy {
     fn drop(&mut self) {
         self.0.sent_at.store(NONE, Ordering::Relaxed);
-        self.0.quiet_since.store(self.0.watch.now(), Ordering::Relaxed);
+        self.0
+            .quiet_since
+            .store(self.0.watch.now(), Ordering::Relaxed);
         self.0.busy.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -181,7 +223,10 @@ pub(super) struct Watched {
 
 impl Watched {
     pub(super) fn new(body: impl MessageBody + 'static, busy: Option<Busy>) -> Self {
-        Self { body: body.boxed(), busy }
+        Self {
+            body: body.boxed(),
+            busy,
+        }
     }
 }
 
@@ -192,7 +237,10 @@ impl MessageBody for Watched {
         self.body.size()
     }
 
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
         if let Some(busy) = &self.busy {
             busy.sends();
         }

@@ -19,12 +19,18 @@ pub struct Actor {
 impl Actor {
     /// The person at the machine.
     pub fn operator() -> Self {
-        Self { id: "operator".to_owned(), name: "operator".to_owned() }
+        Self {
+            id: "operator".to_owned(),
+            name: "operator".to_owned(),
+        }
     }
 
     /// The server itself, for what it does or finds while nobody asks.
     pub fn server() -> Self {
-        Self { id: "server".to_owned(), name: "server".to_owned() }
+        Self {
+            id: "server".to_owned(),
+            name: "server".to_owned(),
+        }
     }
 }
 
@@ -66,14 +72,29 @@ pub struct Caller {
 impl Caller {
     /// The person at the machine, who may do everything.
     pub fn operator(origin: Origin) -> Self {
-        let grant = Grant { scope: Scope::All, permissions: PermissionSet::ALL };
-        Self { actor: Actor::operator(), proof: Proof::Operator, grant, ends: None, origin }
+        let grant = Grant {
+            scope: Scope::All,
+            permissions: PermissionSet::ALL,
+        };
+        Self {
+            actor: Actor::operator(),
+            proof: Proof::Operator,
+            grant,
+            ends: None,
+            origin,
+        }
     }
 
     /// The server itself, for what it was told to do from time to time.
     pub fn server() -> Self {
-        let origin = Origin { address: "server".to_owned(), request_id: String::new() };
-        Self { actor: Actor::server(), ..Self::operator(origin) }
+        let origin = Origin {
+            address: "server".to_owned(),
+            request_id: String::new(),
+        };
+        Self {
+            actor: Actor::server(),
+            ..Self::operator(origin)
+        }
     }
 
     /// Whether something is allowed on one state.

@@ -1,14 +1,17 @@
-//! How many resource instances a state has, seen while it is passed over: as `terraform state list` counts them, so what is deposed of an instance is none
-//! of its own.
+//! How many resource instances a state has, seen while it is passed over: as `terraform state list`
+//! counts them, so what is deposed of an instance is none of its own.
 //!
-//! As deep as the shape that is looked for, never as deep as the input; a value of another shape counts nothing.
+//! As deep as the shape that is looked for, never as deep as the input; a value of another shape
+//! counts nothing.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 use std::hash::BuildHasher as _;
 
-use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 
 use super::member::is_member;
 
@@ -28,9 +31,15 @@ enum Step {
 }
 
 /// Format 4: each resource has a list of objects.
-pub(super) const RESOURCES: Counting = Counting(&[Step::Each, Step::Member("instances"), Step::Instances]);
+pub(super) const RESOURCES: Counting =
+    Counting(&[Step::Each, Step::Member("instances"), Step::Instances]);
 /// Formats before it: each module has an object of resources.
-pub(super) const MODULES: Counting = Counting(&[Step::Each, Step::Member("resources"), Step::Each, Step::Resource]);
+pub(super) const MODULES: Counting = Counting(&[
+    Step::Each,
+    Step::Member("resources"),
+    Step::Each,
+    Step::Resource,
+]);
 const ELEMENTS: Counting = Counting(&[Step::Elements]);
 
 /// Counts what lies at the end of some steps.
@@ -114,7 +123,9 @@ impl<'de> Visitor<'de> for Counting {
                     sum += 1;
                 }
             }
-            Some(Step::Member(_) | Step::Resource) | None => while list.next_element::<IgnoredAny>()?.is_some() {},
+            Some(Step::Member(_) | Step::Resource) | None => {
+                while list.next_element::<IgnoredAny>()?.is_some() {}
+            }
         }
         Ok(sum)
     }
@@ -124,9 +135,15 @@ impl<'de> Visitor<'de> for Counting {
         while let Some(Name(name)) = map.next_key()? {
             match self.0.first() {
                 Some(Step::Each) => sum += map.next_value_seed(self.rest())?,
-                Some(Step::Member(wanted)) if is_member(&name, wanted) => sum = map.next_value_seed(self.rest())?,
-                Some(Step::Resource) if is_member(&name, "primary") => sum |= u64::from(map.next_value::<Option<IgnoredAny>>()?.is_some()),
-                Some(Step::Resource) if is_member(&name, "deposed") => sum |= map.next_value_seed(ELEMENTS)?.min(1),
+                Some(Step::Member(wanted)) if is_member(&name, wanted) => {
+                    sum = map.next_value_seed(self.rest())?
+                }
+                Some(Step::Resource) if is_member(&name, "primary") => {
+                    sum |= u64::from(map.next_value::<Option<IgnoredAny>>()?.is_some())
+                }
+                Some(Step::Resource) if is_member(&name, "deposed") => {
+                    sum |= map.next_value_seed(ELEMENTS)?.min(1)
+                }
                 _ => drop(map.next_value::<IgnoredAny>()?),
             }
         }
@@ -151,7 +168,10 @@ impl<'de> Deserialize<'de> for Key {
 
 struct KeyVisitor;
 
-#[expect(clippy::cast_possible_truncation, reason = "as the programs do: what is behind the point is left away")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "as the programs do: what is behind the point is left away"
+)]
 const fn whole(number: f64) -> Key {
     Key::Number(number as i64)
 }
@@ -241,7 +261,9 @@ mod tests {
     use super::*;
 
     fn count(counting: Counting, text: &str) -> u64 {
-        counting.deserialize(&mut serde_json::Deserializer::from_str(text)).unwrap()
+        counting
+            .deserialize(&mut serde_json::Deserializer::from_str(text))
+            .unwrap()
     }
 
     #[test]
@@ -249,20 +271,52 @@ mod tests {
         for (instances, number) in [
             (r#"{},{"deposed":"0a1b2c3d"},{"deposed":"0a1b2c3e"}"#, 1),
             (r#"{"deposed":"0a1b2c3d"}"#, 1),
-            (r#"{"index_key":0},{"index_key":"0"},{"index_key":1,"deposed":"0a1b2c3d"},{"deposed":"0a1b2c3d","index_key":"0"}"#, 3),
-            (r#"{"index_key":0},{"Index_Key":0.0,"deposed":"0a1b2c3d"},{"index_key":null,"deposed":"0a1b2c3d"}"#, 2),
-            (r#"{"index_key":1,"index_key":2},{"index_key":2,"deposed":"0a1b2c3d"}"#, 1),
+            (
+                r#"{"index_key":0},{"index_key":"0"},{"index_key":1,"deposed":"0a1b2c3d"},{"deposed":"0a1b2c3d","index_key":"0"}"#,
+                3,
+            ),
+            (
+                r#"{"index_key":0},{"Index_Key":0.0,"deposed":"0a1b2c3d"},{"index_key":null,"deposed":"0a1b2c3d"}"#,
+                2,
+            ),
+            (
+                r#"{"index_key":1,"index_key":2},{"index_key":2,"deposed":"0a1b2c3d"}"#,
+                1,
+            ),
             ("", 0),
         ] {
-            assert_eq!(count(RESOURCES, &format!(r#"[{{"instances":[{instances}]}}]"#)), number, "{instances}");
+            assert_eq!(
+                count(RESOURCES, &format!(r#"[{{"instances":[{instances}]}}]"#)),
+                number,
+                "{instances}"
+            );
         }
-        assert_eq!(count(RESOURCES, r#"[{"instances":[{}]},{"instances":[{}]}]"#), 2, "each resource for itself");
-        assert_eq!(count(RESOURCES, r#"[{"instances":[{},{"index_key":1}],"Instances":[{}]}]"#), 1, "the last one counts");
+        assert_eq!(
+            count(RESOURCES, r#"[{"instances":[{}]},{"instances":[{}]}]"#),
+            2,
+            "each resource for itself"
+        );
+        assert_eq!(
+            count(
+                RESOURCES,
+                r#"[{"instances":[{},{"index_key":1}],"Instances":[{}]}]"#
+            ),
+            1,
+            "the last one counts"
+        );
     }
 
     #[test]
     fn a_resource_of_an_old_format_is_an_instance_if_it_has_an_object() {
         let resources = r#""a":{"primary":{}},"b":{"primary":null,"deposed":[{}]},"c":{"primary":null,"deposed":[]},"d":{},"e":{"deposed":[{},{}],"primary":{}}"#;
-        assert_eq!(count(MODULES, &format!(r#"[{{"path":["root"],"resources":{{{resources}}}}},{{"resources":null}}]"#)), 3);
+        assert_eq!(
+            count(
+                MODULES,
+                &format!(
+                    r#"[{{"path":["root"],"resources":{{{resources}}}}},{{"resources":null}}]"#
+                )
+            ),
+            3
+        );
     }
 }

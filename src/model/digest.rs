@@ -47,7 +47,9 @@ impl Digest {
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Two digits a byte, written at once: each answer with a state names its digest.
-        let digits = self.0.map(|byte| [byte >> 4, byte & 15].map(|nibble| HEX[usize::from(nibble)]));
+        let digits = self
+            .0
+            .map(|byte| [byte >> 4, byte & 15].map(|nibble| HEX[usize::from(nibble)]));
         f.write_str(std::str::from_utf8(digits.as_flattened()).unwrap_or_default())
     }
 }

@@ -292,7 +292,8 @@ pub struct GatherKey {
 }
 
 impl GatherKey {
-    /// Whether a person should look at it. What strangers do without credentials is not for that, or they could bury the rest.
+    /// Whether a person should look at it. What strangers do without credentials is not for that,
+    /// or they could bury the rest.
     pub fn needs_person(&self) -> bool {
         self.kind == EventKind::RequestRedirected && self.actor.is_some()
     }

@@ -1,6 +1,8 @@
-//! What bytes are that were taken for a state and are none: the files, answers and outputs that people mistake for one, and how they get the state.
+//! What bytes are that were taken for a state and are none: the files, answers and outputs that
+//! people mistake for one, and how they get the state.
 //!
-//! It is only asked about what was refused, so it may look twice. It never makes something acceptable: bytes are kept as they are or not at all.
+//! It is only asked about what was refused, so it may look twice. It never makes something
+//! acceptable: bytes are kept as they are or not at all.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -29,52 +31,143 @@ const fn instead(what: &'static str, advice: &'static str) -> Instead {
 }
 
 /// How a state is got where it is not known better.
-const PULL: &str = "`terraform state pull > FILE` (or `tofu state pull`) in the module writes the state";
+const PULL: &str =
+    "`terraform state pull > FILE` (or `tofu state pull`) in the module writes the state";
 const DECRYPT: &str = "decrypt it first";
 
 /// The client's own record of its backend.
-pub const RECORD: Instead = instead("the client's own record of its backend (`.terraform/terraform.tfstate`), not a state", PULL);
+pub const RECORD: Instead = instead(
+    "the client's own record of its backend (`.terraform/terraform.tfstate`), not a state",
+    PULL,
+);
 /// A lock.
 pub const LOCK: Instead = instead(
     "a lock, not a state",
-    "set the client's lock_address and unlock_address to this address with /lock at its end; `terraform state pull > FILE` writes the state",
+    "set the client's lock_address and unlock_address to this address with /lock at its end; \
+        `terraform state pull > FILE` writes the state",
 );
 
 /// How some bytes begin, and what they are then.
 const BEGINNINGS: [(&[u8], Instead); 19] = [
-    (b"\x1f\x8b", instead("compressed by gzip", "unpack it first (`gunzip`)")),
-    (b"\x28\xb5\x2f\xfd", instead("compressed by zstd", "unpack it first (`unzstd`)")),
-    (b"BZh", instead("compressed by bzip2", "unpack it first (`bunzip2`)")),
-    (b"\xfd7zXZ\0", instead("compressed by xz", "unpack it first (`unxz`)")),
-    (b"PK\x03\x04", instead("a zip file, as a saved plan is (`terraform plan -out`), not a state", PULL)),
-    (b"PK\x05\x06", instead("an empty zip file, not a state", PULL)),
-    (b"\xef\xbb\xbf", instead("text that begins with a byte order mark, which no state has", "`tail -c +4 FILE > NEW` takes it away")),
-    (b"\xff\xfe\0\0", instead("UTF-32, not UTF-8", "`iconv -f UTF-32 -t UTF-8 FILE > NEW` converts it")),
+    (
+        b"\x1f\x8b",
+        instead("compressed by gzip", "unpack it first (`gunzip`)"),
+    ),
+    (
+        b"\x28\xb5\x2f\xfd",
+        instead("compressed by zstd", "unpack it first (`unzstd`)"),
+    ),
+    (
+        b"BZh",
+        instead("compressed by bzip2", "unpack it first (`bunzip2`)"),
+    ),
+    (
+        b"\xfd7zXZ\0",
+        instead("compressed by xz", "unpack it first (`unxz`)"),
+    ),
+    (
+        b"PK\x03\x04",
+        instead(
+            "a zip file, as a saved plan is (`terraform plan -out`), not a state",
+            PULL,
+        ),
+    ),
+    (
+        b"PK\x05\x06",
+        instead("an empty zip file, not a state", PULL),
+    ),
+    (
+        b"\xef\xbb\xbf",
+        instead(
+            "text that begins with a byte order mark, which no state has",
+            "`tail -c +4 FILE > NEW` takes it away",
+        ),
+    ),
+    (
+        b"\xff\xfe\0\0",
+        instead(
+            "UTF-32, not UTF-8",
+            "`iconv -f UTF-32 -t UTF-8 FILE > NEW` converts it",
+        ),
+    ),
     (b"\xff\xfe", UTF16),
     (b"\xfe\xff", UTF16),
-    (b"SQLite format 3\0", instead("an SQLite database, not a state", PULL)),
-    (b"\0GITCRYPT\0", instead("encrypted by git-crypt", "`git-crypt unlock` decrypts it")),
-    (b"version https://git-lfs.github.com/", instead("a pointer of Git LFS, not the file", "`git lfs pull` brings the file")),
-    (b"$ANSIBLE_VAULT", instead("encrypted by Ansible Vault", "`ansible-vault view FILE` decrypts it")),
-    (b"age-encryption.org/", instead("encrypted by age", "`age -d` decrypts it")),
-    (b"-----BEGIN AGE ENCRYPTED FILE-----", instead("encrypted by age", "`age -d` decrypts it")),
-    (b"-----BEGIN PGP MESSAGE-----", instead("encrypted by PGP", DECRYPT)),
-    (b"H4sI", instead("gzip in base64, as Kubernetes and Consul keep states", "`base64 -d FILE | gunzip > NEW` unpacks it")),
-    (b"ewog", instead("text in base64", "`base64 -d FILE > NEW` decodes it")),
+    (
+        b"SQLite format 3\0",
+        instead("an SQLite database, not a state", PULL),
+    ),
+    (
+        b"\0GITCRYPT\0",
+        instead("encrypted by git-crypt", "`git-crypt unlock` decrypts it"),
+    ),
+    (
+        b"version https://git-lfs.github.com/",
+        instead(
+            "a pointer of Git LFS, not the file",
+            "`git lfs pull` brings the file",
+        ),
+    ),
+    (
+        b"$ANSIBLE_VAULT",
+        instead(
+            "encrypted by Ansible Vault",
+            "`ansible-vault view FILE` decrypts it",
+        ),
+    ),
+    (
+        b"age-encryption.org/",
+        instead("encrypted by age", "`age -d` decrypts it"),
+    ),
+    (
+        b"-----BEGIN AGE ENCRYPTED FILE-----",
+        instead("encrypted by age", "`age -d` decrypts it"),
+    ),
+    (
+        b"-----BEGIN PGP MESSAGE-----",
+        instead("encrypted by PGP", DECRYPT),
+    ),
+    (
+        b"H4sI",
+        instead(
+            "gzip in base64, as Kubernetes and Consul keep states",
+            "`base64 -d FILE | gunzip > NEW` unpacks it",
+        ),
+    ),
+    (
+        b"ewog",
+        instead("text in base64", "`base64 -d FILE > NEW` decodes it"),
+    ),
 ];
 
 const UTF16: Instead = instead(
     "UTF-16, as PowerShell's `>` writes it, not UTF-8",
-    "`iconv -f UTF-16 -t UTF-8 FILE > NEW` converts it, `cmd /c \"terraform state pull > FILE\"` writes it as it is",
+    "`iconv -f UTF-16 -t UTF-8 FILE > NEW` converts it, `cmd /c \"terraform state pull > FILE\"` \
+        writes it as it is",
 );
-const UTF16_LITTLE: Instead = instead("UTF-16, not UTF-8", "`iconv -f UTF-16LE -t UTF-8 FILE > NEW` converts it");
-const UTF16_BIG: Instead = instead("UTF-16, not UTF-8", "`iconv -f UTF-16BE -t UTF-8 FILE > NEW` converts it");
-const PAGE: Instead =
-    instead("a web page (HTML), such as one to sign in, not a state", "look at the address and the credentials that it was read with");
-const XML: Instead =
-    instead("XML, as a storage's error message is, not a state", "look at the address and the credentials that it was read with");
-const ADDRESS: Instead = instead("an address, not the state that lies there", "read the state from there first");
-const HCL: Instead = instead("text in Terraform's language (a `.tf` file, or what `terraform show` prints), not a state", PULL);
+const UTF16_LITTLE: Instead = instead(
+    "UTF-16, not UTF-8",
+    "`iconv -f UTF-16LE -t UTF-8 FILE > NEW` converts it",
+);
+const UTF16_BIG: Instead = instead(
+    "UTF-16, not UTF-8",
+    "`iconv -f UTF-16BE -t UTF-8 FILE > NEW` converts it",
+);
+const PAGE: Instead = instead(
+    "a web page (HTML), such as one to sign in, not a state",
+    "look at the address and the credentials that it was read with",
+);
+const XML: Instead = instead(
+    "XML, as a storage's error message is, not a state",
+    "look at the address and the credentials that it was read with",
+);
+const ADDRESS: Instead = instead(
+    "an address, not the state that lies there",
+    "read the state from there first",
+);
+const HCL: Instead = instead(
+    "text in Terraform's language (a `.tf` file, or what `terraform show` prints), not a state",
+    PULL,
+);
 const SHOWN: Instead = instead("what a command prints for people, not a state", PULL);
 const LOG: Instead = instead("the log of a command with `-json`, not a state", PULL);
 const BEHIND_TEXT: Instead = instead(
@@ -84,11 +177,17 @@ const BEHIND_TEXT: Instead = instead(
 
 /// What bytes are that are no JSON, where that can be told.
 pub fn of_bytes(bytes: &[u8]) -> Option<Instead> {
-    if let Some((_, found)) = BEGINNINGS.iter().find(|(beginning, _)| bytes.starts_with(beginning)) {
+    if let Some((_, found)) = BEGINNINGS
+        .iter()
+        .find(|(beginning, _)| bytes.starts_with(beginning))
+    {
         return Some(*found);
     }
     if bytes.get(257..262) == Some(b"ustar") {
-        return Some(instead("a tar archive, not a state", "unpack it first; an export is imported whole by `statekeep import`"));
+        return Some(instead(
+            "a tar archive, not a state",
+            "unpack it first; an export is imported whole by `statekeep import`",
+        ));
     }
     // A bracket or a line's end takes two bytes there.
     match bytes {
@@ -101,7 +200,10 @@ pub fn of_bytes(bytes: &[u8]) -> Option<Instead> {
 }
 
 fn of_text(text: &str) -> Option<Instead> {
-    let lower = text.get(..text.floor_char_boundary(64)).unwrap_or(text).to_ascii_lowercase();
+    let lower = text
+        .get(..text.floor_char_boundary(64))
+        .unwrap_or(text)
+        .to_ascii_lowercase();
     let is_one_word = !text.trim_end().contains(char::is_whitespace);
     match () {
         () if lower.starts_with("<!doctype html")
@@ -111,20 +213,30 @@ fn of_text(text: &str) -> Option<Instead> {
         {
             Some(PAGE)
         }
-        () if lower.starts_with("<?xml") && text.to_ascii_lowercase().contains("<html") => Some(PAGE),
+        () if lower.starts_with("<?xml") && text.to_ascii_lowercase().contains("<html") => {
+            Some(PAGE)
+        }
         () if lower.starts_with("<!--") => Some(PAGE),
         () if lower.starts_with('<') => Some(XML),
         () if is_one_word && text.contains("://") => Some(ADDRESS),
         () if text.starts_with("{\"@level\"") || text.starts_with("{\"@message\"") => Some(LOG),
         () if text.starts_with(['{', '[']) => None,
-        () if text.lines().skip(1).any(|line| line.starts_with('{')) && !looks_like_hcl(text) => Some(BEHIND_TEXT),
+        () if text.lines().skip(1).any(|line| line.starts_with('{')) && !looks_like_hcl(text) => {
+            Some(BEHIND_TEXT)
+        }
         () if looks_like_hcl(text) => Some(HCL),
-        () if text.starts_with('\u{1b}') || lower.starts_with("no state") || lower.starts_with("the state file is empty") => Some(SHOWN),
+        () if text.starts_with('\u{1b}')
+            || lower.starts_with("no state")
+            || lower.starts_with("the state file is empty") =>
+        {
+            Some(SHOWN)
+        }
         () => None,
     }
 }
 
-/// Whether a text's first line that says something begins a block or an argument, as `resource "x" "y" {` or `name = value`.
+/// Whether a text's first line that says something begins a block or an argument, as
+/// `resource "x" "y" {` or `name = value`.
 fn looks_like_hcl(text: &str) -> bool {
     let mut in_comment = false;
     for line in text.lines().map(str::trim) {
@@ -135,9 +247,13 @@ fn looks_like_hcl(text: &str) -> bool {
         if line.is_empty() || line.starts_with('#') || line.starts_with("//") {
             continue;
         }
-        let name = line.split(|letter: char| !(letter.is_alphanumeric() || matches!(letter, '_' | '-' | '.'))).next().unwrap_or_default();
+        let name = line
+            .split(|letter: char| !(letter.is_alphanumeric() || matches!(letter, '_' | '-' | '.')))
+            .next()
+            .unwrap_or_default();
         let rest = line[name.len()..].trim_start();
-        return name.starts_with(|letter: char| letter.is_alphabetic() || letter == '_') && rest.starts_with(['{', '"', '=']);
+        return name.starts_with(|letter: char| letter.is_alphabetic() || letter == '_')
+            && rest.starts_with(['{', '"', '=']);
     }
     // Nothing but comments.
     text.starts_with(['#', '/'])
@@ -148,34 +264,71 @@ pub fn of_object(text: &str) -> Option<Instead> {
     let members: HashMap<Cow<'_, str>, &RawValue> = serde_json::from_str(text).ok()?;
     let has = |name: &str| members.contains_key(name);
     let is = |name: &str, value: &str| members.get(name).is_some_and(|raw| raw.get() == value);
-    let is_shown_output =
-        |raw: &&RawValue| raw.get().starts_with('{') && raw.get().contains("\"sensitive\"") && raw.get().contains("\"value\"");
+    let is_shown_output = |raw: &&RawValue| {
+        raw.get().starts_with('{')
+            && raw.get().contains("\"sensitive\"")
+            && raw.get().contains("\"value\"")
+    };
     match () {
-        () if has("format_version") && (has("planned_values") || has("resource_changes") || has("planned_outputs")) => {
-            Some(instead("a plan in JSON (`terraform show -json PLAN`), not a state", PULL))
+        () if has("format_version")
+            && (has("planned_values") || has("resource_changes") || has("planned_outputs")) =>
+        {
+            Some(instead(
+                "a plan in JSON (`terraform show -json PLAN`), not a state",
+                PULL,
+            ))
         }
-        () if has("format_version") && has("provider_schemas") => {
-            Some(instead("what `terraform providers schema -json` prints, not a state", PULL))
-        }
-        () if has("format_version") && has("valid") => Some(instead("what `terraform validate -json` prints, not a state", PULL)),
-        () if has("format_version") => Some(instead("what `terraform show -json` prints, not a state", PULL)),
+        () if has("format_version") && has("provider_schemas") => Some(instead(
+            "what `terraform providers schema -json` prints, not a state",
+            PULL,
+        )),
+        () if has("format_version") && has("valid") => Some(instead(
+            "what `terraform validate -json` prints, not a state",
+            PULL,
+        )),
+        () if has("format_version") => Some(instead(
+            "what `terraform show -json` prints, not a state",
+            PULL,
+        )),
         () if has("backend") || has("state_store") => Some(RECORD),
         () if has("@level") || has("@message") => Some(LOG),
-        () if is("format", "\"statekeep-export\"") => {
-            Some(instead("the manifest of an export, not a state", "`statekeep import` takes the folder that it lies in"))
-        }
-        () if has("sops") => Some(instead("encrypted by SOPS", "`sops decrypt FILE` decrypts it")),
-        () if has("checkpoint") || has("deployment") => Some(instead("a stack of Pulumi, not a state of Terraform or OpenTofu", PULL)),
+        () if is("format", "\"statekeep-export\"") => Some(instead(
+            "the manifest of an export, not a state",
+            "`statekeep import` takes the folder that it lies in",
+        )),
+        () if has("sops") => Some(instead(
+            "encrypted by SOPS",
+            "`sops decrypt FILE` decrypts it",
+        )),
+        () if has("checkpoint") || has("deployment") => Some(instead(
+            "a stack of Pulumi, not a state of Terraform or OpenTofu",
+            PULL,
+        )),
         () if has("apiVersion") && has("kind") => Some(instead(
             "an object of Kubernetes, not the state in it",
-            "`kubectl get secret NAME -o jsonpath='{.data.tfstate}' | base64 -d | gunzip > FILE` writes the state",
+            "`kubectl get secret NAME -o jsonpath='{.data.tfstate}' | base64 -d | gunzip > FILE` \
+                writes the state",
         )),
-        () if has("data") && !has("version") => Some(instead("an answer of an API, not the state that it tells of", PULL)),
-        () if has("errors") || has("error") || has("message") || (has("title") && has("status")) || has("detail") => {
-            Some(instead("an error message of a server, not a state", "look at the address and the credentials that it was read with"))
+        () if has("data") && !has("version") => Some(instead(
+            "an answer of an API, not the state that it tells of",
+            PULL,
+        )),
+        () if has("errors")
+            || has("error")
+            || has("message")
+            || (has("title") && has("status"))
+            || has("detail") =>
+        {
+            Some(instead(
+                "an error message of a server, not a state",
+                "look at the address and the credentials that it was read with",
+            ))
         }
         () if !members.is_empty() && !has("version") && members.values().all(is_shown_output) => {
-            Some(instead("what `terraform output -json` prints, not a state", PULL))
+            Some(instead(
+                "what `terraform output -json` prints, not a state",
+                PULL,
+            ))
         }
         () => None,
     }
@@ -192,7 +345,9 @@ mod tests {
 
     #[test]
     fn what_is_mistaken_for_a_state_is_known() {
-        let utf16 = |text: &str, bytes: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(bytes).collect::<Vec<u8>>();
+        let utf16 = |text: &str, bytes: fn(u16) -> [u8; 2]| {
+            text.encode_utf16().flat_map(bytes).collect::<Vec<u8>>()
+        };
         let mut tar = vec![0; 512];
         tar[257..262].copy_from_slice(b"ustar");
         let cases: [(&[u8], &str); 36] = [
@@ -209,7 +364,8 @@ mod tests {
             (b"<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>", "XML"),
             (b"s3://bucket/key.tfstate\n", "an address"),
             (b"resource \"a\" \"b\" {\n}\n", "Terraform's language"),
-            (b"# terraform_data.a:\nresource \"terraform_data\" \"a\" {\n    id = \"x\"\n}\n", "terraform show"),
+            (b"# terraform_data.a:\nresource \"terraform_data\" \"a\" {\n    id = \
+                \"x\"\n}\n", "terraform show"),
             (b"/* a\n b */\nterraform {\n}\n", "Terraform's language"),
             (b"name = \"value\"", "Terraform's language"),
             (b"// nothing\n", "Terraform's language"),
@@ -235,7 +391,11 @@ mod tests {
         ];
         for (bytes, words) in cases {
             let said = said(bytes);
-            assert!(said.contains(words) && said.is_empty() == words.is_empty(), "{}: {said}", String::from_utf8_lossy(bytes));
+            assert!(
+                said.contains(words) && said.is_empty() == words.is_empty(),
+                "{}: {said}",
+                String::from_utf8_lossy(bytes)
+            );
         }
     }
 }

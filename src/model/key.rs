@@ -79,7 +79,10 @@ impl ApiKey {
 
     /// The key as somebody who acts.
     pub fn actor(&self) -> Actor {
-        Actor { id: self.id.to_string(), name: self.name.clone() }
+        Actor {
+            id: self.id.to_string(),
+            name: self.name.clone(),
+        }
     }
 
     /// The key with its standing at this moment, for showing.
@@ -107,14 +110,20 @@ impl Serialize for ShownKey<'_> {
         map.serialize_entry("name", &key.name)?;
         map.serialize_entry("workspace", &key.grant.scope.workspace())?;
         map.serialize_entry("buildingBlock", &key.grant.scope.block())?;
-        map.serialize_entry("permissions", &key.grant.permissions.names(&key.grant.scope))?;
+        map.serialize_entry(
+            "permissions",
+            &key.grant.permissions.names(&key.grant.scope),
+        )?;
         map.serialize_entry("status", status)?;
         map.serialize_entry("created_at", &key.created_at)?;
         map.serialize_entry("created_by", &key.created_by)?;
         map.serialize_entry("expires_at", &key.expires_at)?;
         map.serialize_entry("revoked_at", &key.revoked_at)?;
         map.serialize_entry("rotated_at", &key.rotated_at)?;
-        map.serialize_entry("old_secret_until", &key.old_secret_until.filter(|until| *until > self.now))?;
+        map.serialize_entry(
+            "old_secret_until",
+            &key.old_secret_until.filter(|until| *until > self.now),
+        )?;
         map.serialize_entry("last_used_at", &key.last_used_at)?;
         map.end()
     }

@@ -16,7 +16,8 @@ const PLAN: &str = "OperationTypePlan";
 /// How much of what a holder says of itself is remembered beside the lock, in characters.
 const MAX_NOTE_LENGTH: usize = 256;
 
-/// A lock as a client sent it. The text is kept, because the holder's lock is shown exactly as the holder sent it.
+/// A lock as a client sent it. The text is kept, because the holder's lock is shown exactly as the
+/// holder sent it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lock {
     /// The lock's ID; what a write under the lock carries as `?ID=`.
@@ -66,8 +67,10 @@ struct Wire {
 impl Lock {
     /// Reads a lock from a body.
     pub fn parse(body: &[u8]) -> Result<Self, NotALock> {
-        let wire: Wire = serde_json::from_slice(body).map_err(|error| NotALock::Malformed(error.to_string()))?;
-        let text = std::str::from_utf8(body).map_err(|_| NotALock::Malformed("it is not UTF-8".to_owned()))?;
+        let wire: Wire =
+            serde_json::from_slice(body).map_err(|error| NotALock::Malformed(error.to_string()))?;
+        let text = std::str::from_utf8(body)
+            .map_err(|_| NotALock::Malformed("it is not UTF-8".to_owned()))?;
         // The parser takes a list for an object; the clients do not.
         if !text.trim_start().starts_with('{') {
             return Err(NotALock::Malformed("it is not an object".to_owned()));
@@ -75,15 +78,34 @@ impl Lock {
         if wire.id.is_empty() || wire.id.chars().count() > MAX_LOCK_ID_LENGTH {
             return Err(NotALock::NoId);
         }
-        if wire.created.as_deref().is_some_and(|created| !is_rfc3339(created)) {
+        if wire
+            .created
+            .as_deref()
+            .is_some_and(|created| !is_rfc3339(created))
+        {
             return Err(NotALock::BadTime);
         }
-        let bare = [&wire.operation, &wire.info, &wire.who, &wire.version, &wire.path].iter().all(|member| member.is_empty());
+        let bare = [
+            &wire.operation,
+            &wire.info,
+            &wire.who,
+            &wire.version,
+            &wire.path,
+        ]
+        .iter()
+        .all(|member| member.is_empty());
         let (operation, who) = (cut(wire.operation), cut(wire.who));
-        Ok(Self { id: wire.id, operation, who, bare, text: text.to_owned() })
+        Ok(Self {
+            id: wire.id,
+            operation,
+            who,
+            bare,
+            text: text.to_owned(),
+        })
     }
 
-    /// Whether it says to be for a plan, which writes no state. Whatever says something else, or nothing, may end in a write.
+    /// Whether it says to be for a plan, which writes no state. Whatever says something else, or
+    /// nothing, may end in a write.
     pub fn is_for_a_plan(&self) -> bool {
         self.operation == PLAN
     }
@@ -94,7 +116,13 @@ impl Lock {
             "ID": id, "Operation": operation, "Info": info, "Who": who, "Version": env!("CARGO_PKG_VERSION"), "Created": at, "Path": "",
         });
         let (operation, who) = (cut(operation.to_owned()), cut(who.to_owned()));
-        Self { id: id.to_owned(), operation, who, bare: false, text: wire.to_string() }
+        Self {
+            id: id.to_owned(),
+            operation,
+            who,
+            bare: false,
+            text: wire.to_string(),
+        }
     }
 
     /// The text as JSON that can be put into other JSON as it stands.
@@ -105,22 +133,39 @@ impl Lock {
 
 /// What is kept of a text beside the lock itself, in versions and events.
 fn cut(text: String) -> String {
-    if text.chars().count() <= MAX_NOTE_LENGTH { text } else { text.chars().take(MAX_NOTE_LENGTH).collect() }
+    if text.chars().count() <= MAX_NOTE_LENGTH {
+        text
+    } else {
+        text.chars().take(MAX_NOTE_LENGTH).collect()
+    }
 }
 
 /// RFC 3339 as Go reads it: `2026-01-02T03:04:05`, an optional fraction, then `Z` or an offset.
 fn is_rfc3339(text: &str) -> bool {
-    let Some((date_time, rest)) = text.split_at_checked(19) else { return false };
-    if humantime::parse_rfc3339(&format!("{date_time}Z")).is_err() && !date_time.starts_with("0001-01-01T00:00:00") {
+    let Some((date_time, rest)) = text.split_at_checked(19) else {
+        return false;
+    };
+    if humantime::parse_rfc3339(&format!("{date_time}Z")).is_err()
+        && !date_time.starts_with("0001-01-01T00:00:00")
+    {
         return false;
     }
-    let zone = rest.strip_prefix('.').map_or(rest, |fraction| fraction.trim_start_matches(|digit: char| digit.is_ascii_digit()));
+    let zone = rest.strip_prefix('.').map_or(rest, |fraction| {
+        fraction.trim_start_matches(|digit: char| digit.is_ascii_digit())
+    });
     zone == "Z" || is_offset(zone)
 }
 
 fn is_offset(zone: &str) -> bool {
-    let digits = |range: std::ops::Range<usize>| zone.get(range).is_some_and(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
-    zone.len() == 6 && zone.starts_with(['+', '-']) && digits(1..3) && zone.as_bytes().get(3) == Some(&b':') && digits(4..6)
+    let digits = |range: std::ops::Range<usize>| {
+        zone.get(range)
+            .is_some_and(|part| part.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    zone.len() == 6
+        && zone.starts_with(['+', '-'])
+        && digits(1..3)
+        && zone.as_bytes().get(3) == Some(&b':')
+        && digits(4..6)
 }
 
 /// What a version remembers of the lock that it was written under.
@@ -159,14 +204,26 @@ impl HeldLock {
 
     /// What a version written under it remembers.
     pub fn note(&self) -> LockNote {
-        LockNote { id: self.lock.id.clone(), operation: self.lock.operation.clone(), who: self.lock.who.clone() }
+        LockNote {
+            id: self.lock.id.clone(),
+            operation: self.lock.operation.clone(),
+            who: self.lock.who.clone(),
+        }
     }
 
-    /// The last version written under it, and when. While it is held nobody else writes, so that can only be the current version.
+    /// The last version written under it, and when. While it is held nobody else writes, so that
+    /// can only be the current version.
     pub fn last_write(&self, current: Option<&Version>) -> Option<(u64, Timestamp)> {
-        let is_under_it =
-            |version: &&Version| version.created_at >= self.locked_at && version.lock.as_ref().is_some_and(|lock| lock.id == self.lock.id);
-        current.filter(is_under_it).map(|version| (version.number, version.created_at))
+        let is_under_it = |version: &&Version| {
+            version.created_at >= self.locked_at
+                && version
+                    .lock
+                    .as_ref()
+                    .is_some_and(|lock| lock.id == self.lock.id)
+        };
+        current
+            .filter(is_under_it)
+            .map(|version| (version.number, version.created_at))
     }
 }
 
@@ -189,7 +246,13 @@ impl Refused {
     /// A try by this caller.
     pub fn by(caller: &Caller, at: Timestamp, lock_id: Option<&str>, who: Option<&str>) -> Self {
         let address = caller.origin.address.clone();
-        Self { at, key: caller.actor.clone(), address, lock_id: lock_id.map(str::to_owned), who: who.map(str::to_owned) }
+        Self {
+            at,
+            key: caller.actor.clone(),
+            address,
+            lock_id: lock_id.map(str::to_owned),
+            who: who.map(str::to_owned),
+        }
     }
 }
 
@@ -203,15 +266,27 @@ mod tests {
     fn reads_terraforms_lock_and_keeps_its_text() {
         let text = r#"{"ID":"a-b","Operation":"OperationTypeApply","Info":"","Who":"me@here","Version":"1.11.4","Created":"2026-01-02T03:04:05.678901234Z","Path":""}"#;
         let lock = Lock::parse(text.as_bytes()).unwrap();
-        assert_eq!((lock.id.as_str(), lock.who.as_str(), lock.bare), ("a-b", "me@here", false));
+        assert_eq!(
+            (lock.id.as_str(), lock.who.as_str(), lock.bare),
+            ("a-b", "me@here", false)
+        );
         assert_eq!(lock.text, text);
     }
 
     #[test]
     fn a_lock_that_the_server_takes_is_one_that_clients_can_read() {
-        let lock = Lock::taken_for("a \"b\"", "x-y", ("transfer", "to s3://c/d"), Timestamp::from_millis(1_767_319_445_678));
+        let lock = Lock::taken_for(
+            "a \"b\"",
+            "x-y",
+            ("transfer", "to s3://c/d"),
+            Timestamp::from_millis(1_767_319_445_678),
+        );
         assert_eq!(Lock::parse(lock.text.as_bytes()), Ok(lock.clone()));
-        assert!(lock.text.contains(r#""Info":"to s3://c/d""#), "{}", lock.text);
+        assert!(
+            lock.text.contains(r#""Info":"to s3://c/d""#),
+            "{}",
+            lock.text
+        );
     }
 
     #[test]
@@ -248,7 +323,11 @@ mod tests {
             "2026-01-02T03:04:05.1é",
             "2026-01-02T03:04:05+é:00",
         ] {
-            assert_eq!(Lock::parse(format!(r#"{{"ID":"a","Created":"{created}"}}"#).as_bytes()), Err(NotALock::BadTime), "{created}");
+            assert_eq!(
+                Lock::parse(format!(r#"{{"ID":"a","Created":"{created}"}}"#).as_bytes()),
+                Err(NotALock::BadTime),
+                "{created}"
+            );
         }
     }
 

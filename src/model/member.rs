@@ -1,5 +1,5 @@
-//! Which member of an object a name means, as the programs that write states see it: Go's decoder takes a member in any letter case, and the last of
-//! several counts.
+//! Which member of an object a name means, as the programs that write states see it: Go's decoder
+//! takes a member in any letter case, and the last of several counts.
 //!
 //! Whoever reads a state by other rules than its client tells of another state than the client has.
 
@@ -8,7 +8,11 @@ pub fn is_member(member: &str, name: &str) -> bool {
     if member == name {
         return true;
     }
-    if member.is_ascii() { member.eq_ignore_ascii_case(name) } else { member.chars().map(folded).eq(name.chars()) }
+    if member.is_ascii() {
+        member.eq_ignore_ascii_case(name)
+    } else {
+        member.chars().map(folded).eq(name.chars())
+    }
 }
 
 /// A letter in the case that names are in. Two letters beyond ASCII are other cases of one in it.
@@ -26,9 +30,13 @@ mod tests {
 
     #[test]
     fn letter_case_says_nothing_and_all_else_does() {
-        for (member, name) in
-            [("serial", "serial"), ("Serial", "serial"), ("SERIAL", "serial"), ("ſeRial", "serial"), ("index_\u{212a}ey", "index_key")]
-        {
+        for (member, name) in [
+            ("serial", "serial"),
+            ("Serial", "serial"),
+            ("SERIAL", "serial"),
+            ("ſeRial", "serial"),
+            ("index_\u{212a}ey", "index_key"),
+        ] {
             assert!(is_member(member, name), "{member}");
         }
         for member in ["serial ", "seria", "serials", "", "sérial", "serıal"] {

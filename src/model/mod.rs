@@ -1,6 +1,7 @@
 //! The words of the product: names, digests, versions, locks, callers, permissions, events.
 //!
-//! Everything here is pure and parsed once: a value of one of these types is valid, and nothing here reads a disk, a network or (but for [`clock`]) the time.
+//! Everything here is pure and parsed once: a value of one of these types is valid, and nothing
+//! here reads a disk, a network or (but for [`clock`]) the time.
 
 pub mod caller;
 pub mod clock;

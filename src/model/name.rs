@@ -11,12 +11,17 @@ pub const MAX_NAME_LENGTH: usize = 63;
 
 /// Why a text is no name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0} has to be 1 to {MAX_NAME_LENGTH} characters: first an ASCII letter or digit, then letters, digits, '.', '_' or '-'")]
+#[error(
+    "{0} has to be 1 to {MAX_NAME_LENGTH} characters: first an ASCII letter or digit, then \
+        letters, digits, '.', '_' or '-'"
+)]
 pub struct BadName(&'static str);
 
 fn is_name(text: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    text.len() <= MAX_NAME_LENGTH && text.starts_with(|first: char| first.is_ascii_alphanumeric()) && text.bytes().all(inner)
+    text.len() <= MAX_NAME_LENGTH
+        && text.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && text.bytes().all(inner)
 }
 
 macro_rules! text_type {
@@ -52,11 +57,16 @@ impl FromStr for Workspace {
     type Err = BadName;
 
     fn from_str(text: &str) -> Result<Self, BadName> {
-        if is_name(text) { Ok(Self(text.to_owned())) } else { Err(BadName("the workspace")) }
+        if is_name(text) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(BadName("the workspace"))
+        }
     }
 }
 
-/// The name of a building block. A UUID, however it is spelled, is one name: lower-case with hyphens.
+/// The name of a building block. A UUID, however it is spelled, is one name: lower-case with
+/// hyphens.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BuildingBlock(String);
 
@@ -69,7 +79,11 @@ impl FromStr for BuildingBlock {
         if let Ok(uuid) = Uuid::try_parse(text) {
             return Ok(Self(uuid.hyphenated().to_string()));
         }
-        if is_name(text) { Ok(Self(text.to_owned())) } else { Err(BadName("the building block")) }
+        if is_name(text) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(BadName("the building block"))
+        }
     }
 }
 
@@ -85,12 +99,18 @@ pub struct StateName {
 impl StateName {
     /// Reads both parts.
     pub fn parse(workspace: &str, block: &str) -> Result<Self, BadName> {
-        Ok(Self { workspace: workspace.parse()?, block: block.parse()? })
+        Ok(Self {
+            workspace: workspace.parse()?,
+            block: block.parse()?,
+        })
     }
 
     /// The path of the state's address, from `/api` on.
     pub fn path(&self) -> String {
-        format!("/api/terraform/state/workspace/{}/buildingblock/{}", self.workspace, self.block)
+        format!(
+            "/api/terraform/state/workspace/{}/buildingblock/{}",
+            self.workspace, self.block
+        )
     }
 }
 
@@ -98,7 +118,9 @@ impl FromStr for StateName {
     type Err = BadName;
 
     fn from_str(text: &str) -> Result<Self, BadName> {
-        let (workspace, block) = text.split_once('/').ok_or(BadName("a state is named WORKSPACE/BUILDINGBLOCK; each part"))?;
+        let (workspace, block) = text.split_once('/').ok_or(BadName(
+            "a state is named WORKSPACE/BUILDINGBLOCK; each part",
+        ))?;
         Self::parse(workspace, block)
     }
 }
@@ -119,7 +141,20 @@ mod tests {
             assert!(good.parse::<Workspace>().is_ok(), "{good}");
             assert!(good.parse::<BuildingBlock>().is_ok(), "{good}");
         }
-        for bad in ["", ".", "..", ".a", "-a", "_a", "a/b", "a b", "a%2Fb", "ä", "a\n", &"x".repeat(64)] {
+        for bad in [
+            "",
+            ".",
+            "..",
+            ".a",
+            "-a",
+            "_a",
+            "a/b",
+            "a b",
+            "a%2Fb",
+            "ä",
+            "a\n",
+            &"x".repeat(64),
+        ] {
             assert!(bad.parse::<Workspace>().is_err(), "{bad}");
             assert!(bad.parse::<BuildingBlock>().is_err(), "{bad}");
         }
@@ -128,10 +163,19 @@ mod tests {
     #[test]
     fn a_uuid_is_one_name_in_all_its_spellings() {
         let plain = "67e55044-10b1-426f-9247-bb680e5fe0c8";
-        for spelling in
-            [plain, "67E55044-10B1-426F-9247-BB680E5FE0C8", "67e5504410b1426f9247bb680e5fe0c8", "{67e55044-10b1-426f-9247-bb680e5fe0c8}"]
-        {
-            assert_eq!(spelling.parse::<BuildingBlock>().map(|block| block.to_string()).as_deref(), Ok(plain));
+        for spelling in [
+            plain,
+            "67E55044-10B1-426F-9247-BB680E5FE0C8",
+            "67e5504410b1426f9247bb680e5fe0c8",
+            "{67e55044-10b1-426f-9247-bb680e5fe0c8}",
+        ] {
+            assert_eq!(
+                spelling
+                    .parse::<BuildingBlock>()
+                    .map(|block| block.to_string())
+                    .as_deref(),
+                Ok(plain)
+            );
         }
     }
 }

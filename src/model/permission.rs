@@ -4,7 +4,8 @@ use std::fmt;
 
 use super::name::{StateName, Workspace};
 
-/// One thing that a key may be allowed to do. The names on the wire are meshStack's, and ours beside them.
+/// One thing that a key may be allowed to do. The names on the wire are meshStack's, and ours
+/// beside them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Permission {
     /// Read outputs that are not sensitive.
@@ -39,13 +40,29 @@ pub enum Permission {
 
 /// Each permission, its name for one workspace (where it has one) and its name for all.
 const NAMES: [(Permission, Option<&str>, &str); 14] = [
-    (Permission::Outputs, Some("TFSTATE_OUTPUTS"), "ADM_TFSTATE_OUTPUTS"),
+    (
+        Permission::Outputs,
+        Some("TFSTATE_OUTPUTS"),
+        "ADM_TFSTATE_OUTPUTS",
+    ),
     (Permission::List, Some("TFSTATE_LIST"), "ADM_TFSTATE_LIST"),
     (Permission::Plan, Some("TFSTATE_PLAN"), "ADM_TFSTATE_PLAN"),
     (Permission::Save, Some("TFSTATE_SAVE"), "ADM_TFSTATE_SAVE"),
-    (Permission::Delete, Some("TFSTATE_DELETE"), "ADM_TFSTATE_DELETE"),
-    (Permission::Unlock, Some("TFSTATE_UNLOCK"), "ADM_TFSTATE_UNLOCK"),
-    (Permission::Events, Some("EVENTLOG_LIST"), "ADM_EVENTLOG_LIST"),
+    (
+        Permission::Delete,
+        Some("TFSTATE_DELETE"),
+        "ADM_TFSTATE_DELETE",
+    ),
+    (
+        Permission::Unlock,
+        Some("TFSTATE_UNLOCK"),
+        "ADM_TFSTATE_UNLOCK",
+    ),
+    (
+        Permission::Events,
+        Some("EVENTLOG_LIST"),
+        "ADM_EVENTLOG_LIST",
+    ),
     (Permission::Purge, None, "ADM_TFSTATE_PURGE"),
     (Permission::KeyList, None, "ADM_APIKEY_LIST"),
     (Permission::KeySave, None, "ADM_APIKEY_SAVE"),
@@ -59,7 +76,11 @@ impl Permission {
     /// The name that it has in a key of this scope.
     pub fn name(self, scope: &Scope) -> &'static str {
         let (_, local, global) = NAMES[self as usize];
-        if *scope == Scope::All { global } else { local.unwrap_or(global) }
+        if *scope == Scope::All {
+            global
+        } else {
+            local.unwrap_or(global)
+        }
     }
 }
 
@@ -73,7 +94,11 @@ impl PermissionSet {
 
     /// The set of these.
     pub fn of(permissions: &[Permission]) -> Self {
-        Self(permissions.iter().fold(0, |bits, permission| bits | 1 << *permission as u16))
+        Self(
+            permissions
+                .iter()
+                .fold(0, |bits, permission| bits | 1 << *permission as u16),
+        )
     }
 
     /// Those of both.
@@ -85,7 +110,10 @@ impl PermissionSet {
     /// Without what only a key for all workspaces can have.
     #[must_use]
     pub fn without_admin_only(self) -> Self {
-        let local = NAMES.iter().filter(|(_, local, _)| local.is_some()).fold(0, |bits, (permission, ..)| bits | 1 << *permission as u16);
+        let local = NAMES
+            .iter()
+            .filter(|(_, local, _)| local.is_some())
+            .fold(0, |bits, (permission, ..)| bits | 1 << *permission as u16);
         Self(self.0 & local)
     }
 
@@ -130,12 +158,20 @@ impl PermissionSet {
     }
 
     /// Reads the names that fit a scope: plain ones for a workspace, `ADM_…` ones for all.
-    pub fn parse<'a>(names: impl IntoIterator<Item = &'a str>, scope: &Scope) -> Result<Self, BadPermission> {
+    pub fn parse<'a>(
+        names: impl IntoIterator<Item = &'a str>,
+        scope: &Scope,
+    ) -> Result<Self, BadPermission> {
         let everywhere = *scope == Scope::All;
         let mut set = Self::default();
         for name in names {
-            let fits =
-                |(_, local, global): &&(Permission, Option<&str>, &str)| if everywhere { *global == name } else { *local == Some(name) };
+            let fits = |(_, local, global): &&(Permission, Option<&str>, &str)| {
+                if everywhere {
+                    *global == name
+                } else {
+                    *local == Some(name)
+                }
+            };
             match NAMES.iter().find(fits) {
                 Some((permission, ..)) => set = set.union(Self::of(&[*permission])),
                 None => return Err(BadPermission::explain(name, everywhere)),
@@ -164,7 +200,9 @@ pub enum BadPermission {
 
 impl BadPermission {
     fn explain(name: &str, everywhere: bool) -> Self {
-        let known = NAMES.iter().any(|(_, local, global)| *local == Some(name) || *global == name);
+        let known = NAMES
+            .iter()
+            .any(|(_, local, global)| *local == Some(name) || *global == name);
         match (known, everywhere) {
             (false, _) => Self::Unknown(name.to_owned()),
             (true, true) => Self::NeedsWorkspace(name.to_owned()),
@@ -174,7 +212,9 @@ impl BadPermission {
 }
 
 /// The names of all roles.
-pub const ROLES: [&str; 7] = ["reader", "outputs", "planner", "writer", "owner", "monitor", "admin"];
+pub const ROLES: [&str; 7] = [
+    "reader", "outputs", "planner", "writer", "owner", "monitor", "admin",
+];
 
 /// The permissions of a role, for a key of this scope.
 pub fn role(name: &str, scope: &Scope) -> Result<PermissionSet, BadPermission> {
@@ -208,7 +248,10 @@ pub enum Scope {
 
 impl Scope {
     /// The scope that a key's two optional names mean.
-    pub fn from_parts(workspace: Option<&str>, block: Option<&str>) -> Result<Self, super::name::BadName> {
+    pub fn from_parts(
+        workspace: Option<&str>,
+        block: Option<&str>,
+    ) -> Result<Self, super::name::BadName> {
         match (workspace, block) {
             (None, _) => Ok(Self::All),
             (Some(workspace), None) => Ok(Self::Workspace(workspace.parse()?)),
@@ -306,10 +349,21 @@ mod tests {
     #[test]
     fn saving_implies_listing_and_planning_and_nothing_else() {
         let save = PermissionSet::of(&[Permission::Save]);
-        for implied in [Permission::Save, Permission::List, Permission::Plan, Permission::Outputs] {
+        for implied in [
+            Permission::Save,
+            Permission::List,
+            Permission::Plan,
+            Permission::Outputs,
+        ] {
             assert!(save.allows(implied), "{implied:?}");
         }
-        for other in [Permission::Delete, Permission::Unlock, Permission::Events, Permission::Purge, Permission::KeySave] {
+        for other in [
+            Permission::Delete,
+            Permission::Unlock,
+            Permission::Events,
+            Permission::Purge,
+            Permission::KeySave,
+        ] {
             assert!(!save.allows(other), "{other:?}");
         }
         assert!(!PermissionSet::of(&[Permission::Plan]).allows(Permission::List));
@@ -339,11 +393,23 @@ mod tests {
     fn names_have_to_fit_the_scope() {
         assert!(PermissionSet::parse(["TFSTATE_SAVE"], &workspace("a")).is_ok());
         assert!(PermissionSet::parse(["ADM_TFSTATE_SAVE", "ADM_STATUS"], &Scope::All).is_ok());
-        assert_eq!(PermissionSet::parse(["TFSTATE_SAVE"], &Scope::All), Err(BadPermission::NeedsWorkspace("TFSTATE_SAVE".into())));
-        assert_eq!(PermissionSet::parse(["ADM_STATUS"], &workspace("a")), Err(BadPermission::ReachesAll("ADM_STATUS".into())));
-        assert_eq!(PermissionSet::parse(["TFSTATE"], &Scope::All), Err(BadPermission::Unknown("TFSTATE".into())));
+        assert_eq!(
+            PermissionSet::parse(["TFSTATE_SAVE"], &Scope::All),
+            Err(BadPermission::NeedsWorkspace("TFSTATE_SAVE".into()))
+        );
+        assert_eq!(
+            PermissionSet::parse(["ADM_STATUS"], &workspace("a")),
+            Err(BadPermission::ReachesAll("ADM_STATUS".into()))
+        );
+        assert_eq!(
+            PermissionSet::parse(["TFSTATE"], &Scope::All),
+            Err(BadPermission::Unknown("TFSTATE".into()))
+        );
         assert!(role("admin", &workspace("a")).is_err());
         assert!(ROLES.iter().all(|name| role(name, &Scope::All).is_ok()));
-        assert_eq!(role("writer", &Scope::All).unwrap().names(&Scope::All), ["ADM_TFSTATE_SAVE", "ADM_TFSTATE_UNLOCK"]);
+        assert_eq!(
+            role("writer", &Scope::All).unwrap().names(&Scope::All),
+            ["ADM_TFSTATE_SAVE", "ADM_TFSTATE_UNLOCK"]
+        );
     }
 }

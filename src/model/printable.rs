@@ -1,15 +1,19 @@
-//! Characters that do not print, written as Terraform and OpenTofu write them in addresses: `\u0007`, `\U000e0001`.
+//! Characters that do not print, written as Terraform and OpenTofu write them in addresses:
+//! `\u0007`, `\U000e0001`.
 //!
-//! A terminal acts on some of them, and others cannot be seen: two names that look the same are then told apart.
+//! A terminal acts on some of them, and others cannot be seen: two names that look the same are
+//! then told apart.
 
 use std::fmt;
 
-/// Whether a character is seen: a letter, a mark, a number, punctuation, a symbol, or the plain space.
+/// Whether a character is seen: a letter, a mark, a number, punctuation, a symbol, or the plain
+/// space.
 pub fn prints(letter: char) -> bool {
     if letter.is_ascii() {
         return !letter.is_ascii_control();
     }
-    // The standard library escapes just what is none of these; at the beginning of a text it escapes marks as well.
+    // The standard library escapes just what is none of these; at the beginning of a text it
+    // escapes marks as well.
     let mut text = [b'x', 0, 0, 0, 0];
     let end = 1 + letter.encode_utf8(&mut text[1..]).len();
     std::str::from_utf8(&text[..end]).is_ok_and(|text| text.escape_debug().nth(1) == Some(letter))
@@ -35,7 +39,11 @@ impl fmt::Display for Printable<'_> {
             return f.write_str(self.0);
         }
         for letter in self.0.chars() {
-            if prints(letter) { fmt::Write::write_char(f, letter)? } else { write_escaped(f, letter)? }
+            if prints(letter) {
+                fmt::Write::write_char(f, letter)?
+            } else {
+                write_escaped(f, letter)?
+            }
         }
         Ok(())
     }
@@ -47,7 +55,9 @@ mod tests {
 
     #[test]
     fn what_prints_stays_and_what_does_not_is_written() {
-        for letter in ['a', ' ', '~', '"', '\'', '\\', 'é', 'ß', '\u{301}', '漢', '😀', '€', '½'] {
+        for letter in [
+            'a', ' ', '~', '"', '\'', '\\', 'é', 'ß', '\u{301}', '漢', '😀', '€', '½',
+        ] {
             assert!(prints(letter), "{letter:?}");
         }
         for letter in [
@@ -71,6 +81,9 @@ mod tests {
             assert!(!prints(letter), "{letter:?}");
         }
         let text = "a\u{301} \u{7}\u{202e}\u{e0001}\n\r\t\\é";
-        assert_eq!(Printable(text).to_string(), "a\u{301} \\u0007\\u202e\\U000e0001\\n\\r\\t\\é");
+        assert_eq!(
+            Printable(text).to_string(),
+            "a\u{301} \\u0007\\u202e\\U000e0001\\n\\r\\t\\é"
+        );
     }
 }

@@ -1,6 +1,8 @@
-//! What of a history is kept: the policy that a person asks for, and what is known of a version to judge it.
+//! What of a history is kept: the policy that a person asks for, and what is known of a version to
+//! judge it.
 //!
-//! A policy that was parsed can be judged by anybody; [`Policy::check`] refuses those that make no sense, and above all those that keep nothing.
+//! A policy that was parsed can be judged by anybody; [`Policy::check`] refuses those that make no
+//! sense, and above all those that keep nothing.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -13,7 +15,8 @@ use super::clock::Timestamp;
 /// The most versions, days or weeks that a rule may keep.
 pub const MOST_KEPT: u32 = 1_000_000;
 /// How long a rule may keep versions: a second to a hundred years.
-const AGES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(100 * 366 * 24);
+const AGES: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_hours(100 * 366 * 24);
 
 /// The members of a policy that can be out of their range, and their flags.
 const FLAGS: [(&str, &str); 6] = [
@@ -25,9 +28,11 @@ const FLAGS: [(&str, &str); 6] = [
     ("keep_rejected", "--keep-rejected"),
 ];
 
-/// Which versions of a state are kept: those that any rule keeps. The current version and held ones are kept by no policy but always.
+/// Which versions of a state are kept: those that any rule keeps. The current version and held ones
+/// are kept by no policy but always.
 ///
-/// Without `keep_last`, `keep_within`, `keep_daily` and `keep_weekly` every accepted version is kept that `drop_intermediate` does not drop.
+/// Without `keep_last`, `keep_within`, `keep_daily` and `keep_weekly` every accepted version is
+/// kept that `drop_intermediate` does not drop.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Policy {
@@ -43,10 +48,12 @@ pub struct Policy {
     /// The newest version of each of the last so many weeks that have one, from Monday on, in UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_weekly: Option<u32>,
-    /// Snapshots of an apply that went on are kept for so long and no longer, whatever the rules above say, which then do not count them.
+    /// Snapshots of an apply that went on are kept for so long and no longer, whatever the rules
+    /// above say, which then do not count them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drop_intermediate: Option<Age>,
-    /// Rejected versions are kept for so long; without it only their number and size on disk are bounded. No rule above counts them.
+    /// Rejected versions are kept for so long; without it only their number and size on disk are
+    /// bounded. No rule above counts them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_rejected: Option<Age>,
     /// Everything is kept. Nothing else may then be said.
@@ -75,7 +82,8 @@ impl<'de> Deserialize<'de> for Age {
 pub enum BadPolicy {
     /// It says nothing, so it would keep nothing.
     #[error(
-        "the policy has no rule, so it would keep nothing; give at least one of keep_last, keep_within, keep_daily, keep_weekly, drop_intermediate and keep_rejected"
+        "the policy has no rule, so it would keep nothing; give at least one of keep_last, \
+            keep_within, keep_daily, keep_weekly, drop_intermediate and keep_rejected"
     )]
     KeepsNothing,
     /// It keeps everything and something else.
@@ -85,7 +93,9 @@ pub enum BadPolicy {
     #[error("{0} has to be from 1 to {MOST_KEPT}: a rule keeps at least one version")]
     Number(&'static str),
     /// An age is out of its range.
-    #[error("{0} has to be a number of seconds, at least 1 (0 for drop_intermediate), and at most 100 years")]
+    #[error(
+        "{0} has to be a number of seconds, at least 1 (0 for drop_intermediate), and at most 100 years"
+    )]
     Age(&'static str),
 }
 
@@ -94,14 +104,19 @@ impl BadPolicy {
     pub fn flag(&self) -> &'static str {
         match self {
             Self::KeepsNothing | Self::AllAndMore => "--keep-…",
-            Self::Number(name) | Self::Age(name) => FLAGS.iter().find(|(member, _)| member == name).map_or("--keep-…", |(_, flag)| flag),
+            Self::Number(name) | Self::Age(name) => FLAGS
+                .iter()
+                .find(|(member, _)| member == name)
+                .map_or("--keep-…", |(_, flag)| flag),
         }
     }
 
     /// What is wrong with it.
     pub fn reason(&self) -> String {
         match self {
-            Self::KeepsNothing => "has to be given at least once, or nothing would be kept".to_owned(),
+            Self::KeepsNothing => {
+                "has to be given at least once, or nothing would be kept".to_owned()
+            }
             Self::AllAndMore => self.to_string(),
             Self::Number(_) => format!("has to be from 1 to {MOST_KEPT}"),
             Self::Age("drop_intermediate") => "has to be from 0s to 100 years".to_owned(),
@@ -113,23 +128,42 @@ impl BadPolicy {
 impl Policy {
     /// Whether a rule says which accepted versions are kept, so that the others go.
     pub const fn bounds_accepted(&self) -> bool {
-        self.keep_last.is_some() || self.keep_within.is_some() || self.keep_daily.is_some() || self.keep_weekly.is_some()
+        self.keep_last.is_some()
+            || self.keep_within.is_some()
+            || self.keep_daily.is_some()
+            || self.keep_weekly.is_some()
     }
 
     /// Refuses a policy that keeps nothing, or whose numbers make no sense.
     pub fn check(&self) -> Result<(), BadPolicy> {
-        let says_nothing = Self { keep_all: false, ..self.clone() } == Self::default();
+        let says_nothing = Self {
+            keep_all: false,
+            ..self.clone()
+        } == Self::default();
         match (self.keep_all, says_nothing) {
             (false, true) => return Err(BadPolicy::KeepsNothing),
             (true, false) => return Err(BadPolicy::AllAndMore),
             (true, true) | (false, false) => {}
         }
-        let numbers = [("keep_last", self.keep_last), ("keep_daily", self.keep_daily), ("keep_weekly", self.keep_weekly)];
-        if let Some((name, _)) = numbers.iter().find(|(_, number)| number.is_some_and(|number| !(1..=MOST_KEPT).contains(&number))) {
+        let numbers = [
+            ("keep_last", self.keep_last),
+            ("keep_daily", self.keep_daily),
+            ("keep_weekly", self.keep_weekly),
+        ];
+        if let Some((name, _)) = numbers
+            .iter()
+            .find(|(_, number)| number.is_some_and(|number| !(1..=MOST_KEPT).contains(&number)))
+        {
             return Err(BadPolicy::Number(name));
         }
-        let ages = [("keep_within", self.keep_within), ("keep_rejected", self.keep_rejected)];
-        if let Some((name, _)) = ages.iter().find(|(_, age)| age.is_some_and(|age| !AGES.contains(&age.0))) {
+        let ages = [
+            ("keep_within", self.keep_within),
+            ("keep_rejected", self.keep_rejected),
+        ];
+        if let Some((name, _)) = ages
+            .iter()
+            .find(|(_, age)| age.is_some_and(|age| !AGES.contains(&age.0)))
+        {
             return Err(BadPolicy::Age(name));
         }
         // An intermediate snapshot has been replaced already, so it may go at once.
@@ -189,17 +223,37 @@ mod tests {
             ("{}", BadPolicy::KeepsNothing),
             (r#"{"keep_all": false}"#, BadPolicy::KeepsNothing),
             (r#"{"keep_last": 0}"#, BadPolicy::Number("keep_last")),
-            (r#"{"keep_last": 3, "keep_daily": 0}"#, BadPolicy::Number("keep_daily")),
-            (r#"{"keep_weekly": 1000001}"#, BadPolicy::Number("keep_weekly")),
+            (
+                r#"{"keep_last": 3, "keep_daily": 0}"#,
+                BadPolicy::Number("keep_daily"),
+            ),
+            (
+                r#"{"keep_weekly": 1000001}"#,
+                BadPolicy::Number("keep_weekly"),
+            ),
             (r#"{"keep_within": 0}"#, BadPolicy::Age("keep_within")),
-            (r#"{"keep_within": 18446744073709551615}"#, BadPolicy::Age("keep_within")),
+            (
+                r#"{"keep_within": 18446744073709551615}"#,
+                BadPolicy::Age("keep_within"),
+            ),
             (r#"{"keep_rejected": 0}"#, BadPolicy::Age("keep_rejected")),
-            (r#"{"drop_intermediate": 18446744073709551615}"#, BadPolicy::Age("drop_intermediate")),
-            (r#"{"keep_all": true, "keep_last": 3}"#, BadPolicy::AllAndMore),
+            (
+                r#"{"drop_intermediate": 18446744073709551615}"#,
+                BadPolicy::Age("drop_intermediate"),
+            ),
+            (
+                r#"{"keep_all": true, "keep_last": 3}"#,
+                BadPolicy::AllAndMore,
+            ),
         ] {
             assert_eq!(parse(text).check(), Err(why), "{text}");
         }
-        for text in [r#"{"keep_last": 1}"#, r#"{"keep_within": 1}"#, r#"{"drop_intermediate": 0}"#, r#"{"keep_all": true}"#] {
+        for text in [
+            r#"{"keep_last": 1}"#,
+            r#"{"keep_within": 1}"#,
+            r#"{"drop_intermediate": 0}"#,
+            r#"{"keep_all": true}"#,
+        ] {
             assert_eq!(parse(text).check(), Ok(()), "{text}");
         }
     }
@@ -207,8 +261,17 @@ mod tests {
     #[test]
     fn a_policy_is_read_as_it_was_written_and_unknown_members_are_refused() {
         let policy = parse(r#"{"keep_last": 3, "keep_within": 86400, "keep_rejected": 60}"#);
-        assert_eq!(serde_json::to_string(&policy).expect("JSON"), r#"{"keep_last":3,"keep_within":86400,"keep_rejected":60}"#);
-        for text in [r#"{"keep_lasts": 3}"#, r#"{"keep_last": -1}"#, r#"{"keep_last": 1.5}"#, r#"{"keep_within": "90d"}"#, "null"] {
+        assert_eq!(
+            serde_json::to_string(&policy).expect("JSON"),
+            r#"{"keep_last":3,"keep_within":86400,"keep_rejected":60}"#
+        );
+        for text in [
+            r#"{"keep_lasts": 3}"#,
+            r#"{"keep_last": -1}"#,
+            r#"{"keep_last": 1.5}"#,
+            r#"{"keep_within": "90d"}"#,
+            "null",
+        ] {
             assert!(serde_json::from_str::<Policy>(text).is_err(), "{text}");
         }
     }

@@ -1,7 +1,9 @@
-//! Secrets of keys and tokens: made from randomness that is passed in, checked without a database, never printed.
+//! Secrets of keys and tokens: made from randomness that is passed in, checked without a database,
+//! never printed.
 //!
-//! A key's secret is `skp_` + the key's id + 256 random bits + CRC-32, a token `skt_` + 256 random bits + CRC-32, all in base62. The prefix lets
-//! secret scanners find them; the checksum tells a typo from a wrong secret before any work is done.
+//! A key's secret is `skp_` + the key's id + 256 random bits + CRC-32, a token `skt_` + 256 random
+//! bits + CRC-32, all in base62. The prefix lets secret scanners find them; the checksum tells a
+//! typo from a wrong secret before any work is done.
 
 use std::fmt;
 
@@ -35,7 +37,11 @@ impl Secret {
 
     /// A key's new secret.
     pub fn for_key(id: KeyId, random: [u8; 32]) -> Self {
-        Self::sealed(format!("{KEY_PREFIX}{}{}", base62(id.0.as_u128(), WORD), random_part(random)))
+        Self::sealed(format!(
+            "{KEY_PREFIX}{}{}",
+            base62(id.0.as_u128(), WORD),
+            random_part(random)
+        ))
     }
 
     /// A new token.
@@ -51,7 +57,9 @@ impl Secret {
 
     /// What kind of credential this is; `None` when it is none of ours, or mistyped.
     pub fn kind(&self) -> Option<Kind> {
-        let (body, checksum) = self.0.split_at_checked(self.0.len().checked_sub(CHECKSUM)?)?;
+        let (body, checksum) = self
+            .0
+            .split_at_checked(self.0.len().checked_sub(CHECKSUM)?)?;
         if base62(u128::from(crc32fast::hash(body.as_bytes())), CHECKSUM) != checksum {
             return None;
         }
@@ -86,7 +94,10 @@ pub enum Kind {
 
 fn random_part(random: [u8; 32]) -> String {
     let (high, low) = random.split_at(16);
-    let word = |half: &[u8]| half.iter().fold(0_u128, |word, byte| word << 8 | u128::from(*byte));
+    let word = |half: &[u8]| {
+        half.iter()
+            .fold(0_u128, |word, byte| word << 8 | u128::from(*byte))
+    };
     base62(word(high), WORD) + &base62(word(low), WORD)
 }
 
@@ -102,7 +113,9 @@ fn base62(mut number: u128, width: usize) -> String {
 fn unbase62(text: &str) -> Option<u128> {
     text.bytes().try_fold(0_u128, |number, byte| {
         let digit = ALPHABET.iter().position(|letter| *letter == byte)?;
-        number.checked_mul(62)?.checked_add(u128::try_from(digit).ok()?)
+        number
+            .checked_mul(62)?
+            .checked_add(u128::try_from(digit).ok()?)
     })
 }
 
@@ -118,7 +131,11 @@ mod tests {
         for position in 4..secret.reveal().len() {
             let mut typo = secret.reveal().to_owned().into_bytes();
             typo[position] = if typo[position] == b'a' { b'b' } else { b'a' };
-            assert_eq!(Secret::new(String::from_utf8(typo).unwrap()).kind(), None, "at {position}");
+            assert_eq!(
+                Secret::new(String::from_utf8(typo).unwrap()).kind(),
+                None,
+                "at {position}"
+            );
         }
     }
 
@@ -126,13 +143,23 @@ mod tests {
     fn tells_tokens_from_keys_and_from_anything_else() {
         let token = Secret::for_token([7; 32]);
         assert_eq!(token.kind(), Some(Kind::Token(token.digest())));
-        for other in ["", "x", "skp_", "skt_000000", "ü".repeat(40).as_str(), "password"] {
+        for other in [
+            "",
+            "x",
+            "skp_",
+            "skt_000000",
+            "ü".repeat(40).as_str(),
+            "password",
+        ] {
             assert_eq!(Secret::new(other.to_owned()).kind(), None, "{other}");
         }
     }
 
     #[test]
     fn does_not_print() {
-        assert_eq!(format!("{:?}", Secret::new("hunter2".to_owned())), "Secret(…)");
+        assert_eq!(
+            format!("{:?}", Secret::new("hunter2".to_owned())),
+            "Secret(…)"
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! The one token of a state that a rollback changes: the `serial` of its outermost object.
 //!
-//! All other bytes stay as they are: spaces, order, escapes, line ends. Nothing here recurses, so no depth of nesting can do harm.
+//! All other bytes stay as they are: spaces, order, escapes, line ends. Nothing here recurses, so
+//! no depth of nesting can do harm.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -10,7 +11,8 @@ use super::member::is_member;
 /// The member's name; the programs take it in any letter case.
 const SERIAL: &str = "serial";
 
-/// The state with another serial, and every other byte as it was; none where the bytes are no state with a serial.
+/// The state with another serial, and every other byte as it was; none where the bytes are no state
+/// with a serial.
 pub fn with_serial(bytes: &[u8], serial: u64) -> Option<Vec<u8>> {
     let token = serial_token(bytes)?;
     let digits = serial.to_string();
@@ -23,7 +25,8 @@ pub fn with_serial(bytes: &[u8], serial: u64) -> Option<Vec<u8>> {
 
 /// Where the digits of the outermost object's `serial` stand.
 fn serial_token(bytes: &[u8]) -> Option<Range<usize>> {
-    token_of(bytes, |name| name == SERIAL).or_else(|| token_of(bytes, |name| is_member(name, SERIAL)))
+    token_of(bytes, |name| name == SERIAL)
+        .or_else(|| token_of(bytes, |name| is_member(name, SERIAL)))
 }
 
 fn token_of(bytes: &[u8], is_it: impl Fn(&str) -> bool) -> Option<Range<usize>> {
@@ -34,7 +37,8 @@ fn token_of(bytes: &[u8], is_it: impl Fn(&str) -> bool) -> Option<Range<usize>> 
         let end = end_of_value(bytes, value)?;
         if is_called(&bytes[key], &is_it) {
             let digits = &bytes[value..end];
-            return (!digits.is_empty() && digits.iter().all(u8::is_ascii_digit)).then_some(value..end);
+            return (!digits.is_empty() && digits.iter().all(u8::is_ascii_digit))
+                .then_some(value..end);
         }
         at = after(bytes, skip_space(bytes, end), b',')?;
     }
@@ -55,7 +59,10 @@ fn after(bytes: &[u8], at: usize, expected: u8) -> Option<usize> {
 
 fn skip_space(bytes: &[u8], at: usize) -> usize {
     let rest = bytes.get(at..).unwrap_or_default();
-    at + rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count()
+    at + rest
+        .iter()
+        .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'))
+        .count()
 }
 
 /// The place after a text that begins at `at`.
@@ -76,13 +83,15 @@ fn end_of_value(bytes: &[u8], at: usize) -> Option<usize> {
         b'"' => end_of_text(bytes, at),
         b'{' | b'[' => end_of_nested(bytes, at),
         _ => {
-            let is_end = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r');
+            let is_end =
+                |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r');
             Some(at + bytes[at..].iter().position(is_end)?)
         }
     }
 }
 
-/// The place after an object or a list: counts brackets outside texts, whose kinds the parser has matched before the state was stored.
+/// The place after an object or a list: counts brackets outside texts, whose kinds the parser has
+/// matched before the state was stored.
 fn end_of_nested(bytes: &[u8], mut at: usize) -> Option<usize> {
     let mut depth = 0_usize;
     loop {
@@ -117,25 +126,49 @@ mod tests {
     #[test]
     fn changes_the_outermost_serial_alone() {
         for (before, after) in [
-            (r#"{"version":4,"serial":1}"#, r#"{"version":4,"serial":77}"#),
-            ("\r\n\t{ \"serial\" :\n 18446744073709551615\t, \"version\":4 }\n\n", "\r\n\t{ \"serial\" :\n 77\t, \"version\":4 }\n\n"),
+            (
+                r#"{"version":4,"serial":1}"#,
+                r#"{"version":4,"serial":77}"#,
+            ),
+            (
+                "\r\n\t{ \"serial\" :\n 18446744073709551615\t, \"version\":4 }\n\n",
+                "\r\n\t{ \"serial\" :\n 77\t, \"version\":4 }\n\n",
+            ),
             (
                 r#"{"resources":[{"serial":3}],"outputs":{"serial":{"value":5}},"serial":1}"#,
                 r#"{"resources":[{"serial":3}],"outputs":{"serial":{"value":5}},"serial":77}"#,
             ),
-            (r#"{"version":4,"Serial":1}"#, r#"{"version":4,"Serial":77}"#),
-            (r#"{"seri\u0061l":1,"x":"serial"}"#, r#"{"seri\u0061l":77,"x":"serial"}"#),
-            (r#"{"a":"\"serial\":3}","b":"\\","serial":1}"#, r#"{"a":"\"serial\":3}","b":"\\","serial":77}"#),
-            (r#"{"serial ":2,"Serial":2,"serial\n":2,"":2,"serial":1}"#, r#"{"serial ":2,"Serial":2,"serial\n":2,"":2,"serial":77}"#),
+            (
+                r#"{"version":4,"Serial":1}"#,
+                r#"{"version":4,"Serial":77}"#,
+            ),
+            (
+                r#"{"seri\u0061l":1,"x":"serial"}"#,
+                r#"{"seri\u0061l":77,"x":"serial"}"#,
+            ),
+            (
+                r#"{"a":"\"serial\":3}","b":"\\","serial":1}"#,
+                r#"{"a":"\"serial\":3}","b":"\\","serial":77}"#,
+            ),
+            (
+                r#"{"serial ":2,"Serial":2,"serial\n":2,"":2,"serial":1}"#,
+                r#"{"serial ":2,"Serial":2,"serial\n":2,"":2,"serial":77}"#,
+            ),
             (
                 r#"{"a":[[],{},"]"],"b":{"}":"{"},"c":-1.5e3,"d":null,"serial":0}"#,
                 r#"{"a":[[],{},"]"],"b":{"}":"{"},"c":-1.5e3,"d":null,"serial":77}"#,
             ),
-            ("{\"lineage\":\"\u{e9}\u{1f600}\",\"serial\":9}", "{\"lineage\":\"\u{e9}\u{1f600}\",\"serial\":77}"),
+            (
+                "{\"lineage\":\"\u{e9}\u{1f600}\",\"serial\":9}",
+                "{\"lineage\":\"\u{e9}\u{1f600}\",\"serial\":77}",
+            ),
         ] {
             assert_eq!(changed(before, 77).as_deref(), Some(after));
         }
-        assert_eq!(changed(r#"{"serial":1}"#, u64::MAX).as_deref(), Some(r#"{"serial":18446744073709551615}"#));
+        assert_eq!(
+            changed(r#"{"serial":1}"#, u64::MAX).as_deref(),
+            Some(r#"{"serial":18446744073709551615}"#)
+        );
     }
 
     #[test]
@@ -171,12 +204,18 @@ mod tests {
     #[test]
     fn goes_as_deep_as_a_state_may_and_deeper() {
         let deep = 200_000;
-        let state =
-            |serial: &str| format!(r#"{{"x":{}{{"serial":5}}{},"serial":{serial},"version":4}}"#, "[".repeat(deep), "]".repeat(deep));
+        let state = |serial: &str| {
+            format!(
+                r#"{{"x":{}{{"serial":5}}{},"serial":{serial},"version":4}}"#,
+                "[".repeat(deep),
+                "]".repeat(deep)
+            )
+        };
         assert!(changed(&state("1"), 2) == Some(state("2")));
     }
 
-    /// JSON as a state may have it below its outermost object, in texts with all that could mislead.
+    /// JSON as a state may have it below its outermost object, in texts with all that could
+    /// mislead.
     fn json() -> impl Strategy<Value = Value> {
         let text = "[a-z\"\\\\{}\\[\\]:, é\n]{0,8}";
         let leaf = prop_oneof![
@@ -189,7 +228,8 @@ mod tests {
             let key = prop_oneof![Just("serial".to_owned()), text];
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-                prop::collection::vec((key, inner), 0..4).prop_map(|members| Value::Object(members.into_iter().collect())),
+                prop::collection::vec((key, inner), 0..4)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
             ]
         })
     }

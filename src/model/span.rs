@@ -20,14 +20,18 @@ impl FromStr for Span {
     type Err = BadSpan;
 
     fn from_str(text: &str) -> Result<Self, BadSpan> {
-        humantime::parse_duration(text).map(Self).map_err(|_| BadSpan)
+        humantime::parse_duration(text)
+            .map(Self)
+            .map_err(|_| BadSpan)
     }
 }
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0.as_secs();
-        let shown = UNITS.iter().find(|(unit, _)| seconds > 0 && seconds.is_multiple_of(*unit));
+        let shown = UNITS
+            .iter()
+            .find(|(unit, _)| seconds > 0 && seconds.is_multiple_of(*unit));
         match shown {
             _ if self.0.subsec_nanos() > 0 => write!(f, "{}", humantime::format_duration(self.0)),
             Some((unit, name)) => write!(f, "{}{name}", seconds / unit),
@@ -42,11 +46,26 @@ mod tests {
 
     #[test]
     fn comes_back_as_it_was_given() {
-        for text in ["0s", "1s", "75s", "90s", "30m", "12h", "36h", "1d", "90d", "400d", "1ms"] {
-            assert_eq!(text.parse::<Span>().map(|span| span.to_string()), Ok(text.to_owned()));
+        for text in [
+            "0s", "1s", "75s", "90s", "30m", "12h", "36h", "1d", "90d", "400d", "1ms",
+        ] {
+            assert_eq!(
+                text.parse::<Span>().map(|span| span.to_string()),
+                Ok(text.to_owned())
+            );
         }
-        for (text, shown) in [("0", "0s"), ("3 days", "3d"), ("1h30m", "90m"), ("2w", "14d"), ("120s", "2m")] {
-            assert_eq!(text.parse::<Span>().map(|span| span.to_string()), Ok(shown.to_owned()), "{text}");
+        for (text, shown) in [
+            ("0", "0s"),
+            ("3 days", "3d"),
+            ("1h30m", "90m"),
+            ("2w", "14d"),
+            ("120s", "2m"),
+        ] {
+            assert_eq!(
+                text.parse::<Span>().map(|span| span.to_string()),
+                Ok(shown.to_owned()),
+                "{text}"
+            );
         }
         for text in ["", "3", "d", "soon", "-1d"] {
             assert_eq!(text.parse::<Span>(), Err(BadSpan), "{text}");

@@ -1,7 +1,8 @@
 //! The few fields of a state that the server reads, and whether bytes are a state at all.
 //!
-//! Nothing here recurses and nothing is copied but the few texts that are kept: a state may be hundreds of megabytes and thousands of levels deep.
-//! Serials are unsigned 64-bit integers throughout; no floating point, anywhere.
+//! Nothing here recurses and nothing is copied but the few texts that are kept: a state may be
+//! hundreds of megabytes and thousands of levels deep. Serials are unsigned 64-bit integers
+//! throughout; no floating point, anywhere.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -19,13 +20,26 @@ pub const MAX_TOP_LEVEL_MEMBERS: usize = 256;
 
 /// The last format that has its resources in modules.
 const LAST_WITH_MODULES: i64 = 3;
-/// The members that are looked at. Their names are known in any letter case, as they are to the programs.
-const KNOWN: [&str; 9] =
-    ["version", "serial", "lineage", "terraform_version", "resources", "modules", "outputs", "check_results", "encrypted_data"];
+/// The members that are looked at. Their names are known in any letter case, as they are to the
+/// programs.
+const KNOWN: [&str; 9] = [
+    "version",
+    "serial",
+    "lineage",
+    "terraform_version",
+    "resources",
+    "modules",
+    "outputs",
+    "check_results",
+    "encrypted_data",
+];
 
 /// The name of a member as it is known.
 fn known(name: &str) -> &str {
-    KNOWN.into_iter().find(|known| is_member(name, known)).unwrap_or(name)
+    KNOWN
+        .into_iter()
+        .find(|known| is_member(name, known))
+        .unwrap_or(name)
 }
 
 /// What the server knows of a state without looking inside.
@@ -74,23 +88,33 @@ pub enum NotAState {
     Instead(Instead),
 }
 
-/// Reads what the server needs to know of a state, and refuses what is none or is nested deeper than `max_depth`.
+/// Reads what the server needs to know of a state, and refuses what is none or is nested deeper
+/// than `max_depth`.
 pub fn read_head(bytes: &[u8], max_depth: usize) -> Result<StateHead, NotAState> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(NotAState::Empty);
     }
     let or_instead = |why: NotAState| instead::of_bytes(bytes).map_or(why, NotAState::Instead);
-    let text = std::str::from_utf8(bytes).map_err(|_| or_instead(NotAState::NotJson("it is not UTF-8".to_owned())))?;
+    let text = std::str::from_utf8(bytes)
+        .map_err(|_| or_instead(NotAState::NotJson("it is not UTF-8".to_owned())))?;
     if is_deeper_than(bytes, max_depth) {
         return Err(NotAState::TooDeep(max_depth));
     }
     let top: Top = serde_json::from_str(text).map_err(|error| match error.classify() {
         Category::Data => NotAState::NotAState("it is not a JSON object"),
-        Category::Eof if bytes.trim_ascii_start().starts_with(b"{") => NotAState::CutShort(error.to_string()),
-        Category::Io | Category::Syntax | Category::Eof => or_instead(NotAState::NotJson(error.to_string())),
+        Category::Eof if bytes.trim_ascii_start().starts_with(b"{") => {
+            NotAState::CutShort(error.to_string())
+        }
+        Category::Io | Category::Syntax | Category::Eof => {
+            or_instead(NotAState::NotJson(error.to_string()))
+        }
     })?;
     top.into_head().map_err(|why| {
-        let instead = if matches!(why, NotAState::NotAState(_)) { instead::of_object(text) } else { None };
+        let instead = if matches!(why, NotAState::NotAState(_)) {
+            instead::of_object(text)
+        } else {
+            None
+        };
         instead.map_or(why, NotAState::Instead)
     })
 }
@@ -121,10 +145,19 @@ fn is_deeper_than(bytes: &[u8], limit: usize) -> bool {
     false
 }
 
-/// How many opening brackets there are, in texts too. Counted in bytes, which compilers turn into instructions that take many bytes at once.
+/// How many opening brackets there are, in texts too. Counted in bytes, which compilers turn into
+/// instructions that take many bytes at once.
 fn brackets(bytes: &[u8]) -> usize {
-    let in_chunk = |chunk: &[u8]| chunk.iter().map(|byte| u8::from(matches!(byte, b'{' | b'['))).sum::<u8>();
-    bytes.chunks(usize::from(u8::MAX)).map(|chunk| usize::from(in_chunk(chunk))).sum()
+    let in_chunk = |chunk: &[u8]| {
+        chunk
+            .iter()
+            .map(|byte| u8::from(matches!(byte, b'{' | b'[')))
+            .sum::<u8>()
+    };
+    bytes
+        .chunks(usize::from(u8::MAX))
+        .map(|chunk| usize::from(in_chunk(chunk)))
+        .sum()
 }
 
 /// The outermost object, as far as it is of interest.
@@ -149,38 +182,51 @@ impl Top {
             return Err(NotAState::DuplicateKey(name));
         }
         if self.crowded {
-            return Err(NotAState::NotAState("its outermost object has too many members"));
+            return Err(NotAState::NotAState(
+                "its outermost object has too many members",
+            ));
         }
         if self.lock_like >= 2 && self.serial.is_none() {
             return Err(NotAState::LooksLikeALock);
         }
         // The record of a client's backend is kept as a state of format 3 without any resources.
-        if self.backend && self.resources == 0 && self.in_modules == 0 && !matches!(self.version, Some(Scalar::Unsigned(4))) {
+        if self.backend
+            && self.resources == 0
+            && self.in_modules == 0
+            && !matches!(self.version, Some(Scalar::Unsigned(4)))
+        {
             return Err(NotAState::Instead(instead::RECORD));
         }
         let format = match self.version {
             Some(Scalar::Signed(version)) => Some(version),
-            Some(Scalar::Unsigned(version)) => {
-                Some(i64::try_from(version).map_err(|_| NotAState::NotAState("its `version` is no format version"))?)
-            }
+            Some(Scalar::Unsigned(version)) => Some(
+                i64::try_from(version)
+                    .map_err(|_| NotAState::NotAState("its `version` is no format version"))?,
+            ),
             _ if self.encrypted => None,
             _ => return Err(NotAState::NotAState("it needs an integer `version`")),
         };
         let serial = match self.serial {
             Some(Scalar::Unsigned(serial)) => serial,
             None if self.encrypted => 0,
-            _ => return Err(NotAState::NotAState("it needs a `serial` that is an unsigned 64-bit integer")),
+            _ => {
+                return Err(NotAState::NotAState(
+                    "it needs a `serial` that is an unsigned 64-bit integer",
+                ));
+            }
         };
         Ok(StateHead {
             format,
             serial,
             lineage: self.lineage.and_then(Scalar::into_text).unwrap_or_default(),
             terraform_version: self.terraform_version.and_then(Scalar::into_text),
-            resources: (!self.encrypted).then_some(if format.is_some_and(|format| format <= LAST_WITH_MODULES) {
-                self.in_modules
-            } else {
-                self.resources
-            }),
+            resources: (!self.encrypted).then_some(
+                if format.is_some_and(|format| format <= LAST_WITH_MODULES) {
+                    self.in_modules
+                } else {
+                    self.resources
+                },
+            ),
             encrypted: self.encrypted,
         })
     }
@@ -194,7 +240,9 @@ impl Top {
             "resources" => self.resources = map.next_value_seed(counting::RESOURCES)?,
             "modules" => self.in_modules = map.next_value_seed(counting::MODULES)?,
             "encrypted_data" => self.encrypted = map.next_value::<Scalar>()?.into_text().is_some(),
-            "backend" | "state_store" => self.backend |= map.next_value::<Option<IgnoredAny>>()?.is_some(),
+            "backend" | "state_store" => {
+                self.backend |= map.next_value::<Option<IgnoredAny>>()?.is_some()
+            }
             "ID" | "Operation" | "Who" | "Created" | "Info" | "Path" => {
                 self.lock_like += 1;
                 map.next_value::<IgnoredAny>()?;
@@ -259,7 +307,8 @@ impl Scalar {
     }
 }
 
-/// Texts that are kept with a version are cut at this many characters; Terraform's are about 40 long.
+/// Texts that are kept with a version are cut at this many characters; Terraform's are about 40
+/// long.
 const MAX_KEPT_TEXT: usize = 256;
 
 macro_rules! visit_others {
@@ -332,27 +381,66 @@ mod tests {
         let text = r#"{"version":4,"terraform_version":"1.11.4","serial":18446744073709551615,"lineage":"l","outputs":{},
             "resources":[{"instances":[{"index_key":0},{"x":[1],"index_key":1}]},{"instances":[{}]},{"name":"none"}]}"#;
         let head = read_head(text.as_bytes(), MAX_DEPTH).unwrap();
-        assert_eq!((head.format, head.serial, head.resources), (Some(4), u64::MAX, Some(3)));
-        assert_eq!((head.lineage.as_str(), head.terraform_version.as_deref(), head.encrypted), ("l", Some("1.11.4"), false));
+        assert_eq!(
+            (head.format, head.serial, head.resources),
+            (Some(4), u64::MAX, Some(3))
+        );
+        assert_eq!(
+            (
+                head.lineage.as_str(),
+                head.terraform_version.as_deref(),
+                head.encrypted
+            ),
+            ("l", Some("1.11.4"), false)
+        );
     }
 
     #[test]
     fn reads_format_3_and_encrypted_states() {
         let old = r#"{"version":3,"serial":1,"lineage":"l","modules":[{"path":["root"],"resources":{"a":{"primary":{}},"b":{"primary":{}}}},{"resources":{"c":{"primary":{}}}}]}"#;
-        assert_eq!(read_head(old.as_bytes(), MAX_DEPTH).unwrap().resources, Some(3));
+        assert_eq!(
+            read_head(old.as_bytes(), MAX_DEPTH).unwrap().resources,
+            Some(3)
+        );
         let sealed = r#"{"serial":7,"lineage":"l","meta":{},"encrypted_data":"x","encryption_version":"v0"}"#;
         let head = read_head(sealed.as_bytes(), MAX_DEPTH).unwrap();
-        assert_eq!((head.format, head.serial, head.resources, head.encrypted), (None, 7, None, true));
+        assert_eq!(
+            (head.format, head.serial, head.resources, head.encrypted),
+            (None, 7, None, true)
+        );
     }
 
     #[test]
     fn members_are_known_in_any_letter_case_and_each_stands_there_once() {
-        let head = read_head(br#"{"Version":4,"SERIAL":7,"Lineage":"l","Resources":[{"Instances":[{}]}]}"#, MAX_DEPTH).unwrap();
-        assert_eq!((head.format, head.serial, head.lineage.as_str(), head.resources), (Some(4), 7, "l", Some(1)));
-        assert_eq!(refusal(r#"{"version":4,"serial":1,"Serial":2}"#), NotAState::DuplicateKey("Serial".into()));
-        assert!(read_head(br#"{"version":4,"serial":1,"x":1,"X":2}"#, MAX_DEPTH).is_ok(), "nobody reads these");
+        let head = read_head(
+            br#"{"Version":4,"SERIAL":7,"Lineage":"l","Resources":[{"Instances":[{}]}]}"#,
+            MAX_DEPTH,
+        )
+        .unwrap();
         assert_eq!(
-            read_head(br#"{"version":4,"serial":1,"modules":[{"resources":{"a":{"primary":{}}}}]}"#, MAX_DEPTH).unwrap().resources,
+            (
+                head.format,
+                head.serial,
+                head.lineage.as_str(),
+                head.resources
+            ),
+            (Some(4), 7, "l", Some(1))
+        );
+        assert_eq!(
+            refusal(r#"{"version":4,"serial":1,"Serial":2}"#),
+            NotAState::DuplicateKey("Serial".into())
+        );
+        assert!(
+            read_head(br#"{"version":4,"serial":1,"x":1,"X":2}"#, MAX_DEPTH).is_ok(),
+            "nobody reads these"
+        );
+        assert_eq!(
+            read_head(
+                br#"{"version":4,"serial":1,"modules":[{"resources":{"a":{"primary":{}}}}]}"#,
+                MAX_DEPTH
+            )
+            .unwrap()
+            .resources,
             Some(0)
         );
     }
@@ -361,11 +449,26 @@ mod tests {
     fn refuses_what_is_no_state() {
         assert_eq!(refusal(""), NotAState::Empty);
         assert_eq!(refusal(" \n"), NotAState::Empty);
-        assert!(matches!(refusal(r#"{"version":4,"serial":1"#), NotAState::CutShort(_)));
-        assert!(matches!(refusal(r#"{"version":4,"serial":1} x"#), NotAState::NotJson(_)));
-        assert_eq!(refusal(r#"{"version":4,"serial":1,"serial":2}"#), NotAState::DuplicateKey("serial".into()));
-        assert_eq!(refusal(r#"{"version":4,"serial":1,"a\u0062":1,"ab":2}"#), NotAState::DuplicateKey("ab".into()));
-        assert_eq!(refusal(r#"{"ID":"x","Who":"y","Created":"z"}"#), NotAState::LooksLikeALock);
+        assert!(matches!(
+            refusal(r#"{"version":4,"serial":1"#),
+            NotAState::CutShort(_)
+        ));
+        assert!(matches!(
+            refusal(r#"{"version":4,"serial":1} x"#),
+            NotAState::NotJson(_)
+        ));
+        assert_eq!(
+            refusal(r#"{"version":4,"serial":1,"serial":2}"#),
+            NotAState::DuplicateKey("serial".into())
+        );
+        assert_eq!(
+            refusal(r#"{"version":4,"serial":1,"a\u0062":1,"ab":2}"#),
+            NotAState::DuplicateKey("ab".into())
+        );
+        assert_eq!(
+            refusal(r#"{"ID":"x","Who":"y","Created":"z"}"#),
+            NotAState::LooksLikeALock
+        );
         for text in [
             "[]",
             "7",
@@ -378,8 +481,23 @@ mod tests {
         ] {
             assert!(matches!(refusal(text), NotAState::NotAState(_)), "{text}");
         }
-        for serial in ["18446744073709551616", "-1", "1.0", "\"1\"", "null", "[1]", "{}", "true"] {
-            assert!(matches!(refusal(&format!(r#"{{"version":4,"serial":{serial}}}"#)), NotAState::NotAState(_)), "{serial}");
+        for serial in [
+            "18446744073709551616",
+            "-1",
+            "1.0",
+            "\"1\"",
+            "null",
+            "[1]",
+            "{}",
+            "true",
+        ] {
+            assert!(
+                matches!(
+                    refusal(&format!(r#"{{"version":4,"serial":{serial}}}"#)),
+                    NotAState::NotAState(_)
+                ),
+                "{serial}"
+            );
         }
     }
 
@@ -391,26 +509,57 @@ mod tests {
             )
         };
         assert_eq!(refusal(&record("")), NotAState::Instead(instead::RECORD));
-        assert_eq!(refusal(r#"{"version":3,"terraform_version":"1.11.4","backend":{"type":"s3"}}"#), NotAState::Instead(instead::RECORD));
-        assert!(read_head(record(r#""a.b":{"primary":{"id":"i"}}"#).as_bytes(), MAX_DEPTH).is_ok());
+        assert_eq!(
+            refusal(r#"{"version":3,"terraform_version":"1.11.4","backend":{"type":"s3"}}"#),
+            NotAState::Instead(instead::RECORD)
+        );
+        assert!(
+            read_head(
+                record(r#""a.b":{"primary":{"id":"i"}}"#).as_bytes(),
+                MAX_DEPTH
+            )
+            .is_ok()
+        );
         assert!(read_head(br#"{"version":3,"serial":1,"backend":null}"#, MAX_DEPTH).is_ok());
     }
 
     #[test]
     fn takes_deep_nesting_up_to_its_limit() {
-        let nested = |levels: usize| format!(r#"{{"version":4,"serial":1,"x":{}{}}}"#, "[".repeat(levels), "]".repeat(levels));
+        let nested = |levels: usize| {
+            format!(
+                r#"{{"version":4,"serial":1,"x":{}{}}}"#,
+                "[".repeat(levels),
+                "]".repeat(levels)
+            )
+        };
         assert!(read_head(nested(MAX_DEPTH - 1).as_bytes(), MAX_DEPTH).is_ok());
         assert_eq!(refusal(&nested(MAX_DEPTH)), NotAState::TooDeep(MAX_DEPTH));
         assert_eq!(refusal(&nested(100_000)), NotAState::TooDeep(MAX_DEPTH));
-        let in_text = format!(r#"{{"version":4,"serial":1,"x":"\"{}"}}"#, "[".repeat(100_000));
+        let in_text = format!(
+            r#"{{"version":4,"serial":1,"x":"\"{}"}}"#,
+            "[".repeat(100_000)
+        );
         assert!(read_head(in_text.as_bytes(), MAX_DEPTH).is_ok());
     }
 
     #[test]
     fn does_not_care_what_shape_the_rest_has() {
-        for resources in ["null", "7", "\"x\"", "{\"a\":[]}", "[1,null,[]]", "[{\"instances\":7}]"] {
-            let text = format!(r#"{{"version":4,"serial":1,"lineage":{resources},"resources":{resources}}}"#);
-            assert_eq!(read_head(text.as_bytes(), MAX_DEPTH).map(|head| head.resources), Ok(Some(0)), "{resources}");
+        for resources in [
+            "null",
+            "7",
+            "\"x\"",
+            "{\"a\":[]}",
+            "[1,null,[]]",
+            "[{\"instances\":7}]",
+        ] {
+            let text = format!(
+                r#"{{"version":4,"serial":1,"lineage":{resources},"resources":{resources}}}"#
+            );
+            assert_eq!(
+                read_head(text.as_bytes(), MAX_DEPTH).map(|head| head.resources),
+                Ok(Some(0)),
+                "{resources}"
+            );
         }
     }
 }

@@ -31,7 +31,8 @@ pub enum Rejection {
     Locked,
     /// It names a lock that is not held.
     StaleLockId,
-    /// Without a lock, and not newer than the current version, or of another lineage, or by a writer who was refused before.
+    /// Without a lock, and not newer than the current version, or of another lineage, or by a
+    /// writer who was refused before.
     StaleWrite,
     /// The server takes no write without a lock.
     Unlocked,
@@ -40,7 +41,13 @@ pub enum Rejection {
 }
 
 impl Rejection {
-    const ALL: [Self; 5] = [Self::Locked, Self::StaleLockId, Self::StaleWrite, Self::Unlocked, Self::Forbidden];
+    const ALL: [Self; 5] = [
+        Self::Locked,
+        Self::StaleLockId,
+        Self::StaleWrite,
+        Self::Unlocked,
+        Self::Forbidden,
+    ];
 
     /// Its stable code.
     pub const fn code(self) -> &'static str {
@@ -77,9 +84,14 @@ impl Kind {
     /// The kind with this name, and this code where it was rejected.
     pub fn parse(name: &str, rejection: Option<&str>) -> Option<Self> {
         if name == "rejected" {
-            return Rejection::ALL.into_iter().find(|known| Some(known.code()) == rejection).map(Self::Rejected);
+            return Rejection::ALL
+                .into_iter()
+                .find(|known| Some(known.code()) == rejection)
+                .map(Self::Rejected);
         }
-        [Self::Write, Self::Rollback, Self::Import, Self::Restore].into_iter().find(|kind| kind.name() == name)
+        [Self::Write, Self::Rollback, Self::Import, Self::Restore]
+            .into_iter()
+            .find(|kind| kind.name() == name)
     }
 }
 
@@ -116,7 +128,8 @@ pub struct Version {
     pub size: u64,
     /// What the bytes say of themselves.
     pub head: StateHead,
-    /// What it changed; none until that is counted, soon after the write, and where it cannot be told.
+    /// What it changed; none until that is counted, soon after the write, and where it cannot be
+    /// told.
     pub counts: Option<Counts>,
     /// How it came about.
     pub kind: Kind,

@@ -1,9 +1,11 @@
 //! Moves the write-ahead log into the database file, beside the writer and not in its way.
 //!
-//! Moving a long log takes as long as dozens of commits, and two syncs more. A thread of its own does nearly all of it while the writer goes on. Only
-//! the writer can see to it that nothing new comes while the rest is moved, and the log begins anew: that is left for a pause, or for when the log has
-//! become too long. What is in the log is as safe as what is in the file, so nobody waits for this, unless the disk is too full for a write without it.
-//! How much is still to be moved is known after each commit, for the file needs room for it.
+//! Moving a long log takes as long as dozens of commits, and two syncs more. A thread of its own
+//! does nearly all of it while the writer goes on. Only the writer can see to it that nothing new
+//! comes while the rest is moved, and the log begins anew: that is left for a pause, or for when
+//! the log has become too long. What is in the log is as safe as what is in the file, so nobody
+//! waits for this, unless the disk is too full for a write without it. How much is still to be
+//! moved is known after each commit, for the file needs room for it.
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
@@ -22,7 +24,8 @@ use crate::model::clock;
 
 /// Each time the log has grown by so many pages (4 MiB), they are moved.
 const STEP: i64 = 1_000;
-/// A log of so many pages (64 MiB) begins anew as soon as nearly all of it is moved. A start after a crash reads it all, in some 50 ms.
+/// A log of so many pages (64 MiB) begins anew as soon as nearly all of it is moved. A start after
+/// a crash reads it all, in some 50 ms.
 const TOO_LONG: i64 = 16_000;
 /// So does one that takes more than this part of what is free on the disk.
 const PART_OF_FREE_SPACE: u64 = 4;
@@ -41,7 +44,11 @@ pub(super) struct Room {
 impl Room {
     #[cfg(test)]
     pub(super) fn of(path: &Path) -> Self {
-        Self { path: path.to_owned(), page_size: 4_096, unmoved: Cell::new(0) }
+        Self {
+            path: path.to_owned(),
+            page_size: 4_096,
+            unmoved: Cell::new(0),
+        }
     }
 
     /// How many bytes are free for us; none where that cannot be told.
@@ -52,7 +59,8 @@ impl Room {
 
     /// Whether there is at least this much once the file has taken all that is in its log.
     pub(super) fn is_at_least(&self, bytes: u64) -> bool {
-        self.free().is_none_or(|free| free >= bytes.saturating_add(self.unmoved.get()))
+        self.free()
+            .is_none_or(|free| free >= bytes.saturating_add(self.unmoved.get()))
     }
 }
 
@@ -75,18 +83,41 @@ struct Log {
 
 impl Checkpoints {
     /// Starts the thread. A step that fails is told to `failed`.
-    pub(super) fn start(path: &Path, metrics: Arc<Metrics>, failed: impl Fn(&StoreError) + Send + 'static) -> Result<Self, OpenError> {
+    pub(super) fn start(
+        path: &Path,
+        metrics: Arc<Metrics>,
+        failed: impl Fn(&StoreError) + Send + 'static,
+    ) -> Result<Self, OpenError> {
         let connection = connection::open_mover(path)?;
-        let page_size = connection.pragma_query_value(None, "page_size", |row| row.get::<_, u32>(0));
-        let page_size = page_size.map_err(|source| connection::explain(path, source))?.into();
+        let page_size =
+            connection.pragma_query_value(None, "page_size", |row| row.get::<_, u32>(0));
+        let page_size = page_size
+            .map_err(|source| connection::explain(path, source))?
+            .into();
         let (begin, steps) = sync_channel(1);
         let is_moving = Arc::new(AtomicBool::new(false));
         let (moving, counted) = (Arc::clone(&is_moving), Arc::clone(&metrics));
         let run = move || move_on(&connection, &steps, &moving, &counted, &failed);
-        let thread = std::thread::Builder::new().name("checkpoint".to_owned()).spawn(run);
-        let thread = thread.map_err(|source| OpenError::File { path: "the thread that moves the log".into(), source })?;
-        let room = Room { path: path.to_owned(), page_size, unmoved: Cell::new(0) };
-        Ok(Self { begin: Some(begin), is_moving, thread: Some(thread), next_at: STEP, room, metrics })
+        let thread = std::thread::Builder::new()
+            .name("checkpoint".to_owned())
+            .spawn(run);
+        let thread = thread.map_err(|source| OpenError::File {
+            path: "the thread that moves the log".into(),
+            source,
+        })?;
+        let room = Room {
+            path: path.to_owned(),
+            page_size,
+            unmoved: Cell::new(0),
+        };
+        Ok(Self {
+            begin: Some(begin),
+            is_moving,
+            thread: Some(thread),
+            next_at: STEP,
+            room,
+            metrics,
+        })
     }
 
     /// The room on the disk.
@@ -116,17 +147,28 @@ impl Checkpoints {
 
     fn is_too_long(&self, log: &Log) -> bool {
         let taken = log.pages.unsigned_abs() * self.room.page_size;
-        log.pages >= TOO_LONG || self.room.free().is_some_and(|free| taken > free / PART_OF_FREE_SPACE)
+        log.pages >= TOO_LONG
+            || self
+                .room
+                .free()
+                .is_some_and(|free| taken > free / PART_OF_FREE_SPACE)
     }
 
-    /// Moves what is left of a log that is long, while nobody writes: it begins anew with the next write.
+    /// Moves what is left of a log that is long, while nobody writes: it begins anew with the next
+    /// write.
     pub(super) fn in_a_pause(&mut self, writer: &Connection) -> Result<(), StoreError> {
         let log = self.look(writer)?;
-        let is_worth_it = log.pages >= STEP && log.moved < log.pages && !self.is_moving.load(Ordering::Acquire);
-        if is_worth_it { self.finish(writer) } else { Ok(()) }
+        let is_worth_it =
+            log.pages >= STEP && log.moved < log.pages && !self.is_moving.load(Ordering::Acquire);
+        if is_worth_it {
+            self.finish(writer)
+        } else {
+            Ok(())
+        }
     }
 
-    /// Moves all that can be moved now, however long it takes: without it the disk is too full for a write.
+    /// Moves all that can be moved now, however long it takes: without it the disk is too full for
+    /// a write.
     pub(super) fn make_room(&mut self, writer: &Connection) -> Result<(), StoreError> {
         self.wait_until_moved();
         self.finish(writer)
@@ -134,7 +176,11 @@ impl Checkpoints {
 
     /// Waits until the thread does nothing.
     pub(super) fn wait_until_moved(&self) {
-        let is_there = || self.thread.as_ref().is_some_and(|thread| !thread.is_finished());
+        let is_there = || {
+            self.thread
+                .as_ref()
+                .is_some_and(|thread| !thread.is_finished())
+        };
         while self.is_moving.load(Ordering::Acquire) && is_there() {
             std::thread::sleep(LOOK_AGAIN);
         }
@@ -147,7 +193,12 @@ impl Checkpoints {
 
     fn look(&self, writer: &Connection) -> Result<Log, StoreError> {
         let sql = "PRAGMA wal_checkpoint(NOOP)";
-        let log = writer.prepare_cached(sql)?.query_row([], |row| Ok(Log { pages: row.get(1)?, moved: row.get(2)? }))?;
+        let log = writer.prepare_cached(sql)?.query_row([], |row| {
+            Ok(Log {
+                pages: row.get(1)?,
+                moved: row.get(2)?,
+            })
+        })?;
         let left = u64::try_from(log.pages - log.moved).unwrap_or(0);
         self.room.unmoved.set(left * self.room.page_size);
         Ok(log)
@@ -161,7 +212,13 @@ impl Checkpoints {
     }
 }
 
-fn move_on(connection: &Connection, steps: &Receiver<()>, is_moving: &AtomicBool, metrics: &Metrics, failed: &impl Fn(&StoreError)) {
+fn move_on(
+    connection: &Connection,
+    steps: &Receiver<()>,
+    is_moving: &AtomicBool,
+    metrics: &Metrics,
+    failed: &impl Fn(&StoreError),
+) {
     while steps.recv().is_ok() {
         if let Err(error) = move_log(connection, metrics) {
             failed(&error);
@@ -173,7 +230,11 @@ fn move_on(connection: &Connection, steps: &Receiver<()>, is_moving: &AtomicBool
 /// Moves what no reader still needs as it is in the file.
 fn move_log(connection: &Connection, metrics: &Metrics) -> Result<(), StoreError> {
     let started = clock::monotonic();
-    connection.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?.query_row([], |_| Ok(()))?;
-    metrics.checkpoint_seconds.observe(started.elapsed().as_secs_f64());
+    connection
+        .prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?
+        .query_row([], |_| Ok(()))?;
+    metrics
+        .checkpoint_seconds
+        .observe(started.elapsed().as_secs_f64());
     Ok(())
 }

@@ -1,6 +1,8 @@
-//! Verbs that look for damage: what SQLite says of its own structure, and the facts about rows that refer to each other.
+//! Verbs that look for damage: what SQLite says of its own structure, and the facts about rows that
+//! refer to each other.
 //!
-//! Each reads a bounded step at one moment and judges nothing: rows come as they stand, so that one bad row hides no other.
+//! Each reads a bounded step at one moment and judges nothing: rows come as they stand, so that one
+//! bad row hides no other.
 
 use rusqlite::{OptionalExtension as _, Row, params};
 
@@ -104,23 +106,32 @@ fn state_facts(row: &Row<'_>) -> rusqlite::Result<StateFacts> {
 }
 
 impl View<'_> {
-    /// The steps in which SQLite checks its own structure: one for a database of up to so many bytes, list of free pages included; else one for each
-    /// table.
+    /// The steps in which SQLite checks its own structure: one for a database of up to so many
+    /// bytes, list of free pages included; else one for each table.
     pub fn parts(&self, whole_up_to: u64) -> Result<Vec<Part>, StoreError> {
-        let size: i64 =
-            self.connection.query_row("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size", [], |row| row.get(0))?;
+        let size: i64 = self.connection.query_row(
+            "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
+            [],
+            |row| row.get(0),
+        )?;
         if size.unsigned_abs() <= whole_up_to {
             return Ok(vec![Part(None)]);
         }
-        let sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name";
+        let sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE \
+            'sqlite\\_%' ESCAPE '\\' ORDER BY name";
         let mut statement = self.connection.prepare(sql)?;
         let tables = statement.query_map([], |row| Ok(Part(Some(row.get(0)?))))?;
         Ok(tables.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// What SQLite finds wrong with a part, at most 100 lines; `quick` leaves out whether indexes have all that they should.
+    /// What SQLite finds wrong with a part, at most 100 lines; `quick` leaves out whether indexes
+    /// have all that they should.
     pub fn structure(&self, part: &Part, quick: bool) -> Result<Vec<String>, StoreError> {
-        let check = if quick { "quick_check" } else { "integrity_check" };
+        let check = if quick {
+            "quick_check"
+        } else {
+            "integrity_check"
+        };
         let mut lines: Vec<String> = Vec::new();
         let take = |row: &Row<'_>| {
             lines.push(row.get(0)?);
@@ -138,13 +149,18 @@ impl View<'_> {
         Ok(lines)
     }
 
-    /// How many rows of a table refer to a row that is not there, for at most `limit` pairs of tables: (table, the other table, rows). Not of
-    /// versions and blobs, which are looked at one by one.
+    /// How many rows of a table refer to a row that is not there, for at most `limit` pairs of
+    /// tables: (table, the other table, rows). Not of versions and blobs, which are looked at one
+    /// by one.
     pub fn dangling(&self, limit: u32) -> Result<Vec<(String, String, u64)>, StoreError> {
-        let sql = "SELECT m.name, f.parent, count(*) FROM sqlite_master m, pragma_foreign_key_check(m.name) f \
-                   WHERE m.type = 'table' AND m.name NOT IN ('versions', 'blobs') GROUP BY 1, 2 ORDER BY 1, 2 LIMIT ?1";
+        let sql = "SELECT m.name, f.parent, count(*) FROM sqlite_master m, \
+            pragma_foreign_key_check(m.name) f \
+                   WHERE m.type = 'table' AND m.name NOT IN ('versions', 'blobs') GROUP BY 1, 2 \
+                   ORDER BY 1, 2 LIMIT ?1";
         let mut statement = self.connection.prepare(sql)?;
-        let found = statement.query_map([limit], |row| Ok((row.get(0)?, row.get(1)?, super::rows::unsigned(row, 2)?)))?;
+        let found = statement.query_map([limit], |row| {
+            Ok((row.get(0)?, row.get(1)?, super::rows::unsigned(row, 2)?))
+        })?;
         Ok(found.collect::<rusqlite::Result<_>>()?)
     }
 
@@ -157,7 +173,8 @@ impl View<'_> {
         limit: u32,
     ) -> Result<Vec<StateFacts>, StoreError> {
         let sql = "SELECT id, workspace, building_block, current, last_number FROM states \
-                   WHERE id >= ?1 AND (?2 IS NULL OR workspace = ?2) AND (?3 IS NULL OR building_block = ?3) ORDER BY id LIMIT ?4";
+                   WHERE id >= ?1 AND (?2 IS NULL OR workspace = ?2) AND (?3 IS NULL OR \
+                   building_block = ?3) ORDER BY id LIMIT ?4";
         let mut statement = self.connection.prepare_cached(sql)?;
         let found = statement.query_map(params![from.0, workspace, block, limit], state_facts)?;
         let mut found: Vec<StateFacts> = found.collect::<rusqlite::Result<_>>()?;
@@ -167,59 +184,118 @@ impl View<'_> {
         Ok(found)
     }
 
-    fn versions_of_state(&self, state: StateId, current: Option<i64>) -> Result<VersionsOfState, StoreError> {
-        let sql = "SELECT (SELECT kind FROM versions WHERE state_id = ?1 AND number = ?2), (SELECT max(number) FROM versions WHERE state_id = ?1)";
-        let facts = |row: &Row<'_>| Ok(VersionsOfState { current_kind: row.get(0)?, highest: row.get(1)? });
-        Ok(self.connection.prepare_cached(sql)?.query_row(params![state.0, current], facts)?)
+    fn versions_of_state(
+        &self,
+        state: StateId,
+        current: Option<i64>,
+    ) -> Result<VersionsOfState, StoreError> {
+        let sql = "SELECT (SELECT kind FROM versions WHERE state_id = ?1 AND number = ?2), (SELECT \
+            max(number) FROM versions WHERE state_id = ?1)";
+        let facts = |row: &Row<'_>| {
+            Ok(VersionsOfState {
+                current_kind: row.get(0)?,
+                highest: row.get(1)?,
+            })
+        };
+        Ok(self
+            .connection
+            .prepare_cached(sql)?
+            .query_row(params![state.0, current], facts)?)
     }
 
     /// The versions of a state after a number, in their order.
-    pub fn versions_as_they_stand(&self, state: StateId, after: u64, limit: u32) -> Result<Vec<VersionFacts>, StoreError> {
-        let sql = "SELECT number FROM versions WHERE state_id = ?1 AND number > ?2 ORDER BY number LIMIT ?3";
+    pub fn versions_as_they_stand(
+        &self,
+        state: StateId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<VersionFacts>, StoreError> {
+        let sql = "SELECT number FROM versions WHERE state_id = ?1 AND number > ?2 ORDER BY number \
+            LIMIT ?3";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let numbers = statement.query_map(params![state.0, after.cast_signed(), limit], |row| super::rows::unsigned(row, 0))?;
+        let numbers = statement.query_map(params![state.0, after.cast_signed(), limit], |row| {
+            super::rows::unsigned(row, 0)
+        })?;
         let numbers: Vec<u64> = numbers.collect::<rusqlite::Result<_>>()?;
-        let facts = numbers.into_iter().map(|number| self.version_as_it_stands(state, number));
+        let facts = numbers
+            .into_iter()
+            .map(|number| self.version_as_it_stands(state, number));
         facts.filter_map(Result::transpose).collect()
     }
 
     /// One version of a state. An error says that not even its row can be found.
-    pub fn version_as_it_stands(&self, state: StateId, number: u64) -> Result<Option<VersionFacts>, StoreError> {
+    pub fn version_as_it_stands(
+        &self,
+        state: StateId,
+        number: u64,
+    ) -> Result<Option<VersionFacts>, StoreError> {
         let sql = "SELECT v.blob_id, b.id IS NOT NULL, b.base, \
-                   coalesce(b.digest = v.sha256 AND b.size = v.size AND b.stored = length(coalesce(d.frame, b.frame)), FALSE) \
-                   FROM versions v LEFT JOIN blobs b ON b.id = v.blob_id LEFT JOIN differences d ON d.id = b.difference WHERE v.state_id = ?1 AND v.number = ?2";
+                   coalesce(b.digest = v.sha256 AND b.size = v.size AND b.stored = \
+                   length(coalesce(d.frame, b.frame)), FALSE) \
+                   FROM versions v LEFT JOIN blobs b ON b.id = v.blob_id LEFT JOIN differences d \
+                   ON d.id = b.difference WHERE v.state_id = ?1 AND v.number = ?2";
         let facts = |row: &Row<'_>| -> rusqlite::Result<(Option<i64>, bool, Option<i64>, bool)> {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
         };
-        let found = self.connection.prepare_cached(sql)?.query_row(params![state.0, number.cast_signed()], facts).optional()?;
-        let Some((blob, is_there, base, fits)) = found else { return Ok(None) };
+        let found = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row(params![state.0, number.cast_signed()], facts)
+            .optional()?;
+        let Some((blob, is_there, base, fits)) = found else {
+            return Ok(None);
+        };
         let blob = match blob {
-            Some(_) => Some(BlobFacts { is_there, fits, chain: self.bases(base)? }),
+            Some(_) => Some(BlobFacts {
+                is_there,
+                fits,
+                chain: self.bases(base)?,
+            }),
             None => None,
         };
-        let row = self.version(state, number).and_then(|row| row.ok_or_else(|| StoreError::BadRow("it belongs to no state".to_owned())));
+        let row = self.version(state, number).and_then(|row| {
+            row.ok_or_else(|| StoreError::BadRow("it belongs to no state".to_owned()))
+        });
         Ok(Some(VersionFacts { number, row, blob }))
     }
 
     fn bases(&self, mut base: Option<i64>) -> Result<Chain, StoreError> {
-        let mut statement = self.connection.prepare_cached("SELECT base FROM blobs WHERE id = ?1")?;
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT base FROM blobs WHERE id = ?1")?;
         for steps in 0..=MAX_STEPS_FOLLOWED {
-            let Some(id) = base else { return Ok(Chain::Ends(steps)) };
-            let next: Option<Option<i64>> = statement.query_row([id], |row| row.get(0)).optional()?;
-            let Some(next) = next else { return Ok(Chain::Broken) };
+            let Some(id) = base else {
+                return Ok(Chain::Ends(steps));
+            };
+            let next: Option<Option<i64>> =
+                statement.query_row([id], |row| row.get(0)).optional()?;
+            let Some(next) = next else {
+                return Ok(Chain::Broken);
+            };
             base = next;
         }
         Ok(Chain::Endless)
     }
 
-    /// How many blobs there are in the next `limit` after one, the last of them, and the ids of those that nothing refers to.
-    pub fn blobs_as_they_stand(&self, after: i64, limit: u32) -> Result<(u64, Option<i64>, Vec<i64>), StoreError> {
-        let sql = "SELECT b.id, EXISTS (SELECT 1 FROM versions WHERE blob_id = b.id) OR EXISTS (SELECT 1 FROM blobs d WHERE d.base = b.id) \
+    /// How many blobs there are in the next `limit` after one, the last of them, and the ids of
+    /// those that nothing refers to.
+    pub fn blobs_as_they_stand(
+        &self,
+        after: i64,
+        limit: u32,
+    ) -> Result<(u64, Option<i64>, Vec<i64>), StoreError> {
+        let sql = "SELECT b.id, EXISTS (SELECT 1 FROM versions WHERE blob_id = b.id) OR EXISTS \
+            (SELECT 1 FROM blobs d WHERE d.base = b.id) \
                    FROM blobs b WHERE b.id > ?1 ORDER BY b.id LIMIT ?2";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let rows = statement.query_map(params![after, limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let rows =
+            statement.query_map(params![after, limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let rows: Vec<(i64, bool)> = rows.collect::<rusqlite::Result<_>>()?;
-        let unused = rows.iter().filter(|(_, used)| !used).map(|(id, _)| *id).collect();
+        let unused = rows
+            .iter()
+            .filter(|(_, used)| !used)
+            .map(|(id, _)| *id)
+            .collect();
         Ok((rows.len() as u64, rows.last().map(|(id, _)| *id), unused))
     }
 
@@ -227,15 +303,18 @@ impl View<'_> {
     pub fn versions_without_a_state(&self, limit: u32) -> Result<Vec<u64>, StoreError> {
         // One step for each state of versions, not one for each version.
         let sql = "WITH RECURSIVE owner (id) AS (SELECT min(state_id) FROM versions \
-                   UNION ALL SELECT (SELECT min(state_id) FROM versions WHERE state_id > owner.id) FROM owner WHERE owner.id IS NOT NULL) \
+                   UNION ALL SELECT (SELECT min(state_id) FROM versions WHERE state_id > owner.id) \
+                   FROM owner WHERE owner.id IS NOT NULL) \
                    SELECT (SELECT count(*) FROM versions WHERE state_id = owner.id) FROM owner \
-                   WHERE owner.id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM states WHERE id = owner.id) LIMIT ?1";
+                   WHERE owner.id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM states WHERE id = \
+                   owner.id) LIMIT ?1";
         let mut statement = self.connection.prepare_cached(sql)?;
         let found = statement.query_map([limit], |row| super::rows::unsigned(row, 0))?;
         Ok(found.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// The addresses of one of [`ADDRESS_LISTS`] after one of them, each with whether a state lives there too.
+    /// The addresses of one of [`ADDRESS_LISTS`] after one of them, each with whether a state lives
+    /// there too.
     pub fn addresses_as_they_stand(
         &self,
         list: &'static str,
@@ -244,22 +323,30 @@ impl View<'_> {
     ) -> Result<Vec<(String, String, bool)>, StoreError> {
         let sql = format!(
             "SELECT DISTINCT l.workspace, l.building_block, \
-             EXISTS (SELECT 1 FROM states s WHERE s.workspace = l.workspace AND s.building_block = l.building_block) \
+             EXISTS (SELECT 1 FROM states s WHERE s.workspace = l.workspace AND s.building_block = \
+             l.building_block) \
              FROM {list} l WHERE (l.workspace, l.building_block) > (?1, ?2) ORDER BY 1, 2 LIMIT ?3"
         );
         let mut statement = self.connection.prepare_cached(&sql)?;
-        let found = statement.query_map(params![after.0, after.1, limit], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let found = statement.query_map(params![after.0, after.1, limit], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?;
         Ok(found.collect::<rusqlite::Result<_>>()?)
     }
 
     /// Whether a lock's row can be read, where there is one.
-    pub fn lock_as_it_stands(&self, name: &StateName) -> Result<Result<(), StoreError>, StoreError> {
+    pub fn lock_as_it_stands(
+        &self,
+        name: &StateName,
+    ) -> Result<Result<(), StoreError>, StoreError> {
         bad_row_as_value(self.lock(name).map(drop))
     }
 
     /// The ids of keys after one of them, each with what keeps its row from being read.
     pub fn keys_as_they_stand(&self, after: &str, limit: u32) -> Result<Vec<KeyFacts>, StoreError> {
-        let mut statement = self.connection.prepare_cached("SELECT id FROM keys WHERE id > ?1 ORDER BY id LIMIT ?2")?;
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT id FROM keys WHERE id > ?1 ORDER BY id LIMIT ?2")?;
         let ids = statement.query_map(params![after, limit], |row| row.get(0))?;
         let ids: Vec<String> = ids.collect::<rusqlite::Result<_>>()?;
         let judged = ids.into_iter().map(|id| {

@@ -13,13 +13,15 @@ use super::privacy::see_to_file;
 /// What marks a database as ours in the header of its file: `skep` in ASCII.
 pub(super) const APPLICATION_ID: u32 = 0x736b_6570;
 
-/// How long a connection waits for another's lock; backup tools such as Litestream take one now and then.
+/// How long a connection waits for another's lock; backup tools such as Litestream take one now and
+/// then.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The write-ahead log's file is cut back to this size after that.
 const WAL_LIMIT: u32 = 64 * 1024 * 1024;
 /// Page cache of the connection that writes, in KiB.
 const WRITER_CACHE_KIB: i32 = 2_048;
-/// Page cache of each connection that reads, in KiB: there are several, and the system has the file's pages in memory anyway.
+/// Page cache of each connection that reads, in KiB: there are several, and the system has the
+/// file's pages in memory anyway.
 const READER_CACHE_KIB: i32 = 256;
 /// How many prepared statements a connection keeps.
 const STATEMENTS: usize = 128;
@@ -38,17 +40,21 @@ fn shm_path(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// Opens the connection that writes, after making sure that the file is ours, so that nobody else's is ever changed.
+/// Opens the connection that writes, after making sure that the file is ours, so that nobody else's
+/// is ever changed.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     let is_new = refuse_foreign(path)?;
     for file in [path.to_owned(), wal_path(path), shm_path(path)] {
         see_to_file(&file)?;
     }
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let set_up = || -> rusqlite::Result<Connection> {
         let connection = Connection::open_with_flags(path, flags)?;
         prepare(&connection, WRITER_CACHE_KIB)?;
-        // A file that turns out to be too new has to stay as it is, and so does its write-ahead log.
+        // A file that turns out to be too new has to stay as it is, and so does its write-ahead
+        // log.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         if is_new {
             connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
@@ -63,7 +69,8 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
-/// Turns the writing connection to write-ahead logging, once the file is known to be one that this version may change.
+/// Turns the writing connection to write-ahead logging, once the file is known to be one that this
+/// version may change.
 pub(super) fn use_wal(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let set_up = || -> rusqlite::Result<()> {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
@@ -109,13 +116,15 @@ fn prepare(connection: &Connection, cache_kib: i32) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
-    // Plans do not depend on the values that are bound: otherwise joins are compiled again for each of them.
+    // Plans do not depend on the values that are bound: otherwise joins are compiled again for each
+    // of them.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "cache_size", -cache_kib)?;
-    // What one job may have to undo is kept in memory: the pages that it changes, and no bytes of states.
+    // What one job may have to undo is kept in memory: the pages that it changes, and no bytes of
+    // states.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(())
@@ -128,19 +137,26 @@ pub(super) fn give_back_memory(connection: &Connection) {
     let _ = connection.execute_batch("PRAGMA shrink_memory");
 }
 
-/// Looks at the file's header with plain reads, before SQLite touches it. Says whether there is none yet.
+/// Looks at the file's header with plain reads, before SQLite touches it. Says whether there is
+/// none yet.
 ///
 /// The file is closed again before SQLite opens it: closing it later would drop SQLite's locks.
 fn refuse_foreign(path: &Path) -> Result<bool, OpenError> {
     use std::io::Read as _;
-    let failed = |source| OpenError::File { path: path.to_owned(), source };
+    let failed = |source| OpenError::File {
+        path: path.to_owned(),
+        source,
+    };
     let mut header = Vec::with_capacity(100);
     match std::fs::File::open(path) {
         Ok(file) => file.take(100).read_to_end(&mut header).map_err(failed)?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
         Err(error) => return Err(failed(error)),
     };
-    let id = header.get(68..72).and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes);
+    let id = header
+        .get(68..72)
+        .and_then(|bytes| bytes.try_into().ok())
+        .map(u32::from_be_bytes);
     if header.is_empty() && wal_is_empty(path) {
         // Made by a first start that was cut off before it wrote anything.
         return Ok(true);
@@ -165,6 +181,9 @@ pub(super) fn explain(path: &Path, source: rusqlite::Error) -> OpenError {
         Some(Code::ReadOnly) => OpenError::ReadOnly(path.to_owned()),
         Some(Code::DiskFull) => OpenError::Full(path.to_owned()),
         Some(Code::NotADatabase) => OpenError::NotOurs(path.to_owned()),
-        _ => OpenError::Database { path: path.to_owned(), source },
+        _ => OpenError::Database {
+            path: path.to_owned(),
+            source,
+        },
     }
 }

@@ -1,7 +1,9 @@
-//! Taking what was removed off the disk: out of the database file, its free pages and its write-ahead log.
+//! Taking what was removed off the disk: out of the database file, its free pages and its
+//! write-ahead log.
 //!
-//! SQLite overwrites what it frees (`secure_delete`), but copies that it left where rows were moved from page to page may stay in the gaps of pages.
-//! So the file is written anew, with nothing in it but what rows have, and the log is cut to nothing after that.
+//! SQLite overwrites what it frees (`secure_delete`), but copies that it left where rows were moved
+//! from page to page may stay in the gaps of pages. So the file is written anew, with nothing in it
+//! but what rows have, and the log is cut to nothing after that.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,25 +18,37 @@ use super::error::StoreError;
 /// How long writers wait here for a reader who still needs something of the log.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// Does something that needs a second database for a moment, which is refused to whatever else is run.
-pub(super) fn with_second_database<T>(connection: &Connection, work: impl FnOnce() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+/// Does something that needs a second database for a moment, which is refused to whatever else is
+/// run.
+pub(super) fn with_second_database<T>(
+    connection: &Connection,
+    work: impl FnOnce() -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
     let before = connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 1)?;
     let done = work();
     connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, before)?;
     done
 }
 
-/// Writes the whole file anew. Needs room for it twice beside itself, all of it in the data directory: for the new one, which is a temporary file
-/// there, and for the log through which that becomes the database.
+/// Writes the whole file anew. Needs room for it twice beside itself, all of it in the data
+/// directory: for the new one, which is a temporary file there, and for the log through which that
+/// becomes the database.
 ///
-/// An error is this attempt's alone, unless a sync failed: what it wrote is undone, and nothing that was acknowledged is touched.
-pub(super) fn rewrite(connection: &Connection, temporary: &Path, room: &Room) -> Result<(), StoreError> {
-    // Less than half of what it takes: it would only be found out after writers have waited for long.
+/// An error is this attempt's alone, unless a sync failed: what it wrote is undone, and nothing
+/// that was acknowledged is touched.
+pub(super) fn rewrite(
+    connection: &Connection,
+    temporary: &Path,
+    room: &Room,
+) -> Result<(), StoreError> {
+    // Less than half of what it takes: it would only be found out after writers have waited for
+    // long.
     if !room.is_at_least(content(connection)?) {
         return Err(StoreError::Full);
     }
-    // It may be larger than the memory of the machine, and the data directory is the only one that can be written for certain. A path that is no
-    // UTF-8 cannot be said in SQL: then it is the system's, if there is one.
+    // It may be larger than the memory of the machine, and the data directory is the only one that
+    // can be written for certain. A path that is no UTF-8 cannot be said in SQL: then it is the
+    // system's, if there is one.
     if let Some(directory) = temporary.to_str() {
         connection.pragma_update(None, "temp_store_directory", directory)?;
     }
@@ -46,12 +60,14 @@ pub(super) fn rewrite(connection: &Connection, temporary: &Path, room: &Room) ->
 
 /// How many bytes of the file hold something.
 fn content(connection: &Connection) -> rusqlite::Result<u64> {
-    let pragma = |name: &str| connection.pragma_query_value(None, name, |row| super::rows::unsigned(row, 0));
+    let pragma =
+        |name: &str| connection.pragma_query_value(None, name, |row| super::rows::unsigned(row, 0));
     Ok(pragma("page_size")? * (pragma("page_count")?.saturating_sub(pragma("freelist_count")?)))
 }
 
-/// What it means that the file could not be written anew: where nothing is left of the attempt, no more than that, whatever the reason was: no
-/// temporary file, a page that cannot be read. A later attempt, and each write, finds the database as it was before.
+/// What it means that the file could not be written anew: where nothing is left of the attempt, no
+/// more than that, whatever the reason was: no temporary file, a page that cannot be read. A later
+/// attempt, and each write, finds the database as it was before.
 fn explain(connection: &Connection, error: rusqlite::Error) -> StoreError {
     const SYNCS: [i32; 2] = [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_DIR_FSYNC];
     let code = error.sqlite_error().map(|error| error.extended_code);
@@ -64,10 +80,13 @@ fn explain(connection: &Connection, error: rusqlite::Error) -> StoreError {
     error
 }
 
-/// Moves the whole log into the file and cuts it to nothing; false while a reader still needs something of it.
+/// Moves the whole log into the file and cuts it to nothing; false while a reader still needs
+/// something of it.
 pub(super) fn empty_log(connection: &Connection) -> Result<bool, StoreError> {
     connection.busy_timeout(PATIENCE)?;
-    let is_busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
+    let is_busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
+        row.get::<_, bool>(0)
+    });
     connection.busy_timeout(BUSY_TIMEOUT)?;
     Ok(!is_busy?)
 }
@@ -91,17 +110,27 @@ mod tests {
         }
 
         fn bytes(&mut self) -> Vec<u8> {
-            (0..100 + self.roll(1_400)).map(|_| u8::try_from(self.roll(256)).unwrap()).collect()
+            (0..100 + self.roll(1_400))
+                .map(|_| u8::try_from(self.roll(256)).unwrap())
+                .collect()
         }
     }
 
     /// Adds, changes and removes rows at random; what was in rows and is not any more.
     fn live_a_while(connection: &Connection) -> Vec<Vec<u8>> {
-        let (mut dice, mut live, mut gone) = (Dice(2_463_534_242), Vec::<(i64, Vec<u8>)>::new(), Vec::new());
+        let (mut dice, mut live, mut gone) = (
+            Dice(2_463_534_242),
+            Vec::<(i64, Vec<u8>)>::new(),
+            Vec::new(),
+        );
         for id in 0..8_000 {
             let (bytes, kind) = (dice.bytes(), dice.roll(20));
             if kind < 9 || live.is_empty() {
-                connection.prepare_cached("INSERT INTO t VALUES (?1, ?2)").unwrap().execute(rusqlite::params![id, bytes]).unwrap();
+                connection
+                    .prepare_cached("INSERT INTO t VALUES (?1, ?2)")
+                    .unwrap()
+                    .execute(rusqlite::params![id, bytes])
+                    .unwrap();
                 live.push((id, bytes));
                 continue;
             }
@@ -116,7 +145,11 @@ mod tests {
                 gone.push(std::mem::replace(&mut row.1, bytes));
             } else {
                 let (id, bytes) = live.swap_remove(which);
-                connection.prepare_cached("DELETE FROM t WHERE id = ?1").unwrap().execute([id]).unwrap();
+                connection
+                    .prepare_cached("DELETE FROM t WHERE id = ?1")
+                    .unwrap()
+                    .execute([id])
+                    .unwrap();
                 gone.push(bytes);
             }
         }
@@ -125,8 +158,14 @@ mod tests {
 
     /// Whether any sixteen bytes of what went are still in a file.
     fn holds_any(file: &std::path::Path, gone: &[Vec<u8>]) -> bool {
-        let parts: HashSet<&[u8]> = gone.iter().flat_map(|bytes| bytes.chunks_exact(16)).collect();
-        std::fs::read(file).unwrap().windows(16).any(|window| parts.contains(window))
+        let parts: HashSet<&[u8]> = gone
+            .iter()
+            .flat_map(|bytes| bytes.chunks_exact(16))
+            .collect();
+        std::fs::read(file)
+            .unwrap()
+            .windows(16)
+            .any(|window| parts.contains(window))
     }
 
     #[test]
@@ -135,10 +174,18 @@ mod tests {
         let path = dir.path().join("statekeep.db");
         let connection = connection::open_writer(&path).unwrap();
         connection::use_wal(&connection, &path).unwrap();
-        connection.execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY, frame BLOB) STRICT; PRAGMA synchronous = OFF").unwrap();
+        connection
+            .execute_batch(
+                "CREATE TABLE t (id INTEGER PRIMARY KEY, frame BLOB) STRICT; \
+            PRAGMA synchronous = OFF",
+            )
+            .unwrap();
         let gone = live_a_while(&connection);
         assert!(empty_log(&connection).unwrap());
-        assert!(holds_any(&path, &gone), "otherwise it need not be written anew");
+        assert!(
+            holds_any(&path, &gone),
+            "otherwise it need not be written anew"
+        );
         rewrite(&connection, dir.path(), &Room::of(&path)).unwrap();
         assert!(empty_log(&connection).unwrap());
         assert!(!holds_any(&path, &gone));

@@ -34,8 +34,9 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the store must not write any more, when a job fails so. Damage that a job meets is that job's alone: nothing of it is kept, and
-    /// what lies elsewhere can be read and written as before.
+    /// Whether the store must not write any more, when a job fails so. Damage that a job meets is
+    /// that job's alone: nothing of it is kept, and what lies elsewhere can be read and written as
+    /// before.
     pub(super) const fn is_lasting(&self) -> bool {
         matches!(self, Self::Disk(_))
     }
@@ -45,7 +46,8 @@ impl StoreError {
         matches!(self, Self::Damaged(_))
     }
 
-    /// Whether it must not write any more, when a transaction cannot begin or end so: then no write can.
+    /// Whether it must not write any more, when a transaction cannot begin or end so: then no write
+    /// can.
     pub(super) const fn is_lasting_for_all(&self) -> bool {
         matches!(self, Self::Disk(_) | Self::Damaged(_))
     }
@@ -58,7 +60,8 @@ impl From<rusqlite::Error> for StoreError {
         let text = error.to_string();
         let extended = error.sqlite_error().map(|error| error.extended_code);
         match error.sqlite_error_code() {
-            // No room for the index of the write-ahead log, which SQLite reports as a failure of its own kind.
+            // No room for the index of the write-ahead log, which SQLite reports as a failure of
+            // its own kind.
             _ if extended == Some(ffi::SQLITE_IOERR_SHMSIZE) => Self::Full,
             Some(Code::DiskFull) => Self::Full,
             // There is nowhere to put a temporary file; nothing of ours was touched.
@@ -73,7 +76,12 @@ impl From<rusqlite::Error> for StoreError {
 
 fn is_bad_row(error: &rusqlite::Error) -> bool {
     use rusqlite::Error;
-    matches!(error, Error::FromSqlConversionFailure(..) | Error::IntegralValueOutOfRange(..) | Error::InvalidColumnType(..))
+    matches!(
+        error,
+        Error::FromSqlConversionFailure(..)
+            | Error::IntegralValueOutOfRange(..)
+            | Error::InvalidColumnType(..)
+    )
 }
 
 /// Why a data directory cannot be opened. Nothing in it was changed.
@@ -83,11 +91,14 @@ pub enum OpenError {
     #[error(transparent)]
     NotPrivate(#[from] NotPrivate),
     /// The file is something else.
-    #[error("{0} is not a statekeep database; nothing was changed. Give --data a directory of its own")]
+    #[error(
+        "{0} is not a statekeep database; nothing was changed. Give --data a directory of its own"
+    )]
     NotOurs(PathBuf),
     /// A newer version made it.
     #[error(
-        "{path} was made by a newer statekeep (its schema is version {found}, this one knows {known}); nothing was changed. Start that version again, or a newer one"
+        "{path} was made by a newer statekeep (its schema is version {found}, this one knows \
+            {known}); nothing was changed. Start that version again, or a newer one"
     )]
     Newer {
         /// The file.
@@ -98,10 +109,15 @@ pub enum OpenError {
         known: u32,
     },
     /// The file may not be written.
-    #[error("{0} cannot be written; check its owner and mode, and that its file system is not mounted read-only")]
+    #[error(
+        "{0} cannot be written; check its owner and mode, and that its file system is not mounted \
+            read-only"
+    )]
     ReadOnly(PathBuf),
     /// No room.
-    #[error("there is no room left on the disk of {0}; nothing was lost. Free some and start again")]
+    #[error(
+        "there is no room left on the disk of {0}; nothing was lost. Free some and start again"
+    )]
     Full(PathBuf),
     /// SQLite refuses it.
     #[error("{path} cannot be opened: {source}")]

@@ -1,9 +1,12 @@
 //! Answers that are still true because nothing has been committed since they were read.
 //!
-//! There is one writer, and it counts each commit before it begins and once more before it answers anybody: while the count is odd, what is committed may be
-//! seen by one reader and not yet by another, so nothing is taken from here and nothing kept. An answer that was read after an even count was taken holds
-//! for as long as the count stays: nothing here can be stale, and a site that only reads does not ask the database the same thing again and again. Commits
-//! that may have changed a key or a token are counted a second time on their own, so that credentials are not asked for again after each write.
+//! There is one writer, and it counts each commit before it begins and once more before it answers
+//! anybody: while the count is odd, what is committed may be seen by one reader and not yet by
+//! another, so nothing is taken from here and nothing kept. An answer that was read after an even
+//! count was taken holds for as long as the count stays: nothing here can be stale, and a site that
+//! only reads does not ask the database the same thing again and again. Commits that may have
+//! changed a key or a token are counted a second time on their own, so that credentials are not
+//! asked for again after each write.
 
 use std::hash::Hash;
 use std::num::NonZeroUsize;
@@ -61,7 +64,10 @@ pub(super) struct Memo<K: Eq + Hash, V> {
 
 impl<K: Eq + Hash + Clone, V> Memo<K, V> {
     pub(super) fn new(commits: &Count) -> Self {
-        Self { answers: RwLock::new(LruCache::new(MAX_ANSWERS)), commits: commits.clone() }
+        Self {
+            answers: RwLock::new(LruCache::new(MAX_ANSWERS)),
+            commits: commits.clone(),
+        }
     }
 
     /// The answer that was kept, or what the database says now.
@@ -71,19 +77,28 @@ impl<K: Eq + Hash + Clone, V> Memo<K, V> {
         key: &K,
         ask: impl FnOnce(&View<'_>, &K) -> Result<V, StoreError>,
     ) -> Result<Arc<V>, StoreError> {
-        // Taken before the database is asked: whatever is committed in between makes the answer one that is not used again.
+        // Taken before the database is asked: whatever is committed in between makes the answer one
+        // that is not used again.
         let commits = self.commits.so_far();
         if !commits.is_multiple_of(2) {
             return readers.look(|view| ask(view, key)).map(Arc::new);
         }
-        // Whole entries are put, so a panic elsewhere does no harm to them. Whoever only looks keeps nobody else from looking.
-        if let Some((at, answer)) = self.answers.read().unwrap_or_else(PoisonError::into_inner).peek(key)
+        // Whole entries are put, so a panic elsewhere does no harm to them. Whoever only looks
+        // keeps nobody else from looking.
+        if let Some((at, answer)) = self
+            .answers
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .peek(key)
             && *at == commits
         {
             return Ok(Arc::clone(answer));
         }
         let answer = Arc::new(readers.look(|view| ask(view, key))?);
-        self.answers.write().unwrap_or_else(PoisonError::into_inner).put(key.clone(), (commits, Arc::clone(&answer)));
+        self.answers
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .put(key.clone(), (commits, Arc::clone(&answer)));
         Ok(answer)
     }
 
@@ -92,7 +107,10 @@ impl<K: Eq + Hash + Clone, V> Memo<K, V> {
         let commits = self.commits.so_far();
         let mut answers = self.answers.write().unwrap_or_else(PoisonError::into_inner);
         // The oldest are first, and were read after the fewest commits.
-        while answers.peek_lru().is_some_and(|(_, (at, _))| *at != commits) {
+        while answers
+            .peek_lru()
+            .is_some_and(|(_, (at, _))| *at != commits)
+        {
             answers.pop_lru();
         }
     }
@@ -124,7 +142,14 @@ mod tests {
         let readers = Readers::open(&dir.path().join(FILE_NAME)).unwrap();
         let commits = Count::default();
         let memo = Memo::new(&commits);
-        let kept = || memo.answers.read().unwrap().iter().map(|(key, _)| *key).collect::<Vec<u32>>();
+        let kept = || {
+            memo.answers
+                .read()
+                .unwrap()
+                .iter()
+                .map(|(key, _)| *key)
+                .collect::<Vec<u32>>()
+        };
         let look = |key| memo.look(&readers, &key, |_, key| Ok(*key)).unwrap();
         (1..=3).for_each(|key| assert_eq!(*look(key), key));
         memo.forget_stale();
@@ -143,12 +168,19 @@ mod tests {
         let commits = Count::default();
         let memo = Memo::new(&commits);
         let asked = std::cell::Cell::new(0);
-        let look = || memo.look(&readers, &1, |_, _| Ok(asked.replace(asked.get() + 1))).unwrap();
+        let look = || {
+            memo.look(&readers, &1, |_, _| Ok(asked.replace(asked.get() + 1)))
+                .unwrap()
+        };
         assert_eq!((*look(), *look()), (0, 0), "the second one from here");
         let under_way = commits.begin();
         assert_eq!((*look(), *look()), (1, 2));
         drop(under_way);
-        assert_eq!((*look(), *look()), (3, 3), "what was read meanwhile is not kept");
+        assert_eq!(
+            (*look(), *look()),
+            (3, 3),
+            "what was read meanwhile is not kept"
+        );
     }
 
     #[test]
@@ -168,7 +200,10 @@ mod tests {
     }
 
     /// Statements of these files change keys and tokens, and nobody else's do.
-    const OF_CREDENTIALS: [(&str, &str); 2] = [("keys", include_str!("keys.rs")), ("tokens", include_str!("tokens.rs"))];
+    const OF_CREDENTIALS: [(&str, &str); 2] = [
+        ("keys", include_str!("keys.rs")),
+        ("tokens", include_str!("tokens.rs")),
+    ];
     const OF_OTHERS: [&str; 7] = [
         include_str!("blobs.rs"),
         include_str!("scrubs.rs"),
@@ -183,11 +218,27 @@ mod tests {
     fn whatever_changes_keys_or_tokens_says_so() {
         for (name, file) in OF_CREDENTIALS {
             let (_, writing) = file.split_once("impl Tx<'_> {").expect("verbs that write");
-            assert!(writing.contains("self.credentials()") && !writing.contains("self.connection"), "{name} is changed without a word");
+            assert!(
+                writing.contains("self.credentials()") && !writing.contains("self.connection"),
+                "{name} is changed without a word"
+            );
         }
-        for change in ["INTO keys", "UPDATE keys", "FROM keys", "INTO tokens", "UPDATE tokens", "FROM tokens"] {
-            assert!(OF_CREDENTIALS.iter().any(|(_, file)| file.contains(change)), "nobody says {change:?}: this shows nothing");
-            assert!(OF_OTHERS.iter().all(|file| !file.contains(change)), "{change:?} where nobody counts it");
+        for change in [
+            "INTO keys",
+            "UPDATE keys",
+            "FROM keys",
+            "INTO tokens",
+            "UPDATE tokens",
+            "FROM tokens",
+        ] {
+            assert!(
+                OF_CREDENTIALS.iter().any(|(_, file)| file.contains(change)),
+                "nobody says {change:?}: this shows nothing"
+            );
+            assert!(
+                OF_OTHERS.iter().all(|file| !file.contains(change)),
+                "{change:?} where nobody counts it"
+            );
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The store: the only place that knows SQL.
 //!
-//! Invariants: a write is answered only after the commit that holds it is on disk; a job is all or nothing; readers see one moment and never
-//! write; no row, statement or SQLite type leaves this module. [`View`] can read, [`Tx`] can also write, and both speak the words of the product.
+//! Invariants: a write is answered only after the commit that holds it is on disk; a job is all or
+//! nothing; readers see one moment and never write; no row, statement or SQLite type leaves this
+//! module. [`View`] can read, [`Tx`] can also write, and both speak the words of the product.
 
 mod blobs;
 mod checkpoint;
@@ -37,7 +38,9 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 pub use blobs::{BlobId, Bytes, ChainSize, Kept, MAX_STEPS, StoredBlob};
-pub use checks::{ADDRESS_LISTS, BlobFacts, Chain, KeyFacts, Part, StateFacts, VersionFacts, VersionsOfState};
+pub use checks::{
+    ADDRESS_LISTS, BlobFacts, Chain, KeyFacts, Part, StateFacts, VersionFacts, VersionsOfState,
+};
 pub use error::{OpenError, StoreError};
 pub use keys::{KeyWithHashes, NewKey};
 pub use locks::BrokenLock;
@@ -75,18 +78,32 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the database in a data directory that nobody else has open, making and migrating it where needed. At most `max_queue` jobs wait
-    /// to be written.
+    /// Opens the database in a data directory that nobody else has open, making and migrating it
+    /// where needed. At most `max_queue` jobs wait to be written.
     pub fn open(dir: &Path, max_queue: usize, metrics: &Arc<Metrics>) -> Result<Self, OpenError> {
         let path = dir.join(FILE_NAME);
         let mut connection = connection::open_writer(&path)?;
         let schema_version = schema::migrate(&mut connection, &path)?;
-        let instance = instance::known_or_new(&connection).map_err(|source| connection::explain(&path, source))?;
+        let instance = instance::known_or_new(&connection)
+            .map_err(|source| connection::explain(&path, source))?;
         let readers = Readers::open(&path)?;
         let commits = Commits::default();
-        let (keys, tokens, spots) = (Memo::new(&commits.of_credentials), Memo::new(&commits.of_credentials), Memo::new(&commits.all));
+        let (keys, tokens, spots) = (
+            Memo::new(&commits.of_credentials),
+            Memo::new(&commits.of_credentials),
+            Memo::new(&commits.all),
+        );
         let writer = Writer::start(connection, &path, max_queue, commits, Arc::clone(metrics))?;
-        Ok(Self { writer, readers, keys, tokens, spots, path, schema_version, instance })
+        Ok(Self {
+            writer,
+            readers,
+            keys,
+            tokens,
+            spots,
+            path,
+            schema_version,
+            instance,
+        })
     }
 
     /// Reads at one moment. Runs on a thread where waiting for the disk holds nobody up.
@@ -97,10 +114,14 @@ impl Store {
         self.readers.read(job).await
     }
 
-    /// Reads a few rows by their keys, at one moment, on the thread that asks: less work than handing the question to another one.
+    /// Reads a few rows by their keys, at one moment, on the thread that asks: less work than
+    /// handing the question to another one.
     ///
     /// Whatever may touch many pages belongs into [`Self::read`].
-    pub fn look<T>(&self, job: impl FnOnce(&View<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub fn look<T>(
+        &self,
+        job: impl FnOnce(&View<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         self.readers.look(job)
     }
 
@@ -112,20 +133,28 @@ impl Store {
     /// One token and its key, as they stand.
     pub fn token(&self, sha256: Digest) -> Result<Arc<Option<(Token, KeyWithHashes)>>, StoreError> {
         self.tokens.look(&self.readers, &sha256, |view, sha256| {
-            let Some(token) = view.token(*sha256)? else { return Ok(None) };
+            let Some(token) = view.token(*sha256)? else {
+                return Ok(None);
+            };
             Ok(view.key(token.key)?.map(|key| (token, key)))
         })
     }
 
     /// What a reader needs to know of an address, as it stands.
     pub fn spot(&self, name: &StateName) -> Result<Arc<Spot>, StoreError> {
-        self.spots
-            .look(&self.readers, name, |view, name| Ok(Spot { place: view.place(name)?, has_stale_writers: view.has_stale_writers(name)? }))
+        self.spots.look(&self.readers, name, |view, name| {
+            Ok(Spot {
+                place: view.place(name)?,
+                has_stale_writers: view.has_stale_writers(name)?,
+            })
+        })
     }
 
-    /// Writes all that `job` does, or nothing, and answers when it is on disk. `bytes` is about how much it adds, so that batches stay bounded.
+    /// Writes all that `job` does, or nothing, and answers when it is on disk. `bytes` is about how
+    /// much it adds, so that batches stay bounded.
     ///
-    /// The job may run more than once, so it must have no effect but through its [`Tx`]. It goes on when the caller goes away.
+    /// The job may run more than once, so it must have no effect but through its [`Tx`]. It goes on
+    /// when the caller goes away.
     pub async fn write<T: Send + 'static>(
         &self,
         bytes: usize,
@@ -134,7 +163,8 @@ impl Store {
         self.write_then(bytes, job, |_| ()).await
     }
 
-    /// The same; `then` is done with what came of it whether or not the caller still waits, on the thread that writes: it has to be brief.
+    /// The same; `then` is done with what came of it whether or not the caller still waits, on the
+    /// thread that writes: it has to be brief.
     pub async fn write_then<T: Send + 'static>(
         &self,
         bytes: usize,
@@ -156,23 +186,27 @@ impl Store {
         self.writer.queue()
     }
 
-    /// Queues a small job ahead of everything that is queued after this call, without waiting for it. A full queue drops it.
+    /// Queues a small job ahead of everything that is queued after this call, without waiting for
+    /// it. A full queue drops it.
     pub fn post(&self, job: impl FnMut(&Tx<'_>) -> Result<(), StoreError> + Send + 'static) {
         self.writer.queue().post(job);
     }
 
-    /// Writes the database file anew without anything that no row has any more, and empties the log. Writers wait meanwhile, readers do not.
-    /// `false` means that a reader still needed something of the log: [`Self::empty_log`] finishes it later.
+    /// Writes the database file anew without anything that no row has any more, and empties the
+    /// log. Writers wait meanwhile, readers do not. `false` means that a reader still needed
+    /// something of the log: [`Self::empty_log`] finishes it later.
     pub async fn rewrite(&self) -> Result<bool, StoreError> {
         self.writer.erase(Erasure::Rewrite).await
     }
 
-    /// Moves the whole log into the file and cuts it to nothing; `false` while a reader still needs something of it.
+    /// Moves the whole log into the file and cuts it to nothing; `false` while a reader still needs
+    /// something of it.
     pub async fn empty_log(&self) -> Result<bool, StoreError> {
         self.writer.erase(Erasure::EmptyLog).await
     }
 
-    /// Gives back the memory of readers that nobody has used for so long, and of answers that are of no use any more.
+    /// Gives back the memory of readers that nobody has used for so long, and of answers that are
+    /// of no use any more.
     pub fn give_back_unused(&self, longer_than: Duration) {
         self.readers.close_unused(longer_than);
         self.keys.forget_stale();
@@ -200,14 +234,20 @@ impl Store {
         self.schema_version
     }
 
-    /// The sizes of the database file and of its write-ahead log, where they can be asked. A log that is not there is empty.
+    /// The sizes of the database file and of its write-ahead log, where they can be asked. A log
+    /// that is not there is empty.
     pub fn file_sizes(&self) -> (Option<u64>, Option<u64>) {
         let size = |path: &Path| std::fs::metadata(path).map(|meta| meta.len());
-        let no_log = |error: std::io::Error| (error.kind() == std::io::ErrorKind::NotFound).then_some(0);
-        (size(&self.path).ok(), size(&connection::wal_path(&self.path)).map_or_else(no_log, Some))
+        let no_log =
+            |error: std::io::Error| (error.kind() == std::io::ErrorKind::NotFound).then_some(0);
+        (
+            size(&self.path).ok(),
+            size(&connection::wal_path(&self.path)).map_or_else(no_log, Some),
+        )
     }
 
-    /// Finishes what is queued, moves the write-ahead log into the database file, and closes it. Writes after this answer [`StoreError::Closed`].
+    /// Finishes what is queued, moves the write-ahead log into the database file, and closes it.
+    /// Writes after this answer [`StoreError::Closed`].
     pub async fn close(&self) {
         // The last connection to close removes the write-ahead log; only the writer's can.
         self.readers.close();

@@ -1,7 +1,9 @@
-//! Who may read what the data directory holds: its owner, and nobody else. States are in it in plain text.
+//! Who may read what the data directory holds: its owner, and nobody else. States are in it in
+//! plain text.
 //!
-//! A file that others may read or write (one that was copied, or restored by a tool of its own) is put right before it is used; SQLite gives its log and
-//! index the modes of the database. One that belongs to somebody else is refused: whoever owns it can read it and change it at any time.
+//! A file that others may read or write (one that was copied, or restored by a tool of its own) is
+//! put right before it is used; SQLite gives its log and index the modes of the database. One that
+//! belongs to somebody else is refused: whoever owns it can read it and change it at any time.
 
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -15,7 +17,13 @@ const OTHERS_WRITE: u32 = 0o022;
 const ANYBODY_WRITES: u32 = 0o002;
 const ROOT: u32 = 0;
 /// How the names of our files begin.
-const OUR_NAMES: [&str; 5] = ["statekeep.", ".statekeep", "initial-admin-key", "lost+found", ".nfs"];
+const OUR_NAMES: [&str; 5] = [
+    "statekeep.",
+    ".statekeep",
+    "initial-admin-key",
+    "lost+found",
+    ".nfs",
+];
 
 /// Why a file or directory is not used.
 #[derive(Debug, thiserror::Error)]
@@ -25,10 +33,16 @@ pub struct NotPrivate {
     why: String,
 }
 
-/// Sees to it that a directory is its owner's alone; where others may only list it and it holds other things as well, that is logged.
+/// Sees to it that a directory is its owner's alone; where others may only list it and it holds
+/// other things as well, that is logged.
 pub fn see_to_directory(dir: &Path) -> Result<(), NotPrivate> {
-    let refused = |why: String| NotPrivate { path: dir.to_owned(), why };
-    let Ok(found) = std::fs::metadata(dir) else { return Ok(()) };
+    let refused = |why: String| NotPrivate {
+        path: dir.to_owned(),
+        why,
+    };
+    let Ok(found) = std::fs::metadata(dir) else {
+        return Ok(());
+    };
     let (open, owner, user) = (found.mode() & OTHERS, found.uid(), user());
     if owner != user && user != ROOT {
         return see_to_anothers(dir, open, owner, user).map_err(refused);
@@ -37,65 +51,107 @@ pub fn see_to_directory(dir: &Path) -> Result<(), NotPrivate> {
         return Ok(());
     }
     if holds_only_ours(dir) {
-        return close(dir, found.mode())
-            .map_err(|error| refused(format!("others may use it, and that cannot be changed: {error}; chmod 700")));
+        return close(dir, found.mode()).map_err(|error| {
+            refused(format!(
+                "others may use it, and that cannot be changed: {error}; chmod 700"
+            ))
+        });
     }
     if open & OTHERS_WRITE != 0 {
-        return Err(refused("others may write there, and it is not statekeep's alone; give --data a directory of its own".to_owned()));
+        return Err(refused(
+            "others may write there, and it is not statekeep's alone; give --data a \
+            directory of its own"
+                .to_owned(),
+        ));
     }
-    tracing::warn!(dir = %dir.display(), "others may list the data directory, which holds other things as well: give --data a directory of its own");
+    tracing::warn!(dir = %dir.display(), "others may list the data directory, which holds other \
+        things as well: give --data a directory of its own");
     Ok(())
 }
 
-/// A directory that root made for us, as orchestrators do, can be used unless anybody may write there.
+/// A directory that root made for us, as orchestrators do, can be used unless anybody may write
+/// there.
 fn see_to_anothers(dir: &Path, open: u32, owner: u32, user: u32) -> Result<(), String> {
     if owner != ROOT {
-        return Err(format!("the directory belongs to user {owner}, and this is user {user}; start as that user, or chown it"));
+        return Err(format!(
+            "the directory belongs to user {owner}, and this is user {user}; start as that user, \
+                or chown it"
+        ));
     }
     if open & ANYBODY_WRITES != 0 {
-        return Err("anybody may write there; give --data a directory of its own below it".to_owned());
+        return Err(
+            "anybody may write there; give --data a directory of its own below it".to_owned(),
+        );
     }
     if open != 0 {
-        tracing::warn!(dir = %dir.display(), "the data directory belongs to root, and a group may use it: give --data a directory of its own below it");
+        tracing::warn!(dir = %dir.display(), "the data directory belongs to root, and a group may \
+            use it: give --data a directory of its own below it");
     }
     Ok(())
 }
 
 /// Sees to it that a file of the data directory, if it is there, is its owner's alone.
 pub fn see_to_file(path: &Path) -> Result<(), NotPrivate> {
-    let refused = |why: String| NotPrivate { path: path.to_owned(), why };
-    let Ok(found) = std::fs::metadata(path) else { return Ok(()) };
+    let refused = |why: String| NotPrivate {
+        path: path.to_owned(),
+        why,
+    };
+    let Ok(found) = std::fs::metadata(path) else {
+        return Ok(());
+    };
     let (owner, user) = (found.uid(), user());
-    let of_directory = path.parent().and_then(|dir| std::fs::metadata(dir).ok()).map(|dir| dir.uid());
+    let of_directory = path
+        .parent()
+        .and_then(|dir| std::fs::metadata(dir).ok())
+        .map(|dir| dir.uid());
     // Root may act for the owner of the directory.
     let is_ours = owner == user || (user == ROOT && of_directory == Some(owner));
     if !is_ours {
         return Err(refused(format!(
-            "it belongs to user {owner}, who can read and change it, and this is user {user}; nothing was changed. If its content can be trusted: chown {user}"
+            "it belongs to user {owner}, who can read and change it, and this is user {user}; \
+                nothing was changed. If its content can be trusted: chown {user}"
         )));
     }
     if found.mode() & OTHERS == 0 {
         return Ok(());
     }
     if path.is_symlink() {
-        return Err(refused("it is a link to a file that others may use; chmod 600 that file".to_owned()));
+        return Err(refused(
+            "it is a link to a file that others may use; chmod 600 that file".to_owned(),
+        ));
     }
-    close(path, found.mode()).map_err(|error| refused(format!("others may use it, and that cannot be changed: {error}; chmod 600")))
+    close(path, found.mode()).map_err(|error| {
+        refused(format!(
+            "others may use it, and that cannot be changed: {error}; chmod 600"
+        ))
+    })
 }
 
 /// Takes from others what they may do.
 fn close(path: &Path, mode: u32) -> io::Result<()> {
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode & 0o7777 & !OTHERS))?;
+    std::fs::set_permissions(
+        path,
+        std::fs::Permissions::from_mode(mode & 0o7777 & !OTHERS),
+    )?;
     let before = format!("{:o}", mode & 0o777);
-    tracing::warn!(path = %path.display(), before, "others could use this until now, and may know what it holds; now it is its owner's alone");
+    tracing::warn!(path = %path.display(), before, "others could use this until now, and may know \
+        what it holds; now it is its owner's alone");
     Ok(())
 }
 
-/// Whether a directory is there for nothing else. A file that nobody but us needs can be taken from others without a word.
+/// Whether a directory is there for nothing else. A file that nobody but us needs can be taken from
+/// others without a word.
 fn holds_only_ours(dir: &Path) -> bool {
-    let Ok(mut entries) = std::fs::read_dir(dir) else { return false };
+    let Ok(mut entries) = std::fs::read_dir(dir) else {
+        return false;
+    };
     entries.all(|entry| {
-        entry.is_ok_and(|entry| entry.file_name().to_str().is_some_and(|name| OUR_NAMES.iter().any(|ours| name.starts_with(ours))))
+        entry.is_ok_and(|entry| {
+            entry
+                .file_name()
+                .to_str()
+                .is_some_and(|name| OUR_NAMES.iter().any(|ours| name.starts_with(ours)))
+        })
     })
 }
 

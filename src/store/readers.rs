@@ -1,4 +1,5 @@
-//! Connections that only read: a bounded number of them, each used by one job at a time, never across a wait for the network.
+//! Connections that only read: a bounded number of them, each used by one job at a time, never
+//! across a wait for the network.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +16,8 @@ use crate::model::clock;
 /// How many reads of any size run at the same time.
 const READERS: usize = 4;
 
-/// The pool. Connections are made when they are first needed, and closed when they have not been needed for a while.
+/// The pool. Connections are made when they are first needed, and closed when they have not been
+/// needed for a while.
 pub(super) struct Readers {
     places: Arc<Semaphore>,
     pool: Arc<Pool>,
@@ -34,7 +36,10 @@ struct Idle {
 
 impl From<Connection> for Idle {
     fn from(connection: Connection) -> Self {
-        Self { connection, since: clock::monotonic() }
+        Self {
+            connection,
+            since: clock::monotonic(),
+        }
     }
 }
 
@@ -42,34 +47,54 @@ impl Readers {
     /// Opens the first connection, so that a database which cannot be read is found at the start.
     pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
         let first = connection::open_reader(path)?;
-        let pool = Pool { path: path.to_owned(), idle: Mutex::new(Some(vec![first.into()])) };
-        Ok(Self { places: Arc::new(Semaphore::new(READERS)), pool: Arc::new(pool) })
+        let pool = Pool {
+            path: path.to_owned(),
+            idle: Mutex::new(Some(vec![first.into()])),
+        };
+        Ok(Self {
+            places: Arc::new(Semaphore::new(READERS)),
+            pool: Arc::new(pool),
+        })
     }
 
     pub(super) async fn read<T: Send + 'static>(
         &self,
         job: impl FnOnce(&View<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| StoreError::Closed)?;
+        let place = Arc::clone(&self.places)
+            .acquire_owned()
+            .await
+            .map_err(|_| StoreError::Closed)?;
         let pool = Arc::clone(&self.pool);
         let run = move || {
             let result = pool.run(job);
             drop(place);
             result
         };
-        tokio::task::spawn_blocking(run).await.unwrap_or(Err(StoreError::Panicked))
+        tokio::task::spawn_blocking(run)
+            .await
+            .unwrap_or(Err(StoreError::Panicked))
     }
 
     /// There are no more of these at the same time than threads that take requests.
-    pub(super) fn look<T>(&self, job: impl FnOnce(&View<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub(super) fn look<T>(
+        &self,
+        job: impl FnOnce(&View<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         self.pool.run(job)
     }
 
-    /// Closes connections that nobody has used for so long, and so gives back their pages, statements and copies of the schema.
+    /// Closes connections that nobody has used for so long, and so gives back their pages,
+    /// statements and copies of the schema.
     pub(super) fn close_unused(&self, longer_than: Duration) {
         let now = clock::monotonic();
         let is_unused = |idle: &mut Idle| now.saturating_duration_since(idle.since) > longer_than;
-        let unused: Vec<Idle> = self.pool.open().as_mut().map(|idle| idle.extract_if(.., is_unused).collect()).unwrap_or_default();
+        let unused: Vec<Idle> = self
+            .pool
+            .open()
+            .as_mut()
+            .map(|idle| idle.extract_if(.., is_unused).collect())
+            .unwrap_or_default();
         // Closed when nobody waits for the list any more.
         drop(unused);
     }
@@ -82,19 +107,27 @@ impl Readers {
 
 impl Pool {
     fn open(&self) -> MutexGuard<'_, Option<Vec<Idle>>> {
-        // A list of connections is valid after each statement, so a panic elsewhere does no harm to it.
+        // A list of connections is valid after each statement, so a panic elsewhere does no harm to
+        // it.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn run<T>(&self, job: impl FnOnce(&View<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    fn run<T>(
+        &self,
+        job: impl FnOnce(&View<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let idle = self.open().as_mut().ok_or(StoreError::Closed)?.pop();
         let connection = match idle {
             Some(Idle { connection, .. }) => connection,
-            None => connection::open_reader(&self.path).map_err(|error| StoreError::Disk(error.to_string()))?,
+            None => connection::open_reader(&self.path)
+                .map_err(|error| StoreError::Disk(error.to_string()))?,
         };
         connection.prepare_cached("BEGIN")?.execute([])?;
-        let result = job(&View { connection: &connection });
-        // A connection whose transaction does not end is not used again, nor one of a store that was closed in between.
+        let result = job(&View {
+            connection: &connection,
+        });
+        // A connection whose transaction does not end is not used again, nor one of a store that
+        // was closed in between.
         if connection.prepare_cached("COMMIT")?.execute([]).is_ok()
             && let Some(idle) = self.open().as_mut()
         {
@@ -116,10 +149,19 @@ mod tests {
         // Makes the file.
         let _store = Store::open(dir.path(), 1, &Arc::default()).unwrap();
         let readers = Readers::open(&dir.path().join(FILE_NAME)).unwrap();
-        let look = |view: &View<'_>| Ok(matches!(view.place(&StateName::parse("w", "b").unwrap())?, Place::Free));
+        let look = |view: &View<'_>| {
+            Ok(matches!(
+                view.place(&StateName::parse("w", "b").unwrap())?,
+                Place::Free
+            ))
+        };
         let kept = || readers.pool.open().as_ref().map(Vec::len);
         // One inside the other needs two.
-        assert!(readers.look(|view| Ok(look(view)? && readers.look(look)?)).unwrap());
+        assert!(
+            readers
+                .look(|view| Ok(look(view)? && readers.look(look)?))
+                .unwrap()
+        );
         readers.close_unused(Duration::MAX);
         assert_eq!(kept(), Some(2), "used just now");
         std::thread::sleep(Duration::from_millis(2));

@@ -18,7 +18,11 @@ pub(super) fn unsigned(row: &Row<'_>, index: usize) -> rusqlite::Result<u64> {
 
 /// A count, size or number, or none.
 pub(super) fn maybe_unsigned(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<u64>> {
-    if row.get_ref(index)?.data_type() == Type::Null { Ok(None) } else { unsigned(row, index).map(Some) }
+    if row.get_ref(index)?.data_type() == Type::Null {
+        Ok(None)
+    } else {
+        unsigned(row, index).map(Some)
+    }
 }
 
 /// A time.
@@ -28,7 +32,9 @@ pub(super) fn time(row: &Row<'_>, index: usize) -> rusqlite::Result<Timestamp> {
 
 /// A time, or none.
 pub(super) fn maybe_time(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<Timestamp>> {
-    Ok(row.get::<_, Option<i64>>(index)?.map(Timestamp::from_millis))
+    Ok(row
+        .get::<_, Option<i64>>(index)?
+        .map(Timestamp::from_millis))
 }
 
 /// A time, as a column holds it.
@@ -63,7 +69,10 @@ impl ToSql for Compact<'_> {
 
 impl From<Compact<'_>> for Value {
     fn from(text: Compact<'_>) -> Self {
-        text.uuid().map_or_else(|| text.0.to_owned().into(), |uuid| uuid.as_bytes().to_vec().into())
+        text.uuid().map_or_else(
+            || text.0.to_owned().into(),
+            |uuid| uuid.as_bytes().to_vec().into(),
+        )
     }
 }
 
@@ -71,7 +80,9 @@ impl From<Compact<'_>> for Value {
 pub(super) fn maybe_compact(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<String>> {
     match row.get_ref(index)? {
         ValueRef::Null => Ok(None),
-        ValueRef::Blob(bytes) => Uuid::from_slice(bytes).map(|uuid| Some(uuid.to_string())).map_err(|error| bad(index, error)),
+        ValueRef::Blob(bytes) => Uuid::from_slice(bytes)
+            .map(|uuid| Some(uuid.to_string()))
+            .map_err(|error| bad(index, error)),
         ValueRef::Text(_) | ValueRef::Integer(_) | ValueRef::Real(_) => row.get(index),
     }
 }
@@ -83,7 +94,10 @@ pub(super) fn compact(row: &Row<'_>, index: usize) -> rusqlite::Result<String> {
 
 /// An id and a name in two columns, one after the other.
 pub(super) fn actor(row: &Row<'_>, index: usize) -> rusqlite::Result<Actor> {
-    Ok(Actor { id: compact(row, index)?, name: row.get(index + 1)? })
+    Ok(Actor {
+        id: compact(row, index)?,
+        name: row.get(index + 1)?,
+    })
 }
 
 /// A workspace and a building block in two columns, one after the other.
@@ -93,16 +107,25 @@ pub(super) fn name(row: &Row<'_>, index: usize) -> rusqlite::Result<StateName> {
 }
 
 /// A scope in two columns, a set of permissions in the one after them.
-pub(super) fn grant(row: &Row<'_>, index: usize) -> rusqlite::Result<crate::model::permission::Grant> {
-    let (workspace, block): (Option<String>, Option<String>) = (row.get(index)?, row.get(index + 1)?);
-    let scope = Scope::from_parts(workspace.as_deref(), block.as_deref()).map_err(|error| bad(index, error))?;
+pub(super) fn grant(
+    row: &Row<'_>,
+    index: usize,
+) -> rusqlite::Result<crate::model::permission::Grant> {
+    let (workspace, block): (Option<String>, Option<String>) =
+        (row.get(index)?, row.get(index + 1)?);
+    let scope = Scope::from_parts(workspace.as_deref(), block.as_deref())
+        .map_err(|error| bad(index, error))?;
     let names: String = row.get(index + 2)?;
-    let permissions = PermissionSet::parse(names.split_whitespace(), &scope).map_err(|error| bad(index + 2, error))?;
+    let permissions = PermissionSet::parse(names.split_whitespace(), &scope)
+        .map_err(|error| bad(index + 2, error))?;
     Ok(crate::model::permission::Grant { scope, permissions })
 }
 
 /// A column whose text does not say what it has to say.
-pub(super) fn bad(index: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
+pub(super) fn bad(
+    index: usize,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(index, Type::Text, Box::new(error))
 }
 
@@ -115,7 +138,10 @@ pub(super) struct Query {
 impl Query {
     /// A query that ends in a condition.
     pub(super) fn new(sql: &str) -> Self {
-        Self { sql: sql.to_owned(), values: Vec::new() }
+        Self {
+            sql: sql.to_owned(),
+            values: Vec::new(),
+        }
     }
 
     /// One more condition with one value, if there is one.
@@ -159,11 +185,34 @@ mod tests {
             ("", "text"),
             ("0123456789abcdef", "text"),
         ] {
-            let read = |sql: &str| connection.query_row(sql, [Compact(text)], |row| compact(row, 0)).unwrap();
-            assert_eq!((read("SELECT ?1").as_str(), read("SELECT typeof(?1)").as_str()), (text, stored));
+            let read = |sql: &str| {
+                connection
+                    .query_row(sql, [Compact(text)], |row| compact(row, 0))
+                    .unwrap()
+            };
+            assert_eq!(
+                (
+                    read("SELECT ?1").as_str(),
+                    read("SELECT typeof(?1)").as_str()
+                ),
+                (text, stored)
+            );
         }
-        assert!(connection.query_row("SELECT x'00'", [], |row| compact(row, 0)).is_err());
-        assert!(connection.query_row("SELECT NULL", [], |row| compact(row, 0)).is_err());
-        assert_eq!(connection.query_row("SELECT NULL", [], |row| maybe_compact(row, 0)).unwrap(), None);
+        assert!(
+            connection
+                .query_row("SELECT x'00'", [], |row| compact(row, 0))
+                .is_err()
+        );
+        assert!(
+            connection
+                .query_row("SELECT NULL", [], |row| compact(row, 0))
+                .is_err()
+        );
+        assert_eq!(
+            connection
+                .query_row("SELECT NULL", [], |row| maybe_compact(row, 0))
+                .unwrap(),
+            None
+        );
     }
 }

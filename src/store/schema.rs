@@ -1,4 +1,5 @@
-//! The schema: migrated from `migrations/` by refinery, never downgraded, and copied aside before an upgrade.
+//! The schema: migrated from `migrations/` by refinery, never downgraded, and copied aside before
+//! an upgrade.
 
 use std::path::{Path, PathBuf};
 
@@ -12,36 +13,63 @@ mod embedded {
     refinery::embed_migrations!("migrations");
 }
 
-/// Brings the schema up to date and says its version. A file that a newer version made is refused as it stands.
+/// Brings the schema up to date and says its version. A file that a newer version made is refused
+/// as it stands.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<u32, OpenError> {
-    let failed = |reason: String| OpenError::Migration { path: path.to_owned(), reason };
+    let failed = |reason: String| OpenError::Migration {
+        path: path.to_owned(),
+        reason,
+    };
     let runner = embedded::migrations::runner();
-    let known = runner.get_migrations().iter().map(|migration| u32::try_from(migration.version()).unwrap_or(0)).max().unwrap_or(0);
+    let known = runner
+        .get_migrations()
+        .iter()
+        .map(|migration| u32::try_from(migration.version()).unwrap_or(0))
+        .max()
+        .unwrap_or(0);
     let found = version(connection).map_err(|source| explain(path, source))?;
     if found > known {
-        return Err(OpenError::Newer { path: path.to_owned(), found, known });
+        return Err(OpenError::Newer {
+            path: path.to_owned(),
+            found,
+            known,
+        });
     }
     if found > 0 && found < known {
         copy_aside(connection, path, found)?;
     }
     connection::use_wal(connection, path)?;
     runner.set_grouped(true).run(connection).map_err(|error| {
-        let is_full = std::iter::successors(std::error::Error::source(&error), |cause| cause.source())
-            .any(|cause| cause.to_string().contains("full"));
-        if is_full { OpenError::Full(path.to_owned()) } else { failed(error.to_string()) }
+        let is_full =
+            std::iter::successors(std::error::Error::source(&error), |cause| cause.source())
+                .any(|cause| cause.to_string().contains("full"));
+        if is_full {
+            OpenError::Full(path.to_owned())
+        } else {
+            failed(error.to_string())
+        }
     })?;
     Ok(known)
 }
 
 fn version(connection: &Connection) -> rusqlite::Result<u32> {
     let table = "SELECT 1 FROM sqlite_master WHERE name = 'refinery_schema_history'";
-    if connection.query_row(table, [], |_| Ok(())).optional()?.is_none() {
+    if connection
+        .query_row(table, [], |_| Ok(()))
+        .optional()?
+        .is_none()
+    {
         return Ok(0);
     }
-    connection.query_row("SELECT coalesce(max(version), 0) FROM refinery_schema_history", [], |row| row.get(0))
+    connection.query_row(
+        "SELECT coalesce(max(version), 0) FROM refinery_schema_history",
+        [],
+        |row| row.get(0),
+    )
 }
 
-/// Copies the database as it is to `statekeep.db.schema-N` before an upgrade changes it: written, synced, then named.
+/// Copies the database as it is to `statekeep.db.schema-N` before an upgrade changes it: written,
+/// synced, then named.
 fn copy_aside(connection: &Connection, path: &Path, found: u32) -> Result<(), OpenError> {
     let target = sibling(path, &format!(".schema-{found}"));
     let partial = sibling(path, &format!(".schema-{found}.partial"));
@@ -50,16 +78,24 @@ fn copy_aside(connection: &Connection, path: &Path, found: u32) -> Result<(), Op
         move |source| OpenError::File { path, source }
     };
     match std::fs::remove_file(&partial) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(at(&partial)(error)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(at(&partial)(error));
+        }
         _ => {}
     }
     let name = partial.to_string_lossy();
-    let copied = with_second_database(connection, || connection.execute("VACUUM INTO ?1", [name.as_ref()]));
+    let copied = with_second_database(connection, || {
+        connection.execute("VACUUM INTO ?1", [name.as_ref()])
+    });
     copied.map_err(|source| explain(path, source))?;
-    std::fs::File::open(&partial).and_then(|file| file.sync_all()).map_err(at(&partial))?;
+    std::fs::File::open(&partial)
+        .and_then(|file| file.sync_all())
+        .map_err(at(&partial))?;
     std::fs::rename(&partial, &target).map_err(at(&target))?;
     let dir = path.parent().unwrap_or(Path::new("."));
-    std::fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(at(&target))
+    std::fs::File::open(dir)
+        .and_then(|dir| dir.sync_all())
+        .map_err(at(&target))
 }
 
 fn sibling(path: &Path, suffix: &str) -> PathBuf {
@@ -78,11 +114,20 @@ mod tests {
         let path = dir.path().join("statekeep.db");
         let mut connection = connection::open_writer(&path).unwrap();
         connection::use_wal(&connection, &path).unwrap();
-        embedded::migrations::runner().set_target(refinery::Target::Version(1)).run(&mut connection).unwrap();
-        connection.execute("INSERT INTO moments (name, at) VALUES ('mark', 7)", []).unwrap();
+        embedded::migrations::runner()
+            .set_target(refinery::Target::Version(1))
+            .run(&mut connection)
+            .unwrap();
+        connection
+            .execute("INSERT INTO moments (name, at) VALUES ('mark', 7)", [])
+            .unwrap();
         let now = migrate(&mut connection, &path).unwrap();
         assert!(now > 1 && version(&connection).unwrap() == now);
-        assert_eq!(connection.query_row("SELECT at FROM moments WHERE name = 'mark'", [], |row| row.get(0)), Ok(7));
+        assert_eq!(
+            connection.query_row("SELECT at FROM moments WHERE name = 'mark'", [], |row| row
+                .get(0)),
+            Ok(7)
+        );
         let copy = connection::open_reader(&sibling(&path, ".schema-1")).unwrap();
         assert_eq!(version(&copy).unwrap(), 1);
     }
@@ -94,12 +139,20 @@ mod tests {
         let mut connection = connection::open_writer(&path).unwrap();
         migrate(&mut connection, &path).unwrap();
         let known = version(&connection).unwrap();
-        let (copied, partial) = (sibling(&path, &format!(".schema-{known}")), sibling(&path, &format!(".schema-{known}.partial")));
+        let (copied, partial) = (
+            sibling(&path, &format!(".schema-{known}")),
+            sibling(&path, &format!(".schema-{known}.partial")),
+        );
         std::fs::write(&partial, "of a copy that was cut off").unwrap();
         copy_aside(&connection, &path, known).unwrap();
         let copy = connection::open_reader(&copied).unwrap();
         assert_eq!(version(&copy).unwrap(), known);
         assert!(!partial.exists());
-        assert!(connection.execute("ATTACH ':memory:' AS other", []).is_err(), "nothing else may");
+        assert!(
+            connection
+                .execute("ATTACH ':memory:' AS other", [])
+                .is_err(),
+            "nothing else may"
+        );
     }
 }

@@ -73,7 +73,11 @@ impl Place {
     /// The version that a client gets; none when nothing was written, or all is hidden.
     pub fn live(&self) -> Option<&Version> {
         match self {
-            Self::State { current, presence: Presence::Live, .. } => current.as_deref(),
+            Self::State {
+                current,
+                presence: Presence::Live,
+                ..
+            } => current.as_deref(),
             Self::State { .. } | Self::Free | Self::Moved(_) => None,
         }
     }
@@ -82,8 +86,15 @@ impl Place {
     pub fn left(&self) -> Option<Left> {
         match self {
             Self::Moved(to) => Some(Left::Moved(to.clone())),
-            Self::State { presence: Presence::Transferred(to), .. } => Some(Left::Transferred(to.clone())),
-            Self::State { presence: Presence::Live | Presence::Deleted, .. } | Self::Free => None,
+            Self::State {
+                presence: Presence::Transferred(to),
+                ..
+            } => Some(Left::Transferred(to.clone())),
+            Self::State {
+                presence: Presence::Live | Presence::Deleted,
+                ..
+            }
+            | Self::Free => None,
         }
     }
 }
@@ -138,53 +149,93 @@ pub struct StateSummary {
 impl View<'_> {
     /// What is at an address.
     pub fn place(&self, name: &StateName) -> Result<Place, StoreError> {
-        let sql = "SELECT id, current, deleted_at FROM states WHERE workspace = ?1 AND building_block = ?2";
+        let sql = "SELECT id, current, deleted_at FROM states WHERE workspace = ?1 AND \
+            building_block = ?2";
         let found = self
             .connection
             .prepare_cached(sql)?
-            .query_row(params![name.workspace.as_str(), name.block.as_str()], |row| {
-                Ok((StateId(row.get(0)?), rows::maybe_unsigned(row, 1)?, rows::maybe_time(row, 2)?))
-            })
+            .query_row(
+                params![name.workspace.as_str(), name.block.as_str()],
+                |row| {
+                    Ok((
+                        StateId(row.get(0)?),
+                        rows::maybe_unsigned(row, 1)?,
+                        rows::maybe_time(row, 2)?,
+                    ))
+                },
+            )
             .optional()?;
         let Some((id, current, deleted_at)) = found else {
             return Ok(self.moved_to(name)?.map_or(Place::Free, Place::Moved));
         };
-        let current = current.map(|number| self.version(id, number)).transpose()?.flatten().map(Box::new);
-        let presence = if deleted_at.is_none() { Presence::Live } else { self.why_hidden(id)? };
-        Ok(Place::State { id, current, presence })
+        let current = current
+            .map(|number| self.version(id, number))
+            .transpose()?
+            .flatten()
+            .map(Box::new);
+        let presence = if deleted_at.is_none() {
+            Presence::Live
+        } else {
+            self.why_hidden(id)?
+        };
+        Ok(Place::State {
+            id,
+            current,
+            presence,
+        })
     }
 
     /// Some states that are not settled up to their current versions, by their ids.
-    pub fn unsettled(&self, after: Option<StateId>, limit: u32) -> Result<Vec<(StateId, StateName)>, StoreError> {
-        let sql = "SELECT id, workspace, building_block FROM states WHERE id > ?1 AND settled < current ORDER BY id LIMIT ?2";
+    pub fn unsettled(
+        &self,
+        after: Option<StateId>,
+        limit: u32,
+    ) -> Result<Vec<(StateId, StateName)>, StoreError> {
+        let sql = "SELECT id, workspace, building_block FROM states WHERE id > ?1 AND settled < \
+            current ORDER BY id LIMIT ?2";
         let mut statement = self.connection.prepare_cached(sql)?;
         let after = after.map_or(0, |id| id.0);
-        let found = statement.query_map(params![after, limit], |row| Ok((StateId(row.get(0)?), rows::name(row, 1)?)))?;
+        let found = statement.query_map(params![after, limit], |row| {
+            Ok((StateId(row.get(0)?), rows::name(row, 1)?))
+        })?;
         Ok(found.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Up to which number a state is settled, and its current version's number; none before the first accepted write.
+    /// Up to which number a state is settled, and its current version's number; none before the
+    /// first accepted write.
     pub fn settled(&self, state: StateId) -> Result<Option<(u64, u64)>, StoreError> {
         let sql = "SELECT settled, current FROM states WHERE id = ?1 AND current IS NOT NULL";
         let numbers = |row: &Row<'_>| Ok((rows::unsigned(row, 0)?, rows::unsigned(row, 1)?));
-        Ok(self.connection.prepare_cached(sql)?.query_row([state.0], numbers).optional()?)
+        Ok(self
+            .connection
+            .prepare_cached(sql)?
+            .query_row([state.0], numbers)
+            .optional()?)
     }
 
-    /// Whether a hidden state has been hidden ever since the import of its newest version, and by it: nobody here deleted it.
+    /// Whether a hidden state has been hidden ever since the import of its newest version, and by
+    /// it: nobody here deleted it.
     pub fn is_hidden_by_import(&self, state: StateId) -> Result<bool, StoreError> {
-        let sql = "SELECT 1 FROM states WHERE id = ?1 AND deleted_at IS NOT NULL AND imported_deleted = last_number";
+        let sql = "SELECT 1 FROM states WHERE id = ?1 AND deleted_at IS NOT NULL AND \
+            imported_deleted = last_number";
         Ok(self.connection.prepare_cached(sql)?.exists([state.0])?)
     }
 
     /// Where the state that was at this address is now.
     fn moved_to(&self, name: &StateName) -> Result<Option<StateName>, StoreError> {
-        let sql = "SELECT s.workspace, s.building_block FROM moves m JOIN states s ON s.id = m.state_id \
+        let sql = "SELECT s.workspace, s.building_block FROM moves m JOIN states s ON s.id = \
+            m.state_id \
                    WHERE m.workspace = ?1 AND m.building_block = ?2";
         let key = params![name.workspace.as_str(), name.block.as_str()];
-        Ok(self.connection.prepare_cached(sql)?.query_row(key, |row| rows::name(row, 0)).optional()?)
+        Ok(self
+            .connection
+            .prepare_cached(sql)?
+            .query_row(key, |row| rows::name(row, 0))
+            .optional()?)
     }
 
-    /// The states that fit, by name. A lock that is held puts its address among them, whatever is there: a lock that nobody sees is never released.
+    /// The states that fit, by name. A lock that is held puts its address among them, whatever is
+    /// there: a lock that nobody sees is never released.
     pub fn states(&self, filter: &StateFilter) -> Result<Vec<StateSummary>, StoreError> {
         let mut states = self.written_states(filter)?;
         states.extend(self.only_locked(filter)?);
@@ -196,22 +247,35 @@ impl View<'_> {
     /// The states that fit of which there is a row.
     fn written_states(&self, filter: &StateFilter) -> Result<Vec<StateSummary>, StoreError> {
         let mut query = Query::new(
-            "SELECT s.id, s.workspace, s.building_block, s.current, s.created_at, s.updated_at, s.deleted_at, \
+            "SELECT s.id, s.workspace, s.building_block, s.current, s.created_at, s.updated_at, \
+                s.deleted_at, \
              (SELECT count(*) FROM versions v WHERE v.state_id = s.id), \
-             (SELECT coalesce(sum(stored), 0) FROM blobs WHERE id IN (SELECT blob_id FROM versions v WHERE v.state_id = s.id)), \
+             (SELECT coalesce(sum(stored), 0) FROM blobs WHERE id IN (SELECT blob_id FROM versions \
+             v WHERE v.state_id = s.id)), \
              (SELECT target FROM transfers t WHERE t.state_id = s.id AND t.done_at IS NOT NULL) \
              FROM states s WHERE TRUE",
         );
         query.and("s.workspace = ?", filter.workspace.clone());
         query.and("s.building_block = ?", filter.block.clone());
-        let is_locked = "EXISTS (SELECT 1 FROM locks l WHERE l.workspace = s.workspace AND l.building_block = s.building_block)";
+        let is_locked = "EXISTS (SELECT 1 FROM locks l WHERE l.workspace = s.workspace AND \
+            l.building_block = s.building_block)";
         let is_live = "s.deleted_at IS NULL AND s.current IS NOT NULL";
         query.and(&format!("{is_locked} = ?"), filter.locked.then_some(true));
-        query.and(&format!("({is_live} OR {is_locked}) = ?"), (!filter.deleted).then_some(true));
+        query.and(
+            &format!("({is_live} OR {is_locked}) = ?"),
+            (!filter.deleted).then_some(true),
+        );
         if let Some(after) = &filter.after {
-            query.and_two("(s.workspace, s.building_block) > (?, ?)", after.workspace.to_string(), after.block.to_string());
+            query.and_two(
+                "(s.workspace, s.building_block) > (?, ?)",
+                after.workspace.to_string(),
+                after.block.to_string(),
+            );
         }
-        let (sql, values) = query.finish("ORDER BY s.workspace, s.building_block LIMIT ?", filter.limit);
+        let (sql, values) = query.finish(
+            "ORDER BY s.workspace, s.building_block LIMIT ?",
+            filter.limit,
+        );
         let mut statement = self.connection.prepare_cached(&sql)?;
         let found = statement.query_map(params_from_iter(values), summary)?;
         found
@@ -219,7 +283,10 @@ impl View<'_> {
                 let (id, current, mut summary) = row?;
                 // A hidden state has no current version.
                 let current = current.filter(|_| summary.deleted_at.is_none());
-                summary.current = current.map(|number| self.version(id, number)).transpose()?.flatten();
+                summary.current = current
+                    .map(|number| self.version(id, number))
+                    .transpose()?
+                    .flatten();
                 Ok(summary)
             })
             .collect()
@@ -228,17 +295,25 @@ impl View<'_> {
     /// The addresses that fit where a lock is held and nothing was ever written.
     fn only_locked(&self, filter: &StateFilter) -> Result<Vec<StateSummary>, StoreError> {
         let mut query = Query::new(
-            "SELECT workspace, building_block FROM locks l WHERE NOT EXISTS (SELECT 1 FROM states s WHERE s.workspace = l.workspace AND s.building_block = l.building_block)",
+            "SELECT workspace, building_block FROM locks l WHERE NOT EXISTS (SELECT 1 FROM states \
+                s WHERE s.workspace = l.workspace AND s.building_block = l.building_block)",
         );
         query.and("workspace = ?", filter.workspace.clone());
         query.and("building_block = ?", filter.block.clone());
         if let Some(after) = &filter.after {
-            query.and_two("(workspace, building_block) > (?, ?)", after.workspace.to_string(), after.block.to_string());
+            query.and_two(
+                "(workspace, building_block) > (?, ?)",
+                after.workspace.to_string(),
+                after.block.to_string(),
+            );
         }
-        let (sql, values) = query.finish("ORDER BY workspace, building_block LIMIT ?", filter.limit);
+        let (sql, values) =
+            query.finish("ORDER BY workspace, building_block LIMIT ?", filter.limit);
         let mut statement = self.connection.prepare_cached(&sql)?;
         let found = statement.query_map(params_from_iter(values), |row| rows::name(row, 0))?;
-        found.map(|name| Ok(StateSummary::of_nothing(name?))).collect()
+        found
+            .map(|name| Ok(StateSummary::of_nothing(name?)))
+            .collect()
     }
 }
 
@@ -281,37 +356,60 @@ impl Tx<'_> {
     /// Makes a state at an address where none is.
     pub fn make_state(&self, name: &StateName, at: Timestamp) -> Result<StateId, StoreError> {
         let next = "SELECT coalesce(max(id), 0) + 1 FROM states";
-        let id: i64 = self.connection.prepare_cached(next)?.query_row([], |row| row.get(0))?;
-        let sql = "INSERT INTO states (id, workspace, building_block, last_number, settled, created_at, updated_at) \
+        let id: i64 = self
+            .connection
+            .prepare_cached(next)?
+            .query_row([], |row| row.get(0))?;
+        let sql = "INSERT INTO states (id, workspace, building_block, last_number, settled, \
+            created_at, updated_at) \
                    VALUES (?1, ?2, ?3, 0, 0, ?4, ?4)";
-        let values = params![id, name.workspace.as_str(), name.block.as_str(), at.millis()];
+        let values = params![
+            id,
+            name.workspace.as_str(),
+            name.block.as_str(),
+            at.millis()
+        ];
         self.connection.prepare_cached(sql)?.execute(values)?;
         Ok(StateId(id))
     }
 
-    /// A state is settled up to a number: what is below has its counts and the frames that it keeps, what has the number has its counts.
+    /// A state is settled up to a number: what is below has its counts and the frames that it
+    /// keeps, what has the number has its counts.
     pub fn settle(&self, state: StateId, number: u64) -> Result<(), StoreError> {
         let sql = "UPDATE states SET settled = max(settled, ?2) WHERE id = ?1";
-        self.connection.prepare_cached(sql)?.execute(params![state.0, number.cast_signed()])?;
+        self.connection
+            .prepare_cached(sql)?
+            .execute(params![state.0, number.cast_signed()])?;
         Ok(())
     }
 
     /// Hides a state.
     pub fn hide(&self, state: StateId, at: Timestamp) -> Result<(), StoreError> {
         let sql = "UPDATE states SET deleted_at = ?2, updated_at = ?2 WHERE id = ?1";
-        self.connection.prepare_cached(sql)?.execute(params![state.0, at.millis()])?;
+        self.connection
+            .prepare_cached(sql)?
+            .execute(params![state.0, at.millis()])?;
         Ok(())
     }
 
-    /// Hides a state because its last version, which came from elsewhere, was the last of a deleted one.
-    pub fn hide_as_imported(&self, state: StateId, number: u64, at: Timestamp) -> Result<(), StoreError> {
+    /// Hides a state because its last version, which came from elsewhere, was the last of a deleted
+    /// one.
+    pub fn hide_as_imported(
+        &self,
+        state: StateId,
+        number: u64,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
         self.hide(state, at)?;
         let sql = "UPDATE states SET imported_deleted = ?2 WHERE id = ?1";
-        self.connection.prepare_cached(sql)?.execute(params![state.0, number.cast_signed()])?;
+        self.connection
+            .prepare_cached(sql)?
+            .execute(params![state.0, number.cast_signed()])?;
         Ok(())
     }
 
-    /// Whether a state that lives at an address may take another: nothing was ever written there, or it was its own before.
+    /// Whether a state that lives at an address may take another: nothing was ever written there,
+    /// or it was its own before.
     pub fn may_take(&self, state: StateId, name: &StateName) -> Result<bool, StoreError> {
         let key = params![name.workspace.as_str(), name.block.as_str()];
         let taken = "SELECT 1 FROM states WHERE workspace = ?1 AND building_block = ?2";
@@ -319,15 +417,34 @@ impl Tx<'_> {
             return Ok(false);
         }
         let left = "SELECT state_id FROM moves WHERE workspace = ?1 AND building_block = ?2";
-        let left: Option<i64> = self.connection.prepare_cached(left)?.query_row(key, |row| row.get(0)).optional()?;
+        let left: Option<i64> = self
+            .connection
+            .prepare_cached(left)?
+            .query_row(key, |row| row.get(0))
+            .optional()?;
         Ok(left.is_none_or(|id| id == state.0))
     }
 
-    /// Gives a state another address that it [may take](Self::may_take). The old one answers that it moved.
-    pub fn move_state(&self, state: StateId, from: &StateName, to: &StateName, at: Timestamp) -> Result<(), StoreError> {
-        let (new, old) = ((to.workspace.as_str(), to.block.as_str()), (from.workspace.as_str(), from.block.as_str()));
-        let run = |sql: &str, values: &[&dyn rusqlite::ToSql]| self.connection.prepare_cached(sql)?.execute(values);
-        run("DELETE FROM moves WHERE workspace = ?1 AND building_block = ?2", params![new.0, new.1])?;
+    /// Gives a state another address that it [may take](Self::may_take). The old one answers that
+    /// it moved.
+    pub fn move_state(
+        &self,
+        state: StateId,
+        from: &StateName,
+        to: &StateName,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (new, old) = (
+            (to.workspace.as_str(), to.block.as_str()),
+            (from.workspace.as_str(), from.block.as_str()),
+        );
+        let run = |sql: &str, values: &[&dyn rusqlite::ToSql]| {
+            self.connection.prepare_cached(sql)?.execute(values)
+        };
+        run(
+            "DELETE FROM moves WHERE workspace = ?1 AND building_block = ?2",
+            params![new.0, new.1],
+        )?;
         run(
             "UPDATE states SET workspace = ?2, building_block = ?3, updated_at = ?4 WHERE id = ?1",
             params![state.0, new.0, new.1, at.millis()],
@@ -337,7 +454,10 @@ impl Tx<'_> {
             params![old.0, old.1, state.0, at.millis()],
         )?;
         for table in ["broken_locks", "stale_writers"] {
-            run(&format!("DELETE FROM {table} WHERE workspace = ?1 AND building_block = ?2"), params![old.0, old.1])?;
+            run(
+                &format!("DELETE FROM {table} WHERE workspace = ?1 AND building_block = ?2"),
+                params![old.0, old.1],
+            )?;
         }
         Ok(())
     }

@@ -12,7 +12,8 @@ use crate::model::key::{KeyId, Token};
 impl View<'_> {
     /// The token with this digest.
     pub fn token(&self, sha256: Digest) -> Result<Option<Token>, StoreError> {
-        let sql = "SELECT workspace, building_block, permissions, key_id, created_at, expires_at, renewable FROM tokens WHERE sha256 = ?1";
+        let sql = "SELECT workspace, building_block, permissions, key_id, created_at, expires_at, \
+            renewable FROM tokens WHERE sha256 = ?1";
         let token = |row: &Row<'_>| {
             let key: String = row.get(3)?;
             Ok(Token {
@@ -23,13 +24,22 @@ impl View<'_> {
                 renewable: row.get(6)?,
             })
         };
-        Ok(self.connection.prepare_cached(sql)?.query_row([sha256.as_bytes()], token).optional()?)
+        Ok(self
+            .connection
+            .prepare_cached(sql)?
+            .query_row([sha256.as_bytes()], token)
+            .optional()?)
     }
 
     /// How many tokens of a key have not ended.
     pub fn live_tokens(&self, key: KeyId, now: Timestamp) -> Result<u64, StoreError> {
         let sql = "SELECT count(*) FROM tokens WHERE key_id = ?1 AND expires_at > ?2";
-        Ok(self.connection.prepare_cached(sql)?.query_row(params![key.to_string(), now.millis()], |row| rows::unsigned(row, 0))?)
+        Ok(self
+            .connection
+            .prepare_cached(sql)?
+            .query_row(params![key.to_string(), now.millis()], |row| {
+                rows::unsigned(row, 0)
+            })?)
     }
 }
 
@@ -37,8 +47,10 @@ impl Tx<'_> {
     /// Keeps a new token.
     pub fn make_token(&self, sha256: Digest, token: &Token) -> Result<(), StoreError> {
         let scope = &token.grant.scope;
-        let sql = "INSERT INTO tokens (sha256, key_id, workspace, building_block, permissions, created_at, expires_at, renewable) \
-                   VALUES (:sha256, :key, :workspace, :block, :permissions, :created_at, :expires_at, :renewable)";
+        let sql = "INSERT INTO tokens (sha256, key_id, workspace, building_block, permissions, \
+            created_at, expires_at, renewable) \
+                   VALUES (:sha256, :key, :workspace, :block, :permissions, :created_at, \
+                   :expires_at, :renewable)";
         self.credentials().prepare_cached(sql)?.execute(named_params! {
             ":sha256": sha256.as_bytes(), ":key": token.key.to_string(), ":workspace": scope.workspace(), ":block": scope.block(),
             ":permissions": token.grant.permissions.names(scope).join(" "), ":created_at": token.created_at.millis(),
@@ -50,20 +62,27 @@ impl Tx<'_> {
     /// Lets a token live until another time.
     pub fn extend_token(&self, sha256: Digest, until: Timestamp) -> Result<(), StoreError> {
         let sql = "UPDATE tokens SET expires_at = ?2 WHERE sha256 = ?1";
-        self.credentials().prepare_cached(sql)?.execute(params![sha256.as_bytes(), until.millis()])?;
+        self.credentials()
+            .prepare_cached(sql)?
+            .execute(params![sha256.as_bytes(), until.millis()])?;
         Ok(())
     }
 
     /// Ends a token.
     pub fn end_token(&self, sha256: Digest) -> Result<(), StoreError> {
-        self.credentials().prepare_cached("DELETE FROM tokens WHERE sha256 = ?1")?.execute([sha256.as_bytes()])?;
+        self.credentials()
+            .prepare_cached("DELETE FROM tokens WHERE sha256 = ?1")?
+            .execute([sha256.as_bytes()])?;
         Ok(())
     }
 
     /// Removes tokens whose end has passed, at most `limit` of them.
     pub fn remove_ended_tokens(&self, now: Timestamp, limit: u32) -> Result<(), StoreError> {
-        let sql = "DELETE FROM tokens WHERE sha256 IN (SELECT sha256 FROM tokens WHERE expires_at <= ?1 LIMIT ?2)";
-        self.credentials().prepare_cached(sql)?.execute(params![now.millis(), limit])?;
+        let sql = "DELETE FROM tokens WHERE sha256 IN (SELECT sha256 FROM tokens WHERE expires_at \
+            <= ?1 LIMIT ?2)";
+        self.credentials()
+            .prepare_cached(sql)?
+            .execute(params![now.millis(), limit])?;
         Ok(())
     }
 }

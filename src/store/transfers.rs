@@ -1,6 +1,8 @@
-//! Verbs on transfers: states that are on their way to a storage elsewhere, and where those are that have left for one.
+//! Verbs on transfers: states that are on their way to a storage elsewhere, and where those are
+//! that have left for one.
 //!
-//! A state has at most one. What brings a hidden state back forgets a transfer that is done: the schema sees to that.
+//! A state has at most one. What brings a hidden state back forgets a transfer that is done: the
+//! schema sees to that.
 
 use rusqlite::{OptionalExtension as _, Row, params};
 
@@ -36,22 +38,40 @@ pub struct Transfer {
 }
 
 fn transfer(row: &Row<'_>) -> rusqlite::Result<Transfer> {
-    let intent = Intent { to: row.get(0)?, lock_id: row.get(1)?, begun_at: rows::time(row, 2)?, begun_by: rows::actor(row, 3)? };
-    Ok(Transfer { intent, done_at: rows::maybe_time(row, 5)?, version: rows::unsigned(row, 6)? })
+    let intent = Intent {
+        to: row.get(0)?,
+        lock_id: row.get(1)?,
+        begun_at: rows::time(row, 2)?,
+        begun_by: rows::actor(row, 3)?,
+    };
+    Ok(Transfer {
+        intent,
+        done_at: rows::maybe_time(row, 5)?,
+        version: rows::unsigned(row, 6)?,
+    })
 }
 
 impl View<'_> {
     /// The transfer of a state, under way or done.
     pub fn transfer(&self, state: StateId) -> Result<Option<Transfer>, StoreError> {
-        let sql = "SELECT t.target, t.lock_id, t.begun_at, t.begun_by, t.begun_by_name, t.done_at, s.current \
+        let sql = "SELECT t.target, t.lock_id, t.begun_at, t.begun_by, t.begun_by_name, t.done_at, \
+            s.current \
                    FROM transfers t JOIN states s ON s.id = t.state_id WHERE t.state_id = ?1";
-        Ok(self.connection.prepare_cached(sql)?.query_row([state.0], transfer).optional()?)
+        Ok(self
+            .connection
+            .prepare_cached(sql)?
+            .query_row([state.0], transfer)
+            .optional()?)
     }
 
     /// Why clients do not get a state that is hidden.
     pub(super) fn why_hidden(&self, state: StateId) -> Result<Presence, StoreError> {
         let sql = "SELECT target FROM transfers WHERE state_id = ?1 AND done_at IS NOT NULL";
-        let target = self.connection.prepare_cached(sql)?.query_row([state.0], |row| row.get(0)).optional()?;
+        let target = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row([state.0], |row| row.get(0))
+            .optional()?;
         Ok(target.map_or(Presence::Deleted, Presence::Transferred))
     }
 }
@@ -59,24 +79,41 @@ impl View<'_> {
 impl Tx<'_> {
     /// Notes that a state is to go elsewhere, in place of what was noted before.
     pub fn put_intent(&self, state: StateId, intent: &Intent) -> Result<(), StoreError> {
-        let sql = "INSERT OR REPLACE INTO transfers (state_id, target, lock_id, begun_at, begun_by, begun_by_name) \
+        let sql = "INSERT OR REPLACE INTO transfers (state_id, target, lock_id, begun_at, \
+            begun_by, begun_by_name) \
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-        let Intent { to, lock_id, begun_at, begun_by } = intent;
-        let values = params![state.0, to, lock_id, begun_at.millis(), Compact(&begun_by.id), begun_by.name];
+        let Intent {
+            to,
+            lock_id,
+            begun_at,
+            begun_by,
+        } = intent;
+        let values = params![
+            state.0,
+            to,
+            lock_id,
+            begun_at.millis(),
+            Compact(&begun_by.id),
+            begun_by.name
+        ];
         self.connection.prepare_cached(sql)?.execute(values)?;
         Ok(())
     }
 
     /// A state goes nowhere any more.
     pub fn forget_intent(&self, state: StateId) -> Result<(), StoreError> {
-        self.connection.prepare_cached("DELETE FROM transfers WHERE state_id = ?1 AND done_at IS NULL")?.execute([state.0])?;
+        self.connection
+            .prepare_cached("DELETE FROM transfers WHERE state_id = ?1 AND done_at IS NULL")?
+            .execute([state.0])?;
         Ok(())
     }
 
     /// A state has left for where it was to go: it is hidden from then on.
     pub fn end_transfer(&self, state: StateId, at: Timestamp) -> Result<(), StoreError> {
         let sql = "UPDATE transfers SET done_at = ?2 WHERE state_id = ?1";
-        self.connection.prepare_cached(sql)?.execute(params![state.0, at.millis()])?;
+        self.connection
+            .prepare_cached(sql)?
+            .execute(params![state.0, at.millis()])?;
         self.hide(state, at)
     }
 }

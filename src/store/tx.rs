@@ -1,4 +1,5 @@
-//! The two things that a job gets: a [`View`] can read, a [`Tx`] can also write. Their verbs are in the files beside this one.
+//! The two things that a job gets: a [`View`] can read, a [`Tx`] can also write. Their verbs are in
+//! the files beside this one.
 
 use std::cell::Cell;
 use std::ops::Deref;
@@ -14,17 +15,24 @@ pub struct View<'c> {
 }
 
 impl View<'_> {
-    /// How many states that are not deleted, versions, held locks and active or ended keys there are.
+    /// How many states that are not deleted, versions, held locks and active or ended keys there
+    /// are.
     pub fn counts(&self) -> Result<Counts, StoreError> {
         let count = |sql: &str| -> Result<u64, StoreError> {
-            Ok(self.connection.prepare_cached(sql)?.query_row([], |row| super::rows::unsigned(row, 0))?)
+            Ok(self
+                .connection
+                .prepare_cached(sql)?
+                .query_row([], |row| super::rows::unsigned(row, 0))?)
         };
         Ok(Counts {
-            states: count("SELECT count(*) FROM states WHERE current IS NOT NULL AND deleted_at IS NULL")?,
+            states: count(
+                "SELECT count(*) FROM states WHERE current IS NOT NULL AND deleted_at IS NULL",
+            )?,
             versions: count("SELECT count(*) FROM versions")?,
             locks: count("SELECT count(*) FROM locks")?,
             only_locked: count(
-                "SELECT count(*) FROM locks l WHERE NOT EXISTS (SELECT 1 FROM states s WHERE s.workspace = l.workspace \
+                "SELECT count(*) FROM locks l WHERE NOT EXISTS (SELECT 1 FROM states s WHERE \
+                    s.workspace = l.workspace \
                  AND s.building_block = l.building_block AND s.current IS NOT NULL)",
             )?,
             keys: count("SELECT count(*) FROM keys")?,
@@ -55,19 +63,33 @@ pub struct Tx<'c> {
 }
 
 impl<'c> Tx<'c> {
-    pub(super) fn new(connection: &'c Connection, room: &'c Room, changes_credentials: &'c Cell<bool>) -> Self {
-        Self { view: View { connection }, room, changes_credentials }
+    pub(super) fn new(
+        connection: &'c Connection,
+        room: &'c Room,
+        changes_credentials: &'c Cell<bool>,
+    ) -> Self {
+        Self {
+            view: View { connection },
+            room,
+            changes_credentials,
+        }
     }
 
-    /// The connection, for whatever changes keys or tokens: what is remembered of them is forgotten after the commit.
+    /// The connection, for whatever changes keys or tokens: what is remembered of them is forgotten
+    /// after the commit.
     pub(super) fn credentials(&self) -> &Connection {
         self.changes_credentials.set(true);
         self.connection
     }
 
-    /// Fails unless the disk has at least this much room: then it is seen whether some can be made, and the job runs once more.
+    /// Fails unless the disk has at least this much room: then it is seen whether some can be made,
+    /// and the job runs once more.
     pub fn needs_room(&self, bytes: u64) -> Result<(), StoreError> {
-        if self.room.is_at_least(bytes) { Ok(()) } else { Err(StoreError::Full) }
+        if self.room.is_at_least(bytes) {
+            Ok(())
+        } else {
+            Err(StoreError::Full)
+        }
     }
 }
 

@@ -1,15 +1,19 @@
 //! The one thread that writes.
 //!
-//! It drains what has queued, opens a transaction, runs all jobs, commits once, and only then answers all of them.
-//! A batch is whatever arrived while the last commit ran: a lone write waits for nobody, a crowd shares one fsync. A job that fails or panics
-//! leaves nothing behind and its neighbours commit; a commit that fails is a failure for each of its jobs. After a failed sync or write the
-//! disk's content is unknown, and the next commit could falsely succeed: so nothing is written any more until the process starts again. Where the disk
-//! is full, all that is in the write-ahead log is moved first and the job tried once more.
+//! It drains what has queued, opens a transaction, runs all jobs, commits once, and only then
+//! answers all of them. A batch is whatever arrived while the last commit ran: a lone write waits
+//! for nobody, a crowd shares one fsync. A job that fails or panics leaves nothing behind and its
+//! neighbours commit; a commit that fails is a failure for each of its jobs. After a failed sync or
+//! write the disk's content is unknown, and the next commit could falsely succeed: so nothing is
+//! written any more until the process starts again. Where the disk is full, all that is in the
+//! write-ahead log is moved first and the job tried once more.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvError, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::sync::mpsc::{
+    Receiver, RecvError, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel,
+};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -74,7 +78,10 @@ where
     }
 
     fn run(&mut self, tx: &Tx<'_>) -> Result<(), StoreError> {
-        let outcome = self.work.as_mut().map_or(Err(StoreError::Panicked), |work| work(tx));
+        let outcome = self
+            .work
+            .as_mut()
+            .map_or(Err(StoreError::Panicked), |work| work(tx));
         let done = outcome.as_ref().map(|_| ()).map_err(Clone::clone);
         self.outcome = Some(outcome);
         done
@@ -90,7 +97,8 @@ where
     }
 }
 
-/// What is queued behind the end of the writer is never run, and told so: nobody takes that for a fault.
+/// What is queued behind the end of the writer is never run, and told so: nobody takes that for a
+/// fault.
 impl<T, F, R> Drop for JobOf<T, F, R>
 where
     R: FnOnce(Result<T, StoreError>),
@@ -112,7 +120,8 @@ enum Message {
 /// How what was removed leaves the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Erasure {
-    /// The file is written anew, without anything that no row has any more, and then the log emptied.
+    /// The file is written anew, without anything that no row has any more, and then the log
+    /// emptied.
     Rewrite,
     /// The log is emptied.
     EmptyLog,
@@ -126,10 +135,11 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// Queues a job; see [`Store::write`](super::Store::write). A full queue refuses it at once. It is written whether or not anybody waits.
+    /// Queues a job; see [`Store::write`](super::Store::write). A full queue refuses it at once. It
+    /// is written whether or not anybody waits.
     ///
-    /// `reply` gets the answer, always and once, on the thread that writes: it has to be brief. What has to be done whether or not the caller still
-    /// waits belongs there.
+    /// `reply` gets the answer, always and once, on the thread that writes: it has to be brief.
+    /// What has to be done whether or not the caller still waits belongs there.
     pub fn write<T: Send + 'static>(
         &self,
         bytes: usize,
@@ -137,7 +147,13 @@ impl Queue {
         reply: impl FnOnce(Result<T, StoreError>) + Send + 'static,
     ) {
         self.metrics.queue_jobs.inc();
-        let job = Box::new(JobOf { since: clock::monotonic(), bytes, work: Some(work), outcome: None, reply: Some(reply) });
+        let job = Box::new(JobOf {
+            since: clock::monotonic(),
+            bytes,
+            work: Some(work),
+            outcome: None,
+            reply: Some(reply),
+        });
         let (error, refused) = match self.sender.try_send(Message::Job(job)) {
             Ok(()) => return,
             Err(TrySendError::Full(refused)) => (StoreError::Busy, refused),
@@ -179,18 +195,39 @@ impl Writer {
         let (sender, jobs) = sync_channel(max_queue);
         let (announce, fault) = watch::channel(None);
         let announce = Announce(announce);
-        let queue = Queue { sender, metrics: Arc::clone(&metrics) };
+        let queue = Queue {
+            sender,
+            metrics: Arc::clone(&metrics),
+        };
         let announcing = announce.clone();
-        let checkpoints = Checkpoints::start(path, Arc::clone(&metrics), move |error| announcing.note(error))?;
+        let checkpoints = Checkpoints::start(path, Arc::clone(&metrics), move |error| {
+            announcing.note(error)
+        })?;
         let temporary = path.parent().unwrap_or(Path::new(".")).to_owned();
         let run = move || {
-            Loop { connection, temporary, checkpoints, announce, commits, changes_credentials: Cell::new(false), metrics }.run(&jobs);
+            Loop {
+                connection,
+                temporary,
+                checkpoints,
+                announce,
+                commits,
+                changes_credentials: Cell::new(false),
+                metrics,
+            }
+            .run(&jobs);
         };
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(run)
-            .map_err(|source| OpenError::File { path: "the writer's thread".into(), source })?;
-        Ok(Self { queue, fault, thread: Mutex::new(Some(thread)) })
+            .map_err(|source| OpenError::File {
+                path: "the writer's thread".into(),
+                source,
+            })?;
+        Ok(Self {
+            queue,
+            fault,
+            thread: Mutex::new(Some(thread)),
+        })
     }
 
     pub(super) fn queue(&self) -> Queue {
@@ -215,19 +252,30 @@ impl Writer {
         let (reply, done) = oneshot::channel();
         let queue = self.queue.sender.clone();
         // The queue may be full: waiting for a place is left to a thread that may wait.
-        let sent = tokio::task::spawn_blocking(move || queue.send(Message::Erase(erasure, reply)).is_ok()).await;
-        if sent.unwrap_or(false) { done.await.unwrap_or(Err(StoreError::Closed)) } else { Err(StoreError::Closed) }
+        let sent =
+            tokio::task::spawn_blocking(move || queue.send(Message::Erase(erasure, reply)).is_ok())
+                .await;
+        if sent.unwrap_or(false) {
+            done.await.unwrap_or(Err(StoreError::Closed))
+        } else {
+            Err(StoreError::Closed)
+        }
     }
 
     pub(super) async fn close(&self) {
         let (reply, done) = oneshot::channel();
         let queue = self.queue.sender.clone();
         // The queue may be full: waiting for a place is left to a thread that may wait.
-        let sent = tokio::task::spawn_blocking(move || queue.send(Message::Close(reply)).is_ok()).await;
+        let sent =
+            tokio::task::spawn_blocking(move || queue.send(Message::Close(reply)).is_ok()).await;
         if sent.unwrap_or(false) {
             let _ = done.await;
         }
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(thread) = thread {
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
@@ -294,7 +342,8 @@ impl Loop {
         if erasure == Erasure::Rewrite {
             // The pages are other ones, though they say the same.
             let counted = self.commits.all.begin();
-            let rewritten = erasing::rewrite(&self.connection, &self.temporary, self.checkpoints.room());
+            let rewritten =
+                erasing::rewrite(&self.connection, &self.temporary, self.checkpoints.room());
             drop(counted);
             if let Err(error) = rewritten {
                 self.announce.note(&error);
@@ -326,7 +375,9 @@ impl Loop {
     fn write(&mut self, batch: Vec<Box<dyn Job>>) {
         let started = clock::monotonic();
         for job in &batch {
-            self.metrics.queue_seconds.observe(started.duration_since(job.since()).as_secs_f64());
+            self.metrics
+                .queue_seconds
+                .observe(started.duration_since(job.since()).as_secs_f64());
         }
         let jobs = batch.len();
         let without_room = self.write_and_answer(batch, |error| matches!(error, StoreError::Full));
@@ -334,11 +385,17 @@ impl Loop {
             self.look_at_the_log(Checkpoints::make_room);
             self.write_and_answer(without_room, |_| false);
         }
-        self.metrics.queue_jobs.sub(i64::try_from(jobs).unwrap_or(i64::MAX));
+        self.metrics
+            .queue_jobs
+            .sub(i64::try_from(jobs).unwrap_or(i64::MAX));
     }
 
     /// Answers all jobs but those that are to be tried again, which come back.
-    fn write_and_answer(&mut self, mut batch: Vec<Box<dyn Job>>, try_again: impl Fn(&StoreError) -> bool) -> Vec<Box<dyn Job>> {
+    fn write_and_answer(
+        &mut self,
+        mut batch: Vec<Box<dyn Job>>,
+        try_again: impl Fn(&StoreError) -> bool,
+    ) -> Vec<Box<dyn Job>> {
         let results = match self.announce.fault() {
             Some(fault) => Err(fault),
             None => self.commit(&mut batch),
@@ -349,40 +406,66 @@ impl Loop {
         let results = results.unwrap_or_else(|error| vec![Err(error); batch.len()]);
         let mut again = Vec::new();
         for (job, result) in batch.into_iter().zip(results) {
-            if result.as_ref().is_err_and(&try_again) { again.push(job) } else { job.answer(result) }
+            if result.as_ref().is_err_and(&try_again) {
+                again.push(job)
+            } else {
+                job.answer(result)
+            }
         }
         again
     }
 
     /// Runs a batch in one transaction: what each job came to, or why none of them is on disk.
-    fn commit(&self, batch: &mut [Box<dyn Job>]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+    fn commit(
+        &self,
+        batch: &mut [Box<dyn Job>],
+    ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
         let connection = &self.connection;
         run(connection, "BEGIN IMMEDIATE")?;
         let outcome = self.run_all(batch).and_then(|results| {
             let started = clock::monotonic();
             // Counted even when it fails: what the disk holds then is not known.
-            let counted = (self.commits.all.begin(), self.changes_credentials.take().then(|| self.commits.of_credentials.begin()));
+            let counted = (
+                self.commits.all.begin(),
+                self.changes_credentials
+                    .take()
+                    .then(|| self.commits.of_credentials.begin()),
+            );
             let outcome = run(connection, "COMMIT");
             drop(counted);
             outcome?;
-            self.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
-            self.metrics.commit_jobs.observe(f64::from(u32::try_from(results.len()).unwrap_or(u32::MAX)));
+            self.metrics
+                .commit_seconds
+                .observe(started.elapsed().as_secs_f64());
+            self.metrics
+                .commit_jobs
+                .observe(f64::from(u32::try_from(results.len()).unwrap_or(u32::MAX)));
             Ok(results)
         });
         if outcome.is_err() && !connection.is_autocommit() {
-            // Nothing of the batch may stay, and the next one has to find a connection without a transaction.
+            // Nothing of the batch may stay, and the next one has to find a connection without a
+            // transaction.
             run(connection, "ROLLBACK")?;
         }
         outcome
     }
 
-    /// Runs all jobs. Nearly always all of them succeed, and a savepoint costs a copy of each page that is changed under it: so they first run
-    /// without any. When one fails, all is undone, and they run once more, each under its own. A job that meets damage stands alone with that. The
+    /// Runs all jobs. Nearly always all of them succeed, and a savepoint costs a copy of each page
+    /// that is changed under it: so they first run without any. When one fails, all is undone, and
+    /// they run once more, each under its own. A job that meets damage stands alone with that. The
     /// outer error means that the transaction is lost.
-    fn run_all(&self, batch: &mut [Box<dyn Job>]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
-        match batch.iter_mut().try_for_each(|job| self.attempt(job.as_mut())) {
+    fn run_all(
+        &self,
+        batch: &mut [Box<dyn Job>],
+    ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+        match batch
+            .iter_mut()
+            .try_for_each(|job| self.attempt(job.as_mut()))
+        {
             Ok(()) => return Ok(batch.iter().map(|_| Ok(())).collect()),
-            Err(error) if error.is_lasting() || self.connection.is_autocommit() => return Err(error),
+            Err(error) if error.is_lasting() || self.connection.is_autocommit() => {
+                return Err(error);
+            }
             Err(_) => {}
         }
         let mut met_damage = vec![None; batch.len()];
@@ -390,17 +473,28 @@ impl Loop {
             run(&self.connection, "ROLLBACK")?;
             run(&self.connection, "BEGIN IMMEDIATE")?;
             let results = self.run_each(batch, &met_damage)?;
-            let damaged = |result: &Result<(), StoreError>| result.as_ref().err().filter(|error| error.is_damage()).cloned();
+            let damaged = |result: &Result<(), StoreError>| {
+                result
+                    .as_ref()
+                    .err()
+                    .filter(|error| error.is_damage())
+                    .cloned()
+            };
             let met: Vec<Option<StoreError>> = results.iter().map(damaged).collect();
             if met.iter().flatten().count() == met_damage.iter().flatten().count() {
                 return Ok(results);
             }
-            // SQLite commits no transaction of which a statement has met damage: the others run once more, without those jobs.
+            // SQLite commits no transaction of which a statement has met damage: the others run
+            // once more, without those jobs.
             met_damage = met;
         }
     }
 
-    fn run_each(&self, batch: &mut [Box<dyn Job>], met_damage: &[Option<StoreError>]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+    fn run_each(
+        &self,
+        batch: &mut [Box<dyn Job>],
+        met_damage: &[Option<StoreError>],
+    ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
         let run = |(job, met): (&mut Box<dyn Job>, &Option<StoreError>)| match met {
             Some(error) => Ok(Err(error.clone())),
             None => self.run_one(job.as_mut()),
@@ -409,7 +503,11 @@ impl Loop {
     }
 
     fn attempt(&self, job: &mut dyn Job) -> Result<(), StoreError> {
-        let tx = Tx::new(&self.connection, self.checkpoints.room(), &self.changes_credentials);
+        let tx = Tx::new(
+            &self.connection,
+            self.checkpoints.room(),
+            &self.changes_credentials,
+        );
         catch_unwind(AssertUnwindSafe(|| job.run(&tx))).unwrap_or(Err(StoreError::Panicked))
     }
 
@@ -434,7 +532,10 @@ impl Loop {
     }
 
     /// After the answers, so that nobody waits for it but the next batch.
-    fn look_at_the_log(&mut self, look: impl FnOnce(&mut Checkpoints, &Connection) -> Result<(), StoreError>) {
+    fn look_at_the_log(
+        &mut self,
+        look: impl FnOnce(&mut Checkpoints, &Connection) -> Result<(), StoreError>,
+    ) {
         if self.announce.fault().is_none()
             && let Err(error) = look(&mut self.checkpoints, &self.connection)
         {
@@ -446,7 +547,9 @@ impl Loop {
         self.checkpoints.end();
         if self.announce.fault().is_none() {
             // Best effort: what is in the write-ahead log is safe there too.
-            let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+            let _ = self
+                .connection
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         }
         drop(self.connection);
         let _ = done.send(());

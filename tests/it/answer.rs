@@ -14,7 +14,11 @@ pub struct Answer {
 impl Answer {
     pub fn of(response: Response) -> Self {
         let (status, headers) = (response.status(), response.headers().clone());
-        Self { status, headers, bytes: response.bytes().expect("a whole body").to_vec() }
+        Self {
+            status,
+            headers,
+            bytes: response.bytes().expect("a whole body").to_vec(),
+        }
     }
 
     #[track_caller]
@@ -23,7 +27,8 @@ impl Answer {
         self
     }
 
-    /// Checks that this is a problem with a status and a code, in the right content type and with something to read in it.
+    /// Checks that this is a problem with a status and a code, in the right content type and with
+    /// something to read in it.
     #[track_caller]
     pub fn expect_problem(self, status: u16, code: &str) -> Self {
         let answer = self.expect_status(status);
@@ -31,13 +36,20 @@ impl Answer {
         let problem = answer.json();
         assert_eq!(problem["code"], code, "{problem}");
         assert_eq!(problem["status"], status, "{problem}");
-        assert!(problem["detail"].as_str().is_some_and(|text| text.len() > 10), "{problem}");
+        assert!(
+            problem["detail"]
+                .as_str()
+                .is_some_and(|text| text.len() > 10),
+            "{problem}"
+        );
         answer
     }
 
     /// A header's value, or nothing at all.
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().expect("a text header"))
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().expect("a text header"))
     }
 
     pub fn text(&self) -> String {
@@ -46,6 +58,7 @@ impl Answer {
 
     #[track_caller]
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.bytes).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+        serde_json::from_slice(&self.bytes)
+            .unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 }

@@ -51,7 +51,11 @@ impl Place {
                 assert!(server.stop().success());
                 None
             };
-            test(&Self { _dir: dir, data, server });
+            test(&Self {
+                _dir: dir,
+                data,
+                server,
+            });
         }
     }
 
@@ -71,7 +75,12 @@ impl Place {
     #[track_caller]
     fn ok(&self, args: &[&str]) -> String {
         let output = self.run(args);
-        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", stderr(&output));
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{args:?}: {}",
+            stderr(&output)
+        );
         String::from_utf8(output.stdout).expect("UTF-8")
     }
 
@@ -86,14 +95,26 @@ impl Place {
     #[track_caller]
     fn fails(&self, args: &[&str], word: &str) {
         let output = self.run(args);
-        assert_eq!(output.status.code(), Some(1), "{args:?}: {}", stderr(&output));
+        assert_eq!(
+            output.status.code(),
+            Some(1),
+            "{args:?}: {}",
+            stderr(&output)
+        );
         assert!(output.stdout.is_empty(), "{args:?}: messages go to stderr");
-        assert!(stderr(&output).contains(word), "{args:?}: {}", stderr(&output));
+        assert!(
+            stderr(&output).contains(word),
+            "{args:?}: {}",
+            stderr(&output)
+        );
     }
 }
 
 fn run(data: &Path, args: &[&str]) -> Output {
-    statekeep(args).env("STATEKEEP_DATA", data).output().expect("the binary runs")
+    statekeep(args)
+        .env("STATEKEEP_DATA", data)
+        .output()
+        .expect("the binary runs")
 }
 
 fn stderr(output: &Output) -> String {
@@ -109,17 +130,27 @@ pub(crate) fn stub(answer: impl Fn(&str) -> String + Send + 'static) -> String {
             let mut stream = stream.expect("a connection");
             let mut head = [0; 4096];
             let read = std::io::Read::read(&mut stream, &mut head).unwrap_or(0);
-            let _ = std::io::Write::write_all(&mut stream, answer(&String::from_utf8_lossy(&head[..read])).as_bytes());
+            let _ = std::io::Write::write_all(
+                &mut stream,
+                answer(&String::from_utf8_lossy(&head[..read])).as_bytes(),
+            );
         }
     });
     url
 }
 
-/// Some states for commands to work on: `team/net` with three versions, `team/two` with one, `rival/net` with one.
+/// Some states for commands to work on: `team/net` with three versions, `team/two` with one,
+/// `rival/net` with one.
 fn some_states(admin: &Client) {
     for serial in 1..=3 {
-        admin.write("team/net", tfstate(L1, serial), None).expect_status(200);
+        admin
+            .write("team/net", tfstate(L1, serial), None)
+            .expect_status(200);
     }
-    admin.write("team/two", tfstate(L1, 1), None).expect_status(200);
-    admin.write("rival/net", tfstate(L1, 1), None).expect_status(200);
+    admin
+        .write("team/two", tfstate(L1, 1), None)
+        .expect_status(200);
+    admin
+        .write("rival/net", tfstate(L1, 1), None)
+        .expect_status(200);
 }

@@ -1,5 +1,5 @@
-//! What a test does to disks and files: small file systems, read-only files, flipped bits, system calls that fail or take long, and a database
-//! edited behind the server's back.
+//! What a test does to disks and files: small file systems, read-only files, flipped bits, system
+//! calls that fail or take long, and a database edited behind the server's back.
 
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,11 @@ use crate::skip;
 
 /// The permission bits of a file or directory.
 pub fn mode(path: &Path) -> u32 {
-    std::fs::metadata(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).permissions().mode() & 0o7777
+    std::fs::metadata(path)
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+        .permissions()
+        .mode()
+        & 0o7777
 }
 
 /// The hash of a file's content.
@@ -21,8 +25,15 @@ pub fn hash(path: &Path) -> String {
 }
 
 fn run(program: &str, args: &[&str]) -> Result<(), String> {
-    let output = Command::new(program).args(args).output().map_err(|error| error.to_string())?;
-    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()) }
+    let output = Command::new(program)
+        .args(args)
+        .output()
+        .map_err(|error| error.to_string())?;
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
+    }
 }
 
 /// A file system in memory that is soon full.
@@ -35,7 +46,10 @@ impl SmallDisk {
     pub fn new(size: &str) -> Option<Self> {
         let dir = TempDir::new().expect("a directory");
         let path = dir.path().to_str().expect("UTF-8").to_owned();
-        match run("mount", &["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs", &path]) {
+        match run(
+            "mount",
+            &["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs", &path],
+        ) {
             Ok(()) => Some(Self { dir }),
             Err(error) => {
                 skip::missing(&format!("no small file system can be mounted ({error})"));
@@ -50,7 +64,8 @@ impl SmallDisk {
 
     pub fn grow(&self, size: &str) {
         let path = self.path().to_str().expect("UTF-8");
-        run("mount", &["-o", &format!("remount,size={size}"), path]).expect("the file system grows");
+        run("mount", &["-o", &format!("remount,size={size}"), path])
+            .expect("the file system grows");
     }
 }
 
@@ -70,7 +85,10 @@ impl ReadOnly {
     pub fn new(path: &Path) -> Option<Self> {
         let text = path.to_str().expect("UTF-8");
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o444)).expect("our file");
-        let mut this = Self { path: path.to_owned(), mounted: false };
+        let mut this = Self {
+            path: path.to_owned(),
+            mounted: false,
+        };
         if std::fs::OpenOptions::new().append(true).open(path).is_err() {
             return Some(this);
         }
@@ -93,9 +111,14 @@ impl Drop for ReadOnly {
 
 /// Flips a bit in the byte at an offset of a file.
 pub fn flip(path: &Path, offset: u64) {
-    let file = std::fs::OpenOptions::new().read(true).write(true).open(path).expect("a file");
+    let file = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(path)
+        .expect("a file");
     let mut byte = [0];
-    file.read_exact_at(&mut byte, offset).expect("inside the file");
+    file.read_exact_at(&mut byte, offset)
+        .expect("inside the file");
     byte[0] ^= 0x10;
     file.write_all_at(&byte, offset).expect("our file");
     file.sync_all().expect("our file");
@@ -105,15 +128,22 @@ pub fn flip(path: &Path, offset: u64) {
 pub fn replace(path: &Path, text: &str, other: &str) {
     assert_eq!(text.len(), other.len(), "nothing moves");
     let bytes = std::fs::read(path).expect("a file");
-    let file = std::fs::OpenOptions::new().write(true).open(path).expect("a file");
-    let places = bytes.windows(text.len()).enumerate().filter(|(_, part)| *part == text.as_bytes());
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .open(path)
+        .expect("a file");
+    let places = bytes
+        .windows(text.len())
+        .enumerate()
+        .filter(|(_, part)| *part == text.as_bytes());
     for (place, _) in places {
-        file.write_all_at(other.as_bytes(), place as u64).expect("our file");
+        file.write_all_at(other.as_bytes(), place as u64)
+            .expect("our file");
     }
 }
 
-/// Damages the one large blob of a database, by bits in the middle of the file where it lies; never in the first bytes of a page, which link it
-/// to the next.
+/// Damages the one large blob of a database, by bits in the middle of the file where it lies; never
+/// in the first bytes of a page, which link it to the next.
 pub fn damage(data: &Path) {
     let file = data.join("statekeep.db");
     let size = std::fs::metadata(&file).expect("the database").len();
@@ -123,7 +153,8 @@ pub fn damage(data: &Path) {
     }
 }
 
-/// Makes a page of the database one that it cannot use any more: the first leaf of a tree of rows by their keys that holds one of some texts.
+/// Makes a page of the database one that it cannot use any more: the first leaf of a tree of rows
+/// by their keys that holds one of some texts.
 pub fn spoil_page_with(data: &Path, texts: &[String]) {
     const PAGE: usize = 4096;
     const LEAF_OF_AN_INDEX: u8 = 0x0a;
@@ -133,17 +164,28 @@ pub fn spoil_page_with(data: &Path, texts: &[String]) {
         let has = |text: &String| page.windows(text.len()).any(|part| part == text.as_bytes());
         page[0] == LEAF_OF_AN_INDEX && texts.iter().any(has)
     };
-    let place = bytes.chunks(PAGE).position(|page| holds(&page)).expect("a page with the text");
-    let file = std::fs::OpenOptions::new().write(true).open(&file).expect("a file");
-    file.write_all_at(&[0xff; 8], (place * PAGE) as u64).expect("our file");
+    let place = bytes
+        .chunks(PAGE)
+        .position(|page| holds(&page))
+        .expect("a page with the text");
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .open(&file)
+        .expect("a file");
+    file.write_all_at(&[0xff; 8], (place * PAGE) as u64)
+        .expect("our file");
     file.sync_all().expect("our file");
 }
 
-/// A server to be started under strace with these options, by which its system calls fail or take long; `None` where there is no strace that
-/// works here.
+/// A server to be started under strace with these options, by which its system calls fail or take
+/// long; `None` where there is no strace that works here.
 pub fn strace(setup: Setup, options: &[&str]) -> Option<Setup> {
     let strace = skip::program("strace", "STATEKEEP_STRACE")?;
-    if !Command::new(&strace).args(["-f", "-qq", "-o", "/dev/null", "true"]).status().is_ok_and(|status| status.success()) {
+    if !Command::new(&strace)
+        .args(["-f", "-qq", "-o", "/dev/null", "true"])
+        .status()
+        .is_ok_and(|status| status.success())
+    {
         skip::missing("strace may not trace here");
         return None;
     }
@@ -154,9 +196,19 @@ pub fn strace(setup: Setup, options: &[&str]) -> Option<Setup> {
 /// Runs SQL on a database while no server runs; `None` where there is no python3.
 pub fn sql(database: &Path, statements: &str) -> Option<()> {
     let python = skip::program("python3", "STATEKEEP_PYTHON")?;
-    let script = "import sqlite3, sys\nwith sqlite3.connect(sys.argv[1]) as c: c.executescript(sys.argv[2])\nc.close()";
-    let output = Command::new(python).args(["-c", script]).arg(database).arg(statements).output().expect("python3 runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let script = "import sqlite3, sys\nwith sqlite3.connect(sys.argv[1]) as c: \
+        c.executescript(sys.argv[2])\nc.close()";
+    let output = Command::new(python)
+        .args(["-c", script])
+        .arg(database)
+        .arg(statements)
+        .output()
+        .expect("python3 runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     Some(())
 }
 

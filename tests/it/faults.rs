@@ -1,4 +1,5 @@
-//! Faults made on purpose: crashes, failing disks, full disks, damaged bytes. What was acknowledged is there afterwards.
+//! Faults made on purpose: crashes, failing disks, full disks, damaged bytes. What was acknowledged
+//! is there afterwards.
 
 mod crashes;
 mod crowds;
@@ -23,7 +24,8 @@ struct Written {
     sent: u64,
 }
 
-/// Writers that write rising serials, each to a state of its own, until they are told to stop or the server is gone.
+/// Writers that write rising serials, each to a state of its own, until they are told to stop or
+/// the server is gone.
 struct Writers {
     stop: Arc<AtomicBool>,
     written: Arc<Mutex<BTreeMap<String, Written>>>,
@@ -36,19 +38,34 @@ fn body(name: &str, serial: u64) -> String {
 }
 
 impl Writers {
-    fn start(caller: &Client, written: &Arc<Mutex<BTreeMap<String, Written>>>, count: usize) -> Self {
+    fn start(
+        caller: &Client,
+        written: &Arc<Mutex<BTreeMap<String, Written>>>,
+        count: usize,
+    ) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let threads = (0..count)
             .map(|index| {
                 let (caller, stop, written) = (caller.clone(), stop.clone(), written.clone());
-                std::thread::spawn(move || write_on(&caller, &format!("team/n{index}"), &stop, &written))
+                std::thread::spawn(move || {
+                    write_on(&caller, &format!("team/n{index}"), &stop, &written)
+                })
             })
             .collect();
-        Self { stop, written: written.clone(), threads }
+        Self {
+            stop,
+            written: written.clone(),
+            threads,
+        }
     }
 
     fn acknowledged(&self) -> u64 {
-        self.written.lock().expect("the list").values().map(|written| written.acknowledged).sum()
+        self.written
+            .lock()
+            .expect("the list")
+            .values()
+            .map(|written| written.acknowledged)
+            .sum()
     }
 
     fn join(self) {
@@ -59,7 +76,12 @@ impl Writers {
     }
 }
 
-fn write_on(caller: &Client, name: &str, stop: &AtomicBool, written: &Mutex<BTreeMap<String, Written>>) {
+fn write_on(
+    caller: &Client,
+    name: &str,
+    stop: &AtomicBool,
+    written: &Mutex<BTreeMap<String, Written>>,
+) {
     while !stop.load(Ordering::SeqCst) {
         let serial = {
             let mut written = written.lock().expect("the list");
@@ -67,17 +89,30 @@ fn write_on(caller: &Client, name: &str, stop: &AtomicBool, written: &Mutex<BTre
             mine.sent = mine.sent.max(mine.acknowledged) + 1;
             mine.sent
         };
-        let sent = caller.request("POST", &format!("{}?force=true", state_path(name))).body(body(name, serial)).send();
+        let sent = caller
+            .request("POST", &format!("{}?force=true", state_path(name)))
+            .body(body(name, serial))
+            .send();
         // An answer that breaks off is none.
         match sent.and_then(|answer| Ok((answer.status().as_u16(), answer.bytes()?))) {
-            Ok((200, _)) => written.lock().expect("the list").get_mut(name).expect("entered above").acknowledged = serial,
-            Ok((status, text)) if status < 500 => panic!("{status}: {}", String::from_utf8_lossy(&text)),
+            Ok((200, _)) => {
+                written
+                    .lock()
+                    .expect("the list")
+                    .get_mut(name)
+                    .expect("entered above")
+                    .acknowledged = serial
+            }
+            Ok((status, text)) if status < 500 => {
+                panic!("{status}: {}", String::from_utf8_lossy(&text))
+            }
             _ => return,
         }
     }
 }
 
-/// Checks that all that was acknowledged is there, nothing that was never sent, and every version in its exact bytes.
+/// Checks that all that was acknowledged is there, nothing that was never sent, and every version
+/// in its exact bytes.
 #[track_caller]
 fn check(caller: &Client, written: &Mutex<BTreeMap<String, Written>>) {
     for (name, mine) in written.lock().expect("the list").iter() {
@@ -86,15 +121,38 @@ fn check(caller: &Client, written: &Mutex<BTreeMap<String, Written>>) {
             assert_eq!(mine.acknowledged, 0, "{name} is gone");
             continue;
         }
-        let serials: Vec<u64> = versions.iter().filter_map(|version| version["serial"].as_u64()).collect();
-        assert!(serials[0] >= mine.acknowledged, "{name}: {mine:?}, but the newest is {}", serials[0]);
-        assert!(serials[0] <= mine.sent, "{name}: {mine:?}, but there is {}", serials[0]);
-        assert!(serials.windows(2).all(|pair| pair[0] > pair[1]), "{name}: {serials:?}");
+        let serials: Vec<u64> = versions
+            .iter()
+            .filter_map(|version| version["serial"].as_u64())
+            .collect();
+        assert!(
+            serials[0] >= mine.acknowledged,
+            "{name}: {mine:?}, but the newest is {}",
+            serials[0]
+        );
+        assert!(
+            serials[0] <= mine.sent,
+            "{name}: {mine:?}, but there is {}",
+            serials[0]
+        );
+        assert!(
+            serials.windows(2).all(|pair| pair[0] > pair[1]),
+            "{name}: {serials:?}"
+        );
         for version in versions.iter().step_by(versions.len().div_ceil(20)) {
-            let (number, serial) = (version["number"].as_u64().expect("a number"), version["serial"].as_u64().expect("a serial"));
-            let bytes = caller.get(&format!("{}/versions/{number}", state_path(name))).expect_status(200).text();
+            let (number, serial) = (
+                version["number"].as_u64().expect("a number"),
+                version["serial"].as_u64().expect("a serial"),
+            );
+            let bytes = caller
+                .get(&format!("{}/versions/{number}", state_path(name)))
+                .expect_status(200)
+                .text();
             assert_eq!(bytes, body(name, serial), "{name} {number}");
         }
-        assert_eq!(caller.read(name).expect_status(200).text(), body(name, serials[0]));
+        assert_eq!(
+            caller.read(name).expect_status(200).text(),
+            body(name, serials[0])
+        );
     }
 }

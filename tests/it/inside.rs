@@ -1,4 +1,5 @@
-//! A look into the database behind the server's back, to see how something is kept. Tests of what clients see do not need it.
+//! A look into the database behind the server's back, to see how something is kept. Tests of what
+//! clients see do not need it.
 
 use std::path::Path;
 
@@ -8,25 +9,37 @@ use crate::harness::{PATIENCE, eventually_within};
 
 /// A connection that only reads, beside a running server.
 pub fn open(data: &Path) -> Connection {
-    let connection = Connection::open_with_flags(data.join("statekeep.db"), OpenFlags::SQLITE_OPEN_READ_ONLY).expect("the database");
-    connection.busy_timeout(std::time::Duration::from_secs(5)).expect("a connection");
+    let connection =
+        Connection::open_with_flags(data.join("statekeep.db"), OpenFlags::SQLITE_OPEN_READ_ONLY)
+            .expect("the database");
+    connection
+        .busy_timeout(std::time::Duration::from_secs(5))
+        .expect("a connection");
     connection
 }
 
 /// One number that the database answers.
 pub fn number(data: &Path, sql: &str) -> i64 {
-    open(data).query_row(sql, [], |row| row.get(0)).expect("a number")
+    open(data)
+        .query_row(sql, [], |row| row.get(0))
+        .expect("a number")
 }
 
-/// Waits until all states are settled: versions have their counts, and those before the current one the frames that they keep.
+/// Waits until all states are settled: versions have their counts, and those before the current one
+/// the frames that they keep.
 pub fn settled(data: &Path) {
-    // The thread that does it has the lowest priority: beside others that never rest it gets next to nothing.
-    eventually_within(5 * PATIENCE, "all states are settled", || number(data, "SELECT count(*) FROM states WHERE settled < current") == 0);
+    // The thread that does it has the lowest priority: beside others that never rest it gets next
+    // to nothing.
+    eventually_within(5 * PATIENCE, "all states are settled", || {
+        number(data, "SELECT count(*) FROM states WHERE settled < current") == 0
+    });
 }
 
-/// How many differences lie between each blob and one that stands alone, at most; fails when one leans on itself.
+/// How many differences lie between each blob and one that stands alone, at most; fails when one
+/// leans on itself.
 pub fn most_steps(data: &Path) -> i64 {
     let sql = "WITH RECURSIVE way (at, steps) AS (SELECT id, 0 FROM blobs UNION ALL \
-               SELECT b.base, steps + 1 FROM way JOIN blobs b ON b.id = at WHERE b.base IS NOT NULL AND steps < 100) SELECT max(steps) FROM way";
+               SELECT b.base, steps + 1 FROM way JOIN blobs b ON b.id = at WHERE b.base IS NOT \
+               NULL AND steps < 100) SELECT max(steps) FROM way";
     number(data, sql)
 }

@@ -1,4 +1,5 @@
-//! One test crate for everything that goes through the front door: the real binary, real clients, a real browser.
+//! One test crate for everything that goes through the front door: the real binary, real clients, a
+//! real browser.
 
 #![expect(
     unreachable_pub,

@@ -1,7 +1,8 @@
 //! Random operations by two keys against a simple model of the contract, through HTTP.
 //!
-//! Where the contract leaves an answer open (a deletion of what is gone while another holds the lock), the model takes each of them.
-//! `STATEKEEP_MODEL_CASES` asks for more cases than the quick ones.
+//! Where the contract leaves an answer open (a deletion of what is gone while another holds the
+//! lock), the model takes each of them. `STATEKEEP_MODEL_CASES` asks for more cases than the quick
+//! ones.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,13 +23,27 @@ enum Who {
 #[derive(Clone, Debug)]
 enum Op {
     Read(Who),
-    Write { who: Who, lineage: u8, serial: u64, note: u8, lock: Option<u8>, force: bool },
+    Write {
+        who: Who,
+        lineage: u8,
+        serial: u64,
+        note: u8,
+        lock: Option<u8>,
+        force: bool,
+    },
     Lock(Who, u8),
     Unlock(Who, u8),
     Break(Who),
-    Delete { who: Who, lock: Option<u8> },
+    Delete {
+        who: Who,
+        lock: Option<u8>,
+    },
     Restore(Who),
-    RollBack { who: Who, to: usize, lock: Option<u8> },
+    RollBack {
+        who: Who,
+        to: usize,
+        lock: Option<u8>,
+    },
 }
 
 fn who() -> impl Strategy<Value = Who> {
@@ -37,7 +52,14 @@ fn who() -> impl Strategy<Value = Who> {
 
 fn op() -> impl Strategy<Value = Op> {
     let lock = || proptest::option::of(0..3_u8);
-    let write = (who(), 0..2_u8, 0..12_u64, 0..2_u8, lock(), prop::bool::weighted(0.1));
+    let write = (
+        who(),
+        0..2_u8,
+        0..12_u64,
+        0..2_u8,
+        lock(),
+        prop::bool::weighted(0.1),
+    );
     prop_oneof![
         2 => who().prop_map(Op::Read),
         6 => write.prop_map(|(who, lineage, serial, note, lock, force)| Op::Write { who, lineage, serial, note, lock, force }),
@@ -90,11 +112,18 @@ impl Model {
     }
 
     fn judge(&self, who: Who, new: &Version, lock: Option<u8>, force: bool) -> Verdict {
-        if self.current().is_some_and(|current| current.bytes == new.bytes) {
+        if self
+            .current()
+            .is_some_and(|current| current.bytes == new.bytes)
+        {
             return Verdict::Equal;
         }
         if let Some((id, holder)) = self.lock {
-            return if lock == Some(id) && holder == who { Verdict::Stored } else { Verdict::Locked };
+            return if lock == Some(id) && holder == who {
+                Verdict::Stored
+            } else {
+                Verdict::Locked
+            };
         }
         match lock {
             Some(id) if self.broken == Some((id, who)) || force => Verdict::Open,
@@ -102,7 +131,9 @@ impl Model {
             None if force => Verdict::Stored,
             None if self.marked.contains(&who) => Verdict::Stale,
             None => match self.current() {
-                Some(current) if current.lineage != new.lineage || new.serial <= current.serial => Verdict::Stale,
+                Some(current) if current.lineage != new.lineage || new.serial <= current.serial => {
+                    Verdict::Stale
+                }
                 _ => Verdict::Stored,
             },
         }
@@ -130,16 +161,43 @@ impl Run<'_> {
     }
 
     fn expect(answer: &Answer, allowed: &[u16], what: &str) -> Checked {
-        prop_assert!(allowed.contains(&answer.status.as_u16()), "{}: {} instead of {:?}: {}", what, answer.status, allowed, answer.text());
+        prop_assert!(
+            allowed.contains(&answer.status.as_u16()),
+            "{}: {} instead of {:?}: {}",
+            what,
+            answer.status,
+            allowed,
+            answer.text()
+        );
         Ok(())
     }
 
     fn step(&mut self, op: &Op) -> Checked {
         match *op {
             Op::Read(who) => self.read(who),
-            Op::Write { who, lineage, serial, note, lock, force } => {
-                let bytes = tfstate_noted(&format!("lineage-{lineage}"), serial, &format!("note {note}"));
-                self.write(who, Version { lineage, serial, bytes }, lock, force)
+            Op::Write {
+                who,
+                lineage,
+                serial,
+                note,
+                lock,
+                force,
+            } => {
+                let bytes = tfstate_noted(
+                    &format!("lineage-{lineage}"),
+                    serial,
+                    &format!("note {note}"),
+                );
+                self.write(
+                    who,
+                    Version {
+                        lineage,
+                        serial,
+                        bytes,
+                    },
+                    lock,
+                    force,
+                )
             }
             Op::Lock(who, id) => self.lock(who, id),
             Op::Unlock(who, id) => self.unlock(who, Some(id)),
@@ -168,7 +226,10 @@ impl Run<'_> {
         if verdict == Verdict::Open {
             return Ok(());
         }
-        let query = [lock.map(|id| format!("ID=lock-{id}")), force.then(|| "force=true".to_owned())];
+        let query = [
+            lock.map(|id| format!("ID=lock-{id}")),
+            force.then(|| "force=true".to_owned()),
+        ];
         let query: Vec<String> = query.into_iter().flatten().collect();
         let path = format!("{}?{}", state_path(&self.name), query.join("&"));
         let answer = self.caller(who).send("POST", &path, new.bytes.clone());
@@ -178,7 +239,8 @@ impl Run<'_> {
                 Self::expect(&answer, &[200], "a write")?;
                 self.model.store(new);
                 if self.model.marked.contains(&who) {
-                    // Whether a write by force or under a lock counts as having seen the state is left open: read, so that it does.
+                    // Whether a write by force or under a lock counts as having seen the state is
+                    // left open: read, so that it does.
                     self.read(who)?;
                 }
             }
@@ -200,7 +262,9 @@ impl Run<'_> {
     fn lock(&mut self, who: Who, id: u8) -> Checked {
         let answer = self.caller(who).lock(&self.name, &format!("lock-{id}"));
         match self.model.lock {
-            Some(held) if held != (id, who) => Self::expect(&answer, &[423], "a lock that another holds"),
+            Some(held) if held != (id, who) => {
+                Self::expect(&answer, &[423], "a lock that another holds")
+            }
             _ => {
                 Self::expect(&answer, &[200], "a free lock")?;
                 self.model.lock = Some((id, who));
@@ -215,7 +279,9 @@ impl Run<'_> {
             Some(id) => self.caller(who).unlock(&self.name, &format!("lock-{id}")),
             None => self.caller(who).send("UNLOCK", &state_path(&self.name), ""),
         };
-        let Some((held, holder)) = self.model.lock else { return Self::expect(&answer, &[200], "nothing to unlock") };
+        let Some((held, holder)) = self.model.lock else {
+            return Self::expect(&answer, &[200], "nothing to unlock");
+        };
         if id.is_some_and(|id| id != held) {
             return Self::expect(&answer, &[409], "another's ID");
         }
@@ -236,8 +302,14 @@ impl Run<'_> {
             None if lock.is_some() => return Ok(()),
             None => true,
         };
-        let answer = self.caller(who).send("DELETE", &format!("{}{query}", state_path(&self.name)), "");
-        let gone = if self.model.stored.is_empty() { 404 } else { 200 };
+        let answer =
+            self.caller(who)
+                .send("DELETE", &format!("{}{query}", state_path(&self.name)), "");
+        let gone = if self.model.stored.is_empty() {
+            404
+        } else {
+            200
+        };
         match (self.model.live, fits) {
             (false, true) => Self::expect(&answer, &[gone], "deleting what is not there"),
             (false, false) => Self::expect(&answer, &[gone, 423], "deleting what is not there"),
@@ -252,7 +324,9 @@ impl Run<'_> {
 
     /// Whether a deletion under one's own lock releases it is left open: take what is.
     fn look_at_the_lock(&mut self) -> Checked {
-        let answer = self.caller(Who::Owner).get(&format!("{}/lock", state_path(&self.name)));
+        let answer = self
+            .caller(Who::Owner)
+            .get(&format!("{}/lock", state_path(&self.name)));
         Self::expect(&answer, &[200, 404], "the lock")?;
         if answer.status == 404 {
             self.model.lock = None;
@@ -261,7 +335,9 @@ impl Run<'_> {
     }
 
     fn restore(&mut self, who: Who) -> Checked {
-        let answer = self.caller(who).send("POST", &format!("{}/restore", state_path(&self.name)), "");
+        let answer =
+            self.caller(who)
+                .send("POST", &format!("{}/restore", state_path(&self.name)), "");
         let anothers = self.model.lock.is_some_and(|(_, holder)| holder != who);
         match (self.model.stored.last().cloned(), self.model.live, anothers) {
             (None, _, false) => Self::expect(&answer, &[404], "restoring nothing"),
@@ -271,7 +347,11 @@ impl Run<'_> {
             (_, false, true) => Self::expect(&answer, &[423], "restoring what another has locked"),
             (Some(last), false, false) => {
                 // Whether one's own lock needs its ID here is not the model's question.
-                let allowed: &[u16] = if self.model.lock.is_some() { &[200, 423] } else { &[200] };
+                let allowed: &[u16] = if self.model.lock.is_some() {
+                    &[200, 423]
+                } else {
+                    &[200]
+                };
                 Self::expect(&answer, allowed, "restoring")?;
                 if answer.status == 200 {
                     self.model.store(last);
@@ -295,9 +375,21 @@ impl Run<'_> {
         }
         let rows = self.caller(who).versions(&self.name);
         let row = &rows[to % rows.len()];
-        let old = self.caller(who).get(&format!("{}/versions/{}", state_path(&self.name), row["number"])).text();
-        let answer = self.caller(who).post_json(&path, &json!({"version": row["number"]}));
-        let holds = self.model.lock.is_some_and(|held| lock.map(|id| (id, who)) == Some(held));
+        let old = self
+            .caller(who)
+            .get(&format!(
+                "{}/versions/{}",
+                state_path(&self.name),
+                row["number"]
+            ))
+            .text();
+        let answer = self
+            .caller(who)
+            .post_json(&path, &json!({"version": row["number"]}));
+        let holds = self
+            .model
+            .lock
+            .is_some_and(|held| lock.map(|id| (id, who)) == Some(held));
         if row["current"] == true {
             return Self::expect(&answer, &[200], "a rollback to the current version");
         }
@@ -309,15 +401,35 @@ impl Run<'_> {
         }
         Self::expect(&answer, &[200], "a rollback")?;
         let (lineage, serial) = lineage_and_serial(&old);
-        let all = self.model.stored.iter().map(|version| &version.bytes).chain(&self.model.rejected).map(|bytes| lineage_and_serial(bytes));
-        let next = all.filter(|(other, _)| *other == lineage).map(|(_, serial)| serial).max().unwrap_or(0) + 1;
+        let all = self
+            .model
+            .stored
+            .iter()
+            .map(|version| &version.bytes)
+            .chain(&self.model.rejected)
+            .map(|bytes| lineage_and_serial(bytes));
+        let next = all
+            .filter(|(other, _)| *other == lineage)
+            .map(|(_, serial)| serial)
+            .max()
+            .unwrap_or(0)
+            + 1;
         prop_assert_eq!(&answer.json()["serial"], &json!(next));
-        let bytes = old.replacen(&format!("\"serial\":{serial}"), &format!("\"serial\":{next}"), 1);
-        self.model.store(Version { lineage, serial: next, bytes });
+        let bytes = old.replacen(
+            &format!("\"serial\":{serial}"),
+            &format!("\"serial\":{next}"),
+            1,
+        );
+        self.model.store(Version {
+            lineage,
+            serial: next,
+            bytes,
+        });
         Ok(())
     }
 
-    /// The history holds each version that was stored, in order and in its exact bytes, and everything that was refused.
+    /// The history holds each version that was stored, in order and in its exact bytes, and
+    /// everything that was refused.
     fn finish(&self) -> Checked {
         let owner = self.caller(Who::Owner);
         let answer = owner.get(&format!("{}/versions?limit=1000", state_path(&self.name)));
@@ -325,17 +437,36 @@ impl Run<'_> {
             return Self::expect(&answer, &[200, 404], "the history of nothing");
         }
         Self::expect(&answer, &[200], "the history")?;
-        let mut rows: Vec<Value> = answer.json()["versions"].as_array().cloned().unwrap_or_default();
+        let mut rows: Vec<Value> = answer.json()["versions"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
         rows.reverse();
         let (mut stored, mut rejected) = (Vec::new(), BTreeSet::new());
         for row in &rows {
-            let bytes = owner.get(&format!("{}/versions/{}", state_path(&self.name), row["number"]));
+            let bytes = owner.get(&format!(
+                "{}/versions/{}",
+                state_path(&self.name),
+                row["number"]
+            ));
             Self::expect(&bytes, &[200], "a version")?;
             let refused = row["kind"] == "rejected";
-            prop_assert_eq!(row["current"] == true, !refused && self.model.live && stored.len() + 1 == self.model.stored.len());
-            if refused { prop_assert!(rejected.insert(bytes.text()), "kept twice: {}", row) } else { stored.push(bytes.text()) }
+            prop_assert_eq!(
+                row["current"] == true,
+                !refused && self.model.live && stored.len() + 1 == self.model.stored.len()
+            );
+            if refused {
+                prop_assert!(rejected.insert(bytes.text()), "kept twice: {}", row)
+            } else {
+                stored.push(bytes.text())
+            }
         }
-        let expected: Vec<String> = self.model.stored.iter().map(|version| version.bytes.clone()).collect();
+        let expected: Vec<String> = self
+            .model
+            .stored
+            .iter()
+            .map(|version| version.bytes.clone())
+            .collect();
         prop_assert_eq!(stored, expected);
         if self.model.rejected.len() <= 20 {
             prop_assert_eq!(&rejected, &self.model.rejected);
@@ -346,20 +477,40 @@ impl Run<'_> {
 
 fn lineage_and_serial(bytes: &str) -> (u8, u64) {
     let state: Value = serde_json::from_str(bytes).expect("a state");
-    let lineage = state["lineage"].as_str().and_then(|text| text.strip_prefix("lineage-")?.parse().ok());
-    (lineage.expect("one of ours"), state["serial"].as_u64().expect("a serial"))
+    let lineage = state["lineage"]
+        .as_str()
+        .and_then(|text| text.strip_prefix("lineage-")?.parse().ok());
+    (
+        lineage.expect("one of ours"),
+        state["serial"].as_u64().expect("a serial"),
+    )
 }
 
 #[test]
 fn random_operations_by_two_keys_do_what_the_contract_says() {
     let server = Server::start();
-    let (owner, plain) = (server.key("team", "owner"), server.key_with("team", &["TFSTATE_SAVE", "TFSTATE_DELETE"]));
-    let cases = std::env::var("STATEKEEP_MODEL_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(32);
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
+    let (owner, plain) = (
+        server.key("team", "owner"),
+        server.key_with("team", &["TFSTATE_SAVE", "TFSTATE_DELETE"]),
+    );
+    let cases = std::env::var("STATEKEEP_MODEL_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok())
+        .unwrap_or(32);
+    let config = Config {
+        cases,
+        failure_persistence: None,
+        max_shrink_iters: 200,
+        ..Config::default()
+    };
     let counter = AtomicU64::new(0);
     let result = TestRunner::new(config).run(&proptest::collection::vec(op(), 1..40), |ops| {
         let name = format!("team/n{}", counter.fetch_add(1, Ordering::SeqCst));
-        let mut run = Run { model: Model::default(), callers: [&owner, &plain], name };
+        let mut run = Run {
+            model: Model::default(),
+            callers: [&owner, &plain],
+            name,
+        };
         for op in &ops {
             run.step(op)?;
         }

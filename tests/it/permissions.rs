@@ -1,6 +1,7 @@
 //! Every route × every member of the cast: one table.
 //!
-//! Each call is set up so that it succeeds for whoever may make it; a cell is the status of the answer.
+//! Each call is set up so that it succeeds for whoever may make it; a cell is the status of the
+//! answer.
 
 use serde_json::{Value, json};
 
@@ -8,7 +9,8 @@ use crate::harness::{Answer, Client, Server, lock_body, lock_body_to, state_path
 
 const L1: &str = "11111111-1111-4111-8111-111111111111";
 
-/// The members of the cast, in the order of the table's columns. `team/net` is the state that they ask for.
+/// The members of the cast, in the order of the table's columns. `team/net` is the state that they
+/// ask for.
 const CAST: [&str; 14] = [
     "anon",
     "reader",
@@ -57,22 +59,36 @@ impl Stage {
     /// `team/net` is live with one more version than before, and free; `team/moved` does not exist.
     fn reset(&self) -> u64 {
         let admin = self.server.admin();
-        admin.send("UNLOCK", &state_path("team/net"), "").expect_status(200);
+        admin
+            .send("UNLOCK", &state_path("team/net"), "")
+            .expect_status(200);
         let live = admin.read("team/net");
-        let serial = if live.status == 200 { live.json()["serial"].as_u64().expect("a serial") } else { 0 };
+        let serial = if live.status == 200 {
+            live.json()["serial"].as_u64().expect("a serial")
+        } else {
+            0
+        };
         admin.lock("team/net", "reset").expect_status(200);
-        admin.write("team/net", tfstate(L1, serial + 1), Some("reset")).expect_status(200);
+        admin
+            .write("team/net", tfstate(L1, serial + 1), Some("reset"))
+            .expect_status(200);
         admin.unlock("team/net", "reset").expect_status(200);
         serial + 2
     }
 
-    /// Makes one call as each member of the cast and compares the statuses; `call` gets the next serial.
+    /// Makes one call as each member of the cast and compares the statuses; `call` gets the next
+    /// serial.
     #[track_caller]
     fn row(&self, what: &str, expected: [u16; 14], call: impl Fn(&Client, u64) -> Answer) {
         for ((who, caller), status) in CAST.iter().zip(&self.cast).zip(expected) {
             let serial = self.reset();
             let answer = call(caller, serial);
-            assert_eq!(answer.status.as_u16(), status, "{what} as {who}: {}", answer.text());
+            assert_eq!(
+                answer.status.as_u16(),
+                status,
+                "{what} as {who}: {}",
+                answer.text()
+            );
         }
     }
 
@@ -81,7 +97,12 @@ impl Stage {
     fn get(&self, path: &str, expected: [u16; 14]) {
         for ((who, caller), status) in CAST.iter().zip(&self.cast).zip(expected) {
             let answer = caller.get(path);
-            assert_eq!(answer.status.as_u16(), status, "GET {path} as {who}: {}", answer.text());
+            assert_eq!(
+                answer.status.as_u16(),
+                status,
+                "GET {path} as {who}: {}",
+                answer.text()
+            );
         }
     }
 }
@@ -96,7 +117,8 @@ fn reading_a_state_and_what_lies_below_it() {
     let stage = Stage::new();
     stage.reset();
     stage.server.admin().lock("team/net", "held").expect_status(200);
-    //                                       anon rdr  out  plan wrtr ownr mon  adm  rivl blck nghb tokn less oper
+    //                                       anon rdr out plan wrtr ownr mon adm rivl blck nghb tokn
+    //                                       less oper
     stage.get(&net(""),                     [401, 200, 200, 200, 200, 200, 403, 200, 403, 200, 403, 200, 200, 200]);
     stage.get(&net("/lock"),                [401, 200, 403, 200, 200, 200, 403, 200, 403, 200, 403, 200, 200, 200]);
     stage.get(&net("/versions"),            [401, 200, 403, 403, 200, 200, 403, 200, 403, 200, 403, 200, 200, 200]);
@@ -267,7 +289,8 @@ fn taking_a_state_elsewhere() {
 fn lists_events_and_the_server() {
     let stage = Stage::new();
     stage.reset();
-    //                                anon rdr  out  plan wrtr ownr mon  adm  rivl blck nghb tokn less oper
+    //                                anon rdr out plan wrtr ownr mon adm rivl blck nghb tokn less
+    //                                oper
     stage.get("/api/terraform/state", [401, 200, 403, 403, 200, 200, 403, 200, 200, 200, 200, 200, 200, 200]);
     stage.get("/api/events",          [401, 403, 403, 403, 403, 200, 403, 200, 200, 200, 200, 403, 403, 403]);
     stage.get("/api/status",          [401, 403, 403, 403, 403, 403, 200, 200, 403, 403, 403, 403, 403, 403]);

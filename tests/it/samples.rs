@@ -30,7 +30,8 @@ pub fn tfstate_noted(lineage: &str, serial: u64, note: &str) -> String {
     tfstate_with(lineage, serial, note, &json!([]))
 }
 
-/// A lineage of its own for each number: what has another lineage than the version before is kept whole, and leans on nothing.
+/// A lineage of its own for each number: what has another lineage than the version before is kept
+/// whole, and leans on nothing.
 pub fn lineage(number: u64) -> String {
     format!("{number:08}-1111-4111-8111-111111111111")
 }
@@ -45,7 +46,9 @@ pub fn resource(mode: &str, kind: &str, name: &str, instances: usize) -> Value {
 /// The SHA-256 of some bytes, in hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
     use sha2::Digest as _;
-    sha2::Sha256::digest(bytes).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    sha2::Sha256::digest(bytes)
+        .iter()
+        .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// The value of `Content-MD5` for some bytes.

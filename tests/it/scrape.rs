@@ -1,4 +1,5 @@
-//! What `/metrics` says, taken apart as Prometheus does: samples with their names, labels and values.
+//! What `/metrics` says, taken apart as Prometheus does: samples with their names, labels and
+//! values.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -28,19 +29,39 @@ pub fn monitor(server: &Server) -> Client {
 impl Scrape {
     pub fn of(monitor: &Client) -> Self {
         let text = monitor.get("/metrics").expect_status(200).text();
-        let samples = text.lines().filter(|line| !line.starts_with('#')).map(parse).collect();
+        let samples = text
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .map(parse)
+            .collect();
         Self { text, samples }
     }
 
     /// The samples of a name that have at least these labels.
-    pub fn having<'a>(&'a self, name: &'a str, labels: &'a [(&str, &str)]) -> impl Iterator<Item = &'a Sample> {
-        let fits = |sample: &&Sample| labels.iter().all(|(label, value)| sample.labels.get(*label).is_some_and(|found| found == value));
-        self.samples.iter().filter(move |sample| sample.name == name).filter(fits)
+    pub fn having<'a>(
+        &'a self,
+        name: &'a str,
+        labels: &'a [(&str, &str)],
+    ) -> impl Iterator<Item = &'a Sample> {
+        let fits = |sample: &&Sample| {
+            labels.iter().all(|(label, value)| {
+                sample
+                    .labels
+                    .get(*label)
+                    .is_some_and(|found| found == value)
+            })
+        };
+        self.samples
+            .iter()
+            .filter(move |sample| sample.name == name)
+            .filter(fits)
     }
 
     /// Their values, which are whole numbers, added up; 0 where there is none.
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
-        self.having(name, labels).map(|sample| sample.value.parse::<u64>().expect("a whole number")).sum()
+        self.having(name, labels)
+            .map(|sample| sample.value.parse::<u64>().expect("a whole number"))
+            .sum()
     }
 
     /// The value of the one sample without labels that has to be there.
@@ -53,20 +74,31 @@ impl Scrape {
     /// The same for seconds, which have a fraction.
     #[track_caller]
     pub fn seconds(&self, name: &str) -> Duration {
-        let sample = self.having(name, &[]).next().unwrap_or_else(|| panic!("{name} in {}", self.text));
+        let sample = self
+            .having(name, &[])
+            .next()
+            .unwrap_or_else(|| panic!("{name} in {}", self.text));
         Duration::from_secs_f64(sample.value.parse().expect("a number"))
     }
 
     /// The values of one label of a name.
     pub fn labels(&self, name: &str, label: &str) -> BTreeSet<String> {
-        self.having(name, &[]).filter_map(|sample| sample.labels.get(label).cloned()).collect()
+        self.having(name, &[])
+            .filter_map(|sample| sample.labels.get(label).cloned())
+            .collect()
     }
 }
 
 fn parse(line: &str) -> Sample {
-    let (series, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("a sample without a value: {line}"));
+    let (series, value) = line
+        .rsplit_once(' ')
+        .unwrap_or_else(|| panic!("a sample without a value: {line}"));
     let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
-    Sample { name: name.to_owned(), labels: parse_labels(labels, line), value: value.to_owned() }
+    Sample {
+        name: name.to_owned(),
+        labels: parse_labels(labels, line),
+        value: value.to_owned(),
+    }
 }
 
 /// `a="x",b="y"}`, where a value may hold anything behind backslashes.
@@ -74,7 +106,9 @@ fn parse_labels(text: &str, line: &str) -> BTreeMap<String, String> {
     let mut labels = BTreeMap::new();
     let mut rest = text;
     while rest != "}" {
-        let (label, after) = rest.split_once("=\"").unwrap_or_else(|| panic!("malformed labels: {line}"));
+        let (label, after) = rest
+            .split_once("=\"")
+            .unwrap_or_else(|| panic!("malformed labels: {line}"));
         let mut value = String::new();
         let mut characters = after.char_indices();
         let end = loop {
@@ -85,7 +119,10 @@ fn parse_labels(text: &str, line: &str) -> BTreeMap<String, String> {
                 None => panic!("a label without its end: {line}"),
             }
         };
-        assert!(labels.insert(label.to_owned(), value).is_none(), "a label twice: {line}");
+        assert!(
+            labels.insert(label.to_owned(), value).is_none(),
+            "a label twice: {line}"
+        );
         let after = &after[end + 1..];
         rest = after.strip_prefix(',').unwrap_or(after);
     }
@@ -100,7 +137,9 @@ pub fn in_flight(monitor: &Client) -> u64 {
 /// Waits until exactly so many bytes are lent.
 #[track_caller]
 pub fn eventually_in_flight(monitor: &Client, bytes: u64, when: &str) {
-    eventually(&format!("{bytes} bytes are lent: {when}"), || in_flight(monitor) == bytes);
+    eventually(&format!("{bytes} bytes are lent: {when}"), || {
+        in_flight(monitor) == bytes
+    });
 }
 
 /// Waits until nothing is lent any more.

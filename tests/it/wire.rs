@@ -1,4 +1,5 @@
-//! Requests that no proper client sends: bytes written to a socket as they are, and the answer read back by hand.
+//! Requests that no proper client sends: bytes written to a socket as they are, and the answer read
+//! back by hand.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -52,21 +53,36 @@ impl Wire {
     pub fn to(server: &Server) -> Self {
         let stream = TcpStream::connect(server.address()).expect("a connection");
         stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
-        stream.set_write_timeout(Some(PATIENCE)).expect("a time-out");
-        stream.set_nodelay(true).expect("what is sent goes out at once");
-        Self { stream: Box::new(stream), read: Vec::new() }
+        stream
+            .set_write_timeout(Some(PATIENCE))
+            .expect("a time-out");
+        stream
+            .set_nodelay(true)
+            .expect("what is sent goes out at once");
+        Self {
+            stream: Box::new(stream),
+            read: Vec::new(),
+        }
     }
 
     /// A connection to the socket in the server's data directory.
     pub fn to_socket_of(server: &Server) -> Self {
-        let stream = UnixStream::connect(server.data().join("statekeep.sock")).expect("a connection");
+        let stream =
+            UnixStream::connect(server.data().join("statekeep.sock")).expect("a connection");
         stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
-        Self { stream: Box::new(stream), read: Vec::new() }
+        Self {
+            stream: Box::new(stream),
+            read: Vec::new(),
+        }
     }
 
-    /// Sends some bytes; a server that has hung up already is no failure here, its answer may still be there to read.
+    /// Sends some bytes; a server that has hung up already is no failure here, its answer may still
+    /// be there to read.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
-        self.stream.write_all(bytes.as_ref()).and_then(|()| self.stream.flush()).is_ok()
+        self.stream
+            .write_all(bytes.as_ref())
+            .and_then(|()| self.stream.flush())
+            .is_ok()
     }
 
     /// Says that nothing more will come, as a client does that is killed.
@@ -95,21 +111,35 @@ impl Wire {
                 break at + 4;
             }
             if !self.more() {
-                assert!(self.read.is_empty(), "half an answer: {}", String::from_utf8_lossy(&self.read));
+                assert!(
+                    self.read.is_empty(),
+                    "half an answer: {}",
+                    String::from_utf8_lossy(&self.read)
+                );
                 return None;
             }
         };
-        let head = String::from_utf8(self.read.drain(..head_end).collect()).expect("a head in ASCII");
+        let head =
+            String::from_utf8(self.read.drain(..head_end).collect()).expect("a head in ASCII");
         let (status, headers) = parse_head(&head);
         if status.is_informational() {
             return self.next_answer(has_body);
         }
         let bytes = match headers.get("content-length") {
-            _ if !has_body || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED => Vec::new(),
+            _ if !has_body
+                || status == StatusCode::NO_CONTENT
+                || status == StatusCode::NOT_MODIFIED =>
+            {
+                Vec::new()
+            }
             Some(length) => self.take(length.to_str().expect("ASCII").parse().expect("a length")),
             None => self.rest(),
         };
-        Some(Answer { status, headers, bytes })
+        Some(Answer {
+            status,
+            headers,
+            bytes,
+        })
     }
 
     /// Reads some bytes of an answer and keeps them for it; false at the end of the stream.
@@ -131,11 +161,15 @@ impl Wire {
                 self.read.extend_from_slice(&buffer[..count]);
                 false
             }
-            Err(error) => matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut),
+            Err(error) => matches!(
+                error.kind(),
+                std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
+            ),
         }
     }
 
-    /// Waits for the connection's end, whatever comes before it; a server that keeps it open fails the test.
+    /// Waits for the connection's end, whatever comes before it; a server that keeps it open fails
+    /// the test.
     #[track_caller]
     pub fn closes(&mut self) {
         self.rest();
@@ -153,7 +187,8 @@ impl Wire {
         std::mem::take(&mut self.read)
     }
 
-    /// Reads on; false at the end of the stream. A server that neither answers nor closes fails the test.
+    /// Reads on; false at the end of the stream. A server that neither answers nor closes fails the
+    /// test.
     fn more(&mut self) -> bool {
         let mut buffer = [0; 16 * 1024];
         match self.stream.read(&mut buffer) {
@@ -162,8 +197,14 @@ impl Wire {
                 count > 0
             }
             Err(error) => {
-                let late = matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut);
-                assert!(!late, "the server neither answers nor closes the connection");
+                let late = matches!(
+                    error.kind(),
+                    std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
+                );
+                assert!(
+                    !late,
+                    "the server neither answers nor closes the connection"
+                );
                 false
             }
         }
@@ -172,25 +213,35 @@ impl Wire {
 
 fn parse_head(head: &str) -> (StatusCode, HeaderMap) {
     let mut lines = head.trim_end().split("\r\n");
-    let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|word| word.parse().ok());
+    let status = lines
+        .next()
+        .and_then(|line| line.split(' ').nth(1))
+        .and_then(|word| word.parse().ok());
     let status = StatusCode::from_u16(status.expect("a status line")).expect("a status");
     let mut headers = HeaderMap::new();
     for line in lines {
         let (name, value) = line.split_once(':').expect("a header");
-        headers.append(name.parse::<HeaderName>().expect("a name"), HeaderValue::from_str(value.trim()).expect("a value"));
+        headers.append(
+            name.parse::<HeaderName>().expect("a name"),
+            HeaderValue::from_str(value.trim()).expect("a value"),
+        );
     }
     (status, headers)
 }
 
 /// Where some bytes first appear in others.
 pub fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
-    bytes.windows(needle.len()).position(|window| window == needle)
+    bytes
+        .windows(needle.len())
+        .position(|window| window == needle)
 }
 
 /// The head of a request with someone's credentials; `headers` are whole lines without their end.
 pub fn head(method: &str, target: &str, caller: &Client, headers: &[&str]) -> String {
     let basic = base64::engine::general_purpose::STANDARD.encode(format!("x:{}", caller.secret()));
-    let mut head = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {basic}\r\n");
+    let mut head = format!(
+        "{method} {target} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {basic}\r\n"
+    );
     for line in headers {
         head.push_str(line);
         head.push_str("\r\n");
@@ -210,9 +261,15 @@ pub fn chunked(body: impl AsRef<[u8]>, size: usize) -> Vec<u8> {
     bytes
 }
 
-/// Sends a whole request with an empty body to an address exactly as it is written, which HTTP clients would tidy up first.
+/// Sends a whole request with an empty body to an address exactly as it is written, which HTTP
+/// clients would tidy up first.
 pub fn ask(server: &Server, caller: &Client, method: &str, target: &str) -> Answer {
     let mut wire = Wire::to(server);
-    wire.send(head(method, target, caller, &["Content-Length: 0", "Connection: close"]));
+    wire.send(head(
+        method,
+        target,
+        caller,
+        &["Content-Length: 0", "Connection: close"],
+    ));
     wire.answer().expect("an answer")
 }

@@ -1,4 +1,5 @@
-//! Writes where there is much already, beside writes where there is little: one after the other, and their ratio.
+//! Writes where there is much already, beside writes where there is little: one after the other,
+//! and their ratio.
 
 use std::time::Instant;
 
@@ -12,7 +13,8 @@ use crate::wire::{Connection, Hashing, Request};
 use crate::writer::{Writer, verify};
 
 /// What the two ratios are called.
-pub(super) const BY_VERSIONS: &str = "a write after 5,000 versions of the state / after 50 of another one";
+pub(super) const BY_VERSIONS: &str =
+    "a write after 5,000 versions of the state / after 50 of another one";
 pub(super) const BY_STATES: &str = "a write beside 100,000 states / in an empty directory";
 
 const MANY_VERSIONS: usize = 5_000;
@@ -35,7 +37,11 @@ impl<'s> Client<'s> {
         let writer = Writer::new(&server.secret, block, seed)?;
         let mut connection = server.connect()?;
         connection.exchange(&writer.lock())?;
-        Ok(Self { server, writer, connection })
+        Ok(Self {
+            server,
+            writer,
+            connection,
+        })
     }
 
     /// Takes a new connection: the server hangs up where nobody asks for long.
@@ -71,7 +77,8 @@ fn round(one: &mut Client<'_>, other: &mut Client<'_>) -> Res<f64> {
     Ok(median(ratios).ok_or("no writes")?)
 }
 
-/// Two states of one server: one with a long history, and one whose history has just begun, a new one each round.
+/// Two states of one server: one with a long history, and one whose history has just begun, a new
+/// one each round.
 pub(super) fn by_versions() -> Res<Vec<f64>> {
     let dir = directory()?;
     let data = dir.path().join("data");
@@ -83,7 +90,11 @@ pub(super) fn by_versions() -> Res<Vec<f64>> {
     let mut ratios = Vec::new();
     for number in 1..=ROUNDS {
         eprintln!("history-length: versions, {number} of {ROUNDS}");
-        let mut short = Client::new(&server, &format!("short-{number}"), 81_000 + u64::try_from(number)?)?;
+        let mut short = Client::new(
+            &server,
+            &format!("short-{number}"),
+            81_000 + u64::try_from(number)?,
+        )?;
         (0..FEW_VERSIONS).try_for_each(|_| short.write().map(drop))?;
         look.wait_until_settled()?;
         ratios.push(round(&mut long, &mut short)?);
@@ -102,11 +113,18 @@ pub(super) fn by_states() -> Res<Vec<f64>> {
     eprintln!("history-length: {MANY_STATES} states");
     let requests = |client: usize| {
         let mine = (client..MANY_STATES).step_by(CLIENTS);
-        mine.map(|state| Request::post(&path(state), &full.secret, tiny(state, 1))).collect::<Vec<_>>()
+        mine.map(|state| Request::post(&path(state), &full.secret, tiny(state, 1)))
+            .collect::<Vec<_>>()
     };
-    load::send_all(&full.process, &(0..CLIENTS).map(requests).collect::<Vec<_>>())?;
+    load::send_all(
+        &full.process,
+        &(0..CLIENTS).map(requests).collect::<Vec<_>>(),
+    )?;
     let looks = [Look::into(&data)?, Look::into(&other)?];
-    let (mut among_many, mut alone) = (Client::new(&full, "one", 82_000)?, Client::new(&empty, "one", 82_000)?);
+    let (mut among_many, mut alone) = (
+        Client::new(&full, "one", 82_000)?,
+        Client::new(&empty, "one", 82_000)?,
+    );
     let mut ratios = Vec::new();
     for number in 0..=ROUNDS {
         eprintln!("history-length: states, {number} of {ROUNDS}");

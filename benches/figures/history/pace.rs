@@ -1,4 +1,5 @@
-//! Whether settling keeps up with writes that come at a steady pace: what is left when they end, and for how long.
+//! Whether settling keeps up with writes that come at a steady pace: what is left when they end,
+//! and for how long.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -29,8 +30,18 @@ pub(super) struct Kind {
 
 /// Small states of many, and one large state.
 pub(super) const KINDS: [Kind; 2] = [
-    Kind { name: "16 states of 60 kB", writers: 16, resources: 34, target: Target::AtMost(5.0) },
-    Kind { name: "one state of 0.95 MB", writers: 1, resources: size::RESOURCES, target: Target::None },
+    Kind {
+        name: "16 states of 60 kB",
+        writers: 16,
+        resources: 34,
+        target: Target::AtMost(5.0),
+    },
+    Kind {
+        name: "one state of 0.95 MB",
+        writers: 1,
+        resources: size::RESOURCES,
+        target: Target::None,
+    },
 ];
 
 /// What it came to.
@@ -51,10 +62,18 @@ pub(super) fn take(kind: Kind) -> Res<Paced> {
     let mut connection = server.connect()?;
     let mut writers = Vec::new();
     for index in 0..u32::try_from(kind.writers)? {
-        let writer = Writer::with_resources(&server.secret, &format!("paced-{index}"), u64::from(index), kind.resources)?;
+        let writer = Writer::with_resources(
+            &server.secret,
+            &format!("paced-{index}"),
+            u64::from(index),
+            kind.resources,
+        )?;
         connection.exchange(&writer.lock())?;
         // One after the other, not all at once.
-        writers.push((Mutex::new(writer), Duration::from_secs(1) * index / WRITES_A_SECOND));
+        writers.push((
+            Mutex::new(writer),
+            Duration::from_secs(1) * index / WRITES_A_SECOND,
+        ));
     }
     let every = Duration::from_secs(1) * u32::try_from(kind.writers)? / WRITES_A_SECOND;
     let look = Look::into(&data)?;
@@ -63,5 +82,9 @@ pub(super) fn take(kind: Kind) -> Res<Paced> {
     let until_settled = look.wait_until_settled()?;
     verify(&server, &apart(writers)?)?;
     server.stop()?;
-    Ok(Paced { round, left, until_settled })
+    Ok(Paced {
+        round,
+        left,
+        until_settled,
+    })
 }

@@ -1,7 +1,9 @@
-//! Writes while what was written before is being settled, beside the same server that settles nothing.
+//! Writes while what was written before is being settled, beside the same server that settles
+//! nothing.
 //!
-//! Clients make their bodies as they send them, so that rounds can be long: while others write, settling begins ten seconds after a write. Before the rival's turn, ours has
-//! settled everything, so that the rival is not slowed down by work that is not its own.
+//! Clients make their bodies as they send them, so that rounds can be long: while others write,
+//! settling begins ten seconds after a write. Before the rival's turn, ours has settled everything,
+//! so that the rival is not slowed down by work that is not its own.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -30,14 +32,21 @@ pub(super) struct Rounds {
 pub(super) fn take() -> Res<Rounds> {
     let dir = directory()?;
     let (data, other) = (dir.path().join("data"), dir.path().join("other"));
-    let (server, rival) = (Server::on(&data, &[])?, Server::that_settles_nothing(&other)?);
+    let (server, rival) = (
+        Server::on(&data, &[])?,
+        Server::that_settles_nothing(&other)?,
+    );
     let look = Look::into(&data)?;
     let ours = together(writers(&server, CLIENTS)?);
     let theirs = together(writers(&rival, CLIENTS)?);
     let mut rounds = Rounds::default();
     for pair in 0..=PAIRS {
         eprintln!("history-post: pair {pair} of {PAIRS}");
-        let (one, other) = (round(&server, &ours)?, look.wait_until_settled().and_then(|_| round(&rival, &theirs))?);
+        let (one, other) = (
+            round(&server, &ours)?,
+            look.wait_until_settled()
+                .and_then(|_| round(&rival, &theirs))?,
+        );
         // The first warms up.
         if pair > 0 {
             rounds.ours.push(one);
@@ -59,10 +68,16 @@ fn round(server: &Server, writers: &[(Mutex<Writer>, Duration)]) -> Res<Round> {
 
 /// Writers as a round takes them, which all start at once.
 fn together(writers: Vec<Writer>) -> Vec<(Mutex<Writer>, Duration)> {
-    writers.into_iter().map(|writer| (Mutex::new(writer), Duration::ZERO)).collect()
+    writers
+        .into_iter()
+        .map(|writer| (Mutex::new(writer), Duration::ZERO))
+        .collect()
 }
 
 /// Writers after their rounds.
 pub(super) fn apart(writers: Vec<(Mutex<Writer>, Duration)>) -> Res<Vec<Writer>> {
-    writers.into_iter().map(|(writer, _)| writer.into_inner().map_err(|_| "a client panicked".into())).collect()
+    writers
+        .into_iter()
+        .map(|(writer, _)| writer.into_inner().map_err(|_| "a client panicked".into()))
+        .collect()
 }

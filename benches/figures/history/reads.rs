@@ -1,7 +1,8 @@
 //! Reads of any version while nothing is cached, beside reads of the current one.
 //!
-//! All versions are read a few times in turns; those that were slowest then are read more often, each time right after the current version,
-//! and the slowest of these counts. Each answer's bytes were proven by the server, or it would not have answered.
+//! All versions are read a few times in turns; those that were slowest then are read more often,
+//! each time right after the current version, and the slowest of these counts. Each answer's bytes
+//! were proven by the server, or it would not have answered.
 
 use std::time::Instant;
 
@@ -35,7 +36,10 @@ pub(super) struct Reads {
 
 impl Reads {
     pub(super) fn name(&self) -> String {
-        format!("nothing cached, the slowest version ({}, {} steps) / the current one", self.number, self.steps)
+        format!(
+            "nothing cached, the slowest version ({}, {} steps) / the current one",
+            self.number, self.steps
+        )
     }
 }
 
@@ -51,13 +55,17 @@ pub(super) fn take(history: &History) -> Res<Reads> {
     let server = Server::on(&history.data(), &["--cache-size", "0"])?;
     let mut connection = server.connect()?;
     let current = Request::get(PATH, &server.secret);
-    let version = |number: usize| Request::get(&format!("{PATH}/versions/{number}"), &server.secret);
+    let version =
+        |number: usize| Request::get(&format!("{PATH}/versions/{number}"), &server.secret);
     for _ in 0..WARM_UP {
         connection.exchange(&current)?;
     }
     let mut times = vec![Vec::new(); history.versions];
     for pass in 1..=PASSES {
-        eprintln!("history: reading {} versions, {pass} of {PASSES}", history.versions);
+        eprintln!(
+            "history: reading {} versions, {pass} of {PASSES}",
+            history.versions
+        );
         for (index, times) in times.iter_mut().enumerate() {
             times.push(seconds(&mut connection, &version(index + 1))?);
         }
@@ -67,18 +75,32 @@ pub(super) fn take(history: &History) -> Res<Reads> {
     order.sort_unstable_by(|one, other| medians[*other].total_cmp(&medians[*one]));
     let mut slowest: Option<Reads> = None;
     for index in order.into_iter().take(SLOWEST) {
-        let reads = one(&mut connection, [&current, &version(index + 1)], (index, &steps))?;
-        if slowest.as_ref().is_none_or(|slowest| median(slowest.ratios.clone()) < median(reads.ratios.clone())) {
+        let reads = one(
+            &mut connection,
+            [&current, &version(index + 1)],
+            (index, &steps),
+        )?;
+        if slowest
+            .as_ref()
+            .is_none_or(|slowest| median(slowest.ratios.clone()) < median(reads.ratios.clone()))
+        {
             slowest = Some(reads);
         }
     }
     server.stop()?;
     let reads = slowest.ok_or("no version was read")?;
-    Ok(Reads { by_steps: by_steps(&steps, &medians), ..reads })
+    Ok(Reads {
+        by_steps: by_steps(&steps, &medians),
+        ..reads
+    })
 }
 
 /// One version beside the current one, in turns.
-fn one(connection: &mut Connection, [current, version]: [&Request; 2], (index, steps): (usize, &[u32])) -> Res<Reads> {
+fn one(
+    connection: &mut Connection,
+    [current, version]: [&Request; 2],
+    (index, steps): (usize, &[u32]),
+) -> Res<Reads> {
     let (mut currents, mut versions) = (Vec::new(), Vec::new());
     for _ in 0..TIMES {
         currents.push(seconds(connection, current)?);
@@ -88,7 +110,11 @@ fn one(connection: &mut Connection, [current, version]: [&Request; 2], (index, s
         most_steps: steps.iter().copied().max().map_or(f64::NAN, f64::from),
         number: index + 1,
         steps: steps[index],
-        ratios: versions.iter().zip(&currents).map(|(version, current)| version / current).collect(),
+        ratios: versions
+            .iter()
+            .zip(&currents)
+            .map(|(version, current)| version / current)
+            .collect(),
         slowest: median(versions).ok_or("no reads")?,
         current: median(currents).ok_or("no reads")?,
         by_steps: Vec::new(),
@@ -98,9 +124,19 @@ fn one(connection: &mut Connection, [current, version]: [&Request; 2], (index, s
 fn by_steps(steps: &[u32], medians: &[f64]) -> Vec<[String; 4]> {
     let most = steps.iter().copied().max().unwrap_or_default();
     let row = |wanted: u32| {
-        let those: Vec<f64> = steps.iter().zip(medians).filter(|(steps, _)| **steps == wanted).map(|(_, seconds)| seconds * 1e3).collect();
+        let those: Vec<f64> = steps
+            .iter()
+            .zip(medians)
+            .filter(|(steps, _)| **steps == wanted)
+            .map(|(_, seconds)| seconds * 1e3)
+            .collect();
         let slowest = those.iter().copied().fold(f64::NAN, f64::max);
-        [wanted.to_string(), those.len().to_string(), format!("{:.1}", median(those).unwrap_or(f64::NAN)), format!("{slowest:.1}")]
+        [
+            wanted.to_string(),
+            those.len().to_string(),
+            format!("{:.1}", median(those).unwrap_or(f64::NAN)),
+            format!("{slowest:.1}"),
+        ]
     };
     (0..=most).map(row).collect()
 }

@@ -1,8 +1,9 @@
-//! What versions of one state add to an empty database once they are settled: all pages in use, so with rows, indexes, events and the whole
-//! current version.
+//! What versions of one state add to an empty database once they are settled: all pages in use, so
+//! with rows, indexes, events and the whole current version.
 //!
-//! The rival is every version in a frame of its own, without any row. The versions are made here, or are the files of a directory that
-//! [`STATES`] names, so that somebody else's history can be measured. They are written without a lock.
+//! The rival is every version in a frame of its own, without any row. The versions are made here,
+//! or are the files of a directory that [`STATES`] names, so that somebody else's history can be
+//! measured. They are written without a lock.
 
 use std::path::PathBuf;
 
@@ -39,7 +40,11 @@ pub(super) struct History {
 /// Which state it is, in words.
 pub(super) fn source() -> Res<String> {
     let first = states(1)?.next().ok_or("no states")??;
-    let from = if std::env::var_os(STATES).is_some() { format!("{STATES}, the first of") } else { format!("{RESOURCES} resources,") };
+    let from = if std::env::var_os(STATES).is_some() {
+        format!("{STATES}, the first of")
+    } else {
+        format!("{RESOURCES} resources,")
+    };
     Ok(format!("{from} {} bytes", first.len()))
 }
 
@@ -47,18 +52,32 @@ pub(super) fn source() -> Res<String> {
 fn states(versions: usize) -> Res<Box<dyn Iterator<Item = Res<Vec<u8>>>>> {
     let Some(dir) = std::env::var_os(STATES) else {
         let mut series = Series::with_resources(SEED, RESOURCES)?;
-        return Ok(Box::new((0..versions).map(move |_| Ok(series.next().to_vec()))));
+        return Ok(Box::new(
+            (0..versions).map(move |_| Ok(series.next().to_vec())),
+        ));
     };
-    let mut files = std::fs::read_dir(dir)?.map(|entry| entry.map(|entry| entry.path())).collect::<std::io::Result<Vec<PathBuf>>>()?;
+    let mut files = std::fs::read_dir(dir)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<std::io::Result<Vec<PathBuf>>>()?;
     files.sort_unstable();
     if files.len() < versions {
-        return Err(format!("{STATES} has {} files, and {versions} versions are needed", files.len()).into());
+        return Err(format!(
+            "{STATES} has {} files, and {versions} versions are needed",
+            files.len()
+        )
+        .into());
     }
-    Ok(Box::new(files.into_iter().take(versions).map(|file| Ok(std::fs::read(file)?))))
+    Ok(Box::new(
+        files
+            .into_iter()
+            .take(versions)
+            .map(|file| Ok(std::fs::read(file)?)),
+    ))
 }
 
 impl History {
-    /// Writes so many versions through the front door, and waits until they are settled and the server has left in good order.
+    /// Writes so many versions through the front door, and waits until they are settled and the
+    /// server has left in good order.
     pub(super) fn write(versions: usize) -> Res<Self> {
         let dir = directory()?;
         let data = dir.path().join("data");
@@ -77,12 +96,23 @@ impl History {
         }
         let settled_after = Look::into(&data)?.wait_until_settled()?;
         // The server hangs up where nobody asks for long.
-        if server.connect()?.exchange(&Request::get(PATH, &server.secret))? != last {
+        if server
+            .connect()?
+            .exchange(&Request::get(PATH, &server.secret))?
+            != last
+        {
             return Err("what was read is not what was written last".into());
         }
         server.stop()?;
         let added = Look::into(&data)?.bytes_in_use()? - empty;
-        Ok(Self { versions, raw, whole, added, settled_after, dir })
+        Ok(Self {
+            versions,
+            raw,
+            whole,
+            added,
+            settled_after,
+            dir,
+        })
     }
 
     pub(super) fn data(&self) -> PathBuf {
@@ -92,6 +122,12 @@ impl History {
     pub(super) fn cells(&self) -> [String; 5] {
         let bytes = |bytes: f64| format!("{bytes:.0}");
         let settled = format!("{:.1}", self.settled_after);
-        [self.versions.to_string(), bytes(self.raw), bytes(self.whole), bytes(self.added), settled]
+        [
+            self.versions.to_string(),
+            bytes(self.raw),
+            bytes(self.whole),
+            bytes(self.added),
+            settled,
+        ]
     }
 }

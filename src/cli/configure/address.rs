@@ -1,4 +1,5 @@
-//! Where a state is: a server and a name on it. Two spellings of one address are one state, and nothing secret is in any of them.
+//! Where a state is: a server and a name on it. Two spellings of one address are one state, and
+//! nothing secret is in any of them.
 
 use clap::Args;
 use reqwest::Url;
@@ -18,16 +19,19 @@ pub(in crate::cli) struct Base {
 }
 
 impl Base {
-    /// An address without anything that is secret or has no place in it. What is wrong is not repeated: it may hold a password.
+    /// An address without anything that is secret or has no place in it. What is wrong is not
+    /// repeated: it may hold a password.
     fn url(&self) -> Result<Url, Failure> {
         let wrong = |what: &str| Failure::Usage(format!("--base-url {what}"));
-        let url = Url::parse(&self.base_url).map_err(|error| wrong(&format!("is no address: {error}")))?;
+        let url = Url::parse(&self.base_url)
+            .map_err(|error| wrong(&format!("is no address: {error}")))?;
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
             return Err(wrong("has to begin with http:// or https://"));
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(wrong(
-                "has credentials in it, which Terraform copies into plan files; give them in TF_HTTP_USERNAME and TF_HTTP_PASSWORD",
+                "has credentials in it, which Terraform copies into plan files; give them in \
+                    TF_HTTP_USERNAME and TF_HTTP_PASSWORD",
             ));
         }
         if url.query().is_some() || url.fragment().is_some() {
@@ -42,8 +46,15 @@ impl Base {
     }
 
     /// The address of a state there.
-    pub(in crate::cli) fn state(&self, workspace: Workspace, block: BuildingBlock) -> Result<Address, Failure> {
-        Ok(Address { base: self.url()?, name: StateName { workspace, block } })
+    pub(in crate::cli) fn state(
+        &self,
+        workspace: Workspace,
+        block: BuildingBlock,
+    ) -> Result<Address, Failure> {
+        Ok(Address {
+            base: self.url()?,
+            name: StateName { workspace, block },
+        })
     }
 }
 
@@ -72,11 +83,18 @@ impl Address {
 
     /// The name of the state that an address on the same server is.
     pub(super) fn named(&self, other: &str) -> Option<StateName> {
-        let url = Url::parse(other).ok().filter(|url| url.origin() == self.base.origin())?;
+        let url = Url::parse(other)
+            .ok()
+            .filter(|url| url.origin() == self.base.origin())?;
         let base = self.base.path().trim_end_matches('/');
-        let path = url.path().strip_prefix(base)?.strip_prefix("/api/terraform/state/workspace/")?;
+        let path = url
+            .path()
+            .strip_prefix(base)?
+            .strip_prefix("/api/terraform/state/workspace/")?;
         match path.split('/').collect::<Vec<_>>().as_slice() {
-            [workspace, segment, block] if segment.eq_ignore_ascii_case("buildingblock") => StateName::parse(workspace, block).ok(),
+            [workspace, segment, block] if segment.eq_ignore_ascii_case("buildingblock") => {
+                StateName::parse(workspace, block).ok()
+            }
             _ => None,
         }
     }
@@ -87,7 +105,10 @@ mod tests {
     use super::*;
 
     fn address(base: &str) -> Address {
-        Address { base: Url::parse(base).expect("an address"), name: StateName::parse("team", "net").expect("a name") }
+        Address {
+            base: Url::parse(base).expect("an address"),
+            name: StateName::parse("team", "net").expect("a name"),
+        }
     }
 
     #[test]
@@ -95,16 +116,48 @@ mod tests {
         let ours = address("http://host:8680/sub/");
         assert!(ours.is(&ours.text()));
         for (other, is, shares) in [
-            ("HTTP://HOST:8680/sub/api/terraform/state/workspace/team/buildingBlock/net", true, true),
-            ("http://x:y@host:8680/sub/api/terraform/state/workspace/team/buildingblock/net", true, true),
-            ("http://host:8680/sub/api/terraform/state/workspace/team/buildingblock/two", false, true),
-            ("http://host:8680/api/terraform/state/workspace/team/buildingblock/net", false, false),
-            ("https://host:8680/sub/api/terraform/state/workspace/team/buildingblock/net", false, false),
-            ("http://host/sub/api/terraform/state/workspace/team/buildingblock/net", false, false),
-            ("http://host:8680/sub/api/terraform/state/workspace/team/buildingblock/net/lock", false, false),
+            (
+                "HTTP://HOST:8680/sub/api/terraform/state/workspace/team/buildingBlock/net",
+                true,
+                true,
+            ),
+            (
+                "http://x:y@host:8680/sub/api/terraform/state/workspace/team/buildingblock/net",
+                true,
+                true,
+            ),
+            (
+                "http://host:8680/sub/api/terraform/state/workspace/team/buildingblock/two",
+                false,
+                true,
+            ),
+            (
+                "http://host:8680/api/terraform/state/workspace/team/buildingblock/net",
+                false,
+                false,
+            ),
+            (
+                "https://host:8680/sub/api/terraform/state/workspace/team/buildingblock/net",
+                false,
+                false,
+            ),
+            (
+                "http://host/sub/api/terraform/state/workspace/team/buildingblock/net",
+                false,
+                false,
+            ),
+            (
+                "http://host:8680/sub/api/terraform/state/workspace/team/buildingblock/net/lock",
+                false,
+                false,
+            ),
             ("not an address", false, false),
         ] {
-            assert_eq!((ours.is(other), ours.named(other).is_some()), (is, shares), "{other}");
+            assert_eq!(
+                (ours.is(other), ours.named(other).is_some()),
+                (is, shares),
+                "{other}"
+            );
         }
     }
 }

@@ -1,7 +1,9 @@
-//! Whether an address is this server, whatever it is called: another name of the host, another spelling of the path, or a proxy's name.
+//! Whether an address is this server, whatever it is called: another name of the host, another
+//! spelling of the path, or a proxy's name.
 //!
-//! Who answers there says so: the data's id is on every answer of a statekeep, and the state's name on those of its address. Both are asked for without
-//! credentials, and without what an address may hold of them, for nobody knows yet who it is.
+//! Who answers there says so: the data's id is on every answer of a statekeep, and the state's name
+//! on those of its address. Both are asked for without credentials, and without what an address may
+//! hold of them, for nobody knows yet who it is.
 
 use std::time::Duration;
 
@@ -42,7 +44,9 @@ impl Address {
         if let Some(name) = self.named(other) {
             return Whose::This(Some(name));
         }
-        let Some(url) = without_credentials(other) else { return Whose::Others };
+        let Some(url) = without_credentials(other) else {
+            return Whose::Others;
+        };
         let (there, here) = tokio::join!(ask(url.as_str()), async { ask(&self.text()).await });
         let there = match there {
             Ok(there) => there,
@@ -62,23 +66,50 @@ impl Address {
 /// Asks who is at an address.
 async fn ask(address: &str) -> Result<Said, String> {
     let wrong = |error: reqwest::Error| output::harmless(&on_the_way(&error));
-    let answer = client(address).map_err(wrong)?.head(address).send().await.map_err(wrong)?;
-    let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    Ok(Said { instance: header(INSTANCE), state: header(STATE).and_then(|name| name.parse().ok()) })
+    let answer = client(address)
+        .map_err(wrong)?
+        .head(address)
+        .send()
+        .await
+        .map_err(wrong)?;
+    let header = |name: &str| {
+        answer
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned)
+    };
+    Ok(Said {
+        instance: header(INSTANCE),
+        state: header(STATE).and_then(|name| name.parse().ok()),
+    })
 }
 
-/// A client that sends no secret, and believes no answer but one that makes it do less; so whoever is there may answer.
+/// A client that sends no secret, and believes no answer but one that makes it do less; so whoever
+/// is there may answer.
 fn client(address: &str) -> reqwest::Result<reqwest::Client> {
     // Only fails when one is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(ANSWER_TIMEOUT);
-    if address.starts_with("https://") { builder.tls_danger_accept_invalid_certs(true) } else { builder.tls_certs_only([]) }.build()
+    let builder = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(ANSWER_TIMEOUT);
+    if address.starts_with("https://") {
+        builder.tls_danger_accept_invalid_certs(true)
+    } else {
+        builder.tls_certs_only([])
+    }
+    .build()
 }
 
-/// An address as it is asked: nothing of it that may be secret. What the client itself cannot ask is nothing.
+/// An address as it is asked: nothing of it that may be secret. What the client itself cannot ask
+/// is nothing.
 fn without_credentials(address: &str) -> Option<Url> {
-    let mut url = Url::parse(address.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())?;
-    url.set_username("").and_then(|()| url.set_password(None)).ok()?;
+    let mut url = Url::parse(address.trim())
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())?;
+    url.set_username("")
+        .and_then(|()| url.set_password(None))
+        .ok()?;
     url.set_query(None);
     url.set_fragment(None);
     Some(url)
@@ -94,7 +125,8 @@ mod tests {
 
     #[test]
     fn nothing_secret_is_sent_to_whoever_answers() {
-        let url = without_credentials("https://me:hush@a.example/x?private_token=hush#hush").expect("an address");
+        let url = without_credentials("https://me:hush@a.example/x?private_token=hush#hush")
+            .expect("an address");
         assert_eq!(url.as_str(), "https://a.example/x");
         for none in ["", "no address", "file:///etc/passwd", "unix:///x"] {
             assert!(without_credentials(none).is_none(), "{none}");

@@ -1,6 +1,8 @@
-//! `statekeep configure`: writes the one file that says where a module's state goes, only where its sources do not, and takes it away again.
+//! `statekeep configure`: writes the one file that says where a module's state goes, only where its
+//! sources do not, and takes it away again.
 //!
-//! Never over a file that it did not write, never through a link, never beside sources that it cannot judge, and never with a secret in it.
+//! Never over a file that it did not write, never through a link, never beside sources that it
+//! cannot judge, and never with a secret in it.
 
 pub(super) mod address;
 pub(super) mod identity;
@@ -30,13 +32,19 @@ pub(super) struct ConfigureArgs {
     #[arg(long, value_name = "W", required_unless_present = "remove")]
     workspace: Option<Workspace>,
     /// The state's building block
-    #[arg(long, value_name = "B", required_unless_present = "remove", requires = "workspace")]
+    #[arg(
+        long,
+        value_name = "B",
+        required_unless_present = "remove",
+        requires = "workspace"
+    )]
     building_block: Option<BuildingBlock>,
     #[command(flatten)]
     base: Base,
     #[command(flatten)]
     beside: Beside,
-    /// Write the file anew where an earlier one of ours names another address; the state is not moved
+    /// Write the file anew where an earlier one of ours names another address; the state is not
+    /// moved
     #[arg(long, conflicts_with = "remove")]
     replace: bool,
     /// Take away the file that was written
@@ -50,12 +58,17 @@ pub(super) struct ConfigureArgs {
     format: Format,
 }
 
-/// A file of a `run` is not touched while that runs, and no `run` begins while one that is left over is looked at.
+/// A file of a `run` is not touched while that runs, and no `run` begins while one that is left
+/// over is looked at.
 fn refuse_beside_a_run(args: &ConfigureArgs) -> Result<Option<Lock>, Failure> {
     let dir = &args.module.dir;
     args.module.exists()?;
     match Backend::present(dir)? {
-        Present::Ours(Backend { writer: Writer::Run, .. }) | Present::CutOff => Lock::take(dir).map(Some),
+        Present::Ours(Backend {
+            writer: Writer::Run,
+            ..
+        })
+        | Present::CutOff => Lock::take(dir).map(Some),
         Present::Nothing | Present::Ours(_) | Present::Theirs => Ok(None),
     }
 }
@@ -73,7 +86,11 @@ enum Plan {
 pub(super) fn run(args: &ConfigureArgs) -> Result<(), Failure> {
     let address = address(args)?;
     let _lock = refuse_beside_a_run(args)?;
-    let plan = if args.remove { removal(args, address.as_ref())? } else { crate::http::block_on(plan(args, &required(address)?))? };
+    let plan = if args.remove {
+        removal(args, address.as_ref())?
+    } else {
+        crate::http::block_on(plan(args, &required(address)?))?
+    };
     if !args.check {
         act(&args.module.dir, &plan)?;
     }
@@ -81,16 +98,23 @@ pub(super) fn run(args: &ConfigureArgs) -> Result<(), Failure> {
 }
 
 fn address(args: &ConfigureArgs) -> Result<Option<Address>, Failure> {
-    let (Some(workspace), Some(block)) = (args.workspace.clone(), args.building_block.clone()) else {
+    let (Some(workspace), Some(block)) = (args.workspace.clone(), args.building_block.clone())
+    else {
         let asked_for_less = args.workspace.is_some();
         let incomplete = || Failure::Usage("--workspace needs --building-block".to_owned());
-        return if asked_for_less { Err(incomplete()) } else { Ok(None) };
+        return if asked_for_less {
+            Err(incomplete())
+        } else {
+            Ok(None)
+        };
     };
     args.base.state(workspace, block).map(Some)
 }
 
 fn required(address: Option<Address>) -> Result<Address, Failure> {
-    address.ok_or_else(|| Failure::Usage("--workspace and --building-block say which state it is".to_owned()))
+    address.ok_or_else(|| {
+        Failure::Usage("--workspace and --building-block say which state it is".to_owned())
+    })
 }
 
 /// What is to be done so that the module's state goes to an address.
@@ -107,20 +131,29 @@ async fn plan(args: &ConfigureArgs, wanted: &Address) -> Result<Plan, Failure> {
     let file = detect::in_dir(dir, FILE);
     match present {
         Present::Nothing => Ok(Plan::Create(backend)),
-        Present::Ours(ours) if ours == backend => Ok(Plan::Nothing("unchanged", format!("{file} says so already"))),
+        Present::Ours(ours) if ours == backend => Ok(Plan::Nothing(
+            "unchanged",
+            format!("{file} says so already"),
+        )),
         // It was left over, and says nothing of where the state is.
-        Present::Ours(Backend { writer: Writer::Run, .. }) | Present::CutOff => Ok(Plan::Replace(backend)),
+        Present::Ours(Backend {
+            writer: Writer::Run,
+            ..
+        })
+        | Present::CutOff => Ok(Plan::Replace(backend)),
         Present::Ours(_) if args.replace => Ok(Plan::Replace(backend)),
         // Not by itself: the program would want another `init` behind it.
         Present::Ours(ours) if ours.address == backend.address => Ok(Plan::Nothing(
             "unchanged",
             format!(
-                "{file} says so already; an earlier version wrote it, and variables of the environment may change its methods: --replace pins them, \
+                "{file} says so already; an earlier version wrote it, and variables of the \
+                    environment may change its methods: --replace pins them, \
                  and `init -reconfigure` takes that over"
             ),
         )),
         Present::Ours(ours) => Err(Failure::Failed(format!(
-            "{file} was written for {}, and the state may be there; --replace writes it anew and moves nothing",
+            "{file} was written for {}, and the state may be there; --replace writes it anew and \
+                moves nothing",
             ours.address
         ))),
         Present::Theirs => Err(not_ours(dir)),
@@ -128,30 +161,48 @@ async fn plan(args: &ConfigureArgs, wanted: &Address) -> Result<Plan, Failure> {
 }
 
 /// The sources say themselves where the state goes.
-async fn beside(dir: &Path, present: &Present, found: &Found, wanted: &Address) -> Result<Plan, Failure> {
+async fn beside(
+    dir: &Path,
+    present: &Present,
+    found: &Found,
+    wanted: &Address,
+) -> Result<Plan, Failure> {
     let (place, block) = (detect::place(dir, found), detect::block(found));
     if matches!(present, Present::Ours(_)) {
         return Err(Failure::Failed(format!(
-            "{place} configures `{block}`, and {} is still there from before; `statekeep configure --remove` takes it away",
+            "{place} configures `{block}`, and {} is still there from before; `statekeep configure \
+                --remove` takes it away",
             detect::in_dir(dir, FILE)
         )));
     }
-    let whose = match found.address.as_deref().filter(|_| found.kind == Kind::Backend) {
+    let whose = match found
+        .address
+        .as_deref()
+        .filter(|_| found.kind == Kind::Backend)
+    {
         Some(address) => wanted.whose(address).await,
         None => Whose::Others,
     };
     Ok(match whose {
-        Whose::This(Some(state)) if state == wanted.name => Plan::Nothing("ours", format!("{place} points at this state already")),
-        Whose::This(Some(state)) => {
-            Plan::Nothing("configured", format!("{place} points at {state} on this server, and not at {}", wanted.name))
+        Whose::This(Some(state)) if state == wanted.name => {
+            Plan::Nothing("ours", format!("{place} points at this state already"))
         }
-        Whose::This(None) | Whose::Others => {
-            Plan::Nothing("configured", format!("{place} configures `{block}` itself, so the state goes there"))
-        }
+        Whose::This(Some(state)) => Plan::Nothing(
+            "configured",
+            format!(
+                "{place} points at {state} on this server, and not at {}",
+                wanted.name
+            ),
+        ),
+        Whose::This(None) | Whose::Others => Plan::Nothing(
+            "configured",
+            format!("{place} configures `{block}` itself, so the state goes there"),
+        ),
         Whose::Unknown(why) => Plan::Nothing(
             "configured",
             format!(
-                "{place} configures `{block}` itself, so the state goes there; whether that is this state by another name cannot be told ({why})"
+                "{place} configures `{block}` itself, so the state goes there; whether that is \
+                    this state by another name cannot be told ({why})"
             ),
         ),
     })
@@ -161,11 +212,17 @@ async fn beside(dir: &Path, present: &Present, found: &Found, wanted: &Address) 
 fn removal(args: &ConfigureArgs, named: Option<&Address>) -> Result<Plan, Failure> {
     let dir = &args.module.dir;
     match Backend::present(dir)? {
-        Present::Nothing => Ok(Plan::Nothing("absent", format!("there is no {}", detect::in_dir(dir, FILE)))),
+        Present::Nothing => Ok(Plan::Nothing(
+            "absent",
+            format!("there is no {}", detect::in_dir(dir, FILE)),
+        )),
         Present::Theirs => Err(not_ours(dir)),
         Present::Ours(ours) if named.is_some_and(|named| named.text() != ours.address) => {
             let file = detect::in_dir(dir, FILE);
-            Err(Failure::Failed(format!("{file} is for another state, {}, so it is left alone", ours.address)))
+            Err(Failure::Failed(format!(
+                "{file} is for another state, {}, so it is left alone",
+                ours.address
+            )))
         }
         Present::Ours(_) | Present::CutOff => Ok(Plan::Remove),
     }
@@ -181,7 +238,11 @@ fn act(dir: &Path, plan: &Plan) -> Result<(), Failure> {
     let file = detect::in_dir(dir, FILE);
     done.map_err(|error| {
         let appeared = error.kind() == ErrorKind::AlreadyExists;
-        Failure::Failed(if appeared { format!("{file} appeared meanwhile, so it is left alone") } else { format!("{file}: {error}") })
+        Failure::Failed(if appeared {
+            format!("{file} appeared meanwhile, so it is left alone")
+        } else {
+            format!("{file}: {error}")
+        })
     })
 }
 
@@ -194,11 +255,15 @@ fn tell(args: &ConfigureArgs, plan: &Plan) -> Result<(), Failure> {
         Plan::Nothing(word, _) => (*word, None),
     };
     match args.format {
-        Format::Json => output::json(&json!({ "result": word, "file": file, "address": address, "check": args.check })),
+        Format::Json => output::json(
+            &json!({ "result": word, "file": file, "address": address, "check": args.check }),
+        ),
         Format::Text => {
             let would = if args.check { "would be" } else { "was" };
             output::line(&match plan {
-                Plan::Create(backend) | Plan::Replace(backend) => format!("{file} {would} {word} for {}", backend.address),
+                Plan::Create(backend) | Plan::Replace(backend) => {
+                    format!("{file} {would} {word} for {}", backend.address)
+                }
                 Plan::Remove => format!("{file} {would} removed"),
                 Plan::Nothing(_, why) => format!("{why}; nothing {would} done"),
             })

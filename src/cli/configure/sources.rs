@@ -1,6 +1,8 @@
-//! What the sources of a module say before a file is generated beside them: the rules that `configure` and `run` share.
+//! What the sources of a module say before a file is generated beside them: the rules that
+//! `configure` and `run` share.
 //!
-//! Where it is undecided, or something that nobody examined may say otherwise, nothing is generated.
+//! Where it is undecided, or something that nobody examined may say otherwise, nothing is
+//! generated.
 
 use std::path::Path;
 
@@ -37,7 +39,11 @@ pub(in crate::cli) enum Sources {
 
 impl Beside {
     /// Looks at the sources, as if one file were not there.
-    pub(in crate::cli) fn look(&self, module: &Module, without: Option<&str>) -> Result<Sources, Failure> {
+    pub(in crate::cli) fn look(
+        &self,
+        module: &Module,
+        without: Option<&str>,
+    ) -> Result<Sources, Failure> {
         let detection = module.look(without)?;
         match (detection.answer, detection.effective()) {
             (Answer::Undecided, _) => Err(undecided(&module.dir, &detection)),
@@ -45,23 +51,32 @@ impl Beside {
             (Answer::None | Answer::Configured, None) => {
                 self.refuse_unexamined(&module.dir, &detection)?;
                 refuse_hidden(&module.dir)?;
-                Ok(Sources::AreSilent { may_encrypt: detection.may_encrypt, is_empty: detection.is_empty })
+                Ok(Sources::AreSilent {
+                    may_encrypt: detection.may_encrypt,
+                    is_empty: detection.is_empty,
+                })
             }
         }
     }
 
     fn refuse_unexamined(&self, dir: &Path, detection: &Detection) -> Result<(), Failure> {
-        let Some(file) = detection.not_examined.first().filter(|_| !self.ignore_json) else { return Ok(()) };
+        let Some(file) = detection.not_examined.first().filter(|_| !self.ignore_json) else {
+            return Ok(());
+        };
         let file = detect::in_dir(dir, file);
         Err(Failure::Failed(format!(
-            "{file} was not examined and may configure a backend, so nothing is written; say --include-json, or --ignore-json if you know better"
+            "{file} was not examined and may configure a backend, so nothing is written; say \
+                --include-json, or --ignore-json if you know better"
         )))
     }
 }
 
 fn undecided(dir: &Path, detection: &Detection) -> Failure {
     let lines = detect::lines(dir, detection);
-    Failure::Failed(format!("it is undecided whether the module says where its state goes, so nothing is written:\n{}", lines.join("\n")))
+    Failure::Failed(format!(
+        "it is undecided whether the module says where its state goes, so nothing is written:\n{}",
+        lines.join("\n")
+    ))
 }
 
 fn refuse_hidden(dir: &Path) -> Result<(), Failure> {
@@ -69,10 +84,13 @@ fn refuse_hidden(dir: &Path) -> Result<(), Failure> {
         return Ok(());
     }
     let hiding = detect::in_dir(dir, HIDING_FILE);
-    Err(Failure::Failed(format!("{hiding} would hide {FILE} from tofu, so nothing was written; rename it")))
+    Err(Failure::Failed(format!(
+        "{hiding} would hide {FILE} from tofu, so nothing was written; rename it"
+    )))
 }
 
-/// Why nothing is generated in a folder whose files are none for the program: it would go from "nothing to load" to "nothing is wanted".
+/// Why nothing is generated in a folder whose files are none for the program: it would go from
+/// "nothing to load" to "nothing is wanted".
 pub(in crate::cli) fn nothing_to_load(module: &Module) -> Failure {
     let program = match module.ask().program {
         Some(Program::Terraform) => "terraform",
@@ -89,16 +107,26 @@ pub(in crate::cli) fn nothing_to_load(module: &Module) -> Failure {
         below => format!(" The module may be in {}.", below.join(" or ")),
     };
     Failure::Failed(format!(
-        "{shown} holds no file that {program} would load, so with a generated one an apply would destroy everything in the state; nothing is written.{hint}"
+        "{shown} holds no file that {program} would load, so with a generated one an apply would \
+            destroy everything in the state; nothing is written.{hint}"
     ))
 }
 
 /// Folders one level below in which the program would load something, as they are reached.
 fn modules_below(module: &Module) -> Vec<String> {
-    let entries = std::fs::read_dir(&module.dir).into_iter().flatten().flatten().take(MAX_LOOKED_AT);
+    let entries = std::fs::read_dir(&module.dir)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .take(MAX_LOOKED_AT);
     let mut below: Vec<String> = entries
         .map(|entry| entry.path())
-        .filter(|path| path.is_dir() && path.file_name().is_some_and(|name| !name.as_encoded_bytes().starts_with(b".")))
+        .filter(|path| {
+            path.is_dir()
+                && path
+                    .file_name()
+                    .is_some_and(|name| !name.as_encoded_bytes().starts_with(b"."))
+        })
         .filter(|path| hcl::loads_something(path, module.ask()))
         .map(|path| detect::shown(&path))
         .collect();
@@ -110,5 +138,8 @@ fn modules_below(module: &Module) -> Vec<String> {
 /// There is a file of the generated file's name that was not generated.
 pub(in crate::cli) fn not_ours(dir: &Path) -> Failure {
     let file = detect::in_dir(dir, FILE);
-    Failure::Failed(format!("{file} is not as `statekeep configure` wrote it, so it is left alone; look at it, and remove it yourself"))
+    Failure::Failed(format!(
+        "{file} is not as `statekeep configure` wrote it, so it is left alone; look at it, and \
+            remove it yourself"
+    ))
 }

@@ -1,4 +1,5 @@
-//! Where an export goes: a folder, or a tar on stdout. The manifest comes last, and in a folder only when all else is on the disk.
+//! Where an export goes: a folder, or a tar on stdout. The manifest comes last, and in a folder
+//! only when all else is on the disk.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
@@ -28,16 +29,24 @@ impl Sink {
             made => made.map_err(told)?,
         }
         if fs::read_dir(dir).map_err(told)?.next().is_some() {
-            return Err(Failure::Failed(format!("{} is not empty; an export goes to a folder of its own", dir.display())));
+            return Err(Failure::Failed(format!(
+                "{} is not empty; an export goes to a folder of its own",
+                dir.display()
+            )));
         }
         File::create_new(dir.join(manifest::UNFINISHED)).map_err(told)?;
-        Ok(Self::Folder { dir: dir.to_owned(), last: PathBuf::new() })
+        Ok(Self::Folder {
+            dir: dir.to_owned(),
+            last: PathBuf::new(),
+        })
     }
 
     /// Whether two files whose names differ by the case of letters alone would be one.
     pub(super) fn takes_letters_of_any_case_as_one(&self) -> bool {
         match self {
-            Self::Folder { dir, .. } => dir.join(manifest::UNFINISHED.to_ascii_uppercase()).exists(),
+            Self::Folder { dir, .. } => {
+                dir.join(manifest::UNFINISHED.to_ascii_uppercase()).exists()
+            }
             Self::Tar(_) => false,
         }
     }
@@ -50,41 +59,64 @@ impl Sink {
     }
 
     /// Writes a file.
-    pub(super) fn put(&mut self, path: &str, bytes: &[u8], written: Timestamp) -> Result<(), Failure> {
+    pub(super) fn put(
+        &mut self,
+        path: &str,
+        bytes: &[u8],
+        written: Timestamp,
+    ) -> Result<(), Failure> {
         match self {
             Self::Folder { dir, last } => {
                 let path = dir.join(path);
-                let told = |error: io::Error| Failure::Failed(format!("{}: {error}; the export is cut off", path.display()));
+                let told = |error: io::Error| {
+                    Failure::Failed(format!(
+                        "{}: {error}; the export is cut off",
+                        path.display()
+                    ))
+                };
                 let parent = path.parent().unwrap_or(dir);
                 if parent != last {
                     fs::create_dir_all(parent).map_err(told)?;
                     parent.clone_into(last);
                 }
-                File::create_new(&path).and_then(|mut file| file.write_all(bytes)).map_err(told)
+                File::create_new(&path)
+                    .and_then(|mut file| file.write_all(bytes))
+                    .map_err(told)
             }
-            Self::Tar(builder) => append(builder, path, bytes, written).map_err(|error| to_stdout(&error)),
+            Self::Tar(builder) => {
+                append(builder, path, bytes, written).map_err(|error| to_stdout(&error))
+            }
         }
     }
 
     /// Writes the manifest.
     pub(super) fn finish(self, manifest: &[u8], now: Timestamp) -> Result<(), Failure> {
         match self {
-            Self::Folder { dir, .. } => {
-                finish_folder(&dir, manifest).map_err(|error| Failure::Failed(format!("{}: {error}; the export is cut off", dir.display())))
-            }
+            Self::Folder { dir, .. } => finish_folder(&dir, manifest).map_err(|error| {
+                Failure::Failed(format!("{}: {error}; the export is cut off", dir.display()))
+            }),
             Self::Tar(mut builder) => {
                 let written = append(&mut builder, manifest::NAME, manifest, now);
-                written.and_then(|()| builder.into_inner()?.flush()).map_err(|error| to_stdout(&error))
+                written
+                    .and_then(|()| builder.into_inner()?.flush())
+                    .map_err(|error| to_stdout(&error))
             }
         }
     }
 }
 
 fn to_stdout(error: &io::Error) -> Failure {
-    Failure::Failed(format!("cannot write to stdout: {error}; the export is cut off"))
+    Failure::Failed(format!(
+        "cannot write to stdout: {error}; the export is cut off"
+    ))
 }
 
-fn append(builder: &mut tar::Builder<BufWriter<io::Stdout>>, path: &str, bytes: &[u8], written: Timestamp) -> io::Result<()> {
+fn append(
+    builder: &mut tar::Builder<BufWriter<io::Stdout>>,
+    path: &str,
+    bytes: &[u8],
+    written: Timestamp,
+) -> io::Result<()> {
     let mut header = tar::Header::new_gnu();
     header.set_size(bytes.len() as u64);
     header.set_mode(0o600);

@@ -1,4 +1,5 @@
-//! Reading an export, from its folder or its tar. All of it is hashed before anything is sent: where one hash does not fit, nothing is imported.
+//! Reading an export, from its folder or its tar. All of it is hashed before anything is sent:
+//! where one hash does not fit, nothing is imported.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -27,12 +28,15 @@ impl Files {
     fn content(&self, path: &str) -> Option<Content> {
         match self {
             Self::Folder(dir) => Some(Content::File(dir.join(path))),
-            Self::Tar(file, entries) => entries.get(path).map(|(offset, size)| Content::Part(Arc::clone(file), *offset, *size)),
+            Self::Tar(file, entries) => entries
+                .get(path)
+                .map(|(offset, size)| Content::Part(Arc::clone(file), *offset, *size)),
         }
     }
 }
 
-/// Whether a folder is an export; one that was cut off is an error. Many a folder has a `manifest.json` of something else.
+/// Whether a folder is an export; one that was cut off is an error. Many a folder has a
+/// `manifest.json` of something else.
 pub(super) fn is_folder(dir: &Path) -> Result<bool, Failure> {
     let begins = |name: &str| -> Result<Option<Vec<u8>>, Failure> {
         let path = dir.join(name);
@@ -40,15 +44,21 @@ pub(super) fn is_folder(dir: &Path) -> Result<bool, Failure> {
             return Ok(None);
         }
         let mut head = Vec::new();
-        let read = File::open(&path).and_then(|file| file.take(manifest::MAX_HEAD).read_to_end(&mut head));
-        read.map(|_| Some(head)).map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))
+        let read =
+            File::open(&path).and_then(|file| file.take(manifest::MAX_HEAD).read_to_end(&mut head));
+        read.map(|_| Some(head))
+            .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))
     };
     if begins(manifest::NAME)?.is_some_and(|head| manifest::is_ours(&head)) {
         return Ok(true);
     }
     // It is empty until all else is written.
-    if begins(manifest::UNFINISHED)?.is_some_and(|head| head.is_empty() || manifest::is_ours(&head)) {
-        return Err(Failure::Failed(format!("{} is an export that was cut off; nothing was imported", dir.display())));
+    if begins(manifest::UNFINISHED)?.is_some_and(|head| head.is_empty() || manifest::is_ours(&head))
+    {
+        return Err(Failure::Failed(format!(
+            "{} is an export that was cut off; nothing was imported",
+            dir.display()
+        )));
     }
     Ok(false)
 }
@@ -58,13 +68,21 @@ pub(super) fn folder(dir: &Path) -> Result<Vec<Plan>, Failure> {
     let path = dir.join(manifest::NAME);
     let told = |error: std::io::Error| Failure::Failed(format!("{}: {error}", path.display()));
     let mut bytes = Vec::new();
-    File::open(&path).map_err(told)?.take(manifest::MAX_SIZE + 1).read_to_end(&mut bytes).map_err(told)?;
+    File::open(&path)
+        .map_err(told)?
+        .take(manifest::MAX_SIZE + 1)
+        .read_to_end(&mut bytes)
+        .map_err(told)?;
     plans(&bytes, &Files::Folder(dir.to_owned()))
 }
 
 /// The states of an export in a tar.
 pub(super) fn tar(file: File) -> Result<Vec<Plan>, Failure> {
-    let told = |error: std::io::Error| Failure::Failed(format!("the tar cannot be read: {error}; nothing was imported"));
+    let told = |error: std::io::Error| {
+        Failure::Failed(format!(
+            "the tar cannot be read: {error}; nothing was imported"
+        ))
+    };
     let file = Arc::new(file);
     let mut archive = tar::Archive::new(BufReader::new(&*file));
     let (mut entries, mut manifest) = (HashMap::new(), None);
@@ -73,24 +91,34 @@ pub(super) fn tar(file: File) -> Result<Vec<Plan>, Failure> {
         if !entry.header().entry_type().is_file() {
             continue;
         }
-        let path = entry.path().map_err(told)?.to_string_lossy().trim_start_matches("./").to_owned();
+        let path = entry
+            .path()
+            .map_err(told)?
+            .to_string_lossy()
+            .trim_start_matches("./")
+            .to_owned();
         let place = (entry.raw_file_position(), entry.size());
         if path == manifest::NAME {
             manifest = Some(place);
         } else if entries.len() < MAX_ENTRIES {
             entries.insert(path, place);
         } else {
-            return Err(Failure::Failed(format!("the tar has more than {MAX_ENTRIES} files; nothing was imported")));
+            return Err(Failure::Failed(format!(
+                "the tar has more than {MAX_ENTRIES} files; nothing was imported"
+            )));
         }
     }
     let Some((offset, size)) = manifest.filter(|(_, size)| *size <= manifest::MAX_SIZE) else {
         let why = format!(
-            "the tar has no {} at its end, so it is no export or was cut off; nothing was imported (a tar of states that is none is unpacked first)",
+            "the tar has no {} at its end, so it is no export or was cut off; nothing was imported \
+                (a tar of states that is none is unpacked first)",
             manifest::NAME
         );
         return Err(Failure::Failed(why));
     };
-    let bytes = Content::Part(Arc::clone(&file), offset, size).read().map_err(told)?;
+    let bytes = Content::Part(Arc::clone(&file), offset, size)
+        .read()
+        .map_err(told)?;
     plans(&bytes, &Files::Tar(file, entries))
 }
 
@@ -108,7 +136,10 @@ fn plans(manifest: &[u8], files: &Files) -> Result<Vec<Plan>, Failure> {
     }
     let are = if wrong.len() == 1 { "is" } else { "are" };
     let files = output::counted(wrong.len(), "file");
-    Err(Failure::Failed(format!("{files} of the export {are} not what {} says; nothing was imported", manifest::NAME)))
+    Err(Failure::Failed(format!(
+        "{files} of the export {are} not what {} says; nothing was imported",
+        manifest::NAME
+    )))
 }
 
 fn plan(state: State, files: &Files, wrong: &mut Vec<String>) -> Result<Plan, Failure> {
@@ -117,7 +148,12 @@ fn plan(state: State, files: &Files, wrong: &mut Vec<String>) -> Result<Plan, Fa
     // Of what does not come along, the highest serial of each lineage does.
     let (mut removed, mut newest): (HashMap<String, u64>, Option<String>) = (HashMap::new(), None);
     for row in state.versions {
-        let bad = |why: &str| Failure::Failed(format!("{}: {name}: {why}; nothing was imported", manifest::NAME));
+        let bad = |why: &str| {
+            Failure::Failed(format!(
+                "{}: {name}: {why}; nothing was imported",
+                manifest::NAME
+            ))
+        };
         let row: Row = serde_json::from_value(row).map_err(|_| bad("a row is no version"))?;
         if row.number <= last {
             return Err(bad("the numbers of its versions do not rise"));
@@ -132,16 +168,31 @@ fn plan(state: State, files: &Files, wrong: &mut Vec<String>) -> Result<Plan, Fa
             continue;
         }
         let removed_serial = Some(*highest).filter(|highest| *highest > 0);
-        versions.push(Planned { removed_serial, ..version(&name, row, files, wrong) });
+        versions.push(Planned {
+            removed_serial,
+            ..version(&name, row, files, wrong)
+        });
     }
     // What was removed behind a version is known by the end.
     if let Some((last, lineage)) = versions.last_mut().zip(newest) {
-        last.removed_serial = removed.get(&lineage).copied().filter(|highest| *highest > 0);
+        last.removed_serial = removed
+            .get(&lineage)
+            .copied()
+            .filter(|highest| *highest > 0);
     }
     // Of which no version can be current, it cannot leave again.
-    let transferred_to = state.transferred_to.filter(|_| versions.iter().any(|version| version.rejected.is_none()));
+    let transferred_to = state
+        .transferred_to
+        .filter(|_| versions.iter().any(|version| version.rejected.is_none()));
     let deleted = state.deleted_at.is_some() && transferred_to.is_none();
-    Ok(Plan { name, from: "the export".to_owned(), versions, deleted, transferred_to, is_known: true })
+    Ok(Plan {
+        name,
+        from: "the export".to_owned(),
+        versions,
+        deleted,
+        transferred_to,
+        is_known: true,
+    })
 }
 
 fn version(name: &StateName, row: Row, files: &Files, wrong: &mut Vec<String>) -> Planned {

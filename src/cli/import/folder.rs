@@ -1,6 +1,8 @@
-//! Looking into a folder: which files are states by their names, which are what a command could not save, and what is passed over.
+//! Looking into a folder: which files are states by their names, which are what a command could not
+//! save, and what is passed over.
 //!
-//! Nothing is passed over in silence: what is not taken is named or counted, and what looks like a state all the same comes first.
+//! Nothing is passed over in silence: what is not taken is named or counted, and what looks like a
+//! state all the same comes first.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -45,11 +47,16 @@ impl Listing {
     pub(super) fn of(dir: &Path, all_names: bool) -> Result<Self, Failure> {
         let (mut listing, mut files) = (Self::default(), BTreeSet::new());
         look_into(dir, "", 0, &mut files, &mut listing.unseen)?;
-        let defaults: BTreeSet<String> = files.iter().filter_map(|path| Some(names::of_workspace(path)?.key)).collect();
+        let defaults: BTreeSet<String> = files
+            .iter()
+            .filter_map(|path| Some(names::of_workspace(path)?.key))
+            .collect();
         for path in files {
             let name = path.rsplit('/').next().unwrap_or_default();
             let never = NEVER.iter().any(|end| name.ends_with(end)) || name.contains(MOVED);
-            let is_state = name.ends_with(STATE) || names::of_workspace(&path).is_some() || defaults.contains(&path);
+            let is_state = name.ends_with(STATE)
+                || names::of_workspace(&path).is_some()
+                || defaults.contains(&path);
             match () {
                 () if name == ERRORED => listing.errored.push(path),
                 () if !never && (is_state || all_names) => listing.states.push(path),
@@ -66,12 +73,19 @@ impl Listing {
         let (mut like, mut others, mut looked_at) = (Vec::new(), Vec::new(), 0);
         for path in std::mem::take(&mut self.others) {
             // The older version of a state that is taken goes along with it.
-            if path.strip_suffix(".backup").is_some_and(|state| taken.contains(state)) {
+            if path
+                .strip_suffix(".backup")
+                .is_some_and(|state| taken.contains(state))
+            {
                 continue;
             }
             looked_at += 1;
             let is_like = looked_at <= MAX_LOOKED_AT && looks_like_a_state(&dir.join(&path));
-            if is_like { like.push(path) } else { others.push(path) }
+            if is_like {
+                like.push(path)
+            } else {
+                others.push(path)
+            }
         }
         (self.look_like_states, self.others) = (like, others);
     }
@@ -85,12 +99,30 @@ impl Listing {
     pub(super) fn told(&self) -> Vec<String> {
         let line = |names: &[String], what: &str, why: &str| {
             let were = if names.len() == 1 { "was" } else { "were" };
-            (!names.is_empty()).then(|| format!("{} {were} passed over, {why}: {}", counted(names.len(), what), some(names)))
+            (!names.is_empty()).then(|| {
+                format!(
+                    "{} {were} passed over, {why}: {}",
+                    counted(names.len(), what),
+                    some(names)
+                )
+            })
         };
         let lines = [
-            line(&self.look_like_states, "file", "with what looks like a state in it (--all-names takes it too, but for backups)"),
-            line(&self.others, "file", "with another name than states have (--all-names takes it too)"),
-            line(&self.unseen, "other name", "hidden, no file, or a link to a folder"),
+            line(
+                &self.look_like_states,
+                "file",
+                "with what looks like a state in it (--all-names takes it too, but for backups)",
+            ),
+            line(
+                &self.others,
+                "file",
+                "with another name than states have (--all-names takes it too)",
+            ),
+            line(
+                &self.unseen,
+                "other name",
+                "hidden, no file, or a link to a folder",
+            ),
         ];
         lines.into_iter().flatten().collect()
     }
@@ -106,14 +138,24 @@ fn looks_like_a_state(path: &Path) -> bool {
     let head = head().unwrap_or_default();
     let text = String::from_utf8_lossy(&head);
     let has = |name: &str| text.contains(&format!("\"{name}\""));
-    text.trim_start().starts_with('{') && ((has("serial") && has("lineage")) || has("encrypted_data"))
+    text.trim_start().starts_with('{')
+        && ((has("serial") && has("lineage")) || has("encrypted_data"))
 }
 
 /// Finds the files. Hidden ones are passed over: `.terraform/terraform.tfstate` is no state.
-fn look_into(dir: &Path, prefix: &str, depth: usize, files: &mut BTreeSet<String>, unseen: &mut Vec<String>) -> Result<(), Failure> {
+fn look_into(
+    dir: &Path,
+    prefix: &str,
+    depth: usize,
+    files: &mut BTreeSet<String>,
+    unseen: &mut Vec<String>,
+) -> Result<(), Failure> {
     let told = |error: io::Error| Failure::Failed(format!("{}: {error}", dir.display()));
     if depth > MAX_DEPTH {
-        return Err(Failure::Failed(format!("{}: folders are more than {MAX_DEPTH} deep; nothing was imported", dir.display())));
+        return Err(Failure::Failed(format!(
+            "{}: folders are more than {MAX_DEPTH} deep; nothing was imported",
+            dir.display()
+        )));
     }
     for entry in fs::read_dir(dir).map_err(told)? {
         let entry = entry.map_err(told)?;
@@ -132,7 +174,9 @@ fn look_into(dir: &Path, prefix: &str, depth: usize, files: &mut BTreeSet<String
             unseen.push(format!("{prefix}{name}"));
         }
         if files.len() + unseen.len() > MAX_FILES {
-            return Err(Failure::Failed(format!("there are more than {MAX_FILES} files; nothing was imported")));
+            return Err(Failure::Failed(format!(
+                "there are more than {MAX_FILES} files; nothing was imported"
+            )));
         }
     }
     Ok(())

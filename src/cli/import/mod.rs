@@ -1,5 +1,6 @@
-//! `statekeep import`: states from files, an export or another backend, with their bytes as they were. Nothing that is there is overwritten; what
-//! cannot be imported is named and left out, and the rest is imported.
+//! `statekeep import`: states from files, an export or another backend, with their bytes as they
+//! were. Nothing that is there is overwritten; what cannot be imported is named and left out, and
+//! the rest is imported.
 
 mod archive;
 mod backend;
@@ -28,9 +29,13 @@ use send::{Done, Looked};
 use sources::{Found, Naming};
 
 #[derive(Args)]
-#[expect(clippy::struct_excessive_bools, reason = "they are flags of the command line")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are flags of the command line"
+)]
 pub(super) struct ImportArgs {
-    /// A state, a folder of states, or an export (a folder or a tar); - reads a state or a tar from standard input
+    /// A state, a folder of states, or an export (a folder or a tar); - reads a state or a tar from
+    /// standard input
     #[arg(required_unless_present = "from_url")]
     source: Option<PathBuf>,
     /// Another http backend's address of one state, instead of files
@@ -51,7 +56,8 @@ pub(super) struct ImportArgs {
     /// The building block, where it is one state
     #[arg(long)]
     building_block: Option<BuildingBlock>,
-    /// How the path of a file in a folder says its name, as '{workspace}/{name}' or '*/env-{workspace}/{name…}'
+    /// How the path of a file in a folder says its name, as '{workspace}/{name}' or
+    /// '*/env-{workspace}/{name…}'
     #[arg(long, value_name = "PATTERN", conflicts_with = "building_block")]
     name_pattern: Option<Pattern>,
     /// Also take files of a folder whose names do not end in .tfstate
@@ -67,12 +73,23 @@ pub(super) struct ImportArgs {
 
 /// Runs it.
 pub(super) async fn run(args: ImportArgs, common: Common) -> Result<(), Failure> {
-    if args.workspace.is_some() && args.name_pattern.as_ref().is_some_and(Pattern::has_workspace) {
-        return Err(Failure::Usage("the pattern says which workspace; leave out --workspace".to_owned()));
+    if args.workspace.is_some()
+        && args
+            .name_pattern
+            .as_ref()
+            .is_some_and(Pattern::has_workspace)
+    {
+        return Err(Failure::Usage(
+            "the pattern says which workspace; leave out --workspace".to_owned(),
+        ));
     }
     // All that can be wrong with what is to be imported is told before the server is asked.
     let found = find(&args).await?;
-    let where_none = if args.dry_run { WhereNone::Refuse } else { WhereNone::Make };
+    let where_none = if args.dry_run {
+        WhereNone::Refuse
+    } else {
+        WhereNone::Make
+    };
     let client = Client::connect_or(&common.reach, where_none).await?;
     let done = if args.dry_run {
         rehearse(&client, found, &args, common.format).await
@@ -94,10 +111,22 @@ async fn find(args: &ImportArgs) -> Result<Found, Failure> {
         return sources::find(args.source.as_deref().unwrap_or("-".as_ref()), &naming);
     };
     let name = naming.one()?;
-    let read = |path: &PathBuf| std::fs::read_to_string(path).map_err(|error| Failure::Failed(format!("{}: {error}", path.display())));
-    let password = args.from_password_file.as_ref().map(read).transpose()?.map(|text| Secret::new(text.trim().to_owned()));
+    let read = |path: &PathBuf| {
+        std::fs::read_to_string(path)
+            .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))
+    };
+    let password = args
+        .from_password_file
+        .as_ref()
+        .map(read)
+        .transpose()?
+        .map(|text| Secret::new(text.trim().to_owned()));
     let backend = Backend::new(url, args.from_user.clone(), password)?;
-    Ok(Found::one(name, url.clone(), backend.versions(args.history).await?))
+    Ok(Found::one(
+        name,
+        url.clone(),
+        backend.versions(args.history).await?,
+    ))
 }
 
 /// What became of an import so far.
@@ -120,7 +149,12 @@ struct Summary {
 impl Summary {
     /// Takes note of a state; false where every other one would fail as well.
     fn take(&mut self, done: Done) -> bool {
-        let Done { name, imported, failed, note } = done;
+        let Done {
+            name,
+            imported,
+            failed,
+            note,
+        } = done;
         if let Some(note) = note {
             output::message(&output::harmless(&note));
         }
@@ -144,18 +178,42 @@ impl Summary {
     }
 
     fn told(&self) -> Vec<String> {
-        let mut told = vec![format!("imported {} with {}", counted(self.states, "state"), counted(self.versions, "version"))];
+        let mut told = vec![format!(
+            "imported {} with {}",
+            counted(self.states, "state"),
+            counted(self.versions, "version")
+        )];
         let mut add = |count: usize, what: &str, one: &str, many: &str| {
             if count > 0 {
-                told.push(format!("{} {}", counted(count, what), if count == 1 { one } else { many }));
+                told.push(format!(
+                    "{} {}",
+                    counted(count, what),
+                    if count == 1 { one } else { many }
+                ));
             }
         };
         let partly = "there only in part: run it again, and it goes on where it is now";
-        add(self.partly, "state", &format!("is {partly}"), &format!("are {partly}"));
-        add(self.there_already, "state", "was there already", "were there already");
+        add(
+            self.partly,
+            "state",
+            &format!("is {partly}"),
+            &format!("are {partly}"),
+        );
+        add(
+            self.there_already,
+            "state",
+            "was there already",
+            "were there already",
+        );
         let content = "no content left that could be imported, and nothing was made of";
-        add(self.no_content, "state", &format!("has {content} it"), &format!("have {content} them"));
-        let times = "the time of their import: keeping theirs needs ADM_OPERATE, and none lies in the future";
+        add(
+            self.no_content,
+            "state",
+            &format!("has {content} it"),
+            &format!("have {content} them"),
+        );
+        let times = "the time of their import: keeping theirs needs ADM_OPERATE, and none lies in \
+            the future";
         add(
             self.other_times,
             "version",
@@ -168,8 +226,14 @@ impl Summary {
             "that was there already is held now, as it was",
             "that were there already are held now, as they were",
         );
-        let not_held = "holding needs ADM_OPERATE; run it again with that, and nothing else is done";
-        add(self.not_held, "version", &format!("that was held is not: {not_held}"), &format!("that were held are not: {not_held}"));
+        let not_held =
+            "holding needs ADM_OPERATE; run it again with that, and nothing else is done";
+        add(
+            self.not_held,
+            "version",
+            &format!("that was held is not: {not_held}"),
+            &format!("that were held are not: {not_held}"),
+        );
         told
     }
 
@@ -182,9 +246,24 @@ impl Summary {
     }
 }
 
-async fn import(client: &Client, found: Found, args: &ImportArgs, format: Format) -> Result<(), Failure> {
-    let Found { plans, skipped, passed_over, look_like_states } = found;
-    let mut summary = Summary { failed: skipped, passed_over, look_like_states, ..Summary::default() };
+async fn import(
+    client: &Client,
+    found: Found,
+    args: &ImportArgs,
+    format: Format,
+) -> Result<(), Failure> {
+    let Found {
+        plans,
+        skipped,
+        passed_over,
+        look_like_states,
+    } = found;
+    let mut summary = Summary {
+        failed: skipped,
+        passed_over,
+        look_like_states,
+        ..Summary::default()
+    };
     let (all, mut done, shows_progress) = (plans.len(), 0, std::io::stderr().is_terminal());
     let tell = |one: Done| {
         done += 1;
@@ -203,17 +282,29 @@ async fn import(client: &Client, found: Found, args: &ImportArgs, format: Format
         Format::Text => summary.told().iter().for_each(|line| output::message(line)),
     }
     match (summary.end, summary.failed.len()) {
-        (Some(why), _) => Err(Failure::Failed(format!("{why}; run it again, and it goes on where it is now"))),
+        (Some(why), _) => Err(Failure::Failed(format!(
+            "{why}; run it again, and it goes on where it is now"
+        ))),
         (None, 0) => Ok(()),
         (None, failed) => Err(Failure::Failed(format!("{failed} could not be imported"))),
     }
 }
 
 /// Says what would be imported where, and changes nothing.
-async fn rehearse(client: &Client, found: Found, args: &ImportArgs, format: Format) -> Result<(), Failure> {
+async fn rehearse(
+    client: &Client,
+    found: Found,
+    args: &ImportArgs,
+    format: Format,
+) -> Result<(), Failure> {
     let known = send::known(client, &found.plans).await?;
     let wire = client.wire();
-    let Found { plans, skipped, passed_over, look_like_states } = found;
+    let Found {
+        plans,
+        skipped,
+        passed_over,
+        look_like_states,
+    } = found;
     let (mut rows, mut failed, told) = (Vec::new(), Vec::new(), skipped.len());
     failed.extend(skipped);
     for plan in plans {
@@ -238,9 +329,19 @@ async fn rehearse(client: &Client, found: Found, args: &ImportArgs, format: Form
             "dry_run": true, "states": rows, "passed_over": passed_over, "look_like_states": look_like_states, "failed": failed,
         }))?;
     } else {
-        output::table(&["STATE", "FROM", "VERSIONS", "SERIAL", "WHAT"], rows.iter().map(Row::text).collect())?;
+        output::table(
+            &["STATE", "FROM", "VERSIONS", "SERIAL", "WHAT"],
+            rows.iter().map(Row::text).collect(),
+        )?;
     }
-    if failed.is_empty() { Ok(()) } else { Err(Failure::Failed(format!("{} could not be imported", failed.len()))) }
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::Failed(format!(
+            "{} could not be imported",
+            failed.len()
+        )))
+    }
 }
 
 /// A state in the table of what would be imported.
@@ -254,7 +355,19 @@ struct Row {
 
 impl Row {
     fn of(looked: Looked, failed: &mut Vec<String>) -> Self {
-        let Looked { plan: Plan { name, from, versions, deleted, .. }, todo, leaves_for, .. } = looked;
+        let Looked {
+            plan:
+                Plan {
+                    name,
+                    from,
+                    versions,
+                    deleted,
+                    ..
+                },
+            todo,
+            leaves_for,
+            ..
+        } = looked;
         let (sent, what) = match todo {
             Todo::Nothing if versions.is_empty() => (0, "no content left"),
             Todo::Nothing if leaves_for.is_some() => (0, "there already, transferred"),
@@ -266,17 +379,38 @@ impl Row {
             Todo::Append { skip } if deleted => (versions.len() - skip, "append, stays live"),
             Todo::Append { skip } => (versions.len() - skip, "append"),
             Todo::Taken => {
-                failed.push(format!("{name}: there is or was another state; --append adds to one of the same lineage"));
+                failed.push(format!(
+                    "{name}: there is or was another state; --append adds to one \
+                    of the same lineage"
+                ));
                 (0, "taken")
             }
         };
-        let serial = versions.iter().rev().find(|version| version.rejected.is_none()).and_then(|version| version.serial);
-        Self { name: name.to_string(), from, versions: sent, serial, what }
+        let serial = versions
+            .iter()
+            .rev()
+            .find(|version| version.rejected.is_none())
+            .and_then(|version| version.serial);
+        Self {
+            name: name.to_string(),
+            from,
+            versions: sent,
+            serial,
+            what,
+        }
     }
 
     fn text(&self) -> Vec<String> {
-        let serial = self.serial.map_or_else(|| "-".to_owned(), |serial| serial.to_string());
-        vec![self.name.clone(), output::harmless(&self.from), self.versions.to_string(), serial, self.what.to_owned()]
+        let serial = self
+            .serial
+            .map_or_else(|| "-".to_owned(), |serial| serial.to_string());
+        vec![
+            self.name.clone(),
+            output::harmless(&self.from),
+            self.versions.to_string(),
+            serial,
+            self.what.to_owned(),
+        ]
     }
 
     fn json(&self) -> Value {

@@ -1,9 +1,11 @@
 //! Which state a file in a folder is: by a pattern, or by where it lies.
 //!
-//! Only the parts of the path that say something count: `terraform.tfstate.d` and a file's own name `terraform.tfstate` do not, an ending `.tfstate`
-//! does not. So `terraform.tfstate.d/NAME/terraform.tfstate`, `NAME/terraform.tfstate` and `NAME.tfstate` have one part, NAME.
-//! Backends put the program's workspace into the name in ways of their own; it is the last part, as it is for files of the program itself:
-//! `KEYenv:NAME` (azurerm), `PATH-env:NAME` (consul) and `env:/NAME/KEY` (s3, oss) are KEY, NAME.
+//! Only the parts of the path that say something count: `terraform.tfstate.d` and a file's own name
+//! `terraform.tfstate` do not, an ending `.tfstate` does not. So
+//! `terraform.tfstate.d/NAME/terraform.tfstate`, `NAME/terraform.tfstate` and `NAME.tfstate` have
+//! one part, NAME. Backends put the program's workspace into the name in ways of their own; it is
+//! the last part, as it is for files of the program itself: `KEYenv:NAME` (azurerm),
+//! `PATH-env:NAME` (consul) and `env:/NAME/KEY` (s3, oss) are KEY, NAME.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -15,7 +17,12 @@ use crate::model::name::StateName;
 /// The placeholders of a pattern.
 const WORKSPACE: &str = "{workspace}";
 const NAMES: [&str; 2] = ["{name}", "{building-block}"];
-const RESTS: [&str; 4] = ["{name...}", "{name…}", "{building-block...}", "{building-block…}"];
+const RESTS: [&str; 4] = [
+    "{name...}",
+    "{name…}",
+    "{building-block...}",
+    "{building-block…}",
+];
 const ANY: &str = "*";
 /// What stands between a key and the workspace, or is the folder of all workspaces.
 const ENVIRONMENT: &str = "env:";
@@ -34,28 +41,48 @@ pub(super) struct OfWorkspace {
 
 /// The key and the workspace that a path says in one of the ways of backends.
 pub(super) fn of_workspace(path: &str) -> Option<OfWorkspace> {
-    let path = COLONS.iter().fold(Cow::Borrowed(path), |path, colon| path.replace(colon, ":").into());
+    let path = COLONS.iter().fold(Cow::Borrowed(path), |path, colon| {
+        path.replace(colon, ":").into()
+    });
     let segments: Vec<&str> = path.split('/').collect();
     let join = |before: &[&str], behind: &[&str]| [before, behind].concat().join("/");
-    if let Some(at) = segments[..segments.len() - 1].iter().position(|segment| *segment == ENVIRONMENT) {
+    if let Some(at) = segments[..segments.len() - 1]
+        .iter()
+        .position(|segment| *segment == ENVIRONMENT)
+    {
         let (before, below) = (&segments[..at], &segments[at + 1..]);
         return match below {
-            [workspace, key @ ..] if !key.is_empty() => {
-                Some(OfWorkspace { key: join(before, key), workspace: Some((*workspace).to_owned()) })
-            }
-            key => Some(OfWorkspace { key: join(before, key), workspace: None }),
+            [workspace, key @ ..] if !key.is_empty() => Some(OfWorkspace {
+                key: join(before, key),
+                workspace: Some((*workspace).to_owned()),
+            }),
+            key => Some(OfWorkspace {
+                key: join(before, key),
+                workspace: None,
+            }),
         };
     }
     let (name, before) = segments.split_last()?;
-    let (key, workspace) = name.rsplit_once(ENVIRONMENT).filter(|(key, workspace)| !key.is_empty() && !workspace.is_empty())?;
-    let key = key.strip_suffix('-').filter(|key| !key.is_empty()).unwrap_or(key);
-    Some(OfWorkspace { key: join(before, &[key]), workspace: Some(workspace.to_owned()) })
+    let (key, workspace) = name
+        .rsplit_once(ENVIRONMENT)
+        .filter(|(key, workspace)| !key.is_empty() && !workspace.is_empty())?;
+    let key = key
+        .strip_suffix('-')
+        .filter(|key| !key.is_empty())
+        .unwrap_or(key);
+    Some(OfWorkspace {
+        key: join(before, &[key]),
+        workspace: Some(workspace.to_owned()),
+    })
 }
 
 /// The parts of a path, relative to the folder, that say something, as they stand there.
 fn parts(path: &str) -> Vec<&str> {
     let path = path.strip_suffix(".tfstate").unwrap_or(path);
-    let mut parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != "terraform.tfstate.d").collect();
+    let mut parts: Vec<&str> = path
+        .split('/')
+        .filter(|part| !part.is_empty() && *part != "terraform.tfstate.d")
+        .collect();
     if parts.last() == Some(&"terraform") {
         parts.pop();
     }
@@ -70,7 +97,9 @@ pub(super) struct Pattern(Vec<Segment>);
 fn parts_with_workspace(path: &str) -> Vec<String> {
     let owned = |parts: Vec<&str>| parts.into_iter().map(str::to_owned).collect::<Vec<_>>();
     match of_workspace(path) {
-        Some(OfWorkspace { key, workspace }) => owned(parts(&key)).into_iter().chain(workspace).collect(),
+        Some(OfWorkspace { key, workspace }) => {
+            owned(parts(&key)).into_iter().chain(workspace).collect()
+        }
         None => owned(parts(path)),
     }
 }
@@ -96,12 +125,19 @@ impl fmt::Display for Unnamed {
         match self {
             Self::Parts(has, takes) => write!(
                 f,
-                "a path of {} does not fit the pattern, which has {takes}; `{{name…}}` at its end takes all that is left of a path",
+                "a path of {} does not fit the pattern, which has {takes}; `{{name…}}` at its end \
+                    takes all that is left of a path",
                 parts(has)
             ),
             Self::Texts => f.write_str("the path does not fit the pattern"),
-            Self::Nothing => f.write_str("the path has no name in it: import it alone, with --workspace and --building-block"),
-            Self::Workspace => f.write_str("the workspace is not known: give --workspace, or --name-pattern '{workspace}/{name}'"),
+            Self::Nothing => f.write_str(
+                "the path has no name in it: import it alone, with \
+                --workspace and --building-block",
+            ),
+            Self::Workspace => f.write_str(
+                "the workspace is not known: give --workspace, or \
+                --name-pattern '{workspace}/{name}'",
+            ),
             Self::Bad(why) => f.write_str(why),
         }
     }
@@ -115,7 +151,11 @@ pub(super) fn told(unnamed: &[(String, Unnamed)]) -> Vec<String> {
     }
     let line = |(why, paths): (&Unnamed, Vec<&str>)| match paths.as_slice() {
         [path] => format!("{path}: {why}"),
-        paths => format!("{} are left out, {}: {why}", crate::cli::output::counted(paths.len(), "file"), some(paths)),
+        paths => format!(
+            "{} are left out, {}: {why}",
+            crate::cli::output::counted(paths.len(), "file"),
+            some(paths)
+        ),
     };
     by_reason.into_iter().map(line).collect()
 }
@@ -124,7 +164,11 @@ pub(super) fn told(unnamed: &[(String, Unnamed)]) -> Vec<String> {
 pub(super) fn some<T: AsRef<str>>(names: &[T]) -> String {
     let shown: Vec<&str> = names.iter().take(MAX_NAMED).map(AsRef::as_ref).collect();
     let more = names.len().saturating_sub(MAX_NAMED);
-    if more > 0 { format!("{} and {more} more", shown.join(", ")) } else { shown.join(", ") }
+    if more > 0 {
+        format!("{} and {more} more", shown.join(", "))
+    } else {
+        shown.join(", ")
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -150,12 +194,27 @@ impl FromStr for Pattern {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let segments: Vec<Segment> = text.split('/').map(segment).collect::<Result<_, _>>()?;
-        let count = |what| segments.iter().filter(|segment| segment.what == what).count();
+        let count = |what| {
+            segments
+                .iter()
+                .filter(|segment| segment.what == what)
+                .count()
+        };
         if count(What::Name) + count(What::Rest) != 1 || count(What::Workspace) > 1 {
-            return Err("a pattern has {name} once and {workspace} at most once, each in a part of its own".to_owned());
+            return Err(
+                "a pattern has {name} once and {workspace} at most once, each in a part of its own"
+                    .to_owned(),
+            );
         }
-        if segments.iter().rev().skip(1).any(|segment| segment.what == What::Rest) {
-            return Err("{name…} takes all that is left of a path, so it is the last part".to_owned());
+        if segments
+            .iter()
+            .rev()
+            .skip(1)
+            .any(|segment| segment.what == What::Rest)
+        {
+            return Err(
+                "{name…} takes all that is left of a path, so it is the last part".to_owned(),
+            );
         }
         Ok(Self(segments))
     }
@@ -163,18 +222,35 @@ impl FromStr for Pattern {
 
 fn segment(text: &str) -> Result<Segment, String> {
     let rests = RESTS.map(|mark| (mark, What::Rest));
-    let known = [(WORKSPACE, What::Workspace), (NAMES[0], What::Name), (NAMES[1], What::Name), (ANY, What::Any)];
-    let found = rests.iter().chain(&known).find_map(|(mark, what)| text.split_once(mark).map(|(before, after)| (before, *what, after)));
+    let known = [
+        (WORKSPACE, What::Workspace),
+        (NAMES[0], What::Name),
+        (NAMES[1], What::Name),
+        (ANY, What::Any),
+    ];
+    let found = rests.iter().chain(&known).find_map(|(mark, what)| {
+        text.split_once(mark)
+            .map(|(before, after)| (before, *what, after))
+    });
     let (before, what, after) = found.unwrap_or((text, What::Text, ""));
     if text.is_empty() || before.contains(['{', '}', '*']) || after.contains(['{', '}', '*']) {
-        return Err(format!("{text:?} is no part of a pattern: text around one of {{workspace}}, {{name}}, {{name…}} and *"));
+        return Err(format!(
+            "{text:?} is no part of a pattern: text around one of {{workspace}}, {{name}}, \
+                {{name…}} and *"
+        ));
     }
-    Ok(Segment { before: before.to_owned(), what, after: after.to_owned() })
+    Ok(Segment {
+        before: before.to_owned(),
+        what,
+        after: after.to_owned(),
+    })
 }
 
 impl Segment {
     fn matches<'p>(&self, part: &'p str) -> Option<&'p str> {
-        let inner = part.strip_prefix(self.before.as_str())?.strip_suffix(self.after.as_str())?;
+        let inner = part
+            .strip_prefix(self.before.as_str())?
+            .strip_suffix(self.after.as_str())?;
         (self.what != What::Text || inner.is_empty()).then_some(inner)
     }
 }
@@ -186,15 +262,30 @@ impl Pattern {
     }
 
     /// The state at a path, in this workspace unless the pattern says which.
-    fn name<T: AsRef<str>>(&self, parts: &[T], workspace: Option<&str>) -> Result<StateName, Unnamed> {
-        let takes_rest = self.0.last().is_some_and(|segment| segment.what == What::Rest);
+    fn name<T: AsRef<str>>(
+        &self,
+        parts: &[T],
+        workspace: Option<&str>,
+    ) -> Result<StateName, Unnamed> {
+        let takes_rest = self
+            .0
+            .last()
+            .is_some_and(|segment| segment.what == What::Rest);
         if parts.len() < self.0.len() || (parts.len() > self.0.len() && !takes_rest) {
             return Err(Unnamed::Parts(parts.len(), self.0.len()));
         }
         let (mut found, mut name) = (workspace.map(str::to_owned), String::new());
         for (index, segment) in self.0.iter().enumerate() {
-            let rest = parts[index..].iter().map(AsRef::as_ref).collect::<Vec<_>>().join("-");
-            let part = if segment.what == What::Rest { rest.as_str() } else { parts[index].as_ref() };
+            let rest = parts[index..]
+                .iter()
+                .map(AsRef::as_ref)
+                .collect::<Vec<_>>()
+                .join("-");
+            let part = if segment.what == What::Rest {
+                rest.as_str()
+            } else {
+                parts[index].as_ref()
+            };
             let inner = segment.matches(part).ok_or(Unnamed::Texts)?;
             match segment.what {
                 What::Workspace => found = Some(inner.to_owned()),
@@ -210,12 +301,19 @@ fn parse(workspace: &str, name: &str) -> Result<StateName, Unnamed> {
     StateName::parse(workspace, name).map_err(|error| Unnamed::Bad(error.to_string()))
 }
 
-/// The state at a path: by a pattern; else in the given workspace, its parts joined by `-`; else by two parts, workspace and building block.
-pub(super) fn name_of(path: &str, pattern: Option<&Pattern>, workspace: Option<&str>) -> Result<StateName, Unnamed> {
+/// The state at a path: by a pattern; else in the given workspace, its parts joined by `-`; else by
+/// two parts, workspace and building block.
+pub(super) fn name_of(
+    path: &str,
+    pattern: Option<&Pattern>,
+    workspace: Option<&str>,
+) -> Result<StateName, Unnamed> {
     let with_workspace = parts_with_workspace(path);
     if let Some(pattern) = pattern {
         // Whoever writes `env:` into a pattern means the path as it stands.
-        return pattern.name(&parts(path), workspace).or_else(|_| pattern.name(&with_workspace, workspace));
+        return pattern
+            .name(&parts(path), workspace)
+            .or_else(|_| pattern.name(&with_workspace, workspace));
     }
     match (with_workspace.as_slice(), workspace) {
         ([], _) => Err(Unnamed::Nothing),
@@ -231,30 +329,60 @@ mod tests {
 
     fn named(path: &str, pattern: Option<&str>, workspace: Option<&str>) -> Option<String> {
         let pattern = pattern.map(|pattern| pattern.parse::<Pattern>().unwrap());
-        name_of(path, pattern.as_ref(), workspace).ok().map(|name| name.to_string())
+        name_of(path, pattern.as_ref(), workspace)
+            .ok()
+            .map(|name| name.to_string())
     }
 
     #[test]
     fn a_path_says_which_state_it_is() {
         for (path, workspace, name) in [
-            ("terraform.tfstate.d/dev/terraform.tfstate", Some("team"), Some("team/dev")),
+            (
+                "terraform.tfstate.d/dev/terraform.tfstate",
+                Some("team"),
+                Some("team/dev"),
+            ),
             ("dev/terraform.tfstate", Some("team"), Some("team/dev")),
             ("dev.tfstate", Some("team"), Some("team/dev")),
-            ("network/dev.tfstate", Some("team"), Some("team/network-dev")),
+            (
+                "network/dev.tfstate",
+                Some("team"),
+                Some("team/network-dev"),
+            ),
             ("network/dev.tfstate", None, Some("network/dev")),
-            ("network/terraform.tfstate.d/dev/terraform.tfstate", None, Some("network/dev")),
+            (
+                "network/terraform.tfstate.d/dev/terraform.tfstate",
+                None,
+                Some("network/dev"),
+            ),
             ("dev.tfstate", None, None),
             ("a/b/c.tfstate", None, None),
             ("terraform.tfstate", Some("team"), None),
             (".dev.tfstate", Some("team"), None),
             // As backends name the program's workspaces.
-            ("prod.terraform.tfstateenv:blue", Some("team"), Some("team/prod.terraform-blue")),
+            (
+                "prod.terraform.tfstateenv:blue",
+                Some("team"),
+                Some("team/prod.terraform-blue"),
+            ),
             ("netenv:blue", None, Some("net/blue")),
-            ("stacks/net-env:blue", Some("team"), Some("team/stacks-net-blue")),
-            ("env:/blue/stacks/net/terraform.tfstate", Some("team"), Some("team/stacks-net-blue")),
+            (
+                "stacks/net-env:blue",
+                Some("team"),
+                Some("team/stacks-net-blue"),
+            ),
+            (
+                "env:/blue/stacks/net/terraform.tfstate",
+                Some("team"),
+                Some("team/stacks-net-blue"),
+            ),
             ("env:/terraform.tfstate", Some("team"), None),
             ("env%3A/blue/net", None, Some("net/blue")),
-            ("bucket/env:/blue/net.tfstate", Some("team"), Some("team/bucket-net-blue")),
+            (
+                "bucket/env:/blue/net.tfstate",
+                Some("team"),
+                Some("team/bucket-net-blue"),
+            ),
             ("state/blue.tfstate", Some("team"), Some("team/state-blue")),
             ("env:blue", Some("team"), None),
         ] {
@@ -265,21 +393,73 @@ mod tests {
     #[test]
     fn a_pattern_says_it_better() {
         for (path, pattern, workspace, name) in [
-            ("live/env-team/net.tfstate", "*/env-{workspace}/{name}", None, Some("team/net")),
-            ("live/env-team/net.tfstate", "live/*-{workspace}/{name}", None, None),
-            ("live/env-team/net.tfstate", "dead/env-{workspace}/{name}", None, None),
-            ("net/team/terraform.tfstate", "{name}/{workspace}", None, Some("team/net")),
-            ("x/net.tfstate", "*/{building-block}", Some("team"), Some("team/net")),
+            (
+                "live/env-team/net.tfstate",
+                "*/env-{workspace}/{name}",
+                None,
+                Some("team/net"),
+            ),
+            (
+                "live/env-team/net.tfstate",
+                "live/*-{workspace}/{name}",
+                None,
+                None,
+            ),
+            (
+                "live/env-team/net.tfstate",
+                "dead/env-{workspace}/{name}",
+                None,
+                None,
+            ),
+            (
+                "net/team/terraform.tfstate",
+                "{name}/{workspace}",
+                None,
+                Some("team/net"),
+            ),
+            (
+                "x/net.tfstate",
+                "*/{building-block}",
+                Some("team"),
+                Some("team/net"),
+            ),
             ("x/net.tfstate", "*/{name}", None, None),
             ("net.tfstate", "*/{name}", Some("team"), None),
-            ("env:/team/x/net.tfstate", "env:/{workspace}/*/{name}", None, Some("team/net")),
-            ("team/netenv:blue", "{workspace}/{name}/blue", None, Some("team/net")),
-            ("live/eu/team/net.tfstate", "live/{workspace}/{name…}", None, Some("eu/team-net")),
-            ("live/eu/net.tfstate", "live/{workspace}/{name...}", None, Some("eu/net")),
+            (
+                "env:/team/x/net.tfstate",
+                "env:/{workspace}/*/{name}",
+                None,
+                Some("team/net"),
+            ),
+            (
+                "team/netenv:blue",
+                "{workspace}/{name}/blue",
+                None,
+                Some("team/net"),
+            ),
+            (
+                "live/eu/team/net.tfstate",
+                "live/{workspace}/{name…}",
+                None,
+                Some("eu/team-net"),
+            ),
+            (
+                "live/eu/net.tfstate",
+                "live/{workspace}/{name...}",
+                None,
+                Some("eu/net"),
+            ),
             ("live/eu", "live/{workspace}/{name...}", None, None),
         ] {
             let parsed = pattern.parse::<Pattern>();
-            assert_eq!(parsed.ok().and_then(|_| named(path, Some(pattern), workspace)).as_deref(), name, "{path} by {pattern}");
+            assert_eq!(
+                parsed
+                    .ok()
+                    .and_then(|_| named(path, Some(pattern), workspace))
+                    .as_deref(),
+                name,
+                "{path} by {pattern}"
+            );
         }
         for bad in [
             "",
@@ -298,11 +478,14 @@ mod tests {
 
     #[test]
     fn files_that_are_left_out_for_one_reason_are_told_once() {
-        let files: Vec<(String, Unnamed)> = (0..7).map(|number| (format!("a/b/{number}.tfstate"), Unnamed::Parts(3, 2))).collect();
+        let files: Vec<(String, Unnamed)> = (0..7)
+            .map(|number| (format!("a/b/{number}.tfstate"), Unnamed::Parts(3, 2)))
+            .collect();
         let told = told(&[files, vec![("x".to_owned(), Unnamed::Texts)]].concat());
         assert_eq!(told.len(), 2);
         assert!(
-            told[0].starts_with("7 files are left out, a/b/0.tfstate") && told[0].contains("and 2 more: a path of 3 parts"),
+            told[0].starts_with("7 files are left out, a/b/0.tfstate")
+                && told[0].contains("and 2 more: a path of 3 parts"),
             "{}",
             told[0]
         );

@@ -1,4 +1,5 @@
-//! What is to be imported, before anything is sent: states with their versions, the oldest first, and what has to be done with each beside what is there.
+//! What is to be imported, before anything is sent: states with their versions, the oldest first,
+//! and what has to be done with each beside what is there.
 
 use std::fs::File;
 use std::io;
@@ -14,7 +15,8 @@ use crate::model::digest::Digest;
 use crate::model::name::StateName;
 use crate::model::tfstate::{self, StateHead};
 
-/// The largest file that is taken for a state, in bytes: the most that a server can be told to take.
+/// The largest file that is taken for a state, in bytes: the most that a server can be told to
+/// take.
 pub(super) const MAX_STATE: u64 = 900 * MIB;
 /// How deep a state may be nested, in levels: the most that a server can be told to take.
 const MAX_NESTING: usize = 10_000;
@@ -42,7 +44,9 @@ impl Content {
     pub(super) fn read(&self) -> io::Result<Bytes> {
         let size = self.size()?;
         if size > MAX_STATE {
-            return Err(io::Error::other(format!("larger than {MAX_STATE} bytes, the most that is taken for a state")));
+            return Err(io::Error::other(format!(
+                "larger than {MAX_STATE} bytes, the most that is taken for a state"
+            )));
         }
         match self {
             Self::File(path) => Ok(std::fs::read(path)?.into()),
@@ -108,12 +112,20 @@ pub(super) struct Plan {
 impl Plan {
     /// How much memory its bytes need at a time.
     pub(super) fn bytes_at_a_time(&self) -> u64 {
-        let sizes = self.versions.iter().map(|version| version.content.size().unwrap_or(0));
-        if self.is_known { sizes.max().unwrap_or(0) } else { sizes.sum() }
+        let sizes = self
+            .versions
+            .iter()
+            .map(|version| version.content.size().unwrap_or(0));
+        if self.is_known {
+            sizes.max().unwrap_or(0)
+        } else {
+            sizes.sum()
+        }
     }
 
-    /// Looks at all versions of a state of which nothing is known, so that none of them is sent where one is no state. An older version that does not
-    /// belong to the newest one is left out; it says which.
+    /// Looks at all versions of a state of which nothing is known, so that none of them is sent
+    /// where one is no state. An older version that does not belong to the newest one is left out;
+    /// it says which.
     pub(super) fn look(mut self) -> Result<(Self, Option<String>), String> {
         if self.is_known {
             return Ok((self, None));
@@ -121,8 +133,12 @@ impl Plan {
         let mut heads: Vec<StateHead> = Vec::new();
         for version in &mut self.versions {
             let told = |why: String| format!("{}: {why}", whence(&version.content, &self.from));
-            let bytes = version.content.read().map_err(|error| told(error.to_string()))?;
-            let head = tfstate::read_head(&bytes, MAX_NESTING).map_err(|error| told(error.to_string()))?;
+            let bytes = version
+                .content
+                .read()
+                .map_err(|error| told(error.to_string()))?;
+            let head =
+                tfstate::read_head(&bytes, MAX_NESTING).map_err(|error| told(error.to_string()))?;
             version.sha256 = Some(Digest::of(&bytes).to_string());
             version.serial = Some(head.serial);
             version.content = Content::Memory(bytes);
@@ -135,14 +151,23 @@ impl Plan {
 
     fn leave_out_strangers(&mut self, heads: &[StateHead]) -> Option<String> {
         let newest = heads.last()?;
-        let belongs = |head: &StateHead| head == newest || (head.lineage == newest.lineage && head.serial < newest.serial);
+        let belongs = |head: &StateHead| {
+            head == newest || (head.lineage == newest.lineage && head.serial < newest.serial)
+        };
         let before = self.versions.len();
         let mut heads_left = heads.iter();
-        self.versions.retain(|_| heads_left.next().is_some_and(belongs));
+        self.versions
+            .retain(|_| heads_left.next().is_some_and(belongs));
         let gone = before - self.versions.len();
         (gone > 0).then(|| {
-            let (versions, is) = (counted(gone, "older version"), if gone == 1 { "is" } else { "are" });
-            format!("{}: {versions} left out, which {is} not of the same lineage with a lower serial", self.from)
+            let (versions, is) = (
+                counted(gone, "older version"),
+                if gone == 1 { "is" } else { "are" },
+            );
+            format!(
+                "{}: {versions} left out, which {is} not of the same lineage with a lower serial",
+                self.from
+            )
         })
     }
 }
@@ -165,7 +190,8 @@ pub(super) struct There {
 
 impl There {
     fn is(&self, planned: &Planned) -> bool {
-        planned.sha256.as_deref() == Some(&self.sha256) && planned.rejected.is_some() == self.rejected
+        planned.sha256.as_deref() == Some(&self.sha256)
+            && planned.rejected.is_some() == self.rejected
     }
 }
 
@@ -176,7 +202,8 @@ pub(super) enum Todo {
     Nothing,
     /// All of it, to a new address.
     All,
-    /// An import that was cut off goes on behind a number, with what is left behind so many versions.
+    /// An import that was cut off goes on behind a number, with what is left behind so many
+    /// versions.
     Rest { skip: usize, after: u64 },
     /// It is added to what is there, without so many versions that are there already.
     Append { skip: usize },
@@ -189,11 +216,22 @@ pub(super) fn todo(there: &[There], planned: &[Planned], append: bool) -> Todo {
     if there.is_empty() {
         return Todo::All;
     }
-    let is = |planned: &Planned, there: &There| there.is(planned) && planned.number.is_none_or(|number| number == there.number);
-    let begins_alike = there.len() <= planned.len() && there.iter().zip(planned).all(|(there, planned)| is(planned, there));
+    let is = |planned: &Planned, there: &There| {
+        there.is(planned) && planned.number.is_none_or(|number| number == there.number)
+    };
+    let begins_alike = there.len() <= planned.len()
+        && there
+            .iter()
+            .zip(planned)
+            .all(|(there, planned)| is(planned, there));
     match (begins_alike, there.last()) {
         (true, _) if there.len() == planned.len() => return Todo::Nothing,
-        (true, Some(last)) if !append => return Todo::Rest { skip: there.len(), after: last.number },
+        (true, Some(last)) if !append => {
+            return Todo::Rest {
+                skip: there.len(),
+                after: last.number,
+            };
+        }
         (false, _) if !append => return Todo::Taken,
         _ => {}
     }
@@ -204,8 +242,13 @@ pub(super) fn todo(there: &[There], planned: &[Planned], append: bool) -> Todo {
     }
 }
 
-/// The versions that are there and have to be held as they were, with why: an import that was cut off may not have come to that.
-pub(super) fn missing_holds(there: &[There], planned: &[Planned], todo: &Todo) -> Vec<(u64, String)> {
+/// The versions that are there and have to be held as they were, with why: an import that was cut
+/// off may not have come to that.
+pub(super) fn missing_holds(
+    there: &[There],
+    planned: &[Planned],
+    todo: &Todo,
+) -> Vec<(u64, String)> {
     let come = match todo {
         Todo::Nothing => planned.len(),
         Todo::Rest { skip, .. } | Todo::Append { skip } => *skip,
@@ -213,8 +256,14 @@ pub(super) fn missing_holds(there: &[There], planned: &[Planned], todo: &Todo) -
     };
     let missing = planned.iter().take(come).filter_map(|planned| {
         let same = || there.iter().filter(|there| there.is(planned));
-        let found = same().find(|there| planned.number == Some(there.number)).or_else(|| same().next_back())?;
-        planned.held.clone().filter(|_| !found.held).map(|reason| (found.number, reason))
+        let found = same()
+            .find(|there| planned.number == Some(there.number))
+            .or_else(|| same().next_back())?;
+        planned
+            .held
+            .clone()
+            .filter(|_| !found.held)
+            .map(|reason| (found.number, reason))
     });
     missing.collect()
 }
@@ -235,7 +284,12 @@ mod tests {
     fn there(versions: &[(u64, &str)]) -> Vec<There> {
         versions
             .iter()
-            .map(|(number, sha256)| There { number: *number, sha256: (*sha256).to_owned(), rejected: false, held: false })
+            .map(|(number, sha256)| There {
+                number: *number,
+                sha256: (*sha256).to_owned(),
+                rejected: false,
+                held: false,
+            })
             .collect()
     }
 
@@ -244,22 +298,59 @@ mod tests {
         let new = planned(&[(2, "a"), (4, "b"), (5, "c")]);
         assert_eq!(todo(&[], &new, false), Todo::All);
         assert_eq!(todo(&[], &new, true), Todo::All);
-        assert_eq!(todo(&there(&[(2, "a"), (4, "b"), (5, "c")]), &new, false), Todo::Nothing);
-        assert_eq!(todo(&there(&[(2, "a"), (4, "b")]), &new, false), Todo::Rest { skip: 2, after: 4 });
-        assert_eq!(todo(&there(&[(1, "a"), (4, "b")]), &new, false), Todo::Taken, "another number");
+        assert_eq!(
+            todo(&there(&[(2, "a"), (4, "b"), (5, "c")]), &new, false),
+            Todo::Nothing
+        );
+        assert_eq!(
+            todo(&there(&[(2, "a"), (4, "b")]), &new, false),
+            Todo::Rest { skip: 2, after: 4 }
+        );
+        assert_eq!(
+            todo(&there(&[(1, "a"), (4, "b")]), &new, false),
+            Todo::Taken,
+            "another number"
+        );
         assert_eq!(todo(&there(&[(2, "x")]), &new, false), Todo::Taken);
-        assert_eq!(todo(&there(&[(2, "a"), (4, "b"), (5, "c"), (6, "d")]), &new, false), Todo::Taken, "somebody went on");
-        assert_eq!(todo(&there(&[(1, "a"), (2, "b")]), &new, true), Todo::Append { skip: 2 });
-        assert_eq!(todo(&there(&[(1, "x")]), &new, true), Todo::Append { skip: 0 });
-        assert_eq!(todo(&there(&[(1, "c"), (2, "b"), (9, "a")]), &new, true), Todo::Nothing);
-        assert_eq!(todo(&there(&[(7, "a")]), &planned(&[(0, "a")]), false), Todo::Nothing, "without a number the bytes count");
+        assert_eq!(
+            todo(
+                &there(&[(2, "a"), (4, "b"), (5, "c"), (6, "d")]),
+                &new,
+                false
+            ),
+            Todo::Taken,
+            "somebody went on"
+        );
+        assert_eq!(
+            todo(&there(&[(1, "a"), (2, "b")]), &new, true),
+            Todo::Append { skip: 2 }
+        );
+        assert_eq!(
+            todo(&there(&[(1, "x")]), &new, true),
+            Todo::Append { skip: 0 }
+        );
+        assert_eq!(
+            todo(&there(&[(1, "c"), (2, "b"), (9, "a")]), &new, true),
+            Todo::Nothing
+        );
+        assert_eq!(
+            todo(&there(&[(7, "a")]), &planned(&[(0, "a")]), false),
+            Todo::Nothing,
+            "without a number the bytes count"
+        );
     }
     #[test]
     fn what_was_refused_is_not_there() {
         let mut kept = there(&[(1, "a"), (2, "b")]);
         kept[1].rejected = true;
-        assert_eq!(todo(&kept, &planned(&[(0, "b")]), true), Todo::Append { skip: 0 });
-        assert_eq!(todo(&kept, &planned(&[(1, "a"), (2, "b")]), false), Todo::Taken);
+        assert_eq!(
+            todo(&kept, &planned(&[(0, "b")]), true),
+            Todo::Append { skip: 0 }
+        );
+        assert_eq!(
+            todo(&kept, &planned(&[(1, "a"), (2, "b")]), false),
+            Todo::Taken
+        );
     }
 
     #[test]
@@ -270,9 +361,16 @@ mod tests {
         new[2].held = Some("z".to_owned());
         let mut old = there(&[(1, "a"), (2, "b")]);
         old[0].held = true;
-        assert_eq!(missing_holds(&old, &new, &Todo::Rest { skip: 2, after: 2 }), [(2, "y".to_owned())]);
         assert_eq!(
-            missing_holds(&there(&[(7, "b"), (9, "a")]), &new, &Todo::Append { skip: 2 }),
+            missing_holds(&old, &new, &Todo::Rest { skip: 2, after: 2 }),
+            [(2, "y".to_owned())]
+        );
+        assert_eq!(
+            missing_holds(
+                &there(&[(7, "b"), (9, "a")]),
+                &new,
+                &Todo::Append { skip: 2 }
+            ),
             [(9, "x".to_owned()), (7, "y".to_owned())]
         );
         assert!(missing_holds(&old, &new, &Todo::All).is_empty());

@@ -1,4 +1,5 @@
-//! Finding what is to be imported: a file, standard input, or a folder of states or of an export. What cannot be one is named and left out.
+//! Finding what is to be imported: a file, standard input, or a folder of states or of an export.
+//! What cannot be one is named and left out.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -29,8 +30,13 @@ impl Naming<'_> {
     /// The one state that both flags name.
     pub(super) fn one(&self) -> Result<StateName, Failure> {
         match (self.workspace, self.block) {
-            (Some(workspace), Some(block)) => Ok(StateName { workspace: workspace.clone(), block: block.clone() }),
-            _ => Err(Failure::Usage("a single state needs --workspace and --building-block".to_owned())),
+            (Some(workspace), Some(block)) => Ok(StateName {
+                workspace: workspace.clone(),
+                block: block.clone(),
+            }),
+            _ => Err(Failure::Usage(
+                "a single state needs --workspace and --building-block".to_owned(),
+            )),
         }
     }
 
@@ -39,7 +45,9 @@ impl Naming<'_> {
         match (self.workspace, self.block, self.pattern) {
             (None, None, None) => Ok(()),
             _ => Err(Failure::Usage(
-                "an export names its states itself; leave out --workspace, --building-block and --name-pattern".to_owned(),
+                "an export names its states itself; leave out --workspace, --building-block and \
+                    --name-pattern"
+                    .to_owned(),
             )),
         }
     }
@@ -59,13 +67,23 @@ pub(super) struct Found {
 
 impl Found {
     fn all(plans: Vec<Plan>) -> Self {
-        Self { plans, ..Self::default() }
+        Self {
+            plans,
+            ..Self::default()
+        }
     }
 
     /// One state whose bytes are known.
     pub(super) fn one(name: StateName, from: String, contents: Vec<Content>) -> Self {
         let versions = contents.into_iter().map(Planned::of).collect();
-        Self::all(vec![Plan { name, from, versions, deleted: false, transferred_to: None, is_known: false }])
+        Self::all(vec![Plan {
+            name,
+            from,
+            versions,
+            deleted: false,
+            transferred_to: None,
+            is_known: false,
+        }])
     }
 }
 
@@ -76,7 +94,10 @@ pub(super) fn find(source: &Path, naming: &Naming<'_>) -> Result<Found, Failure>
     }
     let told = |error: io::Error| {
         let is_address = error.kind() == io::ErrorKind::NotFound;
-        let advice = source.to_str().filter(|_| is_address).and_then(instead_of_an_address);
+        let advice = source
+            .to_str()
+            .filter(|_| is_address)
+            .and_then(instead_of_an_address);
         Failure::Failed(advice.unwrap_or_else(|| format!("{}: {error}", source.display())))
     };
     if !fs::metadata(source).map_err(told)?.is_dir() {
@@ -85,7 +106,11 @@ pub(super) fn find(source: &Path, naming: &Naming<'_>) -> Result<Found, Failure>
             naming.none()?;
             return archive::tar(file).map(Found::all);
         }
-        return Ok(Found::one(naming.one()?, source.display().to_string(), vec![Content::File(source.to_owned())]));
+        return Ok(Found::one(
+            naming.one()?,
+            source.display().to_string(),
+            vec![Content::File(source.to_owned())],
+        ));
     }
     if archive::is_folder(source)? {
         naming.none()?;
@@ -99,7 +124,11 @@ fn instead_of_an_address(source: &str) -> Option<String> {
     let (scheme, _) = source.split_once("://")?;
     let how = match scheme {
         "http" | "https" => {
-            return Some("an address is given with --from-url; what was named is no file, and nothing was imported".to_owned());
+            return Some(
+                "an address is given with --from-url; what was named is no file, and \
+                nothing was imported"
+                    .to_owned(),
+            );
         }
         "s3" => "`aws s3 sync` or `mc mirror`",
         "gs" | "gcs" => "`gcloud storage cp -r`",
@@ -109,7 +138,10 @@ fn instead_of_an_address(source: &str) -> Option<String> {
         "consul" => "`consul kv export`",
         _ => "the storage's own program",
     };
-    Some(format!("{source} is an address, and no file or folder: copy what is there into a folder first ({how}), and import that"))
+    Some(format!(
+        "{source} is an address, and no file or folder: copy what is there into a folder first \
+            ({how}), and import that"
+    ))
 }
 
 fn is_tar(file: &File) -> bool {
@@ -122,23 +154,41 @@ fn from_stdin(naming: &Naming<'_>) -> Result<Found, Failure> {
     let told = |error: io::Error| Failure::Failed(format!("standard input: {error}"));
     let mut stdin = io::stdin().lock();
     let mut head = Vec::new();
-    stdin.by_ref().take(512).read_to_end(&mut head).map_err(told)?;
+    stdin
+        .by_ref()
+        .take(512)
+        .read_to_end(&mut head)
+        .map_err(told)?;
     let mark = usize::try_from(TAR_MARK.0).unwrap_or_default();
     if head.get(mark..mark + TAR_MARK.1.len()) == Some(&TAR_MARK.1[..]) {
         naming.none()?;
         let mut file = unnamed_file().map_err(told)?;
-        file.write_all(&head).and_then(|()| io::copy(&mut stdin, &mut file)).and_then(|_| file.rewind()).map_err(told)?;
+        file.write_all(&head)
+            .and_then(|()| io::copy(&mut stdin, &mut file))
+            .and_then(|_| file.rewind())
+            .map_err(told)?;
         return archive::tar(file).map(Found::all);
     }
     let name = naming.one()?;
-    stdin.take(MAX_STATE + 1).read_to_end(&mut head).map_err(told)?;
-    Ok(Found::one(name, "standard input".to_owned(), vec![Content::Memory(head.into())]))
+    stdin
+        .take(MAX_STATE + 1)
+        .read_to_end(&mut head)
+        .map_err(told)?;
+    Ok(Found::one(
+        name,
+        "standard input".to_owned(),
+        vec![Content::Memory(head.into())],
+    ))
 }
 
 /// A file that has no name any more, so that it goes with this process.
 fn unnamed_file() -> io::Result<File> {
     let path = std::env::temp_dir().join(format!(".statekeep-import-{}", uuid::Uuid::new_v4()));
-    let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(&path)?;
     fs::remove_file(path)?;
     Ok(file)
 }
@@ -149,7 +199,11 @@ fn in_folder(dir: &Path, naming: &Naming<'_>) -> Result<Found, Failure> {
     for line in listing.told() {
         message(&harmless(&line));
     }
-    let mut found = Found { passed_over: listing.passed_over(), look_like_states: listing.look_like_states, ..Found::default() };
+    let mut found = Found {
+        passed_over: listing.passed_over(),
+        look_like_states: listing.look_like_states,
+        ..Found::default()
+    };
     for path in &listing.errored {
         found.skipped.push(unsaved(dir, path, naming));
         message(&harmless(&unsaved(dir, path, naming)));
@@ -158,7 +212,11 @@ fn in_folder(dir: &Path, naming: &Naming<'_>) -> Result<Found, Failure> {
         return Err(none(dir, naming));
     }
     if naming.block.is_some() && listing.states.len() > 1 {
-        let why = format!("--building-block names one state, and there are {} in {}", listing.states.len(), dir.display());
+        let why = format!(
+            "--building-block names one state, and there are {} in {}",
+            listing.states.len(),
+            dir.display()
+        );
         return Err(Failure::Usage(format!("{why}; use --name-pattern")));
     }
     let mut taken: HashMap<StateName, String> = HashMap::new();
@@ -173,35 +231,61 @@ fn in_folder(dir: &Path, naming: &Naming<'_>) -> Result<Found, Failure> {
         };
         if let Some(other) = taken.insert(name.clone(), path.clone()) {
             // Which of them is meant, only a person knows.
-            return Err(Failure::Failed(format!("{other} and {path} would both be {name}; nothing was imported, give a --name-pattern")));
+            return Err(Failure::Failed(format!(
+                "{other} and {path} would both be {name}; nothing was imported, give a \
+                    --name-pattern"
+            )));
         }
         found.plans.push(with_backup(dir, &path, name));
     }
     for line in names::told(&unnamed) {
         message(&harmless(&line));
     }
-    found.skipped.extend(unnamed.into_iter().map(|(path, why)| format!("{path}: {why}")));
+    found.skipped.extend(
+        unnamed
+            .into_iter()
+            .map(|(path, why)| format!("{path}: {why}")),
+    );
     Ok(found)
 }
 
 fn name_of(path: &str, naming: &Naming<'_>) -> Result<StateName, Unnamed> {
     match (naming.workspace, naming.block) {
-        (Some(workspace), Some(block)) => Ok(StateName { workspace: workspace.clone(), block: block.clone() }),
-        _ => names::name_of(path, naming.pattern, naming.workspace.map(Workspace::as_str)),
+        (Some(workspace), Some(block)) => Ok(StateName {
+            workspace: workspace.clone(),
+            block: block.clone(),
+        }),
+        _ => names::name_of(
+            path,
+            naming.pattern,
+            naming.workspace.map(Workspace::as_str),
+        ),
     }
 }
 
-/// What a command could not save belongs to the state of its module, and is newer: only a person knows whether it is to follow it.
+/// What a command could not save belongs to the state of its module, and is newer: only a person
+/// knows whether it is to follow it.
 fn unsaved(dir: &Path, path: &str, naming: &Naming<'_>) -> String {
     let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let beside = if folder.is_empty() { "terraform.tfstate".to_owned() } else { format!("{folder}/terraform.tfstate") };
+    let beside = if folder.is_empty() {
+        "terraform.tfstate".to_owned()
+    } else {
+        format!("{folder}/terraform.tfstate")
+    };
     let (workspace, block) = match name_of(&beside, naming) {
         Ok(name) => (name.workspace.to_string(), name.block.to_string()),
-        Err(_) => (naming.workspace.map_or_else(|| "W".to_owned(), ToString::to_string), "B".to_owned()),
+        Err(_) => (
+            naming
+                .workspace
+                .map_or_else(|| "W".to_owned(), ToString::to_string),
+            "B".to_owned(),
+        ),
     };
     format!(
-        "{path}: this is what a command of the module in its folder could not save, so it is that module's newest state and none of its own; once the \
-         module's state is there, `statekeep import {} --workspace {workspace} --building-block {block} --append` brings it in",
+        "{path}: this is what a command of the module in its folder could not save, so it is that \
+            module's newest state and none of its own; once the \
+         module's state is there, `statekeep import {} --workspace {workspace} --building-block \
+         {block} --append` brings it in",
         dir.join(path).display()
     )
 }
@@ -211,15 +295,34 @@ fn none(dir: &Path, naming: &Naming<'_>) -> Failure {
     let names = if naming.all_names {
         "files of any name but hidden ones, backups and locks"
     } else {
-        "files whose names end in .tfstate, or have a workspace in them as backends write it (KEYenv:NAME, PATH-env:NAME, env:/NAME/KEY)"
+        "files whose names end in .tfstate, or have a workspace in them as backends write it \
+            (KEYenv:NAME, PATH-env:NAME, env:/NAME/KEY)"
     };
-    let more = if naming.all_names { "" } else { "; --all-names takes other files as well" };
-    Failure::Failed(format!("there is no state in {}: looked for {names}, in it and below. Nothing was imported{more}", dir.display()))
+    let more = if naming.all_names {
+        ""
+    } else {
+        "; --all-names takes other files as well"
+    };
+    Failure::Failed(format!(
+        "there is no state in {}: looked for {names}, in it and below. Nothing was imported{more}",
+        dir.display()
+    ))
 }
 
 fn with_backup(dir: &Path, path: &str, name: StateName) -> Plan {
     let backup = dir.join(format!("{path}.backup"));
     let contents = [backup.is_file().then_some(backup), Some(dir.join(path))];
-    let versions = contents.into_iter().flatten().map(|path| Planned::of(Content::File(path))).collect();
-    Plan { name, from: path.to_owned(), versions, deleted: false, transferred_to: None, is_known: false }
+    let versions = contents
+        .into_iter()
+        .flatten()
+        .map(|path| Planned::of(Content::File(path)))
+        .collect();
+    Plan {
+        name,
+        from: path.to_owned(),
+        versions,
+        deleted: false,
+        transferred_to: None,
+        is_known: false,
+    }
 }

@@ -27,7 +27,9 @@ pub(in crate::cli) async fn run(command: &mut Command, signals: &Signals) -> End
         Err(NotStarted::System(error)) => return End::NotStarted(error),
     };
     let ended = tokio::task::spawn_blocking(move || child.wait()).await;
-    ended.unwrap_or_else(|panic| Err(io::Error::other(panic))).map_or_else(End::Lost, End::Ran)
+    ended
+        .unwrap_or_else(|panic| Err(io::Error::other(panic)))
+        .map_or_else(End::Lost, End::Ran)
 }
 
 impl End {
@@ -43,19 +45,27 @@ impl End {
                 (None, None) => ExitCode::FAILURE,
             },
             Self::Lost(error) => {
-                output::message(&format!("statekeep: {program}: how it ended is unknown ({error})"));
+                output::message(&format!(
+                    "statekeep: {program}: how it ended is unknown ({error})"
+                ));
                 ExitCode::FAILURE
             }
             Self::Signal(signal) => {
-                output::message(&format!("statekeep: signal {signal} came before {program} was started, so it was not run"));
+                output::message(&format!(
+                    "statekeep: signal {signal} came before {program} was started, so it was not run"
+                ));
                 code_of(*signal)
             }
             Self::NotStarted(error) if error.kind() == ErrorKind::NotFound => {
-                output::message(&format!("statekeep: {program}: there is no such program; the command was not run"));
+                output::message(&format!(
+                    "statekeep: {program}: there is no such program; the command was not run"
+                ));
                 ExitCode::from(127)
             }
             Self::NotStarted(error) => {
-                output::message(&format!("statekeep: {program}: it cannot be executed ({error}); the command was not run"));
+                output::message(&format!(
+                    "statekeep: {program}: it cannot be executed ({error}); the command was not run"
+                ));
                 ExitCode::from(126)
             }
         }

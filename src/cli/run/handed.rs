@@ -1,5 +1,6 @@
-//! Programs that run the client themselves, and make backend files of their own or have many states: Terragrunt, Terramate, make. They get the token and
-//! nothing else. A file of ours would be a second backend for Terragrunt, which copies the sources into its caches.
+//! Programs that run the client themselves, and make backend files of their own or have many
+//! states: Terragrunt, Terramate, make. They get the token and nothing else. A file of ours would
+//! be a second backend for Terragrunt, which copies the sources into its caches.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -26,24 +27,36 @@ pub(super) fn is_all(subject: &Subject, invocation: &Invocation) -> bool {
 /// By its file's name, or as a program of another name in a folder that only Terragrunt could load.
 fn is_terragrunt(invocation: &Invocation) -> bool {
     let shown = invocation.shown();
-    let name = Path::new(&shown).file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    let name = Path::new(&shown)
+        .file_name()
+        .map(|name| name.to_string_lossy().to_ascii_lowercase())
+        .unwrap_or_default();
     let rest = name.strip_prefix("terragrunt");
     rest.is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_alphabetic()))
         || (invocation.program().is_none() && is_a_unit(invocation.root()))
 }
 
 fn is_a_unit(dir: &Path) -> bool {
-    let is_source =
-        |name: &String| [".tf", ".tofu", ".tf.json", ".tofu.json"].iter().any(|end| name.ends_with(end)) && name != crate::hcl::FILE;
+    let is_source = |name: &String| {
+        [".tf", ".tofu", ".tf.json", ".tofu.json"]
+            .iter()
+            .any(|end| name.ends_with(end))
+            && name != crate::hcl::FILE
+    };
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    let has_sources = entries.filter_map(|entry| entry.file_name().into_string().ok()).any(|name| is_source(&name));
+    let has_sources = entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .any(|name| is_source(&name));
     dir.join(SOURCES[0]).is_file() && !has_sources
 }
 
 /// Whether Terragrunt's own words write: `run --all apply`, `run-all apply`, `run -- destroy`.
 pub(super) fn writes(invocation: &Invocation) -> bool {
     let runs = matches!(invocation.subcommand(), Some("run" | "run-all"));
-    runs && is_terragrunt(invocation) && invocation.arguments().any(|word| matches!(word, "apply" | "destroy" | "import" | "refresh"))
+    runs && is_terragrunt(invocation)
+        && invocation
+            .arguments()
+            .any(|word| matches!(word, "apply" | "destroy" | "import" | "refresh"))
 }
 
 /// Runs it; the exit code is the command's.
@@ -69,8 +82,13 @@ async fn whole(subject: &Subject, invocation: &Invocation, signals: &Signals) ->
         tell(&server, &workspace, block.as_ref());
     }
     let key = Key::begin(subject.key_file.clone(), server);
-    let mut token = Login::begin_for(key, workspace.clone(), block.clone()).done(signals).await?;
-    let place = block.as_ref().map_or_else(|| workspace.to_string(), |block| format!("{workspace}/{block}"));
+    let mut token = Login::begin_for(key, workspace.clone(), block.clone())
+        .done(signals)
+        .await?;
+    let place = block.as_ref().map_or_else(
+        || workspace.to_string(),
+        |block| format!("{workspace}/{block}"),
+    );
     if let Err(refusal) = refusals::writing(invocation, &token, &place) {
         token.end().await;
         return Err(refusal.into());
@@ -92,19 +110,34 @@ async fn whole(subject: &Subject, invocation: &Invocation, signals: &Signals) ->
 /// Whether Terragrunt's sources, here or above, name a state of a statekeep.
 fn is_configured(root: &Path) -> bool {
     let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
-    let files = root.ancestors().flat_map(|dir| SOURCES.map(|name| dir.join(name)));
-    files.filter_map(|path| std::fs::read_to_string(path).ok()).any(|text| text.contains(STATES))
+    let files = root
+        .ancestors()
+        .flat_map(|dir| SOURCES.map(|name| dir.join(name)));
+    files
+        .filter_map(|path| std::fs::read_to_string(path).ok())
+        .any(|text| text.contains(STATES))
 }
 
 /// Shows the block that Terragrunt generates a backend from.
 fn tell(server: &str, workspace: &Workspace, block: Option<&BuildingBlock>) {
-    let name = block.map_or_else(|| r#"${replace(path_relative_to_include(), "/", ".")}"#.to_owned(), ToString::to_string);
+    let name = block.map_or_else(
+        || r#"${replace(path_relative_to_include(), "/", ".")}"#.to_owned(),
+        ToString::to_string,
+    );
     let address = format!("{server}{STATES}{workspace}/buildingblock/{name}");
-    let several = if block.is_some() { "; for several units leave --building-block out" } else { " (or root.hcl) above the units" };
+    let several = if block.is_some() {
+        "; for several units leave --building-block out"
+    } else {
+        " (or root.hcl) above the units"
+    };
     output::message(&format!(
-        "statekeep: Terragrunt writes the backend itself, so nothing is generated; it gets the token. In terragrunt.hcl{several}:\n\
-         remote_state {{\n  backend = \"http\"\n  generate = {{\n    path      = \"backend.tf\"\n    if_exists = \"overwrite_terragrunt\"\n  }}\n  \
-         config = {{\n    address        = \"{address}\"\n    lock_address   = \"{address}\"\n    unlock_address = \"{address}\"\n    \
-         lock_method    = \"LOCK\"\n    unlock_method  = \"UNLOCK\"\n    update_method  = \"POST\"\n  }}\n}}"
+        "statekeep: Terragrunt writes the backend itself, so nothing is generated; it gets the \
+            token. In terragrunt.hcl{several}:\n\
+         remote_state {{\n  backend = \"http\"\n  generate = {{\n    path      = \
+         \"backend.tf\"\n    if_exists = \"overwrite_terragrunt\"\n  }}\n  \
+         config = {{\n    address        = \"{address}\"\n    lock_address   = \
+         \"{address}\"\n    unlock_address = \"{address}\"\n    \
+         lock_method    = \"LOCK\"\n    unlock_method  = \"UNLOCK\"\n    update_method  = \
+         \"POST\"\n  }}\n}}"
     ));
 }

@@ -1,5 +1,6 @@
-//! What the `init` says that runs before the command: nobody asked for it, so it is shown only if it fails. Else it would stand before the command's own
-//! words, which somebody may read as lines of JSON.
+//! What the `init` says that runs before the command: nobody asked for it, so it is shown only if
+//! it fails. Else it would stand before the command's own words, which somebody may read as lines
+//! of JSON.
 
 use std::fs::File;
 use std::io::{IsTerminal as _, Read as _, Seek as _};
@@ -17,14 +18,24 @@ const MAX_SHOWN: u64 = 256 * 1024;
 pub(super) struct Said(Option<File>);
 
 impl Said {
-    /// Has a command say it here, in colour only if the wrapped command speaks in colour. Where that cannot be, it says it where we do.
-    pub(super) fn of<'a>(command: &mut Command, mut arguments: impl Iterator<Item = &'a str>) -> Self {
-        if arguments.any(|word| word.trim_start_matches('-') == &NO_COLOUR[1..] && word.starts_with('-')) {
+    /// Has a command say it here, in colour only if the wrapped command speaks in colour. Where
+    /// that cannot be, it says it where we do.
+    pub(super) fn of<'a>(
+        command: &mut Command,
+        mut arguments: impl Iterator<Item = &'a str>,
+    ) -> Self {
+        if arguments
+            .any(|word| word.trim_start_matches('-') == &NO_COLOUR[1..] && word.starts_with('-'))
+        {
             command.arg(NO_COLOUR);
         }
         let kept = memfd_create("init", MemfdFlags::CLOEXEC).map(File::from);
-        let twice = kept.ok().and_then(|file| Some((file.try_clone().ok()?, file.try_clone().ok()?, file)));
-        let Some((stdout, stderr, file)) = twice else { return Self(None) };
+        let twice = kept
+            .ok()
+            .and_then(|file| Some((file.try_clone().ok()?, file.try_clone().ok()?, file)));
+        let Some((stdout, stderr, file)) = twice else {
+            return Self(None);
+        };
         command.stdout(stdout).stderr(stderr);
         if std::io::stderr().is_terminal() {
             output::progress("statekeep: init …");
@@ -34,10 +45,16 @@ impl Said {
 
     /// Shows it as it would have been shown.
     pub(super) fn show(mut self) {
-        let Some(mut file) = self.0.take() else { return };
+        let Some(mut file) = self.0.take() else {
+            return;
+        };
         clear();
         let mut said = Vec::new();
-        if file.rewind().and_then(|()| file.take(MAX_SHOWN).read_to_end(&mut said)).is_ok() {
+        if file
+            .rewind()
+            .and_then(|()| file.take(MAX_SHOWN).read_to_end(&mut said))
+            .is_ok()
+        {
             output::said(&said);
         }
     }

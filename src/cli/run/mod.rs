@@ -1,9 +1,11 @@
-//! `statekeep run`: a command of Terraform or OpenTofu with its state on this server, as if the sources had said so.
+//! `statekeep run`: a command of Terraform or OpenTofu with its state on this server, as if the
+//! sources had said so.
 //!
-//! Where the sources configure no backend, a file that does is there for as long as the command runs. Where they configure this very state, the command
-//! gets a token. Where they configure another backend, it runs as it is. Nothing is guessed: what is undecided is not run.
-//! A state moves only before a command that writes, or where that was asked for: see [`moves`]. What was made for the command goes away with it, however
-//! it ends.
+//! Where the sources configure no backend, a file that does is there for as long as the command
+//! runs. Where they configure this very state, the command gets a token. Where they configure
+//! another backend, it runs as it is. Nothing is guessed: what is undecided is not run. A state
+//! moves only before a command that writes, or where that was asked for: see [`moves`]. What was
+//! made for the command goes away with it, however it ends.
 
 mod child;
 pub(super) mod folder;
@@ -41,7 +43,8 @@ const NOT_RUN: &str = "The command was not run.";
 pub(super) struct RunArgs {
     #[command(flatten)]
     subject: Subject,
-    /// Whether a state moves: along where the sources configure another backend, in where they configure none any more
+    /// Whether a state moves: along where the sources configure another backend, in where they
+    /// configure none any more
     #[arg(long, value_enum, default_value_t = Transfer::Auto)]
     transfer: Transfer,
     /// Go on with a state that does not exist yet, in a folder that was used with another one
@@ -88,7 +91,12 @@ pub(super) fn run(args: RunArgs, umask: Mode) -> Result<ExitCode, Failure> {
     }
     let address = args.subject.address().map_err(not_run)?;
     let signals = Signals::take().map_err(|error| not_run(error.into()))?;
-    let run = Run { args, invocation, address, signals };
+    let run = Run {
+        args,
+        invocation,
+        address,
+        signals,
+    };
     match (crate::http::block_on(run.whole()), run.signals.ending()) {
         (Ok(end) | Err(Stop::Ended(end)), _) => Ok(end.exit(&run.invocation.shown())),
         (Err(Stop::Failed(failure)), None) => Err(not_run(failure)),
@@ -112,8 +120,20 @@ impl Run {
             refusals::no_subcommand(&self.invocation, self.args.subject.program.is_some())?;
             return Ok(self.plain().await);
         }
-        let key = Key::begin(self.args.subject.key_file.clone(), self.address.server().to_owned());
-        match self.args.subject.goes(&self.invocation, &self.address, self.invocation.needs_no_configuration()).await? {
+        let key = Key::begin(
+            self.args.subject.key_file.clone(),
+            self.address.server().to_owned(),
+        );
+        match self
+            .args
+            .subject
+            .goes(
+                &self.invocation,
+                &self.address,
+                self.invocation.needs_no_configuration(),
+            )
+            .await?
+        {
             Goes::Nowhere { may_encrypt } => self.with_file(key, may_encrypt).await,
             Goes::Here => self.with_token(key).await,
             Goes::Astray(found, state) => self.astray(&found, state.as_ref()).await,
@@ -130,7 +150,9 @@ impl Run {
     async fn with_token(&self, key: Reading) -> Result<End, Stop> {
         refusals::workspace(&self.invocation)?;
         let mut token = self.login(key).done(&self.signals).await?;
-        if let Err(refusal) = refusals::writing(&self.invocation, &token, &self.address.name.to_string()) {
+        if let Err(refusal) =
+            refusals::writing(&self.invocation, &token, &self.address.name.to_string())
+        {
             token.end().await;
             return Err(refusal.into());
         }
@@ -151,9 +173,13 @@ impl Run {
         let (root, text) = (self.invocation.root().to_owned(), self.address.text());
         let writing = tokio::task::spawn_blocking(move || Generated::write(lock, &root, text));
         let token = login.done(&self.signals).await;
-        let file = writing.await.unwrap_or_else(|panic| Err(Failure::because(panic)));
+        let file = writing
+            .await
+            .unwrap_or_else(|panic| Err(Failure::because(panic)));
         let mut token = token?;
-        let end = self.generated(file, &mut token, record.as_ref(), may_encrypt).await;
+        let end = self
+            .generated(file, &mut token, record.as_ref(), may_encrypt)
+            .await;
         token.end().await;
         end
     }
@@ -173,7 +199,9 @@ impl Run {
             drop(file);
             return Ok(self.plain().await);
         }
-        let exists = self.moving(token, async |moving| moving.exists().await).await?;
+        let exists = self
+            .moving(token, async |moving| moving.exists().await)
+            .await?;
         if !exists {
             self.begins(token, record).await?;
         }
@@ -203,13 +231,15 @@ impl Run {
         }
     }
 
-    /// With which flags `init` is needed, if it is. What is recorded otherwise holds nothing any more that is not here, or nobody wants it.
+    /// With which flags `init` is needed, if it is. What is recorded otherwise holds nothing any
+    /// more that is not here, or nobody wants it.
     fn flags_of_init(&self, record: Option<&Record>) -> Option<&'static [&'static str]> {
         match record {
             // Whether the rest was told, and holds, only the program knows.
             Some(record)
                 if record.is_of_our_block(&self.address.text())
-                    && (!record.says_more_than_our_block() || self.invocation.uses_what_is_recorded().unwrap_or(true)) =>
+                    && (!record.says_more_than_our_block()
+                        || self.invocation.uses_what_is_recorded().unwrap_or(true)) =>
             {
                 None
             }
@@ -220,18 +250,40 @@ impl Run {
     }
 
     /// Does something about a state that may move.
-    async fn moving<T>(&self, token: &Token, act: impl AsyncFnOnce(Move<'_>) -> Result<T, Failure>) -> Result<T, Failure> {
+    async fn moving<T>(
+        &self,
+        token: &Token,
+        act: impl AsyncFnOnce(Move<'_>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let (wire, credentials) = (token.wire(), token.credentials());
-        let moving = act(Move { address: &self.address, wire: &wire, credentials: &credentials, invocation: &self.invocation });
+        let moving = act(Move {
+            address: &self.address,
+            wire: &wire,
+            credentials: &credentials,
+            invocation: &self.invocation,
+        });
         token.meanwhile(moving).await
     }
 
-    async fn init(&self, flags: &[&str], credentials: &Credentials, token: &mut Token) -> Result<(), Stop> {
-        let mut command = self.invocation.init(flags, &Using { credentials: Some(credentials), ..Using::default() });
+    async fn init(
+        &self,
+        flags: &[&str],
+        credentials: &Credentials,
+        token: &mut Token,
+    ) -> Result<(), Stop> {
+        let mut command = self.invocation.init(
+            flags,
+            &Using {
+                credentials: Some(credentials),
+                ..Using::default()
+            },
+        );
         let said = initial::Said::of(&mut command, self.invocation.arguments());
         let status = match self.kept(token, &mut command).await {
             End::Ran(status) => status,
-            end @ (End::Lost(_) | End::Signal(_) | End::NotStarted(_)) => return Err(Stop::Ended(end)),
+            end @ (End::Lost(_) | End::Signal(_) | End::NotStarted(_)) => {
+                return Err(Stop::Ended(end));
+            }
         };
         if !status.success() {
             said.show();
@@ -239,7 +291,10 @@ impl Run {
         match self.signals.ending() {
             Some(signal) => Err(Stop::Ended(End::Signal(signal))),
             None if status.success() => Ok(()),
-            None => Err(Stop::Failed(Failure::Failed(format!("`{} init` failed ({status})", self.invocation.shown())))),
+            None => Err(Stop::Failed(Failure::Failed(format!(
+                "`{} init` failed ({status})",
+                self.invocation.shown()
+            )))),
         }
     }
 

@@ -1,6 +1,8 @@
-//! What a user's environment and command line may not say while the state goes to the server: it would go elsewhere, unseen.
+//! What a user's environment and command line may not say while the state goes to the server: it
+//! would go elsewhere, unseen.
 //!
-//! Workspaces of the program: the `http` backend has none. Settings of the backend: the generated file says all that says where.
+//! Workspaces of the program: the `http` backend has none. Settings of the backend: the generated
+//! file says all that says where.
 
 use super::handed;
 use super::token::Token;
@@ -10,13 +12,15 @@ use crate::cli::output::{self, Failure};
 use crate::cli::tool::{Act, DEFAULT_WORKSPACE, HARMLESS, Invocation, Record};
 use crate::model::name::StateName;
 
-/// Refuses a program that is none of the two by its name and has no words behind it: it may do anything, and its state would go anywhere.
+/// Refuses a program that is none of the two by its name and has no words behind it: it may do
+/// anything, and its state would go anywhere.
 pub(super) fn no_subcommand(invocation: &Invocation, is_named: bool) -> Result<(), Failure> {
     if is_named || invocation.program().is_some() || invocation.subcommand().is_some() {
         return Ok(());
     }
     Err(Failure::Usage(format!(
-        "{} has no subcommand behind it; `run` wraps a command line of terraform or tofu, as in `-- terraform apply`",
+        "{} has no subcommand behind it; `run` wraps a command line of terraform or tofu, as in \
+            `-- terraform apply`",
         invocation.shown()
     )))
 }
@@ -40,30 +44,53 @@ pub(in crate::cli) fn workspace(invocation: &Invocation) -> Result<(), Failure> 
         return Ok(());
     }
     Err(Failure::Failed(format!(
-        "the workspace `{}` is selected (TF_WORKSPACE, or `workspace select`), and the http backend has no workspaces; select `default`, and name a \
+        "the workspace `{}` is selected (TF_WORKSPACE, or `workspace select`), and the http \
+            backend has no workspaces; select `default`, and name a \
          building block of its own for each",
         output::harmless(&workspace)
     )))
 }
 
-/// Refuses arguments by which the state would not go to a generated backend, or another one would come into it.
-pub(super) fn arguments(invocation: &Invocation, address: &Address, record: Option<&Record>) -> Result<(), Failure> {
+/// Refuses arguments by which the state would not go to a generated backend, or another one would
+/// come into it.
+pub(super) fn arguments(
+    invocation: &Invocation,
+    address: &Address,
+    record: Option<&Record>,
+) -> Result<(), Failure> {
     let is_init = invocation.subcommand() == Some("init");
-    let words: Vec<&str> = if is_init { invocation.arguments().collect() } else { invocation.arguments_of_init().collect() };
-    let knows_another = record.is_some_and(|record| record.address().is_none_or(|recorded| !address.is(recorded)));
+    let words: Vec<&str> = if is_init {
+        invocation.arguments().collect()
+    } else {
+        invocation.arguments_of_init().collect()
+    };
+    let knows_another = record.is_some_and(|record| {
+        record
+            .address()
+            .is_none_or(|recorded| !address.is(recorded))
+    });
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
-        let Some(option) = word.strip_prefix('-') else { continue };
+        let Some(option) = word.strip_prefix('-') else {
+            continue;
+        };
         let option = option.strip_prefix('-').unwrap_or(option);
-        let (name, value) = option.split_once('=').map_or((option, None), |(name, value)| (name, Some(value)));
+        let (name, value) = option
+            .split_once('=')
+            .map_or((option, None), |(name, value)| (name, Some(value)));
         let why = match name {
             "backend-config" => {
                 let value = value.or_else(|| words.next()).unwrap_or_default();
                 let told = invocation.told_by(vec![value.to_owned()])?;
                 let is_harmless = told.names().all(|name| HARMLESS.contains(&name));
-                (!is_harmless).then_some("the sources configure no backend, and the file that `run` generates says where the state goes")
+                (!is_harmless).then_some(
+                    "the sources configure no backend, and the file that \
+                    `run` generates says where the state goes",
+                )
             }
-            "backend" if !is_init && value.is_some_and(is_false) => Some("`init` would leave the backend out"),
+            "backend" if !is_init && value.is_some_and(is_false) => {
+                Some("`init` would leave the backend out")
+            }
             "migrate-state" | "force-copy" if knows_another => {
                 Some("the state of the backend that is recorded would be copied over this one")
             }
@@ -71,7 +98,8 @@ pub(super) fn arguments(invocation: &Invocation, address: &Address, record: Opti
         };
         if let Some(why) = why {
             return Err(Failure::Failed(format!(
-                "-{name} (on the command line, or in TF_CLI_ARGS or TF_CLI_ARGS_init): {why}; leave it out"
+                "-{name} (on the command line, or in TF_CLI_ARGS or TF_CLI_ARGS_init): {why}; \
+                    leave it out"
             )));
         }
     }
@@ -82,7 +110,8 @@ pub(super) fn arguments(invocation: &Invocation, address: &Address, record: Opti
 pub(super) fn mistyped(named: &StateName, used: &StateName, mut known: Vec<String>) -> Failure {
     known.push(used.to_string());
     Failure::Failed(format!(
-        "{named} does not exist, and this folder was used with {used}{} In a state that does not exist everything would be made anew: --new goes on, if \
+        "{named} does not exist, and this folder was used with {used}{} In a state that does not \
+            exist everything would be made anew: --new goes on, if \
          that is what you want",
         ended(nearest::near(&named.to_string(), known))
     ))
@@ -90,7 +119,11 @@ pub(super) fn mistyped(named: &StateName, used: &StateName, mut known: Vec<Strin
 
 /// As the end of a sentence.
 fn ended(text: String) -> String {
-    if text.ends_with('?') { text } else { format!("{text}.") }
+    if text.ends_with('?') {
+        text
+    } else {
+        format!("{text}.")
+    }
 }
 
 /// As Go reads a flag.
@@ -122,9 +155,16 @@ mod tests {
         let address = base.state(workspace, block).expect("an address");
         let judge = |line: &str, record: Option<&Record>| {
             let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-            arguments(&Invocation::read(&words, Path::new("/")).expect("a command"), &address, record)
+            arguments(
+                &Invocation::read(&words, Path::new("/")).expect("a command"),
+                &address,
+                record,
+            )
         };
-        let (same, other) = (Record::http(&address.text()), Record::http("http://elsewhere/"));
+        let (same, other) = (
+            Record::http(&address.text()),
+            Record::http("http://elsewhere/"),
+        );
         for line in [
             "tofu init -backend-config=address=http://elsewhere",
             "tofu init --backend-config address=http://elsewhere",
@@ -134,12 +174,16 @@ mod tests {
             assert!(judge(line, None).is_err(), "{line}");
         }
         for line in [
-            "tofu init -backend-config=retry_max=3 -backend-config skip_cert_verification=true -reconfigure",
+            "tofu init -backend-config=retry_max=3 -backend-config skip_cert_verification=true \
+                -reconfigure",
             "tofu init -backend=false",
             "tofu init -migrate-state -force-copy",
             "tofu apply -var backend-config=1",
         ] {
-            assert!(judge(line, None).is_ok() && judge(line, Some(&same)).is_ok(), "{line}");
+            assert!(
+                judge(line, None).is_ok() && judge(line, Some(&same)).is_ok(),
+                "{line}"
+            );
         }
         assert!(judge("tofu init -migrate-state", Some(&other)).is_err());
         assert!(judge("tofu init -force-copy", Some(&other)).is_err());

@@ -1,12 +1,16 @@
-//! Signals while a command is wrapped: which of them are handed on to it, and what becomes of one that comes before it runs.
+//! Signals while a command is wrapped: which of them are handed on to it, and what becomes of one
+//! that comes before it runs.
 //!
-//! Both programs take a second interrupt as "leave at once, whatever is lost". So the child gets each signal once, whoever sends it to whom: it has a
-//! process group of its own, always, and in the foreground of a terminal it gets that as well ([`Terminal`]). What is typed reaches it and not us; what
-//! is sent to us or to our whole group reaches us, and we hand it on. The same signal again a moment later is the same one.
+//! Both programs take a second interrupt as "leave at once, whatever is lost". So the child gets
+//! each signal once, whoever sends it to whom: it has a process group of its own, always, and in
+//! the foreground of a terminal it gets that as well ([`Terminal`]). What is typed reaches it and
+//! not us; what is sent to us or to our whole group reaches us, and we hand it on. The same signal
+//! again a moment later is the same one.
 //!
-//! A signal goes to the child alone and not to what it has started: a provider that ends before Terraform loses what it is making.
-//! None of these signals ends us while the child runs, and one that was ignored when we started (`nohup`) stays so. Where the child stops, our job
-//! does, so that a shell sees it; and goes on with it.
+//! A signal goes to the child alone and not to what it has started: a provider that ends before
+//! Terraform loses what it is making. None of these signals ends us while the child runs, and one
+//! that was ignored when we started (`nohup`) stays so. Where the child stops, our job does, so
+//! that a shell sees it; and goes on with it.
 //!
 //! What the client is asked to do for a move ([`output`]) is a child like any other.
 
@@ -17,9 +21,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, getpid, kill_current_process_group, kill_process, kill_process_group, waitid,
+    Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, getpid, kill_current_process_group,
+    kill_process, kill_process_group, waitid,
 };
-use signal_hook::consts::{SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
+use signal_hook::consts::{
+    SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2,
+};
 use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::backend::Handle;
 use signal_hook::iterator::exfiltrator::WithOrigin;
@@ -29,7 +36,8 @@ use tokio::sync::Notify;
 use super::terminal::{Terminal, can_be_resumed};
 use crate::model::clock;
 
-/// A signal that comes so soon after the same one is meant as one: `timeout` and build servers signal a process and its group.
+/// A signal that comes so soon after the same one is meant as one: `timeout` and build servers
+/// signal a process and its group.
 const MEANT_AS_ONE: Duration = Duration::from_secs(2);
 
 /// What ends a program that does nothing about it.
@@ -86,14 +94,28 @@ impl Signals {
         wanted.push(SIGCHLD);
         let mut signals = SignalsInfo::<WithOrigin>::new(&wanted)?;
         let handle = signals.handle();
-        let desk = Arc::new(Desk { terminal: Terminal::find(), state: Mutex::default(), came: Notify::new() });
+        let desk = Arc::new(Desk {
+            terminal: Terminal::find(),
+            state: Mutex::default(),
+            came: Notify::new(),
+        });
         // A second one would not be told of what the first has started.
-        DESK.set(Arc::clone(&desk)).map_err(|_| io::Error::other("signals are taken once"))?;
+        DESK.set(Arc::clone(&desk))
+            .map_err(|_| io::Error::other("signals are taken once"))?;
         let told = Arc::clone(&desk);
-        std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-            let is_our_own = |origin: &Origin| origin.process.is_some_and(|process| process.pid == getpid().as_raw_nonzero().get());
-            signals.forever().filter(|origin| !is_our_own(origin)).for_each(|origin| told.take(origin.signal));
-        })?;
+        std::thread::Builder::new()
+            .name("signals".to_owned())
+            .spawn(move || {
+                let is_our_own = |origin: &Origin| {
+                    origin
+                        .process
+                        .is_some_and(|process| process.pid == getpid().as_raw_nonzero().get())
+                };
+                signals
+                    .forever()
+                    .filter(|origin| !is_our_own(origin))
+                    .for_each(|origin| told.take(origin.signal));
+            })?;
         Ok(Self { desk, handle })
     }
 
@@ -116,7 +138,10 @@ impl Signals {
     /// Starts a child that is told of signals from its first moment on, unless one came already.
     pub(super) fn start(&self, command: &mut Command) -> Result<Running, NotStarted> {
         let child = self.desk.start(command)?;
-        Ok(Running { child, desk: Arc::clone(&self.desk) })
+        Ok(Running {
+            child,
+            desk: Arc::clone(&self.desk),
+        })
     }
 }
 
@@ -133,13 +158,24 @@ impl Running {
     }
 }
 
-/// Runs a command to its end as [`Command::output`] does, with this as its input if there is any. It is told of signals where somebody takes them.
+/// Runs a command to its end as [`Command::output`] does, with this as its input if there is any.
+/// It is told of signals where somebody takes them.
 pub(in crate::cli) fn output(command: &mut Command, input: Option<&[u8]>) -> io::Result<Output> {
-    command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() }).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(if input.is_some() {
+            Stdio::piped()
+        } else {
+            Stdio::null()
+        })
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let desk = DESK.get();
     let mut child = match desk {
         Some(desk) => desk.start(command).map_err(|why| match why {
-            NotStarted::Signal(signal) => io::Error::new(ErrorKind::Interrupted, format!("signal {signal} came first")),
+            NotStarted::Signal(signal) => io::Error::new(
+                ErrorKind::Interrupted,
+                format!("signal {signal} came first"),
+            ),
             NotStarted::System(error) => error,
         })?,
         None => command.spawn()?,
@@ -147,22 +183,40 @@ pub(in crate::cli) fn output(command: &mut Command, input: Option<&[u8]>) -> io:
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     std::thread::scope(|scope| {
         // What it does not read it says no word of; how it ends tells.
-        scope.spawn(move || stdin.zip(input).map(|(mut pipe, input)| pipe.write_all(input)));
-        let (stdout, stderr) = (scope.spawn(move || all_of(stdout)), scope.spawn(move || all_of(stderr)));
+        scope.spawn(move || {
+            stdin
+                .zip(input)
+                .map(|(mut pipe, input)| pipe.write_all(input))
+        });
+        let (stdout, stderr) = (
+            scope.spawn(move || all_of(stdout)),
+            scope.spawn(move || all_of(stderr)),
+        );
         let status = match desk {
             Some(desk) => desk.wait(&mut child)?,
             None => child.wait()?,
         };
-        let told = |bytes: std::thread::Result<io::Result<Vec<u8>>>| bytes.unwrap_or_else(|_| Err(io::Error::other("a pipe broke")));
-        Ok(Output { status, stdout: told(stdout.join())?, stderr: told(stderr.join())? })
+        let told = |bytes: std::thread::Result<io::Result<Vec<u8>>>| {
+            bytes.unwrap_or_else(|_| Err(io::Error::other("a pipe broke")))
+        };
+        Ok(Output {
+            status,
+            stdout: told(stdout.join())?,
+            stderr: told(stderr.join())?,
+        })
     })
 }
 
 /// The same for a command that says what it says where we do.
 pub(in crate::cli) fn status(command: &mut Command) -> io::Result<ExitStatus> {
-    let Some(desk) = DESK.get() else { return command.status() };
+    let Some(desk) = DESK.get() else {
+        return command.status();
+    };
     let started = desk.start(command).map_err(|why| match why {
-        NotStarted::Signal(signal) => io::Error::new(ErrorKind::Interrupted, format!("signal {signal} came first")),
+        NotStarted::Signal(signal) => io::Error::new(
+            ErrorKind::Interrupted,
+            format!("signal {signal} came first"),
+        ),
         NotStarted::System(error) => error,
     });
     desk.wait(&mut started?)
@@ -202,8 +256,12 @@ impl Desk {
 
     /// Waits for a child's end.
     fn wait(&self, child: &mut Child) -> io::Result<ExitStatus> {
-        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(ErrorKind::InvalidData)?;
-        // Not taken from the system yet at its end, so that its number stays its own until nobody sends it signals any more.
+        let pid = i32::try_from(child.id())
+            .ok()
+            .and_then(Pid::from_raw)
+            .ok_or(ErrorKind::InvalidData)?;
+        // Not taken from the system yet at its end, so that its number stays its own until nobody
+        // sends it signals any more.
         let events = WaitIdOptions::EXITED | WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT;
         loop {
             match waitid(WaitId::Pid(pid), events) {
@@ -219,10 +277,16 @@ impl Desk {
         child.wait()
     }
 
-    /// The child has stopped: then our job stops, as if we were not there, unless it only asked for the terminal too early.
+    /// The child has stopped: then our job stops, as if we were not there, unless it only asked for
+    /// the terminal too early.
     fn stopped(&self, pid: Pid, status: &WaitIdStatus) {
-        let _ = waitid(WaitId::Pid(pid), WaitIdOptions::STOPPED | WaitIdOptions::NOHANG);
-        let Some(terminal) = &self.terminal else { return };
+        let _ = waitid(
+            WaitId::Pid(pid),
+            WaitIdOptions::STOPPED | WaitIdOptions::NOHANG,
+        );
+        let Some(terminal) = &self.terminal else {
+            return;
+        };
         let asked_for_it = matches!(status.stopping_signal(), Some(SIGTTIN | SIGTTOU));
         if asked_for_it {
             // A shell that puts us in front again while we run says no word of it.
@@ -234,8 +298,13 @@ impl Desk {
         }
         terminal.take_back(pid);
         if can_be_resumed() {
-            // What else is in the job, as the terminal would stop it; and us in a way that leaves no choice.
-            let _ = kill_current_process_group(if asked_for_it { Signal::TTIN } else { Signal::TSTP });
+            // What else is in the job, as the terminal would stop it; and us in a way that leaves
+            // no choice.
+            let _ = kill_current_process_group(if asked_for_it {
+                Signal::TTIN
+            } else {
+                Signal::TSTP
+            });
             let _ = kill_process(getpid(), Signal::STOP);
         } else {
             std::thread::sleep(BREATH);
@@ -287,7 +356,10 @@ struct Relay(HashMap<i32, Instant>);
 impl Relay {
     /// Whether a signal is one of its own, and not the one before once more.
     fn is_new(&mut self, signal: i32, now: Instant) -> bool {
-        let is_new = self.0.get(&signal).is_none_or(|last| now.saturating_duration_since(*last) >= MEANT_AS_ONE);
+        let is_new = self
+            .0
+            .get(&signal)
+            .is_none_or(|last| now.saturating_duration_since(*last) >= MEANT_AS_ONE);
         if is_new {
             self.0.insert(signal, now);
         }
@@ -302,11 +374,15 @@ fn ignored() -> u64 {
 
 fn ignored_in(status: &str) -> u64 {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0)
 }
 
 fn is_in(mask: u64, signal: i32) -> bool {
-    u32::try_from(signal - 1).ok().and_then(|bit| mask.checked_shr(bit)).is_some_and(|rest| rest & 1 == 1)
+    u32::try_from(signal - 1)
+        .ok()
+        .and_then(|bit| mask.checked_shr(bit))
+        .is_some_and(|rest| rest & 1 == 1)
 }
 
 #[cfg(test)]
@@ -319,14 +395,25 @@ mod tests {
         let after = |millis| start + Duration::from_millis(millis);
         assert!(relay.is_new(SIGTERM, start));
         assert!(!relay.is_new(SIGTERM, after(1_999)));
-        assert!(relay.is_new(SIGINT, after(1_999)), "another signal is another one");
-        assert!(relay.is_new(SIGTERM, after(2_000)), "counted from the one that was handed on");
-        assert!(relay.is_new(SIGCONT, start) && relay.is_new(SIGCONT, start), "these do no harm");
+        assert!(
+            relay.is_new(SIGINT, after(1_999)),
+            "another signal is another one"
+        );
+        assert!(
+            relay.is_new(SIGTERM, after(2_000)),
+            "counted from the one that was handed on"
+        );
+        assert!(
+            relay.is_new(SIGCONT, start) && relay.is_new(SIGCONT, start),
+            "these do no harm"
+        );
     }
 
     #[test]
     fn what_is_ignored_is_read_from_the_kernel() {
-        let mask = ignored_in("Name:\tx\nSigBlk:\tffffffffffffffff\nSigIgn:\t0000000000001001\nSigCgt:\t0\n");
+        let mask = ignored_in(
+            "Name:\tx\nSigBlk:\tffffffffffffffff\nSigIgn:\t0000000000001001\nSigCgt:\t0\n",
+        );
         assert!(is_in(mask, SIGHUP) && is_in(mask, 13));
         assert!(!is_in(mask, SIGINT) && !is_in(mask, SIGTERM));
         assert_eq!(ignored_in(""), 0);

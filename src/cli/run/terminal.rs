@@ -1,6 +1,8 @@
-//! The terminal of the job that we are: lent to the command while it runs, as a shell lends it to each of its jobs, and taken back at its end or when it stops.
+//! The terminal of the job that we are: lent to the command while it runs, as a shell lends it to
+//! each of its jobs, and taken back at its end or when it stops.
 //!
-//! The command is a job of its own, so what is typed reaches it and not us, and what anybody sends to our job reaches us and not it.
+//! The command is a job of its own, so what is typed reaches it and not us, and what anybody sends
+//! to our job reaches us and not it.
 
 use std::fs::File;
 use std::os::unix::process::CommandExt as _;
@@ -19,7 +21,11 @@ pub(super) struct Terminal(File);
 
 impl Terminal {
     pub(super) fn find() -> Option<Self> {
-        let file = File::options().read(true).write(true).open("/dev/tty").ok()?;
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .open("/dev/tty")
+            .ok()?;
         tcgetpgrp(&file).ok().map(|_| Self(file))
     }
 
@@ -36,7 +42,8 @@ impl Terminal {
         }
     }
 
-    /// Puts our group there again, where that one is there; whoever else is there meanwhile stays. Of that one a process has to be left, if only a zombie.
+    /// Puts our group there again, where that one is there; whoever else is there meanwhile stays.
+    /// Of that one a process has to be left, if only a zombie.
     pub(super) fn take_back(&self, from: Pid) {
         if !self.is_with(from) {
             return;
@@ -50,30 +57,50 @@ impl Terminal {
         }
         // The first process of a session (`docker run -it`) cannot leave its group.
         let mut other = Command::new(OURSELVES);
-        other.arg(TO_FRONT).arg(own.as_raw_nonzero().to_string()).process_group(from.as_raw_nonzero().get());
-        let _ = other.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        other
+            .arg(TO_FRONT)
+            .arg(own.as_raw_nonzero().to_string())
+            .process_group(from.as_raw_nonzero().get());
+        let _ = other
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
     }
 }
 
-/// Whether this process was started by another of ours to put a group of its session in the foreground; it has done so then.
+/// Whether this process was started by another of ours to put a group of its session in the
+/// foreground; it has done so then.
 pub(in crate::cli) fn put_to_front() -> bool {
     let words: Vec<_> = std::env::args_os().collect();
-    let [_, _, group] = words.as_slice() else { return false };
+    let [_, _, group] = words.as_slice() else {
+        return false;
+    };
     if words[1] != TO_FRONT {
         return false;
     }
-    let group = group.to_str().and_then(|group| group.parse().ok()).and_then(Pid::from_raw);
+    let group = group
+        .to_str()
+        .and_then(|group| group.parse().ok())
+        .and_then(Pid::from_raw);
     if let (Some(terminal), Some(group)) = (Terminal::find(), group) {
         let _ = tcsetpgrp(&terminal.0, group);
     }
     true
 }
 
-/// Whether somebody could let us go on if we stopped: a shell that has started our group as a job. Where nobody could, the kernel stops no group either.
+/// Whether somebody could let us go on if we stopped: a shell that has started our group as a job.
+/// Where nobody could, the kernel stops no group either.
 pub(super) fn can_be_resumed() -> bool {
-    let Some(own) = Family::of(getpid()) else { return false };
+    let Some(own) = Family::of(getpid()) else {
+        return false;
+    };
     let mut at = own.clone();
-    while let Some(parent) = at.parent.and_then(Family::of).filter(|parent| parent.session == own.session) {
+    while let Some(parent) = at
+        .parent
+        .and_then(Family::of)
+        .filter(|parent| parent.session == own.session)
+    {
         if parent.group != own.group {
             return true;
         }
@@ -92,15 +119,27 @@ struct Family {
 
 impl Family {
     fn of(pid: Pid) -> Option<Self> {
-        Self::in_stat(&std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?)
+        Self::in_stat(
+            &std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?,
+        )
     }
 
     /// The name of the program, which may hold anything, ends with the last bracket.
     fn in_stat(stat: &str) -> Option<Self> {
-        let numbers: Vec<i32> =
-            stat.rsplit_once(')')?.1.split_whitespace().skip(1).take(3).filter_map(|field| field.parse().ok()).collect();
+        let numbers: Vec<i32> = stat
+            .rsplit_once(')')?
+            .1
+            .split_whitespace()
+            .skip(1)
+            .take(3)
+            .filter_map(|field| field.parse().ok())
+            .collect();
         let [parent, group, session] = <[i32; 3]>::try_from(numbers).ok()?;
-        Some(Self { parent: Pid::from_raw(parent), group, session })
+        Some(Self {
+            parent: Pid::from_raw(parent),
+            group,
+            session,
+        })
     }
 }
 
@@ -110,9 +149,18 @@ mod tests {
 
     #[test]
     fn where_a_process_belongs_is_read_from_the_kernel() {
-        let family = Family::in_stat("17 (a) b (c)) S 3 17 2 34816 17 4194304 0").expect("three numbers");
-        assert_eq!((family.parent, family.group, family.session), (Pid::from_raw(3), 17, 2));
-        assert_eq!(Family::in_stat("1 (init) S 0 1 1 0").expect("three numbers").parent, None);
+        let family =
+            Family::in_stat("17 (a) b (c)) S 3 17 2 34816 17 4194304 0").expect("three numbers");
+        assert_eq!(
+            (family.parent, family.group, family.session),
+            (Pid::from_raw(3), 17, 2)
+        );
+        assert_eq!(
+            Family::in_stat("1 (init) S 0 1 1 0")
+                .expect("three numbers")
+                .parent,
+            None
+        );
         assert_eq!(Family::in_stat("1 (init) S 0"), None);
     }
 }

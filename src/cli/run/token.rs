@@ -1,6 +1,8 @@
-//! The token of one run: for one state alone, kept alive while the command runs, and ended behind it. Dead within the hour where nobody can end it.
+//! The token of one run: for one state alone, kept alive while the command runs, and ended behind
+//! it. Dead within the hour where nobody can end it.
 //!
-//! The command gets the token and never the key. Neither is on a command line, in a log, in an error or in a `Debug`.
+//! The command gets the token and never the key. Neither is on a command line, in a log, in an
+//! error or in a `Debug`.
 
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
@@ -66,21 +68,46 @@ impl Key {
         let id = match secret.kind() {
             Some(Kind::Key(id)) => id,
             Some(Kind::Token(_)) => {
-                return Err(wrong("this is a token, which makes no tokens; `run` needs an API key's secret, which begins with skp_"));
+                return Err(wrong(
+                    "this is a token, which makes no tokens; `run` needs an API key's secret, \
+                        which begins with skp_",
+                ));
             }
-            None => return Err(wrong("this is no API key's secret, or was mistyped; one begins with skp_")),
+            None => {
+                return Err(wrong(
+                    "this is no API key's secret, or was mistyped; one begins with skp_",
+                ));
+            }
         };
-        Ok(Self { wire: Wire::elsewhere(server, secret.clone())?, server: server.to_owned(), id, secret })
+        Ok(Self {
+            wire: Wire::elsewhere(server, secret.clone())?,
+            server: server.to_owned(),
+            id,
+            secret,
+        })
     }
 
     async fn ask(&self, method: &str, path: &str, body: &Value) -> Result<Reply, Refusal> {
-        self.wire.ask_patiently(method, path, Some(Bytes::from(body.to_string()))).await
+        self.wire
+            .ask_patiently(method, path, Some(Bytes::from(body.to_string())))
+            .await
     }
 
     /// The answer within a time, or why there is none.
-    async fn within(&self, limit: Duration, method: &str, path: &str, body: &Value) -> Result<Reply, Failure> {
+    async fn within(
+        &self,
+        limit: Duration,
+        method: &str,
+        path: &str,
+        body: &Value,
+    ) -> Result<Reply, Failure> {
         let asked = timeout(limit, self.ask(method, path, body)).await;
-        let late = |_| Failure::Failed(format!("the server did not answer within {}", humantime::format_duration(limit)));
+        let late = |_| {
+            Failure::Failed(format!(
+                "the server did not answer within {}",
+                humantime::format_duration(limit)
+            ))
+        };
         asked.map_err(late)?.map_err(Refusal::into_failure)
     }
 
@@ -90,7 +117,11 @@ impl Key {
     }
 
     /// A token for one state, or for a workspace.
-    async fn login_for(self, workspace: &Workspace, block: Option<&BuildingBlock>) -> Result<Token, Failure> {
+    async fn login_for(
+        self,
+        workspace: &Workspace,
+        block: Option<&BuildingBlock>,
+    ) -> Result<Token, Failure> {
         let mut wanted = json!({
             "clientId": self.id.to_string(), "clientSecret": self.secret.reveal(), "expires_in": LIFE,
             "workspace": workspace.as_str(), "buildingBlock": block.map(BuildingBlock::as_str),
@@ -98,28 +129,48 @@ impl Key {
         let first = timeout(ANSWER_TIMEOUT, self.ask("POST", "/api/login", &wanted)).await;
         let reply = match first {
             // The server's tokens may live for less.
-            Ok(Err(refusal)) if refusal.status_and_code().is_some_and(|(status, _)| status == 400) => {
+            Ok(Err(refusal))
+                if refusal
+                    .status_and_code()
+                    .is_some_and(|(status, _)| status == 400) =>
+            {
                 wanted["expires_in"] = Value::Null;
-                self.within(ANSWER_TIMEOUT, "POST", "/api/login", &wanted).await?
+                self.within(ANSWER_TIMEOUT, "POST", "/api/login", &wanted)
+                    .await?
             }
             Ok(answer) => answer.map_err(Refusal::into_failure)?,
             Err(_) => {
                 let limit = humantime::format_duration(ANSWER_TIMEOUT);
-                return Err(Failure::Failed(format!("the server did not answer within {limit}")));
+                return Err(Failure::Failed(format!(
+                    "the server did not answer within {limit}"
+                )));
             }
         };
         let answer = reply.json()?;
         let Some(token) = answer["access_token"].as_str() else {
-            return Err(Failure::Failed("the server's answer has no token; is --url a statekeep?".to_owned()));
+            return Err(Failure::Failed(
+                "the server's answer has no token; is --url a statekeep?".to_owned(),
+            ));
         };
         let life = life(&answer);
-        let permissions = answer["permissions"].as_array().map(|names| names.iter().map(output::text).collect());
-        Ok(Token { key: self, secret: Secret::new(token.to_owned()), life, lapses: clock::now() + life, permissions })
+        let permissions = answer["permissions"]
+            .as_array()
+            .map(|names| names.iter().map(output::text).collect());
+        Ok(Token {
+            key: self,
+            secret: Secret::new(token.to_owned()),
+            life,
+            lapses: clock::now() + life,
+            permissions,
+        })
     }
 }
 
 fn life(answer: &Value) -> Duration {
-    answer["expires_in"].as_u64().map_or(SHORTEST_LIFE, Duration::from_secs).max(SHORTEST_LIFE)
+    answer["expires_in"]
+        .as_u64()
+        .map_or(SHORTEST_LIFE, Duration::from_secs)
+        .max(SHORTEST_LIFE)
 }
 
 /// A token that is on its way.
@@ -128,12 +179,23 @@ pub(super) struct Login(JoinHandle<Result<Token, Failure>>);
 impl Login {
     /// Asks for a token, while other things are done.
     pub(super) fn begin(key: Reading, state: StateName) -> Self {
-        Self(tokio::spawn(async move { key.await.map_err(Failure::because)??.login(&state).await }))
+        Self(tokio::spawn(async move {
+            key.await.map_err(Failure::because)??.login(&state).await
+        }))
     }
 
     /// The same for a state or a whole workspace.
-    pub(super) fn begin_for(key: Reading, workspace: Workspace, block: Option<BuildingBlock>) -> Self {
-        Self(tokio::spawn(async move { key.await.map_err(Failure::because)??.login_for(&workspace, block.as_ref()).await }))
+    pub(super) fn begin_for(
+        key: Reading,
+        workspace: Workspace,
+        block: Option<BuildingBlock>,
+    ) -> Self {
+        Self(tokio::spawn(async move {
+            key.await
+                .map_err(Failure::because)??
+                .login_for(&workspace, block.as_ref())
+                .await
+        }))
     }
 
     /// The token, unless a signal comes first.
@@ -166,7 +228,9 @@ impl Keeper {
                 }
             });
         };
-        let thread = std::thread::Builder::new().name("token".to_owned()).spawn(keep)?;
+        let thread = std::thread::Builder::new()
+            .name("token".to_owned())
+            .spawn(keep)?;
         Ok(Self(Some((stop, thread))))
     }
 }
@@ -193,7 +257,10 @@ pub(in crate::cli) struct Token {
 impl Token {
     /// As the `http` backend takes them.
     pub(in crate::cli) fn credentials(&self) -> Credentials {
-        Credentials { user: self.key.id.to_string(), password: self.secret.clone() }
+        Credentials {
+            user: self.key.id.to_string(),
+            password: self.secret.clone(),
+        }
     }
 
     /// The way to the server for whoever has it.
@@ -201,25 +268,48 @@ impl Token {
         self.key.wire.with(self.secret.clone())
     }
 
-    /// Does something that waits for programs on this thread, and has the token extended meanwhile by another.
+    /// Does something that waits for programs on this thread, and has the token extended meanwhile
+    /// by another.
     pub(in crate::cli) async fn meanwhile<T>(&self, act: impl Future<Output = T>) -> T {
-        let _keeper = self.twin().and_then(|twin| Keeper::start(twin).map_err(Failure::from)).inspect_err(|why| {
-            output::message(&format!("statekeep: the token is not extended meanwhile: {why:?}"));
-        });
+        let _keeper = self
+            .twin()
+            .and_then(|twin| Keeper::start(twin).map_err(Failure::from))
+            .inspect_err(|why| {
+                output::message(&format!(
+                    "statekeep: the token is not extended meanwhile: {why:?}"
+                ));
+            });
         act.await
     }
 
-    /// The same token, with a way to the server of its own: connections belong to the thread that made them.
+    /// The same token, with a way to the server of its own: connections belong to the thread that
+    /// made them.
     fn twin(&self) -> Result<Self, Failure> {
-        let Key { server, id, secret, .. } = &self.key;
-        let key = Key { wire: Wire::elsewhere(server, secret.clone())?, server: server.clone(), id: *id, secret: secret.clone() };
-        Ok(Self { key, secret: self.secret.clone(), life: self.life, lapses: self.lapses, permissions: None })
+        let Key {
+            server, id, secret, ..
+        } = &self.key;
+        let key = Key {
+            wire: Wire::elsewhere(server, secret.clone())?,
+            server: server.clone(),
+            id: *id,
+            secret: secret.clone(),
+        };
+        Ok(Self {
+            key,
+            secret: self.secret.clone(),
+            life: self.life,
+            lapses: self.lapses,
+            permissions: None,
+        })
     }
 
-    /// Whether it may write states; what the server does not say counts as a yes, since it judges itself.
+    /// Whether it may write states; what the server does not say counts as a yes, since it judges
+    /// itself.
     pub(super) fn may_write(&self) -> bool {
         let save = |name: &String| matches!(name.as_str(), "TFSTATE_SAVE" | "ADM_TFSTATE_SAVE");
-        self.permissions.as_ref().is_none_or(|names| names.iter().any(save))
+        self.permissions
+            .as_ref()
+            .is_none_or(|names| names.iter().any(save))
     }
 
     /// The id of the key that it was made from.
@@ -230,9 +320,19 @@ impl Token {
     /// The names of the states of a workspace that the key may see; none where they cannot be had.
     pub(super) async fn known_states(&self, workspace: &Workspace) -> Vec<String> {
         let path = format!("/api/terraform/state?workspace={workspace}");
-        let list = self.key.wire.list(&path, "states", "after", Some(MAX_COMPARED)).await.unwrap_or_default();
-        let rows = list["states"].as_array().map(Vec::as_slice).unwrap_or_default();
-        rows.iter().filter_map(|row| Some(format!("{workspace}/{}", row["buildingBlock"].as_str()?))).collect()
+        let list = self
+            .key
+            .wire
+            .list(&path, "states", "after", Some(MAX_COMPARED))
+            .await
+            .unwrap_or_default();
+        let rows = list["states"]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        rows.iter()
+            .filter_map(|row| Some(format!("{workspace}/{}", row["buildingBlock"].as_str()?)))
+            .collect()
     }
 
     /// Extends it again and again, for as long as this is polled.
@@ -255,13 +355,20 @@ impl Token {
     /// Says once that it could not be extended.
     fn tell(&self, why: &str, was_told: bool) {
         if !was_told {
-            output::message(&format!("statekeep: the token was not extended, and lapses at {}: {why}; trying again", self.lapses));
+            output::message(&format!(
+                "statekeep: the token was not extended, and lapses at {}: {why}; trying again",
+                self.lapses
+            ));
         }
     }
 
     async fn extend(&mut self) -> Result<(), String> {
         let limit = (self.life / PARTS).min(ANSWER_TIMEOUT);
-        let answer = self.key.within(limit, "POST", "/api/token/extend", &self.named()).await.and_then(|reply| reply.json());
+        let answer = self
+            .key
+            .within(limit, "POST", "/api/token/extend", &self.named())
+            .await
+            .and_then(|reply| reply.json());
         self.life = life(&answer.map_err(Failure::into_message)?);
         self.lapses = clock::now() + self.life;
         Ok(())
@@ -269,8 +376,16 @@ impl Token {
 
     /// Ends it, or says when it ends by itself.
     pub(in crate::cli) async fn end(self) {
-        if let Err(why) = self.key.within(END_TIMEOUT, "DELETE", "/api/token", &self.named()).await {
-            output::message(&format!("statekeep: the token was not ended, and lapses at {}: {}", self.lapses, why.into_message()));
+        if let Err(why) = self
+            .key
+            .within(END_TIMEOUT, "DELETE", "/api/token", &self.named())
+            .await
+        {
+            output::message(&format!(
+                "statekeep: the token was not ended, and lapses at {}: {}",
+                self.lapses,
+                why.into_message()
+            ));
         }
     }
 

@@ -18,8 +18,18 @@ const WRITE: [&str; 6] = ["apply", "destroy", "import", "refresh", "taint", "unt
 /// Those below `state` that do.
 const WRITE_BELOW_STATE: [&str; 6] = ["mv", "move", "rm", "remove", "push", "replace-provider"];
 /// Subcommands that need no state, or only look whether one is there.
-const NEED_NONE: [&str; 10] =
-    ["init", "validate", "get", "graph", "providers", "test", "workspace", "force-unlock", "modules", "install-autocomplete"];
+const NEED_NONE: [&str; 10] = [
+    "init",
+    "validate",
+    "get",
+    "graph",
+    "providers",
+    "test",
+    "workspace",
+    "force-unlock",
+    "modules",
+    "install-autocomplete",
+];
 
 impl Invocation {
     /// What the command does.
@@ -32,13 +42,16 @@ impl Invocation {
                 None => Act::NeedsNone,
             },
             Some(subcommand) if WRITE.contains(&subcommand) => Act::Writes,
-            Some(subcommand) if NEED_NONE.contains(&subcommand) || !self.needs_backend() => Act::NeedsNone,
+            Some(subcommand) if NEED_NONE.contains(&subcommand) || !self.needs_backend() => {
+                Act::NeedsNone
+            }
             Some(_) => Act::Looks,
         }
     }
 
-    /// Whether the command may run where the program would load no file but ours: it destroys because that was asked for, or only looks at, or releases,
-    /// what is stored. Any other would take the empty folder for all that is wanted.
+    /// Whether the command may run where the program would load no file but ours: it destroys
+    /// because that was asked for, or only looks at, or releases, what is stored. Any other would
+    /// take the empty folder for all that is wanted.
     pub(in crate::cli) fn needs_no_configuration(&self) -> bool {
         match self.subcommand() {
             Some("destroy" | "state" | "output" | "show" | "force-unlock") => true,
@@ -51,7 +64,10 @@ impl Invocation {
     /// The subcommand with what is below it, as `state mv`.
     pub(in crate::cli) fn command_words(&self) -> String {
         let subcommand = self.subcommand().unwrap_or_default();
-        match self.below().filter(|_| matches!(subcommand, "state" | "workspace" | "providers")) {
+        match self
+            .below()
+            .filter(|_| matches!(subcommand, "state" | "workspace" | "providers"))
+        {
             Some(below) => format!("{subcommand} {below}"),
             None => subcommand.to_owned(),
         }
@@ -59,14 +75,17 @@ impl Invocation {
 
     /// Whether a flag is set that is a yes or a no; the last one holds.
     pub(in crate::cli) fn has_flag(&self, name: &str) -> bool {
-        let flags = self.arguments().take_while(|word| *word != "--").filter_map(|word| {
-            let word = word.strip_prefix('-')?;
-            let word = word.strip_prefix('-').unwrap_or(word);
-            match word.strip_prefix(name)? {
-                "" => Some(true),
-                value => value.strip_prefix('=').map(is_true),
-            }
-        });
+        let flags = self
+            .arguments()
+            .take_while(|word| *word != "--")
+            .filter_map(|word| {
+                let word = word.strip_prefix('-')?;
+                let word = word.strip_prefix('-').unwrap_or(word);
+                match word.strip_prefix(name)? {
+                    "" => Some(true),
+                    value => value.strip_prefix('=').map(is_true),
+                }
+            });
         flags.last().unwrap_or(false)
     }
 }
@@ -107,7 +126,20 @@ mod tests {
                     "state replace-provider a b",
                 ][..],
             ),
-            (Act::Looks, &["plan", "show", "output", "console", "state list", "state show a", "state pull", "query", "whatever"]),
+            (
+                Act::Looks,
+                &[
+                    "plan",
+                    "show",
+                    "output",
+                    "console",
+                    "state list",
+                    "state show a",
+                    "state pull",
+                    "query",
+                    "whatever",
+                ],
+            ),
             (
                 Act::NeedsNone,
                 &[
@@ -144,7 +176,10 @@ mod tests {
             "show",
             "force-unlock x",
         ] {
-            assert!(read(&format!("tofu {line}")).needs_no_configuration(), "{line}");
+            assert!(
+                read(&format!("tofu {line}")).needs_no_configuration(),
+                "{line}"
+            );
         }
         for line in [
             "apply",
@@ -159,7 +194,10 @@ mod tests {
             "taint a",
             "validate",
         ] {
-            assert!(!read(&format!("tofu {line}")).needs_no_configuration(), "{line}");
+            assert!(
+                !read(&format!("tofu {line}")).needs_no_configuration(),
+                "{line}"
+            );
         }
     }
 }

@@ -1,6 +1,8 @@
-//! A wrapped command line, read as the program reads it: the options before the subcommand, the subcommand, and what the environment adds.
+//! A wrapped command line, read as the program reads it: the options before the subcommand, the
+//! subcommand, and what the environment adds.
 //!
-//! `-chdir`, `TF_DATA_DIR`, `TF_WORKSPACE` and `TF_CLI_ARGS…` count as they count for the program; what cannot be read is refused, not guessed.
+//! `-chdir`, `TF_DATA_DIR`, `TF_WORKSPACE` and `TF_CLI_ARGS…` count as they count for the program;
+//! what cannot be read is refused, not guessed.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -48,24 +50,50 @@ impl Invocation {
     /// Reads a command line that is to run in a directory.
     pub(in crate::cli) fn read(words: &[OsString], dir: &Path) -> Result<Self, Failure> {
         let Some((_, rest)) = words.split_first() else {
-            return Err(Failure::Usage("say what to run behind `--`, as in `-- terraform apply`".to_owned()));
+            return Err(Failure::Usage(
+                "say what to run behind `--`, as in `-- terraform apply`".to_owned(),
+            ));
         };
-        let options = rest.iter().take_while(|word| word.as_encoded_bytes().starts_with(b"-")).count();
+        let options = rest
+            .iter()
+            .take_while(|word| word.as_encoded_bytes().starts_with(b"-"))
+            .count();
         let mut root = dir.to_owned();
         for option in &rest[..options] {
-            match option.to_str().and_then(|option| option.trim_start_matches('-').strip_prefix("chdir")) {
-                Some(value) if value.starts_with('=') && value.len() > 1 => root = dir.join(&value[1..]),
+            match option
+                .to_str()
+                .and_then(|option| option.trim_start_matches('-').strip_prefix("chdir"))
+            {
+                Some(value) if value.starts_with('=') && value.len() > 1 => {
+                    root = dir.join(&value[1..])
+                }
                 Some(_) => return Err(Failure::Usage("-chdir is written -chdir=DIR".to_owned())),
-                None if option.to_str().is_none() => return Err(Failure::Usage("an option of the command is not UTF-8".to_owned())),
+                None if option.to_str().is_none() => {
+                    return Err(Failure::Usage(
+                        "an option of the command is not UTF-8".to_owned(),
+                    ));
+                }
                 None => {}
             }
         }
         if !root.is_dir() {
-            return Err(Failure::Usage(format!("{}: there is no such directory", output::harmless(&root.display().to_string()))));
+            return Err(Failure::Usage(format!(
+                "{}: there is no such directory",
+                output::harmless(&root.display().to_string())
+            )));
         }
         let subcommand = rest.get(options).and_then(|word| word.to_str());
-        let environment = Environment::read(subcommand, rest.get(options + 1).and_then(|word| word.to_str()))?;
-        Ok(Self { words: words.to_vec(), front: 1 + options, dir: dir.to_owned(), root, environment })
+        let environment = Environment::read(
+            subcommand,
+            rest.get(options + 1).and_then(|word| word.to_str()),
+        )?;
+        Ok(Self {
+            words: words.to_vec(),
+            front: 1 + options,
+            dir: dir.to_owned(),
+            root,
+            environment,
+        })
     }
 
     /// The program's name, harmless to print.
@@ -75,8 +103,14 @@ impl Invocation {
 
     /// Which of the two it is, by its file's name.
     pub(in crate::cli) fn program(&self) -> Option<Program> {
-        let name = Path::new(&self.words[0]).file_name()?.to_str()?.to_ascii_lowercase();
-        let is = |start: &str| name.starts_with(start) && !name[start.len()..].starts_with(|next: char| next.is_ascii_alphabetic());
+        let name = Path::new(&self.words[0])
+            .file_name()?
+            .to_str()?
+            .to_ascii_lowercase();
+        let is = |start: &str| {
+            name.starts_with(start)
+                && !name[start.len()..].starts_with(|next: char| next.is_ascii_alphabetic())
+        };
         match () {
             () if is("terraform") => Some(Program::Terraform),
             () if is("tofu") || is("opentofu") => Some(Program::Tofu),
@@ -96,54 +130,82 @@ impl Invocation {
 
     /// Whether the command looks at a backend at all.
     pub(in crate::cli) fn needs_backend(&self) -> bool {
-        let is_help = |word: &str| matches!(word.trim_start_matches('-'), "help" | "h" | "version" | "v") && word.starts_with('-');
-        let asks_for_help = self.words[1..].iter().filter_map(|word| word.to_str()).any(is_help);
-        !asks_for_help && self.subcommand().is_some_and(|subcommand| !WITHOUT_BACKEND.contains(&subcommand))
+        let is_help = |word: &str| {
+            matches!(word.trim_start_matches('-'), "help" | "h" | "version" | "v")
+                && word.starts_with('-')
+        };
+        let asks_for_help = self.words[1..]
+            .iter()
+            .filter_map(|word| word.to_str())
+            .any(is_help);
+        !asks_for_help
+            && self
+                .subcommand()
+                .is_some_and(|subcommand| !WITHOUT_BACKEND.contains(&subcommand))
     }
 
-    /// The arguments of the subcommand: those on the command line, and those that the environment adds.
+    /// The arguments of the subcommand: those on the command line, and those that the environment
+    /// adds.
     pub(in crate::cli) fn arguments(&self) -> impl Iterator<Item = &str> {
         let [all, own, _] = &self.environment.arguments;
-        let given = self.words.iter().skip(self.front + 1).filter_map(|word| word.to_str());
+        let given = self
+            .words
+            .iter()
+            .skip(self.front + 1)
+            .filter_map(|word| word.to_str());
         own.iter().chain(all).map(String::as_str).chain(given)
     }
 
     /// The word behind the subcommand, where that is no option.
     pub(super) fn below(&self) -> Option<&str> {
-        self.words.get(self.front + 1).and_then(|word| word.to_str()).filter(|word| !word.starts_with('-'))
+        self.words
+            .get(self.front + 1)
+            .and_then(|word| word.to_str())
+            .filter(|word| !word.starts_with('-'))
     }
 
-    /// The arguments that the environment adds to `init`. Those of every subcommand come behind its own, and so hold.
+    /// The arguments that the environment adds to `init`. Those of every subcommand come behind its
+    /// own, and so hold.
     pub(in crate::cli) fn arguments_of_init(&self) -> impl Iterator<Item = &str> {
         let [all, _, init] = &self.environment.arguments;
         init.iter().chain(all).map(String::as_str)
     }
 
-    /// What the wrapped command, where it is `init`, says of the backend's settings; another `init` before it needs them as well.
+    /// What the wrapped command, where it is `init`, says of the backend's settings; another `init`
+    /// before it needs them as well.
     pub(super) fn for_init(&self) -> Vec<&str> {
         if self.subcommand() != Some("init") {
             return Vec::new();
         }
         let mut settings = Vec::new();
-        let mut words = self.words.iter().skip(self.front + 1).filter_map(|word| word.to_str());
+        let mut words = self
+            .words
+            .iter()
+            .skip(self.front + 1)
+            .filter_map(|word| word.to_str());
         while let Some(word) = words.next() {
             match word.trim_start_matches('-') {
                 name if !word.starts_with('-') || !name.starts_with("backend-config") => {}
-                "backend-config" => settings.extend([Some(word), words.next()].into_iter().flatten()),
+                "backend-config" => {
+                    settings.extend([Some(word), words.next()].into_iter().flatten())
+                }
                 _ => settings.push(word),
             }
         }
         settings
     }
 
-    /// The values of `-backend-config` that reach the backend: on the command line of `init`, or in its environment. Later ones hold.
+    /// The values of `-backend-config` that reach the backend: on the command line of `init`, or in
+    /// its environment. Later ones hold.
     pub(in crate::cli) fn backend_settings(&self) -> Vec<String> {
         let mut settings = Vec::new();
         let mut words = self.arguments_of_init().chain(self.for_init());
         while let Some(word) = words.next() {
             match word.trim_start_matches('-').strip_prefix("backend-config") {
                 Some("") => settings.extend(words.next().map(str::to_owned)),
-                Some(value) if word.starts_with('-') => settings.extend(value.strip_prefix('=').map(str::to_owned)),
+                Some(value) if word.starts_with('-') => {
+                    settings.extend(value.strip_prefix('=').map(str::to_owned))
+                }
                 Some(_) | None => {}
             }
         }
@@ -152,7 +214,12 @@ impl Invocation {
 
     /// Where the program keeps what it has recorded.
     pub(in crate::cli) fn data_dir(&self) -> PathBuf {
-        self.root.join(self.environment.data_dir.as_deref().unwrap_or(OsStr::new(DEFAULT_DATA_DIR)))
+        self.root.join(
+            self.environment
+                .data_dir
+                .as_deref()
+                .unwrap_or(OsStr::new(DEFAULT_DATA_DIR)),
+        )
     }
 
     /// The workspace of the program that the command is about.
@@ -164,10 +231,17 @@ impl Invocation {
         match super::read_at_most(&path, MAX_NAME) {
             Ok(Some(bytes)) => {
                 let name = String::from_utf8_lossy(&bytes).trim().to_owned();
-                Ok(if name.is_empty() { DEFAULT_WORKSPACE.to_owned() } else { name })
+                Ok(if name.is_empty() {
+                    DEFAULT_WORKSPACE.to_owned()
+                } else {
+                    name
+                })
             }
             Ok(None) => Ok(DEFAULT_WORKSPACE.to_owned()),
-            Err(error) => Err(Failure::Failed(format!("{}: {error}", output::harmless(&path.display().to_string())))),
+            Err(error) => Err(Failure::Failed(format!(
+                "{}: {error}",
+                output::harmless(&path.display().to_string())
+            ))),
         }
     }
 
@@ -181,17 +255,24 @@ impl Invocation {
     /// The program with the options that come before a subcommand.
     pub(super) fn command(&self) -> Command {
         let mut command = Command::new(&self.words[0]);
-        command.args(&self.words[1..self.front]).current_dir(&self.dir);
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(OURS.as_bytes())) {
+        command
+            .args(&self.words[1..self.front])
+            .current_dir(&self.dir);
+        for (name, _) in std::env::vars_os()
+            .filter(|(name, _)| name.as_encoded_bytes().starts_with(OURS.as_bytes()))
+        {
             command.env_remove(name);
         }
         command
     }
 }
 
-/// Takes away what the environment would add to the arguments of a command that the user did not write.
+/// Takes away what the environment would add to the arguments of a command that the user did not
+/// write.
 pub(super) fn without_arguments(command: &mut Command) {
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(ARGUMENTS.as_bytes())) {
+    for (name, _) in std::env::vars_os()
+        .filter(|(name, _)| name.as_encoded_bytes().starts_with(ARGUMENTS.as_bytes()))
+    {
         command.env_remove(name);
     }
 }
@@ -204,21 +285,37 @@ impl Environment {
         };
         let text = |name: &str| -> Result<Option<String>, Failure> {
             let not_text = |_| Failure::Usage(format!("{name} is not UTF-8"));
-            variable(name).map(|value| value.into_string().map_err(not_text)).transpose()
+            variable(name)
+                .map(|value| value.into_string().map_err(not_text))
+                .transpose()
         };
         let all_words = |name: &str| -> Result<Vec<String>, Failure> {
             let value = text(name)?.unwrap_or_default();
-            words::split(&value)
-                .ok_or_else(|| Failure::Usage(format!("{name} has a quote or a bracket that does not end, so no program takes it")))
+            words::split(&value).ok_or_else(|| {
+                Failure::Usage(format!(
+                    "{name} has a quote or a bracket that does not end, so no program takes it"
+                ))
+            })
         };
-        let of_subcommand = |subcommand: &str| all_words(&format!("{ARGUMENTS}_{}", subcommand.replace(['-', ' '], "_")));
+        let of_subcommand = |subcommand: &str| {
+            all_words(&format!(
+                "{ARGUMENTS}_{}",
+                subcommand.replace(['-', ' '], "_")
+            ))
+        };
         let own = match (subcommand, next.filter(|next| !next.starts_with('-'))) {
-            (Some(subcommand @ ("state" | "workspace" | "providers")), Some(next)) => of_subcommand(&format!("{subcommand} {next}"))?,
+            (Some(subcommand @ ("state" | "workspace" | "providers")), Some(next)) => {
+                of_subcommand(&format!("{subcommand} {next}"))?
+            }
             (Some(subcommand), _) => of_subcommand(subcommand)?,
             (None, _) => Vec::new(),
         };
         let arguments = [all_words(ARGUMENTS)?, own, of_subcommand("init")?];
-        Ok(Self { data_dir: variable(DATA_DIR), workspace: text(WORKSPACE)?, arguments })
+        Ok(Self {
+            data_dir: variable(DATA_DIR),
+            workspace: text(WORKSPACE)?,
+            arguments,
+        })
     }
 }
 
@@ -250,36 +347,80 @@ mod tests {
     #[test]
     fn options_before_the_subcommand_are_told_from_those_behind_it() {
         let invocation = read("terraform -chdir=usr apply -chdir=elsewhere -auto-approve");
-        assert_eq!((invocation.root(), invocation.subcommand()), (Path::new("/usr"), Some("apply")));
-        assert_eq!(invocation.arguments().collect::<Vec<_>>(), ["-chdir=elsewhere", "-auto-approve"]);
-        let other: Vec<_> = invocation.call(&["state", "pull"], &super::super::Using::default()).get_args().map(OsStr::to_owned).collect();
+        assert_eq!(
+            (invocation.root(), invocation.subcommand()),
+            (Path::new("/usr"), Some("apply"))
+        );
+        assert_eq!(
+            invocation.arguments().collect::<Vec<_>>(),
+            ["-chdir=elsewhere", "-auto-approve"]
+        );
+        let other: Vec<_> = invocation
+            .call(&["state", "pull"], &super::super::Using::default())
+            .get_args()
+            .map(OsStr::to_owned)
+            .collect();
         assert_eq!(other, ["-chdir=usr", "state", "pull"]);
     }
 
     #[test]
     fn what_needs_no_backend_is_known() {
-        for line in ["tofu", "tofu -version", "tofu --version", "tofu version", "tofu fmt -check", "tofu apply -help", "tofu -help plan"] {
+        for line in [
+            "tofu",
+            "tofu -version",
+            "tofu --version",
+            "tofu version",
+            "tofu fmt -check",
+            "tofu apply -help",
+            "tofu -help plan",
+        ] {
             assert!(!read(line).needs_backend(), "{line}");
         }
-        for line in ["tofu init", "tofu plan -var v=help", "tofu -chdir=usr apply", "tofu state list"] {
+        for line in [
+            "tofu init",
+            "tofu plan -var v=help",
+            "tofu -chdir=usr apply",
+            "tofu state list",
+        ] {
             assert!(read(line).needs_backend(), "{line}");
         }
     }
 
     #[test]
     fn settings_of_the_backend_are_found() {
-        let invocation = read("tofu init -upgrade -backend-config=a=1 --backend-config b=2 -reconfigure");
-        assert_eq!(invocation.for_init(), ["-backend-config=a=1", "--backend-config", "b=2"]);
+        let invocation =
+            read("tofu init -upgrade -backend-config=a=1 --backend-config b=2 -reconfigure");
+        assert_eq!(
+            invocation.for_init(),
+            ["-backend-config=a=1", "--backend-config", "b=2"]
+        );
         assert_eq!(invocation.backend_settings(), ["a=1", "b=2"]);
-        assert!(read("tofu apply -backend-config=a=1").backend_settings().is_empty());
+        assert!(
+            read("tofu apply -backend-config=a=1")
+                .backend_settings()
+                .is_empty()
+        );
     }
 
     #[test]
     fn what_cannot_be_read_is_refused() {
-        for line in ["tofu -chdir usr apply", "tofu -chdir= apply", "tofu -chdir=usr/no-such-directory apply"] {
+        for line in [
+            "tofu -chdir usr apply",
+            "tofu -chdir= apply",
+            "tofu -chdir=usr/no-such-directory apply",
+        ] {
             let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-            assert!(matches!(Invocation::read(&words, Path::new("/")), Err(Failure::Usage(_))), "{line}");
+            assert!(
+                matches!(
+                    Invocation::read(&words, Path::new("/")),
+                    Err(Failure::Usage(_))
+                ),
+                "{line}"
+            );
         }
-        assert!(matches!(Invocation::read(&[], Path::new("/")), Err(Failure::Usage(_))));
+        assert!(matches!(
+            Invocation::read(&[], Path::new("/")),
+            Err(Failure::Usage(_))
+        ));
     }
 }

@@ -1,7 +1,8 @@
-//! The program that a command wraps: its command line as it reads it itself, what it has recorded, and the few things that it is asked to do for us.
+//! The program that a command wraps: its command line as it reads it itself, what it has recorded,
+//! and the few things that it is asked to do for us.
 //!
-//! Whatever it is asked to do runs as the user would run it: in the same directory, with the same options before the subcommand. States go through
-//! pipes, never to a file of ours.
+//! Whatever it is asked to do runs as the user would run it: in the same directory, with the same
+//! options before the subcommand. States go through pipes, never to a file of ours.
 
 mod acts;
 mod invocation;
@@ -42,7 +43,9 @@ pub(super) struct Credentials {
 impl Credentials {
     /// Hands them to a program that is about to start.
     pub(super) fn give(&self, command: &mut Command) {
-        command.env(USER, &self.user).env(PASSWORD, self.password.reveal());
+        command
+            .env(USER, &self.user)
+            .env(PASSWORD, self.password.reveal());
         patience::give(command);
     }
 
@@ -59,7 +62,8 @@ impl Credentials {
 pub(super) const USER: &str = "TF_HTTP_USERNAME";
 /// Where it takes the password from.
 pub(super) const PASSWORD: &str = "TF_HTTP_PASSWORD";
-/// What the `http` backend would take from the environment where its block does not say it; the address first.
+/// What the `http` backend would take from the environment where its block does not say it; the
+/// address first.
 pub(super) const SETTINGS: [&str; 6] = [
     "TF_HTTP_ADDRESS",
     "TF_HTTP_LOCK_ADDRESS",
@@ -89,7 +93,8 @@ pub(super) enum Push {
     Over,
 }
 
-/// Which data directory and credentials a call is to use; those of the user unless it says otherwise.
+/// Which data directory and credentials a call is to use; those of the user unless it says
+/// otherwise.
 #[derive(Clone, Default)]
 pub(super) struct Using<'a> {
     /// Another data directory, in which there is one workspace only.
@@ -104,7 +109,9 @@ impl Invocation {
         let mut command = self.command();
         command.args(arguments);
         if let Some(dir) = using.data_dir {
-            command.env(invocation::DATA_DIR, dir).env(invocation::WORKSPACE, DEFAULT_WORKSPACE);
+            command
+                .env(invocation::DATA_DIR, dir)
+                .env(invocation::WORKSPACE, DEFAULT_WORKSPACE);
         }
         if let Some(credentials) = using.credentials {
             credentials.give_for_our_block(&mut command);
@@ -112,31 +119,44 @@ impl Invocation {
         command
     }
 
-    /// `init`, which asks nothing; what it says goes to stderr. The user's arguments for it are in its environment, or in the wrapped command.
+    /// `init`, which asks nothing; what it says goes to stderr. The user's arguments for it are in
+    /// its environment, or in the wrapped command.
     pub(super) fn init(&self, flags: &[&str], using: &Using<'_>) -> Command {
         let mut command = self.call(&["init", NO_INPUT], using);
         command.args(self.for_init()).args(flags);
-        command.stdin(Stdio::null()).stdout(Stdio::from(std::io::stderr()));
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::from(std::io::stderr()));
         command
     }
 
-    /// Whether the program goes by the `http` backend that it has recorded, and not by a block in its sources that says otherwise: it does where the block
-    /// is as it was at the last `init`, which was told more. Only the program knows.
+    /// Whether the program goes by the `http` backend that it has recorded, and not by a block in
+    /// its sources that says otherwise: it does where the block is as it was at the last `init`,
+    /// which was told more. Only the program knows.
     pub(in crate::cli) fn uses_what_is_recorded(&self) -> Result<bool, Failure> {
         let differs = "the sources name another address than the last `init` has recorded";
         if self.program().is_none() {
-            return Err(Failure::Failed(format!("{differs}, and {} cannot be asked which one holds; run `init` again", self.shown())));
+            return Err(Failure::Failed(format!(
+                "{differs}, and {} cannot be asked which one holds; run `init` again",
+                self.shown()
+            )));
         }
         let mut command = self.call(&["workspace", "list", NO_COLOUR], &Using::default());
         invocation::without_arguments(&mut command);
-        let output = command.stdin(Stdio::null()).output().map_err(|error| self.not_started(&error))?;
+        let output = command
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| self.not_started(&error))?;
         let said = [output.stdout, output.stderr].concat();
         let said = String::from_utf8_lossy(&said);
         match () {
             // The backend was made from what is recorded, and has none.
             () if said.contains("workspaces not supported") => Ok(true),
             () if said.contains("initialization required") => Ok(false),
-            () => Err(Failure::Failed(format!("{differs}, and {} does not say which one holds; run `init` again", self.shown()))),
+            () => Err(Failure::Failed(format!(
+                "{differs}, and {} does not say which one holds; run `init` again",
+                self.shown()
+            ))),
         }
     }
 
@@ -144,7 +164,8 @@ impl Invocation {
     pub(super) fn pull(&self, using: &Using<'_>) -> Result<Option<Vec<u8>>, Failure> {
         let mut command = self.call(&["state", "pull", NO_COLOUR], using);
         invocation::without_arguments(&mut command);
-        let output = signals::output(&mut command, None).map_err(|error| self.not_started(&error))?;
+        let output =
+            signals::output(&mut command, None).map_err(|error| self.not_started(&error))?;
         self.check("state pull", &output)?;
         Ok(state_in(&output.stdout).map(<[u8]>::to_vec))
     }
@@ -156,7 +177,8 @@ impl Invocation {
             Push::Over => self.call(&["state", "push", NO_COLOUR, "-force", "-"], using),
         };
         invocation::without_arguments(&mut command);
-        let output = signals::output(&mut command, Some(state)).map_err(|error| self.not_started(&error))?;
+        let output =
+            signals::output(&mut command, Some(state)).map_err(|error| self.not_started(&error))?;
         self.check("state push", &output)
     }
 
@@ -182,7 +204,9 @@ impl Invocation {
 
 /// A variable that the program would read as well; none if it is empty or no text.
 pub(in crate::cli) fn variable(name: &str) -> Option<String> {
-    std::env::var_os(name).and_then(|value| value.into_string().ok()).filter(|value| !value.is_empty())
+    std::env::var_os(name)
+        .and_then(|value| value.into_string().ok())
+        .filter(|value| !value.is_empty())
 }
 
 /// A file's bytes; none where there is no file.
@@ -195,7 +219,9 @@ fn read_at_most(path: &Path, most: u64) -> std::io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     file.take(most + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {
-        return Err(std::io::Error::other(format!("it is larger than {most} bytes")));
+        return Err(std::io::Error::other(format!(
+            "it is larger than {most} bytes"
+        )));
     }
     Ok(Some(bytes))
 }
@@ -220,7 +246,13 @@ mod tests {
     fn a_state_is_found_behind_what_is_printed_before_it() {
         assert_eq!(state_in(b""), None);
         assert_eq!(state_in(b"\n"), None);
-        assert_eq!(state_in(b"{\"version\":4}\n"), Some(b"{\"version\":4}\n".as_slice()));
-        assert_eq!(state_in(b"\nWarning: {odd}\n\n{\n\"version\":4\n}\n"), Some(b"{\n\"version\":4\n}\n".as_slice()));
+        assert_eq!(
+            state_in(b"{\"version\":4}\n"),
+            Some(b"{\"version\":4}\n".as_slice())
+        );
+        assert_eq!(
+            state_in(b"\nWarning: {odd}\n\n{\n\"version\":4\n}\n"),
+            Some(b"{\n\"version\":4\n}\n".as_slice())
+        );
     }
 }

@@ -1,11 +1,16 @@
-//! The words in a variable such as `TF_CLI_ARGS`, taken apart as both programs take them apart: by the rules of Go's `shellwords`, which are not a shell's.
+//! The words in a variable such as `TF_CLI_ARGS`, taken apart as both programs take them apart: by
+//! the rules of Go's `shellwords`, which are not a shell's.
 //!
-//! A backslash stands for the character behind it but inside single quotes, `#` is a character like others, and everything ends at a `;`, `|`, `&`, `<`
-//! or `>` outside quotes. What those rules refuse is refused.
+//! A backslash stands for the character behind it but inside single quotes, `#` is a character like
+//! others, and everything ends at a `;`, `|`, `&`, `<` or `>` outside quotes. What those rules
+//! refuse is refused.
 
 /// What is open at a character.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "the programs keep these apart, and several can be open at once")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the programs keep these apart, and several can be open at once"
+)]
 struct Open {
     single: bool,
     double: bool,
@@ -59,7 +64,8 @@ pub(super) fn split(text: &str) -> Option<Vec<String>> {
             }
             ';' | '&' | '|' | '<' | '>' if open == Open::default() => {
                 // As in `2>file`, where the number is no word.
-                has_word &= !(letter == '>' && word.starts_with(|first: char| first.is_ascii_digit()));
+                has_word &=
+                    !(letter == '>' && word.starts_with(|first: char| first.is_ascii_digit()));
                 break;
             }
             _ => {}
@@ -103,7 +109,17 @@ mod tests {
             ("", &[]),
             (" \t", &[]),
         ] {
-            assert_eq!(split(text).as_deref(), Some(words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>().as_slice()), "{text:?}");
+            assert_eq!(
+                split(text).as_deref(),
+                Some(
+                    words
+                        .iter()
+                        .map(|&word| word.to_owned())
+                        .collect::<Vec<_>>()
+                        .as_slice()
+                ),
+                "{text:?}"
+            );
         }
         for text in ["a 'b", "a \"b", "a\\", "a (b) c", "a )b c", "a `b"] {
             assert_eq!(split(text), None, "{text:?}");

@@ -1,7 +1,9 @@
-//! The way back: the sources configure no backend any more, while the old one is recorded in the data directory or has left a file in the module.
+//! The way back: the sources configure no backend any more, while the old one is recorded in the
+//! data directory or has left a file in the module.
 //!
-//! The client reads the state from there and stores it here, so that serial, lineage and its own encryption stay. What is there is never made away with
-//! before it was read back from here; and what is here is only gone over where it is known to be what the other state came from.
+//! The client reads the state from there and stores it here, so that serial, lineage and its own
+//! encryption stay. What is there is never made away with before it was read back from here; and
+//! what is here is only gone over where it is known to be what the other state came from.
 
 use std::path::{Path, PathBuf};
 
@@ -50,9 +52,12 @@ struct Source {
 }
 
 impl Move<'_> {
-    /// Moves the state here from the backend that is recorded, or from the file that the program finds without any.
+    /// Moves the state here from the backend that is recorded, or from the file that the program
+    /// finds without any.
     pub(in crate::cli) async fn come(&self, may_encrypt: bool) -> Result<Came, Failure> {
-        let Some(source) = self.source(may_encrypt).await? else { return Ok(Came::Nothing) };
+        let Some(source) = self.source(may_encrypt).await? else {
+            return Ok(Came::Nothing);
+        };
         let old = Old::at(&source.record, &source.place).await?;
         let old = old.as_ref().map(super::old::Old::wire);
         if let Some(wire) = old
@@ -60,8 +65,11 @@ impl Move<'_> {
         {
             return Ok(Came::Here);
         }
-        let Some(theirs) = self.read(&source)? else { return Ok(Came::Nothing) };
-        // An empty one is nothing to lose, but where the state here has left it is what became of it.
+        let Some(theirs) = self.read(&source)? else {
+            return Ok(Came::Nothing);
+        };
+        // An empty one is nothing to lose, but where the state here has left it is what became of
+        // it.
         if same::is_empty(&theirs)? && self.ours().standing().await? != Standing::Transferred {
             return Ok(Came::Nothing);
         }
@@ -72,7 +80,11 @@ impl Move<'_> {
         };
         let old = old.map(|wire| Ours::new(wire, String::new())).zip(intent);
         if let Some((old, intent)) = &old
-            && self.ours().begun().await?.is_some_and(|begun| begun.lock == intent.lock)
+            && self
+                .ours()
+                .begun()
+                .await?
+                .is_some_and(|begun| begun.lock == intent.lock)
         {
             // It is this server, by another address.
             old.abandon().await?;
@@ -88,24 +100,42 @@ impl Move<'_> {
         Ok(Came::Here)
     }
 
-    /// Where a state is that would move here, if there is one. Nothing is moved, and fails where it could not be.
-    pub(in crate::cli) async fn would_come(&self, may_encrypt: bool) -> Result<Option<String>, Failure> {
-        let Some(source) = self.source(may_encrypt).await? else { return Ok(None) };
+    /// Where a state is that would move here, if there is one. Nothing is moved, and fails where it
+    /// could not be.
+    pub(in crate::cli) async fn would_come(
+        &self,
+        may_encrypt: bool,
+    ) -> Result<Option<String>, Failure> {
+        let Some(source) = self.source(may_encrypt).await? else {
+            return Ok(None);
+        };
         if let Some(old) = Old::at(&source.record, &source.place).await?
             && self.has_come(old.wire(), &source.place).await?
         {
             return Ok(None);
         }
-        let Some(theirs) = self.read(&source)? else { return Ok(None) };
+        let Some(theirs) = self.read(&source)? else {
+            return Ok(None);
+        };
         let ours = self.ours();
         if same::is_empty(&theirs)? && ours.standing().await? != Standing::Transferred {
             return Ok(None);
         }
-        Ok((self.here(&ours, &source.place, &theirs).await? != Here::TheSame).then_some(source.place))
+        Ok(
+            (self.here(&ours, &source.place, &theirs).await? != Here::TheSame)
+                .then_some(source.place),
+        )
     }
 
-    /// Ends what was begun on the old server: the state has left it, is free again there, or stays locked while it may be in both places.
-    async fn let_go(&self, source: &Source, old: &Ours<'_>, intent: &Intent, came: Result<(), Hindrance>) -> Result<(), Failure> {
+    /// Ends what was begun on the old server: the state has left it, is free again there, or stays
+    /// locked while it may be in both places.
+    async fn let_go(
+        &self,
+        source: &Source,
+        old: &Ours<'_>,
+        intent: &Intent,
+        came: Result<(), Hindrance>,
+    ) -> Result<(), Failure> {
         let came = match (came, self.whose(&source.record).await) {
             (Ok(()), Whose::Others) => return old.done(intent).await,
             // Names may lead elsewhere than a moment ago.
@@ -116,11 +146,15 @@ impl Move<'_> {
             (Ok(()), Whose::Unknown(why)) => Hindrance::unsure(Failure::Failed(why)),
             (Err(hindrance), _) => hindrance,
         };
-        let Hindrance { failure, may_be_there } = came;
+        let Hindrance {
+            failure,
+            may_be_there,
+        } = came;
         if may_be_there {
-            return Err(
-                failure.and("The old one stays locked, for the state may be here as well. Run this again: it goes on where it was.")
-            );
+            return Err(failure.and(
+                "The old one stays locked, for the state may be here as well. Run this \
+                    again: it goes on where it was.",
+            ));
         }
         Err(match old.abandon().await {
             Ok(_) => failure,
@@ -140,14 +174,20 @@ impl Move<'_> {
         };
         let place = self.place(&record)?;
         let file = record.local_path().map(|path| root.join(path));
-        Ok(Some(Source { record, place, file, may_encrypt }))
+        Ok(Some(Source {
+            record,
+            place,
+            file,
+            may_encrypt,
+        }))
     }
 
     /// The state there, as its client reads it.
     fn read(&self, source: &Source) -> Result<Option<Vec<u8>>, Failure> {
         if source.record.kind == Record::CLOUD {
             return Err(Failure::Failed(format!(
-                "{} was the backend before, which only the block that was there can reach; put it back and take the state along with `{} state pull` \
+                "{} was the backend before, which only the block that was there can reach; put it \
+                    back and take the state along with `{} state pull` \
                  and `statekeep import`, or say --transfer=never to go on without it",
                 source.place,
                 self.invocation.shown()
@@ -156,7 +196,8 @@ impl Move<'_> {
         let read = self.with_backend(&source.record, None, |using| self.invocation.pull(using));
         read.map_err(|failure| {
             failure.and(&format!(
-                "{} was the backend before, and may hold the state. Make it readable again, or say --transfer=never to go on without it.",
+                "{} was the backend before, and may hold the state. Make it readable again, or say \
+                    --transfer=never to go on without it.",
                 source.place
             ))
         })
@@ -165,31 +206,52 @@ impl Move<'_> {
     /// Sees to it that the state is here, as it is there in the end.
     async fn take_in(&self, source: &Source, mut theirs: Vec<u8>) -> Result<(), Hindrance> {
         let (ours, place) = (self.ours(), &source.place);
-        let here = self.here(&ours, place, &theirs).await.map_err(Hindrance::certain)?;
+        let here = self
+            .here(&ours, place, &theirs)
+            .await
+            .map_err(Hindrance::certain)?;
         let mut has_come = false;
         if here != Here::TheSame {
-            tell(&format!("{} is at {place}, which was the backend before, and moves along", self.address.name));
-            self.store(&ours, source, &theirs, here == Here::Older).await.map_err(Hindrance::unsure)?;
+            tell(&format!(
+                "{} is at {place}, which was the backend before, and moves along",
+                self.address.name
+            ));
+            self.store(&ours, source, &theirs, here == Here::Older)
+                .await
+                .map_err(Hindrance::unsure)?;
             has_come = true;
         }
         for _ in 0..MAX_TRIES {
-            match self.read_again(source, &theirs).map_err(Hindrance::unsure)? {
+            match self
+                .read_again(source, &theirs)
+                .map_err(Hindrance::unsure)?
+            {
                 Some(again) => theirs = again,
                 None if has_come => {
-                    tell(&format!("{} has moved from {place} to {}", self.address.name, self.address.server()));
+                    tell(&format!(
+                        "{} has moved from {place} to {}",
+                        self.address.name,
+                        self.address.server()
+                    ));
                     return Ok(());
                 }
                 None => return Ok(()),
             }
-            self.store(&ours, source, &theirs, has_come).await.map_err(Hindrance::unsure)?;
+            self.store(&ours, source, &theirs, has_come)
+                .await
+                .map_err(Hindrance::unsure)?;
             has_come = true;
         }
-        Err(Hindrance::unsure(Failure::Failed(format!("somebody keeps writing to {place}; stop that, and run this again"))))
+        Err(Hindrance::unsure(Failure::Failed(format!(
+            "somebody keeps writing to {place}; stop that, and run this again"
+        ))))
     }
 
     /// The state there, if it is not what it was.
     fn read_again(&self, source: &Source, before: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
-        let Some(again) = self.read(source)? else { return Ok(None) };
+        let Some(again) = self.read(source)? else {
+            return Ok(None);
+        };
         Ok((!same::differences(before, &again)?.is_empty()).then_some(again))
     }
 
@@ -197,7 +259,12 @@ impl Move<'_> {
     async fn here(&self, ours: &Ours<'_>, place: &str, theirs: &[u8]) -> Result<Here, Failure> {
         match ours.standing().await? {
             Standing::Nothing | Standing::Transferred => return Ok(Here::Nothing),
-            Standing::Moved => return Err(Failure::Failed(format!("{} has another address on this server now", self.address.name))),
+            Standing::Moved => {
+                return Err(Failure::Failed(format!(
+                    "{} has another address on this server now",
+                    self.address.name
+                )));
+            }
             Standing::Live => {}
         }
         let current = self.in_clear(ours.bytes().await?.into())?;
@@ -206,21 +273,36 @@ impl Move<'_> {
             return Ok(Here::TheSame);
         }
         let (here, there) = (same::head(&current)?, same::head(theirs)?);
-        if !here.lineage.is_empty() && here.lineage == there.lineage && same::differences_in_values(&current, theirs)?.is_empty() {
-            // One is a copy of the other from before something was said beside the values: the later one counts.
-            return Ok(if same::is_older(&current, theirs)? { Here::Older } else { Here::TheSame });
+        if !here.lineage.is_empty()
+            && here.lineage == there.lineage
+            && same::differences_in_values(&current, theirs)?.is_empty()
+        {
+            // One is a copy of the other from before something was said beside the values: the
+            // later one counts.
+            return Ok(if same::is_older(&current, theirs)? {
+                Here::Older
+            } else {
+                Here::TheSame
+            });
         }
-        let versions = if here.lineage == there.lineage { ours.versions().await? } else { Vec::new() };
+        let versions = if here.lineage == there.lineage {
+            ours.versions().await?
+        } else {
+            Vec::new()
+        };
         if here.serial > there.serial && self.was_here(ours, &versions, theirs).await? {
             return Ok(Here::TheSame);
         }
-        let only_brought_back =
-            versions.iter().find(|version| version["current"] == true).is_some_and(|version| version["kind"] == "restore");
+        let only_brought_back = versions
+            .iter()
+            .find(|version| version["current"] == true)
+            .is_some_and(|version| version["kind"] == "restore");
         if here.serial < there.serial && only_brought_back {
             return Ok(Here::Nothing);
         }
         Err(Failure::Failed(format!(
-            "{place} was the backend before, and holds another state than {}: {}\nNothing was moved. Look at both. To go on with the one here and leave \
+            "{place} was the backend before, and holds another state than {}: {}\nNothing was \
+                moved. Look at both. To go on with the one here and leave \
              the one there as it is, say --transfer=never.",
             self.address.name,
             differences.join(", ")
@@ -228,7 +310,12 @@ impl Move<'_> {
     }
 
     /// Whether a state was a version here, so that what is here came from it.
-    pub(super) async fn was_here(&self, ours: &Ours<'_>, versions: &[serde_json::Value], theirs: &[u8]) -> Result<bool, Failure> {
+    pub(super) async fn was_here(
+        &self,
+        ours: &Ours<'_>,
+        versions: &[serde_json::Value],
+        theirs: &[u8],
+    ) -> Result<bool, Failure> {
         let there = same::head(theirs)?;
         let is_candidate = |version: &&serde_json::Value| {
             version["serial"] == there.serial
@@ -236,9 +323,15 @@ impl Move<'_> {
                 && version["purged"] == false
                 && version["kind"] != "rejected"
         };
-        for number in versions.iter().filter(is_candidate).filter_map(|version| version["number"].as_u64()) {
+        for number in versions
+            .iter()
+            .filter(is_candidate)
+            .filter_map(|version| version["number"].as_u64())
+        {
             let version = ours.version(number).await?;
-            if !same::head(&version)?.encrypted && same::differences_in_values(&version, theirs)?.is_empty() {
+            if !same::head(&version)?.encrypted
+                && same::differences_in_values(&version, theirs)?.is_empty()
+            {
                 return Ok(true);
             }
         }
@@ -246,7 +339,13 @@ impl Move<'_> {
     }
 
     /// Stores the state here, or what became of one that has come a moment ago, and reads it back.
-    async fn store(&self, ours: &Ours<'_>, source: &Source, theirs: &[u8], has_come: bool) -> Result<(), Failure> {
+    async fn store(
+        &self,
+        ours: &Ours<'_>,
+        source: &Source,
+        theirs: &[u8],
+        has_come: bool,
+    ) -> Result<(), Failure> {
         if source.may_encrypt {
             self.push_here(ours, theirs).await?;
         } else {
@@ -270,13 +369,18 @@ impl Move<'_> {
         if comes_back {
             ours.restore().await?;
         }
-        // What was brought back a moment ago may be gone over by what became of it, whatever its lineage is now.
+        // What was brought back a moment ago may be gone over by what became of it, whatever its
+        // lineage is now.
         let how = if comes_back { Push::Over } else { Push::Onto };
-        self.with_backend(&Record::http(&self.address.text()), Some(self.credentials), |using| self.invocation.push(theirs, how, using))
+        self.with_backend(
+            &Record::http(&self.address.text()),
+            Some(self.credentials),
+            |using| self.invocation.push(theirs, how, using),
+        )
     }
 
-    /// Whether an earlier try brought the state here, and was only cut off before the program had recorded it. A state that has left the old statekeep
-    /// for anywhere else is not what is here.
+    /// Whether an earlier try brought the state here, and was only cut off before the program had
+    /// recorded it. A state that has left the old statekeep for anywhere else is not what is here.
     async fn has_come(&self, wire: &Wire, place: &str) -> Result<bool, Failure> {
         let old = Ours::new(wire, String::new());
         match old.standing().await? {
@@ -284,65 +388,91 @@ impl Move<'_> {
             Standing::Transferred => {}
             Standing::Moved => {
                 return Err(Failure::Failed(format!(
-                    "{place} was the backend before, and the state has another address on that server now; nothing was moved. Take it along from there, \
+                    "{place} was the backend before, and the state has another address on that \
+                        server now; nothing was moved. Take it along from there, \
                      or say --transfer=never to go on with what is here."
                 )));
             }
         }
         let to = old.left_for().await?;
         let name = &self.address.name;
-        // Of an address only what says where is kept there, so that the word behind it is the whole of it.
-        let address = to.strip_prefix("http address=").and_then(|rest| rest.split(' ').next());
+        // Of an address only what says where is kept there, so that the word behind it is the whole
+        // of it.
+        let address = to
+            .strip_prefix("http address=")
+            .and_then(|rest| rest.split(' ').next());
         let whose = match address {
             Some(address) => self.address.whose(address).await,
             None => Whose::Others,
         };
         if let Whose::Unknown(why) = whose {
             return Err(Failure::Failed(format!(
-                "{place} was the backend before, and the state has left it for {}; whether that is {name} here cannot be told: {why}. Nothing was moved. \
+                "{place} was the backend before, and the state has left it for {}; whether that is \
+                    {name} here cannot be told: {why}. Nothing was moved. \
                  Run this again.",
                 output::harmless(&to)
             )));
         }
         if whose != Whose::This(Some(name.clone())) {
             return Err(Failure::Failed(format!(
-                "{place} was the backend before, and the state has left it for {}, which is not {name} here. Nothing was moved. Take it along from there, \
+                "{place} was the backend before, and the state has left it for {}, which is not \
+                    {name} here. Nothing was moved. Take it along from there, \
                  or say --transfer=never to go on with what is here.",
                 output::harmless(&to)
             )));
         }
         match self.ours().standing().await? {
             Standing::Live => Ok(true),
-            Standing::Nothing | Standing::Transferred | Standing::Moved => Err(Failure::Failed(format!(
-                "{place} was the backend before, and the state has left it for {name}, which does not live here any more. Nothing was moved. \
-                 `statekeep state history {name}` says what became of it, or say --transfer=never to go on without it."
-            ))),
+            Standing::Nothing | Standing::Transferred | Standing::Moved => {
+                Err(Failure::Failed(format!(
+                    "{place} was the backend before, and the state has left it for {name}, which \
+                        does not live here any more. Nothing was moved. \
+                 `statekeep state history {name}` says what became of it, or say --transfer=never \
+                 to go on without it."
+                )))
+            }
         }
     }
 
-    /// Locks the state there. Whatever keeps that from being done is an end: it may be in use, or be locked the next time.
+    /// Locks the state there. Whatever keeps that from being done is an end: it may be in use, or
+    /// be locked the next time.
     async fn lock_there(&self, wire: &Wire, place: &str) -> Result<Intent, Failure> {
-        let to = Record::http(&self.address.text()).place(self.invocation.root(), crate::cli::tool::DEFAULT_WORKSPACE);
-        Ours::new(wire, String::new()).begin(&to).await.map_err(|refusal| {
-            refusal.into_failure().and(&format!(
-                "{place} was the backend before, and the state could not be locked there. Nothing was moved. Run this again, or say --transfer=never to \
+        let to = Record::http(&self.address.text())
+            .place(self.invocation.root(), crate::cli::tool::DEFAULT_WORKSPACE);
+        Ours::new(wire, String::new())
+            .begin(&to)
+            .await
+            .map_err(|refusal| {
+                refusal.into_failure().and(&format!(
+                "{place} was the backend before, and the state could not be locked there. Nothing \
+                    was moved. Run this again, or say --transfer=never to \
                  go on with what is here."
             ))
-        })
+            })
     }
 }
 
-/// A file whose state has moved is not found by the programs any more; any other backend keeps its copy.
+/// A file whose state has moved is not found by the programs any more; any other backend keeps its
+/// copy.
 fn put_aside(source: &Source) {
     let Some(file) = &source.file else {
-        tell(&format!("{} still has its copy, which nothing configures any more", source.place));
+        tell(&format!(
+            "{} still has its copy, which nothing configures any more",
+            source.place
+        ));
         return;
     };
     let to = free_name(file);
-    let (from, shown) = (output::harmless(&file.display().to_string()), output::harmless(&to.display().to_string()));
+    let (from, shown) = (
+        output::harmless(&file.display().to_string()),
+        output::harmless(&to.display().to_string()),
+    );
     match std::fs::rename(file, &to) {
         Ok(()) => tell(&format!("{from} is {shown} now")),
-        Err(error) => tell(&format!("{from} holds the state as it was, and should not be used any more; it cannot be renamed: {error}")),
+        Err(error) => tell(&format!(
+            "{from} holds the state as it was, and should not be used any more; it cannot be \
+                renamed: {error}"
+        )),
     }
 }
 
@@ -350,7 +480,11 @@ fn put_aside(source: &Source) {
 fn free_name(file: &Path) -> PathBuf {
     let named = |number: u64| {
         let mut name = file.as_os_str().to_owned();
-        name.push(if number == 1 { MOVED.to_owned() } else { format!("{MOVED}.{number}") });
+        name.push(if number == 1 {
+            MOVED.to_owned()
+        } else {
+            format!("{MOVED}.{number}")
+        });
         PathBuf::from(name)
     };
     let mut number = 1;

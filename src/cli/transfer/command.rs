@@ -1,4 +1,5 @@
-//! `statekeep transfer`: what `run` does about a state that moves, without a command behind it; and what a person says where a move stands still.
+//! `statekeep transfer`: what `run` does about a state that moves, without a command behind it; and
+//! what a person says where a move stands still.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -40,10 +41,12 @@ pub(in crate::cli) struct TransferArgs {
     command: Vec<OsString>,
 }
 
-/// How long the server may still take for what it was asked when a signal comes. What is on its way there is not torn off without need.
+/// How long the server may still take for what it was asked when a signal comes. What is on its way
+/// there is not torn off without need.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Runs it. A signal ends what the client is asked to do meanwhile, and then this: with nothing left in the module, and the token ended.
+/// Runs it. A signal ends what the client is asked to do meanwhile, and then this: with nothing
+/// left in the module, and the token ended.
 pub(in crate::cli) fn run(args: TransferArgs, umask: Mode) -> Result<ExitCode, Failure> {
     rustix::process::umask(umask);
     let signals = Signals::take()?;
@@ -52,7 +55,11 @@ pub(in crate::cli) fn run(args: TransferArgs, umask: Mode) -> Result<ExitCode, F
         (Ok(()), _) => Ok(ExitCode::SUCCESS),
         (Err(failure), None) => Err(failure),
         (Err(failure), Some(signal)) => {
-            let _ = failure.and(&format!("Signal {signal} came; the same command goes on where this was.")).exit();
+            let _ = failure
+                .and(&format!(
+                    "Signal {signal} came; the same command goes on where this was."
+                ))
+                .exit();
             Ok(code_of(signal))
         }
     }
@@ -62,7 +69,11 @@ async fn whole(args: TransferArgs, signals: &Signals) -> Result<(), Failure> {
     let address = args.subject.address()?;
     let login = Key::read(&args.subject.key_file, address.server())?.login(&address.name);
     let token = unless_ended(signals, login).await?;
-    let done = unless_ended(signals, token.meanwhile(with_token(&args, &address, &token))).await;
+    let done = unless_ended(
+        signals,
+        token.meanwhile(with_token(&args, &address, &token)),
+    )
+    .await;
     token.end().await;
     let result = done?;
     match args.format {
@@ -72,7 +83,10 @@ async fn whole(args: TransferArgs, signals: &Signals) -> Result<(), Failure> {
 }
 
 /// Does something, and leaves it where a signal has come and it does not come to an end.
-async fn unless_ended<T>(signals: &Signals, act: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+async fn unless_ended<T>(
+    signals: &Signals,
+    act: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
     let too_late = async {
         signals.ended().await;
         tokio::time::sleep(GRACE).await;
@@ -83,43 +97,65 @@ async fn unless_ended<T>(signals: &Signals, act: impl Future<Output = Result<T, 
     }
 }
 
-async fn with_token(args: &TransferArgs, address: &Address, token: &Token) -> Result<&'static str, Failure> {
+async fn with_token(
+    args: &TransferArgs,
+    address: &Address,
+    token: &Token,
+) -> Result<&'static str, Failure> {
     let (wire, credentials) = (token.wire(), token.credentials());
     if args.finish || args.abandon {
         return by_decision(args, address, &wire).await;
     }
     let invocation = Invocation::read(&args.command, &args.subject.dir)?;
     if invocation.subcommand().is_some() {
-        return Err(Failure::Usage("`transfer` takes the program alone, as in `-- terraform`; `run` runs a command".to_owned()));
+        return Err(Failure::Usage(
+            "`transfer` takes the program alone, as in `-- terraform`; `run` runs a command"
+                .to_owned(),
+        ));
     }
-    let moving = Move { address, wire: &wire, credentials: &credentials, invocation: &invocation };
-    Ok(match args.subject.goes(&invocation, address, false).await? {
-        Goes::Here => "nothing to move: the sources point at this state",
-        Goes::Astray(found, state) => {
-            let which = state.map_or_else(|| NO_STATE_THERE.to_owned(), |state| format!("the state {state}"));
-            let (place, name) = (detect::place(invocation.root(), &found), &address.name);
-            return Err(Failure::Failed(format!(
-                "{place} configures {which} on this server, and not {name}; nothing moves. A state gets another address on its server by `statekeep \
+    let moving = Move {
+        address,
+        wire: &wire,
+        credentials: &credentials,
+        invocation: &invocation,
+    };
+    Ok(
+        match args.subject.goes(&invocation, address, false).await? {
+            Goes::Here => "nothing to move: the sources point at this state",
+            Goes::Astray(found, state) => {
+                let which = state.map_or_else(
+                    || NO_STATE_THERE.to_owned(),
+                    |state| format!("the state {state}"),
+                );
+                let (place, name) = (detect::place(invocation.root(), &found), &address.name);
+                return Err(Failure::Failed(format!(
+                    "{place} configures {which} on this server, and not {name}; nothing moves. A \
+                        state gets another address on its server by `statekeep \
                  state move {name} NEW`"
-            )));
-        }
-        Goes::Elsewhere(found) => match moving.leave(&found).await? {
-            Left::Moved => "moved",
-            Left::Nothing => "nothing to move",
-        },
-        Goes::Nowhere { may_encrypt } => {
-            refusals::workspace(&invocation)?;
-            let _lock = Lock::take(invocation.root())?;
-            match moving.come(may_encrypt).await? {
-                Came::Here => "here",
-                Came::Nothing => "nothing to move",
+                )));
             }
-        }
-    })
+            Goes::Elsewhere(found) => match moving.leave(&found).await? {
+                Left::Moved => "moved",
+                Left::Nothing => "nothing to move",
+            },
+            Goes::Nowhere { may_encrypt } => {
+                refusals::workspace(&invocation)?;
+                let _lock = Lock::take(invocation.root())?;
+                match moving.come(may_encrypt).await? {
+                    Came::Here => "here",
+                    Came::Nothing => "nothing to move",
+                }
+            }
+        },
+    )
 }
 
 /// A person knows what is in the other place.
-async fn by_decision(args: &TransferArgs, address: &Address, wire: &Wire) -> Result<&'static str, Failure> {
+async fn by_decision(
+    args: &TransferArgs,
+    address: &Address,
+    wire: &Wire,
+) -> Result<&'static str, Failure> {
     let ours = Ours::new(wire, address.name.path());
     if args.abandon {
         ours.abandon().await?;
@@ -129,6 +165,9 @@ async fn by_decision(args: &TransferArgs, address: &Address, wire: &Wire) -> Res
     let none = || Failure::Failed(format!("no transfer of {} was begun", address.name));
     let intent = ours.begun().await?.ok_or_else(none)?;
     ours.done(&intent).await?;
-    tell(&format!("the address of {} answers 410 from now on; its history stays", address.name));
+    tell(&format!(
+        "the address of {} answers 410 from now on; its history stays",
+        address.name
+    ));
     Ok("moved")
 }

@@ -1,4 +1,5 @@
-//! A file whose state moves: nobody works with it meanwhile, and no other name leads to it behind the move.
+//! A file whose state moves: nobody works with it meanwhile, and no other name leads to it behind
+//! the move.
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt as _;
@@ -18,23 +19,29 @@ impl Quiet {
     /// Holds a file that has no other name, and that nobody works with.
     pub(super) fn hold(path: &Path) -> Result<Self, Failure> {
         let shown = output::harmless(&path.display().to_string());
-        let told = |error: std::io::Error| Failure::Failed(format!("{shown}: {error}; nothing was moved"));
+        let told =
+            |error: std::io::Error| Failure::Failed(format!("{shown}: {error}; nothing was moved"));
         let metadata = path.symlink_metadata().map_err(told)?;
         if metadata.is_symlink() || metadata.nlink() > 1 {
             let what = match path.canonicalize() {
-                Ok(to) if metadata.is_symlink() => format!("is a link to {}", output::harmless(&to.display().to_string())),
+                Ok(to) if metadata.is_symlink() => format!(
+                    "is a link to {}",
+                    output::harmless(&to.display().to_string())
+                ),
                 Ok(_) | Err(_) => "has another name as well (a hard link)".to_owned(),
             };
             return Err(Failure::Failed(format!(
-                "{shown} {what}, so other checkouts may go on with that file behind a move. Nothing was moved. Put the file itself here in the place of \
-                 the link, so that nothing else leads to it, or say --transfer=never to go on with what is on the server."
+                "{shown} {what}, so other checkouts may go on with that file behind a move. \
+                    Nothing was moved. Put the file itself here in the place of \
+                 the link, so that nothing else leads to it, or say --transfer=never to go on with \
+                 what is on the server."
             )));
         }
         let file = File::open(path).map_err(told)?;
         match rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockShared) {
-            Err(Errno::AGAIN | Errno::ACCESS) => {
-                Err(Failure::Failed(format!("{shown} is in use by another command. Nothing was moved; run this again when that is done")))
-            }
+            Err(Errno::AGAIN | Errno::ACCESS) => Err(Failure::Failed(format!(
+                "{shown} is in use by another command. Nothing was moved; run this again when that is done"
+            ))),
             // File systems without locks have none to wait for.
             Ok(()) | Err(_) => Ok(Self { _file: file }),
         }

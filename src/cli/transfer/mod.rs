@@ -1,8 +1,10 @@
-//! Moving a state between this server and another backend, by the client itself: along with sources that configure a backend now ([`leaving`]), and
-//! back with sources that configure none any more ([`coming`]).
+//! Moving a state between this server and another backend, by the client itself: along with sources
+//! that configure a backend now ([`leaving`]), and back with sources that configure none any more
+//! ([`coming`]).
 //!
-//! At every moment there is one live state: what is copied is read back and compared before the place that it came from lets go of it. States go through
-//! pipes only, and what OpenTofu encrypts is read and written by OpenTofu.
+//! At every moment there is one live state: what is copied is read back and compared before the
+//! place that it came from lets go of it. States go through pipes only, and what OpenTofu encrypts
+//! is read and written by OpenTofu.
 
 mod coming;
 mod command;
@@ -29,7 +31,8 @@ use super::tool::{Credentials, Invocation, Record, Using};
 use crate::hcl::{Borrowed, Found};
 use ours::{Ours, Standing};
 
-/// The folder in the program's data directory that stands for it while a state is read from where the sources do not say it is.
+/// The folder in the program's data directory that stands for it while a state is read from where
+/// the sources do not say it is.
 const ASIDE: &str = "statekeep-transfer";
 
 /// A state that may move, and who moves it.
@@ -54,19 +57,21 @@ impl Move<'_> {
         Ok(self.ours().standing().await? == Standing::Live)
     }
 
-    /// Whether there is a state here. Says where it went, if it is not here any more: the client would only say a number.
+    /// Whether there is a state here. Says where it went, if it is not here any more: the client
+    /// would only say a number.
     pub(super) async fn exists(&self) -> Result<bool, Failure> {
         let name = &self.address.name;
         match self.ours().standing().await? {
             Standing::Live => Ok(true),
             Standing::Nothing => Ok(false),
-            Standing::Moved => {
-                Err(Failure::Failed(format!("{name} has another address on this server now; `statekeep state show {name}` says which")))
-            }
+            Standing::Moved => Err(Failure::Failed(format!(
+                "{name} has another address on this server now; `statekeep state show {name}` says which"
+            ))),
             Standing::Transferred => {
                 let to = self.ours().left_for().await?;
                 Err(Failure::Failed(format!(
-                    "{name} has left for {}, and these sources configure no backend: take the ones that do, or bring it back with `statekeep state \
+                    "{name} has left for {}, and these sources configure no backend: take the ones \
+                        that do, or bring it back with `statekeep state \
                      restore {name}`",
                     output::harmless(&to)
                 )))
@@ -74,7 +79,8 @@ impl Move<'_> {
         }
     }
 
-    /// Has the client look at another backend than the sources say, without a trace in what it has recorded.
+    /// Has the client look at another backend than the sources say, without a trace in what it has
+    /// recorded.
     fn with_backend<T>(
         &self,
         record: &Record,
@@ -83,24 +89,46 @@ impl Move<'_> {
     ) -> Result<T, Failure> {
         let root = self.invocation.root();
         let failed = |what: &std::path::Path, error: std::io::Error| {
-            Failure::Failed(format!("{}: {error}", output::harmless(&what.display().to_string())))
+            Failure::Failed(format!(
+                "{}: {error}",
+                output::harmless(&what.display().to_string())
+            ))
         };
         let data_dir = self.invocation.data_dir();
-        let aside =
-            Aside::make(&data_dir).and_then(|aside| aside.record(record).map(|()| aside)).map_err(|error| failed(&data_dir, error))?;
-        let _block = Borrowed::create(root, &record.kind, record.config()).map_err(|error| failed(root, error))?;
-        act(&Using { data_dir: Some(&aside.0), credentials })
+        let aside = Aside::make(&data_dir)
+            .and_then(|aside| aside.record(record).map(|()| aside))
+            .map_err(|error| failed(&data_dir, error))?;
+        let _block = Borrowed::create(root, &record.kind, record.config())
+            .map_err(|error| failed(root, error))?;
+        act(&Using {
+            data_dir: Some(&aside.0),
+            credentials,
+        })
     }
 
-    /// The current version here in clear. Where its client encrypted it, only the client can read it.
+    /// The current version here in clear. Where its client encrypted it, only the client can read
+    /// it.
     fn in_clear(&self, bytes: Vec<u8>) -> Result<Vec<u8>, Failure> {
-        if same::head(&bytes)?.encrypted { self.read_here() } else { Ok(bytes) }
+        if same::head(&bytes)?.encrypted {
+            self.read_here()
+        } else {
+            Ok(bytes)
+        }
     }
 
     /// The state here, as its client reads it.
     fn read_here(&self) -> Result<Vec<u8>, Failure> {
-        let state = self.with_backend(&Record::http(&self.address.text()), Some(self.credentials), |using| self.invocation.pull(using))?;
-        state.ok_or_else(|| Failure::Failed(format!("{} does not show the state that it just had", self.address.server())))
+        let state = self.with_backend(
+            &Record::http(&self.address.text()),
+            Some(self.credentials),
+            |using| self.invocation.pull(using),
+        )?;
+        state.ok_or_else(|| {
+            Failure::Failed(format!(
+                "{} does not show the state that it just had",
+                self.address.server()
+            ))
+        })
     }
 
     /// Makes the new backend known to the client, where that has not been done.
@@ -116,7 +144,8 @@ impl Move<'_> {
             Some(record) if record.kind == kind => return Ok(()),
             Some(record) => {
                 return Err(Failure::Failed(format!(
-                    "the sources configure `{kind}`, and the last `init` was for `{}`, which is not this server; run `{} init` yourself first",
+                    "the sources configure `{kind}`, and the last `init` was for `{}`, which is \
+                        not this server; run `{} init` yourself first",
                     output::harmless(&record.kind),
                     self.invocation.shown()
                 )));
@@ -124,13 +153,15 @@ impl Move<'_> {
             None => &[],
         };
         let mut command = self.invocation.init(flags, &Using::default());
-        let status = signals::status(&mut command).map_err(|error| self.invocation.not_started(&error))?;
+        let status =
+            signals::status(&mut command).map_err(|error| self.invocation.not_started(&error))?;
         if status.success() {
             return Ok(());
         }
         let shown = self.invocation.shown();
         Err(Failure::Failed(format!(
-            "`{shown} init` for the backend that the sources configure failed ({status}), so nothing was moved; settings that it needs can stand in \
+            "`{shown} init` for the backend that the sources configure failed ({status}), so \
+                nothing was moved; settings that it needs can stand in \
              TF_CLI_ARGS_init, or wrap `{shown} init -backend-config=…`"
         )))
     }
@@ -143,9 +174,15 @@ impl Move<'_> {
         }
     }
 
-    /// What the client has recorded, which is not this server: what would move there would move to itself.
+    /// What the client has recorded, which is not this server: what would move there would move to
+    /// itself.
     async fn elsewhere(&self) -> Result<Record, Hindrance> {
-        let none = || Failure::Failed(format!("{} init has recorded no backend", self.invocation.shown()));
+        let none = || {
+            Failure::Failed(format!(
+                "{} init has recorded no backend",
+                self.invocation.shown()
+            ))
+        };
         let read = Record::read(self.invocation).and_then(|record| record.ok_or_else(none));
         let record = read.map_err(Hindrance::unsure)?;
         let whose = self.whose(&record).await;
@@ -156,14 +193,21 @@ impl Move<'_> {
         let name = &self.address.name;
         Err(match whose {
             Whose::Others => return Ok(()),
-            Whose::This(Some(state)) if state == *name => Hindrance::certain(Failure::Failed(format!(
-                "what the sources configure is {name} on this very server, by another address; there is nothing to move"
-            ))),
+            Whose::This(Some(state)) if state == *name => {
+                Hindrance::certain(Failure::Failed(format!(
+                    "what the sources configure is {name} on this very server, by another address; \
+                        there is nothing to move"
+                )))
+            }
             Whose::This(_) => Hindrance::certain(Failure::Failed(format!(
-                "the sources configure another state on this server than {name}; `statekeep state move {name} NEW` gives it another address"
+                "the sources configure another state on this server than {name}; `statekeep state \
+                    move {name} NEW` gives it another address"
             ))),
             Whose::Unknown(why) => {
-                let why = format!("it cannot be told whether the backend that the sources configure is this server by another name: {why}");
+                let why = format!(
+                    "it cannot be told whether the backend that the sources configure is this \
+                        server by another name: {why}"
+                );
                 Hindrance::unsure(Failure::Failed(why))
             }
         })
@@ -185,12 +229,18 @@ struct Hindrance {
 impl Hindrance {
     /// It has not arrived.
     const fn certain(failure: Failure) -> Self {
-        Self { failure, may_be_there: false }
+        Self {
+            failure,
+            may_be_there: false,
+        }
     }
 
     /// It may have.
     const fn unsure(failure: Failure) -> Self {
-        Self { failure, may_be_there: true }
+        Self {
+            failure,
+            may_be_there: true,
+        }
     }
 }
 

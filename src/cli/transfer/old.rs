@@ -1,7 +1,8 @@
-//! What the backend before is: another statekeep, which has to be locked while its state moves, or a product of its own, which is only read.
+//! What the backend before is: another statekeep, which has to be locked while its state moves, or
+//! a product of its own, which is only read.
 //!
-//! It is asked, and nothing is taken for granted: no answer, or one of a proxy, is not the answer that it is no statekeep. Nothing is sent there that another
-//! product could store.
+//! It is asked, and nothing is taken for granted: no answer, or one of a proxy, is not the answer
+//! that it is no statekeep. Nothing is sent there that another product could store.
 
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Method, Response, StatusCode, Url};
@@ -28,25 +29,36 @@ enum Told {
 }
 
 impl Old {
-    /// The statekeep at a recorded address, with the credentials that its client uses; none where it is something else.
+    /// The statekeep at a recorded address, with the credentials that its client uses; none where
+    /// it is something else.
     pub(super) async fn at(record: &Record, place: &str) -> Result<Option<Self>, Failure> {
-        let Some(address) = record.reached_at() else { return Ok(None) };
+        let Some(address) = record.reached_at() else {
+            return Ok(None);
+        };
         let address = address.as_str();
         let setting = |name: &str, unset: &str| {
-            let recorded = record.config().get(name).and_then(serde_json::Value::as_str).filter(|value| !value.is_empty());
+            let recorded = record
+                .config()
+                .get(name)
+                .and_then(serde_json::Value::as_str)
+                .filter(|value| !value.is_empty());
             recorded.map(str::to_owned).or_else(|| variable(unset))
         };
         let known = setting("username", USER).zip(setting("password", PASSWORD));
-        let again = "Nothing was moved. Run this again, or say --transfer=never to go on with what is here.";
+        let again = "Nothing was moved. Run this again, or say --transfer=never to go on with what \
+            is here.";
         match ask(address, known.as_ref()).await? {
             Told::Other => Ok(None),
-            Told::Nothing(why) => {
-                Err(Failure::Failed(format!("{place} was the backend before, and what it is cannot be told: {why}. {again}")))
-            }
+            Told::Nothing(why) => Err(Failure::Failed(format!(
+                "{place} was the backend before, and what it is cannot be told: {why}. {again}"
+            ))),
             Told::Statekeep => match known {
-                Some((_, password)) => Wire::elsewhere(address, Secret::new(password)).map(Self).map(Some),
+                Some((_, password)) => Wire::elsewhere(address, Secret::new(password))
+                    .map(Self)
+                    .map(Some),
                 None => Err(Failure::Failed(format!(
-                    "{place} was the backend before, and is another statekeep, which has to be locked while the state moves: give {USER} and {PASSWORD} for \
+                    "{place} was the backend before, and is another statekeep, which has to be \
+                        locked while the state moves: give {USER} and {PASSWORD} for \
                      it. {again}"
                 ))),
             },
@@ -59,12 +71,17 @@ impl Old {
     }
 }
 
-/// Asks for the lock, which no other product shows as a statekeep does; where that is not answered, for the state itself.
+/// Asks for the lock, which no other product shows as a statekeep does; where that is not answered,
+/// for the state itself.
 async fn ask(address: &str, known: Option<&(String, String)>) -> Result<Told, Failure> {
-    let wrong = || Failure::Failed("the recorded address of the backend before is no address".to_owned());
+    let wrong =
+        || Failure::Failed("the recorded address of the backend before is no address".to_owned());
     let state = Url::parse(address).map_err(|_| wrong())?;
     let mut lock = state.clone();
-    lock.path_segments_mut().map_err(|()| wrong())?.pop_if_empty().push("lock");
+    lock.path_segments_mut()
+        .map_err(|()| wrong())?
+        .pop_if_empty()
+        .push("lock");
     let http = http_elsewhere(address)?;
     match told(&http, Method::GET, lock, known).await {
         Told::Statekeep => Ok(Told::Statekeep),
@@ -80,7 +97,9 @@ async fn told(http: &Client, method: Method, url: Url, known: Option<&(String, S
     match request.send().await {
         Ok(answer) if is_ours(&answer) => Told::Statekeep,
         Ok(answer) => match answer.status() {
-            status if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED => Told::Nothing(format!("it answers {status}")),
+            status if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED => {
+                Told::Nothing(format!("it answers {status}"))
+            }
             _ => Told::Other,
         },
         Err(error) => Told::Nothing(on_the_way(&error)),
@@ -91,6 +110,8 @@ async fn told(http: &Client, method: Method, url: Url, known: Option<&(String, S
 fn is_ours(answer: &Response) -> bool {
     let headers = answer.headers();
     let has_id = headers.contains_key("request-id");
-    let is_problem = headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/problem+json"));
+    let is_problem = headers
+        .get(CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/problem+json"));
     OURS.iter().any(|name| headers.contains_key(*name)) || (has_id && is_problem)
 }

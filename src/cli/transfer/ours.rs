@@ -1,4 +1,5 @@
-//! What the server knows of a state that moves: whether it is there, the intent to move it, and that it has moved.
+//! What the server knows of a state that moves: whether it is there, the intent to move it, and
+//! that it has moved.
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -36,10 +37,16 @@ pub(super) struct Intent {
 
 impl Intent {
     fn of(transfer: &Value) -> Result<Self, Failure> {
-        let (Some(version), Some(lock)) = (transfer["version"].as_u64(), transfer["lock"].as_str()) else {
-            return Err(Failure::Failed("the server's answer is no transfer; is it a statekeep of this version?".to_owned()));
+        let (Some(version), Some(lock)) = (transfer["version"].as_u64(), transfer["lock"].as_str())
+        else {
+            return Err(Failure::Failed(
+                "the server's answer is no transfer; is it a statekeep of this version?".to_owned(),
+            ));
         };
-        Ok(Self { version, lock: lock.to_owned() })
+        Ok(Self {
+            version,
+            lock: lock.to_owned(),
+        })
     }
 }
 
@@ -50,7 +57,10 @@ impl<'a> Ours<'a> {
 
     async fn ask(&self, method: &str, below: &str, body: Option<Value>) -> Result<Value, Refusal> {
         let body = body.map(|body| Bytes::from(body.to_string()));
-        let reply = self.wire.ask_patiently(method, &format!("{}{below}", self.path), body).await?;
+        let reply = self
+            .wire
+            .ask_patiently(method, &format!("{}{below}", self.path), body)
+            .await?;
         reply.json().map_err(Refusal::of)
     }
 
@@ -58,7 +68,11 @@ impl<'a> Ours<'a> {
     pub(super) async fn standing(&self) -> Result<Standing, Failure> {
         // An answer to HEAD has no body, and so does not say which 410 it is.
         if let Err(refusal) = self.ask("GET", "/lock", None).await {
-            match refusal.status_and_code().as_ref().map(|(status, code)| (*status, code.as_str())) {
+            match refusal
+                .status_and_code()
+                .as_ref()
+                .map(|(status, code)| (*status, code.as_str()))
+            {
                 Some((404, "no_lock")) => {}
                 Some((410, "transferred")) => return Ok(Standing::Transferred),
                 Some((410, _)) => return Ok(Standing::Moved),
@@ -67,27 +81,50 @@ impl<'a> Ours<'a> {
         }
         match self.wire.ask_patiently("HEAD", &self.path, None).await {
             Ok(_) => Ok(Standing::Live),
-            Err(refusal) if refusal.status_and_code().is_some_and(|(status, _)| status == 404) => Ok(Standing::Nothing),
+            Err(refusal)
+                if refusal
+                    .status_and_code()
+                    .is_some_and(|(status, _)| status == 404) =>
+            {
+                Ok(Standing::Nothing)
+            }
             Err(refusal) => Err(refusal.into_failure()),
         }
     }
 
     /// The current version's bytes.
     pub(super) async fn bytes(&self) -> Result<Bytes, Failure> {
-        Ok(self.wire.ask_patiently("GET", &self.path, None).await.map_err(Refusal::into_failure)?.bytes)
+        Ok(self
+            .wire
+            .ask_patiently("GET", &self.path, None)
+            .await
+            .map_err(Refusal::into_failure)?
+            .bytes)
     }
 
     /// All versions, newest first, as the list shows them.
     pub(super) async fn versions(&self) -> Result<Vec<Value>, Failure> {
         let path = format!("{}/versions", self.path);
-        let mut list = self.wire.list(&path, "versions", "before", None).await.map_err(Refusal::into_failure)?;
-        Ok(list["versions"].as_array_mut().map(std::mem::take).unwrap_or_default())
+        let mut list = self
+            .wire
+            .list(&path, "versions", "before", None)
+            .await
+            .map_err(Refusal::into_failure)?;
+        Ok(list["versions"]
+            .as_array_mut()
+            .map(std::mem::take)
+            .unwrap_or_default())
     }
 
     /// A version's bytes.
     pub(super) async fn version(&self, number: u64) -> Result<Bytes, Failure> {
         let path = format!("{}/versions/{number}", self.path);
-        Ok(self.wire.ask_patiently("GET", &path, None).await.map_err(Refusal::into_failure)?.bytes)
+        Ok(self
+            .wire
+            .ask_patiently("GET", &path, None)
+            .await
+            .map_err(Refusal::into_failure)?
+            .bytes)
     }
 
     /// The intent that was recorded, if one is open.
@@ -95,42 +132,73 @@ impl<'a> Ours<'a> {
         match self.ask("GET", "/transfer", None).await {
             Ok(transfer) if transfer["done_at"].is_null() => Intent::of(&transfer).map(Some),
             Ok(_) => Ok(None),
-            Err(refusal) if refusal.status_and_code().is_some_and(|(status, _)| status == 404) => Ok(None),
+            Err(refusal)
+                if refusal
+                    .status_and_code()
+                    .is_some_and(|(status, _)| status == 404) =>
+            {
+                Ok(None)
+            }
             Err(refusal) => Err(refusal.into_failure()),
         }
     }
 
     /// Where it has gone.
     pub(super) async fn left_for(&self) -> Result<String, Failure> {
-        Ok(output::text(&self.ask("GET", "/transfer", None).await.map_err(Refusal::into_failure)?["to"]))
+        Ok(output::text(
+            &self
+                .ask("GET", "/transfer", None)
+                .await
+                .map_err(Refusal::into_failure)?["to"],
+        ))
     }
 
-    /// Records where the state is going, and locks it; an intent of before for the same place goes on.
+    /// Records where the state is going, and locks it; an intent of before for the same place goes
+    /// on.
     pub(super) async fn begin(&self, to: &str) -> Result<Intent, Refusal> {
-        let intent = self.ask("POST", "/transfer", Some(json!({ "to": to }))).await?;
+        let intent = self
+            .ask("POST", "/transfer", Some(json!({ "to": to })))
+            .await?;
         Intent::of(&intent).map_err(Refusal::of)
     }
 
     /// Gives the state free again; nothing has moved.
     pub(super) async fn abandon(&self) -> Result<Value, Failure> {
-        self.ask("DELETE", "/transfer", None).await.map_err(Refusal::into_failure)
+        self.ask("DELETE", "/transfer", None)
+            .await
+            .map_err(Refusal::into_failure)
     }
 
     /// The state has moved: its address says so from now on.
     pub(super) async fn done(&self, intent: &Intent) -> Result<(), Failure> {
         let body = json!({ "version": intent.version });
-        self.ask("POST", "/transfer/done", Some(body)).await.map(drop).map_err(Refusal::into_failure)
+        self.ask("POST", "/transfer/done", Some(body))
+            .await
+            .map(drop)
+            .map_err(Refusal::into_failure)
     }
 
-    /// Stores a state from elsewhere with its serial and lineage, where none lives, or only what has come from there before.
+    /// Stores a state from elsewhere with its serial and lineage, where none lives, or only what
+    /// has come from there before.
     pub(super) async fn arrive(&self, state: Vec<u8>, has_come: bool) -> Result<(), Failure> {
-        let path = format!("{}/import?{}=true", self.path, if has_come { "append" } else { "arrive" });
-        self.wire.ask_patiently("POST", &path, Some(Bytes::from(state))).await.map(drop).map_err(Refusal::into_failure)
+        let path = format!(
+            "{}/import?{}=true",
+            self.path,
+            if has_come { "append" } else { "arrive" }
+        );
+        self.wire
+            .ask_patiently("POST", &path, Some(Bytes::from(state)))
+            .await
+            .map(drop)
+            .map_err(Refusal::into_failure)
     }
 
     /// Brings the state back that had left.
     pub(super) async fn restore(&self) -> Result<(), Failure> {
-        self.ask("POST", "/restore", None).await.map(drop).map_err(Refusal::into_failure)
+        self.ask("POST", "/restore", None)
+            .await
+            .map(drop)
+            .map_err(Refusal::into_failure)
     }
 }
 

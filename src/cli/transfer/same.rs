@@ -1,4 +1,5 @@
-//! Whether two states are one and the same: their resource instances and outputs, not their serials, which a program counts on when it stores a state.
+//! Whether two states are one and the same: their resource instances and outputs, not their
+//! serials, which a program counts on when it stores a state.
 
 use serde_json::value::RawValue;
 
@@ -11,13 +12,14 @@ const MAX_NAMED: usize = 5;
 /// Deeper states than this are not moved, in levels.
 const MAX_NESTING: usize = 100_000;
 
-/// What is not the same in two states, in words; empty where they are one: what instances and outputs are, and what a state says of them beside.
+/// What is not the same in two states, in words; empty where they are one: what instances and
+/// outputs are, and what a state says of them beside.
 pub(super) fn differences(one: &[u8], other: &[u8]) -> Result<Vec<String>, Failure> {
     told(one, other, true)
 }
 
-/// The same, but for what a state says beside values, which a program that has just stored it may have written anew in its own way. Whether an
-/// instance is tainted counts all the same.
+/// The same, but for what a state says beside values, which a program that has just stored it may
+/// have written anew in its own way. Whether an instance is tainted counts all the same.
 pub(super) fn differences_in_values(one: &[u8], other: &[u8]) -> Result<Vec<String>, Failure> {
     told(one, other, false)
 }
@@ -26,11 +28,30 @@ fn told(one: &[u8], other: &[u8], beside: bool) -> Result<Vec<String>, Failure> 
     let not_comparable = |why| Failure::Failed(format!("the two states cannot be compared: {why}"));
     let diff = diff::compare(one, other).map_err(not_comparable)?;
     let report = diff.report(false);
-    let resources = report.resources.iter().filter(|change| counts(change, beside));
-    let resources = resources.map(|change| format!("{} ({})", output::harmless(&change.address), said(change)));
-    let outputs = report.outputs.iter().map(|change| format!("output {} ({})", output::harmless(&change.value.path), word(change.action)));
-    let marked = if beside { diff.marked_otherwise() } else { Vec::new() };
-    let marked = marked.iter().map(|address| format!("{} (sensitive_attributes)", output::harmless(&address.to_string())));
+    let resources = report
+        .resources
+        .iter()
+        .filter(|change| counts(change, beside));
+    let resources =
+        resources.map(|change| format!("{} ({})", output::harmless(&change.address), said(change)));
+    let outputs = report.outputs.iter().map(|change| {
+        format!(
+            "output {} ({})",
+            output::harmless(&change.value.path),
+            word(change.action)
+        )
+    });
+    let marked = if beside {
+        diff.marked_otherwise()
+    } else {
+        Vec::new()
+    };
+    let marked = marked.iter().map(|address| {
+        format!(
+            "{} (sensitive_attributes)",
+            output::harmless(&address.to_string())
+        )
+    });
     let mut named: Vec<String> = resources.chain(outputs).chain(marked).collect();
     if named.is_empty() && report.truncated {
         named.push("more than can be told".to_owned());
@@ -56,44 +77,69 @@ pub(super) fn is_empty(state: &[u8]) -> Result<bool, Failure> {
 
 fn counts(change: &ResourceChange, beside: bool) -> bool {
     let of_meta = |change: &ValueChange| {
-        if beside { !is_written_anew(change) } else { change.path == "status" || change.path.starts_with("deposed") }
+        if beside {
+            !is_written_anew(change)
+        } else {
+            change.path == "status" || change.path.starts_with("deposed")
+        }
     };
-    change.action != Action::Changed || change.truncated || !change.attributes.is_empty() || change.meta.iter().any(of_meta)
+    change.action != Action::Changed
+        || change.truncated
+        || !change.attributes.is_empty()
+        || change.meta.iter().any(of_meta)
 }
 
-/// What a program that reads and writes a state changes of it: the first version of an identity's schema is told by newer ones only, and providers have
-/// their full address since Terraform 0.13.
+/// What a program that reads and writes a state changes of it: the first version of an identity's
+/// schema is told by newer ones only, and providers have their full address since Terraform 0.13.
 fn is_written_anew(change: &ValueChange) -> bool {
     let text = |value: &Option<Box<RawValue>>| value.as_ref().map(|raw| raw.get().to_owned());
-    match (change.path.as_str(), text(&change.before), text(&change.after)) {
-        ("identity_schema_version", None, Some(version)) | ("identity_schema_version", Some(version), None) => version == "0",
+    match (
+        change.path.as_str(),
+        text(&change.before),
+        text(&change.after),
+    ) {
+        ("identity_schema_version", None, Some(version))
+        | ("identity_schema_version", Some(version), None) => version == "0",
         ("provider", Some(before), Some(after)) => {
             let read = |text: String| serde_json::from_str::<String>(&text).ok();
-            read(before).zip(read(after)).is_some_and(|(before, after)| is_one_provider(&before, &after))
+            read(before)
+                .zip(read(after))
+                .is_some_and(|(before, after)| is_one_provider(&before, &after))
         }
         _ => false,
     }
 }
 
-/// Whether of two providers one is the short form of the other, as `provider.aws.west` of `provider["registry.terraform.io/hashicorp/aws"].west`.
+/// Whether of two providers one is the short form of the other, as `provider.aws.west` of
+/// `provider["registry.terraform.io/hashicorp/aws"].west`.
 fn is_one_provider(one: &str, other: &str) -> bool {
     fn short(text: &str) -> Option<(bool, String)> {
         let (module, rest) = text.split_once("provider")?;
         if let Some(full) = rest.strip_prefix("[\"") {
             let (address, alias) = full.split_once("\"]")?;
-            return Some((false, format!("{module}provider.{}{alias}", address.rsplit('/').next()?)));
+            return Some((
+                false,
+                format!("{module}provider.{}{alias}", address.rsplit('/').next()?),
+            ));
         }
         rest.starts_with('.').then(|| (true, text.to_owned()))
     }
     match (short(one), short(other)) {
-        (Some((is_short, one)), Some((is_other_short, other))) => is_short != is_other_short && one == other,
+        (Some((is_short, one)), Some((is_other_short, other))) => {
+            is_short != is_other_short && one == other
+        }
         _ => false,
     }
 }
 
-/// What happened to an instance, or which of the things that a state says beside its values are not the same.
+/// What happened to an instance, or which of the things that a state says beside its values are not
+/// the same.
 fn said(change: &ResourceChange) -> String {
-    let names: Vec<&str> = change.meta.iter().map(|change| change.path.as_str()).collect();
+    let names: Vec<&str> = change
+        .meta
+        .iter()
+        .map(|change| change.path.as_str())
+        .collect();
     if change.action == Action::Changed && change.attributes.is_empty() && !names.is_empty() {
         return output::harmless(&names.join(", "));
     }
@@ -111,7 +157,8 @@ const fn word(action: Action) -> &'static str {
 
 /// What can be told of a state at a glance.
 pub(super) fn head(bytes: &[u8]) -> Result<StateHead, Failure> {
-    tfstate::read_head(bytes, MAX_NESTING).map_err(|why| Failure::Failed(format!("what was read is no state: {why}")))
+    tfstate::read_head(bytes, MAX_NESTING)
+        .map_err(|why| Failure::Failed(format!("what was read is no state: {why}")))
 }
 
 #[cfg(test)]
@@ -131,7 +178,11 @@ mod tests {
 
     #[test]
     fn serials_and_what_programs_write_beside_do_not_count_and_all_else_does() {
-        let ours = state(1, &resource("a", "1", ""), r#""o":{"value":1,"type":"number"}"#);
+        let ours = state(
+            1,
+            &resource("a", "1", ""),
+            r#""o":{"value":1,"type":"number"}"#,
+        );
         let same = |other: Vec<u8>| differences(&ours, &other).expect("comparable").is_empty();
         let output = r#""o":{"value":1,"type":"number"}"#;
         assert!(same(state(9, &resource("a", "1", ""), output)));
@@ -147,12 +198,21 @@ mod tests {
                 9,
                 &resource("a", "1", more).replacen(
                     r#""schema_version":0,"#,
-                    if more.contains("schema") { "" } else { r#""schema_version":0,"# },
+                    if more.contains("schema") {
+                        ""
+                    } else {
+                        r#""schema_version":0,"#
+                    },
                     1,
                 ),
                 output,
             );
-            assert!(differences_in_values(&ours, &other).expect("comparable").is_empty(), "{more}");
+            assert!(
+                differences_in_values(&ours, &other)
+                    .expect("comparable")
+                    .is_empty(),
+                "{more}"
+            );
             assert!(!same(other), "{more}");
         }
         for more in [
@@ -163,12 +223,32 @@ mod tests {
         ] {
             assert!(same(state(9, &resource("a", "1", more), output)), "{more}");
         }
-        assert!(!same(state(1, &resource("a", "2", ""), output)), "an attribute");
-        assert!(!same(state(1, &resource("a", "1", r#""status":"tainted","#), output)), "a taint");
+        assert!(
+            !same(state(1, &resource("a", "2", ""), output)),
+            "an attribute"
+        );
+        assert!(
+            !same(state(
+                1,
+                &resource("a", "1", r#""status":"tainted","#),
+                output
+            )),
+            "a taint"
+        );
         assert!(!same(state(1, &resource("b", "1", ""), output)), "a name");
         assert!(!same(state(1, "", output)), "a missing instance");
-        assert!(!same(state(1, &resource("a", "1", ""), "")), "a missing output");
-        assert!(!same(state(1, &resource("a", "1", ""), r#""o":{"value":2,"type":"number"}"#)), "another output");
+        assert!(
+            !same(state(1, &resource("a", "1", ""), "")),
+            "a missing output"
+        );
+        assert!(
+            !same(state(
+                1,
+                &resource("a", "1", ""),
+                r#""o":{"value":2,"type":"number"}"#
+            )),
+            "another output"
+        );
     }
 
     #[test]
@@ -176,33 +256,68 @@ mod tests {
         let full = r#"provider["registry.terraform.io/hashicorp/aws"]"#;
         for (one, other, same) in [
             (full, "provider.aws", true),
-            ("module.a.provider.aws.west", r#"module.a.provider["registry.terraform.io/-/aws"].west"#, true),
+            (
+                "module.a.provider.aws.west",
+                r#"module.a.provider["registry.terraform.io/-/aws"].west"#,
+                true,
+            ),
             (full, "provider.gcp", false),
             (full, "provider.aws.west", false),
-            (full, r#"provider["registry.terraform.io/other/aws"]"#, false),
+            (
+                full,
+                r#"provider["registry.terraform.io/other/aws"]"#,
+                false,
+            ),
             ("odd", full, false),
         ] {
             assert_eq!(is_one_provider(one, other), same, "{one} {other}");
         }
         let ours = state(1, &resource("a", "1", ""), "");
-        let theirs = String::from_utf8(ours.clone()).expect("UTF-8").replace("builtin/terraform", "other/terraform");
-        assert_eq!(differences(&ours, theirs.as_bytes()).expect("comparable"), ["t.a (provider)"]);
+        let theirs = String::from_utf8(ours.clone())
+            .expect("UTF-8")
+            .replace("builtin/terraform", "other/terraform");
+        assert_eq!(
+            differences(&ours, theirs.as_bytes()).expect("comparable"),
+            ["t.a (provider)"]
+        );
     }
 
     #[test]
     fn marks_in_another_order_are_the_same() {
-        let marked = |marks: &str| state(1, &resource("a", "1", &format!(r#""sensitive_attributes":[{marks}],"#)), "");
-        let (one, two) = (r#"[{"type":"get_attr","value":"x"}]"#, r#"[{"type":"get_attr","value":"y"}]"#);
+        let marked = |marks: &str| {
+            state(
+                1,
+                &resource("a", "1", &format!(r#""sensitive_attributes":[{marks}],"#)),
+                "",
+            )
+        };
+        let (one, two) = (
+            r#"[{"type":"get_attr","value":"x"}]"#,
+            r#"[{"type":"get_attr","value":"y"}]"#,
+        );
         let both = |first: &str, second: &str| marked(&format!("{first},{second}"));
-        assert!(differences(&both(one, two), &both(two, one)).expect("comparable").is_empty());
-        assert_eq!(differences(&both(one, two), &marked(one)).expect("comparable"), ["t.a (sensitive_attributes)"]);
+        assert!(
+            differences(&both(one, two), &both(two, one))
+                .expect("comparable")
+                .is_empty()
+        );
+        assert_eq!(
+            differences(&both(one, two), &marked(one)).expect("comparable"),
+            ["t.a (sensitive_attributes)"]
+        );
     }
 
     #[test]
     fn few_differences_are_named() {
-        let many: Vec<String> = (0..9).map(|number| resource(&format!("r{number}"), "1", "")).collect();
-        let told = differences(&state(1, &many.join(","), ""), &state(1, "", "")).expect("comparable");
-        assert_eq!((told.len(), told[0].as_str(), told[5].as_str()), (6, "t.r0 (missing)", "4 more"));
+        let many: Vec<String> = (0..9)
+            .map(|number| resource(&format!("r{number}"), "1", ""))
+            .collect();
+        let told =
+            differences(&state(1, &many.join(","), ""), &state(1, "", "")).expect("comparable");
+        assert_eq!(
+            (told.len(), told[0].as_str(), told[5].as_str()),
+            (6, "t.r0 (missing)", "4 more")
+        );
         assert!(differences(b"{\"encrypted_data\":\"x\"}", b"{}").is_err());
     }
 }

@@ -47,9 +47,22 @@ pub struct Finding {
 
 impl Finding {
     /// Something about the whole database, about a state, or about one of its versions.
-    pub(super) fn new(code: Code, place: Option<&Place>, version: Option<u64>, detail: &str) -> Self {
-        let (workspace, block) = place.map(|place| (place.workspace.clone(), place.block.clone())).unzip();
-        Self { code, workspace, block, version, detail: detail.chars().take(MAX_DETAIL).collect() }
+    pub(super) fn new(
+        code: Code,
+        place: Option<&Place>,
+        version: Option<u64>,
+        detail: &str,
+    ) -> Self {
+        let (workspace, block) = place
+            .map(|place| (place.workspace.clone(), place.block.clone()))
+            .unzip();
+        Self {
+            code,
+            workspace,
+            block,
+            version,
+            detail: detail.chars().take(MAX_DETAIL).collect(),
+        }
     }
 }
 
@@ -117,7 +130,8 @@ pub struct Tally {
     pub damaged_versions: u64,
     /// The findings, up to a bound.
     pub findings: Vec<Finding>,
-    /// The states with versions that cannot be read, up to the same bound; empty where nothing was decoded.
+    /// The states with versions that cannot be read, up to the same bound; empty where nothing was
+    /// decoded.
     pub states: Vec<DamagedState>,
     /// Whether more was found than is told.
     pub truncated: bool,
@@ -134,12 +148,20 @@ impl Tally {
     /// Something is wrong; the first `most` are told.
     pub(super) fn find(&mut self, most: usize, finding: Finding) {
         self.found += 1;
-        if self.findings.len() < most { self.findings.push(finding) } else { self.truncated = true }
+        if self.findings.len() < most {
+            self.findings.push(finding)
+        } else {
+            self.truncated = true
+        }
     }
 
     /// A state is through: which of its versions can be read, and which not.
     pub(super) fn end_state(&mut self, most: usize, place: &Place, outcome: StateOutcome) {
-        let StateOutcome { damaged, readable, truncated } = outcome;
+        let StateOutcome {
+            damaged,
+            readable,
+            truncated,
+        } = outcome;
         if damaged.0.is_empty() {
             return;
         }
@@ -148,7 +170,12 @@ impl Tally {
             self.truncated = true;
             return;
         }
-        self.states.push(DamagedState { workspace: place.workspace.clone(), block: place.block.clone(), damaged, readable });
+        self.states.push(DamagedState {
+            workspace: place.workspace.clone(),
+            block: place.block.clone(),
+            damaged,
+            readable,
+        });
     }
 }
 
@@ -163,7 +190,11 @@ pub(super) struct StateOutcome {
 impl StateOutcome {
     /// What became of the next version.
     pub(super) fn add(&mut self, number: u64, can_be_read: bool) {
-        let runs = if can_be_read { &mut self.readable } else { &mut self.damaged };
+        let runs = if can_be_read {
+            &mut self.readable
+        } else {
+            &mut self.damaged
+        };
         self.truncated |= !runs.push(number);
     }
 }
@@ -173,21 +204,42 @@ pub(super) fn faults_of_state(state: &StateFacts) -> Vec<(Code, String)> {
     let mut faults = Vec::new();
     let mut bad = |code, text: String| faults.push((code, text));
     if state.last_number < 0 {
-        bad(Code::BadRow, format!("the highest number that was given is {}", state.last_number));
+        bad(
+            Code::BadRow,
+            format!("the highest number that was given is {}", state.last_number),
+        );
     }
-    let VersionsOfState { current_kind, highest } = match &state.versions {
+    let VersionsOfState {
+        current_kind,
+        highest,
+    } = match &state.versions {
         Ok(versions) => versions,
         Err(error) => {
-            bad(Code::Structure, format!("not all rows of its versions can be read: {error}"));
+            bad(
+                Code::Structure,
+                format!("not all rows of its versions can be read: {error}"),
+            );
             return faults;
         }
     };
     if let Some(highest) = highest.filter(|highest| *highest > state.last_number) {
-        bad(Code::BadRow, format!("version {highest} is above the highest number that was given, {}", state.last_number));
+        bad(
+            Code::BadRow,
+            format!(
+                "version {highest} is above the highest number that was given, {}",
+                state.last_number
+            ),
+        );
     }
     match (state.current, current_kind.as_deref()) {
-        (Some(current), None) => bad(Code::Dangling, format!("its current version, {current}, is not there")),
-        (Some(current), Some("rejected")) => bad(Code::BadRow, format!("its current version, {current}, is a rejected one")),
+        (Some(current), None) => bad(
+            Code::Dangling,
+            format!("its current version, {current}, is not there"),
+        ),
+        (Some(current), Some("rejected")) => bad(
+            Code::BadRow,
+            format!("its current version, {current}, is a rejected one"),
+        ),
         (Some(_), Some(_)) | (None, _) => {}
     }
     faults
@@ -200,15 +252,29 @@ pub(super) fn faults_of_blob(blob: &BlobFacts) -> Vec<(Code, String)> {
     }
     let mut faults = Vec::new();
     if !blob.fits {
-        faults.push((Code::BadRow, "the SHA-256, the size or the length of its bytes is not the one that its row says".to_owned()));
+        faults.push((
+            Code::BadRow,
+            "the SHA-256, the size or the length of its bytes is not the one that its row says"
+                .to_owned(),
+        ));
     }
     match blob.chain {
         Chain::Ends(steps) if steps <= MAX_STEPS => {}
-        Chain::Ends(steps) => faults.push((Code::BadRow, format!("its bytes are {steps} steps from a whole frame, more than {MAX_STEPS}"))),
+        Chain::Ends(steps) => faults.push((
+            Code::BadRow,
+            format!("its bytes are {steps} steps from a whole frame, more than {MAX_STEPS}"),
+        )),
         Chain::Endless => {
-            faults.push((Code::BadRow, "its bytes are a difference to themselves, or too many steps from a whole frame".to_owned()));
+            faults.push((
+                Code::BadRow,
+                "its bytes are a difference to themselves, or too many steps from a whole frame"
+                    .to_owned(),
+            ));
         }
-        Chain::Broken => faults.push((Code::Dangling, "its bytes are a difference to a frame that is not there".to_owned())),
+        Chain::Broken => faults.push((
+            Code::Dangling,
+            "its bytes are a difference to a frame that is not there".to_owned(),
+        )),
     }
     faults
 }
@@ -219,17 +285,36 @@ mod tests {
     use crate::store::{StateId, StoreError};
 
     fn place() -> Place {
-        Place { workspace: "a".to_owned(), block: "b".to_owned() }
+        Place {
+            workspace: "a".to_owned(),
+            block: "b".to_owned(),
+        }
     }
 
     #[test]
     fn counts_are_whole_where_findings_are_bounded() {
         let mut tally = Tally::default();
         for number in 0..5 {
-            tally.find(3, Finding::new(Code::Damaged, Some(&place()), Some(number), &"x".repeat(2 * MAX_DETAIL)));
+            tally.find(
+                3,
+                Finding::new(
+                    Code::Damaged,
+                    Some(&place()),
+                    Some(number),
+                    &"x".repeat(2 * MAX_DETAIL),
+                ),
+            );
         }
-        assert_eq!((tally.found, tally.findings.len(), tally.truncated), (5, 3, true));
-        assert!(tally.findings.iter().all(|finding| finding.detail.len() == MAX_DETAIL));
+        assert_eq!(
+            (tally.found, tally.findings.len(), tally.truncated),
+            (5, 3, true)
+        );
+        assert!(
+            tally
+                .findings
+                .iter()
+                .all(|finding| finding.detail.len() == MAX_DETAIL)
+        );
     }
 
     #[test]
@@ -239,9 +324,23 @@ mod tests {
         let mut tally = Tally::default();
         tally.end_state(10, &place(), outcome);
         let told = serde_json::to_value(&tally.states).unwrap();
-        assert_eq!(told, serde_json::json!([{"workspace": "a", "buildingBlock": "b", "damaged": [[7, 7]], "readable": [[1, 6], [8, 8]]}]));
-        tally.end_state(10, &place(), StateOutcome { readable: Runs(vec![[1, 2]]), ..StateOutcome::default() });
-        assert_eq!((tally.states.len(), tally.truncated), (1, false), "a sound state is not told");
+        assert_eq!(
+            told,
+            serde_json::json!([{"workspace": "a", "buildingBlock": "b", "damaged": [[7, 7]], "readable": [[1, 6], [8, 8]]}])
+        );
+        tally.end_state(
+            10,
+            &place(),
+            StateOutcome {
+                readable: Runs(vec![[1, 2]]),
+                ..StateOutcome::default()
+            },
+        );
+        assert_eq!(
+            (tally.states.len(), tally.truncated),
+            (1, false),
+            "a sound state is not told"
+        );
     }
 
     #[test]
@@ -250,7 +349,14 @@ mod tests {
         (0..4 * MAX_RUNS as u64).for_each(|number| outcome.add(number, number % 2 == 0));
         let mut tally = Tally::default();
         tally.end_state(10, &place(), outcome);
-        assert_eq!((tally.states[0].readable.0.len(), tally.states[0].damaged.0.len(), tally.truncated), (MAX_RUNS, MAX_RUNS, true));
+        assert_eq!(
+            (
+                tally.states[0].readable.0.len(),
+                tally.states[0].damaged.0.len(),
+                tally.truncated
+            ),
+            (MAX_RUNS, MAX_RUNS, true)
+        );
     }
 
     #[test]
@@ -261,31 +367,100 @@ mod tests {
             block: "b".to_owned(),
             current: Some(3),
             last_number: 4,
-            versions: Ok(VersionsOfState { current_kind: Some("write".to_owned()), highest: Some(4) }),
+            versions: Ok(VersionsOfState {
+                current_kind: Some("write".to_owned()),
+                highest: Some(4),
+            }),
         };
-        let codes = |state: StateFacts| faults_of_state(&state).into_iter().map(|(code, _)| code).collect::<Vec<_>>();
+        let codes = |state: StateFacts| {
+            faults_of_state(&state)
+                .into_iter()
+                .map(|(code, _)| code)
+                .collect::<Vec<_>>()
+        };
         let with = |kind: Option<&str>, highest: Option<i64>| StateFacts {
-            versions: Ok(VersionsOfState { current_kind: kind.map(str::to_owned), highest }),
+            versions: Ok(VersionsOfState {
+                current_kind: kind.map(str::to_owned),
+                highest,
+            }),
             ..good.clone()
         };
         assert_eq!(codes(good.clone()), []);
-        assert_eq!(codes(StateFacts { current: None, last_number: 0, ..with(None, None) }), []);
+        assert_eq!(
+            codes(StateFacts {
+                current: None,
+                last_number: 0,
+                ..with(None, None)
+            }),
+            []
+        );
         assert_eq!(codes(with(None, Some(4))), [Code::Dangling]);
         assert_eq!(codes(with(Some("rejected"), Some(4))), [Code::BadRow]);
         assert_eq!(codes(with(Some("write"), Some(5))), [Code::BadRow]);
-        assert_eq!(codes(StateFacts { last_number: -1, ..good.clone() }), [Code::BadRow, Code::BadRow]);
-        assert_eq!(codes(StateFacts { versions: Err(StoreError::Damaged(String::new())), ..good }), [Code::Structure]);
+        assert_eq!(
+            codes(StateFacts {
+                last_number: -1,
+                ..good.clone()
+            }),
+            [Code::BadRow, Code::BadRow]
+        );
+        assert_eq!(
+            codes(StateFacts {
+                versions: Err(StoreError::Damaged(String::new())),
+                ..good
+            }),
+            [Code::Structure]
+        );
     }
 
     #[test]
     fn bytes_are_judged_by_their_row_and_their_chain() {
-        let good = BlobFacts { is_there: true, fits: true, chain: Chain::Ends(MAX_STEPS) };
-        let codes = |blob: BlobFacts| faults_of_blob(&blob).into_iter().map(|(code, _)| code).collect::<Vec<_>>();
+        let good = BlobFacts {
+            is_there: true,
+            fits: true,
+            chain: Chain::Ends(MAX_STEPS),
+        };
+        let codes = |blob: BlobFacts| {
+            faults_of_blob(&blob)
+                .into_iter()
+                .map(|(code, _)| code)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(codes(good.clone()), []);
-        assert_eq!(codes(BlobFacts { is_there: false, ..good.clone() }), [Code::Dangling]);
-        assert_eq!(codes(BlobFacts { fits: false, ..good.clone() }), [Code::BadRow]);
-        assert_eq!(codes(BlobFacts { chain: Chain::Ends(MAX_STEPS + 1), ..good.clone() }), [Code::BadRow]);
-        assert_eq!(codes(BlobFacts { chain: Chain::Endless, ..good.clone() }), [Code::BadRow]);
-        assert_eq!(codes(BlobFacts { chain: Chain::Broken, ..good }), [Code::Dangling]);
+        assert_eq!(
+            codes(BlobFacts {
+                is_there: false,
+                ..good.clone()
+            }),
+            [Code::Dangling]
+        );
+        assert_eq!(
+            codes(BlobFacts {
+                fits: false,
+                ..good.clone()
+            }),
+            [Code::BadRow]
+        );
+        assert_eq!(
+            codes(BlobFacts {
+                chain: Chain::Ends(MAX_STEPS + 1),
+                ..good.clone()
+            }),
+            [Code::BadRow]
+        );
+        assert_eq!(
+            codes(BlobFacts {
+                chain: Chain::Endless,
+                ..good.clone()
+            }),
+            [Code::BadRow]
+        );
+        assert_eq!(
+            codes(BlobFacts {
+                chain: Chain::Broken,
+                ..good
+            }),
+            [Code::Dangling]
+        );
     }
 }

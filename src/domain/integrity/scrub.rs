@@ -1,4 +1,5 @@
-//! The verification in the background: one pass after the other, so slowly that nobody notices, and going on where it was after a restart.
+//! The verification in the background: one pass after the other, so slowly that nobody notices, and
+//! going on where it was after a restart.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +14,11 @@ use crate::domain::shared::open;
 use crate::model::clock::{self, Timestamp};
 use crate::store::{PassUnderWay, Scrub};
 
-/// It begins so long after the start of the server, or sooner where a pass is to come more often than that.
+/// It begins so long after the start of the server, or sooner where a pass is to come more often
+/// than that.
 const BEGIN_AFTER: Duration = Duration::from_mins(5);
-/// A pass is spread over this part of the time between two of them, so that it is through when the next is due.
+/// A pass is spread over this part of the time between two of them, so that it is through when the
+/// next is due.
 const SPREAD_OVER: u32 = 2;
 /// The longest rest after a version: so that the last versions of a long pass are not forgotten.
 const LONGEST_REST: Duration = Duration::from_hours(1);
@@ -89,10 +92,13 @@ fn last_pass((started_at, finished_at, came_to): &(Timestamp, Timestamp, String)
     }
 }
 
-/// Verifies in the background, and looks whether damaged versions have been mended. Runs until it is dropped.
+/// Verifies in the background, and looks whether damaged versions have been mended. Runs until it
+/// is dropped.
 pub(in crate::domain) async fn scrub(domain: Arc<Domain>) {
     let passes = async {
-        let Some(every) = domain.limits.scrub_every else { return };
+        let Some(every) = domain.limits.scrub_every else {
+            return;
+        };
         domain.remember_last_pass().await;
         tokio::time::sleep(BEGIN_AFTER.min(every)).await;
         loop {
@@ -134,24 +140,51 @@ impl Domain {
         }
     }
 
-    /// From the beginning of the last pass, so that passes come as often as they are wanted, however long they take. A clock that was set back
-    /// does not put the next one off.
+    /// From the beginning of the last pass, so that passes come as often as they are wanted,
+    /// however long they take. A clock that was set back does not put the next one off.
     fn until_next_pass(&self, every: Duration) -> Duration {
-        let Some(last) = open(&self.integrity.scrub).last else { return Duration::ZERO };
+        let Some(last) = open(&self.integrity.scrub).last else {
+            return Duration::ZERO;
+        };
         let now = clock::now();
-        if last.started_at > now { Duration::ZERO } else { every.saturating_sub(now.since(last.started_at)) }
+        if last.started_at > now {
+            Duration::ZERO
+        } else {
+            every.saturating_sub(now.since(last.started_at))
+        }
     }
 
     /// Makes a whole pass, or what is left of one that an end of the server has interrupted.
     async fn pass(&self, every: Duration) -> Result<(), Error> {
-        let (found, versions) = self.store.read(|view| Ok((view.scrub()?, view.counts()?.versions))).await?;
-        let resumed = found.under_way.and_then(|pass| Some((pass.started_at, pass.at?, serde_json::from_str::<Tally>(&pass.so_far).ok()?)));
-        let started_at = resumed.as_ref().map_or_else(clock::now, |(started_at, ..)| *started_at);
+        let (found, versions) = self
+            .store
+            .read(|view| Ok((view.scrub()?, view.counts()?.versions)))
+            .await?;
+        let resumed = found.under_way.and_then(|pass| {
+            Some((
+                pass.started_at,
+                pass.at?,
+                serde_json::from_str::<Tally>(&pass.so_far).ok()?,
+            ))
+        });
+        let started_at = resumed
+            .as_ref()
+            .map_or_else(clock::now, |(started_at, ..)| *started_at);
         let parts = u32::try_from(versions.max(1)).unwrap_or(u32::MAX);
         let least = (every / SPREAD_OVER / parts).min(LONGEST_REST);
-        let checked = resumed.as_ref().map_or_else(Checked::default, |(.., tally)| tally.checked);
-        open(&self.integrity.scrub).under_way = Some(UnderWay { started_at, checked, versions });
-        let pace = Pace::Slowly { started_at, least, saved: clock::monotonic() };
+        let checked = resumed
+            .as_ref()
+            .map_or_else(Checked::default, |(.., tally)| tally.checked);
+        open(&self.integrity.scrub).under_way = Some(UnderWay {
+            started_at,
+            checked,
+            versions,
+        });
+        let pace = Pace::Slowly {
+            started_at,
+            least,
+            saved: clock::monotonic(),
+        };
         let mut walk = Walk::new(self, false, MAX_KEPT_FINDINGS, pace);
         let walked = match resumed {
             None => walk.whole().await,
@@ -164,23 +197,40 @@ impl Domain {
 
     async fn end_pass(&self, started_at: Timestamp, tally: &Tally) -> Result<(), Error> {
         let finished_at = clock::now();
-        let came_to = serde_json::to_string(tally).map_err(|error| Error::Internal(error.to_string()))?;
+        let came_to =
+            serde_json::to_string(tally).map_err(|error| Error::Internal(error.to_string()))?;
         let last = (started_at, finished_at, came_to);
         open(&self.integrity.scrub).last = Some(last_pass(&last));
         let (versions, bytes, found) = (tally.checked.versions, tally.checked.bytes, tally.found);
         if found > 0 {
-            tracing::error!(versions, bytes, found, "verified everything and found what needs a person: `statekeep verify` says what");
+            tracing::error!(
+                versions,
+                bytes,
+                found,
+                "verified everything and found what needs a person: `statekeep verify` says what"
+            );
         } else {
             tracing::info!(versions, bytes, "verified everything: all is well");
         }
-        Ok(self.store.write(0, move |tx| tx.save_scrub(&Scrub { under_way: None, last: Some(last.clone()) })).await?)
+        Ok(self
+            .store
+            .write(0, move |tx| {
+                tx.save_scrub(&Scrub {
+                    under_way: None,
+                    last: Some(last.clone()),
+                })
+            })
+            .await?)
     }
 
     /// Writes down how far the pass under way is. When that fails, a restart begins further back.
     pub(in crate::domain) async fn save_pass(&self, pass: PassUnderWay) {
         let saved = self.store.write(0, move |tx| {
             let last = tx.scrub()?.last;
-            tx.save_scrub(&Scrub { under_way: Some(pass.clone()), last })
+            tx.save_scrub(&Scrub {
+                under_way: Some(pass.clone()),
+                last,
+            })
         });
         if let Err(error) = saved.await {
             tracing::debug!(%error, "how far the background verification is could not be written down");

@@ -1,4 +1,5 @@
-//! What the server prunes by itself: from time to time, by the policies in force, and only while its clock can be believed.
+//! What the server prunes by itself: from time to time, by the policies in force, and only while
+//! its clock can be believed.
 
 use super::Asked;
 use crate::domain::Domain;
@@ -16,8 +17,13 @@ impl Domain {
             Err(error) => return tracing::warn!(%error, "cannot tell whether it is time to prune"),
         }
         match self.prune_by_itself().await {
-            Ok((removed, freed)) => tracing::info!(removed, freed, "pruned history by the policies in force"),
-            Err(error) => tracing::warn!(%error, "could not prune history; what is left of it is pruned the next time"),
+            Ok((removed, freed)) => {
+                tracing::info!(removed, freed, "pruned history by the policies in force")
+            }
+            Err(error) => {
+                tracing::warn!(%error, "could not prune history; what is left of it is pruned the \
+                    next time")
+            }
         }
     }
 
@@ -26,25 +32,46 @@ impl Domain {
         if self.trust.doubt().is_some() {
             return Ok(false);
         }
-        let (has_own, last) = self.store.read(|view| Ok((!view.policies("", 1)?.is_empty(), view.moment(Moment::Pruned)?))).await?;
+        let (has_own, last) = self
+            .store
+            .read(|view| {
+                Ok((
+                    !view.policies("", 1)?.is_empty(),
+                    view.moment(Moment::Pruned)?,
+                ))
+            })
+            .await?;
         let now = clock::now();
         // A last run that is yet to come was made by a clock that was wrong.
-        let is_time = last.is_none_or(|last| last > now || now.since(last) >= self.limits.prune_every);
+        let is_time =
+            last.is_none_or(|last| last > now || now.since(last) >= self.limits.prune_every);
         Ok(is_time && (has_own || self.limits.policy.is_some()))
     }
 
     async fn prune_by_itself(&self) -> Result<(u64, u64), Error> {
-        let report = self.retention().prune(&Caller::server(), &Asked::default()).await?;
+        let report = self
+            .retention()
+            .prune(&Caller::server(), &Asked::default())
+            .await?;
         let at = clock::now();
-        self.store.write(0, move |tx| tx.note_moment(Moment::Pruned, at)).await?;
+        self.store
+            .write(0, move |tx| tx.note_moment(Moment::Pruned, at))
+            .await?;
         Ok((report.summary.removed, report.freed))
     }
 
-    /// Remembers until when the clock could be trusted: until now, or where it is in doubt until what was known before, so that nothing which
-    /// happens meanwhile is taken for a reason to believe it after the next start.
+    /// Remembers until when the clock could be trusted: until now, or where it is in doubt until
+    /// what was known before, so that nothing which happens meanwhile is taken for a reason to
+    /// believe it after the next start.
     pub(in crate::domain) async fn note_time(&self) -> Result<(), StoreError> {
-        let known = if self.trust.doubt().is_none() { clock::now() } else { self.trust.known() };
-        self.store.write(0, move |tx| tx.note_moment(Moment::Trusted, known)).await?;
+        let known = if self.trust.doubt().is_none() {
+            clock::now()
+        } else {
+            self.trust.known()
+        };
+        self.store
+            .write(0, move |tx| tx.note_moment(Moment::Trusted, known))
+            .await?;
         if self.trust.doubt().is_none() {
             self.trust.believe(known);
         }

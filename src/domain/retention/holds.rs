@@ -1,4 +1,5 @@
-//! Holds: a version that somebody holds is neither pruned nor purged, whoever asks and whatever a policy says.
+//! Holds: a version that somebody holds is neither pruned nor purged, whoever asks and whatever a
+//! policy says.
 
 use super::Retention;
 use crate::domain::access::authorize;
@@ -27,30 +28,67 @@ impl Retention<'_> {
         authorize(caller, Permission::Operate, name)
     }
 
-    /// Holds a version, of a deleted state too. Held already for this reason, nothing is done; for another, the new one counts.
-    pub async fn hold(&self, caller: &Caller, name: &StateName, number: u64, reason: &str) -> Result<Version, Error> {
+    /// Holds a version, of a deleted state too. Held already for this reason, nothing is done; for
+    /// another, the new one counts.
+    pub async fn hold(
+        &self,
+        caller: &Caller,
+        name: &StateName,
+        number: u64,
+        reason: &str,
+    ) -> Result<Version, Error> {
         self.may_hold(caller, name)?;
         let reason = reason.trim();
-        if reason.is_empty() || reason.chars().count() > MAX_REASON || reason.contains(char::is_control) {
-            let detail = format!("a hold has a reason of 1 to {MAX_REASON} characters, without line breaks and other control characters");
+        if reason.is_empty()
+            || reason.chars().count() > MAX_REASON
+            || reason.contains(char::is_control)
+        {
+            let detail = format!(
+                "a hold has a reason of 1 to {MAX_REASON} characters, without line breaks and \
+                    other control characters"
+            );
             return Err(Error::invalid("bad_request", detail));
         }
-        let hold = Hold { reason: reason.to_owned(), at: clock::now(), by: caller.actor.clone() };
+        let hold = Hold {
+            reason: reason.to_owned(),
+            at: clock::now(),
+            by: caller.actor.clone(),
+        };
         self.change_hold(caller, name, number, Some(hold)).await
     }
 
     /// Lets a version go. One that nobody holds is left as it is.
-    pub async fn release(&self, caller: &Caller, name: &StateName, number: u64) -> Result<Version, Error> {
+    pub async fn release(
+        &self,
+        caller: &Caller,
+        name: &StateName,
+        number: u64,
+    ) -> Result<Version, Error> {
         self.may_hold(caller, name)?;
         self.change_hold(caller, name, number, None).await
     }
 
-    async fn change_hold(&self, caller: &Caller, name: &StateName, number: u64, hold: Option<Hold>) -> Result<Version, Error> {
+    async fn change_hold(
+        &self,
+        caller: &Caller,
+        name: &StateName,
+        number: u64,
+        hold: Option<Hold>,
+    ) -> Result<Version, Error> {
         let (caller, wanted, at) = (caller.clone(), name.clone(), clock::now());
-        let done = self.0.store.write(0, move |tx| change(tx, &caller, &wanted, (number, hold.as_ref()), at)).await?;
+        let done = self
+            .0
+            .store
+            .write(0, move |tx| {
+                change(tx, &caller, &wanted, (number, hold.as_ref()), at)
+            })
+            .await?;
         done.map_err(|missing| match missing {
             Missing::State => Error::no_state(name),
-            Missing::Moved(to) => Error::Moved { from: name.clone(), to },
+            Missing::Moved(to) => Error::Moved {
+                from: name.clone(),
+                to,
+            },
             Missing::Version => self.0.no_version(name, number),
         })
     }
@@ -68,14 +106,28 @@ fn change(
         Place::Free => return Ok(Err(Missing::State)),
         Place::Moved(to) => return Ok(Err(Missing::Moved(to))),
     };
-    let Some(version) = tx.version(state, number)? else { return Ok(Err(Missing::Version)) };
+    let Some(version) = tx.version(state, number)? else {
+        return Ok(Err(Missing::Version));
+    };
     let reason = |hold: Option<&Hold>| hold.map(|hold| hold.reason.clone());
     if reason(version.held.as_ref()) == reason(hold) {
         return Ok(Ok(version));
     }
     tx.set_hold(state, number, hold)?;
-    let kind = if hold.is_some() { EventKind::VersionHold } else { EventKind::VersionRelease };
+    let kind = if hold.is_some() {
+        EventKind::VersionHold
+    } else {
+        EventKind::VersionRelease
+    };
     let told = reason(hold).or_else(|| reason(version.held.as_ref()));
-    tx.record(&NewEvent::new(kind, caller, at).on(name).version(number).detail(serde_json::json!({ "reason": told })))?;
-    Ok(Ok(Version { held: hold.cloned(), ..version }))
+    tx.record(
+        &NewEvent::new(kind, caller, at)
+            .on(name)
+            .version(number)
+            .detail(serde_json::json!({ "reason": told })),
+    )?;
+    Ok(Ok(Version {
+        held: hold.cloned(),
+        ..version
+    }))
 }

@@ -1,7 +1,9 @@
 //! Retention: what of a history is kept, and what goes. Nothing goes unless somebody asked for it.
 //!
-//! A [`Plan`] says what would go, a [`Report`] what went; the plan is pure. A run removes in small transactions, each of which looks once more at what
-//! is current and held: writers never wait long, and a run that ends half-way leaves nothing half done. Afterwards the space goes back to the system.
+//! A [`Plan`] says what would go, a [`Report`] what went; the plan is pure. A run removes in small
+//! transactions, each of which looks once more at what is current and held: writers never wait
+//! long, and a run that ends half-way leaves nothing half done. Afterwards the space goes back to
+//! the system.
 
 mod by_itself;
 mod holds;
@@ -33,13 +35,15 @@ use crate::store::{Place, Removed, Space, StateId, StateWalk, StoreError, Tx, Vi
 
 /// How many states are planned at one moment of the database.
 const STATES_PER_LOOK: u32 = 100;
-/// How many versions of a state are planned, the newest ones: older ones stay until a later run reaches them.
+/// How many versions of a state are planned, the newest ones: older ones stay until a later run
+/// reaches them.
 const MAX_ROWS: u32 = 1_000_000;
 /// How many versions one transaction removes.
 const VERSIONS_PER_STEP: usize = 100;
 /// After so many versions, what they leave behind for others that lean on it is let go of.
 const VERSIONS_PER_RELEASE: u64 = 10_000;
-/// How often it is waited for memory to see whether a version can be read, before others of its state go.
+/// How often it is waited for memory to see whether a version can be read, before others of its
+/// state go.
 const WAITS_FOR_MEMORY: u32 = 10;
 /// How long.
 const WAIT_FOR_MEMORY: Duration = Duration::from_millis(200);
@@ -60,7 +64,8 @@ pub struct Retention<'a>(pub(super) &'a Domain);
 pub struct Asked {
     /// By this policy; by those in force if none.
     pub policy: Option<Policy>,
-    /// Only in this workspace. Then the policy that is given counts there even where the workspace has one of its own.
+    /// Only in this workspace. Then the policy that is given counts there even where the workspace
+    /// has one of its own.
     pub workspace: Option<Workspace>,
     /// Only this building block of it.
     pub block: Option<BuildingBlock>,
@@ -95,7 +100,9 @@ impl Walk {
     /// The next states and their plans, and where to go on, unless that was the end.
     fn look(&self, view: &View<'_>) -> Result<(Vec<Planned>, Option<StateId>), StoreError> {
         let states = view.walk(&self.states)?;
-        let next = (states.len() == self.states.limit as usize).then(|| states.last().map(|(state, _)| *state)).flatten();
+        let next = (states.len() == self.states.limit as usize)
+            .then(|| states.last().map(|(state, _)| *state))
+            .flatten();
         let mut planned = Vec::new();
         for (state, name) in states {
             planned.extend(self.plan(view, state, &name)?);
@@ -104,10 +111,21 @@ impl Walk {
     }
 
     /// What is to go of one state; none where no policy says so.
-    fn plan(&self, view: &View<'_>, state: StateId, name: &StateName) -> Result<Option<Planned>, StoreError> {
-        let Some(policy) = self.policy_of(view, name)? else { return Ok(None) };
+    fn plan(
+        &self,
+        view: &View<'_>,
+        state: StateId,
+        name: &StateName,
+    ) -> Result<Option<Planned>, StoreError> {
+        let Some(policy) = self.policy_of(view, name)? else {
+            return Ok(None);
+        };
         let plan = plan(&view.plan_rows(state, MAX_ROWS)?, &policy, self.now);
-        Ok(Some(Planned { state, name: name.clone(), plan }))
+        Ok(Some(Planned {
+            state,
+            name: name.clone(),
+            plan,
+        }))
     }
 }
 
@@ -178,14 +196,28 @@ impl Retention<'_> {
             None => self.0.limits.policy.clone(),
         };
         match &policy {
-            Some(policy) => policy.check().map_err(|why| Error::invalid("bad_policy", why.to_string()))?,
-            None if self.0.store.read(|view| view.policies("", 1)).await?.is_empty() => {
-                return Err(Error::invalid("bad_policy", "neither the server nor a workspace has a policy; say what to keep"));
+            Some(policy) => policy
+                .check()
+                .map_err(|why| Error::invalid("bad_policy", why.to_string()))?,
+            None if self
+                .0
+                .store
+                .read(|view| view.policies("", 1))
+                .await?
+                .is_empty() =>
+            {
+                return Err(Error::invalid(
+                    "bad_policy",
+                    "neither the server nor a workspace has a policy; say what to keep",
+                ));
             }
             None => {}
         }
         if let (Some(workspace), Some(block)) = (&asked.workspace, &asked.block) {
-            let name = StateName { workspace: workspace.clone(), block: block.clone() };
+            let name = StateName {
+                workspace: workspace.clone(),
+                block: block.clone(),
+            };
             match self.0.store.look(|view| view.place(&name))? {
                 Place::State { .. } => {}
                 Place::Free => return Err(Error::no_state(&name)),
@@ -195,7 +227,17 @@ impl Retention<'_> {
         let workspace = asked.workspace.as_ref().map(ToString::to_string);
         let block = asked.block.as_ref().map(ToString::to_string);
         let is_for_all = asked.policy.is_some() && workspace.is_some();
-        Ok(Walk { states: StateWalk { workspace, block, after: None, limit: STATES_PER_LOOK }, policy, is_for_all, now })
+        Ok(Walk {
+            states: StateWalk {
+                workspace,
+                block,
+                after: None,
+                limit: STATES_PER_LOOK,
+            },
+            policy,
+            is_for_all,
+            now,
+        })
     }
 
     async fn next(&self, walk: &Walk) -> Result<(Vec<Planned>, Option<StateId>), Error> {
@@ -203,24 +245,41 @@ impl Retention<'_> {
         Ok(self.0.store.read(move |view| walk.look(view)).await?)
     }
 
-    /// Sees that what whoever needs the state gets can be read, before anything older goes. Where it cannot, that is known from then on, and the plan is
-    /// another one, which relies on another version.
-    async fn relying_on_what_is_readable(&self, walk: &Walk, mut planned: Planned) -> Result<Planned, Error> {
+    /// Sees that what whoever needs the state gets can be read, before anything older goes. Where
+    /// it cannot, that is known from then on, and the plan is another one, which relies on another
+    /// version.
+    async fn relying_on_what_is_readable(
+        &self,
+        walk: &Walk,
+        mut planned: Planned,
+    ) -> Result<Planned, Error> {
         let mut proven = None;
         while !planned.plan.remove.is_empty() && planned.plan.relies_on != proven {
             proven = planned.plan.relies_on;
             let (state, number) = (planned.state, proven.unwrap_or_default());
-            let Some(version) = self.0.store.look(|view| view.version(state, number))?.filter(|version| !version.purged) else { break };
+            let Some(version) = self
+                .0
+                .store
+                .look(|view| view.version(state, number))?
+                .filter(|version| !version.purged)
+            else {
+                break;
+            };
             if !matches!(self.prove(&planned, &version).await, Err(Error::Damaged(_))) {
                 break;
             }
             let walk = walk.clone();
-            planned = self.0.store.read(move |view| Ok(walk.plan(view, state, &planned.name)?.unwrap_or(planned))).await?;
+            planned = self
+                .0
+                .store
+                .read(move |view| Ok(walk.plan(view, state, &planned.name)?.unwrap_or(planned)))
+                .await?;
         }
         Ok(planned)
     }
 
-    /// Decodes a version. One that is too large for the memory that there is cannot be told damaged, and keeps nothing from being pruned.
+    /// Decodes a version. One that is too large for the memory that there is cannot be told
+    /// damaged, and keeps nothing from being pruned.
     async fn prove(&self, planned: &Planned, version: &Version) -> Result<(), Error> {
         for _ in 0..WAITS_FOR_MEMORY {
             match self.0.prove(&planned.name, planned.state, version).await {
@@ -232,7 +291,12 @@ impl Retention<'_> {
     }
 
     /// Removes what is planned of one state, in steps. All of them share one event.
-    async fn remove(&self, caller: &Caller, planned: &Planned, at: Timestamp) -> Result<Removed, Error> {
+    async fn remove(
+        &self,
+        caller: &Caller,
+        planned: &Planned,
+        at: Timestamp,
+    ) -> Result<Removed, Error> {
         let mut numbers = planned.plan.remove.as_slice();
         let mut so_far = Removed::default();
         let mut event = None;
@@ -247,12 +311,17 @@ impl Retention<'_> {
                 at,
             };
             (so_far, event) = self.0.store.write(0, move |tx| step.run(tx)).await?;
-            numbers = planned.plan.remove.get(so_far.looked_at..).unwrap_or_default();
+            numbers = planned
+                .plan
+                .remove
+                .get(so_far.looked_at..)
+                .unwrap_or_default();
         }
         Ok(so_far)
     }
 
-    /// Cuts what holds nothing off the end of the database, in steps, and says how large it is then.
+    /// Cuts what holds nothing off the end of the database, in steps, and says how large it is
+    /// then.
     async fn give_space_back(&self) -> Result<Space, Error> {
         let mut left = self.0.store.read(space).await?;
         while left.free > 0 {
@@ -265,13 +334,23 @@ impl Retention<'_> {
         Ok(left)
     }
 
-    async fn record_run(&self, caller: &Caller, asked: &Asked, report: &Report, at: Timestamp) -> Result<(), Error> {
+    async fn record_run(
+        &self,
+        caller: &Caller,
+        asked: &Asked,
+        report: &Report,
+        at: Timestamp,
+    ) -> Result<(), Error> {
         let event = NewEvent::new(EventKind::RetentionRun, caller, at).detail(serde_json::json!({
             "policy": asked.policy, "states": report.summary.states, "removed": report.summary.removed, "kept": report.summary.kept,
             "freed": report.freed,
         }));
         let workspace = asked.workspace.as_ref().map(ToString::to_string);
-        let event = NewEvent { workspace, block: asked.block.as_ref().map(ToString::to_string), ..event };
+        let event = NewEvent {
+            workspace,
+            block: asked.block.as_ref().map(ToString::to_string),
+            ..event
+        };
         Ok(self.0.store.write(0, move |tx| tx.record(&event)).await?)
     }
 }
@@ -279,7 +358,10 @@ impl Retention<'_> {
 impl Domain {
     /// Cuts some of what holds nothing off the end of the database, and says how large it is then.
     pub(super) async fn give_some_space_back(&self) -> Result<Space, Error> {
-        Ok(self.store.write(0, |tx| tx.give_back(PAGES_PER_STEP, TIME_PER_STEP)).await?)
+        Ok(self
+            .store
+            .write(0, |tx| tx.give_back(PAGES_PER_STEP, TIME_PER_STEP))
+            .await?)
     }
 }
 
@@ -316,7 +398,11 @@ impl Step {
             tx.amend_event(seq, clock::now(), &detail)?;
             return Ok((so_far, self.event));
         }
-        tx.record(&NewEvent::new(EventKind::StatePrune, &self.caller, self.at).on(&self.name).detail(detail))?;
+        tx.record(
+            &NewEvent::new(EventKind::StatePrune, &self.caller, self.at)
+                .on(&self.name)
+                .detail(detail),
+        )?;
         Ok((so_far, Some(tx.last_event()?)))
     }
 }

@@ -1,7 +1,8 @@
 //! Which versions of one state go and which stay: a pure function of rows, policy and now.
 //!
-//! What always holds: the current version and held ones stay, and where the current one is damaged the newest one that can be read; what any rule keeps
-//! stays; a rule that keeps more never removes more.
+//! What always holds: the current version and held ones stay, and where the current one is damaged
+//! the newest one that can be read; what any rule keeps stays; a rule that keeps more never removes
+//! more.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -62,7 +63,10 @@ impl Reasons {
 
     /// Adds those of another state.
     pub fn add(&mut self, other: &Self) {
-        self.0.iter_mut().zip(other.0).for_each(|(sum, count)| *sum += count);
+        self.0
+            .iter_mut()
+            .zip(other.0)
+            .for_each(|(sum, count)| *sum += count);
     }
 }
 
@@ -92,7 +96,10 @@ pub struct Plan {
 /// Plans what goes of a state. `rows` are its versions, newest first.
 pub fn plan(rows: &[Row], policy: &Policy, now: Timestamp) -> Plan {
     let rules = Rules::of(rows, policy, now);
-    let mut plan = Plan { relies_on: rules.readable.or(rules.current), ..Plan::default() };
+    let mut plan = Plan {
+        relies_on: rules.readable.or(rules.current),
+        ..Plan::default()
+    };
     for row in rows.iter().rev() {
         let before = plan.reasons;
         rules.judge(row, &mut plan.reasons);
@@ -122,13 +129,30 @@ struct Rules<'a> {
 impl<'a> Rules<'a> {
     fn of(rows: &[Row], policy: &'a Policy, now: Timestamp) -> Self {
         // A version that cannot be read takes no place that one which can be could have.
-        let counted = || rows.iter().filter(|row| !row.rejected && !row.purged && !row.damaged && !is_dropped_first(row, policy));
-        let last_from = policy.keep_last.and_then(|most| counted().take(most as usize).last()).map(|row| row.number);
+        let counted = || {
+            rows.iter().filter(|row| {
+                !row.rejected && !row.purged && !row.damaged && !is_dropped_first(row, policy)
+            })
+        };
+        let last_from = policy
+            .keep_last
+            .and_then(|most| counted().take(most as usize).last())
+            .map(|row| row.number);
         let daily = newest_of_each(counted(), day, policy.keep_daily.unwrap_or(0));
         let weekly = newest_of_each(counted(), week, policy.keep_weekly.unwrap_or(0));
         let current = rows.iter().find(|row| row.current && !row.purged);
-        let readable = current.filter(|current| current.damaged).and_then(|_| newest_readable(rows));
-        Self { policy, now, last_from, daily, weekly, current: current.map(|row| row.number), readable }
+        let readable = current
+            .filter(|current| current.damaged)
+            .and_then(|_| newest_readable(rows));
+        Self {
+            policy,
+            now,
+            last_from,
+            daily,
+            weekly,
+            current: current.map(|row| row.number),
+            readable,
+        }
     }
 
     /// Counts each reason for which a version stays.
@@ -138,12 +162,30 @@ impl<'a> Rules<'a> {
         stays(Reason::Held, row.held);
         stays(Reason::Readable, self.readable == Some(row.number));
         if row.rejected {
-            stays(Reason::Rejected, self.policy.keep_rejected.is_none_or(|age| row.created_at >= self.now - age.0));
+            stays(
+                Reason::Rejected,
+                self.policy
+                    .keep_rejected
+                    .is_none_or(|age| row.created_at >= self.now - age.0),
+            );
         } else if is_dropped_first(row, self.policy) {
-            stays(Reason::Intermediate, self.policy.drop_intermediate.is_some_and(|age| row.created_at >= self.now - age.0));
+            stays(
+                Reason::Intermediate,
+                self.policy
+                    .drop_intermediate
+                    .is_some_and(|age| row.created_at >= self.now - age.0),
+            );
         } else {
-            stays(Reason::Last, !row.purged && self.last_from.is_some_and(|from| row.number >= from));
-            stays(Reason::Within, self.policy.keep_within.is_some_and(|age| row.created_at >= self.now - age.0));
+            stays(
+                Reason::Last,
+                !row.purged && self.last_from.is_some_and(|from| row.number >= from),
+            );
+            stays(
+                Reason::Within,
+                self.policy
+                    .keep_within
+                    .is_some_and(|age| row.created_at >= self.now - age.0),
+            );
             stays(Reason::Daily, self.daily.contains(&row.number));
             stays(Reason::Weekly, self.weekly.contains(&row.number));
             stays(Reason::Unbounded, !self.policy.bounds_accepted());
@@ -151,7 +193,8 @@ impl<'a> Rules<'a> {
     }
 }
 
-/// The newest version that is not known to be damaged; a rejected one only where there is no other. Rows come newest first.
+/// The newest version that is not known to be damaged; a rejected one only where there is no other.
+/// Rows come newest first.
 fn newest_readable(rows: &[Row]) -> Option<u64> {
     let mut readable = rows.iter().filter(|row| !row.purged && !row.damaged);
     let accepted = readable.clone().find(|row| !row.rejected);
@@ -164,7 +207,11 @@ const fn is_dropped_first(row: &Row, policy: &Policy) -> bool {
 }
 
 /// The newest version of each of the last `most` periods that have one; rows come newest first.
-fn newest_of_each<'r>(rows: impl Iterator<Item = &'r Row>, period: fn(Timestamp) -> i64, most: u32) -> BTreeSet<u64> {
+fn newest_of_each<'r>(
+    rows: impl Iterator<Item = &'r Row>,
+    period: fn(Timestamp) -> i64,
+    most: u32,
+) -> BTreeSet<u64> {
     if most == 0 {
         return BTreeSet::new();
     }

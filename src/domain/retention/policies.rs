@@ -1,4 +1,5 @@
-//! The policies in force: the server's, and those of workspaces that have one of their own, which then holds there instead.
+//! The policies in force: the server's, and those of workspaces that have one of their own, which
+//! then holds there instead.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,41 +36,75 @@ fn seconds<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok
 }
 
 impl Retention<'_> {
-    /// What is in force; of the workspaces with policies of their own at most `limit`, from a name on.
-    pub async fn in_force(&self, caller: &Caller, after: Option<String>, limit: u32) -> Result<InForce, Error> {
+    /// What is in force; of the workspaces with policies of their own at most `limit`, from a name
+    /// on.
+    pub async fn in_force(
+        &self,
+        caller: &Caller,
+        after: Option<String>,
+        limit: u32,
+    ) -> Result<InForce, Error> {
         self.may_operate(caller)?;
         let after = after.unwrap_or_default();
-        let read = move |view: &View<'_>| Ok((view.policies(&after, limit)?, view.moment(Moment::Pruned)?));
+        let read = move |view: &View<'_>| {
+            Ok((view.policies(&after, limit)?, view.moment(Moment::Pruned)?))
+        };
         let (workspaces, last_run_at) = self.0.store.read(read).await?;
         let limits = &self.0.limits;
         let clock_in_doubt = self.0.trust.doubt().map(|doubt| doubt.detail());
-        Ok(InForce { server: limits.policy.clone(), prune_every: limits.prune_every, last_run_at, clock_in_doubt, workspaces })
+        Ok(InForce {
+            server: limits.policy.clone(),
+            prune_every: limits.prune_every,
+            last_run_at,
+            clock_in_doubt,
+            workspaces,
+        })
     }
 
     /// A workspace's own policy.
-    pub fn of_workspace(&self, caller: &Caller, workspace: &Workspace) -> Result<WorkspacePolicy, Error> {
+    pub fn of_workspace(
+        &self,
+        caller: &Caller,
+        workspace: &Workspace,
+    ) -> Result<WorkspacePolicy, Error> {
         self.may_operate(caller)?;
         let found = self.0.store.look(|view| view.policy(workspace.as_str()))?;
         found.ok_or_else(|| Error::NoPolicy(workspace.to_string()))
     }
 
     /// Gives a workspace, which need not have states yet, a policy of its own.
-    pub async fn set(&self, caller: &Caller, workspace: &Workspace, policy: Policy) -> Result<WorkspacePolicy, Error> {
+    pub async fn set(
+        &self,
+        caller: &Caller,
+        workspace: &Workspace,
+        policy: Policy,
+    ) -> Result<WorkspacePolicy, Error> {
         self.may_operate(caller)?;
-        policy.check().map_err(|why| Error::invalid("bad_policy", why.to_string()))?;
+        policy
+            .check()
+            .map_err(|why| Error::invalid("bad_policy", why.to_string()))?;
         let at = clock::now();
-        let new = WorkspacePolicy { workspace: workspace.to_string(), policy, set_at: at, set_by: caller.actor.clone() };
+        let new = WorkspacePolicy {
+            workspace: workspace.to_string(),
+            policy,
+            set_at: at,
+            set_by: caller.actor.clone(),
+        };
         let (caller, to_set) = (caller.clone(), new.clone());
         let set = move |tx: &Tx<'_>| {
             tx.set_policy(&to_set)?;
-            let event = NewEvent { workspace: Some(to_set.workspace.clone()), ..NewEvent::new(EventKind::RetentionSet, &caller, at) };
+            let event = NewEvent {
+                workspace: Some(to_set.workspace.clone()),
+                ..NewEvent::new(EventKind::RetentionSet, &caller, at)
+            };
             tx.record(&event.detail(serde_json::json!({ "policy": to_set.policy })))
         };
         self.0.store.write(0, set).await?;
         Ok(new)
     }
 
-    /// Takes a workspace's own policy away, so that the server's holds there again. Says whether there was one.
+    /// Takes a workspace's own policy away, so that the server's holds there again. Says whether
+    /// there was one.
     pub async fn unset(&self, caller: &Caller, workspace: &Workspace) -> Result<bool, Error> {
         self.may_operate(caller)?;
         let (caller, workspace, at) = (caller.clone(), workspace.to_string(), clock::now());
@@ -77,7 +112,10 @@ impl Retention<'_> {
             let was_set = tx.unset_policy(&workspace)?;
             if was_set {
                 let event = NewEvent::new(EventKind::RetentionUnset, &caller, at);
-                tx.record(&NewEvent { workspace: Some(workspace.clone()), ..event })?;
+                tx.record(&NewEvent {
+                    workspace: Some(workspace.clone()),
+                    ..event
+                })?;
             }
             Ok(was_set)
         };
@@ -91,10 +129,14 @@ impl Retention<'_> {
         let doubt = self.0.trust.doubt().map(|doubt| doubt.detail());
         let note = move |tx: &Tx<'_>| {
             tx.note_moment(Moment::Trusted, at)?;
-            tx.record(&NewEvent::new(EventKind::ClockTrust, &caller, at).detail(serde_json::json!({ "doubt": doubt })))
+            tx.record(
+                &NewEvent::new(EventKind::ClockTrust, &caller, at)
+                    .detail(serde_json::json!({ "doubt": doubt })),
+            )
         };
         let (trust, trusted_again) = (Arc::clone(&self.0.trust), Arc::clone(&self.0.trusted_again));
-        // What the database says is believed, whether or not the one who said so still waits for the answer.
+        // What the database says is believed, whether or not the one who said so still waits for
+        // the answer.
         let believe = move |noted: &Result<(), StoreError>| {
             if noted.is_ok() {
                 trust.believe(at);

@@ -56,7 +56,14 @@ impl Summary {
             return;
         }
         let (workspace, block) = (name.workspace.clone(), name.block.clone());
-        self.list.push(Line { workspace, block, removed: removed.count, first: removed.first, last: removed.last, kept });
+        self.list.push(Line {
+            workspace,
+            block,
+            removed: removed.count,
+            first: removed.first,
+            last: removed.last,
+            kept,
+        });
     }
 }
 
@@ -72,7 +79,12 @@ impl Preview {
     /// Adds one state.
     pub(super) fn add(&mut self, name: &StateName, plan: &Plan) {
         let (first, last) = (plan.remove.first().copied(), plan.remove.last().copied());
-        let would = Removed { looked_at: plan.remove.len(), count: plan.remove.len() as u64, first, last };
+        let would = Removed {
+            looked_at: plan.remove.len(),
+            count: plan.remove.len() as u64,
+            first,
+            last,
+        };
         self.summary.add(name, &plan.reasons, would, plan.kept);
     }
 }
@@ -95,7 +107,8 @@ impl Report {
     /// Adds one state. What was held or became current in between has stayed.
     pub(super) fn add(&mut self, name: &StateName, plan: &Plan, removed: Removed) {
         let stayed = (plan.remove.len() as u64).saturating_sub(removed.count);
-        self.summary.add(name, &plan.reasons, removed, plan.kept + stayed);
+        self.summary
+            .add(name, &plan.reasons, removed, plan.kept + stayed);
     }
 
     /// Says how much came back.

@@ -1,7 +1,8 @@
 //! Whether the clock can be believed before anything is removed because of its age.
 //!
-//! The clock of a machine without a network may be years off after a start. So the server remembers until when it could trust its clock, and goes on
-//! from there by the clock that never jumps. Where the two lie too far apart, nothing is removed by age until the clock is right again or a person
+//! The clock of a machine without a network may be years off after a start. So the server remembers
+//! until when it could trust its clock, and goes on from there by the clock that never jumps. Where
+//! the two lie too far apart, nothing is removed by age until the clock is right again or a person
 //! says that it is.
 
 use std::sync::{Mutex, PoisonError};
@@ -38,11 +39,19 @@ impl Doubt {
             Self::Ahead { now, expected } => {
                 let days = now.since(*expected).as_secs() / 86_400;
                 let unit = if days == 1 { "day" } else { "days" };
-                format!("the clock says {now}, {days} {unit} past the last time that is known, more than --max-clock-jump")
+                format!(
+                    "the clock says {now}, {days} {unit} past the last time that is known, more \
+                        than --max-clock-jump"
+                )
             }
-            Self::Behind { now, known } => format!("the clock says {now}, but it was {known} before"),
+            Self::Behind { now, known } => {
+                format!("the clock says {now}, but it was {known} before")
+            }
         };
-        format!("{what}: no history and no event is removed by age until it is right, or `statekeep retention trust-clock` says that it is")
+        format!(
+            "{what}: no history and no event is removed by age until it is right, or `statekeep \
+                retention trust-clock` says that it is"
+        )
     }
 }
 
@@ -62,7 +71,13 @@ pub(in crate::domain) struct Trust {
 impl Trust {
     /// `known` is the last time that is known from before this start.
     pub(in crate::domain) fn new(known: Timestamp, max_jump: Duration) -> Self {
-        Self { known: Mutex::new(Known { at: known, since: clock::monotonic() }), max_jump }
+        Self {
+            known: Mutex::new(Known {
+                at: known,
+                since: clock::monotonic(),
+            }),
+            max_jump,
+        }
     }
 
     /// The last time that was right.
@@ -73,12 +88,20 @@ impl Trust {
     /// Why the clock is not to be believed now, if it is not.
     pub(in crate::domain) fn doubt(&self) -> Option<Doubt> {
         let known = *self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        doubt(known.at, clock::monotonic().duration_since(known.since), clock::now(), self.max_jump)
+        doubt(
+            known.at,
+            clock::monotonic().duration_since(known.since),
+            clock::now(),
+            self.max_jump,
+        )
     }
 
     /// The clock is right at this moment.
     pub(in crate::domain) fn believe(&self, now: Timestamp) {
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Known { at: now, since: clock::monotonic() };
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Known {
+            at: now,
+            since: clock::monotonic(),
+        };
     }
 }
 
@@ -111,10 +134,22 @@ mod tests {
             assert_eq!(doubt(elapsed, now), None, "{elapsed:?} {now}");
         }
         let now = known + 30 * DAY + Duration::from_millis(1);
-        assert_eq!(doubt(Duration::ZERO, now), Some(Doubt::Ahead { now, expected: known }));
+        assert_eq!(
+            doubt(Duration::ZERO, now),
+            Some(Doubt::Ahead {
+                now,
+                expected: known
+            })
+        );
         let now = known - SLACK - Duration::from_millis(1);
-        assert_eq!(doubt(Duration::ZERO, now), Some(Doubt::Behind { now, known }));
+        assert_eq!(
+            doubt(Duration::ZERO, now),
+            Some(Doubt::Behind { now, known })
+        );
         let epoch = Timestamp::from_millis(0);
-        assert_eq!(doubt(400 * DAY, epoch), Some(Doubt::Behind { now: epoch, known }));
+        assert_eq!(
+            doubt(400 * DAY, epoch),
+            Some(Doubt::Behind { now: epoch, known })
+        );
     }
 }

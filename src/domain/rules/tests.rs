@@ -9,7 +9,10 @@ use crate::model::version::Kind;
 use crate::store::{Presence, StateId};
 
 fn actor(id: &str) -> Actor {
-    Actor { id: id.to_owned(), name: id.to_owned() }
+    Actor {
+        id: id.to_owned(),
+        name: id.to_owned(),
+    }
 }
 
 fn version(lineage: &str, serial: u64, bytes: &str) -> Version {
@@ -78,11 +81,22 @@ const PLAIN: Case = Case {
 };
 
 fn verdict(case: &Case) -> &'static str {
-    let presence = if case.hidden { Presence::Deleted } else { Presence::Live };
+    let presence = if case.hidden {
+        Presence::Deleted
+    } else {
+        Presence::Live
+    };
     let id = StateId::for_tests();
-    let place = Place::State { id, current: Some(Box::new(version("l", 5, "five"))), presence };
+    let place = Place::State {
+        id,
+        current: Some(Box::new(version("l", 5, "five"))),
+        presence,
+    };
     let held = case.lock.map(|(id, holder)| lock(id, holder));
-    let broken = case.broken.map(|(id, holder)| BrokenLock { lock_id: id.to_owned(), holder: holder.to_owned() });
+    let broken = case.broken.map(|(id, holder)| BrokenLock {
+        lock_id: id.to_owned(),
+        holder: holder.to_owned(),
+    });
     let situation = Situation {
         place: &place,
         lock: held.as_ref(),
@@ -112,40 +126,265 @@ fn every_row_of_the_table() {
     use UnlockedWrites::{Accept, Refuse};
     let cases = [
         ("newer, no lock", PLAIN, "store"),
-        ("equal bytes", Case { bytes: "five", serial: 5, ..PLAIN }, "unchanged"),
-        ("equal bytes while another holds the lock", Case { bytes: "five", lock: Some(("x", "b")), ..PLAIN }, "unchanged"),
-        ("equal bytes of a deleted state", Case { bytes: "five", hidden: true, ..PLAIN }, "store"),
-        ("own lock", Case { lock: Some(("x", "a")), id: Some("x"), ..PLAIN }, "store"),
-        ("own lock, older, other lineage", Case { lock: Some(("x", "a")), id: Some("x"), serial: 1, lineage: "m", ..PLAIN }, "store"),
-        ("own lock, marked, refuse", Case { lock: Some(("x", "a")), id: Some("x"), stale: true, policy: Refuse, ..PLAIN }, "store"),
-        ("locked, no ID", Case { lock: Some(("x", "a")), ..PLAIN }, "locked"),
-        ("locked, no ID, force", Case { lock: Some(("x", "a")), force: true, ..PLAIN }, "locked"),
-        ("locked, no ID, accept", Case { lock: Some(("x", "a")), policy: Accept, ..PLAIN }, "locked"),
-        ("locked, another's ID", Case { lock: Some(("x", "a")), id: Some("y"), ..PLAIN }, "locked"),
-        ("ID fits, another key's lock", Case { lock: Some(("x", "b")), id: Some("x"), ..PLAIN }, "locked"),
-        ("not locked, but an ID", Case { id: Some("x"), ..PLAIN }, "stale_lock_id"),
-        ("not locked, but an ID, force", Case { id: Some("x"), force: true, ..PLAIN }, "stale_lock_id"),
-        ("own broken lock", Case { id: Some("x"), broken: Some(("x", "a")), ..PLAIN }, "store"),
-        ("own broken lock, not newer", Case { id: Some("x"), broken: Some(("x", "a")), serial: 5, ..PLAIN }, "stale_write"),
         (
-            "own broken lock, not newer, accept",
-            Case { id: Some("x"), broken: Some(("x", "a")), serial: 5, policy: Accept, ..PLAIN },
+            "equal bytes",
+            Case {
+                bytes: "five",
+                serial: 5,
+                ..PLAIN
+            },
+            "unchanged",
+        ),
+        (
+            "equal bytes while another holds the lock",
+            Case {
+                bytes: "five",
+                lock: Some(("x", "b")),
+                ..PLAIN
+            },
+            "unchanged",
+        ),
+        (
+            "equal bytes of a deleted state",
+            Case {
+                bytes: "five",
+                hidden: true,
+                ..PLAIN
+            },
             "store",
         ),
-        ("own broken lock, refuse", Case { id: Some("x"), broken: Some(("x", "a")), policy: Refuse, ..PLAIN }, "store"),
-        ("another's broken lock", Case { id: Some("x"), broken: Some(("x", "b")), ..PLAIN }, "stale_lock_id"),
-        ("another broken lock", Case { id: Some("x"), broken: Some(("y", "a")), ..PLAIN }, "stale_lock_id"),
+        (
+            "own lock",
+            Case {
+                lock: Some(("x", "a")),
+                id: Some("x"),
+                ..PLAIN
+            },
+            "store",
+        ),
+        (
+            "own lock, older, other lineage",
+            Case {
+                lock: Some(("x", "a")),
+                id: Some("x"),
+                serial: 1,
+                lineage: "m",
+                ..PLAIN
+            },
+            "store",
+        ),
+        (
+            "own lock, marked, refuse",
+            Case {
+                lock: Some(("x", "a")),
+                id: Some("x"),
+                stale: true,
+                policy: Refuse,
+                ..PLAIN
+            },
+            "store",
+        ),
+        (
+            "locked, no ID",
+            Case {
+                lock: Some(("x", "a")),
+                ..PLAIN
+            },
+            "locked",
+        ),
+        (
+            "locked, no ID, force",
+            Case {
+                lock: Some(("x", "a")),
+                force: true,
+                ..PLAIN
+            },
+            "locked",
+        ),
+        (
+            "locked, no ID, accept",
+            Case {
+                lock: Some(("x", "a")),
+                policy: Accept,
+                ..PLAIN
+            },
+            "locked",
+        ),
+        (
+            "locked, another's ID",
+            Case {
+                lock: Some(("x", "a")),
+                id: Some("y"),
+                ..PLAIN
+            },
+            "locked",
+        ),
+        (
+            "ID fits, another key's lock",
+            Case {
+                lock: Some(("x", "b")),
+                id: Some("x"),
+                ..PLAIN
+            },
+            "locked",
+        ),
+        (
+            "not locked, but an ID",
+            Case {
+                id: Some("x"),
+                ..PLAIN
+            },
+            "stale_lock_id",
+        ),
+        (
+            "not locked, but an ID, force",
+            Case {
+                id: Some("x"),
+                force: true,
+                ..PLAIN
+            },
+            "stale_lock_id",
+        ),
+        (
+            "own broken lock",
+            Case {
+                id: Some("x"),
+                broken: Some(("x", "a")),
+                ..PLAIN
+            },
+            "store",
+        ),
+        (
+            "own broken lock, not newer",
+            Case {
+                id: Some("x"),
+                broken: Some(("x", "a")),
+                serial: 5,
+                ..PLAIN
+            },
+            "stale_write",
+        ),
+        (
+            "own broken lock, not newer, accept",
+            Case {
+                id: Some("x"),
+                broken: Some(("x", "a")),
+                serial: 5,
+                policy: Accept,
+                ..PLAIN
+            },
+            "store",
+        ),
+        (
+            "own broken lock, refuse",
+            Case {
+                id: Some("x"),
+                broken: Some(("x", "a")),
+                policy: Refuse,
+                ..PLAIN
+            },
+            "store",
+        ),
+        (
+            "another's broken lock",
+            Case {
+                id: Some("x"),
+                broken: Some(("x", "b")),
+                ..PLAIN
+            },
+            "stale_lock_id",
+        ),
+        (
+            "another broken lock",
+            Case {
+                id: Some("x"),
+                broken: Some(("y", "a")),
+                ..PLAIN
+            },
+            "stale_lock_id",
+        ),
         ("same serial", Case { serial: 5, ..PLAIN }, "stale_write"),
         ("older serial", Case { serial: 4, ..PLAIN }, "stale_write"),
-        ("other lineage", Case { lineage: "m", serial: 9, ..PLAIN }, "stale_write"),
-        ("older serial, force", Case { serial: 4, force: true, ..PLAIN }, "store"),
-        ("older serial, accept", Case { serial: 4, policy: Accept, ..PLAIN }, "store"),
-        ("older serial of a deleted state", Case { serial: 4, lineage: "m", hidden: true, ..PLAIN }, "store"),
-        ("marked", Case { stale: true, ..PLAIN }, "stale_write"),
-        ("marked, force", Case { stale: true, force: true, ..PLAIN }, "store"),
-        ("marked, accept", Case { stale: true, policy: Accept, ..PLAIN }, "store"),
-        ("refuse", Case { policy: Refuse, ..PLAIN }, "unlocked_writes_refused"),
-        ("refuse, force", Case { policy: Refuse, force: true, ..PLAIN }, "unlocked_writes_refused"),
+        (
+            "other lineage",
+            Case {
+                lineage: "m",
+                serial: 9,
+                ..PLAIN
+            },
+            "stale_write",
+        ),
+        (
+            "older serial, force",
+            Case {
+                serial: 4,
+                force: true,
+                ..PLAIN
+            },
+            "store",
+        ),
+        (
+            "older serial, accept",
+            Case {
+                serial: 4,
+                policy: Accept,
+                ..PLAIN
+            },
+            "store",
+        ),
+        (
+            "older serial of a deleted state",
+            Case {
+                serial: 4,
+                lineage: "m",
+                hidden: true,
+                ..PLAIN
+            },
+            "store",
+        ),
+        (
+            "marked",
+            Case {
+                stale: true,
+                ..PLAIN
+            },
+            "stale_write",
+        ),
+        (
+            "marked, force",
+            Case {
+                stale: true,
+                force: true,
+                ..PLAIN
+            },
+            "store",
+        ),
+        (
+            "marked, accept",
+            Case {
+                stale: true,
+                policy: Accept,
+                ..PLAIN
+            },
+            "store",
+        ),
+        (
+            "refuse",
+            Case {
+                policy: Refuse,
+                ..PLAIN
+            },
+            "unlocked_writes_refused",
+        ),
+        (
+            "refuse, force",
+            Case {
+                policy: Refuse,
+                force: true,
+                ..PLAIN
+            },
+            "unlocked_writes_refused",
+        ),
     ];
     for (name, case, expected) in cases {
         assert_eq!(verdict(&case), expected, "{name}");
@@ -155,19 +394,54 @@ fn every_row_of_the_table() {
 #[test]
 fn an_empty_address_takes_a_first_write_and_one_that_was_left_none() {
     let writer = actor("a");
-    let incoming = Incoming { sha256: Digest::of(b"x"), serial: 0, lineage: "", lock_id: None, force: true, actor: &writer };
+    let incoming = Incoming {
+        sha256: Digest::of(b"x"),
+        serial: 0,
+        lineage: "",
+        lock_id: None,
+        force: true,
+        actor: &writer,
+    };
     let judged = |place: &Place, lock: Option<&HeldLock>| {
-        judge(&Situation { place, lock, broken: None, is_stale_writer: false, unlocked_writes: UnlockedWrites::Guard }, &incoming)
+        judge(
+            &Situation {
+                place,
+                lock,
+                broken: None,
+                is_stale_writer: false,
+                unlocked_writes: UnlockedWrites::Guard,
+            },
+            &incoming,
+        )
     };
     assert_eq!(judged(&Place::Free, None), Verdict::Store);
     let target: StateName = "w/b".parse().unwrap();
     let gone = |bytes| {
         let current = Some(Box::new(version("l", 5, bytes)));
-        Place::State { id: StateId::for_tests(), current, presence: Presence::Transferred("s3".to_owned()) }
+        Place::State {
+            id: StateId::for_tests(),
+            current,
+            presence: Presence::Transferred("s3".to_owned()),
+        }
     };
-    let (elsewhere, here) = (Left::Transferred("s3".to_owned()), Left::Moved(target.clone()));
-    for (place, left) in [(Place::Moved(target), here), (gone("five"), elsewhere.clone()), (gone("x"), elsewhere)] {
-        assert_eq!(judged(&place, None), Verdict::Left(left.clone()), "its bytes do not matter");
-        assert_eq!(judged(&place, Some(&lock("x", "b"))), Verdict::Left(left), "before the lock is looked at");
+    let (elsewhere, here) = (
+        Left::Transferred("s3".to_owned()),
+        Left::Moved(target.clone()),
+    );
+    for (place, left) in [
+        (Place::Moved(target), here),
+        (gone("five"), elsewhere.clone()),
+        (gone("x"), elsewhere),
+    ] {
+        assert_eq!(
+            judged(&place, None),
+            Verdict::Left(left.clone()),
+            "its bytes do not matter"
+        );
+        assert_eq!(
+            judged(&place, Some(&lock("x", "b"))),
+            Verdict::Left(left),
+            "before the lock is looked at"
+        );
     }
 }

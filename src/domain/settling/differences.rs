@@ -21,20 +21,23 @@ const VERSIONS_AT_A_TIME: u32 = 64;
 const MAX_RESULTS: usize = 32;
 /// Nor more bytes of frames than this.
 const MAX_BYTES: usize = 1024 * 1024;
-/// Versions are counted where both together take no more than this part of the memory that is lent, beside what taking them apart needs.
+/// Versions are counted where both together take no more than this part of the memory that is lent,
+/// beside what taking them apart needs.
 const PART_FOR_COUNTING: u64 = 8;
 /// They are kept as differences where each takes no more than this part of it.
 const PART_FOR_A_DIFFERENCE: u64 = 16;
 /// A state that has shrunk or grown by more than this shares too little with what it was.
 const MOST_TIMES_THE_SIZE: u64 = 10;
-/// A difference that is not so many times smaller than the frame that stands alone is not worth its step.
+/// A difference that is not so many times smaller than the frame that stands alone is not worth its
+/// step.
 const LEAST_GAIN: u64 = 2;
 
 /// What is known of versions and waits to be written.
 #[derive(Default)]
 pub(super) struct Outbox {
     found: Found,
-    /// States of which a frame could not be replaced, because something had changed meanwhile: they are not settled beyond that for now.
+    /// States of which a frame could not be replaced, because something had changed meanwhile: they
+    /// are not settled beyond that for now.
     held_up: HashSet<StateId>,
 }
 
@@ -79,10 +82,12 @@ impl Found {
     }
 
     fn is_full(&self) -> bool {
-        self.counts.len() + self.frames.len() + self.settled.len() >= MAX_RESULTS || self.bytes() >= MAX_BYTES
+        self.counts.len() + self.frames.len() + self.settled.len() >= MAX_RESULTS
+            || self.bytes() >= MAX_BYTES
     }
 
-    /// Writes it down, and says of which states a frame could not be replaced: these are settled up to there and not further.
+    /// Writes it down, and says of which states a frame could not be replaced: these are settled up
+    /// to there and not further.
     fn write(&self, tx: &Tx<'_>, min_free_space: u64) -> Result<HashMap<StateId, u64>, StoreError> {
         // The last room on the disk is for whoever has to unlock, delete or prune.
         tx.needs_room(min_free_space)?;
@@ -90,7 +95,13 @@ impl Found {
             tx.set_counts(*state, *number, *counts)?;
         }
         let mut held_up: HashMap<StateId, u64> = HashMap::new();
-        for NewFrame { version: (state, number), of, base, frame } in &self.frames {
+        for NewFrame {
+            version: (state, number),
+            of,
+            base,
+            frame,
+        } in &self.frames
+        {
             let format = if base.is_some() { DIFFERENCE } else { WHOLE };
             if !tx.replace_frame(of, base.as_ref(), format, frame)? {
                 let lowest = held_up.entry(*state).or_insert(*number);
@@ -98,7 +109,9 @@ impl Found {
             }
         }
         for (state, number) in &self.settled {
-            let most = held_up.get(state).map_or(*number, |first| number.min(&first.saturating_sub(1)).to_owned());
+            let most = held_up.get(state).map_or(*number, |first| {
+                number.min(&first.saturating_sub(1)).to_owned()
+            });
             tx.settle(*state, most)?;
         }
         Ok(held_up)
@@ -109,7 +122,8 @@ impl Found {
 struct Settled {
     id: StateId,
     current: u64,
-    /// The versions that were looked at last, with their bytes: half of all are compared with the one right before and lean on it as well.
+    /// The versions that were looked at last, with their bytes: half of all are compared with the
+    /// one right before and lean on it as well.
     recent: VecDeque<(u64, Arc<Decoded>)>,
 }
 
@@ -121,19 +135,33 @@ impl Domain {
             return Ok(());
         }
         let (bytes, min_free_space) = (found.bytes(), self.limits.min_free_space);
-        let held_up = self.store.write(bytes, move |tx| found.write(tx, min_free_space)).await?;
+        let held_up = self
+            .store
+            .write(bytes, move |tx| found.write(tx, min_free_space))
+            .await?;
         outbox.held_up.extend(held_up.into_keys());
         Ok(())
     }
 
     /// Settles all versions of a state that are not.
     pub(super) async fn settle_state(&self, id: StateId, outbox: &mut Outbox) -> Result<(), Error> {
-        let Some((settled, current)) = self.store.look(|view| view.settled(id))? else { return Ok(()) };
-        let mut state = Settled { id, current, recent: VecDeque::with_capacity(RECENT) };
+        let Some((settled, current)) = self.store.look(|view| view.settled(id))? else {
+            return Ok(());
+        };
+        let mut state = Settled {
+            id,
+            current,
+            recent: VecDeque::with_capacity(RECENT),
+        };
         let mut from = settled;
         loop {
-            let versions = self.store.read(move |view| view.versions_from(id, from, VERSIONS_AT_A_TIME)).await?;
-            let Some(last) = versions.last() else { return Ok(()) };
+            let versions = self
+                .store
+                .read(move |view| view.versions_from(id, from, VERSIONS_AT_A_TIME))
+                .await?;
+            let Some(last) = versions.last() else {
+                return Ok(());
+            };
             from = last.number + 1;
             for version in &versions {
                 self.settle_version(&mut state, version, outbox).await?;
@@ -141,7 +169,12 @@ impl Domain {
         }
     }
 
-    async fn settle_version(&self, state: &mut Settled, version: &Version, outbox: &mut Outbox) -> Result<(), Error> {
+    async fn settle_version(
+        &self,
+        state: &mut Settled,
+        version: &Version,
+        outbox: &mut Outbox,
+    ) -> Result<(), Error> {
         let is_readable = !version.purged && !version.head.encrypted;
         if is_readable && version.counts.is_none() {
             self.count(state, version, outbox).await?;
@@ -149,12 +182,22 @@ impl Domain {
         if is_readable && version.number < state.current {
             self.choose_frame(state, version, outbox).await?;
         }
-        // What lies above the current version was rejected; its frame is chosen when a later one is current.
+        // What lies above the current version was rejected; its frame is chosen when a later one is
+        // current.
         outbox.settle(state.id, version.number.min(state.current));
-        if outbox.found.is_full() { self.write_out(outbox).await } else { Ok(()) }
+        if outbox.found.is_full() {
+            self.write_out(outbox).await
+        } else {
+            Ok(())
+        }
     }
 
-    async fn count(&self, state: &mut Settled, version: &Version, outbox: &mut Outbox) -> Result<(), Error> {
+    async fn count(
+        &self,
+        state: &mut Settled,
+        version: &Version,
+        outbox: &mut Outbox,
+    ) -> Result<(), Error> {
         let (id, number) = (state.id, version.number);
         let before = match self.store.look(|view| view.before(id, number))? {
             Before::Version(version) => Some(*version),
@@ -162,9 +205,13 @@ impl Domain {
             // Nobody can tell any more what it changed.
             Before::Gone => return Ok(()),
         };
-        let sizes = version.size.saturating_add(before.as_ref().map_or(0, |before| before.size));
+        let sizes = version
+            .size
+            .saturating_add(before.as_ref().map_or(0, |before| before.size));
         if sizes > self.limits.max_in_flight / PART_FOR_COUNTING
-            || before.as_ref().is_some_and(|before| before.purged || before.head.encrypted)
+            || before
+                .as_ref()
+                .is_some_and(|before| before.purged || before.head.encrypted)
         {
             return Ok(());
         }
@@ -173,45 +220,99 @@ impl Domain {
             None => None,
         };
         let after = self.bytes_in(state, version).await?;
-        let (Some(after), Some(before)) = (after, before.map_or(Some(None), |read| read.map(Some))) else { return Ok(()) };
-        let lease = self.lend_for_copies(sizes * SIZE_TAKEN_APART, Patience::None).await?;
+        let (Some(after), Some(before)) = (after, before.map_or(Some(None), |read| read.map(Some)))
+        else {
+            return Ok(());
+        };
+        let lease = self
+            .lend_for_copies(sizes * SIZE_TAKEN_APART, Patience::None)
+            .await?;
         let counted = self.background.run(lease, move |_lease| {
             let before = before.as_deref().map_or(NOTHING, AsRef::as_ref);
-            diff::compare(before, after.as_ref().as_ref()).ok().map(|differences| differences.counts())
+            diff::compare(before, after.as_ref().as_ref())
+                .ok()
+                .map(|differences| differences.counts())
         });
-        outbox.found.counts.extend(counted.await?.map(|counts| (id, number, counts)));
+        outbox
+            .found
+            .counts
+            .extend(counted.await?.map(|counts| (id, number, counts)));
         Ok(())
     }
 
     /// The bytes of a version of the state; none where they cannot be read.
-    async fn bytes_in(&self, state: &mut Settled, version: &Version) -> Result<Option<Arc<Decoded>>, Error> {
+    async fn bytes_in(
+        &self,
+        state: &mut Settled,
+        version: &Version,
+    ) -> Result<Option<Arc<Decoded>>, Error> {
         let (number, sha256) = (version.number, version.sha256);
         if let Some((_, bytes)) = state.recent.iter().find(|(recent, _)| *recent == number) {
             return Ok(Some(Arc::clone(bytes)));
         }
         // Somebody may have removed them meanwhile; and whoever reads what is damaged is told.
-        let (lease, chain) = self.chain(Bytes::Of(state.id, number), Patience::None).await?;
-        let decode = move |lease| blob::decode(chain.iter().map(frame), sha256).map(|bytes| Decoded::new(bytes, lease));
-        let Ok(bytes) = self.background.run(lease, decode).await? else { return Ok(None) };
+        let (lease, chain) = self
+            .chain(Bytes::Of(state.id, number), Patience::None)
+            .await?;
+        let decode = move |lease| {
+            blob::decode(chain.iter().map(frame), sha256).map(|bytes| Decoded::new(bytes, lease))
+        };
+        let Ok(bytes) = self.background.run(lease, decode).await? else {
+            return Ok(None);
+        };
         state.recent.truncate(RECENT - 1);
         state.recent.push_front((number, Arc::clone(&bytes)));
         Ok(Some(bytes))
     }
 
-    async fn choose_frame(&self, state: &mut Settled, version: &Version, outbox: &mut Outbox) -> Result<(), Error> {
+    async fn choose_frame(
+        &self,
+        state: &mut Settled,
+        version: &Version,
+        outbox: &mut Outbox,
+    ) -> Result<(), Error> {
         let (id, of) = (state.id, version.clone());
         let largest = MAX_IN_DIFFERENCE.min(self.limits.max_in_flight / PART_FOR_A_DIFFERENCE);
-        let Some(Choice { kept, base }) = self.store.read(move |view| choose(view, id, &of, largest)).await? else { return Ok(()) };
-        let Some(bytes) = self.bytes_in(state, version).await? else { return Ok(()) };
+        let Some(Choice { kept, base }) = self
+            .store
+            .read(move |view| choose(view, id, &of, largest))
+            .await?
+        else {
+            return Ok(());
+        };
+        let Some(bytes) = self.bytes_in(state, version).await? else {
+            return Ok(());
+        };
         let base = match base {
-            Some((version, kept)) => self.bytes_in(state, &version).await?.map(|bytes| (bytes, kept)),
+            Some((version, kept)) => self
+                .bytes_in(state, &version)
+                .await?
+                .map(|bytes| (bytes, kept)),
             None => None,
         };
-        let around = bytes.as_ref().as_ref().len() + base.as_ref().map_or(0, |(bytes, _)| bytes.as_ref().as_ref().len());
-        let lease = self.lend_for_copies((around as u64 * SIZE_TAKEN_APART).min(WORKING_MEMORY + around as u64), Patience::None).await?;
-        let encoded = self.background.run(lease, move |_lease| smallest(bytes.as_ref().as_ref(), base, &kept));
+        let around = bytes.as_ref().as_ref().len()
+            + base
+                .as_ref()
+                .map_or(0, |(bytes, _)| bytes.as_ref().as_ref().len());
+        let lease = self
+            .lend_for_copies(
+                (around as u64 * SIZE_TAKEN_APART).min(WORKING_MEMORY + around as u64),
+                Patience::None,
+            )
+            .await?;
+        let encoded = self.background.run(lease, move |_lease| {
+            smallest(bytes.as_ref().as_ref(), base, &kept)
+        });
         let version = (id, version.number);
-        outbox.found.frames.extend(encoded.await?.map(|(base, frame)| NewFrame { version, of: kept, base, frame }));
+        outbox
+            .found
+            .frames
+            .extend(encoded.await?.map(|(base, frame)| NewFrame {
+                version,
+                of: kept,
+                base,
+                frame,
+            }));
         Ok(())
     }
 }
@@ -222,17 +323,33 @@ struct Choice {
     base: Option<(Version, Kept)>,
 }
 
-fn choose(view: &View<'_>, state: StateId, version: &Version, largest: u64) -> Result<Option<Choice>, StoreError> {
-    let kept = view.kept(state, version.number)?.filter(|kept| kept.base.is_none() && kept.size <= largest);
+fn choose(
+    view: &View<'_>,
+    state: StateId,
+    version: &Version,
+    largest: u64,
+) -> Result<Option<Choice>, StoreError> {
+    let kept = view
+        .kept(state, version.number)?
+        .filter(|kept| kept.base.is_none() && kept.size <= largest);
     let Some(kept) = kept else { return Ok(None) };
     // Where all of these were pruned, whatever is left before it.
-    let before = view.accepted_before(state, version.number)?.map(|before| before.number);
+    let before = view
+        .accepted_before(state, version.number)?
+        .map(|before| before.number);
     for number in bases(version.number).chain(before) {
-        let base = view.version(state, number)?.filter(|base| base.size <= largest && are_alike(base, version));
+        let base = view
+            .version(state, number)?
+            .filter(|base| base.size <= largest && are_alike(base, version));
         let Some(base) = base else { continue };
-        let Some(base_kept) = view.kept(state, number)? else { continue };
+        let Some(base_kept) = view.kept(state, number)? else {
+            continue;
+        };
         if view.may_lean(&kept, &base_kept)? {
-            return Ok(Some(Choice { kept, base: Some((base, base_kept)) }));
+            return Ok(Some(Choice {
+                kept,
+                base: Some((base, base_kept)),
+            }));
         }
     }
     Ok(Some(Choice { kept, base: None }))
@@ -241,11 +358,18 @@ fn choose(view: &View<'_>, state: StateId, version: &Version, largest: u64) -> R
 /// Whether two versions are likely to share most of their bytes.
 fn are_alike(base: &Version, version: &Version) -> bool {
     let (less, more) = (base.size.min(version.size), base.size.max(version.size));
-    base.head.lineage == version.head.lineage && !base.head.encrypted && more <= less * MOST_TIMES_THE_SIZE
+    base.head.lineage == version.head.lineage
+        && !base.head.encrypted
+        && more <= less * MOST_TIMES_THE_SIZE
 }
 
-/// The smallest frame for some bytes, and what it leans on; none where the one that there is will do.
-fn smallest(bytes: &[u8], base: Option<(Arc<Decoded>, Kept)>, kept: &Kept) -> Option<(Option<Kept>, Vec<u8>)> {
+/// The smallest frame for some bytes, and what it leans on; none where the one that there is will
+/// do.
+fn smallest(
+    bytes: &[u8],
+    base: Option<(Arc<Decoded>, Kept)>,
+    kept: &Kept,
+) -> Option<(Option<Kept>, Vec<u8>)> {
     if let Some((base_bytes, base)) = base {
         let frame = blob::encode_at_leisure(bytes, Some(base_bytes.as_ref().as_ref())).ok()?;
         if frame.len() as u64 * LEAST_GAIN <= kept.stored {
@@ -276,11 +400,22 @@ mod tests {
             kind: Kind::Write,
             from_version: None,
             created_at: Timestamp::from_millis(0),
-            created_by: Actor { id: "a".to_owned(), name: "a".to_owned() },
+            created_by: Actor {
+                id: "a".to_owned(),
+                name: "a".to_owned(),
+            },
             address: String::new(),
             lock: None,
         };
-        tx.append(state, &new, &StoredBlob { format: WHOLE, size: 8, frame: frame.to_vec() })
+        tx.append(
+            state,
+            &new,
+            &StoredBlob {
+                format: WHOLE,
+                size: 8,
+                frame: frame.to_vec(),
+            },
+        )
     }
 
     #[test]
@@ -288,24 +423,49 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path(), 16, &Arc::default()).unwrap();
         let job = |tx: &Tx<'_>| {
-            let state = tx.make_state(&StateName::parse("w", "b").unwrap(), Timestamp::from_millis(0))?;
+            let state = tx.make_state(
+                &StateName::parse("w", "b").unwrap(),
+                Timestamp::from_millis(0),
+            )?;
             for number in 1..=5 {
                 append(tx, state, number)?;
             }
             let frame = |number| {
                 let of = tx.kept(state, number)?.unwrap();
-                Ok::<_, StoreError>(NewFrame { version: (state, number), of, base: None, frame: b"x".to_vec() })
+                Ok::<_, StoreError>(NewFrame {
+                    version: (state, number),
+                    of,
+                    base: None,
+                    frame: b"x".to_vec(),
+                })
             };
             let (second, mut third) = (frame(2)?, frame(3)?);
             third.of.stored += 1;
-            let found = Found { frames: vec![second, third], settled: vec![(state, 5)], ..Found::default() };
+            let found = Found {
+                frames: vec![second, third],
+                settled: vec![(state, 5)],
+                ..Found::default()
+            };
             let held_up = found.write(tx, 0)?;
-            assert_eq!((held_up.get(&state), tx.settled(state)?), (Some(&3), Some((2, 5))));
-            let found = Found { frames: vec![frame(3)?], settled: vec![(state, 5)], ..Found::default() };
-            assert_eq!((found.write(tx, 0)?.len(), tx.settled(state)?), (0, Some((5, 5))));
+            assert_eq!(
+                (held_up.get(&state), tx.settled(state)?),
+                (Some(&3), Some((2, 5)))
+            );
+            let found = Found {
+                frames: vec![frame(3)?],
+                settled: vec![(state, 5)],
+                ..Found::default()
+            };
+            assert_eq!(
+                (found.write(tx, 0)?.len(), tx.settled(state)?),
+                (0, Some((5, 5)))
+            );
             Ok(())
         };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         runtime.block_on(store.write(0, job)).unwrap();
     }
 }

@@ -1,9 +1,12 @@
-//! What is done with a version after its write, when nobody waits for it any more: its resources are counted against the version before, and the
-//! version before is kept as a difference, so that a long history costs nearly nothing.
+//! What is done with a version after its write, when nobody waits for it any more: its resources
+//! are counted against the version before, and the version before is kept as a difference, so that
+//! a long history costs nearly nothing.
 //!
-//! A write is acknowledged with a frame that stands alone; a crash before or during this leaves that frame, never a missing one. Frames are replaced
-//! only where nothing has changed meanwhile, in transactions of their own that hold many of them. Up to where a state is settled is a row of
-//! the database, so that a restart goes on; which states have something to be settled is remembered, within a bound, and looked up after a start.
+//! A write is acknowledged with a frame that stands alone; a crash before or during this leaves
+//! that frame, never a missing one. Frames are replaced only where nothing has changed meanwhile,
+//! in transactions of their own that hold many of them. Up to where a state is settled is a row of
+//! the database, so that a restart goes on; which states have something to be settled is
+//! remembered, within a bound, and looked up after a start.
 
 mod bases;
 mod differences;
@@ -26,11 +29,14 @@ use crate::store::{Place, StateId, View};
 use differences::Outbox;
 pub(super) use worker::Worker;
 
-/// How long writes are gathered before they are settled: each state is then settled once for all of them, and commits are few.
+/// How long writes are gathered before they are settled: each state is then settled once for all of
+/// them, and commits are few.
 const GATHER_FOR: Duration = Duration::from_secs(1);
-/// Where commits take at least this part of the time, writers need the processors and the disk more, and settling waits as long again.
+/// Where commits take at least this part of the time, writers need the processors and the disk
+/// more, and settling waits as long again.
 const BUSY: f64 = 0.25;
-/// How often it waits at most. What is not settled takes room: some 250 MB in ten seconds with 3,000 states of 60 kB a second.
+/// How often it waits at most. What is not settled takes room: some 250 MB in ten seconds with
+/// 3,000 states of 60 kB a second.
 const MOST_WAITS: usize = 10;
 /// How long there is a pause where memory or the writer's queue has no room for this.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -92,10 +98,15 @@ impl Settling {
 }
 
 const fn pause_after(error: &Error) -> Duration {
-    if matches!(error, Error::DiskFull) { LONG_PAUSE } else { PAUSE }
+    if matches!(error, Error::DiskFull) {
+        LONG_PAUSE
+    } else {
+        PAUSE
+    }
 }
 
-/// Waits until writers are not busy any more, or have been for too long. `commits` says how many seconds commits have taken so far.
+/// Waits until writers are not busy any more, or have been for too long. `commits` says how many
+/// seconds commits have taken so far.
 async fn gather(wait: Duration, commits: impl Fn() -> f64) {
     for _ in 0..MOST_WAITS {
         let before = commits();
@@ -111,8 +122,10 @@ impl Domain {
     pub(super) async fn settle(&self) {
         loop {
             self.settling.look_through_all();
-            // What is written is remembered whoever goes away; but what could not be settled may be settled later.
-            let _ = tokio::time::timeout(LOOK_THROUGH_ALL_EVERY, self.settle_what_is_written()).await;
+            // What is written is remembered whoever goes away; but what could not be settled may be
+            // settled later.
+            let _ =
+                tokio::time::timeout(LOOK_THROUGH_ALL_EVERY, self.settle_what_is_written()).await;
         }
     }
 
@@ -136,7 +149,8 @@ impl Domain {
         }
     }
 
-    /// Frames that were replaced leave room. While others write, that is for them; later it goes back to the disk.
+    /// Frames that were replaced leave room. While others write, that is for them; later it goes
+    /// back to the disk.
     async fn give_back_what_is_free(&self) -> Result<(), Error> {
         let mut left = self.store.read(space).await?.free;
         while left > KEPT_FREE && self.settling.is_idle() {
@@ -166,8 +180,14 @@ impl Domain {
         Ok(())
     }
 
-    /// Settles a state. One whose rows are damaged is passed over, so that it keeps no other from being settled.
-    async fn settle_if_sound(&self, name: &StateName, id: Option<StateId>, outbox: &mut Outbox) -> Result<(), Error> {
+    /// Settles a state. One whose rows are damaged is passed over, so that it keeps no other from
+    /// being settled.
+    async fn settle_if_sound(
+        &self,
+        name: &StateName,
+        id: Option<StateId>,
+        outbox: &mut Outbox,
+    ) -> Result<(), Error> {
         let settle = async {
             // It may have moved since it was written.
             let find = |view: &View<'_>| match view.place(name)? {
@@ -189,13 +209,19 @@ impl Domain {
         }
     }
 
-    /// Settles all states that are not, by their ids, and lets go of what is only kept for what leans on it.
+    /// Settles all states that are not, by their ids, and lets go of what is only kept for what
+    /// leans on it.
     async fn settle_all(&self) -> Result<(), Error> {
         let mut outbox = Outbox::default();
         let mut after: Option<StateId> = None;
         loop {
-            let states = self.store.read(move |view| view.unsettled(after, STATES_AT_A_TIME)).await?;
-            let Some((last, _)) = states.last() else { break };
+            let states = self
+                .store
+                .read(move |view| view.unsettled(after, STATES_AT_A_TIME))
+                .await?;
+            let Some((last, _)) = states.last() else {
+                break;
+            };
             after = Some(*last);
             for (id, name) in states {
                 self.settle_if_sound(&name, Some(id), &mut outbox).await?;
@@ -221,7 +247,10 @@ mod tests {
             let waited = usize::midpoint(looks.replace(looks.get() + 1), 1);
             f64::from(u32::try_from(waited.min(busy)).unwrap()) * part * wait.as_secs_f64()
         };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
         runtime.block_on(gather(wait, &commits));
         looks.get() / 2
     }
@@ -230,7 +259,11 @@ mod tests {
     fn settling_waits_for_writers_who_are_busy_and_not_for_ever() {
         assert_eq!(waits(0.0, 0), 1, "nobody writes");
         assert_eq!(waits(0.2, usize::MAX), 1, "now and then somebody does");
-        assert_eq!(waits(0.5, 3), 4, "many did, and the fourth time they did not any more");
+        assert_eq!(
+            waits(0.5, 3),
+            4,
+            "many did, and the fourth time they did not any more"
+        );
         assert_eq!(waits(0.5, usize::MAX), MOST_WAITS, "they never stop");
     }
 }

@@ -15,13 +15,20 @@ pub(in super::super) struct Worker(rayon::ThreadPool);
 
 impl Worker {
     pub(in super::super) fn start() -> Result<Self, OpenError> {
-        let threads = rayon::ThreadPoolBuilder::new().num_threads(1).thread_name(|_| "background".to_owned()).panic_handler(|_| {});
-        // On Linux this is the calling thread's alone. Where it is refused, the thread is as good as any other.
+        let threads = rayon::ThreadPoolBuilder::new()
+            .num_threads(1)
+            .thread_name(|_| "background".to_owned())
+            .panic_handler(|_| {});
+        // On Linux this is the calling thread's alone. Where it is refused, the thread is as good
+        // as any other.
         let lower = |_| {
             let _ = rustix::process::setpriority_process(None, NICE);
         };
         let pool = threads.start_handler(lower).build();
-        let failed = |error| OpenError::File { path: "the thread for the background".into(), source: std::io::Error::other(error) };
+        let failed = |error| OpenError::File {
+            path: "the thread for the background".into(),
+            source: std::io::Error::other(error),
+        };
         pool.map(Self).map_err(failed)
     }
 

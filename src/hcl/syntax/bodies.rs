@@ -28,9 +28,18 @@ pub(in crate::hcl) enum What<'a> {
     Argument { value: &'a str },
 }
 
-/// Goes through a file; what it holds is told in its order. What was told before a failure is part of a file that cannot be loaded.
-pub(in crate::hcl) fn walk<'a>(text: &'a str, tell: &mut dyn FnMut(Item<'a>)) -> Result<(), Failure> {
-    let mut walk = Walk { cursor: Cursor::new(text), open: Vec::new(), names: HashSet::new(), tell };
+/// Goes through a file; what it holds is told in its order. What was told before a failure is part
+/// of a file that cannot be loaded.
+pub(in crate::hcl) fn walk<'a>(
+    text: &'a str,
+    tell: &mut dyn FnMut(Item<'a>),
+) -> Result<(), Failure> {
+    let mut walk = Walk {
+        cursor: Cursor::new(text),
+        open: Vec::new(),
+        names: HashSet::new(),
+        tell,
+    };
     loop {
         let token = walk.cursor.peek();
         match token.kind {
@@ -43,10 +52,18 @@ pub(in crate::hcl) fn walk<'a>(text: &'a str, tell: &mut dyn FnMut(Item<'a>)) ->
                 walk.close()?;
             }
             Kind::End => {
-                let unclosed = walk.open.last().map(|(_, at)| Failure::new(*at, "the block that begins here has no `}`"));
+                let unclosed = walk
+                    .open
+                    .last()
+                    .map(|(_, at)| Failure::new(*at, "the block that begins here has no `}`"));
                 return unclosed.map_or(Ok(()), Err);
             }
-            Kind::OpenQuote => return Err(Failure::new(token.start, "the names of arguments and blocks stand without quotation marks")),
+            Kind::OpenQuote => {
+                return Err(Failure::new(
+                    token.start,
+                    "the names of arguments and blocks stand without quotation marks",
+                ));
+            }
             _ => return Err(walk.cursor.failure(token, ITEM)),
         }
     }
@@ -54,7 +71,8 @@ pub(in crate::hcl) fn walk<'a>(text: &'a str, tell: &mut dyn FnMut(Item<'a>)) ->
 
 struct Walk<'a, 't> {
     cursor: Cursor<'a>,
-    /// The arguments of the bodies around this one, and where the blocks begin that they go on behind.
+    /// The arguments of the bodies around this one, and where the blocks begin that they go on
+    /// behind.
     open: Vec<(HashSet<&'a str>, usize)>,
     /// The arguments of this body.
     names: HashSet<&'a str>,
@@ -71,7 +89,9 @@ impl Walk<'_, '_> {
                 self.end_of_line("an argument ends with its line")
             }
             Kind::OpenQuote | Kind::OpenBrace | Kind::Ident => self.block(name),
-            _ => Err(self.cursor.failure(next, "a `=` or a `{` is missing behind the name")),
+            _ => Err(self
+                .cursor
+                .failure(next, "a `=` or a `{` is missing behind the name")),
         }
     }
 
@@ -80,11 +100,22 @@ impl Walk<'_, '_> {
         self.cursor.expect(Kind::Equal, ONE_LINE)?;
         let start = self.cursor.peek().start;
         expressions::read(&mut self.cursor)?;
-        let (value, text) = (self.cursor.slice(start, self.cursor.end), self.cursor.text(name));
+        let (value, text) = (
+            self.cursor.slice(start, self.cursor.end),
+            self.cursor.text(name),
+        );
         if !self.names.insert(text) {
-            return Err(Failure::new(name.start, "this argument stands twice in one block"));
+            return Err(Failure::new(
+                name.start,
+                "this argument stands twice in one block",
+            ));
         }
-        (self.tell)(Item { depth: self.open.len(), name: text, at: name.start, what: What::Argument { value } });
+        (self.tell)(Item {
+            depth: self.open.len(),
+            name: text,
+            at: name.start,
+            what: What::Argument { value },
+        });
         Ok(())
     }
 
@@ -96,15 +127,32 @@ impl Walk<'_, '_> {
                 Kind::OpenBrace => break,
                 Kind::Ident => labels.push(self.cursor.text(token).to_owned()),
                 Kind::OpenQuote => labels.push(self.label()?),
-                _ => return Err(self.cursor.failure(token, "a label in quotation marks or a `{` is missing on this line")),
+                _ => {
+                    return Err(self.cursor.failure(
+                        token,
+                        "a label in quotation marks or a `{` is missing on this line",
+                    ));
+                }
             }
         }
-        (self.tell)(Item { depth: self.open.len(), name: self.cursor.text(name), at: name.start, what: What::Block { labels } });
+        (self.tell)(Item {
+            depth: self.open.len(),
+            name: self.cursor.text(name),
+            at: name.start,
+            what: What::Block { labels },
+        });
         if self.open.len() >= MAX_NESTING {
-            return Err(Failure::new(name.start, format!("blocks are nested more than {MAX_NESTING} times")));
+            return Err(Failure::new(
+                name.start,
+                format!("blocks are nested more than {MAX_NESTING} times"),
+            ));
         }
-        self.open.push((std::mem::take(&mut self.names), name.start));
-        if matches!(self.cursor.peek().kind, Kind::Newline | Kind::End | Kind::CloseBrace) {
+        self.open
+            .push((std::mem::take(&mut self.names), name.start));
+        if matches!(
+            self.cursor.peek().kind,
+            Kind::Newline | Kind::End | Kind::CloseBrace
+        ) {
             return Ok(());
         }
         let name = self.cursor.expect(Kind::Ident, ONE_LINE)?;
@@ -121,7 +169,11 @@ impl Walk<'_, '_> {
             match token.kind {
                 Kind::QuotedLiteral => literal(&self.cursor, token, &mut label)?,
                 Kind::CloseQuote => return Ok(label),
-                _ => return Err(self.cursor.failure(token, "a label is a plain text, and ends on its line")),
+                _ => {
+                    return Err(self
+                        .cursor
+                        .failure(token, "a label is a plain text, and ends on its line"));
+                }
             }
         }
     }

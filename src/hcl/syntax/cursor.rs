@@ -1,4 +1,5 @@
-//! The next token as a reader wants it: with the ends of lines where they count, and without them where they do not.
+//! The next token as a reader wants it: with the ends of lines where they count, and without them
+//! where they do not.
 
 use super::Failure;
 use super::scanner::Scanner;
@@ -19,7 +20,14 @@ pub(super) struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     pub(super) const fn new(text: &'a str) -> Self {
-        Self { text, scanner: Scanner::new(text), ahead: None, lines: true, start: 0, end: 0 }
+        Self {
+            text,
+            scanner: Scanner::new(text),
+            ahead: None,
+            lines: true,
+            start: 0,
+            end: 0,
+        }
     }
 
     pub(super) fn peek(&mut self) -> Token {
@@ -52,7 +60,11 @@ impl<'a> Cursor<'a> {
     /// Reads the next token, which has to be of this kind.
     pub(super) fn expect(&mut self, kind: Kind, otherwise: &'static str) -> Result<Token, Failure> {
         let token = self.peek();
-        if token.kind == kind { Ok(self.read()) } else { Err(self.failure(token, otherwise)) }
+        if token.kind == kind {
+            Ok(self.read())
+        } else {
+            Err(self.failure(token, otherwise))
+        }
     }
 
     /// Whether this word comes next.
@@ -69,12 +81,16 @@ impl<'a> Cursor<'a> {
         self.text.get(start..end).unwrap_or_default()
     }
 
-    /// Why a file cannot be loaded in which this token comes next; what the scanner could not read says so itself.
+    /// Why a file cannot be loaded in which this token comes next; what the scanner could not read
+    /// says so itself.
     pub(super) fn failure(&self, token: Token, reason: &'static str) -> Failure {
         match token.kind {
             Kind::Bad(reason) => Failure::new(token.start, reason),
             // What is missing at the end is told of the last line that has something on it.
-            Kind::End => Failure::new(self.text.trim_end().len(), format!("{reason}, and here the file ends")),
+            Kind::End => Failure::new(
+                self.text.trim_end().len(),
+                format!("{reason}, and here the file ends"),
+            ),
             _ => Failure::new(token.start, reason),
         }
     }

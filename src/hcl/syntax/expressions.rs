@@ -1,7 +1,8 @@
 //! Expressions: recognised, and not kept.
 //!
-//! The reader goes from value to value. What is open around the place where it stands is a list, so an expression may be nested without the reader
-//! calling itself. How operators bind is of no interest here, only that each has its values.
+//! The reader goes from value to value. What is open around the place where it stands is a list, so
+//! an expression may be nested without the reader calling itself. How operators bind is of no
+//! interest here, only that each has its values.
 
 use super::cursor::Cursor;
 use super::literals::is_number;
@@ -97,7 +98,11 @@ pub(super) struct Expression<'c, 'a> {
 
 /// Reads an expression, up to what does not belong to it.
 pub(super) fn read(cursor: &mut Cursor<'_>) -> Result<(), Failure> {
-    let mut expression = Expression { cursor, open: Vec::new(), signs: 0 };
+    let mut expression = Expression {
+        cursor,
+        open: Vec::new(),
+        signs: 0,
+    };
     let mut next = Next::Value;
     loop {
         next = match next {
@@ -118,13 +123,20 @@ impl Expression<'_, '_> {
         if self.open.len() >= MAX_NESTING {
             return Err(self.too_deep());
         }
-        self.open.push(Level { open: what, lines: self.cursor.lines, at: self.cursor.start });
+        self.open.push(Level {
+            open: what,
+            lines: self.cursor.lines,
+            at: self.cursor.start,
+        });
         self.cursor.lines = lines;
         Ok(())
     }
 
     fn too_deep(&self) -> Failure {
-        Failure::new(self.cursor.end, format!("brackets, templates or signs are nested more than {MAX_NESTING} times"))
+        Failure::new(
+            self.cursor.end,
+            format!("brackets, templates or signs are nested more than {MAX_NESTING} times"),
+        )
     }
 
     pub(super) fn close(&mut self) {
@@ -139,7 +151,11 @@ impl Expression<'_, '_> {
 
     /// Where the innermost template begins.
     pub(super) fn template_at(&self) -> usize {
-        self.open.iter().rev().find(|level| level.open == Open::Template).map_or(self.cursor.start, |level| level.at)
+        self.open
+            .iter()
+            .rev()
+            .find(|level| level.open == Open::Template)
+            .map_or(self.cursor.start, |level| level.at)
     }
 
     /// What is open goes on as something else.
@@ -179,13 +195,21 @@ impl Expression<'_, '_> {
             Kind::OpenBracket => {
                 self.cursor.read();
                 self.open(Open::Tuple, false)?;
-                if self.cursor.is_word("for") { self.comprehension(Shape::Tuple) } else { Ok(self.next_or_close(Kind::CloseBracket)) }
+                if self.cursor.is_word("for") {
+                    self.comprehension(Shape::Tuple)
+                } else {
+                    Ok(self.next_or_close(Kind::CloseBracket))
+                }
             }
             Kind::OpenBrace => {
                 self.cursor.read();
                 // Ends of lines count between members only, and none stands before the first one.
                 self.open(Open::Key, false)?;
-                if self.cursor.is_word("for") { self.comprehension(Shape::Object) } else { Ok(self.next_member()) }
+                if self.cursor.is_word("for") {
+                    self.comprehension(Shape::Object)
+                } else {
+                    Ok(self.next_member())
+                }
             }
             _ => Err(self.cursor.failure(token, "a value is missing")),
         }
@@ -193,7 +217,14 @@ impl Expression<'_, '_> {
 
     fn number(&mut self) -> Result<(), Failure> {
         let token = self.cursor.read();
-        if is_number(self.cursor.text(token)) { Ok(()) } else { Err(Failure::new(token.start, "this is no number that can be kept")) }
+        if is_number(self.cursor.text(token)) {
+            Ok(())
+        } else {
+            Err(Failure::new(
+                token.start,
+                "this is no number that can be kept",
+            ))
+        }
     }
 
     /// A name, or a call: `a(`, `a::b(`.
@@ -203,9 +234,13 @@ impl Expression<'_, '_> {
             return Ok(Next::Behind);
         }
         while self.cursor.take(Kind::DoubleColon) {
-            self.cursor.expect(Kind::Ident, "the name of a function is missing behind `::`")?;
+            self.cursor
+                .expect(Kind::Ident, "the name of a function is missing behind `::`")?;
         }
-        self.cursor.expect(Kind::OpenParen, "a function that is named with `::` is called, with `(`")?;
+        self.cursor.expect(
+            Kind::OpenParen,
+            "a function that is named with `::` is called, with `(`",
+        )?;
         self.open(Open::Call, false)?;
         Ok(self.next_or_close(Kind::CloseParen))
     }
@@ -249,7 +284,8 @@ impl Expression<'_, '_> {
     fn index(&mut self) -> Result<Next, Failure> {
         self.cursor.read();
         if self.cursor.take(Kind::Star) {
-            self.cursor.expect(Kind::CloseBracket, "`[*` is closed at once, with `]`")?;
+            self.cursor
+                .expect(Kind::CloseBracket, "`[*` is closed at once, with `]`")?;
             return Ok(Next::Behind);
         }
         self.open(Open::Index, false)?;
@@ -276,11 +312,14 @@ impl Expression<'_, '_> {
                 self.cursor.read();
                 Ok(())
             }
-            Kind::Number if self.cursor.text(token).contains('.') => {
-                Err(Failure::new(token.start, "two indexes in a row stand in brackets, as in `a[0][1]`"))
-            }
+            Kind::Number if self.cursor.text(token).contains('.') => Err(Failure::new(
+                token.start,
+                "two indexes in a row stand in brackets, as in `a[0][1]`",
+            )),
             Kind::Number => self.number(),
-            _ => Err(self.cursor.failure(token, "a name is missing behind the dot")),
+            _ => Err(self
+                .cursor
+                .failure(token, "a name is missing behind the dot")),
         }
     }
 
@@ -290,7 +329,9 @@ impl Expression<'_, '_> {
             Open::Parens => self.expect_close(Kind::CloseParen, "a `)` is missing"),
             Open::Index => self.expect_close(Kind::CloseBracket, "a `]` is missing"),
             Open::Call => self.argument(),
-            Open::Tuple if self.cursor.take(Kind::Comma) => Ok(self.next_or_close(Kind::CloseBracket)),
+            Open::Tuple if self.cursor.take(Kind::Comma) => {
+                Ok(self.next_or_close(Kind::CloseBracket))
+            }
             Open::Tuple => self.expect_close(Kind::CloseBracket, "a comma or a `]` is missing"),
             Open::Key => self.key(),
             Open::Member => self.member(),
@@ -298,7 +339,9 @@ impl Expression<'_, '_> {
             Open::Collection(shape) => self.collection(shape),
             Open::Item(shape) => self.item(shape),
             Open::Mapped => self.end_of_for(Shape::Object),
-            Open::Condition(shape) => self.expect_close(shape.close(), "the `for` goes on where it has to end"),
+            Open::Condition(shape) => {
+                self.expect_close(shape.close(), "the `for` goes on where it has to end")
+            }
             Open::Interpolation => self.end_of_interpolation(),
             Open::If => self.end_of_directive(Open::Then),
             Open::For => self.end_of_directive(Open::Each),
@@ -311,14 +354,20 @@ impl Expression<'_, '_> {
         if self.cursor.take(Kind::Comma) {
             return Ok(self.next_or_close(Kind::CloseParen));
         }
-        let otherwise = if self.cursor.take(Kind::Ellipsis) { "a `)` is missing behind `...`" } else { "a comma or a `)` is missing" };
+        let otherwise = if self.cursor.take(Kind::Ellipsis) {
+            "a `)` is missing behind `...`"
+        } else {
+            "a comma or a `)` is missing"
+        };
         self.expect_close(Kind::CloseParen, otherwise)
     }
 
     fn key(&mut self) -> Result<Next, Failure> {
         let token = self.cursor.peek();
         if !matches!(token.kind, Kind::Equal | Kind::Colon) {
-            return Err(self.cursor.failure(token, "a `=` is missing behind the key"));
+            return Err(self
+                .cursor
+                .failure(token, "a `=` is missing behind the key"));
         }
         self.cursor.read();
         self.turn(Open::Member);
@@ -330,11 +379,15 @@ impl Expression<'_, '_> {
             self.cursor.read();
             return Ok(self.next_member());
         }
-        self.expect_close(Kind::CloseBrace, "a comma, the end of the line or a `}` is missing")
+        self.expect_close(
+            Kind::CloseBrace,
+            "a comma, the end of the line or a `}` is missing",
+        )
     }
 
     fn choice(&mut self) -> Result<Next, Failure> {
-        self.cursor.expect(Kind::Colon, "a `:` is missing behind `?`")?;
+        self.cursor
+            .expect(Kind::Colon, "a `:` is missing behind `?`")?;
         self.close();
         Ok(Next::Value)
     }
@@ -349,20 +402,27 @@ impl Expression<'_, '_> {
 
     /// `a in`, or `a, b in`.
     pub(super) fn for_names(&mut self) -> Result<(), Failure> {
-        self.cursor.expect(Kind::Ident, "a name is missing behind `for`")?;
+        self.cursor
+            .expect(Kind::Ident, "a name is missing behind `for`")?;
         if self.cursor.take(Kind::Comma) {
-            self.cursor.expect(Kind::Ident, "a second name is missing behind the comma")?;
+            self.cursor
+                .expect(Kind::Ident, "a second name is missing behind the comma")?;
         }
         let token = self.cursor.peek();
         if !self.cursor.is_word("in") {
-            return Err(self.cursor.failure(token, "an `in` is missing behind the names of the `for`"));
+            return Err(self
+                .cursor
+                .failure(token, "an `in` is missing behind the names of the `for`"));
         }
         self.cursor.read();
         Ok(())
     }
 
     fn collection(&mut self, shape: Shape) -> Result<Next, Failure> {
-        self.cursor.expect(Kind::Colon, "a `:` is missing behind the collection of the `for`")?;
+        self.cursor.expect(
+            Kind::Colon,
+            "a `:` is missing behind the collection of the `for`",
+        )?;
         self.turn(Open::Item(shape));
         Ok(Next::Value)
     }
@@ -375,7 +435,9 @@ impl Expression<'_, '_> {
                 self.turn(Open::Mapped);
                 Ok(Next::Value)
             }
-            (Shape::Object, _) => Err(self.cursor.failure(token, "a `for` that makes an object takes `key => value`")),
+            (Shape::Object, _) => Err(self
+                .cursor
+                .failure(token, "a `for` that makes an object takes `key => value`")),
             (Shape::Tuple, _) => self.end_of_for(Shape::Tuple),
         }
     }

@@ -5,7 +5,8 @@ use super::tokens::Kind;
 
 const NO_ESCAPE: &str = "this backslash begins no escape; write `\\\\` for a backslash";
 
-/// Adds what a piece of a text in quotation marks means; the error is where in it, and why it means nothing.
+/// Adds what a piece of a text in quotation marks means; the error is where in it, and why it means
+/// nothing.
 pub(super) fn unescape(piece: &str, out: &mut String) -> Result<(), (usize, &'static str)> {
     let mut rest = piece;
     while let Some(at) = rest.find(['\\', '$', '%']) {
@@ -21,8 +22,20 @@ pub(super) fn unescape(piece: &str, out: &mut String) -> Result<(), (usize, &'st
             [_, b't', ..] => ("\t", 2),
             [_, b'"', ..] => ("\"", 2),
             [_, b'\\', ..] => ("\\", 2),
-            [_, b'u', ..] => ("", by_number(rest, 4, out).ok_or((here, "`\\u` takes four hexadecimal digits that name a character"))?),
-            [_, b'U', ..] => ("", by_number(rest, 8, out).ok_or((here, "`\\U` takes eight hexadecimal digits that name a character"))?),
+            [_, b'u', ..] => (
+                "",
+                by_number(rest, 4, out).ok_or((
+                    here,
+                    "`\\u` takes four hexadecimal digits that name a character",
+                ))?,
+            ),
+            [_, b'U', ..] => (
+                "",
+                by_number(rest, 8, out).ok_or((
+                    here,
+                    "`\\U` takes eight hexadecimal digits that name a character",
+                ))?,
+            ),
             _ => return Err((here, NO_ESCAPE)),
         };
         out.push_str(meaning);
@@ -34,27 +47,42 @@ pub(super) fn unescape(piece: &str, out: &mut String) -> Result<(), (usize, &'st
 
 /// Adds a character that is named by its number; how many bytes that took.
 fn by_number(escape: &str, digits: usize, out: &mut String) -> Option<usize> {
-    let number = escape.get(2..2 + digits).filter(|number| number.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
+    let number = escape
+        .get(2..2 + digits)
+        .filter(|number| number.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
     out.push(char::from_u32(u32::from_str_radix(number, 16).ok()?)?);
     Some(2 + digits)
 }
 
-/// Whether digits, points and exponents in this order make a number, and none that is too large or too small to be kept.
+/// Whether digits, points and exponents in this order make a number, and none that is too large or
+/// too small to be kept.
 pub(in crate::hcl) fn is_number(text: &str) -> bool {
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
-    let Ok(exponent) = exponent.parse::<i64>() else { return false };
+    let Ok(exponent) = exponent.parse::<i64>() else {
+        return false;
+    };
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    if !whole.bytes().chain(fraction.bytes()).all(|digit| digit.is_ascii_digit()) {
+    if !whole
+        .bytes()
+        .chain(fraction.bytes())
+        .all(|digit| digit.is_ascii_digit())
+    {
         return false;
     }
-    let Some(bits) = bits(whole, fraction) else { return true };
+    let Some(bits) = bits(whole, fraction) else {
+        return true;
+    };
     let fraction = i64::try_from(fraction.len()).unwrap_or(i64::MAX);
     i32::try_from(bits.saturating_add(exponent).saturating_sub(fraction)).is_ok()
 }
 
-/// How many bits the digits take as one whole number, to the bit where there are few of them; none if it is zero.
+/// How many bits the digits take as one whole number, to the bit where there are few of them; none
+/// if it is zero.
 fn bits(whole: &str, fraction: &str) -> Option<i64> {
-    let digits = whole.bytes().chain(fraction.bytes()).skip_while(|digit| *digit == b'0');
+    let digits = whole
+        .bytes()
+        .chain(fraction.bytes())
+        .skip_while(|digit| *digit == b'0');
     let (mut value, mut bits) = (0_u128, 0_i64);
     for digit in digits {
         if value >> 120 != 0 {
@@ -66,7 +94,8 @@ fn bits(whole: &str, fraction: &str) -> Option<i64> {
     (value != 0).then(|| bits + i64::from(128 - value.leading_zeros()))
 }
 
-/// What an expression says, if it is a text in quotation marks with nothing in it that would have to be evaluated.
+/// What an expression says, if it is a text in quotation marks with nothing in it that would have
+/// to be evaluated.
 pub(in crate::hcl) fn plain_text(expression: &str) -> Option<String> {
     let mut scanner = Scanner::new(expression);
     if scanner.next().kind != Kind::OpenQuote {
@@ -89,12 +118,32 @@ mod tests {
 
     #[test]
     fn numbers_are_what_both_programs_can_keep() {
-        for good in ["0", "1", "007", "1.5", "1e5", "1E+5", "1.5e-5", "0e999999999999", "1e9", "1.e5", "1e2147483646", "0.0000e-9999999999"]
-        {
+        for good in [
+            "0",
+            "1",
+            "007",
+            "1.5",
+            "1e5",
+            "1E+5",
+            "1.5e-5",
+            "0e999999999999",
+            "1e9",
+            "1.e5",
+            "1e2147483646",
+            "0.0000e-9999999999",
+        ] {
             assert!(is_number(good), "{good}");
         }
-        for bad in ["1.2.3", "1e5e6", "1e5.3", "1e2147483647", "1e99999999999999999999", "1e-2147483650", "1..2", "0e99999999999999999999"]
-        {
+        for bad in [
+            "1.2.3",
+            "1e5e6",
+            "1e5.3",
+            "1e2147483647",
+            "1e99999999999999999999",
+            "1e-2147483650",
+            "1..2",
+            "0e99999999999999999999",
+        ] {
             assert!(!is_number(bad), "{bad}");
         }
     }
@@ -102,11 +151,24 @@ mod tests {
     #[test]
     fn plain_texts_are_read_and_others_are_not() {
         let plain = |text: &str| plain_text(text);
-        assert_eq!(plain(r#""a\n\t\r\"\\\u00e9\U0001F600$${x}%%{y}$a%b$""#).as_deref(), Some("a\n\t\r\"\\é😀${x}%{y}$a%b$"));
+        assert_eq!(
+            plain(r#""a\n\t\r\"\\\u00e9\U0001F600$${x}%%{y}$a%b$""#).as_deref(),
+            Some("a\n\t\r\"\\é😀${x}%{y}$a%b$")
+        );
         assert_eq!(plain(r#"  "" "#).as_deref(), Some(""));
-        for other in
-            ["a", "1", "\"${a}\"", "\"%{if a}b%{endif}\"", "\"a\" == b", "\"a\".b", "<<A\nA\n", "(\"a\")", "\"\\ud800\"", "\"\\q\"", "\"a"]
-        {
+        for other in [
+            "a",
+            "1",
+            "\"${a}\"",
+            "\"%{if a}b%{endif}\"",
+            "\"a\" == b",
+            "\"a\".b",
+            "<<A\nA\n",
+            "(\"a\")",
+            "\"\\ud800\"",
+            "\"\\q\"",
+            "\"a",
+        ] {
             assert_eq!(plain(other), None, "{other}");
         }
     }

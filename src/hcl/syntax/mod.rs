@@ -1,10 +1,16 @@
-//! HCL's native syntax, as far as it takes to find the blocks of a file and to know whether the file can be loaded at all.
+//! HCL's native syntax, as far as it takes to find the blocks of a file and to know whether the
+//! file can be loaded at all.
 //!
-//! Both programs read their files with one library, and refuse a file as a whole for one mistake anywhere in it. So this accepts a file exactly where
-//! that library does: expressions and templates are recognised in every detail, and then forgotten. `tests/it/hcl` compares the two.
-//! Nothing here calls itself: what is open is a list with a bound, so no file can exhaust the stack. Each byte is looked at a bounded number of times.
+//! Both programs read their files with one library, and refuse a file as a whole for one mistake
+//! anywhere in it. So this accepts a file exactly where that library does: expressions and
+//! templates are recognised in every detail, and then forgotten. `tests/it/hcl` compares the two.
+//! Nothing here calls itself: what is open is a list with a bound, so no file can exhaust the
+//! stack. Each byte is looked at a bounded number of times.
 
-#![expect(clippy::wildcard_enum_match_arm, reason = "whatever token is not named may not stand there")]
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "whatever token is not named may not stand there"
+)]
 
 mod bodies;
 mod cursor;
@@ -32,6 +38,9 @@ pub(super) struct Failure {
 
 impl Failure {
     fn new(at: usize, reason: impl Into<Cow<'static, str>>) -> Self {
-        Self { at, reason: reason.into() }
+        Self {
+            at,
+            reason: reason.into(),
+        }
     }
 }

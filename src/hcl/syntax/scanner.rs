@@ -1,13 +1,14 @@
 //! A text taken apart into tokens, each by the longest match, as both programs do it.
 //!
-//! What a `"` or a `}` is depends on where it stands, so the scanner remembers which templates and sequences are open. It hands on what means nothing
-//! as such, and never goes on behind it.
+//! What a `"` or a `}` is depends on where it stands, so the scanner remembers which templates and
+//! sequences are open. It hands on what means nothing as such, and never goes on behind it.
 
 use super::letters::{continues_a_name, starts_a_name};
 use super::tokens::{Kind, Token};
 
 const INVALID: &str = "this character means nothing here";
-const BITWISE: &str = "there are no operators on bits; `&&`, `||` and `!` are those on truth values";
+const BITWISE: &str =
+    "there are no operators on bits; `&&`, `||` and `!` are those on truth values";
 const APOSTROPHE: &str = "a text stands in double quotation marks";
 const OPEN_COMMENT: &str = "the comment that begins here has no end";
 const SPLIT: &str = "a text in quotation marks goes over the end of its line";
@@ -17,7 +18,8 @@ const HEREDOC: &str = "`<<` is followed by a name and the end of the line";
 /// What the scanner is inside of.
 #[derive(Clone, Copy)]
 enum Mode<'a> {
-    /// Expressions and bodies: the whole file, or a sequence in a template. With the braces that are open in it.
+    /// Expressions and bodies: the whole file, or a sequence in a template. With the braces that
+    /// are open in it.
     Code { braces: usize },
     /// A text in quotation marks.
     Quoted,
@@ -34,7 +36,11 @@ pub(super) struct Scanner<'a> {
 
 impl<'a> Scanner<'a> {
     pub(super) const fn new(text: &'a str) -> Self {
-        Self { text, at: 0, modes: Vec::new() }
+        Self {
+            text,
+            at: 0,
+            modes: Vec::new(),
+        }
     }
 
     /// The next token; at the end of the text the end, again and again.
@@ -42,9 +48,16 @@ impl<'a> Scanner<'a> {
         let start = self.at;
         match self.modes.last().copied() {
             None | Some(Mode::Code { .. }) => self.code(),
-            _ if start == self.text.len() => Token { kind: Kind::End, start, end: start },
+            _ if start == self.text.len() => Token {
+                kind: Kind::End,
+                start,
+                end: start,
+            },
             Some(Mode::Quoted) => self.quoted(),
-            Some(Mode::Heredoc { marker, line_starts }) => self.heredoc(marker, line_starts),
+            Some(Mode::Heredoc {
+                marker,
+                line_starts,
+            }) => self.heredoc(marker, line_starts),
         }
     }
 
@@ -55,7 +68,11 @@ impl<'a> Scanner<'a> {
     fn token(&mut self, kind: Kind, length: usize) -> Token {
         let start = self.at;
         self.at += length;
-        Token { kind, start, end: self.at }
+        Token {
+            kind,
+            start,
+            end: self.at,
+        }
     }
 
     /// Between values and in bodies.
@@ -80,7 +97,9 @@ impl<'a> Scanner<'a> {
                 line_end.map(|_| token)
             }
             [b'/', b'*', ..] => {
-                let Some(end) = rest[2..].find("*/") else { return Some(self.token(Kind::Bad(OPEN_COMMENT), 2)) };
+                let Some(end) = rest[2..].find("*/") else {
+                    return Some(self.token(Kind::Bad(OPEN_COMMENT), 2));
+                };
                 self.at += end + 4;
                 None
             }
@@ -104,11 +123,18 @@ impl<'a> Scanner<'a> {
                 (Kind::OpenBrace, 1)
             }
             [b'}', ..] => (self.close_brace(Kind::CloseBrace), 1),
-            [b'~', b'}', ..] => (self.close_brace(Kind::Bad("`~}` ends what `${` or `%{` began, and no other brace")), 2),
+            [b'~', b'}', ..] => (
+                self.close_brace(Kind::Bad(
+                    "`~}` ends what `${` or `%{` began, and no other brace",
+                )),
+                2,
+            ),
             [b'.', b'.', b'.', ..] => (Kind::Ellipsis, 3),
             [b':', b':', ..] => (Kind::DoubleColon, 2),
             [b'=', b'>', ..] => (Kind::FatArrow, 2),
-            [b'=' | b'!' | b'<' | b'>', b'=', ..] | [b'&', b'&', ..] | [b'|', b'|', ..] => (Kind::Operator, 2),
+            [b'=' | b'!' | b'<' | b'>', b'=', ..] | [b'&', b'&', ..] | [b'|', b'|', ..] => {
+                (Kind::Operator, 2)
+            }
             [b'<' | b'>' | b'+' | b'/' | b'%', ..] => (Kind::Operator, 1),
             [b'[', ..] => (Kind::OpenBracket, 1),
             [b']', ..] => (Kind::CloseBracket, 1),
@@ -124,10 +150,16 @@ impl<'a> Scanner<'a> {
             [b'!', ..] => (Kind::Bang, 1),
             [b'&' | b'|' | b'^' | b'~', ..] => (Kind::Bad(BITWISE), 1),
             [b'\'' | b'`', ..] => (Kind::Bad(APOSTROPHE), 1),
-            [b';', ..] => (Kind::Bad("values are separated by the ends of lines or by commas"), 1),
+            [b';', ..] => (
+                Kind::Bad("values are separated by the ends of lines or by commas"),
+                1,
+            ),
             [b'0'..=b'9', ..] => (Kind::Number, number(rest)),
             _ => match name(rest) {
-                0 => (Kind::Bad(INVALID), rest.chars().next().map_or(0, char::len_utf8)),
+                0 => (
+                    Kind::Bad(INVALID),
+                    rest.chars().next().map_or(0, char::len_utf8),
+                ),
                 length => (Kind::Ident, length),
             },
         };
@@ -161,10 +193,16 @@ impl<'a> Scanner<'a> {
         let named = named.strip_prefix('-').unwrap_or(named);
         let (marker, after) = named.split_at(name(named));
         let line_end = if after.starts_with("\r\n") { 2 } else { 1 };
-        if marker.is_empty() || !after.starts_with(['\r', '\n']) || !after[..line_end.min(after.len())].ends_with('\n') {
+        if marker.is_empty()
+            || !after.starts_with(['\r', '\n'])
+            || !after[..line_end.min(after.len())].ends_with('\n')
+        {
             return self.token(Kind::Bad(HEREDOC), 2);
         }
-        self.modes.push(Mode::Heredoc { marker, line_starts: true });
+        self.modes.push(Mode::Heredoc {
+            marker,
+            line_starts: true,
+        });
         self.token(Kind::OpenHeredoc, rest.len() - after.len() + line_end)
     }
 
@@ -175,14 +213,19 @@ impl<'a> Scanner<'a> {
             [_, b'{', b'~', ..] => (Kind::Interpolation, 3),
             [_, b'{', ..] => (Kind::Interpolation, 2),
             [first, second, b'{', ..] if first == second => (literal, 3),
-            // Both programs take a first carriage return with the sign, and one that ends the line behind it.
+            // Both programs take a first carriage return with the sign, and one that ends the line
+            // behind it.
             [_, b'\r', b'\r', ..] if literal == Kind::HeredocLiteral => (literal, 2),
             _ => (literal, 1),
         };
         if kind == literal {
             return self.token(literal, length);
         }
-        let kind = if rest[0] == b'%' { Kind::Directive } else { kind };
+        let kind = if rest[0] == b'%' {
+            Kind::Directive
+        } else {
+            kind
+        };
         self.modes.push(Mode::Code { braces: 0 });
         self.token(kind, length)
     }
@@ -201,13 +244,18 @@ impl<'a> Scanner<'a> {
         let mut length = 0;
         while let Some(byte) = bytes.get(length) {
             match (byte, bytes.get(length + 1)) {
-                (b'\\', None | Some(b'\r' | b'\n')) if length == 0 => return self.token(Kind::Bad(SPLIT), 1),
-                (b'"' | b'$' | b'%' | b'\r' | b'\n', _) | (b'\\', None | Some(b'\r' | b'\n')) => break,
+                (b'\\', None | Some(b'\r' | b'\n')) if length == 0 => {
+                    return self.token(Kind::Bad(SPLIT), 1);
+                }
+                (b'"' | b'$' | b'%' | b'\r' | b'\n', _) | (b'\\', None | Some(b'\r' | b'\n')) => {
+                    break;
+                }
                 (b'\\', Some(_)) => length += 2,
                 _ => length += 1,
             }
         }
-        // A character of several bytes behind a backslash is passed over as a whole: its other bytes are none of the signs above.
+        // A character of several bytes behind a backslash is passed over as a whole: its other
+        // bytes are none of the signs above.
         self.token(Kind::QuotedLiteral, length)
     }
 
@@ -237,11 +285,20 @@ impl<'a> Scanner<'a> {
 
 /// How long the name is that a text begins with.
 fn name(text: &str) -> usize {
-    let is_of_it = |(at, letter): (usize, char)| if at == 0 { starts_a_name(letter) } else { continues_a_name(letter) };
-    text.char_indices().find(|place| !is_of_it(*place)).map_or(text.len(), |(end, _)| end)
+    let is_of_it = |(at, letter): (usize, char)| {
+        if at == 0 {
+            starts_a_name(letter)
+        } else {
+            continues_a_name(letter)
+        }
+    };
+    text.char_indices()
+        .find(|place| !is_of_it(*place))
+        .map_or(text.len(), |(end, _)| end)
 }
 
-/// How long the number is that a text begins with: digits, points and exponents in any order, but no point at its end.
+/// How long the number is that a text begins with: digits, points and exponents in any order, but
+/// no point at its end.
 fn number(text: &str) -> usize {
     let (bytes, mut at, mut end) = (text.as_bytes(), 1, 1);
     loop {

@@ -1,4 +1,5 @@
-//! Texts in quotation marks and heredocs: their pieces, and the directives that have to belong together.
+//! Texts in quotation marks and heredocs: their pieces, and the directives that have to belong
+//! together.
 
 use super::Failure;
 use super::cursor::Cursor;
@@ -12,15 +13,22 @@ impl Expression<'_, '_> {
         let token = self.cursor.read();
         match token.kind {
             Kind::HeredocLiteral => Ok(Next::Piece),
-            Kind::QuotedLiteral => literal(self.cursor, token, &mut String::new()).map(|()| Next::Piece),
+            Kind::QuotedLiteral => {
+                literal(self.cursor, token, &mut String::new()).map(|()| Next::Piece)
+            }
             Kind::Interpolation => {
                 self.open(Open::Interpolation, false)?;
                 Ok(Next::Value)
             }
             Kind::Directive => self.directive(),
             Kind::CloseQuote | Kind::CloseHeredoc => self.end_of_template(token),
-            Kind::End => Err(Failure::new(self.template_at(), "the text that begins here has no end")),
-            _ => Err(self.cursor.failure(token, "this does not belong into a text")),
+            Kind::End => Err(Failure::new(
+                self.template_at(),
+                "the text that begins here has no end",
+            )),
+            _ => Err(self
+                .cursor
+                .failure(token, "this does not belong into a text")),
         }
     }
 
@@ -40,7 +48,10 @@ impl Expression<'_, '_> {
     fn directive(&mut self) -> Result<Next, Failure> {
         let around = self.innermost();
         self.open(Open::If, false)?;
-        let word = self.cursor.expect(Kind::Ident, "a directive begins with `if`, `else`, `endif`, `for` or `endfor`")?;
+        let word = self.cursor.expect(
+            Kind::Ident,
+            "a directive begins with `if`, `else`, `endif`, `for` or `endfor`",
+        )?;
         match (self.cursor.text(word), around) {
             ("if", _) => return Ok(Next::Value),
             ("for", _) => {
@@ -56,14 +67,27 @@ impl Expression<'_, '_> {
                 self.end_of_sequence()?;
                 self.close();
             }
-            ("else" | "endif" | "endfor", _) => return Err(Failure::new(word.start, "this directive ends nothing that is open here")),
-            _ => return Err(Failure::new(word.start, "a directive begins with `if`, `else`, `endif`, `for` or `endfor`")),
+            ("else" | "endif" | "endfor", _) => {
+                return Err(Failure::new(
+                    word.start,
+                    "this directive ends nothing that is open here",
+                ));
+            }
+            _ => {
+                return Err(Failure::new(
+                    word.start,
+                    "a directive begins with `if`, `else`, `endif`, `for` or `endfor`",
+                ));
+            }
         }
         Ok(Next::Piece)
     }
 
     fn end_of_sequence(&mut self) -> Result<(), Failure> {
-        self.cursor.expect(Kind::SequenceEnd, "a `}` is missing that ends this part of the text")?;
+        self.cursor.expect(
+            Kind::SequenceEnd,
+            "a `}` is missing that ends this part of the text",
+        )?;
         self.close();
         Ok(())
     }

@@ -1,4 +1,5 @@
-//! Batches: what becomes of jobs that fail, panic, are abandoned or come too late, and of their neighbours.
+//! Batches: what becomes of jobs that fail, panic, are abandoned or come too late, and of their
+//! neighbours.
 
 use super::*;
 use crate::model::clock::Timestamp;
@@ -13,22 +14,32 @@ fn name(block: &str) -> StateName {
 }
 
 fn make(tx: &Tx<'_>, block: &str) -> Result<(), StoreError> {
-    tx.make_state(&name(block), Timestamp::from_millis(0)).map(|_| ())
+    tx.make_state(&name(block), Timestamp::from_millis(0))
+        .map(|_| ())
 }
 
 async fn is_there(store: &Store, block: &str) -> bool {
     let wanted = name(block);
-    matches!(store.read(move |view| view.place(&wanted)).await.unwrap(), Place::State { .. })
+    matches!(
+        store.read(move |view| view.place(&wanted)).await.unwrap(),
+        Place::State { .. }
+    )
 }
 
 fn on_a_store<F: Future<Output = ()>>(test: impl FnOnce(std::sync::Arc<Store>) -> F) {
     let dir = tempfile::tempdir().unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let store = std::sync::Arc::new(Store::open(dir.path(), MAX_QUEUED, &std::sync::Arc::default()).unwrap());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let store = std::sync::Arc::new(
+        Store::open(dir.path(), MAX_QUEUED, &std::sync::Arc::default()).unwrap(),
+    );
     runtime.block_on(test(store));
 }
 
-/// Keeps the writer busy with a batch of its own until the answer is dropped, so that what is queued meanwhile is the next batch.
+/// Keeps the writer busy with a batch of its own until the answer is dropped, so that what is
+/// queued meanwhile is the next batch.
 fn occupy(store: &Store) -> std::sync::mpsc::Sender<()> {
     let (release, wait) = std::sync::mpsc::channel::<()>();
     let (begun, has_begun) = std::sync::mpsc::channel::<()>();
@@ -57,8 +68,16 @@ fn damage_is_the_failure_of_the_jobs_that_meet_it_and_writing_goes_on() {
         let release = async move { drop(release) };
         let (before, one, two, after, ()) = tokio::join!(before, one, two, after, release);
         assert!(before.is_ok() && after.is_ok());
-        assert!(matches!((one, two), (Err(StoreError::Damaged(_)), Err(StoreError::Damaged(_)))));
-        for (block, there) in [("before", true), ("one", false), ("two", false), ("after", true)] {
+        assert!(matches!(
+            (one, two),
+            (Err(StoreError::Damaged(_)), Err(StoreError::Damaged(_)))
+        ));
+        for (block, there) in [
+            ("before", true),
+            ("one", false),
+            ("two", false),
+            ("after", true),
+        ] {
             assert_eq!(is_there(&store, block).await, there, "{block}");
         }
         assert!(store.fault().is_none());
@@ -99,7 +118,9 @@ fn a_caller_that_goes_away_does_not_cancel_its_write() {
         let release = occupy(&store);
         {
             let mut write = std::pin::pin!(store.write(0, |tx| make(tx, "abandoned")));
-            let queued = std::future::poll_fn(|context| std::task::Poll::Ready(write.as_mut().poll(context).is_pending()));
+            let queued = std::future::poll_fn(|context| {
+                std::task::Poll::Ready(write.as_mut().poll(context).is_pending())
+            });
             assert!(queued.await);
         }
         drop(release);
@@ -120,7 +141,10 @@ fn a_full_queue_answers_at_once_and_loses_nothing_that_it_took() {
                 Ok(())
             });
         }
-        assert!(matches!(store.write(0, |_| Ok(())).await, Err(StoreError::Busy)));
+        assert!(matches!(
+            store.write(0, |_| Ok(())).await,
+            Err(StoreError::Busy)
+        ));
         drop(release);
         store.close().await;
         let taken = taken.load(std::sync::atomic::Ordering::Relaxed);
@@ -139,7 +163,10 @@ fn closing_finishes_what_is_queued_and_refuses_what_comes_after() {
         };
         let (written, ()) = tokio::join!(last, closing);
         assert!(written.is_ok());
-        assert!(matches!(store.write(0, |_| Ok(())).await, Err(StoreError::Closed)));
+        assert!(matches!(
+            store.write(0, |_| Ok(())).await,
+            Err(StoreError::Closed)
+        ));
     });
 }
 
@@ -151,7 +178,10 @@ fn a_lasting_fault_ends_all_writing_and_is_announced() {
             Err::<(), _>(StoreError::Disk("on purpose".to_owned()))
         });
         assert!(matches!(failed.await, Err(StoreError::Disk(_))));
-        assert!(matches!(store.write(0, |tx| make(tx, "later")).await, Err(StoreError::Disk(_))));
+        assert!(matches!(
+            store.write(0, |tx| make(tx, "later")).await,
+            Err(StoreError::Disk(_))
+        ));
         assert!(matches!(store.faulted().await, StoreError::Disk(_)));
         assert!(!is_there(&store, "lost").await && !is_there(&store, "later").await);
     });
@@ -159,17 +189,31 @@ fn a_lasting_fault_ends_all_writing_and_is_announced() {
 
 #[test]
 fn the_log_begins_anew_under_load_and_all_of_it_is_in_the_file_after_a_pause() {
-    // Far more than it takes, 64 MiB: the thread that moves the log may be kept from its core, while the writer is not.
+    // Far more than it takes, 64 MiB: the thread that moves the log may be kept from its core,
+    // while the writer is not.
     const MOST_WRITES: u64 = 4_000;
     const SIZE: usize = 256 * 1024;
     let dir = tempfile::tempdir().unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let store = Store::open(dir.path(), MAX_QUEUED, &std::sync::Arc::default()).unwrap();
     runtime.block_on(async {
         let (mut writes, mut longest) = (0_u64, 0_u64);
         loop {
-            let (digest, blob) = (Digest::of(&writes.to_le_bytes()), StoredBlob { format: 1, size: 7, frame: vec![7; SIZE] });
-            store.write(SIZE, move |tx| tx.put_blob(digest, &blob).map(drop)).await.unwrap();
+            let (digest, blob) = (
+                Digest::of(&writes.to_le_bytes()),
+                StoredBlob {
+                    format: 1,
+                    size: 7,
+                    frame: vec![7; SIZE],
+                },
+            );
+            store
+                .write(SIZE, move |tx| tx.put_blob(digest, &blob).map(drop))
+                .await
+                .unwrap();
             writes += 1;
             let log = store.file_sizes().1.unwrap_or(0);
             // One that goes on has each write in it as well.
@@ -177,10 +221,16 @@ fn the_log_begins_anew_under_load_and_all_of_it_is_in_the_file_after_a_pause() {
                 break;
             }
             longest = log;
-            assert!(writes < MOST_WRITES, "the log has {log} bytes and never begins anew");
+            assert!(
+                writes < MOST_WRITES,
+                "the log has {log} bytes and never begins anew"
+            );
         }
         tokio::time::sleep(2 * PAUSE).await;
-        let (all, end) = (writes * SIZE as u64, clock::monotonic() + Duration::from_mins(5));
+        let (all, end) = (
+            writes * SIZE as u64,
+            clock::monotonic() + Duration::from_mins(5),
+        );
         while store.file_sizes().0.unwrap_or(0) < all {
             assert!(clock::monotonic() < end, "{:?}", store.file_sizes());
             tokio::time::sleep(PAUSE).await;
@@ -196,8 +246,15 @@ fn what_is_queued_behind_the_end_of_the_writer_is_told_that_it_leaves() {
         let (done, _) = oneshot::channel();
         store.queue().sender.send(Message::Close(done)).unwrap();
         let (reply, answer) = oneshot::channel();
-        store.queue().write(0, |tx| make(tx, "late"), move |outcome| drop(reply.send(outcome)));
+        store.queue().write(
+            0,
+            |tx| make(tx, "late"),
+            move |outcome| drop(reply.send(outcome)),
+        );
         drop(release);
-        assert!(matches!(answer.await, Ok(Err(StoreError::Closed))), "not dropped without a word, which is taken for a panic");
+        assert!(
+            matches!(answer.await, Ok(Err(StoreError::Closed))),
+            "not dropped without a word, which is taken for a panic"
+        );
     });
 }

@@ -19,14 +19,19 @@ fn release(caller: &Client, name: &str, number: u64) -> Answer {
 }
 
 fn info(caller: &Client, name: &str, number: u64) -> Value {
-    caller.get(&format!("{}/versions/{number}/info", state_path(name))).expect_status(200).json()
+    caller
+        .get(&format!("{}/versions/{number}/info", state_path(name)))
+        .expect_status(200)
+        .json()
 }
 
 /// `team/net` with two versions.
 fn two_versions(server: &Server) -> Client {
     let admin = server.admin();
     for serial in 1..=2 {
-        admin.write("team/net", tfstate(L1, serial), None).expect_status(200);
+        admin
+            .write("team/net", tfstate(L1, serial), None)
+            .expect_status(200);
     }
     admin
 }
@@ -35,13 +40,21 @@ fn two_versions(server: &Server) -> Client {
 fn a_hold_is_shown_with_its_reason_until_it_is_released() {
     let server = Server::start();
     let admin = two_versions(&server);
-    let held = hold(&admin, "team/net", 1, "  known good, ticket 4711 ").expect_status(200).json();
-    assert_eq!((&held["number"], &held["held"]["reason"]), (&json!(1), &json!("known good, ticket 4711")));
+    let held = hold(&admin, "team/net", 1, "  known good, ticket 4711 ")
+        .expect_status(200)
+        .json();
+    assert_eq!(
+        (&held["number"], &held["held"]["reason"]),
+        (&json!(1), &json!("known good, ticket 4711"))
+    );
     assert_eq!(held["held"]["by"]["name"], "admin");
     assert_eq!(info(&admin, "team/net", 1)["held"], held["held"]);
     assert_eq!(admin.versions("team/net")[1]["held"], held["held"]);
     assert_eq!(info(&admin, "team/net", 2)["held"], json!(null));
-    assert_eq!(release(&admin, "team/net", 1).expect_status(200).json()["held"], json!(null));
+    assert_eq!(
+        release(&admin, "team/net", 1).expect_status(200).json()["held"],
+        json!(null)
+    );
     assert_eq!(info(&admin, "team/net", 1)["held"], json!(null));
 }
 
@@ -50,9 +63,19 @@ fn both_can_be_asked_for_again_and_only_what_changes_is_an_event() {
     let server = Server::start();
     let admin = two_versions(&server);
     release(&admin, "team/net", 1).expect_status(200);
-    let first = hold(&admin, "team/net", 1, "legal").expect_status(200).json();
-    assert_eq!(hold(&admin, "team/net", 1, "legal").expect_status(200).json()["held"], first["held"], "since when it was held");
-    let second = hold(&admin, "team/net", 1, "audit").expect_status(200).json();
+    let first = hold(&admin, "team/net", 1, "legal")
+        .expect_status(200)
+        .json();
+    assert_eq!(
+        hold(&admin, "team/net", 1, "legal")
+            .expect_status(200)
+            .json()["held"],
+        first["held"],
+        "since when it was held"
+    );
+    let second = hold(&admin, "team/net", 1, "audit")
+        .expect_status(200)
+        .json();
     assert_eq!(second["held"]["reason"], "audit");
     for _ in 0..2 {
         release(&admin, "team/net", 1).expect_status(200);
@@ -62,11 +85,25 @@ fn both_can_be_asked_for_again_and_only_what_changes_is_an_event() {
         .iter()
         .map(|event| {
             let text = |value: &'static str| event[value].as_str().unwrap_or_default();
-            (text("kind"), event["detail"]["reason"].as_str().unwrap_or_default(), event["version"].as_u64().unwrap_or_default())
+            (
+                text("kind"),
+                event["detail"]["reason"].as_str().unwrap_or_default(),
+                event["version"].as_u64().unwrap_or_default(),
+            )
         })
         .collect();
-    assert_eq!(told, [("version.release", "audit", 1), ("version.hold", "audit", 1), ("version.hold", "legal", 1)]);
-    assert_eq!((&events[0]["workspace"], &events[0]["buildingBlock"]), (&json!("team"), &json!("net")));
+    assert_eq!(
+        told,
+        [
+            ("version.release", "audit", 1),
+            ("version.hold", "audit", 1),
+            ("version.hold", "legal", 1)
+        ]
+    );
+    assert_eq!(
+        (&events[0]["workspace"], &events[0]["buildingBlock"]),
+        (&json!("team"), &json!("net"))
+    );
 }
 
 #[test]
@@ -76,15 +113,36 @@ fn what_makes_no_sense_is_refused_and_changes_nothing() {
     for reason in ["", "   ", "two\nlines", "bell\u{7}", &"x".repeat(501)] {
         hold(&admin, "team/net", 1, reason).expect_problem(400, "bad_request");
     }
-    for body in ["", "{}", "[]", r#"{"reason": 1}"#, r#"{"reason": "x", "until": "y"}"#, "{"] {
-        admin.send("POST", &path("team/net", 1), body.to_owned()).expect_problem(400, "bad_body");
+    for body in [
+        "",
+        "{}",
+        "[]",
+        r#"{"reason": 1}"#,
+        r#"{"reason": "x", "until": "y"}"#,
+        "{",
+    ] {
+        admin
+            .send("POST", &path("team/net", 1), body.to_owned())
+            .expect_problem(400, "bad_body");
     }
     hold(&admin, "team/net", 3, "x").expect_problem(404, "no_version");
     release(&admin, "team/net", 3).expect_problem(404, "no_version");
     hold(&admin, "team/none", 1, "x").expect_problem(404, "no_state");
-    admin.post_json(&format!("{}/versions/first/hold", state_path("team/net")), &json!({"reason": "x"})).expect_problem(400, "bad_address");
-    admin.get(&path("team/net", 1)).expect_problem(405, "method_not_allowed");
-    assert!(admin.versions("team/net").iter().all(|version| version["held"].is_null()));
+    admin
+        .post_json(
+            &format!("{}/versions/first/hold", state_path("team/net")),
+            &json!({"reason": "x"}),
+        )
+        .expect_problem(400, "bad_address");
+    admin
+        .get(&path("team/net", 1))
+        .expect_problem(405, "method_not_allowed");
+    assert!(
+        admin
+            .versions("team/net")
+            .iter()
+            .all(|version| version["held"].is_null())
+    );
     assert!(admin.events("kind=version.*").is_empty());
     hold(&admin, "team/net", 1, &"ö".repeat(500)).expect_status(200);
 }
@@ -95,9 +153,14 @@ fn versions_of_a_deleted_state_can_be_held_and_those_of_a_moved_one_at_its_new_a
     let admin = two_versions(&server);
     admin.delete("team/net").expect_status(200);
     hold(&admin, "team/net", 1, "legal").expect_status(200);
-    admin.send("POST", &format!("{}/restore", state_path("team/net")), "").expect_status(200);
     admin
-        .post_json(&format!("{}/move", state_path("team/net")), &json!({"workspace": "team", "buildingBlock": "there"}))
+        .send("POST", &format!("{}/restore", state_path("team/net")), "")
+        .expect_status(200);
+    admin
+        .post_json(
+            &format!("{}/move", state_path("team/net")),
+            &json!({"workspace": "team", "buildingBlock": "there"}),
+        )
         .expect_status(200);
     hold(&admin, "team/net", 2, "legal").expect_problem(410, "moved");
     assert_eq!(info(&admin, "team/there", 1)["held"]["reason"], "legal");
@@ -107,15 +170,26 @@ fn versions_of_a_deleted_state_can_be_held_and_those_of_a_moved_one_at_its_new_a
 fn a_held_rejected_version_is_not_dropped_for_newer_ones() {
     let server = Server::start();
     let admin = server.admin();
-    admin.write("team/net", tfstate(L1, 1_000), None).expect_status(200);
+    admin
+        .write("team/net", tfstate(L1, 1_000), None)
+        .expect_status(200);
     for serial in 1..=30 {
-        admin.write("team/net", tfstate(L1, serial), None).expect_status(409);
+        admin
+            .write("team/net", tfstate(L1, serial), None)
+            .expect_status(409);
         if serial == 1 {
             hold(&admin, "team/net", 2, "what the lost apply did").expect_status(200);
         }
     }
-    let rejected: Vec<u64> =
-        admin.versions("team/net").iter().filter(|row| row["kind"] == "rejected").filter_map(|row| row["number"].as_u64()).collect();
+    let rejected: Vec<u64> = admin
+        .versions("team/net")
+        .iter()
+        .filter(|row| row["kind"] == "rejected")
+        .filter_map(|row| row["number"].as_u64())
+        .collect();
     assert_eq!(rejected.len(), 21, "twenty and the held one: {rejected:?}");
-    assert!(rejected.contains(&2) && !rejected.contains(&3), "{rejected:?}");
+    assert!(
+        rejected.contains(&2) && !rejected.contains(&3),
+        "{rejected:?}"
+    );
 }

@@ -1,4 +1,5 @@
-//! `POST …/import`: versions from elsewhere, in their order, with their bytes, numbers and times, over nothing that is there.
+//! `POST …/import`: versions from elsewhere, in their order, with their bytes, numbers and times,
+//! over nothing that is there.
 
 use serde_json::{Value, json};
 
@@ -9,18 +10,37 @@ use super::L1;
 const LONG_AGO: &str = "2024-05-06T07:08:09.123Z";
 
 fn import(who: &Client, name: &str, body: &str, query: &str) -> Answer {
-    who.send("POST", &format!("{}/import?{query}", state_path(name)), body.to_owned())
+    who.send(
+        "POST",
+        &format!("{}/import?{query}", state_path(name)),
+        body.to_owned(),
+    )
 }
 
 /// Imports three versions as an export would have them: 2, 5 (rejected) and 7.
 fn three(who: &Client, name: &str) {
-    import(who, name, &tfstate(L1, 2), &format!("number=2&created_at={LONG_AGO}&intermediate=true")).expect_status(200);
-    import(who, name, &tfstate(L1, 9), "number=5&rejected=stale_write&after=2").expect_status(200);
+    import(
+        who,
+        name,
+        &tfstate(L1, 2),
+        &format!("number=2&created_at={LONG_AGO}&intermediate=true"),
+    )
+    .expect_status(200);
+    import(
+        who,
+        name,
+        &tfstate(L1, 9),
+        "number=5&rejected=stale_write&after=2",
+    )
+    .expect_status(200);
     import(who, name, &tfstate(L1, 3), "number=7&after=5").expect_status(200);
 }
 
 fn column(versions: &[Value], name: &str) -> Vec<Value> {
-    versions.iter().map(|version| version[name].clone()).collect()
+    versions
+        .iter()
+        .map(|version| version[name].clone())
+        .collect()
 }
 
 #[test]
@@ -32,16 +52,41 @@ fn versions_keep_their_bytes_numbers_and_times() {
     assert_eq!(column(&versions, "number"), [7, 5, 2]);
     assert_eq!(column(&versions, "kind"), ["import", "rejected", "import"]);
     assert_eq!(column(&versions, "intermediate"), [false, false, true]);
-    assert_eq!(column(&versions, "sha256"), [3, 9, 2].map(|serial| sha256(tfstate(L1, serial).as_bytes())));
+    assert_eq!(
+        column(&versions, "sha256"),
+        [3, 9, 2].map(|serial| sha256(tfstate(L1, serial).as_bytes()))
+    );
     assert_eq!(versions[2]["created_at"], LONG_AGO);
     assert_eq!(versions[1]["rejected"], "stale_write");
-    assert_eq!(admin.read("team/net").expect_status(200).text(), tfstate(L1, 3), "what was rejected is not current");
+    assert_eq!(
+        admin.read("team/net").expect_status(200).text(),
+        tfstate(L1, 3),
+        "what was rejected is not current"
+    );
     import(&admin, "team/half", &tfstate(L1, 2), "").expect_status(200);
-    import(&admin, "team/half", &tfstate(L1, 9), "rejected=locked&after=1").expect_status(200);
-    assert_eq!(admin.read("team/half").expect_status(200).text(), tfstate(L1, 2));
+    import(
+        &admin,
+        "team/half",
+        &tfstate(L1, 9),
+        "rejected=locked&after=1",
+    )
+    .expect_status(200);
+    assert_eq!(
+        admin.read("team/half").expect_status(200).text(),
+        tfstate(L1, 2)
+    );
     let events = admin.events("kind=state.import&buildingBlock=net&workspace=team");
-    assert_eq!((events.len(), &events[0]["version"], &events[0]["detail"]["serial"]), (3, &json!(7), &json!(3)));
-    admin.write("team/net", tfstate(L1, 4), None).expect_status(200);
+    assert_eq!(
+        (
+            events.len(),
+            &events[0]["version"],
+            &events[0]["detail"]["serial"]
+        ),
+        (3, &json!(7), &json!(3))
+    );
+    admin
+        .write("team/net", tfstate(L1, 4), None)
+        .expect_status(200);
     assert_eq!(admin.versions("team/net")[0]["number"], 8);
 }
 
@@ -49,18 +94,32 @@ fn versions_keep_their_bytes_numbers_and_times() {
 fn what_is_there_is_never_overwritten() {
     let server = Server::start();
     let admin = server.admin();
-    admin.write("team/net", tfstate(L1, 5), None).expect_status(200);
-    admin.write("team/gone", tfstate(L1, 1), None).expect_status(200);
+    admin
+        .write("team/net", tfstate(L1, 5), None)
+        .expect_status(200);
+    admin
+        .write("team/gone", tfstate(L1, 1), None)
+        .expect_status(200);
     admin.delete("team/gone").expect_status(200);
     for name in ["team/net", "team/gone"] {
         import(&admin, name, &tfstate(L1, 6), "").expect_problem(409, "state_exists");
         import(&admin, name, &tfstate(L1, 6), "after=1").expect_problem(409, "not_imported_so_far");
     }
-    import(&admin, "team/gone", &tfstate(L1, 6), "append=true").expect_problem(409, "state_deleted");
-    import(&admin, "team/net", &tfstate(&lineage(7), 6), "append=true").expect_problem(409, "other_lineage");
-    import(&admin, "team/net", &tfstate(L1, 5), "append=true").expect_problem(409, "serial_not_above");
-    import(&admin, "team/net", &tfstate(L1, 6), "append=true&number=1").expect_problem(409, "number_taken");
-    assert_eq!((admin.versions("team/net").len(), admin.events("kind=state.import").len()), (1, 0));
+    import(&admin, "team/gone", &tfstate(L1, 6), "append=true")
+        .expect_problem(409, "state_deleted");
+    import(&admin, "team/net", &tfstate(&lineage(7), 6), "append=true")
+        .expect_problem(409, "other_lineage");
+    import(&admin, "team/net", &tfstate(L1, 5), "append=true")
+        .expect_problem(409, "serial_not_above");
+    import(&admin, "team/net", &tfstate(L1, 6), "append=true&number=1")
+        .expect_problem(409, "number_taken");
+    assert_eq!(
+        (
+            admin.versions("team/net").len(),
+            admin.events("kind=state.import").len()
+        ),
+        (1, 0)
+    );
     import(&admin, "team/net", &tfstate(L1, 6), "append=true").expect_status(200);
     import(&admin, "team/net", &tfstate(L1, 7), "append=true").expect_status(200);
     assert_eq!(column(&admin.versions("team/net"), "serial"), [7, 6, 5]);
@@ -71,10 +130,15 @@ fn an_import_goes_on_only_behind_what_the_same_caller_imported() {
     let server = Server::start();
     let (owner, other) = (server.key("team", "owner"), server.key("team", "writer"));
     import(&owner, "team/net", &tfstate(L1, 1), "").expect_status(200);
-    import(&other, "team/net", &tfstate(L1, 2), "after=1").expect_problem(409, "not_imported_so_far");
-    import(&owner, "team/net", &tfstate(L1, 2), "after=7").expect_problem(409, "not_imported_so_far");
-    other.write("team/net", tfstate(L1, 2), None).expect_status(200);
-    import(&owner, "team/net", &tfstate(L1, 3), "after=2").expect_problem(409, "not_imported_so_far");
+    import(&other, "team/net", &tfstate(L1, 2), "after=1")
+        .expect_problem(409, "not_imported_so_far");
+    import(&owner, "team/net", &tfstate(L1, 2), "after=7")
+        .expect_problem(409, "not_imported_so_far");
+    other
+        .write("team/net", tfstate(L1, 2), None)
+        .expect_status(200);
+    import(&owner, "team/net", &tfstate(L1, 3), "after=2")
+        .expect_problem(409, "not_imported_so_far");
     assert_eq!(owner.versions("team/net").len(), 2);
 }
 
@@ -84,13 +148,28 @@ fn sent_again_after_a_lost_answer_it_is_stored_once() {
     let admin = server.admin();
     for query in ["number=3", "number=4&after=3"] {
         let body = tfstate(L1, 1);
-        let first = import(&admin, "team/net", &body, query).expect_status(200).json();
-        assert_eq!(import(&admin, "team/net", &body, query).expect_status(200).json()["number"], first["number"]);
+        let first = import(&admin, "team/net", &body, query)
+            .expect_status(200)
+            .json();
+        assert_eq!(
+            import(&admin, "team/net", &body, query)
+                .expect_status(200)
+                .json()["number"],
+            first["number"]
+        );
     }
-    assert_eq!(column(&admin.versions("team/net"), "number"), [4, 3], "equal bytes under two numbers are two versions");
+    assert_eq!(
+        column(&admin.versions("team/net"), "number"),
+        [4, 3],
+        "equal bytes under two numbers are two versions"
+    );
     server
         .key("team", "writer")
-        .send("POST", &format!("{}/import?number=4", state_path("team/net")), tfstate(L1, 1))
+        .send(
+            "POST",
+            &format!("{}/import?number=4", state_path("team/net")),
+            tfstate(L1, 1),
+        )
         .expect_problem(409, "state_exists");
 }
 
@@ -98,14 +177,35 @@ fn sent_again_after_a_lost_answer_it_is_stored_once() {
 fn nobody_forges_when_or_by_whom_a_version_was_written() {
     let server = Server::start();
     let owner = server.key("team", "owner");
-    import(&owner, "team/net", &tfstate(L1, 1), &format!("created_at={LONG_AGO}")).expect_status(200);
+    import(
+        &owner,
+        "team/net",
+        &tfstate(L1, 1),
+        &format!("created_at={LONG_AGO}"),
+    )
+    .expect_status(200);
     let version = &owner.versions("team/net")[0];
-    assert_ne!(version["created_at"], LONG_AGO, "only who operates the server says when");
+    assert_ne!(
+        version["created_at"], LONG_AGO,
+        "only who operates the server says when"
+    );
     assert_eq!(version["created_by"]["id"], owner.key_id.as_str());
     let admin = server.admin();
-    import(&admin, "team/late", &tfstate(L1, 1), "created_at=2999-01-01T00:00:00Z").expect_status(200);
-    let written = admin.versions("team/late")[0]["created_at"].as_str().expect("a time").to_owned();
-    assert!(!written.starts_with("2999"), "nothing is written later than now: {written}");
+    import(
+        &admin,
+        "team/late",
+        &tfstate(L1, 1),
+        "created_at=2999-01-01T00:00:00Z",
+    )
+    .expect_status(200);
+    let written = admin.versions("team/late")[0]["created_at"]
+        .as_str()
+        .expect("a time")
+        .to_owned();
+    assert!(
+        !written.starts_with("2999"),
+        "nothing is written later than now: {written}"
+    );
 }
 
 #[test]
@@ -115,15 +215,27 @@ fn a_deleted_state_arrives_deleted() {
     import(&writer, "team/net", &tfstate(L1, 1), "deleted=true").expect_problem(403, "forbidden");
     import(&owner, "team/net", &tfstate(L1, 1), "deleted=true").expect_status(200);
     owner.read("team/net").expect_problem(404, "no_state");
-    assert_eq!(owner.send("POST", &format!("{}/restore", state_path("team/net")), "").expect_status(200).json()["number"], 2);
-    assert_eq!(owner.read("team/net").expect_status(200).text(), tfstate(L1, 1));
+    assert_eq!(
+        owner
+            .send("POST", &format!("{}/restore", state_path("team/net")), "")
+            .expect_status(200)
+            .json()["number"],
+        2
+    );
+    assert_eq!(
+        owner.read("team/net").expect_status(200).text(),
+        tfstate(L1, 1)
+    );
 }
 
 #[test]
 fn a_lock_keeps_an_import_out() {
     let server = Server::start();
     let admin = server.admin();
-    server.key("team", "writer").lock("team/net", "theirs").expect_status(200);
+    server
+        .key("team", "writer")
+        .lock("team/net", "theirs")
+        .expect_status(200);
     import(&admin, "team/net", &tfstate(L1, 1), "").expect_status(423);
     assert!(admin.versions("team/net").is_empty());
 }
@@ -133,68 +245,153 @@ fn what_makes_no_sense_is_400_and_nothing_is_stored() {
     let server = Server::start();
     let admin = server.admin();
     let good = tfstate(L1, 1);
-    for query in
-        ["number=0", "number=1099511627777", "number=x", "created_at=yesterday", "rejected=because", "append=true&after=1", "author=me"]
-    {
+    for query in [
+        "number=0",
+        "number=1099511627777",
+        "number=x",
+        "created_at=yesterday",
+        "rejected=because",
+        "append=true&after=1",
+        "author=me",
+    ] {
         import(&admin, "team/net", &good, query).expect_problem(400, "bad_query");
     }
-    import(&admin, "team/net", &good, &format!("sha256={}", sha256(b"other"))).expect_problem(400, "sha256_mismatch");
+    import(
+        &admin,
+        "team/net",
+        &good,
+        &format!("sha256={}", sha256(b"other")),
+    )
+    .expect_problem(400, "sha256_mismatch");
     import(&admin, "team/net", "{}", "").expect_problem(400, "not_a_state");
     import(&admin, "team/net", "", "").expect_problem(400, "bad_body");
     import(&admin, "team/net", &"[".repeat(100_000), "").expect_problem(400, "too_deep");
     admin.read("team/net").expect_problem(404, "no_state");
-    import(&admin, "team/net", &good, &format!("sha256={}", sha256(good.as_bytes()))).expect_status(200);
+    import(
+        &admin,
+        "team/net",
+        &good,
+        &format!("sha256={}", sha256(good.as_bytes())),
+    )
+    .expect_status(200);
 }
 
-/// A state whose storage was elsewhere comes to wherever none lives, under whatever lineage it has there.
+/// A state whose storage was elsewhere comes to wherever none lives, under whatever lineage it has
+/// there.
 #[test]
 fn a_state_arrives_where_none_lives() {
     let server = Server::start();
     let (admin, writer) = (server.admin(), server.key("team", "writer"));
-    let arrive = |name: &str, serial| import(&writer, name, &tfstate(&lineage(serial), serial), "arrive=true");
+    let arrive = |name: &str, serial| {
+        import(
+            &writer,
+            name,
+            &tfstate(&lineage(serial), serial),
+            "arrive=true",
+        )
+    };
     let rows = |name| column(&admin.versions(name), "kind");
 
     arrive("team/new", 3).expect_status(200);
     arrive("team/new", 3).expect_status(200);
-    assert_eq!(rows("team/new"), ["import"], "sent again after a lost answer");
+    assert_eq!(
+        rows("team/new"),
+        ["import"],
+        "sent again after a lost answer"
+    );
     arrive("team/new", 4).expect_problem(409, "state_exists");
 
-    admin.write("team/gone", tfstate(L1, 7), None).expect_status(200);
+    admin
+        .write("team/gone", tfstate(L1, 7), None)
+        .expect_status(200);
     arrive("team/gone", 4).expect_problem(409, "state_exists");
     admin.delete("team/gone").expect_status(200);
     arrive("team/gone", 4).expect_status(200);
 
-    admin.write("team/left", tfstate(L1, 7), None).expect_status(200);
+    admin
+        .write("team/left", tfstate(L1, 7), None)
+        .expect_status(200);
     let transfer = format!("{}/transfer", state_path("team/left"));
-    writer.post_json(&transfer, &json!({ "to": "elsewhere" })).expect_status(200);
+    writer
+        .post_json(&transfer, &json!({ "to": "elsewhere" }))
+        .expect_status(200);
     import(&admin, "team/left", &tfstate(L1, 8), "arrive=true").expect_status(423);
-    writer.post_json(&format!("{transfer}/done"), &json!({ "version": 1 })).expect_status(200);
+    writer
+        .post_json(&format!("{transfer}/done"), &json!({ "version": 1 }))
+        .expect_status(200);
     arrive("team/left", 4).expect_status(200);
 
     for name in ["team/gone", "team/left"] {
-        assert_eq!(admin.read(name).expect_status(200).text(), tfstate(&lineage(4), 4), "{name}");
+        assert_eq!(
+            admin.read(name).expect_status(200).text(),
+            tfstate(&lineage(4), 4),
+            "{name}"
+        );
         assert_eq!(rows(name), ["import", "write"], "its history stays: {name}");
     }
-    assert_eq!(admin.events("kind=state.restore&buildingBlock=left&workspace=team").len(), 1);
-    import(&writer, "team/new", &tfstate(L1, 9), "arrive=true&append=true").expect_problem(400, "bad_query");
-    import(&server.key("team", "reader"), "team/other", &tfstate(L1, 9), "arrive=true").expect_problem(403, "forbidden");
+    assert_eq!(
+        admin
+            .events("kind=state.restore&buildingBlock=left&workspace=team")
+            .len(),
+        1
+    );
+    import(
+        &writer,
+        "team/new",
+        &tfstate(L1, 9),
+        "arrive=true&append=true",
+    )
+    .expect_problem(400, "bad_query");
+    import(
+        &server.key("team", "reader"),
+        "team/other",
+        &tfstate(L1, 9),
+        "arrive=true",
+    )
+    .expect_problem(403, "forbidden");
 }
 
-/// What an apply stores under a lock that was lost is kept as rejected; whoever wrote it brings it in later, from the client's `errored.tfstate`.
+/// What an apply stores under a lock that was lost is kept as rejected; whoever wrote it brings it
+/// in later, from the client's `errored.tfstate`.
 #[test]
 fn bytes_that_were_refused_can_be_imported_by_who_wrote_them() {
     let server = Server::start();
     let writer = server.key("team", "writer");
-    writer.write("team/net", tfstate(L1, 1), None).expect_status(200);
-    writer.write("team/net", tfstate(L1, 2), Some("lost")).expect_problem(409, "stale_lock_id");
-    let version = import(&writer, "team/net", &tfstate(L1, 2), "append=true").expect_status(200).json();
-    assert_eq!((&version["kind"], &version["current"]), (&json!("import"), &json!(true)), "{version}");
-    assert_eq!(writer.read("team/net").expect_status(200).text(), tfstate(L1, 2));
-    let again = import(&writer, "team/net", &tfstate(L1, 2), "append=true").expect_status(200).json();
-    assert_eq!(again["number"], version["number"], "and sent again it is there");
-    writer.write("team/net", tfstate(L1, 1), Some("lost")).expect_problem(409, "stale_lock_id");
-    let again = import(&writer, "team/net", &tfstate(L1, 2), "append=true").expect_status(200).json();
-    assert_eq!(again["number"], version["number"], "also behind another write that was refused");
+    writer
+        .write("team/net", tfstate(L1, 1), None)
+        .expect_status(200);
+    writer
+        .write("team/net", tfstate(L1, 2), Some("lost"))
+        .expect_problem(409, "stale_lock_id");
+    let version = import(&writer, "team/net", &tfstate(L1, 2), "append=true")
+        .expect_status(200)
+        .json();
+    assert_eq!(
+        (&version["kind"], &version["current"]),
+        (&json!("import"), &json!(true)),
+        "{version}"
+    );
+    assert_eq!(
+        writer.read("team/net").expect_status(200).text(),
+        tfstate(L1, 2)
+    );
+    let again = import(&writer, "team/net", &tfstate(L1, 2), "append=true")
+        .expect_status(200)
+        .json();
+    assert_eq!(
+        again["number"], version["number"],
+        "and sent again it is there"
+    );
+    writer
+        .write("team/net", tfstate(L1, 1), Some("lost"))
+        .expect_problem(409, "stale_lock_id");
+    let again = import(&writer, "team/net", &tfstate(L1, 2), "append=true")
+        .expect_status(200)
+        .json();
+    assert_eq!(
+        again["number"], version["number"],
+        "also behind another write that was refused"
+    );
     assert_eq!(writer.versions("team/net").len(), 4);
 }
 
@@ -202,20 +399,39 @@ fn bytes_that_were_refused_can_be_imported_by_who_wrote_them() {
 fn behind_a_refused_write_of_ones_own_nothing_of_somebody_else_is_overwritten() {
     let server = Server::start();
     let (alice, bob) = (server.key("team", "writer"), server.key("team", "writer"));
-    bob.write("team/net", tfstate(L1, 5), None).expect_status(200);
-    alice.write("team/net", tfstate(L1, 4), None).expect_problem(409, "stale_write");
-    import(&alice, "team/net", &tfstate(&lineage(7), 1), "after=2").expect_problem(409, "not_imported_so_far");
-    assert_eq!(alice.read("team/net").expect_status(200).text(), tfstate(L1, 5));
+    bob.write("team/net", tfstate(L1, 5), None)
+        .expect_status(200);
+    alice
+        .write("team/net", tfstate(L1, 4), None)
+        .expect_problem(409, "stale_write");
+    import(&alice, "team/net", &tfstate(&lineage(7), 1), "after=2")
+        .expect_problem(409, "not_imported_so_far");
+    assert_eq!(
+        alice.read("team/net").expect_status(200).text(),
+        tfstate(L1, 5)
+    );
     // Her own import may go on behind what was refused of hers.
     import(&alice, "team/own", &tfstate(L1, 5), "").expect_status(200);
-    alice.write("team/own", tfstate(L1, 4), None).expect_problem(409, "stale_write");
+    alice
+        .write("team/own", tfstate(L1, 4), None)
+        .expect_problem(409, "stale_write");
     import(&alice, "team/own", &tfstate(L1, 6), "after=2").expect_status(200);
     // A rejected one that is sent again is the same; what is refused for another reason is another.
     let rejected = |code: &str, after: u64| {
         let query = format!("rejected={code}&after={after}");
-        import(&alice, "team/own", &tfstate(L1, 3), &query).expect_status(200).json()["number"].clone()
+        import(&alice, "team/own", &tfstate(L1, 3), &query)
+            .expect_status(200)
+            .json()["number"]
+            .clone()
     };
-    assert_eq!([rejected("locked", 3), rejected("locked", 3), rejected("stale_write", 4)], [json!(4), json!(4), json!(5)]);
+    assert_eq!(
+        [
+            rejected("locked", 3),
+            rejected("locked", 3),
+            rejected("stale_write", 4)
+        ],
+        [json!(4), json!(4), json!(5)]
+    );
 }
 
 #[test]
@@ -224,12 +440,17 @@ fn what_was_deleted_since_is_not_there() {
     let (owner, other) = (server.key("team", "owner"), server.key("team", "owner"));
     for _ in 0..2 {
         import(&owner, "team/net", &tfstate(L1, 1), "arrive=true").expect_status(200);
-        assert_eq!(owner.read("team/net").expect_status(200).text(), tfstate(L1, 1), "it arrives each time that it was deleted");
+        assert_eq!(
+            owner.read("team/net").expect_status(200).text(),
+            tfstate(L1, 1),
+            "it arrives each time that it was deleted"
+        );
         other.delete("team/net").expect_status(200);
     }
     import(&owner, "team/net", &tfstate(L1, 1), "").expect_problem(409, "state_exists");
     import(&owner, "team/net", &tfstate(L1, 2), "after=2").expect_problem(409, "state_deleted");
-    import(&owner, "team/net", &tfstate(L1, 2), "after=2&deleted=true").expect_problem(409, "state_deleted");
+    import(&owner, "team/net", &tfstate(L1, 2), "after=2&deleted=true")
+        .expect_problem(409, "state_deleted");
     owner.read("team/net").expect_problem(404, "no_state");
     // Hidden by the import itself, it goes on hidden or not, and says so when it is sent again.
     import(&owner, "team/gone", &tfstate(L1, 1), "deleted=true").expect_status(200);
@@ -238,29 +459,51 @@ fn what_was_deleted_since_is_not_there() {
     import(&owner, "team/gone", &tfstate(L1, 2), "after=1&deleted=true").expect_status(200);
     owner.read("team/gone").expect_problem(404, "no_state");
     import(&owner, "team/gone", &tfstate(L1, 3), "after=2").expect_status(200);
-    assert_eq!(owner.read("team/gone").expect_status(200).text(), tfstate(L1, 3));
+    assert_eq!(
+        owner.read("team/gone").expect_status(200).text(),
+        tfstate(L1, 3)
+    );
     assert_eq!(column(&owner.versions("team/gone"), "number"), [3, 2, 1]);
     // Brought back and deleted by somebody: not by the import any more.
     import(&owner, "team/back", &tfstate(L1, 1), "deleted=true").expect_status(200);
-    owner.send("POST", &format!("{}/restore", state_path("team/back")), "").expect_status(200);
+    owner
+        .send("POST", &format!("{}/restore", state_path("team/back")), "")
+        .expect_status(200);
     other.delete("team/back").expect_status(200);
-    import(&owner, "team/back", &tfstate(L1, 2), "after=1").expect_problem(409, "not_imported_so_far");
+    import(&owner, "team/back", &tfstate(L1, 2), "after=1")
+        .expect_problem(409, "not_imported_so_far");
 }
 
 #[test]
 fn importing_what_was_refused_forgets_no_broken_lock() {
     let server = Server::start();
     let (holder, admin) = (server.key("team", "writer"), server.admin());
-    holder.write("team/net", tfstate(L1, 1), None).expect_status(200);
+    holder
+        .write("team/net", tfstate(L1, 1), None)
+        .expect_status(200);
     for (rejected, status) in [("&rejected=stale_write", 200), ("", 409)] {
         holder.lock("team/net", "lock-1").expect_status(200);
-        admin.send("UNLOCK", &state_path("team/net"), "").expect_status(200);
+        admin
+            .send("UNLOCK", &state_path("team/net"), "")
+            .expect_status(200);
         let serial = if rejected.is_empty() { 8 } else { 1 };
-        import(&admin, "team/net", &tfstate(L1, serial), &format!("append=true{rejected}")).expect_status(200);
-        holder.write("team/net", tfstate(L1, 9), Some("lock-1")).expect_status(status);
-        admin.send("UNLOCK", &state_path("team/net"), "").expect_status(200);
+        import(
+            &admin,
+            "team/net",
+            &tfstate(L1, serial),
+            &format!("append=true{rejected}"),
+        )
+        .expect_status(200);
+        holder
+            .write("team/net", tfstate(L1, 9), Some("lock-1"))
+            .expect_status(status);
+        admin
+            .send("UNLOCK", &state_path("team/net"), "")
+            .expect_status(200);
         if status == 200 {
-            holder.write_by_force("team/net", tfstate(L1, 1)).expect_status(200);
+            holder
+                .write_by_force("team/net", tfstate(L1, 1))
+                .expect_status(200);
         }
     }
 }
@@ -269,15 +512,45 @@ fn importing_what_was_refused_forgets_no_broken_lock() {
 fn old_versions_make_no_state_older_and_a_current_one_is_never_left_out() {
     let server = Server::start();
     let admin = server.admin();
-    let updated = || admin.get("/api/terraform/state?workspace=team").expect_status(200).json()["states"][0]["updated_at"].clone();
-    admin.write("team/net", tfstate(L1, 1), None).expect_status(200);
+    let updated = || {
+        admin
+            .get("/api/terraform/state?workspace=team")
+            .expect_status(200)
+            .json()["states"][0]["updated_at"]
+            .clone()
+    };
+    admin
+        .write("team/net", tfstate(L1, 1), None)
+        .expect_status(200);
     let before = updated();
-    import(&admin, "team/net", &tfstate(L1, 2), &format!("append=true&created_at={LONG_AGO}")).expect_status(200);
+    import(
+        &admin,
+        "team/net",
+        &tfstate(L1, 2),
+        &format!("append=true&created_at={LONG_AGO}"),
+    )
+    .expect_status(200);
     assert_eq!(updated(), before, "it changed here after that");
-    let snapshot = import(&admin, "team/net", &tfstate(L1, 3), "append=true&intermediate=true").expect_status(200).json();
-    assert_eq!(snapshot["intermediate"], false, "nothing has replaced it yet");
+    let snapshot = import(
+        &admin,
+        "team/net",
+        &tfstate(L1, 3),
+        "append=true&intermediate=true",
+    )
+    .expect_status(200)
+    .json();
+    assert_eq!(
+        snapshot["intermediate"], false,
+        "nothing has replaced it yet"
+    );
     let listed = || {
-        let answer = admin.get(&format!("{}/versions?intermediate=false", state_path("team/net"))).expect_status(200).json();
+        let answer = admin
+            .get(&format!(
+                "{}/versions?intermediate=false",
+                state_path("team/net")
+            ))
+            .expect_status(200)
+            .json();
         column(answer["versions"].as_array().expect("a list"), "number")
     };
     assert_eq!(listed(), [3, 2, 1]);

@@ -36,7 +36,8 @@ use crate::harness::Client;
 
 const L1: &str = "11111111-1111-4111-8111-111111111111";
 
-/// Follows the pages of a list to its end; `next` is given back as `parameter`. Fails when the pages never end.
+/// Follows the pages of a list to its end; `next` is given back as `parameter`. Fails when the
+/// pages never end.
 fn pages(caller: &Client, path: &str, rows: &str, parameter: &str) -> Vec<Vec<Value>> {
     let mut pages = Vec::new();
     let mut address = path.to_owned();
@@ -54,7 +55,9 @@ fn pages(caller: &Client, path: &str, rows: &str, parameter: &str) -> Vec<Vec<Va
 
 /// A value without the quotation marks of a text.
 fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// One member of each row, as text.
@@ -65,7 +68,10 @@ fn column(rows: &[Value], name: &str) -> Vec<String> {
 /// Checks that a list refuses the limits and parameters that make no sense.
 #[track_caller]
 fn refuses_bad_queries(caller: &Client, path: &str, more: &[&str]) {
-    for query in ["limit=0", "limit=1001", "limit=x", "limit=-1", "limit="].iter().chain(more) {
+    for query in ["limit=0", "limit=1001", "limit=x", "limit=-1", "limit="]
+        .iter()
+        .chain(more)
+    {
         let answer = caller.get(&format!("{path}?{query}"));
         assert_eq!(answer.status, 400, "{path}?{query}: {}", answer.text());
         answer.expect_problem(400, "bad_query");

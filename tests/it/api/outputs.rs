@@ -12,7 +12,10 @@ fn path() -> String {
 
 #[track_caller]
 fn outputs(caller: &Client, query: &str) -> Value {
-    caller.get(&format!("{}{query}", path())).expect_status(200).json()
+    caller
+        .get(&format!("{}{query}", path()))
+        .expect_status(200)
+        .json()
 }
 
 fn body() -> String {
@@ -40,16 +43,34 @@ fn with_outputs() -> (Server, Client) {
 #[test]
 fn they_are_the_outputs_and_nothing_else_with_secrets_hidden() {
     let (server, writer) = with_outputs();
-    for caller in [&writer, &server.key("team", "reader"), &server.key("team", "outputs"), &server.key("team", "planner")] {
+    for caller in [
+        &writer,
+        &server.key("team", "reader"),
+        &server.key("team", "outputs"),
+        &server.key("team", "planner"),
+    ] {
         let answer = outputs(caller, "");
         assert!(!answer.to_string().contains("canary"), "{answer}");
-        assert_eq!((&answer["version"], &answer["serial"], &answer["lineage"]), (&json!(1), &json!(u64::MAX), &json!(L1)));
-        assert_eq!((&answer["encrypted"], &answer["not_shown"]), (&json!(false), &Value::Null));
+        assert_eq!(
+            (&answer["version"], &answer["serial"], &answer["lineage"]),
+            (&json!(1), &json!(u64::MAX), &json!(L1))
+        );
+        assert_eq!(
+            (&answer["encrypted"], &answer["not_shown"]),
+            (&json!(false), &Value::Null)
+        );
         let open = |value: Value, kind: Value| json!({"value": value, "type": kind, "sensitive": false, "hidden": false, "hidden_inside": false, "too_deep": false});
         let found = &answer["outputs"];
         assert_eq!(found["address"], open(json!("10.1.2.3"), json!("string")));
-        assert_eq!(found["sizes"], open(json!([1, u64::MAX]), json!(["list", "number"])), "numbers keep every digit");
-        assert_eq!((&found["db"]["value"], &found["db"]["hidden_inside"]), (&json!({"user": "u", "password": "(hidden)"}), &json!(true)));
+        assert_eq!(
+            found["sizes"],
+            open(json!([1, u64::MAX]), json!(["list", "number"])),
+            "numbers keep every digit"
+        );
+        assert_eq!(
+            (&found["db"]["value"], &found["db"]["hidden_inside"]),
+            (&json!({"user": "u", "password": "(hidden)"}), &json!(true))
+        );
         for (name, sensitive) in [("api_token", false), ("marked", true)] {
             assert_eq!(
                 found[name],
@@ -64,18 +85,32 @@ fn they_are_the_outputs_and_nothing_else_with_secrets_hidden() {
 fn secrets_are_shown_to_those_who_may_read_the_state_and_who_ask_and_that_is_an_event() {
     let (server, writer) = with_outputs();
     for role in ["outputs", "planner"] {
-        server.key("team", role).get(&format!("{}?sensitive=true", path())).expect_problem(403, "forbidden");
+        server
+            .key("team", role)
+            .get(&format!("{}?sensitive=true", path()))
+            .expect_problem(403, "forbidden");
     }
     assert!(server.admin().events("kind=state.reveal").is_empty());
     let clear = outputs(&writer, "?sensitive=true");
     assert_eq!(clear["outputs"]["marked"]["value"], "canary-marked");
-    assert_eq!((&clear["outputs"]["marked"]["sensitive"], &clear["outputs"]["marked"]["hidden"]), (&json!(true), &json!(false)));
+    assert_eq!(
+        (
+            &clear["outputs"]["marked"]["sensitive"],
+            &clear["outputs"]["marked"]["hidden"]
+        ),
+        (&json!(true), &json!(false))
+    );
     assert_eq!(clear["outputs"]["db"]["value"]["password"], "canary-inside");
     assert!(!clear.to_string().contains("canary-resource"));
     let events = server.admin().events("kind=state.reveal");
-    assert_eq!((events.len(), &events[0]["detail"], &events[0]["version"]), (1, &json!({"what": "outputs"}), &json!(1)));
+    assert_eq!(
+        (events.len(), &events[0]["detail"], &events[0]["version"]),
+        (1, &json!({"what": "outputs"}), &json!(1))
+    );
     assert_eq!(events[0]["attention"], false);
-    writer.get(&format!("{}?sensitive=x", path())).expect_problem(400, "bad_query");
+    writer
+        .get(&format!("{}?sensitive=x", path()))
+        .expect_problem(400, "bad_query");
 }
 
 #[test]
@@ -83,13 +118,32 @@ fn a_key_for_outputs_alone_can_read_nothing_else() {
     let (server, _writer) = with_outputs();
     let reader = server.key("team", "outputs");
     outputs(&reader, "");
-    for below in ["/versions", "/versions/1", "/versions/1/info", "/versions/1/diff", "/versions/1/diff?sensitive=true", "/lock"] {
-        reader.get(&format!("{}{below}", state_path("team/net"))).expect_problem(403, "forbidden");
+    for below in [
+        "/versions",
+        "/versions/1",
+        "/versions/1/info",
+        "/versions/1/diff",
+        "/versions/1/diff?sensitive=true",
+        "/lock",
+    ] {
+        reader
+            .get(&format!("{}{below}", state_path("team/net")))
+            .expect_problem(403, "forbidden");
     }
-    for path in ["/api/terraform/state", "/api/events", "/api/status", "/api/keys"] {
+    for path in [
+        "/api/terraform/state",
+        "/api/events",
+        "/api/status",
+        "/api/keys",
+    ] {
         reader.get(path).expect_problem(403, "forbidden");
     }
-    eventually("the read is written down", || !server.admin().events(&format!("kind=state.read&key={}", reader.key_id)).is_empty());
+    eventually("the read is written down", || {
+        !server
+            .admin()
+            .events(&format!("kind=state.read&key={}", reader.key_id))
+            .is_empty()
+    });
 }
 
 #[test]
@@ -100,16 +154,26 @@ fn of_a_state_that_cannot_be_looked_into_there_are_none() {
     let sealed = json!({"serial": 1, "lineage": L1, "meta": {"k": "v"}, "encrypted_data": "c2VjcmV0", "encryption_version": "v0"});
     let odd = json!({"version": 5, "serial": 2, "lineage": L1, "outputs": {"a": {"value": 1}}});
     for (body, encrypted, code) in [(sealed, true, "encrypted"), (odd, false, "format")] {
-        writer.write("team/net", body.to_string(), None).expect_status(200);
+        writer
+            .write("team/net", body.to_string(), None)
+            .expect_status(200);
         let answer = outputs(&writer, "");
         assert_eq!(
-            (&answer["outputs"], &answer["encrypted"], &answer["not_shown"]["code"]),
+            (
+                &answer["outputs"],
+                &answer["encrypted"],
+                &answer["not_shown"]["code"]
+            ),
             (&Value::Null, &json!(encrypted), &json!(code))
         );
-        reader.get(&path()).expect_problem(403, "outputs_unavailable");
+        reader
+            .get(&path())
+            .expect_problem(403, "outputs_unavailable");
     }
     let old = json!({"version": 3, "serial": 3, "lineage": L1, "modules": [{"path": ["root"], "outputs": {"a": {"value": "x", "type": "string", "sensitive": false}}}]});
-    writer.write("team/net", old.to_string(), None).expect_status(200);
+    writer
+        .write("team/net", old.to_string(), None)
+        .expect_status(200);
     assert_eq!(outputs(&reader, "")["outputs"]["a"]["value"], "x");
 }
 
@@ -118,7 +182,9 @@ fn of_a_state_that_is_not_there_it_is_404() {
     let server = Server::start();
     let owner = server.key("team", "owner");
     owner.get(&path()).expect_problem(404, "no_state");
-    owner.write("team/net", tfstate(L1, 1), None).expect_status(200);
+    owner
+        .write("team/net", tfstate(L1, 1), None)
+        .expect_status(200);
     assert_eq!(outputs(&owner, "")["outputs"], json!({}));
     owner.delete("team/net").expect_status(200);
     owner.get(&path()).expect_problem(404, "no_state");

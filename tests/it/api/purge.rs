@@ -8,7 +8,9 @@ use tempfile::TempDir;
 
 use super::L1;
 use crate::disk::{noise, sql, strace};
-use crate::harness::{Answer, Client, Server, Setup, eventually, lock_body, state_path, tfstate_noted};
+use crate::harness::{
+    Answer, Client, Server, Setup, eventually, lock_body, state_path, tfstate_noted,
+};
 use crate::inside;
 use crate::wire::{Wire, head};
 
@@ -19,24 +21,40 @@ fn state(serial: u64, secret: Option<u64>) -> String {
 }
 
 fn purge(client: &Client, name: &str, versions: &Value) -> Answer {
-    client.post_json(&format!("{}/purge", state_path(name)), &json!({ "versions": versions }))
+    client.post_json(
+        &format!("{}/purge", state_path(name)),
+        &json!({ "versions": versions }),
+    )
 }
 
 /// How many bytes are looked for at a time: too many to be there by chance.
 const WINDOW: usize = 24;
 
-/// Whether any file of the data directory holds some part of these bytes, wherever pages of the database may cut them.
+/// Whether any file of the data directory holds some part of these bytes, wherever pages of the
+/// database may cut them.
 fn holds(data: &Path, bytes: &[u8]) -> bool {
-    let files = std::fs::read_dir(data).expect("the directory").map(|file| file.expect("a file").path());
-    let contents: Vec<Vec<u8>> = files.filter(|path| path.is_file()).map(|path| std::fs::read(path).expect("a file")).collect();
+    let files = std::fs::read_dir(data)
+        .expect("the directory")
+        .map(|file| file.expect("a file").path());
+    let contents: Vec<Vec<u8>> = files
+        .filter(|path| path.is_file())
+        .map(|path| std::fs::read(path).expect("a file"))
+        .collect();
     let middle = &bytes[bytes.len() / 4..bytes.len() * 3 / 4];
-    let parts = middle.chunks(200).filter_map(|part| part.first_chunk::<WINDOW>());
+    let parts = middle
+        .chunks(200)
+        .filter_map(|part| part.first_chunk::<WINDOW>());
     let finders: Vec<_> = parts.map(memchr::memmem::Finder::new).collect();
     assert!(!finders.is_empty(), "too short to be looked for");
-    finders.iter().any(|finder| contents.iter().any(|content| finder.find(content).is_some()))
+    finders.iter().any(|finder| {
+        contents
+            .iter()
+            .any(|content| finder.find(content).is_some())
+    })
 }
 
-/// Whether these bytes come out of anything in the database file, or its log, that looks like a frame.
+/// Whether these bytes come out of anything in the database file, or its log, that looks like a
+/// frame.
 fn comes_out_of_a_frame(data: &Path, bytes: &[u8]) -> bool {
     const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
     let part = &bytes[..WINDOW];
@@ -45,18 +63,25 @@ fn comes_out_of_a_frame(data: &Path, bytes: &[u8]) -> bool {
         memchr::memmem::find_iter(&content, &MAGIC).any(|at| {
             let mut out = Vec::new();
             // A frame may end in the middle, where its page does: what came out until then counts.
-            let _ = zstd::Decoder::new(&content[at..]).and_then(|frames| frames.single_frame().take(1 << 20).read_to_end(&mut out));
+            let _ = zstd::Decoder::new(&content[at..])
+                .and_then(|frames| frames.single_frame().take(1 << 20).read_to_end(&mut out));
             memchr::memmem::find(&out, part).is_some()
         })
     })
 }
 
-/// The frames in which a state may be kept: as it was acknowledged, at leisure, and as a difference to others.
+/// The frames in which a state may be kept: as it was acknowledged, at leisure, and as a difference
+/// to others.
 fn frames(state: &str, others: &[String]) -> Vec<Vec<u8>> {
     let bytes = state.as_bytes();
-    let mut frames = vec![statekeep::blob::encode(bytes).expect("bytes"), statekeep::blob::encode_at_leisure(bytes, None).expect("bytes")];
+    let mut frames = vec![
+        statekeep::blob::encode(bytes).expect("bytes"),
+        statekeep::blob::encode_at_leisure(bytes, None).expect("bytes"),
+    ];
     for other in others {
-        frames.push(statekeep::blob::encode_at_leisure(bytes, Some(other.as_bytes())).expect("bytes"));
+        frames.push(
+            statekeep::blob::encode_at_leisure(bytes, Some(other.as_bytes())).expect("bytes"),
+        );
     }
     // A difference to a state with the same secret says nothing of it.
     frames.retain(|frame| frame.len() > 10_000);
@@ -67,19 +92,37 @@ fn frames(state: &str, others: &[String]) -> Vec<Vec<u8>> {
 fn what_is_purged_leaves_the_disk_and_the_rest_stays_readable() {
     let server = Setup::new().flag("--cache-size", "0").start();
     let (admin, writer) = (server.admin(), server.key("team", "writer"));
-    let states: Vec<String> = (1..=9).map(|serial| state(serial, (5..=6).contains(&serial).then_some(9))).collect();
+    let states: Vec<String> = (1..=9)
+        .map(|serial| state(serial, (5..=6).contains(&serial).then_some(9)))
+        .collect();
     for state in &states {
         writer.write("team/net", state, None).expect_status(200);
     }
     inside::settled(server.data());
     let secret = noise(9, 20_000);
-    let leaning =
-        "SELECT count(*) FROM versions v JOIN blobs b ON b.id = v.blob_id JOIN versions o ON o.blob_id = b.base WHERE o.number = 5";
-    assert_eq!(inside::number(server.data(), leaning), 2, "one that goes as well, and one that stays");
-    let forms: Vec<Vec<u8>> = frames(&states[4], &states[..4]).into_iter().chain(frames(&states[5], &states[..5])).collect();
-    assert!(forms.iter().any(|form| holds(server.data(), form)), "otherwise this shows nothing");
-    let answer = purge(&admin, "team/net", &json!([5, 6])).expect_status(200).json();
-    assert_eq!((&answer["versions"], &answer["erased"]), (&json!([5, 6]), &json!(true)), "{answer}");
+    let leaning = "SELECT count(*) FROM versions v JOIN blobs b ON b.id = v.blob_id JOIN versions \
+        o ON o.blob_id = b.base WHERE o.number = 5";
+    assert_eq!(
+        inside::number(server.data(), leaning),
+        2,
+        "one that goes as well, and one that stays"
+    );
+    let forms: Vec<Vec<u8>> = frames(&states[4], &states[..4])
+        .into_iter()
+        .chain(frames(&states[5], &states[..5]))
+        .collect();
+    assert!(
+        forms.iter().any(|form| holds(server.data(), form)),
+        "otherwise this shows nothing"
+    );
+    let answer = purge(&admin, "team/net", &json!([5, 6]))
+        .expect_status(200)
+        .json();
+    assert_eq!(
+        (&answer["versions"], &answer["erased"]),
+        (&json!([5, 6]), &json!(true)),
+        "{answer}"
+    );
     assert!(!holds(server.data(), secret.as_bytes()));
     for form in &forms {
         assert!(!holds(server.data(), form));
@@ -89,15 +132,31 @@ fn what_is_purged_leaves_the_disk_and_the_rest_stays_readable() {
         if number == 5 || number == 6 {
             answer.expect_problem(410, "purged");
         } else {
-            assert!(answer.expect_status(200).text() == *state, "version {number}");
+            assert!(
+                answer.expect_status(200).text() == *state,
+                "version {number}"
+            );
         }
     }
     let rows = writer.versions("team/net");
-    assert_eq!(rows.iter().filter(|row| row["purged"] == true).count(), 2, "the rows stay");
+    assert_eq!(
+        rows.iter().filter(|row| row["purged"] == true).count(),
+        2,
+        "the rows stay"
+    );
     let events = server.admin().events("kind=state.purge");
-    assert_eq!((events.len(), &events[0]["detail"]["versions"]), (1, &json!([5, 6])));
-    let again = purge(&admin, "team/net", &json!([5, 6])).expect_status(200).json();
-    assert_eq!((&again["versions"], &again["erased"]), (&json!([]), &json!(true)), "nothing is left to purge");
+    assert_eq!(
+        (events.len(), &events[0]["detail"]["versions"]),
+        (1, &json!([5, 6]))
+    );
+    let again = purge(&admin, "team/net", &json!([5, 6]))
+        .expect_status(200)
+        .json();
+    assert_eq!(
+        (&again["versions"], &again["erased"]),
+        (&json!([]), &json!(true)),
+        "nothing is left to purge"
+    );
     assert!(inside::most_steps(server.data()) <= 8);
 }
 
@@ -108,10 +167,15 @@ fn no_frame_that_is_left_gives_the_secret() {
     // Small enough for a frame to lie in one page as a whole.
     let secret = noise(9, 300);
     for (serial, note) in [(1, "before"), (2, &*secret), (3, "after")] {
-        writer.write("team/net", tfstate_noted(L1, serial, note), None).expect_status(200);
+        writer
+            .write("team/net", tfstate_noted(L1, serial, note), None)
+            .expect_status(200);
     }
     inside::settled(server.data());
-    assert!(comes_out_of_a_frame(server.data(), secret.as_bytes()), "otherwise this shows nothing");
+    assert!(
+        comes_out_of_a_frame(server.data(), secret.as_bytes()),
+        "otherwise this shows nothing"
+    );
     purge(&admin, "team/net", &json!([2])).expect_status(200);
     assert!(!comes_out_of_a_frame(server.data(), secret.as_bytes()));
 }
@@ -121,26 +185,47 @@ fn a_purge_that_makes_no_sense_is_refused() {
     let server = Server::start();
     let (admin, owner) = (server.admin(), server.key("team", "owner"));
     for serial in 1..=3 {
-        owner.write("team/net", state(serial, None), None).expect_status(200);
+        owner
+            .write("team/net", state(serial, None), None)
+            .expect_status(200);
     }
-    owner.write("team/twin", state(2, None), None).expect_status(200);
+    owner
+        .write("team/twin", state(2, None), None)
+        .expect_status(200);
     purge(&owner, "team/net", &json!([1])).expect_problem(403, "forbidden");
     purge(&admin, "team/net", &json!([3])).expect_problem(409, "current_version");
     purge(&admin, "team/net", &json!([1, 9])).expect_problem(404, "no_version");
     let hold = format!("{}/versions/2/hold", state_path("team/net"));
-    admin.post_json(&hold, &json!({"reason": "a court asks for it"})).expect_status(200);
+    admin
+        .post_json(&hold, &json!({"reason": "a court asks for it"}))
+        .expect_status(200);
     purge(&admin, "team/net", &json!([2])).expect_problem(409, "version_held");
     admin.send("DELETE", &hold, "").expect_status(200);
     purge(&admin, "team/none", &json!([1])).expect_problem(404, "no_state");
     purge(&admin, "team/net", &json!("all")).expect_problem(409, "not_deleted");
     let shared = purge(&admin, "team/net", &json!([1, 2])).expect_problem(409, "content_shared");
-    assert!(shared.text().contains("version 1 of team/twin"), "{}", shared.text());
-    for bad in [json!([]), json!("some"), json!([0.5]), json!([-1]), json!(null), json!(vec![1; 1_001])] {
+    assert!(
+        shared.text().contains("version 1 of team/twin"),
+        "{}",
+        shared.text()
+    );
+    for bad in [
+        json!([]),
+        json!("some"),
+        json!([0.5]),
+        json!([-1]),
+        json!(null),
+        json!(vec![1; 1_001]),
+    ] {
         purge(&admin, "team/net", &bad).expect_status(400);
     }
-    admin.post_json(&format!("{}/purge", state_path("team/net")), &json!({})).expect_status(400);
+    admin
+        .post_json(&format!("{}/purge", state_path("team/net")), &json!({}))
+        .expect_status(400);
     for number in 1..=3 {
-        let answer = owner.get(&format!("{}/versions/{number}", state_path("team/net"))).expect_status(200);
+        let answer = owner
+            .get(&format!("{}/versions/{number}", state_path("team/net")))
+            .expect_status(200);
         assert_eq!(answer.text(), state(number, None), "nothing was removed");
     }
 }
@@ -150,20 +235,37 @@ fn a_whole_state_can_go_once_it_is_deleted() {
     let server = Server::start();
     let (admin, owner) = (server.admin(), server.key("team", "owner"));
     for serial in 1..=3 {
-        owner.write("team/net", state(serial, Some(serial)), None).expect_status(200);
+        owner
+            .write("team/net", state(serial, Some(serial)), None)
+            .expect_status(200);
     }
     owner.delete("team/net").expect_status(200);
-    owner.send("LOCK", &state_path("team/net"), lock_body("mine")).expect_status(200);
+    owner
+        .send("LOCK", &state_path("team/net"), lock_body("mine"))
+        .expect_status(200);
     purge(&admin, "team/net", &json!("all")).expect_status(423);
     owner.unlock("team/net", "mine").expect_status(200);
-    let answer = purge(&admin, "team/net", &json!("all")).expect_status(200).json();
+    let answer = purge(&admin, "team/net", &json!("all"))
+        .expect_status(200)
+        .json();
     assert_eq!(answer["versions"], json!([1, 2, 3]));
     for serial in 1..=3 {
-        assert!(!holds(server.data(), &frames(&state(serial, Some(serial)), &[])[0]));
+        assert!(!holds(
+            server.data(),
+            &frames(&state(serial, Some(serial)), &[])[0]
+        ));
     }
-    owner.send("POST", &format!("{}/restore", state_path("team/net")), "").expect_problem(410, "purged");
-    owner.write("team/net", state(3, Some(3)), None).expect_status(200);
-    assert_eq!(owner.read("team/net").expect_status(200).text(), state(3, Some(3)), "the same bytes are written again");
+    owner
+        .send("POST", &format!("{}/restore", state_path("team/net")), "")
+        .expect_problem(410, "purged");
+    owner
+        .write("team/net", state(3, Some(3)), None)
+        .expect_status(200);
+    assert_eq!(
+        owner.read("team/net").expect_status(200).text(),
+        state(3, Some(3)),
+        "the same bytes are written again"
+    );
     assert_eq!(owner.versions("team/net").len(), 4);
 }
 
@@ -173,49 +275,103 @@ fn a_reader_that_delays_a_purge_is_told_and_a_crash_does_not_stop_it() {
     let data = dir.path().join("data");
     let mut server = Setup::new().data(&data).start();
     let writer = server.key("team", "writer");
-    writer.write("team/net", state(1, Some(9)), None).expect_status(200);
-    writer.write("team/net", state(2, None), None).expect_status(200);
+    writer
+        .write("team/net", state(1, Some(9)), None)
+        .expect_status(200);
+    writer
+        .write("team/net", state(2, None), None)
+        .expect_status(200);
     let reader = inside::open(&data);
     reader.execute_batch("BEGIN").expect("a transaction");
-    let _: i64 = reader.query_row("SELECT count(*) FROM versions", [], |row| row.get(0)).expect("a look");
-    let answer = purge(&server.admin(), "team/net", &json!([1])).expect_status(200).json();
-    assert_eq!((&answer["versions"], &answer["erased"]), (&json!([1]), &json!(false)), "{answer}");
-    writer.write("team/net", state(3, None), None).expect_status(200);
+    let _: i64 = reader
+        .query_row("SELECT count(*) FROM versions", [], |row| row.get(0))
+        .expect("a look");
+    let answer = purge(&server.admin(), "team/net", &json!([1]))
+        .expect_status(200)
+        .json();
+    assert_eq!(
+        (&answer["versions"], &answer["erased"]),
+        (&json!([1]), &json!(false)),
+        "{answer}"
+    );
+    writer
+        .write("team/net", state(3, None), None)
+        .expect_status(200);
     server.kill();
     drop(reader);
     let _server = Setup::new().data(&data).start();
-    eventually("it is erased", || inside::number(&data, "SELECT count(*) FROM pending_erasure") == 0);
+    eventually("it is erased", || {
+        inside::number(&data, "SELECT count(*) FROM pending_erasure") == 0
+    });
     for form in frames(&state(1, Some(9)), &[]) {
         assert!(!holds(&data, &form));
     }
 }
 
 /// How many blobs no version has.
-const LEFT_OVER: &str = "SELECT count(*) FROM blobs b WHERE NOT EXISTS (SELECT 1 FROM versions WHERE blob_id = b.id)";
+const LEFT_OVER: &str =
+    "SELECT count(*) FROM blobs b WHERE NOT EXISTS (SELECT 1 FROM versions WHERE blob_id = b.id)";
 
 #[test]
 fn what_was_only_kept_because_purged_content_leaned_on_it_goes_as_well() {
     let server = Server::start();
     let (admin, writer) = (server.admin(), server.key("team", "writer"));
-    let refused = |body: String| drop(writer.write("team/net", body, Some("lost")).expect_problem(409, "stale_lock_id"));
-    writer.write("team/net", state(1, None), None).expect_status(200);
-    writer.write("team/net", state(2, None), None).expect_status(200);
+    let refused = |body: String| {
+        drop(
+            writer
+                .write("team/net", body, Some("lost"))
+                .expect_problem(409, "stale_lock_id"),
+        )
+    };
+    writer
+        .write("team/net", state(1, None), None)
+        .expect_status(200);
+    writer
+        .write("team/net", state(2, None), None)
+        .expect_status(200);
     refused(state(3, Some(9)));
-    writer.write("team/net", state(4, Some(9)), None).expect_status(200);
-    writer.write("team/net", state(5, None), None).expect_status(200);
+    writer
+        .write("team/net", state(4, Some(9)), None)
+        .expect_status(200);
+    writer
+        .write("team/net", state(5, None), None)
+        .expect_status(200);
     inside::settled(server.data());
-    let leaning = "SELECT count(*) FROM versions v JOIN blobs b ON b.id = v.blob_id JOIN versions o ON o.blob_id = b.base \
+    let leaning = "SELECT count(*) FROM versions v JOIN blobs b ON b.id = v.blob_id JOIN versions \
+        o ON o.blob_id = b.base \
                    WHERE v.number = 4 AND o.number = 3";
-    assert_eq!(inside::number(server.data(), leaning), 1, "otherwise this shows nothing");
+    assert_eq!(
+        inside::number(server.data(), leaning),
+        1,
+        "otherwise this shows nothing"
+    );
     (6..=25).for_each(|serial| refused(state(serial, None)));
-    assert_eq!(inside::number(server.data(), LEFT_OVER), 1, "the row of the refused one is gone, and its bytes are needed");
+    assert_eq!(
+        inside::number(server.data(), LEFT_OVER),
+        1,
+        "the row of the refused one is gone, and its bytes are needed"
+    );
     let forms = frames(&state(3, Some(9)), &[state(1, None), state(2, None)]);
-    assert!(forms.iter().any(|form| holds(server.data(), form)), "otherwise this shows nothing");
-    let answer = purge(&admin, "team/net", &json!([4])).expect_status(200).json();
+    assert!(
+        forms.iter().any(|form| holds(server.data(), form)),
+        "otherwise this shows nothing"
+    );
+    let answer = purge(&admin, "team/net", &json!([4]))
+        .expect_status(200)
+        .json();
     assert_eq!(answer["erased"], true, "{answer}");
-    assert!(!forms.iter().any(|form| holds(server.data(), form)), "the same secret, which only the purged one needed");
+    assert!(
+        !forms.iter().any(|form| holds(server.data(), form)),
+        "the same secret, which only the purged one needed"
+    );
     assert_eq!(inside::number(server.data(), LEFT_OVER), 0);
-    assert_eq!(admin.post_json("/api/verify", &json!({})).expect_status(200).json()["found"], 0);
+    assert_eq!(
+        admin
+            .post_json("/api/verify", &json!({}))
+            .expect_status(200)
+            .json()["found"],
+        0
+    );
 }
 
 #[test]
@@ -225,22 +381,36 @@ fn a_purge_takes_what_was_left_over_with_it_and_a_prune_does() {
     for by_purge in [true, false] {
         let server = Setup::new().data(&data).start();
         let admin = server.admin();
-        (1..=3).for_each(|serial| drop(admin.write_by_force("team/net", state(serial, None)).expect_status(200)));
+        (1..=3).for_each(|serial| {
+            drop(
+                admin
+                    .write_by_force("team/net", state(serial, None))
+                    .expect_status(200),
+            )
+        });
         inside::settled(&data);
         assert!(server.stop().success());
-        let orphan = "INSERT INTO blobs (id, digest, format, size, stored, frame) SELECT (SELECT max(id) + 1 FROM blobs), randomblob(32), format, \
+        let orphan = "INSERT INTO blobs (id, digest, format, size, stored, frame) SELECT (SELECT \
+            max(id) + 1 FROM blobs), randomblob(32), format, \
                       size, stored, frame FROM blobs WHERE frame IS NOT NULL LIMIT 1;";
-        let Some(()) = sql(&data.join("statekeep.db"), orphan) else { return };
+        let Some(()) = sql(&data.join("statekeep.db"), orphan) else {
+            return;
+        };
         assert_eq!(inside::number(&data, LEFT_OVER), 1);
         let server = Setup::new().data(&data).start();
         let admin = admin.at(&server);
         if by_purge {
             purge(&admin, "team/net", &json!([2])).expect_status(200);
         } else {
-            admin.post_json("/api/prune", &json!({"policy": {"keep_last": 1}})).expect_status(200);
+            admin
+                .post_json("/api/prune", &json!({"policy": {"keep_last": 1}}))
+                .expect_status(200);
         }
         assert_eq!(inside::number(&data, LEFT_OVER), 0, "purge: {by_purge}");
-        assert_eq!(admin.read("team/net").expect_status(200).text(), state(3, None));
+        assert_eq!(
+            admin.read("team/net").expect_status(200).text(),
+            state(3, None)
+        );
     }
 }
 
@@ -248,23 +418,45 @@ fn a_purge_takes_what_was_left_over_with_it_and_a_prune_does() {
 fn a_purge_whose_client_goes_away_is_finished() {
     let server = Server::start();
     let (admin, writer) = (server.admin(), server.key("team", "writer"));
-    writer.write("team/net", state(1, Some(9)), None).expect_status(200);
-    writer.write("team/net", state(2, None), None).expect_status(200);
+    writer
+        .write("team/net", state(1, Some(9)), None)
+        .expect_status(200);
+    writer
+        .write("team/net", state(2, None), None)
+        .expect_status(200);
     let reader = inside::open(server.data());
     reader.execute_batch("BEGIN").expect("a transaction");
-    let _: i64 = reader.query_row("SELECT count(*) FROM versions", [], |row| row.get(0)).expect("a look");
+    let _: i64 = reader
+        .query_row("SELECT count(*) FROM versions", [], |row| row.get(0))
+        .expect("a look");
     let body = json!({ "versions": [1] }).to_string();
     let mut wire = Wire::to(&server);
-    let headers = ["Content-Type: application/json", &format!("Content-Length: {}", body.len())];
-    wire.send(head("POST", &format!("{}/purge", state_path("team/net")), &admin, &headers));
+    let headers = [
+        "Content-Type: application/json",
+        &format!("Content-Length: {}", body.len()),
+    ];
+    wire.send(head(
+        "POST",
+        &format!("{}/purge", state_path("team/net")),
+        &admin,
+        &headers,
+    ));
     wire.send(&body);
-    eventually("it is removed", || !admin.events("kind=state.purge").is_empty());
+    eventually("it is removed", || {
+        !admin.events("kind=state.purge").is_empty()
+    });
     wire.reset();
     // Longer than the request would have waited.
     std::thread::sleep(std::time::Duration::from_secs(6));
-    assert_eq!(inside::number(server.data(), "SELECT count(*) FROM pending_erasure"), 1, "the reader holds it up");
+    assert_eq!(
+        inside::number(server.data(), "SELECT count(*) FROM pending_erasure"),
+        1,
+        "the reader holds it up"
+    );
     drop(reader);
-    eventually("it is erased", || inside::number(server.data(), "SELECT count(*) FROM pending_erasure") == 0);
+    eventually("it is erased", || {
+        inside::number(server.data(), "SELECT count(*) FROM pending_erasure") == 0
+    });
     for form in frames(&state(1, Some(9)), &[]) {
         assert!(!holds(server.data(), &form));
     }
@@ -277,64 +469,128 @@ fn a_long_history_is_purged_in_steps_and_others_write_meanwhile() {
     let data = dir.path().join("data");
     let server = Setup::new().data(&data).start();
     let owner = server.key("team", "owner");
-    (1..=3).for_each(|serial| drop(owner.write("team/net", state(serial, Some(serial)), None).expect_status(200)));
+    (1..=3).for_each(|serial| {
+        drop(
+            owner
+                .write("team/net", state(serial, Some(serial)), None)
+                .expect_status(200),
+        )
+    });
     owner.delete("team/net").expect_status(200);
-    owner.write("team/other", state(1, None), None).expect_status(200);
+    owner
+        .write("team/other", state(1, None), None)
+        .expect_status(200);
     let admin = server.admin();
     assert!(server.stop().success());
     // Versions of the same bytes, with which a purge has the most to look at.
     let more = format!(
-        "CREATE TEMP TABLE more AS WITH RECURSIVE c (n) AS (SELECT 4 UNION ALL SELECT n + 1 FROM c WHERE n < {}) \
-         SELECT v.* FROM versions v JOIN states s ON s.id = v.state_id, c WHERE s.building_block = 'net' AND v.number = 1; \
+        "CREATE TEMP TABLE more AS WITH RECURSIVE c (n) AS (SELECT 4 UNION ALL SELECT n + 1 FROM c \
+            WHERE n < {}) \
+         SELECT v.* FROM versions v JOIN states s ON s.id = v.state_id, c WHERE s.building_block = \
+         'net' AND v.number = 1; \
          UPDATE more SET number = rowid + 3; INSERT INTO versions SELECT * FROM more; \
          UPDATE states SET last_number = 3 + {MORE} WHERE building_block = 'net';",
         MORE + 3
     );
-    let Some(()) = sql(&data.join("statekeep.db"), &more) else { return };
-    let slow_disk = ["-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:delay_exit=100000"];
-    let Some(setup) = strace(Setup::new().data(&data), &slow_disk) else { return };
+    let Some(()) = sql(&data.join("statekeep.db"), &more) else {
+        return;
+    };
+    let slow_disk = [
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=fsync,fdatasync",
+        "-e",
+        "inject=fsync,fdatasync:delay_exit=100000",
+    ];
+    let Some(setup) = strace(Setup::new().data(&data), &slow_disk) else {
+        return;
+    };
     let server = setup.start();
     let (admin, owner) = (admin.at(&server), owner.at(&server));
     let purger = admin.clone();
     let running = std::thread::spawn(move || purge(&purger, "team/net", &json!("all")));
     let gone = "SELECT count(*) FROM versions WHERE blob_id IS NULL";
     eventually("it has begun", || inside::number(&data, gone) > 0);
-    assert!(inside::number(&data, gone) < i64::try_from(MORE).expect("a number"), "in one transaction");
-    owner.write("team/other", state(2, None), None).expect_status(200);
+    assert!(
+        inside::number(&data, gone) < i64::try_from(MORE).expect("a number"),
+        "in one transaction"
+    );
+    owner
+        .write("team/other", state(2, None), None)
+        .expect_status(200);
     assert!(!running.is_finished(), "a write does not wait for its end");
     let answer = running.join().expect("an answer").expect_status(200).json();
-    assert_eq!(answer["versions"], json!((1..=MORE + 3).collect::<Vec<_>>()));
-    assert_eq!((inside::number(&data, LEFT_OVER), &answer["erased"]), (0, &json!(true)));
+    assert_eq!(
+        answer["versions"],
+        json!((1..=MORE + 3).collect::<Vec<_>>())
+    );
+    assert_eq!(
+        (inside::number(&data, LEFT_OVER), &answer["erased"]),
+        (0, &json!(true))
+    );
     let events = admin.events("kind=state.purge");
-    assert_eq!((events.len(), &events[0]["detail"]), (1, &json!({"removed": MORE + 3, "first": 1, "last": MORE + 3})));
+    assert_eq!(
+        (events.len(), &events[0]["detail"]),
+        (
+            1,
+            &json!({"removed": MORE + 3, "first": 1, "last": MORE + 3})
+        )
+    );
 }
 
 #[test]
 fn whoever_brings_a_state_back_while_it_is_purged_keeps_what_is_left() {
     let dir = TempDir::new().expect("a directory");
     let data = dir.path().join("data");
-    let slow_disk = ["-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:delay_exit=30000"];
+    let slow_disk = [
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=fsync,fdatasync",
+        "-e",
+        "inject=fsync,fdatasync:delay_exit=30000",
+    ];
     let server = Setup::new().data(&data).start();
     let (admin, owner) = (server.admin(), server.key("team", "owner"));
-    (1..=250).for_each(|serial| drop(owner.write("team/net", state(serial, None), None).expect_status(200)));
+    (1..=250).for_each(|serial| {
+        drop(
+            owner
+                .write("team/net", state(serial, None), None)
+                .expect_status(200),
+        )
+    });
     owner.delete("team/net").expect_status(200);
     assert!(server.stop().success());
-    let Some(setup) = strace(Setup::new().data(&data), &slow_disk) else { return };
+    let Some(setup) = strace(Setup::new().data(&data), &slow_disk) else {
+        return;
+    };
     let server = setup.start();
     let (admin, owner) = (admin.at(&server), owner.at(&server));
     let purger = admin.clone();
     let running = std::thread::spawn(move || purge(&purger, "team/net", &json!("all")));
-    eventually("it has begun", || inside::number(&data, "SELECT count(*) FROM versions WHERE blob_id IS NULL") > 0);
+    eventually("it has begun", || {
+        inside::number(&data, "SELECT count(*) FROM versions WHERE blob_id IS NULL") > 0
+    });
     let back = owner.send("POST", &format!("{}/restore", state_path("team/net")), "");
     let ended = running.join().expect("an answer");
     if back.status == 200 {
         let problem = ended.expect_problem(409, "not_deleted");
-        assert!(problem.text().contains("had been removed before"), "{}", problem.text());
-        assert_eq!(owner.read("team/net").expect_status(200).text(), state(250, None));
+        assert!(
+            problem.text().contains("had been removed before"),
+            "{}",
+            problem.text()
+        );
+        assert_eq!(
+            owner.read("team/net").expect_status(200).text(),
+            state(250, None)
+        );
     } else {
         // It was too late, and told so.
         back.expect_problem(410, "purged");
         ended.expect_status(200);
     }
-    eventually("what went is erased", || inside::number(&data, "SELECT count(*) FROM pending_erasure") == 0);
+    eventually("what went is erased", || {
+        inside::number(&data, "SELECT count(*) FROM pending_erasure") == 0
+    });
 }

@@ -1,9 +1,12 @@
-//! `POST …/rollback`: an earlier version's content becomes current again under a serial that was never used.
+//! `POST …/rollback`: an earlier version's content becomes current again under a serial that was
+//! never used.
 
 use serde_json::{Value, json};
 
 use crate::disk::noise;
-use crate::harness::{Answer, Client, Server, Setup, lock_body, md5, sha256, state_path, tfstate, tfstate_noted};
+use crate::harness::{
+    Answer, Client, Server, Setup, lock_body, md5, sha256, state_path, tfstate, tfstate_noted,
+};
 use crate::inside;
 
 use super::L1;
@@ -27,7 +30,9 @@ pub(super) fn numbered(serial: u64) -> String {
 pub(super) fn three_versions(server: &Server) -> Client {
     let writer = server.key("team", "writer");
     for serial in 1..=3 {
-        writer.write("team/net", numbered(serial), None).expect_status(200);
+        writer
+            .write("team/net", numbered(serial), None)
+            .expect_status(200);
     }
     writer
 }
@@ -51,12 +56,25 @@ fn the_content_comes_back_as_a_new_version_with_a_serial_above_all() {
     }
     let bytes = numbered(1).replace("\"serial\":1", "\"serial\":4");
     assert_eq!(current(&writer, "team/net"), bytes);
-    assert_eq!((&version["sha256"], &version["size"]), (&json!(sha256(bytes.as_bytes())), &json!(bytes.len())));
+    assert_eq!(
+        (&version["sha256"], &version["size"]),
+        (&json!(sha256(bytes.as_bytes())), &json!(bytes.len()))
+    );
     assert_eq!(writer.versions("team/net")[0]["number"], 4);
-    assert_eq!(writer.get(&format!("{}/versions/1", state_path("team/net"))).text(), numbered(1), "the old one stays as it was");
-    writer.write("team/net", numbered(4), None).expect_problem(409, "stale_write");
+    assert_eq!(
+        writer
+            .get(&format!("{}/versions/1", state_path("team/net")))
+            .text(),
+        numbered(1),
+        "the old one stays as it was"
+    );
+    writer
+        .write("team/net", numbered(4), None)
+        .expect_problem(409, "stale_write");
     writer.read("team/net").expect_status(200);
-    writer.write("team/net", numbered(5), None).expect_status(200);
+    writer
+        .write("team/net", numbered(5), None)
+        .expect_status(200);
 }
 
 #[test]
@@ -65,14 +83,28 @@ fn all_but_the_serial_is_byte_for_byte_what_it_was() {
     let writer = server.key("team", "writer");
     let odd = |serial: &str| {
         format!(
-            "\r\n{{\t\"outputs\": {{\"serial\": {{\"value\":1.50,\"type\":\"number\"}}}}, \"x\":\"\\\"serial\\\":3}}\",\n \"seri\\u0061l\" : {serial} ,\"lineage\":\"\\u0061\",\"version\":4}}\n\n"
+            "\r\n{{\t\"outputs\": {{\"serial\": {{\"value\":1.50,\"type\":\"number\"}}}}, \
+                \"x\":\"\\\"serial\\\":3}}\",\n \"seri\\u0061l\" : {serial} \
+                ,\"lineage\":\"\\u0061\",\"version\":4}}\n\n"
         )
     };
     writer.write("team/net", odd("17"), None).expect_status(200);
-    writer.write("team/net", r#"{"version":4,"serial":18,"lineage":"a"}"#, None).expect_status(200);
+    writer
+        .write(
+            "team/net",
+            r#"{"version":4,"serial":18,"lineage":"a"}"#,
+            None,
+        )
+        .expect_status(200);
     roll_back(&writer, "team/net", &json!({"version": 1})).expect_status(200);
     assert_eq!(current(&writer, "team/net"), odd("19"));
-    let deep = |serial: u64| format!(r#"{{"version":4,"lineage":"a","x":{}{},"serial":{serial}}}"#, "[".repeat(9_000), "]".repeat(9_000));
+    let deep = |serial: u64| {
+        format!(
+            r#"{{"version":4,"lineage":"a","x":{}{},"serial":{serial}}}"#,
+            "[".repeat(9_000),
+            "]".repeat(9_000)
+        )
+    };
     writer.write("team/net", deep(20), None).expect_status(200);
     writer.write("team/net", deep(21), None).expect_status(200);
     roll_back(&writer, "team/net", &json!({"version": 4})).expect_status(200);
@@ -83,15 +115,35 @@ fn all_but_the_serial_is_byte_for_byte_what_it_was() {
 fn the_serial_lies_above_rejected_versions_and_stays_within_its_lineage() {
     let server = Server::start();
     let writer = three_versions(&server);
-    writer.write("team/net", numbered(900), Some("nobody's")).expect_problem(409, "stale_lock_id");
-    let first = roll_back(&writer, "team/net", &json!({"version": 2})).expect_status(200).json();
-    assert_eq!(first["serial"], 901, "a rejected one counts: its client goes on from there");
+    writer
+        .write("team/net", numbered(900), Some("nobody's"))
+        .expect_problem(409, "stale_lock_id");
+    let first = roll_back(&writer, "team/net", &json!({"version": 2}))
+        .expect_status(200)
+        .json();
+    assert_eq!(
+        first["serial"], 901,
+        "a rejected one counts: its client goes on from there"
+    );
     let other = format!("{}?force=true", state_path("team/net"));
-    writer.send("POST", &other, tfstate(L2, 5_000)).expect_status(200);
-    let second = roll_back(&writer, "team/net", &json!({"version": 1})).expect_status(200).json();
-    assert_eq!((&second["serial"], &second["lineage"]), (&json!(902), &json!(L1)), "another lineage does not count");
-    let third = roll_back(&writer, "team/net", &json!({"version": 6})).expect_status(200).json();
-    assert_eq!((&third["serial"], &third["lineage"]), (&json!(5_001), &json!(L2)));
+    writer
+        .send("POST", &other, tfstate(L2, 5_000))
+        .expect_status(200);
+    let second = roll_back(&writer, "team/net", &json!({"version": 1}))
+        .expect_status(200)
+        .json();
+    assert_eq!(
+        (&second["serial"], &second["lineage"]),
+        (&json!(902), &json!(L1)),
+        "another lineage does not count"
+    );
+    let third = roll_back(&writer, "team/net", &json!({"version": 6}))
+        .expect_status(200)
+        .json();
+    assert_eq!(
+        (&third["serial"], &third["lineage"]),
+        (&json!(5_001), &json!(L2))
+    );
 }
 
 #[test]
@@ -100,12 +152,24 @@ fn serials_are_unsigned_up_to_the_last_one() {
     let writer = server.key("team", "writer");
     let (half, last) = (i64::MAX.unsigned_abs(), u64::MAX);
     for serial in [1, half, half + 1] {
-        writer.write("team/net", numbered(serial), None).expect_status(200);
+        writer
+            .write("team/net", numbered(serial), None)
+            .expect_status(200);
     }
-    let version = roll_back(&writer, "team/net", &json!({"version": 1})).expect_status(200).json();
-    assert_eq!(version["serial"], half + 2, "and not 2^63 - 1 + 1, which is highest where serials have a sign");
-    writer.write("team/net", numbered(last - 1), None).expect_status(200);
-    let version = roll_back(&writer, "team/net", &json!({"version": 1})).expect_status(200).json();
+    let version = roll_back(&writer, "team/net", &json!({"version": 1}))
+        .expect_status(200)
+        .json();
+    assert_eq!(
+        version["serial"],
+        half + 2,
+        "and not 2^63 - 1 + 1, which is highest where serials have a sign"
+    );
+    writer
+        .write("team/net", numbered(last - 1), None)
+        .expect_status(200);
+    let version = roll_back(&writer, "team/net", &json!({"version": 1}))
+        .expect_status(200)
+        .json();
     assert_eq!(version["serial"], last);
     assert!(current(&writer, "team/net").contains(&format!("\"serial\":{last}")));
     roll_back(&writer, "team/net", &json!({"version": 2})).expect_problem(409, "no_serial_left");
@@ -116,10 +180,26 @@ fn serials_are_unsigned_up_to_the_last_one() {
 fn to_the_current_version_it_writes_nothing_and_says_so() {
     let server = Server::start();
     let writer = three_versions(&server);
-    let answer = roll_back(&writer, "team/net", &json!({"version": 3})).expect_status(200).json();
-    assert_eq!((&answer["number"], &answer["unchanged"]), (&json!(3), &json!(true)));
-    roll_back(&writer, "team/net", &json!({"version": 3, "expected_current": 2})).expect_problem(409, "not_current");
-    assert_eq!((writer.versions("team/net").len(), current(&writer, "team/net")), (3, numbered(3)));
+    let answer = roll_back(&writer, "team/net", &json!({"version": 3}))
+        .expect_status(200)
+        .json();
+    assert_eq!(
+        (&answer["number"], &answer["unchanged"]),
+        (&json!(3), &json!(true))
+    );
+    roll_back(
+        &writer,
+        "team/net",
+        &json!({"version": 3, "expected_current": 2}),
+    )
+    .expect_problem(409, "not_current");
+    assert_eq!(
+        (
+            writer.versions("team/net").len(),
+            current(&writer, "team/net")
+        ),
+        (3, numbered(3))
+    );
     assert!(server.admin().events("kind=state.rollback").is_empty());
 }
 
@@ -130,7 +210,12 @@ fn what_is_not_there_is_404_and_what_makes_no_sense_400() {
     roll_back(&writer, "team/none", &json!({"version": 1})).expect_problem(404, "no_state");
     for number in [0, 4, u64::MAX] {
         for dry_run in [false, true] {
-            roll_back(&writer, "team/net", &json!({"version": number, "dry_run": dry_run})).expect_problem(404, "no_version");
+            roll_back(
+                &writer,
+                "team/net",
+                &json!({"version": number, "dry_run": dry_run}),
+            )
+            .expect_problem(404, "no_version");
         }
     }
     for body in [
@@ -144,9 +229,13 @@ fn what_is_not_there_is_404_and_what_makes_no_sense_400() {
         r#"{"version":1,"force":true}"#,
         r#"{"version":1"#,
     ] {
-        writer.send("POST", &path("team/net"), body).expect_problem(400, "bad_body");
+        writer
+            .send("POST", &path("team/net"), body)
+            .expect_problem(400, "bad_body");
     }
-    writer.send("GET", &path("team/net"), "").expect_problem(405, "method_not_allowed");
+    writer
+        .send("GET", &path("team/net"), "")
+        .expect_problem(405, "method_not_allowed");
     assert_eq!(writer.versions("team/net").len(), 3);
 }
 
@@ -154,17 +243,54 @@ fn what_is_not_there_is_404_and_what_makes_no_sense_400() {
 fn an_expected_version_that_is_not_current_any_more_is_409_with_the_one_that_is() {
     let server = Server::start();
     let (writer, owner) = (three_versions(&server), server.key("team", "owner"));
-    let refused = roll_back(&writer, "team/net", &json!({"version": 1, "expected_current": 2})).expect_problem(409, "not_current").json();
+    let refused = roll_back(
+        &writer,
+        "team/net",
+        &json!({"version": 1, "expected_current": 2}),
+    )
+    .expect_problem(409, "not_current")
+    .json();
     assert_eq!(refused["current"], 3, "{refused}");
-    assert!(refused["detail"].as_str().is_some_and(|text| text.contains("not 2 any more but 3")), "{refused}");
-    roll_back(&writer, "team/net", &json!({"version": 1, "expected_current": 3})).expect_status(200);
+    assert!(
+        refused["detail"]
+            .as_str()
+            .is_some_and(|text| text.contains("not 2 any more but 3")),
+        "{refused}"
+    );
+    roll_back(
+        &writer,
+        "team/net",
+        &json!({"version": 1, "expected_current": 3}),
+    )
+    .expect_status(200);
     owner.delete("team/net").expect_status(200);
-    let refused = roll_back(&writer, "team/net", &json!({"version": 1, "expected_current": 4})).expect_problem(409, "not_current").json();
+    let refused = roll_back(
+        &writer,
+        "team/net",
+        &json!({"version": 1, "expected_current": 4}),
+    )
+    .expect_problem(409, "not_current")
+    .json();
     assert_eq!(refused["current"], json!(null));
     owner.read("team/net").expect_problem(404, "no_state");
-    roll_back(&writer, "team/net", &json!({"version": 1, "expected_current": 0})).expect_status(200);
-    roll_back(&writer, "team/net", &json!({"version": 2, "expected_current": 0})).expect_problem(409, "not_current");
-    roll_back(&writer, "team/net", &json!({"version": 2, "expected_current": null})).expect_status(200);
+    roll_back(
+        &writer,
+        "team/net",
+        &json!({"version": 1, "expected_current": 0}),
+    )
+    .expect_status(200);
+    roll_back(
+        &writer,
+        "team/net",
+        &json!({"version": 2, "expected_current": 0}),
+    )
+    .expect_problem(409, "not_current");
+    roll_back(
+        &writer,
+        "team/net",
+        &json!({"version": 2, "expected_current": null}),
+    )
+    .expect_status(200);
 }
 
 #[test]
@@ -172,19 +298,58 @@ fn while_another_holds_the_lock_it_is_423_and_under_ones_own_it_is_noted() {
     let server = Server::start();
     let (writer, other) = (three_versions(&server), server.key("team", "writer"));
     let lock = other.lock("team/net", "lock-1").expect_status(200).text();
-    assert_eq!(roll_back(&writer, "team/net", &json!({"version": 1})).expect_status(423).text(), lock);
+    assert_eq!(
+        roll_back(&writer, "team/net", &json!({"version": 1}))
+            .expect_status(423)
+            .text(),
+        lock
+    );
     let with_id = format!("{}?ID=lock-1", path("team/net"));
-    assert_eq!(writer.post_json(&with_id, &json!({"version": 1})).expect_status(423).text(), lock, "the ID alone is no secret");
-    other.post_json(&format!("{}?ID=lock-2", path("team/net")), &json!({"version": 1})).expect_status(423);
+    assert_eq!(
+        writer
+            .post_json(&with_id, &json!({"version": 1}))
+            .expect_status(423)
+            .text(),
+        lock,
+        "the ID alone is no secret"
+    );
+    other
+        .post_json(
+            &format!("{}?ID=lock-2", path("team/net")),
+            &json!({"version": 1}),
+        )
+        .expect_status(423);
     roll_back(&other, "team/net", &json!({"version": 1})).expect_status(423);
-    let evidence = writer.get(&format!("{}/lock", state_path("team/net"))).json();
-    assert_eq!((&evidence["refused"]["count"], &evidence["refused"]["latest"]["key"]["id"]), (&json!(4), &json!(other.key_id)));
+    let evidence = writer
+        .get(&format!("{}/lock", state_path("team/net")))
+        .json();
+    assert_eq!(
+        (
+            &evidence["refused"]["count"],
+            &evidence["refused"]["latest"]["key"]["id"]
+        ),
+        (&json!(4), &json!(other.key_id))
+    );
     assert_eq!(writer.versions("team/net").len(), 3);
-    let version = other.post_json(&with_id, &json!({"version": 1})).expect_status(200).json();
-    assert_eq!(version["lock"], json!({"id": "lock-1", "operation": "OperationTypeApply", "who": "someone@somewhere"}));
-    assert_eq!(other.send("LOCK", &state_path("team/net"), lock_body("lock-1")).status, 200, "it is held still");
+    let version = other
+        .post_json(&with_id, &json!({"version": 1}))
+        .expect_status(200)
+        .json();
+    assert_eq!(
+        version["lock"],
+        json!({"id": "lock-1", "operation": "OperationTypeApply", "who": "someone@somewhere"})
+    );
+    assert_eq!(
+        other
+            .send("LOCK", &state_path("team/net"), lock_body("lock-1"))
+            .status,
+        200,
+        "it is held still"
+    );
     other.unlock("team/net", "lock-1").expect_status(200);
-    other.post_json(&with_id, &json!({"version": 1})).expect_problem(409, "stale_lock_id");
+    other
+        .post_json(&with_id, &json!({"version": 1}))
+        .expect_problem(409, "stale_lock_id");
     assert_eq!(writer.versions("team/net").len(), 4);
 }
 
@@ -192,15 +357,41 @@ fn while_another_holds_the_lock_it_is_423_and_under_ones_own_it_is_noted() {
 fn a_rejected_version_can_be_made_current_also_where_nothing_else_is() {
     let server = Server::start();
     let writer = three_versions(&server);
-    writer.write("team/net", tfstate_noted(L1, 3, "refused"), None).expect_problem(409, "stale_write");
-    let version = roll_back(&writer, "team/net", &json!({"version": 4})).expect_status(200).json();
-    assert_eq!((&version["kind"], &version["from_version"], &version["serial"]), (&json!("rollback"), &json!(4), &json!(4)));
-    assert_eq!(current(&writer, "team/net"), tfstate_noted(L1, 4, "refused"));
+    writer
+        .write("team/net", tfstate_noted(L1, 3, "refused"), None)
+        .expect_problem(409, "stale_write");
+    let version = roll_back(&writer, "team/net", &json!({"version": 4}))
+        .expect_status(200)
+        .json();
+    assert_eq!(
+        (
+            &version["kind"],
+            &version["from_version"],
+            &version["serial"]
+        ),
+        (&json!("rollback"), &json!(4), &json!(4))
+    );
+    assert_eq!(
+        current(&writer, "team/net"),
+        tfstate_noted(L1, 4, "refused")
+    );
 
-    writer.write("team/first", numbered(7), Some("gone")).expect_problem(409, "stale_lock_id");
+    writer
+        .write("team/first", numbered(7), Some("gone"))
+        .expect_problem(409, "stale_lock_id");
     writer.read("team/first").expect_problem(404, "no_state");
-    roll_back(&writer, "team/first", &json!({"version": 1, "expected_current": 1})).expect_problem(409, "not_current");
-    roll_back(&writer, "team/first", &json!({"version": 1, "expected_current": 0})).expect_status(200);
+    roll_back(
+        &writer,
+        "team/first",
+        &json!({"version": 1, "expected_current": 1}),
+    )
+    .expect_problem(409, "not_current");
+    roll_back(
+        &writer,
+        "team/first",
+        &json!({"version": 1, "expected_current": 0}),
+    )
+    .expect_status(200);
     assert!(current(&writer, "team/first").contains("\"serial\":8"));
 }
 
@@ -209,9 +400,21 @@ fn a_deleted_state_is_brought_back() {
     let server = Server::start();
     let (writer, owner) = (three_versions(&server), server.key("team", "owner"));
     owner.delete("team/net").expect_status(200);
-    let version = roll_back(&writer, "team/net", &json!({"version": 3})).expect_status(200).json();
-    assert_eq!((&version["number"], &version["serial"], &version["unchanged"]), (&json!(4), &json!(4), &json!(false)));
-    assert_eq!(current(&writer, "team/net"), numbered(3).replace("\"serial\":3", "\"serial\":4"));
+    let version = roll_back(&writer, "team/net", &json!({"version": 3}))
+        .expect_status(200)
+        .json();
+    assert_eq!(
+        (
+            &version["number"],
+            &version["serial"],
+            &version["unchanged"]
+        ),
+        (&json!(4), &json!(4), &json!(false))
+    );
+    assert_eq!(
+        current(&writer, "team/net"),
+        numbered(3).replace("\"serial\":3", "\"serial\":4")
+    );
 }
 
 #[test]
@@ -219,26 +422,52 @@ fn a_moved_state_is_brought_back_from_where_it_is_by_whoever_may_move_it() {
     let server = Server::start();
     let (writer, owner) = (three_versions(&server), server.key("team", "owner"));
     let to = json!({"workspace": "team", "buildingBlock": "there"});
-    owner.post_json(&format!("{}/move", state_path("team/net")), &to).expect_status(200);
+    owner
+        .post_json(&format!("{}/move", state_path("team/net")), &to)
+        .expect_status(200);
     roll_back(&writer, "team/net", &json!({"version": 1})).expect_problem(403, "forbidden");
     writer.lock("team/there", "lock-1").expect_status(200);
     roll_back(&owner, "team/net", &json!({"version": 1})).expect_status(423);
     writer.unlock("team/there", "lock-1").expect_status(200);
-    assert_eq!(current(&owner, "team/there"), numbered(3), "nothing was done so far");
+    assert_eq!(
+        current(&owner, "team/there"),
+        numbered(3),
+        "nothing was done so far"
+    );
 
-    let rehearsal = roll_back(&owner, "team/net", &json!({"version": 1, "dry_run": true})).expect_status(200).json();
-    assert_eq!((&rehearsal["moved_to"], &rehearsal["refused"]), (&to, &json!([])), "{rehearsal}");
-    roll_back(&owner, "team/net", &json!({"version": 1, "expected_current": 3})).expect_status(200);
+    let rehearsal = roll_back(&owner, "team/net", &json!({"version": 1, "dry_run": true}))
+        .expect_status(200)
+        .json();
+    assert_eq!(
+        (&rehearsal["moved_to"], &rehearsal["refused"]),
+        (&to, &json!([])),
+        "{rehearsal}"
+    );
+    roll_back(
+        &owner,
+        "team/net",
+        &json!({"version": 1, "expected_current": 3}),
+    )
+    .expect_status(200);
     assert!(current(&owner, "team/net").contains("version 1"));
     owner.read("team/there").expect_problem(410, "moved");
-    let kinds: Vec<Value> =
-        server.admin().events("kind=state.*&workspace=team&buildingBlock=net").iter().map(|event| event["kind"].clone()).collect();
+    let kinds: Vec<Value> = server
+        .admin()
+        .events("kind=state.*&workspace=team&buildingBlock=net")
+        .iter()
+        .map(|event| event["kind"].clone())
+        .collect();
     assert_eq!(kinds[..2], ["state.rollback", "state.move"], "{kinds:?}");
 
-    owner.post_json(&format!("{}/move", state_path("team/net")), &to).expect_status(200);
+    owner
+        .post_json(&format!("{}/move", state_path("team/net")), &to)
+        .expect_status(200);
     owner.delete("team/there").expect_status(200);
     roll_back(&owner, "team/net", &json!({"version": 2})).expect_status(200);
-    assert!(current(&owner, "team/net").contains("version 2"), "also where it was deleted there");
+    assert!(
+        current(&owner, "team/net").contains("version 2"),
+        "also where it was deleted there"
+    );
 }
 
 #[test]
@@ -249,9 +478,15 @@ fn the_event_names_both_numbers_and_both_serials() {
     let events = server.admin().events("kind=state.rollback");
     assert_eq!(events.len(), 1);
     let event = &events[0];
-    assert_eq!((&event["version"], &event["actor"]["id"], &event["attention"]), (&json!(4), &json!(writer.key_id), &json!(false)));
-    let detail =
-        json!({"from_version": 1, "from_serial": 1, "replaced_version": 3, "replaced_serial": 3, "serial": 4, "serial_regression": false});
+    assert_eq!(
+        (
+            &event["version"],
+            &event["actor"]["id"],
+            &event["attention"]
+        ),
+        (&json!(4), &json!(writer.key_id), &json!(false))
+    );
+    let detail = json!({"from_version": 1, "from_serial": 1, "replaced_version": 3, "replaced_serial": 3, "serial": 4, "serial_regression": false});
     assert_eq!(event["detail"], detail);
 }
 
@@ -265,12 +500,27 @@ fn an_encrypted_state_comes_back_as_it_was_or_not_at_all() {
     let server = Server::start();
     let writer = server.key("team", "writer");
     for (serial, data) in [(1, "first"), (2, "second")] {
-        writer.write("team/net", sealed(serial, data), None).expect_status(200);
+        writer
+            .write("team/net", sealed(serial, data), None)
+            .expect_status(200);
     }
     roll_back(&writer, "team/net", &json!({"version": 1})).expect_problem(409, "encrypted");
     assert_eq!(current(&writer, "team/net"), sealed(2, "second"));
-    let version = roll_back(&writer, "team/net", &json!({"version": 1, "allow_serial_regression": true})).expect_status(200).json();
-    assert_eq!((&version["number"], &version["serial"], &version["encrypted"]), (&json!(3), &json!(1), &json!(true)));
+    let version = roll_back(
+        &writer,
+        "team/net",
+        &json!({"version": 1, "allow_serial_regression": true}),
+    )
+    .expect_status(200)
+    .json();
+    assert_eq!(
+        (
+            &version["number"],
+            &version["serial"],
+            &version["encrypted"]
+        ),
+        (&json!(3), &json!(1), &json!(true))
+    );
     assert_eq!(current(&writer, "team/net"), sealed(1, "first"));
     let event = &server.admin().events("kind=state.rollback")[0];
     assert_eq!(
@@ -284,7 +534,13 @@ fn an_encrypted_state_comes_back_as_it_was_or_not_at_all() {
 fn the_flag_for_encrypted_states_does_not_change_what_becomes_of_plain_ones() {
     let server = Server::start();
     let writer = three_versions(&server);
-    let version = roll_back(&writer, "team/net", &json!({"version": 1, "allow_serial_regression": true})).expect_status(200).json();
+    let version = roll_back(
+        &writer,
+        "team/net",
+        &json!({"version": 1, "allow_serial_regression": true}),
+    )
+    .expect_status(200)
+    .json();
     assert_eq!(version["serial"], 4);
 }
 
@@ -292,7 +548,9 @@ fn the_flag_for_encrypted_states_does_not_change_what_becomes_of_plain_ones() {
 fn both_at_once(writer: &Client, current: u64) -> Vec<u16> {
     let ask = |number: u64| json!({"version": number, "expected_current": current, "allow_serial_regression": true});
     std::thread::scope(|scope| {
-        let both = [1, 2].map(|number| scope.spawn(move || roll_back(writer, "team/net", &ask(number)).status.as_u16()));
+        let both = [1, 2].map(|number| {
+            scope.spawn(move || roll_back(writer, "team/net", &ask(number)).status.as_u16())
+        });
         both.map(|one| one.join().expect("an answer")).to_vec()
     })
 }
@@ -306,7 +564,11 @@ fn of_two_with_the_same_expectation_exactly_one_wins() {
         statuses.sort_unstable();
         assert_eq!(statuses, [200, 409], "of version {current}");
     }
-    let serials: Vec<u64> = writer.versions("team/net").iter().filter_map(|version| version["serial"].as_u64()).collect();
+    let serials: Vec<u64> = writer
+        .versions("team/net")
+        .iter()
+        .filter_map(|version| version["serial"].as_u64())
+        .collect();
     assert_eq!(serials, (1..=13).rev().collect::<Vec<_>>());
 }
 
@@ -315,7 +577,9 @@ fn of_two_with_the_same_expectation_exactly_one_wins_also_where_no_serial_tells_
     let server = Server::start();
     let writer = server.key("team", "writer");
     for serial in 1..=3 {
-        writer.write("team/net", sealed(serial, &noise(serial, 256 * 1024)), None).expect_status(200);
+        writer
+            .write("team/net", sealed(serial, &noise(serial, 256 * 1024)), None)
+            .expect_status(200);
     }
     for current in 3..13 {
         let mut statuses = both_at_once(&writer, current);
@@ -329,18 +593,28 @@ fn beside_writers_no_serial_is_used_twice_and_none_goes_back() {
     let server = Server::start();
     let writer = server.key("team", "writer");
     // It takes some time to make ready, while others write.
-    writer.write("team/net", tfstate_noted(L1, 1, &noise(1, 64 * 1024)), None).expect_status(200);
+    writer
+        .write("team/net", tfstate_noted(L1, 1, &noise(1, 64 * 1024)), None)
+        .expect_status(200);
     std::thread::scope(|scope| {
         let busy = scope.spawn(|| {
             for _ in 0..40 {
                 let now: Value = writer.read("team/net").expect_status(200).json();
                 let serial = now["serial"].as_u64().expect("a serial") + 1;
-                writer.write("team/net", tfstate_noted(L1, serial, &format!("written {serial}")), None);
+                writer.write(
+                    "team/net",
+                    tfstate_noted(L1, serial, &format!("written {serial}")),
+                    None,
+                );
             }
         });
         for _ in 0..20 {
             let answer = roll_back(&writer, "team/net", &json!({"version": 1}));
-            assert!(answer.status == 200 || answer.json()["code"] == "restless", "{}", answer.text());
+            assert!(
+                answer.status == 200 || answer.json()["code"] == "restless",
+                "{}",
+                answer.text()
+            );
         }
         busy.join().expect("the writer is done");
     });
@@ -363,7 +637,12 @@ fn a_client_whose_plan_is_older_is_kept_out_by_the_guard() {
     let server = Server::start();
     let (writer, late) = (three_versions(&server), server.key("team", "writer"));
     roll_back(&writer, "team/net", &json!({"version": 1})).expect_status(200);
-    late.write("team/net", tfstate_noted(L1, 4, "planned on version 3"), None).expect_problem(409, "stale_write");
+    late.write(
+        "team/net",
+        tfstate_noted(L1, 4, "planned on version 3"),
+        None,
+    )
+    .expect_problem(409, "stale_write");
     assert!(current(&writer, "team/net").contains("version 1"));
 }
 
@@ -372,9 +651,14 @@ fn whose_lock_was_broken_does_not_overwrite_it() {
     let server = Server::start();
     let (writer, other) = (three_versions(&server), server.key("team", "writer"));
     other.lock("team/net", "lock-1").expect_status(200);
-    server.admin().send("UNLOCK", &state_path("team/net"), "").expect_status(200);
+    server
+        .admin()
+        .send("UNLOCK", &state_path("team/net"), "")
+        .expect_status(200);
     roll_back(&writer, "team/net", &json!({"version": 1})).expect_status(200);
-    other.write("team/net", tfstate_noted(L1, 40, "late"), Some("lock-1")).expect_problem(409, "stale_lock_id");
+    other
+        .write("team/net", tfstate_noted(L1, 40, "late"), Some("lock-1"))
+        .expect_problem(409, "stale_lock_id");
     assert!(current(&writer, "team/net").contains("version 1"));
 }
 
@@ -382,11 +666,21 @@ fn whose_lock_was_broken_does_not_overwrite_it() {
 fn a_writer_that_was_refused_still_has_to_read_the_state_first() {
     let server = Server::start();
     let writer = three_versions(&server);
-    writer.write("team/net", tfstate_noted(L1, 3, "refused"), None).expect_problem(409, "stale_write");
+    writer
+        .write("team/net", tfstate_noted(L1, 3, "refused"), None)
+        .expect_problem(409, "stale_write");
     roll_back(&writer, "team/net", &json!({"version": 1})).expect_status(200);
-    writer.write("team/net", tfstate_noted(L1, 50, "the same apply's next snapshot"), None).expect_problem(409, "stale_write");
+    writer
+        .write(
+            "team/net",
+            tfstate_noted(L1, 50, "the same apply's next snapshot"),
+            None,
+        )
+        .expect_problem(409, "stale_write");
     writer.read("team/net").expect_status(200);
-    writer.write("team/net", tfstate_noted(L1, 51, "read"), None).expect_status(200);
+    writer
+        .write("team/net", tfstate_noted(L1, 51, "read"), None)
+        .expect_status(200);
 }
 
 #[test]
@@ -400,7 +694,13 @@ fn the_bytes_are_whole_after_a_restart_and_by_their_own_checksum() {
     assert!(server.stop().success());
     let server = Setup::new().data(&data).start();
     let answer = writer.at(&server).read("team/net").expect_status(200);
-    assert_eq!((answer.text(), answer.header("etag")), (bytes.clone(), format!("\"{}\"", sha256(bytes.as_bytes())).as_str()));
+    assert_eq!(
+        (answer.text(), answer.header("etag")),
+        (
+            bytes.clone(),
+            format!("\"{}\"", sha256(bytes.as_bytes())).as_str()
+        )
+    );
     assert_eq!(md5(answer.bytes.as_slice()), md5(bytes.as_bytes()));
 }
 
@@ -408,29 +708,61 @@ fn the_bytes_are_whole_after_a_restart_and_by_their_own_checksum() {
 fn what_is_kept_as_a_difference_comes_back_on_its_own() {
     let server = Setup::new().flag("--cache-size", "0").start();
     let writer = server.key("team", "writer");
-    let text = |serial: u64| (0..20).map(|part| noise(part * 100 + serial.saturating_sub(part) / 20, 1_000)).collect::<String>();
+    let text = |serial: u64| {
+        (0..20)
+            .map(|part| noise(part * 100 + serial.saturating_sub(part) / 20, 1_000))
+            .collect::<String>()
+    };
     let plain = |serial: u64| tfstate_noted(L1, serial, &text(serial));
     for serial in 1..=10 {
-        writer.write("team/plain", plain(serial), None).expect_status(200);
-        writer.write("team/sealed", sealed(serial, &text(serial)), None).expect_status(200);
+        writer
+            .write("team/plain", plain(serial), None)
+            .expect_status(200);
+        writer
+            .write("team/sealed", sealed(serial, &text(serial)), None)
+            .expect_status(200);
     }
     inside::settled(server.data());
-    let differences = inside::number(server.data(), "SELECT count(*) FROM blobs WHERE base IS NOT NULL");
+    let differences = inside::number(
+        server.data(),
+        "SELECT count(*) FROM blobs WHERE base IS NOT NULL",
+    );
     assert!(differences >= 8, "{differences}");
     roll_back(&writer, "team/plain", &json!({"version": 4})).expect_status(200);
-    roll_back(&writer, "team/sealed", &json!({"version": 4, "allow_serial_regression": true})).expect_status(200);
-    let whole = "SELECT count(*) FROM versions v JOIN states s ON s.id = v.state_id AND s.current = v.number \
+    roll_back(
+        &writer,
+        "team/sealed",
+        &json!({"version": 4, "allow_serial_regression": true}),
+    )
+    .expect_status(200);
+    let whole = "SELECT count(*) FROM versions v JOIN states s ON s.id = v.state_id AND s.current \
+        = v.number \
                  JOIN blobs b ON b.id = v.blob_id WHERE b.base IS NULL";
     for settled in [false, true] {
         if settled {
             inside::settled(server.data());
         }
-        assert_eq!(inside::number(server.data(), whole), 2, "one step from what clients ask for");
-        assert!(current(&writer, "team/plain") == plain(4).replacen("\"serial\":4", "\"serial\":11", 1));
+        assert_eq!(
+            inside::number(server.data(), whole),
+            2,
+            "one step from what clients ask for"
+        );
+        assert!(
+            current(&writer, "team/plain") == plain(4).replacen("\"serial\":4", "\"serial\":11", 1)
+        );
         assert!(current(&writer, "team/sealed") == sealed(4, &text(4)));
         for serial in 1..=10_u64 {
-            let version = |name: &str| writer.get(&format!("{}/versions/{serial}", state_path(name))).expect_status(200).text();
-            assert!(version("team/plain") == plain(serial) && version("team/sealed") == sealed(serial, &text(serial)), "{serial}");
+            let version = |name: &str| {
+                writer
+                    .get(&format!("{}/versions/{serial}", state_path(name)))
+                    .expect_status(200)
+                    .text()
+            };
+            assert!(
+                version("team/plain") == plain(serial)
+                    && version("team/sealed") == sealed(serial, &text(serial)),
+                "{serial}"
+            );
         }
     }
 }

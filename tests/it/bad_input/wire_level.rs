@@ -9,14 +9,20 @@ use super::L1;
 fn with_state() -> (Server, Client) {
     let server = Server::start();
     let owner = server.key("team", "owner");
-    owner.write("team/net", tfstate(L1, 1), None).expect_status(200);
+    owner
+        .write("team/net", tfstate(L1, 1), None)
+        .expect_status(200);
     (server, owner)
 }
 
 /// Nothing was stored, and the server goes on.
 #[track_caller]
 fn untouched(owner: &Client, what: &str) {
-    assert_eq!(owner.read("team/net").expect_status(200).text(), tfstate(L1, 1), "{what}");
+    assert_eq!(
+        owner.read("team/net").expect_status(200).text(),
+        tfstate(L1, 1),
+        "{what}"
+    );
     assert_eq!(owner.versions("team/net").len(), 1, "{what}");
 }
 
@@ -54,17 +60,30 @@ fn odd_paths_are_400_and_reach_no_other_state() {
     for path in &paths {
         for method in ["GET", "LOCK", "UNLOCK", "DELETE"] {
             let status = ask(&server, &owner, method, path).status.as_u16();
-            // A path that leaves /api may be the 404 of the page's side; below /api it would look like an empty state.
-            let fine = status == 400 || (path.starts_with("//") && status == 404) || (path.len() > 2000 && status == 414);
+            // A path that leaves /api may be the 404 of the page's side; below /api it would look
+            // like an empty state.
+            let fine = status == 400
+                || (path.starts_with("//") && status == 404)
+                || (path.len() > 2000 && status == 414);
             assert!(fine, "{method} {path}: {status}");
         }
         let mut wire = Wire::to(&server);
-        wire.send(head("POST", path, &owner, &[&format!("Content-Length: {}", tfstate(L1, 9).len()), "Connection: close"]));
+        wire.send(head(
+            "POST",
+            path,
+            &owner,
+            &[
+                &format!("Content-Length: {}", tfstate(L1, 9).len()),
+                "Connection: close",
+            ],
+        ));
         wire.send(tfstate(L1, 9));
         assert_ne!(wire.answer().expect("an answer").status, 200, "{path}");
     }
     untouched(&owner, "odd paths");
-    owner.get(&format!("{state}/lock")).expect_problem(404, "no_lock");
+    owner
+        .get(&format!("{state}/lock"))
+        .expect_problem(404, "no_lock");
 }
 
 #[test]
@@ -75,7 +94,13 @@ fn an_address_of_a_name_in_harmless_percent_encoding_is_that_name() {
 }
 
 /// Sends a request of which the body breaks off, and ends the connection.
-fn broken(server: &Server, owner: &Client, method: &str, headers: &[&str], body: &str) -> Option<Answer> {
+fn broken(
+    server: &Server,
+    owner: &Client,
+    method: &str,
+    headers: &[&str],
+    body: &str,
+) -> Option<Answer> {
     let mut wire = Wire::to(server);
     wire.send(head(method, &state_path("team/net"), owner, headers));
     wire.send(body);
@@ -87,29 +112,50 @@ fn broken(server: &Server, owner: &Client, method: &str, headers: &[&str], body:
 fn a_body_that_breaks_off_stores_locks_and_deletes_nothing() {
     let (server, owner) = with_state();
     let new = tfstate(L1, 2);
-    let (length, longer) = (format!("Content-Length: {}", new.len()), format!("Content-Length: {}", new.len() + 1));
+    let (length, longer) = (
+        format!("Content-Length: {}", new.len()),
+        format!("Content-Length: {}", new.len() + 1),
+    );
     let chunk = format!("{:x}\r\n{new}\r\n", new.len());
     let chunked = "Transfer-Encoding: chunked";
     let rows = [
         ("half of its length", length.as_str(), &new[..30]),
         ("nothing of its length", length.as_str(), ""),
-        ("a length that is one too high", longer.as_str(), new.as_str()),
+        (
+            "a length that is one too high",
+            longer.as_str(),
+            new.as_str(),
+        ),
         ("cut inside a chunk", chunked, &chunk[..40]),
         ("all but the last chunk", chunked, chunk.as_str()),
         ("no chunk at all", chunked, ""),
         ("half of the last chunk", chunked, "0\r\n"),
-        ("a chunk of a size that is none", chunked, "zz\r\nabc\r\n0\r\n\r\n"),
-        ("a chunk of a size that is too large", chunked, "ffffffffffffffffff\r\nabc"),
+        (
+            "a chunk of a size that is none",
+            chunked,
+            "zz\r\nabc\r\n0\r\n\r\n",
+        ),
+        (
+            "a chunk of a size that is too large",
+            chunked,
+            "ffffffffffffffffff\r\nabc",
+        ),
         ("a chunk without its end", chunked, "3\r\nabcdef0\r\n\r\n"),
     ];
     for (what, header, body) in rows {
         for method in ["POST", "PUT", "LOCK", "UNLOCK", "DELETE"] {
             if let Some(answer) = broken(&server, &owner, method, &[header], body) {
-                assert!([400, 413].contains(&answer.status.as_u16()), "{method}, {what}: {}", answer.status);
+                assert!(
+                    [400, 413].contains(&answer.status.as_u16()),
+                    "{method}, {what}: {}",
+                    answer.status
+                );
             }
         }
         untouched(&owner, what);
-        owner.get(&format!("{}/lock", state_path("team/net"))).expect_problem(404, "no_lock");
+        owner
+            .get(&format!("{}/lock", state_path("team/net")))
+            .expect_problem(404, "no_lock");
     }
 }
 
@@ -119,14 +165,19 @@ fn a_lock_that_breaks_off_in_an_unlock_leaves_the_lock() {
     owner.lock("team/net", "lock-1").expect_status(200);
     let lock = lock_body("lock-1");
     for (headers, body) in [
-        (vec!["Transfer-Encoding: chunked"], format!("{:x}\r\n{}", lock.len(), &lock[..15])),
+        (
+            vec!["Transfer-Encoding: chunked"],
+            format!("{:x}\r\n{}", lock.len(), &lock[..15]),
+        ),
         (vec!["Transfer-Encoding: chunked"], String::new()),
         (vec!["Content-Length: 200"], lock[..15].to_owned()),
         (vec!["Content-Length: 200"], lock.clone()),
     ] {
         let answer = broken(&server, &owner, "UNLOCK", &headers, &body);
         assert!(answer.is_none_or(|answer| answer.status == 400));
-        owner.get(&format!("{}/lock", state_path("team/net"))).expect_status(200);
+        owner
+            .get(&format!("{}/lock", state_path("team/net")))
+            .expect_status(200);
     }
 }
 
@@ -135,9 +186,16 @@ fn a_content_length_that_is_too_low_stores_nothing() {
     let (server, owner) = with_state();
     let new = tfstate(L1, 2);
     let mut wire = Wire::to(&server);
-    wire.send(head("POST", &state_path("team/net"), &owner, &[&format!("Content-Length: {}", new.len() - 5)]));
+    wire.send(head(
+        "POST",
+        &state_path("team/net"),
+        &owner,
+        &[&format!("Content-Length: {}", new.len() - 5)],
+    ));
     wire.send(&new);
-    wire.answer().expect("an answer").expect_problem(400, "bad_body");
+    wire.answer()
+        .expect("an answer")
+        .expect_problem(400, "bad_body");
     untouched(&owner, "cut by its own length");
 }
 
@@ -150,8 +208,14 @@ fn heads_that_contradict_themselves_store_nothing() {
         ("two lengths", vec![&length, "Content-Length: 5"]),
         ("a length that is no number", vec!["Content-Length: many"]),
         ("a length below nothing", vec!["Content-Length: -1"]),
-        ("a length and chunks", vec![&length, "Transfer-Encoding: chunked"]),
-        ("an encoding that nobody knows", vec!["Transfer-Encoding: gzip, identity"]),
+        (
+            "a length and chunks",
+            vec![&length, "Transfer-Encoding: chunked"],
+        ),
+        (
+            "an encoding that nobody knows",
+            vec!["Transfer-Encoding: gzip, identity"],
+        ),
     ];
     for (what, headers) in rows {
         let mut wire = Wire::to(&server);
@@ -159,7 +223,11 @@ fn heads_that_contradict_themselves_store_nothing() {
         wire.send(&new);
         wire.finish();
         if let Some(answer) = wire.answer() {
-            assert!(answer.status.is_client_error() || answer.status == 501, "{what}: {}", answer.status);
+            assert!(
+                answer.status.is_client_error() || answer.status == 501,
+                "{what}: {}",
+                answer.status
+            );
         }
         untouched(&owner, what);
     }
@@ -191,9 +259,15 @@ fn what_is_no_http_ends_the_connection_and_nothing_else() {
 fn headers_without_an_end_are_given_up() {
     let (server, owner) = with_state();
     let mut silent = Wire::to(&server);
-    silent.send(format!("GET {} HTTP/1.1\r\nHost: x\r\n", state_path("team/net")));
+    silent.send(format!(
+        "GET {} HTTP/1.1\r\nHost: x\r\n",
+        state_path("team/net")
+    ));
     let mut endless = Wire::to(&server);
-    endless.send(format!("GET {} HTTP/1.1\r\nHost: x\r\n", state_path("team/net")));
+    endless.send(format!(
+        "GET {} HTTP/1.1\r\nHost: x\r\n",
+        state_path("team/net")
+    ));
     let line = format!("X-Filler: {}\r\n", "x".repeat(1000));
     // More than fits into the buffers of a connection: at some point the server has to hang up.
     let taken = (0..40_000).take_while(|_| endless.send(&line)).count();
@@ -209,11 +283,18 @@ fn a_body_that_stops_coming_does_not_hold_the_state() {
     let (server, owner) = with_state();
     let mut slow: Vec<Wire> = (0..20).map(|_| Wire::to(&server)).collect();
     for wire in &mut slow {
-        wire.send(head("POST", &state_path("team/net"), &owner, &["Content-Length: 1000"]));
+        wire.send(head(
+            "POST",
+            &state_path("team/net"),
+            &owner,
+            &["Content-Length: 1000"],
+        ));
         wire.send("{\"version\": 4,");
     }
     owner.lock("team/net", "lock-1").expect_status(200);
-    owner.write("team/net", tfstate(L1, 2), Some("lock-1")).expect_status(200);
+    owner
+        .write("team/net", tfstate(L1, 2), Some("lock-1"))
+        .expect_status(200);
     owner.unlock("team/net", "lock-1").expect_status(200);
     assert_eq!(owner.read("team/net").text(), tfstate(L1, 2));
 }
@@ -222,9 +303,18 @@ fn a_body_that_stops_coming_does_not_hold_the_state() {
 fn huge_heads_and_targets_are_4xx() {
     let server = Setup::new().start();
     for bytes in [
-        format!("GET /api/terraform/state?workspace={} HTTP/1.1\r\nHost: x\r\n\r\n", "x".repeat(300_000)),
-        format!("GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {}\r\n\r\n", "A".repeat(300_000)),
-        format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "A: b\r\n".repeat(5000)),
+        format!(
+            "GET /api/terraform/state?workspace={} HTTP/1.1\r\nHost: x\r\n\r\n",
+            "x".repeat(300_000)
+        ),
+        format!(
+            "GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {}\r\n\r\n",
+            "A".repeat(300_000)
+        ),
+        format!(
+            "GET / HTTP/1.1\r\nHost: x\r\n{}\r\n",
+            "A: b\r\n".repeat(5000)
+        ),
     ] {
         let mut wire = Wire::to(&server);
         wire.send(&bytes);

@@ -1,4 +1,5 @@
-//! `import`: states from files, exports and other backends, with their bytes as they were, over nothing that is there.
+//! `import`: states from files, exports and other backends, with their bytes as they were, over
+//! nothing that is there.
 
 mod exports;
 mod folders;
@@ -10,7 +11,9 @@ use std::process::{Output, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{Client, Server, lineage, lock_body, state_path, statekeep, tfstate, tfstate_noted};
+use crate::harness::{
+    Client, Server, lineage, lock_body, state_path, statekeep, tfstate, tfstate_noted,
+};
 
 use super::export::{files, manifest};
 use super::{L1, Place, some_states, stderr, stub};
@@ -41,7 +44,8 @@ fn with_stdin(server: &Server, args: &[&str], input: &[u8]) -> Output {
     child.wait_with_output().expect("it ends")
 }
 
-/// What the versions of a state are, but for who imported them: number, hash, time, whether rejected or intermediate, why held.
+/// What the versions of a state are, but for who imported them: number, hash, time, whether
+/// rejected or intermediate, why held.
 fn essence(who: &Client, name: &str) -> Vec<Value> {
     let versions = who.versions(name);
     let essence = |version: &Value| {
@@ -57,22 +61,38 @@ fn essence(who: &Client, name: &str) -> Vec<Value> {
     versions.iter().map(essence).collect()
 }
 
-/// States with all that a history can have: rejected, intermediate, held and purged versions, a rollback, deleted states and such without a current version.
+/// States with all that a history can have: rejected, intermediate, held and purged versions, a
+/// rollback, deleted states and such without a current version.
 fn a_full_history(admin: &Client) {
     some_states(admin);
-    admin.write("team/net", tfstate_noted(L1, 2, "other"), None).expect_problem(409, "stale_write");
+    admin
+        .write("team/net", tfstate_noted(L1, 2, "other"), None)
+        .expect_problem(409, "stale_write");
     let net = state_path("team/net");
-    admin.post_json(&format!("{net}/rollback"), &json!({"version": 1})).expect_status(200);
+    admin
+        .post_json(&format!("{net}/rollback"), &json!({"version": 1}))
+        .expect_status(200);
     admin.send("LOCK", &net, lock_body("l")).expect_status(200);
     for serial in 20..23 {
-        admin.write("team/net", tfstate(L1, serial), Some("l")).expect_status(200);
+        admin
+            .write("team/net", tfstate(L1, serial), Some("l"))
+            .expect_status(200);
     }
     admin.unlock("team/net", "l").expect_status(200);
-    admin.post_json(&format!("{net}/purge"), &json!({"versions": [2]})).expect_status(200);
-    admin.post_json(&format!("{net}/versions/3/hold"), &json!({"reason": "known good"})).expect_status(200);
+    admin
+        .post_json(&format!("{net}/purge"), &json!({"versions": [2]}))
+        .expect_status(200);
+    admin
+        .post_json(
+            &format!("{net}/versions/3/hold"),
+            &json!({"reason": "known good"}),
+        )
+        .expect_status(200);
     admin.delete("team/two").expect_status(200);
     admin.lock("team/never", "l").expect_status(200);
-    admin.write("team/never", tfstate(L1, 1), Some("other")).expect_status(423);
+    admin
+        .write("team/never", tfstate(L1, 1), Some("other"))
+        .expect_status(423);
     admin.unlock("team/never", "l").expect_status(200);
 }
 
@@ -98,10 +118,14 @@ fn an_export_comes_back_with_its_versions_numbers_hashes_and_times() {
             expected.retain(|version| name != "team/net" || version[0] != 2);
             assert_eq!(essence(&new, name), expected, "{way}: {name}");
         }
-        assert_eq!(new.read("team/net").expect_status(200).bytes, old.read("team/net").expect_status(200).bytes);
+        assert_eq!(
+            new.read("team/net").expect_status(200).bytes,
+            old.read("team/net").expect_status(200).bytes
+        );
         new.read("team/two").expect_problem(404, "no_state");
         new.read("team/never").expect_problem(404, "no_state");
-        new.send("POST", &format!("{}/restore", state_path("team/two")), "").expect_status(200);
+        new.send("POST", &format!("{}/restore", state_path("team/two")), "")
+            .expect_status(200);
         let again = to.cli(&["import", str(&out), "rival/net"]);
         assert_eq!(again.status.code(), Some(2), "it takes one source");
     }
@@ -110,8 +134,13 @@ fn an_export_comes_back_with_its_versions_numbers_hashes_and_times() {
 /// `team/net` leaves for somewhere else.
 fn leave(who: &Client) {
     let path = format!("{}/transfer", state_path("team/net"));
-    let version = who.post_json(&path, &json!({"to": "s3://there"})).expect_status(200).json()["version"].clone();
-    who.post_json(&format!("{path}/done"), &json!({ "version": version })).expect_status(200);
+    let version = who
+        .post_json(&path, &json!({"to": "s3://there"}))
+        .expect_status(200)
+        .json()["version"]
+        .clone();
+    who.post_json(&format!("{path}/done"), &json!({ "version": version }))
+        .expect_status(200);
 }
 
 #[test]
@@ -122,14 +151,27 @@ fn a_state_that_has_left_arrives_as_one_that_has_left() {
     let out = dir.path().join("out");
     assert_eq!(from.cli(&["export", str(&out)]).status.code(), Some(0));
     let state = &manifest(&out)["states"][1];
-    assert_eq!((&state["buildingBlock"], &state["transferred_to"]), (&json!("net"), &json!("s3://there")));
-    assert!(state["deleted_at"].is_string() && manifest(&out)["states"][0]["transferred_to"].is_null());
+    assert_eq!(
+        (&state["buildingBlock"], &state["transferred_to"]),
+        (&json!("net"), &json!("s3://there"))
+    );
+    assert!(
+        state["deleted_at"].is_string() && manifest(&out)["states"][0]["transferred_to"].is_null()
+    );
     let to = Server::start();
     let new = to.admin();
-    assert!(String::from_utf8_lossy(&to.cli(&["import", str(&out), "--dry-run"]).stdout).contains("new, transferred"));
+    assert!(
+        String::from_utf8_lossy(&to.cli(&["import", str(&out), "--dry-run"]).stdout)
+            .contains("new, transferred")
+    );
     let output = to.cli(&["import", str(&out)]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    assert_eq!(new.read("team/net").expect_problem(410, "transferred").json()["to"], "s3://there");
+    assert_eq!(
+        new.read("team/net")
+            .expect_problem(410, "transferred")
+            .json()["to"],
+        "s3://there"
+    );
     new.read("team/two").expect_problem(404, "no_state");
     let mut expected = essence(&from.admin(), "team/net");
     expected.retain(|version| version[0] != 2);
@@ -144,15 +186,25 @@ fn a_state_that_has_left_arrives_as_one_that_has_left() {
     assert_eq!(other.cli(&["import", str(&out)]).status.code(), Some(0));
     other.admin().read("team/net").expect_status(200);
     std::fs::write(out.join("manifest.json"), whole.to_string()).expect("a manifest");
-    assert_eq!(other.cli(&["import", str(&out), "--append"]).status.code(), Some(0));
+    assert_eq!(
+        other.cli(&["import", str(&out), "--append"]).status.code(),
+        Some(0)
+    );
     other.admin().read("team/net").expect_status(200);
     for what in ["there already, transferred", "there already"] {
         let look = other.cli(&["import", str(&out), "--dry-run"]).stdout;
         let look = String::from_utf8_lossy(&look);
-        assert!(look.lines().any(|line| line.starts_with("team/net") && line.trim_end().ends_with(what)), "{look}");
+        assert!(
+            look.lines()
+                .any(|line| line.starts_with("team/net") && line.trim_end().ends_with(what)),
+            "{look}"
+        );
         let again = other.cli(&["import", str(&out)]);
         assert_eq!(again.status.code(), Some(0), "{}", stderr(&again));
-        other.admin().read("team/net").expect_problem(410, "transferred");
+        other
+            .admin()
+            .read("team/net")
+            .expect_problem(410, "transferred");
     }
     assert_eq!(other.admin().events("kind=transfer.finish").len(), 1);
 }
@@ -165,7 +217,14 @@ fn a_state_that_has_left_comes_back_by_what_is_added() {
     let add = |serial: u64, more: &[&str]| {
         put(dir.path(), "x.tfstate", &tfstate(L1, serial));
         let file = dir.path().join("x.tfstate");
-        let args = ["import", str(&file), "--workspace", "team", "--building-block", "net"];
+        let args = [
+            "import",
+            str(&file),
+            "--workspace",
+            "team",
+            "--building-block",
+            "net",
+        ];
         server.cli(&[&args, more].concat()).status.code()
     };
     for serial in [3, 9] {
@@ -175,33 +234,59 @@ fn a_state_that_has_left_comes_back_by_what_is_added() {
         assert_eq!(add(serial, &["--append", "--dry-run"]), Some(0));
         admin.read("team/net").expect_problem(410, "transferred");
         assert_eq!(add(serial, &["--append"]), Some(0));
-        assert_eq!(admin.read("team/net").expect_status(200).text(), tfstate(L1, serial));
+        assert_eq!(
+            admin.read("team/net").expect_status(200).text(),
+            tfstate(L1, serial)
+        );
     }
     leave(&admin);
-    assert_eq!(add(1, &["--append"]), Some(1), "an older one is not what left");
+    assert_eq!(
+        add(1, &["--append"]),
+        Some(1),
+        "an older one is not what left"
+    );
     admin.read("team/net").expect_problem(410, "transferred");
 }
 
 #[test]
 fn a_rollback_after_an_import_lies_above_the_serials_that_did_not_come_along() {
-    let (from, to, dir) = (Server::start(), Server::start(), TempDir::new().expect("a folder"));
+    let (from, to, dir) = (
+        Server::start(),
+        Server::start(),
+        TempDir::new().expect("a folder"),
+    );
     let (old, new) = (from.admin(), to.admin());
     some_states(&old);
     old.lock("team/net", "l").expect_status(200);
-    old.write("team/net", tfstate(L1, 99), None).expect_status(423);
+    old.write("team/net", tfstate(L1, 99), None)
+        .expect_status(423);
     old.unlock("team/net", "l").expect_status(200);
-    old.post_json(&format!("{}/purge", state_path("team/net")), &json!({"versions": [4]})).expect_status(200);
+    old.post_json(
+        &format!("{}/purge", state_path("team/net")),
+        &json!({"versions": [4]}),
+    )
+    .expect_status(200);
     let out = dir.path().join("out");
     assert_eq!(from.cli(&["export", str(&out)]).status.code(), Some(0));
     assert_eq!(to.cli(&["import", str(&out)]).status.code(), Some(0));
     assert_eq!(new.versions("team/net").len(), 3);
-    let back = new.post_json(&format!("{}/rollback", state_path("team/net")), &json!({"version": 1})).expect_status(200).json();
+    let back = new
+        .post_json(
+            &format!("{}/rollback", state_path("team/net")),
+            &json!({"version": 1}),
+        )
+        .expect_status(200)
+        .json();
     assert_eq!(back["serial"], 100);
 }
 
 #[test]
 fn an_import_can_be_run_again_and_goes_on_where_it_was_cut_off() {
-    let (from, to, dir) = (Server::start(), Server::start(), TempDir::new().expect("a folder"));
+    let (from, to, dir) = (
+        Server::start(),
+        Server::start(),
+        TempDir::new().expect("a folder"),
+    );
     a_full_history(&from.admin());
     let out = dir.path().join("out");
     assert_eq!(from.cli(&["export", str(&out)]).status.code(), Some(0));
@@ -209,7 +294,10 @@ fn an_import_can_be_run_again_and_goes_on_where_it_was_cut_off() {
     let whole = manifest(&out);
     let mut part = whole.clone();
     for state in part["states"].as_array_mut().expect("states") {
-        state["versions"].as_array_mut().expect("versions").truncate(1);
+        state["versions"]
+            .as_array_mut()
+            .expect("versions")
+            .truncate(1);
         state["deleted_at"] = Value::Null;
     }
     std::fs::write(out.join("manifest.json"), part.to_string()).expect("a manifest");
@@ -218,13 +306,21 @@ fn an_import_can_be_run_again_and_goes_on_where_it_was_cut_off() {
     let rest = to.cli(&["import", str(&out), "--format", "json"]);
     assert_eq!(rest.status.code(), Some(0), "{}", stderr(&rest));
     let told: Value = serde_json::from_slice(&rest.stdout).expect("JSON");
-    assert_eq!((&told["states"], &told["there_already"]), (&json!(1), &json!(3)), "{told}");
+    assert_eq!(
+        (&told["states"], &told["there_already"]),
+        (&json!(1), &json!(3)),
+        "{told}"
+    );
     let mut expected = essence(&from.admin(), "team/net");
     expected.retain(|version| version[0] != 2);
     assert_eq!(essence(&to.admin(), "team/net"), expected);
     let again = to.cli(&["import", str(&out), "--format", "json"]);
     let told: Value = serde_json::from_slice(&again.stdout).expect("JSON");
-    assert_eq!((&told["versions"], &told["there_already"]), (&json!(0), &json!(4)), "{told}");
+    assert_eq!(
+        (&told["versions"], &told["there_already"]),
+        (&json!(0), &json!(4)),
+        "{told}"
+    );
 }
 
 #[test]
@@ -238,10 +334,26 @@ fn one_hash_that_does_not_fit_and_nothing_is_imported() {
     let spoiled: [(&str, &str, Option<String>); 6] = [
         ("another state", "team/two/1.tfstate", Some(tfstate(L1, 2))),
         ("no file", "team/two/1.tfstate", None),
-        ("no manifest that can be read", "manifest.json", Some(manifest[..manifest.len() / 2].to_owned())),
-        ("a form that nobody knows", "manifest.json", Some(manifest.replace("\"form\": 1", "\"form\": 2"))),
-        ("a name that leads elsewhere", "manifest.json", Some(manifest.replace("\"rival\"", "\"../rival\""))),
-        ("numbers that do not rise", "manifest.json", Some(manifest.replace("\"number\": 3", "\"number\": 2"))),
+        (
+            "no manifest that can be read",
+            "manifest.json",
+            Some(manifest[..manifest.len() / 2].to_owned()),
+        ),
+        (
+            "a form that nobody knows",
+            "manifest.json",
+            Some(manifest.replace("\"form\": 1", "\"form\": 2")),
+        ),
+        (
+            "a name that leads elsewhere",
+            "manifest.json",
+            Some(manifest.replace("\"rival\"", "\"../rival\"")),
+        ),
+        (
+            "numbers that do not rise",
+            "manifest.json",
+            Some(manifest.replace("\"number\": 3", "\"number\": 2")),
+        ),
     ];
     for (what, file, content) in spoiled {
         match content {
@@ -251,8 +363,16 @@ fn one_hash_that_does_not_fit_and_nothing_is_imported() {
         let to = Server::start();
         let output = to.cli(&["import", str(&out)]);
         assert_eq!(output.status.code(), Some(1), "{what}");
-        assert!(stderr(&output).contains("nothing was imported"), "{what}: {}", stderr(&output));
-        assert_eq!(to.admin().get("/api/terraform/state?deleted=true").json()["states"], json!([]), "{what}");
+        assert!(
+            stderr(&output).contains("nothing was imported"),
+            "{what}: {}",
+            stderr(&output)
+        );
+        assert_eq!(
+            to.admin().get("/api/terraform/state?deleted=true").json()["states"],
+            json!([]),
+            "{what}"
+        );
         std::fs::write(out.join(file), &sound[file]).expect("a file");
     }
 }
@@ -265,9 +385,16 @@ fn a_tar_that_is_cut_off_is_refused() {
     for length in [1024, tar.len() / 2, tar.len() - 3000] {
         let output = with_stdin(&to, &["import", "-"], &tar[..length]);
         assert_eq!(output.status.code(), Some(1), "{length}");
-        assert!(stderr(&output).contains("nothing was imported"), "{length}: {}", stderr(&output));
+        assert!(
+            stderr(&output).contains("nothing was imported"),
+            "{length}: {}",
+            stderr(&output)
+        );
     }
-    assert_eq!(to.admin().get("/api/terraform/state").json()["states"], json!([]));
+    assert_eq!(
+        to.admin().get("/api/terraform/state").json()["states"],
+        json!([])
+    );
 }
 
 #[test]
@@ -276,18 +403,42 @@ fn a_file_and_standard_input_are_one_state_with_a_name() {
         let dir = TempDir::new().expect("a folder");
         put(dir.path(), "x.tfstate", &tfstate(L1, 7));
         let file = dir.path().join("x.tfstate");
-        place.ok(&["import", str(&file), "--workspace", "team", "--building-block", "net"]);
+        place.ok(&[
+            "import",
+            str(&file),
+            "--workspace",
+            "team",
+            "--building-block",
+            "net",
+        ]);
         assert_eq!(place.run(&["import", str(&file)]).status.code(), Some(2));
         assert_eq!(place.run(&["import"]).status.code(), Some(2));
         place.look(|admin| {
-            assert_eq!(admin.read("team/net").expect_status(200).text(), tfstate(L1, 7));
+            assert_eq!(
+                admin.read("team/net").expect_status(200).text(),
+                tfstate(L1, 7)
+            );
             assert_eq!(admin.versions("team/net")[0]["kind"], "import");
         });
     });
     let server = Server::start();
-    let output = with_stdin(&server, &["import", "-", "--workspace", "team", "--building-block", "net"], tfstate(L1, 3).as_bytes());
+    let output = with_stdin(
+        &server,
+        &[
+            "import",
+            "-",
+            "--workspace",
+            "team",
+            "--building-block",
+            "net",
+        ],
+        tfstate(L1, 3).as_bytes(),
+    );
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    assert_eq!(server.admin().read("team/net").expect_status(200).text(), tfstate(L1, 3));
+    assert_eq!(
+        server.admin().read("team/net").expect_status(200).text(),
+        tfstate(L1, 3)
+    );
 }
 
 #[test]
@@ -295,10 +446,26 @@ fn a_folder_of_states_keeps_backups_as_older_versions_and_names_what_is_no_state
     Place::both(nothing, |place| {
         let dir = TempDir::new().expect("a folder");
         let root = dir.path();
-        put(root, "terraform.tfstate.d/dev/terraform.tfstate", &tfstate(L1, 7));
-        put(root, "terraform.tfstate.d/dev/terraform.tfstate.backup", &tfstate(L1, 6));
-        put(root, "terraform.tfstate.d/prod/terraform.tfstate", &tfstate(&lineage(2), 1));
-        put(root, "terraform.tfstate.d/prod/terraform.tfstate.backup", &tfstate(L1, 9));
+        put(
+            root,
+            "terraform.tfstate.d/dev/terraform.tfstate",
+            &tfstate(L1, 7),
+        );
+        put(
+            root,
+            "terraform.tfstate.d/dev/terraform.tfstate.backup",
+            &tfstate(L1, 6),
+        );
+        put(
+            root,
+            "terraform.tfstate.d/prod/terraform.tfstate",
+            &tfstate(&lineage(2), 1),
+        );
+        put(
+            root,
+            "terraform.tfstate.d/prod/terraform.tfstate.backup",
+            &tfstate(L1, 9),
+        );
         put(root, "single.tfstate", &tfstate(&lineage(3), 4));
         put(root, ".terraform/terraform.tfstate", &tfstate(L1, 1));
         put(root, "bad.tfstate", "this is no state");
@@ -308,17 +475,41 @@ fn a_folder_of_states_keeps_backups_as_older_versions_and_names_what_is_no_state
         put(root, "-odd name.tfstate", &tfstate(L1, 1));
         let output = place.run(&["import", str(root), "--workspace", "team"]);
         assert_eq!(output.status.code(), Some(1));
-        for named in ["bad.tfstate", "half.tfstate.backup", "deep.tfstate", "-odd name.tfstate", "4 could not be imported"] {
-            assert!(stderr(&output).contains(named), "{named}: {}", stderr(&output));
+        for named in [
+            "bad.tfstate",
+            "half.tfstate.backup",
+            "deep.tfstate",
+            "-odd name.tfstate",
+            "4 could not be imported",
+        ] {
+            assert!(
+                stderr(&output).contains(named),
+                "{named}: {}",
+                stderr(&output)
+            );
         }
         place.look(|admin| {
-            let serials = |name: &str| admin.versions(name).iter().map(|version| version["serial"].clone()).collect::<Vec<_>>();
+            let serials = |name: &str| {
+                admin
+                    .versions(name)
+                    .iter()
+                    .map(|version| version["serial"].clone())
+                    .collect::<Vec<_>>()
+            };
             assert_eq!(
-                (serials("team/dev"), serials("team/prod"), serials("team/single")),
+                (
+                    serials("team/dev"),
+                    serials("team/prod"),
+                    serials("team/single")
+                ),
                 (vec![json!(7), json!(6)], vec![json!(1)], vec![json!(4)])
             );
             let states = admin.get("/api/terraform/state?deleted=true").json();
-            assert_eq!(states["states"].as_array().map(Vec::len), Some(3), "{states}");
+            assert_eq!(
+                states["states"].as_array().map(Vec::len),
+                Some(3),
+                "{states}"
+            );
         });
     });
 }
@@ -330,24 +521,59 @@ fn a_pattern_names_states_and_a_dry_run_changes_nothing() {
         let root = dir.path();
         put(root, "live/env-team/net.tfstate", &tfstate(L1, 9));
         put(root, "live/env-other/db.tfstate", &tfstate(L1, 5));
-        let args = ["import", str(root), "--name-pattern", "live/env-{workspace}/{name}", "--dry-run"];
+        let args = [
+            "import",
+            str(root),
+            "--name-pattern",
+            "live/env-{workspace}/{name}",
+            "--dry-run",
+        ];
         let output = place.run(&args);
-        assert_eq!(output.status.code(), Some(1), "team/net is taken: {}", stderr(&output));
+        assert_eq!(
+            output.status.code(),
+            Some(1),
+            "team/net is taken: {}",
+            stderr(&output)
+        );
         let table = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(table.lines().any(|line| line.starts_with("other/db") && line.trim_end().ends_with("new")), "{table}");
-        assert!(table.lines().any(|line| line.starts_with("team/net") && line.trim_end().ends_with("taken")), "{table}");
+        assert!(
+            table
+                .lines()
+                .any(|line| line.starts_with("other/db") && line.trim_end().ends_with("new")),
+            "{table}"
+        );
+        assert!(
+            table
+                .lines()
+                .any(|line| line.starts_with("team/net") && line.trim_end().ends_with("taken")),
+            "{table}"
+        );
         let told = place.json(&[&args[..], &["--append"]].concat());
-        assert_eq!((&told["states"][1]["what"], &told["states"][1]["serial"]), (&json!("append"), &json!(9)), "{told}");
+        assert_eq!(
+            (&told["states"][1]["what"], &told["states"][1]["serial"]),
+            (&json!("append"), &json!(9)),
+            "{told}"
+        );
         place.look(|admin| {
             admin.read("other/db").expect_problem(404, "no_state");
             assert_eq!(admin.versions("team/net").len(), 3);
         });
         place.ok(&[&args[..4], &["--append"]].concat());
         place.look(|admin| {
-            assert_eq!(admin.read("other/db").expect_status(200).text(), tfstate(L1, 5));
-            assert_eq!(admin.read("team/net").expect_status(200).text(), tfstate(L1, 9));
+            assert_eq!(
+                admin.read("other/db").expect_status(200).text(),
+                tfstate(L1, 5)
+            );
+            assert_eq!(
+                admin.read("team/net").expect_status(200).text(),
+                tfstate(L1, 9)
+            );
         });
-        put(root, "live/env-team/terraform.tfstate.d/net/terraform.tfstate", &tfstate(L1, 10));
+        put(
+            root,
+            "live/env-team/terraform.tfstate.d/net/terraform.tfstate",
+            &tfstate(L1, 10),
+        );
         place.fails(&args[..4], "would both be team/net");
     });
 }
@@ -361,7 +587,20 @@ fn what_is_there_is_not_overwritten() {
     let try_it = |text: &str, more: &[&str]| {
         put(dir.path(), "x", text);
         let file = dir.path().join("x");
-        server.cli(&[&["import", str(&file), "--workspace", "team", "--building-block", "net"], more].concat())
+        server.cli(
+            &[
+                &[
+                    "import",
+                    str(&file),
+                    "--workspace",
+                    "team",
+                    "--building-block",
+                    "net",
+                ],
+                more,
+            ]
+            .concat(),
+        )
     };
     for (state, more, word) in [
         (tfstate(L1, 4), &[][..], "another state"),
@@ -372,9 +611,16 @@ fn what_is_there_is_not_overwritten() {
         assert_eq!(output.status.code(), Some(1), "{word}");
         assert!(stderr(&output).contains(word), "{}", stderr(&output));
     }
-    assert_eq!(try_it(&tfstate(L1, 2), &["--append"]).status.code(), Some(0), "it is there already");
+    assert_eq!(
+        try_it(&tfstate(L1, 2), &["--append"]).status.code(),
+        Some(0),
+        "it is there already"
+    );
     assert_eq!(admin.versions("team/net").len(), 3);
-    assert_eq!(try_it(&tfstate(L1, 4), &["--append"]).status.code(), Some(0));
+    assert_eq!(
+        try_it(&tfstate(L1, 4), &["--append"]).status.code(),
+        Some(0)
+    );
     assert_eq!(admin.read("team/net").text(), tfstate(L1, 4));
 }
 
@@ -386,31 +632,70 @@ fn another_backend_is_read_with_its_credentials_and_its_history_by_serial() {
     let import = |more: &[&str], password: &str| {
         let args = [&["import", "--from-url", &url][..], &name, more].concat();
         let mut command = statekeep(&args);
-        command.env("STATEKEEP_DATA", to.data()).env("TF_HTTP_USERNAME", "me").env("TF_HTTP_PASSWORD", password).output().expect("it runs")
+        command
+            .env("STATEKEEP_DATA", to.data())
+            .env("TF_HTTP_USERNAME", "me")
+            .env("TF_HTTP_PASSWORD", password)
+            .output()
+            .expect("it runs")
     };
     let wrong = import(&["net"], "wrong-secret");
     assert_eq!(wrong.status.code(), Some(1));
-    assert!(stderr(&wrong).contains("credentials") && !stderr(&wrong).contains("wrong-secret"), "{}", stderr(&wrong));
+    assert!(
+        stderr(&wrong).contains("credentials") && !stderr(&wrong).contains("wrong-secret"),
+        "{}",
+        stderr(&wrong)
+    );
     assert_eq!(import(&["net"], "right").status.code(), Some(0));
     assert_eq!(to.admin().versions("team/net").len(), 1);
     put(dir.path(), "password", "right\n");
     let file = dir.path().join("password");
-    let whole = import(&["all", "--history", "--from-user", "me", "--from-password-file", str(&file)], "wrong");
+    let whole = import(
+        &[
+            "all",
+            "--history",
+            "--from-user",
+            "me",
+            "--from-password-file",
+            str(&file),
+        ],
+        "wrong",
+    );
     assert_eq!(whole.status.code(), Some(0), "{}", stderr(&whole));
-    let serials: Vec<Value> = to.admin().versions("team/all").iter().map(|version| version["serial"].clone()).collect();
+    let serials: Vec<Value> = to
+        .admin()
+        .versions("team/all")
+        .iter()
+        .map(|version| version["serial"].clone())
+        .collect();
     assert_eq!(serials, [9, 8, 6]);
     assert_eq!(to.admin().read("team/all").text(), tfstate(L1, 9));
-    let nobody = statekeep(&["import", "--from-url", "http://127.0.0.1:9/x", "--workspace", "a", "--building-block", "b"])
-        .output()
-        .expect("it runs");
+    let nobody = statekeep(&[
+        "import",
+        "--from-url",
+        "http://127.0.0.1:9/x",
+        "--workspace",
+        "a",
+        "--building-block",
+        "b",
+    ])
+    .output()
+    .expect("it runs");
     assert_eq!(nobody.status.code(), Some(1));
-    assert!(stderr(&nobody).contains("127.0.0.1:9"), "{}", stderr(&nobody));
+    assert!(
+        stderr(&nobody).contains("127.0.0.1:9"),
+        "{}",
+        stderr(&nobody)
+    );
 }
 
-/// Another backend's answer, with a current state of serial 9, and versions 6 and 8 below `/versions`; for `me` with the password `right`.
+/// Another backend's answer, with a current state of serial 9, and versions 6 and 8 below
+/// `/versions`; for `me` with the password `right`.
 fn gitlab(head: &str) -> String {
     let (line, headers) = head.split_once("\r\n").unwrap_or_default();
-    let empty = |status: &str| format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    let empty = |status: &str| {
+        format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    };
     if !headers.contains("Basic bWU6cmlnaHQ=") {
         return empty("401 Unauthorized");
     }
@@ -421,22 +706,45 @@ fn gitlab(head: &str) -> String {
         _ => return empty("404 Not Found"),
     };
     let body = tfstate(L1, serial);
-    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
+    format!(
+        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 #[test]
 fn a_key_imports_what_it_may_and_is_told_what_it_may_not() {
-    let (from, to, dir) = (Server::start(), Server::start(), TempDir::new().expect("a folder"));
+    let (from, to, dir) = (
+        Server::start(),
+        Server::start(),
+        TempDir::new().expect("a folder"),
+    );
     some_states(&from.admin());
     let out = dir.path().join("out");
     assert_eq!(from.cli(&["export", str(&out)]).status.code(), Some(0));
     put(dir.path(), "key", to.key("team", "writer").secret());
     let key = dir.path().join("key");
-    let output = statekeep(&["import", str(&out), "--url", to.url(), "--key-file", str(&key)]).output().expect("it runs");
+    let output = statekeep(&[
+        "import",
+        str(&out),
+        "--url",
+        to.url(),
+        "--key-file",
+        str(&key),
+    ])
+    .output()
+    .expect("it runs");
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("rival/net") && stderr(&output).contains("ADM_OPERATE"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("rival/net") && stderr(&output).contains("ADM_OPERATE"),
+        "{}",
+        stderr(&output)
+    );
     let admin = to.admin();
     assert_eq!(admin.versions("team/net").len(), 3);
     admin.read("rival/net").expect_problem(404, "no_state");
-    assert_ne!(admin.versions("team/net")[0]["created_at"], from.admin().versions("team/net")[0]["created_at"]);
+    assert_ne!(
+        admin.versions("team/net")[0]["created_at"],
+        from.admin().versions("team/net")[0]["created_at"]
+    );
 }

@@ -1,4 +1,5 @@
-//! What does not exist and is named all the same: 1, with the nearest names, and never a quiet 0. And where no database is, none is made.
+//! What does not exist and is named all the same: 1, with the nearest names, and never a quiet 0.
+//! And where no database is, none is made.
 
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::Path;
@@ -12,7 +13,12 @@ use super::{L1, Place, run, some_states, stderr};
 
 fn prepared(admin: &Client) {
     some_states(admin);
-    admin.post_json("/api/keys", &serde_json::json!({"name": "pipeline", "workspace": "team", "role": "writer"})).expect_status(201);
+    admin
+        .post_json(
+            "/api/keys",
+            &serde_json::json!({"name": "pipeline", "workspace": "team", "role": "writer"}),
+        )
+        .expect_status(201);
 }
 
 #[test]
@@ -42,7 +48,14 @@ fn a_state_that_does_not_exist_is_a_failure_that_names_the_nearest() {
             &["state", "purge", "team/nte", "--all", "--yes"],
             &["prune", "--keep-last", "1", "--state", "team/nte"],
             &["prune", "--keep-last", "1", "--state", "team/nte", "--yes"],
-            &["prune", "--keep-last", "1", "--state", "team/nte", "--dry-run"],
+            &[
+                "prune",
+                "--keep-last",
+                "1",
+                "--state",
+                "team/nte",
+                "--dry-run",
+            ],
             &["verify", "--state", "team/nte"],
             &["export", out, "team/nte"],
         ] {
@@ -64,7 +77,14 @@ fn a_workspace_that_does_not_exist_is_a_failure_that_names_the_nearest() {
             &["state", "list", "--workspace", "taem", "--locked"],
             &["export", out, "--workspace", "taem"],
             &["prune", "--keep-last", "1", "--workspace", "taem"],
-            &["prune", "--keep-last", "1", "--workspace", "taem", "--dry-run"],
+            &[
+                "prune",
+                "--keep-last",
+                "1",
+                "--workspace",
+                "taem",
+                "--dry-run",
+            ],
             &["retention", "set", "taem", "--keep-last", "1"],
             &["retention", "unset", "taem"],
         ] {
@@ -74,8 +94,20 @@ fn a_workspace_that_does_not_exist_is_a_failure_that_names_the_nearest() {
         assert!(!Path::new(out).exists());
         // One in which nothing is left, or of which nothing but a key is known, is there.
         place.ok(&["state", "delete", "rival/net", "--yes"]);
-        assert!(!place.ok(&["state", "list", "--workspace", "rival"]).contains("net"));
-        place.ok(&["key", "create", "new", "--workspace", "fresh", "--role", "writer"]);
+        assert!(
+            !place
+                .ok(&["state", "list", "--workspace", "rival"])
+                .contains("net")
+        );
+        place.ok(&[
+            "key",
+            "create",
+            "new",
+            "--workspace",
+            "fresh",
+            "--role",
+            "writer",
+        ]);
         place.ok(&["retention", "set", "fresh", "--keep-last", "3"]);
     });
 }
@@ -86,12 +118,22 @@ fn a_key_that_does_not_exist_is_a_failure_that_names_the_nearest() {
         for command in ["show", "revoke", "rotate"] {
             place.fails(&["key", command, "pipelnie"], "there is no key pipelnie");
             place.fails(&["key", command, "pipelnie"], "did you mean pipeline?");
-            place.fails(&["key", command, "0b5f7c3e-1d2a-4c4b-9e8f-00112233aabb"], "no_key");
+            place.fails(
+                &["key", command, "0b5f7c3e-1d2a-4c4b-9e8f-00112233aabb"],
+                "no_key",
+            );
         }
-        let id = place.json(&["key", "show", "pipeline"])["id"].as_str().expect("an id").to_owned();
+        let id = place.json(&["key", "show", "pipeline"])["id"]
+            .as_str()
+            .expect("an id")
+            .to_owned();
         assert_eq!(place.json(&["key", "show", &id])["name"], "pipeline");
         let wrong = format!("{}0", &id[..id.len() - 1]);
-        let wrong = if wrong == id { format!("{}1", &id[..id.len() - 1]) } else { wrong };
+        let wrong = if wrong == id {
+            format!("{}1", &id[..id.len() - 1])
+        } else {
+            wrong
+        };
         place.fails(&["key", "show", &wrong], &format!("did you mean {id}?"));
     });
 }
@@ -104,10 +146,22 @@ fn a_key_is_named_by_its_name_where_only_one_has_it() {
         assert!(place.ok(&["key", "rotate", "pipeline"]).starts_with("skp_"));
         place.ok(&["key", "revoke", "pipeline", "--yes"]);
         assert_eq!(id("pipeline"), first, "also one that has ended");
-        let second = place.json(&["key", "create", "pipeline", "--workspace", "team", "--role", "reader"])["key"]["id"].clone();
+        let second = place.json(&[
+            "key",
+            "create",
+            "pipeline",
+            "--workspace",
+            "team",
+            "--role",
+            "reader",
+        ])["key"]["id"]
+            .clone();
         assert_eq!(id("pipeline"), second, "a live one before");
         place.ok(&["key", "revoke", "pipeline", "--yes"]);
-        place.fails(&["key", "show", "pipeline"], second.as_str().expect("an id"));
+        place.fails(
+            &["key", "show", "pipeline"],
+            second.as_str().expect("an id"),
+        );
     });
 }
 
@@ -126,7 +180,10 @@ fn a_version_that_does_not_exist_says_which_there_are() {
             place.fails(args, "it has 1 to 3: statekeep state history team/net");
         }
         place.ok(&["prune", "--keep-last", "1", "--yes"]);
-        place.fails(&["state", "pull", "team/net", "--version", "1"], "it has 3, others were removed");
+        place.fails(
+            &["state", "pull", "team/net", "--version", "1"],
+            "it has 3, others were removed",
+        );
     });
 }
 
@@ -138,24 +195,50 @@ fn a_lock_without_a_state_is_seen_wherever_one_looks() {
     };
     Place::both(prepare, |place| {
         let list = place.ok(&["state", "list"]);
-        let row = list.lines().find(|line| line.starts_with("team/first")).unwrap_or_else(|| panic!("{list}"));
-        assert_eq!(row.split_whitespace().nth(1), Some("-"), "no version: {row}");
+        let row = list
+            .lines()
+            .find(|line| line.starts_with("team/first"))
+            .unwrap_or_else(|| panic!("{list}"));
+        assert_eq!(
+            row.split_whitespace().nth(1),
+            Some("-"),
+            "no version: {row}"
+        );
         assert!(row.contains("admin since"), "{row}");
         let locked = place.ok(&["state", "list", "--locked"]);
-        assert!(locked.contains("team/first") && !locked.contains("team/net"), "{locked}");
-        assert_eq!(place.json(&["state", "list", "--locked"])["states"].as_array().map(Vec::len), Some(1));
+        assert!(
+            locked.contains("team/first") && !locked.contains("team/net"),
+            "{locked}"
+        );
+        assert_eq!(
+            place.json(&["state", "list", "--locked"])["states"]
+                .as_array()
+                .map(Vec::len),
+            Some(1)
+        );
         let show = place.ok(&["state", "show", "team/first"]);
         for word in ["lock-1", "admin", "someone@somewhere", "version"] {
             assert!(show.contains(word), "{word}: {show}");
         }
         let history = place.run(&["state", "history", "team/first"]);
         assert_eq!(history.status.code(), Some(0), "{}", stderr(&history));
-        for word in ["no version yet", "lock-1", "statekeep state unlock team/first --id lock-1"] {
-            assert!(stderr(&history).contains(word), "{word}: {}", stderr(&history));
+        for word in [
+            "no version yet",
+            "lock-1",
+            "statekeep state unlock team/first --id lock-1",
+        ] {
+            assert!(
+                stderr(&history).contains(word),
+                "{word}: {}",
+                stderr(&history)
+            );
         }
         place.fails(&["state", "pull", "team/first"], "lock-1");
         place.ok(&["state", "unlock", "team/first", "--id", "lock-1"]);
-        place.fails(&["state", "show", "team/first"], "there is no state at team/first");
+        place.fails(
+            &["state", "show", "team/first"],
+            "there is no state at team/first",
+        );
     });
 }
 
@@ -178,19 +261,54 @@ fn commands_that_look_make_no_database() {
             &["prune", "--keep-last", "1", "--yes"],
             &["retention", "list"],
             &["export", out.to_str().expect("UTF-8")],
-            &["import", state.to_str().expect("UTF-8"), "--workspace", "team", "--building-block", "net", "--dry-run"],
+            &[
+                "import",
+                state.to_str().expect("UTF-8"),
+                "--workspace",
+                "team",
+                "--building-block",
+                "net",
+                "--dry-run",
+            ],
         ] {
             let output = run(place, args);
-            assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(1), true), "{args:?}: {}", stderr(&output));
-            assert!(stderr(&output).contains("no statekeep database in"), "{args:?}: {}", stderr(&output));
-            assert!(stderr(&output).contains(place.to_str().expect("UTF-8")), "{args:?}: {}", stderr(&output));
+            assert_eq!(
+                (output.status.code(), output.stdout.is_empty()),
+                (Some(1), true),
+                "{args:?}: {}",
+                stderr(&output)
+            );
+            assert!(
+                stderr(&output).contains("no statekeep database in"),
+                "{args:?}: {}",
+                stderr(&output)
+            );
+            assert!(
+                stderr(&output).contains(place.to_str().expect("UTF-8")),
+                "{args:?}: {}",
+                stderr(&output)
+            );
         }
         assert!(!out.exists());
     }
-    assert_eq!(std::fs::read_dir(&empty).expect("a directory").count(), 0, "nothing was left behind");
+    assert_eq!(
+        std::fs::read_dir(&empty).expect("a directory").count(),
+        0,
+        "nothing was left behind"
+    );
     assert!(!missing.exists());
     for place in [&empty, &missing] {
-        let made = run(place, &["import", state.to_str().expect("UTF-8"), "--workspace", "team", "--building-block", "net"]);
+        let made = run(
+            place,
+            &[
+                "import",
+                state.to_str().expect("UTF-8"),
+                "--workspace",
+                "team",
+                "--building-block",
+                "net",
+            ],
+        );
         assert_eq!(made.status.code(), Some(0), "{}", stderr(&made));
         assert!(place.join("statekeep.db").exists(), "an import makes one");
         let list = run(place, &["state", "list"]);
@@ -209,20 +327,52 @@ fn what_root_makes_in_another_users_directory_belongs_to_that_user() {
     let owners = || {
         let entries = std::fs::read_dir(&data).expect("a directory").flatten();
         let files = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
-        files.map(|entry| (entry.file_name().into_string().expect("UTF-8"), entry.metadata().expect("a file").uid())).collect::<Vec<_>>()
+        files
+            .map(|entry| {
+                (
+                    entry.file_name().into_string().expect("UTF-8"),
+                    entry.metadata().expect("a file").uid(),
+                )
+            })
+            .collect::<Vec<_>>()
     };
     let state = dir.path().join("x.tfstate");
     std::fs::write(&state, tfstate(L1, 1)).expect("a file");
-    let made = run(&data, &["import", state.to_str().expect("UTF-8"), "--workspace", "team", "--building-block", "net"]);
+    let made = run(
+        &data,
+        &[
+            "import",
+            state.to_str().expect("UTF-8"),
+            "--workspace",
+            "team",
+            "--building-block",
+            "net",
+        ],
+    );
     assert_eq!(made.status.code(), Some(0), "{}", stderr(&made));
     let files = owners();
-    assert!(files.iter().any(|(name, _)| name == "statekeep.db") && files.iter().all(|(_, owner)| *owner == 65_534), "{files:?}");
+    assert!(
+        files.iter().any(|(name, _)| name == "statekeep.db")
+            && files.iter().all(|(_, owner)| *owner == 65_534),
+        "{files:?}"
+    );
     let server = Setup::new().data(&data).start();
-    server.admin().write("team/net", tfstate(L1, 2), None).expect_status(200);
+    server
+        .admin()
+        .write("team/net", tfstate(L1, 2), None)
+        .expect_status(200);
     let files = owners();
-    assert!(files.iter().any(|(name, _)| name == "statekeep.db-wal") && files.iter().all(|(_, owner)| *owner == 65_534), "{files:?}");
+    assert!(
+        files.iter().any(|(name, _)| name == "statekeep.db-wal")
+            && files.iter().all(|(_, owner)| *owner == 65_534),
+        "{files:?}"
+    );
     assert!(server.stop().success());
-    assert!(owners().iter().all(|(_, owner)| *owner == 65_534), "{:?}", owners());
+    assert!(
+        owners().iter().all(|(_, owner)| *owner == 65_534),
+        "{:?}",
+        owners()
+    );
 }
 
 #[test]
@@ -231,14 +381,27 @@ fn names_are_parsed_and_never_become_part_of_a_query() {
         for args in [
             &["state", "list", "--workspace", "team#x"][..],
             &["state", "list", "--workspace", "team&deleted=true"],
-            &["state", "history", "team/net", "--kind", "write&intermediate=true"],
+            &[
+                "state",
+                "history",
+                "team/net",
+                "--kind",
+                "write&intermediate=true",
+            ],
             &["state", "history", "team/net", "--kind", "wirte"],
             &["prune", "--keep-last", "1", "--workspace", "te%61m"],
         ] {
             let output = place.run(args);
-            assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(2), true), "{args:?}: {}", stderr(&output));
+            assert_eq!(
+                (output.status.code(), output.stdout.is_empty()),
+                (Some(2), true),
+                "{args:?}: {}",
+                stderr(&output)
+            );
         }
     });
-    let output = statekeep(&["state", "list", "--workspace", ""]).output().expect("it runs");
+    let output = statekeep(&["state", "list", "--workspace", ""])
+        .output()
+        .expect("it runs");
     assert_eq!(output.status.code(), Some(2));
 }

@@ -21,7 +21,10 @@ struct Remote {
 
 impl Remote {
     fn new() -> Self {
-        Self { server: Server::start(), dir: TempDir::new().expect("a directory") }
+        Self {
+            server: Server::start(),
+            dir: TempDir::new().expect("a directory"),
+        }
     }
 
     /// A file with a secret in it.
@@ -34,7 +37,12 @@ impl Remote {
     fn run(&self, content: &str, args: &[&str]) -> Output {
         let file = self.key_file(content);
         let mut command = statekeep(args);
-        command.current_dir(self.dir.path()).args(["--url", self.server.url(), "--key-file"]).arg(file).output().expect("it runs")
+        command
+            .current_dir(self.dir.path())
+            .args(["--url", self.server.url(), "--key-file"])
+            .arg(file)
+            .output()
+            .expect("it runs")
     }
 }
 
@@ -42,26 +50,60 @@ impl Remote {
 fn states_and_keys_of_a_server_elsewhere_are_reached_with_a_key() {
     let remote = Remote::new();
     let admin = remote.server.admin();
-    admin.write("team/net", tfstate(L1, 1), None).expect_status(200);
-    let pull = remote.run(&format!("{}\n", admin.secret()), &["state", "pull", "team/net"]);
+    admin
+        .write("team/net", tfstate(L1, 1), None)
+        .expect_status(200);
+    let pull = remote.run(
+        &format!("{}\n", admin.secret()),
+        &["state", "pull", "team/net"],
+    );
     assert_eq!(pull.status.code(), Some(0), "{}", stderr(&pull));
     assert_eq!(String::from_utf8_lossy(&pull.stdout), tfstate(L1, 1));
-    let made = remote.run(admin.secret(), &["key", "create", "ci", "--workspace", "team", "--role", "reader"]);
+    let made = remote.run(
+        admin.secret(),
+        &[
+            "key",
+            "create",
+            "ci",
+            "--workspace",
+            "team",
+            "--role",
+            "reader",
+        ],
+    );
     let secret = String::from_utf8_lossy(&made.stdout).trim().to_owned();
-    remote.server.with(&secret).read("team/net").expect_status(200);
+    remote
+        .server
+        .with(&secret)
+        .read("team/net")
+        .expect_status(200);
     let list = remote.run(&secret, &["state", "list"]);
     assert!(String::from_utf8_lossy(&list.stdout).contains("team/net"));
     let events = admin.events("kind=key.create");
-    assert_eq!(events[0]["actor"]["name"], "admin", "as the key, not as the operator");
-    assert!(!remote.dir.path().join("statekeep-data").exists(), "no data directory is made");
+    assert_eq!(
+        events[0]["actor"]["name"], "admin",
+        "as the key, not as the operator"
+    );
+    assert!(
+        !remote.dir.path().join("statekeep-data").exists(),
+        "no data directory is made"
+    );
 }
 
 #[test]
 fn the_keys_permissions_count() {
     let remote = Remote::new();
-    remote.server.admin().write("team/net", tfstate(L1, 1), None).expect_status(200);
+    remote
+        .server
+        .admin()
+        .write("team/net", tfstate(L1, 1), None)
+        .expect_status(200);
     let reader = remote.server.key("team", "reader");
-    for args in [&["state", "delete", "team/net", "--yes"][..], &["key", "list"], &["state", "pull", "rival/net"]] {
+    for args in [
+        &["state", "delete", "team/net", "--yes"][..],
+        &["key", "list"],
+        &["state", "pull", "rival/net"],
+    ] {
         let output = remote.run(reader.secret(), args);
         assert_eq!(output.status.code(), Some(1), "{args:?}");
         assert!(output.stdout.is_empty());
@@ -90,14 +132,38 @@ fn what_cannot_work_says_why() {
     let remote = Remote::new();
     let wrong = remote.run("skp_nonsense", &["state", "list"]);
     assert_eq!(wrong.status.code(), Some(1));
-    assert!(wrong.stdout.is_empty() && !stderr(&wrong).contains("skp_nonsense"), "{}", stderr(&wrong));
-    let missing = statekeep(&["state", "list", "--url", remote.server.url(), "--key-file", "/nonexistent/key"]).output().expect("it runs");
+    assert!(
+        wrong.stdout.is_empty() && !stderr(&wrong).contains("skp_nonsense"),
+        "{}",
+        stderr(&wrong)
+    );
+    let missing = statekeep(&[
+        "state",
+        "list",
+        "--url",
+        remote.server.url(),
+        "--key-file",
+        "/nonexistent/key",
+    ])
+    .output()
+    .expect("it runs");
     assert_eq!(missing.status.code(), Some(1));
-    assert!(stderr(&missing).contains("/nonexistent/key"), "{}", stderr(&missing));
+    assert!(
+        stderr(&missing).contains("/nonexistent/key"),
+        "{}",
+        stderr(&missing)
+    );
     let file = remote.key_file(remote.server.admin().secret());
-    let nobody = statekeep(&["state", "list", "--url", "http://127.0.0.1:9", "--key-file"]).arg(&file).output().expect("it runs");
+    let nobody = statekeep(&["state", "list", "--url", "http://127.0.0.1:9", "--key-file"])
+        .arg(&file)
+        .output()
+        .expect("it runs");
     assert_eq!(nobody.status.code(), Some(1));
-    assert!(stderr(&nobody).contains("127.0.0.1:9"), "{}", stderr(&nobody));
+    assert!(
+        stderr(&nobody).contains("127.0.0.1:9"),
+        "{}",
+        stderr(&nobody)
+    );
 }
 
 #[test]
@@ -105,10 +171,26 @@ fn every_command_tells_the_same_as_on_the_data_directory() {
     let remote = Remote::new();
     let admin = remote.server.admin();
     super::some_states(&admin);
-    admin.write("team/net", tfstate_noted(L1, 4, "new"), None).expect_status(200);
-    let number_of_versions = || admin.versions("team/net").iter().filter(|version| version["added"].is_null()).count();
+    admin
+        .write("team/net", tfstate_noted(L1, 4, "new"), None)
+        .expect_status(200);
+    let number_of_versions = || {
+        admin
+            .versions("team/net")
+            .iter()
+            .filter(|version| version["added"].is_null())
+            .count()
+    };
     eventually("the versions are counted", || number_of_versions() == 0);
-    let out = |way: &str| remote.dir.path().join(way).to_str().expect("UTF-8").to_owned();
+    let out = |way: &str| {
+        remote
+            .dir
+            .path()
+            .join(way)
+            .to_str()
+            .expect("UTF-8")
+            .to_owned()
+    };
     for args in [
         &["state", "list"][..],
         &["state", "list", "--workspace", "team", "--deleted"],
@@ -126,21 +208,47 @@ fn every_command_tells_the_same_as_on_the_data_directory() {
     ] {
         let here = remote.server.cli(args);
         let there = remote.run(admin.secret(), args);
-        assert_eq!(String::from_utf8_lossy(&there.stdout), String::from_utf8_lossy(&here.stdout), "{args:?}");
-        assert_eq!((there.status.code(), stderr(&there)), (here.status.code(), stderr(&here)), "{args:?}");
+        assert_eq!(
+            String::from_utf8_lossy(&there.stdout),
+            String::from_utf8_lossy(&here.stdout),
+            "{args:?}"
+        );
+        assert_eq!(
+            (there.status.code(), stderr(&there)),
+            (here.status.code(), stderr(&here)),
+            "{args:?}"
+        );
     }
-    assert_eq!(remote.server.cli(&["export", &out("here")]).status.code(), Some(0));
-    assert_eq!(remote.run(admin.secret(), &["export", &out("there")]).status.code(), Some(0));
+    assert_eq!(
+        remote.server.cli(&["export", &out("here")]).status.code(),
+        Some(0)
+    );
+    assert_eq!(
+        remote
+            .run(admin.secret(), &["export", &out("there")])
+            .status
+            .code(),
+        Some(0)
+    );
     let (mut here, mut there) = (files(out("here").as_ref()), files(out("there").as_ref()));
     assert!(here.remove("manifest.json").is_some() && there.remove("manifest.json").is_some());
     assert_eq!((here.len(), here), (6, there));
     for (args, word) in [
-        (&["state", "hold", "team/net", "1", "--reason", "known good"][..], "held"),
-        (&["state", "release", "team/net", "1"], "not held any more; it was: known good"),
+        (
+            &["state", "hold", "team/net", "1", "--reason", "known good"][..],
+            "held",
+        ),
+        (
+            &["state", "release", "team/net", "1"],
+            "not held any more; it was: known good",
+        ),
         (&["state", "delete", "team/two", "--yes"], "deleted"),
         (&["state", "restore", "team/two"], "is back"),
         (&["state", "move", "team/two", "team/three"], "is now"),
-        (&["state", "rollback", "team/net", "1", "--yes"], "rolled back"),
+        (
+            &["state", "rollback", "team/net", "1", "--yes"],
+            "rolled back",
+        ),
         (&["state", "purge", "team/net", "2", "--yes"], ""),
         (&["state", "unlock", "team/net"], "not locked"),
         (&["prune", "--keep-last", "1", "--yes"], ""),
@@ -156,10 +264,16 @@ fn every_command_tells_the_same_as_on_the_data_directory() {
 #[test]
 fn every_command_says_why_it_cannot_reach_the_server_or_is_not_let_in() {
     let remote = Remote::new();
-    let (wrong, good) = (remote.dir.path().join("wrong"), remote.dir.path().join("good"));
+    let (wrong, good) = (
+        remote.dir.path().join("wrong"),
+        remote.dir.path().join("good"),
+    );
     std::fs::write(&wrong, "skp_nonsense").expect("a file");
     std::fs::write(&good, remote.server.admin().secret()).expect("a file");
-    let (out, state) = (remote.dir.path().join("out"), remote.dir.path().join("x.tfstate"));
+    let (out, state) = (
+        remote.dir.path().join("out"),
+        remote.dir.path().join("x.tfstate"),
+    );
     std::fs::write(&state, tfstate(L1, 1)).expect("a file");
     let (out, state) = (out.to_str().expect("UTF-8"), state.to_str().expect("UTF-8"));
     for args in [
@@ -170,15 +284,44 @@ fn every_command_says_why_it_cannot_reach_the_server_or_is_not_let_in() {
         &["verify"],
         &["retention", "list"],
         &["export", out],
-        &["import", state, "--workspace", "team", "--building-block", "net"],
+        &[
+            "import",
+            state,
+            "--workspace",
+            "team",
+            "--building-block",
+            "net",
+        ],
     ] {
-        for (url, key, word) in
-            [(remote.server.url(), &wrong, "unauthorized"), ("http://127.0.0.1:9", &good, "cannot reach http://127.0.0.1:9")]
-        {
-            let failed = statekeep(args).args(["--url", url, "--key-file"]).arg(key).output().expect("it runs");
-            assert_eq!(failed.status.code(), Some(1), "{args:?}: {}", stderr(&failed));
-            assert!(failed.stdout.is_empty() && stderr(&failed).contains(word), "{args:?}: {}", stderr(&failed));
-            assert!(!stderr(&failed).contains("skp_nonsense"), "{}", stderr(&failed));
+        for (url, key, word) in [
+            (remote.server.url(), &wrong, "unauthorized"),
+            (
+                "http://127.0.0.1:9",
+                &good,
+                "cannot reach http://127.0.0.1:9",
+            ),
+        ] {
+            let failed = statekeep(args)
+                .args(["--url", url, "--key-file"])
+                .arg(key)
+                .output()
+                .expect("it runs");
+            assert_eq!(
+                failed.status.code(),
+                Some(1),
+                "{args:?}: {}",
+                stderr(&failed)
+            );
+            assert!(
+                failed.stdout.is_empty() && stderr(&failed).contains(word),
+                "{args:?}: {}",
+                stderr(&failed)
+            );
+            assert!(
+                !stderr(&failed).contains("skp_nonsense"),
+                "{}",
+                stderr(&failed)
+            );
         }
     }
     assert!(!std::path::Path::new(out).exists(), "nothing was begun");
@@ -187,7 +330,11 @@ fn every_command_says_why_it_cannot_reach_the_server_or_is_not_let_in() {
 #[test]
 fn a_certificate_has_to_be_trusted() {
     let remote = Remote::new();
-    remote.server.admin().write("team/net", tfstate(L1, 1), None).expect_status(200);
+    remote
+        .server
+        .admin()
+        .write("team/net", tfstate(L1, 1), None)
+        .expect_status(200);
     let (url, certificate) = with_tls(remote.server.address());
     let authority = remote.dir.path().join("authority.pem");
     std::fs::write(&authority, certificate).expect("a file");
@@ -201,35 +348,54 @@ fn a_certificate_has_to_be_trusted() {
     };
     let refused = run(false);
     assert_eq!(refused.status.code(), Some(1));
-    assert!(refused.stdout.is_empty() && stderr(&refused).contains("certificate"), "{}", stderr(&refused));
-    assert!(stderr(&refused).contains("SSL_CERT_FILE"), "{}", stderr(&refused));
+    assert!(
+        refused.stdout.is_empty() && stderr(&refused).contains("certificate"),
+        "{}",
+        stderr(&refused)
+    );
+    assert!(
+        stderr(&refused).contains("SSL_CERT_FILE"),
+        "{}",
+        stderr(&refused)
+    );
     let taken = run(true);
     assert_eq!(taken.status.code(), Some(0), "{}", stderr(&taken));
     assert_eq!(String::from_utf8_lossy(&taken.stdout), tfstate(L1, 1));
 }
 
-/// The address of a proxy with TLS in front of a server, for requests without a body, and its certificate.
+/// The address of a proxy with TLS in front of a server, for requests without a body, and its
+/// certificate.
 pub(super) fn with_tls(address: &str) -> (String, String) {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
-    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
-    let config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key);
+    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der())
+        .expect("a key");
+    let config = rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key);
     let config = Arc::new(config.expect("a configuration"));
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
     let address = address.to_owned();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
-            let connection = rustls::ServerConnection::new(Arc::clone(&config)).expect("a connection");
+            let connection =
+                rustls::ServerConnection::new(Arc::clone(&config)).expect("a connection");
             // One that does not trust the certificate hangs up.
-            let _ = hand_on(rustls::StreamOwned::new(connection, stream.expect("a connection")), &address);
+            let _ = hand_on(
+                rustls::StreamOwned::new(connection, stream.expect("a connection")),
+                &address,
+            );
         }
     });
     (format!("https://localhost:{port}"), made.cert.pem())
 }
 
 /// Hands one request on, and its answer back.
-fn hand_on(mut client: rustls::StreamOwned<rustls::ServerConnection, TcpStream>, address: &str) -> std::io::Result<()> {
+fn hand_on(
+    mut client: rustls::StreamOwned<rustls::ServerConnection, TcpStream>,
+    address: &str,
+) -> std::io::Result<()> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];

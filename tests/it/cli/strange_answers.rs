@@ -1,4 +1,5 @@
-//! A server whose answers are no statekeep's: each command says so and ends with 1, whatever it is told.
+//! A server whose answers are no statekeep's: each command says so and ends with 1, whatever it is
+//! told.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -29,7 +30,11 @@ fn answer(mut stream: TcpStream, body: &str) {
             Ok(length) => seen.extend_from_slice(&buffer[..length]),
         }
     }
-    let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+    let _ = write!(
+        stream,
+        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
 }
 
 #[test]
@@ -39,7 +44,11 @@ fn whatever_a_server_answers_no_command_panics() {
     let key = dir.path().join("key");
     std::fs::write(&key, server.key("team", "writer").secret()).expect("a key");
     std::fs::write(dir.path().join("main.tf"), "").expect("a file");
-    std::fs::write(dir.path().join("x.tfstate"), crate::samples::tfstate("l1", 1)).expect("a file");
+    std::fs::write(
+        dir.path().join("x.tfstate"),
+        crate::samples::tfstate("l1", 1),
+    )
+    .expect("a file");
     let commands: [&[&str]; 14] = [
         &["state", "list"],
         &["state", "show", "team/net"],
@@ -53,14 +62,42 @@ fn whatever_a_server_answers_no_command_panics() {
         &["retention", "list"],
         &["prune", "--dry-run", "--keep-last", "1"],
         &["export", "out"],
-        &["import", "x.tfstate", "--workspace", "team", "--building-block", "net"],
-        &["run", "--workspace", "team", "--building-block", "net", "--", "terraform", "plan"],
+        &[
+            "import",
+            "x.tfstate",
+            "--workspace",
+            "team",
+            "--building-block",
+            "net",
+        ],
+        &[
+            "run",
+            "--workspace",
+            "team",
+            "--building-block",
+            "net",
+            "--",
+            "terraform",
+            "plan",
+        ],
     ];
-    for body in ["[]", "7", "null", "\"x\"", "[{}]", "{\"states\": 3, \"versions\": [1, []], \"keys\": {}, \"next\": []}", "not JSON", ""] {
+    for body in [
+        "[]",
+        "7",
+        "null",
+        "\"x\"",
+        "[{}]",
+        "{\"states\": 3, \"versions\": [1, []], \"keys\": {}, \"next\": []}",
+        "not JSON",
+        "",
+    ] {
         let url = answering(body);
         for words in commands {
             let mut command = statekeep(words);
-            command.current_dir(dir.path()).env("STATEKEEP_URL", &url).env("STATEKEEP_KEY_FILE", &key);
+            command
+                .current_dir(dir.path())
+                .env("STATEKEEP_URL", &url)
+                .env("STATEKEEP_KEY_FILE", &key);
             let output = command.output().expect("it runs");
             let said = stderr(&output);
             assert!(

@@ -13,9 +13,33 @@ fn wrong_usage_is_2_with_a_message_on_stderr() {
         &["state"],
         &["key", "create"],
         &["key", "show"],
-        &["key", "rotate", "0b5f7c3e-1d2a-4c4b-9e8f-00112233aabb", "--grace", "soon"],
-        &["key", "create", "x", "--building-block", "net", "--role", "writer"],
-        &["key", "create", "x", "--workspace", "team", "--role", "writer", "--expires", "someday"],
+        &[
+            "key",
+            "rotate",
+            "0b5f7c3e-1d2a-4c4b-9e8f-00112233aabb",
+            "--grace",
+            "soon",
+        ],
+        &[
+            "key",
+            "create",
+            "x",
+            "--building-block",
+            "net",
+            "--role",
+            "writer",
+        ],
+        &[
+            "key",
+            "create",
+            "x",
+            "--workspace",
+            "team",
+            "--role",
+            "writer",
+            "--expires",
+            "someday",
+        ],
         &["state", "show"],
         &["state", "show", "no-slash"],
         &["state", "show", "a/b/c"],
@@ -29,26 +53,60 @@ fn wrong_usage_is_2_with_a_message_on_stderr() {
         &["prune", "--keep-last", "0"],
         &["prune", "--keep-within", "0s"],
         &["prune", "--keep-last", "1", "--configured"],
-        &["prune", "--keep-last", "1", "--workspace", "team", "--state", "team/net"],
+        &[
+            "prune",
+            "--keep-last",
+            "1",
+            "--workspace",
+            "team",
+            "--state",
+            "team/net",
+        ],
         &["retention", "set", "team"],
         &["retention", "set", "team", "--keep-all", "--keep-last", "1"],
         &["completions", "tcsh"],
     ];
     let dir = tempfile::TempDir::new().expect("a directory");
     for args in rows {
-        let output = statekeep(args).current_dir(dir.path()).output().expect("it runs");
-        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", stderr(&output));
-        assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{args:?}");
+        let output = statekeep(args)
+            .current_dir(dir.path())
+            .output()
+            .expect("it runs");
+        assert_eq!(
+            output.status.code(),
+            Some(2),
+            "{args:?}: {}",
+            stderr(&output)
+        );
+        assert!(
+            output.stdout.is_empty() && !output.stderr.is_empty(),
+            "{args:?}"
+        );
     }
-    assert!(std::fs::read_dir(dir.path()).expect("a directory").next().is_none(), "nothing was made");
+    assert!(
+        std::fs::read_dir(dir.path())
+            .expect("a directory")
+            .next()
+            .is_none(),
+        "nothing was made"
+    );
 }
 
 #[test]
 fn help_and_version_are_data() {
-    for args in [&["--help"][..], &["--version"], &["serve", "--help"], &["state", "history", "--help"], &["key", "create", "--help"]] {
+    for args in [
+        &["--help"][..],
+        &["--version"],
+        &["serve", "--help"],
+        &["state", "history", "--help"],
+        &["key", "create", "--help"],
+    ] {
         let output = statekeep(args).output().expect("it runs");
         assert_eq!(output.status.code(), Some(0), "{args:?}");
-        assert!(!output.stdout.is_empty() && output.stderr.is_empty(), "{args:?}");
+        assert!(
+            !output.stdout.is_empty() && output.stderr.is_empty(),
+            "{args:?}"
+        );
     }
     let help = statekeep(&["serve", "--help"]).output().expect("it runs");
     let help = String::from_utf8_lossy(&help.stdout).into_owned();
@@ -77,7 +135,12 @@ fn help_and_version_are_data() {
     ];
     for flag in flags {
         assert!(help.contains(flag), "{flag}");
-        let variable = format!("STATEKEEP_{}", flag.trim_start_matches("--").replace('-', "_").to_uppercase());
+        let variable = format!(
+            "STATEKEEP_{}",
+            flag.trim_start_matches("--")
+                .replace('-', "_")
+                .to_uppercase()
+        );
         assert!(help.contains(&variable), "{variable}");
     }
 }
@@ -85,9 +148,16 @@ fn help_and_version_are_data() {
 #[test]
 fn completions_are_made_for_each_shell() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let output = statekeep(&["completions", shell]).output().expect("it runs");
+        let output = statekeep(&["completions", shell])
+            .output()
+            .expect("it runs");
         assert_eq!(output.status.code(), Some(0), "{shell}");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(text.contains("statekeep") && text.contains("rotate") && text.contains("unlocked-writes"), "{shell}");
+        assert!(
+            text.contains("statekeep")
+                && text.contains("rotate")
+                && text.contains("unlocked-writes"),
+            "{shell}"
+        );
     }
 }

@@ -18,15 +18,19 @@ for_each_program![
 fn an_apply_waits_for_the_lock_and_goes_on(program: &Program) {
     let server = Server::start();
     let (admin, backend) = (server.admin(), Backend::locking(&server.state(STATE)));
-    let holder = Module::new(program, &server.key("team", "writer"), &backend).ready(&gated_resource("slow"));
-    let waiting = Module::new(program, &server.key("team", "writer"), &backend).ready(&(gated_resource("slow") + &resources(&["late"])));
+    let holder = Module::new(program, &server.key("team", "writer"), &backend)
+        .ready(&gated_resource("slow"));
+    let waiting = Module::new(program, &server.key("team", "writer"), &backend)
+        .ready(&(gated_resource("slow") + &resources(&["late"])));
     let gate = Gate::close(&holder, "slow");
     let mut first = holder.start_apply(&[]);
     gate.wait_for(&mut first);
 
     let mut second = waiting.start_apply(&["-lock-timeout=100s"]);
     second.wait_until("it was turned away twice", || {
-        admin.lock_evidence(STATE).is_some_and(|lock| lock["refused"]["count"].as_u64() >= Some(2))
+        admin
+            .lock_evidence(STATE)
+            .is_some_and(|lock| lock["refused"]["count"].as_u64() >= Some(2))
     });
     gate.open();
 
@@ -36,7 +40,10 @@ fn an_apply_waits_for_the_lock_and_goes_on(program: &Program) {
     let versions = admin.versions(STATE);
     assert_eq!(versions.len(), 2, "{versions:?}");
     assert_ne!(versions[0]["lock"]["id"], versions[1]["lock"]["id"]);
-    assert_eq!((&versions[0]["resources"], &versions[1]["resources"]), (&2.into(), &1.into()));
+    assert_eq!(
+        (&versions[0]["resources"], &versions[1]["resources"]),
+        (&2.into(), &1.into())
+    );
     admin.expect_unlocked(STATE);
 }
 
@@ -47,32 +54,47 @@ fn a_user_who_does_not_wait_sees_who_holds_the_lock(program: &Program) {
     holder.lock(STATE, "the-holders-id").expect_status(200);
 
     for run in [module.plan(), module.apply()] {
-        let run = run.fails().says("Error acquiring the state lock").says("already locked: ID=the-holders-id");
+        let run = run
+            .fails()
+            .says("Error acquiring the state lock")
+            .says("already locked: ID=the-holders-id");
         if module.is_tofu() {
-            run.says("Who: someone@somewhere").says("Operation: OperationTypeApply");
+            run.says("Who: someone@somewhere")
+                .says("Operation: OperationTypeApply");
         } else {
             // Terraform shows the lock that it wanted itself, and of the holder's the ID alone.
             run.never_says("someone@somewhere");
         }
     }
 
-    let evidence = server.admin().lock_evidence(STATE).expect("the holder's lock");
+    let evidence = server
+        .admin()
+        .lock_evidence(STATE)
+        .expect("the holder's lock");
     let sent: serde_json::Value = serde_json::from_str(&lock_body("the-holders-id")).expect("JSON");
-    assert_eq!(evidence["lock"], sent, "refused tries leave the lock as its holder sent it");
+    assert_eq!(
+        evidence["lock"], sent,
+        "refused tries leave the lock as its holder sent it"
+    );
     assert_eq!(evidence["refused"]["count"], 2, "{evidence}");
 }
 
 fn an_apply_sees_the_lock_of_another_apply(program: &Program) {
     let server = Server::start();
     let backend = Backend::locking(&server.state(STATE));
-    let holder = Module::new(program, &server.key("team", "writer"), &backend).ready(&gated_resource("slow"));
+    let holder = Module::new(program, &server.key("team", "writer"), &backend)
+        .ready(&gated_resource("slow"));
     let gate = Gate::close(&holder, "slow");
     let mut first = holder.start_apply(&[]);
     gate.wait_for(&mut first);
     let id = held_id(&server.admin());
 
-    let other = Module::new(program, &server.key("team", "writer"), &backend).ready(&resources(&["late"]));
-    other.apply().fails().says(&format!("already locked: ID={id}"));
+    let other =
+        Module::new(program, &server.key("team", "writer"), &backend).ready(&resources(&["late"]));
+    other
+        .apply()
+        .fails()
+        .says(&format!("already locked: ID={id}"));
     // Reading needs no lock.
     other.run(&["plan", "-input=false", "-lock=false"]).ok();
     gate.open();
@@ -88,7 +110,10 @@ fn a_killed_apply_leaves_its_lock_and_no_version(program: &Program) {
     admin.expect_never_written(STATE);
 
     // The lock's ID is gone with the process: not even the same key gets past its own lock.
-    module.apply().fails().says(&format!("already locked: ID={id}"));
+    module
+        .apply()
+        .fails()
+        .says(&format!("already locked: ID={id}"));
 
     assert_eq!(held_id(&admin), id);
     admin.expect_never_written(STATE);
@@ -100,7 +125,10 @@ fn force_unlock_frees_another_keys_lock_with_the_permission_only(program: &Progr
     let (module, id) = killed_apply(program, &server, &server.key("team", "writer"));
 
     let module = module.with_key(&server.key_with("team", &["TFSTATE_SAVE"]));
-    module.force_unlock(&id).fails().says("Failed to unlock state: Unexpected HTTP response code 403");
+    module
+        .force_unlock(&id)
+        .fails()
+        .says("Failed to unlock state: Unexpected HTTP response code 403");
     assert_eq!(held_id(&admin), id);
     assert!(admin.events("kind=lock.break").is_empty());
 
@@ -129,12 +157,17 @@ fn force_unlock_with_nothing_locked_does_no_harm(program: &Program) {
     let module = Module::applied(program, &server, &["first"]);
     unlocked(module.force_unlock("11111111-2222-3333-4444-555555555555"));
     module.plan().ok().says("No changes.");
-    assert!(server.admin().events("kind=lock.break").is_empty(), "there was nothing to break");
+    assert!(
+        server.admin().events("kind=lock.break").is_empty(),
+        "there was nothing to break"
+    );
 }
 
-/// An apply by this key that was killed in the middle of its work, and the ID of the lock that it left.
+/// An apply by this key that was killed in the middle of its work, and the ID of the lock that it
+/// left.
 fn killed_apply<'a>(program: &'a Program, server: &Server, key: &Client) -> (Module<'a>, String) {
-    let module = Module::new(program, key, &Backend::locking(&server.state(STATE))).ready(&gated_resource("slow"));
+    let module = Module::new(program, key, &Backend::locking(&server.state(STATE)))
+        .ready(&gated_resource("slow"));
     let gate = Gate::close(&module, "slow");
     let mut apply = module.start_apply(&[]);
     gate.wait_for(&mut apply);
@@ -146,7 +179,10 @@ fn killed_apply<'a>(program: &'a Program, server: &Server, key: &Client) -> (Mod
 
 #[track_caller]
 fn held_id(admin: &Client) -> String {
-    let lock = admin.get(&format!("{}/lock", state_path(STATE))).expect_status(200).json();
+    let lock = admin
+        .get(&format!("{}/lock", state_path(STATE)))
+        .expect_status(200)
+        .json();
     lock["lock"]["ID"].as_str().expect("an ID").to_owned()
 }
 
@@ -159,6 +195,11 @@ fn unlocked(run: Run) {
 fn expect_forced(admin: &Client, by: &Client, id: &str) {
     let events = admin.events("kind=lock.break");
     assert_eq!(events.len(), 1, "{events:?}");
-    assert_eq!((&events[0]["lock_id"], &events[0]["attention"]), (&id.into(), &true.into()), "{}", events[0]);
+    assert_eq!(
+        (&events[0]["lock_id"], &events[0]["attention"]),
+        (&id.into(), &true.into()),
+        "{}",
+        events[0]
+    );
     assert_eq!(events[0]["actor"]["id"], by.key_id.as_str());
 }

@@ -12,14 +12,20 @@ const TEXT: usize = 1_000_000;
 
 /// The large inputs count as sensitive, so that no plan prints them.
 fn main_tf(small: &str) -> String {
-    let large = format!("  count = {RESOURCES}\n  input = sensitive(\"${{count.index}} ${{file(\"text\")}}\")\n");
-    format!("resource \"terraform_data\" \"large\" {{\n{large}}}\nresource \"terraform_data\" \"small\" {{\n  input = \"{small}\"\n}}\n")
+    let large = format!(
+        "  count = {RESOURCES}\n  input = sensitive(\"${{count.index}} ${{file(\"text\")}}\")\n"
+    );
+    format!(
+        "resource \"terraform_data\" \"large\" {{\n{large}}}\nresource \"terraform_data\" \
+            \"small\" {{\n  input = \"{small}\"\n}}\n"
+    )
 }
 
 fn a_state_of_twenty_megabytes_is_written_changed_and_read_back(program: &Program) {
     let server = Server::start();
     let (admin, writer) = (server.admin(), server.key("team", "writer"));
-    let module = Module::new(program, &writer, &Backend::locking(&server.state(STATE))).write("text", &text(TEXT));
+    let module = Module::new(program, &writer, &Backend::locking(&server.state(STATE)))
+        .write("text", &text(TEXT));
     let module = module.ready(&main_tf("before"));
     module.apply().ok().says("11 added, 0 changed, 0 destroyed");
     let module = module.write("main.tf", &main_tf("after"));
@@ -27,9 +33,17 @@ fn a_state_of_twenty_megabytes_is_written_changed_and_read_back(program: &Progra
     module.plan().ok().says("No changes.");
 
     let stored = admin.read(STATE).expect_status(200);
-    assert!(stored.bytes.len() >= 2 * RESOURCES * TEXT, "{} bytes are not 20 MB", stored.bytes.len());
+    assert!(
+        stored.bytes.len() >= 2 * RESOURCES * TEXT,
+        "{} bytes are not 20 MB",
+        stored.bytes.len()
+    );
     let pulled = module.run(&["state", "pull"]).ok();
-    assert!(serde_json::from_str::<serde_json::Value>(&pulled.stdout).expect("a state") == stored.json(), "the client read something else");
+    assert!(
+        serde_json::from_str::<serde_json::Value>(&pulled.stdout).expect("a state")
+            == stored.json(),
+        "the client read something else"
+    );
     let versions = admin.versions(STATE);
     assert_eq!(versions.len(), 2, "{versions:?}");
     assert_eq!(versions[0]["size"], stored.bytes.len());

@@ -1,8 +1,10 @@
 //! Real `terraform` and real `tofu` against the real binary: what a user types, sees and keeps.
 //!
-//! [`module::Module`] is a root module in a directory of its own; its verbs run one of the programs on it and hand back a [`run::Run`], which knows
-//! what was said and shouts it when a test expected something else. [`proxy::LossyProxy`] is a network that loses answers.
-//! Only the built-in `terraform_data` resource is used, so that nothing is ever downloaded. Each test is there twice, by [`for_each_program`].
+//! [`module::Module`] is a root module in a directory of its own; its verbs run one of the programs
+//! on it and hand back a [`run::Run`], which knows what was said and shouts it when a test expected
+//! something else. [`proxy::LossyProxy`] is a network that loses answers. Only the built-in
+//! `terraform_data` resource is used, so that nothing is ever downloaded. Each test is there twice,
+//! by [`for_each_program`].
 
 mod access;
 mod addresses;
@@ -35,7 +37,8 @@ use crate::skip;
 /// The state that most tests are about.
 const STATE: &str = "team/app";
 
-/// Makes each of the named functions a test with Terraform and a test with OpenTofu, skipped where the program is missing.
+/// Makes each of the named functions a test with Terraform and a test with OpenTofu, skipped where
+/// the program is missing.
 macro_rules! for_each_program {
     ($($(#[$attribute:meta])? $test:ident),+ $(,)?) => {
         mod terraform {
@@ -82,11 +85,17 @@ enum Kind {
 
 impl Program {
     fn terraform() -> Option<Self> {
-        skip::program("terraform", "STATEKEEP_TERRAFORM").map(|path| Self { path, kind: Kind::Terraform })
+        skip::program("terraform", "STATEKEEP_TERRAFORM").map(|path| Self {
+            path,
+            kind: Kind::Terraform,
+        })
     }
 
     fn tofu() -> Option<Self> {
-        skip::program("tofu", "STATEKEEP_TOFU").map(|path| Self { path, kind: Kind::OpenTofu })
+        skip::program("tofu", "STATEKEEP_TOFU").map(|path| Self {
+            path,
+            kind: Kind::OpenTofu,
+        })
     }
 }
 
@@ -116,7 +125,10 @@ impl Client {
         let versions = self.get(&format!("{}/versions", state_path(name)));
         if self.lock_evidence(name).is_some() {
             // An address that is locked before its first write has a history, with nothing in it.
-            assert_eq!(versions.expect_status(200).json()["versions"], serde_json::json!([]));
+            assert_eq!(
+                versions.expect_status(200).json()["versions"],
+                serde_json::json!([])
+            );
         } else {
             versions.expect_problem(404, "no_state");
         }
@@ -124,6 +136,8 @@ impl Client {
 
     /// The exact bytes of one version, as text.
     fn version_text(&self, name: &str, number: &serde_json::Value) -> String {
-        self.get(&format!("{}/versions/{number}", state_path(name))).expect_status(200).text()
+        self.get(&format!("{}/versions/{number}", state_path(name)))
+            .expect_status(200)
+            .text()
     }
 }

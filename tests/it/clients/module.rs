@@ -1,6 +1,8 @@
-//! A root module in a directory of its own, the program that runs it, and the credentials that it runs with.
+//! A root module in a directory of its own, the program that runs it, and the credentials that it
+//! runs with.
 //!
-//! A user's own settings (`TF_…`, `TOFU_…`, `~/.terraformrc`) never reach a run, and the credentials go the documented way: `TF_HTTP_PASSWORD`.
+//! A user's own settings (`TF_…`, `TOFU_…`, `~/.terraformrc`) never reach a run, and the
+//! credentials go the documented way: `TF_HTTP_PASSWORD`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,7 +23,9 @@ pub(super) struct Backend(Vec<(String, String)>);
 impl Backend {
     /// What the README tells everybody to use: the state's address three times.
     pub(super) fn locking(address: &str) -> Self {
-        Self::unlocked(address).set("lock_address", address).set("unlock_address", address)
+        Self::unlocked(address)
+            .set("lock_address", address)
+            .set("unlock_address", address)
     }
 
     /// An address alone: the client never locks.
@@ -35,8 +39,15 @@ impl Backend {
     }
 
     fn hcl(&self) -> String {
-        let settings: Vec<String> = self.0.iter().map(|(name, value)| format!("    {name} = \"{value}\"\n")).collect();
-        format!("terraform {{\n  backend \"http\" {{\n{}  }}\n}}\n", settings.concat())
+        let settings: Vec<String> = self
+            .0
+            .iter()
+            .map(|(name, value)| format!("    {name} = \"{value}\"\n"))
+            .collect();
+        format!(
+            "terraform {{\n  backend \"http\" {{\n{}  }}\n}}\n",
+            settings.concat()
+        )
     }
 }
 
@@ -50,7 +61,11 @@ pub(super) struct Module<'a> {
 impl<'a> Module<'a> {
     /// An empty module without a backend: its state is a local file.
     pub(super) fn local(program: &'a Program, key: &Client) -> Self {
-        Self { dir: TempDir::new().expect("a directory for the module"), program, secret: key.secret().to_owned() }
+        Self {
+            dir: TempDir::new().expect("a directory for the module"),
+            program,
+            secret: key.secret().to_owned(),
+        }
     }
 
     pub(super) fn new(program: &'a Program, key: &Client, backend: &Backend) -> Self {
@@ -60,7 +75,12 @@ impl<'a> Module<'a> {
     /// A writer's module whose resources are made and stored as the first version of [`STATE`].
     #[track_caller]
     pub(super) fn applied(program: &'a Program, server: &Server, names: &[&str]) -> Self {
-        let module = Self::new(program, &server.key("team", "writer"), &Backend::locking(&server.state(STATE))).ready(&resources(names));
+        let module = Self::new(
+            program,
+            &server.key("team", "writer"),
+            &Backend::locking(&server.state(STATE)),
+        )
+        .ready(&resources(names));
         module.apply().ok();
         module
     }
@@ -115,7 +135,8 @@ impl<'a> Module<'a> {
     /// A file of the module that holds JSON, such as `errored.tfstate`.
     #[track_caller]
     pub(super) fn json_file(&self, file: &str) -> Value {
-        let text = std::fs::read_to_string(self.path(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let text = std::fs::read_to_string(self.path(file))
+            .unwrap_or_else(|error| panic!("{file}: {error}"));
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{file}: {error}: {text}"))
     }
 
@@ -172,36 +193,54 @@ impl<'a> Module<'a> {
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.program.path);
         isolate(&mut command, self.dir.path());
-        command.args(args).env("TF_HTTP_USERNAME", "x").env("TF_HTTP_PASSWORD", &self.secret);
+        command
+            .args(args)
+            .env("TF_HTTP_USERNAME", "x")
+            .env("TF_HTTP_PASSWORD", &self.secret);
         command
     }
 }
 
-/// Takes a user's own settings of the programs out of a command's environment, and lets it run in this directory.
+/// Takes a user's own settings of the programs out of a command's environment, and lets it run in
+/// this directory.
 pub(super) fn isolate(command: &mut Command, dir: &Path) {
     let own = ["TF_", "TOFU_", "STATEKEEP_"];
-    for (name, _) in std::env::vars_os().filter(|(name, _)| own.iter().any(|prefix| name.to_string_lossy().starts_with(prefix))) {
+    for (name, _) in std::env::vars_os().filter(|(name, _)| {
+        own.iter()
+            .any(|prefix| name.to_string_lossy().starts_with(prefix))
+    }) {
         command.env_remove(name);
     }
     let settings = dir.join(SETTINGS);
     std::fs::write(&settings, "").expect("a file in the module's directory");
-    command.current_dir(dir).env("TF_CLI_CONFIG_FILE", settings).env("TF_CLI_ARGS", "-no-color");
-    command.env("TF_IN_AUTOMATION", "1").env("CHECKPOINT_DISABLE", "1");
+    command
+        .current_dir(dir)
+        .env("TF_CLI_CONFIG_FILE", settings)
+        .env("TF_CLI_ARGS", "-no-color");
+    command
+        .env("TF_IN_AUTOMATION", "1")
+        .env("CHECKPOINT_DISABLE", "1");
 }
 
 /// A module that makes one resource for each name.
 pub(super) fn resources(names: &[&str]) -> String {
-    let resource = |name: &&str| format!("resource \"terraform_data\" \"{name}\" {{\n  input = \"made by {name}\"\n}}\n");
+    let resource = |name: &&str| {
+        format!("resource \"terraform_data\" \"{name}\" {{\n  input = \"made by {name}\"\n}}\n")
+    };
     names.iter().map(resource).collect::<Vec<_>>().concat()
 }
 
 /// A resource whose making stands still for as long as its [`Gate`] is closed.
 pub(super) fn gated_resource(name: &str) -> String {
     let command = format!("touch {name}.reached; while [ -e {name}.closed ]; do sleep 0.05; done");
-    format!("resource \"terraform_data\" \"{name}\" {{\n  provisioner \"local-exec\" {{\n    command = \"{command}\"\n  }}\n}}\n")
+    format!(
+        "resource \"terraform_data\" \"{name}\" {{\n  provisioner \"local-exec\" {{\n    command = \
+            \"{command}\"\n  }}\n}}\n"
+    )
 }
 
-/// Holds an apply up in the middle of its work. It opens when it is dropped, or when its module's directory goes away.
+/// Holds an apply up in the middle of its work. It opens when it is dropped, or when its module's
+/// directory goes away.
 pub(super) struct Gate {
     closed: PathBuf,
     reached: PathBuf,
@@ -210,7 +249,10 @@ pub(super) struct Gate {
 impl Gate {
     /// Closes the gate of a [`gated_resource`].
     pub(super) fn close(module: &Module<'_>, name: &str) -> Self {
-        let gate = Self { closed: module.path(&format!("{name}.closed")), reached: module.path(&format!("{name}.reached")) };
+        let gate = Self {
+            closed: module.path(&format!("{name}.closed")),
+            reached: module.path(&format!("{name}.reached")),
+        };
         std::fs::write(&gate.closed, "").expect("a file of the module");
         gate
     }

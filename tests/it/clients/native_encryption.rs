@@ -1,4 +1,5 @@
-//! OpenTofu's own encryption of states: to the server a sealed body, to its user a state like any other.
+//! OpenTofu's own encryption of states: to the server a sealed body, to its user a state like any
+//! other.
 
 use super::module::{Backend, Module, resources};
 use super::{Program, STATE, for_tofu};
@@ -45,7 +46,8 @@ pub(super) fn encryption(state: &str) -> String {
 fn an_encrypted_state_is_written_and_read_back(program: &Program) {
     let server = Server::start();
     let (admin, writer) = (server.admin(), server.key("team", "writer"));
-    let module = Module::new(program, &writer, &Backend::locking(&server.state(STATE))).write("encryption.tf", &encryption(ENFORCED));
+    let module = Module::new(program, &writer, &Backend::locking(&server.state(STATE)))
+        .write("encryption.tf", &encryption(ENFORCED));
     let module = module.ready(&resources(&["first"]));
     module.apply().ok();
     let module = module.write("main.tf", &resources(&["first", "second"]));
@@ -53,29 +55,52 @@ fn an_encrypted_state_is_written_and_read_back(program: &Program) {
     module.plan().ok().says("No changes.");
 
     let stored = admin.read(STATE).expect_status(200);
-    assert!(stored.json()["encrypted_data"].is_string() && !stored.text().contains("made by first"), "{}", stored.text());
-    assert!(module.run(&["state", "pull"]).ok().stdout.contains("made by second"));
+    assert!(
+        stored.json()["encrypted_data"].is_string() && !stored.text().contains("made by first"),
+        "{}",
+        stored.text()
+    );
+    assert!(
+        module
+            .run(&["state", "pull"])
+            .ok()
+            .stdout
+            .contains("made by second")
+    );
     let versions = admin.versions(STATE);
     assert_eq!(versions.len(), 2, "{versions:?}");
-    assert!(versions.iter().all(|version| version["encrypted"] == true && version["resources"].is_null()), "{versions:?}");
-    assert_eq!(versions[0]["serial"], 2, "the outer serial is there to read: {versions:?}");
+    assert!(
+        versions
+            .iter()
+            .all(|version| version["encrypted"] == true && version["resources"].is_null()),
+        "{versions:?}"
+    );
+    assert_eq!(
+        versions[0]["serial"], 2,
+        "the outer serial is there to read: {versions:?}"
+    );
     admin.expect_unlocked(STATE);
 }
 
 fn outputs_of_an_encrypted_state_are_refused_to_an_outputs_key(program: &Program) {
     let server = Server::start();
     let backend = Backend::locking(&server.state(STATE));
-    let module = Module::new(program, &server.key("team", "writer"), &backend).write("encryption.tf", &encryption(ENFORCED));
+    let module = Module::new(program, &server.key("team", "writer"), &backend)
+        .write("encryption.tf", &encryption(ENFORCED));
     let module = module.ready("output \"shown\" {\n  value = 1\n}\n");
     module.apply().ok();
 
     let module = module.with_key(&server.key("team", "outputs"));
-    module.run(&["output", "shown"]).fails().says("HTTP remote state endpoint invalid auth");
+    module
+        .run(&["output", "shown"])
+        .fails()
+        .says("HTTP remote state endpoint invalid auth");
 }
 
 fn a_plain_state_is_encrypted_in_place(program: &Program) {
     let server = Server::start();
-    let module = Module::applied(program, &server, &["first"]).write("encryption.tf", &encryption(MIGRATING));
+    let module = Module::applied(program, &server, &["first"])
+        .write("encryption.tf", &encryption(MIGRATING));
     module.init().ok();
     let module = module.write("main.tf", &resources(&["first", "second"]));
     module.apply().ok().says("1 added, 0 changed, 0 destroyed");
@@ -83,6 +108,9 @@ fn a_plain_state_is_encrypted_in_place(program: &Program) {
     module.plan().ok().says("No changes.");
 
     let versions = server.admin().versions(STATE);
-    let sealed: Vec<_> = versions.iter().map(|version| version["encrypted"].clone()).collect();
+    let sealed: Vec<_> = versions
+        .iter()
+        .map(|version| version["encrypted"].clone())
+        .collect();
     assert_eq!(sealed, [true, false], "{versions:?}");
 }

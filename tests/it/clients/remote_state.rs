@@ -32,9 +32,15 @@ fn an_outputs_key_reads_the_outputs_that_are_not_sensitive(program: &Program) {
     consumer.apply().ok();
 
     let seen = consumer.run(&["output", "-json", "seen"]).ok().json();
-    assert_eq!(seen, serde_json::json!({"network": {"id": "net-1", "zones": ["a", "b"]}}));
+    assert_eq!(
+        seen,
+        serde_json::json!({"network": {"id": "net-1", "zones": ["a", "b"]}})
+    );
     let kept = consumer.json_file("terraform.tfstate").to_string();
-    assert!(!kept.contains("a secret of the module") && !kept.contains("an attribute of a resource"), "{kept}");
+    assert!(
+        !kept.contains("a secret of the module") && !kept.contains("an attribute of a resource"),
+        "{kept}"
+    );
 }
 
 fn an_outputs_key_sees_no_resources_and_takes_no_lock(program: &Program) {
@@ -44,26 +50,48 @@ fn an_outputs_key_sees_no_resources_and_takes_no_lock(program: &Program) {
     let module = Module::new(program, &server.key("team", "outputs"), &backend).ready(PRODUCER);
 
     let pulled = module.run(&["state", "pull"]).ok();
-    let state = pulled.never_says("a secret of the module").never_says("an attribute of a resource").json();
+    let state = pulled
+        .never_says("a secret of the module")
+        .never_says("an attribute of a resource")
+        .json();
     let whole = server.admin().read(STATE).expect_status(200).json();
-    assert_eq!((&state["serial"], &state["lineage"]), (&whole["serial"], &whole["lineage"]));
-    module.plan().fails().says("HTTP remote state endpoint invalid auth");
+    assert_eq!(
+        (&state["serial"], &state["lineage"]),
+        (&whole["serial"], &whole["lineage"])
+    );
+    module
+        .plan()
+        .fails()
+        .says("HTTP remote state endpoint invalid auth");
     server.admin().expect_unlocked(STATE);
 }
 
 fn outputs_of_a_state_that_was_never_written_are_an_error(program: &Program) {
     let server = Server::start();
-    consumer(program, &server, &server.key("team", "outputs")).apply().fails().says("Unable to find remote state");
+    consumer(program, &server, &server.key("team", "outputs"))
+        .apply()
+        .fails()
+        .says("Unable to find remote state");
 }
 
 #[track_caller]
 fn produce(program: &Program, server: &Server) -> Run {
-    Module::new(program, &server.key("team", "writer"), &Backend::locking(&server.state(STATE))).ready(PRODUCER).apply().ok()
+    Module::new(
+        program,
+        &server.key("team", "writer"),
+        &Backend::locking(&server.state(STATE)),
+    )
+    .ready(PRODUCER)
+    .apply()
+    .ok()
 }
 
 /// A module with a local state that reads the outputs of [`STATE`].
 fn consumer<'a>(program: &'a Program, server: &Server, key: &Client) -> Module<'a> {
-    let source = format!("  backend = \"http\"\n  config = {{\n    address = \"{}\"\n  }}\n", server.state(STATE));
+    let source = format!(
+        "  backend = \"http\"\n  config = {{\n    address = \"{}\"\n  }}\n",
+        server.state(STATE)
+    );
     let main = format!(
         "data \"terraform_remote_state\" \"producer\" {{\n{source}}}\n\
          output \"seen\" {{\n  value = data.terraform_remote_state.producer.outputs\n}}\n"

@@ -1,6 +1,7 @@
 //! A run of `terraform` or `tofu`: under way ([`Running`]), then over ([`Run`]).
 //!
-//! No run outlives its test or its deadline. What a run says goes to files, so that a provisioner's shell which outlives a killed run holds no pipe open.
+//! No run outlives its test or its deadline. What a run says goes to files, so that a provisioner's
+//! shell which outlives a killed run holds no pipe open.
 
 use std::fmt;
 use std::io::Read as _;
@@ -29,9 +30,18 @@ impl Running {
     pub(super) fn spawn(mut command: Command) -> Self {
         let file = || tempfile::NamedTempFile::new().expect("a file for what a run says");
         let (stdout, stderr) = (file(), file());
-        command.stdin(Stdio::null()).stdout(stdout.reopen().expect("a handle")).stderr(stderr.reopen().expect("a handle"));
+        command
+            .stdin(Stdio::null())
+            .stdout(stdout.reopen().expect("a handle"))
+            .stderr(stderr.reopen().expect("a handle"));
         let child = command.spawn().expect("the program starts");
-        Self { child, command: format!("{command:?}"), stdout, stderr, end: Instant::now() + DEADLINE }
+        Self {
+            child,
+            command: format!("{command:?}"),
+            stdout,
+            stderr,
+            end: Instant::now() + DEADLINE,
+        }
     }
 
     /// Waits for the end of the run.
@@ -62,14 +72,17 @@ impl Running {
     #[track_caller]
     pub(super) fn wait_for_words(&mut self, words: &str) {
         let stdout = self.stdout.path().to_owned();
-        self.wait_until(words, || std::fs::read_to_string(&stdout).is_ok_and(|said| said.contains(words)));
+        self.wait_until(words, || {
+            std::fs::read_to_string(&stdout).is_ok_and(|said| said.contains(words))
+        });
     }
 
     pub(super) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Kills the program as a crash or an impatient build server does: at once, with no chance to clean up.
+    /// Kills the program as a crash or an impatient build server does: at once, with no chance to
+    /// clean up.
     pub(super) fn kill(mut self) -> Run {
         self.child.kill().expect("the child is ours");
         let status = self.child.wait().expect("the child is ours");
@@ -78,11 +91,21 @@ impl Running {
 
     #[track_caller]
     fn expect_time_left(&self, what: &str) {
-        assert!(Instant::now() < self.end, "{} took longer than {DEADLINE:?}, waiting for {what}:\n{}", self.command, said(&self.stdout));
+        assert!(
+            Instant::now() < self.end,
+            "{} took longer than {DEADLINE:?}, waiting for {what}:\n{}",
+            self.command,
+            said(&self.stdout)
+        );
     }
 
     fn run(&self, status: ExitStatus) -> Run {
-        Run { command: self.command.clone(), status, stdout: said(&self.stdout), stderr: said(&self.stderr) }
+        Run {
+            command: self.command.clone(),
+            status,
+            stdout: said(&self.stdout),
+            stderr: said(&self.stderr),
+        }
     }
 }
 
@@ -95,7 +118,9 @@ impl Drop for Running {
 
 fn said(file: &tempfile::NamedTempFile) -> String {
     let mut bytes = Vec::new();
-    file.reopen().and_then(|mut file| file.read_to_end(&mut bytes)).expect("what the run said");
+    file.reopen()
+        .and_then(|mut file| file.read_to_end(&mut bytes))
+        .expect("what the run said");
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
@@ -123,7 +148,8 @@ impl Run {
         self
     }
 
-    /// Checks that the program itself gave up with an error: not that a signal ended it, nor that it crashed.
+    /// Checks that the program itself gave up with an error: not that a signal ended it, nor that
+    /// it crashed.
     #[track_caller]
     pub(super) fn fails(self) -> Self {
         assert_eq!(self.status.code(), Some(1), "should have failed: {self}");
@@ -133,13 +159,19 @@ impl Run {
     /// Checks that the user could read these words, however the program broke and framed its lines.
     #[track_caller]
     pub(super) fn says(self, words: &str) -> Self {
-        assert!(self.words().contains(words), "should have said '{words}': {self}");
+        assert!(
+            self.words().contains(words),
+            "should have said '{words}': {self}"
+        );
         self
     }
 
     #[track_caller]
     pub(super) fn never_says(self, words: &str) -> Self {
-        assert!(!self.words().contains(words), "should not have said '{words}': {self}");
+        assert!(
+            !self.words().contains(words),
+            "should not have said '{words}': {self}"
+        );
         self
     }
 
@@ -157,6 +189,10 @@ impl Run {
 /// Everything about a run that a reader of a failed test wants to know.
 impl fmt::Display for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}\n{}\n--- stdout ---\n{}\n--- stderr ---\n{}", self.command, self.status, self.stdout, self.stderr)
+        write!(
+            f,
+            "{}\n{}\n--- stdout ---\n{}\n--- stderr ---\n{}",
+            self.command, self.status, self.stdout, self.stderr
+        )
     }
 }

@@ -1,4 +1,5 @@
-//! `statekeep run` around the real programs: what they do with the file and the token, and what becomes of an apply that is interrupted.
+//! `statekeep run` around the real programs: what they do with the file and the token, and what
+//! becomes of an apply that is interrupted.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,7 +9,9 @@ use serde_json::{Value, json};
 use super::module::{Gate, Module, gated_resource, isolate, resources};
 use super::run::{Run, Running};
 use super::{Program, STATE, for_each_program};
-use crate::harness::{Client, Server, Setup, children, eventually, kill, statekeep, with_usual_signals};
+use crate::harness::{
+    Client, Server, Setup, children, eventually, kill, statekeep, with_usual_signals,
+};
 
 for_each_program![
     plan_apply_output_and_destroy,
@@ -35,21 +38,45 @@ impl<'a> Site<'a> {
     fn new(program: &'a Program, setup: Setup) -> Self {
         let server = setup.start();
         let key = server.key("team", "writer");
-        let module = Module::local(program, &key).write("main.tf", &resources(&["a"])).write("key", key.secret());
-        Self { server, key, module, program: program.path.clone() }
+        let module = Module::local(program, &key)
+            .write("main.tf", &resources(&["a"]))
+            .write("key", key.secret());
+        Self {
+            server,
+            key,
+            module,
+            program: program.path.clone(),
+        }
     }
 
     /// `statekeep run … -- terraform WORDS`, in the module or a folder above it.
     fn command(&self, dir: &Path, state: &str, words: &[&str]) -> Command {
         let (workspace, block) = state.split_once('/').expect("two names");
-        let mut command = statekeep(&["run", "--workspace", workspace, "--building-block", block, "--url", self.server.url()]);
+        let mut command = statekeep(&[
+            "run",
+            "--workspace",
+            workspace,
+            "--building-block",
+            block,
+            "--url",
+            self.server.url(),
+        ]);
         isolate(&mut command, dir);
-        command.arg("--key-file").arg(self.module.dir().join("key")).arg("--").arg(&self.program).args(words);
+        command
+            .arg("--key-file")
+            .arg(self.module.dir().join("key"))
+            .arg("--")
+            .arg(&self.program)
+            .args(words);
         command
     }
 
     fn start(&self, words: &[&str]) -> Running {
-        Running::spawn(with_usual_signals(&self.command(self.module.dir(), STATE, words)))
+        Running::spawn(with_usual_signals(&self.command(
+            self.module.dir(),
+            STATE,
+            words,
+        )))
     }
 
     #[track_caller]
@@ -74,25 +101,58 @@ impl<'a> Site<'a> {
         let admin = self.server.admin();
         admin.expect_unlocked(STATE);
         assert!(!self.module.has(FILE));
-        assert_eq!(admin.events("kind=login").len(), admin.events("kind=token.end").len());
+        assert_eq!(
+            admin.events("kind=login").len(),
+            admin.events("kind=token.end").len()
+        );
     }
 }
 
 fn plan_apply_output_and_destroy(program: &Program) {
     let site = Site::new(program, Setup::new());
-    site.module.add("outputs.tf", "output \"said\" {\n  value = terraform_data.a.output\n}\n");
-    site.run(&["plan", "-input=false", "-out=plan"]).ok().says("1 to add");
-    site.run(&["apply", "-input=false", "plan"]).ok().says("1 added");
+    site.module.add(
+        "outputs.tf",
+        "output \"said\" {\n  value = terraform_data.a.output\n}\n",
+    );
+    site.run(&["plan", "-input=false", "-out=plan"])
+        .ok()
+        .says("1 to add");
+    site.run(&["apply", "-input=false", "plan"])
+        .ok()
+        .says("1 added");
     let output = site.run(&["output", "-json"]).ok();
-    assert_eq!(output.json()["said"]["value"], json!("made by a"), "nothing else is on stdout");
-    site.run(&["plan", "-input=false", "-detailed-exitcode"]).ok().says("No changes");
+    assert_eq!(
+        output.json()["said"]["value"],
+        json!("made by a"),
+        "nothing else is on stdout"
+    );
+    site.run(&["plan", "-input=false", "-detailed-exitcode"])
+        .ok()
+        .says("No changes");
     let versions = site.server.admin().versions(STATE);
-    assert!(versions.len() == 1 && versions[0]["lock"].is_object(), "{versions:?}");
-    assert_eq!(versions[0]["created_by"]["id"], site.key.key_id.as_str(), "as the key that the token was made from");
+    assert!(
+        versions.len() == 1 && versions[0]["lock"].is_object(),
+        "{versions:?}"
+    );
+    assert_eq!(
+        versions[0]["created_by"]["id"],
+        site.key.key_id.as_str(),
+        "as the key that the token was made from"
+    );
     let plan = std::fs::read(site.module.dir().join("plan")).expect("a plan");
-    assert!(!plan.windows(4).any(|word| word == b"skt_" || word == b"skp_"), "nothing secret is in a plan");
-    site.run(&["destroy", "-input=false", "-auto-approve"]).ok().says("1 destroyed");
-    assert!(!site.module.has("terraform.tfstate"), "nothing is kept beside it");
+    assert!(
+        !plan
+            .windows(4)
+            .any(|word| word == b"skt_" || word == b"skp_"),
+        "nothing secret is in a plan"
+    );
+    site.run(&["destroy", "-input=false", "-auto-approve"])
+        .ok()
+        .says("1 destroyed");
+    assert!(
+        !site.module.has("terraform.tfstate"),
+        "nothing is kept beside it"
+    );
     site.expect_nothing_left();
 }
 
@@ -102,7 +162,9 @@ fn where_the_module_and_its_data_lie(program: &Program) {
     std::os::unix::fs::symlink(site.module.dir(), above.path().join("live")).expect("a link");
     let run = |words: &[&str]| {
         let mut command = site.command(above.path(), STATE, &[&["-chdir=live"], words].concat());
-        command.env("TF_DATA_DIR", above.path().join("data")).env("TF_CLI_ARGS_apply", "-input=false -auto-approve");
+        command
+            .env("TF_DATA_DIR", above.path().join("data"))
+            .env("TF_CLI_ARGS_apply", "-input=false -auto-approve");
         Running::spawn(command).wait().ok()
     };
     run(&["apply"]).says("1 added").never_says("initialized");
@@ -119,7 +181,9 @@ fn an_apply_outlives_its_token(program: &Program) {
     let mut apply = site.start_apply();
     gate.wait_for(&mut apply);
     let admin = site.server.admin();
-    apply.wait_until("its token was extended beyond its first life", || admin.events("kind=token.extend").len() > 4);
+    apply.wait_until("its token was extended beyond its first life", || {
+        admin.events("kind=token.extend").len() > 4
+    });
     gate.open();
     apply.wait().ok().says("2 added");
     assert_eq!(admin.versions(STATE).len(), 1);
@@ -130,7 +194,10 @@ fn an_interrupted_apply_keeps_what_it_made(program: &Program) {
     for signal in ["INT", "TERM"] {
         let site = Site::new(program, Setup::new());
         site.module.add("slow.tf", &gated_resource("slow"));
-        site.module.add("late.tf", "resource \"terraform_data\" \"late\" {\n  input = terraform_data.slow.id\n}\n");
+        site.module.add(
+            "late.tf",
+            "resource \"terraform_data\" \"late\" {\n  input = terraform_data.slow.id\n}\n",
+        );
         let gate = Gate::close(&site.module, "slow");
         let mut apply = site.start_apply();
         gate.wait_for(&mut apply);
@@ -138,9 +205,19 @@ fn an_interrupted_apply_keeps_what_it_made(program: &Program) {
         apply.wait_for_words("Interrupt received");
         gate.open();
         let run = apply.wait().fails();
-        let state: Value = serde_json::from_str(&site.server.admin().read(STATE).expect_status(200).text()).expect("JSON");
-        let made: Vec<&str> = state["resources"].as_array().expect("a list").iter().filter_map(|made| made["name"].as_str()).collect();
-        assert!(made.contains(&"a") && !made.contains(&"late"), "{made:?}: {run}");
+        let state: Value =
+            serde_json::from_str(&site.server.admin().read(STATE).expect_status(200).text())
+                .expect("JSON");
+        let made: Vec<&str> = state["resources"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .filter_map(|made| made["name"].as_str())
+            .collect();
+        assert!(
+            made.contains(&"a") && !made.contains(&"late"),
+            "{made:?}: {run}"
+        );
         site.expect_nothing_left();
         site.apply().says("added");
         site.expect_nothing_left();
@@ -156,13 +233,22 @@ fn a_killed_run_is_followed_by_another(program: &Program) {
     let left = children(apply.pid());
     apply.kill();
     assert!(site.module.has(FILE), "nobody could remove it");
-    site.start(&["plan", "-input=false"]).wait().fails().says("Error acquiring the state lock");
+    site.start(&["plan", "-input=false"])
+        .wait()
+        .fails()
+        .says("Error acquiring the state lock");
     assert!(!site.module.has(FILE), "the next run knows it as its own");
     gate.open();
-    eventually("the command that was left ends", || left.iter().all(|pid| !kill("0", *pid)));
+    eventually("the command that was left ends", || {
+        left.iter().all(|pid| !kill("0", *pid))
+    });
     site.server.admin().expect_unlocked(STATE);
     site.apply().says("No changes");
-    assert_eq!(site.server.admin().versions(STATE).len(), 1, "it saved what it made");
+    assert_eq!(
+        site.server.admin().versions(STATE).len(),
+        1,
+        "it saved what it made"
+    );
 }
 
 fn a_lock_that_a_killed_command_left_is_told(program: &Program) {
@@ -172,15 +258,27 @@ fn a_lock_that_a_killed_command_left_is_told(program: &Program) {
     let mut apply = site.start_apply();
     gate.wait_for(&mut apply);
     let command = children(apply.pid());
-    assert!(command.len() == 1 && kill("KILL", command[0]), "{command:?}");
+    assert!(
+        command.len() == 1 && kill("KILL", command[0]),
+        "{command:?}"
+    );
     let run = apply.wait();
-    let lock = site.server.admin().lock_evidence(STATE).expect("nobody released it");
+    let lock = site
+        .server
+        .admin()
+        .lock_evidence(STATE)
+        .expect("nobody released it");
     let id = lock["lock"]["ID"].as_str().expect("an ID").to_owned();
-    let run = run.says("team/app is still locked, it seems by this command").says("OperationTypeApply");
+    let run = run
+        .says("team/app is still locked, it seems by this command")
+        .says("OperationTypeApply");
     run.says(&format!("statekeep state unlock team/app --id {id}"));
     gate.open();
     let refused = site.start(&["plan", "-input=false"]).wait().fails();
-    refused.says("locked with this command's own key").says("refused since then: 1").says(&id);
+    refused
+        .says("locked with this command's own key")
+        .says("refused since then: 1")
+        .says(&id);
     let unlocked = site.server.cli(&["state", "unlock", STATE, "--id", &id]);
     assert!(unlocked.status.success());
     site.apply().never_says("unlock");
@@ -202,23 +300,45 @@ fn a_server_that_restarts_costs_nothing(program: &Program) {
     apply.wait_until("the resource is made", || !site.module.has("slow.closed"));
     std::thread::sleep(std::time::Duration::from_secs(8));
     let data = data.path().to_str().expect("UTF-8");
-    let mut again = statekeep(&["serve", "--data", data, "--listen", &address]).spawn().expect("it starts");
+    let mut again = statekeep(&["serve", "--data", data, "--listen", &address])
+        .spawn()
+        .expect("it starts");
     let run = apply.wait();
     let made = site.server.admin().versions(STATE).len();
     let lock = site.server.admin().lock_evidence(STATE);
     let _ = again.kill().and_then(|()| again.wait());
     run.ok().says("2 added");
-    assert!(made == 1 && lock.is_none() && !site.module.has("errored.tfstate"), "{made} {lock:?}");
+    assert!(
+        made == 1 && lock.is_none() && !site.module.has("errored.tfstate"),
+        "{made} {lock:?}"
+    );
 }
 
-/// One folder, two building blocks: each has its own state, and nothing is moved from one to the other.
+/// One folder, two building blocks: each has its own state, and nothing is moved from one to the
+/// other.
 fn two_states_from_one_folder(program: &Program) {
     let site = Site::new(program, Setup::new());
-    let apply = |state: &str| Running::spawn(site.command(site.module.dir(), state, &["apply", "-input=false", "-auto-approve"])).wait();
-    apply(STATE).ok().says("1 added").says("team/app has no state yet");
-    apply("team/other").fails().says("team/other does not exist").says("the nearest is team/app");
+    let apply = |state: &str| {
+        Running::spawn(site.command(
+            site.module.dir(),
+            state,
+            &["apply", "-input=false", "-auto-approve"],
+        ))
+        .wait()
+    };
+    apply(STATE)
+        .ok()
+        .says("1 added")
+        .says("team/app has no state yet");
+    apply("team/other")
+        .fails()
+        .says("team/other does not exist")
+        .says("the nearest is team/app");
     site.server.admin().read("team/other").expect_status(404);
-    site.server.admin().write("team/other", crate::samples::tfstate("empty", 1), None).expect_status(200);
+    site.server
+        .admin()
+        .write("team/other", crate::samples::tfstate("empty", 1), None)
+        .expect_status(200);
     apply("team/other").ok().says("1 added");
     let lineage = |state: &str| site.server.admin().versions(state)[0]["lineage"].clone();
     assert_ne!(lineage(STATE), lineage("team/other"));

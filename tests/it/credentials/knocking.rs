@@ -21,8 +21,14 @@ fn knock(mut attempt: impl FnMut(usize) -> Answer) -> Answer {
 }
 
 fn rotated(server: &Server, key: &Client) -> Client {
-    let answer = server.admin().post_json(&format!("/api/keys/{}/rotate", key.key_id), &json!({})).expect_status(200).json();
-    server.with(answer["secret"].as_str().expect("a secret")).of_key(&key.key_id)
+    let answer = server
+        .admin()
+        .post_json(&format!("/api/keys/{}/rotate", key.key_id), &json!({}))
+        .expect_status(200)
+        .json();
+    server
+        .with(answer["secret"].as_str().expect("a secret"))
+        .of_key(&key.key_id)
 }
 
 #[test]
@@ -33,12 +39,18 @@ fn wrong_secrets_of_one_key_are_429_in_the_end_while_the_right_one_goes_on() {
     let token = server.token(&good, json!({}));
     good.read("team/net").expect_problem(404, "no_state");
     let refused = knock(|_| old.read("team/net")).expect_problem(429, "too_many_failures");
-    assert!(refused.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds > 0));
+    assert!(
+        refused
+            .header("retry-after")
+            .parse::<u64>()
+            .is_ok_and(|seconds| seconds > 0)
+    );
     for _ in 0..5 {
         good.read("team/net").expect_problem(404, "no_state");
         token.read("team/net").expect_problem(404, "no_state");
         server.admin().get("/api/keys").expect_status(200);
-        old.read("team/net").expect_problem(429, "too_many_failures");
+        old.read("team/net")
+            .expect_problem(429, "too_many_failures");
     }
 }
 
@@ -47,7 +59,14 @@ fn unknown_and_mistyped_secrets_are_429_in_the_end() {
     let server = Server::start();
     let good = server.key("team", "writer");
     good.read("team/net").expect_problem(404, "no_state");
-    let bearer = |secret: &str| Client::ask(server.anonymous().request("GET", &state_path("team/net")).bearer_auth(secret));
+    let bearer = |secret: &str| {
+        Client::ask(
+            server
+                .anonymous()
+                .request("GET", &state_path("team/net"))
+                .bearer_auth(secret),
+        )
+    };
     knock(|number| bearer(&format!("skp_nonsense{number}")));
     good.read("team/net").expect_problem(404, "no_state");
     server.anonymous().get("/healthz").expect_status(200);
@@ -59,7 +78,12 @@ fn logins_are_counted_too() {
     let key = server.key("team", "writer");
     let good = rotated(&server, &key);
     good.read("team/net").expect_problem(404, "no_state");
-    let login = |secret: &str| server.anonymous().post_json("/api/login", &json!({"clientId": key.key_id, "clientSecret": secret}));
+    let login = |secret: &str| {
+        server.anonymous().post_json(
+            "/api/login",
+            &json!({"clientId": key.key_id, "clientSecret": secret}),
+        )
+    };
     knock(|_| login(key.secret()));
     login(good.secret()).expect_status(200);
 }
@@ -70,7 +94,11 @@ fn who_knocks_from_one_address_shuts_nobody_out_at_another() {
     let fresh = server.key("team", "writer");
     let from = |secret: &str, address: &str| {
         let request = server.anonymous().request("GET", &state_path("team/net"));
-        Client::ask(request.header("X-Forwarded-For", address).bearer_auth(secret))
+        Client::ask(
+            request
+                .header("X-Forwarded-For", address)
+                .bearer_auth(secret),
+        )
     };
     knock(|number| from(&format!("skp_nonsense{number}"), "192.0.2.1"));
     from("skp_nonsense", "192.0.2.2").expect_problem(401, "unauthorized");
@@ -81,9 +109,15 @@ fn who_knocks_from_one_address_shuts_nobody_out_at_another() {
 fn requests_without_credentials_are_no_failed_ones() {
     let server = Server::start();
     for _ in 0..300 {
-        server.anonymous().read("team/net").expect_problem(401, "unauthorized");
+        server
+            .anonymous()
+            .read("team/net")
+            .expect_problem(401, "unauthorized");
     }
-    server.key("team", "writer").read("team/net").expect_problem(404, "no_state");
+    server
+        .key("team", "writer")
+        .read("team/net")
+        .expect_problem(404, "no_state");
 }
 
 #[test]
@@ -96,6 +130,9 @@ fn many_requests_at_once_with_a_key_that_is_new_are_all_answered() {
             std::thread::spawn(move || key.read("team/net").status.as_u16())
         })
         .collect();
-    let statuses: Vec<u16> = threads.into_iter().map(|thread| thread.join().expect("a thread")).collect();
+    let statuses: Vec<u16> = threads
+        .into_iter()
+        .map(|thread| thread.join().expect("a thread"))
+        .collect();
     assert_eq!(statuses, [404; 24], "one run of argon2 serves them all");
 }

@@ -21,7 +21,9 @@ fn cycles(count: u64) {
         let caller = writer.at(&server);
         let writers = Writers::start(&caller, &written, 4);
         let before = writers.acknowledged();
-        eventually("writes are acknowledged", || writers.acknowledged() > before);
+        eventually("writes are acknowledged", || {
+            writers.acknowledged() > before
+        });
         // Another moment in each cycle: from at once to some tens of commits later.
         std::thread::sleep(Duration::from_micros(cycle * 7_919 % 60_000));
         server.kill();
@@ -54,7 +56,9 @@ fn locks_that_were_acknowledged_hold_after_a_crash_and_released_ones_are_free() 
         let (held, free) = (format!("team/held{cycle}"), format!("team/free{cycle}"));
         caller.lock(&held, "lock-1").expect_status(200);
         caller.lock(&free, "lock-1").expect_status(200);
-        caller.write(&free, tfstate(L1, 1), Some("lock-1")).expect_status(200);
+        caller
+            .write(&free, tfstate(L1, 1), Some("lock-1"))
+            .expect_status(200);
         caller.unlock(&free, "lock-1").expect_status(200);
         server.kill();
         server = Setup::new().data(&data).start();
@@ -77,17 +81,36 @@ fn a_deletion_a_move_and_a_revocation_that_were_acknowledged_stay_after_a_crash(
     }
     owner.delete("team/a").expect_status(200);
     let to = json!({"workspace": "team", "buildingBlock": "c"});
-    owner.post_json(&format!("{}/move", crate::harness::state_path("team/b")), &to).expect_status(200);
-    server.admin().send("DELETE", &format!("/api/keys/{}", revoked.key_id), "").expect_status(200);
+    owner
+        .post_json(
+            &format!("{}/move", crate::harness::state_path("team/b")),
+            &to,
+        )
+        .expect_status(200);
+    server
+        .admin()
+        .send("DELETE", &format!("/api/keys/{}", revoked.key_id), "")
+        .expect_status(200);
     server.kill();
     let server = Setup::new().data(&data).start();
     let owner = owner.at(&server);
     owner.read("team/a").expect_problem(404, "no_state");
     owner.read("team/b").expect_problem(410, "moved");
     owner.read("team/c").expect_status(200);
-    revoked.at(&server).read("team/c").expect_problem(401, "unauthorized");
-    let kinds: Vec<String> = server.admin().events("").iter().map(|event| event["kind"].to_string()).collect();
+    revoked
+        .at(&server)
+        .read("team/c")
+        .expect_problem(401, "unauthorized");
+    let kinds: Vec<String> = server
+        .admin()
+        .events("")
+        .iter()
+        .map(|event| event["kind"].to_string())
+        .collect();
     for kind in ["state.delete", "state.move", "key.revoke"] {
-        assert!(kinds.contains(&format!("\"{kind}\"")), "an act and its event are one: {kinds:?}");
+        assert!(
+            kinds.contains(&format!("\"{kind}\"")),
+            "an act and its event are one: {kinds:?}"
+        );
     }
 }

@@ -19,7 +19,12 @@ fn many_writers_at_once_are_all_acknowledged_and_all_present() {
     writers.join();
     check(&writer, &written);
     let written = written.lock().expect("the list");
-    assert!(written.values().all(|mine| mine.sent == mine.acknowledged && mine.acknowledged > 0), "{written:?}");
+    assert!(
+        written
+            .values()
+            .all(|mine| mine.sent == mine.acknowledged && mine.acknowledged > 0),
+        "{written:?}"
+    );
 }
 
 #[test]
@@ -29,18 +34,34 @@ fn of_many_writers_under_one_lock_nobody_else_gets_through() {
     holder.lock("team/net", "lock-1").expect_status(200);
     let race = |caller: Client, lock: Option<&'static str>, note: &'static str| {
         std::thread::spawn(move || {
-            (1..=10).map(|serial| caller.write("team/net", tfstate_noted(L1, serial, note), lock).status.as_u16()).collect::<Vec<_>>()
+            (1..=10)
+                .map(|serial| {
+                    caller
+                        .write("team/net", tfstate_noted(L1, serial, note), lock)
+                        .status
+                        .as_u16()
+                })
+                .collect::<Vec<_>>()
         })
     };
     let mine = race(holder.clone(), Some("lock-1"), "mine");
-    let theirs: Vec<_> = (0..3).map(|_| race(other.clone(), None, "theirs")).collect();
+    let theirs: Vec<_> = (0..3)
+        .map(|_| race(other.clone(), None, "theirs"))
+        .collect();
     assert_eq!(mine.join().expect("a thread"), [200; 10]);
     for thread in theirs {
         assert_eq!(thread.join().expect("a thread"), [423; 10]);
     }
-    let current: Vec<_> = holder.versions("team/net").into_iter().filter(|version| version["kind"] == "write").collect();
+    let current: Vec<_> = holder
+        .versions("team/net")
+        .into_iter()
+        .filter(|version| version["kind"] == "write")
+        .collect();
     assert_eq!(current.len(), 10);
-    assert_eq!(holder.read("team/net").text(), tfstate_noted(L1, 10, "mine"));
+    assert_eq!(
+        holder.read("team/net").text(),
+        tfstate_noted(L1, 10, "mine")
+    );
 }
 
 #[test]
@@ -53,7 +74,12 @@ fn a_caller_that_goes_away_does_not_cancel_its_write_nor_disturb_its_neighbours(
             let writer = writer.clone();
             std::thread::spawn(move || {
                 (1..=20)
-                    .map(|serial| writer.write(&format!("team/n{index}"), tfstate(L1, serial), None).status.as_u16())
+                    .map(|serial| {
+                        writer
+                            .write(&format!("team/n{index}"), tfstate(L1, serial), None)
+                            .status
+                            .as_u16()
+                    })
                     .collect::<Vec<_>>()
             })
         })
@@ -62,7 +88,12 @@ fn a_caller_that_goes_away_does_not_cancel_its_write_nor_disturb_its_neighbours(
         let mut wire = crate::wire::Wire::to(&server);
         let body = tfstate(L1, 1);
         let path = crate::harness::state_path(&format!("team/gone{index}"));
-        wire.send(crate::wire::head("POST", &path, &writer, &[&format!("Content-Length: {}", body.len())]));
+        wire.send(crate::wire::head(
+            "POST",
+            &path,
+            &writer,
+            &[&format!("Content-Length: {}", body.len())],
+        ));
         wire.send(&body);
     }
     for thread in neighbours {
@@ -71,7 +102,10 @@ fn a_caller_that_goes_away_does_not_cancel_its_write_nor_disturb_its_neighbours(
     for index in 0..20 {
         let name = format!("team/gone{index}");
         let answer = writer.read(&name);
-        assert!(answer.status == 404 || answer.text() == tfstate(L1, 1), "whole or not at all");
+        assert!(
+            answer.status == 404 || answer.text() == tfstate(L1, 1),
+            "whole or not at all"
+        );
         writer.write(&name, tfstate(L1, 2), None).expect_status(200);
     }
 }
@@ -84,17 +118,26 @@ fn a_read_waits_for_no_write_and_sees_whole_states_only() {
     writer.write("team/net", body(1), None).expect_status(200);
     let reader = {
         let reader = writer.calling_from("127.0.0.2");
-        std::thread::spawn(move || (0..60).map(|_| reader.read("team/net").expect_status(200).text()).collect::<Vec<_>>())
+        std::thread::spawn(move || {
+            (0..60)
+                .map(|_| reader.read("team/net").expect_status(200).text())
+                .collect::<Vec<_>>()
+        })
     };
     for serial in 2..40 {
-        writer.write("team/net", body(serial), None).expect_status(200);
+        writer
+            .write("team/net", body(serial), None)
+            .expect_status(200);
     }
     let mut last = 0;
     for text in reader.join().expect("a reader") {
         let state: serde_json::Value = serde_json::from_str(&text).expect("a whole state");
         let serial = state["serial"].as_u64().expect("a serial");
         assert_eq!(text, body(serial));
-        assert!(serial >= last, "never an older one after a newer one: {serial} after {last}");
+        assert!(
+            serial >= last,
+            "never an older one after a newer one: {serial} after {last}"
+        );
         last = serial;
     }
 }

@@ -21,10 +21,14 @@ fn a_damaged_version_is_500_and_never_wrong_bytes_while_others_go_on() {
     let data = dir.path().join("data");
     let server = Setup::new().data(&data).start();
     let writer = server.key("team", "writer");
-    writer.write("team/small", tfstate(L1, 1), None).expect_status(200);
+    writer
+        .write("team/small", tfstate(L1, 1), None)
+        .expect_status(200);
     let large = tfstate_noted(L1, 1, &noise(1, 4 * 1024 * 1024));
     writer.write("team/large", &large, None).expect_status(200);
-    writer.write("team/late", tfstate(L1, 1), None).expect_status(200);
+    writer
+        .write("team/late", tfstate(L1, 1), None)
+        .expect_status(200);
     assert!(server.stop().success());
     damage(&data);
     let server = Setup::new().data(&data).start();
@@ -36,10 +40,22 @@ fn a_damaged_version_is_500_and_never_wrong_bytes_while_others_go_on() {
     is_damaged(server.key("team", "outputs").read("team/large"));
     writer.send("HEAD", &state_path("team/large"), "");
     for name in ["team/small", "team/late"] {
-        assert_eq!(writer.read(name).expect_status(200).text(), tfstate(L1, 1), "{name}");
+        assert_eq!(
+            writer.read(name).expect_status(200).text(),
+            tfstate(L1, 1),
+            "{name}"
+        );
     }
-    assert_eq!(writer.versions("team/large")[0]["size"], large.len(), "its row is still there");
-    assert!(server.log().contains("team") && server.log().to_lowercase().contains("damaged"), "and the log says which: {}", server.log());
+    assert_eq!(
+        writer.versions("team/large")[0]["size"],
+        large.len(),
+        "its row is still there"
+    );
+    assert!(
+        server.log().contains("team") && server.log().to_lowercase().contains("damaged"),
+        "and the log says which: {}",
+        server.log()
+    );
 }
 
 /// A server whose only state, of 4 MiB, is damaged, with its writer and the bytes that it had.
@@ -71,7 +87,10 @@ fn a_write_of_the_very_bytes_that_are_damaged_is_acknowledged_only_when_they_can
     let dir = TempDir::new().expect("a directory");
     let (_server, writer, large) = damaged(&dir);
     writer.write("team/large", &large, None).expect_status(200);
-    assert!(writer.read("team/large").expect_status(200).text() == large, "whoever sends a state again to mend it, mends it");
+    assert!(
+        writer.read("team/large").expect_status(200).text() == large,
+        "whoever sends a state again to mend it, mends it"
+    );
     writer.write("team/copy", &large, None).expect_status(200);
     assert!(writer.read("team/copy").expect_status(200).text() == large);
 }
@@ -81,7 +100,10 @@ fn bytes_that_are_kept_for_another_state_are_not_taken_for_good_when_they_are_da
     let dir = TempDir::new().expect("a directory");
     let (_server, writer, large) = damaged(&dir);
     writer.write("team/copy", &large, None).expect_status(200);
-    assert!(writer.read("team/copy").expect_status(200).text() == large, "what was acknowledged can be read");
+    assert!(
+        writer.read("team/copy").expect_status(200).text() == large,
+        "what was acknowledged can be read"
+    );
 }
 
 #[test]
@@ -89,16 +111,32 @@ fn bytes_that_come_back_after_other_ones_are_not_taken_for_kept_when_they_are_da
     let dir = TempDir::new().expect("a directory");
     let (_server, writer, large) = damaged(&dir);
     writer.lock("team/large", "lock-1").expect_status(200);
-    writer.write("team/large", tfstate(L1, 2), Some("lock-1")).expect_status(200);
-    writer.write("team/large", &large, Some("lock-1")).expect_status(200);
-    assert!(writer.read("team/large").expect_status(200).text() == large, "what was acknowledged can be read");
+    writer
+        .write("team/large", tfstate(L1, 2), Some("lock-1"))
+        .expect_status(200);
+    writer
+        .write("team/large", &large, Some("lock-1"))
+        .expect_status(200);
+    assert!(
+        writer.read("team/large").expect_status(200).text() == large,
+        "what was acknowledged can be read"
+    );
 }
 
 /// How the bytes of a version of `team/net` are damaged, behind the server's back.
 const WAYS: [(&str, &str); 4] = [
-    ("the frame is cut short", "UPDATE blobs SET frame = substr(frame, 1, length(frame) / 2) WHERE id = "),
-    ("a frame of other bytes", "UPDATE blobs SET frame = (SELECT frame FROM blobs ORDER BY id DESC LIMIT 1) WHERE id = "),
-    ("a format that nobody knows", "UPDATE blobs SET format = 99 WHERE id = "),
+    (
+        "the frame is cut short",
+        "UPDATE blobs SET frame = substr(frame, 1, length(frame) / 2) WHERE id = ",
+    ),
+    (
+        "a frame of other bytes",
+        "UPDATE blobs SET frame = (SELECT frame FROM blobs ORDER BY id DESC LIMIT 1) WHERE id = ",
+    ),
+    (
+        "a format that nobody knows",
+        "UPDATE blobs SET format = 99 WHERE id = ",
+    ),
     ("its row is gone", "DELETE FROM blobs WHERE id = "),
 ];
 
@@ -112,13 +150,25 @@ fn with_damage(dir: &TempDir, how: &str, number: u64) -> Option<(Server, Client)
     let data = dir.path().join("data");
     let server = Setup::new().data(&data).start();
     let owner = server.key("team", "owner");
-    (1..=4).for_each(|serial| drop(owner.write_by_force("team/net", alone(serial)).expect_status(200)));
-    owner.write("team/other", tfstate_noted(L1, 1, "other"), None).expect_status(200);
+    (1..=4).for_each(|serial| {
+        drop(
+            owner
+                .write_by_force("team/net", alone(serial))
+                .expect_status(200),
+        )
+    });
+    owner
+        .write("team/other", tfstate_noted(L1, 1, "other"), None)
+        .expect_status(200);
     assert!(server.stop().success());
     let which = format!(
-        "(SELECT v.blob_id FROM versions v JOIN states s ON s.id = v.state_id WHERE s.building_block = 'net' AND v.number = {number})"
+        "(SELECT v.blob_id FROM versions v JOIN states s ON s.id = v.state_id WHERE \
+            s.building_block = 'net' AND v.number = {number})"
     );
-    sql(&data.join("statekeep.db"), &format!("PRAGMA foreign_keys = OFF; {how} {which};"))?;
+    sql(
+        &data.join("statekeep.db"),
+        &format!("PRAGMA foreign_keys = OFF; {how} {which};"),
+    )?;
     let server = Setup::new().data(&data).start();
     let owner = owner.at(&server);
     Some((server, owner))
@@ -129,34 +179,75 @@ fn whatever_way_a_version_is_damaged_it_alone_is_lost_told_once_and_mended_by_it
     for (what, how) in WAYS {
         for number in [2, 4] {
             let dir = TempDir::new().expect("a directory");
-            let Some((server, owner)) = with_damage(&dir, how, number) else { return };
-            let version = |number: u64| owner.get(&format!("{}/versions/{number}", state_path("team/net")));
+            let Some((server, owner)) = with_damage(&dir, how, number) else {
+                return;
+            };
+            let version =
+                |number: u64| owner.get(&format!("{}/versions/{number}", state_path("team/net")));
             for _ in 0..3 {
                 is_damaged(version(number));
             }
             for other in (1..=4).filter(|other| *other != number) {
-                assert_eq!(version(other).expect_status(200).text(), alone(other), "{what}: {other}");
+                assert_eq!(
+                    version(other).expect_status(200).text(),
+                    alone(other),
+                    "{what}: {other}"
+                );
             }
             owner.read("team/other").expect_status(200);
             let (admin, told) = (server.admin(), "kind=version.damaged&attention=true");
             let events = admin.events(told);
-            assert_eq!(events.len(), 1, "{what}: once, not for each read: {events:?}");
-            assert_eq!((&events[0]["buildingBlock"], &events[0]["version"]), (&"net".into(), &number.into()));
+            assert_eq!(
+                events.len(),
+                1,
+                "{what}: once, not for each read: {events:?}"
+            );
+            assert_eq!(
+                (&events[0]["buildingBlock"], &events[0]["version"]),
+                (&"net".into(), &number.into())
+            );
             let scrape = Scrape::of(&admin);
-            assert_eq!((scrape.value("statekeep_damaged_reads_total"), scrape.value("statekeep_damaged_versions")), (3, 1), "{what}");
+            assert_eq!(
+                (
+                    scrape.value("statekeep_damaged_reads_total"),
+                    scrape.value("statekeep_damaged_versions")
+                ),
+                (3, 1),
+                "{what}"
+            );
             let ready = server.anonymous().get("/readyz").expect_status(200).json();
-            assert_eq!((&ready["status"], &ready["problems"][0]["code"]), (&"ready".into(), &"damaged_versions".into()), "{ready}");
+            assert_eq!(
+                (&ready["status"], &ready["problems"][0]["code"]),
+                (&"ready".into(), &"damaged_versions".into()),
+                "{ready}"
+            );
             if number == 4 {
                 owner.write("team/net", alone(4), None).expect_status(200);
-                assert_eq!(owner.read("team/net").expect_status(200).text(), alone(4), "{what}: what is acknowledged can be read");
+                assert_eq!(
+                    owner.read("team/net").expect_status(200).text(),
+                    alone(4),
+                    "{what}: what is acknowledged can be read"
+                );
             }
-            owner.write_by_force("team/net", alone(5)).expect_status(200);
-            assert_eq!(owner.read("team/net").expect_status(200).text(), alone(5), "{what}: writes go on");
+            owner
+                .write_by_force("team/net", alone(5))
+                .expect_status(200);
+            assert_eq!(
+                owner.read("team/net").expect_status(200).text(),
+                alone(5),
+                "{what}: writes go on"
+            );
             if what == "its row is gone" && number != 4 {
                 continue;
             }
-            owner.write("team/mend", alone(number), None).expect_status(200);
-            assert_eq!(version(number).expect_status(200).text(), alone(number), "{what}: the same bytes mend it");
+            owner
+                .write("team/mend", alone(number), None)
+                .expect_status(200);
+            assert_eq!(
+                version(number).expect_status(200).text(),
+                alone(number),
+                "{what}: the same bytes mend it"
+            );
             assert_eq!(
                 server.anonymous().get("/readyz").json()["problems"],
                 serde_json::json!([]),
@@ -170,18 +261,28 @@ fn whatever_way_a_version_is_damaged_it_alone_is_lost_told_once_and_mended_by_it
 #[test]
 fn a_damaged_version_that_was_mended_is_forgotten_though_nobody_reads_it() {
     let dir = TempDir::new().expect("a directory");
-    let Some((server, owner)) = with_damage(&dir, WAYS[0].1, 2) else { return };
+    let Some((server, owner)) = with_damage(&dir, WAYS[0].1, 2) else {
+        return;
+    };
     is_damaged(owner.get(&format!("{}/versions/2", state_path("team/net"))));
     owner.write("team/mend", alone(2), None).expect_status(200);
-    let answer = server.admin().post_json("/api/verify", &serde_json::json!({})).expect_status(200).json();
+    let answer = server
+        .admin()
+        .post_json("/api/verify", &serde_json::json!({}))
+        .expect_status(200)
+        .json();
     assert_eq!(answer["found"], 0, "{answer}");
-    assert_eq!(Scrape::of(&server.admin()).value("statekeep_damaged_versions"), 0);
+    assert_eq!(
+        Scrape::of(&server.admin()).value("statekeep_damaged_versions"),
+        0
+    );
 }
 
 #[test]
 fn a_damaged_page_costs_what_is_on_it_and_nothing_else() {
     const STATES: u64 = 400;
-    // A write moves rows between the pages beside its own, so that those within three pages of a damaged one may be refused as well.
+    // A write moves rows between the pages beside its own, so that those within three pages of a
+    // damaged one may be refused as well.
     const NEAR: u64 = 100;
     // No UUID, so that the row has it as this text.
     let marked = |number: u64| format!("lineage-{number:08}");
@@ -190,30 +291,63 @@ fn a_damaged_page_costs_what_is_on_it_and_nothing_else() {
     let server = Setup::new().data(&data).start();
     let writer = server.key("team", "writer");
     for number in 0..STATES {
-        writer.write(&format!("team/n{number}"), tfstate(&marked(number), 1), None).expect_status(200);
+        writer
+            .write(
+                &format!("team/n{number}"),
+                tfstate(&marked(number), 1),
+                None,
+            )
+            .expect_status(200);
     }
     assert!(server.stop().success());
     spoil_page_with(&data, &[250, 251].map(marked));
     let server = Setup::new().data(&data).start();
     let writer = writer.at(&server);
-    let lost: Vec<u64> = (0..STATES).filter(|number| writer.read(&format!("team/n{number}")).status == 500).collect();
+    let lost: Vec<u64> = (0..STATES)
+        .filter(|number| writer.read(&format!("team/n{number}")).status == 500)
+        .collect();
     assert!((1..60).contains(&lost.len()), "{lost:?}");
     for number in 0..STATES {
         let name = format!("team/n{number}");
         if lost.contains(&number) {
             is_damaged(writer.read(&name));
-            writer.write(&name, tfstate(&marked(number), 2), None).expect_problem(500, "damaged");
+            writer
+                .write(&name, tfstate(&marked(number), 2), None)
+                .expect_problem(500, "damaged");
             continue;
         }
-        assert_eq!(writer.read(&name).expect_status(200).text(), tfstate(&marked(number), 1));
+        assert_eq!(
+            writer.read(&name).expect_status(200).text(),
+            tfstate(&marked(number), 1)
+        );
         if lost.iter().all(|lost| lost.abs_diff(number) > NEAR) {
-            writer.write(&name, tfstate(&marked(number), 2), None).expect_status(200);
-            assert_eq!(writer.read(&name).expect_status(200).text(), tfstate(&marked(number), 2));
+            writer
+                .write(&name, tfstate(&marked(number), 2), None)
+                .expect_status(200);
+            assert_eq!(
+                writer.read(&name).expect_status(200).text(),
+                tfstate(&marked(number), 2)
+            );
         }
     }
     assert_eq!(server.anonymous().get("/readyz").json()["status"], "ready");
-    let answer = server.admin().post_json("/api/verify", &serde_json::json!({})).expect_status(200).json();
-    let codes: Vec<&str> = answer["findings"].as_array().expect("a list").iter().filter_map(|one| one["code"].as_str()).collect();
-    assert!(codes.contains(&"structure") && codes.contains(&"damaged"), "{answer}");
-    assert!(answer["checked"]["decoded"].as_u64() > Some(STATES), "the others were looked at: {answer}");
+    let answer = server
+        .admin()
+        .post_json("/api/verify", &serde_json::json!({}))
+        .expect_status(200)
+        .json();
+    let codes: Vec<&str> = answer["findings"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|one| one["code"].as_str())
+        .collect();
+    assert!(
+        codes.contains(&"structure") && codes.contains(&"damaged"),
+        "{answer}"
+    );
+    assert!(
+        answer["checked"]["decoded"].as_u64() > Some(STATES),
+        "the others were looked at: {answer}"
+    );
 }

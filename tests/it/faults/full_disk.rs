@@ -1,4 +1,5 @@
-//! A disk that is full: writes are 507, nothing is lost, reads, unlocking and deleting go on, and room makes writes work again.
+//! A disk that is full: writes are 507, nothing is lost, reads, unlocking and deleting go on, and
+//! room makes writes work again.
 
 use serde_json::json;
 
@@ -29,22 +30,40 @@ fn fill(writer: &Client) -> Vec<u64> {
 }
 
 fn on_a_small_disk(min_free: &str) {
-    let Some(disk) = SmallDisk::new("24m") else { return };
+    let Some(disk) = SmallDisk::new("24m") else {
+        return;
+    };
     let data = disk.path().join("data");
-    let server = Setup::new().data(&data).flag("--min-free-space", min_free).start();
+    let server = Setup::new()
+        .data(&data)
+        .flag("--min-free-space", min_free)
+        .start();
     let owner = server.key("team", "owner");
-    owner.write("team/small", tfstate(L1, 1), None).expect_status(200);
+    owner
+        .write("team/small", tfstate(L1, 1), None)
+        .expect_status(200);
     owner.lock("team/small", "lock-s").expect_status(200);
     owner.lock("team/large", "lock-l").expect_status(200);
     let stored = fill(&owner);
     let last = *stored.last().expect("some");
     for _ in 0..3 {
-        owner.write("team/large", large(last + 1), Some("lock-l")).expect_problem(507, "disk_full");
+        owner
+            .write("team/large", large(last + 1), Some("lock-l"))
+            .expect_problem(507, "disk_full");
     }
-    assert_eq!(sha256(&owner.read("team/large").expect_status(200).bytes), sha256(large(last).as_bytes()));
-    assert_eq!(owner.read("team/small").expect_status(200).text(), tfstate(L1, 1));
+    assert_eq!(
+        sha256(&owner.read("team/large").expect_status(200).bytes),
+        sha256(large(last).as_bytes())
+    );
+    assert_eq!(
+        owner.read("team/small").expect_status(200).text(),
+        tfstate(L1, 1)
+    );
     for (number, serial) in (1..).zip(&stored) {
-        let bytes = owner.get(&format!("{}/versions/{number}", state_path("team/large"))).expect_status(200).bytes;
+        let bytes = owner
+            .get(&format!("{}/versions/{number}", state_path("team/large")))
+            .expect_status(200)
+            .bytes;
         assert_eq!(sha256(&bytes), sha256(large(*serial).as_bytes()));
     }
     if min_free != "0" {
@@ -54,11 +73,19 @@ fn on_a_small_disk(min_free: &str) {
     let server = {
         drop(server);
         disk.grow("96m");
-        Setup::new().data(&data).flag("--min-free-space", min_free).start()
+        Setup::new()
+            .data(&data)
+            .flag("--min-free-space", min_free)
+            .start()
     };
     let owner = owner.at(&server);
-    assert_eq!(sha256(&owner.read("team/large").expect_status(200).bytes), sha256(large(last).as_bytes()));
-    owner.write("team/large", large(last + 1), Some("lock-l")).expect_status(200);
+    assert_eq!(
+        sha256(&owner.read("team/large").expect_status(200).bytes),
+        sha256(large(last).as_bytes())
+    );
+    owner
+        .write("team/large", large(last + 1), Some("lock-l"))
+        .expect_status(200);
     assert_eq!(owner.versions("team/large").len(), stored.len() + 1);
 }
 
@@ -74,29 +101,50 @@ fn to_the_last_byte() {
 
 #[test]
 fn a_server_that_had_no_room_takes_writes_again_once_there_is_some() {
-    let Some(disk) = SmallDisk::new("24m") else { return };
-    let server = Setup::new().data(&disk.path().join("data")).flag("--min-free-space", "8MiB").start();
+    let Some(disk) = SmallDisk::new("24m") else {
+        return;
+    };
+    let server = Setup::new()
+        .data(&disk.path().join("data"))
+        .flag("--min-free-space", "8MiB")
+        .start();
     let owner = server.key("team", "owner");
     owner.lock("team/large", "lock-l").expect_status(200);
     let last = *fill(&owner).last().expect("some");
     disk.grow("96m");
-    crate::harness::eventually("writes work again", || owner.write("team/large", large(last + 1), Some("lock-l")).status == 200);
-    assert_eq!(owner.read("team/large").header("statekeep-version"), (last + 1).to_string());
+    crate::harness::eventually("writes work again", || {
+        owner
+            .write("team/large", large(last + 1), Some("lock-l"))
+            .status
+            == 200
+    });
+    assert_eq!(
+        owner.read("team/large").header("statekeep-version"),
+        (last + 1).to_string()
+    );
     let ready = || server.anonymous().get("/readyz").json()["status"].clone();
     crate::harness::eventually("it is ready again", || ready() == json!("ready"));
 }
 
 #[test]
 fn reads_are_not_held_up_by_events_that_cannot_be_written() {
-    let Some(disk) = SmallDisk::new("24m") else { return };
-    let server = Setup::new().data(&disk.path().join("data")).flag("--min-free-space", "0").start();
+    let Some(disk) = SmallDisk::new("24m") else {
+        return;
+    };
+    let server = Setup::new()
+        .data(&disk.path().join("data"))
+        .flag("--min-free-space", "0")
+        .start();
     let owner = server.key("team", "owner");
     owner.lock("team/large", "lock-l").expect_status(200);
     let last = *fill(&owner).last().expect("some");
     let filler = std::fs::File::create(disk.path().join("filler")).expect("a file");
     let _ = std::io::Write::write_all(&mut &filler, &vec![1; 24 * 1024 * 1024]);
     for _ in 0..50 {
-        assert_eq!(owner.read("team/large").expect_status(200).bytes.len(), large(last).len());
+        assert_eq!(
+            owner.read("team/large").expect_status(200).bytes.len(),
+            large(last).len()
+        );
     }
     server.anonymous().read("team/large").expect_status(401);
     server.anonymous().get("/healthz").expect_status(200);

@@ -1,4 +1,5 @@
-//! Modules by the grammar of HCL, with all that it allows in odd places; and the same with breaks in them.
+//! Modules by the grammar of HCL, with all that it allows in odd places; and the same with breaks
+//! in them.
 
 use super::words::{ESCAPES, LINES, LITERALS, NAMES, NUMBERS, OPERATORS, PIECES, SPACES};
 
@@ -16,7 +17,12 @@ pub struct Maker {
 
 impl Maker {
     pub fn new(number: u64) -> Self {
-        Self { state: number.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5151_5151, out: String::new(), depth: 0, heredocs: 0 }
+        Self {
+            state: number.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5151_5151,
+            out: String::new(),
+            depth: 0,
+            heredocs: 0,
+        }
     }
 
     /// A number below this one.
@@ -47,7 +53,11 @@ impl Maker {
 
     /// Space, or lines where they may end.
     fn gap(&mut self, lines: bool) {
-        if lines && self.one_in(3) { self.put_one(&LINES) } else { self.put_one(&SPACES) }
+        if lines && self.one_in(3) {
+            self.put_one(&LINES)
+        } else {
+            self.put_one(&SPACES)
+        }
     }
 
     /// The same between two words.
@@ -127,7 +137,11 @@ impl Maker {
     fn header(&mut self, name: &str, labels: usize) {
         self.gap(false);
         self.put(name);
-        let labels = if self.one_in(25) { self.below(3) } else { labels };
+        let labels = if self.one_in(25) {
+            self.below(3)
+        } else {
+            labels
+        };
         for _ in 0..labels {
             self.label();
         }
@@ -149,7 +163,14 @@ impl Maker {
     }
 
     fn block(&mut self, depth: u32) {
-        self.put_one(&["resource", "variable", "locals", "backend", "encryption", "required_providers"]);
+        self.put_one(&[
+            "resource",
+            "variable",
+            "locals",
+            "backend",
+            "encryption",
+            "required_providers",
+        ]);
         for _ in 0..self.below(3) {
             self.label();
         }
@@ -227,7 +248,11 @@ impl Maker {
 
     fn tuple(&mut self) {
         let items = self.below(4);
-        let close = if items > 0 && self.one_in(3) { ",\n]" } else { "]" };
+        let close = if items > 0 && self.one_in(3) {
+            ",\n]"
+        } else {
+            "]"
+        };
         self.brackets("[", close, items, ",");
     }
 
@@ -235,7 +260,11 @@ impl Maker {
         self.put_one(&["upper", "provider::a::b", "core::x", "f"]);
         self.gap(lines);
         let items = self.below(3);
-        let close = if items > 0 { self.pick(&[")", ")", ", )", "...)", "...\n)"]) } else { ")" };
+        let close = if items > 0 {
+            self.pick(&[")", ")", ", )", "...)", "...\n)"])
+        } else {
+            ")"
+        };
         self.brackets("(", close, items, ",");
     }
 
@@ -362,7 +391,18 @@ impl Maker {
         self.put(&marker);
         self.put(end);
         for _ in 0..self.below(4) {
-            self.put_one(&["", "  ", "\t", "x", "terraform {", "}", "\"", "\\", "$", "%"]);
+            self.put_one(&[
+                "",
+                "  ",
+                "\t",
+                "x",
+                "terraform {",
+                "}",
+                "\"",
+                "\\",
+                "$",
+                "%",
+            ]);
             // No line may begin with the end of this or of one around it.
             self.put(".");
             self.pieces(true);
@@ -463,13 +503,22 @@ impl Maker {
 
     fn place(&mut self, text: &str) -> usize {
         let at = self.below(text.len() + 1);
-        (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+        (0..=at)
+            .rev()
+            .find(|at| text.is_char_boundary(*at))
+            .unwrap_or(0)
     }
 }
 
 /// Where the word or the sign ends that begins here.
 fn word_end(text: &str, from: usize) -> usize {
     let rest = &text[from..];
-    let word = rest.find(|letter: char| !letter.is_alphanumeric()).unwrap_or(rest.len());
-    from + if word > 0 { word } else { rest.chars().next().map_or(0, char::len_utf8) }
+    let word = rest
+        .find(|letter: char| !letter.is_alphanumeric())
+        .unwrap_or(rest.len());
+    from + if word > 0 {
+        word
+    } else {
+        rest.chars().next().map_or(0, char::len_utf8)
+    }
 }

@@ -46,7 +46,8 @@ struct Item {
 }
 
 impl Answer {
-    /// The same in the words of `detect`, by the rules that both programs have for a `terraform` block.
+    /// The same in the words of `detect`, by the rules that both programs have for a `terraform`
+    /// block.
     pub fn verdict(&self) -> Verdict {
         if !self.parses {
             return Verdict::Undecided(self.why.clone());
@@ -56,14 +57,21 @@ impl Answer {
             let labels = match (item.is.as_str(), item.name.as_str()) {
                 ("settings", _) | ("block", "cloud") => 0,
                 ("block", "backend" | "state_store") => 1,
-                ("argument", "backend" | "state_store" | "cloud") => return Verdict::Undecided(format!("line {}", item.line)),
+                ("argument", "backend" | "state_store" | "cloud") => {
+                    return Verdict::Undecided(format!("line {}", item.line));
+                }
                 _ => continue,
             };
             if item.labels.len() != labels {
                 return Verdict::Undecided(format!("labels in line {}", item.line));
             }
             if item.is == "block" {
-                found.push((item.name.clone(), item.labels.first().cloned(), item.line, item.column));
+                found.push((
+                    item.name.clone(),
+                    item.labels.first().cloned(),
+                    item.line,
+                    item.column,
+                ));
             }
         }
         Verdict::Found(found)
@@ -81,27 +89,53 @@ impl Oracle {
     /// Starts it; none (after saying so) where it cannot be had.
     pub fn start() -> Option<Self> {
         let program = built()?;
-        let mut child = Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
-        let (input, output) = (child.stdin.take().expect("a pipe"), child.stdout.take().expect("a pipe"));
-        Some(Self { child, input: Some(input), output: BufReader::new(output) })
+        let mut child = Command::new(program)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let (input, output) = (
+            child.stdin.take().expect("a pipe"),
+            child.stdout.take().expect("a pipe"),
+        );
+        Some(Self {
+            child,
+            input: Some(input),
+            output: BufReader::new(output),
+        })
     }
 
     /// Asks about all of these, and tells each with its answer.
-    pub fn ask_all(&mut self, mut cases: impl Iterator<Item = String>, mut tell: impl FnMut(&str, &Answer)) {
+    pub fn ask_all(
+        &mut self,
+        mut cases: impl Iterator<Item = String>,
+        mut tell: impl FnMut(&str, &Answer),
+    ) {
         loop {
             let batch: Vec<String> = cases.by_ref().take(BATCH).collect();
             if batch.is_empty() {
                 return;
             }
-            let questions = batch.iter().flat_map(|text| [text.len().to_string(), "\n".to_owned(), text.clone()]).collect::<String>();
+            let questions = batch
+                .iter()
+                .flat_map(|text| [text.len().to_string(), "\n".to_owned(), text.clone()])
+                .collect::<String>();
             let input = self.input.as_mut().expect("it runs");
             let lines = std::thread::scope(|scope| {
                 scope.spawn(move || input.write_all(questions.as_bytes()).expect("written"));
-                self.output.by_ref().lines().take(batch.len()).collect::<Result<Vec<String>, _>>().expect("answers")
+                self.output
+                    .by_ref()
+                    .lines()
+                    .take(batch.len())
+                    .collect::<Result<Vec<String>, _>>()
+                    .expect("answers")
             });
             assert_eq!(lines.len(), batch.len(), "the oracle answers each");
             for (text, line) in batch.iter().zip(&lines) {
-                tell(text, &serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")));
+                tell(
+                    text,
+                    &serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")),
+                );
             }
         }
     }
@@ -114,12 +148,19 @@ impl Drop for Oracle {
     }
 }
 
-/// The program of these sources: built now where Go and the module are there, which takes no time again, or else as `tests/setup` left it.
+/// The program of these sources: built now where Go and the module are there, which takes no time
+/// again, or else as `tests/setup` left it.
 fn built() -> Option<PathBuf> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hcl_oracle");
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(PROGRAM);
     // Nothing is downloaded in a test.
-    let build = Command::new("go").args(["build", "-o"]).arg(&program).arg(".").current_dir(sources).env("GOPROXY", "off").output();
+    let build = Command::new("go")
+        .args(["build", "-o"])
+        .arg(&program)
+        .arg(".")
+        .current_dir(sources)
+        .env("GOPROXY", "off")
+        .output();
     if build.is_ok_and(|output| output.status.success()) {
         return Some(program);
     }

@@ -1,4 +1,5 @@
-//! Each kind of expression in each place where one may stand, and each break in each place of those.
+//! Each kind of expression in each place where one may stand, and each break in each place of
+//! those.
 
 /// Expressions of each kind.
 const EXPRESSIONS: [&str; 46] = [
@@ -99,18 +100,26 @@ const FILES: [&str; 21] = [
 
 /// What is put into each place.
 pub const BREAKS: [&str; 28] = [
-    "\n", "\r\n", "\r", "# c\n", "/* c\n*/", " ", "\t", "\"", "{", "}", "(", ")", "[", "]", "$", "%", "${", "%{", "~}", ",", ".", "=", ":",
-    "?", "-", "a", "1", "\\",
+    "\n", "\r\n", "\r", "# c\n", "/* c\n*/", " ", "\t", "\"", "{", "}", "(", ")", "[", "]", "$",
+    "%", "${", "%{", "~}", ",", ".", "=", ":", "?", "-", "a", "1", "\\",
 ];
 
 /// Every expression in every place.
 pub fn whole() -> impl Iterator<Item = String> {
-    let placed = PLACES.iter().flat_map(|(before, behind)| EXPRESSIONS.iter().map(move |inner| format!("{before}{inner}{behind}")));
+    let placed = PLACES.iter().flat_map(|(before, behind)| {
+        EXPRESSIONS
+            .iter()
+            .map(move |inner| format!("{before}{inner}{behind}"))
+    });
     placed.chain(FILES.iter().map(|file| (*file).to_owned()))
 }
 
 fn places(text: &str) -> impl Iterator<Item = usize> + use<> {
-    text.char_indices().map(|(at, _)| at).chain([text.len()]).collect::<Vec<_>>().into_iter()
+    text.char_indices()
+        .map(|(at, _)| at)
+        .chain([text.len()])
+        .collect::<Vec<_>>()
+        .into_iter()
 }
 
 /// Each of these with each break in each place.
@@ -118,7 +127,9 @@ pub fn with_each(breaks: &'static [&'static str]) -> impl Iterator<Item = String
     whole().flat_map(move |text| {
         places(&text).flat_map(move |at| {
             let (before, behind) = (text[..at].to_owned(), text[at..].to_owned());
-            breaks.iter().map(move |inner| format!("{before}{inner}{behind}"))
+            breaks
+                .iter()
+                .map(move |inner| format!("{before}{inner}{behind}"))
         })
     })
 }

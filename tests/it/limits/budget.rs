@@ -1,5 +1,5 @@
-//! The memory for bodies under way: what does not fit is refused before it is read, small bodies go on, and everything that was lent comes back
-//! however a request ends.
+//! The memory for bodies under way: what does not fit is refused before it is read, small bodies go
+//! on, and everything that was lent comes back however a request ends.
 
 use std::time::Duration;
 
@@ -7,7 +7,9 @@ use crate::harness::{Client, eventually, lock_body, state_path, tfstate};
 use crate::scrape::{eventually_all_is_back, eventually_in_flight, in_flight, monitor};
 use crate::wire::{Wire, chunked, head};
 
-use super::{KIB, L1, MIB, announce, goes_on, says_when_to_retry, sized, small, still_serves, writer};
+use super::{
+    KIB, L1, MIB, announce, goes_on, says_when_to_retry, sized, small, still_serves, writer,
+};
 
 /// All that [`small`] lends.
 const ALL: u64 = 8 << 20;
@@ -16,26 +18,49 @@ const ALL: u64 = 8 << 20;
 fn a_body_that_does_not_fit_is_503_before_it_is_read_while_small_ones_go_on() {
     let server = small().start();
     let (writer, monitor) = (writer(&server), monitor(&server));
-    writer.write("team/small", tfstate(L1, 1), None).expect_status(200);
-    let mut slow: Vec<Wire> = (0..4).map(|number| announce(&server, &writer, &format!("team/slow{number}"), MIB)).collect();
+    writer
+        .write("team/small", tfstate(L1, 1), None)
+        .expect_status(200);
+    let mut slow: Vec<Wire> = (0..4)
+        .map(|number| announce(&server, &writer, &format!("team/slow{number}"), MIB))
+        .collect();
     eventually_in_flight(&monitor, ALL, "four bodies of 1 MiB, twice each");
 
     let mut refused = announce(&server, &writer, "team/refused", MIB);
-    let answer = refused.answer().expect("an answer without a byte of the body").expect_problem(503, "over_memory_budget");
+    let answer = refused
+        .answer()
+        .expect("an answer without a byte of the body")
+        .expect_problem(503, "over_memory_budget");
     says_when_to_retry(&answer);
     goes_on(&mut refused, &writer, &answer);
     let mut refused = Wire::to(&server);
-    refused.send(head("POST", &state_path("team/refused"), &writer, &["Transfer-Encoding: chunked"]));
+    refused.send(head(
+        "POST",
+        &state_path("team/refused"),
+        &writer,
+        &["Transfer-Encoding: chunked"],
+    ));
     refused.send(chunked(sized(1, MIB), 10_000));
-    let answer = refused.answer().expect("an answer").expect_problem(503, "over_memory_budget");
+    let answer = refused
+        .answer()
+        .expect("an answer")
+        .expect_problem(503, "over_memory_budget");
     says_when_to_retry(&answer);
     goes_on(&mut refused, &writer, &answer);
 
     writer.lock("team/slow0", "lock-1").expect_status(200);
     writer.unlock("team/slow0", "lock-1").expect_status(200);
-    writer.write("team/small", tfstate(L1, 2), None).expect_status(200);
-    assert_eq!(writer.read("team/small").expect_status(200).text(), tfstate(L1, 2));
-    server.key("team", "reader").read("team/small").expect_status(200);
+    writer
+        .write("team/small", tfstate(L1, 2), None)
+        .expect_status(200);
+    assert_eq!(
+        writer.read("team/small").expect_status(200).text(),
+        tfstate(L1, 2)
+    );
+    server
+        .key("team", "reader")
+        .read("team/small")
+        .expect_status(200);
     assert_eq!(in_flight(&monitor), ALL, "and the four are still under way");
 
     for wire in &mut slow {
@@ -45,7 +70,9 @@ fn a_body_that_does_not_fit_is_503_before_it_is_read_while_small_ones_go_on() {
     }
     eventually_all_is_back(&monitor, "after all four were stored");
     writer.read("team/refused").expect_problem(404, "no_state");
-    writer.write("team/refused", sized(1, MIB), None).expect_status(200);
+    writer
+        .write("team/refused", sized(1, MIB), None)
+        .expect_status(200);
     for number in 0..4 {
         assert!(writer.read(&format!("team/slow{number}")).text() == sized(1, MIB));
     }
@@ -54,7 +81,8 @@ fn a_body_that_does_not_fit_is_503_before_it_is_read_while_small_ones_go_on() {
 
 /// How a body goes on that has begun.
 enum Rest {
-    /// With these bytes; then there is an answer of this status, and of this code where it is a problem.
+    /// With these bytes; then there is an answer of this status, and of this code where it is a
+    /// problem.
     Sent(String, u16, &'static str),
     /// The client goes away.
     Gone,
@@ -73,10 +101,26 @@ fn ends(serial: u64) -> [(&'static str, &'static str, Rest); 8] {
     let rest = || sized(serial, SIZE)[BEGIN..].to_owned();
     [
         ("stored", "team/new", Rest::Sent(rest(), 200, "")),
-        ("not JSON", "team/net", Rest::Sent("x".repeat(SIZE - BEGIN), 400, "bad_body")),
-        ("another checksum", "team/net", Rest::Sent(rest(), 400, "md5_mismatch")),
-        ("stale, and so kept as rejected", "team/old", Rest::Sent(rest(), 409, "stale_write")),
-        ("locked, and so kept as rejected", "team/locked", Rest::Sent(rest(), 423, "")),
+        (
+            "not JSON",
+            "team/net",
+            Rest::Sent("x".repeat(SIZE - BEGIN), 400, "bad_body"),
+        ),
+        (
+            "another checksum",
+            "team/net",
+            Rest::Sent(rest(), 400, "md5_mismatch"),
+        ),
+        (
+            "stale, and so kept as rejected",
+            "team/old",
+            Rest::Sent(rest(), 409, "stale_write"),
+        ),
+        (
+            "locked, and so kept as rejected",
+            "team/locked",
+            Rest::Sent(rest(), 423, ""),
+        ),
         ("the client gone", "team/net", Rest::Gone),
         ("the body cut short", "team/net", Rest::Ended),
         ("no more of it", "team/net", Rest::Nothing),
@@ -87,21 +131,43 @@ fn ends(serial: u64) -> [(&'static str, &'static str, Rest); 8] {
 fn memory_comes_back_however_a_body_ends() {
     let server = small().flag("--body-timeout", "1s").start();
     let (writer, other, monitor) = (writer(&server), writer(&server), monitor(&server));
-    writer.write("team/old", sized(5, 200 * KIB), None).expect_status(200);
+    writer
+        .write("team/old", sized(5, 200 * KIB), None)
+        .expect_status(200);
     other.lock("team/locked", "lock-1").expect_status(200);
     let length = format!("Content-Length: {SIZE}");
     for (serial, framing) in [(1, length.as_str()), (2, "Transfer-Encoding: chunked")] {
         let is_chunked = serial == 2;
-        let framed = |text: &str| if is_chunked { format!("{:x}\r\n{text}\r\n", text.len()) } else { text.to_owned() };
+        let framed = |text: &str| {
+            if is_chunked {
+                format!("{:x}\r\n{text}\r\n", text.len())
+            } else {
+                text.to_owned()
+            }
+        };
         let last = if is_chunked { "0\r\n\r\n" } else { "" };
-        // In chunks nothing is lent before it comes, so the first one has to be more than a small body.
-        let filler = if is_chunked { " ".repeat(100 * KIB) } else { String::new() };
+        // In chunks nothing is lent before it comes, so the first one has to be more than a small
+        // body.
+        let filler = if is_chunked {
+            " ".repeat(100 * KIB)
+        } else {
+            String::new()
+        };
         for (what, name, rest) in ends(serial) {
-            let md5 = if what == "another checksum" { "Content-MD5: AAAAAAAAAAAAAAAAAAAAAA==" } else { "X-Nothing: x" };
+            let md5 = if what == "another checksum" {
+                "Content-MD5: AAAAAAAAAAAAAAAAAAAAAA=="
+            } else {
+                "X-Nothing: x"
+            };
             let mut wire = Wire::to(&server);
             wire.send(head("POST", &state_path(name), &writer, &[framing, md5]));
-            wire.send(framed(&format!("{filler}{}", &sized(serial, SIZE)[..BEGIN])));
-            eventually(&format!("memory is lent, {what}"), || in_flight(&monitor) > 0);
+            wire.send(framed(&format!(
+                "{filler}{}",
+                &sized(serial, SIZE)[..BEGIN]
+            )));
+            eventually(&format!("memory is lent, {what}"), || {
+                in_flight(&monitor) > 0
+            });
             if let Rest::Sent(text, ..) = &rest {
                 wire.send(framed(text) + last);
             }
@@ -118,17 +184,29 @@ fn end(mut wire: Wire, writer: &Client, what: &str, rest: &Rest) {
     match rest {
         Rest::Sent(_, status, code) => {
             let answer = wire.answer().expect("an answer");
-            let answer = if code.is_empty() { answer.expect_status(*status) } else { answer.expect_problem(*status, code) };
-            assert_ne!(answer.header("connection"), "close", "{what}: all of its body was read");
+            let answer = if code.is_empty() {
+                answer.expect_status(*status)
+            } else {
+                answer.expect_problem(*status, code)
+            };
+            assert_ne!(
+                answer.header("connection"),
+                "close",
+                "{what}: all of its body was read"
+            );
             still_serves(&mut wire, writer);
         }
         Rest::Gone => drop(wire),
         Rest::Ended => {
             wire.finish();
-            wire.answer().expect("an answer").expect_problem(400, "bad_body");
+            wire.answer()
+                .expect("an answer")
+                .expect_problem(400, "bad_body");
         }
         Rest::Nothing => {
-            wire.answer().expect("an answer").expect_problem(408, "slow_body");
+            wire.answer()
+                .expect("an answer")
+                .expect_problem(408, "slow_body");
         }
     }
 }
@@ -139,20 +217,37 @@ fn a_body_in_chunks_is_lent_memory_as_it_grows_and_refused_when_there_is_none_le
     let (writer, monitor) = (writer(&server), monitor(&server));
     let path = state_path("team/chunks");
     let mut growing = Wire::to(&server);
-    growing.send(head("POST", &path, &writer, &["Transfer-Encoding: chunked"]));
+    growing.send(head(
+        "POST",
+        &path,
+        &writer,
+        &["Transfer-Encoding: chunked"],
+    ));
     for pieces in 1..=3 {
         growing.send(format!("{:x}\r\n{}\r\n", 200 * KIB, " ".repeat(200 * KIB)));
-        eventually("what has come is lent twice", || in_flight(&monitor) >= pieces * 400 * 1024);
-        assert!(in_flight(&monitor) <= pieces * 800 * 1024, "and no more than twice of that");
+        eventually("what has come is lent twice", || {
+            in_flight(&monitor) >= pieces * 400 * 1024
+        });
+        assert!(
+            in_flight(&monitor) <= pieces * 800 * 1024,
+            "and no more than twice of that"
+        );
     }
     drop(growing);
     eventually_all_is_back(&monitor, "after its client was gone");
 
-    let others: Vec<Wire> = (0..3).map(|number| announce(&server, &writer, &format!("team/slow{number}"), MIB)).collect();
+    let others: Vec<Wire> = (0..3)
+        .map(|number| announce(&server, &writer, &format!("team/slow{number}"), MIB))
+        .collect();
     eventually_in_flight(&monitor, ALL - 2 * MIB as u64, "three bodies");
     // All that is left is just enough for the largest state.
     let mut fits = Wire::to(&server);
-    fits.send(head("POST", &path, &writer, &["Transfer-Encoding: chunked"]));
+    fits.send(head(
+        "POST",
+        &path,
+        &writer,
+        &["Transfer-Encoding: chunked"],
+    ));
     fits.send(chunked(sized(1, MIB), 10_000));
     fits.answer().expect("an answer").expect_status(200);
     still_serves(&mut fits, &writer);
@@ -160,12 +255,24 @@ fn a_body_in_chunks_is_lent_memory_as_it_grows_and_refused_when_there_is_none_le
 
     let another = announce(&server, &writer, "team/slow3", 200 * KIB);
     eventually_in_flight(&monitor, ALL - 2 * MIB as u64 + 400 * 1024, "four bodies");
-    fits.send(head("POST", &path, &writer, &["Transfer-Encoding: chunked"]));
+    fits.send(head(
+        "POST",
+        &path,
+        &writer,
+        &["Transfer-Encoding: chunked"],
+    ));
     fits.send(chunked(sized(2, MIB), 10_000));
-    let refusal = fits.answer().expect("an answer").expect_problem(503, "over_memory_budget");
+    let refusal = fits
+        .answer()
+        .expect("an answer")
+        .expect_problem(503, "over_memory_budget");
     says_when_to_retry(&refusal);
     goes_on(&mut fits, &writer, &refusal);
-    eventually_in_flight(&monitor, ALL - 2 * MIB as u64 + 400 * 1024, "what was read until then is given back");
+    eventually_in_flight(
+        &monitor,
+        ALL - 2 * MIB as u64 + 400 * 1024,
+        "what was read until then is given back",
+    );
     drop((others, another));
     assert!(writer.read("team/chunks").text() == sized(1, MIB));
 }
@@ -176,37 +283,66 @@ fn small_bodies_beyond_their_own_room_are_503_while_states_go_on() {
     let (writer, monitor) = (writer(&server), monitor(&server));
     let begin_lock = |number: usize| {
         let mut wire = Wire::to(&server);
-        wire.send(head("LOCK", &state_path(&format!("team/n{number}")), &writer, &["Content-Length: 65536"]));
+        wire.send(head(
+            "LOCK",
+            &state_path(&format!("team/n{number}")),
+            &writer,
+            &["Content-Length: 65536"],
+        ));
         wire
     };
     let all = (32 * MIB) / (2 * 64 * KIB);
     let slow: Vec<Wire> = (0..all).map(begin_lock).collect();
     eventually_in_flight(&monitor, 32 << 20, "all the room of small bodies");
     let mut refused = begin_lock(all);
-    let answer = refused.answer().expect("an answer without a byte of the body").expect_problem(503, "over_memory_budget");
+    let answer = refused
+        .answer()
+        .expect("an answer without a byte of the body")
+        .expect_problem(503, "over_memory_budget");
     says_when_to_retry(&answer);
     goes_on(&mut refused, &writer, &answer);
-    writer.lock("team/net", "lock-1").expect_problem(503, "over_memory_budget");
-    writer.write("team/net", sized(1, 500 * KIB), None).expect_status(200);
+    writer
+        .lock("team/net", "lock-1")
+        .expect_problem(503, "over_memory_budget");
+    writer
+        .write("team/net", sized(1, 500 * KIB), None)
+        .expect_status(200);
     assert!(writer.read("team/net").expect_status(200).text() == sized(1, 500 * KIB));
     drop(slow);
     eventually_all_is_back(&monitor, "after their clients were gone");
-    assert_eq!(writer.lock("team/net", "lock-1").expect_status(200).text(), lock_body("lock-1"));
+    assert_eq!(
+        writer.lock("team/net", "lock-1").expect_status(200).text(),
+        lock_body("lock-1")
+    );
 }
 
 #[test]
 fn a_read_that_finds_no_memory_waits_for_it() {
     let server = small().start();
     let (writer, monitor) = (writer(&server), monitor(&server));
-    writer.write("team/net", sized(1, 700 * KIB), None).expect_status(200);
+    writer
+        .write("team/net", sized(1, 700 * KIB), None)
+        .expect_status(200);
     eventually_all_is_back(&monitor, "after the write");
-    let mut slow: Vec<Wire> = (0..4).map(|number| announce(&server, &writer, &format!("team/slow{number}"), MIB)).collect();
+    let mut slow: Vec<Wire> = (0..4)
+        .map(|number| announce(&server, &writer, &format!("team/slow{number}"), MIB))
+        .collect();
     eventually_in_flight(&monitor, ALL, "four bodies");
     let mut reader = Wire::to(&server);
     reader.send(head("GET", &state_path("team/net"), &writer, &[]));
-    assert!(reader.is_quiet(Duration::from_millis(300)), "it is not refused at once");
+    assert!(
+        reader.is_quiet(Duration::from_millis(300)),
+        "it is not refused at once"
+    );
     slow.pop();
-    assert!(reader.answer().expect("an answer").expect_status(200).text() == sized(1, 700 * KIB));
+    assert!(
+        reader
+            .answer()
+            .expect("an answer")
+            .expect_status(200)
+            .text()
+            == sized(1, 700 * KIB)
+    );
     drop(slow);
     eventually_all_is_back(&monitor, "at the end");
 }
@@ -215,12 +351,19 @@ fn a_read_that_finds_no_memory_waits_for_it() {
 fn a_read_that_never_finds_memory_is_503_in_the_end() {
     let server = small().start();
     let (writer, monitor) = (writer(&server), monitor(&server));
-    writer.write("team/net", sized(1, 700 * KIB), None).expect_status(200);
-    let slow: Vec<Wire> = (0..4).map(|number| announce(&server, &writer, &format!("team/slow{number}"), MIB)).collect();
+    writer
+        .write("team/net", sized(1, 700 * KIB), None)
+        .expect_status(200);
+    let slow: Vec<Wire> = (0..4)
+        .map(|number| announce(&server, &writer, &format!("team/slow{number}"), MIB))
+        .collect();
     eventually_in_flight(&monitor, ALL, "four bodies");
     let mut reader = Wire::to(&server);
     reader.send(head("GET", &state_path("team/net"), &writer, &[]));
-    let answer = reader.answer().expect("an answer").expect_problem(503, "over_memory_budget");
+    let answer = reader
+        .answer()
+        .expect("an answer")
+        .expect_problem(503, "over_memory_budget");
     says_when_to_retry(&answer);
     still_serves(&mut reader, &writer);
     drop(slow);

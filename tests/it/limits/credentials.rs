@@ -1,5 +1,5 @@
-//! Credentials that are new to the server cost argon2: once each, so many at a time, so many in the queue, so many failures. Whoever is known
-//! already notices nothing of it.
+//! Credentials that are new to the server cost argon2: once each, so many at a time, so many in the
+//! queue, so many failures. Whoever is known already notices nothing of it.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -25,10 +25,18 @@ fn forged(key: &Client, number: usize) -> Client {
     key.with_secret(&format!("{body}{}", String::from_utf8_lossy(&checksum)))
 }
 
-/// Asks once for each caller, all at the same time: each on a connection of its own that stands already.
+/// Asks once for each caller, all at the same time: each on a connection of its own that stands
+/// already.
 fn all_at_once(server: &Server, callers: impl IntoIterator<Item = Client>) -> Vec<Wire> {
-    let mut wires: Vec<(Wire, String)> =
-        callers.into_iter().map(|caller| (Wire::to(server), head("GET", &state_path("team/net"), &caller, &[]))).collect();
+    let mut wires: Vec<(Wire, String)> = callers
+        .into_iter()
+        .map(|caller| {
+            (
+                Wire::to(server),
+                head("GET", &state_path("team/net"), &caller, &[]),
+            )
+        })
+        .collect();
     for (wire, request) in &mut wires {
         wire.send(request);
     }
@@ -40,21 +48,36 @@ fn so_many_failures_are_401_and_the_next_is_429() {
     let server = Setup::new().flag("--max-failures", "3").start();
     let (key, other) = (server.key("team", "writer"), server.key("team", "writer"));
     key.read("team/net").expect_problem(404, "no_state");
-    let knock = |number: usize, address: &str| forged(&key, number).calling_from(address).read("team/net");
+    let knock =
+        |number: usize, address: &str| forged(&key, number).calling_from(address).read("team/net");
     for number in 1..=3 {
         knock(number, "127.0.0.2").expect_problem(401, "unauthorized");
     }
     says_when_to_retry(&knock(4, "127.0.0.2").expect_problem(429, "too_many_failures"));
     knock(5, "127.0.0.3").expect_problem(429, "too_many_failures");
-    forged(&other, 1).calling_from("127.0.0.3").read("team/net").expect_problem(401, "unauthorized");
-    other.calling_from("127.0.0.2").read("team/net").expect_problem(429, "too_many_failures");
-    other.calling_from("127.0.0.4").read("team/net").expect_problem(404, "no_state");
-    key.calling_from("127.0.0.2").read("team/net").expect_problem(404, "no_state");
+    forged(&other, 1)
+        .calling_from("127.0.0.3")
+        .read("team/net")
+        .expect_problem(401, "unauthorized");
+    other
+        .calling_from("127.0.0.2")
+        .read("team/net")
+        .expect_problem(429, "too_many_failures");
+    other
+        .calling_from("127.0.0.4")
+        .read("team/net")
+        .expect_problem(404, "no_state");
+    key.calling_from("127.0.0.2")
+        .read("team/net")
+        .expect_problem(404, "no_state");
 }
 
 #[test]
 fn more_strangers_than_may_wait_are_429_while_those_who_are_known_go_on() {
-    let server = Setup::new().flag("--max-argon2", "1").flag("--max-failures", "1000000").start();
+    let server = Setup::new()
+        .flag("--max-argon2", "1")
+        .flag("--max-failures", "1000000")
+        .start();
     let (key, monitor) = (server.key("team", "writer"), monitor(&server));
     key.read("team/net").expect_problem(404, "no_state");
     let before = Scrape::of(&monitor).value(RUNS);
@@ -72,25 +95,47 @@ fn more_strangers_than_may_wait_are_429_while_those_who_are_known_go_on() {
         }
         still_serves(&mut wire, &key);
     }
-    assert!(checked >= 64, "as many as may wait are checked, and not {checked}");
+    assert!(
+        checked >= 64,
+        "as many as may wait are checked, and not {checked}"
+    );
     assert!(refused > 0, "150 at once and none was refused");
-    assert_eq!(Scrape::of(&monitor).value(RUNS), before + checked, "nobody who was refused cost a run");
-    server.key("team", "reader").read("team/net").expect_problem(404, "no_state");
+    assert_eq!(
+        Scrape::of(&monitor).value(RUNS),
+        before + checked,
+        "nobody who was refused cost a run"
+    );
+    server
+        .key("team", "reader")
+        .read("team/net")
+        .expect_problem(404, "no_state");
 }
 
 #[test]
 fn argon2_runs_no_more_often_at_the_same_time_than_allowed() {
-    let server = Setup::new().flag("--max-argon2", "1").flag("--max-failures", "1000000").start();
+    let server = Setup::new()
+        .flag("--max-argon2", "1")
+        .flag("--max-failures", "1000000")
+        .start();
     let (key, monitor) = (server.key("team", "writer"), monitor(&server));
-    let sum = || Scrape::of(&monitor).seconds("statekeep_argon2_duration_seconds_sum").as_secs_f64();
+    let sum = || {
+        Scrape::of(&monitor)
+            .seconds("statekeep_argon2_duration_seconds_sum")
+            .as_secs_f64()
+    };
     let before = sum();
     let since = Instant::now();
     for mut wire in all_at_once(&server, (0..30).map(|number| forged(&key, number))) {
-        wire.answer().expect("an answer").expect_problem(401, "unauthorized");
+        wire.answer()
+            .expect("an answer")
+            .expect_problem(401, "unauthorized");
     }
     let passed = since.elapsed().as_secs_f64();
     let ran = sum() - before;
-    assert!(ran <= passed, "argon2 ran for {ran} s within {passed} s: more than one at a time");
+    assert!(
+        ran <= passed,
+        "argon2 ran for {ran} s within {passed} s: more than one at a time"
+    );
 }
 
 #[test]
@@ -99,18 +144,26 @@ fn a_secret_that_is_new_costs_argon2_once_however_many_bring_it() {
     let (key, monitor) = (server.key("team", "writer"), monitor(&server));
     let before = Scrape::of(&monitor).value(RUNS);
     for mut wire in all_at_once(&server, (0..60).map(|_| key.clone())) {
-        wire.answer().expect("an answer").expect_problem(404, "no_state");
+        wire.answer()
+            .expect("an answer")
+            .expect_problem(404, "no_state");
     }
     let threads: Vec<_> = (0..10)
         .map(|_| {
             let key = key.clone();
-            std::thread::spawn(move || (0..94).for_each(|_| drop(key.read("team/net").expect_problem(404, "no_state"))))
+            std::thread::spawn(move || {
+                (0..94).for_each(|_| drop(key.read("team/net").expect_problem(404, "no_state")))
+            })
         })
         .collect();
     for thread in threads {
         thread.join().expect("a reader");
     }
-    assert_eq!(Scrape::of(&monitor).value(RUNS), before + 1, "1,000 requests with one secret");
+    assert_eq!(
+        Scrape::of(&monitor).value(RUNS),
+        before + 1,
+        "1,000 requests with one secret"
+    );
 }
 
 #[test]
@@ -118,18 +171,24 @@ fn a_crowd_with_one_and_the_same_new_secret_is_let_in() {
     let server = Setup::new().flag("--max-argon2", "1").start();
     let key = server.key("team", "writer");
     for mut wire in all_at_once(&server, (0..200).map(|_| key.clone())) {
-        wire.answer().expect("an answer").expect_problem(404, "no_state");
+        wire.answer()
+            .expect("an answer")
+            .expect_problem(404, "no_state");
     }
 }
 
 #[test]
 fn whoever_is_known_is_answered_while_argon2_runs_for_others() {
-    let server = Setup::new().flag("--max-argon2", "4").flag("--max-failures", "1000000").start();
+    let server = Setup::new()
+        .flag("--max-argon2", "4")
+        .flag("--max-failures", "1000000")
+        .start();
     let (key, monitor) = (server.key("team", "writer"), monitor(&server));
     key.read("team/net").expect_problem(404, "no_state");
     let before = Scrape::of(&monitor).value(RUNS);
     let wires = all_at_once(&server, (0..60).map(|number| forged(&key, number)));
-    // By a token and by a secret that is known, again and again until all strangers are judged: each answer in between came while argon2 ran.
+    // By a token and by a secret that is known, again and again until all strangers are judged:
+    // each answer in between came while argon2 ran.
     let mut seen = BTreeSet::new();
     let end = Instant::now() + PATIENCE;
     while seen.last().is_none_or(|runs| *runs < before + 60) {
@@ -137,9 +196,16 @@ fn whoever_is_known_is_answered_while_argon2_runs_for_others() {
         seen.insert(Scrape::of(&monitor).value(RUNS));
         assert!(Instant::now() < end, "the strangers are never judged");
     }
-    assert!(seen.len() > 5, "answered only when argon2 was done: {seen:?}");
+    assert!(
+        seen.len() > 5,
+        "answered only when argon2 was done: {seen:?}"
+    );
     for mut wire in wires {
-        wire.answer().expect("an answer").expect_problem(401, "unauthorized");
+        wire.answer()
+            .expect("an answer")
+            .expect_problem(401, "unauthorized");
     }
-    eventually("the last run is counted", || Scrape::of(&monitor).value(RUNS) == before + 60);
+    eventually("the last run is counted", || {
+        Scrape::of(&monitor).value(RUNS) == before + 60
+    });
 }

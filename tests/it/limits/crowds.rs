@@ -1,4 +1,5 @@
-//! Many clients at once against the limits: work that they share is done once, and whoever does not fit is told so and loses nothing.
+//! Many clients at once against the limits: work that they share is done once, and whoever does not
+//! fit is told so and loses nothing.
 
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
@@ -13,12 +14,17 @@ use super::{L1, MIB, says_when_to_retry, sized, small, writer};
 
 /// The bytes that a process has read from files so far.
 fn read_from_files(pid: u32) -> u64 {
-    let io = std::fs::read_to_string(format!("/proc/{pid}/io")).expect("the figures of our own child");
-    let line = io.lines().find_map(|line| line.strip_prefix("rchar: ")).expect("rchar");
+    let io =
+        std::fs::read_to_string(format!("/proc/{pid}/io")).expect("the figures of our own child");
+    let line = io
+        .lines()
+        .find_map(|line| line.strip_prefix("rchar: "))
+        .expect("rchar");
     line.parse().expect("a number")
 }
 
-/// Whether a process reads next to nothing for as long as it takes to begin with what is left for a pause.
+/// Whether a process reads next to nothing for as long as it takes to begin with what is left for a
+/// pause.
 fn is_quiet(pid: u32) -> bool {
     let before = read_from_files(pid);
     std::thread::sleep(Duration::from_millis(500));
@@ -38,7 +44,8 @@ fn a_cold_state_that_many_read_at_once_is_read_from_the_disk_once() {
         eventually("the journal was moved", || moves() > moved_before);
         inside::settled(server.data());
         eventually("it is quiet", || is_quiet(server.pid()));
-        let misses = || Scrape::of(&monitor).sum("statekeep_cache_reads_total", &[("result", "miss")]);
+        let misses =
+            || Scrape::of(&monitor).sum("statekeep_cache_reads_total", &[("result", "miss")]);
         let (before, misses_before) = (read_from_files(server.pid()), misses());
         let mut wires: Vec<Wire> = (0..64).map(|_| Wire::to(&server)).collect();
         for wire in &mut wires {
@@ -49,8 +56,14 @@ fn a_cold_state_that_many_read_at_once_is_read_from_the_disk_once() {
         }
         let read = read_from_files(server.pid()) - before;
         assert!(misses() > misses_before, "it was not in memory before");
-        assert!(read > 5 * MIB as u64, "{read} bytes were read: so this shows nothing");
-        assert!(read < 10 * MIB as u64, "{read} bytes were read for a state that takes 6 MiB");
+        assert!(
+            read > 5 * MIB as u64,
+            "{read} bytes were read: so this shows nothing"
+        );
+        assert!(
+            read < 10 * MIB as u64,
+            "{read} bytes were read for a state that takes 6 MiB"
+        );
     }
 }
 
@@ -74,7 +87,10 @@ fn of_a_crowd_that_does_not_fit_some_are_stored_and_the_others_are_told_to_come_
             })
         })
         .collect();
-    let answers: Vec<(u64, Answer)> = threads.into_iter().map(|thread| thread.join().expect("a writer")).collect();
+    let answers: Vec<(u64, Answer)> = threads
+        .into_iter()
+        .map(|thread| thread.join().expect("a writer"))
+        .collect();
     let mut stored = 0;
     for (number, answer) in answers {
         let read = writer.read(&format!("team/n{number}"));
@@ -86,7 +102,10 @@ fn of_a_crowd_that_does_not_fit_some_are_stored_and_the_others_are_told_to_come_
             read.expect_problem(404, "no_state");
         }
     }
-    assert!((1..32).contains(&stored), "{stored} of 32 were stored: at least one has to be, and all of them do not fit");
+    assert!(
+        (1..32).contains(&stored),
+        "{stored} of 32 were stored: at least one has to be, and all of them do not fit"
+    );
     eventually_all_is_back(&monitor, "after the crowd");
     writer.write("team/later", body(1), None).expect_status(200);
 }
@@ -102,7 +121,8 @@ fn a_crowd_that_tries_again_is_stored_in_the_end() {
                 let (name, body) = (format!("team/n{number}"), sized(number, MIB));
                 eventually("it is stored", || {
                     let answer = writer.write(&name, &body, None);
-                    answer.status == 200 || answer.expect_problem(503, "over_memory_budget").status == 200
+                    answer.status == 200
+                        || answer.expect_problem(503, "over_memory_budget").status == 200
                 });
                 assert!(writer.read(&name).expect_status(200).text() == body);
             })
@@ -111,7 +131,10 @@ fn a_crowd_that_tries_again_is_stored_in_the_end() {
     for thread in threads {
         thread.join().expect("a writer");
     }
-    assert_eq!(Scrape::of(&monitor).sum("statekeep_writes_total", &[("outcome", "stored")]), 16);
+    assert_eq!(
+        Scrape::of(&monitor).sum("statekeep_writes_total", &[("outcome", "stored")]),
+        16
+    );
     eventually_all_is_back(&monitor, "after the crowd");
 }
 
@@ -128,7 +151,8 @@ fn readers_and_writers_of_one_state_at_once_see_whole_states_and_never_an_older_
                 let mut last = 0;
                 while last < 30 {
                     let text = reader.read("team/net").expect_status(200).text();
-                    let state: serde_json::Value = serde_json::from_str(&text).expect("a whole state");
+                    let state: serde_json::Value =
+                        serde_json::from_str(&text).expect("a whole state");
                     let serial = state["serial"].as_u64().expect("a serial");
                     assert!(serial >= last, "{serial} after {last}");
                     assert!(text == body(serial), "{serial}");
@@ -138,7 +162,9 @@ fn readers_and_writers_of_one_state_at_once_see_whole_states_and_never_an_older_
         })
         .collect();
     for serial in 2..=30 {
-        writer.write("team/net", body(serial), None).expect_status(200);
+        writer
+            .write("team/net", body(serial), None)
+            .expect_status(200);
     }
     for thread in readers {
         thread.join().expect("a reader");
@@ -150,7 +176,11 @@ fn one_of_a_crowd(number: u64) -> (String, String, Option<&'static str>) {
     // From some hundred bytes to some 400 kB, so that bodies of all lengths are beside each other.
     let body = tfstate_noted(L1, number, &noise(number, 100 << (number % 13)));
     match number % 4 {
-        0 => (body.clone(), md5(tfstate_noted(L1, number + 1, "other").as_bytes()), Some("md5_mismatch")),
+        0 => (
+            body.clone(),
+            md5(tfstate_noted(L1, number + 1, "other").as_bytes()),
+            Some("md5_mismatch"),
+        ),
         1 => {
             let cut = body[..body.len() - 1].to_owned();
             (cut.clone(), md5(cut.as_bytes()), Some("bad_body"))
@@ -179,7 +209,10 @@ fn each_of_a_crowd_is_judged_by_its_own_bytes_and_its_own_checksum() {
 fn send_in_a_crowd(writer: &Client, barrier: &Barrier, number: u64) {
     let (body, sum, refused) = one_of_a_crowd(number);
     let name = format!("team/n{number}");
-    let request = writer.request("POST", &state_path(&name)).header("Content-MD5", sum).body(body.clone());
+    let request = writer
+        .request("POST", &state_path(&name))
+        .header("Content-MD5", sum)
+        .body(body.clone());
     barrier.wait();
     let answer = Client::ask(request);
     if let Some(code) = refused {
@@ -187,5 +220,8 @@ fn send_in_a_crowd(writer: &Client, barrier: &Barrier, number: u64) {
         return;
     }
     answer.expect_status(200);
-    assert!(writer.read(&name).expect_status(200).text() == body, "{name} is not what was written");
+    assert!(
+        writer.read(&name).expect_status(200).text() == body,
+        "{name} is not what was written"
+    );
 }

@@ -1,5 +1,5 @@
-//! What is kept in memory for the next reader: never stale, never shown to whoever may not see it, never more than it may be, and gone as soon as
-//! somebody else needs the room.
+//! What is kept in memory for the next reader: never stale, never shown to whoever may not see it,
+//! never more than it may be, and gone as soon as somebody else needs the room.
 
 use std::time::SystemTime;
 
@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::disk::{damage, noise};
-use crate::harness::{Client, Server, Setup, eventually, resource, state_path, tfstate, tfstate_noted, tfstate_with};
+use crate::harness::{
+    Client, Server, Setup, eventually, resource, state_path, tfstate, tfstate_noted, tfstate_with,
+};
 use crate::scrape::{Scrape, eventually_in_flight, in_flight, monitor};
 
 use super::{KIB, L1, MIB, sized, writer};
@@ -29,7 +31,11 @@ pub(super) fn heat(reader: &Client, monitor: &Client, name: &str, body: &str) {
     assert!(reader.read(name).expect_status(200).text() == body);
     let (hits, misses) = reads(monitor);
     assert!(reader.read(name).expect_status(200).text() == body);
-    assert_eq!(reads(monitor), (hits + 1, misses), "the second read was from memory");
+    assert_eq!(
+        reads(monitor),
+        (hits + 1, misses),
+        "the second read was from memory"
+    );
 }
 
 #[test]
@@ -38,17 +44,30 @@ fn a_state_in_memory_is_shown_to_nobody_who_may_not_read_it() {
     let (writer, monitor) = (writer(&server), monitor(&server));
     let body = tfstate_noted(L1, 1, "canary");
     writer.write("team/net", &body, None).expect_status(200);
-    let (foreign, neighbour) = (server.key("other", "owner"), server.key("team/app", "owner"));
+    let (foreign, neighbour) = (
+        server.key("other", "owner"),
+        server.key("team/app", "owner"),
+    );
     heat(&writer, &monitor, "team/net", &body);
-    for stranger in [&foreign, &neighbour, &server.key_with("team", &["TFSTATE_UNLOCK"])] {
+    for stranger in [
+        &foreign,
+        &neighbour,
+        &server.key_with("team", &["TFSTATE_UNLOCK"]),
+    ] {
         let version = format!("{}/versions/1", state_path("team/net"));
         for answer in [stranger.read("team/net"), stranger.get(&version)] {
             assert!(!answer.text().contains("canary"));
             answer.expect_problem(403, "forbidden");
         }
     }
-    server.anonymous().read("team/net").expect_problem(401, "unauthorized");
-    server.with("nonsense").read("team/net").expect_problem(401, "unauthorized");
+    server
+        .anonymous()
+        .read("team/net")
+        .expect_problem(401, "unauthorized");
+    server
+        .with("nonsense")
+        .read("team/net")
+        .expect_problem(401, "unauthorized");
     heat(&writer, &monitor, "team/net", &body);
 }
 
@@ -56,14 +75,25 @@ fn a_state_in_memory_is_shown_to_nobody_who_may_not_read_it() {
 fn whoever_may_read_outputs_only_gets_no_more_of_a_state_in_memory() {
     let server = Server::start();
     let (writer, monitor) = (writer(&server), monitor(&server));
-    let body = tfstate_with(L1, 1, "shown", &json!([resource("managed", "terraform_data", "canary", 2)]));
+    let body = tfstate_with(
+        L1,
+        1,
+        "shown",
+        &json!([resource("managed", "terraform_data", "canary", 2)]),
+    );
     writer.write("team/net", &body, None).expect_status(200);
     let outputs = server.key("team", "outputs");
     for _ in 0..3 {
         heat(&writer, &monitor, "team/net", &body);
         let made = outputs.read("team/net").expect_status(200);
-        assert!(made.text().contains("shown") && !made.text().contains("canary"), "{}", made.text());
-        outputs.get(&format!("{}/versions/1", state_path("team/net"))).expect_problem(403, "forbidden");
+        assert!(
+            made.text().contains("shown") && !made.text().contains("canary"),
+            "{}",
+            made.text()
+        );
+        outputs
+            .get(&format!("{}/versions/1", state_path("team/net")))
+            .expect_problem(403, "forbidden");
     }
 }
 
@@ -73,12 +103,21 @@ fn each_read_shows_the_write_before_it_whoever_wrote() {
     let (first, second) = (writer(&server), server.key("team", "owner"));
     let outputs = server.key("team", "outputs");
     for round in 1..=60_u64 {
-        for (serial, author, reader) in [(2 * round, &first, &second), (2 * round + 1, &second, &first)] {
+        for (serial, author, reader) in [
+            (2 * round, &first, &second),
+            (2 * round + 1, &second, &first),
+        ] {
             let body = tfstate_noted(L1, serial, &format!("note {serial}"));
             author.write("team/net", &body, None).expect_status(200);
             assert_eq!(reader.read("team/net").expect_status(200).text(), body);
             assert_eq!(author.read("team/net").expect_status(200).text(), body);
-            assert!(outputs.read("team/net").expect_status(200).text().contains(&format!("note {serial}")));
+            assert!(
+                outputs
+                    .read("team/net")
+                    .expect_status(200)
+                    .text()
+                    .contains(&format!("note {serial}"))
+            );
         }
     }
 }
@@ -96,12 +135,18 @@ fn each_read_shows_what_was_deleted_restored_or_moved_before_it() {
             assert_eq!(reader.read("team/net").expect_status(200).text(), body);
             actor.delete("team/net").expect_status(200);
             reader.read("team/net").expect_problem(404, "no_state");
-            actor.send("POST", &format!("{old}/restore"), "").expect_status(200);
+            actor
+                .send("POST", &format!("{old}/restore"), "")
+                .expect_status(200);
             assert_eq!(reader.read("team/net").expect_status(200).text(), body);
-            actor.post_json(&format!("{old}/move"), &to("app")).expect_status(200);
+            actor
+                .post_json(&format!("{old}/move"), &to("app"))
+                .expect_status(200);
             reader.read("team/net").expect_problem(410, "moved");
             assert_eq!(reader.read("team/app").expect_status(200).text(), body);
-            actor.post_json(&format!("{new}/move"), &to("net")).expect_status(200);
+            actor
+                .post_json(&format!("{new}/move"), &to("net"))
+                .expect_status(200);
             reader.read("team/app").expect_problem(410, "moved");
         }
     }
@@ -109,7 +154,11 @@ fn each_read_shows_what_was_deleted_restored_or_moved_before_it() {
 
 /// When a key ends.
 fn end_of(server: &Server, key: &Client) -> SystemTime {
-    let key: Value = server.admin().get(&format!("/api/keys/{}", key.key_id)).expect_status(200).json();
+    let key: Value = server
+        .admin()
+        .get(&format!("/api/keys/{}", key.key_id))
+        .expect_status(200)
+        .json();
     humantime::parse_rfc3339(key["expires_at"].as_str().expect("a time")).expect("RFC 3339")
 }
 
@@ -124,13 +173,18 @@ fn a_key_that_ends_is_out_at_the_next_request_though_all_it_asks_for_is_in_memor
         let token = server.token(&revoked, json!({}));
         heat(&revoked, &monitor, "team/net", &body);
         heat(&token, &monitor, "team/net", &body);
-        admin.send("DELETE", &format!("/api/keys/{}", revoked.key_id), "").expect_status(200);
+        admin
+            .send("DELETE", &format!("/api/keys/{}", revoked.key_id), "")
+            .expect_status(200);
         revoked.read("team/net").expect_problem(401, "unauthorized");
         token.read("team/net").expect_problem(401, "unauthorized");
 
         let rotated = server.key("team", "reader");
         heat(&rotated, &monitor, "team/net", &body);
-        let answer = admin.post_json(&format!("/api/keys/{}/rotate", rotated.key_id), &json!({})).expect_status(200).json();
+        let answer = admin
+            .post_json(&format!("/api/keys/{}/rotate", rotated.key_id), &json!({}))
+            .expect_status(200)
+            .json();
         rotated.read("team/net").expect_problem(401, "unauthorized");
         let renewed = server.with(answer["secret"].as_str().expect("a secret"));
         heat(&renewed, &monitor, "team/net", &body);
@@ -140,15 +194,23 @@ fn a_key_that_ends_is_out_at_the_next_request_though_all_it_asks_for_is_in_memor
         ended.send("DELETE", "/api/token", "").expect_status(204);
         ended.read("team/net").expect_problem(401, "unauthorized");
     }
-    let expiring = server.make_key(&json!({"name": "short", "workspace": "team", "role": "reader", "expires_in": 2}));
+    let expiring = server.make_key(
+        &json!({"name": "short", "workspace": "team", "role": "reader", "expires_in": 2}),
+    );
     let token = server.token(&expiring, json!({}));
     let end = end_of(&server, &expiring);
     heat(&expiring, &monitor, "team/net", &body);
     while SystemTime::now() <= end {
         let answer = token.read("team/net");
-        assert!(answer.status == 200 || SystemTime::now() > end, "{}", answer.text());
+        assert!(
+            answer.status == 200 || SystemTime::now() > end,
+            "{}",
+            answer.text()
+        );
     }
-    expiring.read("team/net").expect_problem(401, "unauthorized");
+    expiring
+        .read("team/net")
+        .expect_problem(401, "unauthorized");
     token.read("team/net").expect_problem(401, "unauthorized");
 }
 
@@ -178,7 +240,10 @@ fn a_state_in_memory_whose_disk_rots_is_never_wrong() {
     let server = Setup::new().data(&data).start();
     let (writer, monitor) = (writer.at(&server), monitor.at(&server));
     writer.read("team/net").expect_problem(500, "damaged");
-    assert!(before == 0 && Scrape::of(&monitor).value("statekeep_damaged_reads_total") == 1, "and a monitor can see it");
+    assert!(
+        before == 0 && Scrape::of(&monitor).value("statekeep_damaged_reads_total") == 1,
+        "and a monitor can see it"
+    );
 }
 
 #[test]
@@ -187,28 +252,46 @@ fn no_more_is_kept_than_the_cache_may_hold() {
     let (writer, monitor) = (writer(&server), monitor(&server));
     let name = |number: u64| format!("team/n{number}");
     for number in 1..=30 {
-        writer.write(&name(number), sized(number, 100 * KIB), None).expect_status(200);
+        writer
+            .write(&name(number), sized(number, 100 * KIB), None)
+            .expect_status(200);
         assert!(writer.read(&name(number)).expect_status(200).text() == sized(number, 100 * KIB));
         assert!(cached(&monitor) <= MIB as u64);
     }
     assert!(cached(&monitor) > 900 * 1024, "and no less than that");
-    eventually_in_flight(&monitor, cached(&monitor), "all that is lent is what is kept");
+    eventually_in_flight(
+        &monitor,
+        cached(&monitor),
+        "all that is lent is what is kept",
+    );
     let (hits, misses) = reads(&monitor);
     for number in [30, 29, 28, 1, 2, 3] {
         assert!(writer.read(&name(number)).expect_status(200).text() == sized(number, 100 * KIB));
     }
-    assert_eq!(reads(&monitor), (hits + 3, misses + 3), "the last ones are kept and the first ones are not");
-    writer.write("team/large", sized(1, 600 * KIB), None).expect_status(200);
+    assert_eq!(
+        reads(&monitor),
+        (hits + 3, misses + 3),
+        "the last ones are kept and the first ones are not"
+    );
+    writer
+        .write("team/large", sized(1, 600 * KIB), None)
+        .expect_status(200);
     let before = cached(&monitor);
     assert!(writer.read("team/large").expect_status(200).text() == sized(1, 600 * KIB));
-    assert_eq!(cached(&monitor), before, "one that would take most of the room pushes nobody out");
+    assert_eq!(
+        cached(&monitor),
+        before,
+        "one that would take most of the room pushes nobody out"
+    );
 }
 
 #[test]
 fn nothing_is_kept_where_nothing_may_be() {
     let server = Setup::new().flag("--cache-size", "0").start();
     let (writer, monitor) = (writer(&server), monitor(&server));
-    writer.write("team/net", tfstate(L1, 1), None).expect_status(200);
+    writer
+        .write("team/net", tfstate(L1, 1), None)
+        .expect_status(200);
     for _ in 0..3 {
         writer.read("team/net").expect_status(200);
     }
@@ -217,31 +300,49 @@ fn nothing_is_kept_where_nothing_may_be() {
 
 #[test]
 fn what_is_kept_gives_way_to_a_body_and_to_a_read_that_need_the_room() {
-    let setup = Setup::new().flag("--max-state-size", "4MiB").flag("--max-in-flight", "8MiB").flag("--cache-size", "4MiB");
+    let setup = Setup::new()
+        .flag("--max-state-size", "4MiB")
+        .flag("--max-in-flight", "8MiB")
+        .flag("--cache-size", "4MiB");
     let server = setup.start();
     let (writer, monitor) = (writer(&server), monitor(&server));
     let nearly_all = sized(1, 4 * MIB - 10 * KIB);
-    writer.write("team/large", &nearly_all, None).expect_status(200);
+    writer
+        .write("team/large", &nearly_all, None)
+        .expect_status(200);
     let name = |number: u64| format!("team/n{number}");
     // Each in bytes of its own: what is the same is kept once.
     for number in 1..=7 {
-        writer.write(&name(number), sized(number, 500 * KIB), None).expect_status(200);
+        writer
+            .write(&name(number), sized(number, 500 * KIB), None)
+            .expect_status(200);
     }
     let fill = || {
         for number in 1..=7 {
             writer.read(&name(number)).expect_status(200);
         }
-        eventually("only what is kept is lent", || in_flight(&monitor) == cached(&monitor));
-        assert!(cached(&monitor) > 3 << 20, "{} bytes are kept", cached(&monitor));
+        eventually("only what is kept is lent", || {
+            in_flight(&monitor) == cached(&monitor)
+        });
+        assert!(
+            cached(&monitor) > 3 << 20,
+            "{} bytes are kept",
+            cached(&monitor)
+        );
     };
     fill();
-    writer.write("team/new", &nearly_all, None).expect_status(200);
+    writer
+        .write("team/new", &nearly_all, None)
+        .expect_status(200);
     assert!(cached(&monitor) < 1 << 20, "it went");
     fill();
     assert!(writer.read("team/large").expect_status(200).text() == nearly_all);
     fill();
-    let in_chunks = reqwest::blocking::Body::new(std::io::Cursor::new(nearly_all.clone().into_bytes()));
-    writer.send("POST", &state_path("team/chunks"), in_chunks).expect_status(200);
+    let in_chunks =
+        reqwest::blocking::Body::new(std::io::Cursor::new(nearly_all.clone().into_bytes()));
+    writer
+        .send("POST", &state_path("team/chunks"), in_chunks)
+        .expect_status(200);
     assert!(writer.read("team/new").expect_status(200).text() == nearly_all);
     assert!(writer.read("team/n1").expect_status(200).text() == sized(1, 500 * KIB));
 }

@@ -1,5 +1,6 @@
-//! Every limit that a client can run into, from outside: what happens at it and beyond it, that the memory comes back, and that everybody else
-//! goes on. And what stands beside the limits: caches that are never stale, metrics, and connections that are used in every odd way.
+//! Every limit that a client can run into, from outside: what happens at it and beyond it, that the
+//! memory comes back, and that everybody else goes on. And what stands beside the limits: caches
+//! that are never stale, metrics, and connections that are used in every odd way.
 
 mod budget;
 mod connections;
@@ -26,9 +27,13 @@ const L1: &str = "11111111-1111-4111-8111-111111111111";
 const KIB: usize = 1024;
 const MIB: usize = 1024 * 1024;
 
-/// A server with room for four bodies of 1 MiB, its largest, and nothing kept for readers: when nothing happens, nothing is lent.
+/// A server with room for four bodies of 1 MiB, its largest, and nothing kept for readers: when
+/// nothing happens, nothing is lent.
 fn small() -> Setup {
-    Setup::new().flag("--max-state-size", "1MiB").flag("--max-in-flight", "8MiB").flag("--cache-size", "0")
+    Setup::new()
+        .flag("--max-state-size", "1MiB")
+        .flag("--max-in-flight", "8MiB")
+        .flag("--cache-size", "0")
 }
 
 /// Somebody who writes in `team`, by a token: no request of theirs costs argon2.
@@ -45,7 +50,12 @@ fn sized(serial: u64, size: usize) -> String {
 /// Begins to send a state: the head alone, which announces so many bytes.
 fn announce(server: &Server, caller: &Client, name: &str, length: usize) -> Wire {
     let mut wire = Wire::to(server);
-    wire.send(head("POST", &state_path(name), caller, &[&format!("Content-Length: {length}")]));
+    wire.send(head(
+        "POST",
+        &state_path(name),
+        caller,
+        &[&format!("Content-Length: {length}")],
+    ));
     wire
 }
 
@@ -63,7 +73,10 @@ fn goes_on(wire: &mut Wire, caller: &Client, refusal: &Answer) {
 #[track_caller]
 fn still_serves(wire: &mut Wire, caller: &Client) {
     wire.send(head("GET", "/healthz", caller, &[]));
-    let answer = wire.answer().expect("the connection is still good").expect_status(200);
+    let answer = wire
+        .answer()
+        .expect("the connection is still good")
+        .expect_status(200);
     assert_eq!(answer.json()["status"], "ok", "{}", answer.text());
 }
 
@@ -71,5 +84,9 @@ fn still_serves(wire: &mut Wire, caller: &Client) {
 #[track_caller]
 fn says_when_to_retry(answer: &Answer) {
     let wait = answer.header("retry-after");
-    assert!(wait.parse::<u32>().is_ok_and(|seconds| (1..=60).contains(&seconds)), "Retry-After: {wait:?}");
+    assert!(
+        wait.parse::<u32>()
+            .is_ok_and(|seconds| (1..=60).contains(&seconds)),
+        "Retry-After: {wait:?}"
+    );
 }

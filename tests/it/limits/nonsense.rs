@@ -1,4 +1,5 @@
-//! Limits that make no sense: the server does not start, says which flag it is about and what it may be, and makes nothing on the disk.
+//! Limits that make no sense: the server does not start, says which flag it is about and what it
+//! may be, and makes nothing on the disk.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,23 +13,84 @@ const WHOLE: &[&str] = &["many", "", "-1", "1.5", "0x10", "999999999999999999999
 const SIZES: &[&str] = &["many", "", "-1", "1XiB", "1 2", "infinity"];
 const TIMES: &[&str] = &["soon", "", "-1s", "1", "1x", "1s1"];
 
-/// Each flag: what it may be as the message says it, values beyond that, and values that are none at all.
+/// Each flag: what it may be as the message says it, values beyond that, and values that are none
+/// at all.
 const FLAGS: [(&str, &str, &[&str], &[&str]); 15] = [
-    ("--max-state-size", "from 1 B to 900 MiB", &["0", "943718401", "901MiB", "100TiB", "18446744073709551615"], SIZES),
-    ("--max-nesting", "from 1000 to 10000", &["0", "999", "10001"], WHOLE),
-    ("--max-in-flight", "at least twice --max-state-size", &["0", "1MiB"], SIZES),
-    ("--max-in-flight", "the memory that there is", &["100TiB"], SIZES),
-    ("--cache-size", "at most half of --max-in-flight", &["100TiB", "18446744073709551615"], SIZES),
-    ("--min-free-space", "to 1073741824 MiB", &["1025TiB", "18446744073709551615"], SIZES),
+    (
+        "--max-state-size",
+        "from 1 B to 900 MiB",
+        &["0", "943718401", "901MiB", "100TiB", "18446744073709551615"],
+        SIZES,
+    ),
+    (
+        "--max-nesting",
+        "from 1000 to 10000",
+        &["0", "999", "10001"],
+        WHOLE,
+    ),
+    (
+        "--max-in-flight",
+        "at least twice --max-state-size",
+        &["0", "1MiB"],
+        SIZES,
+    ),
+    (
+        "--max-in-flight",
+        "the memory that there is",
+        &["100TiB"],
+        SIZES,
+    ),
+    (
+        "--cache-size",
+        "at most half of --max-in-flight",
+        &["100TiB", "18446744073709551615"],
+        SIZES,
+    ),
+    (
+        "--min-free-space",
+        "to 1073741824 MiB",
+        &["1025TiB", "18446744073709551615"],
+        SIZES,
+    ),
     ("--max-queue", "from 1 to 1000000", &["0", "1000001"], WHOLE),
     ("--max-argon2", "from 1 to 64", &["0", "65"], WHOLE),
-    ("--max-failures", "from 1 to 1000000", &["0", "1000001"], WHOLE),
-    ("--max-connections", "from 8 to 100000", &["0", "7", "100001"], WHOLE),
+    (
+        "--max-failures",
+        "from 1 to 1000000",
+        &["0", "1000001"],
+        WHOLE,
+    ),
+    (
+        "--max-connections",
+        "from 8 to 100000",
+        &["0", "7", "100001"],
+        WHOLE,
+    ),
     ("--max-page", "from 1 to 10000", &["0", "10001"], WHOLE),
-    ("--header-timeout", "from 1s to 1h", &["0s", "999ms", "61m"], TIMES),
-    ("--body-timeout", "from 1s to 1h", &["0s", "999ms", "61m"], TIMES),
-    ("--idle-timeout", "from 1s to 1h", &["0s", "999ms", "61m"], TIMES),
-    ("--token-lifetime", "from 1s to 12h", &["0s", "999ms", "13h"], TIMES),
+    (
+        "--header-timeout",
+        "from 1s to 1h",
+        &["0s", "999ms", "61m"],
+        TIMES,
+    ),
+    (
+        "--body-timeout",
+        "from 1s to 1h",
+        &["0s", "999ms", "61m"],
+        TIMES,
+    ),
+    (
+        "--idle-timeout",
+        "from 1s to 1h",
+        &["0s", "999ms", "61m"],
+        TIMES,
+    ),
+    (
+        "--token-lifetime",
+        "from 1s to 12h",
+        &["0s", "999ms", "13h"],
+        TIMES,
+    ),
 ];
 
 /// Runs a server that has to refuse its settings, and gives back what it says.
@@ -37,12 +99,22 @@ fn refusal(command: Command, dir: &Path, what: &str) -> String {
     let output = ended(command);
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{what}: {message}");
-    assert_eq!(std::fs::read_dir(dir).expect("a directory").count(), 0, "{what}: something was made");
+    assert_eq!(
+        std::fs::read_dir(dir).expect("a directory").count(),
+        0,
+        "{what}: something was made"
+    );
     message
 }
 
 fn serve(dir: &Path) -> Command {
-    statekeep(&["serve", "--listen", "127.0.0.1:0", "--data", dir.join("data").to_str().expect("UTF-8")])
+    statekeep(&[
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--data",
+        dir.join("data").to_str().expect("UTF-8"),
+    ])
 }
 
 fn with_flag(dir: &Path, flag: &str, value: &str) -> Command {
@@ -52,33 +124,79 @@ fn with_flag(dir: &Path, flag: &str, value: &str) -> Command {
 }
 
 fn variable(flag: &str) -> String {
-    format!("STATEKEEP_{}", flag.trim_start_matches('-').to_uppercase().replace('-', "_"))
+    format!(
+        "STATEKEEP_{}",
+        flag.trim_start_matches('-')
+            .to_uppercase()
+            .replace('-', "_")
+    )
 }
 
 #[test]
 fn a_value_out_of_its_range_is_refused_with_its_flag_and_its_range() {
     let dir = TempDir::new().expect("a directory");
     let more = [
-        ("--event-retention", "from 1m to", &["0s", "59s", "101y"] as &[&str], TIMES),
-        ("--max-events", "from 1000 to 1000000000", &["0", "999", "1000000001"], &[]),
+        (
+            "--event-retention",
+            "from 1m to",
+            &["0s", "59s", "101y"] as &[&str],
+            TIMES,
+        ),
+        (
+            "--max-events",
+            "from 1000 to 1000000000",
+            &["0", "999", "1000000001"],
+            &[],
+        ),
         ("--prune-every", "from 1s to", &["0s", "999ms", "2y"], TIMES),
-        ("--max-clock-jump", "from 1h to", &["0s", "59m", "101y"], TIMES),
+        (
+            "--max-clock-jump",
+            "from 1h to",
+            &["0s", "59m", "101y"],
+            TIMES,
+        ),
         ("--keep-last", "from 1 to 1000000", &["0", "1000001"], &[]),
         ("--keep-daily", "from 1 to 1000000", &["0", "1000001"], &[]),
         ("--keep-weekly", "from 1 to 1000000", &["0", "1000001"], &[]),
-        ("--keep-within", "from 1s to 100 years", &["0s", "101y"], TIMES),
-        ("--keep-rejected", "from 1s to 100 years", &["0s", "101y"], TIMES),
-        ("--drop-intermediate", "from 0s to 100 years", &["101y"], TIMES),
+        (
+            "--keep-within",
+            "from 1s to 100 years",
+            &["0s", "101y"],
+            TIMES,
+        ),
+        (
+            "--keep-rejected",
+            "from 1s to 100 years",
+            &["0s", "101y"],
+            TIMES,
+        ),
+        (
+            "--drop-intermediate",
+            "from 0s to 100 years",
+            &["101y"],
+            TIMES,
+        ),
     ];
     for (flag, range, beyond, _) in FLAGS.iter().chain(&more) {
         for value in *beyond {
-            let message = refusal(with_flag(dir.path(), flag, value), dir.path(), &format!("{flag}={value}"));
-            assert!(message.contains(flag) && message.contains(range), "{flag}={value}: {message}");
+            let message = refusal(
+                with_flag(dir.path(), flag, value),
+                dir.path(),
+                &format!("{flag}={value}"),
+            );
+            assert!(
+                message.contains(flag) && message.contains(range),
+                "{flag}={value}: {message}"
+            );
         }
         let mut command = serve(dir.path());
         command.env(variable(flag), beyond[0]);
         let message = refusal(command, dir.path(), &variable(flag));
-        assert!(message.contains(flag) && message.contains(range), "{}: {message}", variable(flag));
+        assert!(
+            message.contains(flag) && message.contains(range),
+            "{}: {message}",
+            variable(flag)
+        );
     }
 }
 
@@ -87,7 +205,11 @@ fn a_value_that_is_none_is_refused_with_its_flag() {
     let dir = TempDir::new().expect("a directory");
     for (flag, _, _, none) in FLAGS {
         for value in none {
-            let message = refusal(with_flag(dir.path(), flag, value), dir.path(), &format!("{flag}={value}"));
+            let message = refusal(
+                with_flag(dir.path(), flag, value),
+                dir.path(),
+                &format!("{flag}={value}"),
+            );
             assert!(message.contains(flag), "{flag}={value}: {message}");
         }
         let mut command = serve(dir.path());
@@ -130,6 +252,9 @@ fn the_ends_of_each_range_are_taken() {
     for lowest in [true, false] {
         let server = ends(lowest).start();
         server.anonymous().get("/readyz").expect_status(200);
-        server.admin().get("/api/terraform/state?limit=1").expect_status(200);
+        server
+            .admin()
+            .get("/api/terraform/state?limit=1")
+            .expect_status(200);
     }
 }

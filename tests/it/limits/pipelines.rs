@@ -1,6 +1,9 @@
-//! Connections that are used for more than one request, in every way that HTTP allows: each request gets its own answer, in its turn, whole.
+//! Connections that are used for more than one request, in every way that HTTP allows: each request
+//! gets its own answer, in its turn, whole.
 
-use crate::harness::{Client, Server, Setup, lock_body, sha256, state_path, tfstate, tfstate_noted};
+use crate::harness::{
+    Client, Server, Setup, lock_body, sha256, state_path, tfstate, tfstate_noted,
+};
 use crate::scrape::{Scrape, monitor};
 use crate::wire::{Wire, chunked, head};
 
@@ -11,7 +14,12 @@ fn get(caller: &Client, name: &str) -> String {
 }
 
 fn with_body(method: &str, path: &str, caller: &Client, body: &str) -> String {
-    head(method, path, caller, &[&format!("Content-Length: {}", body.len())]) + body
+    head(
+        method,
+        path,
+        caller,
+        &[&format!("Content-Length: {}", body.len())],
+    ) + body
 }
 
 #[test]
@@ -20,13 +28,23 @@ fn many_requests_in_one_piece_are_answered_in_their_order() {
     let writer = writer(&server);
     let body = |number: usize| tfstate_noted(L1, 1, &format!("state {number}").repeat(number));
     for number in 0..40 {
-        writer.write(&format!("team/n{number}"), body(number), None).expect_status(200);
+        writer
+            .write(&format!("team/n{number}"), body(number), None)
+            .expect_status(200);
     }
     for _ in 0..3 {
         let mut wire = Wire::to(&server);
-        wire.send((0..40).map(|number| get(&writer, &format!("team/n{number}"))).collect::<String>());
+        wire.send(
+            (0..40)
+                .map(|number| get(&writer, &format!("team/n{number}")))
+                .collect::<String>(),
+        );
         for number in 0..40 {
-            assert_eq!(wire.answer().expect("an answer").expect_status(200).text(), body(number), "{number}");
+            assert_eq!(
+                wire.answer().expect("an answer").expect_status(200).text(),
+                body(number),
+                "{number}"
+            );
         }
         still_serves(&mut wire, &writer);
     }
@@ -39,7 +57,8 @@ fn reads_and_writes_in_one_piece_see_each_other_in_their_order() {
     let path = state_path("team/net");
     let under_lock = format!("{path}?ID=lock-1");
     let mut wire = Wire::to(&server);
-    let mut requests = get(&writer, "team/net") + &with_body("LOCK", &path, &writer, &lock_body("lock-1"));
+    let mut requests =
+        get(&writer, "team/net") + &with_body("LOCK", &path, &writer, &lock_body("lock-1"));
     for serial in 1..=5 {
         requests += &with_body("POST", &under_lock, &writer, &tfstate(L1, serial));
         requests += &get(&writer, "team/net");
@@ -62,7 +81,9 @@ fn reads_and_writes_in_one_piece_see_each_other_in_their_order() {
 fn after_a_refused_write_the_next_request_is_answered_or_the_connection_ends() {
     let server = Setup::new().flag("--max-state-size", "64KiB").start();
     let (writer, reader) = (writer(&server), server.key("team", "reader"));
-    writer.write("team/net", tfstate(L1, 5), None).expect_status(200);
+    writer
+        .write("team/net", tfstate(L1, 5), None)
+        .expect_status(200);
     let path = state_path("team/net");
     let (fine, long) = (tfstate(L1, 6), sized(7, 200 * KIB));
     let rows = [
@@ -73,7 +94,8 @@ fn after_a_refused_write_the_next_request_is_answered_or_the_connection_ends() {
     ];
     for (what, caller, body, status) in rows {
         let announced = with_body("POST", &path, caller, &body);
-        let mut in_chunks = head("POST", &path, caller, &["Transfer-Encoding: chunked"]).into_bytes();
+        let mut in_chunks =
+            head("POST", &path, caller, &["Transfer-Encoding: chunked"]).into_bytes();
         in_chunks.extend(chunked(&body, 1000));
         for request in [announced.into_bytes(), in_chunks] {
             let mut wire = Wire::to(&server);
@@ -84,7 +106,14 @@ fn after_a_refused_write_the_next_request_is_answered_or_the_connection_ends() {
                 wire.closes();
                 continue;
             }
-            assert_eq!(wire.answer().expect("the next answer").expect_status(200).text(), tfstate(L1, 5), "{what}");
+            assert_eq!(
+                wire.answer()
+                    .expect("the next answer")
+                    .expect_status(200)
+                    .text(),
+                tfstate(L1, 5),
+                "{what}"
+            );
             still_serves(&mut wire, &writer);
         }
     }
@@ -97,9 +126,16 @@ fn expect_answers(wire: &mut Wire, methods: &[&str]) {
     for method in methods {
         if *method == "HEAD" {
             let answer = wire.answer_to_head().expect("an answer").expect_status(200);
-            assert_eq!(answer.header("content-length"), (300 * KIB).to_string(), "{:?}", answer.headers);
+            assert_eq!(
+                answer.header("content-length"),
+                (300 * KIB).to_string(),
+                "{:?}",
+                answer.headers
+            );
         } else {
-            assert!(wire.answer().expect("an answer").expect_status(200).text() == sized(1, 300 * KIB));
+            assert!(
+                wire.answer().expect("an answer").expect_status(200).text() == sized(1, 300 * KIB)
+            );
         }
     }
 }
@@ -108,7 +144,9 @@ fn expect_answers(wire: &mut Wire, methods: &[&str]) {
 fn a_head_between_other_requests_has_no_body() {
     let server = Server::start();
     let writer = writer(&server);
-    writer.write("team/net", sized(1, 300 * KIB), None).expect_status(200);
+    writer
+        .write("team/net", sized(1, 300 * KIB), None)
+        .expect_status(200);
     let mut wire = Wire::to(&server);
     for method in ["HEAD", "GET", "HEAD", "HEAD", "GET"] {
         wire.send(head(method, &state_path("team/net"), &writer, &[]));
@@ -119,12 +157,15 @@ fn a_head_between_other_requests_has_no_body() {
     still_serves(&mut wire, &writer);
 }
 
-/// Each after the answer before it: the HTTP library mixes up a HEAD with requests that come in one piece with it, see docs/limits.md.
+/// Each after the answer before it: the HTTP library mixes up a HEAD with requests that come in one
+/// piece with it, see docs/limits.md.
 #[test]
 fn a_head_among_other_requests_has_no_body() {
     let server = Server::start();
     let writer = writer(&server);
-    writer.write("team/net", sized(1, 300 * KIB), None).expect_status(200);
+    writer
+        .write("team/net", sized(1, 300 * KIB), None)
+        .expect_status(200);
     let mut wire = Wire::to(&server);
     for method in ["HEAD", "GET", "HEAD", "HEAD", "GET"] {
         wire.send(head(method, &state_path("team/net"), &writer, &[]));
@@ -138,12 +179,16 @@ fn a_request_that_comes_byte_by_byte_is_answered() {
     let server = Server::start();
     let writer = writer(&server);
     let mut wire = Wire::to(&server);
-    let request = with_body("POST", &state_path("team/net"), &writer, &tfstate(L1, 1)) + &get(&writer, "team/net");
+    let request = with_body("POST", &state_path("team/net"), &writer, &tfstate(L1, 1))
+        + &get(&writer, "team/net");
     for byte in request.bytes() {
         assert!(wire.send([byte]));
     }
     wire.answer().expect("an answer").expect_status(200);
-    assert_eq!(wire.answer().expect("an answer").expect_status(200).text(), tfstate(L1, 1));
+    assert_eq!(
+        wire.answer().expect("an answer").expect_status(200).text(),
+        tfstate(L1, 1)
+    );
 }
 
 #[test]
@@ -152,18 +197,33 @@ fn chunks_may_have_any_size_and_extensions() {
     let writer = writer(&server);
     let mut wire = Wire::to(&server);
     let mut serial = 0;
-    for size in [1, 2, 7, 15, 16, 17, 255, 4095, 4096, 4097, 65_535, 65_536, 100_000] {
+    for size in [
+        1, 2, 7, 15, 16, 17, 255, 4095, 4096, 4097, 65_535, 65_536, 100_000,
+    ] {
         serial += 1;
         let body = sized(serial, if size < 255 { 5 * KIB } else { 150 * KIB });
-        wire.send(head("POST", &state_path("team/net"), &writer, &["Transfer-Encoding: chunked"]));
+        wire.send(head(
+            "POST",
+            &state_path("team/net"),
+            &writer,
+            &["Transfer-Encoding: chunked"],
+        ));
         wire.send(chunked(&body, size));
         wire.answer().expect("an answer").expect_status(200);
         assert!(writer.read("team/net").text() == body, "chunks of {size}");
     }
     let body = tfstate(L1, 100);
     let (first, second) = body.split_at(26);
-    wire.send(head("POST", &state_path("team/net"), &writer, &["Transfer-Encoding: chunked"]));
-    wire.send(format!("1a;name=value\r\n{first}\r\n00{:X};x\r\n{second}\r\n0\r\n\r\n", second.len()));
+    wire.send(head(
+        "POST",
+        &state_path("team/net"),
+        &writer,
+        &["Transfer-Encoding: chunked"],
+    ));
+    wire.send(format!(
+        "1a;name=value\r\n{first}\r\n00{:X};x\r\n{second}\r\n0\r\n\r\n",
+        second.len()
+    ));
     wire.answer().expect("an answer").expect_status(200);
     assert_eq!(writer.read("team/net").text(), body);
 }
@@ -173,7 +233,9 @@ fn whoever_waits_to_be_told_to_go_on_is_told_and_whoever_sends_too_much_is_refus
     let server = Setup::new().flag("--max-state-size", "64KiB").start();
     let (writer, reader) = (writer(&server), server.key("team", "reader"));
     let path = state_path("team/net");
-    let expects = |caller: &Client, framing: &str| head("POST", &path, caller, &[framing, "Expect: 100-continue"]);
+    let expects = |caller: &Client, framing: &str| {
+        head("POST", &path, caller, &[framing, "Expect: 100-continue"])
+    };
     let body = tfstate(L1, 1);
     let mut wire = Wire::to(&server);
     wire.send(expects(&writer, &format!("Content-Length: {}", body.len())));
@@ -185,10 +247,17 @@ fn whoever_waits_to_be_told_to_go_on_is_told_and_whoever_sends_too_much_is_refus
     wire.send(chunked(tfstate(L1, 2), 10));
     wire.answer().expect("an answer").expect_status(200);
     still_serves(&mut wire, &writer);
-    for (caller, length, status) in [(&writer, 65_537, 413), (&writer, 4_000_000_000_u64, 413), (&reader, 100, 403)] {
+    for (caller, length, status) in [
+        (&writer, 65_537, 413),
+        (&writer, 4_000_000_000_u64, 413),
+        (&reader, 100, 403),
+    ] {
         let mut wire = Wire::to(&server);
         wire.send(expects(caller, &format!("Content-Length: {length}")));
-        let refusal = wire.answer().expect("an answer without a byte of the body").expect_status(status);
+        let refusal = wire
+            .answer()
+            .expect("an answer without a byte of the body")
+            .expect_status(status);
         goes_on(&mut wire, caller, &refusal);
     }
     assert_eq!(writer.read("team/net").text(), tfstate(L1, 2));
@@ -199,16 +268,32 @@ fn large_answers_come_whole_one_after_the_other() {
     let server = Setup::new().flag("--cache-size", "4MiB").start();
     let writer = writer(&server);
     // Around the size of a piece, and of several.
-    let sizes = [64 * KIB - 1, 64 * KIB, 64 * KIB + 1, 128 * KIB, MIB + 1, 5 * MIB];
+    let sizes = [
+        64 * KIB - 1,
+        64 * KIB,
+        64 * KIB + 1,
+        128 * KIB,
+        MIB + 1,
+        5 * MIB,
+    ];
     for (number, size) in sizes.iter().enumerate() {
-        writer.write(&format!("team/n{number}"), sized(1, *size), None).expect_status(200);
+        writer
+            .write(&format!("team/n{number}"), sized(1, *size), None)
+            .expect_status(200);
     }
     for _ in 0..2 {
         let mut wire = Wire::to(&server);
-        wire.send((0..sizes.len()).map(|number| get(&writer, &format!("team/n{number}"))).collect::<String>());
+        wire.send(
+            (0..sizes.len())
+                .map(|number| get(&writer, &format!("team/n{number}")))
+                .collect::<String>(),
+        );
         for size in sizes {
             let answer = wire.answer().expect("an answer").expect_status(200);
-            assert_eq!(answer.header("etag"), format!("\"{}\"", sha256(sized(1, size).as_bytes())));
+            assert_eq!(
+                answer.header("etag"),
+                format!("\"{}\"", sha256(sized(1, size).as_bytes()))
+            );
             assert!(answer.bytes == sized(1, size).as_bytes(), "{size} bytes");
         }
         still_serves(&mut wire, &writer);
@@ -219,18 +304,43 @@ fn large_answers_come_whole_one_after_the_other() {
 fn whoever_has_the_bytes_already_is_told_so_from_memory_too() {
     let server = Server::start();
     let (writer, monitor) = (writer(&server), monitor(&server));
-    let tag = |serial: u64| format!("If-None-Match: \"{}\"", sha256(tfstate(L1, serial).as_bytes()));
+    let tag = |serial: u64| {
+        format!(
+            "If-None-Match: \"{}\"",
+            sha256(tfstate(L1, serial).as_bytes())
+        )
+    };
     let ask = |header: &str| head("GET", &state_path("team/net"), &writer, &[header]);
     let mut wire = Wire::to(&server);
     for serial in 1..=5 {
-        writer.write("team/net", tfstate(L1, serial), None).expect_status(200);
+        writer
+            .write("team/net", tfstate(L1, serial), None)
+            .expect_status(200);
         let before = Scrape::of(&monitor).sum("statekeep_cache_reads_total", &[("result", "hit")]);
-        wire.send([ask(&tag(serial - 1)), ask(&tag(serial)), ask("If-None-Match: *"), ask(&tag(serial - 1))].concat());
+        wire.send(
+            [
+                ask(&tag(serial - 1)),
+                ask(&tag(serial)),
+                ask("If-None-Match: *"),
+                ask(&tag(serial - 1)),
+            ]
+            .concat(),
+        );
         for status in [200, 304, 304, 200] {
             let answer = wire.answer().expect("an answer").expect_status(status);
-            assert_eq!(answer.text(), if status == 200 { tfstate(L1, serial) } else { String::new() });
+            assert_eq!(
+                answer.text(),
+                if status == 200 {
+                    tfstate(L1, serial)
+                } else {
+                    String::new()
+                }
+            );
             assert_eq!(answer.header("statekeep-version"), serial.to_string());
         }
-        assert!(Scrape::of(&monitor).sum("statekeep_cache_reads_total", &[("result", "hit")]) >= before + 3);
+        assert!(
+            Scrape::of(&monitor).sum("statekeep_cache_reads_total", &[("result", "hit")])
+                >= before + 3
+        );
     }
 }

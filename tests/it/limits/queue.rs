@@ -1,4 +1,5 @@
-//! The queue of the writer: when it is full, writes are told to come again, and whatever was acknowledged all the same is there.
+//! The queue of the writer: when it is full, writes are told to come again, and whatever was
+//! acknowledged all the same is there.
 
 use std::sync::{Arc, Barrier};
 
@@ -53,7 +54,10 @@ fn press_at_once(writer: &Client, first: usize) -> Vec<(String, bool, bool)> {
             })
         })
         .collect();
-    threads.into_iter().flat_map(|thread| thread.join().expect("a writer")).collect()
+    threads
+        .into_iter()
+        .flat_map(|thread| thread.join().expect("a writer"))
+        .collect()
 }
 
 #[test]
@@ -64,29 +68,68 @@ fn beyond_the_queue_writes_are_503_and_what_was_acknowledged_is_there() {
     let (writer, monitor) = (super::writer(&server), crate::scrape::monitor(&server));
     assert!(server.stop().success());
     let slow_disk = "inject=fsync,fdatasync:delay_exit=100000";
-    let setup = Setup::new().data(&data).flag("--max-queue", "1").flag("--cache-size", "0");
-    let Some(setup) = strace(setup, &["-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e", slow_disk]) else { return };
+    let setup = Setup::new()
+        .data(&data)
+        .flag("--max-queue", "1")
+        .flag("--cache-size", "0");
+    let Some(setup) = strace(
+        setup,
+        &[
+            "-o",
+            "/dev/null",
+            "-e",
+            "trace=fsync,fdatasync",
+            "-e",
+            slow_disk,
+        ],
+    ) else {
+        return;
+    };
     let server = setup.start();
     let (writer, monitor) = (writer.at(&server), monitor.at(&server));
-    crate::harness::eventually("what a start writes is written", || Scrape::of(&monitor).value("statekeep_writer_queue_jobs") == 0);
+    crate::harness::eventually("what a start writes is written", || {
+        Scrape::of(&monitor).value("statekeep_writer_queue_jobs") == 0
+    });
     let mut outcomes = Vec::new();
     let mut presses = 0;
-    crate::harness::eventually("some writes and locks are taken, and some of each refused", || {
-        outcomes.extend(press_at_once(&writer, presses * WRITERS));
-        presses += 1;
-        let is_taken = outcomes.iter().any(|(_, written, locked)| *written && *locked);
-        is_taken && outcomes.iter().any(|(_, written, _)| !*written) && outcomes.iter().any(|(_, _, locked)| !*locked)
-    });
+    crate::harness::eventually(
+        "some writes and locks are taken, and some of each refused",
+        || {
+            outcomes.extend(press_at_once(&writer, presses * WRITERS));
+            presses += 1;
+            let is_taken = outcomes
+                .iter()
+                .any(|(_, written, locked)| *written && *locked);
+            is_taken
+                && outcomes.iter().any(|(_, written, _)| !*written)
+                && outcomes.iter().any(|(_, _, locked)| !*locked)
+        },
+    );
     for (name, written, locked) in &outcomes {
         let read = writer.read(name);
-        assert_eq!(read.status == 200 && read.text() == body(name), *written, "{name}: {}", read.text());
+        assert_eq!(
+            read.status == 200 && read.text() == body(name),
+            *written,
+            "{name}: {}",
+            read.text()
+        );
         let lock = writer.get(&format!("{}/lock", state_path(name)));
         assert_eq!(lock.status == 200, *locked, "{name}: {}", lock.text());
-        assert!(!locked || lock.json()["lock"] == serde_json::from_str::<serde_json::Value>(&lock_body("lock-1")).expect("JSON"));
+        assert!(
+            !locked
+                || lock.json()["lock"]
+                    == serde_json::from_str::<serde_json::Value>(&lock_body("lock-1"))
+                        .expect("JSON")
+        );
     }
     let stored = outcomes.iter().filter(|(_, written, _)| *written).count() as u64;
-    assert_eq!(Scrape::of(&monitor).sum("statekeep_writes_total", &[("outcome", "stored")]), stored);
-    crate::harness::eventually("the queue is empty", || Scrape::of(&monitor).value("statekeep_writer_queue_jobs") == 0);
+    assert_eq!(
+        Scrape::of(&monitor).sum("statekeep_writes_total", &[("outcome", "stored")]),
+        stored
+    );
+    crate::harness::eventually("the queue is empty", || {
+        Scrape::of(&monitor).value("statekeep_writer_queue_jobs") == 0
+    });
     eventually_all_is_back(&monitor, "after the crowd");
 }
 
@@ -99,14 +142,33 @@ fn a_connection_goes_on_after_its_write_was_not_queued() {
     assert!(server.stop().success());
     let setup = Setup::new().data(&data).flag("--max-queue", "1");
     let slow_disk = "inject=fsync,fdatasync:delay_exit=300000";
-    let Some(setup) = strace(setup, &["-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e", slow_disk]) else { return };
+    let Some(setup) = strace(
+        setup,
+        &[
+            "-o",
+            "/dev/null",
+            "-e",
+            "trace=fsync,fdatasync",
+            "-e",
+            slow_disk,
+        ],
+    ) else {
+        return;
+    };
     let server = setup.start();
     let writer = writer.at(&server);
     let send = |number: usize| {
         let mut wire = crate::wire::Wire::to(&server);
         let lock = json!({"ID": "lock-1"}).to_string();
         let length = format!("Content-Length: {}", lock.len());
-        wire.send(crate::wire::head("LOCK", &state_path(&format!("team/n{number}")), &writer, &[&length]) + &lock);
+        wire.send(
+            crate::wire::head(
+                "LOCK",
+                &state_path(&format!("team/n{number}")),
+                &writer,
+                &[&length],
+            ) + &lock,
+        );
         wire
     };
     let wires: Vec<_> = (0..8).map(send).collect();
@@ -115,5 +177,8 @@ fn a_connection_goes_on_after_its_write_was_not_queued() {
         refused += usize::from(!was_taken(wire.answer().expect("an answer")));
         still_serves(&mut wire, &writer);
     }
-    assert!(refused > 0, "the queue was never full, so this shows nothing");
+    assert!(
+        refused > 0,
+        "the queue was never full, so this shows nothing"
+    );
 }

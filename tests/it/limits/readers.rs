@@ -1,4 +1,5 @@
-//! Clients that read their answers slowly, or not at all: what they hold comes back, and whoever only takes a while gets every byte.
+//! Clients that read their answers slowly, or not at all: what they hold comes back, and whoever
+//! only takes a while gets every byte.
 
 use std::time::Duration;
 
@@ -14,10 +15,15 @@ const TICK: Duration = Duration::from_millis(50);
 
 /// A server with one large state, who may read it and who looks at the metrics.
 fn with_large_state(body_timeout: &str, cache: &str) -> (Server, Client, Client) {
-    let setup = Setup::new().flag("--max-state-size", "16MiB").flag("--max-in-flight", "96MiB").flag("--cache-size", cache);
+    let setup = Setup::new()
+        .flag("--max-state-size", "16MiB")
+        .flag("--max-in-flight", "96MiB")
+        .flag("--cache-size", cache);
     let server = setup.flag("--body-timeout", body_timeout).start();
     let (writer, monitor) = (writer(&server), monitor(&server));
-    writer.write("team/large", sized(1, SIZE), None).expect_status(200);
+    writer
+        .write("team/large", sized(1, SIZE), None)
+        .expect_status(200);
     eventually_all_is_back(&monitor, "after the write");
     (server, writer, monitor)
 }
@@ -46,7 +52,10 @@ fn an_answer_that_is_read_by_a_byte_now_and_then_is_given_up() {
     eventually_in_flight(&monitor, SIZE as u64, "the answer is under way");
     let end = std::time::Instant::now() + PATIENCE;
     while in_flight(&monitor) > 0 {
-        assert!(std::time::Instant::now() < end, "a byte now and then holds 16 MiB");
+        assert!(
+            std::time::Instant::now() < end,
+            "a byte now and then holds 16 MiB"
+        );
         slow.sip(1);
         std::thread::sleep(TICK);
     }
@@ -56,7 +65,10 @@ fn an_answer_that_is_read_by_a_byte_now_and_then_is_given_up() {
 fn an_answer_to_the_operator_that_nobody_reads_is_given_up() {
     let (server, _, monitor) = with_large_state("1s", "0");
     let mut deaf = Wire::to_socket_of(&server);
-    deaf.send(format!("GET {} HTTP/1.1\r\nHost: x\r\n\r\n", state_path("team/large")));
+    deaf.send(format!(
+        "GET {} HTTP/1.1\r\nHost: x\r\n\r\n",
+        state_path("team/large")
+    ));
     eventually_in_flight(&monitor, SIZE as u64, "the answer is under way");
     eventually_all_is_back(&monitor, "after its reader was given up");
 }
@@ -84,9 +96,16 @@ fn a_client_that_goes_away_amid_its_answer_disturbs_nobody_who_reads_the_same() 
         assert!(first.sip(1000) && second.sip(1000));
         drop(first);
         let answer = second.answer().expect("an answer").expect_status(200);
-        assert!(answer.bytes == sized(1, SIZE).as_bytes(), "with a cache of {cache}");
+        assert!(
+            answer.bytes == sized(1, SIZE).as_bytes(),
+            "with a cache of {cache}"
+        );
         let kept = if cache == "0" { 0 } else { SIZE as u64 };
-        eventually_in_flight(&monitor, kept, "after both were done, but for what is kept for the next reader");
+        eventually_in_flight(
+            &monitor,
+            kept,
+            "after both were done, but for what is kept for the next reader",
+        );
     }
 }
 
@@ -99,7 +118,11 @@ fn many_who_read_the_same_slowly_share_one_copy_of_it() {
     for reader in &mut readers {
         assert!(reader.sip(1000));
     }
-    assert_eq!(in_flight(&monitor), SIZE as u64, "eight answers under way, and all of them are this copy");
+    assert_eq!(
+        in_flight(&monitor),
+        SIZE as u64,
+        "eight answers under way, and all of them are this copy"
+    );
     for reader in &mut readers {
         let answer = reader.answer().expect("an answer").expect_status(200);
         assert!(answer.bytes == sized(1, SIZE).as_bytes());

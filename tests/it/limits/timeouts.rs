@@ -1,5 +1,5 @@
-//! Clients that take their time: heads and bodies that do not come on are given up, connections that nobody uses end, and whoever is only slow
-//! gets through.
+//! Clients that take their time: heads and bodies that do not come on are given up, connections
+//! that nobody uses end, and whoever is only slow gets through.
 
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,11 @@ fn drip(wire: &mut Wire, bytes: &[u8]) {
 
 /// A server that waits for nothing longer than a second, and somebody who writes.
 fn impatient() -> (Server, Client) {
-    let server = small().flag("--body-timeout", "1s").flag("--header-timeout", "1s").flag("--idle-timeout", "1s").start();
+    let server = small()
+        .flag("--body-timeout", "1s")
+        .flag("--header-timeout", "1s")
+        .flag("--idle-timeout", "1s")
+        .start();
     let writer = writer(&server);
     (server, writer)
 }
@@ -90,19 +94,33 @@ fn a_body_that_pauses_or_trickles_is_408_and_leaves_nothing_behind() {
     let server = small().flag("--body-timeout", "1s").start();
     let (writer, monitor) = (writer(&server), monitor(&server));
     let length = format!("Content-Length: {}", 500 * KIB);
-    for (framing, piece) in [(length.as_str(), " "), ("Transfer-Encoding: chunked", "1\r\n \r\n")] {
+    for (framing, piece) in [
+        (length.as_str(), " "),
+        ("Transfer-Encoding: chunked", "1\r\n \r\n"),
+    ] {
         // Nothing at all, or a byte twice a second: none of its pauses is too long.
         for pieces in [0, 40] {
             let mut wire = Wire::to(&server);
             wire.send(head("POST", &state_path("team/net"), &writer, &[framing]));
-            let _ = (0..pieces).take_while(|_| wire.send(piece) && wire.is_quiet(TICK * 5)).count();
-            let answer = wire.answer().expect("an answer").expect_problem(408, "slow_body");
-            assert_eq!(answer.header("connection"), "close", "{framing}, {pieces} pieces");
+            let _ = (0..pieces)
+                .take_while(|_| wire.send(piece) && wire.is_quiet(TICK * 5))
+                .count();
+            let answer = wire
+                .answer()
+                .expect("an answer")
+                .expect_problem(408, "slow_body");
+            assert_eq!(
+                answer.header("connection"),
+                "close",
+                "{framing}, {pieces} pieces"
+            );
         }
     }
     eventually_all_is_back(&monitor, "after slow bodies");
     writer.read("team/net").expect_problem(404, "no_state");
-    writer.write("team/net", tfstate(L1, 1), None).expect_status(200);
+    writer
+        .write("team/net", tfstate(L1, 1), None)
+        .expect_status(200);
 }
 
 #[test]
@@ -111,7 +129,9 @@ fn after_a_slow_body_the_connection_ends() {
     for framing in ["Content-Length: 1000", "Transfer-Encoding: chunked"] {
         let mut wire = Wire::to(&server);
         wire.send(head("POST", &state_path("team/net"), &writer, &[framing]));
-        wire.answer().expect("an answer").expect_problem(408, "slow_body");
+        wire.answer()
+            .expect("an answer")
+            .expect_problem(408, "slow_body");
         wire.closes();
     }
 }
@@ -132,22 +152,47 @@ fn a_body_that_is_slow_but_steady_is_stored() {
             wire.answer().expect("an answer")
         })
     };
-    let announced = send("team/announced", format!("Content-Length: {}", body.len()), body.clone().into_bytes());
-    let in_chunks = send("team/chunks", "Transfer-Encoding: chunked".to_owned(), chunked(&body, 999));
+    let announced = send(
+        "team/announced",
+        format!("Content-Length: {}", body.len()),
+        body.clone().into_bytes(),
+    );
+    let in_chunks = send(
+        "team/chunks",
+        "Transfer-Encoding: chunked".to_owned(),
+        chunked(&body, 999),
+    );
     for (thread, name) in [(announced, "team/announced"), (in_chunks, "team/chunks")] {
         thread.join().expect("a writer").expect_status(200);
         assert!(writer.read(name).text() == body, "{name}");
     }
 }
 
-/// The parts of requests that are refused while their bodies in chunks are still coming, or not coming any more.
+/// The parts of requests that are refused while their bodies in chunks are still coming, or not
+/// coming any more.
 fn refused_in_chunks(writer: &Client) -> [(&'static str, String); 3] {
     let too_large = chunked(" ".repeat(65 * KIB), 1000);
     let unfinished = String::from_utf8(too_large[..too_large.len() - 5].to_vec()).expect("ASCII");
     [
-        ("nobody's", "POST /api/keys HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n".to_owned()),
-        ("not allowed", head("POST", "/api/keys", writer, &["Transfer-Encoding: chunked"]) + "5\r\nabcde\r\n"),
-        ("too large", head("LOCK", &state_path("team/net"), writer, &["Transfer-Encoding: chunked"]) + &unfinished),
+        (
+            "nobody's",
+            "POST /api/keys HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: \
+            chunked\r\n\r\n5\r\nabcde\r\n"
+                .to_owned(),
+        ),
+        (
+            "not allowed",
+            head("POST", "/api/keys", writer, &["Transfer-Encoding: chunked"]) + "5\r\nabcde\r\n",
+        ),
+        (
+            "too large",
+            head(
+                "LOCK",
+                &state_path("team/net"),
+                writer,
+                &["Transfer-Encoding: chunked"],
+            ) + &unfinished,
+        ),
     ]
 }
 
@@ -173,7 +218,10 @@ fn a_body_that_was_refused_is_not_read_for_ever() {
         wire.answer().expect("an answer");
         let end = Instant::now() + PATIENCE;
         while wire.send(&chunk) {
-            assert!(Instant::now() < end, "{what}: a body that is refused is read on and on");
+            assert!(
+                Instant::now() < end,
+                "{what}: a body that is refused is read on and on"
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Real Chromium without a window: opens an address, lets the page's clock run on, and hands back what the page has become.
+//! Real Chromium without a window: opens an address, lets the page's clock run on, and hands back
+//! what the page has become.
 
 use std::fs::File;
 use std::path::Path;
@@ -34,13 +35,17 @@ pub(super) struct Visit {
 }
 
 impl Visit {
-    /// Opens an address and stays for so many seconds of the page's own clock, which runs as fast as it can.
+    /// Opens an address and stays for so many seconds of the page's own clock, which runs as fast
+    /// as it can.
     pub(super) fn to(chromium: &Path, url: &str, seconds: u32) -> Self {
         let dir = TempDir::new().expect("a temporary directory");
         let (dom, log) = (dir.path().join("dom"), dir.path().join("log"));
         let mut child = Command::new(chromium)
             .args(QUIET)
-            .arg(format!("--user-data-dir={}", dir.path().join("profile").display()))
+            .arg(format!(
+                "--user-data-dir={}",
+                dir.path().join("profile").display()
+            ))
             .arg(format!("--virtual-time-budget={}", seconds * 1_000))
             .arg(url)
             .env("HOME", dir.path())
@@ -55,10 +60,19 @@ impl Visit {
         });
         let _ = child.kill();
         let _ = child.wait();
-        let read = |path: &Path| String::from_utf8_lossy(&std::fs::read(path).expect("written above")).into_owned();
+        let read = |path: &Path| {
+            String::from_utf8_lossy(&std::fs::read(path).expect("written above")).into_owned()
+        };
         let (dom, log) = (read(&dom), read(&log));
-        assert!(ended && dom.contains("</html>"), "chromium showed no page at {url}: {log}");
-        let console = log.lines().filter(|line| line.contains(":CONSOLE")).map(str::to_owned).collect();
+        assert!(
+            ended && dom.contains("</html>"),
+            "chromium showed no page at {url}: {log}"
+        );
+        let console = log
+            .lines()
+            .filter(|line| line.contains(":CONSOLE"))
+            .map(str::to_owned)
+            .collect();
         Self { dom, console }
     }
 
@@ -74,7 +88,9 @@ impl Visit {
     #[track_caller]
     pub(super) fn attribute(&self, id: &str, name: &str) -> &str {
         let tag = self.element(id).split('>').next().unwrap_or_default();
-        let value = tag.split_once(&format!(" {name}=\"")).map_or("", |(_, rest)| rest);
+        let value = tag
+            .split_once(&format!(" {name}=\""))
+            .map_or("", |(_, rest)| rest);
         value.split('"').next().unwrap_or_default()
     }
 
@@ -86,7 +102,10 @@ impl Visit {
     #[track_caller]
     fn element(&self, id: &str) -> &str {
         let mark = format!(" id=\"{id}\"");
-        let start = self.dom.find(&mark).unwrap_or_else(|| panic!("the page has no #{id}: {}", self.dom));
+        let start = self
+            .dom
+            .find(&mark)
+            .unwrap_or_else(|| panic!("the page has no #{id}: {}", self.dom));
         &self.dom[start..]
     }
 }

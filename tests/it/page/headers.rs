@@ -1,4 +1,5 @@
-//! What goes over the wire with the page: the policy, the types, what is not there and what is not allowed.
+//! What goes over the wire with the page: the policy, the types, what is not there and what is not
+//! allowed.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -8,20 +9,35 @@ use crate::harness::{Answer, Client, Server, tfstate};
 
 /// The directives in an order that does not matter.
 fn directives(policy: &str) -> Vec<&str> {
-    let mut list: Vec<&str> = policy.split(';').map(str::trim).filter(|directive| !directive.is_empty()).collect();
+    let mut list: Vec<&str> = policy
+        .split(';')
+        .map(str::trim)
+        .filter(|directive| !directive.is_empty())
+        .collect();
     list.sort_unstable();
     list
 }
 
 #[track_caller]
 fn expect_guarded(path: &str, answer: &Answer, kind: &str) {
-    assert_eq!(directives(answer.header("content-security-policy")), directives(POLICY), "{path}");
+    assert_eq!(
+        directives(answer.header("content-security-policy")),
+        directives(POLICY),
+        "{path}"
+    );
     assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
     assert_eq!(answer.header("x-frame-options"), "DENY", "{path}");
     assert_eq!(answer.header("referrer-policy"), "no-referrer", "{path}");
     assert_eq!(answer.header("cache-control"), "no-store", "{path}");
-    assert!(answer.header("content-type").starts_with(kind), "{path}: {}", answer.header("content-type"));
-    assert!(!answer.headers.contains_key("set-cookie"), "{path} sets a cookie");
+    assert!(
+        answer.header("content-type").starts_with(kind),
+        "{path}: {}",
+        answer.header("content-type")
+    );
+    assert!(
+        !answer.headers.contains_key("set-cookie"),
+        "{path} sets a cookie"
+    );
 }
 
 #[test]
@@ -30,7 +46,10 @@ fn every_part_is_served_as_it_lies_in_the_tree_and_guarded() {
     for (path, file, kind) in PARTS {
         let answer = server.anonymous().get(path).expect_status(200);
         expect_guarded(path, &answer, kind);
-        assert!(answer.text() == part(file), "{path} is not what lies in static/{file}");
+        assert!(
+            answer.text() == part(file),
+            "{path} is not what lies in static/{file}"
+        );
     }
 }
 
@@ -40,7 +59,11 @@ fn head_answers_like_get_without_the_body() {
     for (path, file, kind) in PARTS {
         let answer = server.anonymous().send("HEAD", path, "").expect_status(200);
         expect_guarded(path, &answer, kind);
-        assert_eq!(answer.header("content-length"), part(file).len().to_string(), "{path}");
+        assert_eq!(
+            answer.header("content-length"),
+            part(file).len().to_string(),
+            "{path}"
+        );
         assert!(answer.bytes.is_empty(), "{path} has a body");
     }
 }
@@ -48,11 +71,25 @@ fn head_answers_like_get_without_the_body() {
 #[test]
 fn other_paths_are_not_found() {
     let server = Server::start();
-    for path in ["/nothing", "/static/style.css", "/style.css/", "/style.css/x", "/favicon.ico", "/.git/config", "/Cargo.toml"] {
-        let browser = server.anonymous().request("GET", path).header("Accept", "text/html");
+    for path in [
+        "/nothing",
+        "/static/style.css",
+        "/style.css/",
+        "/style.css/x",
+        "/favicon.ico",
+        "/.git/config",
+        "/Cargo.toml",
+    ] {
+        let browser = server
+            .anonymous()
+            .request("GET", path)
+            .header("Accept", "text/html");
         Client::ask(browser).expect_problem(404, "not_found");
         // A program would take 404 for a state that is not there.
-        server.anonymous().get(path).expect_problem(400, "bad_address");
+        server
+            .anonymous()
+            .get(path)
+            .expect_problem(400, "bad_address");
     }
 }
 
@@ -60,11 +97,23 @@ fn other_paths_are_not_found() {
 #[test]
 fn no_path_leads_out_of_the_page() {
     let server = Server::start();
-    for path in ["/../Cargo.toml", "/style.css/../../Cargo.toml", "/%2e%2e/Cargo.toml", "/..%2fCargo.toml", "//etc/passwd"] {
+    for path in [
+        "/../Cargo.toml",
+        "/style.css/../../Cargo.toml",
+        "/%2e%2e/Cargo.toml",
+        "/..%2fCargo.toml",
+        "//etc/passwd",
+    ] {
         let mut stream = TcpStream::connect(server.address()).expect("the server listens");
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("sent");
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        )
+        .expect("sent");
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer in UTF-8");
+        stream
+            .read_to_string(&mut answer)
+            .expect("an answer in UTF-8");
         let status = answer.split(' ').nth(1).unwrap_or_default();
         assert!(matches!(status, "400" | "404"), "{path}: {answer}");
     }
@@ -75,7 +124,10 @@ fn other_methods_are_not_allowed() {
     let server = Server::start();
     for (path, ..) in PARTS {
         for method in ["POST", "PUT", "DELETE", "PATCH", "LOCK"] {
-            let answer = server.anonymous().send(method, path, "").expect_problem(405, "method_not_allowed");
+            let answer = server
+                .anonymous()
+                .send(method, path, "")
+                .expect_problem(405, "method_not_allowed");
             let mut allowed: Vec<&str> = answer.header("allow").split(',').map(str::trim).collect();
             allowed.sort_unstable();
             assert_eq!(allowed, ["GET", "HEAD"], "{method} {path}");
@@ -87,25 +139,61 @@ fn other_methods_are_not_allowed() {
 fn what_the_page_asks_needs_no_credentials_and_says_no_more_than_it_should() {
     let server = Server::start();
     let answer = server.anonymous().get("/readyz").expect_status(200);
-    assert!(answer.header("content-type").starts_with("application/json"), "{}", answer.header("content-type"));
+    assert!(
+        answer
+            .header("content-type")
+            .starts_with("application/json"),
+        "{}",
+        answer.header("content-type")
+    );
     assert_eq!(answer.header("cache-control"), "no-store");
     assert_eq!(answer.header("x-content-type-options"), "nosniff");
     let readyz = answer.json();
-    let mut members: Vec<&str> = readyz.as_object().expect("an object").keys().map(String::as_str).collect();
+    let mut members: Vec<&str> = readyz
+        .as_object()
+        .expect("an object")
+        .keys()
+        .map(String::as_str)
+        .collect();
     members.sort_unstable();
-    assert_eq!(members, ["name", "problems", "since", "status", "verified_at", "version"]);
-    assert_eq!((&readyz["status"], &readyz["name"]), (&"ready".into(), &"statekeep".into()));
+    assert_eq!(
+        members,
+        [
+            "name",
+            "problems",
+            "since",
+            "status",
+            "verified_at",
+            "version"
+        ]
+    );
+    assert_eq!(
+        (&readyz["status"], &readyz["name"]),
+        (&"ready".into(), &"statekeep".into())
+    );
     assert_eq!(readyz["problems"], serde_json::json!([]));
-    assert_eq!(server.anonymous().get("/healthz").expect_status(200).json(), serde_json::json!({"status": "ok"}));
+    assert_eq!(
+        server.anonymous().get("/healthz").expect_status(200).json(),
+        serde_json::json!({"status": "ok"})
+    );
 }
 
 #[test]
 fn nothing_public_names_a_state() {
     let server = Server::start();
     let team = server.key("canary-team", "writer");
-    team.write("canary-team/canary-network", tfstate("canary-lineage", 1), None).expect_status(200);
-    team.lock("canary-team/canary-network", "canary-lock").expect_status(200);
-    let public = PARTS.iter().map(|(path, ..)| *path).chain(["/readyz", "/healthz", "/nothing"]);
+    team.write(
+        "canary-team/canary-network",
+        tfstate("canary-lineage", 1),
+        None,
+    )
+    .expect_status(200);
+    team.lock("canary-team/canary-network", "canary-lock")
+        .expect_status(200);
+    let public = PARTS
+        .iter()
+        .map(|(path, ..)| *path)
+        .chain(["/readyz", "/healthz", "/nothing"]);
     for path in public {
         let answer = server.anonymous().get(path);
         let whole = format!("{:?} {}", answer.headers, answer.text()).to_lowercase();

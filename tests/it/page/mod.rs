@@ -1,6 +1,7 @@
 //! The status page, as a browser sees it and as it goes over the wire.
 //!
-//! `files` looks at what lies in `static/`, `headers` at what the server sends with it, `shown` at what real Chromium makes of it.
+//! `files` looks at what lies in `static/`, `headers` at what the server sends with it, `shown` at
+//! what real Chromium makes of it.
 
 mod browser;
 mod files;
@@ -8,8 +9,10 @@ mod headers;
 mod shown;
 mod stub;
 
-/// The policy that every part of the page is sent with: nothing inline, nothing from elsewhere, in nobody's frame.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+/// The policy that every part of the page is sent with: nothing inline, nothing from elsewhere, in
+/// nobody's frame.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+    connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The parts of the page: path, file in `static/`, content type.
@@ -22,6 +25,8 @@ const PARTS: [(&str, &str, &str); 4] = [
 
 /// A file of `static/`, as it lies there.
 fn part(file: &str) -> String {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("static").join(file);
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("static")
+        .join(file);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

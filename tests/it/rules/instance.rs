@@ -1,4 +1,5 @@
-//! Which server answers, and which state: every answer of a state's address says so, an error too, and to anybody.
+//! Which server answers, and which state: every answer of a state's address says so, an error too,
+//! and to anybody.
 
 use serde_json::json;
 use tempfile::TempDir;
@@ -14,39 +15,102 @@ const STATE: &str = "statekeep-state";
 #[track_caller]
 fn expect(answer: Answer, status: u16, instance: &str, state: &str) {
     let answer = answer.expect_status(status);
-    assert_eq!((answer.header(INSTANCE), answer.header(STATE)), (instance, state));
+    assert_eq!(
+        (answer.header(INSTANCE), answer.header(STATE)),
+        (instance, state)
+    );
 }
 
 fn instance_of(server: &Server) -> String {
-    server.anonymous().read("team/net").header(INSTANCE).to_owned()
+    server
+        .anonymous()
+        .read("team/net")
+        .header(INSTANCE)
+        .to_owned()
 }
 
 #[test]
 fn every_answer_of_a_state_says_which_server_and_which_state() {
     let server = Server::start();
     let instance = instance_of(&server);
-    assert!(uuid::Uuid::parse_str(&instance).is_ok(), "{instance:?} is no UUID");
+    assert!(
+        uuid::Uuid::parse_str(&instance).is_ok(),
+        "{instance:?} is no UUID"
+    );
     let owner = server.key("team", "owner");
     let path = state_path("team/net");
     expect(owner.read("team/net"), 404, &instance, "team/net");
-    expect(owner.write("team/net", "no state", None), 400, &instance, "team/net");
-    expect(owner.write("team/net", tfstate(L1, 1), None), 200, &instance, "team/net");
+    expect(
+        owner.write("team/net", "no state", None),
+        400,
+        &instance,
+        "team/net",
+    );
+    expect(
+        owner.write("team/net", tfstate(L1, 1), None),
+        200,
+        &instance,
+        "team/net",
+    );
     expect(owner.send("HEAD", &path, ""), 200, &instance, "team/net");
-    expect(server.anonymous().send("HEAD", &path, ""), 401, &instance, "team/net");
-    expect(server.with("skp_wrong").read("team/net"), 401, &instance, "team/net");
-    expect(server.key("other", "writer").read("team/net"), 403, &instance, "team/net");
+    expect(
+        server.anonymous().send("HEAD", &path, ""),
+        401,
+        &instance,
+        "team/net",
+    );
+    expect(
+        server.with("skp_wrong").read("team/net"),
+        401,
+        &instance,
+        "team/net",
+    );
+    expect(
+        server.key("other", "writer").read("team/net"),
+        403,
+        &instance,
+        "team/net",
+    );
     expect(owner.send("PATCH", &path, ""), 405, &instance, "team/net");
     expect(owner.lock("team/net", "lock-1"), 200, &instance, "team/net");
     expect(owner.lock("team/net", "lock-2"), 423, &instance, "team/net");
-    expect(owner.unlock("team/net", "lock-2"), 409, &instance, "team/net");
-    for (below, status) in [("/lock", 200), ("/versions", 200), ("/versions/1", 200), ("/versions/9", 404), ("/outputs", 200)] {
-        expect(owner.get(&format!("{path}{below}")), status, &instance, "team/net");
+    expect(
+        owner.unlock("team/net", "lock-2"),
+        409,
+        &instance,
+        "team/net",
+    );
+    for (below, status) in [
+        ("/lock", 200),
+        ("/versions", 200),
+        ("/versions/1", 200),
+        ("/versions/9", 404),
+        ("/outputs", 200),
+    ] {
+        expect(
+            owner.get(&format!("{path}{below}")),
+            status,
+            &instance,
+            "team/net",
+        );
     }
-    expect(owner.unlock("team/net", "lock-1"), 200, &instance, "team/net");
+    expect(
+        owner.unlock("team/net", "lock-1"),
+        200,
+        &instance,
+        "team/net",
+    );
     let to = json!({"workspace": "team", "buildingBlock": "there"});
-    owner.post_json(&format!("{path}/move"), &to).expect_status(200);
+    owner
+        .post_json(&format!("{path}/move"), &to)
+        .expect_status(200);
     expect(owner.read("team/net"), 410, &instance, "team/net");
-    expect(owner.send("LOCK", &path, lock_body("lock-3")), 410, &instance, "team/net");
+    expect(
+        owner.send("LOCK", &path, lock_body("lock-3")),
+        410,
+        &instance,
+        "team/net",
+    );
     expect(owner.read("team/there"), 200, &instance, "team/there");
 }
 
@@ -59,13 +123,26 @@ fn a_name_has_one_spelling_however_the_address_spells_it() {
     let uuid = "0b5f7c3e-1d2a-4c4b-9e8f-00112233aabb";
     for (path, state) in [
         ("team/buildingBlock/net".to_owned(), "team/net".to_owned()),
-        ("%74eam/buildingblock/n%65t".to_owned(), "team/net".to_owned()),
-        (format!("team/BUILDINGBLOCK/{}", uuid.to_uppercase()), format!("team/{uuid}")),
-        (format!("team/buildingblock/{}", uuid.replace('-', "")), format!("team/{uuid}")),
+        (
+            "%74eam/buildingblock/n%65t".to_owned(),
+            "team/net".to_owned(),
+        ),
+        (
+            format!("team/BUILDINGBLOCK/{}", uuid.to_uppercase()),
+            format!("team/{uuid}"),
+        ),
+        (
+            format!("team/buildingblock/{}", uuid.replace('-', "")),
+            format!("team/{uuid}"),
+        ),
         ("team/buildingblock/no%20name".to_owned(), String::new()),
     ] {
         let answer = wire::ask(&server, &owner, "GET", &format!("{start}{path}"));
-        assert_eq!((answer.header(INSTANCE), answer.header(STATE)), (instance.as_str(), state.as_str()), "{path}");
+        assert_eq!(
+            (answer.header(INSTANCE), answer.header(STATE)),
+            (instance.as_str(), state.as_str()),
+            "{path}"
+        );
     }
 }
 

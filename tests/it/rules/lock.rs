@@ -11,10 +11,15 @@ use super::{L1, expect_locked};
 fn a_free_state_is_locked_and_the_lock_answered() {
     let server = Server::start();
     let planner = server.key("team", "planner");
-    let answer = planner.lock_to_plan("team/net", "lock-1").expect_status(200);
+    let answer = planner
+        .lock_to_plan("team/net", "lock-1")
+        .expect_status(200);
     assert_eq!(answer.header("content-type"), "application/json");
     let sent = lock_body_to("OperationTypePlan", "lock-1");
-    assert_eq!(answer.json(), serde_json::from_str::<serde_json::Value>(&sent).expect("JSON"));
+    assert_eq!(
+        answer.json(),
+        serde_json::from_str::<serde_json::Value>(&sent).expect("JSON")
+    );
 }
 
 #[test]
@@ -44,17 +49,42 @@ fn a_key_that_may_not_write_locks_for_a_plan_and_for_nothing_else() {
     ];
     let lock = format!("{}/lock", state_path("team/net"));
     for operation in writing {
-        for (method, path) in [("LOCK", state_path("team/net")), ("LOCK", lock.clone()), ("POST", lock.clone()), ("PUT", lock.clone())] {
+        for (method, path) in [
+            ("LOCK", state_path("team/net")),
+            ("LOCK", lock.clone()),
+            ("POST", lock.clone()),
+            ("PUT", lock.clone()),
+        ] {
             for caller in [&planner, &token] {
-                let answer = caller.send(method, &path, lock_body_to(operation, "lock-1")).expect_problem(403, "forbidden");
-                assert!(answer.text().contains("TFSTATE_SAVE"), "{operation}: {}", answer.text());
+                let answer = caller
+                    .send(method, &path, lock_body_to(operation, "lock-1"))
+                    .expect_problem(403, "forbidden");
+                assert!(
+                    answer.text().contains("TFSTATE_SAVE"),
+                    "{operation}: {}",
+                    answer.text()
+                );
             }
         }
-        writer.send("LOCK", &state_path("team/net"), lock_body_to(operation, "lock-1")).expect_status(200);
-        planner.send("LOCK", &state_path("team/net"), lock_body_to(operation, "lock-2")).expect_problem(403, "forbidden");
+        writer
+            .send(
+                "LOCK",
+                &state_path("team/net"),
+                lock_body_to(operation, "lock-1"),
+            )
+            .expect_status(200);
+        planner
+            .send(
+                "LOCK",
+                &state_path("team/net"),
+                lock_body_to(operation, "lock-2"),
+            )
+            .expect_problem(403, "forbidden");
         writer.unlock("team/net", "lock-1").expect_status(200);
     }
-    planner.send("LOCK", &state_path("team/net"), "{\"ID\":\"lock-1\"}").expect_problem(403, "forbidden");
+    planner
+        .send("LOCK", &state_path("team/net"), "{\"ID\":\"lock-1\"}")
+        .expect_problem(403, "forbidden");
     planner.get(&lock).expect_problem(404, "no_lock");
     for caller in [&planner, &token] {
         caller.lock_to_plan("team/net", "lock-1").expect_status(200);
@@ -70,7 +100,10 @@ fn the_same_key_may_send_its_lock_again() {
     for caller in [&writer, &writer, &token, &token.calling_from("127.0.0.2")] {
         caller.lock("team/net", "lock-1").expect_status(200);
     }
-    let evidence = writer.get(&format!("{}/lock", state_path("team/net"))).expect_status(200).json();
+    let evidence = writer
+        .get(&format!("{}/lock", state_path("team/net")))
+        .expect_status(200)
+        .json();
     assert_eq!(evidence["refused"]["count"], 0);
 }
 
@@ -78,9 +111,17 @@ fn the_same_key_may_send_its_lock_again() {
 fn another_id_or_another_key_is_423_with_the_holders_lock_exactly_as_it_was_sent() {
     let server = Server::start();
     let (writer, other) = (server.key("team", "writer"), server.key("team", "writer"));
-    let sent = "{ \"ID\":\"lock-1\",\n \"Who\" : \"me@\\u0068ome\", \"Created\":\"2026-01-02T03:04:05.678901234Z\", \"Extra\": [1, 2.50, {\"a\": null}] }";
-    writer.send("LOCK", &state_path("team/net"), sent).expect_status(200);
-    for (caller, id) in [(&writer, "lock-2"), (&other, "lock-1"), (&other, "lock-2"), (&server.token(&writer, json!({})), "lock-2")] {
+    let sent = "{ \"ID\":\"lock-1\",\n \"Who\" : \"me@\\u0068ome\", \
+        \"Created\":\"2026-01-02T03:04:05.678901234Z\", \"Extra\": [1, 2.50, {\"a\": null}] }";
+    writer
+        .send("LOCK", &state_path("team/net"), sent)
+        .expect_status(200);
+    for (caller, id) in [
+        (&writer, "lock-2"),
+        (&other, "lock-1"),
+        (&other, "lock-2"),
+        (&server.token(&writer, json!({})), "lock-2"),
+    ] {
         let answer = expect_locked(caller.lock("team/net", id), sent);
         assert_eq!(answer.header("content-type"), "application/json");
     }
@@ -107,17 +148,25 @@ fn what_is_no_lock_is_400_and_locks_nothing() {
         ("an ID of 257 characters", &long),
         ("Who is no text", "{\"ID\": \"a\", \"Who\": 7}"),
         ("Operation is no text", "{\"ID\": \"a\", \"Operation\": {}}"),
-        ("Created is no time", "{\"ID\": \"a\", \"Created\": \"yesterday\"}"),
+        (
+            "Created is no time",
+            "{\"ID\": \"a\", \"Created\": \"yesterday\"}",
+        ),
         ("a state", &tfstate(L1, 1)),
     ];
     for (what, body) in rows {
-        for (method, path) in [("LOCK", state_path("team/net")), ("PUT", format!("{}/lock", state_path("team/net")))] {
+        for (method, path) in [
+            ("LOCK", state_path("team/net")),
+            ("PUT", format!("{}/lock", state_path("team/net"))),
+        ] {
             let answer = writer.send(method, &path, body.to_owned());
             assert_eq!(answer.status, 400, "{what}: {}", answer.text());
             answer.expect_problem(400, "not_a_lock");
         }
     }
-    writer.get(&format!("{}/lock", state_path("team/net"))).expect_problem(404, "no_lock");
+    writer
+        .get(&format!("{}/lock", state_path("team/net")))
+        .expect_problem(404, "no_lock");
 }
 
 #[test]
@@ -134,11 +183,20 @@ fn locks_of_every_shape_that_clients_send_are_taken() {
     ];
     for (index, body) in bodies.iter().enumerate() {
         let path = state_path(&format!("team/n{index}"));
-        let request = writer.request("LOCK", &path).header("Content-MD5", md5(body.as_bytes())).body(body.clone());
+        let request = writer
+            .request("LOCK", &path)
+            .header("Content-MD5", md5(body.as_bytes()))
+            .body(body.clone());
         Client::ask(request).expect_status(200);
-        writer.lock(&format!("team/n{index}"), "other").expect_status(423);
-        writer.send("UNLOCK", &path, body.clone()).expect_status(200);
-        writer.get(&format!("{path}/lock")).expect_problem(404, "no_lock");
+        writer
+            .lock(&format!("team/n{index}"), "other")
+            .expect_status(423);
+        writer
+            .send("UNLOCK", &path, body.clone())
+            .expect_status(200);
+        writer
+            .get(&format!("{path}/lock"))
+            .expect_problem(404, "no_lock");
     }
 }
 
@@ -148,7 +206,9 @@ fn a_lock_needs_no_state_and_makes_none() {
     let writer = server.key("team", "writer");
     writer.lock("team/net", "lock-1").expect_status(200);
     writer.read("team/net").expect_problem(404, "no_state");
-    writer.write("team/net", tfstate(L1, 1), Some("lock-1")).expect_status(200);
+    writer
+        .write("team/net", tfstate(L1, 1), Some("lock-1"))
+        .expect_status(200);
     writer.unlock("team/net", "lock-1").expect_status(200);
 }
 
@@ -158,8 +218,12 @@ fn a_lock_holds_one_state_only() {
     let writer = server.key("team", "writer");
     writer.lock("team/net", "lock-1").expect_status(200);
     writer.lock("team/two", "lock-2").expect_status(200);
-    writer.write("team/two", tfstate(L1, 1), Some("lock-1")).expect_status(423);
-    writer.write("team/three", tfstate(L1, 1), None).expect_status(200);
+    writer
+        .write("team/two", tfstate(L1, 1), Some("lock-1"))
+        .expect_status(423);
+    writer
+        .write("team/three", tfstate(L1, 1), None)
+        .expect_status(200);
 }
 
 #[test]
@@ -170,15 +234,29 @@ fn of_many_who_lock_at_once_one_gets_it() {
         .map(|index| {
             let caller = writer.clone();
             std::thread::spawn(move || {
-                (0..5).map(|round| caller.lock(&format!("team/n{round}"), &format!("lock-{index}")).status.as_u16()).collect::<Vec<_>>()
+                (0..5)
+                    .map(|round| {
+                        caller
+                            .lock(&format!("team/n{round}"), &format!("lock-{index}"))
+                            .status
+                            .as_u16()
+                    })
+                    .collect::<Vec<_>>()
             })
         })
         .collect();
-    let all: Vec<Vec<u16>> = threads.into_iter().map(|thread| thread.join().expect("a thread")).collect();
+    let all: Vec<Vec<u16>> = threads
+        .into_iter()
+        .map(|thread| thread.join().expect("a thread"))
+        .collect();
     for round in 0..5 {
         let winners = all.iter().filter(|statuses| statuses[round] == 200).count();
         assert_eq!(winners, 1, "{all:?}");
-        assert!(all.iter().all(|statuses| [200, 423].contains(&statuses[round])), "{all:?}");
+        assert!(
+            all.iter()
+                .all(|statuses| [200, 423].contains(&statuses[round])),
+            "{all:?}"
+        );
     }
 }
 
@@ -194,7 +272,9 @@ fn locks_outlive_a_restart() {
     let (writer, other) = (writer.at(&server), other.at(&server));
     expect_locked(other.lock_to_plan("team/net", "lock-2"), &lock);
     writer.lock("team/net", "lock-1").expect_status(200);
-    writer.write("team/net", tfstate(L1, 1), Some("lock-1")).expect_status(200);
+    writer
+        .write("team/net", tfstate(L1, 1), Some("lock-1"))
+        .expect_status(200);
     writer.unlock("team/net", "lock-1").expect_status(200);
     other.lock_to_plan("team/net", "lock-2").expect_status(200);
 }

@@ -1,4 +1,5 @@
-//! The state protocol, row by row, in its order of judgement: each row of the contract's table is a test here.
+//! The state protocol, row by row, in its order of judgement: each row of the contract's table is a
+//! test here.
 
 mod address;
 mod broken_lock;
@@ -32,7 +33,10 @@ const L2: &str = "22222222-2222-4222-8222-222222222222";
 /// The number of the rejected version that a refusal names; fails where none is named.
 #[track_caller]
 fn rejected_number(answer: &Answer) -> u64 {
-    answer.header("statekeep-rejected-version").parse().expect("the answer names the rejected version")
+    answer
+        .header("statekeep-rejected-version")
+        .parse()
+        .expect("the answer names the rejected version")
 }
 
 /// Checks that an answer is the holder's lock, as the holder sent it.
@@ -40,7 +44,10 @@ fn rejected_number(answer: &Answer) -> u64 {
 fn expect_holder(answer: Answer, status: u16, lock: &str) -> Answer {
     let answer = answer.expect_status(status);
     assert_eq!(answer.text(), lock);
-    assert!(!answer.header("statekeep-code").is_empty(), "a conflict names its code");
+    assert!(
+        !answer.header("statekeep-code").is_empty(),
+        "a conflict names its code"
+    );
     answer
 }
 
@@ -55,14 +62,20 @@ fn expect_locked(answer: Answer, lock: &str) -> Answer {
 /// How many versions of each kind a state has: (all, rejected).
 fn counts(caller: &Client, name: &str) -> (usize, usize) {
     let versions = caller.versions(name);
-    let rejected = versions.iter().filter(|version| version["kind"] == "rejected").count();
+    let rejected = versions
+        .iter()
+        .filter(|version| version["kind"] == "rejected")
+        .count();
     (versions.len(), rejected)
 }
 
 /// One row of a state's history.
 #[track_caller]
 fn info(caller: &Client, name: &str, number: u64) -> Value {
-    caller.get(&format!("{}/versions/{number}/info", state_path(name))).expect_status(200).json()
+    caller
+        .get(&format!("{}/versions/{number}/info", state_path(name)))
+        .expect_status(200)
+        .json()
 }
 
 /// The bytes of one version.
@@ -72,5 +85,9 @@ fn version(caller: &Client, name: &str, number: u64) -> Answer {
 
 /// Writes without a lock but over the guard.
 fn force(caller: &Client, name: &str, body: &str) -> Answer {
-    caller.send("POST", &format!("{}?force=true", state_path(name)), body.to_owned())
+    caller.send(
+        "POST",
+        &format!("{}?force=true", state_path(name)),
+        body.to_owned(),
+    )
 }

@@ -1,5 +1,6 @@
-//! What stands behind the `?`: judged alike on every method and before anything else, so that a program is refused at its first request and not at its
-//! last; and a refusal of a query or a body says what of it is wrong.
+//! What stands behind the `?`: judged alike on every method and before anything else, so that a
+//! program is refused at its first request and not at its last; and a refusal of a query or a body
+//! says what of it is wrong.
 
 use serde_json::{Value, json};
 
@@ -15,14 +16,20 @@ const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "LOCK", "UNLOCK", "DEL
 fn refused(caller: &Client, method: &str, path: &str, body: &str) -> String {
     let answer = caller.send(method, path, body.to_owned());
     assert_eq!(answer.status, 400, "{method} {path}: {}", answer.text());
-    if method == "HEAD" { String::new() } else { answer.expect_problem(400, "bad_query").json()["detail"].to_string() }
+    if method == "HEAD" {
+        String::new()
+    } else {
+        answer.expect_problem(400, "bad_query").json()["detail"].to_string()
+    }
 }
 
 #[test]
 fn our_parameters_in_an_address_are_refused_when_it_is_read_and_locked() {
     let server = Server::start();
     let writer = server.key("team", "writer");
-    writer.write("team/net", tfstate(L1, 1), None).expect_status(200);
+    writer
+        .write("team/net", tfstate(L1, 1), None)
+        .expect_status(200);
     let state = state_path("team/net");
     let queries = [
         ("force=true", "force"),
@@ -36,36 +43,73 @@ fn our_parameters_in_an_address_are_refused_when_it_is_read_and_locked() {
     ];
     for (query, name) in queries {
         for (method, path) in [("GET", &state), ("HEAD", &state), ("LOCK", &state)] {
-            let detail = refused(&writer, method, &format!("{path}?{query}"), &lock_body("lock-1"));
-            assert!(method == "HEAD" || detail.contains(&format!("`{name}`")), "{method} ?{query}: {detail}");
+            let detail = refused(
+                &writer,
+                method,
+                &format!("{path}?{query}"),
+                &lock_body("lock-1"),
+            );
+            assert!(
+                method == "HEAD" || detail.contains(&format!("`{name}`")),
+                "{method} ?{query}: {detail}"
+            );
         }
         for method in ["GET", "POST", "PUT", "LOCK"] {
-            refused(&writer, method, &format!("{state}/lock?{query}"), &lock_body("lock-1"));
+            refused(
+                &writer,
+                method,
+                &format!("{state}/lock?{query}"),
+                &lock_body("lock-1"),
+            );
         }
         // Whoever asks.
         refused(&server.anonymous(), "GET", &format!("{state}?{query}"), "");
     }
-    writer.get(&format!("{state}/lock")).expect_problem(404, "no_lock");
+    writer
+        .get(&format!("{state}/lock"))
+        .expect_problem(404, "no_lock");
 }
 
 #[test]
 fn what_makes_no_sense_is_refused_on_every_method() {
     let server = Server::start();
     let owner = server.key("team", "owner");
-    owner.write("team/net", tfstate(L1, 1), None).expect_status(200);
+    owner
+        .write("team/net", tfstate(L1, 1), None)
+        .expect_status(200);
     owner.lock("team/net", "lock-1").expect_status(200);
     let state = state_path("team/net");
-    for query in ["force=1", "force=True", "force=yes", "force=", "force", "force=true&force=true", "ID=a&ID=b", "force=true&force=false"] {
+    for query in [
+        "force=1",
+        "force=True",
+        "force=yes",
+        "force=",
+        "force",
+        "force=true&force=true",
+        "ID=a&ID=b",
+        "force=true&force=false",
+    ] {
         for method in METHODS {
             refused(&owner, method, &format!("{state}?{query}"), "");
             refused(&server.anonymous(), method, &format!("{state}?{query}"), "");
         }
         for method in ["UNLOCK", "DELETE"] {
-            let detail = refused(&owner, method, &format!("{state}/lock?{query}"), &lock_body("lock-1"));
-            assert!(detail.contains("force") || detail.contains("ID"), "{query}: {detail}");
+            let detail = refused(
+                &owner,
+                method,
+                &format!("{state}/lock?{query}"),
+                &lock_body("lock-1"),
+            );
+            assert!(
+                detail.contains("force") || detail.contains("ID"),
+                "{query}: {detail}"
+            );
         }
     }
-    assert_eq!(owner.read("team/net").expect_status(200).text(), tfstate(L1, 1));
+    assert_eq!(
+        owner.read("team/net").expect_status(200).text(),
+        tfstate(L1, 1)
+    );
     owner.get(&format!("{state}/lock")).expect_status(200);
 }
 
@@ -74,12 +118,28 @@ fn the_id_in_the_body_of_an_unlock_counts_whatever_stands_in_its_address() {
     let server = Server::start();
     let writer = server.key("team", "writer");
     let state = state_path("team/net");
-    for (method, path) in [("UNLOCK", state.clone()), ("UNLOCK", format!("{state}/lock")), ("DELETE", format!("{state}/lock"))] {
+    for (method, path) in [
+        ("UNLOCK", state.clone()),
+        ("UNLOCK", format!("{state}/lock")),
+        ("DELETE", format!("{state}/lock")),
+    ] {
         writer.lock("team/net", "lock-1").expect_status(200);
-        writer.send(method, &format!("{path}?ID=mine"), lock_body("lock-2")).expect_status(409);
-        writer.send(method, &format!("{path}?ID=lock-1"), lock_body("lock-2")).expect_status(409);
-        writer.send(method, &format!("{path}?ID=mine&force=true"), lock_body("lock-1")).expect_status(200);
-        writer.get(&format!("{state}/lock")).expect_problem(404, "no_lock");
+        writer
+            .send(method, &format!("{path}?ID=mine"), lock_body("lock-2"))
+            .expect_status(409);
+        writer
+            .send(method, &format!("{path}?ID=lock-1"), lock_body("lock-2"))
+            .expect_status(409);
+        writer
+            .send(
+                method,
+                &format!("{path}?ID=mine&force=true"),
+                lock_body("lock-1"),
+            )
+            .expect_status(200);
+        writer
+            .get(&format!("{state}/lock"))
+            .expect_problem(404, "no_lock");
     }
 }
 
@@ -87,15 +147,28 @@ fn the_id_in_the_body_of_an_unlock_counts_whatever_stands_in_its_address() {
 fn other_parameters_are_left_alone_at_a_states_address() {
     let server = Server::start();
     let owner = server.key("team", "owner");
-    let path = format!("{}?tenant=a&id=b&Force=1&ref=%C3%A4", state_path("team/net"));
+    let path = format!(
+        "{}?tenant=a&id=b&Force=1&ref=%C3%A4",
+        state_path("team/net")
+    );
     let locks = format!("{}/lock?tenant=a&id=b", state_path("team/net"));
-    owner.send("LOCK", &path, lock_body("lock-1")).expect_status(200);
-    owner.send("POST", &format!("{path}&ID=lock-1"), tfstate(L1, 1)).expect_status(200);
+    owner
+        .send("LOCK", &path, lock_body("lock-1"))
+        .expect_status(200);
+    owner
+        .send("POST", &format!("{path}&ID=lock-1"), tfstate(L1, 1))
+        .expect_status(200);
     owner.get(&path).expect_status(200);
     owner.get(&locks).expect_status(200);
-    owner.send("UNLOCK", &path, lock_body("lock-1")).expect_status(200);
-    owner.send("POST", &locks, lock_body("lock-1")).expect_status(200);
-    owner.send("DELETE", &locks, lock_body("lock-1")).expect_status(200);
+    owner
+        .send("UNLOCK", &path, lock_body("lock-1"))
+        .expect_status(200);
+    owner
+        .send("POST", &locks, lock_body("lock-1"))
+        .expect_status(200);
+    owner
+        .send("DELETE", &locks, lock_body("lock-1"))
+        .expect_status(200);
     owner.send("DELETE", &path, "").expect_status(200);
 }
 
@@ -103,7 +176,9 @@ fn other_parameters_are_left_alone_at_a_states_address() {
 fn every_other_call_refuses_parameters_that_it_does_not_know() {
     let server = Server::start();
     let admin = server.admin();
-    admin.write("team/net", tfstate(L1, 1), None).expect_status(200);
+    admin
+        .write("team/net", tfstate(L1, 1), None)
+        .expect_status(200);
     let below = |path: &str| format!("{}{path}", state_path("team/net"));
     let calls: Vec<(&str, String)> = [
         ("GET", "/versions"),
@@ -160,7 +235,9 @@ fn every_other_call_refuses_parameters_that_it_does_not_know() {
         }
     }
     // As their owner meant it.
-    admin.get("/api/events?buildingBlock=net&limit=1").expect_status(200);
+    admin
+        .get("/api/events?buildingBlock=net&limit=1")
+        .expect_status(200);
     wire::ask(&server, &admin, "GET", "/?whatever=1").expect_status(200);
 }
 
@@ -168,7 +245,9 @@ fn every_other_call_refuses_parameters_that_it_does_not_know() {
 fn a_number_is_written_in_digits_alone() {
     let server = Server::start();
     let admin = server.admin();
-    admin.write("team/net", tfstate(L1, 1), None).expect_status(200);
+    admin
+        .write("team/net", tfstate(L1, 1), None)
+        .expect_status(200);
     let versions = format!("{}/versions", state_path("team/net"));
     let calls = [
         ("GET", format!("{versions}?limit="), "limit"),
@@ -179,12 +258,38 @@ fn a_number_is_written_in_digits_alone() {
         ("GET", "/api/keys?limit=".to_owned(), "limit"),
         ("GET", "/api/retention?limit=".to_owned(), "limit"),
         ("GET", "/api/terraform/state?limit=".to_owned(), "limit"),
-        ("POST", format!("{}/import?append=true&number=", state_path("team/net")), "number"),
-        ("POST", format!("{}/import?append=true&removed_serial=", state_path("team/net")), "removed_serial"),
-        ("POST", format!("{}/import?after=", state_path("team/net")), "after"),
+        (
+            "POST",
+            format!("{}/import?append=true&number=", state_path("team/net")),
+            "number",
+        ),
+        (
+            "POST",
+            format!(
+                "{}/import?append=true&removed_serial=",
+                state_path("team/net")
+            ),
+            "removed_serial",
+        ),
+        (
+            "POST",
+            format!("{}/import?after=", state_path("team/net")),
+            "after",
+        ),
     ];
     for (method, path, name) in &calls {
-        for number in ["%2B1", "+1", "01", "-1", "1.0", "1e0", "", "0x1", "x", "18446744073709551616"] {
+        for number in [
+            "%2B1",
+            "+1",
+            "01",
+            "-1",
+            "1.0",
+            "1e0",
+            "",
+            "0x1",
+            "x",
+            "18446744073709551616",
+        ] {
             let detail = refused(&admin, method, &format!("{path}{number}"), &tfstate(L1, 9));
             assert!(detail.contains(name), "{path}{number}: {detail}");
         }
@@ -196,7 +301,9 @@ fn a_number_is_written_in_digits_alone() {
 fn a_refusal_names_the_parameter_or_the_member() {
     let server = Server::start();
     let admin = server.admin();
-    admin.write("team/net", tfstate(L1, 1), None).expect_status(200);
+    admin
+        .write("team/net", tfstate(L1, 1), None)
+        .expect_status(200);
     let below = |path: &str| format!("{}{path}", state_path("team/net"));
     for (path, name) in [
         (below("/outputs?sensitive=True"), "sensitive"),
@@ -210,14 +317,54 @@ fn a_refusal_names_the_parameter_or_the_member() {
     }
     let secret = "skp_ASecretThatMustNotComeBack";
     let bodies: [(&str, String, Value, &str); 10] = [
-        ("POST", below("/rollback"), json!({"version": "1"}), "`version` has to be a whole number"),
-        ("POST", below("/rollback"), json!({"version": 1, "dry_run": "yes"}), "`dry_run` has to be true or false"),
-        ("POST", below("/rollback"), json!({}), "`version` is missing"),
-        ("POST", below("/rollback"), json!({"version": 1, "dryRun": true}), "`dryRun`"),
-        ("POST", below("/versions/1/hold"), json!({"reason": 7}), "`reason` has to be a text"),
-        ("POST", "/api/keys".to_owned(), json!({"name": "x", "permissions": "TFSTATE_LIST"}), "`permissions` has to be a list"),
-        ("POST", "/api/login".to_owned(), json!({"clientId": "x", "client_secret": secret}), "`clientSecret` is missing"),
-        ("POST", "/api/login".to_owned(), json!({"clientId": secret, "clientSecret": 7}), "`clientSecret` has to be a text"),
+        (
+            "POST",
+            below("/rollback"),
+            json!({"version": "1"}),
+            "`version` has to be a whole number",
+        ),
+        (
+            "POST",
+            below("/rollback"),
+            json!({"version": 1, "dry_run": "yes"}),
+            "`dry_run` has to be true or false",
+        ),
+        (
+            "POST",
+            below("/rollback"),
+            json!({}),
+            "`version` is missing",
+        ),
+        (
+            "POST",
+            below("/rollback"),
+            json!({"version": 1, "dryRun": true}),
+            "`dryRun`",
+        ),
+        (
+            "POST",
+            below("/versions/1/hold"),
+            json!({"reason": 7}),
+            "`reason` has to be a text",
+        ),
+        (
+            "POST",
+            "/api/keys".to_owned(),
+            json!({"name": "x", "permissions": "TFSTATE_LIST"}),
+            "`permissions` has to be a list",
+        ),
+        (
+            "POST",
+            "/api/login".to_owned(),
+            json!({"clientId": "x", "client_secret": secret}),
+            "`clientSecret` is missing",
+        ),
+        (
+            "POST",
+            "/api/login".to_owned(),
+            json!({"clientId": secret, "clientSecret": 7}),
+            "`clientSecret` has to be a text",
+        ),
         (
             "POST",
             "/api/login".to_owned(),
@@ -232,12 +379,22 @@ fn a_refusal_names_the_parameter_or_the_member() {
         ),
     ];
     for (method, path, body, says) in bodies {
-        let answer = admin.send(method, &path, body.to_string()).expect_problem(400, "bad_body");
+        let answer = admin
+            .send(method, &path, body.to_string())
+            .expect_problem(400, "bad_body");
         let detail = answer.json()["detail"].as_str().expect("a text").to_owned();
         assert!(detail.contains(says), "{path} {body}: {detail}");
         assert!(!answer.text().contains(secret), "{path}: {detail}");
     }
-    let form = server.anonymous().request("POST", "/api/login").header("Content-Type", "application/x-www-form-urlencoded");
-    let answer = Client::ask(form.body("client_id=x&grant_type=client_credentials")).expect_problem(400, "bad_body");
-    assert!(answer.text().contains("`client_secret` is missing"), "{}", answer.text());
+    let form = server
+        .anonymous()
+        .request("POST", "/api/login")
+        .header("Content-Type", "application/x-www-form-urlencoded");
+    let answer = Client::ask(form.body("client_id=x&grant_type=client_credentials"))
+        .expect_problem(400, "bad_body");
+    assert!(
+        answer.text().contains("`client_secret` is missing"),
+        "{}",
+        answer.text()
+    );
 }

@@ -1,4 +1,5 @@
-//! What any call may be refused with: 401, 403, 405, and unknown addresses, always as a problem that says what is wrong.
+//! What any call may be refused with: 401, 403, 405, and unknown addresses, always as a problem
+//! that says what is wrong.
 
 use serde_json::{Value, json};
 
@@ -20,13 +21,30 @@ fn body_for(method: &str) -> String {
 #[test]
 fn no_or_unusable_credentials_are_401_and_name_both_ways() {
     let server = Server::start();
-    server.key("team", "writer").write("team/net", tfstate(L1, 1), None).expect_status(200);
+    server
+        .key("team", "writer")
+        .write("team/net", tfstate(L1, 1), None)
+        .expect_status(200);
     let addresses = ["127.0.1.1", "127.0.1.2", "127.0.1.3"];
-    for (caller, address) in [server.anonymous(), server.with("nonsense"), server.with("skp_nonsense")].iter().zip(addresses) {
+    for (caller, address) in [
+        server.anonymous(),
+        server.with("nonsense"),
+        server.with("skp_nonsense"),
+    ]
+    .iter()
+    .zip(addresses)
+    {
         let caller = caller.calling_from(address);
         for method in METHODS {
-            let answer = caller.send(method, &state_path("team/net"), body_for(method)).expect_problem(401, "unauthorized");
-            let ways: Vec<_> = answer.headers.get_all("www-authenticate").iter().filter_map(|value| value.to_str().ok()).collect();
+            let answer = caller
+                .send(method, &state_path("team/net"), body_for(method))
+                .expect_problem(401, "unauthorized");
+            let ways: Vec<_> = answer
+                .headers
+                .get_all("www-authenticate")
+                .iter()
+                .filter_map(|value| value.to_str().ok())
+                .collect();
             let ways = ways.join(", ");
             assert!(ways.contains("Basic") && ways.contains("Bearer"), "{ways}");
         }
@@ -39,11 +57,26 @@ fn told(answer: &Answer, name: &str) -> (u16, String, Value) {
         .headers
         .iter()
         .filter(|(header, _)| !["request-id", "date", "connection"].contains(&header.as_str()))
-        .map(|(header, value)| format!("{header}: {}", value.to_str().expect("text").replace(name, "NAME")))
+        .map(|(header, value)| {
+            format!(
+                "{header}: {}",
+                value.to_str().expect("text").replace(name, "NAME")
+            )
+        })
         .collect();
     headers.sort();
-    let body = if answer.bytes.is_empty() { Value::Null } else { answer.json() };
-    let body = serde_json::from_str(&body.to_string().replace(name, "NAME").replace(answer.header("request-id"), "ID")).expect("JSON");
+    let body = if answer.bytes.is_empty() {
+        Value::Null
+    } else {
+        answer.json()
+    };
+    let body = serde_json::from_str(
+        &body
+            .to_string()
+            .replace(name, "NAME")
+            .replace(answer.header("request-id"), "ID"),
+    )
+    .expect("JSON");
     (answer.status.as_u16(), headers.join("\n"), body)
 }
 
@@ -57,7 +90,10 @@ fn outside_the_keys_scope_the_answer_does_not_tell_whether_a_state_exists() {
     owner.lock("team/aaaa", "lock-9").expect_status(200);
     owner.delete("team/bbbb").expect_status(200);
     owner
-        .post_json(&format!("{}/move", state_path("team/cccc")), &json!({"workspace": "team", "buildingBlock": "there"}))
+        .post_json(
+            &format!("{}/move", state_path("team/cccc")),
+            &json!({"workspace": "team", "buildingBlock": "there"}),
+        )
         .expect_status(200);
     let below: [(&str, &[&str]); 7] = [
         ("", &METHODS),
@@ -68,17 +104,32 @@ fn outside_the_keys_scope_the_answer_does_not_tell_whether_a_state_exists() {
         ("/restore", &["POST"]),
         ("/move", &["POST"]),
     ];
-    let calls: Vec<(&str, &str)> = below.iter().flat_map(|(below, methods)| methods.iter().map(|&method| (method, *below))).collect();
+    let calls: Vec<(&str, &str)> = below
+        .iter()
+        .flat_map(|(below, methods)| methods.iter().map(|&method| (method, *below)))
+        .collect();
     let there = json!({"workspace": "team", "buildingBlock": "x"}).to_string();
-    for caller in [server.key("rival", "owner"), server.key("team/other", "owner"), server.key("", "monitor")] {
+    for caller in [
+        server.key("rival", "owner"),
+        server.key("team/other", "owner"),
+        server.key("", "monitor"),
+    ] {
         for (method, below) in &calls {
-            let body = if *below == "/move" { there.clone() } else { body_for(method) };
+            let body = if *below == "/move" {
+                there.clone()
+            } else {
+                body_for(method)
+            };
             let path = |block: &str| format!("{}{below}", state_path(&format!("team/{block}")));
             let ask = |block: &str| told(&caller.send(method, &path(block), body.clone()), block);
             let never = ask("dddd");
             assert_eq!(never.0, 403, "{method} {below}");
             let others = ["aaaa", "bbbb", "cccc"].map(ask);
-            assert_eq!(others, [never.clone(), never.clone(), never], "{method} {below}");
+            assert_eq!(
+                others,
+                [never.clone(), never.clone(), never],
+                "{method} {below}"
+            );
         }
     }
 }
@@ -89,9 +140,21 @@ fn a_method_that_is_not_offered_is_405_with_what_is() {
     let admin = server.admin();
     let state = state_path("team/net");
     let rows: [(&str, String, &str); 10] = [
-        ("PATCH", state.clone(), "GET, HEAD, POST, PUT, DELETE, LOCK, UNLOCK"),
-        ("OPTIONS", state.clone(), "GET, HEAD, POST, PUT, DELETE, LOCK, UNLOCK"),
-        ("PROPFIND", state.clone(), "GET, HEAD, POST, PUT, DELETE, LOCK, UNLOCK"),
+        (
+            "PATCH",
+            state.clone(),
+            "GET, HEAD, POST, PUT, DELETE, LOCK, UNLOCK",
+        ),
+        (
+            "OPTIONS",
+            state.clone(),
+            "GET, HEAD, POST, PUT, DELETE, LOCK, UNLOCK",
+        ),
+        (
+            "PROPFIND",
+            state.clone(),
+            "GET, HEAD, POST, PUT, DELETE, LOCK, UNLOCK",
+        ),
         ("POST", format!("{state}/versions"), "GET"),
         ("DELETE", format!("{state}/versions/1"), "GET"),
         ("GET", format!("{state}/restore"), "POST"),
@@ -101,7 +164,9 @@ fn a_method_that_is_not_offered_is_405_with_what_is() {
         ("POST", "/api/events".to_owned(), "GET"),
     ];
     for (method, path, expected) in rows {
-        let answer = admin.send(method, &path, "").expect_problem(405, "method_not_allowed");
+        let answer = admin
+            .send(method, &path, "")
+            .expect_problem(405, "method_not_allowed");
         let allowed: Vec<&str> = answer.header("allow").split(',').map(str::trim).collect();
         for method in expected.split(", ") {
             assert!(allowed.contains(&method), "{path}: {method} in {allowed:?}");
@@ -140,9 +205,36 @@ fn an_unknown_path_below_api_is_400_because_404_means_an_empty_state() {
         let status = server.anonymous().get(path).status.as_u16();
         assert!([400, 401].contains(&status), "{path}: {status}");
     }
-    for number in ["x", "-1", "1.0", "%31x", "+1", "%2B1", "01", "00", "1%20", "%201", "1e0", "0x1", "٠", "18446744073709551616"] {
-        wire::ask(&server, &admin, "GET", &format!("{state}/versions/{number}")).expect_status(400);
-        wire::ask(&server, &admin, "GET", &format!("{state}/versions/{number}/info")).expect_status(400);
+    for number in [
+        "x",
+        "-1",
+        "1.0",
+        "%31x",
+        "+1",
+        "%2B1",
+        "01",
+        "00",
+        "1%20",
+        "%201",
+        "1e0",
+        "0x1",
+        "٠",
+        "18446744073709551616",
+    ] {
+        wire::ask(
+            &server,
+            &admin,
+            "GET",
+            &format!("{state}/versions/{number}"),
+        )
+        .expect_status(400);
+        wire::ask(
+            &server,
+            &admin,
+            "GET",
+            &format!("{state}/versions/{number}/info"),
+        )
+        .expect_status(400);
     }
 }
 
@@ -165,8 +257,13 @@ fn an_address_that_is_nearly_a_states_gets_a_pointer_to_it() {
     ];
     for path in near {
         for method in ["GET", "POST", "LOCK", "UNLOCK"] {
-            let answer = wire::ask(&server, &server.admin(), method, path).expect_problem(400, "bad_address");
-            assert!(answer.text().contains(&server.state("w/net")), "{method} {path}: {}", answer.text());
+            let answer = wire::ask(&server, &server.admin(), method, path)
+                .expect_problem(400, "bad_address");
+            assert!(
+                answer.text().contains(&server.state("w/net")),
+                "{method} {path}: {}",
+                answer.text()
+            );
         }
     }
 }
@@ -174,25 +271,75 @@ fn an_address_that_is_nearly_a_states_gets_a_pointer_to_it() {
 #[test]
 fn paths_outside_the_api_are_404_for_browsers_and_400_for_programs() {
     let server = Server::start();
-    let browsers = ["text/html", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "application/xml, Text/HTML ;q=0.1"];
-    let programs = ["*/*", "application/json", "text/*", "text/html;q=0", "text/html ; q=0.0, */*", "text/plain, text/htmlx", ""];
-    let outside =
-        ["/nothing", "/index.php", "/index.html", "/..%2f..%2fetc/passwd", "/API/terraform/state", "/terraform/state/x", "//", "/a/b/"];
+    let browsers = [
+        "text/html",
+        "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+        "application/xml, Text/HTML ;q=0.1",
+    ];
+    let programs = [
+        "*/*",
+        "application/json",
+        "text/*",
+        "text/html;q=0",
+        "text/html ; q=0.0, */*",
+        "text/plain, text/htmlx",
+        "",
+    ];
+    let outside = [
+        "/nothing",
+        "/index.php",
+        "/index.html",
+        "/..%2f..%2fetc/passwd",
+        "/API/terraform/state",
+        "/terraform/state/x",
+        "//",
+        "/a/b/",
+    ];
     for path in outside {
         for method in ["GET", "HEAD"] {
-            let ask = |accept: &str| Client::ask(server.anonymous().request(method, path).header("Accept", accept)).status.as_u16();
-            assert!(browsers.iter().all(|accept| ask(accept) == 404), "{method} {path} by a browser");
-            assert!(programs.iter().all(|accept| ask(accept) == 400), "{method} {path} by a program");
+            let ask = |accept: &str| {
+                Client::ask(
+                    server
+                        .anonymous()
+                        .request(method, path)
+                        .header("Accept", accept),
+                )
+                .status
+                .as_u16()
+            };
+            assert!(
+                browsers.iter().all(|accept| ask(accept) == 404),
+                "{method} {path} by a browser"
+            );
+            assert!(
+                programs.iter().all(|accept| ask(accept) == 400),
+                "{method} {path} by a program"
+            );
         }
         // As the programs do, which send no `Accept` at all.
         wire::ask(&server, &server.admin(), "GET", path).expect_problem(400, "bad_address");
     }
-    let in_the_api = server.anonymous().request("GET", "/api/nothing").header("Accept", "text/html");
+    let in_the_api = server
+        .anonymous()
+        .request("GET", "/api/nothing")
+        .header("Accept", "text/html");
     Client::ask(in_the_api).expect_problem(400, "bad_address");
-    Client::ask(server.anonymous().request("GET", "/nothing").header("Accept", "text/html")).expect_problem(404, "not_found");
+    Client::ask(
+        server
+            .anonymous()
+            .request("GET", "/nothing")
+            .header("Accept", "text/html"),
+    )
+    .expect_problem(404, "not_found");
     let mut wire = Wire::to(&server);
-    wire.send("GET /static/../../../etc/passwd HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    wire.send(
+        "GET /static/../../../etc/passwd HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+    );
     let answer = wire.answer().expect("an answer");
-    assert!([400, 404].contains(&answer.status.as_u16()), "{}", answer.status);
+    assert!(
+        [400, 404].contains(&answer.status.as_u16()),
+        "{}",
+        answer.status
+    );
     assert!(!answer.text().contains("root:"));
 }

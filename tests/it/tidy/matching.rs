@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-/// A file: its path from the root of the tree, its text, and the text with comments and literals blanked out.
+/// A file: its path from the root of the tree, its text, and the text with comments and literals
+/// blanked out.
 pub(super) struct File {
     pub(super) path: String,
     pub(super) text: String,
@@ -11,8 +12,16 @@ pub(super) struct File {
 
 impl File {
     pub(super) fn new(path: &str, text: &str) -> Self {
-        let code = if is_rust(path) { code_only(text) } else { String::new() };
-        Self { path: path.to_owned(), text: text.to_owned(), code }
+        let code = if is_rust(path) {
+            code_only(text)
+        } else {
+            String::new()
+        };
+        Self {
+            path: path.to_owned(),
+            text: text.to_owned(),
+            code,
+        }
     }
 
     pub(super) fn is_in(&self, places: &[&str]) -> bool {
@@ -22,7 +31,11 @@ impl File {
     /// `src/http/page.rs` and `src/http.rs` are in the room `http`.
     pub(super) fn room(&self) -> &str {
         let inside = self.path.strip_prefix("src/").unwrap_or_default();
-        inside.split('/').next().unwrap_or_default().trim_end_matches(".rs")
+        inside
+            .split('/')
+            .next()
+            .unwrap_or_default()
+            .trim_end_matches(".rs")
     }
 
     pub(super) fn finding(&self, offset: usize, rule: &str) -> String {
@@ -33,16 +46,20 @@ impl File {
     /// Where a word stands in the code, with what follows it.
     pub(super) fn words<'a>(&'a self, word: &'a str) -> impl Iterator<Item = (usize, &'a str)> {
         let is_part = |char: char| char.is_alphanumeric() || char == '_';
-        self.code.match_indices(word).filter_map(move |(offset, _)| {
-            let rest = &self.code[offset + word.len()..];
-            let whole = !self.code[..offset].ends_with(is_part) && !rest.starts_with(is_part);
-            whole.then_some((offset, rest))
-        })
+        self.code
+            .match_indices(word)
+            .filter_map(move |(offset, _)| {
+                let rest = &self.code[offset + word.len()..];
+                let whole = !self.code[..offset].ends_with(is_part) && !rest.starts_with(is_part);
+                whole.then_some((offset, rest))
+            })
     }
 }
 
 pub(super) fn is_rust(path: &str) -> bool {
-    Path::new(path).extension().is_some_and(|extension| extension == "rs")
+    Path::new(path)
+        .extension()
+        .is_some_and(|extension| extension == "rs")
 }
 
 /// The same text with comments as blanks and literals as `~`, every offset unchanged.
@@ -54,15 +71,23 @@ fn code_only(text: &str) -> String {
             at += char.len_utf8();
             continue;
         };
-        code[at..at + length].iter_mut().filter(|byte| **byte != b'\n').for_each(|byte| *byte = filler);
+        code[at..at + length]
+            .iter_mut()
+            .filter(|byte| **byte != b'\n')
+            .for_each(|byte| *byte = filler);
         at += length;
     }
     String::from_utf8(code).expect("whole characters were replaced")
 }
 
-/// How long the comment or literal is that `rest` starts with, if it starts with one, and what to put in its place.
+/// How long the comment or literal is that `rest` starts with, if it starts with one, and what to
+/// put in its place.
 fn hidden(rest: &str) -> Option<(usize, u8)> {
-    let up_to = |mark: &str, from: usize| rest[from..].find(mark).map_or(rest.len(), |end| from + end + mark.len());
+    let up_to = |mark: &str, from: usize| {
+        rest[from..]
+            .find(mark)
+            .map_or(rest.len(), |end| from + end + mark.len())
+    };
     if rest.starts_with("//") {
         return Some((rest.find('\n').unwrap_or(rest.len()), b' '));
     }
@@ -72,9 +97,14 @@ fn hidden(rest: &str) -> Option<(usize, u8)> {
     if let Some(raw) = rest.strip_prefix('r') {
         let hashes = raw.len() - raw.trim_start_matches('#').len();
         let close = format!("\"{}", "#".repeat(hashes));
-        return raw[hashes..].starts_with('"').then(|| (up_to(&close, hashes + 2), b'~'));
+        return raw[hashes..]
+            .starts_with('"')
+            .then(|| (up_to(&close, hashes + 2), b'~'));
     }
-    let quote = rest.chars().next().filter(|char| matches!(char, '"' | '\''))?;
+    let quote = rest
+        .chars()
+        .next()
+        .filter(|char| matches!(char, '"' | '\''))?;
     let mut chars = rest.char_indices().skip(1);
     if quote == '\'' && !rest.starts_with("'\\") {
         // A lifetime has no second quote right behind its first character.
@@ -94,7 +124,9 @@ fn hidden(rest: &str) -> Option<(usize, u8)> {
 
 /// The first names behind `crate::`: one, or each of a list in braces.
 pub(super) fn first_names(rest: &str) -> Vec<&str> {
-    let Some(list) = rest.strip_prefix('{') else { return vec![identifier(rest)] };
+    let Some(list) = rest.strip_prefix('{') else {
+        return vec![identifier(rest)];
+    };
     let (mut depth, mut start, mut names) = (1, 0, Vec::new());
     for (at, char) in list.char_indices() {
         depth += i32::from(char == '{') - i32::from(char == '}');
@@ -110,17 +142,23 @@ pub(super) fn first_names(rest: &str) -> Vec<&str> {
 }
 
 fn identifier(text: &str) -> &str {
-    text.trim_start().split(|char: char| !char.is_alphanumeric() && char != '_').next().unwrap_or_default()
+    text.trim_start()
+        .split(|char: char| !char.is_alphanumeric() && char != '_')
+        .next()
+        .unwrap_or_default()
 }
 
-/// From the brace that opens a function's body to before the one that closes it; nothing for a function without a body.
+/// From the brace that opens a function's body to before the one that closes it; nothing for a
+/// function without a body.
 pub(super) fn body(signature: &str) -> &str {
     let mut depth = 0;
     let opening = signature.char_indices().find(|(_, char)| {
         depth += i32::from(matches!(char, '(' | '[')) - i32::from(matches!(char, ')' | ']'));
         depth == 0 && matches!(char, '{' | ';')
     });
-    let Some((start, '{')) = opening else { return "" };
+    let Some((start, '{')) = opening else {
+        return "";
+    };
     let mut depth = 0;
     let end = signature[start..].char_indices().find(|(_, char)| {
         depth += i32::from(*char == '{') - i32::from(*char == '}');
@@ -132,7 +170,11 @@ pub(super) fn body(signature: &str) -> &str {
 /// SQL with its comments as blanks, every offset unchanged.
 pub(super) fn blank_sql_comments(sql: &str) -> String {
     let lines = sql.split_inclusive('\n').map(|line| match line.find("--") {
-        Some(start) => format!("{}{}\n", &line[..start], " ".repeat(line.trim_end_matches('\n').len() - start)),
+        Some(start) => format!(
+            "{}{}\n",
+            &line[..start],
+            " ".repeat(line.trim_end_matches('\n').len() - start)
+        ),
         None => line.to_owned(),
     });
     lines.collect()

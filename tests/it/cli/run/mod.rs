@@ -1,6 +1,8 @@
-//! `statekeep run`, with a script that stands for the program: what it finds, what it is told, and what is left of it.
+//! `statekeep run`, with a script that stands for the program: what it finds, what it is told, and
+//! what is left of it.
 //!
-//! The script writes down what it sees. It stands still where a test closes its gate, so that a test can look at the middle of a run.
+//! The script writes down what it sees. It stands still where a test closes its gate, so that a
+//! test can look at the middle of a run.
 
 mod empty;
 mod ended_moves;
@@ -63,7 +65,10 @@ impl Site {
     }
 
     fn of(setup: Setup) -> Self {
-        let site = Self { server: setup.start(), dir: TempDir::new().expect("a directory") };
+        let site = Self {
+            server: setup.start(),
+            dir: TempDir::new().expect("a directory"),
+        };
         for folder in ["module", "tool"] {
             std::fs::create_dir(site.dir.path().join(folder)).expect("a folder");
         }
@@ -91,7 +96,10 @@ impl Site {
     }
 
     fn secret(&self) -> String {
-        std::fs::read_to_string(self.dir.path().join("key")).expect("a file").trim().to_owned()
+        std::fs::read_to_string(self.dir.path().join("key"))
+            .expect("a file")
+            .trim()
+            .to_owned()
     }
 
     /// Beside the program.
@@ -106,7 +114,8 @@ impl Site {
 
     fn program(&self, name: &str, text: &str) {
         std::fs::write(self.tool(name), text).expect("a file");
-        std::fs::set_permissions(self.tool(name), std::fs::Permissions::from_mode(0o755)).expect("permissions");
+        std::fs::set_permissions(self.tool(name), std::fs::Permissions::from_mode(0o755))
+            .expect("permissions");
     }
 
     /// What the program has written down, if it has.
@@ -116,18 +125,25 @@ impl Site {
 
     /// The calls of the program so far.
     fn calls(&self) -> Vec<String> {
-        self.seen("calls").unwrap_or_default().lines().map(str::to_owned).collect()
+        self.seen("calls")
+            .unwrap_or_default()
+            .lines()
+            .map(str::to_owned)
+            .collect()
     }
 
     /// A variable that the command had.
     fn variable(&self, name: &str) -> Option<String> {
         let all = self.seen("env").expect("the command ran");
-        all.lines().find_map(|line| line.strip_prefix(&format!("{name}="))).map(str::to_owned)
+        all.lines()
+            .find_map(|line| line.strip_prefix(&format!("{name}=")))
+            .map(str::to_owned)
     }
 
     /// Whether the token that the command had is good for anything.
     fn token(&self) -> Client {
-        self.server.with(&self.variable("TF_HTTP_PASSWORD").expect("a token"))
+        self.server
+            .with(&self.variable("TF_HTTP_PASSWORD").expect("a token"))
     }
 
     #[track_caller]
@@ -146,11 +162,23 @@ impl Site {
         let key = self.dir.path().join("key");
         let module = self.dir.path().join("module");
         let mut command = statekeep(&["run", "--workspace", "team", "--building-block", "net"]);
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TF_")) {
+        for (name, _) in
+            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TF_"))
+        {
             command.env_remove(name);
         }
-        command.env("STATEKEEP_URL", self.server.url()).arg("--key-file").arg(key).arg("--dir").arg(module).args(flags).arg("--");
-        command.args(words).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .env("STATEKEEP_URL", self.server.url())
+            .arg("--key-file")
+            .arg(key)
+            .arg("--dir")
+            .arg(module)
+            .args(flags)
+            .arg("--");
+        command
+            .args(words)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         command
     }
 
@@ -166,7 +194,13 @@ impl Site {
     #[track_caller]
     fn ok(&self, command: &mut Command) -> Output {
         let output = command.output().expect("it runs");
-        assert_eq!(output.status.code(), Some(0), "{:?}: {}", self.calls(), stderr(&output));
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{:?}: {}",
+            self.calls(),
+            stderr(&output)
+        );
         output
     }
 
@@ -179,8 +213,15 @@ impl Site {
         assert_eq!(output.status.code(), Some(code), "{said}");
         assert!(said.contains(why), "{said}");
         assert!(said.contains("not run"), "{said}");
-        assert!(output.stdout.is_empty() && self.calls().iter().all(|call| call.starts_with("init")), "{:?}", self.calls());
-        assert!(!said.contains(&self.secret()), "a secret is never repeated: {said}");
+        assert!(
+            output.stdout.is_empty() && self.calls().iter().all(|call| call.starts_with("init")),
+            "{:?}",
+            self.calls()
+        );
+        assert!(
+            !said.contains(&self.secret()),
+            "a secret is never repeated: {said}"
+        );
     }
 
     /// Closes a gate: the program stands still at it.
@@ -191,7 +232,9 @@ impl Site {
 
     #[track_caller]
     fn reached(&self, gate: &str) {
-        eventually("the program stands at the gate", || self.tool(&format!("reached-{gate}")).exists());
+        eventually("the program stands at the gate", || {
+            self.tool(&format!("reached-{gate}")).exists()
+        });
     }
 
     fn open(&self, gate: &str) {
@@ -213,7 +256,8 @@ impl Site {
 }
 
 impl Drop for Site {
-    /// A test that failed leaves no process behind: whatever names this directory on its command line is its own.
+    /// A test that failed leaves no process behind: whatever names this directory on its command
+    /// line is its own.
     fn drop(&mut self) {
         let ours = self.dir.path().as_os_str().as_encoded_bytes();
         let all = std::fs::read_dir("/proc").into_iter().flatten().flatten();

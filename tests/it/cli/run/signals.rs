@@ -1,4 +1,5 @@
-//! Signals: the command gets each once, whoever sends it to whom; and one that comes before the command ends the run in good order.
+//! Signals: the command gets each once, whoever sends it to whom; and one that comes before the
+//! command ends the run in good order.
 
 use std::os::unix::process::CommandExt as _;
 use std::process::Child;
@@ -36,13 +37,22 @@ pub(super) fn listening() -> Option<Site> {
 impl Site {
     fn start(&self, command: &Command) -> Child {
         let mut command = with_usual_signals(command);
-        let run = command.process_group(0).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it runs");
+        let run = command
+            .process_group(0)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it runs");
         self.reached("command");
         run
     }
 
     pub(super) fn signals(&self) -> Vec<String> {
-        self.seen("signals").unwrap_or_default().lines().map(str::to_owned).collect()
+        self.seen("signals")
+            .unwrap_or_default()
+            .lines()
+            .map(str::to_owned)
+            .collect()
     }
 
     /// Sends a signal that the command gets, and so all that came before it.
@@ -50,7 +60,9 @@ impl Site {
     pub(super) fn sent(&self, signal: &str, to: &str) {
         let before = self.signals().len();
         send(signal, to);
-        eventually("the command gets it", || self.signals()[before..].iter().any(|got| got == signal));
+        eventually("the command gets it", || {
+            self.signals()[before..].iter().any(|got| got == signal)
+        });
     }
 
     #[track_caller]
@@ -64,15 +76,28 @@ impl Site {
 
 /// To a process, or with a minus to a group.
 pub(super) fn send(signal: &str, to: &str) {
-    let sent = Command::new("sh").args(["-c", &format!("kill -s {signal} -- {to}")]).status().expect("a shell");
+    let sent = Command::new("sh")
+        .args(["-c", &format!("kill -s {signal} -- {to}")])
+        .status()
+        .expect("a shell");
     assert!(sent.success());
 }
 
-/// The letter by which the kernel tells what a process does, its group, and the group in front at its terminal.
+/// The letter by which the kernel tells what a process does, its group, and the group in front at
+/// its terminal.
 pub(super) fn stat(pid: u32) -> (String, u32, i64) {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it is there");
-    let fields: Vec<&str> = stat.rsplit_once(')').expect("a name").1.split_whitespace().collect();
-    (fields[0].to_owned(), fields[2].parse().expect("a number"), fields[5].parse().expect("a number"))
+    let fields: Vec<&str> = stat
+        .rsplit_once(')')
+        .expect("a name")
+        .1
+        .split_whitespace()
+        .collect();
+    (
+        fields[0].to_owned(),
+        fields[2].parse().expect("a number"),
+        fields[5].parse().expect("a number"),
+    )
 }
 
 #[test]
@@ -97,7 +122,11 @@ fn the_whole_group_is_not_the_commands() {
     let Some(site) = listening() else { return };
     let run = site.start(&site.apply());
     let child = only_child(run.id());
-    assert_eq!((stat(run.id()).1, stat(child).1), (run.id(), child), "groups of their own");
+    assert_eq!(
+        (stat(run.id()).1, stat(child).1),
+        (run.id(), child),
+        "groups of their own"
+    );
     site.sent("TERM", &format!("-{}", run.id()));
     site.sent("USR1", &run.id().to_string());
     assert_eq!(site.signals(), ["TERM", "USR1"]);
@@ -115,7 +144,11 @@ fn a_later_one_is_another_one() {
         send("INT", &pid);
         site.signals().len() > 1
     });
-    assert!(first.elapsed() > Duration::from_millis(1_800), "{:?}", first.elapsed());
+    assert!(
+        first.elapsed() > Duration::from_millis(1_800),
+        "{:?}",
+        first.elapsed()
+    );
     site.ends_with_5(run);
 }
 
@@ -124,8 +157,13 @@ fn what_was_ignored_stays_ignored() {
     let Some(site) = listening() else { return };
     let command = site.apply();
     let mut shell = Command::new("sh");
-    shell.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(command.get_program()).args(command.get_args());
-    shell.env("STATEKEEP_URL", site.server.url()).env_remove("TF_WORKSPACE");
+    shell
+        .args(["-c", "trap '' HUP; exec \"$@\"", "sh"])
+        .arg(command.get_program())
+        .args(command.get_args());
+    shell
+        .env("STATEKEEP_URL", site.server.url())
+        .env_remove("TF_WORKSPACE");
     let run = site.start(&shell);
     send("HUP", &run.id().to_string());
     site.sent("TERM", &run.id().to_string());
@@ -138,7 +176,11 @@ fn it_stops_and_goes_on_with_the_command() {
     let Some(site) = listening() else { return };
     let run = site.start(&site.apply());
     let child = only_child(run.id());
-    let both = |letter: &str| [run.id(), child].iter().all(|pid| (stat(*pid).0 == "T") == (letter == "T"));
+    let both = |letter: &str| {
+        [run.id(), child]
+            .iter()
+            .all(|pid| (stat(*pid).0 == "T") == (letter == "T"))
+    };
     send("TSTP", &run.id().to_string());
     eventually("both stand still", || both("T"));
     send("CONT", &run.id().to_string());
@@ -155,7 +197,11 @@ fn before_the_command_it_ends_the_run() {
     send("TERM", &run.id().to_string());
     let output = run.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(143), "{}", stderr(&output));
-    assert!(stderr(&output).contains("signal 15 came before"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("signal 15 came before"),
+        "{}",
+        stderr(&output)
+    );
     assert_eq!(site.calls(), ["init -input=false"], "which got it as well");
     assert!(!site.path(FILE).exists());
     site.expect_no_token_left();
@@ -171,8 +217,14 @@ fn a_server_that_is_slow_is_not_waited_for() {
         let _ = kept.recv();
         String::new()
     });
-    let run = site.command(&["--url", &url], &[&site.terraform(), "apply"]).process_group(0).spawn().expect("it runs");
-    was_asked.recv_timeout(crate::harness::PATIENCE).expect("it logs in");
+    let run = site
+        .command(&["--url", &url], &[&site.terraform(), "apply"])
+        .process_group(0)
+        .spawn()
+        .expect("it runs");
+    was_asked
+        .recv_timeout(crate::harness::PATIENCE)
+        .expect("it logs in");
     send("TERM", &run.id().to_string());
     let output = run.wait_with_output().expect("it ends");
     drop(keep);

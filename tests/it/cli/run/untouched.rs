@@ -1,4 +1,5 @@
-//! A module that says itself where its state goes: nothing is generated, and only a backend that is this very state gets a token.
+//! A module that says itself where its state goes: nothing is generated, and only a backend that is
+//! this very state gets a token.
 
 use super::*;
 
@@ -11,15 +12,29 @@ fn another_backend_is_left_as_it_is() {
     let site = Site::new();
     site.write("main.tf", BACKEND);
     let mut command = site.command(&["--transfer", "never"], &[&site.terraform(), "apply"]);
-    let output = site.ok(command.env("TF_HTTP_ADDRESS", "http://elsewhere/").env("TF_HTTP_PASSWORD", "mine").env("TF_WORKSPACE", "blue"));
+    let output = site.ok(command
+        .env("TF_HTTP_ADDRESS", "http://elsewhere/")
+        .env("TF_HTTP_PASSWORD", "mine")
+        .env("TF_WORKSPACE", "blue"));
     let said = stderr(&output);
-    assert_eq!(said.matches("main.tf:2 configures `backend \"local\"`").count(), 1, "{said}");
+    assert_eq!(
+        said.matches("main.tf:2 configures `backend \"local\"`")
+            .count(),
+        1,
+        "{said}"
+    );
     assert_eq!(site.calls(), ["apply"]);
     assert_eq!(site.seen("file"), None);
-    assert_eq!(site.variable("TF_HTTP_ADDRESS").as_deref(), Some("http://elsewhere/"));
+    assert_eq!(
+        site.variable("TF_HTTP_ADDRESS").as_deref(),
+        Some("http://elsewhere/")
+    );
     assert_eq!(site.variable("TF_HTTP_PASSWORD").as_deref(), Some("mine"));
     assert!(!site.seen("env").expect("it ran").contains("STATEKEEP_"));
-    assert!(site.server.admin().events("kind=login").is_empty(), "no token");
+    assert!(
+        site.server.admin().events("kind=login").is_empty(),
+        "no token"
+    );
 }
 
 #[test]
@@ -39,16 +54,35 @@ fn a_backend_that_is_this_very_state_gets_a_token() {
         let _ = std::fs::remove_file(site.tool("calls"));
         let said = stderr(&site.ok(command));
         assert!(said.is_empty(), "{said}");
-        let had = site.variable("TF_HTTP_PASSWORD").is_some_and(|token| token.starts_with("skt_"));
+        let had = site
+            .variable("TF_HTTP_PASSWORD")
+            .is_some_and(|token| token.starts_with("skt_"));
         assert!(had && site.calls().len() == 1 && site.seen("file").is_none());
         site.expect_nothing_left();
     };
-    site.write("main.tf", &http(&format!("    address = \"{}\"\n", ours.replace("buildingblock", "buildingBlock"))));
+    site.write(
+        "main.tf",
+        &http(&format!(
+            "    address = \"{}\"\n",
+            ours.replace("buildingblock", "buildingBlock")
+        )),
+    );
     gets_a_token(&mut site.apply());
     site.write("main.tf", &http(""));
     gets_a_token(site.apply().env("TF_HTTP_ADDRESS", &ours));
-    assert_eq!(site.variable("TF_HTTP_ADDRESS"), Some(ours.clone()), "it stays, the block says nothing");
-    gets_a_token(&mut site.command(&[], &[&site.terraform(), "init", &format!("-backend-config=address={ours}")]));
+    assert_eq!(
+        site.variable("TF_HTTP_ADDRESS"),
+        Some(ours.clone()),
+        "it stays, the block says nothing"
+    );
+    gets_a_token(&mut site.command(
+        &[],
+        &[
+            &site.terraform(),
+            "init",
+            &format!("-backend-config=address={ours}"),
+        ],
+    ));
     site.record(&ours);
     gets_a_token(&mut site.apply());
     site.refused(site.apply().env("TF_WORKSPACE", "blue"), 1, "no workspaces");
@@ -59,11 +93,20 @@ fn another_address_is_another_backend() {
     let site = Site::new();
     let gets_none = |command: &mut Command| {
         let said = stderr(&site.ok(command));
-        assert!(said.contains("main.tf:2 configures `backend \"http\"`"), "{said}");
+        assert!(
+            said.contains("main.tf:2 configures `backend \"http\"`"),
+            "{said}"
+        );
         assert_eq!(site.variable("TF_HTTP_PASSWORD"), None);
     };
     let never = || site.command(&["--transfer", "never"], &[&site.terraform(), "apply"]);
-    site.write("main.tf", &http(&format!("    address = \"{}\"\n", site.server.state("team/two"))));
+    site.write(
+        "main.tf",
+        &http(&format!(
+            "    address = \"{}\"\n",
+            site.server.state("team/two")
+        )),
+    );
     gets_none(&mut never());
     site.write("main.tf", &http(""));
     gets_none(&mut never());
@@ -77,20 +120,44 @@ fn another_address_is_another_backend() {
 fn what_configure_wrote_is_a_backend_and_stays() {
     let site = Site::new();
     let module = site.path("").to_str().expect("UTF-8").to_owned();
-    let configure = ["configure", &module, "--workspace", "team", "--building-block", "net", "--url", site.server.url()];
+    let configure = [
+        "configure",
+        &module,
+        "--workspace",
+        "team",
+        "--building-block",
+        "net",
+        "--url",
+        site.server.url(),
+    ];
     assert!(statekeep(&configure).status().expect("it runs").success());
     let before = std::fs::read_to_string(site.path(FILE)).expect("written");
     site.ok(&mut site.apply());
     assert_eq!(site.calls(), ["apply"]);
-    assert_eq!(std::fs::read_to_string(site.path(FILE)).expect("still there"), before);
+    assert_eq!(
+        std::fs::read_to_string(site.path(FILE)).expect("still there"),
+        before
+    );
     site.token().read(STATE).expect_status(401);
 
     // As an earlier version wrote it, which left the methods to the environment.
-    let earlier: Vec<&str> = before.lines().filter(|line| !line.contains("_method")).collect();
+    let earlier: Vec<&str> = before
+        .lines()
+        .filter(|line| !line.contains("_method"))
+        .collect();
     assert_eq!(earlier.len() + 3, before.lines().count());
     site.write(FILE, &format!("{}\n", earlier.join("\n")));
-    site.ok(site.apply().env("TF_HTTP_LOCK_METHOD", "POST").env("TF_HTTP_UNLOCK_METHOD", "DELETE"));
-    assert_eq!((site.variable("TF_HTTP_LOCK_METHOD"), site.variable("TF_HTTP_UNLOCK_METHOD")), (None, None));
+    site.ok(site
+        .apply()
+        .env("TF_HTTP_LOCK_METHOD", "POST")
+        .env("TF_HTTP_UNLOCK_METHOD", "DELETE"));
+    assert_eq!(
+        (
+            site.variable("TF_HTTP_LOCK_METHOD"),
+            site.variable("TF_HTTP_UNLOCK_METHOD")
+        ),
+        (None, None)
+    );
 }
 
 #[test]
@@ -98,9 +165,21 @@ fn commands_that_need_no_backend_need_nothing() {
     let site = Site::new();
     site.write("main.tf", "}");
     site.key_file("nonsense");
-    for words in [&["version"][..], &["fmt", "-check"], &["apply", "-help"], &["-version"], &[]] {
+    for words in [
+        &["version"][..],
+        &["fmt", "-check"],
+        &["apply", "-help"],
+        &["-version"],
+        &[],
+    ] {
         let terraform = site.terraform();
-        site.ok(&mut site.command(&["--url", "http://127.0.0.1:1"], &[&[terraform.as_str()], words].concat()));
-        assert_eq!((site.variable("TF_HTTP_PASSWORD"), site.seen("file")), (None, None));
+        site.ok(&mut site.command(
+            &["--url", "http://127.0.0.1:1"],
+            &[&[terraform.as_str()], words].concat(),
+        ));
+        assert_eq!(
+            (site.variable("TF_HTTP_PASSWORD"), site.seen("file")),
+            (None, None)
+        );
     }
 }

@@ -1,6 +1,8 @@
-//! A move that is killed at any of its steps: there is never none and never a second live state, and the same command goes on.
+//! A move that is killed at any of its steps: there is never none and never a second live state,
+//! and the same command goes on.
 //!
-//! The program is wrapped in a script that kills its parent, `statekeep`, before or after one of its calls.
+//! The program is wrapped in a script that kills its parent, `statekeep`, before or after one of
+//! its calls.
 
 use super::super::module::{Backend, resources};
 use super::super::{Program, STATE, for_each_program};
@@ -28,7 +30,8 @@ const STEPS: [(&str, &str); 6] = [
 ];
 
 impl Site<'_> {
-    /// Runs a plan by a script that kills `statekeep` at the nth call of one kind; says whether it came to that.
+    /// Runs a plan by a script that kills `statekeep` at the nth call of one kind; says whether it
+    /// came to that.
     fn killed(&self, call: &str, when: &str, nth: u32) -> bool {
         let kill = |moment: &str| if moment == when { "kill -9 $PPID" } else { "" };
         let run = self.run_by(&self.wrapper(call, nth, kill("before"), kill("after")));
@@ -52,7 +55,10 @@ fn move_along(program: &Program, call: &str, when: &str, nth: u32) -> bool {
         return false;
     }
     let is_there = site.module.has("kept/here.tfstate");
-    assert!(site.lives_here() || is_there, "none lives: {when} {call} {nth}");
+    assert!(
+        site.lives_here() || is_there,
+        "none lives: {when} {call} {nth}"
+    );
     let locked = site.server.admin().lock_evidence(STATE).is_some();
     assert!(!is_there || locked, "two live: {when} {call} {nth}");
 
@@ -69,15 +75,23 @@ fn a_move_that_is_killed_behind_the_push_goes_on(program: &Program) {
 
 fn a_killed_move_along_goes_on(program: &Program) {
     // `init` and `push` are called once, `pull` twice.
-    assert_eq!(each_kill(|call, when, nth| move_along(program, call, when, nth)), 8);
+    assert_eq!(
+        each_kill(|call, when, nth| move_along(program, call, when, nth)),
+        8
+    );
 }
 
-/// The old backend says already that the state has left, and the program has not recorded the new one yet.
+/// The old backend says already that the state has left, and the program has not recorded the new
+/// one yet.
 fn a_move_that_is_killed_behind_its_last_step_goes_on(program: &Program) {
     let site = Site::new(program);
     let other = Server::start();
     let key = other.key("team", "writer");
-    let module = site.module.write("main.tf", &resources(&["a"])).backend(&Backend::locking(&other.state(STATE))).with_key(&key);
+    let module = site
+        .module
+        .write("main.tf", &resources(&["a"]))
+        .backend(&Backend::locking(&other.state(STATE)))
+        .with_key(&key);
     module.init().ok();
     module.apply().ok();
     std::fs::remove_file(module.dir().join("backend.tf")).expect("the block");
@@ -86,13 +100,17 @@ fn a_move_that_is_killed_behind_its_last_step_goes_on(program: &Program) {
     assert!(site.run_as_by(&key, &wrapper).was_killed());
     other.admin().read(STATE).expect_problem(410, "transferred");
 
-    site.run_as(&key, &[], &["plan", "-input=false"]).ok().says("No changes.");
+    site.run_as(&key, &[], &["plan", "-input=false"])
+        .ok()
+        .says("No changes.");
     assert_eq!(names(&site.expect_here()), ["a"]);
 }
 
 /// Kills a move in at one step, and goes on; says whether it came to that.
 pub(super) fn move_in(site: Site<'_>, call: &str, when: &str, nth: u32) -> bool {
-    let site = site.write("main.tf", &resources(&["a"])).write("backend.tf", LOCAL);
+    let site = site
+        .write("main.tf", &resources(&["a"]))
+        .write("backend.tf", LOCAL);
     site.module.init().ok();
     site.module.apply().ok();
     std::fs::remove_file(site.module.dir().join("backend.tf")).expect("the block");
@@ -100,7 +118,10 @@ pub(super) fn move_in(site: Site<'_>, call: &str, when: &str, nth: u32) -> bool 
         return false;
     }
     let is_there = site.module.has("kept/here.tfstate");
-    assert!(site.lives_here() || is_there, "none lives: {when} {call} {nth}");
+    assert!(
+        site.lives_here() || is_there,
+        "none lives: {when} {call} {nth}"
+    );
 
     site.run(&["plan", "-input=false"]).ok().says("No changes.");
     site.expect_here();
@@ -109,17 +130,25 @@ pub(super) fn move_in(site: Site<'_>, call: &str, when: &str, nth: u32) -> bool 
     true
 }
 
-/// What it had for reading is left behind: a block that would configure the old backend, and a folder.
+/// What it had for reading is left behind: a block that would configure the old backend, and a
+/// folder.
 fn a_move_in_that_is_killed_while_it_reads_goes_on(program: &Program) {
     assert!(move_in(Site::new(program), "state pull", "after", 1));
 }
 
 pub(super) fn each_kill(killed: impl Fn(&str, &str, u32) -> bool) -> usize {
-    let kills = STEPS.iter().flat_map(|(call, when)| [(call, when, 1), (call, when, 2), (call, when, 3)]);
-    kills.filter(|(call, when, nth)| killed(call, when, *nth)).count()
+    let kills = STEPS
+        .iter()
+        .flat_map(|(call, when)| [(call, when, 1), (call, when, 2), (call, when, 3)]);
+    kills
+        .filter(|(call, when, nth)| killed(call, when, *nth))
+        .count()
 }
 
 fn a_killed_move_in_goes_on(program: &Program) {
     // What is there is read twice, what is here once, and the server stores it.
-    assert_eq!(each_kill(|call, when, nth| move_in(Site::new(program), call, when, nth)), 8);
+    assert_eq!(
+        each_kill(|call, when, nth| move_in(Site::new(program), call, when, nth)),
+        8
+    );
 }

@@ -1,4 +1,5 @@
-//! A state that moves along with its sources: to the `local` backend and to a second statekeep, and back.
+//! A state that moves along with its sources: to the `local` backend and to a second statekeep, and
+//! back.
 
 mod copies;
 mod faulty;
@@ -45,14 +46,19 @@ struct Site<'a> {
     module: Module<'a>,
 }
 
-const LOCAL: &str = "terraform {\n  backend \"local\" {\n    path = \"kept/here.tfstate\"\n  }\n}\n";
+const LOCAL: &str =
+    "terraform {\n  backend \"local\" {\n    path = \"kept/here.tfstate\"\n  }\n}\n";
 
 impl<'a> Site<'a> {
     fn new(program: &'a Program) -> Self {
         let server = Server::start();
         let key = server.key("team", "writer");
         let module = Module::local(program, &key);
-        Self { server, key, module }
+        Self {
+            server,
+            key,
+            module,
+        }
     }
 
     /// Its resources are made, and kept on the server.
@@ -77,7 +83,15 @@ impl<'a> Site<'a> {
         let key_file = self.module.dir().join("key");
         std::fs::write(&key_file, self.key.secret()).expect("a key file");
         let (workspace, block) = STATE.split_once('/').expect("two names");
-        let mut command = statekeep(&[flags[0], "--workspace", workspace, "--building-block", block, "--url", self.server.url()]);
+        let mut command = statekeep(&[
+            flags[0],
+            "--workspace",
+            workspace,
+            "--building-block",
+            block,
+            "--url",
+            self.server.url(),
+        ]);
         isolate(&mut command, self.module.dir());
         command.arg("--key-file").arg(&key_file).args(&flags[1..]);
         if flags == ["run"] {
@@ -93,14 +107,18 @@ impl<'a> Site<'a> {
     /// The program by way of `run`.
     #[track_caller]
     fn run(&self, words: &[&str]) -> Run {
-        self.start(&["run"], &[&[self.module.program()], words].concat()).wait()
+        self.start(&["run"], &[&[self.module.program()], words].concat())
+            .wait()
     }
 
     /// The same where the client has credentials of its own, for another server.
     #[track_caller]
     fn run_as(&self, key: &Client, variables: &[(&str, &str)], words: &[&str]) -> Run {
         let mut command = self.command(&["run"], &[&[self.module.program()], words].concat());
-        command.env("TF_HTTP_USERNAME", "x").env("TF_HTTP_PASSWORD", key.secret()).envs(variables.iter().copied());
+        command
+            .env("TF_HTTP_USERNAME", "x")
+            .env("TF_HTTP_PASSWORD", key.secret())
+            .envs(variables.iter().copied());
         Running::spawn(command).wait()
     }
 
@@ -108,24 +126,33 @@ impl<'a> Site<'a> {
     #[track_caller]
     fn run_as_by(&self, key: &Client, program: &str) -> Run {
         let mut command = self.command(&["run"], &[program, "plan", "-input=false"]);
-        command.env("TF_HTTP_USERNAME", "x").env("TF_HTTP_PASSWORD", key.secret());
+        command
+            .env("TF_HTTP_USERNAME", "x")
+            .env("TF_HTTP_PASSWORD", key.secret());
         Running::spawn(command).wait()
     }
 
-    /// A script that stands for the program, and does something before and after one of its calls: the nth of a kind.
+    /// A script that stands for the program, and does something before and after one of its calls:
+    /// the nth of a kind.
     fn wrapper(&self, call: &str, nth: u32, before: &str, after: &str) -> String {
         let real = self.module.program();
-        let name = if self.module.is_tofu() { "tofu.sh" } else { "terraform.sh" };
+        let name = if self.module.is_tofu() {
+            "tofu.sh"
+        } else {
+            "terraform.sh"
+        };
         let script = format!(
             "#!/bin/sh\nrm -f ended\nmeant=no\n\
-             case \"$*\" in '{call}'*) echo >> calls; [ $(wc -l < calls) = {nth} ] && meant=yes ;; esac\n\
+             case \"$*\" in '{call}'*) echo >> calls; [ $(wc -l < calls) = {nth} ] && meant=yes ;; \
+             esac\n\
              if [ $meant = yes ]; then :; {before}\nfi\n\
              {real} \"$@\"\ncode=$?\ntouch ended\n\
              if [ $meant = yes ]; then :; {after}\nfi\nexit $code\n"
         );
         let path = self.module.dir().join(name);
         std::fs::write(&path, script).expect("a script");
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("executable");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))
+            .expect("executable");
         let _ = std::fs::remove_file(self.module.dir().join("calls"));
         path.to_str().expect("UTF-8").to_owned()
     }
@@ -133,7 +160,8 @@ impl<'a> Site<'a> {
     /// A plan by another program.
     #[track_caller]
     fn run_by(&self, program: &str) -> Run {
-        self.start(&["run"], &[program, "plan", "-input=false"]).wait()
+        self.start(&["run"], &[program, "plan", "-input=false"])
+            .wait()
     }
 
     fn expect_gone(&self) {
@@ -146,9 +174,13 @@ impl<'a> Site<'a> {
             ("DELETE", String::new()),
         ];
         for (method, body) in bodies {
-            admin.send(method, &state_path(STATE), body).expect_problem(410, "transferred");
+            admin
+                .send(method, &state_path(STATE), body)
+                .expect_problem(410, "transferred");
         }
-        admin.get(&format!("{}/versions", state_path(STATE))).expect_status(200);
+        admin
+            .get(&format!("{}/versions", state_path(STATE)))
+            .expect_status(200);
     }
 
     fn expect_here(&self) -> Value {
@@ -158,28 +190,46 @@ impl<'a> Site<'a> {
 
     /// Nothing of a move is left in the module.
     fn expect_tidy(&self) {
-        for file in ["statekeep_transfer_override.tf", "statekeep_backend.tf", ".terraform/statekeep-transfer"] {
+        for file in [
+            "statekeep_transfer_override.tf",
+            "statekeep_backend.tf",
+            ".terraform/statekeep-transfer",
+        ] {
             assert!(!self.module.has(file), "{file} was left behind");
         }
     }
 }
 
 fn names(state: &Value) -> Vec<&str> {
-    state["resources"].as_array().expect("resources").iter().map(|resource| resource["name"].as_str().expect("a name")).collect()
+    state["resources"]
+        .as_array()
+        .expect("resources")
+        .iter()
+        .map(|resource| resource["name"].as_str().expect("a name"))
+        .collect()
 }
 
 fn a_state_moves_along_to_a_local_file(program: &Program) {
     let site = Site::applied(program, &["a", "b"]);
     let before = site.expect_here();
     let site = site.write("backend.tf", LOCAL);
-    site.run(&["plan", "-input=false"]).ok().says("No changes.").says("configures `backend \"local\"`");
+    site.run(&["plan", "-input=false"])
+        .ok()
+        .says("No changes.")
+        .says("configures `backend \"local\"`");
 
     site.expect_gone();
     site.expect_tidy();
     let there = site.module.json_file("kept/here.tfstate");
-    assert_eq!((&there["lineage"], names(&there)), (&before["lineage"], names(&before)));
+    assert_eq!(
+        (&there["lineage"], names(&there)),
+        (&before["lineage"], names(&before))
+    );
     let events = site.server.admin().events("kind=transfer.*");
-    let kinds: Vec<&str> = events.iter().map(|event| event["kind"].as_str().expect("a kind")).collect();
+    let kinds: Vec<&str> = events
+        .iter()
+        .map(|event| event["kind"].as_str().expect("a kind"))
+        .collect();
     assert_eq!(kinds, ["transfer.finish", "transfer.begin"], "{events:?}");
     // From now on the command runs as it is.
     site.run(&["apply", "-input=false", "-auto-approve"]).ok();
@@ -191,12 +241,18 @@ fn a_state_moves_along_to_another_statekeep_and_back(program: &Program) {
     let other = Server::start();
     let key = other.key("team", "writer");
     let backend = Backend::locking(&other.state(STATE));
-    let site = Site { module: site.module.backend(&backend).with_key(&key), ..site };
+    let site = Site {
+        module: site.module.backend(&backend).with_key(&key),
+        ..site
+    };
     let run = |words: &[&str]| site.run_as(&key, &[], words);
 
     run(&["plan", "-input=false"]).ok().says("No changes.");
     site.expect_gone();
-    assert_eq!(names(&other.admin().read(STATE).expect_status(200).json()), ["a"]);
+    assert_eq!(
+        names(&other.admin().read(STATE).expect_status(200).json()),
+        ["a"]
+    );
     other.admin().expect_unlocked(STATE);
     let lock = other.admin().versions(STATE)[0]["lock"].clone();
     assert!(lock.is_object(), "it was stored under a lock: {lock}");
@@ -204,8 +260,15 @@ fn a_state_moves_along_to_another_statekeep_and_back(program: &Program) {
     // The block is removed again.
     std::fs::remove_file(site.module.dir().join("backend.tf")).expect("the block");
     // These are for the other one; ours would take a lock for a state by the first.
-    let methods = [("TF_HTTP_LOCK_METHOD", "POST"), ("TF_HTTP_UPDATE_METHOD", "PUT"), ("TF_HTTP_ADDRESS", "http://127.0.0.1:1/")];
-    site.run_as(&key, &methods, &["plan", "-input=false"]).ok().says("No changes.").says("has moved from http address=");
+    let methods = [
+        ("TF_HTTP_LOCK_METHOD", "POST"),
+        ("TF_HTTP_UPDATE_METHOD", "PUT"),
+        ("TF_HTTP_ADDRESS", "http://127.0.0.1:1/"),
+    ];
+    site.run_as(&key, &methods, &["plan", "-input=false"])
+        .ok()
+        .says("No changes.")
+        .says("has moved from http address=");
     assert_eq!(names(&site.expect_here()), ["a"]);
     other.admin().read(STATE).expect_problem(410, "transferred");
     site.expect_tidy();
@@ -221,11 +284,21 @@ fn another_state_there_stops_everything(program: &Program) {
     let site = site.write("kept/here.tfstate", &theirs.to_string());
 
     let run = site.run(&["apply", "-input=false", "-auto-approve"]);
-    run.fails().says("holds another state").says("output x (added)").says("--transfer=never").says("was not run");
+    run.fails()
+        .says("holds another state")
+        .says("output x (added)")
+        .says("--transfer=never")
+        .says("was not run");
     assert_eq!(site.expect_here(), before);
     assert_eq!(site.module.json_file("kept/here.tfstate"), theirs);
 
-    site.start(&["run", "--transfer=never"], &[site.module.program(), "output", "x"]).wait().ok().says("1");
+    site.start(
+        &["run", "--transfer=never"],
+        &[site.module.program(), "output", "x"],
+    )
+    .wait()
+    .ok()
+    .says("1");
     assert_eq!(site.expect_here(), before);
 }
 
@@ -235,16 +308,36 @@ fn what_an_earlier_try_pushed_is_finished(program: &Program) {
     let state = site.server.admin().read(STATE).expect_status(200).text();
     std::fs::create_dir(site.module.dir().join("kept")).expect("a folder");
     let site = site.write("kept/here.tfstate", &state);
-    let place = format!("local path={}", site.module.dir().canonicalize().expect("there").join("kept/here.tfstate").display());
-    site.key.post_json(&format!("{}/transfer", state_path(STATE)), &json!({ "to": place })).expect_status(200);
+    let place = format!(
+        "local path={}",
+        site.module
+            .dir()
+            .canonicalize()
+            .expect("there")
+            .join("kept/here.tfstate")
+            .display()
+    );
+    site.key
+        .post_json(
+            &format!("{}/transfer", state_path(STATE)),
+            &json!({ "to": place }),
+        )
+        .expect_status(200);
 
-    site.run(&["plan", "-input=false"]).ok().says("holds this state already").says("No changes.");
+    site.run(&["plan", "-input=false"])
+        .ok()
+        .says("holds this state already")
+        .says("No changes.");
     site.expect_gone();
 }
 
 fn a_push_that_fails_leaves_the_state_here(program: &Program) {
-    let site = Site::applied(program, &["a"]).write("backend.tf", LOCAL).write("kept", "a file where a folder should be");
-    site.run(&["plan", "-input=false"]).fails().says("The command was not run");
+    let site = Site::applied(program, &["a"])
+        .write("backend.tf", LOCAL)
+        .write("kept", "a file where a folder should be");
+    site.run(&["plan", "-input=false"])
+        .fails()
+        .says("The command was not run");
     assert_eq!(names(&site.expect_here()), ["a"]);
     std::fs::remove_file(site.module.dir().join("kept")).expect("the file");
     site.run(&["plan", "-input=false"]).ok().says("No changes.");
@@ -264,12 +357,25 @@ fn without_a_command_transfer_does_the_same(program: &Program) {
     assert_eq!(names(&site.expect_here()), ["a"]);
 
     let place = json!({ "to": "somewhere" });
-    site.key.post_json(&format!("{}/transfer", state_path(STATE)), &place).expect_status(200);
-    site.start(&["transfer", "--abandon"], &[]).wait().ok().says("abandoned");
+    site.key
+        .post_json(&format!("{}/transfer", state_path(STATE)), &place)
+        .expect_status(200);
+    site.start(&["transfer", "--abandon"], &[])
+        .wait()
+        .ok()
+        .says("abandoned");
     site.expect_here();
-    site.start(&["transfer", "--finish"], &[]).wait().fails().says("no transfer of team/app was begun");
-    site.key.post_json(&format!("{}/transfer", state_path(STATE)), &place).expect_status(200);
-    site.start(&["transfer", "--finish"], &[]).wait().ok().says("moved");
+    site.start(&["transfer", "--finish"], &[])
+        .wait()
+        .fails()
+        .says("no transfer of team/app was begun");
+    site.key
+        .post_json(&format!("{}/transfer", state_path(STATE)), &place)
+        .expect_status(200);
+    site.start(&["transfer", "--finish"], &[])
+        .wait()
+        .ok()
+        .says("moved");
     site.expect_gone();
 }
 
@@ -280,26 +386,42 @@ fn a_local_file_moves_in(program: &Program) {
     site.module.apply().ok();
     let local = site.module.json_file("terraform.tfstate");
 
-    site.run(&["plan", "-input=false"]).ok().says("No changes.").says("terraform.tfstate.moved-to-statekeep now");
+    site.run(&["plan", "-input=false"])
+        .ok()
+        .says("No changes.")
+        .says("terraform.tfstate.moved-to-statekeep now");
     let here = site.expect_here();
-    assert_eq!((&here["lineage"], names(&here)), (&local["lineage"], vec!["a"]));
+    assert_eq!(
+        (&here["lineage"], names(&here)),
+        (&local["lineage"], vec!["a"])
+    );
     assert!(!site.module.has("terraform.tfstate"));
-    assert_eq!(site.module.json_file("terraform.tfstate.moved-to-statekeep"), local);
+    assert_eq!(
+        site.module
+            .json_file("terraform.tfstate.moved-to-statekeep"),
+        local
+    );
     site.expect_tidy();
     site.run(&["apply", "-input=false", "-auto-approve"]).ok();
 }
 
 fn a_backend_that_was_removed_moves_in(program: &Program) {
-    let site = Site::new(program).write("main.tf", &resources(&["a"])).write("backend.tf", LOCAL);
+    let site = Site::new(program)
+        .write("main.tf", &resources(&["a"]))
+        .write("backend.tf", LOCAL);
     site.module.init().ok();
     site.module.apply().ok();
     std::fs::remove_file(site.module.dir().join("backend.tf")).expect("the block");
 
     site.run(&["plan", "-input=false"]).ok().says("No changes.");
     assert_eq!(names(&site.expect_here()), ["a"]);
-    assert!(!site.module.has("kept/here.tfstate") && site.module.has("kept/here.tfstate.moved-to-statekeep"));
+    assert!(
+        !site.module.has("kept/here.tfstate")
+            && site.module.has("kept/here.tfstate.moved-to-statekeep")
+    );
     site.expect_tidy();
-    // And along again, into a file that is not there any more, and back: the state here had left, and comes back.
+    // And along again, into a file that is not there any more, and back: the state here had left,
+    // and comes back.
     let site = site.write("backend.tf", LOCAL);
     site.run(&["plan", "-input=false"]).ok().says("No changes.");
     site.expect_gone();
@@ -308,7 +430,10 @@ fn a_backend_that_was_removed_moves_in(program: &Program) {
     std::fs::remove_file(site.module.dir().join("backend.tf")).expect("the block");
     site.run(&["plan", "-input=false"]).ok().says("No changes.");
     assert_eq!(names(&site.expect_here()), ["a", "b"]);
-    assert!(site.module.has("kept/here.tfstate.moved-to-statekeep.2"), "the first one is not gone over");
+    assert!(
+        site.module.has("kept/here.tfstate.moved-to-statekeep.2"),
+        "the first one is not gone over"
+    );
 }
 
 fn what_was_destroyed_elsewhere_comes_back_empty(program: &Program) {
@@ -327,7 +452,10 @@ fn a_workspace_is_refused_on_the_way_in(program: &Program) {
     site.module.apply().ok();
     let mut command = site.command(&["transfer"], &[site.module.program()]);
     command.env("TF_WORKSPACE", "blue");
-    Running::spawn(command).wait().fails().says("the workspace `blue` is selected");
+    Running::spawn(command)
+        .wait()
+        .fails()
+        .says("the workspace `blue` is selected");
     site.server.admin().expect_never_written(STATE);
     assert!(site.module.has("terraform.tfstate"));
 }
@@ -352,7 +480,8 @@ fn a_copy_from_before_is_known(program: &Program) {
     let site = Site::new(program).write("main.tf", &resources(&["a"]));
     site.module.init().ok();
     site.module.apply().ok();
-    let copy = std::fs::read_to_string(site.module.dir().join("terraform.tfstate")).expect("a copy");
+    let copy =
+        std::fs::read_to_string(site.module.dir().join("terraform.tfstate")).expect("a copy");
     let site = site.write("main.tf", &resources(&["a", "b"]));
     site.run(&["apply", "-input=false", "-auto-approve"]).ok();
     std::fs::remove_dir_all(site.module.dir().join(".terraform")).expect("a fresh checkout");
@@ -365,8 +494,14 @@ fn a_copy_from_before_is_known(program: &Program) {
 
 fn a_plain_token_may_not_be_enough(program: &Program) {
     let site = Site::applied(program, &["a"]).write("backend.tf", LOCAL);
-    let site = Site { key: site.server.key("team", "planner"), ..site };
-    site.run(&["plan", "-input=false"]).fails().says("Nothing was moved").says("was not run");
+    let site = Site {
+        key: site.server.key("team", "planner"),
+        ..site
+    };
+    site.run(&["plan", "-input=false"])
+        .fails()
+        .says("Nothing was moved")
+        .says("was not run");
     assert_eq!(names(&site.expect_here()), ["a"]);
     assert!(!site.module.has("kept/here.tfstate"));
 }
@@ -375,7 +510,10 @@ fn a_state_in_use_does_not_move(program: &Program) {
     let site = Site::applied(program, &["a"]).write("backend.tf", LOCAL);
     let other = site.server.key("team", "writer");
     other.lock(STATE, "theirs").expect_status(200);
-    site.run(&["plan", "-input=false"]).fails().says("is locked by someone@somewhere").says("Nothing was moved");
+    site.run(&["plan", "-input=false"])
+        .fails()
+        .says("is locked by someone@somewhere")
+        .says("Nothing was moved");
     assert!(!site.module.has("kept/here.tfstate"));
     other.unlock(STATE, "theirs").expect_status(200);
     site.run(&["plan", "-input=false"]).ok();
@@ -387,7 +525,10 @@ fn an_old_checkout_is_told_where_the_state_went(program: &Program) {
     site.run(&["plan", "-input=false"]).ok();
     std::fs::remove_file(site.module.dir().join("backend.tf")).expect("the block");
     std::fs::remove_dir_all(site.module.dir().join(".terraform")).expect("what is recorded");
-    site.run(&["apply", "-input=false", "-auto-approve"]).fails().says("team/app has left for local path=").says("was not run");
+    site.run(&["apply", "-input=false", "-auto-approve"])
+        .fails()
+        .says("team/app has left for local path=")
+        .says("was not run");
     site.expect_gone();
     site.expect_tidy();
 }
@@ -396,10 +537,18 @@ fn an_address_of_another_state_on_the_server_is_refused(program: &Program) {
     let site = Site::applied(program, &["a"]);
     let backend = Backend::locking(&site.server.state("team/other"));
     let key = site.server.key("team", "writer");
-    let site = Site { module: site.module.backend(&backend), ..site };
-    site.run_as(&key, &[], &["plan", "-input=false"]).fails().says("statekeep state move team/app");
+    let site = Site {
+        module: site.module.backend(&backend),
+        ..site
+    };
+    site.run_as(&key, &[], &["plan", "-input=false"])
+        .fails()
+        .says("statekeep state move team/app");
     site.expect_here();
-    site.server.admin().read("team/other").expect_problem(404, "no_state");
+    site.server
+        .admin()
+        .read("team/other")
+        .expect_problem(404, "no_state");
 }
 
 /// A copy that somebody has worked with is not what the state here came from, whatever its serial.
@@ -407,18 +556,23 @@ fn a_copy_that_went_its_own_way_is_another_state(program: &Program) {
     let site = Site::new(program).write("main.tf", &resources(&["a"]));
     site.module.init().ok();
     site.module.apply().ok();
-    let copy = std::fs::read_to_string(site.module.dir().join("terraform.tfstate")).expect("a copy");
+    let copy =
+        std::fs::read_to_string(site.module.dir().join("terraform.tfstate")).expect("a copy");
     for names in [vec!["a", "b"], vec!["a"], vec!["a", "c"]] {
         std::fs::write(site.module.dir().join("main.tf"), resources(&names)).expect("sources");
         site.run(&["apply", "-input=false", "-auto-approve"]).ok();
     }
     std::fs::remove_dir_all(site.module.dir().join(".terraform")).expect("a fresh checkout");
-    let site = site.write("terraform.tfstate", &copy).write("main.tf", &resources(&["a", "d"]));
+    let site = site
+        .write("terraform.tfstate", &copy)
+        .write("main.tf", &resources(&["a", "d"]));
     site.module.init().ok();
     site.module.apply().ok();
     let theirs = site.module.json_file("terraform.tfstate");
 
-    site.run(&["plan", "-input=false"]).fails().says("holds another state");
+    site.run(&["plan", "-input=false"])
+        .fails()
+        .says("holds another state");
     assert_eq!(names(&site.expect_here()), ["a", "c"]);
     assert_eq!(site.module.json_file("terraform.tfstate"), theirs);
 }
@@ -426,12 +580,17 @@ fn a_copy_that_went_its_own_way_is_another_state(program: &Program) {
 fn the_same_server_by_another_address_is_no_other_one(program: &Program) {
     let site = Site::new(program).write("main.tf", &resources(&["a"]));
     let address = site.server.state(STATE).replace("127.0.0.1", "localhost");
-    let site = Site { module: site.module.backend(&Backend::locking(&address)), ..site };
+    let site = Site {
+        module: site.module.backend(&Backend::locking(&address)),
+        ..site
+    };
     site.module.init().ok();
     site.module.apply().ok();
     std::fs::remove_file(site.module.dir().join("backend.tf")).expect("the block");
 
-    site.run_as(&site.key, &[], &["plan", "-input=false"]).ok().says("No changes.");
+    site.run_as(&site.key, &[], &["plan", "-input=false"])
+        .ok()
+        .says("No changes.");
     assert_eq!(names(&site.expect_here()), ["a"]);
     assert_eq!(site.server.admin().versions(STATE).len(), 1);
 }

@@ -1,4 +1,5 @@
-//! States that OpenTofu encrypted move as well: only OpenTofu reads them, and they are encrypted wherever they arrive.
+//! States that OpenTofu encrypted move as well: only OpenTofu reads them, and they are encrypted
+//! wherever they arrive.
 
 use super::super::module::{Backend, resources};
 use super::super::native_encryption::{ENFORCED, encryption};
@@ -18,7 +19,9 @@ for_tofu![
 ];
 
 fn sealed(program: &Program) -> Site<'_> {
-    let site = Site::new(program).write("encryption.tf", &encryption(ENFORCED)).write("main.tf", &resources(&["a"]));
+    let site = Site::new(program)
+        .write("encryption.tf", &encryption(ENFORCED))
+        .write("main.tf", &resources(&["a"]));
     site.run(&["apply", "-input=false", "-auto-approve"]).ok();
     assert!(site.expect_here()["encrypted_data"].is_string());
     site
@@ -29,30 +32,47 @@ fn a_sealed_state_moves_along_and_back(program: &Program) {
     site.run(&["plan", "-input=false"]).ok().says("No changes.");
     site.expect_gone();
     let there = site.module.json_file("kept/here.tfstate");
-    assert!(there["encrypted_data"].is_string() && !there.to_string().contains("made by"), "{there}");
+    assert!(
+        there["encrypted_data"].is_string() && !there.to_string().contains("made by"),
+        "{there}"
+    );
 
     std::fs::remove_file(site.module.dir().join("backend.tf")).expect("the block");
     site.run(&["plan", "-input=false"]).ok().says("No changes.");
     let here = site.expect_here();
-    assert!(here["encrypted_data"].is_string() && !here.to_string().contains("made by"), "{here}");
+    assert!(
+        here["encrypted_data"].is_string() && !here.to_string().contains("made by"),
+        "{here}"
+    );
     site.expect_tidy();
 }
 
 fn a_sealed_state_moves_to_another_server_and_back(program: &Program) {
     let site = sealed(program);
     let other = Server::start();
-    let site = Site { module: site.module.backend(&Backend::locking(&other.state(STATE))), ..site };
+    let site = Site {
+        module: site.module.backend(&Backend::locking(&other.state(STATE))),
+        ..site
+    };
     let key = other.key("team", "writer");
     // These say nothing of ours.
-    let methods = [("TF_HTTP_LOCK_METHOD", "LOCK"), ("TF_HTTP_UPDATE_METHOD", "PUT")];
-    site.run_as(&key, &methods, &["plan", "-input=false"]).ok().says("No changes.");
+    let methods = [
+        ("TF_HTTP_LOCK_METHOD", "LOCK"),
+        ("TF_HTTP_UPDATE_METHOD", "PUT"),
+    ];
+    site.run_as(&key, &methods, &["plan", "-input=false"])
+        .ok()
+        .says("No changes.");
     site.expect_gone();
     let there = other.admin().read(STATE).expect_status(200).json();
     assert!(there["encrypted_data"].is_string(), "{there}");
 
-    // OpenTofu gave it another lineage there; the one here had left, and is brought back as what it became.
+    // OpenTofu gave it another lineage there; the one here had left, and is brought back as what it
+    // became.
     std::fs::remove_file(site.module.dir().join("backend.tf")).expect("the block");
-    site.run_as(&key, &methods, &["plan", "-input=false"]).ok().says("No changes.");
+    site.run_as(&key, &methods, &["plan", "-input=false"])
+        .ok()
+        .says("No changes.");
     assert!(site.expect_here()["encrypted_data"].is_string());
     other.admin().read(STATE).expect_problem(410, "transferred");
     site.expect_tidy();
@@ -62,19 +82,30 @@ fn a_sealed_state_moves_to_another_server_and_back(program: &Program) {
 fn a_sealed_state_moves_into_a_workspace(program: &Program) {
     let site = sealed(program).write("backend.tf", LOCAL);
     let key = site.server.key("team", "writer");
-    site.run_as(&key, &[("TF_WORKSPACE", "blue")], &["plan", "-input=false"]).ok().says("No changes.").says("workspace=blue");
+    site.run_as(&key, &[("TF_WORKSPACE", "blue")], &["plan", "-input=false"])
+        .ok()
+        .says("No changes.")
+        .says("workspace=blue");
     site.expect_gone();
-    assert!(site.module.json_file("terraform.tfstate.d/blue/terraform.tfstate")["encrypted_data"].is_string());
+    assert!(
+        site.module
+            .json_file("terraform.tfstate.d/blue/terraform.tfstate")["encrypted_data"]
+            .is_string()
+    );
 }
 
-/// Brought back and not yet gone over: what is here is what had left, and what became of it elsewhere still comes.
+/// Brought back and not yet gone over: what is here is what had left, and what became of it
+/// elsewhere still comes.
 fn a_sealed_state_that_was_only_brought_back_is_gone_over(program: &Program) {
     let site = sealed(program).write("backend.tf", LOCAL);
     site.run(&["plan", "-input=false"]).ok();
     let site = site.write("main.tf", &resources(&["a", "b"]));
     site.run(&["apply", "-input=false", "-auto-approve"]).ok();
     std::fs::remove_file(site.module.dir().join("backend.tf")).expect("the block");
-    assert!(site.run_by(&site.wrapper("state push", 1, "kill -9 $PPID; exit", "")).was_killed());
+    assert!(
+        site.run_by(&site.wrapper("state push", 1, "kill -9 $PPID; exit", ""))
+            .was_killed()
+    );
     assert_eq!(site.server.admin().versions(STATE)[0]["kind"], "restore");
 
     site.run(&["plan", "-input=false"]).ok().says("No changes.");
@@ -92,7 +123,9 @@ fn sealed_by_the_environment_alone(program: &Program) {
         method "aes_gcm" "sealed" { keys = key_provider.pbkdf2.phrase }
         state { method = method.aes_gcm.sealed }
     "#;
-    let site = Site::new(program).write("main.tf", &resources(&["a"])).write("backend.tf", LOCAL);
+    let site = Site::new(program)
+        .write("main.tf", &resources(&["a"]))
+        .write("backend.tf", LOCAL);
     let key = site.server.key("team", "writer");
     let run = |words: &[&str]| site.run_as(&key, &[("TF_ENCRYPTION", sealing)], words);
     run(&["init", "-input=false"]).ok();
@@ -107,5 +140,8 @@ fn sealed_by_the_environment_alone(program: &Program) {
 fn a_killed_move_in_of_a_sealed_state_goes_on(program: &Program) {
     let sealed = || Site::new(program).write("encryption.tf", &encryption(ENFORCED));
     // What is there is read twice, what is here once, and OpenTofu stores it itself.
-    assert_eq!(each_kill(|call, when, nth| move_in(sealed(), call, when, nth)), 10);
+    assert_eq!(
+        each_kill(|call, when, nth| move_in(sealed(), call, when, nth)),
+        10
+    );
 }
