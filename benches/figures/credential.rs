@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use statekeep::domain::logins::Wanted;
+use statekeep::domain::auth::logins::Wanted;
 use statekeep::model::key::KeyId;
 use statekeep::model::secret::{Kind, Secret};
 

@@ -74,7 +74,7 @@ pub(crate) fn run() -> Res<Report> {
         Some(body) == writes.get(client).map(|write| &*write.body)
     })?;
     let peak = server.process.memory()?.peak;
-    let (settled, resident) = settle(&server)?;
+    let (compacted, resident) = compact(&server)?;
 
     let budget = f64::from(u32::try_from(Limits::default().max_in_flight / MIB)?);
     let mut report = Report::new(&format!(
@@ -89,7 +89,7 @@ pub(crate) fn run() -> Res<Report> {
     );
     report.value(
         &format!("from the last answer until at most {MOST_AFTER} MiB are resident"),
-        settled,
+        compacted,
         SECONDS,
         Target::AtMost(AFTER.as_secs_f64()),
     );
@@ -244,7 +244,7 @@ fn attempt(
 
 /// How many seconds it takes until the server has given its memory back, and how much is resident
 /// then.
-fn settle(server: &Server) -> Res<(f64, f64)> {
+fn compact(server: &Server) -> Res<(f64, f64)> {
     eprintln!(
         "greedy: idle until the memory is given back, {} s at most",
         AFTER.as_secs()

@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use statekeep::config::Limits;
 use statekeep::domain::Domain;
-use statekeep::domain::data_dir::{self, DirLock};
-use statekeep::domain::locks::Unlock;
-use statekeep::domain::logins::Wanted;
+use statekeep::domain::auth::logins::Wanted;
+use statekeep::domain::engine::data_dir::{self, DirLock};
+use statekeep::domain::states::locks::Unlock;
 use statekeep::model::caller::{Caller, Origin};
 use statekeep::model::lock::Lock;
 use statekeep::model::name::StateName;

@@ -26,8 +26,8 @@ impl Times {
 
     /// How long the slowest of this share of them took.
     pub(crate) fn percentile(&self, percent: usize) -> Option<f64> {
-        let place = (self.0.len() * percent / 100).min(self.0.len().saturating_sub(1));
-        self.0.get(place).copied()
+        let lookup = (self.0.len() * percent / 100).min(self.0.len().saturating_sub(1));
+        self.0.get(lookup).copied()
     }
 }
 

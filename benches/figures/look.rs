@@ -8,9 +8,9 @@ use statekeep::store::FILE_NAME;
 
 use crate::Res;
 
-/// How often it is looked whether everything is settled, and for how long at most.
+/// How often it is looked whether everything is compacted, and for how long at most.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-const SETTLED_WITHIN: Duration = Duration::from_mins(10);
+const COMPACTED_WITHIN: Duration = Duration::from_mins(10);
 
 /// How many steps each blob is away from one that stands alone. One that none of these leads to has
 /// no row.
@@ -38,19 +38,19 @@ impl Look {
         Ok(self.0.query_row(sql, [], |row| row.get(0))?)
     }
 
-    /// How many versions have been written and are not settled.
-    pub(crate) fn unsettled(&self) -> Res<f64> {
-        let sql = "SELECT CAST(coalesce(sum(current - settled), 0) AS REAL) FROM states WHERE \
-            settled < current";
+    /// How many versions have been written and are not compacted.
+    pub(crate) fn uncompacted(&self) -> Res<f64> {
+        let sql = "SELECT CAST(coalesce(sum(current - compacted_up_to), 0) AS REAL) FROM states WHERE \
+            compacted_up_to < current";
         Ok(self.0.query_row(sql, [], |row| row.get(0))?)
     }
 
-    /// Waits until no version is unsettled, and says for how many seconds.
-    pub(crate) fn wait_until_settled(&self) -> Res<f64> {
+    /// Waits until no version is uncompacted, and says for how many seconds.
+    pub(crate) fn wait_until_compacted(&self) -> Res<f64> {
         let began = Instant::now();
-        while self.unsettled()? > 0.5 {
-            if began.elapsed() > SETTLED_WITHIN {
-                return Err("versions are still not settled".into());
+        while self.uncompacted()? > 0.5 {
+            if began.elapsed() > COMPACTED_WITHIN {
+                return Err("versions are still not compacted".into());
             }
             std::thread::sleep(LOOK_EVERY);
         }

@@ -10,9 +10,9 @@ use base64::engine::general_purpose::STANDARD;
 use md5::{Digest as _, Md5};
 use statekeep::blob::{self, Frame};
 use statekeep::config::{DEFAULT_MAX_NESTING, DEFAULT_MAX_QUEUE};
+use statekeep::domain::auth::keys::WantedKey;
 use statekeep::domain::check_md5;
-use statekeep::domain::data_dir::DirLock;
-use statekeep::domain::keys::WantedKey;
+use statekeep::domain::engine::data_dir::DirLock;
 use statekeep::domain::states::Write;
 use statekeep::model::caller::Caller;
 use statekeep::model::clock;
@@ -22,7 +22,7 @@ use statekeep::model::lock::Lock;
 use statekeep::model::name::StateName;
 use statekeep::model::tfstate::read_head;
 use statekeep::model::version::Kind;
-use statekeep::store::{Bytes, NewVersion, Place, StateId, Store, StoreError, StoredBlob, Tx};
+use statekeep::store::{Bytes, Lookup, NewVersion, StateId, Store, StoreError, StoredBlob, Tx};
 
 use crate::Res;
 use crate::inside::{Inside, LOCK, LOCK_ID, block_on, origin, time, time_after, time_batches};
@@ -241,13 +241,13 @@ async fn whole(inside: &Inside, pieces: &mut Pieces) -> Res<()> {
     let mut series = Series::new(SEED)?;
     let mut next = || -> Res<Write> {
         let bytes = series.next().to_vec();
-        let (lease, content_md5) = (
-            domain.lend_for_body(u64::try_from(bytes.len())?)?,
+        let (reservation, content_md5) = (
+            domain.reserve_for_body(u64::try_from(bytes.len())?)?,
             Some(STANDARD.encode(Md5::digest(&bytes))),
         );
         Ok(Write {
             bytes,
-            lease,
+            reservation,
             content_md5,
             lock_id: Some(LOCK_ID.to_owned()),
             force: false,
@@ -302,14 +302,14 @@ async fn whole(inside: &Inside, pieces: &mut Pieces) -> Res<()> {
 /// What is asked of the database and written into it, by the store's verbs.
 async fn rows(store: &Store, pieces: &mut Pieces) -> Res<()> {
     let name = state_name()?;
-    let Place::State { id, .. } = store.spot(&name)?.place else {
+    let Lookup::State { id, .. } = store.address_info(&name)?.lookup else {
         return Err("the state is not there".into());
     };
     pieces.add(
         "pointer, warm",
         "each read",
-        time(OFTEN, || Ok(store.spot(&name)?))?,
-        "`store.spot`, nothing committed since",
+        time(OFTEN, || Ok(store.address_info(&name)?))?,
+        "`store.address_info`, nothing committed since",
     );
     let mut series = Series::new(SEED + 1)?;
     let mut next = || -> Res<(NewVersion, StoredBlob)> { version(series.next()) };
@@ -318,7 +318,7 @@ async fn rows(store: &Store, pieces: &mut Pieces) -> Res<()> {
     let pointer = time_after(
         COMMITS,
         async |_| append(next()?).await,
-        async |_| Ok(store.spot(&name)?),
+        async |_| Ok(store.address_info(&name)?),
     )
     .await?;
     pieces.add(
@@ -328,8 +328,8 @@ async fn rows(store: &Store, pieces: &mut Pieces) -> Res<()> {
         "the same: it is read from the database",
     );
     let number = store
-        .spot(&name)?
-        .place
+        .address_info(&name)?
+        .lookup
         .live()
         .map(|version| version.number)
         .ok_or("no current version")?;
@@ -422,7 +422,7 @@ async fn write_as_the_domain_does(
     let job = move |tx: &Tx<'_>| -> Result<Duration, StoreError> {
         let began = Instant::now();
         let (caller, at) = (Caller::operator(origin()), new.created_at);
-        let (place, held) = (tx.place(&name)?, tx.lock(&name)?);
+        let (lookup, held) = (tx.lookup(&name)?, tx.lock(&name)?);
         let lock = held.as_ref().map(statekeep::model::lock::HeldLock::note);
         let version = tx.append(
             id,
@@ -432,7 +432,7 @@ async fn write_as_the_domain_does(
             },
             &blob,
         )?;
-        if let Some(before) = place.live() {
+        if let Some(before) = lookup.live() {
             tx.mark_intermediate(id, before.number)?;
         }
         tx.clear_stale_writer(&name, &caller.actor.id, &caller.origin.address)?;

@@ -5,8 +5,8 @@
 //! made before the clock starts. Their MD5s are made in two ways: before the clock starts, so that
 //! clients cost as little as they can, and by the clients as they send, as Terraform and OpenTofu
 //! do. After a figure each state's newest version has to be the number of writes that were
-//! acknowledged. Before a rival's turn ours has settled everything, so that the rival is not slowed
-//! down by work that is not its own.
+//! acknowledged. Before a rival's turn ours has compacted everything, so that the rival is not
+//! slowed down by work that is not its own.
 
 use std::time::Duration;
 
@@ -104,7 +104,7 @@ fn rounds(
             let requests = requests(&mut writers, totals[way], *hashing);
             let round = load::send_all(&server.process, &requests)?;
             totals[way] = enough(&round)?;
-            look.wait_until_settled()?;
+            look.wait_until_compacted()?;
             let beside = load::repeat(bare, &requests, BARE_ROUND)?;
             // The first warms up.
             if pair > 0 {
@@ -183,7 +183,7 @@ pub(crate) fn run_slow_sync() -> Res<Report> {
             Hashing::Before,
         ),
     )?;
-    look.wait_until_settled()?;
+    look.wait_until_compacted()?;
     let mut report = Report::new("post-slow-sync: the same, with 5 ms more for each sync");
     for (clients, target) in [(1, Target::AtLeast(0.95)), (64, Target::AtLeast(8.0))] {
         let mut writers = writers(&server, clients)?;
@@ -194,7 +194,7 @@ pub(crate) fn run_slow_sync() -> Res<Report> {
             let requests = requests(&mut writers, total, Hashing::Before);
             let round = load::send_all(&server.process, &requests)?;
             total = enough(&round)?;
-            look.wait_until_settled()?;
+            look.wait_until_compacted()?;
             let beside = commits.commit(SLOW_LOOP_WRITES)?;
             // As many as it is through with in about the same time.
             let few: Vec<_> = requests

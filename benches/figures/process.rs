@@ -255,11 +255,11 @@ impl Server {
         )
     }
 
-    /// The same server on a data directory that stays, but that it settles nothing: a rival.
-    pub(crate) fn that_settles_nothing(data: &Path) -> Res<Self> {
+    /// The same server on a data directory that stays, but that it compacts nothing: a rival.
+    pub(crate) fn that_compacts_nothing(data: &Path) -> Res<Self> {
         let log = File::create(data.with_extension("log"))?;
         let process = Process::rival_logging(
-            &[rivals::SETTLES_NOTHING, as_text(data)?],
+            &[rivals::COMPACTS_NOTHING, as_text(data)?],
             Sync::Disk,
             log.into(),
         )?;

@@ -20,7 +20,7 @@ use serde::Deserialize;
 use sha2::Digest as _;
 use statekeep::config::{Limits, TrustedProxies};
 use statekeep::domain::Domain;
-use statekeep::domain::data_dir::{self, DirLock};
+use statekeep::domain::engine::data_dir::{self, DirLock};
 use statekeep::http::{self, Bindings};
 use zstd::bulk::Compressor;
 
@@ -38,8 +38,8 @@ pub(crate) const READS: &str = "reads";
 pub(crate) const COMMITS: &str = "commits";
 /// A handler that commits one write after the other, as the loop does; its argument is a directory.
 pub(crate) const COMMITS_OVER_HTTP: &str = "commits-over-http";
-/// The server itself, which settles nothing; its argument is a data directory.
-pub(crate) const SETTLES_NOTHING: &str = "settles-nothing";
+/// The server itself, which compacts nothing; its argument is a data directory.
+pub(crate) const COMPACTS_NOTHING: &str = "compacts-nothing";
 /// No rival, but a part: lines in the log as the server writes them for requests.
 pub(crate) const LOGS: &str = "logs";
 
@@ -63,7 +63,7 @@ pub(crate) fn run(args: &[String]) -> Res<()> {
         [READS] => reads(),
         [COMMITS, dir] => commits(Path::new(dir)),
         [COMMITS_OVER_HTTP, dir] => commits_over_http(Path::new(dir)),
-        [SETTLES_NOTHING, data] => settles_nothing(Path::new(data)),
+        [COMPACTS_NOTHING, data] => compacts_nothing(Path::new(data)),
         [LOGS] => logs(),
         _ => Err("there is no such rival".into()),
     }
@@ -102,7 +102,7 @@ fn serve(configure: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static) -
 }
 
 /// The server with its defaults, but for what it does by itself.
-fn settles_nothing(data: &Path) -> Res<()> {
+fn compacts_nothing(data: &Path) -> Res<()> {
     let _log = statekeep::telemetry::init(statekeep::telemetry::LogFormat::Json, "info");
     data_dir::make(data)?;
     http::block_on(async {

@@ -98,8 +98,8 @@ impl Series {
     }
 
     fn put(&mut self, at: usize, value: &str) {
-        if let Some(place) = self.text.get_mut(at..at + value.len()) {
-            place.copy_from_slice(value.as_bytes());
+        if let Some(lookup) = self.text.get_mut(at..at + value.len()) {
+            lookup.copy_from_slice(value.as_bytes());
         }
     }
 }

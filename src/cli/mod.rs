@@ -1,43 +1,36 @@
 //! The command line: one definition, from which help, completions and environment variables come;
 //! one function a command.
 
-mod asking;
 mod client;
-mod configure;
-mod detect;
-mod diff;
-mod environment;
-mod export;
-mod folding;
-mod import;
-mod keys;
-mod limits;
-mod listening;
-mod listing;
-mod manifest;
-mod nearest;
-mod network;
+mod common;
 mod output;
-mod purge;
-mod reach;
-mod refusal;
-mod retention;
-mod rollback;
-mod run;
+
 mod serve;
-mod states;
-mod tool;
+
+mod key;
+mod state;
+
+mod export;
+mod import;
+mod keep;
+
+mod module;
+mod terraform;
+
+mod configure;
+mod run;
 mod transfer;
-mod verify;
-mod wrong;
 
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use common::reach::Reach;
+use common::{environment, wrong};
+use keep::{retention, verify};
+use module::detect;
 use output::Failure;
-use reach::Reach;
 
 /// Keeps Terraform and OpenTofu state: every write a version, on one machine, without the internet.
 #[derive(Parser)]
@@ -60,14 +53,14 @@ enum Command {
     /// Make, list and end API keys
     Key {
         #[command(subcommand)]
-        command: keys::KeyCommand,
+        command: key::KeyCommand,
         #[command(flatten)]
         common: Common,
     },
     /// Look at states and act on them
     State {
         #[command(subcommand)]
-        command: states::StateCommand,
+        command: state::StateCommand,
         #[command(flatten)]
         common: Common,
     },
@@ -155,8 +148,8 @@ pub fn main() -> ExitCode {
     };
     let done = match cli.command {
         Command::Serve(args) => serve::run(&args),
-        Command::Key { command, common } => crate::http::block_on(keys::run(command, common)),
-        Command::State { command, common } => crate::http::block_on(states::run(command, common)),
+        Command::Key { command, common } => crate::http::block_on(key::run(command, common)),
+        Command::State { command, common } => crate::http::block_on(state::run(command, common)),
         Command::Import { args, common } => crate::http::block_on(import::run(*args, common)),
         Command::Export { args, common } => crate::http::block_on(export::run(args, common)),
         Command::Verify { args, common } => crate::http::block_on(verify::run(args, common)),

@@ -57,7 +57,7 @@ pub(super) fn differences<'t>(
     let mut path: Vec<Step<'t>> = Vec::new();
     let mut open: Vec<Level<'t>> = Vec::new();
     let root = mask.root();
-    match settled(json::relation(before, after, 0), before, after, root, 0) {
+    match compacted(json::relation(before, after, 0), before, after, root, 0) {
         Relation::Same => return ControlFlow::Continue(()),
         Relation::Different => {
             return each(Difference {
@@ -87,7 +87,7 @@ pub(super) fn differences<'t>(
         }
         let spot = mask.enter(level.spot, &step, level.names_a_secret);
         let relation = before.zip(after).map_or(relation, |(before, after)| {
-            settled(relation, before, after, spot, depth)
+            compacted(relation, before, after, spot, depth)
         });
         if relation == Relation::Same {
             continue;
@@ -109,7 +109,7 @@ pub(super) fn differences<'t>(
 }
 
 /// What is hidden or too deep is not looked into, only compared.
-fn settled(
+fn compacted(
     relation: Relation,
     before: Value<'_>,
     after: Value<'_>,

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::rollback::NoRollback;
-use super::transfers::NotTransferred;
+use crate::domain::history::rollback::NoRollback;
+use crate::domain::history::transfers::NotTransferred;
 use crate::model::caller::Actor;
 use crate::model::lock::Lock;
 use crate::model::name::StateName;
-use crate::store::{Left, StoreError};
+use crate::store::{Gone, StoreError};
 
 /// Why an act did not happen; nothing of it did.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -172,13 +172,13 @@ impl Error {
     }
 
     /// The state that clients knew at an address has left it.
-    pub fn left(from: &StateName, left: Left) -> Self {
+    pub fn gone(from: &StateName, left: Gone) -> Self {
         match left {
-            Left::Moved(to) => Self::Moved {
+            Gone::Moved(to) => Self::Moved {
                 from: from.clone(),
                 to,
             },
-            Left::Transferred(to) => Self::Transferred {
+            Gone::Transferred(to) => Self::Transferred {
                 from: from.clone(),
                 to,
             },

@@ -1,6 +1,6 @@
-//! The event log: asked for here, and for reads and refusals gathered here first.
+//! The event log: asked for here, and for reads and refusals buffered here first.
 //!
-//! A read never waits for the disk and nobody can fill the disk by knocking: what is gathered in
+//! A read never waits for the disk and nobody can fill the disk by knocking: what is buffered in
 //! one minute is bounded in rows, and everything beyond the bound is counted in one row for all.
 //! What a flush takes is its own until it is on disk, whoever waits for it; one that fails (a full
 //! disk) gives it back for the next: so counts are never written twice.
@@ -14,8 +14,10 @@ use tokio::sync::Notify;
 use super::Domain;
 use super::access::authorize_somewhere;
 use super::error::Error;
-use super::shared::{open, read, write};
 use super::states::narrow;
+use crate::domain::engine::single_flight::open;
+use crate::domain::engine::single_flight::read;
+use crate::domain::engine::single_flight::write;
 use crate::model::caller::{Actor, Caller, Origin};
 use crate::model::clock::{self, Timestamp};
 use crate::model::event::{Event, EventFilter, EventKind, GatherKey, Gathered};
@@ -59,7 +61,7 @@ impl Events<'_> {
         name: Option<&StateName>,
         reason: &'static str,
     ) {
-        self.0.gather_refused(
+        self.0.buffer_refused(
             EventKind::AccessRefused,
             (actor, origin),
             name,
@@ -75,7 +77,7 @@ impl Events<'_> {
         name: &StateName,
         from: &str,
     ) {
-        self.0.gather_refused(
+        self.0.buffer_refused(
             EventKind::RequestRedirected,
             (actor, origin),
             Some(name),
@@ -86,7 +88,7 @@ impl Events<'_> {
 
 /// What was read and refused since the last flush.
 #[derive(Default)]
-pub(super) struct Gatherer {
+pub(super) struct EventBuffer {
     pending: RwLock<Pending>,
     wake: Notify,
     /// One flush takes at a time.
@@ -160,7 +162,7 @@ impl Use {
     }
 }
 
-impl Gatherer {
+impl EventBuffer {
     fn add(&self, key: GatherKey, at: Timestamp) {
         if !self.add_to_row(&key, at) {
             let mut pending = write(&self.pending);
@@ -240,8 +242,8 @@ impl Gatherer {
         write(&self.pending).turn_to(clock::now().minute());
     }
 
-    /// Waits until something is gathered.
-    pub(super) async fn gathered(&self) {
+    /// Waits until something is buffered.
+    pub(super) async fn buffered(&self) {
         self.wake.notified().await;
     }
 }
@@ -255,21 +257,21 @@ struct Taken {
 impl Pending {
     /// Has the next flush take what this one could not write.
     fn take_back(&mut self, taken: &Taken) {
-        for (key, gathered) in &taken.counts {
+        for (key, buffered) in &taken.counts {
             match self.counts.get_mut(key) {
-                Some(counted) if counted.taken.load(Ordering::Relaxed) >= gathered.count => {
-                    *counted.taken.get_mut() -= gathered.count
+                Some(counted) if counted.taken.load(Ordering::Relaxed) >= buffered.count => {
+                    *counted.taken.get_mut() -= buffered.count
                 }
                 // Its minute has passed meanwhile, and its row was given up.
                 Some(_) | None => {
                     let counted = self
                         .counts
                         .entry(key.clone())
-                        .or_insert_with(|| Counted::begin(gathered.first_at));
-                    *counted.count.get_mut() += gathered.count;
+                        .or_insert_with(|| Counted::begin(buffered.first_at));
+                    *counted.count.get_mut() += buffered.count;
                     counted
                         .last_at
-                        .fetch_max(gathered.last_at.millis(), Ordering::Relaxed);
+                        .fetch_max(buffered.last_at.millis(), Ordering::Relaxed);
                 }
             }
         }
@@ -324,7 +326,7 @@ impl Pending {
 
 impl Domain {
     /// Counts a read of a state.
-    pub(super) fn gather_read(&self, caller: &Caller, name: &StateName, version: Option<u64>) {
+    pub(super) fn buffer_read(&self, caller: &Caller, name: &StateName, version: Option<u64>) {
         let at = clock::now();
         let actor = Some((caller.actor.id.clone(), caller.actor.name.clone()));
         let address = caller.origin.address.clone();
@@ -337,17 +339,17 @@ impl Domain {
             said: None,
             minute: at.minute(),
         };
-        self.gatherer.add(key, at);
+        self.buffer.add(key, at);
     }
 
     /// Counts refused credentials.
-    pub(super) fn gather_refusal(
+    pub(super) fn buffer_refusal(
         &self,
         key: Option<&Actor>,
         origin: &Origin,
         reason: &'static str,
     ) {
-        self.gather_refused(
+        self.buffer_refused(
             EventKind::CredentialsRefused,
             (key, origin),
             None,
@@ -355,7 +357,7 @@ impl Domain {
         );
     }
 
-    fn gather_refused(
+    fn buffer_refused(
         &self,
         kind: EventKind,
         (actor, origin): (Option<&Actor>, &Origin),
@@ -373,30 +375,30 @@ impl Domain {
             said: Some(said),
             minute: at.minute(),
         };
-        self.gatherer.add(key, at);
+        self.buffer.add(key, at);
     }
 
     /// Notes that a key was used.
-    pub(super) fn gather_use(&self, id: KeyId) {
+    pub(super) fn buffer_use(&self, id: KeyId) {
         let at = clock::now();
-        if self.gatherer.add_use(id, at) {
-            self.gatherer.wake.notify_one();
+        if self.buffer.add_use(id, at) {
+            self.buffer.wake.notify_one();
         }
     }
 
-    /// Writes down what is gathered. What cannot be written stays for the next time. Whoever asks
+    /// Writes down what is buffered. What cannot be written stays for the next time. Whoever asks
     /// may go away meanwhile.
-    pub(super) async fn flush_gathered(&self) {
-        let Some(taken) = self.gatherer.take() else {
+    pub(super) async fn flush_buffered(&self) {
+        let Some(taken) = self.buffer.take() else {
             return;
         };
         let taken = Arc::new(taken);
-        let (to_write, gatherer) = (Arc::clone(&taken), Arc::clone(&self.gatherer));
+        let (to_write, buffer) = (Arc::clone(&taken), Arc::clone(&self.buffer));
         let job = move |tx: &Tx<'_>| {
             to_write
                 .counts
                 .iter()
-                .try_for_each(|(key, gathered)| tx.record_gathered(key, *gathered))?;
+                .try_for_each(|(key, buffered)| tx.record_gathered(key, *buffered))?;
             to_write
                 .uses
                 .iter()
@@ -404,18 +406,18 @@ impl Domain {
         };
         let give_back = move |written: &Result<(), StoreError>| {
             if let Err(error) = written {
-                tracing::debug!(%error, "gathered events wait for the next flush");
-                gatherer.take_back(&taken);
+                tracing::debug!(%error, "buffered events wait for the next flush");
+                buffer.take_back(&taken);
             }
         };
         if self.store.write_then(0, job, give_back).await.is_ok() {
-            self.gatherer.forget_used();
+            self.buffer.forget_used();
         }
     }
 
-    /// Waits until something is gathered.
-    pub(super) async fn something_gathered(&self) {
-        self.gatherer.gathered().await;
+    /// Waits until something is buffered.
+    pub(super) async fn something_buffered(&self) {
+        self.buffer.buffered().await;
     }
 }
 
@@ -437,11 +439,11 @@ mod tests {
 
     #[test]
     fn a_minute_of_knocking_brings_a_bounded_number_of_rows_and_every_knock_is_counted() {
-        let gatherer = Gatherer::default();
+        let buffer = EventBuffer::default();
         let knocks = 10 * MAX_REFUSALS_PER_MINUTE;
         (0..knocks)
-            .for_each(|address| gatherer.add(refusal(address, 1), Timestamp::from_millis(60_000)));
-        let pending = read(&gatherer.pending);
+            .for_each(|address| buffer.add(refusal(address, 1), Timestamp::from_millis(60_000)));
+        let pending = read(&buffer.pending);
         assert_eq!(pending.counts.len(), MAX_REFUSALS_PER_MINUTE + 1);
         assert_eq!(
             pending
@@ -455,23 +457,23 @@ mod tests {
 
     #[test]
     fn rows_of_a_minute_that_has_passed_are_kept_only_until_they_are_on_disk() {
-        let gatherer = Gatherer::default();
+        let buffer = EventBuffer::default();
         (0..100)
-            .for_each(|address| gatherer.add(refusal(address, 1), Timestamp::from_millis(60_000)));
-        gatherer.forget_written();
+            .for_each(|address| buffer.add(refusal(address, 1), Timestamp::from_millis(60_000)));
+        buffer.forget_written();
         assert_eq!(
-            read(&gatherer.pending).counts.len(),
+            read(&buffer.pending).counts.len(),
             100,
             "none of them is on disk"
         );
-        write(&gatherer.pending)
+        write(&buffer.pending)
             .counts
             .values_mut()
             .skip(1)
             .for_each(|counted| counted.taken = AtomicU64::new(1));
-        write(&gatherer.pending).minute = 1;
-        gatherer.forget_written();
-        let pending = read(&gatherer.pending);
+        write(&buffer.pending).minute = 1;
+        buffer.forget_written();
+        let pending = read(&buffer.pending);
         assert_eq!(pending.counts.len(), 1);
         assert!(
             pending.counts.capacity() < 50,
@@ -481,17 +483,17 @@ mod tests {
 
     #[test]
     fn minutes_that_cannot_be_written_do_not_pile_up() {
-        let gatherer = Gatherer::default();
+        let buffer = EventBuffer::default();
         for minute in 0..1_000 {
             (0..MAX_REFUSALS_PER_MINUTE).for_each(|address| {
-                gatherer.add(
+                buffer.add(
                     refusal(address, minute),
                     Timestamp::from_millis(minute * 60_000),
                 )
             });
         }
         assert!(
-            read(&gatherer.pending).counts.len()
+            read(&buffer.pending).counts.len()
                 <= 2 * (MAX_READS_PER_MINUTE + MAX_REFUSALS_PER_MINUTE) + 1_001
         );
     }

@@ -3,45 +3,25 @@
 //! Outcomes that a client has to expect are values; errors are for what keeps an act from
 //! happening. Nothing here knows HTTP or SQL.
 
-pub mod budget;
-pub mod data_dir;
+mod access;
 pub mod error;
-pub mod events;
+
+pub mod content;
+pub mod engine;
+
+pub mod auth;
 pub mod history;
-pub mod importing;
 pub mod integrity;
-pub mod keys;
-pub mod locks;
-pub mod logins;
-pub mod outputs;
-pub mod purging;
-pub mod rehearsal;
 pub mod retention;
-pub mod rollback;
-pub mod rules;
 pub mod states;
+
+pub mod events;
 pub mod status;
-pub mod transfers;
 pub mod upkeep;
 
-mod access;
-mod comparing;
-mod credentials;
-mod damaged;
-mod encoding;
-#[cfg(test)]
-mod gone;
-mod hot;
-mod preparing;
-mod reading;
-mod settling;
-mod shared;
-mod side_by_side;
-mod writing;
-
-pub use comparing::{Comparing, NotCompared};
-pub use encoding::check_md5;
-pub use hot::Decoded;
+pub use content::cache::LeasedBytes;
+pub use content::encode::check_md5;
+pub use history::compare::{Comparing, NotCompared};
 
 use std::sync::Arc;
 
@@ -54,16 +34,20 @@ use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
 use crate::store::{Moment, OpenError, Store};
 
-use budget::{Budget, Lease, Lent};
-use credentials::Credentials;
-use damaged::Damaged;
-use data_dir::DirLock;
+use auth::credentials::Credentials;
+use auth::{keys, logins};
+use content::cache::DecodedCache;
+use content::compaction::Compaction;
+use content::damaged::Damaged;
+use content::read::Decoding;
+use engine::background::Worker;
+use engine::budget::{Budget, Reservation, Reserved};
+use engine::data_dir::DirLock;
 use error::Error;
-use events::Gatherer;
-use hot::Hot;
-use preparing::Preparing;
-use reading::Decoding;
-use settling::{Settling, Worker};
+use events::EventBuffer;
+use history::{purge, transfers};
+use states::locks;
+use states::prepare::Preparing;
 
 /// The open product: one for each process and data directory.
 pub struct Domain {
@@ -71,17 +55,17 @@ pub struct Domain {
     limits: Limits,
     metrics: Arc<Metrics>,
     budget: Budget,
-    hot: Hot,
+    cache: DecodedCache,
     decoding: Decoding,
     // What takes a core for long runs on as many threads as there are cores, and so with as many
     // sets of working memory.
     cores: rayon::ThreadPool,
     preparing: Arc<Preparing>,
-    settling: Arc<Settling>,
-    erasing: purging::Erasing,
+    compaction: Arc<Compaction>,
+    erasing: purge::Erasing,
     background: Worker,
     credentials: Credentials,
-    gatherer: Arc<Gatherer>,
+    buffer: Arc<EventBuffer>,
     damaged: Arc<Damaged>,
     integrity: integrity::Verifications,
     trust: Arc<retention::Trust>,
@@ -112,12 +96,12 @@ impl Domain {
             integrity: integrity::Verifications::default(),
             store,
             budget: Budget::new(limits.max_in_flight),
-            hot: Hot::new(limits.cache_size),
+            cache: DecodedCache::new(limits.cache_size),
             decoding: Decoding::default(),
             cores,
             preparing: Arc::default(),
-            settling: Arc::default(),
-            erasing: purging::Erasing::default(),
+            compaction: Arc::default(),
+            erasing: purge::Erasing::default(),
             background: Worker::start()?,
             credentials: Credentials::new(&limits, Arc::clone(&metrics)),
             metrics,
@@ -125,7 +109,7 @@ impl Domain {
             trusted_again: Arc::default(),
             pruning: tokio::sync::Mutex::new(()),
             limits,
-            gatherer: Arc::default(),
+            buffer: Arc::default(),
             started_at: now,
             standing: status::Standing::new(now),
             base_url: std::sync::OnceLock::new(),
@@ -144,47 +128,53 @@ impl Domain {
     }
 
     /// Memory for a body of this size, or the answer that there is not enough.
-    pub fn lend_for_body(&self, body: u64) -> Result<Lease, Error> {
+    pub fn reserve_for_body(&self, body: u64) -> Result<Reservation, Error> {
         self.making_room(|| self.budget.for_body(body))
     }
 
     /// More memory for a body that turns out to be of this size.
-    pub fn lend_more(&self, lease: &mut Lease, body: u64) -> Result<(), Error> {
-        self.making_room(|| self.budget.grow(lease, body))
+    pub fn reserve_more(&self, reservation: &mut Reservation, body: u64) -> Result<(), Error> {
+        self.making_room(|| self.budget.grow(reservation, body))
     }
 
     /// Memory for an answer that was made, or the answer that there is not enough.
-    pub fn lend_for_answer(&self, bytes: Vec<u8>) -> Result<Arc<Decoded>, Error> {
-        let lease = self.making_room(|| self.budget.for_copy(bytes.len() as u64))?;
-        Ok(Decoded::new(bytes, lease))
+    pub fn reserve_for_answer(&self, bytes: Vec<u8>) -> Result<Arc<LeasedBytes>, Error> {
+        let reservation = self.making_room(|| self.budget.for_copy(bytes.len() as u64))?;
+        Ok(LeasedBytes::new(bytes, reservation))
     }
 
     /// Whatever is kept for readers that may come goes when somebody needs the room now.
-    fn making_room<T>(&self, mut lend: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
-        lend().or_else(|error| if self.hot.clear() { lend() } else { Err(error) })
+    fn making_room<T>(&self, mut reserve: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+        reserve().or_else(|error| {
+            if self.cache.clear() {
+                reserve()
+            } else {
+                Err(error)
+            }
+        })
     }
 
     /// Runs something that takes a core for long, off the request threads and when there is a core
     /// for it. There is no other form than this, in which the memory for it goes along: whoever
     /// waits may go away at any moment. What nobody waits for any more is not begun.
-    async fn on_a_core<L: Lent, T: Send + 'static>(
+    async fn on_a_core<L: Reserved, T: Send + 'static>(
         &self,
-        lent: L,
+        reserved: L,
         work: impl FnOnce(L) -> T + Send + 'static,
     ) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
-        self.begin_on_a_core(move || answer_with(reply, lent, work));
+        self.begin_on_a_core(move || answer_with(reply, reserved, work));
         answer.await.map_err(|_| panicked())
     }
 
     /// Runs something that needs nothing which is kept, for anybody with good credentials.
-    pub async fn work_for<L: Lent, T: Send + 'static>(
+    pub async fn work_for<L: Reserved, T: Send + 'static>(
         &self,
         _caller: &Caller,
-        lent: L,
+        reserved: L,
         work: impl FnOnce(L) -> T + Send + 'static,
     ) -> Result<T, Error> {
-        self.on_a_core(lent, work).await
+        self.on_a_core(reserved, work).await
     }
 
     /// The same without waiting for its end.
@@ -262,17 +252,17 @@ impl Domain {
         self.store.faulted().await.to_string()
     }
 
-    /// Writes down what is gathered, finishes what is queued, and closes the store.
+    /// Writes down what is buffered, finishes what is queued, and closes the store.
     pub async fn close(&self) {
-        self.flush_gathered().await;
+        self.flush_buffered().await;
         self.store.close().await;
     }
 }
 
 /// Does some work and answers with what comes of it, if anybody waits for that.
-fn answer_with<L, T>(reply: oneshot::Sender<T>, lent: L, work: impl FnOnce(L) -> T) {
+fn answer_with<L, T>(reply: oneshot::Sender<T>, reserved: L, work: impl FnOnce(L) -> T) {
     if !reply.is_closed() {
-        drop(reply.send(work(lent)));
+        drop(reply.send(work(reserved)));
     }
 }
 
@@ -317,12 +307,12 @@ mod tests {
             .enable_all()
             .build()
             .unwrap();
-        let lent = || domain.budget.in_flight().0;
+        let reserved = || domain.budget.in_flight().0;
         let (at_work, ending) = (Arc::clone(&begun), Arc::clone(&may_end));
-        let work = move |lease: Lease| {
+        let work = move |reservation: Reservation| {
             at_work.wait();
             ending.wait();
-            drop(lease);
+            drop(reservation);
         };
         let mut waiting =
             Box::pin(domain.on_a_core(domain.budget.for_copy(1024 * 1024).unwrap(), work));
@@ -332,10 +322,10 @@ mod tests {
         }));
         begun.wait();
         drop(waiting);
-        assert_eq!(lent(), 1024 * 1024);
+        assert_eq!(reserved(), 1024 * 1024);
         may_end.wait();
         let until = clock::monotonic() + std::time::Duration::from_mins(1);
-        while lent() > 0 {
+        while reserved() > 0 {
             assert!(
                 clock::monotonic() < until,
                 "it comes back when the work is done"

@@ -163,7 +163,7 @@ impl Status<'_> {
         let now = Gauges {
             in_flight,
             max_in_flight,
-            cache: self.0.hot.bytes(),
+            cache: self.0.cache.bytes(),
             database,
             wal,
             free_space: self.0.dir.free_space(),

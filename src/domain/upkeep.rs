@@ -1,5 +1,5 @@
-//! What the server does by itself: writes down gathered events, removes what has ended, prunes if
-//! it was told to, gives memory back, settles versions, erases what was purged, and verifies what
+//! What the server does by itself: writes down buffered events, removes what has ended, prunes if
+//! it was told to, gives memory back, compacts versions, erases what was purged, and verifies what
 //! it holds.
 
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::{Domain, integrity};
 use crate::model::clock;
 use crate::store::{StoreError, Tx};
 
-/// How long events are gathered before they are written; a second after its read at the latest, an
+/// How long events are buffered before they are written; a second after its read at the latest, an
 /// event is on disk.
 const GATHER_FOR: Duration = Duration::from_millis(500);
 /// How often ended tokens and old events are removed.
@@ -21,7 +21,7 @@ const COOL_EVERY: Duration = Duration::from_secs(10);
 /// How many rows one transaction of a sweep removes of each, so that it never holds writes up for
 /// long.
 const ROWS_PER_STEP: u32 = 1_000;
-/// How many transactions a sweep has at the most; more rows than they remove are never gathered in
+/// How many transactions a sweep has at the most; more rows than they remove are never buffered in
 /// a minute.
 const STEPS_PER_SWEEP: u32 = 100;
 /// How often it is remembered that the clock can be trusted.
@@ -31,11 +31,11 @@ const LOOK_WHETHER_TO_PRUNE_EVERY: Duration = Duration::from_mins(1);
 
 /// Runs until it is dropped.
 pub async fn run(domain: Arc<Domain>) {
-    let gather = async {
+    let buffer = async {
         loop {
-            domain.something_gathered().await;
+            domain.something_buffered().await;
             tokio::time::sleep(GATHER_FOR).await;
-            domain.flush_gathered().await;
+            domain.flush_buffered().await;
         }
     };
     let sweep = async {
@@ -47,9 +47,9 @@ pub async fn run(domain: Arc<Domain>) {
     let cool = async {
         loop {
             tokio::time::sleep(COOL_EVERY).await;
-            domain.hot.forget_unread(KEPT_FOR);
+            domain.cache.forget_unread(KEPT_FOR);
             domain.store.give_back_unused(KEPT_FOR);
-            domain.gatherer.forget_written();
+            domain.buffer.forget_written();
         }
     };
     let note_time = async {
@@ -69,12 +69,12 @@ pub async fn run(domain: Arc<Domain>) {
         }
     };
     tokio::join!(
-        gather,
+        buffer,
         sweep,
         cool,
         note_time,
         prune,
-        domain.settle(),
+        domain.compact(),
         domain.go_on_erasing(),
         integrity::scrub(Arc::clone(&domain))
     );

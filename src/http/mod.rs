@@ -3,38 +3,12 @@
 //! Below `/api` nothing redirects, and nothing unknown is 404 but for a browser: Terraform takes
 //! 404 for "no state", and a 301 would lose one.
 
-mod answer;
-mod body;
-mod caller;
-mod detect;
-mod diff;
-mod error;
-mod events;
-mod guard;
-mod health;
-mod import;
-mod keys;
-mod lock;
-mod login;
-mod pace;
-mod page;
-mod query;
-mod redirected;
-mod reply;
-mod retention;
-mod rollback;
+mod endpoints;
 mod server;
-mod socket;
-mod state;
-mod states;
-mod trace;
-mod transfer;
-mod verify;
-mod versions;
-mod watch;
+mod wire;
 
+pub use server::socket::{bind_socket, reachable_path};
 pub use server::{Bindings, Running, allow_connections, start};
-pub use socket::{bind_socket, reachable_path};
 
 use std::future::Future;
 
@@ -42,7 +16,12 @@ use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{Handler, Resource, Responder, Scope};
 
-use query::Takes;
+use endpoints::{
+    detect, diff, events, health, import, keys, lock, login, page, retention, rollback, state,
+    states, transfer, verify, versions,
+};
+use wire::error;
+use wire::query::{self, Takes};
 
 /// Runs a future on the runtime that servers and their clients need.
 pub fn block_on<F: Future>(future: F) -> F::Output {

@@ -7,11 +7,11 @@
 use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::error::StoreError;
-use super::states::StateId;
 use super::tx::View;
 use crate::model::key::KeyId;
 use crate::model::name::StateName;
 use crate::model::version::Version;
+use crate::store::tables::states::StateId;
 
 /// How many steps a chain of bases is followed.
 const MAX_STEPS_FOLLOWED: u32 = 64;
@@ -159,7 +159,11 @@ impl View<'_> {
                    ORDER BY 1, 2 LIMIT ?1";
         let mut statement = self.connection.prepare(sql)?;
         let found = statement.query_map([limit], |row| {
-            Ok((row.get(0)?, row.get(1)?, super::rows::unsigned(row, 2)?))
+            Ok((
+                row.get(0)?,
+                row.get(1)?,
+                crate::store::tables::rows::unsigned(row, 2)?,
+            ))
         })?;
         Ok(found.collect::<rusqlite::Result<_>>()?)
     }
@@ -214,7 +218,7 @@ impl View<'_> {
             LIMIT ?3";
         let mut statement = self.connection.prepare_cached(sql)?;
         let numbers = statement.query_map(params![state.0, after.cast_signed(), limit], |row| {
-            super::rows::unsigned(row, 0)
+            crate::store::tables::rows::unsigned(row, 0)
         })?;
         let numbers: Vec<u64> = numbers.collect::<rusqlite::Result<_>>()?;
         let facts = numbers
@@ -309,7 +313,8 @@ impl View<'_> {
                    WHERE owner.id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM states WHERE id = \
                    owner.id) LIMIT ?1";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let found = statement.query_map([limit], |row| super::rows::unsigned(row, 0))?;
+        let found =
+            statement.query_map([limit], |row| crate::store::tables::rows::unsigned(row, 0))?;
         Ok(found.collect::<rusqlite::Result<_>>()?)
     }
 

@@ -36,7 +36,7 @@ pub(super) fn with_second_database<T>(
 ///
 /// An error is this attempt's alone, unless a sync failed: what it wrote is undone, and nothing
 /// that was acknowledged is touched.
-pub(super) fn rewrite(
+pub(super) fn vacuum(
     connection: &Connection,
     temporary: &Path,
     room: &Room,
@@ -60,8 +60,11 @@ pub(super) fn rewrite(
 
 /// How many bytes of the file hold something.
 fn content(connection: &Connection) -> rusqlite::Result<u64> {
-    let pragma =
-        |name: &str| connection.pragma_query_value(None, name, |row| super::rows::unsigned(row, 0));
+    let pragma = |name: &str| {
+        connection.pragma_query_value(None, name, |row| {
+            crate::store::tables::rows::unsigned(row, 0)
+        })
+    };
     Ok(pragma("page_size")? * (pragma("page_count")?.saturating_sub(pragma("freelist_count")?)))
 }
 
@@ -82,7 +85,7 @@ fn explain(connection: &Connection, error: rusqlite::Error) -> StoreError {
 
 /// Moves the whole log into the file and cuts it to nothing; false while a reader still needs
 /// something of it.
-pub(super) fn empty_log(connection: &Connection) -> Result<bool, StoreError> {
+pub(super) fn truncate_wal(connection: &Connection) -> Result<bool, StoreError> {
     connection.busy_timeout(PATIENCE)?;
     let is_busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
         row.get::<_, bool>(0)
@@ -181,13 +184,13 @@ mod tests {
             )
             .unwrap();
         let gone = live_a_while(&connection);
-        assert!(empty_log(&connection).unwrap());
+        assert!(truncate_wal(&connection).unwrap());
         assert!(
             holds_any(&path, &gone),
             "otherwise it need not be written anew"
         );
-        rewrite(&connection, dir.path(), &Room::of(&path)).unwrap();
-        assert!(empty_log(&connection).unwrap());
+        vacuum(&connection, dir.path(), &Room::of(&path)).unwrap();
+        assert!(truncate_wal(&connection).unwrap());
         assert!(!holds_any(&path, &gone));
     }
 }

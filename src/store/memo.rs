@@ -189,29 +189,37 @@ mod tests {
         let store = Store::open(dir.path(), 1, &Arc::<Metrics>::default()).unwrap();
         store.key(KeyId(Uuid::nil())).unwrap();
         store.token(Digest::of(b"a token")).unwrap();
-        store.spot(&StateName::parse("w", "b").unwrap()).unwrap();
-        let kept = || [store.keys.len(), store.tokens.len(), store.spots.len()];
+        store
+            .address_info(&StateName::parse("w", "b").unwrap())
+            .unwrap();
+        let kept = || {
+            [
+                store.keys.len(),
+                store.tokens.len(),
+                store.address_infos.len(),
+            ]
+        };
         store.give_back_unused(Duration::MAX);
         assert_eq!(kept(), [1, 1, 1], "they still hold");
         drop(store.keys.commits.begin());
-        drop(store.spots.commits.begin());
+        drop(store.address_infos.commits.begin());
         store.give_back_unused(Duration::MAX);
         assert_eq!(kept(), [0, 0, 0]);
     }
 
     /// Statements of these files change keys and tokens, and nobody else's do.
     const OF_CREDENTIALS: [(&str, &str); 2] = [
-        ("keys", include_str!("keys.rs")),
-        ("tokens", include_str!("tokens.rs")),
+        ("keys", include_str!("tables/keys.rs")),
+        ("tokens", include_str!("tables/tokens.rs")),
     ];
     const OF_OTHERS: [&str; 7] = [
-        include_str!("blobs.rs"),
-        include_str!("scrubs.rs"),
-        include_str!("events.rs"),
-        include_str!("locks.rs"),
-        include_str!("states.rs"),
-        include_str!("transfers.rs"),
-        include_str!("versions.rs"),
+        include_str!("tables/blobs.rs"),
+        include_str!("tables/scrubs.rs"),
+        include_str!("tables/events.rs"),
+        include_str!("tables/locks.rs"),
+        include_str!("tables/states.rs"),
+        include_str!("tables/transfers.rs"),
+        include_str!("tables/versions.rs"),
     ];
 
     #[test]

@@ -4,30 +4,17 @@
 //! nothing; readers see one moment and never write; no row, statement or SQLite type leaves this
 //! module. [`View`] can read, [`Tx`] can also write, and both speak the words of the product.
 
-mod blobs;
 mod checkpoint;
 mod checks;
 mod connection;
 mod erasing;
 mod error;
-mod events;
-mod instance;
-mod keys;
-mod locks;
 mod memo;
 mod privacy;
-mod purges;
 mod readers;
-mod retention;
-mod rows;
 mod schema;
-mod scrubs;
-mod serials;
-mod states;
-mod tokens;
-mod transfers;
+mod tables;
 mod tx;
-mod versions;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -37,21 +24,23 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-pub use blobs::{BlobId, Bytes, ChainSize, Kept, MAX_STEPS, StoredBlob};
 pub use checks::{
     ADDRESS_LISTS, BlobFacts, Chain, KeyFacts, Part, StateFacts, VersionFacts, VersionsOfState,
 };
 pub use error::{OpenError, StoreError};
-pub use keys::{KeyWithHashes, NewKey};
-pub use locks::BrokenLock;
 pub use privacy::{NotPrivate, see_to_directory, see_to_file};
-pub use purges::Purgeable;
-pub use retention::{Moment, Removed, Space, StateWalk};
-pub use scrubs::{PassUnderWay, Scrub};
-pub use states::{Left, Place, Presence, Spot, StateFilter, StateId, StateSummary};
-pub use transfers::{Intent, Transfer};
+pub use tables::blobs::{BlobId, Bytes, ChainSize, Kept, MAX_STEPS, StoredBlob};
+pub use tables::keys::{KeyWithHashes, NewKey};
+pub use tables::locks::BrokenLock;
+pub use tables::purges::Purgeable;
+pub use tables::retention::{Moment, Removed, Space, StateWalk};
+pub use tables::scrubs::{PassUnderWay, Scrub};
+pub use tables::states::{
+    AddressInfo, Gone, Lookup, StateFilter, StateId, StateSummary, Visibility,
+};
+pub use tables::transfers::{Intent, Transfer};
+pub use tables::versions::{Before, NewVersion, VersionFilter};
 pub use tx::{Counts, Tx, View};
-pub use versions::{Before, NewVersion, VersionFilter};
 pub use writer::Queue;
 
 use crate::metrics::Metrics;
@@ -71,7 +60,7 @@ pub struct Store {
     readers: Readers,
     keys: Memo<KeyId, Option<KeyWithHashes>>,
     tokens: Memo<Digest, Option<(Token, KeyWithHashes)>>,
-    spots: Memo<StateName, Spot>,
+    address_infos: Memo<StateName, AddressInfo>,
     path: PathBuf,
     schema_version: u32,
     instance: Uuid,
@@ -84,11 +73,11 @@ impl Store {
         let path = dir.join(FILE_NAME);
         let mut connection = connection::open_writer(&path)?;
         let schema_version = schema::migrate(&mut connection, &path)?;
-        let instance = instance::known_or_new(&connection)
+        let instance = tables::instance::known_or_new(&connection)
             .map_err(|source| connection::explain(&path, source))?;
         let readers = Readers::open(&path)?;
         let commits = Commits::default();
-        let (keys, tokens, spots) = (
+        let (keys, tokens, address_infos) = (
             Memo::new(&commits.of_credentials),
             Memo::new(&commits.of_credentials),
             Memo::new(&commits.all),
@@ -99,7 +88,7 @@ impl Store {
             readers,
             keys,
             tokens,
-            spots,
+            address_infos,
             path,
             schema_version,
             instance,
@@ -141,10 +130,10 @@ impl Store {
     }
 
     /// What a reader needs to know of an address, as it stands.
-    pub fn spot(&self, name: &StateName) -> Result<Arc<Spot>, StoreError> {
-        self.spots.look(&self.readers, name, |view, name| {
-            Ok(Spot {
-                place: view.place(name)?,
+    pub fn address_info(&self, name: &StateName) -> Result<Arc<AddressInfo>, StoreError> {
+        self.address_infos.look(&self.readers, name, |view, name| {
+            Ok(AddressInfo {
+                lookup: view.lookup(name)?,
                 has_stale_writers: view.has_stale_writers(name)?,
             })
         })
@@ -194,14 +183,14 @@ impl Store {
 
     /// Writes the database file anew without anything that no row has any more, and empties the
     /// log. Writers wait meanwhile, readers do not. `false` means that a reader still needed
-    /// something of the log: [`Self::empty_log`] finishes it later.
-    pub async fn rewrite(&self) -> Result<bool, StoreError> {
+    /// something of the log: [`Self::truncate_wal`] finishes it later.
+    pub async fn vacuum(&self) -> Result<bool, StoreError> {
         self.writer.erase(Erasure::Rewrite).await
     }
 
     /// Moves the whole log into the file and cuts it to nothing; `false` while a reader still needs
     /// something of it.
-    pub async fn empty_log(&self) -> Result<bool, StoreError> {
+    pub async fn truncate_wal(&self) -> Result<bool, StoreError> {
         self.writer.erase(Erasure::EmptyLog).await
     }
 
@@ -211,7 +200,7 @@ impl Store {
         self.readers.close_unused(longer_than);
         self.keys.forget_stale();
         self.tokens.forget_stale();
-        self.spots.forget_stale();
+        self.address_infos.forget_stale();
     }
 
     /// What keeps the store from writing for good, if anything does.

@@ -61,14 +61,14 @@ impl Readers {
         &self,
         job: impl FnOnce(&View<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let place = Arc::clone(&self.places)
+        let lookup = Arc::clone(&self.places)
             .acquire_owned()
             .await
             .map_err(|_| StoreError::Closed)?;
         let pool = Arc::clone(&self.pool);
         let run = move || {
             let result = pool.run(job);
-            drop(place);
+            drop(lookup);
             result
         };
         tokio::task::spawn_blocking(run)
@@ -141,7 +141,7 @@ impl Pool {
 mod tests {
     use super::*;
     use crate::model::name::StateName;
-    use crate::store::{FILE_NAME, Place, Store};
+    use crate::store::{FILE_NAME, Lookup, Store};
 
     #[test]
     fn connections_that_nobody_uses_are_closed_and_made_again_when_they_are_needed() {
@@ -151,8 +151,8 @@ mod tests {
         let readers = Readers::open(&dir.path().join(FILE_NAME)).unwrap();
         let look = |view: &View<'_>| {
             Ok(matches!(
-                view.place(&StateName::parse("w", "b").unwrap())?,
-                Place::Free
+                view.lookup(&StateName::parse("w", "b").unwrap())?,
+                Lookup::Free
             ))
         };
         let kept = || readers.pool.open().as_ref().map(Vec::len);

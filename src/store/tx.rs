@@ -22,7 +22,7 @@ impl View<'_> {
             Ok(self
                 .connection
                 .prepare_cached(sql)?
-                .query_row([], |row| super::rows::unsigned(row, 0))?)
+                .query_row([], |row| crate::store::tables::rows::unsigned(row, 0))?)
         };
         Ok(Counts {
             states: count(

@@ -88,7 +88,7 @@ where
     }
 
     fn answer(mut self: Box<Self>, committed: Result<(), StoreError>) {
-        // Whatever it holds, such as memory that is lent, is back before anybody hears of it.
+        // Whatever it holds, such as memory that is reserved, is back before anybody hears of it.
         drop(self.work.take());
         let outcome = self.outcome.take();
         if let Some(reply) = self.reply.take() {
@@ -343,16 +343,16 @@ impl Loop {
             // The pages are other ones, though they say the same.
             let counted = self.commits.all.begin();
             let rewritten =
-                erasing::rewrite(&self.connection, &self.temporary, self.checkpoints.room());
+                erasing::vacuum(&self.connection, &self.temporary, self.checkpoints.room());
             drop(counted);
             if let Err(error) = rewritten {
                 self.announce.note(&error);
                 // What it wrote into the log until then would take the room that others need.
-                self.look_at_the_log(|_, connection| erasing::empty_log(connection).map(drop));
+                self.look_at_the_log(|_, connection| erasing::truncate_wal(connection).map(drop));
                 return Err(error);
             }
         }
-        let done = erasing::empty_log(&self.connection);
+        let done = erasing::truncate_wal(&self.connection);
         if let Err(error) = &done {
             self.announce.note(error);
         }

@@ -25,13 +25,16 @@ pub fn number(data: &Path, sql: &str) -> i64 {
         .expect("a number")
 }
 
-/// Waits until all states are settled: versions have their counts, and those before the current one
-/// the frames that they keep.
-pub fn settled(data: &Path) {
+/// Waits until all states are compacted: versions have their counts, and those before the current
+/// one the frames that they keep.
+pub fn compacted(data: &Path) {
     // The thread that does it has the lowest priority: beside others that never rest it gets next
     // to nothing.
-    eventually_within(5 * PATIENCE, "all states are settled", || {
-        number(data, "SELECT count(*) FROM states WHERE settled < current") == 0
+    eventually_within(5 * PATIENCE, "all states are compacted", || {
+        number(
+            data,
+            "SELECT count(*) FROM states WHERE compacted_up_to < current",
+        ) == 0
     });
 }
 

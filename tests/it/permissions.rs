@@ -176,10 +176,10 @@ fn deleting_restoring_and_moving_a_state() {
         admin.delete("team/net").expect_status(200);
         who.send("POST", &net("/restore"), "")
     });
-    let rehearse = [401, 200, 403, 403, 200, 200, 403, 200, 403, 200, 403, 200, 200, 200];
+    let preview = [401, 200, 403, 403, 200, 200, 403, 200, 403, 200, 403, 200, 200, 200];
     let rollback = |who: &Client, dry_run: bool| who.post_json(&net("/rollback"), &json!({"version": 1, "dry_run": dry_run}));
     stage.row("rollback", restore, |who, _| rollback(who, false));
-    stage.row("rehearsal of a rollback", rehearse, |who, _| rollback(who, true));
+    stage.row("preview of a rollback", preview, |who, _| rollback(who, true));
     stage.row("rollback of a deleted state", restore, |who, _| {
         admin.delete("team/net").expect_status(200);
         let answer = rollback(who, false);

@@ -49,7 +49,7 @@ const HOMES: [(&str, &[&str]); 19] = [
     ("rusqlite", &["src/store/"]),
     ("refinery", &["src/store/"]),
     ("actix_web", &["src/http/"]),
-    ("rust_embed", &["src/http/page.rs"]),
+    ("rust_embed", &["src/http/endpoints/page.rs"]),
     ("zstd", &["src/blob/"]),
     ("argon2", &["src/domain/"]),
     ("unicode_ident", &["src/hcl/"]),
@@ -62,8 +62,8 @@ const HOMES: [(&str, &[&str]); 19] = [
     ("prometheus", &["src/metrics.rs"]),
     ("rayon", &["src/domain/"]),
     ("signal_hook", &["src/cli/run/"]),
-    ("strsim", &["src/cli/nearest.rs"]),
-    ("wide", &["src/domain/side_by_side.rs"]),
+    ("strsim", &["src/cli/common/nearest.rs"]),
+    ("wide", &["src/domain/content/md5_lanes.rs"]),
     ("tikv_jemallocator", &["src/main.rs"]),
 ];
 
@@ -102,7 +102,7 @@ fn rooms(file: &File) -> Vec<String> {
             ),
         )];
     };
-    // `super::` reaches the front door from `src/http/page.rs` with two steps, from
+    // `super::` reaches the front door from `src/http/server/trace.rs` with two steps, from
     // `src/http/mod.rs` with one.
     let steps = file.path.trim_end_matches("/mod.rs").matches('/').count();
     let front_door = "super::".repeat(steps);

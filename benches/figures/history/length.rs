@@ -96,7 +96,7 @@ pub(super) fn by_versions() -> Res<Vec<f64>> {
             81_000 + u64::try_from(number)?,
         )?;
         (0..FEW_VERSIONS).try_for_each(|_| short.write().map(drop))?;
-        look.wait_until_settled()?;
+        look.wait_until_compacted()?;
         ratios.push(round(&mut long, &mut short)?);
         verify(&server, &[short.writer])?;
     }
@@ -129,7 +129,7 @@ pub(super) fn by_states() -> Res<Vec<f64>> {
     for number in 0..=ROUNDS {
         eprintln!("history-length: states, {number} of {ROUNDS}");
         for look in &looks {
-            look.wait_until_settled()?;
+            look.wait_until_compacted()?;
         }
         let ratio = round(&mut among_many, &mut alone)?;
         // The first warms up.

@@ -1,7 +1,7 @@
 //! A long history: what it takes on the disk, how soon any version can be read, and what keeping it
 //! so costs those who write.
 //!
-//! Old versions become differences in the background, a second after a write. What is settled by
+//! Old versions become differences in the background, a second after a write. What is compacted by
 //! then shows in the database, which is looked into beside the server that writes it.
 
 mod length;
@@ -82,7 +82,7 @@ pub(crate) fn run() -> Res<Report> {
         "raw bytes",
         "each in a frame of its own",
         "what they add",
-        "settled s after the last write",
+        "compacted s after the last write",
     ];
     report.table(head, [true; 5], &rows);
     report.table(
@@ -93,33 +93,33 @@ pub(crate) fn run() -> Res<Report> {
     Ok(report)
 }
 
-/// What settling costs those who write meanwhile.
+/// What compaction costs those who write meanwhile.
 pub(crate) fn run_post() -> Res<Report> {
     let rounds = posts::take()?;
     let mut report = Report::new(
-        "history-post: durable writes of distinct states of 60 kB under a lock while versions are settled",
+        "history-post: durable writes of distinct states of 60 kB under a lock while versions are compacted",
     );
     report.measured("statekeep", posts::CLIENTS, &rounds.ours);
     report.measured(
-        "the same server that settles nothing",
+        "the same server that compacts nothing",
         posts::CLIENTS,
         &rounds.rival,
     );
     let pairs = (&*rounds.ours, &*rounds.rival);
     report.ratio(
-        "p99, statekeep / settles nothing",
+        "p99, statekeep / compacts nothing",
         pairs,
         |round| round.percentile(99),
         Target::AtMost(1.5),
     );
     report.ratio(
-        "p50, statekeep / settles nothing",
+        "p50, statekeep / compacts nothing",
         pairs,
         |round| round.percentile(50),
         Target::None,
     );
     report.ratio(
-        "writes a second, statekeep / settles nothing",
+        "writes a second, statekeep / compacts nothing",
         pairs,
         |round| round.rate,
         Target::None,
@@ -127,7 +127,7 @@ pub(crate) fn run_post() -> Res<Report> {
     Ok(report)
 }
 
-/// Whether settling keeps up with a hundred writes a second.
+/// Whether compaction keeps up with a hundred writes a second.
 pub(crate) fn run_pace() -> Res<Report> {
     let wanted = pace::WRITES_A_SECOND;
     let mut report = Report::new(&format!(
@@ -139,14 +139,14 @@ pub(crate) fn run_pace() -> Res<Report> {
         report.measured(kind.name, kind.writers, &[paced.round]);
         let name = |what: &str| format!("{}: {what}", kind.name);
         report.value(
-            &name("versions that are not settled right after the last write"),
+            &name("versions that are not compacted right after the last write"),
             paced.left,
             COUNT,
             Target::None,
         );
         report.value(
             &name("until all are"),
-            paced.until_settled,
+            paced.until_compacted,
             SECONDS,
             kind.target,
         );

@@ -1,4 +1,4 @@
-//! Whether settling keeps up with writes that come at a steady pace: what is left when they end,
+//! Whether compaction keeps up with writes that come at a steady pace: what is left when they end,
 //! and for how long.
 
 use std::sync::Mutex;
@@ -24,7 +24,7 @@ pub(super) struct Kind {
     pub(super) name: &'static str,
     pub(super) writers: usize,
     resources: usize,
-    /// Within how many seconds everything has to be settled.
+    /// Within how many seconds everything has to be compacted.
     pub(super) target: Target,
 }
 
@@ -47,10 +47,10 @@ pub(super) const KINDS: [Kind; 2] = [
 /// What it came to.
 pub(super) struct Paced {
     pub(super) round: Round,
-    /// How many versions were not settled right after the last write.
+    /// How many versions were not compacted right after the last write.
     pub(super) left: f64,
     /// How many seconds later all were.
-    pub(super) until_settled: f64,
+    pub(super) until_compacted: f64,
 }
 
 /// Writes at that pace, or as fast as the server answers where that is slower.
@@ -78,13 +78,13 @@ pub(super) fn take(kind: Kind) -> Res<Paced> {
     let every = Duration::from_secs(1) * u32::try_from(kind.writers)? / WRITES_A_SECOND;
     let look = Look::into(&data)?;
     let round = load::write_at_a_pace(&server.process, &writers, every, TIME)?;
-    let left = look.unsettled()?;
-    let until_settled = look.wait_until_settled()?;
+    let left = look.uncompacted()?;
+    let until_compacted = look.wait_until_compacted()?;
     verify(&server, &apart(writers)?)?;
     server.stop()?;
     Ok(Paced {
         round,
         left,
-        until_settled,
+        until_compacted,
     })
 }

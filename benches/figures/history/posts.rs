@@ -1,9 +1,9 @@
-//! Writes while what was written before is being settled, beside the same server that settles
+//! Writes while what was written before is being compacted, beside the same server that compacts
 //! nothing.
 //!
 //! Clients make their bodies as they send them, so that rounds can be long: while others write,
-//! settling begins ten seconds after a write. Before the rival's turn, ours has settled everything,
-//! so that the rival is not slowed down by work that is not its own.
+//! compaction begins ten seconds after a write. Before the rival's turn, ours has compacted
+//! everything, so that the rival is not slowed down by work that is not its own.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::writer::{Writer, verify, writers};
 /// How many clients write at the same time.
 pub(super) const CLIENTS: usize = 16;
 const PAIRS: usize = 5;
-/// How long it is written before the clock starts: by then settling is under way.
+/// How long it is written before the clock starts: by then compaction is under way.
 const BEFORE: Duration = Duration::from_secs(11);
 const ROUND: Duration = Duration::from_secs(4);
 
@@ -34,7 +34,7 @@ pub(super) fn take() -> Res<Rounds> {
     let (data, other) = (dir.path().join("data"), dir.path().join("other"));
     let (server, rival) = (
         Server::on(&data, &[])?,
-        Server::that_settles_nothing(&other)?,
+        Server::that_compacts_nothing(&other)?,
     );
     let look = Look::into(&data)?;
     let ours = together(writers(&server, CLIENTS)?);
@@ -44,7 +44,7 @@ pub(super) fn take() -> Res<Rounds> {
         eprintln!("history-post: pair {pair} of {PAIRS}");
         let (one, other) = (
             round(&server, &ours)?,
-            look.wait_until_settled()
+            look.wait_until_compacted()
                 .and_then(|_| round(&rival, &theirs))?,
         );
         // The first warms up.
@@ -55,8 +55,8 @@ pub(super) fn take() -> Res<Rounds> {
     }
     verify(&server, &apart(ours)?)?;
     verify(&rival, &apart(theirs)?)?;
-    if Look::into(&other)?.unsettled()? < 0.5 {
-        return Err("the rival has settled versions".into());
+    if Look::into(&other)?.uncompacted()? < 0.5 {
+        return Err("the rival has compacted versions".into());
     }
     Ok(rounds)
 }

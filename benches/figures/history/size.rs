@@ -1,5 +1,5 @@
-//! What versions of one state add to an empty database once they are settled: all pages in use, so
-//! with rows, indexes, events and the whole current version.
+//! What versions of one state add to an empty database once they are compacted: all pages in use,
+//! so with rows, indexes, events and the whole current version.
 //!
 //! The rival is every version in a frame of its own, without any row. The versions are made here,
 //! or are the files of a directory that [`STATES`] names, so that somebody else's history can be
@@ -24,7 +24,7 @@ const SEED: u64 = 70_000;
 /// Where the state is.
 pub(super) const PATH: &str = "/api/terraform/state/workspace/bench/buildingblock/history";
 
-/// A history on the disk, settled, and what it takes.
+/// A history on the disk, compacted, and what it takes.
 pub(super) struct History {
     pub(super) versions: usize,
     /// The bytes of all versions.
@@ -33,7 +33,7 @@ pub(super) struct History {
     pub(super) whole: f64,
     /// How many bytes of the database are in use beyond what an empty one has.
     pub(super) added: f64,
-    settled_after: f64,
+    compacted_after: f64,
     dir: TempDir,
 }
 
@@ -76,7 +76,7 @@ fn states(versions: usize) -> Res<Box<dyn Iterator<Item = Res<Vec<u8>>>>> {
 }
 
 impl History {
-    /// Writes so many versions through the front door, and waits until they are settled and the
+    /// Writes so many versions through the front door, and waits until they are compacted and the
     /// server has left in good order.
     pub(super) fn write(versions: usize) -> Res<Self> {
         let dir = directory()?;
@@ -94,7 +94,7 @@ impl History {
             connection.exchange(&Request::post(PATH, &server.secret, state.clone()))?;
             last = state;
         }
-        let settled_after = Look::into(&data)?.wait_until_settled()?;
+        let compacted_after = Look::into(&data)?.wait_until_compacted()?;
         // The server hangs up where nobody asks for long.
         if server
             .connect()?
@@ -110,7 +110,7 @@ impl History {
             raw,
             whole,
             added,
-            settled_after,
+            compacted_after,
             dir,
         })
     }
@@ -121,13 +121,13 @@ impl History {
 
     pub(super) fn cells(&self) -> [String; 5] {
         let bytes = |bytes: f64| format!("{bytes:.0}");
-        let settled = format!("{:.1}", self.settled_after);
+        let compacted = format!("{:.1}", self.compacted_after);
         [
             self.versions.to_string(),
             bytes(self.raw),
             bytes(self.whole),
             bytes(self.added),
-            settled,
+            compacted,
         ]
     }
 }

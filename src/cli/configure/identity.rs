@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use super::address::Address;
 use crate::cli::client::on_the_way;
+use crate::cli::module::address::Address;
 use crate::cli::output;
 use crate::model::name::StateName;
 

@@ -4,7 +4,6 @@
 //! Never over a file that it did not write, never through a link, never beside sources that it
 //! cannot judge, and never with a secret in it.
 
-pub(super) mod address;
 pub(super) mod identity;
 pub(super) mod sources;
 
@@ -15,12 +14,13 @@ use clap::Args;
 use serde_json::json;
 
 use super::Format;
-use super::detect::{self, Module};
 use super::output::{self, Failure};
 use super::run::folder::Lock;
+use crate::cli::module::address::{Address, Base};
+use crate::cli::module::detect;
+use crate::cli::module::detect::Module;
 use crate::hcl::{Backend, FILE, Found, Kind, Present, Writer};
 use crate::model::name::{BuildingBlock, Workspace};
-use address::{Address, Base};
 use identity::Whose;
 use sources::{Beside, Sources, not_ours, nothing_to_load};
 

@@ -8,7 +8,8 @@ use std::path::Path;
 
 use clap::Args;
 
-use crate::cli::detect::{self, Module};
+use crate::cli::module::detect;
+use crate::cli::module::detect::Module;
 use crate::cli::output::Failure;
 use crate::hcl::{self, Answer, Detection, FILE, Found, HIDING_FILE, Program};
 

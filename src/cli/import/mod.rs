@@ -92,7 +92,7 @@ pub(super) async fn run(args: ImportArgs, common: Common) -> Result<(), Failure>
     };
     let client = Client::connect_or(&common.reach, where_none).await?;
     let done = if args.dry_run {
-        rehearse(&client, found, &args, common.format).await
+        preview(&client, found, &args, common.format).await
     } else {
         import(&client, found, &args, common.format).await
     };
@@ -291,7 +291,7 @@ async fn import(
 }
 
 /// Says what would be imported where, and changes nothing.
-async fn rehearse(
+async fn preview(
     client: &Client,
     found: Found,
     args: &ImportArgs,

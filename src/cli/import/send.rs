@@ -295,7 +295,7 @@ async fn one(
     let mebibytes = u32::try_from(plan.bytes_at_a_time() / MIB + 1)
         .unwrap_or(u32::MAX)
         .min(MEBIBYTES_AT_A_TIME);
-    let _lent = memory.acquire_many(mebibytes).await;
+    let _reserved = memory.acquire_many(mebibytes).await;
     let mut imported = Imported::default();
     let looked = match look(wire, plan, known, append).await {
         Ok(looked) => looked,

@@ -13,9 +13,9 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use crate::cli::configure::sources::not_ours;
-use crate::cli::detect;
+use crate::cli::module::detect;
 use crate::cli::output::{self, Failure};
-use crate::cli::tool::Credentials;
+use crate::cli::terraform::Credentials;
 use crate::hcl::{self, BORROWED_FILE, Backend, Borrowed, FILE, Present, Writer};
 
 /// The right to generate in a folder, for as long as this lives. Programs that are started
@@ -50,7 +50,7 @@ impl Lock {
 }
 
 /// Whether a `run` that is over, or another that is not, left its file there.
-pub(super) fn is_left_over(dir: &Path) -> Result<bool, Failure> {
+pub(in crate::cli) fn is_left_over(dir: &Path) -> Result<bool, Failure> {
     let present = Backend::present(dir).map_err(|error| cannot(dir, &error))?;
     Ok(matches!(
         present,
@@ -74,7 +74,7 @@ pub(super) fn give(credentials: &Credentials, command: &mut Command, dir: &Path)
 }
 
 /// Removes a file that a `run` left, where the sources configure a backend meanwhile and need none.
-pub(super) fn clear(dir: &Path) -> Result<(), Failure> {
+pub(in crate::cli) fn clear(dir: &Path) -> Result<(), Failure> {
     let _lock = Lock::take(dir)?;
     if is_left_over(dir)? {
         Backend::remove(dir).map_err(|error| cannot(dir, &error))
@@ -85,7 +85,7 @@ pub(super) fn clear(dir: &Path) -> Result<(), Failure> {
 
 /// Removes the block of another backend that a killed command left, and what it had written beside
 /// the files that it generates.
-pub(super) fn sweep(dir: &Path) -> Result<(), Failure> {
+pub(in crate::cli) fn sweep(dir: &Path) -> Result<(), Failure> {
     let has_block = dir.join(BORROWED_FILE).symlink_metadata().is_ok();
     // A folder that cannot be listed is told by whoever looks at its sources.
     let left = hcl::left_beside(dir).unwrap_or_default();

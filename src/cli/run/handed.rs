@@ -5,12 +5,12 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::goes::Subject;
 use super::signals::Signals;
 use super::token::{Key, Login};
 use super::{End, Stop, child, folder, left, refusals};
+use crate::cli::module::target::Subject;
 use crate::cli::output::{self, Failure};
-use crate::cli::tool::Invocation;
+use crate::cli::terraform::Invocation;
 use crate::model::clock;
 use crate::model::name::{BuildingBlock, StateName, Workspace};
 

@@ -9,7 +9,6 @@
 
 mod child;
 pub(super) mod folder;
-pub(super) mod goes;
 mod handed;
 mod initial;
 mod left;
@@ -25,14 +24,17 @@ use std::process::{Command, ExitCode};
 use clap::{Args, ValueEnum};
 use rustix::fs::Mode;
 
-use super::configure::address::Address;
 use super::output::Failure;
-use super::tool::{Credentials, Invocation, Record, Using};
 use super::transfer::Move;
+use crate::cli::module::address::Address;
+use crate::cli::module::target::{Goes, Subject};
+use crate::cli::terraform::Credentials;
+use crate::cli::terraform::Invocation;
+use crate::cli::terraform::Record;
+use crate::cli::terraform::Using;
 use crate::model::clock;
 use child::End;
 use folder::{Generated, Lock};
-use goes::{Goes, Subject};
 use moves::Next;
 use signals::Signals;
 use token::{Key, Login, Reading, Token};

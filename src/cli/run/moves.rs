@@ -6,14 +6,15 @@
 //! that would show an empty place are refused. `--transfer=now` moves it before any of them,
 //! `--transfer=never` goes on with whatever is in the other place.
 
-use super::goes::NO_STATE_THERE;
 use super::token::{Reading, Token};
 use super::{Run, Stop, Transfer, refusals};
 use crate::cli::configure::identity::Whose;
-use crate::cli::detect;
+use crate::cli::module::detect;
+use crate::cli::module::target::NO_STATE_THERE;
 use crate::cli::output::{self, Failure};
 use crate::cli::run::child::End;
-use crate::cli::tool::{Act, Record};
+use crate::cli::terraform::Act;
+use crate::cli::terraform::Record;
 use crate::cli::transfer::Left;
 use crate::hcl::{Found, Kind};
 use crate::model::name::StateName;

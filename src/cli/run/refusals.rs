@@ -6,10 +6,14 @@
 
 use super::handed;
 use super::token::Token;
-use crate::cli::configure::address::Address;
-use crate::cli::nearest;
+use crate::cli::common::nearest;
+use crate::cli::module::address::Address;
 use crate::cli::output::{self, Failure};
-use crate::cli::tool::{Act, DEFAULT_WORKSPACE, HARMLESS, Invocation, Record};
+use crate::cli::terraform::Act;
+use crate::cli::terraform::DEFAULT_WORKSPACE;
+use crate::cli::terraform::HARMLESS;
+use crate::cli::terraform::Invocation;
+use crate::cli::terraform::Record;
 use crate::model::name::StateName;
 
 /// Refuses a program that is none of the two by its name and has no words behind it: it may do
@@ -139,7 +143,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::cli::configure::address::Base;
+    use crate::cli::module::address::Base;
     use crate::model::name::StateName;
 
     #[derive(Parser)]

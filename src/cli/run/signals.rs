@@ -249,7 +249,7 @@ impl Desk {
         state.child = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         // Should it ask for the terminal before it has it, it is stopped, which is seen.
         if let (Some(terminal), Some(pid)) = (&self.terminal, state.child) {
-            terminal.lend(pid);
+            terminal.reserve(pid);
         }
         Ok(child)
     }
@@ -290,7 +290,7 @@ impl Desk {
         let asked_for_it = matches!(status.stopping_signal(), Some(SIGTTIN | SIGTTOU));
         if asked_for_it {
             // A shell that puts us in front again while we run says no word of it.
-            terminal.lend(pid);
+            terminal.reserve(pid);
         }
         if asked_for_it && terminal.is_with(pid) {
             let _ = kill_process_group(pid, Signal::CONT);
@@ -315,7 +315,7 @@ impl Desk {
     /// Whoever stopped us lets us go on, and so the child, with the terminal if we have it.
     fn go_on(&self, pid: Pid) {
         if let Some(terminal) = &self.terminal {
-            terminal.lend(pid);
+            terminal.reserve(pid);
         }
         let _ = kill_process_group(pid, Signal::CONT);
     }

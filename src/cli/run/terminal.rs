@@ -35,7 +35,7 @@ impl Terminal {
     }
 
     /// Puts a group in the foreground, where ours is there.
-    pub(super) fn lend(&self, to: Pid) {
+    pub(super) fn reserve(&self, to: Pid) {
         if self.is_with(getpgrp()) {
             // Of a terminal that has hung up nothing is wanted.
             let _ = tcsetpgrp(&self.0, to);

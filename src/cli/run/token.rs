@@ -18,7 +18,7 @@ use super::signals::Signals;
 use super::{End, Stop};
 use crate::cli::client::{Refusal, Reply, Wire, secret_in};
 use crate::cli::output::{self, Failure};
-use crate::cli::tool::Credentials;
+use crate::cli::terraform::Credentials;
 use crate::model::clock::{self, Timestamp};
 use crate::model::key::KeyId;
 use crate::model::name::{BuildingBlock, StateName, Workspace};

@@ -14,7 +14,8 @@ use super::{Hindrance, Move, same};
 use crate::cli::client::Wire;
 use crate::cli::configure::identity::Whose;
 use crate::cli::output::{self, Failure};
-use crate::cli::tool::{Push, Record};
+use crate::cli::terraform::Push;
+use crate::cli::terraform::Record;
 
 /// What became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -437,8 +438,10 @@ impl Move<'_> {
     /// Locks the state there. Whatever keeps that from being done is an end: it may be in use, or
     /// be locked the next time.
     async fn lock_there(&self, wire: &Wire, place: &str) -> Result<Intent, Failure> {
-        let to = Record::http(&self.address.text())
-            .place(self.invocation.root(), crate::cli::tool::DEFAULT_WORKSPACE);
+        let to = Record::http(&self.address.text()).place(
+            self.invocation.root(),
+            crate::cli::terraform::DEFAULT_WORKSPACE,
+        );
         Ours::new(wire, String::new())
             .begin(&to)
             .await

@@ -13,15 +13,17 @@ use super::ours::{Ours, tell};
 use super::{Came, Left, Move};
 use crate::cli::Format;
 use crate::cli::client::Wire;
-use crate::cli::configure::address::Address;
-use crate::cli::detect;
+use crate::cli::module::address::Address;
+use crate::cli::module::detect;
+use crate::cli::module::target::Goes;
+use crate::cli::module::target::NO_STATE_THERE;
+use crate::cli::module::target::Subject;
 use crate::cli::output::{self, Failure};
 use crate::cli::run::folder::Lock;
-use crate::cli::run::goes::{Goes, NO_STATE_THERE, Subject};
 use crate::cli::run::refusals;
 use crate::cli::run::signals::{Signals, code_of};
 use crate::cli::run::token::{Key, Token};
-use crate::cli::tool::Invocation;
+use crate::cli::terraform::Invocation;
 
 #[derive(Args)]
 pub(in crate::cli) struct TransferArgs {

@@ -8,10 +8,11 @@
 use super::ours::{Intent, Ours, Standing, tell};
 use super::{Hindrance, Move, same};
 use crate::cli::client::Refusal;
+use crate::cli::module::target::http_address;
 use crate::cli::output::{self, Failure};
 use crate::cli::run::folder::Lock;
-use crate::cli::run::goes::http_address;
-use crate::cli::tool::{Push, Using};
+use crate::cli::terraform::Push;
+use crate::cli::terraform::Using;
 use crate::hcl::{Found, Kind};
 
 /// What became of it.

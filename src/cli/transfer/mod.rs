@@ -23,11 +23,14 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 
 use super::client::Wire;
-use super::configure::address::Address;
 use super::configure::identity::Whose;
 use super::output::{self, Failure};
 use super::run::signals;
-use super::tool::{Credentials, Invocation, Record, Using};
+use crate::cli::module::address::Address;
+use crate::cli::terraform::Credentials;
+use crate::cli::terraform::Invocation;
+use crate::cli::terraform::Record;
+use crate::cli::terraform::Using;
 use crate::hcl::{Borrowed, Found};
 use ours::{Ours, Standing};
 

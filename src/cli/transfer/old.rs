@@ -9,7 +9,10 @@ use reqwest::{Client, Method, Response, StatusCode, Url};
 
 use crate::cli::client::{Wire, http_elsewhere, on_the_way};
 use crate::cli::output::Failure;
-use crate::cli::tool::{PASSWORD, Record, USER, variable};
+use crate::cli::terraform::PASSWORD;
+use crate::cli::terraform::Record;
+use crate::cli::terraform::USER;
+use crate::cli::terraform::variable;
 use crate::model::secret::Secret;
 
 /// Headers that only a statekeep sends.

@@ -49,12 +49,12 @@ impl Finding {
     /// Something about the whole database, about a state, or about one of its versions.
     pub(super) fn new(
         code: Code,
-        place: Option<&Place>,
+        lookup: Option<&Lookup>,
         version: Option<u64>,
         detail: &str,
     ) -> Self {
-        let (workspace, block) = place
-            .map(|place| (place.workspace.clone(), place.block.clone()))
+        let (workspace, block) = lookup
+            .map(|lookup| (lookup.workspace.clone(), lookup.block.clone()))
             .unzip();
         Self {
             code,
@@ -139,7 +139,7 @@ pub struct Tally {
 
 /// Whose versions are being looked at.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct Lookup {
     pub(super) workspace: String,
     pub(super) block: String,
 }
@@ -156,7 +156,7 @@ impl Tally {
     }
 
     /// A state is through: which of its versions can be read, and which not.
-    pub(super) fn end_state(&mut self, most: usize, place: &Place, outcome: StateOutcome) {
+    pub(super) fn end_state(&mut self, most: usize, lookup: &Lookup, outcome: StateOutcome) {
         let StateOutcome {
             damaged,
             readable,
@@ -171,8 +171,8 @@ impl Tally {
             return;
         }
         self.states.push(DamagedState {
-            workspace: place.workspace.clone(),
-            block: place.block.clone(),
+            workspace: lookup.workspace.clone(),
+            block: lookup.block.clone(),
             damaged,
             readable,
         });
@@ -284,8 +284,8 @@ mod tests {
     use super::*;
     use crate::store::{StateId, StoreError};
 
-    fn place() -> Place {
-        Place {
+    fn lookup() -> Lookup {
+        Lookup {
             workspace: "a".to_owned(),
             block: "b".to_owned(),
         }
@@ -299,7 +299,7 @@ mod tests {
                 3,
                 Finding::new(
                     Code::Damaged,
-                    Some(&place()),
+                    Some(&lookup()),
                     Some(number),
                     &"x".repeat(2 * MAX_DETAIL),
                 ),
@@ -322,7 +322,7 @@ mod tests {
         let mut outcome = StateOutcome::default();
         (1..=8).for_each(|number| outcome.add(number, number != 7));
         let mut tally = Tally::default();
-        tally.end_state(10, &place(), outcome);
+        tally.end_state(10, &lookup(), outcome);
         let told = serde_json::to_value(&tally.states).unwrap();
         assert_eq!(
             told,
@@ -330,7 +330,7 @@ mod tests {
         );
         tally.end_state(
             10,
-            &place(),
+            &lookup(),
             StateOutcome {
                 readable: Runs(vec![[1, 2]]),
                 ..StateOutcome::default()
@@ -348,7 +348,7 @@ mod tests {
         let mut outcome = StateOutcome::default();
         (0..4 * MAX_RUNS as u64).for_each(|number| outcome.add(number, number % 2 == 0));
         let mut tally = Tally::default();
-        tally.end_state(10, &place(), outcome);
+        tally.end_state(10, &lookup(), outcome);
         assert_eq!(
             (
                 tally.states[0].readable.0.len(),

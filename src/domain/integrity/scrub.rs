@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::findings::{Checked, MAX_KEPT_FINDINGS, Tally};
 use super::walk::{Pace, Walk};
 use crate::domain::Domain;
+use crate::domain::engine::single_flight::open;
 use crate::domain::error::Error;
-use crate::domain::shared::open;
 use crate::model::clock::{self, Timestamp};
 use crate::store::{PassUnderWay, Scrub};
 

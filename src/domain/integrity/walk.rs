@@ -6,7 +6,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::findings::{Code, Finding, Place, StateOutcome, Tally, faults_of_blob, faults_of_state};
+use super::findings::{
+    Code, Finding, Lookup, StateOutcome, Tally, faults_of_blob, faults_of_state,
+};
 use crate::config::MIB;
 use crate::domain::Domain;
 use crate::domain::error::Error;
@@ -110,16 +112,16 @@ impl<'a> Walk<'a> {
         self.find_in(code, None, None, detail);
     }
 
-    fn find_in(&mut self, code: Code, place: Option<&Place>, version: Option<u64>, detail: &str) {
+    fn find_in(&mut self, code: Code, lookup: Option<&Lookup>, version: Option<u64>, detail: &str) {
         tracing::error!(
             ?code,
-            state = place.map(|place| format!("{}/{}", place.workspace, place.block)),
+            state = lookup.map(|lookup| format!("{}/{}", lookup.workspace, lookup.block)),
             version,
             detail,
             "a verification has found something"
         );
         self.tally
-            .find(self.most, Finding::new(code, place, version, detail));
+            .find(self.most, Finding::new(code, lookup, version, detail));
     }
 
     /// Reads one step. What cannot be read is a finding about `what`, and then there is nothing to
@@ -211,28 +213,28 @@ impl<'a> Walk<'a> {
     }
 
     async fn state(&mut self, state: &StateFacts, after: u64) -> Result<(), Error> {
-        let place = Place {
+        let lookup = Lookup {
             workspace: state.workspace.clone(),
             block: state.block.clone(),
         };
         self.tally.checked.states += 1;
-        let name = StateName::parse(&place.workspace, &place.block).ok();
+        let name = StateName::parse(&lookup.workspace, &lookup.block).ok();
         if name.as_ref().is_none_or(|name| {
-            name.workspace.as_str() != place.workspace || name.block.as_str() != place.block
+            name.workspace.as_str() != lookup.workspace || name.block.as_str() != lookup.block
         }) {
             self.find_in(
                 Code::BadRow,
-                Some(&place),
+                Some(&lookup),
                 None,
                 "its name is none, so that no address leads to it; its versions were not decoded",
             );
         }
         for (code, detail) in faults_of_state(state) {
-            self.find_in(code, Some(&place), None, &detail);
+            self.find_in(code, Some(&lookup), None, &detail);
         }
         let mut whose = Whose {
             id: state.id,
-            place,
+            lookup,
             name,
             outcome: StateOutcome::default(),
         };
@@ -243,7 +245,8 @@ impl<'a> Walk<'a> {
         {
             after = last;
         }
-        self.tally.end_state(self.most, &whose.place, whose.outcome);
+        self.tally
+            .end_state(self.most, &whose.lookup, whose.outcome);
         Ok(())
     }
 
@@ -322,7 +325,7 @@ impl<'a> Walk<'a> {
         if version.from_version.is_some_and(|from| from >= number) {
             self.find_in(
                 Code::BadRow,
-                Some(&whose.place),
+                Some(&whose.lookup),
                 Some(number),
                 "it says that it was made from a version which is not before it",
             );
@@ -369,7 +372,7 @@ impl<'a> Walk<'a> {
                 why.join("; ")
             };
             self.tally.damaged_versions += 1;
-            self.find_in(Code::Damaged, Some(&whose.place), Some(number), &why);
+            self.find_in(Code::Damaged, Some(&whose.lookup), Some(number), &why);
             return;
         }
         if is_readable == Some(true) {
@@ -377,7 +380,7 @@ impl<'a> Walk<'a> {
             self.tally.checked.bytes += version.size;
         }
         for (code, detail) in faults {
-            self.find_in(*code, Some(&whose.place), Some(number), detail);
+            self.find_in(*code, Some(&whose.lookup), Some(number), detail);
         }
     }
 
@@ -385,7 +388,7 @@ impl<'a> Walk<'a> {
     async fn lost(&mut self, whose: &mut Whose, number: u64, why: &str) {
         whose.outcome.add(number, false);
         self.tally.damaged_versions += 1;
-        self.find_in(Code::Damaged, Some(&whose.place), Some(number), why);
+        self.find_in(Code::Damaged, Some(&whose.lookup), Some(number), why);
         if let Some(name) = &whose.name {
             self.domain.note_damaged(name, whose.id, number).await;
         }
@@ -476,7 +479,7 @@ impl<'a> Walk<'a> {
             .last()
             .map(|(workspace, block, _)| (workspace.clone(), block.clone()));
         for (workspace, block, is_taken) in rows {
-            self.address(list, Place { workspace, block }, is_taken)
+            self.address(list, Lookup { workspace, block }, is_taken)
                 .await?;
         }
         Ok(end)
@@ -485,14 +488,14 @@ impl<'a> Walk<'a> {
     async fn address(
         &mut self,
         list: &'static str,
-        place: Place,
+        lookup: Lookup,
         is_taken: bool,
     ) -> Result<(), Error> {
         self.tally.checked.addresses += 1;
-        let Ok(name) = StateName::parse(&place.workspace, &place.block) else {
+        let Ok(name) = StateName::parse(&lookup.workspace, &lookup.block) else {
             self.find_in(
                 Code::BadRow,
-                Some(&place),
+                Some(&lookup),
                 None,
                 &format!("a row of {list} has an address that is none"),
             );
@@ -501,7 +504,7 @@ impl<'a> Walk<'a> {
         if list == "moves" && is_taken {
             self.find_in(
                 Code::BadRow,
-                Some(&place),
+                Some(&lookup),
                 None,
                 "the address is said to be left, and a state lives there",
             );
@@ -513,7 +516,7 @@ impl<'a> Walk<'a> {
             if let Some(Err(error)) = lock {
                 self.find_in(
                     Code::BadRow,
-                    Some(&place),
+                    Some(&lookup),
                     None,
                     &format!("its lock cannot be read: {error}"),
                 );
@@ -586,7 +589,7 @@ fn rest_after(took: Duration, least: Duration) -> Duration {
 /// The state whose versions are being looked at.
 struct Whose {
     id: StateId,
-    place: Place,
+    lookup: Lookup,
     name: Option<StateName>,
     outcome: StateOutcome,
 }

@@ -10,7 +10,7 @@ use crate::model::event::{EventKind, NewEvent};
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
 use crate::model::version::{Hold, Version};
-use crate::store::{Place, StoreError, Tx};
+use crate::store::{Lookup, StoreError, Tx};
 
 /// The most characters of a hold's reason.
 pub const MAX_REASON: usize = 500;
@@ -101,10 +101,10 @@ fn change(
     (number, hold): (u64, Option<&Hold>),
     at: Timestamp,
 ) -> Result<Result<Version, Missing>, StoreError> {
-    let state = match tx.place(name)? {
-        Place::State { id, .. } => id,
-        Place::Free => return Ok(Err(Missing::State)),
-        Place::Moved(to) => return Ok(Err(Missing::Moved(to))),
+    let state = match tx.lookup(name)? {
+        Lookup::State { id, .. } => id,
+        Lookup::Free => return Ok(Err(Missing::State)),
+        Lookup::Moved(to) => return Ok(Err(Missing::Moved(to))),
     };
     let Some(version) = tx.version(state, number)? else {
         return Ok(Err(Missing::Version));

@@ -31,7 +31,7 @@ use crate::model::name::{BuildingBlock, StateName, Workspace};
 use crate::model::permission::Permission;
 use crate::model::retention::Policy;
 use crate::model::version::Version;
-use crate::store::{Place, Removed, Space, StateId, StateWalk, StoreError, Tx, View};
+use crate::store::{Lookup, Removed, Space, StateId, StateWalk, StoreError, Tx, View};
 
 /// How many states are planned at one moment of the database.
 const STATES_PER_LOOK: u32 = 100;
@@ -218,10 +218,10 @@ impl Retention<'_> {
                 workspace: workspace.clone(),
                 block: block.clone(),
             };
-            match self.0.store.look(|view| view.place(&name))? {
-                Place::State { .. } => {}
-                Place::Free => return Err(Error::no_state(&name)),
-                Place::Moved(to) => return Err(Error::Moved { from: name, to }),
+            match self.0.store.look(|view| view.lookup(&name))? {
+                Lookup::State { .. } => {}
+                Lookup::Free => return Err(Error::no_state(&name)),
+                Lookup::Moved(to) => return Err(Error::Moved { from: name, to }),
             }
         }
         let workspace = asked.workspace.as_ref().map(ToString::to_string);

@@ -5,7 +5,7 @@ use super::*;
 use crate::model::clock::Timestamp;
 use crate::model::digest::Digest;
 use crate::model::name::StateName;
-use crate::store::{Place, Store, StoredBlob};
+use crate::store::{Lookup, Store, StoredBlob};
 
 const MAX_QUEUED: usize = 4_096;
 
@@ -21,8 +21,8 @@ fn make(tx: &Tx<'_>, block: &str) -> Result<(), StoreError> {
 async fn is_there(store: &Store, block: &str) -> bool {
     let wanted = name(block);
     matches!(
-        store.read(move |view| view.place(&wanted)).await.unwrap(),
-        Place::State { .. }
+        store.read(move |view| view.lookup(&wanted)).await.unwrap(),
+        Lookup::State { .. }
     )
 }
 

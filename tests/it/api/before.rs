@@ -55,7 +55,7 @@ fn after_a_prune_the_first_one_says_what_it_recorded_and_that_the_one_before_is_
     let server = Server::start();
     let admin = server.admin();
     write(&admin, 1..=3);
-    inside::settled(server.data());
+    inside::compacted(server.data());
     prune(&admin, &json!({"keep_last": 2})).expect_status(200);
     let found = diff(&admin, 2);
     assert_eq!(
@@ -109,7 +109,7 @@ fn what_was_never_counted_is_not_counted_against_something_else() {
         .expect_status(200);
     prune(&admin, &json!({"keep_last": 1})).expect_status(200);
     assert_eq!(numbers(&admin, "team/net"), [2, 4]);
-    inside::settled(server.data());
+    inside::compacted(server.data());
     let found = diff(&admin, 4);
     assert_eq!(
         (&found["from"], &found["not_compared"]["code"]),
@@ -252,7 +252,7 @@ fn what_did_not_come_along_with_an_import_is_not_taken_for_nothing() {
     import(4, "number=4");
     import(5, "number=5&after=4");
     import(8, "number=8&after=5");
-    inside::settled(server.data());
+    inside::compacted(server.data());
     let reasons: Vec<Value> = [4, 5, 8]
         .map(|number| diff(&admin, number)["from_reason"].clone())
         .to_vec();

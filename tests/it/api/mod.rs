@@ -1,6 +1,7 @@
 //! The rest of the API, laid out as its URLs are.
 
 mod before;
+mod compacted;
 mod detect;
 mod diff;
 mod events;
@@ -13,15 +14,14 @@ mod list;
 mod login;
 mod moves;
 mod outputs;
+mod preview;
 mod programs;
 mod prune;
 mod purge;
 mod refused;
-mod rehearsal;
 mod restore;
 mod retention;
 mod rollback;
-mod settled;
 mod status;
 mod stored;
 mod token;

@@ -122,17 +122,17 @@ fn what_is_deposed_is_no_instance_of_its_own() {
         "{found}"
     );
     let body = json!({"version": 1, "dry_run": true});
-    let rehearsal = writer
+    let preview = writer
         .post_json(&format!("{}/rollback", state_path("team/net")), &body)
         .expect_status(200)
         .json();
-    let sought = [
+    let recreated = [
         "null_resource.x (deposed object 0a1b2c3d)",
         "null_resource.x (deposed object 0a1b2c3e)",
     ];
     assert!(
-        rehearsal.to_string().contains(&json!(sought).to_string()),
-        "{rehearsal}"
+        preview.to_string().contains(&json!(recreated).to_string()),
+        "{preview}"
     );
 }
 

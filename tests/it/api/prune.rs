@@ -385,7 +385,7 @@ fn what_is_kept_as_a_difference_to_what_went_keeps_its_bytes() {
             .write("team/net", state(serial), None)
             .expect_status(200);
     }
-    inside::settled(server.data());
+    inside::compacted(server.data());
     assert!(
         inside::most_steps(server.data()) > 1,
         "differences lean on each other"

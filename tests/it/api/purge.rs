@@ -98,7 +98,7 @@ fn what_is_purged_leaves_the_disk_and_the_rest_stays_readable() {
     for state in &states {
         writer.write("team/net", state, None).expect_status(200);
     }
-    inside::settled(server.data());
+    inside::compacted(server.data());
     let secret = noise(9, 20_000);
     let leaning = "SELECT count(*) FROM versions v JOIN blobs b ON b.id = v.blob_id JOIN versions \
         o ON o.blob_id = b.base WHERE o.number = 5";
@@ -171,7 +171,7 @@ fn no_frame_that_is_left_gives_the_secret() {
             .write("team/net", tfstate_noted(L1, serial, note), None)
             .expect_status(200);
     }
-    inside::settled(server.data());
+    inside::compacted(server.data());
     assert!(
         comes_out_of_a_frame(server.data(), secret.as_bytes()),
         "otherwise this shows nothing"
@@ -336,7 +336,7 @@ fn what_was_only_kept_because_purged_content_leaned_on_it_goes_as_well() {
     writer
         .write("team/net", state(5, None), None)
         .expect_status(200);
-    inside::settled(server.data());
+    inside::compacted(server.data());
     let leaning = "SELECT count(*) FROM versions v JOIN blobs b ON b.id = v.blob_id JOIN versions \
         o ON o.blob_id = b.base \
                    WHERE v.number = 4 AND o.number = 3";
@@ -388,7 +388,7 @@ fn a_purge_takes_what_was_left_over_with_it_and_a_prune_does() {
                     .expect_status(200),
             )
         });
-        inside::settled(&data);
+        inside::compacted(&data);
         assert!(server.stop().success());
         let orphan = "INSERT INTO blobs (id, digest, format, size, stored, frame) SELECT (SELECT \
             max(id) + 1 FROM blobs), randomblob(32), format, \

@@ -435,13 +435,13 @@ fn a_moved_state_is_brought_back_from_where_it_is_by_whoever_may_move_it() {
         "nothing was done so far"
     );
 
-    let rehearsal = roll_back(&owner, "team/net", &json!({"version": 1, "dry_run": true}))
+    let preview = roll_back(&owner, "team/net", &json!({"version": 1, "dry_run": true}))
         .expect_status(200)
         .json();
     assert_eq!(
-        (&rehearsal["moved_to"], &rehearsal["refused"]),
+        (&preview["moved_to"], &preview["refused"]),
         (&to, &json!([])),
-        "{rehearsal}"
+        "{preview}"
     );
     roll_back(
         &owner,
@@ -611,7 +611,7 @@ fn beside_writers_no_serial_is_used_twice_and_none_goes_back() {
         for _ in 0..20 {
             let answer = roll_back(&writer, "team/net", &json!({"version": 1}));
             assert!(
-                answer.status == 200 || answer.json()["code"] == "restless",
+                answer.status == 200 || answer.json()["code"] == "too_many_conflicts",
                 "{}",
                 answer.text()
             );
@@ -722,7 +722,7 @@ fn what_is_kept_as_a_difference_comes_back_on_its_own() {
             .write("team/sealed", sealed(serial, &text(serial)), None)
             .expect_status(200);
     }
-    inside::settled(server.data());
+    inside::compacted(server.data());
     let differences = inside::number(
         server.data(),
         "SELECT count(*) FROM blobs WHERE base IS NOT NULL",
@@ -738,9 +738,9 @@ fn what_is_kept_as_a_difference_comes_back_on_its_own() {
     let whole = "SELECT count(*) FROM versions v JOIN states s ON s.id = v.state_id AND s.current \
         = v.number \
                  JOIN blobs b ON b.id = v.blob_id WHERE b.base IS NULL";
-    for settled in [false, true] {
-        if settled {
-            inside::settled(server.data());
+    for compacted in [false, true] {
+        if compacted {
+            inside::compacted(server.data());
         }
         assert_eq!(
             inside::number(server.data(), whole),

@@ -51,7 +51,7 @@ fn restore_and_rollback_bring_it_back_and_forget_where_it_went() {
     );
     begin(&one, "gcs://other").expect_status(200);
     finish(&one, 3).expect_status(200);
-    let rehearsal = one
+    let preview = one
         .post_json(
             &format!("{}/rollback", state_path(NET)),
             &json!({"version": 1, "dry_run": true}),
@@ -59,10 +59,10 @@ fn restore_and_rollback_bring_it_back_and_forget_where_it_went() {
         .expect_status(200)
         .json();
     assert_eq!(
-        (&rehearsal["deleted"], &rehearsal["transferred_to"]),
+        (&preview["deleted"], &preview["transferred_to"]),
         (&json!(true), &json!("gcs://other"))
     );
-    assert_eq!(rehearsal["refused"], json!([]));
+    assert_eq!(preview["refused"], json!([]));
     one.post_json(
         &format!("{}/rollback", state_path(NET)),
         &json!({"version": 1, "expected_current": 3}),

@@ -434,7 +434,7 @@ fn it_fills_no_cache_and_counts_as_no_read() {
     let server = Setup::new().flag("--cache-size", "32MiB").start();
     let admin = server.admin();
     busy(&admin, 5);
-    inside::settled(server.data());
+    inside::compacted(server.data());
     let before = Scrape::of(&admin);
     assert_eq!(verify(&admin, &json!({}))["checked"]["decoded"], 5);
     let after = Scrape::of(&admin);

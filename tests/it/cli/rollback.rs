@@ -37,13 +37,9 @@ fn it_says_what_it_would_do_and_does_it_when_told_so() {
             (tfstate(L1, 3), 3),
             "only told"
         );
-        let rehearsal = place.json(&["state", "rollback", "team/net", "1", "--dry-run"]);
+        let preview = place.json(&["state", "rollback", "team/net", "1", "--dry-run"]);
         assert_eq!(
-            (
-                &rehearsal["dry_run"],
-                &rehearsal["serial"],
-                &rehearsal["refused"]
-            ),
+            (&preview["dry_run"], &preview["serial"], &preview["refused"]),
             (&json!(true), &json!(4), &json!([]))
         );
 

@@ -148,13 +148,13 @@ fn an_encrypted_state_comes_back_as_it_was_and_tofu_reads_it(program: &Program) 
     module.apply().ok();
 
     roll_back(&admin, &json!({"version": 1})).expect_problem(409, "encrypted");
-    let rehearsal = roll_back(&admin, &json!({"version": 1, "dry_run": true}))
+    let preview = roll_back(&admin, &json!({"version": 1, "dry_run": true}))
         .expect_status(200)
         .json();
     assert_eq!(
-        (&rehearsal["verbatim"], &rehearsal["refused"][0]["code"]),
+        (&preview["verbatim"], &preview["refused"][0]["code"]),
         (&json!(true), &json!("encrypted")),
-        "{rehearsal}"
+        "{preview}"
     );
     assert_eq!(serials(&admin), [2, 1], "nothing was written");
 

@@ -134,7 +134,7 @@ fn without_room_for_it_everything_goes_on_and_room_makes_it_work() {
                     .expect_status(200),
             )
         });
-        inside::settled(&data);
+        inside::compacted(&data);
         assert!(server.stop().success());
         leave_only(&disk, mebibytes);
         let server = start();
@@ -193,7 +193,7 @@ fn a_page_that_cannot_be_read_ends_no_server_that_has_to_erase() {
     writer
         .write("team/n0", tfstate(&marked(0), 2), None)
         .expect_status(200);
-    inside::settled(&data);
+    inside::compacted(&data);
     assert!(server.stop().success());
     spoil_page_with(&data, &[250, 251].map(marked));
     let goes_on = |server: &Server| {

@@ -81,21 +81,18 @@ fn a_damaged_current_version_can_be_left_behind() {
     let server = again(server, damage);
     let writer = writer.at(&server);
     writer.read("team/net").expect_problem(500, "damaged");
-    let rehearsal = roll_back(&writer, "team/net", &json!({"version": 1, "dry_run": true}))
+    let preview = roll_back(&writer, "team/net", &json!({"version": 1, "dry_run": true}))
         .expect_status(200)
         .json();
     assert_eq!(
         (
-            &rehearsal["compared"],
-            &rehearsal["refused"],
-            &rehearsal["serial"]
+            &preview["compared"],
+            &preview["refused"],
+            &preview["serial"]
         ),
         (&json!(false), &json!([]), &json!(3))
     );
-    assert!(
-        rehearsal["not_compared"]["code"] == "damaged",
-        "{rehearsal}"
-    );
+    assert!(preview["not_compared"]["code"] == "damaged", "{preview}");
     roll_back(&writer, "team/net", &json!({"version": 1})).expect_status(200);
     assert_eq!(
         writer.read("team/net").expect_status(200).text(),

@@ -42,7 +42,7 @@ fn a_cold_state_that_many_read_at_once_is_read_from_the_disk_once() {
         let moved_before = moves();
         writer.write("team/net", &body, None).expect_status(200);
         eventually("the journal was moved", || moves() > moved_before);
-        inside::settled(server.data());
+        inside::compacted(server.data());
         eventually("it is quiet", || is_quiet(server.pid()));
         let misses =
             || Scrape::of(&monitor).sum("statekeep_cache_reads_total", &[("result", "miss")]);

@@ -387,8 +387,8 @@ fn some_rows() -> impl Strategy<Value = Vec<Row>> {
                 .collect();
             rows.reverse();
             if !rows.is_empty() {
-                let place = current.index(rows.len());
-                rows[place].current = true;
+                let lookup = current.index(rows.len());
+                rows[lookup].current = true;
             }
             rows
         })

@@ -1,0 +1,174 @@
+//! The way to a server over a network: its address, the client that goes there, and what to do
+//! where the way does not work.
+
+use std::time::Duration;
+
+use reqwest::Url;
+
+use crate::cli::output::Failure;
+use crate::config::trusted_authorities;
+
+/// How long a connection to a server elsewhere may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a server elsewhere may take until it answers, and pause within its answer.
+pub(in crate::cli) const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
+/// How soon and how often a connection without traffic is probed, so that a network that went away
+/// is noticed also where no time-out is known.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+const PROBES: u32 = 4;
+
+/// The address of a server, as clients reach it, without a slash at its end. `what` is the flag
+/// that names it. What is wrong is not repeated: it may hold a password.
+pub(in crate::cli) fn address(what: &str, text: &str) -> Result<String, Failure> {
+    let wrong = |why: &str| Failure::Usage(format!("{what} {why}"));
+    if text.contains(|letter: char| letter.is_whitespace() || letter.is_control()) {
+        return Err(wrong("has a blank or a control character in it"));
+    }
+    let url = Url::parse(text).map_err(|error| {
+        wrong(&format!(
+            "has to begin with http:// or https:// and name a host: {error}"
+        ))
+    })?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(wrong("has to begin with http:// or https://"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong(
+            "has credentials in it, which end up in logs; a key's secret is given in a file, by \
+                --key-file",
+        ));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(wrong("ends before any `?` or `#`"));
+    }
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+/// A client for servers elsewhere, which gives up one that says nothing for a minute.
+pub(in crate::cli) fn http_elsewhere(url: &str) -> Result<reqwest::Client, Failure> {
+    builder(url)?
+        .read_timeout(ANSWER_TIMEOUT)
+        .build()
+        .map_err(Failure::because)
+}
+
+/// The same for whoever watches each request by itself.
+pub(in crate::cli) fn http_patient(url: &str) -> Result<reqwest::Client, Failure> {
+    builder(url)?.build().map_err(Failure::because)
+}
+
+/// It follows no redirect, which would take credentials to where nobody meant them to go.
+fn builder(url: &str) -> Result<reqwest::ClientBuilder, Failure> {
+    // Only fails when one is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = reqwest::Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none());
+    let builder = builder
+        .tcp_keepalive(KEEPALIVE)
+        .tcp_keepalive_interval(KEEPALIVE)
+        .tcp_keepalive_retries(PROBES);
+    // Reading the machine's authorities takes longer than a request, and without TLS nobody looks
+    // at them.
+    if url.starts_with("http://") {
+        return Ok(builder.tls_certs_only([]));
+    }
+    authorities_are_there()?;
+    Ok(builder)
+}
+
+/// Refuses authorities that a variable names and that are not there: nothing would be trusted, and
+/// the reason would not be told.
+fn authorities_are_there() -> Result<(), Failure> {
+    for (variable, path) in trusted_authorities() {
+        let shown = crate::cli::output::harmless(&path.display().to_string());
+        let readable = if variable == "SSL_CERT_DIR" {
+            std::env::split_paths(&path).try_for_each(|dir| std::fs::read_dir(dir).map(drop))
+        } else {
+            std::fs::read_to_string(&path).and_then(|text| {
+                let none = || {
+                    std::io::Error::other("there is no certificate in it (PEM, BEGIN CERTIFICATE)")
+                };
+                text.contains("-----BEGIN").then_some(()).ok_or_else(none)
+            })
+        };
+        readable.map_err(|error| {
+            Failure::Failed(format!("{variable}={shown} cannot be read: {error}"))
+        })?;
+    }
+    Ok(())
+}
+
+/// What went wrong on the way to a server, and what to do about it.
+pub(in crate::cli) fn on_the_way(error: &reqwest::Error) -> String {
+    let why = innermost(error);
+    let is_plain = error.url().is_some_and(|url| url.scheme() == "http");
+    let hint = hint(&why, is_plain);
+    if hint.is_empty() {
+        why
+    } else {
+        format!("{why}; {hint}")
+    }
+}
+
+fn hint(why: &str, is_plain: bool) -> &'static str {
+    let has = |words: &[&str]| words.iter().any(|word| why.contains(word));
+    if has(&["InvalidContentType", "corrupt message"]) {
+        "it speaks no TLS there: does the address begin with http://?"
+    } else if has(&["not valid for name", "NotValidForName"]) {
+        "the certificate is good for other names than the one in the address: use one of those"
+    } else if has(&["expired", "not valid yet", "NotValidYet"]) {
+        "see to the certificate, or to the clock of this machine"
+    } else if has(&["UnknownIssuer", "CaUsedAsEndEntity", "certificate"]) {
+        "this machine does not trust it, SSL_CERT_FILE names a file with the authorities that it \
+            is to trust"
+    } else if is_plain
+        && has(&[
+            "invalid HTTP",
+            "message completed",
+            "invalid status",
+            "parse error",
+            "reset by peer",
+        ])
+    {
+        "does it speak https there?"
+    } else {
+        ""
+    }
+}
+
+/// What went wrong at the bottom, without the address that the request had.
+fn innermost(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), innermost)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_scheme_a_host_and_perhaps_a_path() {
+        for (given, taken) in [
+            ("http://host:8680", "http://host:8680"),
+            ("HTTPS://HOST/sub/", "https://host/sub"),
+            ("http://[::1]:8680/", "http://[::1]:8680"),
+        ] {
+            assert_eq!(address("--url", given).ok().as_deref(), Some(taken));
+        }
+        for bad in [
+            "",
+            "host",
+            "host:8680",
+            "ftp://host",
+            "http://",
+            "http://h/?x=1",
+            "http://h/#x",
+            "http://u:p@h",
+            " http://h",
+            "http://h/a b",
+            "http://h\n",
+        ] {
+            assert!(address("--url", bad).is_err(), "{bad}");
+        }
+    }
+}

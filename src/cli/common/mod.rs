@@ -1,0 +1,9 @@
+//! What commands share: whom they speak with and as whom, how they ask, and how they say that
+//! something is wrong.
+
+pub(super) mod ask;
+pub(super) mod environment;
+pub(super) mod nearest;
+pub(super) mod reach;
+pub(super) mod refusal;
+pub(super) mod wrong;

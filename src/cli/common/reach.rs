@@ -1,0 +1,200 @@
+//! Which server a command speaks with, and as whom. Nobody becomes the operator by accident: that
+//! is who acts only where nothing names a key or a server elsewhere. What is said on the command
+//! line counts before variables, and what contradicts itself is refused.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+
+use crate::cli::output;
+use crate::cli::output::Failure;
+use crate::config::DEFAULT_DATA;
+use crate::model::secret::{Kind, Secret};
+
+/// The most bytes of a key file that are read.
+const MAX_KEY_FILE: u64 = 64 * 1024;
+
+#[derive(Args)]
+struct Flags {
+    /// The data directory, on which commands act as the operator
+    #[arg(long, global = true, env = "STATEKEEP_DATA", default_value = DEFAULT_DATA, value_name = "DIR")]
+    data: PathBuf,
+    /// A server elsewhere, instead of a data directory
+    #[arg(long, global = true, env = "STATEKEEP_URL", value_name = "URL")]
+    url: Option<String>,
+    /// The file with the API key's secret for --url; - reads it from standard input
+    #[arg(long, global = true, env = "STATEKEEP_KEY_FILE", value_name = "FILE")]
+    key_file: Option<PathBuf>,
+}
+
+/// Where a setting comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Nowhere,
+    InVariable,
+    OnCommandLine,
+}
+
+/// How a command reaches the API.
+pub(in crate::cli) struct Reach {
+    flags: Flags,
+    data: Said,
+    url: Said,
+    key_file: Said,
+}
+
+impl FromArgMatches for Reach {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Self::from_arg_matches_mut(&mut matches.clone())
+    }
+
+    fn from_arg_matches_mut(matches: &mut ArgMatches) -> Result<Self, clap::Error> {
+        let said = |name: &str| match matches.value_source(name) {
+            Some(ValueSource::CommandLine) => Said::OnCommandLine,
+            Some(ValueSource::EnvVariable) => Said::InVariable,
+            _ => Said::Nowhere,
+        };
+        let (data, url, key_file) = (said("data"), said("url"), said("key_file"));
+        Ok(Self {
+            flags: Flags::from_arg_matches_mut(matches)?,
+            data,
+            url,
+            key_file,
+        })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for Reach {
+    fn augment_args(command: Command) -> Command {
+        Flags::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Flags::augment_args_for_update(command)
+    }
+}
+
+/// The way that a command takes.
+pub(in crate::cli) enum Way<'a> {
+    /// A data directory, as the operator.
+    Directory(&'a Path),
+    /// A server elsewhere, as a key.
+    Elsewhere {
+        url: &'a str,
+        key_file: &'a Path,
+        /// Why it is not the operator who acts.
+        because: &'static str,
+    },
+}
+
+impl Reach {
+    /// The way, unless what is said contradicts itself.
+    pub(in crate::cli) fn way(&self) -> Result<Way<'_>, Failure> {
+        use Said::{InVariable, Nowhere, OnCommandLine};
+        let Flags {
+            data,
+            url,
+            key_file,
+        } = &self.flags;
+        let wants_key = self.key_file == OnCommandLine;
+        let goes_elsewhere = match (self.url, self.data) {
+            (OnCommandLine, OnCommandLine) => {
+                return usage(
+                    "--url is a server elsewhere and --data a directory of this machine: give one of them",
+                );
+            }
+            (InVariable, InVariable) if !wants_key => {
+                return usage(
+                    "STATEKEEP_URL and STATEKEEP_DATA are both set: say by --url or --data which \
+                        one is meant, or unset one",
+                );
+            }
+            (OnCommandLine, _) | (InVariable, InVariable | Nowhere) => true,
+            (_, OnCommandLine) | (Nowhere, _) => false,
+        };
+        let by_flag = self.url == OnCommandLine;
+        match (url, key_file) {
+            (Some(url), Some(key_file)) if goes_elsewhere => Ok(Way::Elsewhere {
+                url,
+                key_file,
+                because: if by_flag {
+                    "--url is given"
+                } else {
+                    "STATEKEEP_URL is set"
+                },
+            }),
+            (Some(_), None) if goes_elsewhere => usage(if by_flag {
+                "--url needs --key-file with an API key's secret"
+            } else {
+                "STATEKEEP_URL is set, so --key-file (or STATEKEEP_KEY_FILE) has to name a file \
+                    with an API key's secret; with --data DIR the \
+                 command acts on that directory instead, as the operator"
+            }),
+            _ if wants_key => usage(
+                "--key-file is for a server elsewhere: give its address by --url too. On a data \
+                    directory commands act as the operator, without a key",
+            ),
+            _ if self.key_file == InVariable && self.data != OnCommandLine => usage(
+                "STATEKEEP_KEY_FILE is set, but no address of a server: give --url, or --data DIR \
+                    to act on that directory as the operator",
+            ),
+            _ => Ok(Way::Directory(data)),
+        }
+    }
+}
+
+fn usage<T>(why: &str) -> Result<T, Failure> {
+    Err(Failure::Usage(why.to_owned()))
+}
+
+/// The secret in a key file, which holds nothing else.
+pub(in crate::cli) fn secret_in(path: &Path) -> Result<Secret, Failure> {
+    let is_stdin = path.as_os_str() == "-";
+    let name = if is_stdin {
+        "standard input".to_owned()
+    } else {
+        output::harmless(&path.display().to_string())
+    };
+    let mut text = String::new();
+    let read = if is_stdin {
+        std::io::stdin()
+            .lock()
+            .take(MAX_KEY_FILE)
+            .read_to_string(&mut text)
+    } else {
+        std::fs::File::open(path).and_then(|file| file.take(MAX_KEY_FILE).read_to_string(&mut text))
+    };
+    let wrong = |what: &str| Failure::Failed(format!("{name}: {what}"));
+    read.map_err(|error| wrong(&error.to_string()))?;
+    let secret = text.trim();
+    if secret.is_empty() {
+        return Err(wrong(
+            "is empty: it holds no API key's secret, which begins with skp_",
+        ));
+    }
+    if secret
+        .contains(|letter: char| letter.is_whitespace() || matches!(letter, '=' | '"' | '\'' | ':'))
+    {
+        return Err(wrong(
+            "holds more than a secret; leave in it what `statekeep key create` prints, which \
+                begins with skp_, and nothing else",
+        ));
+    }
+    Ok(Secret::new(secret.to_owned()))
+}
+
+/// Whose secret it is, as far as it can be told without the server.
+pub(in crate::cli) fn owner_of(secret: &Secret) -> String {
+    match secret.kind() {
+        Some(Kind::Key(id)) => format!("the key {id}"),
+        Some(Kind::Token(_)) => "a token".to_owned(),
+        None => "an unknown secret".to_owned(),
+    }
+}

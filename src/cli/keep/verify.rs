@@ -1,0 +1,239 @@
+//! `statekeep verify`: what the server's verification finds, told so that a person knows what is
+//! lost and what is not.
+
+use std::fmt::Write as _;
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::cli::Common;
+use crate::cli::Format;
+use crate::cli::client::Client;
+use crate::cli::client::Reply;
+use crate::cli::common::nearest;
+use crate::cli::output;
+use crate::cli::output::Failure;
+use crate::cli::output::counted;
+use crate::cli::output::counted_in;
+use crate::cli::output::size;
+use crate::cli::output::text;
+use crate::model::name::StateName;
+
+/// How often a person is told how far it is.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+
+#[derive(Args)]
+pub(in crate::cli) struct VerifyArgs {
+    /// Only structure and rows: decode nothing
+    #[arg(long)]
+    quick: bool,
+    /// Only one state, as WORKSPACE/BUILDINGBLOCK
+    #[arg(long, value_name = "STATE")]
+    state: Option<StateName>,
+}
+
+/// Runs it.
+pub(in crate::cli) async fn run(args: VerifyArgs, common: Common) -> Result<(), Failure> {
+    let client = Client::connect(&common.reach).await?;
+    let done = verify(&client, args, common.format).await;
+    client.close().await?;
+    done
+}
+
+async fn verify(client: &Client, args: VerifyArgs, format: Format) -> Result<(), Failure> {
+    if let Some(state) = &args.state {
+        nearest::state_exists(client, state).await?;
+    }
+    let mut body = json!({ "quick": args.quick });
+    if let Some(state) = args.state {
+        body["workspace"] = json!(state.workspace);
+        body["buildingBlock"] = json!(state.block);
+    }
+    let answer = ask(client, body).await?.json()?;
+    match format {
+        Format::Json => output::json(&answer)?,
+        Format::Text => output::line(report(&answer).trim_end())?,
+    }
+    match answer["found"].as_u64() {
+        Some(0) => Ok(()),
+        Some(found) => Err(Failure::Failed(format!(
+            "{}; docs/operation.md says what to do about them",
+            counted(found, "finding")
+        ))),
+        None => Err(Failure::Failed(
+            "the server's answer is no verification; is --url a statekeep?".to_owned(),
+        )),
+    }
+}
+
+/// Waits for the end, and tells a person at a terminal how far it is meanwhile.
+async fn ask(client: &Client, body: Value) -> Result<Reply, Failure> {
+    let verified = client.ask("POST", "/api/verify", Some(body));
+    let telling = async {
+        loop {
+            tokio::time::sleep(TELL_EVERY).await;
+            // Whatever is wrong with the way to the server, the other request says it.
+            let overview = client.get("/api/verify").await.unwrap_or_default();
+            tell(&overview["running"]);
+        }
+    };
+    if !std::io::stderr().is_terminal() {
+        return verified.await;
+    }
+    let answer = tokio::select! {
+        answer = verified => answer,
+        never = telling => never,
+    };
+    output::progress("");
+    answer
+}
+
+fn tell(running: &Value) {
+    let checked = &running["checked"];
+    if checked.is_object() {
+        let (versions, all, bytes) = (
+            text(&checked["versions"]),
+            text(&running["versions"]),
+            size(&checked["bytes"]),
+        );
+        output::progress(&format!("{versions} of {all} versions, {bytes} decoded"));
+    }
+}
+
+/// The whole answer in sentences.
+fn report(answer: &Value) -> String {
+    let mut told = String::new();
+    let rows = |name: &str| answer[name].as_array().cloned().unwrap_or_default();
+    for finding in rows("findings") {
+        let _ = writeln!(
+            told,
+            "{}: {} ({})",
+            whose(&finding),
+            text(&finding["detail"]),
+            text(&finding["code"])
+        );
+    }
+    if answer["truncated"] == true {
+        let _ = writeln!(
+            told,
+            "… and more: {} in all; `--state` looks at one state alone",
+            counted_in(&answer["found"], "finding")
+        );
+    }
+    for state in rows("states") {
+        let _ = writeln!(told, "{}", readable(&state));
+    }
+    let checked = &answer["checked"];
+    let (versions, states) = (
+        counted_in(&checked["versions"], "version"),
+        counted_in(&checked["states"], "state"),
+    );
+    let decoded = text(&checked["decoded"]);
+    let what = if answer["quick"] == true {
+        "nothing was decoded (--quick)".to_owned()
+    } else {
+        format!(
+            "{decoded} of them, {}, are the bytes that were written",
+            size(&checked["bytes"])
+        )
+    };
+    let _ = writeln!(told, "looked at {versions} of {states}; {what}");
+    if answer["found"] == 0 {
+        told.push_str("nothing is wrong");
+    }
+    told
+}
+
+fn whose(finding: &Value) -> String {
+    match (&finding["workspace"], &finding["version"]) {
+        (Value::Null, _) => "the database".to_owned(),
+        (_, Value::Null) => state_name(finding),
+        (_, version) => format!("version {version} of {}", state_name(finding)),
+    }
+}
+
+fn state_name(value: &Value) -> String {
+    format!(
+        "{}/{}",
+        text(&value["workspace"]),
+        text(&value["buildingBlock"])
+    )
+}
+
+/// "version 7 of a/b is damaged; versions 1–6 and 8 can be read".
+fn readable(state: &Value) -> String {
+    let (damaged, readable) = (runs(&state["damaged"]), runs(&state["readable"]));
+    let verb = if damaged.1 { "are" } else { "is" };
+    let still = if readable.0.is_empty() {
+        "none".to_owned()
+    } else {
+        numbered(&readable)
+    };
+    format!(
+        "{} of {} {verb} damaged; {still} can be read",
+        numbered(&damaged),
+        state_name(state)
+    )
+}
+
+fn numbered((numbers, several): &(String, bool)) -> String {
+    format!(
+        "{} {numbers}",
+        if *several { "versions" } else { "version" }
+    )
+}
+
+/// Runs of numbers as text, and whether it is more than one number.
+fn runs(value: &Value) -> (String, bool) {
+    let runs: Vec<(u64, u64)> = value
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|run| Some((run[0].as_u64()?, run[1].as_u64()?)))
+        .collect();
+    let several = runs.len() > 1 || runs.first().is_some_and(|(first, last)| first < last);
+    let shown: Vec<String> = runs
+        .iter()
+        .map(|(first, last)| {
+            if first == last {
+                first.to_string()
+            } else {
+                format!("{first}–{last}")
+            }
+        })
+        .collect();
+    let text = match shown.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, before)) => format!("{} and {last}", before.join(", ")),
+        None => String::new(),
+    };
+    (text, several)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_what_is_lost_and_what_is_not() {
+        let state = |damaged: Value, readable: Value| json!({"workspace": "a", "buildingBlock": "b", "damaged": damaged, "readable": readable});
+        assert_eq!(
+            readable(&state(json!([[7, 7]]), json!([[1, 6], [8, 8]]))),
+            "version 7 of a/b is damaged; versions 1–6 and 8 can be read"
+        );
+        assert_eq!(
+            readable(&state(json!([[1, 2]]), json!([[3, 3]]))),
+            "versions 1–2 of a/b are damaged; version 3 can be read"
+        );
+        assert_eq!(
+            readable(&state(json!([[1, 1]]), json!([]))),
+            "version 1 of a/b is damaged; none can be read"
+        );
+        assert_eq!(
+            readable(&state(json!([[1, 1], [3, 3], [5, 6]]), json!([[2, 2]]))),
+            "versions 1, 3 and 5–6 of a/b are damaged; version 2 can be read"
+        );
+    }
+}

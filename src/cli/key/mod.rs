@@ -1,0 +1,310 @@
+//! `statekeep key …`
+
+use clap::Subcommand;
+use clap::builder::{PossibleValue, PossibleValuesParser};
+use serde_json::{Value, json};
+
+use crate::cli::Common;
+use crate::cli::Format;
+use crate::cli::client::Client;
+use crate::cli::common::ask::Asking;
+use crate::cli::common::nearest;
+use crate::cli::output;
+use crate::cli::output::Failure;
+use crate::cli::output::counted;
+use crate::cli::output::harmless;
+use crate::cli::output::text;
+use crate::cli::output::time;
+use crate::model::key::KeyId;
+use crate::model::permission::ROLES;
+use crate::model::span::Span;
+
+#[derive(Subcommand)]
+pub(super) enum KeyCommand {
+    /// Make a key; its secret is printed this once
+    Create {
+        /// The name of the key
+        name: String,
+        /// The workspace that it is for; without one it is for all
+        #[arg(long)]
+        workspace: Option<String>,
+        /// The building block that it is for; without one it is for the whole workspace
+        #[arg(long, requires = "workspace")]
+        building_block: Option<String>,
+        /// A bundle of permissions
+        #[arg(long, value_parser = roles())]
+        role: Vec<String>,
+        /// A single permission, such as `TFSTATE_LIST`
+        #[arg(long)]
+        permission: Vec<String>,
+        /// After how long it ends, such as 90d
+        #[arg(long, value_name = "DURATION")]
+        expires: Option<Span>,
+    },
+    /// List all keys
+    #[command(visible_alias = "ls")]
+    List,
+    /// Show one key
+    Show {
+        /// Its id or its name
+        #[arg(value_name = "KEY")]
+        key: String,
+    },
+    /// End a key and its tokens, at once
+    Revoke {
+        /// Its id or its name
+        #[arg(value_name = "KEY")]
+        key: String,
+        #[command(flatten)]
+        asking: Asking,
+    },
+    /// Give a key another secret; it is printed this once
+    Rotate {
+        /// Its id or its name
+        #[arg(value_name = "KEY")]
+        key: String,
+        /// How long the old secret lives on, such as 10m
+        #[arg(long, value_name = "DURATION", default_value = "0s")]
+        grace: Span,
+    },
+}
+
+/// Runs one of them.
+pub(super) async fn run(command: KeyCommand, common: Common) -> Result<(), Failure> {
+    let client = Client::connect(&common.reach).await?;
+    let done = act(&client, command, common.format).await;
+    client.close().await?;
+    done
+}
+
+async fn act(client: &Client, command: KeyCommand, format: Format) -> Result<(), Failure> {
+    match command {
+        KeyCommand::Create {
+            name,
+            workspace,
+            building_block,
+            role,
+            permission,
+            expires,
+        } => {
+            let body = json!({
+                "name": name, "workspace": workspace, "buildingBlock": building_block, "role": role, "permissions": permission,
+                "expires_in": expires.map(|expires| expires.0.as_secs()),
+            });
+            with_secret(
+                &client.ask("POST", "/api/keys", Some(body)).await?.json()?,
+                format,
+            )
+        }
+        KeyCommand::List => {
+            let keys = client.list("/api/keys", "keys", "after", None).await?;
+            list(&keys, format)
+        }
+        KeyCommand::Show { key } => {
+            show(&client.get(&key_path(client, &key).await?).await?, format)
+        }
+        KeyCommand::Revoke { key, asking } => revoke(client, &key, &asking, format).await,
+        KeyCommand::Rotate { key, grace } => {
+            let (path, body) = (
+                key_path(client, &key).await?,
+                json!({ "grace": grace.0.as_secs() }),
+            );
+            with_secret(
+                &client
+                    .ask("POST", &format!("{path}/rotate"), Some(body))
+                    .await?
+                    .json()?,
+                format,
+            )
+        }
+    }
+}
+
+async fn revoke(
+    client: &Client,
+    key: &str,
+    asking: &Asking,
+    format: Format,
+) -> Result<(), Failure> {
+    let path = key_path(client, key).await?;
+    if !asking.is_compacted() {
+        let key = client.get(&path).await?;
+        if key["status"] != "revoked" {
+            let what = format!(
+                "the key {} ({}), for {}: {}",
+                text(&key["name"]),
+                text(&key["id"]),
+                scope(&key),
+                permissions(&key)
+            );
+            let used = match key["last_used_at"].as_str() {
+                Some(_) => format!(
+                    "it was last used at {}; whatever uses it fails from now on",
+                    time(&key["last_used_at"])
+                ),
+                None => "it was never used".to_owned(),
+            };
+            asking.about(&[what, used], "Revoke it and its tokens for good?")?;
+        }
+    }
+    let key = client.ask("DELETE", &path, None).await?.json()?;
+    if format == Format::Json {
+        return output::json(&key);
+    }
+    output::message(&format!(
+        "revoked the key {} ({}) and its tokens",
+        harmless(&text(&key["name"])),
+        text(&key["id"])
+    ));
+    Ok(())
+}
+
+/// The path of a key that is named by its id or by its name. A live key is meant before those that
+/// have ended.
+async fn key_path(client: &Client, wanted: &str) -> Result<String, Failure> {
+    if let Ok(id) = wanted.parse::<KeyId>() {
+        return Ok(format!("/api/keys/{id}"));
+    }
+    // Says why, where this caller may not list keys.
+    client.get("/api/keys?limit=1").await?;
+    let (near, rows) = nearest::keys(&client.wire(), wanted).await;
+    let named: Vec<&Value> = rows.iter().filter(|row| row["name"] == wanted).collect();
+    let live: Vec<&Value> = named
+        .iter()
+        .copied()
+        .filter(|row| row["status"] == "active")
+        .collect();
+    let wanted = harmless(wanted);
+    match if live.is_empty() { named } else { live }.as_slice() {
+        [] => Err(Failure::Failed(format!(
+            "there is no key {wanted} (no_key){near}"
+        ))),
+        [key] => Ok(format!("/api/keys/{}", text(&key["id"]))),
+        several => {
+            let ids: Vec<String> = several.iter().map(|key| text(&key["id"])).collect();
+            let how_many = counted(several.len(), "key");
+            Err(Failure::Failed(format!(
+                "{how_many} are called {wanted}; name one by its id: {}",
+                ids.join(", ")
+            )))
+        }
+    }
+}
+
+/// The roles, each with what it may do.
+fn roles() -> PossibleValuesParser {
+    let may = |role: &str| match role {
+        "reader" => "Reads states, their history and locks",
+        "outputs" => "Reads outputs that are not sensitive, and nothing else",
+        "planner" => "Reads current states and plans",
+        "writer" => "Reads and writes states, and breaks locks",
+        "owner" => "As writer, and deletes states and reads their events",
+        "monitor" => "Reads status and metrics, and no state",
+        "admin" => "Everything, in every workspace",
+        _ => "",
+    };
+    PossibleValuesParser::new(ROLES.map(|role| PossibleValue::new(role).help(may(role))))
+}
+
+/// The secret alone goes to stdout, so that a script can take it from there.
+fn with_secret(answer: &Value, format: Format) -> Result<(), Failure> {
+    if format == Format::Json {
+        return output::once(&answer.to_string());
+    }
+    let key = &answer["key"];
+    let ends = key["expires_at"]
+        .as_str()
+        .map(|_| format!(", until {}", time(&key["expires_at"])))
+        .unwrap_or_default();
+    let name = harmless(&text(&key["name"]));
+    output::message(&format!(
+        "key {name} ({}): {}, {}{ends}",
+        text(&key["id"]),
+        scope(key),
+        permissions(key)
+    ));
+    let old = key["old_secret_until"].as_str().map(|_| {
+        format!(
+            "; the old one is good until {}",
+            time(&key["old_secret_until"])
+        )
+    });
+    let old = old.unwrap_or_default();
+    output::message(&format!(
+        "its secret goes to stdout and is shown this once{old}"
+    ));
+    output::once(&text(&answer["secret"]))
+}
+
+fn scope(key: &Value) -> String {
+    match (key["workspace"].as_str(), key["buildingBlock"].as_str()) {
+        (None, _) => "every workspace".to_owned(),
+        (Some(workspace), None) => workspace.to_owned(),
+        (Some(workspace), Some(block)) => format!("{workspace}/{block}"),
+    }
+}
+
+fn permissions(key: &Value) -> String {
+    let names = key["permissions"]
+        .as_array()
+        .map(|names| names.iter().map(text).collect::<Vec<_>>());
+    names.unwrap_or_default().join(" ")
+}
+
+fn list(answer: &Value, format: Format) -> Result<(), Failure> {
+    if format == Format::Json {
+        return output::json(answer);
+    }
+    let row = |key: &Value| {
+        vec![
+            text(&key["id"]),
+            harmless(&text(&key["name"])),
+            scope(key),
+            text(&key["status"]),
+            time(&key["expires_at"]),
+            time(&key["last_used_at"]),
+            permissions(key),
+        ]
+    };
+    let rows = answer["keys"]
+        .as_array()
+        .map(|keys| keys.iter().map(row).collect());
+    output::table(
+        &[
+            "ID",
+            "NAME",
+            "SCOPE",
+            "STATUS",
+            "EXPIRES",
+            "LAST USED",
+            "PERMISSIONS",
+        ],
+        rows.unwrap_or_default(),
+    )
+}
+
+fn show(key: &Value, format: Format) -> Result<(), Failure> {
+    if format == Format::Json {
+        return output::json(key);
+    }
+    output::pairs(&[
+        ("id", text(&key["id"])),
+        ("name", harmless(&text(&key["name"]))),
+        ("scope", scope(key)),
+        ("permissions", permissions(key)),
+        ("status", text(&key["status"])),
+        (
+            "created",
+            format!(
+                "{} by {}",
+                time(&key["created_at"]),
+                harmless(&text(&key["created_by"]["name"]))
+            ),
+        ),
+        ("expires", time(&key["expires_at"])),
+        ("revoked", time(&key["revoked_at"])),
+        ("rotated", time(&key["rotated_at"])),
+        ("old secret until", time(&key["old_secret_until"])),
+        ("last used", time(&key["last_used_at"])),
+    ])
+}

@@ -1,0 +1,163 @@
+//! Where a state is: a server and a name on it. Two spellings of one address are one state, and
+//! nothing secret is in any of them.
+
+use clap::Args;
+use reqwest::Url;
+
+use crate::cli::output::Failure;
+use crate::model::name::{BuildingBlock, StateName, Workspace};
+
+/// Where a server listens that was told nothing else.
+const DEFAULT_BASE_URL: &str = "http://127.0.0.1:8680";
+
+/// How the client reaches a server.
+#[derive(Args)]
+pub(in crate::cli) struct Base {
+    /// How the client reaches the server
+    #[arg(long, visible_alias = "url", env = "STATEKEEP_URL", default_value = DEFAULT_BASE_URL, value_name = "URL")]
+    base_url: String,
+}
+
+impl Base {
+    /// An address without anything that is secret or has no place in it. What is wrong is not
+    /// repeated: it may hold a password.
+    fn url(&self) -> Result<Url, Failure> {
+        let wrong = |what: &str| Failure::Usage(format!("--base-url {what}"));
+        let url = Url::parse(&self.base_url)
+            .map_err(|error| wrong(&format!("is no address: {error}")))?;
+        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+            return Err(wrong("has to begin with http:// or https://"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(wrong(
+                "has credentials in it, which Terraform copies into plan files; give them in \
+                    TF_HTTP_USERNAME and TF_HTTP_PASSWORD",
+            ));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(wrong("ends before any `?` or `#`"));
+        }
+        Ok(url)
+    }
+
+    /// The server's address, without a slash at its end.
+    pub(in crate::cli) fn server(&self) -> Result<String, Failure> {
+        Ok(self.url()?.as_str().trim_end_matches('/').to_owned())
+    }
+
+    /// The address of a state there.
+    pub(in crate::cli) fn state(
+        &self,
+        workspace: Workspace,
+        block: BuildingBlock,
+    ) -> Result<Address, Failure> {
+        Ok(Address {
+            base: self.url()?,
+            name: StateName { workspace, block },
+        })
+    }
+}
+
+/// Where a state is.
+#[derive(Clone)]
+pub(in crate::cli) struct Address {
+    base: Url,
+    pub(in crate::cli) name: StateName,
+}
+
+impl Address {
+    /// As the client is told.
+    pub(in crate::cli) fn text(&self) -> String {
+        format!("{}{}", self.server(), self.name.path())
+    }
+
+    /// The server's address, without a slash at its end.
+    pub(in crate::cli) fn server(&self) -> &str {
+        self.base.as_str().trim_end_matches('/')
+    }
+
+    /// Whether another address is the same state, however it is spelled.
+    pub(in crate::cli) fn is(&self, other: &str) -> bool {
+        self.named(other).as_ref() == Some(&self.name)
+    }
+
+    /// The name of the state that an address on the same server is.
+    pub(in crate::cli) fn named(&self, other: &str) -> Option<StateName> {
+        let url = Url::parse(other)
+            .ok()
+            .filter(|url| url.origin() == self.base.origin())?;
+        let base = self.base.path().trim_end_matches('/');
+        let path = url
+            .path()
+            .strip_prefix(base)?
+            .strip_prefix("/api/terraform/state/workspace/")?;
+        match path.split('/').collect::<Vec<_>>().as_slice() {
+            [workspace, segment, block] if segment.eq_ignore_ascii_case("buildingblock") => {
+                StateName::parse(workspace, block).ok()
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(base: &str) -> Address {
+        Address {
+            base: Url::parse(base).expect("an address"),
+            name: StateName::parse("team", "net").expect("a name"),
+        }
+    }
+
+    #[test]
+    fn an_address_is_the_same_however_it_is_spelled() {
+        let ours = address("http://host:8680/sub/");
+        assert!(ours.is(&ours.text()));
+        for (other, is, shares) in [
+            (
+                "HTTP://HOST:8680/sub/api/terraform/state/workspace/team/buildingBlock/net",
+                true,
+                true,
+            ),
+            (
+                "http://x:y@host:8680/sub/api/terraform/state/workspace/team/buildingblock/net",
+                true,
+                true,
+            ),
+            (
+                "http://host:8680/sub/api/terraform/state/workspace/team/buildingblock/two",
+                false,
+                true,
+            ),
+            (
+                "http://host:8680/api/terraform/state/workspace/team/buildingblock/net",
+                false,
+                false,
+            ),
+            (
+                "https://host:8680/sub/api/terraform/state/workspace/team/buildingblock/net",
+                false,
+                false,
+            ),
+            (
+                "http://host/sub/api/terraform/state/workspace/team/buildingblock/net",
+                false,
+                false,
+            ),
+            (
+                "http://host:8680/sub/api/terraform/state/workspace/team/buildingblock/net/lock",
+                false,
+                false,
+            ),
+            ("not an address", false, false),
+        ] {
+            assert_eq!(
+                (ours.is(other), ours.named(other).is_some()),
+                (is, shares),
+                "{other}"
+            );
+        }
+    }
+}

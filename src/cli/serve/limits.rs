@@ -1,0 +1,226 @@
+//! The limits of `serve` as flags, each with its unit, its range and its default.
+
+use bytesize::ByteSize;
+use clap::{Args, ValueEnum};
+
+use crate::cli::keep::retention::age;
+use crate::config::{
+    BadSetting, DEFAULT_BODY_TIMEOUT, DEFAULT_EVENT_RETENTION, DEFAULT_HEADER_TIMEOUT,
+    DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_CLOCK_JUMP, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_EVENTS,
+    DEFAULT_MAX_FAILURES, DEFAULT_MAX_NESTING, DEFAULT_MAX_PAGE, DEFAULT_MAX_QUEUE,
+    DEFAULT_PRUNE_EVERY, DEFAULT_SCRUB_EVERY, DEFAULT_TOKEN_LIFETIME, Limits, UnlockedWrites,
+    memory_of_this_machine,
+};
+use crate::model::retention::Policy;
+use crate::model::span::Span;
+
+#[derive(Args)]
+#[command(next_help_heading = "Limits")]
+pub(in crate::cli) struct LimitArgs {
+    /// The largest state, 1 B to 900 MiB; 413 beyond [default: 256 MiB, less where memory is short]
+    #[arg(long, env = "STATEKEEP_MAX_STATE_SIZE", value_name = "SIZE")]
+    max_state_size: Option<ByteSize>,
+    /// The deepest nesting of a state, 1,000 to 10,000 levels; 400 beyond
+    #[arg(long, env = "STATEKEEP_MAX_NESTING", value_name = "LEVELS", default_value_t = DEFAULT_MAX_NESTING)]
+    max_nesting: usize,
+    /// The most bytes under way, of states that come and go and of working copies; 503 beyond.
+    /// Bodies up to 64 KiB have 32 MiB of their own [default: 512 MiB, less where memory is short]
+    #[arg(long, env = "STATEKEEP_MAX_IN_FLIGHT", value_name = "SIZE")]
+    max_in_flight: Option<ByteSize>,
+    /// How much of that may be decoded states which are kept for their next reader, at most half; 0
+    /// keeps none [default: 32 MiB, less where memory is short]
+    #[arg(long, env = "STATEKEEP_CACHE_SIZE", value_name = "SIZE")]
+    cache_size: Option<ByteSize>,
+    /// The room on the disk below which states are refused with 507
+    #[arg(
+        long,
+        env = "STATEKEEP_MIN_FREE_SPACE",
+        value_name = "SIZE",
+        default_value = "64MiB"
+    )]
+    min_free_space: ByteSize,
+    /// The most writes that wait for the disk, 1 to 1,000,000; 503 beyond
+    #[arg(long, env = "STATEKEEP_MAX_QUEUE", value_name = "WRITES", default_value_t = DEFAULT_MAX_QUEUE)]
+    max_queue: usize,
+    /// The most runs of argon2 at the same time, 1 to 64, 19 MiB and a core each
+    /// [default: one less than cores, at most 4]
+    #[arg(long, env = "STATEKEEP_MAX_ARGON2", value_name = "RUNS")]
+    max_argon2: Option<usize>,
+    /// The most failed credentials from one address, or for one key, in a minute, 1 to 1,000,000;
+    /// 429 beyond
+    #[arg(long, env = "STATEKEEP_MAX_FAILURES", value_name = "FAILURES", default_value_t = DEFAULT_MAX_FAILURES)]
+    max_failures: u32,
+    /// The most open connections, 8 to 100,000; further ones wait
+    #[arg(long, env = "STATEKEEP_MAX_CONNECTIONS", value_name = "CONNECTIONS", default_value_t = DEFAULT_MAX_CONNECTIONS)]
+    max_connections: usize,
+    /// The most rows of a list's page, 1 to 10,000
+    #[arg(long, env = "STATEKEEP_MAX_PAGE", value_name = "ROWS", default_value_t = DEFAULT_MAX_PAGE)]
+    max_page: u32,
+    /// How long the headers of a request may take, 1s to 1h
+    #[arg(long, env = "STATEKEEP_HEADER_TIMEOUT", value_name = "DURATION", default_value_t = Span(DEFAULT_HEADER_TIMEOUT))]
+    header_timeout: Span,
+    /// How long a body may pause, and an answer wait for its reader, 1s to 1h
+    #[arg(long, env = "STATEKEEP_BODY_TIMEOUT", value_name = "DURATION", default_value_t = Span(DEFAULT_BODY_TIMEOUT))]
+    body_timeout: Span,
+    /// How long a connection may be idle, 1s to 1h
+    #[arg(long, env = "STATEKEEP_IDLE_TIMEOUT", value_name = "DURATION", default_value_t = Span(DEFAULT_IDLE_TIMEOUT))]
+    idle_timeout: Span,
+    /// What happens to writes without a lock
+    #[arg(long, env = "STATEKEEP_UNLOCKED_WRITES", value_enum, default_value_t = UnlockedArg::Guard)]
+    unlocked_writes: UnlockedArg,
+    /// How long a token lives, 1s to 12h
+    #[arg(long, env = "STATEKEEP_TOKEN_LIFETIME", value_name = "DURATION", default_value_t = Span(DEFAULT_TOKEN_LIFETIME))]
+    token_lifetime: Span,
+    /// How long events are kept, at least 1m
+    #[arg(long, env = "STATEKEEP_EVENT_RETENTION", value_name = "DURATION", default_value_t = Span(DEFAULT_EVENT_RETENTION))]
+    event_retention: Span,
+    /// How often everything that is kept is verified in the background, at most 5 % of a core; 1s
+    /// to 366d, 0 never
+    #[arg(long, env = "STATEKEEP_SCRUB_EVERY", value_name = "DURATION", default_value_t = Span(DEFAULT_SCRUB_EVERY))]
+    scrub_every: Span,
+    /// The most rows of the event log, 1,000 to 1,000,000,000; the oldest go
+    #[arg(long, env = "STATEKEEP_MAX_EVENTS", value_name = "ROWS", default_value_t = DEFAULT_MAX_EVENTS)]
+    max_events: u64,
+    #[command(flatten)]
+    keep: KeepArgs,
+}
+
+/// What is kept of a history, for the server to prune the rest by itself.
+#[derive(Args)]
+#[command(
+    next_help_heading = "History: without one of these everything is kept; a version is kept when \
+        any of them keeps it"
+)]
+struct KeepArgs {
+    /// The newest so many versions of each state, 1 to 1,000,000; rejected ones are not counted
+    #[arg(long, env = "STATEKEEP_KEEP_LAST", value_name = "VERSIONS")]
+    keep_last: Option<u32>,
+    /// Versions that are younger than this, 1s to 100y
+    #[arg(long, env = "STATEKEEP_KEEP_WITHIN", value_name = "DURATION")]
+    keep_within: Option<Span>,
+    /// The newest version of each of the last so many days that have one, in UTC, 1 to 1,000,000
+    #[arg(long, env = "STATEKEEP_KEEP_DAILY", value_name = "DAYS")]
+    keep_daily: Option<u32>,
+    /// The newest version of each of the last so many weeks that have one, from Monday on, in UTC,
+    /// 1 to 1,000,000
+    #[arg(long, env = "STATEKEEP_KEEP_WEEKLY", value_name = "WEEKS")]
+    keep_weekly: Option<u32>,
+    /// Snapshots of an apply that went on: keep them for so long only, and let the rules above not
+    /// count them, 0s to 100y
+    #[arg(long, env = "STATEKEEP_DROP_INTERMEDIATE", value_name = "DURATION")]
+    drop_intermediate: Option<Span>,
+    /// Rejected versions: keep them for so long only, 1s to 100y
+    #[arg(long, env = "STATEKEEP_KEEP_REJECTED", value_name = "DURATION")]
+    keep_rejected: Option<Span>,
+    /// How often the server prunes by itself, 1s to 366d
+    #[arg(long, env = "STATEKEEP_PRUNE_EVERY", value_name = "DURATION", default_value_t = Span(DEFAULT_PRUNE_EVERY))]
+    prune_every: Span,
+    /// How far the clock may lie past the last known time before nothing is removed by age, 1h to
+    /// 100y
+    #[arg(long, env = "STATEKEEP_MAX_CLOCK_JUMP", value_name = "DURATION", default_value_t = Span(DEFAULT_MAX_CLOCK_JUMP))]
+    max_clock_jump: Span,
+}
+
+impl KeepArgs {
+    /// The policy, if any of it was given.
+    fn policy(&self) -> Option<Policy> {
+        let policy = Policy {
+            keep_last: self.keep_last,
+            keep_within: age(self.keep_within),
+            keep_daily: self.keep_daily,
+            keep_weekly: self.keep_weekly,
+            drop_intermediate: age(self.drop_intermediate),
+            keep_rejected: age(self.keep_rejected),
+            keep_all: false,
+        };
+        (policy != Policy::default()).then_some(policy)
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum UnlockedArg {
+    /// Taken when newer than the current version, of the same lineage, by a writer who was not
+    /// refused before
+    Guard,
+    /// Taken
+    Accept,
+    /// Refused
+    Refuse,
+}
+
+impl From<UnlockedArg> for UnlockedWrites {
+    fn from(arg: UnlockedArg) -> Self {
+        match arg {
+            UnlockedArg::Guard => Self::Guard,
+            UnlockedArg::Accept => Self::Accept,
+            UnlockedArg::Refuse => Self::Refuse,
+        }
+    }
+}
+
+impl LimitArgs {
+    /// The limits, unless they could not work here.
+    pub(in crate::cli) fn checked(&self) -> Result<Limits, BadSetting> {
+        let default = Limits::default();
+        let size = |given: Option<ByteSize>, default| given.map_or(default, |size| size.as_u64());
+        let max_in_flight = size(self.max_in_flight, default.max_in_flight);
+        let limits = Limits {
+            max_state_size: size(self.max_state_size, default.max_state_size),
+            max_nesting: self.max_nesting,
+            max_in_flight,
+            cache_size: size(self.cache_size, default.cache_size.min(max_in_flight / 4)),
+            min_free_space: self.min_free_space.as_u64(),
+            max_queue: self.max_queue,
+            max_argon2: self.max_argon2.unwrap_or(default.max_argon2),
+            max_failures: self.max_failures,
+            max_connections: self.max_connections,
+            max_page: self.max_page,
+            header_timeout: self.header_timeout.0,
+            body_timeout: self.body_timeout.0,
+            idle_timeout: self.idle_timeout.0,
+            unlocked_writes: self.unlocked_writes.into(),
+            token_lifetime: self.token_lifetime.0,
+            event_retention: self.event_retention.0,
+            scrub_every: Some(self.scrub_every.0).filter(|every| !every.is_zero()),
+            max_events: self.max_events,
+            policy: self.keep.policy(),
+            prune_every: self.keep.prune_every.0,
+            max_clock_jump: self.keep.max_clock_jump.0,
+        };
+        limits.check(memory_of_this_machine())?;
+        Ok(limits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args as _, Command, Parser as _};
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Alone {
+        #[command(flatten)]
+        args: LimitArgs,
+    }
+
+    #[test]
+    fn what_the_help_says_is_what_the_settings_have_and_what_may_be_given() {
+        let (alone, default) = (Alone::parse_from(["serve"]), Limits::default());
+        let limits = alone.args.checked().expect("the defaults");
+        assert_eq!(format!("{limits:?}"), format!("{default:?}"));
+        let help = LimitArgs::augment_args(Command::new("serve"))
+            .render_long_help()
+            .to_string();
+        for shown in [
+            "[default: 75s]",
+            "[default: 1h]",
+            "[default: 400d]",
+            "[default: 1d]",
+            "[default: 30d]",
+            "[default: 64MiB]",
+        ] {
+            assert!(help.contains(shown), "{shown} in {help}");
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! `statekeep serve`: from flags to a server that runs, and from a signal to one that has left in
+//! good order.
+
+mod limits;
+mod listen;
+
+use std::io::IsTerminal as _;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use ipnet::IpNet;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::output::{self, Failure};
+use crate::cli::client::network::address;
+use crate::cli::serve::limits::LimitArgs;
+use crate::cli::serve::listen as listening;
+use crate::config::{Config, DEFAULT_DATA, DEFAULT_LISTEN, TrustedProxies, variable_behind};
+use crate::domain::auth::keys::WithSecret;
+use crate::domain::engine::data_dir;
+use crate::domain::engine::data_dir::DirError;
+use crate::domain::engine::data_dir::DirLock;
+use crate::domain::engine::data_dir::SOCKET;
+use crate::domain::{Domain, upkeep};
+use crate::http::{self, Bindings};
+use crate::model::clock;
+use crate::telemetry::{self, Log, LogFormat};
+
+/// A signal that comes so soon after the first is the same one, sent to the process and to its
+/// group. A later one means now.
+const SIGNALS_MEANT_AS_ONE: Duration = Duration::from_secs(1);
+
+/// How long a start waits for a command that has the data directory, and how often it looks.
+const WAITS_FOR_A_COMMAND: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_millis(25);
+
+#[derive(Args)]
+pub(super) struct ServeArgs {
+    /// The data directory; made with mode 0700 where it is missing
+    #[arg(long, env = "STATEKEEP_DATA", default_value = DEFAULT_DATA, value_name = "DIR")]
+    data: PathBuf,
+    /// Where to listen; port 0 picks one
+    #[arg(long, env = "STATEKEEP_LISTEN", default_value = DEFAULT_LISTEN, value_name = "ADDR:PORT", value_parser = listening::parse)]
+    listen: SocketAddr,
+    /// How clients reach this server, if not at what it listens on
+    #[arg(long, env = "STATEKEEP_BASE_URL", value_name = "URL")]
+    base_url: Option<String>,
+    /// A network whose X-Forwarded-For is believed; several are separated by commas
+    #[arg(long, env = "STATEKEEP_TRUSTED_PROXY", value_name = "CIDR", value_delimiter = ',', value_parser = network)]
+    trusted_proxy: Vec<IpNet>,
+    /// How log lines look
+    #[arg(long, env = "STATEKEEP_LOG_FORMAT", value_enum, default_value_t = FormatArg::Auto)]
+    log_format: FormatArg,
+    /// The least important log lines that are written
+    #[arg(long, env = "STATEKEEP_LOG_LEVEL", value_enum, default_value_t = LevelArg::Info)]
+    log_level: LevelArg,
+    #[command(flatten)]
+    limits: LimitArgs,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum FormatArg {
+    /// Text on a terminal, JSON lines otherwise
+    Auto,
+    /// Text
+    Text,
+    /// JSON lines
+    Json,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LevelArg {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+fn network(text: &str) -> Result<IpNet, String> {
+    let address = || text.parse::<std::net::IpAddr>().map(IpNet::from);
+    text.parse::<IpNet>()
+        .or_else(|_| address())
+        .map_err(|_| "not an address or network, such as 10.0.0.0/8".to_owned())
+}
+
+impl ServeArgs {
+    fn config(&self) -> Result<Config, Failure> {
+        let limits = self.limits.checked().map_err(|bad| {
+            let variable = variable_behind(bad.flag)
+                .map(|name| format!(" (its value comes from the variable {name})"));
+            Failure::Usage(format!("{bad}{}", variable.unwrap_or_default()))
+        })?;
+        let base_url = self
+            .base_url
+            .as_ref()
+            .map(|url| address("--base-url", url))
+            .transpose()?;
+        Ok(Config {
+            data: self.data.clone(),
+            listen: self.listen,
+            base_url,
+            trusted_proxies: TrustedProxies::new(self.trusted_proxy.clone()),
+            limits,
+        })
+    }
+
+    fn start_logging(&self) -> Log {
+        let format = match self.log_format {
+            FormatArg::Auto => LogFormat::Auto,
+            FormatArg::Text => LogFormat::Text,
+            FormatArg::Json => LogFormat::Json,
+        };
+        let level = match self.log_level {
+            LevelArg::Error => "error",
+            LevelArg::Warn => "warn",
+            LevelArg::Info => "info",
+            LevelArg::Debug => "debug",
+            LevelArg::Trace => "trace",
+        };
+        telemetry::init(format, level)
+    }
+}
+
+/// Runs the server until a signal or a fault of the disk ends it.
+pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
+    let config = args.config()?;
+    let _log = args.start_logging();
+    data_dir::make(&config.data).map_err(Failure::because)?;
+    let dir = take(&config.data)?;
+    let tcp = listening::bind(config.listen)?;
+    http::block_on(serve(config, dir, tcp))
+}
+
+/// Takes the data directory. A command that has it will soon be done and is waited for; a server is
+/// not.
+fn take(dir: &Path) -> Result<DirLock, Failure> {
+    let end = clock::monotonic() + WAITS_FOR_A_COMMAND;
+    let mut was_told = false;
+    loop {
+        match DirLock::take(dir) {
+            Err(DirError::InUse { holder, .. }) if !is_served(dir) && clock::monotonic() < end => {
+                if !was_told {
+                    tracing::info!(
+                        holder,
+                        "another statekeep has the data directory; waiting until it is done"
+                    );
+                    was_told = true;
+                }
+                std::thread::sleep(LOOK_EVERY);
+            }
+            taken => return taken.map_err(Failure::because),
+        }
+    }
+}
+
+/// Whether a server answers on the directory's socket.
+fn is_served(dir: &Path) -> bool {
+    http::reachable_path(dir, SOCKET).is_ok_and(|(path, _open)| UnixStream::connect(path).is_ok())
+}
+
+async fn serve(mut config: Config, dir: DirLock, tcp: TcpListener) -> Result<(), Failure> {
+    let mut signals = Signals::new()?;
+    config.limits.max_connections = http::allow_connections(config.limits.max_connections);
+    let domain = Domain::open(dir, config.limits.clone()).map_err(Failure::because)?;
+    let show_key_here = std::io::stderr().is_terminal();
+    let admin = domain
+        .keys()
+        .first_admin(!show_key_here)
+        .await
+        .map_err(Failure::because)?;
+    let socket = http::bind_socket(&config.data, SOCKET)?;
+    let bindings = Bindings {
+        tcp: Some(tcp),
+        socket,
+        workers: None,
+    };
+    let running = http::start(&domain, config.trusted_proxies.clone(), bindings)?;
+    let address = running.address.unwrap_or(config.listen);
+    let url = format!("http://{address}");
+    domain.set_base_url(config.base_url.as_deref().unwrap_or(&url));
+    let upkeep = tokio::spawn(upkeep::run(Arc::clone(&domain)));
+    announce(&config, address, admin.as_ref(), show_key_here)?;
+    output::line(&format!("listening on {url}"))?;
+    let fault = tokio::select! {
+        name = signals.next() => {
+            tracing::info!(signal = name, "leaving: requests under way are finished first");
+            None
+        }
+        fault = domain.broken() => {
+            tracing::error!(fault, "leaving: what is on disk is unknown until the server has been \
+                started again");
+            Some(fault)
+        }
+    };
+    let again = async {
+        tokio::time::sleep(SIGNALS_MEANT_AS_ONE).await;
+        Ok::<_, std::io::Error>(Signals::new()?.next().await)
+    };
+    tokio::select! {
+        stopped = running.stop() => stopped?,
+        Ok(name) = again => return Err(Failure::Failed(format!("a second signal ({name}) ended the \
+            server before its requests"))),
+    }
+    upkeep.abort();
+    domain.close().await;
+    let _ = std::fs::remove_file(config.data.join(SOCKET));
+    tracing::info!("left");
+    fault.map_or(Ok(()), |fault| Err(Failure::Failed(fault)))
+}
+
+/// The signals that ask a server to leave.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// Says what an operator has to know at a start.
+fn announce(
+    config: &Config,
+    address: SocketAddr,
+    admin: Option<&WithSecret>,
+    show_key_here: bool,
+) -> Result<(), Failure> {
+    let data = std::path::absolute(&config.data)?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), data = %data.display(), %address, "statekeep runs");
+    if !address.ip().is_loopback() {
+        tracing::warn!(
+            "PLAIN HTTP ON {address}: secrets and states cross the network unencrypted. Listen on \
+                127.0.0.1 behind a proxy that speaks TLS instead"
+        );
+    }
+    let Some(WithSecret { key, secret }) = admin else {
+        return Ok(());
+    };
+    if show_key_here {
+        let id = key.id;
+        output::message(&format!(
+            "\nThe first start made an admin key (id {id}). Its secret is shown this \
+                once:\n\n    {}\n",
+            secret.reveal()
+        ));
+    } else {
+        let path = data.join(data_dir::ADMIN_KEY_FILE);
+        tracing::info!(path = %path.display(), key = %key.id, "the first start made an admin key; \
+            its secret is in this file. Keep it safe and remove the file");
+    }
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! `statekeep state purge`: says what can never be undone, asks, and has it done.
+
+use std::fmt::Write as _;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::cli::Format;
+use crate::cli::client::Client;
+use crate::cli::common::ask::Asking;
+use crate::cli::common::nearest;
+use crate::cli::output;
+use crate::cli::output::Failure;
+use crate::cli::output::counted;
+use crate::cli::output::counted_in;
+use crate::cli::output::size;
+use crate::cli::output::text;
+use crate::cli::output::time;
+use crate::model::name::StateName;
+
+#[derive(Args)]
+pub(in crate::cli) struct PurgeArgs {
+    /// The state, as WORKSPACE/BUILDINGBLOCK
+    state: StateName,
+    /// The versions whose content is to go
+    #[arg(required_unless_present = "all", value_name = "VERSION")]
+    versions: Vec<u64>,
+    /// All versions of a deleted state
+    #[arg(long, conflicts_with = "versions")]
+    all: bool,
+    #[command(flatten)]
+    asking: Asking,
+}
+
+impl PurgeArgs {
+    fn what(&self) -> String {
+        if self.all {
+            return format!("all versions of {}", self.state);
+        }
+        let numbers: Vec<String> = self.versions.iter().map(ToString::to_string).collect();
+        format!(
+            "version{} {} of {}",
+            if numbers.len() == 1 { "" } else { "s" },
+            numbers.join(", "),
+            self.state
+        )
+    }
+}
+
+/// Runs it.
+pub(in crate::cli) async fn run(
+    client: &Client,
+    args: PurgeArgs,
+    format: Format,
+) -> Result<(), Failure> {
+    if !args.asking.is_compacted() {
+        args.asking.about(
+            &hit(client, &args).await?,
+            &format!("Remove the content of {} for good?", args.what()),
+        )?;
+    }
+    let versions = if args.all {
+        json!("all")
+    } else {
+        json!(args.versions)
+    };
+    let answer = client
+        .ask(
+            "POST",
+            &format!("{}/purge", args.state.path()),
+            Some(json!({ "versions": versions })),
+        )
+        .await?
+        .json()?;
+    if format == Format::Json {
+        return output::json(&answer);
+    }
+    output::message(&in_words(&args, &answer));
+    Ok(())
+}
+
+/// What would go for good.
+async fn hit(client: &Client, args: &PurgeArgs) -> Result<Vec<String>, Failure> {
+    if args.all {
+        let Some(row) = nearest::row(client, &args.state).await? else {
+            return Err(nearest::no_state(client, &args.state).await);
+        };
+        let history = size(&row["history_size"]);
+        return Ok(vec![format!(
+            "{}: {}, {history} on the disk",
+            args.state,
+            counted_in(&row["versions"], "version")
+        )]);
+    }
+    let mut hit = Vec::new();
+    for number in &args.versions {
+        let version = client
+            .get(&format!("{}/versions/{number}/info", args.state.path()))
+            .await?;
+        let (resources, by) = (
+            counted_in(&version["resources"], "resource"),
+            text(&version["created_by"]["name"]),
+        );
+        let (serial, at) = (text(&version["serial"]), time(&version["created_at"]));
+        hit.push(format!(
+            "version {number}: serial {serial}, {resources}, {}, written by {by} at {at}",
+            size(&version["size"])
+        ));
+    }
+    Ok(hit)
+}
+
+fn in_words(args: &PurgeArgs, answer: &Value) -> String {
+    let copies = answer["may_still_hold"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let mut said = match answer["versions"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default()
+    {
+        [] => format!("nothing is left of {}", args.what()),
+        gone => format!(
+            "the content of {} of {} is removed",
+            counted(gone.len(), "version"),
+            args.state
+        ),
+    };
+    said.push_str(match answer["erased"].as_bool() {
+        Some(true) => " and erased from the disk",
+        _ => {
+            ", but not erased from the disk yet, because somebody still reads; the server tries \
+            again by itself"
+        }
+    });
+    let _ = write!(said, "; {}", text(&answer["hint"]));
+    if !copies.is_empty() {
+        let names: Vec<String> = copies.iter().map(text).collect();
+        let _ = write!(
+            said,
+            "; these copies in the data directory were made before and are yours to delete: {}",
+            names.join(", ")
+        );
+    }
+    said
+}

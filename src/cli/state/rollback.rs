@@ -1,0 +1,315 @@
+//! `statekeep state rollback`: says what a rollback would do, asks, and does it only if nothing has
+//! changed since.
+
+use clap::Args;
+use reqwest::Url;
+use serde_json::{Value, json};
+
+use crate::cli::Format;
+use crate::cli::client::Client;
+use crate::cli::common::refusal::translated;
+use crate::cli::output;
+use crate::cli::output::Failure;
+use crate::cli::output::counted;
+use crate::cli::output::counted_in;
+use crate::cli::output::text;
+use crate::model::name::StateName;
+
+/// How many addresses of each kind are listed; the rest is counted.
+const MAX_LISTED: usize = 50;
+
+#[derive(Args)]
+pub(in crate::cli) struct RollbackArgs {
+    /// The state, as WORKSPACE/BUILDINGBLOCK
+    state: StateName,
+    /// The version whose content is to become current again
+    version: u64,
+    /// Only if this version is current; 0 for none
+    #[arg(long, value_name = "VERSION")]
+    expected_current: Option<u64>,
+    /// Only say what it would do
+    #[arg(long)]
+    dry_run: bool,
+    /// Bring back a state that OpenTofu encrypted with the serial that it had
+    #[arg(long)]
+    allow_serial_regression: bool,
+    /// The ID of one's own lock, if the state is locked
+    #[arg(long, value_name = "LOCK_ID")]
+    id: Option<String>,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+impl RollbackArgs {
+    fn path(&self) -> Result<String, Failure> {
+        let path = format!("{}/rollback", self.state.path());
+        let Some(id) = &self.id else { return Ok(path) };
+        let encoded =
+            Url::parse_with_params("http://localhost", [("ID", id)]).map_err(Failure::because)?;
+        Ok(format!("{path}?{}", encoded.query().unwrap_or_default()))
+    }
+
+    fn body(&self, expected_current: Option<u64>, dry_run: bool) -> Value {
+        json!({
+            "version": self.version, "expected_current": expected_current, "dry_run": dry_run,
+            "allow_serial_regression": self.allow_serial_regression,
+        })
+    }
+}
+
+/// Runs it.
+pub(in crate::cli) async fn run(
+    client: &Client,
+    args: RollbackArgs,
+    format: Format,
+) -> Result<(), Failure> {
+    if !args.dry_run && !args.yes && !output::can_ask() {
+        return Err(Failure::Usage(
+            "there is nobody to ask here: look with --dry-run, then roll back with --yes (and \
+                --expected-current, so that nothing comes in between)"
+                .to_owned(),
+        ));
+    }
+    let (path, state) = (args.path()?, &args.state);
+    let preview = client
+        .ask("POST", &path, Some(args.body(args.expected_current, true)))
+        .await?
+        .json()?;
+    if args.dry_run && format == Format::Json {
+        return output::json(&preview);
+    }
+    let refused = preview["refused"]
+        .as_array()
+        .and_then(|refusals| refusals.first());
+    // What is in the way is told once: here, or as the reason of the failure.
+    let told = if args.dry_run {
+        refusals(state, &preview)
+    } else {
+        Vec::new()
+    };
+    for line in in_words(state, &preview).into_iter().chain(told) {
+        // What a state or a lock holds does not act on the terminal.
+        let line = output::harmless(&line);
+        if args.dry_run {
+            output::line(&line)?
+        } else {
+            output::message(&line)
+        }
+    }
+    if args.dry_run {
+        return Ok(());
+    }
+    if let Some(why) = refused {
+        return Err(Failure::Failed(output::harmless(&refusal(
+            state, why, &preview,
+        ))));
+    }
+    if preview["unchanged"] == false
+        && !args.yes
+        && !output::ask(&format!("Roll {state} back to version {}?", args.version))?
+    {
+        return Err(Failure::Failed("nothing was done".to_owned()));
+    }
+    // What was shown is what is replaced, or nothing is.
+    let seen = args.expected_current.unwrap_or_else(|| live(&preview));
+    let answer = client
+        .ask("POST", &path, Some(args.body(Some(seen), false)))
+        .await?
+        .json()?;
+    if format == Format::Json {
+        return output::json(&answer);
+    }
+    output::message(&match answer["unchanged"].as_bool() {
+        Some(true) => format!(
+            "version {} is the current one of {state} already; nothing was done",
+            answer["number"]
+        ),
+        _ => format!(
+            "{state} is rolled back to version {}: version {}, serial {}",
+            args.version, answer["number"], answer["serial"]
+        ),
+    });
+    Ok(())
+}
+
+/// The number of the version that is current in a preview; 0 for none.
+fn live(preview: &Value) -> u64 {
+    if preview["deleted"] == true {
+        0
+    } else {
+        preview["current"]["number"].as_u64().unwrap_or(0)
+    }
+}
+
+/// A preview as a person reads it.
+fn in_words(state: &StateName, preview: &Value) -> Vec<String> {
+    let version = &preview["version"];
+    if preview["unchanged"] == true {
+        return vec![format!(
+            "version {} is the current one of {state} already: nothing would be written",
+            version["number"]
+        )];
+    }
+    let by = format!(
+        "written {} by {}",
+        output::time(&version["created_at"]),
+        text(&version["created_by"]["name"])
+    );
+    let mut lines = vec![format!(
+        "{state} would be rolled back to version {} (serial {}, {by})",
+        version["number"], version["serial"]
+    )];
+    lines.push(replaced(preview));
+    lines.push(match (&preview["serial"], preview["verbatim"] == true) {
+        (serial, true) => format!(
+            "OpenTofu encrypted it, so it would come back with the serial {serial} that it had"
+        ),
+        (Value::Null, false) => "there is no serial left that it could get".to_owned(),
+        (serial, false) => format!(
+            "it would get serial {serial}, higher than any before; nothing else in it changes"
+        ),
+    });
+    for (name, what) in [
+        ("lineage", "the lineage"),
+        ("terraform_version", "the program version that wrote it"),
+    ] {
+        let change = &preview[name];
+        if !change.is_null() {
+            lines.push(format!(
+                "{what} changes from {} to {}",
+                text(&change["from"]),
+                text(&change["to"])
+            ));
+        }
+    }
+    lines.extend(compared(preview));
+    let lock = &preview["lock"];
+    if !lock.is_null() {
+        let (key, id) = (text(&lock["key"]["name"]), text(&lock["lock"]["ID"]));
+        lines.push(format!(
+            "it is locked by {key} ({}) since {}, lock ID {id}",
+            text(&lock["lock"]["Who"]),
+            output::time(&lock["locked_at"])
+        ));
+    }
+    lines
+}
+
+fn replaced(preview: &Value) -> String {
+    let current = &preview["current"];
+    let is = match (current.is_null(), preview["deleted"] == true) {
+        (true, _) => "none of its versions was ever current".to_owned(),
+        (false, true) if preview["transferred_to"].is_string() => {
+            let to = output::harmless(&text(&preview["transferred_to"]));
+            format!(
+                "it has left for {to}, and would live here again; version {} was its last",
+                current["number"]
+            )
+        }
+        (false, true) => format!(
+            "it is deleted, and would be brought back; version {} was its last",
+            current["number"]
+        ),
+        (false, false) => format!(
+            "version {} (serial {}) is current",
+            current["number"], current["serial"]
+        ),
+    };
+    let to = &preview["moved_to"];
+    let away = if to.is_null() {
+        String::new()
+    } else {
+        format!(
+            "; it is at {}/{}, and would be moved back",
+            text(&to["workspace"]),
+            text(&to["buildingBlock"])
+        )
+    };
+    format!("{is}{away}")
+}
+
+/// What the next plan would find.
+fn compared(preview: &Value) -> Vec<String> {
+    if preview["compared"] == false {
+        return vec![format!(
+            "what the next plan would find cannot be told: {}",
+            text(&preview["not_compared"]["detail"])
+        )];
+    }
+    let counts = &preview["diff"]["counts"];
+    let outputs = preview["diff"]["outputs"].as_array().map_or(0, Vec::len);
+    let differs = |count: &Value| count.as_u64().is_some_and(|count| count > 0);
+    let mut lines = Vec::new();
+    lines.extend(listed(
+        &preview["forgotten"],
+        "-",
+        "in the current version only: Terraform forgets them, and they keep running unmanaged",
+    ));
+    lines.extend(listed(
+        &preview["recreated"],
+        "+",
+        "in the older version only: the next plan looks for them, and makes anew those that are gone",
+    ));
+    if differs(&counts["changed"]) || outputs > 0 {
+        let moved = if differs(&counts["moved"]) {
+            format!(" ({} moved)", counts["moved"])
+        } else {
+            String::new()
+        };
+        let (changed, outputs) = (
+            counted_in(&counts["changed"], "resource"),
+            counted(outputs, "output"),
+        );
+        lines.push(format!(
+            "in both, and not the same: {changed}{moved}, {outputs}"
+        ));
+    }
+    if lines.is_empty() {
+        lines.push("both have the same resources and outputs".to_owned());
+    }
+    if preview["truncated"] == true {
+        lines.push("there is more than is listed".to_owned());
+    }
+    lines
+}
+
+/// Addresses under a heading, where there are any.
+fn listed(addresses: &Value, mark: &str, what: &str) -> Vec<String> {
+    let addresses = addresses.as_array().map(Vec::as_slice).unwrap_or_default();
+    if addresses.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec![format!("{what}: {}", addresses.len())];
+    lines.extend(
+        addresses
+            .iter()
+            .take(MAX_LISTED)
+            .map(|address| format!("  {mark} {}", text(address))),
+    );
+    if addresses.len() > MAX_LISTED {
+        lines.push(format!(
+            "  and {} more; --format json lists them",
+            addresses.len() - MAX_LISTED
+        ));
+    }
+    lines
+}
+
+fn refusals(state: &StateName, preview: &Value) -> Vec<String> {
+    let refusals = preview["refused"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    refusals
+        .iter()
+        .map(|why| format!("it would be refused: {}", refusal(state, why, preview)))
+        .collect()
+}
+
+/// What is in the way, and the next step.
+fn refusal(state: &StateName, why: &Value, preview: &Value) -> String {
+    let code = text(&why["code"]);
+    let (detail, next) = translated(&code, &text(&why["detail"]), Some(state), &preview["lock"]);
+    format!("{detail} ({code}){next}")
+}

@@ -1,0 +1,427 @@
+//! A wrapped command line, read as the program reads it: the options before the subcommand, the
+//! subcommand, and what the environment adds.
+//!
+//! `-chdir`, `TF_DATA_DIR`, `TF_WORKSPACE` and `TF_CLI_ARGS…` count as they count for the program;
+//! what cannot be read is refused, not guessed.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::cli::output;
+use crate::cli::output::Failure;
+use crate::cli::terraform::words;
+use crate::hcl::Program;
+
+/// Where the program keeps what it has recorded, unless it is `.terraform` in the root module.
+pub(super) const DATA_DIR: &str = "TF_DATA_DIR";
+/// Which workspace of the program the command is about.
+pub(super) const WORKSPACE: &str = "TF_WORKSPACE";
+const ARGUMENTS: &str = "TF_CLI_ARGS";
+const DEFAULT_DATA_DIR: &str = ".terraform";
+/// The workspace of the program that is there unless somebody made others.
+pub(in crate::cli) const DEFAULT_WORKSPACE: &str = "default";
+/// Subcommands that never look at a backend.
+const WITHOUT_BACKEND: [&str; 6] = ["version", "fmt", "login", "logout", "metadata", "help"];
+/// Variables of ours, which no program that we start gets to see.
+const OURS: &str = "STATEKEEP_";
+/// Longer files than this name no workspace, in bytes.
+const MAX_NAME: u64 = 4 * 1024;
+
+/// A wrapped command line.
+pub(in crate::cli) struct Invocation {
+    words: Vec<OsString>,
+    /// How many of the words come before the subcommand.
+    front: usize,
+    dir: PathBuf,
+    root: PathBuf,
+    environment: Environment,
+}
+
+/// What the environment says.
+#[derive(Clone, Default)]
+struct Environment {
+    data_dir: Option<OsString>,
+    workspace: Option<String>,
+    /// Of every subcommand, of this one, and of `init`.
+    arguments: [Vec<String>; 3],
+}
+
+impl Invocation {
+    /// Reads a command line that is to run in a directory.
+    pub(in crate::cli) fn read(words: &[OsString], dir: &Path) -> Result<Self, Failure> {
+        let Some((_, rest)) = words.split_first() else {
+            return Err(Failure::Usage(
+                "say what to run behind `--`, as in `-- terraform apply`".to_owned(),
+            ));
+        };
+        let options = rest
+            .iter()
+            .take_while(|word| word.as_encoded_bytes().starts_with(b"-"))
+            .count();
+        let mut root = dir.to_owned();
+        for option in &rest[..options] {
+            match option
+                .to_str()
+                .and_then(|option| option.trim_start_matches('-').strip_prefix("chdir"))
+            {
+                Some(value) if value.starts_with('=') && value.len() > 1 => {
+                    root = dir.join(&value[1..])
+                }
+                Some(_) => return Err(Failure::Usage("-chdir is written -chdir=DIR".to_owned())),
+                None if option.to_str().is_none() => {
+                    return Err(Failure::Usage(
+                        "an option of the command is not UTF-8".to_owned(),
+                    ));
+                }
+                None => {}
+            }
+        }
+        if !root.is_dir() {
+            return Err(Failure::Usage(format!(
+                "{}: there is no such directory",
+                output::harmless(&root.display().to_string())
+            )));
+        }
+        let subcommand = rest.get(options).and_then(|word| word.to_str());
+        let environment = Environment::read(
+            subcommand,
+            rest.get(options + 1).and_then(|word| word.to_str()),
+        )?;
+        Ok(Self {
+            words: words.to_vec(),
+            front: 1 + options,
+            dir: dir.to_owned(),
+            root,
+            environment,
+        })
+    }
+
+    /// The program's name, harmless to print.
+    pub(in crate::cli) fn shown(&self) -> String {
+        output::harmless(&self.words[0].to_string_lossy())
+    }
+
+    /// Which of the two it is, by its file's name.
+    pub(in crate::cli) fn program(&self) -> Option<Program> {
+        let name = Path::new(&self.words[0])
+            .file_name()?
+            .to_str()?
+            .to_ascii_lowercase();
+        let is = |start: &str| {
+            name.starts_with(start)
+                && !name[start.len()..].starts_with(|next: char| next.is_ascii_alphabetic())
+        };
+        match () {
+            () if is("terraform") => Some(Program::Terraform),
+            () if is("tofu") || is("opentofu") => Some(Program::Tofu),
+            () => None,
+        }
+    }
+
+    /// The root module's directory.
+    pub(in crate::cli) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The subcommand, where there is one.
+    pub(in crate::cli) fn subcommand(&self) -> Option<&str> {
+        self.words.get(self.front).and_then(|word| word.to_str())
+    }
+
+    /// Whether the command looks at a backend at all.
+    pub(in crate::cli) fn needs_backend(&self) -> bool {
+        let is_help = |word: &str| {
+            matches!(word.trim_start_matches('-'), "help" | "h" | "version" | "v")
+                && word.starts_with('-')
+        };
+        let asks_for_help = self.words[1..]
+            .iter()
+            .filter_map(|word| word.to_str())
+            .any(is_help);
+        !asks_for_help
+            && self
+                .subcommand()
+                .is_some_and(|subcommand| !WITHOUT_BACKEND.contains(&subcommand))
+    }
+
+    /// The arguments of the subcommand: those on the command line, and those that the environment
+    /// adds.
+    pub(in crate::cli) fn arguments(&self) -> impl Iterator<Item = &str> {
+        let [all, own, _] = &self.environment.arguments;
+        let given = self
+            .words
+            .iter()
+            .skip(self.front + 1)
+            .filter_map(|word| word.to_str());
+        own.iter().chain(all).map(String::as_str).chain(given)
+    }
+
+    /// The word behind the subcommand, where that is no option.
+    pub(super) fn below(&self) -> Option<&str> {
+        self.words
+            .get(self.front + 1)
+            .and_then(|word| word.to_str())
+            .filter(|word| !word.starts_with('-'))
+    }
+
+    /// The arguments that the environment adds to `init`. Those of every subcommand come behind its
+    /// own, and so hold.
+    pub(in crate::cli) fn arguments_of_init(&self) -> impl Iterator<Item = &str> {
+        let [all, _, init] = &self.environment.arguments;
+        init.iter().chain(all).map(String::as_str)
+    }
+
+    /// What the wrapped command, where it is `init`, says of the backend's settings; another `init`
+    /// before it needs them as well.
+    pub(super) fn for_init(&self) -> Vec<&str> {
+        if self.subcommand() != Some("init") {
+            return Vec::new();
+        }
+        let mut settings = Vec::new();
+        let mut words = self
+            .words
+            .iter()
+            .skip(self.front + 1)
+            .filter_map(|word| word.to_str());
+        while let Some(word) = words.next() {
+            match word.trim_start_matches('-') {
+                name if !word.starts_with('-') || !name.starts_with("backend-config") => {}
+                "backend-config" => {
+                    settings.extend([Some(word), words.next()].into_iter().flatten())
+                }
+                _ => settings.push(word),
+            }
+        }
+        settings
+    }
+
+    /// The values of `-backend-config` that reach the backend: on the command line of `init`, or in
+    /// its environment. Later ones hold.
+    pub(in crate::cli) fn backend_settings(&self) -> Vec<String> {
+        let mut settings = Vec::new();
+        let mut words = self.arguments_of_init().chain(self.for_init());
+        while let Some(word) = words.next() {
+            match word.trim_start_matches('-').strip_prefix("backend-config") {
+                Some("") => settings.extend(words.next().map(str::to_owned)),
+                Some(value) if word.starts_with('-') => {
+                    settings.extend(value.strip_prefix('=').map(str::to_owned))
+                }
+                Some(_) | None => {}
+            }
+        }
+        settings
+    }
+
+    /// Where the program keeps what it has recorded.
+    pub(in crate::cli) fn data_dir(&self) -> PathBuf {
+        self.root.join(
+            self.environment
+                .data_dir
+                .as_deref()
+                .unwrap_or(OsStr::new(DEFAULT_DATA_DIR)),
+        )
+    }
+
+    /// The workspace of the program that the command is about.
+    pub(in crate::cli) fn workspace(&self) -> Result<String, Failure> {
+        if let Some(named) = &self.environment.workspace {
+            return Ok(named.clone());
+        }
+        let path = self.data_dir().join("environment");
+        match crate::cli::terraform::read_at_most(&path, MAX_NAME) {
+            Ok(Some(bytes)) => {
+                let name = String::from_utf8_lossy(&bytes).trim().to_owned();
+                Ok(if name.is_empty() {
+                    DEFAULT_WORKSPACE.to_owned()
+                } else {
+                    name
+                })
+            }
+            Ok(None) => Ok(DEFAULT_WORKSPACE.to_owned()),
+            Err(error) => Err(Failure::Failed(format!(
+                "{}: {error}",
+                output::harmless(&path.display().to_string())
+            ))),
+        }
+    }
+
+    /// The command as it was given, ready to start; without our own variables.
+    pub(in crate::cli) fn wrapped(&self) -> Command {
+        let mut command = self.command();
+        command.args(&self.words[self.front..]);
+        command
+    }
+
+    /// The program with the options that come before a subcommand.
+    pub(super) fn command(&self) -> Command {
+        let mut command = Command::new(&self.words[0]);
+        command
+            .args(&self.words[1..self.front])
+            .current_dir(&self.dir);
+        for (name, _) in std::env::vars_os()
+            .filter(|(name, _)| name.as_encoded_bytes().starts_with(OURS.as_bytes()))
+        {
+            command.env_remove(name);
+        }
+        command
+    }
+}
+
+/// Takes away what the environment would add to the arguments of a command that the user did not
+/// write.
+pub(super) fn without_arguments(command: &mut Command) {
+    for (name, _) in std::env::vars_os()
+        .filter(|(name, _)| name.as_encoded_bytes().starts_with(ARGUMENTS.as_bytes()))
+    {
+        command.env_remove(name);
+    }
+}
+
+impl Environment {
+    fn read(subcommand: Option<&str>, next: Option<&str>) -> Result<Self, Failure> {
+        let variable = |name: &str| match std::env::var_os(name) {
+            Some(value) if !value.is_empty() => Some(value),
+            Some(_) | None => None,
+        };
+        let text = |name: &str| -> Result<Option<String>, Failure> {
+            let not_text = |_| Failure::Usage(format!("{name} is not UTF-8"));
+            variable(name)
+                .map(|value| value.into_string().map_err(not_text))
+                .transpose()
+        };
+        let all_words = |name: &str| -> Result<Vec<String>, Failure> {
+            let value = text(name)?.unwrap_or_default();
+            words::split(&value).ok_or_else(|| {
+                Failure::Usage(format!(
+                    "{name} has a quote or a bracket that does not end, so no program takes it"
+                ))
+            })
+        };
+        let of_subcommand = |subcommand: &str| {
+            all_words(&format!(
+                "{ARGUMENTS}_{}",
+                subcommand.replace(['-', ' '], "_")
+            ))
+        };
+        let own = match (subcommand, next.filter(|next| !next.starts_with('-'))) {
+            (Some(subcommand @ ("state" | "workspace" | "providers")), Some(next)) => {
+                of_subcommand(&format!("{subcommand} {next}"))?
+            }
+            (Some(subcommand), _) => of_subcommand(subcommand)?,
+            (None, _) => Vec::new(),
+        };
+        let arguments = [all_words(ARGUMENTS)?, own, of_subcommand("init")?];
+        Ok(Self {
+            data_dir: variable(DATA_DIR),
+            workspace: text(WORKSPACE)?,
+            arguments,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Invocation {
+        let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        Invocation::read(&words, Path::new("/")).unwrap_or_else(|why| panic!("{line}: {why:?}"))
+    }
+
+    #[test]
+    fn the_program_is_known_by_its_name() {
+        for (name, program) in [
+            ("terraform", Some(Program::Terraform)),
+            ("/opt/terraform-1.11.4", Some(Program::Terraform)),
+            ("tofu", Some(Program::Tofu)),
+            ("./tofu_1.12", Some(Program::Tofu)),
+            ("opentofu", Some(Program::Tofu)),
+            ("terraformer", None),
+            ("tofurkey", None),
+            ("make", None),
+        ] {
+            assert_eq!(read(&format!("{name} apply")).program(), program, "{name}");
+        }
+    }
+
+    #[test]
+    fn options_before_the_subcommand_are_told_from_those_behind_it() {
+        let invocation = read("terraform -chdir=usr apply -chdir=elsewhere -auto-approve");
+        assert_eq!(
+            (invocation.root(), invocation.subcommand()),
+            (Path::new("/usr"), Some("apply"))
+        );
+        assert_eq!(
+            invocation.arguments().collect::<Vec<_>>(),
+            ["-chdir=elsewhere", "-auto-approve"]
+        );
+        let other: Vec<_> = invocation
+            .call(&["state", "pull"], &crate::cli::terraform::Using::default())
+            .get_args()
+            .map(OsStr::to_owned)
+            .collect();
+        assert_eq!(other, ["-chdir=usr", "state", "pull"]);
+    }
+
+    #[test]
+    fn what_needs_no_backend_is_known() {
+        for line in [
+            "tofu",
+            "tofu -version",
+            "tofu --version",
+            "tofu version",
+            "tofu fmt -check",
+            "tofu apply -help",
+            "tofu -help plan",
+        ] {
+            assert!(!read(line).needs_backend(), "{line}");
+        }
+        for line in [
+            "tofu init",
+            "tofu plan -var v=help",
+            "tofu -chdir=usr apply",
+            "tofu state list",
+        ] {
+            assert!(read(line).needs_backend(), "{line}");
+        }
+    }
+
+    #[test]
+    fn settings_of_the_backend_are_found() {
+        let invocation =
+            read("tofu init -upgrade -backend-config=a=1 --backend-config b=2 -reconfigure");
+        assert_eq!(
+            invocation.for_init(),
+            ["-backend-config=a=1", "--backend-config", "b=2"]
+        );
+        assert_eq!(invocation.backend_settings(), ["a=1", "b=2"]);
+        assert!(
+            read("tofu apply -backend-config=a=1")
+                .backend_settings()
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused() {
+        for line in [
+            "tofu -chdir usr apply",
+            "tofu -chdir= apply",
+            "tofu -chdir=usr/no-such-directory apply",
+        ] {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            assert!(
+                matches!(
+                    Invocation::read(&words, Path::new("/")),
+                    Err(Failure::Usage(_))
+                ),
+                "{line}"
+            );
+        }
+        assert!(matches!(
+            Invocation::read(&[], Path::new("/")),
+            Err(Failure::Usage(_))
+        ));
+    }
+}

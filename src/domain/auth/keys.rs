@@ -1,0 +1,328 @@
+//! API keys: made, shown, rotated, revoked. Nobody gives away more than they have.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::domain::Domain;
+use crate::domain::access::authorize_everywhere;
+use crate::domain::auth::credentials::random;
+use crate::domain::engine::data_dir;
+use crate::domain::error::Error;
+use crate::model::caller::{Actor, Caller, Origin, Proof};
+use crate::model::clock;
+use crate::model::event::{EventKind, NewEvent};
+use crate::model::key::{ApiKey, KeyId, Standing};
+use crate::model::permission::{Grant, Permission, PermissionSet, Scope, role};
+use crate::model::secret::Secret;
+use crate::store::NewKey;
+
+/// The longest time for which a rotated key's old secret may live on.
+pub const MAX_GRACE: Duration = Duration::from_hours(7 * 24);
+/// The longest name of a key, in characters.
+pub const MAX_KEY_NAME: usize = 100;
+/// The farthest end of a key: a hundred years.
+const MAX_KEY_LIFETIME: u64 = 100 * 365 * 24 * 60 * 60;
+
+/// API keys.
+pub struct Keys<'a>(pub(in crate::domain) &'a Domain);
+
+/// A key as it is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct WantedKey {
+    /// What people call it.
+    pub name: String,
+    /// The workspace that it is for; none for all.
+    pub workspace: Option<String>,
+    /// The building block that it is for; none for all of the workspace.
+    pub block: Option<String>,
+    /// Bundles of permissions.
+    pub roles: Vec<String>,
+    /// Single permissions.
+    pub permissions: Vec<String>,
+    /// For how many seconds it lives; none for ever.
+    pub expires_in: Option<u64>,
+}
+
+/// A key with its new secret, which is shown this once.
+pub struct WithSecret {
+    /// The key.
+    pub key: ApiKey,
+    /// Its secret.
+    pub secret: Secret,
+}
+
+impl Keys<'_> {
+    /// The keys in the order in which they were made.
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        after: Option<KeyId>,
+        limit: u32,
+    ) -> Result<Vec<ApiKey>, Error> {
+        authorize_everywhere(caller, Permission::KeyList)?;
+        Ok(self
+            .0
+            .store
+            .read(move |view| view.keys(after, limit))
+            .await?)
+    }
+
+    /// One key.
+    pub async fn show(&self, caller: &Caller, id: KeyId) -> Result<ApiKey, Error> {
+        authorize_everywhere(caller, Permission::KeyList)?;
+        self.find(id).await
+    }
+
+    async fn find(&self, id: KeyId) -> Result<ApiKey, Error> {
+        self.0
+            .store
+            .read(move |view| view.key(id))
+            .await?
+            .map(|found| found.key)
+            .ok_or(Error::NoKey)
+    }
+
+    /// Makes a key within what the caller has.
+    pub async fn create(&self, caller: &Caller, wanted: WantedKey) -> Result<WithSecret, Error> {
+        authorize_everywhere(caller, Permission::KeySave)?;
+        let now = clock::now();
+        let name = checked_name(&wanted.name)?;
+        let grant = wanted_grant(&wanted)?;
+        let expires_at = match wanted.expires_in {
+            Some(seconds) if (1..=MAX_KEY_LIFETIME).contains(&seconds) => {
+                Some(now + Duration::from_secs(seconds))
+            }
+            Some(_) => {
+                return Err(Error::invalid(
+                    "bad_request",
+                    format!("expires_in has to be from 1 to {MAX_KEY_LIFETIME} seconds"),
+                ));
+            }
+            None => None,
+        };
+        may_give(caller, &grant, expires_at)?;
+        let id = KeyId(Uuid::new_v4());
+        let secret = Secret::for_key(id, random());
+        let hash = self.0.credentials.hash(&secret).await?;
+        let new = NewKey {
+            id,
+            name,
+            grant,
+            hash,
+            created_at: now,
+            created_by: caller.actor.clone(),
+            expires_at,
+        };
+        let event = key_event(EventKind::KeyCreate, caller, &new.grant, id, &new.name);
+        let make = move |tx: &crate::store::Tx<'_>| {
+            tx.make_key(&new)?;
+            tx.record(&event)
+        };
+        self.0.store.write(0, make).await?;
+        Ok(WithSecret {
+            key: self.find(id).await?,
+            secret,
+        })
+    }
+
+    /// Gives a key another secret; the old one lives on for `grace`.
+    pub async fn rotate(
+        &self,
+        caller: &Caller,
+        id: KeyId,
+        grace: Duration,
+    ) -> Result<WithSecret, Error> {
+        authorize_everywhere(caller, Permission::KeySave)?;
+        if grace > MAX_GRACE {
+            return Err(Error::invalid(
+                "bad_request",
+                format!("grace has to be at most {} seconds", MAX_GRACE.as_secs()),
+            ));
+        }
+        let key = self.find(id).await?;
+        // Whoever gets the secret gets all that the key may do.
+        may_give(caller, &key.grant, key.expires_at)?;
+        if key.standing(clock::now()) != Standing::Active {
+            return Err(Error::KeyEnded);
+        }
+        let secret = Secret::for_key(id, random());
+        let hash = self.0.credentials.hash(&secret).await?;
+        let now = clock::now();
+        let until = (!grace.is_zero()).then(|| now + grace);
+        let event = key_event(EventKind::KeyRotate, caller, &key.grant, id, &key.name);
+        let rotate = move |tx: &crate::store::Tx<'_>| {
+            // It may have been revoked while the secret was hashed.
+            if tx
+                .key(id)?
+                .is_none_or(|found| found.key.standing(now) != Standing::Active)
+            {
+                return Ok(false);
+            }
+            tx.rotate_key(id, &hash, until, now)?;
+            tx.record(&event)?;
+            Ok(true)
+        };
+        if !self.0.store.write(0, rotate).await? {
+            return Err(Error::KeyEnded);
+        }
+        Ok(WithSecret {
+            key: self.find(id).await?,
+            secret,
+        })
+    }
+
+    /// Ends a key, and its tokens with it.
+    pub async fn revoke(&self, caller: &Caller, id: KeyId) -> Result<ApiKey, Error> {
+        authorize_everywhere(caller, Permission::KeyDelete)?;
+        let key = self.find(id).await?;
+        let event = key_event(EventKind::KeyRevoke, caller, &key.grant, id, &key.name);
+        let now = clock::now();
+        let revoke = move |tx: &crate::store::Tx<'_>| {
+            let already = tx
+                .key(id)?
+                .is_some_and(|found| found.key.revoked_at.is_some());
+            if !already {
+                tx.revoke_key(id, now)?;
+                tx.record(&event)?;
+            }
+            Ok(())
+        };
+        self.0.store.write(0, revoke).await?;
+        self.find(id).await
+    }
+
+    /// Makes the admin key of a first start, when there has never been a key. With `to_file`, its
+    /// secret is safe in a file before the key is made.
+    pub async fn first_admin(&self, to_file: bool) -> Result<Option<WithSecret>, FirstAdminError> {
+        let is_first = self
+            .0
+            .store
+            .read(|view| Ok(!view.has_keys()?))
+            .await
+            .map_err(Error::from)?;
+        if !is_first {
+            return Ok(None);
+        }
+        let id = KeyId(Uuid::new_v4());
+        let secret = Secret::for_key(id, random());
+        let hash = self.0.credentials.hash(&secret).await?;
+        if to_file {
+            self.0.dir.write_admin_key(&secret)?;
+        }
+        let operator = Caller::operator(Origin {
+            address: "first start".to_owned(),
+            request_id: String::new(),
+        });
+        let grant = Grant {
+            scope: Scope::All,
+            permissions: PermissionSet::ALL,
+        };
+        let event = key_event(EventKind::KeyCreate, &operator, &grant, id, "admin");
+        let new = NewKey {
+            id,
+            name: "admin".to_owned(),
+            grant,
+            hash,
+            created_at: clock::now(),
+            created_by: Actor::operator(),
+            expires_at: None,
+        };
+        let make = move |tx: &crate::store::Tx<'_>| {
+            tx.make_key(&new)?;
+            tx.record(&event)
+        };
+        self.0.store.write(0, make).await.map_err(Error::from)?;
+        Ok(Some(WithSecret {
+            key: self.find(id).await?,
+            secret,
+        }))
+    }
+}
+
+/// Why there is no first admin key.
+#[derive(Debug, thiserror::Error)]
+pub enum FirstAdminError {
+    /// The store refuses.
+    #[error(transparent)]
+    Domain(#[from] Error),
+    /// Its file cannot be written.
+    #[error(transparent)]
+    File(#[from] data_dir::DirError),
+}
+
+fn key_event(kind: EventKind, caller: &Caller, grant: &Grant, id: KeyId, name: &str) -> NewEvent {
+    let detail = serde_json::json!({ "key": { "id": id.to_string(), "name": name }, "permissions": grant.permissions.names(&grant.scope) });
+    NewEvent::new(kind, caller, clock::now())
+        .within(&grant.scope)
+        .detail(detail)
+}
+
+fn checked_name(name: &str) -> Result<String, Error> {
+    let name = name.trim();
+    let is_good = !name.is_empty()
+        && name.chars().count() <= MAX_KEY_NAME
+        && !name.chars().any(char::is_control);
+    if is_good {
+        return Ok(name.to_owned());
+    }
+    Err(Error::invalid(
+        "bad_request",
+        format!("a key needs a name of 1 to {MAX_KEY_NAME} characters on one line"),
+    ))
+}
+
+fn wanted_grant(wanted: &WantedKey) -> Result<Grant, Error> {
+    let bad = |error: &dyn std::fmt::Display| Error::invalid("bad_request", error.to_string());
+    if wanted.workspace.is_none() && wanted.block.is_some() {
+        return Err(Error::invalid(
+            "bad_request",
+            "buildingBlock needs a workspace beside it",
+        ));
+    }
+    let scope = Scope::from_parts(wanted.workspace.as_deref(), wanted.block.as_deref())
+        .map_err(|error| bad(&error))?;
+    let mut permissions =
+        PermissionSet::parse(wanted.permissions.iter().map(String::as_str), &scope)
+            .map_err(|error| bad(&error))?;
+    for name in &wanted.roles {
+        permissions = permissions.union(role(name, &scope).map_err(|error| bad(&error))?);
+    }
+    if permissions.is_empty() {
+        return Err(Error::invalid(
+            "bad_request",
+            "a key needs a role or at least one permission",
+        ));
+    }
+    Ok(Grant { scope, permissions })
+}
+
+/// Whoever makes a key or shows its secret must have all of it, for as long; and a token makes
+/// none.
+fn may_give(
+    caller: &Caller,
+    grant: &Grant,
+    expires_at: Option<clock::Timestamp>,
+) -> Result<(), Error> {
+    if matches!(caller.proof, Proof::Token(_)) {
+        return Err(Error::Denied(
+            "a token makes and rotates no keys; use the key's own credentials".to_owned(),
+        ));
+    }
+    if !caller.grant.covers(grant) {
+        return Err(Error::Denied(
+            "nobody gives away more than they have: the key could do what the caller may not"
+                .to_owned(),
+        ));
+    }
+    if caller
+        .ends
+        .is_some_and(|end| expires_at.is_none_or(|expires_at| expires_at > end))
+    {
+        return Err(Error::Denied(
+            "nobody gives away more than they have: the key would outlive the caller's own"
+                .to_owned(),
+        ));
+    }
+    Ok(())
+}

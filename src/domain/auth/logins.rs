@@ -1,0 +1,479 @@
+//! Credentials: from what a request carries to the caller that it comes from, and tokens made from
+//! keys.
+
+use std::time::Duration;
+
+use crate::domain::Domain;
+use crate::domain::auth::credentials::FailureKey;
+use crate::domain::auth::credentials::random;
+use crate::domain::error::Error;
+use crate::domain::error::Unproven;
+use crate::model::caller::{Actor, Caller, Origin, Proof};
+use crate::model::clock::{self, Timestamp};
+use crate::model::digest::Digest;
+use crate::model::event::{EventKind, NewEvent};
+use crate::model::key::{KeyId, Standing, Token};
+use crate::model::permission::{Grant, PermissionSet, Scope};
+use crate::model::secret::{Kind, Secret};
+use crate::store::{KeyWithHashes, StoreError, Tx};
+
+/// For how long from its making a token may extend itself.
+pub const MAX_RENEWAL: Duration = Duration::from_hours(12);
+/// How many live tokens a key may have.
+pub const MAX_TOKENS: u64 = 10_000;
+/// How many ended tokens are removed whenever one is made.
+const TOKENS_PER_SWEEP: u32 = 100;
+
+const NO_CREDENTIALS: &str =
+    "this needs credentials: a key's secret or a token, as Bearer or as the password of Basic";
+const NOT_OURS: &str = "these credentials are no key or token of statekeep, or were mistyped: keys \
+    begin with skp_, tokens with skt_";
+const BAD: &str = "these credentials are not good, or not any more: the key or token is unknown, \
+    ended, or was given another secret";
+
+/// Credentials and tokens.
+pub struct Logins<'a>(pub(in crate::domain) &'a Domain);
+
+/// What a token is asked for with; what is left out is as the key has it.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// For one workspace only.
+    pub workspace: Option<String>,
+    /// For one building block only.
+    pub block: Option<String>,
+    /// With these permissions only.
+    pub permissions: Option<Vec<String>>,
+    /// For so many seconds.
+    pub expires_in: Option<u64>,
+    /// Whether it may extend itself.
+    pub renewable: bool,
+}
+
+/// A token that was made or extended.
+pub struct Issued {
+    /// The token; none when it was extended.
+    pub token: Option<Secret>,
+    /// For how long it lives.
+    pub expires_in: Duration,
+    /// What it may do, where it was made.
+    pub permissions: Option<Vec<&'static str>>,
+}
+
+impl Logins<'_> {
+    /// Who a request comes from, by the credentials that it carries.
+    pub async fn authenticate(
+        &self,
+        secret: Option<&Secret>,
+        origin: Origin,
+    ) -> Result<Caller, Error> {
+        let secret = secret.ok_or(Error::Unauthorized(Unproven {
+            told: NO_CREDENTIALS,
+            reason: "missing",
+            key: None,
+        }))?;
+        let here = FailureKey::Address(origin.address.clone());
+        match secret.kind() {
+            Some(Kind::Key(id)) => self.by_key(secret, id, origin).await,
+            Some(Kind::Token(sha256)) => match self.by_token(sha256, &origin)? {
+                Ok(caller) => Ok(caller),
+                Err((reason, key)) => Err(self.refuse(
+                    &[here],
+                    Unproven {
+                        told: BAD,
+                        reason,
+                        key,
+                    },
+                    &origin,
+                )),
+            },
+            None => Err(self.refuse(
+                &[here],
+                Unproven {
+                    told: NOT_OURS,
+                    reason: "malformed",
+                    key: None,
+                },
+                &origin,
+            )),
+        }
+    }
+
+    async fn by_key(&self, secret: &Secret, id: KeyId, origin: Origin) -> Result<Caller, Error> {
+        let now = clock::now();
+        let here = FailureKey::Address(origin.address.clone());
+        let found = self.0.store.key(id)?;
+        let Some(KeyWithHashes {
+            key,
+            hash,
+            old_hash,
+        }) = found.as_ref()
+        else {
+            return Err(self.refuse(
+                &[here],
+                Unproven {
+                    told: BAD,
+                    reason: "unknown",
+                    key: None,
+                },
+                &origin,
+            ));
+        };
+        let knockers = [here, FailureKey::Key(id.to_string())];
+        let old_hash = old_hash
+            .as_ref()
+            .filter(|_| key.old_secret_until.is_some_and(|until| until > now));
+        let hashes: Vec<&str> = std::iter::once(hash)
+            .chain(old_hash)
+            .map(String::as_str)
+            .collect();
+        // A key that has ended costs no argon2.
+        let is_good = key.standing(now) == Standing::Active
+            && self.0.credentials.check(secret, &hashes, &knockers).await?;
+        if !is_good {
+            let reason = why_not(key.standing(now));
+            return Err(self.refuse(
+                &knockers,
+                Unproven {
+                    told: BAD,
+                    reason,
+                    key: Some(key.actor()),
+                },
+                &origin,
+            ));
+        }
+        self.0.buffer_use(id);
+        Ok(Caller {
+            actor: key.actor(),
+            proof: Proof::Key(id),
+            grant: key.grant.clone(),
+            ends: key.expires_at,
+            origin,
+        })
+    }
+
+    /// The inner error is why a token is not good any more, and whose it is.
+    fn by_token(
+        &self,
+        sha256: Digest,
+        origin: &Origin,
+    ) -> Result<Result<Caller, (&'static str, Option<Actor>)>, Error> {
+        let now = clock::now();
+        let found = self.0.store.token(sha256)?;
+        let Some((token, KeyWithHashes { key, .. })) = found.as_ref() else {
+            return Ok(Err((why_not(Standing::Active), None)));
+        };
+        let standing = key.standing(now);
+        if standing != Standing::Active || token.expires_at <= now {
+            let reason = why_not(if standing == Standing::Active {
+                Standing::Expired
+            } else {
+                standing
+            });
+            return Ok(Err((reason, Some(key.actor()))));
+        }
+        self.0.buffer_use(key.id);
+        let (actor, grant, origin) = (key.actor(), token.grant.clone(), origin.clone());
+        Ok(Ok(Caller {
+            actor,
+            proof: Proof::Token(key.id),
+            grant,
+            ends: Some(token.expires_at),
+            origin,
+        }))
+    }
+
+    /// Counts and notes a refusal, and says what the caller is told.
+    fn refuse(&self, knockers: &[FailureKey], why: Unproven, origin: &Origin) -> Error {
+        let too_many = self.0.credentials.refuse_knocking(knockers);
+        self.0.credentials.record_failure(knockers);
+        self.0.buffer_refusal(why.key.as_ref(), origin, why.reason);
+        too_many.err().unwrap_or(Error::Unauthorized(why))
+    }
+
+    /// Makes a token from a key's id and secret, with all that the key has or less.
+    pub async fn login(
+        &self,
+        client_id: &str,
+        secret: &Secret,
+        wanted: Wanted,
+        origin: Origin,
+    ) -> Result<Issued, Error> {
+        let named = client_id.parse::<KeyId>().ok();
+        let of_key = match secret.kind() {
+            Some(Kind::Key(id)) => Some(id),
+            Some(Kind::Token(_)) | None => None,
+        };
+        if named.is_none() || named != of_key {
+            let reason = if of_key.is_some() {
+                "unknown"
+            } else {
+                "malformed"
+            };
+            return Err(self.refuse(
+                &[FailureKey::Address(origin.address.clone())],
+                Unproven {
+                    told: BAD,
+                    reason,
+                    key: None,
+                },
+                &origin,
+            ));
+        }
+        let caller = self.authenticate(Some(secret), origin).await?;
+        let now = clock::now();
+        let token = Secret::for_token(random());
+        let lifetime = self.lifetime(wanted.expires_in)?;
+        let expires_at = caller
+            .ends
+            .map_or(now + lifetime, |end| end.min(now + lifetime));
+        let grant = narrowed(&caller, &wanted)?;
+        let key = caller.key().ok_or_else(unknown)?;
+        let permissions = grant.permissions.names(&grant.scope);
+        let kept = Token {
+            key,
+            grant,
+            created_at: now,
+            expires_at,
+            renewable: wanted.renewable,
+        };
+        let digest = token.digest();
+        let made = self
+            .0
+            .store
+            .write(0, move |tx| make_token(tx, &caller, digest, &kept, now))
+            .await?;
+        made.map_err(Error::TooManyTokens)?;
+        Ok(Issued {
+            token: Some(token),
+            expires_in: expires_at.since(now),
+            permissions: Some(permissions),
+        })
+    }
+
+    fn lifetime(&self, wanted: Option<u64>) -> Result<Duration, Error> {
+        let longest = self.0.limits.token_lifetime;
+        let wanted = wanted.map_or(longest, Duration::from_secs);
+        if wanted.is_zero() || wanted > longest {
+            let detail = format!(
+                "expires_in has to be from 1 to {} seconds",
+                longest.as_secs()
+            );
+            return Err(Error::invalid("bad_request", detail));
+        }
+        Ok(wanted)
+    }
+
+    /// Lets a token live on: any of its key's with the key's own credentials, or itself when it is
+    /// renewable.
+    pub async fn extend(
+        &self,
+        caller: &Caller,
+        presented: Option<&Secret>,
+        token: Option<&Secret>,
+        expires_in: Option<u64>,
+    ) -> Result<Issued, Error> {
+        let lifetime = self.lifetime(expires_in)?;
+        let (sha256, by_itself) = own_token(caller, presented, token)?;
+        let now = clock::now();
+        let who = caller.clone();
+        let extension = Extension {
+            by_itself,
+            now,
+            lifetime,
+        };
+        let extend = move |tx: &Tx<'_>| extend_token(tx, &who, sha256, &extension);
+        let until = self
+            .0
+            .store
+            .write(0, extend)
+            .await?
+            .map_err(|why| Error::Denied(why.to_owned()))?;
+        Ok(Issued {
+            token: None,
+            expires_in: until.since(now),
+            permissions: None,
+        })
+    }
+
+    /// Ends a token: the one that was presented, or with the key's own credentials another one of
+    /// the key.
+    pub async fn end(
+        &self,
+        caller: &Caller,
+        presented: Option<&Secret>,
+        token: Option<&Secret>,
+    ) -> Result<(), Error> {
+        let (sha256, _) = own_token(caller, presented, token)?;
+        let (who, now) = (caller.clone(), clock::now());
+        let end = move |tx: &Tx<'_>| {
+            let Some(found) = tx.token(sha256)? else {
+                return Ok(Ok(()));
+            };
+            if Some(found.key) != who.key() {
+                return Ok(Err(Error::Denied(
+                    "this token belongs to another key".to_owned(),
+                )));
+            }
+            tx.end_token(sha256)?;
+            tx.record(&NewEvent::new(EventKind::TokenEnd, &who, now).within(&found.grant.scope))?;
+            Ok(Ok(()))
+        };
+        self.0.store.write(0, end).await?
+    }
+}
+
+fn unknown() -> Error {
+    Error::Unauthorized(Unproven {
+        told: BAD,
+        reason: "unknown",
+        key: None,
+    })
+}
+
+/// Why a credential is refused whose key stands like this. Of a key that is active, the secret or
+/// token is another one than those that it has.
+const fn why_not(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Active => "unknown",
+        Standing::Expired => "expired",
+        Standing::Revoked => "revoked",
+    }
+}
+
+/// The token that is meant, and whether it speaks for itself.
+fn own_token(
+    caller: &Caller,
+    presented: Option<&Secret>,
+    token: Option<&Secret>,
+) -> Result<(Digest, bool), Error> {
+    match (caller.proof, token) {
+        (Proof::Token(_), None) => presented
+            .map(|token| (token.digest(), true))
+            .ok_or_else(unknown),
+        (Proof::Token(_), Some(token)) if Some(token.digest()) == presented.map(Secret::digest) => {
+            Ok((token.digest(), true))
+        }
+        (Proof::Token(_), Some(_)) => Err(Error::Denied(
+            "a token can only extend or end itself; use the key's own credentials".to_owned(),
+        )),
+        (Proof::Key(_), Some(token)) => Ok((token.digest(), false)),
+        (Proof::Key(_), None) => Err(Error::invalid(
+            "bad_body",
+            "say which token with {\"token\": \"skt_…\"}",
+        )),
+        (Proof::Operator, _) => Err(Error::Denied(
+            "the operator has no tokens; use the key's own credentials".to_owned(),
+        )),
+    }
+}
+
+/// What a token gets that was asked for with less.
+fn narrowed(caller: &Caller, wanted: &Wanted) -> Result<Grant, Error> {
+    let bad = |error: &dyn std::fmt::Display| Error::invalid("bad_request", error.to_string());
+    let has = &caller.grant;
+    let scope = match (&wanted.workspace, &wanted.block) {
+        (None, None) => has.scope.clone(),
+        (None, Some(block)) => {
+            let workspace = has.scope.workspace().ok_or_else(|| {
+                Error::invalid("bad_request", "buildingBlock needs a workspace beside it")
+            })?;
+            Scope::from_parts(Some(workspace), Some(block)).map_err(|error| bad(&error))?
+        }
+        (Some(workspace), block) => {
+            Scope::from_parts(Some(workspace), block.as_deref()).map_err(|error| bad(&error))?
+        }
+    };
+    let permissions = match &wanted.permissions {
+        Some(names) => PermissionSet::parse(names.iter().map(String::as_str), &scope)
+            .map_err(|error| bad(&error))?,
+        None if scope == Scope::All => has.permissions,
+        None => has.permissions.without_admin_only(),
+    };
+    let grant = Grant { scope, permissions };
+    if grant.permissions.is_empty() {
+        return Err(Error::Denied(
+            "nothing of what the key may do is left for such a token".to_owned(),
+        ));
+    }
+    if !has.covers(&grant) {
+        return Err(Error::Denied(format!(
+            "a token cannot do more than its key, which is for {}",
+            has.scope
+        )));
+    }
+    Ok(grant)
+}
+
+/// The inner error is how many tokens the key has already.
+fn make_token(
+    tx: &Tx<'_>,
+    caller: &Caller,
+    sha256: Digest,
+    token: &Token,
+    now: Timestamp,
+) -> Result<Result<(), u64>, StoreError> {
+    tx.remove_ended_tokens(now, TOKENS_PER_SWEEP)?;
+    let live = tx.live_tokens(token.key, now)?;
+    if live >= MAX_TOKENS {
+        return Ok(Err(live));
+    }
+    tx.make_token(sha256, token)?;
+    let event = NewEvent::new(EventKind::Login, caller, now).within(&token.grant.scope);
+    tx.record(&event.detail(serde_json::json!({
+        "permissions": token.grant.permissions.names(&token.grant.scope), "expires_at": token.expires_at, "renewable": token.renewable,
+    })))?;
+    Ok(Ok(()))
+}
+
+/// How a token is to be extended.
+struct Extension {
+    /// Whether the token itself asks for it.
+    by_itself: bool,
+    now: Timestamp,
+    lifetime: Duration,
+}
+
+/// The inner error is why the token may not be extended.
+fn extend_token(
+    tx: &Tx<'_>,
+    caller: &Caller,
+    sha256: Digest,
+    extension: &Extension,
+) -> Result<Result<Timestamp, &'static str>, StoreError> {
+    let Extension {
+        by_itself,
+        now,
+        lifetime,
+    } = *extension;
+    let found = tx
+        .token(sha256)?
+        .filter(|token| Some(token.key) == caller.key() && token.expires_at > now);
+    let Some(token) = found else {
+        return Ok(Err("there is no such live token of this key"));
+    };
+    if by_itself && !token.renewable {
+        return Ok(Err(
+            "this token is not renewable; extend it with the key's own credentials",
+        ));
+    }
+    let key_ends = tx.key(token.key)?.and_then(|key| key.key.expires_at);
+    let limit = by_itself.then(|| token.created_at + MAX_RENEWAL);
+    let until = [key_ends, limit]
+        .into_iter()
+        .flatten()
+        .fold(now + lifetime, Timestamp::min);
+    if until <= now {
+        return Ok(Err(
+            "this token has extended itself for as long as it may; get a new one",
+        ));
+    }
+    // Asking for less than is left takes nothing away.
+    let until = until.max(token.expires_at);
+    tx.extend_token(sha256, until)?;
+    tx.record(
+        &NewEvent::new(EventKind::TokenExtend, caller, now)
+            .within(&token.grant.scope)
+            .detail(serde_json::json!({ "until": until })),
+    )?;
+    Ok(Ok(until))
+}

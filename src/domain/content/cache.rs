@@ -1,0 +1,229 @@
+//! LeasedBytes versions, kept for whoever reads them next: a client asks for the state several
+//! times a run, and so do its neighbours.
+//!
+//! Bytes are known by their SHA-256 alone. Which version is current, and whether the caller may
+//! read it, is never remembered here. All bytes are reserved from the budget for as long as anybody
+//! holds them; what is kept here goes as soon as somebody else needs the room.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
+
+use lru::LruCache;
+
+use crate::domain::engine::budget::Reservation;
+use crate::domain::engine::single_flight::read;
+use crate::domain::engine::single_flight::write;
+use crate::model::clock;
+use crate::model::digest::Digest;
+
+/// The most entries, however small.
+const MAX_ENTRIES: usize = 10_000;
+
+/// The bytes of a version, in memory that is reserved for them.
+pub struct LeasedBytes {
+    bytes: Vec<u8>,
+    // Comes back to the budget when the last reader is done.
+    _reservation: Reservation,
+}
+
+impl LeasedBytes {
+    pub(in crate::domain) fn new(mut bytes: Vec<u8>, mut reservation: Reservation) -> Arc<Self> {
+        // Only so much is reserved from now on.
+        bytes.shrink_to_fit();
+        reservation.keep_only(bytes.len() as u64);
+        Arc::new(Self {
+            bytes,
+            _reservation: reservation,
+        })
+    }
+}
+
+impl AsRef<[u8]> for LeasedBytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// The versions that were read last.
+pub(in crate::domain) struct DecodedCache {
+    kept: RwLock<Kept>,
+    capacity: u64,
+    began: Instant,
+}
+
+struct Kept {
+    entries: LruCache<Digest, Entry>,
+    bytes: u64,
+}
+
+struct Entry {
+    decoded: Arc<LeasedBytes>,
+    /// Milliseconds after [`DecodedCache::began`].
+    read_at: AtomicU64,
+}
+
+impl Kept {
+    fn new() -> Self {
+        // Bounded here, and not made for the most that there may ever be.
+        Self {
+            entries: LruCache::unbounded(),
+            bytes: 0,
+        }
+    }
+
+    fn drop_oldest(&mut self) -> bool {
+        let Some((_, entry)) = self.entries.pop_lru() else {
+            return false;
+        };
+        self.bytes -= entry.decoded.bytes.len() as u64;
+        true
+    }
+}
+
+impl DecodedCache {
+    /// Keeps at most so many bytes.
+    pub(in crate::domain) fn new(capacity: u64) -> Self {
+        Self {
+            kept: RwLock::new(Kept::new()),
+            capacity,
+            began: clock::monotonic(),
+        }
+    }
+
+    pub(in crate::domain) fn get(&self, sha256: Digest) -> Option<Arc<LeasedBytes>> {
+        let now = self.now();
+        // Whoever reads what was read last, as crowds do, changes no order and so holds up nobody
+        // else.
+        if let Some((last, entry)) = read(&self.kept).entries.iter().next()
+            && *last == sha256
+        {
+            entry.read_at.store(now, Ordering::Relaxed);
+            return Some(Arc::clone(&entry.decoded));
+        }
+        let mut kept = write(&self.kept);
+        let entry = kept.entries.get(&sha256)?;
+        entry.read_at.store(now, Ordering::Relaxed);
+        Some(Arc::clone(&entry.decoded))
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Keeps bytes that were proven to be these, unless one version alone would take most of the
+    /// room.
+    pub(in crate::domain) fn put(&self, sha256: Digest, decoded: &Arc<LeasedBytes>) {
+        let size = decoded.bytes.len() as u64;
+        let mut kept = write(&self.kept);
+        if size > self.capacity / 2 || kept.entries.contains(&sha256) {
+            return;
+        }
+        while (kept.bytes + size > self.capacity || kept.entries.len() >= MAX_ENTRIES)
+            && kept.drop_oldest()
+        {}
+        kept.bytes += size;
+        kept.entries.put(
+            sha256,
+            Entry {
+                decoded: Arc::clone(decoded),
+                read_at: AtomicU64::new(self.now()),
+            },
+        );
+    }
+
+    /// Gives up bytes that were removed.
+    pub(in crate::domain) fn forget(&self, sha256: Digest) {
+        let mut kept = write(&self.kept);
+        if let Some(entry) = kept.entries.pop(&sha256) {
+            kept.bytes -= entry.decoded.bytes.len() as u64;
+        }
+    }
+
+    /// Gives all room back; says whether there was any.
+    pub(in crate::domain) fn clear(&self) -> bool {
+        let kept = std::mem::replace(&mut *write(&self.kept), Kept::new());
+        !kept.entries.is_empty()
+    }
+
+    /// Gives back what nobody has read for so long.
+    pub(in crate::domain) fn forget_unread(&self, longer_than: Duration) {
+        let long_ago = self
+            .now()
+            .checked_sub(u64::try_from(longer_than.as_millis()).unwrap_or(u64::MAX));
+        let mut kept = write(&self.kept);
+        while kept
+            .entries
+            .peek_lru()
+            .is_some_and(|(_, entry)| Some(entry.read_at.load(Ordering::Relaxed)) <= long_ago)
+        {
+            kept.drop_oldest();
+        }
+        if kept.entries.is_empty() {
+            *kept = Kept::new();
+        }
+    }
+
+    /// How many bytes are kept.
+    pub(in crate::domain) fn bytes(&self) -> u64 {
+        read(&self.kept).bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::engine::budget::Budget;
+
+    fn put(cache: &DecodedCache, budget: &Budget, number: u64, size: usize) {
+        let reservation = budget.for_copy(size as u64).unwrap();
+        cache.put(
+            Digest::of(&number.to_le_bytes()),
+            &LeasedBytes::new(vec![0; size], reservation),
+        );
+    }
+
+    fn has(cache: &DecodedCache, number: u64) -> bool {
+        cache.get(Digest::of(&number.to_le_bytes())).is_some()
+    }
+
+    #[test]
+    fn keeps_what_was_read_last_and_never_more_than_it_may() {
+        let (cache, budget) = (DecodedCache::new(100_000), Budget::new(10_000_000));
+        for number in 0..1_000 {
+            put(&cache, &budget, number, 10_000);
+            assert!(number == 0 || has(&cache, 0), "read each time, and so kept");
+            assert!(cache.bytes() <= 100_000);
+        }
+        assert!(has(&cache, 999) && !has(&cache, 500));
+        put(&cache, &budget, 1_000, 50_001);
+        assert!(
+            !has(&cache, 1_000),
+            "one version alone does not push out all others"
+        );
+        assert!(cache.clear() && cache.bytes() == 0 && !cache.clear());
+        assert_eq!(budget.in_flight().0, 0, "nothing is reserved any more");
+    }
+
+    #[test]
+    fn what_was_read_long_ago_is_given_back_and_what_was_read_just_now_is_not() {
+        let (cache, budget) = (DecodedCache::new(u64::MAX), Budget::new(1 << 40));
+        (0..100).for_each(|number| put(&cache, &budget, number, 1));
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(has(&cache, 0));
+        cache.forget_unread(Duration::from_millis(50));
+        assert_eq!(cache.bytes(), 1, "the one that was read just now");
+        std::thread::sleep(Duration::from_millis(2));
+        cache.forget_unread(Duration::from_millis(1));
+        assert_eq!(budget.in_flight().0, 0);
+    }
+
+    #[test]
+    fn many_small_ones_are_bounded_in_number() {
+        let (cache, budget) = (DecodedCache::new(u64::MAX), Budget::new(1 << 40));
+        for number in 0..2 * MAX_ENTRIES as u64 {
+            put(&cache, &budget, number, 1);
+        }
+        assert_eq!(cache.bytes(), MAX_ENTRIES as u64);
+    }
+}

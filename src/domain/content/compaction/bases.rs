@@ -1,0 +1,162 @@
+//! Blobs that nothing but other blobs needs any more: what leans on them is kept in another way,
+//! and they go.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::blob::{self, DIFFERENCE, WHOLE};
+use crate::domain::Domain;
+use crate::domain::content::cache::LeasedBytes;
+use crate::domain::content::read::SIZE_TAKEN_APART;
+use crate::domain::content::read::WhenFull;
+use crate::domain::error::Error;
+use crate::store::{BlobId, Kept};
+
+/// How many blobs are looked up at a time.
+const BLOBS_AT_A_TIME: u32 = 50;
+/// How many of those that nothing needs go in one transaction.
+const ORPHANS_AT_A_TIME: u32 = 100;
+
+impl Domain {
+    /// Lets go of all bytes that are only kept for what leans on them, or for nothing at all, after
+    /// their versions were removed.
+    pub(in crate::domain) async fn release_bases(&self) -> Result<(), Error> {
+        self.release_what_is_leaned_on().await?;
+        loop {
+            let orphans = self
+                .store
+                .read(|view| view.orphans(ORPHANS_AT_A_TIME))
+                .await?;
+            if orphans.is_empty() {
+                return Ok(());
+            }
+            let removed = self
+                .store
+                .write(0, move |tx| {
+                    orphans
+                        .iter()
+                        .try_for_each(|orphan| tx.drop_blob_unless_used(*orphan))
+                })
+                .await;
+            match removed.map_err(Error::from) {
+                // They stay where a page of theirs is damaged. They only take room.
+                Err(Error::Damaged(_)) => return Ok(()),
+                done => done?,
+            }
+        }
+    }
+
+    /// Lets go of all bytes that are only kept for what leans on them. Those stay that something
+    /// damaged leans on; they keep none behind them.
+    pub(in crate::domain) async fn release_what_is_leaned_on(&self) -> Result<(), Error> {
+        let mut after = None;
+        loop {
+            let bases = self
+                .store
+                .read(move |view| view.only_leaned_on(after, BLOBS_AT_A_TIME))
+                .await?;
+            let Some(last) = bases.last() else {
+                return Ok(());
+            };
+            after = Some(*last);
+            for base in bases {
+                self.release(base, &HashSet::new()).await?;
+            }
+        }
+    }
+
+    /// Has everything that leans on a blob lean on what that leans on itself, or stand alone, and
+    /// lets go of the blob if no version needs it. Nothing of `but_these` is leaned on, and what is
+    /// in there goes on leaning. Says whether nothing else leans on it any more: whatever cannot be
+    /// decoded does.
+    pub(in crate::domain) async fn release(
+        &self,
+        base: BlobId,
+        but_these: &HashSet<BlobId>,
+    ) -> Result<bool, Error> {
+        let mut next = self.base_of(base)?;
+        while let Some(base) = next
+            && but_these.contains(&base.id)
+        {
+            next = self.base_of(base.id)?;
+        }
+        while let Some(kept) = self.leaning_on(base, but_these).await? {
+            if !self.lean_elsewhere(&kept, next).await? {
+                return Ok(false);
+            }
+        }
+        self.store
+            .write(0, move |tx| tx.drop_blob_unless_used(base))
+            .await?;
+        Ok(true)
+    }
+
+    async fn leaning_on(
+        &self,
+        base: BlobId,
+        but_these: &HashSet<BlobId>,
+    ) -> Result<Option<Kept>, Error> {
+        let all = self
+            .store
+            .read(move |view| view.leaning_on(base, u32::MAX))
+            .await?;
+        Ok(all.into_iter().find(|kept| !but_these.contains(&kept.id)))
+    }
+
+    fn base_of(&self, blob: BlobId) -> Result<Option<Kept>, Error> {
+        Ok(self.store.look(
+            |view| match view.kept_in(blob)?.and_then(|kept| kept.base) {
+                Some(base) => view.kept_in(base),
+                None => Ok(None),
+            },
+        )?)
+    }
+
+    /// Keeps a blob as a difference to another base, or alone; false where its bytes cannot be
+    /// read.
+    async fn lean_elsewhere(&self, kept: &Kept, base: Option<Kept>) -> Result<bool, Error> {
+        let Some(bytes) = self.decode_blob(kept).await? else {
+            return Ok(false);
+        };
+        if let Some(base) = base
+            && let Some(base_bytes) = self.decode_blob(&base).await?
+            && self
+                .keep_as(kept, Arc::clone(&bytes), Some((base, base_bytes)))
+                .await?
+        {
+            return Ok(true);
+        }
+        // Where it has changed meanwhile, whoever asked looks again.
+        self.keep_as(kept, bytes, None).await?;
+        Ok(true)
+    }
+
+    async fn keep_as(
+        &self,
+        kept: &Kept,
+        bytes: Arc<LeasedBytes>,
+        base: Option<(Kept, Arc<LeasedBytes>)>,
+    ) -> Result<bool, Error> {
+        let (base, base_bytes) = base.unzip();
+        let around = kept.size + base.map_or(0, |base| base.size);
+        let reservation = self
+            .reserve_for_copies(around * SIZE_TAKEN_APART, WhenFull::Wait)
+            .await?;
+        let encoded = self.on_a_core(reservation, move |_reservation| {
+            blob::encode_at_leisure(
+                bytes.as_ref().as_ref(),
+                base_bytes.as_deref().map(AsRef::as_ref),
+            )
+        });
+        let frame = encoded
+            .await?
+            .map_err(|error| Error::Internal(error.to_string()))?;
+        let (kept, format) = (*kept, if base.is_some() { DIFFERENCE } else { WHOLE });
+        Ok(self
+            .store
+            .write(frame.len(), move |tx| {
+                tx.replace_frame(&kept, base.as_ref(), format, &frame)
+            })
+            .await?)
+    }
+}

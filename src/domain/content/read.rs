@@ -1,0 +1,233 @@
+//! From a version to its bytes: from memory where they are cache, else read, decoded and proven
+//! once for all who ask at the same time.
+
+use std::sync::Arc;
+
+use crate::blob::{self, Frame};
+use crate::domain::Domain;
+use crate::domain::content::cache::LeasedBytes;
+use crate::domain::engine::budget::Reservation;
+use crate::domain::engine::single_flight::SingleFlight;
+use crate::domain::error::Error;
+use crate::domain::states::outputs;
+use crate::model::digest::Digest;
+use crate::model::name::StateName;
+use crate::model::version::Version;
+use crate::store::{Bytes, ChainSize, Kept, StateId, StoreError, StoredBlob, View};
+
+/// How many times its size a state needs at most while its outputs or the addresses of its
+/// resources are taken apart.
+pub(in crate::domain) const SIZE_TAKEN_APART: u64 = 4;
+
+/// Whether somebody waits for memory that is not there yet.
+#[derive(Clone, Copy)]
+pub(in crate::domain) enum WhenFull {
+    Wait,
+    Fail,
+}
+
+/// Decoding under way.
+pub(in crate::domain) type Decoding = SingleFlight<Digest, Arc<LeasedBytes>>;
+
+/// What it takes to decode a version: its frames, the bytes that come out of one of them, and those
+/// that it is a difference to.
+fn memory(chain: ChainSize) -> u64 {
+    chain
+        .stored
+        .saturating_add(chain.largest.saturating_mul(chain.frames.clamp(1, 2)))
+}
+
+/// The frames that lead to some bytes, or how large they are where they are kept in another way
+/// since and take more.
+fn chain_within(
+    view: &View<'_>,
+    bytes: Bytes,
+    reserved: ChainSize,
+) -> Result<Result<Vec<StoredBlob>, ChainSize>, StoreError> {
+    let now = view.chain_size(bytes)?;
+    if memory(now) > memory(reserved) {
+        Ok(Err(now))
+    } else {
+        view.chain(bytes).map(Ok)
+    }
+}
+
+/// A frame as the decoder wants it.
+pub(in crate::domain) fn frame(blob: &StoredBlob) -> Frame<'_> {
+    Frame {
+        format: blob.format,
+        size: blob.size,
+        bytes: &blob.frame,
+    }
+}
+
+impl Domain {
+    /// The exact bytes of a version, which are proven to be those that were written.
+    pub(in crate::domain) async fn bytes_of(
+        &self,
+        name: &StateName,
+        state: StateId,
+        version: &Version,
+        when_full: WhenFull,
+    ) -> Result<Arc<LeasedBytes>, Error> {
+        if version.purged {
+            return Err(Error::Purged(name.clone(), version.number));
+        }
+        let sha256 = version.sha256;
+        if let Some(cache) = self.cache.get(sha256) {
+            self.metrics.cache.with_label_values(&["hit"]).inc();
+            return Ok(cache);
+        }
+        self.metrics.cache.with_label_values(&["miss"]).inc();
+        let decoded = self
+            .decoding
+            .run(sha256, || self.decode(name, state, version, when_full))
+            .await;
+        match &decoded {
+            Ok(decoded) => {
+                self.cache.put(sha256, decoded);
+                self.note_readable(name, state, version.number).await;
+            }
+            Err(Error::Damaged(_)) => {
+                self.metrics.damaged_reads.inc();
+                self.note_damaged(name, state, version.number).await;
+            }
+            Err(_) => {}
+        }
+        decoded
+    }
+
+    /// The same for nobody: past what is kept for readers, and without waiting for memory.
+    pub(in crate::domain) async fn check_readable(
+        &self,
+        name: &StateName,
+        state: StateId,
+        version: &Version,
+    ) -> Result<(), Error> {
+        self.decode(name, state, version, WhenFull::Fail)
+            .await
+            .map(drop)
+    }
+
+    /// The same from the database, whether or not it is cache.
+    async fn decode(
+        &self,
+        name: &StateName,
+        state: StateId,
+        version: &Version,
+        when_full: WhenFull,
+    ) -> Result<Arc<LeasedBytes>, Error> {
+        let (number, sha256) = (version.number, version.sha256);
+        let chain = self.chain(Bytes::Of(state, number), when_full).await;
+        let (reservation, chain) = chain.map_err(|error| {
+            if let Error::Damaged(cause) = &error {
+                damaged(name, number, cause)
+            } else {
+                error
+            }
+        })?;
+        if chain.is_empty() {
+            return Err(self.why_empty(name, state, number));
+        }
+        let decode = move |reservation| {
+            blob::decode(chain.iter().map(frame), sha256)
+                .map(|bytes| LeasedBytes::new(bytes, reservation))
+        };
+        self.on_a_core(reservation, decode)
+            .await?
+            .map_err(|error| damaged(name, number, &error))
+    }
+
+    /// A version without bytes was purged; or they should be there and are not.
+    fn why_empty(&self, name: &StateName, state: StateId, number: u64) -> Error {
+        match self.store.look(|view| view.version(state, number)) {
+            Ok(Some(version)) if !version.purged => {
+                damaged(name, number, &"its bytes are not there")
+            }
+            Ok(_) => Error::Purged(name.clone(), number),
+            Err(error) => error.into(),
+        }
+    }
+
+    /// The frames that lead to some bytes, with memory for them and for what comes out of them.
+    pub(in crate::domain) async fn chain(
+        &self,
+        bytes: Bytes,
+        when_full: WhenFull,
+    ) -> Result<(Reservation, Vec<StoredBlob>), Error> {
+        let mut wanted = self.store.look(|view| view.chain_size(bytes))?;
+        loop {
+            let reservation = self.reserve_for_copies(memory(wanted), when_full).await?;
+            // The memory is with the frames from the first moment.
+            match self
+                .store
+                .read(move |view| {
+                    Ok(chain_within(view, bytes, wanted)?.map(|chain| (reservation, chain)))
+                })
+                .await?
+            {
+                Ok(found) => return Ok(found),
+                Err(now) => wanted = now,
+            }
+        }
+    }
+
+    /// The exact bytes in a blob, whether or not a version still refers to it; none where they
+    /// cannot be read.
+    pub(in crate::domain) async fn decode_blob(
+        &self,
+        kept: &Kept,
+    ) -> Result<Option<Arc<LeasedBytes>>, Error> {
+        let digest = kept.digest;
+        let (reservation, chain) = self.chain(Bytes::In(kept.id), WhenFull::Wait).await?;
+        let decode = move |reservation| {
+            blob::decode(chain.iter().map(frame), digest)
+                .map(|bytes| LeasedBytes::new(bytes, reservation))
+        };
+        Ok(self.on_a_core(reservation, decode).await?.ok())
+    }
+
+    /// Memory for working copies of so many bytes, waited for where there is when_full.
+    pub(in crate::domain) async fn reserve_for_copies(
+        &self,
+        bytes: u64,
+        when_full: WhenFull,
+    ) -> Result<Reservation, Error> {
+        match (self.making_room(|| self.budget.for_copy(bytes)), when_full) {
+            (Err(_), WhenFull::Wait) => self.budget.for_copy_soon(bytes).await,
+            (reserved, WhenFull::Wait | WhenFull::Fail) => reserved,
+        }
+    }
+
+    /// The state that is made from a version for a caller who may only read outputs.
+    /// With the SHA-256 of what was made.
+    pub(in crate::domain) async fn outputs_of(
+        &self,
+        version: &Version,
+        bytes: Arc<LeasedBytes>,
+    ) -> Result<(Arc<LeasedBytes>, Digest), Error> {
+        let reservation = self
+            .reserve_for_copies(
+                version.size.saturating_mul(SIZE_TAKEN_APART),
+                WhenFull::Wait,
+            )
+            .await?;
+        let head = version.head.clone();
+        let make = move |reservation| {
+            let made = outputs::state_of_outputs(bytes.as_ref().as_ref(), &head)?;
+            let digest = Digest::of(&made);
+            Ok((LeasedBytes::new(made, reservation), digest))
+        };
+        self.on_a_core(reservation, make).await?
+    }
+}
+
+/// What a reader is told of a version that cannot be read, once the log has the cause.
+fn damaged(name: &StateName, number: u64, cause: &impl std::fmt::Display) -> Error {
+    tracing::error!(state = %name, version = number, error = %cause, "a version is damaged");
+    Error::Damaged(format!(
+        "version {number} of {name} is damaged and cannot be read; other versions are not \
+            affected, see its /versions. Writing the same bytes again \
+         mends it; docs/operation.md says what else to do"
+    ))
+}

@@ -1,0 +1,303 @@
+//! What changed from one version of a state to another. Both are decoded and proven, taken apart on
+//! a core, and answered without what is secret; whoever asks for secrets in clear gets them only
+//! once that is written down.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::diff::{self, MAX_REPORT, NotComparable, Report};
+use crate::domain::Domain;
+use crate::domain::access::authorize;
+use crate::domain::content::cache::LeasedBytes;
+use crate::domain::content::read::SIZE_TAKEN_APART;
+use crate::domain::content::read::WhenFull;
+use crate::domain::error::Error;
+use crate::domain::history::History;
+use crate::domain::history::on_state;
+use crate::model::caller::Caller;
+use crate::model::clock;
+use crate::model::event::{EventKind, NewEvent};
+use crate::model::name::StateName;
+use crate::model::permission::Permission;
+use crate::model::version::{Counts, Version};
+use crate::store::{Before, StateId, StoreError, View};
+
+/// Two states that are compared need so many times their size, their own bytes among that.
+const SIZE_COMPARED: u64 = SIZE_TAKEN_APART + 1;
+/// A report, and the answer that is made of it, need so many times the report's limit.
+const COPIES_OF_A_REPORT: u64 = 3;
+/// What is reserved for two versions beyond their sizes at most, since memory is reserved in whole
+/// KiB.
+const BEYOND_SIZES: u64 = 2 * 1024;
+
+/// Which versions are to be compared, and how.
+#[derive(Clone, Copy)]
+pub struct Comparing {
+    /// The version that is looked at.
+    pub to: u64,
+    /// The version that it is compared with; the one that was current before it where none is
+    /// given.
+    pub from: Option<u64>,
+    /// Whether secrets are shown in clear.
+    pub reveal: bool,
+}
+
+/// The answer.
+#[derive(Serialize)]
+struct Answer<'a> {
+    from: Option<&'a Version>,
+    from_reason: Option<&'static str>,
+    to: &'a Version,
+    encrypted: bool,
+    not_compared: Option<NotCompared>,
+    diff: Option<Report>,
+}
+
+/// What a version is compared with.
+enum Against {
+    Version(Box<Version>),
+    /// Nothing was current before it, for this reason.
+    Nothing(&'static str),
+    /// What was current before it is not there any more.
+    Gone,
+}
+
+impl Against {
+    fn version(&self) -> Option<&Version> {
+        match self {
+            Self::Version(version) => Some(version),
+            Self::Nothing(_) | Self::Gone => None,
+        }
+    }
+
+    /// Why there is no version, if there is none.
+    const fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::Version(_) => None,
+            Self::Nothing(reason) => Some(reason),
+            Self::Gone => Some("pruned"),
+        }
+    }
+}
+
+/// Why two versions, or one, cannot be looked into.
+#[derive(Clone, Debug, Serialize)]
+pub struct NotCompared {
+    code: &'static str,
+    detail: String,
+}
+
+impl NotCompared {
+    pub(in crate::domain) fn new(code: &'static str, detail: String) -> Self {
+        Self { code, detail }
+    }
+
+    /// The version before one is gone; what that one changed was counted while it was there, if
+    /// ever.
+    fn pruned(to: &Version) -> Self {
+        let recorded = to.counts.map_or_else(
+            || "what changed was never counted".to_owned(),
+            |Counts {
+                 added,
+                 changed,
+                 removed,
+             }| format!("it recorded +{added} ~{changed} -{removed}"),
+        );
+        Self::new(
+            "pruned",
+            format!("the version before it was pruned; {recorded}"),
+        )
+    }
+
+    fn too_large(limit: u64) -> Self {
+        let detail = format!(
+            "the two versions are larger than {limit} bytes together, more than this server \
+                compares (--max-in-flight)"
+        );
+        Self {
+            code: "too_large",
+            detail,
+        }
+    }
+}
+
+impl From<NotComparable> for NotCompared {
+    fn from(why: NotComparable) -> Self {
+        Self {
+            code: why.code(),
+            detail: why.to_string(),
+        }
+    }
+}
+
+impl History<'_> {
+    /// What changed from one version to another, as JSON.
+    pub async fn compare(
+        &self,
+        caller: &Caller,
+        name: &StateName,
+        comparing: Comparing,
+    ) -> Result<Arc<LeasedBytes>, Error> {
+        authorize(caller, Permission::List, name)?;
+        let found = self.0.store.look(|view| {
+            on_state(view, name, |state| {
+                Ok((state, pair(view, state, comparing)?))
+            })
+        })?;
+        let (state, (from, to)) = found.map_err(|why| why.into_error(name, name))?;
+        let missing = |number| self.0.no_version(name, number);
+        let to = to.ok_or_else(|| missing(comparing.to))?;
+        let from = from.map_err(missing)?;
+        if let Some(purged) = from
+            .version()
+            .into_iter()
+            .chain([&to])
+            .find(|version| version.purged)
+        {
+            return Err(Error::Purged(name.clone(), purged.number));
+        }
+        let compared_with = from.version().map(|from| from.number);
+        let answer = self
+            .0
+            .compared(name, state, (from, to), comparing.reveal)
+            .await?;
+        if comparing.reveal {
+            let detail = serde_json::json!({ "what": "diff", "from": compared_with });
+            self.0
+                .record_reveal(caller, name, comparing.to, detail)
+                .await?;
+        }
+        self.0.buffer_read(caller, name, Some(comparing.to));
+        Ok(answer)
+    }
+}
+
+/// The version that another is compared with, or the number of the one that is asked for and not
+/// there; and that other one, if it is there.
+type Pair = (Result<Against, u64>, Option<Version>);
+
+fn pair(view: &View<'_>, state: StateId, comparing: Comparing) -> Result<Pair, StoreError> {
+    let to = view.version(state, comparing.to)?;
+    let from = match comparing.from {
+        Some(number) => view
+            .version(state, number)?
+            .map(|version| Against::Version(Box::new(version)))
+            .ok_or(number),
+        None => Ok(match view.before(state, comparing.to)? {
+            Before::Version(version) => Against::Version(version),
+            Before::Nothing => Against::Nothing("first"),
+            Before::Deleted => Against::Nothing("deleted"),
+            Before::Gone => Against::Gone,
+        }),
+    };
+    Ok((from, to))
+}
+
+impl Domain {
+    /// Writes down that somebody is shown secrets in clear; they are not if this fails.
+    pub(in crate::domain) async fn record_reveal(
+        &self,
+        caller: &Caller,
+        name: &StateName,
+        version: u64,
+        detail: serde_json::Value,
+    ) -> Result<(), Error> {
+        let event = NewEvent::new(EventKind::StateReveal, caller, clock::now())
+            .on(name)
+            .version(version)
+            .detail(detail);
+        Ok(self.store.write(0, move |tx| tx.record(&event)).await?)
+    }
+
+    async fn compared(
+        &self,
+        name: &StateName,
+        state: StateId,
+        (from, to): (Against, Version),
+        reveal: bool,
+    ) -> Result<Arc<LeasedBytes>, Error> {
+        let mut not_compared = match &from {
+            Against::Gone => Some(NotCompared::pruned(&to)),
+            Against::Version(_) | Against::Nothing(_) => self.hindrance(from.version(), &to),
+        };
+        let (mut bytes, mut needed) = (None, 0);
+        if not_compared.is_none() {
+            let before = match from.version() {
+                Some(from) => Some(self.bytes_of(name, state, from, WhenFull::Wait).await?),
+                None => None,
+            };
+            bytes = Some((
+                before,
+                self.bytes_of(name, state, &to, WhenFull::Wait).await?,
+            ));
+            needed = self.memory_to_compare(from.version(), &to);
+        }
+        let reservation = self.reserve_for_copies(needed, WhenFull::Wait).await?;
+        let made = self.on_a_core(reservation, move |reservation| {
+            let report = bytes
+                .map(|(before, after)| report(before.as_deref(), &after, reveal))
+                .transpose();
+            let diff = report.unwrap_or_else(|why| {
+                not_compared = Some(why.into());
+                None
+            });
+            let encrypted = is_encrypted(from.version(), &to);
+            let answer = Answer {
+                from: from.version(),
+                from_reason: from.reason(),
+                to: &to,
+                encrypted,
+                not_compared,
+                diff,
+            };
+            serde_json::to_vec(&answer).map(|made| LeasedBytes::new(made, reservation))
+        });
+        made.await?
+            .map_err(|error| Error::Internal(error.to_string()))
+    }
+
+    /// How much is needed to compare two versions beside their bytes, and no more than there can
+    /// be.
+    pub(in crate::domain) fn memory_to_compare(&self, from: Option<&Version>, to: &Version) -> u64 {
+        let both = both(from, to);
+        let most = self
+            .limits()
+            .max_in_flight
+            .saturating_sub(both + BEYOND_SIZES);
+        most.min(both.saturating_mul(SIZE_TAKEN_APART) + MAX_REPORT as u64 * COPIES_OF_A_REPORT)
+    }
+
+    /// What can be told without looking into either of them.
+    pub(in crate::domain) fn hindrance(
+        &self,
+        from: Option<&Version>,
+        to: &Version,
+    ) -> Option<NotCompared> {
+        if is_encrypted(from, to) {
+            return Some(NotComparable::Encrypted.into());
+        }
+        let most = self.limits().max_in_flight / SIZE_COMPARED;
+        (both(from, to) > most).then(|| NotCompared::too_large(most))
+    }
+}
+
+/// How many bytes two versions have together.
+fn both(from: Option<&Version>, to: &Version) -> u64 {
+    to.size.saturating_add(from.map_or(0, |from| from.size))
+}
+
+fn is_encrypted(from: Option<&Version>, to: &Version) -> bool {
+    from.into_iter()
+        .chain([to])
+        .any(|version| version.head.encrypted)
+}
+
+fn report(
+    before: Option<&LeasedBytes>,
+    after: &LeasedBytes,
+    reveal: bool,
+) -> Result<Report, NotComparable> {
+    let before = before.map_or(diff::NOTHING, AsRef::as_ref);
+    Ok(diff::compare(before, after.as_ref())?.report(reveal))
+}

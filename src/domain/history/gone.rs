@@ -1,0 +1,171 @@
+//! Callers that go away while what they asked for is on its way to the disk, and acts that come in
+//! between a look and its act: what is remembered is what the database says.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::mpsc::{Sender, channel};
+use std::task::Poll;
+
+use crate::domain::history::purge::Which;
+use crate::domain::history::{Hindrance, Restore};
+use crate::domain::states::Write;
+use crate::domain::*;
+use crate::model::caller::Origin;
+use crate::model::name::StateName;
+use crate::store::StateId;
+
+fn name() -> StateName {
+    StateName::parse("w", "b").unwrap()
+}
+
+fn caller() -> Caller {
+    Caller::operator(Origin {
+        address: "socket".to_owned(),
+        request_id: String::new(),
+    })
+}
+
+fn on_a_domain<F: Future<Output = ()>>(test: impl FnOnce(Arc<Domain>) -> F) {
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let domain = Domain::open(DirLock::take(dir.path()).unwrap(), Limits::default()).unwrap();
+    runtime.block_on(test(domain));
+}
+
+/// Keeps the writer busy until the answer is dropped.
+fn occupy(domain: &Domain) -> Sender<()> {
+    let (release, wait) = channel::<()>();
+    let (begun, has_begun) = channel::<()>();
+    domain.store.post(move |_| {
+        let _ = begun.send(());
+        let _ = wait.recv();
+        Ok(())
+    });
+    has_begun.recv().unwrap();
+    release
+}
+
+/// Asks for something and goes away before the writer has come to it; then lets the writer go on.
+async fn abandoned(domain: &Domain, act: impl Future) {
+    let release = occupy(domain);
+    {
+        let mut act = pin!(act);
+        assert!(
+            poll_fn(|context| Poll::Ready(act.as_mut().poll(context).is_pending())).await,
+            "it waits"
+        );
+    }
+    drop(release);
+    domain.store.write(0, |_| Ok(())).await.unwrap();
+}
+
+#[test]
+fn a_clock_that_a_person_trusts_is_trusted_though_that_person_is_gone() {
+    on_a_domain(async |domain| {
+        domain.trust.believe(Timestamp::from_millis(0));
+        assert!(domain.trust.doubt().is_some());
+        abandoned(&domain, domain.retention().trust_clock(&caller())).await;
+        assert!(
+            domain
+                .store
+                .look(|view| view.moment(Moment::Trusted))
+                .unwrap()
+                .is_some(),
+            "the database says so"
+        );
+        assert!(domain.trust.doubt().is_none());
+    });
+}
+
+#[test]
+fn damage_that_could_not_be_written_down_is_found_again_though_its_reader_is_gone() {
+    on_a_domain(async |domain| {
+        let state = StateId::for_tests();
+        abandoned(&domain, domain.note_damaged(&name(), state, 1)).await;
+        assert_eq!(domain.damaged.count(), 1);
+        let lose = |tx: &crate::store::Tx<'_>| tx.lose_damaged_versions();
+        domain.store.write(0, lose).await.unwrap();
+        abandoned(&domain, domain.note_damaged(&name(), state, 2)).await;
+        assert_eq!(domain.damaged.count(), 1, "the next read tells it");
+    });
+}
+
+#[test]
+fn what_was_purged_between_the_look_of_a_restore_and_its_act_is_told_as_purged() {
+    on_a_domain(async |domain| {
+        let bytes =
+            br#"{"version":4,"serial":1,"lineage":"l","outputs":{},"resources":[]}"#.to_vec();
+        let reservation = domain.reserve_for_body(bytes.len() as u64).unwrap();
+        let write = Write {
+            bytes,
+            reservation,
+            content_md5: None,
+            lock_id: None,
+            force: false,
+        };
+        domain
+            .states()
+            .write(&caller(), &name(), write)
+            .await
+            .unwrap();
+        domain
+            .states()
+            .delete(&caller(), &name(), None)
+            .await
+            .unwrap();
+        domain
+            .history()
+            .purge(&caller(), &name(), Which::All)
+            .await
+            .unwrap();
+        let restore = Restore {
+            caller: caller(),
+            name: name(),
+            away: None,
+            lock_id: None,
+            at: clock::now(),
+        };
+        let outcome = domain
+            .store
+            .write(0, move |tx| restore.run(tx))
+            .await
+            .unwrap();
+        assert!(matches!(outcome, Err(Hindrance::Purged(1))));
+    });
+}
+
+#[test]
+fn what_is_gathered_is_written_once_though_whoever_flushes_it_is_gone() {
+    on_a_domain(async |domain| {
+        for _ in 0..4 {
+            domain.buffer_read(&caller(), &name(), Some(1));
+        }
+        {
+            let release = occupy(&domain);
+            let mut first = pin!(domain.flush_buffered());
+            assert!(
+                poll_fn(|context| Poll::Ready(first.as_mut().poll(context).is_pending())).await
+            );
+            let mut second = pin!(domain.flush_buffered());
+            assert!(
+                poll_fn(|context| Poll::Ready(second.as_mut().poll(context).is_ready())).await,
+                "nothing is left to it"
+            );
+            drop(release);
+        }
+        domain.store.write(0, |_| Ok(())).await.unwrap();
+        let filter = crate::model::event::EventFilter {
+            limit: 10,
+            ..Default::default()
+        };
+        let events = domain
+            .store
+            .read(move |view| view.events(&filter))
+            .await
+            .unwrap();
+        assert_eq!(events.iter().map(|event| event.count).sum::<u64>(), 4);
+    });
+}

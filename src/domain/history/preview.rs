@@ -1,0 +1,268 @@
+//! What a rollback would do, told before it is done: nothing is written, whatever is found.
+
+use crate::diff::{self, Address, NotComparable};
+use crate::domain::access::authorize;
+use crate::domain::content::read::WhenFull;
+use crate::domain::error::Error;
+use crate::domain::history::History;
+use crate::domain::history::compare::NotCompared;
+use crate::domain::history::rollback::Found;
+use crate::domain::history::rollback::NoRollback;
+use crate::domain::history::rollback::Rollback;
+use crate::model::caller::Caller;
+use crate::model::lock::HeldLock;
+use crate::model::name::StateName;
+use crate::model::permission::Permission;
+use crate::model::printable::Printable;
+use crate::model::version::Version;
+use crate::store::Visibility;
+
+pub use crate::diff::Report;
+
+/// How many bytes the addresses of forgotten or of recreated resources may take in an answer; those
+/// beyond are only counted.
+const MAX_ADDRESSES: usize = 1024 * 1024;
+
+/// What a rollback would do.
+pub struct Preview {
+    /// The version whose content would come back.
+    pub version: Version,
+    /// The version that is current, or was when the state was hidden; none where every write was
+    /// rejected.
+    pub current: Option<Version>,
+    /// Whether the state is hidden, and would be brought back.
+    pub is_hidden: bool,
+    /// The storage elsewhere that it has left for, if it is hidden because of that.
+    pub transferred_to: Option<String>,
+    /// Where the state is, if it would be brought back from another address.
+    pub away: Option<StateName>,
+    /// Whether the version is current already, so that nothing would be written.
+    pub is_unchanged: bool,
+    /// The serial that it would get; none where there is none left.
+    pub serial: Option<u64>,
+    /// The lock on the state.
+    pub lock: Option<HeldLock>,
+    /// Why it would be refused, if it would.
+    pub refusals: Vec<Refusal>,
+    /// What the next plan would find, or why that cannot be told.
+    pub comparison: Result<Comparison, NotCompared>,
+}
+
+/// What Terraform would find after a rollback.
+pub struct Comparison {
+    /// What differs from the current version to the one that would come back, without secrets.
+    pub diff: Report,
+    /// Managed resources that are in the current version only: they keep running, and no state
+    /// knows them any more.
+    pub forgotten: Vec<String>,
+    /// Managed resources that are in the version that would come back only: the client looks for
+    /// them, and makes anew what is gone.
+    pub recreated: Vec<String>,
+    /// Whether some of either were left out because the answer would be too long; the diff counts
+    /// them all.
+    pub is_cut: bool,
+}
+
+/// One reason why a rollback would be refused.
+pub struct Refusal {
+    /// The code that the answer would have.
+    pub code: &'static str,
+    /// In words.
+    pub detail: String,
+}
+
+impl From<NoRollback> for Refusal {
+    fn from(why: NoRollback) -> Self {
+        Self {
+            code: why.code(),
+            detail: why.to_string(),
+        }
+    }
+}
+
+impl History<'_> {
+    /// Says what a rollback would do.
+    pub async fn preview(
+        &self,
+        caller: &Caller,
+        name: &StateName,
+        ask: &Rollback,
+    ) -> Result<Preview, Error> {
+        self.may_preview(caller, name)?;
+        let found = self.0.find(name, ask.number).await?;
+        found.authorize(caller, &[Permission::List])?;
+        let wanted = found
+            .wanted(name, ask.number)
+            .map_err(|error| self.0.explained(error))?
+            .clone();
+        let lock = self
+            .0
+            .store
+            .look(|view| view.lock(found.away.as_ref().unwrap_or(name)))?;
+        let serial = if wanted.head.encrypted {
+            Some(wanted.head.serial)
+        } else {
+            found.highest.checked_add(1)
+        };
+        let is_unchanged = found.is_unchanged(ask.number);
+        let refusals = refusals(&Asked { caller, name, ask }, &found, &wanted, lock.as_ref());
+        let transferred_to = match &found.visibility {
+            Visibility::Transferred(to) => Some(to.clone()),
+            Visibility::Live | Visibility::Deleted => None,
+        };
+        let comparison = self.compare_with_current(name, &found, &wanted).await?;
+        self.0.buffer_read(
+            caller,
+            found.away.as_ref().unwrap_or(name),
+            Some(ask.number),
+        );
+        Ok(Preview {
+            version: wanted,
+            is_hidden: found.visibility != Visibility::Live,
+            transferred_to,
+            is_unchanged,
+            serial,
+            lock,
+            refusals,
+            comparison,
+            current: found.last,
+            away: found.away,
+        })
+    }
+
+    /// Compares what is current with what would come back. What cannot come back is an error; a
+    /// current version that is damaged is what a rollback is good for.
+    async fn compare_with_current(
+        &self,
+        name: &StateName,
+        found: &Found,
+        wanted: &Version,
+    ) -> Result<Result<Comparison, NotCompared>, Error> {
+        let after = self
+            .0
+            .bytes_of(name, found.state, wanted, WhenFull::Wait)
+            .await?;
+        let Some(current) = &found.last else {
+            return Ok(Err(NotCompared::new(
+                "nothing_current",
+                "no version was ever current".to_owned(),
+            )));
+        };
+        if let Some(why) = self.0.hindrance(Some(current), wanted) {
+            return Ok(Err(why));
+        }
+        let before = match self
+            .0
+            .bytes_of(name, found.state, current, WhenFull::Wait)
+            .await
+        {
+            Ok(before) => before,
+            Err(Error::Damaged(why)) => return Ok(Err(NotCompared::new("damaged", why))),
+            Err(why) => return Err(why),
+        };
+        let reservation = self
+            .0
+            .reserve_for_copies(
+                self.0.memory_to_compare(Some(current), wanted),
+                WhenFull::Wait,
+            )
+            .await?;
+        let compared = self.0.on_a_core(reservation, move |_reservation| {
+            compare(before.as_ref().as_ref(), after.as_ref().as_ref())
+        });
+        Ok(compared.await?.map_err(NotCompared::from))
+    }
+}
+
+fn compare(before: &[u8], after: &[u8]) -> Result<Comparison, NotComparable> {
+    let diff = diff::compare(before, after)?;
+    let (forgotten, first_is_cut) = managed(diff.lost());
+    let (recreated, second_is_cut) = managed(diff.gained());
+    Ok(Comparison {
+        diff: diff.report(false),
+        forgotten,
+        recreated,
+        is_cut: first_is_cut || second_is_cut,
+    })
+}
+
+/// The addresses of managed resources that one of the states lacks, and whether there are more than
+/// are told.
+fn managed(objects: Vec<(&Address<'_>, Option<&str>)>) -> (Vec<String>, bool) {
+    let mut bytes = 0;
+    let managed = objects
+        .into_iter()
+        .filter(|(address, _)| address.mode == "managed");
+    let mut addresses = managed.map(|(address, deposed)| match deposed {
+        None => address.to_string(),
+        Some(key) => format!("{address} (deposed object {})", Printable(key)),
+    });
+    let told = addresses.by_ref().take_while(|address| {
+        bytes += address.len();
+        bytes <= MAX_ADDRESSES
+    });
+    let told: Vec<String> = told.collect();
+    (told, bytes > MAX_ADDRESSES)
+}
+
+/// Who asks what, of which state.
+struct Asked<'a> {
+    caller: &'a Caller,
+    name: &'a StateName,
+    ask: &'a Rollback,
+}
+
+/// Why a rollback would be refused, in the order in which that is seen.
+fn refusals(
+    asked: &Asked<'_>,
+    found: &Found,
+    wanted: &Version,
+    lock: Option<&HeldLock>,
+) -> Vec<Refusal> {
+    let Asked { caller, name, ask } = *asked;
+    let may_save = authorize(caller, Permission::Save, name);
+    let may_move = found.authorize(caller, &[Permission::Delete, Permission::Save]);
+    let denied = [may_save, may_move]
+        .into_iter()
+        .filter_map(Result::err)
+        .take(1);
+    let mut refusals: Vec<Refusal> = denied
+        .map(|error| Refusal {
+            code: "forbidden",
+            detail: error.to_string(),
+        })
+        .collect();
+    refusals.extend(found.check_current(ask).err().map(Refusal::from));
+    if found.is_unchanged(ask.number) {
+        return refusals;
+    }
+    refusals.extend(Found::check_encrypted(wanted, ask).err().map(Refusal::from));
+    refusals.extend(found.next_serial(wanted).err().map(Refusal::from));
+    refusals.extend(by_lock(caller, ask, found, lock));
+    refusals
+}
+
+fn by_lock(
+    caller: &Caller,
+    ask: &Rollback,
+    found: &Found,
+    lock: Option<&HeldLock>,
+) -> Option<Refusal> {
+    let Some(held) = lock else {
+        return ask.lock_id.as_ref().map(|_| NoRollback::StaleLockId.into());
+    };
+    // A lock belongs to an address, so none of one's own lets a state leave the one where it is.
+    let is_own = found.away.is_none()
+        && ask
+            .lock_id
+            .as_deref()
+            .is_some_and(|id| held.is_held_by(&caller.actor, id));
+    let detail = format!(
+        "the state is locked by the key {:?}, with the lock ID {}",
+        held.holder.name, held.lock.id
+    );
+    (!is_own).then_some(Refusal {
+        code: "locked",
+        detail,
+    })
+}

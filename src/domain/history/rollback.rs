@@ -1,0 +1,514 @@
+//! Rolling back: what an earlier version holds becomes the current version again, as a new one.
+//!
+//! A plain state comes back with a serial above all there ever were, and every other byte as it
+//! was: a plan that was saved before is refused, and the next apply counts on. A state that
+//! OpenTofu encrypted has a second serial inside the seal, so it comes back as it was, or not at
+//! all. What is decided is decided in the writer's transaction; the bytes are made before it, and
+//! made again where the serial in them is not right any more.
+
+use std::sync::Arc;
+
+use crate::domain::Domain;
+use crate::domain::access::authorize;
+use crate::domain::access::lock_in_the_way;
+use crate::domain::content::cache::LeasedBytes;
+use crate::domain::content::encode as encoding;
+use crate::domain::content::encode::Prepared;
+use crate::domain::content::read::WhenFull;
+use crate::domain::engine::budget::Reservation;
+use crate::domain::error::Error;
+use crate::domain::history::History;
+use crate::domain::history::relocated;
+use crate::model::caller::Caller;
+use crate::model::clock::{self, Timestamp};
+use crate::model::event::{EventKind, NewEvent};
+use crate::model::lock::{HeldLock, Lock};
+use crate::model::name::StateName;
+use crate::model::permission::Permission;
+use crate::model::serial;
+use crate::model::version::{Kind, Version};
+use crate::store::{Lookup, NewVersion, StateId, StoreError, Tx, View, Visibility};
+
+/// How often the bytes are made anew because somebody else's write took their serial, or moved the
+/// state, before it is given up.
+const MAX_ATTEMPTS: u32 = 8;
+
+/// A rollback as it is asked for.
+#[derive(Clone, Debug)]
+pub struct Rollback {
+    /// The version whose content is to come back.
+    pub number: u64,
+    /// The version that has to be current still; 0 for none, where the state is hidden or was never
+    /// accepted.
+    pub expected_current: Option<u64>,
+    /// Whether a state that OpenTofu encrypted may come back with the serial that it had.
+    pub allow_serial_regression: bool,
+    /// The lock that it names.
+    pub lock_id: Option<String>,
+}
+
+/// What became of a rollback.
+#[derive(Clone, Debug)]
+pub enum RolledBack {
+    /// This version is current now.
+    Done(Version),
+    /// It was the current version already; nothing was written.
+    Unchanged(Version),
+}
+
+/// Why a rollback is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoRollback {
+    /// Somebody else wrote, deleted or brought back in between.
+    #[error("the current version is not {expected} any more but {}; look at what has changed, then \
+        roll back again", number_or_none(*.current))]
+    NotCurrent {
+        /// The version that was to be current; 0 for none.
+        expected: u64,
+        /// The version that is; none while the state is hidden.
+        current: Option<u64>,
+    },
+    /// OpenTofu encrypted the version.
+    #[error(
+        "version {0} was encrypted by OpenTofu and has its serial inside the seal as well, so it \
+            can only come back as it was: with a serial that \
+         may have been used for other content, and plans saved then are applied without a word. \
+         Send allow_serial_regression to do it all the same"
+    )]
+    Encrypted(u64),
+    /// There is no serial above the highest one.
+    #[error(
+        "this lineage has reached the highest serial that there is, so no version can come after \
+            it; import the state under another lineage"
+    )]
+    NoSerialLeft,
+    /// It names a lock that is not held.
+    #[error(
+        "the lock that this rollback names is not held any more; see who has written since, then \
+            roll back without it or lock again"
+    )]
+    StaleLockId,
+    /// Others write too often.
+    #[error(
+        "others wrote to this state each time while the rollback was made ready; lock the state, \
+            then roll back with the lock's ID"
+    )]
+    Restless,
+}
+
+fn number_or_none(current: Option<u64>) -> String {
+    current.map_or_else(
+        || "none, since the state is deleted, has left or was never accepted".to_owned(),
+        |number| number.to_string(),
+    )
+}
+
+impl NoRollback {
+    /// Its stable code.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotCurrent { .. } => "not_current",
+            Self::Encrypted(_) => "encrypted",
+            Self::NoSerialLeft => "no_serial_left",
+            Self::StaleLockId => "stale_lock_id",
+            Self::Restless => "too_many_conflicts",
+        }
+    }
+}
+
+/// A state as a rollback finds it, wherever it is.
+pub(in crate::domain) struct Found {
+    pub(in crate::domain) state: StateId,
+    /// Its address, where that is not the one it is asked for at.
+    pub(in crate::domain) away: Option<StateName>,
+    /// The version that is current, or was when the state was hidden.
+    pub(in crate::domain) last: Option<Version>,
+    pub(in crate::domain) visibility: Visibility,
+    /// The version that is to come back.
+    pub(in crate::domain) wanted: Option<Version>,
+    /// The highest serial that there is in its lineage.
+    pub(in crate::domain) highest: u64,
+    /// The number of the newest version that this was seen with.
+    newest: u64,
+}
+
+impl Found {
+    /// Looks at a state; none where nothing was ever written.
+    ///
+    /// Serials are looked at above the version `above` only: a history may be long, and the
+    /// writer's transaction holds up everybody.
+    fn see(
+        view: &View<'_>,
+        name: &StateName,
+        number: u64,
+        above: u64,
+    ) -> Result<Option<Self>, StoreError> {
+        let (lookup, away) = match view.lookup(name)? {
+            Lookup::Moved(to) => (view.lookup(&to)?, Some(to)),
+            lookup @ (Lookup::State { .. } | Lookup::Free) => (lookup, None),
+        };
+        let Lookup::State {
+            id: state,
+            current,
+            visibility,
+        } = lookup
+        else {
+            return Ok(None);
+        };
+        let wanted = view.version(state, number)?;
+        let highest = match &wanted {
+            Some(version) => view
+                .highest_serial(state, &version.head.lineage, above)?
+                .unwrap_or(0)
+                .max(version.head.serial),
+            None => 0,
+        };
+        let (last, newest) = (current.map(|version| *version), view.last_number(state)?);
+        Ok(Some(Self {
+            state,
+            away,
+            last,
+            visibility,
+            wanted,
+            highest,
+            newest,
+        }))
+    }
+
+    /// The version that clients get, here or where the state is.
+    pub(in crate::domain) fn live(&self) -> Option<&Version> {
+        self.last
+            .as_ref()
+            .filter(|_| self.visibility == Visibility::Live)
+    }
+
+    /// Whether the wanted version is what clients get here already.
+    pub(in crate::domain) fn is_unchanged(&self, number: u64) -> bool {
+        self.away.is_none() && self.live().is_some_and(|live| live.number == number)
+    }
+
+    /// The serial that the new version gets; none where it comes back as it was.
+    pub(in crate::domain) fn next_serial(
+        &self,
+        wanted: &Version,
+    ) -> Result<Option<u64>, NoRollback> {
+        if wanted.head.encrypted {
+            Ok(None)
+        } else {
+            self.highest
+                .checked_add(1)
+                .map(Some)
+                .ok_or(NoRollback::NoSerialLeft)
+        }
+    }
+
+    /// Whether somebody wrote, deleted or brought back since whoever asks has looked.
+    pub(in crate::domain) fn check_current(&self, ask: &Rollback) -> Result<(), NoRollback> {
+        let current = self.live().map(|version| version.number);
+        match ask.expected_current {
+            Some(expected) if expected != current.unwrap_or(0) => {
+                Err(NoRollback::NotCurrent { expected, current })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Whether a version that can only come back as it was may do so.
+    pub(in crate::domain) fn check_encrypted(
+        wanted: &Version,
+        ask: &Rollback,
+    ) -> Result<(), NoRollback> {
+        if wanted.head.encrypted && !ask.allow_serial_regression {
+            Err(NoRollback::Encrypted(wanted.number))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The caller may bring the state back from where it is: what moves a state needs more than
+    /// what writes it.
+    pub(in crate::domain) fn authorize(
+        &self,
+        caller: &Caller,
+        permissions: &[Permission],
+    ) -> Result<(), Error> {
+        let Some(away) = &self.away else {
+            return Ok(());
+        };
+        permissions
+            .iter()
+            .try_for_each(|permission| authorize(caller, *permission, away))
+    }
+
+    /// The version that is to come back, if there is one.
+    pub(in crate::domain) fn wanted(
+        &self,
+        name: &StateName,
+        number: u64,
+    ) -> Result<&Version, Error> {
+        let wanted = self
+            .wanted
+            .as_ref()
+            .ok_or_else(|| Error::NoVersion(name.clone(), number))?;
+        if wanted.purged {
+            Err(Error::Purged(name.clone(), number))
+        } else {
+            Ok(wanted)
+        }
+    }
+
+    /// Whether the bytes that were made for this are still what is asked for.
+    fn is_still(&self, now: &Self) -> bool {
+        let bytes = |found: &Self| {
+            found
+                .wanted
+                .as_ref()
+                .filter(|version| !version.purged)
+                .map(|version| version.sha256)
+        };
+        self.state == now.state
+            && self.away == now.away
+            && bytes(self) == bytes(now)
+            && self.highest >= now.highest
+    }
+}
+
+impl Domain {
+    /// Looks at a state that is to be rolled back, or only looked at.
+    pub(in crate::domain) async fn find(
+        &self,
+        name: &StateName,
+        number: u64,
+    ) -> Result<Found, Error> {
+        let wanted = name.clone();
+        let found = self
+            .store
+            .read(move |view| Found::see(view, &wanted, number, 0))
+            .await?;
+        found.ok_or_else(|| Error::no_state(name))
+    }
+
+    /// Makes what is to be stored, and gives the memory that it is in.
+    async fn bytes_to_come_back(
+        &self,
+        name: &StateName,
+        found: &Found,
+        number: u64,
+    ) -> Result<(Prepared, Reservation), Error> {
+        let wanted = found.wanted(name, number)?;
+        let serial = found.next_serial(wanted).map_err(Error::NoRollback)?;
+        let mut bytes = self
+            .bytes_of(name, found.state, wanted, WhenFull::Wait)
+            .await?;
+        if let Some(serial) = serial {
+            bytes = self.with_serial(bytes, wanted.size, serial).await?;
+        }
+        let reservation = self.reserve_for_copies(wanted.size, WhenFull::Wait).await?;
+        // Whatever limits there are by now, it was taken once.
+        let prepare = move |mut reservation: Reservation| {
+            let prepared = encoding::prepare(bytes.as_ref().as_ref(), None, usize::MAX)?;
+            reservation.keep_only(prepared.blob.frame.len() as u64);
+            Ok::<_, Error>((prepared, reservation))
+        };
+        let (prepared, reservation) = self.on_a_core(reservation, prepare).await??;
+        if prepared.head.serial != serial.unwrap_or(wanted.head.serial) {
+            return Err(Error::Internal(format!(
+                "version {number} of {name} would come back with serial {}",
+                prepared.head.serial
+            )));
+        }
+        Ok((prepared, reservation))
+    }
+
+    async fn with_serial(
+        &self,
+        bytes: Arc<LeasedBytes>,
+        size: u64,
+        serial: u64,
+    ) -> Result<Arc<LeasedBytes>, Error> {
+        let reservation = self.reserve_for_copies(size, WhenFull::Wait).await?;
+        let change = move |reservation| {
+            serial::with_serial(bytes.as_ref().as_ref(), serial)
+                .map(|changed| LeasedBytes::new(changed, reservation))
+        };
+        let changed = self.on_a_core(reservation, change).await?;
+        changed.ok_or_else(|| Error::Internal("a state that was stored has no serial".to_owned()))
+    }
+}
+
+impl History<'_> {
+    /// Says whether a caller may see what a rollback would do, before a body is read.
+    pub fn may_preview(&self, caller: &Caller, name: &StateName) -> Result<(), Error> {
+        authorize(caller, Permission::List, name)
+    }
+
+    /// Makes an earlier version's content current again, as a new version; brings back a hidden
+    /// state by that, and a moved one from where it is.
+    ///
+    /// Refused while another holds the lock, when another version is current than is expected, and
+    /// where the serial cannot be a new one.
+    pub async fn rollback(
+        &self,
+        caller: &Caller,
+        name: &StateName,
+        ask: Rollback,
+    ) -> Result<RolledBack, Error> {
+        authorize(caller, Permission::Save, name)?;
+        let ask = Arc::new(ask);
+        for _ in 0..MAX_ATTEMPTS {
+            let found = self.0.find(name, ask.number).await?;
+            found.authorize(caller, &[Permission::Delete, Permission::Save])?;
+            let wanted = found
+                .wanted(name, ask.number)
+                .map_err(|error| self.0.explained(error))?;
+            found.check_current(&ask).map_err(Error::NoRollback)?;
+            if found.is_unchanged(ask.number) {
+                return Ok(RolledBack::Unchanged(wanted.clone()));
+            }
+            Found::check_encrypted(wanted, &ask).map_err(Error::NoRollback)?;
+            let (prepared, reservation) =
+                self.0.bytes_to_come_back(name, &found, ask.number).await?;
+            let (to, caller, ask) = (name.clone(), caller.clone(), Arc::clone(&ask));
+            let (min_free_space, at) = (self.0.limits.min_free_space, clock::now());
+            let job = Job {
+                name: to,
+                caller,
+                ask,
+                found,
+                prepared,
+                min_free_space,
+                at,
+                _reservation: reservation,
+            };
+            let (compaction, wanted) = (Arc::clone(&self.0.compaction), name.clone());
+            let remember = move |_: &Result<Outcome, StoreError>| compaction.remember(&wanted);
+            match self
+                .0
+                .store
+                .write_then(
+                    job.prepared.blob.frame.len(),
+                    move |tx| job.run(tx),
+                    remember,
+                )
+                .await?
+            {
+                Outcome::Done(version) => return Ok(RolledBack::Done(*version)),
+                Outcome::Locked(lock) => return Err(Error::Locked(Box::new(lock))),
+                Outcome::Refused(why) => return Err(Error::NoRollback(why)),
+                Outcome::Changed => {}
+            }
+        }
+        Err(Error::NoRollback(NoRollback::Restless))
+    }
+}
+
+/// What became of one attempt.
+enum Outcome {
+    Done(Box<Version>),
+    Locked(Lock),
+    Refused(NoRollback),
+    /// What was made ready is not right any more.
+    Changed,
+}
+
+/// Everything that one attempt needs in its transaction. It may run more than once.
+struct Job {
+    name: StateName,
+    caller: Caller,
+    ask: Arc<Rollback>,
+    found: Found,
+    prepared: Prepared,
+    min_free_space: u64,
+    at: Timestamp,
+    // For the frame, for as long as the job waits.
+    _reservation: Reservation,
+}
+
+impl Job {
+    fn run(&self, tx: &Tx<'_>) -> Result<Outcome, StoreError> {
+        let Some(now) = Found::see(tx, &self.name, self.ask.number, self.found.newest)? else {
+            return Ok(Outcome::Changed);
+        };
+        if let Err(why) = now.check_current(&self.ask) {
+            return Ok(Outcome::Refused(why));
+        }
+        if !self.found.is_still(&now) || now.is_unchanged(self.ask.number) {
+            return Ok(Outcome::Changed);
+        }
+        if let Some(lock) = self.lock_in_the_way(tx)? {
+            return Ok(Outcome::Locked(lock));
+        }
+        let held = tx.lock(&self.name)?;
+        if held.is_none() && self.ask.lock_id.is_some() {
+            return Ok(Outcome::Refused(NoRollback::StaleLockId));
+        }
+        tx.needs_room(self.min_free_space)?;
+        self.store(tx, &now, held.as_ref())
+            .map(|version| Outcome::Done(Box::new(version)))
+    }
+
+    fn lock_in_the_way(&self, tx: &Tx<'_>) -> Result<Option<Lock>, StoreError> {
+        // A lock belongs to an address, so none of one's own lets a state leave the one where it
+        // is.
+        if let Some(away) = &self.found.away
+            && let Some(lock) = lock_in_the_way(tx, &self.caller, away, None, self.at)?
+        {
+            return Ok(Some(lock));
+        }
+        lock_in_the_way(
+            tx,
+            &self.caller,
+            &self.name,
+            self.ask.lock_id.as_deref(),
+            self.at,
+        )
+    }
+
+    fn store(
+        &self,
+        tx: &Tx<'_>,
+        now: &Found,
+        held: Option<&HeldLock>,
+    ) -> Result<Version, StoreError> {
+        if let Some(away) = &now.away {
+            relocated(tx, &self.caller, now.state, (away, &self.name), self.at)?;
+        }
+        let new = NewVersion {
+            sha256: self.prepared.sha256,
+            size: self.prepared.size,
+            head: self.prepared.head.clone(),
+            kind: Kind::Rollback,
+            from_version: Some(self.ask.number),
+            created_at: self.at,
+            created_by: self.caller.actor.clone(),
+            address: self.caller.origin.address.clone(),
+            lock: held.map(HeldLock::note),
+        };
+        let version = tx.append(now.state, &new, &self.prepared.blob)?;
+        // Whose lock was broken would overwrite this. Those whom the guard has refused are
+        // remembered: they have not read it either.
+        tx.forget_broken_lock(&self.name)?;
+        tx.record(&self.event(now, &version))?;
+        Ok(version)
+    }
+
+    fn event(&self, now: &Found, version: &Version) -> NewEvent {
+        let serial = version.head.serial;
+        let is_used_again = self.found.highest >= serial;
+        let event = NewEvent::new(EventKind::StateRollback, &self.caller, self.at)
+            .on(&self.name)
+            .version(version.number);
+        let event = event.attention(is_used_again).detail(serde_json::json!({
+            "from_version": self.ask.number,
+            "from_serial": now.wanted.as_ref().map(|wanted| wanted.head.serial),
+            "replaced_version": now.live().map(|live| live.number),
+            "replaced_serial": now.live().map(|live| live.head.serial),
+            "serial": serial,
+            "serial_regression": is_used_again,
+        }));
+        NewEvent {
+            lock_id: self.ask.lock_id.clone(),
+            ..event
+        }
+    }
+}

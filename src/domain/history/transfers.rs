@@ -1,0 +1,347 @@
+//! States that leave for a storage elsewhere: begun, then done or abandoned, by whoever carries the
+//! bytes.
+//!
+//! The server never sees the other side. It keeps what has to outlive a command that dies on the
+//! way: where the state is going, so that the next try goes on there and nowhere else, and the
+//! lock, so that nobody writes meanwhile. Each step is one transaction, and each may be sent again.
+//! Until the last one the state lives here; from it on its address answers that it has left, and a
+//! checkout of old sources makes nothing anew.
+
+use uuid::Uuid;
+
+use crate::domain::Domain;
+use crate::domain::access::authorize;
+use crate::domain::access::denied;
+use crate::domain::access::lock_in_the_way;
+use crate::domain::error::Error;
+use crate::domain::states::locks;
+use crate::domain::states::locks::Locking;
+use crate::model::caller::Caller;
+use crate::model::clock::{self, Timestamp};
+use crate::model::event::{EventKind, NewEvent};
+use crate::model::lock::Lock;
+use crate::model::name::StateName;
+use crate::model::permission::Permission;
+use crate::store::{Gone, Intent, Lookup, StateId, StoreError, Tx, Visibility};
+
+pub use crate::store::Transfer;
+
+/// The most characters that may say where a state goes.
+pub const MAX_TARGET: usize = 1_024;
+
+/// What the lock of a transfer says that is being done.
+const OPERATION: &str = "transfer";
+
+/// States that leave for a storage elsewhere.
+pub struct Transfers<'a>(pub(in crate::domain) &'a Domain);
+
+/// Why a transfer does not begin, or does not end.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotTransferred {
+    /// The state is on its way to somewhere else.
+    #[error(
+        "the state is on its way to {0} already, which may hold it by now; finish that with the \
+            sources that say so, or, when that lookup is known to \
+         hold nothing, abandon it (`statekeep transfer --abandon`)"
+    )]
+    Begun(String),
+    /// Nobody has begun, or somebody has abandoned it.
+    #[error("the state is not on its way to anywhere, so it stays here; begin a transfer first")]
+    NotBegun,
+    /// Somebody has written since the version was read that has arrived elsewhere.
+    #[error(
+        "version {arrived} has arrived there, but version {current} is the current one here, so \
+            the state stays; carry that one there as well"
+    )]
+    NotCurrent {
+        /// The version that has arrived elsewhere.
+        arrived: u64,
+        /// The current version.
+        current: u64,
+    },
+}
+
+impl NotTransferred {
+    /// Its stable code.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Begun(_) => "transfer_begun",
+            Self::NotBegun => "transfer_not_begun",
+            Self::NotCurrent { .. } => "not_current",
+        }
+    }
+}
+
+/// What keeps a step from being taken.
+enum Hindrance {
+    NoState,
+    Gone(Gone),
+    NoTransfer,
+    Locked(Lock),
+    NeedsUnlock,
+    Refused(NotTransferred),
+}
+
+impl Hindrance {
+    fn into_error(self, caller: &Caller, name: &StateName) -> Error {
+        match self {
+            Self::NoState => Error::no_state(name),
+            Self::Gone(left) => Error::gone(name, left),
+            Self::NoTransfer => Error::NoTransfer(name.clone()),
+            Self::Locked(lock) => Error::Locked(Box::new(lock)),
+            Self::NeedsUnlock => denied(caller, Permission::Unlock, name),
+            Self::Refused(why) => Error::NotTransferred(why),
+        }
+    }
+}
+
+/// What became of a step; the outer result is the database's.
+type Step = Result<Result<Transfer, Hindrance>, StoreError>;
+
+impl Transfers<'_> {
+    /// Says whether a caller may take a state elsewhere at all, before a body is read.
+    pub fn may_transfer(&self, caller: &Caller, name: &StateName) -> Result<(), Error> {
+        authorize(caller, Permission::Save, name)
+    }
+
+    /// Notes where a live state is to go, and locks it for the caller. The same again goes on with
+    /// it, under the same lock.
+    ///
+    /// `to` has 1 to [`MAX_TARGET`] characters, and no control characters among them. It is shown
+    /// to whoever may see the state.
+    pub async fn begin(
+        &self,
+        caller: &Caller,
+        name: &StateName,
+        to: String,
+    ) -> Result<Transfer, Error> {
+        self.may_transfer(caller, name)?;
+        if to.trim().is_empty() || to.chars().count() > MAX_TARGET || to.contains(char::is_control)
+        {
+            let detail = format!(
+                "to says where the state goes, in 1 to {MAX_TARGET} characters, without line \
+                    breaks and other control characters"
+            );
+            return Err(Error::invalid("bad_request", detail));
+        }
+        let intent = Intent {
+            to,
+            lock_id: Uuid::new_v4().to_string(),
+            begun_at: clock::now(),
+            begun_by: caller.actor.clone(),
+        };
+        let (who, wanted, size) = (caller.clone(), name.clone(), intent.to.len());
+        let step = self
+            .0
+            .store
+            .write(size, move |tx| begin(tx, &who, &wanted, &intent))
+            .await?;
+        step.map_err(|why| why.into_error(caller, name))
+    }
+
+    /// The transfer that was begun, or by which the state has left.
+    pub fn show(&self, caller: &Caller, name: &StateName) -> Result<Transfer, Error> {
+        if !caller.may(Permission::Plan, name) {
+            authorize(caller, Permission::List, name)?;
+        }
+        let (lookup, transfer) = self.0.store.look(|view| {
+            let lookup = view.lookup(name)?;
+            let transfer = lookup.id().map_or(Ok(None), |state| view.transfer(state))?;
+            Ok((lookup, transfer))
+        })?;
+        if let Lookup::Moved(to) = lookup {
+            return Err(Error::Moved {
+                from: name.clone(),
+                to,
+            });
+        }
+        transfer.ok_or_else(|| Error::NoTransfer(name.clone()))
+    }
+
+    /// The state goes nowhere: what was begun is forgotten, and its lock released, if it is still
+    /// held.
+    ///
+    /// Another key's lock takes the permission to break locks, and is broken by force.
+    pub async fn abandon(&self, caller: &Caller, name: &StateName) -> Result<Transfer, Error> {
+        self.may_transfer(caller, name)?;
+        let (who, wanted, at) = (caller.clone(), name.clone(), clock::now());
+        let step = self
+            .0
+            .store
+            .write(0, move |tx| abandon(tx, &who, &wanted, at))
+            .await?;
+        step.map_err(|why| why.into_error(caller, name))
+    }
+
+    /// The state has arrived where it was to go, with this version: it is hidden from now on, and
+    /// its address says that it has left.
+    ///
+    /// Refused unless it was begun, the version is the current one, and nobody else holds the lock.
+    /// Again: the same answer.
+    pub async fn finish(
+        &self,
+        caller: &Caller,
+        name: &StateName,
+        version: u64,
+    ) -> Result<Transfer, Error> {
+        self.may_transfer(caller, name)?;
+        let (who, wanted, at) = (caller.clone(), name.clone(), clock::now());
+        let step = self
+            .0
+            .store
+            .write(0, move |tx| finish(tx, &who, &wanted, version, at))
+            .await?;
+        step.map_err(|why| why.into_error(caller, name))
+    }
+}
+
+/// The live state at an address.
+fn live(lookup: &Lookup) -> Result<StateId, Hindrance> {
+    match lookup {
+        Lookup::State {
+            id,
+            current: Some(_),
+            visibility: Visibility::Live,
+        } => Ok(*id),
+        Lookup::State { .. } | Lookup::Moved(_) | Lookup::Free => {
+            Err(lookup.gone().map_or(Hindrance::NoState, Hindrance::Gone))
+        }
+    }
+}
+
+fn begin(tx: &Tx<'_>, caller: &Caller, name: &StateName, new: &Intent) -> Step {
+    let state = match live(&tx.lookup(name)?) {
+        Ok(state) => state,
+        Err(why) => return Ok(Err(why)),
+    };
+    let at = new.begun_at;
+    let open = tx.transfer(state)?;
+    let intent = match &open {
+        Some(open) if open.intent.to != new.to => {
+            return Ok(Err(Hindrance::Refused(NotTransferred::Begun(
+                open.intent.to.clone(),
+            ))));
+        }
+        // Whoever goes on with it does so under the lock that it was begun with.
+        Some(open) => Intent {
+            begun_by: caller.actor.clone(),
+            ..open.intent.clone()
+        },
+        None => new.clone(),
+    };
+    let was_locked = tx.lock(name)?.is_some();
+    let lock = Lock::taken_for(
+        &caller.actor.name,
+        &intent.lock_id,
+        (OPERATION, &format!("to {}", intent.to)),
+        at,
+    );
+    match locks::take(tx, caller, name, &lock, at)? {
+        Ok(Locking::Held(_)) => {}
+        Ok(Locking::HeldBy(lock)) => return Ok(Err(Hindrance::Locked(lock))),
+        Err(left) => return Ok(Err(Hindrance::Gone(left))),
+    }
+    let found = match open {
+        Some(open) if was_locked => open,
+        before => {
+            tx.put_intent(state, &intent)?;
+            let begun = noted(tx, state)?;
+            let detail = serde_json::json!({ "to": begun.intent.to, "again": before.is_some() });
+            tx.record(&event(EventKind::TransferBegin, caller, name, &begun, at).detail(detail))?;
+            begun
+        }
+    };
+    Ok(Ok(found))
+}
+
+fn abandon(tx: &Tx<'_>, caller: &Caller, name: &StateName, at: Timestamp) -> Step {
+    let lookup = tx.lookup(name)?;
+    if let Some(left) = lookup.gone() {
+        return Ok(Err(Hindrance::Gone(left)));
+    }
+    let Some(state) = lookup.id() else {
+        return Ok(Err(Hindrance::NoTransfer));
+    };
+    let Some(open) = tx.transfer(state)? else {
+        return Ok(Err(Hindrance::NoTransfer));
+    };
+    // Where it was broken, another may be held by now, which is not this one's to release.
+    let held = tx
+        .lock(name)?
+        .filter(|held| held.lock.id == open.intent.lock_id);
+    let mut forced = false;
+    if let Some(held) = &held {
+        forced = held.holder.id != caller.actor.id;
+        if forced && !caller.may(Permission::Unlock, name) {
+            return Ok(Err(Hindrance::NeedsUnlock));
+        }
+        locks::let_go(tx, caller, name, (held, forced), at)?;
+    }
+    tx.forget_intent(state)?;
+    let detail = serde_json::json!({ "to": open.intent.to, "forced": forced });
+    tx.record(&event(EventKind::TransferAbandon, caller, name, &open, at).detail(detail))?;
+    Ok(Ok(open))
+}
+
+fn finish(tx: &Tx<'_>, caller: &Caller, name: &StateName, arrived: u64, at: Timestamp) -> Step {
+    let lookup = tx.lookup(name)?;
+    let state = match (live(&lookup), lookup.id()) {
+        (Ok(state), _) => state,
+        (Err(Hindrance::Gone(Gone::Transferred(_))), Some(state)) => {
+            return Ok(same_version(noted(tx, state)?, arrived));
+        }
+        (Err(why), _) => return Ok(Err(why)),
+    };
+    let Some(open) = tx.transfer(state)? else {
+        return Ok(Err(Hindrance::Refused(NotTransferred::NotBegun)));
+    };
+    let open = match same_version(open, arrived) {
+        Ok(open) => open,
+        Err(why) => return Ok(Err(why)),
+    };
+    if let Some(lock) = lock_in_the_way(tx, caller, name, Some(&open.intent.lock_id), at)? {
+        return Ok(Err(Hindrance::Locked(lock)));
+    }
+    if let Some(held) = tx.lock(name)? {
+        locks::let_go(tx, caller, name, (&held, false), at)?;
+    }
+    tx.end_transfer(state, at)?;
+    tx.forget_broken_lock(name)?;
+    let done = noted(tx, state)?;
+    let detail = serde_json::json!({ "to": done.intent.to });
+    tx.record(&event(EventKind::TransferFinish, caller, name, &done, at).detail(detail))?;
+    Ok(Ok(done))
+}
+
+/// A transfer, if the version that has arrived is the one that is current here.
+fn same_version(transfer: Transfer, arrived: u64) -> Result<Transfer, Hindrance> {
+    let current = transfer.version;
+    if current == arrived {
+        Ok(transfer)
+    } else {
+        Err(Hindrance::Refused(NotTransferred::NotCurrent {
+            arrived,
+            current,
+        }))
+    }
+}
+
+/// The transfer of a state that has one.
+fn noted(tx: &Tx<'_>, state: StateId) -> Result<Transfer, StoreError> {
+    tx.transfer(state)?
+        .ok_or_else(|| StoreError::Statement("a transfer that was noted is not there".to_owned()))
+}
+
+/// An event about a transfer.
+fn event(
+    kind: EventKind,
+    caller: &Caller,
+    name: &StateName,
+    transfer: &Transfer,
+    at: Timestamp,
+) -> NewEvent {
+    NewEvent::new(kind, caller, at)
+        .on(name)
+        .version(transfer.version)
+        .lock(&transfer.intent.lock_id)
+}

@@ -1,0 +1,259 @@
+//! Locks: who may write now. A lock belongs to the key that took it; its ID is no secret.
+
+use crate::domain::Domain;
+use crate::domain::access::authorize;
+use crate::domain::access::denied;
+use crate::domain::error::Error;
+use crate::model::caller::Caller;
+use crate::model::clock::{self, Timestamp};
+use crate::model::event::{EventKind, NewEvent};
+use crate::model::lock::{HeldLock, Lock, Refused};
+use crate::model::name::StateName;
+use crate::model::permission::Permission;
+use crate::store::{Gone, Lookup, StoreError, Tx};
+
+/// Locks.
+pub struct Locks<'a>(pub(in crate::domain) &'a Domain);
+
+/// What became of a try to lock.
+#[derive(Clone, Debug)]
+pub enum Locking {
+    /// The caller holds it, now or since an earlier try with the same ID.
+    Held(Lock),
+    /// Another holds it.
+    HeldBy(Lock),
+}
+
+/// Which lock is to be released.
+#[derive(Clone, Debug)]
+pub enum Unlock {
+    /// The one with this ID; `forced` when nobody but `force-unlock` asks in this way.
+    Id {
+        /// Its ID.
+        id: String,
+        /// Whether this is somebody's decision and not the end of a run.
+        forced: bool,
+    },
+    /// Whatever lock is held.
+    Any,
+}
+
+/// What became of a try to unlock.
+#[derive(Clone, Debug)]
+pub enum Unlocking {
+    /// It is released.
+    Released(Lock),
+    /// Nothing was held.
+    NothingHeld,
+    /// Another lock is held.
+    OtherHeld(Lock),
+}
+
+/// Why nothing was released.
+enum NotReleased {
+    Gone(Gone),
+    NeedsPermission,
+}
+
+impl Locks<'_> {
+    /// Says whether a caller may lock here at all, before a body is read.
+    pub fn may_lock(&self, caller: &Caller, name: &StateName) -> Result<(), Error> {
+        authorize(caller, Permission::Plan, name)
+    }
+
+    /// Says whether a caller may unlock here at all, before a body is read.
+    pub fn may_unlock(&self, caller: &Caller, name: &StateName) -> Result<(), Error> {
+        let may = caller.may(Permission::Plan, name) || caller.may(Permission::Unlock, name);
+        if may {
+            Ok(())
+        } else {
+            Err(denied(caller, Permission::Unlock, name))
+        }
+    }
+
+    /// Takes a lock, or says who holds it.
+    pub async fn lock(
+        &self,
+        caller: &Caller,
+        name: &StateName,
+        lock: Lock,
+    ) -> Result<Locking, Error> {
+        self.may_lock(caller, name)?;
+        if !lock.is_for_a_plan() && !caller.may(Permission::Save, name) {
+            return Err(only_plans(caller, name, &lock));
+        }
+        let (caller, wanted, at) = (caller.clone(), name.clone(), clock::now());
+        let outcome = self
+            .0
+            .store
+            .write(lock.text.len(), move |tx| {
+                take(tx, &caller, &wanted, &lock, at)
+            })
+            .await?;
+        outcome.map_err(|left| Error::gone(name, left))
+    }
+
+    /// Releases a lock, or says which other one is held.
+    pub async fn unlock(
+        &self,
+        caller: &Caller,
+        name: &StateName,
+        unlock: Unlock,
+    ) -> Result<Unlocking, Error> {
+        self.may_unlock(caller, name)?;
+        let (who, wanted, at) = (caller.clone(), name.clone(), clock::now());
+        let outcome = self
+            .0
+            .store
+            .write(0, move |tx| release(tx, &who, &wanted, &unlock, at))
+            .await?;
+        outcome.map_err(|why| match why {
+            NotReleased::Gone(left) => Error::gone(name, left),
+            NotReleased::NeedsPermission => denied(caller, Permission::Unlock, name),
+        })
+    }
+
+    /// The lock that is held, with its evidence: what else there is to know of it, and the last
+    /// version written under it, with its time.
+    pub fn show(
+        &self,
+        caller: &Caller,
+        name: &StateName,
+    ) -> Result<(HeldLock, Option<(u64, Timestamp)>), Error> {
+        if !caller.may(Permission::Plan, name) {
+            authorize(caller, Permission::List, name)?;
+        }
+        let (lookup, lock) = self
+            .0
+            .store
+            .look(|view| Ok((view.lookup(name)?, view.lock(name)?)))?;
+        if let Some(left) = lookup.gone() {
+            return Err(Error::gone(name, left));
+        }
+        let current = match &lookup {
+            Lookup::State { current, .. } => current.as_deref(),
+            Lookup::Moved(_) | Lookup::Free => None,
+        };
+        let held = lock.ok_or_else(|| Error::NoLock(name.clone()))?;
+        let last_write = held.last_write(current);
+        Ok((held, last_write))
+    }
+}
+
+/// Why a key that may not write gets no lock for what ends in a write: by then things would be made
+/// that could not be stored.
+fn only_plans(caller: &Caller, name: &StateName, lock: &Lock) -> Error {
+    let operation = if lock.operation.is_empty() {
+        "an operation that it does not name"
+    } else {
+        &lock.operation
+    };
+    let (key, permission) = (
+        &caller.actor.name,
+        Permission::Save.name(&caller.grant.scope),
+    );
+    Error::Denied(format!(
+        "{name} is not locked for {operation:?}: the key {key:?} may lock it for a plan only, \
+            since it lacks the permission {permission}"
+    ))
+}
+
+/// Takes a lock for a caller, or says who holds it, or where the state is that it is for.
+pub(in crate::domain) fn take(
+    tx: &Tx<'_>,
+    caller: &Caller,
+    name: &StateName,
+    lock: &Lock,
+    at: Timestamp,
+) -> Result<Result<Locking, Gone>, StoreError> {
+    if let Some(left) = tx.lookup(name)?.gone() {
+        return Ok(Err(left));
+    }
+    if let Some(held) = tx.lock(name)? {
+        if held.is_held_by(&caller.actor, &lock.id) {
+            return Ok(Ok(Locking::Held(held.lock)));
+        }
+        tx.note_refusal(
+            name,
+            &Refused::by(caller, at, Some(&lock.id), Some(&lock.who)),
+        )?;
+        return Ok(Ok(Locking::HeldBy(held.lock)));
+    }
+    let held = HeldLock {
+        lock: lock.clone(),
+        holder: caller.actor.clone(),
+        address: caller.origin.address.clone(),
+        locked_at: at,
+        refused: 0,
+        latest_refusal: None,
+    };
+    tx.put_lock(name, &held)?;
+    let event = NewEvent::new(EventKind::LockAcquire, caller, at)
+        .on(name)
+        .lock(&lock.id);
+    tx.record(&event.detail(serde_json::json!({ "operation": lock.operation, "who": lock.who })))?;
+    Ok(Ok(Locking::Held(held.lock)))
+}
+
+fn release(
+    tx: &Tx<'_>,
+    caller: &Caller,
+    name: &StateName,
+    unlock: &Unlock,
+    at: Timestamp,
+) -> Result<Result<Unlocking, NotReleased>, StoreError> {
+    if let Some(left) = tx.lookup(name)?.gone() {
+        return Ok(Err(NotReleased::Gone(left)));
+    }
+    let Some(held) = tx.lock(name)? else {
+        return Ok(Ok(Unlocking::NothingHeld));
+    };
+    let is_own = held.holder.id == caller.actor.id;
+    let forced = match unlock {
+        Unlock::Id { id, .. } if *id != held.lock.id => {
+            return Ok(Ok(Unlocking::OtherHeld(held.lock)));
+        }
+        Unlock::Id { forced, .. } => *forced || !is_own,
+        Unlock::Any => true,
+    };
+    let needed = if is_own {
+        Permission::Plan
+    } else {
+        Permission::Unlock
+    };
+    if !caller.may(needed, name) && !caller.may(Permission::Unlock, name) {
+        return Ok(Err(NotReleased::NeedsPermission));
+    }
+    let_go(tx, caller, name, (&held, forced), at)?;
+    Ok(Ok(Unlocking::Released(held.lock)))
+}
+
+/// Releases a lock, or breaks it by force, for a caller who may.
+pub(in crate::domain) fn let_go(
+    tx: &Tx<'_>,
+    caller: &Caller,
+    name: &StateName,
+    (held, forced): (&HeldLock, bool),
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    let kind = if forced {
+        EventKind::LockBreak
+    } else {
+        EventKind::LockRelease
+    };
+    if forced {
+        tx.break_lock(name, held, at)?;
+    } else {
+        tx.remove_lock(name)?;
+    }
+    let event = NewEvent::new(kind, caller, at)
+        .on(name)
+        .lock(&held.lock.id)
+        .attention(forced);
+    let detail = serde_json::json!({ "holder": held.holder, "locked_at": held.locked_at, "who": held.lock.who });
+    tx.record(&event.detail(if forced {
+        detail
+    } else {
+        serde_json::Value::Null
+    }))
+}

@@ -1,0 +1,213 @@
+//! The outputs of a state: as a list, without what is secret, and as the state that is made for a
+//! caller who may only read outputs, so that `terraform_remote_state` works with least rights.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::diff::{self, NotComparable, OpenOutput, ShownOutput};
+use crate::domain::access::authorize;
+use crate::domain::content::cache::LeasedBytes;
+use crate::domain::content::read::SIZE_TAKEN_APART;
+use crate::domain::content::read::WhenFull;
+use crate::domain::error::Error;
+use crate::domain::history::compare::NotCompared;
+use crate::domain::states::States;
+use crate::domain::states::live;
+use crate::model::caller::Caller;
+use crate::model::name::StateName;
+use crate::model::permission::Permission;
+use crate::model::tfstate::StateHead;
+use crate::model::version::Version;
+
+/// The one format that such a state can be made from.
+const FORMAT: i64 = 4;
+
+#[derive(Serialize)]
+struct Made<'a> {
+    version: i64,
+    terraform_version: &'a str,
+    serial: u64,
+    lineage: &'a str,
+    outputs: BTreeMap<String, OpenOutput<'a>>,
+    resources: [(); 0],
+    check_results: Option<()>,
+}
+
+/// A state of format 4 with the same serial and lineage, no resources, and the outputs that are not
+/// sensitive.
+pub(in crate::domain) fn state_of_outputs(
+    bytes: &[u8],
+    head: &StateHead,
+) -> Result<Vec<u8>, Error> {
+    if head.encrypted {
+        return Err(Error::OutputsUnavailable(
+            "the state is encrypted by its client, so its outputs cannot be read without \
+                TFSTATE_LIST",
+        ));
+    }
+    if head.format != Some(FORMAT) {
+        return Err(Error::OutputsUnavailable(
+            "the state is not of format 4, so its outputs cannot be told apart; apply it once with \
+                a newer program",
+        ));
+    }
+    let unreadable = |_| {
+        Error::OutputsUnavailable("the state's outputs are not in the form that Terraform writes")
+    };
+    let made = Made {
+        version: FORMAT,
+        terraform_version: head.terraform_version.as_deref().unwrap_or("1.0.0"),
+        serial: head.serial,
+        lineage: &head.lineage,
+        outputs: diff::open_outputs(bytes).map_err(unreadable)?,
+        resources: [],
+        check_results: None,
+    };
+    serde_json::to_vec(&made).map_err(|error| Error::Internal(error.to_string()))
+}
+
+/// The outputs of a version, as they are listed.
+#[derive(Serialize)]
+struct Listing<'a> {
+    version: u64,
+    serial: u64,
+    lineage: &'a str,
+    terraform_version: Option<&'a str>,
+    encrypted: bool,
+    not_shown: Option<NotCompared>,
+    outputs: Option<BTreeMap<String, ShownOutput>>,
+}
+
+impl States<'_> {
+    /// The outputs of the current version, as JSON. Secrets are shown in clear only to those who
+    /// may read the whole state, and who ask for them.
+    pub async fn outputs(
+        &self,
+        caller: &Caller,
+        name: &StateName,
+        reveal: bool,
+    ) -> Result<Arc<LeasedBytes>, Error> {
+        authorize(
+            caller,
+            if reveal {
+                Permission::List
+            } else {
+                Permission::Outputs
+            },
+            name,
+        )?;
+        let address_info = self.0.store.address_info(name)?;
+        let (state, version) = live(&address_info.lookup, name)?;
+        let bytes = self
+            .0
+            .bytes_of(name, state, version, WhenFull::Wait)
+            .await?;
+        // What is left beside the bytes themselves, where the state is a very large one.
+        let most = self
+            .0
+            .limits()
+            .max_in_flight
+            .saturating_sub(version.size.saturating_mul(2));
+        let reservation = self
+            .0
+            .reserve_for_copies(
+                version.size.saturating_mul(SIZE_TAKEN_APART).min(most),
+                WhenFull::Wait,
+            )
+            .await?;
+        let (listed, may_list) = (version.clone(), caller.may(Permission::List, name));
+        let list = move |reservation| {
+            list_of_outputs(&listed, bytes.as_ref().as_ref(), reveal, may_list)
+                .map(|made| LeasedBytes::new(made, reservation))
+        };
+        let made = self.0.on_a_core(reservation, list).await??;
+        if reveal {
+            self.0
+                .record_reveal(
+                    caller,
+                    name,
+                    version.number,
+                    serde_json::json!({ "what": "outputs" }),
+                )
+                .await?;
+        }
+        self.0.buffer_read(caller, name, Some(version.number));
+        Ok(made)
+    }
+}
+
+fn list_of_outputs(
+    version: &Version,
+    bytes: &[u8],
+    reveal: bool,
+    may_list: bool,
+) -> Result<Vec<u8>, Error> {
+    let found = if version.head.encrypted {
+        Err(NotComparable::Encrypted)
+    } else {
+        diff::outputs(bytes, reveal)
+    };
+    if found.is_err() && !may_list {
+        return Err(Error::OutputsUnavailable(
+            "the state is encrypted by its client, or not of a format that can be read, so its \
+                outputs cannot be told without TFSTATE_LIST",
+        ));
+    }
+    let (outputs, not_shown) = match found {
+        Ok(outputs) => (Some(outputs), None),
+        Err(why) => (None, Some(why.into())),
+    };
+    let head = &version.head;
+    let listed = Listing {
+        version: version.number,
+        serial: head.serial,
+        lineage: &head.lineage,
+        terraform_version: head.terraform_version.as_deref(),
+        encrypted: head.encrypted,
+        not_shown,
+        outputs,
+    };
+    serde_json::to_vec(&listed).map_err(|error| Error::Internal(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hands_out_what_is_not_sensitive_and_nothing_else() {
+        let bytes =
+            br#"{"version":4,"serial":7,"lineage":"l","outputs":{"open":{"value":{"a":[1.10]},"type":["object",{"a":["list","number"]}]},
+            "hidden":{"value":"canary","type":"string","sensitive":true}},"resources":[{"canary":"canary"}]}"#;
+        let head = crate::model::tfstate::read_head(bytes, 1_000).unwrap();
+        let made = String::from_utf8(state_of_outputs(bytes, &head).unwrap()).unwrap();
+        assert!(!made.contains("canary"), "{made}");
+        assert!(
+            made.contains(r#""value":{"a":[1.10]}"#),
+            "numbers stay as they are written: {made}"
+        );
+        let again = crate::model::tfstate::read_head(made.as_bytes(), 1_000).unwrap();
+        assert_eq!(
+            (
+                again.format,
+                again.serial,
+                again.lineage.as_str(),
+                again.resources
+            ),
+            (Some(4), 7, "l", Some(0))
+        );
+    }
+
+    #[test]
+    fn refuses_what_it_cannot_see_into() {
+        for bytes in [
+            r#"{"serial":1,"lineage":"l","encrypted_data":"x"}"#,
+            r#"{"version":3,"serial":1,"modules":[]}"#,
+        ] {
+            let head = crate::model::tfstate::read_head(bytes.as_bytes(), 1_000).unwrap();
+            assert!(state_of_outputs(bytes.as_bytes(), &head).is_err());
+        }
+    }
+}

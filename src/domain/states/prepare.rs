@@ -1,0 +1,149 @@
+//! The way of a write to the writer: prepared off the request threads, several at a time where
+//! several wait, and by the fewest threads where one is alone.
+//!
+//! Each write has its own answer, whoever it was prepared with. There are never more here than
+//! connections, and the memory of each is reserved for it.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use crate::domain::Domain;
+use crate::domain::content::md5_lanes::LANES;
+use crate::domain::content::md5_lanes::md5_of_each;
+use crate::domain::engine::single_flight::open;
+use crate::domain::error::Error;
+use crate::domain::states::Written;
+use crate::domain::states::write::NotWritten;
+use crate::domain::states::write::Unprepared;
+use crate::domain::states::write::WriteJob;
+use crate::store::{Queue, StoreError, Tx};
+
+/// The most bytes, those that a write is compared with among them, that an idle writer looks at
+/// itself: whoever comes meanwhile waits some 0.5 ms longer.
+const MAX_PREPARED_BY_WRITER: usize = 128 * 1024;
+/// Larger bodies are hashed alone, so that those beside them need not wait.
+const MAX_SIDE_BY_SIDE: usize = 1024 * 1024;
+
+/// Where the answer to a write goes, whether or not anybody still waits for it.
+pub(in crate::domain) type Reply =
+    Box<dyn FnOnce(Result<Result<Written, NotWritten>, Error>) + Send>;
+
+/// Writes that wait for a core.
+#[derive(Default)]
+pub(in crate::domain) struct Preparing {
+    waiting: Mutex<VecDeque<Waiting>>,
+}
+
+struct Waiting {
+    write: Unprepared,
+    queue: Queue,
+    reply: Reply,
+}
+
+impl Domain {
+    /// Prepares a write and hands it to the writer, whose answer goes straight to `reply`.
+    pub(in crate::domain) fn begin_write(&self, write: Unprepared, reply: Reply) {
+        let queue = self.store.queue();
+        if write.work() <= MAX_PREPARED_BY_WRITER && queue.is_idle() {
+            // The writer prepares it: one thread less to wait for, which takes a lone write longest
+            // beside the disk. Another thread hashes it meanwhile, or the writer does, should
+            // nobody have begun with that once it needs the digest. The threads that have a core
+            // each would look for more to do for a while, which costs more than a lone write's
+            // digest.
+            let body = Arc::downgrade(&write.body);
+            queue.write(write.size(), prepared_by_writer(write), |answer| {
+                reply(answer.map_err(Error::from))
+            });
+            drop(tokio::task::spawn_blocking(move || {
+                body.upgrade().map(|body| body.sha256(None))
+            }));
+            return;
+        }
+        open(&self.preparing.waiting).push_back(Waiting {
+            write,
+            queue,
+            reply,
+        });
+        let preparing = Arc::clone(&self.preparing);
+        self.begin_on_a_core(move || preparing.go_on());
+    }
+}
+
+impl Preparing {
+    /// Prepares the write that has waited longest, and what is hashed beside it. Called once for
+    /// each write that waits.
+    fn go_on(&self) {
+        let taken = self.take();
+        let bodies: Vec<&[u8]> = taken
+            .iter()
+            .filter_map(|waiting| waiting.write.to_compare())
+            .collect();
+        if bodies.len() < 2 {
+            return taken.into_iter().for_each(|waiting| waiting.prepare(None));
+        }
+        let md5s = md5_of_each(&bodies);
+        // The rest of each is for whichever core comes first.
+        for (waiting, md5) in taken.into_iter().zip(md5s) {
+            rayon::spawn_fifo(move || waiting.prepare(Some(md5)));
+        }
+    }
+
+    fn take(&self) -> Vec<Waiting> {
+        let mut waiting = open(&self.waiting);
+        let Some(first) = waiting.pop_front() else {
+            return Vec::new();
+        };
+        let (mut taken, size) = (Vec::with_capacity(LANES), first.write.size());
+        let may_share = first.write.to_compare().is_some() && size <= MAX_SIDE_BY_SIDE;
+        taken.push(first);
+        while may_share
+            && taken.len() < LANES
+            && let Some(next) = waiting.pop_front_if(|next| {
+                next.write.to_compare().is_some() && are_alike(size, next.write.size())
+            })
+        {
+            taken.push(next);
+        }
+        taken
+    }
+}
+
+/// Whether two bodies are of about the same size: the smaller one is then not held up for long.
+fn are_alike(one: usize, other: usize) -> bool {
+    one.max(other) <= 2 * one.min(other)
+}
+
+impl Waiting {
+    fn prepare(self, md5: Option<[u8; 16]>) {
+        let Self {
+            write,
+            queue,
+            reply,
+        } = self;
+        match write.prepare(md5) {
+            Ok(job) => queue.write(
+                job.bytes(),
+                move |tx| job.run(tx),
+                |answer| reply(answer.map_err(Error::from)),
+            ),
+            Err(error) => reply(Err(error)),
+        }
+    }
+}
+
+/// A job that prepares its write when it runs for the first time.
+fn prepared_by_writer(
+    write: Unprepared,
+) -> impl FnMut(&Tx<'_>) -> Result<Result<Written, NotWritten>, StoreError> {
+    let (mut unprepared, mut prepared) = (Some(write), None);
+    move |tx| {
+        if let Some(write) = unprepared.take() {
+            prepared = Some(write.prepare(None));
+        }
+        match &prepared {
+            Some(Ok(job)) => WriteJob::run(job, tx),
+            Some(Err(error)) => Ok(Err(NotWritten::Invalid(error.clone()))),
+            None => Err(StoreError::Panicked),
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! `POST /api/terraform/detect`: whether a root module whose files are sent says itself where its
+//! state goes. Nothing of it is kept.
+
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+
+use crate::domain::Domain;
+use crate::domain::error::Error;
+use crate::hcl::{self, Ask, BadFiles, Detection, Members, Program, SIZE_PARSED, Source};
+use crate::http::wire::body;
+use crate::http::wire::body::Body;
+use crate::http::wire::caller::Known;
+use crate::http::wire::error::ApiError;
+use crate::http::wire::query;
+use crate::http::wire::reply;
+use crate::model::caller::Caller;
+
+/// The largest body, in bytes.
+const MAX_MODULE: u64 = 4 * 1024 * 1024;
+/// The largest file in it, in bytes: taking one apart needs many times its size.
+const MAX_SENT_FILE: u64 = 1024 * 1024;
+/// What the files of a body, and the answer, need in memory beside it, as a multiple of its size.
+const COPIES: u64 = 3;
+
+/// How the module is to be looked at: members of the JSON body, or the query beside a tar.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sent {
+    files: Members<String>,
+    program: Option<Asked>,
+    #[serde(default)]
+    include_json: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Query {
+    program: Option<Asked>,
+    #[serde(default)]
+    include_json: bool,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Asked {
+    Terraform,
+    Tofu,
+}
+
+impl From<Asked> for Program {
+    fn from(asked: Asked) -> Self {
+        match asked {
+            Asked::Terraform => Self::Terraform,
+            Asked::Tofu => Self::Tofu,
+        }
+    }
+}
+
+fn ask(program: Option<Asked>, include_json: bool) -> Ask {
+    Ask {
+        program: program.map(Program::from),
+        include_json,
+    }
+}
+
+pub(in crate::http) async fn detect(
+    known: Known,
+    request: HttpRequest,
+    mut payload: Payload,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    let asked: Query = query::read(&request)?;
+    let kind = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .unwrap_or_default();
+    let is_tar = matches!(
+        kind.split(';').next().unwrap_or_default().trim(),
+        "application/x-tar" | "application/tar"
+    );
+    if !is_tar && !request.query_string().is_empty() {
+        return Err(ApiError::invalid(
+            "bad_query",
+            "a JSON body holds `program` and `include_json` itself; the query is for a tar",
+        ));
+    }
+    let body = body::read(
+        &request,
+        &mut payload,
+        &domain,
+        body::at_most(MAX_MODULE, "module_too_large"),
+    )
+    .await?;
+    let ask = ask(asked.program, asked.include_json);
+    let detection = look(&known.0, &domain, body, is_tar.then_some(ask)).await?;
+    reply::list(&domain, &detection)
+}
+
+/// Takes the body apart and looks at it, on a core and within memory that is reserved for it.
+async fn look(
+    caller: &Caller,
+    domain: &Domain,
+    mut body: Body,
+    of_tar: Option<Ask>,
+) -> Result<Detection, ApiError> {
+    let size = body.bytes.len() as u64;
+    domain.reserve_more(
+        &mut body.reservation,
+        size * (1 + COPIES) + size.min(MAX_SENT_FILE) * SIZE_PARSED,
+    )?;
+    let Body { bytes, reservation } = body;
+    let work = move |_reservation| {
+        let looked = match of_tar {
+            Some(ask) => hcl::of_archive(&bytes)
+                .map(|sources| (sources, ask))
+                .map_err(bad_files),
+            None => of_json(&bytes),
+        };
+        looked.and_then(|(sources, ask)| Ok(hcl::judge(small(sources)?, ask)))
+    };
+    domain.work_for(caller, reservation, work).await?
+}
+
+fn of_json(bytes: &[u8]) -> Result<(Vec<Source>, Ask), ApiError> {
+    let Sent {
+        files,
+        program,
+        include_json,
+    } = body::parse(bytes)?;
+    Ok((
+        hcl::of_map(files.0).map_err(bad_files)?,
+        ask(program, include_json),
+    ))
+}
+
+fn small(sources: Vec<Source>) -> Result<Vec<Source>, ApiError> {
+    match sources.iter().find(|source| source.size() > MAX_SENT_FILE) {
+        None => Ok(sources),
+        Some(source) => {
+            let detail = format!(
+                "the file {:?} is larger than {MAX_SENT_FILE} bytes, the most that is taken here",
+                source.name()
+            );
+            Err(ApiError::Domain(Error::TooLarge {
+                code: "module_too_large",
+                detail,
+            }))
+        }
+    }
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it is what `map_err` hands over"
+)]
+fn bad_files(error: BadFiles) -> ApiError {
+    ApiError::invalid("bad_files", error.to_string())
+}

@@ -1,0 +1,57 @@
+//! What changed from one version of a state to another, and the outputs of the current one; secrets
+//! only where they are asked for.
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+
+use crate::domain::{Comparing, Domain};
+use crate::http::wire::caller::OnState;
+use crate::http::wire::error::ApiError;
+use crate::http::wire::query;
+use crate::http::wire::query::Whole;
+use crate::http::wire::reply;
+
+#[derive(Deserialize)]
+struct DiffQuery {
+    from: Option<Whole<u64>>,
+    #[serde(default)]
+    sensitive: bool,
+}
+
+pub(in crate::http) async fn compare(
+    on: OnState,
+    request: HttpRequest,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    let asked: DiffQuery = query::read(&request)?;
+    let comparing = Comparing {
+        to: reply::number(&request)?,
+        from: asked.from.map(Whole::get),
+        reveal: asked.sensitive,
+    };
+    let answer = domain
+        .history()
+        .compare(&on.caller, &on.name, comparing)
+        .await?;
+    Ok(reply::made(&domain, answer))
+}
+
+#[derive(Deserialize)]
+struct OutputsQuery {
+    #[serde(default)]
+    sensitive: bool,
+}
+
+pub(in crate::http) async fn outputs(
+    on: OnState,
+    request: HttpRequest,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    let asked: OutputsQuery = query::read(&request)?;
+    let answer = domain
+        .states()
+        .outputs(&on.caller, &on.name, asked.sensitive)
+        .await?;
+    Ok(reply::made(&domain, answer))
+}

@@ -1,0 +1,76 @@
+//! The event log.
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::domain::Domain;
+use crate::http::wire::caller::Known;
+use crate::http::wire::error::ApiError;
+use crate::http::wire::query;
+use crate::http::wire::query::Whole;
+use crate::http::wire::reply;
+use crate::model::clock::Timestamp;
+use crate::model::event::{EventFilter, EventKind};
+use crate::model::name::BuildingBlock;
+
+#[derive(Deserialize)]
+struct ListQuery {
+    workspace: Option<String>,
+    #[serde(rename = "buildingBlock")]
+    block: Option<String>,
+    key: Option<String>,
+    kind: Option<String>,
+    attention: Option<bool>,
+    since: Option<String>,
+    until: Option<String>,
+    limit: Option<Whole<u32>>,
+    before: Option<Whole<u64>>,
+}
+
+pub(in crate::http) async fn list(
+    known: Known,
+    request: HttpRequest,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    let asked: ListQuery = query::read(&request)?;
+    let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let limit = reply::page_size(&domain, asked.limit)?;
+    let kind = given(asked.kind);
+    if kind
+        .as_deref()
+        .is_some_and(|kind| !EventKind::is_filter(kind))
+    {
+        return Err(ApiError::invalid(
+            "bad_query",
+            "there is no such kind of event; docs/api.md lists them, and state.* takes a whole family",
+        ));
+    }
+    let filter = EventFilter {
+        workspace: given(asked.workspace),
+        // A UUID may be spelled in another way than the one it is kept in.
+        block: given(asked.block).map(|name| {
+            name.parse::<BuildingBlock>()
+                .map_or(name, |block| block.to_string())
+        }),
+        key: given(asked.key),
+        kind,
+        attention: asked.attention,
+        since: time(given(asked.since))?,
+        until: time(given(asked.until))?,
+        before: asked.before.map(Whole::get),
+        limit,
+    };
+    let events = domain.events().list(&known.0, filter).await?;
+    let next = reply::next(&events, limit, |event| event.seq);
+    reply::list(&domain, &json!({ "events": events, "next": next }))
+}
+
+fn time(text: Option<String>) -> Result<Option<Timestamp>, ApiError> {
+    let parse = |text: String| {
+        Timestamp::parse(&text)
+            .ok_or_else(|| ApiError::invalid("bad_query", "a time is written 2026-01-02T03:04:05Z"))
+    };
+    text.map(parse).transpose()
+}

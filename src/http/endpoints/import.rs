@@ -1,0 +1,133 @@
+//! `POST …/import`: one version from elsewhere. The body is its exact bytes, the query says what
+//! else is known of it.
+
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+
+use crate::domain::Domain;
+use crate::domain::history::import::Import;
+use crate::domain::history::import::Onto;
+use crate::http::endpoints::state;
+use crate::http::wire::body;
+use crate::http::wire::caller::OnState;
+use crate::http::wire::error::ApiError;
+use crate::http::wire::query;
+use crate::http::wire::query::Whole;
+use crate::http::wire::reply;
+use crate::model::clock::Timestamp;
+use crate::model::version::{Kind, Rejection};
+
+/// What the query of an import may say.
+pub(in crate::http) const PARAMETERS: &str =
+    "ID number removed_serial created_at sha256 rejected intermediate deleted after append arrive";
+
+#[derive(Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are parameters of a query"
+)]
+struct Query {
+    #[serde(rename = "ID")]
+    id: Option<String>,
+    number: Option<Whole<u64>>,
+    removed_serial: Option<Whole<u64>>,
+    created_at: Option<String>,
+    sha256: Option<String>,
+    rejected: Option<String>,
+    #[serde(default)]
+    intermediate: bool,
+    #[serde(default)]
+    deleted: bool,
+    after: Option<Whole<u64>>,
+    #[serde(default)]
+    append: bool,
+    #[serde(default)]
+    arrive: bool,
+}
+
+impl Query {
+    fn onto(&self) -> Result<Onto, ApiError> {
+        if self.append && self.deleted {
+            return Err(ApiError::invalid(
+                "bad_query",
+                "append adds to a state that lives, and deleted would end it with that; give one \
+                    of them, and delete the state by DELETE",
+            ));
+        }
+        match (self.after, self.append, self.arrive) {
+            (None, false, false) => Ok(Onto::Nothing),
+            (Some(Whole(number)), false, false) => Ok(Onto::Imported(number)),
+            (None, true, false) => Ok(Onto::Current),
+            (None, false, true) => Ok(Onto::NothingLive),
+            _ => Err(ApiError::invalid(
+                "bad_query",
+                "after goes on with an import, append adds to a state, and arrive brings one from \
+                    elsewhere; give one of them",
+            )),
+        }
+    }
+
+    fn created_at(&self) -> Result<Option<Timestamp>, ApiError> {
+        let Some(text) = &self.created_at else {
+            return Ok(None);
+        };
+        let time = Timestamp::parse(text).ok_or_else(|| {
+            ApiError::invalid(
+                "bad_query",
+                "created_at is RFC 3339 in UTC, as 2026-01-02T03:04:05Z",
+            )
+        })?;
+        Ok(Some(time))
+    }
+
+    fn rejected(&self) -> Result<Option<Rejection>, ApiError> {
+        let Some(code) = &self.rejected else {
+            return Ok(None);
+        };
+        match Kind::parse("rejected", Some(code)) {
+            Some(Kind::Rejected(rejection)) => Ok(Some(rejection)),
+            Some(Kind::Write | Kind::Rollback | Kind::Import | Kind::Restore) | None => {
+                Err(ApiError::invalid(
+                    "bad_query",
+                    "rejected is one of locked, stale_lock_id, stale_write, \
+                        unlocked_writes_refused and forbidden",
+                ))
+            }
+        }
+    }
+}
+
+pub(in crate::http) async fn import(
+    on: OnState,
+    request: HttpRequest,
+    mut payload: Payload,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    let (states, history) = (domain.states(), domain.history());
+    states.may_write(&on.caller, &on.name)?;
+    let asked: Query = query::read(&request)?;
+    history.may_import(&on.caller, &on.name, asked.deleted)?;
+    let (onto, created_at, rejected) = (asked.onto()?, asked.created_at()?, asked.rejected()?);
+    let body::Body { bytes, reservation } = body::read(&request, &mut payload, &domain, |size| {
+        states.check_size(size)
+    })
+    .await?;
+    let import = Import {
+        bytes,
+        reservation,
+        content_md5: state::content_md5(&request),
+        sha256: asked.sha256,
+        onto,
+        number: asked.number.map(Whole::get),
+        removed_serial: asked.removed_serial.map(Whole::get),
+        created_at,
+        rejected,
+        intermediate: asked.intermediate,
+        deleted: asked.deleted,
+        lock_id: asked.id.filter(|id| !id.is_empty()),
+    };
+    Ok(reply::version(
+        &history.import(&on.caller, &on.name, import).await?,
+    ))
+}

@@ -1,0 +1,154 @@
+//! API keys.
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::domain::Domain;
+use crate::domain::auth::keys::WantedKey;
+use crate::domain::auth::keys::WithSecret;
+use crate::http::wire::body;
+use crate::http::wire::caller::Known;
+use crate::http::wire::error::ApiError;
+use crate::http::wire::query;
+use crate::http::wire::query::Whole;
+use crate::http::wire::reply;
+use crate::model::clock;
+use crate::model::key::KeyId;
+
+#[derive(Deserialize)]
+struct ListQuery {
+    limit: Option<Whole<u32>>,
+    after: Option<String>,
+}
+
+pub(in crate::http) async fn list(
+    known: Known,
+    request: HttpRequest,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    let asked: ListQuery = query::read(&request)?;
+    let limit = reply::page_size(&domain, asked.limit)?;
+    let after = asked
+        .after
+        .map(|id| id.parse())
+        .transpose()
+        .map_err(|_| ApiError::invalid("bad_query", "after has to be the id of a key"))?;
+    let keys = domain.keys().list(&known.0, after, limit).await?;
+    let now = clock::now();
+    let next = reply::next(&keys, limit, |key| key.id.to_string());
+    let keys: Vec<_> = keys.iter().map(|key| key.shown(now)).collect();
+    reply::list(&domain, &json!({ "keys": keys, "next": next }))
+}
+
+/// One role or several.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Roles {
+    One(String),
+    Many(Vec<String>),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CreateBody {
+    name: String,
+    workspace: Option<String>,
+    #[serde(rename = "buildingBlock")]
+    block: Option<String>,
+    role: Option<Roles>,
+    #[serde(default)]
+    permissions: Vec<String>,
+    expires_in: Option<u64>,
+}
+
+pub(in crate::http) async fn create(
+    known: Known,
+    request: HttpRequest,
+    mut payload: Payload,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    let body: CreateBody = body::json(&request, &mut payload, &domain).await?;
+    let roles = match body.role {
+        Some(Roles::One(role)) => vec![role],
+        Some(Roles::Many(roles)) => roles,
+        None => Vec::new(),
+    };
+    let CreateBody {
+        name,
+        workspace,
+        block,
+        permissions,
+        expires_in,
+        ..
+    } = body;
+    let made = domain
+        .keys()
+        .create(
+            &known.0,
+            WantedKey {
+                name,
+                workspace,
+                block,
+                roles,
+                permissions,
+                expires_in,
+            },
+        )
+        .await?;
+    Ok(with_secret(StatusCode::CREATED, &made))
+}
+
+fn with_secret(status: StatusCode, made: &WithSecret) -> HttpResponse {
+    HttpResponse::build(status)
+        .json(json!({ "key": made.key.shown(clock::now()), "secret": made.secret.reveal() }))
+}
+
+fn id(request: &HttpRequest) -> Result<KeyId, ApiError> {
+    let part = request.match_info().get("id").unwrap_or_default();
+    part.parse()
+        .map_err(|_| ApiError::invalid("bad_address", "the id of a key is a UUID"))
+}
+
+pub(in crate::http) async fn show(
+    known: Known,
+    request: HttpRequest,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    let key = domain.keys().show(&known.0, id(&request)?).await?;
+    Ok(reply::json(&key.shown(clock::now())))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RotateBody {
+    #[serde(default)]
+    grace: u64,
+}
+
+pub(in crate::http) async fn rotate(
+    known: Known,
+    request: HttpRequest,
+    mut payload: Payload,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    let body: RotateBody = body::maybe_json(&request, &mut payload, &domain).await?;
+    let rotated = domain
+        .keys()
+        .rotate(&known.0, id(&request)?, Duration::from_secs(body.grace))
+        .await?;
+    Ok(with_secret(StatusCode::OK, &rotated))
+}
+
+pub(in crate::http) async fn revoke(
+    known: Known,
+    request: HttpRequest,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    let key = domain.keys().revoke(&known.0, id(&request)?).await?;
+    Ok(reply::json(&key.shown(clock::now())))
+}

@@ -1,0 +1,110 @@
+//! Locking and unlocking, at a state's own address and at `…/lock` for proxies and clients that
+//! know no `LOCK`.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::json;
+
+use crate::domain::states::locks::Locking;
+use crate::domain::states::locks::Unlock;
+use crate::domain::states::locks::Unlocking;
+use crate::domain::{Domain, check_md5};
+use crate::http::endpoints::state::content_md5;
+use crate::http::wire::body;
+use crate::http::wire::body::at_most;
+use crate::http::wire::caller::OnState;
+use crate::http::wire::error::ApiError;
+use crate::http::wire::query;
+use crate::http::wire::query::WriteQuery;
+use crate::http::wire::reply;
+use crate::model::lock::Lock;
+
+pub(in crate::http) async fn show(
+    on: OnState,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    let (held, last_write) = domain.locks().show(&on.caller, &on.name)?;
+    Ok(reply::json(&reply::held_lock(&held, last_write)))
+}
+
+pub(in crate::http) async fn lock(
+    on: OnState,
+    request: HttpRequest,
+    mut payload: Payload,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    domain.locks().may_lock(&on.caller, &on.name)?;
+    let body = read(&request, &mut payload, &domain).await?;
+    check_md5(&body, content_md5(&request).as_deref())?;
+    Ok(
+        match domain
+            .locks()
+            .lock(&on.caller, &on.name, parse(&body)?)
+            .await?
+        {
+            Locking::Held(lock) => reply::lock(&lock),
+            Locking::HeldBy(lock) => reply::lock_conflict(StatusCode::LOCKED, &lock),
+        },
+    )
+}
+
+pub(in crate::http) async fn unlock(
+    on: OnState,
+    request: HttpRequest,
+    mut payload: Payload,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    domain.locks().may_unlock(&on.caller, &on.name)?;
+    let named = query::read::<WriteQuery>(&request)?.lock_id();
+    let body = read(&request, &mut payload, &domain).await?;
+    let unlock = which(&body, named.as_deref(), content_md5(&request).as_deref())?;
+    Ok(
+        match domain.locks().unlock(&on.caller, &on.name, unlock).await? {
+            Unlocking::Released(lock) => reply::lock(&lock),
+            Unlocking::NothingHeld => reply::json(&json!({})),
+            Unlocking::OtherHeld(lock) => reply::lock_conflict(StatusCode::CONFLICT, &lock),
+        },
+    )
+}
+
+async fn read(
+    request: &HttpRequest,
+    payload: &mut Payload,
+    domain: &Domain,
+) -> Result<Vec<u8>, ApiError> {
+    Ok(body::read(
+        request,
+        payload,
+        domain,
+        at_most(body::MAX_LOCK, "lock_too_large"),
+    )
+    .await?
+    .bytes)
+}
+
+fn parse(body: &[u8]) -> Result<Lock, ApiError> {
+    Lock::parse(body).map_err(|error| ApiError::invalid("not_a_lock", error.to_string()))
+}
+
+/// Which lock is meant: by the body, by `?ID=` where a proxy dropped the body, or whatever is held
+/// when there was no body to begin with.
+fn which(body: &[u8], named: Option<&str>, md5: Option<&str>) -> Result<Unlock, ApiError> {
+    if let (true, Some(id)) = (body.is_empty(), named) {
+        return Ok(Unlock::Id {
+            id: id.to_owned(),
+            forced: false,
+        });
+    }
+    // Its checksum tells a body that a proxy dropped from one that was empty.
+    check_md5(body, md5)?;
+    if body.is_empty() {
+        return Ok(Unlock::Any);
+    }
+    // An address may carry an ID of its own from the start: what the body says counts.
+    let lock = parse(body)?;
+    Ok(Unlock::Id {
+        id: lock.id,
+        forced: lock.bare,
+    })
+}

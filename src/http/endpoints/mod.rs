@@ -1,0 +1,19 @@
+//! One file for each kind of call: parse, ask the domain, map the answer. They do not know each
+//! other; what they share is in [`super::wire`].
+
+pub(super) mod detect;
+pub(super) mod diff;
+pub(super) mod events;
+pub(super) mod health;
+pub(super) mod import;
+pub(super) mod keys;
+pub(super) mod lock;
+pub(super) mod login;
+pub(super) mod page;
+pub(super) mod retention;
+pub(super) mod rollback;
+pub(super) mod state;
+pub(super) mod states;
+pub(super) mod transfer;
+pub(super) mod verify;
+pub(super) mod versions;

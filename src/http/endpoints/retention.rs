@@ -1,0 +1,210 @@
+//! What is kept of a history: holds, pruning, policies, and whether the clock is right.
+
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::domain::Domain;
+use crate::domain::retention::Asked;
+use crate::http::wire::body;
+use crate::http::wire::caller::Known;
+use crate::http::wire::caller::OnState;
+use crate::http::wire::error::ApiError;
+use crate::http::wire::query;
+use crate::http::wire::query::Whole;
+use crate::http::wire::reply;
+use crate::model::name::{BadName, Workspace};
+use crate::model::retention::Policy;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HoldBody {
+    reason: String,
+}
+
+pub(in crate::http) async fn hold(
+    on: OnState,
+    request: HttpRequest,
+    mut payload: Payload,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    let number = reply::number(&request)?;
+    domain.retention().may_hold(&on.caller, &on.name)?;
+    let HoldBody { reason } = body::json(&request, &mut payload, &domain).await?;
+    Ok(reply::version(
+        &domain
+            .retention()
+            .hold(&on.caller, &on.name, number, &reason)
+            .await?,
+    ))
+}
+
+pub(in crate::http) async fn release(
+    on: OnState,
+    request: HttpRequest,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    Ok(reply::version(
+        &domain
+            .retention()
+            .release(&on.caller, &on.name, reply::number(&request)?)
+            .await?,
+    ))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PruneBody {
+    /// What to keep; left out with `configured` alone. A list is no policy, for which the parser
+    /// would take it.
+    policy: Option<Map<String, Value>>,
+    /// By the policies in force.
+    #[serde(default)]
+    configured: bool,
+    workspace: Option<String>,
+    #[serde(rename = "buildingBlock")]
+    block: Option<String>,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+impl PruneBody {
+    fn asked(self) -> Result<Asked, ApiError> {
+        let bad = |detail: &str| ApiError::invalid("bad_request", detail);
+        let named = |error: BadName| bad(&error.to_string());
+        if self.policy.is_none() && !self.configured {
+            return Err(ApiError::invalid(
+                "bad_policy",
+                "say what to keep in `policy`, or `configured` for the policies in force",
+            ));
+        }
+        if self.policy.is_some() && self.configured {
+            return Err(bad("give either `policy` or `configured`, not both"));
+        }
+        if self.block.is_some() && self.workspace.is_none() {
+            return Err(bad("a `buildingBlock` needs its `workspace`"));
+        }
+        let workspace = self
+            .workspace
+            .map(|name| name.parse())
+            .transpose()
+            .map_err(named)?;
+        let block = self
+            .block
+            .map(|name| name.parse())
+            .transpose()
+            .map_err(named)?;
+        let policy = self
+            .policy
+            .map(|members| serde_json::from_value(Value::Object(members)))
+            .transpose();
+        let policy = policy.map_err(|_| {
+            ApiError::invalid(
+                "bad_body",
+                "the policy has members or values that no policy has; \
+                docs/api.md says what it takes",
+            )
+        })?;
+        Ok(Asked {
+            policy,
+            workspace,
+            block,
+        })
+    }
+}
+
+pub(in crate::http) async fn prune(
+    known: Known,
+    request: HttpRequest,
+    mut payload: Payload,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    domain.retention().may_operate(&known.0)?;
+    let body: PruneBody = body::json(&request, &mut payload, &domain).await?;
+    let dry_run = body.dry_run;
+    let asked = body.asked()?;
+    let retention = domain.retention();
+    let answer = if dry_run {
+        json!(retention.preview(&known.0, &asked).await?)
+    } else {
+        json!(retention.prune(&known.0, &asked).await?)
+    };
+    reply::list(&domain, &answer)
+}
+
+#[derive(Deserialize)]
+struct ListQuery {
+    limit: Option<Whole<u32>>,
+    after: Option<String>,
+}
+
+pub(in crate::http) async fn list(
+    known: Known,
+    request: HttpRequest,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    let asked: ListQuery = query::read(&request)?;
+    let limit = reply::page_size(&domain, asked.limit)?;
+    let in_force = domain
+        .retention()
+        .in_force(&known.0, asked.after, limit)
+        .await?;
+    let next = reply::next(&in_force.workspaces, limit, |own| own.workspace.clone());
+    let mut answer = json!(in_force);
+    answer["next"] = json!(next);
+    reply::list(&domain, &answer)
+}
+
+fn workspace(request: &HttpRequest) -> Result<Workspace, ApiError> {
+    let part = request.match_info().get("workspace").unwrap_or_default();
+    part.parse()
+        .map_err(|error: BadName| ApiError::invalid("bad_address", error.to_string()))
+}
+
+pub(in crate::http) async fn show(
+    known: Known,
+    request: HttpRequest,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    Ok(reply::json(
+        &domain
+            .retention()
+            .of_workspace(&known.0, &workspace(&request)?)?,
+    ))
+}
+
+pub(in crate::http) async fn set(
+    known: Known,
+    request: HttpRequest,
+    mut payload: Payload,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    domain.retention().may_operate(&known.0)?;
+    let workspace = workspace(&request)?;
+    let policy: Policy = body::json(&request, &mut payload, &domain).await?;
+    Ok(reply::json(
+        &domain.retention().set(&known.0, &workspace, policy).await?,
+    ))
+}
+
+pub(in crate::http) async fn unset(
+    known: Known,
+    request: HttpRequest,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    let workspace = workspace(&request)?;
+    let removed = domain.retention().unset(&known.0, &workspace).await?;
+    Ok(reply::json(
+        &json!({ "workspace": workspace, "removed": removed }),
+    ))
+}
+
+pub(in crate::http) async fn trust_clock(
+    known: Known,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    Ok(reply::json(
+        &json!({ "trusted_at": domain.retention().trust_clock(&known.0).await? }),
+    ))
+}

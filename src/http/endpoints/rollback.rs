@@ -1,0 +1,158 @@
+//! `POST …/rollback`: an earlier version's content becomes current again, or is only told what that
+//! would do.
+
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::domain::history::preview::Preview;
+use crate::domain::history::preview::Report;
+use crate::domain::history::rollback::Rollback;
+use crate::domain::history::rollback::RolledBack;
+use crate::domain::{Domain, NotCompared};
+use crate::http::wire::body;
+use crate::http::wire::caller::OnState;
+use crate::http::wire::error::ApiError;
+use crate::http::wire::query;
+use crate::http::wire::query::WriteQuery;
+use crate::http::wire::reply;
+use crate::model::version::Version;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    version: u64,
+    expected_current: Option<u64>,
+    #[serde(default)]
+    dry_run: bool,
+    #[serde(default)]
+    allow_serial_regression: bool,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    #[serde(flatten)]
+    version: &'a Version,
+    unchanged: bool,
+}
+
+pub(in crate::http) async fn roll_back(
+    on: OnState,
+    request: HttpRequest,
+    mut payload: Payload,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    let history = domain.history();
+    history.may_preview(&on.caller, &on.name)?;
+    let lock_id = query::read::<WriteQuery>(&request)?.lock_id();
+    let Body {
+        version: number,
+        expected_current,
+        dry_run,
+        allow_serial_regression,
+    } = body::json(&request, &mut payload, &domain).await?;
+    let ask = Rollback {
+        number,
+        expected_current,
+        allow_serial_regression,
+        lock_id,
+    };
+    if dry_run {
+        let preview = history.preview(&on.caller, &on.name, &ask).await?;
+        return reply::list(&domain, &Previewd::of(&preview));
+    }
+    Ok(match history.rollback(&on.caller, &on.name, ask).await? {
+        RolledBack::Done(version) => answer(&version, false),
+        RolledBack::Unchanged(version) => answer(&version, true),
+    })
+}
+
+fn answer(version: &Version, unchanged: bool) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((reply::VERSION, version.number))
+        .json(Answer { version, unchanged })
+}
+
+/// A value that would be another one.
+#[derive(Serialize)]
+struct Change<T> {
+    from: T,
+    to: T,
+}
+
+fn change<T: PartialEq>(from: Option<T>, to: T) -> Option<Change<T>> {
+    from.filter(|from| *from != to)
+        .map(|from| Change { from, to })
+}
+
+#[derive(Serialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are members of an answer"
+)]
+struct Previewd<'a> {
+    dry_run: bool,
+    version: &'a Version,
+    current: Option<&'a Version>,
+    deleted: bool,
+    transferred_to: Option<&'a str>,
+    moved_to: Option<Value>,
+    unchanged: bool,
+    serial: Option<u64>,
+    verbatim: bool,
+    lineage: Option<Change<&'a str>>,
+    terraform_version: Option<Change<Option<&'a str>>>,
+    lock: Option<Value>,
+    refused: Vec<Value>,
+    compared: bool,
+    not_compared: Option<&'a NotCompared>,
+    forgotten: &'a [String],
+    recreated: &'a [String],
+    truncated: bool,
+    diff: Option<&'a Report>,
+}
+
+impl<'a> Previewd<'a> {
+    fn of(preview: &'a Preview) -> Self {
+        let (current, head) = (preview.current.as_ref(), &preview.version.head);
+        let compared = preview.comparison.as_ref();
+        Self {
+            dry_run: true,
+            version: &preview.version,
+            current,
+            deleted: preview.is_hidden,
+            transferred_to: preview.transferred_to.as_deref(),
+            moved_to: preview
+                .away
+                .as_ref()
+                .map(|away| json!({ "workspace": away.workspace, "buildingBlock": away.block })),
+            unchanged: preview.is_unchanged,
+            serial: preview.serial,
+            verbatim: head.encrypted,
+            lineage: change(
+                current.map(|current| current.head.lineage.as_str()),
+                &head.lineage,
+            ),
+            terraform_version: change(
+                current.map(|current| current.head.terraform_version.as_deref()),
+                head.terraform_version.as_deref(),
+            ),
+            lock: preview
+                .lock
+                .as_ref()
+                .map(|held| reply::held_lock(held, held.last_write(current))),
+            refused: preview
+                .refusals
+                .iter()
+                .map(|why| json!({ "code": why.code, "detail": why.detail }))
+                .collect(),
+            compared: compared.is_ok(),
+            not_compared: compared.err(),
+            forgotten: compared.map_or(&[], |compared| &compared.forgotten),
+            recreated: compared.map_or(&[], |compared| &compared.recreated),
+            truncated: compared.is_ok_and(|compared| compared.is_cut || compared.diff.truncated),
+            diff: compared.ok().map(|compared| &compared.diff),
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! A state's own address: read, write, delete, as the `http` backend does.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::json;
+
+use crate::domain::Domain;
+use crate::domain::states::rules::Refusal;
+use crate::domain::states::{Deleted, Write, Written};
+use crate::http::wire::body;
+use crate::http::wire::body::at_most;
+use crate::http::wire::caller::OnState;
+use crate::http::wire::error;
+use crate::http::wire::error::ApiError;
+use crate::http::wire::query;
+use crate::http::wire::query::WriteQuery;
+use crate::http::wire::reply;
+use crate::model::lock::Lock;
+use crate::model::version::Rejection;
+
+pub(in crate::http) async fn read(
+    on: OnState,
+    request: HttpRequest,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    let content = domain.states().read(&on.caller, &on.name).await?;
+    Ok(reply::content(
+        &request,
+        content,
+        domain.limits().body_timeout,
+    ))
+}
+
+pub(in crate::http) async fn write(
+    on: OnState,
+    request: HttpRequest,
+    mut payload: Payload,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    let states = domain.states();
+    let denied = states.may_write(&on.caller, &on.name).err();
+    if let Some(denied) = denied.filter(|_| !states.keeps_denied(&on.caller, &on.name)) {
+        return Err(denied.into());
+    }
+    let asked: WriteQuery = query::read(&request)?;
+    let body::Body { bytes, reservation } = body::read(&request, &mut payload, &domain, |size| {
+        states.check_write(&on.caller, &on.name, size)
+    })
+    .await?;
+    let force = asked.force;
+    let write = Write {
+        bytes,
+        reservation,
+        content_md5: content_md5(&request),
+        lock_id: asked.lock_id(),
+        force,
+    };
+    let written = states.write(&on.caller, &on.name, write).await?;
+    Ok(match written {
+        Written::Stored(version) | Written::Unchanged(version) => reply::version(&version),
+        Written::Locked(lock, kept) => {
+            let mut response = reply::lock_conflict(StatusCode::LOCKED, &lock);
+            response
+                .headers_mut()
+                .insert(reply::REJECTED_VERSION, kept.into());
+            response
+        }
+        Written::Refused(refusal, kept) => {
+            error::refused(refusal.rejection.code(), &explain(refusal), kept)
+        }
+        Written::Denied(denied, kept) => error::denied(&denied, kept),
+    })
+}
+
+fn explain(Refusal { rejection, why }: Refusal) -> String {
+    match rejection {
+        Rejection::StaleWrite => {
+            format!(
+                "{why}; set lock_address and unlock_address so that two runs cannot write at the \
+                    same time, or add ?force=true"
+            )
+        }
+        Rejection::Locked | Rejection::StaleLockId | Rejection::Unlocked | Rejection::Forbidden => {
+            why.to_owned()
+        }
+    }
+}
+
+/// The client's checksum of what it sends.
+pub(in crate::http) fn content_md5(request: &HttpRequest) -> Option<String> {
+    request
+        .headers()
+        .get("content-md5")
+        .map(|value| value.to_str().unwrap_or("not text").to_owned())
+}
+
+pub(in crate::http) async fn delete(
+    on: OnState,
+    request: HttpRequest,
+    mut payload: Payload,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    domain.states().may_delete(&on.caller, &on.name)?;
+    let asked: WriteQuery = query::read(&request)?;
+    let body = body::read(
+        &request,
+        &mut payload,
+        &domain,
+        at_most(body::MAX_LOCK, "body_too_large"),
+    )
+    .await?
+    .bytes;
+    // An unlock whose method was set to DELETE: it has a lock for a body, or none but a checksum,
+    // which no client sends with a plain DELETE.
+    if Lock::parse(&body).is_ok() || content_md5(&request).is_some() {
+        let detail = "this is an unlock, not a deletion: nothing was deleted. Set the client's \
+            unlock_address to this address with /lock at its end";
+        return Err(ApiError::invalid("looks_like_a_lock", detail));
+    }
+    if !body.is_empty() {
+        return Err(ApiError::invalid(
+            "bad_body",
+            "deleting a state takes no body; nothing was deleted",
+        ));
+    }
+    Ok(
+        match domain
+            .states()
+            .delete(&on.caller, &on.name, asked.lock_id())
+            .await?
+        {
+            Deleted::Done(version) => reply::json(&json!({ "deleted": true, "version": version })),
+            Deleted::Locked(lock) => reply::lock_conflict(StatusCode::LOCKED, &lock),
+        },
+    )
+}

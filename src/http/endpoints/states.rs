@@ -1,0 +1,67 @@
+//! The list of states.
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::domain::Domain;
+use crate::domain::states::StateFilter;
+use crate::http::wire::caller::Known;
+use crate::http::wire::error::ApiError;
+use crate::http::wire::query;
+use crate::http::wire::query::Whole;
+use crate::http::wire::reply;
+use crate::model::name::{BuildingBlock, StateName, Workspace};
+
+#[derive(Deserialize)]
+struct ListQuery {
+    workspace: Option<String>,
+    #[serde(rename = "buildingBlock")]
+    block: Option<String>,
+    #[serde(default)]
+    deleted: bool,
+    #[serde(default)]
+    locked: bool,
+    limit: Option<Whole<u32>>,
+    after: Option<String>,
+}
+
+pub(in crate::http) async fn list(
+    known: Known,
+    request: HttpRequest,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    let asked: ListQuery = query::read(&request)?;
+    let bad =
+        |error: crate::model::name::BadName| ApiError::invalid("bad_query", error.to_string());
+    let limit = reply::page_size(&domain, asked.limit)?;
+    let filter = StateFilter {
+        workspace: asked
+            .workspace
+            .map(|name| name.parse::<Workspace>().map(|name| name.to_string()))
+            .transpose()
+            .map_err(bad)?,
+        block: asked
+            .block
+            .map(|name| name.parse::<BuildingBlock>().map(|name| name.to_string()))
+            .transpose()
+            .map_err(bad)?,
+        deleted: asked.deleted,
+        locked: asked.locked,
+        after: asked
+            .after
+            .map(|name| name.parse::<StateName>())
+            .transpose()
+            .map_err(bad)?,
+        limit,
+    };
+    let (states, is_cut) = domain.states().list(&known.0, filter).await?;
+    let limit = if is_cut { 0 } else { limit };
+    let next = reply::next(&states, limit, |state| state.summary.name.to_string());
+    let states: Vec<Value> = states
+        .iter()
+        .map(|state| reply::listed(state, domain.base_url()))
+        .collect();
+    reply::list(&domain, &json!({ "states": states, "next": next }))
+}

@@ -1,0 +1,72 @@
+//! Verifications: whether what the server holds is what was written.
+
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+
+use crate::domain::Domain;
+use crate::domain::integrity::Wanted;
+use crate::http::wire::body;
+use crate::http::wire::caller::Known;
+use crate::http::wire::error::ApiError;
+use crate::http::wire::reply;
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VerifyBody {
+    #[serde(default)]
+    quick: bool,
+    workspace: Option<String>,
+    #[serde(rename = "buildingBlock")]
+    block: Option<String>,
+}
+
+impl VerifyBody {
+    fn wanted(self) -> Result<Wanted, ApiError> {
+        let bad = |error: crate::model::name::BadName| {
+            ApiError::invalid("bad_request", error.to_string())
+        };
+        if self.block.is_some() && self.workspace.is_none() {
+            return Err(ApiError::invalid(
+                "bad_request",
+                "a buildingBlock needs its workspace beside it",
+            ));
+        }
+        let workspace = self
+            .workspace
+            .map(|name| name.parse())
+            .transpose()
+            .map_err(bad)?;
+        let block = self
+            .block
+            .map(|name| name.parse())
+            .transpose()
+            .map_err(bad)?;
+        Ok(Wanted {
+            quick: self.quick,
+            workspace,
+            block,
+        })
+    }
+}
+
+pub(in crate::http) async fn verify(
+    known: Known,
+    request: HttpRequest,
+    mut payload: Payload,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    domain.integrity().may_verify(&known.0)?;
+    let body: VerifyBody = body::maybe_json(&request, &mut payload, &domain).await?;
+    reply::list(
+        &domain,
+        &domain.integrity().verify(&known.0, body.wanted()?).await?,
+    )
+}
+
+pub(in crate::http) async fn overview(
+    known: Known,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    reply::list(&domain, &domain.integrity().overview(&known.0).await?)
+}

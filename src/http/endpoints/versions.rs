@@ -1,0 +1,168 @@
+//! A state's history, and what brings it back or elsewhere.
+
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::domain::Domain;
+use crate::domain::history::VersionFilter;
+use crate::domain::history::purge::MAX_PURGED;
+use crate::domain::history::purge::Which;
+use crate::http::wire::body;
+use crate::http::wire::caller::OnState;
+use crate::http::wire::error::ApiError;
+use crate::http::wire::query;
+use crate::http::wire::query::Whole;
+use crate::http::wire::query::WriteQuery;
+use crate::http::wire::reply;
+use crate::model::name::StateName;
+use crate::model::version::{Kind, Rejection};
+
+#[derive(Deserialize)]
+struct ListQuery {
+    limit: Option<Whole<u32>>,
+    before: Option<Whole<u64>>,
+    kind: Option<String>,
+    intermediate: Option<bool>,
+}
+
+pub(in crate::http) async fn list(
+    on: OnState,
+    request: HttpRequest,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    let asked: ListQuery = query::read(&request)?;
+    let limit = reply::page_size(&domain, asked.limit)?;
+    if let Some(kind) = &asked.kind
+        && Kind::parse(kind, Some(Rejection::Locked.code())).is_none()
+    {
+        return Err(ApiError::invalid(
+            "bad_query",
+            "kind is one of write, rollback, import, restore and rejected",
+        ));
+    }
+    let filter = VersionFilter {
+        before: asked.before.map(Whole::get),
+        kind: asked.kind,
+        without_intermediate: asked.intermediate == Some(false),
+        limit,
+    };
+    let versions = domain
+        .history()
+        .versions(&on.caller, &on.name, filter)
+        .await?;
+    let next = reply::next(&versions, limit, |version| version.number);
+    reply::list(&domain, &json!({ "versions": versions, "next": next }))
+}
+
+pub(in crate::http) async fn content(
+    on: OnState,
+    request: HttpRequest,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    let content = domain
+        .history()
+        .content(&on.caller, &on.name, reply::number(&request)?)
+        .await?;
+    Ok(reply::content(
+        &request,
+        content,
+        domain.limits().body_timeout,
+    ))
+}
+
+pub(in crate::http) async fn info(
+    on: OnState,
+    request: HttpRequest,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    let version = domain
+        .history()
+        .version(&on.caller, &on.name, reply::number(&request)?)?;
+    Ok(reply::version(&version))
+}
+
+pub(in crate::http) async fn restore(
+    on: OnState,
+    request: HttpRequest,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    let lock_id = query::read::<WriteQuery>(&request)?.lock_id();
+    let version = domain
+        .history()
+        .restore(&on.caller, &on.name, lock_id)
+        .await?;
+    Ok(reply::version(&version))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ToPurge {
+    versions: Wanted,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Wanted {
+    These(Vec<u64>),
+    All(All),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum All {
+    All,
+}
+
+pub(in crate::http) async fn purge(
+    on: OnState,
+    request: HttpRequest,
+    mut payload: Payload,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    domain.history().may_purge(&on.caller, &on.name)?;
+    let asked: ToPurge = body::json(&request, &mut payload, &domain).await?;
+    let which = match asked.versions {
+        Wanted::All(All::All) => Which::All,
+        Wanted::These(numbers) if (1..=MAX_PURGED).contains(&numbers.len()) => {
+            Which::These(numbers)
+        }
+        Wanted::These(_) => {
+            return Err(ApiError::invalid(
+                "bad_request",
+                format!("versions is a list of 1 to {MAX_PURGED} numbers, or \"all\""),
+            ));
+        }
+    };
+    let purged = domain.history().purge(&on.caller, &on.name, which).await?;
+    let hint =
+        "backups made before may still hold it, and so may the versions before and after these";
+    let answer = json!({ "versions": purged.versions, "erased": purged.erased, "may_still_hold": purged.copies, "hint": hint });
+    Ok(reply::json(&answer))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Target {
+    workspace: String,
+    #[serde(rename = "buildingBlock")]
+    block: String,
+}
+
+pub(in crate::http) async fn relocate(
+    on: OnState,
+    request: HttpRequest,
+    mut payload: Payload,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    domain.history().may_relocate(&on.caller, &on.name)?;
+    let target: Target = body::json(&request, &mut payload, &domain).await?;
+    let target = StateName::parse(&target.workspace, &target.block)
+        .map_err(|error| ApiError::invalid("bad_request", error.to_string()))?;
+    let moved = domain
+        .history()
+        .relocate(&on.caller, &on.name, &target)
+        .await?;
+    Ok(reply::json(&reply::listed(&moved, domain.base_url())))
+}

@@ -1,0 +1,62 @@
+//! How slow the other side may be: it may pause for a while, and in the long run it has to come
+//! along at a least rate.
+//!
+//! Otherwise a client could hold on to memory that is reserved for its request for as long as it
+//! likes, by a byte now and then.
+
+use std::time::{Duration, Instant};
+
+use crate::model::clock;
+
+/// The least rate in bytes a second, beyond the first pause: that of a modem line.
+const LEAST_RATE: u64 = 8 * 1024;
+
+/// The pace of one body or answer.
+pub(in crate::http) struct Pace {
+    since: Instant,
+    pause: Duration,
+}
+
+impl Pace {
+    /// Begins now. `pause` is how long nothing may happen.
+    pub(in crate::http) fn begin(pause: Duration) -> Self {
+        Self {
+            since: clock::monotonic(),
+            pause,
+        }
+    }
+
+    /// How long the next piece may take after so many bytes; zero when the other side is behind.
+    pub(in crate::http) fn patience(&self, bytes: u64) -> Duration {
+        let earned = Duration::from_secs(bytes / LEAST_RATE);
+        let left = (self.pause + earned).saturating_sub(self.since.elapsed());
+        left.min(self.pause)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_allowed_and_a_trickle_is_not() {
+        let pause = Duration::from_secs(30);
+        let begun = |ago| Pace {
+            since: clock::monotonic()
+                .checked_sub(Duration::from_secs(ago))
+                .unwrap(),
+            pause,
+        };
+        assert!(begun(0).patience(0) > Duration::from_secs(29));
+        assert!(begun(31).patience(100).is_zero(), "a byte now and then");
+        assert!(
+            begun(600).patience(600 * LEAST_RATE) > Duration::from_secs(29),
+            "slow, but steady"
+        );
+        assert_eq!(
+            begun(1).patience(u64::MAX),
+            pause,
+            "never longer than one pause at a time"
+        );
+    }
+}

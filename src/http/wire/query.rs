@@ -1,0 +1,231 @@
+//! What may stand behind the `?` of an address: judged alike on every method, before credentials
+//! and before anything is done.
+//!
+//! The clients keep what stands in a state's address, so parameters that are not ours are left
+//! alone there. Ours (`ID`, `force`) belong to single calls: in an address they would be refused
+//! only by the write at the end of an apply, when it is too late. Every other call takes what it
+//! knows.
+
+use std::str::FromStr;
+
+use actix_web::HttpRequest;
+use actix_web::http::Method;
+use actix_web::web::Query;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
+
+use crate::http::Route;
+use crate::http::wire::error::ApiError;
+
+/// The parameters of a state's own address that are ours.
+const OURS: [&str; 2] = ["ID", "force"];
+/// How much of a name that a client made up is repeated, in characters.
+const MAX_NAME: usize = 40;
+
+/// Which parameters a call takes.
+#[derive(Clone, Copy)]
+pub(in crate::http) enum Takes {
+    /// These, separated by spaces; none where it is empty.
+    These(&'static str),
+    /// It is the state protocol's: of ours these, and any that are not ours, which it leaves alone.
+    Ours(&'static str),
+}
+
+/// Refuses a query that its call does not take.
+pub(in crate::http) fn judge(request: &HttpRequest) -> Result<(), ApiError> {
+    let Some(takes) = takes(request) else {
+        return Ok(());
+    };
+    for segment in segments(request) {
+        let Some(name) = name(segment) else {
+            return Err(bad("the query is not percent-encoded as it has to be"));
+        };
+        match takes {
+            Takes::These(names) if !has(names, &name) => return Err(unknown(&name, names)),
+            Takes::Ours(names) if OURS.contains(&name.as_str()) && !has(names, &name) => {
+                return Err(in_the_address(&name));
+            }
+            Takes::These(_) | Takes::Ours(_) => {}
+        }
+    }
+    if let Takes::Ours(names) = takes
+        && !names.is_empty()
+    {
+        read::<WriteQuery>(request)?;
+    }
+    Ok(())
+}
+
+/// Whether a call is one of the state protocol, which programs make by themselves.
+pub(in crate::http) fn is_protocol(request: &HttpRequest) -> bool {
+    matches!(takes(request), Some(Takes::Ours(_)))
+}
+
+fn takes(request: &HttpRequest) -> Option<Takes> {
+    request.app_data::<Route>()?.takes(request.method())
+}
+
+/// What one method of a route takes.
+pub(in crate::http) fn of_method(taken: &[(Method, Takes)], method: &Method) -> Option<Takes> {
+    taken
+        .iter()
+        .find(|(known, _)| known == method)
+        .map(|(_, takes)| *takes)
+}
+
+fn segments(request: &HttpRequest) -> impl Iterator<Item = &str> {
+    request
+        .query_string()
+        .split('&')
+        .filter(|segment| !segment.is_empty())
+}
+
+fn name(segment: &str) -> Option<String> {
+    let pairs = Query::<Vec<(String, String)>>::from_query(segment)
+        .ok()?
+        .into_inner();
+    pairs.into_iter().next().map(|(name, _)| name)
+}
+
+fn has(names: &str, name: &str) -> bool {
+    names.split(' ').any(|known| known == name)
+}
+
+fn bad(detail: impl Into<String>) -> ApiError {
+    ApiError::invalid("bad_query", detail)
+}
+
+fn unknown(name: &str, names: &str) -> ApiError {
+    let name: String = name.chars().take(MAX_NAME).collect();
+    if names.is_empty() {
+        return bad(format!("this call takes no parameters, and so no {name:?}"));
+    }
+    bad(format!(
+        "this call takes no parameter {name:?}; it takes {}",
+        names.replace(' ', ", ")
+    ))
+}
+
+fn in_the_address(name: &str) -> ApiError {
+    bad(format!(
+        "`{name}` cannot stand in the address of a state: it belongs to single writes and unlocks. \
+            Take it out of `address`, `lock_address` and \
+         `unlock_address`"
+    ))
+}
+
+/// What a write, an unlock or a deletion says in its query.
+#[derive(Deserialize)]
+pub(in crate::http) struct WriteQuery {
+    #[serde(rename = "ID")]
+    id: Option<String>,
+    /// Whether it goes over the stale-write guard.
+    #[serde(default)]
+    pub(in crate::http) force: bool,
+}
+
+impl WriteQuery {
+    /// The lock that a request names; an empty one is none.
+    pub(in crate::http) fn lock_id(self) -> Option<String> {
+        self.id.filter(|id| !id.is_empty())
+    }
+}
+
+/// A whole number as it is written: digits without a sign and without zeros before them, so that
+/// one number has one spelling.
+#[derive(Clone, Copy)]
+pub(in crate::http) struct Whole<T>(pub(in crate::http) T);
+
+impl<T: FromStr> Whole<T> {
+    /// Reads one.
+    pub(in crate::http) fn parse(text: &str) -> Option<Self> {
+        let is_plain = text.bytes().all(|byte| byte.is_ascii_digit())
+            && (text == "0" || !text.starts_with('0'));
+        is_plain.then(|| text.parse().ok().map(Self)).flatten()
+    }
+
+    /// The number.
+    pub(in crate::http) fn get(self) -> T {
+        self.0
+    }
+}
+
+impl<'de, T: FromStr> Deserialize<'de> for Whole<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| D::Error::custom("it has to be a whole number"))
+    }
+}
+
+/// Reads the query; a refusal names the parameter.
+pub(in crate::http) fn read<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, ApiError> {
+    let whole = Query::<T>::from_query(request.query_string());
+    whole
+        .map(Query::into_inner)
+        .map_err(|error| explain::<T>(request, &error.to_string()))
+}
+
+/// Each parameter may be left out, so that alone only one that is wrong is refused.
+fn explain<T: DeserializeOwned>(request: &HttpRequest, error: &str) -> ApiError {
+    let why = |error: String| {
+        error
+            .trim_start_matches("Query deserialize error: ")
+            .to_owned()
+    };
+    let wrong = segments(request).find_map(|segment| {
+        Query::<T>::from_query(segment)
+            .err()
+            .map(|error| (segment, why(error.to_string())))
+    });
+    match wrong {
+        Some((segment, why)) => {
+            let name: String = name(segment)
+                .unwrap_or_default()
+                .chars()
+                .take(MAX_NAME)
+                .collect();
+            bad(format!("the parameter {name:?} makes no sense: {why}"))
+        }
+        None => bad(format!(
+            "the query makes no sense: {}",
+            why(error.to_owned())
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_has_one_spelling() {
+        for (text, number) in [
+            ("0", Some(0)),
+            ("7", Some(7)),
+            ("4294967295", Some(u32::MAX)),
+            ("10", Some(10)),
+        ] {
+            assert_eq!(
+                Whole::<u32>::parse(text).map(|whole| whole.0),
+                number,
+                "{text}"
+            );
+        }
+        for text in [
+            "",
+            "+1",
+            "01",
+            "00",
+            "-1",
+            " 1",
+            "1 ",
+            "1.0",
+            "1e1",
+            "0x1",
+            "4294967296",
+            "١",
+        ] {
+            assert!(Whole::<u32>::parse(text).is_none(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Answers that several endpoints give.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{
+    ETAG, Header as _, HeaderName, HttpDate, IfNoneMatch, LAST_MODIFIED,
+};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::domain::error::Error;
+use crate::domain::states::{Content, Listed};
+use crate::domain::{Domain, LeasedBytes};
+use crate::http::wire::answer::Answer;
+use crate::http::wire::error::ApiError;
+use crate::http::wire::query::Whole;
+use crate::model::clock::Timestamp;
+use crate::model::lock::{HeldLock, Lock};
+use crate::model::version::Version;
+
+/// The number of the version that an answer is about.
+pub(in crate::http) const VERSION: HeaderName = HeaderName::from_static("statekeep-version");
+/// The number under which a refused state is kept.
+pub(in crate::http) const REJECTED_VERSION: HeaderName =
+    HeaderName::from_static("statekeep-rejected-version");
+/// The code of an answer whose body is a lock.
+pub(in crate::http) const CODE: HeaderName = HeaderName::from_static("statekeep-code");
+
+/// How many rows a list's page has unless it is told otherwise.
+const DEFAULT_PAGE: u32 = 50;
+
+/// The bytes of a state, or 304 when the client has them. Whoever reads them may pause for so long.
+pub(in crate::http) fn content(
+    request: &HttpRequest,
+    content: Content,
+    pause: Duration,
+) -> HttpResponse {
+    let digest = content.sha256.to_string();
+    let known = match IfNoneMatch::parse(request) {
+        Ok(IfNoneMatch::Any) => true,
+        Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|known| known.tag() == digest),
+        Err(_) => false,
+    };
+    let mut response = if known {
+        HttpResponse::NotModified()
+    } else {
+        HttpResponse::Ok()
+    };
+    response.insert_header((ETAG, format!("\"{digest}\"")));
+    response.insert_header((
+        LAST_MODIFIED,
+        HttpDate::from(content.created_at.system_time()),
+    ));
+    response.insert_header((VERSION, content.number));
+    if known {
+        return response.finish();
+    }
+    response
+        .content_type("application/json")
+        .body(Answer::new(content.bytes, pause))
+}
+
+/// JSON.
+pub(in crate::http) fn json(value: &impl Serialize) -> HttpResponse {
+    HttpResponse::Ok().json(value)
+}
+
+/// A version.
+pub(in crate::http) fn version(version: &Version) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((VERSION, version.number))
+        .json(version)
+}
+
+/// A lock, as its holder sent it.
+pub(in crate::http) fn lock(lock: &Lock) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("application/json")
+        .body(lock.text.clone())
+}
+
+/// The lock that is in the way, as its holder sent it.
+pub(in crate::http) fn lock_conflict(status: StatusCode, lock: &Lock) -> HttpResponse {
+    HttpResponse::build(status)
+        .insert_header((CODE, "locked"))
+        .content_type("application/json")
+        .body(lock.text.clone())
+}
+
+/// A lock with its evidence.
+pub(in crate::http) fn held_lock(held: &HeldLock, last_write: Option<(u64, Timestamp)>) -> Value {
+    json!({
+        "lock": held.lock.raw(),
+        "key": held.holder,
+        "address": held.address,
+        "locked_at": held.locked_at,
+        "last_write": last_write.map(|(version, at)| json!({ "version": version, "at": at })),
+        "refused": { "count": held.refused, "latest": held.latest_refusal },
+    })
+}
+
+/// A state in a list.
+pub(in crate::http) fn listed(state: &Listed, base_url: &str) -> Value {
+    let summary = &state.summary;
+    json!({
+        "workspace": summary.name.workspace,
+        "buildingBlock": summary.name.block,
+        "address": format!("{base_url}{}", summary.name.path()),
+        "current": summary.current,
+        "versions": summary.versions,
+        "size": summary.current.as_ref().map(|current| current.size),
+        "history_size": summary.history_size,
+        "lock": state.lock.as_ref().map(|held| held_lock(held, held.last_write(summary.current.as_ref()))),
+        "created_at": summary.created_at,
+        "updated_at": summary.updated_at,
+        "deleted_at": summary.deleted_at,
+        "transferred_to": summary.transferred_to,
+    })
+}
+
+/// The version that a path names.
+pub(in crate::http) fn number(request: &HttpRequest) -> Result<u64, ApiError> {
+    let part = request.match_info().get("number").unwrap_or_default();
+    Whole::parse(part)
+        .map(Whole::get)
+        .ok_or_else(|| ApiError::invalid("bad_address", "a version's number is 1, 2, 3, …"))
+}
+
+/// How many rows a list's page is to have, within what is allowed.
+pub(in crate::http) fn page_size(
+    domain: &Domain,
+    limit: Option<Whole<u32>>,
+) -> Result<u32, ApiError> {
+    let most = domain.limits().max_page;
+    match limit.map(Whole::get) {
+        None => Ok(DEFAULT_PAGE.min(most)),
+        Some(limit) if (1..=most).contains(&limit) => Ok(limit),
+        Some(_) => Err(ApiError::invalid(
+            "bad_query",
+            format!("limit has to be from 1 to {most}"),
+        )),
+    }
+}
+
+/// A list. It may be long and its reader slow, so its memory is reserved like that of a state.
+pub(in crate::http) fn list(
+    domain: &Domain,
+    value: &impl Serialize,
+) -> Result<HttpResponse, ApiError> {
+    let bytes = serde_json::to_vec(value).map_err(|error| Error::Internal(error.to_string()))?;
+    Ok(made(domain, domain.reserve_for_answer(bytes)?))
+}
+
+/// JSON that the domain has made.
+pub(in crate::http) fn made(domain: &Domain, bytes: Arc<LeasedBytes>) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("application/json")
+        .body(Answer::new(bytes, domain.limits().body_timeout))
+}
+
+/// What to give as the next page's start: the last row's, when there may be more.
+pub(in crate::http) fn next<T, C>(rows: &[T], limit: u32, cursor: impl Fn(&T) -> C) -> Option<C> {
+    if rows.len() < limit as usize {
+        None
+    } else {
+        rows.last().map(cursor)
+    }
+}

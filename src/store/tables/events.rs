@@ -1,0 +1,205 @@
+//! Verbs on the event log: acts are recorded in their own transaction, buffered events are added up
+//! in one row for each minute.
+
+use rusqlite::{Row, named_params, params, params_from_iter};
+use serde_json::Value;
+
+use crate::model::caller::Actor;
+use crate::model::clock::Timestamp;
+use crate::model::event::{Event, EventFilter, GatherKey, Gathered, NewEvent};
+use crate::model::name::StateName;
+use crate::store::error::StoreError;
+use crate::store::tables::rows;
+use crate::store::tables::rows::Compact;
+use crate::store::tables::rows::Query;
+use crate::store::tx::Tx;
+use crate::store::tx::View;
+
+/// So many of a state's events are looked at for who pruned a version.
+const MAX_LOOKED_AT: u32 = 10_000;
+
+fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
+    let actor = rows::maybe_compact(row, 3)?;
+    let detail: Option<String> = row.get(14)?;
+    Ok(Event {
+        seq: rows::unsigned(row, 0)?,
+        at: rows::time(row, 1)?,
+        kind: row.get(2)?,
+        actor: actor
+            .map(|id| {
+                Ok::<_, rusqlite::Error>(Actor {
+                    id,
+                    name: row.get(4)?,
+                })
+            })
+            .transpose()?,
+        address: row.get(5)?,
+        request_id: rows::maybe_compact(row, 6)?,
+        workspace: row.get(7)?,
+        block: row.get(8)?,
+        version: rows::maybe_unsigned(row, 9)?,
+        lock_id: rows::maybe_compact(row, 10)?,
+        count: rows::unsigned(row, 11)?,
+        last_at: rows::time(row, 12)?,
+        attention: row.get(13)?,
+        detail: detail
+            .and_then(|text| serde_json::from_str(&text).ok())
+            .unwrap_or(Value::Null),
+    })
+}
+
+impl View<'_> {
+    /// The events that fit, newest first.
+    pub fn events(&self, filter: &EventFilter) -> Result<Vec<Event>, StoreError> {
+        let mut query = Query::new(
+            "SELECT seq, at, kind, actor, actor_name, address, request_id, workspace, \
+                building_block, version, lock_id, count, last_at, \
+             attention, detail FROM events WHERE TRUE",
+        );
+        let family = filter
+            .kind
+            .as_deref()
+            .and_then(|kind| kind.strip_suffix('*'));
+        query.and("workspace = ?", filter.workspace.clone());
+        query.and("building_block = ?", filter.block.clone());
+        query.and("actor = ?", filter.key.as_deref().map(Compact));
+        query.and("kind = ?", filter.kind.clone().filter(|_| family.is_none()));
+        query.and(
+            "kind GLOB ?",
+            family.map(|family| format!("{}*", family.replace(['*', '?', '['], ""))),
+        );
+        query.and("attention = ?", filter.attention);
+        query.and("last_at >= ?", rows::millis(filter.since));
+        query.and("at < ?", rows::millis(filter.until));
+        query.and(
+            "seq < ?",
+            filter
+                .before
+                .map(|seq| i64::try_from(seq).unwrap_or(i64::MAX)),
+        );
+        let (sql, values) = query.finish("ORDER BY seq DESC LIMIT ?", filter.limit);
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let found = statement.query_map(params_from_iter(values), event)?;
+        Ok(found.collect::<rusqlite::Result<_>>()?)
+    }
+}
+
+impl View<'_> {
+    /// When a version of a state was pruned and by whom, as far as its newest events tell.
+    pub fn pruned(
+        &self,
+        name: &StateName,
+        number: u64,
+    ) -> Result<Option<(Timestamp, Actor)>, StoreError> {
+        let sql = "SELECT last_at, actor, actor_name, detail FROM (SELECT seq, last_at, kind, \
+            actor, actor_name, detail FROM events \
+                   WHERE workspace = ?1 AND building_block = ?2 ORDER BY seq DESC LIMIT ?3) WHERE \
+                   kind = 'state.prune' ORDER BY seq DESC";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut prunes = statement.query(params![
+            name.workspace.as_str(),
+            name.block.as_str(),
+            MAX_LOOKED_AT
+        ])?;
+        while let Some(row) = prunes.next()? {
+            let detail: Value = row
+                .get::<_, Option<String>>(3)?
+                .and_then(|text| serde_json::from_str(&text).ok())
+                .unwrap_or_default();
+            let is_within = detail["first"]
+                .as_u64()
+                .zip(detail["last"].as_u64())
+                .is_some_and(|(first, last)| (first..=last).contains(&number));
+            if is_within {
+                return Ok(Some((rows::time(row, 0)?, rows::actor(row, 1)?)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Tx<'_> {
+    /// Records an act.
+    pub fn record(&self, event: &NewEvent) -> Result<(), StoreError> {
+        let sql = "INSERT INTO events (seq, at, kind, actor, actor_name, address, request_id, \
+            workspace, building_block, version, lock_id, \
+                   count, last_at, attention, detail) VALUES ((SELECT coalesce(max(seq), 0) + 1 \
+                   FROM events), :at, :kind, :actor, :actor_name, :address, :request_id, \
+                   :workspace, :block, \
+                   :version, :lock_id, 1, :at, :attention, :detail)";
+        let detail = (!event.detail.is_null()).then(|| event.detail.to_string());
+        self.connection.prepare_cached(sql)?.execute(named_params! {
+            ":at": event.at.millis(), ":kind": event.kind.name(), ":actor": Compact(&event.actor.id), ":actor_name": event.actor.name, ":address": event.address, ":request_id": Compact(&event.request_id), ":workspace": event.workspace,
+            ":block": event.block, ":version": event.version.map(u64::cast_signed), ":lock_id": event.lock_id.as_deref().map(Compact),
+            ":attention": event.attention, ":detail": detail,
+        })?;
+        Ok(())
+    }
+
+    /// Adds buffered events to their row, which is made where it is missing.
+    pub fn record_gathered(&self, key: &GatherKey, buffered: Gathered) -> Result<(), StoreError> {
+        let (actor, actor_name) = key.actor.as_ref().map(|(id, name)| (id, name)).unzip();
+        let name = key.name.as_ref();
+        let state = name.map(ToString::to_string).unwrap_or_default();
+        let version = key
+            .version
+            .map(|number| number.to_string())
+            .unwrap_or_default();
+        let said = key.said.as_ref().map_or("", |(_, said)| said);
+        // None of the parts can hold a space.
+        let mut parts = [
+            key.kind.name(),
+            actor.map_or("", String::as_str),
+            &key.address,
+            &state,
+            &version,
+            &key.minute.to_string(),
+        ]
+        .join(" ");
+        if !said.is_empty() {
+            parts = format!("{parts} {said}");
+        }
+        let detail = key
+            .said
+            .as_ref()
+            .map(|(member, said)| serde_json::json!({ *member: said }).to_string());
+        let sql = "INSERT INTO events (seq, at, kind, actor, actor_name, address, workspace, \
+            building_block, version, count, last_at, attention, \
+                   detail, buffer) VALUES ((SELECT coalesce(max(seq), 0) + 1 FROM events), :at, \
+                   :kind, :actor, :actor_name, :address, :workspace, :block, :version, :count, \
+                   :last_at, :attention, :detail, :buffer) \
+                   ON CONFLICT (buffer) WHERE buffer IS NOT NULL DO UPDATE SET count = count + \
+                   excluded.count, last_at = max(last_at, excluded.last_at)";
+        self.connection.prepare_cached(sql)?.execute(named_params! {
+            ":at": buffered.first_at.millis(), ":kind": key.kind.name(), ":actor": actor.map(|id| Compact(id)), ":actor_name": actor_name, ":address": key.address, ":workspace": name.map(|name| name.workspace.as_str()),
+            ":block": name.map(|name| name.block.as_str()), ":version": key.version.map(u64::cast_signed),
+            ":count": buffered.count.cast_signed(), ":last_at": buffered.last_at.millis(), ":attention": key.needs_person(), ":detail": detail, ":buffer": parts,
+        })?;
+        Ok(())
+    }
+
+    /// Removes events that last happened before a time, at most `limit` of them, and says how many.
+    pub fn remove_events(&self, before: Timestamp, limit: u32) -> Result<usize, StoreError> {
+        // The newest row stays, so that no place in the log is given twice.
+        let sql = "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE at < ?1 AND \
+            last_at < ?1 \
+                   AND seq < (SELECT max(seq) FROM events) LIMIT ?2)";
+        Ok(self
+            .connection
+            .prepare_cached(sql)?
+            .execute(params![before.millis(), limit])?)
+    }
+
+    /// Removes the oldest events beyond so many rows, at most `limit` of them, and says how many.
+    ///
+    /// Places in the log follow each other without a gap but where old rows went, so counting them
+    /// from the newest counts rows without looking at them.
+    pub fn remove_events_beyond(&self, most: u64, limit: u32) -> Result<usize, StoreError> {
+        let sql = "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE seq <= (SELECT \
+            max(seq) FROM events) - ?1 ORDER BY seq LIMIT ?2)";
+        Ok(self
+            .connection
+            .prepare_cached(sql)?
+            .execute(params![most.cast_signed(), limit])?)
+    }
+}

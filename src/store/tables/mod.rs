@@ -1,0 +1,17 @@
+//! The verbs of each table: one file a table, or a few that belong together. Here is all SQL that
+//! work runs; [`super::schema`] makes the tables.
+
+pub(super) mod blobs;
+pub(super) mod events;
+pub(super) mod instance;
+pub(super) mod keys;
+pub(super) mod locks;
+pub(super) mod purges;
+pub(super) mod retention;
+pub(super) mod rows;
+pub(super) mod scrubs;
+pub(super) mod serials;
+pub(super) mod states;
+pub(super) mod tokens;
+pub(super) mod transfers;
+pub(super) mod versions;

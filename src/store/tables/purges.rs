@@ -1,0 +1,169 @@
+//! Verbs on what is purged: content that leaves its version, and the note that it still has to
+//! leave the disk.
+
+use std::collections::HashSet;
+
+use rusqlite::{OptionalExtension as _, Row, params};
+
+use crate::model::clock::Timestamp;
+use crate::model::digest::Digest;
+use crate::model::name::StateName;
+use crate::store::error::StoreError;
+use crate::store::tables::blobs::BlobId;
+use crate::store::tables::rows;
+use crate::store::tables::states::StateId;
+use crate::store::tx::Tx;
+use crate::store::tx::View;
+
+/// A version, as far as a purge looks at it.
+#[derive(Clone, Copy, Debug)]
+pub struct Purgeable {
+    /// Its number.
+    pub number: u64,
+    /// Its content; none when that was removed.
+    pub content: Option<(BlobId, Digest)>,
+    /// Whether somebody holds it.
+    pub held: bool,
+    /// Whether clients get it.
+    pub current: bool,
+}
+
+const PURGEABLE: &str = "SELECT v.number, v.blob_id, v.sha256, v.held_at IS NOT NULL, v.number IS \
+    s.current AND s.deleted_at IS NULL \
+    FROM versions v JOIN states s ON s.id = v.state_id WHERE v.state_id = ?1";
+
+fn purgeable(row: &Row<'_>) -> rusqlite::Result<Purgeable> {
+    let blob: Option<i64> = row.get(1)?;
+    let content = blob
+        .map(|id| Ok::<_, rusqlite::Error>((BlobId(id), rows::digest(row, 2)?)))
+        .transpose()?;
+    Ok(Purgeable {
+        number: rows::unsigned(row, 0)?,
+        content,
+        held: row.get(3)?,
+        current: row.get(4)?,
+    })
+}
+
+impl View<'_> {
+    /// One version of a state.
+    pub fn purgeable(&self, state: StateId, number: u64) -> Result<Option<Purgeable>, StoreError> {
+        let sql = format!("{PURGEABLE} AND v.number = ?2");
+        let key = params![state.0, number.cast_signed()];
+        Ok(self
+            .connection
+            .prepare_cached(&sql)?
+            .query_row(key, purgeable)
+            .optional()?)
+    }
+
+    /// All versions of a state whose content was not removed, the oldest first.
+    pub fn all_purgeable(&self, state: StateId) -> Result<Vec<Purgeable>, StoreError> {
+        let sql = format!("{PURGEABLE} AND v.blob_id IS NOT NULL ORDER BY v.number");
+        Ok(self
+            .connection
+            .prepare_cached(&sql)?
+            .query_map([state.0], purgeable)?
+            .collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// A version whose bytes are in this blob and which is none of those that go.
+    pub fn sharing(
+        &self,
+        blob: BlobId,
+        goes: impl Fn(StateId, u64) -> bool,
+    ) -> Result<Option<(StateName, u64)>, StoreError> {
+        let sql = "SELECT v.state_id, v.number, s.workspace, s.building_block FROM versions v JOIN \
+            states s ON s.id = v.state_id WHERE v.blob_id = ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut found = statement.query([blob.0])?;
+        while let Some(row) = found.next()? {
+            let number = rows::unsigned(row, 1)?;
+            if !goes(StateId(row.get(0)?), number) {
+                return Ok(Some((rows::name(row, 2)?, number)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Those of some blobs that another one leans on.
+    pub fn leaned_on_from_outside(
+        &self,
+        blobs: &HashSet<BlobId>,
+    ) -> Result<Vec<BlobId>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT id FROM blobs WHERE base = ?1")?;
+        let mut found = Vec::new();
+        for blob in blobs {
+            let leaning = statement
+                .query_map([blob.0], |row| row.get(0).map(BlobId))?
+                .collect::<rusqlite::Result<Vec<_>>>()?;
+            if leaning.iter().any(|other| !blobs.contains(other)) {
+                found.push(*blob);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Since when something that was removed has to leave the disk, and whether only the log still
+    /// holds it; none when nothing has to.
+    pub fn pending_erasure(&self) -> Result<Option<(Timestamp, bool)>, StoreError> {
+        let sql = "SELECT asked_at, rewritten FROM pending_erasure";
+        Ok(self
+            .connection
+            .prepare_cached(sql)?
+            .query_row([], |row| Ok((rows::time(row, 0)?, row.get(1)?)))
+            .optional()?)
+    }
+}
+
+impl Tx<'_> {
+    /// Removes the content of some versions, until so many bytes of frames went, and says of how
+    /// many; the rest is for another transaction. Bytes that something leans on stay for as long as
+    /// it does, and those that only these versions leaned on go as well.
+    pub fn remove_content(
+        &self,
+        state: StateId,
+        versions: &[(u64, BlobId)],
+        most_bytes: u64,
+    ) -> Result<usize, StoreError> {
+        let leave = "UPDATE versions SET blob_id = NULL WHERE state_id = ?1 AND number = ?2";
+        let (mut leave, mut bytes) = (self.connection.prepare_cached(leave)?, 0);
+        for (count, (number, blob)) in (1..).zip(versions) {
+            bytes += self.kept_in(*blob)?.map_or(0, |kept| kept.stored);
+            leave.execute(params![state.0, number.cast_signed()])?;
+            self.drop_blob_unless_used(*blob)?;
+            if bytes >= most_bytes {
+                return Ok(count);
+            }
+        }
+        Ok(versions.len())
+    }
+
+    /// Notes that something that was removed has to leave the disk.
+    pub fn ask_for_erasure(&self, at: Timestamp) -> Result<(), StoreError> {
+        let sql =
+            "INSERT OR REPLACE INTO pending_erasure (one, asked_at, rewritten) VALUES (1, ?1, 0)";
+        self.connection
+            .prepare_cached(sql)?
+            .execute([at.millis()])?;
+        Ok(())
+    }
+
+    /// Notes that only the log still holds what had to leave the disk since then.
+    pub fn note_rewritten(&self, asked_at: Timestamp) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached("UPDATE pending_erasure SET rewritten = 1 WHERE asked_at = ?1")?
+            .execute([asked_at.millis()])?;
+        Ok(())
+    }
+
+    /// Notes that nothing is left of what had to leave the disk since then.
+    pub fn end_erasure(&self, asked_at: Timestamp) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached("DELETE FROM pending_erasure WHERE asked_at = ?1")?
+            .execute([asked_at.millis()])?;
+        Ok(())
+    }
+}

@@ -1,0 +1,89 @@
+//! Verbs on tokens. They are here by the SHA-256 of their 256 random bits only.
+
+use rusqlite::{OptionalExtension as _, Row, named_params, params};
+
+use crate::model::clock::Timestamp;
+use crate::model::digest::Digest;
+use crate::model::key::{KeyId, Token};
+use crate::store::error::StoreError;
+use crate::store::tables::rows;
+use crate::store::tx::Tx;
+use crate::store::tx::View;
+
+impl View<'_> {
+    /// The token with this digest.
+    pub fn token(&self, sha256: Digest) -> Result<Option<Token>, StoreError> {
+        let sql = "SELECT workspace, building_block, permissions, key_id, created_at, expires_at, \
+            renewable FROM tokens WHERE sha256 = ?1";
+        let token = |row: &Row<'_>| {
+            let key: String = row.get(3)?;
+            Ok(Token {
+                key: key.parse::<KeyId>().map_err(|error| rows::bad(3, error))?,
+                grant: rows::grant(row, 0)?,
+                created_at: rows::time(row, 4)?,
+                expires_at: rows::time(row, 5)?,
+                renewable: row.get(6)?,
+            })
+        };
+        Ok(self
+            .connection
+            .prepare_cached(sql)?
+            .query_row([sha256.as_bytes()], token)
+            .optional()?)
+    }
+
+    /// How many tokens of a key have not ended.
+    pub fn live_tokens(&self, key: KeyId, now: Timestamp) -> Result<u64, StoreError> {
+        let sql = "SELECT count(*) FROM tokens WHERE key_id = ?1 AND expires_at > ?2";
+        Ok(self
+            .connection
+            .prepare_cached(sql)?
+            .query_row(params![key.to_string(), now.millis()], |row| {
+                rows::unsigned(row, 0)
+            })?)
+    }
+}
+
+impl Tx<'_> {
+    /// Keeps a new token.
+    pub fn make_token(&self, sha256: Digest, token: &Token) -> Result<(), StoreError> {
+        let scope = &token.grant.scope;
+        let sql = "INSERT INTO tokens (sha256, key_id, workspace, building_block, permissions, \
+            created_at, expires_at, renewable) \
+                   VALUES (:sha256, :key, :workspace, :block, :permissions, :created_at, \
+                   :expires_at, :renewable)";
+        self.credentials().prepare_cached(sql)?.execute(named_params! {
+            ":sha256": sha256.as_bytes(), ":key": token.key.to_string(), ":workspace": scope.workspace(), ":block": scope.block(),
+            ":permissions": token.grant.permissions.names(scope).join(" "), ":created_at": token.created_at.millis(),
+            ":expires_at": token.expires_at.millis(), ":renewable": token.renewable,
+        })?;
+        Ok(())
+    }
+
+    /// Lets a token live until another time.
+    pub fn extend_token(&self, sha256: Digest, until: Timestamp) -> Result<(), StoreError> {
+        let sql = "UPDATE tokens SET expires_at = ?2 WHERE sha256 = ?1";
+        self.credentials()
+            .prepare_cached(sql)?
+            .execute(params![sha256.as_bytes(), until.millis()])?;
+        Ok(())
+    }
+
+    /// Ends a token.
+    pub fn end_token(&self, sha256: Digest) -> Result<(), StoreError> {
+        self.credentials()
+            .prepare_cached("DELETE FROM tokens WHERE sha256 = ?1")?
+            .execute([sha256.as_bytes()])?;
+        Ok(())
+    }
+
+    /// Removes tokens whose end has passed, at most `limit` of them.
+    pub fn remove_ended_tokens(&self, now: Timestamp, limit: u32) -> Result<(), StoreError> {
+        let sql = "DELETE FROM tokens WHERE sha256 IN (SELECT sha256 FROM tokens WHERE expires_at \
+            <= ?1 LIMIT ?2)";
+        self.credentials()
+            .prepare_cached(sql)?
+            .execute(params![now.millis(), limit])?;
+        Ok(())
+    }
+}

@@ -1,0 +1,122 @@
+//! Verbs on transfers: states that are on their way to a storage elsewhere, and where those are
+//! that have left for one.
+//!
+//! A state has at most one. What brings a hidden state back forgets a transfer that is done: the
+//! schema sees to that.
+
+use rusqlite::{OptionalExtension as _, Row, params};
+
+use crate::model::caller::Actor;
+use crate::model::clock::Timestamp;
+use crate::store::error::StoreError;
+use crate::store::tables::rows;
+use crate::store::tables::rows::Compact;
+use crate::store::tables::states::StateId;
+use crate::store::tables::states::Visibility;
+use crate::store::tx::Tx;
+use crate::store::tx::View;
+
+/// That a state is to go to a storage elsewhere.
+#[derive(Clone, Debug)]
+pub struct Intent {
+    /// Where to, in the words of whoever began.
+    pub to: String,
+    /// The ID of the lock under which it is done.
+    pub lock_id: String,
+    /// Since when.
+    pub begun_at: Timestamp,
+    /// Who began it, or went on with it last.
+    pub begun_by: Actor,
+}
+
+/// A transfer, as far as it has come.
+#[derive(Clone, Debug)]
+pub struct Transfer {
+    /// What is to be done.
+    pub intent: Intent,
+    /// The number of the state's current version; the last one where the state is hidden.
+    pub version: u64,
+    /// Since when it is done, if it is.
+    pub done_at: Option<Timestamp>,
+}
+
+fn transfer(row: &Row<'_>) -> rusqlite::Result<Transfer> {
+    let intent = Intent {
+        to: row.get(0)?,
+        lock_id: row.get(1)?,
+        begun_at: rows::time(row, 2)?,
+        begun_by: rows::actor(row, 3)?,
+    };
+    Ok(Transfer {
+        intent,
+        done_at: rows::maybe_time(row, 5)?,
+        version: rows::unsigned(row, 6)?,
+    })
+}
+
+impl View<'_> {
+    /// The transfer of a state, under way or done.
+    pub fn transfer(&self, state: StateId) -> Result<Option<Transfer>, StoreError> {
+        let sql = "SELECT t.target, t.lock_id, t.begun_at, t.begun_by, t.begun_by_name, t.done_at, \
+            s.current \
+                   FROM transfers t JOIN states s ON s.id = t.state_id WHERE t.state_id = ?1";
+        Ok(self
+            .connection
+            .prepare_cached(sql)?
+            .query_row([state.0], transfer)
+            .optional()?)
+    }
+
+    /// Why clients do not get a state that is hidden.
+    pub(in crate::store) fn why_hidden(&self, state: StateId) -> Result<Visibility, StoreError> {
+        let sql = "SELECT target FROM transfers WHERE state_id = ?1 AND done_at IS NOT NULL";
+        let target = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row([state.0], |row| row.get(0))
+            .optional()?;
+        Ok(target.map_or(Visibility::Deleted, Visibility::Transferred))
+    }
+}
+
+impl Tx<'_> {
+    /// Notes that a state is to go elsewhere, in place of what was noted before.
+    pub fn put_intent(&self, state: StateId, intent: &Intent) -> Result<(), StoreError> {
+        let sql = "INSERT OR REPLACE INTO transfers (state_id, target, lock_id, begun_at, \
+            begun_by, begun_by_name) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let Intent {
+            to,
+            lock_id,
+            begun_at,
+            begun_by,
+        } = intent;
+        let values = params![
+            state.0,
+            to,
+            lock_id,
+            begun_at.millis(),
+            Compact(&begun_by.id),
+            begun_by.name
+        ];
+        self.connection.prepare_cached(sql)?.execute(values)?;
+        Ok(())
+    }
+
+    /// A state goes nowhere any more.
+    pub fn forget_intent(&self, state: StateId) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached("DELETE FROM transfers WHERE state_id = ?1 AND done_at IS NULL")?
+            .execute([state.0])?;
+        Ok(())
+    }
+
+    /// A state has left for where it was to go: it is hidden from then on.
+    pub fn end_transfer(&self, state: StateId, at: Timestamp) -> Result<(), StoreError> {
+        let sql = "UPDATE transfers SET done_at = ?2 WHERE state_id = ?1";
+        self.connection
+            .prepare_cached(sql)?
+            .execute(params![state.0, at.millis()])?;
+        self.hide(state, at)
+    }
+}

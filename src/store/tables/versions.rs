@@ -1,0 +1,562 @@
+//! Verbs on versions: appending, reading, listing, and keeping rejected ones within their bounds.
+
+use rusqlite::{OptionalExtension as _, Row, named_params, params};
+
+use crate::model::caller::Actor;
+use crate::model::clock::Timestamp;
+use crate::model::digest::Digest;
+use crate::model::lock::LockNote;
+use crate::model::tfstate::StateHead;
+use crate::model::version::{Counts, Hold, Kind, Version};
+use crate::store::error::StoreError;
+use crate::store::tables::blobs::BlobId;
+use crate::store::tables::blobs::StoredBlob;
+use crate::store::tables::rows;
+use crate::store::tables::rows::Compact;
+use crate::store::tables::states::StateId;
+use crate::store::tx::Tx;
+use crate::store::tx::View;
+
+/// How many of the newest versions are looked at for the last write under a lock: more than
+/// rejected ones are kept.
+const MAX_UNDER_ONE_LOCK: u32 = 64;
+
+/// A version that is to be appended; its number comes with that.
+#[derive(Clone, Debug)]
+pub struct NewVersion {
+    /// The SHA-256 of the exact bytes.
+    pub sha256: Digest,
+    /// How many bytes.
+    pub size: u64,
+    /// What the bytes say of themselves.
+    pub head: StateHead,
+    /// How it came about.
+    pub kind: Kind,
+    /// The version that it brought back.
+    pub from_version: Option<u64>,
+    /// When.
+    pub created_at: Timestamp,
+    /// By whom.
+    pub created_by: Actor,
+    /// From which client address.
+    pub address: String,
+    /// The lock that it is written under.
+    pub lock: Option<LockNote>,
+}
+
+impl NewVersion {
+    /// The version that it has become.
+    fn numbered(&self, number: u64, current: bool) -> Version {
+        Version {
+            number,
+            sha256: self.sha256,
+            size: self.size,
+            head: self.head.clone(),
+            counts: None,
+            kind: self.kind,
+            intermediate: false,
+            from_version: self.from_version,
+            created_at: self.created_at,
+            created_by: self.created_by.clone(),
+            address: self.address.clone(),
+            lock: self.lock.clone(),
+            current,
+            purged: false,
+            held: None,
+        }
+    }
+}
+
+/// What was current when a version came.
+#[derive(Clone, Debug)]
+pub enum Before {
+    /// Nothing: it is the first.
+    Nothing,
+    /// Nothing: the state had been deleted.
+    Deleted,
+    /// This one.
+    Version(Box<Version>),
+    /// One whose row was removed since, or that did not come along when the state was imported.
+    Gone,
+}
+
+/// In place of a number: the version is the first.
+const FIRST: i64 = 0;
+/// In place of a number: the state had been deleted.
+const AFTER_DELETION: i64 = -1;
+
+/// Which versions are listed, newest first.
+#[derive(Clone, Debug, Default)]
+pub struct VersionFilter {
+    /// Before this number.
+    pub before: Option<u64>,
+    /// Of this kind.
+    pub kind: Option<String>,
+    /// Without the snapshots that a later write of the same apply replaced; the current version is
+    /// none yet, whatever it was marked as.
+    pub without_intermediate: bool,
+    /// At most so many.
+    pub limit: u32,
+}
+
+const COLUMNS: &str = "v.number, v.sha256, v.size, v.format, v.serial, v.lineage, \
+    v.terraform_version, v.resources, v.encrypted, v.kind, \
+    v.rejection, v.intermediate AND v.number IS NOT s.current, v.from_version, v.created_at, \
+    v.created_by, v.created_by_name, v.address, v.lock_id, v.lock_operation, \
+    v.lock_who, v.blob_id IS NULL, v.number IS s.current AND s.deleted_at IS NULL, v.added, \
+    v.changed, v.removed, v.held_by, v.held_by_name, \
+    v.held_at, v.held_reason FROM versions v JOIN states s ON s.id = v.state_id";
+
+fn version(row: &Row<'_>) -> rusqlite::Result<Version> {
+    let (kind, rejection): (String, Option<String>) = (row.get(9)?, row.get(10)?);
+    let kind = Kind::parse(&kind, rejection.as_deref())
+        .ok_or_else(|| rows::bad(9, std::io::Error::other("not a kind of version")))?;
+    let lock_id = rows::maybe_compact(row, 17)?;
+    let lock = lock_id
+        .map(|id| {
+            Ok::<_, rusqlite::Error>(LockNote {
+                id,
+                operation: row.get(18)?,
+                who: row.get(19)?,
+            })
+        })
+        .transpose()?;
+    Ok(Version {
+        number: rows::unsigned(row, 0)?,
+        sha256: rows::digest(row, 1)?,
+        size: rows::unsigned(row, 2)?,
+        head: StateHead {
+            format: row.get(3)?,
+            serial: row.get::<_, i64>(4)?.cast_unsigned(),
+            lineage: rows::compact(row, 5)?,
+            terraform_version: row.get(6)?,
+            resources: rows::maybe_unsigned(row, 7)?,
+            encrypted: row.get(8)?,
+        },
+        counts: counts(row, 22)?,
+        kind,
+        intermediate: row.get(11)?,
+        from_version: rows::maybe_unsigned(row, 12)?,
+        created_at: rows::time(row, 13)?,
+        created_by: rows::actor(row, 14)?,
+        address: row.get(16)?,
+        lock,
+        purged: row.get(20)?,
+        current: row.get(21)?,
+        held: hold(row, 25)?,
+    })
+}
+
+fn counts(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<Counts>> {
+    let Some(added) = rows::maybe_unsigned(row, index)? else {
+        return Ok(None);
+    };
+    Ok(Some(Counts {
+        added,
+        changed: rows::unsigned(row, index + 1)?,
+        removed: rows::unsigned(row, index + 2)?,
+    }))
+}
+
+fn hold(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<Hold>> {
+    let Some(at) = rows::maybe_time(row, index + 2)? else {
+        return Ok(None);
+    };
+    Ok(Some(Hold {
+        reason: row.get(index + 3)?,
+        at,
+        by: rows::actor(row, index)?,
+    }))
+}
+
+impl View<'_> {
+    /// One version of a state.
+    pub fn version(&self, state: StateId, number: u64) -> Result<Option<Version>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} WHERE v.state_id = ?1 AND v.number = ?2");
+        let key = params![state.0, number.cast_signed()];
+        Ok(self
+            .connection
+            .prepare_cached(&sql)?
+            .query_row(key, version)
+            .optional()?)
+    }
+
+    /// The versions of a state that fit, newest first.
+    pub fn versions(
+        &self,
+        state: StateId,
+        filter: &VersionFilter,
+    ) -> Result<Vec<Version>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} WHERE v.state_id = :state AND v.number < :before AND (:kind IS NULL \
+                OR v.kind = :kind) \
+             AND NOT (:without_intermediate AND v.intermediate AND v.number IS NOT s.current) \
+             ORDER BY v.number DESC LIMIT :limit"
+        );
+        let before = filter
+            .before
+            .map_or(i64::MAX, |number| i64::try_from(number).unwrap_or(i64::MAX));
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let found = statement.query_map(
+            named_params! {
+                ":state": state.0, ":before": before, ":kind": filter.kind,
+                ":without_intermediate": filter.without_intermediate, ":limit": filter.limit,
+            },
+            version,
+        )?;
+        Ok(found.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Some versions of a state, the oldest first, from a number on.
+    pub fn versions_from(
+        &self,
+        state: StateId,
+        from: u64,
+        limit: u32,
+    ) -> Result<Vec<Version>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} WHERE v.state_id = ?1 AND v.number >= ?2 ORDER BY v.number LIMIT ?3"
+        );
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let found = statement.query_map(params![state.0, from.cast_signed(), limit], version)?;
+        Ok(found.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// What was current when a version came, whatever has happened to that since.
+    pub fn before(&self, state: StateId, number: u64) -> Result<Before, StoreError> {
+        let sql = "SELECT replaced FROM versions WHERE state_id = ?1 AND number = ?2";
+        let key = params![state.0, number.cast_signed()];
+        let replaced: Option<i64> = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row(key, |row| row.get(0))
+            .optional()?
+            .flatten();
+        match replaced {
+            Some(FIRST) => Ok(Before::Nothing),
+            Some(AFTER_DELETION) => Ok(Before::Deleted),
+            Some(replaced) => Ok(self
+                .version(state, replaced.cast_unsigned())?
+                .map_or(Before::Gone, |version| Before::Version(Box::new(version)))),
+            None => self.before_by_numbers(state, number),
+        }
+    }
+
+    /// The same of a version that does not say it: where all numbers in between are there, none of
+    /// them was removed.
+    fn before_by_numbers(&self, state: StateId, number: u64) -> Result<Before, StoreError> {
+        let before = self.accepted_before(state, number)?;
+        let last = before.as_ref().map_or(0, |version| version.number);
+        let sql =
+            "SELECT count(*) FROM versions WHERE state_id = ?1 AND number > ?2 AND number < ?3";
+        let key = params![state.0, last.cast_signed(), number.cast_signed()];
+        let between = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row(key, |row| rows::unsigned(row, 0))?;
+        if between + 1 < number - last {
+            return Ok(Before::Gone);
+        }
+        Ok(before.map_or(Before::Nothing, |version| {
+            Before::Version(Box::new(version))
+        }))
+    }
+
+    /// The newest version before another one that was accepted, among those that are there.
+    pub fn accepted_before(
+        &self,
+        state: StateId,
+        number: u64,
+    ) -> Result<Option<Version>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} WHERE v.state_id = ?1 AND v.number < ?2 AND v.kind <> 'rejected' \
+                ORDER BY v.number DESC LIMIT 1"
+        );
+        let key = params![state.0, number.cast_signed()];
+        Ok(self
+            .connection
+            .prepare_cached(&sql)?
+            .query_row(key, version)
+            .optional()?)
+    }
+
+    /// The rejected version of a state with these bytes, if they are kept already.
+    pub fn rejected_with(&self, state: StateId, sha256: Digest) -> Result<Option<u64>, StoreError> {
+        let sql = "SELECT number FROM versions WHERE state_id = ?1 AND kind = 'rejected' AND \
+            sha256 = ?2 AND blob_id IS NOT NULL ORDER BY number DESC";
+        let key = params![state.0, sha256.as_bytes()];
+        Ok(self
+            .connection
+            .prepare_cached(sql)?
+            .query_row(key, |row| rows::unsigned(row, 0))
+            .optional()?)
+    }
+}
+
+impl Tx<'_> {
+    /// Appends a version whose bytes are in `blob` and makes it the one that clients get; a hidden
+    /// state is visible by that.
+    pub fn append(
+        &self,
+        state: StateId,
+        new: &NewVersion,
+        blob: &StoredBlob,
+    ) -> Result<Version, StoreError> {
+        let blob = self.put_blob(new.sha256, blob)?;
+        self.append_blob(state, new, blob)
+    }
+
+    fn append_blob(
+        &self,
+        state: StateId,
+        new: &NewVersion,
+        blob: BlobId,
+    ) -> Result<Version, StoreError> {
+        let replaced = self.replaced_by(state, new)?;
+        // What comes from elsewhere may have been written long before the state changed here.
+        let sql = "UPDATE states SET last_number = last_number + 1, current = last_number + 1, \
+            deleted_at = NULL, \
+                   updated_at = iif(?3, max(updated_at, ?2), ?2) WHERE id = ?1 RETURNING \
+                   last_number";
+        let values = params![state.0, new.created_at.millis(), new.kind == Kind::Import];
+        let number = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row(values, |row| rows::unsigned(row, 0))?;
+        self.insert(state, number, new, (blob, replaced))?;
+        Ok(new.numbered(number, true))
+    }
+
+    /// Appends a version whose bytes are in `blob` and leaves the current one as it is.
+    pub fn append_rejected(
+        &self,
+        state: StateId,
+        new: &NewVersion,
+        blob: &StoredBlob,
+    ) -> Result<Version, StoreError> {
+        let replaced = self.replaced_by(state, new)?;
+        let sql =
+            "UPDATE states SET last_number = last_number + 1 WHERE id = ?1 RETURNING last_number";
+        let number = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row([state.0], |row| rows::unsigned(row, 0))?;
+        self.insert(
+            state,
+            number,
+            new,
+            (self.put_blob(new.sha256, blob)?, replaced),
+        )?;
+        Ok(new.numbered(number, false))
+    }
+
+    /// What is current now that a version comes; none where that cannot be told.
+    fn replaced_by(&self, state: StateId, new: &NewVersion) -> Result<Option<i64>, StoreError> {
+        let sql = "SELECT s.current, s.deleted_at IS NOT NULL, v.lineage IS ?2, s.last_number = \
+            coalesce((SELECT max(number) FROM versions \
+                   WHERE state_id = s.id), 0) FROM states s LEFT JOIN versions v ON v.state_id = \
+                   s.id AND v.number = s.current WHERE s.id = ?1";
+        let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+        let key = params![state.0, Compact(&new.head.lineage)];
+        let (current, is_hidden, is_same_lineage, follows): (Option<i64>, bool, bool, bool) =
+            self.connection.prepare_cached(sql)?.query_row(key, read)?;
+        let comes_back = match new.kind {
+            Kind::Restore | Kind::Rollback => true,
+            Kind::Import => is_same_lineage,
+            Kind::Write | Kind::Rejected(_) => false,
+        };
+        Ok(match current {
+            // Where numbers were left out before it, so was what it replaced.
+            _ if new.kind == Kind::Import && !follows => None,
+            None => Some(FIRST),
+            Some(_) if is_hidden && !comes_back => Some(AFTER_DELETION),
+            Some(current) => Some(current),
+        })
+    }
+
+    /// Sees to it that the next version of a state gets at least this number: those below are never
+    /// given to a version any more.
+    pub fn number_from(&self, state: StateId, number: u64) -> Result<(), StoreError> {
+        let sql = "UPDATE states SET last_number = max(last_number, ?2) WHERE id = ?1";
+        self.connection
+            .prepare_cached(sql)?
+            .execute(params![state.0, number.saturating_sub(1).cast_signed()])?;
+        Ok(())
+    }
+
+    fn insert(
+        &self,
+        state: StateId,
+        number: u64,
+        new: &NewVersion,
+        (blob, replaced): (BlobId, Option<i64>),
+    ) -> Result<(), StoreError> {
+        let lock = new.lock.as_ref();
+        let sql = "INSERT INTO versions (state_id, number, blob_id, sha256, size, format, serial, \
+            lineage, terraform_version, resources, \
+                   encrypted, kind, rejection, intermediate, from_version, created_at, created_by, \
+                   created_by_name, address, lock_id, \
+                   lock_operation, lock_who, replaced) VALUES (:state, :number, :blob, :sha256, \
+                   :size, :format, :serial, :lineage, :terraform_version, \
+                   :resources, :encrypted, :kind, :rejection, 0, :from_version, :created_at, \
+                   :created_by, :created_by_name, :address, :lock_id, \
+                   :lock_operation, :lock_who, :replaced)";
+        self.connection.prepare_cached(sql)?.execute(named_params! {
+            ":state": state.0, ":number": number.cast_signed(), ":blob": blob.0, ":sha256": new.sha256.as_bytes(),
+            ":size": new.size.cast_signed(), ":format": new.head.format, ":serial": new.head.serial.cast_signed(),
+            ":lineage": Compact(&new.head.lineage), ":terraform_version": new.head.terraform_version,
+            ":resources": new.head.resources.map(u64::cast_signed), ":encrypted": new.head.encrypted, ":kind": new.kind.name(),
+            ":rejection": new.kind.rejection(), ":from_version": new.from_version.map(u64::cast_signed),
+            ":created_at": new.created_at.millis(), ":created_by": Compact(&new.created_by.id), ":created_by_name": new.created_by.name,
+            ":address": new.address, ":lock_id": lock.map(|lock| Compact(&lock.id)), ":lock_operation": lock.map(|lock| &lock.operation),
+            ":lock_who": lock.map(|lock| &lock.who), ":replaced": replaced,
+        })?;
+        Ok(())
+    }
+
+    /// Appends a version that has the same bytes as the one before it, which the state had when it
+    /// was deleted, and makes it the one that clients get. Its frame stands alone already, as that
+    /// of every version which clients get or would get.
+    pub fn append_again(&self, state: StateId, new: &NewVersion) -> Result<Version, StoreError> {
+        let from = new.from_version.unwrap_or_default();
+        let sql = "SELECT b.id FROM versions v JOIN blobs b ON b.id = v.blob_id WHERE v.state_id = \
+            ?1 AND v.number = ?2 AND b.base IS NULL";
+        let key = params![state.0, from.cast_signed()];
+        let blob = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row(key, |row| row.get(0).map(BlobId))
+            .optional()?;
+        self.append_blob(
+            state,
+            new,
+            blob.ok_or_else(|| {
+                StoreError::BadRow(format!("version {from} has no bytes of its own"))
+            })?,
+        )
+    }
+
+    /// What a version added, changed and removed.
+    pub fn set_counts(
+        &self,
+        state: StateId,
+        number: u64,
+        counts: Counts,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE versions SET added = ?3, changed = ?4, removed = ?5 WHERE state_id = ?1 \
+            AND number = ?2";
+        let (added, changed, removed) = (
+            counts.added.cast_signed(),
+            counts.changed.cast_signed(),
+            counts.removed.cast_signed(),
+        );
+        self.connection.prepare_cached(sql)?.execute(params![
+            state.0,
+            number.cast_signed(),
+            added,
+            changed,
+            removed
+        ])?;
+        Ok(())
+    }
+
+    /// The last write under a lock since it was taken, among the newest versions of a state.
+    ///
+    /// While a lock is held only its holder adds to these, but for `MAX_UNDER_ONE_LOCK` less one at
+    /// most that are rejected, rolled back or restored.
+    pub fn last_write_under(
+        &self,
+        state: StateId,
+        lock_id: &str,
+        since: Timestamp,
+    ) -> Result<Option<u64>, StoreError> {
+        let sql = "SELECT number FROM (SELECT number, kind, lock_id, created_at FROM versions \
+            WHERE state_id = ?1 ORDER BY number DESC LIMIT ?4) \
+                   WHERE kind = 'write' AND lock_id = ?2 AND created_at >= ?3 ORDER BY number DESC LIMIT 1";
+        let key = params![
+            state.0,
+            Compact(lock_id),
+            since.millis(),
+            MAX_UNDER_ONE_LOCK
+        ];
+        Ok(self
+            .connection
+            .prepare_cached(sql)?
+            .query_row(key, |row| rows::unsigned(row, 0))
+            .optional()?)
+    }
+
+    /// Sees to it that a version leads to the row that has its bytes; another one where the row
+    /// that it had is lost.
+    pub fn lead_to(&self, state: StateId, number: u64, blob: BlobId) -> Result<(), StoreError> {
+        let sql = "UPDATE versions SET blob_id = ?3 WHERE state_id = ?1 AND number = ?2 AND \
+            blob_id <> ?3";
+        self.connection.prepare_cached(sql)?.execute(params![
+            state.0,
+            number.cast_signed(),
+            blob.0
+        ])?;
+        Ok(())
+    }
+
+    /// Marks a version as a snapshot of an apply that went on.
+    pub fn mark_intermediate(&self, state: StateId, number: u64) -> Result<(), StoreError> {
+        let sql = "UPDATE versions SET intermediate = 1 WHERE state_id = ?1 AND number = ?2";
+        self.connection
+            .prepare_cached(sql)?
+            .execute(params![state.0, number.cast_signed()])?;
+        Ok(())
+    }
+
+    /// Removes the oldest rejected versions of a state beyond a number and a size on disk; the
+    /// newest one always stays, and so do held ones, which are not counted.
+    pub fn trim_rejected(
+        &self,
+        state: StateId,
+        keep: usize,
+        keep_bytes: u64,
+    ) -> Result<(), StoreError> {
+        let sql = "SELECT v.number, coalesce(b.stored, 0) FROM versions v LEFT JOIN blobs b ON \
+            b.id = v.blob_id \
+                   WHERE v.state_id = ?1 AND v.kind = 'rejected' AND v.held_at IS NULL ORDER BY \
+                   v.number DESC";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let kept: Vec<(u64, u64)> = statement
+            .query_map([state.0], |row| {
+                Ok((rows::unsigned(row, 0)?, rows::unsigned(row, 1)?))
+            })?
+            .collect::<rusqlite::Result<_>>()?;
+        let mut bytes = 0;
+        for (index, (number, stored)) in kept.into_iter().enumerate() {
+            bytes += stored;
+            if index > 0 && (index >= keep || bytes > keep_bytes) {
+                self.remove_version(state, number)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a version's row, and its bytes where nothing else needs them. Its number is never
+    /// given again, and its serial is remembered.
+    pub(in crate::store) fn remove_version(
+        &self,
+        state: StateId,
+        number: u64,
+    ) -> Result<(), StoreError> {
+        let sql = "DELETE FROM versions WHERE state_id = ?1 AND number = ?2 RETURNING blob_id, \
+            serial, lineage";
+        let gone = |row: &Row<'_>| {
+            Ok((
+                row.get(0)?,
+                row.get::<_, i64>(1)?.cast_unsigned(),
+                rows::compact(row, 2)?,
+            ))
+        };
+        let (blob, serial, lineage): (Option<i64>, u64, String) = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row(params![state.0, number.cast_signed()], gone)?;
+        self.note_removed_serial(state, &lineage, serial)?;
+        blob.map_or(Ok(()), |id| self.drop_blob_unless_used(BlobId(id)))
+    }
+}
