@@ -18,11 +18,14 @@ use statekeep::model::caller::Caller;
 use statekeep::model::clock;
 use statekeep::model::digest::{Digest, Hasher};
 use statekeep::model::event::{EventKind, NewEvent};
+use statekeep::model::frame::{Bytes, StoredBlob};
 use statekeep::model::lock::Lock;
 use statekeep::model::name::StateName;
+use statekeep::model::state::{Lookup, StateId};
 use statekeep::model::tfstate::read_head;
 use statekeep::model::version::Kind;
-use statekeep::store::{Bytes, Lookup, NewVersion, StateId, Store, StoreError, StoredBlob, Tx};
+use statekeep::model::version::NewVersion;
+use statekeep::store::{Store, StoreError, Tx};
 
 use crate::Res;
 use crate::inside::{Inside, LOCK, LOCK_ID, block_on, origin, time, time_after, time_batches};

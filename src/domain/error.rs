@@ -7,7 +7,8 @@ use crate::domain::history::transfers::NotTransferred;
 use crate::model::caller::Actor;
 use crate::model::lock::Lock;
 use crate::model::name::StateName;
-use crate::store::{Gone, StoreError};
+use crate::model::state::Gone;
+use crate::store::StoreError;
 
 /// Why an act did not happen; nothing of it did.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -32,7 +32,8 @@ use crate::config::Limits;
 use crate::metrics::Metrics;
 use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
-use crate::store::{Moment, OpenError, Store};
+use crate::model::retention::Moment;
+use crate::store::{OpenError, Store};
 
 use auth::credentials::Credentials;
 use auth::{keys, logins};

@@ -91,6 +91,36 @@ impl ApiKey {
     }
 }
 
+/// A key that is to be made.
+#[derive(Clone)]
+pub struct NewKey {
+    /// Its id.
+    pub id: KeyId,
+    /// What people call it.
+    pub name: String,
+    /// What it may do.
+    pub grant: Grant,
+    /// The argon2id hash of its secret.
+    pub hash: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// By whom.
+    pub created_by: Actor,
+    /// When it ends, if it does.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A key with what its secrets are checked against.
+#[derive(Clone)]
+pub struct KeyWithHashes {
+    /// The key.
+    pub key: ApiKey,
+    /// The argon2id hash of its secret.
+    pub hash: String,
+    /// That of the secret before, which lives until [`ApiKey::old_secret_until`].
+    pub old_hash: Option<String>,
+}
+
 /// A key as the API shows it.
 pub struct ShownKey<'a> {
     key: &'a ApiKey,

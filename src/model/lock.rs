@@ -256,6 +256,15 @@ impl Refused {
     }
 }
 
+/// The last lock of an address that was broken by force.
+#[derive(Clone, Debug)]
+pub struct BrokenLock {
+    /// Its ID.
+    pub lock_id: String,
+    /// The id of the key that held it.
+    pub holder: String,
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -209,6 +209,47 @@ pub struct Row {
     pub damaged: bool,
 }
 
+/// A time that outlives a start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// Until when the clock could be trusted.
+    Trusted,
+    /// When the server's own run of the policies last came to its end.
+    Pruned,
+}
+
+impl Moment {
+    /// Its name in the database.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Trusted => "trusted",
+            Self::Pruned => "pruned",
+        }
+    }
+}
+
+/// How large the database is, with all that is still in its journal, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Space {
+    /// The whole of it.
+    pub size: u64,
+    /// What of that holds nothing.
+    pub free: u64,
+}
+
+/// What one step has removed of a state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// How many numbers were looked at.
+    pub looked_at: usize,
+    /// How many of these versions went.
+    pub count: u64,
+    /// The lowest number that went.
+    pub first: Option<u64>,
+    /// The highest number that went.
+    pub last: Option<u64>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -153,6 +153,79 @@ pub struct Version {
     pub held: Option<Hold>,
 }
 
+/// A version that is to be appended; its number comes with that.
+#[derive(Clone, Debug)]
+pub struct NewVersion {
+    /// The SHA-256 of the exact bytes.
+    pub sha256: Digest,
+    /// How many bytes.
+    pub size: u64,
+    /// What the bytes say of themselves.
+    pub head: StateHead,
+    /// How it came about.
+    pub kind: Kind,
+    /// The version that it brought back.
+    pub from_version: Option<u64>,
+    /// When.
+    pub created_at: Timestamp,
+    /// By whom.
+    pub created_by: Actor,
+    /// From which client address.
+    pub address: String,
+    /// The lock that it is written under.
+    pub lock: Option<LockNote>,
+}
+
+impl NewVersion {
+    /// The version that it has become.
+    pub fn numbered(&self, number: u64, current: bool) -> Version {
+        Version {
+            number,
+            sha256: self.sha256,
+            size: self.size,
+            head: self.head.clone(),
+            counts: None,
+            kind: self.kind,
+            intermediate: false,
+            from_version: self.from_version,
+            created_at: self.created_at,
+            created_by: self.created_by.clone(),
+            address: self.address.clone(),
+            lock: self.lock.clone(),
+            current,
+            purged: false,
+            held: None,
+        }
+    }
+}
+
+/// What was current when a version came.
+#[derive(Clone, Debug)]
+pub enum Replaced {
+    /// Nothing: it is the first.
+    Nothing,
+    /// Nothing: the state had been deleted.
+    Deleted,
+    /// This one.
+    Version(Box<Version>),
+    /// One whose row was removed since, or that did not come along when the state was imported.
+    Gone,
+}
+
+/// Which versions are listed, newest first.
+#[derive(Clone, Debug, Default)]
+pub struct VersionFilter {
+    /// Before this number.
+    pub before: Option<u64>,
+    /// Of this kind.
+    pub kind: Option<String>,
+    /// Without the snapshots that a later write of the same apply replaced; the current version is
+    /// none yet, whatever it was marked as.
+    pub without_intermediate: bool,
+    /// At most so many.
+    pub limit: u32,
+}
+
 impl Serialize for Version {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;

@@ -10,8 +10,8 @@ use super::error::StoreError;
 use super::tx::View;
 use crate::model::key::KeyId;
 use crate::model::name::StateName;
+use crate::model::state::StateId;
 use crate::model::version::Version;
-use crate::store::tables::states::StateId;
 
 /// How many steps a chain of bases is followed.
 const MAX_STEPS_FOLLOWED: u32 = 64;
@@ -96,7 +96,7 @@ pub enum Chain {
 
 fn state_facts(row: &Row<'_>) -> rusqlite::Result<StateFacts> {
     Ok(StateFacts {
-        id: StateId(row.get(0)?),
+        id: row.get(0)?,
         workspace: row.get(1)?,
         block: row.get(2)?,
         current: row.get(3)?,
@@ -180,7 +180,7 @@ impl View<'_> {
                    WHERE id >= ?1 AND (?2 IS NULL OR workspace = ?2) AND (?3 IS NULL OR \
                    building_block = ?3) ORDER BY id LIMIT ?4";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let found = statement.query_map(params![from.0, workspace, block, limit], state_facts)?;
+        let found = statement.query_map(params![from, workspace, block, limit], state_facts)?;
         let mut found: Vec<StateFacts> = found.collect::<rusqlite::Result<_>>()?;
         for state in &mut found {
             state.versions = bad_row_as_value(self.versions_of_state(state.id, state.current))?;
@@ -204,7 +204,7 @@ impl View<'_> {
         Ok(self
             .connection
             .prepare_cached(sql)?
-            .query_row(params![state.0, current], facts)?)
+            .query_row(params![state, current], facts)?)
     }
 
     /// The versions of a state after a number, in their order.
@@ -217,7 +217,7 @@ impl View<'_> {
         let sql = "SELECT number FROM versions WHERE state_id = ?1 AND number > ?2 ORDER BY number \
             LIMIT ?3";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let numbers = statement.query_map(params![state.0, after.cast_signed(), limit], |row| {
+        let numbers = statement.query_map(params![state, after.cast_signed(), limit], |row| {
             crate::store::tables::rows::unsigned(row, 0)
         })?;
         let numbers: Vec<u64> = numbers.collect::<rusqlite::Result<_>>()?;
@@ -244,7 +244,7 @@ impl View<'_> {
         let found = self
             .connection
             .prepare_cached(sql)?
-            .query_row(params![state.0, number.cast_signed()], facts)
+            .query_row(params![state, number.cast_signed()], facts)
             .optional()?;
         let Some((blob, is_there, base, fits)) = found else {
             return Ok(None);

@@ -29,24 +29,14 @@ pub use checks::{
 };
 pub use error::{OpenError, StoreError};
 pub use privacy::{NotPrivate, see_to_directory, see_to_file};
-pub use tables::blobs::{BlobId, Bytes, ChainSize, Kept, MAX_STEPS, StoredBlob};
-pub use tables::keys::{KeyWithHashes, NewKey};
-pub use tables::locks::BrokenLock;
-pub use tables::purges::Purgeable;
-pub use tables::retention::{Moment, Removed, Space, StateWalk};
-pub use tables::scrubs::{PassUnderWay, Scrub};
-pub use tables::states::{
-    AddressInfo, Gone, Lookup, StateFilter, StateId, StateSummary, Visibility,
-};
-pub use tables::transfers::{Intent, Transfer};
-pub use tables::versions::{Before, NewVersion, VersionFilter};
 pub use tx::{Counts, Tx, View};
 pub use writer::Queue;
 
 use crate::metrics::Metrics;
 use crate::model::digest::Digest;
-use crate::model::key::{KeyId, Token};
+use crate::model::key::{KeyId, KeyWithHashes, Token};
 use crate::model::name::StateName;
+use crate::model::state::AddressInfo;
 use memo::{Commits, Memo};
 use readers::Readers;
 use writer::{Erasure, Writer};

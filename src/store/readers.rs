@@ -141,7 +141,8 @@ impl Pool {
 mod tests {
     use super::*;
     use crate::model::name::StateName;
-    use crate::store::{FILE_NAME, Lookup, Store};
+    use crate::model::state::Lookup;
+    use crate::store::{FILE_NAME, Store};
 
     #[test]
     fn connections_that_nobody_uses_are_closed_and_made_again_when_they_are_needed() {

@@ -12,10 +12,10 @@ use crate::domain::error::Error;
 use crate::model::caller::{Actor, Caller, Origin, Proof};
 use crate::model::clock;
 use crate::model::event::{EventKind, NewEvent};
+use crate::model::key::NewKey;
 use crate::model::key::{ApiKey, KeyId, Standing};
 use crate::model::permission::{Grant, Permission, PermissionSet, Scope, role};
 use crate::model::secret::Secret;
-use crate::store::NewKey;
 
 /// The longest time for which a rotated key's old secret may live on.
 pub const MAX_GRACE: Duration = Duration::from_hours(7 * 24);

@@ -12,10 +12,11 @@ use crate::model::caller::{Actor, Caller, Origin, Proof};
 use crate::model::clock::{self, Timestamp};
 use crate::model::digest::Digest;
 use crate::model::event::{EventKind, NewEvent};
+use crate::model::key::KeyWithHashes;
 use crate::model::key::{KeyId, Standing, Token};
 use crate::model::permission::{Grant, PermissionSet, Scope};
 use crate::model::secret::{Kind, Secret};
-use crate::store::{KeyWithHashes, StoreError, Tx};
+use crate::store::{StoreError, Tx};
 
 /// For how long from its making a token may extend itself.
 pub const MAX_RENEWAL: Duration = Duration::from_hours(12);

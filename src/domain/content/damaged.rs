@@ -13,8 +13,9 @@ use crate::domain::error::Error;
 use crate::model::clock;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::name::StateName;
+use crate::model::state::StateId;
 use crate::model::version::Version;
-use crate::store::{StateId, Store, StoreError, Tx};
+use crate::store::{Store, StoreError, Tx};
 
 /// How many damaged versions are remembered in memory; of those beyond, each read asks the
 /// database.

@@ -10,8 +10,8 @@ use md5::{Digest as _, Md5};
 use crate::blob;
 use crate::domain::error::Error;
 use crate::model::digest::{self, Digest};
+use crate::model::frame::StoredBlob;
 use crate::model::tfstate::{self, NotAState, StateHead};
-use crate::store::StoredBlob;
 
 /// How many bytes two digests take in turns: two blocks of either.
 const SIDE_BY_SIDE: usize = 128;

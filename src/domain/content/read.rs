@@ -11,9 +11,11 @@ use crate::domain::engine::single_flight::SingleFlight;
 use crate::domain::error::Error;
 use crate::domain::states::outputs;
 use crate::model::digest::Digest;
+use crate::model::frame::{Bytes, ChainSize, Kept, StoredBlob};
 use crate::model::name::StateName;
+use crate::model::state::StateId;
 use crate::model::version::Version;
-use crate::store::{Bytes, ChainSize, Kept, StateId, StoreError, StoredBlob, View};
+use crate::store::{StoreError, View};
 
 /// How many times its size a state needs at most while its outputs or the addresses of its
 /// resources are taken apart.

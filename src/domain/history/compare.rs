@@ -20,8 +20,10 @@ use crate::model::clock;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
+use crate::model::state::StateId;
+use crate::model::version::Replaced;
 use crate::model::version::{Counts, Version};
-use crate::store::{Before, StateId, StoreError, View};
+use crate::store::{StoreError, View};
 
 /// Two states that are compared need so many times their size, their own bytes among that.
 const SIZE_COMPARED: u64 = SIZE_TAKEN_APART + 1;
@@ -185,10 +187,10 @@ fn pair(view: &View<'_>, state: StateId, comparing: Comparing) -> Result<Pair, S
             .map(|version| Against::Version(Box::new(version)))
             .ok_or(number),
         None => Ok(match view.before(state, comparing.to)? {
-            Before::Version(version) => Against::Version(version),
-            Before::Nothing => Against::Nothing("first"),
-            Before::Deleted => Against::Nothing("deleted"),
-            Before::Gone => Against::Gone,
+            Replaced::Version(version) => Against::Version(version),
+            Replaced::Nothing => Against::Nothing("first"),
+            Replaced::Deleted => Against::Nothing("deleted"),
+            Replaced::Gone => Against::Gone,
         }),
     };
     Ok((from, to))

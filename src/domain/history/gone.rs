@@ -12,7 +12,7 @@ use crate::domain::states::Write;
 use crate::domain::*;
 use crate::model::caller::Origin;
 use crate::model::name::StateName;
-use crate::store::StateId;
+use crate::model::state::StateId;
 
 fn name() -> StateName {
     StateName::parse("w", "b").unwrap()

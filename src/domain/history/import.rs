@@ -27,8 +27,10 @@ use crate::model::event::{EventKind, NewEvent};
 use crate::model::lock::Lock;
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
+use crate::model::state::{Gone, Lookup, StateId, Visibility};
+use crate::model::version::NewVersion;
 use crate::model::version::{Kind, Rejection, Version};
-use crate::store::{Gone, Lookup, NewVersion, StateId, StoreError, Tx, Visibility};
+use crate::store::{StoreError, Tx};
 
 /// The highest number that an imported version may have: no history is so long, and there is room
 /// for more behind it.

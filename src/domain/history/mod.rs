@@ -22,12 +22,12 @@ use crate::model::event::{EventKind, NewEvent};
 use crate::model::lock::Lock;
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
+use crate::model::state::{Gone, Lookup, StateFilter, StateId, Visibility};
+use crate::model::version::NewVersion;
 use crate::model::version::{Kind, Version};
-use crate::store::{
-    Gone, Lookup, NewVersion, StateFilter, StateId, StoreError, Tx, View, Visibility,
-};
+use crate::store::{StoreError, Tx, View};
 
-pub use crate::store::VersionFilter;
+pub use crate::model::version::VersionFilter;
 
 /// Versions, and bringing states back or elsewhere.
 pub struct History<'a>(pub(super) &'a Domain);

@@ -14,8 +14,8 @@ use crate::model::lock::HeldLock;
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
 use crate::model::printable::Printable;
+use crate::model::state::Visibility;
 use crate::model::version::Version;
-use crate::store::Visibility;
 
 pub use crate::diff::Report;
 

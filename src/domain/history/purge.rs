@@ -22,10 +22,12 @@ use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
 use crate::model::digest::Digest;
 use crate::model::event::{EventKind, NewEvent};
+use crate::model::frame::{BlobId, Purgeable};
 use crate::model::lock::Lock;
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
-use crate::store::{BlobId, Lookup, Purgeable, StateId, StoreError, Tx, View, Visibility};
+use crate::model::state::{Lookup, StateId, Visibility};
+use crate::store::{StoreError, Tx, View};
 
 /// How many versions one purge names at most.
 pub const MAX_PURGED: usize = 1_000;

@@ -26,8 +26,10 @@ use crate::model::lock::{HeldLock, Lock};
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
 use crate::model::serial;
+use crate::model::state::{Lookup, StateId, Visibility};
+use crate::model::version::NewVersion;
 use crate::model::version::{Kind, Version};
-use crate::store::{Lookup, NewVersion, StateId, StoreError, Tx, View, Visibility};
+use crate::store::{StoreError, Tx, View};
 
 /// How often the bytes are made anew because somebody else's write took their serial, or moved the
 /// state, before it is given up.

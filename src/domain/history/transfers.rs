@@ -22,9 +22,11 @@ use crate::model::event::{EventKind, NewEvent};
 use crate::model::lock::Lock;
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
-use crate::store::{Gone, Intent, Lookup, StateId, StoreError, Tx, Visibility};
+use crate::model::state::{Gone, Lookup, StateId, Visibility};
+use crate::model::transfer::Intent;
+use crate::store::{StoreError, Tx};
 
-pub use crate::store::Transfer;
+pub use crate::model::transfer::Transfer;
 
 /// The most characters that may say where a state goes.
 pub const MAX_TARGET: usize = 1_024;

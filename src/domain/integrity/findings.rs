@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::store::{BlobFacts, Chain, MAX_STEPS, StateFacts, VersionsOfState};
+use crate::model::frame::MAX_STEPS;
+use crate::store::{BlobFacts, Chain, StateFacts, VersionsOfState};
 
 /// The most findings that are kept of one verification.
 pub(super) const MAX_FINDINGS: usize = 1_000;
@@ -282,7 +283,8 @@ pub(super) fn faults_of_blob(blob: &BlobFacts) -> Vec<(Code, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{StateId, StoreError};
+    use crate::model::state::StateId;
+    use crate::store::StoreError;
 
     fn lookup() -> Lookup {
         Lookup {

@@ -21,7 +21,7 @@ use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
 use crate::model::name::{BuildingBlock, StateName, Workspace};
 use crate::model::permission::Permission;
-use crate::store::Lookup;
+use crate::model::state::Lookup;
 use walk::{Pace, Walk};
 
 pub use findings::{Checked, Tally};

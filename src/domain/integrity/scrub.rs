@@ -12,7 +12,7 @@ use crate::domain::Domain;
 use crate::domain::engine::single_flight::open;
 use crate::domain::error::Error;
 use crate::model::clock::{self, Timestamp};
-use crate::store::{PassUnderWay, Scrub};
+use crate::model::scrub::{PassUnderWay, Scrub};
 
 /// It begins so long after the start of the server, or sooner where a pass is to come more often
 /// than that.

@@ -14,10 +14,10 @@ use crate::domain::Domain;
 use crate::domain::error::Error;
 use crate::model::clock::{self, Timestamp};
 use crate::model::name::StateName;
+use crate::model::scrub::PassUnderWay;
+use crate::model::state::StateId;
 use crate::model::version::Version;
-use crate::store::{
-    ADDRESS_LISTS, KeyFacts, PassUnderWay, StateFacts, StateId, StoreError, VersionFacts, View,
-};
+use crate::store::{ADDRESS_LISTS, KeyFacts, StateFacts, StoreError, VersionFacts, View};
 
 /// A database of up to so many bytes (256 MiB) is checked by SQLite in one step, list of free pages
 /// included; a larger one table by table.

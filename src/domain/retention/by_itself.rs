@@ -6,7 +6,8 @@ use crate::domain::Domain;
 use crate::domain::error::Error;
 use crate::model::caller::Caller;
 use crate::model::clock;
-use crate::store::{Moment, StoreError};
+use crate::model::retention::Moment;
+use crate::store::StoreError;
 
 impl Domain {
     /// Prunes if there is a policy and it is time. A run that was cut off is due again at once.

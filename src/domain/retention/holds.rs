@@ -9,8 +9,9 @@ use crate::model::clock::{self, Timestamp};
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
+use crate::model::state::Lookup;
 use crate::model::version::{Hold, Version};
-use crate::store::{Lookup, StoreError, Tx};
+use crate::store::{StoreError, Tx};
 
 /// The most characters of a hold's reason.
 pub const MAX_REASON: usize = 500;

@@ -30,8 +30,10 @@ use crate::model::event::{EventKind, NewEvent};
 use crate::model::name::{BuildingBlock, StateName, Workspace};
 use crate::model::permission::Permission;
 use crate::model::retention::Policy;
+use crate::model::retention::{Removed, Space};
+use crate::model::state::{Lookup, StateId, StateWalk};
 use crate::model::version::Version;
-use crate::store::{Lookup, Removed, Space, StateId, StateWalk, StoreError, Tx, View};
+use crate::store::{StoreError, Tx, View};
 
 /// How many states are planned at one moment of the database.
 const STATES_PER_LOOK: u32 = 100;

@@ -12,8 +12,9 @@ use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::name::Workspace;
+use crate::model::retention::Moment;
 use crate::model::retention::{Policy, WorkspacePolicy};
-use crate::store::{Moment, StoreError, Tx, View};
+use crate::store::{StoreError, Tx, View};
 
 /// What is kept, and what becomes of the rest.
 #[derive(Clone, Debug, Serialize)]

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::MAX_LINES;
 use super::plan::{Plan, Reasons};
 use crate::model::name::{BuildingBlock, StateName, Workspace};
-use crate::store::{Removed, Space};
+use crate::model::retention::{Removed, Space};
 
 /// One state of which something goes, or went.
 #[derive(Clone, Debug, Serialize)]

@@ -10,7 +10,8 @@ use crate::model::event::{EventKind, NewEvent};
 use crate::model::lock::{HeldLock, Lock, Refused};
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
-use crate::store::{Gone, Lookup, StoreError, Tx};
+use crate::model::state::{Gone, Lookup};
+use crate::store::{StoreError, Tx};
 
 /// Locks.
 pub struct Locks<'a>(pub(in crate::domain) &'a Domain);

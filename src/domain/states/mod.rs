@@ -28,10 +28,11 @@ use crate::model::event::{EventKind, NewEvent};
 use crate::model::lock::{HeldLock, Lock};
 use crate::model::name::StateName;
 use crate::model::permission::{Permission, Scope};
+use crate::model::state::{Lookup, StateId, StateSummary, Visibility};
 use crate::model::version::{Rejection, Version};
-use crate::store::{Lookup, StateId, StateSummary, StoreError, Tx, View, Visibility};
+use crate::store::{StoreError, Tx, View};
 
-pub use crate::store::StateFilter;
+pub use crate::model::state::StateFilter;
 
 /// A list of states ends with the one whose lock takes all of its locks beyond so many bytes; real
 /// locks have some 300.

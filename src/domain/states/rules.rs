@@ -7,9 +7,10 @@
 use crate::config::UnlockedWrites;
 use crate::model::caller::Actor;
 use crate::model::digest::Digest;
+use crate::model::lock::BrokenLock;
 use crate::model::lock::HeldLock;
+use crate::model::state::{Gone, Lookup};
 use crate::model::version::{Rejection, Version};
-use crate::store::{BrokenLock, Gone, Lookup};
 
 /// What a write says of itself.
 #[derive(Clone, Copy, Debug)]

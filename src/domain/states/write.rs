@@ -25,8 +25,10 @@ use crate::model::digest::Digest;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::lock::{HeldLock, Refused};
 use crate::model::name::StateName;
+use crate::model::state::{Gone, Lookup, StateId, Visibility};
+use crate::model::version::NewVersion;
 use crate::model::version::{Kind, Rejection, Version};
-use crate::store::{Gone, Lookup, NewVersion, StateId, StoreError, Tx, Visibility};
+use crate::store::{StoreError, Tx};
 
 /// How many rejected versions of a state are kept.
 pub(in crate::domain) const MAX_REJECTED: usize = 20;

@@ -9,68 +9,15 @@
 
 use std::collections::HashSet;
 
-use rusqlite::types::ToSqlOutput;
-use rusqlite::{OptionalExtension as _, Row, ToSql, params};
+use rusqlite::{OptionalExtension as _, Row, params};
 
 use crate::model::digest::Digest;
+use crate::model::frame::{BlobId, Bytes, ChainSize, Kept, MAX_STEPS, StoredBlob};
+use crate::model::state::StateId;
 use crate::store::error::StoreError;
 use crate::store::tables::rows;
-use crate::store::tables::states::StateId;
 use crate::store::tx::Tx;
 use crate::store::tx::View;
-
-/// How many differences there are at most between a version's bytes and a frame that stands alone.
-pub const MAX_STEPS: u32 = 8;
-
-/// A version's bytes as they are kept; the store does not look inside.
-#[derive(Clone)]
-pub struct StoredBlob {
-    /// How the frame is to be read.
-    pub format: u32,
-    /// How many bytes come out of it.
-    pub size: u64,
-    /// The frame.
-    pub frame: Vec<u8>,
-}
-
-/// A blob, as versions refer to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct BlobId(pub(in crate::store) i64);
-
-/// How a version's bytes are kept at one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kept {
-    /// In which blob.
-    pub id: BlobId,
-    /// The blob that its frame is a difference to; none when it stands alone.
-    pub base: Option<BlobId>,
-    /// How many bytes they are.
-    pub size: u64,
-    /// How long the frame is, in bytes.
-    pub stored: u64,
-    /// The SHA-256 of the exact bytes.
-    pub digest: Digest,
-}
-
-/// Whose bytes are meant.
-#[derive(Clone, Copy, Debug)]
-pub enum Bytes {
-    /// Those of a version.
-    Of(StateId, u64),
-    /// Those in a blob.
-    In(BlobId),
-}
-
-/// What it takes to get at a version's bytes.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ChainSize {
-    /// How long all frames on the way are together, in bytes.
-    pub stored: u64,
-    /// The largest bytes that come out of one of them.
-    pub largest: u64,
-    /// How many frames.
-    pub frames: u64,
-}
 
 /// The blobs on the way from that of a version, or from the one whose id is given, to one that
 /// stands alone. One more step than there may be is looked at, so that it shows.
@@ -79,18 +26,11 @@ const CHAIN: &str = "WITH RECURSIVE chain (step, id) AS (\
     UNION ALL SELECT step + 1, b.base FROM chain c JOIN blobs b ON b.id = c.id WHERE b.base IS NOT \
     NULL AND step <= 8)";
 
-impl ToSql for BlobId {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        self.0.to_sql()
-    }
-}
-
-impl Bytes {
-    fn parameters(self) -> (Option<i64>, Option<i64>, Option<BlobId>) {
-        match self {
-            Self::Of(state, number) => (Some(state.0), Some(number.cast_signed()), None),
-            Self::In(blob) => (None, None, Some(blob)),
-        }
+/// The parameters of [`CHAIN`].
+fn parameters(bytes: Bytes) -> (Option<StateId>, Option<i64>, Option<BlobId>) {
+    match bytes {
+        Bytes::Of(state, number) => (Some(state), Some(number.cast_signed()), None),
+        Bytes::In(blob) => (None, None, Some(blob)),
     }
 }
 
@@ -98,8 +38,8 @@ const KEPT: &str = "b.id, b.base, b.size, b.stored, b.digest FROM blobs b";
 
 fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
     Ok(Kept {
-        id: BlobId(row.get(0)?),
-        base: row.get::<_, Option<i64>>(1)?.map(BlobId),
+        id: row.get(0)?,
+        base: row.get(1)?,
         size: rows::unsigned(row, 2)?,
         stored: rows::unsigned(row, 3)?,
         digest: rows::digest(row, 4)?,
@@ -123,7 +63,7 @@ impl View<'_> {
                 frame: row.get(2)?,
             })
         };
-        let found = statement.query_map(bytes.parameters(), blob)?;
+        let found = statement.query_map(parameters(bytes), blob)?;
         Ok(found.collect::<rusqlite::Result<_>>()?)
     }
 
@@ -143,7 +83,7 @@ impl View<'_> {
         Ok(self
             .connection
             .prepare_cached(&sql)?
-            .query_row(bytes.parameters(), size)?)
+            .query_row(parameters(bytes), size)?)
     }
 
     /// How a version's bytes are kept; none when they were removed.
@@ -154,7 +94,7 @@ impl View<'_> {
         Ok(self
             .connection
             .prepare_cached(&sql)?
-            .query_row(params![state.0, number.cast_signed()], kept)
+            .query_row(params![state, number.cast_signed()], kept)
             .optional()?)
     }
 
@@ -163,7 +103,7 @@ impl View<'_> {
         Ok(self
             .connection
             .prepare_cached(&format!("SELECT {KEPT} WHERE b.id = ?1"))?
-            .query_row([id.0], kept)
+            .query_row([id], kept)
             .optional()?)
     }
 
@@ -173,7 +113,7 @@ impl View<'_> {
             .connection
             .prepare_cached(&format!("SELECT {KEPT} WHERE b.base = ?1 LIMIT ?2"))?;
         Ok(statement
-            .query_map(params![id.0, limit], kept)?
+            .query_map(params![id, limit], kept)?
             .collect::<rusqlite::Result<_>>()?)
     }
 
@@ -188,9 +128,9 @@ impl View<'_> {
             versions WHERE blob_id = b.base) \
                    ORDER BY base LIMIT ?2";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let after = after.map_or(i64::MIN, |id| id.0);
+        let after = after.map_or(i64::MIN, BlobId::number);
         Ok(statement
-            .query_map(params![after, limit], |row| row.get(0).map(BlobId))?
+            .query_map(params![after, limit], |row| row.get(0))?
             .collect::<rusqlite::Result<_>>()?)
     }
 
@@ -202,7 +142,7 @@ impl View<'_> {
                    AND NOT EXISTS (SELECT 1 FROM blobs WHERE base = b.id) LIMIT ?1";
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut found = statement
-            .query_map([limit], |row| row.get(0).map(BlobId))?
+            .query_map([limit], |row| row.get(0))?
             .collect::<rusqlite::Result<HashSet<_>>>()?;
         for sql in [
             "SELECT blob_id FROM versions NOT INDEXED WHERE blob_id IS NOT NULL",
@@ -214,7 +154,7 @@ impl View<'_> {
             let mut statement = self.connection.prepare_cached(sql)?;
             let mut used = statement.query([])?;
             while let Some(row) = used.next()? {
-                found.remove(&BlobId(row.get(0)?));
+                found.remove(&row.get::<_, BlobId>(0)?);
             }
         }
         Ok(found.into_iter().collect())
@@ -237,7 +177,7 @@ impl View<'_> {
     fn is_current(&self, id: BlobId) -> Result<bool, StoreError> {
         let sql = "SELECT 1 FROM versions v JOIN states s ON s.id = v.state_id AND s.current = \
             v.number WHERE v.blob_id = ?1";
-        Ok(self.connection.prepare_cached(sql)?.exists([id.0])?)
+        Ok(self.connection.prepare_cached(sql)?.exists([id])?)
     }
 
     /// Whether a blob's frame may be replaced by a difference to another blob.
@@ -273,7 +213,7 @@ impl Tx<'_> {
             return Ok(self
                 .connection
                 .prepare_cached(sql)?
-                .query_row(values, |row| row.get(0).map(BlobId))?);
+                .query_row(values, |row| row.get(0))?);
         };
         if !is_as_it_was {
             let sql = "UPDATE blobs SET format = ?2, base = NULL, size = ?3, stored = ?4, \
@@ -299,7 +239,7 @@ impl Tx<'_> {
         let sql = "SELECT id, format = ?2 AND base IS NULL AND size = ?3 AND stored = ?4 AND \
             difference IS NULL AND frame IS ?5 FROM blobs \
                    WHERE substr(digest, 1, 8) = substr(?1, 1, 8) AND digest = ?1";
-        let found = |row: &Row<'_>| Ok((BlobId(row.get(0)?), row.get(1)?));
+        let found = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
         let values = params![
             sha256.as_bytes(),
             blob.format,
@@ -369,7 +309,7 @@ impl Tx<'_> {
         let sql = "DELETE FROM blobs WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM versions WHERE \
             blob_id = ?1) \
                    AND NOT EXISTS (SELECT 1 FROM blobs WHERE base = ?1) RETURNING base";
-        let mut unused = Some(id.0);
+        let mut unused = Some(id);
         while let Some(id) = unused {
             unused = self
                 .connection

@@ -2,44 +2,12 @@
 
 use rusqlite::{OptionalExtension as _, Row, named_params, params};
 
-use crate::model::caller::Actor;
 use crate::model::clock::Timestamp;
-use crate::model::key::{ApiKey, KeyId};
-use crate::model::permission::Grant;
+use crate::model::key::{ApiKey, KeyId, KeyWithHashes, NewKey};
 use crate::store::error::StoreError;
 use crate::store::tables::rows;
 use crate::store::tx::Tx;
 use crate::store::tx::View;
-
-/// A key that is to be made.
-#[derive(Clone)]
-pub struct NewKey {
-    /// Its id.
-    pub id: KeyId,
-    /// What people call it.
-    pub name: String,
-    /// What it may do.
-    pub grant: Grant,
-    /// The argon2id hash of its secret.
-    pub hash: String,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// By whom.
-    pub created_by: Actor,
-    /// When it ends, if it does.
-    pub expires_at: Option<Timestamp>,
-}
-
-/// A key with what its secrets are checked against.
-#[derive(Clone)]
-pub struct KeyWithHashes {
-    /// The key.
-    pub key: ApiKey,
-    /// The argon2id hash of its secret.
-    pub hash: String,
-    /// That of the secret before, which lives until [`ApiKey::old_secret_until`].
-    pub old_hash: Option<String>,
-}
 
 const COLUMNS: &str = "id, name, workspace, building_block, permissions, created_at, created_by, \
     created_by_name, expires_at, revoked_at, \

@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension as _, Row, named_params, params};
 
 use crate::model::clock::Timestamp;
-use crate::model::lock::{HeldLock, Lock, Refused};
+use crate::model::lock::{BrokenLock, HeldLock, Lock, Refused};
 use crate::model::name::StateName;
 use crate::store::error::StoreError;
 use crate::store::tables::rows;
@@ -12,15 +12,6 @@ use crate::store::tx::View;
 
 /// How many writers without a lock are remembered for a state; the oldest go first.
 const MAX_STALE_WRITERS: u32 = 100;
-
-/// The last lock of an address that was broken by force.
-#[derive(Clone, Debug)]
-pub struct BrokenLock {
-    /// Its ID.
-    pub lock_id: String,
-    /// The id of the key that held it.
-    pub holder: String,
-}
 
 const COLUMNS: &str = "body, holder, holder_name, address, locked_at, refused, refused_at, \
     refused_key, refused_name, refused_address, \

@@ -6,36 +6,22 @@ use std::collections::HashSet;
 use rusqlite::{OptionalExtension as _, Row, params};
 
 use crate::model::clock::Timestamp;
-use crate::model::digest::Digest;
+use crate::model::frame::{BlobId, Purgeable};
 use crate::model::name::StateName;
+use crate::model::state::StateId;
 use crate::store::error::StoreError;
-use crate::store::tables::blobs::BlobId;
 use crate::store::tables::rows;
-use crate::store::tables::states::StateId;
 use crate::store::tx::Tx;
 use crate::store::tx::View;
-
-/// A version, as far as a purge looks at it.
-#[derive(Clone, Copy, Debug)]
-pub struct Purgeable {
-    /// Its number.
-    pub number: u64,
-    /// Its content; none when that was removed.
-    pub content: Option<(BlobId, Digest)>,
-    /// Whether somebody holds it.
-    pub held: bool,
-    /// Whether clients get it.
-    pub current: bool,
-}
 
 const PURGEABLE: &str = "SELECT v.number, v.blob_id, v.sha256, v.held_at IS NOT NULL, v.number IS \
     s.current AND s.deleted_at IS NULL \
     FROM versions v JOIN states s ON s.id = v.state_id WHERE v.state_id = ?1";
 
 fn purgeable(row: &Row<'_>) -> rusqlite::Result<Purgeable> {
-    let blob: Option<i64> = row.get(1)?;
+    let blob: Option<BlobId> = row.get(1)?;
     let content = blob
-        .map(|id| Ok::<_, rusqlite::Error>((BlobId(id), rows::digest(row, 2)?)))
+        .map(|id| Ok::<_, rusqlite::Error>((id, rows::digest(row, 2)?)))
         .transpose()?;
     Ok(Purgeable {
         number: rows::unsigned(row, 0)?,
@@ -49,7 +35,7 @@ impl View<'_> {
     /// One version of a state.
     pub fn purgeable(&self, state: StateId, number: u64) -> Result<Option<Purgeable>, StoreError> {
         let sql = format!("{PURGEABLE} AND v.number = ?2");
-        let key = params![state.0, number.cast_signed()];
+        let key = params![state, number.cast_signed()];
         Ok(self
             .connection
             .prepare_cached(&sql)?
@@ -63,7 +49,7 @@ impl View<'_> {
         Ok(self
             .connection
             .prepare_cached(&sql)?
-            .query_map([state.0], purgeable)?
+            .query_map([state], purgeable)?
             .collect::<rusqlite::Result<_>>()?)
     }
 
@@ -76,10 +62,10 @@ impl View<'_> {
         let sql = "SELECT v.state_id, v.number, s.workspace, s.building_block FROM versions v JOIN \
             states s ON s.id = v.state_id WHERE v.blob_id = ?1";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let mut found = statement.query([blob.0])?;
+        let mut found = statement.query([blob])?;
         while let Some(row) = found.next()? {
             let number = rows::unsigned(row, 1)?;
-            if !goes(StateId(row.get(0)?), number) {
+            if !goes(row.get(0)?, number) {
                 return Ok(Some((rows::name(row, 2)?, number)));
             }
         }
@@ -97,7 +83,7 @@ impl View<'_> {
         let mut found = Vec::new();
         for blob in blobs {
             let leaning = statement
-                .query_map([blob.0], |row| row.get(0).map(BlobId))?
+                .query_map([blob], |row| row.get(0))?
                 .collect::<rusqlite::Result<Vec<_>>>()?;
             if leaning.iter().any(|other| !blobs.contains(other)) {
                 found.push(*blob);
@@ -132,7 +118,7 @@ impl Tx<'_> {
         let (mut leave, mut bytes) = (self.connection.prepare_cached(leave)?, 0);
         for (count, (number, blob)) in (1..).zip(versions) {
             bytes += self.kept_in(*blob)?.map_or(0, |kept| kept.stored);
-            leave.execute(params![state.0, number.cast_signed()])?;
+            leave.execute(params![state, number.cast_signed()])?;
             self.drop_blob_unless_used(*blob)?;
             if bytes >= most_bytes {
                 return Ok(count);

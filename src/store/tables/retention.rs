@@ -11,67 +11,14 @@ use serde_json::Value;
 
 use crate::model::clock::{self, Timestamp};
 use crate::model::name::StateName;
-use crate::model::retention::{Policy, Row, WorkspacePolicy};
+use crate::model::retention::{Moment, Policy, Removed, Row, Space, WorkspacePolicy};
+use crate::model::state::{StateId, StateWalk};
 use crate::model::version::Hold;
 use crate::store::error::StoreError;
 use crate::store::tables::rows;
 use crate::store::tables::rows::Compact;
-use crate::store::tables::states::StateId;
 use crate::store::tx::Tx;
 use crate::store::tx::View;
-
-/// A time that outlives a start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moment {
-    /// Until when the clock could be trusted.
-    Trusted,
-    /// When the server's own run of the policies last came to its end.
-    Pruned,
-}
-
-impl Moment {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Trusted => "trusted",
-            Self::Pruned => "pruned",
-        }
-    }
-}
-
-/// How large the database is, with all that is still in its journal, in bytes.
-#[derive(Clone, Copy, Debug)]
-pub struct Space {
-    /// The whole of it.
-    pub size: u64,
-    /// What of that holds nothing.
-    pub free: u64,
-}
-
-/// What one step has removed of a state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Removed {
-    /// How many numbers were looked at.
-    pub looked_at: usize,
-    /// How many of these versions went.
-    pub count: u64,
-    /// The lowest number that went.
-    pub first: Option<u64>,
-    /// The highest number that went.
-    pub last: Option<u64>,
-}
-
-/// Which states are looked at, in the order in which they were made.
-#[derive(Clone, Debug, Default)]
-pub struct StateWalk {
-    /// Of this workspace.
-    pub workspace: Option<String>,
-    /// Of this building block.
-    pub block: Option<String>,
-    /// Made after this one.
-    pub after: Option<StateId>,
-    /// At most so many.
-    pub limit: u32,
-}
 
 fn policy(row: &SqlRow<'_>, index: usize) -> rusqlite::Result<Policy> {
     let text: String = row.get(index)?;
@@ -85,12 +32,10 @@ impl View<'_> {
             (:workspace IS NULL OR workspace = :workspace) \
                    AND (:block IS NULL OR building_block = :block) ORDER BY id LIMIT :limit";
         let values = named_params! {
-            ":after": walk.after.map_or(0, |id| id.0), ":workspace": walk.workspace, ":block": walk.block, ":limit": walk.limit,
+            ":after": walk.after.map_or(0, StateId::number), ":workspace": walk.workspace, ":block": walk.block, ":limit": walk.limit,
         };
         let mut statement = self.connection.prepare_cached(sql)?;
-        let found = statement.query_map(values, |row| {
-            Ok((StateId(row.get(0)?), rows::name(row, 1)?))
-        })?;
+        let found = statement.query_map(values, |row| Ok((row.get(0)?, rows::name(row, 1)?)))?;
         Ok(found.collect::<rusqlite::Result<_>>()?)
     }
 
@@ -104,7 +49,7 @@ impl View<'_> {
                    LEFT JOIN damaged_versions d ON d.state_id = v.state_id AND d.number = v.number \
                    WHERE v.state_id = ?1 ORDER BY v.number DESC LIMIT ?2";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let found = statement.query_map(params![state.0, limit], |row| {
+        let found = statement.query_map(params![state, limit], |row| {
             Ok(Row {
                 number: rows::unsigned(row, 0)?,
                 created_at: rows::time(row, 1)?,
@@ -127,7 +72,7 @@ impl View<'_> {
         if !self
             .connection
             .prepare_cached(is_damaged)?
-            .exists([state.0])?
+            .exists([state])?
         {
             return Ok(None);
         }
@@ -139,7 +84,7 @@ impl View<'_> {
         let mut newest = self.connection.prepare_cached(sql)?;
         let mut find = |rejected: bool| {
             newest
-                .query_row(params![state.0, rejected], |row| rows::unsigned(row, 0))
+                .query_row(params![state, rejected], |row| rows::unsigned(row, 0))
                 .optional()
         };
         let accepted = find(false)?;
@@ -235,7 +180,7 @@ impl Tx<'_> {
                 continue;
             }
             let stored = statement
-                .query_row(params![state.0, number.cast_signed()], |row| {
+                .query_row(params![state, number.cast_signed()], |row| {
                     rows::unsigned(row, 0)
                 })
                 .optional()?;
@@ -266,7 +211,7 @@ impl Tx<'_> {
         let known: Option<i64> = self
             .connection
             .prepare_cached(known)?
-            .query_row(params![state.0, Compact(lineage)], |row| row.get(0))
+            .query_row(params![state, Compact(lineage)], |row| row.get(0))
             .optional()?;
         if known.is_some_and(|known| known.cast_unsigned() >= serial) {
             return Ok(());
@@ -274,7 +219,7 @@ impl Tx<'_> {
         let sql = "INSERT INTO removed_serials (state_id, lineage, serial) VALUES (?1, ?2, ?3) \
                    ON CONFLICT (state_id, lineage) DO UPDATE SET serial = excluded.serial";
         self.connection.prepare_cached(sql)?.execute(params![
-            state.0,
+            state,
             Compact(lineage),
             serial.cast_signed()
         ])?;
@@ -291,7 +236,7 @@ impl Tx<'_> {
         let sql = "UPDATE versions SET held_at = ?3, held_by = ?4, held_by_name = ?5, held_reason \
             = ?6 WHERE state_id = ?1 AND number = ?2";
         self.connection.prepare_cached(sql)?.execute(params![
-            state.0,
+            state,
             number.cast_signed(),
             rows::millis(hold.map(|hold| hold.at)),
             hold.map(|hold| &hold.by.id),

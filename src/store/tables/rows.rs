@@ -1,14 +1,40 @@
 //! From columns to the words of the product. Whatever does not fit is a damaged row, never a panic.
 
-use rusqlite::types::{ToSqlOutput, Type, Value, ValueRef};
+use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, Type, Value, ValueRef};
 use rusqlite::{Row, ToSql};
 use uuid::Uuid;
 
 use crate::model::caller::Actor;
 use crate::model::clock::Timestamp;
 use crate::model::digest::Digest;
+use crate::model::frame::BlobId;
 use crate::model::name::StateName;
 use crate::model::permission::{PermissionSet, Scope};
+use crate::model::state::StateId;
+
+impl ToSql for StateId {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.number().into())
+    }
+}
+
+impl FromSql for StateId {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        i64::column_result(value).map(Self::new)
+    }
+}
+
+impl ToSql for BlobId {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.number().into())
+    }
+}
+
+impl FromSql for BlobId {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        i64::column_result(value).map(Self::new)
+    }
+}
 
 /// A count, size or number.
 pub(in crate::store) fn unsigned(row: &Row<'_>, index: usize) -> rusqlite::Result<u64> {

@@ -5,36 +5,17 @@ use rusqlite::{OptionalExtension as _, Row, params};
 
 use crate::model::clock::Timestamp;
 use crate::model::name::StateName;
+use crate::model::scrub::{PassUnderWay, Scrub};
+use crate::model::state::StateId;
 use crate::store::error::StoreError;
 use crate::store::tables::rows;
-use crate::store::tables::states::StateId;
 use crate::store::tx::Tx;
 use crate::store::tx::View;
 
-/// How far the background verification is.
-#[derive(Clone, Debug, Default)]
-pub struct Scrub {
-    /// The pass under way.
-    pub under_way: Option<PassUnderWay>,
-    /// The last whole pass: when it began, when it finished, and what it came to.
-    pub last: Option<(Timestamp, Timestamp, String)>,
-}
-
-/// A pass that is not through.
-#[derive(Clone, Debug)]
-pub struct PassUnderWay {
-    /// When it began.
-    pub started_at: Timestamp,
-    /// The last version that it has looked at, and its state.
-    pub at: Option<(StateId, u64)>,
-    /// What it has found so far.
-    pub so_far: String,
-}
-
 fn scrub(row: &Row<'_>) -> rusqlite::Result<Scrub> {
-    let at: Option<i64> = row.get(1)?;
+    let at: Option<StateId> = row.get(1)?;
     let at = at
-        .map(|state| Ok::<_, rusqlite::Error>((StateId(state), rows::unsigned(row, 2)?)))
+        .map(|state| Ok::<_, rusqlite::Error>((state, rows::unsigned(row, 2)?)))
         .transpose()?;
     let so_far: Option<String> = row.get(3)?;
     let under_way = rows::maybe_time(row, 0)?
@@ -74,9 +55,8 @@ impl View<'_> {
             .connection
             .prepare_cached("SELECT state_id, number FROM damaged_versions LIMIT ?1")?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let found = statement.query_map([limit], |row| {
-            Ok((StateId(row.get(0)?), rows::unsigned(row, 1)?))
-        })?;
+        let found =
+            statement.query_map([limit], |row| Ok((row.get(0)?, rows::unsigned(row, 1)?)))?;
         Ok(found.collect::<rusqlite::Result<_>>()?)
     }
 
@@ -86,7 +66,7 @@ impl View<'_> {
         Ok(self
             .connection
             .prepare_cached(sql)?
-            .query_row([state.0], |row| rows::name(row, 0))
+            .query_row([state], |row| rows::name(row, 0))
             .optional()?)
     }
 }
@@ -102,7 +82,7 @@ impl Tx<'_> {
         let last = scrub.last.as_ref();
         self.connection.prepare_cached(sql)?.execute(params![
             pass.map(|pass| pass.started_at.millis()),
-            at.map(|(state, _)| state.0),
+            at.map(|(state, _)| state),
             at.map(|(_, number)| number.cast_signed()),
             pass.map(|pass| &pass.so_far),
             last.map(|(began, ..)| began.millis()),
@@ -121,7 +101,7 @@ impl Tx<'_> {
     ) -> Result<bool, StoreError> {
         let sql = "INSERT OR IGNORE INTO damaged_versions (state_id, number, found_at) VALUES (?1, ?2, ?3)";
         Ok(self.connection.prepare_cached(sql)?.execute(params![
-            state.0,
+            state,
             number.cast_signed(),
             at.millis()
         ])? > 0)
@@ -132,7 +112,7 @@ impl Tx<'_> {
         let sql = "DELETE FROM damaged_versions WHERE state_id = ?1 AND number = ?2";
         self.connection
             .prepare_cached(sql)?
-            .execute(params![state.0, number.cast_signed()])?;
+            .execute(params![state, number.cast_signed()])?;
         Ok(())
     }
 }

@@ -5,10 +5,10 @@
 
 use rusqlite::{OptionalExtension as _, params};
 
+use crate::model::state::StateId;
 use crate::store::error::StoreError;
 use crate::store::tables::rows;
 use crate::store::tables::rows::Compact;
-use crate::store::tables::states::StateId;
 use crate::store::tx::View;
 
 impl View<'_> {
@@ -26,7 +26,7 @@ impl View<'_> {
                        UNION ALL SELECT serial FROM removed_serials WHERE state_id = ?1 AND \
                        lineage = ?2\
                    ) ORDER BY serial < 0 DESC, serial DESC LIMIT 1";
-        let key = params![state.0, Compact(lineage), above.cast_signed()];
+        let key = params![state, Compact(lineage), above.cast_signed()];
         let serial = |row: &rusqlite::Row<'_>| Ok(row.get::<_, i64>(0)?.cast_unsigned());
         Ok(self
             .connection
@@ -42,7 +42,7 @@ impl View<'_> {
         Ok(self
             .connection
             .prepare_cached(sql)?
-            .query_row([state.0], |row| rows::unsigned(row, 0))
+            .query_row([state], |row| rows::unsigned(row, 0))
             .optional()?
             .unwrap_or(0))
     }

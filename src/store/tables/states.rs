@@ -4,149 +4,12 @@ use rusqlite::{OptionalExtension as _, Row, params, params_from_iter};
 
 use crate::model::clock::Timestamp;
 use crate::model::name::StateName;
-use crate::model::version::Version;
+use crate::model::state::{Lookup, StateFilter, StateId, StateSummary, Visibility};
 use crate::store::error::StoreError;
 use crate::store::tables::rows;
 use crate::store::tables::rows::Query;
 use crate::store::tx::Tx;
 use crate::store::tx::View;
-
-/// A state, as the store knows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct StateId(pub(in crate::store) i64);
-
-impl StateId {
-    /// Before all others.
-    pub const FIRST: Self = Self(i64::MIN);
-
-    /// The one behind it, whether there is such a state or not; none behind the last that can be.
-    pub fn next(self) -> Option<Self> {
-        self.0.checked_add(1).map(Self)
-    }
-}
-
-/// Whether clients get a state.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Visibility {
-    /// They do.
-    Live,
-    /// It is hidden: somebody deleted it.
-    Deleted,
-    /// It is hidden: it has left for a storage elsewhere, which is named here.
-    Transferred(String),
-}
-
-/// Where a state is that clients knew at an address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Gone {
-    /// At another address of this server.
-    Moved(StateName),
-    /// In a storage elsewhere.
-    Transferred(String),
-}
-
-/// What is at an address.
-#[derive(Clone, Debug)]
-pub enum Lookup {
-    /// Nothing was ever written there.
-    Free,
-    /// A state left it for this address.
-    Moved(StateName),
-    /// A state.
-    State {
-        /// Which.
-        id: StateId,
-        /// Its current version; none when only rejected ones were written.
-        current: Option<Box<Version>>,
-        /// Whether clients get it.
-        visibility: Visibility,
-    },
-}
-
-impl Lookup {
-    /// The state that is there, hidden or not.
-    pub const fn id(&self) -> Option<StateId> {
-        match self {
-            Self::State { id, .. } => Some(*id),
-            Self::Free | Self::Moved(_) => None,
-        }
-    }
-
-    /// The version that a client gets; none when nothing was written, or all is hidden.
-    pub fn live(&self) -> Option<&Version> {
-        match self {
-            Self::State {
-                current,
-                visibility: Visibility::Live,
-                ..
-            } => current.as_deref(),
-            Self::State { .. } | Self::Free | Self::Moved(_) => None,
-        }
-    }
-
-    /// Where the state is that clients knew here, if it has left.
-    pub fn gone(&self) -> Option<Gone> {
-        match self {
-            Self::Moved(to) => Some(Gone::Moved(to.clone())),
-            Self::State {
-                visibility: Visibility::Transferred(to),
-                ..
-            } => Some(Gone::Transferred(to.clone())),
-            Self::State {
-                visibility: Visibility::Live | Visibility::Deleted,
-                ..
-            }
-            | Self::Free => None,
-        }
-    }
-}
-
-/// What a reader needs to know of an address.
-#[derive(Clone, Debug)]
-pub struct AddressInfo {
-    /// What is there.
-    pub lookup: Lookup,
-    /// Whether anybody was refused there by the stale-write guard and has not read the state since.
-    pub has_stale_writers: bool,
-}
-
-/// Which states are listed.
-#[derive(Clone, Debug, Default)]
-pub struct StateFilter {
-    /// Of this workspace.
-    pub workspace: Option<String>,
-    /// Of this building block.
-    pub block: Option<String>,
-    /// Also those that are hidden or were never accepted.
-    pub deleted: bool,
-    /// Only those that somebody holds a lock on.
-    pub locked: bool,
-    /// After this name.
-    pub after: Option<StateName>,
-    /// At most so many.
-    pub limit: u32,
-}
-
-/// A state in a list.
-#[derive(Clone, Debug)]
-pub struct StateSummary {
-    /// Its name.
-    pub name: StateName,
-    /// Its current version.
-    pub current: Option<Version>,
-    /// How many versions it has.
-    pub versions: u64,
-    /// How many bytes all of them take on disk.
-    pub history_size: u64,
-    /// When it was first written; none where only its address is locked.
-    pub created_at: Option<Timestamp>,
-    /// When it last changed; none where only its address is locked.
-    pub updated_at: Option<Timestamp>,
-    /// Since when it is hidden, if it is.
-    pub deleted_at: Option<Timestamp>,
-    /// The storage elsewhere that it has left for, if it is hidden because of that.
-    pub transferred_to: Option<String>,
-}
 
 impl View<'_> {
     /// What is at an address.
@@ -160,7 +23,7 @@ impl View<'_> {
                 params![name.workspace.as_str(), name.block.as_str()],
                 |row| {
                     Ok((
-                        StateId(row.get(0)?),
+                        row.get(0)?,
                         rows::maybe_unsigned(row, 1)?,
                         rows::maybe_time(row, 2)?,
                     ))
@@ -196,9 +59,9 @@ impl View<'_> {
         let sql = "SELECT id, workspace, building_block FROM states WHERE id > ?1 AND compacted_up_to < \
             current ORDER BY id LIMIT ?2";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let after = after.map_or(0, |id| id.0);
+        let after = after.map_or(0, StateId::number);
         let found = statement.query_map(params![after, limit], |row| {
-            Ok((StateId(row.get(0)?), rows::name(row, 1)?))
+            Ok((row.get(0)?, rows::name(row, 1)?))
         })?;
         Ok(found.collect::<rusqlite::Result<_>>()?)
     }
@@ -212,7 +75,7 @@ impl View<'_> {
         Ok(self
             .connection
             .prepare_cached(sql)?
-            .query_row([state.0], numbers)
+            .query_row([state], numbers)
             .optional()?)
     }
 
@@ -221,7 +84,7 @@ impl View<'_> {
     pub fn is_hidden_by_import(&self, state: StateId) -> Result<bool, StoreError> {
         let sql = "SELECT 1 FROM states WHERE id = ?1 AND deleted_at IS NOT NULL AND \
             imported_deleted = last_number";
-        Ok(self.connection.prepare_cached(sql)?.exists([state.0])?)
+        Ok(self.connection.prepare_cached(sql)?.exists([state])?)
     }
 
     /// Where the state that was at this address is now.
@@ -325,22 +188,6 @@ fn key(name: &StateName) -> (&str, &str) {
     (name.workspace.as_str(), name.block.as_str())
 }
 
-impl StateSummary {
-    /// An address at which nothing was ever written.
-    const fn of_nothing(name: StateName) -> Self {
-        Self {
-            name,
-            current: None,
-            versions: 0,
-            history_size: 0,
-            created_at: None,
-            updated_at: None,
-            deleted_at: None,
-            transferred_to: None,
-        }
-    }
-}
-
 fn summary(row: &Row<'_>) -> rusqlite::Result<(StateId, Option<u64>, StateSummary)> {
     let summary = StateSummary {
         name: rows::name(row, 1)?,
@@ -352,14 +199,14 @@ fn summary(row: &Row<'_>) -> rusqlite::Result<(StateId, Option<u64>, StateSummar
         history_size: rows::unsigned(row, 8)?,
         transferred_to: row.get(9)?,
     };
-    Ok((StateId(row.get(0)?), rows::maybe_unsigned(row, 3)?, summary))
+    Ok((row.get(0)?, rows::maybe_unsigned(row, 3)?, summary))
 }
 
 impl Tx<'_> {
     /// Makes a state at an address where none is.
     pub fn make_state(&self, name: &StateName, at: Timestamp) -> Result<StateId, StoreError> {
         let next = "SELECT coalesce(max(id), 0) + 1 FROM states";
-        let id: i64 = self
+        let id: StateId = self
             .connection
             .prepare_cached(next)?
             .query_row([], |row| row.get(0))?;
@@ -373,7 +220,7 @@ impl Tx<'_> {
             at.millis()
         ];
         self.connection.prepare_cached(sql)?.execute(values)?;
-        Ok(StateId(id))
+        Ok(id)
     }
 
     /// A state is compacted up to a number: what is below has its counts and the frames that
@@ -382,7 +229,7 @@ impl Tx<'_> {
         let sql = "UPDATE states SET compacted_up_to = max(compacted_up_to, ?2) WHERE id = ?1";
         self.connection
             .prepare_cached(sql)?
-            .execute(params![state.0, number.cast_signed()])?;
+            .execute(params![state, number.cast_signed()])?;
         Ok(())
     }
 
@@ -391,7 +238,7 @@ impl Tx<'_> {
         let sql = "UPDATE states SET deleted_at = ?2, updated_at = ?2 WHERE id = ?1";
         self.connection
             .prepare_cached(sql)?
-            .execute(params![state.0, at.millis()])?;
+            .execute(params![state, at.millis()])?;
         Ok(())
     }
 
@@ -407,7 +254,7 @@ impl Tx<'_> {
         let sql = "UPDATE states SET imported_deleted = ?2 WHERE id = ?1";
         self.connection
             .prepare_cached(sql)?
-            .execute(params![state.0, number.cast_signed()])?;
+            .execute(params![state, number.cast_signed()])?;
         Ok(())
     }
 
@@ -420,12 +267,12 @@ impl Tx<'_> {
             return Ok(false);
         }
         let left = "SELECT state_id FROM moves WHERE workspace = ?1 AND building_block = ?2";
-        let left: Option<i64> = self
+        let left: Option<StateId> = self
             .connection
             .prepare_cached(left)?
             .query_row(key, |row| row.get(0))
             .optional()?;
-        Ok(left.is_none_or(|id| id == state.0))
+        Ok(left.is_none_or(|id| id == state))
     }
 
     /// Gives a state another address that it [may take](Self::may_take). The old one answers that
@@ -450,11 +297,11 @@ impl Tx<'_> {
         )?;
         run(
             "UPDATE states SET workspace = ?2, building_block = ?3, updated_at = ?4 WHERE id = ?1",
-            params![state.0, new.0, new.1, at.millis()],
+            params![state, new.0, new.1, at.millis()],
         )?;
         run(
             "INSERT INTO moves (workspace, building_block, state_id, moved_at) VALUES (?1, ?2, ?3, ?4)",
-            params![old.0, old.1, state.0, at.millis()],
+            params![old.0, old.1, state, at.millis()],
         )?;
         for table in ["broken_locks", "stale_writers"] {
             run(
@@ -463,13 +310,5 @@ impl Tx<'_> {
             )?;
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-impl StateId {
-    /// Some state, for tests of rules that do not look at it.
-    pub(crate) fn for_tests() -> Self {
-        Self(1)
     }
 }

@@ -6,39 +6,15 @@
 
 use rusqlite::{OptionalExtension as _, Row, params};
 
-use crate::model::caller::Actor;
 use crate::model::clock::Timestamp;
+use crate::model::state::StateId;
+use crate::model::state::Visibility;
+use crate::model::transfer::{Intent, Transfer};
 use crate::store::error::StoreError;
 use crate::store::tables::rows;
 use crate::store::tables::rows::Compact;
-use crate::store::tables::states::StateId;
-use crate::store::tables::states::Visibility;
 use crate::store::tx::Tx;
 use crate::store::tx::View;
-
-/// That a state is to go to a storage elsewhere.
-#[derive(Clone, Debug)]
-pub struct Intent {
-    /// Where to, in the words of whoever began.
-    pub to: String,
-    /// The ID of the lock under which it is done.
-    pub lock_id: String,
-    /// Since when.
-    pub begun_at: Timestamp,
-    /// Who began it, or went on with it last.
-    pub begun_by: Actor,
-}
-
-/// A transfer, as far as it has come.
-#[derive(Clone, Debug)]
-pub struct Transfer {
-    /// What is to be done.
-    pub intent: Intent,
-    /// The number of the state's current version; the last one where the state is hidden.
-    pub version: u64,
-    /// Since when it is done, if it is.
-    pub done_at: Option<Timestamp>,
-}
 
 fn transfer(row: &Row<'_>) -> rusqlite::Result<Transfer> {
     let intent = Intent {
@@ -63,7 +39,7 @@ impl View<'_> {
         Ok(self
             .connection
             .prepare_cached(sql)?
-            .query_row([state.0], transfer)
+            .query_row([state], transfer)
             .optional()?)
     }
 
@@ -73,7 +49,7 @@ impl View<'_> {
         let target = self
             .connection
             .prepare_cached(sql)?
-            .query_row([state.0], |row| row.get(0))
+            .query_row([state], |row| row.get(0))
             .optional()?;
         Ok(target.map_or(Visibility::Deleted, Visibility::Transferred))
     }
@@ -92,7 +68,7 @@ impl Tx<'_> {
             begun_by,
         } = intent;
         let values = params![
-            state.0,
+            state,
             to,
             lock_id,
             begun_at.millis(),
@@ -107,7 +83,7 @@ impl Tx<'_> {
     pub fn forget_intent(&self, state: StateId) -> Result<(), StoreError> {
         self.connection
             .prepare_cached("DELETE FROM transfers WHERE state_id = ?1 AND done_at IS NULL")?
-            .execute([state.0])?;
+            .execute([state])?;
         Ok(())
     }
 
@@ -116,7 +92,7 @@ impl Tx<'_> {
         let sql = "UPDATE transfers SET done_at = ?2 WHERE state_id = ?1";
         self.connection
             .prepare_cached(sql)?
-            .execute(params![state.0, at.millis()])?;
+            .execute(params![state, at.millis()])?;
         self.hide(state, at)
     }
 }

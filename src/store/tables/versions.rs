@@ -2,18 +2,17 @@
 
 use rusqlite::{OptionalExtension as _, Row, named_params, params};
 
-use crate::model::caller::Actor;
 use crate::model::clock::Timestamp;
 use crate::model::digest::Digest;
+use crate::model::frame::BlobId;
+use crate::model::frame::StoredBlob;
 use crate::model::lock::LockNote;
+use crate::model::state::StateId;
 use crate::model::tfstate::StateHead;
-use crate::model::version::{Counts, Hold, Kind, Version};
+use crate::model::version::{Counts, Hold, Kind, NewVersion, Replaced, Version, VersionFilter};
 use crate::store::error::StoreError;
-use crate::store::tables::blobs::BlobId;
-use crate::store::tables::blobs::StoredBlob;
 use crate::store::tables::rows;
 use crate::store::tables::rows::Compact;
-use crate::store::tables::states::StateId;
 use crate::store::tx::Tx;
 use crate::store::tx::View;
 
@@ -21,83 +20,10 @@ use crate::store::tx::View;
 /// rejected ones are kept.
 const MAX_UNDER_ONE_LOCK: u32 = 64;
 
-/// A version that is to be appended; its number comes with that.
-#[derive(Clone, Debug)]
-pub struct NewVersion {
-    /// The SHA-256 of the exact bytes.
-    pub sha256: Digest,
-    /// How many bytes.
-    pub size: u64,
-    /// What the bytes say of themselves.
-    pub head: StateHead,
-    /// How it came about.
-    pub kind: Kind,
-    /// The version that it brought back.
-    pub from_version: Option<u64>,
-    /// When.
-    pub created_at: Timestamp,
-    /// By whom.
-    pub created_by: Actor,
-    /// From which client address.
-    pub address: String,
-    /// The lock that it is written under.
-    pub lock: Option<LockNote>,
-}
-
-impl NewVersion {
-    /// The version that it has become.
-    fn numbered(&self, number: u64, current: bool) -> Version {
-        Version {
-            number,
-            sha256: self.sha256,
-            size: self.size,
-            head: self.head.clone(),
-            counts: None,
-            kind: self.kind,
-            intermediate: false,
-            from_version: self.from_version,
-            created_at: self.created_at,
-            created_by: self.created_by.clone(),
-            address: self.address.clone(),
-            lock: self.lock.clone(),
-            current,
-            purged: false,
-            held: None,
-        }
-    }
-}
-
-/// What was current when a version came.
-#[derive(Clone, Debug)]
-pub enum Before {
-    /// Nothing: it is the first.
-    Nothing,
-    /// Nothing: the state had been deleted.
-    Deleted,
-    /// This one.
-    Version(Box<Version>),
-    /// One whose row was removed since, or that did not come along when the state was imported.
-    Gone,
-}
-
 /// In place of a number: the version is the first.
 const FIRST: i64 = 0;
 /// In place of a number: the state had been deleted.
 const AFTER_DELETION: i64 = -1;
-
-/// Which versions are listed, newest first.
-#[derive(Clone, Debug, Default)]
-pub struct VersionFilter {
-    /// Before this number.
-    pub before: Option<u64>,
-    /// Of this kind.
-    pub kind: Option<String>,
-    /// Without the snapshots that a later write of the same apply replaced; the current version is
-    /// none yet, whatever it was marked as.
-    pub without_intermediate: bool,
-    /// At most so many.
-    pub limit: u32,
-}
 
 const COLUMNS: &str = "v.number, v.sha256, v.size, v.format, v.serial, v.lineage, \
     v.terraform_version, v.resources, v.encrypted, v.kind, \
@@ -173,7 +99,7 @@ impl View<'_> {
     /// One version of a state.
     pub fn version(&self, state: StateId, number: u64) -> Result<Option<Version>, StoreError> {
         let sql = format!("SELECT {COLUMNS} WHERE v.state_id = ?1 AND v.number = ?2");
-        let key = params![state.0, number.cast_signed()];
+        let key = params![state, number.cast_signed()];
         Ok(self
             .connection
             .prepare_cached(&sql)?
@@ -199,7 +125,7 @@ impl View<'_> {
         let mut statement = self.connection.prepare_cached(&sql)?;
         let found = statement.query_map(
             named_params! {
-                ":state": state.0, ":before": before, ":kind": filter.kind,
+                ":state": state, ":before": before, ":kind": filter.kind,
                 ":without_intermediate": filter.without_intermediate, ":limit": filter.limit,
             },
             version,
@@ -218,14 +144,14 @@ impl View<'_> {
             "SELECT {COLUMNS} WHERE v.state_id = ?1 AND v.number >= ?2 ORDER BY v.number LIMIT ?3"
         );
         let mut statement = self.connection.prepare_cached(&sql)?;
-        let found = statement.query_map(params![state.0, from.cast_signed(), limit], version)?;
+        let found = statement.query_map(params![state, from.cast_signed(), limit], version)?;
         Ok(found.collect::<rusqlite::Result<_>>()?)
     }
 
     /// What was current when a version came, whatever has happened to that since.
-    pub fn before(&self, state: StateId, number: u64) -> Result<Before, StoreError> {
+    pub fn before(&self, state: StateId, number: u64) -> Result<Replaced, StoreError> {
         let sql = "SELECT replaced FROM versions WHERE state_id = ?1 AND number = ?2";
-        let key = params![state.0, number.cast_signed()];
+        let key = params![state, number.cast_signed()];
         let replaced: Option<i64> = self
             .connection
             .prepare_cached(sql)?
@@ -233,32 +159,34 @@ impl View<'_> {
             .optional()?
             .flatten();
         match replaced {
-            Some(FIRST) => Ok(Before::Nothing),
-            Some(AFTER_DELETION) => Ok(Before::Deleted),
+            Some(FIRST) => Ok(Replaced::Nothing),
+            Some(AFTER_DELETION) => Ok(Replaced::Deleted),
             Some(replaced) => Ok(self
                 .version(state, replaced.cast_unsigned())?
-                .map_or(Before::Gone, |version| Before::Version(Box::new(version)))),
+                .map_or(Replaced::Gone, |version| {
+                    Replaced::Version(Box::new(version))
+                })),
             None => self.before_by_numbers(state, number),
         }
     }
 
     /// The same of a version that does not say it: where all numbers in between are there, none of
     /// them was removed.
-    fn before_by_numbers(&self, state: StateId, number: u64) -> Result<Before, StoreError> {
+    fn before_by_numbers(&self, state: StateId, number: u64) -> Result<Replaced, StoreError> {
         let before = self.accepted_before(state, number)?;
         let last = before.as_ref().map_or(0, |version| version.number);
         let sql =
             "SELECT count(*) FROM versions WHERE state_id = ?1 AND number > ?2 AND number < ?3";
-        let key = params![state.0, last.cast_signed(), number.cast_signed()];
+        let key = params![state, last.cast_signed(), number.cast_signed()];
         let between = self
             .connection
             .prepare_cached(sql)?
             .query_row(key, |row| rows::unsigned(row, 0))?;
         if between + 1 < number - last {
-            return Ok(Before::Gone);
+            return Ok(Replaced::Gone);
         }
-        Ok(before.map_or(Before::Nothing, |version| {
-            Before::Version(Box::new(version))
+        Ok(before.map_or(Replaced::Nothing, |version| {
+            Replaced::Version(Box::new(version))
         }))
     }
 
@@ -272,7 +200,7 @@ impl View<'_> {
             "SELECT {COLUMNS} WHERE v.state_id = ?1 AND v.number < ?2 AND v.kind <> 'rejected' \
                 ORDER BY v.number DESC LIMIT 1"
         );
-        let key = params![state.0, number.cast_signed()];
+        let key = params![state, number.cast_signed()];
         Ok(self
             .connection
             .prepare_cached(&sql)?
@@ -284,7 +212,7 @@ impl View<'_> {
     pub fn rejected_with(&self, state: StateId, sha256: Digest) -> Result<Option<u64>, StoreError> {
         let sql = "SELECT number FROM versions WHERE state_id = ?1 AND kind = 'rejected' AND \
             sha256 = ?2 AND blob_id IS NOT NULL ORDER BY number DESC";
-        let key = params![state.0, sha256.as_bytes()];
+        let key = params![state, sha256.as_bytes()];
         Ok(self
             .connection
             .prepare_cached(sql)?
@@ -318,7 +246,7 @@ impl Tx<'_> {
             deleted_at = NULL, \
                    updated_at = iif(?3, max(updated_at, ?2), ?2) WHERE id = ?1 RETURNING \
                    last_number";
-        let values = params![state.0, new.created_at.millis(), new.kind == Kind::Import];
+        let values = params![state, new.created_at.millis(), new.kind == Kind::Import];
         let number = self
             .connection
             .prepare_cached(sql)?
@@ -340,7 +268,7 @@ impl Tx<'_> {
         let number = self
             .connection
             .prepare_cached(sql)?
-            .query_row([state.0], |row| rows::unsigned(row, 0))?;
+            .query_row([state], |row| rows::unsigned(row, 0))?;
         self.insert(
             state,
             number,
@@ -357,7 +285,7 @@ impl Tx<'_> {
                    WHERE state_id = s.id), 0) FROM states s LEFT JOIN versions v ON v.state_id = \
                    s.id AND v.number = s.current WHERE s.id = ?1";
         let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
-        let key = params![state.0, Compact(&new.head.lineage)];
+        let key = params![state, Compact(&new.head.lineage)];
         let (current, is_hidden, is_same_lineage, follows): (Option<i64>, bool, bool, bool) =
             self.connection.prepare_cached(sql)?.query_row(key, read)?;
         let comes_back = match new.kind {
@@ -380,7 +308,7 @@ impl Tx<'_> {
         let sql = "UPDATE states SET last_number = max(last_number, ?2) WHERE id = ?1";
         self.connection
             .prepare_cached(sql)?
-            .execute(params![state.0, number.saturating_sub(1).cast_signed()])?;
+            .execute(params![state, number.saturating_sub(1).cast_signed()])?;
         Ok(())
     }
 
@@ -402,7 +330,7 @@ impl Tx<'_> {
                    :created_by, :created_by_name, :address, :lock_id, \
                    :lock_operation, :lock_who, :replaced)";
         self.connection.prepare_cached(sql)?.execute(named_params! {
-            ":state": state.0, ":number": number.cast_signed(), ":blob": blob.0, ":sha256": new.sha256.as_bytes(),
+            ":state": state, ":number": number.cast_signed(), ":blob": blob, ":sha256": new.sha256.as_bytes(),
             ":size": new.size.cast_signed(), ":format": new.head.format, ":serial": new.head.serial.cast_signed(),
             ":lineage": Compact(&new.head.lineage), ":terraform_version": new.head.terraform_version,
             ":resources": new.head.resources.map(u64::cast_signed), ":encrypted": new.head.encrypted, ":kind": new.kind.name(),
@@ -421,11 +349,11 @@ impl Tx<'_> {
         let from = new.from_version.unwrap_or_default();
         let sql = "SELECT b.id FROM versions v JOIN blobs b ON b.id = v.blob_id WHERE v.state_id = \
             ?1 AND v.number = ?2 AND b.base IS NULL";
-        let key = params![state.0, from.cast_signed()];
+        let key = params![state, from.cast_signed()];
         let blob = self
             .connection
             .prepare_cached(sql)?
-            .query_row(key, |row| row.get(0).map(BlobId))
+            .query_row(key, |row| row.get(0))
             .optional()?;
         self.append_blob(
             state,
@@ -451,7 +379,7 @@ impl Tx<'_> {
             counts.removed.cast_signed(),
         );
         self.connection.prepare_cached(sql)?.execute(params![
-            state.0,
+            state,
             number.cast_signed(),
             added,
             changed,
@@ -473,12 +401,7 @@ impl Tx<'_> {
         let sql = "SELECT number FROM (SELECT number, kind, lock_id, created_at FROM versions \
             WHERE state_id = ?1 ORDER BY number DESC LIMIT ?4) \
                    WHERE kind = 'write' AND lock_id = ?2 AND created_at >= ?3 ORDER BY number DESC LIMIT 1";
-        let key = params![
-            state.0,
-            Compact(lock_id),
-            since.millis(),
-            MAX_UNDER_ONE_LOCK
-        ];
+        let key = params![state, Compact(lock_id), since.millis(), MAX_UNDER_ONE_LOCK];
         Ok(self
             .connection
             .prepare_cached(sql)?
@@ -491,11 +414,9 @@ impl Tx<'_> {
     pub fn lead_to(&self, state: StateId, number: u64, blob: BlobId) -> Result<(), StoreError> {
         let sql = "UPDATE versions SET blob_id = ?3 WHERE state_id = ?1 AND number = ?2 AND \
             blob_id <> ?3";
-        self.connection.prepare_cached(sql)?.execute(params![
-            state.0,
-            number.cast_signed(),
-            blob.0
-        ])?;
+        self.connection
+            .prepare_cached(sql)?
+            .execute(params![state, number.cast_signed(), blob])?;
         Ok(())
     }
 
@@ -504,7 +425,7 @@ impl Tx<'_> {
         let sql = "UPDATE versions SET intermediate = 1 WHERE state_id = ?1 AND number = ?2";
         self.connection
             .prepare_cached(sql)?
-            .execute(params![state.0, number.cast_signed()])?;
+            .execute(params![state, number.cast_signed()])?;
         Ok(())
     }
 
@@ -522,7 +443,7 @@ impl Tx<'_> {
                    v.number DESC";
         let mut statement = self.connection.prepare_cached(sql)?;
         let kept: Vec<(u64, u64)> = statement
-            .query_map([state.0], |row| {
+            .query_map([state], |row| {
                 Ok((rows::unsigned(row, 0)?, rows::unsigned(row, 1)?))
             })?
             .collect::<rusqlite::Result<_>>()?;
@@ -552,11 +473,11 @@ impl Tx<'_> {
                 rows::compact(row, 2)?,
             ))
         };
-        let (blob, serial, lineage): (Option<i64>, u64, String) = self
+        let (blob, serial, lineage): (Option<BlobId>, u64, String) = self
             .connection
             .prepare_cached(sql)?
-            .query_row(params![state.0, number.cast_signed()], gone)?;
+            .query_row(params![state, number.cast_signed()], gone)?;
         self.note_removed_serial(state, &lineage, serial)?;
-        blob.map_or(Ok(()), |id| self.drop_blob_unless_used(BlobId(id)))
+        blob.map_or(Ok(()), |id| self.drop_blob_unless_used(id))
     }
 }

@@ -4,8 +4,10 @@
 use super::*;
 use crate::model::clock::Timestamp;
 use crate::model::digest::Digest;
+use crate::model::frame::StoredBlob;
 use crate::model::name::StateName;
-use crate::store::{Lookup, Store, StoredBlob};
+use crate::model::state::Lookup;
+use crate::store::Store;
 
 const MAX_QUEUED: usize = 4_096;
 

@@ -10,7 +10,7 @@ use crate::domain::content::cache::LeasedBytes;
 use crate::domain::content::read::SIZE_TAKEN_APART;
 use crate::domain::content::read::WhenFull;
 use crate::domain::error::Error;
-use crate::store::{BlobId, Kept};
+use crate::model::frame::{BlobId, Kept};
 
 /// How many blobs are looked up at a time.
 const BLOBS_AT_A_TIME: u32 = 50;

@@ -6,7 +6,7 @@
 //! the index has such digits, at most [`MAX_STEPS`]. On 1,000 states of 0.95 MB, of which 1 to 5
 //! resources change each time, frames take 1/1660 of the bytes.
 
-use crate::store::MAX_STEPS;
+use crate::model::frame::MAX_STEPS;
 
 /// The digits' radices, the lowest first. Half of all versions lean on the one right before. The
 /// two highest span more, for blocks of 1,024 versions: those far apart share little, but still

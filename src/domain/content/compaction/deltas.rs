@@ -12,8 +12,11 @@ use crate::domain::content::read::SIZE_TAKEN_APART;
 use crate::domain::content::read::WhenFull;
 use crate::domain::content::read::frame;
 use crate::domain::error::Error;
+use crate::model::frame::{Bytes, Kept};
+use crate::model::state::StateId;
+use crate::model::version::Replaced;
 use crate::model::version::{Counts, Version};
-use crate::store::{Before, Bytes, Kept, StateId, StoreError, Tx, View};
+use crate::store::{StoreError, Tx, View};
 
 /// How many versions are kept decoded while a state is compacted.
 const RECENT: usize = 2;
@@ -206,10 +209,10 @@ impl Domain {
     ) -> Result<(), Error> {
         let (id, number) = (state.id, version.number);
         let before = match self.store.look(|view| view.before(id, number))? {
-            Before::Version(version) => Some(*version),
-            Before::Nothing | Before::Deleted => None,
+            Replaced::Version(version) => Some(*version),
+            Replaced::Nothing | Replaced::Deleted => None,
             // Nobody can tell any more what it changed.
-            Before::Gone => return Ok(()),
+            Replaced::Gone => return Ok(()),
         };
         let sizes = version
             .size
@@ -393,10 +396,12 @@ mod tests {
     use crate::model::caller::Actor;
     use crate::model::clock::Timestamp;
     use crate::model::digest::Digest;
+    use crate::model::frame::StoredBlob;
     use crate::model::name::StateName;
     use crate::model::tfstate::read_head;
     use crate::model::version::Kind;
-    use crate::store::{NewVersion, Store, StoredBlob};
+    use crate::model::version::NewVersion;
+    use crate::store::Store;
 
     fn append(tx: &Tx<'_>, state: StateId, number: u64) -> Result<Version, StoreError> {
         let frame = number.to_le_bytes();

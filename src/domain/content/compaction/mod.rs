@@ -23,7 +23,8 @@ use crate::domain::engine::single_flight::open;
 use crate::domain::error::Error;
 use crate::domain::retention::space;
 use crate::model::name::StateName;
-use crate::store::{Lookup, StateId, View};
+use crate::model::state::{Lookup, StateId};
+use crate::store::View;
 
 use deltas::Outbox;
 

@@ -4,9 +4,9 @@ use crate::domain::states::rules::*;
 use crate::model::clock::Timestamp;
 use crate::model::lock::Lock;
 use crate::model::name::StateName;
+use crate::model::state::{StateId, Visibility};
 use crate::model::tfstate::StateHead;
 use crate::model::version::Kind;
-use crate::store::{StateId, Visibility};
 
 fn actor(id: &str) -> Actor {
     Actor {

@@ -4,9 +4,9 @@ use crate::model::caller::Actor;
 use crate::model::clock::Timestamp;
 use crate::model::name::StateName;
 use crate::model::tfstate::read_head;
-use crate::model::version::Kind;
+use crate::model::version::{Kind, NewVersion};
+use crate::store::Store;
 use crate::store::tables::blobs::*;
-use crate::store::{NewVersion, Store};
 
 fn digest(number: u64) -> Digest {
     Digest::of(&number.to_le_bytes())

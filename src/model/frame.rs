@@ -1,0 +1,82 @@
+//! Frames: how a version's bytes are kept, in full or as deltas, and how far a chain of them goes.
+
+use super::digest::Digest;
+use super::state::StateId;
+
+/// How many differences there are at most between a version's bytes and a frame that stands alone.
+pub const MAX_STEPS: u32 = 8;
+
+/// A version's bytes as they are kept; the store does not look inside.
+#[derive(Clone)]
+pub struct StoredBlob {
+    /// How the frame is to be read.
+    pub format: u32,
+    /// How many bytes come out of it.
+    pub size: u64,
+    /// The frame.
+    pub frame: Vec<u8>,
+}
+
+/// A blob, as versions refer to it. The number says nothing to anybody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BlobId(i64);
+
+impl BlobId {
+    /// The blob with this number.
+    pub const fn new(number: i64) -> Self {
+        Self(number)
+    }
+
+    /// Its number.
+    pub const fn number(self) -> i64 {
+        self.0
+    }
+}
+
+/// How a version's bytes are kept at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// In which blob.
+    pub id: BlobId,
+    /// The blob that its frame is a difference to; none when it stands alone.
+    pub base: Option<BlobId>,
+    /// How many bytes they are.
+    pub size: u64,
+    /// How long the frame is, in bytes.
+    pub stored: u64,
+    /// The SHA-256 of the exact bytes.
+    pub digest: Digest,
+}
+
+/// Whose bytes are meant.
+#[derive(Clone, Copy, Debug)]
+pub enum Bytes {
+    /// Those of a version.
+    Of(StateId, u64),
+    /// Those in a blob.
+    In(BlobId),
+}
+
+/// What it takes to get at a version's bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ChainSize {
+    /// How long all frames on the way are together, in bytes.
+    pub stored: u64,
+    /// The largest bytes that come out of one of them.
+    pub largest: u64,
+    /// How many frames.
+    pub frames: u64,
+}
+
+/// A version, as far as a purge looks at it.
+#[derive(Clone, Copy, Debug)]
+pub struct Purgeable {
+    /// Its number.
+    pub number: u64,
+    /// Its content; none when that was removed.
+    pub content: Option<(BlobId, Digest)>,
+    /// Whether somebody holds it.
+    pub held: bool,
+    /// Whether clients get it.
+    pub current: bool,
+}
