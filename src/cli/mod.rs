@@ -4,6 +4,7 @@
 mod client;
 mod common;
 mod output;
+mod process;
 
 mod serve;
 
@@ -23,12 +24,12 @@ mod transfer;
 
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
-use common::reach::Reach;
+use common::flags::Common;
 use common::{environment, wrong};
-use keep::{retention, verify};
+use keep::{prune, retention, verify};
 use module::detect;
 use output::Failure;
 
@@ -88,7 +89,7 @@ enum Command {
     /// Remove versions that a policy does not keep
     Prune {
         #[command(flatten)]
-        args: Box<retention::PruneArgs>,
+        args: Box<prune::PruneArgs>,
         #[command(flatten)]
         common: Common,
     },
@@ -115,34 +116,15 @@ enum Command {
     },
 }
 
-/// What every command that speaks with a server takes.
-#[derive(Args)]
-struct Common {
-    #[command(flatten)]
-    reach: Reach,
-    /// How to print what is asked for
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
-    format: Format,
-}
-
-/// How answers are printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// Tables and lines for people
-    Text,
-    /// What the API answers
-    Json,
-}
-
 /// Runs the command that the arguments say, and gives its exit code: 0 done, 1 failed, 2 wrong
 /// usage; of `detect` the answer.
 pub fn main() -> ExitCode {
-    if run::terminal::put_to_front() {
+    if process::terminal::put_to_front() {
         return ExitCode::SUCCESS;
     }
     // Files, sockets and directories of ours are for their owner only.
     let umask = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    let cli = match environment::parse() {
+    let cli = match environment::parse::<Cli>() {
         Ok(cli) => cli,
         Err(error) => wrong::usage(error, &Cli::command()).exit(),
     };
@@ -153,7 +135,7 @@ pub fn main() -> ExitCode {
         Command::Import { args, common } => crate::http::block_on(import::run(*args, common)),
         Command::Export { args, common } => crate::http::block_on(export::run(args, common)),
         Command::Verify { args, common } => crate::http::block_on(verify::run(args, common)),
-        Command::Prune { args, common } => crate::http::block_on(retention::prune(*args, common)),
+        Command::Prune { args, common } => crate::http::block_on(prune::run(*args, common)),
         Command::Retention { command, common } => {
             crate::http::block_on(retention::run(command, common))
         }

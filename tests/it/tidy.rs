@@ -61,7 +61,7 @@ const HOMES: [(&str, &[&str]); 19] = [
     ("rustls", &["src/cli/", "src/http/"]),
     ("prometheus", &["src/metrics.rs"]),
     ("rayon", &["src/domain/"]),
-    ("signal_hook", &["src/cli/run/"]),
+    ("signal_hook", &["src/cli/process/"]),
     ("strsim", &["src/cli/common/nearest.rs"]),
     ("wide", &["src/domain/content/md5_lanes.rs"]),
     ("tikv_jemallocator", &["src/main.rs"]),

@@ -14,8 +14,8 @@ pub(in crate::cli) struct Asking {
 }
 
 impl Asking {
-    /// Whether nobody is to be asked, and so nothing has to be shown.
-    pub(in crate::cli) fn is_compacted(&self) -> bool {
+    /// Whether `--yes` answers, so that nobody is asked and nothing has to be shown.
+    pub(in crate::cli) fn answers_yes(&self) -> bool {
         self.yes
     }
 

@@ -1,15 +1,13 @@
 //! The command line with its environment: a variable that is set to nothing is not set, as build
 //! servers and container files leave them behind (`STATEKEEP_URL=`, `${X:-}`).
 
-use clap::{Arg, Command, CommandFactory as _, FromArgMatches as _};
-
-use crate::cli::Cli;
+use clap::{Arg, Command, Parser};
 
 /// What the arguments and the environment say, or why they make no sense.
-pub(in crate::cli) fn parse() -> Result<Cli, clap::Error> {
-    let mut command = without_empty(Cli::command());
+pub(in crate::cli) fn parse<C: Parser>() -> Result<C, clap::Error> {
+    let mut command = without_empty(C::command());
     let mut matches = command.try_get_matches_from_mut(std::env::args_os())?;
-    Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+    C::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
 }
 
 fn without_empty(command: Command) -> Command {

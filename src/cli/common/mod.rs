@@ -2,8 +2,12 @@
 //! something is wrong.
 
 pub(super) mod ask;
+pub(super) mod done;
 pub(super) mod environment;
+pub(super) mod existence;
+pub(super) mod flags;
 pub(super) mod nearest;
 pub(super) mod reach;
 pub(super) mod refusal;
+pub(super) mod rows;
 pub(super) mod wrong;

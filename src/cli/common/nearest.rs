@@ -4,18 +4,17 @@
 
 use serde_json::Value;
 
-use crate::cli::client::Client;
-use crate::cli::client::Wire;
+use crate::cli::client::wire::Wire;
 use crate::cli::common::refusal;
 use crate::cli::common::refusal::Refusal;
 use crate::cli::common::refusal::Refused;
 use crate::cli::output::Failure;
 use crate::cli::output::harmless;
 use crate::cli::output::text;
-use crate::model::name::{StateName, Workspace};
+use crate::model::name::StateName;
 
 /// The most rows that are compared, and the most names that are told.
-const MAX_COMPARED: usize = 10_000;
+pub(in crate::cli) const MAX_COMPARED: usize = 10_000;
 const MAX_TOLD: usize = 3;
 /// The most versions that are looked at, and the most runs of numbers that are told.
 const MAX_VERSIONS: usize = 2_000;
@@ -49,7 +48,7 @@ pub(in crate::cli) async fn explained(wire: &Wire, refusal: Refusal) -> Failure 
 }
 
 /// What is at the address of a state that is not there, or near it.
-async fn instead_of(wire: &Wire, state: &StateName) -> Option<String> {
+pub(in crate::cli) async fn instead_of(wire: &Wire, state: &StateName) -> Option<String> {
     if let Some(held) = lock(wire, state).await {
         let id = text(&held["lock"]["ID"]);
         let (held, unlock) = (refusal::held(state, &held), refusal::unlock(state, &id));
@@ -95,104 +94,8 @@ async fn instead_of(wire: &Wire, state: &StateName) -> Option<String> {
     ))
 }
 
-/// That there is no state, with the nearest that there are.
-pub(in crate::cli) async fn no_state(client: &Client, state: &StateName) -> Failure {
-    let told = instead_of(&client.wire(), state).await;
-    Failure::Failed(told.unwrap_or_else(|| format!("there is no state at {state} (no_state)")))
-}
-
-/// The state's row in the list, also of one that is deleted or only locked.
-pub(in crate::cli) async fn row(
-    client: &Client,
-    state: &StateName,
-) -> Result<Option<Value>, Failure> {
-    let path = format!(
-        "/api/terraform/state?deleted=true&workspace={}&buildingBlock={}",
-        state.workspace, state.block
-    );
-    Ok(client.get(&path).await?["states"]
-        .as_array_mut()
-        .and_then(Vec::pop))
-}
-
-/// Refuses a state of which nothing is known, not even a lock. Who may not list is not refused: the
-/// act itself will tell.
-pub(in crate::cli) async fn state_exists(
-    client: &Client,
-    state: &StateName,
-) -> Result<(), Failure> {
-    let path = format!(
-        "/api/terraform/state?deleted=true&workspace={}&buildingBlock={}",
-        state.workspace, state.block
-    );
-    if has_rows(client, &path).await? || lock(&client.wire(), state).await.is_some() {
-        return Ok(());
-    }
-    // Says where it moved to, or what there is instead.
-    client.ask("GET", &state.path(), None).await.map(drop)
-}
-
-/// Whether a list of states has any, or cannot be seen.
-async fn has_rows(client: &Client, path: &str) -> Result<bool, Failure> {
-    let wire = client.wire();
-    match wire.list(path, "states", "after", Some(1)).await {
-        Ok(list) => Ok(list["states"]
-            .as_array()
-            .is_some_and(|rows| !rows.is_empty())),
-        Err(refusal)
-            if refusal
-                .status_and_code()
-                .is_some_and(|(status, _)| status == 403) =>
-        {
-            Ok(true)
-        }
-        Err(refusal) => Err(explained(&wire, refusal).await),
-    }
-}
-
-/// Refuses a workspace in which nothing is known: no state, no key for it, no policy.
-pub(in crate::cli) async fn workspace_exists(
-    client: &Client,
-    workspace: &Workspace,
-) -> Result<(), Failure> {
-    if has_rows(
-        client,
-        &format!("/api/terraform/state?deleted=true&workspace={workspace}"),
-    )
-    .await?
-    {
-        return Ok(());
-    }
-    let wire = client.wire();
-    let mut known = Vec::new();
-    for (path, list, cursor) in [
-        ("/api/terraform/state?deleted=true", "states", "after"),
-        ("/api/keys", "keys", "after"),
-        ("/api/retention", "workspaces", "after"),
-    ] {
-        // What this caller may not list has no part in it.
-        let rows = wire
-            .list(path, list, cursor, Some(MAX_COMPARED))
-            .await
-            .unwrap_or_default();
-        known.extend(
-            rows[list]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(|row| row["workspace"].as_str().map(str::to_owned)),
-        );
-    }
-    if known.iter().any(|name| name == workspace.as_str()) {
-        return Ok(());
-    }
-    Err(Failure::Failed(format!(
-        "there is no workspace {workspace} (no_state){}",
-        near(workspace.as_str(), known)
-    )))
-}
-
-async fn lock(wire: &Wire, state: &StateName) -> Option<Value> {
+/// The lock of a state, where the server tells it.
+pub(in crate::cli) async fn lock(wire: &Wire, state: &StateName) -> Option<Value> {
     wire.ask("GET", &format!("{}/lock", state.path()), None)
         .await
         .ok()?

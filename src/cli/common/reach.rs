@@ -19,7 +19,13 @@ const MAX_KEY_FILE: u64 = 64 * 1024;
 #[derive(Args)]
 struct Flags {
     /// The data directory, on which commands act as the operator
-    #[arg(long, global = true, env = "STATEKEEP_DATA", default_value = DEFAULT_DATA, value_name = "DIR")]
+    #[arg(
+        long,
+        global = true,
+        env = "STATEKEEP_DATA",
+        default_value = DEFAULT_DATA,
+        value_name = "DIR"
+    )]
     data: PathBuf,
     /// A server elsewhere, instead of a data directory
     #[arg(long, global = true, env = "STATEKEEP_URL", value_name = "URL")]

@@ -72,6 +72,18 @@ impl Refusal {
         Some((refused.status.as_u16(), text(&refused.body["code"])))
     }
 
+    /// Whether the server's answer has this status.
+    pub(in crate::cli) fn has_status(&self, wanted: u16) -> bool {
+        self.status_and_code()
+            .is_some_and(|(status, _)| status == wanted)
+    }
+
+    /// Whether the server's answer has this code.
+    pub(in crate::cli) fn has_code(&self, wanted: &str) -> bool {
+        self.status_and_code()
+            .is_some_and(|(_, code)| code == wanted)
+    }
+
     /// As a person reads it.
     pub(in crate::cli) fn into_failure(self) -> Failure {
         match self {

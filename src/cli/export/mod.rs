@@ -18,12 +18,15 @@ use clap::Args;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use super::client::{Client, Refusal, Wire};
-use super::output::{self, Failure, counted, text};
-use super::{Common, Format};
-use crate::cli::common::nearest;
+use crate::cli::client::api::Client;
+use crate::cli::client::wire::Wire;
+use crate::cli::common::existence;
+use crate::cli::common::flags::Common;
+use crate::cli::common::flags::Format;
+use crate::cli::common::refusal::Refusal;
 use crate::cli::export::manifest::Manifest;
 use crate::cli::export::manifest::State;
+use crate::cli::output::{self, Failure, counted, text};
 use crate::model::clock::{self, Timestamp};
 use crate::model::digest::Digest;
 use crate::model::name::{StateName, Workspace};
@@ -139,7 +142,7 @@ async fn chosen(client: &Client, args: &ExportArgs) -> Result<Vec<Value>, Failur
             "states",
         )?;
         if let Some(workspace) = args.workspace.as_ref().filter(|_| states.is_empty()) {
-            nearest::workspace_exists(client, workspace).await?;
+            existence::workspace_exists(client, workspace).await?;
         }
         states.retain(|state| has_content(state, args.no_history));
         return Ok(states);
@@ -156,7 +159,7 @@ async fn chosen(client: &Client, args: &ExportArgs) -> Result<Vec<Value>, Failur
         )?;
         found.retain(|state| has_content(state, args.no_history));
         let Some(found) = found.pop() else {
-            return Err(nearest::no_state(client, name)
+            return Err(existence::no_state(client, name)
                 .await
                 .and("Nothing was exported."));
         };

@@ -5,8 +5,8 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::super::output::Failure;
 use crate::cli::export::manifest;
+use crate::cli::output::Failure;
 use crate::model::clock::Timestamp;
 
 /// Where an export goes.

@@ -7,12 +7,12 @@ use std::io::{BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::super::output::{self, Failure};
 use super::plan::{Content, Plan, Planned};
 use crate::cli::export::manifest;
 use crate::cli::export::manifest::Manifest;
 use crate::cli::export::manifest::Row;
 use crate::cli::export::manifest::State;
+use crate::cli::output::{self, Failure};
 use crate::model::digest::Digest;
 use crate::model::name::StateName;
 

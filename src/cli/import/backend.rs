@@ -4,9 +4,9 @@
 use bytes::{Bytes, BytesMut};
 use reqwest::{Response, StatusCode, Url};
 
-use super::super::client::{http_elsewhere, on_the_way};
-use super::super::output::Failure;
 use super::plan::{Content, MAX_STATE};
+use crate::cli::client::network::{http_elsewhere, on_the_way};
+use crate::cli::output::Failure;
 use crate::config::{MIB, http_backend_credentials};
 use crate::model::secret::Secret;
 use crate::model::tfstate;

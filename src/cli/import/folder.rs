@@ -9,8 +9,8 @@ use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use super::super::output::{Failure, counted};
 use super::names::{self, some};
+use crate::cli::output::{Failure, counted};
 
 /// How deep folders are looked into.
 const MAX_DEPTH: usize = 16;

@@ -4,11 +4,15 @@
 
 mod archive;
 mod backend;
+mod existing;
+mod failed;
 mod folder;
+mod look;
 mod names;
 mod plan;
 mod send;
 mod sources;
+mod upload;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -16,16 +20,18 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::client::{Client, WhereNone};
-use super::output::{self, Failure, counted};
-use super::{Common, Format};
+use crate::cli::client::api::{Client, WhereNone};
+use crate::cli::common::flags::Common;
+use crate::cli::common::flags::Format;
+use crate::cli::output::{self, Failure, counted};
 use crate::model::name::{BuildingBlock, Workspace};
 use crate::model::secret::Secret;
 
 use backend::Backend;
+use look::Looked;
 use names::Pattern;
 use plan::{Plan, Todo};
-use send::{Done, Looked};
+use send::Done;
 use sources::{Found, Naming};
 
 #[derive(Args)]
@@ -239,9 +245,11 @@ impl Summary {
 
     fn json(&self) -> Value {
         json!({
-            "states": self.states, "versions": self.versions, "partly": self.partly, "there_already": self.there_already,
-            "no_content": self.no_content, "other_times": self.other_times, "held_now": self.held_now, "not_held": self.not_held,
-            "passed_over": self.passed_over, "look_like_states": self.look_like_states, "failed": self.failed,
+            "states": self.states, "versions": self.versions, "partly": self.partly,
+            "there_already": self.there_already, "no_content": self.no_content,
+            "other_times": self.other_times, "held_now": self.held_now, "not_held": self.not_held,
+            "passed_over": self.passed_over, "look_like_states": self.look_like_states,
+            "failed": self.failed,
         })
     }
 }
@@ -297,7 +305,7 @@ async fn preview(
     args: &ImportArgs,
     format: Format,
 ) -> Result<(), Failure> {
-    let known = send::known(client, &found.plans).await?;
+    let known = existing::known(client, &found.plans).await?;
     let wire = client.wire();
     let Found {
         plans,
@@ -309,7 +317,7 @@ async fn preview(
     failed.extend(skipped);
     for plan in plans {
         let (name, presence) = (plan.name.clone(), known.get(&plan.name).copied());
-        match send::look(&wire, plan, presence, args.append).await {
+        match look::look(&wire, plan, presence, args.append).await {
             Ok(looked) => {
                 if let Some(note) = &looked.note {
                     output::message(&output::harmless(note));
@@ -326,7 +334,8 @@ async fn preview(
     if format == Format::Json {
         let rows: Vec<Value> = rows.iter().map(Row::json).collect();
         output::json(&json!({
-            "dry_run": true, "states": rows, "passed_over": passed_over, "look_like_states": look_like_states, "failed": failed,
+            "dry_run": true, "states": rows, "passed_over": passed_over,
+            "look_like_states": look_like_states, "failed": failed,
         }))?;
     } else {
         output::table(
@@ -414,6 +423,9 @@ impl Row {
     }
 
     fn json(&self) -> Value {
-        json!({ "state": self.name, "from": self.from, "versions": self.versions, "serial": self.serial, "what": self.what })
+        json!({
+            "state": self.name, "from": self.from, "versions": self.versions,
+            "serial": self.serial, "what": self.what,
+        })
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::super::output::counted;
+use crate::cli::output::counted;
 use crate::config::MIB;
 use crate::model::digest::Digest;
 use crate::model::name::StateName;

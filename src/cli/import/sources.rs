@@ -7,11 +7,11 @@ use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use super::super::output::{Failure, harmless, message};
 use super::archive;
 use super::folder::Listing;
 use super::names::{self, Pattern, Unnamed};
 use super::plan::{Content, MAX_STATE, Plan, Planned};
+use crate::cli::output::{Failure, harmless, message};
 use crate::model::name::{BuildingBlock, StateName, Workspace};
 
 /// Where in a tar its mark is, and the mark.

@@ -8,11 +8,11 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::cli::Common;
-use crate::cli::Format;
-use crate::cli::client::Client;
-use crate::cli::client::Reply;
-use crate::cli::common::nearest;
+use crate::cli::client::api::Client;
+use crate::cli::client::wire::Reply;
+use crate::cli::common::existence;
+use crate::cli::common::flags::Common;
+use crate::cli::common::flags::Format;
 use crate::cli::output;
 use crate::cli::output::Failure;
 use crate::cli::output::counted;
@@ -44,7 +44,7 @@ pub(in crate::cli) async fn run(args: VerifyArgs, common: Common) -> Result<(), 
 
 async fn verify(client: &Client, args: VerifyArgs, format: Format) -> Result<(), Failure> {
     if let Some(state) = &args.state {
-        nearest::state_exists(client, state).await?;
+        existence::state_exists(client, state).await?;
     }
     let mut body = json!({ "quick": args.quick });
     if let Some(state) = args.state {

@@ -4,10 +4,10 @@ use clap::Subcommand;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use serde_json::{Value, json};
 
-use crate::cli::Common;
-use crate::cli::Format;
-use crate::cli::client::Client;
+use crate::cli::client::api::Client;
 use crate::cli::common::ask::Asking;
+use crate::cli::common::flags::Common;
+use crate::cli::common::flags::Format;
 use crate::cli::common::nearest;
 use crate::cli::output;
 use crate::cli::output::Failure;
@@ -88,7 +88,8 @@ async fn act(client: &Client, command: KeyCommand, format: Format) -> Result<(),
             expires,
         } => {
             let body = json!({
-                "name": name, "workspace": workspace, "buildingBlock": building_block, "role": role, "permissions": permission,
+                "name": name, "workspace": workspace, "buildingBlock": building_block,
+                "role": role, "permissions": permission,
                 "expires_in": expires.map(|expires| expires.0.as_secs()),
             });
             with_secret(
@@ -127,7 +128,7 @@ async fn revoke(
     format: Format,
 ) -> Result<(), Failure> {
     let path = key_path(client, key).await?;
-    if !asking.is_compacted() {
+    if !asking.answers_yes() {
         let key = client.get(&path).await?;
         if key["status"] != "revoked" {
             let what = format!(

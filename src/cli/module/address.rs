@@ -14,7 +14,13 @@ const DEFAULT_BASE_URL: &str = "http://127.0.0.1:8680";
 #[derive(Args)]
 pub(in crate::cli) struct Base {
     /// How the client reaches the server
-    #[arg(long, visible_alias = "url", env = "STATEKEEP_URL", default_value = DEFAULT_BASE_URL, value_name = "URL")]
+    #[arg(
+        long,
+        visible_alias = "url",
+        env = "STATEKEEP_URL",
+        default_value = DEFAULT_BASE_URL,
+        value_name = "URL"
+    )]
     base_url: String,
 }
 

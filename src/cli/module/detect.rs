@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use crate::cli::Format;
+use crate::cli::common::flags::Format;
 use crate::cli::output;
 use crate::cli::output::Failure;
 use crate::hcl::{self, Answer, Ask, Detection, Found, Program};

@@ -1,5 +1,9 @@
-//! A root module in a directory: whether it configures a backend, and which state that is.
+//! A root module in a directory: whether it configures a backend, which state that is, and what is
+//! generated beside its sources.
 
 pub(super) mod address;
 pub(super) mod detect;
+pub(super) mod folder;
+pub(super) mod identity;
+pub(super) mod sources;
 pub(super) mod target;

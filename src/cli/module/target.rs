@@ -9,18 +9,20 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::configure::identity::Whose;
-use crate::cli::configure::sources::{Beside, Sources, nothing_to_load};
 use crate::cli::module::address::Address;
 use crate::cli::module::address::Base;
 use crate::cli::module::detect::Asked;
 use crate::cli::module::detect::Module;
+use crate::cli::module::folder;
+use crate::cli::module::identity::Whose;
+use crate::cli::module::sources::{Beside, Sources, nothing_to_load};
+use crate::cli::output;
 use crate::cli::output::Failure;
-use crate::cli::run::folder;
-use crate::cli::terraform as tool;
-use crate::cli::terraform::Invocation;
-use crate::cli::terraform::Record;
-use crate::cli::terraform::SETTINGS;
+use crate::cli::terraform::credentials::SETTINGS;
+use crate::cli::terraform::invocation::DEFAULT_WORKSPACE;
+use crate::cli::terraform::invocation::Invocation;
+use crate::cli::terraform::reading::variable;
+use crate::cli::terraform::record::Record;
 use crate::hcl::{Backend, FILE, Found, Kind, Present, Program};
 use crate::model::name::{BuildingBlock, StateName, Workspace};
 
@@ -176,7 +178,7 @@ pub(in crate::cli) fn http_address(
     let is_init = invocation.subcommand() == Some("init");
     let record = Record::read(invocation)?.filter(|record| record.kind == "http");
     let recorded = record.as_ref().and_then(Record::address);
-    let (block, environment) = (found.address.as_deref(), || tool::variable(SETTINGS[0]));
+    let (block, environment) = (found.address.as_deref(), || variable(SETTINGS[0]));
     // Asks for a new look at the block, and for nothing that is recorded.
     let is_anew =
         is_init && (invocation.has_flag("reconfigure") || invocation.has_flag("migrate-state"));
@@ -197,4 +199,18 @@ pub(in crate::cli) fn http_address(
     }
     let kept = recorded.filter(|_| block.is_none() && !is_anew);
     Ok(block.or(kept).map(str::to_owned).or_else(environment))
+}
+
+/// Refuses workspaces of the program.
+pub(in crate::cli) fn refuse_workspaces(invocation: &Invocation) -> Result<(), Failure> {
+    let workspace = invocation.workspace()?;
+    if workspace == DEFAULT_WORKSPACE {
+        return Ok(());
+    }
+    Err(Failure::Failed(format!(
+        "the workspace `{}` is selected (TF_WORKSPACE, or `workspace select`), and the http \
+            backend has no workspaces; select `default`, and name a \
+         building block of its own for each",
+        output::harmless(&workspace)
+    )))
 }

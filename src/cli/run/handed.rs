@@ -2,61 +2,26 @@
 //! states: Terragrunt, Terramate, make. They get the token and nothing else. A file of ours would
 //! be a second backend for Terragrunt, which copies the sources into its caches.
 
-use std::path::Path;
 use std::process::ExitCode;
 
-use super::signals::Signals;
-use super::token::{Key, Login};
-use super::{End, Stop, child, folder, left, refusals};
+use crate::cli::module::folder;
 use crate::cli::module::target::Subject;
 use crate::cli::output::{self, Failure};
-use crate::cli::terraform::Invocation;
+use crate::cli::process::child;
+use crate::cli::process::child::End;
+use crate::cli::process::signals::Signals;
+use crate::cli::run::left;
+use crate::cli::run::login::{Login, read_key};
+use crate::cli::run::refusals;
+use crate::cli::run::stop::Stop;
+use crate::cli::run::terragrunt::{STATES, is_configured, is_terragrunt};
+use crate::cli::terraform::invocation::Invocation;
 use crate::model::clock;
 use crate::model::name::{BuildingBlock, StateName, Workspace};
-
-/// What Terragrunt reads in a unit, and by convention above its units.
-const SOURCES: [&str; 2] = ["terragrunt.hcl", "root.hcl"];
-/// What is in every address of a state.
-const STATES: &str = "/api/terraform/state/workspace/";
 
 /// Whether the command is handed a token, and nothing is generated.
 pub(super) fn is_all(subject: &Subject, invocation: &Invocation) -> bool {
     is_terragrunt(invocation) || (!subject.names_a_state() && invocation.program().is_none())
-}
-
-/// By its file's name, or as a program of another name in a folder that only Terragrunt could load.
-fn is_terragrunt(invocation: &Invocation) -> bool {
-    let shown = invocation.shown();
-    let name = Path::new(&shown)
-        .file_name()
-        .map(|name| name.to_string_lossy().to_ascii_lowercase())
-        .unwrap_or_default();
-    let rest = name.strip_prefix("terragrunt");
-    rest.is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_alphabetic()))
-        || (invocation.program().is_none() && is_a_unit(invocation.root()))
-}
-
-fn is_a_unit(dir: &Path) -> bool {
-    let is_source = |name: &String| {
-        [".tf", ".tofu", ".tf.json", ".tofu.json"]
-            .iter()
-            .any(|end| name.ends_with(end))
-            && name != crate::hcl::FILE
-    };
-    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    let has_sources = entries
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .any(|name| is_source(&name));
-    dir.join(SOURCES[0]).is_file() && !has_sources
-}
-
-/// Whether Terragrunt's own words write: `run --all apply`, `run-all apply`, `run -- destroy`.
-pub(super) fn writes(invocation: &Invocation) -> bool {
-    let runs = matches!(invocation.subcommand(), Some("run" | "run-all"));
-    runs && is_terragrunt(invocation)
-        && invocation
-            .arguments()
-            .any(|word| matches!(word, "apply" | "destroy" | "import" | "refresh"))
 }
 
 /// Runs it; the exit code is the command's.
@@ -81,7 +46,7 @@ async fn whole(subject: &Subject, invocation: &Invocation, signals: &Signals) ->
     if is_terragrunt && !is_configured(root) {
         tell(&server, &workspace, block.as_ref());
     }
-    let key = Key::begin(subject.key_file.clone(), server);
+    let key = read_key(subject.key_file.clone(), server);
     let mut token = Login::begin_for(key, workspace.clone(), block.clone())
         .done(signals)
         .await?;
@@ -105,17 +70,6 @@ async fn whole(subject: &Subject, invocation: &Invocation, signals: &Signals) ->
     }
     token.end().await;
     Ok(end)
-}
-
-/// Whether Terragrunt's sources, here or above, name a state of a statekeep.
-fn is_configured(root: &Path) -> bool {
-    let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
-    let files = root
-        .ancestors()
-        .flat_map(|dir| SOURCES.map(|name| dir.join(name)));
-    files
-        .filter_map(|path| std::fs::read_to_string(path).ok())
-        .any(|text| text.contains(STATES))
 }
 
 /// Shows the block that Terragrunt generates a backend from.

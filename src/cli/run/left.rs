@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::token::Token;
+use crate::cli::client::token::Token;
 use crate::cli::output::{self, harmless};
 use crate::model::clock::Timestamp;
 use crate::model::name::StateName;

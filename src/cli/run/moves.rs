@@ -6,16 +6,20 @@
 //! that would show an empty place are refused. `--transfer=now` moves it before any of them,
 //! `--transfer=never` goes on with whatever is in the other place.
 
-use super::token::{Reading, Token};
-use super::{Run, Stop, Transfer, refusals};
-use crate::cli::configure::identity::Whose;
+use crate::cli::client::token::Token;
 use crate::cli::module::detect;
+use crate::cli::module::identity::Whose;
 use crate::cli::module::target::NO_STATE_THERE;
 use crate::cli::output::{self, Failure};
-use crate::cli::run::child::End;
-use crate::cli::terraform::Act;
-use crate::cli::terraform::Record;
-use crate::cli::transfer::Left;
+use crate::cli::process::child::End;
+use crate::cli::run::args::Transfer;
+use crate::cli::run::login::Reading;
+use crate::cli::run::refusals;
+use crate::cli::run::stop::Stop;
+use crate::cli::run::wrapped::Run;
+use crate::cli::terraform::acts::Act;
+use crate::cli::terraform::record::Record;
+use crate::cli::transfer::push_away::Left;
 use crate::hcl::{Found, Kind};
 use crate::model::name::StateName;
 

@@ -1,19 +1,17 @@
 //! What a user's environment and command line may not say while the state goes to the server: it
 //! would go elsewhere, unseen.
 //!
-//! Workspaces of the program: the `http` backend has none. Settings of the backend: the generated
-//! file says all that says where.
+//! Settings of the backend are among it: the generated file says all that says where.
 
-use super::handed;
-use super::token::Token;
+use crate::cli::client::token::Token;
 use crate::cli::common::nearest;
 use crate::cli::module::address::Address;
 use crate::cli::output::{self, Failure};
-use crate::cli::terraform::Act;
-use crate::cli::terraform::DEFAULT_WORKSPACE;
-use crate::cli::terraform::HARMLESS;
-use crate::cli::terraform::Invocation;
-use crate::cli::terraform::Record;
+use crate::cli::run::terragrunt;
+use crate::cli::terraform::acts::Act;
+use crate::cli::terraform::credentials::HARMLESS;
+use crate::cli::terraform::invocation::Invocation;
+use crate::cli::terraform::record::Record;
 use crate::model::name::StateName;
 
 /// Refuses a program that is none of the two by its name and has no words behind it: it may do
@@ -31,27 +29,13 @@ pub(super) fn no_subcommand(invocation: &Invocation, is_named: bool) -> Result<(
 
 /// Refuses a command that writes where the token may not: it would make what cannot be stored.
 pub(super) fn writing(invocation: &Invocation, token: &Token, place: &str) -> Result<(), Failure> {
-    if token.may_write() || !(invocation.act() == Act::Writes || handed::writes(invocation)) {
+    if token.may_write() || !(invocation.act() == Act::Writes || terragrunt::writes(invocation)) {
         return Ok(());
     }
     Err(Failure::Failed(format!(
         "`{} {}` writes, and this key may not write {place}: it lacks the permission TFSTATE_SAVE",
         invocation.shown(),
         output::harmless(invocation.subcommand().unwrap_or_default()),
-    )))
-}
-
-/// Refuses workspaces of the program.
-pub(in crate::cli) fn workspace(invocation: &Invocation) -> Result<(), Failure> {
-    let workspace = invocation.workspace()?;
-    if workspace == DEFAULT_WORKSPACE {
-        return Ok(());
-    }
-    Err(Failure::Failed(format!(
-        "the workspace `{}` is selected (TF_WORKSPACE, or `workspace select`), and the http \
-            backend has no workspaces; select `default`, and name a \
-         building block of its own for each",
-        output::harmless(&workspace)
     )))
 }
 

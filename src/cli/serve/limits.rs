@@ -3,7 +3,7 @@
 use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
 
-use crate::cli::keep::retention::age;
+use crate::cli::keep::rules::age;
 use crate::config::{
     BadSetting, DEFAULT_BODY_TIMEOUT, DEFAULT_EVENT_RETENTION, DEFAULT_HEADER_TIMEOUT,
     DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_CLOCK_JUMP, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_EVENTS,
@@ -21,7 +21,12 @@ pub(in crate::cli) struct LimitArgs {
     #[arg(long, env = "STATEKEEP_MAX_STATE_SIZE", value_name = "SIZE")]
     max_state_size: Option<ByteSize>,
     /// The deepest nesting of a state, 1,000 to 10,000 levels; 400 beyond
-    #[arg(long, env = "STATEKEEP_MAX_NESTING", value_name = "LEVELS", default_value_t = DEFAULT_MAX_NESTING)]
+    #[arg(
+        long,
+        env = "STATEKEEP_MAX_NESTING",
+        value_name = "LEVELS",
+        default_value_t = DEFAULT_MAX_NESTING
+    )]
     max_nesting: usize,
     /// The most bytes under way, of states that come and go and of working copies; 503 beyond.
     /// Bodies up to 64 KiB have 32 MiB of their own [default: 512 MiB, less where memory is short]
@@ -40,7 +45,12 @@ pub(in crate::cli) struct LimitArgs {
     )]
     min_free_space: ByteSize,
     /// The most writes that wait for the disk, 1 to 1,000,000; 503 beyond
-    #[arg(long, env = "STATEKEEP_MAX_QUEUE", value_name = "WRITES", default_value_t = DEFAULT_MAX_QUEUE)]
+    #[arg(
+        long,
+        env = "STATEKEEP_MAX_QUEUE",
+        value_name = "WRITES",
+        default_value_t = DEFAULT_MAX_QUEUE
+    )]
     max_queue: usize,
     /// The most runs of argon2 at the same time, 1 to 64, 19 MiB and a core each
     /// [default: one less than cores, at most 4]
@@ -48,38 +58,93 @@ pub(in crate::cli) struct LimitArgs {
     max_argon2: Option<usize>,
     /// The most failed credentials from one address, or for one key, in a minute, 1 to 1,000,000;
     /// 429 beyond
-    #[arg(long, env = "STATEKEEP_MAX_FAILURES", value_name = "FAILURES", default_value_t = DEFAULT_MAX_FAILURES)]
+    #[arg(
+        long,
+        env = "STATEKEEP_MAX_FAILURES",
+        value_name = "FAILURES",
+        default_value_t = DEFAULT_MAX_FAILURES
+    )]
     max_failures: u32,
     /// The most open connections, 8 to 100,000; further ones wait
-    #[arg(long, env = "STATEKEEP_MAX_CONNECTIONS", value_name = "CONNECTIONS", default_value_t = DEFAULT_MAX_CONNECTIONS)]
+    #[arg(
+        long,
+        env = "STATEKEEP_MAX_CONNECTIONS",
+        value_name = "CONNECTIONS",
+        default_value_t = DEFAULT_MAX_CONNECTIONS
+    )]
     max_connections: usize,
     /// The most rows of a list's page, 1 to 10,000
-    #[arg(long, env = "STATEKEEP_MAX_PAGE", value_name = "ROWS", default_value_t = DEFAULT_MAX_PAGE)]
+    #[arg(
+        long,
+        env = "STATEKEEP_MAX_PAGE",
+        value_name = "ROWS",
+        default_value_t = DEFAULT_MAX_PAGE
+    )]
     max_page: u32,
     /// How long the headers of a request may take, 1s to 1h
-    #[arg(long, env = "STATEKEEP_HEADER_TIMEOUT", value_name = "DURATION", default_value_t = Span(DEFAULT_HEADER_TIMEOUT))]
+    #[arg(
+        long,
+        env = "STATEKEEP_HEADER_TIMEOUT",
+        value_name = "DURATION",
+        default_value_t = Span(DEFAULT_HEADER_TIMEOUT)
+    )]
     header_timeout: Span,
     /// How long a body may pause, and an answer wait for its reader, 1s to 1h
-    #[arg(long, env = "STATEKEEP_BODY_TIMEOUT", value_name = "DURATION", default_value_t = Span(DEFAULT_BODY_TIMEOUT))]
+    #[arg(
+        long,
+        env = "STATEKEEP_BODY_TIMEOUT",
+        value_name = "DURATION",
+        default_value_t = Span(DEFAULT_BODY_TIMEOUT)
+    )]
     body_timeout: Span,
     /// How long a connection may be idle, 1s to 1h
-    #[arg(long, env = "STATEKEEP_IDLE_TIMEOUT", value_name = "DURATION", default_value_t = Span(DEFAULT_IDLE_TIMEOUT))]
+    #[arg(
+        long,
+        env = "STATEKEEP_IDLE_TIMEOUT",
+        value_name = "DURATION",
+        default_value_t = Span(DEFAULT_IDLE_TIMEOUT)
+    )]
     idle_timeout: Span,
     /// What happens to writes without a lock
-    #[arg(long, env = "STATEKEEP_UNLOCKED_WRITES", value_enum, default_value_t = UnlockedArg::Guard)]
+    #[arg(
+        long,
+        env = "STATEKEEP_UNLOCKED_WRITES",
+        value_enum,
+        default_value_t = UnlockedArg::Guard
+    )]
     unlocked_writes: UnlockedArg,
     /// How long a token lives, 1s to 12h
-    #[arg(long, env = "STATEKEEP_TOKEN_LIFETIME", value_name = "DURATION", default_value_t = Span(DEFAULT_TOKEN_LIFETIME))]
+    #[arg(
+        long,
+        env = "STATEKEEP_TOKEN_LIFETIME",
+        value_name = "DURATION",
+        default_value_t = Span(DEFAULT_TOKEN_LIFETIME)
+    )]
     token_lifetime: Span,
     /// How long events are kept, at least 1m
-    #[arg(long, env = "STATEKEEP_EVENT_RETENTION", value_name = "DURATION", default_value_t = Span(DEFAULT_EVENT_RETENTION))]
+    #[arg(
+        long,
+        env = "STATEKEEP_EVENT_RETENTION",
+        value_name = "DURATION",
+        default_value_t = Span(DEFAULT_EVENT_RETENTION)
+    )]
     event_retention: Span,
     /// How often everything that is kept is verified in the background, at most 5 % of a core; 1s
     /// to 366d, 0 never
-    #[arg(long, env = "STATEKEEP_SCRUB_EVERY", value_name = "DURATION", default_value_t = Span(DEFAULT_SCRUB_EVERY))]
+    #[arg(
+        long,
+        env = "STATEKEEP_SCRUB_EVERY",
+        value_name = "DURATION",
+        default_value_t = Span(DEFAULT_SCRUB_EVERY)
+    )]
     scrub_every: Span,
     /// The most rows of the event log, 1,000 to 1,000,000,000; the oldest go
-    #[arg(long, env = "STATEKEEP_MAX_EVENTS", value_name = "ROWS", default_value_t = DEFAULT_MAX_EVENTS)]
+    #[arg(
+        long,
+        env = "STATEKEEP_MAX_EVENTS",
+        value_name = "ROWS",
+        default_value_t = DEFAULT_MAX_EVENTS
+    )]
     max_events: u64,
     #[command(flatten)]
     keep: KeepArgs,
@@ -113,11 +178,21 @@ struct KeepArgs {
     #[arg(long, env = "STATEKEEP_KEEP_REJECTED", value_name = "DURATION")]
     keep_rejected: Option<Span>,
     /// How often the server prunes by itself, 1s to 366d
-    #[arg(long, env = "STATEKEEP_PRUNE_EVERY", value_name = "DURATION", default_value_t = Span(DEFAULT_PRUNE_EVERY))]
+    #[arg(
+        long,
+        env = "STATEKEEP_PRUNE_EVERY",
+        value_name = "DURATION",
+        default_value_t = Span(DEFAULT_PRUNE_EVERY)
+    )]
     prune_every: Span,
     /// How far the clock may lie past the last known time before nothing is removed by age, 1h to
     /// 100y
-    #[arg(long, env = "STATEKEEP_MAX_CLOCK_JUMP", value_name = "DURATION", default_value_t = Span(DEFAULT_MAX_CLOCK_JUMP))]
+    #[arg(
+        long,
+        env = "STATEKEEP_MAX_CLOCK_JUMP",
+        value_name = "DURATION",
+        default_value_t = Span(DEFAULT_MAX_CLOCK_JUMP)
+    )]
     max_clock_jump: Span,
 }
 

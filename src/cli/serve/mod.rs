@@ -15,8 +15,8 @@ use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::output::{self, Failure};
 use crate::cli::client::network::address;
+use crate::cli::output::{self, Failure};
 use crate::cli::serve::limits::LimitArgs;
 use crate::cli::serve::listen as listening;
 use crate::config::{Config, DEFAULT_DATA, DEFAULT_LISTEN, TrustedProxies, variable_behind};
@@ -44,13 +44,25 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "STATEKEEP_DATA", default_value = DEFAULT_DATA, value_name = "DIR")]
     data: PathBuf,
     /// Where to listen; port 0 picks one
-    #[arg(long, env = "STATEKEEP_LISTEN", default_value = DEFAULT_LISTEN, value_name = "ADDR:PORT", value_parser = listening::parse)]
+    #[arg(
+        long,
+        env = "STATEKEEP_LISTEN",
+        default_value = DEFAULT_LISTEN,
+        value_name = "ADDR:PORT",
+        value_parser = listening::parse
+    )]
     listen: SocketAddr,
     /// How clients reach this server, if not at what it listens on
     #[arg(long, env = "STATEKEEP_BASE_URL", value_name = "URL")]
     base_url: Option<String>,
     /// A network whose X-Forwarded-For is believed; several are separated by commas
-    #[arg(long, env = "STATEKEEP_TRUSTED_PROXY", value_name = "CIDR", value_delimiter = ',', value_parser = network)]
+    #[arg(
+        long,
+        env = "STATEKEEP_TRUSTED_PROXY",
+        value_name = "CIDR",
+        value_delimiter = ',',
+        value_parser = network
+    )]
     trusted_proxy: Vec<IpNet>,
     /// How log lines look
     #[arg(long, env = "STATEKEEP_LOG_FORMAT", value_enum, default_value_t = FormatArg::Auto)]

@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use crate::cli::client::Client;
-use crate::cli::client::following;
+use crate::cli::client::api::Client;
+use crate::cli::client::wire::following;
 use crate::cli::common::nearest;
 use crate::cli::output::Failure;
 

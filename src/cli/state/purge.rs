@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::cli::Format;
-use crate::cli::client::Client;
+use crate::cli::client::api::Client;
 use crate::cli::common::ask::Asking;
-use crate::cli::common::nearest;
+use crate::cli::common::existence;
+use crate::cli::common::flags::Format;
 use crate::cli::output;
 use crate::cli::output::Failure;
 use crate::cli::output::counted;
@@ -53,7 +53,7 @@ pub(in crate::cli) async fn run(
     args: PurgeArgs,
     format: Format,
 ) -> Result<(), Failure> {
-    if !args.asking.is_compacted() {
+    if !args.asking.answers_yes() {
         args.asking.about(
             &hit(client, &args).await?,
             &format!("Remove the content of {} for good?", args.what()),
@@ -82,8 +82,8 @@ pub(in crate::cli) async fn run(
 /// What would go for good.
 async fn hit(client: &Client, args: &PurgeArgs) -> Result<Vec<String>, Failure> {
     if args.all {
-        let Some(row) = nearest::row(client, &args.state).await? else {
-            return Err(nearest::no_state(client, &args.state).await);
+        let Some(row) = existence::row(client, &args.state).await? else {
+            return Err(existence::no_state(client, &args.state).await);
         };
         let history = size(&row["history_size"]);
         return Ok(vec![format!(

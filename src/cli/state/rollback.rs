@@ -5,9 +5,11 @@ use clap::Args;
 use reqwest::Url;
 use serde_json::{Value, json};
 
-use crate::cli::Format;
-use crate::cli::client::Client;
+use crate::cli::client::api::Client;
+use crate::cli::common::done;
+use crate::cli::common::flags::Format;
 use crate::cli::common::refusal::translated;
+use crate::cli::common::rows::rows;
 use crate::cli::output;
 use crate::cli::output::Failure;
 use crate::cli::output::counted;
@@ -71,66 +73,68 @@ pub(in crate::cli) async fn run(
                 .to_owned(),
         ));
     }
-    let (path, state) = (args.path()?, &args.state);
-    let preview = client
-        .ask("POST", &path, Some(args.body(args.expected_current, true)))
-        .await?
-        .json()?;
-    if args.dry_run && format == Format::Json {
-        return output::json(&preview);
-    }
-    let refused = preview["refused"]
-        .as_array()
-        .and_then(|refusals| refusals.first());
-    // What is in the way is told once: here, or as the reason of the failure.
-    let told = if args.dry_run {
-        refusals(state, &preview)
-    } else {
-        Vec::new()
-    };
-    for line in in_words(state, &preview).into_iter().chain(told) {
-        // What a state or a lock holds does not act on the terminal.
-        let line = output::harmless(&line);
-        if args.dry_run {
-            output::line(&line)?
-        } else {
-            output::message(&line)
-        }
-    }
+    let preview = ask(client, &args, args.expected_current, true).await?;
     if args.dry_run {
-        return Ok(());
+        return show(&args.state, &preview, format);
     }
-    if let Some(why) = refused {
-        return Err(Failure::Failed(output::harmless(&refusal(
-            state, why, &preview,
-        ))));
-    }
-    if preview["unchanged"] == false
-        && !args.yes
-        && !output::ask(&format!("Roll {state} back to version {}?", args.version))?
-    {
-        return Err(Failure::Failed("nothing was done".to_owned()));
-    }
+    confirm(&args, &preview)?;
     // What was shown is what is replaced, or nothing is.
     let seen = args.expected_current.unwrap_or_else(|| live(&preview));
-    let answer = client
-        .ask("POST", &path, Some(args.body(Some(seen), false)))
-        .await?
-        .json()?;
+    let answer = ask(client, &args, Some(seen), false).await?;
+    done::tell(&answer, format, || told(&args, &answer))
+}
+
+/// Asks the server for a rollback, or for what it would do.
+async fn ask(
+    client: &Client,
+    args: &RollbackArgs,
+    expected_current: Option<u64>,
+    dry_run: bool,
+) -> Result<Value, Failure> {
+    let body = args.body(expected_current, dry_run);
+    let answer = client.ask("POST", &args.path()?, Some(body)).await?;
+    answer.json()
+}
+
+/// Prints a preview, with all that is in the way.
+fn show(state: &StateName, preview: &Value, format: Format) -> Result<(), Failure> {
     if format == Format::Json {
-        return output::json(&answer);
+        return output::json(preview);
     }
-    output::message(&match answer["unchanged"].as_bool() {
-        Some(true) => format!(
-            "version {} is the current one of {state} already; nothing was done",
-            answer["number"]
-        ),
-        _ => format!(
-            "{state} is rolled back to version {}: version {}, serial {}",
-            args.version, answer["number"], answer["serial"]
-        ),
-    });
-    Ok(())
+    let mut lines = in_words(state, preview);
+    lines.extend(refusals(state, preview));
+    // What a state or a lock holds does not act on the terminal.
+    lines
+        .iter()
+        .try_for_each(|line| output::line(&output::harmless(line)))
+}
+
+/// Shows a preview to the person who is to decide, and asks. Fails if something is in the way.
+fn confirm(args: &RollbackArgs, preview: &Value) -> Result<(), Failure> {
+    let state = &args.state;
+    for line in in_words(state, preview) {
+        output::message(&output::harmless(&line));
+    }
+    if let Some(why) = rows(preview, "refused").first() {
+        let why = refusal(state, why, preview);
+        return Err(Failure::Failed(output::harmless(&why)));
+    }
+    let question = format!("Roll {state} back to version {}?", args.version);
+    if preview["unchanged"] != false || args.yes || output::ask(&question)? {
+        return Ok(());
+    }
+    Err(Failure::Failed("nothing was done".to_owned()))
+}
+
+fn told(args: &RollbackArgs, answer: &Value) -> String {
+    let (state, number) = (&args.state, &answer["number"]);
+    if answer["unchanged"] == true {
+        return format!("version {number} is the current one of {state} already; nothing was done");
+    }
+    format!(
+        "{state} is rolled back to version {}: version {number}, serial {}",
+        args.version, answer["serial"]
+    )
 }
 
 /// The number of the version that is current in a preview; 0 for none.
@@ -145,55 +149,59 @@ fn live(preview: &Value) -> u64 {
 /// A preview as a person reads it.
 fn in_words(state: &StateName, preview: &Value) -> Vec<String> {
     let version = &preview["version"];
+    let number = &version["number"];
     if preview["unchanged"] == true {
         return vec![format!(
-            "version {} is the current one of {state} already: nothing would be written",
-            version["number"]
+            "version {number} is the current one of {state} already: nothing would be written"
         )];
     }
-    let by = format!(
-        "written {} by {}",
-        output::time(&version["created_at"]),
-        text(&version["created_by"]["name"])
-    );
-    let mut lines = vec![format!(
-        "{state} would be rolled back to version {} (serial {}, {by})",
-        version["number"], version["serial"]
-    )];
-    lines.push(replaced(preview));
-    lines.push(match (&preview["serial"], preview["verbatim"] == true) {
-        (serial, true) => format!(
+    let (serial, at) = (&version["serial"], output::time(&version["created_at"]));
+    let by = text(&version["created_by"]["name"]);
+    let mut lines = vec![
+        format!(
+            "{state} would be rolled back to version {number} (serial {serial}, written {at} by \
+                {by})"
+        ),
+        replaced(preview),
+        serial_in_words(preview),
+    ];
+    lines.extend(changed(preview));
+    lines.extend(compared(preview));
+    lines.extend(locked(&preview["lock"]));
+    lines
+}
+
+fn serial_in_words(preview: &Value) -> String {
+    let serial = &preview["serial"];
+    if preview["verbatim"] == true {
+        return format!(
             "OpenTofu encrypted it, so it would come back with the serial {serial} that it had"
-        ),
-        (Value::Null, false) => "there is no serial left that it could get".to_owned(),
-        (serial, false) => format!(
-            "it would get serial {serial}, higher than any before; nothing else in it changes"
-        ),
-    });
-    for (name, what) in [
+        );
+    }
+    if serial.is_null() {
+        return "there is no serial left that it could get".to_owned();
+    }
+    format!("it would get serial {serial}, higher than any before; nothing else in it changes")
+}
+
+/// What changes beside the content.
+fn changed(preview: &Value) -> Vec<String> {
+    let names = [
         ("lineage", "the lineage"),
         ("terraform_version", "the program version that wrote it"),
-    ] {
+    ];
+    let changes = names.into_iter().filter_map(|(name, what)| {
         let change = &preview[name];
-        if !change.is_null() {
-            lines.push(format!(
-                "{what} changes from {} to {}",
-                text(&change["from"]),
-                text(&change["to"])
-            ));
-        }
-    }
-    lines.extend(compared(preview));
-    let lock = &preview["lock"];
-    if !lock.is_null() {
-        let (key, id) = (text(&lock["key"]["name"]), text(&lock["lock"]["ID"]));
-        lines.push(format!(
-            "it is locked by {key} ({}) since {}, lock ID {id}",
-            text(&lock["lock"]["Who"]),
-            output::time(&lock["locked_at"])
-        ));
-    }
-    lines
+        let (from, to) = (text(&change["from"]), text(&change["to"]));
+        (!change.is_null()).then(|| format!("{what} changes from {from} to {to}"))
+    });
+    changes.collect()
+}
+
+fn locked(lock: &Value) -> Option<String> {
+    let (key, since) = (text(&lock["key"]["name"]), output::time(&lock["locked_at"]));
+    let (who, id) = (text(&lock["lock"]["Who"]), text(&lock["lock"]["ID"]));
+    (!lock.is_null()).then(|| format!("it is locked by {key} ({who}) since {since}, lock ID {id}"))
 }
 
 fn replaced(preview: &Value) -> String {
@@ -297,14 +305,8 @@ fn listed(addresses: &Value, mark: &str, what: &str) -> Vec<String> {
 }
 
 fn refusals(state: &StateName, preview: &Value) -> Vec<String> {
-    let refusals = preview["refused"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    refusals
-        .iter()
-        .map(|why| format!("it would be refused: {}", refusal(state, why, preview)))
-        .collect()
+    let told = |why| format!("it would be refused: {}", refusal(state, why, preview));
+    rows(preview, "refused").iter().map(told).collect()
 }
 
 /// What is in the way, and the next step.

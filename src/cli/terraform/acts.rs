@@ -1,6 +1,6 @@
 //! What a wrapped command does with a state, as far as its words tell.
 
-use crate::cli::terraform::Invocation;
+use crate::cli::terraform::invocation::Invocation;
 
 /// What a command does with a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,8 @@ use std::process::Command;
 
 use crate::cli::output;
 use crate::cli::output::Failure;
-use crate::cli::terraform::words;
+use crate::cli::terraform::reading::read_at_most;
+use crate::cli::terraform::shellwords;
 use crate::hcl::Program;
 
 /// Where the program keeps what it has recorded, unless it is `.terraform` in the root module.
@@ -229,7 +230,7 @@ impl Invocation {
             return Ok(named.clone());
         }
         let path = self.data_dir().join("environment");
-        match crate::cli::terraform::read_at_most(&path, MAX_NAME) {
+        match read_at_most(&path, MAX_NAME) {
             Ok(Some(bytes)) => {
                 let name = String::from_utf8_lossy(&bytes).trim().to_owned();
                 Ok(if name.is_empty() {
@@ -292,7 +293,7 @@ impl Environment {
         };
         let all_words = |name: &str| -> Result<Vec<String>, Failure> {
             let value = text(name)?.unwrap_or_default();
-            words::split(&value).ok_or_else(|| {
+            shellwords::split(&value).ok_or_else(|| {
                 Failure::Usage(format!(
                     "{name} has a quote or a bracket that does not end, so no program takes it"
                 ))
@@ -357,7 +358,10 @@ mod tests {
             ["-chdir=elsewhere", "-auto-approve"]
         );
         let other: Vec<_> = invocation
-            .call(&["state", "pull"], &crate::cli::terraform::Using::default())
+            .call(
+                &["state", "pull"],
+                &crate::cli::terraform::calls::Using::default(),
+            )
             .get_args()
             .map(OsStr::to_owned)
             .collect();

@@ -5,7 +5,7 @@
 
 use std::process::Command;
 
-use crate::cli::terraform::variable;
+use crate::cli::terraform::reading::variable;
 
 /// How often a request is tried again. With the waits below, 1 + 2 + 4 s and then 5 s each time:
 /// for a minute.

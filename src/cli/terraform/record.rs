@@ -10,10 +10,9 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::output;
 use crate::cli::output::Failure;
-use crate::cli::terraform::HARMLESS;
-use crate::cli::terraform::Invocation;
-use crate::cli::terraform::SETTINGS;
-use crate::cli::terraform::invocation::DEFAULT_WORKSPACE;
+use crate::cli::terraform::credentials::{HARMLESS, SETTINGS};
+use crate::cli::terraform::invocation::{DEFAULT_WORKSPACE, Invocation};
+use crate::cli::terraform::reading::{read_at_most, variable};
 use crate::hcl::Backend;
 
 /// The file in the data directory.
@@ -65,8 +64,8 @@ impl Record {
                 output::harmless(&path.display().to_string())
             ))
         };
-        let Some(bytes) = crate::cli::terraform::read_at_most(&path, MAX_RECORD)
-            .map_err(|error| wrong(&error.to_string()))?
+        let Some(bytes) =
+            read_at_most(&path, MAX_RECORD).map_err(|error| wrong(&error.to_string()))?
         else {
             return Ok(None);
         };
@@ -159,8 +158,7 @@ impl Record {
     /// Where an `http` backend is reached: at its recorded address, or, where it has none, at the
     /// one that the environment says. It may hold a password.
     pub(in crate::cli) fn reached_at(&self) -> Option<String> {
-        let environment =
-            || crate::cli::terraform::variable(SETTINGS[0]).filter(|_| self.kind == "http");
+        let environment = || variable(SETTINGS[0]).filter(|_| self.kind == "http");
         self.address().map(str::to_owned).or_else(environment)
     }
 

@@ -4,8 +4,8 @@
 
 use crate::cli::output;
 use crate::cli::output::Failure;
-use crate::cli::terraform::Invocation;
-use crate::cli::terraform::read_at_most;
+use crate::cli::terraform::invocation::Invocation;
+use crate::cli::terraform::reading::read_at_most;
 use crate::hcl;
 
 /// Larger files hold no settings, in bytes.

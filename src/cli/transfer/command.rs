@@ -9,21 +9,20 @@ use clap::Args;
 use rustix::fs::Mode;
 use serde_json::json;
 
-use super::ours::{Ours, tell};
-use super::{Came, Left, Move};
-use crate::cli::Format;
-use crate::cli::client::Wire;
+use crate::cli::client::token::{Key, Token};
+use crate::cli::client::wire::Wire;
+use crate::cli::common::flags::Format;
 use crate::cli::module::address::Address;
 use crate::cli::module::detect;
-use crate::cli::module::target::Goes;
-use crate::cli::module::target::NO_STATE_THERE;
-use crate::cli::module::target::Subject;
+use crate::cli::module::folder::Lock;
+use crate::cli::module::target::{Goes, NO_STATE_THERE, Subject, refuse_workspaces};
 use crate::cli::output::{self, Failure};
-use crate::cli::run::folder::Lock;
-use crate::cli::run::refusals;
-use crate::cli::run::signals::{Signals, code_of};
-use crate::cli::run::token::{Key, Token};
-use crate::cli::terraform::Invocation;
+use crate::cli::process::signals::{Signals, code_of};
+use crate::cli::terraform::invocation::Invocation;
+use crate::cli::transfer::bring_back::Came;
+use crate::cli::transfer::push_away::Left;
+use crate::cli::transfer::server_side::{Ours, tell};
+use crate::cli::transfer::state_move::Move;
 
 #[derive(Args)]
 pub(in crate::cli) struct TransferArgs {
@@ -39,7 +38,12 @@ pub(in crate::cli) struct TransferArgs {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
     /// The program with the options that come before a subcommand, behind `--`
-    #[arg(last = true, required_unless_present_any = ["finish", "abandon"], conflicts_with_all = ["finish", "abandon"], value_name = "PROGRAM")]
+    #[arg(
+        last = true,
+        required_unless_present_any = ["finish", "abandon"],
+        conflicts_with_all = ["finish", "abandon"],
+        value_name = "PROGRAM"
+    )]
     command: Vec<OsString>,
 }
 
@@ -141,7 +145,7 @@ async fn with_token(
                 Left::Nothing => "nothing to move",
             },
             Goes::Nowhere { may_encrypt } => {
-                refusals::workspace(&invocation)?;
+                refuse_workspaces(&invocation)?;
                 let _lock = Lock::take(invocation.root())?;
                 match moving.come(may_encrypt).await? {
                     Came::Here => "here",

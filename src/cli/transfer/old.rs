@@ -7,12 +7,12 @@
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Method, Response, StatusCode, Url};
 
-use crate::cli::client::{Wire, http_elsewhere, on_the_way};
+use crate::cli::client::network::{http_elsewhere, on_the_way};
+use crate::cli::client::wire::Wire;
 use crate::cli::output::Failure;
-use crate::cli::terraform::PASSWORD;
-use crate::cli::terraform::Record;
-use crate::cli::terraform::USER;
-use crate::cli::terraform::variable;
+use crate::cli::terraform::credentials::{PASSWORD, USER};
+use crate::cli::terraform::reading::variable;
+use crate::cli::terraform::record::Record;
 use crate::model::secret::Secret;
 
 /// Headers that only a statekeep sends.

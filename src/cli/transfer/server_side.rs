@@ -4,7 +4,8 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::cli::client::{Refusal, Wire};
+use crate::cli::client::wire::Wire;
+use crate::cli::common::refusal::Refusal;
 use crate::cli::output::{self, Failure};
 
 /// A state on a server, by the server's own words.
@@ -81,13 +82,7 @@ impl<'a> Ours<'a> {
         }
         match self.wire.ask_patiently("HEAD", &self.path, None).await {
             Ok(_) => Ok(Standing::Live),
-            Err(refusal)
-                if refusal
-                    .status_and_code()
-                    .is_some_and(|(status, _)| status == 404) =>
-            {
-                Ok(Standing::Nothing)
-            }
+            Err(refusal) if refusal.has_status(404) => Ok(Standing::Nothing),
             Err(refusal) => Err(refusal.into_failure()),
         }
     }
@@ -132,13 +127,7 @@ impl<'a> Ours<'a> {
         match self.ask("GET", "/transfer", None).await {
             Ok(transfer) if transfer["done_at"].is_null() => Intent::of(&transfer).map(Some),
             Ok(_) => Ok(None),
-            Err(refusal)
-                if refusal
-                    .status_and_code()
-                    .is_some_and(|(status, _)| status == 404) =>
-            {
-                Ok(None)
-            }
+            Err(refusal) if refusal.has_status(404) => Ok(None),
             Err(refusal) => Err(refusal.into_failure()),
         }
     }

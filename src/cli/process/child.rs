@@ -4,8 +4,8 @@ use std::io::{self, ErrorKind};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, ExitCode, ExitStatus};
 
-use super::signals::{NotStarted, Signals, code_of};
 use crate::cli::output;
+use crate::cli::process::signals::{NotStarted, Signals, code_of};
 
 /// How it came to an end.
 pub(in crate::cli) enum End {
@@ -34,7 +34,7 @@ pub(in crate::cli) async fn run(command: &mut Command, signals: &Signals) -> End
 
 impl End {
     /// Our own exit code; what nobody else has said is said here.
-    pub(super) fn exit(&self, program: &str) -> ExitCode {
+    pub(in crate::cli) fn exit(&self, program: &str) -> ExitCode {
         match self {
             Self::Ran(status) => match (status.code(), status.signal()) {
                 (Some(code), _) => ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)),

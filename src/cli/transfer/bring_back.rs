@@ -7,15 +7,18 @@
 
 use std::path::{Path, PathBuf};
 
-use super::file::Quiet;
-use super::old::Old;
-use super::ours::{Intent, Ours, Standing, tell};
-use super::{Hindrance, Move, same};
-use crate::cli::client::Wire;
-use crate::cli::configure::identity::Whose;
+use crate::cli::client::wire::Wire;
+use crate::cli::module::identity::Whose;
 use crate::cli::output::{self, Failure};
-use crate::cli::terraform::Push;
-use crate::cli::terraform::Record;
+use crate::cli::terraform::calls::Push;
+use crate::cli::terraform::invocation::DEFAULT_WORKSPACE;
+use crate::cli::terraform::record::Record;
+use crate::cli::transfer::equality;
+use crate::cli::transfer::file::Quiet;
+use crate::cli::transfer::hindrance::Hindrance;
+use crate::cli::transfer::old::Old;
+use crate::cli::transfer::server_side::{Intent, Ours, Standing, tell};
+use crate::cli::transfer::state_move::Move;
 
 /// What became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +63,7 @@ impl Move<'_> {
             return Ok(Came::Nothing);
         };
         let old = Old::at(&source.record, &source.place).await?;
-        let old = old.as_ref().map(super::old::Old::wire);
+        let old = old.as_ref().map(Old::wire);
         if let Some(wire) = old
             && self.has_come(wire, &source.place).await?
         {
@@ -71,7 +74,7 @@ impl Move<'_> {
         };
         // An empty one is nothing to lose, but where the state here has left it is what became of
         // it.
-        if same::is_empty(&theirs)? && self.ours().standing().await? != Standing::Transferred {
+        if equality::is_empty(&theirs)? && self.ours().standing().await? != Standing::Transferred {
             return Ok(Came::Nothing);
         }
         let _quiet = source.file.as_deref().map(Quiet::hold).transpose()?;
@@ -119,7 +122,7 @@ impl Move<'_> {
             return Ok(None);
         };
         let ours = self.ours();
-        if same::is_empty(&theirs)? && ours.standing().await? != Standing::Transferred {
+        if equality::is_empty(&theirs)? && ours.standing().await? != Standing::Transferred {
             return Ok(None);
         }
         Ok(
@@ -253,7 +256,7 @@ impl Move<'_> {
         let Some(again) = self.read(source)? else {
             return Ok(None);
         };
-        Ok((!same::differences(before, &again)?.is_empty()).then_some(again))
+        Ok((!equality::differences(before, &again)?.is_empty()).then_some(again))
     }
 
     /// What is here of the state, or of what came from it. Fails where there is another.
@@ -269,18 +272,18 @@ impl Move<'_> {
             Standing::Live => {}
         }
         let current = self.in_clear(ours.bytes().await?.into())?;
-        let differences = same::differences(&current, theirs)?;
+        let differences = equality::differences(&current, theirs)?;
         if differences.is_empty() {
             return Ok(Here::TheSame);
         }
-        let (here, there) = (same::head(&current)?, same::head(theirs)?);
+        let (here, there) = (equality::head(&current)?, equality::head(theirs)?);
         if !here.lineage.is_empty()
             && here.lineage == there.lineage
-            && same::differences_in_values(&current, theirs)?.is_empty()
+            && equality::differences_in_values(&current, theirs)?.is_empty()
         {
             // One is a copy of the other from before something was said beside the values: the
             // later one counts.
-            return Ok(if same::is_older(&current, theirs)? {
+            return Ok(if equality::is_older(&current, theirs)? {
                 Here::Older
             } else {
                 Here::TheSame
@@ -317,7 +320,7 @@ impl Move<'_> {
         versions: &[serde_json::Value],
         theirs: &[u8],
     ) -> Result<bool, Failure> {
-        let there = same::head(theirs)?;
+        let there = equality::head(theirs)?;
         let is_candidate = |version: &&serde_json::Value| {
             version["serial"] == there.serial
                 && version["lineage"] == there.lineage.as_str()
@@ -330,8 +333,8 @@ impl Move<'_> {
             .filter_map(|version| version["number"].as_u64())
         {
             let version = ours.version(number).await?;
-            if !same::head(&version)?.encrypted
-                && same::differences_in_values(&version, theirs)?.is_empty()
+            if !equality::head(&version)?.encrypted
+                && equality::differences_in_values(&version, theirs)?.is_empty()
             {
                 return Ok(true);
             }
@@ -353,7 +356,7 @@ impl Move<'_> {
             // The client would give it another lineage in a backend of this kind.
             ours.arrive(theirs.to_vec(), has_come).await?;
         }
-        let differences = same::differences_in_values(&self.read_here()?, theirs)?;
+        let differences = equality::differences_in_values(&self.read_here()?, theirs)?;
         if differences.is_empty() {
             return Ok(());
         }
@@ -438,10 +441,8 @@ impl Move<'_> {
     /// Locks the state there. Whatever keeps that from being done is an end: it may be in use, or
     /// be locked the next time.
     async fn lock_there(&self, wire: &Wire, place: &str) -> Result<Intent, Failure> {
-        let to = Record::http(&self.address.text()).place(
-            self.invocation.root(),
-            crate::cli::terraform::DEFAULT_WORKSPACE,
-        );
+        let to =
+            Record::http(&self.address.text()).place(self.invocation.root(), DEFAULT_WORKSPACE);
         Ours::new(wire, String::new())
             .begin(&to)
             .await

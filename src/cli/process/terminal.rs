@@ -17,10 +17,10 @@ const OURSELVES: &str = "/proc/self/exe";
 const TO_FRONT: &str = "terminal-to-front";
 
 /// The terminal that controls this process, where one does.
-pub(super) struct Terminal(File);
+pub(in crate::cli) struct Terminal(File);
 
 impl Terminal {
-    pub(super) fn find() -> Option<Self> {
+    pub(in crate::cli) fn find() -> Option<Self> {
         let file = File::options()
             .read(true)
             .write(true)
@@ -30,12 +30,12 @@ impl Terminal {
     }
 
     /// Whether a group is in the foreground.
-    pub(super) fn is_with(&self, group: Pid) -> bool {
+    pub(in crate::cli) fn is_with(&self, group: Pid) -> bool {
         tcgetpgrp(&self.0).is_ok_and(|in_front| in_front == group)
     }
 
     /// Puts a group in the foreground, where ours is there.
-    pub(super) fn reserve(&self, to: Pid) {
+    pub(in crate::cli) fn reserve(&self, to: Pid) {
         if self.is_with(getpgrp()) {
             // Of a terminal that has hung up nothing is wanted.
             let _ = tcsetpgrp(&self.0, to);
@@ -44,7 +44,7 @@ impl Terminal {
 
     /// Puts our group there again, where that one is there; whoever else is there meanwhile stays.
     /// Of that one a process has to be left, if only a zombie.
-    pub(super) fn take_back(&self, from: Pid) {
+    pub(in crate::cli) fn take_back(&self, from: Pid) {
         if !self.is_with(from) {
             return;
         }
@@ -91,7 +91,7 @@ pub(in crate::cli) fn put_to_front() -> bool {
 
 /// Whether somebody could let us go on if we stopped: a shell that has started our group as a job.
 /// Where nobody could, the kernel stops no group either.
-pub(super) fn can_be_resumed() -> bool {
+pub(in crate::cli) fn can_be_resumed() -> bool {
     let Some(own) = Family::of(getpid()) else {
         return false;
     };

@@ -5,14 +5,15 @@
 //! was read back from there. Whatever interrupts this, the same command goes on: what is there
 //! already counts.
 
-use super::ours::{Intent, Ours, Standing, tell};
-use super::{Hindrance, Move, same};
-use crate::cli::client::Refusal;
+use crate::cli::common::refusal::Refusal;
+use crate::cli::module::folder::Lock;
 use crate::cli::module::target::http_address;
 use crate::cli::output::{self, Failure};
-use crate::cli::run::folder::Lock;
-use crate::cli::terraform::Push;
-use crate::cli::terraform::Using;
+use crate::cli::terraform::calls::{Push, Using};
+use crate::cli::transfer::equality;
+use crate::cli::transfer::hindrance::Hindrance;
+use crate::cli::transfer::server_side::{Intent, Ours, Standing, tell};
+use crate::cli::transfer::state_move::Move;
 use crate::hcl::{Found, Kind};
 
 /// What became of it.
@@ -124,7 +125,7 @@ impl Move<'_> {
                 tell(&format!("{place} holds this state already"));
                 return Ok(());
             }
-            There::Another(_, false) if same::is_empty(&state).map_err(before)? => {
+            There::Another(_, false) if equality::is_empty(&state).map_err(before)? => {
                 tell(&format!("{place} holds a state, and the one here is empty"));
                 return Ok(());
             }
@@ -158,20 +159,20 @@ impl Move<'_> {
         let Some(theirs) = self.invocation.pull(&Using::default())? else {
             return Ok(There::Nothing);
         };
-        let is_older = same::is_older(&theirs, ours)?;
+        let is_older = equality::is_older(&theirs, ours)?;
         if is_older
-            && (same::differences_in_values(ours, &theirs)?.is_empty()
+            && (equality::differences_in_values(ours, &theirs)?.is_empty()
                 || self
                     .was_here(here, &here.versions().await?, &theirs)
                     .await?)
         {
             return Ok(There::Older);
         }
-        let differences = same::differences(ours, &theirs)?;
+        let differences = equality::differences(ours, &theirs)?;
         Ok(match () {
             () if differences.is_empty() => There::TheSame,
             // Some backends show an empty state where there is none.
-            () if !is_older && same::is_empty(&theirs)? => There::Nothing,
+            () if !is_older && equality::is_empty(&theirs)? => There::Nothing,
             () => There::Another(differences, is_older),
         })
     }
@@ -182,11 +183,11 @@ impl Move<'_> {
         let Some(theirs) = self.invocation.pull(&Using::default())? else {
             return Ok(There::Nothing);
         };
-        let differences = same::differences_in_values(ours, &theirs)?;
+        let differences = equality::differences_in_values(ours, &theirs)?;
         Ok(match () {
-            () if same::is_older(&theirs, ours)? => There::Older,
+            () if equality::is_older(&theirs, ours)? => There::Older,
             () if differences.is_empty() => There::TheSame,
-            () if same::is_empty(&theirs)? => There::Nothing,
+            () if equality::is_empty(&theirs)? => There::Nothing,
             () => There::Another(differences, false),
         })
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use crate::cli::client::on_the_way;
+use crate::cli::client::network::on_the_way;
 use crate::cli::module::address::Address;
 use crate::cli::output;
 use crate::model::name::StateName;

@@ -33,7 +33,7 @@ use signal_hook::iterator::exfiltrator::WithOrigin;
 use signal_hook::low_level::siginfo::Origin;
 use tokio::sync::Notify;
 
-use super::terminal::{Terminal, can_be_resumed};
+use crate::cli::process::terminal::{Terminal, can_be_resumed};
 use crate::model::clock;
 
 /// A signal that comes so soon after the same one is meant as one: `timeout` and build servers
@@ -76,7 +76,7 @@ pub(in crate::cli) fn code_of(signal: i32) -> ExitCode {
 }
 
 /// Why a program was not started.
-pub(super) enum NotStarted {
+pub(in crate::cli) enum NotStarted {
     /// A signal came first.
     Signal(i32),
     /// The system did not start it.
@@ -136,7 +136,7 @@ impl Signals {
     }
 
     /// Starts a child that is told of signals from its first moment on, unless one came already.
-    pub(super) fn start(&self, command: &mut Command) -> Result<Running, NotStarted> {
+    pub(in crate::cli) fn start(&self, command: &mut Command) -> Result<Running, NotStarted> {
         let child = self.desk.start(command)?;
         Ok(Running {
             child,
@@ -146,14 +146,14 @@ impl Signals {
 }
 
 /// A child that is told of signals.
-pub(super) struct Running {
+pub(in crate::cli) struct Running {
     child: Child,
     desk: Arc<Desk>,
 }
 
 impl Running {
     /// Waits for its end, on this thread.
-    pub(super) fn wait(mut self) -> io::Result<ExitStatus> {
+    pub(in crate::cli) fn wait(mut self) -> io::Result<ExitStatus> {
         self.desk.wait(&mut self.child)
     }
 }

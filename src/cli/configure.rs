@@ -4,25 +4,22 @@
 //! Never over a file that it did not write, never through a link, never beside sources that it
 //! cannot judge, and never with a secret in it.
 
-pub(super) mod identity;
-pub(super) mod sources;
-
 use std::io::ErrorKind;
 use std::path::Path;
 
 use clap::Args;
 use serde_json::json;
 
-use super::Format;
-use super::output::{self, Failure};
-use super::run::folder::Lock;
+use crate::cli::common::flags::Format;
 use crate::cli::module::address::{Address, Base};
 use crate::cli::module::detect;
 use crate::cli::module::detect::Module;
+use crate::cli::module::folder::Lock;
+use crate::cli::module::identity::Whose;
+use crate::cli::module::sources::{Beside, Sources, not_ours, nothing_to_load};
+use crate::cli::output::{self, Failure};
 use crate::hcl::{Backend, FILE, Found, Kind, Present, Writer};
 use crate::model::name::{BuildingBlock, Workspace};
-use identity::Whose;
-use sources::{Beside, Sources, not_ours, nothing_to_load};
 
 #[derive(Args)]
 pub(super) struct ConfigureArgs {

@@ -5,20 +5,20 @@
 //! error or in a `Debug`.
 
 use std::convert::Infallible;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::signals::Signals;
-use super::{End, Stop};
-use crate::cli::client::{Refusal, Reply, Wire, secret_in};
+use crate::cli::client::wire::Reply;
+use crate::cli::client::wire::Wire;
+use crate::cli::common::reach::secret_in;
+use crate::cli::common::refusal::Refusal;
 use crate::cli::output::{self, Failure};
-use crate::cli::terraform::Credentials;
+use crate::cli::terraform::credentials::Credentials;
 use crate::model::clock::{self, Timestamp};
 use crate::model::key::KeyId;
 use crate::model::name::{BuildingBlock, StateName, Workspace};
@@ -38,14 +38,8 @@ const LATEST_AGAIN: Duration = Duration::from_secs(10);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long it may take to end one; nobody waits longer for a command that is over.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a token that is on its way is waited for when a signal came, so that it can be ended.
-const GRACE: Duration = Duration::from_secs(2);
-
 /// With how many names a mistyped one is compared.
 const MAX_COMPARED: usize = 1_000;
-
-/// A key that is being read.
-pub(super) type Reading = JoinHandle<Result<Key, Failure>>;
 
 /// The key that tokens are made from, and the way to its server.
 pub(in crate::cli) struct Key {
@@ -56,11 +50,6 @@ pub(in crate::cli) struct Key {
 }
 
 impl Key {
-    /// From the file that has its secret, while other things are done.
-    pub(super) fn begin(file: PathBuf, server: String) -> Reading {
-        tokio::task::spawn_blocking(move || Self::read(&file, &server))
-    }
-
     /// From the file that has its secret.
     pub(in crate::cli) fn read(file: &Path, server: &str) -> Result<Self, Failure> {
         let secret = secret_in(file)?;
@@ -117,7 +106,7 @@ impl Key {
     }
 
     /// A token for one state, or for a workspace.
-    async fn login_for(
+    pub(in crate::cli) async fn login_for(
         self,
         workspace: &Workspace,
         block: Option<&BuildingBlock>,
@@ -129,11 +118,7 @@ impl Key {
         let first = timeout(ANSWER_TIMEOUT, self.ask("POST", "/api/login", &wanted)).await;
         let reply = match first {
             // The server's tokens may live for less.
-            Ok(Err(refusal))
-                if refusal
-                    .status_and_code()
-                    .is_some_and(|(status, _)| status == 400) =>
-            {
+            Ok(Err(refusal)) if refusal.has_status(400) => {
                 wanted["expires_in"] = Value::Null;
                 self.within(ANSWER_TIMEOUT, "POST", "/api/login", &wanted)
                     .await?
@@ -171,47 +156,6 @@ fn life(answer: &Value) -> Duration {
         .as_u64()
         .map_or(SHORTEST_LIFE, Duration::from_secs)
         .max(SHORTEST_LIFE)
-}
-
-/// A token that is on its way.
-pub(super) struct Login(JoinHandle<Result<Token, Failure>>);
-
-impl Login {
-    /// Asks for a token, while other things are done.
-    pub(super) fn begin(key: Reading, state: StateName) -> Self {
-        Self(tokio::spawn(async move {
-            key.await.map_err(Failure::because)??.login(&state).await
-        }))
-    }
-
-    /// The same for a state or a whole workspace.
-    pub(super) fn begin_for(
-        key: Reading,
-        workspace: Workspace,
-        block: Option<BuildingBlock>,
-    ) -> Self {
-        Self(tokio::spawn(async move {
-            key.await
-                .map_err(Failure::because)??
-                .login_for(&workspace, block.as_ref())
-                .await
-        }))
-    }
-
-    /// The token, unless a signal comes first.
-    pub(super) async fn done(mut self, signals: &Signals) -> Result<Token, Stop> {
-        let login = tokio::select! {
-            login = &mut self.0 => login,
-            signal = signals.ended() => {
-                if let Ok(Ok(Ok(token))) = timeout(GRACE, &mut self.0).await {
-                    token.end().await;
-                }
-                self.0.abort();
-                return Err(Stop::Ended(End::Signal(signal)));
-            }
-        };
-        Ok(login.map_err(Failure::because)??)
-    }
 }
 
 /// A thread that keeps a token alive, until this is gone.
@@ -305,7 +249,7 @@ impl Token {
 
     /// Whether it may write states; what the server does not say counts as a yes, since it judges
     /// itself.
-    pub(super) fn may_write(&self) -> bool {
+    pub(in crate::cli) fn may_write(&self) -> bool {
         let save = |name: &String| matches!(name.as_str(), "TFSTATE_SAVE" | "ADM_TFSTATE_SAVE");
         self.permissions
             .as_ref()
@@ -313,12 +257,12 @@ impl Token {
     }
 
     /// The id of the key that it was made from.
-    pub(super) fn key_id(&self) -> String {
+    pub(in crate::cli) fn key_id(&self) -> String {
         self.key.id.to_string()
     }
 
     /// The names of the states of a workspace that the key may see; none where they cannot be had.
-    pub(super) async fn known_states(&self, workspace: &Workspace) -> Vec<String> {
+    pub(in crate::cli) async fn known_states(&self, workspace: &Workspace) -> Vec<String> {
         let path = format!("/api/terraform/state?workspace={workspace}");
         let list = self
             .key
@@ -336,7 +280,7 @@ impl Token {
     }
 
     /// Extends it again and again, for as long as this is polled.
-    pub(super) async fn keep(&mut self) -> Infallible {
+    pub(in crate::cli) async fn keep(&mut self) -> Infallible {
         let mut wait = self.life / PARTS;
         let mut was_told = false;
         loop {

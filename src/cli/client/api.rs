@@ -1,0 +1,195 @@
+//! The one client of the API, and the ways to reach it: the running server's socket, a server
+//! elsewhere, or, when none runs, the same application started inside the command for as long as it
+//! takes. So the command line, the page and a script see the same thing.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use crate::cli::client::inside::Inside;
+use crate::cli::client::network;
+use crate::cli::client::wire::Reply;
+use crate::cli::client::wire::Wire;
+use crate::cli::common::nearest;
+use crate::cli::common::reach::Reach;
+use crate::cli::common::reach::Way;
+use crate::cli::common::reach::owner_of;
+use crate::cli::common::reach::secret_in;
+use crate::cli::common::refusal::Server;
+use crate::cli::output;
+use crate::cli::output::Failure;
+use crate::domain::engine::data_dir;
+use crate::domain::engine::data_dir::DirError;
+use crate::domain::engine::data_dir::DirLock;
+use crate::domain::engine::data_dir::SOCKET;
+use crate::http;
+use crate::model::clock;
+
+/// How long a command waits for another one, or for a server that starts or leaves.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often it looks meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(25);
+/// Whether a command makes a database where there is none.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) enum WhereNone {
+    /// It makes one.
+    Make,
+    /// It says that there is none, and leaves nothing behind.
+    Refuse,
+}
+
+/// A way to the API.
+pub(in crate::cli) struct Client {
+    wire: Arc<Wire>,
+    inside: Option<Inside>,
+    // Keeps the data directory open where its path is too long for a socket's.
+    _open: Option<std::fs::File>,
+}
+
+impl Client {
+    /// Finds the way for a command that needs what is there.
+    pub(in crate::cli) async fn connect(reach: &Reach) -> Result<Self, Failure> {
+        Self::connect_or(reach, WhereNone::Refuse).await
+    }
+
+    /// Finds the way.
+    pub(in crate::cli) async fn connect_or(
+        reach: &Reach,
+        where_none: WhereNone,
+    ) -> Result<Self, Failure> {
+        match reach.way()? {
+            Way::Directory(dir) => Self::on_directory(dir, where_none).await,
+            Way::Elsewhere {
+                url,
+                key_file,
+                because,
+            } => Self::elsewhere(url, key_file, because),
+        }
+    }
+
+    fn elsewhere(url: &str, key_file: &Path, because: &str) -> Result<Self, Failure> {
+        let base = network::address("--url", url)?;
+        let secret = secret_in(key_file)?;
+        let instead = format!(
+            "as {} of {}, not as the operator, because {because}",
+            owner_of(&secret),
+            key_file.display()
+        );
+        let server = Server {
+            base,
+            instead_of_operator: Some(output::harmless(&instead)),
+        };
+        Ok(Self {
+            wire: Arc::new(Wire::to(server, secret)?),
+            inside: None,
+            _open: None,
+        })
+    }
+
+    async fn on_directory(dir: &Path, where_none: WhereNone) -> Result<Self, Failure> {
+        let end = clock::monotonic() + PATIENCE;
+        loop {
+            let in_use = match take(dir, where_none) {
+                Ok(lock) => return Self::inside(lock),
+                Err(error @ DirError::InUse { .. }) => error,
+                Err(error) => return Err(Failure::because(error)),
+            };
+            // Another has it: a server with its socket, or a command that will soon be done.
+            let (path, open) = http::reachable_path(dir, SOCKET)?;
+            if tokio::net::UnixStream::connect(&path).await.is_ok() {
+                return Self::by_socket(&path, open, None);
+            }
+            if clock::monotonic() > end {
+                return Err(Failure::Failed(format!(
+                    "{in_use}; it does not answer on its socket"
+                )));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    fn by_socket(
+        path: &Path,
+        open: Option<std::fs::File>,
+        inside: Option<Inside>,
+    ) -> Result<Self, Failure> {
+        Ok(Self {
+            wire: Arc::new(Wire::by_socket(path)?),
+            inside,
+            _open: open,
+        })
+    }
+
+    fn inside(lock: DirLock) -> Result<Self, Failure> {
+        let dir = lock.path().to_owned();
+        let name = format!(".command-{}.sock", std::process::id());
+        let inside = Inside::start(lock, &name)?;
+        let (path, open) = http::reachable_path(&dir, &name)?;
+        Self::by_socket(&path, open, Some(inside))
+    }
+
+    /// Leaves in good order: what the application inside this command still has to write is on disk
+    /// after this.
+    pub(in crate::cli) async fn close(self) -> Result<(), Failure> {
+        let Some(inside) = self.inside else {
+            return Ok(());
+        };
+        // Idle connections of ours would be waited for.
+        drop(self.wire);
+        inside.stop().await
+    }
+
+    /// What requests go over, for several at the same time. It has to be given back before
+    /// [`close`](Self::close).
+    pub(in crate::cli) fn wire(&self) -> Arc<Wire> {
+        Arc::clone(&self.wire)
+    }
+
+    /// Asks, and gives back an answer that is not an error.
+    pub(in crate::cli) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Reply, Failure> {
+        match self
+            .wire
+            .ask(method, path, body.map(|body| Bytes::from(body.to_string())))
+            .await
+        {
+            Ok(reply) => Ok(reply),
+            Err(refusal) => Err(nearest::explained(&self.wire, refusal).await),
+        }
+    }
+
+    /// Asks for JSON.
+    pub(in crate::cli) async fn get(&self, path: &str) -> Result<Value, Failure> {
+        self.ask("GET", path, None).await?.json()
+    }
+
+    /// Asks for all pages of a list, or for as many rows as are wanted; `{"<name>": […], "next"}`
+    /// as one page would be.
+    pub(in crate::cli) async fn list(
+        &self,
+        path: &str,
+        name: &str,
+        cursor: &str,
+        wanted: Option<usize>,
+    ) -> Result<Value, Failure> {
+        match self.wire.list(path, name, cursor, wanted).await {
+            Ok(list) => Ok(list),
+            Err(refusal) => Err(nearest::explained(&self.wire, refusal).await),
+        }
+    }
+}
+
+/// Takes the data directory of a command.
+fn take(dir: &Path, where_none: WhereNone) -> Result<DirLock, DirError> {
+    match where_none {
+        WhereNone::Make => data_dir::make(dir).and_then(|()| DirLock::take(dir)),
+        WhereNone::Refuse => DirLock::take_used(dir),
+    }
+}

@@ -1,0 +1,44 @@
+//! The application inside a command, where no server runs: it listens on a socket of its own for as
+//! long as the command takes.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::cli::output::Failure;
+use crate::config::{Limits, TrustedProxies};
+use crate::domain::Domain;
+use crate::domain::engine::data_dir::DirLock;
+use crate::http::{self, Bindings, Running};
+
+/// The application inside this command.
+pub(super) struct Inside {
+    domain: Arc<Domain>,
+    running: Running,
+    socket: PathBuf,
+}
+
+impl Inside {
+    /// Starts it on a data directory, on a socket of this name there.
+    pub(super) fn start(lock: DirLock, name: &str) -> Result<Self, Failure> {
+        let dir = lock.path().to_owned();
+        let domain = Domain::open(lock, Limits::default()).map_err(Failure::because)?;
+        let bindings = Bindings {
+            tcp: None,
+            socket: http::bind_socket(&dir, name)?,
+            workers: Some(1),
+        };
+        let running = http::start(&domain, TrustedProxies::default(), bindings)?;
+        Ok(Self {
+            domain,
+            running,
+            socket: dir.join(name),
+        })
+    }
+
+    /// Stops it: what it still has to write is on disk after this.
+    pub(super) async fn stop(self) -> Result<(), Failure> {
+        self.running.stop().await?;
+        self.domain.close().await;
+        Ok(std::fs::remove_file(self.socket)?)
+    }
+}

@@ -1,0 +1,330 @@
+//! Requests and answers: what goes over one way to a server, how long it is waited for, and lists
+//! page by page.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::Method;
+use serde_json::Value;
+use tokio::time::timeout;
+
+use crate::cli::client::network::ANSWER_TIMEOUT;
+use crate::cli::client::network::http_patient;
+use crate::cli::client::network::on_the_way;
+use crate::cli::common::refusal::Refusal;
+use crate::cli::common::refusal::Server;
+use crate::cli::output;
+use crate::cli::output::Failure;
+use crate::model::secret::Secret;
+
+/// The pace in bytes a second at which a body may go to it; the server takes none that is slower.
+const SLOWEST_BODY: u64 = 8 * 1024;
+/// What takes as long as it takes, with nothing to be read meanwhile: a network that goes away is
+/// noticed by its connection.
+const LONG: [&str; 5] = ["/api/verify", "/api/prune", "/purge", "/rollback", "/diff"];
+
+/// How often a request that the server has no room for is made again, and after how long.
+const MAX_TRIES: u32 = 120;
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(500);
+
+/// How many rows of a list are asked for at a time, until a server says that it gives less.
+const PAGE: u32 = 1_000;
+
+/// What requests go over; several at the same time may.
+pub(in crate::cli) struct Wire {
+    http: reqwest::Client,
+    server: Arc<Server>,
+    secret: Option<Secret>,
+    /// How long to wait for an answer, and within it; for ever on this machine.
+    timeout: Option<Duration>,
+    page: AtomicU32,
+}
+
+/// An answer that is not an error.
+pub(in crate::cli) struct Reply {
+    pub(in crate::cli) bytes: Bytes,
+}
+
+impl Reply {
+    /// The answer as JSON. Every answer of the API is an object; whatever else it is was not said
+    /// by a statekeep.
+    pub(in crate::cli) fn json(&self) -> Result<Value, Failure> {
+        let answer = serde_json::from_slice(&self.bytes)
+            .ok()
+            .filter(Value::is_object);
+        answer.ok_or_else(|| {
+            Failure::Failed(
+                "the server's answer is no JSON object; is --url a statekeep?".to_owned(),
+            )
+        })
+    }
+}
+
+/// Where a list goes on behind a page, which is not where it began; null at its end.
+pub(in crate::cli) fn following(page: &mut Value, begun_at: &Value) -> Result<Value, Failure> {
+    let next = page["next"].take();
+    if !next.is_null() && next == *begun_at {
+        return Err(Failure::Failed(
+            "the server's list never ends; is --url a statekeep?".to_owned(),
+        ));
+    }
+    Ok(next)
+}
+
+impl Wire {
+    /// To a server elsewhere.
+    pub(in crate::cli) fn elsewhere(url: &str, secret: Secret) -> Result<Self, Failure> {
+        Self::to(
+            Server {
+                base: url.trim_end_matches('/').to_owned(),
+                instead_of_operator: None,
+            },
+            secret,
+        )
+    }
+
+    /// To the server that listens on a socket of this machine. Requests go without a secret, and
+    /// their answers may take as long as they take.
+    pub(in crate::cli) fn by_socket(path: &Path) -> Result<Self, Failure> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        // No certificates are needed here, and an air-gapped machine may have none.
+        let http = reqwest::Client::builder()
+            .unix_socket(path)
+            .tls_certs_only([])
+            .build()
+            .map_err(Failure::because)?;
+        let server = Server {
+            base: "http://localhost".to_owned(),
+            instead_of_operator: None,
+        };
+        Ok(Self {
+            http,
+            server: Arc::new(server),
+            secret: None,
+            timeout: None,
+            page: AtomicU32::new(PAGE),
+        })
+    }
+
+    /// To a server over a network, as the owner of a secret.
+    pub(in crate::cli) fn to(server: Server, secret: Secret) -> Result<Self, Failure> {
+        let http = http_patient(&server.base)?;
+        Ok(Self {
+            http,
+            server: Arc::new(server),
+            secret: Some(secret),
+            timeout: Some(ANSWER_TIMEOUT),
+            page: AtomicU32::new(PAGE),
+        })
+    }
+
+    /// The same way, for another's secret.
+    pub(in crate::cli) fn with(&self, secret: Secret) -> Self {
+        let page = AtomicU32::new(self.page.load(Ordering::Relaxed));
+        Self {
+            http: self.http.clone(),
+            server: Arc::clone(&self.server),
+            secret: Some(secret),
+            timeout: self.timeout,
+            page,
+        }
+    }
+
+    /// Asks, and gives back an answer that is not an error. While the server has no room it is
+    /// asked again, for a while.
+    pub(in crate::cli) async fn ask_patiently(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Bytes>,
+    ) -> Result<Reply, Refusal> {
+        let mut tries = 0;
+        loop {
+            match self.ask(method, path, body.clone()).await {
+                Err(refusal) if refusal.is_busy() && tries < MAX_TRIES => {
+                    tokio::time::sleep(TRY_AGAIN_AFTER).await
+                }
+                answer => return answer,
+            }
+            tries += 1;
+        }
+    }
+
+    /// Asks for all pages of a list, or for as many rows as are wanted; `{"<name>": […], "next"}`
+    /// as one page would be.
+    pub(in crate::cli) async fn list(
+        &self,
+        path: &str,
+        name: &str,
+        cursor: &str,
+        wanted: Option<usize>,
+    ) -> Result<Value, Refusal> {
+        let mut rows = Vec::new();
+        let mut next = Value::Null;
+        loop {
+            let missing = wanted.map(|wanted| wanted.saturating_sub(rows.len()));
+            let mut page = self.page(path, cursor, &next, missing).await?;
+            next = following(&mut page, &next).map_err(Refusal::of)?;
+            rows.extend(
+                page[name]
+                    .as_array_mut()
+                    .map(std::mem::take)
+                    .unwrap_or_default(),
+            );
+            if next.is_null() || wanted.is_some_and(|wanted| rows.len() >= wanted) {
+                return Ok(serde_json::json!({ name: rows, "next": next }));
+            }
+        }
+    }
+
+    /// Asks for a page of a list, as large as the server gives it and with no more rows than are
+    /// wanted.
+    pub(in crate::cli) async fn page(
+        &self,
+        path: &str,
+        cursor: &str,
+        next: &Value,
+        wanted: Option<usize>,
+    ) -> Result<Value, Refusal> {
+        let separator = if path.contains('?') { '&' } else { '?' };
+        let from = if next.is_null() {
+            String::new()
+        } else {
+            format!("&{cursor}={}", output::text(next))
+        };
+        loop {
+            let most = self.page.load(Ordering::Relaxed);
+            let limit = wanted
+                .and_then(|wanted| u32::try_from(wanted).ok())
+                .map_or(most, |wanted| wanted.min(most))
+                .max(1);
+            match self
+                .ask(
+                    "GET",
+                    &format!("{path}{separator}limit={limit}{from}"),
+                    None,
+                )
+                .await
+            {
+                Ok(reply) => return reply.json().map_err(Refusal::of),
+                Err(refusal) => match refusal.largest_page() {
+                    Some(largest) if largest < limit => {
+                        self.page.store(largest.max(1), Ordering::Relaxed)
+                    }
+                    _ => return Err(refusal),
+                },
+            }
+        }
+    }
+
+    /// Asks once.
+    pub(in crate::cli) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Bytes>,
+    ) -> Result<Reply, Refusal> {
+        let method = Method::from_bytes(method.as_bytes())
+            .map_err(|error| Refusal::Unreachable(error.to_string()))?;
+        let mut request = self
+            .http
+            .request(method, format!("{}{path}", self.server.base));
+        if let Some(secret) = &self.secret {
+            request = request.bearer_auth(secret.reveal());
+        }
+        let on_its_way =
+            Duration::from_secs(body.as_ref().map_or(0, Bytes::len) as u64 / SLOWEST_BODY);
+        if let Some(body) = body {
+            request = request
+                .header(reqwest::header::CONTENT_TYPE, "application/json")
+                .body(body);
+        }
+        let limit = self
+            .timeout
+            .filter(|_| !LONG.iter().any(|part| path.contains(part)));
+        let unreachable = |error: reqwest::Error| {
+            Refusal::Unreachable(format!(
+                "cannot reach {}: {}",
+                self.server.base,
+                on_the_way(&error)
+            ))
+        };
+        let mut response = self
+            .within(limit.map(|limit| limit + on_its_way), request.send())
+            .await?
+            .map_err(unreachable)?;
+        let status = response.status();
+        let mut bytes = Vec::new();
+        while let Some(chunk) = self
+            .within(limit, response.chunk())
+            .await?
+            .map_err(unreachable)?
+        {
+            bytes.extend_from_slice(&chunk);
+        }
+        let bytes = Bytes::from(bytes);
+        if status.is_success() {
+            Ok(Reply { bytes })
+        } else {
+            Err(Refusal::refused(status, &bytes, path, &self.server))
+        }
+    }
+
+    /// What comes within a time, if there is one.
+    async fn within<T>(
+        &self,
+        limit: Option<Duration>,
+        coming: impl Future<Output = T>,
+    ) -> Result<T, Refusal> {
+        let Some(limit) = limit else {
+            return Ok(coming.await);
+        };
+        let late = |_| {
+            let limit = crate::model::span::Span(limit);
+            Refusal::Unreachable(format!(
+                "{} says nothing for {limit}: the server, or the network on the way to it, is gone",
+                self.server.base
+            ))
+        };
+        timeout(limit, coming).await.map_err(late)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_says_nothing_is_given_up() {
+        let said = |answer: &'static [u8]| {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+            let url = format!("http://{}", listener.local_addr().expect("an address"));
+            let silent = std::thread::spawn(move || {
+                let (mut stream, _) = listener.accept().expect("a connection");
+                std::io::Write::write_all(&mut stream, answer).expect("it is written");
+                stream
+            });
+            let wire = Wire {
+                timeout: Some(Duration::from_millis(50)),
+                ..Wire::elsewhere(&url, Secret::new("x".to_owned())).expect("a way")
+            };
+            let asked = crate::http::block_on(wire.ask("GET", "/api/keys", None));
+            drop(silent.join());
+            asked.map_or_else(
+                |refusal| refusal.into_failure().into_message(),
+                |_| "an answer".to_owned(),
+            )
+        };
+        assert!(said(b"").contains("says nothing for"));
+        assert!(
+            said(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf").contains("says nothing for")
+        );
+        assert_eq!(
+            said(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhalf"),
+            "an answer"
+        );
+    }
+}

@@ -1,0 +1,24 @@
+//! The flags that every command takes that speaks with a server.
+
+use clap::{Args, ValueEnum};
+
+use crate::cli::common::reach::Reach;
+
+/// What every command that speaks with a server takes.
+#[derive(Args)]
+pub(in crate::cli) struct Common {
+    #[command(flatten)]
+    pub(in crate::cli) reach: Reach,
+    /// How to print what is asked for
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub(in crate::cli) format: Format,
+}
+
+/// How answers are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum Format {
+    /// Tables and lines for people
+    Text,
+    /// What the API answers
+    Json,
+}

@@ -1,0 +1,109 @@
+//! Sending one version: what it follows, its address, and its hold.
+
+use bytes::Bytes;
+use reqwest::Url;
+use serde_json::{Value, json};
+
+use crate::cli::client::wire::Wire;
+use crate::cli::import::failed::Failed;
+use crate::cli::import::plan::{Content, Planned};
+use crate::model::clock::Timestamp;
+use crate::model::name::StateName;
+
+/// What the next version follows.
+#[derive(Clone, Copy)]
+pub(super) enum Onto {
+    Nothing,
+    After(u64),
+    Current,
+}
+
+/// A version that the server has stored.
+pub(super) struct Stored {
+    pub(super) number: u64,
+    /// Whether the server gave it another time than it had.
+    pub(super) has_another_time: bool,
+}
+
+/// Sends a version. `deletes` is whether the state is deleted behind it.
+pub(super) async fn upload(
+    wire: &Wire,
+    name: &StateName,
+    version: Planned,
+    onto: Onto,
+    deletes: bool,
+) -> Result<Stored, Failed> {
+    let path = path(name, &version, onto, deletes).map_err(Failed::because)?;
+    let bytes = read(version.content).await?;
+    let reply = wire.ask_patiently("POST", &path, Some(bytes)).await?;
+    let no_version = || Failed::because("the server's answer is no version; is --url a statekeep?");
+    let answer = reply.json().map_err(|_| no_version())?;
+    let number = answer["number"].as_u64().ok_or_else(no_version)?;
+    Ok(Stored {
+        number,
+        has_another_time: version
+            .created_at
+            .is_some_and(|asked| is_another_time(&asked, &answer["created_at"])),
+    })
+}
+
+fn is_another_time(asked: &str, given: &Value) -> bool {
+    Timestamp::parse(asked) != given.as_str().and_then(Timestamp::parse)
+}
+
+async fn read(content: Content) -> Result<Bytes, Failed> {
+    if let Content::Memory(bytes) = content {
+        return Ok(bytes);
+    }
+    tokio::task::spawn_blocking(move || content.read())
+        .await
+        .map_err(Failed::because)?
+        .map_err(Failed::because)
+}
+
+/// The address that a version is sent to, with what is known of it.
+fn path(name: &StateName, version: &Planned, onto: Onto, deletes: bool) -> Result<String, String> {
+    let text = |number: u64| number.to_string();
+    let yes = |is: bool| is.then(|| "true".to_owned());
+    let (after, append) = match onto {
+        Onto::Nothing => (None, None),
+        Onto::After(number) => (Some(text(number)), None),
+        Onto::Current => (None, yes(true)),
+    };
+    // What is added to another history has its numbers.
+    let number = version.number.filter(|_| append.is_none());
+    let query = [
+        ("after", after),
+        ("append", append),
+        ("number", number.map(text)),
+        ("removed_serial", version.removed_serial.map(text)),
+        ("sha256", version.sha256.clone()),
+        ("created_at", version.created_at.clone()),
+        ("rejected", version.rejected.clone()),
+        ("intermediate", yes(version.intermediate)),
+        ("deleted", yes(deletes)),
+    ];
+    let query = query
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)));
+    let encoded =
+        Url::parse_with_params("http://localhost", query).map_err(|error| error.to_string())?;
+    let query = encoded.query().unwrap_or_default();
+    Ok(format!("{}/import?{query}", name.path()))
+}
+
+/// Holds a version as it was held; says whether the caller may.
+pub(super) async fn hold(
+    wire: &Wire,
+    name: &StateName,
+    number: u64,
+    reason: &str,
+) -> Result<bool, Failed> {
+    let path = format!("{}/versions/{number}/hold", name.path());
+    let body = json!({ "reason": reason }).to_string();
+    match wire.ask_patiently("POST", &path, Some(body.into())).await {
+        Ok(_) => Ok(true),
+        Err(refusal) if refusal.has_status(403) => Ok(false),
+        Err(refusal) => Err(refusal.into()),
+    }
+}

@@ -1,0 +1,80 @@
+//! The rules of what is kept, as flags.
+
+use clap::Args;
+
+use crate::cli::output::Failure;
+use crate::model::retention::{Age, MOST_KEPT, Policy};
+use crate::model::span::Span;
+
+/// What is kept: what any of the rules keeps.
+#[derive(Args)]
+#[command(next_help_heading = "What to keep: whatever any of these keeps")]
+pub(in crate::cli) struct Rules {
+    /// The newest so many versions; rejected ones are not counted
+    #[arg(
+        long,
+        value_name = "VERSIONS",
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_KEPT))
+    )]
+    keep_last: Option<u32>,
+    /// Versions that are younger than this, such as 90d
+    #[arg(long, value_name = "DURATION")]
+    keep_within: Option<Span>,
+    /// The newest version of each of the last so many days that have one, in UTC
+    #[arg(
+        long,
+        value_name = "DAYS",
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_KEPT))
+    )]
+    keep_daily: Option<u32>,
+    /// The newest version of each of the last so many weeks that have one, from Monday on, in UTC
+    #[arg(
+        long,
+        value_name = "WEEKS",
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_KEPT))
+    )]
+    keep_weekly: Option<u32>,
+    /// Snapshots of an apply that went on: keep them for so long only, and let the rules above not
+    /// count them; 0s drops them at once
+    #[arg(long, value_name = "DURATION")]
+    drop_intermediate: Option<Span>,
+    /// Rejected versions: keep them for so long only
+    #[arg(long, value_name = "DURATION")]
+    keep_rejected: Option<Span>,
+}
+
+/// A time span of a flag as a policy has it.
+pub(in crate::cli) fn age(given: Option<Span>) -> Option<Age> {
+    given.map(|span| Age(span.0))
+}
+
+impl Rules {
+    /// The policy that they say.
+    pub(in crate::cli) fn policy(&self) -> Policy {
+        Policy {
+            keep_last: self.keep_last,
+            keep_within: age(self.keep_within),
+            keep_daily: self.keep_daily,
+            keep_weekly: self.keep_weekly,
+            drop_intermediate: age(self.drop_intermediate),
+            keep_rejected: age(self.keep_rejected),
+            keep_all: false,
+        }
+    }
+
+    /// The policy, unless it keeps nothing or makes no sense; `or` is what else can be said.
+    pub(in crate::cli) fn checked(&self, or: &str) -> Result<Policy, Failure> {
+        let policy = self.policy();
+        if policy == Policy::default() {
+            return Err(Failure::Usage(format!(
+                "say what to keep, by at least one of --keep-last, --keep-within, --keep-daily, \
+                    --keep-weekly, --drop-intermediate and \
+                 --keep-rejected, or by {or}"
+            )));
+        }
+        policy
+            .check()
+            .map_err(|why| Failure::Usage(format!("{} {}", why.flag(), why.reason())))?;
+        Ok(policy)
+    }
+}

@@ -1,0 +1,109 @@
+//! The folder of a root module in which `run` generates a file: the lock on it, and what a killed
+//! command left there.
+//!
+//! One `run` at a time generates in a folder. It holds a lock on the folder itself, which leaves
+//! nothing behind and ends with its holder.
+
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use crate::cli::module::detect;
+use crate::cli::output::{self, Failure};
+use crate::hcl::{self, BORROWED_FILE, Backend, Borrowed, FILE, Present, Writer};
+
+/// The right to generate in a folder, for as long as this lives. Programs that are started
+/// meanwhile do not inherit it.
+pub(in crate::cli) struct Lock {
+    _folder: File,
+}
+
+impl Lock {
+    /// Takes it at once, or says that somebody else has it. Where the file system knows no such
+    /// locks, that is said, and nothing is locked.
+    pub(in crate::cli) fn take(dir: &Path) -> Result<Self, Failure> {
+        let named =
+            |error: &dyn std::fmt::Display| Failure::Failed(format!("{}: {error}", dir.display()));
+        let folder = File::open(dir).map_err(|error| named(&error))?;
+        match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => {
+                return Err(named(
+                    &"another `statekeep run` is at work in this folder with a generated file; \
+                        wait for its end",
+                ));
+            }
+            Err(error) => output::message(&format!(
+                "statekeep: {}: this file system cannot be locked ({error}); do not start a second \
+                    `statekeep run` here meanwhile",
+                dir.display()
+            )),
+        }
+        Ok(Self { _folder: folder })
+    }
+}
+
+/// Whether a `run` that is over, or another that is not, left its file there.
+pub(in crate::cli) fn is_left_over(dir: &Path) -> Result<bool, Failure> {
+    let present = Backend::present(dir).map_err(|error| cannot(dir, &error))?;
+    Ok(matches!(
+        present,
+        Present::Ours(Backend {
+            writer: Writer::Run,
+            ..
+        }) | Present::CutOff
+    ))
+}
+
+/// Removes a file that a `run` left, where the sources configure a backend meanwhile and need none.
+pub(in crate::cli) fn clear(dir: &Path) -> Result<(), Failure> {
+    let _lock = Lock::take(dir)?;
+    if is_left_over(dir)? {
+        Backend::remove(dir).map_err(|error| cannot(dir, &error))
+    } else {
+        Ok(())
+    }
+}
+
+/// Removes the block of another backend that a killed command left, and what it had written beside
+/// the files that it generates.
+pub(in crate::cli) fn sweep(dir: &Path) -> Result<(), Failure> {
+    let has_block = dir.join(BORROWED_FILE).symlink_metadata().is_ok();
+    // A folder that cannot be listed is told by whoever looks at its sources.
+    let left = hcl::left_beside(dir).unwrap_or_default();
+    if !has_block && left.is_empty() {
+        return Ok(());
+    }
+    let _lock = match Lock::take(dir) {
+        // What is beside may be that command's.
+        Err(_) if !has_block => return Ok(()),
+        lock => lock?,
+    };
+    for path in left {
+        drop(std::fs::remove_file(path));
+    }
+    Borrowed::sweep(dir).map(drop).map_err(|error| {
+        Failure::Failed(format!("{}: {error}", detect::in_dir(dir, BORROWED_FILE)))
+    })
+}
+
+/// That the generated file cannot be read, written or removed.
+pub(in crate::cli) fn cannot(dir: &Path, error: &io::Error) -> Failure {
+    let file = detect::in_dir(dir, FILE);
+    let is_refused = matches!(
+        error.kind(),
+        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied
+    );
+    let hint = if error.kind() == ErrorKind::AlreadyExists {
+        "; it appeared meanwhile, so it is left alone"
+    } else if is_refused {
+        "; it has to be there while the command runs: make the folder writable, or configure the \
+            backend in the sources"
+    } else {
+        ""
+    };
+    Failure::Failed(format!("{file}: {error}{hint}"))
+}

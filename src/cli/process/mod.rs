@@ -1,0 +1,6 @@
+//! Programs that this one starts: how they run to their end, which signals reach them, and which
+//! process has the terminal meanwhile.
+
+pub(super) mod child;
+pub(super) mod signals;
+pub(super) mod terminal;

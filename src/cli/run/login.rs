@@ -1,0 +1,66 @@
+//! The way from a key's file to a token, while other things are done.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::cli::client::token::{Key, Token};
+use crate::cli::output::Failure;
+use crate::cli::process::child::End;
+use crate::cli::process::signals::Signals;
+use crate::cli::run::stop::Stop;
+use crate::model::name::{BuildingBlock, StateName, Workspace};
+
+/// How long a token that is on its way is waited for when a signal came, so that it can be ended.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// A key that is being read.
+pub(super) type Reading = JoinHandle<Result<Key, Failure>>;
+
+/// Begins to read a key from the file that has its secret.
+pub(super) fn read_key(file: PathBuf, server: String) -> Reading {
+    tokio::task::spawn_blocking(move || Key::read(&file, &server))
+}
+
+/// A token that is on its way.
+pub(super) struct Login(JoinHandle<Result<Token, Failure>>);
+
+impl Login {
+    /// Asks for a token, while other things are done.
+    pub(super) fn begin(key: Reading, state: StateName) -> Self {
+        Self(tokio::spawn(async move {
+            key.await.map_err(Failure::because)??.login(&state).await
+        }))
+    }
+
+    /// The same for a state or a whole workspace.
+    pub(super) fn begin_for(
+        key: Reading,
+        workspace: Workspace,
+        block: Option<BuildingBlock>,
+    ) -> Self {
+        Self(tokio::spawn(async move {
+            key.await
+                .map_err(Failure::because)??
+                .login_for(&workspace, block.as_ref())
+                .await
+        }))
+    }
+
+    /// The token, unless a signal comes first.
+    pub(super) async fn done(mut self, signals: &Signals) -> Result<Token, Stop> {
+        let login = tokio::select! {
+            login = &mut self.0 => login,
+            signal = signals.ended() => {
+                if let Ok(Ok(Ok(token))) = timeout(GRACE, &mut self.0).await {
+                    token.end().await;
+                }
+                self.0.abort();
+                return Err(Stop::Ended(End::Signal(signal)));
+            }
+        };
+        Ok(login.map_err(Failure::because)??)
+    }
+}

@@ -1,0 +1,105 @@
+//! `statekeep state show`: a state and its lock.
+
+use clap::Args;
+use serde_json::Value;
+
+use crate::cli::client::api::Client;
+use crate::cli::common::existence;
+use crate::cli::common::flags::Format;
+use crate::cli::output;
+use crate::cli::output::Failure;
+use crate::cli::output::harmless;
+use crate::cli::output::size;
+use crate::cli::output::text;
+use crate::cli::output::time;
+use crate::model::name::StateName;
+
+/// A name and a value, as one line.
+type Pair = (&'static str, String);
+
+#[derive(Args)]
+pub(in crate::cli) struct ShowArgs {
+    /// The state, as WORKSPACE/BUILDINGBLOCK
+    state: StateName,
+}
+
+/// Shows it.
+pub(in crate::cli) async fn run(
+    client: &Client,
+    args: &ShowArgs,
+    format: Format,
+) -> Result<(), Failure> {
+    let state = &args.state;
+    let Some(found) = existence::row(client, state).await? else {
+        // Says where it moved to, or that there never was one.
+        client.ask("GET", &state.path(), None).await?;
+        return Err(existence::no_state(client, state).await);
+    };
+    if format == Format::Json {
+        return output::json(&found);
+    }
+    let mut pairs = vec![
+        ("state", state.to_string()),
+        ("address", text(&found["address"])),
+        ("version", text(&found["current"]["number"])),
+    ];
+    pairs.extend(current(&found));
+    pairs.push(("versions", text(&found["versions"])));
+    pairs.push(("history", size(&found["history_size"])));
+    pairs.push(gone(&found));
+    pairs.extend(lock(&found["lock"]));
+    output::pairs(&pairs)
+}
+
+/// What is to be said of the current version.
+fn current(found: &Value) -> Vec<Pair> {
+    let current = &found["current"];
+    if current.is_null() {
+        return Vec::new();
+    }
+    let by = format!(
+        "{} with {}",
+        harmless(&text(&current["created_by"]["name"])),
+        text(&current["terraform_version"])
+    );
+    vec![
+        ("serial", text(&current["serial"])),
+        ("lineage", harmless(&text(&current["lineage"]))),
+        ("written by", by),
+        ("written at", time(&current["created_at"])),
+        ("resources", text(&current["resources"])),
+        ("size", size(&found["size"])),
+        ("sha256", text(&current["sha256"])),
+    ]
+}
+
+/// Since when the state is hidden, and why.
+fn gone(found: &Value) -> Pair {
+    let since = time(&found["deleted_at"]);
+    match found["transferred_to"].as_str() {
+        Some(to) => ("left", format!("{since} for {}", harmless(to))),
+        None => ("deleted", since),
+    }
+}
+
+/// What is to be said of a lock.
+fn lock(lock: &Value) -> Vec<Pair> {
+    if lock.is_null() {
+        return vec![("lock", "-".to_owned())];
+    }
+    let inner = &lock["lock"];
+    let by = format!(
+        "{} ({}) from {}",
+        text(&lock["key"]["name"]),
+        text(&inner["Who"]),
+        text(&lock["address"])
+    );
+    vec![
+        ("lock", harmless(&text(&inner["ID"]))),
+        ("locked by", harmless(&by)),
+        ("locked for", harmless(&text(&inner["Operation"]))),
+        ("locked at", time(&lock["locked_at"])),
+        ("written under it", text(&lock["last_write"]["version"])),
+        ("turned away", text(&lock["refused"]["count"])),
+    ]
+}

@@ -1,0 +1,88 @@
+//! `statekeep state unlock`: breaks the lock with an ID, or the lock that was shown before the
+//! question.
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::cli::client::api::Client;
+use crate::cli::common::ask::Asking;
+use crate::cli::common::done;
+use crate::cli::common::existence;
+use crate::cli::common::flags::Format;
+use crate::cli::common::nearest;
+use crate::cli::common::refusal;
+use crate::cli::output::Failure;
+use crate::cli::output::harmless;
+use crate::cli::output::text;
+use crate::cli::output::time;
+use crate::model::name::StateName;
+
+#[derive(Args)]
+pub(in crate::cli) struct UnlockArgs {
+    /// The state, as WORKSPACE/BUILDINGBLOCK
+    state: StateName,
+    /// Only if it has this lock ID
+    #[arg(long, value_name = "LOCK_ID")]
+    id: Option<String>,
+    #[command(flatten)]
+    asking: Asking,
+}
+
+/// Breaks the lock.
+pub(in crate::cli) async fn run(
+    client: &Client,
+    args: UnlockArgs,
+    format: Format,
+) -> Result<(), Failure> {
+    let UnlockArgs { state, id, asking } = args;
+    let id = match id {
+        None if !asking.answers_yes() => shown(client, &state, &asking).await?,
+        id => id,
+    };
+    let body = id.map(|id| json!({ "ID": id }));
+    let released = client.ask("UNLOCK", &state.path(), body).await?.json()?;
+    if released["ID"].is_null() {
+        existence::state_exists(client, &state).await?;
+    }
+    done::tell(&released, format, || match released["ID"].as_str() {
+        Some(id) => {
+            let (id, who) = (harmless(id), harmless(&text(&released["Who"])));
+            format!("broke the lock {id} on {state}, held by {who}")
+        }
+        None => format!("{state} was not locked"),
+    })
+}
+
+/// Shows the lock to a person, and asks whether to break it. Returns its ID; none if there is no
+/// lock, which the server's answer will say.
+async fn shown(
+    client: &Client,
+    state: &StateName,
+    asking: &Asking,
+) -> Result<Option<String>, Failure> {
+    let (wire, path) = (client.wire(), format!("{}/lock", state.path()));
+    let held = match wire.ask("GET", &path, None).await {
+        Ok(reply) => reply.json()?,
+        Err(refusal) if refusal.has_code("no_lock") => return Ok(None),
+        Err(refusal) => return Err(nearest::explained(&wire, refusal).await),
+    };
+    let question = format!("Break the lock on {state}?");
+    asking.about(&broken(state, &held), &question)?;
+    Ok(held["lock"]["ID"].as_str().map(str::to_owned))
+}
+
+/// What breaking a lock hits.
+fn broken(state: &StateName, held: &Value) -> Vec<String> {
+    let last = &held["last_write"];
+    let written = match last["version"].as_u64() {
+        Some(number) => format!(
+            "version {number} was written under it at {}",
+            time(&last["at"])
+        ),
+        None => "nothing was written under it yet".to_owned(),
+    };
+    vec![
+        refusal::held(state, held),
+        format!("{written}; a command that still runs under it cannot store what it does then"),
+    ]
+}

@@ -1,0 +1,201 @@
+//! A state that may move: where it is, how its client is asked, and whether what the client has
+//! recorded is this server.
+
+use crate::cli::client::wire::Wire;
+use crate::cli::module::address::Address;
+use crate::cli::module::identity::Whose;
+use crate::cli::output::{self, Failure};
+use crate::cli::process::signals;
+use crate::cli::terraform::calls::Using;
+use crate::cli::terraform::credentials::Credentials;
+use crate::cli::terraform::invocation::Invocation;
+use crate::cli::terraform::record::Record;
+use crate::cli::transfer::aside::Aside;
+use crate::cli::transfer::equality;
+use crate::cli::transfer::hindrance::Hindrance;
+use crate::cli::transfer::server_side::{Ours, Standing};
+use crate::hcl::{Borrowed, Found};
+
+/// A state that may move, and who moves it.
+pub(in crate::cli) struct Move<'a> {
+    /// Where it is on this server.
+    pub(in crate::cli) address: &'a Address,
+    /// The way there, with the credentials below.
+    pub(in crate::cli) wire: &'a Wire,
+    /// For the client.
+    pub(in crate::cli) credentials: &'a Credentials,
+    /// The client.
+    pub(in crate::cli) invocation: &'a Invocation,
+}
+
+impl Move<'_> {
+    pub(super) fn ours(&self) -> Ours<'_> {
+        Ours::new(self.wire, self.address.name.path())
+    }
+
+    /// Whether there is a live state here.
+    pub(in crate::cli) async fn lives(&self) -> Result<bool, Failure> {
+        Ok(self.ours().standing().await? == Standing::Live)
+    }
+
+    /// Whether there is a state here. Says where it went, if it is not here any more: the client
+    /// would only say a number.
+    pub(in crate::cli) async fn exists(&self) -> Result<bool, Failure> {
+        let name = &self.address.name;
+        match self.ours().standing().await? {
+            Standing::Live => Ok(true),
+            Standing::Nothing => Ok(false),
+            Standing::Moved => Err(Failure::Failed(format!(
+                "{name} has another address on this server now; `statekeep state show {name}` says which"
+            ))),
+            Standing::Transferred => {
+                let to = self.ours().left_for().await?;
+                Err(Failure::Failed(format!(
+                    "{name} has left for {}, and these sources configure no backend: take the ones \
+                        that do, or bring it back with `statekeep state \
+                     restore {name}`",
+                    output::harmless(&to)
+                )))
+            }
+        }
+    }
+
+    /// Has the client look at another backend than the sources say, without a trace in what it has
+    /// recorded.
+    pub(super) fn with_backend<T>(
+        &self,
+        record: &Record,
+        credentials: Option<&Credentials>,
+        act: impl FnOnce(&Using<'_>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let root = self.invocation.root();
+        let failed = |what: &std::path::Path, error: std::io::Error| {
+            Failure::Failed(format!(
+                "{}: {error}",
+                output::harmless(&what.display().to_string())
+            ))
+        };
+        let data_dir = self.invocation.data_dir();
+        let aside = Aside::make(&data_dir)
+            .and_then(|aside| aside.record(record).map(|()| aside))
+            .map_err(|error| failed(&data_dir, error))?;
+        let _block = Borrowed::create(root, &record.kind, record.config())
+            .map_err(|error| failed(root, error))?;
+        act(&Using {
+            data_dir: Some(aside.path()),
+            credentials,
+        })
+    }
+
+    /// The current version here in clear. Where its client encrypted it, only the client can read
+    /// it.
+    pub(super) fn in_clear(&self, bytes: Vec<u8>) -> Result<Vec<u8>, Failure> {
+        if equality::head(&bytes)?.encrypted {
+            self.read_here()
+        } else {
+            Ok(bytes)
+        }
+    }
+
+    /// The state here, as its client reads it.
+    pub(super) fn read_here(&self) -> Result<Vec<u8>, Failure> {
+        let state = self.with_backend(
+            &Record::http(&self.address.text()),
+            Some(self.credentials),
+            |using| self.invocation.pull(using),
+        )?;
+        state.ok_or_else(|| {
+            Failure::Failed(format!(
+                "{} does not show the state that it just had",
+                self.address.server()
+            ))
+        })
+    }
+
+    /// Makes the new backend known to the client, where that has not been done.
+    pub(super) async fn initialise(&self, found: &Found) -> Result<(), Failure> {
+        let kind = found.label.as_deref().unwrap_or(Record::CLOUD);
+        let record = Record::read(self.invocation)?;
+        let is_ours = match &record {
+            Some(record) => matches!(self.whose(record).await, Whose::This(_)),
+            None => false,
+        };
+        let flags: &[&str] = match record {
+            Some(_) if is_ours => &["-reconfigure"],
+            Some(record) if record.kind == kind => return Ok(()),
+            Some(record) => {
+                return Err(Failure::Failed(format!(
+                    "the sources configure `{kind}`, and the last `init` was for `{}`, which is \
+                        not this server; run `{} init` yourself first",
+                    output::harmless(&record.kind),
+                    self.invocation.shown()
+                )));
+            }
+            None => &[],
+        };
+        let mut command = self.invocation.init(flags, &Using::default());
+        let status =
+            signals::status(&mut command).map_err(|error| self.invocation.not_started(&error))?;
+        if status.success() {
+            return Ok(());
+        }
+        let shown = self.invocation.shown();
+        Err(Failure::Failed(format!(
+            "`{shown} init` for the backend that the sources configure failed ({status}), so \
+                nothing was moved; settings that it needs can stand in \
+             TF_CLI_ARGS_init, or wrap `{shown} init -backend-config=…`"
+        )))
+    }
+
+    /// Whose a recorded backend is; one that has no address is no server like this.
+    pub(super) async fn whose(&self, record: &Record) -> Whose {
+        match record.reached_at() {
+            Some(address) => self.address.whose(&address).await,
+            None => Whose::Others,
+        }
+    }
+
+    /// What the client has recorded, which is not this server: what would move there would move to
+    /// itself.
+    pub(super) async fn elsewhere(&self) -> Result<Record, Hindrance> {
+        let none = || {
+            Failure::Failed(format!(
+                "{} init has recorded no backend",
+                self.invocation.shown()
+            ))
+        };
+        let read = Record::read(self.invocation).and_then(|record| record.ok_or_else(none));
+        let record = read.map_err(Hindrance::unsure)?;
+        let whose = self.whose(&record).await;
+        self.leads_elsewhere(whose).map(|()| record)
+    }
+
+    pub(super) fn leads_elsewhere(&self, whose: Whose) -> Result<(), Hindrance> {
+        let name = &self.address.name;
+        Err(match whose {
+            Whose::Others => return Ok(()),
+            Whose::This(Some(state)) if state == *name => {
+                Hindrance::certain(Failure::Failed(format!(
+                    "what the sources configure is {name} on this very server, by another address; \
+                        there is nothing to move"
+                )))
+            }
+            Whose::This(_) => Hindrance::certain(Failure::Failed(format!(
+                "the sources configure another state on this server than {name}; `statekeep state \
+                    move {name} NEW` gives it another address"
+            ))),
+            Whose::Unknown(why) => {
+                let why = format!(
+                    "it cannot be told whether the backend that the sources configure is this \
+                        server by another name: {why}"
+                );
+                Hindrance::unsure(Failure::Failed(why))
+            }
+        })
+    }
+
+    /// Where a recorded backend is, in words.
+    pub(super) fn place(&self, record: &Record) -> Result<String, Failure> {
+        Ok(record.place(self.invocation.root(), &self.invocation.workspace()?))
+    }
+}
