@@ -105,20 +105,32 @@ pub(crate) fn run() -> Res<Report> {
         ("reads of as many states", &each),
     ];
     for (name, phase) in all {
-        phase
-            .seen
-            .other
-            .iter()
-            .take(3)
-            .for_each(|other| eprintln!("greedy: {name}: {other}"));
-        let other = f64::from(u32::try_from(phase.seen.other.len())?);
-        report.value(
-            &format!("{name}: answers that are neither 200 nor 503 with `Retry-After`"),
-            other,
-            COUNT,
-            Target::AtMost(0.0),
-        );
+        unexpected(&mut report, name, phase)?;
     }
+    table(&mut report, all);
+    Ok(report)
+}
+
+/// Says which answers were none of those that are promised, and how many.
+fn unexpected(report: &mut Report, name: &str, phase: &Phase) -> Res<()> {
+    phase
+        .seen
+        .other
+        .iter()
+        .take(3)
+        .for_each(|other| eprintln!("greedy: {name}: {other}"));
+    let other = f64::from(u32::try_from(phase.seen.other.len())?);
+    report.value(
+        &format!("{name}: answers that are neither 200 nor 503 with `Retry-After`"),
+        other,
+        COUNT,
+        Target::AtMost(0.0),
+    );
+    Ok(())
+}
+
+/// What each phase took.
+fn table(report: &mut Report, all: [(&str, &Phase); 3]) {
     let rows = all.map(
         |(
             name,
@@ -148,7 +160,6 @@ pub(crate) fn run() -> Res<Report> {
         [false, true, true, true, true],
         &rows,
     );
-    Ok(report)
 }
 
 /// All requests at the same time, each again and again until it is answered with 200 and a body

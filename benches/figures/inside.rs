@@ -19,7 +19,10 @@ use crate::load::Times;
 use crate::process::directory;
 
 /// A lock as a client sends it.
-pub(crate) const LOCK: &str = r#"{"ID":"lock-inside","Operation":"OperationTypeApply","Info":"","Who":"bench@figures","Version":"1.11.4","Created":"2026-01-01T00:00:00Z","Path":""}"#;
+pub(crate) const LOCK: &str = concat!(
+    r#"{"ID":"lock-inside","Operation":"OperationTypeApply","Info":"","Who":"bench@figures","#,
+    r#""Version":"1.11.4","Created":"2026-01-01T00:00:00Z","Path":""}"#
+);
 /// Its ID.
 pub(crate) const LOCK_ID: &str = "lock-inside";
 

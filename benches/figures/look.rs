@@ -40,8 +40,8 @@ impl Look {
 
     /// How many versions have been written and are not compacted.
     pub(crate) fn uncompacted(&self) -> Res<f64> {
-        let sql = "SELECT CAST(coalesce(sum(current - compacted_up_to), 0) AS REAL) FROM states WHERE \
-            compacted_up_to < current";
+        let sql = "SELECT CAST(coalesce(sum(current - compacted_up_to), 0) AS REAL) \
+            FROM states WHERE compacted_up_to < current";
         Ok(self.0.query_row(sql, [], |row| row.get(0))?)
     }
 

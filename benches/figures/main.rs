@@ -65,7 +65,7 @@ fn main() -> ExitCode {
         .filter(|arg| arg != "--bench")
         .collect();
     let outcome = match args.split_first() {
-        Some((first, rest)) if first == rivals::FLAG => rivals::run(rest).map(|()| true),
+        Some((first, rest)) if first == process::RIVAL => rivals::run(rest).map(|()| true),
         _ => figures(&args),
     };
     match outcome {

@@ -352,6 +352,16 @@ async fn rows(store: &Store, pieces: &mut Pieces) -> Res<()> {
         frame,
         "`store.read`, on a thread that may wait",
     );
+    jobs(store, pieces, next, append).await
+}
+
+/// What a write waits for: the way to the writer, the job, the commit and its sync.
+async fn jobs(
+    store: &Store,
+    pieces: &mut Pieces,
+    mut next: impl FnMut() -> Res<(NewVersion, StoredBlob)>,
+    append: impl AsyncFn((NewVersion, StoredBlob)) -> Res<Duration>,
+) -> Res<()> {
     let empty = time_after(
         COMMITS,
         async |_| Ok(()),
@@ -442,10 +452,10 @@ async fn write_as_the_domain_does(
         let event = NewEvent::new(EventKind::StateWrite, &caller, at)
             .on(&name)
             .version(version.number);
-        tx.record(
-            &event
-                .detail(serde_json::json!({ "serial": new.head.serial, "resources": new.head.resources, "locked": true, "forced": false })),
-        )?;
+        tx.record(&event.detail(serde_json::json!({
+            "serial": new.head.serial, "resources": new.head.resources, "locked": true,
+            "forced": false
+        })))?;
         Ok(began.elapsed())
     };
     Ok(store.write(bytes, job).await?)

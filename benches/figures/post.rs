@@ -130,7 +130,8 @@ pub(crate) fn run() -> Res<Report> {
     let bare = Process::rival(&[rivals::READS], Sync::Disk)?;
     let mut commits = Loop::start(Sync::Disk)?;
     let mut report = Report::new(
-        "post: durable writes of distinct states of 60 kB under a lock, syncs as the disk does them",
+        "post: durable writes of distinct states of 60 kB under a lock, \
+         syncs as the disk does them",
     );
     for (clients, target) in [
         (1, Target::None),

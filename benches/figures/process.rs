@@ -10,13 +10,17 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use crate::Res;
 use crate::wire::{Connection, Request};
-use crate::{Res, rivals};
 
 /// How many clock ticks a second `/proc` counts in, on every Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
 /// How many KiB, the unit of `/proc`, a MiB has.
 const KIB_PER_MIB: f64 = 1024.0;
+/// What comes before a rival's name in the arguments of this program.
+pub(crate) const RIVAL: &str = "--rival";
+/// The rival that is the server itself, but compacts nothing; its argument is a data directory.
+pub(crate) const COMPACTS_NOTHING: &str = "compacts-nothing";
 /// What the server and the rivals say when they take requests.
 pub(crate) const LISTENING: &str = "listening on http://";
 /// An address that the system finds a free port for.
@@ -116,9 +120,7 @@ impl Process {
     /// Starts a rival whose errors go somewhere.
     pub(crate) fn rival_logging(args: &[&str], sync: Sync, errors: Stdio) -> Res<Self> {
         let program = std::env::current_exe()?;
-        let args: Vec<&str> = std::iter::once(rivals::FLAG)
-            .chain(args.iter().copied())
-            .collect();
+        let args: Vec<&str> = std::iter::once(RIVAL).chain(args.iter().copied()).collect();
         Self::spawn(&program, &args, sync, errors)?.listening()
     }
 
@@ -258,11 +260,8 @@ impl Server {
     /// The same server on a data directory that stays, but that it compacts nothing: a rival.
     pub(crate) fn that_compacts_nothing(data: &Path) -> Res<Self> {
         let log = File::create(data.with_extension("log"))?;
-        let process = Process::rival_logging(
-            &[rivals::COMPACTS_NOTHING, as_text(data)?],
-            Sync::Disk,
-            log.into(),
-        )?;
+        let process =
+            Process::rival_logging(&[COMPACTS_NOTHING, as_text(data)?], Sync::Disk, log.into())?;
         let secret = admin_secret(data)?;
         Ok(Self {
             process,

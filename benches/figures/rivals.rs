@@ -25,11 +25,9 @@ use statekeep::http::{self, Bindings};
 use zstd::bulk::Compressor;
 
 use crate::Res;
-use crate::process::{ANY_PORT, LISTENING};
+use crate::process::{ANY_PORT, COMPACTS_NOTHING, LISTENING};
 use crate::states::Series;
 
-/// What comes before a rival's name in the arguments.
-pub(crate) const FLAG: &str = "--rival";
 /// A bare handler that answers a state from memory; its argument is the state's seed.
 pub(crate) const ANSWERS: &str = "answers";
 /// A bare handler that reads a body and does nothing with it.
@@ -38,8 +36,6 @@ pub(crate) const READS: &str = "reads";
 pub(crate) const COMMITS: &str = "commits";
 /// A handler that commits one write after the other, as the loop does; its argument is a directory.
 pub(crate) const COMMITS_OVER_HTTP: &str = "commits-over-http";
-/// The server itself, which compacts nothing; its argument is a data directory.
-pub(crate) const COMPACTS_NOTHING: &str = "compacts-nothing";
 /// No rival, but a part: lines in the log as the server writes them for requests.
 pub(crate) const LOGS: &str = "logs";
 
@@ -140,7 +136,8 @@ fn logs() -> Res<()> {
             let duration_ms = std::hint::black_box(0.123);
             tracing::info!(
                 target: "statekeep::http::trace",
-                method = "GET", path, status = 200, duration_ms, key, request_id = id, address = "127.0.0.1", "request"
+                method = "GET", path, status = 200, duration_ms, key, request_id = id,
+                address = "127.0.0.1", "request"
             );
         }
         println!("{}", began.elapsed().as_secs_f64());

@@ -92,6 +92,13 @@ pub(crate) fn run() -> Res<Report> {
         MEBIBYTES,
         Target::AtMost(MOST_IDLE),
     );
+    let ready = memory.last().copied().ok_or("no start")?;
+    table(&mut report, ready, used);
+    Ok(report)
+}
+
+/// What is resident when, and what of it is the server's own.
+fn table(report: &mut Report, ready: Memory, used: [Memory; 2]) {
     let row = |when: &str, memory: Memory| {
         [
             when.to_owned(),
@@ -100,7 +107,6 @@ pub(crate) fn run() -> Res<Report> {
             format!("{:.1}", memory.mapped),
         ]
     };
-    let ready = memory.last().copied().ok_or("no start")?;
     let rows = [
         row("ready", ready),
         row("after the reads", used[0]),
@@ -111,7 +117,6 @@ pub(crate) fn run() -> Res<Report> {
         [false, true, true, true],
         &rows,
     );
-    Ok(report)
 }
 
 /// How long a start takes until the server says that it is ready, in seconds. Asked without a
@@ -226,7 +231,8 @@ fn fill(data: &Path) -> Res<()> {
 pub(crate) fn tiny(state: usize, serial: usize) -> Vec<u8> {
     let lineage = format!("00000000-0000-4000-a000-{state:012}");
     let state = json!({
-        "version": 4, "terraform_version": "1.11.4", "serial": serial, "lineage": lineage, "outputs": {}, "resources": [], "check_results": null,
+        "version": 4, "terraform_version": "1.11.4", "serial": serial, "lineage": lineage,
+        "outputs": {}, "resources": [], "check_results": null,
     });
     state.to_string().into_bytes()
 }

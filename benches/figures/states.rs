@@ -51,8 +51,15 @@ impl Series {
             random.hex(12)
         );
         let outputs = json!({
-            "cluster_endpoint": { "value": format!("https://{}.example.internal", random.hex(12)), "type": "string" },
-            "subnet_ids": { "value": [format!("subnet-{}", random.hex(17)), format!("subnet-{}", random.hex(17))], "type": ["tuple", ["string", "string"]] },
+            "cluster_endpoint": {
+                "value": format!("https://{}.example.internal", random.hex(12)), "type": "string"
+            },
+            "subnet_ids": {
+                "value": [
+                    format!("subnet-{}", random.hex(17)), format!("subnet-{}", random.hex(17))
+                ],
+                "type": ["tuple", ["string", "string"]]
+            },
         });
         let text = format!(
             "{{\n  \"version\": 4,\n  \"terraform_version\": \"1.11.4\",\n  \"serial\": \
@@ -123,7 +130,9 @@ fn resource(random: &mut Random, index: usize) -> Value {
         "module": format!("module.{module}[\"{}\"]", random.pick(&["blue", "green"])),
         "mode": "managed",
         "type": kind,
-        "name": format!("{}_{index}", random.pick(&["main", "worker", "edge", "internal", "shared"])),
+        "name": format!(
+            "{}_{index}", random.pick(&["main", "worker", "edge", "internal", "shared"])
+        ),
         "provider": format!("provider[\"registry.terraform.io/hashicorp/{provider}\"]"),
         "instances": [{
             "schema_version": random.below(3),
@@ -156,14 +165,18 @@ fn instance(random: &mut Random, index: usize) -> Value {
         "private_ip": format!("10.{}.{}.{}", random.below(4), random.below(256), random.below(256)),
         "monitoring": random.below(2) == 0,
         "root_block_device": [{
-            "delete_on_termination": true, "encrypted": true, "iops": 3_000, "throughput": 125, "volume_type": "gp3",
-            "volume_id": format!("vol-{}", random.hex(17)), "volume_size": 8 * (1 + random.below(16)),
+            "delete_on_termination": true, "encrypted": true, "iops": 3_000, "throughput": 125,
+            "volume_type": "gp3",
+            "volume_id": format!("vol-{}", random.hex(17)),
+            "volume_size": 8 * (1 + random.below(16)),
         }],
         "subnet_id": format!("subnet-{}", random.hex(17)),
         "tags": tags(random, index),
         "timeouts": null,
         "user_data": format!("{}{}", random.hex(32), random.hex(8)),
-        "vpc_security_group_ids": [format!("sg-{}", random.hex(17)), format!("sg-{}", random.hex(17))],
+        "vpc_security_group_ids": [
+            format!("sg-{}", random.hex(17)), format!("sg-{}", random.hex(17))
+        ],
     })
 }
 
@@ -175,14 +188,26 @@ fn role(random: &mut Random, index: usize) -> Value {
         "arn": format!("arn:aws:iam::{account}:role/{name}"),
         "etag": random.hex(CHANGING_DIGITS),
         "assume_role_policy": format!(
-            "{{\"Statement\":[{{\"Action\":\"sts:AssumeRole\",\"Effect\":\"Allow\",\"Principal\":{{\"AWS\":\"arn:aws:iam::{account}:root\"}}}}],\"Version\":\"2012-10-17\"}}"
+            "{{\"Statement\":[{{\"Action\":\"sts:AssumeRole\",\"Effect\":\"Allow\",\
+             \"Principal\":{{\"AWS\":\"arn:aws:iam::{account}:root\"}}}}],\
+             \"Version\":\"2012-10-17\"}}"
         ),
-        "create_date": format!("2025-0{}-1{}T0{}:1{}:42Z", 1 + random.below(9), random.below(10), random.below(10), random.below(10)),
+        "create_date": format!(
+            "2025-0{}-1{}T0{}:1{}:42Z", 1 + random.below(9), random.below(10), random.below(10),
+            random.below(10)
+        ),
         "inline_policy": [{
             "name": "logs",
-            "policy": format!("{{\"Statement\":[{{\"Action\":[\"logs:PutLogEvents\"],\"Effect\":\"Allow\",\"Resource\":\"arn:aws:logs:*:{account}:{}\"}}]}}", random.hex(12)),
+            "policy": format!(
+                "{{\"Statement\":[{{\"Action\":[\"logs:PutLogEvents\"],\"Effect\":\"Allow\",\
+                 \"Resource\":\"arn:aws:logs:*:{account}:{}\"}}]}}",
+                random.hex(12)
+            ),
         }],
-        "managed_policy_arns": ["arn:aws:iam::aws:policy/ReadOnlyAccess", "arn:aws:iam::aws:policy/CloudWatchAgentServerPolicy"],
+        "managed_policy_arns": [
+            "arn:aws:iam::aws:policy/ReadOnlyAccess",
+            "arn:aws:iam::aws:policy/CloudWatchAgentServerPolicy"
+        ],
         "max_session_duration": 3_600,
         "path": "/",
         "tags": tags(random, index),
@@ -196,7 +221,8 @@ fn security_group(random: &mut Random, index: usize) -> Value {
         .iter()
         .map(|port| {
             json!({
-                "cidr_blocks": [format!("10.{}.{}.0/24", random.below(4), random.below(256))], "description": "from the office",
+                "cidr_blocks": [format!("10.{}.{}.0/24", random.below(4), random.below(256))],
+                "description": "from the office",
                 "from_port": port, "protocol": "tcp", "self": false, "to_port": port,
             })
         })
@@ -223,10 +249,17 @@ fn bucket(random: &mut Random, index: usize) -> Value {
         "etag": random.hex(CHANGING_DIGITS),
         "bucket_domain_name": format!("{name}.s3.amazonaws.com"),
         "force_destroy": false,
-        "grant": [{ "id": random.hex(48), "permissions": ["FULL_CONTROL"], "type": "CanonicalUser", "uri": "" }],
+        "grant": [{
+            "id": random.hex(48), "permissions": ["FULL_CONTROL"], "type": "CanonicalUser",
+            "uri": ""
+        }],
         "lifecycle_rule": [],
         "server_side_encryption_configuration": [{
-            "rule": [{ "apply_server_side_encryption_by_default": [{ "kms_master_key_id": random.hex(32), "sse_algorithm": "aws:kms" }] }],
+            "rule": [{
+                "apply_server_side_encryption_by_default": [{
+                    "kms_master_key_id": random.hex(32), "sse_algorithm": "aws:kms"
+                }]
+            }],
         }],
         "tags": tags(random, index),
         "versioning": [{ "enabled": true, "mfa_delete": false }],
@@ -250,8 +283,12 @@ fn config_map(random: &mut Random, index: usize) -> Value {
         "metadata": [{
             "annotations": {}, "generate_name": "", "generation": random.below(20),
             "labels": tags(random, index),
-            "name": "settings", "namespace": format!("app-{index}"), "resource_version": random.below(100_000_000).to_string(),
-            "uid": format!("{}-{}-4{}-b{}-{}", random.hex(8), random.hex(4), random.hex(3), random.hex(3), random.hex(12)),
+            "name": "settings", "namespace": format!("app-{index}"),
+            "resource_version": random.below(100_000_000).to_string(),
+            "uid": format!(
+                "{}-{}-4{}-b{}-{}", random.hex(8), random.hex(4), random.hex(3), random.hex(3),
+                random.hex(12)
+            ),
         }],
     })
 }

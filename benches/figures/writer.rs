@@ -59,7 +59,8 @@ impl Writer {
 
     pub(crate) fn lock(&self) -> Request {
         let lock = json!({
-            "ID": self.lock_id, "Operation": "OperationTypeApply", "Info": "", "Who": "bench@figures", "Version": "1.11.4",
+            "ID": self.lock_id, "Operation": "OperationTypeApply", "Info": "",
+            "Who": "bench@figures", "Version": "1.11.4",
             "Created": "2026-01-01T00:00:00Z", "Path": "",
         });
         Request::post(

@@ -159,12 +159,13 @@ fn without_a_trusted_proxy_a_forwarded_address_is_ignored() {
     assert_eq!(forwarded(&other, "198.51.100.7").0, "127.0.0.1");
 }
 
-#[test]
-fn never_a_secret_even_at_the_lowest_level() {
-    let server = Setup::new().flag("--log-level", "trace").start();
-    let writer = server.key("team", "owner");
-    let token = server.token(&writer, json!({"renewable": true}));
-    let state = json!({"version": 4, "serial": 1, "lineage": L1, "outputs": {"p": {"value": "state-secret", "type": "string", "sensitive": true}}, "resources": []});
+/// Sends a state with a secret in it, in ways that are taken and in ways that are refused.
+fn send_states_with_a_secret(writer: &Client, token: &Client) {
+    let state = json!({
+        "version": 4, "serial": 1, "lineage": L1,
+        "outputs": {"p": {"value": "state-secret", "type": "string", "sensitive": true}},
+        "resources": []
+    });
     token
         .write("team/net", state.to_string(), None)
         .expect_status(200);
@@ -184,6 +185,10 @@ fn never_a_secret_even_at_the_lowest_level() {
         .send("LOCK", &state_path("team/net"), lock_body("lock-1"))
         .expect_status(200);
     writer.read("team/net").expect_status(200);
+}
+
+/// Sends credentials of every kind, good and bad, and gives back those that are secrets.
+fn send_credentials(server: &Server, writer: &Client, token: &Client) -> Vec<String> {
     token
         .send("POST", "/api/token/extend", "")
         .expect_status(200);
@@ -225,20 +230,32 @@ fn never_a_secret_even_at_the_lowest_level() {
         "writer",
     ]);
     let made = String::from_utf8_lossy(&made.stdout).trim().to_owned();
+    let rotated = rotated["secret"].as_str().expect("a secret").to_owned();
+    let admin = server.admin().secret().to_owned();
+    let (writer, token) = (writer.secret().to_owned(), token.secret().to_owned());
+    vec![
+        writer,
+        token,
+        admin,
+        rotated,
+        made,
+        "mistyped-password".to_owned(),
+    ]
+}
+
+#[test]
+fn never_a_secret_even_at_the_lowest_level() {
+    let server = Setup::new().flag("--log-level", "trace").start();
+    let writer = server.key("team", "owner");
+    let token = server.token(&writer, json!({"renewable": true}));
+    send_states_with_a_secret(&writer, &token);
+    let secrets = send_credentials(&server, &writer, &token);
     let last = server.admin().get("/api/events").expect_status(200);
     lines_of(&server, &last);
     let log = server.log();
     let encoded =
         |secret: &str| base64::engine::general_purpose::STANDARD.encode(format!("x:{secret}"));
-    let rotated = rotated["secret"].as_str().expect("a secret");
-    for secret in [
-        writer.secret(),
-        token.secret(),
-        server.admin().secret(),
-        rotated,
-        made.as_str(),
-        "mistyped-password",
-    ] {
+    for secret in &secrets {
         assert!(secret.len() > 10);
         assert!(!log.contains(secret), "a secret is in the log");
         assert!(

@@ -10,19 +10,30 @@ pub fn lock_body(id: &str) -> String {
 
 /// The same for another operation.
 pub fn lock_body_to(operation: &str, id: &str) -> String {
-    json!({"ID": id, "Operation": operation, "Info": "", "Who": "someone@somewhere", "Version": "1.11.4", "Created": "2026-01-02T03:04:05.678901234Z", "Path": ""}).to_string()
+    json!({
+        "ID": id, "Operation": operation, "Info": "", "Who": "someone@somewhere",
+        "Version": "1.11.4", "Created": "2026-01-02T03:04:05.678901234Z", "Path": ""
+    })
+    .to_string()
 }
 
 /// A small valid state.
 pub fn tfstate(lineage: &str, serial: u64) -> String {
-    json!({"version": 4, "terraform_version": "1.11.4", "serial": serial, "lineage": lineage, "outputs": {}, "resources": [], "check_results": null}).to_string()
+    json!({
+        "version": 4, "terraform_version": "1.11.4", "serial": serial, "lineage": lineage,
+        "outputs": {}, "resources": [], "check_results": null
+    })
+    .to_string()
 }
 
 /// A state with outputs and resources; `note` makes the bytes differ where all else is equal.
 pub fn tfstate_with(lineage: &str, serial: u64, note: &str, resources: &Value) -> String {
     let outputs = json!({"note": {"value": note, "type": "string"}});
-    json!({"version": 4, "terraform_version": "1.11.4", "serial": serial, "lineage": lineage, "outputs": outputs, "resources": resources, "check_results": null})
-        .to_string()
+    json!({
+        "version": 4, "terraform_version": "1.11.4", "serial": serial, "lineage": lineage,
+        "outputs": outputs, "resources": resources, "check_results": null
+    })
+    .to_string()
 }
 
 /// The same state in other bytes: as [`tfstate`], with an output that holds `note`.
@@ -38,9 +49,18 @@ pub fn lineage(number: u64) -> String {
 
 /// A resource in a state with so many instances.
 pub fn resource(mode: &str, kind: &str, name: &str, instances: usize) -> Value {
-    let instances: Vec<Value> =
-        (0..instances).map(|index| json!({"index_key": index, "schema_version": 0, "attributes": {"id": format!("{name}-{index}")}, "sensitive_attributes": []})).collect();
-    json!({"mode": mode, "type": kind, "name": name, "provider": "provider[\"terraform.io/builtin/terraform\"]", "instances": instances})
+    let instances: Vec<Value> = (0..instances)
+        .map(|index| {
+            json!({
+                "index_key": index, "schema_version": 0,
+                "attributes": {"id": format!("{name}-{index}")}, "sensitive_attributes": []
+            })
+        })
+        .collect();
+    json!({
+        "mode": mode, "type": kind, "name": name,
+        "provider": "provider[\"terraform.io/builtin/terraform\"]", "instances": instances
+    })
 }
 
 /// The SHA-256 of some bytes, in hexadecimal.

@@ -97,7 +97,8 @@ pub(crate) fn run() -> Res<Report> {
 pub(crate) fn run_post() -> Res<Report> {
     let rounds = posts::take()?;
     let mut report = Report::new(
-        "history-post: durable writes of distinct states of 60 kB under a lock while versions are compacted",
+        "history-post: durable writes of distinct states of 60 kB under a lock \
+         while versions are compacted",
     );
     report.measured("statekeep", posts::CLIENTS, &rounds.ours);
     report.measured(

@@ -65,7 +65,9 @@ fn after_a_prune_the_first_one_says_what_it_recorded_and_that_the_one_before_is_
     );
     assert_eq!(
         found["not_compared"],
-        json!({"code": "pruned", "detail": "the version before it was pruned; it recorded +1 ~0 -0"})
+        json!({
+            "code": "pruned", "detail": "the version before it was pruned; it recorded +1 ~0 -0"
+        })
     );
     assert_eq!(
         (&found["to"]["added"], &found["to"]["number"]),

@@ -174,7 +174,8 @@ fn other_states_stand_alone() {
     );
     let sealed = |serial| {
         format!(
-            r#"{{"serial":{serial},"lineage":"{L1}","meta":{{}},"encrypted_data":"{}","encryption_version":"v0"}}"#,
+            r#"{{"serial":{serial},"lineage":"{L1}","meta":{{}},
+                "encrypted_data":"{}","encryption_version":"v0"}}"#,
             noise(5, 9_000)
         )
     };

@@ -38,10 +38,15 @@ fn answered(answer: Answer) -> Value {
 fn a_map_of_files_and_a_tar_have_the_same_answer() {
     let server = Server::start();
     let caller = server.key("team", "outputs");
-    let sent =
-        answered(caller.post_json(PATH, &json!({"files": {"main.tf": BACKEND, "a.tf.json": "{}", "README.md": "x", "child/x.tf": "}"}})));
+    let sent = answered(caller.post_json(
+        PATH,
+        &json!({
+            "files": {"main.tf": BACKEND, "a.tf.json": "{}", "README.md": "x", "child/x.tf": "}"}
+        }),
+    ));
     let expected = json!({
-        "answer": "configured", "program": null, "undecided": [], "not_examined": ["a.tf.json"], "truncated": false,
+        "answer": "configured", "program": null, "undecided": [], "not_examined": ["a.tf.json"],
+        "truncated": false,
         "found": [{"kind": "backend", "type": "http", "file": "main.tf", "line": 2, "column": 3}],
     });
     assert_eq!(sent, expected);
@@ -58,7 +63,9 @@ fn a_map_of_files_and_a_tar_have_the_same_answer() {
 fn program_and_json_are_asked_for() {
     let server = Server::start();
     let caller = server.key("team", "reader");
-    let files = json!({"main.tf": "", "main.tofu": BACKEND, "b.tf.json": "{\"terraform\": {\"cloud\": {}}}"});
+    let files = json!({
+        "main.tf": "", "main.tofu": BACKEND, "b.tf.json": "{\"terraform\": {\"cloud\": {}}}"
+    });
     let answer = |more: Value| {
         let mut body = json!({"files": files});
         body.as_object_mut()
@@ -162,7 +169,8 @@ fn a_module_may_have_4_mib_and_a_file_1_mib() {
     let caller = server.key("team", "reader");
     let files = |count: usize, size: usize| {
         let content = "#".repeat(size);
-        json!({"files": (0..count).map(|number| (format!("{number}.tf"), json!(content))).collect::<serde_json::Map<_, _>>()})
+        let files = (0..count).map(|number| (format!("{number}.tf"), json!(content)));
+        json!({"files": files.collect::<serde_json::Map<_, _>>()})
     };
     assert_eq!(
         answered(caller.post_json(PATH, &files(3, 1024 * 1024)))["answer"],

@@ -12,7 +12,10 @@ fn a_new_key_is_shown_with_its_secret_this_once() {
     let admin = server.admin();
     let made = admin.post_json(
         "/api/keys",
-        &json!({"name": "ci of net", "workspace": "team", "buildingBlock": "net", "role": "writer", "expires_in": 3600}),
+        &json!({
+            "name": "ci of net", "workspace": "team", "buildingBlock": "net", "role": "writer",
+            "expires_in": 3600
+        }),
     );
     let made = made.expect_status(201).json();
     let secret = made["secret"].as_str().expect("a secret");
@@ -23,8 +26,10 @@ fn a_new_key_is_shown_with_its_secret_this_once() {
     let key = &made["key"];
     uuid::Uuid::parse_str(key["id"].as_str().expect("an id")).expect("a UUID");
     let expected = json!({
-        "id": key["id"], "name": "ci of net", "workspace": "team", "buildingBlock": "net", "permissions": key["permissions"], "status": "active",
-        "created_at": key["created_at"], "created_by": key["created_by"], "expires_at": key["expires_at"], "revoked_at": null, "rotated_at": null,
+        "id": key["id"], "name": "ci of net", "workspace": "team", "buildingBlock": "net",
+        "permissions": key["permissions"], "status": "active",
+        "created_at": key["created_at"], "created_by": key["created_by"],
+        "expires_at": key["expires_at"], "revoked_at": null, "rotated_at": null,
         "old_secret_until": null, "last_used_at": null
     });
     assert_eq!(*key, expected);

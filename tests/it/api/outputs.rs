@@ -24,11 +24,17 @@ fn body() -> String {
         "outputs": {
             "address": {"value": "10.1.2.3", "type": "string"},
             "sizes": {"value": [1, u64::MAX], "type": ["list", "number"]},
-            "db": {"value": {"user": "u", "password": "canary-inside"}, "type": ["object", {"user": "string", "password": "string"}]},
+            "db": {
+                "value": {"user": "u", "password": "canary-inside"},
+                "type": ["object", {"user": "string", "password": "string"}]
+            },
             "api_token": {"value": "canary-named", "type": "string"},
             "marked": {"value": "canary-marked", "type": "string", "sensitive": true},
         },
-        "resources": [{"mode": "managed", "type": "t", "name": "n", "instances": [{"attributes": {"id": "canary-resource"}}]}],
+        "resources": [{
+            "mode": "managed", "type": "t", "name": "n",
+            "instances": [{"attributes": {"id": "canary-resource"}}]
+        }],
     })
     .to_string()
 }
@@ -59,7 +65,12 @@ fn they_are_the_outputs_and_nothing_else_with_secrets_hidden() {
             (&answer["encrypted"], &answer["not_shown"]),
             (&json!(false), &Value::Null)
         );
-        let open = |value: Value, kind: Value| json!({"value": value, "type": kind, "sensitive": false, "hidden": false, "hidden_inside": false, "too_deep": false});
+        let open = |value: Value, kind: Value| {
+            json!({
+                "value": value, "type": kind, "sensitive": false, "hidden": false,
+                "hidden_inside": false, "too_deep": false
+            })
+        };
         let found = &answer["outputs"];
         assert_eq!(found["address"], open(json!("10.1.2.3"), json!("string")));
         assert_eq!(
@@ -74,7 +85,10 @@ fn they_are_the_outputs_and_nothing_else_with_secrets_hidden() {
         for (name, sensitive) in [("api_token", false), ("marked", true)] {
             assert_eq!(
                 found[name],
-                json!({"type": "string", "sensitive": sensitive, "hidden": true, "hidden_inside": false, "too_deep": false}),
+                json!({
+                    "type": "string", "sensitive": sensitive, "hidden": true,
+                    "hidden_inside": false, "too_deep": false
+                }),
                 "{name}"
             );
         }
@@ -151,7 +165,10 @@ fn of_a_state_that_cannot_be_looked_into_there_are_none() {
     let server = Server::start();
     let writer = server.key("team", "writer");
     let reader = server.key("team", "outputs");
-    let sealed = json!({"serial": 1, "lineage": L1, "meta": {"k": "v"}, "encrypted_data": "c2VjcmV0", "encryption_version": "v0"});
+    let sealed = json!({
+        "serial": 1, "lineage": L1, "meta": {"k": "v"}, "encrypted_data": "c2VjcmV0",
+        "encryption_version": "v0"
+    });
     let odd = json!({"version": 5, "serial": 2, "lineage": L1, "outputs": {"a": {"value": 1}}});
     for (body, encrypted, code) in [(sealed, true, "encrypted"), (odd, false, "format")] {
         writer
@@ -170,7 +187,12 @@ fn of_a_state_that_cannot_be_looked_into_there_are_none() {
             .get(&path())
             .expect_problem(403, "outputs_unavailable");
     }
-    let old = json!({"version": 3, "serial": 3, "lineage": L1, "modules": [{"path": ["root"], "outputs": {"a": {"value": "x", "type": "string", "sensitive": false}}}]});
+    let old = json!({
+        "version": 3, "serial": 3, "lineage": L1,
+        "modules": [{
+            "path": ["root"], "outputs": {"a": {"value": "x", "type": "string", "sensitive": false}}
+        }]
+    });
     writer
         .write("team/net", old.to_string(), None)
         .expect_status(200);

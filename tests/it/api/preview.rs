@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Server, eventually, resource, tfstate_with};
+use crate::harness::{Client, Server, eventually, resource, tfstate_with};
 
 use super::rollback::{current, numbered, path, roll_back, sealed};
 use super::{L1, column};
@@ -13,14 +13,8 @@ fn with_resources(serial: u64, version: &str, resources: &[Value]) -> String {
     text.replace("1.11.4", version)
 }
 
-#[test]
-fn a_rehearsal_tells_all_of_it_and_writes_nothing() {
-    let server = Server::start();
-    let (writer, reader, owner) = (
-        server.key("team", "writer"),
-        server.key("team", "reader"),
-        server.key("team", "owner"),
-    );
+/// The resources of version 1 and those of version 2.
+fn old_and_new() -> ([Value; 3], [Value; 3]) {
     let old = [
         resource("managed", "aws_x", "kept", 1),
         resource("managed", "aws_x", "old", 2),
@@ -31,12 +25,32 @@ fn a_rehearsal_tells_all_of_it_and_writes_nothing() {
         resource("managed", "aws_x", "new", 1),
         resource("data", "aws_e", "looked_up", 1),
     ];
+    (old, new)
+}
+
+/// A server with both versions in `team/net`, and its writer.
+fn two_versions() -> (Server, Client) {
+    let server = Server::start();
+    let writer = server.key("team", "writer");
+    let (old, new) = old_and_new();
     writer
         .write("team/net", with_resources(1, "1.9.0", &old), None)
         .expect_status(200);
     writer
         .write("team/net", with_resources(2, "1.11.4", &new), None)
         .expect_status(200);
+    (server, writer)
+}
+
+/// Why a rollback would be refused.
+fn codes(preview: &Value) -> Vec<String> {
+    column(preview["refused"].as_array().expect("a list"), "code")
+}
+
+#[test]
+fn a_preview_tells_all_of_it() {
+    let (server, writer) = two_versions();
+    let reader = server.key("team", "reader");
     let lock = writer.lock("team/net", "lock-1").expect_status(200).json();
 
     let preview = roll_back(&reader, "team/net", &json!({"version": 1, "dry_run": true}))
@@ -71,7 +85,6 @@ fn a_rehearsal_tells_all_of_it_and_writes_nothing() {
         (&preview["lock"]["lock"], &preview["deleted"]),
         (&lock, &json!(false))
     );
-    let codes = |preview: &Value| column(preview["refused"].as_array().expect("a list"), "code");
     assert_eq!(codes(&preview), ["forbidden", "locked"], "{preview}");
     let counts = &preview["diff"]["counts"];
     assert_eq!(
@@ -83,7 +96,12 @@ fn a_rehearsal_tells_all_of_it_and_writes_nothing() {
         ),
         (&json!(3), &json!(2), &json!(true), &json!(false))
     );
+}
 
+#[test]
+fn a_preview_tells_what_would_be_refused_and_writes_nothing() {
+    let (server, writer) = two_versions();
+    writer.lock("team/net", "lock-1").expect_status(200);
     let own = writer
         .post_json(
             &format!("{}?ID=lock-1", path("team/net")),
@@ -121,7 +139,13 @@ fn a_rehearsal_tells_all_of_it_and_writes_nothing() {
             .iter()
             .any(|event| event["version"] == 1)
     });
+}
 
+#[test]
+fn what_a_preview_tells_is_what_comes() {
+    let (server, writer) = two_versions();
+    let (reader, owner) = (server.key("team", "reader"), server.key("team", "owner"));
+    let (old, _) = old_and_new();
     roll_back(&writer, "team/net", &json!({"version": 1})).expect_status(200);
     assert_eq!(
         current(&writer, "team/net"),
@@ -141,12 +165,18 @@ fn a_rehearsal_tells_all_of_it_and_writes_nothing() {
 }
 
 #[test]
-fn a_rehearsal_shows_no_secret() {
+fn a_preview_shows_no_secret() {
     let server = Server::start();
     let writer = server.key("team", "writer");
     let of = |serial: u64, secret: &str| {
-        let instance = json!({"schema_version": 0, "attributes": {"id": "1", "password": secret}, "sensitive_attributes": []});
-        let database = json!({"mode": "managed", "type": "db", "name": "main", "provider": "p", "instances": [instance]});
+        let instance = json!({
+            "schema_version": 0, "attributes": {"id": "1", "password": secret},
+            "sensitive_attributes": []
+        });
+        let database = json!({
+            "mode": "managed", "type": "db", "name": "main", "provider": "p",
+            "instances": [instance]
+        });
         tfstate_with(L1, serial, "note", &json!([database]))
     };
     writer
@@ -165,7 +195,7 @@ fn a_rehearsal_shows_no_secret() {
 }
 
 #[test]
-fn a_rehearsal_of_what_cannot_be_compared_says_so_and_still_tells_the_rest() {
+fn a_preview_of_what_cannot_be_compared_says_so_and_still_tells_the_rest() {
     let server = Server::start();
     let writer = server.key("team", "writer");
     writer
@@ -194,7 +224,9 @@ fn a_rehearsal_of_what_cannot_be_compared_says_so_and_still_tells_the_rest() {
         )
         .expect_status(200);
     let deep = format!(
-        r#"{{"version":4,"serial":2,"lineage":"a","resources":[{{"mode":"managed","type":"t","name":"n","instances":[{{"attributes":{{"x":{}{}}}}}]}}]}}"#,
+        r#"{{"version":4,"serial":2,"lineage":"a","resources":[
+            {{"mode":"managed","type":"t","name":"n","instances":[
+            {{"attributes":{{"x":{}{}}}}}]}}]}}"#,
         "[".repeat(9_000),
         "]".repeat(9_000)
     );

@@ -10,8 +10,9 @@ use super::L1;
 /// A state of format 4 with these members of its one resource, and these objects of its instances.
 fn state(serial: u64, resource: &str, instances: &str, outputs: &str) -> String {
     format!(
-        r#"{{"version":4,"terraform_version":"1.11.4","serial":{serial},"lineage":"{L1}","outputs":{{{outputs}}},"resources":[{{"mode":"managed",
-        "type":"null_resource","name":"x",{resource}"instances":[{instances}]}}],"check_results":null}}"#
+        r#"{{"version":4,"terraform_version":"1.11.4","serial":{serial},"lineage":"{L1}",
+        "outputs":{{{outputs}}},"resources":[{{"mode":"managed","type":"null_resource","name":"x",
+        {resource}"instances":[{instances}]}}],"check_results":null}}"#
     )
 }
 
@@ -50,7 +51,8 @@ fn what_a_newer_program_adds_to_each_instance_is_no_change() {
     let server = Server::start();
     let writer = server.key("team", "writer");
     let old = r#"{"schema_version":0,"attributes":{"id":"i"},"sensitive_attributes":[]}"#;
-    let new = r#"{"schema_version":0,"attributes":{"id":"i"},"sensitive_attributes":[],"identity_schema_version":0,"identity":null,
+    let new = r#"{"schema_version":0,"attributes":{"id":"i"},"sensitive_attributes":[],
+        "identity_schema_version":0,"identity":null,
         "create_before_destroy":false,"deferred":false}"#;
     writer
         .write("team/net", state(1, "", old, ""), None)
@@ -68,7 +70,8 @@ fn the_members_of_an_instance_that_opentofu_alone_writes_are_compared() {
     let writer = server.key("team", "writer");
     let of = |region: &str, more: &str| {
         format!(
-            r#"{{"index_key":"k","schema_version":0,"attributes":{{"id":"i"}},"provider":"provider[\"null\"].by_region[\"{region}\"]"{more}}}"#
+            r#"{{"index_key":"k","schema_version":0,"attributes":{{"id":"i"}},
+                "provider":"provider[\"null\"].by_region[\"{region}\"]"{more}}}"#
         )
     };
     writer
@@ -83,10 +86,11 @@ fn the_members_of_an_instance_that_opentofu_alone_writes_are_compared() {
         .expect_status(200);
     assert_eq!(counted(&writer, 2), json!([1, 0, 1, 0]));
     let meta = diff(&writer, 2)["diff"]["resources"][0]["meta"].clone();
+    let provider = |region: &str| format!("provider[\"null\"].by_region[\"{region}\"]");
     assert_eq!(
         meta,
         json!([
-            {"path": "provider", "before": "provider[\"null\"].by_region[\"eu\"]", "after": "provider[\"null\"].by_region[\"us\"]"},
+            {"path": "provider", "before": provider("eu"), "after": provider("us")},
             {"path": "skip_destroy", "after": true},
         ])
     );
@@ -141,8 +145,10 @@ fn null_and_members_that_stand_twice_or_in_another_letter_case_are_read_as_both_
 {
     let server = Server::start();
     let (writer, outputs) = (server.key("team", "writer"), server.key("team", "outputs"));
-    let twice = r#"{"dependencies":["b"],"dependencies":["a"],"schema_version":0,"attributes":{"id":"j"},"Attributes":{"id":"i"}}"#;
-    let open = r#""o":{"value":"v","type":"string","sensitive":null},"s":{"value":"canary","type":"string","Sensitive":true}"#;
+    let twice = r#"{"dependencies":["b"],"dependencies":["a"],"schema_version":0,
+        "attributes":{"id":"j"},"Attributes":{"id":"i"}}"#;
+    let open = r#""o":{"value":"v","type":"string","sensitive":null},
+        "s":{"value":"canary","type":"string","Sensitive":true}"#;
     writer
         .write(
             "team/net",
@@ -189,8 +195,11 @@ fn states_of_all_old_formats_are_looked_into() {
     let writer = server.key("team", "writer");
     let of = |format: u8, outputs: &str| {
         format!(
-            r#"{{"version":{format},"serial":{format},"lineage":"{L1}","modules":[{{"path":["root"],"outputs":{{{outputs}}},"resources":{{"aws_x.y":{{"type":"aws_x",
-            "primary":{{"id":"i","attributes":{{"id":"i"}}}},"deposed":[{{"id":"h","attributes":{{"id":"h"}}}}]}},"aws_x.z":{{"type":"aws_x"}}}}}}]}}"#
+            r#"{{"version":{format},"serial":{format},"lineage":"{L1}","modules":[
+            {{"path":["root"],"outputs":{{{outputs}}},"resources":{{
+            "aws_x.y":{{"type":"aws_x","primary":{{"id":"i","attributes":{{"id":"i"}}}},
+            "deposed":[{{"id":"h","attributes":{{"id":"h"}}}}]}},
+            "aws_x.z":{{"type":"aws_x"}}}}}}]}}"#
         )
     };
     let typed = r#""o":{"sensitive":false,"type":"string","value":"v"}"#;

@@ -36,107 +36,121 @@ fn line(server: &Server, answer: &Answer) -> Value {
     line
 }
 
+/// Credentials that were good, and one that never was.
+struct Bad {
+    server: Server,
+    revoked: Client,
+    token_of_revoked: Client,
+    rotated: Client,
+    short: Client,
+    token: Client,
+    expired: Client,
+    elsewhere: Client,
+}
+
+impl Bad {
+    fn new() -> Self {
+        let server = Server::start();
+        let writer = || server.key("team", "writer");
+        let (revoked, rotated, short) = (writer(), writer(), writer());
+        let token_of_revoked = server.token(&revoked, json!({}));
+        let token = server.token(&short, json!({"expires_in": 1}));
+        let expired = server.make_key(
+            &json!({"name": "short", "workspace": "team", "role": "writer", "expires_in": 1}),
+        );
+        let admin = server.admin();
+        admin
+            .send("DELETE", &format!("/api/keys/{}", revoked.key_id), "")
+            .expect_status(200);
+        admin
+            .post_json(&format!("/api/keys/{}/rotate", rotated.key_id), &json!({}))
+            .expect_status(200);
+        eventually("both have ended", || {
+            token.read("team/net").status == 401 && expired.read("team/net").status == 401
+        });
+        Self {
+            revoked,
+            token_of_revoked,
+            rotated,
+            short,
+            token,
+            expired,
+            elsewhere: Server::start().key("team", "writer"),
+            server,
+        }
+    }
+
+    /// An answer to this `Authorization`.
+    fn authorization(&self, text: &str) -> Answer {
+        let request = self
+            .server
+            .anonymous()
+            .request("GET", &state_path("team/net"));
+        Client::ask(request.header("Authorization", text.to_owned()))
+    }
+
+    /// Each with its reason, the key that is noted, and the answer.
+    fn rows(&self) -> [(&str, &str, &str, Answer); 11] {
+        let (server, read) = (&self.server, |who: &Client| who.read("team/net"));
+        let (revoked, rotated) = (&*self.revoked.key_id, &*self.rotated.key_id);
+        let (short, expired) = (&*self.short.key_id, &*self.expired.key_id);
+        let foreign = server.with(self.elsewhere.secret());
+        let digest = self.authorization("Digest x");
+        let not_ours = server.with("hunter2");
+        [
+            ("a revoked key", "revoked", revoked, read(&self.revoked)),
+            (
+                "its token",
+                "revoked",
+                revoked,
+                read(&self.token_of_revoked),
+            ),
+            ("an old secret", "unknown", rotated, read(&self.rotated)),
+            ("a token that lapsed", "expired", short, read(&self.token)),
+            ("a key that ended", "expired", expired, read(&self.expired)),
+            ("a key of another server", "unknown", "-", read(&foreign)),
+            ("no secret of ours", "malformed", "-", read(&not_ours)),
+            (
+                "an empty password",
+                "malformed",
+                "-",
+                read(&server.with("")),
+            ),
+            (
+                "no Base64",
+                "malformed",
+                "-",
+                self.authorization("Basic ~~~"),
+            ),
+            ("another scheme", "malformed", "-", digest),
+            ("nothing", "missing", "-", read(&server.anonymous())),
+        ]
+    }
+
+    /// An event names the key that was meant, where one is known.
+    fn expect_actor(&self, event: &Value) {
+        let (reason, actor) = (
+            event["detail"]["reason"].as_str().expect("a reason"),
+            &event["actor"]["id"],
+        );
+        let id = |who: &Client| json!(who.key_id);
+        match reason {
+            "revoked" => assert_eq!(*actor, id(&self.revoked)),
+            "expired" => assert!(
+                [id(&self.short), id(&self.expired)].contains(actor),
+                "{event}"
+            ),
+            "unknown" => assert!(actor.is_null() || *actor == id(&self.rotated), "{event}"),
+            "malformed" => assert!(actor.is_null(), "{event}"),
+            other => panic!("nobody knows the reason {other}"),
+        }
+    }
+}
+
 #[test]
 fn credentials_that_are_not_good_have_a_reason() {
-    let server = Server::start();
-    let (revoked, rotated, short) = (
-        server.key("team", "writer"),
-        server.key("team", "writer"),
-        server.key("team", "writer"),
-    );
-    let token_of_revoked = server.token(&revoked, json!({}));
-    let token = server.token(&short, json!({"expires_in": 1}));
-    let expired = server.make_key(
-        &json!({"name": "short", "workspace": "team", "role": "writer", "expires_in": 1}),
-    );
-    server
-        .admin()
-        .send("DELETE", &format!("/api/keys/{}", revoked.key_id), "")
-        .expect_status(200);
-    server
-        .admin()
-        .post_json(&format!("/api/keys/{}/rotate", rotated.key_id), &json!({}))
-        .expect_status(200);
-    let other = Server::start();
-    let elsewhere = other.key("team", "writer");
-    eventually("both have ended", || {
-        token.read("team/net").status == 401 && expired.read("team/net").status == 401
-    });
-    let basic = |text: &str| {
-        server
-            .anonymous()
-            .request("GET", &state_path("team/net"))
-            .header("Authorization", text.to_owned())
-    };
-    let rows: Vec<(&str, &str, &str, Answer)> = vec![
-        (
-            "a revoked key",
-            "revoked",
-            &revoked.key_id,
-            revoked.read("team/net"),
-        ),
-        (
-            "its token",
-            "revoked",
-            &revoked.key_id,
-            token_of_revoked.read("team/net"),
-        ),
-        (
-            "an old secret",
-            "unknown",
-            &rotated.key_id,
-            rotated.read("team/net"),
-        ),
-        (
-            "a token that lapsed",
-            "expired",
-            &short.key_id,
-            token.read("team/net"),
-        ),
-        (
-            "a key that ended",
-            "expired",
-            &expired.key_id,
-            expired.read("team/net"),
-        ),
-        (
-            "a key of another server",
-            "unknown",
-            "-",
-            server.with(elsewhere.secret()).read("team/net"),
-        ),
-        (
-            "no secret of ours",
-            "malformed",
-            "-",
-            server.with("hunter2").read("team/net"),
-        ),
-        (
-            "an empty password",
-            "malformed",
-            "-",
-            server.with("").read("team/net"),
-        ),
-        (
-            "what is no Base64",
-            "malformed",
-            "-",
-            Client::ask(basic("Basic ~~~")),
-        ),
-        (
-            "another scheme",
-            "malformed",
-            "-",
-            Client::ask(basic("Digest x")),
-        ),
-        (
-            "nothing",
-            "missing",
-            "-",
-            server.anonymous().read("team/net"),
-        ),
-    ];
-    for (what, reason, key, answer) in rows {
+    let bad = Bad::new();
+    for (what, reason, key, answer) in bad.rows() {
         let answer = answer.expect_problem(401, "unauthorized");
         for word in ["expired", "revoked", key] {
             assert!(
@@ -145,7 +159,7 @@ fn credentials_that_are_not_good_have_a_reason() {
                 answer.text()
             );
         }
-        let line = line(&server, &answer);
+        let line = line(&bad.server, &answer);
         assert_eq!(
             (&line["reason"], &line["key"], &line["level"]),
             (&json!(reason), &json!(key), &json!("INFO")),
@@ -153,31 +167,13 @@ fn credentials_that_are_not_good_have_a_reason() {
         );
     }
     let events = events(
-        &server,
+        &bad.server,
         "credentials.refused",
         &["revoked", "unknown", "expired", "malformed"],
     );
-    for event in &events {
-        let (reason, actor) = (
-            event["detail"]["reason"].as_str().expect("a reason"),
-            &event["actor"]["id"],
-        );
-        match reason {
-            "revoked" => assert_eq!(*actor, json!(revoked.key_id)),
-            "expired" => assert!(
-                [json!(short.key_id), json!(expired.key_id)].contains(actor),
-                "{event}"
-            ),
-            "unknown" => assert!(
-                actor.is_null() || *actor == json!(rotated.key_id),
-                "{event}"
-            ),
-            "malformed" => assert!(actor.is_null(), "{event}"),
-            other => panic!("nobody knows the reason {other}"),
-        }
-    }
-    let log = server.stop_and_log();
-    assert!(!log.contains("hunter2") && !log.contains(elsewhere.secret()));
+    events.iter().for_each(|event| bad.expect_actor(event));
+    let log = bad.server.stop_and_log();
+    assert!(!log.contains("hunter2") && !log.contains(bad.elsewhere.secret()));
 }
 
 #[test]
@@ -223,6 +219,12 @@ fn what_good_credentials_do_not_allow_has_a_reason() {
             "{line}"
         );
     }
+    expect_events(&server, &writer, &rival);
+}
+
+/// What was refused is counted for the state that it was about, and for none where it was about
+/// none.
+fn expect_events(server: &Server, writer: &Client, rival: &Client) {
     let events = || server.admin().events("kind=access.refused");
     let mut of_rival = Value::Null;
     eventually("both of the rival's are counted", || {

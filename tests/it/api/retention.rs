@@ -64,20 +64,7 @@ fn a_workspaces_policy_is_set_shown_listed_and_taken_away() {
         (&all["clock_in_doubt"], &all["next"]),
         (&json!(null), &json!(null))
     );
-    let page = admin
-        .get("/api/retention?limit=1")
-        .expect_status(200)
-        .json();
-    assert_eq!(
-        (&page["workspaces"][0]["workspace"], &page["next"]),
-        (&json!("legal"), &json!("legal"))
-    );
-    let rest = admin
-        .get("/api/retention?limit=1&after=legal")
-        .expect_status(200)
-        .json();
-    assert_eq!(rest["workspaces"][0]["workspace"], "team");
-    refuses_bad_queries(&admin, "/api/retention", &[]);
+    expect_pages(&admin);
     for removed in [true, false] {
         let answer = admin
             .send("DELETE", "/api/retention/team", "")
@@ -92,6 +79,24 @@ fn a_workspaces_policy_is_set_shown_listed_and_taken_away() {
         column(&admin.events("kind=retention.*"), "kind"),
         ["retention.unset", "retention.set", "retention.set"]
     );
+}
+
+/// The policies of `legal` and `team`, a page each.
+fn expect_pages(admin: &Client) {
+    let page = admin
+        .get("/api/retention?limit=1")
+        .expect_status(200)
+        .json();
+    assert_eq!(
+        (&page["workspaces"][0]["workspace"], &page["next"]),
+        (&json!("legal"), &json!("legal"))
+    );
+    let rest = admin
+        .get("/api/retention?limit=1&after=legal")
+        .expect_status(200)
+        .json();
+    assert_eq!(rest["workspaces"][0]["workspace"], "team");
+    refuses_bad_queries(admin, "/api/retention", &[]);
 }
 
 #[test]

@@ -1,11 +1,14 @@
 //! `POST …/rollback`: an earlier version's content becomes current again under a serial that was
 //! never used.
 
+mod races;
+mod refused;
+
 use serde_json::{Value, json};
 
 use crate::disk::noise;
 use crate::harness::{
-    Answer, Client, Server, Setup, lock_body, md5, sha256, state_path, tfstate, tfstate_noted,
+    Answer, Client, Server, Setup, md5, sha256, state_path, tfstate, tfstate_noted,
 };
 use crate::inside;
 
@@ -50,7 +53,10 @@ fn the_content_comes_back_as_a_new_version_with_a_serial_above_all() {
     let answer = roll_back(&writer, "team/net", &json!({"version": 1})).expect_status(200);
     assert_eq!(answer.header("statekeep-version"), "4");
     let version = answer.json();
-    let expected = json!({"number": 4, "serial": 4, "lineage": L1, "kind": "rollback", "from_version": 1, "current": true, "lock": null, "unchanged": false});
+    let expected = json!({
+        "number": 4, "serial": 4, "lineage": L1, "kind": "rollback", "from_version": 1,
+        "current": true, "lock": null, "unchanged": false
+    });
     for (name, value) in expected.as_object().expect("an object") {
         assert_eq!(version[name], *value, "{name} of {version}");
     }
@@ -204,273 +210,6 @@ fn to_the_current_version_it_writes_nothing_and_says_so() {
 }
 
 #[test]
-fn what_is_not_there_is_404_and_what_makes_no_sense_400() {
-    let server = Server::start();
-    let writer = three_versions(&server);
-    roll_back(&writer, "team/none", &json!({"version": 1})).expect_problem(404, "no_state");
-    for number in [0, 4, u64::MAX] {
-        for dry_run in [false, true] {
-            roll_back(
-                &writer,
-                "team/net",
-                &json!({"version": number, "dry_run": dry_run}),
-            )
-            .expect_problem(404, "no_version");
-        }
-    }
-    for body in [
-        "",
-        "{}",
-        "[1]",
-        "7",
-        r#"{"version":"1"}"#,
-        r#"{"version":-1}"#,
-        r#"{"version":1.0}"#,
-        r#"{"version":1,"force":true}"#,
-        r#"{"version":1"#,
-    ] {
-        writer
-            .send("POST", &path("team/net"), body)
-            .expect_problem(400, "bad_body");
-    }
-    writer
-        .send("GET", &path("team/net"), "")
-        .expect_problem(405, "method_not_allowed");
-    assert_eq!(writer.versions("team/net").len(), 3);
-}
-
-#[test]
-fn an_expected_version_that_is_not_current_any_more_is_409_with_the_one_that_is() {
-    let server = Server::start();
-    let (writer, owner) = (three_versions(&server), server.key("team", "owner"));
-    let refused = roll_back(
-        &writer,
-        "team/net",
-        &json!({"version": 1, "expected_current": 2}),
-    )
-    .expect_problem(409, "not_current")
-    .json();
-    assert_eq!(refused["current"], 3, "{refused}");
-    assert!(
-        refused["detail"]
-            .as_str()
-            .is_some_and(|text| text.contains("not 2 any more but 3")),
-        "{refused}"
-    );
-    roll_back(
-        &writer,
-        "team/net",
-        &json!({"version": 1, "expected_current": 3}),
-    )
-    .expect_status(200);
-    owner.delete("team/net").expect_status(200);
-    let refused = roll_back(
-        &writer,
-        "team/net",
-        &json!({"version": 1, "expected_current": 4}),
-    )
-    .expect_problem(409, "not_current")
-    .json();
-    assert_eq!(refused["current"], json!(null));
-    owner.read("team/net").expect_problem(404, "no_state");
-    roll_back(
-        &writer,
-        "team/net",
-        &json!({"version": 1, "expected_current": 0}),
-    )
-    .expect_status(200);
-    roll_back(
-        &writer,
-        "team/net",
-        &json!({"version": 2, "expected_current": 0}),
-    )
-    .expect_problem(409, "not_current");
-    roll_back(
-        &writer,
-        "team/net",
-        &json!({"version": 2, "expected_current": null}),
-    )
-    .expect_status(200);
-}
-
-#[test]
-fn while_another_holds_the_lock_it_is_423_and_under_ones_own_it_is_noted() {
-    let server = Server::start();
-    let (writer, other) = (three_versions(&server), server.key("team", "writer"));
-    let lock = other.lock("team/net", "lock-1").expect_status(200).text();
-    assert_eq!(
-        roll_back(&writer, "team/net", &json!({"version": 1}))
-            .expect_status(423)
-            .text(),
-        lock
-    );
-    let with_id = format!("{}?ID=lock-1", path("team/net"));
-    assert_eq!(
-        writer
-            .post_json(&with_id, &json!({"version": 1}))
-            .expect_status(423)
-            .text(),
-        lock,
-        "the ID alone is no secret"
-    );
-    other
-        .post_json(
-            &format!("{}?ID=lock-2", path("team/net")),
-            &json!({"version": 1}),
-        )
-        .expect_status(423);
-    roll_back(&other, "team/net", &json!({"version": 1})).expect_status(423);
-    let evidence = writer
-        .get(&format!("{}/lock", state_path("team/net")))
-        .json();
-    assert_eq!(
-        (
-            &evidence["refused"]["count"],
-            &evidence["refused"]["latest"]["key"]["id"]
-        ),
-        (&json!(4), &json!(other.key_id))
-    );
-    assert_eq!(writer.versions("team/net").len(), 3);
-    let version = other
-        .post_json(&with_id, &json!({"version": 1}))
-        .expect_status(200)
-        .json();
-    assert_eq!(
-        version["lock"],
-        json!({"id": "lock-1", "operation": "OperationTypeApply", "who": "someone@somewhere"})
-    );
-    assert_eq!(
-        other
-            .send("LOCK", &state_path("team/net"), lock_body("lock-1"))
-            .status,
-        200,
-        "it is held still"
-    );
-    other.unlock("team/net", "lock-1").expect_status(200);
-    other
-        .post_json(&with_id, &json!({"version": 1}))
-        .expect_problem(409, "stale_lock_id");
-    assert_eq!(writer.versions("team/net").len(), 4);
-}
-
-#[test]
-fn a_rejected_version_can_be_made_current_also_where_nothing_else_is() {
-    let server = Server::start();
-    let writer = three_versions(&server);
-    writer
-        .write("team/net", tfstate_noted(L1, 3, "refused"), None)
-        .expect_problem(409, "stale_write");
-    let version = roll_back(&writer, "team/net", &json!({"version": 4}))
-        .expect_status(200)
-        .json();
-    assert_eq!(
-        (
-            &version["kind"],
-            &version["from_version"],
-            &version["serial"]
-        ),
-        (&json!("rollback"), &json!(4), &json!(4))
-    );
-    assert_eq!(
-        current(&writer, "team/net"),
-        tfstate_noted(L1, 4, "refused")
-    );
-
-    writer
-        .write("team/first", numbered(7), Some("gone"))
-        .expect_problem(409, "stale_lock_id");
-    writer.read("team/first").expect_problem(404, "no_state");
-    roll_back(
-        &writer,
-        "team/first",
-        &json!({"version": 1, "expected_current": 1}),
-    )
-    .expect_problem(409, "not_current");
-    roll_back(
-        &writer,
-        "team/first",
-        &json!({"version": 1, "expected_current": 0}),
-    )
-    .expect_status(200);
-    assert!(current(&writer, "team/first").contains("\"serial\":8"));
-}
-
-#[test]
-fn a_deleted_state_is_brought_back() {
-    let server = Server::start();
-    let (writer, owner) = (three_versions(&server), server.key("team", "owner"));
-    owner.delete("team/net").expect_status(200);
-    let version = roll_back(&writer, "team/net", &json!({"version": 3}))
-        .expect_status(200)
-        .json();
-    assert_eq!(
-        (
-            &version["number"],
-            &version["serial"],
-            &version["unchanged"]
-        ),
-        (&json!(4), &json!(4), &json!(false))
-    );
-    assert_eq!(
-        current(&writer, "team/net"),
-        numbered(3).replace("\"serial\":3", "\"serial\":4")
-    );
-}
-
-#[test]
-fn a_moved_state_is_brought_back_from_where_it_is_by_whoever_may_move_it() {
-    let server = Server::start();
-    let (writer, owner) = (three_versions(&server), server.key("team", "owner"));
-    let to = json!({"workspace": "team", "buildingBlock": "there"});
-    owner
-        .post_json(&format!("{}/move", state_path("team/net")), &to)
-        .expect_status(200);
-    roll_back(&writer, "team/net", &json!({"version": 1})).expect_problem(403, "forbidden");
-    writer.lock("team/there", "lock-1").expect_status(200);
-    roll_back(&owner, "team/net", &json!({"version": 1})).expect_status(423);
-    writer.unlock("team/there", "lock-1").expect_status(200);
-    assert_eq!(
-        current(&owner, "team/there"),
-        numbered(3),
-        "nothing was done so far"
-    );
-
-    let preview = roll_back(&owner, "team/net", &json!({"version": 1, "dry_run": true}))
-        .expect_status(200)
-        .json();
-    assert_eq!(
-        (&preview["moved_to"], &preview["refused"]),
-        (&to, &json!([])),
-        "{preview}"
-    );
-    roll_back(
-        &owner,
-        "team/net",
-        &json!({"version": 1, "expected_current": 3}),
-    )
-    .expect_status(200);
-    assert!(current(&owner, "team/net").contains("version 1"));
-    owner.read("team/there").expect_problem(410, "moved");
-    let kinds: Vec<Value> = server
-        .admin()
-        .events("kind=state.*&workspace=team&buildingBlock=net")
-        .iter()
-        .map(|event| event["kind"].clone())
-        .collect();
-    assert_eq!(kinds[..2], ["state.rollback", "state.move"], "{kinds:?}");
-
-    owner
-        .post_json(&format!("{}/move", state_path("team/net")), &to)
-        .expect_status(200);
-    owner.delete("team/there").expect_status(200);
-    roll_back(&owner, "team/net", &json!({"version": 2})).expect_status(200);
-    assert!(
-        current(&owner, "team/net").contains("version 2"),
-        "also where it was deleted there"
-    );
-}
-
-#[test]
 fn the_event_names_both_numbers_and_both_serials() {
     let server = Server::start();
     let writer = three_versions(&server);
@@ -486,13 +225,20 @@ fn the_event_names_both_numbers_and_both_serials() {
         ),
         (&json!(4), &json!(writer.key_id), &json!(false))
     );
-    let detail = json!({"from_version": 1, "from_serial": 1, "replaced_version": 3, "replaced_serial": 3, "serial": 4, "serial_regression": false});
+    let detail = json!({
+        "from_version": 1, "from_serial": 1, "replaced_version": 3, "replaced_serial": 3,
+        "serial": 4, "serial_regression": false
+    });
     assert_eq!(event["detail"], detail);
 }
 
 /// A body as OpenTofu sends an encrypted state.
 pub(super) fn sealed(serial: u64, data: &str) -> String {
-    json!({"serial": serial, "lineage": L1, "meta": {}, "encrypted_data": data, "encryption_version": "v0"}).to_string()
+    json!({
+        "serial": serial, "lineage": L1, "meta": {}, "encrypted_data": data,
+        "encryption_version": "v0"
+    })
+    .to_string()
 }
 
 #[test]
@@ -542,145 +288,6 @@ fn the_flag_for_encrypted_states_does_not_change_what_becomes_of_plain_ones() {
     .expect_status(200)
     .json();
     assert_eq!(version["serial"], 4);
-}
-
-/// Rolls back to versions 1 and 2 at once, each only if this version is current; the statuses.
-fn both_at_once(writer: &Client, current: u64) -> Vec<u16> {
-    let ask = |number: u64| json!({"version": number, "expected_current": current, "allow_serial_regression": true});
-    std::thread::scope(|scope| {
-        let both = [1, 2].map(|number| {
-            scope.spawn(move || roll_back(writer, "team/net", &ask(number)).status.as_u16())
-        });
-        both.map(|one| one.join().expect("an answer")).to_vec()
-    })
-}
-
-#[test]
-fn of_two_with_the_same_expectation_exactly_one_wins() {
-    let server = Server::start();
-    let writer = three_versions(&server);
-    for current in 3..13 {
-        let mut statuses = both_at_once(&writer, current);
-        statuses.sort_unstable();
-        assert_eq!(statuses, [200, 409], "of version {current}");
-    }
-    let serials: Vec<u64> = writer
-        .versions("team/net")
-        .iter()
-        .filter_map(|version| version["serial"].as_u64())
-        .collect();
-    assert_eq!(serials, (1..=13).rev().collect::<Vec<_>>());
-}
-
-#[test]
-fn of_two_with_the_same_expectation_exactly_one_wins_also_where_no_serial_tells_them_apart() {
-    let server = Server::start();
-    let writer = server.key("team", "writer");
-    for serial in 1..=3 {
-        writer
-            .write("team/net", sealed(serial, &noise(serial, 256 * 1024)), None)
-            .expect_status(200);
-    }
-    for current in 3..13 {
-        let mut statuses = both_at_once(&writer, current);
-        statuses.sort_unstable();
-        assert_eq!(statuses, [200, 409], "of version {current}");
-    }
-}
-
-#[test]
-fn beside_writers_no_serial_is_used_twice_and_none_goes_back() {
-    let server = Server::start();
-    let writer = server.key("team", "writer");
-    // It takes some time to make ready, while others write.
-    writer
-        .write("team/net", tfstate_noted(L1, 1, &noise(1, 64 * 1024)), None)
-        .expect_status(200);
-    std::thread::scope(|scope| {
-        let busy = scope.spawn(|| {
-            for _ in 0..40 {
-                let now: Value = writer.read("team/net").expect_status(200).json();
-                let serial = now["serial"].as_u64().expect("a serial") + 1;
-                writer.write(
-                    "team/net",
-                    tfstate_noted(L1, serial, &format!("written {serial}")),
-                    None,
-                );
-            }
-        });
-        for _ in 0..20 {
-            let answer = roll_back(&writer, "team/net", &json!({"version": 1}));
-            assert!(
-                answer.status == 200 || answer.json()["code"] == "too_many_conflicts",
-                "{}",
-                answer.text()
-            );
-        }
-        busy.join().expect("the writer is done");
-    });
-    roll_back(&writer, "team/net", &json!({"version": 1})).expect_status(200);
-    let mut rows = writer.versions("team/net");
-    rows.reverse();
-    let mut highest = 0;
-    for row in &rows {
-        let serial = row["serial"].as_u64().expect("a serial");
-        if row["kind"] == "rollback" {
-            assert_eq!(serial, highest + 1, "{row}");
-        }
-        highest = highest.max(serial);
-    }
-    assert!(rows.iter().any(|row| row["kind"] == "rollback"), "{rows:?}");
-}
-
-#[test]
-fn a_client_whose_plan_is_older_is_kept_out_by_the_guard() {
-    let server = Server::start();
-    let (writer, late) = (three_versions(&server), server.key("team", "writer"));
-    roll_back(&writer, "team/net", &json!({"version": 1})).expect_status(200);
-    late.write(
-        "team/net",
-        tfstate_noted(L1, 4, "planned on version 3"),
-        None,
-    )
-    .expect_problem(409, "stale_write");
-    assert!(current(&writer, "team/net").contains("version 1"));
-}
-
-#[test]
-fn whose_lock_was_broken_does_not_overwrite_it() {
-    let server = Server::start();
-    let (writer, other) = (three_versions(&server), server.key("team", "writer"));
-    other.lock("team/net", "lock-1").expect_status(200);
-    server
-        .admin()
-        .send("UNLOCK", &state_path("team/net"), "")
-        .expect_status(200);
-    roll_back(&writer, "team/net", &json!({"version": 1})).expect_status(200);
-    other
-        .write("team/net", tfstate_noted(L1, 40, "late"), Some("lock-1"))
-        .expect_problem(409, "stale_lock_id");
-    assert!(current(&writer, "team/net").contains("version 1"));
-}
-
-#[test]
-fn a_writer_that_was_refused_still_has_to_read_the_state_first() {
-    let server = Server::start();
-    let writer = three_versions(&server);
-    writer
-        .write("team/net", tfstate_noted(L1, 3, "refused"), None)
-        .expect_problem(409, "stale_write");
-    roll_back(&writer, "team/net", &json!({"version": 1})).expect_status(200);
-    writer
-        .write(
-            "team/net",
-            tfstate_noted(L1, 50, "the same apply's next snapshot"),
-            None,
-        )
-        .expect_problem(409, "stale_write");
-    writer.read("team/net").expect_status(200);
-    writer
-        .write("team/net", tfstate_noted(L1, 51, "read"), None)
-        .expect_status(200);
 }
 
 #[test]

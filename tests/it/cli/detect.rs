@@ -89,7 +89,8 @@ fn json_for_scripts() {
     let output = detect(dir.path(), &["--format", "json"]);
     let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let expected = json!({
-        "answer": "configured", "program": null, "undecided": [], "not_examined": ["more.tf.json"], "truncated": false,
+        "answer": "configured", "program": null, "undecided": [], "not_examined": ["more.tf.json"],
+        "truncated": false,
         "found": [
             {"kind": "backend", "type": "http", "file": "main.tf", "line": 2, "column": 3},
             {"kind": "cloud", "type": null, "file": "z_override.tf", "line": 2, "column": 3},

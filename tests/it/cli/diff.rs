@@ -10,15 +10,19 @@ use super::{L1, Place, stderr};
 fn state(serial: u64, program: &str, instances: &[(&str, &str)]) -> String {
     let resource = |(name, attributes): &(&str, &str)| {
         format!(
-            r#"{{"mode":"managed","type":"aws_x","name":"{name}","provider":"p","instances":[{{"schema_version":0,"attributes":{attributes}}}]}}"#
+            r#"{{"mode":"managed","type":"aws_x","name":"{name}","provider":"p",
+                "instances":[{{"schema_version":0,"attributes":{attributes}}}]}}"#
         )
     };
     let resources: Vec<String> = instances.iter().map(resource).collect();
     let outputs = format!(
-        r#"{{"size":{{"value":{serial}.10,"type":"number"}},"marked":{{"value":"canary-{serial}","type":"string","sensitive":true}},"odd":{{"value":"a\u001b[31m\u202e","type":"string"}}}}"#
+        r#"{{"size":{{"value":{serial}.10,"type":"number"}},
+            "marked":{{"value":"canary-{serial}","type":"string","sensitive":true}},
+            "odd":{{"value":"a\u001b[31m\u202e","type":"string"}}}}"#
     );
     format!(
-        r#"{{"version":4,"terraform_version":"{program}","serial":{serial},"lineage":"{L1}","outputs":{outputs},"resources":[{}]}}"#,
+        r#"{{"version":4,"terraform_version":"{program}","serial":{serial},"lineage":"{L1}",
+            "outputs":{outputs},"resources":[{}]}}"#,
         resources.join(",")
     )
 }
@@ -177,7 +181,10 @@ fn what_cannot_be_looked_into_is_said_to_be_so() {
         admin
             .write("team/net", tfstate(L1, 1), None)
             .expect_status(200);
-        let body = json!({"serial": 2, "lineage": L1, "meta": {"k": "v"}, "encrypted_data": "c2VjcmV0", "encryption_version": "v0"});
+        let body = json!({
+            "serial": 2, "lineage": L1, "meta": {"k": "v"}, "encrypted_data": "c2VjcmV0",
+            "encryption_version": "v0"
+        });
         admin
             .write("team/net", body.to_string(), None)
             .expect_status(200);

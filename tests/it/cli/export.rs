@@ -270,18 +270,29 @@ fn an_export_that_is_cut_off_has_no_manifest() {
 #[test]
 fn a_version_that_is_pruned_meanwhile_is_a_row_without_a_file() {
     let rows = |number: u64| {
-        json!({"number": number, "size": 5, "sha256": sha256(b"hello"), "serial": number, "lineage": "l", "created_at": "2026-01-02T03:04:05Z",
-            "kind": "write", "rejected": null, "intermediate": false, "held": null, "purged": false, "current": number == 3})
+        json!({
+            "number": number, "size": 5, "sha256": sha256(b"hello"), "serial": number,
+            "lineage": "l", "created_at": "2026-01-02T03:04:05Z", "kind": "write",
+            "rejected": null, "intermediate": false, "held": null, "purged": false,
+            "current": number == 3
+        })
     };
+    let problem = |code: &str| json!({"code": code, "detail": "gone"}).to_string();
     let url = stub(move |head| {
         let path = head.split(' ').nth(1).unwrap_or_default();
+        let state = json!({"workspace": "team", "buildingBlock": "net", "current": rows(3)});
+        let versions = [rows(3), rows(2), rows(1)];
         let (status, body) = match path {
-            _ if path.starts_with("/api/terraform/state?") => {
-                ("200 OK", json!({"states": [{"workspace": "team", "buildingBlock": "net", "current": rows(3)}], "next": null}).to_string())
-            }
-            _ if path.contains("/versions?") => ("200 OK", json!({"versions": [rows(3), rows(2), rows(1)], "next": null}).to_string()),
-            _ if path.ends_with("/versions/1") => ("404 Not Found", json!({"code": "no_version", "detail": "gone"}).to_string()),
-            _ if path.ends_with("/versions/2") => ("410 Gone", json!({"code": "purged", "detail": "gone"}).to_string()),
+            _ if path.starts_with("/api/terraform/state?") => (
+                "200 OK",
+                json!({"states": [state], "next": null}).to_string(),
+            ),
+            _ if path.contains("/versions?") => (
+                "200 OK",
+                json!({"versions": versions, "next": null}).to_string(),
+            ),
+            _ if path.ends_with("/versions/1") => ("404 Not Found", problem("no_version")),
+            _ if path.ends_with("/versions/2") => ("410 Gone", problem("purged")),
             _ => ("200 OK", "hello".to_owned()),
         };
         format!(

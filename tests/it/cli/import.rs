@@ -1,9 +1,11 @@
 //! `import`: states from files, exports and other backends, with their bytes as they were, over
 //! nothing that is there.
 
+mod backends;
 mod exports;
 mod folders;
 mod instead;
+mod left;
 
 use std::path::Path;
 use std::process::{Output, Stdio};
@@ -16,7 +18,7 @@ use crate::harness::{
 };
 
 use super::export::{files, manifest};
-use super::{L1, Place, some_states, stderr, stub};
+use super::{L1, Place, some_states, stderr};
 
 fn nothing(_: &Client) {}
 
@@ -129,155 +131,6 @@ fn an_export_comes_back_with_its_versions_numbers_hashes_and_times() {
         let again = to.cli(&["import", str(&out), "rival/net"]);
         assert_eq!(again.status.code(), Some(2), "it takes one source");
     }
-}
-
-/// `team/net` leaves for somewhere else.
-fn leave(who: &Client) {
-    let path = format!("{}/transfer", state_path("team/net"));
-    let version = who
-        .post_json(&path, &json!({"to": "s3://there"}))
-        .expect_status(200)
-        .json()["version"]
-        .clone();
-    who.post_json(&format!("{path}/done"), &json!({ "version": version }))
-        .expect_status(200);
-}
-
-#[test]
-fn a_state_that_has_left_arrives_as_one_that_has_left() {
-    let (from, dir) = (Server::start(), TempDir::new().expect("a folder"));
-    a_full_history(&from.admin());
-    leave(&from.admin());
-    let out = dir.path().join("out");
-    assert_eq!(from.cli(&["export", str(&out)]).status.code(), Some(0));
-    let state = &manifest(&out)["states"][1];
-    assert_eq!(
-        (&state["buildingBlock"], &state["transferred_to"]),
-        (&json!("net"), &json!("s3://there"))
-    );
-    assert!(
-        state["deleted_at"].is_string() && manifest(&out)["states"][0]["transferred_to"].is_null()
-    );
-    let to = Server::start();
-    let new = to.admin();
-    assert!(
-        String::from_utf8_lossy(&to.cli(&["import", str(&out), "--dry-run"]).stdout)
-            .contains("new, transferred")
-    );
-    let output = to.cli(&["import", str(&out)]);
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    assert_eq!(
-        new.read("team/net")
-            .expect_problem(410, "transferred")
-            .json()["to"],
-        "s3://there"
-    );
-    new.read("team/two").expect_problem(404, "no_state");
-    let mut expected = essence(&from.admin(), "team/net");
-    expected.retain(|version| version[0] != 2);
-    assert_eq!(essence(&new, "team/net"), expected);
-    // Cut off before it had left, it leaves the next time; and once it has, nothing more is done.
-    let other = Server::start();
-    let whole = manifest(&out);
-    let mut part = whole.clone();
-    part["states"][1]["transferred_to"] = Value::Null;
-    part["states"][1]["deleted_at"] = Value::Null;
-    std::fs::write(out.join("manifest.json"), part.to_string()).expect("a manifest");
-    assert_eq!(other.cli(&["import", str(&out)]).status.code(), Some(0));
-    other.admin().read("team/net").expect_status(200);
-    std::fs::write(out.join("manifest.json"), whole.to_string()).expect("a manifest");
-    assert_eq!(
-        other.cli(&["import", str(&out), "--append"]).status.code(),
-        Some(0)
-    );
-    other.admin().read("team/net").expect_status(200);
-    for what in ["there already, transferred", "there already"] {
-        let look = other.cli(&["import", str(&out), "--dry-run"]).stdout;
-        let look = String::from_utf8_lossy(&look);
-        assert!(
-            look.lines()
-                .any(|line| line.starts_with("team/net") && line.trim_end().ends_with(what)),
-            "{look}"
-        );
-        let again = other.cli(&["import", str(&out)]);
-        assert_eq!(again.status.code(), Some(0), "{}", stderr(&again));
-        other
-            .admin()
-            .read("team/net")
-            .expect_problem(410, "transferred");
-    }
-    assert_eq!(other.admin().events("kind=transfer.finish").len(), 1);
-}
-
-#[test]
-fn a_state_that_has_left_comes_back_by_what_is_added() {
-    let (server, dir) = (Server::start(), TempDir::new().expect("a folder"));
-    some_states(&server.admin());
-    let admin = server.admin();
-    let add = |serial: u64, more: &[&str]| {
-        put(dir.path(), "x.tfstate", &tfstate(L1, serial));
-        let file = dir.path().join("x.tfstate");
-        let args = [
-            "import",
-            str(&file),
-            "--workspace",
-            "team",
-            "--building-block",
-            "net",
-        ];
-        server.cli(&[&args, more].concat()).status.code()
-    };
-    for serial in [3, 9] {
-        leave(&admin);
-        add(serial, &[]);
-        admin.read("team/net").expect_problem(410, "transferred");
-        assert_eq!(add(serial, &["--append", "--dry-run"]), Some(0));
-        admin.read("team/net").expect_problem(410, "transferred");
-        assert_eq!(add(serial, &["--append"]), Some(0));
-        assert_eq!(
-            admin.read("team/net").expect_status(200).text(),
-            tfstate(L1, serial)
-        );
-    }
-    leave(&admin);
-    assert_eq!(
-        add(1, &["--append"]),
-        Some(1),
-        "an older one is not what left"
-    );
-    admin.read("team/net").expect_problem(410, "transferred");
-}
-
-#[test]
-fn a_rollback_after_an_import_lies_above_the_serials_that_did_not_come_along() {
-    let (from, to, dir) = (
-        Server::start(),
-        Server::start(),
-        TempDir::new().expect("a folder"),
-    );
-    let (old, new) = (from.admin(), to.admin());
-    some_states(&old);
-    old.lock("team/net", "l").expect_status(200);
-    old.write("team/net", tfstate(L1, 99), None)
-        .expect_status(423);
-    old.unlock("team/net", "l").expect_status(200);
-    old.post_json(
-        &format!("{}/purge", state_path("team/net")),
-        &json!({"versions": [4]}),
-    )
-    .expect_status(200);
-    let out = dir.path().join("out");
-    assert_eq!(from.cli(&["export", str(&out)]).status.code(), Some(0));
-    assert_eq!(to.cli(&["import", str(&out)]).status.code(), Some(0));
-    assert_eq!(new.versions("team/net").len(), 3);
-    let back = new
-        .post_json(
-            &format!("{}/rollback", state_path("team/net")),
-            &json!({"version": 1}),
-        )
-        .expect_status(200)
-        .json();
-    assert_eq!(back["serial"], 100);
 }
 
 #[test]
@@ -622,129 +475,4 @@ fn what_is_there_is_not_overwritten() {
         Some(0)
     );
     assert_eq!(admin.read("team/net").text(), tfstate(L1, 4));
-}
-
-#[test]
-fn another_backend_is_read_with_its_credentials_and_its_history_by_serial() {
-    let (to, dir) = (Server::start(), TempDir::new().expect("a folder"));
-    let url = format!("{}/state/net", stub(gitlab));
-    let name = ["--workspace", "team", "--building-block"];
-    let import = |more: &[&str], password: &str| {
-        let args = [&["import", "--from-url", &url][..], &name, more].concat();
-        let mut command = statekeep(&args);
-        command
-            .env("STATEKEEP_DATA", to.data())
-            .env("TF_HTTP_USERNAME", "me")
-            .env("TF_HTTP_PASSWORD", password)
-            .output()
-            .expect("it runs")
-    };
-    let wrong = import(&["net"], "wrong-secret");
-    assert_eq!(wrong.status.code(), Some(1));
-    assert!(
-        stderr(&wrong).contains("credentials") && !stderr(&wrong).contains("wrong-secret"),
-        "{}",
-        stderr(&wrong)
-    );
-    assert_eq!(import(&["net"], "right").status.code(), Some(0));
-    assert_eq!(to.admin().versions("team/net").len(), 1);
-    put(dir.path(), "password", "right\n");
-    let file = dir.path().join("password");
-    let whole = import(
-        &[
-            "all",
-            "--history",
-            "--from-user",
-            "me",
-            "--from-password-file",
-            str(&file),
-        ],
-        "wrong",
-    );
-    assert_eq!(whole.status.code(), Some(0), "{}", stderr(&whole));
-    let serials: Vec<Value> = to
-        .admin()
-        .versions("team/all")
-        .iter()
-        .map(|version| version["serial"].clone())
-        .collect();
-    assert_eq!(serials, [9, 8, 6]);
-    assert_eq!(to.admin().read("team/all").text(), tfstate(L1, 9));
-    let nobody = statekeep(&[
-        "import",
-        "--from-url",
-        "http://127.0.0.1:9/x",
-        "--workspace",
-        "a",
-        "--building-block",
-        "b",
-    ])
-    .output()
-    .expect("it runs");
-    assert_eq!(nobody.status.code(), Some(1));
-    assert!(
-        stderr(&nobody).contains("127.0.0.1:9"),
-        "{}",
-        stderr(&nobody)
-    );
-}
-
-/// Another backend's answer, with a current state of serial 9, and versions 6 and 8 below
-/// `/versions`; for `me` with the password `right`.
-fn gitlab(head: &str) -> String {
-    let (line, headers) = head.split_once("\r\n").unwrap_or_default();
-    let empty = |status: &str| {
-        format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-    };
-    if !headers.contains("Basic bWU6cmlnaHQ=") {
-        return empty("401 Unauthorized");
-    }
-    let serial = match line.split(' ').nth(1) {
-        Some("/state/net") => 9,
-        Some("/state/net/versions/8") => 8,
-        Some("/state/net/versions/6") => 6,
-        _ => return empty("404 Not Found"),
-    };
-    let body = tfstate(L1, serial);
-    format!(
-        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-        body.len()
-    )
-}
-
-#[test]
-fn a_key_imports_what_it_may_and_is_told_what_it_may_not() {
-    let (from, to, dir) = (
-        Server::start(),
-        Server::start(),
-        TempDir::new().expect("a folder"),
-    );
-    some_states(&from.admin());
-    let out = dir.path().join("out");
-    assert_eq!(from.cli(&["export", str(&out)]).status.code(), Some(0));
-    put(dir.path(), "key", to.key("team", "writer").secret());
-    let key = dir.path().join("key");
-    let output = statekeep(&[
-        "import",
-        str(&out),
-        "--url",
-        to.url(),
-        "--key-file",
-        str(&key),
-    ])
-    .output()
-    .expect("it runs");
-    assert_eq!(output.status.code(), Some(1));
-    assert!(
-        stderr(&output).contains("rival/net") && stderr(&output).contains("ADM_OPERATE"),
-        "{}",
-        stderr(&output)
-    );
-    let admin = to.admin();
-    assert_eq!(admin.versions("team/net").len(), 3);
-    admin.read("rival/net").expect_problem(404, "no_state");
-    assert_ne!(
-        admin.versions("team/net")[0]["created_at"],
-        from.admin().versions("team/net")[0]["created_at"]
-    );
 }

@@ -146,7 +146,9 @@ fn list_and_show_tell_of_keys_but_never_their_secrets() {
 fn a_list_longer_than_a_page_is_shown_whole() {
     let admin_makes = |admin: &Client| {
         for index in 0..60 {
-            let body = serde_json::json!({"name": format!("key-{index}-"), "workspace": "team", "role": "reader"});
+            let body = serde_json::json!({
+                "name": format!("key-{index}-"), "workspace": "team", "role": "reader"
+            });
             admin.post_json("/api/keys", &body).expect_status(201);
         }
     };

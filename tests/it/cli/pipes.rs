@@ -92,7 +92,9 @@ fn lists_end_on_a_server_with_small_pages() {
         let admin = server.admin();
         some_states(&admin);
         for index in 0..3 {
-            let body = serde_json::json!({"name": format!("key-{index}"), "workspace": "team", "role": "reader"});
+            let body = serde_json::json!({
+                "name": format!("key-{index}"), "workspace": "team", "role": "reader"
+            });
             admin.post_json("/api/keys", &body).expect_status(201);
         }
         let dir = tempfile::TempDir::new().expect("a directory");

@@ -166,6 +166,47 @@ fn what_cannot_work_says_why() {
     );
 }
 
+/// Commands that change nothing.
+const READS: [&[&str]; 13] = [
+    &["state", "list"],
+    &["state", "list", "--workspace", "team", "--deleted"],
+    &["state", "show", "team/net"],
+    &["state", "pull", "team/net", "--version", "2"],
+    &["state", "history", "team/net"],
+    &["state", "diff", "team/net"],
+    &["state", "outputs", "team/net"],
+    &["state", "rollback", "team/net", "1", "--dry-run"],
+    &["state", "pull", "team/none"],
+    &["retention", "list"],
+    &["prune", "--keep-last", "1", "--dry-run"],
+    &["verify", "--quick"],
+    &["verify"],
+];
+
+/// Commands that change something, and a word that each says.
+const WRITES: [(&[&str], &str); 11] = [
+    (
+        &["state", "hold", "team/net", "1", "--reason", "known good"],
+        "held",
+    ),
+    (
+        &["state", "release", "team/net", "1"],
+        "not held any more; it was: known good",
+    ),
+    (&["state", "delete", "team/two", "--yes"], "deleted"),
+    (&["state", "restore", "team/two"], "is back"),
+    (&["state", "move", "team/two", "team/three"], "is now"),
+    (
+        &["state", "rollback", "team/net", "1", "--yes"],
+        "rolled back",
+    ),
+    (&["state", "purge", "team/net", "2", "--yes"], ""),
+    (&["state", "unlock", "team/net"], "not locked"),
+    (&["prune", "--keep-last", "1", "--yes"], ""),
+    (&["retention", "set", "team", "--keep-last", "5"], ""),
+    (&["retention", "unset", "team"], ""),
+];
+
 #[test]
 fn every_command_tells_the_same_as_on_the_data_directory() {
     let remote = Remote::new();
@@ -182,30 +223,7 @@ fn every_command_tells_the_same_as_on_the_data_directory() {
             .count()
     };
     eventually("the versions are counted", || number_of_versions() == 0);
-    let out = |way: &str| {
-        remote
-            .dir
-            .path()
-            .join(way)
-            .to_str()
-            .expect("UTF-8")
-            .to_owned()
-    };
-    for args in [
-        &["state", "list"][..],
-        &["state", "list", "--workspace", "team", "--deleted"],
-        &["state", "show", "team/net"],
-        &["state", "pull", "team/net", "--version", "2"],
-        &["state", "history", "team/net"],
-        &["state", "diff", "team/net"],
-        &["state", "outputs", "team/net"],
-        &["state", "rollback", "team/net", "1", "--dry-run"],
-        &["state", "pull", "team/none"],
-        &["retention", "list"],
-        &["prune", "--keep-last", "1", "--dry-run"],
-        &["verify", "--quick"],
-        &["verify"],
-    ] {
+    for args in READS {
         let here = remote.server.cli(args);
         let there = remote.run(admin.secret(), args);
         assert_eq!(
@@ -219,6 +237,25 @@ fn every_command_tells_the_same_as_on_the_data_directory() {
             "{args:?}"
         );
     }
+    expect_the_same_export(&remote);
+    for (args, word) in WRITES {
+        let done = remote.run(admin.secret(), args);
+        assert_eq!(done.status.code(), Some(0), "{args:?}: {}", stderr(&done));
+        assert!(stderr(&done).contains(word), "{args:?}: {}", stderr(&done));
+    }
+}
+
+fn expect_the_same_export(remote: &Remote) {
+    let admin = remote.server.admin();
+    let out = |way: &str| {
+        remote
+            .dir
+            .path()
+            .join(way)
+            .to_str()
+            .expect("UTF-8")
+            .to_owned()
+    };
     assert_eq!(
         remote.server.cli(&["export", &out("here")]).status.code(),
         Some(0)
@@ -233,32 +270,6 @@ fn every_command_tells_the_same_as_on_the_data_directory() {
     let (mut here, mut there) = (files(out("here").as_ref()), files(out("there").as_ref()));
     assert!(here.remove("manifest.json").is_some() && there.remove("manifest.json").is_some());
     assert_eq!((here.len(), here), (6, there));
-    for (args, word) in [
-        (
-            &["state", "hold", "team/net", "1", "--reason", "known good"][..],
-            "held",
-        ),
-        (
-            &["state", "release", "team/net", "1"],
-            "not held any more; it was: known good",
-        ),
-        (&["state", "delete", "team/two", "--yes"], "deleted"),
-        (&["state", "restore", "team/two"], "is back"),
-        (&["state", "move", "team/two", "team/three"], "is now"),
-        (
-            &["state", "rollback", "team/net", "1", "--yes"],
-            "rolled back",
-        ),
-        (&["state", "purge", "team/net", "2", "--yes"], ""),
-        (&["state", "unlock", "team/net"], "not locked"),
-        (&["prune", "--keep-last", "1", "--yes"], ""),
-        (&["retention", "set", "team", "--keep-last", "5"], ""),
-        (&["retention", "unset", "team"], ""),
-    ] {
-        let done = remote.run(admin.secret(), args);
-        assert_eq!(done.status.code(), Some(0), "{args:?}: {}", stderr(&done));
-        assert!(stderr(&done).contains(word), "{args:?}: {}", stderr(&done));
-    }
 }
 
 #[test]

@@ -4,70 +4,72 @@ use crate::harness::statekeep;
 
 use super::stderr;
 
+/// Command lines that are wrong.
+const WRONG: [&[&str]; 26] = [
+    &[],
+    &["nothing"],
+    &["key"],
+    &["state"],
+    &["key", "create"],
+    &["key", "show"],
+    &[
+        "key",
+        "rotate",
+        "0b5f7c3e-1d2a-4c4b-9e8f-00112233aabb",
+        "--grace",
+        "soon",
+    ],
+    &[
+        "key",
+        "create",
+        "x",
+        "--building-block",
+        "net",
+        "--role",
+        "writer",
+    ],
+    &[
+        "key",
+        "create",
+        "x",
+        "--workspace",
+        "team",
+        "--role",
+        "writer",
+        "--expires",
+        "someday",
+    ],
+    &["state", "show"],
+    &["state", "show", "no-slash"],
+    &["state", "show", "a/b/c"],
+    &["state", "pull", "../x"],
+    &["state", "pull", "team/net", "--version", "first"],
+    &["state", "move", "team/net"],
+    &["state", "list", "--format", "xml"],
+    &["state", "hold", "team/net", "1"],
+    &["state", "release", "team/net", "first"],
+    &["prune"],
+    &["prune", "--keep-last", "0"],
+    &["prune", "--keep-within", "0s"],
+    &["prune", "--keep-last", "1", "--configured"],
+    &[
+        "prune",
+        "--keep-last",
+        "1",
+        "--workspace",
+        "team",
+        "--state",
+        "team/net",
+    ],
+    &["retention", "set", "team"],
+    &["retention", "set", "team", "--keep-all", "--keep-last", "1"],
+    &["completions", "tcsh"],
+];
+
 #[test]
 fn wrong_usage_is_2_with_a_message_on_stderr() {
-    let rows: [&[&str]; 26] = [
-        &[],
-        &["nothing"],
-        &["key"],
-        &["state"],
-        &["key", "create"],
-        &["key", "show"],
-        &[
-            "key",
-            "rotate",
-            "0b5f7c3e-1d2a-4c4b-9e8f-00112233aabb",
-            "--grace",
-            "soon",
-        ],
-        &[
-            "key",
-            "create",
-            "x",
-            "--building-block",
-            "net",
-            "--role",
-            "writer",
-        ],
-        &[
-            "key",
-            "create",
-            "x",
-            "--workspace",
-            "team",
-            "--role",
-            "writer",
-            "--expires",
-            "someday",
-        ],
-        &["state", "show"],
-        &["state", "show", "no-slash"],
-        &["state", "show", "a/b/c"],
-        &["state", "pull", "../x"],
-        &["state", "pull", "team/net", "--version", "first"],
-        &["state", "move", "team/net"],
-        &["state", "list", "--format", "xml"],
-        &["state", "hold", "team/net", "1"],
-        &["state", "release", "team/net", "first"],
-        &["prune"],
-        &["prune", "--keep-last", "0"],
-        &["prune", "--keep-within", "0s"],
-        &["prune", "--keep-last", "1", "--configured"],
-        &[
-            "prune",
-            "--keep-last",
-            "1",
-            "--workspace",
-            "team",
-            "--state",
-            "team/net",
-        ],
-        &["retention", "set", "team"],
-        &["retention", "set", "team", "--keep-all", "--keep-last", "1"],
-        &["completions", "tcsh"],
-    ];
     let dir = tempfile::TempDir::new().expect("a directory");
-    for args in rows {
+    for args in WRONG {
         let output = statekeep(args)
             .current_dir(dir.path())
             .output()

@@ -180,7 +180,10 @@ fn a_planner_plans_and_its_apply_makes_nothing(program: &Program) {
 fn a_runs_token_is_a_password(program: &Program) {
     let server = Server::start();
     let (admin, key) = (server.admin(), server.key("team", "writer"));
-    let login = json!({"clientId": key.key_id, "clientSecret": key.secret(), "workspace": "team", "buildingBlock": "app"});
+    let login = json!({
+        "clientId": key.key_id, "clientSecret": key.secret(), "workspace": "team",
+        "buildingBlock": "app"
+    });
     let token = server
         .anonymous()
         .post_json("/api/login", &login)

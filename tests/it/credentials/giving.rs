@@ -53,7 +53,9 @@ fn a_new_key_lies_within_the_permissions_of_its_giver() {
 #[test]
 fn a_new_key_does_not_outlive_its_giver() {
     let server = Server::start();
-    let giver = server.make_key(&json!({"name": "giver", "permissions": ["ADM_APIKEY_SAVE", "ADM_TFSTATE_LIST"], "expires_in": 600}));
+    let giver = server.make_key(&json!({
+        "name": "giver", "permissions": ["ADM_APIKEY_SAVE", "ADM_TFSTATE_LIST"], "expires_in": 600
+    }));
     let rows = [
         (json!({"expires_in": 60}), 201),
         (json!({}), 403),
@@ -93,7 +95,9 @@ fn rotating_a_key_gives_its_secret_away_so_it_has_to_lie_within_the_callers_too(
 #[test]
 fn rotating_a_key_that_lives_longer_than_the_caller_is_refused() {
     let server = Server::start();
-    let giver = server.make_key(&json!({"name": "giver", "permissions": ["ADM_APIKEY_SAVE", "ADM_TFSTATE_LIST"], "expires_in": 600}));
+    let giver = server.make_key(&json!({
+        "name": "giver", "permissions": ["ADM_APIKEY_SAVE", "ADM_TFSTATE_LIST"], "expires_in": 600
+    }));
     let short = server.make_key(
         &json!({"name": "short", "workspace": "team", "role": "reader", "expires_in": 60}),
     );

@@ -174,6 +174,108 @@ fn with_damage(dir: &TempDir, how: &str, number: u64) -> Option<(Server, Client)
     Some((server, owner))
 }
 
+/// What is damaged of `team/net`, and how.
+struct Damaged<'a> {
+    server: &'a Server,
+    owner: &'a Client,
+    what: &'a str,
+    number: u64,
+}
+
+/// The events of damaged versions that need attention.
+const TOLD: &str = "kind=version.damaged&attention=true";
+
+impl Damaged<'_> {
+    fn version(&self, number: u64) -> Answer {
+        self.owner
+            .get(&format!("{}/versions/{number}", state_path("team/net")))
+    }
+
+    fn it_alone_is_lost(&self) {
+        let (what, number) = (self.what, self.number);
+        for _ in 0..3 {
+            is_damaged(self.version(number));
+        }
+        for other in (1..=4).filter(|other| *other != number) {
+            assert_eq!(
+                self.version(other).expect_status(200).text(),
+                alone(other),
+                "{what}: {other}"
+            );
+        }
+        self.owner.read("team/other").expect_status(200);
+    }
+
+    fn it_is_told_once(&self) {
+        let (server, what) = (self.server, self.what);
+        let admin = server.admin();
+        let events = admin.events(TOLD);
+        assert_eq!(
+            events.len(),
+            1,
+            "{what}: once, not for each read: {events:?}"
+        );
+        assert_eq!(
+            (&events[0]["buildingBlock"], &events[0]["version"]),
+            (&"net".into(), &self.number.into())
+        );
+        let scrape = Scrape::of(&admin);
+        assert_eq!(
+            (
+                scrape.value("statekeep_damaged_reads_total"),
+                scrape.value("statekeep_damaged_versions")
+            ),
+            (3, 1),
+            "{what}"
+        );
+        let ready = server.anonymous().get("/readyz").expect_status(200).json();
+        assert_eq!(
+            (&ready["status"], &ready["problems"][0]["code"]),
+            (&"ready".into(), &"damaged_versions".into()),
+            "{ready}"
+        );
+    }
+
+    fn writes_go_on(&self) {
+        let (owner, what) = (self.owner, self.what);
+        if self.number == 4 {
+            owner.write("team/net", alone(4), None).expect_status(200);
+            assert_eq!(
+                owner.read("team/net").expect_status(200).text(),
+                alone(4),
+                "{what}: what is acknowledged can be read"
+            );
+        }
+        owner
+            .write_by_force("team/net", alone(5))
+            .expect_status(200);
+        assert_eq!(
+            owner.read("team/net").expect_status(200).text(),
+            alone(5),
+            "{what}: writes go on"
+        );
+    }
+
+    fn its_bytes_mend_it(&self) {
+        let (server, owner, what) = (self.server, self.owner, self.what);
+        let number = self.number;
+        owner
+            .write("team/mend", alone(number), None)
+            .expect_status(200);
+        assert_eq!(
+            self.version(number).expect_status(200).text(),
+            alone(number),
+            "{what}: the same bytes mend it"
+        );
+        assert_eq!(
+            server.anonymous().get("/readyz").json()["problems"],
+            serde_json::json!([]),
+            "{what}: and nothing is wrong any more"
+        );
+        assert_eq!(server.admin().events(TOLD).len(), 1);
+    }
+}
+
 #[test]
 fn whatever_way_a_version_is_damaged_it_alone_is_lost_told_once_and_mended_by_its_bytes() {
     for (what, how) in WAYS {
@@ -182,78 +284,18 @@ fn whatever_way_a_version_is_damaged_it_alone_is_lost_told_once_and_mended_by_it
             let Some((server, owner)) = with_damage(&dir, how, number) else {
                 return;
             };
-            let version =
-                |number: u64| owner.get(&format!("{}/versions/{number}", state_path("team/net")));
-            for _ in 0..3 {
-                is_damaged(version(number));
+            let damaged = Damaged {
+                server: &server,
+                owner: &owner,
+                what,
+                number,
+            };
+            damaged.it_alone_is_lost();
+            damaged.it_is_told_once();
+            damaged.writes_go_on();
+            if what != "its row is gone" || number == 4 {
+                damaged.its_bytes_mend_it();
             }
-            for other in (1..=4).filter(|other| *other != number) {
-                assert_eq!(
-                    version(other).expect_status(200).text(),
-                    alone(other),
-                    "{what}: {other}"
-                );
-            }
-            owner.read("team/other").expect_status(200);
-            let (admin, told) = (server.admin(), "kind=version.damaged&attention=true");
-            let events = admin.events(told);
-            assert_eq!(
-                events.len(),
-                1,
-                "{what}: once, not for each read: {events:?}"
-            );
-            assert_eq!(
-                (&events[0]["buildingBlock"], &events[0]["version"]),
-                (&"net".into(), &number.into())
-            );
-            let scrape = Scrape::of(&admin);
-            assert_eq!(
-                (
-                    scrape.value("statekeep_damaged_reads_total"),
-                    scrape.value("statekeep_damaged_versions")
-                ),
-                (3, 1),
-                "{what}"
-            );
-            let ready = server.anonymous().get("/readyz").expect_status(200).json();
-            assert_eq!(
-                (&ready["status"], &ready["problems"][0]["code"]),
-                (&"ready".into(), &"damaged_versions".into()),
-                "{ready}"
-            );
-            if number == 4 {
-                owner.write("team/net", alone(4), None).expect_status(200);
-                assert_eq!(
-                    owner.read("team/net").expect_status(200).text(),
-                    alone(4),
-                    "{what}: what is acknowledged can be read"
-                );
-            }
-            owner
-                .write_by_force("team/net", alone(5))
-                .expect_status(200);
-            assert_eq!(
-                owner.read("team/net").expect_status(200).text(),
-                alone(5),
-                "{what}: writes go on"
-            );
-            if what == "its row is gone" && number != 4 {
-                continue;
-            }
-            owner
-                .write("team/mend", alone(number), None)
-                .expect_status(200);
-            assert_eq!(
-                version(number).expect_status(200).text(),
-                alone(number),
-                "{what}: the same bytes mend it"
-            );
-            assert_eq!(
-                server.anonymous().get("/readyz").json()["problems"],
-                serde_json::json!([]),
-                "{what}: and nothing is wrong any more"
-            );
-            assert_eq!(admin.events(told).len(), 1);
         }
     }
 }

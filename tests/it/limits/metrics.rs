@@ -324,7 +324,7 @@ fn its_figures_fit_what_was_done() {
         (1, 7)
     );
     eventually(
-        "each job has waited once and is in one commit, but for those that are being written right now",
+        "each job has waited once and is in one commit, but for those that are being written now",
         || {
             let scrape = Scrape::of(&monitor);
             scrape.sum("statekeep_commit_jobs_sum", &[])
@@ -382,6 +382,41 @@ fn its_locks_and_the_age_of_the_oldest_are_those_that_are_held() {
     });
 }
 
+/// Addresses that are all new for each number.
+fn odd_paths(number: usize) -> [String; 13] {
+    let name = format!("canary{number}");
+    let state = state_path(&format!("canary/{name}"));
+    [
+        format!("/{name}"),
+        format!("/{name}/{name}"),
+        format!("/api/{name}"),
+        format!("/api/keys/{name}"),
+        format!("/api/keys/{name}/rotate"),
+        state_path(&format!("canary/{}", "canary".repeat(20))),
+        state_path("canary/%2e%2e"),
+        format!("{state}/versions/{name}"),
+        format!("{state}/{name}"),
+        state.replace("buildingblock", "BuildingBlock"),
+        state,
+        format!("/api/events?kind={name}"),
+        format!("/static/{name}"),
+    ]
+}
+
+/// Methods and routes are those of the program.
+fn expect_known_labels(after: &Scrape) {
+    let methods: BTreeSet<String> = [
+        "GET", "HEAD", "POST", "PUT", "DELETE", "LOCK", "UNLOCK", "other",
+    ]
+    .map(str::to_owned)
+    .into();
+    let seen = after.labels(REQUESTS, "method");
+    assert!(seen.is_subset(&methods), "{seen:?}");
+    let known = |route: &str| route == "unknown" || (route.starts_with('/') && route.len() < 120);
+    let seen = after.labels(REQUESTS, "route");
+    assert!(seen.iter().all(|route| known(route)), "{seen:?}");
+}
+
 #[test]
 fn nothing_that_a_client_chose_becomes_a_label() {
     let server = Setup::new().flag("--max-failures", "1000000").start();
@@ -397,27 +432,8 @@ fn nothing_that_a_client_chose_becomes_a_label() {
         wire.answer();
     };
     let methods = ["GET", "FOO", "CANARY", "PATCH", "OPTIONS", "TRACE", "get"];
-    let paths = |number: usize| {
-        let name = format!("canary{number}");
-        let state = state_path(&format!("canary/{name}"));
-        [
-            format!("/{name}"),
-            format!("/{name}/{name}"),
-            format!("/api/{name}"),
-            format!("/api/keys/{name}"),
-            format!("/api/keys/{name}/rotate"),
-            state_path(&format!("canary/{}", "canary".repeat(20))),
-            state_path("canary/%2e%2e"),
-            format!("{state}/versions/{name}"),
-            format!("{state}/{name}"),
-            state.replace("buildingblock", "BuildingBlock"),
-            state,
-            format!("/api/events?kind={name}"),
-            format!("/static/{name}"),
-        ]
-    };
     let visit = |number: usize| {
-        paths(number)
+        odd_paths(number)
             .iter()
             .for_each(|path| methods.iter().for_each(|method| ask(method, path)))
     };
@@ -452,25 +468,7 @@ fn nothing_that_a_client_chose_becomes_a_label() {
     for word in ["canary", "CANARY", "FOO", "PATCH"] {
         assert!(!after.text.contains(word), "{word}");
     }
-    let methods: BTreeSet<String> = [
-        "GET", "HEAD", "POST", "PUT", "DELETE", "LOCK", "UNLOCK", "other",
-    ]
-    .map(str::to_owned)
-    .into();
-    assert!(
-        after.labels(REQUESTS, "method").is_subset(&methods),
-        "{:?}",
-        after.labels(REQUESTS, "method")
-    );
-    let known = |route: &str| route == "unknown" || (route.starts_with('/') && route.len() < 120);
-    assert!(
-        after
-            .labels(REQUESTS, "route")
-            .iter()
-            .all(|route| known(route)),
-        "{:?}",
-        after.labels(REQUESTS, "route")
-    );
+    expect_known_labels(&after);
     assert!(after.labels(REQUESTS, "route").contains(STATE));
 }
 

@@ -81,7 +81,8 @@ fn nested(serial: u64, levels: usize) -> String {
     let arrays = levels - 3;
     let deep = format!("{}{}", "[".repeat(arrays), "]".repeat(arrays));
     format!(
-        "{{\"version\":4,\"serial\":{serial},\"lineage\":\"{L1}\",\"outputs\":{{\"deep\":{{\"value\":{deep},\"type\":\"string\"}}}}}}"
+        r#"{{"version":4,"serial":{serial},"lineage":"{L1}",
+            "outputs":{{"deep":{{"value":{deep},"type":"string"}}}}}}"#
     )
 }
 

@@ -80,8 +80,11 @@ fn the_page_knows_nothing_about_states() {
 fn a_degraded_server_says_what_is_wrong() {
     let Some(chromium) = chromium() else { return };
     let body = json!({
-        "status": "degraded", "name": "statekeep", "version": "9.8.7", "since": "2026-03-12T14:03:22Z", "verified_at": "2026-03-11T01:02:03.456Z",
-        "problems": [{"code": "disk_full", "detail": "12 MiB are free <b>and</b> writes need 64 MiB."}],
+        "status": "degraded", "name": "statekeep", "version": "9.8.7",
+        "since": "2026-03-12T14:03:22Z", "verified_at": "2026-03-11T01:02:03.456Z",
+        "problems": [{
+            "code": "disk_full", "detail": "12 MiB are free <b>and</b> writes need 64 MiB."
+        }],
     });
     let page = Visit::to(
         &chromium,
@@ -102,7 +105,8 @@ fn a_degraded_server_says_what_is_wrong() {
 fn a_server_that_is_not_ready_says_so_with_503() {
     let Some(chromium) = chromium() else { return };
     let body = json!({
-        "status": "not_ready", "name": "statekeep", "version": "9.8.7", "since": "2026-03-12T14:03:22Z",
+        "status": "not_ready", "name": "statekeep", "version": "9.8.7",
+        "since": "2026-03-12T14:03:22Z",
         "problems": [{"code": "damaged", "detail": "The database is damaged."}],
     });
     let page = Visit::to(
@@ -150,7 +154,10 @@ fn an_answer_from_something_in_between_is_not_taken_for_the_servers() {
 #[test]
 fn the_page_asks_again_and_does_not_keep_an_old_answer() {
     let Some(chromium) = chromium() else { return };
-    let body = json!({"status": "ready", "name": "statekeep", "version": "9.8.7", "since": "2026-03-12T14:03:22Z", "problems": []});
+    let body = json!({
+        "status": "ready", "name": "statekeep", "version": "9.8.7", "since": "2026-03-12T14:03:22Z",
+        "problems": []
+    });
     let page = Visit::to(
         &chromium,
         &Stub::page(&[(200, &body.to_string())]).url(),

@@ -39,47 +39,18 @@ fn every_answer_of_a_state_says_which_server_and_which_state() {
     );
     let owner = server.key("team", "owner");
     let path = state_path("team/net");
-    expect(owner.read("team/net"), 404, &instance, "team/net");
-    expect(
-        owner.write("team/net", "no state", None),
-        400,
-        &instance,
-        "team/net",
-    );
-    expect(
-        owner.write("team/net", tfstate(L1, 1), None),
-        200,
-        &instance,
-        "team/net",
-    );
-    expect(owner.send("HEAD", &path, ""), 200, &instance, "team/net");
-    expect(
-        server.anonymous().send("HEAD", &path, ""),
-        401,
-        &instance,
-        "team/net",
-    );
-    expect(
-        server.with("skp_wrong").read("team/net"),
-        401,
-        &instance,
-        "team/net",
-    );
-    expect(
-        server.key("other", "writer").read("team/net"),
-        403,
-        &instance,
-        "team/net",
-    );
-    expect(owner.send("PATCH", &path, ""), 405, &instance, "team/net");
-    expect(owner.lock("team/net", "lock-1"), 200, &instance, "team/net");
-    expect(owner.lock("team/net", "lock-2"), 423, &instance, "team/net");
-    expect(
-        owner.unlock("team/net", "lock-2"),
-        409,
-        &instance,
-        "team/net",
-    );
+    let net = |answer: Answer, status: u16| expect(answer, status, &instance, "team/net");
+    net(owner.read("team/net"), 404);
+    net(owner.write("team/net", "no state", None), 400);
+    net(owner.write("team/net", tfstate(L1, 1), None), 200);
+    net(owner.send("HEAD", &path, ""), 200);
+    net(server.anonymous().send("HEAD", &path, ""), 401);
+    net(server.with("skp_wrong").read("team/net"), 401);
+    net(server.key("other", "writer").read("team/net"), 403);
+    net(owner.send("PATCH", &path, ""), 405);
+    net(owner.lock("team/net", "lock-1"), 200);
+    net(owner.lock("team/net", "lock-2"), 423);
+    net(owner.unlock("team/net", "lock-2"), 409);
     for (below, status) in [
         ("/lock", 200),
         ("/versions", 200),
@@ -87,30 +58,15 @@ fn every_answer_of_a_state_says_which_server_and_which_state() {
         ("/versions/9", 404),
         ("/outputs", 200),
     ] {
-        expect(
-            owner.get(&format!("{path}{below}")),
-            status,
-            &instance,
-            "team/net",
-        );
+        net(owner.get(&format!("{path}{below}")), status);
     }
-    expect(
-        owner.unlock("team/net", "lock-1"),
-        200,
-        &instance,
-        "team/net",
-    );
+    net(owner.unlock("team/net", "lock-1"), 200);
     let to = json!({"workspace": "team", "buildingBlock": "there"});
     owner
         .post_json(&format!("{path}/move"), &to)
         .expect_status(200);
-    expect(owner.read("team/net"), 410, &instance, "team/net");
-    expect(
-        owner.send("LOCK", &path, lock_body("lock-3")),
-        410,
-        &instance,
-        "team/net",
-    );
+    net(owner.read("team/net"), 410);
+    net(owner.send("LOCK", &path, lock_body("lock-3")), 410);
     expect(owner.read("team/there"), 200, &instance, "team/there");
 }
 

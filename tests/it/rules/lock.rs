@@ -176,8 +176,11 @@ fn locks_of_every_shape_that_clients_send_are_taken() {
     let bodies = [
         "{\"ID\":\"a\"}".to_owned(),
         json!({"ID": "ä".repeat(256)}).to_string(),
-        json!({"ID": "a", "Operation": "", "Info": "", "Who": "", "Version": "", "Created": "0001-01-01T00:00:00Z", "Path": ""})
-            .to_string(),
+        json!({
+            "ID": "a", "Operation": "", "Info": "", "Who": "", "Version": "",
+            "Created": "0001-01-01T00:00:00Z", "Path": ""
+        })
+        .to_string(),
         json!({"ID": "a", "Created": "2026-01-02T03:04:05.678901234+05:30"}).to_string(),
         json!({"ID": "a", "Who": "\u{0}\u{1F600}"}).to_string(),
     ];

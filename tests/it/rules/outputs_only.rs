@@ -12,11 +12,15 @@ fn body() -> String {
         "outputs": {
             "address": {"value": "10.1.2.3", "type": "string"},
             "sizes": {"value": [1, 18_446_744_073_709_551_615_u64], "type": ["list", "number"]},
-            "plain": {"value": {"a": null}, "type": ["object", {"a": "string"}], "sensitive": false},
+            "plain": {
+                "value": {"a": null}, "type": ["object", {"a": "string"}], "sensitive": false
+            },
             "password": {"value": "hunter2-secret", "type": "string", "sensitive": true},
         },
         "resources": [resource("managed", "terraform_data", "hidden-resource", 2)],
-        "check_results": [{"object_kind": "output", "config_addr": "output.password", "status": "pass"}],
+        "check_results": [{
+            "object_kind": "output", "config_addr": "output.password", "status": "pass"
+        }],
     })
     .to_string()
 }
@@ -97,7 +101,10 @@ fn a_state_that_cannot_be_filtered_is_403() {
     let server = Server::start();
     let writer = server.key("team", "writer");
     let reader = server.key("team", "outputs");
-    let encrypted = json!({"serial": 1, "lineage": L1, "meta": {"k": "v"}, "encrypted_data": "c2VjcmV0", "encryption_version": "v0"});
+    let encrypted = json!({
+        "serial": 1, "lineage": L1, "meta": {"k": "v"}, "encrypted_data": "c2VjcmV0",
+        "encryption_version": "v0"
+    });
     let old = json!({"version": 3, "serial": 1, "lineage": L1, "modules": []});
     for (name, body) in [("team/sealed", encrypted), ("team/old", old)] {
         writer

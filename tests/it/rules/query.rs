@@ -297,6 +297,61 @@ fn a_number_is_written_in_digits_alone() {
     assert_eq!(admin.versions("team/net").len(), 1);
 }
 
+const SECRET: &str = "skp_ASecretThatMustNotComeBack";
+
+/// Bodies that one member makes wrong, and what is said of it.
+fn wrong_bodies() -> [(String, Value, &'static str); 10] {
+    let net = |path: &str| format!("{}{path}", state_path("team/net"));
+    [
+        (
+            net("/rollback"),
+            json!({"version": "1"}),
+            "`version` has to be a whole number",
+        ),
+        (
+            net("/rollback"),
+            json!({"version": 1, "dry_run": "yes"}),
+            "`dry_run` has to be true or false",
+        ),
+        (net("/rollback"), json!({}), "`version` is missing"),
+        (
+            net("/rollback"),
+            json!({"version": 1, "dryRun": true}),
+            "`dryRun`",
+        ),
+        (
+            net("/versions/1/hold"),
+            json!({"reason": 7}),
+            "`reason` has to be a text",
+        ),
+        (
+            "/api/keys".to_owned(),
+            json!({"name": "x", "permissions": "TFSTATE_LIST"}),
+            "`permissions` has to be a list",
+        ),
+        (
+            "/api/login".to_owned(),
+            json!({"clientId": "x", "client_secret": SECRET}),
+            "`clientSecret` is missing",
+        ),
+        (
+            "/api/login".to_owned(),
+            json!({"clientId": SECRET, "clientSecret": 7}),
+            "`clientSecret` has to be a text",
+        ),
+        (
+            "/api/login".to_owned(),
+            json!({"clientId": "x", "clientSecret": SECRET, "expires_in": "60"}),
+            "`expires_in` has to be a whole number",
+        ),
+        (
+            "/api/token/extend".to_owned(),
+            json!({"token": "x", (SECRET): 1}),
+            "a member is not one of this call; it takes token, expires_in",
+        ),
+    ]
+}
+
 #[test]
 fn a_refusal_names_the_parameter_or_the_member() {
     let server = Server::start();
@@ -315,76 +370,13 @@ fn a_refusal_names_the_parameter_or_the_member() {
     ] {
         assert!(refused(&admin, "GET", &path, "").contains(name), "{path}");
     }
-    let secret = "skp_ASecretThatMustNotComeBack";
-    let bodies: [(&str, String, Value, &str); 10] = [
-        (
-            "POST",
-            below("/rollback"),
-            json!({"version": "1"}),
-            "`version` has to be a whole number",
-        ),
-        (
-            "POST",
-            below("/rollback"),
-            json!({"version": 1, "dry_run": "yes"}),
-            "`dry_run` has to be true or false",
-        ),
-        (
-            "POST",
-            below("/rollback"),
-            json!({}),
-            "`version` is missing",
-        ),
-        (
-            "POST",
-            below("/rollback"),
-            json!({"version": 1, "dryRun": true}),
-            "`dryRun`",
-        ),
-        (
-            "POST",
-            below("/versions/1/hold"),
-            json!({"reason": 7}),
-            "`reason` has to be a text",
-        ),
-        (
-            "POST",
-            "/api/keys".to_owned(),
-            json!({"name": "x", "permissions": "TFSTATE_LIST"}),
-            "`permissions` has to be a list",
-        ),
-        (
-            "POST",
-            "/api/login".to_owned(),
-            json!({"clientId": "x", "client_secret": secret}),
-            "`clientSecret` is missing",
-        ),
-        (
-            "POST",
-            "/api/login".to_owned(),
-            json!({"clientId": secret, "clientSecret": 7}),
-            "`clientSecret` has to be a text",
-        ),
-        (
-            "POST",
-            "/api/login".to_owned(),
-            json!({"clientId": "x", "clientSecret": secret, "expires_in": "60"}),
-            "`expires_in` has to be a whole number",
-        ),
-        (
-            "POST",
-            "/api/token/extend".to_owned(),
-            json!({"token": "x", (secret): 1}),
-            "a member is not one of this call; it takes token, expires_in",
-        ),
-    ];
-    for (method, path, body, says) in bodies {
+    for (path, body, says) in wrong_bodies() {
         let answer = admin
-            .send(method, &path, body.to_string())
+            .send("POST", &path, body.to_string())
             .expect_problem(400, "bad_body");
         let detail = answer.json()["detail"].as_str().expect("a text").to_owned();
         assert!(detail.contains(says), "{path} {body}: {detail}");
-        assert!(!answer.text().contains(secret), "{path}: {detail}");
+        assert!(!answer.text().contains(SECRET), "{path}: {detail}");
     }
     let form = server
         .anonymous()

@@ -268,34 +268,40 @@ fn an_address_that_is_nearly_a_states_gets_a_pointer_to_it() {
     }
 }
 
+/// What browsers accept.
+const BROWSERS: [&str; 3] = [
+    "text/html",
+    "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+    "application/xml, Text/HTML ;q=0.1",
+];
+
+/// What programs accept.
+const PROGRAMS: [&str; 7] = [
+    "*/*",
+    "application/json",
+    "text/*",
+    "text/html;q=0",
+    "text/html ; q=0.0, */*",
+    "text/plain, text/htmlx",
+    "",
+];
+
+/// Paths that are no address of the API.
+const OUTSIDE: [&str; 8] = [
+    "/nothing",
+    "/index.php",
+    "/index.html",
+    "/..%2f..%2fetc/passwd",
+    "/API/terraform/state",
+    "/terraform/state/x",
+    "//",
+    "/a/b/",
+];
+
 #[test]
 fn paths_outside_the_api_are_404_for_browsers_and_400_for_programs() {
     let server = Server::start();
-    let browsers = [
-        "text/html",
-        "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
-        "application/xml, Text/HTML ;q=0.1",
-    ];
-    let programs = [
-        "*/*",
-        "application/json",
-        "text/*",
-        "text/html;q=0",
-        "text/html ; q=0.0, */*",
-        "text/plain, text/htmlx",
-        "",
-    ];
-    let outside = [
-        "/nothing",
-        "/index.php",
-        "/index.html",
-        "/..%2f..%2fetc/passwd",
-        "/API/terraform/state",
-        "/terraform/state/x",
-        "//",
-        "/a/b/",
-    ];
-    for path in outside {
+    for path in OUTSIDE {
         for method in ["GET", "HEAD"] {
             let ask = |accept: &str| {
                 Client::ask(
@@ -308,11 +314,11 @@ fn paths_outside_the_api_are_404_for_browsers_and_400_for_programs() {
                 .as_u16()
             };
             assert!(
-                browsers.iter().all(|accept| ask(accept) == 404),
+                BROWSERS.iter().all(|accept| ask(accept) == 404),
                 "{method} {path} by a browser"
             );
             assert!(
-                programs.iter().all(|accept| ask(accept) == 400),
+                PROGRAMS.iter().all(|accept| ask(accept) == 400),
                 "{method} {path} by a program"
             );
         }

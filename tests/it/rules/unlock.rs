@@ -97,7 +97,10 @@ fn nothing_locked_is_200_whatever_is_sent() {
 #[test]
 fn only_ids_are_compared_never_the_whole_lock() {
     let (server, holder, _) = locked();
-    let other_fields = json!({"ID": "lock-1", "Who": "somebody else", "Operation": "OperationTypePlan", "Created": "2020-01-01T00:00:00Z"});
+    let other_fields = json!({
+        "ID": "lock-1", "Who": "somebody else", "Operation": "OperationTypePlan",
+        "Created": "2020-01-01T00:00:00Z"
+    });
     holder
         .send("UNLOCK", &state_path("team/net"), other_fields.to_string())
         .expect_status(200);
@@ -229,9 +232,11 @@ fn terraforms_force_unlock_is_an_empty_body_in_chunks_with_the_md5_of_nothing() 
 
 #[test]
 fn opentofus_force_unlock_is_a_bare_lock_and_is_written_down_as_forced() {
-    let bare =
-        json!({"ID": "lock-1", "Operation": "", "Info": "", "Who": "", "Version": "", "Created": "0001-01-01T00:00:00Z", "Path": ""})
-            .to_string();
+    let bare = json!({
+        "ID": "lock-1", "Operation": "", "Info": "", "Who": "", "Version": "",
+        "Created": "0001-01-01T00:00:00Z", "Path": ""
+    })
+    .to_string();
     let (server, holder, _) = locked();
     server
         .key("team", "planner")

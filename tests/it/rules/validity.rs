@@ -19,12 +19,13 @@ fn nested(levels: usize) -> String {
     )
 }
 
-#[test]
-fn what_is_no_state_is_400_with_its_reason_and_nothing_is_stored() {
-    let server = Server::start();
-    let writer = server.key("team", "writer");
+/// What a body is, the body, and the code of its refusal.
+type Row = (&'static str, String, &'static str);
+
+/// Bodies that are no JSON.
+fn not_json() -> Vec<Row> {
     let valid = tfstate(L1, 1);
-    let rows: Vec<(&str, String, &str)> = vec![
+    vec![
         ("empty", String::new(), "bad_body"),
         ("blank", " \n".to_owned(), "bad_body"),
         ("not JSON", "state".to_owned(), "bad_body"),
@@ -36,6 +37,12 @@ fn what_is_no_state_is_400_with_its_reason_and_nothing_is_stored() {
             format!("{},}}", &valid[..valid.len() - 1]),
             "bad_body",
         ),
+    ]
+}
+
+/// JSON that is no state.
+fn not_a_state() -> Vec<Row> {
+    vec![
         ("an array", "[]".to_owned(), "not_a_state"),
         ("a number", "4".to_owned(), "not_a_state"),
         ("a text", "\"state\"".to_owned(), "not_a_state"),
@@ -68,6 +75,12 @@ fn what_is_no_state_is_400_with_its_reason_and_nothing_is_stored() {
         ("a serial with a point", state("1.5"), "not_a_state"),
         ("a serial of null", state("null"), "not_a_state"),
         ("a serial as list", state("[1]"), "not_a_state"),
+    ]
+}
+
+/// What is nested too deep, says something twice, or is something else.
+fn odd() -> Vec<Row> {
+    vec![
         ("100,000 levels", nested(100_000), "too_deep"),
         ("100,000 levels and no end", "[".repeat(100_000), "too_deep"),
         ("100,000 objects", "{\"a\":".repeat(100_000), "too_deep"),
@@ -92,7 +105,14 @@ fn what_is_no_state_is_400_with_its_reason_and_nothing_is_stored() {
             "duplicate_key",
         ),
         ("a lock", lock_body("lock-1"), "looks_like_a_lock"),
-    ];
+    ]
+}
+
+#[test]
+fn what_is_no_state_is_400_with_its_reason_and_nothing_is_stored() {
+    let server = Server::start();
+    let writer = server.key("team", "writer");
+    let rows = [not_json(), not_a_state(), odd()].concat();
     for (what, body, code) in &rows {
         for method in ["POST", "PUT"] {
             let answer = writer.send(method, &state_path("team/net"), body.clone());
@@ -153,27 +173,52 @@ fn unusual_states_are_fine_and_come_back_as_they_were() {
     let rows = [
         ("the highest serial", state("18446744073709551615")),
         ("serial 0", state("0")),
-        ("another format", json!({"version": 3, "serial": 1, "lineage": L1, "modules": []}).to_string()),
-        ("a format of the future", json!({"version": 5, "serial": 1, "lineage": L1}).to_string()),
+        (
+            "another format",
+            json!({
+                "version": 3, "serial": 1, "lineage": L1, "modules": []
+            })
+            .to_string(),
+        ),
+        (
+            "a format of the future",
+            json!({"version": 5, "serial": 1, "lineage": L1}).to_string(),
+        ),
         ("no lineage", json!({"version": 4, "serial": 1}).to_string()),
         ("100 levels", nested(100)),
-        ("a key twice, but not at the top", "{\"version\": 4, \"serial\": 1, \"x\": {\"a\": 1, \
-            \"a\": 2}}".to_owned()),
+        (
+            "a key twice, but not at the top",
+            "{\"version\": 4, \"serial\": 1, \"x\": {\"a\": 1, \
+            \"a\": 2}}"
+                .to_owned(),
+        ),
         (
             "encrypted",
-            json!({"serial": 1, "lineage": L1, "meta": {}, "encrypted_data": "c2VjcmV0", "encryption_version": "v0"}).to_string(),
+            json!({
+                "serial": 1, "lineage": L1, "meta": {}, "encrypted_data": "c2VjcmV0",
+                "encryption_version": "v0"
+            })
+            .to_string(),
         ),
         (
             "numbers that no float holds",
             "{\"version\": 4, \"serial\": 9007199254740993, \"n\": \
-                123456789012345678901234567890.5e-3}".to_owned(),
+                123456789012345678901234567890.5e-3}"
+                .to_owned(),
         ),
         (
             "texts with every escape",
             "{\"version\": 4, \"serial\": 1, \"t\": \
-                \"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0000\\ud83d\\ude00\"}".to_owned(),
+                \"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0000\\ud83d\\ude00\"}"
+                .to_owned(),
         ),
-        ("members of a lock beside those of a state", json!({"version": 4, "serial": 1, "ID": "x", "Who": "y"}).to_string()),
+        (
+            "members of a lock beside those of a state",
+            json!({
+                "version": 4, "serial": 1, "ID": "x", "Who": "y"
+            })
+            .to_string(),
+        ),
     ];
     for (index, (what, body)) in rows.iter().enumerate() {
         let name = format!("team/n{index}");
@@ -220,7 +265,10 @@ fn serials_keep_every_digit_in_the_history() {
 fn an_encrypted_state_is_known_as_one() {
     let server = Server::start();
     let writer = server.key("team", "writer");
-    let body = json!({"serial": 3, "lineage": L1, "meta": {}, "encrypted_data": "c2VjcmV0", "encryption_version": "v0"});
+    let body = json!({
+        "serial": 3, "lineage": L1, "meta": {}, "encrypted_data": "c2VjcmV0",
+        "encryption_version": "v0"
+    });
     let version = writer
         .write("team/net", body.to_string(), None)
         .expect_status(200)
@@ -233,7 +281,10 @@ fn an_encrypted_state_is_known_as_one() {
         ),
         (&json!(true), &json!(null), &json!(3))
     );
-    let stale = json!({"serial": 3, "lineage": L1, "meta": {"x": 1}, "encrypted_data": "b3RoZXI=", "encryption_version": "v0"});
+    let stale = json!({
+        "serial": 3, "lineage": L1, "meta": {"x": 1}, "encrypted_data": "b3RoZXI=",
+        "encryption_version": "v0"
+    });
     writer
         .write("team/net", stale.to_string(), None)
         .expect_problem(409, "stale_write");

@@ -23,9 +23,13 @@ fn a_write_answers_the_new_version_as_json() {
         .expect_status(200)
         .json();
     let expected = json!({
-        "number": 1, "sha256": sha256(body.as_bytes()), "size": body.len(), "serial": 12, "lineage": L1, "terraform_version": "1.11.4", "format": 4,
-        "resources": 4, "added": null, "changed": null, "removed": null, "encrypted": false, "kind": "write", "intermediate": false, "from_version": null,
-        "created_at": version["created_at"], "created_by": {"id": writer.key_id, "name": "writer of team"}, "address": "127.0.0.1", "lock": null,
+        "number": 1, "sha256": sha256(body.as_bytes()), "size": body.len(), "serial": 12,
+        "lineage": L1, "terraform_version": "1.11.4", "format": 4,
+        "resources": 4, "added": null, "changed": null, "removed": null, "encrypted": false,
+        "kind": "write", "intermediate": false, "from_version": null,
+        "created_at": version["created_at"],
+        "created_by": {"id": writer.key_id, "name": "writer of team"}, "address": "127.0.0.1",
+        "lock": null,
         "current": true, "purged": false, "held": null
     });
     assert_eq!(version, expected);

@@ -122,7 +122,8 @@ fn what_is_passed_over_is_named_or_counted() {
             "--all-names",
             "7 files were passed over, with another name than states have",
             "and 2 more",
-            "2 other names were passed over, hidden, no file, or a link to a folder: .terraform, linked",
+            "2 other names were passed over, hidden, no file, or a link to a folder: \
+             .terraform, linked",
             "imported 1 state with 2 versions",
         ] {
             assert!(

@@ -6,13 +6,17 @@ use super::{nothing, str};
 use crate::harness::{Server, state_path, tfstate};
 use tempfile::TempDir;
 
-/// Bytes that are no state, and what has to be said of them.
-fn wrong() -> Vec<(&'static str, Vec<u8>, &'static str)> {
-    let state = tfstate(L1, 1);
-    let utf16 =
-        |bytes: fn(u16) -> [u8; 2]| state.encode_utf16().flat_map(bytes).collect::<Vec<u8>>();
-    let text = |text: &str| text.as_bytes().to_vec();
-    let old_record = r#"{"version":3,"serial":1,"lineage":"l","backend":{"type":"s3","config":{"bucket":"b"},"hash":1},
+/// What it is, its bytes, and what has to be said of it.
+type Row = (&'static str, Vec<u8>, &'static str);
+
+fn text(text: &str) -> Vec<u8> {
+    text.as_bytes().to_vec()
+}
+
+/// What else people have of their states, or of other things.
+fn other_files() -> Vec<Row> {
+    let old_record = r#"{"version":3,"serial":1,"lineage":"l",
+        "backend":{"type":"s3","config":{"bucket":"b"},"hash":1},
         "modules":[{"path":["root"],"outputs":{},"resources":{},"depends_on":[]}]}"#;
     vec![
         ("an empty file", Vec::new(), "nothing in it"),
@@ -20,7 +24,8 @@ fn wrong() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         (
             "a record",
             text(
-                r#"{"version":3,"terraform_version":"1.11.4","backend":{"type":"s3","config":{"bucket":"b"},"hash":1}}"#,
+                r#"{"version":3,"terraform_version":"1.11.4",
+                "backend":{"type":"s3","config":{"bucket":"b"},"hash":1}}"#,
             ),
             "record of its backend",
         ),
@@ -28,14 +33,16 @@ fn wrong() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         (
             "show -json",
             text(
-                r#"{"format_version":"1.0","terraform_version":"1.11.4","values":{"root_module":{}}}"#,
+                r#"{"format_version":"1.0","terraform_version":"1.11.4",
+                "values":{"root_module":{}}}"#,
             ),
             "show -json",
         ),
         (
             "a plan in JSON",
             text(
-                r#"{"format_version":"1.2","planned_values":{},"resource_changes":[],"configuration":{}}"#,
+                r#"{"format_version":"1.2","planned_values":{},
+                "resource_changes":[],"configuration":{}}"#,
             ),
             "plan in JSON",
         ),
@@ -50,6 +57,35 @@ fn wrong() -> Vec<(&'static str, Vec<u8>, &'static str)> {
             text("<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>"),
             "XML",
         ),
+        (
+            "sources",
+            text("# mine\nresource \"terraform_data\" \"a\" {\n}\n"),
+            "Terraform's language",
+        ),
+        ("an address", text("s3://bucket/key\n"), "an address"),
+        (
+            "a lock",
+            text(
+                r#"{"ID":"x","Operation":"OperationTypeApply",
+                "Who":"me","Created":"2026-01-02T03:04:05Z"}"#,
+            ),
+            "a lock",
+        ),
+        ("gzip", vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0], "gunzip"),
+        (
+            "output -json",
+            text(r#"{"o":{"sensitive":false,"type":"string","value":"x"}}"#),
+            "output -json",
+        ),
+    ]
+}
+
+/// A state that something has changed on its way.
+fn changed_states() -> Vec<Row> {
+    let state = tfstate(L1, 1);
+    let utf16 =
+        |bytes: fn(u16) -> [u8; 2]| state.encode_utf16().flat_map(bytes).collect::<Vec<u8>>();
+    vec![
         (
             "UTF-16 with a mark",
             [vec![0xff, 0xfe], utf16(u16::to_le_bytes)].concat(),
@@ -75,26 +111,7 @@ fn wrong() -> Vec<(&'static str, Vec<u8>, &'static str)> {
             [vec![0xef, 0xbb, 0xbf], text(&state)].concat(),
             "byte order mark",
         ),
-        (
-            "sources",
-            text("# mine\nresource \"terraform_data\" \"a\" {\n}\n"),
-            "Terraform's language",
-        ),
-        ("an address", text("s3://bucket/key\n"), "an address"),
-        (
-            "a lock",
-            text(
-                r#"{"ID":"x","Operation":"OperationTypeApply","Who":"me","Created":"2026-01-02T03:04:05Z"}"#,
-            ),
-            "a lock",
-        ),
-        ("gzip", vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0], "gunzip"),
         ("half a state", text(&state[..state.len() / 2]), "cut short"),
-        (
-            "output -json",
-            text(r#"{"o":{"sensitive":false,"type":"string","value":"x"}}"#),
-            "output -json",
-        ),
         (
             "a warning first",
             text(&format!("\nWarning: odd\n\n{state}")),
@@ -107,7 +124,7 @@ fn wrong() -> Vec<(&'static str, Vec<u8>, &'static str)> {
 fn what_is_no_state_is_told_for_what_it_is() {
     Place::both(nothing, |place| {
         let dir = TempDir::new().expect("a folder");
-        for (what, bytes, words) in wrong() {
+        for (what, bytes, words) in [other_files(), changed_states()].concat() {
             std::fs::write(dir.path().join("x.tfstate"), &bytes).expect("a file");
             let file = dir.path().join("x.tfstate");
             for args in [
@@ -143,7 +160,7 @@ fn what_is_no_state_is_told_for_what_it_is() {
 fn the_server_says_the_same_to_whoever_sends_it() {
     let server = Server::start();
     let admin = server.admin();
-    for (what, bytes, words) in wrong() {
+    for (what, bytes, words) in [other_files(), changed_states()].concat() {
         for (method, path) in [
             ("POST", state_path("team/x")),
             ("PUT", state_path("team/x")),

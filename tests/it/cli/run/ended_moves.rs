@@ -14,7 +14,9 @@ impl Site {
         let elsewhere = crate::cli::stub(|_| {
             "HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n".to_owned()
         });
-        self.record_of(&serde_json::json!({ "address": format!("{elsewhere}/state"), "username": "me", "password": "hunter2" }));
+        self.record_of(&serde_json::json!({
+            "address": format!("{elsewhere}/state"), "username": "me", "password": "hunter2"
+        }));
         self.close("pull");
         let child = command.process_group(0).spawn().expect("it runs");
         self.reached("pull");

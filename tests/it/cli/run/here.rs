@@ -131,7 +131,10 @@ fn init_runs_where_it_is_needed() {
     let ours = site.server.state(STATE);
     for other in [
         serde_json::json!({ "address": ours, "lock_address": ours, "unlock_address": ours }),
-        serde_json::json!({ "address": ours, "lock_method": "LOCK", "unlock_method": "UNLOCK", "update_method": "POST" }),
+        serde_json::json!({
+            "address": ours, "lock_method": "LOCK", "unlock_method": "UNLOCK",
+            "update_method": "POST"
+        }),
     ] {
         site.record_of(&other);
         calls(&["init -input=false -reconfigure", "apply"]);

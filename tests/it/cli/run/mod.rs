@@ -245,12 +245,15 @@ impl Site {
     fn record(&self, address: &str) {
         self.record_of(&serde_json::json!({
             "address": address, "lock_address": address, "unlock_address": address,
-            "lock_method": "LOCK", "unlock_method": "UNLOCK", "update_method": "POST", "username": null, "retry_max": null,
+            "lock_method": "LOCK", "unlock_method": "UNLOCK", "update_method": "POST",
+            "username": null, "retry_max": null,
         }));
     }
 
     fn record_of(&self, config: &serde_json::Value) {
-        let record = serde_json::json!({ "version": 3, "backend": { "type": "http", "hash": 1, "config": config } });
+        let record = serde_json::json!({
+            "version": 3, "backend": { "type": "http", "hash": 1, "config": config }
+        });
         self.write(".terraform/terraform.tfstate", &record.to_string());
     }
 }

@@ -53,7 +53,10 @@ seen=$(dirname "$0")
 echo "$*" >>"$seen/calls"
 there="$seen/there"
 case "$*" in
-  init*) mkdir -p .terraform; [ ! -e "$seen/to-record" ] || [ -e statekeep_backend.tf ] || cp "$seen/to-record" .terraform/terraform.tfstate ;;
+  init*)
+    mkdir -p .terraform
+    [ ! -e "$seen/to-record" ] || [ -e statekeep_backend.tf ] ||
+      cp "$seen/to-record" .terraform/terraform.tfstate ;;
   "state pull -no-color") [ ! -e "$there" ] || cat "$there" ;;
   "state push -no-color -") cat >"$there" ;;
   "workspace list -no-color") echo "initialization required"; exit 1 ;;
@@ -79,7 +82,9 @@ impl Case {
             &format!("terraform {{\n  backend \"{kind}\" {{}}\n}}\n"),
         );
         let config = serde_json::json!({ "bucket": "b", "key": "k", "path": "kept.tfstate" });
-        let record = serde_json::json!({ "version": 3, "backend": { "type": kind, "hash": 1, "config": config } });
+        let record = serde_json::json!({
+            "version": 3, "backend": { "type": kind, "hash": 1, "config": config }
+        });
         std::fs::write(site.tool("to-record"), record.to_string()).expect("a file");
         site.program("terraform", KEEPER);
         Self { site }

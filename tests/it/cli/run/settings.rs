@@ -15,13 +15,12 @@ fn has_a_token(site: &Site, command: &mut Command) -> bool {
         .is_some_and(|token| token.starts_with("skt_"))
 }
 
-#[test]
-fn files_of_settings_are_read_as_init_reads_them() {
+const OTHER: &str = "http://127.0.0.1:9/other";
+
+/// A partial block, and files of settings for this state, for another one and for none.
+fn with_files() -> (Site, String) {
     let site = Site::new();
-    let (ours, other) = (
-        site.server.state(STATE),
-        "http://127.0.0.1:9/other".to_owned(),
-    );
+    let ours = site.server.state(STATE);
     site.write("main.tf", PARTIAL);
     let hcl = |address: &str| {
         format!(
@@ -30,30 +29,35 @@ fn files_of_settings_are_read_as_init_reads_them() {
         )
     };
     site.write("ours.http.tfbackend", &hcl(&ours))
-        .write("other.tfbackend", &hcl(&other));
+        .write("other.tfbackend", &hcl(OTHER));
     site.write("ours.json", &format!("{{\"address\": \"{ours}\"}}"))
         .write("none", "retry_max = 3\n");
     site.write("sub/main.tf", PARTIAL)
         .write("sub/below.tfbackend", &hcl(&ours));
+    (site, ours)
+}
+
+/// What `init` is told, and whether that is this state.
+fn told(site: &Site, ours: &str) -> [(Vec<String>, bool); 9] {
     let (said, dir) = (
         |value: &str| format!("-backend-config={value}"),
         site.path("").display().to_string(),
     );
-    for (words, expected) in [
-        (&[said("ours.http.tfbackend")][..], true),
+    [
+        (vec![said("ours.http.tfbackend")], true),
         (
-            &[
+            vec![
                 "-backend-config".to_owned(),
                 "ours.http.tfbackend".to_owned(),
             ],
             true,
         ),
-        (&[said(&format!("{dir}/ours.http.tfbackend"))], true),
-        (&[said("./ours.json")], true),
-        (&[said("other.tfbackend"), said("ours.json")], true),
-        (&[said("ours.json"), said("other.tfbackend")], false),
+        (vec![said(&format!("{dir}/ours.http.tfbackend"))], true),
+        (vec![said("./ours.json")], true),
+        (vec![said("other.tfbackend"), said("ours.json")], true),
+        (vec![said("ours.json"), said("other.tfbackend")], false),
         (
-            &[
+            vec![
                 said("other.tfbackend"),
                 said(&format!("address={ours}")),
                 said("none"),
@@ -61,14 +65,20 @@ fn files_of_settings_are_read_as_init_reads_them() {
             true,
         ),
         (
-            &[
-                said(&format!("address={other}")),
+            vec![
+                said(&format!("address={OTHER}")),
                 said("ours.http.tfbackend"),
             ],
             true,
         ),
-        (&[said("none")], false),
-    ] {
+        (vec![said("none")], false),
+    ]
+}
+
+#[test]
+fn files_of_settings_are_read_as_init_reads_them() {
+    let (site, ours) = with_files();
+    for (words, expected) in told(&site, &ours) {
         let terraform = site.terraform();
         let words: Vec<&str> = [terraform.as_str(), "init"]
             .into_iter()
@@ -93,6 +103,11 @@ fn files_of_settings_are_read_as_init_reads_them() {
             "apply, TF_CLI_ARGS_init={in_variable}"
         );
     }
+}
+
+#[test]
+fn a_file_of_settings_is_looked_for_where_init_runs_and_has_to_be_plain() {
+    let (site, _) = with_files();
     let terraform = site.terraform();
     assert!(has_a_token(
         &site,

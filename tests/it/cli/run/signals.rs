@@ -15,7 +15,8 @@ import os, signal, sys
 seen = os.path.dirname(os.path.realpath(__file__))
 if "init" in sys.argv:
     sys.exit(0)
-wanted = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2}
+names = ["INT", "TERM", "HUP", "QUIT", "USR1", "USR2"]
+wanted = {getattr(signal, "SIG" + name) for name in names}
 signal.pthread_sigmask(signal.SIG_BLOCK, wanted)
 open(seen + "/reached-command", "w").close()
 while True:

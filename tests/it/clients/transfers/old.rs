@@ -124,8 +124,10 @@ fn an_old_server_without_credentials_is_known_all_the_same(program: &Program) {
 }
 
 fn another_product_is_read_and_nothing_is_sent_to_it(program: &Program) {
-    let state = json!({ "version": 4, "terraform_version": "1.0.0", "serial": 3, "lineage": "theirs", "resources": [],
-        "outputs": { "x": { "value": 1, "type": "number" } } });
+    let state = json!({
+        "version": 4, "terraform_version": "1.0.0", "serial": 3, "lineage": "theirs",
+        "resources": [], "outputs": { "x": { "value": 1, "type": "number" } }
+    });
     let (body, calls) = (state.to_string(), Arc::new(Mutex::new(Vec::new())));
     let noted = Arc::clone(&calls);
     let url = crate::cli::stub(move |head| {
