@@ -165,10 +165,10 @@ impl Tx<'_> {
             .map(|(member, said)| serde_json::json!({ *member: said }).to_string());
         let sql = "INSERT INTO events (seq, at, kind, actor, actor_name, address, workspace, \
             building_block, version, count, last_at, attention, \
-                   detail, buffer) VALUES ((SELECT coalesce(max(seq), 0) + 1 FROM events), :at, \
+                   detail, gather) VALUES ((SELECT coalesce(max(seq), 0) + 1 FROM events), :at, \
                    :kind, :actor, :actor_name, :address, :workspace, :block, :version, :count, \
                    :last_at, :attention, :detail, :buffer) \
-                   ON CONFLICT (buffer) WHERE buffer IS NOT NULL DO UPDATE SET count = count + \
+                   ON CONFLICT (gather) WHERE gather IS NOT NULL DO UPDATE SET count = count + \
                    excluded.count, last_at = max(last_at, excluded.last_at)";
         self.connection.prepare_cached(sql)?.execute(named_params! {
             ":at": buffered.first_at.millis(), ":kind": key.kind.name(), ":actor": actor.map(|id| Compact(id)), ":actor_name": actor_name, ":address": key.address, ":workspace": name.map(|name| name.workspace.as_str()),

@@ -48,8 +48,8 @@ impl View<'_> {
     /// The keys in the order in which they were made, after one of them.
     pub fn keys(&self, after: Option<KeyId>, limit: u32) -> Result<Vec<ApiKey>, StoreError> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM keys WHERE lookup > coalesce((SELECT lookup FROM keys WHERE id = \
-                ?1), 0) ORDER BY lookup LIMIT ?2"
+            "SELECT {COLUMNS} FROM keys WHERE place > coalesce((SELECT place FROM keys WHERE id = \
+                ?1), 0) ORDER BY place LIMIT ?2"
         );
         let mut statement = self.connection.prepare_cached(&sql)?;
         let found = statement.query_map(params![after.map(|id| id.to_string()), limit], key)?;
@@ -69,9 +69,9 @@ impl Tx<'_> {
     /// Makes a key.
     pub fn make_key(&self, new: &NewKey) -> Result<(), StoreError> {
         let scope = &new.grant.scope;
-        let sql = "INSERT INTO keys (id, lookup, name, workspace, building_block, permissions, \
+        let sql = "INSERT INTO keys (id, place, name, workspace, building_block, permissions, \
             hash, created_at, created_by, created_by_name, \
-                   expires_at) VALUES (:id, (SELECT coalesce(max(lookup), 0) + 1 FROM keys), :name, \
+                   expires_at) VALUES (:id, (SELECT coalesce(max(place), 0) + 1 FROM keys), :name, \
                    :workspace, :block, :permissions, :hash, \
                    :created_at, :created_by, :created_by_name, :expires_at)";
         self.credentials().prepare_cached(sql)?.execute(named_params! {
