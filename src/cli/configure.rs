@@ -40,11 +40,11 @@ pub(super) struct ConfigureArgs {
     base: Base,
     #[command(flatten)]
     beside: Beside,
-    /// Write the file anew where an earlier one of ours names another address; the state is not
+    /// Write the file anew if an earlier file of statekeep names another address; the state is not
     /// moved
     #[arg(long, conflicts_with = "remove")]
     replace: bool,
-    /// Take away the file that was written
+    /// Remove the file, if statekeep wrote it
     #[arg(long)]
     remove: bool,
     /// Say what would be done, and do nothing
@@ -110,7 +110,9 @@ fn address(args: &ConfigureArgs) -> Result<Option<Address>, Failure> {
 
 fn required(address: Option<Address>) -> Result<Address, Failure> {
     address.ok_or_else(|| {
-        Failure::Usage("--workspace and --building-block say which state it is".to_owned())
+        Failure::Usage(
+            "--workspace and --building-block are missing: they name the state".to_owned(),
+        )
     })
 }
 
@@ -130,7 +132,7 @@ async fn plan(args: &ConfigureArgs, wanted: &Address) -> Result<Plan, Failure> {
         Present::Nothing => Ok(Plan::Create(backend)),
         Present::Ours(ours) if ours == backend => Ok(Plan::Nothing(
             "unchanged",
-            format!("{file} says so already"),
+            format!("{file} configures this state already"),
         )),
         // It was left over, and says nothing of where the state is.
         Present::Ours(Backend {
@@ -143,14 +145,14 @@ async fn plan(args: &ConfigureArgs, wanted: &Address) -> Result<Plan, Failure> {
         Present::Ours(ours) if ours.address == backend.address => Ok(Plan::Nothing(
             "unchanged",
             format!(
-                "{file} says so already; an earlier version wrote it, and variables of the \
-                    environment may change its methods: --replace pins them, \
-                 and `init -reconfigure` takes that over"
+                "{file} configures this state already; an earlier version wrote it, and \
+                    environment variables may change its methods: --replace pins them, and `init \
+                    -reconfigure` takes that over"
             ),
         )),
         Present::Ours(ours) => Err(Failure::Failed(format!(
-            "{file} was written for {}, and the state may be there; --replace writes it anew and \
-                moves nothing",
+            "{file} was written for {}, and the state may be there; --replace writes the file \
+                anew and moves no state",
             ours.address
         ))),
         Present::Theirs => Err(not_ours(dir)),
@@ -198,8 +200,8 @@ async fn beside(
         Whose::Unknown(why) => Plan::Nothing(
             "configured",
             format!(
-                "{place} configures `{block}` itself, so the state goes there; whether that is \
-                    this state by another name cannot be told ({why})"
+                "{place} configures `{block}` itself, so the state goes there; it is unknown \
+                    whether that is this state by another name ({why})"
             ),
         ),
     })

@@ -51,35 +51,35 @@ struct Cli {
 enum Command {
     /// Start the server
     Serve(Box<serve::ServeArgs>),
-    /// Make, list and end API keys
+    /// Create, list and revoke API keys
     Key {
         #[command(subcommand)]
         command: key::KeyCommand,
         #[command(flatten)]
         common: Common,
     },
-    /// Look at states and act on them
+    /// Look at states, and act on them
     State {
         #[command(subcommand)]
         command: state::StateCommand,
         #[command(flatten)]
         common: Common,
     },
-    /// Take in states from files, an export or another backend
+    /// Import states from files, an export or another backend
     Import {
         #[command(flatten)]
         args: Box<import::ImportArgs>,
         #[command(flatten)]
         common: Common,
     },
-    /// Write states with their history as files
+    /// Export states with their history as files
     Export {
         #[command(flatten)]
         args: export::ExportArgs,
         #[command(flatten)]
         common: Common,
     },
-    /// Check that everything which is kept can be read and is what was written
+    /// Check that every version can be read and is as it was written
     Verify {
         #[command(flatten)]
         args: verify::VerifyArgs,
@@ -93,21 +93,20 @@ enum Command {
         #[command(flatten)]
         common: Common,
     },
-    /// Say what is kept in a workspace, and look at what is kept where
+    /// Show and set the policies that say which versions are kept
     Retention {
         #[command(subcommand)]
         command: retention::RetentionCommand,
         #[command(flatten)]
         common: Common,
     },
-    /// Say whether a root module says itself where its state goes: 0 it does, 3 it does not, 4 that
-    /// cannot be told
+    /// Tell whether a root module configures a backend (exit code 0 yes, 3 no, 4 undecided)
     Detect(detect::DetectArgs),
-    /// Write the file that says where a module's state goes, where its sources do not
+    /// Write the backend file of a module that configures no backend
     Configure(Box<configure::ConfigureArgs>),
     /// Run terraform or tofu with its state on this server
     Run(Box<run::RunArgs>),
-    /// Move a state along with sources that configure another backend now, or back
+    /// Move a state to the backend that its module configures now, or back
     Transfer(Box<transfer::TransferArgs>),
     /// Print completions for a shell
     Completions {

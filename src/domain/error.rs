@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::domain::history::rollback::NoRollback;
 use crate::domain::history::transfers::NotTransferred;
 use crate::model::caller::Actor;
+use crate::model::error_code::ErrorCode;
 use crate::model::lock::Lock;
 use crate::model::name::StateName;
 use crate::model::state::Gone;
@@ -76,7 +77,7 @@ pub enum Error {
     #[error("{detail}")]
     Invalid {
         /// A stable code.
-        code: &'static str,
+        code: ErrorCode,
         /// What is wrong.
         detail: String,
     },
@@ -84,7 +85,7 @@ pub enum Error {
     #[error("{detail}")]
     TooLarge {
         /// A stable code.
-        code: &'static str,
+        code: ErrorCode,
         /// What is too large, and how large it may be.
         detail: String,
     },
@@ -98,7 +99,7 @@ pub enum Error {
     #[error("{detail}")]
     Conflict {
         /// A stable code.
-        code: &'static str,
+        code: ErrorCode,
         /// What does not fit, and what to do.
         detail: String,
     },
@@ -165,7 +166,7 @@ pub struct Unproven {
 
 impl Error {
     /// A request that makes no sense.
-    pub fn invalid(code: &'static str, detail: impl Into<String>) -> Self {
+    pub fn invalid(code: ErrorCode, detail: impl Into<String>) -> Self {
         Self::Invalid {
             code,
             detail: detail.into(),

@@ -6,6 +6,7 @@
 pub mod caller;
 pub mod clock;
 pub mod digest;
+pub mod error_code;
 pub mod event;
 pub mod frame;
 pub mod instead;

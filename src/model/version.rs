@@ -6,6 +6,7 @@ use serde::{Serialize, Serializer};
 use super::caller::Actor;
 use super::clock::Timestamp;
 use super::digest::Digest;
+use super::error_code::ErrorCode;
 use super::lock::LockNote;
 use super::tfstate::StateHead;
 
@@ -49,14 +50,19 @@ impl Rejection {
         Self::Forbidden,
     ];
 
-    /// Its stable code.
+    /// Its stable code, as rows and events hold it.
     pub const fn code(self) -> &'static str {
+        self.error_code().as_str()
+    }
+
+    /// The code of the error that the writer got.
+    pub const fn error_code(self) -> ErrorCode {
         match self {
-            Self::Locked => "locked",
-            Self::StaleLockId => "stale_lock_id",
-            Self::StaleWrite => "stale_write",
-            Self::Unlocked => "unlocked_writes_refused",
-            Self::Forbidden => "forbidden",
+            Self::Locked => ErrorCode::Locked,
+            Self::StaleLockId => ErrorCode::StaleLockId,
+            Self::StaleWrite => ErrorCode::StaleWrite,
+            Self::Unlocked => ErrorCode::UnlockedWritesRefused,
+            Self::Forbidden => ErrorCode::Forbidden,
         }
     }
 }

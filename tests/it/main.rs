@@ -17,6 +17,7 @@ mod cli;
 mod clients;
 mod credentials;
 mod disk;
+mod documents;
 mod faults;
 mod first_start;
 mod harness;

@@ -6,7 +6,7 @@
 //! the rule and `CONTRIBUTING.md` with it.
 
 mod broken;
-mod matching;
+pub(crate) mod matching;
 
 use std::path::Path;
 

@@ -34,7 +34,7 @@ pub(in crate::cli) fn address(what: &str, text: &str) -> Result<String, Failure>
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(wrong(
-            "has credentials in it, which end up in logs; a key's secret is given in a file, by \
+            "has credentials in it, which end up in logs; give a key's secret in a file, by \
                 --key-file",
         ));
     }
@@ -114,14 +114,14 @@ pub(in crate::cli) fn on_the_way(error: &reqwest::Error) -> String {
 fn hint(why: &str, is_plain: bool) -> &'static str {
     let has = |words: &[&str]| words.iter().any(|word| why.contains(word));
     if has(&["InvalidContentType", "corrupt message"]) {
-        "it speaks no TLS there: does the address begin with http://?"
+        "there is no TLS at this address: should it begin with http://?"
     } else if has(&["not valid for name", "NotValidForName"]) {
-        "the certificate is good for other names than the one in the address: use one of those"
+        "the certificate is for other names than the one in the address: use one of its names"
     } else if has(&["expired", "not valid yet", "NotValidYet"]) {
-        "see to the certificate, or to the clock of this machine"
+        "check the certificate, and the clock of this machine"
     } else if has(&["UnknownIssuer", "CaUsedAsEndEntity", "certificate"]) {
-        "this machine does not trust it, SSL_CERT_FILE names a file with the authorities that it \
-            is to trust"
+        "this machine does not trust the certificate: name a file with the authorities to trust \
+            in SSL_CERT_FILE"
     } else if is_plain
         && has(&[
             "invalid HTTP",

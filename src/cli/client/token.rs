@@ -58,8 +58,8 @@ impl Key {
             Some(Kind::Key(id)) => id,
             Some(Kind::Token(_)) => {
                 return Err(wrong(
-                    "this is a token, which makes no tokens; `run` needs an API key's secret, \
-                        which begins with skp_",
+                    "this is a token, and a token makes no tokens; `run` needs an API key's \
+                        secret, which begins with skp_",
                 ));
             }
             None => {
@@ -134,7 +134,7 @@ impl Key {
         let answer = reply.json()?;
         let Some(token) = answer["access_token"].as_str() else {
             return Err(Failure::Failed(
-                "the server's answer has no token; is --url a statekeep?".to_owned(),
+                "the server's answer has no token; is a statekeep at --url?".to_owned(),
             ));
         };
         let life = life(&answer);
@@ -300,7 +300,7 @@ impl Token {
     fn tell(&self, why: &str, was_told: bool) {
         if !was_told {
             output::message(&format!(
-                "statekeep: the token was not extended, and lapses at {}: {why}; trying again",
+                "statekeep: the token was not extended and lapses at {}: {why}; trying again",
                 self.lapses
             ));
         }
@@ -326,7 +326,7 @@ impl Token {
             .await
         {
             output::message(&format!(
-                "statekeep: the token was not ended, and lapses at {}: {}",
+                "statekeep: the token was not ended and lapses at {}: {}",
                 self.lapses,
                 why.into_message()
             ));

@@ -57,7 +57,7 @@ impl Reply {
             .filter(Value::is_object);
         answer.ok_or_else(|| {
             Failure::Failed(
-                "the server's answer is no JSON object; is --url a statekeep?".to_owned(),
+                "the server's answer is no JSON object; is a statekeep at --url?".to_owned(),
             )
         })
     }
@@ -68,7 +68,7 @@ pub(in crate::cli) fn following(page: &mut Value, begun_at: &Value) -> Result<Va
     let next = page["next"].take();
     if !next.is_null() && next == *begun_at {
         return Err(Failure::Failed(
-            "the server's list never ends; is --url a statekeep?".to_owned(),
+            "the server's list never ends; is a statekeep at --url?".to_owned(),
         ));
     }
     Ok(next)
@@ -285,7 +285,7 @@ impl Wire {
         let late = |_| {
             let limit = crate::model::span::Span(limit);
             Refusal::Unreachable(format!(
-                "{} says nothing for {limit}: the server, or the network on the way to it, is gone",
+                "{} has not answered for {limit}: the server, or the network between, is down",
                 self.server.base
             ))
         };
@@ -318,9 +318,10 @@ mod tests {
                 |_| "an answer".to_owned(),
             )
         };
-        assert!(said(b"").contains("says nothing for"));
+        assert!(said(b"").contains("has not answered for"));
         assert!(
-            said(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf").contains("says nothing for")
+            said(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")
+                .contains("has not answered for")
         );
         assert_eq!(
             said(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhalf"),

@@ -8,7 +8,7 @@ use crate::cli::output::Failure;
 
 #[derive(Args)]
 pub(in crate::cli) struct Asking {
-    /// Do not ask; needed where there is no terminal
+    /// Do not ask; required if there is no terminal
     #[arg(long)]
     yes: bool,
 }
@@ -29,7 +29,7 @@ impl Asking {
         }
         if !output::can_ask() {
             return Err(Failure::Usage(format!(
-                "{question} There is no terminal to ask at: --yes says so. Nothing was done"
+                "{question} There is no terminal to ask at; --yes confirms it. Nothing was done"
             )));
         }
         if output::ask(question)? {

@@ -3,9 +3,11 @@
 
 use clap::{Arg, Command, Parser};
 
+use crate::cli::common::help;
+
 /// What the arguments and the environment say, or why they make no sense.
 pub(in crate::cli) fn parse<C: Parser>() -> Result<C, clap::Error> {
-    let mut command = without_empty(C::command());
+    let mut command = without_empty(help::complete(C::command()));
     let mut matches = command.try_get_matches_from_mut(std::env::args_os())?;
     C::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
 }

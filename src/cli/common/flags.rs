@@ -9,7 +9,7 @@ use crate::cli::common::reach::Reach;
 pub(in crate::cli) struct Common {
     #[command(flatten)]
     pub(in crate::cli) reach: Reach,
-    /// How to print what is asked for
+    /// How to print the answer
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub(in crate::cli) format: Format,
 }

@@ -6,6 +6,7 @@ pub(super) mod done;
 pub(super) mod environment;
 pub(super) mod existence;
 pub(super) mod flags;
+pub(super) mod help;
 pub(super) mod nearest;
 pub(super) mod reach;
 pub(super) mod refusal;

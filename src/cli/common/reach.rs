@@ -18,7 +18,7 @@ const MAX_KEY_FILE: u64 = 64 * 1024;
 
 #[derive(Args)]
 struct Flags {
-    /// The data directory, on which commands act as the operator
+    /// The data directory; a command on it acts as the operator
     #[arg(
         long,
         global = true,
@@ -30,7 +30,7 @@ struct Flags {
     /// A server elsewhere, instead of a data directory
     #[arg(long, global = true, env = "STATEKEEP_URL", value_name = "URL")]
     url: Option<String>,
-    /// The file with the API key's secret for --url; - reads it from standard input
+    /// The file with an API key's secret, for --url; - reads it from standard input
     #[arg(long, global = true, env = "STATEKEEP_KEY_FILE", value_name = "FILE")]
     key_file: Option<PathBuf>,
 }
@@ -113,13 +113,14 @@ impl Reach {
         let goes_elsewhere = match (self.url, self.data) {
             (OnCommandLine, OnCommandLine) => {
                 return usage(
-                    "--url is a server elsewhere and --data a directory of this machine: give one of them",
+                    "--url is a server elsewhere, and --data a directory of this machine: give \
+                        only one of them",
                 );
             }
             (InVariable, InVariable) if !wants_key => {
                 return usage(
-                    "STATEKEEP_URL and STATEKEEP_DATA are both set: say by --url or --data which \
-                        one is meant, or unset one",
+                    "STATEKEEP_URL and STATEKEEP_DATA are both set: choose one by --url or \
+                        --data, or unset one",
                 );
             }
             (OnCommandLine, _) | (InVariable, InVariable | Nowhere) => true,

@@ -40,7 +40,7 @@ const BYTES_AT_A_TIME: u64 = 64 * 1024 * 1024;
 
 #[derive(Args)]
 pub(super) struct ExportArgs {
-    /// The folder to write to, which does not exist or is empty; - writes a tar to stdout
+    /// The folder to write to, which must not exist or be empty; - writes a tar to stdout
     target: PathBuf,
     /// Only these states, as WORKSPACE/BUILDINGBLOCK
     #[arg(value_name = "STATE")]
@@ -171,7 +171,7 @@ async fn chosen(client: &Client, args: &ExportArgs) -> Result<Vec<Value>, Failur
 fn rows(answer: &mut Value, name: &str) -> Result<Vec<Value>, Failure> {
     let rows = answer[name].as_array_mut().map(std::mem::take);
     rows.ok_or_else(|| {
-        Failure::Failed("the server's answer is no list; is --url a statekeep?".to_owned())
+        Failure::Failed("the server's answer is no list; is a statekeep at --url?".to_owned())
     })
 }
 
@@ -260,7 +260,9 @@ impl Export {
     /// Takes a version's row into the manifest and asks for its bytes.
     async fn version(&mut self, name: &StateName, mut row: Value) -> Result<(), Failure> {
         let unknown = || {
-            Failure::Failed("the server's answer is no version; is --url a statekeep?".to_owned())
+            Failure::Failed(
+                "the server's answer is no version; is a statekeep at --url?".to_owned(),
+            )
         };
         let (number, size) = (
             row["number"].as_u64().ok_or_else(unknown)?,
@@ -327,7 +329,7 @@ impl Export {
                 Ok(_) => {
                     self.forget_file(one.place);
                     self.failures.push(format!(
-                        "version {} of {}: what came is not what its SHA-256 belongs to",
+                        "version {} of {}: the bytes that came do not fit its SHA-256",
                         one.number, one.name
                     ));
                 }
@@ -363,7 +365,7 @@ impl Export {
             Failure::Failed(why) if goes_on => self.failures.push(format!("{what}: {why}")),
             Failure::Failed(why) | Failure::Usage(why) => {
                 return Err(Failure::Failed(format!(
-                    "{why}; the export is cut off, remove it and begin anew"
+                    "{why}; the export is incomplete: remove it and export again"
                 )));
             }
         }

@@ -70,7 +70,7 @@ impl Sink {
                 let path = dir.join(path);
                 let told = |error: io::Error| {
                     Failure::Failed(format!(
-                        "{}: {error}; the export is cut off",
+                        "{}: {error}; the export is incomplete",
                         path.display()
                     ))
                 };
@@ -93,7 +93,10 @@ impl Sink {
     pub(super) fn finish(self, manifest: &[u8], now: Timestamp) -> Result<(), Failure> {
         match self {
             Self::Folder { dir, .. } => finish_folder(&dir, manifest).map_err(|error| {
-                Failure::Failed(format!("{}: {error}; the export is cut off", dir.display()))
+                Failure::Failed(format!(
+                    "{}: {error}; the export is incomplete",
+                    dir.display()
+                ))
             }),
             Self::Tar(mut builder) => {
                 let written = append(&mut builder, manifest::NAME, manifest, now);
@@ -107,7 +110,7 @@ impl Sink {
 
 fn to_stdout(error: &io::Error) -> Failure {
     Failure::Failed(format!(
-        "cannot write to stdout: {error}; the export is cut off"
+        "cannot write to stdout: {error}; the export is incomplete"
     ))
 }
 

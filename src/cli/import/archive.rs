@@ -59,7 +59,7 @@ pub(super) fn is_folder(dir: &Path) -> Result<bool, Failure> {
     if begins(manifest::UNFINISHED)?.is_some_and(|head| head.is_empty() || manifest::is_ours(&head))
     {
         return Err(Failure::Failed(format!(
-            "{} is an export that was cut off; nothing was imported",
+            "{} is an incomplete export; nothing was imported",
             dir.display()
         )));
     }
@@ -113,8 +113,8 @@ pub(super) fn tar(file: File) -> Result<Vec<Plan>, Failure> {
     }
     let Some((offset, size)) = manifest.filter(|(_, size)| *size <= manifest::MAX_SIZE) else {
         let why = format!(
-            "the tar has no {} at its end, so it is no export or was cut off; nothing was imported \
-                (a tar of states that is none is unpacked first)",
+            "the tar has no {} at its end, so it is no export, or an incomplete one; nothing was \
+                imported (unpack a tar of other states first)",
             manifest::NAME
         );
         return Err(Failure::Failed(why));

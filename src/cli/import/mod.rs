@@ -47,22 +47,22 @@ pub(super) struct ImportArgs {
     /// Another http backend's address of one state, instead of files
     #[arg(long, value_name = "URL", conflicts_with = "source")]
     from_url: Option<String>,
-    /// The user for it; without, that of `TF_HTTP_USERNAME`
+    /// The user for --from-url, instead of `TF_HTTP_USERNAME`
     #[arg(long, value_name = "USER", requires = "from_url")]
     from_user: Option<String>,
-    /// The file with the password or token for it; without, that of `TF_HTTP_PASSWORD`
+    /// The file with the password or token for --from-url, instead of `TF_HTTP_PASSWORD`
     #[arg(long, value_name = "FILE", requires = "from_url")]
     from_password_file: Option<PathBuf>,
-    /// Also the earlier versions, where it keeps them by serial below the address, as GitLab does
+    /// Also import earlier versions, from URL/versions/SERIAL as GitLab has them
     #[arg(long, requires = "from_url")]
     history: bool,
     /// The workspace of the states
     #[arg(long)]
     workspace: Option<Workspace>,
-    /// The building block, where it is one state
+    /// The building block, for one state
     #[arg(long)]
     building_block: Option<BuildingBlock>,
-    /// How the path of a file in a folder says its name, as '{workspace}/{name}' or
+    /// How the path of a file names its state, as '{workspace}/{name}' or
     /// '*/env-{workspace}/{name…}'
     #[arg(long, value_name = "PATTERN", conflicts_with = "building_block")]
     name_pattern: Option<Pattern>,
@@ -72,7 +72,7 @@ pub(super) struct ImportArgs {
     /// Add versions to states that are there, along one lineage with rising serials
     #[arg(long)]
     append: bool,
-    /// Only say what would be imported where
+    /// Only show what would be imported where
     #[arg(long)]
     dry_run: bool,
 }
@@ -86,7 +86,7 @@ pub(super) async fn run(args: ImportArgs, common: Common) -> Result<(), Failure>
             .is_some_and(Pattern::has_workspace)
     {
         return Err(Failure::Usage(
-            "the pattern says which workspace; leave out --workspace".to_owned(),
+            "the pattern has the workspace; leave out --workspace".to_owned(),
         ));
     }
     // All that can be wrong with what is to be imported is told before the server is asked.
@@ -198,7 +198,7 @@ impl Summary {
                 ));
             }
         };
-        let partly = "there only in part: run it again, and it goes on where it is now";
+        let partly = "there only in part: run the same command again to continue";
         add(
             self.partly,
             "state",
@@ -291,7 +291,7 @@ async fn import(
     }
     match (summary.end, summary.failed.len()) {
         (Some(why), _) => Err(Failure::Failed(format!(
-            "{why}; run it again, and it goes on where it is now"
+            "{why}; run the same command again to continue"
         ))),
         (None, 0) => Ok(()),
         (None, failed) => Err(Failure::Failed(format!("{failed} could not be imported"))),

@@ -160,8 +160,8 @@ async fn leave(
     if begun["version"].as_u64() != current {
         let _ = wire.ask_patiently("DELETE", &path, None).await;
         return Err(Failed::because(
-            "somebody has written to it meanwhile, so it stays live here instead of leaving as it \
-                had in the export",
+            "it was written to meanwhile, so it stays live here instead of leaving as in the \
+                export",
         ));
     }
     let arrived = json!({ "version": begun["version"] }).to_string();

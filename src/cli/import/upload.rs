@@ -36,7 +36,12 @@ pub(super) async fn upload(
     let path = path(name, &version, onto, deletes).map_err(Failed::because)?;
     let bytes = read(version.content).await?;
     let reply = wire.ask_patiently("POST", &path, Some(bytes)).await?;
-    let no_version = || Failed::because("the server's answer is no version; is --url a statekeep?");
+    let no_version = || {
+        Failed::because(
+            "the server's answer is no version; is a statekeep at \
+        --url?",
+        )
+    };
     let answer = reply.json().map_err(|_| no_version())?;
     let number = answer["number"].as_u64().ok_or_else(no_version)?;
     Ok(Stored {

@@ -25,20 +25,19 @@ const MAX_SHOWN: usize = 20;
 pub(in crate::cli) struct PruneArgs {
     #[command(flatten)]
     rules: Rules,
-    /// Keep what the policies of the server and of its workspaces say, instead of rules given here
+    /// Use the policies of the server and its workspaces instead of rules given here
     #[arg(long)]
     configured: bool,
-    /// Only in one workspace; then the rules given here count there even where it has a policy of
-    /// its own
+    /// Only this workspace; rules given here then count even if it has a policy of its own
     #[arg(long, conflicts_with = "state")]
     workspace: Option<Workspace>,
     /// Only one state, as WORKSPACE/BUILDINGBLOCK
     #[arg(long, value_name = "STATE")]
     state: Option<StateName>,
-    /// Only say what would go and what would stay
+    /// Only show what would go and what would stay
     #[arg(long)]
     dry_run: bool,
-    /// The clock of this machine is right, though the server doubts it
+    /// First confirm that the clock of the server's machine is right, although the server doubts it
     #[arg(long, conflicts_with = "dry_run")]
     trust_clock: bool,
     #[command(flatten)]
@@ -50,7 +49,7 @@ pub(in crate::cli) async fn run(args: PruneArgs, common: Common) -> Result<(), F
     let mut body = if args.configured {
         if args.rules.policy() != Policy::default() {
             return Err(Failure::Usage(
-                "--configured says what to keep; it takes no rules beside it".to_owned(),
+                "--configured uses the policies in force; it takes no rules beside it".to_owned(),
             ));
         }
         json!({ "configured": true })

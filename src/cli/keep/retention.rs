@@ -33,12 +33,12 @@ pub(in crate::cli) enum RetentionCommand {
         #[arg(long)]
         keep_all: bool,
     },
-    /// Take a workspace's own policy away, so that the server's holds there again
+    /// Remove a workspace's own policy, so that the server's holds there again
     Unset {
         /// The workspace
         workspace: Workspace,
     },
-    /// Say that the clock of this machine is right, though the server doubts it
+    /// Confirm that the clock of the server's machine is right, although the server doubts it
     TrustClock,
 }
 
@@ -113,7 +113,7 @@ async fn act(
         RetentionCommand::TrustClock => {
             let answer = client.ask("POST", "/api/clock", None).await?.json()?;
             let sentence = format!(
-                "the clock is trusted from {} on",
+                "the clock is confirmed from {} on",
                 time(&answer["trusted_at"])
             );
             said(answer, sentence)

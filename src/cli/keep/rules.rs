@@ -8,37 +8,38 @@ use crate::model::span::Span;
 
 /// What is kept: what any of the rules keeps.
 #[derive(Args)]
-#[command(next_help_heading = "What to keep: whatever any of these keeps")]
+#[command(next_help_heading = "What to keep (a version stays if any of these rules keeps it)")]
 pub(in crate::cli) struct Rules {
-    /// The newest so many versions; rejected ones are not counted
+    /// Keep the newest so many versions; rejected ones are not counted
     #[arg(
         long,
         value_name = "VERSIONS",
         value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_KEPT))
     )]
     keep_last: Option<u32>,
-    /// Versions that are younger than this, such as 90d
+    /// Keep versions that are younger than this, such as 90d
     #[arg(long, value_name = "DURATION")]
     keep_within: Option<Span>,
-    /// The newest version of each of the last so many days that have one, in UTC
+    /// Keep the newest version of each of the last so many days that have one, in UTC
     #[arg(
         long,
         value_name = "DAYS",
         value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_KEPT))
     )]
     keep_daily: Option<u32>,
-    /// The newest version of each of the last so many weeks that have one, from Monday on, in UTC
+    /// Keep the newest version of each of the last so many weeks that have one, from Monday on, in
+    /// UTC
     #[arg(
         long,
         value_name = "WEEKS",
         value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_KEPT))
     )]
     keep_weekly: Option<u32>,
-    /// Snapshots of an apply that went on: keep them for so long only, and let the rules above not
-    /// count them; 0s drops them at once
+    /// Keep snapshots of an apply for so long only; the rules above do not count them. 0s drops
+    /// them at once
     #[arg(long, value_name = "DURATION")]
     drop_intermediate: Option<Span>,
-    /// Rejected versions: keep them for so long only
+    /// Keep rejected versions for so long only
     #[arg(long, value_name = "DURATION")]
     keep_rejected: Option<Span>,
 }
@@ -67,9 +68,8 @@ impl Rules {
         let policy = self.policy();
         if policy == Policy::default() {
             return Err(Failure::Usage(format!(
-                "say what to keep, by at least one of --keep-last, --keep-within, --keep-daily, \
-                    --keep-weekly, --drop-intermediate and \
-                 --keep-rejected, or by {or}"
+                "give at least one rule: --keep-last, --keep-within, --keep-daily, --keep-weekly, \
+                    --drop-intermediate or --keep-rejected; or {or}"
             )));
         }
         policy

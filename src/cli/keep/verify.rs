@@ -26,7 +26,7 @@ const TELL_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Args)]
 pub(in crate::cli) struct VerifyArgs {
-    /// Only structure and rows: decode nothing
+    /// Check structure and rows only, and decode nothing
     #[arg(long)]
     quick: bool,
     /// Only one state, as WORKSPACE/BUILDINGBLOCK
@@ -63,7 +63,7 @@ async fn verify(client: &Client, args: VerifyArgs, format: Format) -> Result<(),
             counted(found, "finding")
         ))),
         None => Err(Failure::Failed(
-            "the server's answer is no verification; is --url a statekeep?".to_owned(),
+            "the server's answer is no verification; is a statekeep at --url?".to_owned(),
         )),
     }
 }

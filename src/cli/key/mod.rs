@@ -21,23 +21,23 @@ use crate::model::span::Span;
 
 #[derive(Subcommand)]
 pub(super) enum KeyCommand {
-    /// Make a key; its secret is printed this once
+    /// Create a key; its secret is printed this once
     Create {
         /// The name of the key
         name: String,
-        /// The workspace that it is for; without one it is for all
+        /// The key is for this workspace only; without it, for all
         #[arg(long)]
         workspace: Option<String>,
-        /// The building block that it is for; without one it is for the whole workspace
+        /// The key is for this building block only; without it, for the whole workspace
         #[arg(long, requires = "workspace")]
         building_block: Option<String>,
-        /// A bundle of permissions
+        /// A bundle of permissions; may be given several times
         #[arg(long, value_parser = roles())]
         role: Vec<String>,
-        /// A single permission, such as `TFSTATE_LIST`
+        /// A single permission, such as `TFSTATE_LIST`; may be given several times
         #[arg(long)]
         permission: Vec<String>,
-        /// After how long it ends, such as 90d
+        /// After how long the key ends, such as 90d
         #[arg(long, value_name = "DURATION")]
         expires: Option<Span>,
     },
@@ -46,24 +46,24 @@ pub(super) enum KeyCommand {
     List,
     /// Show one key
     Show {
-        /// Its id or its name
+        /// The key's id or name
         #[arg(value_name = "KEY")]
         key: String,
     },
     /// End a key and its tokens, at once
     Revoke {
-        /// Its id or its name
+        /// The key's id or name
         #[arg(value_name = "KEY")]
         key: String,
         #[command(flatten)]
         asking: Asking,
     },
-    /// Give a key another secret; it is printed this once
+    /// Give a key a new secret; it is printed this once
     Rotate {
-        /// Its id or its name
+        /// The key's id or name
         #[arg(value_name = "KEY")]
         key: String,
-        /// How long the old secret lives on, such as 10m
+        /// How long the old secret still works, such as 10m; at most 7d
         #[arg(long, value_name = "DURATION", default_value = "0s")]
         grace: Span,
     },
@@ -226,14 +226,12 @@ fn with_secret(answer: &Value, format: Format) -> Result<(), Failure> {
     ));
     let old = key["old_secret_until"].as_str().map(|_| {
         format!(
-            "; the old one is good until {}",
+            "; the old one works until {}",
             time(&key["old_secret_until"])
         )
     });
     let old = old.unwrap_or_default();
-    output::message(&format!(
-        "its secret goes to stdout and is shown this once{old}"
-    ));
+    output::message(&format!("its secret is printed on stdout, this once{old}"));
     output::once(&text(&answer["secret"]))
 }
 

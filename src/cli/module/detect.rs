@@ -18,10 +18,10 @@ pub(in crate::cli) struct Module {
     /// The root module's directory
     #[arg(default_value = ".", value_name = "DIR")]
     pub(in crate::cli) dir: PathBuf,
-    /// The program that is to load it; without this both have to come to the same answer
+    /// The program that loads the module; without it, both have to come to the same answer
     #[arg(long, value_enum)]
     program: Option<Asked>,
-    /// Examine JSON files (`.tf.json`, `.tofu.json`) as well
+    /// Examine JSON files (`.tf.json`, `.tofu.json`) too
     #[arg(long)]
     pub(in crate::cli) include_json: bool,
 }

@@ -66,8 +66,8 @@ impl Beside {
         };
         let file = detect::in_dir(dir, file);
         Err(Failure::Failed(format!(
-            "{file} was not examined and may configure a backend, so nothing is written; say \
-                --include-json, or --ignore-json if you know better"
+            "{file} was not examined and may configure a backend, so nothing is written; give \
+                --include-json to examine it, or --ignore-json to write the file anyway"
         )))
     }
 }
@@ -75,7 +75,7 @@ impl Beside {
 fn undecided(dir: &Path, detection: &Detection) -> Failure {
     let lines = detect::lines(dir, detection);
     Failure::Failed(format!(
-        "it is undecided whether the module says where its state goes, so nothing is written:\n{}",
+        "it is undecided whether the module configures a backend, so nothing is written:\n{}",
         lines.join("\n")
     ))
 }
@@ -86,7 +86,7 @@ fn refuse_hidden(dir: &Path) -> Result<(), Failure> {
     }
     let hiding = detect::in_dir(dir, HIDING_FILE);
     Err(Failure::Failed(format!(
-        "{hiding} would hide {FILE} from tofu, so nothing was written; rename it"
+        "{hiding} would hide {FILE} from tofu, so nothing was written; rename {hiding}"
     )))
 }
 
@@ -108,7 +108,7 @@ pub(in crate::cli) fn nothing_to_load(module: &Module) -> Failure {
         below => format!(" The module may be in {}.", below.join(" or ")),
     };
     Failure::Failed(format!(
-        "{shown} holds no file that {program} would load, so with a generated one an apply would \
+        "{shown} holds no file that {program} would load. With a generated file, an apply would \
             destroy everything in the state; nothing is written.{hint}"
     ))
 }

@@ -54,24 +54,24 @@ pub(in crate::cli) struct Subject {
     /// The state's workspace
     #[arg(long, value_name = "W")]
     workspace: Workspace,
-    /// The state's building block. Without it `run` hands make, Terragrunt, Terramate a token for
-    /// the workspace, and does nothing else
+    /// The state's building block. Without it, `run` gives the command (make, Terragrunt,
+    /// Terramate) a token for the workspace, and does nothing else
     #[arg(long, value_name = "B")]
     building_block: Option<BuildingBlock>,
     /// The directory in which the program runs
     #[arg(long, default_value = ".", value_name = "DIR")]
     pub(in crate::cli) dir: PathBuf,
-    /// The program that is to load the module, where its file's name does not say so
+    /// The program that loads the module, if its file's name does not tell
     #[arg(long, value_enum)]
     pub(in crate::cli) program: Option<Asked>,
-    /// Examine JSON files (`.tf.json`, `.tofu.json`) as well
+    /// Examine JSON files (`.tf.json`, `.tofu.json`) too
     #[arg(long)]
     include_json: bool,
     #[command(flatten)]
     beside: Beside,
     #[command(flatten)]
     base: Base,
-    /// The file with the API key's secret
+    /// The file with an API key's secret; - reads it from standard input
     #[arg(long, env = "STATEKEEP_KEY_FILE", value_name = "FILE")]
     pub(in crate::cli) key_file: PathBuf,
 }
@@ -79,7 +79,8 @@ pub(in crate::cli) struct Subject {
 impl Subject {
     /// The state's address.
     pub(in crate::cli) fn address(&self) -> Result<Address, Failure> {
-        let missing = || Failure::Usage("--building-block says which state it is".to_owned());
+        let missing =
+            || Failure::Usage("--building-block is missing: it names the state".to_owned());
         self.base.state(
             self.workspace.clone(),
             self.building_block.clone().ok_or_else(missing)?,

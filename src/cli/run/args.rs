@@ -10,14 +10,14 @@ use crate::cli::module::target::Subject;
 pub(in crate::cli) struct RunArgs {
     #[command(flatten)]
     pub(super) subject: Subject,
-    /// Whether a state moves: along where the sources configure another backend, in where they
-    /// configure none any more
+    /// When a state moves: to another backend if the module configures one now, or back if it
+    /// configures none any more
     #[arg(long, value_enum, default_value_t = Transfer::Auto)]
     pub(super) transfer: Transfer,
-    /// Go on with a state that does not exist yet, in a folder that was used with another one
+    /// Continue with a state that does not exist yet, in a folder that was used with another state
     #[arg(long)]
     pub(super) new: bool,
-    /// The command, behind `--`
+    /// The command, after `--`
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub(super) command: Vec<OsString>,
 }
@@ -25,10 +25,10 @@ pub(in crate::cli) struct RunArgs {
 /// Whether a state moves along.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Transfer {
-    /// Before a command that writes, and never to a local file
+    /// Before a command that writes, but never to a local file
     Auto,
-    /// Before whatever command, to a local file as well
+    /// Before any command, to a local file too
     Now,
-    /// Never; the command goes on with the state where it goes now
+    /// Never; the command uses the state in the place that is configured now
     Never,
 }

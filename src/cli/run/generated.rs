@@ -51,9 +51,9 @@ impl Generated {
         match Backend::present(&self.dir)? {
             Present::Ours(ours) if ours == self.backend => Backend::remove(&self.dir),
             Present::Nothing => Ok(()),
-            Present::Ours(_) | Present::CutOff | Present::Theirs => Err(io::Error::other(
-                "somebody has changed it, so it is left alone",
-            )),
+            Present::Ours(_) | Present::CutOff | Present::Theirs => {
+                Err(io::Error::other("it was changed, so it is left alone"))
+            }
         }
     }
 }

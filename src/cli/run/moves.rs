@@ -60,7 +60,7 @@ impl Run {
             ))));
         }
         output::message(&format!(
-            "statekeep: {what}; the command runs as it is, nothing moves"
+            "statekeep: {what}; the command runs as it is, and nothing moves"
         ));
         Ok(self.plain().await)
     }
@@ -114,18 +114,18 @@ impl Run {
         );
         let why = if act == Act::Writes {
             format!(
-                "`{words}` would make everything again there, and a state moves to a local file \
-                    only where that is asked for"
+                "`{words}` would create everything again there, and a state moves to a local file \
+                    only with --transfer=now"
             )
         } else {
             format!(
-                "`{words}` would look at the place where it is not, and a state moves only before \
-                    a command that writes"
+                "`{words}` would read an empty place, and a state moves only before a command \
+                    that writes"
             )
         };
         Err(Failure::Failed(format!(
-            "{place}, and {server} has the live state of {name}: {why}.\n\
-             --transfer=now moves it there and goes on, --transfer=never goes on with what is there."
+            "{place}, and {server} has the live state of {name}: {why}.\n--transfer=now moves it \
+                there and continues; --transfer=never continues with the state there."
         )))
     }
 
@@ -169,9 +169,9 @@ impl Run {
         };
         Err(Failure::Failed(format!(
             "the sources configure no backend, and {place}, which was the backend before, holds a \
-                state that is not here yet: `{}` would look at an empty \
-             place, and a state moves only before a command that writes.\n\
-             --transfer=now moves it to {name} here and goes on, --transfer=never goes on without it.",
+                state that is not here yet: `{}` would read an empty place, and a state moves \
+                only before a command that writes.\n--transfer=now moves it to {name} here and \
+                continues; --transfer=never continues without it.",
             self.invocation.command_words()
         )))
     }

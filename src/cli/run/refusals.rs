@@ -21,7 +21,7 @@ pub(super) fn no_subcommand(invocation: &Invocation, is_named: bool) -> Result<(
         return Ok(());
     }
     Err(Failure::Usage(format!(
-        "{} has no subcommand behind it; `run` wraps a command line of terraform or tofu, as in \
+        "{} has no subcommand after it; `run` wraps a command line of terraform or tofu, as in \
             `-- terraform apply`",
         invocation.shown()
     )))
@@ -98,9 +98,8 @@ pub(super) fn arguments(
 pub(super) fn mistyped(named: &StateName, used: &StateName, mut known: Vec<String>) -> Failure {
     known.push(used.to_string());
     Failure::Failed(format!(
-        "{named} does not exist, and this folder was used with {used}{} In a state that does not \
-            exist everything would be made anew: --new goes on, if \
-         that is what you want",
+        "{named} does not exist, and this folder was used with {used}{} In a new state, \
+            everything would be created again. To continue with a new state, give --new",
         ended(nearest::near(&named.to_string(), known))
     ))
 }

@@ -17,10 +17,11 @@ use crate::model::span::Span;
 #[derive(Args)]
 #[command(next_help_heading = "Limits")]
 pub(in crate::cli) struct LimitArgs {
-    /// The largest state, 1 B to 900 MiB; 413 beyond [default: 256 MiB, less where memory is short]
+    /// The largest state, 1 B to 900 MiB; larger ones get 413 [default: 256 MiB, less if memory is
+    /// short]
     #[arg(long, env = "STATEKEEP_MAX_STATE_SIZE", value_name = "SIZE")]
     max_state_size: Option<ByteSize>,
-    /// The deepest nesting of a state, 1,000 to 10,000 levels; 400 beyond
+    /// The deepest nesting of a state, 1,000 to 10,000 levels; deeper ones get 400
     #[arg(
         long,
         env = "STATEKEEP_MAX_NESTING",
@@ -28,15 +29,15 @@ pub(in crate::cli) struct LimitArgs {
         default_value_t = DEFAULT_MAX_NESTING
     )]
     max_nesting: usize,
-    /// The most bytes under way, of states that come and go and of working copies; 503 beyond.
-    /// Bodies up to 64 KiB have 32 MiB of their own [default: 512 MiB, less where memory is short]
+    /// Memory for request bodies, responses and working copies; above it, requests get 503. Bodies
+    /// up to 64 KiB have 32 MiB of their own [default: 512 MiB, less if memory is short]
     #[arg(long, env = "STATEKEEP_MAX_IN_FLIGHT", value_name = "SIZE")]
     max_in_flight: Option<ByteSize>,
-    /// How much of that may be decoded states which are kept for their next reader, at most half; 0
-    /// keeps none [default: 32 MiB, less where memory is short]
+    /// How much of that may be decoded states that are kept for their next reader, at most half; 0
+    /// keeps none [default: 32 MiB, less if memory is short]
     #[arg(long, env = "STATEKEEP_CACHE_SIZE", value_name = "SIZE")]
     cache_size: Option<ByteSize>,
-    /// The room on the disk below which states are refused with 507
+    /// The free space on the disk below which writes get 507
     #[arg(
         long,
         env = "STATEKEEP_MIN_FREE_SPACE",
@@ -44,7 +45,7 @@ pub(in crate::cli) struct LimitArgs {
         default_value = "64MiB"
     )]
     min_free_space: ByteSize,
-    /// The most writes that wait for the disk, 1 to 1,000,000; 503 beyond
+    /// The most writes that wait for the disk, 1 to 1,000,000; above it, writes get 503
     #[arg(
         long,
         env = "STATEKEEP_MAX_QUEUE",
@@ -52,12 +53,12 @@ pub(in crate::cli) struct LimitArgs {
         default_value_t = DEFAULT_MAX_QUEUE
     )]
     max_queue: usize,
-    /// The most runs of argon2 at the same time, 1 to 64, 19 MiB and a core each
-    /// [default: one less than cores, at most 4]
+    /// The most runs of argon2 at the same time, 1 to 64, 19 MiB and a core each [default: cores
+    /// less one, 1 to 4]
     #[arg(long, env = "STATEKEEP_MAX_ARGON2", value_name = "RUNS")]
     max_argon2: Option<usize>,
     /// The most failed credentials from one address, or for one key, in a minute, 1 to 1,000,000;
-    /// 429 beyond
+    /// above it, 429
     #[arg(
         long,
         env = "STATEKEEP_MAX_FAILURES",
@@ -89,7 +90,7 @@ pub(in crate::cli) struct LimitArgs {
         default_value_t = Span(DEFAULT_HEADER_TIMEOUT)
     )]
     header_timeout: Span,
-    /// How long a body may pause, and an answer wait for its reader, 1s to 1h
+    /// How long a body may pause, and the reader of an answer, 1s to 1h
     #[arg(
         long,
         env = "STATEKEEP_BODY_TIMEOUT",
@@ -129,8 +130,8 @@ pub(in crate::cli) struct LimitArgs {
         default_value_t = Span(DEFAULT_EVENT_RETENTION)
     )]
     event_retention: Span,
-    /// How often everything that is kept is verified in the background, at most 5 % of a core; 1s
-    /// to 366d, 0 never
+    /// How often everything is verified in the background, with at most 5 % of a core; 1s to 366d,
+    /// 0 never
     #[arg(
         long,
         env = "STATEKEEP_SCRUB_EVERY",
@@ -138,7 +139,7 @@ pub(in crate::cli) struct LimitArgs {
         default_value_t = Span(DEFAULT_SCRUB_EVERY)
     )]
     scrub_every: Span,
-    /// The most rows of the event log, 1,000 to 1,000,000,000; the oldest go
+    /// The most rows of the event log, 1,000 to 1,000,000,000; above it, the oldest are removed
     #[arg(
         long,
         env = "STATEKEEP_MAX_EVENTS",
@@ -153,31 +154,32 @@ pub(in crate::cli) struct LimitArgs {
 /// What is kept of a history, for the server to prune the rest by itself.
 #[derive(Args)]
 #[command(
-    next_help_heading = "History: without one of these everything is kept; a version is kept when \
-        any of them keeps it"
+    next_help_heading = "History (without any of these rules everything is kept; a version stays \
+        if any of them keeps it)"
 )]
 struct KeepArgs {
-    /// The newest so many versions of each state, 1 to 1,000,000; rejected ones are not counted
+    /// Keep the newest so many versions of each state, 1 to 1,000,000; rejected ones are not
+    /// counted
     #[arg(long, env = "STATEKEEP_KEEP_LAST", value_name = "VERSIONS")]
     keep_last: Option<u32>,
-    /// Versions that are younger than this, 1s to 100y
+    /// Keep versions that are younger than this, 1s to 100y
     #[arg(long, env = "STATEKEEP_KEEP_WITHIN", value_name = "DURATION")]
     keep_within: Option<Span>,
-    /// The newest version of each of the last so many days that have one, in UTC, 1 to 1,000,000
+    /// Keep the newest version of each of the last so many days that have one, in UTC, 1 to
+    /// 1,000,000
     #[arg(long, env = "STATEKEEP_KEEP_DAILY", value_name = "DAYS")]
     keep_daily: Option<u32>,
-    /// The newest version of each of the last so many weeks that have one, from Monday on, in UTC,
-    /// 1 to 1,000,000
+    /// Keep the newest version of each of the last so many weeks that have one, from Monday on, in
+    /// UTC, 1 to 1,000,000
     #[arg(long, env = "STATEKEEP_KEEP_WEEKLY", value_name = "WEEKS")]
     keep_weekly: Option<u32>,
-    /// Snapshots of an apply that went on: keep them for so long only, and let the rules above not
-    /// count them, 0s to 100y
+    /// Keep snapshots of an apply for so long only, 0s to 100y; the rules above do not count them
     #[arg(long, env = "STATEKEEP_DROP_INTERMEDIATE", value_name = "DURATION")]
     drop_intermediate: Option<Span>,
-    /// Rejected versions: keep them for so long only, 1s to 100y
+    /// Keep rejected versions for so long only, 1s to 100y
     #[arg(long, env = "STATEKEEP_KEEP_REJECTED", value_name = "DURATION")]
     keep_rejected: Option<Span>,
-    /// How often the server prunes by itself, 1s to 366d
+    /// How often the server removes versions that no rule keeps, 1s to 366d
     #[arg(
         long,
         env = "STATEKEEP_PRUNE_EVERY",
@@ -185,8 +187,8 @@ struct KeepArgs {
         default_value_t = Span(DEFAULT_PRUNE_EVERY)
     )]
     prune_every: Span,
-    /// How far the clock may lie past the last known time before nothing is removed by age, 1h to
-    /// 100y
+    /// If the clock is later than the last known time by more than this, nothing is removed by age,
+    /// 1h to 100y
     #[arg(
         long,
         env = "STATEKEEP_MAX_CLOCK_JUMP",
@@ -214,10 +216,10 @@ impl KeepArgs {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum UnlockedArg {
-    /// Taken when newer than the current version, of the same lineage, by a writer who was not
+    /// Accepted if newer than the current version, of the same lineage, and the writer was not
     /// refused before
     Guard,
-    /// Taken
+    /// Accepted
     Accept,
     /// Refused
     Refuse,

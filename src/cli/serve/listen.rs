@@ -31,9 +31,9 @@ pub(in crate::cli) fn parse(text: &str) -> Result<SocketAddr, String> {
         Some((host, port)) if host.eq_ignore_ascii_case("localhost") => {
             here(port).ok_or_else(|| format!("it has to be {FORM}"))
         }
-        Some(("" | "*", port)) if here(port).is_some() => Err(format!(
-            "it does not say on which address: it has to be {FORM}"
-        )),
+        Some(("" | "*", port)) if here(port).is_some() => {
+            Err(format!("the address is missing: it has to be {FORM}"))
+        }
         Some((_, port)) if here(port).is_some() => {
             Err(format!("names are not looked up: it has to be {FORM}"))
         }
@@ -54,8 +54,8 @@ pub(in crate::cli) fn bind(address: SocketAddr) -> Result<TcpListener, Failure> 
 fn hint(error: &io::Error, address: SocketAddr) -> String {
     let kind = error.kind();
     if kind == ErrorKind::AddrInUse {
-        return "Another program listens there already, perhaps another statekeep; --listen says \
-            where else"
+        return "Another program listens there already, perhaps another statekeep; choose another \
+            port by --listen"
             .to_owned();
     }
     if kind == ErrorKind::AddrNotAvailable {
@@ -68,11 +68,11 @@ fn hint(error: &io::Error, address: SocketAddr) -> String {
     if kind == ErrorKind::PermissionDenied {
         let port = address.port();
         return format!(
-            "Port {port} is for root, or for a program with CAP_NET_BIND_SERVICE \
-                (AmbientCapabilities= of systemd); take one from 1024 on, behind a proxy"
+            "Port {port} needs root or CAP_NET_BIND_SERVICE (AmbientCapabilities= of systemd); \
+                take a port from 1024 on, behind a proxy"
         );
     }
-    "--listen says where else".to_owned()
+    "choose another address by --listen".to_owned()
 }
 
 #[cfg(test)]
@@ -94,8 +94,8 @@ mod tests {
             );
         }
         for (text, word) in [
-            (":8680", "on which address"),
-            ("*:8680", "on which address"),
+            (":8680", "the address is missing"),
+            ("*:8680", "the address is missing"),
             ("127.0.0.1", "port is missing"),
             ("::1", "port is missing"),
             ("host.example:8680", "not looked up"),

@@ -40,10 +40,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(25);
 
 #[derive(Args)]
 pub(super) struct ServeArgs {
-    /// The data directory; made with mode 0700 where it is missing
-    #[arg(long, env = "STATEKEEP_DATA", default_value = DEFAULT_DATA, value_name = "DIR")]
-    data: PathBuf,
-    /// Where to listen; port 0 picks one
+    /// The address and port to listen on; port 0 picks one
     #[arg(
         long,
         env = "STATEKEEP_LISTEN",
@@ -52,10 +49,10 @@ pub(super) struct ServeArgs {
         value_parser = listening::parse
     )]
     listen: SocketAddr,
-    /// How clients reach this server, if not at what it listens on
+    /// How clients reach this server, if not at the address that it listens on
     #[arg(long, env = "STATEKEEP_BASE_URL", value_name = "URL")]
     base_url: Option<String>,
-    /// A network whose X-Forwarded-For is believed; several are separated by commas
+    /// A network whose X-Forwarded-For is trusted; separate several by commas
     #[arg(
         long,
         env = "STATEKEEP_TRUSTED_PROXY",
@@ -72,6 +69,9 @@ pub(super) struct ServeArgs {
     log_level: LevelArg,
     #[command(flatten)]
     limits: LimitArgs,
+    /// The data directory; created with mode 0700 if it is missing
+    #[arg(long, env = "STATEKEEP_DATA", default_value = DEFAULT_DATA, value_name = "DIR")]
+    data: PathBuf,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -159,7 +159,8 @@ fn take(dir: &Path) -> Result<DirLock, Failure> {
                 if !was_told {
                     tracing::info!(
                         holder,
-                        "another statekeep has the data directory; waiting until it is done"
+                        "another statekeep command uses the data directory; waiting until it is \
+                            done"
                     );
                     was_told = true;
                 }
@@ -200,12 +201,12 @@ async fn serve(mut config: Config, dir: DirLock, tcp: TcpListener) -> Result<(),
     output::line(&format!("listening on {url}"))?;
     let fault = tokio::select! {
         name = signals.next() => {
-            tracing::info!(signal = name, "leaving: requests under way are finished first");
+            tracing::info!(signal = name, "stopping; requests under way are finished first");
             None
         }
         fault = domain.broken() => {
-            tracing::error!(fault, "leaving: what is on disk is unknown until the server has been \
-                started again");
+            tracing::error!(fault, "stopping, because the content of the disk is unknown until \
+                the server is started again");
             Some(fault)
         }
     };
@@ -268,14 +269,14 @@ fn announce(
     if show_key_here {
         let id = key.id;
         output::message(&format!(
-            "\nThe first start made an admin key (id {id}). Its secret is shown this \
-                once:\n\n    {}\n",
+            "\nThe first start created an admin key (id {id}). Its secret is shown this once:\n\n    \
+                {}\n",
             secret.reveal()
         ));
     } else {
         let path = data.join(data_dir::ADMIN_KEY_FILE);
-        tracing::info!(path = %path.display(), key = %key.id, "the first start made an admin key; \
-            its secret is in this file. Keep it safe and remove the file");
+        tracing::info!(path = %path.display(), key = %key.id, "the first start created an admin \
+            key, and its secret is in this file; store the secret safely and remove the file");
     }
     Ok(())
 }

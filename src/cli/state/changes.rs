@@ -122,9 +122,7 @@ impl Changes {
         }
         heading(self.sum())?;
         if self.truncated {
-            output::message(
-                "the list was cut because it is too long; the numbers of resources are those of all",
-            );
+            output::message("the list was too long and was cut; the numbers count all resources");
         }
         Ok(())
     }

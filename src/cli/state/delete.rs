@@ -57,7 +57,7 @@ async fn ask(client: &Client, state: &StateName, asking: &Asking) -> Result<(), 
     if is_deleted {
         return Ok(());
     }
-    let then = "an apply would make all of it anew; the history stays, and `statekeep state \
+    let then = "an apply would create all of it again; the history stays, and `statekeep state \
         restore` brings the state back";
     let hit = [current(state, &row["current"]), then.to_owned()];
     asking.about(&hit, &format!("Delete {state}?"))

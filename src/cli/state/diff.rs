@@ -19,14 +19,14 @@ use crate::model::name::StateName;
 pub(in crate::cli) struct DiffArgs {
     /// The state, as WORKSPACE/BUILDINGBLOCK
     state: StateName,
-    /// Alone: the version to compare with the one before it. With a second: the version to compare
-    /// that one with
+    /// With one number: the version to compare with the one before it. With two: the version to
+    /// compare the second with
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     from: Option<u64>,
-    /// The version to look at; the current one against the one before it, if neither is given
+    /// The version to look at. Without any number: the current one, compared with the one before it
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     to: Option<u64>,
-    /// Show secrets in clear; that is written to the event log
+    /// Show secrets in clear; the event log records it
     #[arg(long)]
     sensitive: bool,
 }
@@ -74,7 +74,7 @@ fn print(answer: &Answer) -> Result<(), Failure> {
             let detail = why
                 .as_ref()
                 .map_or("the server does not say why", |why| &why.detail);
-            output::message(&format!("what changed cannot be told: {detail}"));
+            output::message(&format!("the changes are not known: {detail}"));
             Ok(())
         }
     }

@@ -38,16 +38,16 @@ const HEADER: [&str; 9] = [
 pub(in crate::cli) struct HistoryArgs {
     /// The state, as WORKSPACE/BUILDINGBLOCK
     state: StateName,
-    /// At most so many
+    /// At most so many versions
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
-    /// Only those before this version
+    /// Only versions before this one
     #[arg(long)]
     before: Option<u64>,
-    /// Only one kind
+    /// Only versions of this kind
     #[arg(long, value_enum)]
     kind: Option<VersionKind>,
-    /// Also the snapshots that a later write of the same apply replaced
+    /// Also list each snapshot that a later write of the same apply replaced
     #[arg(long)]
     all: bool,
 }
@@ -142,8 +142,8 @@ fn print(answer: &Value, format: Format) -> Result<(), Failure> {
     let folded: u64 = versions.iter().map(snapshots).sum();
     if folded > 0 {
         output::message(&format!(
-            "snapshots of applies that went on are folded into the version that ended each: \
-                {folded}; --all shows them"
+            "snapshots are folded into the version that ended their apply: {folded}; --all shows \
+                them"
         ));
     }
     Ok(())

@@ -17,7 +17,7 @@ pub(in crate::cli) struct HoldArgs {
     state: StateName,
     /// The version's number
     version: u64,
-    /// Why, in a few words, for whoever wants to let it go
+    /// Why, in 1 to 500 characters
     #[arg(long)]
     reason: String,
 }

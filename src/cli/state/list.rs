@@ -29,14 +29,14 @@ const HEADER: [&str; 8] = [
 
 #[derive(Args)]
 pub(in crate::cli) struct ListArgs {
-    /// Only those of one workspace
+    /// Only this workspace
     #[arg(long)]
     workspace: Option<Workspace>,
-    /// Only those that are locked
+    /// Only states that are locked
     #[arg(long)]
     locked: bool,
-    /// Also deleted ones, those that have left for a storage elsewhere, and those of which
-    /// every write was rejected
+    /// Also deleted states, those that have left for another backend, and those that have only
+    /// rejected versions
     #[arg(long)]
     deleted: bool,
 }

@@ -25,7 +25,7 @@ use crate::cli::output::Failure;
 
 #[derive(Subcommand)]
 pub(super) enum StateCommand {
-    /// List the states, also addresses that are only locked
+    /// List the states, and addresses that are only locked
     #[command(visible_alias = "ls")]
     List(list::ListArgs),
     /// Show one state and its lock
@@ -38,11 +38,11 @@ pub(super) enum StateCommand {
     Diff(diff::DiffArgs),
     /// Show the outputs of a state
     Outputs(outputs::OutputsArgs),
-    /// Make an earlier version's content current again, as a new version with a new serial
+    /// Make the content of an earlier version current again, as a new version with a new serial
     Rollback(rollback::RollbackArgs),
     /// Remove the content of versions from the disk for good; their rows stay
     Purge(purge::PurgeArgs),
-    /// Bring a deleted, moved or transferred state back as it was
+    /// Bring back a deleted or moved state, or one that has left for another backend
     Restore(restore::RestoreArgs),
     /// Give a state with its whole history another address
     Move(relocate::MoveArgs),

@@ -18,7 +18,7 @@ use crate::model::name::StateName;
 pub(in crate::cli) struct OutputsArgs {
     /// The state, as WORKSPACE/BUILDINGBLOCK
     state: StateName,
-    /// Show secrets in clear; that is written to the event log
+    /// Show secrets in clear; the event log records it
     #[arg(long)]
     sensitive: bool,
 }
@@ -63,7 +63,7 @@ pub(in crate::cli) async fn run(
     let Some(outputs) = listing.outputs else {
         let detail = listing.not_shown.map_or_else(String::new, |why| why.detail);
         return Err(Failure::Failed(format!(
-            "the outputs cannot be told: {detail}"
+            "the outputs are not known: {detail}"
         )));
     };
     let width = outputs.keys().map(|name| name.chars().count()).max();

@@ -22,7 +22,7 @@ use crate::model::name::StateName;
 pub(in crate::cli) struct PurgeArgs {
     /// The state, as WORKSPACE/BUILDINGBLOCK
     state: StateName,
-    /// The versions whose content is to go
+    /// The versions to purge
     #[arg(required_unless_present = "all", value_name = "VERSION")]
     versions: Vec<u64>,
     /// All versions of a deleted state
@@ -130,8 +130,8 @@ fn in_words(args: &PurgeArgs, answer: &Value) -> String {
     said.push_str(match answer["erased"].as_bool() {
         Some(true) => " and erased from the disk",
         _ => {
-            ", but not erased from the disk yet, because somebody still reads; the server tries \
-            again by itself"
+            ", but not erased from the disk yet, because a reader delays it; the server tries \
+                again by itself"
         }
     });
     let _ = write!(said, "; {}", text(&answer["hint"]));
@@ -139,7 +139,8 @@ fn in_words(args: &PurgeArgs, answer: &Value) -> String {
         let names: Vec<String> = copies.iter().map(text).collect();
         let _ = write!(
             said,
-            "; these copies in the data directory were made before and are yours to delete: {}",
+            "; these older copies in the data directory may still hold it, delete them yourself: \
+                {}",
             names.join(", ")
         );
     }

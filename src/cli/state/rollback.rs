@@ -24,21 +24,21 @@ const MAX_LISTED: usize = 50;
 pub(in crate::cli) struct RollbackArgs {
     /// The state, as WORKSPACE/BUILDINGBLOCK
     state: StateName,
-    /// The version whose content is to become current again
+    /// The version whose content becomes current again
     version: u64,
-    /// Only if this version is current; 0 for none
+    /// Roll back only if this version is current; 0 for none
     #[arg(long, value_name = "VERSION")]
     expected_current: Option<u64>,
-    /// Only say what it would do
+    /// Only show what would be done
     #[arg(long)]
     dry_run: bool,
-    /// Bring back a state that OpenTofu encrypted with the serial that it had
+    /// Bring back a state that OpenTofu encrypted, with the serial that it had
     #[arg(long)]
     allow_serial_regression: bool,
-    /// The ID of one's own lock, if the state is locked
+    /// The ID of your own lock, if the state is locked
     #[arg(long, value_name = "LOCK_ID")]
     id: Option<String>,
-    /// Do not ask
+    /// Do not ask; required if there is no terminal
     #[arg(long)]
     yes: bool,
 }
@@ -68,8 +68,8 @@ pub(in crate::cli) async fn run(
 ) -> Result<(), Failure> {
     if !args.dry_run && !args.yes && !output::can_ask() {
         return Err(Failure::Usage(
-            "there is nobody to ask here: look with --dry-run, then roll back with --yes (and \
-                --expected-current, so that nothing comes in between)"
+            "there is no terminal to ask at: look with --dry-run, then roll back with --yes (and \
+                --expected-current, so that no other write comes in between)"
                 .to_owned(),
         ));
     }
@@ -241,7 +241,7 @@ fn replaced(preview: &Value) -> String {
 fn compared(preview: &Value) -> Vec<String> {
     if preview["compared"] == false {
         return vec![format!(
-            "what the next plan would find cannot be told: {}",
+            "the result of the next plan is not known: {}",
             text(&preview["not_compared"]["detail"])
         )];
     }
@@ -257,7 +257,8 @@ fn compared(preview: &Value) -> Vec<String> {
     lines.extend(listed(
         &preview["recreated"],
         "+",
-        "in the older version only: the next plan looks for them, and makes anew those that are gone",
+        "in the older version only: the next plan looks for them, and recreates those that are \
+            gone",
     ));
     if differs(&counts["changed"]) || outputs > 0 {
         let moved = if differs(&counts["moved"]) {
@@ -270,14 +271,14 @@ fn compared(preview: &Value) -> Vec<String> {
             counted(outputs, "output"),
         );
         lines.push(format!(
-            "in both, and not the same: {changed}{moved}, {outputs}"
+            "in both, but different: {changed}{moved}, {outputs}"
         ));
     }
     if lines.is_empty() {
         lines.push("both have the same resources and outputs".to_owned());
     }
     if preview["truncated"] == true {
-        lines.push("there is more than is listed".to_owned());
+        lines.push("the list is not complete".to_owned());
     }
     lines
 }

@@ -21,7 +21,7 @@ use crate::model::name::StateName;
 pub(in crate::cli) struct UnlockArgs {
     /// The state, as WORKSPACE/BUILDINGBLOCK
     state: StateName,
-    /// Only if it has this lock ID
+    /// Break only the lock with this ID, without a question
     #[arg(long, value_name = "LOCK_ID")]
     id: Option<String>,
     #[command(flatten)]
@@ -83,6 +83,6 @@ fn broken(state: &StateName, held: &Value) -> Vec<String> {
     };
     vec![
         refusal::held(state, held),
-        format!("{written}; a command that still runs under it cannot store what it does then"),
+        format!("{written}; a command that still runs under it can then not store its result"),
     ]
 }

@@ -53,7 +53,7 @@ impl Invocation {
     pub(in crate::cli) fn read(words: &[OsString], dir: &Path) -> Result<Self, Failure> {
         let Some((_, rest)) = words.split_first() else {
             return Err(Failure::Usage(
-                "say what to run behind `--`, as in `-- terraform apply`".to_owned(),
+                "give the command after `--`, as in `-- terraform apply`".to_owned(),
             ));
         };
         let options = rest
@@ -295,7 +295,8 @@ impl Environment {
             let value = text(name)?.unwrap_or_default();
             shellwords::split(&value).ok_or_else(|| {
                 Failure::Usage(format!(
-                    "{name} has a quote or a bracket that does not end, so no program takes it"
+                    "{name} has a quote or a bracket that does not end, so neither program \
+                        accepts it"
                 ))
             })
         };

@@ -71,7 +71,7 @@ impl Record {
         };
         let Ok(Value::Object(record)) = serde_json::from_slice(&bytes) else {
             return Err(wrong(
-                "what is recorded there is no JSON object; where another command is at work here, \
+                "what is recorded there is no JSON object; if another command is at work here, \
                     wait for its end, else run `init` again",
             ));
         };

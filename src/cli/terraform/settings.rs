@@ -26,8 +26,8 @@ impl Told {
             None => Ok(None),
             Some((_, Some(value))) => Ok(Some(value)),
             Some((_, None)) => Err(Failure::Failed(format!(
-                "a file that -backend-config names says `{name}` otherwise than as a plain text, \
-                    so nobody knows where the state goes; write it out"
+                "a file of -backend-config has `{name}` not as a plain text, so the address is \
+                    unknown; write it out"
             ))),
         }
     }

@@ -156,8 +156,8 @@ impl Move<'_> {
         } = came;
         if may_be_there {
             return Err(failure.and(
-                "The old one stays locked, for the state may be here as well. Run this \
-                    again: it goes on where it was.",
+                "The old one stays locked, because the state may be here as well. Run this again \
+                    to continue.",
             ));
         }
         Err(match old.abandon().await {
@@ -191,8 +191,8 @@ impl Move<'_> {
         if source.record.kind == Record::CLOUD {
             return Err(Failure::Failed(format!(
                 "{} was the backend before, which only the block that was there can reach; put it \
-                    back and take the state along with `{} state pull` \
-                 and `statekeep import`, or say --transfer=never to go on without it",
+                    back and move the state by `{} state pull` and `statekeep import`, or give \
+                    --transfer=never to continue without it",
                 source.place,
                 self.invocation.shown()
             )));
@@ -200,8 +200,8 @@ impl Move<'_> {
         let read = self.with_backend(&source.record, None, |using| self.invocation.pull(using));
         read.map_err(|failure| {
             failure.and(&format!(
-                "{} was the backend before, and may hold the state. Make it readable again, or say \
-                    --transfer=never to go on without it.",
+                "{} was the backend before, and may hold the state. Make it readable again, or \
+                    give --transfer=never to continue without it.",
                 source.place
             ))
         })
@@ -247,7 +247,7 @@ impl Move<'_> {
             has_come = true;
         }
         Err(Hindrance::unsure(Failure::Failed(format!(
-            "somebody keeps writing to {place}; stop that, and run this again"
+            "writes to {place} do not stop; stop them, and run this again"
         ))))
     }
 
@@ -306,8 +306,8 @@ impl Move<'_> {
         }
         Err(Failure::Failed(format!(
             "{place} was the backend before, and holds another state than {}: {}\nNothing was \
-                moved. Look at both. To go on with the one here and leave \
-             the one there as it is, say --transfer=never.",
+                moved. Look at both. To continue with the one here and leave the one there as it \
+                is, give --transfer=never.",
             self.address.name,
             differences.join(", ")
         )))
@@ -393,8 +393,8 @@ impl Move<'_> {
             Standing::Moved => {
                 return Err(Failure::Failed(format!(
                     "{place} was the backend before, and the state has another address on that \
-                        server now; nothing was moved. Take it along from there, \
-                     or say --transfer=never to go on with what is here."
+                        server now; nothing was moved. Move it from there, or give \
+                        --transfer=never to continue with the state here."
                 )));
             }
         }
@@ -411,17 +411,16 @@ impl Move<'_> {
         };
         if let Whose::Unknown(why) = whose {
             return Err(Failure::Failed(format!(
-                "{place} was the backend before, and the state has left it for {}; whether that is \
-                    {name} here cannot be told: {why}. Nothing was moved. \
-                 Run this again.",
+                "{place} was the backend before, and the state has left it for {}; it is unknown \
+                    whether that is {name} here: {why}. Nothing was moved. Run this again.",
                 output::harmless(&to)
             )));
         }
         if whose != Whose::This(Some(name.clone())) {
             return Err(Failure::Failed(format!(
                 "{place} was the backend before, and the state has left it for {}, which is not \
-                    {name} here. Nothing was moved. Take it along from there, \
-                 or say --transfer=never to go on with what is here.",
+                    {name} here. Nothing was moved. Move it from there, or give --transfer=never \
+                    to continue with the state here.",
                 output::harmless(&to)
             )));
         }
@@ -430,9 +429,9 @@ impl Move<'_> {
             Standing::Nothing | Standing::Transferred | Standing::Moved => {
                 Err(Failure::Failed(format!(
                     "{place} was the backend before, and the state has left it for {name}, which \
-                        does not live here any more. Nothing was moved. \
-                 `statekeep state history {name}` says what became of it, or say --transfer=never \
-                 to go on without it."
+                        does not live here any more. Nothing was moved. `statekeep state history \
+                        {name}` shows its history; or give --transfer=never to continue without \
+                        it."
                 )))
             }
         }
@@ -449,8 +448,8 @@ impl Move<'_> {
             .map_err(|refusal| {
                 refusal.into_failure().and(&format!(
                 "{place} was the backend before, and the state could not be locked there. Nothing \
-                    was moved. Run this again, or say --transfer=never to \
-                 go on with what is here."
+                    was moved. Run this again, or give --transfer=never to continue with the \
+                    state here."
             ))
             })
     }
@@ -474,7 +473,7 @@ fn put_aside(source: &Source) {
     match std::fs::rename(file, &to) {
         Ok(()) => tell(&format!("{from} is {shown} now")),
         Err(error) => tell(&format!(
-            "{from} holds the state as it was, and should not be used any more; it cannot be \
+            "{from} still holds the old state and should not be used any more; it cannot be \
                 renamed: {error}"
         )),
     }

@@ -28,7 +28,7 @@ use crate::cli::transfer::state_move::Move;
 pub(in crate::cli) struct TransferArgs {
     #[command(flatten)]
     subject: Subject,
-    /// Say that the state has moved to where a transfer was begun, whatever is there
+    /// Say that the state has moved to where the transfer was begun; nothing is checked
     #[arg(long, conflicts_with = "abandon")]
     finish: bool,
     /// Say that nothing has moved, and unlock the state
@@ -37,7 +37,7 @@ pub(in crate::cli) struct TransferArgs {
     /// How to print what was done
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// The program with the options that come before a subcommand, behind `--`
+    /// The program with the options that come before a subcommand, after `--`
     #[arg(
         last = true,
         required_unless_present_any = ["finish", "abandon"],
@@ -63,7 +63,7 @@ pub(in crate::cli) fn run(args: TransferArgs, umask: Mode) -> Result<ExitCode, F
         (Err(failure), Some(signal)) => {
             let _ = failure
                 .and(&format!(
-                    "Signal {signal} came; the same command goes on where this was."
+                    "Signal {signal} came; the same command continues where this stopped."
                 ))
                 .exit();
             Ok(code_of(signal))

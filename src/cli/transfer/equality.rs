@@ -54,7 +54,7 @@ fn told(one: &[u8], other: &[u8], beside: bool) -> Result<Vec<String>, Failure> 
     });
     let mut named: Vec<String> = resources.chain(outputs).chain(marked).collect();
     if named.is_empty() && report.truncated {
-        named.push("more than can be told".to_owned());
+        named.push("more than can be listed".to_owned());
     }
     if named.len() > MAX_NAMED {
         let more = named.len() - MAX_NAMED;

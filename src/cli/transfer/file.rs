@@ -31,10 +31,10 @@ impl Quiet {
                 Ok(_) | Err(_) => "has another name as well (a hard link)".to_owned(),
             };
             return Err(Failure::Failed(format!(
-                "{shown} {what}, so other checkouts may go on with that file behind a move. \
-                    Nothing was moved. Put the file itself here in the place of \
-                 the link, so that nothing else leads to it, or say --transfer=never to go on with \
-                 what is on the server."
+                "{shown} {what}, so other checkouts may continue with that file after a move. \
+                    Nothing was moved. Replace the link by the file itself, so that nothing else \
+                    leads to it, or give --transfer=never to continue with the state on the \
+                    server."
             )));
         }
         let file = File::open(path).map_err(told)?;

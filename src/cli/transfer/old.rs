@@ -48,12 +48,12 @@ impl Old {
             recorded.map(str::to_owned).or_else(|| variable(unset))
         };
         let known = setting("username", USER).zip(setting("password", PASSWORD));
-        let again = "Nothing was moved. Run this again, or say --transfer=never to go on with what \
-            is here.";
+        let again = "Nothing was moved. Run this again, or give --transfer=never to continue with \
+            the state here.";
         match ask(address, known.as_ref()).await? {
             Told::Other => Ok(None),
             Told::Nothing(why) => Err(Failure::Failed(format!(
-                "{place} was the backend before, and what it is cannot be told: {why}. {again}"
+                "{place} was the backend before, and the server there is unknown: {why}. {again}"
             ))),
             Told::Statekeep => match known {
                 Some((_, password)) => Wire::elsewhere(address, Secret::new(password))

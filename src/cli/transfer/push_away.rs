@@ -194,9 +194,9 @@ impl Move<'_> {
 
     fn another(&self, place: &str, differences: &[String]) -> Failure {
         Failure::Failed(format!(
-            "{place} holds another state than {}, so nothing was moved: {}\nLook at both. To go on \
-                with the one there and leave the one here as it is, \
-             say --transfer=never.",
+            "{place} holds another state than {}, so nothing was moved: {}\nLook at both. To \
+                continue with the one there and leave the one here as it is, give \
+                --transfer=never.",
             self.address.name,
             differences.join(", ")
         ))
@@ -214,9 +214,8 @@ impl Move<'_> {
             let lock = output::harmless(&intent.lock);
             return failure.and(&format!(
                 "{name} may be in both places now, so it stays locked here (lock ID {lock}). Run \
-                    this again: it goes on where it was. \
-                 Where a person knows better: `statekeep transfer --finish` says that it has \
-                 moved, `--abandon` that it has not."
+                    this again to continue. If you know the outcome: `statekeep transfer \
+                    --finish` says that it has moved, `--abandon` that it has not."
             ));
         }
         match ours.abandon().await {

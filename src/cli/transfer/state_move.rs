@@ -51,9 +51,9 @@ impl Move<'_> {
             Standing::Transferred => {
                 let to = self.ours().left_for().await?;
                 Err(Failure::Failed(format!(
-                    "{name} has left for {}, and these sources configure no backend: take the ones \
-                        that do, or bring it back with `statekeep state \
-                     restore {name}`",
+                    "{name} has left for {}, and these sources configure no backend: use sources \
+                        that configure one, or bring it back with `statekeep state restore \
+                        {name}`",
                     output::harmless(&to)
                 )))
             }
@@ -186,8 +186,8 @@ impl Move<'_> {
             ))),
             Whose::Unknown(why) => {
                 let why = format!(
-                    "it cannot be told whether the backend that the sources configure is this \
-                        server by another name: {why}"
+                    "it is unknown whether the backend that the sources configure is this server \
+                        by another name: {why}"
                 );
                 Hindrance::unsure(Failure::Failed(why))
             }

@@ -11,6 +11,7 @@ use crate::domain::engine::data_dir;
 use crate::domain::error::Error;
 use crate::model::caller::{Actor, Caller, Origin, Proof};
 use crate::model::clock;
+use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::key::NewKey;
 use crate::model::key::{ApiKey, KeyId, Standing};
@@ -95,7 +96,7 @@ impl Keys<'_> {
             }
             Some(_) => {
                 return Err(Error::invalid(
-                    "bad_request",
+                    ErrorCode::BadRequest,
                     format!("expires_in has to be from 1 to {MAX_KEY_LIFETIME} seconds"),
                 ));
             }
@@ -136,7 +137,7 @@ impl Keys<'_> {
         authorize_everywhere(caller, Permission::KeySave)?;
         if grace > MAX_GRACE {
             return Err(Error::invalid(
-                "bad_request",
+                ErrorCode::BadRequest,
                 format!("grace has to be at most {} seconds", MAX_GRACE.as_secs()),
             ));
         }
@@ -267,16 +268,17 @@ fn checked_name(name: &str) -> Result<String, Error> {
         return Ok(name.to_owned());
     }
     Err(Error::invalid(
-        "bad_request",
+        ErrorCode::BadRequest,
         format!("a key needs a name of 1 to {MAX_KEY_NAME} characters on one line"),
     ))
 }
 
 fn wanted_grant(wanted: &WantedKey) -> Result<Grant, Error> {
-    let bad = |error: &dyn std::fmt::Display| Error::invalid("bad_request", error.to_string());
+    let bad =
+        |error: &dyn std::fmt::Display| Error::invalid(ErrorCode::BadRequest, error.to_string());
     if wanted.workspace.is_none() && wanted.block.is_some() {
         return Err(Error::invalid(
-            "bad_request",
+            ErrorCode::BadRequest,
             "buildingBlock needs a workspace beside it",
         ));
     }
@@ -290,7 +292,7 @@ fn wanted_grant(wanted: &WantedKey) -> Result<Grant, Error> {
     }
     if permissions.is_empty() {
         return Err(Error::invalid(
-            "bad_request",
+            ErrorCode::BadRequest,
             "a key needs a role or at least one permission",
         ));
     }

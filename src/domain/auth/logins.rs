@@ -11,6 +11,7 @@ use crate::domain::error::Unproven;
 use crate::model::caller::{Actor, Caller, Origin, Proof};
 use crate::model::clock::{self, Timestamp};
 use crate::model::digest::Digest;
+use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::key::KeyWithHashes;
 use crate::model::key::{KeyId, Standing, Token};
@@ -259,7 +260,7 @@ impl Logins<'_> {
                 "expires_in has to be from 1 to {} seconds",
                 longest.as_secs()
             );
-            return Err(Error::invalid("bad_request", detail));
+            return Err(Error::invalid(ErrorCode::BadRequest, detail));
         }
         Ok(wanted)
     }
@@ -359,7 +360,7 @@ fn own_token(
         )),
         (Proof::Key(_), Some(token)) => Ok((token.digest(), false)),
         (Proof::Key(_), None) => Err(Error::invalid(
-            "bad_body",
+            ErrorCode::BadBody,
             "say which token with {\"token\": \"skt_…\"}",
         )),
         (Proof::Operator, _) => Err(Error::Denied(
@@ -370,13 +371,17 @@ fn own_token(
 
 /// What a token gets that was asked for with less.
 fn narrowed(caller: &Caller, wanted: &Wanted) -> Result<Grant, Error> {
-    let bad = |error: &dyn std::fmt::Display| Error::invalid("bad_request", error.to_string());
+    let bad =
+        |error: &dyn std::fmt::Display| Error::invalid(ErrorCode::BadRequest, error.to_string());
     let has = &caller.grant;
     let scope = match (&wanted.workspace, &wanted.block) {
         (None, None) => has.scope.clone(),
         (None, Some(block)) => {
             let workspace = has.scope.workspace().ok_or_else(|| {
-                Error::invalid("bad_request", "buildingBlock needs a workspace beside it")
+                Error::invalid(
+                    ErrorCode::BadRequest,
+                    "buildingBlock needs a workspace beside it",
+                )
             })?;
             Scope::from_parts(Some(workspace), Some(block)).map_err(|error| bad(&error))?
         }

@@ -10,6 +10,7 @@ use md5::{Digest as _, Md5};
 use crate::blob;
 use crate::domain::error::Error;
 use crate::model::digest::{self, Digest};
+use crate::model::error_code::ErrorCode;
 use crate::model::frame::StoredBlob;
 use crate::model::tfstate::{self, NotAState, StateHead};
 
@@ -109,11 +110,11 @@ fn prepare_with(
 fn check_and_compress(bytes: &[u8], max_nesting: usize) -> Result<(StateHead, Vec<u8>), Error> {
     let head = tfstate::read_head(bytes, max_nesting).map_err(|error| {
         let code = match error {
-            NotAState::TooDeep(_) => "too_deep",
-            NotAState::DuplicateKey(_) => "duplicate_key",
-            NotAState::LooksLikeALock => "looks_like_a_lock",
-            NotAState::Empty | NotAState::NotJson(_) | NotAState::CutShort(_) => "bad_body",
-            NotAState::NotAState(_) | NotAState::Instead(_) => "not_a_state",
+            NotAState::TooDeep(_) => ErrorCode::TooDeep,
+            NotAState::DuplicateKey(_) => ErrorCode::DuplicateKey,
+            NotAState::LooksLikeALock => ErrorCode::LooksLikeALock,
+            NotAState::Empty | NotAState::NotJson(_) | NotAState::CutShort(_) => ErrorCode::BadBody,
+            NotAState::NotAState(_) | NotAState::Instead(_) => ErrorCode::NotAState,
         };
         Error::invalid(code, format!("{error}; nothing was stored"))
     })?;
@@ -162,7 +163,7 @@ fn compare_md5(expected: &str, found: [u8; 16]) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::invalid(
-        "md5_mismatch",
+        ErrorCode::Md5Mismatch,
         "the body is not the one that its Content-MD5 belongs to; it was changed or cut on the \
             way, send it again",
     ))

@@ -23,6 +23,7 @@ use crate::domain::states::write::MAX_REJECTED;
 use crate::domain::states::write::MAX_REJECTED_BYTES;
 use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
+use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::lock::Lock;
 use crate::model::name::StateName;
@@ -97,31 +98,31 @@ impl NoImport {
     fn into_error(self, name: &StateName) -> Error {
         let (code, why) = match self {
             Self::StateExists => (
-                "state_exists",
+                ErrorCode::StateExists,
                 "there is or was a state already; import to another address, or add to it with \
                     append=true",
             ),
             Self::NotImportedSoFar => (
-                "not_imported_so_far",
+                ErrorCode::NotImportedSoFar,
                 "its newest version is not the one that `after` names, or that one or the current \
                     one was not imported by this key; look at its /versions",
             ),
             Self::Deleted => (
-                "state_deleted",
+                ErrorCode::StateDeleted,
                 "it is deleted; restore it first, or import to another address",
             ),
             Self::OtherLineage => (
-                "other_lineage",
+                ErrorCode::OtherLineage,
                 "its current version has another lineage, so this is another state; import to \
                     another address",
             ),
             Self::SerialNotAbove => (
-                "serial_not_above",
+                ErrorCode::SerialNotAbove,
                 "the serial is not above that of its current version, so this is older or from \
                     another run",
             ),
             Self::NumberTaken => (
-                "number_taken",
+                ErrorCode::NumberTaken,
                 "the number is not above all that its versions ever had; import without a number",
             ),
         };
@@ -173,7 +174,7 @@ impl History<'_> {
             .is_some_and(|number| number == 0 || number > MAX_IMPORTED_NUMBER)
         {
             return Err(Error::invalid(
-                "bad_query",
+                ErrorCode::BadQuery,
                 format!("number is from 1 to {MAX_IMPORTED_NUMBER}"),
             ));
         }
@@ -286,7 +287,7 @@ impl Job {
         if sha256.is_some_and(|expected| expected != prepared.sha256.to_string()) {
             let detail = "the body is not the one that its sha256 belongs to; it was changed or \
                 cut on the way, send it again";
-            return Err(Error::invalid("sha256_mismatch", detail));
+            return Err(Error::invalid(ErrorCode::Sha256Mismatch, detail));
         }
         drop(bytes);
         reservation.keep_only(prepared.blob.frame.len() as u64);

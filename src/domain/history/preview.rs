@@ -10,6 +10,7 @@ use crate::domain::history::rollback::Found;
 use crate::domain::history::rollback::NoRollback;
 use crate::domain::history::rollback::Rollback;
 use crate::model::caller::Caller;
+use crate::model::error_code::ErrorCode;
 use crate::model::lock::HeldLock;
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
@@ -66,7 +67,7 @@ pub struct Comparison {
 /// One reason why a rollback would be refused.
 pub struct Refusal {
     /// The code that the answer would have.
-    pub code: &'static str,
+    pub code: ErrorCode,
     /// In words.
     pub detail: String,
 }
@@ -228,7 +229,7 @@ fn refusals(
         .take(1);
     let mut refusals: Vec<Refusal> = denied
         .map(|error| Refusal {
-            code: "forbidden",
+            code: ErrorCode::Forbidden,
             detail: error.to_string(),
         })
         .collect();
@@ -262,7 +263,7 @@ fn by_lock(
         held.holder.name, held.lock.id
     );
     (!is_own).then_some(Refusal {
-        code: "locked",
+        code: ErrorCode::Locked,
         detail,
     })
 }

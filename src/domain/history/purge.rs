@@ -21,6 +21,7 @@ use crate::domain::history::History;
 use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
 use crate::model::digest::Digest;
+use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::frame::{BlobId, Purgeable};
 use crate::model::lock::Lock;
@@ -101,24 +102,24 @@ impl Hindrance {
             Self::NoVersion(number) => return Error::NoVersion(name.clone(), number),
             Self::Locked(lock) => return Error::Locked(Box::new(lock)),
             Self::Current(number) => (
-                "current_version",
+                ErrorCode::CurrentVersion,
                 format!(
                     "version {number} is the current one; write a state without the secret first, \
                         or roll back, then purge it"
                 ),
             ),
             Self::Held(number) => (
-                "version_held",
+                ErrorCode::VersionHeld,
                 format!("version {number} is held; release it first"),
             ),
             Self::Live => (
-                "not_deleted",
+                ErrorCode::NotDeleted,
                 format!(
                     "{name} is not deleted; delete it first, or name the versions that are to go"
                 ),
             ),
             Self::SingleFlight(number, other, its) => (
-                "content_shared",
+                ErrorCode::ContentShared,
                 format!(
                     "version {number} has the same bytes as version {its} of {other}; purge that \
                         one too, or before"
@@ -276,7 +277,7 @@ impl Domain {
             Ok(true) => None,
             Ok(false) => {
                 tracing::info!(
-                    "what was purged is not erased yet, because somebody still reads; trying again"
+                    "what was purged is not erased yet, because a reader delays it; trying again"
                 );
                 Some(PAUSE_IN_BACKGROUND)
             }
@@ -300,8 +301,8 @@ impl Domain {
         if !is_rewritten && let Err(error) = self.release_bases().await {
             // What had to go was released before; this is of versions that went otherwise, and of
             // whatever came in between.
-            tracing::warn!(%error, "bytes that no version has may stay for what leans on them; the \
-                next look through all lets go of them");
+            tracing::warn!(%error, "bytes that no version has may stay as a delta base; the \
+                next full pass removes them");
         }
         let emptied = if is_rewritten {
             self.store.truncate_wal().await?

@@ -21,6 +21,7 @@ use crate::domain::history::History;
 use crate::domain::history::relocated;
 use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
+use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::lock::{HeldLock, Lock};
 use crate::model::name::StateName;
@@ -107,13 +108,13 @@ fn number_or_none(current: Option<u64>) -> String {
 
 impl NoRollback {
     /// Its stable code.
-    pub const fn code(&self) -> &'static str {
+    pub const fn code(&self) -> ErrorCode {
         match self {
-            Self::NotCurrent { .. } => "not_current",
-            Self::Encrypted(_) => "encrypted",
-            Self::NoSerialLeft => "no_serial_left",
-            Self::StaleLockId => "stale_lock_id",
-            Self::Restless => "too_many_conflicts",
+            Self::NotCurrent { .. } => ErrorCode::NotCurrent,
+            Self::Encrypted(_) => ErrorCode::Encrypted,
+            Self::NoSerialLeft => ErrorCode::NoSerialLeft,
+            Self::StaleLockId => ErrorCode::StaleLockId,
+            Self::Restless => ErrorCode::TooManyConflicts,
         }
     }
 }

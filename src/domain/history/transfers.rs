@@ -18,6 +18,7 @@ use crate::domain::states::locks;
 use crate::domain::states::locks::Locking;
 use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
+use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::lock::Lock;
 use crate::model::name::StateName;
@@ -65,11 +66,11 @@ pub enum NotTransferred {
 
 impl NotTransferred {
     /// Its stable code.
-    pub const fn code(&self) -> &'static str {
+    pub const fn code(&self) -> ErrorCode {
         match self {
-            Self::Begun(_) => "transfer_begun",
-            Self::NotBegun => "transfer_not_begun",
-            Self::NotCurrent { .. } => "not_current",
+            Self::Begun(_) => ErrorCode::TransferBegun,
+            Self::NotBegun => ErrorCode::TransferNotBegun,
+            Self::NotCurrent { .. } => ErrorCode::NotCurrent,
         }
     }
 }
@@ -124,7 +125,7 @@ impl Transfers<'_> {
                 "to says where the state goes, in 1 to {MAX_TARGET} characters, without line \
                     breaks and other control characters"
             );
-            return Err(Error::invalid("bad_request", detail));
+            return Err(Error::invalid(ErrorCode::BadRequest, detail));
         }
         let intent = Intent {
             to,

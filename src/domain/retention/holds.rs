@@ -6,6 +6,7 @@ use crate::domain::access::authorize;
 use crate::domain::error::Error;
 use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
+use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
@@ -48,7 +49,7 @@ impl Retention<'_> {
                 "a hold has a reason of 1 to {MAX_REASON} characters, without line breaks and \
                     other control characters"
             );
-            return Err(Error::invalid("bad_request", detail));
+            return Err(Error::invalid(ErrorCode::BadRequest, detail));
         }
         let hold = Hold {
             reason: reason.to_owned(),

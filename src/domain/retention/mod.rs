@@ -26,6 +26,7 @@ use super::error::Error;
 use crate::config::MIB;
 use crate::model::caller::{Actor, Caller};
 use crate::model::clock::{self, Timestamp};
+use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::name::{BuildingBlock, StateName, Workspace};
 use crate::model::permission::Permission;
@@ -200,7 +201,7 @@ impl Retention<'_> {
         match &policy {
             Some(policy) => policy
                 .check()
-                .map_err(|why| Error::invalid("bad_policy", why.to_string()))?,
+                .map_err(|why| Error::invalid(ErrorCode::BadPolicy, why.to_string()))?,
             None if self
                 .0
                 .store
@@ -209,7 +210,7 @@ impl Retention<'_> {
                 .is_empty() =>
             {
                 return Err(Error::invalid(
-                    "bad_policy",
+                    ErrorCode::BadPolicy,
                     "neither the server nor a workspace has a policy; say what to keep",
                 ));
             }

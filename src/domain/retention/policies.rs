@@ -10,6 +10,7 @@ use super::Retention;
 use crate::domain::error::Error;
 use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
+use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::name::Workspace;
 use crate::model::retention::Moment;
@@ -83,7 +84,7 @@ impl Retention<'_> {
         self.may_operate(caller)?;
         policy
             .check()
-            .map_err(|why| Error::invalid("bad_policy", why.to_string()))?;
+            .map_err(|why| Error::invalid(ErrorCode::BadPolicy, why.to_string()))?;
         let at = clock::now();
         let new = WorkspacePolicy {
             workspace: workspace.to_string(),

@@ -24,6 +24,7 @@ use crate::domain::states::write::Unprepared;
 use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
 use crate::model::digest::Digest;
+use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::lock::{HeldLock, Lock};
 use crate::model::name::StateName;
@@ -101,7 +102,7 @@ impl Written {
         match self {
             Self::Stored(_) => "stored",
             Self::Unchanged(_) => "unchanged",
-            Self::Locked(..) => "locked",
+            Self::Locked(..) => ErrorCode::Locked.as_str(),
             Self::Refused(refusal, _) => refusal.rejection.code(),
             Self::Denied(..) => Rejection::Forbidden.code(),
         }
@@ -263,7 +264,7 @@ impl States<'_> {
                 nothing was stored"
         );
         Err(Error::TooLarge {
-            code: "state_too_large",
+            code: ErrorCode::StateTooLarge,
             detail,
         })
     }

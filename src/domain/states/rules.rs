@@ -131,7 +131,7 @@ fn guard(live: Option<&Version>, incoming: &Incoming<'_>) -> Option<&'static str
         return Some("the state at this address has another lineage");
     }
     (incoming.serial <= current.head.serial).then_some(
-        "its serial is not above that of the current version, so somebody else wrote in between",
+        "its serial is not above that of the current version, so another writer came in between",
     )
 }
 

@@ -16,6 +16,7 @@ use crate::http::wire::error::ApiError;
 use crate::http::wire::query;
 use crate::http::wire::reply;
 use crate::model::caller::Caller;
+use crate::model::error_code::ErrorCode;
 
 /// The largest body, in bytes.
 const MAX_MODULE: u64 = 4 * 1024 * 1024;
@@ -83,7 +84,7 @@ pub(in crate::http) async fn detect(
     );
     if !is_tar && !request.query_string().is_empty() {
         return Err(ApiError::invalid(
-            "bad_query",
+            ErrorCode::BadQuery,
             "a JSON body holds `program` and `include_json` itself; the query is for a tar",
         ));
     }
@@ -91,7 +92,7 @@ pub(in crate::http) async fn detect(
         &request,
         &mut payload,
         &domain,
-        body::at_most(MAX_MODULE, "module_too_large"),
+        body::at_most(MAX_MODULE, ErrorCode::ModuleTooLarge),
     )
     .await?;
     let ask = ask(asked.program, asked.include_json);
@@ -145,7 +146,7 @@ fn small(sources: Vec<Source>) -> Result<Vec<Source>, ApiError> {
                 source.name()
             );
             Err(ApiError::Domain(Error::TooLarge {
-                code: "module_too_large",
+                code: ErrorCode::ModuleTooLarge,
                 detail,
             }))
         }
@@ -157,5 +158,5 @@ fn small(sources: Vec<Source>) -> Result<Vec<Source>, ApiError> {
     reason = "it is what `map_err` hands over"
 )]
 fn bad_files(error: BadFiles) -> ApiError {
-    ApiError::invalid("bad_files", error.to_string())
+    ApiError::invalid(ErrorCode::BadFiles, error.to_string())
 }

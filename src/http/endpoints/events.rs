@@ -12,6 +12,7 @@ use crate::http::wire::query;
 use crate::http::wire::query::Whole;
 use crate::http::wire::reply;
 use crate::model::clock::Timestamp;
+use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventFilter, EventKind};
 use crate::model::name::BuildingBlock;
 
@@ -43,7 +44,7 @@ pub(in crate::http) async fn list(
         .is_some_and(|kind| !EventKind::is_filter(kind))
     {
         return Err(ApiError::invalid(
-            "bad_query",
+            ErrorCode::BadQuery,
             "there is no such kind of event; docs/api.md lists them, and state.* takes a whole family",
         ));
     }
@@ -69,8 +70,12 @@ pub(in crate::http) async fn list(
 
 fn time(text: Option<String>) -> Result<Option<Timestamp>, ApiError> {
     let parse = |text: String| {
-        Timestamp::parse(&text)
-            .ok_or_else(|| ApiError::invalid("bad_query", "a time is written 2026-01-02T03:04:05Z"))
+        Timestamp::parse(&text).ok_or_else(|| {
+            ApiError::invalid(
+                ErrorCode::BadQuery,
+                "a time is written 2026-01-02T03:04:05Z",
+            )
+        })
     };
     text.map(parse).transpose()
 }

@@ -16,6 +16,7 @@ use crate::http::wire::query;
 use crate::http::wire::query::Whole;
 use crate::http::wire::reply;
 use crate::model::clock::Timestamp;
+use crate::model::error_code::ErrorCode;
 use crate::model::version::{Kind, Rejection};
 
 /// What the query of an import may say.
@@ -50,7 +51,7 @@ impl Query {
     fn onto(&self) -> Result<Onto, ApiError> {
         if self.append && self.deleted {
             return Err(ApiError::invalid(
-                "bad_query",
+                ErrorCode::BadQuery,
                 "append adds to a state that lives, and deleted would end it with that; give one \
                     of them, and delete the state by DELETE",
             ));
@@ -61,7 +62,7 @@ impl Query {
             (None, true, false) => Ok(Onto::Current),
             (None, false, true) => Ok(Onto::NothingLive),
             _ => Err(ApiError::invalid(
-                "bad_query",
+                ErrorCode::BadQuery,
                 "after goes on with an import, append adds to a state, and arrive brings one from \
                     elsewhere; give one of them",
             )),
@@ -74,7 +75,7 @@ impl Query {
         };
         let time = Timestamp::parse(text).ok_or_else(|| {
             ApiError::invalid(
-                "bad_query",
+                ErrorCode::BadQuery,
                 "created_at is RFC 3339 in UTC, as 2026-01-02T03:04:05Z",
             )
         })?;
@@ -89,7 +90,7 @@ impl Query {
             Some(Kind::Rejected(rejection)) => Ok(Some(rejection)),
             Some(Kind::Write | Kind::Rollback | Kind::Import | Kind::Restore) | None => {
                 Err(ApiError::invalid(
-                    "bad_query",
+                    ErrorCode::BadQuery,
                     "rejected is one of locked, stale_lock_id, stale_write, \
                         unlocked_writes_refused and forbidden",
                 ))

@@ -18,6 +18,7 @@ use crate::http::wire::query;
 use crate::http::wire::query::Whole;
 use crate::http::wire::reply;
 use crate::model::clock;
+use crate::model::error_code::ErrorCode;
 use crate::model::key::KeyId;
 
 #[derive(Deserialize)]
@@ -33,11 +34,10 @@ pub(in crate::http) async fn list(
 ) -> Result<HttpResponse, ApiError> {
     let asked: ListQuery = query::read(&request)?;
     let limit = reply::page_size(&domain, asked.limit)?;
-    let after = asked
-        .after
-        .map(|id| id.parse())
-        .transpose()
-        .map_err(|_| ApiError::invalid("bad_query", "after has to be the id of a key"))?;
+    let after =
+        asked.after.map(|id| id.parse()).transpose().map_err(|_| {
+            ApiError::invalid(ErrorCode::BadQuery, "after has to be the id of a key")
+        })?;
     let keys = domain.keys().list(&known.0, after, limit).await?;
     let now = clock::now();
     let next = reply::next(&keys, limit, |key| key.id.to_string());
@@ -111,7 +111,7 @@ fn with_secret(status: StatusCode, made: &WithSecret) -> HttpResponse {
 fn id(request: &HttpRequest) -> Result<KeyId, ApiError> {
     let part = request.match_info().get("id").unwrap_or_default();
     part.parse()
-        .map_err(|_| ApiError::invalid("bad_address", "the id of a key is a UUID"))
+        .map_err(|_| ApiError::invalid(ErrorCode::BadAddress, "the id of a key is a UUID"))
 }
 
 pub(in crate::http) async fn show(

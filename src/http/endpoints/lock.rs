@@ -18,6 +18,7 @@ use crate::http::wire::error::ApiError;
 use crate::http::wire::query;
 use crate::http::wire::query::WriteQuery;
 use crate::http::wire::reply;
+use crate::model::error_code::ErrorCode;
 use crate::model::lock::Lock;
 
 pub(in crate::http) async fn show(
@@ -77,14 +78,14 @@ async fn read(
         request,
         payload,
         domain,
-        at_most(body::MAX_LOCK, "lock_too_large"),
+        at_most(body::MAX_LOCK, ErrorCode::LockTooLarge),
     )
     .await?
     .bytes)
 }
 
 fn parse(body: &[u8]) -> Result<Lock, ApiError> {
-    Lock::parse(body).map_err(|error| ApiError::invalid("not_a_lock", error.to_string()))
+    Lock::parse(body).map_err(|error| ApiError::invalid(ErrorCode::NotALock, error.to_string()))
 }
 
 /// Which lock is meant: by the body, by `?ID=` where a proxy dropped the body, or whatever is held

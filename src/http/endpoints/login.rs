@@ -17,6 +17,7 @@ use crate::http::wire::error::ApiError;
 use crate::http::wire::query;
 use crate::http::wire::query::Whole;
 use crate::http::wire::reply;
+use crate::model::error_code::ErrorCode;
 use crate::model::secret::Secret;
 
 /// JSON, with meshStack's names.
@@ -55,7 +56,7 @@ impl FormLogin {
     fn into_json(self) -> Result<JsonLogin, ApiError> {
         if self.grant_type.as_deref() != Some(CLIENT_CREDENTIALS) {
             return Err(ApiError::invalid(
-                "unsupported_grant_type",
+                ErrorCode::UnsupportedGrantType,
                 "grant_type has to be client_credentials",
             ));
         }
@@ -93,7 +94,7 @@ fn parse(request: &HttpRequest, body: &[u8]) -> Result<JsonLogin, ApiError> {
                 .to_owned()
         };
         ApiError::invalid(
-            "bad_body",
+            ErrorCode::BadBody,
             body::missing_or_unknown(&error).unwrap_or_else(usual),
         )
     };

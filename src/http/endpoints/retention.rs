@@ -14,6 +14,7 @@ use crate::http::wire::error::ApiError;
 use crate::http::wire::query;
 use crate::http::wire::query::Whole;
 use crate::http::wire::reply;
+use crate::model::error_code::ErrorCode;
 use crate::model::name::{BadName, Workspace};
 use crate::model::retention::Policy;
 
@@ -71,11 +72,11 @@ struct PruneBody {
 
 impl PruneBody {
     fn asked(self) -> Result<Asked, ApiError> {
-        let bad = |detail: &str| ApiError::invalid("bad_request", detail);
+        let bad = |detail: &str| ApiError::invalid(ErrorCode::BadRequest, detail);
         let named = |error: BadName| bad(&error.to_string());
         if self.policy.is_none() && !self.configured {
             return Err(ApiError::invalid(
-                "bad_policy",
+                ErrorCode::BadPolicy,
                 "say what to keep in `policy`, or `configured` for the policies in force",
             ));
         }
@@ -101,7 +102,7 @@ impl PruneBody {
             .transpose();
         let policy = policy.map_err(|_| {
             ApiError::invalid(
-                "bad_body",
+                ErrorCode::BadBody,
                 "the policy has members or values that no policy has; \
                 docs/api.md says what it takes",
             )
@@ -159,7 +160,7 @@ pub(in crate::http) async fn list(
 fn workspace(request: &HttpRequest) -> Result<Workspace, ApiError> {
     let part = request.match_info().get("workspace").unwrap_or_default();
     part.parse()
-        .map_err(|error: BadName| ApiError::invalid("bad_address", error.to_string()))
+        .map_err(|error: BadName| ApiError::invalid(ErrorCode::BadAddress, error.to_string()))
 }
 
 pub(in crate::http) async fn show(

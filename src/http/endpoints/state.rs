@@ -16,6 +16,7 @@ use crate::http::wire::error::ApiError;
 use crate::http::wire::query;
 use crate::http::wire::query::WriteQuery;
 use crate::http::wire::reply;
+use crate::model::error_code::ErrorCode;
 use crate::model::lock::Lock;
 use crate::model::version::Rejection;
 
@@ -67,7 +68,7 @@ pub(in crate::http) async fn write(
             response
         }
         Written::Refused(refusal, kept) => {
-            error::refused(refusal.rejection.code(), &explain(refusal), kept)
+            error::refused(refusal.rejection.error_code(), &explain(refusal), kept)
         }
         Written::Denied(denied, kept) => error::denied(&denied, kept),
     })
@@ -107,7 +108,7 @@ pub(in crate::http) async fn delete(
         &request,
         &mut payload,
         &domain,
-        at_most(body::MAX_LOCK, "body_too_large"),
+        at_most(body::MAX_LOCK, ErrorCode::BodyTooLarge),
     )
     .await?
     .bytes;
@@ -116,11 +117,11 @@ pub(in crate::http) async fn delete(
     if Lock::parse(&body).is_ok() || content_md5(&request).is_some() {
         let detail = "this is an unlock, not a deletion: nothing was deleted. Set the client's \
             unlock_address to this address with /lock at its end";
-        return Err(ApiError::invalid("looks_like_a_lock", detail));
+        return Err(ApiError::invalid(ErrorCode::LooksLikeALock, detail));
     }
     if !body.is_empty() {
         return Err(ApiError::invalid(
-            "bad_body",
+            ErrorCode::BadBody,
             "deleting a state takes no body; nothing was deleted",
         ));
     }

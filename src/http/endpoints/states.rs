@@ -12,6 +12,7 @@ use crate::http::wire::error::ApiError;
 use crate::http::wire::query;
 use crate::http::wire::query::Whole;
 use crate::http::wire::reply;
+use crate::model::error_code::ErrorCode;
 use crate::model::name::{BuildingBlock, StateName, Workspace};
 
 #[derive(Deserialize)]
@@ -33,8 +34,9 @@ pub(in crate::http) async fn list(
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
     let asked: ListQuery = query::read(&request)?;
-    let bad =
-        |error: crate::model::name::BadName| ApiError::invalid("bad_query", error.to_string());
+    let bad = |error: crate::model::name::BadName| {
+        ApiError::invalid(ErrorCode::BadQuery, error.to_string())
+    };
     let limit = reply::page_size(&domain, asked.limit)?;
     let filter = StateFilter {
         workspace: asked

@@ -10,6 +10,7 @@ use crate::http::wire::body;
 use crate::http::wire::caller::Known;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::reply;
+use crate::model::error_code::ErrorCode;
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,11 +25,11 @@ struct VerifyBody {
 impl VerifyBody {
     fn wanted(self) -> Result<Wanted, ApiError> {
         let bad = |error: crate::model::name::BadName| {
-            ApiError::invalid("bad_request", error.to_string())
+            ApiError::invalid(ErrorCode::BadRequest, error.to_string())
         };
         if self.block.is_some() && self.workspace.is_none() {
             return Err(ApiError::invalid(
-                "bad_request",
+                ErrorCode::BadRequest,
                 "a buildingBlock needs its workspace beside it",
             ));
         }

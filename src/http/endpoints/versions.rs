@@ -16,6 +16,7 @@ use crate::http::wire::query;
 use crate::http::wire::query::Whole;
 use crate::http::wire::query::WriteQuery;
 use crate::http::wire::reply;
+use crate::model::error_code::ErrorCode;
 use crate::model::name::StateName;
 use crate::model::version::{Kind, Rejection};
 
@@ -38,7 +39,7 @@ pub(in crate::http) async fn list(
         && Kind::parse(kind, Some(Rejection::Locked.code())).is_none()
     {
         return Err(ApiError::invalid(
-            "bad_query",
+            ErrorCode::BadQuery,
             "kind is one of write, rollback, import, restore and rejected",
         ));
     }
@@ -130,7 +131,7 @@ pub(in crate::http) async fn purge(
         }
         Wanted::These(_) => {
             return Err(ApiError::invalid(
-                "bad_request",
+                ErrorCode::BadRequest,
                 format!("versions is a list of 1 to {MAX_PURGED} numbers, or \"all\""),
             ));
         }
@@ -159,7 +160,7 @@ pub(in crate::http) async fn relocate(
     domain.history().may_relocate(&on.caller, &on.name)?;
     let target: Target = body::json(&request, &mut payload, &domain).await?;
     let target = StateName::parse(&target.workspace, &target.block)
-        .map_err(|error| ApiError::invalid("bad_request", error.to_string()))?;
+        .map_err(|error| ApiError::invalid(ErrorCode::BadRequest, error.to_string()))?;
     let moved = domain
         .history()
         .relocate(&on.caller, &on.name, &target)

@@ -15,6 +15,7 @@ use crate::domain::engine::budget::Reservation;
 use crate::domain::error::Error;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::pace::Pace;
+use crate::model::error_code::ErrorCode;
 
 /// The largest body of a call that takes a small JSON object.
 const MAX_SMALL_BODY: u64 = 64 * 1024;
@@ -96,7 +97,7 @@ async fn next(
 
 fn cut_short(error: &PayloadError) -> ApiError {
     ApiError::invalid(
-        "bad_body",
+        ErrorCode::BadBody,
         format!(
             "the body was cut short or is not well-formed ({error}); nothing was done, send it again"
         ),
@@ -104,10 +105,7 @@ fn cut_short(error: &PayloadError) -> ApiError {
 }
 
 /// Refuses a body that is larger than `limit`.
-pub(in crate::http) fn at_most(
-    limit: u64,
-    code: &'static str,
-) -> impl Fn(u64) -> Result<(), Error> {
+pub(in crate::http) fn at_most(limit: u64, code: ErrorCode) -> impl Fn(u64) -> Result<(), Error> {
     move |size| {
         if size <= limit {
             return Ok(());
@@ -129,7 +127,7 @@ pub(in crate::http) async fn small(
         request,
         payload,
         domain,
-        at_most(MAX_SMALL_BODY, "body_too_large"),
+        at_most(MAX_SMALL_BODY, ErrorCode::BodyTooLarge),
     )
     .await?
     .bytes)
@@ -163,7 +161,7 @@ pub(in crate::http) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Api
     // The parser takes a list for an object.
     if bytes.trim_ascii_start().first() == Some(&b'[') {
         return Err(ApiError::invalid(
-            "bad_body",
+            ErrorCode::BadBody,
             "the body is a list, where this call takes a JSON object; docs/api.md says which",
         ));
     }
@@ -176,7 +174,7 @@ pub(in crate::http) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Api
             )
         };
         ApiError::invalid(
-            "bad_body",
+            ErrorCode::BadBody,
             wrong_member::<T>(bytes, &error.to_string()).unwrap_or_else(somewhere),
         )
     })

@@ -20,6 +20,7 @@ use crate::http::wire::error::ApiError;
 use crate::http::wire::query;
 use crate::http::wire::redirected;
 use crate::model::caller::{Actor, Caller, Origin};
+use crate::model::error_code::ErrorCode;
 use crate::model::name::{BadName, StateName};
 use crate::model::secret::Secret;
 
@@ -185,7 +186,7 @@ impl FromRequest for OnState {
             query::judge(&request)?;
             let caller = authenticate(&request).await?;
             let name = name_in(&request)
-                .map_err(|error| ApiError::invalid("bad_address", error.to_string()))?;
+                .map_err(|error| ApiError::invalid(ErrorCode::BadAddress, error.to_string()))?;
             Ok(Self { caller, name })
         })
     }

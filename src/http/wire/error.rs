@@ -12,6 +12,7 @@ use crate::domain::error::{Error, whole_seconds};
 use crate::domain::history::rollback::NoRollback;
 use crate::domain::history::transfers::NotTransferred;
 use crate::http::wire::reply;
+use crate::model::error_code::ErrorCode;
 use crate::model::name::StateName;
 
 /// The media type of RFC 9457.
@@ -59,45 +60,47 @@ impl Refused {
 
 impl ApiError {
     /// A request that makes no sense.
-    pub(in crate::http) fn invalid(code: &'static str, detail: impl Into<String>) -> Self {
+    pub(in crate::http) fn invalid(code: ErrorCode, detail: impl Into<String>) -> Self {
         Self::Domain(Error::invalid(code, detail))
     }
 }
 
-fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
+fn status_and_code(error: &Error) -> (StatusCode, ErrorCode) {
     match error {
-        Error::Unauthorized(_) => (StatusCode::UNAUTHORIZED, "unauthorized"),
-        Error::TooManyFailures(_) => (StatusCode::TOO_MANY_REQUESTS, "too_many_failures"),
-        Error::TooManyTokens(_) => (StatusCode::TOO_MANY_REQUESTS, "too_many_tokens"),
-        Error::CredentialsBusy => (StatusCode::TOO_MANY_REQUESTS, "credentials_busy"),
-        Error::Denied(_) | Error::OutOfScope(_) => (StatusCode::FORBIDDEN, "forbidden"),
-        Error::OutputsUnavailable(_) => (StatusCode::FORBIDDEN, "outputs_unavailable"),
-        Error::NoState(_) => (StatusCode::NOT_FOUND, "no_state"),
-        Error::NoVersion(..) | Error::VersionGone(..) => (StatusCode::NOT_FOUND, "no_version"),
-        Error::NoLock(_) => (StatusCode::NOT_FOUND, "no_lock"),
-        Error::NoTransfer(_) => (StatusCode::NOT_FOUND, "no_transfer"),
-        Error::NoPolicy(_) => (StatusCode::NOT_FOUND, "no_policy"),
-        Error::PruneRunning => (StatusCode::CONFLICT, "prune_running"),
-        Error::ClockInDoubt(_) => (StatusCode::CONFLICT, "clock_in_doubt"),
-        Error::NoKey => (StatusCode::NOT_FOUND, "no_key"),
-        Error::Moved { .. } => (StatusCode::GONE, "moved"),
-        Error::Transferred { .. } => (StatusCode::GONE, "transferred"),
-        Error::Purged(..) => (StatusCode::GONE, "purged"),
-        Error::Invalid { code, .. } => (StatusCode::BAD_REQUEST, code),
-        Error::TooLarge { code, .. } => (StatusCode::PAYLOAD_TOO_LARGE, code),
-        Error::KeyEnded => (StatusCode::CONFLICT, "key_ended"),
-        Error::Conflict { code, .. } => (StatusCode::CONFLICT, code),
-        Error::AddressTaken(_) => (StatusCode::CONFLICT, "address_taken"),
+        Error::Unauthorized(_) => (StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized),
+        Error::TooManyFailures(_) => (StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyFailures),
+        Error::TooManyTokens(_) => (StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyTokens),
+        Error::CredentialsBusy => (StatusCode::TOO_MANY_REQUESTS, ErrorCode::CredentialsBusy),
+        Error::Denied(_) | Error::OutOfScope(_) => (StatusCode::FORBIDDEN, ErrorCode::Forbidden),
+        Error::OutputsUnavailable(_) => (StatusCode::FORBIDDEN, ErrorCode::OutputsUnavailable),
+        Error::NoState(_) => (StatusCode::NOT_FOUND, ErrorCode::NoState),
+        Error::NoVersion(..) | Error::VersionGone(..) => {
+            (StatusCode::NOT_FOUND, ErrorCode::NoVersion)
+        }
+        Error::NoLock(_) => (StatusCode::NOT_FOUND, ErrorCode::NoLock),
+        Error::NoTransfer(_) => (StatusCode::NOT_FOUND, ErrorCode::NoTransfer),
+        Error::NoPolicy(_) => (StatusCode::NOT_FOUND, ErrorCode::NoPolicy),
+        Error::PruneRunning => (StatusCode::CONFLICT, ErrorCode::PruneRunning),
+        Error::ClockInDoubt(_) => (StatusCode::CONFLICT, ErrorCode::ClockInDoubt),
+        Error::NoKey => (StatusCode::NOT_FOUND, ErrorCode::NoKey),
+        Error::Moved { .. } => (StatusCode::GONE, ErrorCode::Moved),
+        Error::Transferred { .. } => (StatusCode::GONE, ErrorCode::Transferred),
+        Error::Purged(..) => (StatusCode::GONE, ErrorCode::Purged),
+        Error::Invalid { code, .. } => (StatusCode::BAD_REQUEST, *code),
+        Error::TooLarge { code, .. } => (StatusCode::PAYLOAD_TOO_LARGE, *code),
+        Error::KeyEnded => (StatusCode::CONFLICT, ErrorCode::KeyEnded),
+        Error::Conflict { code, .. } => (StatusCode::CONFLICT, *code),
+        Error::AddressTaken(_) => (StatusCode::CONFLICT, ErrorCode::AddressTaken),
         Error::NotTransferred(why) => (StatusCode::CONFLICT, why.code()),
         Error::NoRollback(why) => (StatusCode::CONFLICT, why.code()),
-        Error::VerifyRuns => (StatusCode::CONFLICT, "verify_runs"),
-        Error::Locked(_) => (StatusCode::LOCKED, "locked"),
-        Error::OverBudget => (StatusCode::SERVICE_UNAVAILABLE, "over_memory_budget"),
-        Error::QueueFull => (StatusCode::SERVICE_UNAVAILABLE, "queue_full"),
-        Error::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down"),
-        Error::DiskFull => (StatusCode::INSUFFICIENT_STORAGE, "disk_full"),
-        Error::Damaged(_) => (StatusCode::INTERNAL_SERVER_ERROR, "damaged"),
-        Error::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        Error::VerifyRuns => (StatusCode::CONFLICT, ErrorCode::VerifyRuns),
+        Error::Locked(_) => (StatusCode::LOCKED, ErrorCode::Locked),
+        Error::OverBudget => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::OverMemoryBudget),
+        Error::QueueFull => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::QueueFull),
+        Error::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::ShuttingDown),
+        Error::DiskFull => (StatusCode::INSUFFICIENT_STORAGE, ErrorCode::DiskFull),
+        Error::Damaged(_) => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Damaged),
+        Error::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal),
     }
 }
 
@@ -115,7 +118,7 @@ impl ResponseError for ApiError {
             Self::Domain(error) => domain_problem(error, &self.to_string()),
             Self::SlowBody => problem(
                 StatusCode::REQUEST_TIMEOUT,
-                "slow_body",
+                ErrorCode::SlowBody,
                 &self.to_string(),
                 Map::new(),
             )
@@ -199,7 +202,7 @@ impl Problem {
     }
 }
 
-fn problem(status: StatusCode, code: &str, detail: &str, more: Map<String, Value>) -> Problem {
+fn problem(status: StatusCode, code: ErrorCode, detail: &str, more: Map<String, Value>) -> Problem {
     let title = status.canonical_reason().unwrap_or("Error");
     let mut body = Map::new();
     body.insert("title".to_owned(), json!(title));
@@ -214,7 +217,7 @@ fn problem(status: StatusCode, code: &str, detail: &str, more: Map<String, Value
 }
 
 /// A state that was refused though it is valid: why, and the number that it is kept under.
-pub(in crate::http) fn refused(code: &str, why: &str, kept: u64) -> HttpResponse {
+pub(in crate::http) fn refused(code: ErrorCode, why: &str, kept: u64) -> HttpResponse {
     let detail = format!(
         "{why}; nothing was overwritten, and what was sent is kept as version {kept} (GET \
             …/versions/{kept}): read the state again before you write"
@@ -236,7 +239,7 @@ pub(in crate::http) fn denied(why: &Error, kept: u64) -> HttpResponse {
     response
 }
 
-fn with_kept(status: StatusCode, code: &str, detail: &str, kept: u64) -> HttpResponse {
+fn with_kept(status: StatusCode, code: ErrorCode, detail: &str, kept: u64) -> HttpResponse {
     let more = Map::from_iter([("rejected_version".to_owned(), json!(kept))]);
     let mut problem = problem(status, code, detail, more);
     problem
@@ -257,7 +260,13 @@ pub(in crate::http) fn not_found(request: &HttpRequest) -> HttpResponse {
     let path = request.path();
     if !path.contains("/api") && accepts_pages(request) {
         let detail = "there is nothing at this path; the status page is at /";
-        return problem(StatusCode::NOT_FOUND, "not_found", detail, Map::new()).finish_problem();
+        return problem(
+            StatusCode::NOT_FOUND,
+            ErrorCode::NotFound,
+            detail,
+            Map::new(),
+        )
+        .finish_problem();
     }
     let base = request
         .app_data::<Data<Domain>>()
@@ -267,7 +276,13 @@ pub(in crate::http) fn not_found(request: &HttpRequest) -> HttpResponse {
         |name| format!("did you mean {base}{}? See that no proxy in between changes the path", name.path()),
     );
     let detail = format!("there is nothing at this path; {address}");
-    problem(StatusCode::BAD_REQUEST, "bad_address", &detail, Map::new()).finish_problem()
+    problem(
+        StatusCode::BAD_REQUEST,
+        ErrorCode::BadAddress,
+        &detail,
+        Map::new(),
+    )
+    .finish_problem()
 }
 
 /// Whether a client asks for pages by their name, as browsers do and no program that keeps states
@@ -305,7 +320,7 @@ pub(in crate::http) fn method_not_allowed(allow: &str) -> HttpResponse {
     let detail = format!("this path offers {allow}");
     let mut problem = problem(
         StatusCode::METHOD_NOT_ALLOWED,
-        "method_not_allowed",
+        ErrorCode::MethodNotAllowed,
         &detail,
         Map::new(),
     );

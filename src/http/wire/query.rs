@@ -16,6 +16,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::http::Route;
 use crate::http::wire::error::ApiError;
+use crate::model::error_code::ErrorCode;
 
 /// The parameters of a state's own address that are ours.
 const OURS: [&str; 2] = ["ID", "force"];
@@ -92,7 +93,7 @@ fn has(names: &str, name: &str) -> bool {
 }
 
 fn bad(detail: impl Into<String>) -> ApiError {
-    ApiError::invalid("bad_query", detail)
+    ApiError::invalid(ErrorCode::BadQuery, detail)
 }
 
 fn unknown(name: &str, names: &str) -> ApiError {

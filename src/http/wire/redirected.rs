@@ -12,6 +12,7 @@ use crate::http::wire::caller;
 use crate::http::wire::caller::KnownAs;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::query;
+use crate::model::error_code::ErrorCode;
 use crate::model::name::StateName;
 
 /// How much of the address that was asked first is noted, in characters.
@@ -42,7 +43,7 @@ pub(in crate::http) async fn refuse(request: &HttpRequest) -> Result<(), ApiErro
         &from(request),
     );
     Err(ApiError::invalid(
-        "redirected",
+        ErrorCode::Redirected,
         detail(domain.base_url(), &name),
     ))
 }

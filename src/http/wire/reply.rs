@@ -18,6 +18,7 @@ use crate::http::wire::answer::Answer;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::query::Whole;
 use crate::model::clock::Timestamp;
+use crate::model::error_code::ErrorCode;
 use crate::model::lock::{HeldLock, Lock};
 use crate::model::version::Version;
 
@@ -85,7 +86,7 @@ pub(in crate::http) fn lock(lock: &Lock) -> HttpResponse {
 /// The lock that is in the way, as its holder sent it.
 pub(in crate::http) fn lock_conflict(status: StatusCode, lock: &Lock) -> HttpResponse {
     HttpResponse::build(status)
-        .insert_header((CODE, "locked"))
+        .insert_header((CODE, ErrorCode::Locked.as_str()))
         .content_type("application/json")
         .body(lock.text.clone())
 }
@@ -126,7 +127,7 @@ pub(in crate::http) fn number(request: &HttpRequest) -> Result<u64, ApiError> {
     let part = request.match_info().get("number").unwrap_or_default();
     Whole::parse(part)
         .map(Whole::get)
-        .ok_or_else(|| ApiError::invalid("bad_address", "a version's number is 1, 2, 3, …"))
+        .ok_or_else(|| ApiError::invalid(ErrorCode::BadAddress, "a version's number is 1, 2, 3, …"))
 }
 
 /// How many rows a list's page is to have, within what is allowed.
@@ -139,7 +140,7 @@ pub(in crate::http) fn page_size(
         None => Ok(DEFAULT_PAGE.min(most)),
         Some(limit) if (1..=most).contains(&limit) => Ok(limit),
         Some(_) => Err(ApiError::invalid(
-            "bad_query",
+            ErrorCode::BadQuery,
             format!("limit has to be from 1 to {most}"),
         )),
     }

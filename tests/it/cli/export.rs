@@ -256,14 +256,22 @@ fn an_export_that_is_cut_off_has_no_manifest() {
         .output()
         .expect("it runs");
     assert_eq!(export.status.code(), Some(1));
-    assert!(stderr(&export).contains("cut off"), "{}", stderr(&export));
+    assert!(
+        stderr(&export).contains("incomplete"),
+        "{}",
+        stderr(&export)
+    );
     assert!(!Path::new(&out).join("manifest.json").exists());
     let import = statekeep(&["import", &out, "--url", &url, "--key-file"])
         .arg(&key)
         .output()
         .expect("it runs");
     assert_eq!(import.status.code(), Some(1));
-    assert!(stderr(&import).contains("cut off"), "{}", stderr(&import));
+    assert!(
+        stderr(&import).contains("incomplete"),
+        "{}",
+        stderr(&import)
+    );
 }
 
 /// A server whose list has two versions, of which one is pruned before it is read.

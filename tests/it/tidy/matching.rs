@@ -4,14 +4,14 @@ use std::path::Path;
 
 /// A file: its path from the root of the tree, its text, and the text with comments and literals
 /// blanked out.
-pub(super) struct File {
-    pub(super) path: String,
-    pub(super) text: String,
-    pub(super) code: String,
+pub(crate) struct File {
+    pub(crate) path: String,
+    pub(crate) text: String,
+    pub(crate) code: String,
 }
 
 impl File {
-    pub(super) fn new(path: &str, text: &str) -> Self {
+    pub(crate) fn new(path: &str, text: &str) -> Self {
         let code = if is_rust(path) {
             code_only(text)
         } else {
@@ -24,12 +24,12 @@ impl File {
         }
     }
 
-    pub(super) fn is_in(&self, places: &[&str]) -> bool {
+    pub(crate) fn is_in(&self, places: &[&str]) -> bool {
         places.iter().any(|place| self.path.starts_with(place))
     }
 
     /// `src/http/page.rs` and `src/http.rs` are in the room `http`.
-    pub(super) fn room(&self) -> &str {
+    pub(crate) fn room(&self) -> &str {
         let inside = self.path.strip_prefix("src/").unwrap_or_default();
         inside
             .split('/')
@@ -38,13 +38,13 @@ impl File {
             .trim_end_matches(".rs")
     }
 
-    pub(super) fn finding(&self, offset: usize, rule: &str) -> String {
+    pub(crate) fn finding(&self, offset: usize, rule: &str) -> String {
         let line = self.text[..offset].matches('\n').count() + 1;
         format!("{}:{line}: {rule}", self.path)
     }
 
     /// Where a word stands in the code, with what follows it.
-    pub(super) fn words<'a>(&'a self, word: &'a str) -> impl Iterator<Item = (usize, &'a str)> {
+    pub(crate) fn words<'a>(&'a self, word: &'a str) -> impl Iterator<Item = (usize, &'a str)> {
         let is_part = |char: char| char.is_alphanumeric() || char == '_';
         self.code
             .match_indices(word)

@@ -295,7 +295,7 @@ fn a_manifest_of_something_else_makes_no_export() {
         put(dir.path(), "manifest.json.part", "");
         place.fails(
             &["import", str(dir.path()), "--workspace", "team"],
-            "cut off",
+            "incomplete",
         );
     });
 }

@@ -255,7 +255,7 @@ fn a_file_that_was_changed_meanwhile_is_left_and_told_of() {
     site.script("echo '# mine' >>statekeep_backend.tf\n");
     let output = site.ok(&mut site.apply());
     assert!(
-        stderr(&output).contains("was not removed: somebody has changed it"),
+        stderr(&output).contains("was not removed: it was changed"),
         "{}",
         stderr(&output)
     );

@@ -148,7 +148,7 @@ fn what_does_not_answer_gets_no_state() {
     site.record_of(
         &serde_json::json!({ "address": format!("http://{nobody}{}", state_path(STATE)) }),
     );
-    site.refused(&mut site.apply(), 1, "cannot be told whether");
+    site.refused(&mut site.apply(), 1, "it is unknown whether");
     site.server.admin().read(STATE).expect_status(200);
     site.server
         .admin()

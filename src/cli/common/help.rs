@@ -1,0 +1,191 @@
+//! What `--help` of a command has beside its own flags: the flags that many commands share, under
+//! one heading at its end, and examples behind them.
+//!
+//! Each command has an example. A test runs those that need nothing but a data directory.
+
+use clap::{Arg, Command};
+
+/// The heading of the flags that many commands share.
+const COMMON: &str = "Common flags";
+
+/// The flags below it, by their names in the definition.
+const SHARED: [&str; 5] = ["data", "url", "base_url", "key_file", "format"];
+
+/// Each command with its examples.
+const EXAMPLES: [(&str, &[&str]); 33] = [
+    (
+        "serve",
+        &[
+            "statekeep serve --data /var/lib/statekeep",
+            "statekeep serve --keep-last 100 --drop-intermediate 14d",
+        ],
+    ),
+    (
+        "key create",
+        &[
+            "statekeep key create team-a --workspace team-a --role writer --expires 90d",
+            "SECRET=$(statekeep key create plans --workspace team-a --role planner)",
+        ],
+    ),
+    ("key list", &["statekeep key list"]),
+    ("key show", &["statekeep key show ci"]),
+    ("key revoke", &["statekeep key revoke ci --yes"]),
+    ("key rotate", &["statekeep key rotate ci --grace 10m"]),
+    (
+        "state list",
+        &[
+            "statekeep state list --workspace team-a",
+            "statekeep state list --locked",
+        ],
+    ),
+    ("state show", &["statekeep state show team-a/network"]),
+    (
+        "state pull",
+        &[
+            "statekeep state pull team-a/network > network.tfstate",
+            "statekeep state pull team-a/network --version 2",
+        ],
+    ),
+    (
+        "state history",
+        &[
+            "statekeep state history team-a/network --limit 10",
+            "statekeep state history team-a/network --kind rejected",
+        ],
+    ),
+    (
+        "state diff",
+        &[
+            "statekeep state diff team-a/network",
+            "statekeep state diff team-a/network 1 3",
+        ],
+    ),
+    ("state outputs", &["statekeep state outputs team-a/network"]),
+    (
+        "state rollback",
+        &[
+            "statekeep state rollback team-a/network 2 --dry-run",
+            "statekeep state rollback team-a/network 2 --yes",
+        ],
+    ),
+    (
+        "state purge",
+        &["statekeep state purge team-a/network 1 2 --yes"],
+    ),
+    ("state restore", &["statekeep state restore team-a/old"]),
+    (
+        "state move",
+        &["statekeep state move team-a/network team-a/net"],
+    ),
+    (
+        "state unlock",
+        &[
+            "statekeep state unlock team-a/storage --yes",
+            "statekeep state unlock team-a/storage --id 3f1c",
+        ],
+    ),
+    (
+        "state hold",
+        &["statekeep state hold team-a/network 2 --reason \"audit 2026\""],
+    ),
+    (
+        "state release",
+        &["statekeep state release team-a/network 2"],
+    ),
+    (
+        "state delete",
+        &["statekeep state delete team-a/network --yes"],
+    ),
+    (
+        "import",
+        &[
+            "statekeep import states --workspace team-b --dry-run",
+            "statekeep import states/network.tfstate --workspace team-b --building-block network",
+            "statekeep import --from-url URL --workspace team-b --building-block network",
+        ],
+    ),
+    (
+        "export",
+        &[
+            "statekeep export ./export",
+            "statekeep export - --workspace team-a > team-a.tar",
+        ],
+    ),
+    (
+        "verify",
+        &[
+            "statekeep verify --quick",
+            "statekeep verify --state team-a/network",
+        ],
+    ),
+    (
+        "prune",
+        &["statekeep prune --keep-last 20 --keep-within 90d --dry-run"],
+    ),
+    ("retention list", &["statekeep retention list"]),
+    (
+        "retention set",
+        &[
+            "statekeep retention set team-a --keep-last 20 --keep-within 90d",
+            "statekeep retention set team-a --keep-all",
+        ],
+    ),
+    ("retention unset", &["statekeep retention unset team-a"]),
+    (
+        "retention trust-clock",
+        &["statekeep retention trust-clock"],
+    ),
+    (
+        "detect",
+        &[
+            "statekeep detect live",
+            "statekeep detect live --program tofu --format json",
+        ],
+    ),
+    (
+        "configure",
+        &["statekeep configure live --workspace team-a --building-block network"],
+    ),
+    (
+        "run",
+        &[
+            "statekeep run --workspace team-a --building-block network -- terraform apply",
+            "statekeep run --workspace team-a -- make deploy",
+        ],
+    ),
+    (
+        "transfer",
+        &[
+            "statekeep transfer --workspace team-a --building-block network -- terraform",
+            "statekeep transfer --workspace team-a --building-block network --abandon",
+        ],
+    ),
+    (
+        "completions",
+        &["statekeep completions bash > statekeep.bash"],
+    ),
+];
+
+/// The same command, and those below it, with what each help has at its end.
+pub(in crate::cli) fn complete(command: Command) -> Command {
+    below(command, "")
+}
+
+fn below(command: Command, path: &str) -> Command {
+    let command = command.mut_args(share).mut_subcommands(|sub| {
+        let path = format!("{path} {}", sub.get_name());
+        below(sub, path.trim_start())
+    });
+    match EXAMPLES.iter().find(|(name, _)| *name == path) {
+        Some((_, lines)) => command.after_help(format!("Examples:\n  {}", lines.join("\n  "))),
+        None => command,
+    }
+}
+
+fn share(arg: Arg) -> Arg {
+    if SHARED.contains(&arg.get_id().as_str()) {
+        arg.help_heading(COMMON)
+    } else {
+        arg
+    }
+}
