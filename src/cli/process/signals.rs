@@ -17,6 +17,7 @@
 use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read, Write as _};
 use std::process::{Child, Command, ExitCode, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,7 @@ use rustix::process::{
 use signal_hook::consts::{
     SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2,
 };
+use signal_hook::flag::register_usize;
 use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::backend::Handle;
 use signal_hook::iterator::exfiltrator::WithOrigin;
@@ -60,6 +62,10 @@ struct Desk {
     terminal: Option<Terminal>,
     state: Mutex<State>,
     came: Notify,
+    /// A signal that came and would have ended us, from the moment that it comes; 0 before. The
+    /// thread that takes signals may be late, and a child that ended behind the signal is then
+    /// waited for already.
+    caught: Arc<AtomicUsize>,
 }
 
 #[derive(Default)]
@@ -98,7 +104,12 @@ impl Signals {
             terminal: Terminal::find(),
             state: Mutex::default(),
             came: Notify::new(),
+            caught: Arc::default(),
         });
+        for signal in wanted.iter().filter(|signal| ENDING.contains(signal)) {
+            let number = usize::try_from(*signal).map_err(io::Error::other)?;
+            register_usize(*signal, Arc::clone(&desk.caught), number)?;
+        }
         // A second one would not be told of what the first has started.
         DESK.set(Arc::clone(&desk))
             .map_err(|_| io::Error::other("signals are taken once"))?;
@@ -121,7 +132,7 @@ impl Signals {
 
     /// The first signal that came and would have ended us.
     pub(in crate::cli) fn ending(&self) -> Option<i32> {
-        self.desk.state().ending
+        self.desk.ending(&self.desk.state())
     }
 
     /// Waits for one.
@@ -239,10 +250,16 @@ impl Desk {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The first signal that came and would have ended us, taken already or not.
+    fn ending(&self, state: &State) -> Option<i32> {
+        let caught = i32::try_from(self.caught.load(Ordering::SeqCst)).ok();
+        state.ending.or(caught.filter(|signal| *signal != 0))
+    }
+
     fn start(&self, command: &mut Command) -> Result<Child, NotStarted> {
         std::os::unix::process::CommandExt::process_group(command, 0);
         let mut state = self.state();
-        if let Some(signal) = state.ending {
+        if let Some(signal) = self.ending(&state) {
             return Err(NotStarted::Signal(signal));
         }
         let child = command.spawn().map_err(NotStarted::System)?;

@@ -25,22 +25,17 @@ fn forged(key: &Client, number: usize) -> Client {
     key.with_secret(&format!("{body}{}", String::from_utf8_lossy(&checksum)))
 }
 
-/// Asks once for each caller, all at the same time: each on a connection of its own that stands
-/// already.
+/// Asks once for each caller, all at the same time: each on a connection of its own. A connection
+/// asks as soon as it stands, because one that waits for its request is ended at some time.
 fn all_at_once(server: &Server, callers: impl IntoIterator<Item = Client>) -> Vec<Wire> {
-    let mut wires: Vec<(Wire, String)> = callers
-        .into_iter()
-        .map(|caller| {
-            (
-                Wire::to(server),
-                head("GET", &state_path("team/net"), &caller, &[]),
-            )
-        })
-        .collect();
-    for (wire, request) in &mut wires {
+    let request = |caller: Client| head("GET", &state_path("team/net"), &caller, &[]);
+    let requests: Vec<String> = callers.into_iter().map(request).collect();
+    let ask = |request: &String| {
+        let mut wire = Wire::to(server);
         wire.send(request);
-    }
-    wires.into_iter().map(|(wire, _)| wire).collect()
+        wire
+    };
+    requests.iter().map(ask).collect()
 }
 
 #[test]

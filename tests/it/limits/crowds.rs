@@ -33,7 +33,10 @@ fn is_quiet(pid: u32) -> bool {
 
 #[test]
 fn a_cold_state_that_many_read_at_once_is_read_from_the_disk_once() {
-    let server = Setup::new().flag("--cache-size", "32MiB").start();
+    let server = Setup::new()
+        .flag("--cache-size", "32MiB")
+        .flag("--body-timeout", "10m")
+        .start();
     let (writer, monitor) = (writer(&server), monitor(&server));
     for round in 1..=2 {
         // Some 6 MiB on the disk, which are moved into the database after the answer.

@@ -91,7 +91,7 @@ fn whoever_reads_slowly_but_steadily_gets_every_byte() {
 #[test]
 fn a_client_that_goes_away_amid_its_answer_disturbs_nobody_who_reads_the_same() {
     for cache in ["0", "32MiB"] {
-        let (server, writer, monitor) = with_large_state("10s", cache);
+        let (server, writer, monitor) = with_large_state("10m", cache);
         let (mut first, mut second) = (ask(&server, &writer), ask(&server, &writer));
         assert!(first.sip(1000) && second.sip(1000));
         drop(first);
@@ -111,7 +111,7 @@ fn a_client_that_goes_away_amid_its_answer_disturbs_nobody_who_reads_the_same() 
 
 #[test]
 fn many_who_read_the_same_slowly_share_one_copy_of_it() {
-    let (server, writer, monitor) = with_large_state("10s", "32MiB");
+    let (server, writer, monitor) = with_large_state("10m", "32MiB");
     writer.read("team/large").expect_status(200);
     eventually_in_flight(&monitor, SIZE as u64, "one copy is kept");
     let mut readers: Vec<Wire> = (0..8).map(|_| ask(&server, &writer)).collect();
