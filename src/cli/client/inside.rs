@@ -8,12 +8,12 @@ use crate::cli::output::Failure;
 use crate::config::{Limits, TrustedProxies};
 use crate::domain::Domain;
 use crate::domain::engine::data_dir::DirLock;
-use crate::http::{self, Bindings, Running};
+use crate::http::{self, Bindings, RunningServer};
 
 /// The application inside this command.
 pub(super) struct Inside {
     domain: Arc<Domain>,
-    running: Running,
+    running: RunningServer,
     socket: PathBuf,
 }
 

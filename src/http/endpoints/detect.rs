@@ -9,15 +9,15 @@ use serde::Deserialize;
 use crate::domain::Domain;
 use crate::domain::error::Error;
 use crate::hcl::{self, Ask, BadFiles, Detection, Members, Program, SIZE_PARSED, Source};
-use crate::http::wire::body;
-use crate::http::wire::body::Body;
-use crate::http::wire::caller::Known;
+use crate::http::wire::body::{self, ReceivedBody};
+use crate::http::wire::caller::Authenticated;
 use crate::http::wire::error::ApiError;
-use crate::http::wire::query;
-use crate::http::wire::reply;
+use crate::http::wire::{query, reply};
 use crate::model::caller::Caller;
 use crate::model::error_code::ErrorCode;
 
+/// The parameters beside a tar.
+pub(in crate::http) const PARAMETERS: &str = "program include_json";
 /// The largest body, in bytes.
 const MAX_MODULE: u64 = 4 * 1024 * 1024;
 /// The largest file in it, in bytes: taking one apart needs many times its size.
@@ -67,7 +67,7 @@ fn ask(program: Option<Asked>, include_json: bool) -> Ask {
 }
 
 pub(in crate::http) async fn detect(
-    known: Known,
+    known: Authenticated,
     request: HttpRequest,
     mut payload: Payload,
     domain: Data<Domain>,
@@ -104,7 +104,7 @@ pub(in crate::http) async fn detect(
 async fn look(
     caller: &Caller,
     domain: &Domain,
-    mut body: Body,
+    mut body: ReceivedBody,
     of_tar: Option<Ask>,
 ) -> Result<Detection, ApiError> {
     let size = body.bytes.len() as u64;
@@ -112,7 +112,7 @@ async fn look(
         &mut body.reservation,
         size * (1 + COPIES) + size.min(MAX_SENT_FILE) * SIZE_PARSED,
     )?;
-    let Body { bytes, reservation } = body;
+    let ReceivedBody { bytes, reservation } = body;
     let work = move |_reservation| {
         let looked = match of_tar {
             Some(ask) => hcl::of_archive(&bytes)

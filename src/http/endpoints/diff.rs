@@ -8,9 +8,8 @@ use serde::Deserialize;
 use crate::domain::{Comparing, Domain};
 use crate::http::wire::caller::OnState;
 use crate::http::wire::error::ApiError;
-use crate::http::wire::query;
-use crate::http::wire::query::Whole;
-use crate::http::wire::reply;
+use crate::http::wire::query::{self, Whole};
+use crate::http::wire::{path, reply};
 
 #[derive(Deserialize)]
 struct DiffQuery {
@@ -26,7 +25,7 @@ pub(in crate::http) async fn compare(
 ) -> Result<HttpResponse, ApiError> {
     let asked: DiffQuery = query::read(&request)?;
     let comparing = Comparing {
-        to: reply::number(&request)?,
+        to: path::version(&request)?,
         from: asked.from.map(Whole::get),
         reveal: asked.sensitive,
     };

@@ -6,15 +6,18 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::domain::Domain;
-use crate::http::wire::caller::Known;
+use crate::http::wire::caller::Authenticated;
 use crate::http::wire::error::ApiError;
-use crate::http::wire::query;
-use crate::http::wire::query::Whole;
+use crate::http::wire::query::{self, Whole};
 use crate::http::wire::reply;
 use crate::model::clock::Timestamp;
 use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventFilter, EventKind};
 use crate::model::name::BuildingBlock;
+
+/// The parameters of the list of events.
+pub(in crate::http) const PARAMETERS: &str =
+    "workspace buildingBlock key kind attention since until limit before";
 
 #[derive(Deserialize)]
 struct ListQuery {
@@ -31,13 +34,13 @@ struct ListQuery {
 }
 
 pub(in crate::http) async fn list(
-    known: Known,
+    known: Authenticated,
     request: HttpRequest,
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
     let asked: ListQuery = query::read(&request)?;
     let given = |text: Option<String>| text.filter(|text| !text.is_empty());
-    let limit = reply::page_size(&domain, asked.limit)?;
+    let limit = query::page_size(&domain, asked.limit)?;
     let kind = given(asked.kind);
     if kind
         .as_deref()

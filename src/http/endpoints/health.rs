@@ -7,10 +7,9 @@ use serde_json::json;
 
 use crate::domain::Domain;
 use crate::domain::status::Readiness;
-use crate::http::wire::caller::Known;
+use crate::http::wire::caller::Authenticated;
 use crate::http::wire::error::ApiError;
-use crate::http::wire::query;
-use crate::http::wire::reply;
+use crate::http::wire::{query, reply};
 
 pub(in crate::http) async fn alive(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     query::judge(&request)?;
@@ -31,7 +30,7 @@ pub(in crate::http) async fn ready(
 }
 
 pub(in crate::http) async fn status(
-    known: Known,
+    known: Authenticated,
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
     Ok(reply::json(&domain.status().report(&known.0).await?))
@@ -41,7 +40,7 @@ pub(in crate::http) async fn status(
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 pub(in crate::http) async fn metrics(
-    known: Known,
+    known: Authenticated,
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
     let text = domain.status().metrics(&known.0).await?;

@@ -6,15 +6,11 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
 use crate::domain::Domain;
-use crate::domain::history::import::Import;
-use crate::domain::history::import::Onto;
-use crate::http::endpoints::state;
-use crate::http::wire::body;
+use crate::domain::history::import::{Import, Onto};
 use crate::http::wire::caller::OnState;
 use crate::http::wire::error::ApiError;
-use crate::http::wire::query;
-use crate::http::wire::query::Whole;
-use crate::http::wire::reply;
+use crate::http::wire::query::{self, Whole};
+use crate::http::wire::{body, reply};
 use crate::model::clock::Timestamp;
 use crate::model::error_code::ErrorCode;
 use crate::model::version::{Kind, Rejection};
@@ -110,14 +106,15 @@ pub(in crate::http) async fn import(
     let asked: Query = query::read(&request)?;
     history.may_import(&on.caller, &on.name, asked.deleted)?;
     let (onto, created_at, rejected) = (asked.onto()?, asked.created_at()?, asked.rejected()?);
-    let body::Body { bytes, reservation } = body::read(&request, &mut payload, &domain, |size| {
-        states.check_size(size)
-    })
-    .await?;
+    let body::ReceivedBody { bytes, reservation } =
+        body::read(&request, &mut payload, &domain, |size| {
+            states.check_size(size)
+        })
+        .await?;
     let import = Import {
         bytes,
         reservation,
-        content_md5: state::content_md5(&request),
+        content_md5: body::content_md5(&request),
         sha256: asked.sha256,
         onto,
         number: asked.number.map(Whole::get),

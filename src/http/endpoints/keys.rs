@@ -8,17 +8,14 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::domain::Domain;
-use crate::domain::auth::keys::WantedKey;
-use crate::domain::auth::keys::WithSecret;
-use crate::http::wire::body;
-use crate::http::wire::caller::Known;
-use crate::http::wire::error::ApiError;
-use crate::http::wire::query;
-use crate::http::wire::query::Whole;
-use crate::http::wire::reply;
-use crate::model::clock;
 use crate::model::error_code::ErrorCode;
+use crate::domain::Domain;
+use crate::domain::auth::keys::{WantedKey, WithSecret};
+use crate::http::wire::caller::Authenticated;
+use crate::http::wire::error::ApiError;
+use crate::http::wire::query::{self, Whole};
+use crate::http::wire::{body, reply};
+use crate::model::clock;
 use crate::model::key::KeyId;
 
 #[derive(Deserialize)]
@@ -28,16 +25,17 @@ struct ListQuery {
 }
 
 pub(in crate::http) async fn list(
-    known: Known,
+    known: Authenticated,
     request: HttpRequest,
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
     let asked: ListQuery = query::read(&request)?;
-    let limit = reply::page_size(&domain, asked.limit)?;
-    let after =
-        asked.after.map(|id| id.parse()).transpose().map_err(|_| {
-            ApiError::invalid(ErrorCode::BadQuery, "after has to be the id of a key")
-        })?;
+    let limit = query::page_size(&domain, asked.limit)?;
+    let after = asked
+        .after
+        .map(|id| id.parse())
+        .transpose()
+        .map_err(|_| ApiError::invalid(ErrorCode::BadQuery, "after has to be the id of a key"))?;
     let keys = domain.keys().list(&known.0, after, limit).await?;
     let now = clock::now();
     let next = reply::next(&keys, limit, |key| key.id.to_string());
@@ -67,7 +65,7 @@ struct CreateBody {
 }
 
 pub(in crate::http) async fn create(
-    known: Known,
+    known: Authenticated,
     request: HttpRequest,
     mut payload: Payload,
     domain: Data<Domain>,
@@ -115,7 +113,7 @@ fn id(request: &HttpRequest) -> Result<KeyId, ApiError> {
 }
 
 pub(in crate::http) async fn show(
-    known: Known,
+    known: Authenticated,
     request: HttpRequest,
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
@@ -131,7 +129,7 @@ struct RotateBody {
 }
 
 pub(in crate::http) async fn rotate(
-    known: Known,
+    known: Authenticated,
     request: HttpRequest,
     mut payload: Payload,
     domain: Data<Domain>,
@@ -145,7 +143,7 @@ pub(in crate::http) async fn rotate(
 }
 
 pub(in crate::http) async fn revoke(
-    known: Known,
+    known: Authenticated,
     request: HttpRequest,
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {

@@ -6,17 +6,13 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
-use crate::domain::states::locks::Locking;
-use crate::domain::states::locks::Unlock;
-use crate::domain::states::locks::Unlocking;
+use crate::domain::states::locks::{Locking, Unlock, Unlocking};
 use crate::domain::{Domain, check_md5};
-use crate::http::endpoints::state::content_md5;
-use crate::http::wire::body;
-use crate::http::wire::body::at_most;
+use crate::http::wire::body::{self, at_most, content_md5};
 use crate::http::wire::caller::OnState;
 use crate::http::wire::error::ApiError;
-use crate::http::wire::query;
-use crate::http::wire::query::WriteQuery;
+use crate::http::wire::problem::lock_conflict;
+use crate::http::wire::query::{self, WriteQuery};
 use crate::http::wire::reply;
 use crate::model::error_code::ErrorCode;
 use crate::model::lock::Lock;
@@ -45,7 +41,7 @@ pub(in crate::http) async fn lock(
             .await?
         {
             Locking::Held(lock) => reply::lock(&lock),
-            Locking::HeldBy(lock) => reply::lock_conflict(StatusCode::LOCKED, &lock),
+            Locking::HeldBy(lock) => lock_conflict(StatusCode::LOCKED, &lock),
         },
     )
 }
@@ -64,7 +60,7 @@ pub(in crate::http) async fn unlock(
         match domain.locks().unlock(&on.caller, &on.name, unlock).await? {
             Unlocking::Released(lock) => reply::lock(&lock),
             Unlocking::NothingHeld => reply::json(&json!({})),
-            Unlocking::OtherHeld(lock) => reply::lock_conflict(StatusCode::CONFLICT, &lock),
+            Unlocking::OtherHeld(lock) => lock_conflict(StatusCode::CONFLICT, &lock),
         },
     )
 }

@@ -6,18 +6,15 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::domain::Domain;
-use crate::domain::auth::logins::Issued;
-use crate::domain::auth::logins::Wanted;
-use crate::http::wire::body;
-use crate::http::wire::caller::Known;
-use crate::http::wire::caller::origin;
-use crate::http::wire::caller::presented;
-use crate::http::wire::error::ApiError;
-use crate::http::wire::query;
-use crate::http::wire::query::Whole;
-use crate::http::wire::reply;
 use crate::model::error_code::ErrorCode;
+use crate::domain::Domain;
+use crate::domain::auth::logins::{Issued, Wanted};
+use crate::http::wire::caller::Authenticated;
+use crate::http::wire::credentials::presented;
+use crate::http::wire::error::ApiError;
+use crate::http::wire::origin::origin;
+use crate::http::wire::query::{self, Whole};
+use crate::http::wire::{body, reply};
 use crate::model::secret::Secret;
 
 /// JSON, with meshStack's names.
@@ -147,7 +144,7 @@ struct TokenBody {
 }
 
 pub(in crate::http) async fn extend(
-    known: Known,
+    known: Authenticated,
     request: HttpRequest,
     mut payload: Payload,
     domain: Data<Domain>,
@@ -167,7 +164,7 @@ pub(in crate::http) async fn extend(
 }
 
 pub(in crate::http) async fn end(
-    known: Known,
+    known: Authenticated,
     request: HttpRequest,
     mut payload: Payload,
     domain: Data<Domain>,

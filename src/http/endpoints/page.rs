@@ -4,18 +4,13 @@
 use actix_web::{HttpRequest, HttpResponse};
 use rust_embed::Embed;
 
-use crate::http::wire::error::not_found;
+use crate::http::wire::unknown::not_found;
 
 #[derive(Embed)]
 #[folder = "static"]
 struct Files;
 
 const INDEX: &str = "index.html";
-
-/// What the page may do: load its own files, ask its own server, nothing else.
-pub(in crate::http) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src \
-    'self'; img-src 'self'; connect-src 'self'; \
-    base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 fn content_type(name: &str) -> &'static str {
     match name.rsplit_once('.').map(|(_, extension)| extension) {

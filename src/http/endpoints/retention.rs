@@ -5,16 +5,13 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::model::error_code::ErrorCode;
 use crate::domain::Domain;
 use crate::domain::retention::Asked;
-use crate::http::wire::body;
-use crate::http::wire::caller::Known;
-use crate::http::wire::caller::OnState;
+use crate::http::wire::caller::{Authenticated, OnState};
 use crate::http::wire::error::ApiError;
-use crate::http::wire::query;
-use crate::http::wire::query::Whole;
-use crate::http::wire::reply;
-use crate::model::error_code::ErrorCode;
+use crate::http::wire::query::{self, Whole};
+use crate::http::wire::{body, path, reply};
 use crate::model::name::{BadName, Workspace};
 use crate::model::retention::Policy;
 
@@ -30,7 +27,7 @@ pub(in crate::http) async fn hold(
     mut payload: Payload,
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
-    let number = reply::number(&request)?;
+    let number = path::version(&request)?;
     domain.retention().may_hold(&on.caller, &on.name)?;
     let HoldBody { reason } = body::json(&request, &mut payload, &domain).await?;
     Ok(reply::version(
@@ -49,7 +46,7 @@ pub(in crate::http) async fn release(
     Ok(reply::version(
         &domain
             .retention()
-            .release(&on.caller, &on.name, reply::number(&request)?)
+            .release(&on.caller, &on.name, path::version(&request)?)
             .await?,
     ))
 }
@@ -116,7 +113,7 @@ impl PruneBody {
 }
 
 pub(in crate::http) async fn prune(
-    known: Known,
+    known: Authenticated,
     request: HttpRequest,
     mut payload: Payload,
     domain: Data<Domain>,
@@ -141,12 +138,12 @@ struct ListQuery {
 }
 
 pub(in crate::http) async fn list(
-    known: Known,
+    known: Authenticated,
     request: HttpRequest,
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
     let asked: ListQuery = query::read(&request)?;
-    let limit = reply::page_size(&domain, asked.limit)?;
+    let limit = query::page_size(&domain, asked.limit)?;
     let in_force = domain
         .retention()
         .in_force(&known.0, asked.after, limit)
@@ -164,7 +161,7 @@ fn workspace(request: &HttpRequest) -> Result<Workspace, ApiError> {
 }
 
 pub(in crate::http) async fn show(
-    known: Known,
+    known: Authenticated,
     request: HttpRequest,
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
@@ -176,7 +173,7 @@ pub(in crate::http) async fn show(
 }
 
 pub(in crate::http) async fn set(
-    known: Known,
+    known: Authenticated,
     request: HttpRequest,
     mut payload: Payload,
     domain: Data<Domain>,
@@ -190,7 +187,7 @@ pub(in crate::http) async fn set(
 }
 
 pub(in crate::http) async fn unset(
-    known: Known,
+    known: Authenticated,
     request: HttpRequest,
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
@@ -202,7 +199,7 @@ pub(in crate::http) async fn unset(
 }
 
 pub(in crate::http) async fn trust_clock(
-    known: Known,
+    known: Authenticated,
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
     Ok(reply::json(

@@ -6,17 +6,13 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::domain::history::preview::Preview;
-use crate::domain::history::preview::Report;
-use crate::domain::history::rollback::Rollback;
-use crate::domain::history::rollback::RolledBack;
+use crate::domain::history::preview::{DiffReport, Preview};
+use crate::domain::history::rollback::{Rollback, RolledBack};
 use crate::domain::{Domain, NotCompared};
-use crate::http::wire::body;
 use crate::http::wire::caller::OnState;
 use crate::http::wire::error::ApiError;
-use crate::http::wire::query;
-use crate::http::wire::query::WriteQuery;
-use crate::http::wire::reply;
+use crate::http::wire::query::{self, WriteQuery};
+use crate::http::wire::{body, headers, reply};
 use crate::model::version::Version;
 
 #[derive(Deserialize)]
@@ -70,7 +66,7 @@ pub(in crate::http) async fn roll_back(
 
 fn answer(version: &Version, unchanged: bool) -> HttpResponse {
     HttpResponse::Ok()
-        .insert_header((reply::VERSION, version.number))
+        .insert_header((headers::VERSION, version.number))
         .json(Answer { version, unchanged })
 }
 
@@ -110,7 +106,7 @@ struct Previewd<'a> {
     forgotten: &'a [String],
     recreated: &'a [String],
     truncated: bool,
-    diff: Option<&'a Report>,
+    diff: Option<&'a DiffReport>,
 }
 
 impl<'a> Previewd<'a> {

@@ -5,18 +5,16 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
+use crate::model::error_code::ErrorCode;
 use crate::domain::Domain;
 use crate::domain::states::rules::Refusal;
 use crate::domain::states::{Deleted, Write, Written};
-use crate::http::wire::body;
-use crate::http::wire::body::at_most;
+use crate::http::wire::body::{self, at_most, content_md5};
 use crate::http::wire::caller::OnState;
-use crate::http::wire::error;
-use crate::http::wire::error::ApiError;
-use crate::http::wire::query;
-use crate::http::wire::query::WriteQuery;
-use crate::http::wire::reply;
-use crate::model::error_code::ErrorCode;
+use crate::http::wire::error::{self, ApiError};
+use crate::http::wire::problem::lock_conflict;
+use crate::http::wire::query::{self, WriteQuery};
+use crate::http::wire::{headers, reply};
 use crate::model::lock::Lock;
 use crate::model::version::Rejection;
 
@@ -45,10 +43,11 @@ pub(in crate::http) async fn write(
         return Err(denied.into());
     }
     let asked: WriteQuery = query::read(&request)?;
-    let body::Body { bytes, reservation } = body::read(&request, &mut payload, &domain, |size| {
-        states.check_write(&on.caller, &on.name, size)
-    })
-    .await?;
+    let body::ReceivedBody { bytes, reservation } =
+        body::read(&request, &mut payload, &domain, |size| {
+            states.check_write(&on.caller, &on.name, size)
+        })
+        .await?;
     let force = asked.force;
     let write = Write {
         bytes,
@@ -61,14 +60,14 @@ pub(in crate::http) async fn write(
     Ok(match written {
         Written::Stored(version) | Written::Unchanged(version) => reply::version(&version),
         Written::Locked(lock, kept) => {
-            let mut response = reply::lock_conflict(StatusCode::LOCKED, &lock);
+            let mut response = lock_conflict(StatusCode::LOCKED, &lock);
             response
                 .headers_mut()
-                .insert(reply::REJECTED_VERSION, kept.into());
+                .insert(headers::REJECTED_VERSION, kept.into());
             response
         }
         Written::Refused(refusal, kept) => {
-            error::refused(refusal.rejection.error_code(), &explain(refusal), kept)
+            error::refused(refusal.rejection.code(), &explain(refusal), kept)
         }
         Written::Denied(denied, kept) => error::denied(&denied, kept),
     })
@@ -86,14 +85,6 @@ fn explain(Refusal { rejection, why }: Refusal) -> String {
             why.to_owned()
         }
     }
-}
-
-/// The client's checksum of what it sends.
-pub(in crate::http) fn content_md5(request: &HttpRequest) -> Option<String> {
-    request
-        .headers()
-        .get("content-md5")
-        .map(|value| value.to_str().unwrap_or("not text").to_owned())
 }
 
 pub(in crate::http) async fn delete(
@@ -132,7 +123,7 @@ pub(in crate::http) async fn delete(
             .await?
         {
             Deleted::Done(version) => reply::json(&json!({ "deleted": true, "version": version })),
-            Deleted::Locked(lock) => reply::lock_conflict(StatusCode::LOCKED, &lock),
+            Deleted::Locked(lock) => lock_conflict(StatusCode::LOCKED, &lock),
         },
     )
 }

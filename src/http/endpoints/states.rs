@@ -5,15 +5,17 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::model::error_code::ErrorCode;
 use crate::domain::Domain;
 use crate::domain::states::StateFilter;
-use crate::http::wire::caller::Known;
+use crate::http::wire::caller::Authenticated;
 use crate::http::wire::error::ApiError;
-use crate::http::wire::query;
-use crate::http::wire::query::Whole;
+use crate::http::wire::query::{self, Whole};
 use crate::http::wire::reply;
-use crate::model::error_code::ErrorCode;
 use crate::model::name::{BuildingBlock, StateName, Workspace};
+
+/// The parameters of the list of states.
+pub(in crate::http) const PARAMETERS: &str = "workspace buildingBlock deleted locked limit after";
 
 #[derive(Deserialize)]
 struct ListQuery {
@@ -29,15 +31,14 @@ struct ListQuery {
 }
 
 pub(in crate::http) async fn list(
-    known: Known,
+    known: Authenticated,
     request: HttpRequest,
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
     let asked: ListQuery = query::read(&request)?;
-    let bad = |error: crate::model::name::BadName| {
-        ApiError::invalid(ErrorCode::BadQuery, error.to_string())
-    };
-    let limit = reply::page_size(&domain, asked.limit)?;
+    let bad =
+        |error: crate::model::name::BadName| ApiError::invalid(ErrorCode::BadQuery, error.to_string());
+    let limit = query::page_size(&domain, asked.limit)?;
     let filter = StateFilter {
         workspace: asked
             .workspace

@@ -8,10 +8,9 @@ use serde_json::json;
 
 use crate::domain::Domain;
 use crate::domain::history::transfers::Transfer;
-use crate::http::wire::body;
 use crate::http::wire::caller::OnState;
 use crate::http::wire::error::ApiError;
-use crate::http::wire::reply;
+use crate::http::wire::{body, reply};
 use crate::model::name::StateName;
 
 #[derive(Deserialize)]

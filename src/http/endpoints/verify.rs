@@ -4,13 +4,12 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
+use crate::model::error_code::ErrorCode;
 use crate::domain::Domain;
 use crate::domain::integrity::Wanted;
-use crate::http::wire::body;
-use crate::http::wire::caller::Known;
+use crate::http::wire::caller::Authenticated;
 use crate::http::wire::error::ApiError;
-use crate::http::wire::reply;
-use crate::model::error_code::ErrorCode;
+use crate::http::wire::{body, reply};
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -52,7 +51,7 @@ impl VerifyBody {
 }
 
 pub(in crate::http) async fn verify(
-    known: Known,
+    known: Authenticated,
     request: HttpRequest,
     mut payload: Payload,
     domain: Data<Domain>,
@@ -66,7 +65,7 @@ pub(in crate::http) async fn verify(
 }
 
 pub(in crate::http) async fn overview(
-    known: Known,
+    known: Authenticated,
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
     reply::list(&domain, &domain.integrity().overview(&known.0).await?)

@@ -5,20 +5,19 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::model::error_code::ErrorCode;
 use crate::domain::Domain;
 use crate::domain::history::VersionFilter;
-use crate::domain::history::purge::MAX_PURGED;
-use crate::domain::history::purge::Which;
-use crate::http::wire::body;
+use crate::domain::history::purge::{MAX_PURGED, Which};
 use crate::http::wire::caller::OnState;
 use crate::http::wire::error::ApiError;
-use crate::http::wire::query;
-use crate::http::wire::query::Whole;
-use crate::http::wire::query::WriteQuery;
-use crate::http::wire::reply;
-use crate::model::error_code::ErrorCode;
+use crate::http::wire::query::{self, Whole, WriteQuery};
+use crate::http::wire::{body, path, reply};
 use crate::model::name::StateName;
 use crate::model::version::{Kind, Rejection};
+
+/// The parameters of the list of versions.
+pub(in crate::http) const PARAMETERS: &str = "limit before kind intermediate";
 
 #[derive(Deserialize)]
 struct ListQuery {
@@ -34,7 +33,7 @@ pub(in crate::http) async fn list(
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
     let asked: ListQuery = query::read(&request)?;
-    let limit = reply::page_size(&domain, asked.limit)?;
+    let limit = query::page_size(&domain, asked.limit)?;
     if let Some(kind) = &asked.kind
         && Kind::parse(kind, Some(Rejection::Locked.code())).is_none()
     {
@@ -64,7 +63,7 @@ pub(in crate::http) async fn content(
 ) -> Result<HttpResponse, ApiError> {
     let content = domain
         .history()
-        .content(&on.caller, &on.name, reply::number(&request)?)
+        .content(&on.caller, &on.name, path::version(&request)?)
         .await?;
     Ok(reply::content(
         &request,
@@ -80,7 +79,7 @@ pub(in crate::http) async fn info(
 ) -> Result<HttpResponse, ApiError> {
     let version = domain
         .history()
-        .version(&on.caller, &on.name, reply::number(&request)?)?;
+        .version(&on.caller, &on.name, path::version(&request)?)?;
     Ok(reply::version(&version))
 }
 

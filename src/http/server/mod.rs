@@ -1,9 +1,13 @@
 //! The server: what it listens on, its time-outs, and its end, which waits for the requests under
 //! way.
 
+pub(super) mod files;
 pub(super) mod socket;
-pub(super) mod trace;
-pub(super) mod watch;
+
+mod guard;
+mod line;
+mod trace;
+mod watch;
 
 use std::any::Any;
 use std::io;
@@ -14,27 +18,19 @@ use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
+use actix_web::dev::{Extensions, ServerHandle};
 use actix_web::http::KeepAlive;
 use actix_web::middleware::from_fn;
 use actix_web::rt::net::{TcpStream, UnixStream};
-use actix_web::web::Data;
+use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, HttpServer};
-
 use tokio::task::JoinHandle;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
-use super::routes;
 use crate::config::TrustedProxies;
 use crate::domain::Domain;
 use crate::http::server::watch::Watch;
-use crate::http::wire::caller;
+use crate::http::wire::origin::{note_peer, peer_address};
 
-/// A connection's socket, once for the HTTP library and once for [`Watch`].
-const FILES_A_CONNECTION: u64 = 2;
-/// How many files are open beside connections, at most.
-const FILES_BESIDE: u64 = 128;
 /// How long requests under way may take when the server leaves.
 const SHUTDOWN_TIMEOUT_SECONDS: u64 = 30;
 
@@ -49,7 +45,7 @@ pub struct Bindings {
 }
 
 /// A server that runs.
-pub struct Running {
+pub struct RunningServer {
     /// Where clients reach it.
     pub address: Option<SocketAddr>,
     handle: ServerHandle,
@@ -57,7 +53,7 @@ pub struct Running {
     watch: JoinHandle<()>,
 }
 
-impl Running {
+impl RunningServer {
     /// Takes no more connections, finishes the requests under way, and ends.
     pub async fn stop(self) -> io::Result<()> {
         self.handle.stop(true).await;
@@ -70,48 +66,13 @@ impl Running {
     }
 }
 
-/// Lets this process have as many open files as so many connections need, and says how many
-/// connections it may have then.
-///
-/// Most systems allow a thousand files unless they are asked for more.
-pub fn allow_connections(wanted: usize) -> usize {
-    let limit = getrlimit(Resource::Nofile);
-    let needed = wanted as u64 * FILES_A_CONNECTION + FILES_BESIDE;
-    let most = limit.maximum.map_or(needed, |most| most.min(needed));
-    if limit.current.is_some_and(|current| current < most)
-        && let Err(error) = setrlimit(
-            Resource::Nofile,
-            Rlimit {
-                current: Some(most),
-                maximum: limit.maximum,
-            },
-        )
-    {
-        tracing::warn!(%error, "the limit of open files cannot be raised");
-    }
-    let files = getrlimit(Resource::Nofile).current.unwrap_or(needed);
-    let allowed = files.saturating_sub(FILES_BESIDE) / FILES_A_CONNECTION;
-    let allowed = usize::try_from(allowed)
-        .unwrap_or(usize::MAX)
-        .clamp(1, wanted);
-    if allowed < wanted {
-        tracing::warn!(
-            wanted,
-            allowed,
-            "the system allows fewer open files than --max-connections needs (ulimit -n, or \
-                LimitNOFILE= of systemd)"
-        );
-    }
-    allowed
-}
-
 fn socket_of(connection: &dyn Any) -> Option<BorrowedFd<'_>> {
     let tcp = connection.downcast_ref::<TcpStream>().map(AsFd::as_fd);
     tcp.or_else(|| connection.downcast_ref::<UnixStream>().map(AsFd::as_fd))
 }
 
-/// Lets the system close a connection whose other end takes nothing of an answer for so long; what
-/// is sent in pieces notices slow readers itself.
+/// Closes a connection whose other end takes nothing of an answer for so long. Answers that are
+/// sent in pieces notice slow readers themselves.
 fn hang_up_on_deaf(connection: &dyn Any, after: Duration) {
     let Some(stream) = connection.downcast_ref::<TcpStream>() else {
         return;
@@ -122,45 +83,44 @@ fn hang_up_on_deaf(connection: &dyn Any, after: Duration) {
     }
 }
 
-/// Serves the product on these bindings.
-pub fn start(
+/// Notes who is at the other end of a new connection, and watches it.
+fn on_connect(watch: &Arc<Watch>, pause: Duration) -> impl Fn(&dyn Any, &mut Extensions) + use<> {
+    let watch = Arc::clone(watch);
+    move |connection, data| {
+        note_peer(connection, data);
+        hang_up_on_deaf(connection, pause);
+        let peer = peer_address(connection);
+        if let Some(Ok(watched)) = socket_of(connection).map(|socket| watch.add(socket, peer)) {
+            data.insert(watched);
+        }
+    }
+}
+
+/// Serves these routes on these bindings.
+pub(super) fn start(
     domain: &Arc<Domain>,
     proxies: TrustedProxies,
     bindings: Bindings,
-) -> io::Result<Running> {
-    let limits = domain.limits().clone();
+    routes: fn(&mut ServiceConfig),
+) -> io::Result<RunningServer> {
+    let limits = domain.limits();
     let workers = bindings
         .workers
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get));
-    let domain = Data::from(Arc::clone(domain));
-    let proxies = Data::new(proxies);
+    let (data, proxies) = (Data::from(Arc::clone(domain)), Data::new(proxies));
     let app = move || {
         App::new()
-            .app_data(domain.clone())
+            .app_data(data.clone())
             .app_data(proxies.clone())
             .wrap(from_fn(trace::trace))
             .configure(routes)
     };
-    let (quiet, pause) = (
-        limits.idle_timeout + limits.header_timeout + limits.body_timeout,
-        limits.body_timeout,
-    );
     let watch = Watch::begin();
-    let watching = Arc::clone(&watch);
     let mut server = HttpServer::new(app)
-        .on_connect(move |connection, data| {
-            caller::note_peer(connection, data);
-            hang_up_on_deaf(connection, limits.body_timeout);
-            let peer = caller::peer_address(connection);
-            if let Some(Ok(watched)) =
-                socket_of(connection).map(|socket| watching.add(socket, peer))
-            {
-                data.insert(watched);
-            }
-        })
+        .on_connect(on_connect(&watch, limits.body_timeout))
         .client_request_timeout(limits.header_timeout)
-        // The library would give up a request for bytes behind it that make no sense as well;
-        // `Watch` tells them from a client that has gone.
+        // The library would also give up a request because of meaningless bytes behind it; `Watch`
+        // tells them from a client that has gone.
         .h1_allow_half_closed(true)
         .keep_alive(KeepAlive::Timeout(limits.idle_timeout))
         .max_connections(limits.max_connections.div_ceil(workers))
@@ -173,12 +133,12 @@ pub fn start(
         address = Some(tcp.local_addr()?);
         server = server.listen(tcp)?;
     }
+    let quiet = limits.idle_timeout + limits.header_timeout + limits.body_timeout;
     let server = server.run();
-    let handle = server.handle();
-    Ok(Running {
+    Ok(RunningServer {
         address,
-        handle,
+        handle: server.handle(),
         task: tokio::spawn(server),
-        watch: tokio::spawn(watch.run(quiet, pause)),
+        watch: tokio::spawn(watch.run(quiet, limits.body_timeout)),
     })
 }

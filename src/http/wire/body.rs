@@ -10,12 +10,12 @@ use actix_web::web::Payload;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::model::error_code::ErrorCode;
 use crate::domain::Domain;
 use crate::domain::engine::budget::Reservation;
 use crate::domain::error::Error;
 use crate::http::wire::error::ApiError;
-use crate::http::wire::pace::Pace;
-use crate::model::error_code::ErrorCode;
+use crate::http::wire::pace::PeerPace;
 
 /// The largest body of a call that takes a small JSON object.
 const MAX_SMALL_BODY: u64 = 64 * 1024;
@@ -27,7 +27,7 @@ const MAX_NAME: usize = 32;
 pub(in crate::http) const MAX_LOCK: u64 = 64 * 1024;
 
 /// A body in memory that is reserved for it.
-pub(in crate::http) struct Body {
+pub(in crate::http) struct ReceivedBody {
     pub(in crate::http) bytes: Vec<u8>,
     /// Comes back when this is dropped.
     pub(in crate::http) reservation: Reservation,
@@ -40,7 +40,7 @@ pub(in crate::http) async fn read(
     payload: &mut Payload,
     domain: &Domain,
     check: impl Fn(u64) -> Result<(), Error>,
-) -> Result<Body, ApiError> {
+) -> Result<ReceivedBody, ApiError> {
     let announced = request
         .headers()
         .get(CONTENT_LENGTH)
@@ -48,11 +48,11 @@ pub(in crate::http) async fn read(
         .unwrap_or(0);
     check(announced)?;
     let reservation = domain.reserve_for_body(announced)?;
-    let mut body = Body {
+    let mut body = ReceivedBody {
         bytes: Vec::with_capacity(usize::try_from(announced).unwrap_or(0)),
         reservation,
     };
-    let pace = Pace::begin(domain.limits().body_timeout);
+    let pace = PeerPace::begin(domain.limits().body_timeout);
     while let Some(chunk) = next(payload, pace.patience(body.bytes.len() as u64)).await? {
         check((body.bytes.len() + chunk.len()) as u64)?;
         body.take(&chunk, domain)?;
@@ -60,7 +60,7 @@ pub(in crate::http) async fn read(
     Ok(body)
 }
 
-impl Body {
+impl ReceivedBody {
     /// Takes the next piece. A body whose size was not announced grows in steps, each into memory
     /// that was reserved before.
     fn take(&mut self, chunk: &[u8], domain: &Domain) -> Result<(), Error> {
@@ -105,7 +105,10 @@ fn cut_short(error: &PayloadError) -> ApiError {
 }
 
 /// Refuses a body that is larger than `limit`.
-pub(in crate::http) fn at_most(limit: u64, code: ErrorCode) -> impl Fn(u64) -> Result<(), Error> {
+pub(in crate::http) fn at_most(
+    limit: u64,
+    code: ErrorCode,
+) -> impl Fn(u64) -> Result<(), Error> {
     move |size| {
         if size <= limit {
             return Ok(());
@@ -115,6 +118,14 @@ pub(in crate::http) fn at_most(limit: u64, code: ErrorCode) -> impl Fn(u64) -> R
             detail: format!("the body is larger than {limit} bytes, the most that is taken here"),
         })
     }
+}
+
+/// The client's checksum of what it sends.
+pub(in crate::http) fn content_md5(request: &HttpRequest) -> Option<String> {
+    request
+        .headers()
+        .get("content-md5")
+        .map(|value| value.to_str().unwrap_or("not text").to_owned())
 }
 
 /// Reads a small body.

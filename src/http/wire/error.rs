@@ -1,22 +1,20 @@
 //! From errors to answers: the only place that knows which status an error has.
 
-use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ACCEPT, ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
-use serde_json::{Map, Value, json};
+use actix_web::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, ResponseError};
+use serde_json::{Value, json};
 
-use crate::domain::Domain;
+use crate::model::error_code::ErrorCode;
 use crate::domain::error::{Error, whole_seconds};
 use crate::domain::history::rollback::NoRollback;
 use crate::domain::history::transfers::NotTransferred;
-use crate::http::wire::reply;
-use crate::model::error_code::ErrorCode;
-use crate::model::name::StateName;
+use crate::http::wire::headers::REJECTED_VERSION;
+use crate::http::wire::problem::{Problem, lock_conflict};
 
-/// The media type of RFC 9457.
-const PROBLEM: &str = "application/problem+json";
+/// The ways to prove who one is, as a 401 offers them.
+const BASIC: &str = "Basic realm=\"statekeep\", charset=\"UTF-8\"";
+const BEARER: &str = "Bearer realm=\"statekeep\"";
 /// How many seconds a client waits before it tries again when the server has much to do.
 const RETRY_SOON: u64 = 2;
 
@@ -32,11 +30,11 @@ pub(in crate::http) enum ApiError {
 }
 
 /// What the log says of a failure beside what the client is told.
-pub(in crate::http) struct Reason(pub(in crate::http) String);
+pub(in crate::http) struct FailureReason(pub(in crate::http) String);
 
 /// Why a request was refused with 401 or 403, for its line in the log and for the event; the client
 /// is not told.
-pub(in crate::http) struct Refused {
+pub(in crate::http) struct AccessRefused {
     /// `missing`, `malformed`, `unknown`, `expired` or `revoked` with 401, `scope` or `permission`
     /// with 403.
     pub(in crate::http) reason: &'static str,
@@ -44,7 +42,7 @@ pub(in crate::http) struct Refused {
     pub(in crate::http) key: Option<String>,
 }
 
-impl Refused {
+impl AccessRefused {
     fn because(error: &Error) -> Option<Self> {
         if let Error::Unauthorized(why) = error {
             return Some(Self {
@@ -113,217 +111,110 @@ impl ResponseError for ApiError {
     }
 
     fn error_response(&self) -> HttpResponse {
+        let detail = self.to_string();
         match self {
-            Self::Domain(Error::Locked(lock)) => reply::lock_conflict(StatusCode::LOCKED, lock),
-            Self::Domain(error) => domain_problem(error, &self.to_string()),
-            Self::SlowBody => problem(
-                StatusCode::REQUEST_TIMEOUT,
-                ErrorCode::SlowBody,
-                &self.to_string(),
-                Map::new(),
-            )
-            .force_close()
-            .finish_problem(),
+            Self::Domain(Error::Locked(lock)) => lock_conflict(StatusCode::LOCKED, lock),
+            Self::Domain(error) => noted(of_domain(error, &detail).finish(), error),
+            Self::SlowBody => Problem::new(self.status_code(), ErrorCode::SlowBody, &detail)
+                .force_close()
+                .finish(),
         }
     }
 }
 
-fn domain_problem(error: &Error, detail: &str) -> HttpResponse {
+fn of_domain(error: &Error, detail: &str) -> Problem {
     let (status, code) = status_and_code(error);
-    let mut problem = problem(status, code, detail, members(error));
+    let mut problem = Problem::new(status, code, detail);
     if let Error::Unauthorized(_) = error {
-        problem.builder.append_header((
-            WWW_AUTHENTICATE,
-            "Basic realm=\"statekeep\", charset=\"UTF-8\"",
-        ));
-        problem
-            .builder
-            .append_header((WWW_AUTHENTICATE, "Bearer realm=\"statekeep\""));
+        let challenges = [BASIC, BEARER].map(|challenge| (WWW_AUTHENTICATE, challenge));
+        problem = challenges.into_iter().fold(problem, Problem::header);
     }
-    if let Error::TooManyFailures(wait) = error {
-        // Whoever comes back when it is over is not too early.
-        problem
-            .builder
-            .insert_header((RETRY_AFTER, whole_seconds(*wait)));
-    } else if matches!(
-        status,
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
-    ) {
-        problem.builder.insert_header((RETRY_AFTER, RETRY_SOON));
+    if let Some(seconds) = retry_after(error, status) {
+        problem = problem.header((RETRY_AFTER, seconds));
     }
-    let mut response = problem.finish_problem();
-    if let Error::Internal(reason) | Error::Damaged(reason) = error {
-        response.extensions_mut().insert(Reason(reason.clone()));
+    match member(error) {
+        Some((name, value)) => problem.member(name, value),
+        None => problem,
     }
-    if let Some(refused) = Refused::because(error) {
-        response.extensions_mut().insert(refused);
-    }
-    response
 }
 
-/// What a problem says beside its code, for programs.
-fn members(error: &Error) -> Map<String, Value> {
-    let mut more = Map::new();
+/// How many seconds the client waits before it tries again.
+fn retry_after(error: &Error, status: StatusCode) -> Option<u64> {
+    if let Error::TooManyFailures(wait) = error {
+        return Some(whole_seconds(*wait));
+    }
+    let is_busy = status == StatusCode::TOO_MANY_REQUESTS;
+    (is_busy || status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_SOON)
+}
+
+/// The member of a problem beside its code, for programs.
+fn member(error: &Error) -> Option<(&'static str, Value)> {
     if let Error::Moved { to, .. } = error {
-        more.insert(
-            "moved_to".to_owned(),
-            json!({ "workspace": to.workspace, "buildingBlock": to.block, "address": to.path() }),
-        );
+        let address = to.path();
+        return Some((
+            "moved_to",
+            json!({ "workspace": to.workspace, "buildingBlock": to.block, "address": address }),
+        ));
     }
     if let Error::Transferred { to, .. } | Error::NotTransferred(NotTransferred::Begun(to)) = error
     {
-        more.insert("to".to_owned(), json!(to));
+        return Some(("to", json!(to)));
     }
     if let Error::NoRollback(NoRollback::NotCurrent { current, .. }) = error {
-        more.insert("current".to_owned(), json!(current));
+        return Some(("current", json!(current)));
     }
     if let Error::NotTransferred(NotTransferred::NotCurrent { current, .. }) = error {
-        more.insert("current".to_owned(), json!(current));
+        return Some(("current", json!(current)));
     }
-    more
+    None
 }
 
-/// A problem of RFC 9457 that is not sent yet.
-struct Problem {
-    builder: HttpResponseBuilder,
-    body: Map<String, Value>,
-}
-
-impl Problem {
-    fn force_close(mut self) -> Self {
-        self.builder.force_close();
-        self
+/// Notes on an answer the part of an error that the client is not told.
+fn noted(mut response: HttpResponse, error: &Error) -> HttpResponse {
+    let mut extensions = response.extensions_mut();
+    if let Error::Internal(reason) | Error::Damaged(reason) = error {
+        extensions.insert(FailureReason(reason.clone()));
     }
-
-    fn finish_problem(mut self) -> HttpResponse<BoxBody> {
-        self.builder
-            .insert_header((CONTENT_TYPE, PROBLEM))
-            .body(Value::Object(self.body).to_string())
+    if let Some(refused) = AccessRefused::because(error) {
+        extensions.insert(refused);
     }
-}
-
-fn problem(status: StatusCode, code: ErrorCode, detail: &str, more: Map<String, Value>) -> Problem {
-    let title = status.canonical_reason().unwrap_or("Error");
-    let mut body = Map::new();
-    body.insert("title".to_owned(), json!(title));
-    body.insert("status".to_owned(), json!(status.as_u16()));
-    body.insert("code".to_owned(), json!(code));
-    body.insert("detail".to_owned(), json!(detail));
-    body.extend(more);
-    Problem {
-        builder: HttpResponse::build(status),
-        body,
-    }
+    drop(extensions);
+    response
 }
 
 /// A state that was refused though it is valid: why, and the number that it is kept under.
 pub(in crate::http) fn refused(code: ErrorCode, why: &str, kept: u64) -> HttpResponse {
     let detail = format!(
-        "{why}; nothing was overwritten, and what was sent is kept as version {kept} (GET \
-            …/versions/{kept}): read the state again before you write"
+        "{why}; nothing was overwritten, and what was sent is kept as version {kept} \
+        (GET …/versions/{kept}): read the state again before you write"
     );
-    with_kept(StatusCode::CONFLICT, code, &detail, kept)
+    with_kept(Problem::new(StatusCode::CONFLICT, code, &detail), kept)
 }
 
 /// A valid state by a key that may not write it: why, and the number that it is kept under.
 pub(in crate::http) fn denied(why: &Error, kept: u64) -> HttpResponse {
     let detail = format!(
         "{why}; nothing was overwritten, and what was sent is kept as version {kept}, which a \
-            rollback makes current"
+        rollback makes current"
     );
     let (status, code) = status_and_code(why);
-    let mut response = with_kept(status, code, &detail, kept);
-    if let Some(refused) = Refused::because(why) {
-        response.extensions_mut().insert(refused);
-    }
-    response
+    noted(with_kept(Problem::new(status, code, &detail), kept), why)
 }
 
-fn with_kept(status: StatusCode, code: ErrorCode, detail: &str, kept: u64) -> HttpResponse {
-    let more = Map::from_iter([("rejected_version".to_owned(), json!(kept))]);
-    let mut problem = problem(status, code, detail, more);
+fn with_kept(problem: Problem, kept: u64) -> HttpResponse {
     problem
-        .builder
-        .insert_header((reply::REJECTED_VERSION, kept));
-    problem.finish_problem()
-}
-
-/// Whatever no route knows.
-pub(in crate::http) async fn unknown_path(request: HttpRequest) -> HttpResponse {
-    not_found(&request)
-}
-
-/// A path where nothing is. Terraform takes 404 for "no state" and makes everything again, so only
-/// a browser is told in this way, and only outside the API; a program is told the address that it
-/// may have meant.
-pub(in crate::http) fn not_found(request: &HttpRequest) -> HttpResponse {
-    let path = request.path();
-    if !path.contains("/api") && accepts_pages(request) {
-        let detail = "there is nothing at this path; the status page is at /";
-        return problem(
-            StatusCode::NOT_FOUND,
-            ErrorCode::NotFound,
-            detail,
-            Map::new(),
-        )
-        .finish_problem();
-    }
-    let base = request
-        .app_data::<Data<Domain>>()
-        .map_or("", |domain| domain.base_url());
-    let address = state_in(path).map_or_else(
-        || format!("a state's address is {base}/api/terraform/state/workspace/WORKSPACE/buildingblock/BUILDINGBLOCK"),
-        |name| format!("did you mean {base}{}? See that no proxy in between changes the path", name.path()),
-    );
-    let detail = format!("there is nothing at this path; {address}");
-    problem(
-        StatusCode::BAD_REQUEST,
-        ErrorCode::BadAddress,
-        &detail,
-        Map::new(),
-    )
-    .finish_problem()
-}
-
-/// Whether a client asks for pages by their name, as browsers do and no program that keeps states
-/// does.
-fn accepts_pages(request: &HttpRequest) -> bool {
-    let lists = request
-        .headers()
-        .get_all(ACCEPT)
-        .filter_map(|value| value.to_str().ok());
-    lists.flat_map(|list| list.split(',')).any(|kind| {
-        let mut parts = kind.split(';').map(|part| part.trim().to_ascii_lowercase());
-        let is_page = parts.next().is_some_and(|name| name == "text/html");
-        // Named with the weight 0, it is not wanted.
-        is_page
-            && !parts.any(|weight| {
-                weight
-                    .strip_prefix("q=")
-                    .and_then(|weight| weight.parse::<f32>().ok())
-                    .is_some_and(|weight| weight <= 0.0)
-            })
-    })
-}
-
-/// The state that a path seems to mean, whatever stands around it.
-fn state_in(path: &str) -> Option<StateName> {
-    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-    let named = parts.windows(4).find(|four| {
-        four[0].eq_ignore_ascii_case("workspace") && four[2].eq_ignore_ascii_case("buildingblock")
-    })?;
-    StateName::parse(named[1], named[3]).ok()
+        .member("rejected_version", json!(kept))
+        .header((REJECTED_VERSION, kept))
+        .finish()
 }
 
 /// A method that a path does not offer.
 pub(in crate::http) fn method_not_allowed(allow: &str) -> HttpResponse {
-    let detail = format!("this path offers {allow}");
-    let mut problem = problem(
+    let (status, detail) = (
         StatusCode::METHOD_NOT_ALLOWED,
-        ErrorCode::MethodNotAllowed,
-        &detail,
-        Map::new(),
+        format!("this path offers {allow}"),
     );
-    problem.builder.insert_header((ALLOW, allow));
-    problem.finish_problem()
+    Problem::new(status, ErrorCode::MethodNotAllowed, &detail)
+        .header((ALLOW, allow))
+        .finish()
 }

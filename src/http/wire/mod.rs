@@ -1,12 +1,20 @@
-//! What all calls share: who asks, bodies within their bounds, queries, answers and errors as the
+//! Shared by all calls: who asks, bodies within their bounds, queries, answers and errors as the
 //! documents have them.
 
-pub(super) mod answer;
+pub(super) mod headers;
+pub(super) mod problem;
+
+pub(super) mod error;
+pub(super) mod route;
+
 pub(super) mod body;
 pub(super) mod caller;
-pub(super) mod error;
-pub(super) mod guard;
+pub(super) mod credentials;
+pub(super) mod origin;
 pub(super) mod pace;
+pub(super) mod paced;
+pub(super) mod path;
 pub(super) mod query;
 pub(super) mod redirected;
 pub(super) mod reply;
+pub(super) mod unknown;

@@ -12,12 +12,12 @@ use crate::model::clock;
 const LEAST_RATE: u64 = 8 * 1024;
 
 /// The pace of one body or answer.
-pub(in crate::http) struct Pace {
+pub(in crate::http) struct PeerPace {
     since: Instant,
     pause: Duration,
 }
 
-impl Pace {
+impl PeerPace {
     /// Begins now. `pause` is how long nothing may happen.
     pub(in crate::http) fn begin(pause: Duration) -> Self {
         Self {
@@ -41,7 +41,7 @@ mod tests {
     #[test]
     fn a_pause_is_allowed_and_a_trickle_is_not() {
         let pause = Duration::from_secs(30);
-        let begun = |ago| Pace {
+        let begun = |ago| PeerPace {
             since: clock::monotonic()
                 .checked_sub(Duration::from_secs(ago))
                 .unwrap(),

@@ -9,28 +9,22 @@
 use std::str::FromStr;
 
 use actix_web::HttpRequest;
-use actix_web::http::Method;
 use actix_web::web::Query;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 
-use crate::http::Route;
-use crate::http::wire::error::ApiError;
 use crate::model::error_code::ErrorCode;
+use crate::domain::Domain;
+use crate::http::wire::error::ApiError;
+use crate::http::wire::route::{Route, Takes};
 
 /// The parameters of a state's own address that are ours.
 const OURS: [&str; 2] = ["ID", "force"];
 /// How much of a name that a client made up is repeated, in characters.
 const MAX_NAME: usize = 40;
 
-/// Which parameters a call takes.
-#[derive(Clone, Copy)]
-pub(in crate::http) enum Takes {
-    /// These, separated by spaces; none where it is empty.
-    These(&'static str),
-    /// It is the state protocol's: of ours these, and any that are not ours, which it leaves alone.
-    Ours(&'static str),
-}
+/// How many rows a list's page has unless it is told otherwise.
+const DEFAULT_PAGE: u32 = 50;
 
 /// Refuses a query that its call does not take.
 pub(in crate::http) fn judge(request: &HttpRequest) -> Result<(), ApiError> {
@@ -42,14 +36,14 @@ pub(in crate::http) fn judge(request: &HttpRequest) -> Result<(), ApiError> {
             return Err(bad("the query is not percent-encoded as it has to be"));
         };
         match takes {
-            Takes::These(names) if !has(names, &name) => return Err(unknown(&name, names)),
-            Takes::Ours(names) if OURS.contains(&name.as_str()) && !has(names, &name) => {
+            Takes::Only(names) if !has(names, &name) => return Err(unknown(&name, names)),
+            Takes::Protocol(names) if OURS.contains(&name.as_str()) && !has(names, &name) => {
                 return Err(in_the_address(&name));
             }
-            Takes::These(_) | Takes::Ours(_) => {}
+            Takes::Only(_) | Takes::Protocol(_) => {}
         }
     }
-    if let Takes::Ours(names) = takes
+    if let Takes::Protocol(names) = takes
         && !names.is_empty()
     {
         read::<WriteQuery>(request)?;
@@ -59,19 +53,11 @@ pub(in crate::http) fn judge(request: &HttpRequest) -> Result<(), ApiError> {
 
 /// Whether a call is one of the state protocol, which programs make by themselves.
 pub(in crate::http) fn is_protocol(request: &HttpRequest) -> bool {
-    matches!(takes(request), Some(Takes::Ours(_)))
+    matches!(takes(request), Some(Takes::Protocol(_)))
 }
 
 fn takes(request: &HttpRequest) -> Option<Takes> {
     request.app_data::<Route>()?.takes(request.method())
-}
-
-/// What one method of a route takes.
-pub(in crate::http) fn of_method(taken: &[(Method, Takes)], method: &Method) -> Option<Takes> {
-    taken
-        .iter()
-        .find(|(known, _)| known == method)
-        .map(|(_, takes)| *takes)
 }
 
 fn segments(request: &HttpRequest) -> impl Iterator<Item = &str> {
@@ -190,6 +176,22 @@ fn explain<T: DeserializeOwned>(request: &HttpRequest, error: &str) -> ApiError 
         None => bad(format!(
             "the query makes no sense: {}",
             why(error.to_owned())
+        )),
+    }
+}
+
+/// How many rows a list's page is to have, within what is allowed.
+pub(in crate::http) fn page_size(
+    domain: &Domain,
+    limit: Option<Whole<u32>>,
+) -> Result<u32, ApiError> {
+    let most = domain.limits().max_page;
+    match limit.map(Whole::get) {
+        None => Ok(DEFAULT_PAGE.min(most)),
+        Some(limit) if (1..=most).contains(&limit) => Ok(limit),
+        Some(_) => Err(ApiError::invalid(
+            ErrorCode::BadQuery,
+            format!("limit has to be from 1 to {most}"),
         )),
     }
 }

@@ -7,12 +7,13 @@ use actix_web::http::header::REFERER;
 use actix_web::web::Data;
 use actix_web::{HttpMessage as _, HttpRequest};
 
-use crate::domain::Domain;
-use crate::http::wire::caller;
-use crate::http::wire::caller::KnownAs;
-use crate::http::wire::error::ApiError;
-use crate::http::wire::query;
 use crate::model::error_code::ErrorCode;
+use crate::domain::Domain;
+use crate::http::wire::credentials::{KnownAs, authenticate};
+use crate::http::wire::error::ApiError;
+use crate::http::wire::origin::origin_of;
+use crate::http::wire::path;
+use crate::http::wire::query::is_protocol;
 use crate::model::name::StateName;
 
 /// How much of the address that was asked first is noted, in characters.
@@ -20,12 +21,12 @@ const MAX_FROM: usize = 200;
 
 /// Refuses a request of the state protocol behind a redirect, and notes it for a person.
 pub(in crate::http) async fn refuse(request: &HttpRequest) -> Result<(), ApiError> {
-    if !query::is_protocol(request) || !request.headers().contains_key(REFERER) {
+    if !is_protocol(request) || !request.headers().contains_key(REFERER) {
         return Ok(());
     }
     // Who it was is known where the credentials came along; a redirect to another host loses them.
-    let known = caller::authenticate(request).await.is_ok();
-    let Ok(name) = caller::name_in(request) else {
+    let known = authenticate(request).await.is_ok();
+    let Ok(name) = path::state(request) else {
         return Ok(());
     };
     let Some(domain) = request.app_data::<Data<Domain>>() else {
@@ -38,7 +39,7 @@ pub(in crate::http) async fn refuse(request: &HttpRequest) -> Result<(), ApiErro
         .map(|known| &known.0);
     domain.events().note_redirected(
         actor,
-        &caller::origin_of(&extensions, request),
+        &origin_of(&extensions, request),
         &name,
         &from(request),
     );

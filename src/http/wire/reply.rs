@@ -3,10 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::http::StatusCode;
-use actix_web::http::header::{
-    ETAG, Header as _, HeaderName, HttpDate, IfNoneMatch, LAST_MODIFIED,
-};
+use actix_web::http::header::{ETAG, Header as _, HttpDate, IfNoneMatch, LAST_MODIFIED};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -14,24 +11,12 @@ use serde_json::{Value, json};
 use crate::domain::error::Error;
 use crate::domain::states::{Content, Listed};
 use crate::domain::{Domain, LeasedBytes};
-use crate::http::wire::answer::Answer;
 use crate::http::wire::error::ApiError;
-use crate::http::wire::query::Whole;
+use crate::http::wire::headers::VERSION;
+use crate::http::wire::paced::PacedBytes;
 use crate::model::clock::Timestamp;
-use crate::model::error_code::ErrorCode;
 use crate::model::lock::{HeldLock, Lock};
 use crate::model::version::Version;
-
-/// The number of the version that an answer is about.
-pub(in crate::http) const VERSION: HeaderName = HeaderName::from_static("statekeep-version");
-/// The number under which a refused state is kept.
-pub(in crate::http) const REJECTED_VERSION: HeaderName =
-    HeaderName::from_static("statekeep-rejected-version");
-/// The code of an answer whose body is a lock.
-pub(in crate::http) const CODE: HeaderName = HeaderName::from_static("statekeep-code");
-
-/// How many rows a list's page has unless it is told otherwise.
-const DEFAULT_PAGE: u32 = 50;
 
 /// The bytes of a state, or 304 when the client has them. Whoever reads them may pause for so long.
 pub(in crate::http) fn content(
@@ -61,7 +46,7 @@ pub(in crate::http) fn content(
     }
     response
         .content_type("application/json")
-        .body(Answer::new(content.bytes, pause))
+        .body(PacedBytes::new(content.bytes, pause))
 }
 
 /// JSON.
@@ -79,14 +64,6 @@ pub(in crate::http) fn version(version: &Version) -> HttpResponse {
 /// A lock, as its holder sent it.
 pub(in crate::http) fn lock(lock: &Lock) -> HttpResponse {
     HttpResponse::Ok()
-        .content_type("application/json")
-        .body(lock.text.clone())
-}
-
-/// The lock that is in the way, as its holder sent it.
-pub(in crate::http) fn lock_conflict(status: StatusCode, lock: &Lock) -> HttpResponse {
-    HttpResponse::build(status)
-        .insert_header((CODE, ErrorCode::Locked.as_str()))
         .content_type("application/json")
         .body(lock.text.clone())
 }
@@ -122,30 +99,6 @@ pub(in crate::http) fn listed(state: &Listed, base_url: &str) -> Value {
     })
 }
 
-/// The version that a path names.
-pub(in crate::http) fn number(request: &HttpRequest) -> Result<u64, ApiError> {
-    let part = request.match_info().get("number").unwrap_or_default();
-    Whole::parse(part)
-        .map(Whole::get)
-        .ok_or_else(|| ApiError::invalid(ErrorCode::BadAddress, "a version's number is 1, 2, 3, …"))
-}
-
-/// How many rows a list's page is to have, within what is allowed.
-pub(in crate::http) fn page_size(
-    domain: &Domain,
-    limit: Option<Whole<u32>>,
-) -> Result<u32, ApiError> {
-    let most = domain.limits().max_page;
-    match limit.map(Whole::get) {
-        None => Ok(DEFAULT_PAGE.min(most)),
-        Some(limit) if (1..=most).contains(&limit) => Ok(limit),
-        Some(_) => Err(ApiError::invalid(
-            ErrorCode::BadQuery,
-            format!("limit has to be from 1 to {most}"),
-        )),
-    }
-}
-
 /// A list. It may be long and its reader slow, so its memory is reserved like that of a state.
 pub(in crate::http) fn list(
     domain: &Domain,
@@ -159,7 +112,7 @@ pub(in crate::http) fn list(
 pub(in crate::http) fn made(domain: &Domain, bytes: Arc<LeasedBytes>) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("application/json")
-        .body(Answer::new(bytes, domain.limits().body_timeout))
+        .body(PacedBytes::new(bytes, domain.limits().body_timeout))
 }
 
 /// What to give as the next page's start: the last row's, when there may be more.

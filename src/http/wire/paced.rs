@@ -11,17 +11,17 @@ use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
 
 use crate::domain::LeasedBytes;
-use crate::http::wire::pace::Pace;
+use crate::http::wire::pace::PeerPace;
 
 /// How much is handed over at a time: all of most states, and never so much that a connection holds
 /// a copy of a large one.
 const PIECE: usize = 64 * 1024;
 
 /// An answer under way. Its memory is reserved until the last piece is with the system.
-pub(in crate::http) struct Answer {
+pub(in crate::http) struct PacedBytes {
     rest: Bytes,
     sent: u64,
-    pace: Pace,
+    pace: PeerPace,
 }
 
 struct Shared(Arc<LeasedBytes>);
@@ -32,18 +32,18 @@ impl AsRef<[u8]> for Shared {
     }
 }
 
-impl Answer {
+impl PacedBytes {
     /// An answer whose reader may pause for so long.
     pub(in crate::http) fn new(bytes: Arc<LeasedBytes>, pause: Duration) -> Self {
         Self {
             rest: Bytes::from_owner(Shared(bytes)),
             sent: 0,
-            pace: Pace::begin(pause),
+            pace: PeerPace::begin(pause),
         }
     }
 }
 
-impl MessageBody for Answer {
+impl MessageBody for PacedBytes {
     type Error = io::Error;
 
     fn size(&self) -> BodySize {

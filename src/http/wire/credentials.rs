@@ -1,0 +1,65 @@
+//! The credentials of a request, turned into a [`Caller`] before anything else of it is looked at.
+
+use actix_web::http::header::AUTHORIZATION;
+use actix_web::web::Data;
+use actix_web::{HttpMessage as _, HttpRequest};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::domain::Domain;
+use crate::domain::error::Error;
+use crate::http::wire::error::ApiError;
+use crate::http::wire::origin::{is_at_the_machine, origin};
+use crate::model::caller::{Actor, Caller};
+use crate::model::secret::Secret;
+
+/// The key of a request, for its line in the log and for the event if it is refused.
+pub(in crate::http) struct KnownAs(pub(in crate::http) Actor);
+
+/// Finds out who sent a request. Without credentials the data directory's socket means the
+/// operator.
+pub(in crate::http) async fn authenticate(request: &HttpRequest) -> Result<Caller, ApiError> {
+    let Some(domain) = request.app_data::<Data<Domain>>() else {
+        return Err(Error::Internal("no domain".to_owned()).into());
+    };
+    let origin = origin(request);
+    let has_credentials = request.headers().contains_key(AUTHORIZATION);
+    let caller = if is_at_the_machine(request) && !has_credentials {
+        Caller::operator(origin)
+    } else {
+        domain
+            .logins()
+            .authenticate(credentials(request).as_ref(), origin)
+            .await?
+    };
+    request
+        .extensions_mut()
+        .insert(KnownAs(caller.actor.clone()));
+    Ok(caller)
+}
+
+/// The secret or token that a request carries. Credentials that cannot be read are an empty one, so
+/// that they are refused as bad ones and not as missing ones.
+fn credentials(request: &HttpRequest) -> Option<Secret> {
+    let unreadable = || Secret::new(String::new());
+    request
+        .headers()
+        .contains_key(AUTHORIZATION)
+        .then(|| presented(request).unwrap_or_else(unreadable))
+}
+
+/// The secret or token that a request carries, if it can be read.
+pub(in crate::http) fn presented(request: &HttpRequest) -> Option<Secret> {
+    let header = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, value) = header.split_once(' ')?;
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(Secret::new(value.trim().to_owned()));
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = String::from_utf8(STANDARD.decode(value.trim()).ok()?).ok()?;
+    decoded
+        .split_once(':')
+        .map(|(_, password)| Secret::new(password.to_owned()))
+}

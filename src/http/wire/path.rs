@@ -1,0 +1,25 @@
+//! The names and numbers in the path of a request.
+
+use actix_web::HttpRequest;
+
+use crate::model::error_code::ErrorCode;
+use crate::http::wire::error::ApiError;
+use crate::http::wire::query::Whole;
+use crate::model::name::{BadName, StateName};
+
+/// One part of the path; empty if the route has no such part.
+pub(in crate::http) fn part<'r>(request: &'r HttpRequest, name: &str) -> &'r str {
+    request.match_info().get(name).unwrap_or_default()
+}
+
+/// The state in the path.
+pub(in crate::http) fn state(request: &HttpRequest) -> Result<StateName, BadName> {
+    StateName::parse(part(request, "workspace"), part(request, "block"))
+}
+
+/// The number of the version in the path.
+pub(in crate::http) fn version(request: &HttpRequest) -> Result<u64, ApiError> {
+    Whole::parse(part(request, "number"))
+        .map(Whole::get)
+        .ok_or_else(|| ApiError::invalid(ErrorCode::BadAddress, "a version's number is 1, 2, 3, …"))
+}

@@ -1,0 +1,66 @@
+//! Paths that no route has. A browser is told 404, a program the address that it may have meant.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::ACCEPT;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+
+use crate::model::error_code::ErrorCode;
+use crate::domain::Domain;
+use crate::http::wire::problem::Problem;
+use crate::model::name::StateName;
+
+/// Whatever no route knows.
+pub(in crate::http) async fn path(request: HttpRequest) -> HttpResponse {
+    not_found(&request)
+}
+
+/// A path where nothing is. Terraform takes 404 for "no state" and makes everything again, so only
+/// a browser is told in this way, and only outside the API; a program is told the address that it
+/// may have meant.
+pub(in crate::http) fn not_found(request: &HttpRequest) -> HttpResponse {
+    let path = request.path();
+    if !path.contains("/api") && accepts_pages(request) {
+        let detail = "there is nothing at this path; the status page is at /";
+        return Problem::new(StatusCode::NOT_FOUND, ErrorCode::NotFound, detail).finish();
+    }
+    let base = request
+        .app_data::<Data<Domain>>()
+        .map_or("", |domain| domain.base_url());
+    let address = state_in(path).map_or_else(
+        || format!("a state's address is {base}/api/terraform/state/workspace/WORKSPACE/buildingblock/BUILDINGBLOCK"),
+        |name| format!("did you mean {base}{}? See that no proxy in between changes the path", name.path()),
+    );
+    let detail = format!("there is nothing at this path; {address}");
+    Problem::new(StatusCode::BAD_REQUEST, ErrorCode::BadAddress, &detail).finish()
+}
+
+/// Whether a client asks for pages by their name, as browsers do and no program that keeps states
+/// does.
+fn accepts_pages(request: &HttpRequest) -> bool {
+    let lists = request
+        .headers()
+        .get_all(ACCEPT)
+        .filter_map(|value| value.to_str().ok());
+    lists.flat_map(|list| list.split(',')).any(|kind| {
+        let mut parts = kind.split(';').map(|part| part.trim().to_ascii_lowercase());
+        let is_page = parts.next().is_some_and(|name| name == "text/html");
+        // Named with the weight 0, it is not wanted.
+        is_page
+            && !parts.any(|weight| {
+                weight
+                    .strip_prefix("q=")
+                    .and_then(|weight| weight.parse::<f32>().ok())
+                    .is_some_and(|weight| weight <= 0.0)
+            })
+    })
+}
+
+/// The state that a path seems to mean, whatever stands around it.
+fn state_in(path: &str) -> Option<StateName> {
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let named = parts.windows(4).find(|four| {
+        four[0].eq_ignore_ascii_case("workspace") && four[2].eq_ignore_ascii_case("buildingblock")
+    })?;
+    StateName::parse(named[1], named[3]).ok()
+}
