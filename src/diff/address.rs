@@ -79,7 +79,7 @@ impl fmt::Display for Quoted<'_> {
 
 /// A resource instance, told from every other one in its state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Address<'s> {
+pub struct ResourceAddress<'s> {
     /// As in `module.a[0].module.b`; empty for the root module.
     pub module: Cow<'s, str>,
     /// `managed` or `data`.
@@ -93,7 +93,7 @@ pub struct Address<'s> {
 }
 
 /// As Terraform prints it.
-impl fmt::Display for Address<'_> {
+impl fmt::Display for ResourceAddress<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.module.is_empty() {
             write!(f, "{}.", Printable(&self.module))?;
@@ -143,11 +143,11 @@ mod tests {
             index(r#""\u001b[31m\u0085\ud83d\ude00""#),
             r#"["\u001b[31m\u0085😀"]"#
         );
-        let address = Address {
+        let address = ResourceAddress {
             name: Cow::Borrowed("a\u{1b}\u{202e}"),
             kind: Cow::Borrowed("t"),
             mode: Cow::Borrowed("managed"),
-            ..Address::default()
+            ..ResourceAddress::default()
         };
         assert_eq!(address.to_string(), r"t.a\u001b\u202e");
     }

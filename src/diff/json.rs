@@ -167,7 +167,7 @@ fn with_replacements(inner: &str) -> String {
 
 /// What a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum JsonKind {
     Object,
     List,
     Text,
@@ -194,13 +194,13 @@ impl<'t> Value<'t> {
         &self.tree.text[start as usize..end as usize]
     }
 
-    pub(super) fn kind(self) -> Kind {
+    pub(super) fn kind(self) -> JsonKind {
         match self.tree.text.as_bytes()[self.node().start as usize] {
-            b'{' => Kind::Object,
-            b'[' => Kind::List,
-            b'"' => Kind::Text,
-            b'-' | b'0'..=b'9' => Kind::Number,
-            _ => Kind::Word,
+            b'{' => JsonKind::Object,
+            b'[' => JsonKind::List,
+            b'"' => JsonKind::Text,
+            b'-' | b'0'..=b'9' => JsonKind::Number,
+            _ => JsonKind::Word,
         }
     }
 
@@ -313,7 +313,7 @@ type Pair<'t> = (Step<'t>, Option<Value<'t>>, Option<Value<'t>>);
 impl<'t> Pairs<'t> {
     /// Of two values of the same kind that have something inside.
     pub(super) fn of(before: Value<'t>, after: Value<'t>) -> Self {
-        if before.kind() == Kind::Object {
+        if before.kind() == JsonKind::Object {
             return Self::Objects {
                 before: before.members().into_iter(),
                 after: after.members().into_iter(),
@@ -390,17 +390,17 @@ pub(super) fn relation(before: Value<'_>, after: Value<'_>, depth: usize) -> Rel
     };
     match (before.kind(), after.kind()) {
         (one, other) if one != other => Relation::Different,
-        (Kind::Object | Kind::List, _)
+        (JsonKind::Object | JsonKind::List, _)
             if depth < SHORTCUT_DEPTH && before.text() == after.text() =>
         {
             Relation::Same
         }
-        (Kind::Object | Kind::List, _) => Relation::Inside,
-        (Kind::Text, _) => {
+        (JsonKind::Object | JsonKind::List, _) => Relation::Inside,
+        (JsonKind::Text, _) => {
             of(before.text() == after.text() || unquoted(before.text()) == unquoted(after.text()))
         }
-        (Kind::Number, _) => of(number::same(before.text(), after.text())),
-        (Kind::Word, _) => of(before.text() == after.text()),
+        (JsonKind::Number, _) => of(number::same(before.text(), after.text())),
+        (JsonKind::Word, _) => of(before.text() == after.text()),
     }
 }
 

@@ -10,10 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::NotComparable;
-use super::address::{Address, Index};
+use super::address::{Index, ResourceAddress};
+use super::instance::{Instance, Meta, Object, Output, push};
+use super::not_comparable::NotComparable;
 use super::reading::{Raw, Text, read_members};
-use super::state::{Instance, Meta, Object, Output, push};
 
 /// The first name in the path of each module.
 const ROOT: &str = "root";
@@ -23,13 +23,13 @@ const WITH_MARKS: i64 = 2;
 const WITH_LENGTHS_OF_MAPS: i64 = 3;
 
 #[derive(Default)]
-pub(super) struct Module<'a> {
+pub(super) struct LegacyModule<'a> {
     path: Vec<Text<'a>>,
     outputs: BTreeMap<Text<'a>, &'a RawValue>,
     resources: BTreeMap<Text<'a>, Resource<'a>>,
 }
 
-read_members!(Module { "path" => path, "outputs" => outputs, "resources" => resources });
+read_members!(LegacyModule { "path" => path, "outputs" => outputs, "resources" => resources });
 
 #[derive(Default)]
 struct Resource<'a> {
@@ -51,7 +51,7 @@ struct Written<'a> {
 
 read_members!(Written { "id" => id, "attributes" => attributes, "meta" => meta, "tainted" => tainted });
 
-impl Module<'_> {
+impl LegacyModule<'_> {
     /// As format 4 writes it: `module.a.module.b`.
     fn address(&self) -> String {
         let names = self
@@ -71,7 +71,7 @@ type Taken<'a> = (BTreeMap<Text<'a>, Output<'a>>, Vec<Instance<'a>>);
 
 /// Takes modules apart, up to so many objects.
 pub(super) fn take(
-    modules: Vec<Module<'_>>,
+    modules: Vec<LegacyModule<'_>>,
     format: i64,
     most: usize,
 ) -> Result<Taken<'_>, NotComparable> {
@@ -119,7 +119,7 @@ fn output(raw: &RawValue, format: i64) -> Result<Output<'_>, NotComparable> {
 }
 
 fn object<'a>(
-    address: &Address<'a>,
+    address: &ResourceAddress<'a>,
     resource: &Resource<'a>,
     written: &Written<'a>,
     format: i64,
@@ -166,7 +166,7 @@ fn of_the_provider(meta: Raw<'_>) -> (Option<String>, Option<Cow<'_, str>>) {
 }
 
 /// As the programs name the provider of an object.
-fn provider(address: &Address<'_>, written: &str) -> String {
+fn provider(address: &ResourceAddress<'_>, written: &str) -> String {
     if written.contains("provider.") {
         return written.to_owned();
     }
@@ -248,7 +248,7 @@ fn name_lengths_of_maps(texts: &mut BTreeMap<String, String>) -> bool {
 }
 
 /// From `type.name`, `type.name.0` or `data.type.name`.
-fn address(module: &str, key: &str) -> Address<'static> {
+fn address(module: &str, key: &str) -> ResourceAddress<'static> {
     let (mode, rest) = key
         .strip_prefix("data.")
         .map_or(("managed", key), |rest| ("data", rest));
@@ -261,7 +261,7 @@ fn address(module: &str, key: &str) -> Address<'static> {
     });
     let (name, index) = numbered.unwrap_or((rest, Index::None));
     let owned = |text: &str| Cow::Owned(text.to_owned());
-    Address {
+    ResourceAddress {
         module: owned(module),
         mode: owned(mode),
         kind: owned(kind),

@@ -5,18 +5,18 @@ use std::cmp::Ordering;
 
 use serde_json::value::RawValue;
 
-use super::Diff;
-use super::address::Address;
+use super::address::ResourceAddress;
+use super::comparison::Diff;
+use super::instance::Instance;
 use super::json::same_text;
 use super::pairing::same_part;
-use super::state::Instance;
 
 /// So many marks of an instance are compared in whatever order; more only in theirs.
 const MAX_UNORDERED: usize = 1_000;
 
 impl Diff<'_> {
     /// The instances of both states that do not mark the same attributes as secret.
-    pub fn marked_otherwise(&self) -> Vec<&Address<'_>> {
+    pub fn marked_otherwise(&self) -> Vec<&ResourceAddress<'_>> {
         let (one, other) = (&self.before.instances, &self.after.instances);
         let (mut from, mut to, mut found) = (0, 0, Vec::new());
         while let (Some(before), Some(after)) = (one.get(from), other.get(to)) {

@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::json::{Kind, Step, Value, unquoted};
+use super::instance::Instance;
+use super::json::{JsonKind, Step, Value, unquoted};
 use super::names;
-use super::state::Instance;
 
 /// Stands for a value that is hidden inside one that is shown.
 pub(super) const HIDDEN: &str = "\"(hidden)\"";
@@ -211,7 +211,7 @@ impl Mask {
 
     /// Whether a value gives itself away.
     pub(super) fn hides(&self, value: Value<'_>) -> bool {
-        !self.reveal && value.kind() == Kind::Text && names::is_secret(&unquoted(value.text()))
+        !self.reveal && value.kind() == JsonKind::Text && names::is_secret(&unquoted(value.text()))
     }
 }
 
@@ -219,11 +219,11 @@ impl Mask {
 /// `{"name": "DB_PASSWORD", "value": …}`.
 pub(super) fn names_a_secret(value: Value<'_>) -> bool {
     let mut children = value.children();
-    while value.kind() == Kind::Object
+    while value.kind() == JsonKind::Object
         && let (Some(name), Some(value)) = (children.next(), children.next())
     {
         let is_name = matches!(unquoted(name.text()).as_ref(), "name" | "key");
-        if is_name && value.kind() == Kind::Text && names::give_away(&unquoted(value.text())) {
+        if is_name && value.kind() == JsonKind::Text && names::give_away(&unquoted(value.text())) {
             return true;
         }
     }

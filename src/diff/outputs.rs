@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::NotComparable;
+use super::instance::Output;
 use super::masking::Mask;
+use super::not_comparable::NotComparable;
 use super::reading::{Text, read_members};
-use super::state::{Output, State};
+use super::state::StateTree;
 use super::values::{Shown, shown_text};
 
 /// One output.
@@ -41,7 +42,7 @@ pub struct ShownOutput {
 ///
 /// Where the state cannot be read as one of format 1 to 4.
 pub fn outputs(bytes: &[u8], reveal: bool) -> Result<BTreeMap<String, ShownOutput>, NotComparable> {
-    let state = State::parse(bytes)?;
+    let state = StateTree::parse(bytes)?;
     let shown = state.outputs.into_iter().map(|(name, output)| {
         let mask = Mask::of_output(&name.0, output.sensitive, reveal);
         let mut shown = ShownOutput {

@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::Diff;
+use super::instance::{Instance, Object};
 use super::json::{same_text, unquoted};
-use super::state::{Instance, Object, State};
+use super::state::StateTree;
 
 /// What happened to an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -34,20 +34,19 @@ pub(super) struct Change {
 }
 
 impl Change {
-    /// As it was.
-    pub(super) fn then<'d, 'a>(&self, diff: &'d Diff<'a>) -> Option<&'d Instance<'a>> {
-        self.before
-            .and_then(|index| diff.before.instances.get(index))
+    /// As it was, in the first state.
+    pub(super) fn then<'d, 'a>(&self, before: &'d StateTree<'a>) -> Option<&'d Instance<'a>> {
+        before.instances.get(self.before?)
     }
 
-    /// As it is.
-    pub(super) fn now<'d, 'a>(&self, diff: &'d Diff<'a>) -> Option<&'d Instance<'a>> {
-        self.after.and_then(|index| diff.after.instances.get(index))
+    /// As it is, in the second state.
+    pub(super) fn now<'d, 'a>(&self, after: &'d StateTree<'a>) -> Option<&'d Instance<'a>> {
+        after.instances.get(self.after?)
     }
 }
 
 /// Every instance that is not as it was, in the order of addresses.
-pub(super) fn changes(before: &State<'_>, after: &State<'_>) -> Vec<Change> {
+pub(super) fn changes(before: &StateTree<'_>, after: &StateTree<'_>) -> Vec<Change> {
     let (one, other) = (&before.instances, &after.instances);
     let (mut from, mut to) = (0, 0);
     let mut changes = Vec::new();

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use serde_json::value::RawValue;
 
 use super::address::Quoted;
-use super::json::{self, Children, Kind, Pairs, Relation, Step, Tree, Value};
+use super::json::{self, Children, JsonKind, Pairs, Relation, Step, Tree, Value};
 use super::masking::{HIDDEN, Mask, Spot, names_a_secret};
 use crate::model::printable::Printable;
 
@@ -237,9 +237,9 @@ fn masked_text(value: Value<'_>, mask: &Mask, spot: Spot) -> Option<(String, boo
 /// Writes a scalar, or the beginning of what has something inside.
 fn begin<'t>(value: Value<'t>, spot: Spot, text: &mut String, open: &mut Vec<Open<'t>>) {
     let is_object = match value.kind() {
-        Kind::Object => true,
-        Kind::List => false,
-        Kind::Text | Kind::Number | Kind::Word => {
+        JsonKind::Object => true,
+        JsonKind::List => false,
+        JsonKind::Text | JsonKind::Number | JsonKind::Word => {
             text.push_str(value.text());
             return;
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::diff::{self, MAX_REPORT, NotComparable, Report};
+use crate::diff::{self, DiffReport, MAX_REPORT, NotComparable};
 use crate::domain::Domain;
 use crate::domain::access::authorize;
 use crate::domain::content::cache::LeasedBytes;
@@ -53,7 +53,7 @@ struct Answer<'a> {
     to: &'a Version,
     encrypted: bool,
     not_compared: Option<NotCompared>,
-    diff: Option<Report>,
+    diff: Option<DiffReport>,
 }
 
 /// What a version is compared with.
@@ -299,7 +299,7 @@ fn report(
     before: Option<&LeasedBytes>,
     after: &LeasedBytes,
     reveal: bool,
-) -> Result<Report, NotComparable> {
+) -> Result<DiffReport, NotComparable> {
     let before = before.map_or(diff::NOTHING, AsRef::as_ref);
     Ok(diff::compare(before, after.as_ref())?.report(reveal))
 }

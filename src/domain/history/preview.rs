@@ -1,6 +1,6 @@
 //! What a rollback would do, told before it is done: nothing is written, whatever is found.
 
-use crate::diff::{self, Address, NotComparable};
+use crate::diff::{self, NotComparable, ResourceAddress};
 use crate::domain::access::authorize;
 use crate::domain::content::read::WhenFull;
 use crate::domain::error::Error;
@@ -18,7 +18,7 @@ use crate::model::printable::Printable;
 use crate::model::state::Visibility;
 use crate::model::version::Version;
 
-pub use crate::diff::Report;
+pub use crate::diff::DiffReport;
 
 /// How many bytes the addresses of forgotten or of recreated resources may take in an answer; those
 /// beyond are only counted.
@@ -52,7 +52,7 @@ pub struct Preview {
 /// What Terraform would find after a rollback.
 pub struct Comparison {
     /// What differs from the current version to the one that would come back, without secrets.
-    pub diff: Report,
+    pub diff: DiffReport,
     /// Managed resources that are in the current version only: they keep running, and no state
     /// knows them any more.
     pub forgotten: Vec<String>,
@@ -189,7 +189,7 @@ fn compare(before: &[u8], after: &[u8]) -> Result<Comparison, NotComparable> {
 
 /// The addresses of managed resources that one of the states lacks, and whether there are more than
 /// are told.
-fn managed(objects: Vec<(&Address<'_>, Option<&str>)>) -> (Vec<String>, bool) {
+fn managed(objects: Vec<(&ResourceAddress<'_>, Option<&str>)>) -> (Vec<String>, bool) {
     let mut bytes = 0;
     let managed = objects
         .into_iter()

@@ -1,0 +1,58 @@
+//! Properties that hold for any two states.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+
+/// Small states with few names, so that two of them have much in common.
+fn any_state() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        Just(json!(null)),
+        (0..3_u8).prop_map(Value::from),
+        "[ab]{0,2}".prop_map(Value::from)
+    ];
+    let value = leaf.prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+            prop::collection::btree_map("[ab]", inner, 0..3).prop_map(|map| json!(map)),
+        ]
+    });
+    let index = prop_oneof![
+        Just(json!(null)),
+        (0..2_u8).prop_map(Value::from),
+        "[01]".prop_map(Value::from)
+    ];
+    let attributes =
+        (value, prop::option::of("i-[0-3]")).prop_map(|(value, id)| json!({"v": value, "id": id}));
+    let instance = (index, attributes).prop_map(
+        |(index_key, attributes)| json!({"index_key": index_key, "attributes": attributes}),
+    );
+    let resource = ("[xyz]", prop::collection::vec(instance, 0..3))
+        .prop_map(|(name, instances)| resource(&name, &json!(instances)));
+    prop::collection::vec(resource, 0..4).prop_map(|resources| state(&json!(resources)))
+}
+
+proptest! {
+    #[test]
+    fn a_state_is_as_itself(a in any_state()) {
+        let report = report(&a, &a);
+        prop_assert_eq!(&report["counts"], &json!({"added": 0, "changed": 0, "removed": 0, "moved": 0}));
+        prop_assert_eq!(&report["resources"], &json!([]));
+    }
+
+    #[test]
+    fn there_and_back_again_are_mirrored(a in any_state(), b in any_state()) {
+        let (there, back) = (counts(&a, &b), counts(&b, &a));
+        prop_assert_eq!(there, (back.2, back.1, back.0));
+    }
+
+    #[test]
+    fn what_changed_is_listed(a in any_state(), b in any_state()) {
+        let report = report(&a, &b);
+        for resource in report["resources"].as_array().unwrap().iter().filter(|resource| resource["action"] == "changed") {
+            let listed = resource["attributes"].as_array().unwrap().len() + resource["meta"].as_array().unwrap().len();
+            prop_assert!(listed > 0, "{}", resource);
+        }
+    }
+}
