@@ -18,7 +18,7 @@ use crate::cli::module::folder::Lock;
 use crate::cli::module::identity::Whose;
 use crate::cli::module::sources::{Beside, Sources, not_ours, nothing_to_load};
 use crate::cli::output::{self, Failure};
-use crate::hcl::{Backend, FILE, Found, Kind, Present, Writer};
+use crate::hcl::{BackendFile, BlockKind, FILE, FoundBlock, Present, WrittenBy};
 use crate::model::name::{BuildingBlock, Workspace};
 
 #[derive(Args)]
@@ -60,9 +60,9 @@ pub(super) struct ConfigureArgs {
 fn refuse_beside_a_run(args: &ConfigureArgs) -> Result<Option<Lock>, Failure> {
     let dir = &args.module.dir;
     args.module.exists()?;
-    match Backend::present(dir)? {
-        Present::Ours(Backend {
-            writer: Writer::Run,
+    match BackendFile::present(dir)? {
+        Present::Ours(BackendFile {
+            writer: WrittenBy::Run,
             ..
         })
         | Present::CutOff => Lock::take(dir).map(Some),
@@ -72,8 +72,8 @@ fn refuse_beside_a_run(args: &ConfigureArgs) -> Result<Option<Lock>, Failure> {
 
 /// What is to be done with the file.
 enum Plan {
-    Create(Backend),
-    Replace(Backend),
+    Create(BackendFile),
+    Replace(BackendFile),
     Remove,
     /// Nothing, and why: a word for scripts, a sentence for people.
     Nothing(&'static str, String),
@@ -119,14 +119,14 @@ fn required(address: Option<Address>) -> Result<Address, Failure> {
 /// What is to be done so that the module's state goes to an address.
 async fn plan(args: &ConfigureArgs, wanted: &Address) -> Result<Plan, Failure> {
     let dir = &args.module.dir;
-    let present = Backend::present(dir)?;
+    let present = BackendFile::present(dir)?;
     let without = matches!(present, Present::Ours(_) | Present::CutOff).then_some(FILE);
     match args.beside.look(&args.module, without)? {
         Sources::Configure(found) => return beside(dir, &present, &found, wanted).await,
         Sources::AreSilent { is_empty: true, .. } => return Err(nothing_to_load(&args.module)),
         Sources::AreSilent { .. } => {}
     }
-    let backend = Backend::new(wanted.text(), Writer::Configure);
+    let backend = BackendFile::new(wanted.text(), WrittenBy::Configure);
     let file = detect::in_dir(dir, FILE);
     match present {
         Present::Nothing => Ok(Plan::Create(backend)),
@@ -135,8 +135,8 @@ async fn plan(args: &ConfigureArgs, wanted: &Address) -> Result<Plan, Failure> {
             format!("{file} configures this state already"),
         )),
         // It was left over, and says nothing of where the state is.
-        Present::Ours(Backend {
-            writer: Writer::Run,
+        Present::Ours(BackendFile {
+            writer: WrittenBy::Run,
             ..
         })
         | Present::CutOff => Ok(Plan::Replace(backend)),
@@ -163,7 +163,7 @@ async fn plan(args: &ConfigureArgs, wanted: &Address) -> Result<Plan, Failure> {
 async fn beside(
     dir: &Path,
     present: &Present,
-    found: &Found,
+    found: &FoundBlock,
     wanted: &Address,
 ) -> Result<Plan, Failure> {
     let (place, block) = (detect::place(dir, found), detect::block(found));
@@ -177,7 +177,7 @@ async fn beside(
     let whose = match found
         .address
         .as_deref()
-        .filter(|_| found.kind == Kind::Backend)
+        .filter(|_| found.kind == BlockKind::Backend)
     {
         Some(address) => wanted.whose(address).await,
         None => Whose::Others,
@@ -210,7 +210,7 @@ async fn beside(
 /// What is to be done so that the file is gone.
 fn removal(args: &ConfigureArgs, named: Option<&Address>) -> Result<Plan, Failure> {
     let dir = &args.module.dir;
-    match Backend::present(dir)? {
+    match BackendFile::present(dir)? {
         Present::Nothing => Ok(Plan::Nothing(
             "absent",
             format!("there is no {}", detect::in_dir(dir, FILE)),
@@ -231,7 +231,7 @@ fn act(dir: &Path, plan: &Plan) -> Result<(), Failure> {
     let done = match plan {
         Plan::Create(backend) => backend.create(dir),
         Plan::Replace(backend) => backend.replace(dir),
-        Plan::Remove => Backend::remove(dir),
+        Plan::Remove => BackendFile::remove(dir),
         Plan::Nothing(..) => Ok(()),
     };
     let file = detect::in_dir(dir, FILE);

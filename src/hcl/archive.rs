@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use std::io::Read as _;
 
 use super::folder::{MAX_FILE, MAX_FILES};
-use super::{Source, names};
+use super::names;
+use super::reading::Source;
 
 /// The most entries of an archive, whatever they are.
 const MAX_ENTRIES: usize = 20_000;

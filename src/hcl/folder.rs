@@ -7,7 +7,12 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use super::{Ask, Detection, Doubt, Reading, Views, names, read};
+use super::detection::Detection;
+use super::names;
+use super::program::Ask;
+use super::read::read;
+use super::reading::{Reading, UndecidedReason};
+use super::views::Views;
 
 /// The largest file that is read, in bytes.
 pub const MAX_FILE: u64 = 10 * 1024 * 1024;
@@ -43,7 +48,7 @@ pub fn scan_without(dir: &Path, ask: Ask, without: Option<&str>) -> io::Result<D
     if let Some(reason) = too_many {
         return Ok(Detection::undecided(
             ask.program,
-            vec![Doubt {
+            vec![UndecidedReason {
                 file: None,
                 line: None,
                 reason,

@@ -9,10 +9,11 @@ use std::collections::HashSet;
 
 use serde_json::value::RawValue;
 
+use super::block::{BlockKind, ENCRYPTION, FoundBlock};
 use super::members::Members;
 use super::places::Places;
+use super::reading::Reading;
 use super::syntax::is_number;
-use super::{ENCRYPTION, Found, Kind, Reading};
 
 /// The most bodies that are looked at in one list.
 const MAX_BODIES: usize = 10_000;
@@ -93,8 +94,8 @@ impl<'a> File<'a> {
         let mut seen = HashSet::new();
         for (name, value) in self.members(body) {
             self.reading.encrypts |= name == ENCRYPTION;
-            match Kind::of(&name) {
-                Some(Kind::Cloud) => self.bodies(Kind::Cloud, None, value),
+            match BlockKind::of(&name) {
+                Some(BlockKind::Cloud) => self.bodies(BlockKind::Cloud, None, value),
                 Some(kind) => self.labelled(kind, value),
                 None if ONCE.contains(&name.as_str()) && seen.contains(&name) => {
                     self.doubt(
@@ -111,7 +112,7 @@ impl<'a> File<'a> {
     }
 
     /// `{"http": {…}}`, or a list of such.
-    fn labelled(&mut self, kind: Kind, value: &'a RawValue) {
+    fn labelled(&mut self, kind: BlockKind, value: &'a RawValue) {
         let members = self.members(value);
         if members.is_empty() {
             self.doubt(
@@ -128,8 +129,8 @@ impl<'a> File<'a> {
     }
 
     /// Blocks of one kind, with one label.
-    fn bodies(&mut self, kind: Kind, label: Option<&str>, value: &'a RawValue) {
-        let is_http = kind == Kind::Backend && label == Some("http");
+    fn bodies(&mut self, kind: BlockKind, label: Option<&str>, value: &'a RawValue) {
+        let is_http = kind == BlockKind::Backend && label == Some("http");
         for body in self.blocks(value) {
             let address = self
                 .members(body)
@@ -142,7 +143,7 @@ impl<'a> File<'a> {
                 self.name.to_owned(),
                 address.filter(|_| is_http),
             );
-            self.reading.found(Found {
+            self.reading.found(FoundBlock {
                 kind,
                 label,
                 file,

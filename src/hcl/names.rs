@@ -1,6 +1,6 @@
 //! Which files of a directory each program loads, and in which order they count. Pure.
 
-use super::Program;
+use super::program::Program;
 
 /// In what a file is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

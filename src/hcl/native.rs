@@ -1,9 +1,10 @@
 //! What one file in HCL's native syntax says. A file that neither program would load says nothing,
 //! and is in doubt.
 
+use super::block::{BlockKind, ENCRYPTION, FoundBlock};
 use super::places::Places;
+use super::reading::Reading;
 use super::syntax::{Item, What, plain_text, walk};
-use super::{ENCRYPTION, Found, Kind, Reading};
 
 /// What the two programs pass over at the beginning of a file.
 const BYTE_ORDER_MARK: char = '\u{feff}';
@@ -75,7 +76,7 @@ impl File<'_> {
     }
 
     fn argument(&mut self, item: &Item<'_>) {
-        if let Some(kind) = Kind::of(item.name) {
+        if let Some(kind) = BlockKind::of(item.name) {
             let reason = format!(
                 "`{}` is a block and no argument, so neither program would load the file",
                 kind.name()
@@ -87,7 +88,7 @@ impl File<'_> {
     fn setting(&mut self, item: &Item<'_>, labels: &[String]) {
         self.is_http = false;
         self.reading.encrypts |= item.name == ENCRYPTION;
-        let Some(kind) = Kind::of(item.name) else {
+        let Some(kind) = BlockKind::of(item.name) else {
             return;
         };
         if labels.len() != kind.labels() {
@@ -105,8 +106,8 @@ impl File<'_> {
         }
         let label = labels.first().cloned();
         let (line, column) = self.places.of(item.at);
-        self.is_http = kind == Kind::Backend && label.as_deref() == Some("http");
-        self.reading.found(Found {
+        self.is_http = kind == BlockKind::Backend && label.as_deref() == Some("http");
+        self.reading.found(FoundBlock {
             kind,
             label,
             file: self.name.to_owned(),

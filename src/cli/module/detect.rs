@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::cli::common::flags::Format;
 use crate::cli::output;
 use crate::cli::output::Failure;
-use crate::hcl::{self, Answer, Ask, Detection, Found, Program};
+use crate::hcl::{self, Answer, Ask, Detection, FoundBlock, Program};
 
 /// What every command that looks at a root module takes.
 #[derive(Args)]
@@ -158,12 +158,12 @@ pub(in crate::cli) fn lines(dir: &Path, detection: &Detection) -> Vec<String> {
 }
 
 /// `main.tf:3`.
-pub(in crate::cli) fn place(dir: &Path, found: &Found) -> String {
+pub(in crate::cli) fn place(dir: &Path, found: &FoundBlock) -> String {
     format!("{}:{}", in_dir(dir, &found.file), found.line)
 }
 
 /// `backend "http"`.
-pub(in crate::cli) fn block(found: &Found) -> String {
+pub(in crate::cli) fn block(found: &FoundBlock) -> String {
     let label = found
         .label
         .as_ref()

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 use crate::cli::module::detect;
 use crate::cli::output::{self, Failure};
-use crate::hcl::{self, BORROWED_FILE, Backend, Borrowed, FILE, Present, Writer};
+use crate::hcl::{self, BackendFile, FILE, OVERRIDE_FILE, OverrideFile, Present, WrittenBy};
 
 /// The right to generate in a folder, for as long as this lives. Programs that are started
 /// meanwhile do not inherit it.
@@ -48,11 +48,11 @@ impl Lock {
 
 /// Whether a `run` that is over, or another that is not, left its file there.
 pub(in crate::cli) fn is_left_over(dir: &Path) -> Result<bool, Failure> {
-    let present = Backend::present(dir).map_err(|error| cannot(dir, &error))?;
+    let present = BackendFile::present(dir).map_err(|error| cannot(dir, &error))?;
     Ok(matches!(
         present,
-        Present::Ours(Backend {
-            writer: Writer::Run,
+        Present::Ours(BackendFile {
+            writer: WrittenBy::Run,
             ..
         }) | Present::CutOff
     ))
@@ -62,7 +62,7 @@ pub(in crate::cli) fn is_left_over(dir: &Path) -> Result<bool, Failure> {
 pub(in crate::cli) fn clear(dir: &Path) -> Result<(), Failure> {
     let _lock = Lock::take(dir)?;
     if is_left_over(dir)? {
-        Backend::remove(dir).map_err(|error| cannot(dir, &error))
+        BackendFile::remove(dir).map_err(|error| cannot(dir, &error))
     } else {
         Ok(())
     }
@@ -71,7 +71,7 @@ pub(in crate::cli) fn clear(dir: &Path) -> Result<(), Failure> {
 /// Removes the block of another backend that a killed command left, and what it had written beside
 /// the files that it generates.
 pub(in crate::cli) fn sweep(dir: &Path) -> Result<(), Failure> {
-    let has_block = dir.join(BORROWED_FILE).symlink_metadata().is_ok();
+    let has_block = dir.join(OVERRIDE_FILE).symlink_metadata().is_ok();
     // A folder that cannot be listed is told by whoever looks at its sources.
     let left = hcl::left_beside(dir).unwrap_or_default();
     if !has_block && left.is_empty() {
@@ -85,8 +85,8 @@ pub(in crate::cli) fn sweep(dir: &Path) -> Result<(), Failure> {
     for path in left {
         drop(std::fs::remove_file(path));
     }
-    Borrowed::sweep(dir).map(drop).map_err(|error| {
-        Failure::Failed(format!("{}: {error}", detect::in_dir(dir, BORROWED_FILE)))
+    OverrideFile::sweep(dir).map(drop).map_err(|error| {
+        Failure::Failed(format!("{}: {error}", detect::in_dir(dir, OVERRIDE_FILE)))
     })
 }
 

@@ -11,7 +11,7 @@ use clap::Args;
 use crate::cli::module::detect;
 use crate::cli::module::detect::Module;
 use crate::cli::output::Failure;
-use crate::hcl::{self, Answer, Detection, FILE, Found, HIDING_FILE, Program};
+use crate::hcl::{self, Answer, Detection, FILE, FoundBlock, HIDING_FILE, Program};
 
 /// The most entries of a folder that are looked at for a hint, and the most that are named.
 const MAX_LOOKED_AT: usize = 200;
@@ -28,7 +28,7 @@ pub(in crate::cli) struct Beside {
 /// What the sources say.
 pub(in crate::cli) enum Sources {
     /// They configure this themselves.
-    Configure(Found),
+    Configure(FoundBlock),
     /// They configure nothing, and a file may be generated.
     AreSilent {
         /// Whether OpenTofu may encrypt the state.

@@ -23,7 +23,7 @@ use crate::cli::terraform::invocation::DEFAULT_WORKSPACE;
 use crate::cli::terraform::invocation::Invocation;
 use crate::cli::terraform::reading::variable;
 use crate::cli::terraform::record::Record;
-use crate::hcl::{Backend, FILE, Found, Kind, Present, Program};
+use crate::hcl::{BackendFile, BlockKind, FILE, FoundBlock, Present, Program};
 use crate::model::name::{BuildingBlock, StateName, Workspace};
 
 /// Where `OpenTofu` takes a configuration of its encryption from, beside the sources.
@@ -42,9 +42,9 @@ pub(in crate::cli) enum Goes {
     /// To this very state, by the sources' own words.
     Here,
     /// To this server, and to another state of it, or to no state's address.
-    Astray(Found, Option<StateName>),
+    Astray(FoundBlock, Option<StateName>),
     /// Elsewhere.
-    Elsewhere(Found),
+    Elsewhere(FoundBlock),
 }
 
 /// What every command takes that wraps a program: which state it is about, where the module lies,
@@ -134,7 +134,7 @@ impl Subject {
         if is_left_over {
             folder::clear(root)?;
         }
-        if !(found.kind == Kind::Backend && found.label.as_deref() == Some("http")) {
+        if !(found.kind == BlockKind::Backend && found.label.as_deref() == Some("http")) {
             return Ok(Goes::Elsewhere(found));
         }
         let Some(theirs) = http_address(invocation, &found)? else {
@@ -152,7 +152,7 @@ impl Subject {
     /// Refuses a folder in which the only file is the one that `configure` wrote when there were
     /// others.
     fn refuse_nothing_but_ours(&self, module: &Module) -> Result<(), Failure> {
-        let is_ours = matches!(Backend::present(&module.dir)?, Present::Ours(_));
+        let is_ours = matches!(BackendFile::present(&module.dir)?, Present::Ours(_));
         let is_empty = is_ours
             && matches!(
                 self.beside.look(module, Some(FILE))?,
@@ -174,7 +174,7 @@ fn empty(module: &Module) -> Failure {
 /// environment.
 pub(in crate::cli) fn http_address(
     invocation: &Invocation,
-    found: &Found,
+    found: &FoundBlock,
 ) -> Result<Option<String>, Failure> {
     let is_init = invocation.subcommand() == Some("init");
     let record = Record::read(invocation)?.filter(|record| record.kind == "http");

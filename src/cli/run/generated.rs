@@ -13,28 +13,28 @@ use crate::cli::module::folder::cannot;
 use crate::cli::module::sources::not_ours;
 use crate::cli::output::{self, Failure};
 use crate::cli::terraform::credentials::Credentials;
-use crate::hcl::{Backend, FILE, Present, Writer};
+use crate::hcl::{BackendFile, FILE, Present, WrittenBy};
 
 /// A generated file, which goes away with this.
 pub(in crate::cli) struct Generated {
     dir: PathBuf,
-    backend: Backend,
+    backend: BackendFile,
     _lock: Lock,
 }
 
 impl Generated {
     /// Writes the file for an address where there is none, or one that a `run` left.
     pub(in crate::cli) fn write(lock: Lock, dir: &Path, address: String) -> Result<Self, Failure> {
-        let backend = Backend::new(address, Writer::Run);
-        let written = match Backend::present(dir).map_err(|error| cannot(dir, &error))? {
+        let backend = BackendFile::new(address, WrittenBy::Run);
+        let written = match BackendFile::present(dir).map_err(|error| cannot(dir, &error))? {
             Present::Nothing => backend.create(dir),
-            Present::Ours(Backend {
-                writer: Writer::Run,
+            Present::Ours(BackendFile {
+                writer: WrittenBy::Run,
                 ..
             })
             | Present::CutOff => backend.replace(dir),
-            Present::Ours(Backend {
-                writer: Writer::Configure,
+            Present::Ours(BackendFile {
+                writer: WrittenBy::Configure,
                 ..
             }) => Err(ErrorKind::AlreadyExists.into()),
             Present::Theirs => return Err(not_ours(dir)),
@@ -48,8 +48,8 @@ impl Generated {
     }
 
     fn remove(&self) -> io::Result<()> {
-        match Backend::present(&self.dir)? {
-            Present::Ours(ours) if ours == self.backend => Backend::remove(&self.dir),
+        match BackendFile::present(&self.dir)? {
+            Present::Ours(ours) if ours == self.backend => BackendFile::remove(&self.dir),
             Present::Nothing => Ok(()),
             Present::Ours(_) | Present::CutOff | Present::Theirs => {
                 Err(io::Error::other("it was changed, so it is left alone"))
@@ -73,7 +73,7 @@ impl Drop for Generated {
 /// says all that says where and how: an earlier version left the methods out, and variables that
 /// are meant for another backend may not come in.
 pub(in crate::cli) fn give(credentials: &Credentials, command: &mut Command, dir: &Path) {
-    match Backend::present(dir) {
+    match BackendFile::present(dir) {
         Ok(Present::Ours(_)) => credentials.give_for_our_block(command),
         Ok(Present::Nothing | Present::CutOff | Present::Theirs) | Err(_) => {
             credentials.give(command)
@@ -111,19 +111,19 @@ mod tests {
     fn what_was_left_over_is_replaced_or_cleared() {
         let dir = tempfile::TempDir::new().expect("a directory");
         let leave = |writer| {
-            Backend::new("http://other/".to_owned(), writer)
+            BackendFile::new("http://other/".to_owned(), writer)
                 .create(dir.path())
                 .expect("written")
         };
-        leave(Writer::Run);
+        leave(WrittenBy::Run);
         drop(write(dir.path()).expect("replaced"));
         assert!(!dir.path().join(FILE).exists());
-        leave(Writer::Run);
+        leave(WrittenBy::Run);
         clear(dir.path()).expect("cleared");
         std::fs::write(dir.path().join(FILE), "").expect("cut off");
         drop(write(dir.path()).expect("replaced"));
         assert!(!dir.path().join(FILE).exists());
-        leave(Writer::Configure);
+        leave(WrittenBy::Configure);
         clear(dir.path()).expect("nothing to clear");
         assert!(write(dir.path()).is_err() && dir.path().join(FILE).exists());
     }

@@ -20,7 +20,7 @@ use crate::cli::run::wrapped::Run;
 use crate::cli::terraform::acts::Act;
 use crate::cli::terraform::record::Record;
 use crate::cli::transfer::push_away::Left;
-use crate::hcl::{Found, Kind};
+use crate::hcl::{BlockKind, FoundBlock};
 use crate::model::name::StateName;
 
 /// How a command goes on whose sources configure no backend.
@@ -37,7 +37,7 @@ impl Run {
     /// at all. It stays where it is.
     pub(super) async fn astray(
         &self,
-        found: &Found,
+        found: &FoundBlock,
         state: Option<&StateName>,
     ) -> Result<End, Stop> {
         let name = &self.address.name;
@@ -66,7 +66,7 @@ impl Run {
     }
 
     /// The sources configure another backend.
-    pub(super) async fn elsewhere(&self, found: &Found, key: Reading) -> Result<End, Stop> {
+    pub(super) async fn elsewhere(&self, found: &FoundBlock, key: Reading) -> Result<End, Stop> {
         let place = format!(
             "{} configures `{}`",
             detect::place(self.invocation.root(), found),
@@ -90,11 +90,11 @@ impl Run {
     async fn moves_out(
         &self,
         token: &Token,
-        found: &Found,
+        found: &FoundBlock,
         act: Act,
         place: &str,
     ) -> Result<(), Failure> {
-        let is_local = found.kind == Kind::Backend && found.label.as_deref() == Some(LOCAL);
+        let is_local = found.kind == BlockKind::Backend && found.label.as_deref() == Some(LOCAL);
         if self.args.transfer == Transfer::Now || (act == Act::Writes && !is_local) {
             return self
                 .moving(token, async |moving| moving.leave(found).await)

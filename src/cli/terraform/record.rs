@@ -13,7 +13,7 @@ use crate::cli::output::Failure;
 use crate::cli::terraform::credentials::{HARMLESS, SETTINGS};
 use crate::cli::terraform::invocation::{DEFAULT_WORKSPACE, Invocation};
 use crate::cli::terraform::reading::{read_at_most, variable};
-use crate::hcl::Backend;
+use crate::hcl::BackendFile;
 
 /// The file in the data directory.
 const FILE: &str = "terraform.tfstate";
@@ -102,7 +102,7 @@ impl Record {
     /// The `http` backend at an address, as our own block says it.
     pub(in crate::cli) fn http(address: &str) -> Self {
         let config =
-            Backend::settings(address).map(|(name, value)| (name.to_owned(), json!(value)));
+            BackendFile::settings(address).map(|(name, value)| (name.to_owned(), json!(value)));
         Self {
             kind: "http".to_owned(),
             config: Map::from_iter(config),

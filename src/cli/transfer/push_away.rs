@@ -14,7 +14,7 @@ use crate::cli::transfer::equality;
 use crate::cli::transfer::hindrance::Hindrance;
 use crate::cli::transfer::server_side::{Intent, Ours, Standing, tell};
 use crate::cli::transfer::state_move::Move;
-use crate::hcl::{Found, Kind};
+use crate::hcl::{BlockKind, FoundBlock};
 
 /// What became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ enum There {
 
 impl Move<'_> {
     /// Moves the state to the backend that a block of the sources configures.
-    pub(in crate::cli) async fn leave(&self, found: &Found) -> Result<Left, Failure> {
+    pub(in crate::cli) async fn leave(&self, found: &FoundBlock) -> Result<Left, Failure> {
         let ours = self.ours();
         match ours.standing().await? {
             Standing::Live => {}
@@ -53,7 +53,7 @@ impl Move<'_> {
             self.address.name
         ));
         // `init` goes over what is recorded: not before it is known that it leads elsewhere.
-        let is_http = found.kind == Kind::Backend && found.label.as_deref() == Some("http");
+        let is_http = found.kind == BlockKind::Backend && found.label.as_deref() == Some("http");
         if let Some(address) = if is_http {
             http_address(self.invocation, found)?
         } else {

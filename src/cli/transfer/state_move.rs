@@ -14,7 +14,7 @@ use crate::cli::transfer::aside::Aside;
 use crate::cli::transfer::equality;
 use crate::cli::transfer::hindrance::Hindrance;
 use crate::cli::transfer::server_side::{Ours, Standing};
-use crate::hcl::{Borrowed, Found};
+use crate::hcl::{FoundBlock, OverrideFile};
 
 /// A state that may move, and who moves it.
 pub(in crate::cli) struct Move<'a> {
@@ -79,7 +79,7 @@ impl Move<'_> {
         let aside = Aside::make(&data_dir)
             .and_then(|aside| aside.record(record).map(|()| aside))
             .map_err(|error| failed(&data_dir, error))?;
-        let _block = Borrowed::create(root, &record.kind, record.config())
+        let _block = OverrideFile::create(root, &record.kind, record.config())
             .map_err(|error| failed(root, error))?;
         act(&Using {
             data_dir: Some(aside.path()),
@@ -113,7 +113,7 @@ impl Move<'_> {
     }
 
     /// Makes the new backend known to the client, where that has not been done.
-    pub(super) async fn initialise(&self, found: &Found) -> Result<(), Failure> {
+    pub(super) async fn initialise(&self, found: &FoundBlock) -> Result<(), Failure> {
         let kind = found.label.as_deref().unwrap_or(Record::CLOUD);
         let record = Record::read(self.invocation)?;
         let is_ours = match &record {

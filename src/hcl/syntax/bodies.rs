@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 
 use super::cursor::Cursor;
+use super::expressions;
+use super::failure::{MAX_NESTING, SyntaxFailure};
 use super::templates::literal;
-use super::tokens::{Kind, Token};
-use super::{Failure, MAX_NESTING, expressions};
+use super::tokens::{SyntaxToken, TokenKind};
 
 const ITEM: &str = "an argument or a block is expected here";
 const ONE_LINE: &str = "a block on one line takes one argument and then `}`";
@@ -33,7 +34,7 @@ pub(in crate::hcl) enum What<'a> {
 pub(in crate::hcl) fn walk<'a>(
     text: &'a str,
     tell: &mut dyn FnMut(Item<'a>),
-) -> Result<(), Failure> {
+) -> Result<(), SyntaxFailure> {
     let mut walk = Walk {
         cursor: Cursor::new(text),
         open: Vec::new(),
@@ -43,23 +44,22 @@ pub(in crate::hcl) fn walk<'a>(
     loop {
         let token = walk.cursor.peek();
         match token.kind {
-            Kind::Newline => {
+            TokenKind::Newline => {
                 walk.cursor.read();
             }
-            Kind::Ident => walk.item()?,
-            Kind::CloseBrace if !walk.open.is_empty() => {
+            TokenKind::Ident => walk.item()?,
+            TokenKind::CloseBrace if !walk.open.is_empty() => {
                 walk.cursor.read();
                 walk.close()?;
             }
-            Kind::End => {
-                let unclosed = walk
-                    .open
-                    .last()
-                    .map(|(_, at)| Failure::new(*at, "the block that begins here has no `}`"));
+            TokenKind::End => {
+                let unclosed = walk.open.last().map(|(_, at)| {
+                    SyntaxFailure::new(*at, "the block that begins here has no `}`")
+                });
                 return unclosed.map_or(Ok(()), Err);
             }
-            Kind::OpenQuote => {
-                return Err(Failure::new(
+            TokenKind::OpenQuote => {
+                return Err(SyntaxFailure::new(
                     token.start,
                     "the names of arguments and blocks stand without quotation marks",
                 ));
@@ -80,15 +80,15 @@ struct Walk<'a, 't> {
 }
 
 impl Walk<'_, '_> {
-    fn item(&mut self) -> Result<(), Failure> {
+    fn item(&mut self) -> Result<(), SyntaxFailure> {
         let name = self.cursor.read();
         let next = self.cursor.peek();
         match next.kind {
-            Kind::Equal => {
+            TokenKind::Equal => {
                 self.argument(name)?;
                 self.end_of_line("an argument ends with its line")
             }
-            Kind::OpenQuote | Kind::OpenBrace | Kind::Ident => self.block(name),
+            TokenKind::OpenQuote | TokenKind::OpenBrace | TokenKind::Ident => self.block(name),
             _ => Err(self
                 .cursor
                 .failure(next, "a `=` or a `{` is missing behind the name")),
@@ -96,8 +96,8 @@ impl Walk<'_, '_> {
     }
 
     /// An argument, but not the end of its line.
-    fn argument(&mut self, name: Token) -> Result<(), Failure> {
-        self.cursor.expect(Kind::Equal, ONE_LINE)?;
+    fn argument(&mut self, name: SyntaxToken) -> Result<(), SyntaxFailure> {
+        self.cursor.expect(TokenKind::Equal, ONE_LINE)?;
         let start = self.cursor.peek().start;
         expressions::read(&mut self.cursor)?;
         let (value, text) = (
@@ -105,7 +105,7 @@ impl Walk<'_, '_> {
             self.cursor.text(name),
         );
         if !self.names.insert(text) {
-            return Err(Failure::new(
+            return Err(SyntaxFailure::new(
                 name.start,
                 "this argument stands twice in one block",
             ));
@@ -119,14 +119,14 @@ impl Walk<'_, '_> {
         Ok(())
     }
 
-    fn block(&mut self, name: Token) -> Result<(), Failure> {
+    fn block(&mut self, name: SyntaxToken) -> Result<(), SyntaxFailure> {
         let mut labels = Vec::new();
         loop {
             let token = self.cursor.read();
             match token.kind {
-                Kind::OpenBrace => break,
-                Kind::Ident => labels.push(self.cursor.text(token).to_owned()),
-                Kind::OpenQuote => labels.push(self.label()?),
+                TokenKind::OpenBrace => break,
+                TokenKind::Ident => labels.push(self.cursor.text(token).to_owned()),
+                TokenKind::OpenQuote => labels.push(self.label()?),
                 _ => {
                     return Err(self.cursor.failure(
                         token,
@@ -142,7 +142,7 @@ impl Walk<'_, '_> {
             what: What::Block { labels },
         });
         if self.open.len() >= MAX_NESTING {
-            return Err(Failure::new(
+            return Err(SyntaxFailure::new(
                 name.start,
                 format!("blocks are nested more than {MAX_NESTING} times"),
             ));
@@ -151,24 +151,24 @@ impl Walk<'_, '_> {
             .push((std::mem::take(&mut self.names), name.start));
         if matches!(
             self.cursor.peek().kind,
-            Kind::Newline | Kind::End | Kind::CloseBrace
+            TokenKind::Newline | TokenKind::End | TokenKind::CloseBrace
         ) {
             return Ok(());
         }
-        let name = self.cursor.expect(Kind::Ident, ONE_LINE)?;
+        let name = self.cursor.expect(TokenKind::Ident, ONE_LINE)?;
         self.argument(name)?;
-        self.cursor.expect(Kind::CloseBrace, ONE_LINE)?;
+        self.cursor.expect(TokenKind::CloseBrace, ONE_LINE)?;
         self.close()
     }
 
     /// A label, in which nothing can be evaluated.
-    fn label(&mut self) -> Result<String, Failure> {
+    fn label(&mut self) -> Result<String, SyntaxFailure> {
         let mut label = String::new();
         loop {
             let token = self.cursor.read();
             match token.kind {
-                Kind::QuotedLiteral => literal(&self.cursor, token, &mut label)?,
-                Kind::CloseQuote => return Ok(label),
+                TokenKind::QuotedLiteral => literal(&self.cursor, token, &mut label)?,
+                TokenKind::CloseQuote => return Ok(label),
                 _ => {
                     return Err(self
                         .cursor
@@ -179,19 +179,19 @@ impl Walk<'_, '_> {
     }
 
     /// Behind the `}` of a block.
-    fn close(&mut self) -> Result<(), Failure> {
+    fn close(&mut self) -> Result<(), SyntaxFailure> {
         self.names = self.open.pop().map(|(names, _)| names).unwrap_or_default();
         self.end_of_line("a block ends with the line of its `}`")
     }
 
-    fn end_of_line(&mut self, otherwise: &'static str) -> Result<(), Failure> {
+    fn end_of_line(&mut self, otherwise: &'static str) -> Result<(), SyntaxFailure> {
         let token = self.cursor.peek();
         match token.kind {
-            Kind::Newline => {
+            TokenKind::Newline => {
                 self.cursor.read();
                 Ok(())
             }
-            Kind::End => Ok(()),
+            TokenKind::End => Ok(()),
             _ => Err(self.cursor.failure(token, otherwise)),
         }
     }

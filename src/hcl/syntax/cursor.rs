@@ -1,15 +1,15 @@
 //! The next token as a reader wants it: with the ends of lines where they count, and without them
 //! where they do not.
 
-use super::Failure;
+use super::failure::SyntaxFailure;
 use super::scanner::Scanner;
-use super::tokens::{Kind, Token};
+use super::tokens::{SyntaxToken, TokenKind};
 
 /// Looks one token ahead.
 pub(super) struct Cursor<'a> {
     text: &'a str,
     scanner: Scanner<'a>,
-    ahead: Option<Token>,
+    ahead: Option<SyntaxToken>,
     /// Whether the end of a line counts here.
     pub(super) lines: bool,
     /// Where the token began that was read last.
@@ -30,18 +30,18 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    pub(super) fn peek(&mut self) -> Token {
+    pub(super) fn peek(&mut self) -> SyntaxToken {
         loop {
             let scanner = &mut self.scanner;
             let token = *self.ahead.get_or_insert_with(|| scanner.next());
-            if self.lines || token.kind != Kind::Newline {
+            if self.lines || token.kind != TokenKind::Newline {
                 return token;
             }
             self.ahead = None;
         }
     }
 
-    pub(super) fn read(&mut self) -> Token {
+    pub(super) fn read(&mut self) -> SyntaxToken {
         let token = self.peek();
         self.ahead = None;
         (self.start, self.end) = (token.start, token.end);
@@ -49,7 +49,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Reads the next token if it is of this kind.
-    pub(super) fn take(&mut self, kind: Kind) -> bool {
+    pub(super) fn take(&mut self, kind: TokenKind) -> bool {
         let is_it = self.peek().kind == kind;
         if is_it {
             self.read();
@@ -58,7 +58,11 @@ impl<'a> Cursor<'a> {
     }
 
     /// Reads the next token, which has to be of this kind.
-    pub(super) fn expect(&mut self, kind: Kind, otherwise: &'static str) -> Result<Token, Failure> {
+    pub(super) fn expect(
+        &mut self,
+        kind: TokenKind,
+        otherwise: &'static str,
+    ) -> Result<SyntaxToken, SyntaxFailure> {
         let token = self.peek();
         if token.kind == kind {
             Ok(self.read())
@@ -70,10 +74,10 @@ impl<'a> Cursor<'a> {
     /// Whether this word comes next.
     pub(super) fn is_word(&mut self, word: &str) -> bool {
         let token = self.peek();
-        token.kind == Kind::Ident && self.text(token) == word
+        token.kind == TokenKind::Ident && self.text(token) == word
     }
 
-    pub(super) fn text(&self, token: Token) -> &'a str {
+    pub(super) fn text(&self, token: SyntaxToken) -> &'a str {
         self.slice(token.start, token.end)
     }
 
@@ -83,15 +87,15 @@ impl<'a> Cursor<'a> {
 
     /// Why a file cannot be loaded in which this token comes next; what the scanner could not read
     /// says so itself.
-    pub(super) fn failure(&self, token: Token, reason: &'static str) -> Failure {
+    pub(super) fn failure(&self, token: SyntaxToken, reason: &'static str) -> SyntaxFailure {
         match token.kind {
-            Kind::Bad(reason) => Failure::new(token.start, reason),
+            TokenKind::Bad(reason) => SyntaxFailure::new(token.start, reason),
             // What is missing at the end is told of the last line that has something on it.
-            Kind::End => Failure::new(
+            TokenKind::End => SyntaxFailure::new(
                 self.text.trim_end().len(),
                 format!("{reason}, and here the file ends"),
             ),
-            _ => Failure::new(token.start, reason),
+            _ => SyntaxFailure::new(token.start, reason),
         }
     }
 }

@@ -5,9 +5,9 @@
 //! interest here, only that each has its values.
 
 use super::cursor::Cursor;
+use super::failure::{MAX_NESTING, SyntaxFailure};
 use super::literals::is_number;
-use super::tokens::Kind;
-use super::{Failure, MAX_NESTING};
+use super::tokens::TokenKind;
 
 /// What is open around a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,17 +58,17 @@ pub(super) enum Shape {
 }
 
 impl Shape {
-    const fn close(self) -> Kind {
+    const fn close(self) -> TokenKind {
         match self {
-            Self::Tuple => Kind::CloseBracket,
-            Self::Object => Kind::CloseBrace,
+            Self::Tuple => TokenKind::CloseBracket,
+            Self::Object => TokenKind::CloseBrace,
         }
     }
 }
 
 /// What comes next.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum Expected {
     /// A value.
     Value,
     /// What may follow a value: a step into it, an operator, or an end.
@@ -97,19 +97,19 @@ pub(super) struct Expression<'c, 'a> {
 }
 
 /// Reads an expression, up to what does not belong to it.
-pub(super) fn read(cursor: &mut Cursor<'_>) -> Result<(), Failure> {
+pub(super) fn read(cursor: &mut Cursor<'_>) -> Result<(), SyntaxFailure> {
     let mut expression = Expression {
         cursor,
         open: Vec::new(),
         signs: 0,
     };
-    let mut next = Next::Value;
+    let mut next = Expected::Value;
     loop {
         next = match next {
-            Next::Value => expression.value()?,
-            Next::Behind => expression.behind()?,
-            Next::Piece => expression.piece()?,
-            Next::Over => match expression.innermost() {
+            Expected::Value => expression.value()?,
+            Expected::Behind => expression.behind()?,
+            Expected::Piece => expression.piece()?,
+            Expected::Over => match expression.innermost() {
                 Some(open) => expression.over(open)?,
                 None => return Ok(()),
             },
@@ -119,7 +119,7 @@ pub(super) fn read(cursor: &mut Cursor<'_>) -> Result<(), Failure> {
 
 impl Expression<'_, '_> {
     /// Opens something in which the ends of lines count, or do not.
-    pub(super) fn open(&mut self, what: Open, lines: bool) -> Result<(), Failure> {
+    pub(super) fn open(&mut self, what: Open, lines: bool) -> Result<(), SyntaxFailure> {
         if self.open.len() >= MAX_NESTING {
             return Err(self.too_deep());
         }
@@ -132,8 +132,8 @@ impl Expression<'_, '_> {
         Ok(())
     }
 
-    fn too_deep(&self) -> Failure {
-        Failure::new(
+    fn too_deep(&self) -> SyntaxFailure {
+        SyntaxFailure::new(
             self.cursor.end,
             format!("brackets, templates or signs are nested more than {MAX_NESTING} times"),
         )
@@ -165,43 +165,47 @@ impl Expression<'_, '_> {
         }
     }
 
-    fn expect_close(&mut self, kind: Kind, otherwise: &'static str) -> Result<Next, Failure> {
+    fn expect_close(
+        &mut self,
+        kind: TokenKind,
+        otherwise: &'static str,
+    ) -> Result<Expected, SyntaxFailure> {
         self.cursor.expect(kind, otherwise)?;
         self.close();
-        Ok(Next::Behind)
+        Ok(Expected::Behind)
     }
 
-    fn value(&mut self) -> Result<Next, Failure> {
+    fn value(&mut self) -> Result<Expected, SyntaxFailure> {
         let token = self.cursor.peek();
         match token.kind {
-            Kind::Minus | Kind::Bang if self.signs >= MAX_NESTING => Err(self.too_deep()),
-            Kind::Minus | Kind::Bang => {
+            TokenKind::Minus | TokenKind::Bang if self.signs >= MAX_NESTING => Err(self.too_deep()),
+            TokenKind::Minus | TokenKind::Bang => {
                 self.cursor.read();
                 self.signs += 1;
-                Ok(Next::Value)
+                Ok(Expected::Value)
             }
-            Kind::Number => self.number().map(|()| Next::Behind),
-            Kind::Ident => self.named(),
-            Kind::OpenParen => {
+            TokenKind::Number => self.number().map(|()| Expected::Behind),
+            TokenKind::Ident => self.named(),
+            TokenKind::OpenParen => {
                 self.cursor.read();
                 self.open(Open::Parens, false)?;
-                Ok(Next::Value)
+                Ok(Expected::Value)
             }
-            Kind::OpenQuote | Kind::OpenHeredoc => {
+            TokenKind::OpenQuote | TokenKind::OpenHeredoc => {
                 self.cursor.read();
                 self.open(Open::Template, self.cursor.lines)?;
-                Ok(Next::Piece)
+                Ok(Expected::Piece)
             }
-            Kind::OpenBracket => {
+            TokenKind::OpenBracket => {
                 self.cursor.read();
                 self.open(Open::Tuple, false)?;
                 if self.cursor.is_word("for") {
                     self.comprehension(Shape::Tuple)
                 } else {
-                    Ok(self.next_or_close(Kind::CloseBracket))
+                    Ok(self.next_or_close(TokenKind::CloseBracket))
                 }
             }
-            Kind::OpenBrace => {
+            TokenKind::OpenBrace => {
                 self.cursor.read();
                 // Ends of lines count between members only, and none stands before the first one.
                 self.open(Open::Key, false)?;
@@ -215,12 +219,12 @@ impl Expression<'_, '_> {
         }
     }
 
-    fn number(&mut self) -> Result<(), Failure> {
+    fn number(&mut self) -> Result<(), SyntaxFailure> {
         let token = self.cursor.read();
         if is_number(self.cursor.text(token)) {
             Ok(())
         } else {
-            Err(Failure::new(
+            Err(SyntaxFailure::new(
                 token.start,
                 "this is no number that can be kept",
             ))
@@ -228,95 +232,100 @@ impl Expression<'_, '_> {
     }
 
     /// A name, or a call: `a(`, `a::b(`.
-    fn named(&mut self) -> Result<Next, Failure> {
+    fn named(&mut self) -> Result<Expected, SyntaxFailure> {
         self.cursor.read();
-        if !matches!(self.cursor.peek().kind, Kind::OpenParen | Kind::DoubleColon) {
-            return Ok(Next::Behind);
+        if !matches!(
+            self.cursor.peek().kind,
+            TokenKind::OpenParen | TokenKind::DoubleColon
+        ) {
+            return Ok(Expected::Behind);
         }
-        while self.cursor.take(Kind::DoubleColon) {
-            self.cursor
-                .expect(Kind::Ident, "the name of a function is missing behind `::`")?;
+        while self.cursor.take(TokenKind::DoubleColon) {
+            self.cursor.expect(
+                TokenKind::Ident,
+                "the name of a function is missing behind `::`",
+            )?;
         }
         self.cursor.expect(
-            Kind::OpenParen,
+            TokenKind::OpenParen,
             "a function that is named with `::` is called, with `(`",
         )?;
         self.open(Open::Call, false)?;
-        Ok(self.next_or_close(Kind::CloseParen))
+        Ok(self.next_or_close(TokenKind::CloseParen))
     }
 
     /// One more value, or the end of the brackets.
-    fn next_or_close(&mut self, close: Kind) -> Next {
+    fn next_or_close(&mut self, close: TokenKind) -> Expected {
         if !self.cursor.take(close) {
-            return Next::Value;
+            return Expected::Value;
         }
         self.close();
-        Next::Behind
+        Expected::Behind
     }
 
     /// One more member, or the end of the object.
-    fn next_member(&mut self) -> Next {
+    fn next_member(&mut self) -> Expected {
         self.cursor.lines = true;
-        while self.cursor.take(Kind::Newline) {}
+        while self.cursor.take(TokenKind::Newline) {}
         self.turn(Open::Key);
-        self.next_or_close(Kind::CloseBrace)
+        self.next_or_close(TokenKind::CloseBrace)
     }
 
-    fn behind(&mut self) -> Result<Next, Failure> {
+    fn behind(&mut self) -> Result<Expected, SyntaxFailure> {
         self.signs = 0;
         match self.cursor.peek().kind {
-            Kind::Dot => self.step(),
-            Kind::OpenBracket => self.index(),
-            Kind::Operator | Kind::Star | Kind::Minus => {
+            TokenKind::Dot => self.step(),
+            TokenKind::OpenBracket => self.index(),
+            TokenKind::Operator | TokenKind::Star | TokenKind::Minus => {
                 self.cursor.read();
-                Ok(Next::Value)
+                Ok(Expected::Value)
             }
-            Kind::Question => {
+            TokenKind::Question => {
                 self.cursor.read();
                 self.open(Open::Choice, self.cursor.lines)?;
-                Ok(Next::Value)
+                Ok(Expected::Value)
             }
-            _ => Ok(Next::Over),
+            _ => Ok(Expected::Over),
         }
     }
 
     /// `[*]`, or `[` and a value.
-    fn index(&mut self) -> Result<Next, Failure> {
+    fn index(&mut self) -> Result<Expected, SyntaxFailure> {
         self.cursor.read();
-        if self.cursor.take(Kind::Star) {
+        if self.cursor.take(TokenKind::Star) {
             self.cursor
-                .expect(Kind::CloseBracket, "`[*` is closed at once, with `]`")?;
-            return Ok(Next::Behind);
+                .expect(TokenKind::CloseBracket, "`[*` is closed at once, with `]`")?;
+            return Ok(Expected::Behind);
         }
         self.open(Open::Index, false)?;
-        Ok(Next::Value)
+        Ok(Expected::Value)
     }
 
     /// A step into a value: `.name`, `.0`, or `.*` with steps of its own.
-    fn step(&mut self) -> Result<Next, Failure> {
+    fn step(&mut self) -> Result<Expected, SyntaxFailure> {
         self.cursor.read();
-        if self.cursor.take(Kind::Star) {
-            while self.cursor.take(Kind::Dot) {
+        if self.cursor.take(TokenKind::Star) {
+            while self.cursor.take(TokenKind::Dot) {
                 self.attribute()?;
             }
         } else {
             self.attribute()?;
         }
-        Ok(Next::Behind)
+        Ok(Expected::Behind)
     }
 
-    fn attribute(&mut self) -> Result<(), Failure> {
+    fn attribute(&mut self) -> Result<(), SyntaxFailure> {
         let token = self.cursor.peek();
         match token.kind {
-            Kind::Ident => {
+            TokenKind::Ident => {
                 self.cursor.read();
                 Ok(())
             }
-            Kind::Number if self.cursor.text(token).contains('.') => Err(Failure::new(
+            TokenKind::Number if self.cursor.text(token).contains('.') => Err(SyntaxFailure::new(
                 token.start,
                 "two indexes in a row stand in brackets, as in `a[0][1]`",
             )),
-            Kind::Number => self.number(),
+            TokenKind::Number => self.number(),
             _ => Err(self
                 .cursor
                 .failure(token, "a name is missing behind the dot")),
@@ -324,15 +333,17 @@ impl Expression<'_, '_> {
     }
 
     /// Goes on with what the expression stands in.
-    fn over(&mut self, around: Open) -> Result<Next, Failure> {
+    fn over(&mut self, around: Open) -> Result<Expected, SyntaxFailure> {
         match around {
-            Open::Parens => self.expect_close(Kind::CloseParen, "a `)` is missing"),
-            Open::Index => self.expect_close(Kind::CloseBracket, "a `]` is missing"),
+            Open::Parens => self.expect_close(TokenKind::CloseParen, "a `)` is missing"),
+            Open::Index => self.expect_close(TokenKind::CloseBracket, "a `]` is missing"),
             Open::Call => self.argument(),
-            Open::Tuple if self.cursor.take(Kind::Comma) => {
-                Ok(self.next_or_close(Kind::CloseBracket))
+            Open::Tuple if self.cursor.take(TokenKind::Comma) => {
+                Ok(self.next_or_close(TokenKind::CloseBracket))
             }
-            Open::Tuple => self.expect_close(Kind::CloseBracket, "a comma or a `]` is missing"),
+            Open::Tuple => {
+                self.expect_close(TokenKind::CloseBracket, "a comma or a `]` is missing")
+            }
             Open::Key => self.key(),
             Open::Member => self.member(),
             Open::Choice => self.choice(),
@@ -346,67 +357,72 @@ impl Expression<'_, '_> {
             Open::If => self.end_of_directive(Open::Then),
             Open::For => self.end_of_directive(Open::Each),
             // Between the pieces of a template no expression can be.
-            Open::Template | Open::Then | Open::Else | Open::Each => Ok(Next::Piece),
+            Open::Template | Open::Then | Open::Else | Open::Each => Ok(Expected::Piece),
         }
     }
 
-    fn argument(&mut self) -> Result<Next, Failure> {
-        if self.cursor.take(Kind::Comma) {
-            return Ok(self.next_or_close(Kind::CloseParen));
+    fn argument(&mut self) -> Result<Expected, SyntaxFailure> {
+        if self.cursor.take(TokenKind::Comma) {
+            return Ok(self.next_or_close(TokenKind::CloseParen));
         }
-        let otherwise = if self.cursor.take(Kind::Ellipsis) {
+        let otherwise = if self.cursor.take(TokenKind::Ellipsis) {
             "a `)` is missing behind `...`"
         } else {
             "a comma or a `)` is missing"
         };
-        self.expect_close(Kind::CloseParen, otherwise)
+        self.expect_close(TokenKind::CloseParen, otherwise)
     }
 
-    fn key(&mut self) -> Result<Next, Failure> {
+    fn key(&mut self) -> Result<Expected, SyntaxFailure> {
         let token = self.cursor.peek();
-        if !matches!(token.kind, Kind::Equal | Kind::Colon) {
+        if !matches!(token.kind, TokenKind::Equal | TokenKind::Colon) {
             return Err(self
                 .cursor
                 .failure(token, "a `=` is missing behind the key"));
         }
         self.cursor.read();
         self.turn(Open::Member);
-        Ok(Next::Value)
+        Ok(Expected::Value)
     }
 
-    fn member(&mut self) -> Result<Next, Failure> {
-        if matches!(self.cursor.peek().kind, Kind::Comma | Kind::Newline) {
+    fn member(&mut self) -> Result<Expected, SyntaxFailure> {
+        if matches!(
+            self.cursor.peek().kind,
+            TokenKind::Comma | TokenKind::Newline
+        ) {
             self.cursor.read();
             return Ok(self.next_member());
         }
         self.expect_close(
-            Kind::CloseBrace,
+            TokenKind::CloseBrace,
             "a comma, the end of the line or a `}` is missing",
         )
     }
 
-    fn choice(&mut self) -> Result<Next, Failure> {
+    fn choice(&mut self) -> Result<Expected, SyntaxFailure> {
         self.cursor
-            .expect(Kind::Colon, "a `:` is missing behind `?`")?;
+            .expect(TokenKind::Colon, "a `:` is missing behind `?`")?;
         self.close();
-        Ok(Next::Value)
+        Ok(Expected::Value)
     }
 
     /// A `for`, up to its collection.
-    fn comprehension(&mut self, shape: Shape) -> Result<Next, Failure> {
+    fn comprehension(&mut self, shape: Shape) -> Result<Expected, SyntaxFailure> {
         self.cursor.read();
         self.for_names()?;
         self.turn(Open::Collection(shape));
-        Ok(Next::Value)
+        Ok(Expected::Value)
     }
 
     /// `a in`, or `a, b in`.
-    pub(super) fn for_names(&mut self) -> Result<(), Failure> {
+    pub(super) fn for_names(&mut self) -> Result<(), SyntaxFailure> {
         self.cursor
-            .expect(Kind::Ident, "a name is missing behind `for`")?;
-        if self.cursor.take(Kind::Comma) {
-            self.cursor
-                .expect(Kind::Ident, "a second name is missing behind the comma")?;
+            .expect(TokenKind::Ident, "a name is missing behind `for`")?;
+        if self.cursor.take(TokenKind::Comma) {
+            self.cursor.expect(
+                TokenKind::Ident,
+                "a second name is missing behind the comma",
+            )?;
         }
         let token = self.cursor.peek();
         if !self.cursor.is_word("in") {
@@ -418,22 +434,22 @@ impl Expression<'_, '_> {
         Ok(())
     }
 
-    fn collection(&mut self, shape: Shape) -> Result<Next, Failure> {
+    fn collection(&mut self, shape: Shape) -> Result<Expected, SyntaxFailure> {
         self.cursor.expect(
-            Kind::Colon,
+            TokenKind::Colon,
             "a `:` is missing behind the collection of the `for`",
         )?;
         self.turn(Open::Item(shape));
-        Ok(Next::Value)
+        Ok(Expected::Value)
     }
 
-    fn item(&mut self, shape: Shape) -> Result<Next, Failure> {
+    fn item(&mut self, shape: Shape) -> Result<Expected, SyntaxFailure> {
         let token = self.cursor.peek();
         match (shape, token.kind) {
-            (Shape::Object, Kind::FatArrow) => {
+            (Shape::Object, TokenKind::FatArrow) => {
                 self.cursor.read();
                 self.turn(Open::Mapped);
-                Ok(Next::Value)
+                Ok(Expected::Value)
             }
             (Shape::Object, _) => Err(self
                 .cursor
@@ -442,14 +458,14 @@ impl Expression<'_, '_> {
         }
     }
 
-    fn end_of_for(&mut self, shape: Shape) -> Result<Next, Failure> {
+    fn end_of_for(&mut self, shape: Shape) -> Result<Expected, SyntaxFailure> {
         if shape == Shape::Object {
-            self.cursor.take(Kind::Ellipsis);
+            self.cursor.take(TokenKind::Ellipsis);
         }
         if self.cursor.is_word("if") {
             self.cursor.read();
             self.turn(Open::Condition(shape));
-            return Ok(Next::Value);
+            return Ok(Expected::Value);
         }
         self.expect_close(shape.close(), "the `for` goes on where it has to end")
     }

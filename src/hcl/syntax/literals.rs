@@ -1,7 +1,7 @@
 //! What stands for itself: escapes in a text in quotation marks, and numbers.
 
 use super::scanner::Scanner;
-use super::tokens::Kind;
+use super::tokens::TokenKind;
 
 const NO_ESCAPE: &str = "this backslash begins no escape; write `\\\\` for a backslash";
 
@@ -98,15 +98,19 @@ fn bits(whole: &str, fraction: &str) -> Option<i64> {
 /// to be evaluated.
 pub(in crate::hcl) fn plain_text(expression: &str) -> Option<String> {
     let mut scanner = Scanner::new(expression);
-    if scanner.next().kind != Kind::OpenQuote {
+    if scanner.next().kind != TokenKind::OpenQuote {
         return None;
     }
     let mut text = String::new();
     loop {
         let token = scanner.next();
         match token.kind {
-            Kind::QuotedLiteral => unescape(&expression[token.start..token.end], &mut text).ok()?,
-            Kind::CloseQuote => return (scanner.next().kind == Kind::End).then_some(text),
+            TokenKind::QuotedLiteral => {
+                unescape(&expression[token.start..token.end], &mut text).ok()?
+            }
+            TokenKind::CloseQuote => {
+                return (scanner.next().kind == TokenKind::End).then_some(text);
+            }
             _ => return None,
         }
     }

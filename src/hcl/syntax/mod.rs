@@ -15,32 +15,12 @@
 mod bodies;
 mod cursor;
 mod expressions;
+mod failure;
 mod letters;
 mod literals;
 mod scanner;
 mod templates;
 mod tokens;
 
-use std::borrow::Cow;
-
 pub(super) use bodies::{Item, What, walk};
 pub(super) use literals::{is_number, plain_text};
-
-/// The most blocks, brackets and templates inside one another.
-const MAX_NESTING: usize = 10_000;
-
-/// Why neither program would load a file, and where: a byte of its text.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Failure {
-    pub(super) at: usize,
-    pub(super) reason: Cow<'static, str>,
-}
-
-impl Failure {
-    fn new(at: usize, reason: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            at,
-            reason: reason.into(),
-        }
-    }
-}

@@ -4,7 +4,7 @@
 //! sequences are open. It hands on what means nothing as such, and never goes on behind it.
 
 use super::letters::{continues_a_name, starts_a_name};
-use super::tokens::{Kind, Token};
+use super::tokens::{SyntaxToken, TokenKind};
 
 const INVALID: &str = "this character means nothing here";
 const BITWISE: &str =
@@ -44,12 +44,12 @@ impl<'a> Scanner<'a> {
     }
 
     /// The next token; at the end of the text the end, again and again.
-    pub(super) fn next(&mut self) -> Token {
+    pub(super) fn next(&mut self) -> SyntaxToken {
         let start = self.at;
         match self.modes.last().copied() {
             None | Some(Mode::Code { .. }) => self.code(),
-            _ if start == self.text.len() => Token {
-                kind: Kind::End,
+            _ if start == self.text.len() => SyntaxToken {
+                kind: TokenKind::End,
                 start,
                 end: start,
             },
@@ -65,10 +65,10 @@ impl<'a> Scanner<'a> {
         &self.text[self.at..]
     }
 
-    fn token(&mut self, kind: Kind, length: usize) -> Token {
+    fn token(&mut self, kind: TokenKind, length: usize) -> SyntaxToken {
         let start = self.at;
         self.at += length;
-        Token {
+        SyntaxToken {
             kind,
             start,
             end: self.at,
@@ -76,7 +76,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Between values and in bodies.
-    fn code(&mut self) -> Token {
+    fn code(&mut self) -> SyntaxToken {
         loop {
             if let Some(token) = self.comment_or_sign() {
                 return token;
@@ -85,7 +85,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// None where only a comment was passed over.
-    fn comment_or_sign(&mut self) -> Option<Token> {
+    fn comment_or_sign(&mut self) -> Option<SyntaxToken> {
         let rest = self.rest();
         self.at += rest.len() - rest.trim_start_matches([' ', '\t']).len();
         let rest = self.rest();
@@ -93,12 +93,15 @@ impl<'a> Scanner<'a> {
             [b'#', ..] | [b'/', b'/', ..] => {
                 // The last line may have no end, and then its comment is none either.
                 let line_end = rest.find('\n');
-                let token = self.token(Kind::Newline, line_end.map_or(rest.len(), |end| end + 1));
+                let token = self.token(
+                    TokenKind::Newline,
+                    line_end.map_or(rest.len(), |end| end + 1),
+                );
                 line_end.map(|_| token)
             }
             [b'/', b'*', ..] => {
                 let Some(end) = rest[2..].find("*/") else {
-                    return Some(self.token(Kind::Bad(OPEN_COMMENT), 2));
+                    return Some(self.token(TokenKind::Bad(OPEN_COMMENT), 2));
                 };
                 self.at += end + 4;
                 None
@@ -107,60 +110,60 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn sign(&mut self) -> Token {
+    fn sign(&mut self) -> SyntaxToken {
         let rest = self.rest();
         let (kind, length) = match rest.as_bytes() {
-            [] => (Kind::End, 0),
-            [b'\n', ..] => (Kind::Newline, 1),
-            [b'\r', b'\n', ..] => (Kind::Newline, 2),
+            [] => (TokenKind::End, 0),
+            [b'\n', ..] => (TokenKind::Newline, 1),
+            [b'\r', b'\n', ..] => (TokenKind::Newline, 2),
             [b'"', ..] => {
                 self.modes.push(Mode::Quoted);
-                (Kind::OpenQuote, 1)
+                (TokenKind::OpenQuote, 1)
             }
             [b'<', b'<', ..] => return self.open_heredoc(),
             [b'{', ..] => {
                 self.brace();
-                (Kind::OpenBrace, 1)
+                (TokenKind::OpenBrace, 1)
             }
-            [b'}', ..] => (self.close_brace(Kind::CloseBrace), 1),
+            [b'}', ..] => (self.close_brace(TokenKind::CloseBrace), 1),
             [b'~', b'}', ..] => (
-                self.close_brace(Kind::Bad(
+                self.close_brace(TokenKind::Bad(
                     "`~}` ends what `${` or `%{` began, and no other brace",
                 )),
                 2,
             ),
-            [b'.', b'.', b'.', ..] => (Kind::Ellipsis, 3),
-            [b':', b':', ..] => (Kind::DoubleColon, 2),
-            [b'=', b'>', ..] => (Kind::FatArrow, 2),
+            [b'.', b'.', b'.', ..] => (TokenKind::Ellipsis, 3),
+            [b':', b':', ..] => (TokenKind::DoubleColon, 2),
+            [b'=', b'>', ..] => (TokenKind::FatArrow, 2),
             [b'=' | b'!' | b'<' | b'>', b'=', ..] | [b'&', b'&', ..] | [b'|', b'|', ..] => {
-                (Kind::Operator, 2)
+                (TokenKind::Operator, 2)
             }
-            [b'<' | b'>' | b'+' | b'/' | b'%', ..] => (Kind::Operator, 1),
-            [b'[', ..] => (Kind::OpenBracket, 1),
-            [b']', ..] => (Kind::CloseBracket, 1),
-            [b'(', ..] => (Kind::OpenParen, 1),
-            [b')', ..] => (Kind::CloseParen, 1),
-            [b'.', ..] => (Kind::Dot, 1),
-            [b',', ..] => (Kind::Comma, 1),
-            [b':', ..] => (Kind::Colon, 1),
-            [b'?', ..] => (Kind::Question, 1),
-            [b'=', ..] => (Kind::Equal, 1),
-            [b'*', ..] => (Kind::Star, 1),
-            [b'-', ..] => (Kind::Minus, 1),
-            [b'!', ..] => (Kind::Bang, 1),
-            [b'&' | b'|' | b'^' | b'~', ..] => (Kind::Bad(BITWISE), 1),
-            [b'\'' | b'`', ..] => (Kind::Bad(APOSTROPHE), 1),
+            [b'<' | b'>' | b'+' | b'/' | b'%', ..] => (TokenKind::Operator, 1),
+            [b'[', ..] => (TokenKind::OpenBracket, 1),
+            [b']', ..] => (TokenKind::CloseBracket, 1),
+            [b'(', ..] => (TokenKind::OpenParen, 1),
+            [b')', ..] => (TokenKind::CloseParen, 1),
+            [b'.', ..] => (TokenKind::Dot, 1),
+            [b',', ..] => (TokenKind::Comma, 1),
+            [b':', ..] => (TokenKind::Colon, 1),
+            [b'?', ..] => (TokenKind::Question, 1),
+            [b'=', ..] => (TokenKind::Equal, 1),
+            [b'*', ..] => (TokenKind::Star, 1),
+            [b'-', ..] => (TokenKind::Minus, 1),
+            [b'!', ..] => (TokenKind::Bang, 1),
+            [b'&' | b'|' | b'^' | b'~', ..] => (TokenKind::Bad(BITWISE), 1),
+            [b'\'' | b'`', ..] => (TokenKind::Bad(APOSTROPHE), 1),
             [b';', ..] => (
-                Kind::Bad("values are separated by the ends of lines or by commas"),
+                TokenKind::Bad("values are separated by the ends of lines or by commas"),
                 1,
             ),
-            [b'0'..=b'9', ..] => (Kind::Number, number(rest)),
+            [b'0'..=b'9', ..] => (TokenKind::Number, number(rest)),
             _ => match name(rest) {
                 0 => (
-                    Kind::Bad(INVALID),
+                    TokenKind::Bad(INVALID),
                     rest.chars().next().map_or(0, char::len_utf8),
                 ),
-                length => (Kind::Ident, length),
+                length => (TokenKind::Ident, length),
             },
         };
         self.token(kind, length)
@@ -173,11 +176,11 @@ impl<'a> Scanner<'a> {
     }
 
     /// A brace ends the sequence in a template where none is open in it.
-    fn close_brace(&mut self, other: Kind) -> Kind {
+    fn close_brace(&mut self, other: TokenKind) -> TokenKind {
         match self.modes.last_mut() {
             Some(Mode::Code { braces: 0 }) => {
                 self.modes.pop();
-                Kind::SequenceEnd
+                TokenKind::SequenceEnd
             }
             Some(Mode::Code { braces }) => {
                 *braces -= 1;
@@ -187,7 +190,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn open_heredoc(&mut self) -> Token {
+    fn open_heredoc(&mut self) -> SyntaxToken {
         let rest = self.rest();
         let named = &rest[2..];
         let named = named.strip_prefix('-').unwrap_or(named);
@@ -197,32 +200,32 @@ impl<'a> Scanner<'a> {
             || !after.starts_with(['\r', '\n'])
             || !after[..line_end.min(after.len())].ends_with('\n')
         {
-            return self.token(Kind::Bad(HEREDOC), 2);
+            return self.token(TokenKind::Bad(HEREDOC), 2);
         }
         self.modes.push(Mode::Heredoc {
             marker,
             line_starts: true,
         });
-        self.token(Kind::OpenHeredoc, rest.len() - after.len() + line_end)
+        self.token(TokenKind::OpenHeredoc, rest.len() - after.len() + line_end)
     }
 
     /// `${`, `%{`, or one of the signs that begin them and here stand for themselves.
-    fn dollar(&mut self, literal: Kind) -> Token {
+    fn dollar(&mut self, literal: TokenKind) -> SyntaxToken {
         let rest = self.rest().as_bytes();
         let (kind, length) = match rest {
-            [_, b'{', b'~', ..] => (Kind::Interpolation, 3),
-            [_, b'{', ..] => (Kind::Interpolation, 2),
+            [_, b'{', b'~', ..] => (TokenKind::Interpolation, 3),
+            [_, b'{', ..] => (TokenKind::Interpolation, 2),
             [first, second, b'{', ..] if first == second => (literal, 3),
             // Both programs take a first carriage return with the sign, and one that ends the line
             // behind it.
-            [_, b'\r', b'\r', ..] if literal == Kind::HeredocLiteral => (literal, 2),
+            [_, b'\r', b'\r', ..] if literal == TokenKind::HeredocLiteral => (literal, 2),
             _ => (literal, 1),
         };
         if kind == literal {
             return self.token(literal, length);
         }
         let kind = if rest[0] == b'%' {
-            Kind::Directive
+            TokenKind::Directive
         } else {
             kind
         };
@@ -230,22 +233,22 @@ impl<'a> Scanner<'a> {
         self.token(kind, length)
     }
 
-    fn quoted(&mut self) -> Token {
+    fn quoted(&mut self) -> SyntaxToken {
         let bytes = self.rest().as_bytes();
         match bytes[0] {
             b'"' => {
                 self.modes.pop();
-                return self.token(Kind::CloseQuote, 1);
+                return self.token(TokenKind::CloseQuote, 1);
             }
-            b'$' | b'%' => return self.dollar(Kind::QuotedLiteral),
-            b'\r' | b'\n' => return self.token(Kind::Bad(SPLIT), 1),
+            b'$' | b'%' => return self.dollar(TokenKind::QuotedLiteral),
+            b'\r' | b'\n' => return self.token(TokenKind::Bad(SPLIT), 1),
             _ => {}
         }
         let mut length = 0;
         while let Some(byte) = bytes.get(length) {
             match (byte, bytes.get(length + 1)) {
                 (b'\\', None | Some(b'\r' | b'\n')) if length == 0 => {
-                    return self.token(Kind::Bad(SPLIT), 1);
+                    return self.token(TokenKind::Bad(SPLIT), 1);
                 }
                 (b'"' | b'$' | b'%' | b'\r' | b'\n', _) | (b'\\', None | Some(b'\r' | b'\n')) => {
                     break;
@@ -256,29 +259,29 @@ impl<'a> Scanner<'a> {
         }
         // A character of several bytes behind a backslash is passed over as a whole: its other
         // bytes are none of the signs above.
-        self.token(Kind::QuotedLiteral, length)
+        self.token(TokenKind::QuotedLiteral, length)
     }
 
-    fn heredoc(&mut self, marker: &'a str, line_starts: bool) -> Token {
+    fn heredoc(&mut self, marker: &'a str, line_starts: bool) -> SyntaxToken {
         let rest = self.rest();
         let length = rest.find(['$', '%', '\r', '\n']).unwrap_or(rest.len());
         let after = &rest[length..];
         let line_end = match after.as_bytes() {
             [b'\n', ..] => 1,
             [b'\r', b'\n', ..] => 2,
-            [b'\r', ..] if length == 0 => return self.token(Kind::Bad(LONE_RETURN), 1),
+            [b'\r', ..] if length == 0 => return self.token(TokenKind::Bad(LONE_RETURN), 1),
             _ => 0,
         };
         if line_end > 0 && line_starts && rest[..length].trim() == marker {
             self.modes.pop();
-            return self.token(Kind::CloseHeredoc, length);
+            return self.token(TokenKind::CloseHeredoc, length);
         }
         if let Some(Mode::Heredoc { line_starts, .. }) = self.modes.last_mut() {
             *line_starts = line_end > 0;
         }
         match length + line_end {
-            0 => self.dollar(Kind::HeredocLiteral),
-            length => self.token(Kind::HeredocLiteral, length),
+            0 => self.dollar(TokenKind::HeredocLiteral),
+            length => self.token(TokenKind::HeredocLiteral, length),
         }
     }
 }

@@ -11,7 +11,8 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use super::borrowed::BORROWED_FILE;
+use super::override_file::OVERRIDE_FILE;
+use super::quoting::quoted;
 use super::{native, placing};
 
 /// The name of the generated file.
@@ -28,14 +29,14 @@ const MAX_OURS: u64 = 64 * 1024;
 
 /// Which command writes a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Writer {
+pub enum WrittenBy {
     /// `statekeep configure`: it stays until somebody takes it away.
     Configure,
     /// `statekeep run`: it is there for as long as the wrapped command runs.
     Run,
 }
 
-impl Writer {
+impl WrittenBy {
     const ALL: [Self; 2] = [Self::Configure, Self::Run];
 
     /// The file's first line.
@@ -62,11 +63,11 @@ impl Form {
 
 /// A backend at an address.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Backend {
+pub struct BackendFile {
     /// The address of the state.
     pub address: String,
     /// Which command wrote it, or is to write it.
-    pub writer: Writer,
+    pub writer: WrittenBy,
     form: Form,
 }
 
@@ -76,16 +77,16 @@ pub enum Present {
     /// Nothing.
     Nothing,
     /// What was generated for this backend.
-    Ours(Backend),
+    Ours(BackendFile),
     /// An empty file: a generated one that was cut off before anything was in it.
     CutOff,
     /// Something else, which is not touched.
     Theirs,
 }
 
-impl Backend {
+impl BackendFile {
     /// What is written for an address.
-    pub const fn new(address: String, writer: Writer) -> Self {
+    pub const fn new(address: String, writer: WrittenBy) -> Self {
         Self {
             address,
             writer,
@@ -151,7 +152,7 @@ impl Backend {
         let text = std::str::from_utf8(bytes).ok()?;
         let [found] = <[_; 1]>::try_from(native::read(FILE, text).found).ok()?;
         let address = found.address?;
-        let forms = Writer::ALL
+        let forms = WrittenBy::ALL
             .into_iter()
             .flat_map(|writer| Form::ALL.map(|form| (writer, form)));
         let mut could_be = forms.map(|(writer, form)| Self {
@@ -180,17 +181,7 @@ impl Backend {
 
 /// What kills have left beside the files that are generated. Some of it may be secret.
 pub fn left_beside(dir: &Path) -> io::Result<Vec<PathBuf>> {
-    placing::left_beside(dir, &[FILE, BORROWED_FILE])
-}
-
-/// A text as HCL writes it, with nothing in it that means something else there.
-pub(super) fn quoted(text: &str) -> String {
-    let escaped = text
-        .replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace("${", "$${")
-        .replace("%{", "%%{");
-    format!("\"{}\"", escaped.replace('\n', "\\n").replace('\r', "\\r"))
+    placing::left_beside(dir, &[FILE, OVERRIDE_FILE])
 }
 
 #[cfg(test)]
@@ -200,29 +191,31 @@ mod tests {
     #[test]
     fn what_is_written_is_recognised_and_what_was_changed_is_not() {
         let kinds = || {
-            Writer::ALL
+            WrittenBy::ALL
                 .into_iter()
                 .flat_map(|writer| Form::ALL.map(|form| (writer, form)))
         };
         for address in ["http://127.0.0.1:8680/api/x", "https://a/\"b\\${c}%{d}\n"] {
             for (writer, form) in kinds() {
-                let text = Backend {
+                let text = BackendFile {
                     address: address.to_owned(),
                     writer,
                     form,
                 }
                 .text();
-                let ours = Backend::of_text(text.as_bytes()).expect("ours");
+                let ours = BackendFile::of_text(text.as_bytes()).expect("ours");
                 assert_eq!(
                     (ours.address.as_str(), ours.writer, ours.form),
                     (address, writer, form)
                 );
                 assert!(
-                    Backend::of_text(text.replace("unlock_address", "unlock_methode").as_bytes())
-                        .is_none()
+                    BackendFile::of_text(
+                        text.replace("unlock_address", "unlock_methode").as_bytes()
+                    )
+                    .is_none()
                 );
-                assert!(Backend::of_text(text.replace('#', "//").as_bytes()).is_none());
-                assert!(Backend::of_text(format!("{text}\n").as_bytes()).is_none());
+                assert!(BackendFile::of_text(text.replace('#', "//").as_bytes()).is_none());
+                assert!(BackendFile::of_text(format!("{text}\n").as_bytes()).is_none());
             }
         }
     }
@@ -234,9 +227,10 @@ mod tests {
                 \"http://a/\"\n    lock_address   = \"http://a/\"\n    unlock_address = \
                 \"http://a/\"\n  }}\n}}\n"
         );
-        let ours = Backend::of_text(text.as_bytes()).expect("ours");
+        let ours = BackendFile::of_text(text.as_bytes()).expect("ours");
         assert!(
-            !ours.pins_methods() && ours != Backend::new("http://a/".to_owned(), Writer::Configure)
+            !ours.pins_methods()
+                && ours != BackendFile::new("http://a/".to_owned(), WrittenBy::Configure)
         );
     }
 
@@ -244,13 +238,16 @@ mod tests {
     fn an_empty_file_is_one_that_was_cut_off() {
         let dir = tempfile::TempDir::new().expect("a directory");
         std::fs::write(dir.path().join(FILE), "").expect("a file");
-        assert!(matches!(Backend::present(dir.path()), Ok(Present::CutOff)));
+        assert!(matches!(
+            BackendFile::present(dir.path()),
+            Ok(Present::CutOff)
+        ));
     }
 
     #[test]
     fn nothing_is_written_over_or_through() {
         let dir = tempfile::TempDir::new().expect("a directory");
-        let backend = Backend::new("http://a/".to_owned(), Writer::Run);
+        let backend = BackendFile::new("http://a/".to_owned(), WrittenBy::Run);
         backend.create(dir.path()).expect("created");
         std::fs::write(dir.path().join(FILE), "theirs").expect("changed");
         assert_eq!(
@@ -261,7 +258,7 @@ mod tests {
             std::fs::read_to_string(dir.path().join(FILE)).expect("there"),
             "theirs"
         );
-        Backend::remove(dir.path()).expect("removed");
+        BackendFile::remove(dir.path()).expect("removed");
         std::os::unix::fs::symlink("target", dir.path().join(FILE)).expect("a link");
         assert_eq!(
             backend.create(dir.path()).map_err(|error| error.kind()),

@@ -11,13 +11,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::backend::quoted;
 use super::placing;
+use super::quoting::quoted;
 use crate::model::digest::Digest;
 
 /// The name of the file. Both programs let the block in it stand for the one in the sources,
 /// whether there is one or not.
-pub const BORROWED_FILE: &str = "statekeep_transfer_override.tf";
+pub const OVERRIDE_FILE: &str = "statekeep_transfer_override.tf";
 
 const MARKER: &str =
     "# Written by `statekeep` while it moves a state, and removed by it. SHA-256 of what follows: ";
@@ -27,18 +27,18 @@ const MAX_OURS: u64 = 1024 * 1024;
 const MAX_LEVELS: usize = 8;
 
 /// The file, for as long as this lives.
-pub struct Borrowed(PathBuf);
+pub struct OverrideFile(PathBuf);
 
-impl Borrowed {
+impl OverrideFile {
     /// Writes the file for a backend with these settings.
     pub fn create(dir: &Path, kind: &str, config: &Map<String, Value>) -> io::Result<Self> {
-        placing::create(dir, BORROWED_FILE, text(kind, config).as_bytes())?;
-        Ok(Self(dir.join(BORROWED_FILE)))
+        placing::create(dir, OVERRIDE_FILE, text(kind, config).as_bytes())?;
+        Ok(Self(dir.join(OVERRIDE_FILE)))
     }
 
     /// Takes away a file that a killed command left; says whether there was one.
     pub fn sweep(dir: &Path) -> io::Result<bool> {
-        let path = dir.join(BORROWED_FILE);
+        let path = dir.join(OVERRIDE_FILE);
         let is_file = match path.symlink_metadata() {
             Ok(metadata) => metadata.is_file(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -58,7 +58,7 @@ impl Borrowed {
     }
 }
 
-impl Drop for Borrowed {
+impl Drop for OverrideFile {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
     }
@@ -164,7 +164,7 @@ mod tests {
             "workspaces": [{ "name": "w", "prefix": null }],
         });
         let text = text("s3", config.as_object().expect("an object"));
-        let read = native::read(BORROWED_FILE, &text);
+        let read = native::read(OVERRIDE_FILE, &text);
         assert_eq!((read.found.len(), read.doubts.len()), (1, 0), "{text}");
         for line in [
             "bucket = \"b\\\"$${c}\"",
@@ -184,20 +184,20 @@ mod tests {
     #[test]
     fn only_an_unchanged_file_of_ours_is_swept_away() {
         let dir = tempfile::TempDir::new().expect("a directory");
-        let path = dir.path().join(BORROWED_FILE);
-        assert!(!Borrowed::sweep(dir.path()).expect("swept"));
-        std::mem::forget(Borrowed::create(dir.path(), "local", &Map::new()).expect("created"));
+        let path = dir.path().join(OVERRIDE_FILE);
+        assert!(!OverrideFile::sweep(dir.path()).expect("swept"));
+        std::mem::forget(OverrideFile::create(dir.path(), "local", &Map::new()).expect("created"));
         assert!(
-            Borrowed::create(dir.path(), "local", &Map::new()).is_err(),
+            OverrideFile::create(dir.path(), "local", &Map::new()).is_err(),
             "never over another"
         );
         assert!(path.exists());
-        assert!(Borrowed::sweep(dir.path()).expect("swept") && !path.exists());
+        assert!(OverrideFile::sweep(dir.path()).expect("swept") && !path.exists());
         std::fs::write(&path, text("local", &Map::new()).replace("local", "s3")).expect("changed");
-        assert!(!Borrowed::sweep(dir.path()).expect("not ours") && path.exists());
+        assert!(!OverrideFile::sweep(dir.path()).expect("not ours") && path.exists());
         std::fs::write(&path, "").expect("cut off");
-        assert!(Borrowed::sweep(dir.path()).expect("swept") && !path.exists());
-        drop(Borrowed::create(dir.path(), "local", &Map::new()).expect("created"));
+        assert!(OverrideFile::sweep(dir.path()).expect("swept") && !path.exists());
+        drop(OverrideFile::create(dir.path(), "local", &Map::new()).expect("created"));
         assert!(!path.exists());
     }
 }

@@ -1,0 +1,22 @@
+//! Which program is asked about, and how far a module is looked at.
+
+use serde::Serialize;
+
+/// Who would load the module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Program {
+    /// `terraform`, which does not know `.tofu`.
+    Terraform,
+    /// `tofu`, for which `x.tofu` hides `x.tf`.
+    Tofu,
+}
+
+/// How a module is looked at.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ask {
+    /// Who would load it; where nobody says, both have to come to the same.
+    pub program: Option<Program>,
+    /// Whether JSON files are examined as well.
+    pub include_json: bool,
+}

@@ -1,0 +1,78 @@
+//! One file: its name and bytes, and what it says.
+
+use serde::Serialize;
+
+use super::block::FoundBlock;
+
+/// The most blocks, doubts and files not examined that are told, each.
+pub const MAX_TOLD: usize = 1_000;
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UndecidedReason {
+    /// The file, if it is about one.
+    pub file: Option<String>,
+    /// The line, from 1, if it is about one.
+    pub line: Option<usize>,
+    /// What is in doubt, and what to do.
+    pub reason: String,
+}
+
+/// A file in the root directory that one of the programs would load: its name, and its bytes or why
+/// there are none.
+pub struct Source {
+    pub(super) name: String,
+    pub(super) content: Result<Vec<u8>, String>,
+}
+
+impl Source {
+    /// The file's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How many bytes it has.
+    pub fn size(&self) -> u64 {
+        self.content.as_ref().map_or(0, |bytes| bytes.len() as u64)
+    }
+}
+
+/// What one file says.
+#[derive(Default)]
+pub(super) struct Reading {
+    pub(super) found: Vec<FoundBlock>,
+    pub(super) doubts: Vec<UndecidedReason>,
+    /// Whether it says how the state is encrypted.
+    pub(super) encrypts: bool,
+}
+
+impl Reading {
+    pub(super) fn doubt(name: &str, line: Option<usize>, reason: impl Into<String>) -> Self {
+        Self {
+            doubts: vec![UndecidedReason {
+                file: Some(name.to_owned()),
+                line,
+                reason: reason.into(),
+            }],
+            ..Self::default()
+        }
+    }
+
+    /// One more doubt; of more than are told the first ones count.
+    pub(super) fn in_doubt(&mut self, name: &str, line: usize, reason: impl Into<String>) {
+        if self.doubts.len() <= MAX_TOLD {
+            self.doubts.push(UndecidedReason {
+                file: Some(name.to_owned()),
+                line: Some(line),
+                reason: reason.into(),
+            });
+        }
+    }
+
+    /// One more block; of more than are told the last ones count.
+    pub(super) fn found(&mut self, found: FoundBlock) {
+        if self.found.len() > 2 * MAX_TOLD {
+            self.found.drain(..MAX_TOLD);
+        }
+        self.found.push(found);
+    }
+}
