@@ -8,7 +8,6 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::model::error_code::ErrorCode;
 use crate::domain::Domain;
 use crate::domain::auth::keys::{WantedKey, WithSecret};
 use crate::http::wire::caller::Authenticated;
@@ -16,6 +15,7 @@ use crate::http::wire::error::ApiError;
 use crate::http::wire::query::{self, Whole};
 use crate::http::wire::{body, reply};
 use crate::model::clock;
+use crate::model::error_code::ErrorCode;
 use crate::model::key::KeyId;
 
 #[derive(Deserialize)]
@@ -31,11 +31,10 @@ pub(in crate::http) async fn list(
 ) -> Result<HttpResponse, ApiError> {
     let asked: ListQuery = query::read(&request)?;
     let limit = query::page_size(&domain, asked.limit)?;
-    let after = asked
-        .after
-        .map(|id| id.parse())
-        .transpose()
-        .map_err(|_| ApiError::invalid(ErrorCode::BadQuery, "after has to be the id of a key"))?;
+    let after =
+        asked.after.map(|id| id.parse()).transpose().map_err(|_| {
+            ApiError::invalid(ErrorCode::BadQuery, "after has to be the id of a key")
+        })?;
     let keys = domain.keys().list(&known.0, after, limit).await?;
     let now = clock::now();
     let next = reply::next(&keys, limit, |key| key.id.to_string());

@@ -6,7 +6,6 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::model::error_code::ErrorCode;
 use crate::domain::Domain;
 use crate::domain::auth::logins::{Issued, Wanted};
 use crate::http::wire::caller::Authenticated;
@@ -15,6 +14,7 @@ use crate::http::wire::error::ApiError;
 use crate::http::wire::origin::origin;
 use crate::http::wire::query::{self, Whole};
 use crate::http::wire::{body, reply};
+use crate::model::error_code::ErrorCode;
 use crate::model::secret::Secret;
 
 /// JSON, with meshStack's names.

@@ -5,13 +5,13 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::model::error_code::ErrorCode;
 use crate::domain::Domain;
 use crate::domain::retention::Asked;
 use crate::http::wire::caller::{Authenticated, OnState};
 use crate::http::wire::error::ApiError;
 use crate::http::wire::query::{self, Whole};
 use crate::http::wire::{body, path, reply};
+use crate::model::error_code::ErrorCode;
 use crate::model::name::{BadName, Workspace};
 use crate::model::retention::Policy;
 

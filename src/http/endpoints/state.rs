@@ -5,7 +5,6 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
-use crate::model::error_code::ErrorCode;
 use crate::domain::Domain;
 use crate::domain::states::rules::Refusal;
 use crate::domain::states::{Deleted, Write, Written};
@@ -15,6 +14,7 @@ use crate::http::wire::error::{self, ApiError};
 use crate::http::wire::problem::lock_conflict;
 use crate::http::wire::query::{self, WriteQuery};
 use crate::http::wire::{headers, reply};
+use crate::model::error_code::ErrorCode;
 use crate::model::lock::Lock;
 use crate::model::version::Rejection;
 
@@ -67,7 +67,7 @@ pub(in crate::http) async fn write(
             response
         }
         Written::Refused(refusal, kept) => {
-            error::refused(refusal.rejection.code(), &explain(refusal), kept)
+            error::refused(refusal.rejection.error_code(), &explain(refusal), kept)
         }
         Written::Denied(denied, kept) => error::denied(&denied, kept),
     })

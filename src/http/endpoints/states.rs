@@ -5,13 +5,13 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::model::error_code::ErrorCode;
 use crate::domain::Domain;
 use crate::domain::states::StateFilter;
 use crate::http::wire::caller::Authenticated;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::query::{self, Whole};
 use crate::http::wire::reply;
+use crate::model::error_code::ErrorCode;
 use crate::model::name::{BuildingBlock, StateName, Workspace};
 
 /// The parameters of the list of states.
@@ -36,8 +36,9 @@ pub(in crate::http) async fn list(
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
     let asked: ListQuery = query::read(&request)?;
-    let bad =
-        |error: crate::model::name::BadName| ApiError::invalid(ErrorCode::BadQuery, error.to_string());
+    let bad = |error: crate::model::name::BadName| {
+        ApiError::invalid(ErrorCode::BadQuery, error.to_string())
+    };
     let limit = query::page_size(&domain, asked.limit)?;
     let filter = StateFilter {
         workspace: asked

@@ -4,12 +4,12 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
-use crate::model::error_code::ErrorCode;
 use crate::domain::Domain;
 use crate::domain::integrity::Wanted;
 use crate::http::wire::caller::Authenticated;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::{body, reply};
+use crate::model::error_code::ErrorCode;
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -5,7 +5,6 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::model::error_code::ErrorCode;
 use crate::domain::Domain;
 use crate::domain::history::VersionFilter;
 use crate::domain::history::purge::{MAX_PURGED, Which};
@@ -13,6 +12,7 @@ use crate::http::wire::caller::OnState;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::query::{self, Whole, WriteQuery};
 use crate::http::wire::{body, path, reply};
+use crate::model::error_code::ErrorCode;
 use crate::model::name::StateName;
 use crate::model::version::{Kind, Rejection};
 

@@ -10,12 +10,12 @@ use actix_web::web::Payload;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::model::error_code::ErrorCode;
 use crate::domain::Domain;
 use crate::domain::engine::budget::Reservation;
 use crate::domain::error::Error;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::pace::PeerPace;
+use crate::model::error_code::ErrorCode;
 
 /// The largest body of a call that takes a small JSON object.
 const MAX_SMALL_BODY: u64 = 64 * 1024;
@@ -105,10 +105,7 @@ fn cut_short(error: &PayloadError) -> ApiError {
 }
 
 /// Refuses a body that is larger than `limit`.
-pub(in crate::http) fn at_most(
-    limit: u64,
-    code: ErrorCode,
-) -> impl Fn(u64) -> Result<(), Error> {
+pub(in crate::http) fn at_most(limit: u64, code: ErrorCode) -> impl Fn(u64) -> Result<(), Error> {
     move |size| {
         if size <= limit {
             return Ok(());

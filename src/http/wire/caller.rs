@@ -7,11 +7,11 @@ use std::pin::Pin;
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 
-use crate::model::error_code::ErrorCode;
 use crate::http::wire::credentials::authenticate;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::{path, query, redirected};
 use crate::model::caller::Caller;
+use crate::model::error_code::ErrorCode;
 use crate::model::name::StateName;
 
 type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;

@@ -5,12 +5,12 @@ use actix_web::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::{Value, json};
 
-use crate::model::error_code::ErrorCode;
 use crate::domain::error::{Error, whole_seconds};
 use crate::domain::history::rollback::NoRollback;
 use crate::domain::history::transfers::NotTransferred;
 use crate::http::wire::headers::REJECTED_VERSION;
 use crate::http::wire::problem::{Problem, lock_conflict};
+use crate::model::error_code::ErrorCode;
 
 /// The ways to prove who one is, as a 401 offers them.
 const BASIC: &str = "Basic realm=\"statekeep\", charset=\"UTF-8\"";

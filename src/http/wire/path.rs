@@ -2,9 +2,9 @@
 
 use actix_web::HttpRequest;
 
-use crate::model::error_code::ErrorCode;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::query::Whole;
+use crate::model::error_code::ErrorCode;
 use crate::model::name::{BadName, StateName};
 
 /// One part of the path; empty if the route has no such part.

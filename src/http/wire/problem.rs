@@ -6,8 +6,8 @@ use actix_web::http::header::{CONTENT_TYPE, TryIntoHeaderPair};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use serde_json::{Map, Value, json};
 
-use crate::model::error_code::ErrorCode;
 use crate::http::wire::headers::CODE;
+use crate::model::error_code::ErrorCode;
 use crate::model::lock::Lock;
 
 /// The media type of RFC 9457.

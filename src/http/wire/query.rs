@@ -13,10 +13,10 @@ use actix_web::web::Query;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 
-use crate::model::error_code::ErrorCode;
 use crate::domain::Domain;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::route::{Route, Takes};
+use crate::model::error_code::ErrorCode;
 
 /// The parameters of a state's own address that are ours.
 const OURS: [&str; 2] = ["ID", "force"];

@@ -7,13 +7,13 @@ use actix_web::http::header::REFERER;
 use actix_web::web::Data;
 use actix_web::{HttpMessage as _, HttpRequest};
 
-use crate::model::error_code::ErrorCode;
 use crate::domain::Domain;
 use crate::http::wire::credentials::{KnownAs, authenticate};
 use crate::http::wire::error::ApiError;
 use crate::http::wire::origin::origin_of;
 use crate::http::wire::path;
 use crate::http::wire::query::is_protocol;
+use crate::model::error_code::ErrorCode;
 use crate::model::name::StateName;
 
 /// How much of the address that was asked first is noted, in characters.

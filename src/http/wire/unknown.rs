@@ -5,9 +5,9 @@ use actix_web::http::header::ACCEPT;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
-use crate::model::error_code::ErrorCode;
 use crate::domain::Domain;
 use crate::http::wire::problem::Problem;
+use crate::model::error_code::ErrorCode;
 use crate::model::name::StateName;
 
 /// Whatever no route knows.

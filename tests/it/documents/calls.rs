@@ -10,7 +10,29 @@ use super::{API, markdown};
 use crate::harness::{Server, state_path};
 
 const ROUTES: &str = include_str!("../../../src/http/mod.rs");
-const IMPORT: &str = include_str!("../../../src/http/endpoints/import.rs");
+/// The files that declare parameters of their own for the routes.
+const ENDPOINTS: [(&str, &str); 5] = [
+    (
+        "detect",
+        include_str!("../../../src/http/endpoints/detect.rs"),
+    ),
+    (
+        "events",
+        include_str!("../../../src/http/endpoints/events.rs"),
+    ),
+    (
+        "import",
+        include_str!("../../../src/http/endpoints/import.rs"),
+    ),
+    (
+        "states",
+        include_str!("../../../src/http/endpoints/states.rs"),
+    ),
+    (
+        "versions",
+        include_str!("../../../src/http/endpoints/versions.rs"),
+    ),
+];
 
 /// How the page writes the address of a state.
 const STATE: &str = "…";
@@ -20,50 +42,58 @@ const MAX_CELL: usize = 200;
 /// The calls of a server or of a page: path, method, and the parameters of the query.
 type Calls = BTreeMap<(String, String), BTreeSet<String>>;
 
-/// What each function of the routes puts before the paths in it.
+/// The beginning of the paths in each function of routes.
 const PREFIXES: [(&str, &str); 4] = [
-    ("fn routes(", ""),
+    ("fn of_server(", ""),
     ("fn of_state(", STATE),
     ("fn of_version(", "…/versions/{number}"),
     ("fn of_key(", "/api/keys/{id}"),
 ];
 
 /// The calls that the server declares.
-fn declared(routes: &str, import: &str) -> Calls {
+fn declared(routes: &str) -> Calls {
     let mut calls = Calls::new();
-    let parameters = first_literal(import.split("PARAMETERS: &str").nth(1).unwrap_or_default());
     for (function, prefix) in PREFIXES {
         let body = routes.split(function).nth(1).unwrap_or_default();
         let body = body.split("\n}\n").next().unwrap_or_default();
-        for path in body.split("Methods::at(").skip(1) {
-            declare(&mut calls, prefix, path, &parameters);
-        }
-        for path in body.split("methods(").skip(1) {
-            declare(&mut calls, prefix, path, &parameters);
+        for chain in body.split("at(\"").skip(1) {
+            let path = chain.split('"').next().unwrap_or_default();
+            let path = path.replace("{file:[^/]*}", "{file}");
+            declare(&mut calls, &format!("{prefix}{path}"), chain);
         }
     }
     calls
 }
 
-/// The calls at one path; `chain` is what follows `Methods::at(`.
-fn declare(calls: &mut Calls, prefix: &str, chain: &str, of_import: &str) {
-    let chain = chain.split(".done()").next().unwrap_or_default();
-    let path = first_literal(chain).replace("{file:[^/]*}", "{file}");
-    for verb in [".on(", ".asks(", ".offers("] {
+/// The calls at one path, from the text behind it.
+fn declare(calls: &mut Calls, path: &str, chain: &str) {
+    for verb in [".on(", ".with(", ".protocol("] {
         for offered in chain.split(verb).skip(1) {
+            let offered = offered.split("\n            .").next().unwrap_or_default();
             let mut literals = literals(offered);
             let methods = literals.next().unwrap_or_default();
-            let names = match verb {
-                ".on(" => String::new(),
-                _ if offered.contains("PARAMETERS") => of_import.to_owned(),
-                _ => literals.next().unwrap_or_default(),
+            let names = match offered.split_once("::PARAMETERS") {
+                _ if verb == ".on(" => String::new(),
+                Some((before, _)) => parameters_of(before),
+                None => literals.next().unwrap_or_default(),
             };
             for method in methods.split_whitespace() {
                 let names = names.split_whitespace().map(str::to_owned).collect();
-                calls.insert((format!("{prefix}{path}"), method.to_owned()), names);
+                calls.insert((path.to_owned(), method.to_owned()), names);
             }
         }
     }
+}
+
+/// The parameters that a file of endpoints declares, by a text that ends in its name.
+fn parameters_of(text: &str) -> String {
+    let file = text.rsplit([' ', '(']).next().unwrap_or_default();
+    let (_, source) = ENDPOINTS
+        .into_iter()
+        .find(|(name, _)| *name == file)
+        .unwrap_or_else(|| panic!("`{file}` is missing in ENDPOINTS"));
+    let declared = source.split("const PARAMETERS: &str").nth(1);
+    first_literal(declared.unwrap_or_default())
 }
 
 fn first_literal(text: &str) -> String {
@@ -182,7 +212,7 @@ fn long_cells(page: &str, text: &str) -> Vec<String> {
 
 #[test]
 fn every_call_has_a_heading_with_its_parameters_and_an_example() {
-    let findings = judge(API, &declared(ROUTES, IMPORT));
+    let findings = judge(API, &declared(ROUTES));
     assert!(findings.is_empty(), "{}", findings.join("\n"));
 }
 
@@ -201,7 +231,7 @@ fn no_cell_of_a_table_is_longer_than_a_line_or_two() {
 fn a_running_server_allows_the_methods_that_have_headings() {
     let server = Server::start();
     let mut by_path: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (path, method) in declared(ROUTES, IMPORT).into_keys() {
+    for (path, method) in declared(ROUTES).into_keys() {
         by_path.entry(path).or_default().insert(method);
     }
     assert!(by_path.len() > 30, "{by_path:?}");
@@ -221,7 +251,7 @@ fn a_running_server_allows_the_methods_that_have_headings() {
 
 #[test]
 fn a_call_that_only_one_side_has_is_found() {
-    let declared = declared(ROUTES, IMPORT);
+    let declared = declared(ROUTES);
     let cases = [
         (
             "### `POST …/purge`",
@@ -272,8 +302,8 @@ fn a_call_that_only_one_side_has_is_found() {
             .any(|finding| finding.starts_with(beginning));
         assert!(is_found, "{planted}: {findings:#?}");
     }
-    let more = ROUTES.replacen("methods(\"/purge\")", "methods(\"/shred\")", 1);
-    let findings = judge(API, &super::calls::declared(&more, IMPORT));
+    let more = ROUTES.replacen("at(\"/purge\")", "at(\"/shred\")", 1);
+    let findings = judge(API, &super::calls::declared(&more));
     let expected = [
         "`POST …/purge` is no call of the server",
         "`POST …/shred` has no heading",
