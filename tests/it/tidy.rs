@@ -5,77 +5,24 @@
 //! The matching is approximate on purpose. Where a rule stands in the way of better code, change
 //! the rule and `CONTRIBUTING.md` with it.
 
+mod areas;
 mod broken;
+mod circles;
+mod imports;
 pub(crate) mod matching;
+mod names;
+mod open;
+mod rooms;
 
 use std::path::Path;
 
-use matching::{File, blank_sql_comments, body, first_names, is_rust};
-
-/// What each room may use beside itself.
-const ROOMS: [(&str, &[&str]); 11] = [
-    ("model", &[]),
-    ("config", &["model"]),
-    ("telemetry", &["model"]),
-    ("metrics", &["model"]),
-    ("blob", &["model"]),
-    ("diff", &["model"]),
-    ("hcl", &["model"]),
-    ("store", &["model", "metrics"]),
-    (
-        "domain",
-        &["model", "blob", "diff", "store", "metrics", "config"],
-    ),
-    (
-        "http",
-        &["model", "domain", "metrics", "config", "telemetry", "hcl"],
-    ),
-    (
-        "cli",
-        &[
-            "model",
-            "domain",
-            "http",
-            "hcl",
-            "diff",
-            "config",
-            "telemetry",
-        ],
-    ),
-];
-
-/// The one home of each heavy dependency.
-const HOMES: [(&str, &[&str]); 19] = [
-    ("rusqlite", &["src/store/"]),
-    ("refinery", &["src/store/"]),
-    ("actix_web", &["src/http/"]),
-    ("rust_embed", &["src/http/endpoints/page.rs"]),
-    ("zstd", &["src/blob/"]),
-    ("argon2", &["src/domain/"]),
-    ("unicode_ident", &["src/hcl/"]),
-    ("clap", &["src/cli/"]),
-    ("clap_complete", &["src/cli/"]),
-    ("comfy_table", &["src/cli/"]),
-    ("reqwest", &["src/cli/"]),
-    ("tar", &["src/cli/", "src/hcl/"]),
-    ("rustls", &["src/cli/", "src/http/"]),
-    ("prometheus", &["src/metrics.rs"]),
-    ("rayon", &["src/domain/"]),
-    ("signal_hook", &["src/cli/process/"]),
-    ("strsim", &["src/cli/common/nearest.rs"]),
-    ("wide", &["src/domain/content/md5_lanes.rs"]),
-    ("tikv_jemallocator", &["src/main.rs"]),
-];
-
-/// What pure rooms do not know of.
-const IMPURE: [&str; 4] = ["std::fs", "std::net", "std::process", "tokio"];
-const PURE_ROOMS: [&str; 3] = ["src/model/", "src/blob/", "src/diff/"];
-
-/// The beginnings of SQL statements, which stay in `store`.
-const SQL: [&str; 3] = ["SELECT ", "INSERT INTO ", "DELETE FROM "];
+use imports::Crate;
+use matching::{File, blank_sql_comments, body, is_rust};
+use open::{Open, STILL};
 
 const MAX_FILE_LINES: usize = 500;
 const MAX_FUNCTION_LINES: usize = 70;
+const MAX_COLUMNS: usize = 100;
 
 /// Folders of somebody's machine that have no place in the tree (taken apart here, or this file
 /// would break its own rule).
@@ -87,93 +34,6 @@ const MACHINE_PATHS: [&str; 3] = [
 
 /// Not part of the tree.
 const SKIPPED: [&str; 3] = [".git", "target", "statekeep-data"];
-
-/// `http` asks `domain` and never names `store`: the first table.
-fn rooms(file: &File) -> Vec<String> {
-    if !is_rust(&file.path) || !file.is_in(&["src/"]) || matches!(file.room(), "lib" | "main") {
-        return Vec::new();
-    }
-    let Some((room, may_use)) = ROOMS.iter().find(|(room, _)| *room == file.room()) else {
-        return vec![file.finding(
-            0,
-            &format!(
-                "the room `{}` is not in the table: add it to ROOMS in tests/it/tidy.rs",
-                file.room()
-            ),
-        )];
-    };
-    // `super::` reaches the front door from `src/http/server/trace.rs` with two steps, from
-    // `src/http/mod.rs` with one.
-    let steps = file.path.trim_end_matches("/mod.rs").matches('/').count();
-    let front_door = "super::".repeat(steps);
-    let by_crate = file
-        .words("crate")
-        .filter_map(|(at, rest)| Some((at, rest.strip_prefix("::")?)));
-    let by_super = file
-        .words("super")
-        .filter_map(|(at, _)| Some((at, file.code[at..].strip_prefix(&front_door)?)));
-    let uses = by_crate
-        .chain(by_super)
-        .flat_map(|(at, rest)| first_names(rest).into_iter().map(move |name| (at, name)));
-    uses.filter(|(_, name)| {
-        ROOMS.iter().any(|(other, _)| other == name) && name != room && !may_use.contains(name)
-    })
-    .map(|(at, name)| {
-        file.finding(
-            at,
-            &format!("`{room}` may not use `{name}`, only {may_use:?}: ask a room below that may"),
-        )
-    })
-    .collect()
-}
-
-/// The second table: heavy dependencies, pure rooms, SQL and printing.
-fn homes(file: &File) -> Vec<String> {
-    if !is_rust(&file.path) || !file.is_in(&["src/"]) {
-        return Vec::new();
-    }
-    let mut findings = Vec::new();
-    for (dependency, homes) in HOMES.iter().filter(|(_, homes)| !file.is_in(homes)) {
-        let used = file.words(dependency).filter(|(at, rest)| {
-            let before = &file.code[..*at];
-            !before.ends_with("::") && (rest.starts_with("::") || before.ends_with("use "))
-        });
-        findings.extend(used.map(|(at, _)| {
-            file.finding(
-                at,
-                &format!("`{dependency}` lives in {homes:?}: call something of that room"),
-            )
-        }));
-    }
-    for word in IMPURE.iter().filter(|_| file.is_in(&PURE_ROOMS)) {
-        findings.extend(file.words(word).map(|(at, _)| {
-            file.finding(
-                at,
-                &format!("`{word}` in a pure room: take the bytes as arguments"),
-            )
-        }));
-    }
-    for word in SQL.iter().filter(|_| !file.is_in(&["src/store/"])) {
-        findings.extend(
-            file.text.match_indices(word).map(|(at, _)| {
-                file.finding(at, "SQL stays in src/store/: add a verb to View or Tx")
-            }),
-        );
-    }
-    for word in ["println", "eprintln", "print", "eprint"]
-        .iter()
-        .filter(|_| file.path != "src/cli/output.rs")
-    {
-        let printed = file.words(word).filter(|(_, rest)| rest.starts_with('!'));
-        findings.extend(printed.map(|(at, _)| {
-            file.finding(
-                at,
-                "only src/cli/output.rs prints: call it, or log by `tracing`",
-            )
-        }));
-    }
-    findings
-}
 
 /// Files open with why they exist; files and functions fit where they are read.
 fn sizes(file: &File) -> Vec<String> {
@@ -203,8 +63,28 @@ fn sizes(file: &File) -> Vec<String> {
             .count()
             .saturating_sub(1);
         if lines > MAX_FUNCTION_LINES {
-            findings.push(file.finding(at, &format!("{lines} lines in a function, at most {MAX_FUNCTION_LINES}: give its steps names")));
+            let rule = format!(
+                "{lines} lines in a function, at most {MAX_FUNCTION_LINES}: give its steps names"
+            );
+            findings.push(file.finding(at, &rule));
         }
+    }
+    findings
+}
+
+/// A line is read without scrolling, on half a screen.
+fn columns(file: &File, open: &Open) -> Vec<String> {
+    let (mut findings, mut offset) = (Vec::new(), 0);
+    if !is_rust(&file.path) || file.is_in(open.long_lines) {
+        return findings;
+    }
+    for line in file.text.lines() {
+        let columns = line.chars().count();
+        if columns > MAX_COLUMNS {
+            let rule = format!("{columns} columns, at most {MAX_COLUMNS}: break the line");
+            findings.push(file.finding(offset, &rule));
+        }
+        offset += line.len() + 1;
     }
     findings
 }
@@ -324,13 +204,16 @@ fn migrations(tree: &[File]) -> Vec<String> {
     findings
 }
 
-/// Everything that breaks a rule.
-fn judge(tree: &[File]) -> Vec<String> {
+/// Everything that breaks a rule, but for what is still open.
+fn judge(tree: &[File], open: &Open) -> Vec<String> {
     let each = |file| {
         [
-            rooms(file),
-            homes(file),
+            rooms::rooms(file),
+            rooms::homes(file),
+            areas::domain_itself(file, open),
+            names::words(file, open),
             sizes(file),
+            columns(file, open),
             declared(file, tree),
             machine_paths(file),
             dependencies(file),
@@ -338,6 +221,15 @@ fn judge(tree: &[File]) -> Vec<String> {
         .concat()
     };
     let mut findings: Vec<String> = tree.iter().flat_map(each).collect();
+    let (src, benches) = (
+        Crate::below("src/", tree),
+        Crate::below("benches/figures/", tree),
+    );
+    findings.extend(circles::circles(&src, open));
+    findings.extend(circles::circles(&benches, open));
+    findings.extend(areas::directions(&src, open));
+    findings.extend(areas::endpoints(&src, open));
+    findings.extend(names::types(tree, open));
     findings.extend(migrations(tree));
     findings
 }
@@ -369,7 +261,7 @@ fn the_tree_keeps_the_rules_of_the_house() {
         tree.iter().any(|file| file.path == "tests/it/tidy.rs"),
         "the tree was not found"
     );
-    let findings = judge(&tree);
+    let findings = judge(&tree, &STILL);
     assert!(
         findings.is_empty(),
         "{} rules broken:\n{}",

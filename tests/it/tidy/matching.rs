@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-/// A file: its path from the root of the tree, its text, and the text with comments and literals
-/// blanked out.
+/// A file: its path from the root of the tree, its text, the text with comments and literals
+/// blanked out, and that without the parts for tests.
 pub(crate) struct File {
     pub(crate) path: String,
     pub(crate) text: String,
     pub(crate) code: String,
+    pub(crate) shipped: String,
 }
 
 impl File {
@@ -20,6 +21,7 @@ impl File {
         Self {
             path: path.to_owned(),
             text: text.to_owned(),
+            shipped: without_tests(&code),
             code,
         }
     }
@@ -45,12 +47,12 @@ impl File {
 
     /// Where a word stands in the code, with what follows it.
     pub(crate) fn words<'a>(&'a self, word: &'a str) -> impl Iterator<Item = (usize, &'a str)> {
-        let is_part = |char: char| char.is_alphanumeric() || char == '_';
         self.code
             .match_indices(word)
             .filter_map(move |(offset, _)| {
                 let rest = &self.code[offset + word.len()..];
-                let whole = !self.code[..offset].ends_with(is_part) && !rest.starts_with(is_part);
+                let whole = !self.code[..offset].ends_with(is_part_of_a_word)
+                    && !rest.starts_with(is_part_of_a_word);
                 whole.then_some((offset, rest))
             })
     }
@@ -78,6 +80,33 @@ fn code_only(text: &str) -> String {
         at += length;
     }
     String::from_utf8(code).expect("whole characters were replaced")
+}
+
+/// Code with the items that only tests have as blanks, every offset unchanged.
+fn without_tests(code: &str) -> String {
+    const MARK: &str = "#[cfg(test)]";
+    let mut shipped = code.as_bytes().to_vec();
+    for (at, _) in code.match_indices(MARK) {
+        let item = &code[at + MARK.len()..];
+        let end = at + MARK.len() + end_of_item(item);
+        shipped[at..end]
+            .iter_mut()
+            .filter(|byte| **byte != b'\n')
+            .for_each(|byte| *byte = b' ');
+    }
+    String::from_utf8(shipped).expect("whole characters were replaced")
+}
+
+/// Behind the semicolon or the closing brace of the item that a text begins with.
+fn end_of_item(item: &str) -> usize {
+    let has_a_body = !item.trim_start().starts_with("use ");
+    let mut depth = 0;
+    let end = item.char_indices().find(|(_, char)| {
+        depth += i32::from(matches!(char, '{' | '(' | '['));
+        depth -= i32::from(matches!(char, '}' | ')' | ']'));
+        depth == 0 && (*char == ';' || (*char == '}' && has_a_body))
+    });
+    end.map_or(item.len(), |(end, _)| end + 1)
 }
 
 /// How long the comment or literal is that `rest` starts with, if it starts with one, and what to
@@ -141,9 +170,14 @@ pub(super) fn first_names(rest: &str) -> Vec<&str> {
     names
 }
 
-fn identifier(text: &str) -> &str {
+pub(super) fn is_part_of_a_word(char: char) -> bool {
+    char.is_alphanumeric() || char == '_'
+}
+
+/// The name that a text begins with; none where it begins with something else.
+pub(super) fn identifier(text: &str) -> &str {
     text.trim_start()
-        .split(|char: char| !char.is_alphanumeric() && char != '_')
+        .split(|char: char| !is_part_of_a_word(char))
         .next()
         .unwrap_or_default()
 }
