@@ -11,9 +11,9 @@ use md5::{Digest as _, Md5};
 use statekeep::blob::{self, Frame};
 use statekeep::config::{DEFAULT_MAX_NESTING, DEFAULT_MAX_QUEUE};
 use statekeep::domain::auth::keys::WantedKey;
-use statekeep::domain::check_md5;
+use statekeep::domain::content::encode::check_md5;
 use statekeep::domain::engine::data_dir::DirLock;
-use statekeep::domain::states::Write;
+use statekeep::domain::states::write::Write;
 use statekeep::model::caller::Caller;
 use statekeep::model::clock;
 use statekeep::model::digest::{Digest, Hasher};
@@ -215,7 +215,7 @@ async fn credentials(inside: &Inside, pieces: &mut Pieces) -> Res<()> {
     let (states, name) = (domain.states(), state_name()?);
     let rights = time_batches(20, BATCH, || states.may_write(&operator, &name))?;
     pieces.add("rights check", "each", rights, "`states().may_write`");
-    let requests = &domain.metrics().requests;
+    let requests = &domain.engine().metrics().requests;
     let counted = time_batches(20, BATCH, || {
         requests
             .with_label_values(&["/bench", "GET", "200"])
@@ -245,7 +245,9 @@ async fn whole(inside: &Inside, pieces: &mut Pieces) -> Res<()> {
     let mut next = || -> Res<Write> {
         let bytes = series.next().to_vec();
         let (reservation, content_md5) = (
-            domain.reserve_for_body(u64::try_from(bytes.len())?)?,
+            domain
+                .engine()
+                .reserve_for_body(u64::try_from(bytes.len())?)?,
             Some(STANDARD.encode(Md5::digest(&bytes))),
         );
         Ok(Write {

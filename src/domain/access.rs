@@ -1,6 +1,6 @@
 //! The question before each act: may this caller do this here, and does a lock keep them from it?
 
-use super::error::Error;
+use crate::domain::error::Error;
 use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
 use crate::model::lock::{Lock, Refused};
@@ -81,4 +81,22 @@ pub(super) fn lock_in_the_way(
     let Some(held) = held else { return Ok(None) };
     tx.note_refusal(name, &Refused::by(caller, at, lock_id, None))?;
     Ok(Some(held.lock))
+}
+
+/// Limits a question to what a scope reaches; false when nothing is left of it.
+pub(super) fn narrow(
+    scope: &Scope,
+    workspace: &mut Option<String>,
+    block: &mut Option<String>,
+) -> bool {
+    let limit =
+        |wanted: &mut Option<String>, allowed: Option<&str>| match (wanted.as_deref(), allowed) {
+            (_, None) => true,
+            (Some(wanted), Some(allowed)) => wanted == allowed,
+            (None, Some(allowed)) => {
+                *wanted = Some(allowed.to_owned());
+                true
+            }
+        };
+    limit(workspace, scope.workspace()) && limit(block, scope.block())
 }

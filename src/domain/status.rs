@@ -1,13 +1,17 @@
 //! How the server is: what the page, a monitor and an operator ask.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock};
 
 use serde::Serialize;
+use uuid::Uuid;
 
-use super::Domain;
-use super::access::authorize_everywhere;
-use super::error::Error;
-use super::integrity::ScrubReport;
+use crate::domain::access::authorize_everywhere;
+use crate::domain::content::Content;
+use crate::domain::engine::Engine;
+use crate::domain::engine::single_flight::open;
+use crate::domain::error::Error;
+use crate::domain::integrity::verifications::{ScrubReport, Verifications};
+use crate::domain::retention::Pruning;
 use crate::metrics::Gauges;
 use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
@@ -15,7 +19,32 @@ use crate::model::permission::Permission;
 use crate::store::Counts;
 
 /// How the server is.
-pub struct Status<'a>(pub(super) &'a Domain);
+#[derive(Clone, Copy)]
+pub struct Status<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) content: &'a Content,
+    verifications: &'a Verifications,
+    pruning: &'a Pruning,
+    process: &'a Process,
+}
+
+impl<'a> Status<'a> {
+    pub(in crate::domain) const fn new(
+        engine: &'a Engine,
+        content: &'a Content,
+        verifications: &'a Verifications,
+        pruning: &'a Pruning,
+        process: &'a Process,
+    ) -> Self {
+        Self {
+            engine,
+            content,
+            verifications,
+            pruning,
+            process,
+        }
+    }
+}
 
 /// Whether the server can do its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -90,17 +119,26 @@ pub struct Report {
     pub unlocked_writes: &'static str,
 }
 
-/// Remembers since when the server is as it is.
-pub(super) struct Standing(Mutex<(Readiness, Timestamp)>);
+/// The process that serves: since when it runs, since when it is as it is, and its address.
+pub(super) struct Process {
+    started_at: Timestamp,
+    standing: Mutex<(Readiness, Timestamp)>,
+    base_url: OnceLock<String>,
+}
 
-impl Standing {
+impl Process {
     /// A server that starts is ready.
-    pub(super) fn new(now: Timestamp) -> Self {
-        Self(Mutex::new((Readiness::Ready, now)))
+    pub(super) fn start() -> Self {
+        let now = clock::now();
+        Self {
+            started_at: now,
+            standing: Mutex::new((Readiness::Ready, now)),
+            base_url: OnceLock::new(),
+        }
     }
 
     fn since(&self, status: Readiness) -> Timestamp {
-        let mut standing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut standing = open(&self.standing);
         if standing.0 != status {
             *standing = (status, clock::now());
         }
@@ -145,28 +183,52 @@ fn damage(scrub: &ScrubReport) -> Vec<Problem> {
     problems
 }
 
-impl Status<'_> {
+impl<'a> Status<'a> {
+    /// Which data this is. By it a client knows whether two addresses are the same server.
+    pub const fn instance(&self) -> Uuid {
+        self.engine.store.instance()
+    }
+
+    /// Says how clients reach the server, once that is known.
+    pub fn set_base_url(&self, url: &str) {
+        let _ = self
+            .process
+            .base_url
+            .set(url.trim_end_matches('/').to_owned());
+    }
+
+    /// How clients reach the server; empty when only its socket does.
+    pub fn base_url(&self) -> &'a str {
+        self.process.base_url.get().map_or("", String::as_str)
+    }
+
+    fn scrub_report(&self) -> ScrubReport {
+        let damaged = self.content.damaged.count();
+        self.verifications
+            .scrub_report(&self.engine.limits, damaged)
+    }
+
     /// Everything that is counted and measured, as Prometheus reads it; nothing about single
     /// states. Also while the database cannot be read: what is not known then is left out.
     pub async fn metrics(&self, caller: &Caller) -> Result<String, Error> {
         authorize_everywhere(caller, Permission::Status)?;
-        let (in_flight, max_in_flight) = self.0.budget.in_flight();
+        let (in_flight, max_in_flight) = self.engine.in_flight();
         let counts = self
-            .0
+            .engine
             .store
             .read(|view| Ok((view.counts()?, view.oldest_lock()?)))
             .await
             .ok();
-        let (database, wal) = self.0.store.file_sizes();
-        let (health, scrub) = (self.health().await, self.0.scrub_report());
+        let (database, wal) = self.engine.store.file_sizes();
+        let (health, scrub) = (self.health().await, self.scrub_report());
         let counted = |count: fn(&Counts) -> u64| counts.as_ref().map(|(counts, _)| count(counts));
         let now = Gauges {
             in_flight,
             max_in_flight,
-            cache: self.0.cache.bytes(),
+            cache: self.content.cache.bytes(),
             database,
             wal,
-            free_space: self.0.dir.free_space(),
+            free_space: self.engine.dir.free_space(),
             states: counted(|counts| counts.states),
             versions: counted(|counts| counts.versions),
             locks: counted(|counts| counts.locks),
@@ -180,7 +242,7 @@ impl Status<'_> {
                 .map(|last| last.finished_at.millis().unsigned_abs() / 1_000),
             ready: u64::from(health.status == Readiness::Ready),
         };
-        self.0
+        self.engine
             .metrics
             .text(&now)
             .map_err(|error| Error::Internal(error.to_string()))
@@ -191,13 +253,13 @@ impl Status<'_> {
         let mut problems = Vec::new();
         let mut status = Readiness::Ready;
         if let Some(free) = self
-            .0
+            .engine
             .dir
             .free_space()
-            .filter(|free| *free < self.0.limits.min_free_space)
+            .filter(|free| *free < self.engine.limits.min_free_space)
         {
             status = Readiness::Degraded;
-            let least = self.0.limits.min_free_space;
+            let least = self.engine.limits.min_free_space;
             let detail = format!(
                 "{free} bytes are free on the disk, less than {least}: writes are refused until \
                     there is more room"
@@ -208,7 +270,7 @@ impl Status<'_> {
             });
         }
         // What the system says may hold paths: that is for the log, this is for anybody.
-        if self.0.store.fault().is_some() {
+        if self.engine.store.fault().is_some() {
             status = Readiness::Degraded;
             let detail = "the disk or the database failed, so nothing is written any more; the log \
                 says more, and the server has to be started again";
@@ -217,13 +279,18 @@ impl Status<'_> {
                 detail: detail.to_owned(),
             });
         }
-        if let Some(doubt) = self.0.trust.doubt() {
+        if let Some(doubt) = self.pruning.trust.doubt() {
             problems.push(Problem {
                 code: "clock_in_doubt",
                 detail: doubt.detail(),
             });
         }
-        if let Err(error) = self.0.store.read(|view| view.has_keys().map(|_| ())).await {
+        if let Err(error) = self
+            .engine
+            .store
+            .read(|view| view.has_keys().map(|_| ()))
+            .await
+        {
             tracing::error!(%error, "the database cannot be read");
             status = Readiness::NotReady;
             problems.push(Problem {
@@ -231,10 +298,10 @@ impl Status<'_> {
                 detail: "the database cannot be read; the log says more".to_owned(),
             });
         }
-        let scrub = self.0.scrub_report();
+        let scrub = self.scrub_report();
         problems.extend(damage(&scrub));
         let verified_at = scrub.last.map(|last| last.finished_at);
-        let since = self.0.standing.since(status);
+        let since = self.process.since(status);
         Health {
             status,
             name: env!("CARGO_PKG_NAME"),
@@ -249,15 +316,15 @@ impl Status<'_> {
     pub async fn report(&self, caller: &Caller) -> Result<Report, Error> {
         authorize_everywhere(caller, Permission::Status)?;
         let (counts, oldest_lock_at) = self
-            .0
+            .engine
             .store
             .read(|view| Ok((view.counts()?, view.oldest_lock()?)))
             .await?;
-        let (database_size, wal_size) = self.0.store.file_sizes();
+        let (database_size, wal_size) = self.engine.store.file_sizes();
         Ok(Report {
             health: self.health().await,
-            started_at: self.0.started_at,
-            schema_version: self.0.store.schema_version(),
+            started_at: self.process.started_at,
+            schema_version: self.engine.store.schema_version(),
             states: counts.states,
             versions: counts.versions,
             locks: counts.locks,
@@ -266,9 +333,9 @@ impl Status<'_> {
             keys: counts.keys,
             database_size,
             wal_size,
-            free_space: self.0.dir.free_space(),
-            scrub: self.0.scrub_report(),
-            unlocked_writes: self.0.limits.unlocked_writes.name(),
+            free_space: self.engine.dir.free_space(),
+            scrub: self.scrub_report(),
+            unlocked_writes: self.engine.limits.unlocked_writes.name(),
         })
     }
 }

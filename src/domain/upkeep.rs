@@ -2,10 +2,14 @@
 //! it was told to, gives memory back, compacts versions, erases what was purged, and verifies what
 //! it holds.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Domain, integrity};
+use crate::domain::content::Content;
+use crate::domain::engine::Engine;
+use crate::domain::events::Events;
+use crate::domain::integrity::Integrity;
+use crate::domain::retention::Retention;
+use crate::domain::status::Status;
 use crate::model::clock;
 use crate::store::{StoreError, Tx};
 
@@ -29,60 +33,91 @@ const NOTE_TIME_EVERY: Duration = Duration::from_hours(1);
 /// How often it is looked whether it is time to prune, unless that is to be done more often.
 const LOOK_WHETHER_TO_PRUNE_EVERY: Duration = Duration::from_mins(1);
 
-/// Runs until it is dropped.
-pub async fn run(domain: Arc<Domain>) {
-    let buffer = async {
-        loop {
-            domain.something_buffered().await;
-            tokio::time::sleep(GATHER_FOR).await;
-            domain.flush_buffered().await;
+/// What the server does by itself.
+pub struct Upkeep<'a> {
+    engine: &'a Engine,
+    content: &'a Content,
+    events: Events<'a>,
+    status: Status<'a>,
+    retention: Retention<'a>,
+    integrity: Integrity<'a>,
+}
+
+impl<'a> Upkeep<'a> {
+    pub(in crate::domain) const fn new(
+        events: Events<'a>,
+        status: Status<'a>,
+        retention: Retention<'a>,
+        integrity: Integrity<'a>,
+    ) -> Self {
+        Self {
+            engine: status.engine,
+            content: status.content,
+            events,
+            status,
+            retention,
+            integrity,
         }
-    };
-    let sweep = async {
+    }
+
+    /// Runs until it is dropped.
+    pub async fn run(&self) {
+        tokio::join!(
+            self.write_events(),
+            self.sweep_often(),
+            self.give_memory_back(),
+            self.note_time(),
+            self.prune(),
+            self.content.compact(),
+            self.content.go_on_erasing(),
+            self.integrity.scrub()
+        );
+    }
+
+    async fn write_events(&self) {
         loop {
-            domain.sweep().await;
+            self.events.buffer.buffered().await;
+            tokio::time::sleep(GATHER_FOR).await;
+            self.events.flush().await;
+        }
+    }
+
+    async fn sweep_often(&self) {
+        loop {
+            self.sweep().await;
             tokio::time::sleep(SWEEP_EVERY).await;
         }
-    };
-    let cool = async {
+    }
+
+    async fn give_memory_back(&self) {
         loop {
             tokio::time::sleep(COOL_EVERY).await;
-            domain.cache.forget_unread(KEPT_FOR);
-            domain.store.give_back_unused(KEPT_FOR);
-            domain.buffer.forget_written();
+            self.content.cache.forget_unread(KEPT_FOR);
+            self.engine.store.give_back_unused(KEPT_FOR);
+            self.events.buffer.forget_written();
         }
-    };
-    let note_time = async {
+    }
+
+    async fn note_time(&self) {
         loop {
-            if let Err(error) = domain.note_time().await {
+            if let Err(error) = self.retention.note_time().await {
                 tracing::warn!(%error, "could not note the time; trying again in an hour");
             }
             tokio::time::sleep(NOTE_TIME_EVERY).await;
         }
-    };
-    let prune = async {
-        loop {
-            domain.prune_when_due().await;
-            let pause = LOOK_WHETHER_TO_PRUNE_EVERY.min(domain.limits.prune_every);
-            // What waited for the clock to be trusted waits no longer.
-            let _ = tokio::time::timeout(pause, domain.trusted_again()).await;
-        }
-    };
-    tokio::join!(
-        buffer,
-        sweep,
-        cool,
-        note_time,
-        prune,
-        domain.compact(),
-        domain.go_on_erasing(),
-        integrity::scrub(Arc::clone(&domain))
-    );
-}
+    }
 
-impl Domain {
+    async fn prune(&self) {
+        loop {
+            self.retention.prune_when_due().await;
+            let pause = LOOK_WHETHER_TO_PRUNE_EVERY.min(self.engine.limits.prune_every);
+            // A run that waited for the clock to be trusted waits no longer.
+            let _ = tokio::time::timeout(pause, self.retention.trusted_again()).await;
+        }
+    }
+
     async fn sweep(&self) {
-        let health = self.status().health().await;
+        let health = self.status.health().await;
         for problem in health.problems {
             tracing::warn!(
                 code = problem.code,
@@ -108,11 +143,13 @@ impl Domain {
         let now = clock::now();
         // Where the clock cannot be believed no event is too old.
         let oldest = self
+            .retention
+            .pruning
             .trust
             .doubt()
             .is_none()
-            .then(|| now - self.limits.event_retention);
-        let most = self.limits.max_events;
+            .then(|| now - self.engine.limits.event_retention);
+        let most = self.engine.limits.max_events;
         let mut events = 0;
         for _ in 0..STEPS_PER_SWEEP {
             let step = move |tx: &Tx<'_>| {
@@ -121,7 +158,7 @@ impl Domain {
                     oldest.map_or(Ok(0), |oldest| tx.remove_events(oldest, ROWS_PER_STEP))?;
                 Ok((too_old, tx.remove_events_beyond(most, ROWS_PER_STEP)?))
             };
-            let (too_old, too_many) = self.store.write(0, step).await?;
+            let (too_old, too_many) = self.engine.store.write(0, step).await?;
             events += too_old + too_many;
             if too_old.max(too_many) < ROWS_PER_STEP as usize {
                 break;

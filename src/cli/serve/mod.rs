@@ -20,12 +20,12 @@ use crate::cli::output::{self, Failure};
 use crate::cli::serve::limits::LimitArgs;
 use crate::cli::serve::listen as listening;
 use crate::config::{Config, DEFAULT_DATA, DEFAULT_LISTEN, TrustedProxies, variable_behind};
+use crate::domain::Domain;
 use crate::domain::auth::keys::WithSecret;
 use crate::domain::engine::data_dir;
 use crate::domain::engine::data_dir::DirError;
 use crate::domain::engine::data_dir::DirLock;
 use crate::domain::engine::data_dir::SOCKET;
-use crate::domain::{Domain, upkeep};
 use crate::http::{self, Bindings};
 use crate::model::clock;
 use crate::telemetry::{self, Log, LogFormat};
@@ -195,8 +195,11 @@ async fn serve(mut config: Config, dir: DirLock, tcp: TcpListener) -> Result<(),
     let running = http::start(&domain, config.trusted_proxies.clone(), bindings)?;
     let address = running.address.unwrap_or(config.listen);
     let url = format!("http://{address}");
-    domain.set_base_url(config.base_url.as_deref().unwrap_or(&url));
-    let upkeep = tokio::spawn(upkeep::run(Arc::clone(&domain)));
+    domain
+        .status()
+        .set_base_url(config.base_url.as_deref().unwrap_or(&url));
+    let kept_up = Arc::clone(&domain);
+    let upkeep = tokio::spawn(async move { kept_up.upkeep().run().await });
     announce(&config, address, admin.as_ref(), show_key_here)?;
     output::line(&format!("listening on {url}"))?;
     let fault = tokio::select! {
@@ -204,7 +207,7 @@ async fn serve(mut config: Config, dir: DirLock, tcp: TcpListener) -> Result<(),
             tracing::info!(signal = name, "stopping; requests under way are finished first");
             None
         }
-        fault = domain.broken() => {
+        fault = domain.engine().broken() => {
             tracing::error!(fault, "stopping, because the content of the disk is unknown until \
                 the server is started again");
             Some(fault)

@@ -19,12 +19,9 @@ use sha2::Sha256;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::config::Limits;
-use crate::domain::engine::single_flight::SingleFlight;
-use crate::domain::engine::single_flight::open;
-use crate::domain::engine::single_flight::read;
-use crate::domain::engine::single_flight::write;
+use crate::domain::engine::cores::off_thread;
+use crate::domain::engine::single_flight::{SingleFlight, open, read, write};
 use crate::domain::error::Error;
-use crate::domain::off_thread;
 use crate::metrics::Metrics;
 use crate::model::clock;
 use crate::model::secret::Secret;

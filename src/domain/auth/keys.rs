@@ -4,17 +4,16 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::domain::Domain;
 use crate::domain::access::authorize_everywhere;
-use crate::domain::auth::credentials::random;
-use crate::domain::engine::data_dir;
+use crate::domain::auth::credentials::{Credentials, random};
+use crate::domain::engine::Engine;
+use crate::domain::engine::data_dir::DirError;
 use crate::domain::error::Error;
 use crate::model::caller::{Actor, Caller, Origin, Proof};
 use crate::model::clock;
 use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
-use crate::model::key::NewKey;
-use crate::model::key::{ApiKey, KeyId, Standing};
+use crate::model::key::{ApiKey, KeyId, NewKey, Standing};
 use crate::model::permission::{Grant, Permission, PermissionSet, Scope, role};
 use crate::model::secret::Secret;
 
@@ -26,7 +25,19 @@ pub const MAX_KEY_NAME: usize = 100;
 const MAX_KEY_LIFETIME: u64 = 100 * 365 * 24 * 60 * 60;
 
 /// API keys.
-pub struct Keys<'a>(pub(in crate::domain) &'a Domain);
+pub struct Keys<'a> {
+    engine: &'a Engine,
+    credentials: &'a Credentials,
+}
+
+impl<'a> Keys<'a> {
+    pub(in crate::domain) const fn new(engine: &'a Engine, credentials: &'a Credentials) -> Self {
+        Self {
+            engine,
+            credentials,
+        }
+    }
+}
 
 /// A key as it is asked for.
 #[derive(Clone, Debug, Default)]
@@ -63,7 +74,7 @@ impl Keys<'_> {
     ) -> Result<Vec<ApiKey>, Error> {
         authorize_everywhere(caller, Permission::KeyList)?;
         Ok(self
-            .0
+            .engine
             .store
             .read(move |view| view.keys(after, limit))
             .await?)
@@ -76,7 +87,7 @@ impl Keys<'_> {
     }
 
     async fn find(&self, id: KeyId) -> Result<ApiKey, Error> {
-        self.0
+        self.engine
             .store
             .read(move |view| view.key(id))
             .await?
@@ -105,7 +116,7 @@ impl Keys<'_> {
         may_give(caller, &grant, expires_at)?;
         let id = KeyId(Uuid::new_v4());
         let secret = Secret::for_key(id, random());
-        let hash = self.0.credentials.hash(&secret).await?;
+        let hash = self.credentials.hash(&secret).await?;
         let new = NewKey {
             id,
             name,
@@ -120,7 +131,7 @@ impl Keys<'_> {
             tx.make_key(&new)?;
             tx.record(&event)
         };
-        self.0.store.write(0, make).await?;
+        self.engine.store.write(0, make).await?;
         Ok(WithSecret {
             key: self.find(id).await?,
             secret,
@@ -148,7 +159,7 @@ impl Keys<'_> {
             return Err(Error::KeyEnded);
         }
         let secret = Secret::for_key(id, random());
-        let hash = self.0.credentials.hash(&secret).await?;
+        let hash = self.credentials.hash(&secret).await?;
         let now = clock::now();
         let until = (!grace.is_zero()).then(|| now + grace);
         let event = key_event(EventKind::KeyRotate, caller, &key.grant, id, &key.name);
@@ -164,7 +175,7 @@ impl Keys<'_> {
             tx.record(&event)?;
             Ok(true)
         };
-        if !self.0.store.write(0, rotate).await? {
+        if !self.engine.store.write(0, rotate).await? {
             return Err(Error::KeyEnded);
         }
         Ok(WithSecret {
@@ -189,7 +200,7 @@ impl Keys<'_> {
             }
             Ok(())
         };
-        self.0.store.write(0, revoke).await?;
+        self.engine.store.write(0, revoke).await?;
         self.find(id).await
     }
 
@@ -197,7 +208,7 @@ impl Keys<'_> {
     /// secret is safe in a file before the key is made.
     pub async fn first_admin(&self, to_file: bool) -> Result<Option<WithSecret>, FirstAdminError> {
         let is_first = self
-            .0
+            .engine
             .store
             .read(|view| Ok(!view.has_keys()?))
             .await
@@ -207,9 +218,9 @@ impl Keys<'_> {
         }
         let id = KeyId(Uuid::new_v4());
         let secret = Secret::for_key(id, random());
-        let hash = self.0.credentials.hash(&secret).await?;
+        let hash = self.credentials.hash(&secret).await?;
         if to_file {
-            self.0.dir.write_admin_key(&secret)?;
+            self.engine.dir.write_admin_key(&secret)?;
         }
         let operator = Caller::operator(Origin {
             address: "first start".to_owned(),
@@ -233,7 +244,11 @@ impl Keys<'_> {
             tx.make_key(&new)?;
             tx.record(&event)
         };
-        self.0.store.write(0, make).await.map_err(Error::from)?;
+        self.engine
+            .store
+            .write(0, make)
+            .await
+            .map_err(Error::from)?;
         Ok(Some(WithSecret {
             key: self.find(id).await?,
             secret,
@@ -249,7 +264,7 @@ pub enum FirstAdminError {
     Domain(#[from] Error),
     /// Its file cannot be written.
     #[error(transparent)]
-    File(#[from] data_dir::DirError),
+    File(#[from] DirError),
 }
 
 fn key_event(kind: EventKind, caller: &Caller, grant: &Grant, id: KeyId, name: &str) -> NewEvent {

@@ -3,18 +3,16 @@
 
 use std::time::Duration;
 
-use crate::domain::Domain;
-use crate::domain::auth::credentials::FailureKey;
-use crate::domain::auth::credentials::random;
-use crate::domain::error::Error;
-use crate::domain::error::Unproven;
+use crate::domain::auth::credentials::{Credentials, FailureKey, random};
+use crate::domain::engine::Engine;
+use crate::domain::error::{Error, Unproven};
+use crate::domain::events::Events;
 use crate::model::caller::{Actor, Caller, Origin, Proof};
 use crate::model::clock::{self, Timestamp};
 use crate::model::digest::Digest;
 use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
-use crate::model::key::KeyWithHashes;
-use crate::model::key::{KeyId, Standing, Token};
+use crate::model::key::{KeyId, KeyWithHashes, Standing, Token};
 use crate::model::permission::{Grant, PermissionSet, Scope};
 use crate::model::secret::{Kind, Secret};
 use crate::store::{StoreError, Tx};
@@ -34,7 +32,25 @@ const BAD: &str = "these credentials are not good, or not any more: the key or t
     ended, or was given another secret";
 
 /// Credentials and tokens.
-pub struct Logins<'a>(pub(in crate::domain) &'a Domain);
+pub struct Logins<'a> {
+    engine: &'a Engine,
+    credentials: &'a Credentials,
+    events: Events<'a>,
+}
+
+impl<'a> Logins<'a> {
+    pub(in crate::domain) const fn new(
+        engine: &'a Engine,
+        credentials: &'a Credentials,
+        events: Events<'a>,
+    ) -> Self {
+        Self {
+            engine,
+            credentials,
+            events,
+        }
+    }
+}
 
 /// What a token is asked for with; what is left out is as the key has it.
 #[derive(Clone, Debug, Default)]
@@ -103,7 +119,7 @@ impl Logins<'_> {
     async fn by_key(&self, secret: &Secret, id: KeyId, origin: Origin) -> Result<Caller, Error> {
         let now = clock::now();
         let here = FailureKey::Address(origin.address.clone());
-        let found = self.0.store.key(id)?;
+        let found = self.engine.store.key(id)?;
         let Some(KeyWithHashes {
             key,
             hash,
@@ -130,7 +146,7 @@ impl Logins<'_> {
             .collect();
         // A key that has ended costs no argon2.
         let is_good = key.standing(now) == Standing::Active
-            && self.0.credentials.check(secret, &hashes, &knockers).await?;
+            && self.credentials.check(secret, &hashes, &knockers).await?;
         if !is_good {
             let reason = why_not(key.standing(now));
             return Err(self.refuse(
@@ -143,7 +159,7 @@ impl Logins<'_> {
                 &origin,
             ));
         }
-        self.0.buffer_use(id);
+        self.events.count_use(id);
         Ok(Caller {
             actor: key.actor(),
             proof: Proof::Key(id),
@@ -160,7 +176,7 @@ impl Logins<'_> {
         origin: &Origin,
     ) -> Result<Result<Caller, (&'static str, Option<Actor>)>, Error> {
         let now = clock::now();
-        let found = self.0.store.token(sha256)?;
+        let found = self.engine.store.token(sha256)?;
         let Some((token, KeyWithHashes { key, .. })) = found.as_ref() else {
             return Ok(Err((why_not(Standing::Active), None)));
         };
@@ -173,7 +189,7 @@ impl Logins<'_> {
             });
             return Ok(Err((reason, Some(key.actor()))));
         }
-        self.0.buffer_use(key.id);
+        self.events.count_use(key.id);
         let (actor, grant, origin) = (key.actor(), token.grant.clone(), origin.clone());
         Ok(Ok(Caller {
             actor,
@@ -186,9 +202,10 @@ impl Logins<'_> {
 
     /// Counts and notes a refusal, and says what the caller is told.
     fn refuse(&self, knockers: &[FailureKey], why: Unproven, origin: &Origin) -> Error {
-        let too_many = self.0.credentials.refuse_knocking(knockers);
-        self.0.credentials.record_failure(knockers);
-        self.0.buffer_refusal(why.key.as_ref(), origin, why.reason);
+        let too_many = self.credentials.refuse_knocking(knockers);
+        self.credentials.record_failure(knockers);
+        self.events
+            .count_bad_credentials(why.key.as_ref(), origin, why.reason);
         too_many.err().unwrap_or(Error::Unauthorized(why))
     }
 
@@ -240,7 +257,7 @@ impl Logins<'_> {
         };
         let digest = token.digest();
         let made = self
-            .0
+            .engine
             .store
             .write(0, move |tx| make_token(tx, &caller, digest, &kept, now))
             .await?;
@@ -253,7 +270,7 @@ impl Logins<'_> {
     }
 
     fn lifetime(&self, wanted: Option<u64>) -> Result<Duration, Error> {
-        let longest = self.0.limits.token_lifetime;
+        let longest = self.engine.limits.token_lifetime;
         let wanted = wanted.map_or(longest, Duration::from_secs);
         if wanted.is_zero() || wanted > longest {
             let detail = format!(
@@ -285,7 +302,7 @@ impl Logins<'_> {
         };
         let extend = move |tx: &Tx<'_>| extend_token(tx, &who, sha256, &extension);
         let until = self
-            .0
+            .engine
             .store
             .write(0, extend)
             .await?
@@ -320,7 +337,7 @@ impl Logins<'_> {
             tx.record(&NewEvent::new(EventKind::TokenEnd, &who, now).within(&found.grant.scope))?;
             Ok(Ok(()))
         };
-        self.0.store.write(0, end).await?
+        self.engine.store.write(0, end).await?
     }
 }
 

@@ -1,5 +1,5 @@
-//! LeasedBytes versions, kept for whoever reads them next: a client asks for the state several
-//! times a run, and so do its neighbours.
+//! The decoded cache: versions that were read last, kept for their next reader. A client reads the
+//! state several times a run, and so do its neighbours.
 //!
 //! Bytes are known by their SHA-256 alone. Which version is current, and whether the caller may
 //! read it, is never remembered here. All bytes are reserved from the budget for as long as anybody
@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use lru::LruCache;
 
-use crate::domain::engine::budget::Reservation;
+use crate::domain::engine::budget::Spare;
+use crate::domain::engine::leased_bytes::LeasedBytes;
 use crate::domain::engine::single_flight::read;
 use crate::domain::engine::single_flight::write;
 use crate::model::clock;
@@ -19,31 +20,6 @@ use crate::model::digest::Digest;
 
 /// The most entries, however small.
 const MAX_ENTRIES: usize = 10_000;
-
-/// The bytes of a version, in memory that is reserved for them.
-pub struct LeasedBytes {
-    bytes: Vec<u8>,
-    // Comes back to the budget when the last reader is done.
-    _reservation: Reservation,
-}
-
-impl LeasedBytes {
-    pub(in crate::domain) fn new(mut bytes: Vec<u8>, mut reservation: Reservation) -> Arc<Self> {
-        // Only so much is reserved from now on.
-        bytes.shrink_to_fit();
-        reservation.keep_only(bytes.len() as u64);
-        Arc::new(Self {
-            bytes,
-            _reservation: reservation,
-        })
-    }
-}
-
-impl AsRef<[u8]> for LeasedBytes {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
-}
 
 /// The versions that were read last.
 pub(in crate::domain) struct DecodedCache {
@@ -76,7 +52,7 @@ impl Kept {
         let Some((_, entry)) = self.entries.pop_lru() else {
             return false;
         };
-        self.bytes -= entry.decoded.bytes.len() as u64;
+        self.bytes -= entry.decoded.as_ref().as_ref().len() as u64;
         true
     }
 }
@@ -114,7 +90,7 @@ impl DecodedCache {
     /// Keeps bytes that were proven to be these, unless one version alone would take most of the
     /// room.
     pub(in crate::domain) fn put(&self, sha256: Digest, decoded: &Arc<LeasedBytes>) {
-        let size = decoded.bytes.len() as u64;
+        let size = decoded.as_ref().as_ref().len() as u64;
         let mut kept = write(&self.kept);
         if size > self.capacity / 2 || kept.entries.contains(&sha256) {
             return;
@@ -136,14 +112,8 @@ impl DecodedCache {
     pub(in crate::domain) fn forget(&self, sha256: Digest) {
         let mut kept = write(&self.kept);
         if let Some(entry) = kept.entries.pop(&sha256) {
-            kept.bytes -= entry.decoded.bytes.len() as u64;
+            kept.bytes -= entry.decoded.as_ref().as_ref().len() as u64;
         }
-    }
-
-    /// Gives all room back; says whether there was any.
-    pub(in crate::domain) fn clear(&self) -> bool {
-        let kept = std::mem::replace(&mut *write(&self.kept), Kept::new());
-        !kept.entries.is_empty()
     }
 
     /// Gives back what nobody has read for so long.
@@ -167,6 +137,13 @@ impl DecodedCache {
     /// How many bytes are kept.
     pub(in crate::domain) fn bytes(&self) -> u64 {
         read(&self.kept).bytes
+    }
+}
+
+impl Spare for DecodedCache {
+    fn give_back(&self) -> bool {
+        let kept = std::mem::replace(&mut *write(&self.kept), Kept::new());
+        !kept.entries.is_empty()
     }
 }
 
@@ -201,7 +178,7 @@ mod tests {
             !has(&cache, 1_000),
             "one version alone does not push out all others"
         );
-        assert!(cache.clear() && cache.bytes() == 0 && !cache.clear());
+        assert!(cache.give_back() && cache.bytes() == 0 && !cache.give_back());
         assert_eq!(budget.in_flight().0, 0, "nothing is reserved any more");
     }
 

@@ -1,9 +1,58 @@
-//! The bytes of versions: made, read, kept and compacted. It knows versions and blobs, and never a
-//! caller.
+//! The bytes of versions: made, read, kept, compacted and erased. It knows versions and blobs, and
+//! never a caller.
 
 pub mod cache;
 pub mod compaction;
 pub mod damaged;
 pub mod encode;
+pub mod erase;
 pub mod md5_lanes;
+pub mod missing;
+pub mod prove;
 pub mod read;
+pub mod space;
+
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, Notify};
+
+use crate::domain::content::cache::DecodedCache;
+use crate::domain::content::compaction::queue::CompactionQueue;
+use crate::domain::content::damaged::Damaged;
+use crate::domain::engine::Engine;
+use crate::domain::engine::leased_bytes::LeasedBytes;
+use crate::domain::engine::single_flight::SingleFlight;
+use crate::model::digest::Digest;
+
+/// The bytes of versions, and all that is known of them.
+pub(in crate::domain) struct Content {
+    pub(in crate::domain) engine: Arc<Engine>,
+    pub(in crate::domain) cache: Arc<DecodedCache>,
+    pub(in crate::domain) damaged: Damaged,
+    pub(in crate::domain) compaction: Arc<CompactionQueue>,
+    /// Decoding under way.
+    decoding: SingleFlight<Digest, Arc<LeasedBytes>>,
+    erasing: Erasing,
+}
+
+/// Who erases.
+#[derive(Default)]
+struct Erasing {
+    /// One purge at a time, to its end. Then the remains of earlier ones are erased.
+    alone: Mutex<()>,
+    /// Some content was removed, and may have to be erased.
+    more: Arc<Notify>,
+}
+
+impl Content {
+    pub(in crate::domain) fn new(engine: Arc<Engine>, cache: Arc<DecodedCache>) -> Self {
+        Self {
+            damaged: Damaged::load(Arc::clone(&engine)),
+            engine,
+            cache,
+            compaction: Arc::default(),
+            decoding: SingleFlight::default(),
+            erasing: Erasing::default(),
+        }
+    }
+}

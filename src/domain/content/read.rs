@@ -4,13 +4,10 @@
 use std::sync::Arc;
 
 use crate::blob::{self, Frame};
-use crate::domain::Domain;
-use crate::domain::content::cache::LeasedBytes;
-use crate::domain::engine::budget::Reservation;
-use crate::domain::engine::single_flight::SingleFlight;
+use crate::domain::content::Content;
+use crate::domain::engine::budget::{Reservation, WhenFull};
+use crate::domain::engine::leased_bytes::LeasedBytes;
 use crate::domain::error::Error;
-use crate::domain::states::outputs;
-use crate::model::digest::Digest;
 use crate::model::frame::{Bytes, ChainSize, Kept, StoredBlob};
 use crate::model::name::StateName;
 use crate::model::state::StateId;
@@ -20,16 +17,6 @@ use crate::store::{StoreError, View};
 /// How many times its size a state needs at most while its outputs or the addresses of its
 /// resources are taken apart.
 pub(in crate::domain) const SIZE_TAKEN_APART: u64 = 4;
-
-/// Whether somebody waits for memory that is not there yet.
-#[derive(Clone, Copy)]
-pub(in crate::domain) enum WhenFull {
-    Wait,
-    Fail,
-}
-
-/// Decoding under way.
-pub(in crate::domain) type Decoding = SingleFlight<Digest, Arc<LeasedBytes>>;
 
 /// What it takes to decode a version: its frames, the bytes that come out of one of them, and those
 /// that it is a difference to.
@@ -63,7 +50,7 @@ pub(in crate::domain) fn frame(blob: &StoredBlob) -> Frame<'_> {
     }
 }
 
-impl Domain {
+impl Content {
     /// The exact bytes of a version, which are proven to be those that were written.
     pub(in crate::domain) async fn bytes_of(
         &self,
@@ -77,10 +64,10 @@ impl Domain {
         }
         let sha256 = version.sha256;
         if let Some(cache) = self.cache.get(sha256) {
-            self.metrics.cache.with_label_values(&["hit"]).inc();
+            self.engine.metrics.cache.with_label_values(&["hit"]).inc();
             return Ok(cache);
         }
-        self.metrics.cache.with_label_values(&["miss"]).inc();
+        self.engine.metrics.cache.with_label_values(&["miss"]).inc();
         let decoded = self
             .decoding
             .run(sha256, || self.decode(name, state, version, when_full))
@@ -88,11 +75,13 @@ impl Domain {
         match &decoded {
             Ok(decoded) => {
                 self.cache.put(sha256, decoded);
-                self.note_readable(name, state, version.number).await;
+                self.damaged
+                    .note_readable(name, state, version.number)
+                    .await;
             }
             Err(Error::Damaged(_)) => {
-                self.metrics.damaged_reads.inc();
-                self.note_damaged(name, state, version.number).await;
+                self.engine.metrics.damaged_reads.inc();
+                self.damaged.note_damaged(name, state, version.number).await;
             }
             Err(_) => {}
         }
@@ -135,14 +124,15 @@ impl Domain {
             blob::decode(chain.iter().map(frame), sha256)
                 .map(|bytes| LeasedBytes::new(bytes, reservation))
         };
-        self.on_a_core(reservation, decode)
+        self.engine
+            .on_a_core(reservation, decode)
             .await?
             .map_err(|error| damaged(name, number, &error))
     }
 
     /// A version without bytes was purged; or they should be there and are not.
     fn why_empty(&self, name: &StateName, state: StateId, number: u64) -> Error {
-        match self.store.look(|view| view.version(state, number)) {
+        match self.engine.store.look(|view| view.version(state, number)) {
             Ok(Some(version)) if !version.purged => {
                 damaged(name, number, &"its bytes are not there")
             }
@@ -157,11 +147,15 @@ impl Domain {
         bytes: Bytes,
         when_full: WhenFull,
     ) -> Result<(Reservation, Vec<StoredBlob>), Error> {
-        let mut wanted = self.store.look(|view| view.chain_size(bytes))?;
+        let mut wanted = self.engine.store.look(|view| view.chain_size(bytes))?;
         loop {
-            let reservation = self.reserve_for_copies(memory(wanted), when_full).await?;
+            let reservation = self
+                .engine
+                .reserve_for_copies(memory(wanted), when_full)
+                .await?;
             // The memory is with the frames from the first moment.
             match self
+                .engine
                 .store
                 .read(move |view| {
                     Ok(chain_within(view, bytes, wanted)?.map(|chain| (reservation, chain)))
@@ -186,41 +180,7 @@ impl Domain {
             blob::decode(chain.iter().map(frame), digest)
                 .map(|bytes| LeasedBytes::new(bytes, reservation))
         };
-        Ok(self.on_a_core(reservation, decode).await?.ok())
-    }
-
-    /// Memory for working copies of so many bytes, waited for where there is when_full.
-    pub(in crate::domain) async fn reserve_for_copies(
-        &self,
-        bytes: u64,
-        when_full: WhenFull,
-    ) -> Result<Reservation, Error> {
-        match (self.making_room(|| self.budget.for_copy(bytes)), when_full) {
-            (Err(_), WhenFull::Wait) => self.budget.for_copy_soon(bytes).await,
-            (reserved, WhenFull::Wait | WhenFull::Fail) => reserved,
-        }
-    }
-
-    /// The state that is made from a version for a caller who may only read outputs.
-    /// With the SHA-256 of what was made.
-    pub(in crate::domain) async fn outputs_of(
-        &self,
-        version: &Version,
-        bytes: Arc<LeasedBytes>,
-    ) -> Result<(Arc<LeasedBytes>, Digest), Error> {
-        let reservation = self
-            .reserve_for_copies(
-                version.size.saturating_mul(SIZE_TAKEN_APART),
-                WhenFull::Wait,
-            )
-            .await?;
-        let head = version.head.clone();
-        let make = move |reservation| {
-            let made = outputs::state_of_outputs(bytes.as_ref().as_ref(), &head)?;
-            let digest = Digest::of(&made);
-            Ok((LeasedBytes::new(made, reservation), digest))
-        };
-        self.on_a_core(reservation, make).await?
+        Ok(self.engine.on_a_core(reservation, decode).await?.ok())
     }
 }
 

@@ -2,10 +2,9 @@
 
 use tokio::sync::oneshot;
 
-use crate::domain::answer_with;
 use crate::domain::engine::budget::Reserved;
+use crate::domain::engine::cores::{answer_with, panicked};
 use crate::domain::error::Error;
-use crate::domain::panicked;
 use crate::store::OpenError;
 
 /// The lowest priority that a thread can have.

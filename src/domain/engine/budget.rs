@@ -21,6 +21,21 @@ const FOR_SMALL: u64 = 32 * MIB;
 /// How long a read waits for its copy before the client is asked to come again.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// What a reservation does if the budget is used up.
+#[derive(Clone, Copy)]
+pub(in crate::domain) enum WhenFull {
+    /// It waits for a while.
+    Wait,
+    /// It fails at once.
+    Fail,
+}
+
+/// Memory that is kept in case it is needed again, and given back when others need it now.
+pub(in crate::domain) trait Spare: Send + Sync {
+    /// Gives all of it back; false if there was none.
+    fn give_back(&self) -> bool;
+}
+
 /// A number of bytes that is reserved and comes back by itself.
 pub struct Budget {
     small: Pool,

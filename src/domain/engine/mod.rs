@@ -1,7 +1,196 @@
-//! What work needs, and knows no caller and no state: memory that is reserved, threads, the data
-//! directory.
+//! The engine: the store, the limits, the memory budget, the threads and the data directory. It
+//! knows no caller and no state.
 
 pub mod background;
 pub mod budget;
+pub mod cores;
 pub mod data_dir;
+pub mod leased_bytes;
 pub mod single_flight;
+
+use std::sync::Arc;
+
+use crate::config::Limits;
+use crate::domain::engine::background::Worker;
+use crate::domain::engine::budget::{Budget, Reservation, Reserved, Spare, WhenFull};
+use crate::domain::engine::cores::Cores;
+use crate::domain::engine::data_dir::DirLock;
+use crate::domain::engine::leased_bytes::LeasedBytes;
+use crate::domain::error::Error;
+use crate::metrics::Metrics;
+use crate::store::{OpenError, Store};
+
+/// What all areas work with. There is one for each process and data directory.
+pub struct Engine {
+    pub(in crate::domain) store: Store,
+    pub(in crate::domain) limits: Limits,
+    pub(in crate::domain) metrics: Arc<Metrics>,
+    budget: Budget,
+    spare: Arc<dyn Spare>,
+    cores: Cores,
+    background: Worker,
+    /// Held for as long as the store is open, and so the last to be dropped.
+    pub(in crate::domain) dir: DirLock,
+}
+
+impl Engine {
+    /// Opens a data directory that this process has locked. `spare` gives memory back when a
+    /// reservation finds the budget used up.
+    pub(in crate::domain) fn open(
+        dir: DirLock,
+        limits: Limits,
+        spare: Arc<dyn Spare>,
+    ) -> Result<Self, OpenError> {
+        let metrics = Arc::new(Metrics::default());
+        Ok(Self {
+            store: Store::open(dir.path(), limits.max_queue, &metrics)?,
+            budget: Budget::new(limits.max_in_flight),
+            spare,
+            cores: Cores::start()?,
+            background: Worker::start()?,
+            metrics,
+            limits,
+            dir,
+        })
+    }
+
+    /// The limits that are in force.
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The counters and measures of the process.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Reserves memory for a body of this size in bytes, or fails at once.
+    pub fn reserve_for_body(&self, body: u64) -> Result<Reservation, Error> {
+        self.making_room(|| self.budget.for_body(body))
+    }
+
+    /// Reserves more memory for a body that turns out to be of this size in bytes.
+    pub fn reserve_more(&self, reservation: &mut Reservation, body: u64) -> Result<(), Error> {
+        self.making_room(|| self.budget.grow(reservation, body))
+    }
+
+    /// Reserves memory for an answer that was made, or fails at once.
+    pub fn reserve_for_answer(&self, bytes: Vec<u8>) -> Result<Arc<LeasedBytes>, Error> {
+        let reservation = self.making_room(|| self.budget.for_copy(bytes.len() as u64))?;
+        Ok(LeasedBytes::new(bytes, reservation))
+    }
+
+    /// Reserves memory for working copies of so many bytes.
+    pub(in crate::domain) async fn reserve_for_copies(
+        &self,
+        bytes: u64,
+        when_full: WhenFull,
+    ) -> Result<Reservation, Error> {
+        match (self.making_room(|| self.budget.for_copy(bytes)), when_full) {
+            (Err(_), WhenFull::Wait) => self.budget.for_copy_soon(bytes).await,
+            (reserved, WhenFull::Wait | WhenFull::Fail) => reserved,
+        }
+    }
+
+    /// Reserves memory for working copies only if it is free now: nothing is given up for it.
+    pub(in crate::domain) fn reserve_if_free(&self, bytes: u64) -> Option<Reservation> {
+        self.budget.for_copy(bytes).ok()
+    }
+
+    /// The bytes that are reserved, and all that can be.
+    pub(in crate::domain) fn in_flight(&self) -> (u64, u64) {
+        self.budget.in_flight()
+    }
+
+    fn making_room<T>(&self, mut reserve: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+        reserve().or_else(|error| {
+            if self.spare.give_back() {
+                reserve()
+            } else {
+                Err(error)
+            }
+        })
+    }
+
+    /// Runs work that takes a core for long, off the request threads.
+    pub async fn on_a_core<L: Reserved, T: Send + 'static>(
+        &self,
+        reserved: L,
+        work: impl FnOnce(L) -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        self.cores.run(reserved, work).await
+    }
+
+    /// The same without waiting for its end.
+    pub(in crate::domain) fn begin_on_a_core(&self, work: impl FnOnce() + Send + 'static) {
+        self.cores.begin(work);
+    }
+
+    /// Runs long work that nobody waits for, while no other thread of the machine wants to run.
+    pub(in crate::domain) async fn in_background<L: Reserved, T: Send + 'static>(
+        &self,
+        reserved: L,
+        work: impl FnOnce(L) -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        self.background.run(reserved, work).await
+    }
+
+    /// Waits until the store cannot write for good, and returns the reason.
+    pub async fn broken(&self) -> String {
+        self.store.faulted().await.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+    use crate::model::clock;
+
+    struct NothingSpare;
+
+    impl Spare for NothingSpare {
+        fn give_back(&self) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn memory_stays_reserved_for_as_long_as_there_is_work_that_nobody_waits_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = DirLock::take(dir.path()).unwrap();
+        let engine = Engine::open(lock, Limits::default(), Arc::new(NothingSpare)).unwrap();
+        let (begun, may_end) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let reserved = || engine.in_flight().0;
+        let (at_work, ending) = (Arc::clone(&begun), Arc::clone(&may_end));
+        let work = move |reservation: Reservation| {
+            at_work.wait();
+            ending.wait();
+            drop(reservation);
+        };
+        let megabyte = engine.reserve_if_free(1024 * 1024).unwrap();
+        let mut waiting = Box::pin(engine.on_a_core(megabyte, work));
+        runtime.block_on(std::future::poll_fn(|context| {
+            assert!(waiting.as_mut().poll(context).is_pending());
+            std::task::Poll::Ready(())
+        }));
+        begun.wait();
+        drop(waiting);
+        assert_eq!(reserved(), 1024 * 1024);
+        may_end.wait();
+        let until = clock::monotonic() + std::time::Duration::from_mins(1);
+        while reserved() > 0 {
+            assert!(
+                clock::monotonic() < until,
+                "it comes back when the work is done"
+            );
+            std::thread::yield_now();
+        }
+        runtime.block_on(engine.store.close());
+    }
+}

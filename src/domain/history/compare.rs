@@ -6,23 +6,22 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::config::Limits;
 use crate::diff::{self, DiffReport, MAX_REPORT, NotComparable};
-use crate::domain::Domain;
 use crate::domain::access::authorize;
-use crate::domain::content::cache::LeasedBytes;
+use crate::domain::content::missing::no_version;
 use crate::domain::content::read::SIZE_TAKEN_APART;
-use crate::domain::content::read::WhenFull;
+use crate::domain::engine::budget::WhenFull;
+use crate::domain::engine::leased_bytes::LeasedBytes;
 use crate::domain::error::Error;
+use crate::domain::error::refusals::NotCompared;
 use crate::domain::history::History;
-use crate::domain::history::on_state;
+use crate::domain::history::versions::on_state;
 use crate::model::caller::Caller;
-use crate::model::clock;
-use crate::model::event::{EventKind, NewEvent};
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
 use crate::model::state::StateId;
-use crate::model::version::Replaced;
-use crate::model::version::{Counts, Version};
+use crate::model::version::{Replaced, Version};
 use crate::store::{StoreError, View};
 
 /// Two states that are compared need so many times their size, their own bytes among that.
@@ -83,56 +82,6 @@ impl Against {
     }
 }
 
-/// Why two versions, or one, cannot be looked into.
-#[derive(Clone, Debug, Serialize)]
-pub struct NotCompared {
-    code: &'static str,
-    detail: String,
-}
-
-impl NotCompared {
-    pub(in crate::domain) fn new(code: &'static str, detail: String) -> Self {
-        Self { code, detail }
-    }
-
-    /// The version before one is gone; what that one changed was counted while it was there, if
-    /// ever.
-    fn pruned(to: &Version) -> Self {
-        let recorded = to.counts.map_or_else(
-            || "what changed was never counted".to_owned(),
-            |Counts {
-                 added,
-                 changed,
-                 removed,
-             }| format!("it recorded +{added} ~{changed} -{removed}"),
-        );
-        Self::new(
-            "pruned",
-            format!("the version before it was pruned; {recorded}"),
-        )
-    }
-
-    fn too_large(limit: u64) -> Self {
-        let detail = format!(
-            "the two versions are larger than {limit} bytes together, more than this server \
-                compares (--max-in-flight)"
-        );
-        Self {
-            code: "too_large",
-            detail,
-        }
-    }
-}
-
-impl From<NotComparable> for NotCompared {
-    fn from(why: NotComparable) -> Self {
-        Self {
-            code: why.code(),
-            detail: why.to_string(),
-        }
-    }
-}
-
 impl History<'_> {
     /// What changed from one version to another, as JSON.
     pub async fn compare(
@@ -142,13 +91,13 @@ impl History<'_> {
         comparing: Comparing,
     ) -> Result<Arc<LeasedBytes>, Error> {
         authorize(caller, Permission::List, name)?;
-        let found = self.0.store.look(|view| {
+        let found = self.engine.store.look(|view| {
             on_state(view, name, |state| {
                 Ok((state, pair(view, state, comparing)?))
             })
         })?;
-        let (state, (from, to)) = found.map_err(|why| why.into_error(name, name))?;
-        let missing = |number| self.0.no_version(name, number);
+        let (state, (from, to)) = found?;
+        let missing = |number| no_version(&self.engine.store, name, number);
         let to = to.ok_or_else(|| missing(comparing.to))?;
         let from = from.map_err(missing)?;
         if let Some(purged) = from
@@ -161,16 +110,15 @@ impl History<'_> {
         }
         let compared_with = from.version().map(|from| from.number);
         let answer = self
-            .0
             .compared(name, state, (from, to), comparing.reveal)
             .await?;
         if comparing.reveal {
             let detail = serde_json::json!({ "what": "diff", "from": compared_with });
-            self.0
+            self.events
                 .record_reveal(caller, name, comparing.to, detail)
                 .await?;
         }
-        self.0.buffer_read(caller, name, Some(comparing.to));
+        self.events.count_read(caller, name, Some(comparing.to));
         Ok(answer)
     }
 }
@@ -196,22 +144,7 @@ fn pair(view: &View<'_>, state: StateId, comparing: Comparing) -> Result<Pair, S
     Ok((from, to))
 }
 
-impl Domain {
-    /// Writes down that somebody is shown secrets in clear; they are not if this fails.
-    pub(in crate::domain) async fn record_reveal(
-        &self,
-        caller: &Caller,
-        name: &StateName,
-        version: u64,
-        detail: serde_json::Value,
-    ) -> Result<(), Error> {
-        let event = NewEvent::new(EventKind::StateReveal, caller, clock::now())
-            .on(name)
-            .version(version)
-            .detail(detail);
-        Ok(self.store.write(0, move |tx| tx.record(&event)).await?)
-    }
-
+impl History<'_> {
     async fn compared(
         &self,
         name: &StateName,
@@ -221,22 +154,33 @@ impl Domain {
     ) -> Result<Arc<LeasedBytes>, Error> {
         let mut not_compared = match &from {
             Against::Gone => Some(NotCompared::pruned(&to)),
-            Against::Version(_) | Against::Nothing(_) => self.hindrance(from.version(), &to),
+            Against::Version(_) | Against::Nothing(_) => {
+                hindrance(&self.engine.limits, from.version(), &to)
+            }
         };
         let (mut bytes, mut needed) = (None, 0);
         if not_compared.is_none() {
             let before = match from.version() {
-                Some(from) => Some(self.bytes_of(name, state, from, WhenFull::Wait).await?),
+                Some(from) => Some(
+                    self.content
+                        .bytes_of(name, state, from, WhenFull::Wait)
+                        .await?,
+                ),
                 None => None,
             };
             bytes = Some((
                 before,
-                self.bytes_of(name, state, &to, WhenFull::Wait).await?,
+                self.content
+                    .bytes_of(name, state, &to, WhenFull::Wait)
+                    .await?,
             ));
-            needed = self.memory_to_compare(from.version(), &to);
+            needed = memory_to_compare(&self.engine.limits, from.version(), &to);
         }
-        let reservation = self.reserve_for_copies(needed, WhenFull::Wait).await?;
-        let made = self.on_a_core(reservation, move |reservation| {
+        let reservation = self
+            .engine
+            .reserve_for_copies(needed, WhenFull::Wait)
+            .await?;
+        let made = self.engine.on_a_core(reservation, move |reservation| {
             let report = bytes
                 .map(|(before, after)| report(before.as_deref(), &after, reveal))
                 .transpose();
@@ -258,30 +202,26 @@ impl Domain {
         made.await?
             .map_err(|error| Error::Internal(error.to_string()))
     }
+}
 
-    /// How much is needed to compare two versions beside their bytes, and no more than there can
-    /// be.
-    pub(in crate::domain) fn memory_to_compare(&self, from: Option<&Version>, to: &Version) -> u64 {
-        let both = both(from, to);
-        let most = self
-            .limits()
-            .max_in_flight
-            .saturating_sub(both + BEYOND_SIZES);
-        most.min(both.saturating_mul(SIZE_TAKEN_APART) + MAX_REPORT as u64 * COPIES_OF_A_REPORT)
-    }
+/// The memory that comparing two versions needs beside their bytes, and no more than there can be.
+pub(super) fn memory_to_compare(limits: &Limits, from: Option<&Version>, to: &Version) -> u64 {
+    let both = both(from, to);
+    let most = limits.max_in_flight.saturating_sub(both + BEYOND_SIZES);
+    most.min(both.saturating_mul(SIZE_TAKEN_APART) + MAX_REPORT as u64 * COPIES_OF_A_REPORT)
+}
 
-    /// What can be told without looking into either of them.
-    pub(in crate::domain) fn hindrance(
-        &self,
-        from: Option<&Version>,
-        to: &Version,
-    ) -> Option<NotCompared> {
-        if is_encrypted(from, to) {
-            return Some(NotComparable::Encrypted.into());
-        }
-        let most = self.limits().max_in_flight / SIZE_COMPARED;
-        (both(from, to) > most).then(|| NotCompared::too_large(most))
+/// Why two versions cannot be compared, as far as that is known without their bytes.
+pub(super) fn hindrance(
+    limits: &Limits,
+    from: Option<&Version>,
+    to: &Version,
+) -> Option<NotCompared> {
+    if is_encrypted(from, to) {
+        return Some(NotComparable::Encrypted.into());
     }
+    let most = limits.max_in_flight / SIZE_COMPARED;
+    (both(from, to) > most).then(|| NotCompared::too_large(most))
 }
 
 /// How many bytes two versions have together.

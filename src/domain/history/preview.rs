@@ -2,13 +2,13 @@
 
 use crate::diff::{self, NotComparable, ResourceAddress};
 use crate::domain::access::authorize;
-use crate::domain::content::read::WhenFull;
+use crate::domain::content::missing::explained;
+use crate::domain::engine::budget::WhenFull;
 use crate::domain::error::Error;
+use crate::domain::error::refusals::{NoRollback, NotCompared};
 use crate::domain::history::History;
-use crate::domain::history::compare::NotCompared;
-use crate::domain::history::rollback::Found;
-use crate::domain::history::rollback::NoRollback;
-use crate::domain::history::rollback::Rollback;
+use crate::domain::history::compare::{hindrance, memory_to_compare};
+use crate::domain::history::rollback::{Found, Rollback, find};
 use crate::model::caller::Caller;
 use crate::model::error_code::ErrorCode;
 use crate::model::lock::HeldLock;
@@ -90,14 +90,14 @@ impl History<'_> {
         ask: &Rollback,
     ) -> Result<Preview, Error> {
         self.may_preview(caller, name)?;
-        let found = self.0.find(name, ask.number).await?;
+        let found = find(self.engine, name, ask.number).await?;
         found.authorize(caller, &[Permission::List])?;
         let wanted = found
             .wanted(name, ask.number)
-            .map_err(|error| self.0.explained(error))?
+            .map_err(|error| explained(&self.engine.store, error))?
             .clone();
         let lock = self
-            .0
+            .engine
             .store
             .look(|view| view.lock(found.away.as_ref().unwrap_or(name)))?;
         let serial = if wanted.head.encrypted {
@@ -112,7 +112,7 @@ impl History<'_> {
             Visibility::Live | Visibility::Deleted => None,
         };
         let comparison = self.compare_with_current(name, &found, &wanted).await?;
-        self.0.buffer_read(
+        self.events.count_read(
             caller,
             found.away.as_ref().unwrap_or(name),
             Some(ask.number),
@@ -140,7 +140,7 @@ impl History<'_> {
         wanted: &Version,
     ) -> Result<Result<Comparison, NotCompared>, Error> {
         let after = self
-            .0
+            .content
             .bytes_of(name, found.state, wanted, WhenFull::Wait)
             .await?;
         let Some(current) = &found.last else {
@@ -149,11 +149,11 @@ impl History<'_> {
                 "no version was ever current".to_owned(),
             )));
         };
-        if let Some(why) = self.0.hindrance(Some(current), wanted) {
+        if let Some(why) = hindrance(&self.engine.limits, Some(current), wanted) {
             return Ok(Err(why));
         }
         let before = match self
-            .0
+            .content
             .bytes_of(name, found.state, current, WhenFull::Wait)
             .await
         {
@@ -162,13 +162,13 @@ impl History<'_> {
             Err(why) => return Err(why),
         };
         let reservation = self
-            .0
+            .engine
             .reserve_for_copies(
-                self.0.memory_to_compare(Some(current), wanted),
+                memory_to_compare(&self.engine.limits, Some(current), wanted),
                 WhenFull::Wait,
             )
             .await?;
-        let compared = self.0.on_a_core(reservation, move |_reservation| {
+        let compared = self.engine.on_a_core(reservation, move |_reservation| {
             compare(before.as_ref().as_ref(), after.as_ref().as_ref())
         });
         Ok(compared.await?.map_err(NotCompared::from))

@@ -1,60 +1,36 @@
 //! Purges: the content of versions leaves the disk for good, and their rows stay.
 //!
-//! Somebody wrote a secret that must not be there. What leans on the removed bytes is kept in
-//! another way first, then the content goes, in small transactions that each look once more, then
-//! the database file is written anew and its log emptied. A purge that could not be finished,
-//! because somebody still reads, the disk is full, or whoever asked has gone away, is finished by
-//! itself later, also after a crash; its answer says so.
+//! A purge is for a secret that must not be there. Deltas whose base goes are stored in another way
+//! first. Then the content goes, in small transactions that each look once more. At last the
+//! database file is written anew and its WAL emptied.
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::sync::{Mutex, Notify};
 
 use crate::config::MIB;
-use crate::domain::Domain;
-use crate::domain::access::authorize;
-use crate::domain::access::lock_in_the_way;
+use crate::domain::access::{authorize, lock_in_the_way};
+use crate::domain::content::missing::explained;
 use crate::domain::error::Error;
+use crate::domain::error::refusals::NotPurged;
 use crate::domain::history::History;
 use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
 use crate::model::digest::Digest;
-use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::frame::{BlobId, Purgeable};
-use crate::model::lock::Lock;
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
-use crate::model::state::{Lookup, StateId, Visibility};
+use crate::model::state::{Gone, Lookup, StateId, Visibility};
 use crate::store::{StoreError, Tx, View};
 
 /// How many versions one purge names at most.
 pub const MAX_PURGED: usize = 1_000;
-/// How long a purge waits for readers before it answers that the bytes are not erased yet.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// How long there is between two tries.
-const PAUSE: Duration = Duration::from_millis(200);
-/// How long there is between two tries that nobody waits for, while a reader delays them.
-const PAUSE_IN_BACKGROUND: Duration = Duration::from_secs(5);
-/// How long where something else does, such as a full disk: each try holds writers up.
-const PAUSE_AFTER_FAILURE: Duration = Duration::from_mins(1);
 /// How many versions lose their content in one transaction.
 const VERSIONS_PER_STEP: usize = 100;
 /// After so many bytes of frames, a transaction removes no more.
 const BYTES_PER_STEP: u64 = 4 * MIB;
 /// An event names so many versions, and of more only the first, the last and their number.
 const MAX_NAMED: usize = 1_000;
-
-/// Who erases.
-#[derive(Default)]
-pub(in crate::domain) struct Erasing {
-    /// One purge at a time, to its end; what is left of it is erased behind it.
-    alone: Mutex<()>,
-    /// Something was removed, and may be left to be erased.
-    more: Arc<Notify>,
-}
 
 /// Whose content goes.
 #[derive(Clone, Debug)]
@@ -74,69 +50,6 @@ pub struct Purged {
     pub erased: bool,
     /// Files in the data directory that may still hold it: copies that were made before an upgrade.
     pub copies: Vec<String>,
-}
-
-/// What keeps a purge from its act.
-enum Hindrance {
-    NoState,
-    Moved(StateName),
-    NoVersion(u64),
-    Locked(Lock),
-    Current(u64),
-    Held(u64),
-    Live,
-    SingleFlight(u64, StateName, u64),
-}
-
-impl Hindrance {
-    /// `removed` is how many versions had lost their content before somebody came in between.
-    fn into_error(self, name: &StateName, removed: usize) -> Error {
-        let (code, detail) = match self {
-            Self::NoState => return Error::no_state(name),
-            Self::Moved(to) => {
-                return Error::Moved {
-                    from: name.clone(),
-                    to,
-                };
-            }
-            Self::NoVersion(number) => return Error::NoVersion(name.clone(), number),
-            Self::Locked(lock) => return Error::Locked(Box::new(lock)),
-            Self::Current(number) => (
-                ErrorCode::CurrentVersion,
-                format!(
-                    "version {number} is the current one; write a state without the secret first, \
-                        or roll back, then purge it"
-                ),
-            ),
-            Self::Held(number) => (
-                ErrorCode::VersionHeld,
-                format!("version {number} is held; release it first"),
-            ),
-            Self::Live => (
-                ErrorCode::NotDeleted,
-                format!(
-                    "{name} is not deleted; delete it first, or name the versions that are to go"
-                ),
-            ),
-            Self::SingleFlight(number, other, its) => (
-                ErrorCode::ContentShared,
-                format!(
-                    "version {number} has the same bytes as version {its} of {other}; purge that \
-                        one too, or before"
-                ),
-            ),
-        };
-        let so_far = match removed {
-            0 => "nothing was removed".to_owned(),
-            _ => {
-                format!("the content of {removed} others had been removed before that, and is gone")
-            }
-        };
-        Error::Conflict {
-            code,
-            detail: format!("{detail}; {so_far}"),
-        }
-    }
 }
 
 /// What is to go, as it was looked at.
@@ -167,22 +80,19 @@ impl History<'_> {
         which: Which,
     ) -> Result<Purged, Error> {
         self.may_purge(caller, name)?;
-        let _alone = self.0.erasing.alone.lock().await;
+        let _alone = self.content.purge_alone().await;
         let versions = self
-            .0
             .remove_content(caller, name, which)
             .await
-            .map_err(|error| self.0.explained(error))?;
-        let erased = self.0.erase_in_steps().await;
+            .map_err(|error| explained(&self.engine.store, error))?;
+        let erased = self.content.erase_in_steps().await;
         Ok(Purged {
             versions,
             erased,
-            copies: self.0.upgrade_copies(),
+            copies: self.content.upgrade_copies(),
         })
     }
-}
 
-impl Domain {
     /// Removes content. The numbers of those that still had some.
     async fn remove_content(
         &self,
@@ -192,10 +102,11 @@ impl Domain {
     ) -> Result<Vec<u64>, Error> {
         let (wanted, asked) = (name.clone(), which.clone());
         let planned = self
+            .engine
             .store
             .read(move |view| plan(view, &wanted, &asked))
             .await?;
-        let plan = Arc::new(planned.map_err(|why| why.into_error(name, 0))?);
+        let plan = Arc::new(planned?);
         self.release_all(name, &plan).await?;
         let mut so_far = SoFar::default();
         let at = clock::now();
@@ -209,30 +120,31 @@ impl Domain {
                 so_far: so_far.clone(),
                 at,
             };
-            let more = Arc::clone(&self.erasing.more);
+            let more = self.content.removed();
             // Whoever asked may go away: what was removed is erased all the same.
             let tell = move |_: &Result<_, StoreError>| more.notify_one();
             let stepped = self
+                .engine
                 .store
                 .write_then(0, move |tx| step.run(tx), tell)
                 .await?;
-            let removed = so_far.removed.len();
-            so_far = stepped.map_err(|why| why.into_error(name, removed))?;
+            so_far = stepped?;
         }
         plan.digests
             .iter()
-            .for_each(|sha256| self.cache.forget(*sha256));
+            .for_each(|sha256| self.content.cache.forget(*sha256));
         Ok(so_far.removed)
     }
 
     async fn release_all(&self, name: &StateName, plan: &Arc<Plan>) -> Result<(), Error> {
         let going = Arc::clone(plan);
         let leaned_on = self
+            .engine
             .store
             .read(move |view| view.leaned_on_from_outside(&going.blobs))
             .await?;
         for blob in leaned_on {
-            if !self.release(blob, &plan.blobs).await? {
+            if !self.content.release(blob, &plan.blobs).await? {
                 let detail = format!(
                     "a version that is kept as a difference to one of these of {name} is damaged; \
                         purge that one as well"
@@ -242,95 +154,11 @@ impl Domain {
         }
         Ok(())
     }
+}
 
-    /// Erases what was removed, waiting for readers for a while; whether it is done.
-    async fn erase_in_steps(&self) -> bool {
-        let end = clock::monotonic() + PATIENCE;
-        loop {
-            match self.erase().await {
-                Ok(true) => return true,
-                Ok(false) if clock::monotonic() < end => tokio::time::sleep(PAUSE).await,
-                Ok(false) => return false,
-                Err(error) => {
-                    tracing::warn!(%error, "what was purged cannot be erased; trying again");
-                    return false;
-                }
-            }
-        }
-    }
-
-    /// Erases what a purge has not erased, until it is done; then waits for the next that removes
-    /// something.
-    pub(in crate::domain) async fn go_on_erasing(&self) {
-        loop {
-            while let Some(pause) = self.erase_what_is_left().await {
-                tokio::time::sleep(pause).await;
-            }
-            self.erasing.more.notified().await;
-        }
-    }
-
-    /// How long to wait for the next try; none when nothing is left.
-    async fn erase_what_is_left(&self) -> Option<Duration> {
-        let _alone = self.erasing.alone.lock().await;
-        match self.erase().await {
-            Ok(true) => None,
-            Ok(false) => {
-                tracing::info!(
-                    "what was purged is not erased yet, because a reader delays it; trying again"
-                );
-                Some(PAUSE_IN_BACKGROUND)
-            }
-            Err(error) => {
-                tracing::warn!(%error, "what was purged cannot be erased; trying again");
-                Some(PAUSE_AFTER_FAILURE)
-            }
-        }
-    }
-
-    /// Erases what was removed, if anything is left of it; whether nothing is.
-    async fn erase(&self) -> Result<bool, Error> {
-        #[expect(
-            clippy::redundant_closure_for_method_calls,
-            reason = "the method itself is not general enough in its lifetimes"
-        )]
-        let pending = self.store.look(|view| view.pending_erasure())?;
-        let Some((asked_at, is_rewritten)) = pending else {
-            return Ok(true);
-        };
-        if !is_rewritten && let Err(error) = self.release_bases().await {
-            // What had to go was released before; this is of versions that went otherwise, and of
-            // whatever came in between.
-            tracing::warn!(%error, "bytes that no version has may stay as a delta base; the \
-                next full pass removes them");
-        }
-        let emptied = if is_rewritten {
-            self.store.truncate_wal().await?
-        } else {
-            self.store.vacuum().await?
-        };
-        let note = move |tx: &Tx<'_>| {
-            if emptied {
-                tx.end_erasure(asked_at)
-            } else {
-                tx.note_rewritten(asked_at)
-            }
-        };
-        self.store.write(0, note).await?;
-        Ok(emptied)
-    }
-
-    /// Copies of the database that were made before an upgrade.
-    fn upgrade_copies(&self) -> Vec<String> {
-        let Ok(files) = std::fs::read_dir(self.dir.path()) else {
-            return Vec::new();
-        };
-        let names = files.filter_map(|file| file.ok()?.file_name().into_string().ok());
-        let prefix = format!("{}.schema-", crate::store::FILE_NAME);
-        let mut copies: Vec<String> = names.filter(|name| name.starts_with(&prefix)).collect();
-        copies.sort();
-        copies
-    }
+/// The refusal of a purge, after so many versions had lost their content.
+const fn not_purged(why: NotPurged, removed: usize) -> Error {
+    Error::NotPurged { why, removed }
 }
 
 /// The state whose content is to go.
@@ -338,29 +166,29 @@ fn state_of(
     view: &View<'_>,
     name: &StateName,
     is_all: bool,
-) -> Result<Result<StateId, Hindrance>, StoreError> {
+) -> Result<Result<StateId, Error>, StoreError> {
     Ok(match view.lookup(name)? {
         Lookup::State {
             visibility: Visibility::Live,
             ..
-        } if is_all => Err(Hindrance::Live),
+        } if is_all => Err(not_purged(NotPurged::Live(name.clone()), 0)),
         Lookup::State { id, .. } => Ok(id),
-        Lookup::Moved(to) => Err(Hindrance::Moved(to)),
-        Lookup::Free => Err(Hindrance::NoState),
+        Lookup::Moved(to) => Err(Error::gone(name, Gone::Moved(to))),
+        Lookup::Free => Err(Error::no_state(name)),
     })
 }
 
 /// What keeps the content of a version where it is.
-const fn hindrance(version: &Purgeable) -> Option<Hindrance> {
+const fn hindrance(version: &Purgeable) -> Option<NotPurged> {
     match version {
         Purgeable {
             current: true,
             number,
             ..
-        } => Some(Hindrance::Current(*number)),
+        } => Some(NotPurged::Current(*number)),
         Purgeable {
             held: true, number, ..
-        } => Some(Hindrance::Held(*number)),
+        } => Some(NotPurged::Held(*number)),
         Purgeable { .. } => None,
     }
 }
@@ -369,7 +197,7 @@ fn plan(
     view: &View<'_>,
     name: &StateName,
     which: &Which,
-) -> Result<Result<Plan, Hindrance>, StoreError> {
+) -> Result<Result<Plan, Error>, StoreError> {
     let state = match state_of(view, name, matches!(which, Which::All))? {
         Ok(state) => state,
         Err(why) => return Ok(Err(why)),
@@ -380,7 +208,7 @@ fn plan(
             let mut found = Vec::with_capacity(numbers.len());
             for number in numbers {
                 let Some(version) = view.purgeable(state, *number)? else {
-                    return Ok(Err(Hindrance::NoVersion(*number)));
+                    return Ok(Err(Error::NoVersion(name.clone(), *number)));
                 };
                 found.push(version);
             }
@@ -388,7 +216,7 @@ fn plan(
         }
     };
     if let Some(why) = found.iter().find_map(hindrance) {
-        return Ok(Err(why));
+        return Ok(Err(not_purged(why, 0)));
     }
     let mut plan = Plan {
         state,
@@ -408,7 +236,7 @@ fn plan(
         }
     }
     let shared = plan.shared(view, &plan.versions)?;
-    Ok(shared.map_or(Ok(plan), Err))
+    Ok(shared.map_or(Ok(plan), |why| Err(not_purged(why, 0))))
 }
 
 impl Plan {
@@ -417,12 +245,13 @@ impl Plan {
         &self,
         view: &View<'_>,
         versions: &[(u64, BlobId)],
-    ) -> Result<Option<Hindrance>, StoreError> {
+    ) -> Result<Option<NotPurged>, StoreError> {
         let mut seen = HashSet::with_capacity(versions.len());
         for (number, blob) in versions.iter().filter(|(_, blob)| seen.insert(*blob)) {
             let goes = |state, number| state == self.state && self.numbers.contains(&number);
             if let Some((other, its)) = view.sharing(*blob, goes)? {
-                return Ok(Some(Hindrance::SingleFlight(*number, other, its)));
+                let number = *number;
+                return Ok(Some(NotPurged::Shared { number, other, its }));
             }
         }
         Ok(None)
@@ -451,16 +280,18 @@ struct Step {
 }
 
 impl Step {
-    fn run(&self, tx: &Tx<'_>) -> Result<Result<SoFar, Hindrance>, StoreError> {
+    fn run(&self, tx: &Tx<'_>) -> Result<Result<SoFar, Error>, StoreError> {
         match state_of(tx, &self.name, self.is_all)? {
             Ok(state) if state == self.plan.state => {}
-            Ok(_) => return Ok(Err(Hindrance::NoState)),
+            Ok(_) => return Ok(Err(Error::no_state(&self.name))),
+            // In between, somebody brought it back.
+            Err(Error::NotPurged { why, .. }) => return Ok(Err(self.refused(why))),
             Err(why) => return Ok(Err(why)),
         }
         if self.is_all
             && let Some(lock) = lock_in_the_way(tx, &self.caller, &self.name, None, self.at)?
         {
-            return Ok(Err(Hindrance::Locked(lock)));
+            return Ok(Err(Error::locked(lock)));
         }
         let planned = self
             .plan
@@ -475,12 +306,12 @@ impl Step {
                 continue;
             };
             if let Some(why) = hindrance(&version) {
-                return Ok(Err(why));
+                return Ok(Err(self.refused(why)));
             }
             versions.extend(version.content.map(|(blob, _)| (*number, blob)));
         }
         if let Some(why) = self.plan.shared(tx, &versions)? {
-            return Ok(Err(why));
+            return Ok(Err(self.refused(why)));
         }
         let count = tx.remove_content(self.plan.state, &versions, BYTES_PER_STEP)?;
         let mut so_far = self.so_far.clone();
@@ -498,6 +329,10 @@ impl Step {
             self.record(tx, &mut so_far)?;
         }
         Ok(Ok(so_far))
+    }
+
+    const fn refused(&self, why: NotPurged) -> Error {
+        not_purged(why, self.so_far.removed.len())
     }
 
     /// One event for the whole purge, which says more with each step.

@@ -8,28 +8,25 @@
 
 use std::sync::Arc;
 
-use crate::domain::Domain;
-use crate::domain::access::authorize;
-use crate::domain::access::lock_in_the_way;
-use crate::domain::content::cache::LeasedBytes;
-use crate::domain::content::encode as encoding;
-use crate::domain::content::encode::Prepared;
-use crate::domain::content::read::WhenFull;
-use crate::domain::engine::budget::Reservation;
+use crate::domain::access::{authorize, lock_in_the_way};
+use crate::domain::content::encode::{self, Prepared};
+use crate::domain::content::missing::explained;
+use crate::domain::engine::Engine;
+use crate::domain::engine::budget::{Reservation, WhenFull};
+use crate::domain::engine::leased_bytes::LeasedBytes;
 use crate::domain::error::Error;
+use crate::domain::error::refusals::NoRollback;
 use crate::domain::history::History;
-use crate::domain::history::relocated;
+use crate::domain::history::relocate::relocated;
 use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
-use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::lock::{HeldLock, Lock};
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
 use crate::model::serial;
 use crate::model::state::{Lookup, StateId, Visibility};
-use crate::model::version::NewVersion;
-use crate::model::version::{Kind, Version};
+use crate::model::version::{Kind, NewVersion, Version};
 use crate::store::{StoreError, Tx, View};
 
 /// How often the bytes are made anew because somebody else's write took their serial, or moved the
@@ -57,66 +54,6 @@ pub enum RolledBack {
     Done(Version),
     /// It was the current version already; nothing was written.
     Unchanged(Version),
-}
-
-/// Why a rollback is refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoRollback {
-    /// Somebody else wrote, deleted or brought back in between.
-    #[error("the current version is not {expected} any more but {}; look at what has changed, then \
-        roll back again", number_or_none(*.current))]
-    NotCurrent {
-        /// The version that was to be current; 0 for none.
-        expected: u64,
-        /// The version that is; none while the state is hidden.
-        current: Option<u64>,
-    },
-    /// OpenTofu encrypted the version.
-    #[error(
-        "version {0} was encrypted by OpenTofu and has its serial inside the seal as well, so it \
-            can only come back as it was: with a serial that \
-         may have been used for other content, and plans saved then are applied without a word. \
-         Send allow_serial_regression to do it all the same"
-    )]
-    Encrypted(u64),
-    /// There is no serial above the highest one.
-    #[error(
-        "this lineage has reached the highest serial that there is, so no version can come after \
-            it; import the state under another lineage"
-    )]
-    NoSerialLeft,
-    /// It names a lock that is not held.
-    #[error(
-        "the lock that this rollback names is not held any more; see who has written since, then \
-            roll back without it or lock again"
-    )]
-    StaleLockId,
-    /// Others write too often.
-    #[error(
-        "others wrote to this state each time while the rollback was made ready; lock the state, \
-            then roll back with the lock's ID"
-    )]
-    Restless,
-}
-
-fn number_or_none(current: Option<u64>) -> String {
-    current.map_or_else(
-        || "none, since the state is deleted, has left or was never accepted".to_owned(),
-        |number| number.to_string(),
-    )
-}
-
-impl NoRollback {
-    /// Its stable code.
-    pub const fn code(&self) -> ErrorCode {
-        match self {
-            Self::NotCurrent { .. } => ErrorCode::NotCurrent,
-            Self::Encrypted(_) => ErrorCode::Encrypted,
-            Self::NoSerialLeft => ErrorCode::NoSerialLeft,
-            Self::StaleLockId => ErrorCode::StaleLockId,
-            Self::Restless => ErrorCode::TooManyConflicts,
-        }
-    }
 }
 
 /// A state as a rollback finds it, wherever it is.
@@ -276,21 +213,16 @@ impl Found {
     }
 }
 
-impl Domain {
-    /// Looks at a state that is to be rolled back, or only looked at.
-    pub(in crate::domain) async fn find(
-        &self,
-        name: &StateName,
-        number: u64,
-    ) -> Result<Found, Error> {
-        let wanted = name.clone();
-        let found = self
-            .store
-            .read(move |view| Found::see(view, &wanted, number, 0))
-            .await?;
-        found.ok_or_else(|| Error::no_state(name))
-    }
+/// Looks at a state that is to be rolled back, or only looked at.
+pub(super) async fn find(engine: &Engine, name: &StateName, number: u64) -> Result<Found, Error> {
+    let wanted = name.clone();
+    let found = engine
+        .store
+        .read(move |view| Found::see(view, &wanted, number, 0));
+    found.await?.ok_or_else(|| Error::no_state(name))
+}
 
+impl History<'_> {
     /// Makes what is to be stored, and gives the memory that it is in.
     async fn bytes_to_come_back(
         &self,
@@ -301,19 +233,23 @@ impl Domain {
         let wanted = found.wanted(name, number)?;
         let serial = found.next_serial(wanted).map_err(Error::NoRollback)?;
         let mut bytes = self
+            .content
             .bytes_of(name, found.state, wanted, WhenFull::Wait)
             .await?;
         if let Some(serial) = serial {
             bytes = self.with_serial(bytes, wanted.size, serial).await?;
         }
-        let reservation = self.reserve_for_copies(wanted.size, WhenFull::Wait).await?;
+        let reservation = self
+            .engine
+            .reserve_for_copies(wanted.size, WhenFull::Wait)
+            .await?;
         // Whatever limits there are by now, it was taken once.
         let prepare = move |mut reservation: Reservation| {
-            let prepared = encoding::prepare(bytes.as_ref().as_ref(), None, usize::MAX)?;
+            let prepared = encode::prepare(bytes.as_ref().as_ref(), None, usize::MAX)?;
             reservation.keep_only(prepared.blob.frame.len() as u64);
             Ok::<_, Error>((prepared, reservation))
         };
-        let (prepared, reservation) = self.on_a_core(reservation, prepare).await??;
+        let (prepared, reservation) = self.engine.on_a_core(reservation, prepare).await??;
         if prepared.head.serial != serial.unwrap_or(wanted.head.serial) {
             return Err(Error::Internal(format!(
                 "version {number} of {name} would come back with serial {}",
@@ -329,12 +265,12 @@ impl Domain {
         size: u64,
         serial: u64,
     ) -> Result<Arc<LeasedBytes>, Error> {
-        let reservation = self.reserve_for_copies(size, WhenFull::Wait).await?;
+        let reservation = self.engine.reserve_for_copies(size, WhenFull::Wait).await?;
         let change = move |reservation| {
             serial::with_serial(bytes.as_ref().as_ref(), serial)
                 .map(|changed| LeasedBytes::new(changed, reservation))
         };
-        let changed = self.on_a_core(reservation, change).await?;
+        let changed = self.engine.on_a_core(reservation, change).await?;
         changed.ok_or_else(|| Error::Internal("a state that was stored has no serial".to_owned()))
     }
 }
@@ -359,20 +295,19 @@ impl History<'_> {
         authorize(caller, Permission::Save, name)?;
         let ask = Arc::new(ask);
         for _ in 0..MAX_ATTEMPTS {
-            let found = self.0.find(name, ask.number).await?;
+            let found = find(self.engine, name, ask.number).await?;
             found.authorize(caller, &[Permission::Delete, Permission::Save])?;
             let wanted = found
                 .wanted(name, ask.number)
-                .map_err(|error| self.0.explained(error))?;
+                .map_err(|error| explained(&self.engine.store, error))?;
             found.check_current(&ask).map_err(Error::NoRollback)?;
             if found.is_unchanged(ask.number) {
                 return Ok(RolledBack::Unchanged(wanted.clone()));
             }
             Found::check_encrypted(wanted, &ask).map_err(Error::NoRollback)?;
-            let (prepared, reservation) =
-                self.0.bytes_to_come_back(name, &found, ask.number).await?;
+            let (prepared, reservation) = self.bytes_to_come_back(name, &found, ask.number).await?;
             let (to, caller, ask) = (name.clone(), caller.clone(), Arc::clone(&ask));
-            let (min_free_space, at) = (self.0.limits.min_free_space, clock::now());
+            let (min_free_space, at) = (self.engine.limits.min_free_space, clock::now());
             let job = Job {
                 name: to,
                 caller,
@@ -383,10 +318,10 @@ impl History<'_> {
                 at,
                 _reservation: reservation,
             };
-            let (compaction, wanted) = (Arc::clone(&self.0.compaction), name.clone());
+            let (compaction, wanted) = (Arc::clone(&self.content.compaction), name.clone());
             let remember = move |_: &Result<Outcome, StoreError>| compaction.remember(&wanted);
             match self
-                .0
+                .engine
                 .store
                 .write_then(
                     job.prepared.blob.frame.len(),
@@ -401,7 +336,7 @@ impl History<'_> {
                 Outcome::Changed => {}
             }
         }
-        Err(Error::NoRollback(NoRollback::Restless))
+        Err(Error::NoRollback(NoRollback::TooManyConflicts))
     }
 }
 

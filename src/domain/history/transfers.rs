@@ -9,13 +9,12 @@
 
 use uuid::Uuid;
 
-use crate::domain::Domain;
-use crate::domain::access::authorize;
-use crate::domain::access::denied;
-use crate::domain::access::lock_in_the_way;
+use crate::domain::access::{authorize, denied, lock_in_the_way};
+use crate::domain::engine::Engine;
 use crate::domain::error::Error;
-use crate::domain::states::locks;
-use crate::domain::states::locks::Locking;
+use crate::domain::error::refusals::NotTransferred;
+use crate::domain::states::locks::{self, Locking};
+use crate::domain::states::read::live;
 use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
 use crate::model::error_code::ErrorCode;
@@ -23,11 +22,11 @@ use crate::model::event::{EventKind, NewEvent};
 use crate::model::lock::Lock;
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
-use crate::model::state::{Gone, Lookup, StateId, Visibility};
+use crate::model::state::{Lookup, StateId};
 use crate::model::transfer::Intent;
 use crate::store::{StoreError, Tx};
 
-pub use crate::model::transfer::Transfer;
+use crate::model::transfer::Transfer;
 
 /// The most characters that may say where a state goes.
 pub const MAX_TARGET: usize = 1_024;
@@ -36,70 +35,18 @@ pub const MAX_TARGET: usize = 1_024;
 const OPERATION: &str = "transfer";
 
 /// States that leave for a storage elsewhere.
-pub struct Transfers<'a>(pub(in crate::domain) &'a Domain);
-
-/// Why a transfer does not begin, or does not end.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotTransferred {
-    /// The state is on its way to somewhere else.
-    #[error(
-        "the state is on its way to {0} already, which may hold it by now; finish that with the \
-            sources that say so, or, when that lookup is known to \
-         hold nothing, abandon it (`statekeep transfer --abandon`)"
-    )]
-    Begun(String),
-    /// Nobody has begun, or somebody has abandoned it.
-    #[error("the state is not on its way to anywhere, so it stays here; begin a transfer first")]
-    NotBegun,
-    /// Somebody has written since the version was read that has arrived elsewhere.
-    #[error(
-        "version {arrived} has arrived there, but version {current} is the current one here, so \
-            the state stays; carry that one there as well"
-    )]
-    NotCurrent {
-        /// The version that has arrived elsewhere.
-        arrived: u64,
-        /// The current version.
-        current: u64,
-    },
+pub struct Transfers<'a> {
+    engine: &'a Engine,
 }
 
-impl NotTransferred {
-    /// Its stable code.
-    pub const fn code(&self) -> ErrorCode {
-        match self {
-            Self::Begun(_) => ErrorCode::TransferBegun,
-            Self::NotBegun => ErrorCode::TransferNotBegun,
-            Self::NotCurrent { .. } => ErrorCode::NotCurrent,
-        }
+impl<'a> Transfers<'a> {
+    pub(in crate::domain) const fn new(engine: &'a Engine) -> Self {
+        Self { engine }
     }
 }
 
-/// What keeps a step from being taken.
-enum Hindrance {
-    NoState,
-    Gone(Gone),
-    NoTransfer,
-    Locked(Lock),
-    NeedsUnlock,
-    Refused(NotTransferred),
-}
-
-impl Hindrance {
-    fn into_error(self, caller: &Caller, name: &StateName) -> Error {
-        match self {
-            Self::NoState => Error::no_state(name),
-            Self::Gone(left) => Error::gone(name, left),
-            Self::NoTransfer => Error::NoTransfer(name.clone()),
-            Self::Locked(lock) => Error::Locked(Box::new(lock)),
-            Self::NeedsUnlock => denied(caller, Permission::Unlock, name),
-            Self::Refused(why) => Error::NotTransferred(why),
-        }
-    }
-}
-
-/// What became of a step; the outer result is the database's.
-type Step = Result<Result<Transfer, Hindrance>, StoreError>;
+/// What became of a step, or why it is not taken; the outer result is the database's.
+type Step = Result<Result<Transfer, Error>, StoreError>;
 
 impl Transfers<'_> {
     /// Says whether a caller may take a state elsewhere at all, before a body is read.
@@ -135,11 +82,11 @@ impl Transfers<'_> {
         };
         let (who, wanted, size) = (caller.clone(), name.clone(), intent.to.len());
         let step = self
-            .0
+            .engine
             .store
             .write(size, move |tx| begin(tx, &who, &wanted, &intent))
             .await?;
-        step.map_err(|why| why.into_error(caller, name))
+        step
     }
 
     /// The transfer that was begun, or by which the state has left.
@@ -147,7 +94,7 @@ impl Transfers<'_> {
         if !caller.may(Permission::Plan, name) {
             authorize(caller, Permission::List, name)?;
         }
-        let (lookup, transfer) = self.0.store.look(|view| {
+        let (lookup, transfer) = self.engine.store.look(|view| {
             let lookup = view.lookup(name)?;
             let transfer = lookup.id().map_or(Ok(None), |state| view.transfer(state))?;
             Ok((lookup, transfer))
@@ -169,11 +116,11 @@ impl Transfers<'_> {
         self.may_transfer(caller, name)?;
         let (who, wanted, at) = (caller.clone(), name.clone(), clock::now());
         let step = self
-            .0
+            .engine
             .store
             .write(0, move |tx| abandon(tx, &who, &wanted, at))
             .await?;
-        step.map_err(|why| why.into_error(caller, name))
+        step
     }
 
     /// The state has arrived where it was to go, with this version: it is hidden from now on, and
@@ -190,40 +137,25 @@ impl Transfers<'_> {
         self.may_transfer(caller, name)?;
         let (who, wanted, at) = (caller.clone(), name.clone(), clock::now());
         let step = self
-            .0
+            .engine
             .store
             .write(0, move |tx| finish(tx, &who, &wanted, version, at))
             .await?;
-        step.map_err(|why| why.into_error(caller, name))
-    }
-}
-
-/// The live state at an address.
-fn live(lookup: &Lookup) -> Result<StateId, Hindrance> {
-    match lookup {
-        Lookup::State {
-            id,
-            current: Some(_),
-            visibility: Visibility::Live,
-        } => Ok(*id),
-        Lookup::State { .. } | Lookup::Moved(_) | Lookup::Free => {
-            Err(lookup.gone().map_or(Hindrance::NoState, Hindrance::Gone))
-        }
+        step
     }
 }
 
 fn begin(tx: &Tx<'_>, caller: &Caller, name: &StateName, new: &Intent) -> Step {
-    let state = match live(&tx.lookup(name)?) {
-        Ok(state) => state,
+    let state = match live(&tx.lookup(name)?, name) {
+        Ok((state, _)) => state,
         Err(why) => return Ok(Err(why)),
     };
     let at = new.begun_at;
     let open = tx.transfer(state)?;
     let intent = match &open {
         Some(open) if open.intent.to != new.to => {
-            return Ok(Err(Hindrance::Refused(NotTransferred::Begun(
-                open.intent.to.clone(),
-            ))));
+            let to = open.intent.to.clone();
+            return Ok(Err(Error::NotTransferred(NotTransferred::Begun(to))));
         }
         // Whoever goes on with it does so under the lock that it was begun with.
         Some(open) => Intent {
@@ -241,8 +173,8 @@ fn begin(tx: &Tx<'_>, caller: &Caller, name: &StateName, new: &Intent) -> Step {
     );
     match locks::take(tx, caller, name, &lock, at)? {
         Ok(Locking::Held(_)) => {}
-        Ok(Locking::HeldBy(lock)) => return Ok(Err(Hindrance::Locked(lock))),
-        Err(left) => return Ok(Err(Hindrance::Gone(left))),
+        Ok(Locking::HeldBy(lock)) => return Ok(Err(Error::locked(lock))),
+        Err(why) => return Ok(Err(why)),
     }
     let found = match open {
         Some(open) if was_locked => open,
@@ -260,13 +192,13 @@ fn begin(tx: &Tx<'_>, caller: &Caller, name: &StateName, new: &Intent) -> Step {
 fn abandon(tx: &Tx<'_>, caller: &Caller, name: &StateName, at: Timestamp) -> Step {
     let lookup = tx.lookup(name)?;
     if let Some(left) = lookup.gone() {
-        return Ok(Err(Hindrance::Gone(left)));
+        return Ok(Err(Error::gone(name, left)));
     }
     let Some(state) = lookup.id() else {
-        return Ok(Err(Hindrance::NoTransfer));
+        return Ok(Err(Error::NoTransfer(name.clone())));
     };
     let Some(open) = tx.transfer(state)? else {
-        return Ok(Err(Hindrance::NoTransfer));
+        return Ok(Err(Error::NoTransfer(name.clone())));
     };
     // Where it was broken, another may be held by now, which is not this one's to release.
     let held = tx
@@ -276,7 +208,7 @@ fn abandon(tx: &Tx<'_>, caller: &Caller, name: &StateName, at: Timestamp) -> Ste
     if let Some(held) = &held {
         forced = held.holder.id != caller.actor.id;
         if forced && !caller.may(Permission::Unlock, name) {
-            return Ok(Err(Hindrance::NeedsUnlock));
+            return Ok(Err(denied(caller, Permission::Unlock, name)));
         }
         locks::let_go(tx, caller, name, (held, forced), at)?;
     }
@@ -288,22 +220,22 @@ fn abandon(tx: &Tx<'_>, caller: &Caller, name: &StateName, at: Timestamp) -> Ste
 
 fn finish(tx: &Tx<'_>, caller: &Caller, name: &StateName, arrived: u64, at: Timestamp) -> Step {
     let lookup = tx.lookup(name)?;
-    let state = match (live(&lookup), lookup.id()) {
-        (Ok(state), _) => state,
-        (Err(Hindrance::Gone(Gone::Transferred(_))), Some(state)) => {
+    let state = match (live(&lookup, name), lookup.id()) {
+        (Ok((state, _)), _) => state,
+        (Err(Error::Transferred { .. }), Some(state)) => {
             return Ok(same_version(noted(tx, state)?, arrived));
         }
         (Err(why), _) => return Ok(Err(why)),
     };
     let Some(open) = tx.transfer(state)? else {
-        return Ok(Err(Hindrance::Refused(NotTransferred::NotBegun)));
+        return Ok(Err(Error::NotTransferred(NotTransferred::NotBegun)));
     };
     let open = match same_version(open, arrived) {
         Ok(open) => open,
         Err(why) => return Ok(Err(why)),
     };
     if let Some(lock) = lock_in_the_way(tx, caller, name, Some(&open.intent.lock_id), at)? {
-        return Ok(Err(Hindrance::Locked(lock)));
+        return Ok(Err(Error::locked(lock)));
     }
     if let Some(held) = tx.lock(name)? {
         locks::let_go(tx, caller, name, (&held, false), at)?;
@@ -317,12 +249,12 @@ fn finish(tx: &Tx<'_>, caller: &Caller, name: &StateName, arrived: u64, at: Time
 }
 
 /// A transfer, if the version that has arrived is the one that is current here.
-fn same_version(transfer: Transfer, arrived: u64) -> Result<Transfer, Hindrance> {
+fn same_version(transfer: Transfer, arrived: u64) -> Result<Transfer, Error> {
     let current = transfer.version;
     if current == arrived {
         Ok(transfer)
     } else {
-        Err(Hindrance::Refused(NotTransferred::NotCurrent {
+        Err(Error::NotTransferred(NotTransferred::NotCurrent {
             arrived,
             current,
         }))

@@ -50,12 +50,12 @@ impl Finding {
     /// Something about the whole database, about a state, or about one of its versions.
     pub(super) fn new(
         code: Code,
-        lookup: Option<&Lookup>,
+        address: Option<&RowAddress>,
         version: Option<u64>,
         detail: &str,
     ) -> Self {
-        let (workspace, block) = lookup
-            .map(|lookup| (lookup.workspace.clone(), lookup.block.clone()))
+        let (workspace, block) = address
+            .map(|address| (address.workspace.clone(), address.block.clone()))
             .unzip();
         Self {
             code,
@@ -140,7 +140,7 @@ pub struct Tally {
 
 /// Whose versions are being looked at.
 #[derive(Clone, Debug)]
-pub(super) struct Lookup {
+pub(super) struct RowAddress {
     pub(super) workspace: String,
     pub(super) block: String,
 }
@@ -157,7 +157,7 @@ impl Tally {
     }
 
     /// A state is through: which of its versions can be read, and which not.
-    pub(super) fn end_state(&mut self, most: usize, lookup: &Lookup, outcome: StateOutcome) {
+    pub(super) fn end_state(&mut self, most: usize, address: &RowAddress, outcome: StateOutcome) {
         let StateOutcome {
             damaged,
             readable,
@@ -172,8 +172,8 @@ impl Tally {
             return;
         }
         self.states.push(DamagedState {
-            workspace: lookup.workspace.clone(),
-            block: lookup.block.clone(),
+            workspace: address.workspace.clone(),
+            block: address.block.clone(),
             damaged,
             readable,
         });
@@ -286,8 +286,8 @@ mod tests {
     use crate::model::state::StateId;
     use crate::store::StoreError;
 
-    fn lookup() -> Lookup {
-        Lookup {
+    fn address() -> RowAddress {
+        RowAddress {
             workspace: "a".to_owned(),
             block: "b".to_owned(),
         }
@@ -301,7 +301,7 @@ mod tests {
                 3,
                 Finding::new(
                     Code::Damaged,
-                    Some(&lookup()),
+                    Some(&address()),
                     Some(number),
                     &"x".repeat(2 * MAX_DETAIL),
                 ),
@@ -324,7 +324,7 @@ mod tests {
         let mut outcome = StateOutcome::default();
         (1..=8).for_each(|number| outcome.add(number, number != 7));
         let mut tally = Tally::default();
-        tally.end_state(10, &lookup(), outcome);
+        tally.end_state(10, &address(), outcome);
         let told = serde_json::to_value(&tally.states).unwrap();
         assert_eq!(
             told,
@@ -332,7 +332,7 @@ mod tests {
         );
         tally.end_state(
             10,
-            &lookup(),
+            &address(),
             StateOutcome {
                 readable: Runs(vec![[1, 2]]),
                 ..StateOutcome::default()
@@ -350,7 +350,7 @@ mod tests {
         let mut outcome = StateOutcome::default();
         (0..4 * MAX_RUNS as u64).for_each(|number| outcome.add(number, number % 2 == 0));
         let mut tally = Tally::default();
-        tally.end_state(10, &lookup(), outcome);
+        tally.end_state(10, &address(), outcome);
         assert_eq!(
             (
                 tally.states[0].readable.0.len(),

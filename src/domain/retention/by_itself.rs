@@ -1,15 +1,15 @@
 //! What the server prunes by itself: from time to time, by the policies in force, and only while
 //! its clock can be believed.
 
-use super::Asked;
-use crate::domain::Domain;
 use crate::domain::error::Error;
+use crate::domain::retention::Retention;
+use crate::domain::retention::prune::Asked;
 use crate::model::caller::Caller;
 use crate::model::clock;
 use crate::model::retention::Moment;
 use crate::store::StoreError;
 
-impl Domain {
+impl Retention<'_> {
     /// Prunes if there is a policy and it is time. A run that was cut off is due again at once.
     pub(in crate::domain) async fn prune_when_due(&self) {
         match self.is_prune_due().await {
@@ -30,10 +30,11 @@ impl Domain {
 
     async fn is_prune_due(&self) -> Result<bool, StoreError> {
         // The health that is looked at each minute tells of the doubt.
-        if self.trust.doubt().is_some() {
+        if self.pruning.trust.doubt().is_some() {
             return Ok(false);
         }
         let (has_own, last) = self
+            .engine
             .store
             .read(|view| {
                 Ok((
@@ -45,17 +46,15 @@ impl Domain {
         let now = clock::now();
         // A last run that is yet to come was made by a clock that was wrong.
         let is_time =
-            last.is_none_or(|last| last > now || now.since(last) >= self.limits.prune_every);
-        Ok(is_time && (has_own || self.limits.policy.is_some()))
+            last.is_none_or(|last| last > now || now.since(last) >= self.engine.limits.prune_every);
+        Ok(is_time && (has_own || self.engine.limits.policy.is_some()))
     }
 
     async fn prune_by_itself(&self) -> Result<(u64, u64), Error> {
-        let report = self
-            .retention()
-            .prune(&Caller::server(), &Asked::default())
-            .await?;
+        let report = self.prune(&Caller::server(), &Asked::default()).await?;
         let at = clock::now();
-        self.store
+        self.engine
+            .store
             .write(0, move |tx| tx.note_moment(Moment::Pruned, at))
             .await?;
         Ok((report.summary.removed, report.freed))
@@ -65,22 +64,23 @@ impl Domain {
     /// what was known before, so that nothing which happens meanwhile is taken for a reason to
     /// believe it after the next start.
     pub(in crate::domain) async fn note_time(&self) -> Result<(), StoreError> {
-        let known = if self.trust.doubt().is_none() {
+        let known = if self.pruning.trust.doubt().is_none() {
             clock::now()
         } else {
-            self.trust.known()
+            self.pruning.trust.known()
         };
-        self.store
+        self.engine
+            .store
             .write(0, move |tx| tx.note_moment(Moment::Trusted, known))
             .await?;
-        if self.trust.doubt().is_none() {
-            self.trust.believe(known);
+        if self.pruning.trust.doubt().is_none() {
+            self.pruning.trust.believe(known);
         }
         Ok(())
     }
 
     /// Waits until a person says that the clock is right.
     pub(in crate::domain) async fn trusted_again(&self) {
-        self.trusted_again.notified().await;
+        self.pruning.trusted_again.notified().await;
     }
 }

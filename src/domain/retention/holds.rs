@@ -1,28 +1,22 @@
 //! Holds: a version that somebody holds is neither pruned nor purged, whoever asks and whatever a
 //! policy says.
 
-use super::Retention;
 use crate::domain::access::authorize;
+use crate::domain::content::missing::explained;
 use crate::domain::error::Error;
+use crate::domain::retention::Retention;
 use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
 use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
-use crate::model::state::Lookup;
+use crate::model::state::{Gone, Lookup};
 use crate::model::version::{Hold, Version};
 use crate::store::{StoreError, Tx};
 
 /// The most characters of a hold's reason.
 pub const MAX_REASON: usize = 500;
-
-/// Why there is no such version.
-enum Missing {
-    State,
-    Moved(StateName),
-    Version,
-}
 
 impl Retention<'_> {
     /// Whether somebody may hold versions of a state and let them go.
@@ -77,39 +71,31 @@ impl Retention<'_> {
         number: u64,
         hold: Option<Hold>,
     ) -> Result<Version, Error> {
-        let (caller, wanted, at) = (caller.clone(), name.clone(), clock::now());
-        let done = self
-            .0
-            .store
-            .write(0, move |tx| {
-                change(tx, &caller, &wanted, (number, hold.as_ref()), at)
-            })
-            .await?;
-        done.map_err(|missing| match missing {
-            Missing::State => Error::no_state(name),
-            Missing::Moved(to) => Error::Moved {
-                from: name.clone(),
-                to,
-            },
-            Missing::Version => self.0.no_version(name, number),
-        })
+        let (caller, name, at) = (caller.clone(), name.clone(), clock::now());
+        let job = move |tx: &Tx<'_>| change(tx, &caller, &name, (number, hold.as_ref()), at);
+        let store = &self.engine.store;
+        store
+            .write(0, job)
+            .await?
+            .map_err(|error| explained(store, error))
     }
 }
 
+/// The inner error is why there is no such version.
 fn change(
     tx: &Tx<'_>,
     caller: &Caller,
     name: &StateName,
     (number, hold): (u64, Option<&Hold>),
     at: Timestamp,
-) -> Result<Result<Version, Missing>, StoreError> {
+) -> Result<Result<Version, Error>, StoreError> {
     let state = match tx.lookup(name)? {
         Lookup::State { id, .. } => id,
-        Lookup::Free => return Ok(Err(Missing::State)),
-        Lookup::Moved(to) => return Ok(Err(Missing::Moved(to))),
+        Lookup::Free => return Ok(Err(Error::no_state(name))),
+        Lookup::Moved(to) => return Ok(Err(Error::gone(name, Gone::Moved(to)))),
     };
     let Some(version) = tx.version(state, number)? else {
-        return Ok(Err(Missing::Version));
+        return Ok(Err(Error::NoVersion(name.clone(), number)));
     };
     let reason = |hold: Option<&Hold>| hold.map(|hold| hold.reason.clone());
     if reason(version.held.as_ref()) == reason(hold) {

@@ -6,15 +6,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Retention;
 use crate::domain::error::Error;
+use crate::domain::retention::Retention;
 use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
 use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::name::Workspace;
-use crate::model::retention::Moment;
-use crate::model::retention::{Policy, WorkspacePolicy};
+use crate::model::retention::{Moment, Policy, WorkspacePolicy};
 use crate::store::{StoreError, Tx, View};
 
 /// What is kept, and what becomes of the rest.
@@ -51,9 +50,9 @@ impl Retention<'_> {
         let read = move |view: &View<'_>| {
             Ok((view.policies(&after, limit)?, view.moment(Moment::Pruned)?))
         };
-        let (workspaces, last_run_at) = self.0.store.read(read).await?;
-        let limits = &self.0.limits;
-        let clock_in_doubt = self.0.trust.doubt().map(|doubt| doubt.detail());
+        let (workspaces, last_run_at) = self.engine.store.read(read).await?;
+        let limits = &self.engine.limits;
+        let clock_in_doubt = self.pruning.trust.doubt().map(|doubt| doubt.detail());
         Ok(InForce {
             server: limits.policy.clone(),
             prune_every: limits.prune_every,
@@ -70,7 +69,10 @@ impl Retention<'_> {
         workspace: &Workspace,
     ) -> Result<WorkspacePolicy, Error> {
         self.may_operate(caller)?;
-        let found = self.0.store.look(|view| view.policy(workspace.as_str()))?;
+        let found = self
+            .engine
+            .store
+            .look(|view| view.policy(workspace.as_str()))?;
         found.ok_or_else(|| Error::NoPolicy(workspace.to_string()))
     }
 
@@ -101,7 +103,7 @@ impl Retention<'_> {
             };
             tx.record(&event.detail(serde_json::json!({ "policy": to_set.policy })))
         };
-        self.0.store.write(0, set).await?;
+        self.engine.store.write(0, set).await?;
         Ok(new)
     }
 
@@ -121,14 +123,14 @@ impl Retention<'_> {
             }
             Ok(was_set)
         };
-        Ok(self.0.store.write(0, unset).await?)
+        Ok(self.engine.store.write(0, unset).await?)
     }
 
     /// The clock is right, says a person. What waited for that begins at once.
     pub async fn trust_clock(&self, caller: &Caller) -> Result<Timestamp, Error> {
         self.may_operate(caller)?;
         let (caller, at) = (caller.clone(), clock::now());
-        let doubt = self.0.trust.doubt().map(|doubt| doubt.detail());
+        let doubt = self.pruning.trust.doubt().map(|doubt| doubt.detail());
         let note = move |tx: &Tx<'_>| {
             tx.note_moment(Moment::Trusted, at)?;
             tx.record(
@@ -136,7 +138,10 @@ impl Retention<'_> {
                     .detail(serde_json::json!({ "doubt": doubt })),
             )
         };
-        let (trust, trusted_again) = (Arc::clone(&self.0.trust), Arc::clone(&self.0.trusted_again));
+        let (trust, trusted_again) = (
+            Arc::clone(&self.pruning.trust),
+            Arc::clone(&self.pruning.trusted_again),
+        );
         // What the database says is believed, whether or not the one who said so still waits for
         // the answer.
         let believe = move |noted: &Result<(), StoreError>| {
@@ -145,7 +150,7 @@ impl Retention<'_> {
                 trusted_again.notify_one();
             }
         };
-        self.0.store.write_then(0, note, believe).await?;
+        self.engine.store.write_then(0, note, believe).await?;
         Ok(at)
     }
 }

@@ -2,10 +2,12 @@
 
 use serde::Serialize;
 
-use super::MAX_LINES;
-use super::plan::{Plan, Reasons};
+use crate::domain::retention::plan::{Plan, Reasons};
 use crate::model::name::{BuildingBlock, StateName, Workspace};
 use crate::model::retention::{Removed, Space};
+
+/// How many states a report names; the others are counted.
+const MAX_LINES: usize = 1_000;
 
 /// One state of which something goes, or went.
 #[derive(Clone, Debug, Serialize)]

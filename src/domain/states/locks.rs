@@ -1,8 +1,7 @@
 //! Locks: who may write now. A lock belongs to the key that took it; its ID is no secret.
 
-use crate::domain::Domain;
-use crate::domain::access::authorize;
-use crate::domain::access::denied;
+use crate::domain::access::{authorize, denied};
+use crate::domain::engine::Engine;
 use crate::domain::error::Error;
 use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
@@ -10,11 +9,19 @@ use crate::model::event::{EventKind, NewEvent};
 use crate::model::lock::{HeldLock, Lock, Refused};
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
-use crate::model::state::{Gone, Lookup};
+use crate::model::state::Lookup;
 use crate::store::{StoreError, Tx};
 
 /// Locks.
-pub struct Locks<'a>(pub(in crate::domain) &'a Domain);
+pub struct Locks<'a> {
+    engine: &'a Engine,
+}
+
+impl<'a> Locks<'a> {
+    pub(in crate::domain) const fn new(engine: &'a Engine) -> Self {
+        Self { engine }
+    }
+}
 
 /// What became of a try to lock.
 #[derive(Clone, Debug)]
@@ -50,12 +57,6 @@ pub enum Unlocking {
     OtherHeld(Lock),
 }
 
-/// Why nothing was released.
-enum NotReleased {
-    Gone(Gone),
-    NeedsPermission,
-}
-
 impl Locks<'_> {
     /// Says whether a caller may lock here at all, before a body is read.
     pub fn may_lock(&self, caller: &Caller, name: &StateName) -> Result<(), Error> {
@@ -84,14 +85,9 @@ impl Locks<'_> {
             return Err(only_plans(caller, name, &lock));
         }
         let (caller, wanted, at) = (caller.clone(), name.clone(), clock::now());
-        let outcome = self
-            .0
-            .store
-            .write(lock.text.len(), move |tx| {
-                take(tx, &caller, &wanted, &lock, at)
-            })
-            .await?;
-        outcome.map_err(|left| Error::gone(name, left))
+        let size = lock.text.len();
+        let job = move |tx: &Tx<'_>| take(tx, &caller, &wanted, &lock, at);
+        self.engine.store.write(size, job).await?
     }
 
     /// Releases a lock, or says which other one is held.
@@ -102,16 +98,9 @@ impl Locks<'_> {
         unlock: Unlock,
     ) -> Result<Unlocking, Error> {
         self.may_unlock(caller, name)?;
-        let (who, wanted, at) = (caller.clone(), name.clone(), clock::now());
-        let outcome = self
-            .0
-            .store
-            .write(0, move |tx| release(tx, &who, &wanted, &unlock, at))
-            .await?;
-        outcome.map_err(|why| match why {
-            NotReleased::Gone(left) => Error::gone(name, left),
-            NotReleased::NeedsPermission => denied(caller, Permission::Unlock, name),
-        })
+        let (caller, name, at) = (caller.clone(), name.clone(), clock::now());
+        let job = move |tx: &Tx<'_>| release(tx, &caller, &name, &unlock, at);
+        self.engine.store.write(0, job).await?
     }
 
     /// The lock that is held, with its evidence: what else there is to know of it, and the last
@@ -125,7 +114,7 @@ impl Locks<'_> {
             authorize(caller, Permission::List, name)?;
         }
         let (lookup, lock) = self
-            .0
+            .engine
             .store
             .look(|view| Ok((view.lookup(name)?, view.lock(name)?)))?;
         if let Some(left) = lookup.gone() {
@@ -159,16 +148,17 @@ fn only_plans(caller: &Caller, name: &StateName, lock: &Lock) -> Error {
     ))
 }
 
-/// Takes a lock for a caller, or says who holds it, or where the state is that it is for.
+/// Takes a lock for a caller, or says who holds it. The inner error is that the state has left the
+/// address.
 pub(in crate::domain) fn take(
     tx: &Tx<'_>,
     caller: &Caller,
     name: &StateName,
     lock: &Lock,
     at: Timestamp,
-) -> Result<Result<Locking, Gone>, StoreError> {
-    if let Some(left) = tx.lookup(name)?.gone() {
-        return Ok(Err(left));
+) -> Result<Result<Locking, Error>, StoreError> {
+    if let Some(gone) = tx.lookup(name)?.gone() {
+        return Ok(Err(Error::gone(name, gone)));
     }
     if let Some(held) = tx.lock(name)? {
         if held.is_held_by(&caller.actor, &lock.id) {
@@ -202,9 +192,9 @@ fn release(
     name: &StateName,
     unlock: &Unlock,
     at: Timestamp,
-) -> Result<Result<Unlocking, NotReleased>, StoreError> {
-    if let Some(left) = tx.lookup(name)?.gone() {
-        return Ok(Err(NotReleased::Gone(left)));
+) -> Result<Result<Unlocking, Error>, StoreError> {
+    if let Some(gone) = tx.lookup(name)?.gone() {
+        return Ok(Err(Error::gone(name, gone)));
     }
     let Some(held) = tx.lock(name)? else {
         return Ok(Ok(Unlocking::NothingHeld));
@@ -223,7 +213,7 @@ fn release(
         Permission::Unlock
     };
     if !caller.may(needed, name) && !caller.may(Permission::Unlock, name) {
-        return Ok(Err(NotReleased::NeedsPermission));
+        return Ok(Err(denied(caller, Permission::Unlock, name)));
     }
     let_go(tx, caller, name, (&held, forced), at)?;
     Ok(Ok(Unlocking::Released(held.lock)))

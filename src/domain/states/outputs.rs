@@ -7,17 +7,13 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::diff::{self, NotComparable, OpenOutput, ShownOutput};
-use crate::domain::access::authorize;
-use crate::domain::content::cache::LeasedBytes;
 use crate::domain::content::read::SIZE_TAKEN_APART;
-use crate::domain::content::read::WhenFull;
+use crate::domain::engine::Engine;
+use crate::domain::engine::budget::WhenFull;
+use crate::domain::engine::leased_bytes::LeasedBytes;
 use crate::domain::error::Error;
-use crate::domain::history::compare::NotCompared;
-use crate::domain::states::States;
-use crate::domain::states::live;
-use crate::model::caller::Caller;
-use crate::model::name::StateName;
-use crate::model::permission::Permission;
+use crate::domain::error::refusals::NotCompared;
+use crate::model::digest::Digest;
 use crate::model::tfstate::StateHead;
 use crate::model::version::Version;
 
@@ -37,10 +33,7 @@ struct Made<'a> {
 
 /// A state of format 4 with the same serial and lineage, no resources, and the outputs that are not
 /// sensitive.
-pub(in crate::domain) fn state_of_outputs(
-    bytes: &[u8],
-    head: &StateHead,
-) -> Result<Vec<u8>, Error> {
+fn state_of_outputs(bytes: &[u8], head: &StateHead) -> Result<Vec<u8>, Error> {
     if head.encrypted {
         return Err(Error::OutputsUnavailable(
             "the state is encrypted by its client, so its outputs cannot be read without \
@@ -68,6 +61,23 @@ pub(in crate::domain) fn state_of_outputs(
     serde_json::to_vec(&made).map_err(|error| Error::Internal(error.to_string()))
 }
 
+/// The state that is made from a version for a caller who may only read outputs, with its SHA-256.
+pub(super) async fn only_outputs(
+    engine: &Engine,
+    version: &Version,
+    bytes: Arc<LeasedBytes>,
+) -> Result<(Arc<LeasedBytes>, Digest), Error> {
+    let needed = version.size.saturating_mul(SIZE_TAKEN_APART);
+    let reservation = engine.reserve_for_copies(needed, WhenFull::Wait).await?;
+    let head = version.head.clone();
+    let make = move |reservation| {
+        let made = state_of_outputs(bytes.as_ref().as_ref(), &head)?;
+        let digest = Digest::of(&made);
+        Ok((LeasedBytes::new(made, reservation), digest))
+    };
+    engine.on_a_core(reservation, make).await?
+}
+
 /// The outputs of a version, as they are listed.
 #[derive(Serialize)]
 struct Listing<'a> {
@@ -80,65 +90,8 @@ struct Listing<'a> {
     outputs: Option<BTreeMap<String, ShownOutput>>,
 }
 
-impl States<'_> {
-    /// The outputs of the current version, as JSON. Secrets are shown in clear only to those who
-    /// may read the whole state, and who ask for them.
-    pub async fn outputs(
-        &self,
-        caller: &Caller,
-        name: &StateName,
-        reveal: bool,
-    ) -> Result<Arc<LeasedBytes>, Error> {
-        authorize(
-            caller,
-            if reveal {
-                Permission::List
-            } else {
-                Permission::Outputs
-            },
-            name,
-        )?;
-        let address_info = self.0.store.address_info(name)?;
-        let (state, version) = live(&address_info.lookup, name)?;
-        let bytes = self
-            .0
-            .bytes_of(name, state, version, WhenFull::Wait)
-            .await?;
-        // What is left beside the bytes themselves, where the state is a very large one.
-        let most = self
-            .0
-            .limits()
-            .max_in_flight
-            .saturating_sub(version.size.saturating_mul(2));
-        let reservation = self
-            .0
-            .reserve_for_copies(
-                version.size.saturating_mul(SIZE_TAKEN_APART).min(most),
-                WhenFull::Wait,
-            )
-            .await?;
-        let (listed, may_list) = (version.clone(), caller.may(Permission::List, name));
-        let list = move |reservation| {
-            list_of_outputs(&listed, bytes.as_ref().as_ref(), reveal, may_list)
-                .map(|made| LeasedBytes::new(made, reservation))
-        };
-        let made = self.0.on_a_core(reservation, list).await??;
-        if reveal {
-            self.0
-                .record_reveal(
-                    caller,
-                    name,
-                    version.number,
-                    serde_json::json!({ "what": "outputs" }),
-                )
-                .await?;
-        }
-        self.0.buffer_read(caller, name, Some(version.number));
-        Ok(made)
-    }
-}
-
-fn list_of_outputs(
+/// The list as JSON; `reveal` shows secrets in clear.
+pub(super) fn list_of_outputs(
     version: &Version,
     bytes: &[u8],
     reveal: bool,

@@ -7,15 +7,11 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use crate::domain::Domain;
-use crate::domain::content::md5_lanes::LANES;
-use crate::domain::content::md5_lanes::md5_of_each;
+use crate::domain::content::md5_lanes::{LANES, md5_of_each};
+use crate::domain::engine::Engine;
 use crate::domain::engine::single_flight::open;
 use crate::domain::error::Error;
-use crate::domain::states::Written;
-use crate::domain::states::write::NotWritten;
-use crate::domain::states::write::Unprepared;
-use crate::domain::states::write::WriteJob;
+use crate::domain::states::job::{NotWritten, Unprepared, WriteJob, Written};
 use crate::store::{Queue, StoreError, Tx};
 
 /// The most bytes, those that a write is compared with among them, that an idle writer looks at
@@ -30,7 +26,7 @@ pub(in crate::domain) type Reply =
 
 /// Writes that wait for a core.
 #[derive(Default)]
-pub(in crate::domain) struct Preparing {
+pub(in crate::domain) struct PrepareQueue {
     waiting: Mutex<VecDeque<Waiting>>,
 }
 
@@ -40,10 +36,10 @@ struct Waiting {
     reply: Reply,
 }
 
-impl Domain {
+impl PrepareQueue {
     /// Prepares a write and hands it to the writer, whose answer goes straight to `reply`.
-    pub(in crate::domain) fn begin_write(&self, write: Unprepared, reply: Reply) {
-        let queue = self.store.queue();
+    pub(super) fn begin(self: &Arc<Self>, engine: &Engine, write: Unprepared, reply: Reply) {
+        let queue = engine.store.queue();
         if write.work() <= MAX_PREPARED_BY_WRITER && queue.is_idle() {
             // The writer prepares it: one thread less to wait for, which takes a lone write longest
             // beside the disk. Another thread hashes it meanwhile, or the writer does, should
@@ -59,17 +55,15 @@ impl Domain {
             }));
             return;
         }
-        open(&self.preparing.waiting).push_back(Waiting {
+        open(&self.waiting).push_back(Waiting {
             write,
             queue,
             reply,
         });
-        let preparing = Arc::clone(&self.preparing);
-        self.begin_on_a_core(move || preparing.go_on());
+        let preparing = Arc::clone(self);
+        engine.begin_on_a_core(move || preparing.go_on());
     }
-}
 
-impl Preparing {
     /// Prepares the write that has waited longest, and what is hashed beside it. Called once for
     /// each write that waits.
     fn go_on(&self) {

@@ -7,8 +7,7 @@
 use crate::config::UnlockedWrites;
 use crate::model::caller::Actor;
 use crate::model::digest::Digest;
-use crate::model::lock::BrokenLock;
-use crate::model::lock::HeldLock;
+use crate::model::lock::{BrokenLock, HeldLock};
 use crate::model::state::{Gone, Lookup};
 use crate::model::version::{Rejection, Version};
 

@@ -13,7 +13,6 @@ use crate::http::wire::body::{self, ReceivedBody};
 use crate::http::wire::caller::Authenticated;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::{query, reply};
-use crate::model::caller::Caller;
 use crate::model::error_code::ErrorCode;
 
 /// The parameters beside a tar.
@@ -67,7 +66,7 @@ fn ask(program: Option<Asked>, include_json: bool) -> Ask {
 }
 
 pub(in crate::http) async fn detect(
-    known: Authenticated,
+    _known: Authenticated,
     request: HttpRequest,
     mut payload: Payload,
     domain: Data<Domain>,
@@ -96,19 +95,18 @@ pub(in crate::http) async fn detect(
     )
     .await?;
     let ask = ask(asked.program, asked.include_json);
-    let detection = look(&known.0, &domain, body, is_tar.then_some(ask)).await?;
+    let detection = look(&domain, body, is_tar.then_some(ask)).await?;
     reply::list(&domain, &detection)
 }
 
 /// Takes the body apart and looks at it, on a core and within memory that is reserved for it.
 async fn look(
-    caller: &Caller,
     domain: &Domain,
     mut body: ReceivedBody,
     of_tar: Option<Ask>,
 ) -> Result<Detection, ApiError> {
     let size = body.bytes.len() as u64;
-    domain.reserve_more(
+    domain.engine().reserve_more(
         &mut body.reservation,
         size * (1 + COPIES) + size.min(MAX_SENT_FILE) * SIZE_PARSED,
     )?;
@@ -122,7 +120,7 @@ async fn look(
         };
         looked.and_then(|(sources, ask)| Ok(hcl::judge(small(sources)?, ask)))
     };
-    domain.work_for(caller, reservation, work).await?
+    domain.engine().on_a_core(reservation, work).await?
 }
 
 fn of_json(bytes: &[u8]) -> Result<(Vec<Source>, Ask), ApiError> {

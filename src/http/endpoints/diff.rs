@@ -5,7 +5,8 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
-use crate::domain::{Comparing, Domain};
+use crate::domain::Domain;
+use crate::domain::history::compare::Comparing;
 use crate::http::wire::caller::OnState;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::query::{self, Whole};

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
 use crate::domain::Domain;
-use crate::domain::history::import::{Import, Onto};
+use crate::domain::history::import::request::{ImportRequest, ImportTerms, Onto};
 use crate::http::wire::caller::OnState;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::query::{self, Whole};
@@ -111,19 +111,21 @@ pub(in crate::http) async fn import(
             states.check_size(size)
         })
         .await?;
-    let import = Import {
+    let import = ImportRequest {
         bytes,
         reservation,
         content_md5: body::content_md5(&request),
         sha256: asked.sha256,
-        onto,
-        number: asked.number.map(Whole::get),
-        removed_serial: asked.removed_serial.map(Whole::get),
         created_at,
-        rejected,
-        intermediate: asked.intermediate,
-        deleted: asked.deleted,
-        lock_id: asked.id.filter(|id| !id.is_empty()),
+        terms: ImportTerms {
+            onto,
+            number: asked.number.map(Whole::get),
+            removed_serial: asked.removed_serial.map(Whole::get),
+            rejected,
+            intermediate: asked.intermediate,
+            deleted: asked.deleted,
+            lock_id: asked.id.filter(|id| !id.is_empty()),
+        },
     };
     Ok(reply::version(
         &history.import(&on.caller, &on.name, import).await?,

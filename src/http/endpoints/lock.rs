@@ -6,8 +6,9 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
+use crate::domain::Domain;
+use crate::domain::content::encode::check_md5;
 use crate::domain::states::locks::{Locking, Unlock, Unlocking};
-use crate::domain::{Domain, check_md5};
 use crate::http::wire::body::{self, at_most, content_md5};
 use crate::http::wire::caller::OnState;
 use crate::http::wire::error::ApiError;

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::domain::Domain;
-use crate::domain::retention::Asked;
+use crate::domain::retention::prune::Asked;
 use crate::http::wire::caller::{Authenticated, OnState};
 use crate::http::wire::error::ApiError;
 use crate::http::wire::query::{self, Whole};

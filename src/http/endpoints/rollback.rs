@@ -6,9 +6,10 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::domain::Domain;
+use crate::domain::error::refusals::NotCompared;
 use crate::domain::history::preview::{DiffReport, Preview};
 use crate::domain::history::rollback::{Rollback, RolledBack};
-use crate::domain::{Domain, NotCompared};
 use crate::http::wire::caller::OnState;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::query::{self, WriteQuery};

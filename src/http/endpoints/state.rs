@@ -6,8 +6,10 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
 use crate::domain::Domain;
+use crate::domain::states::delete::Deleted;
+use crate::domain::states::job::Written;
 use crate::domain::states::rules::Refusal;
-use crate::domain::states::{Deleted, Write, Written};
+use crate::domain::states::write::Write;
 use crate::http::wire::body::{self, at_most, content_md5};
 use crate::http::wire::caller::OnState;
 use crate::http::wire::error::{self, ApiError};
@@ -27,7 +29,7 @@ pub(in crate::http) async fn read(
     Ok(reply::content(
         &request,
         content,
-        domain.limits().body_timeout,
+        domain.engine().limits().body_timeout,
     ))
 }
 

@@ -6,13 +6,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::domain::Domain;
-use crate::domain::states::StateFilter;
 use crate::http::wire::caller::Authenticated;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::query::{self, Whole};
 use crate::http::wire::reply;
 use crate::model::error_code::ErrorCode;
 use crate::model::name::{BuildingBlock, StateName, Workspace};
+use crate::model::state::StateFilter;
 
 /// The parameters of the list of states.
 pub(in crate::http) const PARAMETERS: &str = "workspace buildingBlock deleted locked limit after";
@@ -65,7 +65,7 @@ pub(in crate::http) async fn list(
     let next = reply::next(&states, limit, |state| state.summary.name.to_string());
     let states: Vec<Value> = states
         .iter()
-        .map(|state| reply::listed(state, domain.base_url()))
+        .map(|state| reply::listed(state, domain.status().base_url()))
         .collect();
     reply::list(&domain, &json!({ "states": states, "next": next }))
 }

@@ -7,11 +7,11 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::domain::Domain;
-use crate::domain::history::transfers::Transfer;
 use crate::http::wire::caller::OnState;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::{body, reply};
 use crate::model::name::StateName;
+use crate::model::transfer::Transfer;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
 use crate::domain::Domain;
-use crate::domain::integrity::Wanted;
+use crate::domain::integrity::verify::Wanted;
 use crate::http::wire::caller::Authenticated;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::{body, reply};

@@ -6,7 +6,6 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::domain::Domain;
-use crate::domain::history::VersionFilter;
 use crate::domain::history::purge::{MAX_PURGED, Which};
 use crate::http::wire::caller::OnState;
 use crate::http::wire::error::ApiError;
@@ -14,6 +13,7 @@ use crate::http::wire::query::{self, Whole, WriteQuery};
 use crate::http::wire::{body, path, reply};
 use crate::model::error_code::ErrorCode;
 use crate::model::name::StateName;
+use crate::model::version::VersionFilter;
 use crate::model::version::{Kind, Rejection};
 
 /// The parameters of the list of versions.
@@ -68,7 +68,7 @@ pub(in crate::http) async fn content(
     Ok(reply::content(
         &request,
         content,
-        domain.limits().body_timeout,
+        domain.engine().limits().body_timeout,
     ))
 }
 
@@ -164,5 +164,8 @@ pub(in crate::http) async fn relocate(
         .history()
         .relocate(&on.caller, &on.name, &target)
         .await?;
-    Ok(reply::json(&reply::listed(&moved, domain.base_url())))
+    Ok(reply::json(&reply::listed(
+        &moved,
+        domain.status().base_url(),
+    )))
 }

@@ -101,7 +101,7 @@ impl RequestLine {
         let route = self.route.as_deref().unwrap_or("unknown");
         let status = StatusCode::from_u16(self.status.unwrap_or(GONE))
             .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let requests = &domain.metrics().requests;
+        let requests = &domain.engine().metrics().requests;
         requests
             .with_label_values(&[route, method, status.as_str()])
             .observe(seconds);

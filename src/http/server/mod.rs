@@ -103,7 +103,7 @@ pub(super) fn start(
     bindings: Bindings,
     routes: fn(&mut ServiceConfig),
 ) -> io::Result<RunningServer> {
-    let limits = domain.limits();
+    let limits = domain.engine().limits();
     let workers = bindings
         .workers
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get));

@@ -78,7 +78,7 @@ fn mark(line: &RequestLine, headers: &mut HeaderMap) {
         }
     }
     let domain = line.domain.as_ref();
-    let instance = domain.map(|domain| domain.instance().to_string());
+    let instance = domain.map(|domain| domain.status().instance().to_string());
     for (name, value) in [(REQUEST_ID, Some(line.id.clone())), (INSTANCE, instance)] {
         if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
             headers.insert(name, value);

@@ -47,12 +47,12 @@ pub(in crate::http) async fn read(
         .and_then(|value| value.to_str().ok()?.parse().ok())
         .unwrap_or(0);
     check(announced)?;
-    let reservation = domain.reserve_for_body(announced)?;
+    let reservation = domain.engine().reserve_for_body(announced)?;
     let mut body = ReceivedBody {
         bytes: Vec::with_capacity(usize::try_from(announced).unwrap_or(0)),
         reservation,
     };
-    let pace = PeerPace::begin(domain.limits().body_timeout);
+    let pace = PeerPace::begin(domain.engine().limits().body_timeout);
     while let Some(chunk) = next(payload, pace.patience(body.bytes.len() as u64)).await? {
         check((body.bytes.len() + chunk.len()) as u64)?;
         body.take(&chunk, domain)?;
@@ -67,9 +67,13 @@ impl ReceivedBody {
         let (size, capacity) = (self.bytes.len() + chunk.len(), self.bytes.capacity());
         if size > capacity {
             let step = size.max(capacity.saturating_mul(2));
-            let room = match domain.reserve_more(&mut self.reservation, step as u64) {
+            let room = match domain
+                .engine()
+                .reserve_more(&mut self.reservation, step as u64)
+            {
                 Ok(()) => step,
                 Err(_) => domain
+                    .engine()
                     .reserve_more(&mut self.reservation, size as u64)
                     .map(|()| size)?,
             };

@@ -5,9 +5,9 @@ use actix_web::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::{Value, json};
 
+use crate::domain::error::refusals::NoRollback;
+use crate::domain::error::refusals::NotTransferred;
 use crate::domain::error::{Error, whole_seconds};
-use crate::domain::history::rollback::NoRollback;
-use crate::domain::history::transfers::NotTransferred;
 use crate::http::wire::headers::REJECTED_VERSION;
 use crate::http::wire::problem::{Problem, lock_conflict};
 use crate::model::error_code::ErrorCode;
@@ -87,7 +87,8 @@ fn status_and_code(error: &Error) -> (StatusCode, ErrorCode) {
         Error::Invalid { code, .. } => (StatusCode::BAD_REQUEST, *code),
         Error::TooLarge { code, .. } => (StatusCode::PAYLOAD_TOO_LARGE, *code),
         Error::KeyEnded => (StatusCode::CONFLICT, ErrorCode::KeyEnded),
-        Error::Conflict { code, .. } => (StatusCode::CONFLICT, *code),
+        Error::NotImported(_, why) => (StatusCode::CONFLICT, why.code()),
+        Error::NotPurged { why, .. } => (StatusCode::CONFLICT, why.code()),
         Error::AddressTaken(_) => (StatusCode::CONFLICT, ErrorCode::AddressTaken),
         Error::NotTransferred(why) => (StatusCode::CONFLICT, why.code()),
         Error::NoRollback(why) => (StatusCode::CONFLICT, why.code()),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
 
-use crate::domain::LeasedBytes;
+use crate::domain::engine::leased_bytes::LeasedBytes;
 use crate::http::wire::pace::PeerPace;
 
 /// How much is handed over at a time: all of most states, and never so much that a connection holds

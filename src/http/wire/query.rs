@@ -185,7 +185,7 @@ pub(in crate::http) fn page_size(
     domain: &Domain,
     limit: Option<Whole<u32>>,
 ) -> Result<u32, ApiError> {
-    let most = domain.limits().max_page;
+    let most = domain.engine().limits().max_page;
     match limit.map(Whole::get) {
         None => Ok(DEFAULT_PAGE.min(most)),
         Some(limit) if (1..=most).contains(&limit) => Ok(limit),

@@ -45,7 +45,7 @@ pub(in crate::http) async fn refuse(request: &HttpRequest) -> Result<(), ApiErro
     );
     Err(ApiError::invalid(
         ErrorCode::Redirected,
-        detail(domain.base_url(), &name),
+        detail(domain.status().base_url(), &name),
     ))
 }
 

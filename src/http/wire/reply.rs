@@ -8,9 +8,10 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::domain::Domain;
+use crate::domain::engine::leased_bytes::LeasedBytes;
 use crate::domain::error::Error;
-use crate::domain::states::{Content, Listed};
-use crate::domain::{Domain, LeasedBytes};
+use crate::domain::states::read::{Listed, StateContent};
 use crate::http::wire::error::ApiError;
 use crate::http::wire::headers::VERSION;
 use crate::http::wire::paced::PacedBytes;
@@ -21,7 +22,7 @@ use crate::model::version::Version;
 /// The bytes of a state, or 304 when the client has them. Whoever reads them may pause for so long.
 pub(in crate::http) fn content(
     request: &HttpRequest,
-    content: Content,
+    content: StateContent,
     pause: Duration,
 ) -> HttpResponse {
     let digest = content.sha256.to_string();
@@ -105,14 +106,17 @@ pub(in crate::http) fn list(
     value: &impl Serialize,
 ) -> Result<HttpResponse, ApiError> {
     let bytes = serde_json::to_vec(value).map_err(|error| Error::Internal(error.to_string()))?;
-    Ok(made(domain, domain.reserve_for_answer(bytes)?))
+    Ok(made(domain, domain.engine().reserve_for_answer(bytes)?))
 }
 
 /// JSON that the domain has made.
 pub(in crate::http) fn made(domain: &Domain, bytes: Arc<LeasedBytes>) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("application/json")
-        .body(PacedBytes::new(bytes, domain.limits().body_timeout))
+        .body(PacedBytes::new(
+            bytes,
+            domain.engine().limits().body_timeout,
+        ))
 }
 
 /// What to give as the next page's start: the last row's, when there may be more.

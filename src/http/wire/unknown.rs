@@ -26,7 +26,7 @@ pub(in crate::http) fn not_found(request: &HttpRequest) -> HttpResponse {
     }
     let base = request
         .app_data::<Data<Domain>>()
-        .map_or("", |domain| domain.base_url());
+        .map_or("", |domain| domain.status().base_url());
     let address = state_in(path).map_or_else(
         || format!("a state's address is {base}/api/terraform/state/workspace/WORKSPACE/buildingblock/BUILDINGBLOCK"),
         |name| format!("did you mean {base}{}? See that no proxy in between changes the path", name.path()),

@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::blob::{self, DIFFERENCE, WHOLE};
-use crate::domain::Domain;
-use crate::domain::content::cache::LeasedBytes;
+use crate::domain::content::Content;
 use crate::domain::content::read::SIZE_TAKEN_APART;
-use crate::domain::content::read::WhenFull;
+use crate::domain::engine::budget::WhenFull;
+use crate::domain::engine::leased_bytes::LeasedBytes;
 use crate::domain::error::Error;
 use crate::model::frame::{BlobId, Kept};
 
@@ -17,13 +17,14 @@ const BLOBS_AT_A_TIME: u32 = 50;
 /// How many of those that nothing needs go in one transaction.
 const ORPHANS_AT_A_TIME: u32 = 100;
 
-impl Domain {
+impl Content {
     /// Lets go of all bytes that are only kept for what leans on them, or for nothing at all, after
     /// their versions were removed.
     pub(in crate::domain) async fn release_bases(&self) -> Result<(), Error> {
         self.release_what_is_leaned_on().await?;
         loop {
             let orphans = self
+                .engine
                 .store
                 .read(|view| view.orphans(ORPHANS_AT_A_TIME))
                 .await?;
@@ -31,6 +32,7 @@ impl Domain {
                 return Ok(());
             }
             let removed = self
+                .engine
                 .store
                 .write(0, move |tx| {
                     orphans
@@ -52,6 +54,7 @@ impl Domain {
         let mut after = None;
         loop {
             let bases = self
+                .engine
                 .store
                 .read(move |view| view.only_leaned_on(after, BLOBS_AT_A_TIME))
                 .await?;
@@ -85,7 +88,8 @@ impl Domain {
                 return Ok(false);
             }
         }
-        self.store
+        self.engine
+            .store
             .write(0, move |tx| tx.drop_blob_unless_used(base))
             .await?;
         Ok(true)
@@ -97,6 +101,7 @@ impl Domain {
         but_these: &HashSet<BlobId>,
     ) -> Result<Option<Kept>, Error> {
         let all = self
+            .engine
             .store
             .read(move |view| view.leaning_on(base, u32::MAX))
             .await?;
@@ -104,7 +109,7 @@ impl Domain {
     }
 
     fn base_of(&self, blob: BlobId) -> Result<Option<Kept>, Error> {
-        Ok(self.store.look(
+        Ok(self.engine.store.look(
             |view| match view.kept_in(blob)?.and_then(|kept| kept.base) {
                 Some(base) => view.kept_in(base),
                 None => Ok(None),
@@ -140,9 +145,10 @@ impl Domain {
         let (base, base_bytes) = base.unzip();
         let around = kept.size + base.map_or(0, |base| base.size);
         let reservation = self
+            .engine
             .reserve_for_copies(around * SIZE_TAKEN_APART, WhenFull::Wait)
             .await?;
-        let encoded = self.on_a_core(reservation, move |_reservation| {
+        let encoded = self.engine.on_a_core(reservation, move |_reservation| {
             blob::encode_at_leisure(
                 bytes.as_ref().as_ref(),
                 base_bytes.as_deref().map(AsRef::as_ref),
@@ -153,6 +159,7 @@ impl Domain {
             .map_err(|error| Error::Internal(error.to_string()))?;
         let (kept, format) = (*kept, if base.is_some() { DIFFERENCE } else { WHOLE });
         Ok(self
+            .engine
             .store
             .write(frame.len(), move |tx| {
                 tx.replace_frame(&kept, base.as_ref(), format, &frame)

@@ -5,17 +5,15 @@ use std::sync::Arc;
 
 use crate::blob::{self, DIFFERENCE, MAX_IN_DIFFERENCE, WHOLE, WORKING_MEMORY};
 use crate::diff::{self, NOTHING};
-use crate::domain::Domain;
-use crate::domain::content::cache::LeasedBytes;
+use crate::domain::content::Content;
 use crate::domain::content::compaction::delta_chain::bases;
-use crate::domain::content::read::SIZE_TAKEN_APART;
-use crate::domain::content::read::WhenFull;
-use crate::domain::content::read::frame;
+use crate::domain::content::read::{SIZE_TAKEN_APART, frame};
+use crate::domain::engine::budget::WhenFull;
+use crate::domain::engine::leased_bytes::LeasedBytes;
 use crate::domain::error::Error;
 use crate::model::frame::{Bytes, Kept};
 use crate::model::state::StateId;
-use crate::model::version::Replaced;
-use crate::model::version::{Counts, Version};
+use crate::model::version::{Counts, Replaced, Version};
 use crate::store::{StoreError, Tx, View};
 
 /// How many versions are kept decoded while a state is compacted.
@@ -132,15 +130,16 @@ struct Compacted {
     recent: VecDeque<(u64, Arc<LeasedBytes>)>,
 }
 
-impl Domain {
+impl Content {
     /// Writes down what is known by now.
     pub(super) async fn write_out(&self, outbox: &mut Outbox) -> Result<(), Error> {
         let found = std::mem::take(&mut outbox.found);
         if found.compacted.is_empty() && found.counts.is_empty() && found.frames.is_empty() {
             return Ok(());
         }
-        let (bytes, min_free_space) = (found.bytes(), self.limits.min_free_space);
+        let (bytes, min_free_space) = (found.bytes(), self.engine.limits.min_free_space);
         let held_up = self
+            .engine
             .store
             .write(bytes, move |tx| found.write(tx, min_free_space))
             .await?;
@@ -154,7 +153,8 @@ impl Domain {
         id: StateId,
         outbox: &mut Outbox,
     ) -> Result<(), Error> {
-        let Some((compacted, current)) = self.store.look(|view| view.compacted_up_to(id))? else {
+        let Some((compacted, current)) = self.engine.store.look(|view| view.compacted_up_to(id))?
+        else {
             return Ok(());
         };
         let mut state = Compacted {
@@ -165,6 +165,7 @@ impl Domain {
         let mut from = compacted;
         loop {
             let versions = self
+                .engine
                 .store
                 .read(move |view| view.versions_from(id, from, VERSIONS_AT_A_TIME))
                 .await?;
@@ -208,7 +209,7 @@ impl Domain {
         outbox: &mut Outbox,
     ) -> Result<(), Error> {
         let (id, number) = (state.id, version.number);
-        let before = match self.store.look(|view| view.before(id, number))? {
+        let before = match self.engine.store.look(|view| view.before(id, number))? {
             Replaced::Version(version) => Some(*version),
             Replaced::Nothing | Replaced::Deleted => None,
             // Nobody can tell any more what it changed.
@@ -217,7 +218,7 @@ impl Domain {
         let sizes = version
             .size
             .saturating_add(before.as_ref().map_or(0, |before| before.size));
-        if sizes > self.limits.max_in_flight / PART_FOR_COUNTING
+        if sizes > self.engine.limits.max_in_flight / PART_FOR_COUNTING
             || before
                 .as_ref()
                 .is_some_and(|before| before.purged || before.head.encrypted)
@@ -234,9 +235,10 @@ impl Domain {
             return Ok(());
         };
         let reservation = self
+            .engine
             .reserve_for_copies(sizes * SIZE_TAKEN_APART, WhenFull::Fail)
             .await?;
-        let counted = self.background.run(reservation, move |_reservation| {
+        let counted = self.engine.in_background(reservation, move |_reservation| {
             let before = before.as_deref().map_or(NOTHING, AsRef::as_ref);
             diff::compare(before, after.as_ref().as_ref())
                 .ok()
@@ -267,7 +269,7 @@ impl Domain {
             blob::decode(chain.iter().map(frame), sha256)
                 .map(|bytes| LeasedBytes::new(bytes, reservation))
         };
-        let Ok(bytes) = self.background.run(reservation, decode).await? else {
+        let Ok(bytes) = self.engine.in_background(reservation, decode).await? else {
             return Ok(None);
         };
         state.recent.truncate(RECENT - 1);
@@ -282,8 +284,10 @@ impl Domain {
         outbox: &mut Outbox,
     ) -> Result<(), Error> {
         let (id, of) = (state.id, version.clone());
-        let largest = MAX_IN_DIFFERENCE.min(self.limits.max_in_flight / PART_FOR_A_DIFFERENCE);
+        let largest =
+            MAX_IN_DIFFERENCE.min(self.engine.limits.max_in_flight / PART_FOR_A_DIFFERENCE);
         let Some(Choice { kept, base }) = self
+            .engine
             .store
             .read(move |view| choose(view, id, &of, largest))
             .await?
@@ -305,12 +309,13 @@ impl Domain {
                 .as_ref()
                 .map_or(0, |(bytes, _)| bytes.as_ref().as_ref().len());
         let reservation = self
+            .engine
             .reserve_for_copies(
                 (around as u64 * SIZE_TAKEN_APART).min(WORKING_MEMORY + around as u64),
                 WhenFull::Fail,
             )
             .await?;
-        let encoded = self.background.run(reservation, move |_reservation| {
+        let encoded = self.engine.in_background(reservation, move |_reservation| {
             smallest(bytes.as_ref().as_ref(), base, &kept)
         });
         let version = (id, version.number);
@@ -399,8 +404,7 @@ mod tests {
     use crate::model::frame::StoredBlob;
     use crate::model::name::StateName;
     use crate::model::tfstate::read_head;
-    use crate::model::version::Kind;
-    use crate::model::version::NewVersion;
+    use crate::model::version::{Kind, NewVersion};
     use crate::store::Store;
 
     fn append(tx: &Tx<'_>, state: StateId, number: u64) -> Result<Version, StoreError> {

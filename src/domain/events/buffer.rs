@@ -1,94 +1,29 @@
-//! The event log: asked for here, and for reads and refusals buffered here first.
+//! What is counted before it is written down: reads, refusals and uses of keys.
 //!
-//! A read never waits for the disk and nobody can fill the disk by knocking: what is buffered in
-//! one minute is bounded in rows, and everything beyond the bound is counted in one row for all.
-//! What a flush takes is its own until it is on disk, whoever waits for it; one that fails (a full
-//! disk) gives it back for the next: so counts are never written twice.
+//! A read never waits for the disk, and no client can fill the disk by being refused: the rows that
+//! one minute may bring are bounded, and everything beyond the bound is counted in one row for all.
+//! A flush owns the counts that it takes until they are on disk, even if its caller goes away. One
+//! that fails (a full disk) gives them back for the next. So counts are never written twice.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Mutex, RwLock};
 
 use tokio::sync::Notify;
 
-use super::Domain;
-use super::access::authorize_somewhere;
-use super::error::Error;
-use super::states::narrow;
-use crate::domain::engine::single_flight::open;
-use crate::domain::engine::single_flight::read;
-use crate::domain::engine::single_flight::write;
-use crate::model::caller::{Actor, Caller, Origin};
+use crate::domain::engine::single_flight::{open, read, write};
 use crate::model::clock::{self, Timestamp};
-use crate::model::event::{Event, EventFilter, EventKind, GatherKey, Gathered};
+use crate::model::event::{EventKind, GatherKey, Gathered};
 use crate::model::key::KeyId;
-use crate::model::name::StateName;
-use crate::model::permission::Permission;
-use crate::store::{StoreError, Tx};
 
 /// How many rows of reads one minute may bring.
 pub const MAX_READS_PER_MINUTE: usize = 10_000;
 /// How many rows of refused credentials and requests one minute may bring.
 pub const MAX_REFUSALS_PER_MINUTE: usize = 250;
 
-/// The event log.
-pub struct Events<'a>(pub(super) &'a Domain);
-
-impl Events<'_> {
-    /// The events that fit and that the caller may see, newest first.
-    pub async fn list(
-        &self,
-        caller: &Caller,
-        mut filter: EventFilter,
-    ) -> Result<Vec<Event>, Error> {
-        authorize_somewhere(caller, Permission::Events)?;
-        if !narrow(
-            &caller.grant.scope,
-            &mut filter.workspace,
-            &mut filter.block,
-        ) {
-            return Ok(Vec::new());
-        }
-        Ok(self.0.store.read(move |view| view.events(&filter)).await?)
-    }
-
-    /// Counts what good credentials did not allow, and why; of the state that was asked for, if one
-    /// was.
-    pub fn note_denied(
-        &self,
-        actor: Option<&Actor>,
-        origin: &Origin,
-        name: Option<&StateName>,
-        reason: &'static str,
-    ) {
-        self.0.buffer_refused(
-            EventKind::AccessRefused,
-            (actor, origin),
-            name,
-            ("reason", reason.to_owned()),
-        );
-    }
-
-    /// Counts requests that a redirect brought here; `from` is the address that was asked first.
-    pub fn note_redirected(
-        &self,
-        actor: Option<&Actor>,
-        origin: &Origin,
-        name: &StateName,
-        from: &str,
-    ) {
-        self.0.buffer_refused(
-            EventKind::RequestRedirected,
-            (actor, origin),
-            Some(name),
-            ("from", from.to_owned()),
-        );
-    }
-}
-
 /// What was read and refused since the last flush.
 #[derive(Default)]
-pub(super) struct EventBuffer {
+pub(in crate::domain) struct EventBuffer {
     pending: RwLock<Pending>,
     wake: Notify,
     /// One flush takes at a time.
@@ -163,7 +98,8 @@ impl Use {
 }
 
 impl EventBuffer {
-    fn add(&self, key: GatherKey, at: Timestamp) {
+    /// Counts one event in its row.
+    pub(super) fn add(&self, key: GatherKey, at: Timestamp) {
         if !self.add_to_row(&key, at) {
             let mut pending = write(&self.pending);
             pending.turn_to(key.minute);
@@ -190,8 +126,15 @@ impl EventBuffer {
         })
     }
 
-    /// Notes that a key was used; true when that is to be written down.
-    fn add_use(&self, id: KeyId, at: Timestamp) -> bool {
+    /// Notes that a key was used.
+    pub(super) fn add_use(&self, id: KeyId, at: Timestamp) {
+        if self.is_use_due(id, at) {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Remembers a use; true if that is to be written down.
+    fn is_use_due(&self, id: KeyId, at: Timestamp) -> bool {
         if let Some(used) = read(&self.pending).used.get(&id) {
             used.at.fetch_max(at.millis(), Ordering::Relaxed);
             return used.taken_minute() != at.minute();
@@ -204,7 +147,7 @@ impl EventBuffer {
     }
 
     /// Takes all that no flush has taken yet; none when there is nothing.
-    fn take(&self) -> Option<Taken> {
+    pub(super) fn take(&self) -> Option<Taken> {
         let _alone = open(&self.taking);
         let pending = read(&self.pending);
         let fresh = |(key, counted): (&GatherKey, &Counted)| {
@@ -224,13 +167,14 @@ impl EventBuffer {
         (!taken.counts.is_empty() || !taken.uses.is_empty()).then_some(taken)
     }
 
-    fn take_back(&self, taken: &Taken) {
+    /// Has the next flush take what this one could not write.
+    pub(super) fn take_back(&self, taken: &Taken) {
         write(&self.pending).take_back(taken);
         self.wake.notify_one();
     }
 
     /// Gives up uses of keys that are on disk: they are of use only for the rest of their minute.
-    fn forget_used(&self) {
+    pub(super) fn forget_used(&self) {
         let minute = clock::now().minute();
         write(&self.pending).used.retain(|_, used| {
             used.taken_minute() == minute || used.taken_minute() != used.at().minute()
@@ -238,20 +182,20 @@ impl EventBuffer {
     }
 
     /// Gives up rows of minutes that have passed and are on disk.
-    pub(super) fn forget_written(&self) {
+    pub(in crate::domain) fn forget_written(&self) {
         write(&self.pending).turn_to(clock::now().minute());
     }
 
     /// Waits until something is buffered.
-    pub(super) async fn buffered(&self) {
+    pub(in crate::domain) async fn buffered(&self) {
         self.wake.notified().await;
     }
 }
 
 /// What a flush has taken to write it down.
-struct Taken {
-    counts: Vec<(GatherKey, Gathered)>,
-    uses: Vec<(KeyId, Timestamp)>,
+pub(super) struct Taken {
+    pub(super) counts: Vec<(GatherKey, Gathered)>,
+    pub(super) uses: Vec<(KeyId, Timestamp)>,
 }
 
 impl Pending {
@@ -321,103 +265,6 @@ impl Pending {
         }
         *rows += 1;
         key
-    }
-}
-
-impl Domain {
-    /// Counts a read of a state.
-    pub(super) fn buffer_read(&self, caller: &Caller, name: &StateName, version: Option<u64>) {
-        let at = clock::now();
-        let actor = Some((caller.actor.id.clone(), caller.actor.name.clone()));
-        let address = caller.origin.address.clone();
-        let key = GatherKey {
-            kind: EventKind::StateRead,
-            actor,
-            address,
-            name: Some(name.clone()),
-            version,
-            said: None,
-            minute: at.minute(),
-        };
-        self.buffer.add(key, at);
-    }
-
-    /// Counts refused credentials.
-    pub(super) fn buffer_refusal(
-        &self,
-        key: Option<&Actor>,
-        origin: &Origin,
-        reason: &'static str,
-    ) {
-        self.buffer_refused(
-            EventKind::CredentialsRefused,
-            (key, origin),
-            None,
-            ("reason", reason.to_owned()),
-        );
-    }
-
-    fn buffer_refused(
-        &self,
-        kind: EventKind,
-        (actor, origin): (Option<&Actor>, &Origin),
-        name: Option<&StateName>,
-        said: (&'static str, String),
-    ) {
-        let (at, address) = (clock::now(), origin.address.clone());
-        let actor = actor.map(|actor| (actor.id.clone(), actor.name.clone()));
-        let key = GatherKey {
-            kind,
-            actor,
-            address,
-            name: name.cloned(),
-            version: None,
-            said: Some(said),
-            minute: at.minute(),
-        };
-        self.buffer.add(key, at);
-    }
-
-    /// Notes that a key was used.
-    pub(super) fn buffer_use(&self, id: KeyId) {
-        let at = clock::now();
-        if self.buffer.add_use(id, at) {
-            self.buffer.wake.notify_one();
-        }
-    }
-
-    /// Writes down what is buffered. What cannot be written stays for the next time. Whoever asks
-    /// may go away meanwhile.
-    pub(super) async fn flush_buffered(&self) {
-        let Some(taken) = self.buffer.take() else {
-            return;
-        };
-        let taken = Arc::new(taken);
-        let (to_write, buffer) = (Arc::clone(&taken), Arc::clone(&self.buffer));
-        let job = move |tx: &Tx<'_>| {
-            to_write
-                .counts
-                .iter()
-                .try_for_each(|(key, buffered)| tx.record_gathered(key, *buffered))?;
-            to_write
-                .uses
-                .iter()
-                .try_for_each(|(id, at)| tx.note_key_use(*id, *at))
-        };
-        let give_back = move |written: &Result<(), StoreError>| {
-            if let Err(error) = written {
-                tracing::debug!(%error, "buffered events wait for the next flush");
-                buffer.take_back(&taken);
-            }
-        };
-        if self.store.write_then(0, job, give_back).await.is_ok() {
-            self.buffer.forget_used();
-        }
-    }
-
-    /// Waits until something is buffered.
-    pub(super) async fn something_buffered(&self) {
-        self.buffer.buffered().await;
     }
 }
 

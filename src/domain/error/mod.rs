@@ -1,9 +1,10 @@
 //! Why an act did not happen. Each is answered with a status and a stable code by the HTTP layer.
 
+pub mod refusals;
+
 use std::time::Duration;
 
-use crate::domain::history::rollback::NoRollback;
-use crate::domain::history::transfers::NotTransferred;
+use crate::domain::error::refusals::{NoRollback, NotImported, NotPurged, NotTransferred};
 use crate::model::caller::Actor;
 use crate::model::error_code::ErrorCode;
 use crate::model::lock::Lock;
@@ -95,13 +96,16 @@ pub enum Error {
     /// The key has as many tokens as it may have.
     #[error("the key has {0} live tokens, which is the most; end some or let them lapse")]
     TooManyTokens(u64),
-    /// The request does not fit what there is.
-    #[error("{detail}")]
-    Conflict {
-        /// A stable code.
-        code: ErrorCode,
-        /// What does not fit, and what to do.
-        detail: String,
+    /// A version is not imported.
+    #[error("nothing was imported to {0}: {1}")]
+    NotImported(StateName, NotImported),
+    /// A purge is refused, after so many other versions had lost their content.
+    #[error("{why}; {}", removed_so_far(*.removed))]
+    NotPurged {
+        /// Why.
+        why: NotPurged,
+        /// How many versions had lost their content.
+        removed: usize,
     },
     /// A workspace has no policy of its own.
     #[error("the workspace {0} has no policy of its own; GET /api/retention says what holds")]
@@ -187,9 +191,21 @@ impl Error {
         }
     }
 
+    /// Another holds the lock.
+    pub fn locked(lock: Lock) -> Self {
+        Self::Locked(Box::new(lock))
+    }
+
     /// No state at an address.
     pub fn no_state(name: &StateName) -> Self {
         Self::NoState(format!("there is no state at {name}"))
+    }
+}
+
+fn removed_so_far(removed: usize) -> String {
+    match removed {
+        0 => "nothing was removed".to_owned(),
+        _ => format!("the content of {removed} others had been removed before that, and is gone"),
     }
 }
 

@@ -6,12 +6,15 @@ use std::pin::pin;
 use std::sync::mpsc::{Sender, channel};
 use std::task::Poll;
 
+use crate::domain::error::Error;
 use crate::domain::history::purge::Which;
-use crate::domain::history::{Hindrance, Restore};
-use crate::domain::states::Write;
+use crate::domain::history::restore::Restore;
+use crate::domain::states::write::Write;
 use crate::domain::*;
-use crate::model::caller::Origin;
+use crate::model::caller::{Caller, Origin};
+use crate::model::clock::{self, Timestamp};
 use crate::model::name::StateName;
+use crate::model::retention::Moment;
 use crate::model::state::StateId;
 
 fn name() -> StateName {
@@ -39,7 +42,7 @@ fn on_a_domain<F: Future<Output = ()>>(test: impl FnOnce(Arc<Domain>) -> F) {
 fn occupy(domain: &Domain) -> Sender<()> {
     let (release, wait) = channel::<()>();
     let (begun, has_begun) = channel::<()>();
-    domain.store.post(move |_| {
+    domain.engine.store.post(move |_| {
         let _ = begun.send(());
         let _ = wait.recv();
         Ok(())
@@ -59,24 +62,25 @@ async fn abandoned(domain: &Domain, act: impl Future) {
         );
     }
     drop(release);
-    domain.store.write(0, |_| Ok(())).await.unwrap();
+    domain.engine.store.write(0, |_| Ok(())).await.unwrap();
 }
 
 #[test]
 fn a_clock_that_a_person_trusts_is_trusted_though_that_person_is_gone() {
     on_a_domain(async |domain| {
-        domain.trust.believe(Timestamp::from_millis(0));
-        assert!(domain.trust.doubt().is_some());
+        domain.pruning.trust.believe(Timestamp::from_millis(0));
+        assert!(domain.pruning.trust.doubt().is_some());
         abandoned(&domain, domain.retention().trust_clock(&caller())).await;
         assert!(
             domain
+                .engine
                 .store
                 .look(|view| view.moment(Moment::Trusted))
                 .unwrap()
                 .is_some(),
             "the database says so"
         );
-        assert!(domain.trust.doubt().is_none());
+        assert!(domain.pruning.trust.doubt().is_none());
     });
 }
 
@@ -84,12 +88,20 @@ fn a_clock_that_a_person_trusts_is_trusted_though_that_person_is_gone() {
 fn damage_that_could_not_be_written_down_is_found_again_though_its_reader_is_gone() {
     on_a_domain(async |domain| {
         let state = StateId::for_tests();
-        abandoned(&domain, domain.note_damaged(&name(), state, 1)).await;
-        assert_eq!(domain.damaged.count(), 1);
+        abandoned(
+            &domain,
+            domain.content.damaged.note_damaged(&name(), state, 1),
+        )
+        .await;
+        assert_eq!(domain.content.damaged.count(), 1);
         let lose = |tx: &crate::store::Tx<'_>| tx.lose_damaged_versions();
-        domain.store.write(0, lose).await.unwrap();
-        abandoned(&domain, domain.note_damaged(&name(), state, 2)).await;
-        assert_eq!(domain.damaged.count(), 1, "the next read tells it");
+        domain.engine.store.write(0, lose).await.unwrap();
+        abandoned(
+            &domain,
+            domain.content.damaged.note_damaged(&name(), state, 2),
+        )
+        .await;
+        assert_eq!(domain.content.damaged.count(), 1, "the next read tells it");
     });
 }
 
@@ -98,7 +110,7 @@ fn what_was_purged_between_the_look_of_a_restore_and_its_act_is_told_as_purged()
     on_a_domain(async |domain| {
         let bytes =
             br#"{"version":4,"serial":1,"lineage":"l","outputs":{},"resources":[]}"#.to_vec();
-        let reservation = domain.reserve_for_body(bytes.len() as u64).unwrap();
+        let reservation = domain.engine.reserve_for_body(bytes.len() as u64).unwrap();
         let write = Write {
             bytes,
             reservation,
@@ -129,39 +141,42 @@ fn what_was_purged_between_the_look_of_a_restore_and_its_act_is_told_as_purged()
             at: clock::now(),
         };
         let outcome = domain
+            .engine
             .store
             .write(0, move |tx| restore.run(tx))
             .await
             .unwrap();
-        assert!(matches!(outcome, Err(Hindrance::Purged(1))));
+        assert!(matches!(outcome, Err(Error::Purged(_, 1))));
     });
 }
 
 #[test]
 fn what_is_gathered_is_written_once_though_whoever_flushes_it_is_gone() {
     on_a_domain(async |domain| {
+        let events = domain.events();
         for _ in 0..4 {
-            domain.buffer_read(&caller(), &name(), Some(1));
+            domain.events().count_read(&caller(), &name(), Some(1));
         }
         {
             let release = occupy(&domain);
-            let mut first = pin!(domain.flush_buffered());
+            let mut first = pin!(events.flush());
             assert!(
                 poll_fn(|context| Poll::Ready(first.as_mut().poll(context).is_pending())).await
             );
-            let mut second = pin!(domain.flush_buffered());
+            let mut second = pin!(events.flush());
             assert!(
                 poll_fn(|context| Poll::Ready(second.as_mut().poll(context).is_ready())).await,
                 "nothing is left to it"
             );
             drop(release);
         }
-        domain.store.write(0, |_| Ok(())).await.unwrap();
+        domain.engine.store.write(0, |_| Ok(())).await.unwrap();
         let filter = crate::model::event::EventFilter {
             limit: 10,
             ..Default::default()
         };
         let events = domain
+            .engine
             .store
             .read(move |view| view.events(&filter))
             .await

@@ -1,0 +1,182 @@
+//! The event log: who did what, when and from where.
+
+pub mod buffer;
+
+use std::sync::Arc;
+
+use crate::domain::access::{authorize_somewhere, narrow};
+use crate::domain::engine::Engine;
+use crate::domain::error::Error;
+use crate::domain::events::buffer::EventBuffer;
+use crate::model::caller::{Actor, Caller, Origin};
+use crate::model::clock;
+use crate::model::event::{Event, EventFilter, EventKind, GatherKey, NewEvent};
+use crate::model::key::KeyId;
+use crate::model::name::StateName;
+use crate::model::permission::Permission;
+use crate::store::{StoreError, Tx};
+
+/// The event log.
+#[derive(Clone, Copy)]
+pub struct Events<'a> {
+    engine: &'a Engine,
+    pub(in crate::domain) buffer: &'a Arc<EventBuffer>,
+}
+
+impl<'a> Events<'a> {
+    pub(in crate::domain) const fn new(engine: &'a Engine, buffer: &'a Arc<EventBuffer>) -> Self {
+        Self { engine, buffer }
+    }
+}
+
+impl Events<'_> {
+    /// The events that fit and that the caller may see, newest first.
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        mut filter: EventFilter,
+    ) -> Result<Vec<Event>, Error> {
+        authorize_somewhere(caller, Permission::Events)?;
+        if !narrow(
+            &caller.grant.scope,
+            &mut filter.workspace,
+            &mut filter.block,
+        ) {
+            return Ok(Vec::new());
+        }
+        let list = self.engine.store.read(move |view| view.events(&filter));
+        Ok(list.await?)
+    }
+
+    /// Counts an act that good credentials did not allow, and why; with the state that was asked
+    /// for, if one was.
+    pub fn note_denied(
+        &self,
+        actor: Option<&Actor>,
+        origin: &Origin,
+        name: Option<&StateName>,
+        reason: &'static str,
+    ) {
+        let said = ("reason", reason.to_owned());
+        self.count_refused(EventKind::AccessRefused, (actor, origin), name, said);
+    }
+
+    /// Counts requests that a redirect brought here; `from` is the address that was asked first.
+    pub fn note_redirected(
+        &self,
+        actor: Option<&Actor>,
+        origin: &Origin,
+        name: &StateName,
+        from: &str,
+    ) {
+        let said = ("from", from.to_owned());
+        self.count_refused(
+            EventKind::RequestRedirected,
+            (actor, origin),
+            Some(name),
+            said,
+        );
+    }
+
+    /// Counts a read of a state.
+    pub(in crate::domain) fn count_read(
+        &self,
+        caller: &Caller,
+        name: &StateName,
+        version: Option<u64>,
+    ) {
+        let at = clock::now();
+        let key = GatherKey {
+            kind: EventKind::StateRead,
+            actor: Some((caller.actor.id.clone(), caller.actor.name.clone())),
+            address: caller.origin.address.clone(),
+            name: Some(name.clone()),
+            version,
+            said: None,
+            minute: at.minute(),
+        };
+        self.buffer.add(key, at);
+    }
+
+    /// Counts refused credentials.
+    pub(in crate::domain) fn count_bad_credentials(
+        &self,
+        key: Option<&Actor>,
+        origin: &Origin,
+        reason: &'static str,
+    ) {
+        let said = ("reason", reason.to_owned());
+        self.count_refused(EventKind::CredentialsRefused, (key, origin), None, said);
+    }
+
+    fn count_refused(
+        &self,
+        kind: EventKind,
+        (actor, origin): (Option<&Actor>, &Origin),
+        name: Option<&StateName>,
+        said: (&'static str, String),
+    ) {
+        let at = clock::now();
+        let key = GatherKey {
+            kind,
+            actor: actor.map(|actor| (actor.id.clone(), actor.name.clone())),
+            address: origin.address.clone(),
+            name: name.cloned(),
+            version: None,
+            said: Some(said),
+            minute: at.minute(),
+        };
+        self.buffer.add(key, at);
+    }
+
+    /// Notes that a key was used.
+    pub(in crate::domain) fn count_use(&self, id: KeyId) {
+        self.buffer.add_use(id, clock::now());
+    }
+
+    /// Writes down that a caller is shown secrets in clear. They are not if this fails.
+    pub(in crate::domain) async fn record_reveal(
+        &self,
+        caller: &Caller,
+        name: &StateName,
+        version: u64,
+        detail: serde_json::Value,
+    ) -> Result<(), Error> {
+        let event = NewEvent::new(EventKind::StateReveal, caller, clock::now())
+            .on(name)
+            .version(version)
+            .detail(detail);
+        let record = self.engine.store.write(0, move |tx| tx.record(&event));
+        Ok(record.await?)
+    }
+
+    /// Writes down what is buffered. What cannot be written stays for the next time. The caller may
+    /// go away meanwhile.
+    pub(in crate::domain) async fn flush(&self) {
+        let Some(taken) = self.buffer.take() else {
+            return;
+        };
+        let taken = Arc::new(taken);
+        let (to_write, buffer) = (Arc::clone(&taken), Arc::clone(self.buffer));
+        let job = move |tx: &Tx<'_>| {
+            to_write
+                .counts
+                .iter()
+                .try_for_each(|(key, counted)| tx.record_gathered(key, *counted))?;
+            to_write
+                .uses
+                .iter()
+                .try_for_each(|(id, at)| tx.note_key_use(*id, *at))
+        };
+        let give_back = move |written: &Result<(), StoreError>| {
+            if let Err(error) = written {
+                tracing::debug!(%error, "buffered events wait for the next flush");
+                buffer.take_back(&taken);
+            }
+        };
+        let written = self.engine.store.write_then(0, job, give_back);
+        if written.await.is_ok() {
+            self.buffer.forget_used();
+        }
+    }
+}

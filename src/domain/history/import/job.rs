@@ -1,0 +1,219 @@
+//! One import in its transaction.
+
+use crate::domain::access::lock_in_the_way;
+use crate::domain::content::encode::{self, Prepared};
+use crate::domain::engine::budget::Reservation;
+use crate::domain::error::Error;
+use crate::domain::history::import::request::{ImportRequest, ImportTerms, Onto};
+use crate::domain::history::import::rules::{Arriving, Destination};
+use crate::domain::states::job::{MAX_REJECTED, MAX_REJECTED_BYTES};
+use crate::model::caller::Caller;
+use crate::model::clock::Timestamp;
+use crate::model::error_code::ErrorCode;
+use crate::model::event::{EventKind, NewEvent};
+use crate::model::name::StateName;
+use crate::model::state::{Gone, Lookup, StateId, Visibility};
+use crate::model::version::{Kind, NewVersion, Version, VersionFilter};
+use crate::store::{StoreError, Tx};
+
+/// The two times of an import.
+#[derive(Clone, Copy)]
+pub(super) struct When {
+    /// When the version was written, as far as that is known.
+    pub(super) written: Timestamp,
+    pub(super) now: Timestamp,
+}
+
+/// Everything that one import needs in its transaction. It may run more than once.
+pub(super) struct ImportJob {
+    name: StateName,
+    caller: Caller,
+    prepared: Prepared,
+    terms: ImportTerms,
+    when: When,
+    /// For the frame, for as long as the job waits; its caller may have gone away.
+    _reservation: Reservation,
+}
+
+impl ImportJob {
+    /// Does all that needs no database. Takes a core for a while.
+    pub(super) fn prepare(
+        request: ImportRequest,
+        name: StateName,
+        caller: Caller,
+        when: When,
+        max_nesting: usize,
+    ) -> Result<Self, Error> {
+        let ImportRequest {
+            bytes,
+            mut reservation,
+            content_md5,
+            sha256,
+            created_at: _,
+            terms,
+        } = request;
+        let prepared = encode::prepare(&bytes, content_md5.as_deref(), max_nesting)?;
+        if sha256.is_some_and(|expected| expected != prepared.sha256.to_string()) {
+            let detail = "the body is not the one that its sha256 belongs to; it was changed or \
+                cut on the way, send it again";
+            return Err(Error::invalid(ErrorCode::Sha256Mismatch, detail));
+        }
+        drop(bytes);
+        reservation.keep_only(prepared.blob.frame.len() as u64);
+        Ok(Self {
+            name,
+            caller,
+            prepared,
+            terms,
+            when,
+            _reservation: reservation,
+        })
+    }
+
+    /// About how many bytes it adds to the database.
+    pub(super) fn size(&self) -> usize {
+        self.prepared.blob.frame.len()
+    }
+
+    const fn arriving(&self) -> Arriving<'_> {
+        Arriving {
+            terms: &self.terms,
+            sha256: self.prepared.sha256,
+            head: &self.prepared.head,
+            actor: &self.caller.actor,
+        }
+    }
+
+    /// The inner error is why nothing is imported.
+    pub(super) fn run(
+        &self,
+        tx: &Tx<'_>,
+        min_free_space: u64,
+    ) -> Result<Result<Version, Error>, StoreError> {
+        let lookup = tx.lookup(&self.name)?;
+        let comes_back = match lookup.gone() {
+            None => false,
+            Some(Gone::Transferred(_))
+                if matches!(self.terms.onto, Onto::Current | Onto::NothingLive)
+                    && self.terms.rejected.is_none() =>
+            {
+                true
+            }
+            Some(gone) => return Ok(Err(Error::gone(&self.name, gone))),
+        };
+        let filter = VersionFilter {
+            limit: 1,
+            ..VersionFilter::default()
+        };
+        let newest = lookup
+            .id()
+            .map(|id| tx.versions(id, &filter))
+            .transpose()?
+            .and_then(|mut versions| versions.pop());
+        if !comes_back
+            && let Some(version) = self.arriving().stored_before(&lookup, newest.as_ref())
+        {
+            return Ok(Ok(version.clone()));
+        }
+        if let Some(lock) = lock_in_the_way(
+            tx,
+            &self.caller,
+            &self.name,
+            self.terms.lock_id.as_deref(),
+            self.when.now,
+        )? {
+            return Ok(Err(Error::locked(lock)));
+        }
+        let (last_number, is_hidden_by_import) = lookup.id().map_or(Ok((0, false)), |id| {
+            Ok::<_, StoreError>((tx.last_number(id)?, tx.is_hidden_by_import(id)?))
+        })?;
+        let found = Destination {
+            lookup: &lookup,
+            newest: newest.as_ref(),
+            last_number,
+            is_hidden_by_import,
+        };
+        if let Err(why) = self.arriving().judge(&found) {
+            return Ok(Err(Error::NotImported(self.name.clone(), why)));
+        }
+        tx.needs_room(min_free_space)?;
+        self.append(tx, &lookup).map(Ok)
+    }
+
+    fn append(&self, tx: &Tx<'_>, lookup: &Lookup) -> Result<Version, StoreError> {
+        let state = lookup
+            .id()
+            .map_or_else(|| tx.make_state(&self.name, self.when.written), Ok)?;
+        if let Some(number) = self.terms.number {
+            tx.number_from(state, number)?;
+        }
+        let mut version = match self.terms.rejected {
+            Some(rejection) => {
+                let version = tx.append_rejected(
+                    state,
+                    &self.new_version(Kind::Rejected(rejection)),
+                    &self.prepared.blob,
+                )?;
+                tx.trim_rejected(state, MAX_REJECTED, MAX_REJECTED_BYTES)?;
+                version
+            }
+            None => tx.append(state, &self.new_version(Kind::Import), &self.prepared.blob)?,
+        };
+        if self.terms.intermediate {
+            tx.mark_intermediate(state, version.number)?;
+            // Nothing has replaced the current version yet.
+            version.intermediate = !version.current;
+        }
+        if let Some(serial) = self.terms.removed_serial {
+            tx.note_removed_serial(state, &self.prepared.head.lineage, serial)?;
+        }
+        // What is kept beside the current version changes nothing for whoever held a lock that was
+        // broken.
+        if self.terms.rejected.is_none() || self.terms.deleted {
+            tx.forget_broken_lock(&self.name)?;
+        }
+        let event = NewEvent::new(EventKind::StateImport, &self.caller, self.when.now)
+            .on(&self.name)
+            .version(version.number);
+        let detail = serde_json::json!({ "serial": version.head.serial, "resources": version.head.resources });
+        tx.record(&event.attention(false).detail(detail))?;
+        if let Lookup::State {
+            visibility: Visibility::Transferred(to),
+            ..
+        } = lookup
+        {
+            let event = NewEvent::new(EventKind::StateRestore, &self.caller, self.when.now)
+                .on(&self.name)
+                .version(version.number);
+            tx.record(&event.detail(serde_json::json!({ "transferred_to": to })))?;
+        }
+        if self.terms.deleted {
+            self.hide(tx, state, &mut version)?;
+        }
+        Ok(version)
+    }
+
+    fn hide(&self, tx: &Tx<'_>, state: StateId, version: &mut Version) -> Result<(), StoreError> {
+        tx.hide_as_imported(state, version.number, self.when.now)?;
+        version.current = false;
+        tx.record(
+            &NewEvent::new(EventKind::StateDelete, &self.caller, self.when.now)
+                .on(&self.name)
+                .version(version.number),
+        )
+    }
+
+    fn new_version(&self, kind: Kind) -> NewVersion {
+        NewVersion {
+            sha256: self.prepared.sha256,
+            size: self.prepared.size,
+            head: self.prepared.head.clone(),
+            kind,
+            from_version: None,
+            created_at: self.when.written,
+            created_by: self.caller.actor.clone(),
+            address: self.caller.origin.address.clone(),
+            lock: None,
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! An import as it is asked for.
+
+use crate::domain::engine::budget::{Reservation, Reserved};
+use crate::model::clock::Timestamp;
+use crate::model::version::Rejection;
+
+/// The highest number that an imported version may have: no history is so long, and there is room
+/// for more behind it.
+pub const MAX_IMPORTED_NUMBER: u64 = 1 << 40;
+
+/// What an imported version may follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Onto {
+    /// Nothing: the address was never used.
+    Nothing,
+    /// The version of this number, the newest of the state. The same caller imported it, and
+    /// imported the current one.
+    Imported(u64),
+    /// Whatever is there as long as it does not live: the state arrives from a storage elsewhere,
+    /// under whatever lineage that gave it.
+    NothingLive,
+    /// The current version, whoever wrote it: of the same lineage, with a lower serial. A state
+    /// that has left for a storage elsewhere comes back by that, also with the bytes with which it
+    /// left.
+    Current,
+}
+
+/// A version as it is to be imported.
+pub struct ImportRequest {
+    /// The exact bytes.
+    pub bytes: Vec<u8>,
+    /// The memory that they are in.
+    pub reservation: Reservation,
+    /// The client's `Content-MD5`.
+    pub content_md5: Option<String>,
+    /// The SHA-256 that they have to have, in lower-case hex.
+    pub sha256: Option<String>,
+    /// When it was written; counts only if the caller operates the server.
+    pub created_at: Option<Timestamp>,
+    /// How it joins the history.
+    pub terms: ImportTerms,
+}
+
+/// How an imported version joins the history.
+#[derive(Clone, Debug)]
+pub struct ImportTerms {
+    /// What it follows.
+    pub onto: Onto,
+    /// The number that it had; the next one if none.
+    pub number: Option<u64>,
+    /// The highest serial that versions of its lineage had which do not come along: a rollback's
+    /// serial lies above it too.
+    pub removed_serial: Option<u64>,
+    /// Why it was rejected, if it was: it does not become current.
+    pub rejected: Option<Rejection>,
+    /// Whether it is a snapshot of an apply that went on.
+    pub intermediate: bool,
+    /// Whether the state is deleted with this version as its last.
+    pub deleted: bool,
+    /// The caller's own lock, if the state is locked.
+    pub lock_id: Option<String>,
+}
+
+/// The bytes come with the memory that they are in.
+impl Reserved for ImportRequest {}

@@ -1,0 +1,106 @@
+//! Giving a state another address.
+
+use crate::domain::access::{authorize, lock_in_the_way};
+use crate::domain::error::Error;
+use crate::domain::history::History;
+use crate::domain::states::read::{Listed, absent};
+use crate::model::caller::Caller;
+use crate::model::clock::{self, Timestamp};
+use crate::model::event::{EventKind, NewEvent};
+use crate::model::name::StateName;
+use crate::model::permission::Permission;
+use crate::model::state::{Lookup, StateFilter, StateId, Visibility};
+use crate::store::{StoreError, Tx};
+
+impl History<'_> {
+    /// Says whether a state may leave this address at all, before it is known where to.
+    pub fn may_relocate(&self, caller: &Caller, from: &StateName) -> Result<(), Error> {
+        may_relocate(caller, from)
+    }
+
+    /// Gives a state with its whole history another address; the old one answers from then on that
+    /// it moved.
+    pub async fn relocate(
+        &self,
+        caller: &Caller,
+        from: &StateName,
+        to: &StateName,
+    ) -> Result<Listed, Error> {
+        self.may_relocate(caller, from)?;
+        authorize(caller, Permission::Save, to)?;
+        let (who, source, target, at) = (caller.clone(), from.clone(), to.clone(), clock::now());
+        let outcome = self
+            .engine
+            .store
+            .write(0, move |tx| relocate(tx, &who, &source, &target, at))
+            .await?;
+        outcome
+    }
+}
+
+/// Moving a state takes more than writing it: it is gone from its old address.
+pub(in crate::domain) fn may_relocate(caller: &Caller, from: &StateName) -> Result<(), Error> {
+    authorize(caller, Permission::Delete, from)?;
+    authorize(caller, Permission::Save, from)
+}
+
+/// Gives a state another address that it may take, and tells of it at both.
+pub(in crate::domain) fn relocated(
+    tx: &Tx<'_>,
+    caller: &Caller,
+    state: StateId,
+    (from, to): (&StateName, &StateName),
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    tx.move_state(state, from, to, at)?;
+    for (here, other, word) in [(from, to, "to"), (to, from, "from")] {
+        tx.record(
+            &NewEvent::new(EventKind::StateMove, caller, at)
+                .on(here)
+                .detail(serde_json::json!({ word: other.to_string() })),
+        )?;
+    }
+    Ok(())
+}
+
+fn relocate(
+    tx: &Tx<'_>,
+    caller: &Caller,
+    from: &StateName,
+    to: &StateName,
+    at: Timestamp,
+) -> Result<Result<Listed, Error>, StoreError> {
+    let lookup = tx.lookup(from)?;
+    let id = match &lookup {
+        Lookup::State {
+            id,
+            current: Some(_),
+            visibility: Visibility::Live,
+        } => *id,
+        Lookup::State { .. } | Lookup::Moved(_) | Lookup::Free => {
+            return Ok(Err(absent(&lookup, from)));
+        }
+    };
+    for address in [from, to] {
+        if let Some(lock) = lock_in_the_way(tx, caller, address, None, at)? {
+            return Ok(Err(Error::locked(lock)));
+        }
+    }
+    if !tx.may_take(id, to)? {
+        return Ok(Err(Error::AddressTaken(to.clone())));
+    }
+    relocated(tx, caller, id, (from, to), at)?;
+    let only = StateFilter {
+        workspace: Some(to.workspace.to_string()),
+        block: Some(to.block.to_string()),
+        limit: 1,
+        ..StateFilter::default()
+    };
+    let moved = tx.states(&only)?.pop().map(|summary| Listed {
+        summary,
+        lock: None,
+    });
+    moved
+        .map(Ok)
+        .ok_or_else(|| StoreError::Statement("a moved state is not there".to_owned()))
+}

@@ -1,0 +1,197 @@
+//! Bringing a deleted, transferred or moved state back.
+
+use std::sync::Arc;
+
+use crate::domain::access::{authorize, lock_in_the_way};
+use crate::domain::engine::budget::WhenFull;
+use crate::domain::error::Error;
+use crate::domain::history::History;
+use crate::domain::history::relocate::{may_relocate, relocated};
+use crate::model::caller::Caller;
+use crate::model::clock::{self, Timestamp};
+use crate::model::event::{EventKind, NewEvent};
+use crate::model::lock::Lock;
+use crate::model::name::StateName;
+use crate::model::permission::Permission;
+use crate::model::state::{Lookup, StateId, Visibility};
+use crate::model::version::{Kind, NewVersion, Version};
+use crate::store::{StoreError, Tx};
+
+/// How often a restore looks anew because the state went to another address in between.
+const MAX_ATTEMPTS: u32 = 8;
+
+impl History<'_> {
+    /// Brings a deleted or transferred state back as a new version with the same bytes, and a moved
+    /// one to its old address, where it is brought back as well if it was deleted since. A live
+    /// state stays as it is.
+    ///
+    /// Refused while the state is locked, unless `lock_id` names a lock of the caller's own.
+    pub async fn restore(
+        &self,
+        caller: &Caller,
+        name: &StateName,
+        lock_id: Option<String>,
+    ) -> Result<Version, Error> {
+        authorize(caller, Permission::Save, name)?;
+        for _ in 0..MAX_ATTEMPTS {
+            let lookup = self.engine.store.look(|view| view.lookup(name))?;
+            let (lookup, away) = match lookup {
+                Lookup::Moved(away) => (
+                    self.engine.store.look(|view| view.lookup(&away))?,
+                    Some(away),
+                ),
+                lookup @ (Lookup::State { .. } | Lookup::Free) => (lookup, None),
+            };
+            match (&lookup, &away) {
+                (
+                    Lookup::State {
+                        current: Some(current),
+                        visibility: Visibility::Live,
+                        ..
+                    },
+                    None,
+                ) => return Ok((**current).clone()),
+                (_, Some(away)) => may_relocate(caller, away)?,
+                (Lookup::State { .. } | Lookup::Moved(_) | Lookup::Free, None) => {}
+            }
+            if let Lookup::State {
+                id,
+                current: Some(current),
+                visibility: Visibility::Deleted | Visibility::Transferred(_),
+            } = &lookup
+            {
+                // What is to come back has to be readable; a damaged version is told before it is
+                // current again.
+                self.content
+                    .bytes_of(away.as_ref().unwrap_or(name), *id, current, WhenFull::Wait)
+                    .await?;
+            }
+            let job = Restore {
+                caller: caller.clone(),
+                name: name.clone(),
+                away,
+                lock_id: lock_id.clone(),
+                at: clock::now(),
+            };
+            let (compaction, wanted) = (Arc::clone(&self.content.compaction), name.clone());
+            let outcome = self
+                .engine
+                .store
+                .write_then(
+                    0,
+                    move |tx| job.run(tx),
+                    move |_| compaction.remember(&wanted),
+                )
+                .await?;
+            if let Some(version) = outcome? {
+                return Ok(version);
+            }
+        }
+        Err(Error::QueueFull)
+    }
+}
+
+/// A state that is to come back, as its transaction needs it. It may run more than once.
+pub(in crate::domain) struct Restore {
+    pub(in crate::domain) caller: Caller,
+    pub(in crate::domain) name: StateName,
+    /// Where it has moved to, and comes back from.
+    pub(in crate::domain) away: Option<StateName>,
+    pub(in crate::domain) lock_id: Option<String>,
+    pub(in crate::domain) at: Timestamp,
+}
+
+impl Restore {
+    /// None if the state is not where it was when it was looked at. The inner error is why it does
+    /// not come back.
+    pub(in crate::domain) fn run(
+        &self,
+        tx: &Tx<'_>,
+    ) -> Result<Result<Option<Version>, Error>, StoreError> {
+        let here = tx.lookup(&self.name)?;
+        let lookup = match (&here, &self.away) {
+            (Lookup::Moved(away), Some(from)) if away == from => tx.lookup(away)?,
+            (Lookup::Moved(_), _) | (Lookup::State { .. }, Some(_)) => return Ok(Ok(None)),
+            (Lookup::State { .. }, None) | (Lookup::Free, _) => here,
+        };
+        let Lookup::State {
+            id,
+            current: Some(current),
+            visibility,
+        } = lookup
+        else {
+            return Ok(Err(Error::no_state(&self.name)));
+        };
+        if visibility == Visibility::Live && self.away.is_none() {
+            // Nobody has to bring it back, or somebody else did in between.
+            return Ok(Ok(Some(*current)));
+        }
+        if visibility != Visibility::Live && current.purged {
+            return Ok(Err(Error::Purged(self.name.clone(), current.number)));
+        }
+        if let Some(lock) = self.lock_in_the_way(tx)? {
+            return Ok(Err(Error::locked(lock)));
+        }
+        if let Some(away) = &self.away {
+            if !tx.may_take(id, &self.name)? {
+                return Ok(Err(Error::AddressTaken(self.name.clone())));
+            }
+            relocated(tx, &self.caller, id, (away, &self.name), self.at)?;
+        }
+        let transferred_to = match visibility {
+            Visibility::Live => return Ok(Ok(Some(*current))),
+            Visibility::Deleted => None,
+            Visibility::Transferred(to) => Some(to),
+        };
+        self.bring_back(tx, id, &current, transferred_to)
+            .map(|version| Ok(Some(version)))
+    }
+
+    fn lock_in_the_way(&self, tx: &Tx<'_>) -> Result<Option<Lock>, StoreError> {
+        // A lock belongs to an address, so none of one's own lets a state leave the one where it
+        // is.
+        if let Some(away) = &self.away
+            && let Some(lock) = lock_in_the_way(tx, &self.caller, away, None, self.at)?
+        {
+            return Ok(Some(lock));
+        }
+        lock_in_the_way(
+            tx,
+            &self.caller,
+            &self.name,
+            self.lock_id.as_deref(),
+            self.at,
+        )
+    }
+
+    fn bring_back(
+        &self,
+        tx: &Tx<'_>,
+        id: StateId,
+        current: &Version,
+        transferred_to: Option<String>,
+    ) -> Result<Version, StoreError> {
+        let restored = NewVersion {
+            sha256: current.sha256,
+            size: current.size,
+            head: current.head.clone(),
+            kind: Kind::Restore,
+            from_version: Some(current.number),
+            created_at: self.at,
+            created_by: self.caller.actor.clone(),
+            address: self.caller.origin.address.clone(),
+            lock: None,
+        };
+        let version = tx.append_again(id, &restored)?;
+        tx.forget_broken_lock(&self.name)?;
+        let event = NewEvent::new(EventKind::StateRestore, &self.caller, self.at)
+            .on(&self.name)
+            .version(version.number);
+        let mut detail = serde_json::json!({ "from_version": current.number });
+        if let Some(to) = transferred_to {
+            detail["transferred_to"] = to.into();
+        }
+        tx.record(&event.detail(detail))?;
+        Ok(version)
+    }
+}

@@ -1,0 +1,93 @@
+//! The versions of a state, with or without their bytes.
+
+use crate::domain::access::authorize;
+use crate::domain::content::missing::no_version;
+use crate::domain::engine::budget::WhenFull;
+use crate::domain::error::Error;
+use crate::domain::history::History;
+use crate::domain::states::read::StateContent;
+use crate::model::caller::Caller;
+use crate::model::name::StateName;
+use crate::model::permission::Permission;
+use crate::model::state::{Gone, Lookup, StateId};
+use crate::model::version::Version;
+use crate::store::{StoreError, View};
+
+use crate::model::version::VersionFilter;
+
+impl History<'_> {
+    /// The versions of a state, newest first; of a hidden one too. None of an address that is only
+    /// locked: the first apply may be under way.
+    pub async fn versions(
+        &self,
+        caller: &Caller,
+        name: &StateName,
+        filter: VersionFilter,
+    ) -> Result<Vec<Version>, Error> {
+        authorize(caller, Permission::List, name)?;
+        let wanted = name.clone();
+        let versions = move |view: &View<'_>| match on_state(view, &wanted, |state| {
+            view.versions(state, &filter)
+        })? {
+            Err(Error::NoState(_)) if view.lock(&wanted)?.is_some() => Ok(Ok(Vec::new())),
+            found => Ok(found),
+        };
+        self.engine.store.read(versions).await?
+    }
+
+    /// One version without its bytes.
+    pub fn version(
+        &self,
+        caller: &Caller,
+        name: &StateName,
+        number: u64,
+    ) -> Result<Version, Error> {
+        authorize(caller, Permission::List, name)?;
+        let found = self
+            .engine
+            .store
+            .look(|view| on_state(view, name, |state| view.version(state, number)))?;
+        found?.ok_or_else(|| no_version(&self.engine.store, name, number))
+    }
+
+    /// The exact bytes of one version.
+    pub async fn content(
+        &self,
+        caller: &Caller,
+        name: &StateName,
+        number: u64,
+    ) -> Result<StateContent, Error> {
+        authorize(caller, Permission::List, name)?;
+        let content = self.read(name, number).await?;
+        self.events.count_read(caller, name, Some(number));
+        Ok(content)
+    }
+
+    async fn read(&self, name: &StateName, number: u64) -> Result<StateContent, Error> {
+        let found = self.engine.store.look(|view| {
+            on_state(view, name, |state| {
+                Ok(view.version(state, number)?.map(|version| (state, version)))
+            })
+        })?;
+        let (state, version) =
+            found?.ok_or_else(|| no_version(&self.engine.store, name, number))?;
+        let bytes = self
+            .content
+            .bytes_of(name, state, &version, WhenFull::Wait)
+            .await?;
+        Ok(StateContent::of(&version, bytes))
+    }
+}
+
+/// Does something with the state at an address, hidden or not. The inner error is why there is none.
+pub(in crate::domain) fn on_state<T>(
+    view: &View<'_>,
+    name: &StateName,
+    with: impl FnOnce(StateId) -> Result<T, StoreError>,
+) -> Result<Result<T, Error>, StoreError> {
+    match view.lookup(name)? {
+        Lookup::State { id, .. } => with(id).map(Ok),
+        Lookup::Free => Ok(Err(Error::no_state(name))),
+        Lookup::Moved(to) => Ok(Err(Error::gone(name, Gone::Moved(to)))),
+    }
+}

@@ -1,0 +1,366 @@
+//! Pruning: what a policy does not keep is removed, or only shown.
+//!
+//! A run removes in small transactions, each of which looks once more at what is current and held.
+//! Writers never wait long, and a run that ends half-way leaves nothing half done. Afterwards the
+//! space goes back to the disk.
+
+use std::time::Duration;
+
+use crate::config::MIB;
+use crate::domain::error::Error;
+use crate::domain::retention::Retention;
+use crate::domain::retention::plan::{Plan, plan};
+use crate::domain::retention::report::{Preview, Report};
+use crate::model::caller::{Actor, Caller};
+use crate::model::clock::{self, Timestamp};
+use crate::model::error_code::ErrorCode;
+use crate::model::event::{EventKind, NewEvent};
+use crate::model::name::{BuildingBlock, StateName, Workspace};
+use crate::model::retention::{Policy, Removed};
+use crate::model::state::{Lookup, StateId, StateWalk};
+use crate::model::version::Version;
+use crate::store::{StoreError, Tx, View};
+
+/// How many states are planned at one moment of the database.
+const STATES_PER_LOOK: u32 = 100;
+/// How many versions of a state are planned, the newest ones: older ones stay until a later run
+/// reaches them.
+const MAX_ROWS: u32 = 1_000_000;
+/// How many versions one transaction removes.
+const VERSIONS_PER_STEP: usize = 100;
+/// After so many versions, what they leave behind for others that lean on it is let go of.
+const VERSIONS_PER_RELEASE: u64 = 10_000;
+/// How often it is waited for memory to see whether a version can be read, before others of its
+/// state go.
+const WAITS_FOR_MEMORY: u32 = 10;
+/// How long.
+const WAIT_FOR_MEMORY: Duration = Duration::from_millis(200);
+/// After so many bytes of frames, a transaction removes no more.
+const BYTES_PER_STEP: u64 = 4 * MIB;
+
+/// What is to be pruned.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    /// By this policy; by those in force if none.
+    pub policy: Option<Policy>,
+    /// Only in this workspace. Then the policy that is given counts there even where the workspace
+    /// has one of its own.
+    pub workspace: Option<Workspace>,
+    /// Only this building block of it.
+    pub block: Option<BuildingBlock>,
+}
+
+/// One state and what is to go of it.
+struct Planned {
+    state: StateId,
+    name: StateName,
+    plan: Plan,
+}
+
+/// How a run finds its states and their policies.
+#[derive(Clone)]
+struct Walk {
+    states: StateWalk,
+    /// For states whose workspace has none of its own, or for all.
+    policy: Option<Policy>,
+    is_for_all: bool,
+    now: Timestamp,
+}
+
+impl Walk {
+    fn policy_of(&self, view: &View<'_>, name: &StateName) -> Result<Option<Policy>, StoreError> {
+        if self.is_for_all {
+            return Ok(self.policy.clone());
+        }
+        let own = view.policy(name.workspace.as_str())?.map(|own| own.policy);
+        Ok(own.or_else(|| self.policy.clone()))
+    }
+
+    /// The next states and their plans, and where to go on, unless that was the end.
+    fn look(&self, view: &View<'_>) -> Result<(Vec<Planned>, Option<StateId>), StoreError> {
+        let states = view.walk(&self.states)?;
+        let next = (states.len() == self.states.limit as usize)
+            .then(|| states.last().map(|(state, _)| *state))
+            .flatten();
+        let mut planned = Vec::new();
+        for (state, name) in states {
+            planned.extend(self.plan(view, state, &name)?);
+        }
+        Ok((planned, next))
+    }
+
+    /// What is to go of one state; none where no policy says so.
+    fn plan(
+        &self,
+        view: &View<'_>,
+        state: StateId,
+        name: &StateName,
+    ) -> Result<Option<Planned>, StoreError> {
+        let Some(policy) = self.policy_of(view, name)? else {
+            return Ok(None);
+        };
+        let plan = plan(&view.plan_rows(state, MAX_ROWS)?, &policy, self.now);
+        Ok(Some(Planned {
+            state,
+            name: name.clone(),
+            plan,
+        }))
+    }
+}
+
+impl Retention<'_> {
+    /// Says what would go and what would stay. Changes nothing.
+    pub async fn preview(&self, caller: &Caller, asked: &Asked) -> Result<Preview, Error> {
+        self.may_operate(caller)?;
+        let mut walk = self.begin(asked, clock::now()).await?;
+        let mut preview = Preview::default();
+        loop {
+            let (planned, next) = self.next(&walk).await?;
+            for state in planned {
+                preview.add(&state.name, &state.plan);
+            }
+            if next.is_none() {
+                return Ok(preview);
+            }
+            walk.states.after = next;
+        }
+    }
+
+    /// Removes what the policy does not keep, and gives the space back. One run at a time.
+    pub async fn prune(&self, caller: &Caller, asked: &Asked) -> Result<Report, Error> {
+        self.may_operate(caller)?;
+        let _alone = self
+            .pruning
+            .running
+            .try_lock()
+            .map_err(|_| Error::PruneRunning)?;
+        if let Some(doubt) = self.pruning.trust.doubt() {
+            return Err(Error::ClockInDoubt(doubt.detail()));
+        }
+        let now = clock::now();
+        let mut walk = self.begin(asked, now).await?;
+        let before = self.content.space().await?;
+        let (mut report, mut released) = (Report::default(), 0);
+        loop {
+            let (planned, next) = self.next(&walk).await?;
+            for state in planned {
+                let state = self.relying_on_what_is_readable(&walk, state).await?;
+                let removed = self.remove(caller, &state, now).await?;
+                report.add(&state.name, &state.plan, removed);
+            }
+            if next.is_none() {
+                break;
+            }
+            walk.states.after = next;
+            // What others lean on is still there. A run may be long, or cut off.
+            if report.summary.removed - released >= VERSIONS_PER_RELEASE {
+                released = report.summary.removed;
+                self.content.release_what_is_leaned_on().await?;
+            }
+        }
+        self.content.release_bases().await?;
+        report.measure(before, self.content.give_space_back().await?);
+        // A run of the server's own that finds nothing is no event: there may be many.
+        if report.summary.removed > 0 || caller.actor != Actor::server() {
+            self.record_run(caller, asked, &report, now).await?;
+        }
+        Ok(report)
+    }
+
+    /// Sees that there is something to go by, and that a state which is named is there.
+    async fn begin(&self, asked: &Asked, now: Timestamp) -> Result<Walk, Error> {
+        let policy = match &asked.policy {
+            Some(policy) => Some(policy.clone()),
+            None => self.engine.limits.policy.clone(),
+        };
+        match &policy {
+            Some(policy) => policy
+                .check()
+                .map_err(|why| Error::invalid(ErrorCode::BadPolicy, why.to_string()))?,
+            None if self
+                .engine
+                .store
+                .read(|view| view.policies("", 1))
+                .await?
+                .is_empty() =>
+            {
+                return Err(Error::invalid(
+                    ErrorCode::BadPolicy,
+                    "neither the server nor a workspace has a policy; say what to keep",
+                ));
+            }
+            None => {}
+        }
+        if let (Some(workspace), Some(block)) = (&asked.workspace, &asked.block) {
+            let name = StateName {
+                workspace: workspace.clone(),
+                block: block.clone(),
+            };
+            match self.engine.store.look(|view| view.lookup(&name))? {
+                Lookup::State { .. } => {}
+                Lookup::Free => return Err(Error::no_state(&name)),
+                Lookup::Moved(to) => return Err(Error::Moved { from: name, to }),
+            }
+        }
+        let workspace = asked.workspace.as_ref().map(ToString::to_string);
+        let block = asked.block.as_ref().map(ToString::to_string);
+        let is_for_all = asked.policy.is_some() && workspace.is_some();
+        Ok(Walk {
+            states: StateWalk {
+                workspace,
+                block,
+                after: None,
+                limit: STATES_PER_LOOK,
+            },
+            policy,
+            is_for_all,
+            now,
+        })
+    }
+
+    async fn next(&self, walk: &Walk) -> Result<(Vec<Planned>, Option<StateId>), Error> {
+        let walk = walk.clone();
+        Ok(self.engine.store.read(move |view| walk.look(view)).await?)
+    }
+
+    /// Sees that what whoever needs the state gets can be read, before anything older goes. Where
+    /// it cannot, that is known from then on, and the plan is another one, which relies on another
+    /// version.
+    async fn relying_on_what_is_readable(
+        &self,
+        walk: &Walk,
+        mut planned: Planned,
+    ) -> Result<Planned, Error> {
+        let mut proven = None;
+        while !planned.plan.remove.is_empty() && planned.plan.relies_on != proven {
+            proven = planned.plan.relies_on;
+            let (state, number) = (planned.state, proven.unwrap_or_default());
+            let Some(version) = self
+                .engine
+                .store
+                .look(|view| view.version(state, number))?
+                .filter(|version| !version.purged)
+            else {
+                break;
+            };
+            if !matches!(self.prove(&planned, &version).await, Err(Error::Damaged(_))) {
+                break;
+            }
+            let walk = walk.clone();
+            planned = self
+                .engine
+                .store
+                .read(move |view| Ok(walk.plan(view, state, &planned.name)?.unwrap_or(planned)))
+                .await?;
+        }
+        Ok(planned)
+    }
+
+    /// Decodes a version. One that is too large for the memory that there is cannot be told
+    /// damaged, and keeps nothing from being pruned.
+    async fn prove(&self, planned: &Planned, version: &Version) -> Result<(), Error> {
+        for _ in 0..WAITS_FOR_MEMORY {
+            match self
+                .content
+                .prove(&planned.name, planned.state, version)
+                .await
+            {
+                Err(Error::OverBudget) => tokio::time::sleep(WAIT_FOR_MEMORY).await,
+                done => return done,
+            }
+        }
+        Err(Error::OverBudget)
+    }
+
+    /// Removes what is planned of one state, in steps. All of them share one event.
+    async fn remove(
+        &self,
+        caller: &Caller,
+        planned: &Planned,
+        at: Timestamp,
+    ) -> Result<Removed, Error> {
+        let mut numbers = planned.plan.remove.as_slice();
+        let mut so_far = Removed::default();
+        let mut event = None;
+        while !numbers.is_empty() {
+            let step = Step {
+                state: planned.state,
+                name: planned.name.clone(),
+                numbers: numbers.iter().take(VERSIONS_PER_STEP).copied().collect(),
+                so_far,
+                event,
+                caller: caller.clone(),
+                at,
+            };
+            (so_far, event) = self.engine.store.write(0, move |tx| step.run(tx)).await?;
+            numbers = planned
+                .plan
+                .remove
+                .get(so_far.looked_at..)
+                .unwrap_or_default();
+        }
+        Ok(so_far)
+    }
+
+    async fn record_run(
+        &self,
+        caller: &Caller,
+        asked: &Asked,
+        report: &Report,
+        at: Timestamp,
+    ) -> Result<(), Error> {
+        let event = NewEvent::new(EventKind::RetentionRun, caller, at).detail(serde_json::json!({
+            "policy": asked.policy, "states": report.summary.states, "removed": report.summary.removed, "kept": report.summary.kept,
+            "freed": report.freed,
+        }));
+        let workspace = asked.workspace.as_ref().map(ToString::to_string);
+        let event = NewEvent {
+            workspace,
+            block: asked.block.as_ref().map(ToString::to_string),
+            ..event
+        };
+        Ok(self
+            .engine
+            .store
+            .write(0, move |tx| tx.record(&event))
+            .await?)
+    }
+}
+
+/// One transaction of a run: some versions of one state, and the event that tells of it.
+struct Step {
+    state: StateId,
+    name: StateName,
+    numbers: Vec<u64>,
+    so_far: Removed,
+    /// The place in the log of the event of the steps before.
+    event: Option<u64>,
+    caller: Caller,
+    at: Timestamp,
+}
+
+impl Step {
+    fn run(&self, tx: &Tx<'_>) -> Result<(Removed, Option<u64>), StoreError> {
+        let removed = tx.prune(self.state, &self.numbers, BYTES_PER_STEP)?;
+        let so_far = Removed {
+            looked_at: self.so_far.looked_at + removed.looked_at,
+            count: self.so_far.count + removed.count,
+            first: self.so_far.first.or(removed.first),
+            last: removed.last.or(self.so_far.last),
+        };
+        if removed.count == 0 {
+            return Ok((so_far, self.event));
+        }
+        let detail = serde_json::json!({ "removed": so_far.count, "first": so_far.first, "last": so_far.last });
+        if let Some(seq) = self.event {
+            tx.amend_event(seq, clock::now(), &detail)?;
+            return Ok((so_far, self.event));
+        }
+        tx.record(
+            &NewEvent::new(EventKind::StatePrune, &self.caller, self.at)
+                .on(&self.name)
+                .detail(detail),
+        )?;
+        Ok((so_far, Some(tx.last_event()?)))
+    }
+}

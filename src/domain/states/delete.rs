@@ -1,0 +1,77 @@
+//! Deleting a state: it is hidden, its history stays, and it can be brought back.
+
+use crate::domain::access::{authorize, lock_in_the_way};
+use crate::domain::error::Error;
+use crate::domain::states::States;
+use crate::domain::states::read::absent;
+use crate::model::caller::Caller;
+use crate::model::clock::{self, Timestamp};
+use crate::model::event::{EventKind, NewEvent};
+use crate::model::lock::Lock;
+use crate::model::name::StateName;
+use crate::model::permission::Permission;
+use crate::model::state::{Lookup, Visibility};
+use crate::store::{StoreError, Tx};
+
+/// What became of a deletion.
+#[derive(Clone, Debug)]
+pub enum Deleted {
+    /// The state is hidden; this was its last current version.
+    Done(u64),
+    /// The holder of this lock keeps it from being deleted.
+    Locked(Lock),
+}
+
+impl States<'_> {
+    /// Says whether a caller may delete here at all, before a body is read.
+    pub fn may_delete(&self, caller: &Caller, name: &StateName) -> Result<(), Error> {
+        authorize(caller, Permission::Delete, name)
+    }
+
+    /// Hides a state. Its history stays, and it can be brought back.
+    pub async fn delete(
+        &self,
+        caller: &Caller,
+        name: &StateName,
+        lock_id: Option<String>,
+    ) -> Result<Deleted, Error> {
+        self.may_delete(caller, name)?;
+        let (name, caller, at) = (name.clone(), caller.clone(), clock::now());
+        let job = move |tx: &Tx<'_>| delete(tx, &caller, &name, lock_id.as_deref(), at);
+        self.engine.store.write(0, job).await?
+    }
+}
+
+/// The inner error is why there is no state to delete.
+fn delete(
+    tx: &Tx<'_>,
+    caller: &Caller,
+    name: &StateName,
+    lock_id: Option<&str>,
+    at: Timestamp,
+) -> Result<Result<Deleted, Error>, StoreError> {
+    let lookup = tx.lookup(name)?;
+    let (id, number, is_live) = match &lookup {
+        Lookup::State {
+            id,
+            current: Some(current),
+            visibility: visibility @ (Visibility::Live | Visibility::Deleted),
+        } => (*id, current.number, *visibility == Visibility::Live),
+        Lookup::State { .. } | Lookup::Moved(_) | Lookup::Free => {
+            return Ok(Err(absent(&lookup, name)));
+        }
+    };
+    if let Some(lock) = lock_in_the_way(tx, caller, name, lock_id, at)? {
+        return Ok(Ok(Deleted::Locked(lock)));
+    }
+    if is_live {
+        tx.hide(id, at)?;
+        tx.forget_broken_lock(name)?;
+        tx.record(
+            &NewEvent::new(EventKind::StateDelete, caller, at)
+                .on(name)
+                .version(number),
+        )?;
+    }
+    Ok(Ok(Deleted::Done(number)))
+}

@@ -1,0 +1,205 @@
+//! Reading the current version, and listing states.
+
+use std::sync::Arc;
+
+use crate::domain::access::{authorize, authorize_somewhere, denied, narrow};
+use crate::domain::content::read::SIZE_TAKEN_APART;
+use crate::domain::engine::budget::WhenFull;
+use crate::domain::engine::leased_bytes::LeasedBytes;
+use crate::domain::error::Error;
+use crate::domain::states::States;
+use crate::domain::states::outputs::{list_of_outputs, only_outputs};
+use crate::model::caller::Caller;
+use crate::model::clock::Timestamp;
+use crate::model::digest::Digest;
+use crate::model::lock::HeldLock;
+use crate::model::name::StateName;
+use crate::model::permission::Permission;
+use crate::model::state::{Lookup, StateId, StateSummary, Visibility};
+use crate::model::version::Version;
+use crate::store::View;
+
+use crate::model::state::StateFilter;
+
+/// A list of states ends with the one whose lock takes all of its locks beyond so many bytes. Real
+/// locks have some 300.
+const MAX_LOCKS_IN_A_LIST: usize = 1024 * 1024;
+
+/// Bytes that were read, and what a client is told of the version that they are.
+pub struct StateContent {
+    /// The exact bytes that were written, or the state that was made for a caller who may only read
+    /// outputs.
+    pub bytes: Arc<LeasedBytes>,
+    /// The version's number.
+    pub number: u64,
+    /// When it was written.
+    pub created_at: Timestamp,
+    /// The SHA-256 of the bytes.
+    pub sha256: Digest,
+}
+
+impl StateContent {
+    /// The exact bytes of a version.
+    pub(in crate::domain) fn of(version: &Version, bytes: Arc<LeasedBytes>) -> Self {
+        Self {
+            bytes,
+            number: version.number,
+            created_at: version.created_at,
+            sha256: version.sha256,
+        }
+    }
+}
+
+/// A state in a list, with its lock.
+pub struct Listed {
+    /// The state.
+    pub summary: StateSummary,
+    /// The lock on it.
+    pub lock: Option<HeldLock>,
+}
+
+impl States<'_> {
+    /// The current version's bytes.
+    pub async fn read(&self, caller: &Caller, name: &StateName) -> Result<StateContent, Error> {
+        let whole = caller.may(Permission::List, name) || caller.may(Permission::Plan, name);
+        if !whole && !caller.may(Permission::Outputs, name) {
+            return Err(denied(caller, Permission::List, name));
+        }
+        let address_info = self.engine.store.address_info(name)?;
+        if whole && address_info.has_stale_writers {
+            self.clear_stale_mark(caller, name)?;
+        }
+        let (state, version) = live(&address_info.lookup, name)?;
+        let bytes = self
+            .content
+            .bytes_of(name, state, version, WhenFull::Wait)
+            .await?;
+        let mut content = StateContent::of(version, bytes);
+        if !whole {
+            (content.bytes, content.sha256) =
+                only_outputs(self.engine, version, content.bytes).await?;
+        }
+        self.events.count_read(caller, name, Some(version.number));
+        Ok(content)
+    }
+
+    /// A caller who was refused without a lock has read the state now. This is queued before the
+    /// answer, and so before any write that follows it.
+    fn clear_stale_mark(&self, caller: &Caller, name: &StateName) -> Result<(), Error> {
+        let (key, address) = (&caller.actor.id, &caller.origin.address);
+        let store = &self.engine.store;
+        if store.look(|view| view.is_stale_writer(name, key, address))? {
+            let (name, key, address) = (name.clone(), key.clone(), address.clone());
+            store.post(move |tx| tx.clear_stale_writer(&name, &key, &address));
+        }
+        Ok(())
+    }
+
+    /// The outputs of the current version, as JSON. Secrets are shown in clear only to those who
+    /// may read the whole state, and who ask for them.
+    pub async fn outputs(
+        &self,
+        caller: &Caller,
+        name: &StateName,
+        reveal: bool,
+    ) -> Result<Arc<LeasedBytes>, Error> {
+        authorize(
+            caller,
+            if reveal {
+                Permission::List
+            } else {
+                Permission::Outputs
+            },
+            name,
+        )?;
+        let address_info = self.engine.store.address_info(name)?;
+        let (state, version) = live(&address_info.lookup, name)?;
+        let bytes = self
+            .content
+            .bytes_of(name, state, version, WhenFull::Wait)
+            .await?;
+        // What is left beside the bytes themselves, where the state is a very large one.
+        let most = self
+            .engine
+            .limits
+            .max_in_flight
+            .saturating_sub(version.size.saturating_mul(2));
+        let reservation = self
+            .engine
+            .reserve_for_copies(
+                version.size.saturating_mul(SIZE_TAKEN_APART).min(most),
+                WhenFull::Wait,
+            )
+            .await?;
+        let (listed, may_list) = (version.clone(), caller.may(Permission::List, name));
+        let list = move |reservation| {
+            list_of_outputs(&listed, bytes.as_ref().as_ref(), reveal, may_list)
+                .map(|made| LeasedBytes::new(made, reservation))
+        };
+        let made = self.engine.on_a_core(reservation, list).await??;
+        if reveal {
+            self.events
+                .record_reveal(
+                    caller,
+                    name,
+                    version.number,
+                    serde_json::json!({ "what": "outputs" }),
+                )
+                .await?;
+        }
+        self.events.count_read(caller, name, Some(version.number));
+        Ok(made)
+    }
+
+    /// The states that a caller may see, and whether the list ends early because their locks are
+    /// large.
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        mut filter: StateFilter,
+    ) -> Result<(Vec<Listed>, bool), Error> {
+        authorize_somewhere(caller, Permission::List)?;
+        if !narrow(
+            &caller.grant.scope,
+            &mut filter.workspace,
+            &mut filter.block,
+        ) {
+            return Ok((Vec::new(), false));
+        }
+        let list = move |view: &View<'_>| {
+            let (mut list, mut locks) = (Vec::new(), 0);
+            let mut summaries = view.states(&filter)?.into_iter();
+            while locks <= MAX_LOCKS_IN_A_LIST
+                && let Some(summary) = summaries.next()
+            {
+                let lock = view.lock(&summary.name)?;
+                locks += lock.as_ref().map_or(0, |held| held.lock.text.len());
+                list.push(Listed { summary, lock });
+            }
+            Ok((list, summaries.next().is_some()))
+        };
+        Ok(self.engine.store.read(list).await?)
+    }
+}
+
+/// The state at an address and its live version, or why there is none.
+pub(in crate::domain) fn live<'a>(
+    lookup: &'a Lookup,
+    name: &StateName,
+) -> Result<(StateId, &'a Version), Error> {
+    match lookup {
+        Lookup::State {
+            id,
+            current: Some(current),
+            visibility: Visibility::Live,
+        } => Ok((*id, current)),
+        Lookup::State { .. } | Lookup::Moved(_) | Lookup::Free => Err(absent(lookup, name)),
+    }
+}
+
+/// Why clients get no state at an address.
+pub(in crate::domain) fn absent(lookup: &Lookup, name: &StateName) -> Error {
+    lookup
+        .gone()
+        .map_or_else(|| Error::no_state(name), |gone| Error::gone(name, gone))
+}
