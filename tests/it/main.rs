@@ -20,6 +20,7 @@ mod disk;
 mod documents;
 mod faults;
 mod first_start;
+mod format;
 mod harness;
 mod hcl;
 mod inside;
