@@ -1,7 +1,7 @@
 //! The stable codes of errors, in one place: what programs go by when the server refuses a request.
 //!
-//! Each stands in the table of `docs/api.md`, and no other code does; a test compares them. A code is
-//! never given another meaning and never goes without a note in the changelog.
+//! Each stands in the table of `docs/api.md`, and no other code does; a test compares them. A code
+//! never gets another meaning, and never goes without a note in the changelog.
 
 /// Declares the codes: a name in the program, and the word on the wire.
 macro_rules! codes {

@@ -172,6 +172,13 @@ pub(in crate::cli) fn complete(command: Command) -> Command {
 }
 
 fn below(command: Command, path: &str) -> Command {
+    let share = |arg| {
+        if is_shared(path, &arg) {
+            arg.help_heading(COMMON)
+        } else {
+            arg
+        }
+    };
     let command = command.mut_args(share).mut_subcommands(|sub| {
         let path = format!("{path} {}", sub.get_name());
         below(sub, path.trim_start())
@@ -182,10 +189,8 @@ fn below(command: Command, path: &str) -> Command {
     }
 }
 
-fn share(arg: Arg) -> Arg {
-    if SHARED.contains(&arg.get_id().as_str()) {
-        arg.help_heading(COMMON)
-    } else {
-        arg
-    }
+/// The server's own address is one of its settings, and no way to a server.
+fn is_shared(path: &str, arg: &Arg) -> bool {
+    let name = arg.get_id().as_str();
+    SHARED.contains(&name) && (path, name) != ("serve", "base_url")
 }

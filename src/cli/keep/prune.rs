@@ -23,8 +23,6 @@ const MAX_SHOWN: usize = 20;
 
 #[derive(Args)]
 pub(in crate::cli) struct PruneArgs {
-    #[command(flatten)]
-    rules: Rules,
     /// Use the policies of the server and its workspaces instead of rules given here
     #[arg(long)]
     configured: bool,
@@ -42,6 +40,9 @@ pub(in crate::cli) struct PruneArgs {
     trust_clock: bool,
     #[command(flatten)]
     asking: Asking,
+    // Last: its heading would be that of all flags behind it.
+    #[command(flatten)]
+    rules: Rules,
 }
 
 /// Runs `prune`.

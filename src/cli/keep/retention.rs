@@ -27,11 +27,12 @@ pub(in crate::cli) enum RetentionCommand {
     Set {
         /// The workspace
         workspace: Workspace,
-        #[command(flatten)]
-        rules: Rules,
         /// Keep everything
         #[arg(long)]
         keep_all: bool,
+        // Last: its heading would be that of all flags behind it.
+        #[command(flatten)]
+        rules: Rules,
     },
     /// Remove a workspace's own policy, so that the server's holds there again
     Unset {

@@ -24,6 +24,9 @@ const WITH_COMMON: [&str; 7] = [
     "export",
 ];
 
+/// The flags that many commands share.
+const SHARED: [&str; 5] = ["--data", "--url", "--base-url", "--key-file", "--format"];
+
 /// What a page may say of a flag without a default of its own.
 const WITHOUT_DEFAULT: [&str; 9] = [
     "none",
@@ -191,6 +194,24 @@ fn says(cell: &str, default: &str) -> bool {
     said.any(|part| part.strip_prefix("atmost").unwrap_or(&part) == clause)
 }
 
+/// The flags of one command that many share, and do not stand under the last heading.
+fn astray(help: &Help) -> Vec<String> {
+    let is_shared = |flag: &Flag| {
+        SHARED.contains(&flag.name.as_str())
+            && (help.name.as_str(), flag.name.as_str()) != ("serve", "--base-url")
+    };
+    let last = help.flags.last().map_or("", |flag| &flag.heading);
+    let mut findings = Vec::new();
+    for flag in &help.flags {
+        let is_last = flag.heading == COMMON && last == COMMON;
+        if is_shared(flag) && !is_last || !is_shared(flag) && flag.heading == COMMON {
+            let (name, heading) = (&flag.name, &flag.heading);
+            findings.push(format!("`{} {name}` stands under {heading}", help.name));
+        }
+    }
+    findings
+}
+
 fn serve(commands: &[Help]) -> &Help {
     let mut found = commands.iter().filter(|help| help.name == "serve");
     found.next().expect("the command `serve`")
@@ -281,4 +302,20 @@ fn a_command_or_flag_or_default_that_only_one_side_has_is_found() {
         let is_found = findings.iter().any(|finding| finding.ends_with(end));
         assert!(is_found, "{planted}: {findings:#?}");
     }
+}
+
+#[test]
+fn shared_flags_stand_under_one_heading_at_the_end_of_help() {
+    let commands = help::all();
+    let leaves = commands.iter().filter(|help| !help.is_group());
+    let findings: Vec<String> = leaves.flat_map(astray).collect();
+    assert!(findings.is_empty(), "{}", findings.join("\n"));
+
+    let text = "Common flags:\n      --data <DIR>\n      --yes\n\nLimits:\n      --url <URL>\n";
+    let expected = [
+        "`x --data` stands under Common flags",
+        "`x --yes` stands under Common flags",
+        "`x --url` stands under Limits",
+    ];
+    assert_eq!(astray(&Help::read("x", text)), expected);
 }

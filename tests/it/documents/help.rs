@@ -134,10 +134,10 @@ fn described((flag, about): (Flag, String)) -> Flag {
 #[test]
 fn help_is_taken_apart_as_it_is_printed() {
     let text = "Does it\n\nUsage: x [OPTIONS]\n\nCommands:\n  a  Does a --not\n  bc  Does b\n\n\
-        Options:\n      --size <SIZE>\n          How large; see --other [default: 64\n          MiB]\n\n          \
-        [env: X_SIZE=]\n\n      --yes\n          Do not ask\n\n  -h, --help\n          Print [default: no]\n\n\
-        Common flags:\n      --data <DIR>  Where [env: X_DATA=/tmp] [default: ./x]\n\n\
-        Examples:\n  x --fake\n";
+        Options:\n      --size <SIZE>\n          How large; see --other [default: 64\n          \
+        MiB]\n\n          [env: X_SIZE=]\n\n      --yes\n          Do not ask\n\n  -h, --help\n\
+        \x20         Print [default: no]\n\nCommon flags:\n      --data <DIR>  Where \
+        [env: X_DATA=/tmp] [default: ./x]\n\nExamples:\n  x --fake\n";
     let help = Help::read("x", text);
     assert_eq!(help.below, ["a", "bc"]);
     let flag = |name: &str, default: Option<&str>, variable: Option<&str>, heading: &str| Flag {

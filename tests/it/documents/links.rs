@@ -5,8 +5,10 @@ use std::path::Path;
 
 use super::{documents, markdown};
 
-/// Links that something else follows: `rustdoc` checks paths of the crate in the architecture page.
-const RUSTDOC: &str = "crate::";
+/// Paths of the crate, in the page that is the crate's front page: `rustdoc` checks these.
+fn is_for_rustdoc(path: &str, link: &str) -> bool {
+    path.starts_with("src/") && !link.contains(['.', '#', '/'])
+}
 
 /// What leads nowhere. `exists` tells whether a path of the tree is there.
 fn judge(tree: &BTreeMap<String, String>, exists: impl Fn(&str) -> bool) -> Vec<String> {
@@ -14,7 +16,7 @@ fn judge(tree: &BTreeMap<String, String>, exists: impl Fn(&str) -> bool) -> Vec<
     for (path, text) in tree {
         for (line, link) in markdown::links(text) {
             let is_elsewhere = link.contains("://") || link.starts_with("mailto:");
-            if is_elsewhere || link.starts_with(RUSTDOC) {
+            if is_elsewhere || is_for_rustdoc(path, &link) {
                 continue;
             }
             let (file, anchor) = link.split_once('#').unwrap_or((&link, ""));

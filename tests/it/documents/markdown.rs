@@ -175,8 +175,8 @@ pub(super) fn links(text: &str) -> Vec<(usize, String)> {
 
 #[test]
 fn headings_have_the_anchors_that_github_gives_them() {
-    let text =
-        "# The API\n## `GET …`\n```sh\n# no heading\n```\n### `GET …`\n## A state, once more_x\n";
+    let text = "# The API\n## `GET …`\n```sh\n# no heading\n```\n\
+        ### `GET …`\n## A state, once more_x\n";
     assert_eq!(
         anchors(text),
         ["the-api", "get-", "get--1", "a-state-once-more_x"]
@@ -185,7 +185,8 @@ fn headings_have_the_anchors_that_github_gives_them() {
 
 #[test]
 fn tables_blocks_and_links_are_told_from_code() {
-    let text = "# A\n| a | b |\n| --- | --- |\n| `x\\|y` | [z](z.md#q) |\n```sh\n| c | d |\nrun [x](no)\n```\n`[y](no)`\n";
+    let text = "# A\n| a | b |\n| --- | --- |\n| `x\\|y` | [z](z.md#q) |\n\
+        ```sh\n| c | d |\nrun [x](no)\n```\n`[y](no)`\n";
     let sections = sections(text);
     assert_eq!(sections.len(), 1);
     assert_eq!(

@@ -1,5 +1,5 @@
-//! Words that were given up do not come back: not in the documents, not in `--help`, not in what
-//! the program says, and not in names of the code.
+//! Words that were given up do not come back: not in the documents, not in `--help`, and not in
+//! what the program says. The rules of the house look for them in names of the code.
 //!
 //! A word stands here with the field's own word for the same thing, so that a finding says what to
 //! write. Where a word is right all the same, the exception has its reason.
@@ -57,25 +57,6 @@ const EXCEPTIONS: [(&str, &str, &str); 3] = [
         "",
         "what the benches print; measured anew, it follows their words",
     ),
-];
-
-/// Names of the code that were given up. Each has its turn: those whose place was taken are looked
-/// for, the others wait for theirs.
-const NAMES: [(&str, bool); 14] = [
-    ("settle", false),
-    ("settling", false),
-    ("rehearse", false),
-    ("rehearsal", false),
-    ("lease", false),
-    ("lend", false),
-    ("forgive", false),
-    ("note_echo", false),
-    ("Knocker", false),
-    ("side_by_side", false),
-    ("append_aside", false),
-    ("empty_log", false),
-    ("restless", false),
-    ("sought", false),
 ];
 
 /// A text that people read: where it stands, from which line on, and the text.
@@ -152,39 +133,6 @@ fn literals(path: &str, text: &str) -> Vec<Said> {
     found
 }
 
-/// The names given up that have had their turn and stand in the code of a file.
-fn names(path: &str, text: &str, names: &[(&str, bool)]) -> Vec<String> {
-    let code = File::new(path, text).code;
-    let mut findings = Vec::new();
-    for (index, line) in code.lines().enumerate() {
-        let given_up = names.iter().filter(|(_, has_its_turn)| *has_its_turn);
-        let found = given_up.filter(|(name, _)| has_name(line, name));
-        findings.extend(found.map(|(name, _)| format!("{path}:{}: `{name}`", index + 1)));
-    }
-    findings
-}
-
-/// Whether a name is one of the words of an identifier, in either spelling.
-fn has_name(line: &str, name: &str) -> bool {
-    let capital: String = name.split('_').map(capitalised).collect();
-    let is_lower = |char: char| char.is_lowercase();
-    let snake = line.match_indices(name).any(|(at, _)| {
-        let before = &line[..at];
-        !before.ends_with(char::is_alphanumeric)
-            && !line[at + name.len()..].starts_with(char::is_alphanumeric)
-    });
-    let camel = line
-        .match_indices(capital.as_str())
-        .any(|(at, _)| !line[at + capital.len()..].starts_with(is_lower));
-    snake || camel
-}
-
-fn capitalised(word: &str) -> String {
-    let mut letters = word.chars();
-    let first = letters.next().map(|first| first.to_uppercase().to_string());
-    format!("{}{}", first.unwrap_or_default(), letters.as_str())
-}
-
 /// The sources, by their paths from the root of the tree.
 fn sources() -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
@@ -231,17 +179,7 @@ fn words_that_were_given_up_are_not_in_what_the_program_says() {
 }
 
 #[test]
-fn names_that_were_given_up_are_not_in_the_code() {
-    let sources = sources();
-    let findings = sources
-        .iter()
-        .flat_map(|(path, text)| names(path, text, &NAMES));
-    let findings: Vec<String> = findings.collect();
-    assert!(findings.is_empty(), "{}", findings.join("\n"));
-}
-
-#[test]
-fn a_word_or_a_name_that_comes_back_is_found() {
+fn a_word_that_comes_back_is_found() {
     let said = |path: &str, text: &str| Said {
         path: path.to_owned(),
         line: 1,
@@ -260,17 +198,11 @@ fn a_word_or_a_name_that_comes_back_is_found() {
     ];
     assert_eq!(judge(&texts), expected);
 
-    let source = "//! lent\nfn a() {\n    // somebody\n    say(\"it is lent\\\n        by somebody\");\n}\n\
-        #[cfg(test)]\nmod tests {\n    const A: &str = \"lent\";\n}\n";
+    let source = "//! lent\nfn a() {\n    // somebody\n    say(\"it is lent\\\n        \
+        by somebody\");\n}\n#[cfg(test)]\nmod tests {\n    const A: &str = \"lent\";\n}\n";
     let expected = [
         "src/a.rs:4: `lent`: write reserve, reserved",
         "src/a.rs:5: `somebody`: write the actor: a client, a person, the key, …",
     ];
     assert_eq!(judge(&literals("src/a.rs", source)), expected);
-
-    let code =
-        "// lease\nlet note_lease = 1;\nstruct LeaseHeld;\nlet released = \"lease\";\nrelease();\n";
-    let wanted = [("lease", true), ("released", false)];
-    let expected = ["src/a.rs:2: `lease`", "src/a.rs:3: `lease`"];
-    assert_eq!(names("src/a.rs", code, &wanted), expected);
 }
