@@ -352,108 +352,48 @@ impl Limits {
 mod tests {
     use super::*;
 
+    /// Changes to the defaults that a server does not start with, where it has 1 GiB of memory.
+    const BAD: [fn(&mut Limits); 23] = [
+        |limits| limits.max_state_size = 0,
+        |limits| {
+            limits.max_state_size = 901 * MIB;
+            limits.max_in_flight = 1802 * MIB;
+        },
+        |limits| limits.max_in_flight = DEFAULT_MAX_STATE_SIZE,
+        |limits| limits.max_in_flight = 1025 * MIB,
+        |limits| limits.cache_size = 257 * MIB,
+        |limits| limits.max_nesting = 999,
+        |limits| limits.max_queue = 0,
+        |limits| limits.max_argon2 = 0,
+        |limits| limits.max_failures = 0,
+        |limits| limits.max_connections = 0,
+        |limits| limits.max_page = 0,
+        |limits| limits.header_timeout = Duration::ZERO,
+        |limits| limits.body_timeout = Duration::ZERO,
+        |limits| limits.idle_timeout = Duration::from_hours(2),
+        |limits| limits.token_lifetime = Duration::ZERO,
+        |limits| limits.event_retention = Duration::ZERO,
+        |limits| limits.scrub_every = Some(Duration::from_millis(999)),
+        |limits| limits.max_events = 999,
+        |limits| limits.prune_every = Duration::ZERO,
+        |limits| limits.max_clock_jump = Duration::ZERO,
+        |limits| limits.policy = Some(Policy::default()),
+        |limits| {
+            limits.policy = Some(Policy {
+                keep_last: Some(0),
+                ..Policy::default()
+            });
+        },
+        |limits| limits.min_free_space = u64::MAX,
+    ];
+
     #[test]
     fn refuses_limits_that_cannot_work() {
         let (memory, good) = (Some(1024 * MIB), Limits::default());
         assert!(good.check(memory).is_ok());
-        for bad in [
-            Limits {
-                max_state_size: 0,
-                ..good.clone()
-            },
-            Limits {
-                max_state_size: 901 * MIB,
-                max_in_flight: 1802 * MIB,
-                ..good.clone()
-            },
-            Limits {
-                max_in_flight: DEFAULT_MAX_STATE_SIZE,
-                ..good.clone()
-            },
-            Limits {
-                max_in_flight: 1025 * MIB,
-                ..good.clone()
-            },
-            Limits {
-                cache_size: 257 * MIB,
-                ..good.clone()
-            },
-            Limits {
-                max_nesting: 999,
-                ..good.clone()
-            },
-            Limits {
-                max_queue: 0,
-                ..good.clone()
-            },
-            Limits {
-                max_argon2: 0,
-                ..good.clone()
-            },
-            Limits {
-                max_failures: 0,
-                ..good.clone()
-            },
-            Limits {
-                max_connections: 0,
-                ..good.clone()
-            },
-            Limits {
-                max_page: 0,
-                ..good.clone()
-            },
-            Limits {
-                header_timeout: Duration::ZERO,
-                ..good.clone()
-            },
-            Limits {
-                body_timeout: Duration::ZERO,
-                ..good.clone()
-            },
-            Limits {
-                idle_timeout: Duration::from_hours(2),
-                ..good.clone()
-            },
-            Limits {
-                token_lifetime: Duration::ZERO,
-                ..good.clone()
-            },
-            Limits {
-                event_retention: Duration::ZERO,
-                ..good.clone()
-            },
-            Limits {
-                scrub_every: Some(Duration::from_millis(999)),
-                ..good.clone()
-            },
-            Limits {
-                max_events: 999,
-                ..good.clone()
-            },
-            Limits {
-                prune_every: Duration::ZERO,
-                ..good.clone()
-            },
-            Limits {
-                max_clock_jump: Duration::ZERO,
-                ..good.clone()
-            },
-            Limits {
-                policy: Some(Policy::default()),
-                ..good.clone()
-            },
-            Limits {
-                policy: Some(Policy {
-                    keep_last: Some(0),
-                    ..Policy::default()
-                }),
-                ..good.clone()
-            },
-            Limits {
-                min_free_space: u64::MAX,
-                ..good.clone()
-            },
-        ] {
+        for change in BAD {
+            let mut bad = good.clone();
+            change(&mut bad);
             assert!(bad.check(memory).is_err(), "{bad:?}");
         }
     }
