@@ -1,7 +1,7 @@
 //! Which version another one is kept as a difference to. Pure: numbers in, numbers out.
 //!
 //! Consecutive versions differ least, but a chain of them all would have to be walked to read any.
-//! So a version's index, counted from 0, is written with the digits of [`RADICES`], and its base
+//! So a version's index, counted from 0, is written with the digits of `RADICES`, and its base
 //! has the lowest digit that is not 0 cleared: as many steps lead to a version that stands alone as
 //! the index has such digits, at most [`MAX_STEPS`]. On 1,000 states of 0.95 MB, of which 1 to 5
 //! resources change each time, frames take 1/1660 of the bytes.
