@@ -1,12 +1,12 @@
 //! Logs: text where a person looks, JSON lines where a machine does, always on stderr.
 //!
-//! A line about a request waits at most 5 ms for others, and they go out together: one call to the
-//! system for each would cost a busy server a tenth of its time. Everything else goes out at once,
-//! after what was gathered before it. The last few lines about requests are lost when the process
-//! is killed; who read or changed what is in the event log.
+//! A line about a request waits at most 5 ms for others, and they go out together. One call to the
+//! system for each would cost a busy server a tenth of its time. Every other line goes out at once,
+//! after the lines that were gathered before it. If the process is killed, the last few lines about
+//! requests are lost. The event log has every read and change.
 //!
-//! Only one thread writes, since stderr may be a pipe that nobody reads: then lines are dropped and
-//! counted, and no request waits for them.
+//! Only one thread writes. If stderr is a pipe without a reader, lines are dropped and counted, and
+//! no request waits for them.
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
@@ -30,15 +30,16 @@ pub const REQUESTS: &str = "statekeep::http::trace";
 const GATHER_FOR: Duration = Duration::from_millis(5);
 /// Once so many bytes are gathered they are written, in pieces of about that size.
 const MAX_GATHERED: usize = 256 * 1024;
-/// The most bytes that wait to be written. Whoever adds more waits a moment, so that nobody logs
-/// faster than somebody reads.
+/// The most bytes that wait to be written. A thread that adds more waits a moment, so that lines do
+/// not come faster than they are read.
 const MAX_WAITING: usize = 1024 * 1024;
-/// How long anybody waits for the log, and how long the end of the process does. Who reads nothing
-/// for so long is not waited for again.
-const PATIENCE: Duration = Duration::from_millis(100);
-const LAST_PATIENCE: Duration = Duration::from_secs(2);
-/// What the HTTP library calls an error is what anybody sends who speaks something else on the
-/// port; a line of our own says it.
+/// The longest wait of a thread for the log. A reader that reads nothing for so long is not waited
+/// for again.
+const LONGEST_WAIT: Duration = Duration::from_millis(100);
+/// The longest wait at the end of the process.
+const LAST_WAIT: Duration = Duration::from_secs(2);
+/// The HTTP library logs an error for each client that does not speak HTTP. A line of our own says
+/// it, at debug level.
 const NOISE: &str = "actix_http::h1::dispatcher=off";
 
 /// How log lines look.
@@ -102,7 +103,7 @@ pub fn init(format: LogFormat, level: &str) -> Log {
     Log(gathered)
 }
 
-/// Lines on their way out. Who adds one takes no lock unless it has to be out at once.
+/// Lines on their way out. Adding one takes no lock, unless the line has to go out at once.
 struct Lines {
     added: Sender<Vec<u8>>,
     /// The bytes that were added and are not written yet.
@@ -110,15 +111,15 @@ struct Lines {
     /// All bytes that were ever added, and all that were written.
     all_added: AtomicU64,
     all_written: AtomicU64,
-    /// How many lines were dropped and not told of.
+    /// The lines that were dropped and not reported yet.
     lost: AtomicU64,
     /// Whether the writer was woken and has not begun to write.
     is_due: AtomicBool,
     /// Whether it is to write at once.
     is_urgent: AtomicBool,
-    /// Whether somebody has waited in vain since anything was written.
+    /// Whether a thread has waited in vain since the last write.
     is_stuck: AtomicBool,
-    /// Says that something was written.
+    /// Signals each write.
     progress: (Mutex<()>, Condvar),
     writer: OnceLock<Thread>,
 }
@@ -172,7 +173,7 @@ impl Lines {
         let is_full = || self.waiting.load(Ordering::Relaxed) + line.len() > MAX_WAITING;
         if is_full() {
             self.wake(true);
-            self.wait(|| !is_full(), PATIENCE);
+            self.wait(|| !is_full(), LONGEST_WAIT);
             if is_full() {
                 self.lost.fetch_add(1, Ordering::AcqRel);
                 return;
@@ -188,7 +189,10 @@ impl Lines {
         let is_urgent = !may_wait || waiting >= MAX_GATHERED;
         self.wake(is_urgent);
         if !may_wait {
-            self.wait(|| self.all_written.load(Ordering::Acquire) >= all, PATIENCE);
+            self.wait(
+                || self.all_written.load(Ordering::Acquire) >= all,
+                LONGEST_WAIT,
+            );
         }
     }
 
@@ -201,9 +205,8 @@ impl Lines {
         }
     }
 
-    /// Waits until something is so, unless nobody reads what is written. The writer itself waits
-    /// for nothing.
-    fn wait(&self, is_so: impl Fn() -> bool, patience: Duration) {
+    /// Waits for a condition, unless stderr has no reader. The writing thread never waits.
+    fn wait(&self, is_so: impl Fn() -> bool, longest: Duration) {
         let is_writer = self
             .writer
             .get()
@@ -212,7 +215,7 @@ impl Lines {
             return;
         }
         let (mutex, condition) = &self.progress;
-        let waited = condition.wait_timeout_while(open(mutex), patience, |()| !is_so());
+        let waited = condition.wait_timeout_while(open(mutex), longest, |()| !is_so());
         if waited.is_ok_and(|(_, result)| result.timed_out()) {
             self.is_stuck.store(true, Ordering::Release);
         }
@@ -225,7 +228,7 @@ impl Lines {
         let all = self.all_added.load(Ordering::Acquire);
         self.wait(
             || self.all_written.load(Ordering::Acquire) >= all,
-            LAST_PATIENCE,
+            LAST_WAIT,
         );
     }
 
@@ -402,8 +405,8 @@ mod tests {
         });
         lines.finish();
         let mut told = 0;
-        // Where nobody listens to the log, the line about the lost ones goes nowhere, but they are
-        // told of once.
+        // If the log has no reader, the line about the dropped ones goes nowhere, but they are
+        // reported once.
         for _ in 0..1_000 {
             told = lost - lines.lost.load(Ordering::Relaxed);
             if told == lost {
