@@ -1,5 +1,5 @@
-//! `POST /api/terraform/detect`: whether a root module whose files are sent says itself where its
-//! state goes. Nothing of it is kept.
+//! `POST /api/terraform/detect`: whether a root module configures a backend. The files are sent,
+//! and nothing of them is kept.
 
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{Data, Payload};
@@ -19,9 +19,10 @@ use crate::model::error_code::ErrorCode;
 pub(in crate::http) const PARAMETERS: &str = "program include_json";
 /// The largest body, in bytes.
 const MAX_MODULE: u64 = 4 * 1024 * 1024;
-/// The largest file in it, in bytes: taking one apart needs many times its size.
+/// The largest file in it, in bytes. To parse one takes many times its size in memory.
 const MAX_SENT_FILE: u64 = 1024 * 1024;
-/// What the files of a body, and the answer, need in memory beside it, as a multiple of its size.
+/// The memory for the files of a body and for the answer, beside the body, as a multiple of its
+/// size.
 const COPIES: u64 = 3;
 
 /// How the module is to be looked at: members of the JSON body, or the query beside a tar.

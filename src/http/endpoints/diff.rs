@@ -1,5 +1,5 @@
-//! What changed from one version of a state to another, and the outputs of the current one; secrets
-//! only where they are asked for.
+//! The differences between two versions of a state, and the outputs of the current one. Secrets are
+//! shown only if the request asks for them.
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};

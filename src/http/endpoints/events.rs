@@ -33,40 +33,49 @@ struct ListQuery {
     before: Option<Whole<u64>>,
 }
 
+impl ListQuery {
+    fn filter(self, limit: u32) -> Result<EventFilter, ApiError> {
+        let kind = given(self.kind);
+        if kind
+            .as_deref()
+            .is_some_and(|kind| !EventKind::is_filter(kind))
+        {
+            let detail = "there is no such kind of event; docs/api.md lists them, and state.* \
+                takes a whole family";
+            return Err(ApiError::invalid(ErrorCode::BadQuery, detail));
+        }
+        Ok(EventFilter {
+            workspace: given(self.workspace),
+            block: given(self.block).map(as_kept),
+            key: given(self.key),
+            kind,
+            attention: self.attention,
+            since: time(given(self.since))?,
+            until: time(given(self.until))?,
+            before: self.before.map(Whole::get),
+            limit,
+        })
+    }
+}
+
+fn given(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
+}
+
+/// A UUID may be spelled in another way than the one it is kept in.
+fn as_kept(name: String) -> String {
+    let block = name.parse::<BuildingBlock>();
+    block.map_or(name, |block| block.to_string())
+}
+
 pub(in crate::http) async fn list(
     known: Authenticated,
     request: HttpRequest,
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
     let asked: ListQuery = query::read(&request)?;
-    let given = |text: Option<String>| text.filter(|text| !text.is_empty());
     let limit = query::page_size(&domain, asked.limit)?;
-    let kind = given(asked.kind);
-    if kind
-        .as_deref()
-        .is_some_and(|kind| !EventKind::is_filter(kind))
-    {
-        return Err(ApiError::invalid(
-            ErrorCode::BadQuery,
-            "there is no such kind of event; docs/api.md lists them, and state.* takes a whole family",
-        ));
-    }
-    let filter = EventFilter {
-        workspace: given(asked.workspace),
-        // A UUID may be spelled in another way than the one it is kept in.
-        block: given(asked.block).map(|name| {
-            name.parse::<BuildingBlock>()
-                .map_or(name, |block| block.to_string())
-        }),
-        key: given(asked.key),
-        kind,
-        attention: asked.attention,
-        since: time(given(asked.since))?,
-        until: time(given(asked.until))?,
-        before: asked.before.map(Whole::get),
-        limit,
-    };
-    let events = domain.events().list(&known.0, filter).await?;
+    let events = domain.events().list(&known.0, asked.filter(limit)?).await?;
     let next = reply::next(&events, limit, |event| event.seq);
     reply::list(&domain, &json!({ "events": events, "next": next }))
 }

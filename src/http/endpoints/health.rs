@@ -1,4 +1,4 @@
-//! How the server is: for probes, monitors and the page.
+//! The server's health, for probes, monitors and the page.
 
 use actix_web::http::StatusCode;
 use actix_web::web::Data;

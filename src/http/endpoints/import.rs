@@ -1,5 +1,5 @@
-//! `POST …/import`: one version from elsewhere. The body is its exact bytes, the query says what
-//! else is known of it.
+//! `POST …/import`: one version from elsewhere. The body is its exact bytes, and the query holds
+//! all else that is known of it.
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -48,8 +48,8 @@ impl Query {
         if self.append && self.deleted {
             return Err(ApiError::invalid(
                 ErrorCode::BadQuery,
-                "append adds to a state that lives, and deleted would end it with that; give one \
-                    of them, and delete the state by DELETE",
+                "append adds to a live state, and deleted would delete it; give one of them, or \
+                    delete the state by DELETE",
             ));
         }
         match (self.after, self.append, self.arrive) {
@@ -59,8 +59,8 @@ impl Query {
             (None, false, true) => Ok(Onto::NothingLive),
             _ => Err(ApiError::invalid(
                 ErrorCode::BadQuery,
-                "after goes on with an import, append adds to a state, and arrive brings one from \
-                    elsewhere; give one of them",
+                "after continues an import, append adds to a state, and arrive brings a state from \
+                    another backend; give one of them",
             )),
         }
     }

@@ -63,6 +63,24 @@ struct CreateBody {
     expires_in: Option<u64>,
 }
 
+impl CreateBody {
+    fn wanted(self) -> WantedKey {
+        let roles = match self.role {
+            Some(Roles::One(role)) => vec![role],
+            Some(Roles::Many(roles)) => roles,
+            None => Vec::new(),
+        };
+        WantedKey {
+            name: self.name,
+            workspace: self.workspace,
+            block: self.block,
+            roles,
+            permissions: self.permissions,
+            expires_in: self.expires_in,
+        }
+    }
+}
+
 pub(in crate::http) async fn create(
     known: Authenticated,
     request: HttpRequest,
@@ -70,33 +88,7 @@ pub(in crate::http) async fn create(
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
     let body: CreateBody = body::json(&request, &mut payload, &domain).await?;
-    let roles = match body.role {
-        Some(Roles::One(role)) => vec![role],
-        Some(Roles::Many(roles)) => roles,
-        None => Vec::new(),
-    };
-    let CreateBody {
-        name,
-        workspace,
-        block,
-        permissions,
-        expires_in,
-        ..
-    } = body;
-    let made = domain
-        .keys()
-        .create(
-            &known.0,
-            WantedKey {
-                name,
-                workspace,
-                block,
-                roles,
-                permissions,
-                expires_in,
-            },
-        )
-        .await?;
+    let made = domain.keys().create(&known.0, body.wanted()).await?;
     Ok(with_secret(StatusCode::CREATED, &made))
 }
 

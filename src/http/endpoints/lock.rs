@@ -85,8 +85,8 @@ fn parse(body: &[u8]) -> Result<Lock, ApiError> {
     Lock::parse(body).map_err(|error| ApiError::invalid(ErrorCode::NotALock, error.to_string()))
 }
 
-/// Which lock is meant: by the body, by `?ID=` where a proxy dropped the body, or whatever is held
-/// when there was no body to begin with.
+/// The lock that is meant: the one in the body, the one of `?ID=` if a proxy dropped the body, or
+/// any lock that is held if the client sent no body.
 fn which(body: &[u8], named: Option<&str>, md5: Option<&str>) -> Result<Unlock, ApiError> {
     if let (true, Some(id)) = (body.is_empty(), named) {
         return Ok(Unlock::Id {
@@ -99,7 +99,7 @@ fn which(body: &[u8], named: Option<&str>, md5: Option<&str>) -> Result<Unlock, 
     if body.is_empty() {
         return Ok(Unlock::Any);
     }
-    // An address may carry an ID of its own from the start: what the body says counts.
+    // An address may carry an ID of its own from the start. The body's ID counts.
     let lock = parse(body)?;
     Ok(Unlock::Id {
         id: lock.id,

@@ -1,4 +1,4 @@
-//! What is kept of a history: holds, pruning, policies, and whether the clock is right.
+//! Retention: holds, pruning, policies, and trust in the clock.
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -54,8 +54,8 @@ pub(in crate::http) async fn release(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PruneBody {
-    /// What to keep; left out with `configured` alone. A list is no policy, for which the parser
-    /// would take it.
+    /// The policy; left out with `configured` alone. It is read as an object first, since the
+    /// parser would take a list for a policy.
     policy: Option<Map<String, Value>>,
     /// By the policies in force.
     #[serde(default)]

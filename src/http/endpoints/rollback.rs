@@ -1,5 +1,4 @@
-//! `POST …/rollback`: an earlier version's content becomes current again, or is only told what that
-//! would do.
+//! `POST …/rollback`: makes the content of an earlier version current again, or previews that.
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -57,7 +56,7 @@ pub(in crate::http) async fn roll_back(
     };
     if dry_run {
         let preview = history.preview(&on.caller, &on.name, &ask).await?;
-        return reply::list(&domain, &Previewd::of(&preview));
+        return reply::list(&domain, &PreviewAnswer::of(&preview));
     }
     Ok(match history.rollback(&on.caller, &on.name, ask).await? {
         RolledBack::Done(version) => answer(&version, false),
@@ -73,14 +72,14 @@ fn answer(version: &Version, unchanged: bool) -> HttpResponse {
 
 /// A value that would be another one.
 #[derive(Serialize)]
-struct Change<T> {
+struct ValueChange<T> {
     from: T,
     to: T,
 }
 
-fn change<T: PartialEq>(from: Option<T>, to: T) -> Option<Change<T>> {
+fn change<T: PartialEq>(from: Option<T>, to: T) -> Option<ValueChange<T>> {
     from.filter(|from| *from != to)
-        .map(|from| Change { from, to })
+        .map(|from| ValueChange { from, to })
 }
 
 #[derive(Serialize)]
@@ -88,7 +87,7 @@ fn change<T: PartialEq>(from: Option<T>, to: T) -> Option<Change<T>> {
     clippy::struct_excessive_bools,
     reason = "they are members of an answer"
 )]
-struct Previewd<'a> {
+struct PreviewAnswer<'a> {
     dry_run: bool,
     version: &'a Version,
     current: Option<&'a Version>,
@@ -98,10 +97,17 @@ struct Previewd<'a> {
     unchanged: bool,
     serial: Option<u64>,
     verbatim: bool,
-    lineage: Option<Change<&'a str>>,
-    terraform_version: Option<Change<Option<&'a str>>>,
+    lineage: Option<ValueChange<&'a str>>,
+    terraform_version: Option<ValueChange<Option<&'a str>>>,
     lock: Option<Value>,
     refused: Vec<Value>,
+    #[serde(flatten)]
+    comparison: ComparisonAnswer<'a>,
+}
+
+/// What would change in the state, or why that cannot be told.
+#[derive(Serialize)]
+struct ComparisonAnswer<'a> {
     compared: bool,
     not_compared: Option<&'a NotCompared>,
     forgotten: &'a [String],
@@ -110,40 +116,43 @@ struct Previewd<'a> {
     diff: Option<&'a DiffReport>,
 }
 
-impl<'a> Previewd<'a> {
+impl<'a> PreviewAnswer<'a> {
     fn of(preview: &'a Preview) -> Self {
         let (current, head) = (preview.current.as_ref(), &preview.version.head);
-        let compared = preview.comparison.as_ref();
+        let current_head = current.map(|current| &current.head);
+        let program = current_head.map(|head| head.terraform_version.as_deref());
+        let held = preview.lock.as_ref();
+        let away = preview.away.as_ref();
+        let refused = preview.refusals.iter();
         Self {
             dry_run: true,
             version: &preview.version,
             current,
             deleted: preview.is_hidden,
             transferred_to: preview.transferred_to.as_deref(),
-            moved_to: preview
-                .away
-                .as_ref()
+            moved_to: away
                 .map(|away| json!({ "workspace": away.workspace, "buildingBlock": away.block })),
             unchanged: preview.is_unchanged,
             serial: preview.serial,
             verbatim: head.encrypted,
             lineage: change(
-                current.map(|current| current.head.lineage.as_str()),
+                current_head.map(|head| head.lineage.as_str()),
                 &head.lineage,
             ),
-            terraform_version: change(
-                current.map(|current| current.head.terraform_version.as_deref()),
-                head.terraform_version.as_deref(),
-            ),
-            lock: preview
-                .lock
-                .as_ref()
-                .map(|held| reply::held_lock(held, held.last_write(current))),
-            refused: preview
-                .refusals
-                .iter()
+            terraform_version: change(program, head.terraform_version.as_deref()),
+            lock: held.map(|held| reply::held_lock(held, held.last_write(current))),
+            refused: refused
                 .map(|why| json!({ "code": why.code, "detail": why.detail }))
                 .collect(),
+            comparison: ComparisonAnswer::of(preview),
+        }
+    }
+}
+
+impl<'a> ComparisonAnswer<'a> {
+    fn of(preview: &'a Preview) -> Self {
+        let compared = preview.comparison.as_ref();
+        Self {
             compared: compared.is_ok(),
             not_compared: compared.err(),
             forgotten: compared.map_or(&[], |compared| &compared.forgotten),

@@ -13,9 +13,10 @@ use crate::domain::states::write::Write;
 use crate::http::wire::body::{self, at_most, content_md5};
 use crate::http::wire::caller::OnState;
 use crate::http::wire::error::{self, ApiError};
+use crate::http::wire::headers::REJECTED_VERSION;
 use crate::http::wire::problem::lock_conflict;
 use crate::http::wire::query::{self, WriteQuery};
-use crate::http::wire::{headers, reply};
+use crate::http::wire::reply;
 use crate::model::error_code::ErrorCode;
 use crate::model::lock::Lock;
 use crate::model::version::Rejection;
@@ -45,42 +46,41 @@ pub(in crate::http) async fn write(
         return Err(denied.into());
     }
     let asked: WriteQuery = query::read(&request)?;
-    let body::ReceivedBody { bytes, reservation } =
-        body::read(&request, &mut payload, &domain, |size| {
-            states.check_write(&on.caller, &on.name, size)
-        })
-        .await?;
-    let force = asked.force;
+    let check = |size| states.check_write(&on.caller, &on.name, size);
+    let body = body::read(&request, &mut payload, &domain, check).await?;
     let write = Write {
-        bytes,
-        reservation,
+        bytes: body.bytes,
+        reservation: body.reservation,
         content_md5: content_md5(&request),
+        force: asked.force,
         lock_id: asked.lock_id(),
-        force,
     };
     let written = states.write(&on.caller, &on.name, write).await?;
-    Ok(match written {
+    Ok(answer(written))
+}
+
+fn answer(written: Written) -> HttpResponse {
+    match written {
         Written::Stored(version) | Written::Unchanged(version) => reply::version(&version),
         Written::Locked(lock, kept) => {
             let mut response = lock_conflict(StatusCode::LOCKED, &lock);
-            response
-                .headers_mut()
-                .insert(headers::REJECTED_VERSION, kept.into());
+            let headers = response.headers_mut();
+            headers.insert(REJECTED_VERSION, kept.into());
             response
         }
         Written::Refused(refusal, kept) => {
             error::refused(refusal.rejection.error_code(), &explain(refusal), kept)
         }
         Written::Denied(denied, kept) => error::denied(&denied, kept),
-    })
+    }
 }
 
 fn explain(Refusal { rejection, why }: Refusal) -> String {
     match rejection {
         Rejection::StaleWrite => {
             format!(
-                "{why}; set lock_address and unlock_address so that two runs cannot write at the \
-                    same time, or add ?force=true"
+                "{why}; set lock_address and unlock_address, so that two runs cannot write at the \
+                same time, or add ?force=true"
             )
         }
         Rejection::Locked | Rejection::StaleLockId | Rejection::Unlocked | Rejection::Forbidden => {
@@ -97,35 +97,30 @@ pub(in crate::http) async fn delete(
 ) -> Result<HttpResponse, ApiError> {
     domain.states().may_delete(&on.caller, &on.name)?;
     let asked: WriteQuery = query::read(&request)?;
-    let body = body::read(
-        &request,
-        &mut payload,
-        &domain,
-        at_most(body::MAX_LOCK, ErrorCode::BodyTooLarge),
-    )
-    .await?
-    .bytes;
-    // An unlock whose method was set to DELETE: it has a lock for a body, or none but a checksum,
-    // which no client sends with a plain DELETE.
-    if Lock::parse(&body).is_ok() || content_md5(&request).is_some() {
+    let limit = at_most(body::MAX_LOCK, ErrorCode::BodyTooLarge);
+    let body = body::read(&request, &mut payload, &domain, limit).await?;
+    check_body(&request, &body.bytes)?;
+    let deleted = domain
+        .states()
+        .delete(&on.caller, &on.name, asked.lock_id())
+        .await?;
+    Ok(match deleted {
+        Deleted::Done(version) => reply::json(&json!({ "deleted": true, "version": version })),
+        Deleted::Locked(lock) => lock_conflict(StatusCode::LOCKED, &lock),
+    })
+}
+
+/// A deletion has no body. With a lock for one, or with none but a checksum, which no client sends
+/// with a plain DELETE, it is an unlock whose method was set to DELETE.
+fn check_body(request: &HttpRequest, body: &[u8]) -> Result<(), ApiError> {
+    if Lock::parse(body).is_ok() || content_md5(request).is_some() {
         let detail = "this is an unlock, not a deletion: nothing was deleted. Set the client's \
             unlock_address to this address with /lock at its end";
         return Err(ApiError::invalid(ErrorCode::LooksLikeALock, detail));
     }
     if !body.is_empty() {
-        return Err(ApiError::invalid(
-            ErrorCode::BadBody,
-            "deleting a state takes no body; nothing was deleted",
-        ));
+        let detail = "deleting a state takes no body; nothing was deleted";
+        return Err(ApiError::invalid(ErrorCode::BadBody, detail));
     }
-    Ok(
-        match domain
-            .states()
-            .delete(&on.caller, &on.name, asked.lock_id())
-            .await?
-        {
-            Deleted::Done(version) => reply::json(&json!({ "deleted": true, "version": version })),
-            Deleted::Locked(lock) => lock_conflict(StatusCode::LOCKED, &lock),
-        },
-    )
+    Ok(())
 }

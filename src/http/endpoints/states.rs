@@ -1,5 +1,7 @@
 //! The list of states.
 
+use std::str::FromStr;
+
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
@@ -11,7 +13,7 @@ use crate::http::wire::error::ApiError;
 use crate::http::wire::query::{self, Whole};
 use crate::http::wire::reply;
 use crate::model::error_code::ErrorCode;
-use crate::model::name::{BuildingBlock, StateName, Workspace};
+use crate::model::name::{BadName, BuildingBlock, StateName, Workspace};
 use crate::model::state::StateFilter;
 
 /// The parameters of the list of states.
@@ -30,42 +32,38 @@ struct ListQuery {
     after: Option<String>,
 }
 
+impl ListQuery {
+    fn filter(self, limit: u32) -> Result<StateFilter, BadName> {
+        Ok(StateFilter {
+            workspace: parsed::<Workspace>(self.workspace)?.map(|name| name.to_string()),
+            block: parsed::<BuildingBlock>(self.block)?.map(|name| name.to_string()),
+            deleted: self.deleted,
+            locked: self.locked,
+            after: parsed::<StateName>(self.after)?,
+            limit,
+        })
+    }
+}
+
+fn parsed<T: FromStr<Err = BadName>>(name: Option<String>) -> Result<Option<T>, BadName> {
+    name.map(|name| name.parse()).transpose()
+}
+
 pub(in crate::http) async fn list(
     known: Authenticated,
     request: HttpRequest,
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
     let asked: ListQuery = query::read(&request)?;
-    let bad = |error: crate::model::name::BadName| {
-        ApiError::invalid(ErrorCode::BadQuery, error.to_string())
-    };
     let limit = query::page_size(&domain, asked.limit)?;
-    let filter = StateFilter {
-        workspace: asked
-            .workspace
-            .map(|name| name.parse::<Workspace>().map(|name| name.to_string()))
-            .transpose()
-            .map_err(bad)?,
-        block: asked
-            .block
-            .map(|name| name.parse::<BuildingBlock>().map(|name| name.to_string()))
-            .transpose()
-            .map_err(bad)?,
-        deleted: asked.deleted,
-        locked: asked.locked,
-        after: asked
-            .after
-            .map(|name| name.parse::<StateName>())
-            .transpose()
-            .map_err(bad)?,
-        limit,
-    };
+    let filter = asked
+        .filter(limit)
+        .map_err(|error| ApiError::invalid(ErrorCode::BadQuery, error.to_string()))?;
     let (states, is_cut) = domain.states().list(&known.0, filter).await?;
     let limit = if is_cut { 0 } else { limit };
     let next = reply::next(&states, limit, |state| state.summary.name.to_string());
-    let states: Vec<Value> = states
-        .iter()
-        .map(|state| reply::listed(state, domain.status().base_url()))
-        .collect();
+    let base_url = domain.status().base_url();
+    let states = states.iter().map(|state| reply::listed(state, base_url));
+    let states: Vec<Value> = states.collect();
     reply::list(&domain, &json!({ "states": states, "next": next }))
 }

@@ -1,5 +1,4 @@
-//! `…/transfer`: a state that leaves for a storage elsewhere, step by step, for whoever takes it
-//! there.
+//! `…/transfer`: the steps by which a client moves a state to another backend.
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};

@@ -1,4 +1,4 @@
-//! Verifications: whether what the server holds is what was written.
+//! Verifications: whether the stored bytes are those that were written.
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};

@@ -1,4 +1,4 @@
-//! A state's history, and what brings it back or elsewhere.
+//! A state's history: its versions, restore, move and purge.
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -138,8 +138,12 @@ pub(in crate::http) async fn purge(
     let purged = domain.history().purge(&on.caller, &on.name, which).await?;
     let hint =
         "backups made before may still hold it, and so may the versions before and after these";
-    let answer = json!({ "versions": purged.versions, "erased": purged.erased, "may_still_hold": purged.copies, "hint": hint });
-    Ok(reply::json(&answer))
+    Ok(reply::json(&json!({
+        "versions": purged.versions,
+        "erased": purged.erased,
+        "may_still_hold": purged.copies,
+        "hint": hint,
+    })))
 }
 
 #[derive(Deserialize)]

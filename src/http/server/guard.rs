@@ -1,6 +1,7 @@
-//! A handler that panics, and one whose client goes away. The client of the first gets an answer
-//! and not a connection that is cut, which clients take for a fault of the network and try again;
-//! the second one ends.
+//! A handler that panics, and one whose client goes away.
+//!
+//! If a handler panics, its client gets an answer. Clients take a connection that is cut for a
+//! fault of the network, and try again. If a client goes away, its handler ends.
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,21 +10,21 @@ use std::task::Poll;
 
 use crate::http::server::watch::Busy;
 
-/// Why some work comes to nothing.
+/// Why some work has no result.
 pub(in crate::http) enum Ended {
-    /// It panicked; what it says is in the log.
+    /// It panicked; the log has the message.
     Panicked,
     /// Nobody waits for it any more.
     Gone,
 }
 
-/// What some work comes to, if it comes to its end before `gone` does.
+/// The result of some work, if the work ends before `gone` does.
 pub(in crate::http) async fn guarded<T>(
     work: impl Future<Output = T>,
     gone: impl Future<Output = ()>,
 ) -> Result<T, Ended> {
     let (mut work, mut gone) = (pin!(work), pin!(gone));
-    // What a request has borrowed goes with it, and locks are taken over from whoever panicked.
+    // A panic drops all that the request holds, and a lock is usable after a panic.
     let poll =
         poll_fn(
             |context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {

@@ -96,6 +96,10 @@ fn on_connect(watch: &Arc<Watch>, pause: Duration) -> impl Fn(&dyn Any, &mut Ext
     }
 }
 
+fn one_a_core() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
+}
+
 /// Serves these routes on these bindings.
 pub(super) fn start(
     domain: &Arc<Domain>,
@@ -104,9 +108,7 @@ pub(super) fn start(
     routes: fn(&mut ServiceConfig),
 ) -> io::Result<RunningServer> {
     let limits = domain.engine().limits();
-    let workers = bindings
-        .workers
-        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get));
+    let workers = bindings.workers.unwrap_or_else(one_a_core);
     let (data, proxies) = (Data::from(Arc::clone(domain)), Data::new(proxies));
     let app = move || {
         App::new()

@@ -1,11 +1,10 @@
-//! Hangs up on connections that wait for a request which never gets complete, or for a reader who
-//! takes nothing of an answer, and notices clients that close theirs while a request is under way:
-//! killed ones, impatient proxies and Ctrl-C all do. Nothing goes on for them.
+//! Closes connections whose request is never complete, or whose reader takes nothing of an answer.
+//! It also notices clients that close their connection while a request is under way, as killed
+//! clients, impatient proxies and Ctrl-C do. The request ends then.
 //!
 //! The HTTP library has time-outs for the headers of a connection's first request and for
 //! connections on which nothing at all comes. Between the two, a client that was answered once
-//! could send half a request and hold its connection for as long as it likes; and it waits for
-//! readers for ever.
+//! could send half a request and hold its connection for ever. It waits for readers for ever, too.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -23,9 +22,9 @@ use tokio::sync::Notify;
 
 use crate::model::clock;
 
-/// How often it is looked whether clients that wait for an answer are still there.
+/// The time between two looks at clients that wait for an answer.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// How often that is before connections are looked at which wait for a client.
+/// After so many of these, connections that wait for their client are looked at.
 const LOOKS: u32 = 4;
 
 /// All open connections.
@@ -38,7 +37,7 @@ pub(in crate::http) struct Watch {
 pub(in crate::http) struct Connection {
     watch: Arc<Watch>,
     socket: OwnedFd,
-    /// From where it came.
+    /// The client's address.
     address: String,
     /// Whether it ever sent a request.
     has_asked: AtomicBool,
@@ -87,8 +86,8 @@ impl Watch {
         Ok(connection)
     }
 
-    /// Hangs up on whoever is quiet, or reads nothing of an answer, for so long. Runs until it is
-    /// dropped.
+    /// Closes connections that are quiet for so long, or on which nothing of an answer is read for
+    /// so long. Runs until it is dropped.
     pub(in crate::http) async fn run(self: Arc<Self>, quiet: Duration, pause: Duration) {
         let [quiet, pause] =
             [quiet, pause].map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
@@ -116,8 +115,7 @@ impl Watch {
             .iter()
             .map(|connection| PollFd::new(&connection.socket, PollFlags::RDHUP))
             .collect();
-        // Nobody is waited for here. Where the system cannot be asked, whoever has gone is noticed
-        // later.
+        // This does not wait. If the system cannot be asked, the next look notices who has gone.
         if sockets.is_empty() || poll(&mut sockets, Some(&Timespec::default())).unwrap_or(0) == 0 {
             return;
         }
@@ -169,8 +167,8 @@ impl Connection {
 }
 
 impl Drop for Connection {
-    /// The library tells nobody of what is no request, such as TLS or a scan. That is nothing to
-    /// look at, unless somebody wonders.
+    /// The library is silent about bytes that are no request, such as TLS or a scan. They matter
+    /// only to a person who looks for them.
     fn drop(&mut self) {
         if !*self.has_asked.get_mut() {
             tracing::debug!(

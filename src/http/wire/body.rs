@@ -19,7 +19,7 @@ use crate::model::error_code::ErrorCode;
 
 /// The largest body of a call that takes a small JSON object.
 const MAX_SMALL_BODY: u64 = 64 * 1024;
-/// In a body with more members nobody looks for the one that is wrong.
+/// In a body with more members, the wrong one is not looked for.
 const MAX_MEMBERS: usize = 32;
 /// The longest name of a member that a refusal repeats.
 const MAX_NAME: usize = 32;
@@ -33,8 +33,8 @@ pub(in crate::http) struct ReceivedBody {
     pub(in crate::http) reservation: Reservation,
 }
 
-/// Reads a body. `check` refuses a size; it is asked before anything is read where the size is
-/// announced, and so is the budget.
+/// Reads a body. `check` refuses a size. If the client announces one, the check and the budget are
+/// asked before anything is read.
 pub(in crate::http) async fn read(
     request: &HttpRequest,
     payload: &mut Payload,
@@ -53,7 +53,7 @@ pub(in crate::http) async fn read(
         reservation,
     };
     let pace = PeerPace::begin(domain.engine().limits().body_timeout);
-    while let Some(chunk) = next(payload, pace.patience(body.bytes.len() as u64)).await? {
+    while let Some(chunk) = next(payload, pace.time_left(body.bytes.len() as u64)).await? {
         check((body.bytes.len() + chunk.len()) as u64)?;
         body.take(&chunk, domain)?;
     }
@@ -86,12 +86,12 @@ impl ReceivedBody {
 
 async fn next(
     payload: &mut Payload,
-    patience: Duration,
+    time_left: Duration,
 ) -> Result<Option<actix_web::web::Bytes>, ApiError> {
     let chunk = std::future::poll_fn(|context| {
         futures_core::Stream::poll_next(std::pin::Pin::new(&mut *payload), context)
     });
-    match tokio::time::timeout(patience, chunk).await {
+    match tokio::time::timeout(time_left, chunk).await {
         Err(_) => Err(ApiError::SlowBody),
         Ok(None) => Ok(None),
         Ok(Some(Ok(chunk))) => Ok(Some(chunk)),
@@ -103,7 +103,8 @@ fn cut_short(error: &PayloadError) -> ApiError {
     ApiError::invalid(
         ErrorCode::BadBody,
         format!(
-            "the body was cut short or is not well-formed ({error}); nothing was done, send it again"
+            "the body was cut short or is not well-formed ({error}); nothing was done, send it \
+            again"
         ),
     )
 }
@@ -192,8 +193,8 @@ pub(in crate::http) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Api
     })
 }
 
-/// What is wrong with which member of an object. Values are never repeated, since they may hold
-/// secrets, and only those names that the call knows or that are short and plain.
+/// Which member of an object is wrong, and how. Values are never repeated, since they may hold
+/// secrets. A name is repeated if the call knows it, or if it is short and plain.
 fn wrong_member<T: DeserializeOwned>(bytes: &[u8], error: &str) -> Option<String> {
     if let Some(detail) = missing_or_unknown(error) {
         return Some(detail);
@@ -226,13 +227,14 @@ fn wrong_member<T: DeserializeOwned>(bytes: &[u8], error: &str) -> Option<String
             Some("a string") => format!("the member `{name}` has to be a text"),
             Some("a sequence") => format!("the member `{name}` has to be a list"),
             _ => format!(
-                "the member `{name}` is not what this call takes there; docs/api.md says what it takes"
+                "the member `{name}` is not what this call takes there; docs/api.md says what it \
+                takes"
             ),
         },
     )
 }
 
-/// What the parser says of a member that is missing, there twice, or not known.
+/// The parser's message about a member that is missing, there twice, or unknown.
 pub(in crate::http) fn missing_or_unknown(error: &str) -> Option<String> {
     let named = |before: &str| {
         error

@@ -1,15 +1,15 @@
-//! From errors to answers: the only place that knows which status an error has.
+//! From errors to answers: the code of each error, and all that its answer says beside it.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::{Value, json};
 
-use crate::domain::error::refusals::NoRollback;
-use crate::domain::error::refusals::NotTransferred;
+use crate::domain::error::refusals::{NoRollback, NotTransferred};
 use crate::domain::error::{Error, whole_seconds};
 use crate::http::wire::headers::REJECTED_VERSION;
-use crate::http::wire::problem::{Problem, lock_conflict};
+use crate::http::wire::problem::{ProblemDetails, lock_conflict};
+use crate::http::wire::status;
 use crate::model::error_code::ErrorCode;
 
 /// The ways to prove who one is, as a 401 offers them.
@@ -63,51 +63,51 @@ impl ApiError {
     }
 }
 
-fn status_and_code(error: &Error) -> (StatusCode, ErrorCode) {
+/// The code of an error.
+const fn code_of(error: &Error) -> ErrorCode {
+    use ErrorCode as Code;
+
     match error {
-        Error::Unauthorized(_) => (StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized),
-        Error::TooManyFailures(_) => (StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyFailures),
-        Error::TooManyTokens(_) => (StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyTokens),
-        Error::CredentialsBusy => (StatusCode::TOO_MANY_REQUESTS, ErrorCode::CredentialsBusy),
-        Error::Denied(_) | Error::OutOfScope(_) => (StatusCode::FORBIDDEN, ErrorCode::Forbidden),
-        Error::OutputsUnavailable(_) => (StatusCode::FORBIDDEN, ErrorCode::OutputsUnavailable),
-        Error::NoState(_) => (StatusCode::NOT_FOUND, ErrorCode::NoState),
-        Error::NoVersion(..) | Error::VersionGone(..) => {
-            (StatusCode::NOT_FOUND, ErrorCode::NoVersion)
-        }
-        Error::NoLock(_) => (StatusCode::NOT_FOUND, ErrorCode::NoLock),
-        Error::NoTransfer(_) => (StatusCode::NOT_FOUND, ErrorCode::NoTransfer),
-        Error::NoPolicy(_) => (StatusCode::NOT_FOUND, ErrorCode::NoPolicy),
-        Error::PruneRunning => (StatusCode::CONFLICT, ErrorCode::PruneRunning),
-        Error::ClockInDoubt(_) => (StatusCode::CONFLICT, ErrorCode::ClockInDoubt),
-        Error::NoKey => (StatusCode::NOT_FOUND, ErrorCode::NoKey),
-        Error::Moved { .. } => (StatusCode::GONE, ErrorCode::Moved),
-        Error::Transferred { .. } => (StatusCode::GONE, ErrorCode::Transferred),
-        Error::Purged(..) => (StatusCode::GONE, ErrorCode::Purged),
-        Error::Invalid { code, .. } => (StatusCode::BAD_REQUEST, *code),
-        Error::TooLarge { code, .. } => (StatusCode::PAYLOAD_TOO_LARGE, *code),
-        Error::KeyEnded => (StatusCode::CONFLICT, ErrorCode::KeyEnded),
-        Error::NotImported(_, why) => (StatusCode::CONFLICT, why.code()),
-        Error::NotPurged { why, .. } => (StatusCode::CONFLICT, why.code()),
-        Error::AddressTaken(_) => (StatusCode::CONFLICT, ErrorCode::AddressTaken),
-        Error::NotTransferred(why) => (StatusCode::CONFLICT, why.code()),
-        Error::NoRollback(why) => (StatusCode::CONFLICT, why.code()),
-        Error::VerifyRuns => (StatusCode::CONFLICT, ErrorCode::VerifyRuns),
-        Error::Locked(_) => (StatusCode::LOCKED, ErrorCode::Locked),
-        Error::OverBudget => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::OverMemoryBudget),
-        Error::QueueFull => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::QueueFull),
-        Error::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::ShuttingDown),
-        Error::DiskFull => (StatusCode::INSUFFICIENT_STORAGE, ErrorCode::DiskFull),
-        Error::Damaged(_) => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Damaged),
-        Error::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal),
+        Error::Unauthorized(_) => Code::Unauthorized,
+        Error::TooManyFailures(_) => Code::TooManyFailures,
+        Error::TooManyTokens(_) => Code::TooManyTokens,
+        Error::CredentialsBusy => Code::CredentialsBusy,
+        Error::Denied(_) | Error::OutOfScope(_) => Code::Forbidden,
+        Error::OutputsUnavailable(_) => Code::OutputsUnavailable,
+        Error::NoState(_) => Code::NoState,
+        Error::NoVersion(..) | Error::VersionGone(..) => Code::NoVersion,
+        Error::NoLock(_) => Code::NoLock,
+        Error::NoTransfer(_) => Code::NoTransfer,
+        Error::NoPolicy(_) => Code::NoPolicy,
+        Error::PruneRunning => Code::PruneRunning,
+        Error::ClockInDoubt(_) => Code::ClockInDoubt,
+        Error::NoKey => Code::NoKey,
+        Error::Moved { .. } => Code::Moved,
+        Error::Transferred { .. } => Code::Transferred,
+        Error::Purged(..) => Code::Purged,
+        Error::Invalid { code, .. } | Error::TooLarge { code, .. } => *code,
+        Error::NotImported(_, why) => why.code(),
+        Error::NotPurged { why, .. } => why.code(),
+        Error::KeyEnded => Code::KeyEnded,
+        Error::AddressTaken(_) => Code::AddressTaken,
+        Error::NotTransferred(why) => why.code(),
+        Error::NoRollback(why) => why.code(),
+        Error::VerifyRuns => Code::VerifyRuns,
+        Error::Locked(_) => Code::Locked,
+        Error::OverBudget => Code::OverMemoryBudget,
+        Error::QueueFull => Code::QueueFull,
+        Error::ShuttingDown => Code::ShuttingDown,
+        Error::DiskFull => Code::DiskFull,
+        Error::Damaged(_) => Code::Damaged,
+        Error::Internal(_) => Code::Internal,
     }
 }
 
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
         match self {
-            Self::Domain(error) => status_and_code(error).0,
-            Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
+            Self::Domain(error) => status::of(code_of(error)),
+            Self::SlowBody => status::of(ErrorCode::SlowBody),
         }
     }
 
@@ -116,21 +116,21 @@ impl ResponseError for ApiError {
         match self {
             Self::Domain(Error::Locked(lock)) => lock_conflict(StatusCode::LOCKED, lock),
             Self::Domain(error) => noted(of_domain(error, &detail).finish(), error),
-            Self::SlowBody => Problem::new(self.status_code(), ErrorCode::SlowBody, &detail)
+            Self::SlowBody => ProblemDetails::new(ErrorCode::SlowBody, &detail)
                 .force_close()
                 .finish(),
         }
     }
 }
 
-fn of_domain(error: &Error, detail: &str) -> Problem {
-    let (status, code) = status_and_code(error);
-    let mut problem = Problem::new(status, code, detail);
+fn of_domain(error: &Error, detail: &str) -> ProblemDetails {
+    let code = code_of(error);
+    let mut problem = ProblemDetails::new(code, detail);
     if let Error::Unauthorized(_) = error {
         let challenges = [BASIC, BEARER].map(|challenge| (WWW_AUTHENTICATE, challenge));
-        problem = challenges.into_iter().fold(problem, Problem::header);
+        problem = challenges.into_iter().fold(problem, ProblemDetails::header);
     }
-    if let Some(seconds) = retry_after(error, status) {
+    if let Some(seconds) = retry_after(error, status::of(code)) {
         problem = problem.header((RETRY_AFTER, seconds));
     }
     match member(error) {
@@ -189,7 +189,7 @@ pub(in crate::http) fn refused(code: ErrorCode, why: &str, kept: u64) -> HttpRes
         "{why}; nothing was overwritten, and what was sent is kept as version {kept} \
         (GET …/versions/{kept}): read the state again before you write"
     );
-    with_kept(Problem::new(StatusCode::CONFLICT, code, &detail), kept)
+    with_kept(ProblemDetails::new(code, &detail), kept)
 }
 
 /// A valid state by a key that may not write it: why, and the number that it is kept under.
@@ -198,11 +198,13 @@ pub(in crate::http) fn denied(why: &Error, kept: u64) -> HttpResponse {
         "{why}; nothing was overwritten, and what was sent is kept as version {kept}, which a \
         rollback makes current"
     );
-    let (status, code) = status_and_code(why);
-    noted(with_kept(Problem::new(status, code, &detail), kept), why)
+    noted(
+        with_kept(ProblemDetails::new(code_of(why), &detail), kept),
+        why,
+    )
 }
 
-fn with_kept(problem: Problem, kept: u64) -> HttpResponse {
+fn with_kept(problem: ProblemDetails, kept: u64) -> HttpResponse {
     problem
         .member("rejected_version", json!(kept))
         .header((REJECTED_VERSION, kept))
@@ -211,11 +213,8 @@ fn with_kept(problem: Problem, kept: u64) -> HttpResponse {
 
 /// A method that a path does not offer.
 pub(in crate::http) fn method_not_allowed(allow: &str) -> HttpResponse {
-    let (status, detail) = (
-        StatusCode::METHOD_NOT_ALLOWED,
-        format!("this path offers {allow}"),
-    );
-    Problem::new(status, ErrorCode::MethodNotAllowed, &detail)
+    let detail = format!("this path offers {allow}");
+    ProblemDetails::new(ErrorCode::MethodNotAllowed, &detail)
         .header((ALLOW, allow))
         .finish()
 }

@@ -3,6 +3,7 @@
 
 pub(super) mod headers;
 pub(super) mod problem;
+pub(super) mod status;
 
 pub(super) mod error;
 pub(super) mod route;

@@ -1,8 +1,6 @@
-//! How slow the other side may be: it may pause for a while, and in the long run it has to come
-//! along at a least rate.
-//!
-//! Otherwise a client could hold on to memory that is reserved for its request for as long as it
-//! likes, by a byte now and then.
+//! How slow the other side may be: it may pause for a while, and in the long run it needs a least
+//! rate. Otherwise a client could keep the memory of its request reserved for ever, by a byte now
+//! and then.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +16,7 @@ pub(in crate::http) struct PeerPace {
 }
 
 impl PeerPace {
-    /// Begins now. `pause` is how long nothing may happen.
+    /// Begins now. `pause` is the longest time in which nothing may happen.
     pub(in crate::http) fn begin(pause: Duration) -> Self {
         Self {
             since: clock::monotonic(),
@@ -26,8 +24,8 @@ impl PeerPace {
         }
     }
 
-    /// How long the next piece may take after so many bytes; zero when the other side is behind.
-    pub(in crate::http) fn patience(&self, bytes: u64) -> Duration {
+    /// The time that the next piece may take after so many bytes; zero if the other side is behind.
+    pub(in crate::http) fn time_left(&self, bytes: u64) -> Duration {
         let earned = Duration::from_secs(bytes / LEAST_RATE);
         let left = (self.pause + earned).saturating_sub(self.since.elapsed());
         left.min(self.pause)
@@ -47,14 +45,14 @@ mod tests {
                 .unwrap(),
             pause,
         };
-        assert!(begun(0).patience(0) > Duration::from_secs(29));
-        assert!(begun(31).patience(100).is_zero(), "a byte now and then");
+        assert!(begun(0).time_left(0) > Duration::from_secs(29));
+        assert!(begun(31).time_left(100).is_zero(), "a byte now and then");
         assert!(
-            begun(600).patience(600 * LEAST_RATE) > Duration::from_secs(29),
+            begun(600).time_left(600 * LEAST_RATE) > Duration::from_secs(29),
             "slow, but steady"
         );
         assert_eq!(
-            begun(1).patience(u64::MAX),
+            begun(1).time_left(u64::MAX),
             pause,
             "never longer than one pause at a time"
         );

@@ -57,7 +57,7 @@ impl MessageBody for PacedBytes {
         if self.rest.is_empty() {
             return Poll::Ready(None);
         }
-        if self.pace.patience(self.sent).is_zero() {
+        if self.pace.time_left(self.sent).is_zero() {
             return Poll::Ready(Some(Err(io::Error::new(
                 io::ErrorKind::TimedOut,
                 "the client reads too slowly",

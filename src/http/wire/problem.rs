@@ -7,6 +7,7 @@ use actix_web::{HttpResponse, HttpResponseBuilder};
 use serde_json::{Map, Value, json};
 
 use crate::http::wire::headers::CODE;
+use crate::http::wire::status;
 use crate::model::error_code::ErrorCode;
 use crate::model::lock::Lock;
 
@@ -14,14 +15,15 @@ use crate::model::lock::Lock;
 const PROBLEM: &str = "application/problem+json";
 
 /// A problem that is not sent yet.
-pub(in crate::http) struct Problem {
+pub(in crate::http) struct ProblemDetails {
     builder: HttpResponseBuilder,
     body: Map<String, Value>,
 }
 
-impl Problem {
-    /// A problem with its status, its code, and its detail for a person.
-    pub(in crate::http) fn new(status: StatusCode, code: ErrorCode, detail: &str) -> Self {
+impl ProblemDetails {
+    /// A problem with its code, and its detail for a person.
+    pub(in crate::http) fn new(code: ErrorCode, detail: &str) -> Self {
+        let status = status::of(code);
         let title = status.canonical_reason().unwrap_or("Error");
         let mut body = Map::new();
         body.insert("title".to_owned(), json!(title));

@@ -1,5 +1,5 @@
-//! What may stand behind the `?` of an address: judged alike on every method, before credentials
-//! and before anything is done.
+//! The query of a request: judged alike on every method, before credentials and before anything is
+//! done.
 //!
 //! The clients keep what stands in a state's address, so parameters that are not ours are left
 //! alone there. Ours (`ID`, `force`) belong to single calls: in an address they would be refused
@@ -23,7 +23,7 @@ const OURS: [&str; 2] = ["ID", "force"];
 /// How much of a name that a client made up is repeated, in characters.
 const MAX_NAME: usize = 40;
 
-/// How many rows a list's page has unless it is told otherwise.
+/// The rows of a list's page, if the request names no number.
 const DEFAULT_PAGE: u32 = 50;
 
 /// Refuses a query that its call does not take.
@@ -101,7 +101,7 @@ fn in_the_address(name: &str) -> ApiError {
     ))
 }
 
-/// What a write, an unlock or a deletion says in its query.
+/// The query of a write, an unlock or a deletion.
 #[derive(Deserialize)]
 pub(in crate::http) struct WriteQuery {
     #[serde(rename = "ID")]
@@ -152,7 +152,8 @@ pub(in crate::http) fn read<T: DeserializeOwned>(request: &HttpRequest) -> Resul
         .map_err(|error| explain::<T>(request, &error.to_string()))
 }
 
-/// Each parameter may be left out, so that alone only one that is wrong is refused.
+/// Names the wrong parameter: the one that is refused alone. Each may be left out, so the others
+/// are not missed.
 fn explain<T: DeserializeOwned>(request: &HttpRequest, error: &str) -> ApiError {
     let why = |error: String| {
         error
@@ -180,7 +181,7 @@ fn explain<T: DeserializeOwned>(request: &HttpRequest, error: &str) -> ApiError 
     }
 }
 
-/// How many rows a list's page is to have, within what is allowed.
+/// The rows of a list's page, within the limit.
 pub(in crate::http) fn page_size(
     domain: &Domain,
     limit: Option<Whole<u32>>,

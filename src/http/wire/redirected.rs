@@ -1,7 +1,9 @@
-//! Requests that a redirect brought here. A 301 or 302 turns a program's write into a read, which
-//! is answered with 200: the program reports success and the state is lost. So nothing of the state
-//! protocol is done for a request that carries a `Referer`: Go's client sends it behind a redirect
-//! and neither program ever sends one by itself. `init` fails then, before anything is made.
+//! Requests that a redirect brought here.
+//!
+//! A 301 or 302 turns a program's write into a read. The read succeeds, the program reports
+//! success, and the state is lost. So a request of the state protocol is refused if it has a
+//! `Referer`: Go's client sends one after a redirect, and neither program ever sends one by itself.
+//! `init` fails then, before anything is made.
 
 use actix_web::http::header::REFERER;
 use actix_web::web::Data;
@@ -16,7 +18,7 @@ use crate::http::wire::query::is_protocol;
 use crate::model::error_code::ErrorCode;
 use crate::model::name::StateName;
 
-/// How much of the address that was asked first is noted, in characters.
+/// The longest part of the first address that is noted, in characters.
 const MAX_FROM: usize = 200;
 
 /// Refuses a request of the state protocol behind a redirect, and notes it for a person.
@@ -24,7 +26,7 @@ pub(in crate::http) async fn refuse(request: &HttpRequest) -> Result<(), ApiErro
     if !is_protocol(request) || !request.headers().contains_key(REFERER) {
         return Ok(());
     }
-    // Who it was is known where the credentials came along; a redirect to another host loses them.
+    // Credentials may be missing: a redirect to another host loses them.
     let known = authenticate(request).await.is_ok();
     let Ok(name) = path::state(request) else {
         return Ok(());
@@ -59,7 +61,7 @@ fn detail(base_url: &str, name: &StateName) -> String {
     )
 }
 
-/// The address that was asked first, without what may be secret in it.
+/// The address that was asked first, without parts that may be secret.
 fn from(request: &HttpRequest) -> String {
     let text = request
         .headers()

@@ -19,7 +19,7 @@ use crate::model::clock::Timestamp;
 use crate::model::lock::{HeldLock, Lock};
 use crate::model::version::Version;
 
-/// The bytes of a state, or 304 when the client has them. Whoever reads them may pause for so long.
+/// The bytes of a state, or 304 if the client has them. A reader may pause for so long.
 pub(in crate::http) fn content(
     request: &HttpRequest,
     content: StateContent,
@@ -84,6 +84,8 @@ pub(in crate::http) fn held_lock(held: &HeldLock, last_write: Option<(u64, Times
 /// A state in a list.
 pub(in crate::http) fn listed(state: &Listed, base_url: &str) -> Value {
     let summary = &state.summary;
+    let lock = state.lock.as_ref();
+    let lock = lock.map(|held| held_lock(held, held.last_write(summary.current.as_ref())));
     json!({
         "workspace": summary.name.workspace,
         "buildingBlock": summary.name.block,
@@ -92,7 +94,7 @@ pub(in crate::http) fn listed(state: &Listed, base_url: &str) -> Value {
         "versions": summary.versions,
         "size": summary.current.as_ref().map(|current| current.size),
         "history_size": summary.history_size,
-        "lock": state.lock.as_ref().map(|held| held_lock(held, held.last_write(summary.current.as_ref()))),
+        "lock": lock,
         "created_at": summary.created_at,
         "updated_at": summary.updated_at,
         "deleted_at": summary.deleted_at,

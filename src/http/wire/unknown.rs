@@ -1,38 +1,43 @@
 //! Paths that no route has. A browser is told 404, a program the address that it may have meant.
 
-use actix_web::http::StatusCode;
 use actix_web::http::header::ACCEPT;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::domain::Domain;
-use crate::http::wire::problem::Problem;
+use crate::http::wire::problem::ProblemDetails;
 use crate::model::error_code::ErrorCode;
 use crate::model::name::StateName;
 
-/// Whatever no route knows.
+/// Answers a path that no route has.
 pub(in crate::http) async fn path(request: HttpRequest) -> HttpResponse {
     not_found(&request)
 }
 
-/// A path where nothing is. Terraform takes 404 for "no state" and makes everything again, so only
-/// a browser is told in this way, and only outside the API; a program is told the address that it
-/// may have meant.
+/// A path where nothing is.
+///
+/// Only a browser gets 404, and only outside the API: Terraform takes 404 for "no state" and makes
+/// everything again. A program gets 400 with the address that it may have meant.
 pub(in crate::http) fn not_found(request: &HttpRequest) -> HttpResponse {
     let path = request.path();
     if !path.contains("/api") && accepts_pages(request) {
         let detail = "there is nothing at this path; the status page is at /";
-        return Problem::new(StatusCode::NOT_FOUND, ErrorCode::NotFound, detail).finish();
+        return ProblemDetails::new(ErrorCode::NotFound, detail).finish();
     }
-    let base = request
-        .app_data::<Data<Domain>>()
-        .map_or("", |domain| domain.status().base_url());
-    let address = state_in(path).map_or_else(
-        || format!("a state's address is {base}/api/terraform/state/workspace/WORKSPACE/buildingblock/BUILDINGBLOCK"),
-        |name| format!("did you mean {base}{}? See that no proxy in between changes the path", name.path()),
-    );
+    let domain = request.app_data::<Data<Domain>>();
+    let base = domain.map_or("", |domain| domain.status().base_url());
+    let address = match state_in(path) {
+        Some(name) => format!(
+            "did you mean {base}{}? See that no proxy in between changes the path",
+            name.path()
+        ),
+        None => format!(
+            "a state's address is {base}/api/terraform/state/workspace/WORKSPACE\
+            /buildingblock/BUILDINGBLOCK"
+        ),
+    };
     let detail = format!("there is nothing at this path; {address}");
-    Problem::new(StatusCode::BAD_REQUEST, ErrorCode::BadAddress, &detail).finish()
+    ProblemDetails::new(ErrorCode::BadAddress, &detail).finish()
 }
 
 /// Whether a client asks for pages by their name, as browsers do and no program that keeps states
@@ -56,7 +61,7 @@ fn accepts_pages(request: &HttpRequest) -> bool {
     })
 }
 
-/// The state that a path seems to mean, whatever stands around it.
+/// The state that a path seems to mean, with anything before or behind it.
 fn state_in(path: &str) -> Option<StateName> {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     let named = parts.windows(4).find(|four| {
