@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::json::unquoted;
+use super::text::unquoted;
 use crate::model::printable::{Printable, prints, write_escaped};
 
 /// Which instance of a resource; a number and a text of the same digits are two keys.

@@ -39,7 +39,12 @@ struct Resource<'a> {
     provider: Text<'a>,
 }
 
-read_members!(Resource { "depends_on" => depends_on, "primary" => primary, "deposed" => deposed, "provider" => provider });
+read_members!(Resource {
+    "depends_on" => depends_on,
+    "primary" => primary,
+    "deposed" => deposed,
+    "provider" => provider,
+});
 
 #[derive(Default)]
 struct Written<'a> {
@@ -49,7 +54,12 @@ struct Written<'a> {
     tainted: bool,
 }
 
-read_members!(Written { "id" => id, "attributes" => attributes, "meta" => meta, "tainted" => tainted });
+read_members!(Written {
+    "id" => id,
+    "attributes" => attributes,
+    "meta" => meta,
+    "tainted" => tainted,
+});
 
 impl LegacyModule<'_> {
     /// As format 4 writes it: `module.a.module.b`.
@@ -76,36 +86,39 @@ pub(super) fn take(
     most: usize,
 ) -> Result<Taken<'_>, NotComparable> {
     let (mut outputs, mut instances) = (BTreeMap::new(), Vec::new());
-    for mut module in modules {
+    for module in modules {
         let path = module.address();
         if path.is_empty() {
-            for (name, raw) in std::mem::take(&mut module.outputs) {
+            for (name, raw) in module.outputs {
                 outputs.insert(name, output(raw, format)?);
             }
         }
-        for (key, mut resource) in std::mem::take(&mut module.resources) {
+        for (key, resource) in module.resources {
             let address = address(&path, &key.0);
-            let primary = resource
-                .primary
-                .take()
-                .map(|object| (String::new(), *object));
-            // The programs number them from 1.
-            let keyed = |(index, object)| (format!("{:08x}", index + 1), object);
-            let deposed = std::mem::take(&mut resource.deposed)
-                .into_iter()
-                .enumerate()
-                .map(keyed);
-            for (deposed, written) in primary.into_iter().chain(deposed) {
-                let object = object(&address, &resource, &written, format);
-                push(
-                    &mut instances,
-                    Instance::of(address.clone(), Cow::Owned(deposed), object),
-                    most,
-                )?;
+            for instance in resource.instances(&address, format) {
+                push(&mut instances, instance, most)?;
             }
         }
     }
     Ok((outputs, instances))
+}
+
+impl<'a> Resource<'a> {
+    /// Its primary object, and its deposed ones by the keys that the programs give them: numbers
+    /// from 1.
+    fn instances(
+        &self,
+        address: &ResourceAddress<'a>,
+        format: i64,
+    ) -> impl Iterator<Item = Instance<'a>> {
+        let primary = self.primary.iter().map(|object| (String::new(), &**object));
+        let deposed = self.deposed.iter().zip(1_u32..);
+        let deposed = deposed.map(|(object, number)| (format!("{number:08x}"), object));
+        primary.chain(deposed).map(move |(key, written)| {
+            let object = object(address, self, written, format);
+            Instance::of(address.clone(), Cow::Owned(key), object)
+        })
+    }
 }
 
 fn output(raw: &RawValue, format: i64) -> Result<Output<'_>, NotComparable> {
@@ -211,40 +224,42 @@ fn flat<'a>(written: &Written<'a>, format: i64) -> Option<Cow<'a, str>> {
     }
 }
 
-/// Formats 1 and 2 write how many elements there are as `tags.#`, of maps too, and of what is
-/// empty.
+/// Formats 1 and 2 write the number of elements as `tags.#`, of maps too, and of empty lists and
+/// maps. Format 3 writes it as `tags.%` of maps, and not at all of empty ones.
 fn name_lengths_of_maps(texts: &mut BTreeMap<String, String>) -> bool {
     let prefixes: Vec<String> = texts
         .keys()
-        .filter_map(|key| {
-            key.strip_suffix('#')
-                .filter(|prefix| prefix.ends_with('.'))
-                .map(str::to_owned)
-        })
+        .filter_map(|key| key.strip_suffix('#'))
+        .filter(|prefix| prefix.ends_with('.'))
+        .map(str::to_owned)
         .collect();
     for prefix in &prefixes {
-        let inside = texts
-            .range(prefix.clone()..)
-            .take_while(|(key, _)| key.starts_with(prefix.as_str()));
-        let inside = inside
-            .map(|(key, _)| &key[prefix.len()..])
-            .filter(|rest| *rest != "#");
-        let names: BTreeSet<&str> = inside
-            .map(|rest| rest.split_once('.').map_or(rest, |(name, _)| name))
-            .collect();
-        let (is_empty, is_map) = (
-            names.is_empty(),
-            names.iter().any(|name| name.parse::<i64>().is_err()),
-        );
-        let length = format!("{prefix}#");
-        if (is_empty || is_map)
-            && let Some(count) = texts.remove(&length)
+        let names = names_below(texts, prefix);
+        let is_map = names.iter().any(|name| name.parse::<i64>().is_err());
+        if !is_map && !names.is_empty() {
+            continue;
+        }
+        if let Some(count) = texts.remove(&format!("{prefix}#"))
             && is_map
         {
             texts.insert(format!("{prefix}%"), count);
         }
     }
     !prefixes.is_empty()
+}
+
+/// The names of the elements of a list or map.
+fn names_below(texts: &BTreeMap<String, String>, prefix: &str) -> BTreeSet<String> {
+    texts
+        .range(prefix.to_owned()..)
+        .map_while(|(key, _)| key.strip_prefix(prefix))
+        .filter(|rest| *rest != "#")
+        .map(|rest| {
+            rest.split_once('.')
+                .map_or(rest, |(name, _)| name)
+                .to_owned()
+        })
+        .collect()
 }
 
 /// From `type.name`, `type.name.0` or `data.type.name`.

@@ -1,5 +1,5 @@
-//! Which attributes a state marks as secret. That is no change of what an instance is, since new
-//! programs mark more; but a copy of a state that marks less is no copy.
+//! The attributes that a state marks as secret. Other marks are no change of an instance, since new
+//! programs mark more. But a copy of a state that marks less is no copy.
 
 use std::cmp::Ordering;
 
@@ -7,11 +7,12 @@ use serde_json::value::RawValue;
 
 use super::address::ResourceAddress;
 use super::comparison::Diff;
+use super::equality::same_text;
 use super::instance::Instance;
-use super::json::same_text;
 use super::pairing::same_part;
 
-/// So many marks of an instance are compared in whatever order; more only in theirs.
+/// Up to so many marks of an instance are compared in any order, more only in the order of the
+/// state.
 const MAX_UNORDERED: usize = 1_000;
 
 impl Diff<'_> {

@@ -1,4 +1,4 @@
-//! What is hidden: what the state marks as sensitive, and what a name gives away. In doubt
+//! Hides values that the state marks as sensitive, and values that a name gives away. In doubt
 //! everything is hidden.
 
 use std::borrow::Cow;
@@ -8,8 +8,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::instance::Instance;
-use super::json::{JsonKind, Step, Value, unquoted};
+use super::json::{JsonKind, Step, Value};
 use super::names;
+use super::text::unquoted;
 
 /// Stands for a value that is hidden inside one that is shown.
 pub(super) const HIDDEN: &str = "\"(hidden)\"";
@@ -256,8 +257,13 @@ mod tests {
 
     #[test]
     fn hides_what_the_state_marks() {
-        let marks = r#"[[{"type":"get_attr","value":"a"},{"type":"index","value":{"value":1,"type":"number"}},{"type":"get_attr","value":"b"}],
-            [{"type":"get_attr","value":"m"},{"type":"index","value":{"value":"k","type":"string"}}]]"#;
+        let marks = r#"[
+            [{"type":"get_attr","value":"a"},
+             {"type":"index","value":{"value":1,"type":"number"}},
+             {"type":"get_attr","value":"b"}],
+            [{"type":"get_attr","value":"m"},
+             {"type":"index","value":{"value":"k","type":"string"}}]
+        ]"#;
         let mask = mask(marks);
         assert!(hides(&mask, &[name("a"), Step::Index(1), name("b")]));
         assert!(hides(
@@ -279,7 +285,10 @@ mod tests {
         let one_path = r#"[{"type":"get_attr","value":"a"},{"type":"get_attr","value":"b"}]"#;
         assert!(hides(&mask(one_path), &[name("a"), name("b")]));
         assert!(!hides(&mask(one_path), &[name("b")]));
-        let in_a_set = r#"[[{"type":"get_attr","value":"a"},{"type":"index","value":{"value":{"x":1},"type":["object",{"x":"number"}]}}]]"#;
+        let in_a_set = r#"[
+            [{"type":"get_attr","value":"a"},
+             {"type":"index","value":{"value":{"x":1},"type":["object",{"x":"number"}]}}]
+        ]"#;
         assert!(hides(&mask(in_a_set), &[name("a")]));
         for odd in [r#"{"a":true}"#, "7", "[7]", r#"[[{"kind":"x"}]]"#] {
             assert!(hides(&mask(odd), &[name("anything")]), "{odd}");

@@ -5,9 +5,11 @@
 //! [`Diff::report`] says how, without what is secret. Nothing recurses, however deep a state is
 //! nested, and only what differs is taken apart.
 
+mod equality;
 mod json;
 mod number;
 mod reading;
+mod text;
 
 mod address;
 mod instance;

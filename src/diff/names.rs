@@ -1,5 +1,5 @@
-//! Names that give a secret away, whatever the state says of the value. It is better to hide one
-//! value too many.
+//! Names that give a secret away, also if the state does not mark the value. It is better to hide
+//! one value too many.
 
 /// A name with one of these in it, without regard to letter case and to what stands between letters
 /// and digits: `DB_Password`, `private-key`.
@@ -25,7 +25,7 @@ const PARTS: [&str; 18] = [
 ];
 /// A name with one of these as a word of its own: `db_pass`.
 const WORDS: [&str; 4] = ["pass", "pwd", "dsn", "sas"];
-/// What a resource keeps its secret in whose type gives it away: `random_password`,
+/// The attributes that hold the secret of a resource whose type gives it away: `random_password`,
 /// `kubernetes_secret`.
 const CONTENTS: [&str; 10] = [
     "result",
@@ -41,7 +41,7 @@ const CONTENTS: [&str; 10] = [
 ];
 /// Types that keep secrets and do not say so.
 const TYPES: [&str; 2] = ["aws_ssm_parameter", "random_bytes"];
-/// What private keys in PEM have in them, under whatever name.
+/// The text in every private key in PEM.
 const PRIVATE_KEY: &str = "PRIVATE KEY-----";
 
 /// Whether the name of an attribute, a member or an output gives it away.
@@ -62,7 +62,7 @@ pub(super) fn is_content_of_secret(kind: &str, attribute: &str) -> bool {
     CONTENTS.contains(&attribute) && (give_away(kind) || TYPES.contains(&kind))
 }
 
-/// Whether a text is a secret under whatever name: it holds a private key, or is JSON in which
+/// Whether a text is a secret under any name: it holds a private key, or is JSON in which
 /// something gives a secret away.
 pub(super) fn is_secret(text: &str) -> bool {
     text.contains(PRIVATE_KEY) || text.trim_start().starts_with(['{', '[']) && give_away(text)

@@ -10,38 +10,32 @@ struct Plain {
 }
 
 impl Plain {
-    /// None where the exponent is beyond all reason.
+    /// None if the exponent is beyond all reason.
     fn parse(text: &str) -> Option<Self> {
-        let (negative, text) = text
-            .strip_prefix('-')
-            .map_or((false, text), |rest| (true, rest));
-        let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i64>().ok()?),
-            None => (text, 0),
-        };
+        let unsigned = text.strip_prefix('-');
+        let (mantissa, exponent) = exponent(unsigned.unwrap_or(text))?;
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let digits = whole.bytes().chain(fraction.bytes());
+        let mut digits: Vec<u8> = digits.skip_while(|digit| *digit == b'0').collect();
         let mut exponent = exponent.checked_sub(i64::try_from(fraction.len()).ok()?)?;
-        let mut digits: Vec<u8> = whole
-            .bytes()
-            .chain(fraction.bytes())
-            .skip_while(|digit| *digit == b'0')
-            .collect();
         while digits.last() == Some(&b'0') {
             digits.pop();
             exponent = exponent.checked_add(1)?;
         }
-        if digits.is_empty() {
-            return Some(Self {
-                negative: false,
-                digits,
-                exponent: 0,
-            });
-        }
+        let is_zero = digits.is_empty();
         Some(Self {
-            negative,
+            negative: unsigned.is_some() && !is_zero,
             digits,
-            exponent,
+            exponent: if is_zero { 0 } else { exponent },
         })
+    }
+}
+
+/// The part before the exponent, and the exponent.
+fn exponent(text: &str) -> Option<(&str, i64)> {
+    match text.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => Some((mantissa, exponent.parse().ok()?)),
+        None => Some((text, 0)),
     }
 }
 

@@ -35,40 +35,42 @@ pub struct ShownOutput {
     pub too_deep: bool,
 }
 
-/// The outputs of a state; secrets in clear only if `reveal` says so. A value may be as long as it
-/// is.
+/// The outputs of a state; secrets in clear only if `reveal` says so. A value may have any length.
 ///
 /// # Errors
 ///
 /// Where the state cannot be read as one of format 1 to 4.
 pub fn outputs(bytes: &[u8], reveal: bool) -> Result<BTreeMap<String, ShownOutput>, NotComparable> {
-    let state = StateTree::parse(bytes)?;
-    let shown = state.outputs.into_iter().map(|(name, output)| {
-        let mask = Mask::of_output(&name.0, output.sensitive, reveal);
-        let mut shown = ShownOutput {
-            sensitive: output.sensitive,
-            ..ShownOutput::default()
-        };
-        if let Some(Shown::Value { value, .. }) = output
-            .kind
-            .map(|raw| shown_text(raw.get(), &Mask::of_output("", false, true), usize::MAX))
-        {
-            shown.kind = Some(value);
-        }
-        match output
-            .value
-            .map(|raw| shown_text(raw.get(), &mask, usize::MAX))
-        {
-            None => {}
-            Some(Shown::Value { value, masked }) => {
-                (shown.value, shown.hidden_inside) = (Some(value), masked)
-            }
-            Some(Shown::Hidden) => shown.hidden = true,
-            Some(Shown::TooLong) => shown.too_deep = true,
-        }
+    let outputs = StateTree::parse(bytes)?.outputs.into_iter();
+    let shown = outputs.map(|(name, output)| {
+        let shown = ShownOutput::of(&name.0, output, reveal);
         (name.0.into_owned(), shown)
     });
     Ok(shown.collect())
+}
+
+impl ShownOutput {
+    fn of(name: &str, output: Output<'_>, reveal: bool) -> Self {
+        let show = |raw: &RawValue, mask: &Mask| shown_text(raw.get(), mask, usize::MAX);
+        let mut shown = Self {
+            sensitive: output.sensitive,
+            ..Self::default()
+        };
+        let open = Mask::of_output("", false, true);
+        if let Some(Shown::Value { value, .. }) = output.kind.map(|raw| show(raw, &open)) {
+            shown.kind = Some(value);
+        }
+        let mask = Mask::of_output(name, output.sensitive, reveal);
+        match output.value.map(|raw| show(raw, &mask)) {
+            None => {}
+            Some(Shown::Hidden) => shown.hidden = true,
+            Some(Shown::TooLong) => shown.too_deep = true,
+            Some(Shown::Value { value, masked }) => {
+                (shown.value, shown.hidden_inside) = (Some(value), masked);
+            }
+        }
+        shown
+    }
 }
 
 /// An output that is not sensitive, as it is written.

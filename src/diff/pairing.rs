@@ -1,5 +1,5 @@
-//! Which instance of one state is which of another: by its address, or, where it moved, by its type
-//! and its provider's id.
+//! Pairs the instances of two states: by their address or, if they moved, by their type and their
+//! provider's id.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -8,9 +8,10 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::equality::same_text;
 use super::instance::{Instance, Object};
-use super::json::{same_text, unquoted};
 use super::state::StateTree;
+use super::text::unquoted;
 
 /// What happened to an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -26,7 +27,7 @@ pub enum Action {
     Changed,
 }
 
-/// An instance that is not as it was: where it stands among the instances of both states.
+/// An instance that is not as it was, with its place among the instances of both states.
 pub(super) struct Change {
     pub(super) action: Action,
     before: Option<usize>,
@@ -57,31 +58,30 @@ pub(super) fn changes(before: &StateTree<'_>, after: &StateTree<'_>) -> Vec<Chan
             (None, Some(_)) => Ordering::Greater,
             (Some(one), Some(other)) => one.address.cmp(&other.address),
         };
-        match order {
-            Ordering::Less => changes.push(Change {
-                action: Action::Removed,
-                before: Some(from),
-                after: None,
-            }),
-            Ordering::Greater => changes.push(Change {
-                action: Action::Added,
-                before: None,
-                after: Some(to),
-            }),
-            Ordering::Equal if differ(&one[from], &other[to]) => {
-                changes.push(Change {
-                    action: Action::Changed,
-                    before: Some(from),
-                    after: Some(to),
-                });
-            }
-            Ordering::Equal => {}
+        let is_same = order.is_eq() && !differ(&one[from], &other[to]);
+        if !is_same {
+            changes.push(Change {
+                action: Action::of(order),
+                before: order.is_le().then_some(from),
+                after: order.is_ge().then_some(to),
+            });
         }
         from += usize::from(order.is_le());
         to += usize::from(order.is_ge());
     }
     join_moved(&mut changes, one, other);
     changes
+}
+
+impl Action {
+    /// An instance whose address comes first in one of two states is in that one alone.
+    const fn of(order: Ordering) -> Self {
+        match order {
+            Ordering::Less => Self::Removed,
+            Ordering::Greater => Self::Added,
+            Ordering::Equal => Self::Changed,
+        }
+    }
 }
 
 /// Whether an instance is not as it was: itself, or what is deposed of it.
@@ -97,8 +97,8 @@ fn differ(before: &Instance<'_>, after: &Instance<'_>) -> bool {
         || deposed().any(|(one, other)| one.0 != other.0 || differs(&one.1, &other.1))
 }
 
-/// Whether an object is not as it was, by meaning. What marks its values as secret is not looked
-/// at: new programs mark more.
+/// Whether an object is not as it was, by meaning. Marks of secret values do not count: new
+/// programs mark more.
 pub(super) fn differs(before: &Object<'_>, after: &Object<'_>) -> bool {
     let parts = [
         (before.attributes, after.attributes),
@@ -128,8 +128,8 @@ pub(super) fn differs(before: &Object<'_>, after: &Object<'_>) -> bool {
         || !same_set(before.dependencies, after.dependencies)
 }
 
-/// Whether two parts of an object mean the same; a missing one is as good as what a program that
-/// knows it writes where there is nothing to say.
+/// Whether two parts of an object mean the same. A missing part is the same as an empty one, which
+/// newer programs write.
 pub(super) fn same_part(before: Option<&str>, after: Option<&str>) -> bool {
     match (before, after) {
         (Some(before), Some(after)) => {
@@ -146,7 +146,7 @@ fn is_nothing(text: &str) -> bool {
         || text.starts_with(['{', '[', '"']) && inner.bytes().all(|byte| byte.is_ascii_whitespace())
 }
 
-/// Whether two lists of texts have the same elements, in whatever order.
+/// Whether two lists of texts have the same elements, in any order.
 pub(super) fn same_set(before: Option<&str>, after: Option<&str>) -> bool {
     if same_part(before, after) {
         return true;
@@ -161,7 +161,8 @@ pub(super) fn same_set(before: Option<&str>, after: Option<&str>) -> bool {
     sorted(before).is_some_and(|texts| sorted(after) == Some(texts))
 }
 
-/// Whatever was removed in one place and added in another, if nothing else can be meant.
+/// Joins an instance that was removed in one place with one that was added in another, if no other
+/// can be meant.
 fn join_moved(changes: &mut Vec<Change>, before: &[Instance<'_>], after: &[Instance<'_>]) {
     let sources = only_ones(changes, Action::Removed, |change| {
         change.before.and_then(|index| before.get(index))
@@ -232,7 +233,7 @@ struct WithId<'a> {
     id: Option<&'a RawValue>,
 }
 
-/// The provider's id of an instance, where it has one.
+/// The provider's id of an instance, if it has one.
 pub(super) fn id<'i>(instance: &'i Instance<'_>) -> Option<Cow<'i, str>> {
     let object = instance.current.as_ref()?;
     let attributes: WithId<'i> =

@@ -11,7 +11,7 @@ use serde::de::MapAccess;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::json::unquoted;
+use super::text::unquoted;
 
 /// A text, borrowed where it has no escapes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -150,7 +150,10 @@ macro_rules! read_members {
                         Ok($name::default())
                     }
 
-                    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<$name<'a>, A::Error> {
+                    fn visit_map<A: serde::de::MapAccess<'de>>(
+                        self,
+                        mut map: A,
+                    ) -> Result<$name<'a>, A::Error> {
                         let mut read = $name::default();
                         while let Some(name) = map.next_key::<$crate::diff::reading::Text<'de>>()? {
                             read.take_member(&name, &mut map)?;

@@ -9,8 +9,9 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::address::{Index, Quoted, ResourceAddress};
 use super::comparison::Diff;
+use super::equality::same_text;
 use super::instance::{Instance, Object, Output};
-use super::json::{Step, Tree, same_text};
+use super::json::{Step, Tree};
 use super::masking::{Mask, Spot};
 use super::pairing::{Action, Change, differs, id, same_part, same_set};
 use super::reading::Text;

@@ -11,7 +11,7 @@ use super::legacy;
 use super::not_comparable::NotComparable;
 use super::reading::{Raw, Text, read_members};
 
-/// So many objects a state may have, whatever its size.
+/// The objects that a state of any size may have.
 const FREE_OBJECTS: usize = 10_000;
 /// Beyond these, an object for so many bytes of the state. Terraform's take 300 and more; an object
 /// takes some 400 in memory.

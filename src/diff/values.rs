@@ -7,8 +7,10 @@ use std::ops::ControlFlow;
 use serde_json::value::RawValue;
 
 use super::address::Quoted;
-use super::json::{self, Children, JsonKind, Pairs, Relation, Step, Tree, Value};
+use super::equality::{Pairs, Relation, relation, same};
+use super::json::{Children, JsonKind, Step, Tree, Value};
 use super::masking::{HIDDEN, Mask, Spot, names_a_secret};
+use super::text::unquoted;
 use crate::model::printable::Printable;
 
 /// Values that differ are taken apart down to so many steps; what lies deeper is shown as a whole.
@@ -56,18 +58,18 @@ pub(super) fn differences<'t>(
 ) -> ControlFlow<()> {
     let mut path: Vec<Step<'t>> = Vec::new();
     let mut open: Vec<Level<'t>> = Vec::new();
-    let root = mask.root();
-    match compacted(json::relation(before, after, 0), before, after, root, 0) {
+    let spot = mask.root();
+    match unless_closed(relation(before, after, 0), (before, after), spot, 0) {
         Relation::Same => return ControlFlow::Continue(()),
+        Relation::Inside => open.push(Level::of(before, after, spot)),
         Relation::Different => {
             return each(Difference {
                 path: &path,
                 before: Some(before),
                 after: Some(after),
-                spot: root,
+                spot,
             });
         }
-        Relation::Inside => open.push(Level::of(before, after, root)),
     }
     while let Some(level) = open.last_mut() {
         let Some((step, before, after)) = level.pairs.next() else {
@@ -75,23 +77,10 @@ pub(super) fn differences<'t>(
             path.pop();
             continue;
         };
-        let depth = path.len() + 1;
-        let relation = before
-            .zip(after)
-            .map_or(Relation::Different, |(before, after)| {
-                json::relation(before, after, depth)
-            });
-        if relation == Relation::Same {
-            // As nearly all are; whether they are hidden is then of no interest.
+        let Some((spot, relation)) = level.below(&step, before.zip(after), mask, path.len() + 1)
+        else {
             continue;
-        }
-        let spot = mask.enter(level.spot, &step, level.names_a_secret);
-        let relation = before.zip(after).map_or(relation, |(before, after)| {
-            compacted(relation, before, after, spot, depth)
-        });
-        if relation == Relation::Same {
-            continue;
-        }
+        };
         path.push(step);
         if let (Relation::Inside, Some(before), Some(after)) = (relation, before, after) {
             open.push(Level::of(before, after, spot));
@@ -108,18 +97,39 @@ pub(super) fn differences<'t>(
     ControlFlow::Continue(())
 }
 
-/// What is hidden or too deep is not looked into, only compared.
-fn compacted(
+impl<'t> Level<'t> {
+    /// The spot of a place one step below, and how the values there differ; none if they do not.
+    fn below(
+        &self,
+        step: &Step<'t>,
+        both: Option<(Value<'t>, Value<'t>)>,
+        mask: &Mask,
+        depth: usize,
+    ) -> Option<(Spot, Relation)> {
+        let relation = both.map_or(Relation::Different, |(before, after)| {
+            relation(before, after, depth)
+        });
+        // Nearly all are the same. Whether they are hidden is then of no interest.
+        if relation == Relation::Same {
+            return None;
+        }
+        let spot = mask.enter(self.spot, step, self.names_a_secret);
+        let relation = both.map_or(relation, |both| unless_closed(relation, both, spot, depth));
+        (relation != Relation::Same).then_some((spot, relation))
+    }
+}
+
+/// Hidden values, and those that are too deep, are not looked into but only compared.
+fn unless_closed(
     relation: Relation,
-    before: Value<'_>,
-    after: Value<'_>,
+    (before, after): (Value<'_>, Value<'_>),
     spot: Spot,
     depth: usize,
 ) -> Relation {
     if relation != Relation::Inside || spot != Spot::Hidden && depth < MAX_STEPS {
         return relation;
     }
-    if json::same(before, after) {
+    if same(before, after) {
         Relation::Same
     } else {
         Relation::Different
@@ -262,7 +272,7 @@ impl<'t> Open<'t> {
         if self.is_object {
             let value = self.children.next()?;
             return Some((
-                Step::Name(json::unquoted(first.text())),
+                Step::Name(unquoted(first.text())),
                 Some(first.text()),
                 value,
             ));

@@ -14,6 +14,7 @@ use super::members::Members;
 use super::places::Places;
 use super::reading::Reading;
 use super::syntax::is_number;
+use crate::model::json_words::{JsonWord, JsonWords};
 
 /// The most bodies that are looked at in one list.
 const MAX_BODIES: usize = 10_000;
@@ -47,27 +48,14 @@ pub(super) fn read(name: &str, text: &str) -> Reading {
     file.reading
 }
 
-/// Where a number stands whose exponent is too large.
+/// The place of a number whose exponent is too large.
 fn no_number(text: &str) -> Option<usize> {
-    let (bytes, mut at, mut in_text) = (text.as_bytes(), 0, false);
-    while let Some(byte) = bytes.get(at) {
-        match byte {
-            b'\\' if in_text => at += 1,
-            b'"' => in_text = !in_text,
-            b'0'..=b'9' if !in_text => {
-                let length = text[at..]
-                    .find(|sign: char| !matches!(sign, '0'..='9' | '.' | 'e' | 'E' | '+' | '-'))
-                    .unwrap_or(text.len() - at);
-                if !is_number(&text[at..at + length]) {
-                    return Some(at);
-                }
-                at += length - 1;
-            }
-            _ => {}
-        }
-        at += 1;
-    }
-    None
+    let mut scalars = JsonWords::of(text.as_bytes()).filter(|(word, _)| *word == JsonWord::Scalar);
+    let wrong = scalars.find(|(_, place)| {
+        let number = text[place.clone()].trim_start_matches('-');
+        number.starts_with(|first: char| first.is_ascii_digit()) && !is_number(number)
+    });
+    wrong.map(|(_, place)| place.start)
 }
 
 struct File<'a> {

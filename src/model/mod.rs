@@ -10,6 +10,7 @@ pub mod error_code;
 pub mod event;
 pub mod frame;
 pub mod instead;
+pub mod json_words;
 pub mod key;
 pub mod lock;
 pub mod member;

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use super::json_words::{JsonWord, JsonWords};
 use super::member::is_member;
 
 /// The member's name; the programs take it in any letter case.
@@ -30,17 +31,25 @@ fn serial_token(bytes: &[u8]) -> Option<Range<usize>> {
 }
 
 fn token_of(bytes: &[u8], is_it: impl Fn(&str) -> bool) -> Option<Range<usize>> {
-    let mut at = after(bytes, skip_space(bytes, 0), b'{')?;
+    let mut words = JsonWords::of(bytes);
+    let (_, open) = words.next()?;
+    if bytes[open] != *b"{" {
+        return None;
+    }
     loop {
-        let key = skip_space(bytes, at)..end_of_text(bytes, skip_space(bytes, at))?;
-        let value = skip_space(bytes, after(bytes, skip_space(bytes, key.end), b':')?);
-        let end = end_of_value(bytes, value)?;
-        if is_called(&bytes[key], &is_it) {
-            let digits = &bytes[value..end];
-            return (!digits.is_empty() && digits.iter().all(u8::is_ascii_digit))
-                .then_some(value..end);
+        let (JsonWord::Text, key) = words.next()? else {
+            return None;
+        };
+        let value = words.value()?;
+        let follows = bytes[value.end..].trim_ascii_start().first()?;
+        let is_member = bytes[key.end..value.start].trim_ascii() == b":";
+        if !is_member || !matches!(follows, b',' | b'}') {
+            return None;
         }
-        at = after(bytes, skip_space(bytes, end), b',')?;
+        if is_called(&bytes[key], &is_it) {
+            let is_number = bytes[value.clone()].iter().all(u8::is_ascii_digit);
+            return is_number.then_some(value);
+        }
     }
 }
 
@@ -50,65 +59,6 @@ fn is_called(key: &[u8], is_it: impl Fn(&str) -> bool) -> bool {
         return std::str::from_utf8(key).is_ok_and(|key| is_it(key.trim_matches('"')));
     }
     serde_json::from_slice::<Cow<'_, str>>(key).is_ok_and(|key| is_it(&key))
-}
-
-/// The place after one expected byte.
-fn after(bytes: &[u8], at: usize, expected: u8) -> Option<usize> {
-    (*bytes.get(at)? == expected).then_some(at + 1)
-}
-
-fn skip_space(bytes: &[u8], at: usize) -> usize {
-    let rest = bytes.get(at..).unwrap_or_default();
-    at + rest
-        .iter()
-        .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'))
-        .count()
-}
-
-/// The place after a text that begins at `at`.
-fn end_of_text(bytes: &[u8], at: usize) -> Option<usize> {
-    let mut at = after(bytes, at, b'"')?;
-    loop {
-        match bytes.get(at)? {
-            b'"' => return Some(at + 1),
-            b'\\' => at += 2,
-            _ => at += 1,
-        }
-    }
-}
-
-/// The place after a value that begins at `at`.
-fn end_of_value(bytes: &[u8], at: usize) -> Option<usize> {
-    match bytes.get(at)? {
-        b'"' => end_of_text(bytes, at),
-        b'{' | b'[' => end_of_nested(bytes, at),
-        _ => {
-            let is_end =
-                |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r');
-            Some(at + bytes[at..].iter().position(is_end)?)
-        }
-    }
-}
-
-/// The place after an object or a list: counts brackets outside texts, whose kinds the parser has
-/// matched before the state was stored.
-fn end_of_nested(bytes: &[u8], mut at: usize) -> Option<usize> {
-    let mut depth = 0_usize;
-    loop {
-        match bytes.get(at)? {
-            b'"' => {
-                at = end_of_text(bytes, at)?;
-                continue;
-            }
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth -= 1,
-            _ => {}
-        }
-        at += 1;
-        if depth == 0 {
-            return Some(at);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use serde_json::error::Category;
 
 use super::counting::{self, Name};
 use super::instead::{self, Instead};
+use super::json_words::{JsonWord, JsonWords};
 use super::member::is_member;
 
 /// The most members that the outermost object may have; states have about ten.
@@ -125,24 +126,15 @@ fn is_deeper_than(bytes: &[u8], limit: usize) -> bool {
     if brackets(bytes) <= limit {
         return false;
     }
-    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
-    for byte in bytes {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_text => escaped = true,
-            b'"' => in_text = !in_text,
-            _ if in_text => {}
-            b'{' | b'[' => {
-                depth += 1;
-                if depth > limit {
-                    return true;
-                }
-            }
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
+    let mut depth = 0_usize;
+    JsonWords::of(bytes).any(|(word, _)| {
+        match word {
+            JsonWord::Open => depth += 1,
+            JsonWord::Close => depth = depth.saturating_sub(1),
+            JsonWord::Text | JsonWord::Scalar => {}
         }
-    }
-    false
+        depth > limit
+    })
 }
 
 /// How many opening brackets there are, in texts too. Counted in bytes, which compilers turn into

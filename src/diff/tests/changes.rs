@@ -7,7 +7,8 @@ use super::*;
 #[test]
 fn the_order_of_keys_and_dependencies_is_no_change() {
     let one = r#"{"version":4,"resources":[{"mode":"managed","type":"t","name":"n","instances":[
-        {"attributes":{"a":1.0,"b":{"c":[1],"d":null}},"dependencies":["x","y"],"create_before_destroy":false}]}]}"#;
+        {"attributes":{"a":1.0,"b":{"c":[1],"d":null}},"dependencies":["x","y"],
+            "create_before_destroy":false}]}]}"#;
     let other = r#"{"resources":[{"name":"n","type":"t","mode":"managed","instances":[
         {"dependencies":["y","x"],"attributes":{"b":{"d":null,"c":[1]},"a":1}}]}],"version":4}"#;
     assert_eq!(lines(one, other), [""; 0]);
@@ -24,13 +25,17 @@ fn the_order_of_keys_and_dependencies_is_no_change() {
 #[test]
 fn instances_are_told_apart_by_their_whole_address() {
     let before = state(&json!([
-        resource("y", &json!([{"index_key": 0, "attributes": {"a": 1}}, {"index_key": "0", "attributes": {"a": 1}}])),
-        {"module": "module.m[\"k\"]", "mode": "data", "type": "aws_x", "name": "y", "instances": [{"attributes": {"a": 1}}]},
+        resource("y", &json!([{"index_key": 0, "attributes": {"a": 1}}, {"index_key": "0",
+            "attributes": {"a": 1}}])),
+        {"module": "module.m[\"k\"]", "mode": "data", "type": "aws_x", "name": "y", "instances": [
+            {"attributes": {"a": 1}}]},
     ]));
     let after = state(&json!([resource(
         "y",
-        &json!([{"index_key": "0", "attributes": {"a": 2}}, {"index_key": 10, "attributes": {"a": 1}},
-            {"index_key": 9, "attributes": {"a": 1}}, {"index_key": 9, "deposed": "1a2b", "attributes": {"a": 1}}])
+        &json!([{"index_key": "0", "attributes": {"a": 2}}, {"index_key": 10,
+            "attributes": {"a": 1}},
+            {"index_key": 9, "attributes": {"a": 1}}, {"index_key": 9, "deposed": "1a2b",
+                "attributes": {"a": 1}}])
     ),]));
     assert_eq!(
         lines(&before, &after),
@@ -77,7 +82,10 @@ fn what_has_the_same_id_elsewhere_has_moved() {
         "of two with the same id nobody knows which one moved"
     );
     assert_eq!(counts(&before, &after), (1, 2, 2));
-    let data = |name: &str| json!([{"mode": "data", "type": "aws_x", "name": name, "instances": [{"attributes": {"id": "i-1"}}]}]);
+    let data = |name: &str| {
+        json!([{"mode": "data", "type": "aws_x", "name": name, "instances": [
+        {"attributes": {"id": "i-1"}}]}])
+    };
     assert_eq!(
         lines(&state(&data("a")), &state(&data("b"))),
         ["removed data.aws_x.a", "added data.aws_x.b"]
@@ -86,7 +94,8 @@ fn what_has_the_same_id_elsewhere_has_moved() {
 
 #[test]
 fn numbers_keep_every_digit_and_paths_are_written_as_terraform_does() {
-    let one = r#"{"version":4,"resources":[{"mode":"managed","type":"t","name":"n","instances":[{"attributes":
+    let one = r#"{"version":4,"resources":[{"mode":"managed","type":"t","name":"n","instances":[
+        {"attributes":
         {"n":9007199254740992,"tags":{"a b":"x","c":[{"d":1}]},"gone":1}}]}]}"#;
     let other = one
         .replace("0992", "0993")
@@ -121,10 +130,12 @@ fn numbers_keep_every_digit_and_paths_are_written_as_terraform_does() {
 fn what_a_state_says_beside_attributes_is_compared() {
     let of = |instance: Value| state(&json!([resource("y", &json!([instance]))]));
     let before = of(
-        json!({"schema_version": 0, "private": "canary-a", "identity": {"arn": "a"}, "attributes": {}}),
+        json!({"schema_version": 0, "private": "canary-a", "identity": {"arn": "a"},
+            "attributes": {}}),
     );
     let after = of(
-        json!({"schema_version": 1, "private": "canary-b", "identity": {"arn": "b"}, "status": "tainted"}),
+        json!({"schema_version": 1, "private": "canary-b", "identity": {"arn": "b"},
+            "status": "tainted"}),
     );
     assert_eq!(
         lines(&before, &after),
@@ -142,7 +153,8 @@ fn what_a_state_says_beside_attributes_is_compared() {
     let moved = after.replace("provider[", "provider.p[");
     assert_eq!(lines(&after, &moved), ["changed aws_x.y provider"]);
     let marked = of(
-        json!({"schema_version": 1, "private": "canary-b", "identity": {"arn": "b"}, "status": "tainted",
+        json!({"schema_version": 1, "private": "canary-b", "identity": {"arn": "b"},
+            "status": "tainted",
         "sensitive_attributes": [[{"type": "get_attr", "value": "a"}]]}),
     );
     assert_eq!(

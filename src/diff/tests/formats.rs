@@ -8,9 +8,13 @@ use super::*;
 fn format_3_is_compared_too() {
     let of = |id: &str, more: &str| {
         format!(
-            r#"{{"version":3,"terraform_version":"0.11.14","serial":1,"modules":[{{"path":["root"],"outputs":{{"o":{{"sensitive":true,"type":"string","value":"{id}"}}}},
-            "resources":{{"aws_x.y.1":{{"type":"aws_x","depends_on":["b","a"],"primary":{{"id":"{id}","attributes":{{"id":"{id}","tags.%":"1","admin_password":"{id}"}},
-            "meta":{{}},"tainted":false}},"deposed":[],"provider":"provider.aws"}}}}}},{{"path":["root","a"],"resources":{{{more}}}}}]}}"#
+            r#"{{"version":3,"terraform_version":"0.11.14","serial":1,"modules":[{{"path":["root"],
+                "outputs":{{"o":{{"sensitive":true,"type":"string","value":"{id}"}}}},
+            "resources":{{"aws_x.y.1":{{"type":"aws_x","depends_on":["b","a"],
+                "primary":{{"id":"{id}","attributes":{{"id":"{id}","tags.%":"1",
+                "admin_password":"{id}"}},
+            "meta":{{}},"tainted":false}},"deposed":[],"provider":"provider.aws"}}}}}},
+                {{"path":["root","a"],"resources":{{{more}}}}}]}}"#
         )
     };
     let data = r#""data.aws_x.z":{"primary":{"attributes":{"id":"1"}}}"#;
@@ -182,7 +186,8 @@ fn what_a_newer_program_adds_where_there_is_nothing_to_say_is_no_change() {
 fn the_provider_of_one_instance_counts_wherever_it_is_written() {
     let of = |resource: &str, instance: &str| {
         format!(
-            r#"{{"version":4,"resources":[{{"mode":"managed","type":"t","name":"n"{resource},"instances":[{{"attributes":{{}}{instance}}}]}}]}}"#
+            r#"{{"version":4,"resources":[{{"mode":"managed","type":"t","name":"n"{resource},
+                "instances":[{{"attributes":{{}}{instance}}}]}}]}}"#
         )
     };
     let (all, one) = (r#","provider":"p""#, r#","provider":"p""#);
@@ -207,9 +212,12 @@ fn members_are_read_as_the_programs_read_them() {
     let plain =
         with(r#""schema_version":1,"dependencies":["a"],"attributes":{"id":"i"},"index_key":"k""#);
     for same in [
-        r#""dependencies":["b"],"dependencies":["a"],"schema_version":1,"attributes":{"id":"i"},"index_key":"k""#,
-        r#""attributes":{"id":"j"},"schema_version":2,"Schema_Version":1,"dependencies":["a"],"ATTRIBUTES":{"id":"i"},"index_key":"k""#,
-        r#""schema_version":1,"schema_version":null,"dependencies":["a"],"attributes":{"id":"i"},"index_key":1,"index_\u006bey":"k""#,
+        r#""dependencies":["b"],"dependencies":["a"],"schema_version":1,"attributes":{"id":"i"},
+            "index_key":"k""#,
+        r#""attributes":{"id":"j"},"schema_version":2,"Schema_Version":1,"dependencies":["a"],
+            "ATTRIBUTES":{"id":"i"},"index_key":"k""#,
+        r#""schema_version":1,"schema_version":null,"dependencies":["a"],"attributes":{"id":"i"},
+            "index_key":1,"index_\u006bey":"k""#,
     ] {
         assert_eq!(lines(&plain, &with(same)), [""; 0], "{same}");
     }
@@ -238,7 +246,8 @@ fn members_are_read_as_the_programs_read_them() {
     );
     assert_eq!(
         hidden(
-            r#""o":{"value":"v","type":"string","sensitive":true},"o":{"value":"v","type":"string"}"#
+            r#""o":{"value":"v","type":"string","sensitive":true},"o":{"value":"v",
+                "type":"string"}"#
         ),
         Some(false)
     );
@@ -247,9 +256,11 @@ fn members_are_read_as_the_programs_read_them() {
             .unwrap()
             .is_empty()
     );
-    let nothing = r#"{"version":4,"terraform_version":null,"outputs":null,"resources":null,"check_results":null}"#;
+    let nothing = r#"{"version":4,"terraform_version":null,"outputs":null,"resources":null,
+        "check_results":null}"#;
     assert_eq!(counts(nothing, nothing), (0, 0, 0));
-    let names = r#"{"version":4,"resources":[{"mode":"managed","type":null,"module":null,"instances":[{}]}]}"#;
+    let names = r#"{"version":4,"resources":[{"mode":"managed","type":null,"module":null,
+        "instances":[{}]}]}"#;
     assert_eq!(lines(nothing, names), ["added ."]);
 }
 
@@ -257,7 +268,8 @@ fn members_are_read_as_the_programs_read_them() {
 fn formats_1_and_2_are_read_as_the_programs_read_them() {
     let module = |outputs: &str, attributes: &str| {
         format!(
-            r#""serial":1,"modules":[{{"path":["root"],"outputs":{{{outputs}}},"resources":{{"aws_x.y":{{"type":"aws_x","primary":{{"id":"i",
+            r#""serial":1,"modules":[{{"path":["root"],"outputs":{{{outputs}}},
+                "resources":{{"aws_x.y":{{"type":"aws_x","primary":{{"id":"i",
             "attributes":{{{attributes}}},"meta":{{"schema_version":"1"}}}}}}}}}}]"#
         )
     };
@@ -279,8 +291,10 @@ fn formats_1_and_2_are_read_as_the_programs_read_them() {
             r#""id":"i","tags.%":"1","tags.Name":"x""#
         )
     );
-    let four = r#"{"version":4,"outputs":{"o":{"value":"v","type":"string","sensitive":true}},"resources":[{"mode":"managed","type":"aws_x","name":"y",
-        "provider":"provider.aws","instances":[{"schema_version":1,"attributes_flat":{"id":"i","tags.%":"1","tags.Name":"x"}}]}]}"#;
+    let four = r#"{"version":4,"outputs":{"o":{"value":"v","type":"string","sensitive":true}},
+        "resources":[{"mode":"managed","type":"aws_x","name":"y",
+        "provider":"provider.aws","instances":[{"schema_version":1,"attributes_flat":{"id":"i",
+            "tags.%":"1","tags.Name":"x"}}]}]}"#;
     for (before, after) in [
         (&one, &two),
         (&two, &three),

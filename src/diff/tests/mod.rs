@@ -11,11 +11,14 @@ use super::*;
 use crate::model::version::Counts;
 
 fn state(resources: &Value) -> String {
-    json!({"version": 4, "terraform_version": "1.11.4", "serial": 1, "lineage": "l", "resources": resources}).to_string()
+    json!({"version": 4, "terraform_version": "1.11.4", "serial": 1, "lineage": "l",
+        "resources": resources})
+    .to_string()
 }
 
 fn resource(name: &str, instances: &Value) -> Value {
-    json!({"mode": "managed", "type": "aws_x", "name": name, "provider": "provider[\"p\"]", "instances": instances})
+    json!({"mode": "managed", "type": "aws_x", "name": name, "provider": "provider[\"p\"]",
+        "instances": instances})
 }
 
 /// One instance with these attributes.
@@ -82,6 +85,7 @@ fn counts(before: &str, after: &str) -> (u64, u64, u64) {
 /// One instance with these members.
 fn with(members: &str) -> String {
     format!(
-        r#"{{"version":4,"resources":[{{"mode":"managed","type":"t","name":"n","instances":[{{{members}}}]}}]}}"#
+        r#"{{"version":4,"resources":[{{"mode":"managed","type":"t","name":"n",
+            "instances":[{{{members}}}]}}]}}"#
     )
 }

@@ -37,7 +37,8 @@ proptest! {
     #[test]
     fn a_state_is_as_itself(a in any_state()) {
         let report = report(&a, &a);
-        prop_assert_eq!(&report["counts"], &json!({"added": 0, "changed": 0, "removed": 0, "moved": 0}));
+        prop_assert_eq!(&report["counts"], &json!({"added": 0, "changed": 0, "removed": 0,
+            "moved": 0}));
         prop_assert_eq!(&report["resources"], &json!([]));
     }
 
@@ -50,8 +51,10 @@ proptest! {
     #[test]
     fn what_changed_is_listed(a in any_state(), b in any_state()) {
         let report = report(&a, &b);
-        for resource in report["resources"].as_array().unwrap().iter().filter(|resource| resource["action"] == "changed") {
-            let listed = resource["attributes"].as_array().unwrap().len() + resource["meta"].as_array().unwrap().len();
+        let resources = report["resources"].as_array().unwrap().iter();
+        for resource in resources.filter(|resource| resource["action"] == "changed") {
+            let listed = |list: &str| resource[list].as_array().unwrap().len();
+            let listed = listed("attributes") + listed("meta");
             prop_assert!(listed > 0, "{}", resource);
         }
     }

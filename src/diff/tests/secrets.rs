@@ -9,10 +9,15 @@ fn secrets_are_hidden_unless_asked_for() {
     let of = |canary: &str| {
         state(
             &json!([{"mode": "managed", "type": "random_password", "name": "p", "instances": [{
-                "attributes": {"id": "none", "result": canary, "length": canary.len(), "marked": {"deep": [canary, 1]}, "open": canary.len(),
-                    "tags": {"db_password": canary}, "pem": format!("-----BEGIN PRIVATE KEY-----\n{canary}"), "json": json!({"token": canary}).to_string(),
-                    "env": [{"name": "API_TOKEN", "value": canary}, {"name": "PORT", "value": canary.len()}], "whole": {"token": canary, "n": canary.len()}},
-                "sensitive_attributes": [[{"type": "get_attr", "value": "marked"}, {"type": "get_attr", "value": "deep"}]],
+                "attributes": {"id": "none", "result": canary, "length": canary.len(),
+                    "marked": {"deep": [canary, 1]}, "open": canary.len(),
+                    "tags": {"db_password": canary},
+                        "pem": format!("-----BEGIN PRIVATE KEY-----\n{canary}"),
+                        "json": json!({"token": canary}).to_string(),
+                    "env": [{"name": "API_TOKEN", "value": canary}, {"name": "PORT",
+                        "value": canary.len()}], "whole": {"token": canary, "n": canary.len()}},
+                "sensitive_attributes": [[{"type": "get_attr", "value": "marked"},
+                    {"type": "get_attr", "value": "deep"}]],
             }]}]),
         )
     };
@@ -54,9 +59,11 @@ fn secrets_are_hidden_unless_asked_for() {
 
 #[test]
 fn a_shown_value_is_masked_inside() {
-    let value = json!({"user": "u", "password": "canary", "list": [{"token": ["canary"]}, 1], "env": {"name": "MY_SECRET", "value": "canary"}});
+    let value = json!({"user": "u", "password": "canary", "list": [{"token": ["canary"]}, 1],
+        "env": {"name": "MY_SECRET", "value": "canary"}});
     let changes = report(&only(&json!({})), &only(&json!({"config": value})));
-    let expected = json!({"user": "u", "password": "(hidden)", "list": [{"token": "(hidden)"}, 1], "env": {"name": "MY_SECRET", "value": "(hidden)"}});
+    let expected = json!({"user": "u", "password": "(hidden)", "list": [{"token": "(hidden)"}, 1],
+        "env": {"name": "MY_SECRET", "value": "(hidden)"}});
     assert_eq!(
         changes["resources"][0]["attributes"],
         json!([{"path": "config", "after": expected, "hidden_inside": true}])
@@ -97,7 +104,9 @@ fn what_is_nested_deeper_than_answers_may_be_is_not_shown() {
             (shown, !shown),
             "{change}"
         );
-        let output = json!({"version": 4, "outputs": {"o": {"value": nested(levels), "type": nested(levels)}}}).to_string();
+        let output = json!({"version": 4, "outputs": {"o": {"value": nested(levels),
+            "type": nested(levels)}}})
+        .to_string();
         let output = &outputs(output.as_bytes(), true).unwrap()["o"];
         assert_eq!(
             (
@@ -113,21 +122,26 @@ fn what_is_nested_deeper_than_answers_may_be_is_not_shown() {
 #[test]
 fn outputs_are_compared_and_masked() {
     let of = |outputs: Value| json!({"version": 4, "outputs": outputs}).to_string();
-    let output = |value: Value, sensitive: bool| json!({"value": value, "type": "dynamic", "sensitive": sensitive});
+    let output = |value: Value, sensitive: bool| {
+        json!({"value": value, "type": "dynamic",
+        "sensitive": sensitive})
+    };
     let before = of(
-        json!({"same": output(json!({"b": 1, "a": 2}), false), "gone": output(json!(1), false), "marked": output(json!("canary"), true),
+        json!({"same": output(json!({"b": 1, "a": 2}), false), "gone": output(json!(1), false),
+            "marked": output(json!("canary"), true),
         "token": output(json!("canary"), false), "was": output(json!("canary"), true)}),
     );
-    let after = of(
-        json!({"same": output(json!({"a": 2, "b": 1}), false), "new": output(json!({"password": "canary"}), false),
-        "marked": output(json!("canary-2"), true), "token": output(json!("canary-2"), false), "was": output(json!("canary"), false)}),
-    );
+    let after = of(json!({"same": output(json!({"a": 2, "b": 1}), false), 
+            "new": output(json!({"password": "canary"}), false),
+            "marked": output(json!("canary-2"), true), "token": output(json!("canary-2"), false),
+            "was": output(json!("canary"), false)}));
     assert_eq!(
         report(&before, &after)["outputs"],
         json!([
             {"action": "removed", "path": "gone", "before": 1},
             {"action": "changed", "path": "marked", "hidden": true},
-            {"action": "added", "path": "new", "after": {"password": "(hidden)"}, "hidden_inside": true},
+            {"action": "added", "path": "new", "after": {"password": "(hidden)"},
+                "hidden_inside": true},
             {"action": "changed", "path": "token", "hidden": true},
             {"action": "changed", "path": "was", "hidden": true, "was_sensitive": true},
         ])
@@ -152,7 +166,8 @@ fn depth_is_no_danger_and_deep_secrets_stay_hidden() {
     let of = |core: &str| {
         let nested = format!("{}{core}{}", r#"{"a":["#.repeat(5_000), "]}".repeat(5_000));
         format!(
-            r#"{{"version":4,"resources":[{{"mode":"managed","type":"t","name":"n","instances":[{{"attributes":{nested}}}]}}]}}"#
+            r#"{{"version":4,"resources":[{{"mode":"managed","type":"t","name":"n","instances":[
+                {{"attributes":{nested}}}]}}]}}"#
         )
     };
     let (before, after) = (of(r#"{"token":"canary"}"#), of(r#"{"token":"canary-2"}"#));
