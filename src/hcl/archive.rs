@@ -1,5 +1,5 @@
-//! Files that somebody sends: a map of names to contents, or a tar. What lies deeper than the root
-//! is a child module and is not looked at.
+//! Files that a client sends: a map of names to contents, or a tar. Files below the root belong to
+//! child modules and are not looked at.
 
 use std::collections::HashSet;
 use std::io::Read as _;
@@ -8,10 +8,14 @@ use super::folder::{MAX_FILE, MAX_FILES};
 use super::names;
 use super::reading::Source;
 
-/// The most entries of an archive, whatever they are.
+/// The most entries of an archive, of any kind.
 const MAX_ENTRIES: usize = 20_000;
 /// The longest name that is looked at, in bytes.
 const MAX_NAME: usize = 1_024;
+
+/// Why an entry of an archive has no content.
+const NO_FILE: &str = "this is a link or no file, which an archive does not hold the content of; \
+    send it with `tar -h`";
 
 /// Why files that were sent cannot be looked at.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -103,44 +107,52 @@ pub fn of_map(files: Vec<(String, String)>) -> Result<Vec<Source>, BadFiles> {
 ///
 /// Where it is none, names make no sense, or there are too many.
 pub fn of_archive(bytes: &[u8]) -> Result<Vec<Source>, BadFiles> {
-    let mut gathering = Gathering::default();
     // An archive ends with two empty blocks, which is all that there is of an empty one.
     if bytes.len() < 1024 || !bytes.len().is_multiple_of(512) {
         return Err(BadFiles::NotATar);
     }
+    let mut gathering = Gathering::default();
     let mut archive = tar::Archive::new(bytes);
-    for (index, entry) in archive
-        .entries()
-        .map_err(|_| BadFiles::NotATar)?
-        .enumerate()
-    {
+    let entries = archive.entries().map_err(|_| BadFiles::NotATar)?;
+    for (index, entry) in entries.enumerate() {
         if index >= MAX_ENTRIES {
             return Err(BadFiles::TooMany(MAX_ENTRIES));
         }
-        let mut entry = entry.map_err(|_| BadFiles::NotATar)?;
-        let kind = entry.header().entry_type();
-        if kind.is_dir() || kind.is_pax_global_extensions() {
-            continue;
-        }
-        let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        let Some(name) = gathering.name(&path)? else {
-            continue;
-        };
-        let content = if kind.is_file() {
-            let mut content = Vec::new();
-            (&mut entry)
-                .take(MAX_FILE)
-                .read_to_end(&mut content)
-                .map_err(|_| BadFiles::NotATar)?;
-            if content.len() as u64 != entry.size() {
-                return Err(BadFiles::NotATar);
-            }
-            Ok(content)
-        } else {
-            Err("this is a link or no file, which an archive does not hold the content of; send it \
-                with `tar -h`".to_owned())
-        };
-        gathering.sources.push(Source { name, content });
+        gathering.entry(&mut entry.map_err(|_| BadFiles::NotATar)?)?;
     }
     gathering.done()
+}
+
+impl Gathering {
+    fn entry(&mut self, entry: &mut tar::Entry<'_, &[u8]>) -> Result<(), BadFiles> {
+        let kind = entry.header().entry_type();
+        if kind.is_dir() || kind.is_pax_global_extensions() {
+            return Ok(());
+        }
+        let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        if let Some(name) = self.name(&path)? {
+            let content = if kind.is_file() {
+                Ok(content(entry)?)
+            } else {
+                Err(NO_FILE.to_owned())
+            };
+            self.sources.push(Source { name, content });
+        }
+        Ok(())
+    }
+}
+
+/// The bytes of a file in an archive, up to the most that a file may have.
+fn content(entry: &mut tar::Entry<'_, &[u8]>) -> Result<Vec<u8>, BadFiles> {
+    let size = entry.size();
+    let mut content = Vec::new();
+    entry
+        .take(MAX_FILE)
+        .read_to_end(&mut content)
+        .map_err(|_| BadFiles::NotATar)?;
+    if content.len() as u64 == size {
+        Ok(content)
+    } else {
+        Err(BadFiles::NotATar)
+    }
 }

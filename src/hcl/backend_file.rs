@@ -1,19 +1,17 @@
-//! The one file that is generated: a backend block with three addresses, their methods, and nothing
+//! The generated file: a backend block with three addresses and their methods. It holds nothing
 //! secret, since both programs copy it into plans.
 //!
-//! A file is ours only while it is, byte for byte, what would be written for the address in it, or
-//! what an earlier version wrote: what somebody has changed is theirs. Its first line says which
-//! command wrote it, and so for how long it is there. The methods are pinned, since the programs
-//! would take them from variables otherwise, which build servers set for other backends.
+//! A file is ours only if it has, byte for byte, the text that this or an earlier version writes
+//! for the address in it. A file that was changed belongs to the user. The first line names the
+//! command that wrote it, and so how long it stays. The methods are pinned: otherwise the programs
+//! would take them from variables, which build servers set for other backends.
 
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::override_file::OVERRIDE_FILE;
-use super::quoting::quoted;
-use super::{native, placing};
+use super::{native, placing, writing};
 
 /// The name of the generated file.
 pub const FILE: &str = "statekeep_backend.tf";
@@ -24,13 +22,15 @@ const BY_CONFIGURE: &str = "# Written by `statekeep configure`, which recognises
     nobody changes it. `statekeep configure --remove` removes it.";
 const BY_RUN: &str = "# Written by `statekeep run` for as long as its command runs, and removed at \
     its end. One that was left over: by the next run.";
+/// The width of the longest name of a setting.
+const WIDEST_NAME: usize = "unlock_address".len();
 /// The largest file that can be ours, in bytes.
 const MAX_OURS: u64 = 64 * 1024;
 
 /// Which command writes a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WrittenBy {
-    /// `statekeep configure`: it stays until somebody takes it away.
+    /// `statekeep configure`: it stays until it is removed.
     Configure,
     /// `statekeep run`: it is there for as long as the wrapped command runs.
     Run,
@@ -71,7 +71,7 @@ pub struct BackendFile {
     form: Form,
 }
 
-/// What stands where the generated file would.
+/// What is at the place of the generated file.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Present {
     /// Nothing.
@@ -118,15 +118,11 @@ impl BackendFile {
             Form::Pinned => &settings[..],
             Form::Addresses => &settings[..3],
         };
-        let mut text = format!(
-            "{}\nterraform {{\n  backend \"http\" {{\n",
-            self.writer.marker()
-        );
-        for (name, value) in settings {
-            let _ = writeln!(text, "    {name:14} = {}", quoted(value));
-        }
-        text.push_str("  }\n}\n");
-        text
+        let settings = settings
+            .iter()
+            .filter_map(|(name, value)| writing::text(name, WIDEST_NAME, value));
+        let block = writing::backend("http", settings.collect());
+        format!("{}\n{block}", self.writer.marker())
     }
 
     /// Looks at what stands there. A link is never ours.

@@ -11,16 +11,16 @@ use super::detection::Detection;
 use super::names;
 use super::program::Ask;
 use super::read::read;
-use super::reading::{Reading, UndecidedReason};
+use super::reading::{SourceReading, UndecidedReason};
 use super::views::Views;
 
 /// The largest file that is read, in bytes.
 pub const MAX_FILE: u64 = 10 * 1024 * 1024;
-/// What all files may have together, in bytes.
+/// The most bytes of all files together.
 pub const MAX_TOTAL: u64 = 256 * 1024 * 1024;
 /// The most files of a module.
 pub const MAX_FILES: usize = 10_000;
-/// The most entries of a directory, whatever they are.
+/// The most entries of a directory, of any kind.
 pub const MAX_ENTRIES: usize = 100_000;
 /// So many files are worth a thread of their own.
 const FILES_A_THREAD: usize = 16;
@@ -119,23 +119,21 @@ fn unreadable(name: &std::ffi::OsStr) -> Option<String> {
     names::language(&shown).map(|_| format!("the name of the file {shown:?} is not UTF-8"))
 }
 
-/// Reads files side by side; what they say comes in the order of their names.
-fn read_all(dir: &Path, names: &[&str]) -> Vec<Reading> {
+/// Reads files in several threads. The answers are in the order of the names.
+fn read_all(dir: &Path, names: &[&str]) -> Vec<SourceReading> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads = cores.min(MAX_THREADS).min(names.len() / FILES_A_THREAD);
-    let (next, left) = (AtomicUsize::new(0), AtomicU64::new(MAX_TOTAL));
-    let work = || {
-        let mut done = Vec::new();
-        while let Some((index, name)) = Some(next.fetch_add(1, Ordering::Relaxed))
-            .and_then(|index| Some((index, names.get(index)?)))
-        {
-            done.push((index, read(name, &content(&dir.join(name), &left))));
-        }
-        done
+    let shared = Shared {
+        dir,
+        names,
+        next: AtomicUsize::new(0),
+        left: AtomicU64::new(MAX_TOTAL),
     };
-    let mut readings: Vec<(usize, Reading)> = std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-        let mut done = work();
+    let mut readings = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads)
+            .map(|_| scope.spawn(|| shared.read_some()))
+            .collect();
+        let mut done = shared.read_some();
         for other in others {
             match other.join() {
                 Ok(more) => done.extend(more),
@@ -148,31 +146,41 @@ fn read_all(dir: &Path, names: &[&str]) -> Vec<Reading> {
     readings.into_iter().map(|(_, reading)| reading).collect()
 }
 
+/// Files that several threads read.
+struct Shared<'n> {
+    dir: &'n Path,
+    names: &'n [&'n str],
+    /// The file that is read next.
+    next: AtomicUsize,
+    /// How many bytes may still be read.
+    left: AtomicU64,
+}
+
+impl Shared<'_> {
+    /// Reads files, each with its place among the names, until no file is left.
+    fn read_some(&self) -> Vec<(usize, SourceReading)> {
+        let mut done = Vec::new();
+        loop {
+            let index = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(name) = self.names.get(index) else {
+                return done;
+            };
+            let content = content(&self.dir.join(name), &self.left);
+            done.push((index, read(name, &content)));
+        }
+    }
+}
+
 /// The bytes of a file, or why there are none.
 fn content(path: &Path, left: &AtomicU64) -> Result<Vec<u8>, String> {
-    let cannot = |error: io::Error| format!("the file cannot be read: {error}");
-    // What is no file is not opened at all: that alone may have effects.
-    if !path.metadata().map_err(cannot)?.is_file() {
-        return Err("this is a link to something that is no file, or no file itself".to_owned());
-    }
-    let file: File = OpenOptions::new()
-        .read(true)
-        .custom_flags(NONBLOCK)
-        .open(path)
-        .map_err(cannot)?;
+    let file = open(path)?;
     let size = file.metadata().map_err(cannot)?.len();
-    let too_large = || {
-        Err(format!(
-            "the file is larger than {MAX_FILE} bytes, the most that is looked at"
-        ))
-    };
     if size > MAX_FILE {
-        return too_large();
+        return Err(too_large());
     }
+    let take = |left: u64| left.checked_sub(size);
     if left
-        .try_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-            left.checked_sub(size)
-        })
+        .try_update(Ordering::Relaxed, Ordering::Relaxed, take)
         .is_err()
     {
         return Err(format!(
@@ -180,13 +188,35 @@ fn content(path: &Path, left: &AtomicU64) -> Result<Vec<u8>, String> {
         ));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(size + 1).unwrap_or(0));
-    let length = file
-        .take(MAX_FILE + 1)
-        .read_to_end(&mut bytes)
-        .map_err(cannot)?;
+    let mut file = file.take(MAX_FILE + 1);
+    let length = file.read_to_end(&mut bytes).map_err(cannot)?;
     if length as u64 > MAX_FILE {
-        too_large()
+        Err(too_large())
     } else {
         Ok(bytes)
     }
+}
+
+/// Opens a file. Nothing else is opened at all: that alone may have effects.
+fn open(path: &Path) -> Result<File, String> {
+    if !path.metadata().map_err(cannot)?.is_file() {
+        return Err("this is a link to something that is no file, or no file itself".to_owned());
+    }
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(NONBLOCK)
+        .open(path)
+        .map_err(cannot)
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it is what `map_err` hands over"
+)]
+fn cannot(error: io::Error) -> String {
+    format!("the file cannot be read: {error}")
+}
+
+fn too_large() -> String {
+    format!("the file is larger than {MAX_FILE} bytes, the most that is looked at")
 }

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::block::{BlockKind, ENCRYPTION, FoundBlock};
 use super::members::Members;
 use super::places::Places;
-use super::reading::Reading;
+use super::reading::SourceReading;
 use super::syntax::is_number;
 use crate::model::json_words::{JsonWord, JsonWords};
 
@@ -24,22 +24,22 @@ const ONCE: [&str; 3] = ["required_version", "experiments", "language"];
 const NO_BODY: &str = "blocks are objects or lists of objects here, and this is something else";
 
 /// Reads it.
-pub(super) fn read(name: &str, text: &str) -> Reading {
+pub(super) fn read(name: &str, text: &str) -> SourceReading {
     let mut file = File {
         name,
         text,
         places: Places::new(text),
-        reading: Reading::default(),
+        reading: SourceReading::default(),
     };
     match serde_json::from_str::<&RawValue>(text) {
         Ok(root) => file.root(root),
         Err(error) => {
-            return Reading::doubt(name, Some(error.line().max(1)), "the file is not JSON");
+            return SourceReading::doubt(name, Some(error.line().max(1)), "the file is not JSON");
         }
     }
     if let Some(at) = no_number(text) {
         let (line, _) = file.places.of(at);
-        return Reading::doubt(
+        return SourceReading::doubt(
             name,
             Some(line),
             "the file holds a number that neither program can keep",
@@ -62,7 +62,7 @@ struct File<'a> {
     name: &'a str,
     text: &'a str,
     places: Places<'a>,
-    reading: Reading,
+    reading: SourceReading,
 }
 
 impl<'a> File<'a> {

@@ -26,7 +26,7 @@ mod views;
 mod backend_file;
 mod override_file;
 mod placing;
-mod quoting;
+mod writing;
 
 #[cfg(test)]
 mod tests;

@@ -3,19 +3,19 @@
 
 use super::block::{BlockKind, ENCRYPTION, FoundBlock};
 use super::places::Places;
-use super::reading::Reading;
+use super::reading::SourceReading;
 use super::syntax::{Item, What, plain_text, walk};
 
 /// What the two programs pass over at the beginning of a file.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Reads it.
-pub(super) fn read(name: &str, text: &str) -> Reading {
+pub(super) fn read(name: &str, text: &str) -> SourceReading {
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let mut file = File {
         name,
         places: Places::new(text),
-        reading: Reading::default(),
+        reading: SourceReading::default(),
         is_settings: false,
         is_http: false,
     };
@@ -23,7 +23,7 @@ pub(super) fn read(name: &str, text: &str) -> Reading {
         Ok(()) => file.reading,
         Err(failure) => {
             let (line, _) = Places::new(text).of(failure.at);
-            Reading::doubt(
+            SourceReading::doubt(
                 name,
                 Some(line),
                 format!("the file does not parse: {}", failure.reason),
@@ -35,7 +35,7 @@ pub(super) fn read(name: &str, text: &str) -> Reading {
 struct File<'a> {
     name: &'a str,
     places: Places<'a>,
-    reading: Reading,
+    reading: SourceReading,
     /// Whether the last block at the top is a `terraform` block.
     is_settings: bool,
     /// Whether the last block in it is an `http` backend.

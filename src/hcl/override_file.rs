@@ -1,18 +1,16 @@
-//! A backend block for a moment, in an override file, so that the program reads a state from
-//! another place than the sources say.
+//! A backend block in an override file, for a moment: with it the program reads a state from
+//! another place than the sources configure.
 //!
-//! The file is never written over another. It carries the hash of what is in it, so that one that a
-//! killed command left is recognised and taken away, and one that somebody changed is not. An empty
-//! one was cut off, and is ours as well.
+//! The file is never written over another. It carries the hash of its content. A file that a killed
+//! command left is recognised by it and removed; a file that was changed is not. An empty file was
+//! cut off, and is ours as well.
 
-use std::fmt::Write as _;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::placing;
-use super::quoting::quoted;
+use super::{placing, writing};
 use crate::model::digest::Digest;
 
 /// The name of the file. Both programs let the block in it stand for the one in the sources,
@@ -23,8 +21,6 @@ const MARKER: &str =
     "# Written by `statekeep` while it moves a state, and removed by it. SHA-256 of what follows: ";
 /// A larger file is not ours, in bytes.
 const MAX_OURS: u64 = 1024 * 1024;
-/// How deep settings may nest; deeper ones are left out.
-const MAX_LEVELS: usize = 8;
 
 /// The file, for as long as this lives.
 pub struct OverrideFile(PathBuf);
@@ -65,15 +61,11 @@ impl Drop for OverrideFile {
 }
 
 fn text(kind: &str, config: &Map<String, Value>) -> String {
-    let mut body = format!("terraform {{\n  backend {} {{\n", quoted(kind));
-    for (name, value) in config
+    let settings = config
         .iter()
-        .filter(|(name, value)| is_name(name) && !value.is_null())
-    {
-        setting(&mut body, name, value);
-    }
-    body.push_str("  }\n}\n");
-    format!("{MARKER}{}\n{body}", Digest::of(body.as_bytes()))
+        .flat_map(|(name, value)| writing::setting(name, value));
+    let block = writing::backend(kind, settings.collect());
+    format!("{MARKER}{}\n{block}", Digest::of(block.as_bytes()))
 }
 
 fn is_ours(bytes: &[u8]) -> bool {
@@ -86,70 +78,6 @@ fn is_ours(bytes: &[u8]) -> bool {
     rest[..end] == *Digest::of(&rest[end + 1..]).to_string().as_bytes()
 }
 
-/// Objects in lists are blocks, as in `workspaces {}`; all else is written as it is.
-fn setting(out: &mut String, name: &str, value: &Value) {
-    match value {
-        Value::Array(items) if !items.is_empty() && items.iter().all(Value::is_object) => {
-            for item in items {
-                block(out, name, item);
-            }
-        }
-        Value::Object(_) if name == "workspaces" => block(out, name, value),
-        Value::Null
-        | Value::Bool(_)
-        | Value::Number(_)
-        | Value::String(_)
-        | Value::Array(_)
-        | Value::Object(_) => {
-            let _ = writeln!(out, "    {name} = {}", literal(value, 0));
-        }
-    }
-}
-
-fn block(out: &mut String, name: &str, members: &Value) {
-    let _ = writeln!(out, "    {name} {{");
-    for (name, value) in members
-        .as_object()
-        .into_iter()
-        .flatten()
-        .filter(|(name, value)| is_name(name) && !value.is_null())
-    {
-        let _ = writeln!(out, "      {name} = {}", literal(value, 0));
-    }
-    out.push_str("    }\n");
-}
-
-fn literal(value: &Value, level: usize) -> String {
-    match value {
-        Value::String(text) => quoted(text),
-        Value::Array(items) if level < MAX_LEVELS => {
-            format!(
-                "[{}]",
-                items
-                    .iter()
-                    .map(|item| literal(item, level + 1))
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            )
-        }
-        Value::Object(members) if level < MAX_LEVELS => {
-            let members = members
-                .iter()
-                .map(|(name, value)| format!("{} = {}", quoted(name), literal(value, level + 1)));
-            format!("{{{}}}", members.collect::<Vec<_>>().join(", "))
-        }
-        Value::Null | Value::Array(_) | Value::Object(_) => "null".to_owned(),
-        Value::Bool(_) | Value::Number(_) => value.to_string(),
-    }
-}
-
-fn is_name(name: &str) -> bool {
-    name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
-        && name
-            .chars()
-            .all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-'))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -160,7 +88,12 @@ mod tests {
     #[test]
     fn what_is_written_says_the_settings() {
         let config = json!({
-            "bucket": "b\"${c}", "endpoints": { "s3": "http://e" }, "list": ["a", 1, true], "none": null, "bad name": 1,
+            "bucket": "b\"${c}",
+            "endpoints": { "s3": "http://e" },
+            "list": ["a", 1, true],
+            "none": null,
+            "two": { "a": 1, "b": "%{x}" },
+            "bad name": 1,
             "workspaces": [{ "name": "w", "prefix": null }],
         });
         let text = text("s3", config.as_object().expect("an object"));
@@ -172,6 +105,7 @@ mod tests {
             "list = [\"a\", 1, true]",
             "workspaces {",
             "name = \"w\"",
+            "two = {\"a\" = 1, \"b\" = \"%%{x}\"}",
         ] {
             assert!(text.contains(line), "{line}: {text}");
         }

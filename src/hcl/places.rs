@@ -1,5 +1,4 @@
-//! Lines and columns of places in a text. Whoever asks in the order of the text has it gone through
-//! once.
+//! Lines and columns of places in a text. Asked in the order of the text, it is read once.
 
 /// Knows how far it has counted.
 pub(super) struct Places<'a> {

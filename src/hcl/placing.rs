@@ -1,8 +1,8 @@
 //! A file of ours comes into a module whole or not at all: it is written beside, synced, and only
 //! then gets its name.
 //!
-//! Neither program loads what is written beside, since its name begins with a dot. What a kill left
-//! of it is recognised by its name and taken away.
+//! Neither program loads the file beside, since its name begins with a dot. One that a killed
+//! command left is recognised by its name and removed.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 /// Only we read what we write.
 const MODE: u32 = 0o600;
-/// How often it is tried when somebody takes away what was written beside.
+/// The most tries, if another process removes the file that was written beside.
 const MAX_TRIES: u32 = 3;
 
 /// Puts a file where none is: never over one, never through a link.

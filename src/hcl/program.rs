@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// Who would load the module.
+/// A program that would load the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Program {
@@ -15,7 +15,7 @@ pub enum Program {
 /// How a module is looked at.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ask {
-    /// Who would load it; where nobody says, both have to come to the same.
+    /// The program that would load it; if none is named, both have to come to the same answer.
     pub program: Option<Program>,
     /// Whether JSON files are examined as well.
     pub include_json: bool,

@@ -2,21 +2,21 @@
 
 use super::names::{Language, language};
 use super::places::Places;
-use super::reading::Reading;
+use super::reading::SourceReading;
 use super::{json, native};
 
 /// Reads one file.
-pub(super) fn read(name: &str, content: &Result<Vec<u8>, String>) -> Reading {
+pub(super) fn read(name: &str, content: &Result<Vec<u8>, String>) -> SourceReading {
     let bytes = match content {
         Ok(bytes) => bytes,
-        Err(reason) => return Reading::doubt(name, None, reason),
+        Err(reason) => return SourceReading::doubt(name, None, reason),
     };
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => {
             let valid = std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default();
             let (line, _) = Places::new(valid).of(valid.len());
-            return Reading::doubt(name, Some(line), "the file is not UTF-8");
+            return SourceReading::doubt(name, Some(line), "the file is not UTF-8");
         }
     };
     match language(name) {

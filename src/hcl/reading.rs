@@ -38,14 +38,14 @@ impl Source {
 
 /// What one file says.
 #[derive(Default)]
-pub(super) struct Reading {
+pub(super) struct SourceReading {
     pub(super) found: Vec<FoundBlock>,
     pub(super) doubts: Vec<UndecidedReason>,
     /// Whether it says how the state is encrypted.
     pub(super) encrypts: bool,
 }
 
-impl Reading {
+impl SourceReading {
     pub(super) fn doubt(name: &str, line: Option<usize>, reason: impl Into<String>) -> Self {
         Self {
             doubts: vec![UndecidedReason {

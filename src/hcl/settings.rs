@@ -5,14 +5,14 @@ use serde_json::Value;
 
 use super::syntax::{Item, What, plain_text, walk};
 
-/// What a name has to end in for its file to be read as JSON.
+/// The end of a file's name that is read as JSON.
 const JSON: &str = ".json";
 
 /// The arguments in it in their order: names, and values where these are plain texts.
 ///
 /// # Errors
 ///
-/// Where it cannot be read so, with the reason.
+/// The reason, if it cannot be read.
 pub fn settings(name: &str, text: &str) -> Result<Vec<(String, Option<String>)>, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if name.ends_with(JSON) {

@@ -4,7 +4,7 @@ use super::detection::{Answer, Detection};
 use super::names::{self, Language};
 use super::program::{Ask, Program};
 use super::read::read;
-use super::reading::{Reading, Source, UndecidedReason};
+use super::reading::{Source, SourceReading, UndecidedReason};
 
 /// What taking a text apart needs at most, as a multiple of its size.
 pub const SIZE_PARSED: u64 = 100;
@@ -22,7 +22,7 @@ pub fn judge(mut sources: Vec<Source>, ask: Ask) -> Detection {
             .unwrap_or_default()
     };
     let wanted = views.wanted();
-    let readings: Vec<Reading> = wanted.iter().map(read).collect();
+    let readings: Vec<SourceReading> = wanted.iter().map(read).collect();
     views.judge(&wanted, &readings)
 }
 
@@ -83,7 +83,7 @@ impl<'a> Views<'a> {
     }
 
     /// Puts together what the files say.
-    pub(super) fn judge(self, wanted: &[&str], readings: &[Reading]) -> Detection {
+    pub(super) fn judge(self, wanted: &[&str], readings: &[SourceReading]) -> Detection {
         let verdicts: Vec<Detection> = self
             .loaded
             .iter()
@@ -105,7 +105,7 @@ impl<'a> Views<'a> {
         detection.cut()
     }
 
-    fn verdict(&self, files: &[&str], wanted: &[&str], readings: &[Reading]) -> Detection {
+    fn verdict(&self, files: &[&str], wanted: &[&str], readings: &[SourceReading]) -> Detection {
         let mut verdict = Detection {
             answer: Answer::None,
             ..Detection::undecided(self.ask.program, Vec::new())

@@ -1,4 +1,4 @@
-//! Bodies: arguments and blocks, told one after the other to whoever walks through a file.
+//! Bodies: arguments and blocks, handed over one after the other in the order of the file.
 
 use std::collections::HashSet;
 

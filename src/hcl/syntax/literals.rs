@@ -4,48 +4,57 @@ use super::scanner::Scanner;
 use super::tokens::TokenKind;
 
 const NO_ESCAPE: &str = "this backslash begins no escape; write `\\\\` for a backslash";
+const FOUR_DIGITS: &str = "`\\u` takes four hexadecimal digits that name a character";
+const EIGHT_DIGITS: &str = "`\\U` takes eight hexadecimal digits that name a character";
 
-/// Adds what a piece of a text in quotation marks means; the error is where in it, and why it means
-/// nothing.
+/// Adds the meaning of a piece of a text in quotation marks. The error says where in it, and why it
+/// means nothing.
 pub(super) fn unescape(piece: &str, out: &mut String) -> Result<(), (usize, &'static str)> {
     let mut rest = piece;
     while let Some(at) = rest.find(['\\', '$', '%']) {
         out.push_str(&rest[..at]);
         let here = piece.len() - rest.len() + at;
         rest = &rest[at..];
-        let (meaning, length) = match rest.as_bytes() {
-            [b'$', b'$', b'{', ..] => ("${", 3),
-            [b'%', b'%', b'{', ..] => ("%{", 3),
-            [b'$' | b'%', ..] => (&rest[..1], 1),
-            [_, b'n', ..] => ("\n", 2),
-            [_, b'r', ..] => ("\r", 2),
-            [_, b't', ..] => ("\t", 2),
-            [_, b'"', ..] => ("\"", 2),
-            [_, b'\\', ..] => ("\\", 2),
-            [_, b'u', ..] => (
-                "",
-                by_number(rest, 4, out).ok_or((
-                    here,
-                    "`\\u` takes four hexadecimal digits that name a character",
-                ))?,
-            ),
-            [_, b'U', ..] => (
-                "",
-                by_number(rest, 8, out).ok_or((
-                    here,
-                    "`\\U` takes eight hexadecimal digits that name a character",
-                ))?,
-            ),
-            _ => return Err((here, NO_ESCAPE)),
+        let length = match template_sign(rest) {
+            Some((meaning, length)) => {
+                out.push_str(meaning);
+                length
+            }
+            None => escape(rest, out).map_err(|reason| (here, reason))?,
         };
-        out.push_str(meaning);
         rest = &rest[length..];
     }
     out.push_str(rest);
     Ok(())
 }
 
-/// Adds a character that is named by its number; how many bytes that took.
+/// The meaning and the length of a sign that could begin a template.
+fn template_sign(rest: &str) -> Option<(&str, usize)> {
+    match rest.as_bytes() {
+        [b'$', b'$', b'{', ..] => Some(("${", 3)),
+        [b'%', b'%', b'{', ..] => Some(("%{", 3)),
+        [b'$' | b'%', ..] => Some((&rest[..1], 1)),
+        _ => None,
+    }
+}
+
+/// Adds the meaning of a backslash and what follows it, and returns the length of both.
+fn escape(rest: &str, out: &mut String) -> Result<usize, &'static str> {
+    let letter = match rest.as_bytes().get(1) {
+        Some(b'n') => '\n',
+        Some(b'r') => '\r',
+        Some(b't') => '\t',
+        Some(b'"') => '"',
+        Some(b'\\') => '\\',
+        Some(b'u') => return by_number(rest, 4, out).ok_or(FOUR_DIGITS),
+        Some(b'U') => return by_number(rest, 8, out).ok_or(EIGHT_DIGITS),
+        _ => return Err(NO_ESCAPE),
+    };
+    out.push(letter);
+    Ok(2)
+}
+
+/// Adds a character that is named by its number, and returns the length of its escape.
 fn by_number(escape: &str, digits: usize, out: &mut String) -> Option<usize> {
     let number = escape
         .get(2..2 + digits)

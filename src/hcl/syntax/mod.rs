@@ -9,7 +9,7 @@
 
 #![expect(
     clippy::wildcard_enum_match_arm,
-    reason = "whatever token is not named may not stand there"
+    reason = "a token that is not named may not stand there"
 )]
 
 mod bodies;

@@ -55,7 +55,7 @@ fn json_is_examined_only_when_asked() {
                 "? 1",
             ),
             (
-                "{\"//\": \"x\", \"terraform\": {\"//\": [1], \"backend\": {\"local\": {\"//\": 1}}}}",
+                r#"{"//": "x", "terraform": {"//": [1], "backend": {"local": {"//": 1}}}}"#,
                 "backend local 1:59",
             ),
             ("[null]", "? 1"),

@@ -57,14 +57,17 @@ proptest! {
     fn nothing_panics(bytes in prop::collection::vec(any::<u8>(), 0..200), text in some_source()) {
         for name in ["main.tf", "main.tf.json", "main.tofu"] {
             for content in [bytes.clone(), text.clone().into_bytes()] {
-                judge(vec![Source { name: name.to_owned(), content: Ok(content) }], Ask { program: None, include_json: true });
+                let source = Source { name: name.to_owned(), content: Ok(content) };
+                judge(vec![source], Ask { program: None, include_json: true });
             }
         }
         let _ = of_archive(&bytes);
     }
 
     #[test]
-    fn no_broken_file_panics(cuts in prop::collection::vec((0_usize..400, 0_usize..20, some_source()), 1..4)) {
+    fn no_broken_file_panics(
+        cuts in prop::collection::vec((0_usize..400, 0_usize..20, some_source()), 1..4),
+    ) {
         let mut text: Vec<char> = SOURCE.chars().collect();
         for (from, length, inner) in cuts {
             let from = from.min(text.len());

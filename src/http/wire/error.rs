@@ -64,7 +64,7 @@ impl ApiError {
 }
 
 /// The code of an error.
-const fn code_of(error: &Error) -> ErrorCode {
+fn code_of(error: &Error) -> ErrorCode {
     use ErrorCode as Code;
 
     match error {

@@ -36,7 +36,7 @@ const ROOMS: [(&str, &[&str]); 11] = [
 ];
 
 /// The one home of each heavy dependency.
-const HOMES: [(&str, &[&str]); 19] = [
+const HOMES: [(&str, &[&str]); 20] = [
     ("rusqlite", &["src/store/"]),
     ("refinery", &["src/store/"]),
     ("actix_web", &["src/http/"]),
@@ -44,6 +44,7 @@ const HOMES: [(&str, &[&str]); 19] = [
     ("zstd", &["src/blob/"]),
     ("argon2", &["src/domain/"]),
     ("unicode_ident", &["src/hcl/"]),
+    ("hcl_edit", &["src/hcl/writing.rs"]),
     ("clap", &["src/cli/"]),
     ("clap_complete", &["src/cli/"]),
     ("comfy_table", &["src/cli/"]),
