@@ -14,11 +14,14 @@ fn a_key_lets_its_token_live_on() {
     let key = server.key("team", "writer");
     let token = server.token(&key, json!({"expires_in": 3}));
     token.read("team/net").expect_status(404);
-    let answer = key
-        .post_json(EXTEND, &json!({"token": token.secret(), "expires_in": 300}))
-        .expect_status(200)
-        .json();
-    assert_eq!(answer, json!({"token_type": "Bearer", "expires_in": 300}));
+    let answer = key.post_json(EXTEND, &json!({"token": token.secret(), "expires_in": 300}));
+    insta::assert_snapshot!(answer.shown(), @r#"
+    200 OK
+    {
+      "expires_in": 300,
+      "token_type": "Bearer"
+    }
+    "#);
     let witness = server.token(&key, json!({"expires_in": 4}));
     eventually("a token made later with four seconds has ended", || {
         witness.read("team/net").status == 401
