@@ -18,6 +18,7 @@ mod clients;
 mod credentials;
 mod disk;
 mod documents;
+mod examples;
 mod faults;
 mod first_start;
 mod format;

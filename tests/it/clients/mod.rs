@@ -16,13 +16,13 @@ mod large;
 mod long_runs;
 mod lost_answers;
 mod methods;
-mod module;
+pub(crate) mod module;
 mod native_encryption;
 mod proxy;
 mod readme;
 mod remote_state;
 mod rollbacks;
-mod run;
+pub(crate) mod run;
 mod runs;
 mod state_commands;
 mod targets;
@@ -53,7 +53,7 @@ macro_rules! for_each_program {
         $crate::clients::for_tofu![$($(#[$attribute])? $test),+];
     };
 }
-use for_each_program;
+pub(crate) use for_each_program;
 
 /// The same for what only OpenTofu can do.
 macro_rules! for_tofu {
@@ -69,11 +69,11 @@ macro_rules! for_tofu {
         }
     };
 }
-use for_tofu;
+pub(crate) use for_tofu;
 
 /// One of the two programs, as it is installed here.
-struct Program {
-    path: PathBuf,
+pub(crate) struct Program {
+    pub(crate) path: PathBuf,
     kind: Kind,
 }
 
@@ -84,25 +84,33 @@ enum Kind {
 }
 
 impl Program {
-    fn terraform() -> Option<Self> {
+    pub(crate) fn terraform() -> Option<Self> {
         skip::program("terraform", "STATEKEEP_TERRAFORM").map(|path| Self {
             path,
             kind: Kind::Terraform,
         })
     }
 
-    fn tofu() -> Option<Self> {
+    pub(crate) fn tofu() -> Option<Self> {
         skip::program("tofu", "STATEKEEP_TOFU").map(|path| Self {
             path,
             kind: Kind::OpenTofu,
         })
+    }
+
+    /// What a user types to run it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self.kind {
+            Kind::Terraform => "terraform",
+            Kind::OpenTofu => "tofu",
+        }
     }
 }
 
 /// What the tests look at on the server's side, besides what the harness offers.
 impl Client {
     /// The evidence of a state's lock, or nothing when it is free.
-    fn lock_evidence(&self, name: &str) -> Option<serde_json::Value> {
+    pub(crate) fn lock_evidence(&self, name: &str) -> Option<serde_json::Value> {
         let answer = self.get(&format!("{}/lock", state_path(name)));
         if answer.status == 404 {
             answer.expect_problem(404, "no_lock");
@@ -112,7 +120,7 @@ impl Client {
     }
 
     #[track_caller]
-    fn expect_unlocked(&self, name: &str) {
+    pub(crate) fn expect_unlocked(&self, name: &str) {
         if let Some(lock) = self.lock_evidence(name) {
             panic!("a lock was left behind: {lock}");
         }
@@ -120,7 +128,7 @@ impl Client {
 
     /// Checks that there is neither a state nor a rejected version.
     #[track_caller]
-    fn expect_never_written(&self, name: &str) {
+    pub(crate) fn expect_never_written(&self, name: &str) {
         self.read(name).expect_problem(404, "no_state");
         let versions = self.get(&format!("{}/versions", state_path(name)));
         if self.lock_evidence(name).is_some() {

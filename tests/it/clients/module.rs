@@ -203,7 +203,7 @@ impl<'a> Module<'a> {
 
 /// Takes a user's own settings of the programs out of a command's environment, and lets it run in
 /// this directory.
-pub(super) fn isolate(command: &mut Command, dir: &Path) {
+pub(crate) fn isolate(command: &mut Command, dir: &Path) {
     let own = ["TF_", "TOFU_", "STATEKEEP_"];
     for (name, _) in std::env::vars_os().filter(|(name, _)| {
         own.iter()

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::module::isolate;
 use super::run::Running;
-use super::{Kind, Program, for_each_program};
+use super::{Program, for_each_program};
 use crate::harness::{Setup, binary};
 
 for_each_program![what_the_readme_says_to_paste_works];
@@ -26,13 +26,13 @@ fn what_the_readme_says_to_paste_works(program: &Program) {
         .start();
     std::fs::create_dir_all(clone.path().join("target/release")).expect("a directory");
     symlink(binary(), clone.path().join("target/release/statekeep")).expect("a link");
-    symlink(&program.path, clone.path().join(name(program))).expect("a link");
+    symlink(&program.path, clone.path().join(program.name())).expect("a link");
     let written =
         block("statekeep key create") + &block("statekeep state history") + &block("statekeep run");
     let pasted = written
         .replace("http://127.0.0.1:8680", server.url())
         .replace(INIT_AND_APPLY, &init_and_apply(program));
-    let pasted = pasted.replace(WRAPPED, &WRAPPED.replace("terraform", name(program)));
+    let pasted = pasted.replace(WRAPPED, &WRAPPED.replace("terraform", program.name()));
     let expected = ["http://127.0.0.1:8680", INIT_AND_APPLY, WRAPPED];
     assert!(
         expected.iter().all(|words| written.contains(words)),
@@ -51,15 +51,8 @@ fn what_the_readme_says_to_paste_works(program: &Program) {
     assert_eq!(server.admin().versions("team-a/more").len(), 1);
 }
 
-fn name(program: &Program) -> &'static str {
-    match program.kind {
-        Kind::Terraform => "terraform",
-        Kind::OpenTofu => "tofu",
-    }
-}
-
 fn init_and_apply(program: &Program) -> String {
-    INIT_AND_APPLY.replace("terraform", name(program))
+    INIT_AND_APPLY.replace("terraform", program.name())
 }
 
 /// A shell in the clone that stops at the first command which fails, and finds `terraform` or

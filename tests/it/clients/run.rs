@@ -18,7 +18,7 @@ const DEADLINE: Duration = Duration::from_mins(2);
 const LOOK: Duration = Duration::from_millis(10);
 
 /// A run under way; killed when it is dropped.
-pub(super) struct Running {
+pub(crate) struct Running {
     child: Child,
     command: String,
     stdout: tempfile::NamedTempFile,
@@ -27,7 +27,7 @@ pub(super) struct Running {
 }
 
 impl Running {
-    pub(super) fn spawn(mut command: Command) -> Self {
+    pub(crate) fn spawn(mut command: Command) -> Self {
         let file = || tempfile::NamedTempFile::new().expect("a file for what a run says");
         let (stdout, stderr) = (file(), file());
         command
@@ -46,7 +46,7 @@ impl Running {
 
     /// Waits for the end of the run.
     #[track_caller]
-    pub(super) fn wait(mut self) -> Run {
+    pub(crate) fn wait(mut self) -> Run {
         loop {
             if let Some(status) = self.child.try_wait().expect("the child is ours") {
                 return self.run(status);
@@ -58,7 +58,7 @@ impl Running {
 
     /// Waits until something is true while this run goes on.
     #[track_caller]
-    pub(super) fn wait_until(&mut self, what: &str, mut condition: impl FnMut() -> bool) {
+    pub(crate) fn wait_until(&mut self, what: &str, mut condition: impl FnMut() -> bool) {
         while !condition() {
             if let Some(status) = self.child.try_wait().expect("the child is ours") {
                 panic!("the run ended before {what}: {}", self.run(status));
@@ -125,7 +125,7 @@ fn said(file: &tempfile::NamedTempFile) -> String {
 }
 
 /// A run that is over.
-pub(super) struct Run {
+pub(crate) struct Run {
     command: String,
     status: ExitStatus,
     pub(super) stdout: String,
@@ -143,7 +143,7 @@ impl Run {
     }
 
     #[track_caller]
-    pub(super) fn ok(self) -> Self {
+    pub(crate) fn ok(self) -> Self {
         assert!(self.status.success(), "should have succeeded: {self}");
         self
     }
@@ -151,14 +151,14 @@ impl Run {
     /// Checks that the program itself gave up with an error: not that a signal ended it, nor that
     /// it crashed.
     #[track_caller]
-    pub(super) fn fails(self) -> Self {
+    pub(crate) fn fails(self) -> Self {
         assert_eq!(self.status.code(), Some(1), "should have failed: {self}");
         self
     }
 
     /// Checks that the user could read these words, however the program broke and framed its lines.
     #[track_caller]
-    pub(super) fn says(self, words: &str) -> Self {
+    pub(crate) fn says(self, words: &str) -> Self {
         assert!(
             self.words().contains(words),
             "should have said '{words}': {self}"
@@ -167,7 +167,7 @@ impl Run {
     }
 
     #[track_caller]
-    pub(super) fn never_says(self, words: &str) -> Self {
+    pub(crate) fn never_says(self, words: &str) -> Self {
         assert!(
             !self.words().contains(words),
             "should not have said '{words}': {self}"
