@@ -1,8 +1,8 @@
 //! Credentials: every form in which they are accepted, and the moment from which they are not any
 //! more.
 
+mod failures;
 mod giving;
-mod knocking;
 
 use base64::Engine as _;
 use serde_json::json;

@@ -38,8 +38,8 @@ pub fn compacted(data: &Path) {
     });
 }
 
-/// How many differences lie between each blob and one that stands alone, at most; fails when one
-/// leans on itself.
+/// How many deltas lie between each blob and one that is stored in full, at most. Fails when one is
+/// its own delta base.
 pub fn most_steps(data: &Path) -> i64 {
     let sql = "WITH RECURSIVE way (at, steps) AS (SELECT id, 0 FROM blobs UNION ALL \
                SELECT b.base, steps + 1 FROM way JOIN blobs b ON b.id = at WHERE b.base IS NOT \

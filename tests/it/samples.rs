@@ -42,7 +42,7 @@ pub fn tfstate_noted(lineage: &str, serial: u64, note: &str) -> String {
 }
 
 /// A lineage of its own for each number: what has another lineage than the version before is kept
-/// whole, and leans on nothing.
+/// in full, with no delta base.
 pub fn lineage(number: u64) -> String {
     format!("{number:08}-1111-4111-8111-111111111111")
 }

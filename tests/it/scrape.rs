@@ -129,20 +129,20 @@ fn parse_labels(text: &str, line: &str) -> BTreeMap<String, String> {
     labels
 }
 
-/// The bytes that are lent at this moment.
+/// The bytes that are reserved at this moment.
 pub fn in_flight(monitor: &Client) -> u64 {
     Scrape::of(monitor).value("statekeep_in_flight_bytes")
 }
 
-/// Waits until exactly so many bytes are lent.
+/// Waits until exactly so many bytes are reserved.
 #[track_caller]
 pub fn eventually_in_flight(monitor: &Client, bytes: u64, when: &str) {
-    eventually(&format!("{bytes} bytes are lent: {when}"), || {
+    eventually(&format!("{bytes} bytes are reserved: {when}"), || {
         in_flight(monitor) == bytes
     });
 }
 
-/// Waits until nothing is lent any more.
+/// Waits until nothing is reserved any more.
 #[track_caller]
 pub fn eventually_all_is_back(monitor: &Client, when: &str) {
     eventually_in_flight(monitor, 0, when);

@@ -248,7 +248,7 @@ fn bytes_that_are_shared_stay_right_whatever_leans_on_them() {
     assert_eq!(
         inside::number(server.data(), alone),
         0,
-        "what is current, or was when its state was deleted, stands alone"
+        "what is current, or was when its state was deleted, is stored in full"
     );
     for ((name, number), bytes) in &kept {
         expect_exact(&writer, name, *number, bytes);

@@ -129,7 +129,7 @@ fn reads_of_old_versions_and_of_outputs_are_reads_too() {
 }
 
 #[test]
-fn refused_credentials_are_gathered_so_that_nobody_fills_the_disk_by_knocking() {
+fn refused_credentials_are_gathered_so_that_nobody_fills_the_disk_by_failing() {
     let server = Server::start();
     server.admin().get("/api/keys").expect_status(200);
     for attempt in 0..40 {

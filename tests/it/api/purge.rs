@@ -1,4 +1,5 @@
-//! Purges: the content leaves the disk, whatever leaned on it stays readable, and the rows stay.
+//! Purges: the content leaves the disk, the deltas that it was the base of stay readable, and the
+//! rows stay.
 
 mod steps;
 

@@ -19,7 +19,7 @@ use crate::wire::Wire;
 
 use super::L1;
 
-/// A data directory with `team/net` in eight versions, none of which leans on another, and
+/// A data directory with `team/net` in eight versions, none of which has a delta base, and
 /// `team/other` in one, changed behind the server's back.
 struct Stage {
     _dir: TempDir,

@@ -362,7 +362,7 @@ fn history_folds_the_snapshots_of_each_apply_and_says_how_many() {
 }
 
 #[test]
-fn the_rehearsal_lists_what_is_forgotten_and_what_is_sought() {
+fn the_preview_lists_what_is_forgotten_and_what_is_recreated() {
     let prepare = |admin: &Client| {
         let of = |serial: u64, names: &[&str]| {
             let resources: Vec<_> = names

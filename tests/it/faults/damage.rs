@@ -140,7 +140,7 @@ const WAYS: [(&str, &str); 4] = [
     ("its row is gone", "DELETE FROM blobs WHERE id = "),
 ];
 
-/// A version of `team/net` that leans on no other.
+/// A version of `team/net` with no delta base.
 fn alone(number: u64) -> String {
     tfstate(&lineage(number), number)
 }

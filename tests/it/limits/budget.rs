@@ -1,5 +1,5 @@
 //! The memory for bodies under way: what does not fit is refused before it is read, small bodies go
-//! on, and everything that was lent comes back however a request ends.
+//! on, and everything that was reserved comes back however a request ends.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{
     KIB, L1, MIB, announce, goes_on, says_when_to_retry, sized, small, still_serves, writer,
 };
 
-/// All that [`small`] lends.
+/// All that [`small`] reserves.
 const ALL: u64 = 8 << 20;
 
 #[test]
@@ -146,8 +146,7 @@ fn memory_comes_back_however_a_body_ends() {
             }
         };
         let last = if is_chunked { "0\r\n\r\n" } else { "" };
-        // In chunks nothing is lent before it comes, so the first one has to be more than a small
-        // body.
+        // In chunks nothing is reserved before it comes. So the first one is more than a small body.
         let filler = if is_chunked {
             " ".repeat(100 * KIB)
         } else {
@@ -165,7 +164,7 @@ fn memory_comes_back_however_a_body_ends() {
                 "{filler}{}",
                 &sized(serial, SIZE)[..BEGIN]
             )));
-            eventually(&format!("memory is lent, {what}"), || {
+            eventually(&format!("memory is reserved, {what}"), || {
                 in_flight(&monitor) > 0
             });
             if let Rest::Sent(text, ..) = &rest {
@@ -225,7 +224,7 @@ fn a_body_in_chunks_is_lent_memory_as_it_grows_and_refused_when_there_is_none_le
     ));
     for pieces in 1..=3 {
         growing.send(format!("{:x}\r\n{}\r\n", 200 * KIB, " ".repeat(200 * KIB)));
-        eventually("what has come is lent twice", || {
+        eventually("what has come is reserved twice", || {
             in_flight(&monitor) >= pieces * 400 * 1024
         });
         assert!(

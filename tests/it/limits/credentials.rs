@@ -43,13 +43,13 @@ fn so_many_failures_are_401_and_the_next_is_429() {
     let server = Setup::new().flag("--max-failures", "3").start();
     let (key, other) = (server.key("team", "writer"), server.key("team", "writer"));
     key.read("team/net").expect_problem(404, "no_state");
-    let knock =
+    let fail =
         |number: usize, address: &str| forged(&key, number).calling_from(address).read("team/net");
     for number in 1..=3 {
-        knock(number, "127.0.0.2").expect_problem(401, "unauthorized");
+        fail(number, "127.0.0.2").expect_problem(401, "unauthorized");
     }
-    says_when_to_retry(&knock(4, "127.0.0.2").expect_problem(429, "too_many_failures"));
-    knock(5, "127.0.0.3").expect_problem(429, "too_many_failures");
+    says_when_to_retry(&fail(4, "127.0.0.2").expect_problem(429, "too_many_failures"));
+    fail(5, "127.0.0.3").expect_problem(429, "too_many_failures");
     forged(&other, 1)
         .calling_from("127.0.0.3")
         .read("team/net")

@@ -44,7 +44,7 @@ fn a_cold_state_that_many_read_at_once_is_read_from_the_disk_once() {
         let moves = || Scrape::of(&monitor).value("statekeep_checkpoint_duration_seconds_count");
         let moved_before = moves();
         writer.write("team/net", &body, None).expect_status(200);
-        eventually("the journal was moved", || moves() > moved_before);
+        eventually("the WAL was checkpointed", || moves() > moved_before);
         inside::compacted(server.data());
         eventually("it is quiet", || is_quiet(server.pid()));
         let misses =

@@ -8,7 +8,7 @@ use crate::disk::replace;
 use crate::harness::{PATIENCE, Server, eventually_within, lock_body, tfstate};
 use crate::scrape::{eventually_in_flight, monitor};
 
-use super::hot::{cached, heat};
+use super::decoded_cache::{cached, heat};
 use super::{KIB, L1, sized, writer};
 
 /// Waits for something that the server does when it has been idle for a while.

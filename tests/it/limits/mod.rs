@@ -6,8 +6,8 @@ mod budget;
 mod connections;
 mod credentials;
 mod crowds;
+mod decoded_cache;
 mod gone;
-mod hot;
 mod idle;
 mod metrics;
 mod nonsense;
@@ -28,7 +28,7 @@ const KIB: usize = 1024;
 const MIB: usize = 1024 * 1024;
 
 /// A server with room for four bodies of 1 MiB, its largest, and nothing kept for readers: when
-/// nothing happens, nothing is lent.
+/// nothing happens, nothing is reserved.
 fn small() -> Setup {
     Setup::new()
         .flag("--max-state-size", "1MiB")

@@ -97,7 +97,7 @@ fn what_is_kept_as_a_difference_to_what_went_keeps_its_bytes() {
     inside::compacted(server.data());
     assert!(
         inside::most_steps(server.data()) > 1,
-        "differences lean on each other"
+        "the delta bases form a chain"
     );
     for number in [3, 11, 12, 20] {
         admin

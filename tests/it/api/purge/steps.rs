@@ -56,7 +56,7 @@ const LEFT_OVER: &str =
     "SELECT count(*) FROM blobs b WHERE NOT EXISTS (SELECT 1 FROM versions WHERE blob_id = b.id)";
 
 #[test]
-fn what_was_only_kept_because_purged_content_leaned_on_it_goes_as_well() {
+fn what_was_only_kept_as_the_base_of_purged_content_goes_as_well() {
     let server = Server::start();
     let (admin, writer) = (server.admin(), server.key("team", "writer"));
     let refused = |body: String| {

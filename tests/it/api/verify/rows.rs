@@ -101,14 +101,14 @@ fn each_row_that_does_not_fit_is_found() {
 #[test]
 fn a_chain_of_bases_is_at_most_eight_steps_long() {
     let chained = |last: u64| {
-        let lean = |number| {
+        let set_base = |number| {
             format!(
                 "UPDATE blobs SET base = {} WHERE id = {};",
                 bytes_of(number - 1),
                 bytes_of(number)
             )
         };
-        (2..=last).map(lean).collect::<Vec<_>>().concat()
+        (2..=last).map(set_base).collect::<Vec<_>>().concat()
     };
     let more = "INSERT INTO blobs (id, digest, format, size, stored, frame, base) VALUES (999, \
         zeroblob(32), 1, 1, 1, zeroblob(1), NULL);";

@@ -262,7 +262,7 @@ fn no_more_is_kept_than_the_cache_may_hold() {
     eventually_in_flight(
         &monitor,
         cached(&monitor),
-        "all that is lent is what is kept",
+        "all that is reserved is what is kept",
     );
     let (hits, misses) = reads(&monitor);
     for number in [30, 29, 28, 1, 2, 3] {
@@ -321,7 +321,7 @@ fn what_is_kept_gives_way_to_a_body_and_to_a_read_that_need_the_room() {
         for number in 1..=7 {
             writer.read(&name(number)).expect_status(200);
         }
-        eventually("only what is kept is lent", || {
+        eventually("only what is kept is reserved", || {
             in_flight(&monitor) == cached(&monitor)
         });
         assert!(

@@ -7,9 +7,9 @@ use crate::harness::{Answer, Client, Server, Setup, state_path};
 /// More tries than anyone could need by mistake.
 const TRIES: usize = 1000;
 
-/// Knocks until the server has had enough.
+/// Fails until the server has had enough.
 #[track_caller]
-fn knock(mut attempt: impl FnMut(usize) -> Answer) -> Answer {
+fn fail(mut attempt: impl FnMut(usize) -> Answer) -> Answer {
     for number in 0..TRIES {
         let answer = attempt(number);
         if answer.status == 429 {
@@ -38,7 +38,7 @@ fn wrong_secrets_of_one_key_are_429_in_the_end_while_the_right_one_goes_on() {
     let good = rotated(&server, &old);
     let token = server.token(&good, json!({}));
     good.read("team/net").expect_problem(404, "no_state");
-    let refused = knock(|_| old.read("team/net")).expect_problem(429, "too_many_failures");
+    let refused = fail(|_| old.read("team/net")).expect_problem(429, "too_many_failures");
     assert!(
         refused
             .header("retry-after")
@@ -67,7 +67,7 @@ fn unknown_and_mistyped_secrets_are_429_in_the_end() {
                 .bearer_auth(secret),
         )
     };
-    knock(|number| bearer(&format!("skp_nonsense{number}")));
+    fail(|number| bearer(&format!("skp_nonsense{number}")));
     good.read("team/net").expect_problem(404, "no_state");
     server.anonymous().get("/healthz").expect_status(200);
 }
@@ -84,12 +84,12 @@ fn logins_are_counted_too() {
             &json!({"clientId": key.key_id, "clientSecret": secret}),
         )
     };
-    knock(|_| login(key.secret()));
+    fail(|_| login(key.secret()));
     login(good.secret()).expect_status(200);
 }
 
 #[test]
-fn who_knocks_from_one_address_shuts_nobody_out_at_another() {
+fn who_fails_at_one_address_shuts_nobody_out_at_another() {
     let server = Setup::new().flag("--trusted-proxy", "127.0.0.0/8").start();
     let fresh = server.key("team", "writer");
     let from = |secret: &str, address: &str| {
@@ -100,7 +100,7 @@ fn who_knocks_from_one_address_shuts_nobody_out_at_another() {
                 .bearer_auth(secret),
         )
     };
-    knock(|number| from(&format!("skp_nonsense{number}"), "192.0.2.1"));
+    fail(|number| from(&format!("skp_nonsense{number}"), "192.0.2.1"));
     from("skp_nonsense", "192.0.2.2").expect_problem(401, "unauthorized");
     from(fresh.secret(), "192.0.2.2").expect_problem(404, "no_state");
 }
