@@ -56,11 +56,5 @@ pub(super) const STILL: Open = Open {
         "lean",
         "=look",
     ],
-    long_lines: &[
-        "src/cli/",
-        "src/domain/",
-        "src/model/",
-        "src/store/",
-        "tests/it/documents/",
-    ],
+    long_lines: &["src/cli/", "src/domain/", "src/model/", "src/store/"],
 };
