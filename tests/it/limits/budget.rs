@@ -146,7 +146,7 @@ fn memory_comes_back_however_a_body_ends() {
             }
         };
         let last = if is_chunked { "0\r\n\r\n" } else { "" };
-        // In chunks nothing is reserved before it comes, so the first one is more than a small body.
+        // In chunks nothing is reserved before it comes: the first one is more than a small body.
         let filler = if is_chunked {
             " ".repeat(100 * KIB)
         } else {
