@@ -1,8 +1,8 @@
-//! `statekeep configure`: writes the one file that says where a module's state goes, only where its
-//! sources do not, and takes it away again.
+//! `statekeep configure`: writes the backend file of a module that configures no backend, and
+//! removes it again.
 //!
-//! Never over a file that it did not write, never through a link, never beside sources that it
-//! cannot judge, and never with a secret in it.
+//! It never replaces a file that it did not write, follows no link, writes nothing beside sources
+//! that it cannot judge, and never writes a secret.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -11,20 +11,20 @@ use clap::Args;
 use serde_json::json;
 
 use crate::cli::common::flags::Format;
-use crate::cli::module::address::{Address, Base};
+use crate::cli::module::address::{BaseUrl, StateAddress};
 use crate::cli::module::detect;
-use crate::cli::module::detect::Module;
-use crate::cli::module::folder::Lock;
+use crate::cli::module::detect::RootModule;
+use crate::cli::module::folder::FolderLock;
 use crate::cli::module::identity::Whose;
 use crate::cli::module::sources::{Beside, Sources, not_ours, nothing_to_load};
-use crate::cli::output::{self, Failure};
+use crate::cli::output::{self, CliError};
 use crate::hcl::{BackendFile, BlockKind, FILE, FoundBlock, Present, WrittenBy};
 use crate::model::name::{BuildingBlock, Workspace};
 
 #[derive(Args)]
 pub(super) struct ConfigureArgs {
     #[command(flatten)]
-    module: Module,
+    module: RootModule,
     /// The state's workspace
     #[arg(long, value_name = "W", required_unless_present = "remove")]
     workspace: Option<Workspace>,
@@ -37,7 +37,7 @@ pub(super) struct ConfigureArgs {
     )]
     building_block: Option<BuildingBlock>,
     #[command(flatten)]
-    base: Base,
+    base: BaseUrl,
     #[command(flatten)]
     beside: Beside,
     /// Write the file anew if an earlier file of statekeep names another address; the state is not
@@ -57,7 +57,7 @@ pub(super) struct ConfigureArgs {
 
 /// A file of a `run` is not touched while that runs, and no `run` begins while one that is left
 /// over is looked at.
-fn refuse_beside_a_run(args: &ConfigureArgs) -> Result<Option<Lock>, Failure> {
+fn refuse_beside_a_run(args: &ConfigureArgs) -> Result<Option<FolderLock>, CliError> {
     let dir = &args.module.dir;
     args.module.exists()?;
     match BackendFile::present(dir)? {
@@ -65,7 +65,7 @@ fn refuse_beside_a_run(args: &ConfigureArgs) -> Result<Option<Lock>, Failure> {
             writer: WrittenBy::Run,
             ..
         })
-        | Present::CutOff => Lock::take(dir).map(Some),
+        | Present::CutOff => FolderLock::take(dir).map(Some),
         Present::Nothing | Present::Ours(_) | Present::Theirs => Ok(None),
     }
 }
@@ -80,7 +80,7 @@ enum Plan {
 }
 
 /// Runs it.
-pub(super) fn run(args: &ConfigureArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &ConfigureArgs) -> Result<(), CliError> {
     let address = address(args)?;
     let _lock = refuse_beside_a_run(args)?;
     let plan = if args.remove {
@@ -94,11 +94,11 @@ pub(super) fn run(args: &ConfigureArgs) -> Result<(), Failure> {
     tell(args, &plan)
 }
 
-fn address(args: &ConfigureArgs) -> Result<Option<Address>, Failure> {
+fn address(args: &ConfigureArgs) -> Result<Option<StateAddress>, CliError> {
     let (Some(workspace), Some(block)) = (args.workspace.clone(), args.building_block.clone())
     else {
         let asked_for_less = args.workspace.is_some();
-        let incomplete = || Failure::Usage("--workspace needs --building-block".to_owned());
+        let incomplete = || CliError::Usage("--workspace needs --building-block".to_owned());
         return if asked_for_less {
             Err(incomplete())
         } else {
@@ -108,107 +108,109 @@ fn address(args: &ConfigureArgs) -> Result<Option<Address>, Failure> {
     args.base.state(workspace, block).map(Some)
 }
 
-fn required(address: Option<Address>) -> Result<Address, Failure> {
+fn required(address: Option<StateAddress>) -> Result<StateAddress, CliError> {
     address.ok_or_else(|| {
-        Failure::Usage(
+        CliError::Usage(
             "--workspace and --building-block are missing: they name the state".to_owned(),
         )
     })
 }
 
 /// What is to be done so that the module's state goes to an address.
-async fn plan(args: &ConfigureArgs, wanted: &Address) -> Result<Plan, Failure> {
+async fn plan(args: &ConfigureArgs, wanted: &StateAddress) -> Result<Plan, CliError> {
     let dir = &args.module.dir;
     let present = BackendFile::present(dir)?;
     let without = matches!(present, Present::Ours(_) | Present::CutOff).then_some(FILE);
     match args.beside.look(&args.module, without)? {
-        Sources::Configure(found) => return beside(dir, &present, &found, wanted).await,
-        Sources::AreSilent { is_empty: true, .. } => return Err(nothing_to_load(&args.module)),
-        Sources::AreSilent { .. } => {}
-    }
-    let backend = BackendFile::new(wanted.text(), WrittenBy::Configure);
-    let file = detect::in_dir(dir, FILE);
-    match present {
-        Present::Nothing => Ok(Plan::Create(backend)),
-        Present::Ours(ours) if ours == backend => Ok(Plan::Nothing(
-            "unchanged",
-            format!("{file} configures this state already"),
-        )),
-        // It was left over, and says nothing of where the state is.
-        Present::Ours(BackendFile {
-            writer: WrittenBy::Run,
-            ..
-        })
-        | Present::CutOff => Ok(Plan::Replace(backend)),
-        Present::Ours(_) if args.replace => Ok(Plan::Replace(backend)),
-        // Not by itself: the program would want another `init` behind it.
-        Present::Ours(ours) if ours.address == backend.address => Ok(Plan::Nothing(
-            "unchanged",
-            format!(
-                "{file} configures this state already; an earlier version wrote it, and \
-                    environment variables may change its methods: --replace pins them, and `init \
-                    -reconfigure` takes that over"
-            ),
-        )),
-        Present::Ours(ours) => Err(Failure::Failed(format!(
-            "{file} was written for {}, and the state may be there; --replace writes the file \
-                anew and moves no state",
-            ours.address
-        ))),
-        Present::Theirs => Err(not_ours(dir)),
+        Sources::Configure(found) => beside(dir, &present, &found, wanted).await,
+        Sources::AreSilent { is_empty: true, .. } => Err(nothing_to_load(&args.module)),
+        Sources::AreSilent { .. } => alone(args, present, wanted),
     }
 }
 
-/// The sources say themselves where the state goes.
+/// The sources configure no backend, so the file does.
+fn alone(args: &ConfigureArgs, present: Present, wanted: &StateAddress) -> Result<Plan, CliError> {
+    let dir = &args.module.dir;
+    let backend = BackendFile::new(wanted.text(), WrittenBy::Configure);
+    let ours = match present {
+        Present::Nothing => return Ok(Plan::Create(backend)),
+        Present::Theirs => return Err(not_ours(dir)),
+        Present::CutOff => return Ok(Plan::Replace(backend)),
+        Present::Ours(ours) => ours,
+    };
+    let file = detect::in_dir(dir, FILE);
+    if ours == backend {
+        let why = format!("{file} configures this state already");
+        return Ok(Plan::Nothing("unchanged", why));
+    }
+    // A file that a `run` left says nothing of where the state is.
+    if args.replace || ours.writer == WrittenBy::Run {
+        return Ok(Plan::Replace(backend));
+    }
+    // Not by itself: the program would want another `init` behind it.
+    if ours.address == backend.address {
+        let why = format!(
+            "{file} configures this state already; an earlier version wrote it, and environment \
+                variables may change its methods: --replace pins them, and `init -reconfigure` \
+                takes that over"
+        );
+        return Ok(Plan::Nothing("unchanged", why));
+    }
+    Err(CliError::Failed(format!(
+        "{file} was written for {}, and the state may be there; --replace writes the file anew and \
+            moves no state",
+        ours.address
+    )))
+}
+
+/// The sources configure a backend themselves.
 async fn beside(
     dir: &Path,
     present: &Present,
     found: &FoundBlock,
-    wanted: &Address,
-) -> Result<Plan, Failure> {
+    wanted: &StateAddress,
+) -> Result<Plan, CliError> {
     let (place, block) = (detect::place(dir, found), detect::block(found));
     if matches!(present, Present::Ours(_)) {
-        return Err(Failure::Failed(format!(
-            "{place} configures `{block}`, and {} is still there from before; `statekeep configure \
-                --remove` takes it away",
-            detect::in_dir(dir, FILE)
+        let file = detect::in_dir(dir, FILE);
+        return Err(CliError::Failed(format!(
+            "{place} configures `{block}`, and {file} is still there from before; `statekeep \
+                configure --remove` takes it away"
         )));
     }
-    let whose = match found
-        .address
-        .as_deref()
-        .filter(|_| found.kind == BlockKind::Backend)
-    {
+    let is_backend = found.kind == BlockKind::Backend;
+    let whose = match found.address.as_deref().filter(|_| is_backend) {
         Some(address) => wanted.whose(address).await,
         None => Whose::Others,
     };
-    Ok(match whose {
+    let (word, why) = match whose {
         Whose::This(Some(state)) if state == wanted.name => {
-            Plan::Nothing("ours", format!("{place} points at this state already"))
+            ("ours", format!("{place} points at this state already"))
         }
-        Whose::This(Some(state)) => Plan::Nothing(
+        Whose::This(Some(state)) => (
             "configured",
             format!(
                 "{place} points at {state} on this server, and not at {}",
                 wanted.name
             ),
         ),
-        Whose::This(None) | Whose::Others => Plan::Nothing(
+        Whose::This(None) | Whose::Others => (
             "configured",
             format!("{place} configures `{block}` itself, so the state goes there"),
         ),
-        Whose::Unknown(why) => Plan::Nothing(
+        Whose::Unknown(why) => (
             "configured",
             format!(
                 "{place} configures `{block}` itself, so the state goes there; it is unknown \
                     whether that is this state by another name ({why})"
             ),
         ),
-    })
+    };
+    Ok(Plan::Nothing(word, why))
 }
 
 /// What is to be done so that the file is gone.
-fn removal(args: &ConfigureArgs, named: Option<&Address>) -> Result<Plan, Failure> {
+fn removal(args: &ConfigureArgs, named: Option<&StateAddress>) -> Result<Plan, CliError> {
     let dir = &args.module.dir;
     match BackendFile::present(dir)? {
         Present::Nothing => Ok(Plan::Nothing(
@@ -218,7 +220,7 @@ fn removal(args: &ConfigureArgs, named: Option<&Address>) -> Result<Plan, Failur
         Present::Theirs => Err(not_ours(dir)),
         Present::Ours(ours) if named.is_some_and(|named| named.text() != ours.address) => {
             let file = detect::in_dir(dir, FILE);
-            Err(Failure::Failed(format!(
+            Err(CliError::Failed(format!(
                 "{file} is for another state, {}, so it is left alone",
                 ours.address
             )))
@@ -227,7 +229,7 @@ fn removal(args: &ConfigureArgs, named: Option<&Address>) -> Result<Plan, Failur
     }
 }
 
-fn act(dir: &Path, plan: &Plan) -> Result<(), Failure> {
+fn act(dir: &Path, plan: &Plan) -> Result<(), CliError> {
     let done = match plan {
         Plan::Create(backend) => backend.create(dir),
         Plan::Replace(backend) => backend.replace(dir),
@@ -237,7 +239,7 @@ fn act(dir: &Path, plan: &Plan) -> Result<(), Failure> {
     let file = detect::in_dir(dir, FILE);
     done.map_err(|error| {
         let appeared = error.kind() == ErrorKind::AlreadyExists;
-        Failure::Failed(if appeared {
+        CliError::Failed(if appeared {
             format!("{file} appeared meanwhile, so it is left alone")
         } else {
             format!("{file}: {error}")
@@ -245,7 +247,7 @@ fn act(dir: &Path, plan: &Plan) -> Result<(), Failure> {
     })
 }
 
-fn tell(args: &ConfigureArgs, plan: &Plan) -> Result<(), Failure> {
+fn tell(args: &ConfigureArgs, plan: &Plan) -> Result<(), CliError> {
     let file = detect::in_dir(&args.module.dir, FILE);
     let (word, address) = match plan {
         Plan::Create(backend) => ("written", Some(&backend.address)),

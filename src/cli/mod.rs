@@ -26,12 +26,15 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
+use rustix::fs::Mode;
 
 use common::flags::Common;
 use common::{environment, wrong};
 use keep::{prune, retention, verify};
 use module::detect;
-use output::Failure;
+use output::CliError;
+
+use crate::http::block_on;
 
 /// Keeps Terraform and OpenTofu state: every write a version, on one machine, without the internet.
 #[derive(Parser)]
@@ -122,38 +125,36 @@ pub fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     // Files, sockets and directories of ours are for their owner only.
-    let umask = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    let cli = match environment::parse::<Cli>() {
-        Ok(cli) => cli,
+    let umask = rustix::process::umask(Mode::from_raw_mode(0o077));
+    match environment::parse::<Cli>() {
+        Ok(cli) => run_command(cli.command, umask).unwrap_or_else(CliError::exit),
         Err(error) => wrong::usage(error, &Cli::command()).exit(),
-    };
-    let done = match cli.command {
-        Command::Serve(args) => serve::run(&args),
-        Command::Key { command, common } => crate::http::block_on(key::run(command, common)),
-        Command::State { command, common } => crate::http::block_on(state::run(command, common)),
-        Command::Import { args, common } => crate::http::block_on(import::run(*args, common)),
-        Command::Export { args, common } => crate::http::block_on(export::run(args, common)),
-        Command::Verify { args, common } => crate::http::block_on(verify::run(args, common)),
-        Command::Prune { args, common } => crate::http::block_on(prune::run(*args, common)),
-        Command::Retention { command, common } => {
-            crate::http::block_on(retention::run(command, common))
-        }
-        Command::Detect(args) => return detect::run(&args).unwrap_or_else(Failure::exit),
-        Command::Configure(args) => configure::run(&args),
-        Command::Run(args) => return run::run(*args, umask).unwrap_or_else(Failure::exit),
-        Command::Transfer(args) => {
-            return transfer::run(*args, umask).unwrap_or_else(Failure::exit);
-        }
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "statekeep", &mut script);
-            output::bytes(&script)
-        }
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.exit(),
     }
+}
+
+fn run_command(command: Command, umask: Mode) -> Result<ExitCode, CliError> {
+    let done = match command {
+        Command::Serve(args) => serve::run(&args),
+        Command::Key { command, common } => block_on(key::run(command, common)),
+        Command::State { command, common } => block_on(state::run(command, common)),
+        Command::Import { args, common } => block_on(import::run(*args, common)),
+        Command::Export { args, common } => block_on(export::run(args, common)),
+        Command::Verify { args, common } => block_on(verify::run(args, common)),
+        Command::Prune { args, common } => block_on(prune::run(*args, common)),
+        Command::Retention { command, common } => block_on(retention::run(command, common)),
+        Command::Detect(args) => return detect::run(&args),
+        Command::Configure(args) => configure::run(&args),
+        Command::Run(args) => return run::run(*args, umask),
+        Command::Transfer(args) => return transfer::run(*args, umask),
+        Command::Completions { shell } => completions(shell),
+    };
+    done.map(|()| ExitCode::SUCCESS)
+}
+
+fn completions(shell: Shell) -> Result<(), CliError> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "statekeep", &mut script);
+    output::bytes(&script)
 }
 
 #[cfg(test)]

@@ -17,14 +17,14 @@ const MAX_ANSWER: u64 = 64;
 
 /// Why a command did not do what it was asked for.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(super) enum CliError {
     /// It could not.
     Failed(String),
     /// It was asked for something that makes no sense.
     Usage(String),
 }
 
-impl Failure {
+impl CliError {
     /// It could not, because of this.
     pub(super) fn because(error: impl std::fmt::Display) -> Self {
         Self::Failed(error.to_string())
@@ -56,19 +56,19 @@ impl Failure {
     }
 }
 
-impl From<io::Error> for Failure {
+impl From<io::Error> for CliError {
     fn from(error: io::Error) -> Self {
         Self::because(error)
     }
 }
 
-/// Prints data as it stands. A reader that has left, as `head` does, has what it wanted: that is no
-/// failure, and the exit code says what the command found.
-pub(super) fn bytes(data: &[u8]) -> Result<(), Failure> {
+/// Prints data as it stands. A reader that has closed the pipe, as `head` does, has what it wanted.
+/// That is no failure, and the exit code still says what the command found.
+pub(super) fn bytes(data: &[u8]) -> Result<(), CliError> {
     match put(data) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => {
-            written.map_err(|error| Failure::Failed(format!("cannot write to stdout: {error}")))
+            written.map_err(|error| CliError::Failed(format!("cannot write to stdout: {error}")))
         }
     }
 }
@@ -78,11 +78,11 @@ fn put(data: &[u8]) -> io::Result<()> {
     stdout.write_all(data).and_then(|()| stdout.flush())
 }
 
-/// Prints a line with a secret that nothing shows again: where nobody reads it, it is lost, and
+/// Prints a line with a secret that is shown this once. If it cannot be written, it is lost, and
 /// that is a failure.
-pub(super) fn once(text: &str) -> Result<(), Failure> {
+pub(super) fn once(text: &str) -> Result<(), CliError> {
     put(format!("{text}\n").as_bytes()).map_err(|error| {
-        Failure::Failed(format!(
+        CliError::Failed(format!(
             "cannot write the secret to stdout: {error}; it is shown nowhere \
             again, so rotate or revoke the key"
         ))
@@ -90,12 +90,12 @@ pub(super) fn once(text: &str) -> Result<(), Failure> {
 }
 
 /// Prints one line of data.
-pub(super) fn line(text: &str) -> Result<(), Failure> {
+pub(super) fn line(text: &str) -> Result<(), CliError> {
     bytes(format!("{text}\n").as_bytes())
 }
 
 /// Prints what the API answered, as it stands, as a line of data.
-pub(super) fn answer(json: &[u8]) -> Result<(), Failure> {
+pub(super) fn answer(json: &[u8]) -> Result<(), CliError> {
     bytes(&[json, b"\n"].concat())
 }
 
@@ -126,7 +126,7 @@ impl Tone {
 
 /// Prints one line of data in parts, in colour on a terminal whose owner does not mind. What states
 /// hold cannot act on the terminal.
-pub(super) fn toned(parts: &[(Tone, String)]) -> Result<(), Failure> {
+pub(super) fn toned(parts: &[(Tone, String)]) -> Result<(), CliError> {
     let in_colour = io::stdout().is_terminal() && !wants_no_colour();
     let part = |(tone, text): &(Tone, String)| {
         let text = harmless(text);
@@ -151,29 +151,27 @@ pub(super) fn harmless_lines(text: &str) -> String {
 }
 
 /// Prints JSON as a line of data.
-pub(super) fn json(value: &Value) -> Result<(), Failure> {
+pub(super) fn json(value: &Value) -> Result<(), CliError> {
     line(&value.to_string())
 }
 
-/// Says something to the person who runs the command. Where nobody listens any more, what has to be
-/// done is done all the same.
+/// Says something to the person who runs the command. If stderr is closed, the command goes on.
 pub(super) fn message(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// Shows the person who runs the command what a program said that they have started themselves, as
-/// it said it.
+/// Shows the output of a program that the person has started, as the program wrote it.
 pub(super) fn said(bytes: &[u8]) {
     let _ = io::stderr().write_all(bytes);
 }
 
-/// Whether there is somebody to ask: what is asked goes to stderr, and the answer comes from stdin.
+/// Whether a person can be asked: the question goes to stderr, and the answer comes from stdin.
 pub(super) fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
 /// Asks the person who runs the command; only `y` and `yes` are a yes.
-pub(super) fn ask(question: &str) -> Result<bool, Failure> {
+pub(super) fn ask(question: &str) -> Result<bool, CliError> {
     eprint!("{question} [y/N] ");
     let mut answer = String::new();
     io::stdin().lock().take(MAX_ANSWER).read_line(&mut answer)?;
@@ -183,15 +181,15 @@ pub(super) fn ask(question: &str) -> Result<bool, Failure> {
     ))
 }
 
-/// Says on a terminal how far something is, in place of what it said before; nothing clears it
-/// away.
+/// Says on a terminal how far something is, in place of the message before. An empty text clears
+/// it.
 pub(super) fn progress(text: &str) {
     eprint!("\r\x1b[2K{text}");
     let _ = io::stderr().flush();
 }
 
 /// Prints a table; cut to no width, so that it can be searched.
-pub(super) fn table(header: &[&str], rows: Vec<Vec<String>>) -> Result<(), Failure> {
+pub(super) fn table(header: &[&str], rows: Vec<Vec<String>>) -> Result<(), CliError> {
     let mut table = Table::new();
     table
         .load_style(NOTHING)
@@ -210,7 +208,7 @@ pub(super) fn table(header: &[&str], rows: Vec<Vec<String>>) -> Result<(), Failu
 }
 
 /// Prints names and values, one pair a line.
-pub(super) fn pairs(pairs: &[(&str, String)]) -> Result<(), Failure> {
+pub(super) fn pairs(pairs: &[(&str, String)]) -> Result<(), CliError> {
     let width = pairs.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     pairs
         .iter()
@@ -246,7 +244,7 @@ pub(super) fn counted<N: Copy + PartialEq + From<u8> + std::fmt::Display>(
     }
 }
 
-/// A number of an answer with what is counted; `-` where it is not told.
+/// A number of an answer with what is counted; `-` if it is not told.
 pub(super) fn counted_in(value: &Value, what: &str) -> String {
     value
         .as_u64()

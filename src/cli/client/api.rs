@@ -11,16 +11,16 @@ use serde_json::Value;
 
 use crate::cli::client::inside::Inside;
 use crate::cli::client::network;
-use crate::cli::client::wire::Reply;
+use crate::cli::client::wire::ApiReply;
 use crate::cli::client::wire::Wire;
 use crate::cli::common::nearest;
 use crate::cli::common::reach::Reach;
 use crate::cli::common::reach::Way;
 use crate::cli::common::reach::owner_of;
 use crate::cli::common::reach::secret_in;
-use crate::cli::common::refusal::Server;
+use crate::cli::common::request_error::Server;
 use crate::cli::output;
-use crate::cli::output::Failure;
+use crate::cli::output::CliError;
 use crate::domain::engine::data_dir;
 use crate::domain::engine::data_dir::DirError;
 use crate::domain::engine::data_dir::DirLock;
@@ -32,7 +32,7 @@ use crate::model::clock;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often it looks meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
-/// Whether a command makes a database where there is none.
+/// Whether a command makes a database if there is none.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli) enum WhereNone {
     /// It makes one.
@@ -45,13 +45,13 @@ pub(in crate::cli) enum WhereNone {
 pub(in crate::cli) struct Client {
     wire: Arc<Wire>,
     inside: Option<Inside>,
-    // Keeps the data directory open where its path is too long for a socket's.
+    // Keeps the data directory open if its path is too long for a socket's.
     _open: Option<std::fs::File>,
 }
 
 impl Client {
     /// Finds the way for a command that needs what is there.
-    pub(in crate::cli) async fn connect(reach: &Reach) -> Result<Self, Failure> {
+    pub(in crate::cli) async fn connect(reach: &Reach) -> Result<Self, CliError> {
         Self::connect_or(reach, WhereNone::Refuse).await
     }
 
@@ -59,7 +59,7 @@ impl Client {
     pub(in crate::cli) async fn connect_or(
         reach: &Reach,
         where_none: WhereNone,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, CliError> {
         match reach.way()? {
             Way::Directory(dir) => Self::on_directory(dir, where_none).await,
             Way::Elsewhere {
@@ -70,7 +70,7 @@ impl Client {
         }
     }
 
-    fn elsewhere(url: &str, key_file: &Path, because: &str) -> Result<Self, Failure> {
+    fn elsewhere(url: &str, key_file: &Path, because: &str) -> Result<Self, CliError> {
         let base = network::address("--url", url)?;
         let secret = secret_in(key_file)?;
         let instead = format!(
@@ -89,13 +89,13 @@ impl Client {
         })
     }
 
-    async fn on_directory(dir: &Path, where_none: WhereNone) -> Result<Self, Failure> {
+    async fn on_directory(dir: &Path, where_none: WhereNone) -> Result<Self, CliError> {
         let end = clock::monotonic() + PATIENCE;
         loop {
             let in_use = match take(dir, where_none) {
                 Ok(lock) => return Self::inside(lock),
                 Err(error @ DirError::InUse { .. }) => error,
-                Err(error) => return Err(Failure::because(error)),
+                Err(error) => return Err(CliError::because(error)),
             };
             // Another has it: a server with its socket, or a command that will soon be done.
             let (path, open) = http::reachable_path(dir, SOCKET)?;
@@ -103,7 +103,7 @@ impl Client {
                 return Self::by_socket(&path, open, None);
             }
             if clock::monotonic() > end {
-                return Err(Failure::Failed(format!(
+                return Err(CliError::Failed(format!(
                     "{in_use}; it does not answer on its socket"
                 )));
             }
@@ -115,7 +115,7 @@ impl Client {
         path: &Path,
         open: Option<std::fs::File>,
         inside: Option<Inside>,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, CliError> {
         Ok(Self {
             wire: Arc::new(Wire::by_socket(path)?),
             inside,
@@ -123,7 +123,7 @@ impl Client {
         })
     }
 
-    fn inside(lock: DirLock) -> Result<Self, Failure> {
+    fn inside(lock: DirLock) -> Result<Self, CliError> {
         let dir = lock.path().to_owned();
         let name = format!(".command-{}.sock", std::process::id());
         let inside = Inside::start(lock, &name)?;
@@ -133,7 +133,7 @@ impl Client {
 
     /// Leaves in good order: what the application inside this command still has to write is on disk
     /// after this.
-    pub(in crate::cli) async fn close(self) -> Result<(), Failure> {
+    pub(in crate::cli) async fn close(self) -> Result<(), CliError> {
         let Some(inside) = self.inside else {
             return Ok(());
         };
@@ -154,7 +154,7 @@ impl Client {
         method: &str,
         path: &str,
         body: Option<Value>,
-    ) -> Result<Reply, Failure> {
+    ) -> Result<ApiReply, CliError> {
         match self
             .wire
             .ask(method, path, body.map(|body| Bytes::from(body.to_string())))
@@ -165,9 +165,19 @@ impl Client {
         }
     }
 
+    /// Asks, and gives back the JSON of an answer that is not an error.
+    pub(in crate::cli) async fn call(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Value, CliError> {
+        self.ask(method, path, body).await?.json()
+    }
+
     /// Asks for JSON.
-    pub(in crate::cli) async fn get(&self, path: &str) -> Result<Value, Failure> {
-        self.ask("GET", path, None).await?.json()
+    pub(in crate::cli) async fn get(&self, path: &str) -> Result<Value, CliError> {
+        self.call("GET", path, None).await
     }
 
     /// Asks for all pages of a list, or for as many rows as are wanted; `{"<name>": […], "next"}`
@@ -178,7 +188,7 @@ impl Client {
         name: &str,
         cursor: &str,
         wanted: Option<usize>,
-    ) -> Result<Value, Failure> {
+    ) -> Result<Value, CliError> {
         match self.wire.list(path, name, cursor, wanted).await {
             Ok(list) => Ok(list),
             Err(refusal) => Err(nearest::explained(&self.wire, refusal).await),

@@ -1,10 +1,10 @@
-//! The application inside a command, where no server runs: it listens on a socket of its own for as
+//! The application inside a command, if no server runs: it listens on a socket of its own for as
 //! long as the command takes.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::cli::output::Failure;
+use crate::cli::output::CliError;
 use crate::config::{Limits, TrustedProxies};
 use crate::domain::Domain;
 use crate::domain::engine::data_dir::DirLock;
@@ -19,9 +19,9 @@ pub(super) struct Inside {
 
 impl Inside {
     /// Starts it on a data directory, on a socket of this name there.
-    pub(super) fn start(lock: DirLock, name: &str) -> Result<Self, Failure> {
+    pub(super) fn start(lock: DirLock, name: &str) -> Result<Self, CliError> {
         let dir = lock.path().to_owned();
-        let domain = Domain::open(lock, Limits::default()).map_err(Failure::because)?;
+        let domain = Domain::open(lock, Limits::default()).map_err(CliError::because)?;
         let bindings = Bindings {
             tcp: None,
             socket: http::bind_socket(&dir, name)?,
@@ -36,7 +36,7 @@ impl Inside {
     }
 
     /// Stops it: what it still has to write is on disk after this.
-    pub(super) async fn stop(self) -> Result<(), Failure> {
+    pub(super) async fn stop(self) -> Result<(), CliError> {
         self.running.stop().await?;
         self.domain.close().await;
         Ok(std::fs::remove_file(self.socket)?)

@@ -1,11 +1,11 @@
 //! The way to a server over a network: its address, the client that goes there, and what to do
-//! where the way does not work.
+//! if the way does not work.
 
 use std::time::Duration;
 
 use reqwest::Url;
 
-use crate::cli::output::Failure;
+use crate::cli::output::CliError;
 use crate::config::trusted_authorities;
 
 /// How long a connection to a server elsewhere may take.
@@ -13,14 +13,14 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a server elsewhere may take until it answers, and pause within its answer.
 pub(in crate::cli) const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
 /// How soon and how often a connection without traffic is probed, so that a network that went away
-/// is noticed also where no time-out is known.
+/// is noticed also if no time-out is known.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 const PROBES: u32 = 4;
 
 /// The address of a server, as clients reach it, without a slash at its end. `what` is the flag
 /// that names it. What is wrong is not repeated: it may hold a password.
-pub(in crate::cli) fn address(what: &str, text: &str) -> Result<String, Failure> {
-    let wrong = |why: &str| Failure::Usage(format!("{what} {why}"));
+pub(in crate::cli) fn address(what: &str, text: &str) -> Result<String, CliError> {
+    let wrong = |why: &str| CliError::Usage(format!("{what} {why}"));
     if text.contains(|letter: char| letter.is_whitespace() || letter.is_control()) {
         return Err(wrong("has a blank or a control character in it"));
     }
@@ -45,20 +45,20 @@ pub(in crate::cli) fn address(what: &str, text: &str) -> Result<String, Failure>
 }
 
 /// A client for servers elsewhere, which gives up one that says nothing for a minute.
-pub(in crate::cli) fn http_elsewhere(url: &str) -> Result<reqwest::Client, Failure> {
+pub(in crate::cli) fn http_elsewhere(url: &str) -> Result<reqwest::Client, CliError> {
     builder(url)?
         .read_timeout(ANSWER_TIMEOUT)
         .build()
-        .map_err(Failure::because)
+        .map_err(CliError::because)
 }
 
-/// The same for whoever watches each request by itself.
-pub(in crate::cli) fn http_patient(url: &str) -> Result<reqwest::Client, Failure> {
-    builder(url)?.build().map_err(Failure::because)
+/// The same without a time-out, for a caller that has its own.
+pub(in crate::cli) fn http_patient(url: &str) -> Result<reqwest::Client, CliError> {
+    builder(url)?.build().map_err(CliError::because)
 }
 
-/// It follows no redirect, which would take credentials to where nobody meant them to go.
-fn builder(url: &str) -> Result<reqwest::ClientBuilder, Failure> {
+/// It follows no redirect: credentials would go to another server than the one that was named.
+fn builder(url: &str) -> Result<reqwest::ClientBuilder, CliError> {
     // Only fails when one is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = reqwest::Client::builder()
@@ -68,8 +68,8 @@ fn builder(url: &str) -> Result<reqwest::ClientBuilder, Failure> {
         .tcp_keepalive(KEEPALIVE)
         .tcp_keepalive_interval(KEEPALIVE)
         .tcp_keepalive_retries(PROBES);
-    // Reading the machine's authorities takes longer than a request, and without TLS nobody looks
-    // at them.
+    // Reading the machine's authorities takes longer than a request, and without TLS they are not
+    // needed.
     if url.starts_with("http://") {
         return Ok(builder.tls_certs_only([]));
     }
@@ -79,7 +79,7 @@ fn builder(url: &str) -> Result<reqwest::ClientBuilder, Failure> {
 
 /// Refuses authorities that a variable names and that are not there: nothing would be trusted, and
 /// the reason would not be told.
-fn authorities_are_there() -> Result<(), Failure> {
+fn authorities_are_there() -> Result<(), CliError> {
     for (variable, path) in trusted_authorities() {
         let shown = crate::cli::output::harmless(&path.display().to_string());
         let readable = if variable == "SSL_CERT_DIR" {
@@ -93,7 +93,7 @@ fn authorities_are_there() -> Result<(), Failure> {
             })
         };
         readable.map_err(|error| {
-            Failure::Failed(format!("{variable}={shown} cannot be read: {error}"))
+            CliError::Failed(format!("{variable}={shown} cannot be read: {error}"))
         })?;
     }
     Ok(())

@@ -1,5 +1,5 @@
-//! The token of one run: for one state alone, kept alive while the command runs, and ended behind
-//! it. Dead within the hour where nobody can end it.
+//! The token of one run: for one state alone, kept alive while the command runs, and revoked when
+//! the command ends. If it cannot be revoked, it lapses within the hour.
 //!
 //! The command gets the token and never the key. Neither is on a command line, in a log, in an
 //! error or in a `Debug`.
@@ -13,18 +13,20 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::cli::client::wire::Reply;
+use crate::cli::client::wire::ApiReply;
 use crate::cli::client::wire::Wire;
 use crate::cli::common::reach::secret_in;
-use crate::cli::common::refusal::Refusal;
-use crate::cli::output::{self, Failure};
-use crate::cli::terraform::credentials::Credentials;
+use crate::cli::common::request_error::RequestError;
+use crate::cli::common::rows::rows;
+use crate::cli::output::{self, CliError};
+use crate::cli::terraform::credentials::HttpCredentials;
 use crate::model::clock::{self, Timestamp};
 use crate::model::key::KeyId;
 use crate::model::name::{BuildingBlock, StateName, Workspace};
 use crate::model::secret::{Kind, Secret};
 
-/// For how long a token is asked for, in seconds. It lapses after that when nobody extends it.
+/// For how long a token is asked for, in seconds. It lapses after that unless it is
+/// extended.
 const LIFE: u64 = 3_600;
 /// The shortest life that is reckoned with.
 const SHORTEST_LIFE: Duration = Duration::from_secs(1);
@@ -36,7 +38,7 @@ const SOONEST_AGAIN: Duration = Duration::from_millis(100);
 const LATEST_AGAIN: Duration = Duration::from_secs(10);
 /// How long the server may take for a token, or to extend one.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long it may take to end one; nobody waits longer for a command that is over.
+/// How long the server may take to end a token: the command is over already.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
 /// With how many names a mistyped one is compared.
 const MAX_COMPARED: usize = 1_000;
@@ -51,23 +53,17 @@ pub(in crate::cli) struct Key {
 
 impl Key {
     /// From the file that has its secret.
-    pub(in crate::cli) fn read(file: &Path, server: &str) -> Result<Self, Failure> {
+    pub(in crate::cli) fn read(file: &Path, server: &str) -> Result<Self, CliError> {
         let secret = secret_in(file)?;
-        let wrong = |what: &str| Failure::Failed(format!("{}: {what}", file.display()));
         let id = match secret.kind() {
-            Some(Kind::Key(id)) => id,
-            Some(Kind::Token(_)) => {
-                return Err(wrong(
-                    "this is a token, and a token makes no tokens; `run` needs an API key's \
-                        secret, which begins with skp_",
-                ));
-            }
-            None => {
-                return Err(wrong(
-                    "this is no API key's secret, or was mistyped; one begins with skp_",
-                ));
-            }
+            Some(Kind::Key(id)) => Ok(id),
+            Some(Kind::Token(_)) => Err(
+                "this is a token, and a token makes no tokens; `run` needs an API key's secret, \
+                    which begins with skp_",
+            ),
+            None => Err("this is no API key's secret, or was mistyped; one begins with skp_"),
         };
+        let id = id.map_err(|what| CliError::Failed(format!("{}: {what}", file.display())))?;
         Ok(Self {
             wire: Wire::elsewhere(server, secret.clone())?,
             server: server.to_owned(),
@@ -76,7 +72,7 @@ impl Key {
         })
     }
 
-    async fn ask(&self, method: &str, path: &str, body: &Value) -> Result<Reply, Refusal> {
+    async fn ask(&self, method: &str, path: &str, body: &Value) -> Result<ApiReply, RequestError> {
         self.wire
             .ask_patiently(method, path, Some(Bytes::from(body.to_string())))
             .await
@@ -89,19 +85,15 @@ impl Key {
         method: &str,
         path: &str,
         body: &Value,
-    ) -> Result<Reply, Failure> {
+    ) -> Result<ApiReply, CliError> {
         let asked = timeout(limit, self.ask(method, path, body)).await;
-        let late = |_| {
-            Failure::Failed(format!(
-                "the server did not answer within {}",
-                humantime::format_duration(limit)
-            ))
-        };
-        asked.map_err(late)?.map_err(Refusal::into_failure)
+        asked
+            .map_err(|_| late(limit))?
+            .map_err(RequestError::into_failure)
     }
 
     /// A token for one state.
-    pub(in crate::cli) async fn login(self, state: &StateName) -> Result<Token, Failure> {
+    pub(in crate::cli) async fn login(self, state: &StateName) -> Result<RunToken, CliError> {
         self.login_for(&state.workspace, Some(&state.block)).await
     }
 
@@ -110,30 +102,10 @@ impl Key {
         self,
         workspace: &Workspace,
         block: Option<&BuildingBlock>,
-    ) -> Result<Token, Failure> {
-        let mut wanted = json!({
-            "clientId": self.id.to_string(), "clientSecret": self.secret.reveal(), "expires_in": LIFE,
-            "workspace": workspace.as_str(), "buildingBlock": block.map(BuildingBlock::as_str),
-        });
-        let first = timeout(ANSWER_TIMEOUT, self.ask("POST", "/api/login", &wanted)).await;
-        let reply = match first {
-            // The server's tokens may live for less.
-            Ok(Err(refusal)) if refusal.has_status(400) => {
-                wanted["expires_in"] = Value::Null;
-                self.within(ANSWER_TIMEOUT, "POST", "/api/login", &wanted)
-                    .await?
-            }
-            Ok(answer) => answer.map_err(Refusal::into_failure)?,
-            Err(_) => {
-                let limit = humantime::format_duration(ANSWER_TIMEOUT);
-                return Err(Failure::Failed(format!(
-                    "the server did not answer within {limit}"
-                )));
-            }
-        };
-        let answer = reply.json()?;
+    ) -> Result<RunToken, CliError> {
+        let answer = self.ask_for_token(workspace, block).await?.json()?;
         let Some(token) = answer["access_token"].as_str() else {
-            return Err(Failure::Failed(
+            return Err(CliError::Failed(
                 "the server's answer has no token; is a statekeep at --url?".to_owned(),
             ));
         };
@@ -141,7 +113,7 @@ impl Key {
         let permissions = answer["permissions"]
             .as_array()
             .map(|names| names.iter().map(output::text).collect());
-        Ok(Token {
+        Ok(RunToken {
             key: self,
             secret: Secret::new(token.to_owned()),
             life,
@@ -149,6 +121,35 @@ impl Key {
             permissions,
         })
     }
+
+    /// Asks for a token with the longest life, or, since a server's tokens may live for less, with
+    /// the life that the server gives.
+    async fn ask_for_token(
+        &self,
+        workspace: &Workspace,
+        block: Option<&BuildingBlock>,
+    ) -> Result<ApiReply, CliError> {
+        let mut wanted = json!({
+            "clientId": self.id.to_string(), "clientSecret": self.secret.reveal(),
+            "workspace": workspace.as_str(), "buildingBlock": block.map(BuildingBlock::as_str),
+            "expires_in": LIFE,
+        });
+        let path = "/api/login";
+        match timeout(ANSWER_TIMEOUT, self.ask("POST", path, &wanted)).await {
+            Ok(Err(refusal)) if refusal.has_status(400) => {
+                wanted["expires_in"] = Value::Null;
+                self.within(ANSWER_TIMEOUT, "POST", path, &wanted).await
+            }
+            Ok(answer) => answer.map_err(RequestError::into_failure),
+            Err(_) => Err(late(ANSWER_TIMEOUT)),
+        }
+    }
+}
+
+/// That no answer came within a time.
+fn late(limit: Duration) -> CliError {
+    let limit = humantime::format_duration(limit);
+    CliError::Failed(format!("the server did not answer within {limit}"))
 }
 
 fn life(answer: &Value) -> Duration {
@@ -162,7 +163,7 @@ fn life(answer: &Value) -> Duration {
 struct Keeper(Option<(oneshot::Sender<Infallible>, std::thread::JoinHandle<()>)>);
 
 impl Keeper {
-    fn start(mut token: Token) -> std::io::Result<Self> {
+    fn start(mut token: RunToken) -> std::io::Result<Self> {
         let (stop, stopped) = oneshot::channel();
         let keep = move || {
             crate::http::block_on(async {
@@ -189,7 +190,7 @@ impl Drop for Keeper {
 }
 
 /// A token for one state.
-pub(in crate::cli) struct Token {
+pub(in crate::cli) struct RunToken {
     key: Key,
     secret: Secret,
     life: Duration,
@@ -198,16 +199,16 @@ pub(in crate::cli) struct Token {
     permissions: Option<Vec<String>>,
 }
 
-impl Token {
+impl RunToken {
     /// As the `http` backend takes them.
-    pub(in crate::cli) fn credentials(&self) -> Credentials {
-        Credentials {
+    pub(in crate::cli) fn credentials(&self) -> HttpCredentials {
+        HttpCredentials {
             user: self.key.id.to_string(),
             password: self.secret.clone(),
         }
     }
 
-    /// The way to the server for whoever has it.
+    /// The way to the server as the token.
     pub(in crate::cli) fn wire(&self) -> Wire {
         self.key.wire.with(self.secret.clone())
     }
@@ -217,7 +218,7 @@ impl Token {
     pub(in crate::cli) async fn meanwhile<T>(&self, act: impl Future<Output = T>) -> T {
         let _keeper = self
             .twin()
-            .and_then(|twin| Keeper::start(twin).map_err(Failure::from))
+            .and_then(|twin| Keeper::start(twin).map_err(CliError::from))
             .inspect_err(|why| {
                 output::message(&format!(
                     "statekeep: the token is not extended meanwhile: {why:?}"
@@ -228,7 +229,7 @@ impl Token {
 
     /// The same token, with a way to the server of its own: connections belong to the thread that
     /// made them.
-    fn twin(&self) -> Result<Self, Failure> {
+    fn twin(&self) -> Result<Self, CliError> {
         let Key {
             server, id, secret, ..
         } = &self.key;
@@ -261,22 +262,16 @@ impl Token {
         self.key.id.to_string()
     }
 
-    /// The names of the states of a workspace that the key may see; none where they cannot be had.
+    /// The names of the states of a workspace that the key may see; none if they cannot be had.
     pub(in crate::cli) async fn known_states(&self, workspace: &Workspace) -> Vec<String> {
         let path = format!("/api/terraform/state?workspace={workspace}");
-        let list = self
-            .key
-            .wire
+        let wire = &self.key.wire;
+        let list = wire
             .list(&path, "states", "after", Some(MAX_COMPARED))
-            .await
-            .unwrap_or_default();
-        let rows = list["states"]
-            .as_array()
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        rows.iter()
-            .filter_map(|row| Some(format!("{workspace}/{}", row["buildingBlock"].as_str()?)))
-            .collect()
+            .await;
+        let list = list.unwrap_or_default();
+        let name = |row: &Value| Some(format!("{workspace}/{}", row["buildingBlock"].as_str()?));
+        rows(&list, "states").iter().filter_map(name).collect()
     }
 
     /// Extends it again and again, for as long as this is polled.
@@ -313,7 +308,7 @@ impl Token {
             .within(limit, "POST", "/api/token/extend", &self.named())
             .await
             .and_then(|reply| reply.json());
-        self.life = life(&answer.map_err(Failure::into_message)?);
+        self.life = life(&answer.map_err(CliError::into_message)?);
         self.lapses = clock::now() + self.life;
         Ok(())
     }

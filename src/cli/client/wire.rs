@@ -7,17 +7,19 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::Method;
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Method, RequestBuilder, Response};
 use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::cli::client::network::ANSWER_TIMEOUT;
 use crate::cli::client::network::http_patient;
 use crate::cli::client::network::on_the_way;
-use crate::cli::common::refusal::Refusal;
-use crate::cli::common::refusal::Server;
+use crate::cli::common::request_error::RequestError;
+use crate::cli::common::request_error::Server;
+use crate::cli::common::rows::take_rows;
 use crate::cli::output;
-use crate::cli::output::Failure;
+use crate::cli::output::CliError;
 use crate::model::secret::Secret;
 
 /// The pace in bytes a second at which a body may go to it; the server takes none that is slower.
@@ -44,19 +46,19 @@ pub(in crate::cli) struct Wire {
 }
 
 /// An answer that is not an error.
-pub(in crate::cli) struct Reply {
+pub(in crate::cli) struct ApiReply {
     pub(in crate::cli) bytes: Bytes,
 }
 
-impl Reply {
-    /// The answer as JSON. Every answer of the API is an object; whatever else it is was not said
-    /// by a statekeep.
-    pub(in crate::cli) fn json(&self) -> Result<Value, Failure> {
+impl ApiReply {
+    /// The answer as JSON. Every answer of the API is an object; anything else does not come from a
+    /// statekeep.
+    pub(in crate::cli) fn json(&self) -> Result<Value, CliError> {
         let answer = serde_json::from_slice(&self.bytes)
             .ok()
             .filter(Value::is_object);
         answer.ok_or_else(|| {
-            Failure::Failed(
+            CliError::Failed(
                 "the server's answer is no JSON object; is a statekeep at --url?".to_owned(),
             )
         })
@@ -64,10 +66,10 @@ impl Reply {
 }
 
 /// Where a list goes on behind a page, which is not where it began; null at its end.
-pub(in crate::cli) fn following(page: &mut Value, begun_at: &Value) -> Result<Value, Failure> {
+pub(in crate::cli) fn following(page: &mut Value, begun_at: &Value) -> Result<Value, CliError> {
     let next = page["next"].take();
     if !next.is_null() && next == *begun_at {
-        return Err(Failure::Failed(
+        return Err(CliError::Failed(
             "the server's list never ends; is a statekeep at --url?".to_owned(),
         ));
     }
@@ -76,7 +78,7 @@ pub(in crate::cli) fn following(page: &mut Value, begun_at: &Value) -> Result<Va
 
 impl Wire {
     /// To a server elsewhere.
-    pub(in crate::cli) fn elsewhere(url: &str, secret: Secret) -> Result<Self, Failure> {
+    pub(in crate::cli) fn elsewhere(url: &str, secret: Secret) -> Result<Self, CliError> {
         Self::to(
             Server {
                 base: url.trim_end_matches('/').to_owned(),
@@ -88,14 +90,14 @@ impl Wire {
 
     /// To the server that listens on a socket of this machine. Requests go without a secret, and
     /// their answers may take as long as they take.
-    pub(in crate::cli) fn by_socket(path: &Path) -> Result<Self, Failure> {
+    pub(in crate::cli) fn by_socket(path: &Path) -> Result<Self, CliError> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         // No certificates are needed here, and an air-gapped machine may have none.
         let http = reqwest::Client::builder()
             .unix_socket(path)
             .tls_certs_only([])
             .build()
-            .map_err(Failure::because)?;
+            .map_err(CliError::because)?;
         let server = Server {
             base: "http://localhost".to_owned(),
             instead_of_operator: None,
@@ -110,7 +112,7 @@ impl Wire {
     }
 
     /// To a server over a network, as the owner of a secret.
-    pub(in crate::cli) fn to(server: Server, secret: Secret) -> Result<Self, Failure> {
+    pub(in crate::cli) fn to(server: Server, secret: Secret) -> Result<Self, CliError> {
         let http = http_patient(&server.base)?;
         Ok(Self {
             http,
@@ -140,7 +142,7 @@ impl Wire {
         method: &str,
         path: &str,
         body: Option<Bytes>,
-    ) -> Result<Reply, Refusal> {
+    ) -> Result<ApiReply, RequestError> {
         let mut tries = 0;
         loop {
             match self.ask(method, path, body.clone()).await {
@@ -161,19 +163,14 @@ impl Wire {
         name: &str,
         cursor: &str,
         wanted: Option<usize>,
-    ) -> Result<Value, Refusal> {
+    ) -> Result<Value, RequestError> {
         let mut rows = Vec::new();
         let mut next = Value::Null;
         loop {
             let missing = wanted.map(|wanted| wanted.saturating_sub(rows.len()));
             let mut page = self.page(path, cursor, &next, missing).await?;
-            next = following(&mut page, &next).map_err(Refusal::of)?;
-            rows.extend(
-                page[name]
-                    .as_array_mut()
-                    .map(std::mem::take)
-                    .unwrap_or_default(),
-            );
+            next = following(&mut page, &next).map_err(RequestError::of)?;
+            rows.extend(take_rows(&mut page, name));
             if next.is_null() || wanted.is_some_and(|wanted| rows.len() >= wanted) {
                 return Ok(serde_json::json!({ name: rows, "next": next }));
             }
@@ -188,34 +185,26 @@ impl Wire {
         cursor: &str,
         next: &Value,
         wanted: Option<usize>,
-    ) -> Result<Value, Refusal> {
+    ) -> Result<Value, RequestError> {
         let separator = if path.contains('?') { '&' } else { '?' };
         let from = if next.is_null() {
             String::new()
         } else {
             format!("&{cursor}={}", output::text(next))
         };
+        let wanted = wanted.map_or(u32::MAX, |wanted| u32::try_from(wanted).unwrap_or(u32::MAX));
         loop {
-            let most = self.page.load(Ordering::Relaxed);
-            let limit = wanted
-                .and_then(|wanted| u32::try_from(wanted).ok())
-                .map_or(most, |wanted| wanted.min(most))
-                .max(1);
-            match self
-                .ask(
-                    "GET",
-                    &format!("{path}{separator}limit={limit}{from}"),
-                    None,
-                )
-                .await
-            {
-                Ok(reply) => return reply.json().map_err(Refusal::of),
-                Err(refusal) => match refusal.largest_page() {
-                    Some(largest) if largest < limit => {
-                        self.page.store(largest.max(1), Ordering::Relaxed)
-                    }
-                    _ => return Err(refusal),
-                },
+            let limit = wanted.min(self.page.load(Ordering::Relaxed)).max(1);
+            let path = format!("{path}{separator}limit={limit}{from}");
+            let refusal = match self.ask("GET", &path, None).await {
+                Ok(reply) => return reply.json().map_err(RequestError::of),
+                Err(refusal) => refusal,
+            };
+            match refusal.largest_page() {
+                Some(largest) if largest < limit => {
+                    self.page.store(largest.max(1), Ordering::Relaxed)
+                }
+                _ => return Err(refusal),
             }
         }
     }
@@ -226,51 +215,60 @@ impl Wire {
         method: &str,
         path: &str,
         body: Option<Bytes>,
-    ) -> Result<Reply, Refusal> {
+    ) -> Result<ApiReply, RequestError> {
+        let is_long = LONG.iter().any(|part| path.contains(part));
+        let limit = self.timeout.filter(|_| !is_long);
+        let size = body.as_ref().map_or(0, Bytes::len) as u64;
+        let on_its_way = Duration::from_secs(size / SLOWEST_BODY);
+        let request = self.request(method, path, body)?;
+        let sent = self.within(limit.map(|limit| limit + on_its_way), request.send());
+        let response = sent.await?.map_err(|error| self.unreachable(&error))?;
+        let status = response.status();
+        let bytes = self.body_of(response, limit).await?;
+        if status.is_success() {
+            Ok(ApiReply { bytes })
+        } else {
+            Err(RequestError::refused(status, &bytes, path, &self.server))
+        }
+    }
+
+    fn request(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Bytes>,
+    ) -> Result<RequestBuilder, RequestError> {
         let method = Method::from_bytes(method.as_bytes())
-            .map_err(|error| Refusal::Unreachable(error.to_string()))?;
-        let mut request = self
-            .http
-            .request(method, format!("{}{path}", self.server.base));
+            .map_err(|error| RequestError::Unreachable(error.to_string()))?;
+        let url = format!("{}{path}", self.server.base);
+        let mut request = self.http.request(method, url);
         if let Some(secret) = &self.secret {
             request = request.bearer_auth(secret.reveal());
         }
-        let on_its_way =
-            Duration::from_secs(body.as_ref().map_or(0, Bytes::len) as u64 / SLOWEST_BODY);
-        if let Some(body) = body {
-            request = request
-                .header(reqwest::header::CONTENT_TYPE, "application/json")
-                .body(body);
-        }
-        let limit = self
-            .timeout
-            .filter(|_| !LONG.iter().any(|part| path.contains(part)));
-        let unreachable = |error: reqwest::Error| {
-            Refusal::Unreachable(format!(
-                "cannot reach {}: {}",
-                self.server.base,
-                on_the_way(&error)
-            ))
-        };
-        let mut response = self
-            .within(limit.map(|limit| limit + on_its_way), request.send())
-            .await?
-            .map_err(unreachable)?;
-        let status = response.status();
+        Ok(match body {
+            None => request,
+            Some(body) => request.header(CONTENT_TYPE, "application/json").body(body),
+        })
+    }
+
+    async fn body_of(
+        &self,
+        mut response: Response,
+        limit: Option<Duration>,
+    ) -> Result<Bytes, RequestError> {
         let mut bytes = Vec::new();
-        while let Some(chunk) = self
-            .within(limit, response.chunk())
-            .await?
-            .map_err(unreachable)?
-        {
-            bytes.extend_from_slice(&chunk);
+        loop {
+            let chunk = self.within(limit, response.chunk()).await?;
+            match chunk.map_err(|error| self.unreachable(&error))? {
+                Some(chunk) => bytes.extend_from_slice(&chunk),
+                None => return Ok(Bytes::from(bytes)),
+            }
         }
-        let bytes = Bytes::from(bytes);
-        if status.is_success() {
-            Ok(Reply { bytes })
-        } else {
-            Err(Refusal::refused(status, &bytes, path, &self.server))
-        }
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> RequestError {
+        let (server, why) = (&self.server.base, on_the_way(error));
+        RequestError::Unreachable(format!("cannot reach {server}: {why}"))
     }
 
     /// What comes within a time, if there is one.
@@ -278,13 +276,13 @@ impl Wire {
         &self,
         limit: Option<Duration>,
         coming: impl Future<Output = T>,
-    ) -> Result<T, Refusal> {
+    ) -> Result<T, RequestError> {
         let Some(limit) = limit else {
             return Ok(coming.await);
         };
         let late = |_| {
             let limit = crate::model::span::Span(limit);
-            Refusal::Unreachable(format!(
+            RequestError::Unreachable(format!(
                 "{} has not answered for {limit}: the server, or the network between, is down",
                 self.server.base
             ))

@@ -4,14 +4,14 @@ use serde_json::Value;
 
 use crate::cli::common::flags::Format;
 use crate::cli::output;
-use crate::cli::output::Failure;
+use crate::cli::output::CliError;
 
 /// Tells a person what was done, or a script what the server answered.
 pub(in crate::cli) fn tell(
     answer: &Value,
     format: Format,
     sentence: impl FnOnce() -> String,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     if format == Format::Json {
         return output::json(answer);
     }

@@ -4,41 +4,46 @@
 use serde_json::Value;
 
 use crate::cli::client::api::Client;
+use crate::cli::client::wire::Wire;
 use crate::cli::common::nearest;
-use crate::cli::output::Failure;
+use crate::cli::common::nearest::MAX_COMPARED;
+use crate::cli::common::rows::{rows, take_rows};
+use crate::cli::output::CliError;
 use crate::model::name::{StateName, Workspace};
 
+/// The list of states, hidden ones too.
+const STATES: &str = "/api/terraform/state?deleted=true";
+
 /// That there is no state, with the nearest that there are.
-pub(in crate::cli) async fn no_state(client: &Client, state: &StateName) -> Failure {
+pub(in crate::cli) async fn no_state(client: &Client, state: &StateName) -> CliError {
     let told = nearest::instead_of(&client.wire(), state).await;
-    Failure::Failed(told.unwrap_or_else(|| format!("there is no state at {state} (no_state)")))
+    CliError::Failed(told.unwrap_or_else(|| format!("there is no state at {state} (no_state)")))
+}
+
+/// The list of states, hidden ones too, that has a state alone.
+fn list_of(state: &StateName) -> String {
+    let (workspace, block) = (&state.workspace, &state.block);
+    format!("{STATES}&workspace={workspace}&buildingBlock={block}")
 }
 
 /// The state's row in the list, also of one that is deleted or only locked.
 pub(in crate::cli) async fn row(
     client: &Client,
     state: &StateName,
-) -> Result<Option<Value>, Failure> {
-    let path = format!(
-        "/api/terraform/state?deleted=true&workspace={}&buildingBlock={}",
-        state.workspace, state.block
-    );
-    Ok(client.get(&path).await?["states"]
-        .as_array_mut()
-        .and_then(Vec::pop))
+) -> Result<Option<Value>, CliError> {
+    let mut answer = client.get(&list_of(state)).await?;
+    Ok(take_rows(&mut answer, "states").pop())
 }
 
-/// Refuses a state of which nothing is known, not even a lock. Who may not list is not refused: the
-/// act itself will tell.
+/// Refuses a state of which nothing is known, not even a lock. A caller who may not list is not
+/// refused: the act itself will tell.
 pub(in crate::cli) async fn state_exists(
     client: &Client,
     state: &StateName,
-) -> Result<(), Failure> {
-    let path = format!(
-        "/api/terraform/state?deleted=true&workspace={}&buildingBlock={}",
-        state.workspace, state.block
-    );
-    if has_rows(client, &path).await? || nearest::lock(&client.wire(), state).await.is_some() {
+) -> Result<(), CliError> {
+    if has_rows(client, &list_of(state)).await?
+        || nearest::lock(&client.wire(), state).await.is_some()
+    {
         return Ok(());
     }
     // Says where it moved to, or what there is instead.
@@ -46,12 +51,10 @@ pub(in crate::cli) async fn state_exists(
 }
 
 /// Whether a list of states has any, or cannot be seen.
-async fn has_rows(client: &Client, path: &str) -> Result<bool, Failure> {
+async fn has_rows(client: &Client, path: &str) -> Result<bool, CliError> {
     let wire = client.wire();
     match wire.list(path, "states", "after", Some(1)).await {
-        Ok(list) => Ok(list["states"]
-            .as_array()
-            .is_some_and(|rows| !rows.is_empty())),
+        Ok(list) => Ok(!rows(&list, "states").is_empty()),
         Err(refusal) if refusal.has_status(403) => Ok(true),
         Err(refusal) => Err(nearest::explained(&wire, refusal).await),
     }
@@ -61,40 +64,33 @@ async fn has_rows(client: &Client, path: &str) -> Result<bool, Failure> {
 pub(in crate::cli) async fn workspace_exists(
     client: &Client,
     workspace: &Workspace,
-) -> Result<(), Failure> {
-    if has_rows(
-        client,
-        &format!("/api/terraform/state?deleted=true&workspace={workspace}"),
-    )
-    .await?
-    {
+) -> Result<(), CliError> {
+    if has_rows(client, &format!("{STATES}&workspace={workspace}")).await? {
         return Ok(());
     }
-    let wire = client.wire();
-    let mut known = Vec::new();
-    for (path, list, cursor) in [
-        ("/api/terraform/state?deleted=true", "states", "after"),
-        ("/api/keys", "keys", "after"),
-        ("/api/retention", "workspaces", "after"),
-    ] {
-        // What this caller may not list has no part in it.
-        let rows = wire
-            .list(path, list, cursor, Some(nearest::MAX_COMPARED))
-            .await
-            .unwrap_or_default();
-        known.extend(
-            rows[list]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(|row| row["workspace"].as_str().map(str::to_owned)),
-        );
-    }
+    let known = workspaces(&client.wire()).await;
     if known.iter().any(|name| name == workspace.as_str()) {
         return Ok(());
     }
-    Err(Failure::Failed(format!(
-        "there is no workspace {workspace} (no_state){}",
-        nearest::near(workspace.as_str(), known)
+    let near = nearest::near(workspace.as_str(), known);
+    Err(CliError::Failed(format!(
+        "there is no workspace {workspace} (no_state){near}"
     )))
+}
+
+/// The workspaces of all rows that this caller may list, one name for each row.
+async fn workspaces(wire: &Wire) -> Vec<String> {
+    let lists = [
+        (STATES, "states"),
+        ("/api/keys", "keys"),
+        ("/api/retention", "workspaces"),
+    ];
+    let mut known = Vec::new();
+    for (path, name) in lists {
+        let list = wire.list(path, name, "after", Some(MAX_COMPARED)).await;
+        let list = list.unwrap_or_default();
+        let names = rows(&list, name).iter();
+        known.extend(names.filter_map(|row| row["workspace"].as_str().map(str::to_owned)));
+    }
+    known
 }

@@ -1,14 +1,14 @@
-//! What does not exist and was named all the same is a failure, never an empty answer, and the
-//! names that come nearest are told: a typo is the likeliest cause. Only what the caller may list
-//! is compared.
+//! A name that does not exist is a failure, never an empty answer. The failure names what comes
+//! nearest, because a typo is the likeliest cause. Only names that the caller may list are
+//! compared.
 
 use serde_json::Value;
 
 use crate::cli::client::wire::Wire;
-use crate::cli::common::refusal;
-use crate::cli::common::refusal::Refusal;
-use crate::cli::common::refusal::Refused;
-use crate::cli::output::Failure;
+use crate::cli::common::locks;
+use crate::cli::common::request_error::{ErrorAnswer, RequestError};
+use crate::cli::common::rows::{rows, state_name, take_rows};
+use crate::cli::output::CliError;
 use crate::cli::output::harmless;
 use crate::cli::output::text;
 use crate::model::name::StateName;
@@ -20,81 +20,63 @@ const MAX_TOLD: usize = 3;
 const MAX_VERSIONS: usize = 2_000;
 const MAX_RUNS: usize = 5;
 
-/// Why something failed, with what there is where something is not there, and with who holds a lock
-/// that is in the way.
-pub(in crate::cli) async fn explained(wire: &Wire, refusal: Refusal) -> Failure {
-    let Refusal::Refused(refused) = &refusal else {
+/// Why something failed: with the names that are nearest if a name is unknown, and with the holder
+/// of a lock that is in the way.
+pub(in crate::cli) async fn explained(wire: &Wire, refusal: RequestError) -> CliError {
+    let RequestError::Answered(refused) = &refusal else {
         return refusal.into_failure();
     };
     let more = match (refused.code(), refused.state()) {
         ("no_state", Some(state)) => instead_of(wire, &state).await,
         ("no_version", Some(state)) => versions(wire, &state, refused).await,
         ("locked", Some(state)) => holder(wire, &state).await,
-        ("no_key", _) => {
-            let id = refused
-                .path()
-                .trim_start_matches("/api/keys/")
-                .split(['/', '?'])
-                .next()
-                .unwrap_or_default()
-                .to_owned();
-            Some(keys(wire, &id).await.0)
-                .filter(|told| !told.is_empty())
-                .map(|told| format!("there is no key {id} (no_key){told}"))
-        }
+        ("no_key", _) => no_key(wire, refused).await,
         _ => None,
     };
-    more.map_or_else(|| refusal.into_failure(), Failure::Failed)
+    more.map_or_else(|| refusal.into_failure(), CliError::Failed)
+}
+
+async fn no_key(wire: &Wire, refused: &ErrorAnswer) -> Option<String> {
+    let below = refused.path().trim_start_matches("/api/keys/");
+    let id = below.split(['/', '?']).next()?;
+    let (near, _) = keys(wire, id).await;
+    (!near.is_empty()).then(|| format!("there is no key {id} (no_key){near}"))
 }
 
 /// What is at the address of a state that is not there, or near it.
 pub(in crate::cli) async fn instead_of(wire: &Wire, state: &StateName) -> Option<String> {
     if let Some(held) = lock(wire, state).await {
-        let id = text(&held["lock"]["ID"]);
-        let (held, unlock) = (refusal::held(state, &held), refusal::unlock(state, &id));
+        let unlock = locks::unlock(state, &text(&held["lock"]["ID"]));
+        let held = locks::held(state, &held);
         return Some(format!(
             "there is no state at {state} yet (no_state): {held}{unlock}"
         ));
     }
-    let rows = wire
-        .list(
-            "/api/terraform/state?deleted=true",
-            "states",
-            "after",
-            Some(MAX_COMPARED),
-        )
-        .await
-        .unwrap_or_default();
-    let rows = rows["states"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    let name = |row: &Value| {
-        format!(
-            "{}/{}",
-            text(&row["workspace"]),
-            text(&row["buildingBlock"])
-        )
-    };
-    if let Some(row) = rows.iter().find(|row| name(row) == state.to_string()) {
-        let what = if row["deleted_at"].is_null() {
-            "has no current version"
-        } else {
-            "is deleted"
-        };
-        let next = format!(
-            "`statekeep state history {state}` says what was there, `statekeep state restore \
-                {state}` brings it back"
-        );
-        return Some(format!("{state} {what} (no_state); {next}"));
+    let path = "/api/terraform/state?deleted=true";
+    let list = wire.list(path, "states", "after", Some(MAX_COMPARED)).await;
+    let list = list.unwrap_or_default();
+    let (states, wanted) = (rows(&list, "states"), state.to_string());
+    if let Some(row) = states.iter().find(|row| state_name(row) == wanted) {
+        return Some(hidden(state, row));
     }
-    Some(format!(
-        "there is no state at {state} (no_state){}",
-        near(&state.to_string(), rows.iter().map(name).collect())
-    ))
+    let near = near(&wanted, states.iter().map(state_name).collect());
+    Some(format!("there is no state at {state} (no_state){near}"))
 }
 
-/// The lock of a state, where the server tells it.
+/// A state that is there, and has no current version.
+fn hidden(state: &StateName, row: &Value) -> String {
+    let what = if row["deleted_at"].is_null() {
+        "has no current version"
+    } else {
+        "is deleted"
+    };
+    format!(
+        "{state} {what} (no_state); `statekeep state history {state}` says what was there, \
+            `statekeep state restore {state}` brings it back"
+    )
+}
+
+/// The lock of a state, if the server tells it.
 pub(in crate::cli) async fn lock(wire: &Wire, state: &StateName) -> Option<Value> {
     wire.ask("GET", &format!("{}/lock", state.path()), None)
         .await
@@ -105,36 +87,25 @@ pub(in crate::cli) async fn lock(wire: &Wire, state: &StateName) -> Option<Value
 
 async fn holder(wire: &Wire, state: &StateName) -> Option<String> {
     let held = lock(wire, state).await?;
-    let id = text(&held["lock"]["ID"]);
-    Some(format!(
-        "{} (locked){}",
-        refusal::held(state, &held),
-        refusal::unlock(state, &id)
-    ))
+    let unlock = locks::unlock(state, &text(&held["lock"]["ID"]));
+    let held = locks::held(state, &held);
+    Some(format!("{held} (locked){unlock}"))
 }
 
-/// The numbers that there are, where one is asked for that is not.
-async fn versions(wire: &Wire, state: &StateName, refused: &Refused) -> Option<String> {
-    let wanted: Option<u64> = refused
-        .detail()
-        .split("has no version ")
-        .nth(1)
-        .and_then(|rest| rest.split([';', ' ']).next()?.parse().ok());
+/// The numbers that there are, if one is asked for that is not.
+async fn versions(wire: &Wire, state: &StateName, refused: &ErrorAnswer) -> Option<String> {
     let path = format!("{}/versions?intermediate=true", state.path());
     let list = wire
         .list(&path, "versions", "before", Some(MAX_VERSIONS))
-        .await
-        .ok()?;
-    let numbers: Vec<u64> = list["versions"]
-        .as_array()?
-        .iter()
-        .filter_map(|row| row["number"].as_u64())
-        .collect();
+        .await;
+    let list = list.ok()?;
+    let numbers = rows(&list, "versions").iter();
+    let numbers: Vec<u64> = numbers.filter_map(|row| row["number"].as_u64()).collect();
     let (newest, has) = (numbers.first().copied()?, runs(&numbers));
-    let what = wanted.map_or_else(
-        || "has no such version".to_owned(),
-        |number| format!("has no version {number}"),
-    );
+    let what = match wanted_version(refused) {
+        Some(number) => format!("has no version {number}"),
+        None => "has no such version".to_owned(),
+    };
     let gone = if numbers.len() as u64 == newest {
         ""
     } else {
@@ -143,6 +114,12 @@ async fn versions(wire: &Wire, state: &StateName, refused: &Refused) -> Option<S
     Some(format!(
         "{state} {what} (no_version); it has {has}{gone}: statekeep state history {state}"
     ))
+}
+
+/// The number that the server's words name.
+fn wanted_version(refused: &ErrorAnswer) -> Option<u64> {
+    let (_, rest) = refused.detail().split_once("has no version ")?;
+    rest.split([';', ' ']).next()?.parse().ok()
 }
 
 /// Numbers that fall, as runs that rise: `1 to 4, 7`.
@@ -168,38 +145,31 @@ fn runs(falling: &[u64]) -> String {
     format!("{cut}{}", shown.join(", "))
 }
 
-/// What is to be said where there is no such key, and the rows of all keys.
+/// What is to be said if there is no such key, and the rows of all keys.
 pub(in crate::cli) async fn keys(wire: &Wire, wanted: &str) -> (String, Vec<Value>) {
-    let mut list = wire
+    let list = wire
         .list("/api/keys", "keys", "after", Some(MAX_COMPARED))
-        .await
-        .unwrap_or_default();
-    let rows = list["keys"]
-        .as_array_mut()
-        .map(std::mem::take)
-        .unwrap_or_default();
-    let names = rows
-        .iter()
-        .flat_map(|row| [text(&row["name"]), text(&row["id"])])
-        .collect();
-    (near(wanted, names), rows)
+        .await;
+    let rows = take_rows(&mut list.unwrap_or_default(), "keys");
+    let names = rows.iter();
+    let names = names.flat_map(|row| [text(&row["name"]), text(&row["id"])]);
+    (near(wanted, names.collect()), rows)
 }
 
 /// The end of a sentence that says what is not there: the names that come nearest.
 pub(in crate::cli) fn near(wanted: &str, mut known: Vec<String>) -> String {
     known.sort();
     known.dedup();
-    let distance =
-        |name: &String| strsim::osa_distance(&wanted.to_lowercase(), &name.to_lowercase());
+    let wanted = wanted.to_lowercase();
+    let distance = |name: &String| strsim::osa_distance(&wanted, &name.to_lowercase());
     let mut known: Vec<(usize, String)> = known
         .into_iter()
         .map(|name| (distance(&name), name))
         .collect();
     known.sort();
     let close = (wanted.chars().count() / 3).max(2);
-    let told: Vec<String> = known
-        .iter()
-        .take_while(|(distance, _)| *distance <= close)
+    let told = known.iter().take_while(|(distance, _)| *distance <= close);
+    let told: Vec<String> = told
         .take(MAX_TOLD)
         .map(|(_, name)| harmless(name))
         .collect();

@@ -1,6 +1,6 @@
-//! Which server a command speaks with, and as whom. Nobody becomes the operator by accident: that
-//! is who acts only where nothing names a key or a server elsewhere. What is said on the command
-//! line counts before variables, and what contradicts itself is refused.
+//! Which server a command speaks with, and as whom. A command acts as the operator only if nothing
+//! names a key or a server elsewhere, so never by accident. The command line counts before
+//! variables. Settings that contradict each other are refused.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
 use crate::cli::output;
-use crate::cli::output::Failure;
+use crate::cli::output::CliError;
 use crate::config::DEFAULT_DATA;
 use crate::model::secret::{Kind, Secret};
 
@@ -102,7 +102,7 @@ pub(in crate::cli) enum Way<'a> {
 
 impl Reach {
     /// The way, unless what is said contradicts itself.
-    pub(in crate::cli) fn way(&self) -> Result<Way<'_>, Failure> {
+    pub(in crate::cli) fn way(&self) -> Result<Way<'_>, CliError> {
         use Said::{InVariable, Nowhere, OnCommandLine};
         let Flags {
             data,
@@ -157,12 +157,12 @@ impl Reach {
     }
 }
 
-fn usage<T>(why: &str) -> Result<T, Failure> {
-    Err(Failure::Usage(why.to_owned()))
+fn usage<T>(why: &str) -> Result<T, CliError> {
+    Err(CliError::Usage(why.to_owned()))
 }
 
 /// The secret in a key file, which holds nothing else.
-pub(in crate::cli) fn secret_in(path: &Path) -> Result<Secret, Failure> {
+pub(in crate::cli) fn secret_in(path: &Path) -> Result<Secret, CliError> {
     let is_stdin = path.as_os_str() == "-";
     let name = if is_stdin {
         "standard input".to_owned()
@@ -178,7 +178,7 @@ pub(in crate::cli) fn secret_in(path: &Path) -> Result<Secret, Failure> {
     } else {
         std::fs::File::open(path).and_then(|file| file.take(MAX_KEY_FILE).read_to_string(&mut text))
     };
-    let wrong = |what: &str| Failure::Failed(format!("{name}: {what}"));
+    let wrong = |what: &str| CliError::Failed(format!("{name}: {what}"));
     read.map_err(|error| wrong(&error.to_string()))?;
     let secret = text.trim();
     if secret.is_empty() {

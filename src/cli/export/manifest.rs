@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::cli::output::Failure;
+use crate::cli::output::CliError;
 use crate::model::name::StateName;
 
 /// Its name.
@@ -50,12 +50,12 @@ pub(in crate::cli) struct Manifest {
     /// Whether all versions are in it, or the current ones alone.
     history: bool,
     /// The states, by name.
-    pub(in crate::cli) states: Vec<State>,
+    pub(in crate::cli) states: Vec<ManifestState>,
 }
 
 /// A state.
 #[derive(Serialize, Deserialize)]
-pub(in crate::cli) struct State {
+pub(in crate::cli) struct ManifestState {
     workspace: String,
     #[serde(rename = "buildingBlock")]
     block: String,
@@ -64,13 +64,13 @@ pub(in crate::cli) struct State {
     /// The storage elsewhere that it has left for, if that is why it is hidden since then.
     pub(in crate::cli) transferred_to: Option<String>,
     /// Its versions, the oldest first, each as the API shows it, and `file`: where its bytes are;
-    /// null where they are not here.
+    /// null if they are not here.
     pub(in crate::cli) versions: Vec<Value>,
 }
 
 /// What an import needs to know of a version.
 #[derive(Deserialize)]
-pub(in crate::cli) struct Row {
+pub(in crate::cli) struct ManifestVersion {
     pub(in crate::cli) number: u64,
     pub(in crate::cli) sha256: String,
     pub(in crate::cli) serial: u64,
@@ -103,16 +103,16 @@ impl Manifest {
     }
 
     /// Reads one.
-    pub(in crate::cli) fn parse(bytes: &[u8]) -> Result<Self, Failure> {
+    pub(in crate::cli) fn parse(bytes: &[u8]) -> Result<Self, CliError> {
         let manifest: Self = serde_json::from_slice(bytes).map_err(|error| {
-            Failure::Failed(format!(
+            CliError::Failed(format!(
                 "{NAME} is no manifest (line {}, column {}); nothing was imported",
                 error.line(),
                 error.column()
             ))
         })?;
         if manifest.format != FORMAT || manifest.form != FORM {
-            return Err(Failure::Failed(format!(
+            return Err(CliError::Failed(format!(
                 "{NAME} is of another form than this program knows; nothing was imported"
             )));
         }
@@ -120,7 +120,7 @@ impl Manifest {
     }
 }
 
-impl State {
+impl ManifestState {
     /// One without versions.
     pub(in crate::cli) fn new(
         name: &StateName,
@@ -137,9 +137,9 @@ impl State {
     }
 
     /// Its name.
-    pub(in crate::cli) fn name(&self) -> Result<StateName, Failure> {
+    pub(in crate::cli) fn name(&self) -> Result<StateName, CliError> {
         let name = StateName::parse(&self.workspace, &self.block);
-        name.map_err(|error| Failure::Failed(format!("{NAME}: {error}; nothing was imported")))
+        name.map_err(|error| CliError::Failed(format!("{NAME}: {error}; nothing was imported")))
     }
 }
 

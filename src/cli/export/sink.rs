@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::cli::export::manifest;
-use crate::cli::output::Failure;
+use crate::cli::output::CliError;
 use crate::model::clock::Timestamp;
 
 /// Where an export goes.
@@ -22,14 +22,14 @@ impl Sink {
     }
 
     /// A folder that is made, or is there and empty. Files in it are for their owner only.
-    pub(super) fn folder(dir: &Path) -> Result<Self, Failure> {
-        let told = |error: io::Error| Failure::Failed(format!("{}: {error}", dir.display()));
+    pub(super) fn folder(dir: &Path) -> Result<Self, CliError> {
+        let told = |error: io::Error| CliError::Failed(format!("{}: {error}", dir.display()));
         match fs::create_dir(dir) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             made => made.map_err(told)?,
         }
         if fs::read_dir(dir).map_err(told)?.next().is_some() {
-            return Err(Failure::Failed(format!(
+            return Err(CliError::Failed(format!(
                 "{} is not empty; an export goes to a folder of its own",
                 dir.display()
             )));
@@ -51,7 +51,7 @@ impl Sink {
         }
     }
 
-    /// Takes away the mark of an export, where nothing was exported.
+    /// Takes away the mark of an export, if nothing was exported.
     pub(super) fn remove(self) {
         if let Self::Folder { dir, .. } = self {
             let _ = fs::remove_file(dir.join(manifest::UNFINISHED));
@@ -64,12 +64,12 @@ impl Sink {
         path: &str,
         bytes: &[u8],
         written: Timestamp,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), CliError> {
         match self {
             Self::Folder { dir, last } => {
                 let path = dir.join(path);
                 let told = |error: io::Error| {
-                    Failure::Failed(format!(
+                    CliError::Failed(format!(
                         "{}: {error}; the export is incomplete",
                         path.display()
                     ))
@@ -90,10 +90,10 @@ impl Sink {
     }
 
     /// Writes the manifest.
-    pub(super) fn finish(self, manifest: &[u8], now: Timestamp) -> Result<(), Failure> {
+    pub(super) fn finish(self, manifest: &[u8], now: Timestamp) -> Result<(), CliError> {
         match self {
             Self::Folder { dir, .. } => finish_folder(&dir, manifest).map_err(|error| {
-                Failure::Failed(format!(
+                CliError::Failed(format!(
                     "{}: {error}; the export is incomplete",
                     dir.display()
                 ))
@@ -108,8 +108,8 @@ impl Sink {
     }
 }
 
-fn to_stdout(error: &io::Error) -> Failure {
-    Failure::Failed(format!(
+fn to_stdout(error: &io::Error) -> CliError {
+    CliError::Failed(format!(
         "cannot write to stdout: {error}; the export is incomplete"
     ))
 }

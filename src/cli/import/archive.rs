@@ -1,5 +1,5 @@
 //! Reading an export, from its folder or its tar. All of it is hashed before anything is sent:
-//! where one hash does not fit, nothing is imported.
+//! if one hash does not fit, nothing is imported.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -7,12 +7,14 @@ use std::io::{BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::plan::{Content, Plan, Planned};
+use serde_json::Value;
+
+use super::plan::{PlannedVersion, StatePlan, VersionBytes};
 use crate::cli::export::manifest;
 use crate::cli::export::manifest::Manifest;
-use crate::cli::export::manifest::Row;
-use crate::cli::export::manifest::State;
-use crate::cli::output::{self, Failure};
+use crate::cli::export::manifest::ManifestState;
+use crate::cli::export::manifest::ManifestVersion;
+use crate::cli::output::{self, CliError};
 use crate::model::digest::Digest;
 use crate::model::name::StateName;
 
@@ -28,20 +30,20 @@ enum Files {
 }
 
 impl Files {
-    fn content(&self, path: &str) -> Option<Content> {
+    fn content(&self, path: &str) -> Option<VersionBytes> {
         match self {
-            Self::Folder(dir) => Some(Content::File(dir.join(path))),
+            Self::Folder(dir) => Some(VersionBytes::File(dir.join(path))),
             Self::Tar(file, entries) => entries
                 .get(path)
-                .map(|(offset, size)| Content::Part(Arc::clone(file), *offset, *size)),
+                .map(|(offset, size)| VersionBytes::Part(Arc::clone(file), *offset, *size)),
         }
     }
 }
 
 /// Whether a folder is an export; one that was cut off is an error. Many a folder has a
 /// `manifest.json` of something else.
-pub(super) fn is_folder(dir: &Path) -> Result<bool, Failure> {
-    let begins = |name: &str| -> Result<Option<Vec<u8>>, Failure> {
+pub(super) fn is_folder(dir: &Path) -> Result<bool, CliError> {
+    let begins = |name: &str| -> Result<Option<Vec<u8>>, CliError> {
         let path = dir.join(name);
         if !path.is_file() {
             return Ok(None);
@@ -50,7 +52,7 @@ pub(super) fn is_folder(dir: &Path) -> Result<bool, Failure> {
         let read =
             File::open(&path).and_then(|file| file.take(manifest::MAX_HEAD).read_to_end(&mut head));
         read.map(|_| Some(head))
-            .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))
+            .map_err(|error| CliError::Failed(format!("{}: {error}", path.display())))
     };
     if begins(manifest::NAME)?.is_some_and(|head| manifest::is_ours(&head)) {
         return Ok(true);
@@ -58,7 +60,7 @@ pub(super) fn is_folder(dir: &Path) -> Result<bool, Failure> {
     // It is empty until all else is written.
     if begins(manifest::UNFINISHED)?.is_some_and(|head| head.is_empty() || manifest::is_ours(&head))
     {
-        return Err(Failure::Failed(format!(
+        return Err(CliError::Failed(format!(
             "{} is an incomplete export; nothing was imported",
             dir.display()
         )));
@@ -67,9 +69,9 @@ pub(super) fn is_folder(dir: &Path) -> Result<bool, Failure> {
 }
 
 /// The states of an export in a folder.
-pub(super) fn folder(dir: &Path) -> Result<Vec<Plan>, Failure> {
+pub(super) fn folder(dir: &Path) -> Result<Vec<StatePlan>, CliError> {
     let path = dir.join(manifest::NAME);
-    let told = |error: std::io::Error| Failure::Failed(format!("{}: {error}", path.display()));
+    let told = |error: std::io::Error| CliError::Failed(format!("{}: {error}", path.display()));
     let mut bytes = Vec::new();
     File::open(&path)
         .map_err(told)?
@@ -80,52 +82,51 @@ pub(super) fn folder(dir: &Path) -> Result<Vec<Plan>, Failure> {
 }
 
 /// The states of an export in a tar.
-pub(super) fn tar(file: File) -> Result<Vec<Plan>, Failure> {
-    let told = |error: std::io::Error| {
-        Failure::Failed(format!(
-            "the tar cannot be read: {error}; nothing was imported"
-        ))
-    };
+pub(super) fn tar(file: File) -> Result<Vec<StatePlan>, CliError> {
     let file = Arc::new(file);
-    let mut archive = tar::Archive::new(BufReader::new(&*file));
-    let (mut entries, mut manifest) = (HashMap::new(), None);
+    let mut entries = list(&file)?;
+    let manifest = entries.remove(manifest::NAME);
+    let Some((offset, size)) = manifest.filter(|(_, size)| *size <= manifest::MAX_SIZE) else {
+        return Err(CliError::Failed(format!(
+            "the tar has no {} at its end, so it is no export, or an incomplete one; nothing was \
+                imported (unpack a tar of other states first)",
+            manifest::NAME
+        )));
+    };
+    let bytes = VersionBytes::Part(Arc::clone(&file), offset, size).read();
+    let bytes = bytes.map_err(|error| bad_tar(&error))?;
+    plans(&bytes, &Files::Tar(file, entries))
+}
+
+/// The files in a tar, each with where its bytes begin and how many there are.
+fn list(file: &File) -> Result<HashMap<String, (u64, u64)>, CliError> {
+    let told = |error: std::io::Error| bad_tar(&error);
+    let mut archive = tar::Archive::new(BufReader::new(file));
+    let mut entries = HashMap::new();
     for entry in archive.entries_with_seek().map_err(told)? {
         let entry = entry.map_err(told)?;
         if !entry.header().entry_type().is_file() {
             continue;
         }
-        let path = entry
-            .path()
-            .map_err(told)?
-            .to_string_lossy()
-            .trim_start_matches("./")
-            .to_owned();
-        let place = (entry.raw_file_position(), entry.size());
-        if path == manifest::NAME {
-            manifest = Some(place);
-        } else if entries.len() < MAX_ENTRIES {
-            entries.insert(path, place);
-        } else {
-            return Err(Failure::Failed(format!(
+        let path = entry.path().map_err(told)?;
+        let path = path.to_string_lossy().trim_start_matches("./").to_owned();
+        entries.insert(path, (entry.raw_file_position(), entry.size()));
+        if entries.len() > MAX_ENTRIES {
+            return Err(CliError::Failed(format!(
                 "the tar has more than {MAX_ENTRIES} files; nothing was imported"
             )));
         }
     }
-    let Some((offset, size)) = manifest.filter(|(_, size)| *size <= manifest::MAX_SIZE) else {
-        let why = format!(
-            "the tar has no {} at its end, so it is no export, or an incomplete one; nothing was \
-                imported (unpack a tar of other states first)",
-            manifest::NAME
-        );
-        return Err(Failure::Failed(why));
-    };
-    let bytes = Content::Part(Arc::clone(&file), offset, size)
-        .read()
-        .map_err(told)?;
-    plans(&bytes, &Files::Tar(file, entries))
+    Ok(entries)
 }
 
-fn plans(manifest: &[u8], files: &Files) -> Result<Vec<Plan>, Failure> {
+fn bad_tar(error: &std::io::Error) -> CliError {
+    CliError::Failed(format!(
+        "the tar cannot be read: {error}; nothing was imported"
+    ))
+}
+
+fn plans(manifest: &[u8], files: &Files) -> Result<Vec<StatePlan>, CliError> {
     let manifest = Manifest::parse(manifest)?;
     let (mut plans, mut wrong) = (Vec::new(), Vec::new());
     for state in manifest.states {
@@ -139,76 +140,107 @@ fn plans(manifest: &[u8], files: &Files) -> Result<Vec<Plan>, Failure> {
     }
     let are = if wrong.len() == 1 { "is" } else { "are" };
     let files = output::counted(wrong.len(), "file");
-    Err(Failure::Failed(format!(
+    Err(CliError::Failed(format!(
         "{files} of the export {are} not what {} says; nothing was imported",
         manifest::NAME
     )))
 }
 
-fn plan(state: State, files: &Files, wrong: &mut Vec<String>) -> Result<Plan, Failure> {
+fn plan(
+    state: ManifestState,
+    files: &Files,
+    wrong: &mut Vec<String>,
+) -> Result<StatePlan, CliError> {
     let name = state.name()?;
-    let (mut versions, mut last) = (Vec::new(), 0);
-    // Of what does not come along, the highest serial of each lineage does.
-    let (mut removed, mut newest): (HashMap<String, u64>, Option<String>) = (HashMap::new(), None);
-    for row in state.versions {
-        let bad = |why: &str| {
-            Failure::Failed(format!(
-                "{}: {name}: {why}; nothing was imported",
-                manifest::NAME
-            ))
-        };
-        let row: Row = serde_json::from_value(row).map_err(|_| bad("a row is no version"))?;
-        if row.number <= last {
-            return Err(bad("the numbers of its versions do not rise"));
-        }
-        last = row.number;
+    let mut removed = Removed::default();
+    let mut versions: Vec<PlannedVersion> = Vec::new();
+    for row in rows(&name, state.versions)? {
+        let removed_serial = removed.before(&row);
         if row.file.is_some() {
-            newest = Some(row.lineage.clone());
+            versions.push(PlannedVersion {
+                removed_serial,
+                ..version(&name, row, files, wrong)
+            });
         }
-        let highest = removed.entry(row.lineage.clone()).or_default();
-        if row.file.is_none() {
-            *highest = row.serial.max(*highest);
-            continue;
-        }
-        let removed_serial = Some(*highest).filter(|highest| *highest > 0);
-        versions.push(Planned {
-            removed_serial,
-            ..version(&name, row, files, wrong)
-        });
     }
     // What was removed behind a version is known by the end.
-    if let Some((last, lineage)) = versions.last_mut().zip(newest) {
-        last.removed_serial = removed
-            .get(&lineage)
-            .copied()
-            .filter(|highest| *highest > 0);
+    if let Some(last) = versions.last_mut() {
+        last.removed_serial = removed.in_the_end();
     }
     // Of which no version can be current, it cannot leave again.
-    let transferred_to = state
-        .transferred_to
-        .filter(|_| versions.iter().any(|version| version.rejected.is_none()));
-    let deleted = state.deleted_at.is_some() && transferred_to.is_none();
-    Ok(Plan {
+    let can_live = versions.iter().any(|version| version.rejected.is_none());
+    let transferred_to = state.transferred_to.filter(|_| can_live);
+    Ok(StatePlan {
         name,
         from: "the export".to_owned(),
         versions,
-        deleted,
+        deleted: state.deleted_at.is_some() && transferred_to.is_none(),
         transferred_to,
         is_known: true,
     })
 }
 
-fn version(name: &StateName, row: Row, files: &Files, wrong: &mut Vec<String>) -> Planned {
+/// The rows of a state's versions, whose numbers rise.
+fn rows(name: &StateName, rows: Vec<Value>) -> Result<Vec<ManifestVersion>, CliError> {
+    let manifest = manifest::NAME;
+    let bad = |why| CliError::Failed(format!("{manifest}: {name}: {why}; nothing was imported"));
+    let (mut parsed, mut last) = (Vec::new(), 0);
+    for row in rows {
+        let row: ManifestVersion =
+            serde_json::from_value(row).map_err(|_| bad("a row is no version"))?;
+        if row.number <= last {
+            return Err(bad("the numbers of its versions do not rise"));
+        }
+        last = row.number;
+        parsed.push(row);
+    }
+    Ok(parsed)
+}
+
+/// The versions that do not come along: of each lineage the highest serial does.
+#[derive(Default)]
+struct Removed {
+    highest: HashMap<String, u64>,
+    /// The lineage of the newest version that comes along.
+    newest: Option<String>,
+}
+
+impl Removed {
+    /// Takes note of a version. Gives the highest serial of those before it in its lineage that do
+    /// not come along.
+    fn before(&mut self, row: &ManifestVersion) -> Option<u64> {
+        let highest = self.highest.entry(row.lineage.clone()).or_default();
+        if row.file.is_none() {
+            *highest = row.serial.max(*highest);
+        } else {
+            self.newest = Some(row.lineage.clone());
+        }
+        Some(*highest).filter(|highest| *highest > 0)
+    }
+
+    /// The same for the newest version that comes along, with those behind it.
+    fn in_the_end(&self) -> Option<u64> {
+        let highest = self.highest.get(self.newest.as_ref()?).copied();
+        highest.filter(|highest| *highest > 0)
+    }
+}
+
+fn version(
+    name: &StateName,
+    row: ManifestVersion,
+    files: &Files,
+    wrong: &mut Vec<String>,
+) -> PlannedVersion {
     let path = manifest::file_of(name, row.number);
     let content = files.content(&path);
-    match content.as_ref().map(Content::read) {
+    match content.as_ref().map(VersionBytes::read) {
         Some(Ok(bytes)) if Digest::of(&bytes).to_string() == row.sha256 => {}
         Some(Ok(_)) => wrong.push(format!("{path}: its SHA-256 is another one")),
         Some(Err(error)) => wrong.push(format!("{path}: {error}")),
         None => wrong.push(format!("{path}: it is not there")),
     }
-    Planned {
-        content: content.unwrap_or_else(|| Content::Memory(bytes::Bytes::new())),
+    PlannedVersion {
+        content: content.unwrap_or_else(|| VersionBytes::Memory(bytes::Bytes::new())),
         sha256: Some(row.sha256),
         serial: Some(row.serial),
         removed_serial: None,

@@ -1,12 +1,12 @@
-//! Reading a state from another `http` backend, and where it keeps versions by serial, as GitLab
+//! Reading a state from another `http` backend, and, if it keeps versions by serial, as GitLab
 //! does, the earlier ones too.
 
 use bytes::{Bytes, BytesMut};
 use reqwest::{Response, StatusCode, Url};
 
-use super::plan::{Content, MAX_STATE};
+use super::plan::{MAX_STATE, VersionBytes};
 use crate::cli::client::network::{http_elsewhere, on_the_way};
-use crate::cli::output::Failure;
+use crate::cli::output::CliError;
 use crate::config::{MIB, http_backend_credentials};
 use crate::model::secret::Secret;
 use crate::model::tfstate;
@@ -21,30 +21,30 @@ const MAX_HISTORY: usize = 1024 * 1024 * 1024;
 const MAX_NESTING: usize = 10_000;
 
 /// Another backend, and who asks it.
-pub(super) struct Backend {
+pub(super) struct HttpBackend {
     http: reqwest::Client,
     url: Url,
     user: String,
     password: Secret,
 }
 
-impl Backend {
+impl HttpBackend {
     /// One with the credentials that the clients would use, or with these.
     pub(super) fn new(
         url: &str,
         user: Option<String>,
         password: Option<Secret>,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, CliError> {
         let url = Url::parse(url)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https"));
         let url = url.ok_or_else(|| {
-            Failure::Usage(
+            CliError::Usage(
                 "--from-url has to be an address that begins with http:// or https://".to_owned(),
             )
         })?;
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(Failure::Usage(
+            return Err(CliError::Usage(
                 "--from-url is an address without credentials; use --from-password-file or \
                     TF_HTTP_PASSWORD"
                     .to_owned(),
@@ -64,27 +64,28 @@ impl Backend {
     }
 
     /// The state, and with `history` its earlier versions before it, the oldest first.
-    pub(super) async fn versions(&self, history: bool) -> Result<Vec<Content>, Failure> {
+    pub(super) async fn versions(&self, history: bool) -> Result<Vec<VersionBytes>, CliError> {
         let current = self.get(self.url.clone()).await?;
-        let current =
-            current.ok_or_else(|| Failure::Failed(format!("there is no state at {}", self.url)))?;
+        let current = current
+            .ok_or_else(|| CliError::Failed(format!("there is no state at {}", self.url)))?;
         if !history {
-            return Ok(vec![Content::Memory(current)]);
+            return Ok(vec![VersionBytes::Memory(current)]);
         }
         let head = tfstate::read_head(&current, MAX_NESTING)
-            .map_err(|error| Failure::Failed(format!("{}: {error}", self.url)))?;
-        let (mut size, mut gap, mut versions) = (current.len(), 0, vec![Content::Memory(current)]);
+            .map_err(|error| CliError::Failed(format!("{}: {error}", self.url)))?;
+        let (mut size, mut gap, mut versions) =
+            (current.len(), 0, vec![VersionBytes::Memory(current)]);
         for serial in (head.serial.saturating_sub(MAX_SERIALS)..head.serial).rev() {
             let earlier = self.earlier(serial, &head.lineage).await?;
             gap = if earlier.is_some() { 0 } else { gap + 1 };
             size += earlier.as_ref().map_or(0, Bytes::len);
             if size > MAX_HISTORY {
-                return Err(Failure::Failed(format!(
+                return Err(CliError::Failed(format!(
                     "its versions are more than {MAX_HISTORY} bytes together; import without \
                         --history"
                 )));
             }
-            versions.extend(earlier.map(Content::Memory));
+            versions.extend(earlier.map(VersionBytes::Memory));
             if gap >= MAX_GAP {
                 break;
             }
@@ -94,7 +95,7 @@ impl Backend {
     }
 
     /// The version of a serial, if it is there.
-    async fn earlier(&self, serial: u64, lineage: &str) -> Result<Option<Bytes>, Failure> {
+    async fn earlier(&self, serial: u64, lineage: &str) -> Result<Option<Bytes>, CliError> {
         let Some(bytes) = self.get(self.at_serial(serial)?).await? else {
             return Ok(None);
         };
@@ -106,16 +107,16 @@ impl Backend {
                         without --history",
                     self.url
                 );
-                Err(Failure::Failed(why))
+                Err(CliError::Failed(why))
             }
         }
     }
 
     /// Where a version is: `…/versions/SERIAL` below the path, the query as it was.
-    fn at_serial(&self, serial: u64) -> Result<Url, Failure> {
+    fn at_serial(&self, serial: u64) -> Result<Url, CliError> {
         let mut url = self.url.clone();
         let unfit =
-            || Failure::Usage("--from-url has no path that versions could lie below".to_owned());
+            || CliError::Usage("--from-url has no path that versions could lie below".to_owned());
         url.path_segments_mut()
             .map_err(|()| unfit())?
             .pop_if_empty()
@@ -123,14 +124,14 @@ impl Backend {
         Ok(url)
     }
 
-    /// What is at an address; nothing where that is what a client would take for no state.
-    async fn get(&self, url: Url) -> Result<Option<Bytes>, Failure> {
+    /// The state at an address; none if the answer is one that a client takes for no state.
+    async fn get(&self, url: Url) -> Result<Option<Bytes>, CliError> {
         let mut request = self.http.get(url.clone());
         if !self.user.is_empty() || !self.password.reveal().is_empty() {
             request = request.basic_auth(&self.user, Some(self.password.reveal()));
         }
         let unreachable = |error: reqwest::Error| {
-            Failure::Failed(format!("cannot reach {url}: {}", on_the_way(&error)))
+            CliError::Failed(format!("cannot reach {url}: {}", on_the_way(&error)))
         };
         let response = request.send().await.map_err(unreachable)?;
         match response.status() {
@@ -141,23 +142,23 @@ impl Backend {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 let why = "it does not take these credentials; give --from-user and \
                     --from-password-file, or TF_HTTP_USERNAME and TF_HTTP_PASSWORD";
-                Err(Failure::Failed(format!("{url}: {why}")))
+                Err(CliError::Failed(format!("{url}: {why}")))
             }
-            status => Err(Failure::Failed(format!("{url} answers {status}"))),
+            status => Err(CliError::Failed(format!("{url} answers {status}"))),
         }
     }
 }
 
 /// A body that is no larger than a state may be.
-async fn body(mut response: Response, url: &Url) -> Result<Bytes, Failure> {
+async fn body(mut response: Response, url: &Url) -> Result<Bytes, CliError> {
     let mut bytes = BytesMut::new();
     while let Some(chunk) = response
         .chunk()
         .await
-        .map_err(|error| Failure::Failed(format!("{url}: {}", on_the_way(&error))))?
+        .map_err(|error| CliError::Failed(format!("{url}: {}", on_the_way(&error))))?
     {
         if bytes.len() as u64 + chunk.len() as u64 > MAX_STATE {
-            return Err(Failure::Failed(format!(
+            return Err(CliError::Failed(format!(
                 "{url}: larger than {} MiB, the most that is taken for a state",
                 MAX_STATE / MIB
             )));

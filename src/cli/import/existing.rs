@@ -6,15 +6,15 @@ use serde_json::Value;
 
 use crate::cli::client::api::Client;
 use crate::cli::client::wire::Wire;
-use crate::cli::common::refusal::Refusal;
+use crate::cli::common::request_error::RequestError;
 use crate::cli::common::rows::rows;
-use crate::cli::import::plan::{Plan, There};
-use crate::cli::output::{Failure, text};
+use crate::cli::import::plan::{StatePlan, StoredVersion};
+use crate::cli::output::{CliError, text};
 use crate::model::name::StateName;
 
 /// What is known of a state that the server has already.
 #[derive(Clone, Copy)]
-pub(super) struct Known {
+pub(super) struct ExistingState {
     /// Whether it has left for a storage elsewhere.
     pub(super) has_left: bool,
     /// Whether it is deleted.
@@ -24,8 +24,8 @@ pub(super) struct Known {
 /// Which of the states that are to be imported are there already, hidden ones too.
 pub(super) async fn known(
     client: &Client,
-    plans: &[Plan],
-) -> Result<HashMap<StateName, Known>, Failure> {
+    plans: &[StatePlan],
+) -> Result<HashMap<StateName, ExistingState>, CliError> {
     let workspaces: HashSet<_> = plans.iter().map(|plan| &plan.name.workspace).collect();
     let mut known = HashMap::new();
     for workspace in workspaces {
@@ -36,14 +36,14 @@ pub(super) async fn known(
     Ok(known)
 }
 
-fn of_row(state: &Value) -> Option<(StateName, Known)> {
+fn of_row(state: &Value) -> Option<(StateName, ExistingState)> {
     let (workspace, block) = (&state["workspace"], &state["buildingBlock"]);
     let name = StateName::parse(workspace.as_str()?, block.as_str()?).ok()?;
     let has_left = state["transferred_to"].is_string();
     let is_deleted = !has_left && state["deleted_at"].is_string();
     Some((
         name,
-        Known {
+        ExistingState {
             has_left,
             is_deleted,
         },
@@ -51,15 +51,18 @@ fn of_row(state: &Value) -> Option<(StateName, Known)> {
 }
 
 /// What a state's versions on the server are, the oldest first.
-pub(super) async fn there(wire: &Wire, name: &StateName) -> Result<Vec<There>, Refusal> {
+pub(super) async fn there(
+    wire: &Wire,
+    name: &StateName,
+) -> Result<Vec<StoredVersion>, RequestError> {
     let path = format!("{}/versions?intermediate=true", name.path());
     let answer = wire.list(&path, "versions", "before", None).await?;
     let versions = rows(&answer, "versions").iter().rev();
     Ok(versions.filter_map(version).collect())
 }
 
-fn version(row: &Value) -> Option<There> {
-    Some(There {
+fn version(row: &Value) -> Option<StoredVersion> {
+    Some(StoredVersion {
         number: row["number"].as_u64()?,
         sha256: text(&row["sha256"]),
         rejected: row["kind"] == "rejected",

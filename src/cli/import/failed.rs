@@ -1,16 +1,16 @@
 //! Why a state is not imported.
 
-use crate::cli::common::refusal::Refusal;
-use crate::cli::output::Failure;
+use crate::cli::common::request_error::RequestError;
+use crate::cli::output::CliError;
 
 /// Why a state is not imported.
-pub(super) struct Failed {
+pub(super) struct FailedState {
     pub(super) why: String,
     /// Whether every other state would fail as well.
     pub(super) is_the_end: bool,
 }
 
-impl Failed {
+impl FailedState {
     /// This, of this state alone.
     pub(super) fn because(why: impl std::fmt::Display) -> Self {
         Self {
@@ -20,13 +20,13 @@ impl Failed {
     }
 }
 
-impl From<Refusal> for Failed {
-    fn from(refusal: Refusal) -> Self {
+impl From<RequestError> for FailedState {
+    fn from(refusal: RequestError) -> Self {
         let is_the_end = refusal
             .status_and_code()
             .is_none_or(|(status, _)| matches!(status, 401 | 507));
         match refusal.into_failure() {
-            Failure::Failed(why) | Failure::Usage(why) => Self { why, is_the_end },
+            CliError::Failed(why) | CliError::Usage(why) => Self { why, is_the_end },
         }
     }
 }

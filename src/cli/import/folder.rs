@@ -1,8 +1,8 @@
 //! Looking into a folder: which files are states by their names, which are what a command could not
 //! save, and what is passed over.
 //!
-//! Nothing is passed over in silence: what is not taken is named or counted, and what looks like a
-//! state all the same comes first.
+//! Nothing is passed over in silence: a file that is not taken is named or counted, and one that
+//! looks like a state all the same comes first.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -10,7 +10,7 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use super::names::{self, some};
-use crate::cli::output::{Failure, counted};
+use crate::cli::output::{CliError, counted};
 
 /// How deep folders are looked into.
 const MAX_DEPTH: usize = 16;
@@ -44,7 +44,7 @@ pub(super) struct Listing {
 
 impl Listing {
     /// Looks into a folder; with `all_names` every file is taken but for what is never a state.
-    pub(super) fn of(dir: &Path, all_names: bool) -> Result<Self, Failure> {
+    pub(super) fn of(dir: &Path, all_names: bool) -> Result<Self, CliError> {
         let (mut listing, mut files) = (Self::default(), BTreeSet::new());
         look_into(dir, "", 0, &mut files, &mut listing.unseen)?;
         let defaults: BTreeSet<String> = files
@@ -149,10 +149,10 @@ fn look_into(
     depth: usize,
     files: &mut BTreeSet<String>,
     unseen: &mut Vec<String>,
-) -> Result<(), Failure> {
-    let told = |error: io::Error| Failure::Failed(format!("{}: {error}", dir.display()));
+) -> Result<(), CliError> {
+    let told = |error: io::Error| CliError::Failed(format!("{}: {error}", dir.display()));
     if depth > MAX_DEPTH {
-        return Err(Failure::Failed(format!(
+        return Err(CliError::Failed(format!(
             "{}: folders are more than {MAX_DEPTH} deep; nothing was imported",
             dir.display()
         )));
@@ -174,7 +174,7 @@ fn look_into(
             unseen.push(format!("{prefix}{name}"));
         }
         if files.len() + unseen.len() > MAX_FILES {
-            return Err(Failure::Failed(format!(
+            return Err(CliError::Failed(format!(
                 "there are more than {MAX_FILES} files; nothing was imported"
             )));
         }

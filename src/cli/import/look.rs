@@ -1,13 +1,13 @@
 //! Looking at a state that is to be imported, and at what the server has of it. Changes nothing.
 
 use crate::cli::client::wire::Wire;
-use crate::cli::import::existing::{Known, there};
-use crate::cli::import::failed::Failed;
-use crate::cli::import::plan::{Plan, There, Todo, missing_holds, todo};
+use crate::cli::import::existing::{ExistingState, there};
+use crate::cli::import::failed::FailedState;
+use crate::cli::import::plan::{StatePlan, StoredVersion, Todo, missing_holds, todo};
 
 /// A state that was looked at, and what is to be done for it.
 pub(super) struct Looked {
-    pub(super) plan: Plan,
+    pub(super) plan: StatePlan,
     pub(super) todo: Todo,
     /// Where it is to leave for, when all of it is there.
     pub(super) leaves_for: Option<String>,
@@ -21,14 +21,14 @@ pub(super) struct Looked {
 /// Looks at a state and at what the server has of it.
 pub(super) async fn look(
     wire: &Wire,
-    plan: Plan,
-    known: Option<Known>,
+    plan: StatePlan,
+    known: Option<ExistingState>,
     append: bool,
-) -> Result<Looked, Failed> {
+) -> Result<Looked, FailedState> {
     let looked = tokio::task::spawn_blocking(move || plan.look())
         .await
-        .map_err(Failed::because)?;
-    let (mut plan, note) = looked.map_err(Failed::because)?;
+        .map_err(FailedState::because)?;
+    let (mut plan, note) = looked.map_err(FailedState::because)?;
     let there = match known {
         Some(_) => there(wire, &plan.name).await?,
         None => Vec::new(),
@@ -53,7 +53,7 @@ pub(super) async fn look(
 
 /// Where a state is to leave for. A state that is there without having left does not leave, and
 /// adding versions to a state makes none leave.
-fn leaves_for(plan: &Plan, known: Option<Known>, append: bool) -> Option<String> {
+fn leaves_for(plan: &StatePlan, known: Option<ExistingState>, append: bool) -> Option<String> {
     let is_hidden = known.is_some_and(|known| known.has_left || known.is_deleted);
     plan.transferred_to
         .clone()
@@ -61,14 +61,19 @@ fn leaves_for(plan: &Plan, known: Option<Known>, append: bool) -> Option<String>
 }
 
 /// Where the newest version is that could be current.
-fn newest_live(plan: &Plan) -> Option<usize> {
+fn newest_live(plan: &StatePlan) -> Option<usize> {
     plan.versions
         .iter()
         .rposition(|version| version.rejected.is_none())
 }
 
 /// What is to be done for a state. One that had left comes back as it left.
-fn decide(plan: &mut Plan, there: &[There], known: Option<Known>, append: bool) -> Todo {
+fn decide(
+    plan: &mut StatePlan,
+    there: &[StoredVersion],
+    known: Option<ExistingState>,
+    append: bool,
+) -> Todo {
     if plan.versions.is_empty() {
         return Todo::Nothing;
     }
@@ -85,14 +90,14 @@ fn decide(plan: &mut Plan, there: &[There], known: Option<Known>, append: bool) 
     todo
 }
 
-/// What a person has to know where a state is deleted in one place and not in the other.
+/// What a person has to know if a state is deleted in one place and not in the other.
 fn fate(
-    plan: &Plan,
-    known: Option<Known>,
+    plan: &StatePlan,
+    known: Option<ExistingState>,
     todo: &Todo,
     can_live: bool,
     append: bool,
-) -> Result<Option<String>, Failed> {
+) -> Result<Option<String>, FailedState> {
     let (name, is_deleted) = (&plan.name, known.is_some_and(|known| known.is_deleted));
     let (adds, is_all_there) = (
         matches!(todo, Todo::Append { .. }),
@@ -102,7 +107,7 @@ fn fate(
         format!("it is deleted here; `statekeep state restore {name}` brings it back");
     if is_deleted && append && (adds || (is_all_there && !plan.deleted)) {
         // What is added to it would not bring it back.
-        return Err(Failed::because(format!(
+        return Err(FailedState::because(format!(
             "{brings_back}, and then --append adds to it"
         )));
     }

@@ -1,6 +1,6 @@
 //! `statekeep import`: states from files, an export or another backend, with their bytes as they
-//! were. Nothing that is there is overwritten; what cannot be imported is named and left out, and
-//! the rest is imported.
+//! were. Nothing on the server is overwritten. A state that cannot be imported is named and left
+//! out, and the rest is imported.
 
 mod archive;
 mod backend;
@@ -10,29 +10,30 @@ mod folder;
 mod look;
 mod names;
 mod plan;
+mod preview;
 mod send;
 mod sources;
+mod summary;
 mod upload;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::{Value, json};
 
 use crate::cli::client::api::{Client, WhereNone};
 use crate::cli::common::flags::Common;
 use crate::cli::common::flags::Format;
-use crate::cli::output::{self, Failure, counted};
+use crate::cli::output::{self, CliError, counted};
 use crate::model::name::{BuildingBlock, Workspace};
 use crate::model::secret::Secret;
 
-use backend::Backend;
-use look::Looked;
+use backend::HttpBackend;
 use names::Pattern;
-use plan::{Plan, Todo};
+use preview::preview;
 use send::Done;
-use sources::{Found, Naming};
+use sources::{FoundStates, Naming};
+use summary::ImportSummary;
 
 #[derive(Args)]
 #[expect(
@@ -78,14 +79,14 @@ pub(super) struct ImportArgs {
 }
 
 /// Runs it.
-pub(super) async fn run(args: ImportArgs, common: Common) -> Result<(), Failure> {
+pub(super) async fn run(args: ImportArgs, common: Common) -> Result<(), CliError> {
     if args.workspace.is_some()
         && args
             .name_pattern
             .as_ref()
             .is_some_and(Pattern::has_workspace)
     {
-        return Err(Failure::Usage(
+        return Err(CliError::Usage(
             "the pattern has the workspace; leave out --workspace".to_owned(),
         ));
     }
@@ -98,15 +99,15 @@ pub(super) async fn run(args: ImportArgs, common: Common) -> Result<(), Failure>
     };
     let client = Client::connect_or(&common.reach, where_none).await?;
     let done = if args.dry_run {
-        preview(&client, found, &args, common.format).await
+        preview(&client, found, args.append, common.format).await
     } else {
-        import(&client, found, &args, common.format).await
+        import(&client, found, args.append, common.format).await
     };
     client.close().await?;
     done
 }
 
-async fn find(args: &ImportArgs) -> Result<Found, Failure> {
+async fn find(args: &ImportArgs) -> Result<FoundStates, CliError> {
     let naming = Naming {
         workspace: args.workspace.as_ref(),
         block: args.building_block.as_ref(),
@@ -119,7 +120,7 @@ async fn find(args: &ImportArgs) -> Result<Found, Failure> {
     let name = naming.one()?;
     let read = |path: &PathBuf| {
         std::fs::read_to_string(path)
-            .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))
+            .map_err(|error| CliError::Failed(format!("{}: {error}", path.display())))
     };
     let password = args
         .from_password_file
@@ -127,152 +128,23 @@ async fn find(args: &ImportArgs) -> Result<Found, Failure> {
         .map(read)
         .transpose()?
         .map(|text| Secret::new(text.trim().to_owned()));
-    let backend = Backend::new(url, args.from_user.clone(), password)?;
-    Ok(Found::one(
+    let backend = HttpBackend::new(url, args.from_user.clone(), password)?;
+    Ok(FoundStates::one(
         name,
         url.clone(),
         backend.versions(args.history).await?,
     ))
 }
 
-/// What became of an import so far.
-#[derive(Default)]
-struct Summary {
-    states: usize,
-    versions: usize,
-    partly: usize,
-    there_already: usize,
-    no_content: usize,
-    other_times: usize,
-    held_now: usize,
-    not_held: usize,
-    passed_over: usize,
-    look_like_states: Vec<String>,
-    failed: Vec<String>,
-    end: Option<String>,
-}
-
-impl Summary {
-    /// Takes note of a state; false where every other one would fail as well.
-    fn take(&mut self, done: Done) -> bool {
-        let Done {
-            name,
-            imported,
-            failed,
-            note,
-        } = done;
-        if let Some(note) = note {
-            output::message(&output::harmless(&note));
-        }
-        self.versions += imported.versions;
-        self.other_times += imported.other_times;
-        self.held_now += imported.held_now;
-        self.not_held += imported.not_held;
-        self.partly += usize::from(failed.is_some() && imported.versions > 0);
-        match failed {
-            None if imported.has_no_content => self.no_content += 1,
-            None if imported.versions == 0 => self.there_already += 1,
-            None => self.states += 1,
-            Some(failed) if failed.is_the_end => self.end = Some(failed.why),
-            Some(failed) => {
-                let why = format!("{name}: {}", failed.why);
-                output::message(&output::harmless(&why));
-                self.failed.push(why);
-            }
-        }
-        self.end.is_none()
-    }
-
-    fn told(&self) -> Vec<String> {
-        let mut told = vec![format!(
-            "imported {} with {}",
-            counted(self.states, "state"),
-            counted(self.versions, "version")
-        )];
-        let mut add = |count: usize, what: &str, one: &str, many: &str| {
-            if count > 0 {
-                told.push(format!(
-                    "{} {}",
-                    counted(count, what),
-                    if count == 1 { one } else { many }
-                ));
-            }
-        };
-        let partly = "there only in part: run the same command again to continue";
-        add(
-            self.partly,
-            "state",
-            &format!("is {partly}"),
-            &format!("are {partly}"),
-        );
-        add(
-            self.there_already,
-            "state",
-            "was there already",
-            "were there already",
-        );
-        let content = "no content left that could be imported, and nothing was made of";
-        add(
-            self.no_content,
-            "state",
-            &format!("has {content} it"),
-            &format!("have {content} them"),
-        );
-        let times = "the time of their import: keeping theirs needs ADM_OPERATE, and none lies in \
-            the future";
-        add(
-            self.other_times,
-            "version",
-            "has the time of its import: keeping its own needs ADM_OPERATE, and none lies in the future",
-            &format!("have {times}"),
-        );
-        add(
-            self.held_now,
-            "version",
-            "that was there already is held now, as it was",
-            "that were there already are held now, as they were",
-        );
-        let not_held =
-            "holding needs ADM_OPERATE; run it again with that, and nothing else is done";
-        add(
-            self.not_held,
-            "version",
-            &format!("that was held is not: {not_held}"),
-            &format!("that were held are not: {not_held}"),
-        );
-        told
-    }
-
-    fn json(&self) -> Value {
-        json!({
-            "states": self.states, "versions": self.versions, "partly": self.partly,
-            "there_already": self.there_already, "no_content": self.no_content,
-            "other_times": self.other_times, "held_now": self.held_now, "not_held": self.not_held,
-            "passed_over": self.passed_over, "look_like_states": self.look_like_states,
-            "failed": self.failed,
-        })
-    }
-}
-
 async fn import(
     client: &Client,
-    found: Found,
-    args: &ImportArgs,
+    found: FoundStates,
+    append: bool,
     format: Format,
-) -> Result<(), Failure> {
-    let Found {
-        plans,
-        skipped,
-        passed_over,
-        look_like_states,
-    } = found;
-    let mut summary = Summary {
-        failed: skipped,
-        passed_over,
-        look_like_states,
-        ..Summary::default()
-    };
-    let (all, mut done, shows_progress) = (plans.len(), 0, std::io::stderr().is_terminal());
+) -> Result<(), CliError> {
+    let mut summary = ImportSummary::of(&found);
+    let (all, shows_progress) = (found.plans.len(), std::io::stderr().is_terminal());
+    let mut done = 0;
     let tell = |one: Done| {
         done += 1;
         if shows_progress && (done % send::AT_A_TIME == 0 || done == all) {
@@ -280,152 +152,23 @@ async fn import(
         }
         summary.take(one)
     };
-    let sent = send::all(client, plans, args.append, tell).await;
+    let sent = send::all(client, found.plans, append, tell).await;
     if shows_progress {
         output::progress("");
     }
     sent?;
     match format {
         Format::Json => output::json(&summary.json())?,
-        Format::Text => summary.told().iter().for_each(|line| output::message(line)),
+        Format::Text => summary
+            .lines()
+            .iter()
+            .for_each(|line| output::message(line)),
     }
     match (summary.end, summary.failed.len()) {
-        (Some(why), _) => Err(Failure::Failed(format!(
+        (Some(why), _) => Err(CliError::Failed(format!(
             "{why}; run the same command again to continue"
         ))),
         (None, 0) => Ok(()),
-        (None, failed) => Err(Failure::Failed(format!("{failed} could not be imported"))),
-    }
-}
-
-/// Says what would be imported where, and changes nothing.
-async fn preview(
-    client: &Client,
-    found: Found,
-    args: &ImportArgs,
-    format: Format,
-) -> Result<(), Failure> {
-    let known = existing::known(client, &found.plans).await?;
-    let wire = client.wire();
-    let Found {
-        plans,
-        skipped,
-        passed_over,
-        look_like_states,
-    } = found;
-    let (mut rows, mut failed, told) = (Vec::new(), Vec::new(), skipped.len());
-    failed.extend(skipped);
-    for plan in plans {
-        let (name, presence) = (plan.name.clone(), known.get(&plan.name).copied());
-        match look::look(&wire, plan, presence, args.append).await {
-            Ok(looked) => {
-                if let Some(note) = &looked.note {
-                    output::message(&output::harmless(note));
-                }
-                rows.push(Row::of(looked, &mut failed));
-            }
-            Err(why) if why.is_the_end => return Err(Failure::Failed(why.why)),
-            Err(why) => failed.push(format!("{name}: {}", why.why)),
-        }
-    }
-    for why in &failed[told..] {
-        output::message(&output::harmless(why));
-    }
-    if format == Format::Json {
-        let rows: Vec<Value> = rows.iter().map(Row::json).collect();
-        output::json(&json!({
-            "dry_run": true, "states": rows, "passed_over": passed_over,
-            "look_like_states": look_like_states, "failed": failed,
-        }))?;
-    } else {
-        output::table(
-            &["STATE", "FROM", "VERSIONS", "SERIAL", "WHAT"],
-            rows.iter().map(Row::text).collect(),
-        )?;
-    }
-    if failed.is_empty() {
-        Ok(())
-    } else {
-        Err(Failure::Failed(format!(
-            "{} could not be imported",
-            failed.len()
-        )))
-    }
-}
-
-/// A state in the table of what would be imported.
-struct Row {
-    name: String,
-    from: String,
-    versions: usize,
-    serial: Option<u64>,
-    what: &'static str,
-}
-
-impl Row {
-    fn of(looked: Looked, failed: &mut Vec<String>) -> Self {
-        let Looked {
-            plan:
-                Plan {
-                    name,
-                    from,
-                    versions,
-                    deleted,
-                    ..
-                },
-            todo,
-            leaves_for,
-            ..
-        } = looked;
-        let (sent, what) = match todo {
-            Todo::Nothing if versions.is_empty() => (0, "no content left"),
-            Todo::Nothing if leaves_for.is_some() => (0, "there already, transferred"),
-            Todo::Nothing => (0, "there already"),
-            Todo::All if deleted => (versions.len(), "new, deleted"),
-            Todo::All if leaves_for.is_some() => (versions.len(), "new, transferred"),
-            Todo::All => (versions.len(), "new"),
-            Todo::Rest { skip, .. } => (versions.len() - skip, "goes on"),
-            Todo::Append { skip } if deleted => (versions.len() - skip, "append, stays live"),
-            Todo::Append { skip } => (versions.len() - skip, "append"),
-            Todo::Taken => {
-                failed.push(format!(
-                    "{name}: there is or was another state; --append adds to one \
-                    of the same lineage"
-                ));
-                (0, "taken")
-            }
-        };
-        let serial = versions
-            .iter()
-            .rev()
-            .find(|version| version.rejected.is_none())
-            .and_then(|version| version.serial);
-        Self {
-            name: name.to_string(),
-            from,
-            versions: sent,
-            serial,
-            what,
-        }
-    }
-
-    fn text(&self) -> Vec<String> {
-        let serial = self
-            .serial
-            .map_or_else(|| "-".to_owned(), |serial| serial.to_string());
-        vec![
-            self.name.clone(),
-            output::harmless(&self.from),
-            self.versions.to_string(),
-            serial,
-            self.what.to_owned(),
-        ]
-    }
-
-    fn json(&self) -> Value {
-        json!({
-            "state": self.name, "from": self.from, "versions": self.versions,
-            "serial": self.serial, "what": self.what,
-        })
+        (None, failed) => Err(CliError::Failed(format!("{failed} could not be imported"))),
     }
 }

@@ -28,7 +28,7 @@ const ANY: &str = "*";
 const ENVIRONMENT: &str = "env:";
 /// How some tools write a colon in a file's name.
 const COLONS: [&str; 2] = ["%3A", "%3a"];
-/// How many names are told where several files are left out for one reason.
+/// How many names are told if several files are left out for one reason.
 const MAX_NAMED: usize = 5;
 
 /// A path of which the backend says that it is a workspace of a key.
@@ -45,33 +45,34 @@ pub(super) fn of_workspace(path: &str) -> Option<OfWorkspace> {
         path.replace(colon, ":").into()
     });
     let segments: Vec<&str> = path.split('/').collect();
-    let join = |before: &[&str], behind: &[&str]| [before, behind].concat().join("/");
-    if let Some(at) = segments[..segments.len() - 1]
-        .iter()
-        .position(|segment| *segment == ENVIRONMENT)
-    {
-        let (before, below) = (&segments[..at], &segments[at + 1..]);
-        return match below {
-            [workspace, key @ ..] if !key.is_empty() => Some(OfWorkspace {
-                key: join(before, key),
-                workspace: Some((*workspace).to_owned()),
-            }),
-            key => Some(OfWorkspace {
-                key: join(before, key),
-                workspace: None,
-            }),
-        };
+    let (name, folders) = segments.split_last()?;
+    match folders.iter().position(|folder| *folder == ENVIRONMENT) {
+        Some(at) => Some(below_environment(&segments[..at], &segments[at + 1..])),
+        None => in_name(name, folders),
     }
-    let (name, before) = segments.split_last()?;
+}
+
+/// `env:/NAME/KEY`, with or without folders before it.
+fn below_environment(before: &[&str], below: &[&str]) -> OfWorkspace {
+    let (workspace, key) = match below {
+        [workspace, key @ ..] if !key.is_empty() => (Some((*workspace).to_owned()), key),
+        key => (None, key),
+    };
+    OfWorkspace {
+        key: [before, key].concat().join("/"),
+        workspace,
+    }
+}
+
+/// `KEYenv:NAME`, or `PATH-env:NAME`.
+fn in_name(name: &str, folders: &[&str]) -> Option<OfWorkspace> {
     let (key, workspace) = name
         .rsplit_once(ENVIRONMENT)
         .filter(|(key, workspace)| !key.is_empty() && !workspace.is_empty())?;
-    let key = key
-        .strip_suffix('-')
-        .filter(|key| !key.is_empty())
-        .unwrap_or(key);
+    let without_hyphen = key.strip_suffix('-').filter(|key| !key.is_empty());
+    let key = without_hyphen.unwrap_or(key);
     Some(OfWorkspace {
-        key: join(before, &[key]),
+        key: [folders, &[key]].concat().join("/"),
         workspace: Some(workspace.to_owned()),
     })
 }
@@ -93,7 +94,7 @@ fn parts(path: &str) -> Vec<&str> {
 #[derive(Clone, Debug)]
 pub(super) struct Pattern(Vec<Segment>);
 
-/// The same, with the workspace last where the backend says one.
+/// The same, with the workspace last if the backend says one.
 fn parts_with_workspace(path: &str) -> Vec<String> {
     let owned = |parts: Vec<&str>| parts.into_iter().map(str::to_owned).collect::<Vec<_>>();
     match of_workspace(path) {
@@ -310,7 +311,7 @@ pub(super) fn name_of(
 ) -> Result<StateName, Unnamed> {
     let with_workspace = parts_with_workspace(path);
     if let Some(pattern) = pattern {
-        // Whoever writes `env:` into a pattern means the path as it stands.
+        // A pattern with `env:` in it means the path as it stands.
         return pattern
             .name(&parts(path), workspace)
             .or_else(|_| pattern.name(&with_workspace, workspace));
@@ -461,6 +462,10 @@ mod tests {
                 "{path} by {pattern}"
             );
         }
+    }
+
+    #[test]
+    fn a_pattern_that_names_no_state_is_refused() {
         for bad in [
             "",
             "{workspace}",

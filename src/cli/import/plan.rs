@@ -23,14 +23,14 @@ const MAX_NESTING: usize = 10_000;
 
 /// Where the bytes of a version are.
 #[derive(Clone)]
-pub(super) enum Content {
+pub(super) enum VersionBytes {
     File(PathBuf),
     /// A part of a tar: from this byte on, so many.
     Part(Arc<File>, u64, u64),
     Memory(Bytes),
 }
 
-impl Content {
+impl VersionBytes {
     /// How many bytes there are.
     pub(super) fn size(&self) -> io::Result<u64> {
         match self {
@@ -62,8 +62,8 @@ impl Content {
 
 /// A version that is to be imported.
 #[derive(Clone)]
-pub(super) struct Planned {
-    pub(super) content: Content,
+pub(super) struct PlannedVersion {
+    pub(super) content: VersionBytes,
     /// Of the exact bytes; none until they were looked at.
     pub(super) sha256: Option<String>,
     pub(super) serial: Option<u64>,
@@ -77,9 +77,9 @@ pub(super) struct Planned {
     pub(super) held: Option<String>,
 }
 
-impl Planned {
+impl PlannedVersion {
     /// Bytes of which nothing else is known.
-    pub(super) fn of(content: Content) -> Self {
+    pub(super) fn of(content: VersionBytes) -> Self {
         Self {
             content,
             sha256: None,
@@ -96,12 +96,12 @@ impl Planned {
 
 /// A state that is to be imported.
 #[derive(Clone)]
-pub(super) struct Plan {
+pub(super) struct StatePlan {
     pub(super) name: StateName,
     /// Where it comes from, for people.
     pub(super) from: String,
     /// The oldest first.
-    pub(super) versions: Vec<Planned>,
+    pub(super) versions: Vec<PlannedVersion>,
     pub(super) deleted: bool,
     /// The storage elsewhere that it has left for, if it has.
     pub(super) transferred_to: Option<String>,
@@ -109,7 +109,7 @@ pub(super) struct Plan {
     pub(super) is_known: bool,
 }
 
-impl Plan {
+impl StatePlan {
     /// How much memory its bytes need at a time.
     pub(super) fn bytes_at_a_time(&self) -> u64 {
         let sizes = self
@@ -124,7 +124,7 @@ impl Plan {
     }
 
     /// Looks at all versions of a state of which nothing is known, so that none of them is sent
-    /// where one is no state. An older version that does not belong to the newest one is left out;
+    /// if one is no state. An older version that does not belong to the newest one is left out;
     /// it says which.
     pub(super) fn look(mut self) -> Result<(Self, Option<String>), String> {
         if self.is_known {
@@ -141,7 +141,7 @@ impl Plan {
                 tfstate::read_head(&bytes, MAX_NESTING).map_err(|error| told(error.to_string()))?;
             version.sha256 = Some(Digest::of(&bytes).to_string());
             version.serial = Some(head.serial);
-            version.content = Content::Memory(bytes);
+            version.content = VersionBytes::Memory(bytes);
             heads.push(head);
         }
         self.is_known = true;
@@ -172,15 +172,15 @@ impl Plan {
     }
 }
 
-fn whence(content: &Content, from: &str) -> String {
+fn whence(content: &VersionBytes, from: &str) -> String {
     match content {
-        Content::File(path) => path.display().to_string(),
-        Content::Part(..) | Content::Memory(_) => from.to_owned(),
+        VersionBytes::File(path) => path.display().to_string(),
+        VersionBytes::Part(..) | VersionBytes::Memory(_) => from.to_owned(),
     }
 }
 
 /// A version that the server has already.
-pub(super) struct There {
+pub(super) struct StoredVersion {
     pub(super) number: u64,
     pub(super) sha256: String,
     /// Whether it was refused: its bytes are kept and are no part of what the state was.
@@ -188,8 +188,8 @@ pub(super) struct There {
     pub(super) held: bool,
 }
 
-impl There {
-    fn is(&self, planned: &Planned) -> bool {
+impl StoredVersion {
+    fn is(&self, planned: &PlannedVersion) -> bool {
         planned.sha256.as_deref() == Some(&self.sha256)
             && planned.rejected.is_some() == self.rejected
     }
@@ -212,11 +212,11 @@ pub(super) enum Todo {
 }
 
 /// Decides it, from what is there, the oldest first.
-pub(super) fn todo(there: &[There], planned: &[Planned], append: bool) -> Todo {
+pub(super) fn todo(there: &[StoredVersion], planned: &[PlannedVersion], append: bool) -> Todo {
     if there.is_empty() {
         return Todo::All;
     }
-    let is = |planned: &Planned, there: &There| {
+    let is = |planned: &PlannedVersion, there: &StoredVersion| {
         there.is(planned) && planned.number.is_none_or(|number| number == there.number)
     };
     let begins_alike = there.len() <= planned.len()
@@ -235,7 +235,7 @@ pub(super) fn todo(there: &[There], planned: &[Planned], append: bool) -> Todo {
         (false, _) if !append => return Todo::Taken,
         _ => {}
     }
-    let is_there = |planned: &&Planned| there.iter().any(|there| there.is(planned));
+    let is_there = |planned: &&PlannedVersion| there.iter().any(|there| there.is(planned));
     match planned.iter().take_while(is_there).count() {
         skip if skip == planned.len() => Todo::Nothing,
         skip => Todo::Append { skip },
@@ -245,8 +245,8 @@ pub(super) fn todo(there: &[There], planned: &[Planned], append: bool) -> Todo {
 /// The versions that are there and have to be held as they were, with why: an import that was cut
 /// off may not have come to that.
 pub(super) fn missing_holds(
-    there: &[There],
-    planned: &[Planned],
+    there: &[StoredVersion],
+    planned: &[PlannedVersion],
     todo: &Todo,
 ) -> Vec<(u64, String)> {
     let come = match todo {
@@ -272,19 +272,19 @@ pub(super) fn missing_holds(
 mod tests {
     use super::*;
 
-    fn planned(versions: &[(u64, &str)]) -> Vec<Planned> {
-        let one = |(number, sha256): &(u64, &str)| Planned {
+    fn planned(versions: &[(u64, &str)]) -> Vec<PlannedVersion> {
+        let one = |(number, sha256): &(u64, &str)| PlannedVersion {
             number: (*number > 0).then_some(*number),
             sha256: Some((*sha256).to_owned()),
-            ..Planned::of(Content::Memory(Bytes::new()))
+            ..PlannedVersion::of(VersionBytes::Memory(Bytes::new()))
         };
         versions.iter().map(one).collect()
     }
 
-    fn there(versions: &[(u64, &str)]) -> Vec<There> {
+    fn there(versions: &[(u64, &str)]) -> Vec<StoredVersion> {
         versions
             .iter()
-            .map(|(number, sha256)| There {
+            .map(|(number, sha256)| StoredVersion {
                 number: *number,
                 sha256: (*sha256).to_owned(),
                 rejected: false,

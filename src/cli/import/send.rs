@@ -10,13 +10,13 @@ use tokio::task::JoinSet;
 
 use crate::cli::client::api::Client;
 use crate::cli::client::wire::Wire;
-use crate::cli::common::refusal::Refusal;
-use crate::cli::import::existing::{Known, known};
-use crate::cli::import::failed::Failed;
+use crate::cli::common::request_error::RequestError;
+use crate::cli::import::existing::{ExistingState, known};
+use crate::cli::import::failed::FailedState;
 use crate::cli::import::look::{Looked, look};
-use crate::cli::import::plan::{Plan, Todo};
-use crate::cli::import::upload::{Onto, Stored, hold, upload};
-use crate::cli::output::Failure;
+use crate::cli::import::plan::{StatePlan, Todo};
+use crate::cli::import::upload::{Follows, Stored, hold, upload};
+use crate::cli::output::CliError;
 use crate::config::MIB;
 use crate::model::name::StateName;
 
@@ -30,7 +30,7 @@ pub(super) struct Done {
     pub(super) name: StateName,
     /// What was done for it, also before something failed.
     pub(super) imported: Imported,
-    pub(super) failed: Option<Failed>,
+    pub(super) failed: Option<FailedState>,
     /// What a person should know beside it.
     pub(super) note: Option<String>,
 }
@@ -38,7 +38,7 @@ pub(super) struct Done {
 /// What was done for a state.
 #[derive(Default)]
 pub(super) struct Imported {
-    /// How many versions were stored; none where all of them were there already.
+    /// How many versions were stored; none if all of them were there already.
     pub(super) versions: usize,
     /// Whether no content of it is left that could be.
     pub(super) has_no_content: bool,
@@ -66,10 +66,10 @@ impl Imported {
 /// it.
 pub(super) async fn all(
     client: &Client,
-    plans: Vec<Plan>,
+    plans: Vec<StatePlan>,
     append: bool,
     mut tell: impl FnMut(Done) -> bool,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     let known = known(client, &plans).await?;
     let memory = Arc::new(Semaphore::new(MEBIBYTES_AT_A_TIME as usize));
     let (mut waiting, mut running, mut goes_on) = (VecDeque::from(plans), JoinSet::new(), true);
@@ -88,15 +88,15 @@ pub(super) async fn all(
         let Some(done) = running.join_next().await else {
             return Ok(());
         };
-        goes_on &= tell(done.map_err(Failure::because)?);
+        goes_on &= tell(done.map_err(CliError::because)?);
     }
 }
 
 async fn one(
     wire: &Wire,
     memory: &Semaphore,
-    plan: Plan,
-    known: Option<Known>,
+    plan: StatePlan,
+    known: Option<ExistingState>,
     append: bool,
 ) -> Done {
     let name = plan.name.clone();
@@ -147,7 +147,7 @@ async fn leave(
     name: &StateName,
     to: &str,
     current: Option<u64>,
-) -> Result<(), Failed> {
+) -> Result<(), FailedState> {
     let (path, body) = (
         format!("{}/transfer", name.path()),
         json!({ "to": to }).to_string(),
@@ -156,10 +156,10 @@ async fn leave(
         .ask_patiently("POST", &path, Some(body.into()))
         .await?
         .json()
-        .map_err(Refusal::of)?;
+        .map_err(RequestError::of)?;
     if begun["version"].as_u64() != current {
         let _ = wire.ask_patiently("DELETE", &path, None).await;
-        return Err(Failed::because(
+        return Err(FailedState::because(
             "it was written to meanwhile, so it stays live here instead of leaving as in the \
                 export",
         ));
@@ -171,13 +171,13 @@ async fn leave(
         .map(drop)?)
 }
 
-/// Holds what is there already and was held where it comes from.
+/// Holds the versions that are there already and were held in the export.
 async fn hold_all(
     wire: &Wire,
     name: &StateName,
     holds: Vec<(u64, String)>,
     imported: &mut Imported,
-) -> Result<(), Failed> {
+) -> Result<(), FailedState> {
     for (number, reason) in holds {
         let may = hold(wire, name, number, &reason).await?;
         imported.held_now += usize::from(may);
@@ -187,33 +187,38 @@ async fn hold_all(
 }
 
 /// Sends the versions that are not there yet, the oldest first.
-async fn send(wire: &Wire, plan: Plan, todo: &Todo, imported: &mut Imported) -> Result<(), Failed> {
+async fn send(
+    wire: &Wire,
+    plan: StatePlan,
+    todo: &Todo,
+    imported: &mut Imported,
+) -> Result<(), FailedState> {
     imported.has_no_content = plan.versions.is_empty();
-    let (skip, mut onto) = match todo {
+    let (skip, mut follows) = match todo {
         Todo::Nothing => return Ok(()),
         Todo::Taken => {
-            return Err(Failed::because(
+            return Err(FailedState::because(
                 "there is or was another state; --append adds to one of the same lineage",
             ));
         }
-        Todo::All => (0, Onto::Nothing),
-        Todo::Rest { skip, after } => (*skip, Onto::After(*after)),
-        Todo::Append { skip } => (*skip, Onto::Current),
+        Todo::All => (0, Follows::Nothing),
+        Todo::Rest { skip, after } => (*skip, Follows::After(*after)),
+        Todo::Append { skip } => (*skip, Follows::Current),
     };
-    // What is added to a state that lives does not end it, whatever became of it elsewhere.
-    let is_deleted = plan.deleted && !matches!(onto, Onto::Current);
+    // Adding versions to a live state does not delete it, even if it is deleted in the export.
+    let is_deleted = plan.deleted && !matches!(follows, Follows::Current);
     let last = plan.versions.len().saturating_sub(1);
     for (index, version) in plan.versions.into_iter().enumerate().skip(skip) {
         let (held, is_rejected) = (version.held.clone(), version.rejected.is_some());
         let deletes = is_deleted && index == last;
-        let stored = upload(wire, &plan.name, version, onto, deletes).await?;
+        let stored = upload(wire, &plan.name, version, follows, deletes).await?;
         imported.take(&stored, is_rejected);
         if let Some(reason) = held {
             let may = hold(wire, &plan.name, stored.number, &reason).await?;
             imported.not_held += usize::from(!may);
         }
-        if !matches!(onto, Onto::Current) {
-            onto = Onto::After(stored.number);
+        if !matches!(follows, Follows::Current) {
+            follows = Follows::After(stored.number);
         }
     }
     Ok(())

@@ -1,5 +1,5 @@
 //! Finding what is to be imported: a file, standard input, or a folder of states or of an export.
-//! What cannot be one is named and left out.
+//! A file that is no state is named and left out.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -10,8 +10,8 @@ use std::path::Path;
 use super::archive;
 use super::folder::Listing;
 use super::names::{self, Pattern, Unnamed};
-use super::plan::{Content, MAX_STATE, Plan, Planned};
-use crate::cli::output::{Failure, harmless, message};
+use super::plan::{MAX_STATE, PlannedVersion, StatePlan, VersionBytes};
+use crate::cli::output::{CliError, harmless, message};
 use crate::model::name::{BuildingBlock, StateName, Workspace};
 
 /// Where in a tar its mark is, and the mark.
@@ -28,23 +28,23 @@ pub(super) struct Naming<'a> {
 
 impl Naming<'_> {
     /// The one state that both flags name.
-    pub(super) fn one(&self) -> Result<StateName, Failure> {
+    pub(super) fn one(&self) -> Result<StateName, CliError> {
         match (self.workspace, self.block) {
             (Some(workspace), Some(block)) => Ok(StateName {
                 workspace: workspace.clone(),
                 block: block.clone(),
             }),
-            _ => Err(Failure::Usage(
+            _ => Err(CliError::Usage(
                 "a single state needs --workspace and --building-block".to_owned(),
             )),
         }
     }
 
     /// An export names its states itself.
-    fn none(&self) -> Result<(), Failure> {
+    fn none(&self) -> Result<(), CliError> {
         match (self.workspace, self.block, self.pattern) {
             (None, None, None) => Ok(()),
-            _ => Err(Failure::Usage(
+            _ => Err(CliError::Usage(
                 "an export names its states itself; leave out --workspace, --building-block and \
                     --name-pattern"
                     .to_owned(),
@@ -55,8 +55,8 @@ impl Naming<'_> {
 
 /// What was found.
 #[derive(Default)]
-pub(super) struct Found {
-    pub(super) plans: Vec<Plan>,
+pub(super) struct FoundStates {
+    pub(super) plans: Vec<StatePlan>,
     /// What is left out, and why; each was told.
     pub(super) skipped: Vec<String>,
     /// How many files are passed over, since nothing says that they are states.
@@ -65,8 +65,8 @@ pub(super) struct Found {
     pub(super) look_like_states: Vec<String>,
 }
 
-impl Found {
-    fn all(plans: Vec<Plan>) -> Self {
+impl FoundStates {
+    fn all(plans: Vec<StatePlan>) -> Self {
         Self {
             plans,
             ..Self::default()
@@ -74,9 +74,9 @@ impl Found {
     }
 
     /// One state whose bytes are known.
-    pub(super) fn one(name: StateName, from: String, contents: Vec<Content>) -> Self {
-        let versions = contents.into_iter().map(Planned::of).collect();
-        Self::all(vec![Plan {
+    pub(super) fn one(name: StateName, from: String, contents: Vec<VersionBytes>) -> Self {
+        let versions = contents.into_iter().map(PlannedVersion::of).collect();
+        Self::all(vec![StatePlan {
             name,
             from,
             versions,
@@ -87,8 +87,44 @@ impl Found {
     }
 }
 
+impl FoundStates {
+    /// Takes the states of a folder, each with its name. A file without a name is left out and
+    /// told.
+    fn take(
+        &mut self,
+        dir: &Path,
+        states: Vec<String>,
+        naming: &Naming<'_>,
+    ) -> Result<(), CliError> {
+        let mut taken: HashMap<StateName, String> = HashMap::new();
+        let mut unnamed = Vec::new();
+        for path in states {
+            let name = match name_of(&path, naming) {
+                Ok(name) => name,
+                Err(why) => {
+                    unnamed.push((path, why));
+                    continue;
+                }
+            };
+            if let Some(other) = taken.insert(name.clone(), path.clone()) {
+                // Only a person knows which of them is meant.
+                return Err(CliError::Failed(format!(
+                    "{other} and {path} would both be {name}; nothing was imported, give a \
+                        --name-pattern"
+                )));
+            }
+            self.plans.push(with_backup(dir, &path, name));
+        }
+        tell(&names::told(&unnamed));
+        let left_out = unnamed.into_iter();
+        self.skipped
+            .extend(left_out.map(|(path, why)| format!("{path}: {why}")));
+        Ok(())
+    }
+}
+
 /// Looks at what a person gave.
-pub(super) fn find(source: &Path, naming: &Naming<'_>) -> Result<Found, Failure> {
+pub(super) fn find(source: &Path, naming: &Naming<'_>) -> Result<FoundStates, CliError> {
     if source.as_os_str() == "-" {
         return from_stdin(naming);
     }
@@ -98,28 +134,28 @@ pub(super) fn find(source: &Path, naming: &Naming<'_>) -> Result<Found, Failure>
             .to_str()
             .filter(|_| is_address)
             .and_then(instead_of_an_address);
-        Failure::Failed(advice.unwrap_or_else(|| format!("{}: {error}", source.display())))
+        CliError::Failed(advice.unwrap_or_else(|| format!("{}: {error}", source.display())))
     };
     if !fs::metadata(source).map_err(told)?.is_dir() {
         let file = File::open(source).map_err(told)?;
         if is_tar(&file) {
             naming.none()?;
-            return archive::tar(file).map(Found::all);
+            return archive::tar(file).map(FoundStates::all);
         }
-        return Ok(Found::one(
+        return Ok(FoundStates::one(
             naming.one()?,
             source.display().to_string(),
-            vec![Content::File(source.to_owned())],
+            vec![VersionBytes::File(source.to_owned())],
         ));
     }
     if archive::is_folder(source)? {
         naming.none()?;
-        return archive::folder(source).map(Found::all);
+        return archive::folder(source).map(FoundStates::all);
     }
     in_folder(source, naming)
 }
 
-/// What to do where an address was given for a path.
+/// What to do if an address was given for a path.
 fn instead_of_an_address(source: &str) -> Option<String> {
     let (scheme, _) = source.split_once("://")?;
     let how = match scheme {
@@ -150,8 +186,8 @@ fn is_tar(file: &File) -> bool {
 }
 
 /// A state, or the tar of an export, which has to be looked through twice.
-fn from_stdin(naming: &Naming<'_>) -> Result<Found, Failure> {
-    let told = |error: io::Error| Failure::Failed(format!("standard input: {error}"));
+fn from_stdin(naming: &Naming<'_>) -> Result<FoundStates, CliError> {
+    let told = |error: io::Error| CliError::Failed(format!("standard input: {error}"));
     let mut stdin = io::stdin().lock();
     let mut head = Vec::new();
     stdin
@@ -167,17 +203,17 @@ fn from_stdin(naming: &Naming<'_>) -> Result<Found, Failure> {
             .and_then(|()| io::copy(&mut stdin, &mut file))
             .and_then(|_| file.rewind())
             .map_err(told)?;
-        return archive::tar(file).map(Found::all);
+        return archive::tar(file).map(FoundStates::all);
     }
     let name = naming.one()?;
     stdin
         .take(MAX_STATE + 1)
         .read_to_end(&mut head)
         .map_err(told)?;
-    Ok(Found::one(
+    Ok(FoundStates::one(
         name,
         "standard input".to_owned(),
-        vec![Content::Memory(head.into())],
+        vec![VersionBytes::Memory(head.into())],
     ))
 }
 
@@ -194,59 +230,36 @@ fn unnamed_file() -> io::Result<File> {
 }
 
 /// The states in a folder and those below it.
-fn in_folder(dir: &Path, naming: &Naming<'_>) -> Result<Found, Failure> {
+fn in_folder(dir: &Path, naming: &Naming<'_>) -> Result<FoundStates, CliError> {
     let listing = Listing::of(dir, naming.all_names)?;
-    for line in listing.told() {
-        message(&harmless(&line));
-    }
-    let mut found = Found {
-        passed_over: listing.passed_over(),
-        look_like_states: listing.look_like_states,
-        ..Found::default()
-    };
-    for path in &listing.errored {
-        found.skipped.push(unsaved(dir, path, naming));
-        message(&harmless(&unsaved(dir, path, naming)));
-    }
-    if listing.states.is_empty() {
+    tell(&listing.told());
+    let unsaved = listing.errored.iter();
+    let unsaved: Vec<String> = unsaved.map(|path| unsaved_in(dir, path, naming)).collect();
+    tell(&unsaved);
+    let states = listing.states.len();
+    if states == 0 {
         return Err(none(dir, naming));
     }
-    if naming.block.is_some() && listing.states.len() > 1 {
-        let why = format!(
-            "--building-block names one state, and there are {} in {}",
-            listing.states.len(),
+    if naming.block.is_some() && states > 1 {
+        return Err(CliError::Usage(format!(
+            "--building-block names one state, and there are {states} in {}; use --name-pattern",
             dir.display()
-        );
-        return Err(Failure::Usage(format!("{why}; use --name-pattern")));
+        )));
     }
-    let mut taken: HashMap<StateName, String> = HashMap::new();
-    let mut unnamed = Vec::new();
-    for path in listing.states {
-        let name = match name_of(&path, naming) {
-            Ok(name) => name,
-            Err(why) => {
-                unnamed.push((path, why));
-                continue;
-            }
-        };
-        if let Some(other) = taken.insert(name.clone(), path.clone()) {
-            // Which of them is meant, only a person knows.
-            return Err(Failure::Failed(format!(
-                "{other} and {path} would both be {name}; nothing was imported, give a \
-                    --name-pattern"
-            )));
-        }
-        found.plans.push(with_backup(dir, &path, name));
-    }
-    for line in names::told(&unnamed) {
-        message(&harmless(&line));
-    }
-    found.skipped.extend(
-        unnamed
-            .into_iter()
-            .map(|(path, why)| format!("{path}: {why}")),
-    );
+    let mut found = FoundStates {
+        passed_over: listing.passed_over(),
+        look_like_states: listing.look_like_states,
+        skipped: unsaved,
+        ..FoundStates::default()
+    };
+    found.take(dir, listing.states, naming)?;
     Ok(found)
+}
+
+fn tell(lines: &[String]) {
+    for line in lines {
+        message(&harmless(line));
+    }
 }
 
 fn name_of(path: &str, naming: &Naming<'_>) -> Result<StateName, Unnamed> {
@@ -265,7 +278,7 @@ fn name_of(path: &str, naming: &Naming<'_>) -> Result<StateName, Unnamed> {
 
 /// What a command could not save belongs to the state of its module, and is newer: only a person
 /// knows whether it is to follow it.
-fn unsaved(dir: &Path, path: &str, naming: &Naming<'_>) -> String {
+fn unsaved_in(dir: &Path, path: &str, naming: &Naming<'_>) -> String {
     let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
     let beside = if folder.is_empty() {
         "terraform.tfstate".to_owned()
@@ -291,7 +304,7 @@ fn unsaved(dir: &Path, path: &str, naming: &Naming<'_>) -> String {
 }
 
 /// That there is nothing to import, and what was looked for.
-fn none(dir: &Path, naming: &Naming<'_>) -> Failure {
+fn none(dir: &Path, naming: &Naming<'_>) -> CliError {
     let names = if naming.all_names {
         "files of any name but hidden ones, backups and locks"
     } else {
@@ -303,21 +316,21 @@ fn none(dir: &Path, naming: &Naming<'_>) -> Failure {
     } else {
         "; --all-names takes other files as well"
     };
-    Failure::Failed(format!(
+    CliError::Failed(format!(
         "there is no state in {}: looked for {names}, in it and below. Nothing was imported{more}",
         dir.display()
     ))
 }
 
-fn with_backup(dir: &Path, path: &str, name: StateName) -> Plan {
+fn with_backup(dir: &Path, path: &str, name: StateName) -> StatePlan {
     let backup = dir.join(format!("{path}.backup"));
     let contents = [backup.is_file().then_some(backup), Some(dir.join(path))];
     let versions = contents
         .into_iter()
         .flatten()
-        .map(|path| Planned::of(Content::File(path)))
+        .map(|path| PlannedVersion::of(VersionBytes::File(path)))
         .collect();
-    Plan {
+    StatePlan {
         name,
         from: path.to_owned(),
         versions,

@@ -5,14 +5,14 @@ use reqwest::Url;
 use serde_json::{Value, json};
 
 use crate::cli::client::wire::Wire;
-use crate::cli::import::failed::Failed;
-use crate::cli::import::plan::{Content, Planned};
+use crate::cli::import::failed::FailedState;
+use crate::cli::import::plan::{PlannedVersion, VersionBytes};
 use crate::model::clock::Timestamp;
 use crate::model::name::StateName;
 
 /// What the next version follows.
 #[derive(Clone, Copy)]
-pub(super) enum Onto {
+pub(super) enum Follows {
     Nothing,
     After(u64),
     Current,
@@ -29,15 +29,15 @@ pub(super) struct Stored {
 pub(super) async fn upload(
     wire: &Wire,
     name: &StateName,
-    version: Planned,
-    onto: Onto,
+    version: PlannedVersion,
+    follows: Follows,
     deletes: bool,
-) -> Result<Stored, Failed> {
-    let path = path(name, &version, onto, deletes).map_err(Failed::because)?;
+) -> Result<Stored, FailedState> {
+    let path = path(name, &version, follows, deletes).map_err(FailedState::because)?;
     let bytes = read(version.content).await?;
     let reply = wire.ask_patiently("POST", &path, Some(bytes)).await?;
     let no_version = || {
-        Failed::because(
+        FailedState::because(
             "the server's answer is no version; is a statekeep at \
         --url?",
         )
@@ -56,24 +56,29 @@ fn is_another_time(asked: &str, given: &Value) -> bool {
     Timestamp::parse(asked) != given.as_str().and_then(Timestamp::parse)
 }
 
-async fn read(content: Content) -> Result<Bytes, Failed> {
-    if let Content::Memory(bytes) = content {
+async fn read(content: VersionBytes) -> Result<Bytes, FailedState> {
+    if let VersionBytes::Memory(bytes) = content {
         return Ok(bytes);
     }
     tokio::task::spawn_blocking(move || content.read())
         .await
-        .map_err(Failed::because)?
-        .map_err(Failed::because)
+        .map_err(FailedState::because)?
+        .map_err(FailedState::because)
 }
 
 /// The address that a version is sent to, with what is known of it.
-fn path(name: &StateName, version: &Planned, onto: Onto, deletes: bool) -> Result<String, String> {
+fn path(
+    name: &StateName,
+    version: &PlannedVersion,
+    follows: Follows,
+    deletes: bool,
+) -> Result<String, String> {
     let text = |number: u64| number.to_string();
     let yes = |is: bool| is.then(|| "true".to_owned());
-    let (after, append) = match onto {
-        Onto::Nothing => (None, None),
-        Onto::After(number) => (Some(text(number)), None),
-        Onto::Current => (None, yes(true)),
+    let (after, append) = match follows {
+        Follows::Nothing => (None, None),
+        Follows::After(number) => (Some(text(number)), None),
+        Follows::Current => (None, yes(true)),
     };
     // What is added to another history has its numbers.
     let number = version.number.filter(|_| append.is_none());
@@ -103,7 +108,7 @@ pub(super) async fn hold(
     name: &StateName,
     number: u64,
     reason: &str,
-) -> Result<bool, Failed> {
+) -> Result<bool, FailedState> {
     let path = format!("{}/versions/{number}/hold", name.path());
     let body = json!({ "reason": reason }).to_string();
     match wire.ask_patiently("POST", &path, Some(body.into())).await {

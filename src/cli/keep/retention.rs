@@ -6,12 +6,14 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use crate::cli::client::api::Client;
+use crate::cli::common::done;
 use crate::cli::common::existence;
 use crate::cli::common::flags::Common;
 use crate::cli::common::flags::Format;
+use crate::cli::common::rows::rows;
 use crate::cli::keep::rules::Rules;
 use crate::cli::output;
-use crate::cli::output::Failure;
+use crate::cli::output::CliError;
 use crate::cli::output::harmless;
 use crate::cli::output::text;
 use crate::cli::output::time;
@@ -44,151 +46,143 @@ pub(in crate::cli) enum RetentionCommand {
 }
 
 /// Runs one of `retention`.
-pub(in crate::cli) async fn run(command: RetentionCommand, common: Common) -> Result<(), Failure> {
-    let to_set = match &command {
-        RetentionCommand::Set {
-            rules,
-            keep_all: true,
-            ..
-        } if rules.policy() != Policy::default() => {
-            return Err(Failure::Usage(
-                "--keep-all keeps everything; it takes no rules beside it".to_owned(),
-            ));
-        }
-        RetentionCommand::Set { keep_all: true, .. } => Policy {
-            keep_all: true,
-            ..Policy::default()
-        },
-        RetentionCommand::Set { rules, .. } => rules.checked("--keep-all")?,
-        RetentionCommand::List | RetentionCommand::Unset { .. } | RetentionCommand::TrustClock => {
-            Policy::default()
-        }
-    };
+pub(in crate::cli) async fn run(command: RetentionCommand, common: Common) -> Result<(), CliError> {
+    // A policy that makes no sense is told before the server is asked.
+    if let RetentionCommand::Set {
+        rules, keep_all, ..
+    } = &command
+    {
+        policy(rules, *keep_all)?;
+    }
     let client = Client::connect(&common.reach).await?;
-    let done = act(&client, command, &to_set, common.format).await;
+    let done = act(&client, command, common.format).await;
     client.close().await?;
     done
 }
 
-async fn act(
-    client: &Client,
-    command: RetentionCommand,
-    to_set: &Policy,
-    format: Format,
-) -> Result<(), Failure> {
-    let said = |answer: Value, sentence: String| {
-        if format == Format::Json {
-            return output::json(&answer);
-        }
-        output::message(&sentence);
-        Ok(())
-    };
+/// The policy that the flags say.
+fn policy(rules: &Rules, keep_all: bool) -> Result<Policy, CliError> {
+    if !keep_all {
+        return rules.checked("--keep-all");
+    }
+    if rules.policy() != Policy::default() {
+        return Err(CliError::Usage(
+            "--keep-all keeps everything; it takes no rules beside it".to_owned(),
+        ));
+    }
+    Ok(Policy {
+        keep_all,
+        ..Policy::default()
+    })
+}
+
+async fn act(client: &Client, command: RetentionCommand, format: Format) -> Result<(), CliError> {
     match command {
         RetentionCommand::List => list(client, format).await,
-        RetentionCommand::Set { workspace, .. } => {
-            existence::workspace_exists(client, &workspace).await?;
-            let path = format!("/api/retention/{workspace}");
-            let answer = client
-                .ask("PUT", &path, Some(json!(to_set)))
-                .await?
-                .json()?;
-            let sentence = format!(
-                "{workspace} has a policy of its own: {}",
-                words(&answer["policy"])
-            );
-            said(answer, sentence)
-        }
-        RetentionCommand::Unset { workspace } => {
-            existence::workspace_exists(client, &workspace).await?;
-            let answer = client
-                .ask("DELETE", &format!("/api/retention/{workspace}"), None)
-                .await?
-                .json()?;
-            let sentence = if answer["removed"] == true {
-                format!("the policy of {workspace} is gone; the server's applies")
-            } else {
-                format!("{workspace} had no policy of its own")
-            };
-            said(answer, sentence)
-        }
-        RetentionCommand::TrustClock => {
-            let answer = client.ask("POST", "/api/clock", None).await?.json()?;
-            let sentence = format!(
-                "the clock is confirmed from {} on",
-                time(&answer["trusted_at"])
-            );
-            said(answer, sentence)
-        }
+        RetentionCommand::Set {
+            workspace,
+            rules,
+            keep_all,
+        } => set(client, &workspace, &policy(&rules, keep_all)?, format).await,
+        RetentionCommand::Unset { workspace } => unset(client, &workspace, format).await,
+        RetentionCommand::TrustClock => trust_clock(client, format).await,
     }
 }
 
-async fn list(client: &Client, format: Format) -> Result<(), Failure> {
-    let own = client
+async fn set(
+    client: &Client,
+    workspace: &Workspace,
+    policy: &Policy,
+    format: Format,
+) -> Result<(), CliError> {
+    existence::workspace_exists(client, workspace).await?;
+    let path = format!("/api/retention/{workspace}");
+    let answer = client.call("PUT", &path, Some(json!(policy))).await?;
+    done::tell(&answer, format, || {
+        let policy = words(&answer["policy"]);
+        format!("{workspace} has a policy of its own: {policy}")
+    })
+}
+
+async fn unset(client: &Client, workspace: &Workspace, format: Format) -> Result<(), CliError> {
+    existence::workspace_exists(client, workspace).await?;
+    let path = format!("/api/retention/{workspace}");
+    let answer = client.call("DELETE", &path, None).await?;
+    done::tell(&answer, format, || {
+        if answer["removed"] == true {
+            format!("the policy of {workspace} is gone; the server's applies")
+        } else {
+            format!("{workspace} had no policy of its own")
+        }
+    })
+}
+
+async fn trust_clock(client: &Client, format: Format) -> Result<(), CliError> {
+    let answer = client.call("POST", "/api/clock", None).await?;
+    done::tell(&answer, format, || {
+        let from = time(&answer["trusted_at"]);
+        format!("the clock is confirmed from {from} on")
+    })
+}
+
+async fn list(client: &Client, format: Format) -> Result<(), CliError> {
+    let mut own = client
         .list("/api/retention", "workspaces", "after", None)
         .await?;
     let mut answer = client.get("/api/retention?limit=1").await?;
-    answer["workspaces"] = own["workspaces"].clone();
+    answer["workspaces"] = own["workspaces"].take();
     answer["next"] = Value::Null;
     if format == Format::Json {
         return output::json(&answer);
     }
-    let mut rows = vec![vec![
+    let mut table = vec![vec![
         "(server)".to_owned(),
         words(&answer["server"]),
         "-".to_owned(),
         "-".to_owned(),
     ]];
-    rows.extend(
-        answer["workspaces"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .map(|own| {
-                vec![
-                    text(&own["workspace"]),
-                    words(&own["policy"]),
-                    time(&own["set_at"]),
-                    harmless(&text(&own["set_by"]["name"])),
-                ]
-            }),
-    );
-    output::table(&["WORKSPACE", "KEEPS", "SINCE", "SET BY"], rows)?;
-    output::message(&format!(
-        "the server last pruned by itself: {}",
-        time(&answer["last_run_at"])
-    ));
+    table.extend(rows(&answer, "workspaces").iter().map(row));
+    output::table(&["WORKSPACE", "KEEPS", "SINCE", "SET BY"], table)?;
+    let last = time(&answer["last_run_at"]);
+    output::message(&format!("the server last pruned by itself: {last}"));
     if let Some(doubt) = answer["clock_in_doubt"].as_str() {
         output::message(doubt);
     }
     Ok(())
 }
 
+fn row(own: &Value) -> Vec<String> {
+    vec![
+        text(&own["workspace"]),
+        words(&own["policy"]),
+        time(&own["set_at"]),
+        harmless(&text(&own["set_by"]["name"])),
+    ]
+}
+
 /// A policy as a person reads it.
 fn words(policy: &Value) -> String {
-    let rules = policy
-        .as_object()
-        .into_iter()
-        .flatten()
-        .filter_map(|(name, value)| {
-            let is_age =
-                ["keep_within", "drop_intermediate", "keep_rejected"].contains(&name.as_str());
-            let name = name.replace('_', "-");
-            match value {
-                Value::Null => None,
-                Value::Number(seconds) if is_age => Some(format!(
-                    "{name} {}",
-                    Span(Duration::from_secs(seconds.as_u64().unwrap_or(0)))
-                )),
-                Value::Bool(_) => Some(name),
-                Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
-                    Some(format!("{name} {}", text(value)))
-                }
-            }
-        });
-    let rules: Vec<String> = rules.collect();
+    let rules = policy.as_object().into_iter().flatten();
+    let rules: Vec<String> = rules
+        .filter_map(|(name, value)| rule(name, value))
+        .collect();
     if rules.is_empty() {
         "everything".to_owned()
     } else {
         rules.join(", ")
+    }
+}
+
+/// One rule; none if it is not set.
+fn rule(name: &str, value: &Value) -> Option<String> {
+    let flag = name.replace('_', "-");
+    match (name, value) {
+        (_, Value::Null) => None,
+        (_, Value::Bool(_)) => Some(flag),
+        ("keep_within" | "drop_intermediate" | "keep_rejected", Value::Number(seconds)) => {
+            let age = Span(Duration::from_secs(seconds.as_u64().unwrap_or(0)));
+            Some(format!("{flag} {age}"))
+        }
+        (_, value) => Some(format!("{flag} {}", text(value))),
     }
 }

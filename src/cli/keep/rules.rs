@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::cli::output::Failure;
+use crate::cli::output::CliError;
 use crate::model::retention::{Age, MOST_KEPT, Policy};
 use crate::model::span::Span;
 
@@ -64,17 +64,17 @@ impl Rules {
     }
 
     /// The policy, unless it keeps nothing or makes no sense; `or` is what else can be said.
-    pub(in crate::cli) fn checked(&self, or: &str) -> Result<Policy, Failure> {
+    pub(in crate::cli) fn checked(&self, or: &str) -> Result<Policy, CliError> {
         let policy = self.policy();
         if policy == Policy::default() {
-            return Err(Failure::Usage(format!(
+            return Err(CliError::Usage(format!(
                 "give at least one rule: --keep-last, --keep-within, --keep-daily, --keep-weekly, \
                     --drop-intermediate or --keep-rejected; or {or}"
             )));
         }
         policy
             .check()
-            .map_err(|why| Failure::Usage(format!("{} {}", why.flag(), why.reason())))?;
+            .map_err(|why| CliError::Usage(format!("{} {}", why.flag(), why.reason())))?;
         Ok(policy)
     }
 }

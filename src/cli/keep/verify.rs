@@ -9,12 +9,12 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::cli::client::api::Client;
-use crate::cli::client::wire::Reply;
+use crate::cli::client::wire::ApiReply;
 use crate::cli::common::existence;
 use crate::cli::common::flags::Common;
 use crate::cli::common::flags::Format;
 use crate::cli::output;
-use crate::cli::output::Failure;
+use crate::cli::output::CliError;
 use crate::cli::output::counted;
 use crate::cli::output::counted_in;
 use crate::cli::output::size;
@@ -35,14 +35,14 @@ pub(in crate::cli) struct VerifyArgs {
 }
 
 /// Runs it.
-pub(in crate::cli) async fn run(args: VerifyArgs, common: Common) -> Result<(), Failure> {
+pub(in crate::cli) async fn run(args: VerifyArgs, common: Common) -> Result<(), CliError> {
     let client = Client::connect(&common.reach).await?;
     let done = verify(&client, args, common.format).await;
     client.close().await?;
     done
 }
 
-async fn verify(client: &Client, args: VerifyArgs, format: Format) -> Result<(), Failure> {
+async fn verify(client: &Client, args: VerifyArgs, format: Format) -> Result<(), CliError> {
     if let Some(state) = &args.state {
         existence::state_exists(client, state).await?;
     }
@@ -58,23 +58,23 @@ async fn verify(client: &Client, args: VerifyArgs, format: Format) -> Result<(),
     }
     match answer["found"].as_u64() {
         Some(0) => Ok(()),
-        Some(found) => Err(Failure::Failed(format!(
+        Some(found) => Err(CliError::Failed(format!(
             "{}; docs/operation.md says what to do about them",
             counted(found, "finding")
         ))),
-        None => Err(Failure::Failed(
+        None => Err(CliError::Failed(
             "the server's answer is no verification; is a statekeep at --url?".to_owned(),
         )),
     }
 }
 
 /// Waits for the end, and tells a person at a terminal how far it is meanwhile.
-async fn ask(client: &Client, body: Value) -> Result<Reply, Failure> {
+async fn ask(client: &Client, body: Value) -> Result<ApiReply, CliError> {
     let verified = client.ask("POST", "/api/verify", Some(body));
     let telling = async {
         loop {
             tokio::time::sleep(TELL_EVERY).await;
-            // Whatever is wrong with the way to the server, the other request says it.
+            // If the server cannot be reached, the other request says so.
             let overview = client.get("/api/verify").await.unwrap_or_default();
             tell(&overview["running"]);
         }
@@ -218,7 +218,12 @@ mod tests {
 
     #[test]
     fn says_what_is_lost_and_what_is_not() {
-        let state = |damaged: Value, readable: Value| json!({"workspace": "a", "buildingBlock": "b", "damaged": damaged, "readable": readable});
+        let state = |damaged: Value, readable: Value| {
+            json!({
+                "workspace": "a", "buildingBlock": "b",
+                "damaged": damaged, "readable": readable,
+            })
+        };
         assert_eq!(
             readable(&state(json!([[7, 7]]), json!([[1, 6], [8, 8]]))),
             "version 7 of a/b is damaged; versions 1–6 and 8 can be read"

@@ -1,16 +1,17 @@
 //! `statekeep key …`
 
-use clap::Subcommand;
 use clap::builder::{PossibleValue, PossibleValuesParser};
+use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::cli::client::api::Client;
 use crate::cli::common::ask::Asking;
+use crate::cli::common::done;
 use crate::cli::common::flags::Common;
 use crate::cli::common::flags::Format;
 use crate::cli::common::nearest;
 use crate::cli::output;
-use crate::cli::output::Failure;
+use crate::cli::output::CliError;
 use crate::cli::output::counted;
 use crate::cli::output::harmless;
 use crate::cli::output::text;
@@ -22,25 +23,7 @@ use crate::model::span::Span;
 #[derive(Subcommand)]
 pub(super) enum KeyCommand {
     /// Create a key; its secret is printed this once
-    Create {
-        /// The name of the key
-        name: String,
-        /// The key is for this workspace only; without it, for all
-        #[arg(long)]
-        workspace: Option<String>,
-        /// The key is for this building block only; without it, for the whole workspace
-        #[arg(long, requires = "workspace")]
-        building_block: Option<String>,
-        /// A bundle of permissions; may be given several times
-        #[arg(long, value_parser = roles())]
-        role: Vec<String>,
-        /// A single permission, such as `TFSTATE_LIST`; may be given several times
-        #[arg(long)]
-        permission: Vec<String>,
-        /// After how long the key ends, such as 90d
-        #[arg(long, value_name = "DURATION")]
-        expires: Option<Span>,
-    },
+    Create(CreateArgs),
     /// List all keys
     #[command(visible_alias = "ls")]
     List,
@@ -69,56 +52,62 @@ pub(super) enum KeyCommand {
     },
 }
 
+#[derive(Args)]
+pub(super) struct CreateArgs {
+    /// The name of the key
+    name: String,
+    /// The key is for this workspace only; without it, for all
+    #[arg(long)]
+    workspace: Option<String>,
+    /// The key is for this building block only; without it, for the whole workspace
+    #[arg(long, requires = "workspace")]
+    building_block: Option<String>,
+    /// A bundle of permissions; may be given several times
+    #[arg(long, value_parser = roles())]
+    role: Vec<String>,
+    /// A single permission, such as `TFSTATE_LIST`; may be given several times
+    #[arg(long)]
+    permission: Vec<String>,
+    /// After how long the key ends, such as 90d
+    #[arg(long, value_name = "DURATION")]
+    expires: Option<Span>,
+}
+
 /// Runs one of them.
-pub(super) async fn run(command: KeyCommand, common: Common) -> Result<(), Failure> {
+pub(super) async fn run(command: KeyCommand, common: Common) -> Result<(), CliError> {
     let client = Client::connect(&common.reach).await?;
     let done = act(&client, command, common.format).await;
     client.close().await?;
     done
 }
 
-async fn act(client: &Client, command: KeyCommand, format: Format) -> Result<(), Failure> {
+async fn act(client: &Client, command: KeyCommand, format: Format) -> Result<(), CliError> {
     match command {
-        KeyCommand::Create {
-            name,
-            workspace,
-            building_block,
-            role,
-            permission,
-            expires,
-        } => {
-            let body = json!({
-                "name": name, "workspace": workspace, "buildingBlock": building_block,
-                "role": role, "permissions": permission,
-                "expires_in": expires.map(|expires| expires.0.as_secs()),
-            });
-            with_secret(
-                &client.ask("POST", "/api/keys", Some(body)).await?.json()?,
-                format,
-            )
-        }
+        KeyCommand::Create(args) => create(client, args, format).await,
         KeyCommand::List => {
             let keys = client.list("/api/keys", "keys", "after", None).await?;
             list(&keys, format)
         }
         KeyCommand::Show { key } => {
-            show(&client.get(&key_path(client, &key).await?).await?, format)
+            let path = key_path(client, &key).await?;
+            show(&client.get(&path).await?, format)
         }
         KeyCommand::Revoke { key, asking } => revoke(client, &key, &asking, format).await,
         KeyCommand::Rotate { key, grace } => {
-            let (path, body) = (
-                key_path(client, &key).await?,
-                json!({ "grace": grace.0.as_secs() }),
-            );
-            with_secret(
-                &client
-                    .ask("POST", &format!("{path}/rotate"), Some(body))
-                    .await?
-                    .json()?,
-                format,
-            )
+            let path = format!("{}/rotate", key_path(client, &key).await?);
+            let body = json!({ "grace": grace.0.as_secs() });
+            with_secret(&client.call("POST", &path, Some(body)).await?, format)
         }
     }
+}
+
+async fn create(client: &Client, args: CreateArgs, format: Format) -> Result<(), CliError> {
+    let expires_in = args.expires.map(|expires| expires.0.as_secs());
+    let body = json!({
+        "name": args.name, "workspace": args.workspace, "buildingBlock": args.building_block,
+        "role": args.role, "permissions": args.permission, "expires_in": expires_in,
+    });
+    with_secret(&client.call("POST", "/api/keys", Some(body)).await?, format)
 }
 
 async fn revoke(
@@ -126,70 +115,59 @@ async fn revoke(
     key: &str,
     asking: &Asking,
     format: Format,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     let path = key_path(client, key).await?;
     if !asking.answers_yes() {
         let key = client.get(&path).await?;
         if key["status"] != "revoked" {
-            let what = format!(
-                "the key {} ({}), for {}: {}",
-                text(&key["name"]),
-                text(&key["id"]),
-                scope(&key),
-                permissions(&key)
-            );
-            let used = match key["last_used_at"].as_str() {
-                Some(_) => format!(
-                    "it was last used at {}; whatever uses it fails from now on",
-                    time(&key["last_used_at"])
-                ),
-                None => "it was never used".to_owned(),
-            };
-            asking.about(&[what, used], "Revoke it and its tokens for good?")?;
+            asking.about(&hit(&key), "Revoke it and its tokens for good?")?;
         }
     }
-    let key = client.ask("DELETE", &path, None).await?.json()?;
-    if format == Format::Json {
-        return output::json(&key);
-    }
-    output::message(&format!(
-        "revoked the key {} ({}) and its tokens",
-        harmless(&text(&key["name"])),
-        text(&key["id"])
-    ));
-    Ok(())
+    let key = client.call("DELETE", &path, None).await?;
+    done::tell(&key, format, || {
+        let (name, id) = (harmless(&text(&key["name"])), text(&key["id"]));
+        format!("revoked the key {name} ({id}) and its tokens")
+    })
+}
+
+/// What revoking a key hits.
+fn hit(key: &Value) -> [String; 2] {
+    let (name, id) = (text(&key["name"]), text(&key["id"]));
+    let (scope, permissions) = (scope(key), permissions(key));
+    let used = if key["last_used_at"].is_string() {
+        let at = time(&key["last_used_at"]);
+        format!("it was last used at {at}; whatever uses it fails from now on")
+    } else {
+        "it was never used".to_owned()
+    };
+    let what = format!("the key {name} ({id}), for {scope}: {permissions}");
+    [what, used]
 }
 
 /// The path of a key that is named by its id or by its name. A live key is meant before those that
 /// have ended.
-async fn key_path(client: &Client, wanted: &str) -> Result<String, Failure> {
+async fn key_path(client: &Client, wanted: &str) -> Result<String, CliError> {
     if let Ok(id) = wanted.parse::<KeyId>() {
         return Ok(format!("/api/keys/{id}"));
     }
-    // Says why, where this caller may not list keys.
+    // If this caller may not list keys, the failure says so.
     client.get("/api/keys?limit=1").await?;
     let (near, rows) = nearest::keys(&client.wire(), wanted).await;
     let named: Vec<&Value> = rows.iter().filter(|row| row["name"] == wanted).collect();
-    let live: Vec<&Value> = named
-        .iter()
-        .copied()
-        .filter(|row| row["status"] == "active")
-        .collect();
+    let is_live = |row: &&Value| row["status"] == "active";
+    let live: Vec<&Value> = named.iter().copied().filter(is_live).collect();
     let wanted = harmless(wanted);
-    match if live.is_empty() { named } else { live }.as_slice() {
-        [] => Err(Failure::Failed(format!(
-            "there is no key {wanted} (no_key){near}"
-        ))),
-        [key] => Ok(format!("/api/keys/{}", text(&key["id"]))),
-        several => {
-            let ids: Vec<String> = several.iter().map(|key| text(&key["id"])).collect();
-            let how_many = counted(several.len(), "key");
-            Err(Failure::Failed(format!(
-                "{how_many} are called {wanted}; name one by its id: {}",
-                ids.join(", ")
-            )))
-        }
-    }
+    Err(CliError::Failed(
+        match if live.is_empty() { named } else { live }.as_slice() {
+            [] => format!("there is no key {wanted} (no_key){near}"),
+            [key] => return Ok(format!("/api/keys/{}", text(&key["id"]))),
+            several => {
+                let ids: Vec<String> = several.iter().map(|key| text(&key["id"])).collect();
+                let (keys, ids) = (counted(several.len(), "key"), ids.join(", "));
+                format!("{keys} are called {wanted}; name one by its id: {ids}")
+            }
+        },
+    ))
 }
 
 /// The roles, each with what it may do.
@@ -208,7 +186,7 @@ fn roles() -> PossibleValuesParser {
 }
 
 /// The secret alone goes to stdout, so that a script can take it from there.
-fn with_secret(answer: &Value, format: Format) -> Result<(), Failure> {
+fn with_secret(answer: &Value, format: Format) -> Result<(), CliError> {
     if format == Format::Json {
         return output::once(&answer.to_string());
     }
@@ -250,7 +228,7 @@ fn permissions(key: &Value) -> String {
     names.unwrap_or_default().join(" ")
 }
 
-fn list(answer: &Value, format: Format) -> Result<(), Failure> {
+fn list(answer: &Value, format: Format) -> Result<(), CliError> {
     if format == Format::Json {
         return output::json(answer);
     }
@@ -282,7 +260,7 @@ fn list(answer: &Value, format: Format) -> Result<(), Failure> {
     )
 }
 
-fn show(key: &Value, format: Format) -> Result<(), Failure> {
+fn show(key: &Value, format: Format) -> Result<(), CliError> {
     if format == Format::Json {
         return output::json(key);
     }

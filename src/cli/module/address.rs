@@ -4,15 +4,15 @@
 use clap::Args;
 use reqwest::Url;
 
-use crate::cli::output::Failure;
+use crate::cli::output::CliError;
 use crate::model::name::{BuildingBlock, StateName, Workspace};
 
-/// Where a server listens that was told nothing else.
+/// Where a server listens by default.
 const DEFAULT_BASE_URL: &str = "http://127.0.0.1:8680";
 
 /// How the client reaches a server.
 #[derive(Args)]
-pub(in crate::cli) struct Base {
+pub(in crate::cli) struct BaseUrl {
     /// How the client reaches the server
     #[arg(
         long,
@@ -24,11 +24,11 @@ pub(in crate::cli) struct Base {
     base_url: String,
 }
 
-impl Base {
+impl BaseUrl {
     /// An address without anything that is secret or has no place in it. What is wrong is not
     /// repeated: it may hold a password.
-    fn url(&self) -> Result<Url, Failure> {
-        let wrong = |what: &str| Failure::Usage(format!("--base-url {what}"));
+    fn url(&self) -> Result<Url, CliError> {
+        let wrong = |what: &str| CliError::Usage(format!("--base-url {what}"));
         let url = Url::parse(&self.base_url)
             .map_err(|error| wrong(&format!("is no address: {error}")))?;
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
@@ -47,7 +47,7 @@ impl Base {
     }
 
     /// The server's address, without a slash at its end.
-    pub(in crate::cli) fn server(&self) -> Result<String, Failure> {
+    pub(in crate::cli) fn server(&self) -> Result<String, CliError> {
         Ok(self.url()?.as_str().trim_end_matches('/').to_owned())
     }
 
@@ -56,8 +56,8 @@ impl Base {
         &self,
         workspace: Workspace,
         block: BuildingBlock,
-    ) -> Result<Address, Failure> {
-        Ok(Address {
+    ) -> Result<StateAddress, CliError> {
+        Ok(StateAddress {
             base: self.url()?,
             name: StateName { workspace, block },
         })
@@ -66,12 +66,12 @@ impl Base {
 
 /// Where a state is.
 #[derive(Clone)]
-pub(in crate::cli) struct Address {
+pub(in crate::cli) struct StateAddress {
     base: Url,
     pub(in crate::cli) name: StateName,
 }
 
-impl Address {
+impl StateAddress {
     /// As the client is told.
     pub(in crate::cli) fn text(&self) -> String {
         format!("{}{}", self.server(), self.name.path())
@@ -110,8 +110,8 @@ impl Address {
 mod tests {
     use super::*;
 
-    fn address(base: &str) -> Address {
-        Address {
+    fn address(base: &str) -> StateAddress {
+        StateAddress {
             base: Url::parse(base).expect("an address"),
             name: StateName::parse("team", "net").expect("a name"),
         }

@@ -9,18 +9,18 @@ use serde_json::json;
 
 use crate::cli::common::flags::Format;
 use crate::cli::output;
-use crate::cli::output::Failure;
+use crate::cli::output::CliError;
 use crate::hcl::{self, Answer, Ask, Detection, FoundBlock, Program};
 
 /// What every command that looks at a root module takes.
 #[derive(Args)]
-pub(in crate::cli) struct Module {
+pub(in crate::cli) struct RootModule {
     /// The root module's directory
     #[arg(default_value = ".", value_name = "DIR")]
     pub(in crate::cli) dir: PathBuf,
     /// The program that loads the module; without it, both have to come to the same answer
     #[arg(long, value_enum)]
-    program: Option<Asked>,
+    program: Option<ProgramArg>,
     /// Examine JSON files (`.tf.json`, `.tofu.json`) too
     #[arg(long)]
     pub(in crate::cli) include_json: bool,
@@ -28,21 +28,21 @@ pub(in crate::cli) struct Module {
 
 /// A program, as a person names it.
 #[derive(Clone, Copy, ValueEnum)]
-pub(in crate::cli) enum Asked {
+pub(in crate::cli) enum ProgramArg {
     Terraform,
     Tofu,
 }
 
-impl From<Asked> for Program {
-    fn from(asked: Asked) -> Self {
+impl From<ProgramArg> for Program {
+    fn from(asked: ProgramArg) -> Self {
         match asked {
-            Asked::Terraform => Self::Terraform,
-            Asked::Tofu => Self::Tofu,
+            ProgramArg::Terraform => Self::Terraform,
+            ProgramArg::Tofu => Self::Tofu,
         }
     }
 }
 
-impl From<Program> for Asked {
+impl From<Program> for ProgramArg {
     fn from(program: Program) -> Self {
         match program {
             Program::Terraform => Self::Terraform,
@@ -51,9 +51,9 @@ impl From<Program> for Asked {
     }
 }
 
-impl Module {
+impl RootModule {
     /// The root module in a directory, without flags of its own.
-    pub(in crate::cli) fn at(dir: &Path, program: Option<Asked>, include_json: bool) -> Self {
+    pub(in crate::cli) fn at(dir: &Path, program: Option<ProgramArg>, include_json: bool) -> Self {
         Self {
             dir: dir.to_owned(),
             program,
@@ -69,11 +69,11 @@ impl Module {
     }
 
     /// Refuses a directory that is none.
-    pub(in crate::cli) fn exists(&self) -> Result<(), Failure> {
+    pub(in crate::cli) fn exists(&self) -> Result<(), CliError> {
         if self.dir.is_dir() {
             Ok(())
         } else {
-            Err(Failure::Usage(format!(
+            Err(CliError::Usage(format!(
                 "{}: there is no such directory",
                 self.dir.display()
             )))
@@ -81,25 +81,25 @@ impl Module {
     }
 
     /// Looks at the module, as if one file were not there.
-    pub(in crate::cli) fn look(&self, without: Option<&str>) -> Result<Detection, Failure> {
+    pub(in crate::cli) fn look(&self, without: Option<&str>) -> Result<Detection, CliError> {
         self.exists()?;
         let dir = &self.dir;
         hcl::scan_without(dir, self.ask(), without)
-            .map_err(|error| Failure::Failed(format!("{}: {error}", dir.display())))
+            .map_err(|error| CliError::Failed(format!("{}: {error}", dir.display())))
     }
 }
 
 #[derive(Args)]
 pub(in crate::cli) struct DetectArgs {
     #[command(flatten)]
-    module: Module,
+    module: RootModule,
     /// How to print the answer
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
 /// Runs it; the exit code is the answer.
-pub(in crate::cli) fn run(args: &DetectArgs) -> Result<ExitCode, Failure> {
+pub(in crate::cli) fn run(args: &DetectArgs) -> Result<ExitCode, CliError> {
     let detection = args.module.look(None)?;
     match args.format {
         Format::Json => output::json(&json!(detection))?,
@@ -171,7 +171,7 @@ pub(in crate::cli) fn block(found: &FoundBlock) -> String {
     format!("{}{}", found.kind.name(), label.unwrap_or_default())
 }
 
-/// A file as it is reached from where the command runs.
+/// A file as it is reached from the directory of the command.
 pub(in crate::cli) fn in_dir(dir: &Path, file: &str) -> String {
     if dir == Path::new(".") {
         output::harmless(file)

@@ -12,21 +12,21 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use crate::cli::module::detect;
-use crate::cli::output::{self, Failure};
+use crate::cli::output::{self, CliError};
 use crate::hcl::{self, BackendFile, FILE, OVERRIDE_FILE, OverrideFile, Present, WrittenBy};
 
 /// The right to generate in a folder, for as long as this lives. Programs that are started
 /// meanwhile do not inherit it.
-pub(in crate::cli) struct Lock {
+pub(in crate::cli) struct FolderLock {
     _folder: File,
 }
 
-impl Lock {
-    /// Takes it at once, or says that somebody else has it. Where the file system knows no such
-    /// locks, that is said, and nothing is locked.
-    pub(in crate::cli) fn take(dir: &Path) -> Result<Self, Failure> {
+impl FolderLock {
+    /// Takes the lock at once, or fails if another process has it. If the file system has no such
+    /// locks, a message says so, and nothing is locked.
+    pub(in crate::cli) fn take(dir: &Path) -> Result<Self, CliError> {
         let named =
-            |error: &dyn std::fmt::Display| Failure::Failed(format!("{}: {error}", dir.display()));
+            |error: &dyn std::fmt::Display| CliError::Failed(format!("{}: {error}", dir.display()));
         let folder = File::open(dir).map_err(|error| named(&error))?;
         match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
@@ -47,7 +47,7 @@ impl Lock {
 }
 
 /// Whether a `run` that is over, or another that is not, left its file there.
-pub(in crate::cli) fn is_left_over(dir: &Path) -> Result<bool, Failure> {
+pub(in crate::cli) fn is_left_over(dir: &Path) -> Result<bool, CliError> {
     let present = BackendFile::present(dir).map_err(|error| cannot(dir, &error))?;
     Ok(matches!(
         present,
@@ -58,9 +58,9 @@ pub(in crate::cli) fn is_left_over(dir: &Path) -> Result<bool, Failure> {
     ))
 }
 
-/// Removes a file that a `run` left, where the sources configure a backend meanwhile and need none.
-pub(in crate::cli) fn clear(dir: &Path) -> Result<(), Failure> {
-    let _lock = Lock::take(dir)?;
+/// Removes a file that a `run` left, if the sources configure a backend meanwhile and need none.
+pub(in crate::cli) fn clear(dir: &Path) -> Result<(), CliError> {
+    let _lock = FolderLock::take(dir)?;
     if is_left_over(dir)? {
         BackendFile::remove(dir).map_err(|error| cannot(dir, &error))
     } else {
@@ -70,14 +70,14 @@ pub(in crate::cli) fn clear(dir: &Path) -> Result<(), Failure> {
 
 /// Removes the block of another backend that a killed command left, and what it had written beside
 /// the files that it generates.
-pub(in crate::cli) fn sweep(dir: &Path) -> Result<(), Failure> {
+pub(in crate::cli) fn sweep(dir: &Path) -> Result<(), CliError> {
     let has_block = dir.join(OVERRIDE_FILE).symlink_metadata().is_ok();
-    // A folder that cannot be listed is told by whoever looks at its sources.
+    // If the folder cannot be listed, the look at its sources will say so.
     let left = hcl::left_beside(dir).unwrap_or_default();
     if !has_block && left.is_empty() {
         return Ok(());
     }
-    let _lock = match Lock::take(dir) {
+    let _lock = match FolderLock::take(dir) {
         // What is beside may be that command's.
         Err(_) if !has_block => return Ok(()),
         lock => lock?,
@@ -86,12 +86,12 @@ pub(in crate::cli) fn sweep(dir: &Path) -> Result<(), Failure> {
         drop(std::fs::remove_file(path));
     }
     OverrideFile::sweep(dir).map(drop).map_err(|error| {
-        Failure::Failed(format!("{}: {error}", detect::in_dir(dir, OVERRIDE_FILE)))
+        CliError::Failed(format!("{}: {error}", detect::in_dir(dir, OVERRIDE_FILE)))
     })
 }
 
 /// That the generated file cannot be read, written or removed.
-pub(in crate::cli) fn cannot(dir: &Path, error: &io::Error) -> Failure {
+pub(in crate::cli) fn cannot(dir: &Path, error: &io::Error) -> CliError {
     let file = detect::in_dir(dir, FILE);
     let is_refused = matches!(
         error.kind(),
@@ -105,5 +105,5 @@ pub(in crate::cli) fn cannot(dir: &Path, error: &io::Error) -> Failure {
     } else {
         ""
     };
-    Failure::Failed(format!("{file}: {error}{hint}"))
+    CliError::Failed(format!("{file}: {error}{hint}"))
 }

@@ -1,16 +1,16 @@
-//! Whether an address is this server, whatever it is called: another name of the host, another
-//! spelling of the path, or a proxy's name.
+//! Whether an address is this server, also by another name of the host, another spelling of the
+//! path, or a proxy's name.
 //!
-//! Who answers there says so: the data's id is on every answer of a statekeep, and the state's name
-//! on those of its address. Both are asked for without credentials, and without what an address may
-//! hold of them, for nobody knows yet who it is.
+//! Each answer of a statekeep carries the id of its data, and each answer of a state's address the
+//! state's name. Both are asked for without credentials, since the server there may be any. The
+//! credentials that an address may hold are left out.
 
 use std::time::Duration;
 
 use reqwest::Url;
 
 use crate::cli::client::network::on_the_way;
-use crate::cli::module::address::Address;
+use crate::cli::module::address::StateAddress;
 use crate::cli::output;
 use crate::model::name::StateName;
 
@@ -24,7 +24,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Whose an address is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::cli) enum Whose {
-    /// This server's; with the state that it is, where it is the address of one.
+    /// This server's; with the state that it is, if it is the address of one.
     This(Option<StateName>),
     /// Another's.
     Others,
@@ -38,7 +38,7 @@ struct Said {
     state: Option<StateName>,
 }
 
-impl Address {
+impl StateAddress {
     /// Whose another address is.
     pub(in crate::cli) async fn whose(&self, other: &str) -> Whose {
         if let Some(name) = self.named(other) {
@@ -85,8 +85,8 @@ async fn ask(address: &str) -> Result<Said, String> {
     })
 }
 
-/// A client that sends no secret, and believes no answer but one that makes it do less; so whoever
-/// is there may answer.
+/// A client that sends no secret. An answer can only make a command do less, so certificates are
+/// not checked.
 fn client(address: &str) -> reqwest::Result<reqwest::Client> {
     // Only fails when one is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();

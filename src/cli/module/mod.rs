@@ -4,6 +4,7 @@
 pub(super) mod address;
 pub(super) mod detect;
 pub(super) mod folder;
+pub(super) mod http_address;
 pub(super) mod identity;
 pub(super) mod sources;
 pub(super) mod target;

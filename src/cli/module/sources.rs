@@ -1,16 +1,16 @@
 //! What the sources of a module say before a file is generated beside them: the rules that
 //! `configure` and `run` share.
 //!
-//! Where it is undecided, or something that nobody examined may say otherwise, nothing is
-//! generated.
+//! Nothing is generated if it is undecided what the sources say, or if a file that was not examined
+//! may say otherwise.
 
 use std::path::Path;
 
 use clap::Args;
 
 use crate::cli::module::detect;
-use crate::cli::module::detect::Module;
-use crate::cli::output::Failure;
+use crate::cli::module::detect::RootModule;
+use crate::cli::output::CliError;
 use crate::hcl::{self, Answer, Detection, FILE, FoundBlock, HIDING_FILE, Program};
 
 /// The most entries of a folder that are looked at for a hint, and the most that are named.
@@ -42,9 +42,9 @@ impl Beside {
     /// Looks at the sources, as if one file were not there.
     pub(in crate::cli) fn look(
         &self,
-        module: &Module,
+        module: &RootModule,
         without: Option<&str>,
-    ) -> Result<Sources, Failure> {
+    ) -> Result<Sources, CliError> {
         let detection = module.look(without)?;
         match (detection.answer, detection.effective()) {
             (Answer::Undecided, _) => Err(undecided(&module.dir, &detection)),
@@ -60,39 +60,39 @@ impl Beside {
         }
     }
 
-    fn refuse_unexamined(&self, dir: &Path, detection: &Detection) -> Result<(), Failure> {
+    fn refuse_unexamined(&self, dir: &Path, detection: &Detection) -> Result<(), CliError> {
         let Some(file) = detection.not_examined.first().filter(|_| !self.ignore_json) else {
             return Ok(());
         };
         let file = detect::in_dir(dir, file);
-        Err(Failure::Failed(format!(
+        Err(CliError::Failed(format!(
             "{file} was not examined and may configure a backend, so nothing is written; give \
                 --include-json to examine it, or --ignore-json to write the file anyway"
         )))
     }
 }
 
-fn undecided(dir: &Path, detection: &Detection) -> Failure {
+fn undecided(dir: &Path, detection: &Detection) -> CliError {
     let lines = detect::lines(dir, detection);
-    Failure::Failed(format!(
+    CliError::Failed(format!(
         "it is undecided whether the module configures a backend, so nothing is written:\n{}",
         lines.join("\n")
     ))
 }
 
-fn refuse_hidden(dir: &Path) -> Result<(), Failure> {
+fn refuse_hidden(dir: &Path) -> Result<(), CliError> {
     if dir.join(HIDING_FILE).symlink_metadata().is_err() {
         return Ok(());
     }
     let hiding = detect::in_dir(dir, HIDING_FILE);
-    Err(Failure::Failed(format!(
+    Err(CliError::Failed(format!(
         "{hiding} would hide {FILE} from tofu, so nothing was written; rename {hiding}"
     )))
 }
 
 /// Why nothing is generated in a folder whose files are none for the program: it would go from
 /// "nothing to load" to "nothing is wanted".
-pub(in crate::cli) fn nothing_to_load(module: &Module) -> Failure {
+pub(in crate::cli) fn nothing_to_load(module: &RootModule) -> CliError {
     let program = match module.ask().program {
         Some(Program::Terraform) => "terraform",
         Some(Program::Tofu) => "tofu",
@@ -102,19 +102,21 @@ pub(in crate::cli) fn nothing_to_load(module: &Module) -> Failure {
     let is_there = |name: &str| dir.join(name).is_file();
     let hint = match modules_below(module).as_slice() {
         _ if is_there("terragrunt.hcl") => {
-            " Terragrunt makes the files itself: wrap it, as in `statekeep run … -- terragrunt apply`.".to_owned()
+            " Terragrunt makes the files itself: wrap it, as in `statekeep run … -- terragrunt \
+                apply`."
+                .to_owned()
         }
         [] => String::new(),
         below => format!(" The module may be in {}.", below.join(" or ")),
     };
-    Failure::Failed(format!(
+    CliError::Failed(format!(
         "{shown} holds no file that {program} would load. With a generated file, an apply would \
             destroy everything in the state; nothing is written.{hint}"
     ))
 }
 
 /// Folders one level below in which the program would load something, as they are reached.
-fn modules_below(module: &Module) -> Vec<String> {
+fn modules_below(module: &RootModule) -> Vec<String> {
     let entries = std::fs::read_dir(&module.dir)
         .into_iter()
         .flatten()
@@ -137,9 +139,9 @@ fn modules_below(module: &Module) -> Vec<String> {
 }
 
 /// There is a file of the generated file's name that was not generated.
-pub(in crate::cli) fn not_ours(dir: &Path) -> Failure {
+pub(in crate::cli) fn not_ours(dir: &Path) -> CliError {
     let file = detect::in_dir(dir, FILE);
-    Failure::Failed(format!(
+    CliError::Failed(format!(
         "{file} is not as `statekeep configure` wrote it, so it is left alone; look at it, and \
             remove it yourself"
     ))

@@ -1,4 +1,4 @@
-//! The wrapped command: started with what we were started with, waited for, and its end handed on.
+//! The wrapped command: started as we were started, waited for, and its exit code passed on.
 
 use std::io::{self, ErrorKind};
 use std::os::unix::process::ExitStatusExt as _;
@@ -33,7 +33,7 @@ pub(in crate::cli) async fn run(command: &mut Command, signals: &Signals) -> End
 }
 
 impl End {
-    /// Our own exit code; what nobody else has said is said here.
+    /// Our own exit code. Says how the command ended if no other program has said it.
     pub(in crate::cli) fn exit(&self, program: &str) -> ExitCode {
         match self {
             Self::Ran(status) => match (status.code(), status.signal()) {
@@ -52,7 +52,8 @@ impl End {
             }
             Self::Signal(signal) => {
                 output::message(&format!(
-                    "statekeep: signal {signal} came before {program} was started, so it was not run"
+                    "statekeep: signal {signal} came before {program} was started, so it was not \
+                        run"
                 ));
                 code_of(*signal)
             }

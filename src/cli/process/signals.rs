@@ -1,15 +1,15 @@
 //! Signals while a command is wrapped: which of them are handed on to it, and what becomes of one
 //! that comes before it runs.
 //!
-//! Both programs take a second interrupt as "leave at once, whatever is lost". So the child gets
-//! each signal once, whoever sends it to whom: it has a process group of its own, always, and in
-//! the foreground of a terminal it gets that as well ([`Terminal`]). What is typed reaches it and
-//! not us; what is sent to us or to our whole group reaches us, and we hand it on. The same signal
-//! again a moment later is the same one.
+//! Both programs take a second interrupt as "leave at once, even if something is lost". So the
+//! child gets each signal once. It always has a process group of its own, and in the foreground of
+//! a terminal it gets the terminal as well ([`Terminal`]). A key that is typed reaches the child
+//! and not us. A signal that is sent to us or to our whole group reaches us, and we hand it on. The
+//! same signal again a moment later counts as the same one.
 //!
 //! A signal goes to the child alone and not to what it has started: a provider that ends before
 //! Terraform loses what it is making. None of these signals ends us while the child runs, and one
-//! that was ignored when we started (`nohup`) stays so. Where the child stops, our job does, so
+//! that was ignored when we started (`nohup`) stays so. If the child stops, our job does, so
 //! that a shell sees it; and goes on with it.
 //!
 //! What the client is asked to do for a move ([`output`]) is a child like any other.
@@ -46,13 +46,13 @@ const MEANT_AS_ONE: Duration = Duration::from_secs(2);
 const ENDING: [i32; 6] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2];
 /// What stops a program and lets it go on.
 const STOPPING: [i32; 2] = [SIGTSTP, SIGCONT];
-/// How long a child stands still that stops where nobody could let us go on, before it goes on.
+/// How long a stopped child stands still before it goes on, if no shell could resume our job.
 const BREATH: Duration = Duration::from_millis(200);
 
-/// Who takes signals in this process; they are the process's own, so there is one.
+/// Takes the signals of this process; there is one, since signals belong to the process.
 static DESK: OnceLock<Arc<Desk>> = OnceLock::new();
 
-/// Who is told of signals: the child while there is one.
+/// Signals are handed on from here: to the child while there is one.
 pub(in crate::cli) struct Signals {
     desk: Arc<Desk>,
     handle: Handle,
@@ -61,11 +61,11 @@ pub(in crate::cli) struct Signals {
 struct Desk {
     terminal: Option<Terminal>,
     state: Mutex<State>,
-    came: Notify,
     /// A signal that came and would have ended us, from the moment that it comes; 0 before. The
     /// thread that takes signals may be late, and a child that ended behind the signal is then
     /// waited for already.
     caught: Arc<AtomicUsize>,
+    came: Notify,
 }
 
 #[derive(Default)]
@@ -96,15 +96,15 @@ impl Signals {
         wanted.extend(STOPPING);
         let ignored = ignored();
         wanted.retain(|signal| !is_in(ignored, *signal));
-        // Where it is ignored, the kernel throws exit codes away.
+        // If it is ignored, the kernel throws exit codes away.
         wanted.push(SIGCHLD);
         let mut signals = SignalsInfo::<WithOrigin>::new(&wanted)?;
         let handle = signals.handle();
         let desk = Arc::new(Desk {
             terminal: Terminal::find(),
             state: Mutex::default(),
-            came: Notify::new(),
             caught: Arc::default(),
+            came: Notify::new(),
         });
         for signal in wanted.iter().filter(|signal| ENDING.contains(signal)) {
             let number = usize::try_from(*signal).map_err(io::Error::other)?;
@@ -114,18 +114,12 @@ impl Signals {
         DESK.set(Arc::clone(&desk))
             .map_err(|_| io::Error::other("signals are taken once"))?;
         let told = Arc::clone(&desk);
+        let others = |origin: &Origin| !is_our_own(origin);
         std::thread::Builder::new()
             .name("signals".to_owned())
             .spawn(move || {
-                let is_our_own = |origin: &Origin| {
-                    origin
-                        .process
-                        .is_some_and(|process| process.pid == getpid().as_raw_nonzero().get())
-                };
-                signals
-                    .forever()
-                    .filter(|origin| !is_our_own(origin))
-                    .for_each(|origin| told.take(origin.signal));
+                let origins = signals.forever().filter(others);
+                origins.for_each(|origin| told.take(origin.signal));
             })?;
         Ok(Self { desk, handle })
     }
@@ -147,9 +141,9 @@ impl Signals {
     }
 
     /// Starts a child that is told of signals from its first moment on, unless one came already.
-    pub(in crate::cli) fn start(&self, command: &mut Command) -> Result<Running, NotStarted> {
+    pub(in crate::cli) fn start(&self, command: &mut Command) -> Result<RunningChild, NotStarted> {
         let child = self.desk.start(command)?;
-        Ok(Running {
+        Ok(RunningChild {
             child,
             desk: Arc::clone(&self.desk),
         })
@@ -157,12 +151,12 @@ impl Signals {
 }
 
 /// A child that is told of signals.
-pub(in crate::cli) struct Running {
+pub(in crate::cli) struct RunningChild {
     child: Child,
     desk: Arc<Desk>,
 }
 
-impl Running {
+impl RunningChild {
     /// Waits for its end, on this thread.
     pub(in crate::cli) fn wait(mut self) -> io::Result<ExitStatus> {
         self.desk.wait(&mut self.child)
@@ -170,67 +164,61 @@ impl Running {
 }
 
 /// Runs a command to its end as [`Command::output`] does, with this as its input if there is any.
-/// It is told of signals where somebody takes them.
+/// It is told of signals if this process takes them.
 pub(in crate::cli) fn output(command: &mut Command, input: Option<&[u8]>) -> io::Result<Output> {
+    let stdin = input.map_or_else(Stdio::null, |_| Stdio::piped());
     command
-        .stdin(if input.is_some() {
-            Stdio::piped()
-        } else {
-            Stdio::null()
-        })
+        .stdin(stdin)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let desk = DESK.get();
     let mut child = match desk {
-        Some(desk) => desk.start(command).map_err(|why| match why {
-            NotStarted::Signal(signal) => io::Error::new(
-                ErrorKind::Interrupted,
-                format!("signal {signal} came first"),
-            ),
-            NotStarted::System(error) => error,
-        })?,
+        Some(desk) => desk.start(command)?,
         None => command.spawn()?,
     };
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     std::thread::scope(|scope| {
-        // What it does not read it says no word of; how it ends tells.
+        // If the child does not read all of it, its exit code tells.
         scope.spawn(move || {
             stdin
                 .zip(input)
                 .map(|(mut pipe, input)| pipe.write_all(input))
         });
-        let (stdout, stderr) = (
-            scope.spawn(move || all_of(stdout)),
-            scope.spawn(move || all_of(stderr)),
-        );
+        let stdout = scope.spawn(move || all_of(stdout));
+        let stderr = scope.spawn(move || all_of(stderr));
         let status = match desk {
             Some(desk) => desk.wait(&mut child)?,
             None => child.wait()?,
         };
-        let told = |bytes: std::thread::Result<io::Result<Vec<u8>>>| {
-            bytes.unwrap_or_else(|_| Err(io::Error::other("a pipe broke")))
-        };
+        let (stdout, stderr) = (stdout.join(), stderr.join());
+        let broken = |_| Err(io::Error::other("a pipe broke"));
         Ok(Output {
             status,
-            stdout: told(stdout.join())?,
-            stderr: told(stderr.join())?,
+            stdout: stdout.unwrap_or_else(broken)?,
+            stderr: stderr.unwrap_or_else(broken)?,
         })
     })
 }
 
-/// The same for a command that says what it says where we do.
+/// The same for a command that writes to our own stdout and stderr.
 pub(in crate::cli) fn status(command: &mut Command) -> io::Result<ExitStatus> {
     let Some(desk) = DESK.get() else {
         return command.status();
     };
-    let started = desk.start(command).map_err(|why| match why {
-        NotStarted::Signal(signal) => io::Error::new(
-            ErrorKind::Interrupted,
-            format!("signal {signal} came first"),
-        ),
-        NotStarted::System(error) => error,
-    });
-    desk.wait(&mut started?)
+    let mut child = desk.start(command)?;
+    desk.wait(&mut child)
+}
+
+impl From<NotStarted> for io::Error {
+    fn from(why: NotStarted) -> Self {
+        match why {
+            NotStarted::Signal(signal) => Self::new(
+                ErrorKind::Interrupted,
+                format!("signal {signal} came first"),
+            ),
+            NotStarted::System(error) => error,
+        }
+    }
 }
 
 fn all_of(pipe: Option<impl Read>) -> io::Result<Vec<u8>> {
@@ -277,8 +265,8 @@ impl Desk {
             .ok()
             .and_then(Pid::from_raw)
             .ok_or(ErrorKind::InvalidData)?;
-        // Not taken from the system yet at its end, so that its number stays its own until nobody
-        // sends it signals any more.
+        // Its end is not collected yet, so that its number stays its own until no signal is sent to
+        // it any more.
         let events = WaitIdOptions::EXITED | WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT;
         loop {
             match waitid(WaitId::Pid(pid), events) {
@@ -329,7 +317,7 @@ impl Desk {
         }
     }
 
-    /// Whoever stopped us lets us go on, and so the child, with the terminal if we have it.
+    /// We go on, and so the child does, with the terminal if we have it.
     fn go_on(&self, pid: Pid) {
         if let Some(terminal) = &self.terminal {
             terminal.reserve(pid);
@@ -359,7 +347,7 @@ impl Desk {
     }
 }
 
-/// Nobody is there to be told where it fails: the child has just ended.
+/// Sends a signal. If that fails, the child has just ended.
 fn send(to: Pid, signal: i32) {
     if let Some(signal) = Signal::from_named_raw(signal) {
         let _ = kill_process(to, signal);
@@ -384,7 +372,14 @@ impl Relay {
     }
 }
 
-/// The signals that this process ignores: bit 0 is signal 1. Where `/proc` does not say so, none.
+/// Whether this process has sent a signal itself.
+fn is_our_own(origin: &Origin) -> bool {
+    let own = getpid().as_raw_nonzero().get();
+    let sender = origin.process.as_ref();
+    sender.is_some_and(|process| process.pid == own)
+}
+
+/// The signals that this process ignores: bit 0 is signal 1. None if `/proc` does not say so.
 fn ignored() -> u64 {
     std::fs::read_to_string("/proc/self/status").map_or(0, |status| ignored_in(&status))
 }

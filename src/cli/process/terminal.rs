@@ -1,8 +1,8 @@
 //! The terminal of the job that we are: lent to the command while it runs, as a shell lends it to
 //! each of its jobs, and taken back at its end or when it stops.
 //!
-//! The command is a job of its own, so what is typed reaches it and not us, and what anybody sends
-//! to our job reaches us and not it.
+//! The command is a job of its own. A key that is typed reaches the command and not us, and a
+//! signal that is sent to our job reaches us and not the command.
 
 use std::fs::File;
 use std::os::unix::process::CommandExt as _;
@@ -11,12 +11,12 @@ use std::process::{Command, Stdio};
 use rustix::process::{Pid, getpgrp, getpid, setpgid};
 use rustix::termios::{tcgetpgrp, tcsetpgrp};
 
-/// This program, also where its file was replaced meanwhile.
+/// This program, also if its file was replaced meanwhile.
 const OURSELVES: &str = "/proc/self/exe";
 /// The command of ours that puts a group in the foreground. It is for us alone.
 const TO_FRONT: &str = "terminal-to-front";
 
-/// The terminal that controls this process, where one does.
+/// The terminal that controls this process, if one does.
 pub(in crate::cli) struct Terminal(File);
 
 impl Terminal {
@@ -34,7 +34,7 @@ impl Terminal {
         tcgetpgrp(&self.0).is_ok_and(|in_front| in_front == group)
     }
 
-    /// Puts a group in the foreground, where ours is there.
+    /// Puts a group in the foreground, if ours is there.
     pub(in crate::cli) fn reserve(&self, to: Pid) {
         if self.is_with(getpgrp()) {
             // Of a terminal that has hung up nothing is wanted.
@@ -42,8 +42,8 @@ impl Terminal {
         }
     }
 
-    /// Puts our group there again, where that one is there; whoever else is there meanwhile stays.
-    /// Of that one a process has to be left, if only a zombie.
+    /// Puts our group into the foreground again, if that group is there; any other group stays. A
+    /// process of that group has to be left, if only a zombie.
     pub(in crate::cli) fn take_back(&self, from: Pid) {
         if !self.is_with(from) {
             return;
@@ -89,8 +89,8 @@ pub(in crate::cli) fn put_to_front() -> bool {
     true
 }
 
-/// Whether somebody could let us go on if we stopped: a shell that has started our group as a job.
-/// Where nobody could, the kernel stops no group either.
+/// Whether a shell has started our group as a job, and so could resume it. If none has, the kernel
+/// stops no group either.
 pub(in crate::cli) fn can_be_resumed() -> bool {
     let Some(own) = Family::of(getpid()) else {
         return false;

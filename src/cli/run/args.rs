@@ -12,8 +12,8 @@ pub(in crate::cli) struct RunArgs {
     pub(super) subject: Subject,
     /// When a state moves: to another backend if the module configures one now, or back if it
     /// configures none any more
-    #[arg(long, value_enum, default_value_t = Transfer::Auto)]
-    pub(super) transfer: Transfer,
+    #[arg(long, value_enum, default_value_t = TransferMode::Auto)]
+    pub(super) transfer: TransferMode,
     /// Continue with a state that does not exist yet, in a folder that was used with another state
     #[arg(long)]
     pub(super) new: bool,
@@ -24,7 +24,7 @@ pub(in crate::cli) struct RunArgs {
 
 /// Whether a state moves along.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Transfer {
+pub(super) enum TransferMode {
     /// Before a command that writes, but never to a local file
     Auto,
     /// Before any command, to a local file too

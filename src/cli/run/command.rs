@@ -1,20 +1,20 @@
 //! `statekeep run`: a command of Terraform or OpenTofu with its state on this server, as if the
 //! sources had said so.
 //!
-//! Where the sources configure no backend, a file that does is there for as long as the command
-//! runs. Where they configure this very state, the command gets a token. Where they configure
-//! another backend, it runs as it is. Nothing is guessed: what is undecided is not run. A state
-//! moves only before a command that writes, or where that was asked for: see
+//! If the sources configure no backend, a file that does is there for as long as the command runs.
+//! If they configure this very state, the command gets a token. If they configure another backend,
+//! it runs as it is. Nothing is guessed: if it is undecided what they configure, the command is not
+//! run. A state moves only before a command that writes, or if that was asked for: see
 //! [`moves`](super::moves). What was made for the command goes away with it, however it ends.
 
 use std::process::ExitCode;
 
 use rustix::fs::Mode;
 
-use crate::cli::client::token::Token;
-use crate::cli::module::folder::Lock;
-use crate::cli::module::target::{Goes, refuse_workspaces};
-use crate::cli::output::Failure;
+use crate::cli::client::token::RunToken;
+use crate::cli::module::folder::FolderLock;
+use crate::cli::module::target::{BackendTarget, refuse_workspaces};
+use crate::cli::output::CliError;
 use crate::cli::process::child::End;
 use crate::cli::process::signals::Signals;
 use crate::cli::run::args::RunArgs;
@@ -22,74 +22,72 @@ use crate::cli::run::generated;
 use crate::cli::run::generated::Generated;
 use crate::cli::run::handed;
 use crate::cli::run::initial;
-use crate::cli::run::login::{Reading, read_key};
-use crate::cli::run::moves::Next;
+use crate::cli::run::login::{KeyReading, read_key};
+use crate::cli::run::moves::RunWith;
 use crate::cli::run::refusals;
 use crate::cli::run::stop::Stop;
 use crate::cli::run::wrapped::Run;
 use crate::cli::terraform::calls::Using;
-use crate::cli::terraform::credentials::Credentials;
+use crate::cli::terraform::credentials::HttpCredentials;
 use crate::cli::terraform::invocation::Invocation;
 use crate::cli::terraform::record::Record;
 
 const NOT_RUN: &str = "The command was not run.";
 
 /// Runs it; the exit code is the command's.
-pub(in crate::cli) fn run(args: RunArgs, umask: Mode) -> Result<ExitCode, Failure> {
+pub(in crate::cli) fn run(args: RunArgs, umask: Mode) -> Result<ExitCode, CliError> {
     // The command makes its files as the user wants them; ours have modes of their own.
     rustix::process::umask(umask);
-    let not_run = |failure: Failure| failure.and(NOT_RUN);
-    let invocation = Invocation::read(&args.command, &args.subject.dir).map_err(not_run)?;
+    begin(args).map_err(|failure| failure.and(NOT_RUN))
+}
+
+fn begin(args: RunArgs) -> Result<ExitCode, CliError> {
+    let invocation = Invocation::read(&args.command, &args.subject.dir)?;
     if handed::is_all(&args.subject, &invocation) {
-        return handed::run(&args.subject, &invocation).map_err(not_run);
+        return handed::run(&args.subject, &invocation);
     }
-    let address = args.subject.address().map_err(not_run)?;
-    let signals = Signals::take().map_err(|error| not_run(error.into()))?;
+    let address = args.subject.address()?;
+    let signals = Signals::take()?;
     let run = Run {
         args,
         invocation,
         address,
         signals,
     };
+    let program = run.invocation.shown();
     match (crate::http::block_on(run.whole()), run.signals.ending()) {
-        (Ok(end) | Err(Stop::Ended(end)), _) => Ok(end.exit(&run.invocation.shown())),
-        (Err(Stop::Failed(failure)), None) => Err(not_run(failure)),
+        (Ok(end) | Err(Stop::Ended(end)), _) => Ok(end.exit(&program)),
+        (Err(Stop::Failed(failure)), None) => Err(failure),
         (Err(Stop::Failed(failure)), Some(signal)) => {
             let _ = failure.exit();
-            Ok(End::Signal(signal).exit(&run.invocation.shown()))
+            Ok(End::Signal(signal).exit(&program))
         }
     }
 }
 
 impl Run {
     async fn whole(&self) -> Result<End, Stop> {
-        if !self.invocation.needs_backend() {
-            refusals::no_subcommand(&self.invocation, self.args.subject.program.is_some())?;
+        let (subject, invocation) = (&self.args.subject, &self.invocation);
+        if !invocation.needs_backend() {
+            refusals::no_subcommand(invocation, subject.program.is_some())?;
             return Ok(self.plain().await);
         }
-        let key = read_key(
-            self.args.subject.key_file.clone(),
-            self.address.server().to_owned(),
-        );
-        match self
-            .args
-            .subject
-            .goes(
-                &self.invocation,
-                &self.address,
-                self.invocation.needs_no_configuration(),
-            )
-            .await?
-        {
-            Goes::Nowhere { may_encrypt } => self.with_file(key, may_encrypt).await,
-            Goes::Here => self.with_token(key).await,
-            Goes::Astray(found, state) => self.astray(&found, state.as_ref()).await,
-            Goes::Elsewhere(found) => self.elsewhere(&found, key).await,
+        let server = self.address.server().to_owned();
+        let key = read_key(subject.key_file.clone(), server);
+        let may_be_empty = invocation.needs_no_configuration();
+        let target = subject.backend_target(invocation, &self.address, may_be_empty);
+        match target.await? {
+            BackendTarget::Unset { may_encrypt } => self.with_file(key, may_encrypt).await,
+            BackendTarget::ThisState => self.with_token(key).await,
+            BackendTarget::AnotherState(found, state) => {
+                self.another_state(&found, state.as_ref()).await
+            }
+            BackendTarget::Other(found) => self.elsewhere(&found, key).await,
         }
     }
 
     /// The sources configure this very state.
-    async fn with_token(&self, key: Reading) -> Result<End, Stop> {
+    async fn with_token(&self, key: KeyReading) -> Result<End, Stop> {
         refuse_workspaces(&self.invocation)?;
         let mut token = self.login(key).done(&self.signals).await?;
         if let Err(refusal) =
@@ -106,18 +104,18 @@ impl Run {
     }
 
     /// The sources configure nothing.
-    async fn with_file(&self, key: Reading, may_encrypt: bool) -> Result<End, Stop> {
+    async fn with_file(&self, key: KeyReading, may_encrypt: bool) -> Result<End, Stop> {
         refuse_workspaces(&self.invocation)?;
         let record = Record::read(&self.invocation)?;
         refusals::arguments(&self.invocation, &self.address, record.as_ref())?;
-        let lock = Lock::take(self.invocation.root())?;
+        let lock = FolderLock::take(self.invocation.root())?;
         let login = self.login(key);
         let (root, text) = (self.invocation.root().to_owned(), self.address.text());
         let writing = tokio::task::spawn_blocking(move || Generated::write(lock, &root, text));
         let token = login.done(&self.signals).await;
         let file = writing
             .await
-            .unwrap_or_else(|panic| Err(Failure::because(panic)));
+            .unwrap_or_else(|panic| Err(CliError::because(panic)));
         let mut token = token?;
         let end = self
             .generated(file, &mut token, record.as_ref(), may_encrypt)
@@ -126,18 +124,18 @@ impl Run {
         end
     }
 
-    /// `init` where it is needed, and the command, while the file is there.
+    /// `init` if it is needed, and the command, while the file is there.
     async fn generated(
         &self,
-        file: Result<Generated, Failure>,
-        token: &mut Token,
+        file: Result<Generated, CliError>,
+        token: &mut RunToken,
         record: Option<&Record>,
         may_encrypt: bool,
     ) -> Result<End, Stop> {
         let file = file?;
         refusals::writing(&self.invocation, token, &self.address.name.to_string())?;
         let credentials = token.credentials();
-        if self.moves_in(token, may_encrypt).await? == Next::AsItIs {
+        if self.moves_in(token, may_encrypt).await? == RunWith::AsItIs {
             drop(file);
             return Ok(self.plain().await);
         }
@@ -155,8 +153,8 @@ impl Run {
         Ok(self.told(token, &mut command).await)
     }
 
-    /// With which flags `init` is needed, if it is. What is recorded otherwise holds nothing any
-    /// more that is not here, or nobody wants it.
+    /// With which flags `init` is needed, if it is. Another backend that is recorded holds nothing
+    /// that is not here, or nothing that is wanted.
     fn flags_of_init(&self, record: Option<&Record>) -> Option<&'static [&'static str]> {
         match record {
             // Whether the rest was told, and holds, only the program knows.
@@ -176,8 +174,8 @@ impl Run {
     async fn init(
         &self,
         flags: &[&str],
-        credentials: &Credentials,
-        token: &mut Token,
+        credentials: &HttpCredentials,
+        token: &mut RunToken,
     ) -> Result<(), Stop> {
         let mut command = self.invocation.init(
             flags,
@@ -199,7 +197,7 @@ impl Run {
         match self.signals.ending() {
             Some(signal) => Err(Stop::Ended(End::Signal(signal))),
             None if status.success() => Ok(()),
-            None => Err(Stop::Failed(Failure::Failed(format!(
+            None => Err(Stop::Failed(CliError::Failed(format!(
                 "`{} init` failed ({status})",
                 self.invocation.shown()
             )))),

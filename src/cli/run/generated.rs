@@ -1,6 +1,6 @@
 //! The file that is generated for as long as a command runs.
 //!
-//! It is removed however the command ends, unless somebody has changed a byte of it. A file that a
+//! It is removed however the command ends, unless a byte of it was changed meanwhile. A file that a
 //! killed `run` left is recognised and replaced.
 
 use std::io::{self, ErrorKind};
@@ -8,23 +8,27 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::cli::module::detect;
-use crate::cli::module::folder::Lock;
+use crate::cli::module::folder::FolderLock;
 use crate::cli::module::folder::cannot;
 use crate::cli::module::sources::not_ours;
-use crate::cli::output::{self, Failure};
-use crate::cli::terraform::credentials::Credentials;
+use crate::cli::output::{self, CliError};
+use crate::cli::terraform::credentials::HttpCredentials;
 use crate::hcl::{BackendFile, FILE, Present, WrittenBy};
 
 /// A generated file, which goes away with this.
 pub(in crate::cli) struct Generated {
     dir: PathBuf,
     backend: BackendFile,
-    _lock: Lock,
+    _lock: FolderLock,
 }
 
 impl Generated {
-    /// Writes the file for an address where there is none, or one that a `run` left.
-    pub(in crate::cli) fn write(lock: Lock, dir: &Path, address: String) -> Result<Self, Failure> {
+    /// Writes the file for an address if there is none, or one that a `run` left.
+    pub(in crate::cli) fn write(
+        lock: FolderLock,
+        dir: &Path,
+        address: String,
+    ) -> Result<Self, CliError> {
         let backend = BackendFile::new(address, WrittenBy::Run);
         let written = match BackendFile::present(dir).map_err(|error| cannot(dir, &error))? {
             Present::Nothing => backend.create(dir),
@@ -72,7 +76,7 @@ impl Drop for Generated {
 /// Hands credentials to a command whose sources configure this very state. What `configure` wrote
 /// says all that says where and how: an earlier version left the methods out, and variables that
 /// are meant for another backend may not come in.
-pub(in crate::cli) fn give(credentials: &Credentials, command: &mut Command, dir: &Path) {
+pub(in crate::cli) fn give(credentials: &HttpCredentials, command: &mut Command, dir: &Path) {
     match BackendFile::present(dir) {
         Ok(Present::Ours(_)) => credentials.give_for_our_block(command),
         Ok(Present::Nothing | Present::CutOff | Present::Theirs) | Err(_) => {
@@ -86,8 +90,8 @@ mod tests {
     use super::*;
     use crate::cli::module::folder::{clear, is_left_over};
 
-    fn write(dir: &Path) -> Result<Generated, Failure> {
-        Generated::write(Lock::take(dir)?, dir, "http://a/".to_owned())
+    fn write(dir: &Path) -> Result<Generated, CliError> {
+        Generated::write(FolderLock::take(dir)?, dir, "http://a/".to_owned())
     }
 
     #[test]

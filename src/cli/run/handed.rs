@@ -4,9 +4,10 @@
 
 use std::process::ExitCode;
 
+use crate::cli::client::token::RunToken;
 use crate::cli::module::folder;
 use crate::cli::module::target::Subject;
-use crate::cli::output::{self, Failure};
+use crate::cli::output::{self, CliError};
 use crate::cli::process::child;
 use crate::cli::process::child::End;
 use crate::cli::process::signals::Signals;
@@ -25,7 +26,7 @@ pub(super) fn is_all(subject: &Subject, invocation: &Invocation) -> bool {
 }
 
 /// Runs it; the exit code is the command's.
-pub(super) fn run(subject: &Subject, invocation: &Invocation) -> Result<ExitCode, Failure> {
+pub(super) fn run(subject: &Subject, invocation: &Invocation) -> Result<ExitCode, CliError> {
     let signals = Signals::take()?;
     match crate::http::block_on(whole(subject, invocation, &signals)) {
         Ok(end) | Err(Stop::Ended(end)) => Ok(end.exit(&invocation.shown())),
@@ -47,17 +48,30 @@ async fn whole(subject: &Subject, invocation: &Invocation, signals: &Signals) ->
         tell(&server, &workspace, block.as_ref());
     }
     let key = read_key(subject.key_file.clone(), server);
-    let mut token = Login::begin_for(key, workspace.clone(), block.clone())
-        .done(signals)
-        .await?;
-    let place = block.as_ref().map_or_else(
-        || workspace.to_string(),
-        |block| format!("{workspace}/{block}"),
-    );
-    if let Err(refusal) = refusals::writing(invocation, &token, &place) {
-        token.end().await;
-        return Err(refusal.into());
-    }
+    let login = Login::begin_for(key, workspace.clone(), block.clone());
+    let mut token = login.done(signals).await?;
+    let (place, state) = match block {
+        None => (workspace.to_string(), None),
+        Some(block) => {
+            let state = StateName { workspace, block };
+            (state.to_string(), Some(state))
+        }
+    };
+    let ended = match refusals::writing(invocation, &token, &place) {
+        Ok(()) => Ok(with_token(invocation, &mut token, state.as_ref(), signals).await),
+        Err(refusal) => Err(refusal.into()),
+    };
+    token.end().await;
+    ended
+}
+
+/// Runs the command with a token that is kept alive, and says which lock is there behind it.
+async fn with_token(
+    invocation: &Invocation,
+    token: &mut RunToken,
+    state: Option<&StateName>,
+    signals: &Signals,
+) -> End {
     let mut command = invocation.wrapped();
     token.credentials().give(&mut command);
     let began = clock::now();
@@ -65,11 +79,10 @@ async fn whole(subject: &Subject, invocation: &Invocation, signals: &Signals) ->
         end = child::run(&mut command, signals) => end,
         never = token.keep() => match never {},
     };
-    if let Some(block) = block {
-        left::tell(&token, &StateName { workspace, block }, began).await;
+    if let Some(state) = state {
+        left::tell(token, state, began).await;
     }
-    token.end().await;
-    Ok(end)
+    end
 }
 
 /// Shows the block that Terragrunt generates a backend from.

@@ -1,6 +1,6 @@
-//! What the `init` says that runs before the command: nobody asked for it, so it is shown only if
-//! it fails. Else it would stand before the command's own words, which somebody may read as lines
-//! of JSON.
+//! The output of the `init` that runs before the command. The user did not ask for it, so it is
+//! shown only if it fails. Otherwise it would stand before the command's own output, which another
+//! program may read as lines of JSON.
 
 use std::fs::File;
 use std::io::{IsTerminal as _, Read as _, Seek as _};
@@ -14,12 +14,12 @@ const NO_COLOUR: &str = "-no-color";
 /// The most of it that is shown, in bytes.
 const MAX_SHOWN: u64 = 256 * 1024;
 
-/// What it says. Kept in memory: nothing is left of it whatever comes next.
+/// The output, kept in memory, so that nothing is left of it afterwards.
 pub(super) struct Said(Option<File>);
 
 impl Said {
-    /// Has a command say it here, in colour only if the wrapped command speaks in colour. Where
-    /// that cannot be, it says it where we do.
+    /// Has a command say it here, in colour only if the wrapped command speaks in colour. If
+    /// that cannot be, its output goes where ours goes.
     pub(super) fn of<'a>(
         command: &mut Command,
         mut arguments: impl Iterator<Item = &'a str>,

@@ -1,15 +1,15 @@
-//! What a command leaves at its state: a lock that nobody releases any more, or one of somebody
-//! else that turned it away. Whoever ran the command is told which it is, by the server's own
-//! evidence, and how it is released.
+//! A lock that is there when a command is over: its own, which the command did not release, or
+//! another one, which refused the command. A message says which it is, by the server's evidence,
+//! and how to release it.
 //!
-//! The command is over: nothing here changes how it ended, or makes anybody wait for long.
+//! The command is over: nothing here changes how it ended, or takes long.
 
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::time::timeout;
 
-use crate::cli::client::token::Token;
+use crate::cli::client::token::RunToken;
 use crate::cli::output::{self, harmless};
 use crate::model::clock::Timestamp;
 use crate::model::name::StateName;
@@ -17,9 +17,9 @@ use crate::model::name::StateName;
 /// How long the server may take to say so.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Says which lock is held on a state behind a command that began then; nothing where none is, or
-/// where the server does not say.
-pub(super) async fn tell(token: &Token, state: &StateName, began: Timestamp) {
+/// Says which lock is held on a state behind a command that began then; nothing if none is, or
+/// if the server does not say.
+pub(super) async fn tell(token: &RunToken, state: &StateName, began: Timestamp) {
     let (wire, path) = (token.wire(), format!("{}/lock", state.path()));
     let Ok(Ok(reply)) = timeout(ANSWER_TIMEOUT, wire.ask("GET", &path, None)).await else {
         return;
@@ -33,54 +33,62 @@ pub(super) async fn tell(token: &Token, state: &StateName, began: Timestamp) {
     }
 }
 
+/// The lock in a sentence, by the server's evidence; and how it is released.
 fn words(evidence: &Value, state: &StateName, own_key: &str, began: Timestamp) -> Option<String> {
-    let lock = &evidence["lock"];
+    let (lock, refused) = (&evidence["lock"], &evidence["refused"]);
     let id = lock["ID"].as_str()?;
-    let text = |value: &Value| harmless(&output::text(value));
-    let time = |value: &Value| harmless(&output::time(value));
-    let (key, is_own) = (
-        text(&evidence["key"]["name"]),
-        evidence["key"]["id"] == own_key,
-    );
-    let is_new = lock["Created"]
-        .as_str()
-        .and_then(Timestamp::parse)
-        .is_some_and(|created| created.millis() >= began.millis());
-    let whose = match (is_own, is_new) {
+    let quoted = shlex::try_quote(id).ok()?;
+    let (who, operation) = (shown(&lock["Who"]), shown(&lock["Operation"]));
+    Some(format!(
+        "statekeep: {}, since {}, by {who} ({operation}), lock ID {}; {}; refused since then: \
+            {}{}\nIf nobody is at work there any more, this releases it: statekeep state unlock \
+            {state} --id {}",
+        whose(evidence, state, own_key, began),
+        shown_time(&evidence["locked_at"]),
+        harmless(id),
+        wrote(&evidence["last_write"]),
+        shown(&refused["count"]),
+        latest(&refused["latest"]),
+        harmless(&quoted),
+    ))
+}
+
+fn shown(value: &Value) -> String {
+    harmless(&output::text(value))
+}
+
+fn shown_time(value: &Value) -> String {
+    harmless(&output::time(value))
+}
+
+/// Whose lock it is: of this command, of its key, or of another key.
+fn whose(evidence: &Value, state: &StateName, own_key: &str, began: Timestamp) -> String {
+    let key = shown(&evidence["key"]["name"]);
+    let created = evidence["lock"]["Created"].as_str();
+    let created = created.and_then(Timestamp::parse);
+    let is_new = created.is_some_and(|created| created.millis() >= began.millis());
+    match (evidence["key"]["id"] == own_key, is_new) {
         (true, true) => {
             format!("{state} is still locked, it seems by this command: with its key {key:?}")
         }
         (true, false) => format!("{state} is locked with this command's own key {key:?}"),
         (false, _) => format!("{state} is locked with another key, {key:?}"),
-    };
-    let last_write = &evidence["last_write"];
-    let wrote = if last_write.is_null() {
-        "nothing was written under it".to_owned()
-    } else {
-        format!(
-            "last write under it: version {} at {}",
-            text(&last_write["version"]),
-            time(&last_write["at"])
-        )
-    };
-    let refused = &evidence["refused"];
-    let latest = if refused["latest"].is_null() {
-        String::new()
-    } else {
-        format!(", latest at {}", time(&refused["latest"]["at"]))
-    };
-    let quoted = shlex::try_quote(id).ok()?;
-    Some(format!(
-        "statekeep: {whose}, since {}, by {} ({}), lock ID {}; {wrote}; refused since then: \
-            {}{latest}\n\
-         If nobody is at work there any more, this releases it: statekeep state unlock {state} --id {}",
-        time(&evidence["locked_at"]),
-        text(&lock["Who"]),
-        text(&lock["Operation"]),
-        harmless(id),
-        text(&refused["count"]),
-        harmless(&quoted),
-    ))
+    }
+}
+
+fn wrote(last_write: &Value) -> String {
+    if last_write.is_null() {
+        return "nothing was written under it".to_owned();
+    }
+    let (version, at) = (shown(&last_write["version"]), shown_time(&last_write["at"]));
+    format!("last write under it: version {version} at {at}")
+}
+
+fn latest(refusal: &Value) -> String {
+    if refusal.is_null() {
+        return String::new();
+    }
+    format!(", latest at {}", shown_time(&refusal["at"]))
 }
 
 #[cfg(test)]
@@ -94,8 +102,12 @@ mod tests {
         let state = StateName::parse("team", "net").expect("a name");
         let evidence = |id: &str, last_write: Value| {
             json!({
-                "lock": { "ID": id, "Operation": "OperationTypeApply", "Who": "me@here\u{1b}[2J", "Created": "2026-11-26T10:00:00.5Z" },
-                "key": { "id": "k", "name": "ci" }, "locked_at": "2026-11-26T10:00:01.123Z", "last_write": last_write,
+                "lock": {
+                    "ID": id, "Operation": "OperationTypeApply", "Who": "me@here\u{1b}[2J",
+                    "Created": "2026-11-26T10:00:00.5Z",
+                },
+                "key": { "id": "k", "name": "ci" }, "locked_at": "2026-11-26T10:00:01.123Z",
+                "last_write": last_write,
                 "refused": { "count": 2, "latest": { "at": "2026-11-26T10:00:09.000Z" } },
             })
         };

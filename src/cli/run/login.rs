@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::cli::client::token::{Key, Token};
-use crate::cli::output::Failure;
+use crate::cli::client::token::{Key, RunToken};
+use crate::cli::output::CliError;
 use crate::cli::process::child::End;
 use crate::cli::process::signals::Signals;
 use crate::cli::run::stop::Stop;
@@ -17,40 +17,40 @@ use crate::model::name::{BuildingBlock, StateName, Workspace};
 const GRACE: Duration = Duration::from_secs(2);
 
 /// A key that is being read.
-pub(super) type Reading = JoinHandle<Result<Key, Failure>>;
+pub(super) type KeyReading = JoinHandle<Result<Key, CliError>>;
 
 /// Begins to read a key from the file that has its secret.
-pub(super) fn read_key(file: PathBuf, server: String) -> Reading {
+pub(super) fn read_key(file: PathBuf, server: String) -> KeyReading {
     tokio::task::spawn_blocking(move || Key::read(&file, &server))
 }
 
 /// A token that is on its way.
-pub(super) struct Login(JoinHandle<Result<Token, Failure>>);
+pub(super) struct Login(JoinHandle<Result<RunToken, CliError>>);
 
 impl Login {
     /// Asks for a token, while other things are done.
-    pub(super) fn begin(key: Reading, state: StateName) -> Self {
+    pub(super) fn begin(key: KeyReading, state: StateName) -> Self {
         Self(tokio::spawn(async move {
-            key.await.map_err(Failure::because)??.login(&state).await
+            key.await.map_err(CliError::because)??.login(&state).await
         }))
     }
 
     /// The same for a state or a whole workspace.
     pub(super) fn begin_for(
-        key: Reading,
+        key: KeyReading,
         workspace: Workspace,
         block: Option<BuildingBlock>,
     ) -> Self {
         Self(tokio::spawn(async move {
             key.await
-                .map_err(Failure::because)??
+                .map_err(CliError::because)??
                 .login_for(&workspace, block.as_ref())
                 .await
         }))
     }
 
     /// The token, unless a signal comes first.
-    pub(super) async fn done(mut self, signals: &Signals) -> Result<Token, Stop> {
+    pub(super) async fn done(mut self, signals: &Signals) -> Result<RunToken, Stop> {
         let login = tokio::select! {
             login = &mut self.0 => login,
             signal = signals.ended() => {
@@ -61,6 +61,6 @@ impl Login {
                 return Err(Stop::Ended(End::Signal(signal)));
             }
         };
-        Ok(login.map_err(Failure::because)??)
+        Ok(login.map_err(CliError::because)??)
     }
 }

@@ -1,60 +1,56 @@
-//! When a state moves, and what a command does that would look at the place where it is not.
+//! When a state moves, and what happens to a command that would look at the place where the state
+//! is not.
 //!
-//! A state moves before a command that writes, for that would make everything again in the empty
-//! place; to a local file it does not even then, for whoever runs the next command may be on
-//! another machine. Before all others it stays. Those that need no state run as they are, and those
-//! that would show an empty place are refused. `--transfer=now` moves it before any of them,
-//! `--transfer=never` goes on with whatever is in the other place.
+//! A state moves before a command that writes: such a command would create everything again in the
+//! empty place. A state does not move to a local file, since the next command may run on another
+//! machine. Before all other commands the state stays. A command that needs no state runs as it is.
+//! A command that would show an empty place is refused. `--transfer=now` moves the state before any
+//! command, `--transfer=never` before none.
 
-use crate::cli::client::token::Token;
+use crate::cli::client::token::RunToken;
 use crate::cli::module::detect;
 use crate::cli::module::identity::Whose;
 use crate::cli::module::target::NO_STATE_THERE;
-use crate::cli::output::{self, Failure};
+use crate::cli::output::{self, CliError};
 use crate::cli::process::child::End;
-use crate::cli::run::args::Transfer;
-use crate::cli::run::login::Reading;
+use crate::cli::run::args::TransferMode;
+use crate::cli::run::login::KeyReading;
 use crate::cli::run::refusals;
 use crate::cli::run::stop::Stop;
 use crate::cli::run::wrapped::Run;
 use crate::cli::terraform::acts::Act;
 use crate::cli::terraform::record::Record;
-use crate::cli::transfer::push_away::Left;
+use crate::cli::transfer::push_away::PushedAway;
 use crate::hcl::{BlockKind, FoundBlock};
 use crate::model::name::StateName;
 
-/// How a command goes on whose sources configure no backend.
+/// How a command runs if its sources configure no backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum RunWith {
     /// With the state on this server.
-    Here,
+    ServerState,
     /// Without it.
     AsItIs,
 }
 
 impl Run {
-    /// The sources configure this server and another state than the one that was named, or no state
-    /// at all. It stays where it is.
-    pub(super) async fn astray(
+    /// The sources configure this server, and another state than the one that was named, or no
+    /// state at all. It stays where it is.
+    pub(super) async fn another_state(
         &self,
         found: &FoundBlock,
         state: Option<&StateName>,
     ) -> Result<End, Stop> {
-        let name = &self.address.name;
-        let (place, block) = (
-            detect::place(self.invocation.root(), found),
-            detect::block(found),
-        );
+        let (name, configured) = (&self.address.name, self.configured(found));
         let which = state.map_or_else(
             || NO_STATE_THERE.to_owned(),
             |state| format!("the state {state}"),
         );
         let what = format!(
-            "{place} configures `{block}`, which is {which} on this server, and not {name} as it \
-                was named"
+            "{configured}, which is {which} on this server, and not {name} as it was named"
         );
-        if self.args.transfer == Transfer::Now {
-            return Err(Stop::Failed(Failure::Failed(format!(
+        if self.args.transfer == TransferMode::Now {
+            return Err(Stop::Failed(CliError::Failed(format!(
                 "{what}; a state gets another address on its server by `statekeep state move \
                     {name} NEW`"
             ))));
@@ -65,54 +61,50 @@ impl Run {
         Ok(self.plain().await)
     }
 
+    /// Where the sources configure which block.
+    fn configured(&self, found: &FoundBlock) -> String {
+        let place = detect::place(self.invocation.root(), found);
+        format!("{place} configures `{}`", detect::block(found))
+    }
+
     /// The sources configure another backend.
-    pub(super) async fn elsewhere(&self, found: &FoundBlock, key: Reading) -> Result<End, Stop> {
-        let place = format!(
-            "{} configures `{}`",
-            detect::place(self.invocation.root(), found),
-            detect::block(found)
-        );
-        let act = self.invocation.act();
-        let stays = self.args.transfer == Transfer::Never
-            || (self.args.transfer == Transfer::Auto && act == Act::NeedsNone);
+    pub(super) async fn elsewhere(&self, found: &FoundBlock, key: KeyReading) -> Result<End, Stop> {
+        let stays = match self.args.transfer {
+            TransferMode::Never => true,
+            TransferMode::Auto => self.invocation.act() == Act::NeedsNone,
+            TransferMode::Now => false,
+        };
         if !stays {
             let token = self.login(key).done(&self.signals).await?;
-            let left = self.moves_out(&token, found, act, &place).await;
+            let moved = self.moves_out(&token, found).await;
             token.end().await;
-            left?;
+            moved?;
         }
         output::message(&format!(
-            "statekeep: {place}, so the state goes there and the command runs as it is"
+            "statekeep: {}, so the state goes there and the command runs as it is",
+            self.configured(found)
         ));
         Ok(self.plain().await)
     }
 
-    async fn moves_out(
-        &self,
-        token: &Token,
-        found: &FoundBlock,
-        act: Act,
-        place: &str,
-    ) -> Result<(), Failure> {
-        let is_local = found.kind == BlockKind::Backend && found.label.as_deref() == Some(LOCAL);
-        if self.args.transfer == Transfer::Now || (act == Act::Writes && !is_local) {
-            return self
-                .moving(token, async |moving| moving.leave(found).await)
-                .await
-                .map(|_: Left| ());
+    async fn moves_out(&self, token: &RunToken, found: &FoundBlock) -> Result<(), CliError> {
+        let writes = self.invocation.act() == Act::Writes;
+        if self.args.transfer == TransferMode::Now || (writes && !is_local(found)) {
+            let moved = self.moving(token, async |moving| moving.push_away(found).await);
+            return moved.await.map(|_: PushedAway| ());
         }
-        if !self
-            .moving(token, async |moving| moving.lives().await)
-            .await?
-        {
-            return Ok(());
+        let lives = self.moving(token, async |moving| moving.lives().await);
+        if lives.await? {
+            Err(self.stays_here(found, writes))
+        } else {
+            Ok(())
         }
-        let (name, server, words) = (
-            &self.address.name,
-            self.address.server(),
-            self.invocation.command_words(),
-        );
-        let why = if act == Act::Writes {
+    }
+
+    /// Why the command is not run: the state is here and does not move.
+    fn stays_here(&self, found: &FoundBlock, writes: bool) -> CliError {
+        let words = self.invocation.command_words();
+        let why = if writes {
             format!(
                 "`{words}` would create everything again there, and a state moves to a local file \
                     only with --transfer=now"
@@ -123,66 +115,87 @@ impl Run {
                     that writes"
             )
         };
-        Err(Failure::Failed(format!(
-            "{place}, and {server} has the live state of {name}: {why}.\n--transfer=now moves it \
-                there and continues; --transfer=never continues with the state there."
-        )))
+        CliError::Failed(format!(
+            "{}, and {} has the live state of {}: {why}.\n--transfer=now moves it there and \
+                continues; --transfer=never continues with the state there.",
+            self.configured(found),
+            self.address.server(),
+            self.address.name
+        ))
     }
 
     /// The sources configure nothing: a state that is elsewhere comes here, stays before commands
     /// that need none, or is in the way.
-    pub(super) async fn moves_in(&self, token: &Token, may_encrypt: bool) -> Result<Next, Failure> {
-        let act = self.invocation.act();
-        match (self.args.transfer, act) {
-            (Transfer::Never, _) => return Ok(Next::Here),
-            (Transfer::Now, _) | (Transfer::Auto, Act::Writes) => {
-                self.moving(token, async |moving| moving.come(may_encrypt).await)
-                    .await?;
-                return Ok(Next::Here);
+    pub(super) async fn moves_in(
+        &self,
+        token: &RunToken,
+        may_encrypt: bool,
+    ) -> Result<RunWith, CliError> {
+        match (self.args.transfer, self.invocation.act()) {
+            (TransferMode::Never, _) => Ok(RunWith::ServerState),
+            (TransferMode::Now, _) | (TransferMode::Auto, Act::Writes) => {
+                let came = self.moving(token, async |moving| moving.bring_back(may_encrypt).await);
+                came.await.map(|_| RunWith::ServerState)
             }
-            (Transfer::Auto, Act::Looks | Act::NeedsNone) => {}
+            (TransferMode::Auto, Act::Looks) => match self.would_move_in(token, may_encrypt).await?
+            {
+                None => Ok(RunWith::ServerState),
+                Some(place) => Err(self.stays_there(&place)),
+            },
+            (TransferMode::Auto, Act::NeedsNone) => {
+                let place = self.would_move_in(token, may_encrypt).await;
+                Ok(self.tell_that_it_stays(place))
+            }
         }
-        let name = &self.address.name;
-        let place = match self
-            .moving(token, async |moving| moving.would_come(may_encrypt).await)
-            .await
-        {
-            Ok(None) => return Ok(Next::Here),
-            Ok(Some(place)) if act == Act::Looks => place,
-            Err(failure) if act == Act::Looks => return Err(failure),
-            // It needs no state, so it runs whatever is there.
-            Ok(Some(place)) => {
-                let when = "moves here before a command that writes";
-                output::message(&format!(
-                    "statekeep: {name} is at {place} still and {when}; this one needs no state and \
-                        runs as it is"
-                ));
-                return Ok(Next::AsItIs);
-            }
-            Err(failure) => {
-                let why = failure.into_message();
-                output::message(&format!(
-                    "statekeep: {why}\nstatekeep: this command needs no state and runs as it is"
-                ));
-                return Ok(Next::AsItIs);
-            }
-        };
-        Err(Failure::Failed(format!(
-            "the sources configure no backend, and {place}, which was the backend before, holds a \
-                state that is not here yet: `{}` would read an empty place, and a state moves \
-                only before a command that writes.\n--transfer=now moves it to {name} here and \
-                continues; --transfer=never continues without it.",
-            self.invocation.command_words()
-        )))
     }
 
-    /// Nothing is at the address yet. That is said, and refused where the folder was used with
+    async fn would_move_in(
+        &self,
+        token: &RunToken,
+        may_encrypt: bool,
+    ) -> Result<Option<String>, CliError> {
+        let place = self.moving(token, async |moving| {
+            moving.would_bring_back(may_encrypt).await
+        });
+        place.await
+    }
+
+    /// A command that needs no state runs in any case. Says where the state is.
+    fn tell_that_it_stays(&self, place: Result<Option<String>, CliError>) -> RunWith {
+        let told = match place {
+            Ok(None) => return RunWith::ServerState,
+            Ok(Some(place)) => format!(
+                "statekeep: {} is at {place} still and moves here before a command that writes; \
+                    this one needs no state and runs as it is",
+                self.address.name
+            ),
+            Err(failure) => format!(
+                "statekeep: {}\nstatekeep: this command needs no state and runs as it is",
+                failure.into_message()
+            ),
+        };
+        output::message(&told);
+        RunWith::AsItIs
+    }
+
+    /// Why the command is not run: the state is elsewhere and does not move.
+    fn stays_there(&self, place: &str) -> CliError {
+        let (name, words) = (&self.address.name, self.invocation.command_words());
+        CliError::Failed(format!(
+            "the sources configure no backend, and {place}, which was the backend before, holds a \
+                state that is not here yet: `{words}` would read an empty place, and a state moves \
+                only before a command that writes.\n--transfer=now moves it to {name} here and \
+                continues; --transfer=never continues without it."
+        ))
+    }
+
+    /// Nothing is at the address yet. A message says so. It is refused if the folder was used with
     /// another state of this server: the name may be mistyped.
     pub(super) async fn begins(
         &self,
-        token: &Token,
+        token: &RunToken,
         record: Option<&Record>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), CliError> {
         let recorded = match record.and_then(Record::address) {
             Some(address) if !self.args.new => self.address.whose(address).await,
             Some(_) | None => Whose::Others,
@@ -203,5 +216,7 @@ impl Run {
     }
 }
 
-/// The backend that is a file.
-const LOCAL: &str = "local";
+/// Whether a block configures a local file.
+fn is_local(found: &FoundBlock) -> bool {
+    found.kind == BlockKind::Backend && found.label.as_deref() == Some("local")
+}

@@ -1,12 +1,12 @@
-//! What a user's environment and command line may not say while the state goes to the server: it
-//! would go elsewhere, unseen.
+//! Arguments and variables that are refused while the state goes to the server: with them it would
+//! go elsewhere, unseen.
 //!
 //! Settings of the backend are among it: the generated file says all that says where.
 
-use crate::cli::client::token::Token;
+use crate::cli::client::token::RunToken;
 use crate::cli::common::nearest;
-use crate::cli::module::address::Address;
-use crate::cli::output::{self, Failure};
+use crate::cli::module::address::StateAddress;
+use crate::cli::output::{self, CliError};
 use crate::cli::run::terragrunt;
 use crate::cli::terraform::acts::Act;
 use crate::cli::terraform::credentials::HARMLESS;
@@ -16,23 +16,27 @@ use crate::model::name::StateName;
 
 /// Refuses a program that is none of the two by its name and has no words behind it: it may do
 /// anything, and its state would go anywhere.
-pub(super) fn no_subcommand(invocation: &Invocation, is_named: bool) -> Result<(), Failure> {
+pub(super) fn no_subcommand(invocation: &Invocation, is_named: bool) -> Result<(), CliError> {
     if is_named || invocation.program().is_some() || invocation.subcommand().is_some() {
         return Ok(());
     }
-    Err(Failure::Usage(format!(
+    Err(CliError::Usage(format!(
         "{} has no subcommand after it; `run` wraps a command line of terraform or tofu, as in \
             `-- terraform apply`",
         invocation.shown()
     )))
 }
 
-/// Refuses a command that writes where the token may not: it would make what cannot be stored.
-pub(super) fn writing(invocation: &Invocation, token: &Token, place: &str) -> Result<(), Failure> {
+/// Refuses a command that writes if the token may not: it would make what cannot be stored.
+pub(super) fn writing(
+    invocation: &Invocation,
+    token: &RunToken,
+    place: &str,
+) -> Result<(), CliError> {
     if token.may_write() || !(invocation.act() == Act::Writes || terragrunt::writes(invocation)) {
         return Ok(());
     }
-    Err(Failure::Failed(format!(
+    Err(CliError::Failed(format!(
         "`{} {}` writes, and this key may not write {place}: it lacks the permission TFSTATE_SAVE",
         invocation.shown(),
         output::harmless(invocation.subcommand().unwrap_or_default()),
@@ -43,37 +47,29 @@ pub(super) fn writing(invocation: &Invocation, token: &Token, place: &str) -> Re
 /// come into it.
 pub(super) fn arguments(
     invocation: &Invocation,
-    address: &Address,
+    address: &StateAddress,
     record: Option<&Record>,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     let is_init = invocation.subcommand() == Some("init");
     let words: Vec<&str> = if is_init {
         invocation.arguments().collect()
     } else {
         invocation.arguments_of_init().collect()
     };
-    let knows_another = record.is_some_and(|record| {
-        record
-            .address()
-            .is_none_or(|recorded| !address.is(recorded))
-    });
+    let recorded = record.map(Record::address);
+    let knows_another =
+        recorded.is_some_and(|recorded| recorded.is_none_or(|recorded| !address.is(recorded)));
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
-        let Some(option) = word.strip_prefix('-') else {
+        let Some((name, value)) = option(word) else {
             continue;
         };
-        let option = option.strip_prefix('-').unwrap_or(option);
-        let (name, value) = option
-            .split_once('=')
-            .map_or((option, None), |(name, value)| (name, Some(value)));
         let why = match name {
             "backend-config" => {
                 let value = value.or_else(|| words.next()).unwrap_or_default();
-                let told = invocation.told_by(vec![value.to_owned()])?;
-                let is_harmless = told.names().all(|name| HARMLESS.contains(&name));
-                (!is_harmless).then_some(
-                    "the sources configure no backend, and the file that \
-                    `run` generates says where the state goes",
+                says_where(invocation, value)?.then_some(
+                    "the sources configure no backend, and the file that `run` generates says \
+                        where the state goes",
                 )
             }
             "backend" if !is_init && value.is_some_and(is_false) => {
@@ -85,7 +81,7 @@ pub(super) fn arguments(
             _ => None,
         };
         if let Some(why) = why {
-            return Err(Failure::Failed(format!(
+            return Err(CliError::Failed(format!(
                 "-{name} (on the command line, or in TF_CLI_ARGS or TF_CLI_ARGS_init): {why}; \
                     leave it out"
             )));
@@ -94,10 +90,26 @@ pub(super) fn arguments(
     Ok(())
 }
 
+/// The name and the value of an option, with one hyphen or two.
+fn option(word: &str) -> Option<(&str, Option<&str>)> {
+    let option = word.strip_prefix('-')?;
+    let option = option.strip_prefix('-').unwrap_or(option);
+    Some(match option.split_once('=') {
+        Some((name, value)) => (name, Some(value)),
+        None => (option, None),
+    })
+}
+
+/// Whether a `-backend-config` says more than how the server is reached.
+fn says_where(invocation: &Invocation, value: &str) -> Result<bool, CliError> {
+    let told = invocation.told_by(vec![value.to_owned()])?;
+    Ok(!told.names().all(|name| HARMLESS.contains(&name)))
+}
+
 /// A state that does not exist is named in a folder that was used with another one.
-pub(super) fn mistyped(named: &StateName, used: &StateName, mut known: Vec<String>) -> Failure {
+pub(super) fn mistyped(named: &StateName, used: &StateName, mut known: Vec<String>) -> CliError {
     known.push(used.to_string());
-    Failure::Failed(format!(
+    CliError::Failed(format!(
         "{named} does not exist, and this folder was used with {used}{} In a new state, \
             everything would be created again. To continue with a new state, give --new",
         ended(nearest::near(&named.to_string(), known))
@@ -126,13 +138,13 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::cli::module::address::Base;
+    use crate::cli::module::address::BaseUrl;
     use crate::model::name::StateName;
 
     #[derive(Parser)]
     struct Flags {
         #[command(flatten)]
-        base: Base,
+        base: BaseUrl,
     }
 
     #[test]

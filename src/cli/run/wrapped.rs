@@ -2,15 +2,15 @@
 
 use std::process::Command;
 
-use crate::cli::client::token::Token;
-use crate::cli::module::address::Address;
-use crate::cli::output::Failure;
+use crate::cli::client::token::RunToken;
+use crate::cli::module::address::StateAddress;
+use crate::cli::output::CliError;
 use crate::cli::process::child;
 use crate::cli::process::child::End;
 use crate::cli::process::signals::Signals;
 use crate::cli::run::args::RunArgs;
 use crate::cli::run::left;
-use crate::cli::run::login::{Login, Reading};
+use crate::cli::run::login::{KeyReading, Login};
 use crate::cli::terraform::invocation::Invocation;
 use crate::cli::transfer::state_move::Move;
 use crate::model::clock;
@@ -19,7 +19,7 @@ use crate::model::clock;
 pub(super) struct Run {
     pub(super) args: RunArgs,
     pub(super) invocation: Invocation,
-    pub(super) address: Address,
+    pub(super) address: StateAddress,
     pub(super) signals: Signals,
 }
 
@@ -30,7 +30,7 @@ impl Run {
     }
 
     /// Runs the command, and says which lock is there behind it.
-    pub(super) async fn told(&self, token: &mut Token, command: &mut Command) -> End {
+    pub(super) async fn told(&self, token: &mut RunToken, command: &mut Command) -> End {
         let began = clock::now();
         let end = self.kept(token, command).await;
         if matches!(end, End::Ran(_) | End::Lost(_)) {
@@ -40,7 +40,7 @@ impl Run {
     }
 
     /// Runs a command while its token is kept alive.
-    pub(super) async fn kept(&self, token: &mut Token, command: &mut Command) -> End {
+    pub(super) async fn kept(&self, token: &mut RunToken, command: &mut Command) -> End {
         tokio::select! {
             end = child::run(command, &self.signals) => end,
             never = token.keep() => match never {},
@@ -50,9 +50,9 @@ impl Run {
     /// Does something about a state that may move.
     pub(super) async fn moving<T>(
         &self,
-        token: &Token,
-        act: impl AsyncFnOnce(Move<'_>) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
+        token: &RunToken,
+        act: impl AsyncFnOnce(Move<'_>) -> Result<T, CliError>,
+    ) -> Result<T, CliError> {
         let (wire, credentials) = (token.wire(), token.credentials());
         let moving = act(Move {
             address: &self.address,
@@ -63,7 +63,7 @@ impl Run {
         token.meanwhile(moving).await
     }
 
-    pub(super) fn login(&self, key: Reading) -> Login {
+    pub(super) fn login(&self, key: KeyReading) -> Login {
         Login::begin(key, self.address.name.clone())
     }
 }

@@ -1,10 +1,10 @@
-//! Where the server listens: what people write for it, and what to do where the system does not let
+//! Where the server listens: what people write for it, and what to do if the system does not let
 //! it.
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 
-use crate::cli::output::Failure;
+use crate::cli::output::CliError;
 
 /// What a listening address has to be.
 const FORM: &str = "an IP address and a port, as 127.0.0.1:8680 or [::1]:8680 for this machine \
@@ -42,9 +42,9 @@ pub(in crate::cli) fn parse(text: &str) -> Result<SocketAddr, String> {
 }
 
 /// Listens there.
-pub(in crate::cli) fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+pub(in crate::cli) fn bind(address: SocketAddr) -> Result<TcpListener, CliError> {
     TcpListener::bind(address).map_err(|error| {
-        Failure::Failed(format!(
+        CliError::Failed(format!(
             "cannot listen on {address}: {error}. {}",
             hint(&error, address)
         ))

@@ -16,7 +16,7 @@ use ipnet::IpNet;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::client::network::address;
-use crate::cli::output::{self, Failure};
+use crate::cli::output::{self, CliError};
 use crate::cli::serve::limits::LimitArgs;
 use crate::cli::serve::listen as listening;
 use crate::config::{Config, DEFAULT_DATA, DEFAULT_LISTEN, TrustedProxies, variable_behind};
@@ -26,7 +26,7 @@ use crate::domain::engine::data_dir;
 use crate::domain::engine::data_dir::DirError;
 use crate::domain::engine::data_dir::DirLock;
 use crate::domain::engine::data_dir::SOCKET;
-use crate::http::{self, Bindings};
+use crate::http::{self, Bindings, RunningServer};
 use crate::model::clock;
 use crate::telemetry::{self, Log, LogFormat};
 
@@ -101,11 +101,11 @@ fn network(text: &str) -> Result<IpNet, String> {
 }
 
 impl ServeArgs {
-    fn config(&self) -> Result<Config, Failure> {
+    fn config(&self) -> Result<Config, CliError> {
         let limits = self.limits.checked().map_err(|bad| {
             let variable = variable_behind(bad.flag)
                 .map(|name| format!(" (its value comes from the variable {name})"));
-            Failure::Usage(format!("{bad}{}", variable.unwrap_or_default()))
+            CliError::Usage(format!("{bad}{}", variable.unwrap_or_default()))
         })?;
         let base_url = self
             .base_url
@@ -139,10 +139,10 @@ impl ServeArgs {
 }
 
 /// Runs the server until a signal or a fault of the disk ends it.
-pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
     let config = args.config()?;
     let _log = args.start_logging();
-    data_dir::make(&config.data).map_err(Failure::because)?;
+    data_dir::make(&config.data).map_err(CliError::because)?;
     let dir = take(&config.data)?;
     let tcp = listening::bind(config.listen)?;
     http::block_on(serve(config, dir, tcp))
@@ -150,7 +150,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
 
 /// Takes the data directory. A command that has it will soon be done and is waited for; a server is
 /// not.
-fn take(dir: &Path) -> Result<DirLock, Failure> {
+fn take(dir: &Path) -> Result<DirLock, CliError> {
     let end = clock::monotonic() + WAITS_FOR_A_COMMAND;
     let mut was_told = false;
     loop {
@@ -166,7 +166,7 @@ fn take(dir: &Path) -> Result<DirLock, Failure> {
                 }
                 std::thread::sleep(LOOK_EVERY);
             }
-            taken => return taken.map_err(Failure::because),
+            taken => return taken.map_err(CliError::because),
         }
     }
 }
@@ -176,33 +176,39 @@ fn is_served(dir: &Path) -> bool {
     http::reachable_path(dir, SOCKET).is_ok_and(|(path, _open)| UnixStream::connect(path).is_ok())
 }
 
-async fn serve(mut config: Config, dir: DirLock, tcp: TcpListener) -> Result<(), Failure> {
+async fn serve(mut config: Config, dir: DirLock, tcp: TcpListener) -> Result<(), CliError> {
     let mut signals = Signals::new()?;
     config.limits.max_connections = http::allow_connections(config.limits.max_connections);
-    let domain = Domain::open(dir, config.limits.clone()).map_err(Failure::because)?;
+    let domain = Domain::open(dir, config.limits.clone()).map_err(CliError::because)?;
     let show_key_here = std::io::stderr().is_terminal();
-    let admin = domain
-        .keys()
-        .first_admin(!show_key_here)
-        .await
-        .map_err(Failure::because)?;
-    let socket = http::bind_socket(&config.data, SOCKET)?;
+    let admin = domain.keys().first_admin(!show_key_here).await;
+    let admin = admin.map_err(CliError::because)?;
     let bindings = Bindings {
         tcp: Some(tcp),
-        socket,
+        socket: http::bind_socket(&config.data, SOCKET)?,
         workers: None,
     };
     let running = http::start(&domain, config.trusted_proxies.clone(), bindings)?;
     let address = running.address.unwrap_or(config.listen);
     let url = format!("http://{address}");
-    domain
-        .status()
-        .set_base_url(config.base_url.as_deref().unwrap_or(&url));
+    let base_url = config.base_url.as_deref().unwrap_or(&url);
+    domain.status().set_base_url(base_url);
     let kept_up = Arc::clone(&domain);
     let upkeep = tokio::spawn(async move { kept_up.upkeep().run().await });
     announce(&config, address, admin.as_ref(), show_key_here)?;
     output::line(&format!("listening on {url}"))?;
-    let fault = tokio::select! {
+    let fault = until_asked(&mut signals, &domain).await;
+    stop(running).await?;
+    upkeep.abort();
+    domain.close().await;
+    let _ = std::fs::remove_file(config.data.join(SOCKET));
+    tracing::info!("left");
+    fault.map_or(Ok(()), |fault| Err(CliError::Failed(fault)))
+}
+
+/// Waits until a signal or a fault of the disk ends the server, and gives the fault.
+async fn until_asked(signals: &mut Signals, domain: &Domain) -> Option<String> {
+    tokio::select! {
         name = signals.next() => {
             tracing::info!(signal = name, "stopping; requests under way are finished first");
             None
@@ -212,21 +218,21 @@ async fn serve(mut config: Config, dir: DirLock, tcp: TcpListener) -> Result<(),
                 the server is started again");
             Some(fault)
         }
-    };
+    }
+}
+
+/// Finishes the requests under way, unless a second signal comes.
+async fn stop(running: RunningServer) -> Result<(), CliError> {
     let again = async {
         tokio::time::sleep(SIGNALS_MEANT_AS_ONE).await;
         Ok::<_, std::io::Error>(Signals::new()?.next().await)
     };
     tokio::select! {
-        stopped = running.stop() => stopped?,
-        Ok(name) = again => return Err(Failure::Failed(format!("a second signal ({name}) ended the \
-            server before its requests"))),
+        stopped = running.stop() => Ok(stopped?),
+        Ok(name) = again => Err(CliError::Failed(format!(
+            "a second signal ({name}) ended the server before its requests"
+        ))),
     }
-    upkeep.abort();
-    domain.close().await;
-    let _ = std::fs::remove_file(config.data.join(SOCKET));
-    tracing::info!("left");
-    fault.map_or(Ok(()), |fault| Err(Failure::Failed(fault)))
 }
 
 /// The signals that ask a server to leave.
@@ -257,29 +263,34 @@ fn announce(
     address: SocketAddr,
     admin: Option<&WithSecret>,
     show_key_here: bool,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     let data = std::path::absolute(&config.data)?;
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), data = %data.display(), %address, "statekeep runs");
+    let version = env!("CARGO_PKG_VERSION");
+    tracing::info!(version, data = %data.display(), %address, "statekeep runs");
     if !address.ip().is_loopback() {
         tracing::warn!(
             "PLAIN HTTP ON {address}: secrets and states cross the network unencrypted. Listen on \
                 127.0.0.1 behind a proxy that speaks TLS instead"
         );
     }
-    let Some(WithSecret { key, secret }) = admin else {
-        return Ok(());
-    };
-    if show_key_here {
-        let id = key.id;
-        output::message(&format!(
-            "\nThe first start created an admin key (id {id}). Its secret is shown this once:\n\n    \
-                {}\n",
-            secret.reveal()
-        ));
-    } else {
-        let path = data.join(data_dir::ADMIN_KEY_FILE);
-        tracing::info!(path = %path.display(), key = %key.id, "the first start created an admin \
-            key, and its secret is in this file; store the secret safely and remove the file");
+    match admin {
+        Some(admin) if show_key_here => show(admin),
+        Some(admin) => tell_of_file(admin, &data),
+        None => {}
     }
     Ok(())
+}
+
+fn show(admin: &WithSecret) {
+    let (id, secret) = (admin.key.id, admin.secret.reveal());
+    output::message(&format!(
+        "\nThe first start created an admin key (id {id}). Its secret is shown this \
+            once:\n\n    {secret}\n"
+    ));
+}
+
+fn tell_of_file(admin: &WithSecret, data: &Path) {
+    let path = data.join(data_dir::ADMIN_KEY_FILE);
+    tracing::info!(path = %path.display(), key = %admin.key.id, "the first start created an admin \
+        key, and its secret is in this file; store the secret safely and remove the file");
 }

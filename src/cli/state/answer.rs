@@ -4,8 +4,8 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use crate::cli::client::wire::Reply;
-use crate::cli::output::Failure;
+use crate::cli::client::wire::ApiReply;
+use crate::cli::output::CliError;
 
 /// Why something cannot be told.
 #[derive(Deserialize)]
@@ -21,9 +21,9 @@ pub(super) fn as_written<'de, D: Deserializer<'de>>(
 }
 
 /// Reads an answer without loss: numbers stay as they are written.
-pub(super) fn parsed<'a, T: Deserialize<'a>>(reply: &'a Reply) -> Result<T, Failure> {
+pub(super) fn parsed<'a, T: Deserialize<'a>>(reply: &'a ApiReply) -> Result<T, CliError> {
     let unknown = |error| {
-        Failure::Failed(format!(
+        CliError::Failed(format!(
             "the server's answer makes no sense ({error}); is it of another version?"
         ))
     };

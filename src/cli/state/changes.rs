@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::cli::output;
-use crate::cli::output::Failure;
+use crate::cli::output::CliError;
 use crate::cli::output::Tone;
 use crate::cli::state::answer::as_written;
 
@@ -98,7 +98,7 @@ impl Changed {
         }
     }
 
-    fn print(&self, indent: usize, width: usize) -> Result<(), Failure> {
+    fn print(&self, indent: usize, width: usize) -> Result<(), CliError> {
         let (mark, _, tone) = self.action().words();
         output::toned(&[
             (tone, format!("{:indent$}{mark}", "")),
@@ -112,7 +112,7 @@ impl Changed {
 
 impl Changes {
     /// Prints them.
-    pub(super) fn print(&self) -> Result<(), Failure> {
+    pub(super) fn print(&self) -> Result<(), CliError> {
         for resource in &self.resources {
             print_resource(resource)?;
         }
@@ -148,12 +148,12 @@ impl Changes {
 }
 
 /// Begins something new after an empty line.
-fn heading(text: String) -> Result<(), Failure> {
+fn heading(text: String) -> Result<(), CliError> {
     output::line("")?;
     output::toned(&[(Tone::Bold, text)])
 }
 
-fn print_block(title: &str, values: &[Changed]) -> Result<(), Failure> {
+fn print_block(title: &str, values: &[Changed]) -> Result<(), CliError> {
     if values.is_empty() {
         return Ok(());
     }
@@ -172,7 +172,7 @@ fn width<'a>(values: impl Iterator<Item = &'a Changed>) -> usize {
         .min(MAX_WIDTH)
 }
 
-fn print_resource(resource: &Resource) -> Result<(), Failure> {
+fn print_resource(resource: &Resource) -> Result<(), CliError> {
     let (mark, word, tone) = resource.action.words();
     heading(format!("  # {}", resource.sentence(word)))?;
     output::toned(&[

@@ -8,8 +8,8 @@ use crate::cli::common::ask::Asking;
 use crate::cli::common::done;
 use crate::cli::common::existence;
 use crate::cli::common::flags::Format;
-use crate::cli::common::refusal;
-use crate::cli::output::Failure;
+use crate::cli::common::locks;
+use crate::cli::output::CliError;
 use crate::cli::output::counted_in;
 use crate::cli::output::text;
 use crate::cli::output::time;
@@ -28,19 +28,19 @@ pub(in crate::cli) async fn run(
     client: &Client,
     args: &DeleteArgs,
     format: Format,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     let DeleteArgs { state, asking } = args;
     if !asking.answers_yes() {
         ask(client, state, asking).await?;
     }
-    let deleted = client.ask("DELETE", &state.path(), None).await?.json()?;
+    let deleted = client.call("DELETE", &state.path(), None).await?;
     done::tell(&deleted, format, || {
         format!("deleted {state}; `statekeep state restore {state}` brings it back")
     })
 }
 
 /// Shows what is deleted, and asks. Fails if the state is locked, or not there.
-async fn ask(client: &Client, state: &StateName, asking: &Asking) -> Result<(), Failure> {
+async fn ask(client: &Client, state: &StateName, asking: &Asking) -> Result<(), CliError> {
     let row = existence::row(client, state).await?.unwrap_or_default();
     let is_deleted = !row["deleted_at"].is_null();
     if row["current"].is_null() && !is_deleted {
@@ -50,9 +50,9 @@ async fn ask(client: &Client, state: &StateName, asking: &Asking) -> Result<(), 
     }
     let lock = &row["lock"];
     if !lock.is_null() {
-        let held = refusal::held(state, lock);
-        let unlock = refusal::unlock(state, &text(&lock["lock"]["ID"]));
-        return Err(Failure::Failed(format!("{held} (locked){unlock}")));
+        let held = locks::held(state, lock);
+        let unlock = locks::unlock(state, &text(&lock["lock"]["ID"]));
+        return Err(CliError::Failed(format!("{held} (locked){unlock}")));
     }
     if is_deleted {
         return Ok(());

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::cli::client::api::Client;
 use crate::cli::common::flags::Format;
 use crate::cli::output;
-use crate::cli::output::Failure;
+use crate::cli::output::CliError;
 use crate::cli::output::Tone;
 use crate::cli::output::text;
 use crate::cli::output::time;
@@ -46,7 +46,7 @@ pub(in crate::cli) async fn run(
     client: &Client,
     args: DiffArgs,
     format: Format,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     let state = &args.state;
     let (from, to) = match (args.from, args.to) {
         (Some(from), Some(to)) => (format!("&from={from}"), to),
@@ -64,7 +64,7 @@ pub(in crate::cli) async fn run(
     print(&answer)
 }
 
-fn print(answer: &Answer) -> Result<(), Failure> {
+fn print(answer: &Answer) -> Result<(), CliError> {
     match (&answer.diff, &answer.not_compared) {
         (Some(changes), _) => changes.print(),
         (None, Some(why)) if answer.from_reason.as_deref() == Some("pruned") => {
@@ -80,7 +80,7 @@ fn print(answer: &Answer) -> Result<(), Failure> {
     }
 }
 
-async fn current(client: &Client, state: &StateName) -> Result<u64, Failure> {
+async fn current(client: &Client, state: &StateName) -> Result<u64, CliError> {
     let path = format!(
         "/api/terraform/state?workspace={}&buildingBlock={}",
         state.workspace, state.block
@@ -91,10 +91,10 @@ async fn current(client: &Client, state: &StateName) -> Result<u64, Failure> {
     }
     // Says where it moved to, or that there is none.
     client.ask("GET", &state.path(), None).await?;
-    Err(Failure::Failed(format!("there is no state at {state}")))
+    Err(CliError::Failed(format!("there is no state at {state}")))
 }
 
-fn print_head(state: &StateName, answer: &Answer) -> Result<(), Failure> {
+fn print_head(state: &StateName, answer: &Answer) -> Result<(), CliError> {
     let to = &answer.to;
     let with = match (&answer.from, answer.from_reason.as_deref()) {
         (Some(from), _) => format!(" against version {}", from["number"]),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::cli::client::api::Client;
 use crate::cli::client::wire::following;
 use crate::cli::common::nearest;
-use crate::cli::output::Failure;
+use crate::cli::output::CliError;
 
 /// Asks for versions, newest first, until there are as many rows as are wanted once snapshots are
 /// folded. `path` is that of a list with a query.
@@ -14,7 +14,7 @@ pub(in crate::cli) async fn folded(
     client: &Client,
     path: &str,
     wanted: Option<usize>,
-) -> Result<Value, Failure> {
+) -> Result<Value, CliError> {
     let wire = client.wire();
     let mut rows = Vec::new();
     let mut next = Value::Null;
@@ -39,7 +39,7 @@ pub(in crate::cli) async fn folded(
 }
 
 /// Adds the next older version: a snapshot to the number of those that its apply's last write has,
-/// where that is there, and a row for anything else.
+/// if that is there, and a row for anything else.
 fn fold(rows: &mut Vec<Value>, row: Value) {
     let is_its_end =
         |end: &&mut Value| end["kind"] == "write" && end["lock"]["id"] == row["lock"]["id"];
@@ -62,7 +62,8 @@ mod tests {
     use super::*;
 
     fn row(number: u64, kind: &str, lock: Option<&str>, intermediate: bool) -> Value {
-        json!({ "number": number, "kind": kind, "lock": lock.map(|id| json!({ "id": id })), "intermediate": intermediate })
+        let lock = lock.map(|id| json!({ "id": id }));
+        json!({ "number": number, "kind": kind, "lock": lock, "intermediate": intermediate })
     }
 
     #[test]

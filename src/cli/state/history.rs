@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use crate::cli::client::api::Client;
 use crate::cli::common::existence;
 use crate::cli::common::flags::Format;
-use crate::cli::common::refusal;
+use crate::cli::common::locks;
 use crate::cli::common::rows::rows;
 use crate::cli::output;
-use crate::cli::output::Failure;
+use crate::cli::output::CliError;
 use crate::cli::output::size;
 use crate::cli::output::text;
 use crate::cli::output::time;
@@ -95,23 +95,23 @@ pub(in crate::cli) async fn run(
     client: &Client,
     args: &HistoryArgs,
     format: Format,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     let versions = ask(client, args, format).await;
     let is_empty = versions
         .as_ref()
         .map_or(true, |answer| rows(answer, "versions").is_empty());
     if is_empty && let Some(lock) = lock_without_versions(client, &args.state).await? {
         let state = &args.state;
-        let held = refusal::held(state, &lock);
-        let unlock = refusal::unlock(state, &text(&lock["lock"]["ID"]));
+        let held = locks::held(state, &lock);
+        let unlock = locks::unlock(state, &text(&lock["lock"]["ID"]));
         output::message(&format!("{state} has no version yet: {held}{unlock}"));
         return print(&json!({ "versions": [], "next": null }), format);
     }
     print(&versions?, format)
 }
 
-/// Asks for them, with snapshots folded where a person reads them.
-async fn ask(client: &Client, args: &HistoryArgs, format: Format) -> Result<Value, Failure> {
+/// Asks for them, with snapshots folded if a person reads them.
+async fn ask(client: &Client, args: &HistoryArgs, format: Format) -> Result<Value, CliError> {
     let wanted = args.limit.map(|limit| limit as usize);
     if args.all || format == Format::Json {
         let path = args.path(args.all);
@@ -125,14 +125,14 @@ async fn ask(client: &Client, args: &HistoryArgs, format: Format) -> Result<Valu
 async fn lock_without_versions(
     client: &Client,
     state: &StateName,
-) -> Result<Option<Value>, Failure> {
+) -> Result<Option<Value>, CliError> {
     let row = existence::row(client, state).await?;
     Ok(row
         .filter(|row| row["versions"] == 0 && !row["lock"].is_null())
         .map(|mut row| row["lock"].take()))
 }
 
-fn print(answer: &Value, format: Format) -> Result<(), Failure> {
+fn print(answer: &Value, format: Format) -> Result<(), CliError> {
     if format == Format::Json {
         return output::json(answer);
     }
@@ -178,8 +178,8 @@ fn kind(version: &Value) -> String {
     }
 }
 
-/// How many resource instances a version added, changed and removed; `…` where that is still being
-/// counted, `-` where it is not told.
+/// How many resource instances a version added, changed and removed; `…` if that is still being
+/// counted, `-` if it is not told.
 fn changes(version: &Value) -> String {
     let count = |name: &str| version[name].as_u64();
     if let (Some(added), Some(changed), Some(removed)) =

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::cli::client::api::Client;
 use crate::cli::common::done;
 use crate::cli::common::flags::Format;
-use crate::cli::output::Failure;
+use crate::cli::output::CliError;
 use crate::cli::output::harmless;
 use crate::cli::output::text;
 use crate::model::name::StateName;
@@ -35,7 +35,7 @@ pub(in crate::cli) async fn hold(
     client: &Client,
     args: HoldArgs,
     format: Format,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     let HoldArgs {
         state,
         version,
@@ -43,7 +43,7 @@ pub(in crate::cli) async fn hold(
     } = args;
     let path = format!("{}/versions/{version}/hold", state.path());
     let body = json!({ "reason": reason });
-    let held = client.ask("POST", &path, Some(body)).await?.json()?;
+    let held = client.call("POST", &path, Some(body)).await?;
     done::tell(&held, format, || {
         let reason = harmless(&text(&held["held"]["reason"]));
         format!("version {version} of {state} is held: {reason}")
@@ -55,12 +55,12 @@ pub(in crate::cli) async fn release(
     client: &Client,
     args: &ReleaseArgs,
     format: Format,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     let ReleaseArgs { state, version } = args;
     let path = format!("{}/versions/{version}", state.path());
     let was = client.get(&format!("{path}/info")).await?;
     let path = format!("{path}/hold");
-    let released = client.ask("DELETE", &path, None).await?.json()?;
+    let released = client.call("DELETE", &path, None).await?;
     done::tell(&released, format, || {
         if was["held"].is_null() {
             return format!("version {version} of {state} was not held");

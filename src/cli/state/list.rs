@@ -9,7 +9,7 @@ use crate::cli::common::existence;
 use crate::cli::common::flags::Format;
 use crate::cli::common::rows::{state_name, take_rows};
 use crate::cli::output;
-use crate::cli::output::Failure;
+use crate::cli::output::CliError;
 use crate::cli::output::harmless;
 use crate::cli::output::size;
 use crate::cli::output::text;
@@ -59,7 +59,7 @@ pub(in crate::cli) async fn run(
     client: &Client,
     args: ListArgs,
     format: Format,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     let mut answer = client.list(&args.path(), "states", "after", None).await?;
     let mut states = take_rows(&mut answer, "states");
     if let Some(workspace) = args.workspace.filter(|_| states.is_empty()) {

@@ -21,7 +21,7 @@ use clap::Subcommand;
 
 use crate::cli::client::api::Client;
 use crate::cli::common::flags::{Common, Format};
-use crate::cli::output::Failure;
+use crate::cli::output::CliError;
 
 #[derive(Subcommand)]
 pub(super) enum StateCommand {
@@ -57,14 +57,14 @@ pub(super) enum StateCommand {
 }
 
 /// Runs one of them.
-pub(super) async fn run(command: StateCommand, common: Common) -> Result<(), Failure> {
+pub(super) async fn run(command: StateCommand, common: Common) -> Result<(), CliError> {
     let client = Client::connect(&common.reach).await?;
     let done = act(&client, command, common.format).await;
     client.close().await?;
     done
 }
 
-async fn act(client: &Client, command: StateCommand, format: Format) -> Result<(), Failure> {
+async fn act(client: &Client, command: StateCommand, format: Format) -> Result<(), CliError> {
     match command {
         StateCommand::List(args) => list::run(client, args, format).await,
         StateCommand::Show(args) => show::run(client, &args, format).await,

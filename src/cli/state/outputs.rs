@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use crate::cli::client::api::Client;
 use crate::cli::common::flags::Format;
 use crate::cli::output;
-use crate::cli::output::Failure;
+use crate::cli::output::CliError;
 use crate::cli::output::Tone;
 use crate::cli::state::answer::{Why, as_written, parsed};
 use crate::model::name::StateName;
@@ -53,7 +53,7 @@ pub(in crate::cli) async fn run(
     client: &Client,
     args: &OutputsArgs,
     format: Format,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     let path = format!("{}/outputs?sensitive={}", args.state.path(), args.sensitive);
     let reply = client.ask("GET", &path, None).await?;
     if format == Format::Json {
@@ -62,7 +62,7 @@ pub(in crate::cli) async fn run(
     let listing: Listing = parsed(&reply)?;
     let Some(outputs) = listing.outputs else {
         let detail = listing.not_shown.map_or_else(String::new, |why| why.detail);
-        return Err(Failure::Failed(format!(
+        return Err(CliError::Failed(format!(
             "the outputs are not known: {detail}"
         )));
     };

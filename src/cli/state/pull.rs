@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::cli::client::api::Client;
 use crate::cli::output;
-use crate::cli::output::Failure;
+use crate::cli::output::CliError;
 use crate::model::name::StateName;
 
 #[derive(Args)]
@@ -17,7 +17,7 @@ pub(in crate::cli) struct PullArgs {
 }
 
 /// Prints them.
-pub(in crate::cli) async fn run(client: &Client, args: &PullArgs) -> Result<(), Failure> {
+pub(in crate::cli) async fn run(client: &Client, args: &PullArgs) -> Result<(), CliError> {
     let below = args
         .version
         .map(|number| format!("/versions/{number}"))

@@ -10,7 +10,7 @@ use crate::cli::common::ask::Asking;
 use crate::cli::common::existence;
 use crate::cli::common::flags::Format;
 use crate::cli::output;
-use crate::cli::output::Failure;
+use crate::cli::output::CliError;
 use crate::cli::output::counted;
 use crate::cli::output::counted_in;
 use crate::cli::output::size;
@@ -52,7 +52,7 @@ pub(in crate::cli) async fn run(
     client: &Client,
     args: PurgeArgs,
     format: Format,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     if !args.asking.answers_yes() {
         args.asking.about(
             &hit(client, &args).await?,
@@ -65,13 +65,12 @@ pub(in crate::cli) async fn run(
         json!(args.versions)
     };
     let answer = client
-        .ask(
+        .call(
             "POST",
             &format!("{}/purge", args.state.path()),
             Some(json!({ "versions": versions })),
         )
-        .await?
-        .json()?;
+        .await?;
     if format == Format::Json {
         return output::json(&answer);
     }
@@ -80,7 +79,7 @@ pub(in crate::cli) async fn run(
 }
 
 /// What would go for good.
-async fn hit(client: &Client, args: &PurgeArgs) -> Result<Vec<String>, Failure> {
+async fn hit(client: &Client, args: &PurgeArgs) -> Result<Vec<String>, CliError> {
     if args.all {
         let Some(row) = existence::row(client, &args.state).await? else {
             return Err(existence::no_state(client, &args.state).await);

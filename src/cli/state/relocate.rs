@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::cli::client::api::Client;
 use crate::cli::common::done;
 use crate::cli::common::flags::Format;
-use crate::cli::output::Failure;
+use crate::cli::output::CliError;
 use crate::cli::output::text;
 use crate::model::name::StateName;
 
@@ -23,11 +23,11 @@ pub(in crate::cli) async fn run(
     client: &Client,
     args: MoveArgs,
     format: Format,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     let MoveArgs { state, to } = args;
     let path = format!("{}/move", state.path());
     let body = json!({ "workspace": to.workspace, "buildingBlock": to.block });
-    let moved = client.ask("POST", &path, Some(body)).await?.json()?;
+    let moved = client.call("POST", &path, Some(body)).await?;
     done::tell(&moved, format, || {
         let address = text(&moved["address"]);
         format!("{state} is now {to}; its address is {address}")

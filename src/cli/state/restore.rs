@@ -5,7 +5,7 @@ use clap::Args;
 use crate::cli::client::api::Client;
 use crate::cli::common::done;
 use crate::cli::common::flags::Format;
-use crate::cli::output::Failure;
+use crate::cli::output::CliError;
 use crate::model::name::StateName;
 
 #[derive(Args)]
@@ -19,10 +19,10 @@ pub(in crate::cli) async fn run(
     client: &Client,
     args: &RestoreArgs,
     format: Format,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     let state = &args.state;
     let path = format!("{}/restore", state.path());
-    let version = client.ask("POST", &path, None).await?.json()?;
+    let version = client.call("POST", &path, None).await?;
     done::tell(&version, format, || {
         let (number, serial) = (&version["number"], &version["serial"]);
         format!("{state} is back: version {number}, serial {serial}")

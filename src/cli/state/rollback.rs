@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use crate::cli::client::api::Client;
 use crate::cli::common::done;
 use crate::cli::common::flags::Format;
-use crate::cli::common::refusal::translated;
 use crate::cli::common::rows::rows;
+use crate::cli::common::translation::translated;
 use crate::cli::output;
-use crate::cli::output::Failure;
+use crate::cli::output::CliError;
 use crate::cli::output::counted;
 use crate::cli::output::counted_in;
 use crate::cli::output::text;
@@ -44,11 +44,11 @@ pub(in crate::cli) struct RollbackArgs {
 }
 
 impl RollbackArgs {
-    fn path(&self) -> Result<String, Failure> {
+    fn path(&self) -> Result<String, CliError> {
         let path = format!("{}/rollback", self.state.path());
         let Some(id) = &self.id else { return Ok(path) };
         let encoded =
-            Url::parse_with_params("http://localhost", [("ID", id)]).map_err(Failure::because)?;
+            Url::parse_with_params("http://localhost", [("ID", id)]).map_err(CliError::because)?;
         Ok(format!("{path}?{}", encoded.query().unwrap_or_default()))
     }
 
@@ -65,9 +65,9 @@ pub(in crate::cli) async fn run(
     client: &Client,
     args: RollbackArgs,
     format: Format,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     if !args.dry_run && !args.yes && !output::can_ask() {
-        return Err(Failure::Usage(
+        return Err(CliError::Usage(
             "there is no terminal to ask at: look with --dry-run, then roll back with --yes (and \
                 --expected-current, so that no other write comes in between)"
                 .to_owned(),
@@ -90,14 +90,14 @@ async fn ask(
     args: &RollbackArgs,
     expected_current: Option<u64>,
     dry_run: bool,
-) -> Result<Value, Failure> {
+) -> Result<Value, CliError> {
     let body = args.body(expected_current, dry_run);
     let answer = client.ask("POST", &args.path()?, Some(body)).await?;
     answer.json()
 }
 
 /// Prints a preview, with all that is in the way.
-fn show(state: &StateName, preview: &Value, format: Format) -> Result<(), Failure> {
+fn show(state: &StateName, preview: &Value, format: Format) -> Result<(), CliError> {
     if format == Format::Json {
         return output::json(preview);
     }
@@ -110,20 +110,20 @@ fn show(state: &StateName, preview: &Value, format: Format) -> Result<(), Failur
 }
 
 /// Shows a preview to the person who is to decide, and asks. Fails if something is in the way.
-fn confirm(args: &RollbackArgs, preview: &Value) -> Result<(), Failure> {
+fn confirm(args: &RollbackArgs, preview: &Value) -> Result<(), CliError> {
     let state = &args.state;
     for line in in_words(state, preview) {
         output::message(&output::harmless(&line));
     }
     if let Some(why) = rows(preview, "refused").first() {
         let why = refusal(state, why, preview);
-        return Err(Failure::Failed(output::harmless(&why)));
+        return Err(CliError::Failed(output::harmless(&why)));
     }
     let question = format!("Roll {state} back to version {}?", args.version);
     if preview["unchanged"] != false || args.yes || output::ask(&question)? {
         return Ok(());
     }
-    Err(Failure::Failed("nothing was done".to_owned()))
+    Err(CliError::Failed("nothing was done".to_owned()))
 }
 
 fn told(args: &RollbackArgs, answer: &Value) -> String {
@@ -283,7 +283,7 @@ fn compared(preview: &Value) -> Vec<String> {
     lines
 }
 
-/// Addresses under a heading, where there are any.
+/// Addresses under a heading, if there are any.
 fn listed(addresses: &Value, mark: &str, what: &str) -> Vec<String> {
     let addresses = addresses.as_array().map(Vec::as_slice).unwrap_or_default();
     if addresses.is_empty() {

@@ -7,7 +7,7 @@ use crate::cli::client::api::Client;
 use crate::cli::common::existence;
 use crate::cli::common::flags::Format;
 use crate::cli::output;
-use crate::cli::output::Failure;
+use crate::cli::output::CliError;
 use crate::cli::output::harmless;
 use crate::cli::output::size;
 use crate::cli::output::text;
@@ -28,7 +28,7 @@ pub(in crate::cli) async fn run(
     client: &Client,
     args: &ShowArgs,
     format: Format,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     let state = &args.state;
     let Some(found) = existence::row(client, state).await? else {
         // Says where it moved to, or that there never was one.

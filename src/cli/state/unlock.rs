@@ -9,9 +9,9 @@ use crate::cli::common::ask::Asking;
 use crate::cli::common::done;
 use crate::cli::common::existence;
 use crate::cli::common::flags::Format;
+use crate::cli::common::locks;
 use crate::cli::common::nearest;
-use crate::cli::common::refusal;
-use crate::cli::output::Failure;
+use crate::cli::output::CliError;
 use crate::cli::output::harmless;
 use crate::cli::output::text;
 use crate::cli::output::time;
@@ -33,14 +33,14 @@ pub(in crate::cli) async fn run(
     client: &Client,
     args: UnlockArgs,
     format: Format,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     let UnlockArgs { state, id, asking } = args;
     let id = match id {
         None if !asking.answers_yes() => shown(client, &state, &asking).await?,
         id => id,
     };
     let body = id.map(|id| json!({ "ID": id }));
-    let released = client.ask("UNLOCK", &state.path(), body).await?.json()?;
+    let released = client.call("UNLOCK", &state.path(), body).await?;
     if released["ID"].is_null() {
         existence::state_exists(client, &state).await?;
     }
@@ -59,7 +59,7 @@ async fn shown(
     client: &Client,
     state: &StateName,
     asking: &Asking,
-) -> Result<Option<String>, Failure> {
+) -> Result<Option<String>, CliError> {
     let (wire, path) = (client.wire(), format!("{}/lock", state.path()));
     let held = match wire.ask("GET", &path, None).await {
         Ok(reply) => reply.json()?,
@@ -82,7 +82,7 @@ fn broken(state: &StateName, held: &Value) -> Vec<String> {
         None => "nothing was written under it yet".to_owned(),
     };
     vec![
-        refusal::held(state, held),
+        locks::held(state, held),
         format!("{written}; a command that still runs under it can then not store its result"),
     ]
 }

@@ -7,7 +7,7 @@ use crate::cli::terraform::invocation::Invocation;
 pub(in crate::cli) enum Act {
     /// It may write it.
     Writes,
-    /// It shows it, or what would become of it; and what nobody knows counts as this.
+    /// It shows it, or what would become of it. An unknown command counts as this.
     Looks,
     /// It needs none.
     NeedsNone,
@@ -49,7 +49,7 @@ impl Invocation {
         }
     }
 
-    /// Whether the command may run where the program would load no file but ours: it destroys
+    /// Whether the command may run if the program would load no file but ours: it destroys
     /// because that was asked for, or only looks at, or releases, what is stored. Any other would
     /// take the empty folder for all that is wanted.
     pub(in crate::cli) fn needs_no_configuration(&self) -> bool {

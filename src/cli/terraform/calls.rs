@@ -7,9 +7,9 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use crate::cli::output;
-use crate::cli::output::Failure;
+use crate::cli::output::CliError;
 use crate::cli::process::signals;
-use crate::cli::terraform::credentials::Credentials;
+use crate::cli::terraform::credentials::HttpCredentials;
 use crate::cli::terraform::invocation;
 use crate::cli::terraform::invocation::DEFAULT_WORKSPACE;
 use crate::cli::terraform::invocation::Invocation;
@@ -24,9 +24,9 @@ const MAX_SAID: usize = 4 * 1024;
 /// What a state that is pushed may go over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::cli) enum Push {
-    /// What it came from: the program refuses another lineage and a newer serial.
+    /// A state that this one came from: the program refuses another lineage and a newer serial.
     Onto,
-    /// Whatever is there.
+    /// Any state.
     Over,
 }
 
@@ -37,7 +37,7 @@ pub(in crate::cli) struct Using<'a> {
     /// Another data directory, in which there is one workspace only.
     pub(in crate::cli) data_dir: Option<&'a Path>,
     /// Other credentials, for an `http` backend whose block is ours.
-    pub(in crate::cli) credentials: Option<&'a Credentials>,
+    pub(in crate::cli) credentials: Option<&'a HttpCredentials>,
 }
 
 impl Invocation {
@@ -68,12 +68,12 @@ impl Invocation {
     }
 
     /// Whether the program goes by the `http` backend that it has recorded, and not by a block in
-    /// its sources that says otherwise: it does where the block is as it was at the last `init`,
+    /// its sources that says otherwise: it does if the block is as it was at the last `init`,
     /// which was told more. Only the program knows.
-    pub(in crate::cli) fn uses_what_is_recorded(&self) -> Result<bool, Failure> {
+    pub(in crate::cli) fn uses_what_is_recorded(&self) -> Result<bool, CliError> {
         let differs = "the sources name another address than the last `init` has recorded";
         if self.program().is_none() {
-            return Err(Failure::Failed(format!(
+            return Err(CliError::Failed(format!(
                 "{differs}, and {} cannot be asked which one holds; run `init` again",
                 self.shown()
             )));
@@ -90,15 +90,15 @@ impl Invocation {
             // The backend was made from what is recorded, and has none.
             () if said.contains("workspaces not supported") => Ok(true),
             () if said.contains("initialization required") => Ok(false),
-            () => Err(Failure::Failed(format!(
+            () => Err(CliError::Failed(format!(
                 "{differs}, and {} does not say which one holds; run `init` again",
                 self.shown()
             ))),
         }
     }
 
-    /// The state that the program finds, in clear; none where there is none.
-    pub(in crate::cli) fn pull(&self, using: &Using<'_>) -> Result<Option<Vec<u8>>, Failure> {
+    /// The state that the program finds, in clear; none if there is none.
+    pub(in crate::cli) fn pull(&self, using: &Using<'_>) -> Result<Option<Vec<u8>>, CliError> {
         let mut command = self.call(&["state", "pull", NO_COLOUR], using);
         invocation::without_arguments(&mut command);
         let output =
@@ -113,7 +113,7 @@ impl Invocation {
         state: &[u8],
         how: Push,
         using: &Using<'_>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), CliError> {
         let mut command = match how {
             Push::Onto => self.call(&["state", "push", NO_COLOUR, "-"], using),
             Push::Over => self.call(&["state", "push", NO_COLOUR, "-force", "-"], using),
@@ -124,13 +124,13 @@ impl Invocation {
         self.check("state push", &output)
     }
 
-    fn check(&self, what: &str, output: &Output) -> Result<(), Failure> {
+    fn check(&self, what: &str, output: &Output) -> Result<(), CliError> {
         if output.status.success() {
             return Ok(());
         }
         let said = String::from_utf8_lossy(&output.stderr);
         let end = said.ceil_char_boundary(said.len().saturating_sub(MAX_SAID));
-        Err(Failure::Failed(format!(
+        Err(CliError::Failed(format!(
             "`{} {what}` failed ({}):\n{}",
             self.shown(),
             output.status,
@@ -139,8 +139,8 @@ impl Invocation {
     }
 
     /// Why the program did not start.
-    pub(in crate::cli) fn not_started(&self, error: &std::io::Error) -> Failure {
-        Failure::Failed(format!("{} cannot be started: {error}", self.shown()))
+    pub(in crate::cli) fn not_started(&self, error: &std::io::Error) -> CliError {
+        CliError::Failed(format!("{} cannot be started: {error}", self.shown()))
     }
 }
 

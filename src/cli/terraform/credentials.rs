@@ -8,14 +8,14 @@ use crate::model::secret::Secret;
 
 /// Credentials for the `http` backend, which the program takes from its environment.
 #[derive(Clone)]
-pub(in crate::cli) struct Credentials {
+pub(in crate::cli) struct HttpCredentials {
     /// The user.
     pub(in crate::cli) user: String,
     /// The password.
     pub(in crate::cli) password: Secret,
 }
 
-impl Credentials {
+impl HttpCredentials {
     /// Hands them to a program that is about to start.
     pub(in crate::cli) fn give(&self, command: &mut Command) {
         command
@@ -24,7 +24,7 @@ impl Credentials {
         patience::give(command);
     }
 
-    /// The same where the block of the backend is ours, and says all that says where.
+    /// The same for our own block, which has all settings that say where.
     pub(in crate::cli) fn give_for_our_block(&self, command: &mut Command) {
         self.give(command);
         for name in SETTINGS {
@@ -37,7 +37,7 @@ impl Credentials {
 pub(in crate::cli) const USER: &str = "TF_HTTP_USERNAME";
 /// Where it takes the password from.
 pub(in crate::cli) const PASSWORD: &str = "TF_HTTP_PASSWORD";
-/// What the `http` backend would take from the environment where its block does not say it; the
+/// What the `http` backend would take from the environment if its block does not say it; the
 /// address first.
 pub(in crate::cli) const SETTINGS: [&str; 6] = [
     "TF_HTTP_ADDRESS",

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::cli::output;
-use crate::cli::output::Failure;
+use crate::cli::output::CliError;
 use crate::cli::terraform::reading::read_at_most;
 use crate::cli::terraform::shellwords;
 use crate::hcl::Program;
@@ -20,7 +20,7 @@ pub(super) const DATA_DIR: &str = "TF_DATA_DIR";
 pub(super) const WORKSPACE: &str = "TF_WORKSPACE";
 const ARGUMENTS: &str = "TF_CLI_ARGS";
 const DEFAULT_DATA_DIR: &str = ".terraform";
-/// The workspace of the program that is there unless somebody made others.
+/// The workspace of the program that is always there.
 pub(in crate::cli) const DEFAULT_WORKSPACE: &str = "default";
 /// Subcommands that never look at a backend.
 const WITHOUT_BACKEND: [&str; 6] = ["version", "fmt", "login", "logout", "metadata", "help"];
@@ -50,51 +50,23 @@ struct Environment {
 
 impl Invocation {
     /// Reads a command line that is to run in a directory.
-    pub(in crate::cli) fn read(words: &[OsString], dir: &Path) -> Result<Self, Failure> {
+    pub(in crate::cli) fn read(words: &[OsString], dir: &Path) -> Result<Self, CliError> {
         let Some((_, rest)) = words.split_first() else {
-            return Err(Failure::Usage(
+            return Err(CliError::Usage(
                 "give the command after `--`, as in `-- terraform apply`".to_owned(),
             ));
         };
-        let options = rest
-            .iter()
-            .take_while(|word| word.as_encoded_bytes().starts_with(b"-"))
-            .count();
-        let mut root = dir.to_owned();
-        for option in &rest[..options] {
-            match option
-                .to_str()
-                .and_then(|option| option.trim_start_matches('-').strip_prefix("chdir"))
-            {
-                Some(value) if value.starts_with('=') && value.len() > 1 => {
-                    root = dir.join(&value[1..])
-                }
-                Some(_) => return Err(Failure::Usage("-chdir is written -chdir=DIR".to_owned())),
-                None if option.to_str().is_none() => {
-                    return Err(Failure::Usage(
-                        "an option of the command is not UTF-8".to_owned(),
-                    ));
-                }
-                None => {}
-            }
-        }
-        if !root.is_dir() {
-            return Err(Failure::Usage(format!(
-                "{}: there is no such directory",
-                output::harmless(&root.display().to_string())
-            )));
-        }
-        let subcommand = rest.get(options).and_then(|word| word.to_str());
-        let environment = Environment::read(
-            subcommand,
-            rest.get(options + 1).and_then(|word| word.to_str()),
-        )?;
+        let is_option = |word: &&OsString| word.as_encoded_bytes().starts_with(b"-");
+        let options = rest.iter().take_while(is_option).count();
+        let root = root(&rest[..options], dir)?;
+        let mut behind = rest[options..].iter().map(|word| word.to_str());
+        let (subcommand, next) = (behind.next().flatten(), behind.next().flatten());
         Ok(Self {
             words: words.to_vec(),
             front: 1 + options,
             dir: dir.to_owned(),
             root,
-            environment,
+            environment: Environment::read(subcommand, next)?,
         })
     }
 
@@ -125,7 +97,7 @@ impl Invocation {
         &self.root
     }
 
-    /// The subcommand, where there is one.
+    /// The subcommand, if there is one.
     pub(in crate::cli) fn subcommand(&self) -> Option<&str> {
         self.words.get(self.front).and_then(|word| word.to_str())
     }
@@ -158,7 +130,7 @@ impl Invocation {
         own.iter().chain(all).map(String::as_str).chain(given)
     }
 
-    /// The word behind the subcommand, where that is no option.
+    /// The word behind the subcommand, if that is no option.
     pub(super) fn below(&self) -> Option<&str> {
         self.words
             .get(self.front + 1)
@@ -173,7 +145,7 @@ impl Invocation {
         init.iter().chain(all).map(String::as_str)
     }
 
-    /// What the wrapped command, where it is `init`, says of the backend's settings; another `init`
+    /// What the wrapped command, if it is `init`, says of the backend's settings; another `init`
     /// before it needs them as well.
     pub(super) fn for_init(&self) -> Vec<&str> {
         if self.subcommand() != Some("init") {
@@ -225,7 +197,7 @@ impl Invocation {
     }
 
     /// The workspace of the program that the command is about.
-    pub(in crate::cli) fn workspace(&self) -> Result<String, Failure> {
+    pub(in crate::cli) fn workspace(&self) -> Result<String, CliError> {
         if let Some(named) = &self.environment.workspace {
             return Ok(named.clone());
         }
@@ -240,7 +212,7 @@ impl Invocation {
                 })
             }
             Ok(None) => Ok(DEFAULT_WORKSPACE.to_owned()),
-            Err(error) => Err(Failure::Failed(format!(
+            Err(error) => Err(CliError::Failed(format!(
                 "{}: {error}",
                 output::harmless(&path.display().to_string())
             ))),
@@ -279,47 +251,70 @@ pub(super) fn without_arguments(command: &mut Command) {
     }
 }
 
+/// The root module's directory: by the last `-chdir`, else the one that the command runs in.
+fn root(options: &[OsString], dir: &Path) -> Result<PathBuf, CliError> {
+    let usage = |why: &str| CliError::Usage(why.to_owned());
+    let mut root = dir.to_owned();
+    for option in options {
+        let option = option.to_str();
+        let option = option.ok_or_else(|| usage("an option of the command is not UTF-8"))?;
+        let Some(value) = option.trim_start_matches('-').strip_prefix("chdir") else {
+            continue;
+        };
+        let value = value.strip_prefix('=').filter(|value| !value.is_empty());
+        root = dir.join(value.ok_or_else(|| usage("-chdir is written -chdir=DIR"))?);
+    }
+    if root.is_dir() {
+        return Ok(root);
+    }
+    let shown = output::harmless(&root.display().to_string());
+    Err(CliError::Usage(format!(
+        "{shown}: there is no such directory"
+    )))
+}
+
 impl Environment {
-    fn read(subcommand: Option<&str>, next: Option<&str>) -> Result<Self, Failure> {
-        let variable = |name: &str| match std::env::var_os(name) {
-            Some(value) if !value.is_empty() => Some(value),
-            Some(_) | None => None,
-        };
-        let text = |name: &str| -> Result<Option<String>, Failure> {
-            let not_text = |_| Failure::Usage(format!("{name} is not UTF-8"));
-            variable(name)
-                .map(|value| value.into_string().map_err(not_text))
-                .transpose()
-        };
-        let all_words = |name: &str| -> Result<Vec<String>, Failure> {
-            let value = text(name)?.unwrap_or_default();
-            shellwords::split(&value).ok_or_else(|| {
-                Failure::Usage(format!(
-                    "{name} has a quote or a bracket that does not end, so neither program \
-                        accepts it"
-                ))
-            })
-        };
-        let of_subcommand = |subcommand: &str| {
-            all_words(&format!(
-                "{ARGUMENTS}_{}",
-                subcommand.replace(['-', ' '], "_")
-            ))
-        };
-        let own = match (subcommand, next.filter(|next| !next.starts_with('-'))) {
+    fn read(subcommand: Option<&str>, next: Option<&str>) -> Result<Self, CliError> {
+        let next = next.filter(|next| !next.starts_with('-'));
+        let own = match (subcommand, next) {
             (Some(subcommand @ ("state" | "workspace" | "providers")), Some(next)) => {
-                of_subcommand(&format!("{subcommand} {next}"))?
+                arguments_of(&format!("{subcommand} {next}"))?
             }
-            (Some(subcommand), _) => of_subcommand(subcommand)?,
+            (Some(subcommand), _) => arguments_of(subcommand)?,
             (None, _) => Vec::new(),
         };
-        let arguments = [all_words(ARGUMENTS)?, own, of_subcommand("init")?];
         Ok(Self {
-            data_dir: variable(DATA_DIR),
+            data_dir: set(DATA_DIR),
             workspace: text(WORKSPACE)?,
-            arguments,
+            arguments: [all_words(ARGUMENTS)?, own, arguments_of("init")?],
         })
     }
+}
+
+/// A variable; one that is set to nothing is not set.
+fn set(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+fn text(name: &str) -> Result<Option<String>, CliError> {
+    let not_text = |_| CliError::Usage(format!("{name} is not UTF-8"));
+    let value = set(name).map(|value| value.into_string().map_err(not_text));
+    value.transpose()
+}
+
+fn all_words(name: &str) -> Result<Vec<String>, CliError> {
+    let value = text(name)?.unwrap_or_default();
+    shellwords::split(&value).ok_or_else(|| {
+        CliError::Usage(format!(
+            "{name} has a quote or a bracket that does not end, so neither program accepts it"
+        ))
+    })
+}
+
+/// The arguments that a variable of its own adds to a subcommand.
+fn arguments_of(subcommand: &str) -> Result<Vec<String>, CliError> {
+    let subcommand = subcommand.replace(['-', ' '], "_");
+    all_words(&format!("{ARGUMENTS}_{subcommand}"))
 }
 
 #[cfg(test)]
@@ -419,14 +414,14 @@ mod tests {
             assert!(
                 matches!(
                     Invocation::read(&words, Path::new("/")),
-                    Err(Failure::Usage(_))
+                    Err(CliError::Usage(_))
                 ),
                 "{line}"
             );
         }
         assert!(matches!(
             Invocation::read(&[], Path::new("/")),
-            Err(Failure::Usage(_))
+            Err(CliError::Usage(_))
         ));
     }
 }

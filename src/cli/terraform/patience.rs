@@ -1,7 +1,7 @@
-//! How long the program tries again where the server is away: for longer than a restart takes. By
-//! itself it gives up after some three seconds, and leaves what it has made in a file.
+//! How long the program tries again if the server does not answer: for longer than a restart takes.
+//! By itself it gives up after some three seconds, and leaves its new state in a file.
 //!
-//! What somebody has set, in the environment or in a block, stays.
+//! A setting of the environment or of a block stays.
 
 use std::process::Command;
 
@@ -14,7 +14,7 @@ const TRIES: &str = "14";
 const FIRST_WAIT: u64 = 1;
 const LONGEST_WAIT: u64 = 5;
 
-/// Sets what nobody has set.
+/// Sets what is not set.
 pub(super) fn give(command: &mut Command) {
     if variable("TF_HTTP_RETRY_MAX").is_none() {
         command.env("TF_HTTP_RETRY_MAX", TRIES);
@@ -23,7 +23,7 @@ pub(super) fn give(command: &mut Command) {
         variable("TF_HTTP_RETRY_WAIT_MIN"),
         variable("TF_HTTP_RETRY_WAIT_MAX"),
     );
-    // A first wait that is longer than the longest makes no sense, whoever set which.
+    // The first wait may not be longer than the longest, also if one of them was set before.
     let [least, most] = [&first, &longest]
         .map(|value| value.as_deref().and_then(|value| value.parse::<u64>().ok()));
     if first.is_none() {

@@ -11,7 +11,7 @@ pub(in crate::cli) fn variable(name: &str) -> Option<String> {
         .filter(|value| !value.is_empty())
 }
 
-/// A file's bytes; none where there is no file.
+/// A file's bytes; none if there is no file.
 pub(super) fn read_at_most(path: &Path, most: u64) -> std::io::Result<Option<Vec<u8>>> {
     let file = match File::open(path) {
         Ok(file) => file,

@@ -9,7 +9,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use crate::cli::output;
-use crate::cli::output::Failure;
+use crate::cli::output::CliError;
 use crate::cli::terraform::credentials::{HARMLESS, SETTINGS};
 use crate::cli::terraform::invocation::{DEFAULT_WORKSPACE, Invocation};
 use crate::cli::terraform::reading::{read_at_most, variable};
@@ -55,11 +55,11 @@ pub(in crate::cli) struct Record {
 }
 
 impl Record {
-    /// What is recorded; none where nothing is.
-    pub(in crate::cli) fn read(invocation: &Invocation) -> Result<Option<Self>, Failure> {
+    /// The recorded backend; none if nothing is recorded.
+    pub(in crate::cli) fn read(invocation: &Invocation) -> Result<Option<Self>, CliError> {
         let path = invocation.data_dir().join(FILE);
         let wrong = |why: &str| {
-            Failure::Failed(format!(
+            CliError::Failed(format!(
                 "{}: {why}",
                 output::harmless(&path.display().to_string())
             ))
@@ -133,13 +133,13 @@ impl Record {
             .any(|name| self.config.get(*name).is_some_and(|value| !value.is_null()))
     }
 
-    /// The file that the program finds where nothing says otherwise.
+    /// The file that the program finds if nothing says otherwise.
     pub(in crate::cli) const LOCAL_FILE: &str = FILE;
 
     /// The type that stands for a `cloud` block.
     pub(in crate::cli) const CLOUD: &str = "cloud";
 
-    /// What holds where nothing is recorded: a file in the module.
+    /// The backend if nothing is recorded: a file in the module.
     pub(in crate::cli) fn local() -> Self {
         Self {
             kind: "local".to_owned(),
@@ -155,7 +155,7 @@ impl Record {
             .filter(|_| self.kind == "http")
     }
 
-    /// Where an `http` backend is reached: at its recorded address, or, where it has none, at the
+    /// Where an `http` backend is reached: at its recorded address, or, if it has none, at the
     /// one that the environment says. It may hold a password.
     pub(in crate::cli) fn reached_at(&self) -> Option<String> {
         let environment = || variable(SETTINGS[0]).filter(|_| self.kind == "http");
@@ -272,7 +272,9 @@ mod tests {
         assert_eq!(s3.place(root, "blue"), "s3 bucket=b key=k workspace=blue");
         let http = record(
             "http",
-            &json!({ "address": "https://me:hush@a.example/x?token=hush#hush", "password": "hush" }),
+            &json!({
+                "address": "https://me:hush@a.example/x?token=hush#hush", "password": "hush"
+            }),
         );
         assert_eq!(
             http.place(root, "default"),

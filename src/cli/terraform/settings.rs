@@ -1,9 +1,10 @@
-//! What `init` is told of the backend beside its block: `-backend-config`, with a setting or with a
-//! file of them, on the command line and in the variables that add to it. It is read as `init`
-//! reads it; what cannot be read so is refused, since the state would go elsewhere.
+//! The backend's settings that `init` is told beside its block: `-backend-config`, with a setting
+//! or with a file of them, on the command line and in the variables that add to it. They are read
+//! as `init` reads them. A setting that cannot be read so is refused, since the state would go
+//! elsewhere.
 
 use crate::cli::output;
-use crate::cli::output::Failure;
+use crate::cli::output::CliError;
 use crate::cli::terraform::invocation::Invocation;
 use crate::cli::terraform::reading::read_at_most;
 use crate::hcl;
@@ -13,19 +14,19 @@ const MAX_FILE: u64 = 1024 * 1024;
 
 /// Settings that `init` is told, in their order; a later one holds over an earlier one.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(in crate::cli) struct Told {
+pub(in crate::cli) struct BackendConfig {
     settings: Vec<(String, Option<String>)>,
     /// Whether there is a `-backend-config`, be it an empty one.
     pub(in crate::cli) any: bool,
 }
 
-impl Told {
-    /// The value of a setting, where it is told. Fails where its value is none that can be read.
-    pub(in crate::cli) fn get(&self, name: &str) -> Result<Option<&str>, Failure> {
+impl BackendConfig {
+    /// The value of a setting, if it is told. Fails if its value cannot be read.
+    pub(in crate::cli) fn get(&self, name: &str) -> Result<Option<&str>, CliError> {
         match self.settings.iter().rev().find(|(told, _)| told == name) {
             None => Ok(None),
             Some((_, Some(value))) => Ok(Some(value)),
-            Some((_, None)) => Err(Failure::Failed(format!(
+            Some((_, None)) => Err(CliError::Failed(format!(
                 "a file of -backend-config has `{name}` not as a plain text, so the address is \
                     unknown; write it out"
             ))),
@@ -40,15 +41,15 @@ impl Told {
 
 impl Invocation {
     /// What the next `init` is told.
-    pub(in crate::cli) fn told(&self) -> Result<Told, Failure> {
+    pub(in crate::cli) fn told(&self) -> Result<BackendConfig, CliError> {
         self.told_by(self.backend_settings())
     }
 
     /// The same for some values of `-backend-config`.
-    pub(in crate::cli) fn told_by(&self, values: Vec<String>) -> Result<Told, Failure> {
-        let mut told = Told {
+    pub(in crate::cli) fn told_by(&self, values: Vec<String>) -> Result<BackendConfig, CliError> {
+        let mut told = BackendConfig {
             any: !values.is_empty(),
-            ..Told::default()
+            ..BackendConfig::default()
         };
         for value in values.into_iter().filter(|value| !value.is_empty()) {
             match value.split_once('=') {
@@ -62,10 +63,10 @@ impl Invocation {
     }
 
     /// The settings in a file. The program looks for it in the folder that it changes to.
-    fn settings_in(&self, file: &str) -> Result<Vec<(String, Option<String>)>, Failure> {
+    fn settings_in(&self, file: &str) -> Result<Vec<(String, Option<String>)>, CliError> {
         let path = self.root().join(file);
         let wrong = |why: &str| {
-            Failure::Failed(format!(
+            CliError::Failed(format!(
                 "-backend-config: {}: {why}",
                 output::harmless(&path.display().to_string())
             ))

@@ -1,8 +1,8 @@
-//! The words in a variable such as `TF_CLI_ARGS`, taken apart as both programs take them apart: by
-//! the rules of Go's `shellwords`, which are not a shell's.
+//! The words in a variable such as `TF_CLI_ARGS`, split as both programs split them: by the rules
+//! of Go's `shellwords`, which are not a shell's.
 //!
-//! A backslash stands for the character behind it but inside single quotes, `#` is a character like
-//! others, and everything ends at a `;`, `|`, `&`, `<` or `>` outside quotes. What those rules
+//! A backslash quotes the character behind it, except inside single quotes. `#` is a character like
+//! others. The text ends at a `;`, `|`, `&`, `<` or `>` outside quotes. A text that those rules
 //! refuse is refused.
 
 /// What is open at a character.
@@ -18,65 +18,124 @@ struct Open {
     backticks: bool,
     /// Behind `$(`, up to `)`; these stay as well.
     dollar: bool,
+    /// Behind a backslash.
+    escape: bool,
 }
 
-/// Takes a text apart; nothing where it is none that the programs take.
+impl Open {
+    fn nothing(self) -> bool {
+        self == Self::default()
+    }
+}
+
+/// Splits a text; `None` if the programs refuse it.
 pub(super) fn split(text: &str) -> Option<Vec<String>> {
-    let (mut words, mut word, mut has_word) = (Vec::new(), String::new(), false);
-    let (mut open, mut is_escaped) = (Open::default(), false);
+    let mut splitter = Splitter::default();
     for letter in text.chars() {
-        if is_escaped {
-            (is_escaped, has_word) = (false, true);
-            word.push(letter);
-            continue;
+        match splitter.take(letter) {
+            Taken::More => {}
+            Taken::End => break,
+            Taken::Refused => return None,
         }
+    }
+    splitter.end()
+}
+
+/// What becomes of the text behind a character.
+enum Taken {
+    More,
+    End,
+    Refused,
+}
+
+/// A text that is being split.
+#[derive(Default)]
+struct Splitter {
+    words: Vec<String>,
+    word: String,
+    has_word: bool,
+    open: Open,
+}
+
+impl Splitter {
+    fn take(&mut self, letter: char) -> Taken {
+        let Open {
+            single,
+            double,
+            backticks,
+            dollar,
+            escape,
+        } = self.open;
         match letter {
-            '\\' if !open.single => {
-                is_escaped = true;
-                continue;
+            _ if escape => {
+                self.open.escape = false;
+                self.push(letter);
             }
-            ' ' | '\t' | '\r' | '\n' => {
-                if open != Open::default() {
-                    word.push(letter);
-                } else if std::mem::take(&mut has_word) {
-                    words.push(std::mem::take(&mut word));
-                }
-                continue;
-            }
-            '`' if !(open.single || open.double || open.dollar) => open.backticks = !open.backticks,
-            ')' if !(open.single || open.double || open.backticks) => open.dollar = !open.dollar,
-            '(' if !(open.single || open.double || open.backticks) => {
-                if open.dollar || !word.ends_with('$') {
-                    return None;
-                }
-                open.dollar = true;
-            }
-            '"' if !(open.single || open.dollar) => {
+            '\\' if !single => self.open.escape = true,
+            ' ' | '\t' | '\r' | '\n' => self.blank(letter),
+            '"' if !(single || dollar) => {
                 // Two quotes with nothing between them are a word.
-                has_word |= open.double;
-                open.double = !open.double;
-                continue;
+                self.has_word |= double;
+                self.open.double = !double;
             }
-            '\'' if !(open.double || open.dollar) => {
-                has_word |= open.single;
-                open.single = !open.single;
-                continue;
+            '\'' if !(double || dollar) => {
+                self.has_word |= single;
+                self.open.single = !single;
             }
-            ';' | '&' | '|' | '<' | '>' if open == Open::default() => {
+            ';' | '&' | '|' | '<' | '>' if self.open.nothing() => {
                 // As in `2>file`, where the number is no word.
-                has_word &=
-                    !(letter == '>' && word.starts_with(|first: char| first.is_ascii_digit()));
-                break;
+                let is_number = self.word.starts_with(|first: char| first.is_ascii_digit());
+                self.has_word &= !(letter == '>' && is_number);
+                return Taken::End;
             }
+            '(' if !(single || double || backticks) && (dollar || !self.word.ends_with('$')) => {
+                return Taken::Refused;
+            }
+            _ => {
+                self.bracket(letter);
+                self.push(letter);
+            }
+        }
+        Taken::More
+    }
+
+    /// Opens or closes what stays in the word.
+    fn bracket(&mut self, letter: char) {
+        let Open {
+            single,
+            double,
+            backticks,
+            dollar,
+            ..
+        } = self.open;
+        let is_quoted = single || double;
+        match letter {
+            '`' if !(is_quoted || dollar) => self.open.backticks = !backticks,
+            ')' if !(is_quoted || backticks) => self.open.dollar = !dollar,
+            '(' if !(is_quoted || backticks) => self.open.dollar = true,
             _ => {}
         }
-        has_word = true;
-        word.push(letter);
     }
-    if has_word {
-        words.push(word);
+
+    fn blank(&mut self, letter: char) {
+        if !self.open.nothing() {
+            self.word.push(letter);
+        } else if std::mem::take(&mut self.has_word) {
+            self.words.push(std::mem::take(&mut self.word));
+        }
     }
-    (open == Open::default() && !is_escaped).then_some(words)
+
+    fn push(&mut self, letter: char) {
+        self.has_word = true;
+        self.word.push(letter);
+    }
+
+    fn end(mut self) -> Option<Vec<String>> {
+        if self.has_word {
+            self.words.push(self.word);
+        }
+        self.open.nothing().then_some(self.words)
+    }
 }
 
 #[cfg(test)]

@@ -2,54 +2,44 @@
 //! data directory or has left a file in the module.
 //!
 //! The client reads the state from there and stores it here, so that serial, lineage and its own
-//! encryption stay. What is there is never made away with before it was read back from here; and
-//! what is here is only gone over where it is known to be what the other state came from.
+//! encryption stay. The copy there is put aside only when the state was read back from here. A
+//! state that is here is replaced only if the other one is known to have come from it.
 
 use std::path::{Path, PathBuf};
 
 use crate::cli::client::wire::Wire;
 use crate::cli::module::identity::Whose;
-use crate::cli::output::{self, Failure};
+use crate::cli::output::{self, CliError};
 use crate::cli::terraform::calls::Push;
 use crate::cli::terraform::invocation::DEFAULT_WORKSPACE;
 use crate::cli::terraform::record::Record;
+use crate::cli::transfer::already_here::Here;
 use crate::cli::transfer::equality;
 use crate::cli::transfer::file::Quiet;
-use crate::cli::transfer::hindrance::Hindrance;
-use crate::cli::transfer::old::Old;
-use crate::cli::transfer::server_side::{Intent, Ours, Standing, tell};
+use crate::cli::transfer::not_moved::NotMoved;
+use crate::cli::transfer::old_server::OldServer;
+use crate::cli::transfer::server_side::{OpenTransfer, ServerSide, StateStatus, tell};
 use crate::cli::transfer::state_move::Move;
 
 /// What became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::cli) enum Came {
+pub(in crate::cli) enum BroughtBack {
     /// Nothing is recorded or found elsewhere.
     Nothing,
     /// The state is here; it has come, or was here already.
     Here,
 }
 
-/// How often a state is read again that somebody writes meanwhile.
+/// How often a state is read again that is written meanwhile.
 const MAX_TRIES: u32 = 3;
 /// What is put behind the name of a state's file when its state has moved.
 const MOVED: &str = ".moved-to-statekeep";
-
-/// What is here of a state that is elsewhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Here {
-    /// Nothing that counts.
-    Nothing,
-    /// The state, or what became of it.
-    TheSame,
-    /// An earlier copy of it.
-    Older,
-}
 
 /// Where a state comes from.
 struct Source {
     record: Record,
     place: String,
-    /// Its file, where it is one.
+    /// Its file, if it is one.
     file: Option<PathBuf>,
     /// Whether the client may encrypt it, and has to store it.
     may_encrypt: bool,
@@ -57,103 +47,110 @@ struct Source {
 
 impl Move<'_> {
     /// Moves the state here from the backend that is recorded, or from the file that the program
-    /// finds without any.
-    pub(in crate::cli) async fn come(&self, may_encrypt: bool) -> Result<Came, Failure> {
-        let Some(source) = self.source(may_encrypt).await? else {
-            return Ok(Came::Nothing);
-        };
-        let old = Old::at(&source.record, &source.place).await?;
-        let old = old.as_ref().map(Old::wire);
-        if let Some(wire) = old
-            && self.has_come(wire, &source.place).await?
-        {
-            return Ok(Came::Here);
-        }
-        let Some(theirs) = self.read(&source)? else {
-            return Ok(Came::Nothing);
-        };
-        // An empty one is nothing to lose, but where the state here has left it is what became of
-        // it.
-        if equality::is_empty(&theirs)? && self.ours().standing().await? != Standing::Transferred {
-            return Ok(Came::Nothing);
-        }
-        let _quiet = source.file.as_deref().map(Quiet::hold).transpose()?;
-        let intent = match old {
-            Some(wire) => Some(self.lock_there(wire, &source.place).await?),
-            None => None,
-        };
-        let old = old.map(|wire| Ours::new(wire, String::new())).zip(intent);
-        if let Some((old, intent)) = &old
-            && self
-                .ours()
-                .begun()
-                .await?
-                .is_some_and(|begun| begun.lock == intent.lock)
-        {
-            // It is this server, by another address.
-            old.abandon().await?;
-            return Ok(Came::Here);
-        }
-        let came = self.take_in(&source, theirs).await;
-        if let Some((old, intent)) = old {
-            self.let_go(&source, &old, &intent, came).await?;
-        } else {
-            came.map_err(|hindrance| hindrance.failure)?;
-            put_aside(&source);
-        }
-        Ok(Came::Here)
-    }
-
-    /// Where a state is that would move here, if there is one. Nothing is moved, and fails where it
-    /// could not be.
-    pub(in crate::cli) async fn would_come(
+    /// finds if none is.
+    pub(in crate::cli) async fn bring_back(
         &self,
         may_encrypt: bool,
-    ) -> Result<Option<String>, Failure> {
+    ) -> Result<BroughtBack, CliError> {
+        let Some(source) = self.source(may_encrypt).await? else {
+            return Ok(BroughtBack::Nothing);
+        };
+        let old = OldServer::at(&source.record, &source.place).await?;
+        if let Some(old) = &old
+            && self.has_come(old.wire(), &source.place).await?
+        {
+            return Ok(BroughtBack::Here);
+        }
+        let Some(theirs) = self.read_what_counts(&source).await? else {
+            return Ok(BroughtBack::Nothing);
+        };
+        let _quiet = source.file.as_deref().map(Quiet::hold).transpose()?;
+        match old {
+            Some(old) => self.from_server(&source, old.wire(), theirs).await?,
+            None => {
+                let taken = self.take_in(&source, theirs).await;
+                taken.map_err(|not_moved| not_moved.failure)?;
+                put_aside(&source);
+            }
+        }
+        Ok(BroughtBack::Here)
+    }
+
+    /// Where a state is that would move here, if there is one. Nothing moves. Fails if the state
+    /// could not move.
+    pub(in crate::cli) async fn would_bring_back(
+        &self,
+        may_encrypt: bool,
+    ) -> Result<Option<String>, CliError> {
         let Some(source) = self.source(may_encrypt).await? else {
             return Ok(None);
         };
-        if let Some(old) = Old::at(&source.record, &source.place).await?
+        if let Some(old) = OldServer::at(&source.record, &source.place).await?
             && self.has_come(old.wire(), &source.place).await?
         {
             return Ok(None);
         }
-        let Some(theirs) = self.read(&source)? else {
+        let Some(theirs) = self.read_what_counts(&source).await? else {
             return Ok(None);
         };
-        let ours = self.ours();
-        if equality::is_empty(&theirs)? && ours.standing().await? != Standing::Transferred {
-            return Ok(None);
-        }
-        Ok(
-            (self.here(&ours, &source.place, &theirs).await? != Here::TheSame)
-                .then_some(source.place),
-        )
+        let server = self.server_side();
+        let here = self.here(&server, &source.place, &theirs).await?;
+        Ok((here != Here::TheSame).then_some(source.place))
     }
 
-    /// Ends what was begun on the old server: the state has left it, is free again there, or stays
-    /// locked while it may be in both places.
+    /// Moves the state from another statekeep, on which it is locked meanwhile.
+    async fn from_server(
+        &self,
+        source: &Source,
+        wire: &Wire,
+        theirs: Vec<u8>,
+    ) -> Result<(), CliError> {
+        let transfer = self.lock_there(wire, &source.place).await?;
+        let there = ServerSide::new(wire, String::new());
+        let here = self.server_side().begun().await?;
+        if here.is_some_and(|begun| begun.lock == transfer.lock) {
+            // It is this server, by another address.
+            return there.abandon().await.map(drop);
+        }
+        let came = self.take_in(source, theirs).await;
+        self.let_go(source, &there, &transfer, came).await
+    }
+
+    /// The state there; none if it is empty. An empty one counts if the state here has left: it is
+    /// what became of it.
+    async fn read_what_counts(&self, source: &Source) -> Result<Option<Vec<u8>>, CliError> {
+        let Some(theirs) = self.read(source)? else {
+            return Ok(None);
+        };
+        let counts = !equality::is_empty(&theirs)?
+            || self.server_side().status().await? == StateStatus::Transferred;
+        Ok(counts.then_some(theirs))
+    }
+
+    /// Ends what was begun on the old server: the state has left it, or is unlocked there, or stays
+    /// locked as long as it may be in both places.
     async fn let_go(
         &self,
         source: &Source,
-        old: &Ours<'_>,
-        intent: &Intent,
-        came: Result<(), Hindrance>,
-    ) -> Result<(), Failure> {
-        let came = match (came, self.whose(&source.record).await) {
-            (Ok(()), Whose::Others) => return old.done(intent).await,
-            // Names may lead elsewhere than a moment ago.
-            (Ok(()), Whose::This(_)) => Hindrance::certain(Failure::Failed(format!(
-                "{} is this very server now, by another address; nothing was moved",
-                source.place
-            ))),
-            (Ok(()), Whose::Unknown(why)) => Hindrance::unsure(Failure::Failed(why)),
-            (Err(hindrance), _) => hindrance,
-        };
-        let Hindrance {
+        old: &ServerSide<'_>,
+        transfer: &OpenTransfer,
+        came: Result<(), NotMoved>,
+    ) -> Result<(), CliError> {
+        let NotMoved {
             failure,
             may_be_there,
-        } = came;
+        } = match came {
+            Err(not_moved) => not_moved,
+            // Names may lead elsewhere than a moment ago.
+            Ok(()) => match self.whose(&source.record).await {
+                Whose::Others => return old.done(transfer).await,
+                Whose::This(_) => NotMoved::certain(CliError::Failed(format!(
+                    "{} is this very server now, by another address; nothing was moved",
+                    source.place
+                ))),
+                Whose::Unknown(why) => NotMoved::unsure(CliError::Failed(why)),
+            },
+        };
         if may_be_there {
             return Err(failure.and(
                 "The old one stays locked, because the state may be here as well. Run this again \
@@ -167,7 +164,7 @@ impl Move<'_> {
     }
 
     /// Where a state may come from; nothing on this server counts.
-    async fn source(&self, may_encrypt: bool) -> Result<Option<Source>, Failure> {
+    async fn source(&self, may_encrypt: bool) -> Result<Option<Source>, CliError> {
         let root = self.invocation.root();
         let record = match Record::read(self.invocation)? {
             Some(record) if matches!(self.whose(&record).await, Whose::This(_)) => return Ok(None),
@@ -187,9 +184,9 @@ impl Move<'_> {
     }
 
     /// The state there, as its client reads it.
-    fn read(&self, source: &Source) -> Result<Option<Vec<u8>>, Failure> {
+    fn read(&self, source: &Source) -> Result<Option<Vec<u8>>, CliError> {
         if source.record.kind == Record::CLOUD {
-            return Err(Failure::Failed(format!(
+            return Err(CliError::Failed(format!(
                 "{} was the backend before, which only the block that was there can reach; put it \
                     back and move the state by `{} state pull` and `statekeep import`, or give \
                     --transfer=never to continue without it",
@@ -207,174 +204,85 @@ impl Move<'_> {
         })
     }
 
-    /// Sees to it that the state is here, as it is there in the end.
-    async fn take_in(&self, source: &Source, mut theirs: Vec<u8>) -> Result<(), Hindrance> {
-        let (ours, place) = (self.ours(), &source.place);
-        let here = self
-            .here(&ours, place, &theirs)
-            .await
-            .map_err(Hindrance::certain)?;
+    /// Stores the state here until it equals the one there, also if that is written meanwhile.
+    async fn take_in(&self, source: &Source, mut theirs: Vec<u8>) -> Result<(), NotMoved> {
+        let (server, place) = (self.server_side(), &source.place);
+        let here = self.here(&server, place, &theirs).await;
+        let here = here.map_err(NotMoved::certain)?;
         let mut has_come = false;
         if here != Here::TheSame {
             tell(&format!(
                 "{} is at {place}, which was the backend before, and moves along",
                 self.address.name
             ));
-            self.store(&ours, source, &theirs, here == Here::Older)
-                .await
-                .map_err(Hindrance::unsure)?;
+            let stored = self.store(&server, source, &theirs, here == Here::Older);
+            stored.await.map_err(NotMoved::unsure)?;
             has_come = true;
         }
         for _ in 0..MAX_TRIES {
-            match self
-                .read_again(source, &theirs)
-                .map_err(Hindrance::unsure)?
-            {
-                Some(again) => theirs = again,
-                None if has_come => {
-                    tell(&format!(
-                        "{} has moved from {place} to {}",
-                        self.address.name,
-                        self.address.server()
-                    ));
-                    return Ok(());
-                }
-                None => return Ok(()),
-            }
-            self.store(&ours, source, &theirs, has_come)
-                .await
-                .map_err(Hindrance::unsure)?;
+            let again = self.read_again(source, &theirs);
+            let Some(again) = again.map_err(NotMoved::unsure)? else {
+                self.tell_arrival(place, has_come);
+                return Ok(());
+            };
+            theirs = again;
+            let stored = self.store(&server, source, &theirs, has_come);
+            stored.await.map_err(NotMoved::unsure)?;
             has_come = true;
         }
-        Err(Hindrance::unsure(Failure::Failed(format!(
+        Err(NotMoved::unsure(CliError::Failed(format!(
             "writes to {place} do not stop; stop them, and run this again"
         ))))
     }
 
+    fn tell_arrival(&self, place: &str, has_come: bool) {
+        if has_come {
+            let (name, server) = (&self.address.name, self.address.server());
+            tell(&format!("{name} has moved from {place} to {server}"));
+        }
+    }
+
     /// The state there, if it is not what it was.
-    fn read_again(&self, source: &Source, before: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
+    fn read_again(&self, source: &Source, before: &[u8]) -> Result<Option<Vec<u8>>, CliError> {
         let Some(again) = self.read(source)? else {
             return Ok(None);
         };
         Ok((!equality::differences(before, &again)?.is_empty()).then_some(again))
     }
 
-    /// What is here of the state, or of what came from it. Fails where there is another.
-    async fn here(&self, ours: &Ours<'_>, place: &str, theirs: &[u8]) -> Result<Here, Failure> {
-        match ours.standing().await? {
-            Standing::Nothing | Standing::Transferred => return Ok(Here::Nothing),
-            Standing::Moved => {
-                return Err(Failure::Failed(format!(
-                    "{} has another address on this server now",
-                    self.address.name
-                )));
-            }
-            Standing::Live => {}
-        }
-        let current = self.in_clear(ours.bytes().await?.into())?;
-        let differences = equality::differences(&current, theirs)?;
-        if differences.is_empty() {
-            return Ok(Here::TheSame);
-        }
-        let (here, there) = (equality::head(&current)?, equality::head(theirs)?);
-        if !here.lineage.is_empty()
-            && here.lineage == there.lineage
-            && equality::differences_in_values(&current, theirs)?.is_empty()
-        {
-            // One is a copy of the other from before something was said beside the values: the
-            // later one counts.
-            return Ok(if equality::is_older(&current, theirs)? {
-                Here::Older
-            } else {
-                Here::TheSame
-            });
-        }
-        let versions = if here.lineage == there.lineage {
-            ours.versions().await?
-        } else {
-            Vec::new()
-        };
-        if here.serial > there.serial && self.was_here(ours, &versions, theirs).await? {
-            return Ok(Here::TheSame);
-        }
-        let only_brought_back = versions
-            .iter()
-            .find(|version| version["current"] == true)
-            .is_some_and(|version| version["kind"] == "restore");
-        if here.serial < there.serial && only_brought_back {
-            return Ok(Here::Nothing);
-        }
-        Err(Failure::Failed(format!(
-            "{place} was the backend before, and holds another state than {}: {}\nNothing was \
-                moved. Look at both. To continue with the one here and leave the one there as it \
-                is, give --transfer=never.",
-            self.address.name,
-            differences.join(", ")
-        )))
-    }
-
-    /// Whether a state was a version here, so that what is here came from it.
-    pub(super) async fn was_here(
-        &self,
-        ours: &Ours<'_>,
-        versions: &[serde_json::Value],
-        theirs: &[u8],
-    ) -> Result<bool, Failure> {
-        let there = equality::head(theirs)?;
-        let is_candidate = |version: &&serde_json::Value| {
-            version["serial"] == there.serial
-                && version["lineage"] == there.lineage.as_str()
-                && version["purged"] == false
-                && version["kind"] != "rejected"
-        };
-        for number in versions
-            .iter()
-            .filter(is_candidate)
-            .filter_map(|version| version["number"].as_u64())
-        {
-            let version = ours.version(number).await?;
-            if !equality::head(&version)?.encrypted
-                && equality::differences_in_values(&version, theirs)?.is_empty()
-            {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
     /// Stores the state here, or what became of one that has come a moment ago, and reads it back.
     async fn store(
         &self,
-        ours: &Ours<'_>,
+        server: &ServerSide<'_>,
         source: &Source,
         theirs: &[u8],
         has_come: bool,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), CliError> {
         if source.may_encrypt {
-            self.push_here(ours, theirs).await?;
+            self.push_here(server, theirs).await?;
         } else {
             // The client would give it another lineage in a backend of this kind.
-            ours.arrive(theirs.to_vec(), has_come).await?;
+            server.arrive(theirs.to_vec(), has_come).await?;
         }
         let differences = equality::differences_in_values(&self.read_here()?, theirs)?;
         if differences.is_empty() {
             return Ok(());
         }
-        Err(Failure::Failed(format!(
+        Err(CliError::Failed(format!(
             "what was read back is not what {} holds, which is as it was: {}; run this again",
             source.place,
             differences.join(", ")
         )))
     }
 
-    /// Has the client store the state, which encrypts it where the sources say so.
-    async fn push_here(&self, ours: &Ours<'_>, theirs: &[u8]) -> Result<(), Failure> {
-        let comes_back = ours.standing().await? == Standing::Transferred;
+    /// Has the client store the state, which encrypts it if the sources say so.
+    async fn push_here(&self, server: &ServerSide<'_>, theirs: &[u8]) -> Result<(), CliError> {
+        let comes_back = server.status().await? == StateStatus::Transferred;
         if comes_back {
-            ours.restore().await?;
+            server.restore().await?;
         }
-        // What was brought back a moment ago may be gone over by what became of it, whatever its
-        // lineage is now.
+        // The state that was restored a moment ago may be replaced by its newer self, also with
+        // another lineage.
         let how = if comes_back { Push::Over } else { Push::Onto };
         self.with_backend(
             &Record::http(&self.address.text()),
@@ -383,66 +291,11 @@ impl Move<'_> {
         )
     }
 
-    /// Whether an earlier try brought the state here, and was only cut off before the program had
-    /// recorded it. A state that has left the old statekeep for anywhere else is not what is here.
-    async fn has_come(&self, wire: &Wire, place: &str) -> Result<bool, Failure> {
-        let old = Ours::new(wire, String::new());
-        match old.standing().await? {
-            Standing::Live | Standing::Nothing => return Ok(false),
-            Standing::Transferred => {}
-            Standing::Moved => {
-                return Err(Failure::Failed(format!(
-                    "{place} was the backend before, and the state has another address on that \
-                        server now; nothing was moved. Move it from there, or give \
-                        --transfer=never to continue with the state here."
-                )));
-            }
-        }
-        let to = old.left_for().await?;
-        let name = &self.address.name;
-        // Of an address only what says where is kept there, so that the word behind it is the whole
-        // of it.
-        let address = to
-            .strip_prefix("http address=")
-            .and_then(|rest| rest.split(' ').next());
-        let whose = match address {
-            Some(address) => self.address.whose(address).await,
-            None => Whose::Others,
-        };
-        if let Whose::Unknown(why) = whose {
-            return Err(Failure::Failed(format!(
-                "{place} was the backend before, and the state has left it for {}; it is unknown \
-                    whether that is {name} here: {why}. Nothing was moved. Run this again.",
-                output::harmless(&to)
-            )));
-        }
-        if whose != Whose::This(Some(name.clone())) {
-            return Err(Failure::Failed(format!(
-                "{place} was the backend before, and the state has left it for {}, which is not \
-                    {name} here. Nothing was moved. Move it from there, or give --transfer=never \
-                    to continue with the state here.",
-                output::harmless(&to)
-            )));
-        }
-        match self.ours().standing().await? {
-            Standing::Live => Ok(true),
-            Standing::Nothing | Standing::Transferred | Standing::Moved => {
-                Err(Failure::Failed(format!(
-                    "{place} was the backend before, and the state has left it for {name}, which \
-                        does not live here any more. Nothing was moved. `statekeep state history \
-                        {name}` shows its history; or give --transfer=never to continue without \
-                        it."
-                )))
-            }
-        }
-    }
-
-    /// Locks the state there. Whatever keeps that from being done is an end: it may be in use, or
-    /// be locked the next time.
-    async fn lock_there(&self, wire: &Wire, place: &str) -> Result<Intent, Failure> {
+    /// Locks the state there. If that fails, nothing moves: the state may be in use.
+    async fn lock_there(&self, wire: &Wire, place: &str) -> Result<OpenTransfer, CliError> {
         let to =
             Record::http(&self.address.text()).place(self.invocation.root(), DEFAULT_WORKSPACE);
-        Ours::new(wire, String::new())
+        ServerSide::new(wire, String::new())
             .begin(&to)
             .await
             .map_err(|refusal| {

@@ -1,5 +1,5 @@
 //! `statekeep transfer`: what `run` does about a state that moves, without a command behind it; and
-//! what a person says where a move stands still.
+//! what a person says if a move stands still.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -9,20 +9,21 @@ use clap::Args;
 use rustix::fs::Mode;
 use serde_json::json;
 
-use crate::cli::client::token::{Key, Token};
+use crate::cli::client::token::{Key, RunToken};
 use crate::cli::client::wire::Wire;
 use crate::cli::common::flags::Format;
-use crate::cli::module::address::Address;
+use crate::cli::module::address::StateAddress;
 use crate::cli::module::detect;
-use crate::cli::module::folder::Lock;
-use crate::cli::module::target::{Goes, NO_STATE_THERE, Subject, refuse_workspaces};
-use crate::cli::output::{self, Failure};
+use crate::cli::module::folder::FolderLock;
+use crate::cli::module::target::{BackendTarget, NO_STATE_THERE, Subject, refuse_workspaces};
+use crate::cli::output::{self, CliError};
 use crate::cli::process::signals::{Signals, code_of};
 use crate::cli::terraform::invocation::Invocation;
-use crate::cli::transfer::bring_back::Came;
-use crate::cli::transfer::push_away::Left;
-use crate::cli::transfer::server_side::{Ours, tell};
+use crate::cli::transfer::bring_back::BroughtBack;
+use crate::cli::transfer::push_away::PushedAway;
+use crate::cli::transfer::server_side::{ServerSide, tell};
 use crate::cli::transfer::state_move::Move;
+use crate::model::name::StateName;
 
 #[derive(Args)]
 pub(in crate::cli) struct TransferArgs {
@@ -53,7 +54,7 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// Runs it. A signal ends what the client is asked to do meanwhile, and then this: with nothing
 /// left in the module, and the token ended.
-pub(in crate::cli) fn run(args: TransferArgs, umask: Mode) -> Result<ExitCode, Failure> {
+pub(in crate::cli) fn run(args: TransferArgs, umask: Mode) -> Result<ExitCode, CliError> {
     rustix::process::umask(umask);
     let signals = Signals::take()?;
     let done = crate::http::block_on(whole(args, &signals));
@@ -71,7 +72,7 @@ pub(in crate::cli) fn run(args: TransferArgs, umask: Mode) -> Result<ExitCode, F
     }
 }
 
-async fn whole(args: TransferArgs, signals: &Signals) -> Result<(), Failure> {
+async fn whole(args: TransferArgs, signals: &Signals) -> Result<(), CliError> {
     let address = args.subject.address()?;
     let login = Key::read(&args.subject.key_file, address.server())?.login(&address.name);
     let token = unless_ended(signals, login).await?;
@@ -88,33 +89,33 @@ async fn whole(args: TransferArgs, signals: &Signals) -> Result<(), Failure> {
     }
 }
 
-/// Does something, and leaves it where a signal has come and it does not come to an end.
+/// Does something, and gives it up if a signal has come and it does not end in time.
 async fn unless_ended<T>(
     signals: &Signals,
-    act: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
+    act: impl Future<Output = Result<T, CliError>>,
+) -> Result<T, CliError> {
     let too_late = async {
         signals.ended().await;
         tokio::time::sleep(GRACE).await;
     };
     tokio::select! {
         done = act => done,
-        () = too_late => Err(Failure::Failed("the server did not answer in time".to_owned())),
+        () = too_late => Err(CliError::Failed("the server did not answer in time".to_owned())),
     }
 }
 
 async fn with_token(
     args: &TransferArgs,
-    address: &Address,
-    token: &Token,
-) -> Result<&'static str, Failure> {
+    address: &StateAddress,
+    token: &RunToken,
+) -> Result<&'static str, CliError> {
     let (wire, credentials) = (token.wire(), token.credentials());
     if args.finish || args.abandon {
         return by_decision(args, address, &wire).await;
     }
     let invocation = Invocation::read(&args.command, &args.subject.dir)?;
     if invocation.subcommand().is_some() {
-        return Err(Failure::Usage(
+        return Err(CliError::Usage(
             "`transfer` takes the program alone, as in `-- terraform`; `run` runs a command"
                 .to_owned(),
         ));
@@ -125,52 +126,58 @@ async fn with_token(
         credentials: &credentials,
         invocation: &invocation,
     };
-    Ok(
-        match args.subject.goes(&invocation, address, false).await? {
-            Goes::Here => "nothing to move: the sources point at this state",
-            Goes::Astray(found, state) => {
-                let which = state.map_or_else(
-                    || NO_STATE_THERE.to_owned(),
-                    |state| format!("the state {state}"),
-                );
-                let (place, name) = (detect::place(invocation.root(), &found), &address.name);
-                return Err(Failure::Failed(format!(
-                    "{place} configures {which} on this server, and not {name}; nothing moves. A \
-                        state gets another address on its server by `statekeep \
-                 state move {name} NEW`"
-                )));
-            }
-            Goes::Elsewhere(found) => match moving.leave(&found).await? {
-                Left::Moved => "moved",
-                Left::Nothing => "nothing to move",
-            },
-            Goes::Nowhere { may_encrypt } => {
-                refuse_workspaces(&invocation)?;
-                let _lock = Lock::take(invocation.root())?;
-                match moving.come(may_encrypt).await? {
-                    Came::Here => "here",
-                    Came::Nothing => "nothing to move",
-                }
-            }
-        },
-    )
+    match args
+        .subject
+        .backend_target(&invocation, address, false)
+        .await?
+    {
+        BackendTarget::ThisState => Ok("nothing to move: the sources point at this state"),
+        BackendTarget::AnotherState(found, state) => {
+            let place = detect::place(invocation.root(), &found);
+            Err(another_state(&place, state.as_ref(), &address.name))
+        }
+        BackendTarget::Other(found) => Ok(match moving.push_away(&found).await? {
+            PushedAway::Moved => "moved",
+            PushedAway::Nothing => "nothing to move",
+        }),
+        BackendTarget::Unset { may_encrypt } => {
+            refuse_workspaces(&invocation)?;
+            let _lock = FolderLock::take(invocation.root())?;
+            Ok(match moving.bring_back(may_encrypt).await? {
+                BroughtBack::Here => "here",
+                BroughtBack::Nothing => "nothing to move",
+            })
+        }
+    }
+}
+
+/// Why nothing moves if the sources configure another state of this server.
+fn another_state(place: &str, state: Option<&StateName>, name: &StateName) -> CliError {
+    let which = state.map_or_else(
+        || NO_STATE_THERE.to_owned(),
+        |state| format!("the state {state}"),
+    );
+    CliError::Failed(format!(
+        "{place} configures {which} on this server, and not {name}; nothing moves. A state gets \
+            another address on its server by `statekeep state move {name} NEW`"
+    ))
 }
 
 /// A person knows what is in the other place.
 async fn by_decision(
     args: &TransferArgs,
-    address: &Address,
+    address: &StateAddress,
     wire: &Wire,
-) -> Result<&'static str, Failure> {
-    let ours = Ours::new(wire, address.name.path());
+) -> Result<&'static str, CliError> {
+    let server = ServerSide::new(wire, address.name.path());
     if args.abandon {
-        ours.abandon().await?;
+        server.abandon().await?;
         tell(&format!("{} is as it was, and unlocked", address.name));
         return Ok("abandoned");
     }
-    let none = || Failure::Failed(format!("no transfer of {} was begun", address.name));
-    let intent = ours.begun().await?.ok_or_else(none)?;
-    ours.done(&intent).await?;
+    let none = || CliError::Failed(format!("no transfer of {} was begun", address.name));
+    let transfer = server.begun().await?.ok_or_else(none)?;
+    server.done(&transfer).await?;
     tell(&format!(
         "the address of {} answers 410 from now on; its history stays",
         address.name

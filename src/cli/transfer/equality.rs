@@ -3,7 +3,7 @@
 
 use serde_json::value::RawValue;
 
-use crate::cli::output::{self, Failure};
+use crate::cli::output::{self, CliError};
 use crate::diff::{self, Action, ResourceChange, ValueChange};
 use crate::model::tfstate::{self, StateHead};
 
@@ -12,66 +12,65 @@ const MAX_NAMED: usize = 5;
 /// Deeper states than this are not moved, in levels.
 const MAX_NESTING: usize = 100_000;
 
-/// What is not the same in two states, in words; empty where they are one: what instances and
+/// What is not the same in two states, in words; empty if they are one: what instances and
 /// outputs are, and what a state says of them beside.
-pub(super) fn differences(one: &[u8], other: &[u8]) -> Result<Vec<String>, Failure> {
+pub(super) fn differences(one: &[u8], other: &[u8]) -> Result<Vec<String>, CliError> {
     told(one, other, true)
 }
 
 /// The same, but for what a state says beside values, which a program that has just stored it may
 /// have written anew in its own way. Whether an instance is tainted counts all the same.
-pub(super) fn differences_in_values(one: &[u8], other: &[u8]) -> Result<Vec<String>, Failure> {
+pub(super) fn differences_in_values(one: &[u8], other: &[u8]) -> Result<Vec<String>, CliError> {
     told(one, other, false)
 }
 
-fn told(one: &[u8], other: &[u8], beside: bool) -> Result<Vec<String>, Failure> {
-    let not_comparable = |why| Failure::Failed(format!("the two states cannot be compared: {why}"));
+fn told(one: &[u8], other: &[u8], beside: bool) -> Result<Vec<String>, CliError> {
+    let not_comparable =
+        |why| CliError::Failed(format!("the two states cannot be compared: {why}"));
     let diff = diff::compare(one, other).map_err(not_comparable)?;
     let report = diff.report(false);
-    let resources = report
-        .resources
-        .iter()
-        .filter(|change| counts(change, beside));
-    let resources =
-        resources.map(|change| format!("{} ({})", output::harmless(&change.address), said(change)));
-    let outputs = report.outputs.iter().map(|change| {
-        format!(
-            "output {} ({})",
-            output::harmless(&change.value.path),
-            word(change.action)
-        )
-    });
-    let marked = if beside {
-        diff.marked_otherwise()
-    } else {
-        Vec::new()
-    };
-    let marked = marked.iter().map(|address| {
-        format!(
-            "{} (sensitive_attributes)",
-            output::harmless(&address.to_string())
-        )
-    });
-    let mut named: Vec<String> = resources.chain(outputs).chain(marked).collect();
-    if named.is_empty() && report.truncated {
-        named.push("more than can be listed".to_owned());
+    let resources = report.resources.iter();
+    let mut named: Vec<String> = resources
+        .filter(|change| counts(change, beside))
+        .map(|change| named_as(&change.address, &said(change)))
+        .collect();
+    named.extend(report.outputs.iter().map(|change| {
+        let output = named_as(&change.value.path, word(change.action));
+        format!("output {output}")
+    }));
+    if beside {
+        let marked = diff.marked_otherwise();
+        let marked = marked.iter().map(ToString::to_string);
+        named.extend(marked.map(|address| named_as(&address, "sensitive_attributes")));
     }
-    if named.len() > MAX_NAMED {
-        let more = named.len() - MAX_NAMED;
+    if named.is_empty() && report.truncated {
+        named.push("more than can be told".to_owned());
+    }
+    Ok(shortened(named))
+}
+
+fn named_as(name: &str, difference: &str) -> String {
+    format!("{} ({difference})", output::harmless(name))
+}
+
+/// The first of many, and how many more there are.
+fn shortened(mut named: Vec<String>) -> Vec<String> {
+    let more = named.len().saturating_sub(MAX_NAMED);
+    if more > 0 {
         named.truncate(MAX_NAMED);
         named.push(format!("{more} more"));
     }
-    Ok(named)
+    named
 }
 
 /// Whether a state says that another came from it: they have one lineage, and its serial is lower.
-pub(super) fn is_older(one: &[u8], other: &[u8]) -> Result<bool, Failure> {
+pub(super) fn is_older(one: &[u8], other: &[u8]) -> Result<bool, CliError> {
     let (one, other) = (head(one)?, head(other)?);
     Ok(!one.lineage.is_empty() && one.lineage == other.lineage && one.serial < other.serial)
 }
 
 /// Whether a state has neither resource instances nor outputs.
-pub(super) fn is_empty(state: &[u8]) -> Result<bool, Failure> {
+pub(super) fn is_empty(state: &[u8]) -> Result<bool, CliError> {
     Ok(differences(state, diff::NOTHING)?.is_empty())
 }
 
@@ -156,9 +155,9 @@ const fn word(action: Action) -> &'static str {
 }
 
 /// What can be told of a state at a glance.
-pub(super) fn head(bytes: &[u8]) -> Result<StateHead, Failure> {
+pub(super) fn head(bytes: &[u8]) -> Result<StateHead, CliError> {
     tfstate::read_head(bytes, MAX_NESTING)
-        .map_err(|why| Failure::Failed(format!("what was read is no state: {why}")))
+        .map_err(|why| CliError::Failed(format!("what was read is no state: {why}")))
 }
 
 #[cfg(test)]
@@ -166,18 +165,23 @@ mod tests {
     use super::*;
 
     fn state(serial: u32, resources: &str, outputs: &str) -> Vec<u8> {
-        format!(r#"{{"version":4,"serial":{serial},"lineage":"l{serial}","outputs":{{{outputs}}},"resources":[{resources}]}}"#).into_bytes()
+        let state = format!(
+            r#"{{"version":4,"serial":{serial},"lineage":"l{serial}",
+                "outputs":{{{outputs}}},"resources":[{resources}]}}"#
+        );
+        state.into_bytes()
     }
 
     fn resource(name: &str, id: &str, more: &str) -> String {
         let provider = r#"provider[\"terraform.io/builtin/terraform\"]"#;
         format!(
-            r#"{{"mode":"managed","type":"t","name":"{name}","provider":"{provider}","instances":[{{"schema_version":0,{more}"attributes":{{"id":"{id}"}}}}]}}"#
+            r#"{{"mode":"managed","type":"t","name":"{name}","provider":"{provider}",
+                "instances":[{{"schema_version":0,{more}"attributes":{{"id":"{id}"}}}}]}}"#
         )
     }
 
     #[test]
-    fn serials_and_what_programs_write_beside_do_not_count_and_all_else_does() {
+    fn serials_and_what_programs_write_beside_do_not_count() {
         let ours = state(
             1,
             &resource("a", "1", ""),
@@ -223,6 +227,13 @@ mod tests {
         ] {
             assert!(same(state(9, &resource("a", "1", more), output)), "{more}");
         }
+    }
+
+    #[test]
+    fn instances_attributes_taints_and_outputs_count() {
+        let output = r#""o":{"value":1,"type":"number"}"#;
+        let ours = state(1, &resource("a", "1", ""), output);
+        let same = |other: Vec<u8>| differences(&ours, &other).expect("comparable").is_empty();
         assert!(
             !same(state(1, &resource("a", "2", ""), output)),
             "an attribute"

@@ -1,5 +1,5 @@
-//! A file whose state moves: nobody works with it meanwhile, and no other name leads to it behind
-//! the move.
+//! A file whose state moves: no other command works with it meanwhile, and no other name leads to
+//! it behind the move.
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt as _;
@@ -8,7 +8,7 @@ use std::path::Path;
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
-use crate::cli::output::{self, Failure};
+use crate::cli::output::{self, CliError};
 
 /// As long as this lives neither program can lock the file for a command: they take the same lock.
 pub(super) struct Quiet {
@@ -16,11 +16,12 @@ pub(super) struct Quiet {
 }
 
 impl Quiet {
-    /// Holds a file that has no other name, and that nobody works with.
-    pub(super) fn hold(path: &Path) -> Result<Self, Failure> {
+    /// Holds a file that has no other name, and that no command works with.
+    pub(super) fn hold(path: &Path) -> Result<Self, CliError> {
         let shown = output::harmless(&path.display().to_string());
-        let told =
-            |error: std::io::Error| Failure::Failed(format!("{shown}: {error}; nothing was moved"));
+        let told = |error: std::io::Error| {
+            CliError::Failed(format!("{shown}: {error}; nothing was moved"))
+        };
         let metadata = path.symlink_metadata().map_err(told)?;
         if metadata.is_symlink() || metadata.nlink() > 1 {
             let what = match path.canonicalize() {
@@ -30,7 +31,7 @@ impl Quiet {
                 ),
                 Ok(_) | Err(_) => "has another name as well (a hard link)".to_owned(),
             };
-            return Err(Failure::Failed(format!(
+            return Err(CliError::Failed(format!(
                 "{shown} {what}, so other checkouts may continue with that file after a move. \
                     Nothing was moved. Replace the link by the file itself, so that nothing else \
                     leads to it, or give --transfer=never to continue with the state on the \
@@ -39,8 +40,9 @@ impl Quiet {
         }
         let file = File::open(path).map_err(told)?;
         match rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockShared) {
-            Err(Errno::AGAIN | Errno::ACCESS) => Err(Failure::Failed(format!(
-                "{shown} is in use by another command. Nothing was moved; run this again when that is done"
+            Err(Errno::AGAIN | Errno::ACCESS) => Err(CliError::Failed(format!(
+                "{shown} is in use by another command. Nothing was moved; run this again when that \
+                    is done"
             ))),
             // File systems without locks have none to wait for.
             Ok(()) | Err(_) => Ok(Self { _file: file }),

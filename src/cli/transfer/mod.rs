@@ -2,17 +2,19 @@
 //! that configure a backend now ([`push_away`]), and back with sources that configure none any more
 //! ([`bring_back`]).
 //!
-//! At every moment there is one live state: what is copied is read back and compared before the
-//! place that it came from lets go of it. States go through pipes only, and what OpenTofu encrypts
-//! is read and written by OpenTofu.
+//! At every moment there is one live state: a copy is read back and compared before the original is
+//! given up. States go through pipes only, and OpenTofu reads and writes the states that it
+//! encrypts.
 
+mod already_here;
 mod aside;
 mod bring_back;
 mod command;
+mod earlier_try;
 mod equality;
 mod file;
-mod hindrance;
-mod old;
+mod not_moved;
+mod old_server;
 pub(super) mod push_away;
 mod server_side;
 pub(super) mod state_move;

@@ -2,55 +2,56 @@
 //! recorded is this server.
 
 use crate::cli::client::wire::Wire;
-use crate::cli::module::address::Address;
+use crate::cli::module::address::StateAddress;
 use crate::cli::module::identity::Whose;
-use crate::cli::output::{self, Failure};
+use crate::cli::output::{self, CliError};
 use crate::cli::process::signals;
 use crate::cli::terraform::calls::Using;
-use crate::cli::terraform::credentials::Credentials;
+use crate::cli::terraform::credentials::HttpCredentials;
 use crate::cli::terraform::invocation::Invocation;
 use crate::cli::terraform::record::Record;
 use crate::cli::transfer::aside::Aside;
 use crate::cli::transfer::equality;
-use crate::cli::transfer::hindrance::Hindrance;
-use crate::cli::transfer::server_side::{Ours, Standing};
+use crate::cli::transfer::not_moved::NotMoved;
+use crate::cli::transfer::server_side::{ServerSide, StateStatus};
 use crate::hcl::{FoundBlock, OverrideFile};
 
 /// A state that may move, and who moves it.
 pub(in crate::cli) struct Move<'a> {
     /// Where it is on this server.
-    pub(in crate::cli) address: &'a Address,
+    pub(in crate::cli) address: &'a StateAddress,
     /// The way there, with the credentials below.
     pub(in crate::cli) wire: &'a Wire,
     /// For the client.
-    pub(in crate::cli) credentials: &'a Credentials,
+    pub(in crate::cli) credentials: &'a HttpCredentials,
     /// The client.
     pub(in crate::cli) invocation: &'a Invocation,
 }
 
 impl Move<'_> {
-    pub(super) fn ours(&self) -> Ours<'_> {
-        Ours::new(self.wire, self.address.name.path())
+    pub(super) fn server_side(&self) -> ServerSide<'_> {
+        ServerSide::new(self.wire, self.address.name.path())
     }
 
     /// Whether there is a live state here.
-    pub(in crate::cli) async fn lives(&self) -> Result<bool, Failure> {
-        Ok(self.ours().standing().await? == Standing::Live)
+    pub(in crate::cli) async fn lives(&self) -> Result<bool, CliError> {
+        Ok(self.server_side().status().await? == StateStatus::Live)
     }
 
     /// Whether there is a state here. Says where it went, if it is not here any more: the client
     /// would only say a number.
-    pub(in crate::cli) async fn exists(&self) -> Result<bool, Failure> {
+    pub(in crate::cli) async fn exists(&self) -> Result<bool, CliError> {
         let name = &self.address.name;
-        match self.ours().standing().await? {
-            Standing::Live => Ok(true),
-            Standing::Nothing => Ok(false),
-            Standing::Moved => Err(Failure::Failed(format!(
-                "{name} has another address on this server now; `statekeep state show {name}` says which"
+        match self.server_side().status().await? {
+            StateStatus::Live => Ok(true),
+            StateStatus::Nothing => Ok(false),
+            StateStatus::Moved => Err(CliError::Failed(format!(
+                "{name} has another address on this server now; `statekeep state show {name}` says \
+                    which"
             ))),
-            Standing::Transferred => {
-                let to = self.ours().left_for().await?;
-                Err(Failure::Failed(format!(
+            StateStatus::Transferred => {
+                let to = self.server_side().left_for().await?;
+                Err(CliError::Failed(format!(
                     "{name} has left for {}, and these sources configure no backend: use sources \
                         that configure one, or bring it back with `statekeep state restore \
                         {name}`",
@@ -65,12 +66,12 @@ impl Move<'_> {
     pub(super) fn with_backend<T>(
         &self,
         record: &Record,
-        credentials: Option<&Credentials>,
-        act: impl FnOnce(&Using<'_>) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
+        credentials: Option<&HttpCredentials>,
+        act: impl FnOnce(&Using<'_>) -> Result<T, CliError>,
+    ) -> Result<T, CliError> {
         let root = self.invocation.root();
         let failed = |what: &std::path::Path, error: std::io::Error| {
-            Failure::Failed(format!(
+            CliError::Failed(format!(
                 "{}: {error}",
                 output::harmless(&what.display().to_string())
             ))
@@ -87,9 +88,9 @@ impl Move<'_> {
         })
     }
 
-    /// The current version here in clear. Where its client encrypted it, only the client can read
+    /// The current version here in clear. If its client encrypted it, only the client can read
     /// it.
-    pub(super) fn in_clear(&self, bytes: Vec<u8>) -> Result<Vec<u8>, Failure> {
+    pub(super) fn in_clear(&self, bytes: Vec<u8>) -> Result<Vec<u8>, CliError> {
         if equality::head(&bytes)?.encrypted {
             self.read_here()
         } else {
@@ -98,40 +99,25 @@ impl Move<'_> {
     }
 
     /// The state here, as its client reads it.
-    pub(super) fn read_here(&self) -> Result<Vec<u8>, Failure> {
+    pub(super) fn read_here(&self) -> Result<Vec<u8>, CliError> {
         let state = self.with_backend(
             &Record::http(&self.address.text()),
             Some(self.credentials),
             |using| self.invocation.pull(using),
         )?;
         state.ok_or_else(|| {
-            Failure::Failed(format!(
+            CliError::Failed(format!(
                 "{} does not show the state that it just had",
                 self.address.server()
             ))
         })
     }
 
-    /// Makes the new backend known to the client, where that has not been done.
-    pub(super) async fn initialise(&self, found: &FoundBlock) -> Result<(), Failure> {
+    /// Makes the new backend known to the client, unless that was done before.
+    pub(super) async fn initialise(&self, found: &FoundBlock) -> Result<(), CliError> {
         let kind = found.label.as_deref().unwrap_or(Record::CLOUD);
-        let record = Record::read(self.invocation)?;
-        let is_ours = match &record {
-            Some(record) => matches!(self.whose(record).await, Whose::This(_)),
-            None => false,
-        };
-        let flags: &[&str] = match record {
-            Some(_) if is_ours => &["-reconfigure"],
-            Some(record) if record.kind == kind => return Ok(()),
-            Some(record) => {
-                return Err(Failure::Failed(format!(
-                    "the sources configure `{kind}`, and the last `init` was for `{}`, which is \
-                        not this server; run `{} init` yourself first",
-                    output::harmless(&record.kind),
-                    self.invocation.shown()
-                )));
-            }
-            None => &[],
+        let Some(flags) = self.flags_of_init(kind).await? else {
+            return Ok(());
         };
         let mut command = self.invocation.init(flags, &Using::default());
         let status =
@@ -140,10 +126,29 @@ impl Move<'_> {
             return Ok(());
         }
         let shown = self.invocation.shown();
-        Err(Failure::Failed(format!(
+        Err(CliError::Failed(format!(
             "`{shown} init` for the backend that the sources configure failed ({status}), so \
-                nothing was moved; settings that it needs can stand in \
-             TF_CLI_ARGS_init, or wrap `{shown} init -backend-config=…`"
+                nothing was moved; settings that it needs can stand in TF_CLI_ARGS_init, or wrap \
+                `{shown} init -backend-config=…`"
+        )))
+    }
+
+    /// With which flags `init` is needed for a backend of this type, if it is.
+    async fn flags_of_init(&self, kind: &str) -> Result<Option<&'static [&'static str]>, CliError> {
+        let Some(record) = Record::read(self.invocation)? else {
+            return Ok(Some(&[]));
+        };
+        if matches!(self.whose(&record).await, Whose::This(_)) {
+            return Ok(Some(&["-reconfigure"]));
+        }
+        if record.kind == kind {
+            return Ok(None);
+        }
+        Err(CliError::Failed(format!(
+            "the sources configure `{kind}`, and the last `init` was for `{}`, which is not this \
+                server; run `{} init` yourself first",
+            output::harmless(&record.kind),
+            self.invocation.shown()
         )))
     }
 
@@ -157,30 +162,30 @@ impl Move<'_> {
 
     /// What the client has recorded, which is not this server: what would move there would move to
     /// itself.
-    pub(super) async fn elsewhere(&self) -> Result<Record, Hindrance> {
+    pub(super) async fn elsewhere(&self) -> Result<Record, NotMoved> {
         let none = || {
-            Failure::Failed(format!(
+            CliError::Failed(format!(
                 "{} init has recorded no backend",
                 self.invocation.shown()
             ))
         };
         let read = Record::read(self.invocation).and_then(|record| record.ok_or_else(none));
-        let record = read.map_err(Hindrance::unsure)?;
+        let record = read.map_err(NotMoved::unsure)?;
         let whose = self.whose(&record).await;
         self.leads_elsewhere(whose).map(|()| record)
     }
 
-    pub(super) fn leads_elsewhere(&self, whose: Whose) -> Result<(), Hindrance> {
+    pub(super) fn leads_elsewhere(&self, whose: Whose) -> Result<(), NotMoved> {
         let name = &self.address.name;
         Err(match whose {
             Whose::Others => return Ok(()),
             Whose::This(Some(state)) if state == *name => {
-                Hindrance::certain(Failure::Failed(format!(
+                NotMoved::certain(CliError::Failed(format!(
                     "what the sources configure is {name} on this very server, by another address; \
                         there is nothing to move"
                 )))
             }
-            Whose::This(_) => Hindrance::certain(Failure::Failed(format!(
+            Whose::This(_) => NotMoved::certain(CliError::Failed(format!(
                 "the sources configure another state on this server than {name}; `statekeep state \
                     move {name} NEW` gives it another address"
             ))),
@@ -189,13 +194,13 @@ impl Move<'_> {
                     "it is unknown whether the backend that the sources configure is this server \
                         by another name: {why}"
                 );
-                Hindrance::unsure(Failure::Failed(why))
+                NotMoved::unsure(CliError::Failed(why))
             }
         })
     }
 
     /// Where a recorded backend is, in words.
-    pub(super) fn place(&self, record: &Record) -> Result<String, Failure> {
+    pub(super) fn place(&self, record: &Record) -> Result<String, CliError> {
         Ok(record.place(self.invocation.root(), &self.invocation.workspace()?))
     }
 }

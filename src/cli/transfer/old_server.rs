@@ -6,10 +6,11 @@
 
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Method, Response, StatusCode, Url};
+use serde_json::Value;
 
 use crate::cli::client::network::{http_elsewhere, on_the_way};
 use crate::cli::client::wire::Wire;
-use crate::cli::output::Failure;
+use crate::cli::output::CliError;
 use crate::cli::terraform::credentials::{PASSWORD, USER};
 use crate::cli::terraform::reading::variable;
 use crate::cli::terraform::record::Record;
@@ -18,8 +19,12 @@ use crate::model::secret::Secret;
 /// Headers that only a statekeep sends.
 const OURS: [&str; 3] = ["statekeep-instance", "statekeep-version", "statekeep-code"];
 
+/// What a person does next.
+const AGAIN: &str = "Nothing was moved. Run this again, or give --transfer=never to continue with \
+    the state here.";
+
 /// Another statekeep, and the way to a state there.
-pub(super) struct Old(Wire);
+pub(super) struct OldServer(Wire);
 
 /// What an answer tells.
 enum Told {
@@ -27,42 +32,30 @@ enum Told {
     Statekeep,
     /// Something else did.
     Other,
-    /// Nobody did, or something in between.
+    /// Nothing answered, or only something on the way.
     Nothing(String),
 }
 
-impl Old {
-    /// The statekeep at a recorded address, with the credentials that its client uses; none where
+impl OldServer {
+    /// The statekeep at a recorded address, with the credentials that its client uses; none if
     /// it is something else.
-    pub(super) async fn at(record: &Record, place: &str) -> Result<Option<Self>, Failure> {
+    pub(super) async fn at(record: &Record, place: &str) -> Result<Option<Self>, CliError> {
         let Some(address) = record.reached_at() else {
             return Ok(None);
         };
-        let address = address.as_str();
-        let setting = |name: &str, unset: &str| {
-            let recorded = record
-                .config()
-                .get(name)
-                .and_then(serde_json::Value::as_str)
-                .filter(|value| !value.is_empty());
-            recorded.map(str::to_owned).or_else(|| variable(unset))
-        };
-        let known = setting("username", USER).zip(setting("password", PASSWORD));
-        let again = "Nothing was moved. Run this again, or give --transfer=never to continue with \
-            the state here.";
-        match ask(address, known.as_ref()).await? {
+        let known = known_credentials(record);
+        match ask(&address, known.as_ref()).await? {
             Told::Other => Ok(None),
-            Told::Nothing(why) => Err(Failure::Failed(format!(
-                "{place} was the backend before, and the server there is unknown: {why}. {again}"
+            Told::Nothing(why) => Err(CliError::Failed(format!(
+                "{place} was the backend before, and the server there is unknown: {why}. {AGAIN}"
             ))),
             Told::Statekeep => match known {
-                Some((_, password)) => Wire::elsewhere(address, Secret::new(password))
+                Some((_, password)) => Wire::elsewhere(&address, Secret::new(password))
                     .map(Self)
                     .map(Some),
-                None => Err(Failure::Failed(format!(
+                None => Err(CliError::Failed(format!(
                     "{place} was the backend before, and is another statekeep, which has to be \
-                        locked while the state moves: give {USER} and {PASSWORD} for \
-                     it. {again}"
+                        locked while the state moves: give {USER} and {PASSWORD} for it. {AGAIN}"
                 ))),
             },
         }
@@ -74,11 +67,23 @@ impl Old {
     }
 }
 
-/// Asks for the lock, which no other product shows as a statekeep does; where that is not answered,
+/// The user and the password that the client uses: as its block says them, or the environment.
+fn known_credentials(record: &Record) -> Option<(String, String)> {
+    let setting = |name: &str, unset: &str| {
+        let recorded = record.config().get(name).and_then(Value::as_str);
+        recorded
+            .filter(|value| !value.is_empty())
+            .map(str::to_owned)
+            .or_else(|| variable(unset))
+    };
+    setting("username", USER).zip(setting("password", PASSWORD))
+}
+
+/// Asks for the lock, which no other product shows as a statekeep does; if that is not answered,
 /// for the state itself.
-async fn ask(address: &str, known: Option<&(String, String)>) -> Result<Told, Failure> {
+async fn ask(address: &str, known: Option<&(String, String)>) -> Result<Told, CliError> {
     let wrong =
-        || Failure::Failed("the recorded address of the backend before is no address".to_owned());
+        || CliError::Failed("the recorded address of the backend before is no address".to_owned());
     let state = Url::parse(address).map_err(|_| wrong())?;
     let mut lock = state.clone();
     lock.path_segments_mut()

@@ -1,0 +1,67 @@
+//! The server's words in those of the command line: calls and members of the API become commands
+//! and flags, and the next step is the command that takes it.
+
+use std::str::FromStr as _;
+
+use serde_json::Value;
+
+use crate::cli::common::locks::unlock;
+use crate::cli::common::rows::state_name;
+use crate::model::name::StateName;
+
+/// The server's words in those of the command line, and the next step.
+pub(in crate::cli) fn translated(
+    code: &str,
+    detail: &str,
+    state: Option<&StateName>,
+    body: &Value,
+) -> (String, String) {
+    let state = state.map_or_else(|| "W/B".to_owned(), ToString::to_string);
+    let history = format!("`statekeep state history {state}`");
+    let detail = without_calls(code, detail)
+        .replace("; see its /versions", "")
+        .replace("its /versions", &history);
+    (detail, next_step(code, &state, body))
+}
+
+/// The server's words without the calls and members of the API.
+fn without_calls(code: &str, detail: &str) -> String {
+    match code {
+        "no_key" => "there is no key with this id".to_owned(),
+        "no_policy" => detail.replace("; GET /api/retention says what holds", ""),
+        "verify_runs" => {
+            "a verification is running, and one at a time is enough; wait until it is done"
+                .to_owned()
+        }
+        "encrypted" => detail.replace(
+            "Send allow_serial_regression",
+            "Say --allow-serial-regression",
+        ),
+        _ => detail.replace(", or add ?force=true", ""),
+    }
+}
+
+/// The command that comes next, as the end of a sentence.
+fn next_step(code: &str, state: &str, body: &Value) -> String {
+    let history = format!("`statekeep state history {state}`");
+    match code {
+        "no_version" => format!("; {history} lists them"),
+        "no_key" => "; `statekeep key list` lists them".to_owned(),
+        "no_policy" => "; `statekeep retention list` says what holds".to_owned(),
+        "version_held" => format!("; `statekeep state release {state} VERSION` ends a hold"),
+        "not_current" => format!("; {history} says what came since"),
+        "not_deleted" => format!("; `statekeep state delete {state}` first"),
+        "locked" => unlock_of(state, body).unwrap_or_default(),
+        "moved" => {
+            let to = state_name(&body["moved_to"]);
+            format!("; `statekeep state show {to}` shows it")
+        }
+        _ => String::new(),
+    }
+}
+
+fn unlock_of(state: &str, body: &Value) -> Option<String> {
+    let id = body["lock"]["ID"].as_str().or(body["ID"].as_str())?;
+    let state = StateName::from_str(state).ok()?;
+    Some(unlock(&state, id))
+}
