@@ -219,7 +219,7 @@ async fn credentials(inside: &Inside, pieces: &mut Pieces) -> Res<()> {
     let counted = time_batches(20, BATCH, || {
         requests
             .with_label_values(&["/bench", "GET", "200"])
-            .observe(0.000_1)
+            .observe(0.000_1);
     })?;
     pieces.add(
         "metrics of the request",
@@ -244,16 +244,11 @@ async fn whole(inside: &Inside, pieces: &mut Pieces) -> Res<()> {
     let mut series = Series::new(SEED)?;
     let mut next = || -> Res<Write> {
         let bytes = series.next().to_vec();
-        let (reservation, content_md5) = (
-            domain
-                .engine()
-                .reserve_for_body(u64::try_from(bytes.len())?)?,
-            Some(STANDARD.encode(Md5::digest(&bytes))),
-        );
+        let size = u64::try_from(bytes.len())?;
         Ok(Write {
+            reservation: domain.engine().reserve_for_body(size)?,
+            content_md5: Some(STANDARD.encode(Md5::digest(&bytes))),
             bytes,
-            reservation,
-            content_md5,
             lock_id: Some(LOCK_ID.to_owned()),
             force: false,
         })

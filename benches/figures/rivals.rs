@@ -250,24 +250,29 @@ fn commits_over_http(dir: &Path) -> Res<()> {
     serve(move |config| {
         let one_by_one = Arc::clone(&one_by_one);
         config.default_service(web::to(move |request: HttpRequest, body: Bytes| {
-            let one_by_one = Arc::clone(&one_by_one);
-            async move {
-                let md5 = request
-                    .headers()
-                    .get("content-md5")
-                    .and_then(|md5| md5.to_str().ok())
-                    .unwrap_or_default()
-                    .to_owned();
-                let commit = move || {
-                    one_by_one
-                        .lock()
-                        .is_ok_and(|mut one_by_one| one_by_one.commit(&body, &md5).is_ok())
-                };
-                match web::block(commit).await {
-                    Ok(true) => HttpResponse::Ok().finish(),
-                    _ => HttpResponse::InternalServerError().finish(),
-                }
-            }
+            commit_body(Arc::clone(&one_by_one), request, body)
         }));
     })
+}
+
+async fn commit_body(
+    one_by_one: Arc<Mutex<OneByOne>>,
+    request: HttpRequest,
+    body: Bytes,
+) -> HttpResponse {
+    let md5 = request
+        .headers()
+        .get("content-md5")
+        .and_then(|md5| md5.to_str().ok())
+        .unwrap_or_default()
+        .to_owned();
+    let commit = move || {
+        one_by_one
+            .lock()
+            .is_ok_and(|mut one_by_one| one_by_one.commit(&body, &md5).is_ok())
+    };
+    match web::block(commit).await {
+        Ok(true) => HttpResponse::Ok().finish(),
+        _ => HttpResponse::InternalServerError().finish(),
+    }
 }

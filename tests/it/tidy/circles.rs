@@ -1,5 +1,7 @@
 //! No circle of files: of two that use each other, neither can be read alone.
 
+use std::collections::VecDeque;
+
 use super::imports::Crate;
 use super::open::Open;
 
@@ -29,18 +31,14 @@ pub(super) fn circles(files: &Crate<'_>, open: &Open) -> Vec<String> {
 
 /// From where each file is reached first; the start is none of them unless something leads back.
 fn ways(uses: &[Vec<(usize, usize)>], start: usize) -> Vec<Option<usize>> {
-    let (mut ways, mut next) = (vec![None; uses.len()], vec![start]);
-    while !next.is_empty() {
-        let mut later = Vec::new();
-        for from in next {
-            for (_, to) in &uses[from] {
-                if ways[*to].is_none() {
-                    ways[*to] = Some(from);
-                    later.push(*to);
-                }
+    let (mut ways, mut queue) = (vec![None; uses.len()], VecDeque::from([start]));
+    while let Some(from) = queue.pop_front() {
+        for (_, to) in &uses[from] {
+            if ways[*to].is_none() {
+                ways[*to] = Some(from);
+                queue.push_back(*to);
             }
         }
-        next = later;
     }
     ways
 }

@@ -1,6 +1,6 @@
 //! A tree that keeps every rule, with much in it that only looks as if it did not.
 
-pub(super) const TREE: &str = r###"=== src/lib.rs
+pub(super) const TREE: &str = r##"=== src/lib.rs
 //! x
 pub mod model;
 pub mod domain;
@@ -95,4 +95,4 @@ a = "1"
 b = { version = "1" }
 [lints.rust]
 c = "x"
-"###;
+"##;
