@@ -1,4 +1,4 @@
-//! Two states compared by the addresses of their instances, and what that comes to in numbers.
+//! Two states compared by the addresses of their instances, and the numbers of changes.
 
 use serde::Serialize;
 
@@ -9,7 +9,7 @@ use super::pairing::{Action, Change, changes};
 use super::state::StateTree;
 use crate::model::version::Counts;
 
-/// A state with nothing in it: what the first version is compared with.
+/// A state with nothing in it. The first version is compared with it.
 pub const NOTHING: &[u8] = br#"{"version":4}"#;
 
 /// How many instances are not as they were.
@@ -25,7 +25,7 @@ pub struct Totals {
     pub moved: u64,
 }
 
-/// What differs between two states.
+/// The differences between two states.
 pub struct Diff<'a> {
     pub(super) before: StateTree<'a>,
     pub(super) after: StateTree<'a>,
@@ -79,8 +79,8 @@ impl Diff<'_> {
         totals
     }
 
-    /// What the first state has and the second one has not, in the order of addresses: instances,
-    /// and their deposed objects with their keys.
+    /// The objects that only the first state has, in the order of addresses: instances, and their
+    /// deposed objects with their keys.
     pub fn lost(&self) -> Vec<(&ResourceAddress<'_>, Option<&str>)> {
         self.changes
             .iter()
@@ -88,7 +88,7 @@ impl Diff<'_> {
             .collect()
     }
 
-    /// What the second state has and the first one has not.
+    /// The objects that only the second state has.
     pub fn gained(&self) -> Vec<(&ResourceAddress<'_>, Option<&str>)> {
         self.changes
             .iter()
@@ -122,7 +122,7 @@ fn only_in<'d, 'a>(
         .collect()
 }
 
-/// Whether a state lacks resource instances that another one had; `None` where that cannot be told.
+/// Whether a state lacks resource instances that another one had; `None` if that cannot be told.
 pub fn drops_resources(before: &[u8], after: &[u8]) -> Option<bool> {
     let (before, after) = (
         StateTree::parse(before).ok()?,

@@ -38,7 +38,7 @@ impl<'a> Unknown<'a> {
             .and_then(|(_, value)| value.map(RawValue::get))
     }
 
-    /// Every name that is in either of two, and what both say.
+    /// Every name that is in either of two, with the values in both.
     pub(super) fn both<'u>(
         &'u self,
         other: &'u Self,
@@ -63,7 +63,7 @@ pub(super) struct Output<'a> {
 
 read_members!(Output { "value" => value, "type" => kind, "sensitive" => sensitive });
 
-/// What a state says of an object beside its attributes; each as it is written.
+/// The parts of an object beside its attributes, each as it is written.
 #[derive(Clone, Default)]
 pub(super) struct Meta<'a> {
     pub(super) provider: Option<Cow<'a, str>>,
@@ -88,18 +88,18 @@ impl Meta<'_> {
     }
 }
 
-/// What a state has of an instance: what it is now, or what was deposed and waits for its end.
+/// An object of an instance: the current one, or a deposed one that waits for its end.
 #[derive(Clone, Default)]
 pub(super) struct Object<'a> {
     pub(super) attributes: Option<&'a str>,
     /// Attributes in the form of old providers: one object of texts.
     pub(super) flat: Option<Cow<'a, str>>,
-    /// Which attributes are secret.
+    /// The marks of secret attributes.
     pub(super) marks: Option<&'a str>,
-    /// What is the provider's own.
+    /// The provider's own data.
     pub(super) private: Option<Cow<'a, str>>,
     pub(super) identity: Option<&'a str>,
-    /// A list whose order says nothing.
+    /// A list whose order does not count.
     pub(super) dependencies: Option<&'a str>,
     pub(super) meta: Meta<'a>,
     pub(super) unknown: Unknown<'a>,
@@ -108,7 +108,7 @@ pub(super) struct Object<'a> {
 /// A resource instance.
 pub(super) struct Instance<'a> {
     pub(super) address: ResourceAddress<'a>,
-    /// What it is; none where there are only deposed objects of it.
+    /// The current object; none if there are only deposed ones.
     pub(super) current: Option<Object<'a>>,
     /// Its deposed objects by their keys.
     pub(super) deposed: Vec<(Cow<'a, str>, Object<'a>)>,
@@ -135,7 +135,7 @@ impl<'a> Instance<'a> {
         }
     }
 
-    /// The objects that it has: what it is first, then the deposed ones.
+    /// Its objects: the current one first, then the deposed ones.
     pub(super) fn objects(&self) -> impl Iterator<Item = &Object<'a>> {
         self.current
             .iter()

@@ -1,4 +1,4 @@
-//! The outputs of a state, without what is secret.
+//! The outputs of a state, without secrets.
 
 use std::collections::BTreeMap;
 

@@ -13,7 +13,7 @@ use super::instance::{Instance, Object};
 use super::state::StateTree;
 use super::text::unquoted;
 
-/// What happened to an instance.
+/// How an instance changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {

@@ -28,7 +28,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-/// A part of which only the place is of interest.
+/// A part as it is written.
 pub(super) type Raw<'a> = Option<&'a RawValue>;
 
 /// A part that `null` leaves as it was, where it stands twice.
@@ -42,7 +42,7 @@ impl<'a> Scalar<'a> {
     }
 }
 
-/// What a member's value goes into, as often as the member stands there.
+/// A field that takes the values of a member, as often as the member stands there.
 pub(super) trait Take<'de> {
     /// Takes the next value.
     fn take<A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error>;

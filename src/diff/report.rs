@@ -13,7 +13,7 @@ pub const MAX_REPORT: usize = 4 * 1024 * 1024;
 /// What an entry takes beside its texts.
 pub(super) const ENTRY: usize = 160;
 
-/// What changed from one state to another.
+/// The changes from one state to another.
 #[derive(Debug, Default, Serialize)]
 pub struct DiffReport {
     /// How much, always whole.
@@ -31,7 +31,7 @@ pub struct DiffReport {
 /// An instance that is not as it was.
 #[derive(Debug, Serialize)]
 pub struct ResourceChange {
-    /// What happened to it.
+    /// The change.
     pub action: Action,
     /// Its address as Terraform prints it.
     pub address: String,
@@ -88,7 +88,7 @@ pub struct ValueChange {
 /// An output that is not as it was.
 #[derive(Debug, Serialize)]
 pub struct OutputChange {
-    /// What happened to it; outputs do not move.
+    /// The change; outputs do not move.
     pub action: Action,
     /// Its value; `path` is its name.
     #[serde(flatten)]

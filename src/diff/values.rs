@@ -1,5 +1,5 @@
-//! What differs between two values, path by path, and how a value is shown: as it is written,
-//! without what is hidden in it.
+//! The differences between two values, path by path, and values as they are shown: as they are
+//! written, without hidden parts.
 
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
@@ -13,7 +13,7 @@ use super::masking::{HIDDEN, Mask, Spot, names_a_secret};
 use super::text::unquoted;
 use crate::model::printable::Printable;
 
-/// Values that differ are taken apart down to so many steps; what lies deeper is shown as a whole.
+/// Values that differ are taken apart down to so many steps. Deeper values are shown as a whole.
 pub const MAX_STEPS: usize = 64;
 /// A value that is written in more bytes is not shown.
 pub const MAX_VALUE: usize = 16 * 1024;
@@ -178,7 +178,7 @@ pub(super) enum Shown {
     TooLong,
 }
 
-/// Writes a whole text of JSON without what is hidden in it, if it is not longer than that.
+/// Writes a text of JSON without its hidden parts, if it is not longer than `most` bytes.
 pub(super) fn shown_text(text: &str, mask: &Mask, most: usize) -> Shown {
     match Tree::of(text) {
         Some(tree) => shown(tree.root(), mask, mask.root(), most),
@@ -187,7 +187,7 @@ pub(super) fn shown_text(text: &str, mask: &Mask, most: usize) -> Shown {
     }
 }
 
-/// Writes a value without what is hidden in it, if it is not longer than that.
+/// Writes a value without its hidden parts, if it is not longer than `most` bytes.
 pub(super) fn shown(value: Value<'_>, mask: &Mask, spot: Spot, most: usize) -> Shown {
     if spot == Spot::Hidden || mask.hides(value) {
         return Shown::Hidden;
@@ -212,7 +212,7 @@ struct Open<'t> {
     names_a_secret: bool,
 }
 
-/// None where it is nested too deep.
+/// None if it is nested too deep.
 fn masked_text(value: Value<'_>, mask: &Mask, spot: Spot) -> Option<(String, bool)> {
     let (mut text, mut masked) = (String::new(), false);
     let mut open = Vec::new();
@@ -244,7 +244,7 @@ fn masked_text(value: Value<'_>, mask: &Mask, spot: Spot) -> Option<(String, boo
     Some((text, masked))
 }
 
-/// Writes a scalar, or the beginning of what has something inside.
+/// Writes a scalar, or the beginning of an object or list.
 fn begin<'t>(value: Value<'t>, spot: Spot, text: &mut String, open: &mut Vec<Open<'t>>) {
     let is_object = match value.kind() {
         JsonKind::Object => true,

@@ -1,8 +1,8 @@
-//! The blocks in which a module says where its state goes.
+//! The blocks that configure where the state of a module is stored.
 
 use serde::Serialize;
 
-/// The block that says where a state goes.
+/// The kinds of these blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BlockKind {
@@ -30,7 +30,7 @@ impl BlockKind {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// How many labels it takes.
+    /// The number of labels that it takes.
     pub(super) const fn labels(self) -> usize {
         match self {
             Self::Backend | Self::StateStore => 1,
@@ -39,10 +39,10 @@ impl BlockKind {
     }
 }
 
-/// A block that says where the state goes.
+/// A block that was found.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct FoundBlock {
-    /// Which block.
+    /// Its kind.
     pub kind: BlockKind,
     /// Its label; `cloud` has none.
     #[serde(rename = "type")]
@@ -53,11 +53,11 @@ pub struct FoundBlock {
     pub line: usize,
     /// The character in the line, from 1.
     pub column: usize,
-    /// The address of an `http` backend, where it is a plain text. It may hold a password, so it is
-    /// in no answer.
+    /// The address of an `http` backend, if it is a plain text. It may hold a password, so it is in
+    /// no answer.
     #[serde(skip)]
     pub address: Option<String>,
 }
 
-/// The block in which a file says how the state is encrypted.
+/// The block that configures the encryption of a state.
 pub(super) const ENCRYPTION: &str = "encryption";

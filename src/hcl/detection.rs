@@ -1,4 +1,4 @@
-//! The answer: whether a module says where its state goes.
+//! The answer: whether a module configures a backend.
 
 use serde::Serialize;
 
@@ -10,22 +10,22 @@ use super::reading::{MAX_TOLD, UndecidedReason};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Answer {
-    /// The module says where its state goes.
+    /// The module configures a backend.
     Configured,
-    /// It does not.
+    /// It configures none.
     None,
-    /// That cannot be told.
+    /// The sources cannot be read as the programs read them.
     Undecided,
 }
 
-/// What a module says.
+/// The answer about a module.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Detection {
     /// The answer in a word.
     pub answer: Answer,
-    /// For which program, if one was asked for.
+    /// The program that was asked about, if one was named.
     pub program: Option<Program>,
-    /// What was found, in the order in which it counts: the last one holds.
+    /// The blocks that were found. The last one is in force.
     pub found: Vec<FoundBlock>,
     /// Why it is undecided.
     pub undecided: Vec<UndecidedReason>,
@@ -33,17 +33,17 @@ pub struct Detection {
     pub not_examined: Vec<String>,
     /// Whether one of these lists was cut.
     pub truncated: bool,
-    /// Whether `OpenTofu` may encrypt the state: a file says so, or was not looked into.
+    /// Whether `OpenTofu` may encrypt the state: a file configures it, or was not examined.
     #[serde(skip)]
     pub may_encrypt: bool,
-    /// Whether no program that is asked about would load a file, but for override files, which
-    /// change others and say nothing by themselves.
+    /// Whether the programs that are asked about would load no file, apart from override files.
+    /// Those only change others.
     #[serde(skip)]
     pub is_empty: bool,
 }
 
 impl Detection {
-    /// The block that holds: of override files the last, as both programs merge them.
+    /// The block in force: that of the last override file, as both programs merge them.
     pub fn effective(&self) -> Option<&FoundBlock> {
         self.found
             .last()
@@ -80,7 +80,7 @@ impl Detection {
         self
     }
 
-    /// The block that holds, in words.
+    /// The block in force, in words.
     pub(super) fn in_words(&self) -> String {
         match self.found.last() {
             Some(FoundBlock {

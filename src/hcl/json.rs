@@ -1,5 +1,5 @@
-//! What one file in HCL's JSON form says. Names that stand there twice all count, as they do for
-//! the two programs; nothing recurses.
+//! Reads one file in HCL's JSON form. If a name stands there twice, both count, as they do for the
+//! two programs. Nothing recurses.
 //!
 //! Where a body may stand, both programs take an object, a list of objects whose members count as
 //! if they stood in one, or `null`, which has none. Where blocks may stand they take one body, or a
@@ -18,7 +18,7 @@ use crate::model::json_words::{JsonWord, JsonWords};
 
 /// The most bodies that are looked at in one list.
 const MAX_BODIES: usize = 10_000;
-/// What a `terraform` block takes once at most.
+/// The arguments that a `terraform` block takes once at most.
 const ONCE: [&str; 3] = ["required_version", "experiments", "language"];
 
 const NO_BODY: &str = "blocks are objects or lists of objects here, and this is something else";

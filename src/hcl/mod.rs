@@ -1,5 +1,5 @@
-//! Whether a root module says itself where its state goes, as Terraform and OpenTofu would load it;
-//! and the files that say it where it does not.
+//! Tells whether a root module configures a backend, as Terraform and OpenTofu would load it, and
+//! generates the files that configure one.
 //!
 //! An answer is never a guess: a file that cannot be read as those two programs read it is
 //! undecided, with its file, line and reason. An answer holds names and nothing else of the

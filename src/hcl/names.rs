@@ -1,8 +1,8 @@
-//! Which files of a directory each program loads, and in which order they count. Pure.
+//! The files of a directory that each program loads, in the order in which they count. Pure.
 
 use super::program::Program;
 
-/// In what a file is written.
+/// The language of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Language {
     /// HCL as people write it.
@@ -23,8 +23,8 @@ fn end(name: &str) -> Option<&'static (&'static str, Language, bool)> {
     ENDS.iter().find(|(end, ..)| name.ends_with(end))
 }
 
-/// What a file of this name is written in; none where neither program would load it: hidden files,
-/// editors' copies, and all else.
+/// The language of a file of this name; none if neither program would load it, such as hidden files
+/// and editors' copies.
 pub(super) fn language(name: &str) -> Option<Language> {
     let is_ignored = name.starts_with('.')
         || name.ends_with('~')
@@ -34,8 +34,8 @@ pub(super) fn language(name: &str) -> Option<Language> {
         .map(|(_, language, _)| *language)
 }
 
-/// Of these names, which are sorted, those that a program loads: override files last, since they
-/// count over all others.
+/// The names that a program loads, of sorted ones. Override files are last, since they change all
+/// others.
 pub(super) fn loaded<'a>(names: &[&'a str], program: Program) -> Vec<&'a str> {
     let is_loaded = |name: &&&str| {
         let Some((end, _, only_tofu)) = end(name).filter(|_| language(name).is_some()) else {
@@ -62,7 +62,7 @@ fn is_hidden(name: &str, end: &str, names: &[&str]) -> bool {
     names.binary_search(&other.as_str()).is_ok()
 }
 
-/// Whether a file only changes what others say.
+/// Whether a file only changes others.
 pub(super) fn overrides(name: &str) -> bool {
     let stem = end(name)
         .and_then(|(end, ..)| name.strip_suffix(end))

@@ -1,12 +1,12 @@
-//! What one file in HCL's native syntax says. A file that neither program would load says nothing,
-//! and is in doubt.
+//! Reads one file in HCL's native syntax. A file that neither program would load has no blocks but
+//! a reason.
 
 use super::block::{BlockKind, ENCRYPTION, FoundBlock};
 use super::places::Places;
 use super::reading::SourceReading;
 use super::syntax::{Item, What, plain_text, walk};
 
-/// What the two programs pass over at the beginning of a file.
+/// Both programs pass over it at the beginning of a file.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Reads it.

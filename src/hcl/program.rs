@@ -1,4 +1,4 @@
-//! Which program is asked about, and how far a module is looked at.
+//! The program that is asked about, and the kinds of files that are examined.
 
 use serde::Serialize;
 
@@ -12,7 +12,7 @@ pub enum Program {
     Tofu,
 }
 
-/// How a module is looked at.
+/// A question about a module.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ask {
     /// The program that would load it; if none is named, both have to come to the same answer.

@@ -1,10 +1,10 @@
-//! One file: its name and bytes, and what it says.
+//! One file: its name, its bytes, and the blocks in it.
 
 use serde::Serialize;
 
 use super::block::FoundBlock;
 
-/// The most blocks, doubts and files not examined that are told, each.
+/// The most blocks, reasons and files not examined in an answer, each.
 pub const MAX_TOLD: usize = 1_000;
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -13,12 +13,12 @@ pub struct UndecidedReason {
     pub file: Option<String>,
     /// The line, from 1, if it is about one.
     pub line: Option<usize>,
-    /// What is in doubt, and what to do.
+    /// The reason, and what to do.
     pub reason: String,
 }
 
-/// A file in the root directory that one of the programs would load: its name, and its bytes or why
-/// there are none.
+/// A file in the root directory that one of the programs would load: its name, and its bytes or the
+/// reason why there are none.
 pub struct Source {
     pub(super) name: String,
     pub(super) content: Result<Vec<u8>, String>,
@@ -30,18 +30,18 @@ impl Source {
         &self.name
     }
 
-    /// How many bytes it has.
+    /// Its size in bytes.
     pub fn size(&self) -> u64 {
         self.content.as_ref().map_or(0, |bytes| bytes.len() as u64)
     }
 }
 
-/// What one file says.
+/// The blocks in one file, and the reasons why it cannot be read.
 #[derive(Default)]
 pub(super) struct SourceReading {
     pub(super) found: Vec<FoundBlock>,
     pub(super) doubts: Vec<UndecidedReason>,
-    /// Whether it says how the state is encrypted.
+    /// Whether it configures the encryption of the state.
     pub(super) encrypts: bool,
 }
 
@@ -57,7 +57,7 @@ impl SourceReading {
         }
     }
 
-    /// One more doubt; of more than are told the first ones count.
+    /// Adds a reason. If there are too many, the first ones are kept.
     pub(super) fn in_doubt(&mut self, name: &str, line: usize, reason: impl Into<String>) {
         if self.doubts.len() <= MAX_TOLD {
             self.doubts.push(UndecidedReason {
@@ -68,7 +68,7 @@ impl SourceReading {
         }
     }
 
-    /// One more block; of more than are told the last ones count.
+    /// Adds a block. If there are too many, the last ones are kept.
     pub(super) fn found(&mut self, found: FoundBlock) {
         if self.found.len() > 2 * MAX_TOLD {
             self.found.drain(..MAX_TOLD);

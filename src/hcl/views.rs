@@ -1,4 +1,4 @@
-//! What each program would load of a module, and what that comes to.
+//! The files of a module that each program would load, and the answer that follows from them.
 
 use super::detection::{Answer, Detection};
 use super::names::{self, Language};
@@ -6,7 +6,7 @@ use super::program::{Ask, Program};
 use super::read::read;
 use super::reading::{Source, SourceReading, UndecidedReason};
 
-/// What taking a text apart needs at most, as a multiple of its size.
+/// The most memory for parsing a text, as a multiple of its size.
 pub const SIZE_PARSED: u64 = 100;
 
 /// Judges files that were sent, one after the other.
@@ -26,10 +26,10 @@ pub fn judge(mut sources: Vec<Source>, ask: Ask) -> Detection {
     views.judge(&wanted, &readings)
 }
 
-/// What each program that is asked about would load.
+/// The files that each program would load.
 pub(super) struct Views<'a> {
     ask: Ask,
-    /// By program, in the order in which it counts.
+    /// By program, in the order in which the files count.
     loaded: Vec<(Program, Vec<&'a str>)>,
     not_examined: Vec<String>,
     pub(super) is_empty: bool,
@@ -82,7 +82,7 @@ impl<'a> Views<'a> {
         wanted
     }
 
-    /// Puts together what the files say.
+    /// The answer that follows from the files.
     pub(super) fn judge(self, wanted: &[&str], readings: &[SourceReading]) -> Detection {
         let verdicts: Vec<Detection> = self
             .loaded
@@ -125,7 +125,7 @@ impl<'a> Views<'a> {
         verdict
     }
 
-    /// Both programs could load the module, and would not come to the same.
+    /// Both programs could load the module, and their answers differ.
     fn differing(&self, terraform: &Detection, tofu: &Detection) -> Detection {
         let mut doubts = terraform.undecided.clone();
         doubts.extend(

@@ -350,9 +350,7 @@ impl Expression<'_, '_> {
             Open::Collection(shape) => self.collection(shape),
             Open::Item(shape) => self.item(shape),
             Open::Mapped => self.end_of_for(Shape::Object),
-            Open::Condition(shape) => {
-                self.expect_close(shape.close(), "the `for` goes on where it has to end")
-            }
+            Open::Condition(shape) => self.expect_close(shape.close(), "the `for` has to end here"),
             Open::Interpolation => self.end_of_interpolation(),
             Open::If => self.end_of_directive(Open::Then),
             Open::For => self.end_of_directive(Open::Each),
@@ -467,6 +465,6 @@ impl Expression<'_, '_> {
             self.turn(Open::Condition(shape));
             return Ok(Expected::Value);
         }
-        self.expect_close(shape.close(), "the `for` goes on where it has to end")
+        self.expect_close(shape.close(), "the `for` has to end here")
     }
 }

@@ -74,7 +74,7 @@ impl PruneBody {
         if self.policy.is_none() && !self.configured {
             return Err(ApiError::invalid(
                 ErrorCode::BadPolicy,
-                "say what to keep in `policy`, or `configured` for the policies in force",
+                "give a `policy`, or `configured` for the policies in force",
             ));
         }
         if self.policy.is_some() && self.configured {

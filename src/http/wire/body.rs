@@ -227,8 +227,7 @@ fn wrong_member<T: DeserializeOwned>(bytes: &[u8], error: &str) -> Option<String
             Some("a string") => format!("the member `{name}` has to be a text"),
             Some("a sequence") => format!("the member `{name}` has to be a list"),
             _ => format!(
-                "the member `{name}` is not what this call takes there; docs/api.md says what it \
-                takes"
+                "the member `{name}` has a value that this call does not take; see docs/api.md"
             ),
         },
     )
@@ -245,7 +244,7 @@ pub(in crate::http) fn missing_or_unknown(error: &str) -> Option<String> {
     };
     if let Some((name, _)) = named("missing field `") {
         return Some(format!(
-            "the member `{name}` is missing; docs/api.md says what this call takes"
+            "the member `{name}` is missing; docs/api.md lists the members of this call"
         ));
     }
     if let Some((name, _)) = named("duplicate field `") {

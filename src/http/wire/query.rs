@@ -33,7 +33,7 @@ pub(in crate::http) fn judge(request: &HttpRequest) -> Result<(), ApiError> {
     };
     for segment in segments(request) {
         let Some(name) = name(segment) else {
-            return Err(bad("the query is not percent-encoded as it has to be"));
+            return Err(bad("the query is not valid percent-encoding"));
         };
         match takes {
             Takes::Only(names) if !has(names, &name) => return Err(unknown(&name, names)),
@@ -140,7 +140,7 @@ impl<T: FromStr> Whole<T> {
 impl<'de, T: FromStr> Deserialize<'de> for Whole<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| D::Error::custom("it has to be a whole number"))
+        Self::parse(&text).ok_or_else(|| D::Error::custom("it is no whole number"))
     }
 }
 
@@ -172,12 +172,9 @@ fn explain<T: DeserializeOwned>(request: &HttpRequest, error: &str) -> ApiError 
                 .chars()
                 .take(MAX_NAME)
                 .collect();
-            bad(format!("the parameter {name:?} makes no sense: {why}"))
+            bad(format!("the parameter {name:?} is not valid: {why}"))
         }
-        None => bad(format!(
-            "the query makes no sense: {}",
-            why(error.to_owned())
-        )),
+        None => bad(format!("the query is not valid: {}", why(error.to_owned()))),
     }
 }
 
