@@ -36,7 +36,15 @@ fn json_is_examined_only_when_asked() {
             ("{\"terraform\": {\n\"backend\": {}}}", "? 2"),
             ("{\"terraform\": {\"backend\": []}}", "? 1"),
             ("{\"terraform\": {\"state_store\": [{}]}}", "? 1"),
-            // A body may be a list of objects itself.
+        ],
+    );
+}
+
+#[test]
+fn a_body_of_json_may_be_a_list_of_objects() {
+    rows(
+        "main.tf.json",
+        &[
             (
                 "{\"terraform\": [[{\"backend\": {\"local\": {}}}, {}]]}",
                 "backend local 1:39",
@@ -58,6 +66,15 @@ fn json_is_examined_only_when_asked() {
                 r#"{"//": "x", "terraform": {"//": [1], "backend": {"local": {"//": 1}}}}"#,
                 "backend local 1:59",
             ),
+        ],
+    );
+}
+
+#[test]
+fn json_of_other_shapes_says_nothing_or_is_undecided() {
+    rows(
+        "main.tf.json",
+        &[
             ("[null]", "? 1"),
             ("[]", "none"),
             (
