@@ -1,5 +1,5 @@
-//! `examples/ci`: the pipelines, run as their CI would run them: for a change with the planner's key
-//! alone, on `main` with both, each job in a checkout of its own where the CI makes one.
+//! `examples/ci`: the pipelines, run as their CI would run them: for a change with the planner's
+//! key alone, on `main` with both, each job in a checkout of its own where the CI makes one.
 //!
 //! Before each job another client holds the lock, so that a job which does not wait for it fails.
 

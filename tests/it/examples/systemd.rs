@@ -14,7 +14,7 @@ use crate::skip;
 
 /// The most that `systemd-analyze security` may find open, in tenths.
 const MOST_EXPOSURE: &str = "15";
-/// SQLite gives files that root makes to the owner of the database. The user of the unit is not root.
+/// SQLite gives files that root makes to the owner of the database. The unit's user is not root.
 const ONLY_AS_ROOT: &str = "fchown";
 const PROGRAM: &str = "/usr/local/bin/statekeep";
 const DATA: &str = "/var/lib/statekeep";

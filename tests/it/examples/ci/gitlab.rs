@@ -1,5 +1,5 @@
-//! GitLab CI: jobs in checkouts of their own, which get all files that were kept before; the store's
-//! secrets are variables, in one form as files.
+//! GitLab CI: jobs in checkouts of their own, which get all files that were kept before; the
+//! store's secrets are variables, in one form as files.
 
 use std::collections::BTreeMap;
 
