@@ -2,7 +2,7 @@
 //! that say them.
 //!
 //! A server has one [`Metrics`]; its rooms add to it where something happens. What is only true at
-//! one moment is set when somebody asks ([`Gauges`]). Labels have few values each, never a name
+//! one moment is set when it is asked for ([`Gauges`]). Labels have few values each, never a name
 //! that a client chose.
 
 use prometheus::{
@@ -28,9 +28,9 @@ pub struct Metrics {
     pub writes: IntCounterVec,
     /// How many jobs each commit holds.
     pub commit_jobs: Histogram,
-    /// How long commits take: writing and syncing the write-ahead log.
+    /// How long commits take: writing and syncing the WAL.
     pub commit_seconds: Histogram,
-    /// How long it takes to move the write-ahead log into the database.
+    /// How long it takes to move the WAL into the database.
     pub checkpoint_seconds: Histogram,
     /// How long jobs wait for the writer.
     pub queue_seconds: Histogram,
@@ -48,7 +48,7 @@ pub struct Metrics {
     pub verified_versions: prometheus::IntCounter,
 }
 
-/// What is true at one moment. Whatever is unknown is left out.
+/// What is true at one moment. A value that is unknown is left out.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Gauges {
     /// Bytes that are granted to bodies and working copies.
@@ -59,7 +59,7 @@ pub struct Gauges {
     pub cache: u64,
     /// Bytes of the database file.
     pub database: Option<u64>,
-    /// Bytes of its write-ahead log.
+    /// Bytes of its WAL.
     pub wal: Option<u64>,
     /// Bytes that are free on its disk.
     pub free_space: Option<u64>,
@@ -268,7 +268,7 @@ impl Metrics {
     }
 }
 
-/// Made anew each time, so that none keeps a value that is not known any more.
+/// Made again each time, so that none keeps a value that is not known any more.
 fn gauges(now: &Gauges) -> Result<Vec<prometheus::proto::MetricFamily>, prometheus::Error> {
     let registry = Registry::new();
     for (name, help, value) in GAUGES {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use statekeep::domain::auth::logins::Wanted;
 use statekeep::model::key::KeyId;
-use statekeep::model::secret::{Kind, Secret};
+use statekeep::model::secret::{CredentialKind, Secret};
 
 use crate::Res;
 use crate::inside::{Inside, block_on, origin, time_after};
@@ -48,7 +48,7 @@ pub(crate) fn run() -> Res<Report> {
 async fn inside(report: &mut Report) -> Res<()> {
     let inside = Inside::open().await?;
     let Inside { domain, admin, .. } = &inside;
-    let Some(Kind::Key(id)) = admin.kind() else {
+    let Some(CredentialKind::Key(id)) = admin.kind() else {
         return Err("a key whose secret names no key".into());
     };
     let issued = domain
@@ -133,7 +133,7 @@ fn one_run_for_all(server: &Server, report: &mut Report) -> Res<()> {
 /// Reads with a warm credential while argon2 runs for others without a pause, beside the same
 /// without argon2.
 fn beside_argon2(server: &Server, report: &mut Report) -> Res<()> {
-    let Some(Kind::Key(id)) = Secret::new(server.secret.clone()).kind() else {
+    let Some(CredentialKind::Key(id)) = Secret::new(server.secret.clone()).kind() else {
         return Err("a key whose secret names no key".into());
     };
     let requests = vec![vec![Writer::new(&server.secret, "read", 1)?.read()]; CLIENTS];

@@ -22,10 +22,10 @@ use statekeep::model::frame::{Bytes, StoredBlob};
 use statekeep::model::lock::Lock;
 use statekeep::model::name::StateName;
 use statekeep::model::state::{Lookup, StateId};
-use statekeep::model::tfstate::read_head;
-use statekeep::model::version::Kind;
+use statekeep::model::terraform::tfstate::read_head;
 use statekeep::model::version::NewVersion;
-use statekeep::store::{Store, StoreError, Tx};
+use statekeep::model::version::VersionKind;
+use statekeep::store::{Store, StoreError, Touches, Tx};
 
 use crate::Res;
 use crate::inside::{Inside, LOCK, LOCK_ID, block_on, origin, time, time_after, time_batches};
@@ -115,7 +115,7 @@ pub(crate) fn pure(pieces: &mut Pieces) -> Res<()> {
     let decoded = time(OFTEN, || {
         Ok(blob::decode(
             [Frame {
-                format: blob::WHOLE,
+                format: blob::FULL,
                 size,
                 bytes: &frame,
             }],
@@ -302,13 +302,19 @@ async fn whole(inside: &Inside, pieces: &mut Pieces) -> Res<()> {
 /// What is asked of the database and written into it, by the store's verbs.
 async fn rows(store: &Store, pieces: &mut Pieces) -> Res<()> {
     let name = state_name()?;
-    let Lookup::State { id, .. } = store.address_info(&name)?.lookup else {
+    let Lookup::State { id, .. } = store.address_info(&name).await?.lookup else {
         return Err("the state is not there".into());
     };
+    let warm = time_after(
+        OFTEN,
+        async |_| Ok(()),
+        async |()| Ok(store.address_info(&name).await?),
+    )
+    .await?;
     pieces.add(
         "pointer, warm",
         "each read",
-        time(OFTEN, || Ok(store.address_info(&name)?))?,
+        warm,
         "`store.address_info`, nothing committed since",
     );
     let mut series = Series::new(SEED + 1)?;
@@ -318,7 +324,7 @@ async fn rows(store: &Store, pieces: &mut Pieces) -> Res<()> {
     let pointer = time_after(
         COMMITS,
         async |_| append(next()?).await,
-        async |_| Ok(store.address_info(&name)?),
+        async |_| Ok(store.address_info(&name).await?),
     )
     .await?;
     pieces.add(
@@ -328,7 +334,8 @@ async fn rows(store: &Store, pieces: &mut Pieces) -> Res<()> {
         "the same: it is read from the database",
     );
     let number = store
-        .address_info(&name)?
+        .address_info(&name)
+        .await?
         .lookup
         .live()
         .map(|version| version.number)
@@ -362,7 +369,7 @@ async fn jobs(
     let empty = time_after(
         COMMITS,
         async |_| Ok(()),
-        async |()| Ok(store.write(0, |_| Ok(())).await?),
+        async |()| Ok(store.write(Touches::NoState, 0, |_| Ok(())).await?),
     )
     .await?;
     pieces.add(
@@ -402,7 +409,7 @@ fn version(state: &[u8]) -> Res<(NewVersion, StoredBlob)> {
         sha256: Digest::of(state),
         size: u64::try_from(state.len())?,
         head: read_head(state, DEFAULT_MAX_NESTING)?,
-        kind: Kind::Write,
+        kind: VersionKind::Write,
         from_version: None,
         created_at: clock::now(),
         created_by: Caller::operator(origin()).actor,
@@ -412,7 +419,7 @@ fn version(state: &[u8]) -> Res<(NewVersion, StoredBlob)> {
     Ok((
         version,
         StoredBlob {
-            format: blob::WHOLE,
+            format: blob::FULL,
             size: u64::try_from(state.len())?,
             frame: blob::encode(state)?,
         },
@@ -429,6 +436,7 @@ async fn write_as_the_domain_does(
     blob: StoredBlob,
 ) -> Res<Duration> {
     let (name, bytes) = (name.clone(), blob.frame.len());
+    let touches = Touches::Address(name.clone());
     let job = move |tx: &Tx<'_>| -> Result<Duration, StoreError> {
         let began = Instant::now();
         let (caller, at) = (Caller::operator(origin()), new.created_at);
@@ -455,5 +463,5 @@ async fn write_as_the_domain_does(
         })))?;
         Ok(began.elapsed())
     };
-    Ok(store.write(bytes, job).await?)
+    Ok(store.write(touches, bytes, job).await?)
 }

@@ -1,6 +1,6 @@
 //! Working memory of zstd, kept between uses: making it costs as much as compressing a small state.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use parking_lot::Mutex;
 
 /// How many of a kind are kept.
 const MAX_KEPT: usize = 8;
@@ -22,19 +22,13 @@ impl<C> Contexts<C> {
         make: impl FnOnce() -> Result<C, E>,
         work: impl FnOnce(&mut C) -> Result<T, E>,
     ) -> Result<T, E> {
-        let kept = self.open().pop();
+        let kept = self.0.lock().pop();
         let mut context = kept.map_or_else(make, Ok)?;
         let done = work(&mut context)?;
-        let mut kept = self.open();
+        let mut kept = self.0.lock();
         if size <= MAX_INPUT && kept.len() < MAX_KEPT {
             kept.push(context);
         }
         Ok(done)
-    }
-
-    fn open(&self) -> MutexGuard<'_, Vec<C>> {
-        // A list of contexts is valid after each statement, so a panic elsewhere does no harm to
-        // it.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

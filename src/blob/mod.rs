@@ -1,10 +1,9 @@
 //! Blobs: how a version's bytes are kept. Bytes in, bytes out; no database.
 //!
-//! A blob of format 1 is one zstd frame that stands alone. One of format 2 is a difference: a zstd
-//! frame whose matches reach back into the bytes of another blob, its base, which the reader must
-//! have. What comes out of [`decode`] is only handed on after it has been compared with the SHA-256
-//! that it was stored under: no reader ever sees bytes that were not written, whichever of the
-//! frames on the way is damaged.
+//! A blob of format 1 is a full zstd frame. A blob of format 2 is a delta: a zstd frame whose
+//! matches reach back into the bytes of another blob, its base, which the reader must have.
+//! [`decode`] compares what comes out with the SHA-256 that it was stored under, so no reader ever
+//! sees bytes that were not written, whichever frame of the chain is damaged.
 
 mod contexts;
 
@@ -15,21 +14,20 @@ use contexts::Contexts;
 
 use crate::model::digest::Digest;
 
-/// zstd's level while somebody waits. On states it makes smaller frames than level 3 in two thirds
+/// zstd's level while a client waits. On states it makes smaller frames than level 3 in two thirds
 /// of the time.
 const LEVEL: i32 = 1;
-/// zstd's level when nobody waits: frames that stand alone are a seventh smaller, differences half
-/// as large as at level 3. Beyond it nothing is won.
-const LEVEL_AT_LEISURE: i32 = 9;
+/// zstd's level when no client waits: full frames are a seventh smaller, deltas half as large as at
+/// level 3. A higher level gains nothing.
+const LEVEL_WHEN_SLOW: i32 = 9;
 
-/// A frame that stands alone; kept beside each blob, so that formats can be told apart.
-pub const WHOLE: u32 = 1;
-/// A frame that needs the bytes of its base.
-pub const DIFFERENCE: u32 = 2;
+/// The format of a full frame; kept beside each blob, so that formats can be told apart.
+pub const FULL: u32 = 1;
+/// The format of a delta, which needs the bytes of its base.
+pub const DELTA: u32 = 2;
 
-/// The largest bytes, in bytes, that are kept as a difference, and the largest that others are kept
-/// as a difference to.
-pub const MAX_IN_DIFFERENCE: u64 = 32 * 1024 * 1024;
+/// The largest content, in bytes, that is kept as a delta or used as a base.
+pub const MAX_IN_DELTA: u64 = 32 * 1024 * 1024;
 /// What the compressor needs beside the bytes, in bytes, when it has time.
 pub const WORKING_MEMORY: u64 = 32 * 1024 * 1024;
 
@@ -48,7 +46,7 @@ pub enum BlobError {
         found: Digest,
     },
     /// Another one is needed to read it.
-    #[error("the frame is a difference to bytes that are not there")]
+    #[error("the frame is a delta, and the bytes of its base are not there")]
     NoBase,
     /// A newer statekeep wrote it.
     #[error("the blob has format {0}, which this version does not know")]
@@ -61,7 +59,7 @@ pub enum BlobError {
 static COMPRESSORS: Contexts<Compressor<'static>> = Contexts::new();
 static DECOMPRESSORS: Contexts<Decompressor<'static>> = Contexts::new();
 
-/// Compresses bytes into a frame that stands alone.
+/// Compresses bytes into a full frame.
 pub fn encode(bytes: &[u8]) -> Result<Vec<u8>, BlobError> {
     let make = || Compressor::new(LEVEL);
     let mut frame = COMPRESSORS
@@ -72,9 +70,9 @@ pub fn encode(bytes: &[u8]) -> Result<Vec<u8>, BlobError> {
     Ok(frame)
 }
 
-/// The same where nobody waits for it: smaller, and some ten times slower. With the bytes of a
-/// base, the frame is a difference to them.
-pub fn encode_at_leisure(bytes: &[u8], base: Option<&[u8]>) -> Result<Vec<u8>, BlobError> {
+/// The same when no client waits: smaller, and some ten times slower. With the bytes of a base, the
+/// frame is a delta to them.
+pub fn encode_slowly(bytes: &[u8], base: Option<&[u8]>) -> Result<Vec<u8>, BlobError> {
     let mut context = CCtx::create();
     let mut set = |parameter| {
         context
@@ -82,7 +80,7 @@ pub fn encode_at_leisure(bytes: &[u8], base: Option<&[u8]>) -> Result<Vec<u8>, B
             .map(drop)
             .map_err(encoding_failed)
     };
-    set(CParameter::CompressionLevel(LEVEL_AT_LEISURE))?;
+    set(CParameter::CompressionLevel(LEVEL_WHEN_SLOW))?;
     if let Some(base) = base {
         // Matches have to reach from the end of the bytes back to the beginning of the base.
         set(CParameter::WindowLog(
@@ -108,7 +106,7 @@ fn encoding_failed(code: zstd_safe::ErrorCode) -> BlobError {
 /// A frame as it is kept, and what has to come out of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'a> {
-    /// [`WHOLE`] or [`DIFFERENCE`].
+    /// [`FULL`] or [`DELTA`].
     pub format: u32,
     /// How many bytes come out of it.
     pub size: u64,
@@ -116,8 +114,8 @@ pub struct Frame<'a> {
     pub bytes: &'a [u8],
 }
 
-/// Decodes a frame that stands alone, then each difference to what came out before, and hands the
-/// last bytes out only when they are those that were written.
+/// Decodes a delta chain, the full frame first, and hands the last bytes out only if they are those
+/// that were written.
 pub fn decode<'a>(
     frames: impl IntoIterator<Item = Frame<'a>>,
     expected: Digest,
@@ -144,13 +142,13 @@ fn decode_one(frame: Frame<'_>, base: Option<&[u8]>) -> Result<Vec<u8>, BlobErro
     let size = usize::try_from(frame.size)
         .map_err(|error| BlobError::Frame(std::io::Error::other(error)))?;
     match (frame.format, base) {
-        (WHOLE, _) => DECOMPRESSORS
+        (FULL, _) => DECOMPRESSORS
             .with(size, Decompressor::new, |context| {
                 context.decompress(frame.bytes, size)
             })
             .map_err(BlobError::Frame),
-        (DIFFERENCE, None) => Err(BlobError::NoBase),
-        (DIFFERENCE, Some(base)) => {
+        (DELTA, None) => Err(BlobError::NoBase),
+        (DELTA, Some(base)) => {
             let failed =
                 |code| BlobError::Frame(std::io::Error::other(zstd_safe::get_error_name(code)));
             let mut context = DCtx::create();
@@ -180,7 +178,7 @@ mod tests {
 
     fn whole(bytes: &[u8], size: u64) -> Frame<'_> {
         Frame {
-            format: WHOLE,
+            format: FULL,
             size,
             bytes,
         }
@@ -188,7 +186,7 @@ mod tests {
 
     fn last(bytes: &[u8], size: u64) -> Frame<'_> {
         Frame {
-            format: DIFFERENCE,
+            format: DELTA,
             size,
             bytes,
         }
@@ -214,10 +212,7 @@ mod tests {
     #[test]
     fn gives_back_the_exact_bytes() {
         for bytes in [&b"{}"[..], &vec![0; 100_000], &[]] {
-            for frame in [
-                encode(bytes).unwrap(),
-                encode_at_leisure(bytes, None).unwrap(),
-            ] {
+            for frame in [encode(bytes).unwrap(), encode_slowly(bytes, None).unwrap()] {
                 assert_eq!(
                     decode([whole(&frame, bytes.len() as u64)], Digest::of(bytes)).unwrap(),
                     bytes
@@ -231,7 +226,7 @@ mod tests {
         let (one, other) = states();
         let (base, difference) = (
             encode(&one).unwrap(),
-            encode_at_leisure(&other, Some(&one)).unwrap(),
+            encode_slowly(&other, Some(&one)).unwrap(),
         );
         assert!(
             difference.len() < 100 && base.len() > 1_000,
@@ -241,7 +236,7 @@ mod tests {
         );
         let first = whole(&base, one.len() as u64);
         let second = Frame {
-            format: DIFFERENCE,
+            format: DELTA,
             size: other.len() as u64,
             bytes: &difference,
         };
@@ -266,7 +261,7 @@ mod tests {
         );
         let other = bytes.repeat(2);
         let (difference, longer, at) = (
-            encode_at_leisure(&other, Some(&bytes)).unwrap(),
+            encode_slowly(&other, Some(&bytes)).unwrap(),
             Digest::of(&other),
             other.len() as u64,
         );

@@ -150,7 +150,8 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        let (max_in_flight, max_state_size) = default_sizes(super::memory_of_this_machine());
+        let (max_in_flight, max_state_size) =
+            default_sizes(super::memory::memory_of_this_machine());
         Self {
             max_state_size,
             max_nesting: DEFAULT_MAX_NESTING,

@@ -7,7 +7,7 @@ use super::instance::Instance;
 use super::not_comparable::NotComparable;
 use super::pairing::{Action, Change, changes};
 use super::state::StateTree;
-use crate::model::version::Counts;
+use crate::model::version::ChangeCounts;
 
 /// A state with nothing in it. The first version is compared with it.
 pub const NOTHING: &[u8] = br#"{"version":4}"#;
@@ -49,14 +49,14 @@ pub fn compare<'a>(before: &'a [u8], after: &'a [u8]) -> Result<Diff<'a>, NotCom
 
 impl Diff<'_> {
     /// How many instances were added, changed (moved ones among them) and removed.
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> ChangeCounts {
         let Totals {
             added,
             changed,
             removed,
             ..
         } = self.totals();
-        Counts {
+        ChangeCounts {
             added,
             changed,
             removed,

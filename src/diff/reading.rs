@@ -125,7 +125,7 @@ macro_rules! read_members {
                 name: &$crate::diff::reading::Text<'a>,
                 map: &mut A,
             ) -> Result<(), A::Error> {
-                $(if crate::model::member::is_member(&name.0, $member) {
+                $(if crate::model::terraform::member::is_member(&name.0, $member) {
                     return $crate::diff::reading::Take::take(&mut self.$field, map);
                 })*
                 $(if let Some(place) = self.$other.place(name) {

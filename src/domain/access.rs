@@ -2,8 +2,7 @@
 
 use crate::domain::error::Error;
 use crate::model::caller::Caller;
-use crate::model::clock::Timestamp;
-use crate::model::lock::{Lock, Refused};
+use crate::model::lock::{Lock, RefusedAttempt};
 use crate::model::name::StateName;
 use crate::model::permission::{Permission, Scope};
 use crate::store::{StoreError, Tx};
@@ -73,13 +72,12 @@ pub(super) fn lock_in_the_way(
     caller: &Caller,
     name: &StateName,
     lock_id: Option<&str>,
-    at: Timestamp,
 ) -> Result<Option<Lock>, StoreError> {
     let held = tx
         .lock(name)?
         .filter(|held| !lock_id.is_some_and(|id| held.is_held_by(&caller.actor, id)));
     let Some(held) = held else { return Ok(None) };
-    tx.note_refusal(name, &Refused::by(caller, at, lock_id, None))?;
+    tx.note_refusal(name, &RefusedAttempt::by(caller, tx.now(), lock_id, None))?;
     Ok(Some(held.lock))
 }
 

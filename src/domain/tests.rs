@@ -11,11 +11,13 @@ use crate::domain::history::purge::Which;
 use crate::domain::history::restore::Restore;
 use crate::domain::states::write::Write;
 use crate::domain::*;
-use crate::model::caller::{Caller, Origin};
-use crate::model::clock::{self, Timestamp};
+use crate::model::actor::Origin;
+use crate::model::caller::Caller;
+use crate::model::clock::Timestamp;
 use crate::model::name::StateName;
 use crate::model::retention::Moment;
 use crate::model::state::StateId;
+use crate::store::{Touches, Tx};
 
 fn name() -> StateName {
     StateName::parse("w", "b").unwrap()
@@ -42,11 +44,13 @@ fn on_a_domain<F: Future<Output = ()>>(test: impl FnOnce(Arc<Domain>) -> F) {
 fn occupy(domain: &Domain) -> Sender<()> {
     let (release, wait) = channel::<()>();
     let (begun, has_begun) = channel::<()>();
-    domain.engine.store.post(move |_| {
+    let occupied = move |_: &Tx<'_>| {
         let _ = begun.send(());
         let _ = wait.recv();
         Ok(())
-    });
+    };
+    let queue = domain.engine.store.queue();
+    queue.write(Touches::NoState, 0, occupied, drop);
     has_begun.recv().unwrap();
     release
 }
@@ -62,7 +66,12 @@ async fn abandoned(domain: &Domain, act: impl Future) {
         );
     }
     drop(release);
-    domain.engine.store.write(0, |_| Ok(())).await.unwrap();
+    domain
+        .engine
+        .store
+        .write(Touches::NoState, 0, |_| Ok(()))
+        .await
+        .unwrap();
 }
 
 #[test]
@@ -75,7 +84,8 @@ fn a_clock_that_a_person_trusts_is_trusted_though_that_person_is_gone() {
             domain
                 .engine
                 .store
-                .look(|view| view.moment(Moment::Trusted))
+                .read_inline(|view| view.moment(Moment::Trusted))
+                .await
                 .unwrap()
                 .is_some(),
             "the database says so"
@@ -94,8 +104,13 @@ fn damage_that_could_not_be_written_down_is_found_again_though_its_reader_is_gon
         )
         .await;
         assert_eq!(domain.content.damaged.count(), 1);
-        let lose = |tx: &crate::store::Tx<'_>| tx.lose_damaged_versions();
-        domain.engine.store.write(0, lose).await.unwrap();
+        let lose = |tx: &Tx<'_>| tx.lose_damaged_versions();
+        domain
+            .engine
+            .store
+            .write(Touches::NoState, 0, lose)
+            .await
+            .unwrap();
         abandoned(
             &domain,
             domain.content.damaged.note_damaged(&name(), state, 2),
@@ -138,12 +153,11 @@ fn what_was_purged_between_the_look_of_a_restore_and_its_act_is_told_as_purged()
             name: name(),
             away: None,
             lock_id: None,
-            at: clock::now(),
         };
         let outcome = domain
             .engine
             .store
-            .write(0, move |tx| restore.run(tx))
+            .write(Touches::Address(name()), 0, move |tx| restore.run(tx))
             .await
             .unwrap();
         assert!(matches!(outcome, Err(Error::Purged(_, 1))));
@@ -170,7 +184,12 @@ fn what_is_gathered_is_written_once_though_whoever_flushes_it_is_gone() {
             );
             drop(release);
         }
-        domain.engine.store.write(0, |_| Ok(())).await.unwrap();
+        domain
+            .engine
+            .store
+            .write(Touches::NoState, 0, |_| Ok(()))
+            .await
+            .unwrap();
         let filter = crate::model::event::EventFilter {
             limit: 10,
             ..Default::default()

@@ -11,7 +11,7 @@ use crate::domain::integrity::Integrity;
 use crate::domain::retention::Retention;
 use crate::domain::status::Status;
 use crate::model::clock;
-use crate::store::{StoreError, Tx};
+use crate::store::{StoreError, Touches, Tx};
 
 /// How long events are buffered before they are written; a second after its read at the latest, an
 /// event is on disk.
@@ -158,7 +158,7 @@ impl<'a> Upkeep<'a> {
                     oldest.map_or(Ok(0), |oldest| tx.remove_events(oldest, ROWS_PER_STEP))?;
                 Ok((too_old, tx.remove_events_beyond(most, ROWS_PER_STEP)?))
             };
-            let (too_old, too_many) = self.engine.store.write(0, step).await?;
+            let (too_old, too_many) = self.engine.store.write(Touches::NoState, 0, step).await?;
             events += too_old + too_many;
             if too_old.max(too_many) < ROWS_PER_STEP as usize {
                 break;

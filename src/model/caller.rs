@@ -1,49 +1,12 @@
 //! The caller: who asks, what they may do, and from where. Every method of the domain takes one.
 
-use serde::Serialize;
-
+use super::actor::{Actor, Origin};
 use super::clock::Timestamp;
 use super::key::KeyId;
 use super::name::StateName;
 use super::permission::{Grant, Permission, PermissionSet, Scope};
 
-/// Who did something, as versions, locks and events remember it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Actor {
-    /// The id of an API key, `operator`, or `server`.
-    pub id: String,
-    /// The key's name, `operator`, or `server`.
-    pub name: String,
-}
-
-impl Actor {
-    /// The person at the machine.
-    pub fn operator() -> Self {
-        Self {
-            id: "operator".to_owned(),
-            name: "operator".to_owned(),
-        }
-    }
-
-    /// The server itself, for what it does or finds while nobody asks.
-    pub fn server() -> Self {
-        Self {
-            id: "server".to_owned(),
-            name: "server".to_owned(),
-        }
-    }
-}
-
-/// Where a request came from.
-#[derive(Clone, Debug)]
-pub struct Origin {
-    /// The client's address without its port; `socket` for the data directory's Unix socket.
-    pub address: String,
-    /// The request's id, which is in the log too.
-    pub request_id: String,
-}
-
-/// How somebody proved who they are.
+/// How a caller proved who they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
     /// By being at the machine.
@@ -54,7 +17,7 @@ pub enum Proof {
     Token(KeyId),
 }
 
-/// Somebody whose credentials were good.
+/// A client whose credentials were good.
 #[derive(Clone, Debug)]
 pub struct Caller {
     /// Who.

@@ -3,7 +3,8 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::caller::{Actor, Caller};
+use super::actor::Actor;
+use super::caller::Caller;
 use super::clock::Timestamp;
 use super::name::StateName;
 use super::permission::Scope;
@@ -41,7 +42,7 @@ pub enum EventKind {
     VersionHold,
     /// A version is not held any more.
     VersionRelease,
-    /// Somebody, or the server itself, pruned history.
+    /// An operator, or the server itself, pruned history.
     RetentionRun,
     /// A workspace got a policy of its own.
     RetentionSet,

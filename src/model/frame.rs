@@ -3,7 +3,7 @@
 use super::digest::Digest;
 use super::state::StateId;
 
-/// How many differences there are at most between a version's bytes and a frame that stands alone.
+/// The most deltas in a chain, between a version's bytes and the full frame.
 pub const MAX_STEPS: u32 = 8;
 
 /// A version's bytes as they are kept; the store does not look inside.
@@ -17,7 +17,7 @@ pub struct StoredBlob {
     pub frame: Vec<u8>,
 }
 
-/// A blob, as versions refer to it. The number says nothing to anybody else.
+/// A blob, as versions refer to it. The number has no meaning outside of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BlobId(i64);
 
@@ -38,7 +38,7 @@ impl BlobId {
 pub struct Kept {
     /// In which blob.
     pub id: BlobId,
-    /// The blob that its frame is a difference to; none when it stands alone.
+    /// The blob that its frame is a delta to; none when the frame is full.
     pub base: Option<BlobId>,
     /// How many bytes they are.
     pub size: u64,
@@ -60,7 +60,7 @@ pub enum Bytes {
 /// What it takes to get at a version's bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ChainSize {
-    /// How long all frames on the way are together, in bytes.
+    /// How long all frames of the chain are together, in bytes.
     pub stored: u64,
     /// The largest bytes that come out of one of them.
     pub largest: u64,
@@ -75,7 +75,7 @@ pub struct Purgeable {
     pub number: u64,
     /// Its content; none when that was removed.
     pub content: Option<(BlobId, Digest)>,
-    /// Whether somebody holds it.
+    /// Whether it is held.
     pub held: bool,
     /// Whether clients get it.
     pub current: bool,

@@ -7,7 +7,7 @@ use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
-use super::caller::Actor;
+use super::actor::Actor;
 use super::clock::Timestamp;
 use super::permission::Grant;
 
@@ -31,12 +31,12 @@ impl fmt::Display for KeyId {
 
 /// Whether a key can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum KeyStatus {
     /// It can.
     Active,
     /// Its end has passed.
     Expired,
-    /// Somebody ended it.
+    /// It was revoked.
     Revoked,
 }
 
@@ -67,17 +67,17 @@ pub struct ApiKey {
 
 impl ApiKey {
     /// Whether it can be used at this moment.
-    pub fn standing(&self, now: Timestamp) -> Standing {
+    pub fn standing(&self, now: Timestamp) -> KeyStatus {
         if self.revoked_at.is_some() {
-            Standing::Revoked
+            KeyStatus::Revoked
         } else if self.expires_at.is_some_and(|end| end <= now) {
-            Standing::Expired
+            KeyStatus::Expired
         } else {
-            Standing::Active
+            KeyStatus::Active
         }
     }
 
-    /// The key as somebody who acts.
+    /// The key as an actor.
     pub fn actor(&self) -> Actor {
         Actor {
             id: self.id.to_string(),
@@ -131,9 +131,9 @@ impl Serialize for ShownKey<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let key = self.key;
         let status = match key.standing(self.now) {
-            Standing::Active => "active",
-            Standing::Expired => "expired",
-            Standing::Revoked => "revoked",
+            KeyStatus::Active => "active",
+            KeyStatus::Expired => "expired",
+            KeyStatus::Revoked => "revoked",
         };
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("id", &key.id.to_string())?;

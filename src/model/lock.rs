@@ -3,9 +3,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::caller::{Actor, Caller};
+use super::actor::Actor;
+use super::caller::Caller;
 use super::clock::Timestamp;
-use super::version::Version;
+use super::nul;
+use super::version::{LockNote, Version};
 
 /// The longest lock ID, in characters; Terraform's own have 36.
 pub const MAX_LOCK_ID_LENGTH: usize = 256;
@@ -38,6 +40,9 @@ pub enum NotALock {
     /// It is not a JSON object with the members that Terraform knows.
     #[error("the body is no lock in JSON: {0}")]
     Malformed(String),
+    /// A text in it has a NUL character.
+    #[error("a lock cannot have a NUL character (`\\u0000`)")]
+    Nul,
     /// It has no ID, or one that is too long.
     #[error("a lock needs an `ID` of 1 to {MAX_LOCK_ID_LENGTH} characters")]
     NoId,
@@ -65,8 +70,17 @@ struct Wire {
 }
 
 impl Lock {
-    /// Reads a lock from a body.
+    /// Reads a lock from a client's body.
     pub fn parse(body: &[u8]) -> Result<Self, NotALock> {
+        let lock = Self::read(body)?;
+        if nul::is_in_json(body) {
+            return Err(NotALock::Nul);
+        }
+        Ok(lock)
+    }
+
+    /// Reads a lock that was kept, also one from before NUL characters were refused.
+    pub fn read(body: &[u8]) -> Result<Self, NotALock> {
         let wire: Wire =
             serde_json::from_slice(body).map_err(|error| NotALock::Malformed(error.to_string()))?;
         let text = std::str::from_utf8(body)
@@ -104,16 +118,22 @@ impl Lock {
         })
     }
 
-    /// Whether it says to be for a plan, which writes no state. Whatever says something else, or
-    /// nothing, may end in a write.
+    /// Whether it says to be for a plan, which writes no state. A lock that says something else,
+    /// or nothing, may end in a write.
     pub fn is_for_a_plan(&self) -> bool {
         self.operation == PLAN
     }
 
-    /// A lock that the server takes for somebody, in the form that the clients know.
+    /// A lock that the server takes for a caller, in the form that the clients know.
     pub fn taken_for(who: &str, id: &str, (operation, info): (&str, &str), at: Timestamp) -> Self {
         let wire = serde_json::json!({
-            "ID": id, "Operation": operation, "Info": info, "Who": who, "Version": env!("CARGO_PKG_VERSION"), "Created": at, "Path": "",
+            "ID": id,
+            "Operation": operation,
+            "Info": info,
+            "Who": who,
+            "Version": env!("CARGO_PKG_VERSION"),
+            "Created": at,
+            "Path": "",
         });
         let (operation, who) = (cut(operation.to_owned()), cut(who.to_owned()));
         Self {
@@ -168,17 +188,6 @@ fn is_offset(zone: &str) -> bool {
         && digits(4..6)
 }
 
-/// What a version remembers of the lock that it was written under.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct LockNote {
-    /// The lock's ID.
-    pub id: String,
-    /// What the holder said to be doing.
-    pub operation: String,
-    /// Who the holder said to be.
-    pub who: String,
-}
-
 /// A lock that is held, with the evidence of who holds it and what it stopped.
 #[derive(Clone, Debug)]
 pub struct HeldLock {
@@ -193,7 +202,7 @@ pub struct HeldLock {
     /// How many tries to lock or to write it has turned away.
     pub refused: u64,
     /// The latest of those.
-    pub latest_refusal: Option<Refused>,
+    pub latest_refusal: Option<RefusedAttempt>,
 }
 
 impl HeldLock {
@@ -211,8 +220,8 @@ impl HeldLock {
         }
     }
 
-    /// The last version written under it, and when. While it is held nobody else writes, so that
-    /// can only be the current version.
+    /// The last version written under it, and when. While it is held only its holder writes, so
+    /// that can only be the current version.
     pub fn last_write(&self, current: Option<&Version>) -> Option<(u64, Timestamp)> {
         let is_under_it = |version: &&Version| {
             version.created_at >= self.locked_at
@@ -229,7 +238,7 @@ impl HeldLock {
 
 /// One try that a held lock turned away.
 #[derive(Clone, Debug, Serialize)]
-pub struct Refused {
+pub struct RefusedAttempt {
     /// When.
     pub at: Timestamp,
     /// Whose key.
@@ -242,7 +251,7 @@ pub struct Refused {
     pub who: Option<String>,
 }
 
-impl Refused {
+impl RefusedAttempt {
     /// A try by this caller.
     pub fn by(caller: &Caller, at: Timestamp, lock_id: Option<&str>, who: Option<&str>) -> Self {
         let address = caller.origin.address.clone();
@@ -273,7 +282,8 @@ mod tests {
 
     #[test]
     fn reads_terraforms_lock_and_keeps_its_text() {
-        let text = r#"{"ID":"a-b","Operation":"OperationTypeApply","Info":"","Who":"me@here","Version":"1.11.4","Created":"2026-01-02T03:04:05.678901234Z","Path":""}"#;
+        let text = r#"{"ID":"a-b","Operation":"OperationTypeApply","Info":"","Who":"me@here",
+            "Version":"1.11.4","Created":"2026-01-02T03:04:05.678901234Z","Path":""}"#;
         let lock = Lock::parse(text.as_bytes()).unwrap();
         assert_eq!(
             (lock.id.as_str(), lock.who.as_str(), lock.bare),
@@ -300,7 +310,8 @@ mod tests {
 
     #[test]
     fn opentofus_force_unlock_is_bare() {
-        let text = br#"{"ID":"x","Operation":"","Info":"","Who":"","Version":"","Created":"0001-01-01T00:00:00Z","Path":""}"#;
+        let text = br#"{"ID":"x","Operation":"","Info":"","Who":"","Version":"",
+            "Created":"0001-01-01T00:00:00Z","Path":""}"#;
         assert!(Lock::parse(text).unwrap().bare);
     }
 
@@ -324,6 +335,14 @@ mod tests {
     }
 
     #[test]
+    fn a_nul_character_is_refused_from_a_client_and_read_where_it_was_kept() {
+        let text = r#"{"ID":"a","Who":"\u0000"}"#;
+        assert_eq!(Lock::parse(text.as_bytes()), Err(NotALock::Nul));
+        assert!(Lock::read(text.as_bytes()).is_ok());
+        assert!(Lock::parse(br#"{"ID":"a","Who":"\\u0000"}"#).is_ok());
+    }
+
+    #[test]
     fn a_time_that_is_cut_within_a_character_is_no_time() {
         for created in [
             "2026-01-02T03:04:05+01é1",
@@ -344,13 +363,17 @@ mod tests {
         #[test]
         fn nothing_that_is_sent_makes_it_panic(
             bytes in prop::collection::vec(any::<u8>(), 0..64),
-            created in "(0001|2026)-0[1-9]-0[1-9]T03:04:0[0-9é](\\.[0-9é]{0,3})?[+\\-Z:0-9é]{0,7}",
+            created in concat!(
+                "(0001|2026)-0[1-9]-0[1-9]T03:04:0[0-9é]",
+                "(\\.[0-9é]{0,3})?[+\\-Z:0-9é]{0,7}",
+            ),
             any_time in "\\PC{0,40}",
             text in "[{}\"IDCreatd:, \\\\é0-9]{0,60}",
         ) {
             let _ = (Lock::parse(&bytes), Lock::parse(text.as_bytes()));
             for time in [created, any_time] {
-                let body = serde_json::json!({ "ID": "a", "Who": time, "Created": time }).to_string();
+                let body = serde_json::json!({ "ID": "a", "Who": time, "Created": time });
+                let body = body.to_string();
                 if let Ok(lock) = Lock::parse(body.as_bytes()) {
                     let raw = lock.raw();
                     prop_assert_eq!(raw.get(), body);

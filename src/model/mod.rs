@@ -3,28 +3,25 @@
 //! Everything here is pure and parsed once: a value of one of these types is valid, and nothing
 //! here reads a disk, a network or (but for [`clock`]) the time.
 
+pub mod actor;
 pub mod caller;
 pub mod clock;
 pub mod digest;
 pub mod error_code;
 pub mod event;
 pub mod frame;
-pub mod instead;
 pub mod json_words;
 pub mod key;
 pub mod lock;
-pub mod member;
 pub mod name;
+pub mod nul;
 pub mod permission;
 pub mod printable;
 pub mod retention;
 pub mod scrub;
 pub mod secret;
-pub mod serial;
 pub mod span;
 pub mod state;
-pub mod tfstate;
+pub mod terraform;
 pub mod transfer;
 pub mod version;
-
-mod counting;

@@ -306,7 +306,7 @@ impl fmt::Display for Scope {
     }
 }
 
-/// What somebody may do, and where.
+/// What a caller may do, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     /// Where.

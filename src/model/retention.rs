@@ -1,7 +1,7 @@
 //! What of a history is kept: the policy that a person asks for, and what is known of a version to
 //! judge it.
 //!
-//! A policy that was parsed can be judged by anybody; [`Policy::check`] refuses those that make no
+//! A parsed policy can be applied; [`Policy::check`] refuses those that make no
 //! sense, and above all those that keep nothing.
 
 use std::ops::RangeInclusive;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::caller::Actor;
+use super::actor::Actor;
 use super::clock::Timestamp;
 
 /// The most versions, days or weeks that a rule may keep.
@@ -94,7 +94,8 @@ pub enum BadPolicy {
     Number(&'static str),
     /// An age is out of its range.
     #[error(
-        "{0} has to be a number of seconds, at least 1 (0 for drop_intermediate), and at most 100 years"
+        "{0} has to be a number of seconds, at least 1 (0 for drop_intermediate), \
+            and at most 100 years"
     )]
     Age(&'static str),
 }
@@ -190,14 +191,14 @@ pub struct WorkspacePolicy {
 /// What is known of a version to judge whether it is kept.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a column of its own")]
-pub struct Row {
+pub struct PlanRow {
     /// Its number.
     pub number: u64,
     /// When it was written.
     pub created_at: Timestamp,
     /// Whether it is the current version, or was when the state was deleted.
     pub current: bool,
-    /// Whether somebody holds it.
+    /// Whether it is held.
     pub held: bool,
     /// Whether it was refused.
     pub rejected: bool,
@@ -228,12 +229,12 @@ impl Moment {
     }
 }
 
-/// How large the database is, with all that is still in its journal, in bytes.
+/// How large the database is, with all that is still in its WAL, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Space {
     /// The whole of it.
     pub size: u64,
-    /// What of that holds nothing.
+    /// How much of that holds nothing.
     pub free: u64,
 }
 

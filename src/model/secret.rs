@@ -5,8 +5,7 @@
 //! bits + CRC-32, all in base62. The prefix lets secret scanners find them; the checksum tells a
 //! typo from a wrong secret before any work is done.
 
-use std::fmt;
-
+use secrecy::{ExposeSecret as _, SecretString};
 use uuid::Uuid;
 
 use super::digest::Digest;
@@ -20,94 +19,98 @@ const WORD: usize = 22;
 /// Digits of base62 that hold 32 bits.
 const CHECKSUM: usize = 6;
 
-/// A text that must not reach a log, an error or a `Debug`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+/// A text that must not reach a log, an error or a `Debug`. Its memory is overwritten when it is
+/// dropped.
+#[derive(Clone, Debug)]
+pub struct Secret(SecretString);
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.reveal() == other.reveal()
+    }
+}
+
+impl Eq for Secret {}
 
 impl Secret {
-    /// Wraps what somebody presented.
+    /// Wraps a text that a client presented.
     pub fn new(text: String) -> Self {
-        Self(text)
+        Self(text.into())
     }
 
     /// The text itself: for hashing it, and for the one answer that shows it.
     pub fn reveal(&self) -> &str {
-        &self.0
+        self.0.expose_secret()
     }
 
     /// A key's new secret.
     pub fn for_key(id: KeyId, random: [u8; 32]) -> Self {
-        Self::sealed(format!(
-            "{KEY_PREFIX}{}{}",
-            base62(id.0.as_u128(), WORD),
-            random_part(random)
-        ))
+        let mut text = String::with_capacity(KEY_PREFIX.len() + 3 * WORD + CHECKSUM);
+        text.push_str(KEY_PREFIX);
+        push_base62(&mut text, id.0.as_u128(), WORD);
+        push_random(&mut text, random);
+        Self::sealed(text)
     }
 
     /// A new token.
     pub fn for_token(random: [u8; 32]) -> Self {
-        Self::sealed(format!("{TOKEN_PREFIX}{}", random_part(random)))
+        let mut text = String::with_capacity(TOKEN_PREFIX.len() + 2 * WORD + CHECKSUM);
+        text.push_str(TOKEN_PREFIX);
+        push_random(&mut text, random);
+        Self::sealed(text)
     }
 
+    /// The text has room for the checksum: growing would leave a copy behind.
     fn sealed(mut text: String) -> Self {
-        let checksum = base62(u128::from(crc32fast::hash(text.as_bytes())), CHECKSUM);
-        text.push_str(&checksum);
-        Self(text)
+        let checksum = crc32fast::hash(text.as_bytes());
+        push_base62(&mut text, checksum.into(), CHECKSUM);
+        Self::new(text)
     }
 
     /// What kind of credential this is; `None` when it is none of ours, or mistyped.
-    pub fn kind(&self) -> Option<Kind> {
-        let (body, checksum) = self
-            .0
-            .split_at_checked(self.0.len().checked_sub(CHECKSUM)?)?;
-        if base62(u128::from(crc32fast::hash(body.as_bytes())), CHECKSUM) != checksum {
+    pub fn kind(&self) -> Option<CredentialKind> {
+        let text = self.reveal();
+        let (body, checksum) = text.split_at_checked(text.len().checked_sub(CHECKSUM)?)?;
+        if unbase62(checksum)? != crc32fast::hash(body.as_bytes()).into() {
             return None;
         }
         if let Some(rest) = body.strip_prefix(KEY_PREFIX) {
             let id = unbase62(rest.get(..WORD)?)?;
-            return (rest.len() == 3 * WORD).then_some(Kind::Key(KeyId(Uuid::from_u128(id))));
+            return (rest.len() == 3 * WORD)
+                .then_some(CredentialKind::Key(KeyId(Uuid::from_u128(id))));
         }
         let rest = body.strip_prefix(TOKEN_PREFIX)?;
-        (rest.len() == 2 * WORD).then(|| Kind::Token(self.digest()))
+        (rest.len() == 2 * WORD).then(|| CredentialKind::Token(self.digest()))
     }
 
     /// The SHA-256 under which a token is kept.
     pub fn digest(&self) -> Digest {
-        Digest::of(self.0.as_bytes())
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
+        Digest::of(self.reveal().as_bytes())
     }
 }
 
 /// What a well-formed credential names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum CredentialKind {
     /// The secret of this key.
     Key(KeyId),
     /// A token with this digest.
     Token(Digest),
 }
 
-fn random_part(random: [u8; 32]) -> String {
-    let (high, low) = random.split_at(16);
-    let word = |half: &[u8]| {
-        half.iter()
-            .fold(0_u128, |word, byte| word << 8 | u128::from(*byte))
-    };
-    base62(word(high), WORD) + &base62(word(low), WORD)
+fn push_random(text: &mut String, random: [u8; 32]) {
+    for half in random.as_chunks::<16>().0 {
+        push_base62(text, u128::from_be_bytes(*half), WORD);
+    }
 }
 
-fn base62(mut number: u128, width: usize) -> String {
-    let mut digits = vec![b'0'; width];
-    for digit in digits.iter_mut().rev() {
-        *digit = ALPHABET[usize::try_from(number % 62).unwrap_or(0)];
-        number /= 62;
+fn push_base62(text: &mut String, number: u128, width: usize) {
+    let mut unit = 62_u128.pow(u32::try_from(width - 1).unwrap_or(0));
+    for _ in 0..width {
+        let digit = usize::try_from(number / unit % 62).unwrap_or(0);
+        text.push(char::from(ALPHABET[digit]));
+        unit /= 62;
     }
-    digits.into_iter().map(char::from).collect()
 }
 
 fn unbase62(text: &str) -> Option<u128> {
@@ -127,7 +130,7 @@ mod tests {
     fn names_its_key_and_notices_a_typo() {
         let id = KeyId(Uuid::from_u128(u128::MAX));
         let secret = Secret::for_key(id, [255; 32]);
-        assert_eq!(secret.kind(), Some(Kind::Key(id)));
+        assert_eq!(secret.kind(), Some(CredentialKind::Key(id)));
         for position in 4..secret.reveal().len() {
             let mut typo = secret.reveal().to_owned().into_bytes();
             typo[position] = if typo[position] == b'a' { b'b' } else { b'a' };
@@ -142,7 +145,7 @@ mod tests {
     #[test]
     fn tells_tokens_from_keys_and_from_anything_else() {
         let token = Secret::for_token([7; 32]);
-        assert_eq!(token.kind(), Some(Kind::Token(token.digest())));
+        assert_eq!(token.kind(), Some(CredentialKind::Token(token.digest())));
         for other in [
             "",
             "x",
@@ -157,9 +160,16 @@ mod tests {
 
     #[test]
     fn does_not_print() {
-        assert_eq!(
-            format!("{:?}", Secret::new("hunter2".to_owned())),
-            "Secret(…)"
-        );
+        let shown = format!("{:?}", Secret::new("hunter2".to_owned()));
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+
+    #[test]
+    fn a_secret_is_spelt_as_ever() {
+        let id = KeyId(Uuid::from_u128(62 * 62 + 1));
+        let secret = Secret::for_key(id, [0; 32]);
+        let expected = format!("skp_{:0>22}{}", "101", "0".repeat(44));
+        assert!(secret.reveal().starts_with(&expected));
+        assert_eq!(secret.reveal().len(), expected.len() + CHECKSUM);
     }
 }

@@ -4,7 +4,7 @@ use super::clock::Timestamp;
 use super::name::StateName;
 use super::version::Version;
 
-/// A state, as the database knows it. The number says nothing to anybody else.
+/// A state, as the database knows it. The number has no meaning outside of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct StateId(i64);
 
@@ -33,7 +33,7 @@ impl StateId {
 pub enum Visibility {
     /// They do.
     Live,
-    /// It is hidden: somebody deleted it.
+    /// It is hidden: it was deleted.
     Deleted,
     /// It is hidden: it has left for a storage elsewhere, which is named here.
     Transferred(String),
@@ -109,7 +109,7 @@ impl Lookup {
 pub struct AddressInfo {
     /// What is there.
     pub lookup: Lookup,
-    /// Whether anybody was refused there by the stale-write guard and has not read the state since.
+    /// Whether a writer was refused there as stale and has not read the state since.
     pub has_stale_writers: bool,
 }
 
@@ -122,7 +122,7 @@ pub struct StateFilter {
     pub block: Option<String>,
     /// Also those that are hidden or were never accepted.
     pub deleted: bool,
-    /// Only those that somebody holds a lock on.
+    /// Only those whose lock is held.
     pub locked: bool,
     /// After this name.
     pub after: Option<StateName>,

@@ -1,12 +1,12 @@
 //! Transfers: states that go to a storage elsewhere, or have gone.
 
-use super::caller::Actor;
+use super::actor::Actor;
 use super::clock::Timestamp;
 
 /// That a state is to go to a storage elsewhere.
 #[derive(Clone, Debug)]
-pub struct Intent {
-    /// Where to, in the words of whoever began.
+pub struct TransferIntent {
+    /// Where to, as the client wrote it.
     pub to: String,
     /// The ID of the lock under which it is done.
     pub lock_id: String,
@@ -20,7 +20,7 @@ pub struct Intent {
 #[derive(Clone, Debug)]
 pub struct Transfer {
     /// What is to be done.
-    pub intent: Intent,
+    pub intent: TransferIntent,
     /// The number of the state's current version; the last one where the state is hidden.
     pub version: u64,
     /// Since when it is done, if it is.

@@ -3,19 +3,18 @@
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
-use super::caller::Actor;
+use super::actor::Actor;
 use super::clock::Timestamp;
 use super::digest::Digest;
 use super::error_code::ErrorCode;
-use super::lock::LockNote;
-use super::tfstate::StateHead;
+use super::terraform::tfstate::StateHead;
 
 /// How a version came about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum VersionKind {
     /// A client wrote it.
     Write,
-    /// Somebody rolled back to an earlier one.
+    /// A rollback to an earlier version stored it.
     Rollback,
     /// It was imported.
     Import,
@@ -67,7 +66,7 @@ impl Rejection {
     }
 }
 
-impl Kind {
+impl VersionKind {
     /// Its name on the wire and in the database.
     pub const fn name(self) -> &'static str {
         match self {
@@ -103,7 +102,7 @@ impl Kind {
 
 /// How many resource instances a version added, changed and removed against the one before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
+pub struct ChangeCounts {
     /// Instances that the version before did not have.
     pub added: u64,
     /// Instances that are not as they were.
@@ -112,10 +111,21 @@ pub struct Counts {
     pub removed: u64,
 }
 
+/// What a version remembers of the lock that it was written under.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LockNote {
+    /// The lock's ID.
+    pub id: String,
+    /// What the holder said to be doing.
+    pub operation: String,
+    /// Who the holder said to be.
+    pub who: String,
+}
+
 /// Why a version may not be pruned or purged.
 #[derive(Clone, Debug, Serialize)]
 pub struct Hold {
-    /// In the words of whoever holds it.
+    /// The reason that was given.
     pub reason: String,
     /// Since when.
     pub at: Timestamp,
@@ -136,9 +146,9 @@ pub struct Version {
     pub head: StateHead,
     /// What it changed; none until that is counted, soon after the write, and where it cannot be
     /// told.
-    pub counts: Option<Counts>,
+    pub counts: Option<ChangeCounts>,
     /// How it came about.
-    pub kind: Kind,
+    pub kind: VersionKind,
     /// Whether it is a snapshot of an apply that wrote a later one under the same lock.
     pub intermediate: bool,
     /// The version that it brought back.
@@ -155,7 +165,7 @@ pub struct Version {
     pub current: bool,
     /// Whether its content was removed.
     pub purged: bool,
-    /// Why it may not be removed, if somebody holds it.
+    /// Why it may not be removed, if it is held.
     pub held: Option<Hold>,
 }
 
@@ -169,7 +179,7 @@ pub struct NewVersion {
     /// What the bytes say of themselves.
     pub head: StateHead,
     /// How it came about.
-    pub kind: Kind,
+    pub kind: VersionKind,
     /// The version that it brought back.
     pub from_version: Option<u64>,
     /// When.
@@ -226,7 +236,7 @@ pub struct VersionFilter {
     /// Of this kind.
     pub kind: Option<String>,
     /// Without the snapshots that a later write of the same apply replaced; the current version is
-    /// none yet, whatever it was marked as.
+    /// none yet, however it was marked.
     pub without_intermediate: bool,
     /// At most so many.
     pub limit: u32,

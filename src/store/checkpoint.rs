@@ -1,11 +1,11 @@
-//! Moves the write-ahead log into the database file, beside the writer and not in its way.
+//! Checkpoints: moving the WAL into the database file, beside the writer and not in its way.
 //!
-//! Moving a long log takes as long as dozens of commits, and two syncs more. A thread of its own
-//! does nearly all of it while the writer goes on. Only the writer can see to it that nothing new
-//! comes while the rest is moved, and the log begins anew: that is left for a pause, or for when
-//! the log has become too long. What is in the log is as safe as what is in the file, so nobody
-//! waits for this, unless the disk is too full for a write without it. How much is still to be
-//! moved is known after each commit, for the file needs room for it.
+//! Moving a long WAL takes as long as dozens of commits, and two more syncs. A thread of its own
+//! does nearly all of it while the writer goes on. Only the writer can move the last part, because
+//! nothing may be added meanwhile; then the WAL starts over. The writer does that in a pause, or if
+//! the WAL is too long. What is in the WAL is as safe as in the file, so no request waits for a
+//! checkpoint, unless the disk is too full for a write without one. The file needs room for the
+//! part that is still to be moved, so that is measured after each commit.
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
@@ -22,12 +22,12 @@ use super::error::{OpenError, StoreError};
 use crate::metrics::Metrics;
 use crate::model::clock;
 
-/// Each time the log has grown by so many pages (4 MiB), they are moved.
+/// Each time the WAL has grown by so many pages (4 MiB), they are moved.
 const STEP: i64 = 1_000;
-/// A log of so many pages (64 MiB) begins anew as soon as nearly all of it is moved. A start after
+/// A WAL of so many pages (64 MiB) starts over as soon as nearly all of it is moved. A start after
 /// a crash reads it all, in some 50 ms.
 const TOO_LONG: i64 = 16_000;
-/// So does one that takes more than this part of what is free on the disk.
+/// So does a WAL that takes more than this part of the free space on the disk.
 const PART_OF_FREE_SPACE: u64 = 4;
 
 /// How often it is looked whether the thread is through, where that is waited for.
@@ -37,7 +37,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(1);
 pub(super) struct Room {
     path: PathBuf,
     page_size: u64,
-    /// How many bytes of the log are not in the file yet.
+    /// How many bytes of the WAL are not in the file yet.
     unmoved: Cell<u64>,
 }
 
@@ -57,26 +57,26 @@ impl Room {
         Some(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
-    /// Whether there is at least this much once the file has taken all that is in its log.
+    /// Whether there is at least this much once the file has taken all of its WAL.
     pub(super) fn is_at_least(&self, bytes: u64) -> bool {
         self.free()
             .is_none_or(|free| free >= bytes.saturating_add(self.unmoved.get()))
     }
 }
 
-/// The thread that moves the log.
+/// The thread that moves the WAL.
 pub(super) struct Checkpoints {
     begin: Option<SyncSender<()>>,
     is_moving: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
-    /// How long the log has to be for the next step.
+    /// How long the WAL has to be for the next step.
     next_at: i64,
     room: Room,
     metrics: Arc<Metrics>,
 }
 
-/// How long the log is, and how much of that is in the file as well, in pages.
-struct Log {
+/// How long the WAL is, and how much of that is in the file as well, in pages.
+struct Wal {
     pages: i64,
     moved: i64,
 }
@@ -102,7 +102,7 @@ impl Checkpoints {
             .name("checkpoint".to_owned())
             .spawn(run);
         let thread = thread.map_err(|source| OpenError::File {
-            path: "the thread that moves the log".into(),
+            path: "the thread that moves the WAL".into(),
             source,
         })?;
         let room = Room {
@@ -127,17 +127,17 @@ impl Checkpoints {
 
     /// Looks whether it is time for something, after a commit on the writer's connection.
     pub(super) fn after_commit(&mut self, writer: &Connection) -> Result<(), StoreError> {
-        let log = self.look(writer)?;
-        // A log that has begun anew is short.
-        self.next_at = self.next_at.min(log.pages + STEP);
+        let wal = self.measure(writer)?;
+        // A WAL that has started over is short.
+        self.next_at = self.next_at.min(wal.pages + STEP);
         if self.is_moving.load(Ordering::Acquire) {
             return Ok(());
         }
-        if log.pages >= STEP && log.pages - log.moved <= STEP && self.is_too_long(&log) {
+        if wal.pages >= STEP && wal.pages - wal.moved <= STEP && self.is_too_long(&wal) {
             return self.finish(writer);
         }
-        if log.pages >= self.next_at {
-            self.next_at = log.pages + STEP;
+        if wal.pages >= self.next_at {
+            self.next_at = wal.pages + STEP;
             self.is_moving.store(true, Ordering::Release);
             // There is room, for nothing is being moved.
             let _ = self.begin.as_ref().map(|begin| begin.try_send(()));
@@ -145,21 +145,20 @@ impl Checkpoints {
         Ok(())
     }
 
-    fn is_too_long(&self, log: &Log) -> bool {
-        let taken = log.pages.unsigned_abs() * self.room.page_size;
-        log.pages >= TOO_LONG
+    fn is_too_long(&self, wal: &Wal) -> bool {
+        let taken = wal.pages.unsigned_abs() * self.room.page_size;
+        wal.pages >= TOO_LONG
             || self
                 .room
                 .free()
                 .is_some_and(|free| taken > free / PART_OF_FREE_SPACE)
     }
 
-    /// Moves what is left of a log that is long, while nobody writes: it begins anew with the next
-    /// write.
+    /// Moves the rest of a long WAL in a pause: it starts over with the next write.
     pub(super) fn in_a_pause(&mut self, writer: &Connection) -> Result<(), StoreError> {
-        let log = self.look(writer)?;
+        let wal = self.measure(writer)?;
         let is_worth_it =
-            log.pages >= STEP && log.moved < log.pages && !self.is_moving.load(Ordering::Acquire);
+            wal.pages >= STEP && wal.moved < wal.pages && !self.is_moving.load(Ordering::Acquire);
         if is_worth_it {
             self.finish(writer)
         } else {
@@ -187,21 +186,21 @@ impl Checkpoints {
     }
 
     fn finish(&self, writer: &Connection) -> Result<(), StoreError> {
-        move_log(writer, &self.metrics)?;
-        self.look(writer).map(drop)
+        move_wal(writer, &self.metrics)?;
+        self.measure(writer).map(drop)
     }
 
-    fn look(&self, writer: &Connection) -> Result<Log, StoreError> {
+    fn measure(&self, writer: &Connection) -> Result<Wal, StoreError> {
         let sql = "PRAGMA wal_checkpoint(NOOP)";
-        let log = writer.prepare_cached(sql)?.query_row([], |row| {
-            Ok(Log {
+        let wal = writer.prepare_cached(sql)?.query_row([], |row| {
+            Ok(Wal {
                 pages: row.get(1)?,
                 moved: row.get(2)?,
             })
         })?;
-        let left = u64::try_from(log.pages - log.moved).unwrap_or(0);
+        let left = u64::try_from(wal.pages - wal.moved).unwrap_or(0);
         self.room.unmoved.set(left * self.room.page_size);
-        Ok(log)
+        Ok(wal)
     }
 
     /// Waits until nothing is moved any more, and ends the thread with its connection.
@@ -220,7 +219,7 @@ fn move_on(
     failed: &impl Fn(&StoreError),
 ) {
     while steps.recv().is_ok() {
-        if let Err(error) = move_log(connection, metrics) {
+        if let Err(error) = move_wal(connection, metrics) {
             failed(&error);
         }
         is_moving.store(false, Ordering::Release);
@@ -228,7 +227,7 @@ fn move_on(
 }
 
 /// Moves what no reader still needs as it is in the file.
-fn move_log(connection: &Connection, metrics: &Metrics) -> Result<(), StoreError> {
+fn move_wal(connection: &Connection, metrics: &Metrics) -> Result<(), StoreError> {
     let started = clock::monotonic();
     connection
         .prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?

@@ -86,7 +86,7 @@ pub struct BlobFacts {
 /// Where a frame's bases lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Chain {
-    /// To a frame that stands alone, after so many steps.
+    /// To a full frame, after so many steps.
     Ends(u32),
     /// Back to itself, or further than anybody looks.
     Endless,
@@ -201,10 +201,7 @@ impl View<'_> {
                 highest: row.get(1)?,
             })
         };
-        Ok(self
-            .connection
-            .prepare_cached(sql)?
-            .query_row(params![state, current], facts)?)
+        self.only(sql, params![state, current], facts)
     }
 
     /// The versions of a state after a number, in their order.
@@ -241,11 +238,7 @@ impl View<'_> {
         let facts = |row: &Row<'_>| -> rusqlite::Result<(Option<i64>, bool, Option<i64>, bool)> {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
         };
-        let found = self
-            .connection
-            .prepare_cached(sql)?
-            .query_row(params![state, number.cast_signed()], facts)
-            .optional()?;
+        let found = self.one(sql, params![state, number.cast_signed()], facts)?;
         let Some((blob, is_there, base, fits)) = found else {
             return Ok(None);
         };
@@ -332,11 +325,9 @@ impl View<'_> {
              l.building_block) \
              FROM {list} l WHERE (l.workspace, l.building_block) > (?1, ?2) ORDER BY 1, 2 LIMIT ?3"
         );
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let found = statement.query_map(params![after.0, after.1, limit], |row| {
+        self.all(&sql, params![after.0, after.1, limit], |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })?;
-        Ok(found.collect::<rusqlite::Result<_>>()?)
+        })
     }
 
     /// Whether a lock's row can be read, where there is one.

@@ -16,7 +16,7 @@ pub(super) const APPLICATION_ID: u32 = 0x736b_6570;
 /// How long a connection waits for another's lock; backup tools such as Litestream take one now and
 /// then.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// The write-ahead log's file is cut back to this size after that.
+/// The WAL's file is cut back to this size after that.
 const WAL_LIMIT: u32 = 64 * 1024 * 1024;
 /// Page cache of the connection that writes, in KiB.
 const WRITER_CACHE_KIB: i32 = 2_048;
@@ -26,14 +26,14 @@ const READER_CACHE_KIB: i32 = 256;
 /// How many prepared statements a connection keeps.
 const STATEMENTS: usize = 128;
 
-/// Where a database file's write-ahead log is.
+/// Where a database file's WAL is.
 pub(super) fn wal_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push("-wal");
     name.into()
 }
 
-/// Where the index of that log is.
+/// Where the index of the WAL is.
 fn shm_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push("-shm");
@@ -53,8 +53,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     let set_up = || -> rusqlite::Result<Connection> {
         let connection = Connection::open_with_flags(path, flags)?;
         prepare(&connection, WRITER_CACHE_KIB)?;
-        // A file that turns out to be too new has to stay as it is, and so does its write-ahead
-        // log.
+        // A file that turns out to be too new has to stay as it is, and so does its WAL.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         if is_new {
             connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
@@ -69,7 +68,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
-/// Turns the writing connection to write-ahead logging, once the file is known to be one that this
+/// Turns the writing connection to WAL mode, once the file is known to be one that this
 /// version may change.
 pub(super) fn use_wal(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let set_up = || -> rusqlite::Result<()> {
@@ -84,13 +83,13 @@ pub(super) fn use_wal(connection: &Connection, path: &Path) -> Result<(), OpenEr
     set_up().map_err(|source| explain(path, source))
 }
 
-/// Opens the connection that moves the write-ahead log into the file, beside the one that writes.
+/// Opens the connection that moves the WAL into the file, beside the one that writes.
 pub(super) fn open_mover(path: &Path) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let set_up = || -> rusqlite::Result<Connection> {
         let connection = Connection::open_with_flags(path, flags)?;
         prepare(&connection, READER_CACHE_KIB)?;
-        // The log is synced before any of it is moved, and the file before the log may begin anew.
+        // The WAL is synced before any of it is moved, and the file before the WAL may start over.
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
         // The writer's is the last to close.

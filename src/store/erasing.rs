@@ -1,9 +1,9 @@
 //! Taking what was removed off the disk: out of the database file, its free pages and its
-//! write-ahead log.
+//! WAL.
 //!
 //! SQLite overwrites what it frees (`secure_delete`), but copies that it left where rows were moved
-//! from page to page may stay in the gaps of pages. So the file is written anew, with nothing in it
-//! but what rows have, and the log is cut to nothing after that.
+//! from page to page may stay in the gaps of pages. So the file is written again with nothing in it
+//! but what rows have, and then the WAL is emptied.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use super::checkpoint::Room;
 use super::connection::BUSY_TIMEOUT;
 use super::error::StoreError;
 
-/// How long writers wait here for a reader who still needs something of the log.
+/// How long writers wait here for a reader that still needs a part of the WAL.
 const PATIENCE: Duration = Duration::from_millis(250);
 
 /// Does something that needs a second database for a moment, which is refused to whatever else is
@@ -30,8 +30,8 @@ pub(super) fn with_second_database<T>(
     done
 }
 
-/// Writes the whole file anew. Needs room for it twice beside itself, all of it in the data
-/// directory: for the new one, which is a temporary file there, and for the log through which that
+/// Writes the whole file again. Needs room for it twice beside itself, all of it in the data
+/// directory: for the new one, which is a temporary file there, and for the WAL through which that
 /// becomes the database.
 ///
 /// An error is this attempt's alone, unless a sync failed: what it wrote is undone, and nothing
@@ -68,7 +68,7 @@ fn content(connection: &Connection) -> rusqlite::Result<u64> {
     Ok(pragma("page_size")? * (pragma("page_count")?.saturating_sub(pragma("freelist_count")?)))
 }
 
-/// What it means that the file could not be written anew: where nothing is left of the attempt, no
+/// What it means that the file could not be vacuumed: where nothing is left of the attempt, no
 /// more than that, whatever the reason was: no temporary file, a page that cannot be read. A later
 /// attempt, and each write, finds the database as it was before.
 fn explain(connection: &Connection, error: rusqlite::Error) -> StoreError {
@@ -78,7 +78,7 @@ fn explain(connection: &Connection, error: rusqlite::Error) -> StoreError {
     let text = error.to_string();
     let error = StoreError::from(error);
     if is_undone && error.is_lasting_for_all() {
-        return StoreError::Statement(format!("the file cannot be written anew: {text}"));
+        return StoreError::Statement(format!("the file cannot be vacuumed: {text}"));
     }
     error
 }
@@ -185,10 +185,7 @@ mod tests {
             .unwrap();
         let gone = live_a_while(&connection);
         assert!(truncate_wal(&connection).unwrap());
-        assert!(
-            holds_any(&path, &gone),
-            "otherwise it need not be written anew"
-        );
+        assert!(holds_any(&path, &gone), "otherwise it need not be vacuumed");
         vacuum(&connection, dir.path(), &Room::of(&path)).unwrap();
         assert!(truncate_wal(&connection).unwrap());
         assert!(!holds_any(&path, &gone));

@@ -41,7 +41,7 @@ impl StoreError {
         matches!(self, Self::Disk(_))
     }
 
-    /// Whether the database is damaged where somebody looked.
+    /// Whether the database is damaged where the job looked.
     pub(super) const fn is_damage(&self) -> bool {
         matches!(self, Self::Damaged(_))
     }
@@ -60,8 +60,7 @@ impl From<rusqlite::Error> for StoreError {
         let text = error.to_string();
         let extended = error.sqlite_error().map(|error| error.extended_code);
         match error.sqlite_error_code() {
-            // No room for the index of the write-ahead log, which SQLite reports as a failure of
-            // its own kind.
+            // No room for the index of the WAL, which SQLite reports as a failure of its own kind.
             _ if extended == Some(ffi::SQLITE_IOERR_SHMSIZE) => Self::Full,
             Some(Code::DiskFull) => Self::Full,
             // There is nowhere to put a temporary file; nothing of ours was touched.

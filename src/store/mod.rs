@@ -14,6 +14,7 @@ mod privacy;
 mod readers;
 mod schema;
 mod tables;
+mod touches;
 mod tx;
 mod writer;
 
@@ -29,6 +30,7 @@ pub use checks::{
 };
 pub use error::{OpenError, StoreError};
 pub use privacy::{NotPrivate, see_to_directory, see_to_file};
+pub use touches::Touches;
 pub use tx::{Counts, Tx, View};
 pub use writer::Queue;
 
@@ -39,14 +41,14 @@ use crate::model::name::StateName;
 use crate::model::state::AddressInfo;
 use memo::{Commits, Memo};
 use readers::Readers;
-use writer::{Erasure, Writer};
+use writer::{Erasure, WritingThread};
 
 /// The name of the database file in the data directory.
 pub const FILE_NAME: &str = "statekeep.db";
 
 /// The open store. One process has one.
 pub struct Store {
-    writer: Writer,
+    writer: WritingThread,
     readers: Readers,
     keys: Memo<KeyId, Option<KeyWithHashes>>,
     tokens: Memo<Digest, Option<(Token, KeyWithHashes)>>,
@@ -57,8 +59,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the database in a data directory that nobody else has open, making and migrating it
-    /// where needed. At most `max_queue` jobs wait to be written.
+    /// Opens the database in a data directory, and makes or migrates it if needed. No other process
+    /// may have it open. At most `max_queue` jobs wait to be written.
     pub fn open(dir: &Path, max_queue: usize, metrics: &Arc<Metrics>) -> Result<Self, OpenError> {
         let path = dir.join(FILE_NAME);
         let mut connection = connection::open_writer(&path)?;
@@ -72,7 +74,8 @@ impl Store {
             Memo::new(&commits.of_credentials),
             Memo::new(&commits.all),
         );
-        let writer = Writer::start(connection, &path, max_queue, commits, Arc::clone(metrics))?;
+        let writer =
+            WritingThread::start(connection, &path, max_queue, commits, Arc::clone(metrics))?;
         Ok(Self {
             writer,
             readers,
@@ -85,7 +88,7 @@ impl Store {
         })
     }
 
-    /// Reads at one moment. Runs on a thread where waiting for the disk holds nobody up.
+    /// Reads at one moment, on a thread that may wait for the disk.
     pub async fn read<T: Send + 'static>(
         &self,
         job: impl FnOnce(&View<'_>) -> Result<T, StoreError> + Send + 'static,
@@ -96,56 +99,73 @@ impl Store {
     /// Reads a few rows by their keys, at one moment, on the thread that asks: less work than
     /// handing the question to another one.
     ///
-    /// Whatever may touch many pages belongs into [`Self::read`].
-    pub fn look<T>(
+    /// A job that may touch many pages belongs into [`Self::read`].
+    pub async fn read_inline<T>(
         &self,
         job: impl FnOnce(&View<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.readers.look(job)
+        std::future::ready(self.readers.read_inline(job)).await
+    }
+
+    /// Reads before the first request, while nothing else waits for this thread.
+    pub fn read_at_start<T>(
+        &self,
+        job: impl FnOnce(&View<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.readers.read_inline(job)
     }
 
     /// One key, as it stands.
-    pub fn key(&self, id: KeyId) -> Result<Arc<Option<KeyWithHashes>>, StoreError> {
-        self.keys.look(&self.readers, &id, |view, id| view.key(*id))
+    pub async fn key(&self, id: KeyId) -> Result<Arc<Option<KeyWithHashes>>, StoreError> {
+        let found = self.keys.get(&self.readers, &id, |view, id| view.key(*id));
+        std::future::ready(found).await
     }
 
     /// One token and its key, as they stand.
-    pub fn token(&self, sha256: Digest) -> Result<Arc<Option<(Token, KeyWithHashes)>>, StoreError> {
-        self.tokens.look(&self.readers, &sha256, |view, sha256| {
+    pub async fn token(
+        &self,
+        sha256: Digest,
+    ) -> Result<Arc<Option<(Token, KeyWithHashes)>>, StoreError> {
+        let found = self.tokens.get(&self.readers, &sha256, |view, sha256| {
             let Some(token) = view.token(*sha256)? else {
                 return Ok(None);
             };
             Ok(view.key(token.key)?.map(|key| (token, key)))
-        })
+        });
+        std::future::ready(found).await
     }
 
     /// What a reader needs to know of an address, as it stands.
-    pub fn address_info(&self, name: &StateName) -> Result<Arc<AddressInfo>, StoreError> {
-        self.address_infos.look(&self.readers, name, |view, name| {
+    pub async fn address_info(&self, name: &StateName) -> Result<Arc<AddressInfo>, StoreError> {
+        let found = self.address_infos.get(&self.readers, name, |view, name| {
             Ok(AddressInfo {
                 lookup: view.lookup(name)?,
                 has_stale_writers: view.has_stale_writers(name)?,
             })
-        })
+        });
+        std::future::ready(found).await
     }
 
     /// Writes all that `job` does, or nothing, and answers when it is on disk. `bytes` is about how
-    /// much it adds, so that batches stay bounded.
+    /// much it adds, so that batches stay bounded. It touches no address but those that it
+    /// declares.
     ///
     /// The job may run more than once, so it must have no effect but through its [`Tx`]. It goes on
     /// when the caller goes away.
     pub async fn write<T: Send + 'static>(
         &self,
+        touches: Touches,
         bytes: usize,
         job: impl FnMut(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.write_then(bytes, job, |_| ()).await
+        self.write_then(touches, bytes, job, |_| ()).await
     }
 
     /// The same; `then` is done with what came of it whether or not the caller still waits, on the
     /// thread that writes: it has to be brief.
     pub async fn write_then<T: Send + 'static>(
         &self,
+        touches: Touches,
         bytes: usize,
         job: impl FnMut(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
         then: impl FnOnce(&Result<T, StoreError>) + Send + 'static,
@@ -156,36 +176,30 @@ impl Store {
             // The caller may have gone away; what was written stays written.
             let _ = reply.send(outcome);
         };
-        self.writer.queue().write(bytes, job, reply);
+        self.writer.queue().write(touches, bytes, job, reply);
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 
-    /// The queue of the writer, for whoever has something to write on another thread.
+    /// The queue of the writer, for threads that cannot wait for an answer.
     pub fn queue(&self) -> Queue {
         self.writer.queue()
     }
 
-    /// Queues a small job ahead of everything that is queued after this call, without waiting for
-    /// it. A full queue drops it.
-    pub fn post(&self, job: impl FnMut(&Tx<'_>) -> Result<(), StoreError> + Send + 'static) {
-        self.writer.queue().post(job);
-    }
-
-    /// Writes the database file anew without anything that no row has any more, and empties the
-    /// log. Writers wait meanwhile, readers do not. `false` means that a reader still needed
-    /// something of the log: [`Self::truncate_wal`] finishes it later.
+    /// Writes the database file again with nothing but what rows have, and empties the WAL. Writers
+    /// wait meanwhile, readers do not. `false` if a reader still needed a part of the WAL:
+    /// [`Self::truncate_wal`] finishes it later.
     pub async fn vacuum(&self) -> Result<bool, StoreError> {
-        self.writer.erase(Erasure::Rewrite).await
+        self.writer.erase(Erasure::Vacuum).await
     }
 
-    /// Moves the whole log into the file and cuts it to nothing; `false` while a reader still needs
-    /// something of it.
+    /// Moves the whole WAL into the file and empties it; `false` while a reader still needs a part
+    /// of it.
     pub async fn truncate_wal(&self) -> Result<bool, StoreError> {
-        self.writer.erase(Erasure::EmptyLog).await
+        self.writer.erase(Erasure::TruncateWal).await
     }
 
-    /// Gives back the memory of readers that nobody has used for so long, and of answers that are
-    /// of no use any more.
+    /// Gives back the memory of readers that were not used for so long, and of answers that are not
+    /// true any more.
     pub fn give_back_unused(&self, longer_than: Duration) {
         self.readers.close_unused(longer_than);
         self.keys.forget_stale();
@@ -213,8 +227,8 @@ impl Store {
         self.schema_version
     }
 
-    /// The sizes of the database file and of its write-ahead log, where they can be asked. A log
-    /// that is not there is empty.
+    /// The sizes of the database file and of its WAL in bytes; none where the system does not tell.
+    /// A WAL that is not there is empty.
     pub fn file_sizes(&self) -> (Option<u64>, Option<u64>) {
         let size = |path: &Path| std::fs::metadata(path).map(|meta| meta.len());
         let no_log =
@@ -225,10 +239,10 @@ impl Store {
         )
     }
 
-    /// Finishes what is queued, moves the write-ahead log into the database file, and closes it.
+    /// Finishes what is queued, moves the WAL into the database file, and closes it.
     /// Writes after this answer [`StoreError::Closed`].
     pub async fn close(&self) {
-        // The last connection to close removes the write-ahead log; only the writer's can.
+        // The last connection to close removes the WAL; only the writer's can.
         self.readers.close();
         self.writer.close().await;
     }

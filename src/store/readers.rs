@@ -2,9 +2,10 @@
 //! across a wait for the network.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
@@ -77,7 +78,7 @@ impl Readers {
     }
 
     /// There are no more of these at the same time than threads that take requests.
-    pub(super) fn look<T>(
+    pub(super) fn read_inline<T>(
         &self,
         job: impl FnOnce(&View<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
@@ -107,9 +108,7 @@ impl Readers {
 
 impl Pool {
     fn open(&self) -> MutexGuard<'_, Option<Vec<Idle>>> {
-        // A list of connections is valid after each statement, so a panic elsewhere does no harm to
-        // it.
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        self.idle.lock()
     }
 
     fn run<T>(
@@ -123,9 +122,7 @@ impl Pool {
                 .map_err(|error| StoreError::Disk(error.to_string()))?,
         };
         connection.prepare_cached("BEGIN")?.execute([])?;
-        let result = job(&View {
-            connection: &connection,
-        });
+        let result = job(&View::of(&connection));
         // A connection whose transaction does not end is not used again, nor one of a store that
         // was closed in between.
         if connection.prepare_cached("COMMIT")?.execute([]).is_ok()
@@ -150,7 +147,7 @@ mod tests {
         // Makes the file.
         let _store = Store::open(dir.path(), 1, &Arc::default()).unwrap();
         let readers = Readers::open(&dir.path().join(FILE_NAME)).unwrap();
-        let look = |view: &View<'_>| {
+        let is_free = |view: &View<'_>| {
             Ok(matches!(
                 view.lookup(&StateName::parse("w", "b").unwrap())?,
                 Lookup::Free
@@ -160,7 +157,7 @@ mod tests {
         // One inside the other needs two.
         assert!(
             readers
-                .look(|view| Ok(look(view)? && readers.look(look)?))
+                .read_inline(|view| Ok(is_free(view)? && readers.read_inline(is_free)?))
                 .unwrap()
         );
         readers.close_unused(Duration::MAX);
@@ -168,7 +165,7 @@ mod tests {
         std::thread::sleep(Duration::from_millis(2));
         readers.close_unused(Duration::from_millis(1));
         assert_eq!(kept(), Some(0));
-        assert!(readers.look(look).unwrap());
+        assert!(readers.read_inline(is_free).unwrap());
         assert_eq!(kept(), Some(1));
     }
 }

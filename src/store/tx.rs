@@ -4,26 +4,112 @@
 use std::cell::Cell;
 use std::ops::Deref;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _, Params, Row};
 
 use super::checkpoint::Room;
 use super::error::StoreError;
+use super::tables::rows;
+use super::touches::Touches;
+use crate::model::clock::Timestamp;
+use crate::model::name::StateName;
+use crate::model::state::StateId;
 
 /// One moment of the database.
 pub struct View<'c> {
     pub(super) connection: &'c Connection,
+    /// What the job declared that reads here; none where it only reads.
+    touches: Option<&'c Touches>,
 }
 
-impl View<'_> {
+impl<'c> View<'c> {
+    pub(super) const fn of(connection: &'c Connection) -> Self {
+        Self {
+            connection,
+            touches: None,
+        }
+    }
+
+    /// Sees to it that a verb on an address is one that the job declared.
+    #[track_caller]
+    pub(super) fn check_address(&self, name: &StateName) {
+        debug_assert!(
+            self.touches
+                .is_none_or(|touches| touches.has_address(name, || self.state_at(name))),
+            "a job declares {:?} and touches {name}",
+            self.touches
+        );
+    }
+
+    /// Sees to it that a verb on a state is one that the job declared.
+    #[track_caller]
+    pub(super) fn check_state(&self, state: StateId) {
+        debug_assert!(
+            self.touches
+                .is_none_or(|touches| touches.has_state(state, || self.address_of(state))),
+            "a job declares {:?} and touches {state:?}, which is {:?}",
+            self.touches,
+            self.address_of(state)
+        );
+    }
+
+    /// The row that a statement finds, if it finds one.
+    pub(super) fn one<T>(
+        &self,
+        sql: &str,
+        values: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, StoreError> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(statement.query_row(values, read).optional()?)
+    }
+
+    /// The row of a statement that always finds one.
+    pub(super) fn only<T>(
+        &self,
+        sql: &str,
+        values: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(statement.query_row(values, read)?)
+    }
+
+    /// All rows that a statement finds.
+    pub(super) fn all<T, C: FromIterator<T>>(
+        &self,
+        sql: &str,
+        values: impl Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<C, StoreError> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(statement
+            .query_map(values, read)?
+            .collect::<rusqlite::Result<C>>()?)
+    }
+
+    /// Whether a statement finds a row.
+    pub(super) fn exists(&self, sql: &str, values: impl Params) -> Result<bool, StoreError> {
+        Ok(self.connection.prepare_cached(sql)?.exists(values)?)
+    }
+
+    /// None where it cannot be read, either: another verb says so.
+    fn state_at(&self, name: &StateName) -> Option<StateId> {
+        let sql = "SELECT id FROM states WHERE workspace = ?1 AND building_block = ?2";
+        let key = [name.workspace.as_str(), name.block.as_str()];
+        self.one(sql, key, |row| row.get(0)).ok().flatten()
+    }
+
+    fn address_of(&self, state: StateId) -> Option<StateName> {
+        let sql = "SELECT workspace, building_block FROM states WHERE id = ?1";
+        self.one(sql, [state], |row| rows::name(row, 0))
+            .ok()
+            .flatten()
+    }
+
     /// How many states that are not deleted, versions, held locks and active or ended keys there
     /// are.
     pub fn counts(&self) -> Result<Counts, StoreError> {
-        let count = |sql: &str| -> Result<u64, StoreError> {
-            Ok(self
-                .connection
-                .prepare_cached(sql)?
-                .query_row([], |row| crate::store::tables::rows::unsigned(row, 0))?)
-        };
+        let count = |sql: &str| self.only(sql, [], |row| rows::unsigned(row, 0));
         Ok(Counts {
             states: count(
                 "SELECT count(*) FROM states WHERE current IS NOT NULL AND deleted_at IS NULL",
@@ -60,19 +146,32 @@ pub struct Tx<'c> {
     view: View<'c>,
     room: &'c Room,
     changes_credentials: &'c Cell<bool>,
+    now: Timestamp,
 }
 
 impl<'c> Tx<'c> {
-    pub(super) fn new(
+    pub(super) const fn new(
         connection: &'c Connection,
+        touches: &'c Touches,
         room: &'c Room,
         changes_credentials: &'c Cell<bool>,
+        now: Timestamp,
     ) -> Self {
         Self {
-            view: View { connection },
+            view: View {
+                connection,
+                touches: Some(touches),
+            },
             room,
             changes_credentials,
+            now,
         }
+    }
+
+    /// The time at which this happens: when the transaction began, the same for all that a job
+    /// does.
+    pub const fn now(&self) -> Timestamp {
+        self.now
     }
 
     /// The connection, for whatever changes keys or tokens: what is remembered of them is forgotten
@@ -80,6 +179,16 @@ impl<'c> Tx<'c> {
     pub(super) fn credentials(&self) -> &Connection {
         self.changes_credentials.set(true);
         self.connection
+    }
+
+    /// Runs a statement that changes rows, and says how many.
+    pub(super) fn execute(&self, sql: &str, values: impl Params) -> Result<usize, StoreError> {
+        Ok(self.connection.prepare_cached(sql)?.execute(values)?)
+    }
+
+    /// Runs a statement that changes rows.
+    pub(super) fn run(&self, sql: &str, values: impl Params) -> Result<(), StoreError> {
+        self.execute(sql, values).map(drop)
     }
 
     /// Fails unless the disk has at least this much room: then it is seen whether some can be made,

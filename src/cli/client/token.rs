@@ -23,7 +23,7 @@ use crate::cli::terraform::credentials::HttpCredentials;
 use crate::model::clock::{self, Timestamp};
 use crate::model::key::KeyId;
 use crate::model::name::{BuildingBlock, StateName, Workspace};
-use crate::model::secret::{Kind, Secret};
+use crate::model::secret::{CredentialKind, Secret};
 
 /// For how long a token is asked for, in seconds. It lapses after that unless it is
 /// extended.
@@ -56,8 +56,8 @@ impl Key {
     pub(in crate::cli) fn read(file: &Path, server: &str) -> Result<Self, CliError> {
         let secret = secret_in(file)?;
         let id = match secret.kind() {
-            Some(Kind::Key(id)) => Ok(id),
-            Some(Kind::Token(_)) => Err(
+            Some(CredentialKind::Key(id)) => Ok(id),
+            Some(CredentialKind::Token(_)) => Err(
                 "this is a token, and a token makes no tokens; `run` needs an API key's secret, \
                     which begins with skp_",
             ),

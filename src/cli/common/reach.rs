@@ -11,7 +11,7 @@ use clap::{ArgMatches, Args, Command, FromArgMatches};
 use crate::cli::output;
 use crate::cli::output::CliError;
 use crate::config::DEFAULT_DATA;
-use crate::model::secret::{Kind, Secret};
+use crate::model::secret::{CredentialKind, Secret};
 
 /// The most bytes of a key file that are read.
 const MAX_KEY_FILE: u64 = 64 * 1024;
@@ -200,8 +200,8 @@ pub(in crate::cli) fn secret_in(path: &Path) -> Result<Secret, CliError> {
 /// Whose secret it is, as far as it can be told without the server.
 pub(in crate::cli) fn owner_of(secret: &Secret) -> String {
     match secret.kind() {
-        Some(Kind::Key(id)) => format!("the key {id}"),
-        Some(Kind::Token(_)) => "a token".to_owned(),
+        Some(CredentialKind::Key(id)) => format!("the key {id}"),
+        Some(CredentialKind::Token(_)) => "a token".to_owned(),
         None => "an unknown secret".to_owned(),
     }
 }

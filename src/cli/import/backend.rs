@@ -9,7 +9,7 @@ use crate::cli::client::network::{http_elsewhere, on_the_way};
 use crate::cli::output::CliError;
 use crate::config::{MIB, http_backend_credentials};
 use crate::model::secret::Secret;
-use crate::model::tfstate;
+use crate::model::terraform::tfstate;
 
 /// How many earlier serials are asked for at most.
 const MAX_SERIALS: u64 = 100_000;

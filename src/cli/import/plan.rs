@@ -13,7 +13,7 @@ use crate::cli::output::counted;
 use crate::config::MIB;
 use crate::model::digest::Digest;
 use crate::model::name::StateName;
-use crate::model::tfstate::{self, StateHead};
+use crate::model::terraform::tfstate::{self, StateHead};
 
 /// The largest file that is taken for a state, in bytes: the most that a server can be told to
 /// take.

@@ -6,7 +6,7 @@ use crate::cli::output::CliError;
 use crate::cli::transfer::equality;
 use crate::cli::transfer::server_side::{ServerSide, StateStatus};
 use crate::cli::transfer::state_move::Move;
-use crate::model::tfstate::StateHead;
+use crate::model::terraform::tfstate::StateHead;
 
 /// What is here of a state that is elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

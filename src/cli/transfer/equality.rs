@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use crate::cli::output::{self, CliError};
 use crate::diff::{self, Action, ResourceChange, ValueChange};
-use crate::model::tfstate::{self, StateHead};
+use crate::model::terraform::tfstate::{self, StateHead};
 
 /// How many differences are named.
 const MAX_NAMED: usize = 5;

@@ -8,7 +8,7 @@ mod secrets;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::model::version::Counts;
+use crate::model::version::ChangeCounts;
 
 fn state(resources: &Value) -> String {
     json!({"version": 4, "terraform_version": "1.11.4", "serial": 1, "lineage": "l",
@@ -72,7 +72,7 @@ fn lines(before: &str, after: &str) -> Vec<String> {
 }
 
 fn counts(before: &str, after: &str) -> (u64, u64, u64) {
-    let Counts {
+    let ChangeCounts {
         added,
         changed,
         removed,

@@ -9,13 +9,15 @@ use crate::domain::auth::credentials::{Credentials, random};
 use crate::domain::engine::Engine;
 use crate::domain::engine::data_dir::DirError;
 use crate::domain::error::Error;
-use crate::model::caller::{Actor, Caller, Origin, Proof};
+use crate::model::actor::{Actor, Origin};
+use crate::model::caller::{Caller, Proof};
 use crate::model::clock;
 use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
-use crate::model::key::{ApiKey, KeyId, NewKey, Standing};
+use crate::model::key::{ApiKey, KeyId, KeyStatus, NewKey};
 use crate::model::permission::{Grant, Permission, PermissionSet, Scope, role};
 use crate::model::secret::Secret;
+use crate::store::Touches;
 
 /// The longest time for which a rotated key's old secret may live on.
 pub const MAX_GRACE: Duration = Duration::from_hours(7 * 24);
@@ -131,7 +133,7 @@ impl Keys<'_> {
             tx.make_key(&new)?;
             tx.record(&event)
         };
-        self.engine.store.write(0, make).await?;
+        self.engine.store.write(Touches::NoState, 0, make).await?;
         Ok(WithSecret {
             key: self.find(id).await?,
             secret,
@@ -155,19 +157,19 @@ impl Keys<'_> {
         let key = self.find(id).await?;
         // Whoever gets the secret gets all that the key may do.
         may_give(caller, &key.grant, key.expires_at)?;
-        if key.standing(clock::now()) != Standing::Active {
+        if key.standing(clock::now()) != KeyStatus::Active {
             return Err(Error::KeyEnded);
         }
         let secret = Secret::for_key(id, random());
         let hash = self.credentials.hash(&secret).await?;
-        let now = clock::now();
-        let until = (!grace.is_zero()).then(|| now + grace);
         let event = key_event(EventKind::KeyRotate, caller, &key.grant, id, &key.name);
         let rotate = move |tx: &crate::store::Tx<'_>| {
+            let now = tx.now();
+            let until = (!grace.is_zero()).then(|| now + grace);
             // It may have been revoked while the secret was hashed.
             if tx
                 .key(id)?
-                .is_none_or(|found| found.key.standing(now) != Standing::Active)
+                .is_none_or(|found| found.key.standing(now) != KeyStatus::Active)
             {
                 return Ok(false);
             }
@@ -175,7 +177,7 @@ impl Keys<'_> {
             tx.record(&event)?;
             Ok(true)
         };
-        if !self.engine.store.write(0, rotate).await? {
+        if !self.engine.store.write(Touches::NoState, 0, rotate).await? {
             return Err(Error::KeyEnded);
         }
         Ok(WithSecret {
@@ -189,18 +191,17 @@ impl Keys<'_> {
         authorize_everywhere(caller, Permission::KeyDelete)?;
         let key = self.find(id).await?;
         let event = key_event(EventKind::KeyRevoke, caller, &key.grant, id, &key.name);
-        let now = clock::now();
         let revoke = move |tx: &crate::store::Tx<'_>| {
             let already = tx
                 .key(id)?
                 .is_some_and(|found| found.key.revoked_at.is_some());
             if !already {
-                tx.revoke_key(id, now)?;
+                tx.revoke_key(id, tx.now())?;
                 tx.record(&event)?;
             }
             Ok(())
         };
-        self.engine.store.write(0, revoke).await?;
+        self.engine.store.write(Touches::NoState, 0, revoke).await?;
         self.find(id).await
     }
 
@@ -246,7 +247,7 @@ impl Keys<'_> {
         };
         self.engine
             .store
-            .write(0, make)
+            .write(Touches::NoState, 0, make)
             .await
             .map_err(Error::from)?;
         Ok(Some(WithSecret {

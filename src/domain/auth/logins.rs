@@ -7,15 +7,16 @@ use crate::domain::auth::credentials::{Credentials, FailureKey, random};
 use crate::domain::engine::Engine;
 use crate::domain::error::{Error, Unproven};
 use crate::domain::events::Events;
-use crate::model::caller::{Actor, Caller, Origin, Proof};
+use crate::model::actor::{Actor, Origin};
+use crate::model::caller::{Caller, Proof};
 use crate::model::clock::{self, Timestamp};
 use crate::model::digest::Digest;
 use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
-use crate::model::key::{KeyId, KeyWithHashes, Standing, Token};
+use crate::model::key::{KeyId, KeyStatus, KeyWithHashes, Token};
 use crate::model::permission::{Grant, PermissionSet, Scope};
-use crate::model::secret::{Kind, Secret};
-use crate::store::{StoreError, Tx};
+use crate::model::secret::{CredentialKind, Secret};
+use crate::store::{StoreError, Touches, Tx};
 
 /// For how long from its making a token may extend itself.
 pub const MAX_RENEWAL: Duration = Duration::from_hours(12);
@@ -91,8 +92,8 @@ impl Logins<'_> {
         }))?;
         let here = FailureKey::Address(origin.address.clone());
         match secret.kind() {
-            Some(Kind::Key(id)) => self.by_key(secret, id, origin).await,
-            Some(Kind::Token(sha256)) => match self.by_token(sha256, &origin)? {
+            Some(CredentialKind::Key(id)) => self.by_key(secret, id, origin).await,
+            Some(CredentialKind::Token(sha256)) => match self.by_token(sha256, &origin).await? {
                 Ok(caller) => Ok(caller),
                 Err((reason, key)) => Err(self.refuse(
                     &[here],
@@ -119,7 +120,7 @@ impl Logins<'_> {
     async fn by_key(&self, secret: &Secret, id: KeyId, origin: Origin) -> Result<Caller, Error> {
         let now = clock::now();
         let here = FailureKey::Address(origin.address.clone());
-        let found = self.engine.store.key(id)?;
+        let found = self.engine.store.key(id).await?;
         let Some(KeyWithHashes {
             key,
             hash,
@@ -145,7 +146,7 @@ impl Logins<'_> {
             .map(String::as_str)
             .collect();
         // A key that has ended costs no argon2.
-        let is_good = key.standing(now) == Standing::Active
+        let is_good = key.standing(now) == KeyStatus::Active
             && self.credentials.check(secret, &hashes, &knockers).await?;
         if !is_good {
             let reason = why_not(key.standing(now));
@@ -170,20 +171,20 @@ impl Logins<'_> {
     }
 
     /// The inner error is why a token is not good any more, and whose it is.
-    fn by_token(
+    async fn by_token(
         &self,
         sha256: Digest,
         origin: &Origin,
     ) -> Result<Result<Caller, (&'static str, Option<Actor>)>, Error> {
         let now = clock::now();
-        let found = self.engine.store.token(sha256)?;
+        let found = self.engine.store.token(sha256).await?;
         let Some((token, KeyWithHashes { key, .. })) = found.as_ref() else {
-            return Ok(Err((why_not(Standing::Active), None)));
+            return Ok(Err((why_not(KeyStatus::Active), None)));
         };
         let standing = key.standing(now);
-        if standing != Standing::Active || token.expires_at <= now {
-            let reason = why_not(if standing == Standing::Active {
-                Standing::Expired
+        if standing != KeyStatus::Active || token.expires_at <= now {
+            let reason = why_not(if standing == KeyStatus::Active {
+                KeyStatus::Expired
             } else {
                 standing
             });
@@ -219,8 +220,8 @@ impl Logins<'_> {
     ) -> Result<Issued, Error> {
         let named = client_id.parse::<KeyId>().ok();
         let of_key = match secret.kind() {
-            Some(Kind::Key(id)) => Some(id),
-            Some(Kind::Token(_)) | None => None,
+            Some(CredentialKind::Key(id)) => Some(id),
+            Some(CredentialKind::Token(_)) | None => None,
         };
         if named.is_none() || named != of_key {
             let reason = if of_key.is_some() {
@@ -259,7 +260,9 @@ impl Logins<'_> {
         let made = self
             .engine
             .store
-            .write(0, move |tx| make_token(tx, &caller, digest, &kept, now))
+            .write(Touches::NoState, 0, move |tx| {
+                make_token(tx, &caller, digest, &kept, now)
+            })
             .await?;
         made.map_err(Error::TooManyTokens)?;
         Ok(Issued {
@@ -304,7 +307,7 @@ impl Logins<'_> {
         let until = self
             .engine
             .store
-            .write(0, extend)
+            .write(Touches::NoState, 0, extend)
             .await?
             .map_err(|why| Error::Denied(why.to_owned()))?;
         Ok(Issued {
@@ -323,7 +326,7 @@ impl Logins<'_> {
         token: Option<&Secret>,
     ) -> Result<(), Error> {
         let (sha256, _) = own_token(caller, presented, token)?;
-        let (who, now) = (caller.clone(), clock::now());
+        let who = caller.clone();
         let end = move |tx: &Tx<'_>| {
             let Some(found) = tx.token(sha256)? else {
                 return Ok(Ok(()));
@@ -334,10 +337,12 @@ impl Logins<'_> {
                 )));
             }
             tx.end_token(sha256)?;
-            tx.record(&NewEvent::new(EventKind::TokenEnd, &who, now).within(&found.grant.scope))?;
+            tx.record(
+                &NewEvent::new(EventKind::TokenEnd, &who, tx.now()).within(&found.grant.scope),
+            )?;
             Ok(Ok(()))
         };
-        self.engine.store.write(0, end).await?
+        self.engine.store.write(Touches::NoState, 0, end).await?
     }
 }
 
@@ -351,11 +356,11 @@ fn unknown() -> Error {
 
 /// Why a credential is refused whose key stands like this. Of a key that is active, the secret or
 /// token is another one than those that it has.
-const fn why_not(standing: Standing) -> &'static str {
+const fn why_not(standing: KeyStatus) -> &'static str {
     match standing {
-        Standing::Active => "unknown",
-        Standing::Expired => "expired",
-        Standing::Revoked => "revoked",
+        KeyStatus::Active => "unknown",
+        KeyStatus::Expired => "expired",
+        KeyStatus::Revoked => "revoked",
     }
 }
 

@@ -13,7 +13,7 @@ use crate::model::clock;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::name::StateName;
 use crate::model::state::StateId;
-use crate::store::{StoreError, Tx};
+use crate::store::{StoreError, Touches, Tx};
 
 /// How many damaged versions are remembered in memory. Each read of a further one asks the
 /// database.
@@ -50,7 +50,7 @@ impl Damaged {
     pub(in crate::domain) fn load(engine: Arc<Engine>) -> Self {
         let read = engine
             .store
-            .look(|view| view.damaged_versions(MAX_REMEMBERED));
+            .read_at_start(|view| view.damaged_versions(MAX_REMEMBERED));
         let known = read.unwrap_or_else(|error| {
             tracing::warn!(%error, "which versions are damaged cannot be read; it will be found \
                 anew");
@@ -106,7 +106,11 @@ impl Damaged {
                 known.remove(state, number);
             }
         };
-        let _ = self.engine.store.write_then(0, note, forget).await;
+        let _ = self
+            .engine
+            .store
+            .write_then(Touches::State(state), 0, note, forget)
+            .await;
     }
 
     /// Forgets that a version cannot be read, if that was known.
@@ -141,7 +145,12 @@ impl Damaged {
         };
         self.engine
             .store
-            .write_then(0, move |tx| tx.forget_damaged(state, number), forget)
+            .write_then(
+                Touches::State(state),
+                0,
+                move |tx| tx.forget_damaged(state, number),
+                forget,
+            )
             .await
     }
 }

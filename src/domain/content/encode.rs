@@ -12,7 +12,7 @@ use crate::domain::error::Error;
 use crate::model::digest::{self, Digest};
 use crate::model::error_code::ErrorCode;
 use crate::model::frame::StoredBlob;
-use crate::model::tfstate::{self, NotAState, StateHead};
+use crate::model::terraform::tfstate::{self, NotAState, StateHead};
 
 /// How many bytes two digests take in turns: two blocks of either.
 const SIDE_BY_SIDE: usize = 128;
@@ -100,7 +100,7 @@ fn prepare_with(
         size,
         head,
         blob: StoredBlob {
-            format: blob::WHOLE,
+            format: blob::FULL,
             size,
             frame,
         },

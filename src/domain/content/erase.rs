@@ -11,7 +11,7 @@ use tokio::sync::{MutexGuard, Notify};
 use crate::domain::content::Content;
 use crate::domain::error::Error;
 use crate::model::clock;
-use crate::store::Tx;
+use crate::store::{Touches, Tx};
 
 /// How long a purge waits for readers before it answers that the bytes are not erased yet.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -83,7 +83,11 @@ impl Content {
             clippy::redundant_closure_for_method_calls,
             reason = "the method itself is not general enough in its lifetimes"
         )]
-        let pending = self.engine.store.look(|view| view.pending_erasure())?;
+        let pending = self
+            .engine
+            .store
+            .read_inline(|view| view.pending_erasure())
+            .await?;
         let Some((asked_at, is_rewritten)) = pending else {
             return Ok(true);
         };
@@ -102,10 +106,10 @@ impl Content {
             if emptied {
                 tx.end_erasure(asked_at)
             } else {
-                tx.note_rewritten(asked_at)
+                tx.note_vacuumed(asked_at)
             }
         };
-        self.engine.store.write(0, note).await?;
+        self.engine.store.write(Touches::NoState, 0, note).await?;
         Ok(emptied)
     }
 

@@ -5,20 +5,20 @@ use crate::model::name::StateName;
 use crate::store::{Store, StoreError, View};
 
 /// When a version was pruned and by whom, as far as that is known.
-type Pruned = Option<(crate::model::clock::Timestamp, crate::model::caller::Actor)>;
+type Pruned = Option<(crate::model::clock::Timestamp, crate::model::actor::Actor)>;
 
 /// Adds to an error that a version is not there what became of that version.
-pub(in crate::domain) fn explained(store: &Store, error: Error) -> Error {
+pub(in crate::domain) async fn explained(store: &Store, error: Error) -> Error {
     if let Error::NoVersion(name, number) = &error {
-        no_version(store, name, *number)
+        no_version(store, name, *number).await
     } else {
         error
     }
 }
 
 /// The error for a version that is not there: it was never there, or was pruned.
-pub(in crate::domain) fn no_version(store: &Store, name: &StateName, number: u64) -> Error {
-    let found = store.look(|view| pruned(view, name, number));
+pub(in crate::domain) async fn no_version(store: &Store, name: &StateName, number: u64) -> Error {
+    let found = store.read_inline(|view| pruned(view, name, number)).await;
     // A caller who cannot be told the reason is told that the version is not there.
     let found = found.inspect_err(|error| {
         tracing::warn!(state = %name, version = number, %error, "what became of a version cannot \

@@ -118,7 +118,7 @@ impl Content {
             }
         })?;
         if chain.is_empty() {
-            return Err(self.why_empty(name, state, number));
+            return Err(self.why_empty(name, state, number).await);
         }
         let decode = move |reservation| {
             blob::decode(chain.iter().map(frame), sha256)
@@ -131,8 +131,13 @@ impl Content {
     }
 
     /// A version without bytes was purged; or they should be there and are not.
-    fn why_empty(&self, name: &StateName, state: StateId, number: u64) -> Error {
-        match self.engine.store.look(|view| view.version(state, number)) {
+    async fn why_empty(&self, name: &StateName, state: StateId, number: u64) -> Error {
+        match self
+            .engine
+            .store
+            .read_inline(|view| view.version(state, number))
+            .await
+        {
             Ok(Some(version)) if !version.purged => {
                 damaged(name, number, &"its bytes are not there")
             }
@@ -147,7 +152,11 @@ impl Content {
         bytes: Bytes,
         when_full: WhenFull,
     ) -> Result<(Reservation, Vec<StoredBlob>), Error> {
-        let mut wanted = self.engine.store.look(|view| view.chain_size(bytes))?;
+        let mut wanted = self
+            .engine
+            .store
+            .read_inline(|view| view.chain_size(bytes))
+            .await?;
         loop {
             let reservation = self
                 .engine

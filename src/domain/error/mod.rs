@@ -5,7 +5,7 @@ pub mod refusals;
 use std::time::Duration;
 
 use crate::domain::error::refusals::{NoRollback, NotImported, NotPurged, NotTransferred};
-use crate::model::caller::Actor;
+use crate::model::actor::Actor;
 use crate::model::error_code::ErrorCode;
 use crate::model::lock::Lock;
 use crate::model::name::StateName;

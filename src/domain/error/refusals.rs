@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::diff::NotComparable;
 use crate::model::error_code::ErrorCode;
 use crate::model::name::StateName;
-use crate::model::version::{Counts, Version};
+use crate::model::version::{ChangeCounts, Version};
 
 /// Why a rollback is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -209,8 +209,8 @@ impl NotCompared {
     /// The version before one is gone. What that one changed was counted while it was there, if
     /// ever.
     pub(in crate::domain) fn pruned(to: &Version) -> Self {
-        let counted = |counts: Counts| {
-            let Counts {
+        let counted = |counts: ChangeCounts| {
+            let ChangeCounts {
                 added,
                 changed,
                 removed,

@@ -8,13 +8,14 @@ use crate::domain::access::{authorize_somewhere, narrow};
 use crate::domain::engine::Engine;
 use crate::domain::error::Error;
 use crate::domain::events::buffer::EventBuffer;
-use crate::model::caller::{Actor, Caller, Origin};
+use crate::model::actor::{Actor, Origin};
+use crate::model::caller::Caller;
 use crate::model::clock;
 use crate::model::event::{Event, EventFilter, EventKind, GatherKey, NewEvent};
 use crate::model::key::KeyId;
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
-use crate::store::{StoreError, Tx};
+use crate::store::{StoreError, Touches, Tx};
 
 /// The event log.
 #[derive(Clone, Copy)]
@@ -146,7 +147,10 @@ impl Events<'_> {
             .on(name)
             .version(version)
             .detail(detail);
-        let record = self.engine.store.write(0, move |tx| tx.record(&event));
+        let record = self
+            .engine
+            .store
+            .write(Touches::NoState, 0, move |tx| tx.record(&event));
         Ok(record.await?)
     }
 
@@ -174,7 +178,10 @@ impl Events<'_> {
                 buffer.take_back(&taken);
             }
         };
-        let written = self.engine.store.write_then(0, job, give_back);
+        let written = self
+            .engine
+            .store
+            .write_then(Touches::NoState, 0, job, give_back);
         if written.await.is_ok() {
             self.buffer.forget_used();
         }

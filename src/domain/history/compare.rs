@@ -91,15 +91,21 @@ impl History<'_> {
         comparing: Comparing,
     ) -> Result<Arc<LeasedBytes>, Error> {
         authorize(caller, Permission::List, name)?;
-        let found = self.engine.store.look(|view| {
-            on_state(view, name, |state| {
-                Ok((state, pair(view, state, comparing)?))
+        let found = self
+            .engine
+            .store
+            .read_inline(|view| {
+                on_state(view, name, |state| {
+                    Ok((state, pair(view, state, comparing)?))
+                })
             })
-        })?;
+            .await?;
         let (state, (from, to)) = found?;
-        let missing = |number| no_version(&self.engine.store, name, number);
-        let to = to.ok_or_else(|| missing(comparing.to))?;
-        let from = from.map_err(missing)?;
+        let (from, to) = match (from, to) {
+            (Ok(from), Some(to)) => (from, to),
+            (_, None) => return Err(no_version(&self.engine.store, name, comparing.to).await),
+            (Err(number), _) => return Err(no_version(&self.engine.store, name, number).await),
+        };
         if let Some(purged) = from
             .version()
             .into_iter()

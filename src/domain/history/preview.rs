@@ -92,14 +92,15 @@ impl History<'_> {
         self.may_preview(caller, name)?;
         let found = find(self.engine, name, ask.number).await?;
         found.authorize(caller, &[Permission::List])?;
-        let wanted = found
-            .wanted(name, ask.number)
-            .map_err(|error| explained(&self.engine.store, error))?
-            .clone();
+        let wanted = match found.wanted(name, ask.number) {
+            Ok(wanted) => wanted.clone(),
+            Err(error) => return Err(explained(&self.engine.store, error).await),
+        };
         let lock = self
             .engine
             .store
-            .look(|view| view.lock(found.away.as_ref().unwrap_or(name)))?;
+            .read_inline(|view| view.lock(found.away.as_ref().unwrap_or(name)))
+            .await?;
         let serial = if wanted.head.encrypted {
             Some(wanted.head.serial)
         } else {

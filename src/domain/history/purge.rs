@@ -14,14 +14,13 @@ use crate::domain::error::Error;
 use crate::domain::error::refusals::NotPurged;
 use crate::domain::history::History;
 use crate::model::caller::Caller;
-use crate::model::clock::{self, Timestamp};
 use crate::model::digest::Digest;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::frame::{BlobId, Purgeable};
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
 use crate::model::state::{Gone, Lookup, StateId, Visibility};
-use crate::store::{StoreError, Tx, View};
+use crate::store::{StoreError, Touches, Tx, View};
 
 /// How many versions one purge names at most.
 pub const MAX_PURGED: usize = 1_000;
@@ -81,10 +80,10 @@ impl History<'_> {
     ) -> Result<Purged, Error> {
         self.may_purge(caller, name)?;
         let _alone = self.content.purge_alone().await;
-        let versions = self
-            .remove_content(caller, name, which)
-            .await
-            .map_err(|error| explained(&self.engine.store, error))?;
+        let versions = match self.remove_content(caller, name, which).await {
+            Ok(versions) => versions,
+            Err(error) => return Err(explained(&self.engine.store, error).await),
+        };
         let erased = self.content.erase_in_steps().await;
         Ok(Purged {
             versions,
@@ -109,7 +108,6 @@ impl History<'_> {
         let plan = Arc::new(planned?);
         self.release_all(name, &plan).await?;
         let mut so_far = SoFar::default();
-        let at = clock::now();
         while so_far.looked_at < plan.versions.len() {
             let (caller, name_here, plan_here) = (caller.clone(), name.clone(), Arc::clone(&plan));
             let step = Step {
@@ -118,15 +116,14 @@ impl History<'_> {
                 caller,
                 is_all: matches!(which, Which::All),
                 so_far: so_far.clone(),
-                at,
             };
-            let more = self.content.removed();
+            let (more, touches) = (self.content.removed(), Touches::Address(name.clone()));
             // Whoever asked may go away: what was removed is erased all the same.
             let tell = move |_: &Result<_, StoreError>| more.notify_one();
             let stepped = self
                 .engine
                 .store
-                .write_then(0, move |tx| step.run(tx), tell)
+                .write_then(touches, 0, move |tx| step.run(tx), tell)
                 .await?;
             so_far = stepped?;
         }
@@ -141,7 +138,7 @@ impl History<'_> {
         let leaned_on = self
             .engine
             .store
-            .read(move |view| view.leaned_on_from_outside(&going.blobs))
+            .read(move |view| view.bases_of_others(&going.blobs))
             .await?;
         for blob in leaned_on {
             if !self.content.release(blob, &plan.blobs).await? {
@@ -276,7 +273,6 @@ struct Step {
     caller: Caller,
     is_all: bool,
     so_far: SoFar,
-    at: Timestamp,
 }
 
 impl Step {
@@ -289,7 +285,7 @@ impl Step {
             Err(why) => return Ok(Err(why)),
         }
         if self.is_all
-            && let Some(lock) = lock_in_the_way(tx, &self.caller, &self.name, None, self.at)?
+            && let Some(lock) = lock_in_the_way(tx, &self.caller, &self.name, None)?
         {
             return Ok(Err(Error::locked(lock)));
         }
@@ -325,7 +321,7 @@ impl Step {
             .removed
             .extend(removed.iter().map(|(number, _)| *number));
         if !removed.is_empty() {
-            tx.ask_for_erasure(self.at)?;
+            tx.ask_for_erasure(tx.now())?;
             self.record(tx, &mut so_far)?;
         }
         Ok(Ok(so_far))
@@ -344,10 +340,10 @@ impl Step {
             }
         };
         if let Some(seq) = so_far.event {
-            return tx.amend_event(seq, clock::now(), &detail);
+            return tx.amend_event(seq, tx.now(), &detail);
         }
         tx.record(
-            &NewEvent::new(EventKind::StatePurge, &self.caller, self.at)
+            &NewEvent::new(EventKind::StatePurge, &self.caller, tx.now())
                 .on(&self.name)
                 .detail(detail),
         )?;

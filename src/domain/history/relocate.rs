@@ -5,12 +5,11 @@ use crate::domain::error::Error;
 use crate::domain::history::History;
 use crate::domain::states::read::{Listed, absent};
 use crate::model::caller::Caller;
-use crate::model::clock::{self, Timestamp};
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
 use crate::model::state::{Lookup, StateFilter, StateId, Visibility};
-use crate::store::{StoreError, Tx};
+use crate::store::{StoreError, Touches, Tx};
 
 impl History<'_> {
     /// Says whether a state may leave this address at all, before it is known where to.
@@ -28,11 +27,12 @@ impl History<'_> {
     ) -> Result<Listed, Error> {
         self.may_relocate(caller, from)?;
         authorize(caller, Permission::Save, to)?;
-        let (who, source, target, at) = (caller.clone(), from.clone(), to.clone(), clock::now());
+        let (who, source, target) = (caller.clone(), from.clone(), to.clone());
+        let touches = Touches::Addresses(vec![from.clone(), to.clone()]);
         let outcome = self
             .engine
             .store
-            .write(0, move |tx| relocate(tx, &who, &source, &target, at))
+            .write(touches, 0, move |tx| relocate(tx, &who, &source, &target))
             .await?;
         outcome
     }
@@ -50,12 +50,11 @@ pub(in crate::domain) fn relocated(
     caller: &Caller,
     state: StateId,
     (from, to): (&StateName, &StateName),
-    at: Timestamp,
 ) -> Result<(), StoreError> {
-    tx.move_state(state, from, to, at)?;
+    tx.move_state(state, from, to, tx.now())?;
     for (here, other, word) in [(from, to, "to"), (to, from, "from")] {
         tx.record(
-            &NewEvent::new(EventKind::StateMove, caller, at)
+            &NewEvent::new(EventKind::StateMove, caller, tx.now())
                 .on(here)
                 .detail(serde_json::json!({ word: other.to_string() })),
         )?;
@@ -68,7 +67,6 @@ fn relocate(
     caller: &Caller,
     from: &StateName,
     to: &StateName,
-    at: Timestamp,
 ) -> Result<Result<Listed, Error>, StoreError> {
     let lookup = tx.lookup(from)?;
     let id = match &lookup {
@@ -82,14 +80,14 @@ fn relocate(
         }
     };
     for address in [from, to] {
-        if let Some(lock) = lock_in_the_way(tx, caller, address, None, at)? {
+        if let Some(lock) = lock_in_the_way(tx, caller, address, None)? {
             return Ok(Err(Error::locked(lock)));
         }
     }
     if !tx.may_take(id, to)? {
         return Ok(Err(Error::AddressTaken(to.clone())));
     }
-    relocated(tx, caller, id, (from, to), at)?;
+    relocated(tx, caller, id, (from, to))?;
     let only = StateFilter {
         workspace: Some(to.workspace.to_string()),
         block: Some(to.block.to_string()),

@@ -8,14 +8,13 @@ use crate::domain::error::Error;
 use crate::domain::history::History;
 use crate::domain::history::relocate::{may_relocate, relocated};
 use crate::model::caller::Caller;
-use crate::model::clock::{self, Timestamp};
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::lock::Lock;
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
 use crate::model::state::{Lookup, StateId, Visibility};
-use crate::model::version::{Kind, NewVersion, Version};
-use crate::store::{StoreError, Tx};
+use crate::model::version::{NewVersion, Version, VersionKind};
+use crate::store::{StoreError, Touches, Tx};
 
 /// How often a restore looks anew because the state went to another address in between.
 const MAX_ATTEMPTS: u32 = 8;
@@ -34,10 +33,17 @@ impl History<'_> {
     ) -> Result<Version, Error> {
         authorize(caller, Permission::Save, name)?;
         for _ in 0..MAX_ATTEMPTS {
-            let lookup = self.engine.store.look(|view| view.lookup(name))?;
+            let lookup = self
+                .engine
+                .store
+                .read_inline(|view| view.lookup(name))
+                .await?;
             let (lookup, away) = match lookup {
                 Lookup::Moved(away) => (
-                    self.engine.store.look(|view| view.lookup(&away))?,
+                    self.engine
+                        .store
+                        .read_inline(|view| view.lookup(&away))
+                        .await?,
                     Some(away),
                 ),
                 lookup @ (Lookup::State { .. } | Lookup::Free) => (lookup, None),
@@ -66,18 +72,19 @@ impl History<'_> {
                     .bytes_of(away.as_ref().unwrap_or(name), *id, current, WhenFull::Wait)
                     .await?;
             }
+            let touches = Touches::Addresses(away.iter().chain([name]).cloned().collect());
             let job = Restore {
                 caller: caller.clone(),
                 name: name.clone(),
                 away,
                 lock_id: lock_id.clone(),
-                at: clock::now(),
             };
             let (compaction, wanted) = (Arc::clone(&self.content.compaction), name.clone());
             let outcome = self
                 .engine
                 .store
                 .write_then(
+                    touches,
                     0,
                     move |tx| job.run(tx),
                     move |_| compaction.remember(&wanted),
@@ -98,7 +105,6 @@ pub(in crate::domain) struct Restore {
     /// Where it has moved to, and comes back from.
     pub(in crate::domain) away: Option<StateName>,
     pub(in crate::domain) lock_id: Option<String>,
-    pub(in crate::domain) at: Timestamp,
 }
 
 impl Restore {
@@ -136,7 +142,7 @@ impl Restore {
             if !tx.may_take(id, &self.name)? {
                 return Ok(Err(Error::AddressTaken(self.name.clone())));
             }
-            relocated(tx, &self.caller, id, (away, &self.name), self.at)?;
+            relocated(tx, &self.caller, id, (away, &self.name))?;
         }
         let transferred_to = match visibility {
             Visibility::Live => return Ok(Ok(Some(*current))),
@@ -151,17 +157,11 @@ impl Restore {
         // A lock belongs to an address, so none of one's own lets a state leave the one where it
         // is.
         if let Some(away) = &self.away
-            && let Some(lock) = lock_in_the_way(tx, &self.caller, away, None, self.at)?
+            && let Some(lock) = lock_in_the_way(tx, &self.caller, away, None)?
         {
             return Ok(Some(lock));
         }
-        lock_in_the_way(
-            tx,
-            &self.caller,
-            &self.name,
-            self.lock_id.as_deref(),
-            self.at,
-        )
+        lock_in_the_way(tx, &self.caller, &self.name, self.lock_id.as_deref())
     }
 
     fn bring_back(
@@ -175,16 +175,16 @@ impl Restore {
             sha256: current.sha256,
             size: current.size,
             head: current.head.clone(),
-            kind: Kind::Restore,
+            kind: VersionKind::Restore,
             from_version: Some(current.number),
-            created_at: self.at,
+            created_at: tx.now(),
             created_by: self.caller.actor.clone(),
             address: self.caller.origin.address.clone(),
             lock: None,
         };
         let version = tx.append_again(id, &restored)?;
         tx.forget_broken_lock(&self.name)?;
-        let event = NewEvent::new(EventKind::StateRestore, &self.caller, self.at)
+        let event = NewEvent::new(EventKind::StateRestore, &self.caller, tx.now())
             .on(&self.name)
             .version(version.number);
         let mut detail = serde_json::json!({ "from_version": current.number });

@@ -19,15 +19,14 @@ use crate::domain::error::refusals::NoRollback;
 use crate::domain::history::History;
 use crate::domain::history::relocate::relocated;
 use crate::model::caller::Caller;
-use crate::model::clock::{self, Timestamp};
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::lock::{HeldLock, Lock};
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
-use crate::model::serial;
 use crate::model::state::{Lookup, StateId, Visibility};
-use crate::model::version::{Kind, NewVersion, Version};
-use crate::store::{StoreError, Tx, View};
+use crate::model::terraform::serial;
+use crate::model::version::{NewVersion, Version, VersionKind};
+use crate::store::{StoreError, Touches, Tx, View};
 
 /// How often the bytes are made anew because somebody else's write took their serial, or moved the
 /// state, before it is given up.
@@ -297,17 +296,19 @@ impl History<'_> {
         for _ in 0..MAX_ATTEMPTS {
             let found = find(self.engine, name, ask.number).await?;
             found.authorize(caller, &[Permission::Delete, Permission::Save])?;
-            let wanted = found
-                .wanted(name, ask.number)
-                .map_err(|error| explained(&self.engine.store, error))?;
+            let wanted = match found.wanted(name, ask.number) {
+                Ok(wanted) => wanted,
+                Err(error) => return Err(explained(&self.engine.store, error).await),
+            };
             found.check_current(&ask).map_err(Error::NoRollback)?;
             if found.is_unchanged(ask.number) {
                 return Ok(RolledBack::Unchanged(wanted.clone()));
             }
             Found::check_encrypted(wanted, &ask).map_err(Error::NoRollback)?;
             let (prepared, reservation) = self.bytes_to_come_back(name, &found, ask.number).await?;
+            let touches = Touches::Addresses(found.away.iter().chain([name]).cloned().collect());
             let (to, caller, ask) = (name.clone(), caller.clone(), Arc::clone(&ask));
-            let (min_free_space, at) = (self.engine.limits.min_free_space, clock::now());
+            let min_free_space = self.engine.limits.min_free_space;
             let job = Job {
                 name: to,
                 caller,
@@ -315,7 +316,6 @@ impl History<'_> {
                 found,
                 prepared,
                 min_free_space,
-                at,
                 _reservation: reservation,
             };
             let (compaction, wanted) = (Arc::clone(&self.content.compaction), name.clone());
@@ -324,6 +324,7 @@ impl History<'_> {
                 .engine
                 .store
                 .write_then(
+                    touches,
                     job.prepared.blob.frame.len(),
                     move |tx| job.run(tx),
                     remember,
@@ -357,13 +358,18 @@ struct Job {
     found: Found,
     prepared: Prepared,
     min_free_space: u64,
-    at: Timestamp,
     // For the frame, for as long as the job waits.
     _reservation: Reservation,
 }
 
 impl Job {
     fn run(&self, tx: &Tx<'_>) -> Result<Outcome, StoreError> {
+        if let Lookup::Moved(to) = tx.lookup(&self.name)?
+            && self.found.away.as_ref() != Some(&to)
+        {
+            // It has gone where this job does not reach.
+            return Ok(Outcome::Changed);
+        }
         let Some(now) = Found::see(tx, &self.name, self.ask.number, self.found.newest)? else {
             return Ok(Outcome::Changed);
         };
@@ -389,17 +395,11 @@ impl Job {
         // A lock belongs to an address, so none of one's own lets a state leave the one where it
         // is.
         if let Some(away) = &self.found.away
-            && let Some(lock) = lock_in_the_way(tx, &self.caller, away, None, self.at)?
+            && let Some(lock) = lock_in_the_way(tx, &self.caller, away, None)?
         {
             return Ok(Some(lock));
         }
-        lock_in_the_way(
-            tx,
-            &self.caller,
-            &self.name,
-            self.ask.lock_id.as_deref(),
-            self.at,
-        )
+        lock_in_the_way(tx, &self.caller, &self.name, self.ask.lock_id.as_deref())
     }
 
     fn store(
@@ -409,15 +409,15 @@ impl Job {
         held: Option<&HeldLock>,
     ) -> Result<Version, StoreError> {
         if let Some(away) = &now.away {
-            relocated(tx, &self.caller, now.state, (away, &self.name), self.at)?;
+            relocated(tx, &self.caller, now.state, (away, &self.name))?;
         }
         let new = NewVersion {
             sha256: self.prepared.sha256,
             size: self.prepared.size,
             head: self.prepared.head.clone(),
-            kind: Kind::Rollback,
+            kind: VersionKind::Rollback,
             from_version: Some(self.ask.number),
-            created_at: self.at,
+            created_at: tx.now(),
             created_by: self.caller.actor.clone(),
             address: self.caller.origin.address.clone(),
             lock: held.map(HeldLock::note),
@@ -426,14 +426,14 @@ impl Job {
         // Whose lock was broken would overwrite this. Those whom the guard has refused are
         // remembered: they have not read it either.
         tx.forget_broken_lock(&self.name)?;
-        tx.record(&self.event(now, &version))?;
+        tx.record(&self.event(tx, now, &version))?;
         Ok(version)
     }
 
-    fn event(&self, now: &Found, version: &Version) -> NewEvent {
+    fn event(&self, tx: &Tx<'_>, now: &Found, version: &Version) -> NewEvent {
         let serial = version.head.serial;
         let is_used_again = self.found.highest >= serial;
-        let event = NewEvent::new(EventKind::StateRollback, &self.caller, self.at)
+        let event = NewEvent::new(EventKind::StateRollback, &self.caller, tx.now())
             .on(&self.name)
             .version(version.number);
         let event = event.attention(is_used_again).detail(serde_json::json!({

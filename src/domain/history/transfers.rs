@@ -16,15 +16,15 @@ use crate::domain::error::refusals::NotTransferred;
 use crate::domain::states::locks::{self, Locking};
 use crate::domain::states::read::live;
 use crate::model::caller::Caller;
-use crate::model::clock::{self, Timestamp};
+use crate::model::clock::Timestamp;
 use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::lock::Lock;
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
 use crate::model::state::{Lookup, StateId};
-use crate::model::transfer::Intent;
-use crate::store::{StoreError, Tx};
+use crate::model::transfer::TransferIntent;
+use crate::store::{StoreError, Touches, Tx};
 
 use crate::model::transfer::Transfer;
 
@@ -74,31 +74,32 @@ impl Transfers<'_> {
             );
             return Err(Error::invalid(ErrorCode::BadRequest, detail));
         }
-        let intent = Intent {
-            to,
-            lock_id: Uuid::new_v4().to_string(),
-            begun_at: clock::now(),
-            begun_by: caller.actor.clone(),
-        };
-        let (who, wanted, size) = (caller.clone(), name.clone(), intent.to.len());
+        let (who, wanted, size) = (caller.clone(), name.clone(), to.len());
+        let lock_id = Uuid::new_v4().to_string();
         let step = self
             .engine
             .store
-            .write(size, move |tx| begin(tx, &who, &wanted, &intent))
+            .write(Touches::Address(name.clone()), size, move |tx| {
+                begin(tx, &who, &wanted, (&to, &lock_id))
+            })
             .await?;
         step
     }
 
     /// The transfer that was begun, or by which the state has left.
-    pub fn show(&self, caller: &Caller, name: &StateName) -> Result<Transfer, Error> {
+    pub async fn show(&self, caller: &Caller, name: &StateName) -> Result<Transfer, Error> {
         if !caller.may(Permission::Plan, name) {
             authorize(caller, Permission::List, name)?;
         }
-        let (lookup, transfer) = self.engine.store.look(|view| {
-            let lookup = view.lookup(name)?;
-            let transfer = lookup.id().map_or(Ok(None), |state| view.transfer(state))?;
-            Ok((lookup, transfer))
-        })?;
+        let (lookup, transfer) = self
+            .engine
+            .store
+            .read_inline(|view| {
+                let lookup = view.lookup(name)?;
+                let transfer = lookup.id().map_or(Ok(None), |state| view.transfer(state))?;
+                Ok((lookup, transfer))
+            })
+            .await?;
         if let Lookup::Moved(to) = lookup {
             return Err(Error::Moved {
                 from: name.clone(),
@@ -114,11 +115,13 @@ impl Transfers<'_> {
     /// Another key's lock takes the permission to break locks, and is broken by force.
     pub async fn abandon(&self, caller: &Caller, name: &StateName) -> Result<Transfer, Error> {
         self.may_transfer(caller, name)?;
-        let (who, wanted, at) = (caller.clone(), name.clone(), clock::now());
+        let (who, wanted) = (caller.clone(), name.clone());
         let step = self
             .engine
             .store
-            .write(0, move |tx| abandon(tx, &who, &wanted, at))
+            .write(Touches::Address(name.clone()), 0, move |tx| {
+                abandon(tx, &who, &wanted)
+            })
             .await?;
         step
     }
@@ -135,43 +138,49 @@ impl Transfers<'_> {
         version: u64,
     ) -> Result<Transfer, Error> {
         self.may_transfer(caller, name)?;
-        let (who, wanted, at) = (caller.clone(), name.clone(), clock::now());
+        let (who, wanted) = (caller.clone(), name.clone());
         let step = self
             .engine
             .store
-            .write(0, move |tx| finish(tx, &who, &wanted, version, at))
+            .write(Touches::Address(name.clone()), 0, move |tx| {
+                finish(tx, &who, &wanted, version)
+            })
             .await?;
         step
     }
 }
 
-fn begin(tx: &Tx<'_>, caller: &Caller, name: &StateName, new: &Intent) -> Step {
+fn begin(tx: &Tx<'_>, caller: &Caller, name: &StateName, (to, lock_id): (&str, &str)) -> Step {
     let state = match live(&tx.lookup(name)?, name) {
         Ok((state, _)) => state,
         Err(why) => return Ok(Err(why)),
     };
-    let at = new.begun_at;
     let open = tx.transfer(state)?;
     let intent = match &open {
-        Some(open) if open.intent.to != new.to => {
+        Some(open) if open.intent.to != to => {
             let to = open.intent.to.clone();
             return Ok(Err(Error::NotTransferred(NotTransferred::Begun(to))));
         }
         // Whoever goes on with it does so under the lock that it was begun with.
-        Some(open) => Intent {
+        Some(open) => TransferIntent {
             begun_by: caller.actor.clone(),
             ..open.intent.clone()
         },
-        None => new.clone(),
+        None => TransferIntent {
+            to: to.to_owned(),
+            lock_id: lock_id.to_owned(),
+            begun_at: tx.now(),
+            begun_by: caller.actor.clone(),
+        },
     };
     let was_locked = tx.lock(name)?.is_some();
     let lock = Lock::taken_for(
         &caller.actor.name,
         &intent.lock_id,
         (OPERATION, &format!("to {}", intent.to)),
-        at,
+        tx.now(),
     );
-    match locks::take(tx, caller, name, &lock, at)? {
+    match locks::take(tx, caller, name, &lock)? {
         Ok(Locking::Held(_)) => {}
         Ok(Locking::HeldBy(lock)) => return Ok(Err(Error::locked(lock))),
         Err(why) => return Ok(Err(why)),
@@ -182,14 +191,16 @@ fn begin(tx: &Tx<'_>, caller: &Caller, name: &StateName, new: &Intent) -> Step {
             tx.put_intent(state, &intent)?;
             let begun = noted(tx, state)?;
             let detail = serde_json::json!({ "to": begun.intent.to, "again": before.is_some() });
-            tx.record(&event(EventKind::TransferBegin, caller, name, &begun, at).detail(detail))?;
+            tx.record(
+                &event(EventKind::TransferBegin, caller, name, &begun, tx.now()).detail(detail),
+            )?;
             begun
         }
     };
     Ok(Ok(found))
 }
 
-fn abandon(tx: &Tx<'_>, caller: &Caller, name: &StateName, at: Timestamp) -> Step {
+fn abandon(tx: &Tx<'_>, caller: &Caller, name: &StateName) -> Step {
     let lookup = tx.lookup(name)?;
     if let Some(left) = lookup.gone() {
         return Ok(Err(Error::gone(name, left)));
@@ -210,15 +221,15 @@ fn abandon(tx: &Tx<'_>, caller: &Caller, name: &StateName, at: Timestamp) -> Ste
         if forced && !caller.may(Permission::Unlock, name) {
             return Ok(Err(denied(caller, Permission::Unlock, name)));
         }
-        locks::let_go(tx, caller, name, (held, forced), at)?;
+        locks::let_go(tx, caller, name, (held, forced))?;
     }
     tx.forget_intent(state)?;
     let detail = serde_json::json!({ "to": open.intent.to, "forced": forced });
-    tx.record(&event(EventKind::TransferAbandon, caller, name, &open, at).detail(detail))?;
+    tx.record(&event(EventKind::TransferAbandon, caller, name, &open, tx.now()).detail(detail))?;
     Ok(Ok(open))
 }
 
-fn finish(tx: &Tx<'_>, caller: &Caller, name: &StateName, arrived: u64, at: Timestamp) -> Step {
+fn finish(tx: &Tx<'_>, caller: &Caller, name: &StateName, arrived: u64) -> Step {
     let lookup = tx.lookup(name)?;
     let state = match (live(&lookup, name), lookup.id()) {
         (Ok((state, _)), _) => state,
@@ -234,17 +245,17 @@ fn finish(tx: &Tx<'_>, caller: &Caller, name: &StateName, arrived: u64, at: Time
         Ok(open) => open,
         Err(why) => return Ok(Err(why)),
     };
-    if let Some(lock) = lock_in_the_way(tx, caller, name, Some(&open.intent.lock_id), at)? {
+    if let Some(lock) = lock_in_the_way(tx, caller, name, Some(&open.intent.lock_id))? {
         return Ok(Err(Error::locked(lock)));
     }
     if let Some(held) = tx.lock(name)? {
-        locks::let_go(tx, caller, name, (&held, false), at)?;
+        locks::let_go(tx, caller, name, (&held, false))?;
     }
-    tx.end_transfer(state, at)?;
+    tx.end_transfer(state, tx.now())?;
     tx.forget_broken_lock(name)?;
     let done = noted(tx, state)?;
     let detail = serde_json::json!({ "to": done.intent.to });
-    tx.record(&event(EventKind::TransferFinish, caller, name, &done, at).detail(detail))?;
+    tx.record(&event(EventKind::TransferFinish, caller, name, &done, tx.now()).detail(detail))?;
     Ok(Ok(done))
 }
 

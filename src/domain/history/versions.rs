@@ -36,7 +36,7 @@ impl History<'_> {
     }
 
     /// One version without its bytes.
-    pub fn version(
+    pub async fn version(
         &self,
         caller: &Caller,
         name: &StateName,
@@ -46,8 +46,12 @@ impl History<'_> {
         let found = self
             .engine
             .store
-            .look(|view| on_state(view, name, |state| view.version(state, number)))?;
-        found?.ok_or_else(|| no_version(&self.engine.store, name, number))
+            .read_inline(|view| on_state(view, name, |state| view.version(state, number)))
+            .await?;
+        match found? {
+            Some(version) => Ok(version),
+            None => Err(no_version(&self.engine.store, name, number).await),
+        }
     }
 
     /// The exact bytes of one version.
@@ -64,13 +68,18 @@ impl History<'_> {
     }
 
     async fn read(&self, name: &StateName, number: u64) -> Result<StateContent, Error> {
-        let found = self.engine.store.look(|view| {
-            on_state(view, name, |state| {
-                Ok(view.version(state, number)?.map(|version| (state, version)))
+        let found = self
+            .engine
+            .store
+            .read_inline(|view| {
+                on_state(view, name, |state| {
+                    Ok(view.version(state, number)?.map(|version| (state, version)))
+                })
             })
-        })?;
-        let (state, version) =
-            found?.ok_or_else(|| no_version(&self.engine.store, name, number))?;
+            .await?;
+        let Some((state, version)) = found? else {
+            return Err(no_version(&self.engine.store, name, number).await);
+        };
         let bytes = self
             .content
             .bytes_of(name, state, &version, WhenFull::Wait)

@@ -15,6 +15,7 @@ use crate::domain::content::Content;
 use crate::domain::engine::Engine;
 use crate::domain::integrity::verifications::Verifications;
 use crate::model::scrub::{PassUnderWay, Scrub};
+use crate::store::Touches;
 
 /// Verifications.
 #[derive(Clone, Copy)]
@@ -41,7 +42,7 @@ impl<'a> Integrity<'a> {
 impl Integrity<'_> {
     /// Writes down how far the pass under way is. When that fails, a restart begins further back.
     pub(in crate::domain) async fn save_pass(&self, pass: PassUnderWay) {
-        let saved = self.engine.store.write(0, move |tx| {
+        let saved = self.engine.store.write(Touches::NoState, 0, move |tx| {
             let last = tx.scrub()?.last;
             tx.save_scrub(&Scrub {
                 under_way: Some(pass.clone()),

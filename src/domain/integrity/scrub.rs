@@ -12,6 +12,7 @@ use crate::domain::integrity::walk;
 use crate::domain::integrity::walk::step::{Pace, Walk};
 use crate::model::clock::{self, Timestamp};
 use crate::model::scrub::Scrub;
+use crate::store::Touches;
 
 /// It begins so long after the start of the server, or sooner where a pass is to come more often
 /// than that.
@@ -149,7 +150,7 @@ impl Integrity<'_> {
         Ok(self
             .engine
             .store
-            .write(0, move |tx| {
+            .write(Touches::NoState, 0, move |tx| {
                 tx.save_scrub(&Scrub {
                     under_way: None,
                     last: Some(last.clone()),

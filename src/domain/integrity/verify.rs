@@ -66,7 +66,8 @@ impl Integrity<'_> {
             self.exists(StateName {
                 workspace: workspace.clone(),
                 block: block.clone(),
-            })?;
+            })
+            .await?;
         }
         let (started_at, quick) = (clock::now(), wanted.quick);
         let versions = self
@@ -101,8 +102,13 @@ impl Integrity<'_> {
         })
     }
 
-    fn exists(&self, name: StateName) -> Result<(), Error> {
-        match self.engine.store.look(|view| view.lookup(&name)) {
+    async fn exists(&self, name: StateName) -> Result<(), Error> {
+        match self
+            .engine
+            .store
+            .read_inline(|view| view.lookup(&name))
+            .await
+        {
             Ok(Lookup::Free) => Err(Error::no_state(&name)),
             Ok(Lookup::Moved(to)) => Err(Error::Moved { from: name, to }),
             // What cannot be read is what it is to find.

@@ -7,7 +7,7 @@ use crate::domain::retention::prune::Asked;
 use crate::model::caller::Caller;
 use crate::model::clock;
 use crate::model::retention::Moment;
-use crate::store::StoreError;
+use crate::store::{StoreError, Touches};
 
 impl Retention<'_> {
     /// Prunes if there is a policy and it is time. A run that was cut off is due again at once.
@@ -55,7 +55,9 @@ impl Retention<'_> {
         let at = clock::now();
         self.engine
             .store
-            .write(0, move |tx| tx.note_moment(Moment::Pruned, at))
+            .write(Touches::NoState, 0, move |tx| {
+                tx.note_moment(Moment::Pruned, at)
+            })
             .await?;
         Ok((report.summary.removed, report.freed))
     }
@@ -71,7 +73,9 @@ impl Retention<'_> {
         };
         self.engine
             .store
-            .write(0, move |tx| tx.note_moment(Moment::Trusted, known))
+            .write(Touches::NoState, 0, move |tx| {
+                tx.note_moment(Moment::Trusted, known)
+            })
             .await?;
         if self.pruning.trust.doubt().is_none() {
             self.pruning.trust.believe(known);

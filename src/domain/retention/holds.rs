@@ -6,14 +6,13 @@ use crate::domain::content::missing::explained;
 use crate::domain::error::Error;
 use crate::domain::retention::Retention;
 use crate::model::caller::Caller;
-use crate::model::clock::{self, Timestamp};
 use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
 use crate::model::state::{Gone, Lookup};
 use crate::model::version::{Hold, Version};
-use crate::store::{StoreError, Tx};
+use crate::store::{StoreError, Touches, Tx};
 
 /// The most characters of a hold's reason.
 pub const MAX_REASON: usize = 500;
@@ -45,12 +44,8 @@ impl Retention<'_> {
             );
             return Err(Error::invalid(ErrorCode::BadRequest, detail));
         }
-        let hold = Hold {
-            reason: reason.to_owned(),
-            at: clock::now(),
-            by: caller.actor.clone(),
-        };
-        self.change_hold(caller, name, number, Some(hold)).await
+        let reason = Some(reason.to_owned());
+        self.change_hold(caller, name, number, reason).await
     }
 
     /// Lets a version go. One that nobody holds is left as it is.
@@ -69,15 +64,16 @@ impl Retention<'_> {
         caller: &Caller,
         name: &StateName,
         number: u64,
-        hold: Option<Hold>,
+        reason: Option<String>,
     ) -> Result<Version, Error> {
-        let (caller, name, at) = (caller.clone(), name.clone(), clock::now());
-        let job = move |tx: &Tx<'_>| change(tx, &caller, &name, (number, hold.as_ref()), at);
+        let (caller, name) = (caller.clone(), name.clone());
+        let touches = Touches::Address(name.clone());
+        let job = move |tx: &Tx<'_>| change(tx, &caller, &name, number, reason.as_deref());
         let store = &self.engine.store;
-        store
-            .write(0, job)
-            .await?
-            .map_err(|error| explained(store, error))
+        match store.write(touches, 0, job).await? {
+            Ok(version) => Ok(version),
+            Err(error) => Err(explained(store, error).await),
+        }
     }
 }
 
@@ -86,8 +82,8 @@ fn change(
     tx: &Tx<'_>,
     caller: &Caller,
     name: &StateName,
-    (number, hold): (u64, Option<&Hold>),
-    at: Timestamp,
+    number: u64,
+    reason: Option<&str>,
 ) -> Result<Result<Version, Error>, StoreError> {
     let state = match tx.lookup(name)? {
         Lookup::State { id, .. } => id,
@@ -97,25 +93,30 @@ fn change(
     let Some(version) = tx.version(state, number)? else {
         return Ok(Err(Error::NoVersion(name.clone(), number)));
     };
-    let reason = |hold: Option<&Hold>| hold.map(|hold| hold.reason.clone());
-    if reason(version.held.as_ref()) == reason(hold) {
+    let before = version.held.as_ref().map(|hold| hold.reason.as_str());
+    if before == reason {
         return Ok(Ok(version));
     }
-    tx.set_hold(state, number, hold)?;
+    let hold = reason.map(|reason| Hold {
+        reason: reason.to_owned(),
+        at: tx.now(),
+        by: caller.actor.clone(),
+    });
+    tx.set_hold(state, number, hold.as_ref())?;
     let kind = if hold.is_some() {
         EventKind::VersionHold
     } else {
         EventKind::VersionRelease
     };
-    let told = reason(hold).or_else(|| reason(version.held.as_ref()));
+    let told = reason.or(before);
     tx.record(
-        &NewEvent::new(kind, caller, at)
+        &NewEvent::new(kind, caller, tx.now())
             .on(name)
             .version(number)
             .detail(serde_json::json!({ "reason": told })),
     )?;
     Ok(Ok(Version {
-        held: hold.cloned(),
+        held: hold,
         ..version
     }))
 }

@@ -60,7 +60,7 @@ impl Pruning {
     pub(in crate::domain) fn new(engine: &Engine) -> Self {
         let known = engine
             .store
-            .look(|view| Ok(view.moment(Moment::Trusted)?.or(view.newest_time()?)));
+            .read_at_start(|view| Ok(view.moment(Moment::Trusted)?.or(view.newest_time()?)));
         // A time that cannot be read is no reason to believe the clock: nothing is removed by age.
         let known = known
             .unwrap_or(Some(Timestamp::from_millis(0)))

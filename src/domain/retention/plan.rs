@@ -10,7 +10,7 @@ use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
 use crate::model::clock::Timestamp;
-use crate::model::retention::{Policy, Row};
+use crate::model::retention::{PlanRow, Policy};
 
 /// Why a version stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +94,7 @@ pub struct Plan {
 }
 
 /// Plans what goes of a state. `rows` are its versions, newest first.
-pub fn plan(rows: &[Row], policy: &Policy, now: Timestamp) -> Plan {
+pub fn plan(rows: &[PlanRow], policy: &Policy, now: Timestamp) -> Plan {
     let rules = Rules::of(rows, policy, now);
     let mut plan = Plan {
         relies_on: rules.readable.or(rules.current),
@@ -127,7 +127,7 @@ struct Rules<'a> {
 }
 
 impl<'a> Rules<'a> {
-    fn of(rows: &[Row], policy: &'a Policy, now: Timestamp) -> Self {
+    fn of(rows: &[PlanRow], policy: &'a Policy, now: Timestamp) -> Self {
         // A version that cannot be read takes no place that one which can be could have.
         let counted = || {
             rows.iter().filter(|row| {
@@ -156,7 +156,7 @@ impl<'a> Rules<'a> {
     }
 
     /// Counts each reason for which a version stays.
-    fn judge(&self, row: &Row, reasons: &mut Reasons) {
+    fn judge(&self, row: &PlanRow, reasons: &mut Reasons) {
         let mut stays = |reason, holds| reasons.0[reason as usize] += u64::from(holds);
         stays(Reason::Current, row.current);
         stays(Reason::Held, row.held);
@@ -195,20 +195,20 @@ impl<'a> Rules<'a> {
 
 /// The newest version that is not known to be damaged; a rejected one only where there is no other.
 /// Rows come newest first.
-fn newest_readable(rows: &[Row]) -> Option<u64> {
+fn newest_readable(rows: &[PlanRow]) -> Option<u64> {
     let mut readable = rows.iter().filter(|row| !row.purged && !row.damaged);
     let accepted = readable.clone().find(|row| !row.rejected);
     accepted.or_else(|| readable.next()).map(|row| row.number)
 }
 
 /// Whether a version is a snapshot that goes before all others.
-const fn is_dropped_first(row: &Row, policy: &Policy) -> bool {
+const fn is_dropped_first(row: &PlanRow, policy: &Policy) -> bool {
     row.intermediate && policy.drop_intermediate.is_some()
 }
 
 /// The newest version of each of the last `most` periods that have one; rows come newest first.
 fn newest_of_each<'r>(
-    rows: impl Iterator<Item = &'r Row>,
+    rows: impl Iterator<Item = &'r PlanRow>,
     period: fn(Timestamp) -> i64,
     most: u32,
 ) -> BTreeSet<u64> {

@@ -14,7 +14,7 @@ use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::name::Workspace;
 use crate::model::retention::{Moment, Policy, WorkspacePolicy};
-use crate::store::{StoreError, Tx, View};
+use crate::store::{StoreError, Touches, Tx, View};
 
 /// What is kept, and what becomes of the rest.
 #[derive(Clone, Debug, Serialize)]
@@ -63,7 +63,7 @@ impl Retention<'_> {
     }
 
     /// A workspace's own policy.
-    pub fn of_workspace(
+    pub async fn of_workspace(
         &self,
         caller: &Caller,
         workspace: &Workspace,
@@ -72,7 +72,8 @@ impl Retention<'_> {
         let found = self
             .engine
             .store
-            .look(|view| view.policy(workspace.as_str()))?;
+            .read_inline(|view| view.policy(workspace.as_str()))
+            .await?;
         found.ok_or_else(|| Error::NoPolicy(workspace.to_string()))
     }
 
@@ -95,6 +96,7 @@ impl Retention<'_> {
             set_by: caller.actor.clone(),
         };
         let (caller, to_set) = (caller.clone(), new.clone());
+        let touches = Touches::Workspace(workspace.to_string());
         let set = move |tx: &Tx<'_>| {
             tx.set_policy(&to_set)?;
             let event = NewEvent {
@@ -103,7 +105,7 @@ impl Retention<'_> {
             };
             tx.record(&event.detail(serde_json::json!({ "policy": to_set.policy })))
         };
-        self.engine.store.write(0, set).await?;
+        self.engine.store.write(touches, 0, set).await?;
         Ok(new)
     }
 
@@ -111,11 +113,12 @@ impl Retention<'_> {
     /// there was one.
     pub async fn unset(&self, caller: &Caller, workspace: &Workspace) -> Result<bool, Error> {
         self.may_operate(caller)?;
-        let (caller, workspace, at) = (caller.clone(), workspace.to_string(), clock::now());
+        let (caller, workspace) = (caller.clone(), workspace.to_string());
+        let touches = Touches::Workspace(workspace.clone());
         let unset = move |tx: &Tx<'_>| {
             let was_set = tx.unset_policy(&workspace)?;
             if was_set {
-                let event = NewEvent::new(EventKind::RetentionUnset, &caller, at);
+                let event = NewEvent::new(EventKind::RetentionUnset, &caller, tx.now());
                 tx.record(&NewEvent {
                     workspace: Some(workspace.clone()),
                     ..event
@@ -123,7 +126,7 @@ impl Retention<'_> {
             }
             Ok(was_set)
         };
-        Ok(self.engine.store.write(0, unset).await?)
+        Ok(self.engine.store.write(touches, 0, unset).await?)
     }
 
     /// The clock is right, says a person. What waited for that begins at once.
@@ -150,7 +153,10 @@ impl Retention<'_> {
                 trusted_again.notify_one();
             }
         };
-        self.engine.store.write_then(0, note, believe).await?;
+        self.engine
+            .store
+            .write_then(Touches::NoState, 0, note, believe)
+            .await?;
         Ok(at)
     }
 }

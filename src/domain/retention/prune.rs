@@ -11,7 +11,8 @@ use crate::domain::error::Error;
 use crate::domain::retention::Retention;
 use crate::domain::retention::plan::{Plan, plan};
 use crate::domain::retention::report::{Preview, Report};
-use crate::model::caller::{Actor, Caller};
+use crate::model::actor::Actor;
+use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
 use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
@@ -19,7 +20,7 @@ use crate::model::name::{BuildingBlock, StateName, Workspace};
 use crate::model::retention::{Policy, Removed};
 use crate::model::state::{Lookup, StateId, StateWalk};
 use crate::model::version::Version;
-use crate::store::{StoreError, Tx, View};
+use crate::store::{StoreError, Touches, Tx, View};
 
 /// How many states are planned at one moment of the database.
 const STATES_PER_LOOK: u32 = 100;
@@ -145,7 +146,7 @@ impl Retention<'_> {
             let (planned, next) = self.next(&walk).await?;
             for state in planned {
                 let state = self.relying_on_what_is_readable(&walk, state).await?;
-                let removed = self.remove(caller, &state, now).await?;
+                let removed = self.remove(caller, &state).await?;
                 report.add(&state.name, &state.plan, removed);
             }
             if next.is_none() {
@@ -162,7 +163,7 @@ impl Retention<'_> {
         report.measure(before, self.content.give_space_back().await?);
         // A run of the server's own that finds nothing is no event: there may be many.
         if report.summary.removed > 0 || caller.actor != Actor::server() {
-            self.record_run(caller, asked, &report, now).await?;
+            self.record_run(caller, asked, &report).await?;
         }
         Ok(report)
     }
@@ -196,7 +197,12 @@ impl Retention<'_> {
                 workspace: workspace.clone(),
                 block: block.clone(),
             };
-            match self.engine.store.look(|view| view.lookup(&name))? {
+            match self
+                .engine
+                .store
+                .read_inline(|view| view.lookup(&name))
+                .await?
+            {
                 Lookup::State { .. } => {}
                 Lookup::Free => return Err(Error::no_state(&name)),
                 Lookup::Moved(to) => return Err(Error::Moved { from: name, to }),
@@ -238,7 +244,8 @@ impl Retention<'_> {
             let Some(version) = self
                 .engine
                 .store
-                .look(|view| view.version(state, number))?
+                .read_inline(|view| view.version(state, number))
+                .await?
                 .filter(|version| !version.purged)
             else {
                 break;
@@ -273,12 +280,7 @@ impl Retention<'_> {
     }
 
     /// Removes what is planned of one state, in steps. All of them share one event.
-    async fn remove(
-        &self,
-        caller: &Caller,
-        planned: &Planned,
-        at: Timestamp,
-    ) -> Result<Removed, Error> {
+    async fn remove(&self, caller: &Caller, planned: &Planned) -> Result<Removed, Error> {
         let mut numbers = planned.plan.remove.as_slice();
         let mut so_far = Removed::default();
         let mut event = None;
@@ -290,9 +292,12 @@ impl Retention<'_> {
                 so_far,
                 event,
                 caller: caller.clone(),
-                at,
             };
-            (so_far, event) = self.engine.store.write(0, move |tx| step.run(tx)).await?;
+            (so_far, event) = self
+                .engine
+                .store
+                .write(Touches::State(planned.state), 0, move |tx| step.run(tx))
+                .await?;
             numbers = planned
                 .plan
                 .remove
@@ -307,9 +312,8 @@ impl Retention<'_> {
         caller: &Caller,
         asked: &Asked,
         report: &Report,
-        at: Timestamp,
     ) -> Result<(), Error> {
-        let event = NewEvent::new(EventKind::RetentionRun, caller, at).detail(serde_json::json!({
+        let event = NewEvent::new(EventKind::RetentionRun, caller, clock::now()).detail(serde_json::json!({
             "policy": asked.policy, "states": report.summary.states, "removed": report.summary.removed, "kept": report.summary.kept,
             "freed": report.freed,
         }));
@@ -322,7 +326,7 @@ impl Retention<'_> {
         Ok(self
             .engine
             .store
-            .write(0, move |tx| tx.record(&event))
+            .write(Touches::NoState, 0, move |tx| tx.record(&event))
             .await?)
     }
 }
@@ -336,7 +340,6 @@ struct Step {
     /// The place in the log of the event of the steps before.
     event: Option<u64>,
     caller: Caller,
-    at: Timestamp,
 }
 
 impl Step {
@@ -353,11 +356,11 @@ impl Step {
         }
         let detail = serde_json::json!({ "removed": so_far.count, "first": so_far.first, "last": so_far.last });
         if let Some(seq) = self.event {
-            tx.amend_event(seq, clock::now(), &detail)?;
+            tx.amend_event(seq, tx.now(), &detail)?;
             return Ok((so_far, self.event));
         }
         tx.record(
-            &NewEvent::new(EventKind::StatePrune, &self.caller, self.at)
+            &NewEvent::new(EventKind::StatePrune, &self.caller, tx.now())
                 .on(&self.name)
                 .detail(detail),
         )?;

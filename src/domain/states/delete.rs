@@ -5,13 +5,12 @@ use crate::domain::error::Error;
 use crate::domain::states::States;
 use crate::domain::states::read::absent;
 use crate::model::caller::Caller;
-use crate::model::clock::{self, Timestamp};
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::lock::Lock;
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
 use crate::model::state::{Lookup, Visibility};
-use crate::store::{StoreError, Tx};
+use crate::store::{StoreError, Touches, Tx};
 
 /// What became of a deletion.
 #[derive(Clone, Debug)]
@@ -36,9 +35,10 @@ impl States<'_> {
         lock_id: Option<String>,
     ) -> Result<Deleted, Error> {
         self.may_delete(caller, name)?;
-        let (name, caller, at) = (name.clone(), caller.clone(), clock::now());
-        let job = move |tx: &Tx<'_>| delete(tx, &caller, &name, lock_id.as_deref(), at);
-        self.engine.store.write(0, job).await?
+        let (name, caller) = (name.clone(), caller.clone());
+        let touches = Touches::Address(name.clone());
+        let job = move |tx: &Tx<'_>| delete(tx, &caller, &name, lock_id.as_deref());
+        self.engine.store.write(touches, 0, job).await?
     }
 }
 
@@ -48,7 +48,6 @@ fn delete(
     caller: &Caller,
     name: &StateName,
     lock_id: Option<&str>,
-    at: Timestamp,
 ) -> Result<Result<Deleted, Error>, StoreError> {
     let lookup = tx.lookup(name)?;
     let (id, number, is_live) = match &lookup {
@@ -61,14 +60,14 @@ fn delete(
             return Ok(Err(absent(&lookup, name)));
         }
     };
-    if let Some(lock) = lock_in_the_way(tx, caller, name, lock_id, at)? {
+    if let Some(lock) = lock_in_the_way(tx, caller, name, lock_id)? {
         return Ok(Ok(Deleted::Locked(lock)));
     }
     if is_live {
-        tx.hide(id, at)?;
+        tx.hide(id, tx.now())?;
         tx.forget_broken_lock(name)?;
         tx.record(
-            &NewEvent::new(EventKind::StateDelete, caller, at)
+            &NewEvent::new(EventKind::StateDelete, caller, tx.now())
                 .on(name)
                 .version(number),
         )?;

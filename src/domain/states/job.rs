@@ -11,15 +11,14 @@ use crate::domain::engine::leased_bytes::LeasedBytes;
 use crate::domain::error::Error;
 use crate::domain::states::rules::{Incoming, Refusal, Situation, Verdict, judge};
 use crate::model::caller::Caller;
-use crate::model::clock::{self, Timestamp};
 use crate::model::digest::Digest;
 use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
-use crate::model::lock::{HeldLock, Lock, Refused};
+use crate::model::lock::{HeldLock, Lock, RefusedAttempt};
 use crate::model::name::StateName;
 use crate::model::state::{Gone, Lookup, StateId, Visibility};
-use crate::model::version::{Kind, NewVersion, Rejection, Version};
-use crate::store::{StoreError, Tx};
+use crate::model::version::{NewVersion, Rejection, Version, VersionKind};
+use crate::store::{StoreError, Touches, Tx};
 
 /// How many rejected versions of a state are kept.
 pub(in crate::domain) const MAX_REJECTED: usize = 20;
@@ -124,6 +123,11 @@ pub(in crate::domain) struct Unprepared {
 }
 
 impl Unprepared {
+    /// Which addresses its job touches.
+    pub(super) fn touches(&self) -> Touches {
+        Touches::Address(self.name.clone())
+    }
+
     /// How many bytes are to be written.
     pub(in crate::domain) fn size(&self) -> usize {
         self.body.bytes().len()
@@ -172,7 +176,6 @@ impl Unprepared {
             is_denied,
             unlocked_writes,
             min_free_space,
-            at: clock::now(),
             _reservation: reservation,
         })
     }
@@ -189,7 +192,6 @@ pub(in crate::domain) struct WriteJob {
     is_denied: bool,
     unlocked_writes: UnlockedWrites,
     min_free_space: u64,
-    at: Timestamp,
     // For the frame, for as long as the job waits; whoever asked for it may be gone.
     _reservation: Reservation,
 }
@@ -295,18 +297,18 @@ impl WriteJob {
     fn state(&self, tx: &Tx<'_>, lookup: &Lookup) -> Result<StateId, StoreError> {
         match lookup {
             Lookup::State { id, .. } => Ok(*id),
-            Lookup::Free | Lookup::Moved(_) => tx.make_state(&self.name, self.at),
+            Lookup::Free | Lookup::Moved(_) => tx.make_state(&self.name, tx.now()),
         }
     }
 
-    fn new_version(&self, kind: Kind, lock: Option<&HeldLock>) -> NewVersion {
+    fn new_version(&self, tx: &Tx<'_>, kind: VersionKind, lock: Option<&HeldLock>) -> NewVersion {
         NewVersion {
             sha256: self.prepared.sha256,
             size: self.prepared.size,
             head: self.prepared.head.clone(),
             kind,
             from_version: None,
-            created_at: self.at,
+            created_at: tx.now(),
             created_by: self.caller.actor.clone(),
             address: self.caller.origin.address.clone(),
             lock: lock.map(HeldLock::note),
@@ -323,7 +325,7 @@ impl WriteJob {
         let snapshot = snapshot_before(tx, lookup, lock)?;
         let version = tx.append(
             state,
-            &self.new_version(Kind::Write, lock),
+            &self.new_version(tx, VersionKind::Write, lock),
             &self.prepared.blob,
         )?;
         if let Some(snapshot) = snapshot {
@@ -338,7 +340,7 @@ impl WriteJob {
             &self.caller.actor.id,
             &self.caller.origin.address,
         )?;
-        let event = NewEvent::new(EventKind::StateWrite, &self.caller, self.at)
+        let event = NewEvent::new(EventKind::StateWrite, &self.caller, tx.now())
             .on(&self.name)
             .version(version.number);
         let event = event
@@ -367,7 +369,7 @@ impl WriteJob {
         if self.lock_id.is_some() || current.created_by == self.caller.actor {
             return Ok(());
         }
-        let event = NewEvent::new(EventKind::StateWrite, &self.caller, self.at)
+        let event = NewEvent::new(EventKind::StateWrite, &self.caller, tx.now())
             .on(&self.name)
             .version(current.number)
             .attention(true);
@@ -422,7 +424,7 @@ impl WriteJob {
                 &self.name,
                 &self.caller.actor.id,
                 &self.caller.origin.address,
-                self.at,
+                tx.now(),
             )?;
         }
         let Some(held) = lock else {
@@ -430,7 +432,7 @@ impl WriteJob {
         };
         tx.note_refusal(
             &self.name,
-            &Refused::by(&self.caller, self.at, self.lock_id.as_deref(), None),
+            &RefusedAttempt::by(&self.caller, tx.now(), self.lock_id.as_deref(), None),
         )?;
         Ok(Written::Locked(held.lock, number))
     }
@@ -439,12 +441,12 @@ impl WriteJob {
         let number = tx
             .append_rejected(
                 state,
-                &self.new_version(Kind::Rejected(rejection), None),
+                &self.new_version(tx, VersionKind::Rejected(rejection), None),
                 &self.prepared.blob,
             )?
             .number;
         tx.trim_rejected(state, MAX_REJECTED, MAX_REJECTED_BYTES)?;
-        let event = NewEvent::new(EventKind::StateWriteRejected, &self.caller, self.at)
+        let event = NewEvent::new(EventKind::StateWriteRejected, &self.caller, tx.now())
             .on(&self.name)
             .version(number)
             .attention(true);
@@ -478,7 +480,7 @@ fn snapshot_before(
     else {
         return Ok(None);
     };
-    if current.kind == Kind::Write && *visibility == Visibility::Live {
+    if current.kind == VersionKind::Write && *visibility == Visibility::Live {
         return Ok(held.last_write(Some(current)).map(|(number, _)| number));
     }
     tx.last_write_under(*id, &held.lock.id, held.locked_at)
@@ -488,7 +490,7 @@ fn snapshot_before(
 mod tests {
     use super::*;
     use crate::domain::engine::budget::Budget;
-    use crate::model::caller::Origin;
+    use crate::model::actor::Origin;
     use crate::model::name::StateName;
 
     #[test]

@@ -4,13 +4,13 @@ use crate::domain::access::{authorize, denied};
 use crate::domain::engine::Engine;
 use crate::domain::error::Error;
 use crate::model::caller::Caller;
-use crate::model::clock::{self, Timestamp};
+use crate::model::clock::Timestamp;
 use crate::model::event::{EventKind, NewEvent};
-use crate::model::lock::{HeldLock, Lock, Refused};
+use crate::model::lock::{HeldLock, Lock, RefusedAttempt};
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
 use crate::model::state::Lookup;
-use crate::store::{StoreError, Tx};
+use crate::store::{StoreError, Touches, Tx};
 
 /// Locks.
 pub struct Locks<'a> {
@@ -84,10 +84,11 @@ impl Locks<'_> {
         if !lock.is_for_a_plan() && !caller.may(Permission::Save, name) {
             return Err(only_plans(caller, name, &lock));
         }
-        let (caller, wanted, at) = (caller.clone(), name.clone(), clock::now());
+        let (caller, wanted) = (caller.clone(), name.clone());
         let size = lock.text.len();
-        let job = move |tx: &Tx<'_>| take(tx, &caller, &wanted, &lock, at);
-        self.engine.store.write(size, job).await?
+        let touches = Touches::Address(wanted.clone());
+        let job = move |tx: &Tx<'_>| take(tx, &caller, &wanted, &lock);
+        self.engine.store.write(touches, size, job).await?
     }
 
     /// Releases a lock, or says which other one is held.
@@ -98,14 +99,15 @@ impl Locks<'_> {
         unlock: Unlock,
     ) -> Result<Unlocking, Error> {
         self.may_unlock(caller, name)?;
-        let (caller, name, at) = (caller.clone(), name.clone(), clock::now());
-        let job = move |tx: &Tx<'_>| release(tx, &caller, &name, &unlock, at);
-        self.engine.store.write(0, job).await?
+        let (caller, name) = (caller.clone(), name.clone());
+        let touches = Touches::Address(name.clone());
+        let job = move |tx: &Tx<'_>| release(tx, &caller, &name, &unlock);
+        self.engine.store.write(touches, 0, job).await?
     }
 
     /// The lock that is held, with its evidence: what else there is to know of it, and the last
     /// version written under it, with its time.
-    pub fn show(
+    pub async fn show(
         &self,
         caller: &Caller,
         name: &StateName,
@@ -116,7 +118,8 @@ impl Locks<'_> {
         let (lookup, lock) = self
             .engine
             .store
-            .look(|view| Ok((view.lookup(name)?, view.lock(name)?)))?;
+            .read_inline(|view| Ok((view.lookup(name)?, view.lock(name)?)))
+            .await?;
         if let Some(left) = lookup.gone() {
             return Err(Error::gone(name, left));
         }
@@ -155,7 +158,6 @@ pub(in crate::domain) fn take(
     caller: &Caller,
     name: &StateName,
     lock: &Lock,
-    at: Timestamp,
 ) -> Result<Result<Locking, Error>, StoreError> {
     if let Some(gone) = tx.lookup(name)?.gone() {
         return Ok(Err(Error::gone(name, gone)));
@@ -166,7 +168,7 @@ pub(in crate::domain) fn take(
         }
         tx.note_refusal(
             name,
-            &Refused::by(caller, at, Some(&lock.id), Some(&lock.who)),
+            &RefusedAttempt::by(caller, tx.now(), Some(&lock.id), Some(&lock.who)),
         )?;
         return Ok(Ok(Locking::HeldBy(held.lock)));
     }
@@ -174,12 +176,12 @@ pub(in crate::domain) fn take(
         lock: lock.clone(),
         holder: caller.actor.clone(),
         address: caller.origin.address.clone(),
-        locked_at: at,
+        locked_at: tx.now(),
         refused: 0,
         latest_refusal: None,
     };
     tx.put_lock(name, &held)?;
-    let event = NewEvent::new(EventKind::LockAcquire, caller, at)
+    let event = NewEvent::new(EventKind::LockAcquire, caller, tx.now())
         .on(name)
         .lock(&lock.id);
     tx.record(&event.detail(serde_json::json!({ "operation": lock.operation, "who": lock.who })))?;
@@ -191,7 +193,6 @@ fn release(
     caller: &Caller,
     name: &StateName,
     unlock: &Unlock,
-    at: Timestamp,
 ) -> Result<Result<Unlocking, Error>, StoreError> {
     if let Some(gone) = tx.lookup(name)?.gone() {
         return Ok(Err(Error::gone(name, gone)));
@@ -215,7 +216,7 @@ fn release(
     if !caller.may(needed, name) && !caller.may(Permission::Unlock, name) {
         return Ok(Err(denied(caller, Permission::Unlock, name)));
     }
-    let_go(tx, caller, name, (&held, forced), at)?;
+    let_go(tx, caller, name, (&held, forced))?;
     Ok(Ok(Unlocking::Released(held.lock)))
 }
 
@@ -225,7 +226,6 @@ pub(in crate::domain) fn let_go(
     caller: &Caller,
     name: &StateName,
     (held, forced): (&HeldLock, bool),
-    at: Timestamp,
 ) -> Result<(), StoreError> {
     let kind = if forced {
         EventKind::LockBreak
@@ -233,11 +233,11 @@ pub(in crate::domain) fn let_go(
         EventKind::LockRelease
     };
     if forced {
-        tx.break_lock(name, held, at)?;
+        tx.break_lock(name, held, tx.now())?;
     } else {
         tx.remove_lock(name)?;
     }
-    let event = NewEvent::new(kind, caller, at)
+    let event = NewEvent::new(kind, caller, tx.now())
         .on(name)
         .lock(&held.lock.id)
         .attention(forced);

@@ -14,7 +14,7 @@ use crate::domain::engine::leased_bytes::LeasedBytes;
 use crate::domain::error::Error;
 use crate::domain::error::refusals::NotCompared;
 use crate::model::digest::Digest;
-use crate::model::tfstate::StateHead;
+use crate::model::terraform::tfstate::StateHead;
 use crate::model::version::Version;
 
 /// The one format that such a state can be made from.
@@ -134,14 +134,14 @@ mod tests {
         let bytes =
             br#"{"version":4,"serial":7,"lineage":"l","outputs":{"open":{"value":{"a":[1.10]},"type":["object",{"a":["list","number"]}]},
             "hidden":{"value":"canary","type":"string","sensitive":true}},"resources":[{"canary":"canary"}]}"#;
-        let head = crate::model::tfstate::read_head(bytes, 1_000).unwrap();
+        let head = crate::model::terraform::tfstate::read_head(bytes, 1_000).unwrap();
         let made = String::from_utf8(state_of_outputs(bytes, &head).unwrap()).unwrap();
         assert!(!made.contains("canary"), "{made}");
         assert!(
             made.contains(r#""value":{"a":[1.10]}"#),
             "numbers stay as they are written: {made}"
         );
-        let again = crate::model::tfstate::read_head(made.as_bytes(), 1_000).unwrap();
+        let again = crate::model::terraform::tfstate::read_head(made.as_bytes(), 1_000).unwrap();
         assert_eq!(
             (
                 again.format,
@@ -159,7 +159,8 @@ mod tests {
             r#"{"serial":1,"lineage":"l","encrypted_data":"x"}"#,
             r#"{"version":3,"serial":1,"modules":[]}"#,
         ] {
-            let head = crate::model::tfstate::read_head(bytes.as_bytes(), 1_000).unwrap();
+            let head =
+                crate::model::terraform::tfstate::read_head(bytes.as_bytes(), 1_000).unwrap();
             assert!(state_of_outputs(bytes.as_bytes(), &head).is_err());
         }
     }

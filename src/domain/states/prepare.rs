@@ -47,7 +47,8 @@ impl PrepareQueue {
             // each would look for more to do for a while, which costs more than a lone write's
             // digest.
             let body = Arc::downgrade(&write.body);
-            queue.write(write.size(), prepared_by_writer(write), |answer| {
+            let (touches, size) = (write.touches(), write.size());
+            queue.write(touches, size, prepared_by_writer(write), |answer| {
                 reply(answer.map_err(Error::from))
             });
             drop(tokio::task::spawn_blocking(move || {
@@ -114,8 +115,10 @@ impl Waiting {
             queue,
             reply,
         } = self;
+        let touches = write.touches();
         match write.prepare(md5) {
             Ok(job) => queue.write(
+                touches,
                 job.bytes(),
                 move |tx| job.run(tx),
                 |answer| reply(answer.map_err(Error::from)),

@@ -17,7 +17,7 @@ use crate::model::name::StateName;
 use crate::model::permission::Permission;
 use crate::model::state::{Lookup, StateId, StateSummary, Visibility};
 use crate::model::version::Version;
-use crate::store::View;
+use crate::store::{Touches, Tx, View};
 
 use crate::model::state::StateFilter;
 
@@ -65,9 +65,9 @@ impl States<'_> {
         if !whole && !caller.may(Permission::Outputs, name) {
             return Err(denied(caller, Permission::List, name));
         }
-        let address_info = self.engine.store.address_info(name)?;
+        let address_info = self.engine.store.address_info(name).await?;
         if whole && address_info.has_stale_writers {
-            self.clear_stale_mark(caller, name)?;
+            self.clear_stale_mark(caller, name).await?;
         }
         let (state, version) = live(&address_info.lookup, name)?;
         let bytes = self
@@ -83,14 +83,22 @@ impl States<'_> {
         Ok(content)
     }
 
-    /// A caller who was refused without a lock has read the state now. This is queued before the
-    /// answer, and so before any write that follows it.
-    fn clear_stale_mark(&self, caller: &Caller, name: &StateName) -> Result<(), Error> {
+    /// A caller who was refused without a lock has read the state now. That is on disk before the
+    /// answer, and so before any write that follows it. If the writer has no room for it, the mark
+    /// stays until the next read.
+    async fn clear_stale_mark(&self, caller: &Caller, name: &StateName) -> Result<(), Error> {
         let (key, address) = (&caller.actor.id, &caller.origin.address);
         let store = &self.engine.store;
-        if store.look(|view| view.is_stale_writer(name, key, address))? {
+        if store
+            .read_inline(|view| view.is_stale_writer(name, key, address))
+            .await?
+        {
             let (name, key, address) = (name.clone(), key.clone(), address.clone());
-            store.post(move |tx| tx.clear_stale_writer(&name, &key, &address));
+            let touches = Touches::Address(name.clone());
+            let clear = move |tx: &Tx<'_>| tx.clear_stale_writer(&name, &key, &address);
+            if let Err(error) = store.write(touches, 0, clear).await {
+                tracing::debug!(%error, "a stale mark stays until the next read");
+            }
         }
         Ok(())
     }
@@ -112,7 +120,7 @@ impl States<'_> {
             },
             name,
         )?;
-        let address_info = self.engine.store.address_info(name)?;
+        let address_info = self.engine.store.address_info(name).await?;
         let (state, version) = live(&address_info.lookup, name)?;
         let bytes = self
             .content

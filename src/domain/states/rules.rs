@@ -5,7 +5,7 @@
 //! stale-write guard. A write under one's own lock is always trusted.
 
 use crate::config::UnlockedWrites;
-use crate::model::caller::Actor;
+use crate::model::actor::Actor;
 use crate::model::digest::Digest;
 use crate::model::lock::{BrokenLock, HeldLock};
 use crate::model::state::{Gone, Lookup};

@@ -125,7 +125,7 @@ impl States<'_> {
 
     /// The current version at an address, if there is one, to compare it with a write of some size.
     async fn before(&self, name: &StateName, size: u64) -> Option<Before> {
-        let address_info = self.engine.store.address_info(name).ok()?;
+        let address_info = self.engine.store.address_info(name).await.ok()?;
         let (Lookup::State { id, .. }, Some(current)) =
             (&address_info.lookup, address_info.lookup.live())
         else {

@@ -13,7 +13,7 @@ use crate::http::wire::query::{self, Whole};
 use crate::http::wire::{body, reply};
 use crate::model::clock::Timestamp;
 use crate::model::error_code::ErrorCode;
-use crate::model::version::{Kind, Rejection};
+use crate::model::version::{Rejection, VersionKind};
 
 /// What the query of an import may say.
 pub(in crate::http) const PARAMETERS: &str =
@@ -82,15 +82,19 @@ impl Query {
         let Some(code) = &self.rejected else {
             return Ok(None);
         };
-        match Kind::parse("rejected", Some(code)) {
-            Some(Kind::Rejected(rejection)) => Ok(Some(rejection)),
-            Some(Kind::Write | Kind::Rollback | Kind::Import | Kind::Restore) | None => {
-                Err(ApiError::invalid(
-                    ErrorCode::BadQuery,
-                    "rejected is one of locked, stale_lock_id, stale_write, \
+        match VersionKind::parse("rejected", Some(code)) {
+            Some(VersionKind::Rejected(rejection)) => Ok(Some(rejection)),
+            Some(
+                VersionKind::Write
+                | VersionKind::Rollback
+                | VersionKind::Import
+                | VersionKind::Restore,
+            )
+            | None => Err(ApiError::invalid(
+                ErrorCode::BadQuery,
+                "rejected is one of locked, stale_lock_id, stale_write, \
                         unlocked_writes_refused and forbidden",
-                ))
-            }
+            )),
         }
     }
 }

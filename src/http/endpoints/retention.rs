@@ -168,7 +168,8 @@ pub(in crate::http) async fn show(
     Ok(reply::json(
         &domain
             .retention()
-            .of_workspace(&known.0, &workspace(&request)?)?,
+            .of_workspace(&known.0, &workspace(&request)?)
+            .await?,
     ))
 }
 

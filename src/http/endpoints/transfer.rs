@@ -45,7 +45,7 @@ pub(in crate::http) async fn show(
 ) -> Result<HttpResponse, ApiError> {
     Ok(answer(
         &on.name,
-        &domain.transfers().show(&on.caller, &on.name)?,
+        &domain.transfers().show(&on.caller, &on.name).await?,
     ))
 }
 

@@ -14,7 +14,7 @@ use crate::http::wire::{body, path, reply};
 use crate::model::error_code::ErrorCode;
 use crate::model::name::StateName;
 use crate::model::version::VersionFilter;
-use crate::model::version::{Kind, Rejection};
+use crate::model::version::{Rejection, VersionKind};
 
 /// The parameters of the list of versions.
 pub(in crate::http) const PARAMETERS: &str = "limit before kind intermediate";
@@ -35,7 +35,7 @@ pub(in crate::http) async fn list(
     let asked: ListQuery = query::read(&request)?;
     let limit = query::page_size(&domain, asked.limit)?;
     if let Some(kind) = &asked.kind
-        && Kind::parse(kind, Some(Rejection::Locked.code())).is_none()
+        && VersionKind::parse(kind, Some(Rejection::Locked.code())).is_none()
     {
         return Err(ApiError::invalid(
             ErrorCode::BadQuery,
@@ -79,7 +79,8 @@ pub(in crate::http) async fn info(
 ) -> Result<HttpResponse, ApiError> {
     let version = domain
         .history()
-        .version(&on.caller, &on.name, path::version(&request)?)?;
+        .version(&on.caller, &on.name, path::version(&request)?)
+        .await?;
     Ok(reply::version(&version))
 }
 

@@ -15,7 +15,7 @@ use crate::http::wire::credentials::KnownAs;
 use crate::http::wire::error::{AccessRefused, FailureReason};
 use crate::http::wire::origin::client_address;
 use crate::http::wire::route::Route;
-use crate::model::caller::Origin;
+use crate::model::actor::Origin;
 use crate::model::clock;
 use crate::telemetry::REQUESTS;
 

@@ -16,6 +16,7 @@ use crate::domain::error::Error;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::pace::PeerPace;
 use crate::model::error_code::ErrorCode;
+use crate::model::nul;
 
 /// The largest body of a call that takes a small JSON object.
 const MAX_SMALL_BODY: u64 = 64 * 1024;
@@ -176,6 +177,12 @@ pub(in crate::http) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Api
         return Err(ApiError::invalid(
             ErrorCode::BadBody,
             "the body is a list, where this call takes a JSON object; docs/api.md says which",
+        ));
+    }
+    if nul::is_in_json(bytes) {
+        return Err(ApiError::invalid(
+            ErrorCode::BadBody,
+            "a text in the body has a NUL character (`\\u0000`), which no text can have here",
         ));
     }
     serde_json::from_slice(bytes).map_err(|error| {

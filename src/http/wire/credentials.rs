@@ -10,7 +10,8 @@ use crate::domain::Domain;
 use crate::domain::error::Error;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::origin::{is_at_the_machine, origin};
-use crate::model::caller::{Actor, Caller};
+use crate::model::actor::Actor;
+use crate::model::caller::Caller;
 use crate::model::secret::Secret;
 
 /// The key of a request, for its line in the log and for the event if it is refused.

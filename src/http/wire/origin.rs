@@ -11,7 +11,7 @@ use actix_web::web::Data;
 use actix_web::{HttpMessage as _, HttpRequest};
 
 use crate::config::TrustedProxies;
-use crate::model::caller::Origin;
+use crate::model::actor::Origin;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// Stands for the client's address if the data directory's socket was used.

@@ -32,9 +32,13 @@ pub(in crate::http) fn judge(request: &HttpRequest) -> Result<(), ApiError> {
         return Ok(());
     };
     for segment in segments(request) {
-        let Some(name) = name(segment) else {
+        let Some((name, value)) = pair(segment) else {
             return Err(bad("the query is not valid percent-encoding"));
         };
+        let is_ours = matches!(takes, Takes::Only(_)) || OURS.contains(&name.as_str());
+        if is_ours && [&name, &value].iter().any(|text| text.contains('\0')) {
+            return Err(bad("a parameter cannot have a NUL character (`%00`)"));
+        }
         match takes {
             Takes::Only(names) if !has(names, &name) => return Err(unknown(&name, names)),
             Takes::Protocol(names) if OURS.contains(&name.as_str()) && !has(names, &name) => {
@@ -67,11 +71,12 @@ fn segments(request: &HttpRequest) -> impl Iterator<Item = &str> {
         .filter(|segment| !segment.is_empty())
 }
 
-fn name(segment: &str) -> Option<String> {
+/// A parameter's name and its value, decoded.
+fn pair(segment: &str) -> Option<(String, String)> {
     let pairs = Query::<Vec<(String, String)>>::from_query(segment)
         .ok()?
         .into_inner();
-    pairs.into_iter().next().map(|(name, _)| name)
+    pairs.into_iter().next()
 }
 
 fn has(names: &str, name: &str) -> bool {
@@ -167,7 +172,8 @@ fn explain<T: DeserializeOwned>(request: &HttpRequest, error: &str) -> ApiError 
     });
     match wrong {
         Some((segment, why)) => {
-            let name: String = name(segment)
+            let name: String = pair(segment)
+                .map(|(name, _)| name)
                 .unwrap_or_default()
                 .chars()
                 .take(MAX_NAME)

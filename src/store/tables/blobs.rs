@@ -1,15 +1,14 @@
-//! Verbs on blobs: the same bytes are kept once, and as long as a version refers to them or another
-//! blob leans on them.
+//! Verbs on blobs: the same bytes are kept once, for as long as a version refers to them or they
+//! are the base of a delta.
 //!
-//! A frame may be a difference to another blob's bytes, its base, which may be one itself. What
-//! clients get, or would get if a deleted state came back, stands alone; nothing is more than
-//! [`MAX_STEPS`] differences away from a frame that stands alone; and nothing leans on itself. The
-//! bytes of a blob never change, so replacing a frame by another one of the same bytes does no harm
-//! to what leans on it.
+//! A frame is full, or a delta to another blob's bytes, its base; the base may be a delta itself. A
+//! current version is full, also that of a deleted state. A chain has at most [`MAX_STEPS`] deltas
+//! and no circle. The bytes of a blob never change, so its frame can be replaced by another frame
+//! of the same bytes.
 
 use std::collections::HashSet;
 
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{Row, params};
 
 use crate::model::digest::Digest;
 use crate::model::frame::{BlobId, Bytes, ChainSize, Kept, MAX_STEPS, StoredBlob};
@@ -19,8 +18,8 @@ use crate::store::tables::rows;
 use crate::store::tx::Tx;
 use crate::store::tx::View;
 
-/// The blobs on the way from that of a version, or from the one whose id is given, to one that
-/// stands alone. One more step than there may be is looked at, so that it shows.
+/// The delta chain of a version, or of the blob whose id is given, down to the full frame. It is
+/// followed one step further than is allowed, so that a chain that is too long shows.
 const CHAIN: &str = "WITH RECURSIVE chain (step, id) AS (\
     SELECT 0, coalesce(?3, (SELECT blob_id FROM versions WHERE state_id = ?1 AND number = ?2)) \
     UNION ALL SELECT step + 1, b.base FROM chain c JOIN blobs b ON b.id = c.id WHERE b.base IS NOT \
@@ -47,9 +46,9 @@ fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
 }
 
 impl View<'_> {
-    /// The frames that lead to some bytes, that which stands alone first; none when they were
-    /// removed.
+    /// The delta chain of some bytes, the full frame first; empty when they were removed.
     pub fn chain(&self, bytes: Bytes) -> Result<Vec<StoredBlob>, StoreError> {
+        self.check_bytes(bytes);
         let sql = format!(
             "{CHAIN} SELECT b.format, b.size, coalesce(d.frame, b.frame) FROM chain c JOIN blobs b \
                 ON b.id = c.id \
@@ -67,8 +66,9 @@ impl View<'_> {
         Ok(found.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// How large they are.
+    /// How large that chain is.
     pub fn chain_size(&self, bytes: Bytes) -> Result<ChainSize, StoreError> {
+        self.check_bytes(bytes);
         let sql = format!(
             "{CHAIN} SELECT coalesce(sum(b.stored), 0), coalesce(max(b.size), 0), count(*) FROM \
                 chain c JOIN blobs b ON b.id = c.id"
@@ -80,46 +80,36 @@ impl View<'_> {
                 frames: rows::unsigned(row, 2)?,
             })
         };
-        Ok(self
-            .connection
-            .prepare_cached(&sql)?
-            .query_row(parameters(bytes), size)?)
+        self.only(&sql, parameters(bytes), size)
     }
 
     /// How a version's bytes are kept; none when they were removed.
     pub fn kept(&self, state: StateId, number: u64) -> Result<Option<Kept>, StoreError> {
+        self.check_state(state);
         let sql = format!(
-            "SELECT {KEPT} JOIN versions v ON v.blob_id = b.id WHERE v.state_id = ?1 AND v.number = ?2"
+            "SELECT {KEPT} JOIN versions v ON v.blob_id = b.id \
+             WHERE v.state_id = ?1 AND v.number = ?2"
         );
-        Ok(self
-            .connection
-            .prepare_cached(&sql)?
-            .query_row(params![state, number.cast_signed()], kept)
-            .optional()?)
+        self.one(&sql, params![state, number.cast_signed()], kept)
     }
 
     /// How a blob is kept.
     pub fn kept_in(&self, id: BlobId) -> Result<Option<Kept>, StoreError> {
-        Ok(self
-            .connection
-            .prepare_cached(&format!("SELECT {KEPT} WHERE b.id = ?1"))?
-            .query_row([id], kept)
-            .optional()?)
+        self.one(&format!("SELECT {KEPT} WHERE b.id = ?1"), [id], kept)
     }
 
-    /// Some of the blobs that lean on a blob.
-    pub fn leaning_on(&self, id: BlobId, limit: u32) -> Result<Vec<Kept>, StoreError> {
-        let mut statement = self
-            .connection
-            .prepare_cached(&format!("SELECT {KEPT} WHERE b.base = ?1 LIMIT ?2"))?;
-        Ok(statement
-            .query_map(params![id, limit], kept)?
-            .collect::<rusqlite::Result<_>>()?)
+    /// Some of the blobs that are deltas to a base.
+    pub fn deltas_to(&self, id: BlobId, limit: u32) -> Result<Vec<Kept>, StoreError> {
+        self.all(
+            &format!("SELECT {KEPT} WHERE b.base = ?1 LIMIT ?2"),
+            params![id, limit],
+            kept,
+        )
     }
 
-    /// Some of the blobs that no version refers to any more, and others still lean on, by their
+    /// Some of the blobs that are only kept as bases, because no version refers to them, by their
     /// ids.
-    pub fn only_leaned_on(
+    pub fn bases_without_version(
         &self,
         after: Option<BlobId>,
         limit: u32,
@@ -134,8 +124,8 @@ impl View<'_> {
             .collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Some of the blobs that nothing refers to any more, and nothing leans on. An index alone is
-    /// not believed: one that has been damaged must not cost bytes that a version has.
+    /// Some of the blobs that no version refers to and no delta has as its base. The tables
+    /// themselves are asked too: a damaged index must not cost bytes that a version has.
     pub fn orphans(&self, limit: u32) -> Result<Vec<BlobId>, StoreError> {
         let sql = "SELECT id FROM blobs b WHERE NOT EXISTS (SELECT 1 FROM versions WHERE blob_id = \
             b.id) \
@@ -160,8 +150,15 @@ impl View<'_> {
         Ok(found.into_iter().collect())
     }
 
-    /// The blob and those on its way to one that stands alone.
-    fn way_down(&self, from: BlobId) -> Result<Vec<BlobId>, StoreError> {
+    fn check_bytes(&self, bytes: Bytes) {
+        match bytes {
+            Bytes::Of(state, _) => self.check_state(state),
+            Bytes::In(_) => {}
+        }
+    }
+
+    /// The blob and the bases below it, down to the full frame.
+    fn chain_down_from(&self, from: BlobId) -> Result<Vec<BlobId>, StoreError> {
         let mut way = vec![from];
         let mut at = self.kept_in(from)?;
         while let Some(base) = at.and_then(|kept| kept.base)
@@ -177,16 +174,16 @@ impl View<'_> {
     fn is_current(&self, id: BlobId) -> Result<bool, StoreError> {
         let sql = "SELECT 1 FROM versions v JOIN states s ON s.id = v.state_id AND s.current = \
             v.number WHERE v.blob_id = ?1";
-        Ok(self.connection.prepare_cached(sql)?.exists([id])?)
+        self.exists(sql, [id])
     }
 
-    /// Whether a blob's frame may be replaced by a difference to another blob.
-    pub fn may_lean(&self, kept: &Kept, base: &Kept) -> Result<bool, StoreError> {
-        let way = self.way_down(base.id)?;
-        let is_leaned_on = !self.leaning_on(kept.id, 1)?.is_empty();
-        // Whatever leans on it must not end up further away than it was.
+    /// Whether a blob's frame may be replaced by a delta to another blob.
+    pub fn may_be_delta_to(&self, kept: &Kept, base: &Kept) -> Result<bool, StoreError> {
+        let way = self.chain_down_from(base.id)?;
+        let is_leaned_on = !self.deltas_to(kept.id, 1)?.is_empty();
+        // The chains of its own deltas must not get longer.
         let most = if is_leaned_on {
-            self.way_down(kept.id)?.len().saturating_sub(1)
+            self.chain_down_from(kept.id)?.len().saturating_sub(1)
         } else {
             MAX_STEPS as usize
         };
@@ -195,8 +192,8 @@ impl View<'_> {
 }
 
 impl Tx<'_> {
-    /// Keeps a blob. Where the same bytes are kept already nothing is written, unless what is kept
-    /// is not what it was: a write never leans on a frame that has been damaged, and mends it.
+    /// Keeps a blob. If the same bytes are kept already, nothing is written. If their frame has
+    /// been damaged, this one replaces it.
     pub fn put_blob(&self, sha256: Digest, blob: &StoredBlob) -> Result<BlobId, StoreError> {
         let stored = i64::try_from(blob.frame.len()).unwrap_or(i64::MAX);
         let Some((id, is_as_it_was)) = self.blob_with(sha256, blob, stored)? else {
@@ -210,21 +207,15 @@ impl Tx<'_> {
                 stored,
                 blob.frame
             ];
-            return Ok(self
-                .connection
-                .prepare_cached(sql)?
-                .query_row(values, |row| row.get(0))?);
+            return self.only(sql, values, |row| row.get(0));
         };
         if !is_as_it_was {
             let sql = "UPDATE blobs SET format = ?2, base = NULL, size = ?3, stored = ?4, \
                 difference = NULL, frame = ?5 WHERE id = ?1";
-            self.connection.prepare_cached(sql)?.execute(params![
-                id,
-                blob.format,
-                blob.size.cast_signed(),
-                stored,
-                blob.frame
-            ])?;
+            self.execute(
+                sql,
+                params![id, blob.format, blob.size.cast_signed(), stored, blob.frame],
+            )?;
         }
         Ok(id)
     }
@@ -247,16 +238,11 @@ impl Tx<'_> {
             stored,
             blob.frame
         ];
-        Ok(self
-            .connection
-            .prepare_cached(sql)?
-            .query_row(values, found)
-            .optional()?)
+        self.one(sql, values, found)
     }
 
-    /// Replaces a blob's frame by another one of the same bytes: one that stands alone, or a
-    /// difference to a base. Nothing is done, and `false` answered, where anything has changed
-    /// since both were looked at.
+    /// Replaces a blob's frame by another one of the same bytes: a full one, or a delta to a base.
+    /// `false`, and nothing is done, if either has changed since it was read.
     pub fn replace_frame(
         &self,
         was: &Kept,
@@ -271,11 +257,11 @@ impl Tx<'_> {
             && (self
                 .kept_in(base.id)?
                 .is_none_or(|now| now.digest != base.digest)
-                || !self.may_lean(was, base)?)
+                || !self.may_be_delta_to(was, base)?)
         {
             return Ok(false);
         }
-        let difference = base.map(|_| self.put_difference(frame)).transpose()?;
+        let difference = base.map(|_| self.put_delta(frame)).transpose()?;
         let alone = base.is_none().then_some(frame);
         let sql = "UPDATE blobs SET format = ?2, base = ?3, stored = ?4, difference = ?5, frame = \
             ?6 WHERE id = ?1";
@@ -288,35 +274,27 @@ impl Tx<'_> {
             difference,
             alone
         ];
-        self.connection.prepare_cached(sql)?.execute(values)?;
+        self.execute(sql, values)?;
         Ok(true)
     }
 
-    /// Keeps a frame that is a difference; it goes with the blob that refers to it, or when that is
-    /// kept in another way.
-    fn put_difference(&self, frame: &[u8]) -> Result<i64, StoreError> {
+    /// Keeps a delta's frame. The schema removes it with its blob, or when the blob gets another
+    /// frame.
+    fn put_delta(&self, frame: &[u8]) -> Result<i64, StoreError> {
         let sql = "INSERT INTO differences (id, frame) VALUES ((SELECT coalesce(max(id), 0) + 1 \
             FROM differences), ?1) RETURNING id";
-        Ok(self
-            .connection
-            .prepare_cached(sql)?
-            .query_row([frame], |row| row.get(0))?)
+        self.only(sql, [frame], |row| row.get(0))
     }
 
-    /// Removes a blob that no version refers to any more and no other blob leans on, and with it
-    /// what was only kept because it leaned on it.
+    /// Removes a blob that no version refers to and no delta has as its base; then its own base, if
+    /// that was only kept for it.
     pub fn drop_blob_unless_used(&self, id: BlobId) -> Result<(), StoreError> {
         let sql = "DELETE FROM blobs WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM versions WHERE \
             blob_id = ?1) \
                    AND NOT EXISTS (SELECT 1 FROM blobs WHERE base = ?1) RETURNING base";
         let mut unused = Some(id);
         while let Some(id) = unused {
-            unused = self
-                .connection
-                .prepare_cached(sql)?
-                .query_row([id], |row| row.get(0))
-                .optional()?
-                .flatten();
+            unused = self.one(sql, [id], |row| row.get(0))?.flatten();
         }
         Ok(())
     }

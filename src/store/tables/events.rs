@@ -4,7 +4,7 @@
 use rusqlite::{Row, named_params, params, params_from_iter};
 use serde_json::Value;
 
-use crate::model::caller::Actor;
+use crate::model::actor::Actor;
 use crate::model::clock::Timestamp;
 use crate::model::event::{Event, EventFilter, GatherKey, Gathered, NewEvent};
 use crate::model::name::StateName;
@@ -78,9 +78,7 @@ impl View<'_> {
                 .map(|seq| i64::try_from(seq).unwrap_or(i64::MAX)),
         );
         let (sql, values) = query.finish("ORDER BY seq DESC LIMIT ?", filter.limit);
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let found = statement.query_map(params_from_iter(values), event)?;
-        Ok(found.collect::<rusqlite::Result<_>>()?)
+        self.all(&sql, params_from_iter(values), event)
     }
 }
 
@@ -91,6 +89,7 @@ impl View<'_> {
         name: &StateName,
         number: u64,
     ) -> Result<Option<(Timestamp, Actor)>, StoreError> {
+        self.check_address(name);
         let sql = "SELECT last_at, actor, actor_name, detail FROM (SELECT seq, last_at, kind, \
             actor, actor_name, detail FROM events \
                    WHERE workspace = ?1 AND building_block = ?2 ORDER BY seq DESC LIMIT ?3) WHERE \
@@ -128,12 +127,23 @@ impl Tx<'_> {
                    :workspace, :block, \
                    :version, :lock_id, 1, :at, :attention, :detail)";
         let detail = (!event.detail.is_null()).then(|| event.detail.to_string());
-        self.connection.prepare_cached(sql)?.execute(named_params! {
-            ":at": event.at.millis(), ":kind": event.kind.name(), ":actor": Compact(&event.actor.id), ":actor_name": event.actor.name, ":address": event.address, ":request_id": Compact(&event.request_id), ":workspace": event.workspace,
-            ":block": event.block, ":version": event.version.map(u64::cast_signed), ":lock_id": event.lock_id.as_deref().map(Compact),
-            ":attention": event.attention, ":detail": detail,
-        })?;
-        Ok(())
+        self.run(
+            sql,
+            named_params! {
+                ":at": event.at.millis(),
+                ":kind": event.kind.name(),
+                ":actor": Compact(&event.actor.id),
+                ":actor_name": event.actor.name,
+                ":address": event.address,
+                ":request_id": Compact(&event.request_id),
+                ":workspace": event.workspace,
+                ":block": event.block,
+                ":version": event.version.map(u64::cast_signed),
+                ":lock_id": event.lock_id.as_deref().map(Compact),
+                ":attention": event.attention,
+                ":detail": detail,
+            },
+        )
     }
 
     /// Adds buffered events to their row, which is made where it is missing.
@@ -170,12 +180,24 @@ impl Tx<'_> {
                    :last_at, :attention, :detail, :buffer) \
                    ON CONFLICT (gather) WHERE gather IS NOT NULL DO UPDATE SET count = count + \
                    excluded.count, last_at = max(last_at, excluded.last_at)";
-        self.connection.prepare_cached(sql)?.execute(named_params! {
-            ":at": buffered.first_at.millis(), ":kind": key.kind.name(), ":actor": actor.map(|id| Compact(id)), ":actor_name": actor_name, ":address": key.address, ":workspace": name.map(|name| name.workspace.as_str()),
-            ":block": name.map(|name| name.block.as_str()), ":version": key.version.map(u64::cast_signed),
-            ":count": buffered.count.cast_signed(), ":last_at": buffered.last_at.millis(), ":attention": key.needs_person(), ":detail": detail, ":buffer": parts,
-        })?;
-        Ok(())
+        self.run(
+            sql,
+            named_params! {
+                ":at": buffered.first_at.millis(),
+                ":kind": key.kind.name(),
+                ":actor": actor.map(|id| Compact(id)),
+                ":actor_name": actor_name,
+                ":address": key.address,
+                ":workspace": name.map(|name| name.workspace.as_str()),
+                ":block": name.map(|name| name.block.as_str()),
+                ":version": key.version.map(u64::cast_signed),
+                ":count": buffered.count.cast_signed(),
+                ":last_at": buffered.last_at.millis(),
+                ":attention": key.needs_person(),
+                ":detail": detail,
+                ":buffer": parts,
+            },
+        )
     }
 
     /// Removes events that last happened before a time, at most `limit` of them, and says how many.
@@ -184,10 +206,7 @@ impl Tx<'_> {
         let sql = "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE at < ?1 AND \
             last_at < ?1 \
                    AND seq < (SELECT max(seq) FROM events) LIMIT ?2)";
-        Ok(self
-            .connection
-            .prepare_cached(sql)?
-            .execute(params![before.millis(), limit])?)
+        self.execute(sql, params![before.millis(), limit])
     }
 
     /// Removes the oldest events beyond so many rows, at most `limit` of them, and says how many.
@@ -197,9 +216,6 @@ impl Tx<'_> {
     pub fn remove_events_beyond(&self, most: u64, limit: u32) -> Result<usize, StoreError> {
         let sql = "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE seq <= (SELECT \
             max(seq) FROM events) - ?1 ORDER BY seq LIMIT ?2)";
-        Ok(self
-            .connection
-            .prepare_cached(sql)?
-            .execute(params![most.cast_signed(), limit])?)
+        self.execute(sql, params![most.cast_signed(), limit])
     }
 }

@@ -1,6 +1,6 @@
 //! Verbs on API keys. Their secrets are here as argon2id hashes only.
 
-use rusqlite::{OptionalExtension as _, Row, named_params, params};
+use rusqlite::{Row, named_params, params};
 
 use crate::model::clock::Timestamp;
 use crate::model::key::{ApiKey, KeyId, KeyWithHashes, NewKey};
@@ -38,11 +38,7 @@ impl View<'_> {
     /// One key.
     pub fn key(&self, id: KeyId) -> Result<Option<KeyWithHashes>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM keys WHERE id = ?1");
-        Ok(self
-            .connection
-            .prepare_cached(&sql)?
-            .query_row([id.to_string()], key)
-            .optional()?)
+        self.one(&sql, [id.to_string()], key)
     }
 
     /// The keys in the order in which they were made, after one of them.
@@ -58,10 +54,7 @@ impl View<'_> {
 
     /// Whether there has ever been a key.
     pub fn has_keys(&self) -> Result<bool, StoreError> {
-        Ok(self
-            .connection
-            .prepare_cached("SELECT 1 FROM keys LIMIT 1")?
-            .exists([])?)
+        self.exists("SELECT 1 FROM keys LIMIT 1", [])
     }
 }
 
@@ -74,11 +67,20 @@ impl Tx<'_> {
                    expires_at) VALUES (:id, (SELECT coalesce(max(place), 0) + 1 FROM keys), :name, \
                    :workspace, :block, :permissions, :hash, \
                    :created_at, :created_by, :created_by_name, :expires_at)";
-        self.credentials().prepare_cached(sql)?.execute(named_params! {
-            ":id": new.id.to_string(), ":name": new.name, ":workspace": scope.workspace(), ":block": scope.block(),
-            ":permissions": new.grant.permissions.names(scope).join(" "), ":hash": new.hash, ":created_at": new.created_at.millis(),
-            ":created_by": new.created_by.id, ":created_by_name": new.created_by.name, ":expires_at": rows::millis(new.expires_at),
-        })?;
+        self.credentials()
+            .prepare_cached(sql)?
+            .execute(named_params! {
+                ":id": new.id.to_string(),
+                ":name": new.name,
+                ":workspace": scope.workspace(),
+                ":block": scope.block(),
+                ":permissions": new.grant.permissions.names(scope).join(" "),
+                ":hash": new.hash,
+                ":created_at": new.created_at.millis(),
+                ":created_by": new.created_by.id,
+                ":created_by_name": new.created_by.name,
+                ":expires_at": rows::millis(new.expires_at),
+            })?;
         Ok(())
     }
 

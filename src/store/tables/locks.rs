@@ -1,9 +1,9 @@
 //! Verbs on locks: who holds an address, whose lock was broken, and who was refused without a lock.
 
-use rusqlite::{OptionalExtension as _, Row, named_params, params};
+use rusqlite::{Row, named_params, params};
 
 use crate::model::clock::Timestamp;
-use crate::model::lock::{BrokenLock, HeldLock, Lock, Refused};
+use crate::model::lock::{BrokenLock, HeldLock, Lock, RefusedAttempt};
 use crate::model::name::StateName;
 use crate::store::error::StoreError;
 use crate::store::tables::rows;
@@ -20,7 +20,7 @@ const COLUMNS: &str = "body, holder, holder_name, address, locked_at, refused, r
 fn held(row: &Row<'_>) -> rusqlite::Result<HeldLock> {
     let body: String = row.get(0)?;
     let latest_refusal = match rows::maybe_time(row, 6)? {
-        Some(at) => Some(Refused {
+        Some(at) => Some(RefusedAttempt {
             at,
             key: rows::actor(row, 7)?,
             address: row.get(9)?,
@@ -30,7 +30,7 @@ fn held(row: &Row<'_>) -> rusqlite::Result<HeldLock> {
         None => None,
     };
     Ok(HeldLock {
-        lock: Lock::parse(body.as_bytes()).map_err(|error| rows::bad(0, error))?,
+        lock: Lock::read(body.as_bytes()).map_err(|error| rows::bad(0, error))?,
         holder: rows::actor(row, 1)?,
         address: row.get(3)?,
         locked_at: rows::time(row, 4)?,
@@ -42,27 +42,22 @@ fn held(row: &Row<'_>) -> rusqlite::Result<HeldLock> {
 impl View<'_> {
     /// The lock that is held on an address.
     pub fn lock(&self, name: &StateName) -> Result<Option<HeldLock>, StoreError> {
+        self.check_address(name);
         let sql =
             format!("SELECT {COLUMNS} FROM locks WHERE workspace = ?1 AND building_block = ?2");
         let key = params![name.workspace.as_str(), name.block.as_str()];
-        Ok(self
-            .connection
-            .prepare_cached(&sql)?
-            .query_row(key, held)
-            .optional()?)
+        self.one(&sql, key, held)
     }
 
     /// Since when the oldest lock has been held.
     pub fn oldest_lock(&self) -> Result<Option<Timestamp>, StoreError> {
         let sql = "SELECT min(locked_at) FROM locks";
-        Ok(self
-            .connection
-            .prepare_cached(sql)?
-            .query_row([], |row| rows::maybe_time(row, 0))?)
+        self.only(sql, [], |row| rows::maybe_time(row, 0))
     }
 
     /// The lock that was broken by force and nobody has locked or written since.
     pub fn broken_lock(&self, name: &StateName) -> Result<Option<BrokenLock>, StoreError> {
+        self.check_address(name);
         let sql =
             "SELECT lock_id, holder FROM broken_locks WHERE workspace = ?1 AND building_block = ?2";
         let key = params![name.workspace.as_str(), name.block.as_str()];
@@ -72,21 +67,15 @@ impl View<'_> {
                 holder: row.get(1)?,
             })
         };
-        Ok(self
-            .connection
-            .prepare_cached(sql)?
-            .query_row(key, broken)
-            .optional()?)
+        self.one(sql, key, broken)
     }
 
     /// Whether anybody was refused here by the stale-write guard and has not read the state since.
     pub fn has_stale_writers(&self, name: &StateName) -> Result<bool, StoreError> {
+        self.check_address(name);
         let sql =
             "SELECT 1 FROM stale_writers WHERE workspace = ?1 AND building_block = ?2 LIMIT 1";
-        Ok(self
-            .connection
-            .prepare_cached(sql)?
-            .exists(params![name.workspace.as_str(), name.block.as_str()])?)
+        self.exists(sql, params![name.workspace.as_str(), name.block.as_str()])
     }
 
     /// Whether a key at an address was refused without a lock and has not read the state since.
@@ -96,28 +85,40 @@ impl View<'_> {
         key: &str,
         address: &str,
     ) -> Result<bool, StoreError> {
+        self.check_address(name);
         let sql = "SELECT 1 FROM stale_writers WHERE workspace = ?1 AND building_block = ?2 AND \
             key_id = ?3 AND address = ?4";
         let values = params![name.workspace.as_str(), name.block.as_str(), key, address];
-        Ok(self.connection.prepare_cached(sql)?.exists(values)?)
+        self.exists(sql, values)
     }
 }
 
 impl Tx<'_> {
     /// Locks an address that is free.
     pub fn put_lock(&self, name: &StateName, held: &HeldLock) -> Result<(), StoreError> {
+        self.check_address(name);
         let sql = "INSERT INTO locks (workspace, building_block, body, holder, holder_name, \
             address, locked_at, refused) \
-                   VALUES (:workspace, :block, :body, :holder, :holder_name, :address, :locked_at, 0)";
-        self.connection.prepare_cached(sql)?.execute(named_params! {
-            ":workspace": name.workspace.as_str(), ":block": name.block.as_str(), ":body": held.lock.text, ":holder": held.holder.id,
-            ":holder_name": held.holder.name, ":address": held.address, ":locked_at": held.locked_at.millis(),
-        })?;
+                   VALUES (:workspace, :block, :body, :holder, :holder_name, :address, \
+                   :locked_at, 0)";
+        self.execute(
+            sql,
+            named_params! {
+                ":workspace": name.workspace.as_str(),
+                ":block": name.block.as_str(),
+                ":body": held.lock.text,
+                ":holder": held.holder.id,
+                ":holder_name": held.holder.name,
+                ":address": held.address,
+                ":locked_at": held.locked_at.millis(),
+            },
+        )?;
         self.forget_broken_lock(name)
     }
 
     /// Frees an address.
     pub fn remove_lock(&self, name: &StateName) -> Result<(), StoreError> {
+        self.check_address(name);
         self.execute_for(
             name,
             "DELETE FROM locks WHERE workspace = ?1 AND building_block = ?2",
@@ -131,6 +132,7 @@ impl Tx<'_> {
         held: &HeldLock,
         at: Timestamp,
     ) -> Result<(), StoreError> {
+        self.check_address(name);
         self.remove_lock(name)?;
         let sql = "INSERT OR REPLACE INTO broken_locks (workspace, building_block, lock_id, \
             holder, broken_at) VALUES (?1, ?2, ?3, ?4, ?5)";
@@ -141,12 +143,12 @@ impl Tx<'_> {
             held.holder.id,
             at.millis()
         ];
-        self.connection.prepare_cached(sql)?.execute(values)?;
-        Ok(())
+        self.run(sql, values)
     }
 
     /// Somebody locked or wrote: whose lock was broken before does not matter any more.
     pub fn forget_broken_lock(&self, name: &StateName) -> Result<(), StoreError> {
+        self.check_address(name);
         self.execute_for(
             name,
             "DELETE FROM broken_locks WHERE workspace = ?1 AND building_block = ?2",
@@ -154,16 +156,29 @@ impl Tx<'_> {
     }
 
     /// Notes a try that the lock turned away.
-    pub fn note_refusal(&self, name: &StateName, refused: &Refused) -> Result<(), StoreError> {
+    pub fn note_refusal(
+        &self,
+        name: &StateName,
+        refused: &RefusedAttempt,
+    ) -> Result<(), StoreError> {
+        self.check_address(name);
         let sql = "UPDATE locks SET refused = refused + 1, refused_at = :at, refused_key = :key, \
             refused_name = :name, \
                    refused_address = :address, refused_lock_id = :lock_id, refused_who = :who \
                    WHERE workspace = :workspace AND building_block = :block";
-        self.connection.prepare_cached(sql)?.execute(named_params! {
-            ":workspace": name.workspace.as_str(), ":block": name.block.as_str(), ":at": refused.at.millis(), ":key": refused.key.id,
-            ":name": refused.key.name, ":address": refused.address, ":lock_id": refused.lock_id, ":who": refused.who,
-        })?;
-        Ok(())
+        self.run(
+            sql,
+            named_params! {
+                ":workspace": name.workspace.as_str(),
+                ":block": name.block.as_str(),
+                ":at": refused.at.millis(),
+                ":key": refused.key.id,
+                ":name": refused.key.name,
+                ":address": refused.address,
+                ":lock_id": refused.lock_id,
+                ":who": refused.who,
+            },
+        )
     }
 
     /// Remembers that a writer without a lock was refused, until it reads the state.
@@ -174,6 +189,7 @@ impl Tx<'_> {
         address: &str,
         at: Timestamp,
     ) -> Result<(), StoreError> {
+        self.check_address(name);
         let sql = "INSERT OR REPLACE INTO stale_writers (workspace, building_block, key_id, \
             address, refused_at) VALUES (?1, ?2, ?3, ?4, ?5)";
         let values = params![
@@ -183,7 +199,7 @@ impl Tx<'_> {
             address,
             at.millis()
         ];
-        self.connection.prepare_cached(sql)?.execute(values)?;
+        self.execute(sql, values)?;
         let trim = "DELETE FROM stale_writers WHERE workspace = ?1 AND building_block = ?2 AND \
             (key_id, address) NOT IN \
                     (SELECT key_id, address FROM stale_writers WHERE workspace = ?1 AND \
@@ -194,8 +210,7 @@ impl Tx<'_> {
             name.block.as_str(),
             MAX_STALE_WRITERS
         ];
-        self.connection.prepare_cached(trim)?.execute(values)?;
-        Ok(())
+        self.run(trim, values)
     }
 
     /// A writer that was refused has read the state, or wrote it by force.
@@ -205,17 +220,14 @@ impl Tx<'_> {
         key: &str,
         address: &str,
     ) -> Result<(), StoreError> {
+        self.check_address(name);
         let sql = "DELETE FROM stale_writers WHERE workspace = ?1 AND building_block = ?2 AND \
             key_id = ?3 AND address = ?4";
         let values = params![name.workspace.as_str(), name.block.as_str(), key, address];
-        self.connection.prepare_cached(sql)?.execute(values)?;
-        Ok(())
+        self.run(sql, values)
     }
 
     fn execute_for(&self, name: &StateName, sql: &str) -> Result<(), StoreError> {
-        self.connection
-            .prepare_cached(sql)?
-            .execute(params![name.workspace.as_str(), name.block.as_str()])?;
-        Ok(())
+        self.run(sql, params![name.workspace.as_str(), name.block.as_str()])
     }
 }

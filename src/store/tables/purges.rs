@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{Row, params};
 
 use crate::model::clock::Timestamp;
 use crate::model::frame::{BlobId, Purgeable};
@@ -34,23 +34,17 @@ fn purgeable(row: &Row<'_>) -> rusqlite::Result<Purgeable> {
 impl View<'_> {
     /// One version of a state.
     pub fn purgeable(&self, state: StateId, number: u64) -> Result<Option<Purgeable>, StoreError> {
+        self.check_state(state);
         let sql = format!("{PURGEABLE} AND v.number = ?2");
         let key = params![state, number.cast_signed()];
-        Ok(self
-            .connection
-            .prepare_cached(&sql)?
-            .query_row(key, purgeable)
-            .optional()?)
+        self.one(&sql, key, purgeable)
     }
 
     /// All versions of a state whose content was not removed, the oldest first.
     pub fn all_purgeable(&self, state: StateId) -> Result<Vec<Purgeable>, StoreError> {
+        self.check_state(state);
         let sql = format!("{PURGEABLE} AND v.blob_id IS NOT NULL ORDER BY v.number");
-        Ok(self
-            .connection
-            .prepare_cached(&sql)?
-            .query_map([state], purgeable)?
-            .collect::<rusqlite::Result<_>>()?)
+        self.all(&sql, [state], purgeable)
     }
 
     /// A version whose bytes are in this blob and which is none of those that go.
@@ -72,48 +66,42 @@ impl View<'_> {
         Ok(None)
     }
 
-    /// Those of some blobs that another one leans on.
-    pub fn leaned_on_from_outside(
-        &self,
-        blobs: &HashSet<BlobId>,
-    ) -> Result<Vec<BlobId>, StoreError> {
+    /// Those of some blobs that are the base of a delta outside of these blobs.
+    pub fn bases_of_others(&self, blobs: &HashSet<BlobId>) -> Result<Vec<BlobId>, StoreError> {
         let mut statement = self
             .connection
             .prepare_cached("SELECT id FROM blobs WHERE base = ?1")?;
         let mut found = Vec::new();
         for blob in blobs {
-            let leaning = statement
+            let deltas = statement
                 .query_map([blob], |row| row.get(0))?
                 .collect::<rusqlite::Result<Vec<_>>>()?;
-            if leaning.iter().any(|other| !blobs.contains(other)) {
+            if deltas.iter().any(|other| !blobs.contains(other)) {
                 found.push(*blob);
             }
         }
         Ok(found)
     }
 
-    /// Since when something that was removed has to leave the disk, and whether only the log still
-    /// holds it; none when nothing has to.
+    /// Since when removed bytes have to leave the disk, and whether only the WAL still holds them;
+    /// none when there are none.
     pub fn pending_erasure(&self) -> Result<Option<(Timestamp, bool)>, StoreError> {
         let sql = "SELECT asked_at, rewritten FROM pending_erasure";
-        Ok(self
-            .connection
-            .prepare_cached(sql)?
-            .query_row([], |row| Ok((rows::time(row, 0)?, row.get(1)?)))
-            .optional()?)
+        self.one(sql, [], |row| Ok((rows::time(row, 0)?, row.get(1)?)))
     }
 }
 
 impl Tx<'_> {
-    /// Removes the content of some versions, until so many bytes of frames went, and says of how
-    /// many; the rest is for another transaction. Bytes that something leans on stay for as long as
-    /// it does, and those that only these versions leaned on go as well.
+    /// Removes the content of some versions, until so many bytes of frames are gone, and says of
+    /// how many versions; the rest is for another transaction. Bases of other deltas stay; bases
+    /// that only these versions needed go too.
     pub fn remove_content(
         &self,
         state: StateId,
         versions: &[(u64, BlobId)],
         most_bytes: u64,
     ) -> Result<usize, StoreError> {
+        self.check_state(state);
         let leave = "UPDATE versions SET blob_id = NULL WHERE state_id = ?1 AND number = ?2";
         let (mut leave, mut bytes) = (self.connection.prepare_cached(leave)?, 0);
         for (count, (number, blob)) in (1..).zip(versions) {
@@ -131,25 +119,22 @@ impl Tx<'_> {
     pub fn ask_for_erasure(&self, at: Timestamp) -> Result<(), StoreError> {
         let sql =
             "INSERT OR REPLACE INTO pending_erasure (one, asked_at, rewritten) VALUES (1, ?1, 0)";
-        self.connection
-            .prepare_cached(sql)?
-            .execute([at.millis()])?;
-        Ok(())
+        self.run(sql, [at.millis()])
     }
 
-    /// Notes that only the log still holds what had to leave the disk since then.
-    pub fn note_rewritten(&self, asked_at: Timestamp) -> Result<(), StoreError> {
-        self.connection
-            .prepare_cached("UPDATE pending_erasure SET rewritten = 1 WHERE asked_at = ?1")?
-            .execute([asked_at.millis()])?;
-        Ok(())
+    /// Notes that only the WAL still holds what had to leave the disk since then.
+    pub fn note_vacuumed(&self, asked_at: Timestamp) -> Result<(), StoreError> {
+        self.run(
+            "UPDATE pending_erasure SET rewritten = 1 WHERE asked_at = ?1",
+            [asked_at.millis()],
+        )
     }
 
     /// Notes that nothing is left of what had to leave the disk since then.
     pub fn end_erasure(&self, asked_at: Timestamp) -> Result<(), StoreError> {
-        self.connection
-            .prepare_cached("DELETE FROM pending_erasure WHERE asked_at = ?1")?
-            .execute([asked_at.millis()])?;
-        Ok(())
+        self.run(
+            "DELETE FROM pending_erasure WHERE asked_at = ?1",
+            [asked_at.millis()],
+        )
     }
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::model::clock::{self, Timestamp};
 use crate::model::name::StateName;
-use crate::model::retention::{Moment, Policy, Removed, Row, Space, WorkspacePolicy};
+use crate::model::retention::{Moment, PlanRow, Policy, Removed, Space, WorkspacePolicy};
 use crate::model::state::{StateId, StateWalk};
 use crate::model::version::Hold;
 use crate::store::error::StoreError;
@@ -32,15 +32,17 @@ impl View<'_> {
             (:workspace IS NULL OR workspace = :workspace) \
                    AND (:block IS NULL OR building_block = :block) ORDER BY id LIMIT :limit";
         let values = named_params! {
-            ":after": walk.after.map_or(0, StateId::number), ":workspace": walk.workspace, ":block": walk.block, ":limit": walk.limit,
+            ":after": walk.after.map_or(0, StateId::number),
+            ":workspace": walk.workspace,
+            ":block": walk.block,
+            ":limit": walk.limit,
         };
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let found = statement.query_map(values, |row| Ok((row.get(0)?, rows::name(row, 1)?)))?;
-        Ok(found.collect::<rusqlite::Result<_>>()?)
+        self.all(sql, values, |row| Ok((row.get(0)?, rows::name(row, 1)?)))
     }
 
     /// What a plan needs to know of a state's versions, newest first, at most `limit` of them.
-    pub fn plan_rows(&self, state: StateId, limit: u32) -> Result<Vec<Row>, StoreError> {
+    pub fn plan_rows(&self, state: StateId, limit: u32) -> Result<Vec<PlanRow>, StoreError> {
+        self.check_state(state);
         let sql = "SELECT v.number, v.created_at, v.number IS s.current, v.held_at IS NOT NULL, \
             v.kind = 'rejected', \
                    v.intermediate AND v.number IS NOT s.current, v.blob_id IS NULL, d.number IS \
@@ -48,9 +50,8 @@ impl View<'_> {
                    FROM versions v JOIN states s ON s.id = v.state_id \
                    LEFT JOIN damaged_versions d ON d.state_id = v.state_id AND d.number = v.number \
                    WHERE v.state_id = ?1 ORDER BY v.number DESC LIMIT ?2";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let found = statement.query_map(params![state, limit], |row| {
-            Ok(Row {
+        self.all(sql, params![state, limit], |row| {
+            Ok(PlanRow {
                 number: rows::unsigned(row, 0)?,
                 created_at: rows::time(row, 1)?,
                 current: row.get(2)?,
@@ -60,20 +61,16 @@ impl View<'_> {
                 purged: row.get(6)?,
                 damaged: row.get(7)?,
             })
-        })?;
-        Ok(found.collect::<rusqlite::Result<_>>()?)
+        })
     }
 
     /// The version that has to stay because the current one is known to be damaged: the newest that
     /// is not, and a rejected one only where there is no other.
     pub fn readable_instead(&self, state: StateId) -> Result<Option<u64>, StoreError> {
+        self.check_state(state);
         let is_damaged = "SELECT 1 FROM states s JOIN damaged_versions d ON d.state_id = s.id AND \
             d.number = s.current WHERE s.id = ?1";
-        if !self
-            .connection
-            .prepare_cached(is_damaged)?
-            .exists([state])?
-        {
+        if !self.exists(is_damaged, [state])? {
             return Ok(None);
         }
         let sql = "SELECT number FROM versions v WHERE state_id = ?1 AND blob_id IS NOT NULL AND \
@@ -99,40 +96,27 @@ impl View<'_> {
     pub fn policy(&self, workspace: &str) -> Result<Option<WorkspacePolicy>, StoreError> {
         let sql = "SELECT workspace, policy, set_at, set_by, set_by_name FROM policies WHERE \
             workspace = ?1";
-        Ok(self
-            .connection
-            .prepare_cached(sql)?
-            .query_row([workspace], workspace_policy)
-            .optional()?)
+        self.one(sql, [workspace], workspace_policy)
     }
 
     /// The policies of workspaces after a name, at most `limit` of them.
     pub fn policies(&self, after: &str, limit: u32) -> Result<Vec<WorkspacePolicy>, StoreError> {
         let sql = "SELECT workspace, policy, set_at, set_by, set_by_name FROM policies WHERE \
             workspace > ?1 ORDER BY workspace LIMIT ?2";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let found = statement.query_map(params![after, limit], workspace_policy)?;
-        Ok(found.collect::<rusqlite::Result<_>>()?)
+        self.all(sql, params![after, limit], workspace_policy)
     }
 
     /// A time that was noted, if it ever was.
     pub fn moment(&self, moment: Moment) -> Result<Option<Timestamp>, StoreError> {
         let sql = "SELECT at FROM moments WHERE name = ?1";
-        Ok(self
-            .connection
-            .prepare_cached(sql)?
-            .query_row([moment.name()], |row| rows::time(row, 0))
-            .optional()?)
+        self.one(sql, [moment.name()], |row| rows::time(row, 0))
     }
 
     /// The newest time in the event log, and so of everything that was ever done; none when nothing
     /// was.
     pub fn newest_time(&self) -> Result<Option<Timestamp>, StoreError> {
         let sql = "SELECT max(at) FROM events";
-        Ok(self
-            .connection
-            .prepare_cached(sql)?
-            .query_row([], |row| rows::maybe_time(row, 0))?)
+        self.only(sql, [], |row| rows::maybe_time(row, 0))
     }
 
     /// How large the database is.
@@ -167,6 +151,7 @@ impl Tx<'_> {
         numbers: &[u64],
         most_bytes: u64,
     ) -> Result<Removed, StoreError> {
+        self.check_state(state);
         let sql = "SELECT coalesce(b.stored, 0) FROM versions v JOIN states s ON s.id = v.state_id \
             LEFT JOIN blobs b ON b.id = v.blob_id \
                    WHERE v.state_id = ?1 AND v.number = ?2 AND v.held_at IS NULL AND v.number IS \
@@ -208,22 +193,14 @@ impl Tx<'_> {
         // Serials are unsigned and kept as signed integers, so they are compared here and not by
         // the database.
         let known = "SELECT serial FROM removed_serials WHERE state_id = ?1 AND lineage = ?2";
-        let known: Option<i64> = self
-            .connection
-            .prepare_cached(known)?
-            .query_row(params![state, Compact(lineage)], |row| row.get(0))
-            .optional()?;
+        let known: Option<i64> =
+            self.one(known, params![state, Compact(lineage)], |row| row.get(0))?;
         if known.is_some_and(|known| known.cast_unsigned() >= serial) {
             return Ok(());
         }
         let sql = "INSERT INTO removed_serials (state_id, lineage, serial) VALUES (?1, ?2, ?3) \
                    ON CONFLICT (state_id, lineage) DO UPDATE SET serial = excluded.serial";
-        self.connection.prepare_cached(sql)?.execute(params![
-            state,
-            Compact(lineage),
-            serial.cast_signed()
-        ])?;
-        Ok(())
+        self.run(sql, params![state, Compact(lineage), serial.cast_signed()])
     }
 
     /// Holds a version, or lets it go.
@@ -233,17 +210,20 @@ impl Tx<'_> {
         number: u64,
         hold: Option<&Hold>,
     ) -> Result<(), StoreError> {
+        self.check_state(state);
         let sql = "UPDATE versions SET held_at = ?3, held_by = ?4, held_by_name = ?5, held_reason \
             = ?6 WHERE state_id = ?1 AND number = ?2";
-        self.connection.prepare_cached(sql)?.execute(params![
-            state,
-            number.cast_signed(),
-            rows::millis(hold.map(|hold| hold.at)),
-            hold.map(|hold| &hold.by.id),
-            hold.map(|hold| &hold.by.name),
-            hold.map(|hold| &hold.reason),
-        ])?;
-        Ok(())
+        self.run(
+            sql,
+            params![
+                state,
+                number.cast_signed(),
+                rows::millis(hold.map(|hold| hold.at)),
+                hold.map(|hold| &hold.by.id),
+                hold.map(|hold| &hold.by.name),
+                hold.map(|hold| &hold.reason),
+            ],
+        )
     }
 
     /// Gives a workspace a policy of its own, in place of any other.
@@ -256,42 +236,28 @@ impl Tx<'_> {
         let policy = serde_json::to_string(&new.policy)
             .map_err(|error| StoreError::Statement(error.to_string()))?;
         let by = &new.set_by;
-        self.connection.prepare_cached(sql)?.execute(params![
-            new.workspace,
-            policy,
-            new.set_at.millis(),
-            by.id,
-            by.name
-        ])?;
-        Ok(())
+        self.run(
+            sql,
+            params![new.workspace, policy, new.set_at.millis(), by.id, by.name],
+        )
     }
 
     /// Takes a workspace's own policy away, and says whether there was one.
     pub fn unset_policy(&self, workspace: &str) -> Result<bool, StoreError> {
-        Ok(self
-            .connection
-            .prepare_cached("DELETE FROM policies WHERE workspace = ?1")?
-            .execute([workspace])?
-            > 0)
+        Ok(self.execute("DELETE FROM policies WHERE workspace = ?1", [workspace])? > 0)
     }
 
     /// Notes a time.
     pub fn note_moment(&self, moment: Moment, at: Timestamp) -> Result<(), StoreError> {
         let sql = "INSERT INTO moments (name, at) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET \
             at = excluded.at";
-        self.connection
-            .prepare_cached(sql)?
-            .execute(params![moment.name(), at.millis()])?;
-        Ok(())
+        self.run(sql, params![moment.name(), at.millis()])
     }
 
     /// The place in the log of the event that was recorded last.
     pub fn last_event(&self) -> Result<u64, StoreError> {
         let sql = "SELECT coalesce(max(seq), 0) FROM events";
-        Ok(self
-            .connection
-            .prepare_cached(sql)?
-            .query_row([], |row| rows::unsigned(row, 0))?)
+        self.only(sql, [], |row| rows::unsigned(row, 0))
     }
 
     /// Says more of an act that goes on, in the event that its first part recorded.
@@ -302,12 +268,10 @@ impl Tx<'_> {
         detail: &Value,
     ) -> Result<(), StoreError> {
         let sql = "UPDATE events SET last_at = ?2, detail = ?3 WHERE seq = ?1";
-        self.connection.prepare_cached(sql)?.execute(params![
-            seq.cast_signed(),
-            last_at.millis(),
-            detail.to_string()
-        ])?;
-        Ok(())
+        self.run(
+            sql,
+            params![seq.cast_signed(), last_at.millis(), detail.to_string()],
+        )
     }
 
     /// Cuts at most so many pages without content off the end of the database, for about so long,

@@ -4,7 +4,7 @@ use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, Type, Value, ValueRef
 use rusqlite::{Row, ToSql};
 use uuid::Uuid;
 
-use crate::model::caller::Actor;
+use crate::model::actor::Actor;
 use crate::model::clock::Timestamp;
 use crate::model::digest::Digest;
 use crate::model::frame::BlobId;

@@ -1,7 +1,7 @@
 //! Verbs on what is known about damage: how far the background verification is, and which versions
 //! cannot be read.
 
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{Row, params};
 
 use crate::model::clock::Timestamp;
 use crate::model::name::StateName;
@@ -41,12 +41,7 @@ impl View<'_> {
     pub fn scrub(&self) -> Result<Scrub, StoreError> {
         let sql = "SELECT started_at, state_id, number, so_far, last_started_at, last_finished_at, \
             last_came_to FROM scrub WHERE id = 1";
-        Ok(self
-            .connection
-            .prepare_cached(sql)?
-            .query_row([], scrub)
-            .optional()?
-            .unwrap_or_default())
+        Ok(self.one(sql, [], scrub)?.unwrap_or_default())
     }
 
     /// The versions that are known to be damaged, at most `limit`.
@@ -63,11 +58,7 @@ impl View<'_> {
     /// The name of a state, where there is one.
     pub fn name_of(&self, state: StateId) -> Result<Option<StateName>, StoreError> {
         let sql = "SELECT workspace, building_block FROM states WHERE id = ?1";
-        Ok(self
-            .connection
-            .prepare_cached(sql)?
-            .query_row([state], |row| rows::name(row, 0))
-            .optional()?)
+        self.one(sql, [state], |row| rows::name(row, 0))
     }
 }
 
@@ -80,16 +71,18 @@ impl Tx<'_> {
         let pass = scrub.under_way.as_ref();
         let at = pass.and_then(|pass| pass.at);
         let last = scrub.last.as_ref();
-        self.connection.prepare_cached(sql)?.execute(params![
-            pass.map(|pass| pass.started_at.millis()),
-            at.map(|(state, _)| state),
-            at.map(|(_, number)| number.cast_signed()),
-            pass.map(|pass| &pass.so_far),
-            last.map(|(began, ..)| began.millis()),
-            last.map(|(_, finished, _)| finished.millis()),
-            last.map(|(.., came_to)| came_to),
-        ])?;
-        Ok(())
+        self.run(
+            sql,
+            params![
+                pass.map(|pass| pass.started_at.millis()),
+                at.map(|(state, _)| state),
+                at.map(|(_, number)| number.cast_signed()),
+                pass.map(|pass| &pass.so_far),
+                last.map(|(began, ..)| began.millis()),
+                last.map(|(_, finished, _)| finished.millis()),
+                last.map(|(.., came_to)| came_to),
+            ],
+        )
     }
 
     /// Notes that a version is damaged; says whether that is new.
@@ -99,21 +92,17 @@ impl Tx<'_> {
         number: u64,
         at: Timestamp,
     ) -> Result<bool, StoreError> {
-        let sql = "INSERT OR IGNORE INTO damaged_versions (state_id, number, found_at) VALUES (?1, ?2, ?3)";
-        Ok(self.connection.prepare_cached(sql)?.execute(params![
-            state,
-            number.cast_signed(),
-            at.millis()
-        ])? > 0)
+        self.check_state(state);
+        let sql = "INSERT OR IGNORE INTO damaged_versions (state_id, number, found_at) \
+            VALUES (?1, ?2, ?3)";
+        Ok(self.execute(sql, params![state, number.cast_signed(), at.millis()])? > 0)
     }
 
     /// Forgets that a version is damaged.
     pub fn forget_damaged(&self, state: StateId, number: u64) -> Result<(), StoreError> {
+        self.check_state(state);
         let sql = "DELETE FROM damaged_versions WHERE state_id = ?1 AND number = ?2";
-        self.connection
-            .prepare_cached(sql)?
-            .execute(params![state, number.cast_signed()])?;
-        Ok(())
+        self.run(sql, params![state, number.cast_signed()])
     }
 }
 

@@ -3,7 +3,7 @@
 //! Serials are unsigned and kept as their two's complement: those that SQLite takes for negative
 //! are the highest.
 
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::params;
 
 use crate::model::state::StateId;
 use crate::store::error::StoreError;
@@ -20,6 +20,7 @@ impl View<'_> {
         lineage: &str,
         above: u64,
     ) -> Result<Option<u64>, StoreError> {
+        self.check_state(state);
         let sql = "SELECT serial FROM (\
                        SELECT serial FROM versions WHERE state_id = ?1 AND lineage = ?2 AND number \
                        > ?3 \
@@ -28,22 +29,16 @@ impl View<'_> {
                    ) ORDER BY serial < 0 DESC, serial DESC LIMIT 1";
         let key = params![state, Compact(lineage), above.cast_signed()];
         let serial = |row: &rusqlite::Row<'_>| Ok(row.get::<_, i64>(0)?.cast_unsigned());
-        Ok(self
-            .connection
-            .prepare_cached(sql)?
-            .query_row(key, serial)
-            .optional()?)
+        self.one(sql, key, serial)
     }
 
     /// The highest number that was ever given to a version of a state; 0 where there is no such
     /// state.
     pub fn last_number(&self, state: StateId) -> Result<u64, StoreError> {
+        self.check_state(state);
         let sql = "SELECT last_number FROM states WHERE id = ?1";
         Ok(self
-            .connection
-            .prepare_cached(sql)?
-            .query_row([state], |row| rows::unsigned(row, 0))
-            .optional()?
+            .one(sql, [state], |row| rows::unsigned(row, 0))?
             .unwrap_or(0))
     }
 }

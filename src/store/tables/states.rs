@@ -1,6 +1,6 @@
 //! Verbs on states: where an address leads, making, hiding, moving, listing.
 
-use rusqlite::{OptionalExtension as _, Row, params, params_from_iter};
+use rusqlite::{Row, params, params_from_iter};
 
 use crate::model::clock::Timestamp;
 use crate::model::name::StateName;
@@ -14,22 +14,20 @@ use crate::store::tx::View;
 impl View<'_> {
     /// What is at an address.
     pub fn lookup(&self, name: &StateName) -> Result<Lookup, StoreError> {
+        self.check_address(name);
         let sql = "SELECT id, current, deleted_at FROM states WHERE workspace = ?1 AND \
             building_block = ?2";
-        let found = self
-            .connection
-            .prepare_cached(sql)?
-            .query_row(
-                params![name.workspace.as_str(), name.block.as_str()],
-                |row| {
-                    Ok((
-                        row.get(0)?,
-                        rows::maybe_unsigned(row, 1)?,
-                        rows::maybe_time(row, 2)?,
-                    ))
-                },
-            )
-            .optional()?;
+        let found = self.one(
+            sql,
+            params![name.workspace.as_str(), name.block.as_str()],
+            |row| {
+                Ok((
+                    row.get(0)?,
+                    rows::maybe_unsigned(row, 1)?,
+                    rows::maybe_time(row, 2)?,
+                ))
+            },
+        )?;
         let Some((id, current, deleted_at)) = found else {
             return Ok(self.moved_to(name)?.map_or(Lookup::Free, Lookup::Moved));
         };
@@ -56,8 +54,8 @@ impl View<'_> {
         after: Option<StateId>,
         limit: u32,
     ) -> Result<Vec<(StateId, StateName)>, StoreError> {
-        let sql = "SELECT id, workspace, building_block FROM states WHERE id > ?1 AND compacted_up_to < \
-            current ORDER BY id LIMIT ?2";
+        let sql = "SELECT id, workspace, building_block FROM states \
+            WHERE id > ?1 AND compacted_up_to < current ORDER BY id LIMIT ?2";
         let mut statement = self.connection.prepare_cached(sql)?;
         let after = after.map_or(0, StateId::number);
         let found = statement.query_map(params![after, limit], |row| {
@@ -69,22 +67,20 @@ impl View<'_> {
     /// Up to which number a state is compacted, and its current version's number; none before
     /// the first accepted write.
     pub fn compacted_up_to(&self, state: StateId) -> Result<Option<(u64, u64)>, StoreError> {
+        self.check_state(state);
         let sql =
             "SELECT compacted_up_to, current FROM states WHERE id = ?1 AND current IS NOT NULL";
         let numbers = |row: &Row<'_>| Ok((rows::unsigned(row, 0)?, rows::unsigned(row, 1)?));
-        Ok(self
-            .connection
-            .prepare_cached(sql)?
-            .query_row([state], numbers)
-            .optional()?)
+        self.one(sql, [state], numbers)
     }
 
     /// Whether a hidden state has been hidden ever since the import of its newest version, and by
     /// it: nobody here deleted it.
     pub fn is_hidden_by_import(&self, state: StateId) -> Result<bool, StoreError> {
+        self.check_state(state);
         let sql = "SELECT 1 FROM states WHERE id = ?1 AND deleted_at IS NOT NULL AND \
             imported_deleted = last_number";
-        Ok(self.connection.prepare_cached(sql)?.exists([state])?)
+        self.exists(sql, [state])
     }
 
     /// Where the state that was at this address is now.
@@ -93,11 +89,7 @@ impl View<'_> {
             m.state_id \
                    WHERE m.workspace = ?1 AND m.building_block = ?2";
         let key = params![name.workspace.as_str(), name.block.as_str()];
-        Ok(self
-            .connection
-            .prepare_cached(sql)?
-            .query_row(key, |row| rows::name(row, 0))
-            .optional()?)
+        self.one(sql, key, |row| rows::name(row, 0))
     }
 
     /// The states that fit, by name. A lock that is held puts its address among them, whatever is
@@ -205,13 +197,11 @@ fn summary(row: &Row<'_>) -> rusqlite::Result<(StateId, Option<u64>, StateSummar
 impl Tx<'_> {
     /// Makes a state at an address where none is.
     pub fn make_state(&self, name: &StateName, at: Timestamp) -> Result<StateId, StoreError> {
+        self.check_address(name);
         let next = "SELECT coalesce(max(id), 0) + 1 FROM states";
-        let id: StateId = self
-            .connection
-            .prepare_cached(next)?
-            .query_row([], |row| row.get(0))?;
-        let sql = "INSERT INTO states (id, workspace, building_block, last_number, compacted_up_to, \
-            created_at, updated_at) \
+        let id: StateId = self.only(next, [], |row| row.get(0))?;
+        let sql = "INSERT INTO states (id, workspace, building_block, last_number, \
+            compacted_up_to, created_at, updated_at) \
                    VALUES (?1, ?2, ?3, 0, 0, ?4, ?4)";
         let values = params![
             id,
@@ -219,27 +209,23 @@ impl Tx<'_> {
             name.block.as_str(),
             at.millis()
         ];
-        self.connection.prepare_cached(sql)?.execute(values)?;
+        self.execute(sql, values)?;
         Ok(id)
     }
 
     /// A state is compacted up to a number: what is below has its counts and the frames that
     /// it keeps, what has the number has its counts.
     pub fn compact(&self, state: StateId, number: u64) -> Result<(), StoreError> {
+        self.check_state(state);
         let sql = "UPDATE states SET compacted_up_to = max(compacted_up_to, ?2) WHERE id = ?1";
-        self.connection
-            .prepare_cached(sql)?
-            .execute(params![state, number.cast_signed()])?;
-        Ok(())
+        self.run(sql, params![state, number.cast_signed()])
     }
 
     /// Hides a state.
     pub fn hide(&self, state: StateId, at: Timestamp) -> Result<(), StoreError> {
+        self.check_state(state);
         let sql = "UPDATE states SET deleted_at = ?2, updated_at = ?2 WHERE id = ?1";
-        self.connection
-            .prepare_cached(sql)?
-            .execute(params![state, at.millis()])?;
-        Ok(())
+        self.run(sql, params![state, at.millis()])
     }
 
     /// Hides a state because its last version, which came from elsewhere, was the last of a deleted
@@ -250,28 +236,24 @@ impl Tx<'_> {
         number: u64,
         at: Timestamp,
     ) -> Result<(), StoreError> {
+        self.check_state(state);
         self.hide(state, at)?;
         let sql = "UPDATE states SET imported_deleted = ?2 WHERE id = ?1";
-        self.connection
-            .prepare_cached(sql)?
-            .execute(params![state, number.cast_signed()])?;
-        Ok(())
+        self.run(sql, params![state, number.cast_signed()])
     }
 
     /// Whether a state that lives at an address may take another: nothing was ever written there,
     /// or it was its own before.
     pub fn may_take(&self, state: StateId, name: &StateName) -> Result<bool, StoreError> {
+        self.check_address(name);
+        self.check_state(state);
         let key = params![name.workspace.as_str(), name.block.as_str()];
         let taken = "SELECT 1 FROM states WHERE workspace = ?1 AND building_block = ?2";
-        if self.connection.prepare_cached(taken)?.exists(key)? {
+        if self.exists(taken, key)? {
             return Ok(false);
         }
         let left = "SELECT state_id FROM moves WHERE workspace = ?1 AND building_block = ?2";
-        let left: Option<StateId> = self
-            .connection
-            .prepare_cached(left)?
-            .query_row(key, |row| row.get(0))
-            .optional()?;
+        let left: Option<StateId> = self.one(left, key, |row| row.get(0))?;
         Ok(left.is_none_or(|id| id == state))
     }
 
@@ -284,6 +266,9 @@ impl Tx<'_> {
         to: &StateName,
         at: Timestamp,
     ) -> Result<(), StoreError> {
+        self.check_address(from);
+        self.check_address(to);
+        self.check_state(state);
         let (new, old) = (
             (to.workspace.as_str(), to.block.as_str()),
             (from.workspace.as_str(), from.block.as_str()),
@@ -300,7 +285,8 @@ impl Tx<'_> {
             params![state, new.0, new.1, at.millis()],
         )?;
         run(
-            "INSERT INTO moves (workspace, building_block, state_id, moved_at) VALUES (?1, ?2, ?3, ?4)",
+            "INSERT INTO moves (workspace, building_block, state_id, moved_at) \
+             VALUES (?1, ?2, ?3, ?4)",
             params![old.0, old.1, state, at.millis()],
         )?;
         for table in ["broken_locks", "stale_writers"] {

@@ -1,6 +1,6 @@
 //! Verbs on tokens. They are here by the SHA-256 of their 256 random bits only.
 
-use rusqlite::{OptionalExtension as _, Row, named_params, params};
+use rusqlite::{Row, named_params, params};
 
 use crate::model::clock::Timestamp;
 use crate::model::digest::Digest;
@@ -25,22 +25,15 @@ impl View<'_> {
                 renewable: row.get(6)?,
             })
         };
-        Ok(self
-            .connection
-            .prepare_cached(sql)?
-            .query_row([sha256.as_bytes()], token)
-            .optional()?)
+        self.one(sql, [sha256.as_bytes()], token)
     }
 
     /// How many tokens of a key have not ended.
     pub fn live_tokens(&self, key: KeyId, now: Timestamp) -> Result<u64, StoreError> {
         let sql = "SELECT count(*) FROM tokens WHERE key_id = ?1 AND expires_at > ?2";
-        Ok(self
-            .connection
-            .prepare_cached(sql)?
-            .query_row(params![key.to_string(), now.millis()], |row| {
-                rows::unsigned(row, 0)
-            })?)
+        self.only(sql, params![key.to_string(), now.millis()], |row| {
+            rows::unsigned(row, 0)
+        })
     }
 }
 
@@ -52,11 +45,18 @@ impl Tx<'_> {
             created_at, expires_at, renewable) \
                    VALUES (:sha256, :key, :workspace, :block, :permissions, :created_at, \
                    :expires_at, :renewable)";
-        self.credentials().prepare_cached(sql)?.execute(named_params! {
-            ":sha256": sha256.as_bytes(), ":key": token.key.to_string(), ":workspace": scope.workspace(), ":block": scope.block(),
-            ":permissions": token.grant.permissions.names(scope).join(" "), ":created_at": token.created_at.millis(),
-            ":expires_at": token.expires_at.millis(), ":renewable": token.renewable,
-        })?;
+        self.credentials()
+            .prepare_cached(sql)?
+            .execute(named_params! {
+                ":sha256": sha256.as_bytes(),
+                ":key": token.key.to_string(),
+                ":workspace": scope.workspace(),
+                ":block": scope.block(),
+                ":permissions": token.grant.permissions.names(scope).join(" "),
+                ":created_at": token.created_at.millis(),
+                ":expires_at": token.expires_at.millis(),
+                ":renewable": token.renewable,
+            })?;
         Ok(())
     }
 

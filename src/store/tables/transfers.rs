@@ -4,12 +4,12 @@
 //! A state has at most one. What brings a hidden state back forgets a transfer that is done: the
 //! schema sees to that.
 
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{Row, params};
 
 use crate::model::clock::Timestamp;
 use crate::model::state::StateId;
 use crate::model::state::Visibility;
-use crate::model::transfer::{Intent, Transfer};
+use crate::model::transfer::{Transfer, TransferIntent};
 use crate::store::error::StoreError;
 use crate::store::tables::rows;
 use crate::store::tables::rows::Compact;
@@ -17,7 +17,7 @@ use crate::store::tx::Tx;
 use crate::store::tx::View;
 
 fn transfer(row: &Row<'_>) -> rusqlite::Result<Transfer> {
-    let intent = Intent {
+    let intent = TransferIntent {
         to: row.get(0)?,
         lock_id: row.get(1)?,
         begun_at: rows::time(row, 2)?,
@@ -33,35 +33,29 @@ fn transfer(row: &Row<'_>) -> rusqlite::Result<Transfer> {
 impl View<'_> {
     /// The transfer of a state, under way or done.
     pub fn transfer(&self, state: StateId) -> Result<Option<Transfer>, StoreError> {
+        self.check_state(state);
         let sql = "SELECT t.target, t.lock_id, t.begun_at, t.begun_by, t.begun_by_name, t.done_at, \
             s.current \
                    FROM transfers t JOIN states s ON s.id = t.state_id WHERE t.state_id = ?1";
-        Ok(self
-            .connection
-            .prepare_cached(sql)?
-            .query_row([state], transfer)
-            .optional()?)
+        self.one(sql, [state], transfer)
     }
 
     /// Why clients do not get a state that is hidden.
     pub(in crate::store) fn why_hidden(&self, state: StateId) -> Result<Visibility, StoreError> {
         let sql = "SELECT target FROM transfers WHERE state_id = ?1 AND done_at IS NOT NULL";
-        let target = self
-            .connection
-            .prepare_cached(sql)?
-            .query_row([state], |row| row.get(0))
-            .optional()?;
+        let target = self.one(sql, [state], |row| row.get(0))?;
         Ok(target.map_or(Visibility::Deleted, Visibility::Transferred))
     }
 }
 
 impl Tx<'_> {
     /// Notes that a state is to go elsewhere, in place of what was noted before.
-    pub fn put_intent(&self, state: StateId, intent: &Intent) -> Result<(), StoreError> {
+    pub fn put_intent(&self, state: StateId, intent: &TransferIntent) -> Result<(), StoreError> {
+        self.check_state(state);
         let sql = "INSERT OR REPLACE INTO transfers (state_id, target, lock_id, begun_at, \
             begun_by, begun_by_name) \
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-        let Intent {
+        let TransferIntent {
             to,
             lock_id,
             begun_at,
@@ -75,24 +69,23 @@ impl Tx<'_> {
             Compact(&begun_by.id),
             begun_by.name
         ];
-        self.connection.prepare_cached(sql)?.execute(values)?;
-        Ok(())
+        self.run(sql, values)
     }
 
     /// A state goes nowhere any more.
     pub fn forget_intent(&self, state: StateId) -> Result<(), StoreError> {
-        self.connection
-            .prepare_cached("DELETE FROM transfers WHERE state_id = ?1 AND done_at IS NULL")?
-            .execute([state])?;
-        Ok(())
+        self.check_state(state);
+        self.run(
+            "DELETE FROM transfers WHERE state_id = ?1 AND done_at IS NULL",
+            [state],
+        )
     }
 
     /// A state has left for where it was to go: it is hidden from then on.
     pub fn end_transfer(&self, state: StateId, at: Timestamp) -> Result<(), StoreError> {
+        self.check_state(state);
         let sql = "UPDATE transfers SET done_at = ?2 WHERE state_id = ?1";
-        self.connection
-            .prepare_cached(sql)?
-            .execute(params![state, at.millis()])?;
+        self.execute(sql, params![state, at.millis()])?;
         self.hide(state, at)
     }
 }

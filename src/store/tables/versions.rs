@@ -1,15 +1,16 @@
 //! Verbs on versions: appending, reading, listing, and keeping rejected ones within their bounds.
 
-use rusqlite::{OptionalExtension as _, Row, named_params, params};
+use rusqlite::{Row, named_params, params};
 
 use crate::model::clock::Timestamp;
 use crate::model::digest::Digest;
 use crate::model::frame::BlobId;
 use crate::model::frame::StoredBlob;
-use crate::model::lock::LockNote;
 use crate::model::state::StateId;
-use crate::model::tfstate::StateHead;
-use crate::model::version::{Counts, Hold, Kind, NewVersion, Replaced, Version, VersionFilter};
+use crate::model::terraform::tfstate::StateHead;
+use crate::model::version::{
+    ChangeCounts, Hold, LockNote, NewVersion, Replaced, Version, VersionFilter, VersionKind,
+};
 use crate::store::error::StoreError;
 use crate::store::tables::rows;
 use crate::store::tables::rows::Compact;
@@ -35,7 +36,7 @@ const COLUMNS: &str = "v.number, v.sha256, v.size, v.format, v.serial, v.lineage
 
 fn version(row: &Row<'_>) -> rusqlite::Result<Version> {
     let (kind, rejection): (String, Option<String>) = (row.get(9)?, row.get(10)?);
-    let kind = Kind::parse(&kind, rejection.as_deref())
+    let kind = VersionKind::parse(&kind, rejection.as_deref())
         .ok_or_else(|| rows::bad(9, std::io::Error::other("not a kind of version")))?;
     let lock_id = rows::maybe_compact(row, 17)?;
     let lock = lock_id
@@ -73,11 +74,11 @@ fn version(row: &Row<'_>) -> rusqlite::Result<Version> {
     })
 }
 
-fn counts(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<Counts>> {
+fn counts(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<ChangeCounts>> {
     let Some(added) = rows::maybe_unsigned(row, index)? else {
         return Ok(None);
     };
-    Ok(Some(Counts {
+    Ok(Some(ChangeCounts {
         added,
         changed: rows::unsigned(row, index + 1)?,
         removed: rows::unsigned(row, index + 2)?,
@@ -98,13 +99,10 @@ fn hold(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<Hold>> {
 impl View<'_> {
     /// One version of a state.
     pub fn version(&self, state: StateId, number: u64) -> Result<Option<Version>, StoreError> {
+        self.check_state(state);
         let sql = format!("SELECT {COLUMNS} WHERE v.state_id = ?1 AND v.number = ?2");
         let key = params![state, number.cast_signed()];
-        Ok(self
-            .connection
-            .prepare_cached(&sql)?
-            .query_row(key, version)
-            .optional()?)
+        self.one(&sql, key, version)
     }
 
     /// The versions of a state that fit, newest first.
@@ -113,6 +111,7 @@ impl View<'_> {
         state: StateId,
         filter: &VersionFilter,
     ) -> Result<Vec<Version>, StoreError> {
+        self.check_state(state);
         let sql = format!(
             "SELECT {COLUMNS} WHERE v.state_id = :state AND v.number < :before AND (:kind IS NULL \
                 OR v.kind = :kind) \
@@ -122,15 +121,17 @@ impl View<'_> {
         let before = filter
             .before
             .map_or(i64::MAX, |number| i64::try_from(number).unwrap_or(i64::MAX));
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let found = statement.query_map(
+        self.all(
+            &sql,
             named_params! {
-                ":state": state, ":before": before, ":kind": filter.kind,
-                ":without_intermediate": filter.without_intermediate, ":limit": filter.limit,
+                ":state": state,
+                ":before": before,
+                ":kind": filter.kind,
+                ":without_intermediate": filter.without_intermediate,
+                ":limit": filter.limit,
             },
             version,
-        )?;
-        Ok(found.collect::<rusqlite::Result<_>>()?)
+        )
     }
 
     /// Some versions of a state, the oldest first, from a number on.
@@ -140,24 +141,19 @@ impl View<'_> {
         from: u64,
         limit: u32,
     ) -> Result<Vec<Version>, StoreError> {
+        self.check_state(state);
         let sql = format!(
             "SELECT {COLUMNS} WHERE v.state_id = ?1 AND v.number >= ?2 ORDER BY v.number LIMIT ?3"
         );
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let found = statement.query_map(params![state, from.cast_signed(), limit], version)?;
-        Ok(found.collect::<rusqlite::Result<_>>()?)
+        self.all(&sql, params![state, from.cast_signed(), limit], version)
     }
 
     /// What was current when a version came, whatever has happened to that since.
     pub fn before(&self, state: StateId, number: u64) -> Result<Replaced, StoreError> {
+        self.check_state(state);
         let sql = "SELECT replaced FROM versions WHERE state_id = ?1 AND number = ?2";
         let key = params![state, number.cast_signed()];
-        let replaced: Option<i64> = self
-            .connection
-            .prepare_cached(sql)?
-            .query_row(key, |row| row.get(0))
-            .optional()?
-            .flatten();
+        let replaced: Option<i64> = self.one(sql, key, |row| row.get(0))?.flatten();
         match replaced {
             Some(FIRST) => Ok(Replaced::Nothing),
             Some(AFTER_DELETION) => Ok(Replaced::Deleted),
@@ -178,10 +174,7 @@ impl View<'_> {
         let sql =
             "SELECT count(*) FROM versions WHERE state_id = ?1 AND number > ?2 AND number < ?3";
         let key = params![state, last.cast_signed(), number.cast_signed()];
-        let between = self
-            .connection
-            .prepare_cached(sql)?
-            .query_row(key, |row| rows::unsigned(row, 0))?;
+        let between = self.only(sql, key, |row| rows::unsigned(row, 0))?;
         if between + 1 < number - last {
             return Ok(Replaced::Gone);
         }
@@ -196,28 +189,22 @@ impl View<'_> {
         state: StateId,
         number: u64,
     ) -> Result<Option<Version>, StoreError> {
+        self.check_state(state);
         let sql = format!(
             "SELECT {COLUMNS} WHERE v.state_id = ?1 AND v.number < ?2 AND v.kind <> 'rejected' \
                 ORDER BY v.number DESC LIMIT 1"
         );
         let key = params![state, number.cast_signed()];
-        Ok(self
-            .connection
-            .prepare_cached(&sql)?
-            .query_row(key, version)
-            .optional()?)
+        self.one(&sql, key, version)
     }
 
     /// The rejected version of a state with these bytes, if they are kept already.
     pub fn rejected_with(&self, state: StateId, sha256: Digest) -> Result<Option<u64>, StoreError> {
+        self.check_state(state);
         let sql = "SELECT number FROM versions WHERE state_id = ?1 AND kind = 'rejected' AND \
             sha256 = ?2 AND blob_id IS NOT NULL ORDER BY number DESC";
         let key = params![state, sha256.as_bytes()];
-        Ok(self
-            .connection
-            .prepare_cached(sql)?
-            .query_row(key, |row| rows::unsigned(row, 0))
-            .optional()?)
+        self.one(sql, key, |row| rows::unsigned(row, 0))
     }
 }
 
@@ -230,6 +217,7 @@ impl Tx<'_> {
         new: &NewVersion,
         blob: &StoredBlob,
     ) -> Result<Version, StoreError> {
+        self.check_state(state);
         let blob = self.put_blob(new.sha256, blob)?;
         self.append_blob(state, new, blob)
     }
@@ -246,11 +234,12 @@ impl Tx<'_> {
             deleted_at = NULL, \
                    updated_at = iif(?3, max(updated_at, ?2), ?2) WHERE id = ?1 RETURNING \
                    last_number";
-        let values = params![state, new.created_at.millis(), new.kind == Kind::Import];
-        let number = self
-            .connection
-            .prepare_cached(sql)?
-            .query_row(values, |row| rows::unsigned(row, 0))?;
+        let values = params![
+            state,
+            new.created_at.millis(),
+            new.kind == VersionKind::Import
+        ];
+        let number = self.only(sql, values, |row| rows::unsigned(row, 0))?;
         self.insert(state, number, new, (blob, replaced))?;
         Ok(new.numbered(number, true))
     }
@@ -262,13 +251,11 @@ impl Tx<'_> {
         new: &NewVersion,
         blob: &StoredBlob,
     ) -> Result<Version, StoreError> {
+        self.check_state(state);
         let replaced = self.replaced_by(state, new)?;
         let sql =
             "UPDATE states SET last_number = last_number + 1 WHERE id = ?1 RETURNING last_number";
-        let number = self
-            .connection
-            .prepare_cached(sql)?
-            .query_row([state], |row| rows::unsigned(row, 0))?;
+        let number = self.only(sql, [state], |row| rows::unsigned(row, 0))?;
         self.insert(
             state,
             number,
@@ -287,15 +274,15 @@ impl Tx<'_> {
         let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
         let key = params![state, Compact(&new.head.lineage)];
         let (current, is_hidden, is_same_lineage, follows): (Option<i64>, bool, bool, bool) =
-            self.connection.prepare_cached(sql)?.query_row(key, read)?;
+            self.only(sql, key, read)?;
         let comes_back = match new.kind {
-            Kind::Restore | Kind::Rollback => true,
-            Kind::Import => is_same_lineage,
-            Kind::Write | Kind::Rejected(_) => false,
+            VersionKind::Restore | VersionKind::Rollback => true,
+            VersionKind::Import => is_same_lineage,
+            VersionKind::Write | VersionKind::Rejected(_) => false,
         };
         Ok(match current {
             // Where numbers were left out before it, so was what it replaced.
-            _ if new.kind == Kind::Import && !follows => None,
+            _ if new.kind == VersionKind::Import && !follows => None,
             None => Some(FIRST),
             Some(_) if is_hidden && !comes_back => Some(AFTER_DELETION),
             Some(current) => Some(current),
@@ -305,11 +292,9 @@ impl Tx<'_> {
     /// Sees to it that the next version of a state gets at least this number: those below are never
     /// given to a version any more.
     pub fn number_from(&self, state: StateId, number: u64) -> Result<(), StoreError> {
+        self.check_state(state);
         let sql = "UPDATE states SET last_number = max(last_number, ?2) WHERE id = ?1";
-        self.connection
-            .prepare_cached(sql)?
-            .execute(params![state, number.saturating_sub(1).cast_signed()])?;
-        Ok(())
+        self.run(sql, params![state, number.saturating_sub(1).cast_signed()])
     }
 
     fn insert(
@@ -329,32 +314,45 @@ impl Tx<'_> {
                    :resources, :encrypted, :kind, :rejection, 0, :from_version, :created_at, \
                    :created_by, :created_by_name, :address, :lock_id, \
                    :lock_operation, :lock_who, :replaced)";
-        self.connection.prepare_cached(sql)?.execute(named_params! {
-            ":state": state, ":number": number.cast_signed(), ":blob": blob, ":sha256": new.sha256.as_bytes(),
-            ":size": new.size.cast_signed(), ":format": new.head.format, ":serial": new.head.serial.cast_signed(),
-            ":lineage": Compact(&new.head.lineage), ":terraform_version": new.head.terraform_version,
-            ":resources": new.head.resources.map(u64::cast_signed), ":encrypted": new.head.encrypted, ":kind": new.kind.name(),
-            ":rejection": new.kind.rejection(), ":from_version": new.from_version.map(u64::cast_signed),
-            ":created_at": new.created_at.millis(), ":created_by": Compact(&new.created_by.id), ":created_by_name": new.created_by.name,
-            ":address": new.address, ":lock_id": lock.map(|lock| Compact(&lock.id)), ":lock_operation": lock.map(|lock| &lock.operation),
-            ":lock_who": lock.map(|lock| &lock.who), ":replaced": replaced,
-        })?;
-        Ok(())
+        self.run(
+            sql,
+            named_params! {
+                ":state": state,
+                ":number": number.cast_signed(),
+                ":blob": blob,
+                ":sha256": new.sha256.as_bytes(),
+                ":size": new.size.cast_signed(),
+                ":format": new.head.format,
+                ":serial": new.head.serial.cast_signed(),
+                ":lineage": Compact(&new.head.lineage),
+                ":terraform_version": new.head.terraform_version,
+                ":resources": new.head.resources.map(u64::cast_signed),
+                ":encrypted": new.head.encrypted,
+                ":kind": new.kind.name(),
+                ":rejection": new.kind.rejection(),
+                ":from_version": new.from_version.map(u64::cast_signed),
+                ":created_at": new.created_at.millis(),
+                ":created_by": Compact(&new.created_by.id),
+                ":created_by_name": new.created_by.name,
+                ":address": new.address,
+                ":lock_id": lock.map(|lock| Compact(&lock.id)),
+                ":lock_operation": lock.map(|lock| &lock.operation),
+                ":lock_who": lock.map(|lock| &lock.who),
+                ":replaced": replaced,
+            },
+        )
     }
 
     /// Appends a version that has the same bytes as the one before it, which the state had when it
-    /// was deleted, and makes it the one that clients get. Its frame stands alone already, as that
-    /// of every version which clients get or would get.
+    /// was deleted, and makes it the one that clients get. Its frame is full already, as that of
+    /// every current version.
     pub fn append_again(&self, state: StateId, new: &NewVersion) -> Result<Version, StoreError> {
+        self.check_state(state);
         let from = new.from_version.unwrap_or_default();
         let sql = "SELECT b.id FROM versions v JOIN blobs b ON b.id = v.blob_id WHERE v.state_id = \
             ?1 AND v.number = ?2 AND b.base IS NULL";
         let key = params![state, from.cast_signed()];
-        let blob = self
-            .connection
-            .prepare_cached(sql)?
-            .query_row(key, |row| row.get(0))
-            .optional()?;
+        let blob = self.one(sql, key, |row| row.get(0))?;
         self.append_blob(
             state,
             new,
@@ -369,8 +367,9 @@ impl Tx<'_> {
         &self,
         state: StateId,
         number: u64,
-        counts: Counts,
+        counts: ChangeCounts,
     ) -> Result<(), StoreError> {
+        self.check_state(state);
         let sql = "UPDATE versions SET added = ?3, changed = ?4, removed = ?5 WHERE state_id = ?1 \
             AND number = ?2";
         let (added, changed, removed) = (
@@ -378,14 +377,10 @@ impl Tx<'_> {
             counts.changed.cast_signed(),
             counts.removed.cast_signed(),
         );
-        self.connection.prepare_cached(sql)?.execute(params![
-            state,
-            number.cast_signed(),
-            added,
-            changed,
-            removed
-        ])?;
-        Ok(())
+        self.run(
+            sql,
+            params![state, number.cast_signed(), added, changed, removed],
+        )
     }
 
     /// The last write under a lock since it was taken, among the newest versions of a state.
@@ -398,35 +393,29 @@ impl Tx<'_> {
         lock_id: &str,
         since: Timestamp,
     ) -> Result<Option<u64>, StoreError> {
+        self.check_state(state);
         let sql = "SELECT number FROM (SELECT number, kind, lock_id, created_at FROM versions \
             WHERE state_id = ?1 ORDER BY number DESC LIMIT ?4) \
-                   WHERE kind = 'write' AND lock_id = ?2 AND created_at >= ?3 ORDER BY number DESC LIMIT 1";
+                   WHERE kind = 'write' AND lock_id = ?2 AND created_at >= ?3 \
+                   ORDER BY number DESC LIMIT 1";
         let key = params![state, Compact(lock_id), since.millis(), MAX_UNDER_ONE_LOCK];
-        Ok(self
-            .connection
-            .prepare_cached(sql)?
-            .query_row(key, |row| rows::unsigned(row, 0))
-            .optional()?)
+        self.one(sql, key, |row| rows::unsigned(row, 0))
     }
 
     /// Sees to it that a version leads to the row that has its bytes; another one where the row
     /// that it had is lost.
     pub fn lead_to(&self, state: StateId, number: u64, blob: BlobId) -> Result<(), StoreError> {
+        self.check_state(state);
         let sql = "UPDATE versions SET blob_id = ?3 WHERE state_id = ?1 AND number = ?2 AND \
             blob_id <> ?3";
-        self.connection
-            .prepare_cached(sql)?
-            .execute(params![state, number.cast_signed(), blob])?;
-        Ok(())
+        self.run(sql, params![state, number.cast_signed(), blob])
     }
 
     /// Marks a version as a snapshot of an apply that went on.
     pub fn mark_intermediate(&self, state: StateId, number: u64) -> Result<(), StoreError> {
+        self.check_state(state);
         let sql = "UPDATE versions SET intermediate = 1 WHERE state_id = ?1 AND number = ?2";
-        self.connection
-            .prepare_cached(sql)?
-            .execute(params![state, number.cast_signed()])?;
-        Ok(())
+        self.run(sql, params![state, number.cast_signed()])
     }
 
     /// Removes the oldest rejected versions of a state beyond a number and a size on disk; the
@@ -437,6 +426,7 @@ impl Tx<'_> {
         keep: usize,
         keep_bytes: u64,
     ) -> Result<(), StoreError> {
+        self.check_state(state);
         let sql = "SELECT v.number, coalesce(b.stored, 0) FROM versions v LEFT JOIN blobs b ON \
             b.id = v.blob_id \
                    WHERE v.state_id = ?1 AND v.kind = 'rejected' AND v.held_at IS NULL ORDER BY \
@@ -473,10 +463,8 @@ impl Tx<'_> {
                 rows::compact(row, 2)?,
             ))
         };
-        let (blob, serial, lineage): (Option<BlobId>, u64, String) = self
-            .connection
-            .prepare_cached(sql)?
-            .query_row(params![state, number.cast_signed()], gone)?;
+        let (blob, serial, lineage): (Option<BlobId>, u64, String) =
+            self.only(sql, params![state, number.cast_signed()], gone)?;
         self.note_removed_serial(state, &lineage, serial)?;
         blob.map_or(Ok(()), |id| self.drop_blob_unless_used(id))
     }

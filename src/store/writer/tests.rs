@@ -8,6 +8,8 @@ use crate::model::frame::StoredBlob;
 use crate::model::name::StateName;
 use crate::model::state::Lookup;
 use crate::store::Store;
+use crate::store::touches::Touches;
+use crate::store::tx::Tx;
 
 const MAX_QUEUED: usize = 4_096;
 
@@ -45,11 +47,12 @@ fn on_a_store<F: Future<Output = ()>>(test: impl FnOnce(std::sync::Arc<Store>) -
 fn occupy(store: &Store) -> std::sync::mpsc::Sender<()> {
     let (release, wait) = std::sync::mpsc::channel::<()>();
     let (begun, has_begun) = std::sync::mpsc::channel::<()>();
-    store.post(move |_| {
+    let occupied = move |_: &Tx<'_>| {
         let _ = begun.send(());
         let _ = wait.recv();
         Ok(())
-    });
+    };
+    store.queue().write(Touches::NoState, 0, occupied, drop);
     has_begun.recv().unwrap();
     release
 }
@@ -58,15 +61,15 @@ fn occupy(store: &Store) -> std::sync::mpsc::Sender<()> {
 fn damage_is_the_failure_of_the_jobs_that_meet_it_and_writing_goes_on() {
     on_a_store(async |store| {
         let release = occupy(&store);
-        let before = store.write(0, |tx| make(tx, "before"));
+        let before = store.write(Touches::Everything, 0, |tx| make(tx, "before"));
         let met = |block: &'static str| {
-            store.write(0, move |tx| {
+            store.write(Touches::Everything, 0, move |tx| {
                 make(tx, block)?;
                 Err::<(), _>(StoreError::Damaged("on purpose".to_owned()))
             })
         };
         let (one, two) = (met("one"), met("two"));
-        let after = store.write(0, |tx| make(tx, "after"));
+        let after = store.write(Touches::Everything, 0, |tx| make(tx, "after"));
         let release = async move { drop(release) };
         let (before, one, two, after, ()) = tokio::join!(before, one, two, after, release);
         assert!(before.is_ok() && after.is_ok());
@@ -83,7 +86,10 @@ fn damage_is_the_failure_of_the_jobs_that_meet_it_and_writing_goes_on() {
             assert_eq!(is_there(&store, block).await, there, "{block}");
         }
         assert!(store.fault().is_none());
-        store.write(0, |tx| make(tx, "later")).await.unwrap();
+        store
+            .write(Touches::Everything, 0, |tx| make(tx, "later"))
+            .await
+            .unwrap();
     });
 }
 
@@ -91,19 +97,19 @@ fn damage_is_the_failure_of_the_jobs_that_meet_it_and_writing_goes_on() {
 fn a_job_that_fails_or_panics_leaves_nothing_and_its_neighbours_commit() {
     on_a_store(async |store| {
         let release = occupy(&store);
-        let before = store.write(0, |tx| make(tx, "before"));
-        let failing = store.write(0, |tx| {
+        let before = store.write(Touches::Everything, 0, |tx| make(tx, "before"));
+        let failing = store.write(Touches::Everything, 0, |tx| {
             make(tx, "failing")?;
             Err::<(), _>(StoreError::Statement("on purpose".to_owned()))
         });
-        let panicking = store.write(0, |tx| {
+        let panicking = store.write(Touches::Everything, 0, |tx| {
             make(tx, "panicking")?;
             if name("x").block.as_str() == "x" {
                 std::panic::resume_unwind(Box::new("on purpose"));
             }
             Ok(())
         });
-        let after = store.write(0, |tx| make(tx, "after"));
+        let after = store.write(Touches::Everything, 0, |tx| make(tx, "after"));
         let all = async { tokio::join!(before, failing, panicking, after) };
         let (results, ()) = tokio::join!(all, async { drop(release) });
         assert!(results.0.is_ok() && results.3.is_ok());
@@ -119,14 +125,18 @@ fn a_caller_that_goes_away_does_not_cancel_its_write() {
     on_a_store(async |store| {
         let release = occupy(&store);
         {
-            let mut write = std::pin::pin!(store.write(0, |tx| make(tx, "abandoned")));
+            let mut write =
+                std::pin::pin!(store.write(Touches::Everything, 0, |tx| make(tx, "abandoned")));
             let queued = std::future::poll_fn(|context| {
                 std::task::Poll::Ready(write.as_mut().poll(context).is_pending())
             });
             assert!(queued.await);
         }
         drop(release);
-        store.write(0, |_| Ok(())).await.unwrap();
+        store
+            .write(Touches::Everything, 0, |_| Ok(()))
+            .await
+            .unwrap();
         assert!(is_there(&store, "abandoned").await);
     });
 }
@@ -138,13 +148,14 @@ fn a_full_queue_answers_at_once_and_loses_nothing_that_it_took() {
         let taken = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
         for _ in 0..MAX_QUEUED + 10 {
             let taken = std::sync::Arc::clone(&taken);
-            store.post(move |_| {
+            let take = move |_: &Tx<'_>| {
                 taken.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 Ok(())
-            });
+            };
+            store.queue().write(Touches::NoState, 0, take, drop);
         }
         assert!(matches!(
-            store.write(0, |_| Ok(())).await,
+            store.write(Touches::Everything, 0, |_| Ok(())).await,
             Err(StoreError::Busy)
         ));
         drop(release);
@@ -158,7 +169,7 @@ fn a_full_queue_answers_at_once_and_loses_nothing_that_it_took() {
 fn closing_finishes_what_is_queued_and_refuses_what_comes_after() {
     on_a_store(async |store| {
         let release = occupy(&store);
-        let last = store.write(0, |tx| make(tx, "last"));
+        let last = store.write(Touches::Everything, 0, |tx| make(tx, "last"));
         let closing = async {
             drop(release);
             store.close().await;
@@ -166,7 +177,7 @@ fn closing_finishes_what_is_queued_and_refuses_what_comes_after() {
         let (written, ()) = tokio::join!(last, closing);
         assert!(written.is_ok());
         assert!(matches!(
-            store.write(0, |_| Ok(())).await,
+            store.write(Touches::Everything, 0, |_| Ok(())).await,
             Err(StoreError::Closed)
         ));
     });
@@ -175,13 +186,15 @@ fn closing_finishes_what_is_queued_and_refuses_what_comes_after() {
 #[test]
 fn a_lasting_fault_ends_all_writing_and_is_announced() {
     on_a_store(async |store| {
-        let failed = store.write(0, |tx| {
+        let failed = store.write(Touches::Everything, 0, |tx| {
             make(tx, "lost")?;
             Err::<(), _>(StoreError::Disk("on purpose".to_owned()))
         });
         assert!(matches!(failed.await, Err(StoreError::Disk(_))));
         assert!(matches!(
-            store.write(0, |tx| make(tx, "later")).await,
+            store
+                .write(Touches::Everything, 0, |tx| make(tx, "later"))
+                .await,
             Err(StoreError::Disk(_))
         ));
         assert!(matches!(store.faulted().await, StoreError::Disk(_)));
@@ -213,7 +226,9 @@ fn the_log_begins_anew_under_load_and_all_of_it_is_in_the_file_after_a_pause() {
                 },
             );
             store
-                .write(SIZE, move |tx| tx.put_blob(digest, &blob).map(drop))
+                .write(Touches::NoState, SIZE, move |tx| {
+                    tx.put_blob(digest, &blob).map(drop)
+                })
                 .await
                 .unwrap();
             writes += 1;
@@ -249,6 +264,7 @@ fn what_is_queued_behind_the_end_of_the_writer_is_told_that_it_leaves() {
         store.queue().sender.send(Message::Close(done)).unwrap();
         let (reply, answer) = oneshot::channel();
         store.queue().write(
+            Touches::Everything,
             0,
             |tx| make(tx, "late"),
             move |outcome| drop(reply.send(outcome)),
@@ -258,5 +274,34 @@ fn what_is_queued_behind_the_end_of_the_writer_is_told_that_it_leaves() {
             matches!(answer.await, Ok(Err(StoreError::Closed))),
             "not dropped without a word, which is taken for a panic"
         );
+    });
+}
+
+#[test]
+fn a_job_that_touches_an_address_that_it_did_not_declare_fails_where_that_is_checked() {
+    on_a_store(async |store| {
+        let declared = Touches::Address(name("declared"));
+        let right = store.write(declared.clone(), 0, |tx| make(tx, "declared"));
+        assert!(right.await.is_ok());
+        let wrong = store.write(declared.clone(), 0, |tx| make(tx, "other"));
+        assert!(matches!(wrong.await, Err(StoreError::Panicked)));
+        let wrong = store.write(declared, 0, |tx| tx.lookup(&name("other")).map(drop));
+        assert!(matches!(wrong.await, Err(StoreError::Panicked)));
+        assert!(!is_there(&store, "other").await);
+    });
+}
+
+#[test]
+fn all_jobs_of_a_transaction_see_the_same_time() {
+    on_a_store(async |store| {
+        let release = occupy(&store);
+        let slow = store.write(Touches::NoState, 0, |tx| {
+            std::thread::sleep(Duration::from_millis(3));
+            Ok(tx.now())
+        });
+        let next = store.write(Touches::NoState, 0, |tx| Ok(tx.now()));
+        let release = async move { drop(release) };
+        let (slow, next, ()) = tokio::join!(slow, next, release);
+        assert_eq!(slow.unwrap(), next.unwrap());
     });
 }

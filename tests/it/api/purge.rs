@@ -75,12 +75,10 @@ fn frames(state: &str, others: &[String]) -> Vec<Vec<u8>> {
     let bytes = state.as_bytes();
     let mut frames = vec![
         statekeep::blob::encode(bytes).expect("bytes"),
-        statekeep::blob::encode_at_leisure(bytes, None).expect("bytes"),
+        statekeep::blob::encode_slowly(bytes, None).expect("bytes"),
     ];
     for other in others {
-        frames.push(
-            statekeep::blob::encode_at_leisure(bytes, Some(other.as_bytes())).expect("bytes"),
-        );
+        frames.push(statekeep::blob::encode_slowly(bytes, Some(other.as_bytes())).expect("bytes"));
     }
     // A difference to a state with the same secret says nothing of it.
     frames.retain(|frame| frame.len() > 10_000);

@@ -1,5 +1,7 @@
 //! What no proper client sends: paths, heads and bodies that are odd, broken off or endless.
 
+use serde_json::json;
+
 use crate::harness::{Answer, Client, Server, Setup, lock_body, state_path, tfstate};
 use crate::wire::{Wire, ask, head};
 
@@ -84,6 +86,53 @@ fn odd_paths_are_400_and_reach_no_other_state() {
     owner
         .get(&format!("{state}/lock"))
         .expect_problem(404, "no_lock");
+}
+
+#[test]
+fn a_nul_character_in_a_text_is_400_and_nothing_is_kept() {
+    let (server, owner) = with_state();
+    let (admin, state) = (server.admin(), state_path("team/net"));
+    let nul = "a\0b";
+    for (path, body) in [
+        (
+            "/api/keys".to_owned(),
+            json!({"name": nul, "workspace": "team"}),
+        ),
+        (format!("{state}/versions/1/hold"), json!({"reason": nul})),
+        (format!("{state}/transfer"), json!({"to": nul})),
+        (format!("{state}/rollback"), json!({"version": 1, nul: 1})),
+    ] {
+        admin
+            .post_json(&path, &body)
+            .expect_problem(400, "bad_body");
+    }
+    for member in ["ID", "Operation", "Who", "Info"] {
+        let mut lock = json!({"ID": "x"});
+        lock[member] = nul.into();
+        owner
+            .send("LOCK", &state, lock.to_string())
+            .expect_problem(400, "not_a_lock");
+    }
+    for path in [
+        format!("{state}?ID=a%00b"),
+        format!("{state}/versions?kind=%00"),
+        "/api/terraform/state?workspace=te%00am".to_owned(),
+        "/api/events?kind=%00".to_owned(),
+    ] {
+        let method = if path.contains("?ID=") { "POST" } else { "GET" };
+        admin
+            .send(method, &path, tfstate(L1, 2))
+            .expect_problem(400, "bad_query");
+    }
+    untouched(&owner, "NUL characters");
+    owner
+        .get(&format!("{state}/lock"))
+        .expect_problem(404, "no_lock");
+    // Not a NUL character, and a parameter that is not ours.
+    owner
+        .send("LOCK", &state, r#"{"ID":"x","Who":"\\u0000"}"#)
+        .expect_status(200);
+    owner.get(&format!("{state}?x=%00")).expect_status(200);
 }
 
 #[test]

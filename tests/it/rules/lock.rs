@@ -182,7 +182,7 @@ fn locks_of_every_shape_that_clients_send_are_taken() {
         })
         .to_string(),
         json!({"ID": "a", "Created": "2026-01-02T03:04:05.678901234+05:30"}).to_string(),
-        json!({"ID": "a", "Who": "\u{0}\u{1F600}"}).to_string(),
+        json!({"ID": "a", "Who": "\u{1}\u{1F600}"}).to_string(),
     ];
     for (index, body) in bodies.iter().enumerate() {
         let path = state_path(&format!("team/n{index}"));

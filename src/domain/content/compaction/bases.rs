@@ -4,13 +4,14 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::blob::{self, DIFFERENCE, WHOLE};
+use crate::blob::{self, DELTA, FULL};
 use crate::domain::content::Content;
 use crate::domain::content::read::SIZE_TAKEN_APART;
 use crate::domain::engine::budget::WhenFull;
 use crate::domain::engine::leased_bytes::LeasedBytes;
 use crate::domain::error::Error;
 use crate::model::frame::{BlobId, Kept};
+use crate::store::Touches;
 
 /// How many blobs are looked up at a time.
 const BLOBS_AT_A_TIME: u32 = 50;
@@ -34,7 +35,7 @@ impl Content {
             let removed = self
                 .engine
                 .store
-                .write(0, move |tx| {
+                .write(Touches::NoState, 0, move |tx| {
                     orphans
                         .iter()
                         .try_for_each(|orphan| tx.drop_blob_unless_used(*orphan))
@@ -56,7 +57,7 @@ impl Content {
             let bases = self
                 .engine
                 .store
-                .read(move |view| view.only_leaned_on(after, BLOBS_AT_A_TIME))
+                .read(move |view| view.bases_without_version(after, BLOBS_AT_A_TIME))
                 .await?;
             let Some(last) = bases.last() else {
                 return Ok(());
@@ -77,25 +78,27 @@ impl Content {
         base: BlobId,
         but_these: &HashSet<BlobId>,
     ) -> Result<bool, Error> {
-        let mut next = self.base_of(base)?;
+        let mut next = self.base_of(base).await?;
         while let Some(base) = next
             && but_these.contains(&base.id)
         {
-            next = self.base_of(base.id)?;
+            next = self.base_of(base.id).await?;
         }
-        while let Some(kept) = self.leaning_on(base, but_these).await? {
+        while let Some(kept) = self.deltas_to(base, but_these).await? {
             if !self.lean_elsewhere(&kept, next).await? {
                 return Ok(false);
             }
         }
         self.engine
             .store
-            .write(0, move |tx| tx.drop_blob_unless_used(base))
+            .write(Touches::NoState, 0, move |tx| {
+                tx.drop_blob_unless_used(base)
+            })
             .await?;
         Ok(true)
     }
 
-    async fn leaning_on(
+    async fn deltas_to(
         &self,
         base: BlobId,
         but_these: &HashSet<BlobId>,
@@ -103,18 +106,22 @@ impl Content {
         let all = self
             .engine
             .store
-            .read(move |view| view.leaning_on(base, u32::MAX))
+            .read(move |view| view.deltas_to(base, u32::MAX))
             .await?;
         Ok(all.into_iter().find(|kept| !but_these.contains(&kept.id)))
     }
 
-    fn base_of(&self, blob: BlobId) -> Result<Option<Kept>, Error> {
-        Ok(self.engine.store.look(
-            |view| match view.kept_in(blob)?.and_then(|kept| kept.base) {
-                Some(base) => view.kept_in(base),
-                None => Ok(None),
-            },
-        )?)
+    async fn base_of(&self, blob: BlobId) -> Result<Option<Kept>, Error> {
+        Ok(self
+            .engine
+            .store
+            .read_inline(
+                |view| match view.kept_in(blob)?.and_then(|kept| kept.base) {
+                    Some(base) => view.kept_in(base),
+                    None => Ok(None),
+                },
+            )
+            .await?)
     }
 
     /// Keeps a blob as a difference to another base, or alone; false where its bytes cannot be
@@ -149,7 +156,7 @@ impl Content {
             .reserve_for_copies(around * SIZE_TAKEN_APART, WhenFull::Wait)
             .await?;
         let encoded = self.engine.on_a_core(reservation, move |_reservation| {
-            blob::encode_at_leisure(
+            blob::encode_slowly(
                 bytes.as_ref().as_ref(),
                 base_bytes.as_deref().map(AsRef::as_ref),
             )
@@ -157,11 +164,11 @@ impl Content {
         let frame = encoded
             .await?
             .map_err(|error| Error::Internal(error.to_string()))?;
-        let (kept, format) = (*kept, if base.is_some() { DIFFERENCE } else { WHOLE });
+        let (kept, format) = (*kept, if base.is_some() { DELTA } else { FULL });
         Ok(self
             .engine
             .store
-            .write(frame.len(), move |tx| {
+            .write(Touches::NoState, frame.len(), move |tx| {
                 tx.replace_frame(&kept, base.as_ref(), format, &frame)
             })
             .await?)

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use crate::blob::{self, DIFFERENCE, MAX_IN_DIFFERENCE, WHOLE, WORKING_MEMORY};
+use crate::blob::{self, DELTA, FULL, MAX_IN_DELTA, WORKING_MEMORY};
 use crate::diff::{self, NOTHING};
 use crate::domain::content::Content;
 use crate::domain::content::compaction::delta_chain::bases;
@@ -13,8 +13,8 @@ use crate::domain::engine::leased_bytes::LeasedBytes;
 use crate::domain::error::Error;
 use crate::model::frame::{Bytes, Kept};
 use crate::model::state::StateId;
-use crate::model::version::{Counts, Replaced, Version};
-use crate::store::{StoreError, Tx, View};
+use crate::model::version::{ChangeCounts, Replaced, Version};
+use crate::store::{StoreError, Touches, Tx, View};
 
 /// How many versions are kept decoded while a state is compacted.
 const RECENT: usize = 2;
@@ -28,7 +28,7 @@ const MAX_BYTES: usize = 1024 * 1024;
 /// reserved, beside what taking them apart needs.
 const PART_FOR_COUNTING: u64 = 8;
 /// They are kept as differences where each takes no more than this part of it.
-const PART_FOR_A_DIFFERENCE: u64 = 16;
+const PART_FOR_A_DELTA: u64 = 16;
 /// A state that has shrunk or grown by more than this shares too little with what it was.
 const MOST_TIMES_THE_SIZE: u64 = 10;
 /// A difference that is not so many times smaller than the frame that stands alone is not worth its
@@ -46,7 +46,7 @@ pub(super) struct Outbox {
 
 #[derive(Default)]
 struct Found {
-    counts: Vec<(StateId, u64, Counts)>,
+    counts: Vec<(StateId, u64, ChangeCounts)>,
     frames: Vec<NewFrame>,
     compacted: Vec<(StateId, u64)>,
 }
@@ -105,7 +105,7 @@ impl Found {
             frame,
         } in &self.frames
         {
-            let format = if base.is_some() { DIFFERENCE } else { WHOLE };
+            let format = if base.is_some() { DELTA } else { FULL };
             if !tx.replace_frame(of, base.as_ref(), format, frame)? {
                 let lowest = held_up.entry(*state).or_insert(*number);
                 *lowest = (*lowest).min(*number);
@@ -141,7 +141,9 @@ impl Content {
         let held_up = self
             .engine
             .store
-            .write(bytes, move |tx| found.write(tx, min_free_space))
+            .write(Touches::Everything, bytes, move |tx| {
+                found.write(tx, min_free_space)
+            })
             .await?;
         outbox.held_up.extend(held_up.into_keys());
         Ok(())
@@ -153,7 +155,11 @@ impl Content {
         id: StateId,
         outbox: &mut Outbox,
     ) -> Result<(), Error> {
-        let Some((compacted, current)) = self.engine.store.look(|view| view.compacted_up_to(id))?
+        let Some((compacted, current)) = self
+            .engine
+            .store
+            .read_inline(|view| view.compacted_up_to(id))
+            .await?
         else {
             return Ok(());
         };
@@ -209,7 +215,12 @@ impl Content {
         outbox: &mut Outbox,
     ) -> Result<(), Error> {
         let (id, number) = (state.id, version.number);
-        let before = match self.engine.store.look(|view| view.before(id, number))? {
+        let before = match self
+            .engine
+            .store
+            .read_inline(|view| view.before(id, number))
+            .await?
+        {
             Replaced::Version(version) => Some(*version),
             Replaced::Nothing | Replaced::Deleted => None,
             // Nobody can tell any more what it changed.
@@ -284,8 +295,7 @@ impl Content {
         outbox: &mut Outbox,
     ) -> Result<(), Error> {
         let (id, of) = (state.id, version.clone());
-        let largest =
-            MAX_IN_DIFFERENCE.min(self.engine.limits.max_in_flight / PART_FOR_A_DIFFERENCE);
+        let largest = MAX_IN_DELTA.min(self.engine.limits.max_in_flight / PART_FOR_A_DELTA);
         let Some(Choice { kept, base }) = self
             .engine
             .store
@@ -360,7 +370,7 @@ fn choose(
         let Some(base_kept) = view.kept(state, number)? else {
             continue;
         };
-        if view.may_lean(&kept, &base_kept)? {
+        if view.may_be_delta_to(&kept, &base_kept)? {
             return Ok(Some(Choice {
                 kept,
                 base: Some((base, base_kept)),
@@ -386,25 +396,25 @@ fn smallest(
     kept: &Kept,
 ) -> Option<(Option<Kept>, Vec<u8>)> {
     if let Some((base_bytes, base)) = base {
-        let frame = blob::encode_at_leisure(bytes, Some(base_bytes.as_ref().as_ref())).ok()?;
+        let frame = blob::encode_slowly(bytes, Some(base_bytes.as_ref().as_ref())).ok()?;
         if frame.len() as u64 * LEAST_GAIN <= kept.stored {
             return Some((Some(base), frame));
         }
     }
-    let frame = blob::encode_at_leisure(bytes, None).ok()?;
+    let frame = blob::encode_slowly(bytes, None).ok()?;
     ((frame.len() as u64) < kept.stored).then_some((None, frame))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::caller::Actor;
+    use crate::model::actor::Actor;
     use crate::model::clock::Timestamp;
     use crate::model::digest::Digest;
     use crate::model::frame::StoredBlob;
     use crate::model::name::StateName;
-    use crate::model::tfstate::read_head;
-    use crate::model::version::{Kind, NewVersion};
+    use crate::model::terraform::tfstate::read_head;
+    use crate::model::version::{NewVersion, VersionKind};
     use crate::store::Store;
 
     fn append(tx: &Tx<'_>, state: StateId, number: u64) -> Result<Version, StoreError> {
@@ -413,7 +423,7 @@ mod tests {
             sha256: Digest::of(&frame),
             size: 8,
             head: read_head(br#"{"version":4,"serial":1,"lineage":"l"}"#, 10).unwrap(),
-            kind: Kind::Write,
+            kind: VersionKind::Write,
             from_version: None,
             created_at: Timestamp::from_millis(0),
             created_by: Actor {
@@ -427,7 +437,7 @@ mod tests {
             state,
             &new,
             &StoredBlob {
-                format: WHOLE,
+                format: FULL,
                 size: 8,
                 frame: frame.to_vec(),
             },
@@ -482,6 +492,8 @@ mod tests {
             .enable_all()
             .build()
             .unwrap();
-        runtime.block_on(store.write(0, job)).unwrap();
+        runtime
+            .block_on(store.write(Touches::Everything, 0, job))
+            .unwrap();
     }
 }

@@ -131,7 +131,10 @@ impl Content {
                 Lookup::Moved(to) => Ok(view.lookup(&to)?.id()),
                 lookup @ (Lookup::State { .. } | Lookup::Free) => Ok(lookup.id()),
             };
-            let id = id.map_or_else(|| self.engine.store.look(find), |id| Ok(Some(id)))?;
+            let id = match id {
+                Some(id) => Some(id),
+                None => self.engine.store.read_inline(find).await?,
+            };
             match id {
                 Some(id) => self.compact_state(id, outbox).await,
                 None => Ok(()),

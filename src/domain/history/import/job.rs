@@ -13,16 +13,8 @@ use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::name::StateName;
 use crate::model::state::{Gone, Lookup, StateId, Visibility};
-use crate::model::version::{Kind, NewVersion, Version, VersionFilter};
+use crate::model::version::{NewVersion, Version, VersionFilter, VersionKind};
 use crate::store::{StoreError, Tx};
-
-/// The two times of an import.
-#[derive(Clone, Copy)]
-pub(super) struct When {
-    /// When the version was written, as far as that is known.
-    pub(super) written: Timestamp,
-    pub(super) now: Timestamp,
-}
 
 /// Everything that one import needs in its transaction. It may run more than once.
 pub(super) struct ImportJob {
@@ -30,7 +22,8 @@ pub(super) struct ImportJob {
     caller: Caller,
     prepared: Prepared,
     terms: ImportTerms,
-    when: When,
+    /// When the version was written, if the operator says so.
+    written: Option<Timestamp>,
     /// For the frame, for as long as the job waits; its caller may have gone away.
     _reservation: Reservation,
 }
@@ -41,7 +34,7 @@ impl ImportJob {
         request: ImportRequest,
         name: StateName,
         caller: Caller,
-        when: When,
+        written: Option<Timestamp>,
         max_nesting: usize,
     ) -> Result<Self, Error> {
         let ImportRequest {
@@ -65,7 +58,7 @@ impl ImportJob {
             caller,
             prepared,
             terms,
-            when,
+            written,
             _reservation: reservation,
         })
     }
@@ -115,13 +108,9 @@ impl ImportJob {
         {
             return Ok(Ok(version.clone()));
         }
-        if let Some(lock) = lock_in_the_way(
-            tx,
-            &self.caller,
-            &self.name,
-            self.terms.lock_id.as_deref(),
-            self.when.now,
-        )? {
+        if let Some(lock) =
+            lock_in_the_way(tx, &self.caller, &self.name, self.terms.lock_id.as_deref())?
+        {
             return Ok(Err(Error::locked(lock)));
         }
         let (last_number, is_hidden_by_import) = lookup.id().map_or(Ok((0, false)), |id| {
@@ -143,7 +132,7 @@ impl ImportJob {
     fn append(&self, tx: &Tx<'_>, lookup: &Lookup) -> Result<Version, StoreError> {
         let state = lookup
             .id()
-            .map_or_else(|| tx.make_state(&self.name, self.when.written), Ok)?;
+            .map_or_else(|| tx.make_state(&self.name, self.written(tx)), Ok)?;
         if let Some(number) = self.terms.number {
             tx.number_from(state, number)?;
         }
@@ -151,13 +140,17 @@ impl ImportJob {
             Some(rejection) => {
                 let version = tx.append_rejected(
                     state,
-                    &self.new_version(Kind::Rejected(rejection)),
+                    &self.new_version(tx, VersionKind::Rejected(rejection)),
                     &self.prepared.blob,
                 )?;
                 tx.trim_rejected(state, MAX_REJECTED, MAX_REJECTED_BYTES)?;
                 version
             }
-            None => tx.append(state, &self.new_version(Kind::Import), &self.prepared.blob)?,
+            None => tx.append(
+                state,
+                &self.new_version(tx, VersionKind::Import),
+                &self.prepared.blob,
+            )?,
         };
         if self.terms.intermediate {
             tx.mark_intermediate(state, version.number)?;
@@ -172,7 +165,7 @@ impl ImportJob {
         if self.terms.rejected.is_none() || self.terms.deleted {
             tx.forget_broken_lock(&self.name)?;
         }
-        let event = NewEvent::new(EventKind::StateImport, &self.caller, self.when.now)
+        let event = NewEvent::new(EventKind::StateImport, &self.caller, tx.now())
             .on(&self.name)
             .version(version.number);
         let detail = serde_json::json!({ "serial": version.head.serial, "resources": version.head.resources });
@@ -182,7 +175,7 @@ impl ImportJob {
             ..
         } = lookup
         {
-            let event = NewEvent::new(EventKind::StateRestore, &self.caller, self.when.now)
+            let event = NewEvent::new(EventKind::StateRestore, &self.caller, tx.now())
                 .on(&self.name)
                 .version(version.number);
             tx.record(&event.detail(serde_json::json!({ "transferred_to": to })))?;
@@ -194,23 +187,28 @@ impl ImportJob {
     }
 
     fn hide(&self, tx: &Tx<'_>, state: StateId, version: &mut Version) -> Result<(), StoreError> {
-        tx.hide_as_imported(state, version.number, self.when.now)?;
+        tx.hide_as_imported(state, version.number, tx.now())?;
         version.current = false;
         tx.record(
-            &NewEvent::new(EventKind::StateDelete, &self.caller, self.when.now)
+            &NewEvent::new(EventKind::StateDelete, &self.caller, tx.now())
                 .on(&self.name)
                 .version(version.number),
         )
     }
 
-    fn new_version(&self, kind: Kind) -> NewVersion {
+    /// Nothing was written later than now.
+    fn written(&self, tx: &Tx<'_>) -> Timestamp {
+        self.written.map_or(tx.now(), |at| at.min(tx.now()))
+    }
+
+    fn new_version(&self, tx: &Tx<'_>, kind: VersionKind) -> NewVersion {
         NewVersion {
             sha256: self.prepared.sha256,
             size: self.prepared.size,
             head: self.prepared.head.clone(),
             kind,
             from_version: None,
-            created_at: self.when.written,
+            created_at: self.written(tx),
             created_by: self.caller.actor.clone(),
             address: self.caller.origin.address.clone(),
             lock: None,

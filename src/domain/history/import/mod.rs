@@ -16,16 +16,15 @@ use std::sync::Arc;
 use crate::domain::access::{authorize, authorize_everywhere};
 use crate::domain::error::Error;
 use crate::domain::history::History;
-use crate::domain::history::import::job::{ImportJob, When};
+use crate::domain::history::import::job::ImportJob;
 use crate::domain::history::import::request::{ImportRequest, MAX_IMPORTED_NUMBER};
 use crate::domain::states::write::check_size;
 use crate::model::caller::Caller;
-use crate::model::clock::{self, Timestamp};
 use crate::model::error_code::ErrorCode;
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
 use crate::model::version::Version;
-use crate::store::{StoreError, Tx};
+use crate::store::{StoreError, Touches, Tx};
 
 impl History<'_> {
     /// Says whether a caller may import here at all, before a body is read.
@@ -54,11 +53,13 @@ impl History<'_> {
         self.may_import(caller, name, request.terms.deleted)?;
         check_size(&self.engine.limits, request.bytes.len() as u64)?;
         check_number(request.terms.number)?;
-        let when = when(caller, request.created_at);
+        // Only the operator can say when a version was written.
+        let keeps_times = authorize_everywhere(caller, Permission::Operate).is_ok();
+        let written = request.created_at.filter(|_| keeps_times);
         let limits = &self.engine.limits;
         let (max_nesting, min_free_space) = (limits.max_nesting, limits.min_free_space);
         let (who, wanted) = (caller.clone(), name.clone());
-        let prepare = move |request| ImportJob::prepare(request, wanted, who, when, max_nesting);
+        let prepare = move |request| ImportJob::prepare(request, wanted, who, written, max_nesting);
         let job = self.engine.on_a_core(request, prepare).await??;
         let (compaction, wanted) = (Arc::clone(&self.content.compaction), name.clone());
         let remember = move |outcome: &Result<Result<Version, Error>, StoreError>| {
@@ -67,7 +68,11 @@ impl History<'_> {
             }
         };
         let (size, run) = (job.size(), move |tx: &Tx<'_>| job.run(tx, min_free_space));
-        let version = self.engine.store.write_then(size, run, remember).await??;
+        let version = self
+            .engine
+            .store
+            .write_then(Touches::Address(name.clone()), size, run, remember)
+            .await??;
         self.engine
             .metrics
             .writes
@@ -83,15 +88,4 @@ fn check_number(number: Option<u64>) -> Result<(), Error> {
         return Err(Error::invalid(ErrorCode::BadQuery, detail));
     }
     Ok(())
-}
-
-/// Only the operator can say when a version was written. Nothing was written later than now,
-/// whatever another clock said.
-fn when(caller: &Caller, created_at: Option<Timestamp>) -> When {
-    let now = clock::now();
-    let keeps_times = authorize_everywhere(caller, Permission::Operate).is_ok();
-    let written = created_at
-        .filter(|_| keeps_times)
-        .map_or(now, |at| at.min(now));
-    When { written, now }
 }

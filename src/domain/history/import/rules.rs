@@ -2,11 +2,11 @@
 
 use crate::domain::error::refusals::NotImported;
 use crate::domain::history::import::request::{ImportTerms, Onto};
-use crate::model::caller::Actor;
+use crate::model::actor::Actor;
 use crate::model::digest::Digest;
 use crate::model::state::{Lookup, Visibility};
-use crate::model::tfstate::StateHead;
-use crate::model::version::{Kind, Version};
+use crate::model::terraform::tfstate::StateHead;
+use crate::model::version::{Version, VersionKind};
 
 /// An import that is to be judged.
 pub(super) struct Arriving<'a> {
@@ -45,13 +45,13 @@ impl Arriving<'_> {
         };
         let (kind, made, is_as_it_leaves) = match self.terms.rejected {
             Some(rejection) => (
-                Kind::Rejected(rejection),
+                VersionKind::Rejected(rejection),
                 newest,
                 !self.terms.deleted || *visibility == Visibility::Deleted,
             ),
             // All that lies above the current version was refused.
             None => (
-                Kind::Import,
+                VersionKind::Import,
                 current.as_deref(),
                 *visibility
                     == if self.terms.deleted {
@@ -75,7 +75,7 @@ impl Arriving<'_> {
 
     /// Whether the caller brought a version here, so that another one may follow it.
     fn has_brought(&self, version: &Version) -> bool {
-        matches!(version.kind, Kind::Import | Kind::Rejected(_))
+        matches!(version.kind, VersionKind::Import | VersionKind::Rejected(_))
             && version.created_by == *self.actor
     }
 
@@ -106,7 +106,7 @@ impl Arriving<'_> {
                 // A refused write of one's own may be the newest, and somebody else's version the
                 // one that clients get.
                 if current.as_ref().is_some_and(|current| {
-                    current.kind != Kind::Import || current.created_by != *self.actor
+                    current.kind != VersionKind::Import || current.created_by != *self.actor
                 }) {
                     return Err(NotImported::NotImportedSoFar);
                 }

@@ -15,8 +15,8 @@ fn now() -> Timestamp {
 }
 
 /// An accepted version that was written so long before now.
-fn row(number: u64, age: Duration) -> Row {
-    Row {
+fn row(number: u64, age: Duration) -> PlanRow {
+    PlanRow {
         number,
         created_at: now() - age,
         current: false,
@@ -28,15 +28,15 @@ fn row(number: u64, age: Duration) -> Row {
     }
 }
 
-fn at(number: u64, time: &str) -> Row {
-    Row {
+fn at(number: u64, time: &str) -> PlanRow {
+    PlanRow {
         created_at: Timestamp::parse(time).expect("a time"),
         ..row(number, DAY)
     }
 }
 
 /// What stays of rows that are given oldest first, the last of them current.
-fn kept(rows: &[Row], policy: &Policy) -> Vec<u64> {
+fn kept(rows: &[PlanRow], policy: &Policy) -> Vec<u64> {
     let mut rows = rows.to_vec();
     if let Some(last) = rows.iter_mut().rev().find(|row| !row.rejected) {
         last.current = true;
@@ -54,7 +54,7 @@ fn kept(rows: &[Row], policy: &Policy) -> Vec<u64> {
 
 #[test]
 fn the_last_ones_stay_and_the_current_one_is_one_of_them() {
-    let rows: Vec<Row> = (1..=6).map(|number| row(number, DAY)).collect();
+    let rows: Vec<PlanRow> = (1..=6).map(|number| row(number, DAY)).collect();
     assert_eq!(
         kept(
             &rows,
@@ -185,11 +185,11 @@ fn rules_add_up() {
 #[test]
 fn held_ones_and_the_last_current_one_of_a_deleted_state_stay_whatever_the_policy_says() {
     let rows = [
-        Row {
+        PlanRow {
             held: true,
             ..row(2, 900 * DAY)
         },
-        Row {
+        PlanRow {
             current: true,
             ..row(1, 1_000 * DAY)
         },
@@ -217,12 +217,12 @@ fn held_ones_and_the_last_current_one_of_a_deleted_state_stay_whatever_the_polic
 fn rejected_ones_are_not_counted_and_have_an_age_of_their_own() {
     let rows = [
         row(1, DAY),
-        Row {
+        PlanRow {
             rejected: true,
             ..row(2, 9 * DAY)
         },
         row(3, DAY),
-        Row {
+        PlanRow {
             rejected: true,
             ..row(4, DAY)
         },
@@ -263,7 +263,7 @@ fn rejected_ones_are_not_counted_and_have_an_age_of_their_own() {
 
 #[test]
 fn snapshots_of_an_apply_go_first_and_take_no_place_of_another() {
-    let snapshot = |number, age| Row {
+    let snapshot = |number, age| PlanRow {
         intermediate: true,
         ..row(number, age)
     };
@@ -313,7 +313,7 @@ fn snapshots_of_an_apply_go_first_and_take_no_place_of_another() {
 fn purged_ones_take_no_place_of_one_with_content() {
     let rows = [
         row(1, 9 * DAY),
-        Row {
+        PlanRow {
             purged: true,
             ..row(2, 8 * DAY)
         },
@@ -366,16 +366,16 @@ fn some_row() -> impl Strategy<Value = (u64, bool, bool, bool, bool)> {
     )
 }
 
-fn some_rows() -> impl Strategy<Value = Vec<Row>> {
+fn some_rows() -> impl Strategy<Value = Vec<PlanRow>> {
     (
         proptest::collection::vec(some_row(), 0..40),
         any::<prop::sample::Index>(),
     )
         .prop_map(|(rows, current)| {
-            let mut rows: Vec<Row> = (1..=40_u64)
+            let mut rows: Vec<PlanRow> = (1..=40_u64)
                 .zip(rows)
                 .map(
-                    |(number, (hours, held, rejected, intermediate, purged))| Row {
+                    |(number, (hours, held, rejected, intermediate, purged))| PlanRow {
                         // One of four each, so that no mark is the rule.
                         held: held && hours % 2 == 0,
                         rejected: rejected && hours % 3 == 0,
@@ -478,7 +478,7 @@ proptest! {
     #[test]
     fn what_is_left_after_a_plan_is_left_by_the_next_one(rows in some_rows(), policy in some_policy()) {
         let first = plan(&rows, &policy, now());
-        let left: Vec<Row> = rows.iter().filter(|row| !first.remove.contains(&row.number)).copied().collect();
+        let left: Vec<PlanRow> = rows.iter().filter(|row| !first.remove.contains(&row.number)).copied().collect();
         prop_assert!(plan(&left, &policy, now()).remove.is_empty());
     }
 }

@@ -5,8 +5,8 @@ use crate::model::clock::Timestamp;
 use crate::model::lock::Lock;
 use crate::model::name::StateName;
 use crate::model::state::{StateId, Visibility};
-use crate::model::tfstate::StateHead;
-use crate::model::version::Kind;
+use crate::model::terraform::tfstate::StateHead;
+use crate::model::version::VersionKind;
 
 fn actor(id: &str) -> Actor {
     Actor {
@@ -28,7 +28,7 @@ fn version(lineage: &str, serial: u64, bytes: &str) -> Version {
             resources: Some(0),
             encrypted: false,
         },
-        kind: Kind::Write,
+        kind: VersionKind::Write,
         counts: None,
         intermediate: false,
         from_version: None,

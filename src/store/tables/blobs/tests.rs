@@ -1,12 +1,12 @@
 //! Which frames may take the place of others: what [`Tx::replace_frame`] refuses.
 
-use crate::model::caller::Actor;
+use crate::model::actor::Actor;
 use crate::model::clock::Timestamp;
 use crate::model::name::StateName;
-use crate::model::tfstate::read_head;
-use crate::model::version::{Kind, NewVersion};
-use crate::store::Store;
+use crate::model::terraform::tfstate::read_head;
+use crate::model::version::{NewVersion, VersionKind};
 use crate::store::tables::blobs::*;
+use crate::store::{Store, Touches};
 
 fn digest(number: u64) -> Digest {
     Digest::of(&number.to_le_bytes())
@@ -25,7 +25,7 @@ fn version(number: u64) -> NewVersion {
         sha256: digest(number),
         size: 8,
         head: read_head(br#"{"version":4,"serial":1,"lineage":"l"}"#, 10).unwrap(),
-        kind: Kind::Write,
+        kind: VersionKind::Write,
         from_version: None,
         created_at: Timestamp::from_millis(0),
         created_by: Actor {
@@ -58,14 +58,16 @@ fn with_versions(
         .enable_all()
         .build()
         .unwrap();
-    runtime.block_on(store.write(0, job)).unwrap();
+    runtime
+        .block_on(store.write(Touches::Everything, 0, job))
+        .unwrap();
 }
 
 fn kept(tx: &Tx<'_>, state: StateId, number: u64) -> Kept {
     tx.kept(state, number).unwrap().unwrap()
 }
 
-fn lean(tx: &Tx<'_>, state: StateId, (of, on): (u64, u64)) -> bool {
+fn make_delta(tx: &Tx<'_>, state: StateId, (of, on): (u64, u64)) -> bool {
     let (of, on) = (kept(tx, state, of), kept(tx, state, on));
     tx.replace_frame(&of, Some(&on), 2, b"difference").unwrap()
 }
@@ -74,19 +76,24 @@ fn lean(tx: &Tx<'_>, state: StateId, (of, on): (u64, u64)) -> bool {
 fn no_way_is_longer_than_eight_steps_and_none_leads_back() {
     with_versions(12, |tx, state| {
         for number in 2..=9 {
-            assert!(lean(tx, state, (number, number - 1)), "{number}");
+            assert!(make_delta(tx, state, (number, number - 1)), "{number}");
         }
         assert_eq!(tx.chain_size(Bytes::Of(state, 9))?.frames, 9);
-        assert!(!lean(tx, state, (10, 9)), "nine steps");
-        assert!(lean(tx, state, (10, 8)), "eight");
+        assert!(!make_delta(tx, state, (10, 9)), "nine steps");
+        assert!(make_delta(tx, state, (10, 8)), "eight");
         assert!(
-            !lean(tx, state, (1, 9)) && !lean(tx, state, (1, 1)) && !lean(tx, state, (11, 11)),
+            !make_delta(tx, state, (1, 9))
+                && !make_delta(tx, state, (1, 1))
+                && !make_delta(tx, state, (11, 11)),
             "back to itself"
         );
-        assert!(!lean(tx, state, (1, 11)), "nine steps for what leans on it");
         assert!(
-            lean(tx, state, (9, 11)) && lean(tx, state, (8, 11)),
-            "what nothing leans on, and a shorter way"
+            !make_delta(tx, state, (1, 11)),
+            "nine steps for its own delta"
+        );
+        assert!(
+            make_delta(tx, state, (9, 11)) && make_delta(tx, state, (8, 11)),
+            "without deltas of its own, and a shorter chain"
         );
         Ok(())
     });
@@ -95,14 +102,17 @@ fn no_way_is_longer_than_eight_steps_and_none_leads_back() {
 #[test]
 fn what_clients_get_stands_alone() {
     with_versions(3, |tx, state| {
-        assert!(!lean(tx, state, (3, 1)), "the current one");
+        assert!(!make_delta(tx, state, (3, 1)), "the current one");
         tx.hide(state, Timestamp::from_millis(1))?;
-        assert!(!lean(tx, state, (3, 1)), "and when its state is deleted");
-        assert!(lean(tx, state, (2, 1)));
+        assert!(
+            !make_delta(tx, state, (3, 1)),
+            "and when its state is deleted"
+        );
+        assert!(make_delta(tx, state, (2, 1)));
         tx.append(state, &version(2), &blob(2))?;
         assert_eq!(kept(tx, state, 2).base, None, "its bytes are written again");
         assert_eq!(tx.chain(Bytes::Of(state, 2))?.len(), 1);
-        assert!(!lean(tx, state, (2, 1)), "and are what clients get");
+        assert!(!make_delta(tx, state, (2, 1)), "and are what clients get");
         Ok(())
     });
 }
@@ -114,7 +124,7 @@ fn nothing_is_replaced_that_has_changed_meanwhile() {
         assert!(tx.replace_frame(&before, Some(&base), 2, b"difference")?);
         assert!(
             !tx.replace_frame(&before, Some(&base), 2, b"another")?,
-            "it leans already"
+            "it is a delta already"
         );
         assert!(!tx.replace_frame(&before, None, 1, b"alone")?);
         let now = kept(tx, state, 2);
@@ -144,7 +154,7 @@ fn nothing_is_replaced_that_has_changed_meanwhile() {
 #[test]
 fn a_blob_goes_with_the_last_that_needs_it_and_its_difference_with_it() {
     with_versions(4, |tx, state| {
-        assert!(lean(tx, state, (2, 1)) && lean(tx, state, (3, 2)));
+        assert!(make_delta(tx, state, (2, 1)) && make_delta(tx, state, (3, 2)));
         let count = |table: &str| {
             let sql = format!("SELECT count(*) FROM {table}");
             tx.connection
@@ -157,9 +167,9 @@ fn a_blob_goes_with_the_last_that_needs_it_and_its_difference_with_it() {
         assert_eq!(
             (count("blobs"), count("differences")),
             (4, 2),
-            "others lean on them"
+            "others are deltas to them"
         );
-        assert_eq!(tx.only_leaned_on(None, 10)?.len(), 2);
+        assert_eq!(tx.bases_without_version(None, 10)?.len(), 2);
         tx.remove_version(state, 3)?;
         assert_eq!((count("blobs"), count("differences")), (1, 0));
         Ok(())

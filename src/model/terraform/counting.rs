@@ -272,11 +272,13 @@ mod tests {
             (r#"{},{"deposed":"0a1b2c3d"},{"deposed":"0a1b2c3e"}"#, 1),
             (r#"{"deposed":"0a1b2c3d"}"#, 1),
             (
-                r#"{"index_key":0},{"index_key":"0"},{"index_key":1,"deposed":"0a1b2c3d"},{"deposed":"0a1b2c3d","index_key":"0"}"#,
+                r#"{"index_key":0},{"index_key":"0"},{"index_key":1,"deposed":"0a1b2c3d"},
+                    {"deposed":"0a1b2c3d","index_key":"0"}"#,
                 3,
             ),
             (
-                r#"{"index_key":0},{"Index_Key":0.0,"deposed":"0a1b2c3d"},{"index_key":null,"deposed":"0a1b2c3d"}"#,
+                r#"{"index_key":0},{"Index_Key":0.0,"deposed":"0a1b2c3d"},{"index_key":null,
+                    "deposed":"0a1b2c3d"}"#,
                 2,
             ),
             (
@@ -308,7 +310,8 @@ mod tests {
 
     #[test]
     fn a_resource_of_an_old_format_is_an_instance_if_it_has_an_object() {
-        let resources = r#""a":{"primary":{}},"b":{"primary":null,"deposed":[{}]},"c":{"primary":null,"deposed":[]},"d":{},"e":{"deposed":[{},{}],"primary":{}}"#;
+        let resources = r#""a":{"primary":{}},"b":{"primary":null,"deposed":[{}]},
+            "c":{"primary":null,"deposed":[]},"d":{},"e":{"deposed":[{},{}],"primary":{}}"#;
         assert_eq!(
             count(
                 MODULES,

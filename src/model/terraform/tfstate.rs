@@ -8,12 +8,13 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 
-use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::error::Category;
 
 use super::counting::{self, Name};
+use super::depth::is_deeper_than;
+use super::head_value::HeadValue;
 use super::instead::{self, Instead};
-use super::json_words::{JsonWord, JsonWords};
 use super::member::is_member;
 
 /// The most members that the outermost object may have; states have about ten.
@@ -120,45 +121,13 @@ pub fn read_head(bytes: &[u8], max_depth: usize) -> Result<StateHead, NotAState>
     })
 }
 
-/// Whether brackets outside texts are open more than `limit` deep somewhere.
-fn is_deeper_than(bytes: &[u8], limit: usize) -> bool {
-    // Most states have fewer brackets than that in all, which is seen much faster.
-    if brackets(bytes) <= limit {
-        return false;
-    }
-    let mut depth = 0_usize;
-    JsonWords::of(bytes).any(|(word, _)| {
-        match word {
-            JsonWord::Open => depth += 1,
-            JsonWord::Close => depth = depth.saturating_sub(1),
-            JsonWord::Text | JsonWord::Scalar => {}
-        }
-        depth > limit
-    })
-}
-
-/// How many opening brackets there are, in texts too. Counted in bytes, which compilers turn into
-/// instructions that take many bytes at once.
-fn brackets(bytes: &[u8]) -> usize {
-    let in_chunk = |chunk: &[u8]| {
-        chunk
-            .iter()
-            .map(|byte| u8::from(matches!(byte, b'{' | b'[')))
-            .sum::<u8>()
-    };
-    bytes
-        .chunks(usize::from(u8::MAX))
-        .map(|chunk| usize::from(in_chunk(chunk)))
-        .sum()
-}
-
 /// The outermost object, as far as it is of interest.
 #[derive(Default)]
 struct Top {
-    version: Option<Scalar>,
-    serial: Option<Scalar>,
-    lineage: Option<Scalar>,
-    terraform_version: Option<Scalar>,
+    version: Option<HeadValue>,
+    serial: Option<HeadValue>,
+    lineage: Option<HeadValue>,
+    terraform_version: Option<HeadValue>,
     resources: u64,
     in_modules: u64,
     encrypted: bool,
@@ -185,13 +154,13 @@ impl Top {
         if self.backend
             && self.resources == 0
             && self.in_modules == 0
-            && !matches!(self.version, Some(Scalar::Unsigned(4)))
+            && !matches!(self.version, Some(HeadValue::Unsigned(4)))
         {
             return Err(NotAState::Instead(instead::RECORD));
         }
         let format = match self.version {
-            Some(Scalar::Signed(version)) => Some(version),
-            Some(Scalar::Unsigned(version)) => Some(
+            Some(HeadValue::Signed(version)) => Some(version),
+            Some(HeadValue::Unsigned(version)) => Some(
                 i64::try_from(version)
                     .map_err(|_| NotAState::NotAState("its `version` is no format version"))?,
             ),
@@ -199,7 +168,7 @@ impl Top {
             _ => return Err(NotAState::NotAState("it needs an integer `version`")),
         };
         let serial = match self.serial {
-            Some(Scalar::Unsigned(serial)) => serial,
+            Some(HeadValue::Unsigned(serial)) => serial,
             None if self.encrypted => 0,
             _ => {
                 return Err(NotAState::NotAState(
@@ -210,8 +179,11 @@ impl Top {
         Ok(StateHead {
             format,
             serial,
-            lineage: self.lineage.and_then(Scalar::into_text).unwrap_or_default(),
-            terraform_version: self.terraform_version.and_then(Scalar::into_text),
+            lineage: self
+                .lineage
+                .and_then(HeadValue::into_text)
+                .unwrap_or_default(),
+            terraform_version: self.terraform_version.and_then(HeadValue::into_text),
             resources: (!self.encrypted).then_some(
                 if format.is_some_and(|format| format <= LAST_WITH_MODULES) {
                     self.in_modules
@@ -231,7 +203,9 @@ impl Top {
             "terraform_version" => self.terraform_version = Some(map.next_value()?),
             "resources" => self.resources = map.next_value_seed(counting::RESOURCES)?,
             "modules" => self.in_modules = map.next_value_seed(counting::MODULES)?,
-            "encrypted_data" => self.encrypted = map.next_value::<Scalar>()?.into_text().is_some(),
+            "encrypted_data" => {
+                self.encrypted = map.next_value::<HeadValue>()?.into_text().is_some()
+            }
             "backend" | "state_store" => {
                 self.backend |= map.next_value::<Option<IgnoredAny>>()?.is_some()
             }
@@ -281,83 +255,6 @@ impl<'de> Visitor<'de> for TopVisitor {
     }
 }
 
-/// A value that is looked at when it is a number or a text, and passed over otherwise.
-#[derive(Debug)]
-enum Scalar {
-    Unsigned(u64),
-    Signed(i64),
-    Text(String),
-    Other,
-}
-
-impl Scalar {
-    fn into_text(self) -> Option<String> {
-        match self {
-            Self::Text(text) => Some(text),
-            Self::Unsigned(_) | Self::Signed(_) | Self::Other => None,
-        }
-    }
-}
-
-/// Texts that are kept with a version are cut at this many characters; Terraform's are about 40
-/// long.
-const MAX_KEPT_TEXT: usize = 256;
-
-macro_rules! visit_others {
-    ($value:ty, $other:expr) => {
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("any JSON")
-        }
-
-        fn visit_bool<E: de::Error>(self, _: bool) -> Result<$value, E> {
-            Ok($other)
-        }
-
-        fn visit_f64<E: de::Error>(self, _: f64) -> Result<$value, E> {
-            Ok($other)
-        }
-
-        fn visit_unit<E: de::Error>(self) -> Result<$value, E> {
-            Ok($other)
-        }
-    };
-}
-
-impl<'de> Deserialize<'de> for Scalar {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ScalarVisitor)
-    }
-}
-
-struct ScalarVisitor;
-
-impl<'de> Visitor<'de> for ScalarVisitor {
-    type Value = Scalar;
-    visit_others!(Scalar, Scalar::Other);
-
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Scalar, E> {
-        Ok(Scalar::Unsigned(number))
-    }
-
-    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Scalar, E> {
-        Ok(Scalar::Signed(number))
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Scalar, E> {
-        Ok(Scalar::Text(text.chars().take(MAX_KEPT_TEXT).collect()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Scalar, A::Error> {
-        while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Scalar::Other)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scalar, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Scalar::Other)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -370,8 +267,10 @@ mod tests {
 
     #[test]
     fn reads_a_state() {
-        let text = r#"{"version":4,"terraform_version":"1.11.4","serial":18446744073709551615,"lineage":"l","outputs":{},
-            "resources":[{"instances":[{"index_key":0},{"x":[1],"index_key":1}]},{"instances":[{}]},{"name":"none"}]}"#;
+        let text = r#"{"version":4,"terraform_version":"1.11.4","serial":18446744073709551615,
+            "lineage":"l","outputs":{},
+            "resources":[{"instances":[{"index_key":0},{"x":[1],"index_key":1}]},{"instances":[{}]},
+            {"name":"none"}]}"#;
         let head = read_head(text.as_bytes(), MAX_DEPTH).unwrap();
         assert_eq!(
             (head.format, head.serial, head.resources),
@@ -389,12 +288,15 @@ mod tests {
 
     #[test]
     fn reads_format_3_and_encrypted_states() {
-        let old = r#"{"version":3,"serial":1,"lineage":"l","modules":[{"path":["root"],"resources":{"a":{"primary":{}},"b":{"primary":{}}}},{"resources":{"c":{"primary":{}}}}]}"#;
+        let old = r#"{"version":3,"serial":1,"lineage":"l","modules":[{"path":["root"],
+            "resources":{"a":{"primary":{}},"b":{"primary":{}}}},
+            {"resources":{"c":{"primary":{}}}}]}"#;
         assert_eq!(
             read_head(old.as_bytes(), MAX_DEPTH).unwrap().resources,
             Some(3)
         );
-        let sealed = r#"{"serial":7,"lineage":"l","meta":{},"encrypted_data":"x","encryption_version":"v0"}"#;
+        let sealed = r#"{"serial":7,"lineage":"l","meta":{},"encrypted_data":"x",
+            "encryption_version":"v0"}"#;
         let head = read_head(sealed.as_bytes(), MAX_DEPTH).unwrap();
         assert_eq!(
             (head.format, head.serial, head.resources, head.encrypted),
@@ -497,7 +399,8 @@ mod tests {
     fn refuses_the_record_of_a_backend_and_takes_a_state_beside_one() {
         let record = |resources: &str| {
             format!(
-                r#"{{"version":3,"serial":1,"lineage":"l","backend":{{"type":"s3"}},"modules":[{{"path":["root"],"resources":{{{resources}}}}}]}}"#
+                r#"{{"version":3,"serial":1,"lineage":"l","backend":{{"type":"s3"}},
+                    "modules":[{{"path":["root"],"resources":{{{resources}}}}}]}}"#
             )
         };
         assert_eq!(refusal(&record("")), NotAState::Instead(instead::RECORD));

@@ -6,8 +6,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::json_words::{JsonWord, JsonWords};
 use super::member::is_member;
+use crate::model::json_words::{JsonWord, JsonWords};
 
 /// The member's name; the programs take it in any letter case.
 const SERIAL: &str = "serial";
@@ -67,7 +67,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::model::tfstate::read_head;
+    use crate::model::terraform::tfstate::read_head;
 
     fn changed(text: &str, serial: u64) -> Option<String> {
         with_serial(text.as_bytes(), serial).map(|bytes| String::from_utf8(bytes).unwrap())
@@ -186,7 +186,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn only_the_serial_changes(members in prop::collection::vec(("[b-r]{1,3}", json()), 0..6), place in 0..7_usize, old: u64, new: u64, pretty: bool) {
+        fn only_the_serial_changes(
+            members in prop::collection::vec(("[b-r]{1,3}", json()), 0..6),
+            place in 0..7_usize,
+            old: u64,
+            new: u64,
+            pretty: bool,
+        ) {
             let state = |serial: u64| {
                 let mut members: Vec<(String, Value)> = members.clone();
                 members.sort_by(|one, other| one.0.cmp(&other.0));
@@ -195,7 +201,11 @@ mod tests {
                 members.push(("version".to_owned(), 4.into()));
                 let space = if pretty { "\n  " } else { "" };
                 let members: Vec<String> = members.iter().map(|(key, value)| {
-                    let value = if pretty { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
+                    let value = if pretty {
+                        serde_json::to_string_pretty(value)
+                    } else {
+                        serde_json::to_string(value)
+                    };
                     format!("{space}\"{key}\":{space}{}{space}", value.unwrap())
                 }).collect();
                 format!("{{{}}}", members.join(","))
@@ -206,7 +216,10 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..64), text in "[{}\\[\\]\",:\\\\ serial0-9]{0,40}") {
+        fn no_bytes_make_it_panic(
+            bytes in prop::collection::vec(any::<u8>(), 0..64),
+            text in "[{}\\[\\]\",:\\\\ serial0-9]{0,40}",
+        ) {
             let _ = (with_serial(&bytes, 1), with_serial(text.as_bytes(), 1));
         }
     }

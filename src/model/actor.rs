@@ -1,0 +1,39 @@
+//! Who did something, and from where, as versions, locks and events remember it.
+
+use serde::Serialize;
+
+/// Who did something, as versions, locks and events remember it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Actor {
+    /// The id of an API key, `operator`, or `server`.
+    pub id: String,
+    /// The key's name, `operator`, or `server`.
+    pub name: String,
+}
+
+impl Actor {
+    /// The person at the machine.
+    pub fn operator() -> Self {
+        Self {
+            id: "operator".to_owned(),
+            name: "operator".to_owned(),
+        }
+    }
+
+    /// The server itself, for what it does on its own.
+    pub fn server() -> Self {
+        Self {
+            id: "server".to_owned(),
+            name: "server".to_owned(),
+        }
+    }
+}
+
+/// Where a request came from.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// The client's address without its port; `socket` for the data directory's Unix socket.
+    pub address: String,
+    /// The request's id, which is in the log too.
+    pub request_id: String,
+}

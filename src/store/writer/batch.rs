@@ -1,0 +1,176 @@
+//! A batch of jobs in one transaction: what each comes to, and how the failure of one is kept from
+//! its neighbours.
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use super::queue::Job;
+use crate::metrics::Metrics;
+use crate::model::clock::{self, Timestamp};
+use crate::store::checkpoint::Room;
+use crate::store::error::StoreError;
+use crate::store::memo::Commits;
+use crate::store::tx::Tx;
+
+/// The connection that writes, and what is counted of its transactions.
+pub(super) struct Transactions {
+    pub(super) connection: Connection,
+    pub(super) commits: Commits,
+    /// Whether something since the last commit may have changed a key or a token.
+    changes_credentials: Cell<bool>,
+    metrics: Arc<Metrics>,
+}
+
+/// What all jobs of a transaction see alike.
+#[derive(Clone, Copy)]
+struct Circumstances<'r> {
+    room: &'r Room,
+    now: Timestamp,
+}
+
+impl Transactions {
+    pub(super) const fn new(
+        connection: Connection,
+        commits: Commits,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self {
+            connection,
+            commits,
+            changes_credentials: Cell::new(false),
+            metrics,
+        }
+    }
+
+    /// Runs a batch in one transaction: what each job came to, or why none of them is on disk.
+    pub(super) fn commit(
+        &self,
+        batch: &mut [Box<dyn Job>],
+        room: &Room,
+    ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+        let connection = &self.connection;
+        run(connection, "BEGIN IMMEDIATE")?;
+        let now = clock::now();
+        let outcome = self
+            .run_all(batch, Circumstances { room, now })
+            .and_then(|results| {
+                let started = clock::monotonic();
+                // Counted even when it fails: what the disk holds then is not known.
+                let counted = (
+                    self.commits.all.begin(),
+                    self.changes_credentials
+                        .take()
+                        .then(|| self.commits.of_credentials.begin()),
+                );
+                let outcome = run(connection, "COMMIT");
+                drop(counted);
+                outcome?;
+                self.metrics
+                    .commit_seconds
+                    .observe(started.elapsed().as_secs_f64());
+                self.metrics
+                    .commit_jobs
+                    .observe(f64::from(u32::try_from(results.len()).unwrap_or(u32::MAX)));
+                Ok(results)
+            });
+        if outcome.is_err() && !connection.is_autocommit() {
+            // Nothing of the batch may stay, and the next one has to find a connection without a
+            // transaction.
+            run(connection, "ROLLBACK")?;
+        }
+        outcome
+    }
+
+    /// Runs all jobs. Nearly always all of them succeed, and a savepoint costs a copy of each page
+    /// that is changed under it: so they first run without any. When one fails, all is undone, and
+    /// they run once more, each under its own. A job that meets damage fails alone. The outer error
+    /// means that the transaction is lost.
+    fn run_all(
+        &self,
+        batch: &mut [Box<dyn Job>],
+        at: Circumstances<'_>,
+    ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+        match batch
+            .iter_mut()
+            .try_for_each(|job| self.attempt(job.as_mut(), at))
+        {
+            Ok(()) => return Ok(batch.iter().map(|_| Ok(())).collect()),
+            Err(error) if error.is_lasting() || self.connection.is_autocommit() => {
+                return Err(error);
+            }
+            Err(_) => {}
+        }
+        let mut met_damage = vec![None; batch.len()];
+        loop {
+            run(&self.connection, "ROLLBACK")?;
+            run(&self.connection, "BEGIN IMMEDIATE")?;
+            let results = self.run_each(batch, &met_damage, at)?;
+            let damaged = |result: &Result<(), StoreError>| {
+                result
+                    .as_ref()
+                    .err()
+                    .filter(|error| error.is_damage())
+                    .cloned()
+            };
+            let met: Vec<Option<StoreError>> = results.iter().map(damaged).collect();
+            if met.iter().flatten().count() == met_damage.iter().flatten().count() {
+                return Ok(results);
+            }
+            // SQLite commits no transaction of which a statement has met damage: the others run
+            // once more, without those jobs.
+            met_damage = met;
+        }
+    }
+
+    fn run_each(
+        &self,
+        batch: &mut [Box<dyn Job>],
+        met_damage: &[Option<StoreError>],
+        at: Circumstances<'_>,
+    ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+        let run = |(job, met): (&mut Box<dyn Job>, &Option<StoreError>)| match met {
+            Some(error) => Ok(Err(error.clone())),
+            None => self.run_one(job.as_mut(), at),
+        };
+        batch.iter_mut().zip(met_damage).map(run).collect()
+    }
+
+    fn attempt(&self, job: &mut dyn Job, at: Circumstances<'_>) -> Result<(), StoreError> {
+        let touches = job.touches().clone();
+        let changes = &self.changes_credentials;
+        let tx = Tx::new(&self.connection, &touches, at.room, changes, at.now);
+        catch_unwind(AssertUnwindSafe(|| job.run(&tx))).unwrap_or(Err(StoreError::Panicked))
+    }
+
+    /// Runs one job under its savepoint. The outer error means that the whole transaction is lost.
+    fn run_one(
+        &self,
+        job: &mut dyn Job,
+        at: Circumstances<'_>,
+    ) -> Result<Result<(), StoreError>, StoreError> {
+        let connection = &self.connection;
+        run(connection, "SAVEPOINT job")?;
+        let result = self.attempt(job, at);
+        if connection.is_autocommit() {
+            // SQLite gave up the whole transaction by itself, as it may when the disk is full.
+            return Err(result.err().unwrap_or(StoreError::Panicked));
+        }
+        match result {
+            Ok(()) => run(connection, "RELEASE job")?,
+            Err(ref error) if error.is_lasting() => return Err(error.clone()),
+            Err(_) => {
+                run(connection, "ROLLBACK TO job")?;
+                run(connection, "RELEASE job")?;
+            }
+        }
+        Ok(result)
+    }
+}
+
+/// Runs a statement that begins or ends something.
+fn run(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(drop)
+}

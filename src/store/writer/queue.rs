@@ -1,0 +1,162 @@
+//! Jobs that wait for the writing thread. Each is answered exactly once, whatever becomes of it.
+
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError};
+use std::time::Instant;
+
+use tokio::sync::oneshot;
+
+use crate::metrics::Metrics;
+use crate::model::clock;
+use crate::store::error::StoreError;
+use crate::store::touches::Touches;
+use crate::store::tx::Tx;
+
+/// One thing to write.
+pub(super) trait Job: Send {
+    /// When it was queued.
+    fn since(&self) -> Instant;
+    /// About how many bytes it adds.
+    fn bytes(&self) -> usize;
+    /// Which addresses it touches.
+    fn touches(&self) -> &Touches;
+    /// Does it, and keeps the outcome to itself.
+    fn run(&mut self, tx: &Tx<'_>) -> Result<(), StoreError>;
+    /// Answers: with the outcome when the commit is on disk, else with why not.
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+struct JobOf<T, F, R>
+where
+    R: FnOnce(Result<T, StoreError>),
+{
+    since: Instant,
+    bytes: usize,
+    touches: Touches,
+    work: Option<F>,
+    outcome: Option<Result<T, StoreError>>,
+    /// None once it has been answered.
+    reply: Option<R>,
+}
+
+impl<T, F, R> Job for JobOf<T, F, R>
+where
+    T: Send,
+    F: FnMut(&Tx<'_>) -> Result<T, StoreError> + Send,
+    R: FnOnce(Result<T, StoreError>) + Send,
+{
+    fn since(&self) -> Instant {
+        self.since
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn touches(&self) -> &Touches {
+        &self.touches
+    }
+
+    fn run(&mut self, tx: &Tx<'_>) -> Result<(), StoreError> {
+        let outcome = self
+            .work
+            .as_mut()
+            .map_or(Err(StoreError::Panicked), |work| work(tx));
+        let done = outcome.as_ref().map(|_| ()).map_err(Clone::clone);
+        self.outcome = Some(outcome);
+        done
+    }
+
+    fn answer(mut self: Box<Self>, committed: Result<(), StoreError>) {
+        // The job gives back what it holds, such as reserved memory, before its answer is sent.
+        drop(self.work.take());
+        let outcome = self.outcome.take();
+        if let Some(reply) = self.reply.take() {
+            reply(committed.and_then(|()| outcome.unwrap_or(Err(StoreError::Panicked))));
+        }
+    }
+}
+
+/// A job that is queued behind the end of the writer never runs. It is answered that the store is
+/// closed, which is no fault.
+impl<T, F, R> Drop for JobOf<T, F, R>
+where
+    R: FnOnce(Result<T, StoreError>),
+{
+    fn drop(&mut self) {
+        drop(self.work.take());
+        if let Some(reply) = self.reply.take() {
+            reply(Err(StoreError::Closed));
+        }
+    }
+}
+
+/// What the writing thread is told.
+pub(super) enum Message {
+    /// To do this; it shares a transaction with its neighbours.
+    Job(Box<dyn Job>),
+    /// To have what was removed leave the disk.
+    Erase(Erasure, oneshot::Sender<Result<bool, StoreError>>),
+    /// To end, once all that is queued is done.
+    Close(oneshot::Sender<()>),
+}
+
+/// How what was removed leaves the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Erasure {
+    /// The file is written again with nothing but what rows have, and then the WAL is emptied.
+    Vacuum,
+    /// The WAL is emptied.
+    TruncateWal,
+}
+
+/// Where jobs wait for the writing thread.
+#[derive(Clone)]
+pub struct Queue {
+    pub(super) sender: SyncSender<Message>,
+    metrics: Arc<Metrics>,
+}
+
+impl Queue {
+    /// A queue whose jobs go to the other end of a channel.
+    pub(super) const fn new(sender: SyncSender<Message>, metrics: Arc<Metrics>) -> Self {
+        Self { sender, metrics }
+    }
+
+    /// Queues a job; see [`Store::write`](crate::store::Store::write). A full queue refuses it at
+    /// once. It is written whether or not anybody waits.
+    ///
+    /// `reply` gets the answer, always and once, on the thread that writes: it has to be brief.
+    /// What has to be done whether or not the caller still waits belongs there.
+    pub fn write<T: Send + 'static>(
+        &self,
+        touches: Touches,
+        bytes: usize,
+        work: impl FnMut(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+        reply: impl FnOnce(Result<T, StoreError>) + Send + 'static,
+    ) {
+        self.metrics.queue_jobs.inc();
+        let job = Box::new(JobOf {
+            since: clock::monotonic(),
+            bytes,
+            touches,
+            work: Some(work),
+            outcome: None,
+            reply: Some(reply),
+        });
+        let (error, refused) = match self.sender.try_send(Message::Job(job)) {
+            Ok(()) => return,
+            Err(TrySendError::Full(refused)) => (StoreError::Busy, refused),
+            Err(TrySendError::Disconnected(refused)) => (StoreError::Closed, refused),
+        };
+        self.metrics.queue_jobs.dec();
+        if let Message::Job(job) = refused {
+            job.answer(Err(error));
+        }
+    }
+
+    /// Whether the writer has nothing to do.
+    pub fn is_idle(&self) -> bool {
+        self.metrics.queue_jobs.get() == 0
+    }
+}
