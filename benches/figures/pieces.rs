@@ -13,7 +13,7 @@ use statekeep::config::{DEFAULT_MAX_NESTING, DEFAULT_MAX_QUEUE};
 use statekeep::domain::auth::keys::WantedKey;
 use statekeep::domain::content::encode::check_md5;
 use statekeep::domain::engine::data_dir::DirLock;
-use statekeep::domain::states::write::Write;
+use statekeep::domain::states::job::WriteRequest;
 use statekeep::model::caller::Caller;
 use statekeep::model::clock;
 use statekeep::model::digest::{Digest, Hasher};
@@ -242,18 +242,19 @@ async fn whole(inside: &Inside, pieces: &mut Pieces) -> Res<()> {
         .lock(&caller, &name, Lock::parse(LOCK.as_bytes())?)
         .await?;
     let mut series = Series::new(SEED)?;
-    let mut next = || -> Res<Write> {
+    let mut next = || -> Res<(WriteRequest, Vec<u8>)> {
         let bytes = series.next().to_vec();
         let size = u64::try_from(bytes.len())?;
-        Ok(Write {
+        let request = WriteRequest {
             reservation: domain.engine().reserve_for_body(size)?,
             content_md5: Some(STANDARD.encode(Md5::digest(&bytes))),
-            bytes,
+            permit: domain.states().may_write(&caller, &name)?,
             lock_id: Some(LOCK_ID.to_owned()),
             force: false,
-        })
+        };
+        Ok((request, bytes))
     };
-    let write = async |write| Ok(domain.states().write(&caller, &name, write).await?);
+    let write = async |(request, bytes)| Ok(domain.states().write(request, bytes).await?);
     let writes = time_after(COMMITS, async |_| next(), write).await?;
     pieces.add(
         "whole write without HTTP",

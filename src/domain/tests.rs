@@ -9,7 +9,7 @@ use std::task::Poll;
 use crate::domain::error::Error;
 use crate::domain::history::purge::Which;
 use crate::domain::history::restore::Restore;
-use crate::domain::states::write::Write;
+use crate::domain::states::job::WriteRequest;
 use crate::domain::*;
 use crate::model::actor::Origin;
 use crate::model::caller::Caller;
@@ -126,23 +126,17 @@ fn what_was_purged_between_the_look_of_a_restore_and_its_act_is_told_as_purged()
         let bytes =
             br#"{"version":4,"serial":1,"lineage":"l","outputs":{},"resources":[]}"#.to_vec();
         let reservation = domain.engine.reserve_for_body(bytes.len() as u64).unwrap();
-        let write = Write {
-            bytes,
+        let states = domain.states();
+        let request = WriteRequest {
+            permit: states.may_write(&caller(), &name()).unwrap(),
             reservation,
             content_md5: None,
             lock_id: None,
             force: false,
         };
-        domain
-            .states()
-            .write(&caller(), &name(), write)
-            .await
-            .unwrap();
-        domain
-            .states()
-            .delete(&caller(), &name(), None)
-            .await
-            .unwrap();
+        states.write(request, bytes).await.unwrap();
+        let permit = states.may_delete(&caller(), &name()).unwrap();
+        states.delete(permit, None).await.unwrap();
         domain
             .history()
             .purge(&caller(), &name(), Which::All)

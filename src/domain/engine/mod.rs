@@ -23,7 +23,7 @@ use crate::store::{OpenError, Store};
 /// What all areas work with. There is one for each process and data directory.
 pub struct Engine {
     pub(in crate::domain) store: Store,
-    pub(in crate::domain) limits: Limits,
+    pub(in crate::domain) limits: Arc<Limits>,
     pub(in crate::domain) metrics: Arc<Metrics>,
     budget: Budget,
     spare: Arc<dyn Spare>,
@@ -49,13 +49,13 @@ impl Engine {
             cores: Cores::start()?,
             background: Worker::start()?,
             metrics,
-            limits,
+            limits: Arc::new(limits),
             dir,
         })
     }
 
     /// The limits that are in force.
-    pub const fn limits(&self) -> &Limits {
+    pub fn limits(&self) -> &Limits {
         &self.limits
     }
 

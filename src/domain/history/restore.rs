@@ -1,12 +1,11 @@
 //! Bringing a deleted, transferred or moved state back.
 
-use std::sync::Arc;
-
 use crate::domain::access::{authorize, lock_in_the_way};
 use crate::domain::engine::budget::WhenFull;
 use crate::domain::error::Error;
 use crate::domain::history::History;
 use crate::domain::history::relocate::{may_relocate, relocated};
+use crate::domain::states::append::{Appended, append, appended};
 use crate::model::caller::Caller;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::lock::Lock;
@@ -33,17 +32,11 @@ impl History<'_> {
     ) -> Result<Version, Error> {
         authorize(caller, Permission::Save, name)?;
         for _ in 0..MAX_ATTEMPTS {
-            let lookup = self
-                .engine
-                .store
-                .read_inline(|view| view.lookup(name))
-                .await?;
+            let store = &self.engine.store;
+            let lookup = store.read_inline(|view| view.lookup(name)).await?;
             let (lookup, away) = match lookup {
                 Lookup::Moved(away) => (
-                    self.engine
-                        .store
-                        .read_inline(|view| view.lookup(&away))
-                        .await?,
+                    store.read_inline(|view| view.lookup(&away)).await?,
                     Some(away),
                 ),
                 lookup @ (Lookup::State { .. } | Lookup::Free) => (lookup, None),
@@ -79,18 +72,9 @@ impl History<'_> {
                 away,
                 lock_id: lock_id.clone(),
             };
-            let (compaction, wanted) = (Arc::clone(&self.content.compaction), name.clone());
-            let outcome = self
-                .engine
-                .store
-                .write_then(
-                    touches,
-                    0,
-                    move |tx| job.run(tx),
-                    move |_| compaction.remember(&wanted),
-                )
-                .await?;
-            if let Some(version) = outcome? {
+            if let Some(version) =
+                append(self.content, name, touches, 0, move |tx| job.run(tx)).await?
+            {
                 return Ok(version);
             }
         }
@@ -183,15 +167,22 @@ impl Restore {
             lock: None,
         };
         let version = tx.append_again(id, &restored)?;
-        tx.forget_broken_lock(&self.name)?;
-        let event = NewEvent::new(EventKind::StateRestore, &self.caller, tx.now())
-            .on(&self.name)
-            .version(version.number);
         let mut detail = serde_json::json!({ "from_version": current.number });
         if let Some(to) = transferred_to {
             detail["transferred_to"] = to.into();
         }
-        tx.record(&event.detail(detail))?;
+        let append = Appended {
+            name: &self.name,
+            state: id,
+            snapshot: None,
+            ends_broken_lock: true,
+            seen_by: None,
+            event: NewEvent::new(EventKind::StateRestore, &self.caller, tx.now())
+                .on(&self.name)
+                .version(version.number)
+                .detail(detail),
+        };
+        appended(tx, &append)?;
         Ok(version)
     }
 }

@@ -18,6 +18,7 @@ use crate::domain::error::Error;
 use crate::domain::error::refusals::NoRollback;
 use crate::domain::history::History;
 use crate::domain::history::relocate::relocated;
+use crate::domain::states::append::{Appended, append, appended};
 use crate::model::caller::Caller;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::lock::{HeldLock, Lock};
@@ -307,51 +308,26 @@ impl History<'_> {
             Found::check_encrypted(wanted, &ask).map_err(Error::NoRollback)?;
             let (prepared, reservation) = self.bytes_to_come_back(name, &found, ask.number).await?;
             let touches = Touches::Addresses(found.away.iter().chain([name]).cloned().collect());
-            let (to, caller, ask) = (name.clone(), caller.clone(), Arc::clone(&ask));
-            let min_free_space = self.engine.limits.min_free_space;
-            let job = Job {
-                name: to,
-                caller,
-                ask,
+            let job = RollbackJob {
+                name: name.clone(),
+                caller: caller.clone(),
+                ask: Arc::clone(&ask),
                 found,
                 prepared,
-                min_free_space,
+                min_free_space: self.engine.limits.min_free_space,
                 _reservation: reservation,
             };
-            let (compaction, wanted) = (Arc::clone(&self.content.compaction), name.clone());
-            let remember = move |_: &Result<Outcome, StoreError>| compaction.remember(&wanted);
-            match self
-                .engine
-                .store
-                .write_then(
-                    touches,
-                    job.prepared.blob.frame.len(),
-                    move |tx| job.run(tx),
-                    remember,
-                )
-                .await?
-            {
-                Outcome::Done(version) => return Ok(RolledBack::Done(*version)),
-                Outcome::Locked(lock) => return Err(Error::Locked(Box::new(lock))),
-                Outcome::Refused(why) => return Err(Error::NoRollback(why)),
-                Outcome::Changed => {}
+            let (size, run) = (job.size(), move |tx: &Tx<'_>| job.run(tx));
+            if let Some(version) = append(self.content, name, touches, size, run).await? {
+                return Ok(RolledBack::Done(version));
             }
         }
         Err(Error::NoRollback(NoRollback::TooManyConflicts))
     }
 }
 
-/// What became of one attempt.
-enum Outcome {
-    Done(Box<Version>),
-    Locked(Lock),
-    Refused(NoRollback),
-    /// What was made ready is not right any more.
-    Changed,
-}
-
 /// Everything that one attempt needs in its transaction. It may run more than once.
-struct Job {
+struct RollbackJob {
     name: StateName,
     caller: Caller,
     ask: Arc<Rollback>,
@@ -362,33 +338,40 @@ struct Job {
     _reservation: Reservation,
 }
 
-impl Job {
-    fn run(&self, tx: &Tx<'_>) -> Result<Outcome, StoreError> {
+impl RollbackJob {
+    /// About how many bytes it adds to the database.
+    fn size(&self) -> usize {
+        self.prepared.blob.frame.len()
+    }
+
+    /// None if what was made ready is not right any more. The inner error is why nothing is rolled
+    /// back.
+    fn run(&self, tx: &Tx<'_>) -> Result<Result<Option<Version>, Error>, StoreError> {
         if let Lookup::Moved(to) = tx.lookup(&self.name)?
             && self.found.away.as_ref() != Some(&to)
         {
-            // It has gone where this job does not reach.
-            return Ok(Outcome::Changed);
+            // It has gone to an address that this job does not touch.
+            return Ok(Ok(None));
         }
         let Some(now) = Found::see(tx, &self.name, self.ask.number, self.found.newest)? else {
-            return Ok(Outcome::Changed);
+            return Ok(Ok(None));
         };
         if let Err(why) = now.check_current(&self.ask) {
-            return Ok(Outcome::Refused(why));
+            return Ok(Err(Error::NoRollback(why)));
         }
         if !self.found.is_still(&now) || now.is_unchanged(self.ask.number) {
-            return Ok(Outcome::Changed);
+            return Ok(Ok(None));
         }
         if let Some(lock) = self.lock_in_the_way(tx)? {
-            return Ok(Outcome::Locked(lock));
+            return Ok(Err(Error::locked(lock)));
         }
         let held = tx.lock(&self.name)?;
         if held.is_none() && self.ask.lock_id.is_some() {
-            return Ok(Outcome::Refused(NoRollback::StaleLockId));
+            return Ok(Err(Error::NoRollback(NoRollback::StaleLockId)));
         }
         tx.needs_room(self.min_free_space)?;
         self.store(tx, &now, held.as_ref())
-            .map(|version| Outcome::Done(Box::new(version)))
+            .map(|version| Ok(Some(version)))
     }
 
     fn lock_in_the_way(&self, tx: &Tx<'_>) -> Result<Option<Lock>, StoreError> {
@@ -423,10 +406,16 @@ impl Job {
             lock: held.map(HeldLock::note),
         };
         let version = tx.append(now.state, &new, &self.prepared.blob)?;
-        // Whose lock was broken would overwrite this. Those whom the guard has refused are
-        // remembered: they have not read it either.
-        tx.forget_broken_lock(&self.name)?;
-        tx.record(&self.event(tx, now, &version))?;
+        let append = Appended {
+            name: &self.name,
+            state: now.state,
+            snapshot: None,
+            ends_broken_lock: true,
+            // Writers whom the guard has refused have not read this version either.
+            seen_by: None,
+            event: self.event(tx, now, &version),
+        };
+        appended(tx, &append)?;
         Ok(version)
     }
 

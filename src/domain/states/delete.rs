@@ -1,14 +1,14 @@
 //! Deleting a state: it is hidden, its history stays, and it can be brought back.
 
-use crate::domain::access::{authorize, lock_in_the_way};
+use crate::domain::access::lock_in_the_way;
 use crate::domain::error::Error;
 use crate::domain::states::States;
+use crate::domain::states::permit::DeletePermit;
 use crate::domain::states::read::absent;
 use crate::model::caller::Caller;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::lock::Lock;
 use crate::model::name::StateName;
-use crate::model::permission::Permission;
 use crate::model::state::{Lookup, Visibility};
 use crate::store::{StoreError, Touches, Tx};
 
@@ -22,20 +22,13 @@ pub enum Deleted {
 }
 
 impl States<'_> {
-    /// Says whether a caller may delete here at all, before a body is read.
-    pub fn may_delete(&self, caller: &Caller, name: &StateName) -> Result<(), Error> {
-        authorize(caller, Permission::Delete, name)
-    }
-
     /// Hides a state. Its history stays, and it can be brought back.
     pub async fn delete(
         &self,
-        caller: &Caller,
-        name: &StateName,
+        permit: DeletePermit,
         lock_id: Option<String>,
     ) -> Result<Deleted, Error> {
-        self.may_delete(caller, name)?;
-        let (name, caller) = (name.clone(), caller.clone());
+        let DeletePermit { caller, name } = permit;
         let touches = Touches::Address(name.clone());
         let job = move |tx: &Tx<'_>| delete(tx, &caller, &name, lock_id.as_deref());
         self.engine.store.write(touches, 0, job).await?

@@ -1,29 +1,33 @@
-//! One write: what is prepared before it queues, and in its transaction what is looked at, what is
-//! decided, and what is then stored or kept, all together or not at all.
+//! One write: prepared before it queues, then looked at, judged, and stored or kept in one
+//! transaction, all together or not at all.
 
-use std::sync::Arc;
-
-use crate::config::{MIB, UnlockedWrites};
-use crate::diff;
 use crate::domain::content::encode::{Body, Prepared};
 use crate::domain::engine::budget::Reservation;
-use crate::domain::engine::leased_bytes::LeasedBytes;
 use crate::domain::error::Error;
+use crate::domain::states::append::{Appended, append_rejected, appended};
+use crate::domain::states::compared::{Before, Compared};
+use crate::domain::states::permit::WritePermit;
 use crate::domain::states::rules::{Incoming, Refusal, Situation, Verdict, judge};
-use crate::model::caller::Caller;
-use crate::model::digest::Digest;
 use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::lock::{HeldLock, Lock, RefusedAttempt};
-use crate::model::name::StateName;
-use crate::model::state::{Gone, Lookup, StateId, Visibility};
+use crate::model::state::{Lookup, StateId, Visibility};
 use crate::model::version::{NewVersion, Rejection, Version, VersionKind};
-use crate::store::{StoreError, Touches, Tx};
+use crate::store::{StoreError, Tx};
 
-/// How many rejected versions of a state are kept.
-pub(in crate::domain) const MAX_REJECTED: usize = 20;
-/// How many bytes on disk the rejected versions of a state may take.
-pub(in crate::domain) const MAX_REJECTED_BYTES: u64 = 64 * MIB;
+/// A write as it is asked for, beside its bytes.
+pub struct WriteRequest {
+    /// The proof that the caller may write.
+    pub permit: WritePermit,
+    /// The memory that the bytes are in.
+    pub reservation: Reservation,
+    /// The client's `Content-MD5`.
+    pub content_md5: Option<String>,
+    /// The lock that it names.
+    pub lock_id: Option<String>,
+    /// Whether it is to be stored over the stale-write guard.
+    pub force: bool,
+}
 
 /// What became of a write.
 #[derive(Clone, Debug)]
@@ -53,192 +57,57 @@ impl Written {
     }
 }
 
-/// The current version before a write without a lock.
-pub(in crate::domain) struct Before {
-    pub(super) sha256: Digest,
-    /// Its bytes, and the memory for taking both states apart; none where they are too large for
-    /// that, or memory is short.
-    pub(super) bytes: Option<(Arc<LeasedBytes>, Reservation)>,
-}
-
-impl Before {
-    fn size(&self) -> usize {
-        self.bytes
-            .as_ref()
-            .map_or(0, |(bytes, _reservation)| bytes.as_ref().as_ref().len())
-    }
-
-    /// Sees whether a write drops resources of it.
-    fn compare(self, after: &[u8]) -> Compared {
-        let drops = self.bytes.and_then(|(before, _reservation)| {
-            diff::drops_resources(before.as_ref().as_ref(), after)
-        });
-        Compared {
-            with: self.sha256,
-            drops,
-        }
-    }
-}
-
-/// Whether a write drops resources of a version.
-pub(in crate::domain) struct Compared {
-    with: Digest,
-    drops: Option<bool>,
-}
-
-/// Why nothing was written, and nothing kept.
-pub(in crate::domain) enum NotWritten {
-    Gone(Gone),
-    /// It is no state, or not the one that was sent.
-    Invalid(Error),
-    /// Its key may not write, and there is nothing in it to keep.
-    Denied,
-}
-
-impl NotWritten {
-    pub(in crate::domain) fn into_error(self, name: &StateName) -> Error {
-        match self {
-            Self::Gone(left) => Error::gone(name, left),
-            Self::Invalid(error) => error,
-            Self::Denied => Error::Internal("a write that was denied to nobody".to_owned()),
-        }
-    }
-}
-
-/// A write as it is asked for.
-pub(in crate::domain) struct Unprepared {
-    pub(in crate::domain) name: StateName,
-    pub(in crate::domain) caller: Caller,
-    pub(in crate::domain) body: Arc<Body>,
-    /// The memory that the body is in.
-    pub(in crate::domain) reservation: Reservation,
-    pub(in crate::domain) lock_id: Option<String>,
-    pub(in crate::domain) force: bool,
-    /// Whether its key may not write: then it is kept, and nothing else.
-    pub(in crate::domain) is_denied: bool,
-    pub(in crate::domain) before: Option<Before>,
-    pub(in crate::domain) unlocked_writes: UnlockedWrites,
-    pub(in crate::domain) max_nesting: usize,
-    pub(in crate::domain) min_free_space: u64,
-}
-
-impl Unprepared {
-    /// Which addresses its job touches.
-    pub(super) fn touches(&self) -> Touches {
-        Touches::Address(self.name.clone())
-    }
-
-    /// How many bytes are to be written.
-    pub(in crate::domain) fn size(&self) -> usize {
-        self.body.bytes().len()
-    }
-
-    /// How many bytes have to be looked at for it: its own, and those of the version that it is
-    /// compared with.
-    pub(in crate::domain) fn work(&self) -> usize {
-        self.size()
-            .saturating_add(self.before.as_ref().map_or(0, Before::size))
-    }
-
-    /// The bytes whose MD5 is to be compared; none where the client sent none.
-    pub(in crate::domain) fn to_compare(&self) -> Option<&[u8]> {
-        self.body.has_md5().then(|| self.body.bytes())
-    }
-
-    /// Does all that needs no database. Takes a core for a while; less of it where the MD5 is known
-    /// already.
-    pub(in crate::domain) fn prepare(self, md5: Option<[u8; 16]>) -> Result<WriteJob, Error> {
-        let Self {
-            name,
-            caller,
-            body,
-            mut reservation,
-            lock_id,
-            force,
-            is_denied,
-            before,
-            unlocked_writes,
-            max_nesting,
-            min_free_space,
-        } = self;
-        let prepared = body.prepare(md5, max_nesting)?;
-        let compared = before.map(|before| before.compare(body.bytes()));
-        // Whoever has hashed it meanwhile is through, and lets go of it too.
-        drop(body);
-        reservation.keep_only(prepared.blob.frame.len() as u64);
-        Ok(WriteJob {
-            name,
-            caller,
-            prepared,
-            compared,
-            lock_id,
-            force,
-            is_denied,
-            unlocked_writes,
-            min_free_space,
-            _reservation: reservation,
-        })
-    }
-}
-
-/// Everything that one write needs in its transaction. It may run more than once.
-pub(in crate::domain) struct WriteJob {
-    name: StateName,
-    caller: Caller,
+/// A write that is ready for its transaction, which may run more than once.
+pub(super) struct WriteJob {
+    request: WriteRequest,
     prepared: Prepared,
     compared: Option<Compared>,
-    lock_id: Option<String>,
-    force: bool,
-    is_denied: bool,
-    unlocked_writes: UnlockedWrites,
-    min_free_space: u64,
-    // For the frame, for as long as the job waits; whoever asked for it may be gone.
-    _reservation: Reservation,
 }
 
+/// What became of a write, or why nothing of it is kept; the outer result is the database's.
+type Outcome = Result<Result<Written, Error>, StoreError>;
+
 impl WriteJob {
-    /// About how much it adds to the database.
-    pub(in crate::domain) fn bytes(&self) -> usize {
+    /// Does all that needs no database. It takes a core for a while; less of it if the MD5 is known
+    /// already.
+    pub(super) fn prepare(
+        mut request: WriteRequest,
+        body: &Body,
+        before: Option<Before>,
+        md5: Option<[u8; 16]>,
+    ) -> Result<Self, Error> {
+        let max_nesting = request.permit.limits.max_nesting;
+        let prepared = body.prepare(md5, max_nesting).map_err(|error| {
+            let is_bad = matches!(error, Error::Invalid { .. } | Error::TooLarge { .. });
+            // A caller who may not write is told just that.
+            let denied = request.permit.denied.clone().filter(|_| is_bad);
+            denied.unwrap_or(error)
+        })?;
+        let compared = before.map(|before| before.compare(body.bytes()));
+        request
+            .reservation
+            .keep_only(prepared.blob.frame.len() as u64);
+        Ok(Self {
+            request,
+            prepared,
+            compared,
+        })
+    }
+
+    /// About how many bytes it adds to the database.
+    pub(super) fn size(&self) -> usize {
         self.prepared.blob.frame.len()
     }
 
-    /// The outer result is the database's.
-    pub(in crate::domain) fn run(
-        &self,
-        tx: &Tx<'_>,
-    ) -> Result<Result<Written, NotWritten>, StoreError> {
-        let lookup = tx.lookup(&self.name)?;
-        if self.is_denied {
-            return self.keep_denied(tx, &lookup);
+    /// Stores the state, or keeps it as a rejected version.
+    pub(super) fn run(&self, tx: &Tx<'_>) -> Outcome {
+        let permit = &self.request.permit;
+        let lookup = tx.lookup(&permit.name)?;
+        if let Some(denied) = &permit.denied {
+            return self.keep_denied(tx, &lookup, denied);
         }
-        let lock = tx.lock(&self.name)?;
-        // Neither matters while a lock is held.
-        let (broken, is_stale_writer) = if lock.is_some() {
-            (None, false)
-        } else {
-            let (key, address) = (&self.caller.actor.id, &self.caller.origin.address);
-            (
-                tx.broken_lock(&self.name)?,
-                tx.is_stale_writer(&self.name, key, address)?,
-            )
-        };
-        let unlocked_writes = self.unlocked_writes;
-        let situation = Situation {
-            lookup: &lookup,
-            lock: lock.as_ref(),
-            broken: broken.as_ref(),
-            is_stale_writer,
-            unlocked_writes,
-        };
-        let incoming = Incoming {
-            sha256: self.prepared.sha256,
-            serial: self.prepared.head.serial,
-            lineage: &self.prepared.head.lineage,
-            lock_id: self.lock_id.as_deref(),
-            force: self.force,
-            actor: &self.caller.actor,
-        };
-        match (judge(&situation, &incoming), lookup) {
+        let lock = tx.lock(&permit.name)?;
+        match (self.verdict(tx, &lookup, lock.as_ref())?, lookup) {
             (
                 Verdict::Unchanged,
                 Lookup::State {
@@ -246,62 +115,94 @@ impl WriteJob {
                     current: Some(current),
                     ..
                 },
-            ) => {
-                // Mends the bytes where they were damaged or lost: what is acknowledged can be
-                // read.
-                let blob = tx.put_blob(self.prepared.sha256, &self.prepared.blob)?;
-                tx.lead_to(id, current.number, blob)?;
-                self.flag_repeated_bytes(tx, &current)?;
-                Ok(Ok(Written::Unchanged(*current)))
-            }
-            (Verdict::Gone(left), _) => Ok(Err(NotWritten::Gone(left))),
+            ) => self.mend(tx, id, *current).map(Ok),
+            (Verdict::Gone(gone), _) => Ok(Err(Error::gone(&permit.name, gone))),
             (Verdict::Reject(refusal), lookup) => {
-                tx.needs_room(self.min_free_space)?;
+                tx.needs_room(permit.limits.min_free_space)?;
                 self.reject(tx, &lookup, lock, refusal).map(Ok)
             }
             (Verdict::Store | Verdict::Unchanged, lookup) => {
-                tx.needs_room(self.min_free_space)?;
+                tx.needs_room(permit.limits.min_free_space)?;
                 self.store(tx, &lookup, lock.as_ref())
                     .map(|version| Ok(Written::Stored(version)))
             }
         }
     }
 
-    /// Keeps what its key may not write, unless it is there already: an apply may have made what it
-    /// says.
-    fn keep_denied(
+    fn verdict(
         &self,
         tx: &Tx<'_>,
         lookup: &Lookup,
-    ) -> Result<Result<Written, NotWritten>, StoreError> {
-        if lookup.gone().is_some()
-            || lookup
-                .live()
-                .is_some_and(|current| current.sha256 == self.prepared.sha256)
-        {
-            return Ok(Err(NotWritten::Denied));
-        }
-        tx.needs_room(self.min_free_space)?;
-        self.reject(
-            tx,
+        lock: Option<&HeldLock>,
+    ) -> Result<Verdict, StoreError> {
+        let WritePermit {
+            caller,
+            name,
+            limits,
+            ..
+        } = &self.request.permit;
+        // Neither matters while a lock is held.
+        let (broken, is_stale_writer) = if lock.is_some() {
+            (None, false)
+        } else {
+            let (key, address) = (&caller.actor.id, &caller.origin.address);
+            (
+                tx.broken_lock(name)?,
+                tx.is_stale_writer(name, key, address)?,
+            )
+        };
+        let situation = Situation {
             lookup,
-            None,
-            Refusal {
-                rejection: Rejection::Forbidden,
-                why: "its key may not write here",
-            },
-        )
-        .map(Ok)
+            lock,
+            broken: broken.as_ref(),
+            is_stale_writer,
+            unlocked_writes: limits.unlocked_writes,
+        };
+        let head = &self.prepared.head;
+        let incoming = Incoming {
+            sha256: self.prepared.sha256,
+            serial: head.serial,
+            lineage: &head.lineage,
+            lock_id: self.request.lock_id.as_deref(),
+            force: self.request.force,
+            actor: &caller.actor,
+        };
+        Ok(judge(&situation, &incoming))
+    }
+
+    /// The bytes are there already. They are stored once more all the same, if they were damaged or
+    /// lost: an acknowledged version can be read.
+    fn mend(&self, tx: &Tx<'_>, id: StateId, current: Version) -> Result<Written, StoreError> {
+        let blob = tx.put_blob(self.prepared.sha256, &self.prepared.blob)?;
+        tx.lead_to(id, current.number, blob)?;
+        self.flag_repeated_bytes(tx, &current)?;
+        Ok(Written::Unchanged(current))
+    }
+
+    /// Keeps a state that its key may not write, unless it is there already: an apply may have made
+    /// the resources in it.
+    fn keep_denied(&self, tx: &Tx<'_>, lookup: &Lookup, denied: &Error) -> Outcome {
+        let is_there = lookup
+            .live()
+            .is_some_and(|current| current.sha256 == self.prepared.sha256);
+        if is_there || lookup.gone().is_some() {
+            return Ok(Err(denied.clone()));
+        }
+        tx.needs_room(self.request.permit.limits.min_free_space)?;
+        let state = self.state(tx, lookup)?;
+        let number = self.kept(tx, state, Rejection::Forbidden)?;
+        Ok(Ok(Written::Denied(Box::new(denied.clone()), number)))
     }
 
     fn state(&self, tx: &Tx<'_>, lookup: &Lookup) -> Result<StateId, StoreError> {
         match lookup {
             Lookup::State { id, .. } => Ok(*id),
-            Lookup::Free | Lookup::Moved(_) => tx.make_state(&self.name, tx.now()),
+            Lookup::Free | Lookup::Moved(_) => tx.make_state(&self.request.permit.name, tx.now()),
         }
     }
 
     fn new_version(&self, tx: &Tx<'_>, kind: VersionKind, lock: Option<&HeldLock>) -> NewVersion {
+        let caller = &self.request.permit.caller;
         NewVersion {
             sha256: self.prepared.sha256,
             size: self.prepared.size,
@@ -309,10 +210,16 @@ impl WriteJob {
             kind,
             from_version: None,
             created_at: tx.now(),
-            created_by: self.caller.actor.clone(),
-            address: self.caller.origin.address.clone(),
+            created_by: caller.actor.clone(),
+            address: caller.origin.address.clone(),
             lock: lock.map(HeldLock::note),
         }
+    }
+
+    fn event(&self, tx: &Tx<'_>, kind: EventKind, version: u64) -> NewEvent {
+        NewEvent::new(kind, &self.request.permit.caller, tx.now())
+            .on(&self.request.permit.name)
+            .version(version)
     }
 
     fn store(
@@ -323,89 +230,62 @@ impl WriteJob {
     ) -> Result<Version, StoreError> {
         let state = self.state(tx, lookup)?;
         let snapshot = snapshot_before(tx, lookup, lock)?;
-        let version = tx.append(
+        let new = self.new_version(tx, VersionKind::Write, lock);
+        let version = tx.append(state, &new, &self.prepared.blob)?;
+        let needs_person = lock.is_none() && self.drops_resources(lookup);
+        let event = NewEvent {
+            lock_id: self.request.lock_id.clone(),
+            ..self.event(tx, EventKind::StateWrite, version.number)
+        };
+        let append = Appended {
+            name: &self.request.permit.name,
             state,
-            &self.new_version(tx, VersionKind::Write, lock),
-            &self.prepared.blob,
-        )?;
-        if let Some(snapshot) = snapshot {
-            tx.mark_intermediate(state, snapshot)?;
-        }
-        // The holder of a broken lock may go on writing until somebody else does.
-        if self.lock_id.is_none() {
-            tx.forget_broken_lock(&self.name)?;
-        }
-        tx.clear_stale_writer(
-            &self.name,
-            &self.caller.actor.id,
-            &self.caller.origin.address,
-        )?;
-        let event = NewEvent::new(EventKind::StateWrite, &self.caller, tx.now())
-            .on(&self.name)
-            .version(version.number);
-        let event = event
-            .attention(lock.is_none() && self.drops_resources(lookup))
-            .detail(self.said_of_it());
-        tx.record(&NewEvent {
-            lock_id: self.lock_id.clone(),
-            ..event
-        })?;
+            snapshot,
+            // The holder of a broken lock may go on writing until another writer does.
+            ends_broken_lock: self.request.lock_id.is_none(),
+            seen_by: Some(&self.request.permit.caller),
+            event: event.attention(needs_person).detail(self.event_detail()),
+        };
+        appended(tx, &append)?;
         Ok(version)
     }
 
-    /// What the event says beside the lock; as short as can be, for there is one for each version.
-    fn said_of_it(&self) -> serde_json::Value {
-        let mut said = serde_json::json!({ "serial": self.prepared.head.serial, "resources": self.prepared.head.resources });
-        if self.force {
-            said["forced"] = true.into();
+    /// What the event says beside the lock. It is as short as can be, for there is one for each
+    /// version.
+    fn event_detail(&self) -> serde_json::Value {
+        let head = &self.prepared.head;
+        let mut detail = serde_json::json!({ "serial": head.serial, "resources": head.resources });
+        if self.request.force {
+            detail["forced"] = true.into();
         }
-        said
+        detail
+    }
+
+    fn drops_resources(&self, lookup: &Lookup) -> bool {
+        lookup.live().is_some_and(|live| {
+            Compared::drops_resources(
+                self.compared.as_ref(),
+                live,
+                &self.prepared.head,
+                self.request.lock_id.is_none(),
+            )
+        })
     }
 
     /// Without locks, the later of two first applies may send the very state that the earlier one
-    /// wrote, and never its own: what it made is then in no state at all, and only a person can
-    /// find it. A client that re-sends its own write is nothing to look at.
+    /// wrote, and never its own. Its resources are in no state then, and only a person can find
+    /// them. A client that sends its own write again is no reason to look.
     fn flag_repeated_bytes(&self, tx: &Tx<'_>, current: &Version) -> Result<(), StoreError> {
-        if self.lock_id.is_some() || current.created_by == self.caller.actor {
+        if self.request.lock_id.is_some() || current.created_by == self.request.permit.caller.actor
+        {
             return Ok(());
         }
-        let event = NewEvent::new(EventKind::StateWrite, &self.caller, tx.now())
-            .on(&self.name)
-            .version(current.number)
-            .attention(true);
-        tx.record(
-            &event.detail(serde_json::json!({ "serial": current.head.serial, "unchanged": true })),
-        )
+        let detail = serde_json::json!({ "serial": current.head.serial, "unchanged": true });
+        let event = self.event(tx, EventKind::StateWrite, current.number);
+        tx.record(&event.attention(true).detail(detail))
     }
 
-    /// Whether resources of the version that this replaces are not in it. In doubt a person should
-    /// look.
-    fn drops_resources(&self, lookup: &Lookup) -> bool {
-        let Some(live) = lookup.live() else {
-            return false;
-        };
-        match &self.compared {
-            Some(Compared {
-                with,
-                drops: Some(drops),
-            }) if *with == live.sha256 => *drops,
-            Some(Compared { with, drops: None }) if *with == live.sha256 => {
-                self.has_fewer_resources(live)
-            }
-            // Another writer without a lock came in between.
-            _ if self.lock_id.is_none() => true,
-            _ => self.has_fewer_resources(live),
-        }
-    }
-
-    fn has_fewer_resources(&self, live: &Version) -> bool {
-        live.head
-            .resources
-            .zip(self.prepared.head.resources)
-            .is_some_and(|(before, after)| after < before)
-    }
-
-    /// Keeps a valid state that is refused: it may be the only record of what an apply did.
+    /// Keeps a valid state that is refused: it may be the only record of an apply.
     fn reject(
         &self,
         tx: &Tx<'_>,
@@ -413,50 +293,34 @@ impl WriteJob {
         lock: Option<HeldLock>,
         refusal: Refusal,
     ) -> Result<Written, StoreError> {
-        let rejection = refusal.rejection;
+        let WritePermit { caller, name, .. } = &self.request.permit;
         let state = self.state(tx, lookup)?;
-        let number = match tx.rejected_with(state, self.prepared.sha256)? {
-            Some(number) => number,
-            None => self.keep(tx, state, rejection)?,
-        };
-        if rejection == Rejection::StaleWrite {
-            tx.mark_stale_writer(
-                &self.name,
-                &self.caller.actor.id,
-                &self.caller.origin.address,
-                tx.now(),
-            )?;
+        let number = self.kept(tx, state, refusal.rejection)?;
+        if refusal.rejection == Rejection::StaleWrite {
+            tx.mark_stale_writer(name, &caller.actor.id, &caller.origin.address, tx.now())?;
         }
         let Some(held) = lock else {
             return Ok(Written::Refused(refusal, number));
         };
-        tx.note_refusal(
-            &self.name,
-            &RefusedAttempt::by(&self.caller, tx.now(), self.lock_id.as_deref(), None),
-        )?;
+        let refused = RefusedAttempt::by(caller, tx.now(), self.request.lock_id.as_deref(), None);
+        tx.note_refusal(name, &refused)?;
         Ok(Written::Locked(held.lock, number))
     }
 
-    fn keep(&self, tx: &Tx<'_>, state: StateId, rejection: Rejection) -> Result<u64, StoreError> {
-        let number = tx
-            .append_rejected(
-                state,
-                &self.new_version(tx, VersionKind::Rejected(rejection), None),
-                &self.prepared.blob,
-            )?
-            .number;
-        tx.trim_rejected(state, MAX_REJECTED, MAX_REJECTED_BYTES)?;
-        let event = NewEvent::new(EventKind::StateWriteRejected, &self.caller, tx.now())
-            .on(&self.name)
-            .version(number)
-            .attention(true);
-        let event = event.detail(
-            serde_json::json!({ "code": rejection.code(), "serial": self.prepared.head.serial }),
-        );
-        tx.record(&NewEvent {
-            lock_id: self.lock_id.clone(),
-            ..event
-        })?;
+    /// The number under which the rejected state is kept, now or since an earlier write.
+    fn kept(&self, tx: &Tx<'_>, state: StateId, rejection: Rejection) -> Result<u64, StoreError> {
+        if let Some(number) = tx.rejected_with(state, self.prepared.sha256)? {
+            return Ok(number);
+        }
+        let new = self.new_version(tx, VersionKind::Rejected(rejection), None);
+        let number = append_rejected(tx, state, &new, &self.prepared.blob)?.number;
+        let event = NewEvent {
+            lock_id: self.request.lock_id.clone(),
+            ..self.event(tx, EventKind::StateWriteRejected, number)
+        };
+        let serial = self.prepared.head.serial;
+        let detail = serde_json::json!({ "code": rejection.code(), "serial": serial });
+        tx.record(&event.attention(true).detail(detail))?;
         Ok(number)
     }
 }
@@ -484,48 +348,4 @@ fn snapshot_before(
         return Ok(held.last_write(Some(current)).map(|(number, _)| number));
     }
     tx.last_write_under(*id, &held.lock.id, held.locked_at)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::engine::budget::Budget;
-    use crate::model::actor::Origin;
-    use crate::model::name::StateName;
-
-    #[test]
-    fn what_a_write_is_compared_with_counts_as_work() {
-        let budget = Budget::new(100 * MIB);
-        let reserved = |bytes| budget.for_copy(bytes).unwrap();
-        let write = |before: Option<Before>| Unprepared {
-            name: StateName::parse("w", "b").unwrap(),
-            caller: Caller::operator(Origin {
-                address: String::new(),
-                request_id: String::new(),
-            }),
-            body: Arc::new(Body::new(vec![b' '; 100], None)),
-            reservation: reserved(100),
-            lock_id: None,
-            force: false,
-            is_denied: false,
-            before,
-            unlocked_writes: UnlockedWrites::Guard,
-            max_nesting: 10,
-            min_free_space: 0,
-        };
-        let before = |bytes| {
-            Some(Before {
-                sha256: Digest::of(b""),
-                bytes,
-            })
-        };
-        let large = LeasedBytes::new(vec![b' '; 26_000_000], reserved(26_000_000));
-        assert_eq!(write(None).work(), 100);
-        assert_eq!(
-            write(before(None)).work(),
-            100,
-            "only the numbers of resources are compared"
-        );
-        assert_eq!(write(before(Some((large, reserved(1))))).work(), 26_000_100);
-    }
 }

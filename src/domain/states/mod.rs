@@ -1,10 +1,13 @@
 //! States as clients use them: reading the current version, writing the next one, deleting,
 //! listing, and locks.
 
+pub mod append;
+pub mod compared;
 pub mod delete;
 pub mod job;
 pub mod locks;
 pub mod outputs;
+pub mod permit;
 pub mod prepare;
 pub mod read;
 pub mod rules;

@@ -7,12 +7,14 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
+use crate::domain::content::encode::Body;
 use crate::domain::content::md5_lanes::{LANES, md5_of_each};
 use crate::domain::engine::Engine;
 use crate::domain::engine::single_flight::open;
 use crate::domain::error::Error;
-use crate::domain::states::job::{NotWritten, Unprepared, WriteJob, Written};
-use crate::store::{Queue, StoreError, Tx};
+use crate::domain::states::compared::Before;
+use crate::domain::states::job::{WriteJob, WriteRequest, Written};
+use crate::store::{Queue, StoreError, Touches, Tx};
 
 /// The most bytes, those that a write is compared with among them, that an idle writer looks at
 /// itself: whoever comes meanwhile waits some 0.5 ms longer.
@@ -21,8 +23,42 @@ const MAX_PREPARED_BY_WRITER: usize = 128 * 1024;
 const MAX_SIDE_BY_SIDE: usize = 1024 * 1024;
 
 /// Where the answer to a write goes, whether or not anybody still waits for it.
-pub(in crate::domain) type Reply =
-    Box<dyn FnOnce(Result<Result<Written, NotWritten>, Error>) + Send>;
+type Reply = Box<dyn FnOnce(Result<Result<Written, Error>, StoreError>) + Send>;
+
+/// A write before it is prepared.
+pub(super) struct Unprepared {
+    pub(super) request: WriteRequest,
+    pub(super) body: Arc<Body>,
+    pub(super) before: Option<Before>,
+}
+
+impl Unprepared {
+    /// The addresses that its job touches.
+    fn touches(&self) -> Touches {
+        Touches::Address(self.request.permit.name.clone())
+    }
+
+    /// How many bytes are to be written.
+    fn size(&self) -> usize {
+        self.body.bytes().len()
+    }
+
+    /// How many bytes have to be looked at for it: its own, and those of the version that it is
+    /// compared with.
+    fn work(&self) -> usize {
+        self.size()
+            .saturating_add(self.before.as_ref().map_or(0, Before::size))
+    }
+
+    /// The bytes whose MD5 is to be compared; none if the client sent none.
+    fn to_compare(&self) -> Option<&[u8]> {
+        self.body.has_md5().then(|| self.body.bytes())
+    }
+
+    fn prepare(self, md5: Option<[u8; 16]>) -> Result<WriteJob, Error> {
+        WriteJob::prepare(self.request, &self.body, self.before, md5)
+    }
+}
 
 /// Writes that wait for a core.
 #[derive(Default)]
@@ -48,9 +84,7 @@ impl PrepareQueue {
             // digest.
             let body = Arc::downgrade(&write.body);
             let (touches, size) = (write.touches(), write.size());
-            queue.write(touches, size, prepared_by_writer(write), |answer| {
-                reply(answer.map_err(Error::from))
-            });
+            queue.write(touches, size, prepared_by_writer(write), reply);
             drop(tokio::task::spawn_blocking(move || {
                 body.upgrade().map(|body| body.sha256(None))
             }));
@@ -117,13 +151,8 @@ impl Waiting {
         } = self;
         let touches = write.touches();
         match write.prepare(md5) {
-            Ok(job) => queue.write(
-                touches,
-                job.bytes(),
-                move |tx| job.run(tx),
-                |answer| reply(answer.map_err(Error::from)),
-            ),
-            Err(error) => reply(Err(error)),
+            Ok(job) => queue.write(touches, job.size(), move |tx| job.run(tx), reply),
+            Err(error) => reply(Ok(Err(error))),
         }
     }
 }
@@ -131,7 +160,7 @@ impl Waiting {
 /// A job that prepares its write when it runs for the first time.
 fn prepared_by_writer(
     write: Unprepared,
-) -> impl FnMut(&Tx<'_>) -> Result<Result<Written, NotWritten>, StoreError> {
+) -> impl FnMut(&Tx<'_>) -> Result<Result<Written, Error>, StoreError> {
     let (mut unprepared, mut prepared) = (Some(write), None);
     move |tx| {
         if let Some(write) = unprepared.take() {
@@ -139,8 +168,61 @@ fn prepared_by_writer(
         }
         match &prepared {
             Some(Ok(job)) => WriteJob::run(job, tx),
-            Some(Err(error)) => Ok(Err(NotWritten::Invalid(error.clone()))),
+            Some(Err(error)) => Ok(Err(error.clone())),
             None => Err(StoreError::Panicked),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::MIB;
+    use crate::domain::engine::budget::Budget;
+    use crate::domain::engine::leased_bytes::LeasedBytes;
+    use crate::domain::states::permit::WritePermit;
+    use crate::model::actor::Origin;
+    use crate::model::caller::Caller;
+    use crate::model::digest::Digest;
+    use crate::model::name::StateName;
+
+    #[test]
+    fn what_a_write_is_compared_with_counts_as_work() {
+        let budget = Budget::new(100 * MIB);
+        let reserved = |bytes| budget.for_copy(bytes).unwrap();
+        let permit = || WritePermit {
+            name: StateName::parse("w", "b").unwrap(),
+            limits: Arc::default(),
+            denied: None,
+            caller: Caller::operator(Origin {
+                address: String::new(),
+                request_id: String::new(),
+            }),
+        };
+        let write = |before: Option<Before>| Unprepared {
+            body: Arc::new(Body::new(vec![b' '; 100], None)),
+            request: WriteRequest {
+                permit: permit(),
+                reservation: reserved(100),
+                content_md5: None,
+                lock_id: None,
+                force: false,
+            },
+            before,
+        };
+        let before = |bytes| {
+            Some(Before {
+                sha256: Digest::of(b""),
+                bytes,
+            })
+        };
+        let large = LeasedBytes::new(vec![b' '; 26_000_000], reserved(26_000_000));
+        assert_eq!(write(None).work(), 100);
+        assert_eq!(
+            write(before(None)).work(),
+            100,
+            "only the numbers of resources are compared"
+        );
+        assert_eq!(write(before(Some((large, reserved(1))))).work(), 26_000_100);
     }
 }

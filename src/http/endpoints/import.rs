@@ -105,17 +105,20 @@ pub(in crate::http) async fn import(
     mut payload: Payload,
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
-    let (states, history) = (domain.states(), domain.history());
-    states.may_write(&on.caller, &on.name)?;
+    let history = domain.history();
+    let mut permit = history.may_import(&on.caller, &on.name)?;
     let asked: Query = query::read(&request)?;
-    history.may_import(&on.caller, &on.name, asked.deleted)?;
+    if asked.deleted {
+        permit = permit.deleted()?;
+    }
     let (onto, created_at, rejected) = (asked.onto()?, asked.created_at()?, asked.rejected()?);
     let body::ReceivedBody { bytes, reservation } =
         body::read(&request, &mut payload, &domain, |size| {
-            states.check_size(size)
+            permit.check_size(size)
         })
         .await?;
     let import = ImportRequest {
+        permit,
         bytes,
         reservation,
         content_md5: body::content_md5(&request),
@@ -127,11 +130,8 @@ pub(in crate::http) async fn import(
             removed_serial: asked.removed_serial.map(Whole::get),
             rejected,
             intermediate: asked.intermediate,
-            deleted: asked.deleted,
             lock_id: asked.id.filter(|id| !id.is_empty()),
         },
     };
-    Ok(reply::version(
-        &history.import(&on.caller, &on.name, import).await?,
-    ))
+    Ok(reply::version(&history.import(import).await?))
 }

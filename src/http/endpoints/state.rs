@@ -7,9 +7,8 @@ use serde_json::json;
 
 use crate::domain::Domain;
 use crate::domain::states::delete::Deleted;
-use crate::domain::states::job::Written;
+use crate::domain::states::job::{WriteRequest, Written};
 use crate::domain::states::rules::Refusal;
-use crate::domain::states::write::Write;
 use crate::http::wire::body::{self, at_most, content_md5};
 use crate::http::wire::caller::OnState;
 use crate::http::wire::error::{self, ApiError};
@@ -41,21 +40,18 @@ pub(in crate::http) async fn write(
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
     let states = domain.states();
-    let denied = states.may_write(&on.caller, &on.name).err();
-    if let Some(denied) = denied.filter(|_| !states.keeps_denied(&on.caller, &on.name)) {
-        return Err(denied.into());
-    }
+    let permit = states.may_write(&on.caller, &on.name)?;
     let asked: WriteQuery = query::read(&request)?;
-    let check = |size| states.check_write(&on.caller, &on.name, size);
+    let check = |size| permit.check_size(size);
     let body = body::read(&request, &mut payload, &domain, check).await?;
-    let write = Write {
-        bytes: body.bytes,
+    let write = WriteRequest {
+        permit,
         reservation: body.reservation,
         content_md5: content_md5(&request),
         force: asked.force,
         lock_id: asked.lock_id(),
     };
-    let written = states.write(&on.caller, &on.name, write).await?;
+    let written = states.write(write, body.bytes).await?;
     Ok(answer(written))
 }
 
@@ -95,15 +91,12 @@ pub(in crate::http) async fn delete(
     mut payload: Payload,
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
-    domain.states().may_delete(&on.caller, &on.name)?;
+    let permit = domain.states().may_delete(&on.caller, &on.name)?;
     let asked: WriteQuery = query::read(&request)?;
     let limit = at_most(body::MAX_LOCK, ErrorCode::BodyTooLarge);
     let body = body::read(&request, &mut payload, &domain, limit).await?;
     check_body(&request, &body.bytes)?;
-    let deleted = domain
-        .states()
-        .delete(&on.caller, &on.name, asked.lock_id())
-        .await?;
+    let deleted = domain.states().delete(permit, asked.lock_id()).await?;
     Ok(match deleted {
         Deleted::Done(version) => reply::json(&json!({ "deleted": true, "version": version })),
         Deleted::Locked(lock) => lock_conflict(StatusCode::LOCKED, &lock),

@@ -4,22 +4,19 @@ use crate::domain::access::lock_in_the_way;
 use crate::domain::content::encode::{self, Prepared};
 use crate::domain::engine::budget::Reservation;
 use crate::domain::error::Error;
-use crate::domain::history::import::request::{ImportRequest, ImportTerms, Onto};
+use crate::domain::history::import::request::{ImportPermit, ImportRequest, ImportTerms, Onto};
 use crate::domain::history::import::rules::{Arriving, Destination};
-use crate::domain::states::job::{MAX_REJECTED, MAX_REJECTED_BYTES};
-use crate::model::caller::Caller;
+use crate::domain::states::append::{Appended, append_rejected, appended};
 use crate::model::clock::Timestamp;
 use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
-use crate::model::name::StateName;
 use crate::model::state::{Gone, Lookup, StateId, Visibility};
 use crate::model::version::{NewVersion, Version, VersionFilter, VersionKind};
 use crate::store::{StoreError, Tx};
 
 /// Everything that one import needs in its transaction. It may run more than once.
 pub(super) struct ImportJob {
-    name: StateName,
-    caller: Caller,
+    permit: ImportPermit,
     prepared: Prepared,
     terms: ImportTerms,
     /// When the version was written, if the operator says so.
@@ -32,12 +29,10 @@ impl ImportJob {
     /// Does all that needs no database. Takes a core for a while.
     pub(super) fn prepare(
         request: ImportRequest,
-        name: StateName,
-        caller: Caller,
         written: Option<Timestamp>,
-        max_nesting: usize,
     ) -> Result<Self, Error> {
         let ImportRequest {
+            permit,
             bytes,
             mut reservation,
             content_md5,
@@ -45,6 +40,7 @@ impl ImportJob {
             created_at: _,
             terms,
         } = request;
+        let max_nesting = permit.limits.max_nesting;
         let prepared = encode::prepare(&bytes, content_md5.as_deref(), max_nesting)?;
         if sha256.is_some_and(|expected| expected != prepared.sha256.to_string()) {
             let detail = "the body is not the one that its sha256 belongs to; it was changed or \
@@ -54,8 +50,7 @@ impl ImportJob {
         drop(bytes);
         reservation.keep_only(prepared.blob.frame.len() as u64);
         Ok(Self {
-            name,
-            caller,
+            permit,
             prepared,
             terms,
             written,
@@ -71,19 +66,16 @@ impl ImportJob {
     const fn arriving(&self) -> Arriving<'_> {
         Arriving {
             terms: &self.terms,
+            deleted: self.permit.deleted,
             sha256: self.prepared.sha256,
             head: &self.prepared.head,
-            actor: &self.caller.actor,
+            actor: &self.permit.caller.actor,
         }
     }
 
     /// The inner error is why nothing is imported.
-    pub(super) fn run(
-        &self,
-        tx: &Tx<'_>,
-        min_free_space: u64,
-    ) -> Result<Result<Version, Error>, StoreError> {
-        let lookup = tx.lookup(&self.name)?;
+    pub(super) fn run(&self, tx: &Tx<'_>) -> Result<Result<Version, Error>, StoreError> {
+        let lookup = tx.lookup(&self.permit.name)?;
         let comes_back = match lookup.gone() {
             None => false,
             Some(Gone::Transferred(_))
@@ -92,7 +84,7 @@ impl ImportJob {
             {
                 true
             }
-            Some(gone) => return Ok(Err(Error::gone(&self.name, gone))),
+            Some(gone) => return Ok(Err(Error::gone(&self.permit.name, gone))),
         };
         let filter = VersionFilter {
             limit: 1,
@@ -108,9 +100,12 @@ impl ImportJob {
         {
             return Ok(Ok(version.clone()));
         }
-        if let Some(lock) =
-            lock_in_the_way(tx, &self.caller, &self.name, self.terms.lock_id.as_deref())?
-        {
+        if let Some(lock) = lock_in_the_way(
+            tx,
+            &self.permit.caller,
+            &self.permit.name,
+            self.terms.lock_id.as_deref(),
+        )? {
             return Ok(Err(Error::locked(lock)));
         }
         let (last_number, is_hidden_by_import) = lookup.id().map_or(Ok((0, false)), |id| {
@@ -123,77 +118,74 @@ impl ImportJob {
             is_hidden_by_import,
         };
         if let Err(why) = self.arriving().judge(&found) {
-            return Ok(Err(Error::NotImported(self.name.clone(), why)));
+            return Ok(Err(Error::NotImported(self.permit.name.clone(), why)));
         }
-        tx.needs_room(min_free_space)?;
+        tx.needs_room(self.permit.limits.min_free_space)?;
         self.append(tx, &lookup).map(Ok)
     }
 
     fn append(&self, tx: &Tx<'_>, lookup: &Lookup) -> Result<Version, StoreError> {
         let state = lookup
             .id()
-            .map_or_else(|| tx.make_state(&self.name, self.written(tx)), Ok)?;
+            .map_or_else(|| tx.make_state(&self.permit.name, self.written(tx)), Ok)?;
         if let Some(number) = self.terms.number {
             tx.number_from(state, number)?;
         }
-        let mut version = match self.terms.rejected {
-            Some(rejection) => {
-                let version = tx.append_rejected(
-                    state,
-                    &self.new_version(tx, VersionKind::Rejected(rejection)),
-                    &self.prepared.blob,
-                )?;
-                tx.trim_rejected(state, MAX_REJECTED, MAX_REJECTED_BYTES)?;
-                version
-            }
-            None => tx.append(
-                state,
-                &self.new_version(tx, VersionKind::Import),
-                &self.prepared.blob,
-            )?,
-        };
-        if self.terms.intermediate {
-            tx.mark_intermediate(state, version.number)?;
-            // Nothing has replaced the current version yet.
-            version.intermediate = !version.current;
-        }
+        let mut version = self.append_version(tx, state)?;
         if let Some(serial) = self.terms.removed_serial {
             tx.note_removed_serial(state, &self.prepared.head.lineage, serial)?;
         }
-        // What is kept beside the current version changes nothing for whoever held a lock that was
-        // broken.
-        if self.terms.rejected.is_none() || self.terms.deleted {
-            tx.forget_broken_lock(&self.name)?;
-        }
-        let event = NewEvent::new(EventKind::StateImport, &self.caller, tx.now())
-            .on(&self.name)
-            .version(version.number);
-        let detail = serde_json::json!({ "serial": version.head.serial, "resources": version.head.resources });
-        tx.record(&event.attention(false).detail(detail))?;
+        let head = &version.head;
+        let detail = serde_json::json!({ "serial": head.serial, "resources": head.resources });
+        let event = self.event(tx, EventKind::StateImport, version.number);
+        let append = Appended {
+            name: &self.permit.name,
+            state,
+            snapshot: self.terms.intermediate.then_some(version.number),
+            // A rejected version beside the current one changes nothing for the holder of a lock
+            // that was broken.
+            ends_broken_lock: self.terms.rejected.is_none() || self.permit.deleted,
+            seen_by: None,
+            event: event.attention(false).detail(detail),
+        };
+        appended(tx, &append)?;
+        // Nothing has replaced the current version yet.
+        version.intermediate = self.terms.intermediate && !version.current;
         if let Lookup::State {
             visibility: Visibility::Transferred(to),
             ..
         } = lookup
         {
-            let event = NewEvent::new(EventKind::StateRestore, &self.caller, tx.now())
-                .on(&self.name)
-                .version(version.number);
+            let event = self.event(tx, EventKind::StateRestore, version.number);
             tx.record(&event.detail(serde_json::json!({ "transferred_to": to })))?;
         }
-        if self.terms.deleted {
+        if self.permit.deleted {
             self.hide(tx, state, &mut version)?;
         }
         Ok(version)
     }
 
+    fn append_version(&self, tx: &Tx<'_>, state: StateId) -> Result<Version, StoreError> {
+        let blob = &self.prepared.blob;
+        match self.terms.rejected {
+            Some(rejection) => {
+                let new = self.new_version(tx, VersionKind::Rejected(rejection));
+                append_rejected(tx, state, &new, blob)
+            }
+            None => tx.append(state, &self.new_version(tx, VersionKind::Import), blob),
+        }
+    }
+
+    fn event(&self, tx: &Tx<'_>, kind: EventKind, version: u64) -> NewEvent {
+        NewEvent::new(kind, &self.permit.caller, tx.now())
+            .on(&self.permit.name)
+            .version(version)
+    }
+
     fn hide(&self, tx: &Tx<'_>, state: StateId, version: &mut Version) -> Result<(), StoreError> {
         tx.hide_as_imported(state, version.number, tx.now())?;
         version.current = false;
-        tx.record(
-            &NewEvent::new(EventKind::StateDelete, &self.caller, tx.now())
-                .on(&self.name)
-                .version(version.number),
-        )
+        tx.record(&self.event(tx, EventKind::StateDelete, version.number))
     }
 
     /// Nothing was written later than now.
@@ -209,8 +201,8 @@ impl ImportJob {
             kind,
             from_version: None,
             created_at: self.written(tx),
-            created_by: self.caller.actor.clone(),
-            address: self.caller.origin.address.clone(),
+            created_by: self.permit.caller.actor.clone(),
+            address: self.permit.caller.origin.address.clone(),
             lock: None,
         }
     }

@@ -11,68 +11,45 @@ pub mod job;
 pub mod request;
 pub mod rules;
 
-use std::sync::Arc;
-
-use crate::domain::access::{authorize, authorize_everywhere};
+use crate::domain::access::authorize_everywhere;
 use crate::domain::error::Error;
 use crate::domain::history::History;
 use crate::domain::history::import::job::ImportJob;
-use crate::domain::history::import::request::{ImportRequest, MAX_IMPORTED_NUMBER};
-use crate::domain::states::write::check_size;
+use crate::domain::history::import::request::{ImportPermit, ImportRequest, MAX_IMPORTED_NUMBER};
+use crate::domain::states::append::append;
 use crate::model::caller::Caller;
 use crate::model::error_code::ErrorCode;
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
 use crate::model::version::Version;
-use crate::store::{StoreError, Touches, Tx};
+use crate::store::{Touches, Tx};
 
 impl History<'_> {
-    /// Says whether a caller may import here at all, before a body is read.
-    pub fn may_import(
-        &self,
-        caller: &Caller,
-        name: &StateName,
-        deleted: bool,
-    ) -> Result<(), Error> {
-        authorize(caller, Permission::Save, name)?;
-        if deleted {
-            authorize(caller, Permission::Delete, name)
-        } else {
-            Ok(())
-        }
+    /// Permits a caller to import to an address, before a body is read.
+    pub fn may_import(&self, caller: &Caller, name: &StateName) -> Result<ImportPermit, Error> {
+        ImportPermit::of(caller, name, &self.engine.limits)
     }
 
     /// Imports one version, or says why not. Answers when it is on disk. The same one sent again is
     /// answered in the same way and not stored twice.
-    pub async fn import(
-        &self,
-        caller: &Caller,
-        name: &StateName,
-        request: ImportRequest,
-    ) -> Result<Version, Error> {
-        self.may_import(caller, name, request.terms.deleted)?;
-        check_size(&self.engine.limits, request.bytes.len() as u64)?;
+    pub async fn import(&self, request: ImportRequest) -> Result<Version, Error> {
+        request.permit.check_size(request.bytes.len() as u64)?;
         check_number(request.terms.number)?;
         // Only the operator can say when a version was written.
-        let keeps_times = authorize_everywhere(caller, Permission::Operate).is_ok();
+        let keeps_times = authorize_everywhere(&request.permit.caller, Permission::Operate).is_ok();
         let written = request.created_at.filter(|_| keeps_times);
-        let limits = &self.engine.limits;
-        let (max_nesting, min_free_space) = (limits.max_nesting, limits.min_free_space);
-        let (who, wanted) = (caller.clone(), name.clone());
-        let prepare = move |request| ImportJob::prepare(request, wanted, who, written, max_nesting);
+        let name = request.permit.name.clone();
+        let prepare = move |request| ImportJob::prepare(request, written);
         let job = self.engine.on_a_core(request, prepare).await??;
-        let (compaction, wanted) = (Arc::clone(&self.content.compaction), name.clone());
-        let remember = move |outcome: &Result<Result<Version, Error>, StoreError>| {
-            if matches!(outcome, Ok(Ok(_))) {
-                compaction.remember(&wanted);
-            }
-        };
-        let (size, run) = (job.size(), move |tx: &Tx<'_>| job.run(tx, min_free_space));
-        let version = self
-            .engine
-            .store
-            .write_then(Touches::Address(name.clone()), size, run, remember)
-            .await??;
+        let (size, run) = (job.size(), move |tx: &Tx<'_>| job.run(tx));
+        let version = append(
+            self.content,
+            &name,
+            Touches::Address(name.clone()),
+            size,
+            run,
+        )
+        .await?;
         self.engine
             .metrics
             .writes

@@ -1,7 +1,16 @@
 //! An import as it is asked for.
 
+use std::sync::Arc;
+
+use crate::config::Limits;
+use crate::domain::access::authorize;
 use crate::domain::engine::budget::{Reservation, Reserved};
+use crate::domain::error::Error;
+use crate::domain::states::permit::check_size;
+use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
+use crate::model::name::StateName;
+use crate::model::permission::Permission;
 use crate::model::version::Rejection;
 
 /// The highest number that an imported version may have: no history is so long, and there is room
@@ -25,8 +34,50 @@ pub enum Onto {
     Current,
 }
 
+/// The proof that a caller may import to an address.
+pub struct ImportPermit {
+    pub(super) caller: Caller,
+    pub(super) name: StateName,
+    pub(super) limits: Arc<Limits>,
+    /// Whether the state is deleted with the imported version as its last.
+    pub(super) deleted: bool,
+}
+
+impl ImportPermit {
+    /// The proof that a caller may import here, before a body is read.
+    pub(super) fn of(
+        caller: &Caller,
+        name: &StateName,
+        limits: &Arc<Limits>,
+    ) -> Result<Self, Error> {
+        authorize(caller, Permission::Save, name)?;
+        Ok(Self {
+            caller: caller.clone(),
+            name: name.clone(),
+            limits: Arc::clone(limits),
+            deleted: false,
+        })
+    }
+
+    /// The proof that the caller may also leave the state deleted.
+    pub fn deleted(self) -> Result<Self, Error> {
+        authorize(&self.caller, Permission::Delete, &self.name)?;
+        Ok(Self {
+            deleted: true,
+            ..self
+        })
+    }
+
+    /// Refuses a body of so many bytes, which may be known before it is read.
+    pub fn check_size(&self, bytes: u64) -> Result<(), Error> {
+        check_size(&self.limits, bytes)
+    }
+}
+
 /// A version as it is to be imported.
 pub struct ImportRequest {
+    /// The proof that the caller may import.
+    pub permit: ImportPermit,
     /// The exact bytes.
     pub bytes: Vec<u8>,
     /// The memory that they are in.
@@ -55,8 +106,6 @@ pub struct ImportTerms {
     pub rejected: Option<Rejection>,
     /// Whether it is a snapshot of an apply that went on.
     pub intermediate: bool,
-    /// Whether the state is deleted with this version as its last.
-    pub deleted: bool,
     /// The caller's own lock, if the state is locked.
     pub lock_id: Option<String>,
 }

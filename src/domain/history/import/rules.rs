@@ -11,6 +11,8 @@ use crate::model::version::{Version, VersionKind};
 /// An import that is to be judged.
 pub(super) struct Arriving<'a> {
     pub(super) terms: &'a ImportTerms,
+    /// Whether the state is to be left deleted.
+    pub(super) deleted: bool,
     pub(super) sha256: Digest,
     pub(super) head: &'a StateHead,
     /// Who imports.
@@ -47,14 +49,14 @@ impl Arriving<'_> {
             Some(rejection) => (
                 VersionKind::Rejected(rejection),
                 newest,
-                !self.terms.deleted || *visibility == Visibility::Deleted,
+                !self.deleted || *visibility == Visibility::Deleted,
             ),
             // All that lies above the current version was refused.
             None => (
                 VersionKind::Import,
                 current.as_deref(),
                 *visibility
-                    == if self.terms.deleted {
+                    == if self.deleted {
                         Visibility::Deleted
                     } else {
                         Visibility::Live
