@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use statekeep::domain::auth::logins::Wanted;
+use statekeep::domain::auth::logins::WantedToken;
 use statekeep::model::key::KeyId;
 use statekeep::model::secret::{CredentialKind, Secret};
 
@@ -53,7 +53,7 @@ async fn inside(report: &mut Report) -> Res<()> {
     };
     let issued = domain
         .logins()
-        .login(&id.to_string(), admin, Wanted::default(), origin())
+        .login(&id.to_string(), admin, WantedToken::default(), origin())
         .await?;
     let token = issued.token.ok_or("a login without a token")?;
     for (name, secret) in [("a key's secret", admin), ("a token", &token)] {

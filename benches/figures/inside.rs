@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use statekeep::config::Limits;
 use statekeep::domain::Domain;
-use statekeep::domain::auth::logins::Wanted;
+use statekeep::domain::auth::logins::WantedToken;
 use statekeep::domain::engine::data_dir::{self, DirLock};
 use statekeep::domain::states::locks::Unlock;
 use statekeep::model::actor::Origin;
@@ -58,7 +58,7 @@ impl Inside {
     pub(crate) async fn log_in(&self) -> Res<()> {
         self.domain
             .logins()
-            .login(&self.id, &self.admin, Wanted::default(), origin())
+            .login(&self.id, &self.admin, WantedToken::default(), origin())
             .await?;
         Ok(())
     }

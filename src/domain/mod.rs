@@ -23,7 +23,7 @@ mod tests;
 use std::sync::Arc;
 
 use crate::config::Limits;
-use crate::domain::auth::credentials::Credentials;
+use crate::domain::auth::credentials::SecretChecks;
 use crate::domain::auth::keys::Keys;
 use crate::domain::auth::logins::Logins;
 use crate::domain::content::Content;
@@ -48,7 +48,7 @@ use crate::store::OpenError;
 pub struct Domain {
     content: Content,
     preparing: Arc<PrepareQueue>,
-    credentials: Credentials,
+    credentials: SecretChecks,
     events: Arc<EventBuffer>,
     verifications: Verifications,
     pruning: Pruning,
@@ -64,7 +64,7 @@ impl Domain {
         Ok(Arc::new(Self {
             content: Content::new(Arc::clone(&engine), cache),
             preparing: Arc::default(),
-            credentials: Credentials::new(&engine.limits, Arc::clone(&engine.metrics)),
+            credentials: SecretChecks::new(&engine.limits, Arc::clone(&engine.metrics)),
             events: Arc::default(),
             verifications: Verifications::default(),
             pruning: Pruning::new(&engine),

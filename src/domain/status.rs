@@ -60,7 +60,7 @@ pub enum Readiness {
 
 /// Something that is wrong.
 #[derive(Clone, Debug, Serialize)]
-pub struct Problem {
+pub struct HealthProblem {
     /// A stable code.
     pub code: &'static str,
     /// What is wrong, and what to do.
@@ -82,12 +82,12 @@ pub struct Health {
     /// When everything that the server holds was last verified, if it ever was.
     pub verified_at: Option<Timestamp>,
     /// What is wrong.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<HealthProblem>,
 }
 
 /// What an operator or a monitor may know.
 #[derive(Clone, Debug, Serialize)]
-pub struct Report {
+pub struct StatusReport {
     /// What anybody may know.
     #[serde(flatten)]
     pub health: Health,
@@ -148,7 +148,7 @@ impl Process {
 
 /// Damage needs a person, and keeps nobody from all that is not damaged: the server stays ready. It
 /// names no states.
-fn damage(scrub: &ScrubReport) -> Vec<Problem> {
+fn damage(scrub: &ScrubReport) -> Vec<HealthProblem> {
     let mut problems = Vec::new();
     if scrub.damaged_versions > 0 {
         let count = scrub.damaged_versions;
@@ -161,7 +161,7 @@ fn damage(scrub: &ScrubReport) -> Vec<Problem> {
             "{count} {are} damaged and cannot be read; all others can. `statekeep verify` says \
                 which, docs/operation.md what to do"
         );
-        problems.push(Problem {
+        problems.push(HealthProblem {
             code: "damaged_versions",
             detail,
         });
@@ -175,7 +175,7 @@ fn damage(scrub: &ScrubReport) -> Vec<Problem> {
             "the last verification found {others} things beside damaged versions that need a \
                 person; `statekeep verify` says which"
         );
-        problems.push(Problem {
+        problems.push(HealthProblem {
             code: "verify_findings",
             detail,
         });
@@ -264,7 +264,7 @@ impl<'a> Status<'a> {
                 "{free} bytes are free on the disk, less than {least}: writes are refused until \
                     there is more room"
             );
-            problems.push(Problem {
+            problems.push(HealthProblem {
                 code: "disk_full",
                 detail,
             });
@@ -274,13 +274,13 @@ impl<'a> Status<'a> {
             status = Readiness::Degraded;
             let detail = "the disk or the database failed, so nothing is written any more; the log \
                 says more, and the server has to be started again";
-            problems.push(Problem {
+            problems.push(HealthProblem {
                 code: "store_fault",
                 detail: detail.to_owned(),
             });
         }
         if let Some(doubt) = self.pruning.trust.doubt() {
-            problems.push(Problem {
+            problems.push(HealthProblem {
                 code: "clock_in_doubt",
                 detail: doubt.detail(),
             });
@@ -293,7 +293,7 @@ impl<'a> Status<'a> {
         {
             tracing::error!(%error, "the database cannot be read");
             status = Readiness::NotReady;
-            problems.push(Problem {
+            problems.push(HealthProblem {
                 code: "store_unreadable",
                 detail: "the database cannot be read; the log says more".to_owned(),
             });
@@ -313,7 +313,7 @@ impl<'a> Status<'a> {
     }
 
     /// What an operator or a monitor may know; nothing about single states.
-    pub async fn report(&self, caller: &Caller) -> Result<Report, Error> {
+    pub async fn report(&self, caller: &Caller) -> Result<StatusReport, Error> {
         authorize_everywhere(caller, Permission::Status)?;
         let (counts, oldest_lock_at) = self
             .engine
@@ -321,7 +321,7 @@ impl<'a> Status<'a> {
             .read(|view| Ok((view.counts()?, view.oldest_lock()?)))
             .await?;
         let (database_size, wal_size) = self.engine.store.file_sizes();
-        Ok(Report {
+        Ok(StatusReport {
             health: self.health().await,
             started_at: self.process.started_at,
             schema_version: self.engine.store.schema_version(),

@@ -50,7 +50,7 @@ pub(in crate::domain) enum FailureKey {
 }
 
 /// What is known of credentials.
-pub(in crate::domain) struct Credentials {
+pub(in crate::domain) struct SecretChecks {
     key: [u8; 32],
     good: RwLock<LruCache<Tag, Instant>>,
     // Identical checks under way share one run of argon2.
@@ -62,7 +62,7 @@ pub(in crate::domain) struct Credentials {
     metrics: Arc<Metrics>,
 }
 
-impl Credentials {
+impl SecretChecks {
     pub(in crate::domain) fn new(limits: &Limits, metrics: Arc<Metrics>) -> Self {
         Self {
             key: random(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::domain::access::authorize_everywhere;
-use crate::domain::auth::credentials::{Credentials, random};
+use crate::domain::auth::credentials::{SecretChecks, random};
 use crate::domain::engine::Engine;
 use crate::domain::engine::data_dir::DirError;
 use crate::domain::error::Error;
@@ -29,11 +29,11 @@ const MAX_KEY_LIFETIME: u64 = 100 * 365 * 24 * 60 * 60;
 /// API keys.
 pub struct Keys<'a> {
     engine: &'a Engine,
-    credentials: &'a Credentials,
+    credentials: &'a SecretChecks,
 }
 
 impl<'a> Keys<'a> {
-    pub(in crate::domain) const fn new(engine: &'a Engine, credentials: &'a Credentials) -> Self {
+    pub(in crate::domain) const fn new(engine: &'a Engine, credentials: &'a SecretChecks) -> Self {
         Self {
             engine,
             credentials,

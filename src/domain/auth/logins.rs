@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::domain::auth::credentials::{Credentials, FailureKey, random};
+use crate::domain::auth::credentials::{FailureKey, SecretChecks, random};
 use crate::domain::engine::Engine;
 use crate::domain::error::{Error, Unproven};
 use crate::domain::events::Events;
@@ -35,14 +35,14 @@ const BAD: &str = "these credentials are not good, or not any more: the key or t
 /// Credentials and tokens.
 pub struct Logins<'a> {
     engine: &'a Engine,
-    credentials: &'a Credentials,
+    credentials: &'a SecretChecks,
     events: Events<'a>,
 }
 
 impl<'a> Logins<'a> {
     pub(in crate::domain) const fn new(
         engine: &'a Engine,
-        credentials: &'a Credentials,
+        credentials: &'a SecretChecks,
         events: Events<'a>,
     ) -> Self {
         Self {
@@ -55,7 +55,7 @@ impl<'a> Logins<'a> {
 
 /// What a token is asked for with; what is left out is as the key has it.
 #[derive(Clone, Debug, Default)]
-pub struct Wanted {
+pub struct WantedToken {
     /// For one workspace only.
     pub workspace: Option<String>,
     /// For one building block only.
@@ -215,7 +215,7 @@ impl Logins<'_> {
         &self,
         client_id: &str,
         secret: &Secret,
-        wanted: Wanted,
+        wanted: WantedToken,
         origin: Origin,
     ) -> Result<Issued, Error> {
         let named = client_id.parse::<KeyId>().ok();
@@ -392,7 +392,7 @@ fn own_token(
 }
 
 /// What a token gets that was asked for with less.
-fn narrowed(caller: &Caller, wanted: &Wanted) -> Result<Grant, Error> {
+fn narrowed(caller: &Caller, wanted: &WantedToken) -> Result<Grant, Error> {
     let bad =
         |error: &dyn std::fmt::Display| Error::invalid(ErrorCode::BadRequest, error.to_string());
     let has = &caller.grant;

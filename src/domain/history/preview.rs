@@ -8,7 +8,7 @@ use crate::domain::error::Error;
 use crate::domain::error::refusals::{NoRollback, NotCompared};
 use crate::domain::history::History;
 use crate::domain::history::compare::{hindrance, memory_to_compare};
-use crate::domain::history::rollback::{Found, Rollback, find};
+use crate::domain::history::rollback::{Rollback, RollbackTarget, find};
 use crate::model::caller::Caller;
 use crate::model::error_code::ErrorCode;
 use crate::model::lock::HeldLock;
@@ -25,7 +25,7 @@ pub use crate::diff::DiffReport;
 const MAX_ADDRESSES: usize = 1024 * 1024;
 
 /// What a rollback would do.
-pub struct Preview {
+pub struct RollbackPreview {
     /// The version whose content would come back.
     pub version: Version,
     /// The version that is current, or was when the state was hidden; none where every write was
@@ -44,7 +44,7 @@ pub struct Preview {
     /// The lock on the state.
     pub lock: Option<HeldLock>,
     /// Why it would be refused, if it would.
-    pub refusals: Vec<Refusal>,
+    pub refusals: Vec<RollbackRefusal>,
     /// What the next plan would find, or why that cannot be told.
     pub comparison: Result<Comparison, NotCompared>,
 }
@@ -65,14 +65,14 @@ pub struct Comparison {
 }
 
 /// One reason why a rollback would be refused.
-pub struct Refusal {
+pub struct RollbackRefusal {
     /// The code that the answer would have.
     pub code: ErrorCode,
     /// In words.
     pub detail: String,
 }
 
-impl From<NoRollback> for Refusal {
+impl From<NoRollback> for RollbackRefusal {
     fn from(why: NoRollback) -> Self {
         Self {
             code: why.code(),
@@ -88,7 +88,7 @@ impl History<'_> {
         caller: &Caller,
         name: &StateName,
         ask: &Rollback,
-    ) -> Result<Preview, Error> {
+    ) -> Result<RollbackPreview, Error> {
         self.may_preview(caller, name)?;
         let found = find(self.engine, name, ask.number).await?;
         found.authorize(caller, &[Permission::List])?;
@@ -118,7 +118,7 @@ impl History<'_> {
             found.away.as_ref().unwrap_or(name),
             Some(ask.number),
         );
-        Ok(Preview {
+        Ok(RollbackPreview {
             version: wanted,
             is_hidden: found.visibility != Visibility::Live,
             transferred_to,
@@ -137,7 +137,7 @@ impl History<'_> {
     async fn compare_with_current(
         &self,
         name: &StateName,
-        found: &Found,
+        found: &RollbackTarget,
         wanted: &Version,
     ) -> Result<Result<Comparison, NotCompared>, Error> {
         let after = self
@@ -217,10 +217,10 @@ struct Asked<'a> {
 /// Why a rollback would be refused, in the order in which that is seen.
 fn refusals(
     asked: &Asked<'_>,
-    found: &Found,
+    found: &RollbackTarget,
     wanted: &Version,
     lock: Option<&HeldLock>,
-) -> Vec<Refusal> {
+) -> Vec<RollbackRefusal> {
     let Asked { caller, name, ask } = *asked;
     let may_save = authorize(caller, Permission::Save, name);
     let may_move = found.authorize(caller, &[Permission::Delete, Permission::Save]);
@@ -228,18 +228,22 @@ fn refusals(
         .into_iter()
         .filter_map(Result::err)
         .take(1);
-    let mut refusals: Vec<Refusal> = denied
-        .map(|error| Refusal {
+    let mut refusals: Vec<RollbackRefusal> = denied
+        .map(|error| RollbackRefusal {
             code: ErrorCode::Forbidden,
             detail: error.to_string(),
         })
         .collect();
-    refusals.extend(found.check_current(ask).err().map(Refusal::from));
+    refusals.extend(found.check_current(ask).err().map(RollbackRefusal::from));
     if found.is_unchanged(ask.number) {
         return refusals;
     }
-    refusals.extend(Found::check_encrypted(wanted, ask).err().map(Refusal::from));
-    refusals.extend(found.next_serial(wanted).err().map(Refusal::from));
+    refusals.extend(
+        RollbackTarget::check_encrypted(wanted, ask)
+            .err()
+            .map(RollbackRefusal::from),
+    );
+    refusals.extend(found.next_serial(wanted).err().map(RollbackRefusal::from));
     refusals.extend(by_lock(caller, ask, found, lock));
     refusals
 }
@@ -247,9 +251,9 @@ fn refusals(
 fn by_lock(
     caller: &Caller,
     ask: &Rollback,
-    found: &Found,
+    found: &RollbackTarget,
     lock: Option<&HeldLock>,
-) -> Option<Refusal> {
+) -> Option<RollbackRefusal> {
     let Some(held) = lock else {
         return ask.lock_id.as_ref().map(|_| NoRollback::StaleLockId.into());
     };
@@ -263,7 +267,7 @@ fn by_lock(
         "the state is locked by the key {:?}, with the lock ID {}",
         held.holder.name, held.lock.id
     );
-    (!is_own).then_some(Refusal {
+    (!is_own).then_some(RollbackRefusal {
         code: ErrorCode::Locked,
         detail,
     })

@@ -52,7 +52,7 @@ pub struct Purged {
 }
 
 /// What is to go, as it was looked at.
-struct Plan {
+struct PurgePlan {
     state: StateId,
     /// The oldest first, where all go.
     versions: Vec<(u64, BlobId)>,
@@ -133,7 +133,7 @@ impl History<'_> {
         Ok(so_far.removed)
     }
 
-    async fn release_all(&self, name: &StateName, plan: &Arc<Plan>) -> Result<(), Error> {
+    async fn release_all(&self, name: &StateName, plan: &Arc<PurgePlan>) -> Result<(), Error> {
         let going = Arc::clone(plan);
         let leaned_on = self
             .engine
@@ -194,7 +194,7 @@ fn plan(
     view: &View<'_>,
     name: &StateName,
     which: &Which,
-) -> Result<Result<Plan, Error>, StoreError> {
+) -> Result<Result<PurgePlan, Error>, StoreError> {
     let state = match state_of(view, name, matches!(which, Which::All))? {
         Ok(state) => state,
         Err(why) => return Ok(Err(why)),
@@ -215,7 +215,7 @@ fn plan(
     if let Some(why) = found.iter().find_map(hindrance) {
         return Ok(Err(not_purged(why, 0)));
     }
-    let mut plan = Plan {
+    let mut plan = PurgePlan {
         state,
         versions: Vec::new(),
         numbers: HashSet::new(),
@@ -236,7 +236,7 @@ fn plan(
     Ok(shared.map_or(Ok(plan), |why| Err(not_purged(why, 0))))
 }
 
-impl Plan {
+impl PurgePlan {
     /// A version that stays and has the same bytes as one of these, which go.
     fn shared(
         &self,
@@ -268,7 +268,7 @@ struct SoFar {
 /// One transaction of a purge: some versions lose their content, unless something has come to keep
 /// it meanwhile.
 struct Step {
-    plan: Arc<Plan>,
+    plan: Arc<PurgePlan>,
     name: StateName,
     caller: Caller,
     is_all: bool,

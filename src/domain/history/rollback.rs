@@ -57,7 +57,7 @@ pub enum RolledBack {
 }
 
 /// A state as a rollback finds it, wherever it is.
-pub(in crate::domain) struct Found {
+pub(in crate::domain) struct RollbackTarget {
     pub(in crate::domain) state: StateId,
     /// Its address, where that is not the one it is asked for at.
     pub(in crate::domain) away: Option<StateName>,
@@ -72,7 +72,7 @@ pub(in crate::domain) struct Found {
     newest: u64,
 }
 
-impl Found {
+impl RollbackTarget {
     /// Looks at a state; none where nothing was ever written.
     ///
     /// Serials are looked at above the version `above` only: a history may be long, and the
@@ -214,11 +214,15 @@ impl Found {
 }
 
 /// Looks at a state that is to be rolled back, or only looked at.
-pub(super) async fn find(engine: &Engine, name: &StateName, number: u64) -> Result<Found, Error> {
+pub(super) async fn find(
+    engine: &Engine,
+    name: &StateName,
+    number: u64,
+) -> Result<RollbackTarget, Error> {
     let wanted = name.clone();
     let found = engine
         .store
-        .read(move |view| Found::see(view, &wanted, number, 0));
+        .read(move |view| RollbackTarget::see(view, &wanted, number, 0));
     found.await?.ok_or_else(|| Error::no_state(name))
 }
 
@@ -227,7 +231,7 @@ impl History<'_> {
     async fn bytes_to_come_back(
         &self,
         name: &StateName,
-        found: &Found,
+        found: &RollbackTarget,
         number: u64,
     ) -> Result<(Prepared, Reservation), Error> {
         let wanted = found.wanted(name, number)?;
@@ -305,7 +309,7 @@ impl History<'_> {
             if found.is_unchanged(ask.number) {
                 return Ok(RolledBack::Unchanged(wanted.clone()));
             }
-            Found::check_encrypted(wanted, &ask).map_err(Error::NoRollback)?;
+            RollbackTarget::check_encrypted(wanted, &ask).map_err(Error::NoRollback)?;
             let (prepared, reservation) = self.bytes_to_come_back(name, &found, ask.number).await?;
             let touches = Touches::Addresses(found.away.iter().chain([name]).cloned().collect());
             let job = RollbackJob {
@@ -331,7 +335,7 @@ struct RollbackJob {
     name: StateName,
     caller: Caller,
     ask: Arc<Rollback>,
-    found: Found,
+    found: RollbackTarget,
     prepared: Prepared,
     min_free_space: u64,
     // For the frame, for as long as the job waits.
@@ -353,7 +357,8 @@ impl RollbackJob {
             // It has gone to an address that this job does not touch.
             return Ok(Ok(None));
         }
-        let Some(now) = Found::see(tx, &self.name, self.ask.number, self.found.newest)? else {
+        let Some(now) = RollbackTarget::see(tx, &self.name, self.ask.number, self.found.newest)?
+        else {
             return Ok(Ok(None));
         };
         if let Err(why) = now.check_current(&self.ask) {
@@ -388,7 +393,7 @@ impl RollbackJob {
     fn store(
         &self,
         tx: &Tx<'_>,
-        now: &Found,
+        now: &RollbackTarget,
         held: Option<&HeldLock>,
     ) -> Result<Version, StoreError> {
         if let Some(away) = &now.away {
@@ -419,7 +424,7 @@ impl RollbackJob {
         Ok(version)
     }
 
-    fn event(&self, tx: &Tx<'_>, now: &Found, version: &Version) -> NewEvent {
+    fn event(&self, tx: &Tx<'_>, now: &RollbackTarget, version: &Version) -> NewEvent {
         let serial = version.head.serial;
         let is_used_again = self.found.highest >= serial;
         let event = NewEvent::new(EventKind::StateRollback, &self.caller, tx.now())

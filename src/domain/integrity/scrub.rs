@@ -7,7 +7,7 @@ use crate::domain::engine::single_flight::open;
 use crate::domain::error::Error;
 use crate::domain::integrity::Integrity;
 use crate::domain::integrity::findings::{Checked, MAX_KEPT_FINDINGS, Tally};
-use crate::domain::integrity::verifications::{LastPass, UnderWay};
+use crate::domain::integrity::verifications::{LastPass, RunningPass};
 use crate::domain::integrity::walk;
 use crate::domain::integrity::walk::step::{Pace, Walk};
 use crate::model::clock::{self, Timestamp};
@@ -108,7 +108,7 @@ impl Integrity<'_> {
         let checked = resumed
             .as_ref()
             .map_or_else(Checked::default, |(.., tally)| tally.checked);
-        open(&self.verifications.passes).under_way = Some(UnderWay {
+        open(&self.verifications.passes).under_way = Some(RunningPass {
             started_at,
             checked,
             versions,

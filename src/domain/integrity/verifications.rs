@@ -25,13 +25,13 @@ pub struct Progress {
 /// What is known of the passes, beside what is in the database.
 #[derive(Default)]
 pub(super) struct Passes {
-    pub(super) under_way: Option<UnderWay>,
+    pub(super) under_way: Option<RunningPass>,
     pub(super) last: Option<LastPass>,
 }
 
 /// The pass that is being made.
 #[derive(Clone, Copy)]
-pub(super) struct UnderWay {
+pub(super) struct RunningPass {
     pub(super) started_at: Timestamp,
     pub(super) checked: Checked,
     pub(super) versions: u64,

@@ -18,7 +18,7 @@ use crate::model::state::Lookup;
 
 /// What is to be verified.
 #[derive(Clone, Debug, Default)]
-pub struct Wanted {
+pub struct VerifyRequest {
     /// Without decoding: structure and rows only.
     pub quick: bool,
     /// Only the states of this workspace.
@@ -60,7 +60,7 @@ impl Integrity<'_> {
 
     /// Verifies everything, a workspace or a state, and says what it found; one at a time. It ends
     /// when its caller goes away.
-    pub async fn verify(&self, caller: &Caller, wanted: Wanted) -> Result<Verified, Error> {
+    pub async fn verify(&self, caller: &Caller, wanted: VerifyRequest) -> Result<Verified, Error> {
         authorize_everywhere(caller, Permission::Operate)?;
         if let (Some(workspace), Some(block)) = (&wanted.workspace, &wanted.block) {
             self.exists(StateName {

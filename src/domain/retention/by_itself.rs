@@ -3,7 +3,7 @@
 
 use crate::domain::error::Error;
 use crate::domain::retention::Retention;
-use crate::domain::retention::prune::Asked;
+use crate::domain::retention::prune::PruneRequest;
 use crate::model::caller::Caller;
 use crate::model::clock;
 use crate::model::retention::Moment;
@@ -51,7 +51,9 @@ impl Retention<'_> {
     }
 
     async fn prune_by_itself(&self) -> Result<(u64, u64), Error> {
-        let report = self.prune(&Caller::server(), &Asked::default()).await?;
+        let report = self
+            .prune(&Caller::server(), &PruneRequest::default())
+            .await?;
         let at = clock::now();
         self.engine
             .store

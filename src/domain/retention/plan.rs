@@ -82,7 +82,7 @@ impl Serialize for Reasons {
 
 /// What is to go of one state. Nothing of it has gone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Plan {
+pub struct RetentionPlan {
     /// The numbers of the versions that go, oldest first.
     pub remove: Vec<u64>,
     /// How many stay.
@@ -94,11 +94,11 @@ pub struct Plan {
 }
 
 /// Plans what goes of a state. `rows` are its versions, newest first.
-pub fn plan(rows: &[PlanRow], policy: &Policy, now: Timestamp) -> Plan {
+pub fn plan(rows: &[PlanRow], policy: &Policy, now: Timestamp) -> RetentionPlan {
     let rules = Rules::of(rows, policy, now);
-    let mut plan = Plan {
+    let mut plan = RetentionPlan {
         relies_on: rules.readable.or(rules.current),
-        ..Plan::default()
+        ..RetentionPlan::default()
     };
     for row in rows.iter().rev() {
         let before = plan.reasons;

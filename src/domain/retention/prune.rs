@@ -9,8 +9,8 @@ use std::time::Duration;
 use crate::config::MIB;
 use crate::domain::error::Error;
 use crate::domain::retention::Retention;
-use crate::domain::retention::plan::{Plan, plan};
-use crate::domain::retention::report::{Preview, Report};
+use crate::domain::retention::plan::{RetentionPlan, plan};
+use crate::domain::retention::report::{PrunePreview, PruneReport};
 use crate::model::actor::Actor;
 use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
@@ -41,7 +41,7 @@ const BYTES_PER_STEP: u64 = 4 * MIB;
 
 /// What is to be pruned.
 #[derive(Clone, Debug, Default)]
-pub struct Asked {
+pub struct PruneRequest {
     /// By this policy; by those in force if none.
     pub policy: Option<Policy>,
     /// Only in this workspace. Then the policy that is given counts there even where the workspace
@@ -55,7 +55,7 @@ pub struct Asked {
 struct Planned {
     state: StateId,
     name: StateName,
-    plan: Plan,
+    plan: RetentionPlan,
 }
 
 /// How a run finds its states and their policies.
@@ -111,10 +111,14 @@ impl Walk {
 
 impl Retention<'_> {
     /// Says what would go and what would stay. Changes nothing.
-    pub async fn preview(&self, caller: &Caller, asked: &Asked) -> Result<Preview, Error> {
+    pub async fn preview(
+        &self,
+        caller: &Caller,
+        asked: &PruneRequest,
+    ) -> Result<PrunePreview, Error> {
         self.may_operate(caller)?;
         let mut walk = self.begin(asked, clock::now()).await?;
-        let mut preview = Preview::default();
+        let mut preview = PrunePreview::default();
         loop {
             let (planned, next) = self.next(&walk).await?;
             for state in planned {
@@ -128,7 +132,7 @@ impl Retention<'_> {
     }
 
     /// Removes what the policy does not keep, and gives the space back. One run at a time.
-    pub async fn prune(&self, caller: &Caller, asked: &Asked) -> Result<Report, Error> {
+    pub async fn prune(&self, caller: &Caller, asked: &PruneRequest) -> Result<PruneReport, Error> {
         self.may_operate(caller)?;
         let _alone = self
             .pruning
@@ -141,7 +145,7 @@ impl Retention<'_> {
         let now = clock::now();
         let mut walk = self.begin(asked, now).await?;
         let before = self.content.space().await?;
-        let (mut report, mut released) = (Report::default(), 0);
+        let (mut report, mut released) = (PruneReport::default(), 0);
         loop {
             let (planned, next) = self.next(&walk).await?;
             for state in planned {
@@ -169,7 +173,7 @@ impl Retention<'_> {
     }
 
     /// Sees that there is something to go by, and that a state which is named is there.
-    async fn begin(&self, asked: &Asked, now: Timestamp) -> Result<Walk, Error> {
+    async fn begin(&self, asked: &PruneRequest, now: Timestamp) -> Result<Walk, Error> {
         let policy = match &asked.policy {
             Some(policy) => Some(policy.clone()),
             None => self.engine.limits.policy.clone(),
@@ -310,8 +314,8 @@ impl Retention<'_> {
     async fn record_run(
         &self,
         caller: &Caller,
-        asked: &Asked,
-        report: &Report,
+        asked: &PruneRequest,
+        report: &PruneReport,
     ) -> Result<(), Error> {
         let event = NewEvent::new(EventKind::RetentionRun, caller, clock::now()).detail(serde_json::json!({
             "policy": asked.policy, "states": report.summary.states, "removed": report.summary.removed, "kept": report.summary.kept,

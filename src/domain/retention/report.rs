@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::domain::retention::plan::{Plan, Reasons};
+use crate::domain::retention::plan::{Reasons, RetentionPlan};
 use crate::model::name::{BuildingBlock, StateName, Workspace};
 use crate::model::retention::{Removed, Space};
 
@@ -71,15 +71,15 @@ impl Summary {
 
 /// What would go. Nothing of it has gone.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Preview {
+pub struct PrunePreview {
     /// All states together.
     #[serde(flatten)]
     pub summary: Summary,
 }
 
-impl Preview {
+impl PrunePreview {
     /// Adds one state.
-    pub(super) fn add(&mut self, name: &StateName, plan: &Plan) {
+    pub(super) fn add(&mut self, name: &StateName, plan: &RetentionPlan) {
         let (first, last) = (plan.remove.first().copied(), plan.remove.last().copied());
         let would = Removed {
             looked_at: plan.remove.len(),
@@ -93,7 +93,7 @@ impl Preview {
 
 /// What went.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Report {
+pub struct PruneReport {
     /// All states together.
     #[serde(flatten)]
     pub summary: Summary,
@@ -105,9 +105,9 @@ pub struct Report {
     pub freed: u64,
 }
 
-impl Report {
+impl PruneReport {
     /// Adds one state. What was held or became current in between has stayed.
-    pub(super) fn add(&mut self, name: &StateName, plan: &Plan, removed: Removed) {
+    pub(super) fn add(&mut self, name: &StateName, plan: &RetentionPlan, removed: Removed) {
         let stayed = (plan.remove.len() as u64).saturating_sub(removed.count);
         self.summary
             .add(name, &plan.reasons, removed, plan.kept + stayed);

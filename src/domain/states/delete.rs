@@ -22,6 +22,11 @@ pub enum Deleted {
 }
 
 impl States<'_> {
+    /// Permits a caller to delete a state, before a body is read.
+    pub fn may_delete(&self, caller: &Caller, name: &StateName) -> Result<DeletePermit, Error> {
+        DeletePermit::of(caller, name)
+    }
+
     /// Hides a state. Its history stays, and it can be brought back.
     pub async fn delete(
         &self,

@@ -7,7 +7,7 @@ use crate::domain::error::Error;
 use crate::domain::states::append::{Appended, append_rejected, appended};
 use crate::domain::states::compared::{Before, Compared};
 use crate::domain::states::permit::WritePermit;
-use crate::domain::states::rules::{Incoming, Refusal, Situation, Verdict, judge};
+use crate::domain::states::rules::{Incoming, Situation, Verdict, WriteRefusal, judge};
 use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::lock::{HeldLock, Lock, RefusedAttempt};
@@ -39,7 +39,7 @@ pub enum Written {
     /// The holder of this lock keeps it out; it is kept under this number.
     Locked(Lock, u64),
     /// It is refused for this reason; it is kept under this number.
-    Refused(Refusal, u64),
+    Refused(WriteRefusal, u64),
     /// Its key may not write here, for this reason; it is kept under this number.
     Denied(Box<Error>, u64),
 }
@@ -291,7 +291,7 @@ impl WriteJob {
         tx: &Tx<'_>,
         lookup: &Lookup,
         lock: Option<HeldLock>,
-        refusal: Refusal,
+        refusal: WriteRefusal,
     ) -> Result<Written, StoreError> {
         let WritePermit { caller, name, .. } = &self.request.permit;
         let state = self.state(tx, lookup)?;

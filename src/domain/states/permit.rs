@@ -6,7 +6,6 @@ use std::sync::Arc;
 use crate::config::Limits;
 use crate::domain::access::authorize;
 use crate::domain::error::Error;
-use crate::domain::states::States;
 use crate::model::caller::Caller;
 use crate::model::error_code::ErrorCode;
 use crate::model::name::StateName;
@@ -26,6 +25,25 @@ pub struct WritePermit {
 }
 
 impl WritePermit {
+    pub(super) fn of(
+        caller: &Caller,
+        name: &StateName,
+        limits: &Arc<Limits>,
+    ) -> Result<Self, Error> {
+        let denied = authorize(caller, Permission::Save, name).err();
+        if let Some(denied) = &denied
+            && !caller.may(Permission::Plan, name)
+        {
+            return Err(denied.clone());
+        }
+        Ok(Self {
+            caller: caller.clone(),
+            name: name.clone(),
+            limits: Arc::clone(limits),
+            denied,
+        })
+    }
+
     /// Refuses a body of so many bytes, which may be known before it is read. A caller who may not
     /// write is told just that.
     pub fn check_size(&self, bytes: u64) -> Result<(), Error> {
@@ -40,27 +58,10 @@ pub struct DeletePermit {
     pub(super) name: StateName,
 }
 
-impl States<'_> {
-    /// Permits a caller to send a state, before its body is read.
-    pub fn may_write(&self, caller: &Caller, name: &StateName) -> Result<WritePermit, Error> {
-        let denied = authorize(caller, Permission::Save, name).err();
-        if let Some(denied) = &denied
-            && !caller.may(Permission::Plan, name)
-        {
-            return Err(denied.clone());
-        }
-        Ok(WritePermit {
-            caller: caller.clone(),
-            name: name.clone(),
-            limits: Arc::clone(&self.engine.limits),
-            denied,
-        })
-    }
-
-    /// Permits a caller to delete a state, before a body is read.
-    pub fn may_delete(&self, caller: &Caller, name: &StateName) -> Result<DeletePermit, Error> {
+impl DeletePermit {
+    pub(super) fn of(caller: &Caller, name: &StateName) -> Result<Self, Error> {
         authorize(caller, Permission::Delete, name)?;
-        Ok(DeletePermit {
+        Ok(Self {
             caller: caller.clone(),
             name: name.clone(),
         })

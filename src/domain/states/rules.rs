@@ -51,14 +51,14 @@ pub enum Verdict {
     /// The state has left this address, for another one or for a storage elsewhere.
     Gone(Gone),
     /// It is refused, and kept.
-    Reject(Refusal),
+    Reject(WriteRefusal),
     /// It becomes the current version.
     Store,
 }
 
 /// Why a write is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct WriteRefusal {
     /// As a code.
     pub rejection: Rejection,
     /// In words.
@@ -66,7 +66,7 @@ pub struct Refusal {
 }
 
 fn reject(rejection: Rejection, why: &'static str) -> Verdict {
-    Verdict::Reject(Refusal { rejection, why })
+    Verdict::Reject(WriteRefusal { rejection, why })
 }
 
 /// Judges a write.

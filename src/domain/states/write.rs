@@ -14,7 +14,9 @@ use crate::domain::states::States;
 use crate::domain::states::append::compact_after;
 use crate::domain::states::compared::Before;
 use crate::domain::states::job::{WriteRequest, Written};
+use crate::domain::states::permit::WritePermit;
 use crate::domain::states::prepare::Unprepared;
+use crate::model::caller::Caller;
 use crate::model::name::StateName;
 use crate::model::state::Lookup;
 
@@ -22,6 +24,11 @@ use crate::model::state::Lookup;
 const MAX_COMPARED: u64 = 32 * MIB;
 
 impl States<'_> {
+    /// Permits a caller to send a state, before its body is read.
+    pub fn may_write(&self, caller: &Caller, name: &StateName) -> Result<WritePermit, Error> {
+        WritePermit::of(caller, name, &self.engine.limits)
+    }
+
     /// Stores a state as the next version, or says why not. Answers when it is on disk.
     pub async fn write(&self, mut request: WriteRequest, bytes: Vec<u8>) -> Result<Written, Error> {
         let size = bytes.len() as u64;

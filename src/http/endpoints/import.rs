@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
 use crate::domain::Domain;
-use crate::domain::history::import::request::{ImportRequest, ImportTerms, Onto};
+use crate::domain::history::import::request::{ImportOnto, ImportRequest, ImportTerms};
 use crate::http::wire::caller::OnState;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::query::{self, Whole};
@@ -44,7 +44,7 @@ struct Query {
 }
 
 impl Query {
-    fn onto(&self) -> Result<Onto, ApiError> {
+    fn onto(&self) -> Result<ImportOnto, ApiError> {
         if self.append && self.deleted {
             return Err(ApiError::invalid(
                 ErrorCode::BadQuery,
@@ -53,10 +53,10 @@ impl Query {
             ));
         }
         match (self.after, self.append, self.arrive) {
-            (None, false, false) => Ok(Onto::Nothing),
-            (Some(Whole(number)), false, false) => Ok(Onto::Imported(number)),
-            (None, true, false) => Ok(Onto::Current),
-            (None, false, true) => Ok(Onto::NothingLive),
+            (None, false, false) => Ok(ImportOnto::Nothing),
+            (Some(Whole(number)), false, false) => Ok(ImportOnto::Imported(number)),
+            (None, true, false) => Ok(ImportOnto::Current),
+            (None, false, true) => Ok(ImportOnto::NothingLive),
             _ => Err(ApiError::invalid(
                 ErrorCode::BadQuery,
                 "after continues an import, append adds to a state, and arrive brings a state from \

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::domain::Domain;
-use crate::domain::auth::logins::{Issued, Wanted};
+use crate::domain::auth::logins::{Issued, WantedToken};
 use crate::http::wire::caller::Authenticated;
 use crate::http::wire::credentials::presented;
 use crate::http::wire::error::ApiError;
@@ -110,7 +110,7 @@ pub(in crate::http) async fn login(
     query::judge(&request)?;
     let body = body::small(&request, &mut payload, &domain).await?;
     let login = parse(&request, &body)?;
-    let wanted = Wanted {
+    let wanted = WantedToken {
         workspace: login.workspace,
         block: login.building_block,
         permissions: login.permissions,

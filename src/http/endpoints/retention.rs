@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::domain::Domain;
-use crate::domain::retention::prune::Asked;
+use crate::domain::retention::prune::PruneRequest;
 use crate::http::wire::caller::{Authenticated, OnState};
 use crate::http::wire::error::ApiError;
 use crate::http::wire::query::{self, Whole};
@@ -68,7 +68,7 @@ struct PruneBody {
 }
 
 impl PruneBody {
-    fn asked(self) -> Result<Asked, ApiError> {
+    fn asked(self) -> Result<PruneRequest, ApiError> {
         let bad = |detail: &str| ApiError::invalid(ErrorCode::BadRequest, detail);
         let named = |error: BadName| bad(&error.to_string());
         if self.policy.is_none() && !self.configured {
@@ -104,7 +104,7 @@ impl PruneBody {
                 docs/api.md says what it takes",
             )
         })?;
-        Ok(Asked {
+        Ok(PruneRequest {
             policy,
             workspace,
             block,

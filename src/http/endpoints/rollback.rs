@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::domain::Domain;
 use crate::domain::error::refusals::NotCompared;
-use crate::domain::history::preview::{DiffReport, Preview};
+use crate::domain::history::preview::{DiffReport, RollbackPreview};
 use crate::domain::history::rollback::{Rollback, RolledBack};
 use crate::http::wire::caller::OnState;
 use crate::http::wire::error::ApiError;
@@ -117,7 +117,7 @@ struct ComparisonAnswer<'a> {
 }
 
 impl<'a> PreviewAnswer<'a> {
-    fn of(preview: &'a Preview) -> Self {
+    fn of(preview: &'a RollbackPreview) -> Self {
         let (current, head) = (preview.current.as_ref(), &preview.version.head);
         let current_head = current.map(|current| &current.head);
         let program = current_head.map(|head| head.terraform_version.as_deref());
@@ -150,7 +150,7 @@ impl<'a> PreviewAnswer<'a> {
 }
 
 impl<'a> ComparisonAnswer<'a> {
-    fn of(preview: &'a Preview) -> Self {
+    fn of(preview: &'a RollbackPreview) -> Self {
         let compared = preview.comparison.as_ref();
         Self {
             compared: compared.is_ok(),

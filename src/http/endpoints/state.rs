@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::domain::Domain;
 use crate::domain::states::delete::Deleted;
 use crate::domain::states::job::{WriteRequest, Written};
-use crate::domain::states::rules::Refusal;
+use crate::domain::states::rules::WriteRefusal;
 use crate::http::wire::body::{self, at_most, content_md5};
 use crate::http::wire::caller::OnState;
 use crate::http::wire::error::{self, ApiError};
@@ -71,7 +71,7 @@ fn answer(written: Written) -> HttpResponse {
     }
 }
 
-fn explain(Refusal { rejection, why }: Refusal) -> String {
+fn explain(WriteRefusal { rejection, why }: WriteRefusal) -> String {
     match rejection {
         Rejection::StaleWrite => {
             format!(

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
 use crate::domain::Domain;
-use crate::domain::integrity::verify::Wanted;
+use crate::domain::integrity::verify::VerifyRequest;
 use crate::http::wire::caller::Authenticated;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::{body, reply};
@@ -22,7 +22,7 @@ struct VerifyBody {
 }
 
 impl VerifyBody {
-    fn wanted(self) -> Result<Wanted, ApiError> {
+    fn wanted(self) -> Result<VerifyRequest, ApiError> {
         let bad = |error: crate::model::name::BadName| {
             ApiError::invalid(ErrorCode::BadRequest, error.to_string())
         };
@@ -42,7 +42,7 @@ impl VerifyBody {
             .map(|name| name.parse())
             .transpose()
             .map_err(bad)?;
-        Ok(Wanted {
+        Ok(VerifyRequest {
             quick: self.quick,
             workspace,
             block,

@@ -38,14 +38,14 @@ const LEAST_GAIN: u64 = 2;
 /// What is known of versions and waits to be written.
 #[derive(Default)]
 pub(super) struct Outbox {
-    found: Found,
+    found: Results,
     /// States of which a frame could not be replaced, because something had changed meanwhile: they
     /// are not compacted beyond that for now.
     held_up: HashSet<StateId>,
 }
 
 #[derive(Default)]
-struct Found {
+struct Results {
     counts: Vec<(StateId, u64, ChangeCounts)>,
     frames: Vec<NewFrame>,
     compacted: Vec<(StateId, u64)>,
@@ -72,7 +72,7 @@ impl Outbox {
     }
 }
 
-impl Found {
+impl Results {
     fn bytes(&self) -> usize {
         self.frames.iter().map(|new| new.frame.len()).sum()
     }
@@ -467,20 +467,20 @@ mod tests {
             };
             let (second, mut third) = (frame(2)?, frame(3)?);
             third.of.stored += 1;
-            let found = Found {
+            let found = Results {
                 frames: vec![second, third],
                 compacted: vec![(state, 5)],
-                ..Found::default()
+                ..Results::default()
             };
             let held_up = found.write(tx, 0)?;
             assert_eq!(
                 (held_up.get(&state), tx.compacted_up_to(state)?),
                 (Some(&3), Some((2, 5)))
             );
-            let found = Found {
+            let found = Results {
                 frames: vec![frame(3)?],
                 compacted: vec![(state, 5)],
-                ..Found::default()
+                ..Results::default()
             };
             assert_eq!(
                 (found.write(tx, 0)?.len(), tx.compacted_up_to(state)?),

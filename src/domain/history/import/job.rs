@@ -4,7 +4,9 @@ use crate::domain::access::lock_in_the_way;
 use crate::domain::content::encode::{self, Prepared};
 use crate::domain::engine::budget::Reservation;
 use crate::domain::error::Error;
-use crate::domain::history::import::request::{ImportPermit, ImportRequest, ImportTerms, Onto};
+use crate::domain::history::import::request::{
+    ImportOnto, ImportPermit, ImportRequest, ImportTerms,
+};
 use crate::domain::history::import::rules::{Arriving, Destination};
 use crate::domain::states::append::{Appended, append_rejected, appended};
 use crate::model::clock::Timestamp;
@@ -79,8 +81,10 @@ impl ImportJob {
         let comes_back = match lookup.gone() {
             None => false,
             Some(Gone::Transferred(_))
-                if matches!(self.terms.onto, Onto::Current | Onto::NothingLive)
-                    && self.terms.rejected.is_none() =>
+                if matches!(
+                    self.terms.onto,
+                    ImportOnto::Current | ImportOnto::NothingLive
+                ) && self.terms.rejected.is_none() =>
             {
                 true
             }

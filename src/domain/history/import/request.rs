@@ -19,7 +19,7 @@ pub const MAX_IMPORTED_NUMBER: u64 = 1 << 40;
 
 /// What an imported version may follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Onto {
+pub enum ImportOnto {
     /// Nothing: the address was never used.
     Nothing,
     /// The version of this number, the newest of the state. The same caller imported it, and
@@ -96,7 +96,7 @@ pub struct ImportRequest {
 #[derive(Clone, Debug)]
 pub struct ImportTerms {
     /// What it follows.
-    pub onto: Onto,
+    pub onto: ImportOnto,
     /// The number that it had; the next one if none.
     pub number: Option<u64>,
     /// The highest serial that versions of its lineage had which do not come along: a rollback's

@@ -1,7 +1,7 @@
 //! The rules by which an import is judged; pure.
 
 use crate::domain::error::refusals::NotImported;
-use crate::domain::history::import::request::{ImportTerms, Onto};
+use crate::domain::history::import::request::{ImportOnto, ImportTerms};
 use crate::model::actor::Actor;
 use crate::model::digest::Digest;
 use crate::model::state::{Lookup, Visibility};
@@ -63,7 +63,7 @@ impl Arriving<'_> {
                     },
             ),
         };
-        let follows = |made: &Version| !matches!(self.terms.onto, Onto::Imported(number) if made.number <= number);
+        let follows = |made: &Version| !matches!(self.terms.onto, ImportOnto::Imported(number) if made.number <= number);
         made.filter(|made| {
             let is_the_same = made.sha256 == self.sha256
                 && self.terms.number.is_none_or(|number| number == made.number);
@@ -89,11 +89,13 @@ impl Arriving<'_> {
             is_hidden_by_import,
         } = *found;
         match (self.terms.onto, lookup) {
-            (Onto::Nothing | Onto::NothingLive, Lookup::Free)
-            | (Onto::Current, Lookup::Free | Lookup::Moved(_)) => {}
-            (Onto::NothingLive, lookup) if lookup.live().is_none() => {}
-            (Onto::Nothing | Onto::NothingLive, _) => return Err(NotImported::StateExists),
-            (Onto::Imported(number), lookup) => {
+            (ImportOnto::Nothing | ImportOnto::NothingLive, Lookup::Free)
+            | (ImportOnto::Current, Lookup::Free | Lookup::Moved(_)) => {}
+            (ImportOnto::NothingLive, lookup) if lookup.live().is_none() => {}
+            (ImportOnto::Nothing | ImportOnto::NothingLive, _) => {
+                return Err(NotImported::StateExists);
+            }
+            (ImportOnto::Imported(number), lookup) => {
                 newest
                     .filter(|newest| newest.number == number && self.has_brought(newest))
                     .ok_or(NotImported::NotImportedSoFar)?;
@@ -117,7 +119,7 @@ impl Arriving<'_> {
                 }
             }
             (
-                Onto::Current,
+                ImportOnto::Current,
                 Lookup::State {
                     visibility: Visibility::Deleted,
                     ..
@@ -125,14 +127,16 @@ impl Arriving<'_> {
             ) => return Err(NotImported::Deleted),
             // It comes back as it left.
             (
-                Onto::Current,
+                ImportOnto::Current,
                 Lookup::State {
                     visibility: Visibility::Transferred(_),
                     current: Some(last),
                     ..
                 },
             ) if last.sha256 == self.sha256 => {}
-            (Onto::Current, Lookup::State { current, .. }) => self.follows(current.as_deref())?,
+            (ImportOnto::Current, Lookup::State { current, .. }) => {
+                self.follows(current.as_deref())?
+            }
         }
         if self
             .terms

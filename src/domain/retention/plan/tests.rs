@@ -352,7 +352,7 @@ fn nothing_is_removed_of_nothing() {
             },
             now()
         ),
-        Plan::default()
+        RetentionPlan::default()
     );
 }
 
