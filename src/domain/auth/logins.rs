@@ -4,26 +4,20 @@
 use std::time::Duration;
 
 use crate::domain::auth::credentials::{FailureKey, SecretChecks, random};
+use crate::domain::auth::tokens::{Extension, extend_token, make_token};
 use crate::domain::engine::Engine;
 use crate::domain::error::{Error, Unproven};
 use crate::domain::events::Events;
 use crate::model::actor::{Actor, Origin};
 use crate::model::caller::{Caller, Proof};
-use crate::model::clock::{self, Timestamp};
+use crate::model::clock;
 use crate::model::digest::Digest;
 use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::key::{KeyId, KeyStatus, KeyWithHashes, Token};
 use crate::model::permission::{Grant, PermissionSet, Scope};
 use crate::model::secret::{CredentialKind, Secret};
-use crate::store::{StoreError, Touches, Tx};
-
-/// For how long from its making a token may extend itself.
-pub const MAX_RENEWAL: Duration = Duration::from_hours(12);
-/// How many live tokens a key may have.
-pub const MAX_TOKENS: u64 = 10_000;
-/// How many ended tokens are removed whenever one is made.
-const TOKENS_PER_SWEEP: u32 = 100;
+use crate::store::{Touches, Tx};
 
 const NO_CREDENTIALS: &str =
     "this needs credentials: a key's secret or a token, as Bearer or as the password of Basic";
@@ -430,78 +424,4 @@ fn narrowed(caller: &Caller, wanted: &WantedToken) -> Result<Grant, Error> {
         )));
     }
     Ok(grant)
-}
-
-/// The inner error is how many tokens the key has already.
-fn make_token(
-    tx: &Tx<'_>,
-    caller: &Caller,
-    sha256: Digest,
-    token: &Token,
-    now: Timestamp,
-) -> Result<Result<(), u64>, StoreError> {
-    tx.remove_ended_tokens(now, TOKENS_PER_SWEEP)?;
-    let live = tx.live_tokens(token.key, now)?;
-    if live >= MAX_TOKENS {
-        return Ok(Err(live));
-    }
-    tx.make_token(sha256, token)?;
-    let event = NewEvent::new(EventKind::Login, caller, now).within(&token.grant.scope);
-    tx.record(&event.detail(serde_json::json!({
-        "permissions": token.grant.permissions.names(&token.grant.scope), "expires_at": token.expires_at, "renewable": token.renewable,
-    })))?;
-    Ok(Ok(()))
-}
-
-/// How a token is to be extended.
-struct Extension {
-    /// Whether the token itself asks for it.
-    by_itself: bool,
-    now: Timestamp,
-    lifetime: Duration,
-}
-
-/// The inner error is why the token may not be extended.
-fn extend_token(
-    tx: &Tx<'_>,
-    caller: &Caller,
-    sha256: Digest,
-    extension: &Extension,
-) -> Result<Result<Timestamp, &'static str>, StoreError> {
-    let Extension {
-        by_itself,
-        now,
-        lifetime,
-    } = *extension;
-    let found = tx
-        .token(sha256)?
-        .filter(|token| Some(token.key) == caller.key() && token.expires_at > now);
-    let Some(token) = found else {
-        return Ok(Err("there is no such live token of this key"));
-    };
-    if by_itself && !token.renewable {
-        return Ok(Err(
-            "this token is not renewable; extend it with the key's own credentials",
-        ));
-    }
-    let key_ends = tx.key(token.key)?.and_then(|key| key.key.expires_at);
-    let limit = by_itself.then(|| token.created_at + MAX_RENEWAL);
-    let until = [key_ends, limit]
-        .into_iter()
-        .flatten()
-        .fold(now + lifetime, Timestamp::min);
-    if until <= now {
-        return Ok(Err(
-            "this token has extended itself for as long as it may; get a new one",
-        ));
-    }
-    // Asking for less than is left takes nothing away.
-    let until = until.max(token.expires_at);
-    tx.extend_token(sha256, until)?;
-    tx.record(
-        &NewEvent::new(EventKind::TokenExtend, caller, now)
-            .within(&token.grant.scope)
-            .detail(serde_json::json!({ "until": until })),
-    )?;
-    Ok(Ok(until))
 }

@@ -3,3 +3,4 @@
 pub mod credentials;
 pub mod keys;
 pub mod logins;
+pub mod tokens;

@@ -121,273 +121,274 @@ fn verdict(case: &Case) -> &'static str {
     }
 }
 
+/// Each row: its name, the write, and what becomes of it.
+const TABLE: &[(&str, Case, &str)] = &[
+    ("newer, no lock", PLAIN, "store"),
+    (
+        "equal bytes",
+        Case {
+            bytes: "five",
+            serial: 5,
+            ..PLAIN
+        },
+        "unchanged",
+    ),
+    (
+        "equal bytes while another holds the lock",
+        Case {
+            bytes: "five",
+            lock: Some(("x", "b")),
+            ..PLAIN
+        },
+        "unchanged",
+    ),
+    (
+        "equal bytes of a deleted state",
+        Case {
+            bytes: "five",
+            hidden: true,
+            ..PLAIN
+        },
+        "store",
+    ),
+    (
+        "own lock",
+        Case {
+            lock: Some(("x", "a")),
+            id: Some("x"),
+            ..PLAIN
+        },
+        "store",
+    ),
+    (
+        "own lock, older, other lineage",
+        Case {
+            lock: Some(("x", "a")),
+            id: Some("x"),
+            serial: 1,
+            lineage: "m",
+            ..PLAIN
+        },
+        "store",
+    ),
+    (
+        "own lock, marked, refuse",
+        Case {
+            lock: Some(("x", "a")),
+            id: Some("x"),
+            stale: true,
+            policy: UnlockedWrites::Refuse,
+            ..PLAIN
+        },
+        "store",
+    ),
+    (
+        "locked, no ID",
+        Case {
+            lock: Some(("x", "a")),
+            ..PLAIN
+        },
+        "locked",
+    ),
+    (
+        "locked, no ID, force",
+        Case {
+            lock: Some(("x", "a")),
+            force: true,
+            ..PLAIN
+        },
+        "locked",
+    ),
+    (
+        "locked, no ID, accept",
+        Case {
+            lock: Some(("x", "a")),
+            policy: UnlockedWrites::Accept,
+            ..PLAIN
+        },
+        "locked",
+    ),
+    (
+        "locked, another's ID",
+        Case {
+            lock: Some(("x", "a")),
+            id: Some("y"),
+            ..PLAIN
+        },
+        "locked",
+    ),
+    (
+        "ID fits, another key's lock",
+        Case {
+            lock: Some(("x", "b")),
+            id: Some("x"),
+            ..PLAIN
+        },
+        "locked",
+    ),
+    (
+        "not locked, but an ID",
+        Case {
+            id: Some("x"),
+            ..PLAIN
+        },
+        "stale_lock_id",
+    ),
+    (
+        "not locked, but an ID, force",
+        Case {
+            id: Some("x"),
+            force: true,
+            ..PLAIN
+        },
+        "stale_lock_id",
+    ),
+    (
+        "own broken lock",
+        Case {
+            id: Some("x"),
+            broken: Some(("x", "a")),
+            ..PLAIN
+        },
+        "store",
+    ),
+    (
+        "own broken lock, not newer",
+        Case {
+            id: Some("x"),
+            broken: Some(("x", "a")),
+            serial: 5,
+            ..PLAIN
+        },
+        "stale_write",
+    ),
+    (
+        "own broken lock, not newer, accept",
+        Case {
+            id: Some("x"),
+            broken: Some(("x", "a")),
+            serial: 5,
+            policy: UnlockedWrites::Accept,
+            ..PLAIN
+        },
+        "store",
+    ),
+    (
+        "own broken lock, refuse",
+        Case {
+            id: Some("x"),
+            broken: Some(("x", "a")),
+            policy: UnlockedWrites::Refuse,
+            ..PLAIN
+        },
+        "store",
+    ),
+    (
+        "another's broken lock",
+        Case {
+            id: Some("x"),
+            broken: Some(("x", "b")),
+            ..PLAIN
+        },
+        "stale_lock_id",
+    ),
+    (
+        "another broken lock",
+        Case {
+            id: Some("x"),
+            broken: Some(("y", "a")),
+            ..PLAIN
+        },
+        "stale_lock_id",
+    ),
+    ("same serial", Case { serial: 5, ..PLAIN }, "stale_write"),
+    ("older serial", Case { serial: 4, ..PLAIN }, "stale_write"),
+    (
+        "other lineage",
+        Case {
+            lineage: "m",
+            serial: 9,
+            ..PLAIN
+        },
+        "stale_write",
+    ),
+    (
+        "older serial, force",
+        Case {
+            serial: 4,
+            force: true,
+            ..PLAIN
+        },
+        "store",
+    ),
+    (
+        "older serial, accept",
+        Case {
+            serial: 4,
+            policy: UnlockedWrites::Accept,
+            ..PLAIN
+        },
+        "store",
+    ),
+    (
+        "older serial of a deleted state",
+        Case {
+            serial: 4,
+            lineage: "m",
+            hidden: true,
+            ..PLAIN
+        },
+        "store",
+    ),
+    (
+        "marked",
+        Case {
+            stale: true,
+            ..PLAIN
+        },
+        "stale_write",
+    ),
+    (
+        "marked, force",
+        Case {
+            stale: true,
+            force: true,
+            ..PLAIN
+        },
+        "store",
+    ),
+    (
+        "marked, accept",
+        Case {
+            stale: true,
+            policy: UnlockedWrites::Accept,
+            ..PLAIN
+        },
+        "store",
+    ),
+    (
+        "refuse",
+        Case {
+            policy: UnlockedWrites::Refuse,
+            ..PLAIN
+        },
+        "unlocked_writes_refused",
+    ),
+    (
+        "refuse, force",
+        Case {
+            policy: UnlockedWrites::Refuse,
+            force: true,
+            ..PLAIN
+        },
+        "unlocked_writes_refused",
+    ),
+];
+
 #[test]
 fn every_row_of_the_table() {
-    use UnlockedWrites::{Accept, Refuse};
-    let cases = [
-        ("newer, no lock", PLAIN, "store"),
-        (
-            "equal bytes",
-            Case {
-                bytes: "five",
-                serial: 5,
-                ..PLAIN
-            },
-            "unchanged",
-        ),
-        (
-            "equal bytes while another holds the lock",
-            Case {
-                bytes: "five",
-                lock: Some(("x", "b")),
-                ..PLAIN
-            },
-            "unchanged",
-        ),
-        (
-            "equal bytes of a deleted state",
-            Case {
-                bytes: "five",
-                hidden: true,
-                ..PLAIN
-            },
-            "store",
-        ),
-        (
-            "own lock",
-            Case {
-                lock: Some(("x", "a")),
-                id: Some("x"),
-                ..PLAIN
-            },
-            "store",
-        ),
-        (
-            "own lock, older, other lineage",
-            Case {
-                lock: Some(("x", "a")),
-                id: Some("x"),
-                serial: 1,
-                lineage: "m",
-                ..PLAIN
-            },
-            "store",
-        ),
-        (
-            "own lock, marked, refuse",
-            Case {
-                lock: Some(("x", "a")),
-                id: Some("x"),
-                stale: true,
-                policy: Refuse,
-                ..PLAIN
-            },
-            "store",
-        ),
-        (
-            "locked, no ID",
-            Case {
-                lock: Some(("x", "a")),
-                ..PLAIN
-            },
-            "locked",
-        ),
-        (
-            "locked, no ID, force",
-            Case {
-                lock: Some(("x", "a")),
-                force: true,
-                ..PLAIN
-            },
-            "locked",
-        ),
-        (
-            "locked, no ID, accept",
-            Case {
-                lock: Some(("x", "a")),
-                policy: Accept,
-                ..PLAIN
-            },
-            "locked",
-        ),
-        (
-            "locked, another's ID",
-            Case {
-                lock: Some(("x", "a")),
-                id: Some("y"),
-                ..PLAIN
-            },
-            "locked",
-        ),
-        (
-            "ID fits, another key's lock",
-            Case {
-                lock: Some(("x", "b")),
-                id: Some("x"),
-                ..PLAIN
-            },
-            "locked",
-        ),
-        (
-            "not locked, but an ID",
-            Case {
-                id: Some("x"),
-                ..PLAIN
-            },
-            "stale_lock_id",
-        ),
-        (
-            "not locked, but an ID, force",
-            Case {
-                id: Some("x"),
-                force: true,
-                ..PLAIN
-            },
-            "stale_lock_id",
-        ),
-        (
-            "own broken lock",
-            Case {
-                id: Some("x"),
-                broken: Some(("x", "a")),
-                ..PLAIN
-            },
-            "store",
-        ),
-        (
-            "own broken lock, not newer",
-            Case {
-                id: Some("x"),
-                broken: Some(("x", "a")),
-                serial: 5,
-                ..PLAIN
-            },
-            "stale_write",
-        ),
-        (
-            "own broken lock, not newer, accept",
-            Case {
-                id: Some("x"),
-                broken: Some(("x", "a")),
-                serial: 5,
-                policy: Accept,
-                ..PLAIN
-            },
-            "store",
-        ),
-        (
-            "own broken lock, refuse",
-            Case {
-                id: Some("x"),
-                broken: Some(("x", "a")),
-                policy: Refuse,
-                ..PLAIN
-            },
-            "store",
-        ),
-        (
-            "another's broken lock",
-            Case {
-                id: Some("x"),
-                broken: Some(("x", "b")),
-                ..PLAIN
-            },
-            "stale_lock_id",
-        ),
-        (
-            "another broken lock",
-            Case {
-                id: Some("x"),
-                broken: Some(("y", "a")),
-                ..PLAIN
-            },
-            "stale_lock_id",
-        ),
-        ("same serial", Case { serial: 5, ..PLAIN }, "stale_write"),
-        ("older serial", Case { serial: 4, ..PLAIN }, "stale_write"),
-        (
-            "other lineage",
-            Case {
-                lineage: "m",
-                serial: 9,
-                ..PLAIN
-            },
-            "stale_write",
-        ),
-        (
-            "older serial, force",
-            Case {
-                serial: 4,
-                force: true,
-                ..PLAIN
-            },
-            "store",
-        ),
-        (
-            "older serial, accept",
-            Case {
-                serial: 4,
-                policy: Accept,
-                ..PLAIN
-            },
-            "store",
-        ),
-        (
-            "older serial of a deleted state",
-            Case {
-                serial: 4,
-                lineage: "m",
-                hidden: true,
-                ..PLAIN
-            },
-            "store",
-        ),
-        (
-            "marked",
-            Case {
-                stale: true,
-                ..PLAIN
-            },
-            "stale_write",
-        ),
-        (
-            "marked, force",
-            Case {
-                stale: true,
-                force: true,
-                ..PLAIN
-            },
-            "store",
-        ),
-        (
-            "marked, accept",
-            Case {
-                stale: true,
-                policy: Accept,
-                ..PLAIN
-            },
-            "store",
-        ),
-        (
-            "refuse",
-            Case {
-                policy: Refuse,
-                ..PLAIN
-            },
-            "unlocked_writes_refused",
-        ),
-        (
-            "refuse, force",
-            Case {
-                policy: Refuse,
-                force: true,
-                ..PLAIN
-            },
-            "unlocked_writes_refused",
-        ),
-    ];
-    for (name, case, expected) in cases {
-        assert_eq!(verdict(&case), expected, "{name}");
+    for (name, case, expected) in TABLE {
+        assert_eq!(verdict(case), *expected, "{name}");
     }
 }
 
