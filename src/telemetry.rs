@@ -332,9 +332,8 @@ mod tests {
         std::thread::scope(|scope| {
             for thread in 0..THREADS {
                 let lines = &lines;
-                scope.spawn(move || {
-                    (0..LINES).for_each(|number| lines.add(line(thread, number).as_bytes(), true))
-                });
+                let add = move |number| lines.add(line(thread, number).as_bytes(), true);
+                scope.spawn(move || (0..LINES).for_each(add));
             }
         });
         let expected: Vec<String> = (0..THREADS)

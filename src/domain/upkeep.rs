@@ -132,7 +132,7 @@ impl<'a> Upkeep<'a> {
                 "removed events beyond --event-retention or --max-events"
             ),
             Err(error) => {
-                tracing::warn!(%error, "could not remove what has ended; trying again in a minute")
+                tracing::warn!(%error, "could not remove what has ended; trying again in a minute");
             }
         }
     }

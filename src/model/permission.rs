@@ -165,20 +165,27 @@ impl PermissionSet {
         let everywhere = *scope == Scope::All;
         let mut set = Self::default();
         for name in names {
-            let fits = |(_, local, global): &&(Permission, Option<&str>, &str)| {
-                if everywhere {
-                    *global == name
-                } else {
-                    *local == Some(name)
-                }
-            };
-            match NAMES.iter().find(fits) {
-                Some((permission, ..)) => set = set.union(Self::of(&[*permission])),
-                None => return Err(BadPermission::explain(name, everywhere)),
-            }
+            let found = find(name, everywhere);
+            let permission = found.ok_or_else(|| BadPermission::explain(name, everywhere))?;
+            set = set.union(Self::of(&[permission]));
         }
         Ok(set)
     }
+}
+
+/// The permission of a name, for all or for a workspace.
+fn find(name: &str, everywhere: bool) -> Option<Permission> {
+    let fits = |local: Option<&str>, global| {
+        if everywhere {
+            global == name
+        } else {
+            local == Some(name)
+        }
+    };
+    let found = NAMES
+        .iter()
+        .find(|(_, local, global)| fits(*local, *global));
+    found.map(|(permission, ..)| *permission)
 }
 
 /// Why a permission's name is not taken.

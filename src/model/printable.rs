@@ -40,9 +40,9 @@ impl fmt::Display for Printable<'_> {
         }
         for letter in self.0.chars() {
             if prints(letter) {
-                fmt::Write::write_char(f, letter)?
+                fmt::Write::write_char(f, letter)?;
             } else {
-                write_escaped(f, letter)?
+                write_escaped(f, letter)?;
             }
         }
         Ok(())

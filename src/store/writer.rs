@@ -65,7 +65,7 @@ impl WritingThread {
         let queue = Queue::new(sender, Arc::clone(&metrics));
         let announcing = announce.clone();
         let checkpoints = Checkpoints::start(path, Arc::clone(&metrics), move |error| {
-            announcing.note(error)
+            announcing.note(error);
         })?;
         let temporary = path.parent().unwrap_or(Path::new(".")).to_owned();
         let run = move || {
@@ -224,7 +224,7 @@ impl Loop {
         }
         match queue.recv_timeout(LONG_PAUSE) {
             Err(RecvTimeoutError::Timeout) => {
-                connection::give_back_memory(&self.transactions.connection)
+                connection::give_back_memory(&self.transactions.connection);
             }
             next => return next.map_err(|_| RecvError),
         }
@@ -268,9 +268,9 @@ impl Loop {
         let mut again = Vec::new();
         for (job, result) in batch.into_iter().zip(results) {
             if result.as_ref().is_err_and(&try_again) {
-                again.push(job)
+                again.push(job);
             } else {
-                job.answer(result)
+                job.answer(result);
             }
         }
         again

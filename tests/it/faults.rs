@@ -48,7 +48,7 @@ impl Writers {
             .map(|index| {
                 let (caller, stop, written) = (caller.clone(), stop.clone(), written.clone());
                 std::thread::spawn(move || {
-                    write_on(&caller, &format!("team/n{index}"), &stop, &written)
+                    write_on(&caller, &format!("team/n{index}"), &stop, &written);
                 })
             })
             .collect();
@@ -101,7 +101,7 @@ fn write_on(
                     .expect("the list")
                     .get_mut(name)
                     .expect("entered above")
-                    .acknowledged = serial
+                    .acknowledged = serial;
             }
             Ok((status, text)) if status < 500 => {
                 panic!("{status}: {}", String::from_utf8_lossy(&text))

@@ -400,9 +400,9 @@ impl Run<'_> {
                 !refused && self.model.live && stored.len() + 1 == self.model.stored.len()
             );
             if refused {
-                prop_assert!(rejected.insert(bytes.text()), "kept twice: {}", row)
+                prop_assert!(rejected.insert(bytes.text()), "kept twice: {}", row);
             } else {
-                stored.push(bytes.text())
+                stored.push(bytes.text());
             }
         }
         let expected: Vec<String> = self

@@ -1,6 +1,7 @@
 //! The way to a server over a network: its address, the client that goes there, and what to do
 //! if the way does not work.
 
+use std::path::Path;
 use std::time::Duration;
 
 use reqwest::Url;
@@ -85,18 +86,20 @@ fn authorities_are_there() -> Result<(), CliError> {
         let readable = if variable == "SSL_CERT_DIR" {
             std::env::split_paths(&path).try_for_each(|dir| std::fs::read_dir(dir).map(drop))
         } else {
-            std::fs::read_to_string(&path).and_then(|text| {
-                let none = || {
-                    std::io::Error::other("there is no certificate in it (PEM, BEGIN CERTIFICATE)")
-                };
-                text.contains("-----BEGIN").then_some(()).ok_or_else(none)
-            })
+            has_certificate(&path)
         };
         readable.map_err(|error| {
             CliError::Failed(format!("{variable}={shown} cannot be read: {error}"))
         })?;
     }
     Ok(())
+}
+
+/// Whether a file has a certificate in it.
+fn has_certificate(path: &Path) -> std::io::Result<()> {
+    let none = || std::io::Error::other("there is no certificate in it (PEM, BEGIN CERTIFICATE)");
+    let text = std::fs::read_to_string(path)?;
+    text.contains("-----BEGIN").then_some(()).ok_or_else(none)
 }
 
 /// What went wrong on the way to a server, and what to do about it.

@@ -147,7 +147,7 @@ impl Wire {
         loop {
             match self.ask(method, path, body.clone()).await {
                 Err(refusal) if refusal.is_busy() && tries < MAX_TRIES => {
-                    tokio::time::sleep(TRY_AGAIN_AFTER).await
+                    tokio::time::sleep(TRY_AGAIN_AFTER).await;
                 }
                 answer => return answer,
             }
@@ -202,7 +202,7 @@ impl Wire {
             };
             match refusal.largest_page() {
                 Some(largest) if largest < limit => {
-                    self.page.store(largest.max(1), Ordering::Relaxed)
+                    self.page.store(largest.max(1), Ordering::Relaxed);
                 }
                 _ => return Err(refusal),
             }

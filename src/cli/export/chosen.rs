@@ -34,7 +34,8 @@ pub(super) async fn chosen(client: &Client, args: &ExportArgs) -> Result<Vec<Val
 /// All states, or those of one workspace.
 async fn all(client: &Client, args: &ExportArgs, mut path: String) -> Result<Vec<Value>, CliError> {
     if let Some(workspace) = &args.workspace {
-        path.push_str(&format!("&workspace={workspace}"));
+        path += "&workspace=";
+        path += workspace.as_str();
     }
     let mut states = listed(client, &path).await?;
     if let Some(workspace) = args.workspace.as_ref().filter(|_| states.is_empty()) {

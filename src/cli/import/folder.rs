@@ -82,9 +82,9 @@ impl Listing {
             looked_at += 1;
             let is_like = looked_at <= MAX_LOOKED_AT && looks_like_a_state(&dir.join(&path));
             if is_like {
-                like.push(path)
+                like.push(path);
             } else {
-                others.push(path)
+                others.push(path);
             }
         }
         (self.look_like_states, self.others) = (like, others);

@@ -80,7 +80,7 @@ pub(in crate::cli) fn give(credentials: &HttpCredentials, command: &mut Command,
     match BackendFile::present(dir) {
         Ok(Present::Ours(_)) => credentials.give_for_our_block(command),
         Ok(Present::Nothing | Present::CutOff | Present::Theirs) | Err(_) => {
-            credentials.give(command)
+            credentials.give(command);
         }
     }
 }
@@ -117,7 +117,7 @@ mod tests {
         let leave = |writer| {
             BackendFile::new("http://other/".to_owned(), writer)
                 .create(dir.path())
-                .expect("written")
+                .expect("written");
         };
         leave(WrittenBy::Run);
         drop(write(dir.path()).expect("replaced"));

@@ -45,7 +45,8 @@ impl ListArgs {
     fn path(&self) -> String {
         let mut path = format!("/api/terraform/state?deleted={}", self.deleted);
         if let Some(workspace) = &self.workspace {
-            path.push_str(&format!("&workspace={workspace}"));
+            path += "&workspace=";
+            path += workspace.as_str();
         }
         if self.locked {
             path.push_str("&locked=true");

@@ -161,7 +161,7 @@ impl Invocation {
             match word.trim_start_matches('-') {
                 name if !word.starts_with('-') || !name.starts_with("backend-config") => {}
                 "backend-config" => {
-                    settings.extend([Some(word), words.next()].into_iter().flatten())
+                    settings.extend([Some(word), words.next()].into_iter().flatten());
                 }
                 _ => settings.push(word),
             }
@@ -178,7 +178,7 @@ impl Invocation {
             match word.trim_start_matches('-').strip_prefix("backend-config") {
                 Some("") => settings.extend(words.next().map(str::to_owned)),
                 Some(value) if word.starts_with('-') => {
-                    settings.extend(value.strip_prefix('=').map(str::to_owned))
+                    settings.extend(value.strip_prefix('=').map(str::to_owned));
                 }
                 Some(_) | None => {}
             }

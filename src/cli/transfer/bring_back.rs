@@ -65,13 +65,12 @@ impl Move<'_> {
             return Ok(BroughtBack::Nothing);
         };
         let _quiet = source.file.as_deref().map(Quiet::hold).transpose()?;
-        match old {
-            Some(old) => self.from_server(&source, old.wire(), theirs).await?,
-            None => {
-                let taken = self.take_in(&source, theirs).await;
-                taken.map_err(|not_moved| not_moved.failure)?;
-                put_aside(&source);
-            }
+        if let Some(old) = old {
+            self.take_from_server(&source, old.wire(), theirs).await?;
+        } else {
+            let taken = self.take_in(&source, theirs).await;
+            taken.map_err(|not_moved| not_moved.failure)?;
+            put_aside(&source);
         }
         Ok(BroughtBack::Here)
     }
@@ -99,7 +98,7 @@ impl Move<'_> {
     }
 
     /// Moves the state from another statekeep, on which it is locked meanwhile.
-    async fn from_server(
+    async fn take_from_server(
         &self,
         source: &Source,
         wire: &Wire,

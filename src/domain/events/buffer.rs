@@ -204,7 +204,7 @@ impl Pending {
         for (key, buffered) in &taken.counts {
             match self.counts.get_mut(key) {
                 Some(counted) if counted.taken.load(Ordering::Relaxed) >= buffered.count => {
-                    *counted.taken.get_mut() -= buffered.count
+                    *counted.taken.get_mut() -= buffered.count;
                 }
                 // Its minute has passed meanwhile, and its row was given up.
                 Some(_) | None => {
@@ -336,7 +336,7 @@ mod tests {
                 buffer.add(
                     refusal(address, minute),
                     Timestamp::from_millis(minute * 60_000),
-                )
+                );
             });
         }
         assert!(

@@ -29,12 +29,11 @@ impl History<'_> {
         authorize(caller, Permission::Save, to)?;
         let (who, source, target) = (caller.clone(), from.clone(), to.clone());
         let touches = Touches::Addresses(vec![from.clone(), to.clone()]);
-        let outcome = self
-            .engine
+
+        self.engine
             .store
             .write(touches, 0, move |tx| relocate(tx, &who, &source, &target))
-            .await?;
-        outcome
+            .await?
     }
 }
 

@@ -76,14 +76,13 @@ impl Transfers<'_> {
         }
         let (who, wanted, size) = (caller.clone(), name.clone(), to.len());
         let lock_id = Uuid::new_v4().to_string();
-        let step = self
-            .engine
+
+        self.engine
             .store
             .write(Touches::Address(name.clone()), size, move |tx| {
                 begin(tx, &who, &wanted, (&to, &lock_id))
             })
-            .await?;
-        step
+            .await?
     }
 
     /// The transfer that was begun, or by which the state has left.
@@ -116,14 +115,13 @@ impl Transfers<'_> {
     pub async fn abandon(&self, caller: &Caller, name: &StateName) -> Result<Transfer, Error> {
         self.may_transfer(caller, name)?;
         let (who, wanted) = (caller.clone(), name.clone());
-        let step = self
-            .engine
+
+        self.engine
             .store
             .write(Touches::Address(name.clone()), 0, move |tx| {
                 abandon(tx, &who, &wanted)
             })
-            .await?;
-        step
+            .await?
     }
 
     /// The state has arrived where it was to go, with this version: it is hidden from now on, and
@@ -139,14 +137,13 @@ impl Transfers<'_> {
     ) -> Result<Transfer, Error> {
         self.may_transfer(caller, name)?;
         let (who, wanted) = (caller.clone(), name.clone());
-        let step = self
-            .engine
+
+        self.engine
             .store
             .write(Touches::Address(name.clone()), 0, move |tx| {
                 finish(tx, &who, &wanted, version)
             })
-            .await?;
-        step
+            .await?
     }
 }
 

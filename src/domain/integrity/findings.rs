@@ -150,9 +150,9 @@ impl Tally {
     pub(super) fn find(&mut self, most: usize, finding: Finding) {
         self.found += 1;
         if self.findings.len() < most {
-            self.findings.push(finding)
+            self.findings.push(finding);
         } else {
-            self.truncated = true
+            self.truncated = true;
         }
     }
 

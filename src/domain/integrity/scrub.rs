@@ -42,27 +42,29 @@ impl Integrity<'_> {
     /// Verifies in the background, and looks whether damaged versions have been mended. Runs until it
     /// is dropped.
     pub(in crate::domain) async fn scrub(&self) {
-        let passes = async {
-            let Some(every) = self.engine.limits.scrub_every else {
-                return;
-            };
-            self.remember_last_pass().await;
-            tokio::time::sleep(BEGIN_AFTER.min(every)).await;
-            loop {
-                tokio::time::sleep(self.until_next_pass(every)).await;
-                if let Err(error) = self.pass(every).await {
-                    tracing::warn!(%error, "the background verification was interrupted; it goes on later");
-                    tokio::time::sleep(TRY_AGAIN_AFTER.min(every)).await;
-                }
-            }
-        };
         let mended = async {
             for turn in 0.. {
                 tokio::time::sleep(LOOK_AGAIN_EVERY).await;
                 self.content.look_at_damaged_again(turn).await;
             }
         };
-        tokio::join!(passes, mended);
+        tokio::join!(self.passes(), mended);
+    }
+
+    /// One pass after the other, if there are to be any.
+    async fn passes(&self) {
+        let Some(every) = self.engine.limits.scrub_every else {
+            return;
+        };
+        self.remember_last_pass().await;
+        tokio::time::sleep(BEGIN_AFTER.min(every)).await;
+        loop {
+            tokio::time::sleep(self.until_next_pass(every)).await;
+            if let Err(error) = self.pass(every).await {
+                tracing::warn!(%error, "the background verification was interrupted; it goes on later");
+                tokio::time::sleep(TRY_AGAIN_AFTER.min(every)).await;
+            }
+        }
     }
 
     async fn remember_last_pass(&self) {

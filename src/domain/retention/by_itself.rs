@@ -19,11 +19,11 @@ impl Retention<'_> {
         }
         match self.prune_by_itself().await {
             Ok((removed, freed)) => {
-                tracing::info!(removed, freed, "pruned history by the policies in force")
+                tracing::info!(removed, freed, "pruned history by the policies in force");
             }
             Err(error) => {
                 tracing::warn!(%error, "could not prune history; what is left of it is pruned the \
-                    next time")
+                    next time");
             }
         }
     }

@@ -115,7 +115,7 @@ pub(in crate::hcl) fn plain_text(expression: &str) -> Option<String> {
         let token = scanner.next();
         match token.kind {
             TokenKind::QuotedLiteral => {
-                unescape(&expression[token.start..token.end], &mut text).ok()?
+                unescape(&expression[token.start..token.end], &mut text).ok()?;
             }
             TokenKind::CloseQuote => {
                 return (scanner.next().kind == TokenKind::End).then_some(text);

@@ -121,7 +121,7 @@ impl<'a> PreviewAnswer<'a> {
         let (current, head) = (preview.current.as_ref(), &preview.version.head);
         let current_head = current.map(|current| &current.head);
         let program = current_head.map(|head| head.terraform_version.as_deref());
-        let held = preview.lock.as_ref();
+        let holder = preview.lock.as_ref();
         let away = preview.away.as_ref();
         let refused = preview.refusals.iter();
         Self {
@@ -140,7 +140,7 @@ impl<'a> PreviewAnswer<'a> {
                 &head.lineage,
             ),
             terraform_version: change(program, head.terraform_version.as_deref()),
-            lock: held.map(|held| reply::held_lock(held, held.last_write(current))),
+            lock: holder.map(|lock| reply::held_lock(lock, lock.last_write(current))),
             refused: refused
                 .map(|why| json!({ "code": why.code, "detail": why.detail }))
                 .collect(),

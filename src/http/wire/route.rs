@@ -62,6 +62,10 @@ pub(in crate::http) fn below(path: &str, name: &str, routes: Vec<Methods>) -> Sc
         })
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a list of routes reads better without a borrow before each handler"
+)]
 impl Methods {
     /// Offers a handler for some methods, separated by spaces, without parameters.
     pub(in crate::http) fn on<F, Args>(self, methods: &'static str, handler: F) -> Self

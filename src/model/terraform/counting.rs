@@ -136,13 +136,13 @@ impl<'de> Visitor<'de> for Counting {
             match self.0.first() {
                 Some(Step::Each) => sum += map.next_value_seed(self.rest())?,
                 Some(Step::Member(wanted)) if is_member(&name, wanted) => {
-                    sum = map.next_value_seed(self.rest())?
+                    sum = map.next_value_seed(self.rest())?;
                 }
                 Some(Step::Resource) if is_member(&name, "primary") => {
-                    sum |= u64::from(map.next_value::<Option<IgnoredAny>>()?.is_some())
+                    sum |= u64::from(map.next_value::<Option<IgnoredAny>>()?.is_some());
                 }
                 Some(Step::Resource) if is_member(&name, "deposed") => {
-                    sum |= map.next_value_seed(ELEMENTS)?.min(1)
+                    sum |= map.next_value_seed(ELEMENTS)?.min(1);
                 }
                 _ => drop(map.next_value::<IgnoredAny>()?),
             }

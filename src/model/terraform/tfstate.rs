@@ -204,10 +204,10 @@ impl Top {
             "resources" => self.resources = map.next_value_seed(counting::RESOURCES)?,
             "modules" => self.in_modules = map.next_value_seed(counting::MODULES)?,
             "encrypted_data" => {
-                self.encrypted = map.next_value::<HeadValue>()?.into_text().is_some()
+                self.encrypted = map.next_value::<HeadValue>()?.into_text().is_some();
             }
             "backend" | "state_store" => {
-                self.backend |= map.next_value::<Option<IgnoredAny>>()?.is_some()
+                self.backend |= map.next_value::<Option<IgnoredAny>>()?.is_some();
             }
             "ID" | "Operation" | "Who" | "Created" | "Info" | "Path" => {
                 self.lock_like += 1;

@@ -171,7 +171,9 @@ fn credentials_that_are_not_good_have_a_reason() {
         "credentials.refused",
         &["revoked", "unknown", "expired", "malformed"],
     );
-    events.iter().for_each(|event| bad.expect_actor(event));
+    for event in &events {
+        bad.expect_actor(event);
+    }
     let log = bad.server.stop_and_log();
     assert!(!log.contains("hunter2") && !log.contains(bad.elsewhere.secret()));
 }

@@ -151,7 +151,7 @@ fn json_files_are_named_and_examined_only_when_asked() {
 fn links_folders_pipes_and_strange_files() {
     let elsewhere = module(&[("backend", BACKEND)]);
     let link = |dir: &TempDir, target: &Path, name: &str| {
-        std::os::unix::fs::symlink(target, dir.path().join(name)).expect("a link")
+        std::os::unix::fs::symlink(target, dir.path().join(name)).expect("a link");
     };
     let followed = module(&[]);
     link(&followed, &elsewhere.path().join("backend"), "main.tf");

@@ -159,7 +159,7 @@ fn what_a_command_has_read_is_in_the_event_log() {
         place.look(|admin| {
             eventually("the read is written down", || {
                 admin.events("kind=state.read&key=operator").len() == 1
-            })
+            });
         });
     });
 }

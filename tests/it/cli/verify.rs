@@ -51,7 +51,7 @@ fn each_finding_is_told_by_state_and_version_with_what_can_still_be_read_and_end
                 .admin()
                 .write_by_force("a/b", tfstate(&lineage(serial), serial))
                 .expect_status(200),
-        )
+        );
     });
     assert!(server.stop().success());
     let Some(()) = sql(

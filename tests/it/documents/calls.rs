@@ -124,13 +124,13 @@ fn judge(api: &str, declared: &Calls) -> Vec<String> {
         let Some((methods, path)) = call(section.title).filter(|_| section.level == 3) else {
             continue;
         };
-        let named = section.text();
-        let named: BTreeSet<&str> = markdown::in_backticks(&named).into_iter().collect();
+        let text = section.text();
+        let in_ticks: BTreeSet<&str> = markdown::in_backticks(&text).into_iter().collect();
         for method in methods {
             let key = (path.clone(), method.clone());
             match declared.get(&key) {
                 None => findings.push(format!("`{method} {path}` is no call of the server")),
-                Some(names) => findings.extend(unnamed(names, &named, &method, &path)),
+                Some(names) => findings.extend(unnamed(names, &in_ticks, &method, &path)),
             }
             if !told.insert(key) {
                 findings.push(format!("`{method} {path}` has two headings"));
@@ -146,12 +146,12 @@ fn judge(api: &str, declared: &Calls) -> Vec<String> {
 /// The parameters that a section does not name: `ID`, `limit=50` and `limit=N` name one.
 fn unnamed(
     names: &BTreeSet<String>,
-    named: &BTreeSet<&str>,
+    in_ticks: &BTreeSet<&str>,
     method: &str,
     path: &str,
 ) -> Vec<String> {
     let is_named = |name: &String| {
-        named
+        in_ticks
             .iter()
             .any(|word| word.split('=').next() == Some(name.as_str()))
     };

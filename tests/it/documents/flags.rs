@@ -279,6 +279,11 @@ fn a_command_or_flag_or_default_that_only_one_side_has_is_found() {
             .any(|finding| finding.starts_with(beginning));
         assert!(is_found, "{planted}: {findings:#?}");
     }
+}
+
+#[test]
+fn a_limit_or_default_that_only_one_side_has_is_found() {
+    let commands = help::all();
     let cases = [
         (
             "`--max-queue`, 1",

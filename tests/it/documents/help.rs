@@ -52,9 +52,8 @@ impl Help {
                 below.extend(command_of(line).map(str::to_owned));
             } else if let Some(flag) = flag_of(line) {
                 is_skipped = OF_ALL.iter().any(|of_all| line.trim().starts_with(of_all));
-                if !is_skipped {
-                    flags.push((flag_named(flag, heading), line.to_owned()));
-                }
+                let found = (flag_named(flag, heading), line.to_owned());
+                flags.extend((!is_skipped).then_some(found));
             } else if let Some((_, about)) = flags.last_mut().filter(|_| !is_skipped) {
                 about.push(' ');
                 about.push_str(line.trim());

@@ -63,8 +63,8 @@ pub(super) fn lines(text: &str) -> Vec<Line<'_>> {
         in_code ^= is_fence;
         (index + 1, is_code)
     };
-    let marks: Vec<(usize, bool)> = text.lines().enumerate().map(line).collect();
-    let with_text = marks.into_iter().zip(text.lines());
+    let numbered: Vec<(usize, bool)> = text.lines().enumerate().map(line).collect();
+    let with_text = numbered.into_iter().zip(text.lines());
     with_text
         .map(|((number, is_code), text)| Line {
             number,

@@ -155,7 +155,7 @@ fn with_damage(dir: &TempDir, how: &str, number: u64) -> Option<(Server, Client)
             owner
                 .write_by_force("team/net", alone(serial))
                 .expect_status(200),
-        )
+        );
     });
     owner
         .write("team/other", tfstate_noted(L1, 1, "other"), None)

@@ -114,13 +114,13 @@ fn each_write_and_lock_is_synced_before_it_is_acknowledged() {
                 writer
                     .write("team/net", tfstate(L1, serial), None)
                     .expect_status(200),
-            )
+            );
         });
         synced("a lock", &|| {
-            drop(writer.lock("team/net", "lock-1").expect_status(200))
+            drop(writer.lock("team/net", "lock-1").expect_status(200));
         });
         synced("an unlock", &|| {
-            drop(writer.unlock("team/net", "lock-1").expect_status(200))
+            drop(writer.unlock("team/net", "lock-1").expect_status(200));
         });
     }
 }

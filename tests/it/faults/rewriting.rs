@@ -72,7 +72,7 @@ fn where_there_is_no_temporary_directory_a_purge_erases_all_the_same() {
             writer
                 .write("team/net", large(serial), None)
                 .expect_status(200),
-        )
+        );
     });
     assert_eq!(
         purge(&admin, "team/net", 3)["erased"],
@@ -132,7 +132,7 @@ fn without_room_for_it_everything_goes_on_and_room_makes_it_work() {
                 writer
                     .write("team/net", large(serial), None)
                     .expect_status(200),
-            )
+            );
         });
         inside::compacted(&data);
         assert!(server.stop().success());
@@ -188,7 +188,7 @@ fn a_page_that_cannot_be_read_ends_no_server_that_has_to_erase() {
                     None,
                 )
                 .expect_status(200),
-        )
+        );
     });
     writer
         .write("team/n0", tfstate(&marked(0), 2), None)

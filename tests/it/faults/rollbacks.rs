@@ -114,7 +114,7 @@ fn a_version_whose_content_was_removed_is_410() {
         done = sql(
             &data.join("statekeep.db"),
             "UPDATE versions SET blob_id = NULL WHERE number = 1",
-        )
+        );
     });
     let Some(()) = done else { return };
     let writer = writer.at(&server);

@@ -56,9 +56,9 @@ impl Maker {
     /// Space, or lines where they may end.
     fn gap(&mut self, lines: bool) {
         if lines && self.one_in(3) {
-            self.put_one(&LINES)
+            self.put_one(&LINES);
         } else {
-            self.put_one(&SPACES)
+            self.put_one(&SPACES);
         }
     }
 

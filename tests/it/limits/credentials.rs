@@ -147,7 +147,7 @@ fn a_secret_that_is_new_costs_argon2_once_however_many_bring_it() {
         .map(|_| {
             let key = key.clone();
             std::thread::spawn(move || {
-                (0..94).for_each(|_| drop(key.read("team/net").expect_problem(404, "no_state")))
+                (0..94).for_each(|_| drop(key.read("team/net").expect_problem(404, "no_state")));
             })
         })
         .collect();

@@ -148,7 +148,7 @@ fn it_is_in_the_form_that_prometheus_reads() {
             .filter_map(|line| line.strip_prefix(kind)?.split_once(' '));
         let mut found = BTreeMap::new();
         lines.for_each(|(name, rest)| {
-            assert!(found.insert(name, rest).is_none(), "{kind}{name} twice")
+            assert!(found.insert(name, rest).is_none(), "{kind}{name} twice");
         });
         found
     };
@@ -433,9 +433,9 @@ fn nothing_that_a_client_chose_becomes_a_label() {
     };
     let methods = ["GET", "FOO", "CANARY", "PATCH", "OPTIONS", "TRACE", "get"];
     let visit = |number: usize| {
-        odd_paths(number)
-            .iter()
-            .for_each(|path| methods.iter().for_each(|method| ask(method, path)))
+        for path in odd_paths(number) {
+            methods.iter().for_each(|method| ask(method, &path));
+        }
     };
     visit(0);
     let before = Scrape::of(&monitor);

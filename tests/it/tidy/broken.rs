@@ -67,8 +67,9 @@ fn what_is_too_large_is_found() {
         &[File::new("src/domain/mod.rs", &domain)],
         "src/domain/mod.rs:1: 151 lines, at most 150",
     );
-    let fields: String = (0..9).map(|field| format!("    f{field}: u8,\n")).collect();
-    let domain = format!("//! x\npub struct Domain {{\n{fields}}}\n");
+    let fields: Vec<String> = (0..9).map(|field| format!("    f{field}: u8,")).collect();
+    let fields = fields.join("\n");
+    let domain = format!("//! x\npub struct Domain {{\n{fields}\n}}\n");
     expect(
         &[File::new("src/domain/mod.rs", &domain)],
         "src/domain/mod.rs:2: 9 fields, at most 8",

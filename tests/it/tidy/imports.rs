@@ -59,10 +59,8 @@ impl<'a> Crate<'a> {
     /// The file that a path leads to: the deepest module that it names.
     fn resolve(&self, index: usize, path: &[&str], names: &[(&str, usize)]) -> Option<usize> {
         let absolute = self.absolute(index, path, names)?;
-        let depths = (1..=absolute.len()).rev();
-        depths
-            .filter_map(|depth| self.find(&absolute[..depth]))
-            .next()
+        let mut depths = (1..=absolute.len()).rev();
+        depths.find_map(|depth| self.find(&absolute[..depth]))
     }
 
     /// The file of a module that a path names exactly.

@@ -244,7 +244,7 @@ fn with_a_damaged_current_version(dir: &TempDir, which: &str) -> Option<(Server,
             admin
                 .write_by_force("team/net", tfstate(&lineage(serial), serial))
                 .expect_status(200),
-        )
+        );
     });
     admin
         .write_by_force("team/net", tfstate(&lineage(1), 1))

@@ -64,7 +64,7 @@ fn what_was_only_kept_as_the_base_of_purged_content_goes_as_well() {
             writer
                 .write("team/net", body, Some("lost"))
                 .expect_problem(409, "stale_lock_id"),
-        )
+        );
     };
     writer
         .write("team/net", state(1, None), None)
@@ -129,7 +129,7 @@ fn a_purge_takes_what_was_left_over_with_it_and_a_prune_does() {
                 admin
                     .write_by_force("team/net", state(serial, None))
                     .expect_status(200),
-            )
+            );
         });
         inside::compacted(&data);
         assert!(server.stop().success());
@@ -218,7 +218,7 @@ fn deleted_with_three_versions(data: &Path) -> (Client, Client) {
             owner
                 .write("team/net", state(serial, Some(serial)), None)
                 .expect_status(200),
-        )
+        );
     });
     owner.delete("team/net").expect_status(200);
     owner
@@ -317,7 +317,7 @@ fn whoever_brings_a_state_back_while_it_is_purged_keeps_what_is_left() {
             owner
                 .write("team/net", state(serial, None), None)
                 .expect_status(200),
-        )
+        );
     });
     owner.delete("team/net").expect_status(200);
     assert!(server.stop().success());

@@ -65,7 +65,7 @@ fn what_is_deleted_in_an_export_does_not_end_what_lives_here() {
             assert_eq!(
                 admin.read("team/net").expect_status(200).text(),
                 tfstate(L1, 3)
-            )
+            );
         });
     });
     // To an address that was never used it arrives deleted, with and without the flag.

@@ -182,7 +182,7 @@ fn what_a_command_could_not_save_is_no_state_of_its_own() {
             assert_eq!(
                 admin.read("team/net").expect_status(200).text(),
                 tfstate(L1, 2)
-            )
+            );
         });
         // Alone in its folder it is no state either.
         std::fs::remove_file(dir.path().join("net/terraform.tfstate")).expect("a file");

@@ -151,7 +151,7 @@ fn what_is_no_state_is_told_for_what_it_is() {
             assert_eq!(
                 admin.get("/api/terraform/state?deleted=true").json()["states"],
                 serde_json::json!([])
-            )
+            );
         });
     });
 }

@@ -62,6 +62,17 @@ impl Site {
     }
 }
 
+/// Whether a signal waits for a process that has not run since it was sent.
+fn has_pending(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
+    let pending = status
+        .lines()
+        .filter(|line| line.starts_with("SigPnd:") || line.starts_with("ShdPnd:"));
+    pending
+        .filter_map(|line| line.split_whitespace().nth(1))
+        .any(|mask| mask.contains(|digit| digit != '0'))
+}
+
 #[test]
 fn a_signal_ends_a_transfer_in_good_order() {
     for (signal, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
@@ -71,6 +82,7 @@ fn a_signal_ends_a_transfer_in_good_order() {
         // not the program's.
         send(signal, &format!("-{}", transfer.id()));
         if signal == "INT" {
+            eventually("the signal is taken", || !has_pending(transfer.id()));
             site.open("pull");
         }
         site.expect_swept(transfer, code);
