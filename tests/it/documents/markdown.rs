@@ -64,8 +64,8 @@ pub(super) fn lines(text: &str) -> Vec<Line<'_>> {
         (index + 1, is_code)
     };
     let numbered: Vec<(usize, bool)> = text.lines().enumerate().map(line).collect();
-    let with_text = numbered.into_iter().zip(text.lines());
-    with_text
+    let pairs = numbered.into_iter().zip(text.lines());
+    pairs
         .map(|((number, is_code), text)| Line {
             number,
             text,

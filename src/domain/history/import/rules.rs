@@ -135,7 +135,7 @@ impl Arriving<'_> {
                 },
             ) if last.sha256 == self.sha256 => {}
             (ImportOnto::Current, Lookup::State { current, .. }) => {
-                self.follows(current.as_deref())?
+                self.follows(current.as_deref())?;
             }
         }
         if self
