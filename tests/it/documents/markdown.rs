@@ -57,13 +57,13 @@ impl Section<'_> {
 /// The lines of a document.
 pub(super) fn lines(text: &str) -> Vec<Line<'_>> {
     let mut in_code = false;
-    let line = |(index, text): (usize, &'_ str)| {
+    let mark = |(index, text): (usize, &'_ str)| {
         let is_fence = text.trim_start().starts_with("```");
         let is_code = in_code || is_fence;
         in_code ^= is_fence;
         (index + 1, is_code)
     };
-    let numbered: Vec<(usize, bool)> = text.lines().enumerate().map(line).collect();
+    let numbered: Vec<(usize, bool)> = text.lines().enumerate().map(mark).collect();
     let pairs = numbered.into_iter().zip(text.lines());
     pairs
         .map(|((number, is_code), text)| Line {
