@@ -1,6 +1,8 @@
 //! How the server is: what the page, a monitor and an operator ask.
 
-use std::sync::{Mutex, OnceLock};
+use std::sync::OnceLock;
+
+use parking_lot::Mutex;
 
 use serde::Serialize;
 use uuid::Uuid;
@@ -8,7 +10,6 @@ use uuid::Uuid;
 use crate::domain::access::authorize_everywhere;
 use crate::domain::content::Content;
 use crate::domain::engine::Engine;
-use crate::domain::engine::single_flight::open;
 use crate::domain::error::Error;
 use crate::domain::integrity::verifications::{ScrubReport, Verifications};
 use crate::domain::retention::Pruning;
@@ -138,7 +139,7 @@ impl Process {
     }
 
     fn since(&self, status: Readiness) -> Timestamp {
-        let mut standing = open(&self.standing);
+        let mut standing = self.standing.lock();
         if standing.0 != status {
             *standing = (status, clock::now());
         }

@@ -7,7 +7,9 @@
 //! credential that was good before.
 
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
 use std::time::{Duration, Instant};
 
 use argon2::password_hash::PasswordVerifier as _;
@@ -20,7 +22,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::config::Limits;
 use crate::domain::engine::cores::off_thread;
-use crate::domain::engine::single_flight::{SingleFlight, open, read, write};
+use crate::domain::engine::single_flight::SingleFlight;
 use crate::domain::error::Error;
 use crate::metrics::Metrics;
 use crate::model::clock;
@@ -86,19 +88,20 @@ impl SecretChecks {
     }
 
     /// Whether a secret belongs to one of these argon2id hashes. Strangers are refused while one of
-    /// the `knockers` has failed too often.
+    /// the `failing_keys` has failed too often.
     pub(in crate::domain) async fn check(
         &self,
         secret: &Secret,
         hashes: &[&str],
-        knockers: &[FailureKey],
+        failing_keys: &[FailureKey],
     ) -> Result<bool, Error> {
         let tagged: Vec<(Tag, &str)> = hashes
             .iter()
             .map(|hash| (self.tag(secret, hash), *hash))
             .collect();
         let known = tagged.iter().find_map(|(tag, hash)| {
-            read(&self.good)
+            self.good
+                .read()
                 .peek(tag)
                 .map(|checked_at| (*tag, *hash, *checked_at))
         });
@@ -112,7 +115,7 @@ impl SecretChecks {
                 self.run(tag, secret, hash, || Ok(None)).await
             };
         }
-        self.refuse_knocking(knockers)?;
+        self.refuse_too_many(failing_keys)?;
         let lookup = || {
             self.waiting
                 .try_acquire()
@@ -143,7 +146,7 @@ impl SecretChecks {
         };
         let is_good = self.running.run(tag, check).await?;
         if is_good {
-            write(&self.good).put(tag, clock::monotonic());
+            self.good.write().put(tag, clock::monotonic());
         }
         Ok(is_good)
     }
@@ -180,11 +183,14 @@ impl SecretChecks {
     }
 
     /// Refuses to look at a credential after too many failures.
-    pub(in crate::domain) fn refuse_knocking(&self, knockers: &[FailureKey]) -> Result<(), Error> {
+    pub(in crate::domain) fn refuse_too_many(
+        &self,
+        failing_keys: &[FailureKey],
+    ) -> Result<(), Error> {
         let now = clock::monotonic();
-        let mut failing = open(&self.failing);
-        for knocker in knockers {
-            if let Some((since, count)) = failing.get(knocker)
+        let mut failing = self.failing.lock();
+        for key in failing_keys {
+            if let Some((since, count)) = failing.get(key)
                 && *count >= self.max_failures
                 && let Some(left) = FAILURE_WINDOW.checked_sub(now.duration_since(*since))
             {
@@ -195,11 +201,11 @@ impl SecretChecks {
     }
 
     /// Counts a failure.
-    pub(in crate::domain) fn record_failure(&self, knockers: &[FailureKey]) {
+    pub(in crate::domain) fn record_failure(&self, failing_keys: &[FailureKey]) {
         let now = clock::monotonic();
-        let mut failing = open(&self.failing);
-        for knocker in knockers {
-            let (since, count) = failing.get_or_insert_mut(knocker.clone(), || (now, 0));
+        let mut failing = self.failing.lock();
+        for key in failing_keys {
+            let (since, count) = failing.get_or_insert_mut(key.clone(), || (now, 0));
             if now.duration_since(*since) >= FAILURE_WINDOW {
                 (*since, *count) = (now, 0);
             }

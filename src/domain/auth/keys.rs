@@ -269,7 +269,10 @@ pub enum FirstAdminError {
 }
 
 fn key_event(kind: EventKind, caller: &Caller, grant: &Grant, id: KeyId, name: &str) -> NewEvent {
-    let detail = serde_json::json!({ "key": { "id": id.to_string(), "name": name }, "permissions": grant.permissions.names(&grant.scope) });
+    let detail = serde_json::json!({
+        "key": { "id": id.to_string(), "name": name },
+        "permissions": grant.permissions.names(&grant.scope),
+    });
     NewEvent::new(kind, caller, clock::now())
         .within(&grant.scope)
         .detail(detail)

@@ -131,7 +131,7 @@ impl Logins<'_> {
                 &origin,
             ));
         };
-        let knockers = [here, FailureKey::Key(id.to_string())];
+        let failing_keys = [here, FailureKey::Key(id.to_string())];
         let old_hash = old_hash
             .as_ref()
             .filter(|_| key.old_secret_until.is_some_and(|until| until > now));
@@ -141,11 +141,14 @@ impl Logins<'_> {
             .collect();
         // A key that has ended costs no argon2.
         let is_good = key.standing(now) == KeyStatus::Active
-            && self.credentials.check(secret, &hashes, &knockers).await?;
+            && self
+                .credentials
+                .check(secret, &hashes, &failing_keys)
+                .await?;
         if !is_good {
             let reason = why_not(key.standing(now));
             return Err(self.refuse(
-                &knockers,
+                &failing_keys,
                 Unproven {
                     told: BAD,
                     reason,
@@ -196,9 +199,9 @@ impl Logins<'_> {
     }
 
     /// Counts and notes a refusal, and says what the caller is told.
-    fn refuse(&self, knockers: &[FailureKey], why: Unproven, origin: &Origin) -> Error {
-        let too_many = self.credentials.refuse_knocking(knockers);
-        self.credentials.record_failure(knockers);
+    fn refuse(&self, failing_keys: &[FailureKey], why: Unproven, origin: &Origin) -> Error {
+        let too_many = self.credentials.refuse_too_many(failing_keys);
+        self.credentials.record_failure(failing_keys);
         self.events
             .count_bad_credentials(why.key.as_ref(), origin, why.reason);
         too_many.err().unwrap_or(Error::Unauthorized(why))

@@ -32,7 +32,9 @@ pub(super) fn make_token(
     tx.make_token(sha256, token)?;
     let event = NewEvent::new(EventKind::Login, caller, now).within(&token.grant.scope);
     tx.record(&event.detail(serde_json::json!({
-        "permissions": token.grant.permissions.names(&token.grant.scope), "expires_at": token.expires_at, "renewable": token.renewable,
+        "permissions": token.grant.permissions.names(&token.grant.scope),
+        "expires_at": token.expires_at,
+        "renewable": token.renewable,
     })))?;
     Ok(Ok(()))
 }

@@ -5,16 +5,16 @@
 //! read it, is never remembered here. All bytes are reserved from the budget for as long as anybody
 //! holds them; what is kept here goes as soon as somebody else needs the room.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, RwLock};
+
+use parking_lot::RwLock;
 use std::time::{Duration, Instant};
 
 use lru::LruCache;
 
 use crate::domain::engine::budget::Spare;
 use crate::domain::engine::leased_bytes::LeasedBytes;
-use crate::domain::engine::single_flight::read;
-use crate::domain::engine::single_flight::write;
 use crate::model::clock;
 use crate::model::digest::Digest;
 
@@ -71,13 +71,13 @@ impl DecodedCache {
         let now = self.now();
         // Whoever reads what was read last, as crowds do, changes no order and so holds up nobody
         // else.
-        if let Some((last, entry)) = read(&self.kept).entries.iter().next()
+        if let Some((last, entry)) = self.kept.read().entries.iter().next()
             && *last == sha256
         {
             entry.read_at.store(now, Ordering::Relaxed);
             return Some(Arc::clone(&entry.decoded));
         }
-        let mut kept = write(&self.kept);
+        let mut kept = self.kept.write();
         let entry = kept.entries.get(&sha256)?;
         entry.read_at.store(now, Ordering::Relaxed);
         Some(Arc::clone(&entry.decoded))
@@ -91,7 +91,7 @@ impl DecodedCache {
     /// room.
     pub(in crate::domain) fn put(&self, sha256: Digest, decoded: &Arc<LeasedBytes>) {
         let size = decoded.as_ref().as_ref().len() as u64;
-        let mut kept = write(&self.kept);
+        let mut kept = self.kept.write();
         if size > self.capacity / 2 || kept.entries.contains(&sha256) {
             return;
         }
@@ -110,7 +110,7 @@ impl DecodedCache {
 
     /// Gives up bytes that were removed.
     pub(in crate::domain) fn forget(&self, sha256: Digest) {
-        let mut kept = write(&self.kept);
+        let mut kept = self.kept.write();
         if let Some(entry) = kept.entries.pop(&sha256) {
             kept.bytes -= entry.decoded.as_ref().as_ref().len() as u64;
         }
@@ -121,7 +121,7 @@ impl DecodedCache {
         let long_ago = self
             .now()
             .checked_sub(u64::try_from(longer_than.as_millis()).unwrap_or(u64::MAX));
-        let mut kept = write(&self.kept);
+        let mut kept = self.kept.write();
         while kept
             .entries
             .peek_lru()
@@ -136,13 +136,13 @@ impl DecodedCache {
 
     /// How many bytes are kept.
     pub(in crate::domain) fn bytes(&self) -> u64 {
-        read(&self.kept).bytes
+        self.kept.read().bytes
     }
 }
 
 impl Spare for DecodedCache {
     fn give_back(&self) -> bool {
-        let kept = std::mem::replace(&mut *write(&self.kept), Kept::new());
+        let kept = std::mem::replace(&mut *self.kept.write(), Kept::new());
         !kept.entries.is_empty()
     }
 }

@@ -5,10 +5,11 @@
 //! further read of a damaged version.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use crate::domain::engine::Engine;
-use crate::domain::engine::single_flight::open;
 use crate::model::clock;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::name::StateName;
@@ -31,17 +32,17 @@ struct Known(Mutex<HashSet<(StateId, u64)>>);
 impl Known {
     /// Adds a version; says whether the database is known to have it already.
     fn add(&self, state: StateId, number: u64) -> bool {
-        let mut known = open(&self.0);
+        let mut known = self.0.lock();
         known.contains(&(state, number))
             || (known.len() < MAX_REMEMBERED && !known.insert((state, number)))
     }
 
     fn has(&self, state: StateId, number: u64) -> bool {
-        open(&self.0).contains(&(state, number))
+        self.0.lock().contains(&(state, number))
     }
 
     fn remove(&self, state: StateId, number: u64) {
-        open(&self.0).remove(&(state, number));
+        self.0.lock().remove(&(state, number));
     }
 }
 
@@ -65,12 +66,12 @@ impl Damaged {
 
     /// How many there are.
     pub(in crate::domain) fn count(&self) -> u64 {
-        open(&self.known.0).len() as u64
+        self.known.0.lock().len() as u64
     }
 
     /// Some of them, from a place on that may lie beyond the last one: then it starts over.
     pub(super) fn some(&self, from: usize, most: usize) -> Vec<(StateId, u64)> {
-        let known = open(&self.known.0);
+        let known = self.known.0.lock();
         let from = from % known.len().max(1);
         known.iter().copied().skip(from).take(most).collect()
     }

@@ -1,4 +1,5 @@
-//! Space that nothing in the database needs any more: measured, and given back to the disk in steps.
+//! Space that nothing in the database needs any more: measured, and given back to the disk in
+//! steps.
 
 use std::time::Duration;
 

@@ -34,7 +34,8 @@ pub enum DirError {
     },
     /// It is not there.
     #[error(
-        "there is no data directory {0}; start `statekeep serve` first, or say with --data where it is"
+        "there is no data directory {0}; start `statekeep serve` first, or say with --data where \
+            it is"
     )]
     Missing(PathBuf),
     /// There is none, or nothing was ever written in it.

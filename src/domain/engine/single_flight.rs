@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use tokio::sync::OnceCell;
 
@@ -27,7 +29,7 @@ impl<K: Eq + Hash + Clone, V: Clone> SingleFlight<K, V> {
         key: K,
         work: impl FnOnce() -> F,
     ) -> Result<V, E> {
-        let run = Arc::clone(open(&self.running).entry(key.clone()).or_default());
+        let run = Arc::clone(self.running.lock().entry(key.clone()).or_default());
         let _listed = Listed {
             running: &self.running,
             key,
@@ -44,24 +46,6 @@ struct Listed<'a, K: Eq + Hash, V> {
 
 impl<K: Eq + Hash, V> Drop for Listed<'_, K, V> {
     fn drop(&mut self) {
-        open(self.running).remove(&self.key);
+        self.running.lock().remove(&self.key);
     }
-}
-
-/// Locks something to look at it beside others who do: a reader whom the system stops in between
-/// then holds up no other reader.
-pub(in crate::domain) fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
-    lock.read().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Locks something to change it. It is valid after each statement, so that a panic elsewhere does
-/// no harm to it.
-pub(in crate::domain) fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
-    lock.write().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Locks something that is valid after each statement, so that a panic elsewhere does no harm to
-/// it.
-pub(in crate::domain) fn open<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -19,7 +19,10 @@ pub enum Error {
     #[error("{}", .0.told)]
     Unauthorized(Unproven),
     /// Too many bad credentials from this address or for this key.
-    #[error("too many failed credentials from this address or for this key; wait {} s", whole_seconds(*.0))]
+    #[error(
+        "too many failed credentials from this address or for this key; wait {} s",
+        whole_seconds(*.0)
+    )]
     TooManyFailures(Duration),
     /// More credentials are being checked than there is room for.
     #[error("too many credentials are being checked; try again in a moment")]

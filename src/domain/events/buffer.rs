@@ -7,11 +7,11 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Mutex, RwLock};
+
+use parking_lot::{Mutex, RwLock};
 
 use tokio::sync::Notify;
 
-use crate::domain::engine::single_flight::{open, read, write};
 use crate::model::clock::{self, Timestamp};
 use crate::model::event::{EventKind, GatherKey, Gathered};
 use crate::model::key::KeyId;
@@ -101,7 +101,7 @@ impl EventBuffer {
     /// Counts one event in its row.
     pub(super) fn add(&self, key: GatherKey, at: Timestamp) {
         if !self.add_to_row(&key, at) {
-            let mut pending = write(&self.pending);
+            let mut pending = self.pending.write();
             pending.turn_to(key.minute);
             let key = pending.bounded(key);
             pending
@@ -115,7 +115,7 @@ impl EventBuffer {
 
     /// Where there is a row already, as there nearly always is, nobody holds up anybody else.
     fn add_to_row(&self, key: &GatherKey, at: Timestamp) -> bool {
-        let pending = read(&self.pending);
+        let pending = self.pending.read();
         let row = pending
             .counts
             .get(key)
@@ -135,11 +135,12 @@ impl EventBuffer {
 
     /// Remembers a use; true if that is to be written down.
     fn is_use_due(&self, id: KeyId, at: Timestamp) -> bool {
-        if let Some(used) = read(&self.pending).used.get(&id) {
+        if let Some(used) = self.pending.read().used.get(&id) {
             used.at.fetch_max(at.millis(), Ordering::Relaxed);
             return used.taken_minute() != at.minute();
         }
-        write(&self.pending)
+        self.pending
+            .write()
             .used
             .entry(id)
             .or_insert_with(|| Use::begin(at));
@@ -148,8 +149,8 @@ impl EventBuffer {
 
     /// Takes all that no flush has taken yet; none when there is nothing.
     pub(super) fn take(&self) -> Option<Taken> {
-        let _alone = open(&self.taking);
-        let pending = read(&self.pending);
+        let _alone = self.taking.lock();
+        let pending = self.pending.read();
         let fresh = |(key, counted): (&GatherKey, &Counted)| {
             let fresh = counted.fresh();
             counted.taken.fetch_add(fresh.count, Ordering::Relaxed);
@@ -169,21 +170,21 @@ impl EventBuffer {
 
     /// Has the next flush take what this one could not write.
     pub(super) fn take_back(&self, taken: &Taken) {
-        write(&self.pending).take_back(taken);
+        self.pending.write().take_back(taken);
         self.wake.notify_one();
     }
 
     /// Gives up uses of keys that are on disk: they are of use only for the rest of their minute.
     pub(super) fn forget_used(&self) {
         let minute = clock::now().minute();
-        write(&self.pending).used.retain(|_, used| {
+        self.pending.write().used.retain(|_, used| {
             used.taken_minute() == minute || used.taken_minute() != used.at().minute()
         });
     }
 
     /// Gives up rows of minutes that have passed and are on disk.
     pub(in crate::domain) fn forget_written(&self) {
-        write(&self.pending).turn_to(clock::now().minute());
+        self.pending.write().turn_to(clock::now().minute());
     }
 
     /// Waits until something is buffered.
@@ -290,7 +291,7 @@ mod tests {
         let knocks = 10 * MAX_REFUSALS_PER_MINUTE;
         (0..knocks)
             .for_each(|address| buffer.add(refusal(address, 1), Timestamp::from_millis(60_000)));
-        let pending = read(&buffer.pending);
+        let pending = buffer.pending.read();
         assert_eq!(pending.counts.len(), MAX_REFUSALS_PER_MINUTE + 1);
         assert_eq!(
             pending
@@ -309,18 +310,20 @@ mod tests {
             .for_each(|address| buffer.add(refusal(address, 1), Timestamp::from_millis(60_000)));
         buffer.forget_written();
         assert_eq!(
-            read(&buffer.pending).counts.len(),
+            buffer.pending.read().counts.len(),
             100,
             "none of them is on disk"
         );
-        write(&buffer.pending)
+        buffer
+            .pending
+            .write()
             .counts
             .values_mut()
             .skip(1)
             .for_each(|counted| counted.taken = AtomicU64::new(1));
-        write(&buffer.pending).minute = 1;
+        buffer.pending.write().minute = 1;
         buffer.forget_written();
-        let pending = read(&buffer.pending);
+        let pending = buffer.pending.read();
         assert_eq!(pending.counts.len(), 1);
         assert!(
             pending.counts.capacity() < 50,
@@ -340,7 +343,7 @@ mod tests {
             });
         }
         assert!(
-            read(&buffer.pending).counts.len()
+            buffer.pending.read().counts.len()
                 <= 2 * (MAX_READS_PER_MINUTE + MAX_REFUSALS_PER_MINUTE) + 1_001
         );
     }

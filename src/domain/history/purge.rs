@@ -135,12 +135,12 @@ impl History<'_> {
 
     async fn release_all(&self, name: &StateName, plan: &Arc<PurgePlan>) -> Result<(), Error> {
         let going = Arc::clone(plan);
-        let leaned_on = self
+        let bases = self
             .engine
             .store
             .read(move |view| view.bases_of_others(&going.blobs))
             .await?;
-        for blob in leaned_on {
+        for blob in bases {
             if !self.content.release(blob, &plan.blobs).await? {
                 let detail = format!(
                     "a version that is kept as a difference to one of these of {name} is damaged; \
@@ -336,7 +336,11 @@ impl Step {
         let detail = match so_far.removed.as_slice() {
             removed if removed.len() <= MAX_NAMED => serde_json::json!({ "versions": removed }),
             removed => {
-                serde_json::json!({ "removed": removed.len(), "first": removed.first(), "last": removed.last() })
+                serde_json::json!({
+                    "removed": removed.len(),
+                    "first": removed.first(),
+                    "last": removed.last(),
+                })
             }
         };
         if let Some(seq) = so_far.event {

@@ -88,7 +88,8 @@ impl History<'_> {
     }
 }
 
-/// Does something with the state at an address, hidden or not. The inner error is why there is none.
+/// Does something with the state at an address, hidden or not. The inner error says why there is
+/// none.
 pub(in crate::domain) fn on_state<T>(
     view: &View<'_>,
     name: &StateName,

@@ -328,7 +328,12 @@ mod tests {
         let told = serde_json::to_value(&tally.states).unwrap();
         assert_eq!(
             told,
-            serde_json::json!([{"workspace": "a", "buildingBlock": "b", "damaged": [[7, 7]], "readable": [[1, 6], [8, 8]]}])
+            serde_json::json!([{
+                "workspace": "a",
+                "buildingBlock": "b",
+                "damaged": [[7, 7]],
+                "readable": [[1, 6], [8, 8]],
+            }])
         );
         tally.end_state(
             10,

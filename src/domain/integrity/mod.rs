@@ -50,7 +50,7 @@ impl Integrity<'_> {
             })
         });
         if let Err(error) = saved.await {
-            tracing::debug!(%error, "how far the background verification is could not be written down");
+            tracing::debug!(%error, "the progress of the background verification was not saved");
         }
     }
 }

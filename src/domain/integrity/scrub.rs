@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use crate::domain::engine::single_flight::open;
 use crate::domain::error::Error;
 use crate::domain::integrity::Integrity;
 use crate::domain::integrity::findings::{Checked, MAX_KEPT_FINDINGS, Tally};
@@ -39,8 +38,8 @@ fn last_pass((started_at, finished_at, came_to): &(Timestamp, Timestamp, String)
 }
 
 impl Integrity<'_> {
-    /// Verifies in the background, and looks whether damaged versions have been mended. Runs until it
-    /// is dropped.
+    /// Verifies in the background, and looks whether damaged versions have been mended. Runs until
+    /// it is dropped.
     pub(in crate::domain) async fn scrub(&self) {
         let mended = async {
             for turn in 0.. {
@@ -61,7 +60,10 @@ impl Integrity<'_> {
         loop {
             tokio::time::sleep(self.until_next_pass(every)).await;
             if let Err(error) = self.pass(every).await {
-                tracing::warn!(%error, "the background verification was interrupted; it goes on later");
+                tracing::warn!(
+                    %error,
+                    "the background verification was interrupted; it continues later"
+                );
                 tokio::time::sleep(TRY_AGAIN_AFTER.min(every)).await;
             }
         }
@@ -69,7 +71,7 @@ impl Integrity<'_> {
 
     async fn remember_last_pass(&self) {
         match self.engine.store.read(|view| Ok(view.scrub()?.last)).await {
-            Ok(last) => open(&self.verifications.passes).last = last.as_ref().map(last_pass),
+            Ok(last) => self.verifications.passes.lock().last = last.as_ref().map(last_pass),
             Err(error) => tracing::warn!(%error, "when the last verification was cannot be read"),
         }
     }
@@ -77,7 +79,7 @@ impl Integrity<'_> {
     /// From the beginning of the last pass, so that passes come as often as they are wanted,
     /// however long they take. A clock that was set back does not put the next one off.
     fn until_next_pass(&self, every: Duration) -> Duration {
-        let Some(last) = open(&self.verifications.passes).last else {
+        let Some(last) = self.verifications.passes.lock().last else {
             return Duration::ZERO;
         };
         let now = clock::now();
@@ -110,7 +112,7 @@ impl Integrity<'_> {
         let checked = resumed
             .as_ref()
             .map_or_else(Checked::default, |(.., tally)| tally.checked);
-        open(&self.verifications.passes).under_way = Some(RunningPass {
+        self.verifications.passes.lock().under_way = Some(RunningPass {
             started_at,
             checked,
             versions,
@@ -127,7 +129,7 @@ impl Integrity<'_> {
                 walk::rest_of_it(&mut walk, state, number, so_far).await
             }
         };
-        open(&self.verifications.passes).under_way = None;
+        self.verifications.passes.lock().under_way = None;
         walked?;
         self.end_pass(started_at, &walk.tally).await
     }
@@ -137,7 +139,7 @@ impl Integrity<'_> {
         let came_to =
             serde_json::to_string(tally).map_err(|error| Error::Internal(error.to_string()))?;
         let last = (started_at, finished_at, came_to);
-        open(&self.verifications.passes).last = Some(last_pass(&last));
+        self.verifications.passes.lock().last = Some(last_pass(&last));
         let (versions, bytes, found) = (tally.checked.versions, tally.checked.bytes, tally.found);
         if found > 0 {
             tracing::error!(

@@ -1,11 +1,10 @@
 //! The verifications of this process: the one that was asked for, and the passes in the background.
 
-use std::sync::Mutex;
+use parking_lot::Mutex;
 
 use serde::Serialize;
 
 use crate::config::Limits;
-use crate::domain::engine::single_flight::open;
 use crate::domain::integrity::findings::Checked;
 use crate::model::clock::Timestamp;
 
@@ -79,7 +78,7 @@ pub(in crate::domain) struct Verifications {
 impl Verifications {
     /// Takes the one turn that there is.
     pub(super) fn begin(&self, progress: Progress) -> Option<Turn<'_>> {
-        let mut running = open(&self.running);
+        let mut running = self.running.lock();
         if running.is_some() {
             return None;
         }
@@ -89,14 +88,14 @@ impl Verifications {
 
     /// Says how far the verification is that was asked for.
     pub(super) fn progress(&self, checked: &Checked) {
-        if let Some(progress) = open(&self.running).as_mut() {
+        if let Some(progress) = self.running.lock().as_mut() {
             progress.checked = *checked;
         }
     }
 
     /// Says how far the pass in the background is.
     pub(super) fn scrub_progress(&self, checked: &Checked) {
-        if let Some(under_way) = open(&self.passes).under_way.as_mut() {
+        if let Some(under_way) = self.passes.lock().under_way.as_mut() {
             under_way.checked = *checked;
         }
     }
@@ -107,7 +106,7 @@ impl Verifications {
         limits: &Limits,
         damaged_versions: u64,
     ) -> ScrubReport {
-        let passes = open(&self.passes);
+        let passes = self.passes.lock();
         let under_way = passes.under_way;
         ScrubReport {
             every: limits.scrub_every.map(|every| every.as_secs()),
@@ -125,6 +124,6 @@ pub(super) struct Turn<'a>(&'a Verifications);
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        *open(&self.0.running) = None;
+        *self.0.running.lock() = None;
     }
 }

@@ -3,7 +3,6 @@
 use serde::Serialize;
 
 use crate::domain::access::authorize_everywhere;
-use crate::domain::engine::single_flight::open;
 use crate::domain::error::Error;
 use crate::domain::integrity::Integrity;
 use crate::domain::integrity::findings::{Checked, MAX_FINDINGS, Tally};
@@ -119,7 +118,7 @@ impl Integrity<'_> {
     /// What goes on, and what the last pass in the background came to.
     pub async fn overview(&self, caller: &Caller) -> Result<Overview, Error> {
         authorize_everywhere(caller, Permission::Operate)?;
-        let running = *open(&self.verifications.running);
+        let running = *self.verifications.running.lock();
         let last = self
             .engine
             .store

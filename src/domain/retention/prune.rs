@@ -78,7 +78,7 @@ impl Walk {
     }
 
     /// The next states and their plans, and where to go on, unless that was the end.
-    fn look(&self, view: &View<'_>) -> Result<(Vec<Planned>, Option<StateId>), StoreError> {
+    fn plan_next(&self, view: &View<'_>) -> Result<(Vec<Planned>, Option<StateId>), StoreError> {
         let states = view.walk(&self.states)?;
         let next = (states.len() == self.states.limit as usize)
             .then(|| states.last().map(|(state, _)| *state))
@@ -160,7 +160,7 @@ impl Retention<'_> {
             // What others lean on is still there. A run may be long, or cut off.
             if report.summary.removed - released >= VERSIONS_PER_RELEASE {
                 released = report.summary.removed;
-                self.content.release_what_is_leaned_on().await?;
+                self.content.release_unused_bases().await?;
             }
         }
         self.content.release_bases().await?;
@@ -230,7 +230,11 @@ impl Retention<'_> {
 
     async fn next(&self, walk: &Walk) -> Result<(Vec<Planned>, Option<StateId>), Error> {
         let walk = walk.clone();
-        Ok(self.engine.store.read(move |view| walk.look(view)).await?)
+        Ok(self
+            .engine
+            .store
+            .read(move |view| walk.plan_next(view))
+            .await?)
     }
 
     /// Sees that what whoever needs the state gets can be read, before anything older goes. Where
@@ -317,8 +321,12 @@ impl Retention<'_> {
         asked: &PruneRequest,
         report: &PruneReport,
     ) -> Result<(), Error> {
-        let event = NewEvent::new(EventKind::RetentionRun, caller, clock::now()).detail(serde_json::json!({
-            "policy": asked.policy, "states": report.summary.states, "removed": report.summary.removed, "kept": report.summary.kept,
+        let event = NewEvent::new(EventKind::RetentionRun, caller, clock::now());
+        let event = event.detail(serde_json::json!({
+            "policy": asked.policy,
+            "states": report.summary.states,
+            "removed": report.summary.removed,
+            "kept": report.summary.kept,
             "freed": report.freed,
         }));
         let workspace = asked.workspace.as_ref().map(ToString::to_string);
@@ -358,7 +366,11 @@ impl Step {
         if removed.count == 0 {
             return Ok((so_far, self.event));
         }
-        let detail = serde_json::json!({ "removed": so_far.count, "first": so_far.first, "last": so_far.last });
+        let detail = serde_json::json!({
+            "removed": so_far.count,
+            "first": so_far.first,
+            "last": so_far.last,
+        });
         if let Some(seq) = self.event {
             tx.amend_event(seq, tx.now(), &detail)?;
             return Ok((so_far, self.event));

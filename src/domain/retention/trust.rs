@@ -5,7 +5,7 @@
 //! the two lie too far apart, nothing is removed by age until the clock is right again or a person
 //! says that it is.
 
-use std::sync::{Mutex, PoisonError};
+use parking_lot::Mutex;
 use std::time::{Duration, Instant};
 
 use crate::model::clock::{self, Timestamp};
@@ -82,12 +82,12 @@ impl Trust {
 
     /// The last time that was right.
     pub(in crate::domain) fn known(&self) -> Timestamp {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).at
+        self.known.lock().at
     }
 
     /// Why the clock is not to be believed now, if it is not.
     pub(in crate::domain) fn doubt(&self) -> Option<Doubt> {
-        let known = *self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = *self.known.lock();
         doubt(
             known.at,
             clock::monotonic().duration_since(known.since),
@@ -98,7 +98,7 @@ impl Trust {
 
     /// The clock is right at this moment.
     pub(in crate::domain) fn believe(&self, now: Timestamp) {
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Known {
+        *self.known.lock() = Known {
             at: now,
             since: clock::monotonic(),
         };

@@ -241,7 +241,11 @@ pub(in crate::domain) fn let_go(
         .on(name)
         .lock(&held.lock.id)
         .attention(forced);
-    let detail = serde_json::json!({ "holder": held.holder, "locked_at": held.locked_at, "who": held.lock.who });
+    let detail = serde_json::json!({
+        "holder": held.holder,
+        "locked_at": held.locked_at,
+        "who": held.lock.who,
+    });
     tx.record(&event.detail(if forced {
         detail
     } else {

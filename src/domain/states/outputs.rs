@@ -132,8 +132,10 @@ mod tests {
     #[test]
     fn hands_out_what_is_not_sensitive_and_nothing_else() {
         let bytes =
-            br#"{"version":4,"serial":7,"lineage":"l","outputs":{"open":{"value":{"a":[1.10]},"type":["object",{"a":["list","number"]}]},
-            "hidden":{"value":"canary","type":"string","sensitive":true}},"resources":[{"canary":"canary"}]}"#;
+            br#"{"version":4,"serial":7,"lineage":"l","outputs":{"open":{"value":{"a":[1.10]},
+            "type":["object",{"a":["list","number"]}]},
+            "hidden":{"value":"canary","type":"string","sensitive":true}},
+            "resources":[{"canary":"canary"}]}"#;
         let head = crate::model::terraform::tfstate::read_head(bytes, 1_000).unwrap();
         let made = String::from_utf8(state_of_outputs(bytes, &head).unwrap()).unwrap();
         assert!(!made.contains("canary"), "{made}");

@@ -5,12 +5,13 @@
 //! connections, and the memory of each is reserved for it.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use crate::domain::content::encode::Body;
 use crate::domain::content::md5_lanes::{LANES, md5_of_each};
 use crate::domain::engine::Engine;
-use crate::domain::engine::single_flight::open;
 use crate::domain::error::Error;
 use crate::domain::states::compared::Before;
 use crate::domain::states::job::{WriteJob, WriteRequest, Written};
@@ -90,7 +91,7 @@ impl PrepareQueue {
             }));
             return;
         }
-        open(&self.waiting).push_back(Waiting {
+        self.waiting.lock().push_back(Waiting {
             write,
             queue,
             reply,
@@ -118,7 +119,7 @@ impl PrepareQueue {
     }
 
     fn take(&self) -> Vec<Waiting> {
-        let mut waiting = open(&self.waiting);
+        let mut waiting = self.waiting.lock();
         let Some(first) = waiting.pop_front() else {
             return Vec::new();
         };

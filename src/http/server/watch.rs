@@ -10,12 +10,13 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::web::Bytes;
+use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::Shutdown;
 use tokio::sync::Notify;
@@ -79,10 +80,7 @@ impl Watch {
         });
         // A list of connections is valid after each statement, so a panic elsewhere does no harm to
         // it.
-        self.connections
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(Arc::downgrade(&connection));
+        self.connections.lock().push(Arc::downgrade(&connection));
         Ok(connection)
     }
 
@@ -101,10 +99,7 @@ impl Watch {
     }
 
     fn look_for_gone(&self) {
-        let connections = self
-            .connections
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let connections = self.connections.lock();
         let waiting: Vec<Arc<Connection>> = connections
             .iter()
             .filter_map(Weak::upgrade)
@@ -128,10 +123,7 @@ impl Watch {
 
     fn look_for_stuck(&self, quiet: u64, pause: u64) {
         let now = self.now();
-        let mut connections = self
-            .connections
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut connections = self.connections.lock();
         connections.retain(|connection| connection.strong_count() > 0);
         connections
             .iter()

@@ -180,9 +180,9 @@ impl View<'_> {
     /// Whether a blob's frame may be replaced by a delta to another blob.
     pub fn may_be_delta_to(&self, kept: &Kept, base: &Kept) -> Result<bool, StoreError> {
         let way = self.chain_down_from(base.id)?;
-        let is_leaned_on = !self.deltas_to(kept.id, 1)?.is_empty();
+        let is_base = !self.deltas_to(kept.id, 1)?.is_empty();
         // The chains of its own deltas must not get longer.
-        let most = if is_leaned_on {
+        let most = if is_base {
             self.chain_down_from(kept.id)?.len().saturating_sub(1)
         } else {
             MAX_STEPS as usize

@@ -19,10 +19,10 @@ const BLOBS_AT_A_TIME: u32 = 50;
 const ORPHANS_AT_A_TIME: u32 = 100;
 
 impl Content {
-    /// Lets go of all bytes that are only kept for what leans on them, or for nothing at all, after
-    /// their versions were removed.
+    /// Removes all bytes that are kept only as delta bases, or for nothing at all, after their
+    /// versions were removed.
     pub(in crate::domain) async fn release_bases(&self) -> Result<(), Error> {
-        self.release_what_is_leaned_on().await?;
+        self.release_unused_bases().await?;
         loop {
             let orphans = self
                 .engine
@@ -49,9 +49,9 @@ impl Content {
         }
     }
 
-    /// Lets go of all bytes that are only kept for what leans on them. Those stay that something
-    /// damaged leans on; they keep none behind them.
-    pub(in crate::domain) async fn release_what_is_leaned_on(&self) -> Result<(), Error> {
+    /// Removes all bytes that are kept only as delta bases. A base of a damaged delta stays, and
+    /// keeps none behind it.
+    pub(in crate::domain) async fn release_unused_bases(&self) -> Result<(), Error> {
         let mut after = None;
         loop {
             let bases = self
@@ -69,10 +69,9 @@ impl Content {
         }
     }
 
-    /// Has everything that leans on a blob lean on what that leans on itself, or stand alone, and
-    /// lets go of the blob if no version needs it. Nothing of `but_these` is leaned on, and what is
-    /// in there goes on leaning. Says whether nothing else leans on it any more: whatever cannot be
-    /// decoded does.
+    /// Gives each delta to a blob the blob's own base, or stores it in full, and removes the blob if
+    /// no version needs it. No blob of `but_these` becomes a base, and their deltas stay as they
+    /// are. Returns whether the blob has no other delta any more: one that cannot be decoded stays.
     pub(in crate::domain) async fn release(
         &self,
         base: BlobId,
@@ -85,7 +84,7 @@ impl Content {
             next = self.base_of(base.id).await?;
         }
         while let Some(kept) = self.deltas_to(base, but_these).await? {
-            if !self.lean_elsewhere(&kept, next).await? {
+            if !self.rebase(&kept, next).await? {
                 return Ok(false);
             }
         }
@@ -124,9 +123,8 @@ impl Content {
             .await?)
     }
 
-    /// Keeps a blob as a difference to another base, or alone; false where its bytes cannot be
-    /// read.
-    async fn lean_elsewhere(&self, kept: &Kept, base: Option<Kept>) -> Result<bool, Error> {
+    /// Stores a blob as a delta to another base, or in full; false if its bytes cannot be read.
+    async fn rebase(&self, kept: &Kept, base: Option<Kept>) -> Result<bool, Error> {
         let Some(bytes) = self.decode_blob(kept).await? else {
             return Ok(false);
         };

@@ -1,11 +1,11 @@
 //! The states that have versions to be compacted.
 
 use std::collections::HashSet;
-use std::sync::Mutex;
+
+use parking_lot::Mutex;
 
 use tokio::sync::Notify;
 
-use crate::domain::engine::single_flight::open;
 use crate::model::name::StateName;
 
 /// How many states are remembered; beyond, all are looked through.
@@ -29,7 +29,7 @@ pub(super) struct Remembered {
 impl CompactionQueue {
     /// A state has a new version.
     pub(in crate::domain) fn remember(&self, name: &StateName) {
-        let mut remembered = open(&self.remembered);
+        let mut remembered = self.remembered.lock();
         if remembered.states.contains(name) {
             return;
         }
@@ -44,19 +44,19 @@ impl CompactionQueue {
 
     /// Some states may have something to be compacted, and nobody knows which.
     pub(in crate::domain) fn look_through_all(&self) {
-        open(&self.remembered).and_others = true;
+        self.remembered.lock().and_others = true;
         self.more.notify_one();
     }
 
     /// Whether nothing waits to be compacted.
     pub(super) fn is_idle(&self) -> bool {
-        let remembered = open(&self.remembered);
+        let remembered = self.remembered.lock();
         remembered.states.is_empty() && !remembered.and_others
     }
 
     /// Takes all that is remembered.
     pub(super) fn take(&self) -> Remembered {
-        std::mem::take(&mut open(&self.remembered))
+        std::mem::take(&mut self.remembered.lock())
     }
 
     /// Waits until there may be something to compact.

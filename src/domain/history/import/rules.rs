@@ -63,7 +63,10 @@ impl Arriving<'_> {
                     },
             ),
         };
-        let follows = |made: &Version| !matches!(self.terms.onto, ImportOnto::Imported(number) if made.number <= number);
+        let follows = |made: &Version| match self.terms.onto {
+            ImportOnto::Imported(number) => made.number > number,
+            ImportOnto::Nothing | ImportOnto::NothingLive | ImportOnto::Current => true,
+        };
         made.filter(|made| {
             let is_the_same = made.sha256 == self.sha256
                 && self.terms.number.is_none_or(|number| number == made.number);
