@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use crate::harness::{Client, eventually, lock_body, state_path, tfstate};
+use crate::harness::{Client, Server, eventually, lock_body, state_path, tfstate};
+use crate::inside;
 use crate::scrape::{eventually_all_is_back, eventually_in_flight, in_flight, monitor};
 use crate::wire::{Wire, chunked, head};
 
@@ -14,6 +15,12 @@ use super::{
 /// All that [`small`] reserves.
 const ALL: u64 = 8 << 20;
 
+/// Waits until what was written is compacted, since that takes memory for a moment.
+fn eventually_quiet(server: &Server, monitor: &Client) {
+    inside::compacted(server.data());
+    eventually_all_is_back(monitor, "after what was written is compacted");
+}
+
 #[test]
 fn a_body_that_does_not_fit_is_503_before_it_is_read_while_small_ones_go_on() {
     let server = small().start();
@@ -21,6 +28,7 @@ fn a_body_that_does_not_fit_is_503_before_it_is_read_while_small_ones_go_on() {
     writer
         .write("team/small", tfstate(L1, 1), None)
         .expect_status(200);
+    eventually_quiet(&server, &monitor);
     let mut slow: Vec<Wire> = (0..4)
         .map(|number| announce(&server, &writer, &format!("team/slow{number}"), MIB))
         .collect();
@@ -322,7 +330,7 @@ fn a_read_that_finds_no_memory_waits_for_it() {
     writer
         .write("team/net", sized(1, 700 * KIB), None)
         .expect_status(200);
-    eventually_all_is_back(&monitor, "after the write");
+    eventually_quiet(&server, &monitor);
     let mut slow: Vec<Wire> = (0..4)
         .map(|number| announce(&server, &writer, &format!("team/slow{number}"), MIB))
         .collect();
@@ -353,6 +361,7 @@ fn a_read_that_never_finds_memory_is_503_in_the_end() {
     writer
         .write("team/net", sized(1, 700 * KIB), None)
         .expect_status(200);
+    eventually_quiet(&server, &monitor);
     let slow: Vec<Wire> = (0..4)
         .map(|number| announce(&server, &writer, &format!("team/slow{number}"), MIB))
         .collect();
