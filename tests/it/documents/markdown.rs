@@ -56,11 +56,11 @@ impl Section<'_> {
 
 /// The lines of a document.
 pub(super) fn lines(text: &str) -> Vec<Line<'_>> {
-    let mut in_code = false;
+    let mut within = false;
     let mark = |(index, text): (usize, &'_ str)| {
         let is_fence = text.trim_start().starts_with("```");
-        let is_code = in_code || is_fence;
-        in_code ^= is_fence;
+        let is_code = within || is_fence;
+        within ^= is_fence;
         (index + 1, is_code)
     };
     let numbered: Vec<(usize, bool)> = text.lines().enumerate().map(mark).collect();
