@@ -69,8 +69,8 @@ impl Content {
         }
     }
 
-    /// Gives each delta to a blob the blob's own base, or stores it in full, and removes the blob if
-    /// no version needs it. No blob of `but_these` becomes a base, and their deltas stay as they
+    /// Gives each delta to a blob the blob's own base, or stores it in full, and removes the blob
+    /// if no version needs it. No blob of `but_these` becomes a base, and their deltas stay as they
     /// are. Returns whether the blob has no other delta any more: one that cannot be decoded stays.
     pub(in crate::domain) async fn release(
         &self,
