@@ -45,8 +45,6 @@ if [ "$1" = init ]; then
 fi
 if [ "$1 $2" = "state pull" ]; then
   cp statekeep_transfer_override.tf "$seen/block" 2>/dev/null
-  # A shell alone would ignore an interrupt while it waits for what it has started.
-  trap 'trap - INT; kill -INT $$' INT
   stop pull
 fi
 env >"$seen/env"
