@@ -18,4 +18,5 @@ pub mod cli;
 
 pub mod config;
 pub mod metrics;
+pub mod sabotage;
 pub mod telemetry;

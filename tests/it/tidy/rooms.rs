@@ -4,22 +4,33 @@
 use super::matching::{File, first_names, is_rust};
 
 /// What each room may use beside itself.
-const ROOMS: [(&str, &[&str]); 11] = [
+const ROOMS: [(&str, &[&str]); 12] = [
     ("model", &[]),
     ("config", &["model"]),
     ("telemetry", &["model"]),
     ("metrics", &["model"]),
+    ("sabotage", &[]),
     ("blob", &["model"]),
     ("diff", &["model"]),
     ("hcl", &["model"]),
-    ("store", &["model", "metrics"]),
+    ("store", &["model", "metrics", "sabotage"]),
     (
         "domain",
-        &["model", "blob", "diff", "store", "metrics", "config"],
+        &[
+            "model", "blob", "diff", "store", "metrics", "config", "sabotage",
+        ],
     ),
     (
         "http",
-        &["model", "domain", "metrics", "config", "telemetry", "hcl"],
+        &[
+            "model",
+            "domain",
+            "metrics",
+            "config",
+            "telemetry",
+            "hcl",
+            "sabotage",
+        ],
     ),
     (
         "cli",

@@ -1,0 +1,45 @@
+//! Faults that are built in on purpose, so that a test which must find them is seen to find them.
+//!
+//! They exist only in a build with the feature `sabotage`, which is for controls alone and is never
+//! given to anybody. There, the variable `STATEKEEP_SABOTAGE` names the faults that are on,
+//! separated by commas. In every other build [`is`] is `false`, and the compiler leaves the fault
+//! out.
+
+/// A fault that can be turned on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// `row-hash`: rows are believed without a look at their hash.
+    RowHash,
+    /// `one-index`: "there is none" is said as soon as one index finds nothing.
+    OneIndex,
+}
+
+impl Fault {
+    #[cfg(feature = "sabotage")]
+    const fn name(self) -> &'static str {
+        match self {
+            Self::RowHash => "row-hash",
+            Self::OneIndex => "one-index",
+        }
+    }
+}
+
+/// Whether a fault is on: never, in a build without the feature.
+#[cfg(not(feature = "sabotage"))]
+#[inline]
+pub const fn is(_fault: Fault) -> bool {
+    false
+}
+
+/// Whether a fault is on.
+#[cfg(feature = "sabotage")]
+pub fn is(fault: Fault) -> bool {
+    use std::sync::OnceLock;
+    static NAMED: OnceLock<String> = OnceLock::new();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "no setting: it exists in builds for controls alone"
+    )]
+    let named = NAMED.get_or_init(|| std::env::var("STATEKEEP_SABOTAGE").unwrap_or_default());
+    named.split(',').any(|name| name.trim() == fault.name())
+}
