@@ -4,7 +4,7 @@
 use super::matching::{File, first_names, is_rust};
 
 /// What each room may use beside itself.
-const ROOMS: [(&str, &[&str]); 12] = [
+const ROOMS: [(&str, &[&str]); 13] = [
     ("model", &[]),
     ("config", &["model"]),
     ("telemetry", &["model"]),
@@ -13,6 +13,7 @@ const ROOMS: [(&str, &[&str]); 12] = [
     ("blob", &["model"]),
     ("diff", &["model"]),
     ("hcl", &["model"]),
+    ("sqlite_file", &[]),
     ("store", &["model", "metrics", "sabotage"]),
     (
         "domain",
