@@ -13,10 +13,11 @@ use std::io::{self, IsTerminal as _, Write};
 use std::os::fd::AsFd as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
 use std::time::Duration;
 
+use parking_lot::{Condvar, Mutex};
 use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -215,8 +216,8 @@ impl Lines {
             return;
         }
         let (mutex, condition) = &self.progress;
-        let waited = condition.wait_timeout_while(open(mutex), longest, |()| !is_so());
-        if waited.is_ok_and(|(_, result)| result.timed_out()) {
+        let waited = condition.wait_while_for(&mut mutex.lock(), |()| !is_so(), longest);
+        if waited.timed_out() {
             self.is_stuck.store(true, Ordering::Release);
         }
     }
@@ -254,14 +255,9 @@ impl Lines {
             .fetch_add(lines.len() as u64, Ordering::AcqRel);
         self.is_stuck.store(false, Ordering::Release);
         lines.clear();
-        drop(open(&self.progress.0));
+        drop(self.progress.0.lock());
         self.progress.1.notify_all();
     }
-}
-
-/// Bytes are valid after each statement, so a panic elsewhere does no harm to them.
-fn open<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Gives each line its way out.

@@ -33,7 +33,7 @@ const ROUND: Duration = Duration::from_secs(2);
 /// How many times slower a read in the middle may be while argon2 runs.
 const MOST_SLOWER: f64 = 3.0;
 /// How many threads send wrong secrets: enough that one waits whenever another is answered.
-const KNOCKERS: u8 = 2;
+const STRANGERS: u8 = 2;
 
 pub(crate) fn run() -> Res<Report> {
     let mut report = Report::new("credential: what it costs to know who asks");
@@ -195,13 +195,13 @@ fn while_knocking<T>(server: &Server, id: KeyId, work: impl FnOnce() -> Res<T>) 
         Ok(())
     };
     std::thread::scope(|scope| {
-        let knockers: Vec<_> = (0..KNOCKERS)
+        let strangers: Vec<_> = (0..STRANGERS)
             .map(|who| scope.spawn(move || knock(who)))
             .collect();
         let done = work();
         is_over.store(true, Ordering::Relaxed);
-        for knocker in knockers {
-            knocker.join().map_err(|_| "a client panicked")??;
+        for stranger in strangers {
+            stranger.join().map_err(|_| "a client panicked")??;
         }
         done
     })

@@ -12,7 +12,7 @@ use crate::Res;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const COMPACTED_WITHIN: Duration = Duration::from_mins(10);
 
-/// How many steps each blob is away from one that stands alone. One that none of these leads to has
+/// How many steps each blob is away from one that is stored in full. One that none of these leads to has
 /// no row.
 const STEPS: &str = "WITH RECURSIVE away (id, steps) AS (SELECT id, 0 FROM blobs WHERE base IS \
     NULL \
@@ -57,7 +57,7 @@ impl Look {
         Ok(began.elapsed().as_secs_f64())
     }
 
-    /// How many steps each version is away from a frame that stands alone, the first version first.
+    /// How many steps each version is away from a frame that is stored in full, the first version first.
     pub(crate) fn steps(&self) -> Res<Vec<u32>> {
         let sql = format!(
             "{STEPS} SELECT a.steps FROM versions v LEFT JOIN away a ON a.id = v.blob_id ORDER BY \

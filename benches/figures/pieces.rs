@@ -38,7 +38,7 @@ const COMMITS: usize = 500;
 const SELDOM: usize = 15;
 /// What takes less than the clock can tell is timed so many at once.
 const BATCH: u32 = 1_000;
-/// How many bytes two digests take in turns, as in `domain::encoding`, which is not public.
+/// How many bytes two digests take in turns, as in `domain::content::encode`, which is not public.
 const SIDE_BY_SIDE: usize = 128;
 const SEED: u64 = 60_000;
 
@@ -92,10 +92,10 @@ pub(crate) fn pure(pieces: &mut Pieces) -> Res<()> {
         "`check_md5`",
     );
     pieces.add(
-        "SHA-256 and MD5 side by side",
+        "SHA-256 and MD5 in turns",
         "write",
         time(OFTEN, || Ok(side_by_side(&state)))?,
-        "as `domain::encoding` does it, copied",
+        "as `domain::content::encode` does it, copied",
     );
     pieces.add(
         "head parse",
@@ -283,7 +283,7 @@ async fn whole(inside: &Inside, pieces: &mut Pieces) -> Res<()> {
         "whole read without HTTP, after a commit",
         "read",
         fresh.await?,
-        "the same, of one that somebody has",
+        "the same, of one that has been read",
     );
     let warm = time_after(
         OFTEN,
@@ -394,7 +394,7 @@ async fn jobs(
         "job in its transaction",
         "write",
         Times::new(within),
-        "the verbs of `domain::writing`, copied",
+        "the verbs of `domain::states::job`, copied",
     );
     pieces.add(
         "job, commit and sync, to the writer and back",

@@ -54,7 +54,7 @@ pub(crate) fn run() -> Res<Report> {
     let history = longest.ok_or("no history")?;
     let reads = reads::take(&history)?;
     report.value(
-        "the most steps from a version to a frame that stands alone",
+        "the most steps from a version to a frame that is stored in full",
         reads.most_steps,
         COUNT,
         Target::AtMost(MOST_STEPS),

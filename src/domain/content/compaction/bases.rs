@@ -1,5 +1,5 @@
-//! Blobs that nothing but other blobs needs any more: what leans on them is kept in another way,
-//! and they go.
+//! Blobs that only other blobs need any more, as their delta base. Those get another base or are
+//! stored in full, and the blobs that nothing needs go.
 
 use std::collections::HashSet;
 use std::sync::Arc;

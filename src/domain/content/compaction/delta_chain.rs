@@ -2,15 +2,15 @@
 //!
 //! Consecutive versions differ least, but a chain of them all would have to be walked to read any.
 //! So a version's index, counted from 0, is written with the digits of `RADICES`, and its base
-//! has the lowest digit that is not 0 cleared: as many steps lead to a version that stands alone as
+//! has the lowest digit that is not 0 cleared: as many steps lead to a version stored in full as
 //! the index has such digits, at most [`MAX_STEPS`]. On 1,000 states of 0.95 MB, of which 1 to 5
 //! resources change each time, frames take 1/1660 of the bytes.
 
 use crate::model::frame::MAX_STEPS;
 
-/// The digits' radices, the lowest first. Half of all versions lean on the one right before. The
-/// two highest span more, for blocks of 1,024 versions: those far apart share little, but still
-/// more than with nobody.
+/// The digits' radices, the lowest first. Half of all versions have the one right before as their
+/// base. The two highest span more, for blocks of 1,024 versions: those far apart share little, but
+/// still more than with none.
 const RADICES: [u64; MAX_STEPS as usize] = [2, 2, 2, 2, 2, 2, 4, 4];
 
 /// The numbers of the versions that one with this number may be kept as a difference to, the best

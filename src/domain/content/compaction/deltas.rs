@@ -31,8 +31,7 @@ const PART_FOR_COUNTING: u64 = 8;
 const PART_FOR_A_DELTA: u64 = 16;
 /// A state that has shrunk or grown by more than this shares too little with what it was.
 const MOST_TIMES_THE_SIZE: u64 = 10;
-/// A difference that is not so many times smaller than the frame that stands alone is not worth its
-/// step.
+/// A delta that is not so many times smaller than the full frame is not worth its step.
 const LEAST_GAIN: u64 = 2;
 
 /// What is known of versions and waits to be written.
@@ -126,7 +125,7 @@ struct Compacted {
     id: StateId,
     current: u64,
     /// The versions that were looked at last, with their bytes: half of all are compared with the
-    /// one right before and lean on it as well.
+    /// one right before and have it as their base as well.
     recent: VecDeque<(u64, Arc<LeasedBytes>)>,
 }
 
@@ -388,8 +387,7 @@ fn are_alike(base: &Version, version: &Version) -> bool {
         && more <= less * MOST_TIMES_THE_SIZE
 }
 
-/// The smallest frame for some bytes, and what it leans on; none where the one that there is will
-/// do.
+/// The smallest frame for some bytes, and its delta base; none where the one that there is will do.
 fn smallest(
     bytes: &[u8],
     base: Option<(Arc<LeasedBytes>, Kept)>,

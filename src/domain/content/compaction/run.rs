@@ -149,8 +149,8 @@ impl Content {
         }
     }
 
-    /// Compacts all states that are not, by their ids, and lets go of what is only kept for what
-    /// leans on it.
+    /// Compacts all states that are not, by their ids, and removes blobs that are only kept as a
+    /// delta base and are none any more.
     async fn compact_all(&self) -> Result<(), Error> {
         let mut outbox = Outbox::default();
         let mut after: Option<StateId> = None;

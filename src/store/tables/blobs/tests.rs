@@ -100,7 +100,7 @@ fn no_way_is_longer_than_eight_steps_and_none_leads_back() {
 }
 
 #[test]
-fn what_clients_get_stands_alone() {
+fn what_clients_get_is_stored_in_full() {
     with_versions(3, |tx, state| {
         assert!(!make_delta(tx, state, (3, 1)), "the current one");
         tx.hide(state, Timestamp::from_millis(1))?;
