@@ -6,6 +6,7 @@ use std::process::Child;
 
 use super::signals::send;
 use super::*;
+use crate::harness::with_usual_signals;
 
 impl Site {
     /// A module that had another backend, with a password that only its record has; the program
@@ -18,7 +19,12 @@ impl Site {
             "address": format!("{elsewhere}/state"), "username": "me", "password": "hunter2"
         }));
         self.close("pull");
-        let child = command.process_group(0).spawn().expect("it runs");
+        let mut command = with_usual_signals(command);
+        command
+            .process_group(0)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let child = command.spawn().expect("it runs");
         self.reached("pull");
         assert!(
             self.seen("block").expect("a block").contains("hunter2"),
