@@ -6,6 +6,7 @@
 //! sees bytes that were not written, whichever frame of the chain is damaged.
 
 mod contexts;
+pub mod stream;
 
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::{self, CCtx, CParameter, DCtx};

@@ -30,7 +30,7 @@ use rustix::fs::Mode;
 
 use common::flags::Common;
 use common::{environment, wrong};
-use keep::{prune, retention, verify};
+use keep::{backup, prune, restore, retention, verify};
 use module::detect;
 use output::CliError;
 
@@ -89,6 +89,20 @@ enum Command {
         #[command(flatten)]
         common: Common,
     },
+    /// Take a backup: everything the server has, as one file
+    Backup {
+        #[command(flatten)]
+        args: backup::BackupArgs,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Make a data directory out of a backup
+    Restore {
+        #[command(flatten)]
+        args: restore::RestoreDataArgs,
+        #[command(flatten)]
+        common: Common,
+    },
     /// Remove versions that a policy does not keep
     Prune {
         #[command(flatten)]
@@ -140,6 +154,8 @@ fn run_command(command: Command, umask: Mode) -> Result<ExitCode, CliError> {
         Command::Import { args, common } => block_on(import::run(*args, common)),
         Command::Export { args, common } => block_on(export::run(args, common)),
         Command::Verify { args, common } => block_on(verify::run(args, common)),
+        Command::Backup { args, common } => block_on(backup::run(args, common)),
+        Command::Restore { args, common } => block_on(restore::run(args, common)),
         Command::Prune { args, common } => block_on(prune::run(*args, common)),
         Command::Retention { command, common } => block_on(retention::run(command, common)),
         Command::Detect(args) => return detect::run(&args),

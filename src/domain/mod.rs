@@ -6,12 +6,14 @@
 
 mod access;
 pub mod auth;
+pub mod backups;
 pub mod content;
 pub mod engine;
 pub mod error;
 pub mod events;
 pub mod history;
 pub mod integrity;
+mod keeping;
 pub mod retention;
 pub mod states;
 pub mod status;
@@ -26,15 +28,16 @@ use crate::config::Limits;
 use crate::domain::auth::credentials::SecretChecks;
 use crate::domain::auth::keys::Keys;
 use crate::domain::auth::logins::Logins;
-use crate::domain::content::Content;
-use crate::domain::content::cache::DecodedCache;
+use crate::domain::backups::Backups;
+use crate::domain::content::{Content, cache::DecodedCache};
 use crate::domain::engine::Engine;
 use crate::domain::engine::data_dir::DirLock;
 use crate::domain::events::Events;
 use crate::domain::events::buffer::EventBuffer;
 use crate::domain::history::{History, transfers::Transfers};
-use crate::domain::integrity::{Integrity, verifications::Verifications};
-use crate::domain::retention::{Pruning, Retention};
+use crate::domain::integrity::Integrity;
+use crate::domain::keeping::Keeping;
+use crate::domain::retention::Retention;
 use crate::domain::states::States;
 use crate::domain::states::locks::Locks;
 use crate::domain::states::prepare::PrepareQueue;
@@ -48,8 +51,7 @@ pub struct Domain {
     preparing: Arc<PrepareQueue>,
     credentials: SecretChecks,
     events: Arc<EventBuffer>,
-    verifications: Verifications,
-    pruning: Pruning,
+    keeping: Keeping,
     process: Process,
     engine: Arc<Engine>,
 }
@@ -64,8 +66,7 @@ impl Domain {
             preparing: Arc::default(),
             credentials: SecretChecks::new(&engine.limits, Arc::clone(&engine.metrics)),
             events: Arc::default(),
-            verifications: Verifications::default(),
-            pruning: Pruning::new(&engine),
+            keeping: Keeping::new(&engine),
             process: Process::start(),
             engine,
         }))
@@ -104,7 +105,7 @@ impl Domain {
 
     /// Holds, policies, and pruning.
     pub fn retention(&self) -> Retention<'_> {
-        Retention::new(&self.engine, &self.content, &self.pruning)
+        Retention::new(&self.engine, &self.content, &self.keeping.pruning)
     }
 
     /// Credentials and tokens.
@@ -124,18 +125,17 @@ impl Domain {
 
     /// Verifications.
     pub fn integrity(&self) -> Integrity<'_> {
-        Integrity::new(&self.engine, &self.content, &self.verifications)
+        Integrity::new(&self.engine, &self.content, &self.keeping.verifications)
+    }
+
+    /// Backups.
+    pub fn backups(&self) -> Backups<'_> {
+        Backups::new(&self.engine, &self.keeping.backups)
     }
 
     /// How the server is, and how it is reached.
     pub fn status(&self) -> Status<'_> {
-        Status::new(
-            &self.engine,
-            &self.content,
-            &self.verifications,
-            &self.pruning,
-            &self.process,
-        )
+        Status::new(&self.engine, &self.content, &self.keeping, &self.process)
     }
 
     /// What the server does by itself.

@@ -11,8 +11,8 @@ use crate::domain::access::authorize_everywhere;
 use crate::domain::content::Content;
 use crate::domain::engine::Engine;
 use crate::domain::error::Error;
-use crate::domain::integrity::verifications::{ScrubReport, Verifications};
-use crate::domain::retention::Pruning;
+use crate::domain::integrity::verifications::ScrubReport;
+use crate::domain::keeping::Keeping;
 use crate::metrics::Gauges;
 use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
@@ -24,8 +24,7 @@ use crate::store::Counts;
 pub struct Status<'a> {
     pub(super) engine: &'a Engine,
     pub(super) content: &'a Content,
-    verifications: &'a Verifications,
-    pruning: &'a Pruning,
+    keeping: &'a Keeping,
     process: &'a Process,
 }
 
@@ -33,15 +32,13 @@ impl<'a> Status<'a> {
     pub(in crate::domain) const fn new(
         engine: &'a Engine,
         content: &'a Content,
-        verifications: &'a Verifications,
-        pruning: &'a Pruning,
+        keeping: &'a Keeping,
         process: &'a Process,
     ) -> Self {
         Self {
             engine,
             content,
-            verifications,
-            pruning,
+            keeping,
             process,
         }
     }
@@ -92,6 +89,8 @@ pub struct StatusReport {
     /// What anybody may know.
     #[serde(flatten)]
     pub health: Health,
+    /// Which data this is.
+    pub instance: String,
     /// Since when the server runs.
     pub started_at: Timestamp,
     /// The version of the database's schema.
@@ -100,6 +99,9 @@ pub struct StatusReport {
     pub states: u64,
     /// Versions.
     pub versions: u64,
+    /// Those of them that were written after a moment, if one was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub versions_since: Option<u64>,
     /// Locks that are held.
     pub locks: u64,
     /// Those of them on states that have no version yet.
@@ -205,7 +207,8 @@ impl<'a> Status<'a> {
 
     fn scrub_report(&self) -> ScrubReport {
         let damaged = self.content.damaged.count();
-        self.verifications
+        self.keeping
+            .verifications
             .scrub_report(&self.engine.limits, damaged)
     }
 
@@ -280,7 +283,7 @@ impl<'a> Status<'a> {
                 detail: detail.to_owned(),
             });
         }
-        if let Some(doubt) = self.pruning.trust.doubt() {
+        if let Some(doubt) = self.keeping.pruning.trust.doubt() {
             problems.push(HealthProblem {
                 code: "clock_in_doubt",
                 detail: doubt.detail(),
@@ -313,21 +316,28 @@ impl<'a> Status<'a> {
         }
     }
 
-    /// What an operator or a monitor may know; nothing about single states.
-    pub async fn report(&self, caller: &Caller) -> Result<StatusReport, Error> {
+    /// What an operator or a monitor may know; nothing about single states. With `since`, how many
+    /// versions were written after that.
+    pub async fn report(
+        &self,
+        caller: &Caller,
+        since: Option<Timestamp>,
+    ) -> Result<StatusReport, Error> {
         authorize_everywhere(caller, Permission::Status)?;
-        let (counts, oldest_lock_at) = self
-            .engine
-            .store
-            .read(|view| Ok((view.counts()?, view.oldest_lock()?)))
-            .await?;
+        let read = self.engine.store.read(move |view| {
+            let versions_since = since.map(|since| view.versions_since(since)).transpose()?;
+            Ok((view.counts()?, view.oldest_lock()?, versions_since))
+        });
+        let (counts, oldest_lock_at, versions_since) = read.await?;
         let (database_size, wal_size) = self.engine.store.file_sizes();
         Ok(StatusReport {
             health: self.health().await,
+            instance: self.instance().to_string(),
             started_at: self.process.started_at,
             schema_version: self.engine.store.schema_version(),
             states: counts.states,
             versions: counts.versions,
+            versions_since,
             locks: counts.locks,
             only_locked: counts.only_locked,
             oldest_lock_at,

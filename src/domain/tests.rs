@@ -77,8 +77,12 @@ async fn abandoned(domain: &Domain, act: impl Future) {
 #[test]
 fn a_clock_that_a_person_trusts_is_trusted_though_that_person_is_gone() {
     on_a_domain(async |domain| {
-        domain.pruning.trust.believe(Timestamp::from_millis(0));
-        assert!(domain.pruning.trust.doubt().is_some());
+        domain
+            .keeping
+            .pruning
+            .trust
+            .believe(Timestamp::from_millis(0));
+        assert!(domain.keeping.pruning.trust.doubt().is_some());
         abandoned(&domain, domain.retention().trust_clock(&caller())).await;
         assert!(
             domain
@@ -90,7 +94,7 @@ fn a_clock_that_a_person_trusts_is_trusted_though_that_person_is_gone() {
                 .is_some(),
             "the database says so"
         );
-        assert!(domain.pruning.trust.doubt().is_none());
+        assert!(domain.keeping.pruning.trust.doubt().is_none());
     });
 }
 

@@ -20,8 +20,8 @@ use actix_web::web::{self, ServiceConfig};
 use crate::config::TrustedProxies;
 use crate::domain::Domain;
 use endpoints::{
-    detect, diff, events, health, import, keys, lock, login, page, retention, rollback, state,
-    states, transfer, verify, versions,
+    backup, detect, diff, events, health, import, keys, lock, login, page, retention, rollback,
+    state, states, transfer, verify, versions,
 };
 use wire::route::{Methods, at, below};
 use wire::unknown;
@@ -121,7 +121,10 @@ fn of_server() -> Vec<Methods> {
             .with("GET HEAD", "limit after", keys::list)
             .on("POST", keys::create),
         at("/api/events").with("GET HEAD", events::PARAMETERS, events::list),
-        at("/api/status").on("GET HEAD", health::status),
+        at("/api/status").with("GET HEAD", "since", health::status),
+        at("/api/backup")
+            .on("GET", backup::take)
+            .on("HEAD", backup::may_take),
         at("/api/verify")
             .on("GET HEAD", verify::overview)
             .on("POST", verify::verify),

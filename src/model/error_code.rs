@@ -134,6 +134,8 @@ codes! {
         KeyEnded = "key_ended",
         /// A verification is running, and one runs at a time.
         VerifyRuns = "verify_runs",
+        /// A backup is being made or sent, and one at a time is.
+        BackupRuns = "backup_runs",
         /// Pruning is running, and one run at a time is allowed.
         PruneRunning = "prune_running",
         /// The server does not trust its clock, so nothing is removed by age.
@@ -211,6 +213,8 @@ codes! {
     Failed {
         /// The server failed.
         Internal = "internal",
+        /// A backup could not be made.
+        BackupFailed = "backup_failed",
         /// The stored bytes cannot be read, or are not those that were written.
         Damaged = "damaged",
     }
@@ -227,6 +231,8 @@ codes! {
     NoRoom {
         /// The disk has less room than `--min-free-space`.
         DiskFull = "disk_full",
+        /// A backup needs more room than there is.
+        NoRoomForBackup = "no_room_for_backup",
     }
 }
 

@@ -68,6 +68,12 @@ pub enum EventKind {
     KeyRotate,
     /// A key was ended.
     KeyRevoke,
+    /// A backup was made.
+    BackupMake,
+    /// A backup could not be made, or its drill failed.
+    BackupFail,
+    /// This data came out of a backup.
+    BackupRestore,
     /// Secrets of a state were shown in clear, in a comparison or among its outputs.
     StateReveal,
     /// A state or one of its versions was read; gathered.
@@ -82,7 +88,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Each kind.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 36] = [
         Self::StateWrite,
         Self::StateWriteRejected,
         Self::StateDelete,
@@ -111,6 +117,9 @@ impl EventKind {
         Self::KeyCreate,
         Self::KeyRotate,
         Self::KeyRevoke,
+        Self::BackupMake,
+        Self::BackupFail,
+        Self::BackupRestore,
         Self::StateReveal,
         Self::StateRead,
         Self::CredentialsRefused,
@@ -157,6 +166,9 @@ impl EventKind {
             Self::KeyCreate => "key.create",
             Self::KeyRotate => "key.rotate",
             Self::KeyRevoke => "key.revoke",
+            Self::BackupMake => "backup.make",
+            Self::BackupFail => "backup.fail",
+            Self::BackupRestore => "backup.restore",
             Self::StateReveal => "state.reveal",
             Self::StateRead => "state.read",
             Self::CredentialsRefused => "credentials.refused",

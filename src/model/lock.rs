@@ -145,6 +145,26 @@ impl Lock {
         }
     }
 
+    /// The same lock in data that came out of a backup: its `Info`, which programs show to whomever
+    /// the lock turns away, says so.
+    #[must_use]
+    pub fn from_backup(&self, taken_at: &str) -> Self {
+        let mut wire: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(&self.text).unwrap_or_default();
+        let info = wire.get("Info").and_then(|info| info.as_str());
+        let info = info.map(|info| format!(" {info}")).unwrap_or_default();
+        let said = format!(
+            "FROM A BACKUP of {taken_at}: its holder may be gone. If nothing runs under it any \
+                more, release it by force-unlock.{info}"
+        );
+        wire.insert("Info".to_owned(), said.trim_end().into());
+        Self {
+            text: serde_json::Value::from(wire).to_string(),
+            bare: false,
+            ..self.clone()
+        }
+    }
+
     /// The text as JSON that can be put into other JSON as it stands.
     pub fn raw(&self) -> Box<RawValue> {
         RawValue::from_string(self.text.trim().to_owned()).unwrap_or_default()
@@ -305,6 +325,22 @@ mod tests {
             lock.text.contains(r#""Info":"to s3://c/d""#),
             "{}",
             lock.text
+        );
+    }
+
+    #[test]
+    fn a_lock_from_a_backup_says_so_and_is_the_same_lock() {
+        let text = r#"{"ID":"a","Operation":"OperationTypeApply","Info":"mine","Who":"me@here"}"#;
+        let lock = Lock::parse(text.as_bytes()).unwrap();
+        let marked = lock.from_backup("2026-01-02T03:04:05Z");
+        assert_eq!(Lock::parse(marked.text.as_bytes()), Ok(marked.clone()));
+        assert_eq!((&marked.id, &marked.who), (&lock.id, &lock.who));
+        let begins = r#""Info":"FROM A BACKUP of 2026-01-02T03:04:05Z: "#;
+        assert!(marked.text.contains(begins), "{}", marked.text);
+        assert!(
+            marked.text.contains(r#"force-unlock. mine""#),
+            "{}",
+            marked.text
         );
     }
 

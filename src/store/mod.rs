@@ -7,6 +7,7 @@
 mod checkpoint;
 mod checks;
 mod connection;
+mod copy;
 mod erasing;
 mod error;
 mod memo;
@@ -28,8 +29,10 @@ use uuid::Uuid;
 pub use checks::{
     ADDRESS_LISTS, BlobFacts, Chain, KeyFacts, Part, StateFacts, VersionFacts, VersionsOfState,
 };
+pub use copy::{CopyError, CopyFacts, DatabaseCopier};
 pub use error::{OpenError, StoreError};
 pub use privacy::{NotPrivate, see_to_directory, see_to_file};
+pub use schema::newest_schema;
 pub use touches::Touches;
 pub use tx::{Counts, Tx, View};
 pub use writer::Queue;
@@ -220,6 +223,11 @@ impl Store {
     /// Which data this is.
     pub const fn instance(&self) -> Uuid {
         self.instance
+    }
+
+    /// Makes copies of the database.
+    pub fn copier(&self) -> DatabaseCopier {
+        DatabaseCopier::new(self.path.clone(), self.schema_version, self.instance)
     }
 
     /// The version of the schema.

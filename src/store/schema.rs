@@ -13,6 +13,16 @@ mod embedded {
     refinery::embed_migrations!("migrations");
 }
 
+/// The newest version of the schema that this program knows.
+pub fn newest_schema() -> u32 {
+    let versions = embedded::migrations::runner()
+        .get_migrations()
+        .iter()
+        .map(|migration| u32::try_from(migration.version()).unwrap_or(0))
+        .max();
+    versions.unwrap_or(0)
+}
+
 /// Brings the schema up to date and says its version. A file that a newer version made is refused
 /// as it stands.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<u32, OpenError> {
@@ -21,12 +31,7 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<u32, O
         reason,
     };
     let runner = embedded::migrations::runner();
-    let known = runner
-        .get_migrations()
-        .iter()
-        .map(|migration| u32::try_from(migration.version()).unwrap_or(0))
-        .max()
-        .unwrap_or(0);
+    let known = newest_schema();
     let found = version(connection).map_err(|source| explain(path, source))?;
     if found > known {
         return Err(OpenError::Newer {

@@ -11,6 +11,7 @@
 
 mod answer;
 mod api;
+mod backup;
 mod bad_input;
 mod between;
 mod cli;

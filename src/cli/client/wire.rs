@@ -26,7 +26,14 @@ use crate::model::secret::Secret;
 const SLOWEST_BODY: u64 = 8 * 1024;
 /// What takes as long as it takes, with nothing to be read meanwhile: a network that goes away is
 /// noticed by its connection.
-const LONG: [&str; 5] = ["/api/verify", "/api/prune", "/purge", "/rollback", "/diff"];
+const LONG: [&str; 6] = [
+    "/api/verify",
+    "/api/prune",
+    "/api/backup",
+    "/purge",
+    "/rollback",
+    "/diff",
+];
 
 /// How often a request that the server has no room for is made again, and after how long.
 const MAX_TRIES: u32 = 120;
@@ -229,6 +236,34 @@ impl Wire {
             Ok(ApiReply { bytes })
         } else {
             Err(RequestError::refused(status, &bytes, path, &self.server))
+        }
+    }
+
+    /// Asks for a file, and hands it on piece by piece as it comes.
+    pub(in crate::cli) async fn download(
+        &self,
+        path: &str,
+        take: &mut dyn FnMut(&[u8]) -> Result<(), CliError>,
+    ) -> Result<(), CliError> {
+        let sent = self
+            .request("GET", path, None)
+            .map_err(RequestError::into_failure)?;
+        let response = sent.send().await.map_err(|error| self.unreachable(&error));
+        let mut response = response.map_err(RequestError::into_failure)?;
+        let status = response.status();
+        if !status.is_success() {
+            let bytes = self.body_of(response, self.timeout).await;
+            let bytes = bytes.map_err(RequestError::into_failure)?;
+            let refused = RequestError::refused(status, &bytes, path, &self.server);
+            return Err(refused.into_failure());
+        }
+        loop {
+            let piece = self.within(self.timeout, response.chunk()).await;
+            let piece = piece.map_err(RequestError::into_failure)?;
+            match piece.map_err(|error| self.unreachable(&error).into_failure())? {
+                Some(piece) => take(&piece)?,
+                None => return Ok(()),
+            }
         }
     }
 

@@ -12,7 +12,7 @@ const COMMON: &str = "Common flags";
 const SHARED: [&str; 5] = ["data", "url", "base_url", "key_file", "format"];
 
 /// Each command with its examples.
-const EXAMPLES: [(&str, &[&str]); 33] = [
+const EXAMPLES: [(&str, &[&str]); 35] = [
     (
         "serve",
         &[
@@ -109,6 +109,21 @@ const EXAMPLES: [(&str, &[&str]); 33] = [
         &[
             "statekeep export ./export",
             "statekeep export - --workspace team-a > team-a.tar",
+        ],
+    ),
+    (
+        "backup",
+        &[
+            "statekeep backup before-upgrade.tar.zst",
+            "mkdir -p backups && statekeep backup backups --keep 14",
+            "statekeep backup - > copy.tar.zst",
+        ],
+    ),
+    (
+        "restore",
+        &[
+            "statekeep restore backup.tar.zst --dry-run",
+            "statekeep restore backup.tar.zst --data ./restored --revoke-keys",
         ],
     ),
     (

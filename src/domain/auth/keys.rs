@@ -217,6 +217,16 @@ impl Keys<'_> {
         if !is_first {
             return Ok(None);
         }
+        self.make_admin("first start", to_file).await.map(Some)
+    }
+
+    /// Makes an admin key for the person at the machine. With `to_file`, its secret is safe in a
+    /// file before the key is made.
+    pub(in crate::domain) async fn make_admin(
+        &self,
+        because: &str,
+        to_file: bool,
+    ) -> Result<WithSecret, FirstAdminError> {
         let id = KeyId(Uuid::new_v4());
         let secret = Secret::for_key(id, random());
         let hash = self.credentials.hash(&secret).await?;
@@ -224,7 +234,7 @@ impl Keys<'_> {
             self.engine.dir.write_admin_key(&secret)?;
         }
         let operator = Caller::operator(Origin {
-            address: "first start".to_owned(),
+            address: because.to_owned(),
             request_id: String::new(),
         });
         let grant = Grant {
@@ -250,10 +260,10 @@ impl Keys<'_> {
             .write(Touches::NoState, 0, make)
             .await
             .map_err(Error::from)?;
-        Ok(Some(WithSecret {
+        Ok(WithSecret {
             key: self.find(id).await?,
             secret,
-        }))
+        })
     }
 }
 

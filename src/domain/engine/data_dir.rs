@@ -14,7 +14,8 @@ use crate::store::{FILE_NAME, NotPrivate, see_to_directory, see_to_file};
 pub const SOCKET: &str = "statekeep.sock";
 /// Where the first admin key is written when nobody looks at a terminal.
 pub const ADMIN_KEY_FILE: &str = "initial-admin-key";
-const LOCK_FILE: &str = "statekeep.lock";
+/// The file whose lock proves that a process has the directory.
+pub const LOCK_FILE: &str = "statekeep.lock";
 /// How the names of copies of the database begin.
 const COPIES: &str = "statekeep.db.";
 

@@ -4,7 +4,9 @@ pub mod refusals;
 
 use std::time::Duration;
 
-use crate::domain::error::refusals::{NoRollback, NotImported, NotPurged, NotTransferred};
+use crate::domain::error::refusals::{
+    NoRollback, NotBackedUp, NotImported, NotPurged, NotTransferred,
+};
 use crate::model::actor::Actor;
 use crate::model::error_code::ErrorCode;
 use crate::model::lock::Lock;
@@ -130,6 +132,9 @@ pub enum Error {
         "a verification is running, and one at a time is enough; GET /api/verify says how far it is"
     )]
     VerifyRuns,
+    /// There is no backup.
+    #[error("{0}")]
+    NotBackedUp(#[from] NotBackedUp),
     /// Another holds the lock.
     #[error("the state is locked")]
     Locked(Box<Lock>),

@@ -1,5 +1,5 @@
-//! The refusals that have codes of their own: of a rollback, a transfer, an import, a purge, and of
-//! comparing two versions.
+//! The refusals that have codes of their own: of a rollback, a transfer, an import, a purge, a
+//! backup, and of comparing two versions.
 
 use serde::Serialize;
 
@@ -237,5 +237,38 @@ impl NotCompared {
 impl From<NotComparable> for NotCompared {
     fn from(why: NotComparable) -> Self {
         Self::new(why.code(), why.to_string())
+    }
+}
+
+/// Why there is no backup. Nothing is left of it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotBackedUp {
+    /// Another one is being made, or sent.
+    #[error("a backup is being made or sent, and one at a time is enough; try again later")]
+    Runs,
+    /// There is no room for it.
+    #[error(
+        "there is no room for a backup in {0}: while it is made it needs the size of the database \
+            twice, and --min-free-space stays free; nothing is left of it. Make room, or back up \
+            to another disk by --backup-dir"
+    )]
+    NoRoom(String),
+    /// It could not be made.
+    #[error("the backup failed, and nothing is left of it: {0}")]
+    Failed(String),
+    /// Nobody wants it any more.
+    #[error("the backup was stopped, and nothing is left of it")]
+    Stopped,
+}
+
+impl NotBackedUp {
+    /// Its stable code.
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::Runs => ErrorCode::BackupRuns,
+            Self::NoRoom(_) => ErrorCode::NoRoomForBackup,
+            Self::Failed(_) => ErrorCode::BackupFailed,
+            Self::Stopped => ErrorCode::ShuttingDown,
+        }
     }
 }

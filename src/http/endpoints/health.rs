@@ -3,6 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::domain::Domain;
@@ -10,6 +11,8 @@ use crate::domain::status::Readiness;
 use crate::http::wire::caller::Authenticated;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::{query, reply};
+use crate::model::clock::Timestamp;
+use crate::model::error_code::ErrorCode;
 
 pub(in crate::http) async fn alive(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     query::judge(&request)?;
@@ -29,11 +32,23 @@ pub(in crate::http) async fn ready(
     Ok(HttpResponse::build(status).json(health))
 }
 
+#[derive(Deserialize)]
+struct StatusQuery {
+    since: Option<String>,
+}
+
 pub(in crate::http) async fn status(
     known: Authenticated,
+    request: HttpRequest,
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
-    Ok(reply::json(&domain.status().report(&known.0).await?))
+    let since = query::read::<StatusQuery>(&request)?.since;
+    let since = since.map(|text| {
+        let why = "since is RFC 3339 in UTC, as 2026-01-02T03:04:05Z";
+        Timestamp::parse(&text).ok_or_else(|| ApiError::invalid(ErrorCode::BadQuery, why))
+    });
+    let report = domain.status().report(&known.0, since.transpose()?).await?;
+    Ok(reply::json(&report))
 }
 
 /// The version of Prometheus' text format.

@@ -92,6 +92,7 @@ fn code_of(error: &Error) -> ErrorCode {
         Error::AddressTaken(_) => Code::AddressTaken,
         Error::NotTransferred(why) => why.code(),
         Error::NoRollback(why) => why.code(),
+        Error::NotBackedUp(why) => why.code(),
         Error::VerifyRuns => Code::VerifyRuns,
         Error::Locked(_) => Code::Locked,
         Error::OverBudget => Code::OverMemoryBudget,

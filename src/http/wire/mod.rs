@@ -7,6 +7,7 @@ pub(super) mod status;
 
 pub(super) mod error;
 pub(super) mod route;
+pub(super) mod sent_file;
 
 pub(super) mod body;
 pub(super) mod caller;

@@ -13,11 +13,10 @@ use crate::store::tx::View;
 /// How many writers without a lock are remembered for a state; the oldest go first.
 const MAX_STALE_WRITERS: u32 = 100;
 
-const COLUMNS: &str = "body, holder, holder_name, address, locked_at, refused, refused_at, \
-    refused_key, refused_name, refused_address, \
-    refused_lock_id, refused_who";
+pub(super) const COLUMNS: &str = "body, holder, holder_name, address, locked_at, refused, \
+    refused_at, refused_key, refused_name, refused_address, refused_lock_id, refused_who";
 
-fn held(row: &Row<'_>) -> rusqlite::Result<HeldLock> {
+pub(super) fn held(row: &Row<'_>) -> rusqlite::Result<HeldLock> {
     let body: String = row.get(0)?;
     let latest_refusal = match rows::maybe_time(row, 6)? {
         Some(at) => Some(RefusedAttempt {

@@ -80,6 +80,9 @@ impl Stage {
         admin
             .send("DELETE", &state_path("team-a/old"), "")
             .expect_status(200);
+        let backup = dir.path().join("backup.tar.zst");
+        let made = server.cli(&["backup", backup.to_str().expect("UTF-8")]);
+        assert!(made.status.success(), "a backup to restore: {made:?}");
         server.stop();
         std::fs::create_dir(dir.path().join("states")).expect("a folder");
         std::fs::write(

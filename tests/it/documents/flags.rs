@@ -14,9 +14,11 @@ const DEFAULT_OF_LIMIT: usize = 2;
 const FLAG_OF_LIMIT: usize = 3;
 
 /// The commands whose shared flags stand in the section for them.
-const WITH_COMMON: [&str; 7] = [
+const WITH_COMMON: [&str; 9] = [
     "key",
     "state",
+    "backup",
+    "restore",
     "prune",
     "retention",
     "verify",

@@ -13,6 +13,7 @@ fn lists_events_and_the_server() {
     stage.get("/api/events", may::SEE_EVENTS);
     stage.get("/api/status", may::SEE_STATUS);
     stage.get("/api/verify", may::OPERATE);
+    stage.get("/api/backup", may::OPERATE);
     stage.row("POST /api/verify", may::OPERATE, |who, _| {
         who.post_json("/api/verify", &json!({"quick": true}))
     });

@@ -31,12 +31,20 @@ const AREAS: [(&str, &[&str]); 11] = [
     ),
     (
         "backups",
-        &["content", "engine", "access", "events", "error"],
+        &[
+            "integrity",
+            "auth",
+            "content",
+            "engine",
+            "access",
+            "events",
+            "error",
+        ],
     ),
 ];
 
 /// These see everything, `Domain` too: they tell how all of it is, and keep it going.
-const ABOVE_ALL: [&str; 2] = ["status", "upkeep"];
+const ABOVE_ALL: [&str; 3] = ["keeping", "status", "upkeep"];
 
 const MAX_DOMAIN_FIELDS: usize = 8;
 const MAX_DOMAIN_LINES: usize = 150;

@@ -61,7 +61,7 @@ const HOMES: [(&str, &[&str]); 20] = [
     ("clap_complete", &["src/cli/"]),
     ("comfy_table", &["src/cli/"]),
     ("reqwest", &["src/cli/"]),
-    ("tar", &["src/cli/", "src/hcl/"]),
+    ("tar", &["src/cli/", "src/hcl/", "src/domain/backups/"]),
     ("rustls", &["src/cli/", "src/http/"]),
     ("prometheus", &["src/metrics.rs"]),
     ("rayon", &["src/domain/"]),

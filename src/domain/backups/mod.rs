@@ -1,0 +1,117 @@
+//! Backups: one file each, made beside the writers, read back and compared before it counts; and
+//! data that comes out of one again.
+//!
+//! Nothing of a backup is held in memory. Killed or without room at any point, it leaves no file
+//! that could be taken for a good one.
+
+mod archive;
+pub mod making;
+pub mod manifest;
+pub mod opened;
+pub mod received;
+pub mod restore;
+pub mod unfinished;
+
+use std::fs::File;
+use std::sync::Arc;
+
+use serde_json::json;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::domain::access::authorize_everywhere;
+use crate::domain::backups::making::MadeArchive;
+use crate::domain::backups::manifest::BackupManifest;
+use crate::domain::engine::Engine;
+use crate::domain::error::Error;
+use crate::domain::error::refusals::NotBackedUp;
+use crate::model::caller::Caller;
+use crate::model::clock;
+use crate::model::event::{EventKind, NewEvent};
+use crate::model::permission::Permission;
+use crate::store::Touches;
+
+/// The folder in the data directory where a backup is made that is to be sent.
+const WORK: &str = ".statekeep-backup";
+
+/// Who makes backups and who sends them, one each.
+pub(in crate::domain) struct BackupTurns {
+    making: Arc<Semaphore>,
+    sending: Arc<Semaphore>,
+}
+
+impl Default for BackupTurns {
+    fn default() -> Self {
+        Self {
+            making: Arc::new(Semaphore::new(1)),
+            sending: Arc::new(Semaphore::new(1)),
+        }
+    }
+}
+
+/// Backups.
+pub struct Backups<'a> {
+    engine: &'a Arc<Engine>,
+    turns: &'a BackupTurns,
+}
+
+impl<'a> Backups<'a> {
+    pub(in crate::domain) const fn new(engine: &'a Arc<Engine>, turns: &'a BackupTurns) -> Self {
+        Self { engine, turns }
+    }
+}
+
+/// A backup that is to be sent. Its file has no name any more and goes away with this value.
+pub struct BackupDownload {
+    /// What it says of itself.
+    pub manifest: BackupManifest,
+    /// The archive, from its beginning.
+    pub file: File,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Ends when it is sent, or its client has gone away.
+    pub turn: OwnedSemaphorePermit,
+}
+
+impl Backups<'_> {
+    /// Says whether a caller may take backups.
+    pub fn may_take(&self, caller: &Caller) -> Result<(), Error> {
+        authorize_everywhere(caller, Permission::Backup)
+    }
+
+    /// Makes a backup for a caller who wants to have it. That somebody took everything there is, is
+    /// on disk before they get it.
+    pub async fn take(&self, caller: &Caller) -> Result<BackupDownload, Error> {
+        self.may_take(caller)?;
+        let turn = |turns: &Arc<Semaphore>| {
+            let turn = Arc::clone(turns).try_acquire_owned();
+            turn.map_err(|_| NotBackedUp::Runs)
+        };
+        let (turn, _making) = (turn(&self.turns.sending)?, turn(&self.turns.making)?);
+        let folder = self.engine.dir.path().join(WORK);
+        let MadeArchive {
+            manifest,
+            file,
+            size,
+            folder,
+        } = making::make(self.engine, folder).await?;
+        drop(folder);
+        let event = NewEvent::new(EventKind::BackupMake, caller, clock::now());
+        let event = event.detail(json!({
+            "taken_at": manifest.taken_at,
+            "size": size,
+            "states": manifest.states,
+            "versions": manifest.versions,
+        }));
+        let record = self
+            .engine
+            .store
+            .write(Touches::NoState, 0, move |tx| tx.record(&event));
+        record.await?;
+        Ok(BackupDownload {
+            manifest,
+            file,
+            size,
+            turn,
+        })
+    }
+}

@@ -1,0 +1,23 @@
+//! What is remembered of the work that keeps the data well: verifications, pruning and backups.
+
+use crate::domain::backups::BackupTurns;
+use crate::domain::engine::Engine;
+use crate::domain::integrity::verifications::Verifications;
+use crate::domain::retention::Pruning;
+
+/// The work that keeps the data well.
+pub(super) struct Keeping {
+    pub(super) verifications: Verifications,
+    pub(super) pruning: Pruning,
+    pub(super) backups: BackupTurns,
+}
+
+impl Keeping {
+    pub(super) fn new(engine: &Engine) -> Self {
+        Self {
+            verifications: Verifications::default(),
+            pruning: Pruning::new(engine),
+            backups: BackupTurns::default(),
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Verbs for backups: what the manifest of one says, and what becomes of a copy that is to live as
+//! data of its own.
+
+use uuid::Uuid;
+
+use crate::model::clock::Timestamp;
+use crate::model::lock::{HeldLock, Lock};
+use crate::model::name::StateName;
+use crate::store::error::StoreError;
+use crate::store::tables::{locks, rows};
+use crate::store::tx::{Tx, View};
+
+impl View<'_> {
+    /// When the newest version of any state was written. Of each state only the last one is looked
+    /// at.
+    pub fn newest_version_at(&self) -> Result<Option<Timestamp>, StoreError> {
+        let sql = "SELECT max((SELECT v.created_at FROM versions v WHERE v.state_id = s.id \
+            ORDER BY v.number DESC LIMIT 1)) FROM states s";
+        self.only(sql, [], |row| rows::maybe_time(row, 0))
+    }
+
+    /// The number of the last event.
+    pub fn last_event(&self) -> Result<Option<u64>, StoreError> {
+        self.only("SELECT max(seq) FROM events", [], |row| {
+            rows::maybe_unsigned(row, 0)
+        })
+    }
+
+    /// How many versions were written after a moment. Looks at all of them.
+    pub fn versions_since(&self, at: Timestamp) -> Result<u64, StoreError> {
+        let sql = "SELECT count(*) FROM versions WHERE created_at > ?1";
+        self.only(sql, [at.millis()], |row| rows::unsigned(row, 0))
+    }
+
+    /// Every lock that is held, with its address.
+    pub fn held_locks(&self) -> Result<Vec<(StateName, HeldLock)>, StoreError> {
+        let sql = format!(
+            "SELECT {}, workspace, building_block FROM locks",
+            locks::COLUMNS
+        );
+        self.all(&sql, [], |row| {
+            Ok((rows::name(row, 12)?, locks::held(row)?))
+        })
+    }
+}
+
+impl Tx<'_> {
+    /// Ends every token, and says how many there were.
+    pub fn end_all_tokens(&self) -> Result<usize, StoreError> {
+        let ended = self.credentials().execute("DELETE FROM tokens", [])?;
+        Ok(ended)
+    }
+
+    /// Lets a lock say something else of itself; its holder and its ID stay.
+    pub fn reword_lock(&self, name: &StateName, lock: &Lock) -> Result<(), StoreError> {
+        self.check_address(name);
+        let sql = "UPDATE locks SET body = ?3 WHERE workspace = ?1 AND building_block = ?2";
+        let values = [name.workspace.as_str(), name.block.as_str(), &lock.text];
+        self.run(sql, values)
+    }
+
+    /// Makes this other data than what it is a copy of.
+    pub fn change_instance(&self, id: Uuid) -> Result<(), StoreError> {
+        self.run("UPDATE instance SET id = ?1", [id.as_bytes().as_slice()])
+    }
+}

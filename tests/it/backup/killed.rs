@@ -1,0 +1,167 @@
+//! Backups and restores that are killed at many moments: there is a good one afterwards, or none,
+//! and the next one removes what was left.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::{back_up, history, large, names, restore, restored, succeeds, text};
+use crate::harness::{Server, Setup, statekeep};
+
+/// A server with enough that a backup takes a while.
+fn heavy() -> Server {
+    let server = Server::start();
+    for serial in 1..=20 {
+        let state = large(serial, 1_000_000);
+        server
+            .admin()
+            .write_by_force("team/large", state)
+            .expect_status(200);
+    }
+    server
+}
+
+/// Runs a command and kills it after a time; says whether it had ended by then.
+fn killed_after(args: &[&str], time: Duration) -> bool {
+    let mut child = statekeep(args)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("the binary starts");
+    let end = Instant::now() + time;
+    while Instant::now() < end {
+        if child.try_wait().expect("it is ours").is_some() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().expect("it is ours");
+    child.wait().expect("it is ours");
+    false
+}
+
+/// How long a command takes.
+fn time_of(args: &[&str]) -> Duration {
+    let started = Instant::now();
+    succeeds(statekeep(args).output().expect("the binary runs"));
+    started.elapsed()
+}
+
+fn is_good_or_none(file: &Path) -> bool {
+    if !file.exists() {
+        return true;
+    }
+    let place = TempDir::new().expect("a directory");
+    restore(file, &place.path().join("none"), &["--dry-run"])
+        .status
+        .success()
+}
+
+fn backups_killed(times: u32) {
+    let (server, folder) = (heavy(), TempDir::new().expect("a directory"));
+    let data = text(server.data()).to_owned();
+    let whole = folder.path().join("whole");
+    let took = time_of(&["backup", text(&whole), "--data", &data]);
+    let file = folder.path().join("b.tar.zst");
+    let mut killed = 0;
+    for turn in 0..times {
+        let args = ["backup", text(&file), "--data", &data, "--force"];
+        killed += u32::from(!killed_after(&args, took * turn / times));
+        assert!(is_good_or_none(&file), "turn {turn}");
+        server.admin().read("team/large").expect_status(200);
+    }
+    assert!(killed > times / 3, "only {killed} of {times} were killed");
+    crate::harness::eventually("the last one ends", || {
+        let args = ["backup", text(&file), "--data", &data, "--force"];
+        statekeep(&args).output().expect("it runs").status.success()
+    });
+    assert_eq!(names(folder.path()), ["b.tar.zst", "whole"]);
+    assert!(
+        !names(server.data())
+            .iter()
+            .any(|name| name.contains("backup"))
+    );
+    let copy = restored(&file, &folder.path().join("data"));
+    assert_eq!(
+        history(&server.admin().at(&copy), "team/large"),
+        history(&server.admin(), "team/large")
+    );
+}
+
+#[test]
+fn a_backup_that_is_killed_is_a_good_one_or_none() {
+    backups_killed(10);
+}
+
+#[test]
+#[ignore = "fifty kills take minutes"]
+fn a_backup_that_is_killed_fifty_times_is_a_good_one_or_none() {
+    backups_killed(50);
+}
+
+#[test]
+fn a_server_that_is_killed_while_it_makes_one_leaves_nothing_that_stays() {
+    let (mut server, folder) = (heavy(), TempDir::new().expect("a directory"));
+    let data = TempDir::new().expect("a directory");
+    let place = data.path().join("data");
+    server.kill();
+    std::fs::rename(server.data(), &place).expect("it moves");
+    let server = Setup::new().data(&place).start();
+    let whole = folder.path().join("whole");
+    let took = time_of(&["backup", text(&whole), "--data", text(&place)]);
+    let mut server = Some(server);
+    for turn in 1..=4 {
+        let running = server.take().expect("one runs");
+        let mut backup = statekeep(&[
+            "backup",
+            text(&folder.path().join("b")),
+            "--data",
+            text(&place),
+        ])
+        .stderr(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .expect("the binary starts");
+        std::thread::sleep(took * turn / 6);
+        drop(running);
+        backup.wait().expect("it is ours");
+        assert!(is_good_or_none(&folder.path().join("b")));
+        let _ = std::fs::remove_file(folder.path().join("b"));
+        server = Some(Setup::new().data(&place).start());
+    }
+    let server = server.expect("one runs");
+    back_up(&server, &folder.path().join("b"));
+    assert_eq!(names(folder.path()), ["b", "whole"]);
+    assert!(
+        !names(&place).iter().any(|name| name.contains("backup")),
+        "{:?}",
+        names(&place)
+    );
+}
+
+#[test]
+fn a_restore_that_is_killed_has_restored_nothing_or_all_and_can_be_run_again() {
+    let (server, folder) = (heavy(), TempDir::new().expect("a directory"));
+    let file = folder.path().join("b");
+    back_up(&server, &file);
+    let first = folder.path().join("first");
+    let took = time_of(&["restore", text(&file), "--data", text(&first)]);
+    let mut killed = 0;
+    for turn in 0..10 {
+        let data = folder.path().join(format!("data-{turn}"));
+        let args = ["restore", text(&file), "--data", text(&data)];
+        let was_through = killed_after(&args, took * turn / 10);
+        let is_there = data.join("statekeep.db").exists();
+        assert!(is_there || !was_through);
+        if !is_there {
+            killed += 1;
+            succeeds(restore(&file, &data, &[]));
+        }
+        let copy = Setup::new().data(&data).start();
+        let admin = server.admin().at(&copy);
+        assert_eq!(admin.versions("team/large").len(), 20, "turn {turn}");
+        assert!(!names(&data).iter().any(|name| name.contains("restore")));
+    }
+    assert!(killed > 2, "only {killed} were killed early");
+}

@@ -1,0 +1,216 @@
+//! What comes out of a backup: the same states, as data of its own.
+
+use serde_json::Value;
+
+use super::archives::{archive, parts, with_database};
+use super::{L1, back_up, fails, history, names, restore, restored, stage, succeeds, text};
+use crate::disk::sql;
+use crate::harness::{Client, Setup, lock_body, state_path, statekeep, tfstate};
+
+#[test]
+fn tokens_end_locks_say_where_they_come_from_and_the_data_is_another() {
+    let (server, folder) = stage();
+    let (writer, other) = (server.key("team", "writer"), server.key("team", "owner"));
+    let token = server.token(&writer, serde_json::json!({}));
+    token.lock("team/net", "apply").expect_status(200);
+    let file = folder.path().join("b.tar.zst");
+    back_up(&server, &file);
+    let data = folder.path().join("data");
+    let told = succeeds(restore(&file, &data, &[]));
+    for said in [
+        "2 states, 6 versions",
+        "6 versions decoded",
+        "ended 1 token",
+        "team/net",
+        "admin",
+    ] {
+        assert!(told.contains(said), "{said} in {told}");
+    }
+    let copy = Setup::new().data(&data).start();
+    token.at(&copy).read("team/net").expect_status(401);
+    let (writer, other) = (writer.at(&copy), other.at(&copy));
+    let answer = writer.read("team/net").expect_status(200);
+    let before = server.admin().read("team/net");
+    assert_eq!(answer.bytes, before.bytes);
+    let id = |answer: &crate::harness::Answer| answer.header("statekeep-instance").to_owned();
+    assert!(
+        !id(&answer).is_empty() && id(&answer) != id(&before),
+        "another id"
+    );
+    let refused = other.lock("team/net", "mine").expect_status(423).json();
+    let info = refused["Info"].as_str().unwrap_or_default();
+    assert!(info.starts_with("FROM A BACKUP of 20"), "{refused}");
+    assert_eq!(refused["ID"], "apply");
+    let shown = other.get(&format!("{}/lock", state_path("team/net")));
+    assert_eq!(shown.json()["lock"]["Info"], refused["Info"]);
+    writer
+        .write("team/net", tfstate(L1, 9), Some("apply"))
+        .expect_status(200);
+    writer
+        .send("UNLOCK", &state_path("team/net"), lock_body("apply"))
+        .expect_status(200);
+    let events = server.admin().at(&copy).events("kind=backup.restore");
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert_eq!(events[0]["attention"], true);
+    let detail = &events[0]["detail"];
+    let number = |name: &str| detail[name].as_u64();
+    let numbers = ["versions", "ended_tokens", "locks", "revoked_keys"].map(number);
+    assert_eq!(numbers, [6, 1, 1, 0].map(Some), "{detail}");
+    assert_eq!(
+        names(&data)
+            .iter()
+            .filter(|name| name.starts_with('.'))
+            .count(),
+        0
+    );
+}
+
+#[test]
+fn keys_work_on_unless_they_are_all_revoked() {
+    let (server, folder) = stage();
+    let writer = server.key("team", "writer");
+    let file = folder.path().join("b.tar.zst");
+    back_up(&server, &file);
+    let kept = restored(&file, &folder.path().join("kept"));
+    writer.at(&kept).read("team/net").expect_status(200);
+    let data = folder.path().join("revoked");
+    let told = succeeds(restore(&file, &data, &["--revoke-keys"]));
+    assert!(told.contains("revoked 2 keys"), "{told}");
+    let copy = Setup::new().data(&data).start();
+    for old in [writer, server.admin()] {
+        old.at(&copy).read("team/net").expect_status(401);
+    }
+    // The harness reads the file with the new admin key.
+    assert_ne!(copy.admin().secret(), server.admin().secret());
+    let keys = copy.admin().get("/api/keys").expect_status(200).json();
+    let is_active = |key: &&Value| key["status"] == "active";
+    let active = keys["keys"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter(is_active);
+    assert_eq!(active.count(), 1, "{keys}");
+}
+
+#[test]
+fn a_preview_tells_what_is_held_and_what_is_here_and_not_in_it() {
+    let (server, folder) = stage();
+    let file = folder.path().join("b.tar.zst");
+    back_up(&server, &file);
+    let dry_run = |data: &std::path::Path| {
+        let told = restore(&file, data, &["--dry-run", "--format", "json"]);
+        serde_json::from_str::<Value>(&succeeds(told)).expect("JSON")
+    };
+    let told = dry_run(server.data());
+    assert_eq!(told["backup"]["versions"], 6);
+    assert_eq!(told["here"]["versions_since"], 0);
+    assert_eq!(told["here"]["instance"], told["backup"]["instance"]);
+    for serial in 10..13 {
+        server
+            .admin()
+            .write_by_force("team/net", tfstate(L1, serial))
+            .expect_status(200);
+    }
+    assert_eq!(dry_run(server.data())["here"]["versions_since"], 3);
+    let text = succeeds(restore(&file, server.data(), &["--dry-run"]));
+    assert!(
+        text.contains("3 versions here were written after it, and not in it"),
+        "{text}"
+    );
+    let nowhere = folder.path().join("nowhere");
+    assert_eq!(dry_run(&nowhere)["here"], Value::Null);
+    assert!(!nowhere.exists());
+}
+
+#[test]
+fn a_backup_comes_from_standard_input() {
+    let (server, folder) = stage();
+    let file = folder.path().join("b.tar.zst");
+    back_up(&server, &file);
+    let data = folder.path().join("data");
+    let piped = statekeep(&["restore", "-", "--data", text(&data)])
+        .stdin(std::fs::File::open(&file).expect("a file"))
+        .output()
+        .expect("the binary runs");
+    succeeds(piped);
+    let copy = Setup::new().data(&data).start();
+    let admin: Client = server.admin().at(&copy);
+    assert_eq!(
+        history(&admin, "team/db"),
+        history(&server.admin(), "team/db")
+    );
+}
+
+#[test]
+fn a_backup_of_an_older_schema_is_brought_up_to_date_and_its_copy_goes() {
+    let (server, folder) = stage();
+    let file = folder.path().join("b.tar.zst");
+    back_up(&server, &file);
+    let parts = parts(&file);
+    let database = folder.path().join("old.db");
+    std::fs::write(&database, &parts[1].bytes).expect("a file");
+    let older = "ALTER TABLE states RENAME COLUMN compacted_up_to TO settled; \
+        DELETE FROM refinery_schema_history WHERE version >= 5;";
+    if newest(&parts[0].bytes) != 5 || sql(&database, older).is_none() {
+        return;
+    }
+    let older = with_database(&parts, std::fs::read(&database).expect("a file"));
+    let older = super::archives::with_manifest(&older, |manifest| {
+        manifest["schema"] = 4.into();
+    });
+    let old = folder.path().join("old.tar.zst");
+    super::archives::write(&old, &archive(&older));
+    let data = folder.path().join("data");
+    let copy = restored(&old, &data);
+    assert_eq!(
+        history(&server.admin().at(&copy), "team/net"),
+        history(&server.admin(), "team/net")
+    );
+    assert!(
+        !names(&data).iter().any(|name| name.contains("schema")),
+        "{:?}",
+        names(&data)
+    );
+}
+
+fn newest(manifest: &[u8]) -> u64 {
+    let manifest: Value = serde_json::from_slice(manifest).expect("JSON");
+    manifest["schema"].as_u64().expect("a number")
+}
+
+#[test]
+fn a_version_that_is_damaged_in_it_keeps_a_backup_from_being_restored_unless_that_is_accepted() {
+    let (server, folder) = stage();
+    let file = folder.path().join("b.tar.zst");
+    back_up(&server, &file);
+    let parts = parts(&file);
+    let database = folder.path().join("bad.db");
+    std::fs::write(&database, &parts[1].bytes).expect("a file");
+    let spoil = "UPDATE blobs SET frame = zeroblob(length(frame)) WHERE id = \
+        (SELECT max(id) FROM blobs WHERE frame IS NOT NULL);";
+    if sql(&database, spoil).is_none() {
+        return;
+    }
+    let bad = folder.path().join("bad.tar.zst");
+    let spoiled = with_database(&parts, std::fs::read(&database).expect("a file"));
+    super::archives::write(&bad, &archive(&spoiled));
+    let data = folder.path().join("data");
+    let said = fails(restore(&bad, &data, &[]), 1);
+    assert!(
+        said.contains("version 3") && said.contains("--accept-damage"),
+        "{said}"
+    );
+    assert!(!data.exists());
+    let told = succeeds(restore(&bad, &data, &["--accept-damage"]));
+    assert!(
+        told.contains(" versions decoded, ") && told.contains("finding"),
+        "{told}"
+    );
+    let copy = Setup::new().data(&data).start();
+    let admin = server.admin().at(&copy);
+    let answers = ["team/net", "team/db"].map(|name| admin.read(name).status.as_u16());
+    assert!(
+        answers.contains(&200) && answers.contains(&500),
+        "{answers:?}"
+    );
+}
