@@ -17,6 +17,7 @@ mod schema;
 mod tables;
 mod touches;
 mod tx;
+mod wal_rounds;
 mod writer;
 
 use std::path::{Path, PathBuf};

@@ -26,6 +26,7 @@ use super::connection;
 use super::erasing;
 use super::error::{OpenError, StoreError};
 use super::memo::Commits;
+use super::wal_rounds::WalRounds;
 use crate::metrics::Metrics;
 use crate::model::clock;
 use batch::Transactions;
@@ -68,10 +69,12 @@ impl WritingThread {
             announcing.note(error);
         })?;
         let temporary = path.parent().unwrap_or(Path::new(".")).to_owned();
+        let rounds = WalRounds::of(path);
         let run = move || {
             Loop {
                 transactions: Transactions::new(connection, commits, Arc::clone(&metrics)),
                 temporary,
+                rounds,
                 checkpoints,
                 announce,
                 metrics,
@@ -163,6 +166,7 @@ struct Loop {
     transactions: Transactions,
     /// Where temporary files go.
     temporary: PathBuf,
+    rounds: WalRounds,
     checkpoints: Checkpoints,
     announce: Announce,
     metrics: Arc<Metrics>,
@@ -208,12 +212,24 @@ impl Loop {
                 self.look_at_the_wal(|_, connection| erasing::truncate_wal(connection).map(drop));
                 return Err(error);
             }
+            self.rounds.note_dirty()?;
         }
-        let done = erasing::truncate_wal(&self.transactions.connection);
+        let done = self.empty_wal();
         if let Err(error) = &done {
             self.announce.note(error);
         }
         done
+    }
+
+    /// Has all that was removed leave the WAL: empties it, or cuts off the end that it does not
+    /// need.
+    fn empty_wal(&mut self) -> Result<bool, StoreError> {
+        if erasing::truncate_wal(&self.transactions.connection)? {
+            self.rounds.note_clean();
+            return Ok(true);
+        }
+        self.rounds
+            .cut_off_earlier(&mut self.transactions.connection)
     }
 
     /// The next message. The first pause after a write is used for the WAL.
@@ -291,12 +307,9 @@ impl Loop {
     fn close(mut self, done: oneshot::Sender<()>) {
         self.checkpoints.end();
         if self.announce.fault().is_none() {
-            // Best effort: what is in the WAL is safe there too.
-            let _ = self.transactions.connection.query_row(
-                "PRAGMA wal_checkpoint(TRUNCATE)",
-                [],
-                |_| Ok(()),
-            );
+            // Best effort: what is in the WAL is safe there too. A program that replicates the
+            // database keeps it from being emptied, and is not waited for.
+            let _ = erasing::truncate_wal(&self.transactions.connection);
         }
         drop(self.transactions.connection);
         let _ = done.send(());

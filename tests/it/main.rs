@@ -27,6 +27,7 @@ mod harness;
 mod hcl;
 mod inside;
 mod limits;
+mod litestream;
 mod logs;
 mod model;
 mod page;
