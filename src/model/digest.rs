@@ -38,6 +38,20 @@ impl Digest {
         Self(bytes)
     }
 
+    /// Reads what [`Display`](fmt::Display) shows.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
+            return None;
+        };
+        let nibble = |digit: u8| HEX.iter().position(|known| *known == digit);
+        let bytes = pairs.iter().map(|[high, low]| {
+            let byte = (nibble(*high)? << 4) | nibble(*low)?;
+            u8::try_from(byte).ok()
+        });
+        let bytes = bytes.collect::<Option<Vec<u8>>>()?;
+        bytes.try_into().ok().map(Self)
+    }
+
     /// The 32 bytes.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0

@@ -42,6 +42,8 @@ pub enum EventKind {
     VersionHold,
     /// A version is not held any more.
     VersionRelease,
+    /// A person started the server although acknowledged writes are missing.
+    LossAccepted,
     /// An operator, or the server itself, pruned history.
     RetentionRun,
     /// A workspace got a policy of its own.
@@ -88,7 +90,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Each kind.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::StateWrite,
         Self::StateWriteRejected,
         Self::StateDelete,
@@ -104,6 +106,7 @@ impl EventKind {
         Self::StatePrune,
         Self::VersionHold,
         Self::VersionRelease,
+        Self::LossAccepted,
         Self::RetentionRun,
         Self::RetentionSet,
         Self::RetentionUnset,
@@ -153,6 +156,7 @@ impl EventKind {
             Self::StatePrune => "state.prune",
             Self::VersionHold => "version.hold",
             Self::VersionRelease => "version.release",
+            Self::LossAccepted => "loss.accepted",
             Self::RetentionRun => "retention.run",
             Self::RetentionSet => "retention.set",
             Self::RetentionUnset => "retention.unset",

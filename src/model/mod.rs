@@ -6,6 +6,7 @@
 pub mod actor;
 pub mod caller;
 pub mod clock;
+pub mod commit;
 pub mod digest;
 pub mod error_code;
 pub mod event;
@@ -15,6 +16,7 @@ pub mod key;
 pub mod lock;
 pub mod name;
 pub mod nul;
+pub mod on_loss;
 pub mod permission;
 pub mod printable;
 pub mod retention;

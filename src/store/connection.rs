@@ -9,9 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::error::OpenError;
 use super::privacy::see_to_file;
-
-/// What marks a database as ours in the header of its file: `skep` in ASCII.
-pub(super) const APPLICATION_ID: u32 = 0x736b_6570;
+use super::start::header::APPLICATION_ID;
 
 /// How long a connection waits for another's lock; backup tools such as Litestream take one now and
 /// then.
@@ -40,10 +38,10 @@ fn shm_path(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// Opens the connection that writes, after making sure that the file is ours, so that nobody else's
-/// is ever changed.
+/// Opens the connection that writes. It is known that the file is ours, or there is none, or an
+/// empty one, which becomes ours.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
-    let is_new = refuse_foreign(path)?;
+    let is_new = std::fs::metadata(path).map_or(true, |file| file.len() == 0);
     for file in [path.to_owned(), wal_path(path), shm_path(path)] {
         see_to_file(&file)?;
     }
@@ -136,50 +134,13 @@ pub(super) fn give_back_memory(connection: &Connection) {
     let _ = connection.execute_batch("PRAGMA shrink_memory");
 }
 
-/// Looks at the file's header with plain reads, before SQLite touches it. Says whether there is
-/// none yet.
-///
-/// The file is closed again before SQLite opens it: closing it later would drop SQLite's locks.
-fn refuse_foreign(path: &Path) -> Result<bool, OpenError> {
-    use std::io::Read as _;
-    let failed = |source| OpenError::File {
-        path: path.to_owned(),
-        source,
-    };
-    let mut header = Vec::with_capacity(100);
-    match std::fs::File::open(path) {
-        Ok(file) => file.take(100).read_to_end(&mut header).map_err(failed)?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
-        Err(error) => return Err(failed(error)),
-    };
-    let id = header
-        .get(68..72)
-        .and_then(|bytes| bytes.try_into().ok())
-        .map(u32::from_be_bytes);
-    if header.is_empty() && wal_is_empty(path) {
-        // Made by a first start that was cut off before it wrote anything.
-        return Ok(true);
-    }
-    if !header.starts_with(b"SQLite format 3\0") || id != Some(APPLICATION_ID) {
-        return Err(OpenError::NotOurs(path.to_owned()));
-    }
-    if std::fs::OpenOptions::new().append(true).open(path).is_err() {
-        return Err(OpenError::ReadOnly(path.to_owned()));
-    }
-    Ok(false)
-}
-
-fn wal_is_empty(path: &Path) -> bool {
-    std::fs::metadata(wal_path(path)).map_or(true, |meta| meta.len() == 0)
-}
-
 /// What an error of SQLite means for somebody who wants to start the server.
 pub(super) fn explain(path: &Path, source: rusqlite::Error) -> OpenError {
     use rusqlite::ErrorCode as Code;
     match source.sqlite_error_code() {
         Some(Code::ReadOnly) => OpenError::ReadOnly(path.to_owned()),
         Some(Code::DiskFull) => OpenError::Full(path.to_owned()),
-        Some(Code::NotADatabase) => OpenError::NotOurs(path.to_owned()),
+        Some(Code::NotADatabase | Code::DatabaseCorrupt) => OpenError::Damaged(path.to_owned()),
         _ => OpenError::Database {
             path: path.to_owned(),
             source,

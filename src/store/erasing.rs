@@ -85,13 +85,13 @@ fn explain(connection: &Connection, error: rusqlite::Error) -> StoreError {
 
 /// Moves the whole log into the file and cuts it to nothing; false while a reader still needs
 /// something of it.
-pub(super) fn truncate_wal(connection: &Connection) -> Result<bool, StoreError> {
+pub(super) fn truncate_wal(connection: &Connection) -> rusqlite::Result<bool> {
     connection.busy_timeout(PATIENCE)?;
     let is_busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
         row.get::<_, bool>(0)
     });
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    Ok(!is_busy?)
+    is_busy.map(|is_busy| !is_busy)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::privacy::NotPrivate;
+use super::start::loss::Loss;
 
 /// Why a read or a write did not happen. Nothing of a failed write is kept.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -94,6 +95,18 @@ pub enum OpenError {
         "{0} is not a statekeep database; nothing was changed. Give --data a directory of its own"
     )]
     NotOurs(PathBuf),
+    /// It is ours and cannot be read as it is.
+    #[error(
+        "{0} is damaged; nothing was changed. Copy the directory first. Then `statekeep salvage` \
+            reads out all that can be read, and `statekeep restore` goes back to a backup"
+    )]
+    Damaged(PathBuf),
+    /// Another program has it open, although it is only being made.
+    #[error("{0} is used by another program; end that and start again")]
+    Unfinished(PathBuf),
+    /// Acknowledged writes are missing.
+    #[error(transparent)]
+    Loss(Box<Loss>),
     /// A newer version made it.
     #[error(
         "{path} was made by a newer statekeep (its schema is version {found}, this one knows \

@@ -10,10 +10,12 @@ mod connection;
 mod copy;
 mod erasing;
 mod error;
+mod first;
 mod memo;
 mod privacy;
 mod readers;
 mod schema;
+mod start;
 mod tables;
 mod touches;
 mod tx;
@@ -34,6 +36,8 @@ pub use copy::{CopyError, CopyFacts, DatabaseCopier};
 pub use error::{OpenError, StoreError};
 pub use privacy::{NotPrivate, see_to_directory, see_to_file};
 pub use schema::newest_schema;
+pub use start::anchor::ANCHOR_FILE;
+pub use start::loss::Loss;
 pub use touches::Touches;
 pub use tx::{Counts, Tx, View};
 pub use writer::Queue;
@@ -42,13 +46,21 @@ use crate::metrics::Metrics;
 use crate::model::digest::Digest;
 use crate::model::key::{KeyId, KeyWithHashes, Token};
 use crate::model::name::StateName;
+use crate::model::on_loss::OnLoss;
 use crate::model::state::AddressInfo;
 use memo::{Commits, Memo};
 use readers::Readers;
-use writer::{Erasure, WritingThread};
+use start::Files;
+use start::keeper::AnchorKeeper;
+use writer::{Database, Erasure, WritingThread};
 
 /// The name of the database file in the data directory.
 pub const FILE_NAME: &str = "statekeep.db";
+
+/// Whether a directory holds a file that is only there where there was a database.
+pub fn shows_a_database(dir: &Path) -> bool {
+    start::trace(dir, &connection::wal_path(&dir.join(FILE_NAME))).is_some()
+}
 
 /// The open store. One process has one.
 pub struct Store {
@@ -60,17 +72,54 @@ pub struct Store {
     path: PathBuf,
     schema_version: u32,
     instance: Uuid,
+    accepted_loss: Option<Loss>,
 }
 
 impl Store {
     /// Opens the database in a data directory, and makes or migrates it if needed. No other process
     /// may have it open. At most `max_queue` jobs wait to be written.
     pub fn open(dir: &Path, max_queue: usize, metrics: &Arc<Metrics>) -> Result<Self, OpenError> {
+        Self::open_on_loss(dir, max_queue, metrics, OnLoss::Refuse)
+    }
+
+    /// The same; `on_loss` says whether it goes on if acknowledged writes are missing.
+    pub fn open_on_loss(
+        dir: &Path,
+        max_queue: usize,
+        metrics: &Arc<Metrics>,
+        on_loss: OnLoss,
+    ) -> Result<Self, OpenError> {
         let path = dir.join(FILE_NAME);
+        let wal = connection::wal_path(&path);
+        let files = Files {
+            dir,
+            database: &path,
+            wal: &wal,
+        };
+        let found = start::check(&files, on_loss)?;
+        if found.is_new {
+            first::make(&path)?;
+        }
         let mut connection = connection::open_writer(&path)?;
         let schema_version = schema::migrate(&mut connection, &path)?;
+        if found.loss.is_some() {
+            // Frames behind a damaged one must not be taken for a new loss.
+            erasing::truncate_wal(&connection).map_err(|source| connection::explain(&path, source))?;
+        }
         let instance = tables::instance::known_or_new(&connection)
             .map_err(|source| connection::explain(&path, source))?;
+        let last = tables::commits::known_or_first(&connection, instance)
+            .map_err(|source| connection::explain(&path, source))?;
+        start::sync_wal(&wal)?;
+        let anchor = AnchorKeeper::start((&path, &wal), instance, found.anchor).map_err(
+            |source| OpenError::File {
+                path: "the thread that keeps the anchor".into(),
+                source,
+            },
+        )?;
+        if found.loss.is_none() {
+            anchor.note(last);
+        }
         let readers = Readers::open(&path)?;
         let commits = Commits::default();
         let (keys, tokens, address_infos) = (
@@ -78,8 +127,14 @@ impl Store {
             Memo::new(&commits.of_credentials),
             Memo::new(&commits.all),
         );
+        let database = Database {
+            path: &path,
+            connection,
+            last,
+            anchor,
+        };
         let writer =
-            WritingThread::start(connection, &path, max_queue, commits, Arc::clone(metrics))?;
+            WritingThread::start(database, max_queue, commits, Arc::clone(metrics))?;
         Ok(Self {
             writer,
             readers,
@@ -89,6 +144,7 @@ impl Store {
             path,
             schema_version,
             instance,
+            accepted_loss: found.loss,
         })
     }
 
@@ -229,6 +285,11 @@ impl Store {
     /// Makes copies of the database.
     pub fn copier(&self) -> DatabaseCopier {
         DatabaseCopier::new(self.path.clone(), self.schema_version, self.instance)
+    }
+
+    /// What was missing when the data was opened, where that was accepted.
+    pub const fn accepted_loss(&self) -> Option<&Loss> {
+        self.accepted_loss.as_ref()
     }
 
     /// The version of the schema.

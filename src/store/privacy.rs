@@ -127,6 +127,15 @@ pub fn see_to_file(path: &Path) -> Result<(), NotPrivate> {
     })
 }
 
+/// Gives a file that root has made to the owner of its directory, who could not use it otherwise.
+pub(super) fn give_to_owner_of(dir: &Path, file: &std::fs::File) -> io::Result<()> {
+    let owner = std::fs::metadata(dir)?;
+    if user() == ROOT && owner.uid() != ROOT {
+        std::os::unix::fs::fchown(file, Some(owner.uid()), Some(owner.gid()))?;
+    }
+    Ok(())
+}
+
 /// Takes from others what they may do.
 fn close(path: &Path, mode: u32) -> io::Result<()> {
     std::fs::set_permissions(

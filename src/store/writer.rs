@@ -26,9 +26,11 @@ use super::connection;
 use super::erasing;
 use super::error::{OpenError, StoreError};
 use super::memo::Commits;
+use super::start::keeper::AnchorKeeper;
 use super::wal_rounds::WalRounds;
 use crate::metrics::Metrics;
 use crate::model::clock;
+use crate::model::commit::Commit;
 use batch::Transactions;
 pub(super) use queue::Erasure;
 pub use queue::Queue;
@@ -51,15 +53,29 @@ pub(super) struct WritingThread {
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
 
+/// The open database, and what is written beside it.
+pub(super) struct Database<'p> {
+    pub(super) path: &'p Path,
+    pub(super) connection: Connection,
+    /// The last commit.
+    pub(super) last: Commit,
+    pub(super) anchor: AnchorKeeper,
+}
+
 impl WritingThread {
     /// Starts the thread. At most `max_queue` jobs may wait for it.
     pub(super) fn start(
-        connection: Connection,
-        path: &Path,
+        database: Database<'_>,
         max_queue: usize,
         commits: Commits,
         metrics: Arc<Metrics>,
     ) -> Result<Self, OpenError> {
+        let Database {
+            path,
+            connection,
+            last,
+            anchor,
+        } = database;
         let (sender, jobs) = sync_channel(max_queue);
         let (announce, fault) = watch::channel(None);
         let announce = Announce(announce);
@@ -72,7 +88,8 @@ impl WritingThread {
         let rounds = WalRounds::of(path);
         let run = move || {
             Loop {
-                transactions: Transactions::new(connection, commits, Arc::clone(&metrics)),
+                transactions: Transactions::new((connection, last), commits, metrics.clone()),
+                anchor,
                 temporary,
                 rounds,
                 checkpoints,
@@ -164,6 +181,7 @@ impl Announce {
 
 struct Loop {
     transactions: Transactions,
+    anchor: AnchorKeeper,
     /// Where temporary files go.
     temporary: PathBuf,
     rounds: WalRounds,
@@ -209,7 +227,7 @@ impl Loop {
             if let Err(error) = vacuumed {
                 self.announce.note(&error);
                 // What it wrote into the WAL until then takes room that others need.
-                self.look_at_the_wal(|_, connection| erasing::truncate_wal(connection).map(drop));
+                self.look_at_the_wal(|_, connection| Ok(erasing::truncate_wal(connection).map(drop)?));
                 return Err(error);
             }
             self.rounds.note_dirty()?;
@@ -280,6 +298,9 @@ impl Loop {
         if let Err(error) = &results {
             self.announce.note(error);
         }
+        if results.is_ok() {
+            self.anchor.note(self.transactions.last());
+        }
         let results = results.unwrap_or_else(|error| vec![Err(error); batch.len()]);
         let mut again = Vec::new();
         for (job, result) in batch.into_iter().zip(results) {
@@ -311,7 +332,11 @@ impl Loop {
             // database keeps it from being emptied, and is not waited for.
             let _ = erasing::truncate_wal(&self.transactions.connection);
         }
+        let was_faulty = self.announce.fault().is_some();
         drop(self.transactions.connection);
+        if !was_faulty {
+            self.anchor.close();
+        }
         let _ = done.send(());
     }
 }

@@ -4,8 +4,10 @@
 mod crashes;
 mod crowds;
 mod damage;
+mod first_starts;
 mod full_disk;
 mod io_errors;
+mod loss;
 mod rewriting;
 mod rollbacks;
 

@@ -28,6 +28,7 @@ use crate::domain::engine::data_dir::DirLock;
 use crate::domain::engine::data_dir::SOCKET;
 use crate::http::{self, Bindings, RunningServer};
 use crate::model::clock;
+use crate::model::on_loss::OnLoss;
 use crate::telemetry::{self, Log, LogFormat};
 
 /// A signal that comes so soon after the first is the same one, sent to the process and to its
@@ -67,6 +68,12 @@ pub(super) struct ServeArgs {
     /// The least important log lines that are written
     #[arg(long, env = "STATEKEEP_LOG_LEVEL", value_enum, default_value_t = LevelArg::Info)]
     log_level: LevelArg,
+    /// Start although acknowledged writes are missing; without this, the server then refuses
+    #[arg(long, conflicts_with = "restored")]
+    accept_loss: bool,
+    /// Start on data restored from a replica, which may end before the anchor
+    #[arg(long)]
+    restored: bool,
     #[command(flatten)]
     limits: LimitArgs,
     /// The data directory; created with mode 0700 if it is missing
@@ -121,6 +128,14 @@ impl ServeArgs {
         })
     }
 
+    const fn on_loss(&self) -> OnLoss {
+        match (self.accept_loss, self.restored) {
+            (true, _) => OnLoss::Accept,
+            (false, true) => OnLoss::Restored,
+            (false, false) => OnLoss::Refuse,
+        }
+    }
+
     fn start_logging(&self) -> Log {
         let format = match self.log_format {
             FormatArg::Auto => LogFormat::Auto,
@@ -143,7 +158,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
     let config = args.config()?;
     let _log = args.start_logging();
     data_dir::make(&config.data).map_err(CliError::because)?;
-    let dir = take(&config.data)?;
+    let dir = take(&config.data)?.on_loss(args.on_loss());
     let tcp = listening::bind(config.listen)?;
     http::block_on(serve(config, dir, tcp))
 }
@@ -180,6 +195,8 @@ async fn serve(mut config: Config, dir: DirLock, tcp: TcpListener) -> Result<(),
     let mut signals = Signals::new()?;
     config.limits.max_connections = http::allow_connections(config.limits.max_connections);
     let domain = Domain::open(dir, config.limits.clone()).map_err(CliError::because)?;
+    let noted = domain.integrity().note_accepted_loss().await;
+    noted.map_err(CliError::because)?;
     let show_key_here = std::io::stderr().is_terminal();
     let admin = domain.keys().first_admin(!show_key_here).await;
     let admin = admin.map_err(CliError::because)?;

@@ -25,7 +25,7 @@ use crate::domain::integrity::findings::{Finding, Tally};
 use crate::model::clock;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::key::{ApiKey, KeyStatus};
-use crate::store::{FILE_NAME, Touches, Tx};
+use crate::store::{ANCHOR_FILE, FILE_NAME, Touches, Tx};
 
 /// The folder in the data directory where a backup is opened and verified.
 const WORK: &str = ".statekeep-restore";
@@ -305,8 +305,10 @@ impl TargetDirectory {
             let Some(name) = name.to_str().map(str::to_owned) else {
                 continue;
             };
-            // The copy from before an upgrade is the backup itself.
-            let stays = name == LOCK_FILE || name == FILE_NAME || name.starts_with("statekeep.db");
+            // The copy from before an upgrade is the backup itself, and the anchor is of the data
+            // before it became data of its own.
+            let stays = [LOCK_FILE, ANCHOR_FILE].contains(&name.as_str())
+                || name.starts_with("statekeep.db");
             if !stays {
                 names.push(name);
             }

@@ -7,8 +7,11 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
 
+use crate::model::on_loss::OnLoss;
 use crate::model::secret::Secret;
-use crate::store::{FILE_NAME, NotPrivate, see_to_directory, see_to_file};
+use crate::store::{
+    ANCHOR_FILE, FILE_NAME, NotPrivate, see_to_directory, see_to_file, shows_a_database,
+};
 
 /// The server's Unix socket in the data directory.
 pub const SOCKET: &str = "statekeep.sock";
@@ -86,7 +89,7 @@ fn see_to_others(dir: &Path) -> Result<(), DirError> {
         .filter_map(Result::ok)
         .map(|entry| entry.file_name());
     let copies = copies.filter(|name| name.to_str().is_some_and(|name| name.starts_with(COPIES)));
-    for name in copies.chain([SOCKET.into(), ADMIN_KEY_FILE.into()]) {
+    for name in copies.chain([SOCKET, ADMIN_KEY_FILE, ANCHOR_FILE].map(Into::into)) {
         see_to_file(&dir.join(name))?;
     }
     Ok(())
@@ -97,6 +100,7 @@ fn see_to_others(dir: &Path) -> Result<(), DirError> {
 pub struct DirLock {
     dir: PathBuf,
     file: File,
+    on_loss: OnLoss,
 }
 
 impl DirLock {
@@ -117,12 +121,15 @@ impl DirLock {
             }
         };
         let is_empty = |size: Option<u64>| size.is_none_or(|bytes| bytes == 0);
+        // Whatever is missing beside a trace of a database is told when it is to be opened.
+        let is_unused =
+            || Ok::<_, DirError>(is_empty(has(FILE_NAME)?) && !shows_a_database(dir));
         // A server that starts has locked the directory before it makes the database.
-        if is_empty(has(FILE_NAME)?) && has(LOCK_FILE)?.is_none() {
+        if is_unused()? && has(LOCK_FILE)?.is_none() {
             return Err(none());
         }
         let lock = Self::take(dir)?;
-        if is_empty(has(FILE_NAME)?) {
+        if is_unused()? {
             Err(none())
         } else {
             Ok(lock)
@@ -171,6 +178,7 @@ impl DirLock {
         let lock = Self {
             dir: dir.to_owned(),
             file,
+            on_loss: OnLoss::Refuse,
         };
         lock.keep_owner();
         Ok(lock)
@@ -186,16 +194,6 @@ impl DirLock {
         let Ok(owner) = std::fs::metadata(&self.dir).map(|dir| (dir.uid(), dir.gid())) else {
             return;
         };
-        let database = self.dir.join(FILE_NAME);
-        if owner.0 != 0 {
-            // An empty file is a new database: what SQLite puts beside it has its owner from the
-            // start.
-            let _ = OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(&database);
-        }
         let names = std::fs::read_dir(&self.dir)
             .into_iter()
             .flatten()
@@ -224,6 +222,18 @@ impl DirLock {
                     the owner of the data directory");
             }
         }
+    }
+
+    /// Says what is to be done if acknowledged writes are missing in the directory.
+    #[must_use]
+    pub const fn on_loss(mut self, on_loss: OnLoss) -> Self {
+        self.on_loss = on_loss;
+        self
+    }
+
+    /// What is to be done then.
+    pub(in crate::domain) const fn when_lost(&self) -> OnLoss {
+        self.on_loss
     }
 
     /// The directory.

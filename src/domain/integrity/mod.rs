@@ -6,6 +6,7 @@
 //! others', and takes memory only when nobody else wants it.
 
 pub mod findings;
+pub mod loss;
 pub mod scrub;
 pub mod verifications;
 pub mod verify;

@@ -2,6 +2,7 @@
 //! work runs; [`super::schema`] makes the tables.
 
 pub(super) mod blobs;
+pub(super) mod commits;
 pub(super) mod copies;
 pub(super) mod events;
 pub(super) mod instance;

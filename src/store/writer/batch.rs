@@ -10,9 +10,11 @@ use rusqlite::Connection;
 use super::queue::Job;
 use crate::metrics::Metrics;
 use crate::model::clock::{self, Timestamp};
+use crate::model::commit::Commit;
 use crate::store::checkpoint::Room;
 use crate::store::error::StoreError;
 use crate::store::memo::Commits;
+use crate::store::tables;
 use crate::store::tx::Tx;
 
 /// The connection that writes, and what is counted of its transactions.
@@ -21,6 +23,8 @@ pub(super) struct Transactions {
     pub(super) commits: Commits,
     /// Whether something since the last commit may have changed a key or a token.
     changes_credentials: Cell<bool>,
+    /// The last commit that changed anything.
+    last: Cell<Commit>,
     metrics: Arc<Metrics>,
 }
 
@@ -32,8 +36,8 @@ struct Circumstances<'r> {
 }
 
 impl Transactions {
-    pub(super) const fn new(
-        connection: Connection,
+    pub(super) fn new(
+        (connection, last): (Connection, Commit),
         commits: Commits,
         metrics: Arc<Metrics>,
     ) -> Self {
@@ -41,8 +45,14 @@ impl Transactions {
             connection,
             commits,
             changes_credentials: Cell::new(false),
+            last: Cell::new(last),
             metrics,
         }
+    }
+
+    /// The last commit, which is on disk.
+    pub(super) const fn last(&self) -> Commit {
+        self.last.get()
     }
 
     /// Runs a batch in one transaction: what each job came to, or why none of them is on disk.
@@ -53,10 +63,11 @@ impl Transactions {
     ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
         let connection = &self.connection;
         run(connection, "BEGIN IMMEDIATE")?;
-        let now = clock::now();
+        let (now, before) = (clock::now(), connection.total_changes());
         let outcome = self
             .run_all(batch, Circumstances { room, now })
             .and_then(|results| {
+                let commit = self.number(before, now)?;
                 let started = clock::monotonic();
                 // Counted even when it fails: what the disk holds then is not known.
                 let counted = (
@@ -68,6 +79,7 @@ impl Transactions {
                 let outcome = run(connection, "COMMIT");
                 drop(counted);
                 outcome?;
+                self.last.set(commit);
                 self.metrics
                     .commit_seconds
                     .observe(started.elapsed().as_secs_f64());
@@ -82,6 +94,15 @@ impl Transactions {
             run(connection, "ROLLBACK")?;
         }
         outcome
+    }
+
+    /// Writes the number of this commit into it, unless it changes nothing.
+    fn number(&self, before: u64, now: Timestamp) -> Result<Commit, StoreError> {
+        let last = self.last.get();
+        if self.connection.total_changes() == before {
+            return Ok(last);
+        }
+        Ok(tables::commits::write(&self.connection, last.next(now))?)
     }
 
     /// Runs all jobs. Nearly always all of them succeed, and a savepoint costs a copy of each page

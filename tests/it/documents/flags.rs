@@ -43,7 +43,7 @@ const WITHOUT_DEFAULT: [&str; 9] = [
 ];
 
 /// Flags of `serve` that are settings and no limits.
-const NO_LIMITS: [&str; 7] = [
+const NO_LIMITS: [&str; 9] = [
     "--data",
     "--listen",
     "--base-url",
@@ -51,6 +51,8 @@ const NO_LIMITS: [&str; 7] = [
     "--log-format",
     "--log-level",
     "--unlocked-writes",
+    "--accept-loss",
+    "--restored",
 ];
 
 /// A flag as a page tells it.

@@ -1,0 +1,91 @@
+//! A first start that is killed or has no room: the next one begins anew or goes on.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::disk::strace;
+use crate::harness::{Setup, statekeep};
+
+/// Checks that a start works, whatever an earlier one has left.
+#[track_caller]
+fn starts(data: &Path) {
+    let server = Setup::new().data(data).start();
+    server.admin().get("/readyz").expect_status(200);
+    assert!(!data.join("statekeep.db.new").exists());
+    assert!(server.stop().success());
+}
+
+#[test]
+fn a_first_start_that_is_killed_at_any_moment_is_made_good_by_the_next() {
+    let mut begun = 0;
+    for try_ in 0..60_u64 {
+        let dir = TempDir::new().expect("a directory");
+        let data = dir.path().join("data");
+        let mut child = Setup::new()
+            .command(&data)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the binary starts");
+        std::thread::sleep(Duration::from_micros(1_500 * try_));
+        child.kill().expect("our child");
+        child.wait().expect("our child");
+        begun += u64::from(data.exists());
+        if data.join("statekeep.db").exists() {
+            let list = statekeep(&["state", "list"])
+                .env("STATEKEEP_DATA", &data)
+                .output()
+                .expect("it runs");
+            let said = String::from_utf8_lossy(&list.stderr).into_owned();
+            assert!(list.status.success(), "it is whole: {said}");
+        }
+        starts(&data);
+    }
+    assert!(begun > 10, "else the kills came too early: {begun}");
+}
+
+#[test]
+fn a_first_start_whose_writes_fail_is_made_good_by_the_next() {
+    let mut failed = 0;
+    for (calls, error) in [
+        ("pwrite64", "ENOSPC"),
+        ("pwrite64", "EIO"),
+        ("fsync,fdatasync", "EIO"),
+        ("openat", "ENOSPC"),
+        ("rename,renameat,renameat2", "EIO"),
+    ] {
+        for nth in 1..8 {
+            let dir = TempDir::new().expect("a directory");
+            let data = dir.path().join("data");
+            // Libraries are opened before.
+            let nth = if calls == "openat" { nth * 2 + 10 } else { nth };
+            let inject = format!("inject={calls}:error={error}:when={nth}+");
+            let trace = format!("trace={calls}");
+            let options = ["-o", "/dev/null", "-e", &trace, "-e", &inject];
+            let Some(setup) = strace(Setup::new(), &options) else {
+                return;
+            };
+            let mut child = setup
+                .command(&data)
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("strace starts");
+            let end = std::time::Instant::now() + Duration::from_millis(1_500);
+            while child.try_wait().expect("ours").is_none() && std::time::Instant::now() < end {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            failed += u64::from(child.try_wait().expect("ours").is_some());
+            for pid in crate::harness::children(child.id()) {
+                crate::harness::kill("KILL", pid);
+            }
+            let _ = child.kill();
+            let _ = child.wait();
+            starts(&data);
+        }
+    }
+    assert!(failed > 10, "else nothing failed: {failed}");
+}
