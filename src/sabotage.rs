@@ -12,6 +12,8 @@ pub enum Fault {
     RowHash,
     /// `one-index`: "there is none" is said as soon as one index finds nothing.
     OneIndex,
+    /// `start-check`: the data is opened without a look at its WAL and its anchor.
+    StartCheck,
 }
 
 impl Fault {
@@ -20,6 +22,7 @@ impl Fault {
         match self {
             Self::RowHash => "row-hash",
             Self::OneIndex => "one-index",
+            Self::StartCheck => "start-check",
         }
     }
 }

@@ -12,8 +12,8 @@ use super::error::OpenError;
 use super::privacy::give_to_owner_of;
 use super::{schema, tables};
 
-/// What is appended to the name until the database is whole, and what SQLite appends to that.
-const UNFINISHED: [&str; 4] = [".new", ".new-wal", ".new-shm", ".new-journal"];
+/// What is appended to the name until the database is whole. SQLite appends `-wal` and the like.
+const UNFINISHED: &str = ".new";
 
 /// Makes the database. There is none, or an empty file.
 pub(super) fn make(path: &Path) -> Result<(), OpenError> {
@@ -33,7 +33,7 @@ pub(super) fn make(path: &Path) -> Result<(), OpenError> {
 /// Removes what an earlier first start has left, and makes an empty file.
 fn begin(path: &Path) -> io::Result<PathBuf> {
     remove_unfinished(path)?;
-    let unfinished = sibling(path, UNFINISHED[0]);
+    let unfinished = unfinished(path);
     let file = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -68,9 +68,22 @@ fn finish(unfinished: &Path, path: &Path) -> io::Result<()> {
     File::open(dir_of(path))?.sync_all()
 }
 
+/// Removes the unfinished database, and what SQLite has put beside it.
 fn remove_unfinished(path: &Path) -> io::Result<()> {
-    for name in UNFINISHED {
-        match std::fs::remove_file(sibling(path, name)) {
+    let unfinished = unfinished(path);
+    let Some(name) = unfinished.file_name().and_then(|name| name.to_str()) else {
+        return Ok(());
+    };
+    for entry in std::fs::read_dir(dir_of(path))? {
+        let entry = entry?;
+        let is_ours = |other: &str| {
+            let rest = other.strip_prefix(name);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        };
+        if !entry.file_name().to_str().is_some_and(is_ours) {
+            continue;
+        }
+        match std::fs::remove_file(entry.path()) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}
         }
@@ -82,8 +95,8 @@ fn dir_of(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new("."))
 }
 
-fn sibling(path: &Path, suffix: &str) -> PathBuf {
+fn unfinished(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
+    name.push(UNFINISHED);
     name.into()
 }

@@ -50,7 +50,7 @@ use crate::model::on_loss::OnLoss;
 use crate::model::state::AddressInfo;
 use memo::{Commits, Memo};
 use readers::Readers;
-use start::Files;
+use start::files::DatabaseFiles;
 use start::keeper::AnchorKeeper;
 use writer::{Database, Erasure, WritingThread};
 
@@ -91,7 +91,7 @@ impl Store {
     ) -> Result<Self, OpenError> {
         let path = dir.join(FILE_NAME);
         let wal = connection::wal_path(&path);
-        let files = Files {
+        let files = DatabaseFiles {
             dir,
             database: &path,
             wal: &wal,
@@ -104,19 +104,21 @@ impl Store {
         let schema_version = schema::migrate(&mut connection, &path)?;
         if found.loss.is_some() {
             // Frames behind a damaged one must not be taken for a new loss.
-            erasing::truncate_wal(&connection).map_err(|source| connection::explain(&path, source))?;
+            erasing::truncate_wal(&connection)
+                .map_err(|source| connection::explain(&path, source))?;
         }
         let instance = tables::instance::known_or_new(&connection)
             .map_err(|source| connection::explain(&path, source))?;
         let last = tables::commits::known_or_first(&connection, instance)
             .map_err(|source| connection::explain(&path, source))?;
         start::sync_wal(&wal)?;
-        let anchor = AnchorKeeper::start((&path, &wal), instance, found.anchor).map_err(
-            |source| OpenError::File {
-                path: "the thread that keeps the anchor".into(),
-                source,
-            },
-        )?;
+        let anchor =
+            AnchorKeeper::start((&path, &wal), instance, found.anchor).map_err(|source| {
+                OpenError::File {
+                    path: "the thread that keeps the anchor".into(),
+                    source,
+                }
+            })?;
         if found.loss.is_none() {
             anchor.note(last);
         }
@@ -133,8 +135,7 @@ impl Store {
             last,
             anchor,
         };
-        let writer =
-            WritingThread::start(database, max_queue, commits, Arc::clone(metrics))?;
+        let writer = WritingThread::start(database, max_queue, commits, Arc::clone(metrics))?;
         Ok(Self {
             writer,
             readers,

@@ -227,7 +227,9 @@ impl Loop {
             if let Err(error) = vacuumed {
                 self.announce.note(&error);
                 // What it wrote into the WAL until then takes room that others need.
-                self.look_at_the_wal(|_, connection| Ok(erasing::truncate_wal(connection).map(drop)?));
+                self.look_at_the_wal(|_, connection| {
+                    Ok(erasing::truncate_wal(connection).map(drop)?)
+                });
                 return Err(error);
             }
             self.rounds.note_dirty()?;

@@ -122,18 +122,13 @@ impl DirLock {
         };
         let is_empty = |size: Option<u64>| size.is_none_or(|bytes| bytes == 0);
         // Whatever is missing beside a trace of a database is told when it is to be opened.
-        let is_unused =
-            || Ok::<_, DirError>(is_empty(has(FILE_NAME)?) && !shows_a_database(dir));
+        let is_unused = || Ok::<_, DirError>(is_empty(has(FILE_NAME)?) && !shows_a_database(dir));
         // A server that starts has locked the directory before it makes the database.
         if is_unused()? && has(LOCK_FILE)?.is_none() {
             return Err(none());
         }
         let lock = Self::take(dir)?;
-        if is_unused()? {
-            Err(none())
-        } else {
-            Ok(lock)
-        }
+        if is_unused()? { Err(none()) } else { Ok(lock) }
     }
 
     /// Takes the directory, or says who has it.

@@ -43,12 +43,7 @@ impl Engine {
     ) -> Result<Self, OpenError> {
         let metrics = Arc::new(Metrics::default());
         Ok(Self {
-            store: Store::open_on_loss(
-                dir.path(),
-                limits.max_queue,
-                &metrics,
-                dir.when_lost(),
-            )?,
+            store: Store::open_on_loss(dir.path(), limits.max_queue, &metrics, dir.when_lost())?,
             budget: Budget::new(limits.max_in_flight),
             spare,
             cores: Cores::start()?,

@@ -1,5 +1,5 @@
-//! Acknowledged writes that are missing since a start that a person has allowed: noted once, so that
-//! somebody looks at it.
+//! Acknowledged writes that are missing since a start that a person has allowed: noted once, for a
+//! person to look at.
 
 use serde_json::json;
 

@@ -3,14 +3,14 @@
 use std::fs::File;
 use std::io::{self, ErrorKind};
 
-use super::Files;
+use super::files::DatabaseFiles;
 use crate::model::clock;
 
 /// How the names of kept WALs begin.
 pub(in crate::store) const KEPT: &str = "statekeep.db.lost-wal-";
 
 /// Keeps the WAL aside: instead of the one that SQLite reads, or a copy of it.
-pub(super) fn keep_wal(files: &Files<'_>, instead: bool) -> io::Result<()> {
+pub(super) fn keep_wal(files: &DatabaseFiles<'_>, instead: bool) -> io::Result<()> {
     let has_bytes = match std::fs::metadata(files.wal) {
         Ok(found) => found.len() > 0,
         Err(error) if error.kind() == ErrorKind::NotFound => false,

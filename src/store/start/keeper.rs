@@ -142,11 +142,7 @@ impl Keeping {
         let mut has_time = true;
         let end = crate::model::clock::monotonic() + PAUSE;
         while state.ends.is_none() && has_time {
-            has_time = !self
-                .shared
-                .changed
-                .wait_until(&mut state, end)
-                .timed_out();
+            has_time = !self.shared.changed.wait_until(&mut state, end).timed_out();
         }
     }
 

@@ -6,6 +6,7 @@
 
 pub(super) mod anchor;
 mod aside;
+pub(super) mod files;
 pub(super) mod header;
 pub(super) mod keeper;
 pub(super) mod loss;
@@ -24,7 +25,9 @@ use super::error::OpenError;
 use crate::model::clock::Timestamp;
 use crate::model::commit::Commit;
 use crate::model::on_loss::OnLoss;
+use crate::sabotage::{self, Fault};
 use anchor::{ANCHOR_FILE, Anchor};
+use files::DatabaseFiles;
 use header::DatabaseFile;
 use loss::{Loss, Sign};
 use pages::{Pages, Unreadable};
@@ -35,13 +38,6 @@ const LOOKS: u32 = 20;
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// Files that are there only where there was a database.
 const TRACES: [&str; 2] = [ANCHOR_FILE, "initial-admin-key"];
-
-/// The files of the database, in their directory.
-pub(super) struct Files<'p> {
-    pub(super) dir: &'p Path,
-    pub(super) database: &'p Path,
-    pub(super) wal: &'p Path,
-}
 
 /// What was found, when the data may be opened.
 #[derive(Default)]
@@ -65,12 +61,18 @@ struct Looked {
 
 /// Looks whether the data may be opened. Whatever is missing is accepted only if `on_loss` says so;
 /// then the WAL is kept aside.
-pub(super) fn check(files: &Files<'_>, on_loss: OnLoss) -> Result<Found, OpenError> {
+pub(super) fn check(files: &DatabaseFiles<'_>, on_loss: OnLoss) -> Result<Found, OpenError> {
+    if sabotage::is(Fault::StartCheck) {
+        return Ok(Found {
+            is_new: !files.database.exists(),
+            ..Found::default()
+        });
+    }
     let anchor = anchor_of(files)?;
     let mut looks = 0..LOOKS;
     let looked = loop {
         let before = stamps(files);
-        let looked = look(files, anchor.as_ref());
+        let looked = examine(files, anchor.as_ref());
         let is_good = looked.as_ref().is_ok_and(|looked| looked.loss.is_none());
         if is_good || stamps(files) == before || looks.next().is_none() {
             break looked?;
@@ -123,7 +125,7 @@ pub(super) fn trace(dir: &Path, wal: &Path) -> Option<String> {
 }
 
 /// The anchor, unless it is damaged: what the database and its WAL say of themselves still counts.
-fn anchor_of(files: &Files<'_>) -> Result<Option<Anchor>, OpenError> {
+fn anchor_of(files: &DatabaseFiles<'_>) -> Result<Option<Anchor>, OpenError> {
     let read = Anchor::read(files.dir).map_err(failed(&files.dir.join(ANCHOR_FILE)))?;
     Ok(read.and_then(|anchor| {
         if anchor.is_err() {
@@ -138,14 +140,14 @@ fn anchor_of(files: &Files<'_>) -> Result<Option<Anchor>, OpenError> {
 }
 
 /// The sizes of the files and when they were changed.
-fn stamps(files: &Files<'_>) -> [Option<(u64, SystemTime)>; 2] {
+fn stamps(files: &DatabaseFiles<'_>) -> [Option<(u64, SystemTime)>; 2] {
     [files.database, files.wal].map(|path| {
         let found = std::fs::metadata(path).ok()?;
         Some((found.len(), found.modified().ok()?))
     })
 }
 
-fn look(files: &Files<'_>, anchor: Option<&Anchor>) -> Result<Looked, OpenError> {
+fn examine(files: &DatabaseFiles<'_>, anchor: Option<&Anchor>) -> Result<Looked, OpenError> {
     let of_none = |sign: fn(String) -> Sign| match trace(files.dir, files.wal) {
         None => Looked {
             is_new: true,
@@ -173,7 +175,7 @@ fn look(files: &Files<'_>, anchor: Option<&Anchor>) -> Result<Looked, OpenError>
         DatabaseFile::Foreign | DatabaseFile::Damaged => Err(damaged()),
         DatabaseFile::Sound { page_size, pages } => {
             refuse_read_only(files.database)?;
-            look_inside(files, anchor, (page_size, pages)).map_err(|error| match error {
+            examine_inside(files, anchor, (page_size, pages)).map_err(|error| match error {
                 Unreadable::Damaged(_) => damaged(),
                 Unreadable::Io(error) => failed(files.database)(error),
             })
@@ -189,8 +191,8 @@ fn refuse_read_only(path: &Path) -> Result<(), OpenError> {
 }
 
 /// Looks at the last commit, as SQLite would see it.
-fn look_inside(
-    files: &Files<'_>,
+fn examine_inside(
+    files: &DatabaseFiles<'_>,
     anchor: Option<&Anchor>,
     (page_size, page_count): (u32, Option<u64>),
 ) -> Result<Looked, Unreadable> {
@@ -213,7 +215,15 @@ fn look_inside(
     if pages.is_file_alone() && !page_count.is_none_or(is_whole) {
         return Err(Unreadable::Damaged(1));
     }
-    Ok(judge(files, anchor, Evidence { in_file, seen, scan }))
+    Ok(judge(
+        files,
+        anchor,
+        Evidence {
+            in_file,
+            seen,
+            scan,
+        },
+    ))
 }
 
 /// The last commit, and which data it is.
@@ -233,7 +243,7 @@ struct Evidence {
     scan: Scan,
 }
 
-fn judge(files: &Files<'_>, anchor: Option<&Anchor>, evidence: Evidence) -> Looked {
+fn judge(files: &DatabaseFiles<'_>, anchor: Option<&Anchor>, evidence: Evidence) -> Looked {
     let Evidence {
         in_file,
         seen,
@@ -249,8 +259,8 @@ fn judge(files: &Files<'_>, anchor: Option<&Anchor>, evidence: Evidence) -> Look
         None if seen.is_none() || !scan.fits => Some(Sign::OtherWal),
         None => anchor.and_then(|anchor| compare(anchor, (commit, instance), scan.state)),
     };
-    let without_wal = is_behind(commit, in_file)
-        || matches!(sign, Some(Sign::OtherWal | Sign::DamagedWalHeader));
+    let without_wal =
+        is_behind(commit, in_file) || matches!(sign, Some(Sign::OtherWal | Sign::DamagedWalHeader));
     let kept = if without_wal { in_file } else { commit };
     let newest = [
         anchor.map(|anchor| anchor.commit.number),

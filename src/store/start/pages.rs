@@ -107,8 +107,12 @@ impl<'f> Pages<'f> {
             left.extend(children);
             let rows = page.rows().ok_or(Unreadable::Damaged(number))?;
             for row in rows {
-                if let [Field::Bytes(b"table"), Field::Bytes(name), _, Field::Integer(root)] =
-                    row[..4.min(row.len())]
+                if let [
+                    Field::Bytes(b"table"),
+                    Field::Bytes(name),
+                    _,
+                    Field::Integer(root),
+                ] = row[..4.min(row.len())]
                 {
                     let root = u32::try_from(root).ok();
                     match name {
@@ -151,7 +155,10 @@ impl<'f> Pages<'f> {
 
 /// The commit in a page of `commits`: none where there is no row, and an outer none where the page
 /// is another one.
-#[expect(clippy::option_option, reason = "a page without a row, and no such page")]
+#[expect(
+    clippy::option_option,
+    reason = "a page without a row, and no such page"
+)]
 pub(super) fn commit_in(page: &[u8]) -> Option<Option<Commit>> {
     let rows = Page::of(u32::MAX, page)?.rows()?;
     let Some(row) = rows.first() else {
@@ -163,6 +170,7 @@ pub(super) fn commit_in(page: &[u8]) -> Option<Option<Commit>> {
         Field::Integer(number),
         Field::Integer(at),
         Field::Bytes(head),
+        ..,
     ] = row[..]
     else {
         return None;
@@ -281,7 +289,9 @@ fn fields(payload: &[u8]) -> Option<Vec<Field<'_>>> {
 
 /// An integer with its sign, its highest byte first.
 fn integer(bytes: &[u8]) -> i64 {
-    let first = bytes.first().map_or(0, |byte| i64::from(byte.cast_signed()));
+    let first = bytes
+        .first()
+        .map_or(0, |byte| i64::from(byte.cast_signed()));
     let rest = bytes.iter().skip(1);
     rest.fold(first, |value, byte| (value << 8) | i64::from(*byte))
 }

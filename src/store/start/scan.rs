@@ -182,8 +182,7 @@ impl<'s, 'f> Scanner<'s, 'f> {
         let is_new = |pages: &[u32], pending: &[(u32, u64)]| {
             pending.iter().any(|(page, _)| pages.contains(page))
         };
-        let moves =
-            self.roots.schema.is_empty() || is_new(&self.roots.schema, &self.pending);
+        let moves = self.roots.schema.is_empty() || is_new(&self.roots.schema, &self.pending);
         let counts = is_new(self.roots.commits.as_slice(), &self.pending);
         self.pages.replace(self.pending.drain(..));
         if moves {

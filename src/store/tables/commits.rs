@@ -1,5 +1,5 @@
-//! The last commit, in one row: [`writer`](crate::store::writer) changes it in each transaction that
-//! changes anything.
+//! The last commit, in one row, which the writer changes in each transaction that changes
+//! anything.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use uuid::Uuid;

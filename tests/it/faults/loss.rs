@@ -1,6 +1,6 @@
-//! Acknowledged writes that are missing are noticed before anything is opened: the start is refused,
-//! the directory stays as it is, and the message says how many and how to go on. What a crash, a
-//! clean end or a command leaves is never refused.
+//! Acknowledged writes that are missing are noticed before anything is opened: the start is
+//! refused, the directory stays as it is, and the message says how many and how to go on. A crash,
+//! a clean end or a command leaves nothing that is refused.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::disk::{flip, hash};
-use crate::harness::{Client, Server, Setup, statekeep, tfstate};
+use crate::harness::{Client, Server, Setup, eventually, statekeep, tfstate};
 
 use super::{L1, Writers, check};
 
@@ -189,7 +189,10 @@ fn the_message_says_how_many_commits_are_missing_since_when_and_which_states() {
     for part in ["commits are missing", "is of 20", &name(STATES - 1)] {
         assert!(message.contains(part), "{part}: {message}");
     }
-    assert!(!message.contains("team/n0,"), "that one is there: {message}");
+    assert!(
+        !message.contains("team/n0,"),
+        "that one is there: {message}"
+    );
 }
 
 /// What is done to a killed server's directory, and how the message calls it.
@@ -255,7 +258,10 @@ fn accepted(data: &Path, sign: &str) {
     server.kill();
     let server = Setup::new().data(data).start();
     for number in 100..103 {
-        server.key("team", "reader").read(&name(number)).expect_status(200);
+        server
+            .key("team", "reader")
+            .read(&name(number))
+            .expect_status(200);
     }
     assert_eq!(server.admin().events("kind=loss.accepted").len(), 1);
     assert!(server.stop().success());
@@ -381,7 +387,8 @@ fn the_anchor_is_a_second_behind_at_most_and_never_ahead() {
     let anchored = || {
         let anchor = std::fs::read_to_string(server.data().join(ANCHOR)).unwrap_or_default();
         let line = anchor.lines().find_map(|line| line.strip_prefix("commit "));
-        line.and_then(|number| number.parse::<u64>().ok()).unwrap_or(0)
+        line.and_then(|number| number.parse::<u64>().ok())
+            .unwrap_or(0)
     };
     let mut last = anchored();
     for round in 0..3 {
@@ -401,6 +408,9 @@ fn cycles(count: u64) {
     let writer = server.token(&server.key("team", "owner"), json!({}));
     for cycle in 0..count {
         let writers = Writers::start(&writer.at(&server), &written, 3);
+        let before = writers.acknowledged();
+        let is_written = || writers.acknowledged() > before + 5;
+        eventually("writes are acknowledged", is_written);
         std::thread::sleep(Duration::from_micros(cycle * 7_919 % 90_000 + 5_000));
         if cycle % 4 == 3 {
             server.signal("TERM");

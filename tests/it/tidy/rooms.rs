@@ -14,7 +14,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
     ("diff", &["model"]),
     ("hcl", &["model"]),
     ("sqlite_file", &[]),
-    ("store", &["model", "metrics", "sabotage"]),
+    ("store", &["model", "metrics", "sabotage", "sqlite_file"]),
     (
         "domain",
         &[
