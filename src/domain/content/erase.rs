@@ -113,14 +113,19 @@ impl Content {
         Ok(emptied)
     }
 
-    /// Copies of the database that were made before an upgrade. They may still hold the content.
+    /// Copies of the database that were made before an upgrade, and WALs that were given up. They
+    /// may still hold the content.
     pub(in crate::domain) fn upgrade_copies(&self) -> Vec<String> {
         let Ok(files) = std::fs::read_dir(self.engine.dir.path()) else {
             return Vec::new();
         };
         let names = files.filter_map(|file| file.ok()?.file_name().into_string().ok());
-        let prefix = format!("{}.schema-", crate::store::FILE_NAME);
-        let mut copies: Vec<String> = names.filter(|name| name.starts_with(&prefix)).collect();
+        let database = crate::store::FILE_NAME;
+        let is_copy = |name: &String| {
+            let rest = name.strip_prefix(database);
+            rest.is_some_and(|rest| rest.starts_with(".schema-") || rest.starts_with(".lost-wal-"))
+        };
+        let mut copies: Vec<String> = names.filter(is_copy).collect();
         copies.sort();
         copies
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::disk::strace;
-use crate::harness::{Setup, statekeep};
+use crate::harness::{Setup, children, eventually, kill, statekeep};
 
 /// Checks that a start works, whatever an earlier one has left.
 #[track_caller]
@@ -47,6 +47,12 @@ fn a_first_start_that_is_killed_at_any_moment_is_made_good_by_the_next() {
     assert!(begun > 10, "else the kills came too early: {begun}");
 }
 
+/// A process has let go of its files when its first thread is a zombie and no other one is left.
+fn is_alive(pid: &u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+    threads > 1 || std::fs::read_link(format!("/proc/{pid}/exe")).is_ok()
+}
+
 #[test]
 fn a_first_start_whose_writes_fail_is_made_good_by_the_next() {
     let mut failed = 0;
@@ -79,11 +85,13 @@ fn a_first_start_whose_writes_fail_is_made_good_by_the_next() {
                 std::thread::sleep(Duration::from_millis(5));
             }
             failed += u64::from(child.try_wait().expect("ours").is_some());
-            for pid in crate::harness::children(child.id()) {
-                crate::harness::kill("KILL", pid);
+            let started = children(child.id());
+            for pid in &started {
+                kill("KILL", *pid);
             }
             let _ = child.kill();
             let _ = child.wait();
+            eventually("it is gone", || !started.iter().any(is_alive));
             starts(&data);
         }
     }
