@@ -29,6 +29,8 @@ pub(super) enum Sign {
     /// A frame of the WAL, counted from 1, of so many.
     DamagedWal(u64, u64),
     DamagedWalHeader,
+    /// From this frame of the WAL on, counted from 1, of so many, nothing can be used.
+    TornWal(u64, u64),
     NoWal,
     EmptyWal,
     CutWal,
@@ -117,6 +119,10 @@ impl fmt::Display for Sign {
             ),
             Self::DamagedWalHeader => f.write_str(
                 "the header of the WAL statekeep.db-wal is damaged, and committed frames follow it",
+            ),
+            Self::TornWal(frame, frames) => write!(
+                f,
+                "the WAL statekeep.db-wal is damaged from frame {frame} of {frames} on"
             ),
             Self::NoWal => f.write_str("the WAL statekeep.db-wal is not there any more"),
             Self::EmptyWal => f.write_str("the WAL statekeep.db-wal was emptied"),

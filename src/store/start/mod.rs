@@ -37,7 +37,7 @@ use scan::{Scan, WalDamage, WalState, readable};
 const LOOKS: u32 = 20;
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// Files that are there only where there was a database.
-const TRACES: [&str; 2] = [ANCHOR_FILE, "initial-admin-key"];
+const TRACES: [&str; 3] = [ANCHOR_FILE, "initial-admin-key", "statekeep.rowkey"];
 
 /// What was found, when the data may be opened.
 #[derive(Default)]
@@ -259,6 +259,10 @@ fn judge(files: &DatabaseFiles<'_>, anchor: Option<&Anchor>, evidence: Evidence)
         None if seen.is_none() || !scan.fits => Some(Sign::OtherWal),
         None => anchor.and_then(|anchor| compare(anchor, (commit, instance), scan.state)),
     };
+    let sign = sign.map(|sign| match (sign, scan.end) {
+        (Sign::CutWal, Some((frame, frames))) => Sign::TornWal(frame, frames),
+        (sign, _) => sign,
+    });
     let without_wal =
         is_behind(commit, in_file) || matches!(sign, Some(Sign::OtherWal | Sign::DamagedWalHeader));
     let kept = if without_wal { in_file } else { commit };

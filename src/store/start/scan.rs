@@ -40,6 +40,9 @@ pub(super) enum WalDamage {
 pub(super) struct Scan {
     pub(super) state: WalState,
     pub(super) damage: Option<WalDamage>,
+    /// The first frame of this round that SQLite would not read, counted from 1, of so many; also
+    /// where that is no more than a torn end.
+    pub(super) end: Option<(u64, u64)>,
     /// Whether its commits follow those of the database file.
     pub(super) fits: bool,
     /// The last commit that SQLite would see in the WAL; none if it says nothing of commits.
@@ -55,6 +58,7 @@ impl Scan {
         Self {
             state,
             damage: None,
+            end: None,
             fits: true,
             last: None,
             behind: None,
@@ -74,6 +78,11 @@ pub(super) fn scan<'f>(
         return Ok(Scan::of(WalState::Missing));
     };
     match WalHeader::read(wal)? {
+        Ok(header) if header.page_size != pages.page_size() => {
+            let mut scan = Scan::of(WalState::Readable(header));
+            scan.fits = false;
+            Ok(scan)
+        }
         Ok(header) => Scanner::new(wal, header, pages, in_file).run(),
         Err(WalHeaderError::Short(0)) => Ok(Scan::of(WalState::Empty)),
         Err(_) => {
@@ -163,8 +172,10 @@ impl<'s, 'f> Scanner<'s, 'f> {
             }
         }
         let (first, count) = (self.behind.first, self.behind.count);
-        if let Some(first) = first.filter(|_| self.behind.is_proven) {
-            self.scan.damage = Some(WalDamage::Frame(first + 1, count));
+        let end = first.map(|first| (first + 1, count));
+        self.scan.end = end.filter(|(first, count)| first <= count);
+        if let Some((first, count)) = end.filter(|_| self.behind.is_proven) {
+            self.scan.damage = Some(WalDamage::Frame(first, count));
         }
         if let (Some(last), Some(in_file)) = (self.scan.last, self.in_file) {
             // The file never has a commit that its WAL has not.
@@ -214,10 +225,10 @@ impl<'s, 'f> Scanner<'s, 'f> {
     fn look_behind(&mut self, frame: WalFrame) {
         let is_first = self.behind.first.is_none();
         self.behind.first.get_or_insert(frame.index);
-        let follows = frame.in_round && frame.continues_previous;
+        // Where the checksum that a frame stores is damaged, the next one shows what it was.
+        let follows = frame.in_round && (frame.continues_previous || frame.continues_chain);
         self.behind.is_proven |= follows && self.behind.was_commit;
-        self.behind.was_commit =
-            frame.in_round && frame.commit.is_some() && (is_first || frame.continues_previous);
+        self.behind.was_commit = frame.in_round && frame.commit.is_some() && (is_first || follows);
         if !follows {
             return;
         }

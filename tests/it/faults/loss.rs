@@ -325,6 +325,7 @@ fn a_missing_or_empty_database_beside_any_trace_of_one_is_no_first_start() {
         (ANCHOR, false),
         ("initial-admin-key", true),
         ("statekeep.db.schema-5", true),
+        ("statekeep.rowkey", true),
     ] {
         let dir = TempDir::new().expect("a directory");
         let data = dir.path().join("data");
