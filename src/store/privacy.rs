@@ -127,6 +127,14 @@ pub fn see_to_file(path: &Path) -> Result<(), NotPrivate> {
     })
 }
 
+/// Whose a file or directory is, if it belongs to somebody else than who starts the server, or the
+/// owner of its directory where root does.
+pub fn belongs_to_another(path: &Path) -> Option<u32> {
+    let owner = std::fs::metadata(path).ok()?.uid();
+    let is_ours = owner == user() || user() == ROOT || (path.is_dir() && owner == ROOT);
+    (!is_ours).then_some(owner)
+}
+
 /// Gives a file that root has made to the owner of its directory, who could not use it otherwise.
 pub(super) fn give_to_owner_of(dir: &Path, file: &std::fs::File) -> io::Result<()> {
     let owner = std::fs::metadata(dir)?;

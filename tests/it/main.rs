@@ -37,4 +37,5 @@ mod samples;
 mod scrape;
 mod skip;
 mod tidy;
+mod upgrades;
 mod wire;

@@ -183,6 +183,35 @@ fn examine(files: &DatabaseFiles<'_>, anchor: Option<&Anchor>) -> Result<Looked,
     }
 }
 
+/// The schema of the database, as SQLite would see it with the WAL. It was checked before.
+pub(super) fn schema_of(files: &DatabaseFiles<'_>) -> Result<u32, OpenError> {
+    let damaged = || OpenError::Damaged(files.database.to_owned());
+    let found = header::look_at(files.database).map_err(failed(files.database))?;
+    let DatabaseFile::Sound { page_size, .. } = found else {
+        return Err(damaged());
+    };
+    let read = || -> Result<u32, Unreadable> {
+        let (database, wal) = open(files)?;
+        let mut pages = Pages::new(&database, wal.as_ref(), page_size as usize);
+        scan::scan(wal.as_ref(), &mut pages, None)?;
+        pages.schema_version()
+    };
+    read().map_err(|error| match error {
+        Unreadable::Damaged(_) => damaged(),
+        Unreadable::Io(error) => failed(files.database)(error),
+    })
+}
+
+/// The database file and its WAL, if there is one.
+fn open(files: &DatabaseFiles<'_>) -> io::Result<(File, Option<File>)> {
+    let database = File::open(files.database)?;
+    match File::open(files.wal) {
+        Ok(wal) => Ok((database, Some(wal))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok((database, None)),
+        Err(error) => Err(error),
+    }
+}
+
 fn refuse_read_only(path: &Path) -> Result<(), OpenError> {
     match OpenOptions::new().append(true).open(path) {
         Ok(_) => Ok(()),
@@ -196,12 +225,7 @@ fn examine_inside(
     anchor: Option<&Anchor>,
     (page_size, page_count): (u32, Option<u64>),
 ) -> Result<Looked, Unreadable> {
-    let database = File::open(files.database)?;
-    let wal = match File::open(files.wal) {
-        Ok(wal) => Some(wal),
-        Err(error) if error.kind() == ErrorKind::NotFound => None,
-        Err(error) => return Err(error.into()),
-    };
+    let (database, wal) = open(files)?;
     let mut pages = Pages::new(&database, wal.as_ref(), page_size as usize);
     let in_file = readable(last_commit(&pages))?.and_then(|(commit, _)| commit);
     let scan = scan::scan(wal.as_ref(), &mut pages, in_file)?;

@@ -48,6 +48,8 @@ pub(super) struct Roots {
     /// The page of `commits`; none in data of a version that did not count.
     pub(super) commits: Option<u32>,
     instance: Option<u32>,
+    /// Of the table in which migrations are noted.
+    migrations: Option<u32>,
     /// The pages of the schema, which say that.
     pub(super) schema: Vec<u32>,
 }
@@ -118,6 +120,7 @@ impl<'f> Pages<'f> {
                     match name {
                         b"commits" => roots.commits = root,
                         b"instance" => roots.instance = root,
+                        b"refinery_schema_history" => roots.migrations = root,
                         _ => {}
                     }
                 }
@@ -132,6 +135,28 @@ impl<'f> Pages<'f> {
             return Ok(None);
         };
         commit_in(&self.page(root)?).ok_or(Unreadable::Damaged(root))
+    }
+
+    /// The version of the schema: the highest migration that is noted.
+    pub(super) fn schema_version(&self) -> Result<u32, Unreadable> {
+        let mut left: Vec<u32> = self.roots()?.migrations.into_iter().collect();
+        let (mut newest, mut looked_at) = (0, 0);
+        while let Some(number) = left.pop() {
+            let damaged = || Unreadable::Damaged(number);
+            looked_at += 1;
+            if looked_at > MAX_SCHEMA_PAGES {
+                return Err(damaged());
+            }
+            let bytes = self.page(number)?;
+            let page = Page::of(number, &bytes).ok_or_else(damaged)?;
+            left.extend(page.children().ok_or_else(damaged)?);
+            for row in page.rows().ok_or_else(damaged)? {
+                if let Some(Field::Integer(version)) = row.first() {
+                    newest = newest.max(u32::try_from(*version).unwrap_or(u32::MAX));
+                }
+            }
+        }
+        Ok(newest)
     }
 
     /// The id of the data, if it has one.

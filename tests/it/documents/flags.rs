@@ -43,7 +43,7 @@ const WITHOUT_DEFAULT: [&str; 9] = [
 ];
 
 /// Flags of `serve` that are settings and no limits.
-const NO_LIMITS: [&str; 9] = [
+const NO_LIMITS: [&str; 10] = [
     "--data",
     "--listen",
     "--base-url",
@@ -53,6 +53,7 @@ const NO_LIMITS: [&str; 9] = [
     "--unlocked-writes",
     "--accept-loss",
     "--restored",
+    "--check",
 ];
 
 /// A flag as a page tells it.

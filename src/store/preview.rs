@@ -1,0 +1,64 @@
+//! What a start would find in a data directory, told without changing anything there.
+//!
+//! SQLite changes files even to read them: it makes an index of the WAL, and recovers the WAL. So
+//! the files are read here without SQLite.
+
+use std::path::Path;
+
+use super::FILE_NAME;
+use super::connection::wal_path;
+use super::error::OpenError;
+use super::schema::newest_schema;
+use super::start;
+use super::start::files::DatabaseFiles;
+use crate::model::on_loss::OnLoss;
+
+/// What a start would find.
+pub struct StartPreview {
+    /// The schema of the database; none if there is no database yet, or if it is refused.
+    pub schema: Option<u32>,
+    /// The schema that this program makes.
+    pub newest: u32,
+    /// How many bytes the database and its WAL have.
+    pub bytes: u64,
+    /// Why a start would be refused, if it would.
+    pub refused: Option<OpenError>,
+}
+
+/// Looks at the files as a start does.
+pub fn preview_start(dir: &Path) -> StartPreview {
+    let path = dir.join(FILE_NAME);
+    let wal = wal_path(&path);
+    let files = DatabaseFiles {
+        dir,
+        database: &path,
+        wal: &wal,
+    };
+    let bytes = [&path, &wal].map(|file| std::fs::metadata(file).map_or(0, |found| found.len()));
+    let newest = newest_schema();
+    let (schema, refused) = match schema(&files, newest) {
+        Ok(schema) => (schema, None),
+        Err(error) => (None, Some(error)),
+    };
+    StartPreview {
+        schema,
+        newest,
+        bytes: bytes.iter().sum(),
+        refused,
+    }
+}
+
+fn schema(files: &DatabaseFiles<'_>, newest: u32) -> Result<Option<u32>, OpenError> {
+    if start::check(files, OnLoss::Refuse)?.is_new {
+        return Ok(None);
+    }
+    let found = start::schema_of(files)?;
+    if found > newest {
+        return Err(OpenError::Newer {
+            path: files.database.to_owned(),
+            found,
+            known: newest,
+        });
+    }
+    Ok(Some(found))
+}

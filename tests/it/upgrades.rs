@@ -1,0 +1,10 @@
+//! Upgrades: each data directory that an earlier schema made is opened by this binary, and nothing
+//! in it is lost.
+//!
+//! `tests/it/fixtures/` holds one such directory for each schema.
+
+mod checked;
+mod fixtures;
+mod kills;
+mod making;
+mod recorded;
