@@ -17,7 +17,7 @@ use crate::metrics::Gauges;
 use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
 use crate::model::permission::Permission;
-use crate::store::Counts;
+use crate::store::{Counts, StoreError};
 
 /// How the server is.
 #[derive(Clone, Copy)]
@@ -186,6 +186,29 @@ fn damage(scrub: &ScrubReport) -> Vec<HealthProblem> {
     problems
 }
 
+/// A store that does not write any more. What the system says may hold paths: that is for the log,
+/// this is for anybody.
+fn fault_problem(fault: &StoreError) -> HealthProblem {
+    let (code, detail) = if fault.keeps_the_process() {
+        (
+            "database_gone",
+            "the database file or its WAL was removed or replaced while the server had it open, so \
+                nothing is written any more; leave the server running until its data is saved, \
+                which the log says how to do",
+        )
+    } else {
+        (
+            "store_fault",
+            "the disk or the database failed, so nothing is written any more; the log says more, \
+                and the server has to be started again",
+        )
+    };
+    HealthProblem {
+        code,
+        detail: detail.to_owned(),
+    }
+}
+
 impl<'a> Status<'a> {
     /// Which data this is. By it a client knows whether two addresses are the same server.
     pub const fn instance(&self) -> Uuid {
@@ -252,36 +275,40 @@ impl<'a> Status<'a> {
             .map_err(|error| Error::Internal(error.to_string()))
     }
 
+    /// A disk on which writes find no room, or less than has to stay free.
+    fn full_disk(&self) -> Option<HealthProblem> {
+        let least = self.engine.limits.min_free_space;
+        let too_little = self.engine.dir.free_space().filter(|free| *free < least);
+        let detail = match too_little {
+            Some(free) => format!(
+                "{free} bytes are free on the disk, less than {least}: writes are refused until \
+                    there is more room"
+            ),
+            None if self.engine.store.is_without_room() => {
+                "the last write found no room: the disk \
+                is full for the server, perhaps by a quota, by its number of files or by a limit \
+                on their size; it is tried again each minute"
+                    .to_owned()
+            }
+            None => return None,
+        };
+        Some(HealthProblem {
+            code: "disk_full",
+            detail,
+        })
+    }
+
     /// What anybody may know.
     pub async fn health(&self) -> Health {
         let mut problems = Vec::new();
         let mut status = Readiness::Ready;
-        if let Some(free) = self
-            .engine
-            .dir
-            .free_space()
-            .filter(|free| *free < self.engine.limits.min_free_space)
-        {
+        if let Some(problem) = self.full_disk() {
             status = Readiness::Degraded;
-            let least = self.engine.limits.min_free_space;
-            let detail = format!(
-                "{free} bytes are free on the disk, less than {least}: writes are refused until \
-                    there is more room"
-            );
-            problems.push(HealthProblem {
-                code: "disk_full",
-                detail,
-            });
+            problems.push(problem);
         }
-        // What the system says may hold paths: that is for the log, this is for anybody.
-        if self.engine.store.fault().is_some() {
+        if let Some(fault) = self.engine.store.fault() {
             status = Readiness::Degraded;
-            let detail = "the disk or the database failed, so nothing is written any more; the log \
-                says more, and the server has to be started again";
-            problems.push(HealthProblem {
-                code: "store_fault",
-                detail: detail.to_owned(),
-            });
+            problems.push(fault_problem(&fault));
         }
         if let Some(doubt) = self.keeping.pruning.trust.doubt() {
             problems.push(HealthProblem {

@@ -74,6 +74,14 @@ impl<'a> Upkeep<'a> {
         );
     }
 
+    /// Notes the time when the server leaves, so that the next start knows it whatever its clock
+    /// says.
+    pub async fn end(&self) {
+        if let Err(error) = self.retention.note_time().await {
+            tracing::warn!(%error, "could not note the time");
+        }
+    }
+
     async fn write_events(&self) {
         loop {
             self.events.buffer.buffered().await;
@@ -117,6 +125,10 @@ impl<'a> Upkeep<'a> {
     }
 
     async fn sweep(&self) {
+        if self.engine.store.is_without_room() {
+            // A small write finds out whether there is room again.
+            let _ = self.retention.note_time().await;
+        }
         let health = self.status.health().await;
         for problem in health.problems {
             tracing::warn!(
@@ -140,20 +152,17 @@ impl<'a> Upkeep<'a> {
     /// Removes ended tokens and the events that are too old or too many, in steps; says how many
     /// events.
     async fn sweep_rows(&self) -> Result<usize, StoreError> {
-        let now = clock::now();
-        // Where the clock cannot be believed no event is too old.
-        let oldest = self
-            .retention
-            .pruning
-            .trust
-            .doubt()
-            .is_none()
-            .then(|| now - self.engine.limits.event_retention);
+        // Where the clock cannot be believed no event is too old, and no token is removed.
+        let is_believed = self.engine.trust.doubt().is_none();
+        let ended = is_believed.then(|| self.engine.time_for_ends());
+        let oldest = is_believed.then(|| clock::now() - self.engine.limits.event_retention);
         let most = self.engine.limits.max_events;
         let mut events = 0;
         for _ in 0..STEPS_PER_SWEEP {
             let step = move |tx: &Tx<'_>| {
-                tx.remove_ended_tokens(now, ROWS_PER_STEP)?;
+                if let Some(ended) = ended {
+                    tx.remove_ended_tokens(ended, ROWS_PER_STEP)?;
+                }
                 let too_old =
                     oldest.map_or(Ok(0), |oldest| tx.remove_events(oldest, ROWS_PER_STEP))?;
                 Ok((too_old, tx.remove_events_beyond(most, ROWS_PER_STEP)?))

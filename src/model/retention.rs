@@ -215,6 +215,8 @@ pub struct PlanRow {
 pub enum Moment {
     /// Until when the clock could be trusted.
     Trusted,
+    /// The latest time that could be believed, by which keys and tokens end.
+    Latest,
     /// When the server's own run of the policies last came to its end.
     Pruned,
 }
@@ -224,6 +226,7 @@ impl Moment {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Trusted => "trusted",
+            Self::Latest => "latest",
             Self::Pruned => "pruned",
         }
     }

@@ -7,7 +7,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 
-use super::error::OpenError;
+use super::error::{OpenError, is_without_room};
 use super::privacy::see_to_file;
 use super::start::header::APPLICATION_ID;
 
@@ -137,10 +137,14 @@ pub(super) fn give_back_memory(connection: &Connection) {
 /// What an error of SQLite means for somebody who wants to start the server.
 pub(super) fn explain(path: &Path, source: rusqlite::Error) -> OpenError {
     use rusqlite::ErrorCode as Code;
+    let is_without_room = is_without_room();
     match source.sqlite_error_code() {
         Some(Code::ReadOnly) => OpenError::ReadOnly(path.to_owned()),
         Some(Code::DiskFull) => OpenError::Full(path.to_owned()),
         Some(Code::NotADatabase | Code::DatabaseCorrupt) => OpenError::Damaged(path.to_owned()),
+        Some(Code::SystemIoFailure | Code::CannotOpen) if is_without_room => {
+            OpenError::Full(path.to_owned())
+        }
         _ => OpenError::Database {
             path: path.to_owned(),
             source,

@@ -6,13 +6,14 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 use uuid::Uuid;
 
-use super::connection;
 use super::error::StoreError;
+use super::held::HeldFiles;
 use super::tx::{Counts, View};
 use crate::model::clock::{self, Timestamp};
 
@@ -29,6 +30,7 @@ pub struct DatabaseCopier {
     path: PathBuf,
     schema: u32,
     instance: Uuid,
+    held: Arc<HeldFiles>,
 }
 
 /// What a copy holds.
@@ -90,11 +92,17 @@ impl From<std::io::Error> for CopyError {
 }
 
 impl DatabaseCopier {
-    pub(super) const fn new(path: PathBuf, schema: u32, instance: Uuid) -> Self {
+    pub(super) const fn new(
+        path: PathBuf,
+        schema: u32,
+        instance: Uuid,
+        held: Arc<HeldFiles>,
+    ) -> Self {
         Self {
             path,
             schema,
             instance,
+            held,
         }
     }
 
@@ -104,8 +112,7 @@ impl DatabaseCopier {
         target: &Path,
         go_on: &mut dyn FnMut() -> Result<(), CopyError>,
     ) -> Result<CopyFacts, CopyError> {
-        let source = connection::open_reader(&self.path)
-            .map_err(|error| CopyError::Failed(error.to_string()))?;
+        let source = self.held.open_reader(&self.path)?;
         source.execute_batch("BEGIN")?;
         // The first read fixes the moment.
         let facts = self.facts(&View::of(&source))?;
@@ -167,7 +174,7 @@ fn open_copy(target: &Path) -> Result<Connection, CopyError> {
 mod tests {
     use super::*;
     use crate::model::event::{EventKind, NewEvent};
-    use crate::store::{FILE_NAME, Store, Touches};
+    use crate::store::{Store, Touches};
 
     #[test]
     fn a_copy_is_of_one_moment_though_writes_come_between_its_steps() {
@@ -186,7 +193,7 @@ mod tests {
             runtime.block_on(written).unwrap();
         };
         write();
-        let copier = DatabaseCopier::new(dir.path().join(FILE_NAME), 1, Uuid::nil());
+        let copier = store.copier();
         let target = dir.path().join("copy");
         let mut steps = 0;
         let mut write_between = || {

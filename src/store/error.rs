@@ -1,5 +1,6 @@
 //! What can go wrong in the store, sorted by what it means for the caller and for the process.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use super::privacy::NotPrivate;
@@ -20,6 +21,10 @@ pub enum StoreError {
     /// A sync or a write failed: what the disk holds is unknown until the database is opened again.
     #[error("the disk failed, nothing is written until the server has been started again: {0}")]
     Disk(String),
+    /// The database file or its WAL was removed or replaced: what is open is not what the next
+    /// start finds.
+    #[error("{0} while the server had it open; nothing is written any more")]
+    Gone(String),
     /// The database is damaged.
     #[error("the database is damaged: {0}")]
     Damaged(String),
@@ -39,7 +44,7 @@ impl StoreError {
     /// that job's alone: nothing of it is kept, and what lies elsewhere can be read and written as
     /// before.
     pub(super) const fn is_lasting(&self) -> bool {
-        matches!(self, Self::Disk(_))
+        matches!(self, Self::Disk(_) | Self::Gone(_))
     }
 
     /// Whether the database is damaged where the job looked.
@@ -50,7 +55,12 @@ impl StoreError {
     /// Whether it must not write any more, when a transaction cannot begin or end so: then no write
     /// can.
     pub(super) const fn is_lasting_for_all(&self) -> bool {
-        matches!(self, Self::Disk(_) | Self::Damaged(_))
+        matches!(self, Self::Disk(_) | Self::Gone(_) | Self::Damaged(_))
+    }
+
+    /// Whether the process has to stay all the same: it alone has what was acknowledged.
+    pub const fn keeps_the_process(&self) -> bool {
+        matches!(self, Self::Gone(_))
     }
 }
 
@@ -58,12 +68,19 @@ impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode as Code;
         use rusqlite::ffi;
+        let is_without_room = is_without_room();
         let text = error.to_string();
         let extended = error.sqlite_error().map(|error| error.extended_code);
         match error.sqlite_error_code() {
             // No room for the index of the WAL, which SQLite reports as a failure of its own kind.
             _ if extended == Some(ffi::SQLITE_IOERR_SHMSIZE) => Self::Full,
             Some(Code::DiskFull) => Self::Full,
+            Some(Code::SystemIoFailure)
+                if is_without_room && extended == Some(ffi::SQLITE_IOERR_WRITE) =>
+            {
+                Self::Full
+            }
+            Some(Code::CannotOpen) if is_without_room => Self::Full,
             // There is nowhere to put a temporary file; nothing of ours was touched.
             _ if extended == Some(ffi::SQLITE_IOERR_GETTEMPPATH) => Self::Statement(text),
             Some(Code::SystemIoFailure | Code::CannotOpen | Code::ReadOnly) => Self::Disk(text),
@@ -72,6 +89,18 @@ impl From<rusqlite::Error> for StoreError {
             _ => Self::Statement(text),
         }
     }
+}
+
+/// Whether the last call to the system that failed on this thread found no room.
+///
+/// SQLite reports a full disk only for ENOSPC. A quota (EDQUOT) and a limit on the size of files
+/// (EFBIG) are a failed write to it, as a broken disk is. This tells them apart right after such a
+/// report: the call that failed is the last one, or a later one found no room.
+pub(super) fn is_without_room() -> bool {
+    matches!(
+        std::io::Error::last_os_error().kind(),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge
+    )
 }
 
 fn is_bad_row(error: &rusqlite::Error) -> bool {
@@ -120,6 +149,9 @@ pub enum OpenError {
         /// The newest version that this program knows.
         known: u32,
     },
+    /// Another process has it open.
+    #[error("{0} is in use by another process, perhaps under another name; stop that one first")]
+    InUse(PathBuf),
     /// The file may not be written.
     #[error(
         "{0} cannot be written; check its owner and mode, and that its file system is not mounted \

@@ -11,7 +11,9 @@ mod copy;
 mod erasing;
 mod error;
 mod first;
+mod held;
 mod memo;
+mod preview;
 mod privacy;
 mod readers;
 mod schema;
@@ -34,7 +36,8 @@ pub use checks::{
 };
 pub use copy::{CopyError, CopyFacts, DatabaseCopier};
 pub use error::{OpenError, StoreError};
-pub use privacy::{NotPrivate, see_to_directory, see_to_file};
+pub use preview::{StartPreview, preview_start};
+pub use privacy::{NotPrivate, belongs_to_another, see_to_directory, see_to_file};
 pub use schema::newest_schema;
 pub use start::anchor::ANCHOR_FILE;
 pub use start::loss::Loss;
@@ -48,6 +51,7 @@ use crate::model::key::{KeyId, KeyWithHashes, Token};
 use crate::model::name::StateName;
 use crate::model::on_loss::OnLoss;
 use crate::model::state::AddressInfo;
+use held::HeldFiles;
 use memo::{Commits, Memo};
 use readers::Readers;
 use start::files::DatabaseFiles;
@@ -73,6 +77,8 @@ pub struct Store {
     schema_version: u32,
     instance: Uuid,
     accepted_loss: Option<Loss>,
+    /// Dropped after every connection to the files.
+    held: Arc<HeldFiles>,
 }
 
 impl Store {
@@ -100,8 +106,10 @@ impl Store {
         if found.is_new {
             first::make(&path)?;
         }
+        let held = Arc::new(HeldFiles::take(&path)?);
         let mut connection = connection::open_writer(&path)?;
         let schema_version = schema::migrate(&mut connection, &path)?;
+        held.take_wal();
         if found.loss.is_some() {
             // Frames behind a damaged one must not be taken for a new loss.
             erasing::truncate_wal(&connection)
@@ -122,7 +130,7 @@ impl Store {
         if found.loss.is_none() {
             anchor.note(last);
         }
-        let readers = Readers::open(&path)?;
+        let readers = Readers::open(&path, &held)?;
         let commits = Commits::default();
         let (keys, tokens, address_infos) = (
             Memo::new(&commits.of_credentials),
@@ -134,8 +142,9 @@ impl Store {
             connection,
             last,
             anchor,
+            held: Arc::clone(&held),
         };
-        let writer = WritingThread::start(database, max_queue, commits, Arc::clone(metrics))?;
+        let writer = WritingThread::start(database, max_queue, commits, metrics)?;
         Ok(Self {
             writer,
             readers,
@@ -146,6 +155,7 @@ impl Store {
             schema_version,
             instance,
             accepted_loss: found.loss,
+            held,
         })
     }
 
@@ -262,7 +272,10 @@ impl Store {
     /// Gives back the memory of readers that were not used for so long, and of answers that are not
     /// true any more.
     pub fn give_back_unused(&self, longer_than: Duration) {
-        self.readers.close_unused(longer_than);
+        // Those that are open read what was acknowledged; new ones would read other files.
+        if self.held.check().is_ok() {
+            self.readers.close_unused(longer_than);
+        }
         self.keys.forget_stale();
         self.tokens.forget_stale();
         self.address_infos.forget_stale();
@@ -270,10 +283,15 @@ impl Store {
 
     /// What keeps the store from writing for good, if anything does.
     pub fn fault(&self) -> Option<StoreError> {
-        self.writer.fault()
+        self.writer.fault().or_else(|| self.held.check().err())
     }
 
-    /// Waits until something keeps the store from writing for good.
+    /// Whether the last write found no room on the disk, whatever the disk says of itself.
+    pub fn is_without_room(&self) -> bool {
+        self.writer.is_without_room()
+    }
+
+    /// Waits until something keeps the store from writing for good, and the process with it.
     pub async fn faulted(&self) -> StoreError {
         self.writer.faulted().await
     }
@@ -285,7 +303,8 @@ impl Store {
 
     /// Makes copies of the database.
     pub fn copier(&self) -> DatabaseCopier {
-        DatabaseCopier::new(self.path.clone(), self.schema_version, self.instance)
+        let held = Arc::clone(&self.held);
+        DatabaseCopier::new(self.path.clone(), self.schema_version, self.instance, held)
     }
 
     /// What was missing when the data was opened, where that was accepted.

@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 
 use super::connection;
 use super::error::{OpenError, StoreError};
+use super::held::HeldFiles;
 use super::tx::View;
 use crate::model::clock;
 
@@ -28,6 +29,8 @@ struct Pool {
     path: PathBuf,
     /// The one used last is at the end, and is used next. None once the store is closed.
     idle: Mutex<Option<Vec<Idle>>>,
+    /// Dropped after the connections.
+    held: Arc<HeldFiles>,
 }
 
 struct Idle {
@@ -46,11 +49,12 @@ impl From<Connection> for Idle {
 
 impl Readers {
     /// Opens the first connection, so that a database which cannot be read is found at the start.
-    pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
+    pub(super) fn open(path: &Path, held: &Arc<HeldFiles>) -> Result<Self, OpenError> {
         let first = connection::open_reader(path)?;
         let pool = Pool {
             path: path.to_owned(),
             idle: Mutex::new(Some(vec![first.into()])),
+            held: Arc::clone(held),
         };
         Ok(Self {
             places: Arc::new(Semaphore::new(READERS)),
@@ -118,8 +122,7 @@ impl Pool {
         let idle = self.open().as_mut().ok_or(StoreError::Closed)?.pop();
         let connection = match idle {
             Some(Idle { connection, .. }) => connection,
-            None => connection::open_reader(&self.path)
-                .map_err(|error| StoreError::Disk(error.to_string()))?,
+            None => self.held.open_reader(&self.path)?,
         };
         connection.prepare_cached("BEGIN")?.execute([])?;
         let result = job(&View::of(&connection));
@@ -145,8 +148,8 @@ mod tests {
     fn connections_that_nobody_uses_are_closed_and_made_again_when_they_are_needed() {
         let dir = tempfile::tempdir().unwrap();
         // Makes the file.
-        let _store = Store::open(dir.path(), 1, &Arc::default()).unwrap();
-        let readers = Readers::open(&dir.path().join(FILE_NAME)).unwrap();
+        let store = Store::open(dir.path(), 1, &Arc::default()).unwrap();
+        let readers = Readers::open(&dir.path().join(FILE_NAME), &store.held).unwrap();
         let is_free = |view: &View<'_>| {
             Ok(matches!(
                 view.lookup(&StateName::parse("w", "b").unwrap())?,

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use super::connection::{self, explain};
 use super::erasing::with_second_database;
-use super::error::OpenError;
+use super::error::{OpenError, is_without_room};
 
 mod embedded {
     refinery::embed_migrations!("migrations");
@@ -45,10 +45,12 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<u32, O
     }
     connection::use_wal(connection, path)?;
     runner.set_grouped(true).run(connection).map_err(|error| {
-        let is_full =
+        let is_without_room = is_without_room();
+        let says = |text: &str| {
             std::iter::successors(std::error::Error::source(&error), |cause| cause.source())
-                .any(|cause| cause.to_string().contains("full"));
-        if is_full {
+                .any(|cause| cause.to_string().contains(text))
+        };
+        if says("full") || (is_without_room && says("disk I/O error")) {
             OpenError::Full(path.to_owned())
         } else {
             failed(error.to_string())

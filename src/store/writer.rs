@@ -14,17 +14,20 @@ mod queue;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvError, RecvTimeoutError, TryRecvError, sync_channel};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use tokio::sync::{oneshot, watch};
 
 use super::checkpoint::Checkpoints;
 use super::connection;
 use super::erasing;
 use super::error::{OpenError, StoreError};
+use super::held::HeldFiles;
 use super::memo::Commits;
 use super::start::keeper::AnchorKeeper;
 use super::wal_rounds::WalRounds;
@@ -50,6 +53,8 @@ const LONG_PAUSE: Duration = Duration::from_secs(30);
 pub(super) struct WritingThread {
     queue: Queue,
     fault: watch::Receiver<Option<StoreError>>,
+    /// Whether the last write found no room.
+    is_without_room: Arc<AtomicBool>,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
 
@@ -60,6 +65,7 @@ pub(super) struct Database<'p> {
     /// The last commit.
     pub(super) last: Commit,
     pub(super) anchor: AnchorKeeper,
+    pub(super) held: Arc<HeldFiles>,
 }
 
 impl WritingThread {
@@ -68,14 +74,16 @@ impl WritingThread {
         database: Database<'_>,
         max_queue: usize,
         commits: Commits,
-        metrics: Arc<Metrics>,
+        metrics: &Arc<Metrics>,
     ) -> Result<Self, OpenError> {
         let Database {
             path,
             connection,
             last,
             anchor,
+            held,
         } = database;
+        let metrics = Arc::clone(metrics);
         let (sender, jobs) = sync_channel(max_queue);
         let (announce, fault) = watch::channel(None);
         let announce = Announce(announce);
@@ -84,6 +92,8 @@ impl WritingThread {
         let checkpoints = Checkpoints::start(path, Arc::clone(&metrics), move |error| {
             announcing.note(error);
         })?;
+        let is_without_room = Arc::new(AtomicBool::new(false));
+        let without_room = Arc::clone(&is_without_room);
         let temporary = path.parent().unwrap_or(Path::new(".")).to_owned();
         let rounds = WalRounds::of(path);
         let run = move || {
@@ -95,6 +105,8 @@ impl WritingThread {
                 checkpoints,
                 announce,
                 metrics,
+                is_without_room: without_room,
+                held,
             }
             .run(&jobs);
         };
@@ -108,6 +120,7 @@ impl WritingThread {
         Ok(Self {
             queue,
             fault,
+            is_without_room,
             thread: Mutex::new(Some(thread)),
         })
     }
@@ -120,9 +133,18 @@ impl WritingThread {
         self.fault.borrow().clone()
     }
 
+    pub(super) fn is_without_room(&self) -> bool {
+        self.is_without_room.load(Ordering::Relaxed)
+    }
+
     pub(super) async fn faulted(&self) -> StoreError {
         let mut fault = self.fault.clone();
-        match fault.wait_for(Option::is_some).await {
+        let ends = |fault: &Option<StoreError>| {
+            fault
+                .as_ref()
+                .is_some_and(|error| !error.keeps_the_process())
+        };
+        match fault.wait_for(ends).await {
             Ok(error) => error.clone().unwrap_or(StoreError::Closed),
             // The thread ended in good order: nothing will ever go wrong again.
             Err(_) => std::future::pending().await,
@@ -188,6 +210,9 @@ struct Loop {
     checkpoints: Checkpoints,
     announce: Announce,
     metrics: Arc<Metrics>,
+    is_without_room: Arc<AtomicBool>,
+    /// Dropped after the connection.
+    held: Arc<HeldFiles>,
 }
 
 impl Loop {
@@ -214,6 +239,7 @@ impl Loop {
         if let Some(fault) = self.announce.fault() {
             return Err(fault);
         }
+        self.held.check()?;
         self.checkpoints.wait_until_moved();
         if erasure == Erasure::Vacuum {
             // The pages are other ones, though they say the same.
@@ -291,11 +317,10 @@ impl Loop {
         mut batch: Vec<Box<dyn Job>>,
         try_again: impl Fn(&StoreError) -> bool,
     ) -> Vec<Box<dyn Job>> {
+        let changes = self.transactions.connection.total_changes();
         let results = match self.announce.fault() {
             Some(fault) => Err(fault),
-            None => self
-                .transactions
-                .commit(&mut batch, self.checkpoints.room()),
+            None => self.commit(&mut batch),
         };
         if let Err(error) = &results {
             self.announce.note(error);
@@ -304,6 +329,8 @@ impl Loop {
             self.anchor.note(self.transactions.last());
         }
         let results = results.unwrap_or_else(|error| vec![Err(error); batch.len()]);
+        let has_changed = self.transactions.connection.total_changes() != changes;
+        self.note_room(&results, has_changed);
         let mut again = Vec::new();
         for (job, result) in batch.into_iter().zip(results) {
             if result.as_ref().is_err_and(&try_again) {
@@ -313,6 +340,28 @@ impl Loop {
             }
         }
         again
+    }
+
+    /// Notes whether there is room. A commit that changes nothing says nothing of it.
+    fn note_room(&self, results: &[Result<(), StoreError>], has_changed: bool) {
+        let is_full = |result: &Result<(), StoreError>| matches!(result, Err(StoreError::Full));
+        if results.iter().any(is_full) {
+            self.is_without_room.store(true, Ordering::Relaxed);
+        } else if has_changed && results.iter().any(Result::is_ok) {
+            self.is_without_room.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// Commits into the files that the next start finds, or says that they are gone. They are
+    /// compared once more behind the commit, before anybody is answered.
+    fn commit(
+        &self,
+        batch: &mut [Box<dyn Job>],
+    ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+        self.held.check()?;
+        let results = self.transactions.commit(batch, self.checkpoints.room())?;
+        self.held.check()?;
+        Ok(results)
     }
 
     /// After the answers: only the next batch waits for it.
@@ -329,12 +378,20 @@ impl Loop {
 
     fn close(mut self, done: oneshot::Sender<()>) {
         self.checkpoints.end();
-        if self.announce.fault().is_none() {
+        let is_gone = self.held.check().is_err();
+        if is_gone {
+            // SQLite would remove a WAL by its name, whatever file has that by now.
+            let no_checkpoint = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+            let _ = self
+                .transactions
+                .connection
+                .set_db_config(no_checkpoint, true);
+        } else if self.announce.fault().is_none() {
             // Best effort: what is in the WAL is safe there too. A program that replicates the
             // database keeps it from being emptied, and is not waited for.
             let _ = erasing::truncate_wal(&self.transactions.connection);
         }
-        let was_faulty = self.announce.fault().is_some();
+        let was_faulty = is_gone || self.announce.fault().is_some();
         drop(self.transactions.connection);
         if !was_faulty {
             self.anchor.close();

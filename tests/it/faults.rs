@@ -1,6 +1,7 @@
 //! Faults made on purpose: crashes, failing disks, full disks, damaged bytes. What was acknowledged
 //! is there afterwards.
 
+mod clock;
 mod crashes;
 mod crowds;
 mod damage;
@@ -8,6 +9,8 @@ mod first_starts;
 mod full_disk;
 mod io_errors;
 mod loss;
+mod no_room;
+mod replaced;
 mod rewriting;
 mod rollbacks;
 

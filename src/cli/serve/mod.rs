@@ -1,6 +1,7 @@
 //! `statekeep serve`: from flags to a server that runs, and from a signal to one that has left in
 //! good order.
 
+mod check;
 mod limits;
 mod listen;
 
@@ -74,6 +75,9 @@ pub(super) struct ServeArgs {
     /// Start on data restored from a replica, which may end before the anchor
     #[arg(long)]
     restored: bool,
+    /// Tell what a start would do, and change nothing: whether it would start, and upgrade
+    #[arg(long, conflicts_with_all = ["accept_loss", "restored"])]
+    check: bool,
     #[command(flatten)]
     limits: LimitArgs,
     /// The data directory; created with mode 0700 if it is missing
@@ -157,6 +161,9 @@ impl ServeArgs {
 pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
     let config = args.config()?;
     let _log = args.start_logging();
+    if args.check {
+        return check::run(&config.data);
+    }
     data_dir::make(&config.data).map_err(CliError::because)?;
     let dir = take(&config.data)?.on_loss(args.on_loss());
     let tcp = listening::bind(config.listen)?;
@@ -215,8 +222,13 @@ async fn serve(mut config: Config, dir: DirLock, tcp: TcpListener) -> Result<(),
     announce(&config, address, admin.as_ref(), show_key_here)?;
     output::line(&format!("listening on {url}"))?;
     let fault = until_asked(&mut signals, &domain).await;
+    // Files that are gone did not end the server, and its end has to say that they are.
+    let fault = fault.or_else(|| domain.engine().fault());
     stop(running).await?;
     upkeep.abort();
+    if fault.is_none() {
+        domain.upkeep().end().await;
+    }
     domain.close().await;
     let _ = std::fs::remove_file(config.data.join(SOCKET));
     tracing::info!("left");
@@ -260,6 +272,8 @@ struct Signals {
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
+        // A file that may not grow is a full disk. This signal would end the process instead.
+        let _ = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,

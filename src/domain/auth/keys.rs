@@ -105,7 +105,7 @@ impl Keys<'_> {
         let grant = wanted_grant(&wanted)?;
         let expires_at = match wanted.expires_in {
             Some(seconds) if (1..=MAX_KEY_LIFETIME).contains(&seconds) => {
-                Some(now + Duration::from_secs(seconds))
+                Some(self.engine.time_for_ends() + Duration::from_secs(seconds))
             }
             Some(_) => {
                 return Err(Error::invalid(
@@ -157,23 +157,23 @@ impl Keys<'_> {
         let key = self.find(id).await?;
         // Whoever gets the secret gets all that the key may do.
         may_give(caller, &key.grant, key.expires_at)?;
-        if key.standing(clock::now()) != KeyStatus::Active {
+        let ends_by = self.engine.time_for_ends();
+        if key.standing(ends_by) != KeyStatus::Active {
             return Err(Error::KeyEnded);
         }
         let secret = Secret::for_key(id, random());
         let hash = self.credentials.hash(&secret).await?;
         let event = key_event(EventKind::KeyRotate, caller, &key.grant, id, &key.name);
         let rotate = move |tx: &crate::store::Tx<'_>| {
-            let now = tx.now();
-            let until = (!grace.is_zero()).then(|| now + grace);
+            let until = (!grace.is_zero()).then(|| ends_by + grace);
             // It may have been revoked while the secret was hashed.
             if tx
                 .key(id)?
-                .is_none_or(|found| found.key.standing(now) != KeyStatus::Active)
+                .is_none_or(|found| found.key.standing(ends_by) != KeyStatus::Active)
             {
                 return Ok(false);
             }
-            tx.rotate_key(id, &hash, until, now)?;
+            tx.rotate_key(id, &hash, until, tx.now())?;
             tx.record(&event)?;
             Ok(true)
         };

@@ -10,7 +10,6 @@ use crate::domain::error::{Error, Unproven};
 use crate::domain::events::Events;
 use crate::model::actor::{Actor, Origin};
 use crate::model::caller::{Caller, Proof};
-use crate::model::clock;
 use crate::model::digest::Digest;
 use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
@@ -112,7 +111,7 @@ impl Logins<'_> {
     }
 
     async fn by_key(&self, secret: &Secret, id: KeyId, origin: Origin) -> Result<Caller, Error> {
-        let now = clock::now();
+        let now = self.engine.time_for_ends();
         let here = FailureKey::Address(origin.address.clone());
         let found = self.engine.store.key(id).await?;
         let Some(KeyWithHashes {
@@ -173,7 +172,7 @@ impl Logins<'_> {
         sha256: Digest,
         origin: &Origin,
     ) -> Result<Result<Caller, (&'static str, Option<Actor>)>, Error> {
-        let now = clock::now();
+        let now = self.engine.time_for_ends();
         let found = self.engine.store.token(sha256).await?;
         let Some((token, KeyWithHashes { key, .. })) = found.as_ref() else {
             return Ok(Err((why_not(KeyStatus::Active), None)));
@@ -237,7 +236,7 @@ impl Logins<'_> {
             ));
         }
         let caller = self.authenticate(Some(secret), origin).await?;
-        let now = clock::now();
+        let now = self.engine.time_for_ends();
         let token = Secret::for_token(random());
         let lifetime = self.lifetime(wanted.expires_in)?;
         let expires_at = caller
@@ -293,7 +292,7 @@ impl Logins<'_> {
     ) -> Result<Issued, Error> {
         let lifetime = self.lifetime(expires_in)?;
         let (sha256, by_itself) = own_token(caller, presented, token)?;
-        let now = clock::now();
+        let now = self.engine.time_for_ends();
         let who = caller.clone();
         let extension = Extension {
             by_itself,

@@ -30,7 +30,7 @@ pub(super) fn make_token(
         return Ok(Err(live));
     }
     tx.make_token(sha256, token)?;
-    let event = NewEvent::new(EventKind::Login, caller, now).within(&token.grant.scope);
+    let event = NewEvent::new(EventKind::Login, caller, tx.now()).within(&token.grant.scope);
     tx.record(&event.detail(serde_json::json!({
         "permissions": token.grant.permissions.names(&token.grant.scope),
         "expires_at": token.expires_at,
@@ -85,7 +85,7 @@ pub(super) fn extend_token(
     let until = until.max(token.expires_at);
     tx.extend_token(sha256, until)?;
     tx.record(
-        &NewEvent::new(EventKind::TokenExtend, caller, now)
+        &NewEvent::new(EventKind::TokenExtend, caller, tx.now())
             .within(&token.grant.scope)
             .detail(serde_json::json!({ "until": until })),
     )?;

@@ -95,12 +95,59 @@ fn see_to_others(dir: &Path) -> Result<(), DirError> {
     Ok(())
 }
 
+/// Locks the directory itself. A file system that has no such locks leaves it to the lock file.
+fn lock_directory(dir: &Path) -> Result<File, DirError> {
+    let directory = File::open(dir).map_err(|source| DirError::File {
+        path: dir.to_owned(),
+        source,
+    })?;
+    match directory.try_lock() {
+        Err(TryLockError::WouldBlock) => return Err(in_use(dir)),
+        Err(TryLockError::Error(error)) => {
+            tracing::debug!(%error, "the data directory itself cannot be locked");
+        }
+        Ok(()) => {}
+    }
+    Ok(directory)
+}
+
+/// Who has a directory open, if anybody has. Nothing is changed.
+pub fn used_by(dir: &Path) -> Option<String> {
+    let is_locked = |path: &Path| {
+        File::open(path)
+            .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    };
+    let is_used = is_locked(dir) || is_locked(&dir.join(LOCK_FILE));
+    is_used.then(|| holder(dir))
+}
+
+/// The refusal of a directory that somebody has.
+fn in_use(dir: &Path) -> DirError {
+    DirError::InUse {
+        dir: dir.to_owned(),
+        holder: holder(dir),
+    }
+}
+
+/// What the process that has the directory wrote into the lock file.
+fn holder(dir: &Path) -> String {
+    let mut holder = String::new();
+    let read =
+        File::open(dir.join(LOCK_FILE)).and_then(|file| file.take(64).read_to_string(&mut holder));
+    match read {
+        Ok(_) => holder.trim().to_owned(),
+        Err(_) => format!("which one is not known: {LOCK_FILE} is gone"),
+    }
+}
+
 /// The proof that this process alone has the data directory open; ends when it is dropped, or with
 /// the process.
 pub struct DirLock {
     dir: PathBuf,
     file: File,
     on_loss: OnLoss,
+    /// Locked as well, so that a lock file that somebody removes lets nobody in.
+    _directory: File,
 }
 
 impl DirLock {
@@ -139,12 +186,12 @@ impl DirLock {
         see_to_directory(dir)?;
         let path = dir.join(LOCK_FILE);
         see_to_file(&path)?;
+        let directory = lock_directory(dir)?;
         let failed = |source| DirError::File {
             path: path.clone(),
             source,
         };
         let mut file = OpenOptions::new()
-            .read(true)
             .write(true)
             .create(true)
             .truncate(false)
@@ -153,14 +200,7 @@ impl DirLock {
             .map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                let _ = file.take(64).read_to_string(&mut holder);
-                return Err(DirError::InUse {
-                    dir: dir.to_owned(),
-                    holder: holder.trim().to_owned(),
-                });
-            }
+            Err(TryLockError::WouldBlock) => return Err(in_use(dir)),
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
         see_to_others(dir)?;
@@ -174,6 +214,7 @@ impl DirLock {
             dir: dir.to_owned(),
             file,
             on_loss: OnLoss::Refuse,
+            _directory: directory,
         };
         lock.keep_owner();
         Ok(lock)

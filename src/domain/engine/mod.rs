@@ -7,6 +7,8 @@ pub mod cores;
 pub mod data_dir;
 pub mod leased_bytes;
 pub mod single_flight;
+pub mod start_preview;
+pub mod trust;
 
 use std::sync::Arc;
 
@@ -16,8 +18,10 @@ use crate::domain::engine::budget::{Budget, Reservation, Reserved, Spare, WhenFu
 use crate::domain::engine::cores::Cores;
 use crate::domain::engine::data_dir::DirLock;
 use crate::domain::engine::leased_bytes::LeasedBytes;
+use crate::domain::engine::trust::Trust;
 use crate::domain::error::Error;
 use crate::metrics::Metrics;
+use crate::model::clock::Timestamp;
 use crate::store::{OpenError, Store};
 
 /// What all areas work with. There is one for each process and data directory.
@@ -29,6 +33,8 @@ pub struct Engine {
     spare: Arc<dyn Spare>,
     cores: Cores,
     background: Worker,
+    /// Whether the clock can be believed.
+    pub(in crate::domain) trust: Arc<Trust>,
     /// Held for as long as the store is open, and so the last to be dropped.
     pub(in crate::domain) dir: DirLock,
 }
@@ -42,8 +48,11 @@ impl Engine {
         spare: Arc<dyn Spare>,
     ) -> Result<Self, OpenError> {
         let metrics = Arc::new(Metrics::default());
+        let on_loss = dir.when_lost();
+        let store = Store::open_on_loss(dir.path(), limits.max_queue, &metrics, on_loss)?;
         Ok(Self {
-            store: Store::open_on_loss(dir.path(), limits.max_queue, &metrics, dir.when_lost())?,
+            trust: Arc::new(Trust::from(&store, limits.max_clock_jump)),
+            store,
             budget: Budget::new(limits.max_in_flight),
             spare,
             cores: Cores::start()?,
@@ -57,6 +66,12 @@ impl Engine {
     /// The limits that are in force.
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// The time by which keys, secrets and tokens end. It never goes back, unless a person says that
+    /// the clock is right.
+    pub fn time_for_ends(&self) -> Timestamp {
+        self.trust.latest()
     }
 
     /// The counters and measures of the process.
@@ -135,7 +150,13 @@ impl Engine {
         self.background.run(reserved, work).await
     }
 
-    /// Waits until the store cannot write for good, and returns the reason.
+    /// Why the store cannot write any more, if it cannot.
+    pub fn fault(&self) -> Option<String> {
+        self.store.fault().map(|error| error.to_string())
+    }
+
+    /// Waits until the store cannot write for good and the process has to end, and returns the
+    /// reason.
     pub async fn broken(&self) -> String {
         self.store.faulted().await.to_string()
     }

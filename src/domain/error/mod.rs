@@ -231,9 +231,10 @@ impl From<StoreError> for Error {
             StoreError::Damaged(_) | StoreError::BadRow(_) => {
                 Self::Damaged(format!("what the database holds cannot be read: {error}"))
             }
-            StoreError::Disk(_) | StoreError::Panicked | StoreError::Statement(_) => {
-                Self::Internal(error.to_string())
-            }
+            StoreError::Disk(_)
+            | StoreError::Gone(_)
+            | StoreError::Panicked
+            | StoreError::Statement(_) => Self::Internal(error.to_string()),
         }
     }
 }

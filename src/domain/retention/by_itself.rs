@@ -73,10 +73,12 @@ impl Retention<'_> {
         } else {
             self.pruning.trust.known()
         };
+        let latest = self.engine.time_for_ends();
         self.engine
             .store
             .write(Touches::NoState, 0, move |tx| {
-                tx.note_moment(Moment::Trusted, known)
+                tx.note_moment(Moment::Trusted, known)?;
+                tx.note_moment(Moment::Latest, latest)
             })
             .await?;
         if self.pruning.trust.doubt().is_none() {

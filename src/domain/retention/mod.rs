@@ -8,7 +8,6 @@ pub mod plan;
 pub mod policies;
 pub mod prune;
 pub mod report;
-pub mod trust;
 
 use std::sync::Arc;
 
@@ -17,12 +16,10 @@ use tokio::sync::{Mutex, Notify};
 use crate::domain::access::authorize_everywhere;
 use crate::domain::content::Content;
 use crate::domain::engine::Engine;
+use crate::domain::engine::trust::Trust;
 use crate::domain::error::Error;
-use crate::domain::retention::trust::Trust;
 use crate::model::caller::Caller;
-use crate::model::clock::{self, Timestamp};
 use crate::model::permission::Permission;
-use crate::model::retention::Moment;
 
 /// Holds, policies, and pruning.
 #[derive(Clone, Copy)]
@@ -56,17 +53,9 @@ pub(in crate::domain) struct Pruning {
 }
 
 impl Pruning {
-    /// Goes on from the last time that the database knows.
     pub(in crate::domain) fn new(engine: &Engine) -> Self {
-        let known = engine
-            .store
-            .read_at_start(|view| Ok(view.moment(Moment::Trusted)?.or(view.newest_time()?)));
-        // A time that cannot be read is no reason to believe the clock: nothing is removed by age.
-        let known = known
-            .unwrap_or(Some(Timestamp::from_millis(0)))
-            .unwrap_or_else(clock::now);
         Self {
-            trust: Arc::new(Trust::new(known, engine.limits.max_clock_jump)),
+            trust: Arc::clone(&engine.trust),
             trusted_again: Arc::default(),
             running: Mutex::new(()),
         }

@@ -136,6 +136,7 @@ impl Retention<'_> {
         let doubt = self.pruning.trust.doubt().map(|doubt| doubt.detail());
         let note = move |tx: &Tx<'_>| {
             tx.note_moment(Moment::Trusted, at)?;
+            tx.note_moment(Moment::Latest, at)?;
             tx.record(
                 &NewEvent::new(EventKind::ClockTrust, &caller, at)
                     .detail(serde_json::json!({ "doubt": doubt })),
@@ -149,7 +150,7 @@ impl Retention<'_> {
         // the answer.
         let believe = move |noted: &Result<(), StoreError>| {
             if noted.is_ok() {
-                trust.believe(at);
+                trust.begin_anew(at);
                 trusted_again.notify_one();
             }
         };

@@ -14,7 +14,6 @@ use crate::http::wire::caller::Authenticated;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::query::{self, Whole};
 use crate::http::wire::{body, reply};
-use crate::model::clock;
 use crate::model::error_code::ErrorCode;
 use crate::model::key::KeyId;
 
@@ -36,7 +35,7 @@ pub(in crate::http) async fn list(
             ApiError::invalid(ErrorCode::BadQuery, "after has to be the id of a key")
         })?;
     let keys = domain.keys().list(&known.0, after, limit).await?;
-    let now = clock::now();
+    let now = domain.engine().time_for_ends();
     let next = reply::next(&keys, limit, |key| key.id.to_string());
     let keys: Vec<_> = keys.iter().map(|key| key.shown(now)).collect();
     reply::list(&domain, &json!({ "keys": keys, "next": next }))
@@ -89,12 +88,15 @@ pub(in crate::http) async fn create(
 ) -> Result<HttpResponse, ApiError> {
     let body: CreateBody = body::json(&request, &mut payload, &domain).await?;
     let made = domain.keys().create(&known.0, body.wanted()).await?;
-    Ok(with_secret(StatusCode::CREATED, &made))
+    Ok(with_secret(StatusCode::CREATED, &made, &domain))
 }
 
-fn with_secret(status: StatusCode, made: &WithSecret) -> HttpResponse {
-    HttpResponse::build(status)
-        .json(json!({ "key": made.key.shown(clock::now()), "secret": made.secret.reveal() }))
+fn with_secret(status: StatusCode, made: &WithSecret, domain: &Domain) -> HttpResponse {
+    let (key, secret) = (
+        made.key.shown(domain.engine().time_for_ends()),
+        made.secret.reveal(),
+    );
+    HttpResponse::build(status).json(json!({ "key": key, "secret": secret }))
 }
 
 fn id(request: &HttpRequest) -> Result<KeyId, ApiError> {
@@ -109,7 +111,7 @@ pub(in crate::http) async fn show(
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
     let key = domain.keys().show(&known.0, id(&request)?).await?;
-    Ok(reply::json(&key.shown(clock::now())))
+    Ok(reply::json(&key.shown(domain.engine().time_for_ends())))
 }
 
 #[derive(Default, Deserialize)]
@@ -130,7 +132,7 @@ pub(in crate::http) async fn rotate(
         .keys()
         .rotate(&known.0, id(&request)?, Duration::from_secs(body.grace))
         .await?;
-    Ok(with_secret(StatusCode::OK, &rotated))
+    Ok(with_secret(StatusCode::OK, &rotated, &domain))
 }
 
 pub(in crate::http) async fn revoke(
@@ -139,5 +141,5 @@ pub(in crate::http) async fn revoke(
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
     let key = domain.keys().revoke(&known.0, id(&request)?).await?;
-    Ok(reply::json(&key.shown(clock::now())))
+    Ok(reply::json(&key.shown(domain.engine().time_for_ends())))
 }

@@ -119,6 +119,13 @@ impl View<'_> {
         self.only(sql, [], |row| rows::maybe_time(row, 0))
     }
 
+    /// When the last event of the log was, of an aggregated one the last time; none when there is
+    /// none.
+    pub fn last_event_time(&self) -> Result<Option<Timestamp>, StoreError> {
+        let sql = "SELECT last_at FROM events ORDER BY seq DESC LIMIT 1";
+        self.one(sql, [], |row| rows::time(row, 0))
+    }
+
     /// How large the database is.
     pub fn space(&self) -> Result<Space, StoreError> {
         let pragma = |name: &str| {

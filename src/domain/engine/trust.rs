@@ -4,11 +4,16 @@
 //! until when it could trust its clock, and goes on from there by the clock that never jumps. Where
 //! the two lie too far apart, nothing is removed by age until the clock is right again or a person
 //! says that it is.
+//!
+//! Keys, old secrets and tokens end by the latest time that there has been. A clock that goes back
+//! brings none of them to life again.
 
 use parking_lot::Mutex;
 use std::time::{Duration, Instant};
 
 use crate::model::clock::{self, Timestamp};
+use crate::model::retention::Moment;
+use crate::store::{Store, StoreError, View};
 
 /// How far the clock may lie before the last known time: steps of a time service are smaller.
 const SLACK: Duration = Duration::from_mins(5);
@@ -50,7 +55,7 @@ impl Doubt {
         };
         format!(
             "{what}: no history and no event is removed by age until it is right, or `statekeep \
-                retention trust-clock` says that it is"
+                retention trust-clock` says that it is; keys and tokens end by the later time"
         )
     }
 }
@@ -65,19 +70,79 @@ struct Known {
 /// What is known of the time.
 pub(in crate::domain) struct Trust {
     known: Mutex<Known>,
+    /// The latest time that could be believed.
+    latest: Mutex<Known>,
     max_jump: Duration,
 }
 
-impl Trust {
-    /// `known` is the last time that is known from before this start.
-    pub(in crate::domain) fn new(known: Timestamp, max_jump: Duration) -> Self {
+impl Known {
+    fn new(at: Timestamp) -> Self {
         Self {
-            known: Mutex::new(Known {
-                at: known,
-                since: clock::monotonic(),
-            }),
+            at,
+            since: clock::monotonic(),
+        }
+    }
+
+    /// What it is by now.
+    fn expected(&self) -> Timestamp {
+        self.at + clock::monotonic().duration_since(self.since)
+    }
+}
+
+/// What the database knows of the time.
+#[derive(Clone, Copy)]
+struct Noted {
+    trusted: Timestamp,
+    latest: Timestamp,
+}
+
+impl Noted {
+    fn read(view: &View<'_>, max_jump: Duration) -> Result<Self, StoreError> {
+        let trusted = match view.moment(Moment::Trusted)? {
+            Some(trusted) => trusted,
+            None => view.newest_time()?.unwrap_or_else(clock::now),
+        };
+        // An event of a clock that was not believed says nothing of the time.
+        let last = view
+            .last_event_time()?
+            .filter(|last| *last <= trusted + max_jump);
+        let latest = [view.moment(Moment::Latest)?, last]
+            .into_iter()
+            .flatten()
+            .fold(trusted, Timestamp::max);
+        Ok(Self { trusted, latest })
+    }
+}
+
+impl Trust {
+    /// Goes on from the last time that the database knows.
+    pub(in crate::domain) fn from(store: &Store, max_jump: Duration) -> Self {
+        // A time that cannot be read is no reason to believe the clock: nothing is removed by age.
+        let epoch = Timestamp::from_millis(0);
+        let noted = store
+            .read_at_start(|view| Noted::read(view, max_jump))
+            .unwrap_or(Noted {
+                trusted: epoch,
+                latest: epoch,
+            });
+        Self {
+            known: Mutex::new(Known::new(noted.trusted)),
+            latest: Mutex::new(Known::new(noted.latest)),
             max_jump,
         }
+    }
+
+    /// The time by which things end: the later of what the clock says and of what is known to have
+    /// been.
+    pub(in crate::domain) fn latest(&self) -> Timestamp {
+        let now = clock::now();
+        let is_believed = now <= self.known.lock().expected() + self.max_jump;
+        let mut latest = self.latest.lock();
+        let expected = latest.expected();
+        if now > expected && is_believed {
+            *latest = Known::new(now);
+        }
+        now.max(expected)
     }
 
     /// The last time that was right.
@@ -98,10 +163,13 @@ impl Trust {
 
     /// The clock is right at this moment.
     pub(in crate::domain) fn believe(&self, now: Timestamp) {
-        *self.known.lock() = Known {
-            at: now,
-            since: clock::monotonic(),
-        };
+        *self.known.lock() = Known::new(now);
+    }
+
+    /// The clock is right at this moment, says a person, whatever time there seems to have been.
+    pub(in crate::domain) fn begin_anew(&self, now: Timestamp) {
+        self.believe(now);
+        *self.latest.lock() = Known::new(now);
     }
 }
 
@@ -119,6 +187,37 @@ mod tests {
     use super::*;
 
     const DAY: Duration = Duration::from_hours(24);
+
+    fn trust(known: Timestamp, latest: Timestamp) -> Trust {
+        Trust {
+            known: Mutex::new(Known::new(known)),
+            latest: Mutex::new(Known::new(latest)),
+            max_jump: 30 * DAY,
+        }
+    }
+
+    #[test]
+    fn things_end_by_the_later_of_the_clock_and_the_time_that_has_been() {
+        let now = clock::now();
+        let behind = trust(now + DAY, now + 2 * DAY);
+        assert!(behind.latest() >= now + 2 * DAY, "the clock went back");
+        behind.believe(now);
+        assert!(behind.latest() >= now + 2 * DAY);
+        behind.begin_anew(now);
+        assert!(behind.latest() < now + DAY, "a person said so");
+        let jumped = trust(now - 20 * DAY, now - 20 * DAY);
+        assert!(jumped.latest() >= now);
+        assert!(
+            jumped.latest.lock().at >= now,
+            "and it stays so if the clock goes back"
+        );
+        let wrong = trust(now - 40 * DAY, now - 40 * DAY);
+        assert!(wrong.latest() >= now);
+        assert!(
+            wrong.latest.lock().at < now - 39 * DAY,
+            "a clock that nobody believes is forgotten when it is put right"
+        );
+    }
 
     #[test]
     fn a_clock_is_believed_within_its_jump_and_as_long_as_the_server_runs() {
