@@ -14,6 +14,8 @@ pub enum Fault {
     OneIndex,
     /// `start-check`: the data is opened without a look at its WAL and its anchor.
     StartCheck,
+    /// `held-files`: files that were removed or replaced are not noticed.
+    HeldFiles,
 }
 
 impl Fault {
@@ -23,6 +25,7 @@ impl Fault {
             Self::RowHash => "row-hash",
             Self::OneIndex => "one-index",
             Self::StartCheck => "start-check",
+            Self::HeldFiles => "held-files",
         }
     }
 }

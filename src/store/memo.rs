@@ -133,8 +133,8 @@ mod tests {
     fn answers_from_before_a_commit_are_forgotten_and_others_are_not() {
         let dir = tempfile::tempdir().unwrap();
         // Makes the file.
-        let _store = Store::open(dir.path(), 1, &Arc::<Metrics>::default()).unwrap();
-        let readers = Readers::open(&dir.path().join(FILE_NAME)).unwrap();
+        let store = Store::open(dir.path(), 1, &Arc::<Metrics>::default()).unwrap();
+        let readers = Readers::open(&dir.path().join(FILE_NAME), &store.held).unwrap();
         let commits = Count::default();
         let memo = Memo::new(&commits);
         let kept = || {
@@ -157,8 +157,8 @@ mod tests {
     #[test]
     fn while_a_commit_is_under_way_everybody_asks_the_database() {
         let dir = tempfile::tempdir().unwrap();
-        let _store = Store::open(dir.path(), 1, &Arc::<Metrics>::default()).unwrap();
-        let readers = Readers::open(&dir.path().join(FILE_NAME)).unwrap();
+        let store = Store::open(dir.path(), 1, &Arc::<Metrics>::default()).unwrap();
+        let readers = Readers::open(&dir.path().join(FILE_NAME), &store.held).unwrap();
         let commits = Count::default();
         let memo = Memo::new(&commits);
         let asked = std::cell::Cell::new(0);

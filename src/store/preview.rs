@@ -5,7 +5,6 @@
 
 use std::path::Path;
 
-use super::FILE_NAME;
 use super::connection::wal_path;
 use super::error::OpenError;
 use super::schema::newest_schema;
@@ -25,16 +24,15 @@ pub struct StartPreview {
     pub refused: Option<OpenError>,
 }
 
-/// Looks at the files as a start does.
-pub fn preview_start(dir: &Path) -> StartPreview {
-    let path = dir.join(FILE_NAME);
-    let wal = wal_path(&path);
+/// Looks at a database file and what is beside it, as a start does.
+pub fn preview_start(database: &Path) -> StartPreview {
+    let wal = wal_path(database);
     let files = DatabaseFiles {
-        dir,
-        database: &path,
+        dir: database.parent().unwrap_or(Path::new(".")),
+        database,
         wal: &wal,
     };
-    let bytes = [&path, &wal].map(|file| std::fs::metadata(file).map_or(0, |found| found.len()));
+    let bytes = [database, &wal].map(|file| std::fs::metadata(file).map_or(0, |found| found.len()));
     let newest = newest_schema();
     let (schema, refused) = match schema(&files, newest) {
         Ok(schema) => (schema, None),

@@ -109,6 +109,33 @@ impl Drop for ReadOnly {
     }
 }
 
+/// A directory under a second name, by a bind mount.
+pub struct BindMount {
+    path: PathBuf,
+}
+
+impl BindMount {
+    pub fn new(dir: &Path, path: &Path) -> Option<Self> {
+        let text = |path: &Path| path.to_str().expect("UTF-8").to_owned();
+        std::fs::create_dir(path).expect("a directory");
+        match run("mount", &["--bind", &text(dir), &text(path)]) {
+            Ok(()) => Some(Self {
+                path: path.to_owned(),
+            }),
+            Err(error) => {
+                skip::missing(&format!("no directory can be mounted ({error})"));
+                None
+            }
+        }
+    }
+}
+
+impl Drop for BindMount {
+    fn drop(&mut self) {
+        let _ = run("umount", &["-l", self.path.to_str().expect("UTF-8")]);
+    }
+}
+
 /// Flips a bit in the byte at an offset of a file.
 pub fn flip(path: &Path, offset: u64) {
     let file = std::fs::OpenOptions::new()

@@ -7,7 +7,7 @@ use crate::domain::engine::start_preview;
 
 /// Prints what was found, and fails if a start would.
 pub(super) fn run(data: &Path) -> Result<(), CliError> {
-    let found = start_preview::look(data);
+    let found = start_preview::findings_in(data);
     for note in &found.notes {
         output::line(note)?;
     }

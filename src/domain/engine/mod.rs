@@ -51,7 +51,7 @@ impl Engine {
         let on_loss = dir.when_lost();
         let store = Store::open_on_loss(dir.path(), limits.max_queue, &metrics, on_loss)?;
         Ok(Self {
-            trust: Arc::new(Trust::from(&store, limits.max_clock_jump)),
+            trust: Arc::new(Trust::at_start(&store, limits.max_clock_jump)),
             store,
             budget: Budget::new(limits.max_in_flight),
             spare,
@@ -68,8 +68,8 @@ impl Engine {
         &self.limits
     }
 
-    /// The time by which keys, secrets and tokens end. It never goes back, unless a person says that
-    /// the clock is right.
+    /// The time by which keys, secrets and tokens end. It never goes back, unless a person says
+    /// that the clock is right.
     pub fn time_for_ends(&self) -> Timestamp {
         self.trust.latest()
     }

@@ -1,5 +1,5 @@
 //! What a start with a data directory would do, for a person who is about to replace the program:
-//! whether it would start, whether it would upgrade, and what stands in its way. Nothing is changed.
+//! whether it would start, whether it would upgrade, and what stands in its way.
 
 use std::fmt::Write as _;
 use std::io::ErrorKind;
@@ -18,7 +18,7 @@ pub struct StartFindings {
 }
 
 /// Looks at a data directory, and changes nothing in it.
-pub fn look(dir: &Path) -> StartFindings {
+pub fn findings_in(dir: &Path) -> StartFindings {
     let mut found = StartFindings::default();
     match std::fs::metadata(dir) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -45,7 +45,7 @@ pub fn look(dir: &Path) -> StartFindings {
         ));
     }
     look_at_owners(dir, &mut found);
-    look_at_data(dir, preview_start(dir), &mut found);
+    look_at_data(dir, preview_start(&dir.join(FILE_NAME)), &mut found);
     found
 }
 

@@ -116,7 +116,7 @@ impl Noted {
 
 impl Trust {
     /// Goes on from the last time that the database knows.
-    pub(in crate::domain) fn from(store: &Store, max_jump: Duration) -> Self {
+    pub(in crate::domain) fn at_start(store: &Store, max_jump: Duration) -> Self {
         // A time that cannot be read is no reason to believe the clock: nothing is removed by age.
         let epoch = Timestamp::from_millis(0);
         let noted = store

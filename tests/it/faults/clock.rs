@@ -54,7 +54,8 @@ fn what_has_ended_stays_ended_when_the_clock_goes_back() {
     let fresh = server.token(&owner.at(&server), json!({"expires_in": 60}));
     fresh.read("team/net").expect_status(200);
     admin.post_json("/api/clock", &json!({})).expect_status(200);
-    for caller in ending {
+    // The token made room for the fresh one.
+    for caller in [&short, &old] {
         caller.at(&server).read("team/net").expect_status(200);
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::disk::BindMount;
 use crate::harness::{Client, Server, Setup, eventually, tfstate};
 
 use super::L1;
@@ -155,6 +156,10 @@ fn a_second_server_is_refused_though_the_lock_file_is_gone_and_under_any_name() 
         std::fs::hard_link(data.join(name), other.join(name)).expect("a link");
     }
     is_refused(&other);
+    let bound = dir.path().join("bound");
+    if let Some(_mount) = BindMount::new(&data, &bound) {
+        is_refused(&bound);
+    }
     writer
         .write("team/net", tfstate(L1, 11), None)
         .expect_status(200);

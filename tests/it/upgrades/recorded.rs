@@ -246,3 +246,20 @@ fn missing(before: &Value, now: &Value, at: &str) -> Option<String> {
         _ => (before != now).then(|| format!("{at}: {before} became {now}")),
     }
 }
+
+#[test]
+fn each_loss_is_noticed_and_an_addition_is_none() {
+    let before = json!({"rows": [{"a": 1}, {"a": 2, "b": null}], "text": "x"});
+    let kept = json!({"rows": [{"a": 0}, {"a": 1, "c": 3}, {"a": 2, "b": null}], "text": "x"});
+    assert_eq!(missing(&before, &kept, "kept"), None);
+    for lost in [
+        json!({"rows": [{"a": 1}], "text": "x"}),
+        json!({"rows": [{"a": 2, "b": null}, {"a": 1}], "text": "x"}),
+        json!({"rows": [{"a": 1}, {"a": 2, "b": 5}], "text": "x"}),
+        json!({"rows": [{"a": 1}, {"a": 2, "b": null}], "text": "y"}),
+        json!({"rows": [{"a": 1}, {"a": 2, "b": null}]}),
+        json!({"rows": null, "text": "x"}),
+    ] {
+        assert!(missing(&before, &lost, "lost").is_some(), "{lost}");
+    }
+}
