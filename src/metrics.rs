@@ -77,6 +77,12 @@ pub struct Gauges {
     pub damaged: u64,
     /// When the last pass of the background verification finished, in seconds since 1970.
     pub last_verified: Option<u64>,
+    /// The moment that the newest of the server's own backups holds, in seconds since 1970.
+    pub backup_at: Option<u64>,
+    /// Bytes of that backup.
+    pub backup_size: Option<u64>,
+    /// When a backup last went through its drill, in seconds since 1970.
+    pub drilled_at: Option<u64>,
     /// 1 when the server can read and write, else 0.
     pub ready: u64,
 }
@@ -86,7 +92,7 @@ type ValueOf = fn(&Gauges) -> Option<u64>;
 /// One gauge: its name, its help, and its value.
 type Gauge = (&'static str, &'static str, ValueOf);
 
-const GAUGES: [Gauge; 14] = [
+const GAUGES: [Gauge; 17] = [
     (
         "in_flight_bytes",
         "Bytes granted to bodies, answers and working copies.",
@@ -133,6 +139,19 @@ const GAUGES: [Gauge; 14] = [
         "verified_timestamp_seconds",
         "When everything was last verified, in seconds since 1970; absent until it was.",
         |now| now.last_verified,
+    ),
+    (
+        "backup_timestamp_seconds",
+        "The moment that the newest backup holds, in seconds since 1970; absent without one.",
+        |now| now.backup_at,
+    ),
+    ("backup_bytes", "Size of the newest backup.", |now| {
+        now.backup_size
+    }),
+    (
+        "backup_drill_timestamp_seconds",
+        "When a backup last went through its drill, in seconds since 1970; absent until one did.",
+        |now| now.drilled_at,
     ),
     (
         "ready",

@@ -16,6 +16,18 @@ pub enum Fault {
     StartCheck,
     /// `held-files`: files that were removed or replaced are not noticed.
     HeldFiles,
+    /// `backup-without-wal`: the database file is copied as it lies there.
+    BackupWithoutWal,
+    /// `backup-in-place`: a backup has its name before it is whole.
+    BackupInPlace,
+    /// `backup-hash`: what a backup holds is not compared with its manifest.
+    BackupHash,
+    /// `restore-unverified`: what is damaged in a backup is restored.
+    RestoreUnverified,
+    /// `restore-as-it-was`: tokens, locks and the id of the data stay as they were.
+    RestoreAsItWas,
+    /// `drill-skipped`: a drill succeeds without a look at the backup.
+    DrillSkipped,
 }
 
 impl Fault {
@@ -26,6 +38,12 @@ impl Fault {
             Self::OneIndex => "one-index",
             Self::StartCheck => "start-check",
             Self::HeldFiles => "held-files",
+            Self::BackupWithoutWal => "backup-without-wal",
+            Self::BackupInPlace => "backup-in-place",
+            Self::BackupHash => "backup-hash",
+            Self::RestoreUnverified => "restore-unverified",
+            Self::RestoreAsItWas => "restore-as-it-was",
+            Self::DrillSkipped => "drill-skipped",
         }
     }
 }

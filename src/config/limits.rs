@@ -4,6 +4,7 @@
 //! `docs/limits.md` lists them all, those beside them that cannot be set too.
 
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::retention::Policy;
@@ -52,6 +53,11 @@ pub const DEFAULT_PRUNE_EVERY: Duration = Duration::from_hours(24);
 /// How far the clock may lie past the last time that is known before nothing is removed by age.
 pub const DEFAULT_MAX_CLOCK_JUMP: Duration = Duration::from_hours(30 * 24);
 
+/// How often the server makes a backup by itself, if it was told where.
+pub const DEFAULT_BACKUP_EVERY: Duration = Duration::from_hours(24);
+/// How many of its own backups are kept.
+pub const DEFAULT_BACKUP_KEEP: u32 = 14;
+
 /// How much memory a body needs: itself, and its compressed copy, which is never much larger.
 pub const COPIES_OF_A_BODY: u64 = 2;
 
@@ -74,6 +80,9 @@ const PRUNE_PERIODS: RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_hours(366 * 24);
 const CLOCK_JUMPS: RangeInclusive<Duration> =
     Duration::from_hours(1)..=Duration::from_hours(100 * 366 * 24);
+const BACKUP_PERIODS: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_hours(366 * 24);
+const BACKUPS_KEPT: RangeInclusive<u32> = 1..=10_000;
 /// The most room that may be kept free: 1 PiB.
 const MAX_MIN_FREE_SPACE: u64 = MIB << 30;
 
@@ -98,6 +107,17 @@ impl UnlockedWrites {
             Self::Refuse => "refuse",
         }
     }
+}
+
+/// The backups that the server makes by itself.
+#[derive(Clone, Debug)]
+pub struct BackupPlan {
+    /// The directory where they are.
+    pub dir: PathBuf,
+    /// How long after one the next is made.
+    pub every: Duration,
+    /// How many are kept.
+    pub keep: u32,
 }
 
 /// What the server takes, and how much of it.
@@ -146,6 +166,8 @@ pub struct Limits {
     pub prune_every: Duration,
     /// How far the clock may lie past the last time that is known before nothing is removed by age.
     pub max_clock_jump: Duration,
+    /// The backups that the server makes by itself; none if it makes none.
+    pub backups: Option<BackupPlan>,
 }
 
 impl Default for Limits {
@@ -174,6 +196,7 @@ impl Default for Limits {
             policy: None,
             prune_every: DEFAULT_PRUNE_EVERY,
             max_clock_jump: DEFAULT_MAX_CLOCK_JUMP,
+            backups: None,
         }
     }
 }
@@ -300,6 +323,12 @@ impl Limits {
             &CLOCK_JUMPS,
             duration,
         )?;
+        if let Some(backups) = &self.backups {
+            within("--backup-every", backups.every, &BACKUP_PERIODS, duration)?;
+            within("--backup-keep", backups.keep, &BACKUPS_KEPT, |keep| {
+                keep.to_string()
+            })?;
+        }
         if let Some(Err(why)) = self.policy.as_ref().map(Policy::check) {
             return Err(BadSetting {
                 flag: why.flag(),
@@ -353,8 +382,16 @@ impl Limits {
 mod tests {
     use super::*;
 
+    fn plan(every: Duration, keep: u32) -> BackupPlan {
+        BackupPlan {
+            dir: PathBuf::new(),
+            every,
+            keep,
+        }
+    }
+
     /// Changes to the defaults that a server does not start with, where it has 1 GiB of memory.
-    const BAD: [fn(&mut Limits); 23] = [
+    const BAD: [fn(&mut Limits); 25] = [
         |limits| limits.max_state_size = 0,
         |limits| {
             limits.max_state_size = 901 * MIB;
@@ -378,6 +415,8 @@ mod tests {
         |limits| limits.max_events = 999,
         |limits| limits.prune_every = Duration::ZERO,
         |limits| limits.max_clock_jump = Duration::ZERO,
+        |limits| limits.backups = Some(plan(Duration::ZERO, 1)),
+        |limits| limits.backups = Some(plan(Duration::from_hours(1), 0)),
         |limits| limits.policy = Some(Policy::default()),
         |limits| {
             limits.policy = Some(Policy {

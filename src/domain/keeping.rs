@@ -1,6 +1,6 @@
 //! What is remembered of the work that keeps the data well: verifications, pruning and backups.
 
-use crate::domain::backups::BackupTurns;
+use crate::domain::backups::BackupState;
 use crate::domain::engine::Engine;
 use crate::domain::integrity::verifications::Verifications;
 use crate::domain::retention::Pruning;
@@ -9,7 +9,7 @@ use crate::domain::retention::Pruning;
 pub(super) struct Keeping {
     pub(super) verifications: Verifications,
     pub(super) pruning: Pruning,
-    pub(super) backups: BackupTurns,
+    pub(super) backups: BackupState,
 }
 
 impl Keeping {
@@ -17,7 +17,7 @@ impl Keeping {
         Self {
             verifications: Verifications::default(),
             pruning: Pruning::new(engine),
-            backups: BackupTurns::default(),
+            backups: BackupState::default(),
         }
     }
 }

@@ -75,6 +75,7 @@ impl Domain {
     /// Writes down what is buffered, finishes what is queued, and closes the store.
     pub async fn close(&self) {
         self.events().flush().await;
+        self.backups().ended().await;
         self.engine.store.close().await;
     }
 
@@ -140,11 +141,7 @@ impl Domain {
 
     /// What the server does by itself.
     pub fn upkeep(&self) -> Upkeep<'_> {
-        Upkeep::new(
-            self.events(),
-            self.status(),
-            self.retention(),
-            self.integrity(),
-        )
+        let (events, status, backups) = (self.events(), self.status(), self.backups());
+        Upkeep::new(events, status, self.retention(), self.integrity(), backups)
     }
 }

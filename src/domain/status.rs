@@ -1,6 +1,6 @@
 //! How the server is: what the page, a monitor and an operator ask.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
@@ -8,6 +8,8 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::domain::access::authorize_everywhere;
+use crate::domain::backups::Backups;
+use crate::domain::backups::log::{BackupFailure, BackupReport};
 use crate::domain::content::Content;
 use crate::domain::engine::Engine;
 use crate::domain::error::Error;
@@ -22,7 +24,7 @@ use crate::store::{Counts, StoreError};
 /// How the server is.
 #[derive(Clone, Copy)]
 pub struct Status<'a> {
-    pub(super) engine: &'a Engine,
+    pub(super) engine: &'a Arc<Engine>,
     pub(super) content: &'a Content,
     keeping: &'a Keeping,
     process: &'a Process,
@@ -30,7 +32,7 @@ pub struct Status<'a> {
 
 impl<'a> Status<'a> {
     pub(in crate::domain) const fn new(
-        engine: &'a Engine,
+        engine: &'a Arc<Engine>,
         content: &'a Content,
         keeping: &'a Keeping,
         process: &'a Process,
@@ -118,6 +120,8 @@ pub struct StatusReport {
     pub free_space: Option<u64>,
     /// How the background verification is.
     pub scrub: ScrubReport,
+    /// How the server's own backups are; null if it makes none.
+    pub backup: Option<BackupReport>,
     /// What happens to writes without a lock.
     pub unlocked_writes: &'static str,
 }
@@ -147,6 +151,11 @@ impl Process {
         }
         standing.1
     }
+}
+
+/// Seconds since 1970.
+fn seconds(at: Timestamp) -> u64 {
+    at.millis().unsigned_abs() / 1_000
 }
 
 /// Damage needs a person, and keeps nobody from all that is not damaged: the server stays ready. It
@@ -209,9 +218,42 @@ fn fault_problem(fault: &StoreError) -> HealthProblem {
     }
 }
 
+/// What is wrong with the server's own backups. Why they failed may hold paths, which are not for
+/// anybody.
+fn about_backups(report: &BackupReport) -> Vec<HealthProblem> {
+    let mut problems = Vec::new();
+    let mut tell = |code, detail: String| problems.push(HealthProblem { code, detail });
+    if report.overdue {
+        let last = report.last.as_ref().map_or_else(
+            || "there is none".to_owned(),
+            |last| format!("the newest is of {}", last.at),
+        );
+        tell("backup_overdue", format!("a backup is overdue: {last}"));
+    }
+    let failed = |failure: &BackupFailure| {
+        format!(
+            "failed at {}; the log and `/api/status` say why",
+            failure.at
+        )
+    };
+    if let Some(failure) = &report.failure {
+        tell(
+            "backup_failed",
+            format!("the last backup {}", failed(failure)),
+        );
+    }
+    if let Some(failure) = &report.drill_failure {
+        tell(
+            "drill_failed",
+            format!("the drill of the newest backup {}", failed(failure)),
+        );
+    }
+    problems
+}
+
 impl<'a> Status<'a> {
     /// Which data this is. By it a client knows whether two addresses are the same server.
-    pub const fn instance(&self) -> Uuid {
+    pub fn instance(&self) -> Uuid {
         self.engine.store.instance()
     }
 
@@ -226,6 +268,10 @@ impl<'a> Status<'a> {
     /// How clients reach the server; empty when only its socket does.
     pub fn base_url(&self) -> &'a str {
         self.process.base_url.get().map_or("", String::as_str)
+    }
+
+    fn backup_report(&self) -> Option<BackupReport> {
+        Backups::new(self.engine, &self.keeping.backups).report()
     }
 
     fn scrub_report(&self) -> ScrubReport {
@@ -248,6 +294,8 @@ impl<'a> Status<'a> {
             .ok();
         let (database, wal) = self.engine.store.file_sizes();
         let (health, scrub) = (self.health().await, self.scrub_report());
+        let backup = self.backup_report();
+        let (last, drill) = backup.map_or((None, None), |backup| (backup.last, backup.drill));
         let counted = |count: fn(&Counts) -> u64| counts.as_ref().map(|(counts, _)| count(counts));
         let now = Gauges {
             in_flight,
@@ -264,9 +312,10 @@ impl<'a> Status<'a> {
                 .as_ref()
                 .map(|(_, oldest)| oldest.map_or(0, |at| clock::now().since(at).as_secs())),
             damaged: scrub.damaged_versions,
-            last_verified: scrub
-                .last
-                .map(|last| last.finished_at.millis().unsigned_abs() / 1_000),
+            last_verified: scrub.last.map(|last| seconds(last.finished_at)),
+            backup_at: last.as_ref().map(|last| seconds(last.at)),
+            backup_size: last.map(|last| last.size),
+            drilled_at: drill.map(|drill| seconds(drill.at)),
             ready: u64::from(health.status == Readiness::Ready),
         };
         self.engine
@@ -331,6 +380,7 @@ impl<'a> Status<'a> {
         }
         let scrub = self.scrub_report();
         problems.extend(damage(&scrub));
+        problems.extend(self.backup_report().iter().flat_map(about_backups));
         let verified_at = scrub.last.map(|last| last.finished_at);
         let since = self.process.since(status);
         Health {
@@ -373,6 +423,7 @@ impl<'a> Status<'a> {
             wal_size,
             free_space: self.engine.dir.free_space(),
             scrub: self.scrub_report(),
+            backup: self.backup_report(),
             unlocked_writes: self.engine.limits.unlocked_writes.name(),
         })
     }

@@ -1,9 +1,10 @@
 //! What the server does by itself: writes down buffered events, removes what has ended, prunes if
-//! it was told to, gives memory back, compacts versions, erases what was purged, and verifies what
-//! it holds.
+//! it was told to, gives memory back, compacts versions, erases what was purged, verifies what it
+//! holds, and makes backups.
 
 use std::time::Duration;
 
+use crate::domain::backups::Backups;
 use crate::domain::content::Content;
 use crate::domain::engine::Engine;
 use crate::domain::events::Events;
@@ -41,14 +42,16 @@ pub struct Upkeep<'a> {
     status: Status<'a>,
     retention: Retention<'a>,
     integrity: Integrity<'a>,
+    backups: Backups<'a>,
 }
 
 impl<'a> Upkeep<'a> {
-    pub(in crate::domain) const fn new(
+    pub(in crate::domain) fn new(
         events: Events<'a>,
         status: Status<'a>,
         retention: Retention<'a>,
         integrity: Integrity<'a>,
+        backups: Backups<'a>,
     ) -> Self {
         Self {
             engine: status.engine,
@@ -57,6 +60,7 @@ impl<'a> Upkeep<'a> {
             status,
             retention,
             integrity,
+            backups,
         }
     }
 
@@ -70,7 +74,8 @@ impl<'a> Upkeep<'a> {
             self.prune(),
             self.content.compact(),
             self.content.go_on_erasing(),
-            self.integrity.scrub()
+            self.integrity.scrub(),
+            self.backups.make_by_themselves()
         );
     }
 

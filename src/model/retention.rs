@@ -219,6 +219,8 @@ pub enum Moment {
     Latest,
     /// When the server's own run of the policies last came to its end.
     Pruned,
+    /// When a backup last went through its drill.
+    Drilled,
 }
 
 impl Moment {
@@ -228,6 +230,7 @@ impl Moment {
             Self::Trusted => "trusted",
             Self::Latest => "latest",
             Self::Pruned => "pruned",
+            Self::Drilled => "drilled",
         }
     }
 }

@@ -7,6 +7,7 @@ mod made;
 mod refused;
 mod restored;
 mod room;
+mod scheduled;
 
 use std::path::Path;
 use std::process::Output;

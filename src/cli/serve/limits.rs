@@ -1,15 +1,17 @@
 //! The limits of `serve` as flags, each with its unit, its range and its default.
 
+use std::path::PathBuf;
+
 use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
 
 use crate::cli::keep::rules::age;
 use crate::config::{
-    BadSetting, DEFAULT_BODY_TIMEOUT, DEFAULT_EVENT_RETENTION, DEFAULT_HEADER_TIMEOUT,
-    DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_CLOCK_JUMP, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_EVENTS,
-    DEFAULT_MAX_FAILURES, DEFAULT_MAX_NESTING, DEFAULT_MAX_PAGE, DEFAULT_MAX_QUEUE,
-    DEFAULT_PRUNE_EVERY, DEFAULT_SCRUB_EVERY, DEFAULT_TOKEN_LIFETIME, Limits, UnlockedWrites,
-    memory_of_this_machine,
+    BackupPlan, BadSetting, DEFAULT_BACKUP_EVERY, DEFAULT_BACKUP_KEEP, DEFAULT_BODY_TIMEOUT,
+    DEFAULT_EVENT_RETENTION, DEFAULT_HEADER_TIMEOUT, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_CLOCK_JUMP,
+    DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_EVENTS, DEFAULT_MAX_FAILURES, DEFAULT_MAX_NESTING,
+    DEFAULT_MAX_PAGE, DEFAULT_MAX_QUEUE, DEFAULT_PRUNE_EVERY, DEFAULT_SCRUB_EVERY,
+    DEFAULT_TOKEN_LIFETIME, Limits, UnlockedWrites, memory_of_this_machine,
 };
 use crate::model::retention::Policy;
 use crate::model::span::Span;
@@ -149,6 +151,8 @@ pub(in crate::cli) struct LimitArgs {
     max_events: u64,
     #[command(flatten)]
     keep: KeepArgs,
+    #[command(flatten)]
+    backups: BackupPlanArgs,
 }
 
 /// What is kept of a history, for the server to prune the rest by itself.
@@ -196,6 +200,42 @@ struct KeepArgs {
         default_value_t = Span(DEFAULT_MAX_CLOCK_JUMP)
     )]
     max_clock_jump: Span,
+}
+
+/// The backups that the server makes by itself.
+#[derive(Args)]
+#[command(next_help_heading = "Backups (without --backup-dir the server makes none by itself)")]
+struct BackupPlanArgs {
+    /// The directory for the server's own backups; created with mode 0700 if it is missing
+    #[arg(long, env = "STATEKEEP_BACKUP_DIR", value_name = "DIR")]
+    backup_dir: Option<PathBuf>,
+    /// How long after a backup the next one is made, 1s to 366d
+    #[arg(
+        long,
+        env = "STATEKEEP_BACKUP_EVERY",
+        value_name = "DURATION",
+        default_value_t = Span(DEFAULT_BACKUP_EVERY)
+    )]
+    backup_every: Span,
+    /// How many of its own backups the server keeps, 1 to 10,000
+    #[arg(
+        long,
+        env = "STATEKEEP_BACKUP_KEEP",
+        value_name = "BACKUPS",
+        default_value_t = DEFAULT_BACKUP_KEEP
+    )]
+    backup_keep: u32,
+}
+
+impl BackupPlanArgs {
+    fn plan(&self) -> Option<BackupPlan> {
+        let dir = self.backup_dir.clone()?;
+        Some(BackupPlan {
+            dir,
+            every: self.backup_every.0,
+            keep: self.backup_keep,
+        })
+    }
 }
 
 impl KeepArgs {
@@ -263,6 +303,7 @@ impl LimitArgs {
             policy: self.keep.policy(),
             prune_every: self.keep.prune_every.0,
             max_clock_jump: self.keep.max_clock_jump.0,
+            backups: self.backups.plan(),
         };
         limits.check(memory_of_this_machine())?;
         Ok(limits)

@@ -217,6 +217,13 @@ async fn serve(mut config: Config, dir: DirLock, tcp: TcpListener) -> Result<(),
     let url = format!("http://{address}");
     let base_url = config.base_url.as_deref().unwrap_or(&url);
     domain.status().set_base_url(base_url);
+    let mut backup_now = signal(SignalKind::user_defined1())?;
+    let asked = Arc::clone(&domain);
+    let backups = tokio::spawn(async move {
+        while backup_now.recv().await.is_some() {
+            asked.backups().make_one_now();
+        }
+    });
     let kept_up = Arc::clone(&domain);
     let upkeep = tokio::spawn(async move { kept_up.upkeep().run().await });
     announce(&config, address, admin.as_ref(), show_key_here)?;
@@ -226,6 +233,7 @@ async fn serve(mut config: Config, dir: DirLock, tcp: TcpListener) -> Result<(),
     let fault = fault.or_else(|| domain.engine().fault());
     stop(running).await?;
     upkeep.abort();
+    backups.abort();
     if fault.is_none() {
         domain.upkeep().end().await;
     }

@@ -1,7 +1,7 @@
 //! Making the archive of a backup: a copy of the database at one moment, then the archive, which is
 //! read back and compared before anybody sees it.
 //!
-//! All of it runs on one thread for work that waits for the disk, and stops soon when nobody wants
+//! All of it runs on one thread of its own, and stops soon when nobody wants
 //! it any more. It stops as well before it takes the room that writers need.
 
 use std::fs::{self, File};
@@ -10,10 +10,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use crate::domain::backups::archive;
 use crate::domain::backups::manifest::{BackupManifest, SIDE_FILES};
 use crate::domain::backups::unfinished::WorkFolder;
 use crate::domain::engine::Engine;
+use crate::domain::engine::background::on_its_own;
 use crate::domain::error::refusals::NotBackedUp;
 use crate::store::{CopyError, FILE_NAME};
 
@@ -29,19 +32,30 @@ pub(super) struct MadeArchive {
     pub(super) folder: WorkFolder,
 }
 
+impl MadeArchive {
+    /// Where the archive is.
+    pub(super) fn path(&self) -> PathBuf {
+        self.folder.path().join(ARCHIVE)
+    }
+}
+
 /// Makes an archive in a folder of this path, which must lie on the disk where it is to stay.
+/// Its turn ends with the thread that makes it, also if nobody waits for that any more.
 pub(super) async fn make(
     engine: &Arc<Engine>,
     folder: PathBuf,
+    turn: OwnedSemaphorePermit,
 ) -> Result<MadeArchive, NotBackedUp> {
     let stop = StopWhenDropped::default();
     let (engine, stopped) = (Arc::clone(engine), Arc::clone(&stop.0));
     let work = move || {
         let mut room_and_time = || go_on(&engine, &stopped);
-        made(&engine, &folder, &mut room_and_time).map_err(|error| told(error, &folder))
+        let made = made(&engine, &folder, &mut room_and_time);
+        drop(turn);
+        made.map_err(|error| told(error, &folder))
     };
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|_| Err(NotBackedUp::Failed("the work on it panicked".to_owned())))
+    let done = on_its_own("backup", work).await;
+    done.unwrap_or_else(|error| Err(NotBackedUp::Failed(error.to_string())))
 }
 
 /// Says that work is not wanted any more when whoever waits for it goes away.

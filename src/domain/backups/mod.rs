@@ -1,24 +1,28 @@
-//! Backups: one file each, made beside the writers, read back and compared before it counts; and
-//! data that comes out of one again.
+//! Backups: one file each, made beside the writers, read back and compared before it counts; on
+//! request, or by the server itself and then tried. And data that comes out of one again.
 //!
 //! Nothing of a backup is held in memory. Killed or without room at any point, it leaves no file
 //! that could be taken for a good one.
 
 mod archive;
+mod drill;
+pub mod log;
 pub mod making;
 pub mod manifest;
 pub mod opened;
 pub mod received;
 pub mod restore;
+pub mod schedule;
 pub mod unfinished;
 
 use std::fs::File;
 use std::sync::Arc;
 
 use serde_json::json;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::domain::access::authorize_everywhere;
+use crate::domain::backups::log::BackupLog;
 use crate::domain::backups::making::MadeArchive;
 use crate::domain::backups::manifest::BackupManifest;
 use crate::domain::engine::Engine;
@@ -33,30 +37,36 @@ use crate::store::Touches;
 /// The folder in the data directory where a backup is made that is to be sent.
 const WORK: &str = ".statekeep-backup";
 
-/// Who makes backups and who sends them, one each.
-pub(in crate::domain) struct BackupTurns {
+/// The backups of this process: whose turn it is, and what is known of them.
+pub(in crate::domain) struct BackupState {
     making: Arc<Semaphore>,
     sending: Arc<Semaphore>,
+    /// One is wanted now.
+    now: Notify,
+    log: BackupLog,
 }
 
-impl Default for BackupTurns {
+impl Default for BackupState {
     fn default() -> Self {
         Self {
             making: Arc::new(Semaphore::new(1)),
             sending: Arc::new(Semaphore::new(1)),
+            now: Notify::new(),
+            log: BackupLog::default(),
         }
     }
 }
 
 /// Backups.
+#[derive(Clone, Copy)]
 pub struct Backups<'a> {
     engine: &'a Arc<Engine>,
-    turns: &'a BackupTurns,
+    state: &'a BackupState,
 }
 
 impl<'a> Backups<'a> {
-    pub(in crate::domain) const fn new(engine: &'a Arc<Engine>, turns: &'a BackupTurns) -> Self {
-        Self { engine, turns }
+    pub(in crate::domain) const fn new(engine: &'a Arc<Engine>, state: &'a BackupState) -> Self {
+        Self { engine, state }
     }
 }
 
@@ -78,6 +88,11 @@ impl Backups<'_> {
         authorize_everywhere(caller, Permission::Backup)
     }
 
+    /// Waits until none is being made: its copy reads the database.
+    pub(in crate::domain) async fn ended(&self) {
+        let _ = self.state.making.acquire().await;
+    }
+
     /// Makes a backup for a caller who wants to have it. That somebody took everything there is, is
     /// on disk before they get it.
     pub async fn take(&self, caller: &Caller) -> Result<BackupDownload, Error> {
@@ -86,14 +101,14 @@ impl Backups<'_> {
             let turn = Arc::clone(turns).try_acquire_owned();
             turn.map_err(|_| NotBackedUp::Runs)
         };
-        let (turn, _making) = (turn(&self.turns.sending)?, turn(&self.turns.making)?);
+        let (turn, making) = (turn(&self.state.sending)?, turn(&self.state.making)?);
         let folder = self.engine.dir.path().join(WORK);
         let MadeArchive {
             manifest,
             file,
             size,
             folder,
-        } = making::make(self.engine, folder).await?;
+        } = making::make(self.engine, folder, making).await?;
         drop(folder);
         let event = NewEvent::new(EventKind::BackupMake, caller, clock::now());
         let event = event.detail(json!({

@@ -11,6 +11,7 @@ use crate::domain::engine::Engine;
 use crate::domain::engine::data_dir::DirLock;
 use crate::domain::error::Error;
 use crate::domain::integrity::Integrity;
+use crate::domain::integrity::findings::Tally;
 use crate::domain::integrity::verifications::Verifications;
 use crate::domain::integrity::verify::{Verified, VerifyRequest};
 use crate::model::actor::Origin;
@@ -56,6 +57,12 @@ impl OpenedCopy {
         integrity
             .verify(&operator(), VerifyRequest::default())
             .await
+    }
+
+    /// The same beside a server that works: with half a core at the most.
+    pub(super) async fn verify_beside(&self) -> Result<Tally, Error> {
+        let integrity = Integrity::new(&self.engine, &self.content, &self.verifications);
+        integrity.verify_beside().await
     }
 
     /// Closes it: what was changed is in the file, and nothing lies beside it.

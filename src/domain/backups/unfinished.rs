@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags};
 
+use crate::sabotage::{self, Fault};
+
 /// Between the name of a backup and the process that makes it.
 const UNFINISHED: &str = ".unfinished-";
 
@@ -27,7 +29,11 @@ impl UnfinishedFile {
         let (folder, name) = parts(target)?;
         let begin = format!(".{name}{UNFINISHED}");
         remove_abandoned(folder, &begin);
-        let path = folder.join(format!("{begin}{}", std::process::id()));
+        let mut path = folder.join(format!("{begin}{}", std::process::id()));
+        if sabotage::is(Fault::BackupInPlace) {
+            let _ = fs::remove_file(target);
+            target.clone_into(&mut path);
+        }
         let file = OpenOptions::new()
             .read(true)
             .write(true)

@@ -1,4 +1,5 @@
-//! The one thread for what nobody waits for: it runs when no other thread of the machine wants to.
+//! Threads for long work: one for what nobody waits for, which runs when no other thread of the
+//! machine wants to, and one for each work that waits for the disk.
 
 use tokio::sync::oneshot;
 
@@ -9,6 +10,27 @@ use crate::store::OpenError;
 
 /// The lowest priority that a thread can have.
 const NICE: i32 = 19;
+
+/// The priority of long work that waits for the disk: it gets a quarter of what another thread gets
+/// that wants the same core.
+const NICE_ON_ITS_OWN: i32 = 5;
+
+/// Runs long work that waits for the disk on a thread of its own. It gives way to those that
+/// clients wait for, and so do the threads that it starts.
+pub(in crate::domain) async fn on_its_own<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
+    let (reply, answer) = oneshot::channel();
+    let run = move || {
+        let _ = rustix::process::setpriority_process(None, NICE_ON_ITS_OWN);
+        // Nobody may wait for it any more.
+        let _ = reply.send(work());
+    };
+    let started = std::thread::Builder::new().name(name.to_owned()).spawn(run);
+    started.map_err(|error| Error::Internal(format!("no thread for {name}: {error}")))?;
+    answer.await.map_err(|_| panicked())
+}
 
 /// A thread of the lowest priority.
 pub(in crate::domain) struct Worker(rayon::ThreadPool);

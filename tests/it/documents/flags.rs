@@ -43,7 +43,8 @@ const WITHOUT_DEFAULT: [&str; 9] = [
 ];
 
 /// Flags of `serve` that are settings and no limits.
-const NO_LIMITS: [&str; 10] = [
+const NO_LIMITS: [&str; 11] = [
+    "--backup-dir",
     "--data",
     "--listen",
     "--base-url",

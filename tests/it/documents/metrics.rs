@@ -76,7 +76,10 @@ fn judge(page: &str, served: &Metrics) -> Vec<String> {
 
 /// The metrics of a server that has something to tell by each of them.
 fn of_a_busy_server() -> Metrics {
-    let server: Server = Setup::new().flag("--scrub-every", "1s").start();
+    let backups = tempfile::TempDir::new().expect("a directory");
+    let setup = Setup::new().flag("--scrub-every", "1s");
+    let setup = setup.flag("--backup-dir", backups.path().to_str().expect("UTF-8"));
+    let server: Server = setup.flag("--backup-every", "1s").start();
     let writer = server.key("team", "writer");
     writer.lock("team/net", "held").expect_status(200);
     let state = crate::harness::tfstate("11111111-1111-4111-8111-111111111111", 1);
@@ -86,8 +89,12 @@ fn of_a_busy_server() -> Metrics {
     writer.read("team/net").expect_status(200);
     let monitor = monitor(&server);
     let verified = "statekeep_verified_timestamp_seconds";
-    eventually("everything was verified once", || {
-        Scrape::of(&monitor).having(verified, &[]).count() == 1
+    let drilled = "statekeep_backup_drill_timestamp_seconds";
+    eventually("everything was verified once, and a backup as well", || {
+        let scrape = Scrape::of(&monitor);
+        [verified, drilled]
+            .iter()
+            .all(|name| scrape.having(name, &[]).count() == 1)
     });
     served(&Scrape::of(&monitor))
 }

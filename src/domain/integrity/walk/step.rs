@@ -16,6 +16,8 @@ const RESTS: u32 = 19;
 pub(in crate::domain::integrity) enum Pace {
     /// As fast as it can.
     AtOnce,
+    /// Beside a server that works: it rests as long as each step took.
+    Beside,
     /// As the background does.
     Slowly {
         /// When the pass began.
@@ -102,17 +104,13 @@ impl<'a> Walk<'a> {
     }
 
     pub(super) async fn rest(&self, took: Duration, after_a_version: bool) {
-        if let Pace::Slowly { least, .. } = self.pace {
-            tokio::time::sleep(rest_after(
-                took,
-                if after_a_version {
-                    least
-                } else {
-                    Duration::ZERO
-                },
-            ))
-            .await;
-        }
+        let rest = match self.pace {
+            Pace::AtOnce => return,
+            Pace::Beside => took,
+            Pace::Slowly { least, .. } if after_a_version => rest_after(took, least),
+            Pace::Slowly { .. } => rest_after(took, Duration::ZERO),
+        };
+        tokio::time::sleep(rest).await;
     }
 }
 

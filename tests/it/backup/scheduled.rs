@@ -1,0 +1,165 @@
+//! Backups that the server makes by itself: when, how many stay, their drills, and what it says of
+//! all that.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{L1, names, restored, text};
+use crate::disk::flip;
+use crate::harness::{Server, Setup, eventually, tfstate};
+use crate::scrape::{Scrape, monitor};
+
+fn server(data: &Path, backups: &Path, every: &str, keep: &str) -> Server {
+    Setup::new()
+        .data(data)
+        .flag("--backup-dir", text(backups))
+        .flag("--backup-every", every)
+        .flag("--backup-keep", keep)
+        .start()
+}
+
+fn backup(server: &Server) -> Value {
+    server.admin().get("/api/status").expect_status(200).json()["backup"].clone()
+}
+
+fn problems(server: &Server) -> Vec<String> {
+    let ready = server.anonymous().get("/readyz").expect_status(200).json();
+    let problems = ready["problems"].as_array().expect("a list").iter();
+    let code = |problem: &Value| problem["code"].as_str().unwrap_or_default().to_owned();
+    problems.map(code).collect()
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let found = names(folder).into_iter();
+    found
+        .filter(|name| name.ends_with(".tar.zst") && !name.starts_with('.'))
+        .map(|name| folder.join(name))
+        .collect()
+}
+
+#[test]
+fn the_server_makes_them_tries_them_and_keeps_the_newest() {
+    let place = TempDir::new().expect("a directory");
+    let (data, folder) = (place.path().join("data"), place.path().join("backups"));
+    let server = server(&data, &folder, "1s", "2");
+    let admin = server.admin();
+    admin
+        .write("team/net", tfstate(L1, 1), None)
+        .expect_status(200);
+    eventually("a drill was made", || {
+        backup(&server)["drill"]["versions"] == 1
+    });
+    let first = files(&folder).first().cloned().expect("a backup");
+    eventually("the first one goes", || !first.exists());
+    assert!(files(&folder).len() <= 3);
+    let kept = |all: &[Value]| all.len() > 2;
+    eventually("each is an event", || {
+        kept(&admin.events("kind=backup.make"))
+    });
+    assert_eq!(admin.events("kind=backup.make")[0]["actor"]["id"], "server");
+    assert_eq!(backup(&server)["failure"], Value::Null);
+    let scrape = Scrape::of(&monitor(&server));
+    let now = scrape.value("statekeep_backup_timestamp_seconds");
+    assert!(now > 1_700_000_000 && scrape.value("statekeep_backup_bytes") > 1_000);
+    assert!(scrape.value("statekeep_backup_drill_timestamp_seconds") >= now);
+    drop(server);
+    let newest = files(&folder).pop().expect("a backup");
+    let copy = restored(&newest, &place.path().join("restored"));
+    let answer = admin.at(&copy).read("team/net").expect_status(200);
+    assert_eq!(answer.text(), tfstate(L1, 1));
+}
+
+#[test]
+fn a_restart_puts_none_off_and_a_signal_makes_one_now() {
+    let place = TempDir::new().expect("a directory");
+    let (data, folder) = (place.path().join("data"), place.path().join("backups"));
+    let first = server(&data, &folder, "1h", "9");
+    first.signal("USR1");
+    eventually("one is made", || backup(&first)["drill"]["versions"] == 0);
+    assert_eq!(files(&folder).len(), 1);
+    let made = backup(&first)["last"].clone();
+    assert!(made["size"].as_u64() > Some(1_000), "{made}");
+    first.stop();
+    let second = server(&data, &folder, "1h", "9");
+    assert_eq!(backup(&second)["last"], made, "it is found again");
+    assert!(
+        backup(&second)["drill"]["at"].is_string(),
+        "so is its drill"
+    );
+    assert_eq!(problems(&second), [""; 0]);
+    second.signal("USR1");
+    eventually("another is made", || files(&folder).len() == 2);
+    eventually("with its drill", || backup(&second)["running"] == false);
+    assert!(
+        names(&folder).iter().all(|name| !name.starts_with('.')),
+        "{:?}",
+        names(&folder)
+    );
+}
+
+#[test]
+fn an_old_backup_is_overdue_and_a_failing_one_is_told_to_a_person() {
+    let place = TempDir::new().expect("a directory");
+    let (data, folder) = (place.path().join("data"), place.path().join("backups"));
+    let first = server(&data, &folder, "1h", "9");
+    first.signal("USR1");
+    eventually("one is made", || backup(&first)["drill"].is_object());
+    first.stop();
+    // It gets the name of one from long ago, and the folder becomes one where nothing can be made.
+    let newest = files(&folder).pop().expect("a backup");
+    let name = newest.file_name().expect("a name").to_str().expect("UTF-8");
+    let old = format!("{}-20200101T000000.000Z.tar.zst", &name[..name.len() - 29]);
+    std::fs::rename(&newest, folder.join(old)).expect("it moves");
+    let blocked = folder.join(format!(".statekeep-backup-{}", &name[10..46]));
+    std::fs::write(&blocked, "no folder").expect("a file");
+    let second = server(&data, &folder, "1h", "9");
+    assert_eq!(problems(&second), ["backup_overdue"]);
+    second.signal("USR1");
+    eventually("it fails", || {
+        problems(&second) == ["backup_overdue", "backup_failed"]
+    });
+    let told = backup(&second);
+    assert!(
+        told["failure"]["detail"]
+            .as_str()
+            .is_some_and(|why| why.len() > 10),
+        "{told}"
+    );
+    let events = second.admin().events("kind=backup.fail");
+    assert_eq!(
+        (events.len(), &events[0]["attention"]),
+        (1, &Value::from(true))
+    );
+    assert_eq!(second.anonymous().get("/readyz").json()["status"], "ready");
+    std::fs::remove_file(&blocked).expect("our file");
+    second.signal("USR1");
+    eventually("all is well again", || problems(&second).is_empty());
+}
+
+#[test]
+fn a_drill_finds_a_bit_that_rotted_in_the_newest_backup() {
+    let place = TempDir::new().expect("a directory");
+    let (data, folder) = (place.path().join("data"), place.path().join("backups"));
+    let first = server(&data, &folder, "1h", "9");
+    first.signal("USR1");
+    eventually("one is made", || backup(&first)["drill"].is_object());
+    first.stop();
+    // A newer one, which no drill has seen.
+    let newest = files(&folder).pop().expect("a backup");
+    let name = newest.file_name().expect("a name").to_str().expect("UTF-8");
+    let now = humantime::format_rfc3339_millis(std::time::SystemTime::now()).to_string();
+    let now = now.replace(['-', ':'], "");
+    let newer = format!("{}-{now}.tar.zst", &name[..name.len() - 29]);
+    let newer = folder.join(newer);
+    std::fs::rename(&newest, &newer).expect("it moves");
+    flip(&newer, std::fs::metadata(&newer).expect("a file").len() / 2);
+    let second = server(&data, &folder, "1h", "9");
+    eventually("the drill fails", || problems(&second) == ["drill_failed"]);
+    let events = second.admin().events("kind=backup.fail");
+    assert_eq!(events[0]["detail"]["what"], "drill");
+    std::fs::remove_file(&newer).expect("our file");
+    second.signal("USR1");
+    eventually("a good one is made", || problems(&second).is_empty());
+}
