@@ -16,6 +16,7 @@ use super::error::StoreError;
 use super::held::HeldFiles;
 use super::tx::{Counts, View};
 use crate::model::clock::{self, Timestamp};
+use crate::model::digest::Digest;
 use crate::sabotage::{self, Fault};
 
 /// How many pages one step copies: 1 MiB, which takes about a millisecond.
@@ -49,6 +50,8 @@ pub struct CopyFacts {
     pub newest_version_at: Option<Timestamp>,
     /// The number of the last event.
     pub last_event: Option<u64>,
+    /// The number of the last commit, and the head of their chain.
+    pub last_commit: (u64, Digest),
 }
 
 /// Why there is no copy.
@@ -134,6 +137,7 @@ impl DatabaseCopier {
             counts: view.counts()?,
             newest_version_at,
             last_event,
+            last_commit: view.last_commit()?,
         })
     }
 }

@@ -35,6 +35,15 @@ pub struct SealedContent {
     pub key: Option<String>,
 }
 
+/// The last commit in a backup.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LastCommit {
+    /// Its number.
+    pub number: u64,
+    /// The head of the chain of commits.
+    pub head: String,
+}
+
 /// What a backup says of itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct BackupManifest {
@@ -60,6 +69,9 @@ pub struct BackupManifest {
     pub newest_version_at: Option<String>,
     /// The number of the last event.
     pub last_event: Option<u64>,
+    /// The last commit; none from a program that did not count them.
+    #[serde(default)]
+    pub last_commit: Option<LastCommit>,
     /// Whether content is sealed.
     pub sealed: SealedContent,
     /// The database.
@@ -82,6 +94,10 @@ impl BackupManifest {
             keys: facts.counts.keys,
             newest_version_at: facts.newest_version_at.map(|at| at.to_string()),
             last_event: facts.last_event,
+            last_commit: Some(LastCommit {
+                number: facts.last_commit.0,
+                head: facts.last_commit.1.to_string(),
+            }),
             sealed: SealedContent {
                 content: false,
                 key: None,

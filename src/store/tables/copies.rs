@@ -4,6 +4,7 @@
 use uuid::Uuid;
 
 use crate::model::clock::Timestamp;
+use crate::model::digest::Digest;
 use crate::model::lock::{HeldLock, Lock};
 use crate::model::name::StateName;
 use crate::store::error::StoreError;
@@ -23,6 +24,13 @@ impl View<'_> {
     pub fn last_event(&self) -> Result<Option<u64>, StoreError> {
         self.only("SELECT max(seq) FROM events", [], |row| {
             rows::maybe_unsigned(row, 0)
+        })
+    }
+
+    /// The number of the last commit, and the head of their chain.
+    pub fn last_commit(&self) -> Result<(u64, Digest), StoreError> {
+        self.only("SELECT number, head FROM commits", [], |row| {
+            Ok((rows::unsigned(row, 0)?, rows::digest(row, 1)?))
         })
     }
 

@@ -78,6 +78,14 @@ fn a_backup_opens_with_tar_and_holds_what_its_manifest_says() {
         serde_json::json!({"content": false, "key": null})
     );
     assert_eq!(manifest["database"]["sha256"], sha256(&parts[1].bytes));
+    assert!(
+        manifest["last_commit"]["number"].as_u64() > Some(10),
+        "{manifest}"
+    );
+    assert_eq!(
+        manifest["last_commit"]["head"].as_str().map(str::len),
+        Some(64)
+    );
     let newest = server.admin().versions("team/db")[0]["created_at"].clone();
     assert_eq!(manifest["newest_version_at"], newest);
     let (Some(tar), Some(_)) = (

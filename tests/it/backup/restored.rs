@@ -1,11 +1,14 @@
 //! What comes out of a backup: the same states, as data of its own.
 
+use std::process::Command;
+
 use serde_json::Value;
 
-use super::archives::{archive, parts, with_database};
+use super::archives::{archive, parts, with_database, with_manifest, write};
 use super::{L1, back_up, fails, history, names, restore, restored, stage, succeeds, text};
 use crate::disk::sql;
-use crate::harness::{Client, Setup, lock_body, state_path, statekeep, tfstate};
+use crate::harness::{Client, Server, Setup, lock_body, state_path, statekeep, tfstate};
+use crate::skip;
 
 #[test]
 fn tokens_end_locks_say_where_they_come_from_and_the_data_is_another() {
@@ -141,41 +144,61 @@ fn a_backup_comes_from_standard_input() {
     );
 }
 
+/// Makes the database that an older program would have: its migrations, with the rows of a newer
+/// one.
+const OLDER: &str = r#"
+import glob, re, sqlite3, sys
+new, old, newest, folder = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
+number = lambda path: int(re.search(r"V(\d+)__", path).group(1))
+c = sqlite3.connect(old)
+c.executescript("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA application_id = 0x736b6570;")
+for path in sorted(glob.glob(folder + "/V*.sql"), key=number):
+    if number(path) <= newest:
+        c.executescript(open(path).read())
+c.execute("ATTACH ? AS new", [new])
+history = "refinery_schema_history"
+c.execute(c.execute("SELECT sql FROM new.sqlite_master WHERE name = ?", [history]).fetchone()[0])
+c.execute(f"INSERT INTO {history} SELECT * FROM new.{history} WHERE version <= {newest}")
+tables = "SELECT name FROM main.sqlite_master WHERE type = 'table' AND name != ?"
+for (name,) in c.execute(tables, [history]).fetchall():
+    columns = ", ".join(row[1] for row in c.execute(f"PRAGMA main.table_info({name})"))
+    c.execute(f"INSERT INTO main.{name} ({columns}) SELECT {columns} FROM new.{name}")
+c.commit()
+"#;
+
 #[test]
 fn a_backup_of_an_older_schema_is_brought_up_to_date_and_its_copy_goes() {
+    let Some(python) = skip::program("python3", "STATEKEEP_PYTHON") else {
+        return;
+    };
     let (server, folder) = stage();
     let file = folder.path().join("b.tar.zst");
     back_up(&server, &file);
     let parts = parts(&file);
-    let database = folder.path().join("old.db");
-    std::fs::write(&database, &parts[1].bytes).expect("a file");
-    let older = "ALTER TABLE states RENAME COLUMN compacted_up_to TO settled; \
-        DELETE FROM refinery_schema_history WHERE version >= 5;";
-    if newest(&parts[0].bytes) != 5 || sql(&database, older).is_none() {
-        return;
-    }
-    let older = with_database(&parts, std::fs::read(&database).expect("a file"));
-    let older = super::archives::with_manifest(&older, |manifest| {
-        manifest["schema"] = 4.into();
-    });
+    let (new, old) = (folder.path().join("new.db"), folder.path().join("old.db"));
+    std::fs::write(&new, &parts[1].bytes).expect("a file");
+    let migrations = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
+    let mut make = Command::new(python);
+    make.args(["-c", OLDER, text(&new), text(&old), "5", migrations]);
+    succeeds(make.output().expect("python3 runs"));
+    let older = with_database(&parts, std::fs::read(&old).expect("a file"));
+    let older = with_manifest(&older, |manifest| manifest["schema"] = 5.into());
     let old = folder.path().join("old.tar.zst");
-    super::archives::write(&old, &archive(&older));
+    write(&old, &archive(&older));
     let data = folder.path().join("data");
     let copy = restored(&old, &data);
+    let schema =
+        |server: &Server| server.admin().get("/api/status").json()["schema_version"].as_u64();
+    assert!(schema(&server) > Some(5), "nothing is older here");
+    let admin = server.admin().at(&copy);
     assert_eq!(
-        history(&server.admin().at(&copy), "team/net"),
+        history(&admin, "team/net"),
         history(&server.admin(), "team/net")
     );
-    assert!(
-        !names(&data).iter().any(|name| name.contains("schema")),
-        "{:?}",
-        names(&data)
-    );
-}
-
-fn newest(manifest: &[u8]) -> u64 {
-    let manifest: Value = serde_json::from_slice(manifest).expect("JSON");
-    manifest["schema"].as_u64().expect("a number")
+    let status = admin.get("/api/status").expect_status(200).json();
+    assert_eq!(status["schema_version"].as_u64(), schema(&server));
+    let left = names(&data);
+    assert!(!left.iter().any(|name| name.contains("schema")), "{left:?}");
 }
 
 #[test]
@@ -193,7 +216,7 @@ fn a_version_that_is_damaged_in_it_keeps_a_backup_from_being_restored_unless_tha
     }
     let bad = folder.path().join("bad.tar.zst");
     let spoiled = with_database(&parts, std::fs::read(&database).expect("a file"));
-    super::archives::write(&bad, &archive(&spoiled));
+    write(&bad, &archive(&spoiled));
     let data = folder.path().join("data");
     let said = fails(restore(&bad, &data, &[]), 1);
     assert!(
