@@ -17,7 +17,7 @@ impl Keeping {
         Self {
             verifications: Verifications::default(),
             pruning: Pruning::new(engine),
-            backups: BackupState::default(),
+            backups: BackupState::new(engine),
         }
     }
 }

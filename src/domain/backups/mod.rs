@@ -46,8 +46,10 @@ pub(in crate::domain) struct BackupState {
     log: BackupLog,
 }
 
-impl Default for BackupState {
-    fn default() -> Self {
+impl BackupState {
+    /// Nothing is being made yet: what a killed process has left of its work is removed.
+    pub(in crate::domain) fn new(engine: &Engine) -> Self {
+        let _ = std::fs::remove_dir_all(engine.dir.path().join(WORK));
         Self {
             making: Arc::new(Semaphore::new(1)),
             sending: Arc::new(Semaphore::new(1)),

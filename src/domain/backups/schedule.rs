@@ -44,8 +44,6 @@ impl Backups<'_> {
 
     /// Makes backups as long as it runs.
     pub(in crate::domain) async fn make_by_themselves(&self) {
-        // A process that was killed may have left it.
-        let _ = fs::remove_dir_all(self.engine.dir.path().join(WORK));
         let Some(plan) = self.engine.limits.backups.clone() else {
             return;
         };
