@@ -28,6 +28,14 @@ pub enum Fault {
     RestoreAsItWas,
     /// `drill-skipped`: a drill succeeds without a look at the backup.
     DrillSkipped,
+    /// `answer-before-commit`: jobs are answered first, and committed 20 ms later.
+    AnswerBeforeCommit,
+    /// `lock-outside`: whether a state is locked is looked at before the transaction that locks it.
+    LockOutside,
+    /// `no-hash`: decoded bytes are handed out without a look at their SHA-256.
+    NoHash,
+    /// `skip-sync`: commits are not synced.
+    SkipSync,
 }
 
 impl Fault {
@@ -44,6 +52,10 @@ impl Fault {
             Self::RestoreUnverified => "restore-unverified",
             Self::RestoreAsItWas => "restore-as-it-was",
             Self::DrillSkipped => "drill-skipped",
+            Self::AnswerBeforeCommit => "answer-before-commit",
+            Self::LockOutside => "lock-outside",
+            Self::NoHash => "no-hash",
+            Self::SkipSync => "skip-sync",
         }
     }
 }

@@ -14,6 +14,7 @@ use zstd::zstd_safe::{self, CCtx, CParameter, DCtx};
 use contexts::Contexts;
 
 use crate::model::digest::Digest;
+use crate::sabotage::{self, Fault};
 
 /// zstd's level while a client waits. On states it makes smaller frames than level 3 in two thirds
 /// of the time.
@@ -166,7 +167,7 @@ fn decode_one(frame: Frame<'_>, base: Option<&[u8]>) -> Result<Vec<u8>, BlobErro
 
 fn verified(bytes: Vec<u8>, expected: Digest) -> Result<Vec<u8>, BlobError> {
     let found = Digest::of(&bytes);
-    if found == expected {
+    if found == expected || sabotage::is(Fault::NoHash) {
         Ok(bytes)
     } else {
         Err(BlobError::Mismatch { expected, found })

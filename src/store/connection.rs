@@ -10,6 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::error::{OpenError, is_without_room};
 use super::privacy::see_to_file;
 use super::start::header::APPLICATION_ID;
+use crate::sabotage::{self, Fault};
 
 /// How long a connection waits for another's lock; backup tools such as Litestream take one now and
 /// then.
@@ -23,6 +24,15 @@ const WRITER_CACHE_KIB: i32 = 2_048;
 const READER_CACHE_KIB: i32 = 256;
 /// How many prepared statements a connection keeps.
 const STATEMENTS: usize = 128;
+
+/// Each commit is synced before it is answered.
+fn synchronous() -> &'static str {
+    if sabotage::is(Fault::SkipSync) {
+        "NORMAL"
+    } else {
+        "FULL"
+    }
+}
 
 /// Where a database file's WAL is.
 pub(super) fn wal_path(path: &Path) -> PathBuf {
@@ -72,7 +82,7 @@ pub(super) fn use_wal(connection: &Connection, path: &Path) -> Result<(), OpenEr
     let set_up = || -> rusqlite::Result<()> {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "synchronous", synchronous())?;
         connection.pragma_update(None, "secure_delete", true)?;
         // Checkpoints are made after answers, by `checkpoint`.
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;

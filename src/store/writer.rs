@@ -339,6 +339,7 @@ impl Loop {
                 job.answer(result);
             }
         }
+        self.transactions.commit_too_late();
         again
     }
 

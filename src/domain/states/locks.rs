@@ -10,6 +10,7 @@ use crate::model::lock::{HeldLock, Lock, RefusedAttempt};
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
 use crate::model::state::Lookup;
+use crate::sabotage::{self, Fault};
 use crate::store::{StoreError, Touches, Tx};
 
 /// Locks.
@@ -87,8 +88,23 @@ impl Locks<'_> {
         let (caller, wanted) = (caller.clone(), name.clone());
         let size = lock.text.len();
         let touches = Touches::Address(wanted.clone());
-        let job = move |tx: &Tx<'_>| take(tx, &caller, &wanted, &lock);
+        let too_early = self.seen_too_early(&wanted).await?;
+        let job = move |tx: &Tx<'_>| {
+            if too_early.as_ref().is_some_and(Option::is_none) {
+                tx.remove_lock(&wanted)?;
+            }
+            take(tx, &caller, &wanted, &lock)
+        };
         self.engine.store.write(touches, size, job).await?
+    }
+
+    /// The lock as it was before its transaction, for a sabotaged server that believes it still is.
+    async fn seen_too_early(&self, name: &StateName) -> Result<Option<Option<HeldLock>>, Error> {
+        if !sabotage::is(Fault::LockOutside) {
+            return Ok(None);
+        }
+        let seen = self.engine.store.read_inline(|view| view.lock(name)).await;
+        Ok(Some(seen?))
     }
 
     /// Releases a lock, or says which other one is held.

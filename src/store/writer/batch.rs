@@ -11,10 +11,12 @@ use super::queue::Job;
 use crate::metrics::Metrics;
 use crate::model::clock::{self, Timestamp};
 use crate::model::commit::Commit;
+use crate::sabotage::{self, Fault};
 use crate::store::checkpoint::Room;
 use crate::store::error::StoreError;
 use crate::store::memo::Commits;
 use crate::store::tables;
+use crate::store::touches::Touches;
 use crate::store::tx::Tx;
 
 /// The connection that writes, and what is counted of its transactions.
@@ -76,7 +78,11 @@ impl Transactions {
                         .take()
                         .then(|| self.commits.of_credentials.begin()),
                 );
-                let outcome = run(connection, "COMMIT");
+                let outcome = if sabotage::is(Fault::AnswerBeforeCommit) && is_of_states(batch) {
+                    Ok(())
+                } else {
+                    run(connection, "COMMIT")
+                };
                 drop(counted);
                 outcome?;
                 self.last.set(commit);
@@ -103,6 +109,19 @@ impl Transactions {
             return Ok(last);
         }
         Ok(tables::commits::write(&self.connection, last.next(now))?)
+    }
+
+    /// Commits what a sabotaged server has answered already.
+    pub(super) fn commit_too_late(&self) {
+        if sabotage::is(Fault::AnswerBeforeCommit) && !self.connection.is_autocommit() {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            let counted = (
+                self.commits.all.begin(),
+                self.commits.of_credentials.begin(),
+            );
+            let _ = run(&self.connection, "COMMIT");
+            drop(counted);
+        }
     }
 
     /// Runs all jobs. Nearly always all of them succeed, and a savepoint costs a copy of each page
@@ -189,6 +208,13 @@ impl Transactions {
         }
         Ok(result)
     }
+}
+
+/// Whether a batch changes states, and not what a start waits for.
+fn is_of_states(batch: &[Box<dyn Job>]) -> bool {
+    batch
+        .iter()
+        .all(|job| !matches!(job.touches(), Touches::NoState))
 }
 
 /// Runs a statement that begins or ends something.

@@ -18,7 +18,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Not part of the tree.
-const SKIPPED: [&str; 3] = [".git", "target", "statekeep-data"];
+const SKIPPED: [&str; 6] = [
+    ".git",
+    "target",
+    "statekeep-data",
+    "fuzz/target",
+    "fuzz/corpus",
+    "fuzz/artifacts",
+];
 
 const API: &str = include_str!("../../../docs/api.md");
 const CLI: &str = include_str!("../../../docs/cli.md");

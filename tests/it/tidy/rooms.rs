@@ -10,7 +10,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
     ("telemetry", &["model"]),
     ("metrics", &["model"]),
     ("sabotage", &[]),
-    ("blob", &["model"]),
+    ("blob", &["model", "sabotage"]),
     ("diff", &["model"]),
     ("hcl", &["model"]),
     ("sqlite_file", &[]),
