@@ -76,6 +76,15 @@ impl Client {
         }
     }
 
+    /// The same with other credentials, over this caller's connections.
+    pub fn request_as(&self, secret: &str, method: &str, path: &str) -> RequestBuilder {
+        let other = Self {
+            secret: Some(secret.to_owned()),
+            ..self.clone()
+        };
+        other.request(method, path)
+    }
+
     pub fn send(&self, method: &str, path: &str, body: impl Into<Body>) -> Answer {
         Answer::of(
             self.request(method, path)

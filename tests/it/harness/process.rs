@@ -1,7 +1,7 @@
 //! The processes of a test: the binary under test, and what it starts.
 
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,12 @@ pub fn binary() -> PathBuf {
 
 /// A command of the binary with a clean environment, so that nobody's own settings change a test.
 pub fn statekeep(args: &[&str]) -> Command {
-    let mut command = Command::new(binary());
+    clean_command(&binary(), args)
+}
+
+/// The same of another binary.
+pub(super) fn clean_command(binary: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(binary);
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
         // A control's fault is for whatever the test starts.

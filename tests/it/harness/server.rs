@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::client::{Client, state_path};
-use super::process::{end, first_line, kill, statekeep};
+use super::process::{binary, clean_command, end, first_line, kill, statekeep};
 use super::waiting::PATIENCE;
 
 /// How a server is to be started; `Setup::new().flag("--unlocked-writes", "refuse").start()`.
@@ -19,6 +19,7 @@ pub struct Setup {
     flags: Vec<String>,
     environment: Vec<(String, String)>,
     wrapper: Vec<String>,
+    binary: Option<PathBuf>,
 }
 
 impl Setup {
@@ -48,6 +49,12 @@ impl Setup {
         self
     }
 
+    /// Runs this binary instead of the one under test.
+    pub fn binary(mut self, path: &Path) -> Self {
+        self.binary = Some(path.to_owned());
+        self
+    }
+
     /// Runs the server under another program, such as `strace -f …`.
     pub fn under(mut self, wrapper: &[&str]) -> Self {
         self.wrapper = wrapper.iter().map(|&word| word.to_owned()).collect();
@@ -58,7 +65,8 @@ impl Setup {
     pub fn command(&self, data: &Path) -> Command {
         let data = data.to_str().expect("test directories are UTF-8");
         let args = ["serve", "--data", data, "--listen", "127.0.0.1:0"];
-        let mut command = statekeep(&args);
+        let usual = binary();
+        let mut command = clean_command(self.binary.as_ref().unwrap_or(&usual), &args);
         if let Some((program, rest)) = self.wrapper.split_first() {
             let inner = command;
             command = Command::new(program);
@@ -75,6 +83,12 @@ impl Setup {
     }
 
     pub fn start(self) -> Server {
+        self.try_start()
+            .unwrap_or_else(|log| panic!("the server did not start: {log}"))
+    }
+
+    /// The same, or what the server has logged where it does not start.
+    pub fn try_start(self) -> Result<Server, String> {
         let own = self
             .data
             .is_none()
@@ -93,20 +107,17 @@ impl Setup {
         let line = first_line(child.stdout.take().expect("piped"));
         let Some(url) = line.trim().strip_prefix("listening on ").map(str::to_owned) else {
             end(&mut child);
-            panic!(
-                "the server did not start: {}",
-                std::fs::read_to_string(log.path()).unwrap_or_default()
-            );
+            return Err(std::fs::read_to_string(log.path()).unwrap_or_default());
         };
-        Server {
+        let server = Server {
             child,
             url,
             data,
             log,
             admin: String::new(),
             _own: own,
-        }
-        .with_admin()
+        };
+        Ok(server.with_admin())
     }
 }
 
