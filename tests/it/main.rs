@@ -32,6 +32,7 @@ mod logs;
 mod model;
 mod page;
 mod permissions;
+mod proof;
 mod rules;
 mod samples;
 mod scrape;

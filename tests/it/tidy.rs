@@ -33,7 +33,14 @@ const MACHINE_PATHS: [&str; 3] = [
 ];
 
 /// Not part of the tree.
-const SKIPPED: [&str; 3] = [".git", "target", "statekeep-data"];
+const SKIPPED: [&str; 6] = [
+    ".git",
+    "target",
+    "statekeep-data",
+    "fuzz/target",
+    "fuzz/corpus",
+    "fuzz/artifacts",
+];
 
 /// Files open with why they exist; files and functions fit where they are read.
 fn sizes(file: &File) -> Vec<String> {
