@@ -53,12 +53,6 @@ impl View<'_> {
 }
 
 impl Tx<'_> {
-    /// Ends every token, and says how many there were.
-    pub fn end_all_tokens(&self) -> Result<usize, StoreError> {
-        let ended = self.credentials().execute("DELETE FROM tokens", [])?;
-        Ok(ended)
-    }
-
     /// Lets a lock say something else of itself; its holder and its ID stay.
     pub fn reword_lock(&self, name: &StateName, lock: &Lock) -> Result<(), StoreError> {
         self.check_address(name);

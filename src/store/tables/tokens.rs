@@ -77,6 +77,12 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Ends every token, and says how many there were.
+    pub fn end_all_tokens(&self) -> Result<usize, StoreError> {
+        let ended = self.credentials().execute("DELETE FROM tokens", [])?;
+        Ok(ended)
+    }
+
     /// Removes tokens whose end has passed, at most `limit` of them.
     pub fn remove_ended_tokens(&self, now: Timestamp, limit: u32) -> Result<(), StoreError> {
         let sql = "DELETE FROM tokens WHERE sha256 IN (SELECT sha256 FROM tokens WHERE expires_at \

@@ -195,6 +195,48 @@ fn the_message_says_how_many_commits_are_missing_since_when_and_which_states() {
     );
 }
 
+/// The frames of the last transaction in a WAL, as the places of their pages.
+fn last_transaction(data: &Path) -> Vec<u64> {
+    let wal = std::fs::read(data.join(WAL)).expect("the log");
+    let frames = (wal.len() as u64 - HEADER) / FRAME;
+    let place = |frame: u64| HEADER + frame * FRAME + 24;
+    let ends = |frame: &u64| {
+        let at = usize::try_from(place(*frame) - 20).expect("a place");
+        wal[at..at + 4] != [0; 4]
+    };
+    let before = (0..frames - 1).rev().find(ends).expect("a commit");
+    (before + 1..frames).map(place).collect()
+}
+
+#[test]
+fn a_torn_end_is_no_loss() {
+    let dir = TempDir::new().expect("a directory");
+    let data = dir.path().join("data");
+    let mut server = Setup::new().data(&data).start();
+    let writer = server.token(&server.key("team", "owner"), json!({}));
+    write_some(&writer, 0..5);
+    wait_for_the_anchor();
+    let anchor = std::fs::read(data.join(ANCHOR)).expect("an anchor");
+    // This is the transaction that a power cut tears: its sync has not ended.
+    write_some(&writer, 5..6);
+    server.kill();
+    std::fs::write(data.join(ANCHOR), anchor).expect("our file");
+    let places = last_transaction(&data);
+    assert!(places.len() > 1, "several frames: {places:?}");
+    for place in places {
+        let (_copy, torn) = copied(&data);
+        flip(&torn.join(WAL), place + 1_000);
+        let server = start(&torn).expect("a torn end is cut off");
+        has_all(&server, &writer, 5);
+        let (_copy, cut) = copied(&data);
+        let log = std::fs::OpenOptions::new().write(true).open(cut.join(WAL));
+        log.expect("the log")
+            .set_len(place + 1_000)
+            .expect("our file");
+        has_all(&start(&cut).expect("so is a cut one"), &writer, 5);
+    }
+}
+
 /// What is done to a killed server's directory, and how the message calls it.
 type Break = (&'static str, fn(&Path));
 
