@@ -12,8 +12,8 @@ use crate::Res;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const COMPACTED_WITHIN: Duration = Duration::from_mins(10);
 
-/// How many steps each blob is away from one that is stored in full. One that none of these leads to has
-/// no row.
+/// How many steps each blob is away from one that is stored in full. One that none of these leads
+/// to has no row.
 const STEPS: &str = "WITH RECURSIVE away (id, steps) AS (SELECT id, 0 FROM blobs WHERE base IS \
     NULL \
     UNION ALL SELECT b.id, a.steps + 1 FROM away a JOIN blobs b ON b.base = a.id)";
@@ -57,7 +57,8 @@ impl Look {
         Ok(began.elapsed().as_secs_f64())
     }
 
-    /// How many steps each version is away from a frame that is stored in full, the first version first.
+    /// How many steps each version is away from a frame that is stored in full, the first version
+    /// first.
     pub(crate) fn steps(&self) -> Res<Vec<u32>> {
         let sql = format!(
             "{STEPS} SELECT a.steps FROM versions v LEFT JOIN away a ON a.id = v.blob_id ORDER BY \
