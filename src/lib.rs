@@ -8,6 +8,7 @@ pub mod model;
 pub mod blob;
 pub mod diff;
 pub mod hcl;
+pub mod salvage;
 pub mod sqlite_file;
 pub mod store;
 

@@ -30,7 +30,7 @@ use rustix::fs::Mode;
 
 use common::flags::Common;
 use common::{environment, wrong};
-use keep::{backup, prune, restore, retention, verify};
+use keep::{backup, prune, restore, retention, salvage, verify};
 use module::detect;
 use output::CliError;
 
@@ -103,6 +103,8 @@ enum Command {
         #[command(flatten)]
         common: Common,
     },
+    /// Write out every version of a damaged data directory that can still be read
+    Salvage(salvage::SalvageArgs),
     /// Remove versions that a policy does not keep
     Prune {
         #[command(flatten)]
@@ -156,6 +158,7 @@ fn run_command(command: Command, umask: Mode) -> Result<ExitCode, CliError> {
         Command::Verify { args, common } => block_on(verify::run(args, common)),
         Command::Backup { args, common } => block_on(backup::run(args, common)),
         Command::Restore { args, common } => block_on(restore::run(args, common)),
+        Command::Salvage(args) => salvage::run(&args),
         Command::Prune { args, common } => block_on(prune::run(*args, common)),
         Command::Retention { command, common } => block_on(retention::run(command, common)),
         Command::Detect(args) => return detect::run(&args),

@@ -7,3 +7,8 @@
 
 pub mod source;
 pub mod wal;
+
+pub mod header;
+pub mod overflow;
+pub mod page;
+pub mod record;

@@ -34,6 +34,7 @@ mod page;
 mod permissions;
 mod proof;
 mod rules;
+mod salvage;
 mod samples;
 mod scrape;
 mod skip;

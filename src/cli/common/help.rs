@@ -12,7 +12,7 @@ const COMMON: &str = "Common flags";
 const SHARED: [&str; 5] = ["data", "url", "base_url", "key_file", "format"];
 
 /// Each command with its examples.
-const EXAMPLES: [(&str, &[&str]); 35] = [
+const EXAMPLES: [(&str, &[&str]); 36] = [
     (
         "serve",
         &[
@@ -131,6 +131,13 @@ const EXAMPLES: [(&str, &[&str]); 35] = [
         &[
             "statekeep verify --quick",
             "statekeep verify --state team-a/network",
+        ],
+    ),
+    (
+        "salvage",
+        &[
+            "statekeep salvage statekeep-data ./salvaged",
+            "statekeep salvage statekeep-data/statekeep.db ./salvaged --format json",
         ],
     ),
     (

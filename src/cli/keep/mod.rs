@@ -1,8 +1,9 @@
-//! Keeping what is kept: verification, pruning and policies.
+//! Keeping what is kept: verification, pruning, policies, and what is left after damage.
 
 pub(super) mod backup;
 pub(super) mod prune;
 pub(super) mod restore;
 pub(super) mod retention;
 pub(super) mod rules;
+pub(super) mod salvage;
 pub(super) mod verify;

@@ -4,7 +4,7 @@
 use super::matching::{File, first_names, is_rust};
 
 /// What each room may use beside itself.
-const ROOMS: [(&str, &[&str]); 13] = [
+const ROOMS: [(&str, &[&str]); 14] = [
     ("model", &[]),
     ("config", &["model"]),
     ("telemetry", &["model"]),
@@ -14,6 +14,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
     ("diff", &["model"]),
     ("hcl", &["model"]),
     ("sqlite_file", &[]),
+    ("salvage", &["model", "blob", "sqlite_file"]),
     ("store", &["model", "metrics", "sabotage", "sqlite_file"]),
     (
         "domain",
@@ -41,6 +42,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
             "http",
             "hcl",
             "diff",
+            "salvage",
             "config",
             "telemetry",
         ],
