@@ -251,6 +251,19 @@ fn about_backups(report: &BackupReport) -> Vec<HealthProblem> {
     problems
 }
 
+/// Rows that are not as they were written are refused, and all others are answered.
+fn damage_met(count: u64) -> Option<HealthProblem> {
+    let things = if count == 1 { "thing" } else { "things" };
+    (count > 0).then(|| HealthProblem {
+        code: "damaged_rows",
+        detail: format!(
+            "requests have met {count} {things} that are not as they were written, and were \
+                refused; the events `row.damaged` and `statekeep verify` say what, \
+                docs/operation.md what to do"
+        ),
+    })
+}
+
 impl<'a> Status<'a> {
     /// Which data this is. By it a client knows whether two addresses are the same server.
     pub fn instance(&self) -> Uuid {
@@ -381,6 +394,7 @@ impl<'a> Status<'a> {
         let scrub = self.scrub_report();
         problems.extend(damage(&scrub));
         problems.extend(self.backup_report().iter().flat_map(about_backups));
+        problems.extend(damage_met(self.engine.store.damage_met()));
         let verified_at = scrub.last.map(|last| last.finished_at);
         let since = self.process.since(status);
         Health {

@@ -68,6 +68,7 @@ impl<'a> Upkeep<'a> {
     pub async fn run(&self) {
         tokio::join!(
             self.write_events(),
+            self.tell_damage(),
             self.sweep_often(),
             self.give_memory_back(),
             self.note_time(),
@@ -92,6 +93,14 @@ impl<'a> Upkeep<'a> {
             self.events.buffer.buffered().await;
             tokio::time::sleep(GATHER_FOR).await;
             self.events.flush().await;
+        }
+    }
+
+    async fn tell_damage(&self) {
+        self.events.write_down_new_row_key().await;
+        loop {
+            self.engine.store.met_damage().await;
+            self.events.write_down_damage().await;
         }
     }
 

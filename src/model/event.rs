@@ -36,6 +36,10 @@ pub enum EventKind {
     StatePurge,
     /// A version was found damaged; once for each.
     VersionDamaged,
+    /// Something in the database is not as it was written; once for each since the start.
+    RowDamaged,
+    /// A person confirmed a new key for the hashes of rows.
+    RowKeyRenew,
     /// Versions of a state were pruned.
     StatePrune,
     /// A version was held.
@@ -90,7 +94,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Each kind.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 39] = [
         Self::StateWrite,
         Self::StateWriteRejected,
         Self::StateDelete,
@@ -103,6 +107,8 @@ impl EventKind {
         Self::TransferAbandon,
         Self::StatePurge,
         Self::VersionDamaged,
+        Self::RowDamaged,
+        Self::RowKeyRenew,
         Self::StatePrune,
         Self::VersionHold,
         Self::VersionRelease,
@@ -153,6 +159,8 @@ impl EventKind {
             Self::TransferAbandon => "transfer.abandon",
             Self::StatePurge => "state.purge",
             Self::VersionDamaged => "version.damaged",
+            Self::RowDamaged => "row.damaged",
+            Self::RowKeyRenew => "row_key.renew",
             Self::StatePrune => "state.prune",
             Self::VersionHold => "version.hold",
             Self::VersionRelease => "version.release",

@@ -7,6 +7,7 @@ pub mod actor;
 pub mod caller;
 pub mod clock;
 pub mod commit;
+pub mod confirmed;
 pub mod digest;
 pub mod error_code;
 pub mod event;

@@ -4,9 +4,12 @@
 //! Each reads a bounded step at one moment and judges nothing: rows come as they stand, so that one
 //! bad row hides no other.
 
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::types::Value;
+use rusqlite::{OptionalExtension as _, Row, params, params_from_iter};
 
 use super::error::StoreError;
+use super::tables::hashed::{self, Hashed, STATES};
+use super::tables::{keys, locks, rows};
 use super::tx::View;
 use crate::model::key::KeyId;
 use crate::model::name::StateName;
@@ -48,6 +51,10 @@ pub struct StateFacts {
     pub current: Option<i64>,
     /// The highest number ever given.
     pub last_number: i64,
+    /// Whether its hash fits.
+    pub fits: bool,
+    /// Whether the second list has it.
+    pub is_listed: bool,
     /// What the rows of its versions say, where they can be read.
     pub versions: Result<VersionsOfState, StoreError>,
 }
@@ -59,6 +66,8 @@ pub struct VersionsOfState {
     pub current_kind: Option<String>,
     /// The highest number that a version has.
     pub highest: Option<i64>,
+    /// The highest number of a version that was not rejected.
+    pub highest_accepted: Option<i64>,
 }
 
 /// A version's row and that of its bytes, as they stand.
@@ -94,8 +103,39 @@ pub enum Chain {
     Broken,
 }
 
-fn state_facts(row: &Row<'_>) -> rusqlite::Result<StateFacts> {
+/// The tables beside those of states and versions whose rows have hashes.
+pub const ROW_LISTS: [&str; 7] = [
+    "moves",
+    "transfers",
+    "locks",
+    "broken_locks",
+    "keys",
+    "tokens",
+    "policies",
+];
+
+/// How far a walk through the rows of a table is.
+#[derive(Clone, Debug, Default)]
+pub struct RowCursor(Vec<Value>);
+
+/// Whether a row is as it was written, and listed.
+#[derive(Clone, Debug)]
+pub struct RowFacts {
+    /// The workspace that it names, if it names one.
+    pub workspace: Option<String>,
+    /// The building block that it names, if it names one.
+    pub block: Option<String>,
+    /// Whether its hash fits.
+    pub fits: bool,
+    /// Whether the second list has it.
+    pub is_listed: bool,
+}
+
+fn state_facts(view: &View<'_>, row: &Row<'_>) -> rusqlite::Result<StateFacts> {
+    let entry = STATES.entry(view.row_key, row, 5)?;
     Ok(StateFacts {
+        fits: STATES.fits(view.row_key, row, 5)?,
+        is_listed: view.is_listed(entry.place)?,
         id: row.get(0)?,
         workspace: row.get(1)?,
         block: row.get(2)?,
@@ -176,12 +216,14 @@ impl View<'_> {
         block: Option<&str>,
         limit: u32,
     ) -> Result<Vec<StateFacts>, StoreError> {
-        let sql = "SELECT id, workspace, building_block, current, last_number FROM states \
-                   WHERE id >= ?1 AND (?2 IS NULL OR workspace = ?2) AND (?3 IS NULL OR \
-                   building_block = ?3) ORDER BY id LIMIT ?4";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let found = statement.query_map(params![from, workspace, block, limit], state_facts)?;
-        let mut found: Vec<StateFacts> = found.collect::<rusqlite::Result<_>>()?;
+        let sql = format!(
+            "SELECT s.id, s.workspace, s.building_block, s.current, s.last_number{} FROM states s \
+             WHERE s.id >= ?1 AND (?2 IS NULL OR s.workspace = ?2) AND (?3 IS NULL OR \
+             s.building_block = ?3) ORDER BY s.id LIMIT ?4",
+            STATES.proof
+        );
+        let values = params![from, workspace, block, limit];
+        let mut found: Vec<StateFacts> = self.all(&sql, values, |row| state_facts(self, row))?;
         for state in &mut found {
             state.versions = bad_row_as_value(self.versions_of_state(state.id, state.current))?;
         }
@@ -194,11 +236,13 @@ impl View<'_> {
         current: Option<i64>,
     ) -> Result<VersionsOfState, StoreError> {
         let sql = "SELECT (SELECT kind FROM versions WHERE state_id = ?1 AND number = ?2), (SELECT \
-            max(number) FROM versions WHERE state_id = ?1)";
+            max(number) FROM versions WHERE state_id = ?1), (SELECT max(number) FROM versions \
+            WHERE state_id = ?1 AND kind <> 'rejected')";
         let facts = |row: &Row<'_>| {
             Ok(VersionsOfState {
                 current_kind: row.get(0)?,
                 highest: row.get(1)?,
+                highest_accepted: row.get(2)?,
             })
         };
         self.only(sql, params![state, current], facts)
@@ -250,7 +294,7 @@ impl View<'_> {
             }),
             None => None,
         };
-        let row = self.version(state, number).and_then(|row| {
+        let row = self.version_of(state, number).and_then(|row| {
             row.ok_or_else(|| StoreError::BadRow("it belongs to no state".to_owned()))
         });
         Ok(Some(VersionFacts { number, row, blob }))
@@ -335,7 +379,12 @@ impl View<'_> {
         &self,
         name: &StateName,
     ) -> Result<Result<(), StoreError>, StoreError> {
-        bad_row_as_value(self.lock(name).map(drop))
+        let sql = format!(
+            "SELECT {} FROM locks WHERE workspace = ?1 AND building_block = ?2",
+            locks::COLUMNS
+        );
+        let key = params![name.workspace.as_str(), name.block.as_str()];
+        bad_row_as_value(self.one(&sql, key, locks::held).map(drop))
     }
 
     /// The ids of keys after one of them, each with what keeps its row from being read.
@@ -345,14 +394,64 @@ impl View<'_> {
             .prepare_cached("SELECT id FROM keys WHERE id > ?1 ORDER BY id LIMIT ?2")?;
         let ids = statement.query_map(params![after, limit], |row| row.get(0))?;
         let ids: Vec<String> = ids.collect::<rusqlite::Result<_>>()?;
+        let sql = format!("SELECT {} FROM keys WHERE id = ?1", keys::COLUMNS);
         let judged = ids.into_iter().map(|id| {
             let read = match id.parse::<KeyId>() {
-                Ok(key) => bad_row_as_value(self.key(key).map(drop))?,
+                Ok(_) => bad_row_as_value(self.one(&sql, [&id], keys::key).map(drop))?,
                 Err(_) => Err(StoreError::BadRow("its id is no UUID".to_owned())),
             };
             Ok((id, read))
         });
         judged.collect()
+    }
+}
+
+impl View<'_> {
+    /// The next rows of one of [`ROW_LISTS`], and how far that is; none at the end.
+    pub fn rows_as_they_stand(
+        &self,
+        table: &'static str,
+        after: &RowCursor,
+        limit: u32,
+    ) -> Result<(Vec<RowFacts>, Option<RowCursor>), StoreError> {
+        let Some(table) = hashed::ALL.iter().find(|hashed| hashed.name == table) else {
+            return Ok((Vec::new(), None));
+        };
+        let sql = table.step(!after.0.is_empty(), limit);
+        let mut last = None;
+        let found = self.all(&sql, params_from_iter(&after.0), |row| {
+            let (facts, key) = self.row_facts(table, row)?;
+            last = Some(RowCursor(key));
+            Ok(facts)
+        })?;
+        Ok((found, last))
+    }
+
+    fn row_facts(&self, table: &Hashed, row: &Row<'_>) -> rusqlite::Result<(RowFacts, Vec<Value>)> {
+        let entry = table.entry(self.row_key, row, 0)?;
+        let facts = RowFacts {
+            workspace: table.text_in(row, 0, "workspace"),
+            block: table.text_in(row, 0, "building_block"),
+            fits: table.fits(self.row_key, row, 0)?,
+            is_listed: self.is_listed(entry.place)?,
+        };
+        Ok((facts, entry.key))
+    }
+
+    /// How many rows there are that should be in the second list, and how many that has.
+    pub fn listed(&self) -> Result<(u64, u64), StoreError> {
+        let counts = hashed::ALL
+            .iter()
+            .filter(|table| !table.place.is_empty())
+            .map(|table| format!("(SELECT count(*) FROM {} NOT INDEXED)", table.name));
+        let counts = counts.collect::<Vec<_>>().join(" + ");
+        let sql = format!(
+            "SELECT {counts}, (SELECT count(*) FROM {})",
+            hashed::PRESENCE
+        );
+        self.only(&sql, [], |row| {
+            Ok((rows::unsigned(row, 0)?, rows::unsigned(row, 1)?))
+        })
     }
 }
 

@@ -14,7 +14,8 @@ use uuid::Uuid;
 
 use super::error::StoreError;
 use super::held::HeldFiles;
-use super::tx::{Counts, View};
+use super::row_hash::RowKey;
+use super::tx::{Counts, Data, View};
 use crate::model::clock::{self, Timestamp};
 use crate::model::digest::Digest;
 use crate::sabotage::{self, Fault};
@@ -33,6 +34,7 @@ pub struct DatabaseCopier {
     schema: u32,
     instance: Uuid,
     held: Arc<HeldFiles>,
+    row_key: Arc<RowKey>,
 }
 
 /// What a copy holds.
@@ -101,12 +103,14 @@ impl DatabaseCopier {
         schema: u32,
         instance: Uuid,
         held: Arc<HeldFiles>,
+        row_key: Arc<RowKey>,
     ) -> Self {
         Self {
             path,
             schema,
             instance,
             held,
+            row_key,
         }
     }
 
@@ -119,7 +123,10 @@ impl DatabaseCopier {
         let source = self.held.open_reader(&self.path)?;
         source.execute_batch("BEGIN")?;
         // The first read fixes the moment.
-        let facts = self.facts(&View::of(&source))?;
+        let facts = self.facts(&View::of(Data {
+            connection: &source,
+            row_key: &self.row_key,
+        }))?;
         if sabotage::is(Fault::BackupWithoutWal) {
             std::fs::copy(&self.path, target)?;
             return Ok(facts);

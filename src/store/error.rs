@@ -64,10 +64,61 @@ impl StoreError {
     }
 }
 
+/// A row, or its absence, that is not what was written.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct NotAsWritten(String);
+
+impl NotAsWritten {
+    /// A row of a table does not fit its hash.
+    pub(super) fn changed(table: &str, address: Option<String>) -> Self {
+        Self(format!(
+            "a row of {table}{} is not as it was written",
+            at(address)
+        ))
+    }
+
+    /// One list of a table has a row that another has not.
+    pub(super) fn lost(table: &str, address: Option<String>) -> Self {
+        Self(format!(
+            "two lists of {table} do not agree on whether there is a row{}",
+            at(address)
+        ))
+    }
+
+    /// A state does not fit its versions.
+    pub(super) fn of_state(address: &str, why: &str) -> Self {
+        Self(format!("the row of the state {address} cannot be: {why}"))
+    }
+}
+
+fn at(address: Option<String>) -> String {
+    address
+        .map(|address| format!(" of {address}"))
+        .unwrap_or_default()
+}
+
+impl From<NotAsWritten> for rusqlite::Error {
+    fn from(error: NotAsWritten) -> Self {
+        Self::FromSqlConversionFailure(0, rusqlite::types::Type::Blob, Box::new(error))
+    }
+}
+
+impl From<NotAsWritten> for StoreError {
+    fn from(error: NotAsWritten) -> Self {
+        Self::BadRow(error.0)
+    }
+}
+
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode as Code;
         use rusqlite::ffi;
+        if let rusqlite::Error::FromSqlConversionFailure(_, _, source) = &error
+            && let Some(found) = source.downcast_ref::<NotAsWritten>()
+        {
+            return Self::BadRow(found.to_string());
+        }
         let is_without_room = is_without_room();
         let text = error.to_string();
         let extended = error.sqlite_error().map(|error| error.extended_code);
@@ -152,6 +203,28 @@ pub enum OpenError {
     /// Another process has it open.
     #[error("{0} is in use by another process, perhaps under another name; stop that one first")]
     InUse(PathBuf),
+    /// The key of the rows' hashes is not there, though the rows have hashes.
+    #[error(
+        "{0} is missing, so it cannot be told whether the rows are as they were written; nothing \
+            was changed. Put the file back, from a backup; or, if it is lost, start once with \
+            `statekeep serve --new-row-key`, which believes the rows as they stand"
+    )]
+    RowKeyMissing(PathBuf),
+    /// The key of the rows' hashes is of other data.
+    #[error(
+        "{0} is not the key of this data, so it cannot be told whether the rows are as they were \
+            written; nothing was changed. Put the file back that belongs to this database; or, if \
+            it is lost, start once with `statekeep serve --new-row-key`, which believes the rows \
+            as they stand"
+    )]
+    OtherRowKey(PathBuf),
+    /// What should be a key is none.
+    #[error(
+        "{0} is damaged: it holds no key; nothing was changed. Put it back, from a backup; or, if \
+            it is lost, remove it and start once with `statekeep serve --new-row-key`, which \
+            believes the rows as they stand"
+    )]
+    NoRowKey(PathBuf),
     /// The file may not be written.
     #[error(
         "{0} cannot be written; check its owner and mode, and that its file system is not mounted \
@@ -179,6 +252,9 @@ pub enum OpenError {
         /// What failed.
         reason: String,
     },
+    /// The rows cannot be given their hashes.
+    #[error("the rows cannot be given their hashes, and nothing was changed: {0}")]
+    Rows(String),
     /// A file operation failed.
     #[error("{path}: {source}")]
     File {

@@ -16,7 +16,11 @@ mod memo;
 mod preview;
 mod privacy;
 mod readers;
+mod rehash;
+mod row_hash;
+mod row_key;
 mod schema;
+mod seen_damage;
 mod start;
 mod tables;
 mod touches;
@@ -32,12 +36,14 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 pub use checks::{
-    ADDRESS_LISTS, BlobFacts, Chain, KeyFacts, Part, StateFacts, VersionFacts, VersionsOfState,
+    ADDRESS_LISTS, BlobFacts, Chain, KeyFacts, Part, ROW_LISTS, RowCursor, RowFacts, StateFacts,
+    VersionFacts, VersionsOfState,
 };
 pub use copy::{CopyError, CopyFacts, DatabaseCopier};
 pub use error::{OpenError, StoreError};
 pub use preview::{StartPreview, preview_start};
 pub use privacy::{NotPrivate, belongs_to_another, see_to_directory, see_to_file};
+pub use row_key::ROW_KEY_FILE;
 pub use schema::newest_schema;
 pub use start::anchor::ANCHOR_FILE;
 pub use start::loss::Loss;
@@ -46,14 +52,16 @@ pub use tx::{Counts, Tx, View};
 pub use writer::Queue;
 
 use crate::metrics::Metrics;
+use crate::model::confirmed::Confirmed;
 use crate::model::digest::Digest;
 use crate::model::key::{KeyId, KeyWithHashes, Token};
 use crate::model::name::StateName;
-use crate::model::on_loss::OnLoss;
 use crate::model::state::AddressInfo;
 use held::HeldFiles;
 use memo::{Commits, Memo};
 use readers::Readers;
+use row_hash::RowKey;
+use seen_damage::SeenDamage;
 use start::files::DatabaseFiles;
 use start::keeper::AnchorKeeper;
 use writer::{Database, Erasure, WritingThread};
@@ -77,6 +85,8 @@ pub struct Store {
     schema_version: u32,
     instance: Uuid,
     accepted_loss: Option<Loss>,
+    row_key: Arc<RowKey>,
+    damage: Arc<SeenDamage>,
     /// Dropped after every connection to the files.
     held: Arc<HeldFiles>,
 }
@@ -85,15 +95,15 @@ impl Store {
     /// Opens the database in a data directory, and makes or migrates it if needed. No other process
     /// may have it open. At most `max_queue` jobs wait to be written.
     pub fn open(dir: &Path, max_queue: usize, metrics: &Arc<Metrics>) -> Result<Self, OpenError> {
-        Self::open_on_loss(dir, max_queue, metrics, OnLoss::Refuse)
+        Self::open_confirmed(dir, max_queue, metrics, Confirmed::default())
     }
 
-    /// The same; `on_loss` says whether it goes on if acknowledged writes are missing.
-    pub fn open_on_loss(
+    /// The same, with what a person has confirmed.
+    pub fn open_confirmed(
         dir: &Path,
         max_queue: usize,
         metrics: &Arc<Metrics>,
-        on_loss: OnLoss,
+        confirmed: Confirmed,
     ) -> Result<Self, OpenError> {
         let path = dir.join(FILE_NAME);
         let wal = connection::wal_path(&path);
@@ -102,7 +112,7 @@ impl Store {
             database: &path,
             wal: &wal,
         };
-        let found = start::check(&files, on_loss)?;
+        let found = start::check(&files, confirmed.on_loss)?;
         if found.is_new {
             first::make(&path)?;
         }
@@ -110,28 +120,26 @@ impl Store {
         let mut connection = connection::open_writer(&path)?;
         let schema_version = schema::migrate(&mut connection, &path)?;
         held.take_wal();
+        let explained = |source| connection::explain(&path, source);
         if found.loss.is_some() {
             // Frames behind a damaged one must not be taken for a new loss.
-            erasing::truncate_wal(&connection)
-                .map_err(|source| connection::explain(&path, source))?;
+            erasing::truncate_wal(&connection).map_err(explained)?;
         }
-        let instance = tables::instance::known_or_new(&connection)
-            .map_err(|source| connection::explain(&path, source))?;
-        let last = tables::commits::known_or_first(&connection, instance)
-            .map_err(|source| connection::explain(&path, source))?;
+        let row_key = Arc::new(rehash::key_of(&connection, &path, confirmed)?);
+        let instance = tables::instance::known_or_new(&connection).map_err(explained)?;
+        let last = tables::commits::known_or_first(&connection, instance).map_err(explained)?;
         start::sync_wal(&wal)?;
+        let no_thread = |source| OpenError::File {
+            path: "the thread that keeps the anchor".into(),
+            source,
+        };
         let anchor =
-            AnchorKeeper::start((&path, &wal), instance, found.anchor).map_err(|source| {
-                OpenError::File {
-                    path: "the thread that keeps the anchor".into(),
-                    source,
-                }
-            })?;
+            AnchorKeeper::start((&path, &wal), instance, found.anchor).map_err(no_thread)?;
         if found.loss.is_none() {
             anchor.note(last);
         }
-        let readers = Readers::open(&path, &held)?;
-        let commits = Commits::default();
+        let readers = Readers::open(&path, &row_key, &held)?;
+        let (commits, damage) = (Commits::default(), Arc::<SeenDamage>::default());
         let (keys, tokens, address_infos) = (
             Memo::new(&commits.of_credentials),
             Memo::new(&commits.of_credentials),
@@ -140,11 +148,13 @@ impl Store {
         let database = Database {
             path: &path,
             connection,
+            row_key: Arc::clone(&row_key),
             last,
             anchor,
             held: Arc::clone(&held),
         };
-        let writer = WritingThread::start(database, max_queue, commits, metrics)?;
+        let meters = (metrics, Arc::clone(&damage));
+        let writer = WritingThread::start(database, max_queue, commits, meters)?;
         Ok(Self {
             writer,
             readers,
@@ -155,6 +165,8 @@ impl Store {
             schema_version,
             instance,
             accepted_loss: found.loss,
+            row_key,
+            damage,
             held,
         })
     }
@@ -164,7 +176,7 @@ impl Store {
         &self,
         job: impl FnOnce(&View<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.readers.read(job).await
+        self.damage.look_at(self.readers.read(job).await)
     }
 
     /// Reads a few rows by their keys, at one moment, on the thread that asks: less work than
@@ -175,7 +187,7 @@ impl Store {
         &self,
         job: impl FnOnce(&View<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        std::future::ready(self.readers.read_inline(job)).await
+        std::future::ready(self.damage.look_at(self.readers.read_inline(job))).await
     }
 
     /// Reads before the first request, while nothing else waits for this thread.
@@ -183,13 +195,13 @@ impl Store {
         &self,
         job: impl FnOnce(&View<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.readers.read_inline(job)
+        self.damage.look_at(self.readers.read_inline(job))
     }
 
     /// One key, as it stands.
     pub async fn key(&self, id: KeyId) -> Result<Arc<Option<KeyWithHashes>>, StoreError> {
         let found = self.keys.get(&self.readers, &id, |view, id| view.key(*id));
-        std::future::ready(found).await
+        std::future::ready(self.damage.look_at(found)).await
     }
 
     /// One token and its key, as they stand.
@@ -203,7 +215,7 @@ impl Store {
             };
             Ok(view.key(token.key)?.map(|key| (token, key)))
         });
-        std::future::ready(found).await
+        std::future::ready(self.damage.look_at(found)).await
     }
 
     /// What a reader needs to know of an address, as it stands.
@@ -214,7 +226,7 @@ impl Store {
                 has_stale_writers: view.has_stale_writers(name)?,
             })
         });
-        std::future::ready(found).await
+        std::future::ready(self.damage.look_at(found)).await
     }
 
     /// Writes all that `job` does, or nothing, and answers when it is on disk. `bytes` is about how
@@ -296,6 +308,26 @@ impl Store {
         self.writer.faulted().await
     }
 
+    /// Waits until somebody has met damage that was not told yet.
+    pub async fn met_damage(&self) {
+        self.damage.untold().await;
+    }
+
+    /// The damage that was met since the last time, in words for people.
+    pub fn take_untold_damage(&self) -> Vec<String> {
+        self.damage.take()
+    }
+
+    /// Has [`Self::take_untold_damage`] give these again.
+    pub fn take_back_untold_damage(&self, untold: Vec<String>) {
+        self.damage.take_back(untold);
+    }
+
+    /// How much damage was met since the start, each counted once.
+    pub fn damage_met(&self) -> u64 {
+        self.damage.count()
+    }
+
     /// Which data this is.
     pub const fn instance(&self) -> Uuid {
         self.instance
@@ -303,8 +335,13 @@ impl Store {
 
     /// Makes copies of the database.
     pub fn copier(&self) -> DatabaseCopier {
-        let held = Arc::clone(&self.held);
-        DatabaseCopier::new(self.path.clone(), self.schema_version, self.instance, held)
+        DatabaseCopier::new(
+            self.path.clone(),
+            self.schema_version,
+            self.instance,
+            Arc::clone(&self.held),
+            Arc::clone(&self.row_key),
+        )
     }
 
     /// What was missing when the data was opened, where that was accepted.

@@ -12,7 +12,8 @@ use tokio::sync::Semaphore;
 use super::connection;
 use super::error::{OpenError, StoreError};
 use super::held::HeldFiles;
-use super::tx::View;
+use super::row_hash::RowKey;
+use super::tx::{Data, View};
 use crate::model::clock;
 
 /// How many reads of any size run at the same time.
@@ -27,6 +28,7 @@ pub(super) struct Readers {
 
 struct Pool {
     path: PathBuf,
+    row_key: Arc<RowKey>,
     /// The one used last is at the end, and is used next. None once the store is closed.
     idle: Mutex<Option<Vec<Idle>>>,
     /// Dropped after the connections.
@@ -49,10 +51,15 @@ impl From<Connection> for Idle {
 
 impl Readers {
     /// Opens the first connection, so that a database which cannot be read is found at the start.
-    pub(super) fn open(path: &Path, held: &Arc<HeldFiles>) -> Result<Self, OpenError> {
+    pub(super) fn open(
+        path: &Path,
+        row_key: &Arc<RowKey>,
+        held: &Arc<HeldFiles>,
+    ) -> Result<Self, OpenError> {
         let first = connection::open_reader(path)?;
         let pool = Pool {
             path: path.to_owned(),
+            row_key: Arc::clone(row_key),
             idle: Mutex::new(Some(vec![first.into()])),
             held: Arc::clone(held),
         };
@@ -125,7 +132,11 @@ impl Pool {
             None => self.held.open_reader(&self.path)?,
         };
         connection.prepare_cached("BEGIN")?.execute([])?;
-        let result = job(&View::of(&connection));
+        let data = Data {
+            connection: &connection,
+            row_key: &self.row_key,
+        };
+        let result = job(&View::of(data));
         // A connection whose transaction does not end is not used again, nor one of a store that
         // was closed in between.
         if connection.prepare_cached("COMMIT")?.execute([]).is_ok()
@@ -149,7 +160,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         // Makes the file.
         let store = Store::open(dir.path(), 1, &Arc::default()).unwrap();
-        let readers = Readers::open(&dir.path().join(FILE_NAME), &store.held).unwrap();
+        let readers =
+            Readers::open(&dir.path().join(FILE_NAME), &store.row_key, &store.held).unwrap();
         let is_free = |view: &View<'_>| {
             Ok(matches!(
                 view.lookup(&StateName::parse("w", "b").unwrap())?,

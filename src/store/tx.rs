@@ -8,23 +8,34 @@ use rusqlite::{Connection, OptionalExtension as _, Params, Row};
 
 use super::checkpoint::Room;
 use super::error::StoreError;
+use super::row_hash::RowKey;
 use super::tables::rows;
 use super::touches::Touches;
 use crate::model::clock::Timestamp;
 use crate::model::name::StateName;
 use crate::model::state::StateId;
 
+/// A connection, and the key of what is behind it.
+#[derive(Clone, Copy)]
+pub(super) struct Data<'c> {
+    pub(super) connection: &'c Connection,
+    pub(super) row_key: &'c RowKey,
+}
+
 /// One moment of the database.
 pub struct View<'c> {
     pub(super) connection: &'c Connection,
+    /// What the rows' hashes are made with.
+    pub(super) row_key: &'c RowKey,
     /// What the job declared that reads here; none where it only reads.
     touches: Option<&'c Touches>,
 }
 
 impl<'c> View<'c> {
-    pub(super) const fn of(connection: &'c Connection) -> Self {
+    pub(super) const fn of(data: Data<'c>) -> Self {
         Self {
-            connection,
+            connection: data.connection,
+            row_key: data.row_key,
             touches: None,
         }
     }
@@ -151,7 +162,7 @@ pub struct Tx<'c> {
 
 impl<'c> Tx<'c> {
     pub(super) const fn new(
-        connection: &'c Connection,
+        data: Data<'c>,
         touches: &'c Touches,
         room: &'c Room,
         changes_credentials: &'c Cell<bool>,
@@ -159,7 +170,8 @@ impl<'c> Tx<'c> {
     ) -> Self {
         Self {
             view: View {
-                connection,
+                connection: data.connection,
+                row_key: data.row_key,
                 touches: Some(touches),
             },
             room,

@@ -29,6 +29,8 @@ use super::erasing;
 use super::error::{OpenError, StoreError};
 use super::held::HeldFiles;
 use super::memo::Commits;
+use super::row_hash::RowKey;
+use super::seen_damage::SeenDamage;
 use super::start::keeper::AnchorKeeper;
 use super::wal_rounds::WalRounds;
 use crate::metrics::Metrics;
@@ -62,6 +64,7 @@ pub(super) struct WritingThread {
 pub(super) struct Database<'p> {
     pub(super) path: &'p Path,
     pub(super) connection: Connection,
+    pub(super) row_key: Arc<RowKey>,
     /// The last commit.
     pub(super) last: Commit,
     pub(super) anchor: AnchorKeeper,
@@ -74,11 +77,12 @@ impl WritingThread {
         database: Database<'_>,
         max_queue: usize,
         commits: Commits,
-        metrics: &Arc<Metrics>,
+        (metrics, damage): (&Arc<Metrics>, Arc<SeenDamage>),
     ) -> Result<Self, OpenError> {
         let Database {
             path,
             connection,
+            row_key,
             last,
             anchor,
             held,
@@ -87,7 +91,7 @@ impl WritingThread {
         let (sender, jobs) = sync_channel(max_queue);
         let (announce, fault) = watch::channel(None);
         let announce = Announce(announce);
-        let queue = Queue::new(sender, Arc::clone(&metrics));
+        let queue = Queue::new(sender, Arc::clone(&metrics), damage);
         let announcing = announce.clone();
         let checkpoints = Checkpoints::start(path, Arc::clone(&metrics), move |error| {
             announcing.note(error);
@@ -98,7 +102,11 @@ impl WritingThread {
         let rounds = WalRounds::of(path);
         let run = move || {
             Loop {
-                transactions: Transactions::new((connection, last), commits, metrics.clone()),
+                transactions: Transactions::new(
+                    (connection, row_key, last),
+                    commits,
+                    metrics.clone(),
+                ),
                 anchor,
                 temporary,
                 rounds,

@@ -13,6 +13,7 @@ mod no_room;
 mod replaced;
 mod rewriting;
 mod rollbacks;
+mod rows;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};

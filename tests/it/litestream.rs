@@ -20,6 +20,8 @@ const SYNC: Duration = Duration::from_secs(1);
 /// Litestream, which replicates one database to a folder.
 struct Litestream {
     program: PathBuf,
+    /// The directory whose database it replicates.
+    data: PathBuf,
     dir: TempDir,
     child: Child,
 }
@@ -54,6 +56,7 @@ impl Litestream {
             .expect("litestream starts");
         let started = Self {
             program,
+            data: data.to_owned(),
             dir,
             child,
         };
@@ -61,7 +64,8 @@ impl Litestream {
         Some(started)
     }
 
-    /// What the replica holds now, in a directory of its own; `None` while it holds nothing whole.
+    /// What the replica holds now, in a directory of its own with the key that was copied there
+    /// once; `None` while it holds nothing whole.
     fn restore(&self) -> Option<TempDir> {
         let dir = TempDir::new().expect("a directory");
         let restored = Command::new(&self.program)
@@ -73,6 +77,8 @@ impl Litestream {
             ))
             .output()
             .expect("litestream runs");
+        let key = "statekeep.rowkey";
+        std::fs::copy(self.data.join(key), dir.path().join(key)).expect("the key");
         restored.status.success().then_some(dir)
     }
 

@@ -29,6 +29,7 @@ use crate::domain::engine::data_dir::DirLock;
 use crate::domain::engine::data_dir::SOCKET;
 use crate::http::{self, Bindings, RunningServer};
 use crate::model::clock;
+use crate::model::confirmed::Confirmed;
 use crate::model::on_loss::OnLoss;
 use crate::telemetry::{self, Log, LogFormat};
 
@@ -75,8 +76,12 @@ pub(super) struct ServeArgs {
     /// Start on data restored from a replica, which may end before the anchor
     #[arg(long)]
     restored: bool,
+    /// Confirm a new key for the hashes of rows, because the old one is lost: all rows are believed
+    /// as they stand, once
+    #[arg(long)]
+    new_row_key: bool,
     /// Tell what a start would do, and change nothing: whether it would start, and upgrade
-    #[arg(long, conflicts_with_all = ["accept_loss", "restored"])]
+    #[arg(long, conflicts_with_all = ["accept_loss", "restored", "new_row_key"])]
     check: bool,
     #[command(flatten)]
     limits: LimitArgs,
@@ -132,11 +137,15 @@ impl ServeArgs {
         })
     }
 
-    const fn on_loss(&self) -> OnLoss {
-        match (self.accept_loss, self.restored) {
+    const fn confirmed(&self) -> Confirmed {
+        let on_loss = match (self.accept_loss, self.restored) {
             (true, _) => OnLoss::Accept,
             (false, true) => OnLoss::Restored,
             (false, false) => OnLoss::Refuse,
+        };
+        Confirmed {
+            on_loss,
+            new_row_key: self.new_row_key,
         }
     }
 
@@ -165,7 +174,8 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
         return check::run(&config.data);
     }
     data_dir::make(&config.data).map_err(CliError::because)?;
-    let dir = take(&config.data)?.on_loss(args.on_loss());
+    let mut dir = take(&config.data)?;
+    dir.confirm(args.confirmed());
     let tcp = listening::bind(config.listen)?;
     http::block_on(serve(config, dir, tcp))
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::clock::Timestamp;
-use crate::store::{CopyFacts, FILE_NAME, newest_schema};
+use crate::store::{CopyFacts, FILE_NAME, ROW_KEY_FILE, newest_schema};
 
 /// The name of the manifest in an archive.
 pub(super) const MANIFEST: &str = "manifest.json";
@@ -13,7 +13,7 @@ const FORMAT: u32 = 1;
 pub(super) const MAX_MANIFEST: u64 = 1024 * 1024;
 /// What belongs to the data beside the database, by its name in the data directory. Each is in a
 /// backup if it is there.
-pub(super) const SIDE_FILES: [&str; 1] = ["statekeep.rowkey"];
+pub(super) const SIDE_FILES: [&str; 1] = [ROW_KEY_FILE];
 
 /// A file in a backup.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
 
-use crate::model::on_loss::OnLoss;
+use crate::model::confirmed::Confirmed;
 use crate::model::secret::Secret;
 use crate::store::{
     ANCHOR_FILE, FILE_NAME, NotPrivate, see_to_directory, see_to_file, shows_a_database,
@@ -145,7 +145,7 @@ fn holder(dir: &Path) -> String {
 pub struct DirLock {
     dir: PathBuf,
     file: File,
-    on_loss: OnLoss,
+    confirmed: Confirmed,
     /// Locked as well, so that a lock file that somebody removes lets nobody in.
     _directory: File,
 }
@@ -213,7 +213,7 @@ impl DirLock {
         let lock = Self {
             dir: dir.to_owned(),
             file,
-            on_loss: OnLoss::Refuse,
+            confirmed: Confirmed::default(),
             _directory: directory,
         };
         lock.keep_owner();
@@ -260,16 +260,14 @@ impl DirLock {
         }
     }
 
-    /// Says what is to be done if acknowledged writes are missing in the directory.
-    #[must_use]
-    pub const fn on_loss(mut self, on_loss: OnLoss) -> Self {
-        self.on_loss = on_loss;
-        self
+    /// Notes what a person has confirmed for this start.
+    pub const fn confirm(&mut self, confirmed: Confirmed) {
+        self.confirmed = confirmed;
     }
 
-    /// What is to be done then.
-    pub(in crate::domain) const fn when_lost(&self) -> OnLoss {
-        self.on_loss
+    /// What a person has confirmed for this start.
+    pub(in crate::domain) const fn confirmed(&self) -> Confirmed {
+        self.confirmed
     }
 
     /// The directory.

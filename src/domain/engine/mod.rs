@@ -48,8 +48,8 @@ impl Engine {
         spare: Arc<dyn Spare>,
     ) -> Result<Self, OpenError> {
         let metrics = Arc::new(Metrics::default());
-        let on_loss = dir.when_lost();
-        let store = Store::open_on_loss(dir.path(), limits.max_queue, &metrics, on_loss)?;
+        let confirmed = dir.confirmed();
+        let store = Store::open_confirmed(dir.path(), limits.max_queue, &metrics, confirmed)?;
         Ok(Self {
             trust: Arc::new(Trust::at_start(&store, limits.max_clock_jump)),
             store,

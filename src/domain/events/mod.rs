@@ -1,6 +1,7 @@
 //! The event log: who did what, when and from where.
 
 pub mod buffer;
+mod damage;
 
 use std::sync::Arc;
 
@@ -157,6 +158,7 @@ impl Events<'_> {
     /// Writes down what is buffered. What cannot be written stays for the next time. The caller may
     /// go away meanwhile.
     pub(in crate::domain) async fn flush(&self) {
+        self.write_down_damage().await;
         let Some(taken) = self.buffer.take() else {
             return;
         };

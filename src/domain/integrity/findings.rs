@@ -14,6 +14,11 @@ pub(super) const MAX_RUNS: usize = 100;
 /// The most characters of a finding's text.
 const MAX_DETAIL: usize = 500;
 
+/// A row's hash does not fit.
+pub(super) const CHANGED: &str = "is not as it was written: its hash does not fit";
+/// A row is in one list only.
+pub(super) const UNLISTED: &str = "is not in the second list of what there is";
+
 /// What is wrong, as a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -22,6 +27,10 @@ pub enum Code {
     Structure,
     /// A row does not say what it has to say.
     BadRow,
+    /// A row is not as it was written: its hash does not fit.
+    ChangedRow,
+    /// Two lists do not agree on whether there is a row.
+    LostRow,
     /// A row refers to one that is not there.
     Dangling,
     /// The bytes of a version cannot be read, or are not those that were written.
@@ -210,9 +219,16 @@ pub(super) fn faults_of_state(state: &StateFacts) -> Vec<(Code, String)> {
             format!("the highest number that was given is {}", state.last_number),
         );
     }
+    if !state.fits {
+        bad(Code::ChangedRow, format!("its row {CHANGED}"));
+    }
+    if !state.is_listed {
+        bad(Code::LostRow, format!("its row {UNLISTED}"));
+    }
     let VersionsOfState {
         current_kind,
         highest,
+        highest_accepted,
     } = match &state.versions {
         Ok(versions) => versions,
         Err(error) => {
@@ -241,9 +257,21 @@ pub(super) fn faults_of_state(state: &StateFacts) -> Vec<(Code, String)> {
             Code::BadRow,
             format!("its current version, {current}, is a rejected one"),
         ),
+        (current, _) if current != *highest_accepted => bad(
+            Code::BadRow,
+            format!(
+                "its current version is {}, and the newest that was accepted is {}",
+                number_or_none(current),
+                number_or_none(*highest_accepted)
+            ),
+        ),
         (Some(_), Some(_)) | (None, _) => {}
     }
     faults
+}
+
+fn number_or_none(number: Option<i64>) -> String {
+    number.map_or_else(|| "none".to_owned(), |number| number.to_string())
 }
 
 /// What a version's row and that of its bytes say that cannot be.
@@ -281,193 +309,4 @@ pub(super) fn faults_of_blob(blob: &BlobFacts) -> Vec<(Code, String)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::state::StateId;
-    use crate::store::StoreError;
-
-    fn address() -> RowAddress {
-        RowAddress {
-            workspace: "a".to_owned(),
-            block: "b".to_owned(),
-        }
-    }
-
-    #[test]
-    fn counts_are_whole_where_findings_are_bounded() {
-        let mut tally = Tally::default();
-        for number in 0..5 {
-            tally.find(
-                3,
-                Finding::new(
-                    Code::Damaged,
-                    Some(&address()),
-                    Some(number),
-                    &"x".repeat(2 * MAX_DETAIL),
-                ),
-            );
-        }
-        assert_eq!(
-            (tally.found, tally.findings.len(), tally.truncated),
-            (5, 3, true)
-        );
-        assert!(
-            tally
-                .findings
-                .iter()
-                .all(|finding| finding.detail.len() == MAX_DETAIL)
-        );
-    }
-
-    #[test]
-    fn what_can_be_read_is_told_in_runs() {
-        let mut outcome = StateOutcome::default();
-        (1..=8).for_each(|number| outcome.add(number, number != 7));
-        let mut tally = Tally::default();
-        tally.end_state(10, &address(), outcome);
-        let told = serde_json::to_value(&tally.states).unwrap();
-        assert_eq!(
-            told,
-            serde_json::json!([{
-                "workspace": "a",
-                "buildingBlock": "b",
-                "damaged": [[7, 7]],
-                "readable": [[1, 6], [8, 8]],
-            }])
-        );
-        tally.end_state(
-            10,
-            &address(),
-            StateOutcome {
-                readable: Runs(vec![[1, 2]]),
-                ..StateOutcome::default()
-            },
-        );
-        assert_eq!(
-            (tally.states.len(), tally.truncated),
-            (1, false),
-            "a sound state is not told"
-        );
-    }
-
-    #[test]
-    fn runs_are_bounded_and_say_so() {
-        let mut outcome = StateOutcome::default();
-        (0..4 * MAX_RUNS as u64).for_each(|number| outcome.add(number, number % 2 == 0));
-        let mut tally = Tally::default();
-        tally.end_state(10, &address(), outcome);
-        assert_eq!(
-            (
-                tally.states[0].readable.0.len(),
-                tally.states[0].damaged.0.len(),
-                tally.truncated
-            ),
-            (MAX_RUNS, MAX_RUNS, true)
-        );
-    }
-
-    #[test]
-    fn a_state_is_judged_by_its_row() {
-        let good = StateFacts {
-            id: StateId::for_tests(),
-            workspace: "a".to_owned(),
-            block: "b".to_owned(),
-            current: Some(3),
-            last_number: 4,
-            versions: Ok(VersionsOfState {
-                current_kind: Some("write".to_owned()),
-                highest: Some(4),
-            }),
-        };
-        let codes = |state: StateFacts| {
-            faults_of_state(&state)
-                .into_iter()
-                .map(|(code, _)| code)
-                .collect::<Vec<_>>()
-        };
-        let with = |kind: Option<&str>, highest: Option<i64>| StateFacts {
-            versions: Ok(VersionsOfState {
-                current_kind: kind.map(str::to_owned),
-                highest,
-            }),
-            ..good.clone()
-        };
-        assert_eq!(codes(good.clone()), []);
-        assert_eq!(
-            codes(StateFacts {
-                current: None,
-                last_number: 0,
-                ..with(None, None)
-            }),
-            []
-        );
-        assert_eq!(codes(with(None, Some(4))), [Code::Dangling]);
-        assert_eq!(codes(with(Some("rejected"), Some(4))), [Code::BadRow]);
-        assert_eq!(codes(with(Some("write"), Some(5))), [Code::BadRow]);
-        assert_eq!(
-            codes(StateFacts {
-                last_number: -1,
-                ..good.clone()
-            }),
-            [Code::BadRow, Code::BadRow]
-        );
-        assert_eq!(
-            codes(StateFacts {
-                versions: Err(StoreError::Damaged(String::new())),
-                ..good
-            }),
-            [Code::Structure]
-        );
-    }
-
-    #[test]
-    fn bytes_are_judged_by_their_row_and_their_chain() {
-        let good = BlobFacts {
-            is_there: true,
-            fits: true,
-            chain: Chain::Ends(MAX_STEPS),
-        };
-        let codes = |blob: BlobFacts| {
-            faults_of_blob(&blob)
-                .into_iter()
-                .map(|(code, _)| code)
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(codes(good.clone()), []);
-        assert_eq!(
-            codes(BlobFacts {
-                is_there: false,
-                ..good.clone()
-            }),
-            [Code::Dangling]
-        );
-        assert_eq!(
-            codes(BlobFacts {
-                fits: false,
-                ..good.clone()
-            }),
-            [Code::BadRow]
-        );
-        assert_eq!(
-            codes(BlobFacts {
-                chain: Chain::Ends(MAX_STEPS + 1),
-                ..good.clone()
-            }),
-            [Code::BadRow]
-        );
-        assert_eq!(
-            codes(BlobFacts {
-                chain: Chain::Endless,
-                ..good.clone()
-            }),
-            [Code::BadRow]
-        );
-        assert_eq!(
-            codes(BlobFacts {
-                chain: Chain::Broken,
-                ..good
-            }),
-            [Code::Dangling]
-        );
-    }
-}
+mod tests;

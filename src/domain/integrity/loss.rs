@@ -17,7 +17,7 @@ impl Integrity<'_> {
             return Ok(());
         };
         let mut detail = loss.detail();
-        detail["reason"] = json!(match self.engine.dir.when_lost() {
+        detail["reason"] = json!(match self.engine.dir.confirmed().on_loss {
             OnLoss::Restored => "restored",
             OnLoss::Accept | OnLoss::Refuse => "accepted",
         });

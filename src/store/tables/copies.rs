@@ -1,6 +1,7 @@
 //! Verbs for backups: what the manifest of one says, and what becomes of a copy that is to live as
 //! data of its own.
 
+use rusqlite::params;
 use uuid::Uuid;
 
 use crate::model::clock::Timestamp;
@@ -8,6 +9,7 @@ use crate::model::digest::Digest;
 use crate::model::lock::{HeldLock, Lock};
 use crate::model::name::StateName;
 use crate::store::error::StoreError;
+use crate::store::tables::hashed::LOCKS;
 use crate::store::tables::{locks, rows};
 use crate::store::tx::{Tx, View};
 
@@ -43,10 +45,11 @@ impl View<'_> {
     /// Every lock that is held, with its address.
     pub fn held_locks(&self) -> Result<Vec<(StateName, HeldLock)>, StoreError> {
         let sql = format!(
-            "SELECT {}, workspace, building_block FROM locks",
-            locks::COLUMNS
+            "SELECT {}, workspace, building_block{} FROM locks l",
+            locks::COLUMNS,
+            LOCKS.proof
         );
-        self.all(&sql, [], |row| {
+        self.all_proven(&LOCKS, &sql, [], |row| {
             Ok((rows::name(row, 12)?, locks::held(row)?))
         })
     }
@@ -58,7 +61,8 @@ impl Tx<'_> {
         self.check_address(name);
         let sql = "UPDATE locks SET body = ?3 WHERE workspace = ?1 AND building_block = ?2";
         let values = [name.workspace.as_str(), name.block.as_str(), &lock.text];
-        self.run(sql, values)
+        let key = params![name.workspace.as_str(), name.block.as_str()];
+        self.update_hashed(&LOCKS, key, sql, values).map(drop)
     }
 
     /// Makes this other data than what it is a copy of.

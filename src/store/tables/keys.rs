@@ -4,16 +4,17 @@ use rusqlite::{Row, named_params, params};
 
 use crate::model::clock::Timestamp;
 use crate::model::key::{ApiKey, KeyId, KeyWithHashes, NewKey};
-use crate::store::error::StoreError;
+use crate::store::error::{NotAsWritten, StoreError};
+use crate::store::tables::hashed::KEYS;
 use crate::store::tables::rows;
 use crate::store::tx::Tx;
 use crate::store::tx::View;
 
-const COLUMNS: &str = "id, name, workspace, building_block, permissions, created_at, created_by, \
-    created_by_name, expires_at, revoked_at, \
-    rotated_at, old_secret_until, last_used_at, hash, old_hash";
+pub(in crate::store) const COLUMNS: &str = "id, name, workspace, building_block, permissions, \
+    created_at, created_by, created_by_name, expires_at, revoked_at, rotated_at, \
+    old_secret_until, last_used_at, hash, old_hash";
 
-fn key(row: &Row<'_>) -> rusqlite::Result<KeyWithHashes> {
+pub(in crate::store) fn key(row: &Row<'_>) -> rusqlite::Result<KeyWithHashes> {
     let id: String = row.get(0)?;
     let key = ApiKey {
         id: id.parse().map_err(|error| rows::bad(0, error))?,
@@ -37,24 +38,40 @@ fn key(row: &Row<'_>) -> rusqlite::Result<KeyWithHashes> {
 impl View<'_> {
     /// One key.
     pub fn key(&self, id: KeyId) -> Result<Option<KeyWithHashes>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM keys WHERE id = ?1");
-        self.one(&sql, [id.to_string()], key)
+        let sql = format!("SELECT {COLUMNS}{} FROM keys k WHERE k.id = ?1", KEYS.proof);
+        let wanted = id.to_string();
+        let found = self.proven(&KEYS, &sql, [&wanted], key)?;
+        match &found {
+            None => self.agree_on_absence(&KEYS, params![wanted])?,
+            Some(found) if found.key.id != id => {
+                return Err(NotAsWritten::changed(KEYS.name, None).into());
+            }
+            Some(_) => {}
+        }
+        Ok(found)
     }
 
     /// The keys in the order in which they were made, after one of them.
     pub fn keys(&self, after: Option<KeyId>, limit: u32) -> Result<Vec<ApiKey>, StoreError> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM keys WHERE place > coalesce((SELECT place FROM keys WHERE id = \
-                ?1), 0) ORDER BY place LIMIT ?2"
+            "SELECT {COLUMNS}{} FROM keys k WHERE k.place > coalesce((SELECT place FROM keys WHERE \
+                id = ?1), 0) ORDER BY k.place LIMIT ?2",
+            KEYS.proof
         );
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let found = statement.query_map(params![after.map(|id| id.to_string()), limit], key)?;
-        found.map(|row| Ok(row?.key)).collect()
+        let values = params![after.map(|id| id.to_string()), limit];
+        self.all_proven(&KEYS, &sql, values, |row| Ok(key(row)?.key))
     }
 
-    /// Whether there has ever been a key.
+    /// Whether there has ever been a key. The event log is asked too: where keys are lost, nobody
+    /// gets a first one.
     pub fn has_keys(&self) -> Result<bool, StoreError> {
-        self.exists("SELECT 1 FROM keys LIMIT 1", [])
+        if self.exists("SELECT 1 FROM keys LIMIT 1", [])? {
+            return Ok(true);
+        }
+        if self.exists("SELECT 1 FROM events WHERE kind = 'key.create' LIMIT 1", [])? {
+            return Err(NotAsWritten::lost(KEYS.name, None).into());
+        }
+        Ok(false)
     }
 }
 
@@ -67,9 +84,10 @@ impl Tx<'_> {
                    expires_at) VALUES (:id, (SELECT coalesce(max(place), 0) + 1 FROM keys), :name, \
                    :workspace, :block, :permissions, :hash, \
                    :created_at, :created_by, :created_by_name, :expires_at)";
-        self.credentials()
-            .prepare_cached(sql)?
-            .execute(named_params! {
+        self.insert_hashed(
+            &KEYS,
+            sql,
+            named_params! {
                 ":id": new.id.to_string(),
                 ":name": new.name,
                 ":workspace": scope.workspace(),
@@ -80,8 +98,8 @@ impl Tx<'_> {
                 ":created_by": new.created_by.id,
                 ":created_by_name": new.created_by.name,
                 ":expires_at": rows::millis(new.expires_at),
-            })?;
-        Ok(())
+            },
+        )
     }
 
     /// Gives a key another secret. The present one lives on until a time, if one is given.
@@ -95,13 +113,10 @@ impl Tx<'_> {
         let sql = "UPDATE keys SET old_hash = CASE WHEN ?3 IS NULL THEN NULL ELSE hash END, \
             old_secret_until = ?3, hash = ?2, rotated_at = ?4 \
                    WHERE id = ?1";
-        self.credentials().prepare_cached(sql)?.execute(params![
-            id.to_string(),
-            hash,
-            rows::millis(old_until),
-            at.millis()
-        ])?;
-        Ok(())
+        let id = id.to_string();
+        let values = params![id, hash, rows::millis(old_until), at.millis()];
+        self.update_hashed(&KEYS, params![id], sql, values)
+            .map(drop)
     }
 
     /// Ends a key, and with it all tokens that were made from it: each use of one asks how its key
@@ -109,18 +124,21 @@ impl Tx<'_> {
     pub fn revoke_key(&self, id: KeyId, at: Timestamp) -> Result<(), StoreError> {
         let sql = "UPDATE keys SET revoked_at = coalesce(revoked_at, ?2), old_hash = NULL, \
             old_secret_until = NULL WHERE id = ?1";
-        self.credentials()
-            .prepare_cached(sql)?
-            .execute(params![id.to_string(), at.millis()])?;
-        Ok(())
+        let id = id.to_string();
+        let values = params![id, at.millis()];
+        self.update_hashed(&KEYS, params![id], sql, values)
+            .map(drop)
     }
 
-    /// Notes when a key was last used.
+    /// Notes when a key was last used. A row that is not as it was written stays so: what else is
+    /// noted beside it must not wait for it.
     pub fn note_key_use(&self, id: KeyId, at: Timestamp) -> Result<(), StoreError> {
         let sql = "UPDATE keys SET last_used_at = ?2 WHERE id = ?1";
-        self.credentials()
-            .prepare_cached(sql)?
-            .execute(params![id.to_string(), at.millis()])?;
-        Ok(())
+        let id = id.to_string();
+        let values = params![id, at.millis()];
+        match self.update_hashed(&KEYS, params![id], sql, values) {
+            Ok(_) | Err(StoreError::BadRow(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 }

@@ -5,7 +5,8 @@ use rusqlite::{Row, named_params, params};
 use crate::model::clock::Timestamp;
 use crate::model::lock::{BrokenLock, HeldLock, Lock, RefusedAttempt};
 use crate::model::name::StateName;
-use crate::store::error::StoreError;
+use crate::store::error::{NotAsWritten, StoreError};
+use crate::store::tables::hashed::{BROKEN_LOCKS, LOCKS};
 use crate::store::tables::rows;
 use crate::store::tx::Tx;
 use crate::store::tx::View;
@@ -13,10 +14,10 @@ use crate::store::tx::View;
 /// How many writers without a lock are remembered for a state; the oldest go first.
 const MAX_STALE_WRITERS: u32 = 100;
 
-pub(super) const COLUMNS: &str = "body, holder, holder_name, address, locked_at, refused, \
-    refused_at, refused_key, refused_name, refused_address, refused_lock_id, refused_who";
+pub(in crate::store) const COLUMNS: &str = "body, holder, holder_name, address, locked_at, \
+    refused, refused_at, refused_key, refused_name, refused_address, refused_lock_id, refused_who";
 
-pub(super) fn held(row: &Row<'_>) -> rusqlite::Result<HeldLock> {
+pub(in crate::store) fn held(row: &Row<'_>) -> rusqlite::Result<HeldLock> {
     let body: String = row.get(0)?;
     let latest_refusal = match rows::maybe_time(row, 6)? {
         Some(at) => Some(RefusedAttempt {
@@ -42,10 +43,21 @@ impl View<'_> {
     /// The lock that is held on an address.
     pub fn lock(&self, name: &StateName) -> Result<Option<HeldLock>, StoreError> {
         self.check_address(name);
-        let sql =
-            format!("SELECT {COLUMNS} FROM locks WHERE workspace = ?1 AND building_block = ?2");
+        let sql = format!(
+            "SELECT {COLUMNS}, workspace, building_block{} FROM locks l WHERE l.workspace = ?1 AND \
+                l.building_block = ?2",
+            LOCKS.proof
+        );
         let key = params![name.workspace.as_str(), name.block.as_str()];
-        self.one(&sql, key, held)
+        let read = |row: &Row<'_>| Ok((rows::name(row, 12)?, held(row)?));
+        let Some((found, lock)) = self.proven(&LOCKS, &sql, key, read)? else {
+            self.agree_on_absence(&LOCKS, key)?;
+            return Ok(None);
+        };
+        if found != *name {
+            return Err(NotAsWritten::changed(LOCKS.name, Some(name.to_string())).into());
+        }
+        Ok(Some(lock))
     }
 
     /// Since when the oldest lock has been held.
@@ -57,8 +69,11 @@ impl View<'_> {
     /// The lock that was broken by force and nobody has locked or written since.
     pub fn broken_lock(&self, name: &StateName) -> Result<Option<BrokenLock>, StoreError> {
         self.check_address(name);
-        let sql =
-            "SELECT lock_id, holder FROM broken_locks WHERE workspace = ?1 AND building_block = ?2";
+        let sql = format!(
+            "SELECT lock_id, holder{} FROM broken_locks b WHERE b.workspace = ?1 AND \
+                b.building_block = ?2",
+            BROKEN_LOCKS.proof
+        );
         let key = params![name.workspace.as_str(), name.block.as_str()];
         let broken = |row: &Row<'_>| {
             Ok(BrokenLock {
@@ -66,7 +81,11 @@ impl View<'_> {
                 holder: row.get(1)?,
             })
         };
-        self.one(sql, key, broken)
+        let found = self.proven(&BROKEN_LOCKS, &sql, key, broken)?;
+        if found.is_none() {
+            self.agree_on_absence(&BROKEN_LOCKS, key)?;
+        }
+        Ok(found)
     }
 
     /// Whether anybody was refused here by the stale-write guard and has not read the state since.
@@ -100,7 +119,8 @@ impl Tx<'_> {
             address, locked_at, refused) \
                    VALUES (:workspace, :block, :body, :holder, :holder_name, :address, \
                    :locked_at, 0)";
-        self.execute(
+        self.insert_hashed(
+            &LOCKS,
             sql,
             named_params! {
                 ":workspace": name.workspace.as_str(),
@@ -118,10 +138,8 @@ impl Tx<'_> {
     /// Frees an address.
     pub fn remove_lock(&self, name: &StateName) -> Result<(), StoreError> {
         self.check_address(name);
-        self.execute_for(
-            name,
-            "DELETE FROM locks WHERE workspace = ?1 AND building_block = ?2",
-        )
+        let key = params![name.workspace.as_str(), name.block.as_str()];
+        self.delete_hashed(&LOCKS, key).map(drop)
     }
 
     /// Frees an address by force, and remembers whose lock it was.
@@ -133,7 +151,7 @@ impl Tx<'_> {
     ) -> Result<(), StoreError> {
         self.check_address(name);
         self.remove_lock(name)?;
-        let sql = "INSERT OR REPLACE INTO broken_locks (workspace, building_block, lock_id, \
+        let sql = "INSERT INTO broken_locks (workspace, building_block, lock_id, \
             holder, broken_at) VALUES (?1, ?2, ?3, ?4, ?5)";
         let values = params![
             name.workspace.as_str(),
@@ -142,16 +160,15 @@ impl Tx<'_> {
             held.holder.id,
             at.millis()
         ];
-        self.run(sql, values)
+        let key = params![name.workspace.as_str(), name.block.as_str()];
+        self.put_hashed(&BROKEN_LOCKS, key, sql, values)
     }
 
     /// Somebody locked or wrote: whose lock was broken before does not matter any more.
     pub fn forget_broken_lock(&self, name: &StateName) -> Result<(), StoreError> {
         self.check_address(name);
-        self.execute_for(
-            name,
-            "DELETE FROM broken_locks WHERE workspace = ?1 AND building_block = ?2",
-        )
+        let key = params![name.workspace.as_str(), name.block.as_str()];
+        self.delete_hashed(&BROKEN_LOCKS, key).map(drop)
     }
 
     /// Notes a try that the lock turned away.
@@ -165,7 +182,10 @@ impl Tx<'_> {
             refused_name = :name, \
                    refused_address = :address, refused_lock_id = :lock_id, refused_who = :who \
                    WHERE workspace = :workspace AND building_block = :block";
-        self.run(
+        let key = params![name.workspace.as_str(), name.block.as_str()];
+        let changed = self.update_hashed(
+            &LOCKS,
+            key,
             sql,
             named_params! {
                 ":workspace": name.workspace.as_str(),
@@ -177,7 +197,8 @@ impl Tx<'_> {
                 ":lock_id": refused.lock_id,
                 ":who": refused.who,
             },
-        )
+        );
+        changed.map(drop)
     }
 
     /// Remembers that a writer without a lock was refused, until it reads the state.
@@ -224,9 +245,5 @@ impl Tx<'_> {
             key_id = ?3 AND address = ?4";
         let values = params![name.workspace.as_str(), name.block.as_str(), key, address];
         self.run(sql, values)
-    }
-
-    fn execute_for(&self, name: &StateName, sql: &str) -> Result<(), StoreError> {
-        self.run(sql, params![name.workspace.as_str(), name.block.as_str()])
     }
 }

@@ -10,6 +10,7 @@ use crate::model::frame::{BlobId, Purgeable};
 use crate::model::name::StateName;
 use crate::model::state::StateId;
 use crate::store::error::StoreError;
+use crate::store::tables::hashed::{STATES, VERSIONS};
 use crate::store::tables::rows;
 use crate::store::tx::Tx;
 use crate::store::tx::View;
@@ -35,8 +36,10 @@ impl View<'_> {
     /// One version of a state.
     pub fn purgeable(&self, state: StateId, number: u64) -> Result<Option<Purgeable>, StoreError> {
         self.check_state(state);
-        let sql = format!("{PURGEABLE} AND v.number = ?2");
+        self.prove_row(&STATES, params![state])?;
         let key = params![state, number.cast_signed()];
+        self.prove_row(&VERSIONS, key)?;
+        let sql = format!("{PURGEABLE} AND v.number = ?2");
         self.one(&sql, key, purgeable)
     }
 
@@ -103,10 +106,11 @@ impl Tx<'_> {
     ) -> Result<usize, StoreError> {
         self.check_state(state);
         let leave = "UPDATE versions SET blob_id = NULL WHERE state_id = ?1 AND number = ?2";
-        let (mut leave, mut bytes) = (self.connection.prepare_cached(leave)?, 0);
+        let mut bytes = 0;
         for (count, (number, blob)) in (1..).zip(versions) {
             bytes += self.kept_in(*blob)?.map_or(0, |kept| kept.stored);
-            leave.execute(params![state, number.cast_signed()])?;
+            let key = params![state, number.cast_signed()];
+            self.update_hashed(&VERSIONS, key, leave, key)?;
             self.drop_blob_unless_used(*blob)?;
             if bytes >= most_bytes {
                 return Ok(count);

@@ -15,6 +15,7 @@ use crate::model::retention::{Moment, PlanRow, Policy, Removed, Space, Workspace
 use crate::model::state::{StateId, StateWalk};
 use crate::model::version::Hold;
 use crate::store::error::StoreError;
+use crate::store::tables::hashed::{POLICIES, STATES, VERSIONS};
 use crate::store::tables::rows;
 use crate::store::tables::rows::Compact;
 use crate::store::tx::Tx;
@@ -28,29 +29,37 @@ fn policy(row: &SqlRow<'_>, index: usize) -> rusqlite::Result<Policy> {
 impl View<'_> {
     /// States that fit, deleted ones too, with their names.
     pub fn walk(&self, walk: &StateWalk) -> Result<Vec<(StateId, StateName)>, StoreError> {
-        let sql = "SELECT id, workspace, building_block FROM states WHERE id > :after AND \
-            (:workspace IS NULL OR workspace = :workspace) \
-                   AND (:block IS NULL OR building_block = :block) ORDER BY id LIMIT :limit";
+        let sql = format!(
+            "SELECT s.id, s.workspace, s.building_block{} FROM states s WHERE s.id > :after AND \
+                (:workspace IS NULL OR s.workspace = :workspace) \
+             AND (:block IS NULL OR s.building_block = :block) ORDER BY s.id LIMIT :limit",
+            STATES.proof
+        );
         let values = named_params! {
             ":after": walk.after.map_or(0, StateId::number),
             ":workspace": walk.workspace,
             ":block": walk.block,
             ":limit": walk.limit,
         };
-        self.all(sql, values, |row| Ok((row.get(0)?, rows::name(row, 1)?)))
+        self.all_proven(&STATES, &sql, values, |row| {
+            Ok((row.get(0)?, rows::name(row, 1)?))
+        })
     }
 
     /// What a plan needs to know of a state's versions, newest first, at most `limit` of them.
     pub fn plan_rows(&self, state: StateId, limit: u32) -> Result<Vec<PlanRow>, StoreError> {
         self.check_state(state);
-        let sql = "SELECT v.number, v.created_at, v.number IS s.current, v.held_at IS NOT NULL, \
-            v.kind = 'rejected', \
-                   v.intermediate AND v.number IS NOT s.current, v.blob_id IS NULL, d.number IS \
-                   NOT NULL \
-                   FROM versions v JOIN states s ON s.id = v.state_id \
-                   LEFT JOIN damaged_versions d ON d.state_id = v.state_id AND d.number = v.number \
-                   WHERE v.state_id = ?1 ORDER BY v.number DESC LIMIT ?2";
-        self.all(sql, params![state, limit], |row| {
+        self.prove_row(&STATES, params![state])?;
+        let sql = format!(
+            "SELECT v.number, v.created_at, v.number IS s.current, v.held_at IS NOT NULL, \
+                v.kind = 'rejected', \
+             v.intermediate AND v.number IS NOT s.current, v.blob_id IS NULL, d.number IS NOT \
+             NULL{} FROM versions v JOIN states s ON s.id = v.state_id \
+             LEFT JOIN damaged_versions d ON d.state_id = v.state_id AND d.number = v.number \
+             WHERE v.state_id = ?1 ORDER BY v.number DESC LIMIT ?2",
+            VERSIONS.proof
+        );
+        self.all_proven(&VERSIONS, &sql, params![state, limit], |row| {
             Ok(PlanRow {
                 number: rows::unsigned(row, 0)?,
                 created_at: rows::time(row, 1)?,
@@ -94,16 +103,26 @@ impl View<'_> {
 
     /// The policy of a workspace that has one of its own.
     pub fn policy(&self, workspace: &str) -> Result<Option<WorkspacePolicy>, StoreError> {
-        let sql = "SELECT workspace, policy, set_at, set_by, set_by_name FROM policies WHERE \
-            workspace = ?1";
-        self.one(sql, [workspace], workspace_policy)
+        let sql = format!(
+            "SELECT workspace, policy, set_at, set_by, set_by_name{} FROM policies p WHERE \
+                p.workspace = ?1",
+            POLICIES.proof
+        );
+        let found = self.proven(&POLICIES, &sql, [workspace], workspace_policy)?;
+        if found.is_none() {
+            self.agree_on_absence(&POLICIES, params![workspace])?;
+        }
+        Ok(found)
     }
 
     /// The policies of workspaces after a name, at most `limit` of them.
     pub fn policies(&self, after: &str, limit: u32) -> Result<Vec<WorkspacePolicy>, StoreError> {
-        let sql = "SELECT workspace, policy, set_at, set_by, set_by_name FROM policies WHERE \
-            workspace > ?1 ORDER BY workspace LIMIT ?2";
-        self.all(sql, params![after, limit], workspace_policy)
+        let sql = format!(
+            "SELECT workspace, policy, set_at, set_by, set_by_name{} FROM policies p WHERE \
+                p.workspace > ?1 ORDER BY p.workspace LIMIT ?2",
+            POLICIES.proof
+        );
+        self.all_proven(&POLICIES, &sql, params![after, limit], workspace_policy)
     }
 
     /// A time that was noted, if it ever was.
@@ -159,6 +178,7 @@ impl Tx<'_> {
         most_bytes: u64,
     ) -> Result<Removed, StoreError> {
         self.check_state(state);
+        self.prove_row(&STATES, params![state])?;
         let sql = "SELECT coalesce(b.stored, 0) FROM versions v JOIN states s ON s.id = v.state_id \
             LEFT JOIN blobs b ON b.id = v.blob_id \
                    WHERE v.state_id = ?1 AND v.number = ?2 AND v.held_at IS NULL AND v.number IS \
@@ -171,6 +191,7 @@ impl Tx<'_> {
             if readable == Some(number) {
                 continue;
             }
+            self.prove_row(&VERSIONS, params![state, number.cast_signed()])?;
             let stored = statement
                 .query_row(params![state, number.cast_signed()], |row| {
                     rows::unsigned(row, 0)
@@ -220,38 +241,32 @@ impl Tx<'_> {
         self.check_state(state);
         let sql = "UPDATE versions SET held_at = ?3, held_by = ?4, held_by_name = ?5, held_reason \
             = ?6 WHERE state_id = ?1 AND number = ?2";
-        self.run(
-            sql,
-            params![
-                state,
-                number.cast_signed(),
-                rows::millis(hold.map(|hold| hold.at)),
-                hold.map(|hold| &hold.by.id),
-                hold.map(|hold| &hold.by.name),
-                hold.map(|hold| &hold.reason),
-            ],
-        )
+        let values = params![
+            state,
+            number.cast_signed(),
+            rows::millis(hold.map(|hold| hold.at)),
+            hold.map(|hold| &hold.by.id),
+            hold.map(|hold| &hold.by.name),
+            hold.map(|hold| &hold.reason),
+        ];
+        let key = params![state, number.cast_signed()];
+        self.update_hashed(&VERSIONS, key, sql, values).map(drop)
     }
 
     /// Gives a workspace a policy of its own, in place of any other.
     pub fn set_policy(&self, new: &WorkspacePolicy) -> Result<(), StoreError> {
         let sql = "INSERT INTO policies (workspace, policy, set_at, set_by, set_by_name) VALUES \
-            (?1, ?2, ?3, ?4, ?5) \
-                   ON CONFLICT (workspace) DO UPDATE SET policy = excluded.policy, set_at = \
-                   excluded.set_at, set_by = excluded.set_by, \
-                   set_by_name = excluded.set_by_name";
+            (?1, ?2, ?3, ?4, ?5)";
         let policy = serde_json::to_string(&new.policy)
             .map_err(|error| StoreError::Statement(error.to_string()))?;
         let by = &new.set_by;
-        self.run(
-            sql,
-            params![new.workspace, policy, new.set_at.millis(), by.id, by.name],
-        )
+        let values = params![new.workspace, policy, new.set_at.millis(), by.id, by.name];
+        self.put_hashed(&POLICIES, params![new.workspace], sql, values)
     }
 
     /// Takes a workspace's own policy away, and says whether there was one.
     pub fn unset_policy(&self, workspace: &str) -> Result<bool, StoreError> {
-        Ok(self.execute("DELETE FROM policies WHERE workspace = ?1", [workspace])? > 0)
+        self.delete_hashed(&POLICIES, params![workspace])
     }
 
     /// Notes a time.

@@ -8,6 +8,7 @@ use crate::model::name::StateName;
 use crate::model::scrub::{PassUnderWay, Scrub};
 use crate::model::state::StateId;
 use crate::store::error::StoreError;
+use crate::store::tables::hashed::STATES;
 use crate::store::tables::rows;
 use crate::store::tx::Tx;
 use crate::store::tx::View;
@@ -57,8 +58,11 @@ impl View<'_> {
 
     /// The name of a state, where there is one.
     pub fn name_of(&self, state: StateId) -> Result<Option<StateName>, StoreError> {
-        let sql = "SELECT workspace, building_block FROM states WHERE id = ?1";
-        self.one(sql, [state], |row| rows::name(row, 0))
+        let sql = format!(
+            "SELECT s.workspace, s.building_block{} FROM states s WHERE s.id = ?1",
+            STATES.proof
+        );
+        self.proven(&STATES, &sql, [state], |row| rows::name(row, 0))
     }
 }
 

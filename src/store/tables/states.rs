@@ -5,7 +5,9 @@ use rusqlite::{Row, params, params_from_iter};
 use crate::model::clock::Timestamp;
 use crate::model::name::StateName;
 use crate::model::state::{Lookup, StateFilter, StateId, StateSummary, Visibility};
-use crate::store::error::StoreError;
+use crate::model::version::{Version, VersionKind};
+use crate::store::error::{NotAsWritten, StoreError};
+use crate::store::tables::hashed::{BROKEN_LOCKS, LOCKS, MOVES, STATES};
 use crate::store::tables::rows;
 use crate::store::tables::rows::Query;
 use crate::store::tx::Tx;
@@ -15,27 +17,25 @@ impl View<'_> {
     /// What is at an address.
     pub fn lookup(&self, name: &StateName) -> Result<Lookup, StoreError> {
         self.check_address(name);
-        let sql = "SELECT id, current, deleted_at FROM states WHERE workspace = ?1 AND \
-            building_block = ?2";
-        let found = self.one(
-            sql,
-            params![name.workspace.as_str(), name.block.as_str()],
-            |row| {
-                Ok((
-                    row.get(0)?,
-                    rows::maybe_unsigned(row, 1)?,
-                    rows::maybe_time(row, 2)?,
-                ))
-            },
-        )?;
-        let Some((id, current, deleted_at)) = found else {
+        let sql = format!(
+            "SELECT s.id, s.current, s.deleted_at, s.workspace, s.building_block{} FROM states s \
+                WHERE s.workspace = ?1 AND s.building_block = ?2",
+            STATES.proof
+        );
+        let key = params![name.workspace.as_str(), name.block.as_str()];
+        let read = |row: &Row<'_>| {
+            let (current, deleted_at) = (rows::maybe_unsigned(row, 1)?, rows::maybe_time(row, 2)?);
+            Ok((row.get(0)?, current, deleted_at, rows::name(row, 3)?))
+        };
+        let Some((id, current, deleted_at, found)) = self.proven(&STATES, &sql, key, read)? else {
+            self.agree_on_absence(&STATES, key)?;
             return Ok(self.moved_to(name)?.map_or(Lookup::Free, Lookup::Moved));
         };
-        let current = current
-            .map(|number| self.version(id, number))
-            .transpose()?
-            .flatten()
-            .map(Box::new);
+        if found != *name {
+            // An index leads elsewhere.
+            return Err(NotAsWritten::changed(STATES.name, Some(name.to_string())).into());
+        }
+        let current = self.current_of(id, name, current)?.map(Box::new);
         let visibility = if deleted_at.is_none() {
             Visibility::Live
         } else {
@@ -46,6 +46,33 @@ impl View<'_> {
             current,
             visibility,
         })
+    }
+
+    /// The current version of a state whose row was proven. It is the highest one that was
+    /// accepted, and it is there.
+    fn current_of(
+        &self,
+        id: StateId,
+        name: &StateName,
+        current: Option<u64>,
+    ) -> Result<Option<Version>, StoreError> {
+        let cannot_be = |why: &str| Err(NotAsWritten::of_state(&name.to_string(), why).into());
+        let above = "SELECT 1 FROM versions WHERE state_id = ?1 AND number > ?2 AND kind <> \
+            'rejected' LIMIT 1";
+        let number = current.unwrap_or(0);
+        if self.exists(above, params![id, number.cast_signed()])? {
+            return cannot_be("an accepted version is newer than its current one");
+        }
+        if current.is_none() {
+            return Ok(None);
+        }
+        match self.version_of(id, number)? {
+            None => cannot_be("its current version is not there"),
+            Some(version) if matches!(version.kind, VersionKind::Rejected(_)) => {
+                cannot_be("its current version is a rejected one")
+            }
+            Some(version) => Ok(Some(version)),
+        }
     }
 
     /// Some states that are not compacted up to their current versions, by their ids.
@@ -78,6 +105,7 @@ impl View<'_> {
     /// it: nobody here deleted it.
     pub fn is_hidden_by_import(&self, state: StateId) -> Result<bool, StoreError> {
         self.check_state(state);
+        self.prove_row(&STATES, params![state])?;
         let sql = "SELECT 1 FROM states WHERE id = ?1 AND deleted_at IS NOT NULL AND \
             imported_deleted = last_number";
         self.exists(sql, [state])
@@ -85,11 +113,20 @@ impl View<'_> {
 
     /// Where the state that was at this address is now.
     fn moved_to(&self, name: &StateName) -> Result<Option<StateName>, StoreError> {
-        let sql = "SELECT s.workspace, s.building_block FROM moves m JOIN states s ON s.id = \
-            m.state_id \
-                   WHERE m.workspace = ?1 AND m.building_block = ?2";
+        let sql = format!(
+            "SELECT m.state_id{} FROM moves m WHERE m.workspace = ?1 AND m.building_block = ?2",
+            MOVES.proof
+        );
         let key = params![name.workspace.as_str(), name.block.as_str()];
-        self.one(sql, key, |row| rows::name(row, 0))
+        let Some(state) = self.proven(&MOVES, &sql, key, |row| row.get(0))? else {
+            self.agree_on_absence(&MOVES, key)?;
+            return Ok(None);
+        };
+        let lives = self.name_of(state)?;
+        match lives {
+            Some(lives) => Ok(Some(lives)),
+            None => Err(NotAsWritten::lost(STATES.name, Some(name.to_string())).into()),
+        }
     }
 
     /// The states that fit, by name. A lock that is held puts its address among them, whatever is
@@ -104,15 +141,16 @@ impl View<'_> {
 
     /// The states that fit of which there is a row.
     fn written_states(&self, filter: &StateFilter) -> Result<Vec<StateSummary>, StoreError> {
-        let mut query = Query::new(
+        let mut query = Query::new(&format!(
             "SELECT s.id, s.workspace, s.building_block, s.current, s.created_at, s.updated_at, \
                 s.deleted_at, \
              (SELECT count(*) FROM versions v WHERE v.state_id = s.id), \
              (SELECT coalesce(sum(stored), 0) FROM blobs WHERE id IN (SELECT blob_id FROM versions \
              v WHERE v.state_id = s.id)), \
-             (SELECT target FROM transfers t WHERE t.state_id = s.id AND t.done_at IS NOT NULL) \
+             (SELECT target FROM transfers t WHERE t.state_id = s.id AND t.done_at IS NOT NULL){} \
              FROM states s WHERE TRUE",
-        );
+            STATES.proof
+        ));
         query.and("s.workspace = ?", filter.workspace.clone());
         query.and("s.building_block = ?", filter.block.clone());
         let is_locked = "EXISTS (SELECT 1 FROM locks l WHERE l.workspace = s.workspace AND \
@@ -134,17 +172,15 @@ impl View<'_> {
             "ORDER BY s.workspace, s.building_block LIMIT ?",
             filter.limit,
         );
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let found = statement.query_map(params_from_iter(values), summary)?;
+        let values = params_from_iter(values);
+        let found: Vec<_> = self.all_proven(&STATES, &sql, values, summary)?;
         found
-            .map(|row| {
-                let (id, current, mut summary) = row?;
+            .into_iter()
+            .map(|(id, current, mut summary)| {
                 // A hidden state has no current version.
-                let current = current.filter(|_| summary.deleted_at.is_none());
-                summary.current = current
-                    .map(|number| self.version(id, number))
-                    .transpose()?
-                    .flatten();
+                if summary.deleted_at.is_none() {
+                    summary.current = self.current_of(id, &summary.name, current)?;
+                }
                 Ok(summary)
             })
             .collect()
@@ -152,10 +188,11 @@ impl View<'_> {
 
     /// The addresses that fit where a lock is held and nothing was ever written.
     fn only_locked(&self, filter: &StateFilter) -> Result<Vec<StateSummary>, StoreError> {
-        let mut query = Query::new(
-            "SELECT workspace, building_block FROM locks l WHERE NOT EXISTS (SELECT 1 FROM states \
-                s WHERE s.workspace = l.workspace AND s.building_block = l.building_block)",
-        );
+        let mut query = Query::new(&format!(
+            "SELECT l.workspace, l.building_block{} FROM locks l WHERE NOT EXISTS (SELECT 1 FROM \
+                states s WHERE s.workspace = l.workspace AND s.building_block = l.building_block)",
+            LOCKS.proof
+        ));
         query.and("workspace = ?", filter.workspace.clone());
         query.and("building_block = ?", filter.block.clone());
         if let Some(after) = &filter.after {
@@ -167,11 +204,10 @@ impl View<'_> {
         }
         let (sql, values) =
             query.finish("ORDER BY workspace, building_block LIMIT ?", filter.limit);
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let found = statement.query_map(params_from_iter(values), |row| rows::name(row, 0))?;
-        found
-            .map(|name| Ok(StateSummary::of_nothing(name?)))
-            .collect()
+        let values = params_from_iter(values);
+        self.all_proven(&LOCKS, &sql, values, |row| {
+            Ok(StateSummary::of_nothing(rows::name(row, 0)?))
+        })
     }
 }
 
@@ -209,7 +245,7 @@ impl Tx<'_> {
             name.block.as_str(),
             at.millis()
         ];
-        self.execute(sql, values)?;
+        self.insert_hashed(&STATES, sql, values)?;
         Ok(id)
     }
 
@@ -218,14 +254,18 @@ impl Tx<'_> {
     pub fn compact(&self, state: StateId, number: u64) -> Result<(), StoreError> {
         self.check_state(state);
         let sql = "UPDATE states SET compacted_up_to = max(compacted_up_to, ?2) WHERE id = ?1";
-        self.run(sql, params![state, number.cast_signed()])
+        let values = params![state, number.cast_signed()];
+        self.update_hashed(&STATES, params![state], sql, values)
+            .map(drop)
     }
 
     /// Hides a state.
     pub fn hide(&self, state: StateId, at: Timestamp) -> Result<(), StoreError> {
         self.check_state(state);
         let sql = "UPDATE states SET deleted_at = ?2, updated_at = ?2 WHERE id = ?1";
-        self.run(sql, params![state, at.millis()])
+        let values = params![state, at.millis()];
+        self.update_hashed(&STATES, params![state], sql, values)
+            .map(drop)
     }
 
     /// Hides a state because its last version, which came from elsewhere, was the last of a deleted
@@ -239,7 +279,9 @@ impl Tx<'_> {
         self.check_state(state);
         self.hide(state, at)?;
         let sql = "UPDATE states SET imported_deleted = ?2 WHERE id = ?1";
-        self.run(sql, params![state, number.cast_signed()])
+        let values = params![state, number.cast_signed()];
+        self.update_hashed(&STATES, params![state], sql, values)
+            .map(drop)
     }
 
     /// Whether a state that lives at an address may take another: nothing was ever written there,
@@ -252,8 +294,15 @@ impl Tx<'_> {
         if self.exists(taken, key)? {
             return Ok(false);
         }
-        let left = "SELECT state_id FROM moves WHERE workspace = ?1 AND building_block = ?2";
-        let left: Option<StateId> = self.one(left, key, |row| row.get(0))?;
+        self.agree_on_absence(&STATES, key)?;
+        let left = format!(
+            "SELECT m.state_id{} FROM moves m WHERE m.workspace = ?1 AND m.building_block = ?2",
+            MOVES.proof
+        );
+        let left: Option<StateId> = self.proven(&MOVES, &left, key, |row| row.get(0))?;
+        if left.is_none() {
+            self.agree_on_absence(&MOVES, key)?;
+        }
         Ok(left.is_none_or(|id| id == state))
     }
 
@@ -273,28 +322,23 @@ impl Tx<'_> {
             (to.workspace.as_str(), to.block.as_str()),
             (from.workspace.as_str(), from.block.as_str()),
         );
-        let run = |sql: &str, values: &[&dyn rusqlite::ToSql]| {
-            self.connection.prepare_cached(sql)?.execute(values)
-        };
-        run(
-            "DELETE FROM moves WHERE workspace = ?1 AND building_block = ?2",
-            params![new.0, new.1],
-        )?;
-        run(
+        self.delete_hashed(&MOVES, params![new.0, new.1])?;
+        self.update_hashed(
+            &STATES,
+            params![state],
             "UPDATE states SET workspace = ?2, building_block = ?3, updated_at = ?4 WHERE id = ?1",
             params![state, new.0, new.1, at.millis()],
         )?;
-        run(
+        self.insert_hashed(
+            &MOVES,
             "INSERT INTO moves (workspace, building_block, state_id, moved_at) \
              VALUES (?1, ?2, ?3, ?4)",
             params![old.0, old.1, state, at.millis()],
         )?;
-        for table in ["broken_locks", "stale_writers"] {
-            run(
-                &format!("DELETE FROM {table} WHERE workspace = ?1 AND building_block = ?2"),
-                params![old.0, old.1],
-            )?;
-        }
-        Ok(())
+        self.delete_hashed(&BROKEN_LOCKS, params![old.0, old.1])?;
+        self.run(
+            "DELETE FROM stale_writers WHERE workspace = ?1 AND building_block = ?2",
+            params![old.0, old.1],
+        )
     }
 }

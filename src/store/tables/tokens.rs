@@ -6,6 +6,7 @@ use crate::model::clock::Timestamp;
 use crate::model::digest::Digest;
 use crate::model::key::{KeyId, Token};
 use crate::store::error::StoreError;
+use crate::store::tables::hashed::TOKENS;
 use crate::store::tables::rows;
 use crate::store::tx::Tx;
 use crate::store::tx::View;
@@ -13,8 +14,11 @@ use crate::store::tx::View;
 impl View<'_> {
     /// The token with this digest.
     pub fn token(&self, sha256: Digest) -> Result<Option<Token>, StoreError> {
-        let sql = "SELECT workspace, building_block, permissions, key_id, created_at, expires_at, \
-            renewable FROM tokens WHERE sha256 = ?1";
+        let sql = format!(
+            "SELECT workspace, building_block, permissions, key_id, created_at, expires_at, \
+                renewable{} FROM tokens t WHERE t.sha256 = ?1",
+            TOKENS.proof
+        );
         let token = |row: &Row<'_>| {
             let key: String = row.get(3)?;
             Ok(Token {
@@ -25,7 +29,11 @@ impl View<'_> {
                 renewable: row.get(6)?,
             })
         };
-        self.one(sql, [sha256.as_bytes()], token)
+        let found = self.proven(&TOKENS, &sql, [sha256.as_bytes()], token)?;
+        if found.is_none() {
+            self.agree_on_absence(&TOKENS, params![sha256.as_bytes()])?;
+        }
+        Ok(found)
     }
 
     /// How many tokens of a key have not ended.
@@ -45,9 +53,10 @@ impl Tx<'_> {
             created_at, expires_at, renewable) \
                    VALUES (:sha256, :key, :workspace, :block, :permissions, :created_at, \
                    :expires_at, :renewable)";
-        self.credentials()
-            .prepare_cached(sql)?
-            .execute(named_params! {
+        self.insert_hashed(
+            &TOKENS,
+            sql,
+            named_params! {
                 ":sha256": sha256.as_bytes(),
                 ":key": token.key.to_string(),
                 ":workspace": scope.workspace(),
@@ -56,40 +65,40 @@ impl Tx<'_> {
                 ":created_at": token.created_at.millis(),
                 ":expires_at": token.expires_at.millis(),
                 ":renewable": token.renewable,
-            })?;
-        Ok(())
+            },
+        )
     }
 
     /// Lets a token live until another time.
     pub fn extend_token(&self, sha256: Digest, until: Timestamp) -> Result<(), StoreError> {
         let sql = "UPDATE tokens SET expires_at = ?2 WHERE sha256 = ?1";
-        self.credentials()
-            .prepare_cached(sql)?
-            .execute(params![sha256.as_bytes(), until.millis()])?;
-        Ok(())
+        let values = params![sha256.as_bytes(), until.millis()];
+        self.update_hashed(&TOKENS, params![sha256.as_bytes()], sql, values)
+            .map(drop)
     }
 
     /// Ends a token.
     pub fn end_token(&self, sha256: Digest) -> Result<(), StoreError> {
-        self.credentials()
-            .prepare_cached("DELETE FROM tokens WHERE sha256 = ?1")?
-            .execute([sha256.as_bytes()])?;
-        Ok(())
+        self.delete_hashed(&TOKENS, params![sha256.as_bytes()])
+            .map(drop)
     }
 
     /// Ends every token, and says how many there were.
     pub fn end_all_tokens(&self) -> Result<usize, StoreError> {
-        let ended = self.credentials().execute("DELETE FROM tokens", [])?;
-        Ok(ended)
+        let all: Vec<Vec<u8>> = self.all("SELECT sha256 FROM tokens", [], |row| row.get(0))?;
+        for sha256 in &all {
+            self.delete_hashed(&TOKENS, params![sha256])?;
+        }
+        Ok(all.len())
     }
 
     /// Removes tokens whose end has passed, at most `limit` of them.
     pub fn remove_ended_tokens(&self, now: Timestamp, limit: u32) -> Result<(), StoreError> {
-        let sql = "DELETE FROM tokens WHERE sha256 IN (SELECT sha256 FROM tokens WHERE expires_at \
-            <= ?1 LIMIT ?2)";
-        self.credentials()
-            .prepare_cached(sql)?
-            .execute(params![now.millis(), limit])?;
+        let sql = "SELECT sha256 FROM tokens WHERE expires_at <= ?1 LIMIT ?2";
+        let ended: Vec<Vec<u8>> = self.all(sql, params![now.millis(), limit], |row| row.get(0))?;
+        for sha256 in ended {
+            self.delete_hashed(&TOKENS, params![sha256])?;
+        }
         Ok(())
     }
 }

@@ -1,9 +1,8 @@
-//! Verbs on versions: appending, reading, listing, and keeping rejected ones within their bounds.
+//! Verbs on versions: appending, reading, listing, removing.
 
 use rusqlite::{Row, named_params, params};
 
 use crate::model::clock::Timestamp;
-use crate::model::digest::Digest;
 use crate::model::frame::BlobId;
 use crate::model::frame::StoredBlob;
 use crate::model::state::StateId;
@@ -12,6 +11,7 @@ use crate::model::version::{
     ChangeCounts, Hold, LockNote, NewVersion, Replaced, Version, VersionFilter, VersionKind,
 };
 use crate::store::error::StoreError;
+use crate::store::tables::hashed::{STATES, VERSIONS};
 use crate::store::tables::rows;
 use crate::store::tables::rows::Compact;
 use crate::store::tx::Tx;
@@ -32,7 +32,13 @@ const COLUMNS: &str = "v.number, v.sha256, v.size, v.format, v.serial, v.lineage
     v.created_by, v.created_by_name, v.address, v.lock_id, v.lock_operation, \
     v.lock_who, v.blob_id IS NULL, v.number IS s.current AND s.deleted_at IS NULL, v.added, \
     v.changed, v.removed, v.held_by, v.held_by_name, \
-    v.held_at, v.held_reason FROM versions v JOIN states s ON s.id = v.state_id";
+    v.held_at, v.held_reason";
+
+/// The beginning of a statement that finds versions.
+fn select() -> String {
+    let proof = VERSIONS.proof;
+    format!("SELECT {COLUMNS}{proof} FROM versions v JOIN states s ON s.id = v.state_id")
+}
 
 fn version(row: &Row<'_>) -> rusqlite::Result<Version> {
     let (kind, rejection): (String, Option<String>) = (row.get(9)?, row.get(10)?);
@@ -99,10 +105,20 @@ fn hold(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<Hold>> {
 impl View<'_> {
     /// One version of a state.
     pub fn version(&self, state: StateId, number: u64) -> Result<Option<Version>, StoreError> {
+        self.prove_row(&STATES, params![state])?;
+        self.version_of(state, number)
+    }
+
+    /// One version of a state whose row was proven.
+    pub(in crate::store) fn version_of(
+        &self,
+        state: StateId,
+        number: u64,
+    ) -> Result<Option<Version>, StoreError> {
         self.check_state(state);
-        let sql = format!("SELECT {COLUMNS} WHERE v.state_id = ?1 AND v.number = ?2");
+        let sql = format!("{} WHERE v.state_id = ?1 AND v.number = ?2", select());
         let key = params![state, number.cast_signed()];
-        self.one(&sql, key, version)
+        self.proven(&VERSIONS, &sql, key, version)
     }
 
     /// The versions of a state that fit, newest first.
@@ -112,16 +128,19 @@ impl View<'_> {
         filter: &VersionFilter,
     ) -> Result<Vec<Version>, StoreError> {
         self.check_state(state);
+        self.prove_row(&STATES, params![state])?;
         let sql = format!(
-            "SELECT {COLUMNS} WHERE v.state_id = :state AND v.number < :before AND (:kind IS NULL \
+            "{} WHERE v.state_id = :state AND v.number < :before AND (:kind IS NULL \
                 OR v.kind = :kind) \
              AND NOT (:without_intermediate AND v.intermediate AND v.number IS NOT s.current) \
-             ORDER BY v.number DESC LIMIT :limit"
+             ORDER BY v.number DESC LIMIT :limit",
+            select()
         );
         let before = filter
             .before
             .map_or(i64::MAX, |number| i64::try_from(number).unwrap_or(i64::MAX));
-        self.all(
+        self.all_proven(
+            &VERSIONS,
             &sql,
             named_params! {
                 ":state": state,
@@ -142,18 +161,26 @@ impl View<'_> {
         limit: u32,
     ) -> Result<Vec<Version>, StoreError> {
         self.check_state(state);
+        self.prove_row(&STATES, params![state])?;
         let sql = format!(
-            "SELECT {COLUMNS} WHERE v.state_id = ?1 AND v.number >= ?2 ORDER BY v.number LIMIT ?3"
+            "{} WHERE v.state_id = ?1 AND v.number >= ?2 ORDER BY v.number LIMIT ?3",
+            select()
         );
-        self.all(&sql, params![state, from.cast_signed(), limit], version)
+        let values = params![state, from.cast_signed(), limit];
+        self.all_proven(&VERSIONS, &sql, values, version)
     }
 
     /// What was current when a version came, whatever has happened to that since.
     pub fn before(&self, state: StateId, number: u64) -> Result<Replaced, StoreError> {
         self.check_state(state);
-        let sql = "SELECT replaced FROM versions WHERE state_id = ?1 AND number = ?2";
+        let sql = format!(
+            "SELECT v.replaced{} FROM versions v WHERE v.state_id = ?1 AND v.number = ?2",
+            VERSIONS.proof
+        );
         let key = params![state, number.cast_signed()];
-        let replaced: Option<i64> = self.one(sql, key, |row| row.get(0))?.flatten();
+        let replaced: Option<i64> = self
+            .proven(&VERSIONS, &sql, key, |row| row.get(0))?
+            .flatten();
         match replaced {
             Some(FIRST) => Ok(Replaced::Nothing),
             Some(AFTER_DELETION) => Ok(Replaced::Deleted),
@@ -190,21 +217,14 @@ impl View<'_> {
         number: u64,
     ) -> Result<Option<Version>, StoreError> {
         self.check_state(state);
+        self.prove_row(&STATES, params![state])?;
         let sql = format!(
-            "SELECT {COLUMNS} WHERE v.state_id = ?1 AND v.number < ?2 AND v.kind <> 'rejected' \
-                ORDER BY v.number DESC LIMIT 1"
+            "{} WHERE v.state_id = ?1 AND v.number < ?2 AND v.kind <> 'rejected' ORDER BY v.number \
+                DESC LIMIT 1",
+            select()
         );
         let key = params![state, number.cast_signed()];
-        self.one(&sql, key, version)
-    }
-
-    /// The rejected version of a state with these bytes, if they are kept already.
-    pub fn rejected_with(&self, state: StateId, sha256: Digest) -> Result<Option<u64>, StoreError> {
-        self.check_state(state);
-        let sql = "SELECT number FROM versions WHERE state_id = ?1 AND kind = 'rejected' AND \
-            sha256 = ?2 AND blob_id IS NOT NULL ORDER BY number DESC";
-        let key = params![state, sha256.as_bytes()];
-        self.one(sql, key, |row| rows::unsigned(row, 0))
+        self.proven(&VERSIONS, &sql, key, version)
     }
 }
 
@@ -231,15 +251,15 @@ impl Tx<'_> {
         let replaced = self.replaced_by(state, new)?;
         // What comes from elsewhere may have been written long before the state changed here.
         let sql = "UPDATE states SET last_number = last_number + 1, current = last_number + 1, \
-            deleted_at = NULL, \
-                   updated_at = iif(?3, max(updated_at, ?2), ?2) WHERE id = ?1 RETURNING \
-                   last_number";
+            deleted_at = NULL, updated_at = iif(?3, max(updated_at, ?2), ?2) WHERE id = ?1";
         let values = params![
             state,
             new.created_at.millis(),
             new.kind == VersionKind::Import
         ];
-        let number = self.only(sql, values, |row| rows::unsigned(row, 0))?;
+        self.update_hashed(&STATES, params![state], sql, values)?;
+        self.forget_departure(state)?;
+        let number = self.last_number(state)?;
         self.insert(state, number, new, (blob, replaced))?;
         Ok(new.numbered(number, true))
     }
@@ -253,9 +273,9 @@ impl Tx<'_> {
     ) -> Result<Version, StoreError> {
         self.check_state(state);
         let replaced = self.replaced_by(state, new)?;
-        let sql =
-            "UPDATE states SET last_number = last_number + 1 WHERE id = ?1 RETURNING last_number";
-        let number = self.only(sql, [state], |row| rows::unsigned(row, 0))?;
+        let sql = "UPDATE states SET last_number = last_number + 1 WHERE id = ?1";
+        self.update_hashed(&STATES, params![state], sql, [state])?;
+        let number = self.last_number(state)?;
         self.insert(
             state,
             number,
@@ -294,7 +314,9 @@ impl Tx<'_> {
     pub fn number_from(&self, state: StateId, number: u64) -> Result<(), StoreError> {
         self.check_state(state);
         let sql = "UPDATE states SET last_number = max(last_number, ?2) WHERE id = ?1";
-        self.run(sql, params![state, number.saturating_sub(1).cast_signed()])
+        let values = params![state, number.saturating_sub(1).cast_signed()];
+        self.update_hashed(&STATES, params![state], sql, values)
+            .map(drop)
     }
 
     fn insert(
@@ -314,7 +336,8 @@ impl Tx<'_> {
                    :resources, :encrypted, :kind, :rejection, 0, :from_version, :created_at, \
                    :created_by, :created_by_name, :address, :lock_id, \
                    :lock_operation, :lock_who, :replaced)";
-        self.run(
+        self.insert_hashed(
+            &VERSIONS,
             sql,
             named_params! {
                 ":state": state,
@@ -377,10 +400,9 @@ impl Tx<'_> {
             counts.changed.cast_signed(),
             counts.removed.cast_signed(),
         );
-        self.run(
-            sql,
-            params![state, number.cast_signed(), added, changed, removed],
-        )
+        let values = params![state, number.cast_signed(), added, changed, removed];
+        let key = params![state, number.cast_signed()];
+        self.update_hashed(&VERSIONS, key, sql, values).map(drop)
     }
 
     /// The last write under a lock since it was taken, among the newest versions of a state.
@@ -408,43 +430,17 @@ impl Tx<'_> {
         self.check_state(state);
         let sql = "UPDATE versions SET blob_id = ?3 WHERE state_id = ?1 AND number = ?2 AND \
             blob_id <> ?3";
-        self.run(sql, params![state, number.cast_signed(), blob])
+        let values = params![state, number.cast_signed(), blob];
+        let key = params![state, number.cast_signed()];
+        self.update_hashed(&VERSIONS, key, sql, values).map(drop)
     }
 
     /// Marks a version as a snapshot of an apply that went on.
     pub fn mark_intermediate(&self, state: StateId, number: u64) -> Result<(), StoreError> {
         self.check_state(state);
         let sql = "UPDATE versions SET intermediate = 1 WHERE state_id = ?1 AND number = ?2";
-        self.run(sql, params![state, number.cast_signed()])
-    }
-
-    /// Removes the oldest rejected versions of a state beyond a number and a size on disk; the
-    /// newest one always stays, and so do held ones, which are not counted.
-    pub fn trim_rejected(
-        &self,
-        state: StateId,
-        keep: usize,
-        keep_bytes: u64,
-    ) -> Result<(), StoreError> {
-        self.check_state(state);
-        let sql = "SELECT v.number, coalesce(b.stored, 0) FROM versions v LEFT JOIN blobs b ON \
-            b.id = v.blob_id \
-                   WHERE v.state_id = ?1 AND v.kind = 'rejected' AND v.held_at IS NULL ORDER BY \
-                   v.number DESC";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let kept: Vec<(u64, u64)> = statement
-            .query_map([state], |row| {
-                Ok((rows::unsigned(row, 0)?, rows::unsigned(row, 1)?))
-            })?
-            .collect::<rusqlite::Result<_>>()?;
-        let mut bytes = 0;
-        for (index, (number, stored)) in kept.into_iter().enumerate() {
-            bytes += stored;
-            if index > 0 && (index >= keep || bytes > keep_bytes) {
-                self.remove_version(state, number)?;
-            }
-        }
-        Ok(())
+        let key = params![state, number.cast_signed()];
+        self.update_hashed(&VERSIONS, key, sql, key).map(drop)
     }
 
     /// Removes a version's row, and its bytes where nothing else needs them. Its number is never
@@ -454,6 +450,7 @@ impl Tx<'_> {
         state: StateId,
         number: u64,
     ) -> Result<(), StoreError> {
+        self.prove_row(&VERSIONS, params![state, number.cast_signed()])?;
         let sql = "DELETE FROM versions WHERE state_id = ?1 AND number = ?2 RETURNING blob_id, \
             serial, lineage";
         let gone = |row: &Row<'_>| {

@@ -15,13 +15,15 @@ use crate::sabotage::{self, Fault};
 use crate::store::checkpoint::Room;
 use crate::store::error::StoreError;
 use crate::store::memo::Commits;
+use crate::store::row_hash::RowKey;
 use crate::store::tables;
 use crate::store::touches::Touches;
-use crate::store::tx::Tx;
+use crate::store::tx::{Data, Tx};
 
 /// The connection that writes, and what is counted of its transactions.
 pub(super) struct Transactions {
     pub(super) connection: Connection,
+    row_key: Arc<RowKey>,
     pub(super) commits: Commits,
     /// Whether something since the last commit may have changed a key or a token.
     changes_credentials: Cell<bool>,
@@ -39,12 +41,13 @@ struct Circumstances<'r> {
 
 impl Transactions {
     pub(super) fn new(
-        (connection, last): (Connection, Commit),
+        (connection, row_key, last): (Connection, Arc<RowKey>, Commit),
         commits: Commits,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             connection,
+            row_key,
             commits,
             changes_credentials: Cell::new(false),
             last: Cell::new(last),
@@ -181,7 +184,11 @@ impl Transactions {
     fn attempt(&self, job: &mut dyn Job, at: Circumstances<'_>) -> Result<(), StoreError> {
         let touches = job.touches().clone();
         let changes = &self.changes_credentials;
-        let tx = Tx::new(&self.connection, &touches, at.room, changes, at.now);
+        let data = Data {
+            connection: &self.connection,
+            row_key: &self.row_key,
+        };
+        let tx = Tx::new(data, &touches, at.room, changes, at.now);
         catch_unwind(AssertUnwindSafe(|| job.run(&tx))).unwrap_or(Err(StoreError::Panicked))
     }
 

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use crate::metrics::Metrics;
 use crate::model::clock;
 use crate::store::error::StoreError;
+use crate::store::seen_damage::SeenDamage;
 use crate::store::touches::Touches;
 use crate::store::tx::Tx;
 
@@ -33,6 +34,7 @@ where
     since: Instant,
     bytes: usize,
     touches: Touches,
+    damage: Arc<SeenDamage>,
     work: Option<F>,
     outcome: Option<Result<T, StoreError>>,
     /// None once it has been answered.
@@ -72,7 +74,8 @@ where
         drop(self.work.take());
         let outcome = self.outcome.take();
         if let Some(reply) = self.reply.take() {
-            reply(committed.and_then(|()| outcome.unwrap_or(Err(StoreError::Panicked))));
+            let outcome = committed.and_then(|()| outcome.unwrap_or(Err(StoreError::Panicked)));
+            reply(self.damage.look_at(outcome));
         }
     }
 }
@@ -115,12 +118,21 @@ pub(in crate::store) enum Erasure {
 pub struct Queue {
     pub(super) sender: SyncSender<Message>,
     metrics: Arc<Metrics>,
+    damage: Arc<SeenDamage>,
 }
 
 impl Queue {
     /// A queue whose jobs go to the other end of a channel.
-    pub(super) const fn new(sender: SyncSender<Message>, metrics: Arc<Metrics>) -> Self {
-        Self { sender, metrics }
+    pub(super) const fn new(
+        sender: SyncSender<Message>,
+        metrics: Arc<Metrics>,
+        damage: Arc<SeenDamage>,
+    ) -> Self {
+        Self {
+            sender,
+            metrics,
+            damage,
+        }
     }
 
     /// Queues a job; see [`Store::write`](crate::store::Store::write). A full queue refuses it at
@@ -140,6 +152,7 @@ impl Queue {
             since: clock::monotonic(),
             bytes,
             touches,
+            damage: Arc::clone(&self.damage),
             work: Some(work),
             outcome: None,
             reply: Some(reply),

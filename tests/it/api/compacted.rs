@@ -316,7 +316,7 @@ fn a_state_with_a_damaged_row_keeps_no_other_from_being_compacted() {
     if disk::sql(&data.join("statekeep.db"), odd).is_none() {
         return;
     }
-    let _server = Setup::new().data(&data).start();
+    let _server = Setup::new().data(&data).switch("--new-row-key").start();
     eventually("the second is compacted", || {
         inside::number(&data, "SELECT compacted_up_to FROM states WHERE id = 2") == 3
     });

@@ -238,7 +238,8 @@ fn after_a_jump(data: &std::path::Path, days: i64, forget: &str) -> Option<(Serv
         .data(data)
         .flag("--keep-within", "1d")
         .flag("--prune-every", "1s")
-        .flag("--event-retention", "1d");
+        .flag("--event-retention", "1d")
+        .switch("--new-row-key");
     let server = setup.start();
     let admin = admin.at(&server);
     Some((server, admin))

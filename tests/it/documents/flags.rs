@@ -43,7 +43,7 @@ const WITHOUT_DEFAULT: [&str; 9] = [
 ];
 
 /// Flags of `serve` that are settings and no limits.
-const NO_LIMITS: [&str; 11] = [
+const NO_LIMITS: [&str; 12] = [
     "--backup-dir",
     "--data",
     "--listen",
@@ -55,6 +55,7 @@ const NO_LIMITS: [&str; 11] = [
     "--accept-loss",
     "--restored",
     "--check",
+    "--new-row-key",
 ];
 
 /// A flag as a page tells it.

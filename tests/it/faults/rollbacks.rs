@@ -18,10 +18,19 @@ fn roll_back(caller: &Client, name: &str, body: &Value) -> Answer {
 
 /// The server again, after something was done to its directory while none ran.
 fn again(server: Server, change: impl FnOnce(&std::path::Path)) -> Server {
+    again_with(Setup::new(), server, change)
+}
+
+/// The same; the change is believed, as if the server had made it.
+fn again_believing(server: Server, change: impl FnOnce(&std::path::Path)) -> Server {
+    again_with(Setup::new().switch("--new-row-key"), server, change)
+}
+
+fn again_with(setup: Setup, server: Server, change: impl FnOnce(&std::path::Path)) -> Server {
     let data = server.data().to_owned();
     assert!(server.stop().success());
     change(&data);
-    Setup::new().data(&data).start()
+    setup.data(&data).start()
 }
 
 /// A server on a directory that outlives it, and a writer.
@@ -110,7 +119,7 @@ fn a_version_whose_content_was_removed_is_410() {
             .expect_status(200);
     }
     let mut done = None;
-    let server = again(server, |data| {
+    let server = again_believing(server, |data| {
         done = sql(
             &data.join("statekeep.db"),
             "UPDATE versions SET blob_id = NULL WHERE number = 1",

@@ -4,6 +4,7 @@
 //! Only an error that keeps everybody from reading ends it early. What cannot be read is a finding,
 //! and the verification goes on behind that.
 
+pub mod rows;
 pub mod states;
 pub mod step;
 pub mod tables;
@@ -46,5 +47,6 @@ async fn others(walk: &mut Walk<'_>) -> Result<(), Error> {
     walk.blobs().await?;
     walk.addresses().await?;
     walk.keys().await?;
+    walk.rows().await?;
     walk.references().await
 }

@@ -265,7 +265,7 @@ fn a_long_history_is_purged_in_steps_and_others_write_meanwhile() {
     let Some(setup) = strace(Setup::new().data(&data), &SLOW_DISK) else {
         return;
     };
-    let server = setup.start();
+    let server = setup.switch("--new-row-key").start();
     let (admin, owner) = (admin.at(&server), owner.at(&server));
     let purger = admin.clone();
     let running = std::thread::spawn(move || purge(&purger, "team/net", &json!("all")));

@@ -9,8 +9,8 @@ use crate::scrape::Scrape;
 #[test]
 fn the_background_finds_damage_and_says_so_and_the_server_stays_ready() {
     let odd = format!(
-        "UPDATE blobs SET frame = zeroblob(10), stored = 10 WHERE id = {}; INSERT INTO moves \
-            VALUES ('team', 'left', 999, 0);",
+        "UPDATE blobs SET frame = zeroblob(10), stored = 10 WHERE id = {}; INSERT INTO \
+            stale_writers VALUES ('a b', 'x', 'k', 'a', 0);",
         bytes_of(2)
     );
     let Some(stage) = Stage::changed_by(&odd) else {

@@ -1,0 +1,239 @@
+//! The tables whose rows carry a hash, each with its columns declared once. A test compares them
+//! with the schema.
+
+/// A table whose rows carry a hash.
+pub(in crate::store) struct Hashed {
+    /// Its name.
+    pub(in crate::store) name: &'static str,
+    /// The columns of its primary key.
+    pub(in crate::store) key: &'static [&'static str],
+    /// The columns by which its rows are listed a second time; none where they are not.
+    pub(in crate::store) place: &'static [&'static str],
+    /// All columns but the hash.
+    pub(in crate::store) columns: &'static [&'static str],
+    /// The same as the end of a list to select, from the table's alias, and the hash behind them.
+    pub(in crate::store) proof: &'static str,
+    /// The same without an alias and without the hash.
+    pub(in crate::store) bare: &'static str,
+    /// Whether what is remembered of keys and tokens is forgotten after a change.
+    pub(super) of_credentials: bool,
+}
+
+/// Declares a table: its name, alias, key, place and columns.
+macro_rules! hashed {
+    ($table:literal, $alias:literal, $of_credentials:literal,
+     [$($key:literal),+], [$($place:literal),*], [$first:literal $(, $column:literal)* $(,)?]) => {
+        Hashed {
+            name: $table,
+            key: &[$($key),+],
+            place: &[$($place),*],
+            columns: &[$first $(, $column)*],
+            proof: concat!(
+                ", ", $alias, ".", $first, $(", ", $alias, ".", $column,)* ", ", $alias, ".mac"
+            ),
+            bare: concat!($first $(, ", ", $column)*),
+            of_credentials: $of_credentials,
+        }
+    };
+}
+
+/// Selected as `s`. A state is looked for by its name.
+pub(in crate::store) const STATES: Hashed = hashed!(
+    "states",
+    "s",
+    false,
+    ["id"],
+    ["workspace", "building_block"],
+    [
+        "id",
+        "workspace",
+        "building_block",
+        "current",
+        "last_number",
+        "compacted_up_to",
+        "created_at",
+        "updated_at",
+        "deleted_at",
+        "imported_deleted",
+    ]
+);
+
+/// Selected as `v`. Versions are not listed a second time: which of them there are is told by the
+/// row of their state.
+pub(in crate::store) const VERSIONS: Hashed = hashed!(
+    "versions",
+    "v",
+    false,
+    ["state_id", "number"],
+    [],
+    [
+        "state_id",
+        "number",
+        "blob_id",
+        "sha256",
+        "size",
+        "format",
+        "serial",
+        "lineage",
+        "terraform_version",
+        "resources",
+        "added",
+        "changed",
+        "removed",
+        "encrypted",
+        "kind",
+        "rejection",
+        "intermediate",
+        "from_version",
+        "created_at",
+        "created_by",
+        "created_by_name",
+        "address",
+        "lock_id",
+        "lock_operation",
+        "lock_who",
+        "held_at",
+        "held_by",
+        "held_by_name",
+        "held_reason",
+        "replaced",
+    ]
+);
+
+/// Selected as `m`.
+pub(in crate::store) const MOVES: Hashed = hashed!(
+    "moves",
+    "m",
+    false,
+    ["workspace", "building_block"],
+    ["workspace", "building_block"],
+    ["workspace", "building_block", "state_id", "moved_at"]
+);
+
+/// Selected as `t`.
+pub(in crate::store) const TRANSFERS: Hashed = hashed!(
+    "transfers",
+    "t",
+    false,
+    ["state_id"],
+    ["state_id"],
+    [
+        "state_id",
+        "target",
+        "lock_id",
+        "begun_at",
+        "begun_by",
+        "begun_by_name",
+        "done_at"
+    ]
+);
+
+/// Selected as `l`.
+pub(in crate::store) const LOCKS: Hashed = hashed!(
+    "locks",
+    "l",
+    false,
+    ["workspace", "building_block"],
+    ["workspace", "building_block"],
+    [
+        "workspace",
+        "building_block",
+        "body",
+        "holder",
+        "holder_name",
+        "address",
+        "locked_at",
+        "refused",
+        "refused_at",
+        "refused_key",
+        "refused_name",
+        "refused_address",
+        "refused_lock_id",
+        "refused_who",
+    ]
+);
+
+/// Selected as `b`.
+pub(in crate::store) const BROKEN_LOCKS: Hashed = hashed!(
+    "broken_locks",
+    "b",
+    false,
+    ["workspace", "building_block"],
+    ["workspace", "building_block"],
+    [
+        "workspace",
+        "building_block",
+        "lock_id",
+        "holder",
+        "broken_at"
+    ]
+);
+
+/// Selected as `k`.
+pub(in crate::store) const KEYS: Hashed = hashed!(
+    "keys",
+    "k",
+    true,
+    ["id"],
+    ["id"],
+    [
+        "id",
+        "place",
+        "name",
+        "workspace",
+        "building_block",
+        "permissions",
+        "hash",
+        "old_hash",
+        "old_secret_until",
+        "created_at",
+        "created_by",
+        "created_by_name",
+        "expires_at",
+        "revoked_at",
+        "rotated_at",
+        "last_used_at",
+    ]
+);
+
+/// Selected as `t`.
+pub(in crate::store) const TOKENS: Hashed = hashed!(
+    "tokens",
+    "t",
+    true,
+    ["sha256"],
+    ["sha256"],
+    [
+        "sha256",
+        "key_id",
+        "workspace",
+        "building_block",
+        "permissions",
+        "created_at",
+        "expires_at",
+        "renewable",
+    ]
+);
+
+/// Selected as `p`.
+pub(in crate::store) const POLICIES: Hashed = hashed!(
+    "policies",
+    "p",
+    false,
+    ["workspace"],
+    ["workspace"],
+    ["workspace", "policy", "set_at", "set_by", "set_by_name"]
+);
+
+/// Each of them.
+pub(in crate::store) const ALL: [&Hashed; 9] = [
+    &STATES,
+    &VERSIONS,
+    &MOVES,
+    &TRANSFERS,
+    &LOCKS,
+    &BROKEN_LOCKS,
+    &KEYS,
+    &TOKENS,
+    &POLICIES,
+];
