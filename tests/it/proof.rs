@@ -9,6 +9,7 @@
 mod dice;
 mod fuzz;
 mod histories;
+mod io;
 mod kills;
 mod length;
 mod power;

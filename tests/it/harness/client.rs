@@ -172,6 +172,15 @@ impl Client {
         answer["versions"].as_array().expect("a list").clone()
     }
 
+    /// How many versions a state has, which may be none.
+    pub fn count_versions(&self, name: &str) -> u64 {
+        let answer = self.get(&format!("{}/versions?limit=1000", state_path(name)));
+        let list = answer.json();
+        list["versions"]
+            .as_array()
+            .map_or(0, |list| list.len() as u64)
+    }
+
     /// The versions of a state without their counts: those are filled in later, in the background,
     /// and so are no part of what was written.
     pub fn written(&self, name: &str) -> Vec<Value> {

@@ -265,6 +265,11 @@ impl Server {
         }
     }
 
+    /// Whether the process has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("the child is ours").is_some()
+    }
+
     /// Kills the process at once, as a crash does.
     pub fn kill(&mut self) {
         end(&mut self.child);

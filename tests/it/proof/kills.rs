@@ -31,7 +31,7 @@ const ACTORS: usize = 8;
 const LONGEST: Duration = Duration::from_millis(300);
 
 /// A run: the directory, who acts on it, and what the event log has told so far.
-struct Run {
+pub(super) struct Run {
     dir: TempDir,
     how: fn() -> Setup,
     actors: Vec<Actor>,
@@ -44,7 +44,7 @@ fn answering_early() -> Setup {
 }
 
 impl Run {
-    fn new(how: fn() -> Setup) -> (Self, Server) {
+    pub(super) fn new(how: fn() -> Setup) -> (Self, Server) {
         let seed = Dice::seed("kills");
         let dir = TempDir::new().expect("a directory");
         let mut run = Self {
@@ -62,7 +62,7 @@ impl Run {
     }
 
     /// How the server of this run is to be started.
-    fn setup(&self) -> Setup {
+    pub(super) fn setup(&self) -> Setup {
         let setup = (self.how)().data(&self.dir.path().join("data"));
         // Ended tokens and revoked keys are tried, which is no guessing.
         let setup = setup.flag("--max-failures", "1000000");
@@ -70,12 +70,12 @@ impl Run {
     }
 
     /// A server that refuses to start has lost something.
-    fn start(&self) -> Result<Server, String> {
+    pub(super) fn start(&self) -> Result<Server, String> {
         self.setup().try_start()
     }
 
     /// All act until they are told to stop or get no answer, while something else is done.
-    fn act_while(&mut self, stop: &AtomicBool, other: impl FnOnce()) -> Found {
+    pub(super) fn act_while(&mut self, stop: &AtomicBool, other: impl FnOnce()) -> Found {
         let outcomes: Vec<Found> = std::thread::scope(|scope| {
             let acting: Vec<_> = self
                 .actors
@@ -105,7 +105,7 @@ impl Run {
     }
 
     /// Each actor compares what there is with what has to be.
-    fn look(&mut self, server: &Server) -> Found {
+    pub(super) fn look(&mut self, server: &Server) -> Found {
         self.log.read_on(&server.admin())?;
         let log = &self.log;
         let outcomes: Vec<Found> = std::thread::scope(|scope| {

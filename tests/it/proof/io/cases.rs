@@ -1,0 +1,99 @@
+//! Which call fails how, when, and what has to come of it.
+
+/// What the server is at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Within {
+    Serving,
+    Compaction,
+    Recovery,
+}
+
+/// What has to become of the server.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Fate {
+    /// It leaves with an error, since nobody knows what the disk holds.
+    Ends,
+    /// It goes on without writing, and writes again once it can.
+    Stays,
+    /// It may do either.
+    Either,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Case {
+    pub(super) call: &'static str,
+    pub(super) error: &'static str,
+    /// The n-th call of a thread.
+    pub(super) n: u64,
+    /// Whether all later calls fail as well.
+    pub(super) lasts: bool,
+    pub(super) within: Within,
+}
+
+/// Which calls fail how.
+const FAULTS: [(&str, &str); 13] = [
+    ("pwrite64", "EIO"),
+    ("pwrite64", "ENOSPC"),
+    ("pwrite64", "EDQUOT"),
+    ("pwrite64", "EFBIG"),
+    ("fdatasync", "EIO"),
+    ("fdatasync", "ENOSPC"),
+    ("fdatasync", "EDQUOT"),
+    ("fsync", "EIO"),
+    ("ftruncate", "EIO"),
+    ("ftruncate", "ENOSPC"),
+    ("openat", "EIO"),
+    ("pread64", "EIO"),
+    ("unlink", "EIO"),
+];
+
+const WITHIN: [Within; 3] = [Within::Serving, Within::Recovery, Within::Compaction];
+
+impl Case {
+    pub(super) fn fate(&self) -> Fate {
+        match (self.call, self.error) {
+            ("pwrite64" | "fdatasync", "EIO") => Fate::Ends,
+            ("pwrite64", "ENOSPC" | "EDQUOT" | "EFBIG") => Fate::Stays,
+            _ => Fate::Either,
+        }
+    }
+}
+
+/// A write that fails from the n-th on.
+pub(super) fn failing_write(n: u64) -> Case {
+    let (call, error, lasts) = ("pwrite64", "EIO", true);
+    Case {
+        call,
+        error,
+        n,
+        lasts,
+        within: Within::Serving,
+    }
+}
+
+/// So many of all cases with an n up to some number, spread evenly over them.
+pub(super) fn sample(up_to: u64, count: u64) -> Vec<Case> {
+    let mut all = Vec::new();
+    for n in 1..=up_to {
+        for within in WITHIN {
+            for lasts in [false, true] {
+                let faults = FAULTS.iter();
+                all.extend(faults.map(|&(call, error)| Case {
+                    call,
+                    error,
+                    n,
+                    lasts,
+                    within,
+                }));
+            }
+        }
+    }
+    let (length, count) = (all.len(), usize::try_from(count).expect("a number"));
+    if count >= length {
+        return all;
+    }
+    // A step that shares no factor with the length of the lists comes by every combination.
+    (0..count)
+        .map(|index| all[index * length / count + (index * 7) % (length / count)])
+        .collect()
+}
