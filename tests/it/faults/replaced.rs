@@ -133,7 +133,9 @@ fn the_end_of_a_server_whose_wal_was_replaced_leaves_the_other_one_alone() {
 /// Tries to start a server on a directory, and expects that it is refused.
 #[track_caller]
 fn is_refused(data: &Path) {
-    let output = Setup::new().command(data).output().expect("it runs");
+    // One that starts is no refusal, and ends after a while.
+    let setup = Setup::new().under(&["timeout", "30"]);
+    let output = setup.command(data).output().expect("it runs");
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("in use by another"), "{said}");
