@@ -65,6 +65,8 @@ fn save(server: &Server, caller: &Client) {
     for (member, name) in [("database", DATABASE), ("wal", WAL)] {
         std::fs::copy(way_in(&log, member), data.join(name)).expect("a copy");
     }
+    let key = "statekeep.rowkey";
+    std::fs::copy(server.data().join(key), data.join(key)).expect("a copy");
     let saved = Setup::new().data(&data).start();
     let caller = caller.at(&saved);
     assert_eq!(caller.versions("team/net").len(), 10);
