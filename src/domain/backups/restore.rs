@@ -339,9 +339,11 @@ impl Drop for TargetDirectory {
         if self.is_filled {
             return;
         }
-        // All of it is ours: whatever else was there, it would have been refused.
-        let _ = remove_remains(&self.path);
-        if self.lock.take().is_some() {
+        // All of it is ours: whatever else was there, it would have been refused. Without the lock,
+        // it is another's.
+        if self.lock.is_some() {
+            let _ = remove_remains(&self.path);
+            self.lock.take();
             let _ = remove_empty(&self.path.join(FILE_NAME));
             let _ = fs::remove_file(self.path.join(LOCK_FILE));
         }

@@ -113,8 +113,8 @@ impl Content {
         Ok(emptied)
     }
 
-    /// Copies of the database that were made before an upgrade, and WALs that were given up. They
-    /// may still hold the content.
+    /// Copies of the database that were made before an upgrade, WALs that were given up, and the
+    /// server's own backups. They may still hold the content.
     pub(in crate::domain) fn upgrade_copies(&self) -> Vec<String> {
         let Ok(files) = std::fs::read_dir(self.engine.dir.path()) else {
             return Vec::new();
@@ -126,7 +126,22 @@ impl Content {
             rest.is_some_and(|rest| rest.starts_with(".schema-") || rest.starts_with(".lost-wal-"))
         };
         let mut copies: Vec<String> = names.filter(is_copy).collect();
+        copies.extend(self.own_backups());
         copies.sort();
         copies
+    }
+
+    /// The backups that the server has made by itself, by their paths.
+    fn own_backups(&self) -> Vec<String> {
+        let plan = self.engine.limits.backups.as_ref();
+        let begin = format!("statekeep-{}-", self.engine.store.instance());
+        let files = plan.and_then(|plan| std::fs::read_dir(&plan.dir).ok());
+        let entries = files.into_iter().flatten().flatten();
+        let is_backup = |entry: &std::fs::DirEntry| {
+            let name = entry.file_name();
+            name.to_str().is_some_and(|name| name.starts_with(&begin))
+        };
+        let paths = entries.filter(is_backup).map(|entry| entry.path());
+        paths.map(|path| path.display().to_string()).collect()
     }
 }

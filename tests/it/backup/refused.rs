@@ -164,3 +164,19 @@ fn a_directory_that_is_used_stays_as_it_is() {
     ];
     fails(statekeep(&url).output().expect("the binary runs"), 2);
 }
+
+#[test]
+fn a_directory_where_another_restores_is_left_to_it() {
+    let (server, folder) = stage();
+    let file = folder.path().join("b.tar.zst");
+    back_up(&server, &file);
+    let data = folder.path().join("data");
+    std::fs::create_dir_all(data.join(".statekeep-restore")).expect("a folder");
+    let lock = std::fs::File::create(data.join("statekeep.lock")).expect("a file");
+    lock.try_lock().expect("nobody has it");
+    let said = fails(restore(&file, &data, &[]), 1);
+    assert!(said.contains("in use"), "{said}");
+    assert_eq!(names(&data), [".statekeep-restore", "statekeep.lock"]);
+    drop(lock);
+    drop(restored(&file, &data));
+}

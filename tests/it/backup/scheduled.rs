@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::{L1, names, restored, text};
 use crate::disk::flip;
-use crate::harness::{Server, Setup, eventually, tfstate};
+use crate::harness::{Server, Setup, eventually, state_path, tfstate};
 use crate::scrape::{Scrape, monitor};
 
 fn server(data: &Path, backups: &Path, every: &str, keep: &str) -> Server {
@@ -91,6 +91,16 @@ fn a_restart_puts_none_off_and_a_signal_makes_one_now() {
     assert_eq!(problems(&second), [""; 0]);
     second.signal("USR1");
     eventually("another is made", || files(&folder).len() == 2);
+    let admin = second.admin();
+    for serial in [1, 2] {
+        admin
+            .write_by_force("team/net", tfstate(L1, serial))
+            .expect_status(200);
+    }
+    let purge = format!("{}/purge", state_path("team/net"));
+    let purged = admin.post_json(&purge, &serde_json::json!({"versions": [1]}));
+    let hold = purged.expect_status(200).json()["may_still_hold"].clone();
+    assert_eq!(hold.as_array().map(Vec::len), Some(2), "{hold}");
     eventually("with its drill", || backup(&second)["running"] == false);
     assert!(
         names(&folder).iter().all(|name| !name.starts_with('.')),
