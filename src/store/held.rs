@@ -165,7 +165,8 @@ impl HeldFiles {
             "{what} while the server had it open. Nothing is written any more. LEAVE THIS PROCESS \
                 RUNNING: all that was acknowledged is in the files that it holds, and is gone \
                 when it ends. Save them first: `statekeep salvage --pid {pid} OUT`, or copy \
-                {database} to OUT/statekeep.db and {wal} to OUT/statekeep.db-wal"
+                {database} to OUT/statekeep.db and {wal} to OUT/statekeep.db-wal, and \
+                statekeep.rowkey beside them"
         );
     }
 }

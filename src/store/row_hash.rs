@@ -30,7 +30,7 @@ pub(super) enum Purpose {
     /// A row's content and place.
     Row,
     /// That there is a row at a place.
-    Presence,
+    Listed,
     /// The key itself.
     Key,
 }
@@ -45,7 +45,7 @@ impl Purpose {
     const fn label(self) -> &'static str {
         match self {
             Self::Row => "statekeep row 1",
-            Self::Presence => "statekeep place 1",
+            Self::Listed => "statekeep place 1",
             Self::Key => "statekeep row key 1",
         }
     }

@@ -68,7 +68,7 @@ impl Hashed {
         if self.place.is_empty() {
             return Ok(None);
         }
-        let mut hashing = key.begin(Purpose::Presence, self.name);
+        let mut hashing = key.begin(Purpose::Listed, self.name);
         for (column, at) in self.columns.iter().zip(first..) {
             if self.place.contains(column) {
                 hashing.column(column, row.get_ref(at)?);
@@ -79,7 +79,7 @@ impl Hashed {
 
     /// The place of the row with these values, in the order of the table's columns.
     fn place_of(&self, key: &RowKey, values: KeyValues<'_>) -> rusqlite::Result<RowHash> {
-        let mut hashing = key.begin(Purpose::Presence, self.name);
+        let mut hashing = key.begin(Purpose::Listed, self.name);
         for (column, value) in self.place.iter().zip(values) {
             match value.to_sql()? {
                 ToSqlOutput::Borrowed(value) => hashing.column(column, value),
