@@ -110,11 +110,9 @@ impl<'c> View<'c> {
         self.one(sql, key, |row| row.get(0)).ok().flatten()
     }
 
+    /// None where the row is not as it was written, either.
     fn address_of(&self, state: StateId) -> Option<StateName> {
-        let sql = "SELECT workspace, building_block FROM states WHERE id = ?1";
-        self.one(sql, [state], |row| rows::name(row, 0))
-            .ok()
-            .flatten()
+        self.name_of(state).ok().flatten()
     }
 
     /// How many states that are not deleted, versions, held locks and active or ended keys there

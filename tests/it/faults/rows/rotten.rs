@@ -83,6 +83,9 @@ fn flip_and_ask(world: &World, tries: usize, setup: impl Fn() -> Setup) -> Outco
         };
         let (found, damaged) = lies(&world.at(&server));
         outcome.damaged += usize::from(damaged > 0);
+        if !found.is_empty() {
+            eprintln!("{}", server.log());
+        }
         let page = place / PAGE + 1;
         let told = found
             .into_iter()
