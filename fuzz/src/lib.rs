@@ -17,8 +17,11 @@ use statekeep::model::terraform::serial::with_serial;
 use statekeep::model::terraform::tfstate::read_head;
 use statekeep::sqlite_file::wal::{WalFrames, WalHeader};
 
+/// A target takes any bytes.
+pub type Target = fn(&[u8]);
+
 /// Each target, by its name.
-pub const TARGETS: [(&str, fn(&[u8])); 9] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("state", state),
     ("lock", lock),
     ("hcl", hcl),

@@ -174,9 +174,8 @@ impl<'a> Upkeep<'a> {
         let mut events = 0;
         for _ in 0..STEPS_PER_SWEEP {
             let step = move |tx: &Tx<'_>| {
-                if let Some(ended) = ended {
-                    tx.remove_ended_tokens(ended, ROWS_PER_STEP)?;
-                }
+                let remove = |ended| tx.remove_ended_tokens(ended, ROWS_PER_STEP);
+                ended.map(remove).transpose()?;
                 let too_old =
                     oldest.map_or(Ok(0), |oldest| tx.remove_events(oldest, ROWS_PER_STEP))?;
                 Ok((too_old, tx.remove_events_beyond(most, ROWS_PER_STEP)?))

@@ -72,12 +72,12 @@ impl Goal {
 impl<'a> ContentSearch<'a> {
     pub(super) fn new(images: &'a Images, evidence: &'a Evidence) -> Self {
         let mut by_digest: HashMap<u64, Vec<i64>> = HashMap::new();
-        for (id, forms) in &evidence.blobs {
-            for form in forms {
-                let ids = by_digest.entry(start_of(form.row.digest)).or_default();
-                if !ids.contains(id) {
-                    ids.push(*id);
-                }
+        let blobs = evidence.blobs.iter();
+        let rows = blobs.flat_map(|(id, forms)| forms.iter().map(move |form| (*id, form)));
+        for (id, form) in rows {
+            let ids = by_digest.entry(start_of(form.row.digest)).or_default();
+            if !ids.contains(&id) {
+                ids.push(id);
             }
         }
         Self {
@@ -142,13 +142,12 @@ impl<'a> ContentSearch<'a> {
             digest: Some(sha256),
             step,
         };
-        for id in ids {
-            for form in self.forms(id) {
-                if let Some(bytes) = self.decode(form, goal, search)? {
-                    let bytes = Arc::new(bytes);
-                    self.remember(sha256, &bytes);
-                    return Ok(Some(bytes));
-                }
+        let forms: Vec<&Form<BlobRow>> = ids.iter().flat_map(|id| self.forms(*id)).collect();
+        for form in forms {
+            if let Some(bytes) = self.decode(form, goal, search)? {
+                let bytes = Arc::new(bytes);
+                self.remember(sha256, &bytes);
+                return Ok(Some(bytes));
             }
         }
         if step == 0 {
@@ -236,9 +235,7 @@ impl<'a> ContentSearch<'a> {
         };
         let choices = |sight: &Sight| {
             let sight = *sight;
-            self.images
-                .choices(sight.image)
-                .map(|choice| (sight, choice))
+            sight.image.choices().map(|choice| (sight, choice))
         };
         sights.iter().flat_map(choices).collect()
     }

@@ -157,7 +157,7 @@ impl Dataset {
         current: Option<u64>,
     ) -> io::Result<Option<Box<Version>>> {
         let Sight { image, cell, .. } = form.sight;
-        for choice in self.images.choices(image) {
+        for choice in image.choices() {
             let bytes = self.images.record(image, cell, choice, MAX_ROW)?;
             let record = bytes
                 .as_deref()
@@ -231,18 +231,29 @@ impl Reader<'_> {
             let forms = dataset.evidence.blobs.get(&id).into_iter().flatten();
             let (mut any, mut live) = (self.used.contains(&id), false);
             for form in forms {
-                let sha256 = form.row.digest;
-                if self.done.contains(&sha256) {
-                    any = true;
-                } else if let Some(bytes) = self.content.bytes(sha256, Some(id), None)? {
-                    any = true;
-                    self.done.insert(sha256);
-                    take(FoundBytes { sha256, bytes })?;
-                }
+                any |= self.other(id, form.row.digest, &mut take)?;
                 live |= dataset.is_live(form.sight);
             }
             missing += u64::from(live && !any);
         }
         Ok(missing)
+    }
+
+    /// Hands out the bytes of a blob with this hash unless it is done, and says whether it is now.
+    fn other(
+        &mut self,
+        blob: i64,
+        sha256: Digest,
+        take: &mut impl FnMut(FoundBytes) -> io::Result<()>,
+    ) -> io::Result<bool> {
+        if self.done.contains(&sha256) {
+            return Ok(true);
+        }
+        let Some(bytes) = self.content.bytes(sha256, Some(blob), None)? else {
+            return Ok(false);
+        };
+        self.done.insert(sha256);
+        take(FoundBytes { sha256, bytes })?;
+        Ok(true)
     }
 }

@@ -134,7 +134,7 @@ impl Evidence {
         if cell.rowid.is_some() || cell.overflow.is_none() {
             return Ok(false);
         }
-        for choice in images.choices(sight.image) {
+        for choice in sight.image.choices() {
             let whole = record_of(cell, images.shape, &images.by(choice), MAX_ROW)?;
             let record = whole
                 .as_deref()

@@ -33,6 +33,16 @@ pub(super) enum ImageId {
     InLog(u32),
 }
 
+impl ImageId {
+    /// The ways to put a record of this image together, the likeliest first.
+    pub(super) fn choices(self) -> [Choice; 3] {
+        match self {
+            Self::InFile(_) => [Choice::File, Choice::Newest, Choice::Earlier],
+            Self::InLog(index) => [Choice::AsOf(index), Choice::File, Choice::Newest],
+        }
+    }
+}
+
 /// An image, with its bytes.
 #[derive(Clone, Copy)]
 pub(super) struct Image<'a> {
@@ -130,7 +140,7 @@ impl Images {
         if let Some((header, is_whole)) = log_header
             && header.page_size as usize == shape.size()
         {
-            images.read_frames(header, is_whole)?;
+            images.read_frames(header, is_whole);
         }
         Ok(Some(images))
     }
@@ -168,9 +178,9 @@ impl Images {
         (pages, self.frames.len() as u64)
     }
 
-    fn read_frames(&mut self, mut header: WalHeader, is_whole: bool) -> io::Result<()> {
+    fn read_frames(&mut self, mut header: WalHeader, is_whole: bool) {
         let Some(log) = &self.log else {
-            return Ok(());
+            return;
         };
         // Where the group of frames begins that no commit has ended yet, and their salts.
         let (mut open, mut salts) = (0, header.salts);
@@ -192,10 +202,10 @@ impl Images {
                 end: index,
             });
             self.of_page.entry(frame.page).or_default().push(index);
-            if let Some(pages) = frame.commit {
-                if matches!(rank, Rank::Committed(_)) {
-                    self.pages = Some(pages);
-                }
+            if matches!(rank, Rank::Committed(_)) {
+                self.pages = frame.commit.or(self.pages);
+            }
+            if frame.commit.is_some() {
                 self.frames[open..]
                     .iter_mut()
                     .for_each(|entry| entry.end = index);
@@ -203,7 +213,6 @@ impl Images {
             }
         }
         end_without_commit(&mut self.frames[open..]);
-        Ok(())
     }
 
     /// Hands out each page of the file with its bytes, and says how many the disk does not give.
@@ -220,20 +229,20 @@ impl Images {
         let mut one = Vec::new();
         for at in (0..*len).step_by(buffer.len()) {
             let first = u32::try_from(at / size as u64).unwrap_or(u32::MAX);
-            let filled = file.fill_at(&mut buffer, at);
+            let filled = file.fill_at(&mut buffer, at).ok();
+            let read = filled.map(|filled| &buffer[..filled]);
             let pages = buffer
                 .len()
                 .min(usize::try_from(*len - at).unwrap_or(usize::MAX));
             for index in 0..pages.div_ceil(size) {
                 let number = u32::try_from(index).map_or(u32::MAX, |index| first + index + 1);
                 let id = ImageId::InFile(number);
-                let bytes = if let Ok(filled) = filled {
-                    let bytes = &buffer[..filled];
-                    bytes.chunks(size).nth(index).unwrap_or_default()
-                } else {
-                    // A sector somewhere in there: the other pages may be readable.
-                    unreadable += u64::from(!self.image(id, &mut one)?);
-                    &one
+                // If the disk refuses a sector somewhere in there, the other pages may be readable.
+                let is_readable = read.is_some() || self.image(id, &mut one);
+                unreadable += u64::from(!is_readable);
+                let bytes = match read {
+                    Some(read) => read.chunks(size).nth(index).unwrap_or_default(),
+                    None => one.as_slice(),
                 };
                 visit(Image {
                     id,
@@ -254,7 +263,7 @@ impl Images {
         let mut bytes = Vec::new();
         for (index, entry) in (0_u32..).zip(&self.frames) {
             let id = ImageId::InLog(index);
-            if self.image(id, &mut bytes)? {
+            if self.image(id, &mut bytes) {
                 visit(Image {
                     id,
                     page: entry.page,
@@ -268,14 +277,14 @@ impl Images {
 
     /// Puts the bytes of an image in place of the buffer's; `false` if it is not there, or the disk
     /// does not give it.
-    pub(super) fn image(&self, id: ImageId, buffer: &mut Vec<u8>) -> io::Result<bool> {
+    pub(super) fn image(&self, id: ImageId, buffer: &mut Vec<u8>) -> bool {
         let size = self.shape.size();
         buffer.clear();
         buffer.resize(size, 0);
         let filled = match (id, &self.file, &self.log) {
             (ImageId::InFile(number), Some((file, _)), _) => {
                 let Some(before) = number.checked_sub(1) else {
-                    return Ok(false);
+                    return false;
                 };
                 file.fill_at(buffer, u64::from(before) * size as u64)
             }
@@ -288,7 +297,7 @@ impl Images {
         };
         let filled = filled.unwrap_or(0);
         buffer.truncate(filled);
-        Ok(filled > 0)
+        filled > 0
     }
 
     /// The number of the page that an image shows.
@@ -305,14 +314,6 @@ impl Images {
         self.pages.is_none_or(|pages| page <= pages)
     }
 
-    /// The ways to put a record of an image together, the likeliest first.
-    pub(super) fn choices(&self, id: ImageId) -> [Choice; 3] {
-        match id {
-            ImageId::InFile(_) => [Choice::File, Choice::Newest, Choice::Earlier],
-            ImageId::InLog(index) => [Choice::AsOf(index), Choice::File, Choice::Newest],
-        }
-    }
-
     /// The record in a cell of an image, put together in one of these ways; none if it is longer
     /// than the limit, in bytes, or not there.
     pub(super) fn record(
@@ -323,7 +324,7 @@ impl Images {
         limit: u64,
     ) -> io::Result<Option<Vec<u8>>> {
         let mut page = Vec::new();
-        if !self.image(id, &mut page)? {
+        if !self.image(id, &mut page) {
             return Ok(None);
         }
         let parsed = BtreePage::parse(&page, self.shape, self.page_of(id));
@@ -380,15 +381,13 @@ pub(super) struct Chosen<'a> {
 impl ReadPage for Chosen<'_> {
     fn read_page(&self, number: u32, buffer: &mut Vec<u8>) -> io::Result<bool> {
         if let Some(frame) = self.images.frame_for(number, self.choice) {
-            return self.images.image(frame, buffer);
+            return Ok(self.images.image(frame, buffer));
         }
-        if self.images.image(ImageId::InFile(number), buffer)? {
+        if self.images.image(ImageId::InFile(number), buffer) {
             return Ok(true);
         }
-        match self.images.frame_for(number, Choice::Newest) {
-            Some(frame) => self.images.image(frame, buffer),
-            None => Ok(false),
-        }
+        let newest = self.images.frame_for(number, Choice::Newest);
+        Ok(newest.is_some_and(|frame| self.images.image(frame, buffer)))
     }
 }
 

@@ -62,10 +62,10 @@ mod tests {
 
     use super::*;
 
-    fn file(bytes: &[u8]) -> Option<File> {
+    fn file(bytes: &[u8]) -> File {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
-        Some(file)
+        file
     }
 
     /// Pages of 512 bytes that look like leaves, with cells anywhere in them.
@@ -93,8 +93,8 @@ mod tests {
                 database[..21].copy_from_slice(b"SQLite format 3\0\x02\0\0\0\0");
             }
             let sources = DamagedFiles {
-                database: file(&database),
-                log: file(&log),
+                database: Some(file(&database)),
+                log: Some(file(&log)),
             };
             let Some(found) = read(sources).unwrap() else {
                 return Ok(());

@@ -63,35 +63,43 @@ fn unsigned(record: &SqlRecord<'_>, column: usize) -> Option<u64> {
     u64::try_from(integer(record, column)?).ok()
 }
 
-/// An integer, or NULL; the outer one is none for anything else.
-fn maybe_integer(record: &SqlRecord<'_>, column: usize) -> Option<Option<i64>> {
-    match record.value(column)? {
-        SqlValue::Null => Some(None),
-        value => value.integer().map(Some),
+/// A column is neither NULL nor what it is read as.
+struct Unfit;
+
+/// What a column is read as, or none for NULL.
+fn or_null<T>(
+    record: &SqlRecord<'_>,
+    column: usize,
+    read: impl Fn(&SqlRecord<'_>, usize) -> Option<T>,
+) -> Result<Option<T>, Unfit> {
+    if is_null(record, column) {
+        return Ok(None);
     }
+    read(record, column).map(Some).ok_or(Unfit)
 }
 
-fn maybe_unsigned(record: &SqlRecord<'_>, column: usize) -> Option<Option<u64>> {
-    let value = maybe_integer(record, column)?;
-    value.map(u64::try_from).transpose().ok()
+fn maybe_integer(record: &SqlRecord<'_>, column: usize) -> Result<Option<i64>, Unfit> {
+    or_null(record, column, integer)
+}
+
+fn maybe_unsigned(record: &SqlRecord<'_>, column: usize) -> Result<Option<u64>, Unfit> {
+    or_null(record, column, unsigned)
 }
 
 fn text(record: &SqlRecord<'_>, column: usize) -> Option<String> {
     record.value(column)?.text().map(str::to_owned)
 }
 
-fn maybe_text(record: &SqlRecord<'_>, column: usize) -> Option<Option<String>> {
-    match record.value(column)? {
-        SqlValue::Null => Some(None),
-        value => value.text().map(|text| Some(text.to_owned())),
-    }
+fn maybe_text(record: &SqlRecord<'_>, column: usize) -> Result<Option<String>, Unfit> {
+    or_null(record, column, text)
 }
 
 /// Text of a column of type ANY: a UUID takes 16 bytes there.
 fn any_text(record: &SqlRecord<'_>, column: usize) -> Option<String> {
-    match record.value(column)? {
-        SqlValue::Blob(bytes) => Uuid::from_slice(bytes).ok().map(|uuid| uuid.to_string()),
-        value => value.text().map(str::to_owned),
+    let value = record.value(column)?;
+    match value.blob() {
+        Some(bytes) => Uuid::from_slice(bytes).ok().map(|uuid| uuid.to_string()),
+        None => value.text().map(str::to_owned),
     }
 }
 
@@ -99,11 +107,8 @@ fn time(record: &SqlRecord<'_>, column: usize) -> Option<i64> {
     integer(record, column).filter(|at| (0..=MAX_TIME).contains(at))
 }
 
-fn maybe_time(record: &SqlRecord<'_>, column: usize) -> Option<Option<i64>> {
-    match record.value(column)? {
-        SqlValue::Null => Some(None),
-        _ => time(record, column).map(Some),
-    }
+fn maybe_time(record: &SqlRecord<'_>, column: usize) -> Result<Option<i64>, Unfit> {
+    or_null(record, column, time)
 }
 
 fn digest(record: &SqlRecord<'_>, column: usize) -> Option<Digest> {
@@ -136,9 +141,9 @@ pub(super) fn state(rowid: Option<i64>, record: &SqlRecord<'_>) -> Option<StateR
     Some(StateRow {
         id: rowid?,
         name: name(record, 1)?,
-        current: maybe_unsigned(record, 3)?,
+        current: maybe_unsigned(record, 3).ok()?,
         created_at,
-        deleted_at: maybe_time(record, 8)?,
+        deleted_at: maybe_time(record, 8).ok()?,
     })
 }
 
@@ -178,9 +183,9 @@ pub(super) fn blob(rowid: Option<i64>, record: &SqlRecord<'_>) -> Option<BlobRow
     let row = BlobRow {
         id: rowid?,
         digest: digest(record, 1)?,
-        base: maybe_integer(record, 3)?,
+        base: maybe_integer(record, 3).ok()?,
         size: unsigned(record, 4)?,
-        difference: maybe_integer(record, 6)?,
+        difference: maybe_integer(record, 6).ok()?,
     };
     unsigned(record, 2)?;
     unsigned(record, 5)?;
@@ -203,13 +208,13 @@ pub(super) fn version_key(rowid: Option<i64>, record: &SqlRecord<'_>) -> Option<
     if rowid.is_some() || record.columns() < 29 {
         return None;
     }
-    let (kind, rejection) = (text(record, 14)?, maybe_text(record, 15)?);
+    let (kind, rejection) = (text(record, 14)?, maybe_text(record, 15).ok()?);
     VersionKind::parse(&kind, rejection.as_deref())?;
     time(record, 18)?;
     Some(VersionKey {
         state: integer(record, 0)?,
         number: unsigned(record, 1).filter(|number| *number > 0)?,
-        blob: maybe_integer(record, 2)?,
+        blob: maybe_integer(record, 2).ok()?,
         sha256: digest(record, 3)?,
         size: unsigned(record, 4)?,
     })
@@ -218,24 +223,24 @@ pub(super) fn version_key(rowid: Option<i64>, record: &SqlRecord<'_>) -> Option<
 /// The whole row, as the API shows it. It is shown as current if the state says so.
 pub(super) fn version(record: &SqlRecord<'_>, current: Option<u64>) -> Option<Version> {
     let key = version_key(None, record)?;
-    let (kind, rejection) = (text(record, 14)?, maybe_text(record, 15)?);
+    let (kind, rejection) = (text(record, 14)?, maybe_text(record, 15).ok()?);
     let is_current = current == Some(key.number);
     Some(Version {
         number: key.number,
         sha256: key.sha256,
         size: key.size,
         head: StateHead {
-            format: maybe_integer(record, 5)?,
+            format: maybe_integer(record, 5).ok()?,
             serial: integer(record, 6)?.cast_unsigned(),
             lineage: any_text(record, 7)?,
-            terraform_version: maybe_text(record, 8)?,
-            resources: maybe_unsigned(record, 9)?,
+            terraform_version: maybe_text(record, 8).ok()?,
+            resources: maybe_unsigned(record, 9).ok()?,
             encrypted: integer(record, 13)? == 1,
         },
         counts: counts(record),
         kind: VersionKind::parse(&kind, rejection.as_deref())?,
         intermediate: integer(record, 16)? == 1 && !is_current,
-        from_version: maybe_unsigned(record, 17)?,
+        from_version: maybe_unsigned(record, 17).ok()?,
         created_at: Timestamp::from_millis(time(record, 18)?),
         created_by: Actor {
             id: any_text(record, 19)?,

@@ -143,6 +143,7 @@ pub fn is_page_size(size: u32) -> bool {
 
 /// A frame as it is in the log, with all that tells whether it can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is judged on its own")]
 pub struct WalFrame {
     /// Which one it is, from 0.
     pub index: u64,
@@ -309,7 +310,8 @@ mod tests {
     /// A log of this many frames, each of which is a commit, as SQLite writes it.
     fn log(frames: u8, salts: [u32; 2], big_endian: bool) -> Vec<u8> {
         let magic = MAGIC | u32::from(big_endian);
-        let mut bytes = [magic, FORMAT, PAGE as u32, 7, salts[0], salts[1]]
+        let page_size = u32::try_from(PAGE).unwrap();
+        let mut bytes = [magic, FORMAT, page_size, 7, salts[0], salts[1]]
             .map(u32::to_be_bytes)
             .concat();
         let mut sums = add(big_endian, [0; 2], &bytes);

@@ -76,7 +76,13 @@ impl From<StoreError> for CopyError {
             StoreError::Full => Self::Full,
             // "Nothing is written any more" would be said of the copy, and be meant of the store.
             StoreError::Disk(text) => Self::Failed(text),
-            other => Self::Failed(other.to_string()),
+            StoreError::Busy
+            | StoreError::Closed
+            | StoreError::Gone(_)
+            | StoreError::Damaged(_)
+            | StoreError::BadRow(_)
+            | StoreError::Panicked
+            | StoreError::Statement(_) => Self::Failed(error.to_string()),
         }
     }
 }
@@ -90,9 +96,11 @@ impl From<rusqlite::Error> for CopyError {
 impl From<std::io::Error> for CopyError {
     fn from(error: std::io::Error) -> Self {
         use std::io::ErrorKind as Kind;
-        match error.kind() {
-            Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge => Self::Full,
-            _ => Self::Failed(error.to_string()),
+        let full = [Kind::StorageFull, Kind::QuotaExceeded, Kind::FileTooLarge];
+        if full.contains(&error.kind()) {
+            Self::Full
+        } else {
+            Self::Failed(error.to_string())
         }
     }
 }
@@ -158,11 +166,13 @@ fn copy_pages(
     let file = File::open(target)?;
     let backup = Backup::new(source, &mut copy)?;
     for step in 1_u32.. {
-        match backup.step(PAGES_PER_STEP)? {
-            StepResult::Done => break,
-            StepResult::More => {}
-            // Nobody else has the copy, and the source is read in a transaction.
-            other => return Err(CopyError::Failed(format!("a step came to {other:?}"))),
+        let came_to = backup.step(PAGES_PER_STEP)?;
+        if came_to == StepResult::Done {
+            break;
+        }
+        // Nobody else has the copy, and the source is read in a transaction.
+        if came_to != StepResult::More {
+            return Err(CopyError::Failed(format!("a step came to {came_to:?}")));
         }
         go_on()?;
         if step.is_multiple_of(STEPS_PER_SYNC) {

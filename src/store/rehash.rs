@@ -84,9 +84,12 @@ fn renew(
         connection.execute_batch(end)?;
         done
     };
-    work().map_err(|error| match error {
-        StoreError::Full => OpenError::Full(dir.to_owned()),
-        error => OpenError::Rows(error.to_string()),
+    work().map_err(|error| {
+        if matches!(error, StoreError::Full) {
+            OpenError::Full(dir.to_owned())
+        } else {
+            OpenError::Rows(error.to_string())
+        }
     })?;
     row_key::adopt_next(dir)?;
     Ok(key)

@@ -112,6 +112,7 @@ impl Hashing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::row_key::hex;
 
     fn hash(key: u8, table: &str, columns: &[(&str, ValueRef<'_>)]) -> RowHash {
         let mut hashing = RowKey::new(&[key; KEY_BYTES]).begin(Purpose::Row, table);
@@ -121,10 +122,12 @@ mod tests {
         hashing.end()
     }
 
+    type Columns<'r> = &'r [(&'r str, ValueRef<'r>)];
+
     #[test]
     fn whatever_a_row_says_differently_gives_another_hash() {
         let text = |text: &'static str| ValueRef::Text(text.as_bytes());
-        let rows: [(u8, &str, &[(&str, ValueRef<'_>)]); 11] = [
+        let rows: [(u8, &str, Columns<'_>); 11] = [
             (1, "locks", &[("a", text("x")), ("b", text("y"))]),
             (2, "locks", &[("a", text("x")), ("b", text("y"))]),
             (1, "moves", &[("a", text("x")), ("b", text("y"))]),
@@ -157,10 +160,7 @@ mod tests {
             ("workspace", ValueRef::Text(b"team")),
             ("id", ValueRef::Integer(7)),
         ];
-        let hex: String = hash(3, "states", &row)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        assert_eq!(hex, "e0b5af4f7930258ab9e68c61c0c825b8");
+        let hash = hex(&hash(3, "states", &row));
+        assert_eq!(hash, "e0b5af4f7930258ab9e68c61c0c825b8");
     }
 }

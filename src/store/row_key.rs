@@ -86,8 +86,13 @@ fn parse(text: &str) -> Option<[u8; KEY_BYTES]> {
     Some(key)
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing into a string never fails.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Root that works in a directory of another user leaves the file to that user.
@@ -127,8 +132,8 @@ mod tests {
         assert_eq!(read(dir.path()).unwrap().unwrap().proof(), made);
         assert!(read_next(dir.path()).unwrap().is_none());
         let path = dir.path().join(ROW_KEY_FILE);
-        let mode = std::fs::metadata(&path).unwrap().mode();
-        assert_eq!(mode & 0o777, 0o600);
+        let permissions = std::fs::metadata(&path).unwrap().mode() & 0o777;
+        assert_eq!(permissions, 0o600);
         let good = std::fs::read_to_string(&path).unwrap();
         for bad in [
             "",

@@ -223,6 +223,10 @@ struct Loop {
     held: Arc<HeldFiles>,
 }
 
+fn give_room_back(_: &mut Checkpoints, connection: &Connection) -> Result<(), StoreError> {
+    Ok(erasing::truncate_wal(connection).map(drop)?)
+}
+
 impl Loop {
     fn run(mut self, queue: &Receiver<Message>) {
         let mut taken = None;
@@ -261,9 +265,7 @@ impl Loop {
             if let Err(error) = vacuumed {
                 self.announce.note(&error);
                 // What it wrote into the WAL until then takes room that others need.
-                self.look_at_the_wal(|_, connection| {
-                    Ok(erasing::truncate_wal(connection).map(drop)?)
-                });
+                self.look_at_the_wal(give_room_back);
                 return Err(error);
             }
             self.rounds.note_dirty()?;

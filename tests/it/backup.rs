@@ -35,8 +35,9 @@ fn succeeds(output: Output) -> String {
 /// Runs a command that has to fail with an exit code, and gives what it said.
 #[track_caller]
 fn fails(output: Output, code: i32) -> String {
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(code), "{said}");
+    let Output { status, stderr, .. } = output;
+    let said = String::from_utf8_lossy(&stderr).into_owned();
+    assert_eq!(status.code(), Some(code), "{said}");
     said
 }
 

@@ -191,7 +191,7 @@ fn tell(
     removed: &[PathBuf],
     format: Format,
 ) -> Result<(), CliError> {
-    let length = fs::metadata(path).map(|file| file.len()).unwrap_or(0);
+    let length = fs::metadata(path).map_or(0, |file| file.len());
     if format == Format::Json {
         let told = json!({
             "file": path, "size": length, "backup": manifest, "removed": removed,

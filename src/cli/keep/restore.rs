@@ -164,7 +164,8 @@ fn tell(restored: &RestoredData, wanted: &RestoreRequest, format: Format) -> Res
                 .map(|admin| admin.key.id.to_string())
         );
         output::json(&told)?;
-        return Ok(told_of_key(restored.admin.as_ref(), wanted));
+        told_of_key(restored.admin.as_ref(), wanted);
+        return Ok(());
     }
     let backup = &restored.backup;
     output::line(&format!(

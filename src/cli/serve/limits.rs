@@ -207,33 +207,32 @@ struct KeepArgs {
 #[command(next_help_heading = "Backups (without --backup-dir the server makes none by itself)")]
 struct BackupPlanArgs {
     /// The directory for the server's own backups; created with mode 0700 if it is missing
-    #[arg(long, env = "STATEKEEP_BACKUP_DIR", value_name = "DIR")]
-    backup_dir: Option<PathBuf>,
+    #[arg(long = "backup-dir", env = "STATEKEEP_BACKUP_DIR", value_name = "DIR")]
+    dir: Option<PathBuf>,
     /// How long after a backup the next one is made, 1s to 366d
     #[arg(
-        long,
+        long = "backup-every",
         env = "STATEKEEP_BACKUP_EVERY",
         value_name = "DURATION",
         default_value_t = Span(DEFAULT_BACKUP_EVERY)
     )]
-    backup_every: Span,
+    every: Span,
     /// How many of its own backups the server keeps, 1 to 10,000
     #[arg(
-        long,
+        long = "backup-keep",
         env = "STATEKEEP_BACKUP_KEEP",
         value_name = "BACKUPS",
         default_value_t = DEFAULT_BACKUP_KEEP
     )]
-    backup_keep: u32,
+    keep: u32,
 }
 
 impl BackupPlanArgs {
     fn plan(&self) -> Option<BackupPlan> {
-        let dir = self.backup_dir.clone()?;
         Some(BackupPlan {
-            dir,
-            every: self.backup_every.0,
-            keep: self.backup_keep,
+            dir: self.dir.clone()?,
+            every: self.every.0,
+            keep: self.keep,
         })
     }
 }

@@ -70,6 +70,21 @@ pub(super) struct ServeArgs {
     /// The least important log lines that are written
     #[arg(long, env = "STATEKEEP_LOG_LEVEL", value_enum, default_value_t = LevelArg::Info)]
     log_level: LevelArg,
+    #[command(flatten)]
+    confirmed: ConfirmedArgs,
+    /// Tell what a start would do, and change nothing: whether it would start, and upgrade
+    #[arg(long, conflicts_with_all = ["accept_loss", "restored", "new_row_key"])]
+    check: bool,
+    #[command(flatten)]
+    limits: LimitArgs,
+    /// The data directory; created with mode 0700 if it is missing
+    #[arg(long, env = "STATEKEEP_DATA", default_value = DEFAULT_DATA, value_name = "DIR")]
+    data: PathBuf,
+}
+
+/// What a person confirms, so that a start goes on which is otherwise refused.
+#[derive(Args)]
+struct ConfirmedArgs {
     /// Start although acknowledged writes are missing; without this, the server then refuses
     #[arg(long, conflicts_with = "restored")]
     accept_loss: bool,
@@ -80,14 +95,6 @@ pub(super) struct ServeArgs {
     /// as they stand, once
     #[arg(long)]
     new_row_key: bool,
-    /// Tell what a start would do, and change nothing: whether it would start, and upgrade
-    #[arg(long, conflicts_with_all = ["accept_loss", "restored", "new_row_key"])]
-    check: bool,
-    #[command(flatten)]
-    limits: LimitArgs,
-    /// The data directory; created with mode 0700 if it is missing
-    #[arg(long, env = "STATEKEEP_DATA", default_value = DEFAULT_DATA, value_name = "DIR")]
-    data: PathBuf,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -138,14 +145,14 @@ impl ServeArgs {
     }
 
     const fn confirmed(&self) -> Confirmed {
-        let on_loss = match (self.accept_loss, self.restored) {
+        let on_loss = match (self.confirmed.accept_loss, self.confirmed.restored) {
             (true, _) => OnLoss::Accept,
             (false, true) => OnLoss::Restored,
             (false, false) => OnLoss::Refuse,
         };
         Confirmed {
             on_loss,
-            new_row_key: self.new_row_key,
+            new_row_key: self.confirmed.new_row_key,
         }
     }
 
@@ -235,7 +242,7 @@ async fn serve(mut config: Config, dir: DirLock, tcp: TcpListener) -> Result<(),
         }
     });
     let kept_up = Arc::clone(&domain);
-    let upkeep = tokio::spawn(async move { kept_up.upkeep().run().await });
+    let upkeep = tokio::spawn(async move { Box::pin(kept_up.upkeep().run()).await });
     announce(&config, address, admin.as_ref(), show_key_here)?;
     output::line(&format!("listening on {url}"))?;
     let fault = until_asked(&mut signals, &domain).await;

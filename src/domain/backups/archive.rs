@@ -206,7 +206,6 @@ pub(super) fn read(
         Some(Ok(entry)) => return Err(BadBackup::Foreign(shown(&entry))),
         Some(Err(error)) => return Err(cut(&error)),
     }
-    drop(entries);
     nothing_behind(&mut archive.into_inner())?;
     Ok(manifest)
 }
@@ -281,16 +280,18 @@ fn not_written(error: &io::Error, file: &BackupFile) -> BadBackup {
 }
 
 fn no_backup(error: &io::Error) -> BadBackup {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => BadBackup::CutOff,
-        _ => BadBackup::NoBackup(error.to_string()),
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        BadBackup::CutOff
+    } else {
+        BadBackup::NoBackup(error.to_string())
     }
 }
 
 fn cut(error: &io::Error) -> BadBackup {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => BadBackup::CutOff,
-        _ => BadBackup::Damaged(error.to_string()),
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        BadBackup::CutOff
+    } else {
+        BadBackup::Damaged(error.to_string())
     }
 }
 

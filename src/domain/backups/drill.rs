@@ -53,9 +53,12 @@ fn opened(
 ) -> Result<(OpenedCopy, WorkFolder), String> {
     let folder = WorkFolder::make(folder).map_err(|error| error.to_string())?;
     let backup = File::open(file).map_err(|error| error.to_string())?;
-    let mut go_on = || match stopped.load(Ordering::Relaxed) {
-        true => Err(CopyError::Stopped),
-        false => Ok(()),
+    let mut go_on = || {
+        if stopped.load(Ordering::Relaxed) {
+            Err(CopyError::Stopped)
+        } else {
+            Ok(())
+        }
     };
     let mut has_room = |manifest: &BackupManifest| has_room(folder.path(), manifest);
     archive::read(&backup, Some(folder.path()), &mut has_room, &mut go_on)

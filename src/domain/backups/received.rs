@@ -98,7 +98,7 @@ mod tests {
         }
         let removed = prune(folder.path(), ours, 2).unwrap();
         assert_eq!(removed, [folder.path().join(name(ours, 1))]);
-        assert_eq!(prune(folder.path(), ours, 2).unwrap(), [PathBuf::new(); 0]);
+        assert!(prune(folder.path(), ours, 2).unwrap().is_empty());
         assert_eq!(
             fs::read_dir(folder.path()).unwrap().count(),
             names.len() - 1

@@ -185,9 +185,10 @@ async fn made_ready(
             revoked_keys += 1;
         }
     }
-    let admin = match wanted.revokes_keys {
-        true => Some(keys.make_admin("restore", wanted.key_to_file).await?),
-        false => None,
+    let admin = if wanted.revokes_keys {
+        Some(keys.make_admin("restore", wanted.key_to_file).await?)
+    } else {
+        None
     };
     let (ended_tokens, locked) = own(opened, &backup, instance, revoked_keys).await?;
     Ok(RestoredData {

@@ -39,21 +39,11 @@ impl SentFile {
     ) -> Self {
         let (sender, pieces) = channel(AHEAD);
         let read = move || {
-            loop {
-                let mut piece = vec![0; PIECE];
-                let read = match file.read(&mut piece) {
-                    Ok(0) => return,
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    read => read,
-                };
-                let failed = read.is_err();
-                let piece = read.map(|length| {
-                    piece.truncate(length);
-                    Bytes::from(piece)
-                });
-                if sender.blocking_send(piece).is_err() || failed {
-                    return;
-                }
+            let mut has_failed = false;
+            // The first piece that cannot be read, or that nobody takes, is the last one.
+            while !has_failed && let Some(piece) = next_piece(&mut file).transpose() {
+                has_failed = piece.is_err();
+                has_failed |= sender.blocking_send(piece).is_err();
             }
         };
         drop(tokio::task::spawn_blocking(read));
@@ -65,6 +55,19 @@ impl SentFile {
             _turn: turn,
         }
     }
+}
+
+/// The next piece of a file; none at its end.
+fn next_piece(file: &mut File) -> io::Result<Option<Bytes>> {
+    let mut piece = vec![0; PIECE];
+    let length = loop {
+        match file.read(&mut piece) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => break read?,
+        }
+    };
+    piece.truncate(length);
+    Ok((length > 0).then(|| Bytes::from(piece)))
 }
 
 impl MessageBody for SentFile {

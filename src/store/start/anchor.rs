@@ -103,7 +103,9 @@ impl Anchor {
         } = self.commit;
         let (instance, size) = (self.instance, self.size);
         let closed = if self.is_closed { "yes" } else { "no" };
-        let wal = self.wal.map_or_else(|| "none".to_owned(), |wal| wal.text());
+        let wal = self
+            .wal
+            .map_or_else(|| "none".to_owned(), AnchoredWal::text);
         let body = format!(
             "{FORM}\ninstance {instance}\ngeneration {generation}\ncommit {number}\nat {at}\n\
                 head {head}\nwal {wal}\nsize {size}\nclosed {closed}\n"

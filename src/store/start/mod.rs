@@ -333,7 +333,7 @@ fn compare(anchor: &Anchor, (commit, instance): LastCommit, wal: WalState) -> Op
         WalState::Empty if anchor.wal.is_some() => Sign::EmptyWal,
         WalState::BadHeader => Sign::DamagedWalHeader,
         WalState::Readable(header) if is_same_wal(header.salts) => Sign::CutWal,
-        _ => Sign::OldDatabase,
+        WalState::Missing | WalState::Empty | WalState::Readable(_) => Sign::OldDatabase,
     })
 }
 

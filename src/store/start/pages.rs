@@ -54,6 +54,30 @@ pub(super) struct Roots {
     pub(super) schema: Vec<u32>,
 }
 
+impl Roots {
+    /// Notes a row of the schema, if it is about one of these tables.
+    fn note(&mut self, row: &[Field<'_>]) {
+        let Some(
+            [
+                Field::Bytes(b"table"),
+                Field::Bytes(name),
+                _,
+                Field::Integer(root),
+            ],
+        ) = row.first_chunk()
+        else {
+            return;
+        };
+        let root = u32::try_from(*root).ok();
+        match *name {
+            b"commits" => self.commits = root,
+            b"instance" => self.instance = root,
+            b"refinery_schema_history" => self.migrations = root,
+            _ => {}
+        }
+    }
+}
+
 impl<'f> Pages<'f> {
     pub(super) fn new(database: &'f File, wal: Option<&'f File>, page_size: usize) -> Self {
         Self {
@@ -81,13 +105,12 @@ impl<'f> Pages<'f> {
 
     fn page(&self, number: u32) -> Result<Vec<u8>, Unreadable> {
         let mut bytes = vec![0; self.page_size];
-        let read = match (self.wal, self.in_wal.get(&number)) {
-            (Some(wal), Some(offset)) => wal.fill_at(&mut bytes, *offset)?,
-            _ => {
-                let before = u64::from(number.saturating_sub(1));
-                self.database
-                    .fill_at(&mut bytes, before * self.page_size as u64)?
-            }
+        let read = if let (Some(wal), Some(offset)) = (self.wal, self.in_wal.get(&number)) {
+            wal.fill_at(&mut bytes, *offset)?
+        } else {
+            let before = u64::from(number.saturating_sub(1));
+            self.database
+                .fill_at(&mut bytes, before * self.page_size as u64)?
         };
         if number == 0 || read < bytes.len() {
             return Err(Unreadable::Damaged(number));
@@ -109,21 +132,7 @@ impl<'f> Pages<'f> {
             left.extend(children);
             let rows = page.rows().ok_or(Unreadable::Damaged(number))?;
             for row in rows {
-                if let [
-                    Field::Bytes(b"table"),
-                    Field::Bytes(name),
-                    _,
-                    Field::Integer(root),
-                ] = row[..4.min(row.len())]
-                {
-                    let root = u32::try_from(root).ok();
-                    match name {
-                        b"commits" => roots.commits = root,
-                        b"instance" => roots.instance = root,
-                        b"refinery_schema_history" => roots.migrations = root,
-                        _ => {}
-                    }
-                }
+                roots.note(&row);
             }
         }
         Ok(roots)
@@ -150,11 +159,12 @@ impl<'f> Pages<'f> {
             let bytes = self.page(number)?;
             let page = Page::of(number, &bytes).ok_or_else(damaged)?;
             left.extend(page.children().ok_or_else(damaged)?);
-            for row in page.rows().ok_or_else(damaged)? {
-                if let Some(Field::Integer(version)) = row.first() {
-                    newest = newest.max(u32::try_from(*version).unwrap_or(u32::MAX));
-                }
-            }
+            let rows = page.rows().ok_or_else(damaged)?;
+            let versions = rows.iter().filter_map(|row| match row.first() {
+                Some(Field::Integer(version)) => Some(u32::try_from(*version).unwrap_or(u32::MAX)),
+                _ => None,
+            });
+            newest = versions.fold(newest, u32::max);
         }
         Ok(newest)
     }

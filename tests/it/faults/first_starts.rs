@@ -48,7 +48,7 @@ fn a_first_start_that_is_killed_at_any_moment_is_made_good_by_the_next() {
 }
 
 /// A process has let go of its files when its first thread is a zombie and no other one is left.
-fn is_alive(pid: &u32) -> bool {
+fn is_alive(pid: u32) -> bool {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
     threads > 1 || std::fs::read_link(format!("/proc/{pid}/exe")).is_ok()
 }
@@ -91,7 +91,7 @@ fn a_first_start_whose_writes_fail_is_made_good_by_the_next() {
             }
             let _ = child.kill();
             let _ = child.wait();
-            eventually("it is gone", || !started.iter().any(is_alive));
+            eventually("it is gone", || !started.iter().copied().any(is_alive));
             starts(&data);
         }
     }

@@ -14,8 +14,9 @@ use super::L1;
 const DATABASE: &str = "statekeep.db";
 const WAL: &str = "statekeep.db-wal";
 
+type Leave = fn(&Path);
 /// Ways in which a file leaves its name.
-const WAYS: [(&str, fn(&Path)); 3] = [
+const WAYS: [(&str, Leave); 3] = [
     ("removed", |path| {
         std::fs::remove_file(path).expect("a file");
     }),

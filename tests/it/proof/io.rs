@@ -46,13 +46,13 @@ fn one(run: &mut Run, server: Server, case: &Case, tally: &mut Tally) -> Result<
     let Some(mut injection) = Injection::attach(&server, case) else {
         return Err("strace cannot be attached to a running server".to_owned());
     };
-    let serves = case.within != Within::Compaction;
-    let stop = AtomicBool::new(!serves);
+    let is_asked = case.within != Within::Compaction;
+    let stop = AtomicBool::new(!is_asked);
     run.act_while(&stop, || {
         let begun = Instant::now();
         while begun.elapsed() < LONGEST && !server.has_ended() {
             let is_enough = injection.is_met() && begun.elapsed() > LONGEST / 3;
-            if is_enough && (case.lasts || !serves) {
+            if is_enough && (case.lasts || !is_asked) {
                 break;
             }
             std::thread::sleep(Duration::from_millis(10));

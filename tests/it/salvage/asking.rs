@@ -100,7 +100,7 @@ fn where_there_is_nothing_it_says_so_and_leaves_nothing() {
         code == 1 && said.contains("neither a statekeep.db nor"),
         "{said}"
     );
-    std::fs::write(dir.path().join("noise"), [7; 50_000]).expect("our file");
+    std::fs::write(dir.path().join("noise"), vec![7; 50_000]).expect("our file");
     let noise = dir.path().join("noise");
     let (code, said) = run(&[text(&noise), text(&out)]);
     assert!(code == 1 && said.contains("nothing was found"), "{said}");

@@ -108,9 +108,8 @@ impl<'a> Writing<'a> {
                     let line =
                         format!("version {number} of {name}: no bytes with SHA-256 {sha256}");
                     self.report.missing.push(line);
-                    if let Some(version) = version {
-                        listed.versions.push(row(&version, Value::Null)?);
-                    }
+                    let known = version.map(|version| row(&version, Value::Null));
+                    listed.versions.extend(known.transpose()?);
                 }
                 FoundVersion::Gone => {}
             }

@@ -12,20 +12,24 @@ impl Walk<'_> {
     /// Looks at each row that a client is told from, but for those of states and versions.
     pub(super) async fn rows(&mut self) -> Result<(), Error> {
         for table in ROW_LISTS {
-            let mut after = Some(RowCursor::default());
-            while let Some(from) = after {
-                let read =
-                    move |view: &View<'_>| view.rows_as_they_stand(table, &from, ROWS_PER_STEP);
-                let Some((rows, next)) = self.step(table, read).await? else {
-                    break;
-                };
-                for row in rows {
-                    self.row(table, row);
-                }
-                after = next;
-            }
+            self.table(table).await?;
         }
         self.second_list().await
+    }
+
+    async fn table(&mut self, table: &'static str) -> Result<(), Error> {
+        let mut after = Some(RowCursor::default());
+        while let Some(from) = after {
+            let read = move |view: &View<'_>| view.rows_as_they_stand(table, &from, ROWS_PER_STEP);
+            let Some((rows, next)) = self.step(table, read).await? else {
+                break;
+            };
+            for row in rows {
+                self.row(table, row);
+            }
+            after = next;
+        }
+        Ok(())
     }
 
     fn row(&mut self, table: &str, row: RowFacts) {
@@ -46,7 +50,8 @@ impl Walk<'_> {
     /// Each row was looked at for whether the second list has it; so if that has as many, the two
     /// agree.
     async fn second_list(&mut self) -> Result<(), Error> {
-        let counted = self.step("the second list", |view| view.listed()).await?;
+        let read = |view: &View<'_>| view.listed();
+        let counted = self.step("the second list", read).await?;
         if let Some((rows, listed)) = counted
             && listed > rows
         {

@@ -41,7 +41,7 @@ fn a_start_without_the_right_key_is_refused_untouched_until_a_person_confirms_a_
     let world = World::new();
     let harms: [(&str, Harm); 3] = [
         ("missing", |path| {
-            std::fs::remove_file(path).expect("the key")
+            std::fs::remove_file(path).expect("the key");
         }),
         ("not the key of this data", |path| {
             let other = std::fs::read_to_string(path).expect("the key");
@@ -50,7 +50,7 @@ fn a_start_without_the_right_key_is_refused_untouched_until_a_person_confirms_a_
             std::fs::write(path, format!("{label} {turned}\n")).expect("the key");
         }),
         ("holds no key", |path| {
-            std::fs::write(path, "x").expect("the key")
+            std::fs::write(path, "x").expect("the key");
         }),
     ];
     for (word, harm) in harms {
@@ -130,10 +130,9 @@ fn rows_of_an_older_schema_get_their_hashes_once() {
         "tokens",
         "policies",
     ];
-    let without: String = tables
-        .iter()
+    let without = tables
         .map(|table| format!("UPDATE {table} SET mac = NULL;"))
-        .collect();
+        .concat();
     let forget = "DELETE FROM presence; DELETE FROM row_key;";
     // The note of the key is lost, and the hashes are there: no start believes them for that.
     edit(&copy.data, "DELETE FROM row_key;");

@@ -11,7 +11,7 @@ use crate::harness::Setup;
 
 const PAGE: u64 = 4096;
 /// How many bytes of each page's head say where its rows are.
-const HEAD: u64 = 8;
+const HEAD: usize = 8;
 
 /// The trees that answers come from: tables, then their indexes.
 const TREES: [&str; 10] = [
@@ -40,12 +40,12 @@ fn places(world: &World) -> Vec<u64> {
             .query_row(sql, [tree], |row| row.get(0))
             .unwrap_or_else(|error| panic!("{tree}: {error}"));
         let start = (root.unsigned_abs() - 1) * PAGE;
-        let mut head = [0; HEAD as usize];
+        let mut head = [0; HEAD];
         file.read_exact_at(&mut head, start).expect("a page");
         assert!(head[0] == 0x0a || head[0] == 0x0d, "{tree} is a leaf");
         let cells = u64::from(u16::from_be_bytes([head[3], head[4]]));
         let content = u64::from(u16::from_be_bytes([head[5], head[6]]));
-        places.extend(start..start + HEAD + 2 * cells);
+        places.extend(start..start + HEAD as u64 + 2 * cells);
         places.extend(start + content..start + PAGE);
     }
     places

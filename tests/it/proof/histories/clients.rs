@@ -101,7 +101,6 @@ impl Caller {
             (30..=54, Some(lock)) => written(Some(lock)),
             (55..=69, Some(lock)) => What::Unlock(lock),
             (70..=72, Some(lock)) => What::Lock(lock),
-            (30..=47, None) => written(None),
             (48..=72, None) => {
                 self.locks += 1;
                 What::Lock((self.index, self.locks))

@@ -122,13 +122,14 @@ fn happens(model: &mut Model, call: &Call, rules: Rules) -> bool {
 }
 
 fn unexplained(call: &Call, ways: &HashSet<Way>, open: &Open<'_>) -> String {
+    use std::fmt::Write as _;
     let mut text = format!("no order of the calls explains {call:?}\nat the same time:");
     for (_, _, other) in &open.calls {
-        text += &format!("\n  {other:?}");
+        let _ = write!(text, "\n  {other:?}");
     }
     text += "\nbefore them it was one of";
     for way in ways.iter().take(5) {
-        text += &format!("\n  {:?} with {:b}", way.model, way.happened);
+        let _ = write!(text, "\n  {:?} with {:b}", way.model, way.happened);
     }
     text
 }

@@ -66,7 +66,7 @@ impl Actor {
     fn fresh_state(&mut self, place: usize) -> Ledger {
         let fresh = self.fresh();
         let name = format!("{}/{fresh}", self.credentials.workspace);
-        Ledger::new(name, lineage(self.begun), place % 2 == 0)
+        Ledger::new(name, lineage(self.begun), place.is_multiple_of(2))
     }
 
     /// Acts until an answer does not come, or until it is told to stop.

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::ledger::{Change, Ledger, Place, Row};
+use super::ledger::{Change, Ledger, LockIs, Place, Row};
 use crate::harness::{lock_body, state_path, tfstate_noted};
 use crate::proof::dice::Dice;
 
@@ -110,7 +110,7 @@ pub(super) fn on_state(ledger: &Ledger, dice: &mut Dice, fresh: &str) -> Act {
     match (&ledger.place, &ledger.lock) {
         (Place::Deleted | Place::Transferred, _) => restore(ledger),
         (Place::Here, _) if ledger.transfer => end_transfer(ledger, dice),
-        (Place::Here, Some(Some(id))) => under_lock(ledger, id, dice, fresh),
+        (Place::Here, LockIs::HeldAs(id)) => under_lock(ledger, id, dice, fresh),
         (Place::Here, _) if ledger.rows.is_empty() => begin(ledger, dice, fresh),
         (Place::Here, _) => unlocked(ledger, dice, fresh),
     }
@@ -137,7 +137,6 @@ fn under_lock(ledger: &Ledger, id: &str, dice: &mut Dice, fresh: &str) -> Act {
 fn unlocked(ledger: &Ledger, dice: &mut Dice, fresh: &str) -> Act {
     let old = older(ledger, dice);
     match (dice.below(20), old) {
-        (0..=5, _) => write(ledger, None, fresh),
         (6..=8, _) => lock(ledger, fresh),
         (9 | 10, Some(old)) => rollback(ledger, None, old),
         (11, _) => act("DELETE", state_path(&ledger.name), String::new())

@@ -46,6 +46,14 @@ pub(super) enum Change {
     Moved(String),
 }
 
+/// Who holds the lock of a state.
+pub(super) enum LockIs {
+    Free,
+    HeldAs(String),
+    /// Of the server's own making, with an ID that is not known.
+    TheServers,
+}
+
 /// One state.
 #[derive(Clone, Debug)]
 pub(super) struct Ledger {
@@ -56,8 +64,7 @@ pub(super) struct Ledger {
     pub(super) next: u64,
     pub(super) highest: u64,
     pub(super) place: Place,
-    /// The lock's ID; a lock of the server's own making has an ID that is not known.
-    pub(super) lock: Option<Option<String>>,
+    pub(super) lock: LockIs,
     pub(super) transfer: bool,
     /// Addresses that it has left.
     pub(super) left: Vec<String>,
@@ -85,7 +92,7 @@ impl Ledger {
             next: 1,
             highest: 0,
             place: Place::Here,
-            lock: None,
+            lock: LockIs::Free,
             transfer: false,
             left: Vec::new(),
             is_pruned,
@@ -102,8 +109,8 @@ impl Ledger {
         match change {
             Change::Stored { serial, note, kind } => self.store(serial, note, kind),
             Change::Deleted => self.place = Place::Deleted,
-            Change::Locked(id) => self.lock = Some(Some(id)),
-            Change::Unlocked => self.lock = None,
+            Change::Locked(id) => self.lock = LockIs::HeldAs(id),
+            Change::Unlocked => self.lock = LockIs::Free,
             Change::Purged(number) => self.row(number).purged = true,
             Change::Held(number, held) => self.row(number).held = held,
             Change::Pruned(keep) => {
@@ -111,12 +118,12 @@ impl Ledger {
                 let from = self.rows[first].number;
                 self.rows.retain(|row| row.number >= from || row.held);
             }
-            Change::TransferBegun => (self.transfer, self.lock) = (true, Some(None)),
+            Change::TransferBegun => (self.transfer, self.lock) = (true, LockIs::TheServers),
             Change::TransferFinished => {
-                (self.transfer, self.lock) = (false, None);
+                (self.transfer, self.lock) = (false, LockIs::Free);
                 self.place = Place::Transferred;
             }
-            Change::TransferAbandoned => (self.transfer, self.lock) = (false, None),
+            Change::TransferAbandoned => (self.transfer, self.lock) = (false, LockIs::Free),
             Change::Moved(to) => {
                 let from = std::mem::replace(&mut self.name, to);
                 self.left.push(from);
@@ -176,12 +183,9 @@ impl Ledger {
             .map(|row| {
                 let members = ["number", "sha256", "serial", "kind", "current", "purged"];
                 let held = !row["held"].is_null();
-                Value::from_iter(
-                    members
-                        .map(|name| row[name].clone())
-                        .into_iter()
-                        .chain([held.into()]),
-                )
+                let mut facts = members.map(|name| row[name].clone()).to_vec();
+                facts.push(held.into());
+                Value::Array(facts)
             })
             .collect();
         let known: Vec<Value> = self.rows.iter().map(|row| self.facts(row)).collect();
@@ -227,11 +231,11 @@ impl Ledger {
         let answer = caller.get(&format!("{}/lock", state_path(&self.name)));
         let status = match (&self.place, &self.lock) {
             (Place::Transferred, _) => 410,
-            (_, None) => 404,
-            (_, Some(_)) => 200,
+            (_, LockIs::Free) => 404,
+            (_, LockIs::HeldAs(_) | LockIs::TheServers) => 200,
         };
         expect(&answer, status, &format!("the lock of {}", self.name))?;
-        let Some(Some(id)) = &self.lock else {
+        let LockIs::HeldAs(id) = &self.lock else {
             return Ok(());
         };
         need(answer.json()["lock"]["ID"] == **id, || {

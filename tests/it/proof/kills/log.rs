@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use super::Found;
 use crate::harness::Client;
 
@@ -26,11 +28,8 @@ impl EventLog {
             let page = admin.events(&before);
             for event in &page {
                 let seq = event["seq"].as_u64().ok_or("an event without a number")?;
-                if seq <= self.read_up_to {
-                    break;
-                }
                 newest = newest.max(seq);
-                self.note(&event["request_id"], &event["kind"]);
+                self.note_new(seq, event);
             }
             let oldest = page.last().and_then(|event| event["seq"].as_u64());
             match oldest {
@@ -42,6 +41,13 @@ impl EventLog {
         }
         self.read_up_to = newest;
         Ok(())
+    }
+
+    /// Notes an event that came since the look before.
+    fn note_new(&mut self, seq: u64, event: &Value) {
+        if seq > self.read_up_to {
+            self.note(&event["request_id"], &event["kind"]);
+        }
     }
 
     fn note(&mut self, request: &serde_json::Value, kind: &serde_json::Value) {

@@ -70,7 +70,7 @@ pub(super) fn act(
         let held = lock.then_some(id.as_str());
         if lock {
             note(What::Locked(serial), &|| {
-                drop(caller.lock(&name, &id).expect_status(200))
+                drop(caller.lock(&name, &id).expect_status(200));
             });
         }
         note(What::Wrote(serial), &|| {
@@ -82,7 +82,7 @@ pub(super) fn act(
         });
         if lock {
             note(What::Unlocked(serial), &|| {
-                drop(caller.unlock(&name, &id).expect_status(200))
+                drop(caller.unlock(&name, &id).expect_status(200));
             });
         }
         if index == 0 && serial.is_multiple_of(12) {
@@ -134,20 +134,15 @@ fn check_state(
             None
         }
     };
-    let (least, most) = (
-        last(*happened.start(), written),
-        last(*happened.end(), written),
-    );
+    let serials = last(*happened.start(), written)..=last(*happened.end(), written);
     let answer = caller.read(name);
     let newest = match answer.status.as_u16() {
         200 => answer.json()["serial"].as_u64().unwrap_or(0),
         404 => 0,
         status => return Err(format!("{name}: {status} {}", answer.text())),
     };
-    if newest < least || newest > most {
-        return Err(format!(
-            "{name}: {newest} is the newest, of {least} to {most}"
-        ));
+    if !serials.contains(&newest) {
+        return Err(format!("{name}: {newest} is the newest, of {serials:?}"));
     }
     if newest > 0 && answer.text() != body(name, newest) {
         return Err(format!("{name}: other bytes than were written as {newest}"));
@@ -167,7 +162,7 @@ fn check_state(
         let answer = caller.get(&format!("{}/versions/{number}", state_path(name)));
         let is_fine = match answer.status.as_u16() {
             200 => !purged.contains(&number) && answer.text() == body(name, number),
-            410 => number + 5 <= most,
+            410 => number + 5 <= *serials.end(),
             _ => false,
         };
         if !is_fine {
