@@ -83,6 +83,8 @@ pub struct Gauges {
     pub backup_size: Option<u64>,
     /// When a backup last went through its drill, in seconds since 1970.
     pub drilled_at: Option<u64>,
+    /// For how many seconds the break-glass folder is behind; 0 when it is not.
+    pub mirror_behind: Option<u64>,
     /// 1 when the server can read and write, else 0.
     pub ready: u64,
 }
@@ -92,7 +94,7 @@ type ValueOf = fn(&Gauges) -> Option<u64>;
 /// One gauge: its name, its help, and its value.
 type Gauge = (&'static str, &'static str, ValueOf);
 
-const GAUGES: [Gauge; 17] = [
+const GAUGES: [Gauge; 18] = [
     (
         "in_flight_bytes",
         "Bytes granted to bodies, answers and working copies.",
@@ -152,6 +154,11 @@ const GAUGES: [Gauge; 17] = [
         "backup_drill_timestamp_seconds",
         "When a backup last went through its drill, in seconds since 1970; absent until one did.",
         |now| now.drilled_at,
+    ),
+    (
+        "mirror_behind_seconds",
+        "How long the folder of --mirror-dir is behind; 0 when it is not, absent without one.",
+        |now| now.mirror_behind,
     ),
     (
         "ready",

@@ -125,6 +125,8 @@ pub struct BackupPlan {
 pub struct Limits {
     /// The largest state in bytes.
     pub max_state_size: u64,
+    /// The break-glass folder; none if there is none.
+    pub mirror_dir: Option<PathBuf>,
     /// The deepest nesting of a state, in levels.
     pub max_nesting: usize,
     /// The most bytes under way, working copies included.
@@ -176,6 +178,7 @@ impl Default for Limits {
             default_sizes(super::memory::memory_of_this_machine());
         Self {
             max_state_size,
+            mirror_dir: None,
             max_nesting: DEFAULT_MAX_NESTING,
             max_in_flight,
             cache_size: DEFAULT_CACHE_SIZE.min(max_in_flight / 4),

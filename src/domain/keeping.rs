@@ -1,8 +1,10 @@
-//! What is remembered of the work that keeps the data well: verifications, pruning and backups.
+//! What is remembered of the work that keeps the data well: verifications, pruning, backups and the
+//! break-glass folder.
 
 use crate::domain::backups::BackupState;
 use crate::domain::engine::Engine;
 use crate::domain::integrity::verifications::Verifications;
+use crate::domain::mirror::MirrorState;
 use crate::domain::retention::Pruning;
 
 /// The work that keeps the data well.
@@ -10,6 +12,7 @@ pub(super) struct Keeping {
     pub(super) verifications: Verifications,
     pub(super) pruning: Pruning,
     pub(super) backups: BackupState,
+    pub(super) mirror: MirrorState,
 }
 
 impl Keeping {
@@ -18,6 +21,7 @@ impl Keeping {
             verifications: Verifications::default(),
             pruning: Pruning::new(engine),
             backups: BackupState::new(engine),
+            mirror: MirrorState::default(),
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::domain::engine::Engine;
 use crate::domain::error::Error;
 use crate::domain::integrity::verifications::ScrubReport;
 use crate::domain::keeping::Keeping;
+use crate::domain::mirror::{Behind, Mirror};
 use crate::metrics::Gauges;
 use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
@@ -264,6 +265,18 @@ fn damage_met(count: u64) -> Option<HealthProblem> {
     })
 }
 
+/// What keeps the folder behind may hold paths and names, which are not for anybody.
+fn about_mirror(behind: &Behind) -> HealthProblem {
+    let detail = format!(
+        "the folder of --mirror-dir is behind since {}; the log says why",
+        behind.since
+    );
+    HealthProblem {
+        code: "mirror_behind",
+        detail,
+    }
+}
+
 impl<'a> Status<'a> {
     /// Which data this is. By it a client knows whether two addresses are the same server.
     pub fn instance(&self) -> Uuid {
@@ -285,6 +298,11 @@ impl<'a> Status<'a> {
 
     fn backup_report(&self) -> Option<BackupReport> {
         Backups::new(self.engine, &self.keeping.backups).report()
+    }
+
+    /// The break-glass folder.
+    pub(super) const fn mirror(&self) -> Mirror<'a> {
+        Mirror::new(self.content, &self.keeping.mirror)
     }
 
     fn scrub_report(&self) -> ScrubReport {
@@ -329,6 +347,7 @@ impl<'a> Status<'a> {
             backup_at: last.as_ref().map(|last| seconds(last.at)),
             backup_size: last.map(|last| last.size),
             drilled_at: drill.map(|drill| seconds(drill.at)),
+            mirror_behind: self.mirror().seconds_behind(),
             ready: u64::from(health.status == Readiness::Ready),
         };
         self.engine
@@ -395,6 +414,7 @@ impl<'a> Status<'a> {
         problems.extend(damage(&scrub));
         problems.extend(self.backup_report().iter().flat_map(about_backups));
         problems.extend(damage_met(self.engine.store.damage_met()));
+        problems.extend(self.mirror().behind().map(|behind| about_mirror(&behind)));
         let verified_at = scrub.last.map(|last| last.finished_at);
         let since = self.process.since(status);
         Health {

@@ -9,6 +9,7 @@ use crate::domain::content::Content;
 use crate::domain::engine::Engine;
 use crate::domain::events::Events;
 use crate::domain::integrity::Integrity;
+use crate::domain::mirror::Mirror;
 use crate::domain::retention::Retention;
 use crate::domain::status::Status;
 use crate::model::clock;
@@ -43,6 +44,7 @@ pub struct Upkeep<'a> {
     retention: Retention<'a>,
     integrity: Integrity<'a>,
     backups: Backups<'a>,
+    mirror: Mirror<'a>,
 }
 
 impl<'a> Upkeep<'a> {
@@ -56,6 +58,7 @@ impl<'a> Upkeep<'a> {
         Self {
             engine: status.engine,
             content: status.content,
+            mirror: status.mirror(),
             events,
             status,
             retention,
@@ -76,13 +79,15 @@ impl<'a> Upkeep<'a> {
             self.content.compact(),
             self.content.go_on_erasing(),
             self.integrity.scrub(),
-            self.backups.make_by_themselves()
+            self.backups.make_by_themselves(),
+            self.mirror.follow()
         );
     }
 
-    /// Notes the time when the server leaves, so that the next start knows it whatever its clock
-    /// says.
+    /// Brings the break-glass folder up to date, and notes the time when the server leaves, so that
+    /// the next start knows it whatever its clock says.
     pub async fn end(&self) {
+        self.mirror.catch_up().await;
         if let Err(error) = self.retention.note_time().await {
             tracing::warn!(%error, "could not note the time");
         }

@@ -18,6 +18,7 @@ use parking_lot::RwLock;
 
 use super::error::StoreError;
 use super::readers::Readers;
+use super::touched::Touched;
 use super::tx::View;
 
 /// How many answers to one question are kept.
@@ -30,6 +31,8 @@ pub(super) struct Commits {
     pub(super) all: Count,
     /// Those that may have changed a key or a token.
     pub(super) of_credentials: Count,
+    /// What they touched.
+    pub(super) touched: Arc<Touched>,
 }
 
 /// Twice as many as there have been commits of some kind, and one more while there is one.

@@ -23,6 +23,7 @@ mod schema;
 mod seen_damage;
 mod start;
 mod tables;
+mod touched;
 mod touches;
 mod tx;
 mod wal_rounds;
@@ -47,6 +48,7 @@ pub use row_key::ROW_KEY_FILE;
 pub use schema::newest_schema;
 pub use start::anchor::ANCHOR_FILE;
 pub use start::loss::Loss;
+pub use touched::{Touched, TouchedSince};
 pub use touches::Touches;
 pub use tx::{Counts, Tx, View};
 pub use writer::Queue;
@@ -81,6 +83,7 @@ pub struct Store {
     keys: Memo<KeyId, Option<KeyWithHashes>>,
     tokens: Memo<Digest, Option<(Token, KeyWithHashes)>>,
     address_infos: Memo<StateName, AddressInfo>,
+    touched: Arc<Touched>,
     path: PathBuf,
     schema_version: u32,
     instance: Uuid,
@@ -145,6 +148,7 @@ impl Store {
             Memo::new(&commits.of_credentials),
             Memo::new(&commits.all),
         );
+        let touched = Arc::clone(&commits.touched);
         let database = Database {
             path: &path,
             connection,
@@ -161,6 +165,7 @@ impl Store {
             keys,
             tokens,
             address_infos,
+            touched,
             path,
             schema_version,
             instance,
@@ -261,6 +266,11 @@ impl Store {
         };
         self.writer.queue().write(touches, bytes, job, reply);
         answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// What commits touch, for a follower.
+    pub fn touched(&self) -> &Touched {
+        &self.touched
     }
 
     /// The queue of the writer, for threads that cannot wait for an answer.

@@ -29,6 +29,7 @@ mod inside;
 mod limits;
 mod litestream;
 mod logs;
+mod mirror;
 mod model;
 mod page;
 mod permissions;

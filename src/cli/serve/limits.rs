@@ -282,6 +282,7 @@ impl LimitArgs {
         let max_in_flight = size(self.max_in_flight, default.max_in_flight);
         let limits = Limits {
             max_state_size: size(self.max_state_size, default.max_state_size),
+            mirror_dir: None,
             max_nesting: self.max_nesting,
             max_in_flight,
             cache_size: size(self.cache_size, default.cache_size.min(max_in_flight / 4)),

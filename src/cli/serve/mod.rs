@@ -75,6 +75,10 @@ pub(super) struct ServeArgs {
     /// Tell what a start would do, and change nothing: whether it would start, and upgrade
     #[arg(long, conflicts_with_all = ["accept_loss", "restored", "new_row_key"])]
     check: bool,
+    /// A folder that holds the current version of each state as a file, in clear, for the hour in
+    /// which no server runs
+    #[arg(long, env = "STATEKEEP_MIRROR_DIR", value_name = "DIR")]
+    mirror_dir: Option<PathBuf>,
     #[command(flatten)]
     limits: LimitArgs,
     /// The data directory; created with mode 0700 if it is missing
@@ -125,11 +129,12 @@ fn network(text: &str) -> Result<IpNet, String> {
 
 impl ServeArgs {
     fn config(&self) -> Result<Config, CliError> {
-        let limits = self.limits.checked().map_err(|bad| {
+        let mut limits = self.limits.checked().map_err(|bad| {
             let variable = variable_behind(bad.flag)
                 .map(|name| format!(" (its value comes from the variable {name})"));
             CliError::Usage(format!("{bad}{}", variable.unwrap_or_default()))
         })?;
+        limits.mirror_dir.clone_from(&self.mirror_dir);
         let base_url = self
             .base_url
             .as_ref()

@@ -89,6 +89,7 @@ impl Transactions {
                 drop(counted);
                 outcome?;
                 self.last.set(commit);
+                self.note_touched(batch, &results);
                 self.metrics
                     .commit_seconds
                     .observe(started.elapsed().as_secs_f64());
@@ -125,6 +126,14 @@ impl Transactions {
             let _ = run(&self.connection, "COMMIT");
             drop(counted);
         }
+    }
+
+    fn note_touched(&self, batch: &[Box<dyn Job>], results: &[Result<(), StoreError>]) {
+        let done = batch
+            .iter()
+            .zip(results)
+            .filter(|(_, result)| result.is_ok());
+        done.for_each(|(job, _)| self.commits.touched.note(job.touches()));
     }
 
     /// Runs all jobs. Nearly always all of them succeed, and a savepoint costs a copy of each page

@@ -46,6 +46,7 @@ const WITHOUT_DEFAULT: [&str; 9] = [
 const NO_LIMITS: [&str; 12] = [
     "--backup-dir",
     "--data",
+    "--mirror-dir",
     "--listen",
     "--base-url",
     "--trusted-proxy",

@@ -79,6 +79,8 @@ fn of_a_busy_server() -> Metrics {
     let backups = tempfile::TempDir::new().expect("a directory");
     let setup = Setup::new().flag("--scrub-every", "1s");
     let setup = setup.flag("--backup-dir", backups.path().to_str().expect("UTF-8"));
+    let mirror = tempfile::TempDir::new().expect("a directory");
+    let setup = setup.flag("--mirror-dir", mirror.path().to_str().expect("UTF-8"));
     let server: Server = setup.flag("--backup-every", "1s").start();
     let writer = server.key("team", "writer");
     writer.lock("team/net", "held").expect_status(200);

@@ -6,7 +6,7 @@ use super::matching::{File, body};
 use super::open::Open;
 
 /// What each area of `domain` may use of the others.
-const AREAS: [(&str, &[&str]); 11] = [
+const AREAS: [(&str, &[&str]); 12] = [
     ("error", &[]),
     ("access", &["error"]),
     ("engine", &["error"]),
@@ -20,6 +20,7 @@ const AREAS: [(&str, &[&str]); 11] = [
         "history",
         &["states", "content", "engine", "events", "access", "error"],
     ),
+    ("mirror", &["content", "engine", "error"]),
     ("auth", &["engine", "events", "access", "error"]),
     (
         "retention",
