@@ -217,6 +217,49 @@ fn its_checkpoints_are_taken_for_no_loss() {
     assert_holds(&writer.at(&second), 1..=4);
 }
 
+#[test]
+fn a_replica_restored_in_place_is_explained_by_a_person() {
+    let dir = TempDir::new().expect("a directory");
+    let data = dir.path().join("data");
+    let mut server = Setup::new().data(&data).start();
+    let Some(mut litestream) = Litestream::beside(&data) else {
+        return;
+    };
+    let (admin, writer) = (server.admin(), server.key("team", "writer"));
+    write(&writer, 1..=5);
+    let (restored, _) = litestream.restore_with(5);
+    litestream.kill();
+    write(&writer, 6..=8);
+    // So long after a write its commit is in the anchor.
+    std::thread::sleep(Duration::from_secs(3));
+    server.kill();
+    for name in ["statekeep.db-wal", "statekeep.db-shm"] {
+        std::fs::remove_file(data.join(name)).expect("it was there");
+    }
+    std::fs::copy(
+        restored.path().join("statekeep.db"),
+        data.join("statekeep.db"),
+    )
+    .expect("a copy");
+
+    let refused = Setup::new().command(&data).output().expect("it runs");
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        !refused.status.success() && said.contains("commit"),
+        "{said}"
+    );
+    let server = Setup::new().data(&data).switch("--restored").start();
+    let events = admin.at(&server).events("kind=loss.accepted");
+    assert_eq!(events[0]["detail"]["reason"], "restored", "{events:?}");
+    assert_holds(&writer.at(&server), 1..=5);
+    write(&writer.at(&server), 6..=7);
+    assert!(server.stop().success());
+    // A later start needs no flag.
+    let server = Setup::new().data(&data).start();
+    assert_holds(&writer.at(&server), 1..=7);
+    assert_undamaged(&server, &admin.at(&server));
+}
+
 /// Whether the database or its WAL holds a part of these bytes.
 fn holds(data: &Path, bytes: &[u8]) -> bool {
     // Pages of the database may cut them anywhere, so any of many parts counts.

@@ -63,7 +63,7 @@ pub(super) struct MirrorIndex {
     /// Which program wrote it.
     program: String,
     /// Whose data it is.
-    instance: Uuid,
+    instance: String,
     written_at: String,
     states: Vec<MirrorRow>,
 }
@@ -74,7 +74,7 @@ impl MirrorIndex {
             format: FORMAT.to_owned(),
             form: FORM,
             program: format!("statekeep {}", env!("CARGO_PKG_VERSION")),
-            instance,
+            instance: instance.to_string(),
             written_at: at.to_string(),
             states,
         }
@@ -86,7 +86,7 @@ impl MirrorIndex {
         if self.format != FORMAT || self.form != FORM {
             return Err("is not an index that this program knows".to_owned());
         }
-        if self.instance != instance {
+        if self.instance != instance.to_string() {
             return Err(format!(
                 "is of other data, with the instance {}",
                 self.instance

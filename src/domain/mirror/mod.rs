@@ -37,7 +37,7 @@ const AT_A_TIME: u32 = 500;
 const LOOK_THROUGH_ALL_EVERY: Duration = Duration::from_hours(1);
 /// How long after a failure everything is tried again; twice as long each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// How long the end of the server waits for the folder.
 const LAST_TRY: Duration = Duration::from_secs(5);
 
