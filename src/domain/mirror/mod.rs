@@ -292,11 +292,12 @@ impl<'a> Mirror<'a> {
             });
             let new = new.collect();
             let refused = on_disk(folder, move |folder| folder.reserve(new)).await?;
-            refused.iter().for_each(|error| left_out.note(error));
+            for error in &refused {
+                left_out.note(error);
+            }
             for (name, live) in found {
-                if let Err(error) = self.follow_one(folder, name, live).await {
-                    left_out.note(&error);
-                }
+                let followed = self.follow_one(folder, name, live).await;
+                followed.unwrap_or_else(|error| left_out.note(&error));
             }
         }
         Ok(())

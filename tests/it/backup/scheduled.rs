@@ -125,7 +125,7 @@ fn an_old_backup_is_overdue_and_a_failing_one_is_told_to_a_person() {
     let blocked = folder.join(format!(".statekeep-backup-{}", &name[10..46]));
     std::fs::write(&blocked, "no folder").expect("a file");
     let second = server(&data, &folder, "1h", "9");
-    assert_eq!(problems(&second), ["backup_overdue"]);
+    eventually("it is overdue", || problems(&second) == ["backup_overdue"]);
     second.signal("USR1");
     eventually("it fails", || {
         problems(&second) == ["backup_overdue", "backup_failed"]

@@ -102,7 +102,7 @@ fn a_database_that_a_tool_has_restored_is_private_before_it_is_used() {
     let data = dir.path().join("restored");
     std::fs::create_dir(&data).expect("a directory");
     set_mode(&data, 0o755);
-    for name in ["statekeep.db", "initial-admin-key"] {
+    for name in ["statekeep.db", "statekeep.rowkey", "initial-admin-key"] {
         std::fs::copy(left.join(name), data.join(name)).expect("a copy");
         set_mode(&data.join(name), 0o644);
     }

@@ -47,6 +47,7 @@ pub(super) enum Change {
 }
 
 /// Who holds the lock of a state.
+#[derive(Clone, Debug)]
 pub(super) enum LockIs {
     Free,
     HeldAs(String),
