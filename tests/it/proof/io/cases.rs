@@ -92,8 +92,27 @@ pub(super) fn sample(up_to: u64, count: u64) -> Vec<Case> {
     if count >= length {
         return all;
     }
-    // A step that shares no factor with the length of the lists comes by every combination.
-    (0..count)
-        .map(|index| all[index * length / count + (index * 7) % (length / count)])
-        .collect()
+    // A step that shares no factor with the length comes by every combination before any of them
+    // comes again.
+    let is_coprime = |step: &usize| (2..=*step).all(|by| step % by != 0 || length % by != 0);
+    let step = (length / count..).find(is_coprime).expect("some prime");
+    (0..count).map(|index| all[index * step % length]).collect()
+}
+
+#[test]
+fn a_sample_has_each_fault_each_n_and_each_situation() {
+    let sample = sample(40, 200);
+    assert_eq!(sample.len(), 200);
+    for (call, error) in FAULTS {
+        for within in WITHIN {
+            let mut fits = sample
+                .iter()
+                .filter(|case| (case.call, case.error) == (call, error));
+            assert!(
+                fits.any(|case| case.within == within),
+                "{call} {error} {within:?}"
+            );
+        }
+    }
+    assert!((1..=40).all(|n| sample.iter().any(|case| case.n == n)));
 }
