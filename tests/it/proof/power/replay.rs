@@ -9,6 +9,10 @@ use super::device::{LoggedDisk, copy};
 use super::record::{self, Entry, SECTOR};
 use crate::proof::dice::Dice;
 
+/// The sector where ext4 has its superblock. It is written past the journal and has a checksum, so
+/// ext4 itself does not mount where it was torn, whatever runs on it: it is written whole here.
+const SUPERBLOCK: u64 = 2;
+
 /// What a cut cost.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Lost {
@@ -97,7 +101,7 @@ impl Replay {
                 self.apply(&target, entry, |_| true);
             } else if dice.percent(50) {
                 lost.dropped += 1;
-            } else if dice.percent(10) {
+            } else if entry.sector != SUPERBLOCK && dice.percent(10) {
                 lost.torn += 1;
                 self.apply(&target, entry, |_| dice.percent(50));
             } else {
