@@ -135,7 +135,7 @@ impl From<rusqlite::Error> for StoreError {
             // There is nowhere to put a temporary file; nothing of ours was touched.
             _ if extended == Some(ffi::SQLITE_IOERR_GETTEMPPATH) => Self::Statement(text),
             Some(Code::SystemIoFailure | Code::CannotOpen | Code::ReadOnly) => Self::Disk(text),
-            // All that is written is far smaller than "too big": the length that a row says is none.
+            // Nothing that was written is too big: then the length that a row says is damaged.
             Some(Code::DatabaseCorrupt | Code::NotADatabase | Code::TooBig) => Self::Damaged(text),
             None if is_bad_row(&error) => Self::BadRow(text),
             _ => Self::Statement(text),
