@@ -21,7 +21,7 @@ use cases::{Case, Fate, Within};
 use injected::Injection;
 
 /// How long a fault may take to be met, and a server to leave afterwards.
-const LONGEST: Duration = Duration::from_millis(1_000);
+const LONGEST: Duration = Duration::from_secs(1);
 /// How many cases share a directory.
 const CASES_PER_DIRECTORY: usize = 40;
 

@@ -94,8 +94,11 @@ pub(super) fn sample(up_to: u64, count: u64) -> Vec<Case> {
     }
     // A step that shares no factor with the length comes by every combination before any of them
     // comes again.
-    let is_coprime = |step: &usize| (2..=*step).all(|by| step % by != 0 || length % by != 0);
-    let step = (length / count..).find(is_coprime).expect("some prime");
+    let is_coprime =
+        |step: &usize| (2..=*step).all(|by| !step.is_multiple_of(by) || !length.is_multiple_of(by));
+    let step = (length / count..=length + 1)
+        .find(is_coprime)
+        .expect("some prime");
     (0..count).map(|index| all[index * step % length]).collect()
 }
 
