@@ -4,11 +4,11 @@
 //! Losing it loses no data: a person confirms a new one.
 
 use std::io::Write as _;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::error::OpenError;
-use super::privacy::see_to_file;
+use super::privacy::{give_to_owner_of, see_to_file};
 use super::row_hash::{KEY_BYTES, RowKey};
 
 /// The name of the key's file in the data directory. A backup without it cannot tell whether its
@@ -43,7 +43,7 @@ pub(super) fn make_next(database: &Path) -> Result<RowKey, OpenError> {
             .mode(0o600)
             .open(&path)?;
         writeln!(file, "{LABEL}{}", hex(&bytes))?;
-        give_to_owner(&file, database)?;
+        give_to_owner_of(dir, &file)?;
         file.sync_all()?;
         sync_directory(dir)
     };
@@ -95,15 +95,6 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Root that works in a directory of another user leaves the file to that user.
-fn give_to_owner(file: &std::fs::File, database: &Path) -> std::io::Result<()> {
-    let (owner, found) = (std::fs::metadata(database)?, file.metadata()?);
-    if owner.uid() == found.uid() {
-        return Ok(());
-    }
-    std::os::unix::fs::fchown(file, Some(owner.uid()), Some(owner.gid()))
-}
-
 fn sync_directory(dir: &Path) -> std::io::Result<()> {
     std::fs::File::open(dir)?.sync_all()
 }
@@ -118,6 +109,8 @@ fn failed(path: &Path) -> impl Fn(std::io::Error) -> OpenError {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
     use super::*;
 
     #[test]
