@@ -12,6 +12,10 @@ const DATABASE_HEADER: usize = 100;
 /// The most bytes of a page that SQLite leaves unused in gaps too small for a cell, with room for
 /// one cell that is being replaced.
 const MAX_UNUSED_AT_END: usize = 64;
+/// The first byte of a page with no rows, between the pages of a table.
+const TABLE_INNER: u8 = 0x05;
+/// How long the header of an inner page is, in bytes.
+const INNER_HEADER: usize = 12;
 /// The fewest bytes of a page that can be used.
 const MIN_USABLE: usize = 480;
 
@@ -65,7 +69,7 @@ impl PageKind {
     fn header_len(self) -> usize {
         match self {
             Self::TableLeaf | Self::IndexLeaf => 8,
-            Self::IndexInner => 12,
+            Self::IndexInner => INNER_HEADER,
         }
     }
 }
@@ -221,6 +225,28 @@ impl<'a> BtreePage<'a> {
     }
 }
 
+/// The pages below an inner page of a table, in their order. None if it is no such page, or one of
+/// its cells cannot be read.
+pub fn table_children(bytes: &[u8], shape: PageShape, number: u32) -> Option<Vec<u32>> {
+    let start = if number == 1 { DATABASE_HEADER } else { 0 };
+    let bytes = &bytes[..bytes.len().min(shape.usable())];
+    if *bytes.get(start)? != TABLE_INNER {
+        return None;
+    }
+    let child = |at: usize| {
+        bytes
+            .get(at..)?
+            .first_chunk()
+            .copied()
+            .map(u32::from_be_bytes)
+    };
+    let (cells, pointers) = (usize::from(word(bytes, start + 3)?), start + INNER_HEADER);
+    let pointed = |cell| child(usize::from(word(bytes, pointers + 2 * cell)?));
+    let mut children: Vec<u32> = (0..cells).map(pointed).collect::<Option<_>>()?;
+    children.push(child(start + 8)?);
+    Some(children)
+}
+
 fn word(bytes: &[u8], at: usize) -> Option<u16> {
     bytes
         .get(at..)?
@@ -290,6 +316,21 @@ mod tests {
     }
 
     #[test]
+    fn the_pages_below_an_inner_page_of_a_table_are_read() {
+        let mut bytes = vec![0; 512];
+        (bytes[0], bytes[4]) = (TABLE_INNER, 2);
+        bytes[8..12].copy_from_slice(&9_u32.to_be_bytes());
+        bytes[12..16].copy_from_slice(&[1, 0x90, 1, 0x80]);
+        for (at, child) in [(400, 7_u32), (384, 8)] {
+            bytes[at..at + 4].copy_from_slice(&child.to_be_bytes());
+        }
+        assert_eq!(table_children(&bytes, shape(), 2), Some(vec![7, 8, 9]));
+        bytes[12] = 0xff;
+        assert_eq!(table_children(&bytes, shape(), 2), None);
+        assert_eq!(table_children(&leaf(&[b"one"]), shape(), 2), None);
+    }
+
+    #[test]
     fn long_records_go_on_in_overflow_pages() {
         let mut bytes = leaf(&[b""]);
         bytes[8..10].copy_from_slice(&300_u16.to_be_bytes());
@@ -325,6 +366,7 @@ mod tests {
                 bytes[start + 4] = few;
             }
             for shape in [PageShape::new(512, 32), PageShape::new(1_024, 0)] {
+                let _ = table_children(&bytes, shape.unwrap(), number);
                 if let Some(page) = BtreePage::parse(&bytes, shape.unwrap(), number) {
                     let _ = page.is_sound();
                     for index in 0..=page.cells() {

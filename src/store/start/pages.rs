@@ -1,7 +1,8 @@
 //! Single rows of a database, read from its pages without SQLite, which would change the files.
 //!
-//! This knows so much of the format that the tables `commits` and `instance` can be read, which
-//! have one short row each. Whatever else is there is skipped, and a damaged page is an error.
+//! The tables `commits` and `instance` are read, which have one short row each, and the schema as
+//! far as it says where they are. [`crate::sqlite_file`] knows the format. Whatever else is there is
+//! skipped, and a damaged page is an error.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -12,15 +13,18 @@ use uuid::Uuid;
 use crate::model::clock::Timestamp;
 use crate::model::commit::Commit;
 use crate::model::digest::Digest;
+use crate::sqlite_file::page::{BtreePage, PageKind, PageShape, table_children};
+use crate::sqlite_file::record::{SqlRecord, SqlValue};
 use crate::sqlite_file::source::ReadAt as _;
+use crate::sqlite_file::wal::FRAME_HEADER_LEN;
 
-/// The types of pages of tables, in their first byte.
-const LEAF: u8 = 13;
-const INNER: u8 = 5;
-/// How long the header of the database file is, with which its first page begins, in bytes.
-const FILE_HEADER: usize = 100;
+/// Any page but the first one, which begins with the header of the file.
+pub(super) const ANY_PAGE: u32 = u32::MAX;
 /// The schema of a sound database has far fewer pages; more are a circle.
 const MAX_SCHEMA_PAGES: usize = 1_000;
+
+/// A transaction with more pages than this is looked through page by page.
+const MAX_SHORT: usize = 65_536;
 
 /// Why a row cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -38,8 +42,38 @@ pub(super) struct Pages<'f> {
     database: &'f File,
     wal: Option<&'f File>,
     page_size: usize,
-    /// Where in the WAL the newest committed copy of a page is.
+    /// Where in the WAL a committed copy of a page is: the newest, but for those of `long`.
     in_wal: HashMap<u32, u64>,
+    /// Committed transactions with too many pages for that.
+    long: Vec<Transaction>,
+}
+
+/// The pages of one transaction in the WAL, in the order of their frames, which follow each other.
+/// A rewrite of the whole database is one transaction: 20 MB here for 20 GB there.
+#[derive(Default)]
+pub(super) struct Transaction {
+    /// Where the page of its first frame is.
+    first: u64,
+    pages: Vec<u32>,
+}
+
+impl Transaction {
+    /// Adds a frame's page, which is at this place.
+    pub(super) fn add(&mut self, page: u32, offset: u64) {
+        if self.pages.is_empty() {
+            self.first = offset;
+        }
+        self.pages.push(page);
+    }
+
+    /// Whether it has one of these pages.
+    pub(super) fn has_any(&self, pages: &[u32]) -> bool {
+        self.pages.iter().any(|page| pages.contains(page))
+    }
+
+    fn place(&self, index: usize, page_size: usize) -> u64 {
+        self.first + index as u64 * (FRAME_HEADER_LEN + page_size) as u64
+    }
 }
 
 /// Where the rows are that tell which data this is.
@@ -56,23 +90,16 @@ pub(super) struct Roots {
 
 impl Roots {
     /// Notes a row of the schema, if it is about one of these tables.
-    fn note(&mut self, row: &[Field<'_>]) {
-        let Some(
-            [
-                Field::Bytes(b"table"),
-                Field::Bytes(name),
-                _,
-                Field::Integer(root),
-            ],
-        ) = row.first_chunk()
-        else {
+    fn note(&mut self, row: &SqlRecord<'_>) {
+        if row.value(0) != Some(SqlValue::Text(b"table")) {
             return;
-        };
-        let root = u32::try_from(*root).ok();
-        match *name {
-            b"commits" => self.commits = root,
-            b"instance" => self.instance = root,
-            b"refinery_schema_history" => self.migrations = root,
+        }
+        let root = row.value(3).and_then(SqlValue::integer);
+        let root = root.and_then(|root| u32::try_from(root).ok());
+        match row.value(1) {
+            Some(SqlValue::Text(b"commits")) => self.commits = root,
+            Some(SqlValue::Text(b"instance")) => self.instance = root,
+            Some(SqlValue::Text(b"refinery_schema_history")) => self.migrations = root,
             _ => {}
         }
     }
@@ -85,12 +112,13 @@ impl<'f> Pages<'f> {
             wal,
             page_size,
             in_wal: HashMap::new(),
+            long: Vec::new(),
         }
     }
 
     /// Whether no page of the WAL is over those of the file.
     pub(super) fn is_file_alone(&self) -> bool {
-        self.in_wal.is_empty()
+        self.in_wal.is_empty() && self.long.is_empty()
     }
 
     /// How large a page is, in bytes.
@@ -98,15 +126,32 @@ impl<'f> Pages<'f> {
         u32::try_from(self.page_size).unwrap_or(0)
     }
 
-    /// From now on, these pages are the ones at these places of the WAL.
-    pub(super) fn replace(&mut self, pages: impl IntoIterator<Item = (u32, u64)>) {
-        self.in_wal.extend(pages);
+    /// From now on, the pages of this transaction are the newest. It is empty after that.
+    pub(super) fn replace(&mut self, committed: &mut Transaction) {
+        if committed.pages.len() > MAX_SHORT {
+            self.long.push(std::mem::take(committed));
+            return;
+        }
+        let placed = |(index, page): (usize, &u32)| (*page, committed.place(index, self.page_size));
+        self.in_wal
+            .extend(committed.pages.iter().enumerate().map(placed));
+        committed.pages.clear();
+    }
+
+    /// Where in the WAL the newest committed copy of a page is. A later frame is a newer one.
+    fn in_wal(&self, number: u32) -> Option<u64> {
+        let last = |long: &Transaction| {
+            let index = long.pages.iter().rposition(|page| *page == number)?;
+            Some(long.place(index, self.page_size))
+        };
+        let places = self.long.iter().filter_map(last);
+        places.chain(self.in_wal.get(&number).copied()).max()
     }
 
     fn page(&self, number: u32) -> Result<Vec<u8>, Unreadable> {
         let mut bytes = vec![0; self.page_size];
-        let read = if let (Some(wal), Some(offset)) = (self.wal, self.in_wal.get(&number)) {
-            wal.fill_at(&mut bytes, *offset)?
+        let read = if let (Some(wal), Some(offset)) = (self.wal, self.in_wal(number)) {
+            wal.fill_at(&mut bytes, offset)?
         } else {
             let before = u64::from(number.saturating_sub(1));
             self.database
@@ -127,13 +172,9 @@ impl<'f> Pages<'f> {
             }
             roots.schema.push(number);
             let bytes = self.page(number)?;
-            let page = Page::of(number, &bytes).ok_or(Unreadable::Damaged(number))?;
-            let children = page.children().ok_or(Unreadable::Damaged(number))?;
-            left.extend(children);
-            let rows = page.rows().ok_or(Unreadable::Damaged(number))?;
-            for row in rows {
-                roots.note(&row);
-            }
+            let page = TablePage::of(number, &bytes)?;
+            left.extend(page.children);
+            page.rows.iter().for_each(|row| roots.note(row));
         }
         Ok(roots)
     }
@@ -151,19 +192,15 @@ impl<'f> Pages<'f> {
         let mut left: Vec<u32> = self.roots()?.migrations.into_iter().collect();
         let (mut newest, mut looked_at) = (0, 0);
         while let Some(number) = left.pop() {
-            let damaged = || Unreadable::Damaged(number);
             looked_at += 1;
             if looked_at > MAX_SCHEMA_PAGES {
-                return Err(damaged());
+                return Err(Unreadable::Damaged(number));
             }
             let bytes = self.page(number)?;
-            let page = Page::of(number, &bytes).ok_or_else(damaged)?;
-            left.extend(page.children().ok_or_else(damaged)?);
-            let rows = page.rows().ok_or_else(damaged)?;
-            let versions = rows.iter().filter_map(|row| match row.first() {
-                Some(Field::Integer(version)) => Some(u32::try_from(*version).unwrap_or(u32::MAX)),
-                _ => None,
-            });
+            let page = TablePage::of(number, &bytes)?;
+            left.extend(page.children);
+            let versions = page.rows.iter().filter_map(|row| row.value(0)?.integer());
+            let versions = versions.map(|version| u32::try_from(version).unwrap_or(u32::MAX));
             newest = versions.fold(newest, u32::max);
         }
         Ok(newest)
@@ -175,16 +212,13 @@ impl<'f> Pages<'f> {
             return Ok(None);
         };
         let bytes = self.page(root)?;
-        let rows = Page::of(root, &bytes).and_then(|page| page.rows());
-        match rows.ok_or(Unreadable::Damaged(root))?.first() {
-            None => Ok(None),
-            Some(row) => match row[..] {
-                [_, Field::Bytes(id), ..] => Uuid::from_slice(id)
-                    .map(Some)
-                    .map_err(|_| Unreadable::Damaged(root)),
-                _ => Err(Unreadable::Damaged(root)),
-            },
-        }
+        let rows = rows(root, &bytes).ok_or(Unreadable::Damaged(root))?;
+        let id = |row: &SqlRecord<'_>| {
+            let id = row.value(1).and_then(SqlValue::blob);
+            let id = id.and_then(|id| Uuid::from_slice(id).ok());
+            id.ok_or(Unreadable::Damaged(root))
+        };
+        rows.first().map(id).transpose()
     }
 }
 
@@ -195,162 +229,90 @@ impl<'f> Pages<'f> {
     reason = "a page without a row, and no such page"
 )]
 pub(super) fn commit_in(page: &[u8]) -> Option<Option<Commit>> {
-    let rows = Page::of(u32::MAX, page)?.rows()?;
+    let rows = rows(ANY_PAGE, page)?;
     let Some(row) = rows.first() else {
         return Some(None);
     };
-    let [
-        _,
-        Field::Integer(generation),
-        Field::Integer(number),
-        Field::Integer(at),
-        Field::Bytes(head),
-        ..,
-    ] = row[..]
-    else {
-        return None;
-    };
+    let integer = |column| row.value(column)?.integer();
     Some(Some(Commit {
-        generation: u64::try_from(generation).ok()?,
-        number: u64::try_from(number).ok()?,
-        at: Timestamp::from_millis(at),
-        head: Digest::from_bytes(head.try_into().ok()?),
+        generation: u64::try_from(integer(1)?).ok()?,
+        number: u64::try_from(integer(2)?).ok()?,
+        at: Timestamp::from_millis(integer(3)?),
+        head: Digest::from_bytes(row.value(4)?.blob()?.try_into().ok()?),
     }))
 }
 
-/// A value in a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Field<'p> {
-    Null,
-    Integer(i64),
-    /// Text or a blob.
-    Bytes(&'p [u8]),
-    /// A number that is no integer, or one that lies on another page.
-    Other,
+/// The shape of a page of our databases, which reserve no bytes.
+fn shape(bytes: &[u8]) -> Option<PageShape> {
+    PageShape::new(u32::try_from(bytes.len()).ok()?, 0)
+}
+
+/// The rows of a page with this number, as far as they lie on it. None if it is no leaf of a table,
+/// or one of its rows cannot be read.
+pub(super) fn rows(number: u32, bytes: &[u8]) -> Option<Vec<SqlRecord<'_>>> {
+    let page = BtreePage::parse(bytes, shape(bytes)?, number)?;
+    if page.kind != PageKind::TableLeaf {
+        return None;
+    }
+    let row = |index| {
+        let cell = page.cell(index)?;
+        SqlRecord::parse(cell.local, cell.len)
+    };
+    (0..page.cells()).map(row).collect()
 }
 
 /// A page of a table.
-pub(super) struct Page<'p> {
-    bytes: &'p [u8],
-    kind: u8,
-    /// Where its cells are.
-    cells: Vec<usize>,
-    /// Of an inner page: its last child.
-    last_child: u32,
+struct TablePage<'p> {
+    /// The pages below; none of a leaf.
+    children: Vec<u32>,
+    /// The rows; none of an inner page.
+    rows: Vec<SqlRecord<'p>>,
 }
 
-impl<'p> Page<'p> {
-    /// The page with this number; none if it is no page of a table.
-    pub(super) fn of(number: u32, bytes: &'p [u8]) -> Option<Self> {
-        let start = if number == 1 { FILE_HEADER } else { 0 };
-        let kind = *bytes.get(start)?;
-        let pointers = match kind {
-            LEAF => start + 8,
-            INNER => start + 12,
-            _ => return None,
+impl<'p> TablePage<'p> {
+    fn of(number: u32, bytes: &'p [u8]) -> Result<Self, Unreadable> {
+        let below = shape(bytes).and_then(|shape| table_children(bytes, shape, number));
+        let page = match below {
+            Some(children) => Some(Self {
+                children,
+                rows: Vec::new(),
+            }),
+            None => rows(number, bytes).map(|rows| Self {
+                children: Vec::new(),
+                rows,
+            }),
         };
-        let count = usize::from(u16_at(bytes, start + 3)?);
-        let cells = (0..count).map(|cell| u16_at(bytes, pointers + 2 * cell).map(usize::from));
-        let last_child = if kind == INNER {
-            u32_at(bytes, start + 8)?
-        } else {
-            0
+        page.ok_or(Unreadable::Damaged(number))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_copy_of_a_page_counts_in_long_transactions_and_in_short_ones() {
+        let file = tempfile::tempfile().unwrap();
+        let mut pages = Pages::new(&file, None, 512);
+        let frame = |index: u64| 56 + index * 536;
+        let mut commit = |from: u64, numbers: &[u32]| {
+            let mut transaction = Transaction::default();
+            for (index, number) in (from..).zip(numbers) {
+                transaction.add(*number, frame(index));
+            }
+            pages.replace(&mut transaction);
+            assert!(!transaction.has_any(&[1, 2, 3]));
         };
-        Some(Self {
-            bytes,
-            kind,
-            cells: cells.collect::<Option<_>>()?,
-            last_child,
-        })
+        commit(0, &[1, 2, 3, 2]);
+        let long: Vec<u32> = (2..=100_001).collect();
+        commit(4, &long);
+        commit(100_004, &[3]);
+        let place = |number| pages.in_wal(number);
+        assert_eq!(place(1), Some(frame(0)), "before the long one");
+        assert_eq!(place(2), Some(frame(4)), "in the long one");
+        assert_eq!(place(3), Some(frame(100_004)), "behind it");
+        assert_eq!(place(100_001), Some(frame(100_003)));
+        assert_eq!(place(100_002), None);
+        assert_eq!(pages.in_wal.len(), 3, "no more is remembered one by one");
     }
-
-    /// The pages below.
-    fn children(&self) -> Option<Vec<u32>> {
-        if self.kind == LEAF {
-            return Some(Vec::new());
-        }
-        let children = self.cells.iter().map(|cell| u32_at(self.bytes, *cell));
-        let mut children = children.collect::<Option<Vec<u32>>>()?;
-        children.push(self.last_child);
-        Some(children)
-    }
-
-    /// The rows, as far as they lie on this page; none on an inner page.
-    pub(super) fn rows(&self) -> Option<Vec<Vec<Field<'p>>>> {
-        let cells = self.cells.iter().filter(|_| self.kind == LEAF);
-        cells
-            .map(|cell| {
-                let (length, rest) = varint(self.bytes.get(*cell..)?)?;
-                let (_, payload) = varint(rest)?;
-                let length = usize::try_from(length).ok()?;
-                fields(&payload[..payload.len().min(length)])
-            })
-            .collect()
-    }
-}
-
-/// The values of a row.
-fn fields(payload: &[u8]) -> Option<Vec<Field<'_>>> {
-    let (length, _) = varint(payload)?;
-    let length = usize::try_from(length).ok()?;
-    let (mut header, mut content) = payload.split_at_checked(length)?;
-    header = varint(header)?.1;
-    let mut fields = Vec::new();
-    while !header.is_empty() {
-        let (kind, rest) = varint(header)?;
-        header = rest;
-        let length = match kind {
-            0 | 8 | 9 => 0,
-            1..=4 => usize::try_from(kind).ok()?,
-            5 => 6,
-            6 | 7 => 8,
-            10 | 11 => return None,
-            _ => usize::try_from((kind - 12) / 2).ok()?,
-        };
-        let (value, after) = content.split_at_checked(length).unwrap_or((&[], &[]));
-        fields.push(match kind {
-            _ if value.len() < length => Field::Other,
-            0 => Field::Null,
-            8 => Field::Integer(0),
-            9 => Field::Integer(1),
-            1..=6 => Field::Integer(integer(value)),
-            7 => Field::Other,
-            _ => Field::Bytes(value),
-        });
-        content = after;
-    }
-    Some(fields)
-}
-
-/// An integer with its sign, its highest byte first.
-fn integer(bytes: &[u8]) -> i64 {
-    let first = bytes
-        .first()
-        .map_or(0, |byte| i64::from(byte.cast_signed()));
-    let rest = bytes.iter().skip(1);
-    rest.fold(first, |value, byte| (value << 8) | i64::from(*byte))
-}
-
-fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
-    let mut value = 0_u64;
-    for (index, byte) in bytes.iter().take(9).enumerate() {
-        if index == 8 {
-            return Some(((value << 8) | u64::from(*byte), &bytes[9..]));
-        }
-        value = (value << 7) | u64::from(byte & 0x7f);
-        if byte & 0x80 == 0 {
-            return Some((value, &bytes[index + 1..]));
-        }
-    }
-    None
-}
-
-fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    let bytes = bytes.get(at..)?.first_chunk()?;
-    Some(u16::from_be_bytes(*bytes))
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    let bytes = bytes.get(at..)?.first_chunk()?;
-    Some(u32::from_be_bytes(*bytes))
 }

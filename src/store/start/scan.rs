@@ -11,7 +11,7 @@ use std::io;
 use crate::model::commit::Commit;
 use crate::sqlite_file::wal::{WalFrame, WalFrames, WalHeader, WalHeaderError};
 
-use super::pages::{Pages, Roots, Unreadable, commit_in};
+use super::pages::{Pages, Roots, Transaction, Unreadable, commit_in};
 use super::victims::Victims;
 
 /// How the WAL is.
@@ -122,7 +122,7 @@ struct Scanner<'s, 'f> {
     /// Whether the commit that the database file has was met.
     has_met_file: bool,
     /// The pages of the transaction under way.
-    pending: Vec<(u32, u64)>,
+    pending: Transaction,
     behind: Behind,
     scan: Scan,
 }
@@ -153,7 +153,7 @@ impl<'s, 'f> Scanner<'s, 'f> {
             pages,
             in_file,
             has_met_file: false,
-            pending: Vec::new(),
+            pending: Transaction::default(),
             behind: Behind::default(),
             scan: Scan::of(WalState::Readable(header)),
         }
@@ -186,16 +186,14 @@ impl<'s, 'f> Scanner<'s, 'f> {
 
     /// Takes a frame as SQLite does.
     fn take(&mut self, frame: WalFrame) -> Result<(), Unreadable> {
-        self.pending.push((frame.page, frame.offset));
+        self.pending.add(frame.page, frame.offset);
         if frame.commit.is_none() {
             return Ok(());
         }
-        let is_new = |pages: &[u32], pending: &[(u32, u64)]| {
-            pending.iter().any(|(page, _)| pages.contains(page))
-        };
-        let moves = self.roots.schema.is_empty() || is_new(&self.roots.schema, &self.pending);
-        let counts = is_new(self.roots.commits.as_slice(), &self.pending);
-        self.pages.replace(self.pending.drain(..));
+        let schema = &self.roots.schema;
+        let moves = schema.is_empty() || self.pending.has_any(schema);
+        let counts = self.pending.has_any(self.roots.commits.as_slice());
+        self.pages.replace(&mut self.pending);
         if moves {
             self.roots = readable(self.pages.roots())?.unwrap_or_default();
         }

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use crate::model::clock::Timestamp;
 use crate::model::name::StateName;
 
-use super::pages::{Field, Page};
+use super::pages::{ANY_PAGE, rows};
+use crate::sqlite_file::record::{SqlRecord, SqlValue};
 
 /// No more states than these are remembered.
 const MOST: usize = 10_000;
@@ -18,7 +19,7 @@ pub(super) struct Victims(BTreeMap<String, Timestamp>);
 impl Victims {
     /// Takes the states that are on a page; any other page is passed over.
     pub(super) fn note(&mut self, page: &[u8]) {
-        let rows = Page::of(u32::MAX, page).and_then(|page| page.rows());
+        let rows = rows(ANY_PAGE, page);
         for (name, at) in rows.iter().flatten().filter_map(|row| state(row)) {
             if self.0.len() < MOST || self.0.contains_key(&name) {
                 let seen = self.0.entry(name).or_insert(at);
@@ -35,22 +36,14 @@ impl Victims {
 }
 
 /// The address of a state and the time of its last change, if the row is one of `states`.
-fn state(row: &[Field<'_>]) -> Option<(String, Timestamp)> {
-    let [
-        Field::Null,
-        Field::Bytes(workspace),
-        Field::Bytes(block),
-        Field::Integer(_) | Field::Null,
-        Field::Integer(_),
-        Field::Integer(_),
-        Field::Integer(_),
-        Field::Integer(updated_at),
-        ..,
-    ] = row
-    else {
+fn state(row: &SqlRecord<'_>) -> Option<(String, Timestamp)> {
+    let integer = |column| row.value(column)?.integer();
+    let is_null = |column| row.value(column) == Some(SqlValue::Null);
+    let has_current = is_null(3) || integer(3).is_some();
+    if !is_null(0) || !has_current || !(4..=6).all(|column| integer(column).is_some()) {
         return None;
-    };
-    let text = |bytes| std::str::from_utf8(bytes).ok();
-    let name = StateName::parse(text(workspace)?, text(block)?).ok()?;
-    Some((name.to_string(), Timestamp::from_millis(*updated_at)))
+    }
+    let text = |column| row.value(column)?.text();
+    let name = StateName::parse(text(1)?, text(2)?).ok()?;
+    Some((name.to_string(), Timestamp::from_millis(integer(7)?)))
 }
