@@ -83,6 +83,12 @@ pub struct Gauges {
     pub backup_size: Option<u64>,
     /// When a backup last went through its drill, in seconds since 1970.
     pub drilled_at: Option<u64>,
+    /// 1 when the newest backup is older than it should be, else 0; none without --backup-dir.
+    pub backup_overdue: Option<u64>,
+    /// 1 when the last try to make a backup failed, else 0.
+    pub backup_failed: Option<u64>,
+    /// 1 when the last drill failed, else 0.
+    pub drill_failed: Option<u64>,
     /// For how many seconds the break-glass folder is behind; 0 when it is not.
     pub mirror_behind: Option<u64>,
     /// 1 when the server can read and write, else 0.
@@ -94,7 +100,7 @@ type ValueOf = fn(&Gauges) -> Option<u64>;
 /// One gauge: its name, its help, and its value.
 type Gauge = (&'static str, &'static str, ValueOf);
 
-const GAUGES: [Gauge; 18] = [
+const GAUGES: [Gauge; 21] = [
     (
         "in_flight_bytes",
         "Bytes granted to bodies, answers and working copies.",
@@ -154,6 +160,21 @@ const GAUGES: [Gauge; 18] = [
         "backup_drill_timestamp_seconds",
         "When a backup last went through its drill, in seconds since 1970; absent until one did.",
         |now| now.drilled_at,
+    ),
+    (
+        "backup_overdue",
+        "1 when the newest backup is older than it should be, else 0; absent without --backup-dir.",
+        |now| now.backup_overdue,
+    ),
+    (
+        "backup_failed",
+        "1 when the last try to make a backup failed, else 0; absent without --backup-dir.",
+        |now| now.backup_failed,
+    ),
+    (
+        "backup_drill_failed",
+        "1 when the last drill failed, else 0; absent without --backup-dir.",
+        |now| now.drill_failed,
     ),
     (
         "mirror_behind_seconds",

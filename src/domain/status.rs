@@ -326,7 +326,9 @@ impl<'a> Status<'a> {
         let (database, wal) = self.engine.store.file_sizes();
         let (health, scrub) = (self.health().await, self.scrub_report());
         let backup = self.backup_report();
-        let (last, drill) = backup.map_or((None, None), |backup| (backup.last, backup.drill));
+        let failed = |fails: fn(&BackupReport) -> bool| backup.as_ref().map(fails).map(u64::from);
+        let last = backup.as_ref().and_then(|backup| backup.last.as_ref());
+        let drill = backup.as_ref().and_then(|backup| backup.drill.as_ref());
         let counted = |count: fn(&Counts) -> u64| counts.as_ref().map(|(counts, _)| count(counts));
         let now = Gauges {
             in_flight,
@@ -344,9 +346,12 @@ impl<'a> Status<'a> {
                 .map(|(_, oldest)| oldest.map_or(0, |at| clock::now().since(at).as_secs())),
             damaged: scrub.damaged_versions,
             last_verified: scrub.last.map(|last| seconds(last.finished_at)),
-            backup_at: last.as_ref().map(|last| seconds(last.at)),
+            backup_at: last.map(|last| seconds(last.at)),
             backup_size: last.map(|last| last.size),
             drilled_at: drill.map(|drill| seconds(drill.at)),
+            backup_overdue: failed(|backup| backup.overdue),
+            backup_failed: failed(|backup| backup.failure.is_some()),
+            drill_failed: failed(|backup| backup.drill_failure.is_some()),
             mirror_behind: self.mirror().seconds_behind(),
             ready: u64::from(health.status == Readiness::Ready),
         };

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{text, with};
-use crate::harness::{Server, eventually, tfstate};
+use crate::harness::{Server, Setup, eventually, tfstate};
 use crate::scrape::{Scrape, monitor};
 use crate::skip;
 
@@ -58,7 +58,9 @@ fn each_alert_has_a_test_in_which_it_fires() {
 
 #[test]
 fn the_alerts_speak_of_metrics_that_there_are() {
-    let server = Server::start();
+    let backups = TempDir::new().expect("a directory");
+    let folder = backups.path().to_str().expect("UTF-8");
+    let server = Setup::new().flag("--backup-dir", folder).start();
     let writer = server.key("team", "writer");
     writer
         .write("team/app", tfstate(LINEAGE, 1), None)
