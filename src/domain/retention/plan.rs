@@ -1,7 +1,7 @@
 //! Which versions of one state go and which stay: a pure function of rows, policy and now.
 //!
-//! What always holds: the current version and held ones stay, and where the current one is damaged
-//! the newest one that can be read; what any rule keeps stays; a rule that keeps more never removes
+//! What always holds: the current version, held ones and the rows of purged ones stay, and where
+//! the current one is damaged the newest one that can be read; what any rule keeps stays; a rule that keeps more never removes
 //! more.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,10 +35,12 @@ pub enum Reason {
     Unbounded,
     /// The current version is damaged, and this is the newest one that is not known to be.
     Readable,
+    /// Its content was purged, and its row says so for good.
+    Purged,
 }
 
 /// Each reason, in the order of its number, with its name on the wire.
-const REASONS: [(Reason, &str); 10] = [
+const REASONS: [(Reason, &str); 11] = [
     (Reason::Current, "current"),
     (Reason::Held, "held"),
     (Reason::Last, "last"),
@@ -49,6 +51,7 @@ const REASONS: [(Reason, &str); 10] = [
     (Reason::Rejected, "rejected"),
     (Reason::Unbounded, "unbounded"),
     (Reason::Readable, "readable"),
+    (Reason::Purged, "purged"),
 ];
 
 /// How many versions stay for each reason. One that stays for two counts in both.
@@ -161,7 +164,9 @@ impl<'a> Rules<'a> {
         stays(Reason::Current, row.current);
         stays(Reason::Held, row.held);
         stays(Reason::Readable, self.readable == Some(row.number));
-        if row.rejected {
+        if row.purged {
+            stays(Reason::Purged, true);
+        } else if row.rejected {
             stays(
                 Reason::Rejected,
                 self.policy
@@ -178,7 +183,7 @@ impl<'a> Rules<'a> {
         } else {
             stays(
                 Reason::Last,
-                !row.purged && self.last_from.is_some_and(|from| row.number >= from),
+                self.last_from.is_some_and(|from| row.number >= from),
             );
             stays(
                 Reason::Within,

@@ -302,3 +302,28 @@ fn a_run_is_told_once_for_each_state_and_once_as_a_whole() {
         (1, 2)
     );
 }
+
+#[test]
+fn the_row_of_a_purged_version_stays_whatever_the_policy_says() {
+    let server = Server::start();
+    let admin = server.admin();
+    write(&admin, "team/net", 1..=6);
+    let versions = json!({"versions": [2, 5]});
+    admin
+        .post_json(&format!("{}/purge", state_path("team/net")), &versions)
+        .expect_status(200);
+    for policy in [
+        json!({"keep_last": 2}),
+        json!({"keep_last": 1, "keep_rejected": 1}),
+    ] {
+        let report = prune(&admin, &policy).expect_status(200).json();
+        assert_eq!(report["reasons"]["purged"], 2, "{report}");
+    }
+    assert_eq!(numbers(&admin, "team/net"), [2, 5, 6]);
+    let rows = admin.versions("team/net");
+    let purged: Vec<_> = rows.iter().map(|row| row["purged"] == true).collect();
+    assert_eq!(purged, [false, true, true]);
+    admin
+        .get(&format!("{}/versions/5", state_path("team/net")))
+        .expect_problem(410, "purged");
+}

@@ -327,13 +327,13 @@ fn purged_ones_take_no_place_of_one_with_content() {
                 ..Policy::default()
             }
         ),
-        [1, 3]
+        [1, 2, 3]
     );
     assert_eq!(
         kept(
             &rows,
             &Policy {
-                keep_within: Some(Age(8 * DAY)),
+                keep_within: Some(Age(2 * DAY)),
                 ..Policy::default()
             }
         ),

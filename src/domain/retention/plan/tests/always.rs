@@ -95,13 +95,13 @@ fn wider(policy: &Policy, by: u32) -> Policy {
 
 proptest! {
     #[test]
-    fn current_and_held_ones_never_go_and_each_row_either_goes_or_stays(
+    fn current_held_and_purged_ones_never_go_and_each_row_either_goes_or_stays(
         rows in some_rows(),
         policy in some_policy(),
     ) {
         let plan = plan(&rows, &policy, now());
         prop_assert_eq!(plan.remove.len() as u64 + plan.kept, rows.len() as u64);
-        let mut kept = rows.iter().filter(|row| row.current || row.held);
+        let mut kept = rows.iter().filter(|row| row.current || row.held || row.purged);
         prop_assert!(kept.all(|row| !plan.remove.contains(&row.number)));
     }
 
