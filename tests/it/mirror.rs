@@ -349,3 +349,72 @@ fn a_killed_server_leaves_whole_files_and_the_next_one_goes_on() {
     let output = statekeep(&["serve", "--help"]).output().expect("it runs");
     assert!(String::from_utf8_lossy(&output.stdout).contains("--mirror-dir"));
 }
+
+#[test]
+fn a_state_whose_name_is_one_of_the_folders_own_files_is_beside_them() {
+    let site = Site::new();
+    let server = site.start();
+    let admin = server.admin();
+    let names = [
+        "index.json/RECOVER.txt",
+        "RECOVER.txt/index.json",
+        "Index.JSON/x.tfstate",
+    ];
+    for (name, serial) in names.into_iter().zip(1..) {
+        write(&admin, name, serial);
+    }
+    for (name, serial) in names.into_iter().zip(1..) {
+        let marked = format!("_{name}");
+        site.expect(&marked, &state(serial));
+    }
+    assert!(site.mirror().join("index.json").is_file() && !is_behind(&server));
+    let recover = read(&site.mirror().join("RECOVER.txt")).expect("the commands");
+    assert!(String::from_utf8_lossy(&recover).contains("statekeep import"));
+    assert!(server.stop().success());
+    let server = site.start();
+    write(&server.admin(), names[0], 9);
+    site.expect(&format!("_{}", names[0]), &state(9));
+    server.admin().delete(names[0]).expect_status(200);
+    site.expect_gone(&format!("_{}", names[0]));
+}
+
+#[test]
+fn a_folder_that_overlaps_with_the_data_is_refused_by_either_flag() {
+    let site = Site::new();
+    drop(site.start());
+    let (data, dir) = (site.data(), site.dir.path());
+    let link = dir.join("link");
+    std::os::unix::fs::symlink(&data, &link).expect("a link");
+    let overlaps = [
+        (data.clone(), "is the data directory"),
+        (data.join("inside/deep"), "lies in the data directory"),
+        (data.join("../data/./inside"), "lies in the data directory"),
+        (link.clone(), "is the data directory"),
+        (link.join("inside"), "lies in the data directory"),
+        (dir.to_owned(), "holds the data directory"),
+    ];
+    for (folder, said) in overlaps {
+        for flag in ["--mirror-dir", "--backup-dir"] {
+            let setup = Setup::new().flag(flag, folder.to_str().expect("UTF-8"));
+            let output = setup.command(&data).output().expect("it runs");
+            let told = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(
+                output.status.code(),
+                Some(2),
+                "{flag} {}: {told}",
+                folder.display()
+            );
+            assert!(told.contains(flag) && told.contains(said), "{told}");
+        }
+    }
+    assert!(!data.join("inside").exists(), "nothing is made");
+    // The data directory by its link, and a folder beside it whose name begins alike.
+    let beside = dir.join("data-2");
+    let setup = Setup::new()
+        .data(&link)
+        .flag("--backup-dir", beside.to_str().expect("UTF-8"));
+    drop(setup.start());
+    let setup = Setup::new().flag("--mirror-dir", data.join("x").to_str().expect("UTF-8"));
+    let output = setup.command(&link).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(2));
+}

@@ -2,6 +2,7 @@
 //! good order.
 
 mod check;
+mod folders;
 mod limits;
 mod listen;
 
@@ -135,6 +136,13 @@ impl ServeArgs {
             CliError::Usage(format!("{bad}{}", variable.unwrap_or_default()))
         })?;
         limits.mirror_dir.clone_from(&self.mirror_dir);
+        let backups = limits.backups.as_ref().map(|backups| backups.dir.as_path());
+        let mirror = limits.mirror_dir.as_deref();
+        for (flag, folder) in [("--backup-dir", backups), ("--mirror-dir", mirror)] {
+            if let Some(folder) = folder {
+                folders::refuse_overlap(&self.data, flag, folder)?;
+            }
+        }
         let base_url = self
             .base_url
             .as_ref()

@@ -11,13 +11,11 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
-use super::index::{MirrorIndex, MirrorRow, file_of};
+use super::index::{INDEX, MirrorIndex, MirrorRow, RECOVER, file_of, folder_of};
 use crate::model::clock;
 use crate::model::digest::{Digest, Hasher};
 use crate::model::name::StateName;
 
-const INDEX: &str = "index.json";
-const RECOVER: &str = "RECOVER.txt";
 /// What is being written. It gets its name when it is on the disk.
 const UNFINISHED: &str = ".statekeep-mirror.part";
 /// What to do when no server runs.
@@ -143,7 +141,7 @@ impl MirrorFolder {
     }
 
     fn is_free(&self, name: &StateName) -> Result<(), MirrorError> {
-        let workspace = self.dir.join(name.workspace.as_str());
+        let workspace = self.dir.join(folder_of(name));
         if kind(&workspace)?.is_some_and(|kind| !kind.is_dir()) {
             return Err(MirrorError::Stranger(workspace));
         }
@@ -164,7 +162,7 @@ impl MirrorFolder {
         let Some(state) = self.states.get_mut(name) else {
             return Ok(());
         };
-        let workspace = self.dir.join(name.workspace.as_str());
+        let workspace = self.dir.join(folder_of(name));
         match DirBuilder::new().mode(0o700).create(&workspace) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             made => made.map_err(at(&workspace))?,
@@ -190,7 +188,7 @@ impl MirrorFolder {
             _ => {}
         }
         // It is removed only if it is empty.
-        let _ = fs::remove_dir(self.dir.join(name.workspace.as_str()));
+        let _ = fs::remove_dir(self.dir.join(folder_of(name)));
         self.states.remove(name);
         self.is_changed = true;
         Ok(())

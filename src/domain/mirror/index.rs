@@ -50,9 +50,26 @@ impl MirrorRow {
     }
 }
 
+/// The names of the files beside the folders of workspaces.
+pub(super) const INDEX: &str = "index.json";
+pub(super) const RECOVER: &str = "RECOVER.txt";
+
+/// The folder of a workspace. One that has the name of a file of ours, whatever the case of its
+/// letters, gets a mark before it that no name begins with.
+pub(super) fn folder_of(name: &StateName) -> String {
+    let workspace = name.workspace.as_str();
+    let is_ours = |file: &&str| workspace.eq_ignore_ascii_case(file);
+    let mark = if [INDEX, RECOVER].iter().any(is_ours) {
+        "_"
+    } else {
+        ""
+    };
+    format!("{mark}{workspace}")
+}
+
 /// Where a state is in the folder.
 pub(super) fn file_of(name: &StateName) -> String {
-    format!("{name}.tfstate")
+    format!("{}/{}.tfstate", folder_of(name), name.block)
 }
 
 /// The whole file.

@@ -1,0 +1,77 @@
+//! The folders that a server writes to beside its data lie apart from it. What is lost, copied or
+//! removed with the data directory must not take its backups along, nor hand out states in clear.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Component, Path, PathBuf};
+
+use crate::cli::output::CliError;
+
+/// Refuses a folder that is the data directory, lies in it or holds it, also through links.
+pub(super) fn refuse_overlap(data: &Path, flag: &str, folder: &Path) -> Result<(), CliError> {
+    let failed = |error: io::Error| CliError::Failed(format!("{}: {error}", folder.display()));
+    let (data_place, place) = (
+        Place::of(data).map_err(failed)?,
+        Place::of(folder).map_err(failed)?,
+    );
+    let how = match (place.is_in(&data_place), data_place.is_in(&place)) {
+        (false, false) => return Ok(()),
+        (true, true) => "is",
+        (true, false) => "lies in",
+        (false, true) => "holds",
+    };
+    Err(CliError::Usage(format!(
+        "{flag} {} {how} the data directory {}. What befalls one would befall the other: name a \
+            folder apart from it, best on another disk",
+        folder.display(),
+        data.display()
+    )))
+}
+
+/// A folder that may not be there yet.
+struct Place {
+    /// Its path without links.
+    path: PathBuf,
+    /// Device and number of the folder and of all that hold it, as far as they are there.
+    ids: Vec<Option<(u64, u64)>>,
+}
+
+impl Place {
+    fn of(path: &Path) -> io::Result<Self> {
+        let path = real(path)?;
+        let id = |path: &Path| {
+            let found = fs::metadata(path).ok()?;
+            Some((found.dev(), found.ino()))
+        };
+        let ids = path.ancestors().map(id).collect();
+        Ok(Self { path, ids })
+    }
+
+    /// Whether this is the other folder or lies in it. One that is mounted twice has two paths.
+    fn is_in(&self, other: &Self) -> bool {
+        let own = other.ids.first().copied().flatten();
+        self.path.starts_with(&other.path) || (own.is_some() && self.ids.contains(&own))
+    }
+}
+
+/// The path without links, whose end may not be there yet.
+fn real(path: &Path) -> io::Result<PathBuf> {
+    let path = std::path::absolute(path)?;
+    let parts: Vec<Component<'_>> = path.components().collect();
+    for there in (1..=parts.len()).rev() {
+        let begin: PathBuf = parts[..there].iter().collect();
+        let mut real = match begin.canonicalize() {
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            real => real?,
+        };
+        for part in &parts[there..] {
+            match part {
+                Component::ParentDir => drop(real.pop()),
+                part => real.push(part),
+            }
+        }
+        return Ok(real);
+    }
+    Ok(path)
+}
