@@ -11,18 +11,23 @@ use std::path::{Path, PathBuf};
 const DATABASE: &str = "statekeep.db";
 /// What is added to a database's path for its log.
 const LOG: &str = "-wal";
+/// How the names of copies from before an upgrade begin, and how one ends that was cut off.
+const COPY: &str = "statekeep.db.schema-";
+const PARTIAL: &str = ".partial";
+/// How the names of logs begin that a person gave up.
+const LOST_LOG: &str = "statekeep.db.lost-wal-";
 /// What Linux adds to the path of a file that was removed.
 const REMOVED: &str = " (deleted)";
 
 /// Why there is nothing to read.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// Neither a database nor its log is there.
+    /// Neither a database nor its log is there, but perhaps these files.
     #[error(
-        "there is neither a statekeep.db nor a statekeep.db-wal in {0}; give the data directory, \
-            a database file or its -wal file"
+        "there is neither a statekeep.db nor a statekeep.db-wal in {}; give the data directory, \
+            a database file or its -wal file{}", .0.display(), also(.1)
     )]
-    Nothing(PathBuf),
+    Nothing(PathBuf, Vec<PathBuf>),
     /// The process has no database open.
     #[error(
         "process {0} has no statekeep.db open; give the process id of the running `statekeep serve`"
@@ -57,7 +62,7 @@ impl DamagedFiles {
         if std::fs::metadata(path).map_err(failed)?.is_dir() {
             return Self::of(&path.join(DATABASE), path);
         }
-        if path.as_os_str().as_bytes().ends_with(LOG.as_bytes()) {
+        if is_log(path) {
             return Self::found(None, open(path)?, path);
         }
         Self::of(path, path)
@@ -103,10 +108,41 @@ impl DamagedFiles {
 
     fn found(database: Option<File>, log: Option<File>, asked: &Path) -> Result<Self, SourceError> {
         if database.is_none() && log.is_none() {
-            return Err(SourceError::Nothing(asked.to_owned()));
+            return Err(SourceError::Nothing(asked.to_owned(), files_beside(asked)));
         }
         Ok(Self { database, log })
     }
+}
+
+/// Other files of a data directory that hold states and are salvaged one by one: copies from before
+/// an upgrade, and logs that a person gave up. They are of an earlier time, so they are never mixed
+/// with the database.
+pub fn files_beside(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let is_one = |entry: &std::fs::DirEntry| {
+        let name = entry.file_name();
+        let begins = |begin: &str| name.as_bytes().starts_with(begin.as_bytes());
+        let is_whole = !name.as_bytes().ends_with(PARTIAL.as_bytes());
+        is_whole && (begins(COPY) || begins(LOST_LOG))
+    };
+    let mut files: Vec<PathBuf> = entries.filter(is_one).map(|entry| entry.path()).collect();
+    files.sort();
+    files
+}
+
+/// Whether a file is a log, by its name.
+fn is_log(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().as_bytes();
+    name.ends_with(LOG.as_bytes()) || name.starts_with(LOST_LOG.as_bytes())
+}
+
+/// How to salvage other files, as the end of a sentence.
+fn also(files: &[PathBuf]) -> String {
+    let lines = files.iter().map(|file| {
+        let file = file.display();
+        format!("\n  {file} is there, of an earlier time: statekeep salvage {file} OUT")
+    });
+    lines.collect()
 }
 
 /// The path that a removed file had.

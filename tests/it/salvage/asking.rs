@@ -155,3 +155,53 @@ fn beside_a_running_server_it_locks_nothing() {
     }
     assert_eq!(server.cli(&["verify"]).status.code(), Some(0));
 }
+
+#[test]
+fn copies_from_before_an_upgrade_and_logs_that_were_given_up_are_named_and_can_be_salvaged() {
+    let damaged = SAMPLE.copy_of("killed");
+    let (data, dir) = (damaged.data(), damaged.dir.path());
+    let copy = data.join("statekeep.db.schema-5");
+    std::fs::copy(data.join("statekeep.db"), &copy).expect("a copy");
+    std::fs::write(data.join("statekeep.db.schema-6.partial"), "x").expect("a file");
+    let log = data.join("statekeep.db.lost-wal-1767323045678");
+    std::fs::copy(data.join("statekeep.db-wal"), &log).expect("a copy");
+    let named = |said: &str| {
+        for file in [&copy, &log] {
+            assert!(
+                said.contains(&format!("statekeep salvage {} ", text(file))),
+                "{said}"
+            );
+        }
+        assert!(!said.contains("partial"), "{said}");
+    };
+    let (code, said) = run(&[text(&data), text(&dir.join("out"))]);
+    assert_eq!(code, 0);
+    named(&said);
+    let report = std::fs::read(dir.join("out/salvage.json")).expect("the report");
+    let report: Value = serde_json::from_slice(&report).expect("JSON");
+    assert_eq!(
+        report["not_read"],
+        serde_json::json!([text(&log), text(&copy)])
+    );
+
+    std::fs::write(data.join("statekeep.db"), [0; 8_192]).expect("a file");
+    std::fs::remove_file(data.join("statekeep.db-wal")).expect("it was there");
+    let (code, said) = run(&[text(&data), text(&dir.join("none"))]);
+    assert!(code == 1 && !dir.join("none").exists(), "{said}");
+    named(&said);
+    std::fs::remove_file(data.join("statekeep.db")).expect("it was there");
+    let (code, said) = run(&[text(&data), text(&dir.join("none"))]);
+    assert!(
+        code == 1 && said.contains("neither a statekeep.db nor"),
+        "{said}"
+    );
+    named(&said);
+
+    let found = Salvaged::of(&copy, &dir.join("of-copy"));
+    assert_eq!(found.code, 0, "{}", found.said);
+    assert!(found.named == SAMPLE.first, "all that was in the file");
+    let found = Salvaged::of(&log, &dir.join("of-log"));
+    SAMPLE.nothing_is_wrong(&found);
+    let count = found.named.len() + found.unnamed.len();
+    assert!(count > 3, "{}", found.said);
+}

@@ -15,7 +15,7 @@ use clap::Args;
 use crate::cli::common::flags::Format;
 use crate::cli::output::CliError;
 use crate::salvage;
-use crate::salvage::sources::DamagedFiles;
+use crate::salvage::sources::{DamagedFiles, files_beside};
 
 use folder::Folder;
 use report::SalvageReport;
@@ -49,13 +49,21 @@ pub(in crate::cli) fn run(args: &SalvageArgs) -> Result<(), CliError> {
     };
     let sources = sources.map_err(CliError::because)?;
     let folder = Folder::open(&args.out, args.source.as_deref())?;
+    let dir = args.source.as_deref().filter(|source| source.is_dir());
+    let not_read: Vec<String> = dir
+        .map(files_beside)
+        .unwrap_or_default()
+        .iter()
+        .map(|file| file.display().to_string())
+        .collect();
     let Some(found) = salvage::read(sources)? else {
         folder.remove();
+        report::tell_not_read(&not_read);
         return Err(CliError::Failed(
             "nothing was found: there is no page of a database, and no frame of a log".to_owned(),
         ));
     };
-    let report = writing::write(&found, &folder)?;
+    let report = writing::write(&found, &folder, not_read)?;
     tell(&report, args)
 }
 

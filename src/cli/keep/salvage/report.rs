@@ -29,6 +29,8 @@ pub(super) struct SalvageReport {
     pub(super) missing: Vec<String>,
     /// What could not be decided.
     pub(super) doubts: Vec<String>,
+    /// Files of an earlier time in the same directory, which can be salvaged by themselves.
+    pub(super) not_read: Vec<String>,
 }
 
 /// A state that was found.
@@ -117,7 +119,19 @@ impl SalvageReport {
                 "the disk did not give {pages}: copy the files with `ddrescue`, then salvage that"
             ));
         }
+        tell_not_read(&self.not_read);
         Ok(())
+    }
+}
+
+/// Says which files were not read, and how to salvage them.
+pub(super) fn tell_not_read(files: &[String]) {
+    for file in files {
+        let file = output::harmless(file);
+        output::message(&format!(
+            "{file} was not read, since it is of an earlier time. For what is missing here: \
+                statekeep salvage {file} OTHER-FOLDER"
+        ));
     }
 }
 

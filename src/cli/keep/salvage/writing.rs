@@ -21,10 +21,15 @@ use super::report::{SalvageReport, StateFound, UnnamedFile};
 const OTHER_LOG: &str = "other-log";
 
 /// Writes out everything, and says what it was.
-pub(super) fn write(found: &Salvage, folder: &Folder) -> Result<SalvageReport, CliError> {
+pub(super) fn write(
+    found: &Salvage,
+    folder: &Folder,
+    not_read: Vec<String>,
+) -> Result<SalvageReport, CliError> {
     let mut report = SalvageReport {
         pages: found.pages,
         frames: found.frames,
+        not_read,
         ..SalvageReport::default()
     };
     let Some((first, others)) = found.datasets.split_first() else {
