@@ -198,6 +198,6 @@ fn what_is_gathered_is_written_once_though_whoever_flushes_it_is_gone() {
             .read(move |view| view.events(&filter))
             .await
             .unwrap();
-        assert_eq!(events.iter().map(|event| event.count).sum::<u64>(), 4);
+        assert_eq!(events.rows.iter().map(|event| event.count).sum::<u64>(), 4);
     });
 }

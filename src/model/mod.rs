@@ -18,6 +18,7 @@ pub mod lock;
 pub mod name;
 pub mod nul;
 pub mod on_loss;
+pub mod page;
 pub mod permission;
 pub mod printable;
 pub mod retention;

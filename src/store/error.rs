@@ -188,6 +188,19 @@ pub enum OpenError {
     /// Acknowledged writes are missing.
     #[error(transparent)]
     Loss(Box<Loss>),
+    /// A restore was cut off here.
+    #[error(
+        "a restore into {} was cut off, or still runs: {remains} is there, and no database. \
+            Nothing was changed. Run `statekeep restore FILE --data {}` again, which removes the \
+            remains first; for a new and empty server, name another directory by --data",
+        .dir.display(), .dir.display()
+    )]
+    BegunRestore {
+        /// The directory.
+        dir: PathBuf,
+        /// What is there of it.
+        remains: &'static str,
+    },
     /// A newer version made it.
     #[error(
         "{path} was made by a newer statekeep (its schema is version {found}, this one knows \

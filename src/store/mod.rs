@@ -47,6 +47,7 @@ pub use privacy::{NotPrivate, belongs_to_another, see_to_directory, see_to_file}
 pub use row_key::ROW_KEY_FILE;
 pub use schema::newest_schema;
 pub use start::anchor::ANCHOR_FILE;
+pub use start::files::{RESTORE_FOLDER, RESTORED_DATABASE, begun_restore};
 pub use start::loss::Loss;
 pub use touched::{Touched, TouchedSince};
 pub use touches::Touches;
@@ -58,6 +59,7 @@ use crate::model::confirmed::Confirmed;
 use crate::model::digest::Digest;
 use crate::model::key::{KeyId, KeyWithHashes, Token};
 use crate::model::name::StateName;
+use crate::model::page::{DamagedRow, ListPage};
 use crate::model::state::AddressInfo;
 use held::HeldFiles;
 use memo::{Commits, Memo};
@@ -71,9 +73,11 @@ use writer::{Database, Erasure, WritingThread};
 /// The name of the database file in the data directory.
 pub const FILE_NAME: &str = "statekeep.db";
 
-/// Whether a directory holds a file that is only there where there was a database.
+/// Whether a directory holds a file that is only there where there was a database, or where one was
+/// being restored.
 pub fn shows_a_database(dir: &Path) -> bool {
     start::trace(dir, &connection::wal_path(&dir.join(FILE_NAME))).is_some()
+        || begun_restore(dir).is_some()
 }
 
 /// The open store. One process has one.
@@ -321,6 +325,21 @@ impl Store {
     /// Waits until somebody has met damage that was not told yet.
     pub async fn met_damage(&self) {
         self.damage.untold().await;
+    }
+
+    /// Reads a page of a list. The damage that it tells of counts as met.
+    pub async fn read_page<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&View<'_>) -> Result<ListPage<T>, StoreError> + Send + 'static,
+    ) -> Result<ListPage<T>, StoreError> {
+        let page = self.read(job).await?;
+        self.note_damaged(&page.damaged);
+        Ok(page)
+    }
+
+    /// Counts damaged rows as met that a read has told of, and went on.
+    pub fn note_damaged(&self, rows: &[DamagedRow]) {
+        rows.iter().for_each(|row| self.damage.add(&row.detail));
     }
 
     /// The damage that was met since the last time, in words for people.

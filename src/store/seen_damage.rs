@@ -33,7 +33,8 @@ impl SeenDamage {
         outcome
     }
 
-    fn add(&self, what: &str) {
+    /// Remembers damage that an act has met and went on in spite of.
+    pub(super) fn add(&self, what: &str) {
         let mut seen = self.seen.lock();
         if seen.all.len() >= MAX_REMEMBERED || !seen.all.insert(what.to_owned()) {
             return;

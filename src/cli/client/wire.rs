@@ -17,7 +17,7 @@ use crate::cli::client::network::http_patient;
 use crate::cli::client::network::on_the_way;
 use crate::cli::common::request_error::RequestError;
 use crate::cli::common::request_error::Server;
-use crate::cli::common::rows::take_rows;
+use crate::cli::common::rows::{DAMAGED, take_rows};
 use crate::cli::output;
 use crate::cli::output::CliError;
 use crate::model::secret::Secret;
@@ -171,15 +171,20 @@ impl Wire {
         cursor: &str,
         wanted: Option<usize>,
     ) -> Result<Value, RequestError> {
-        let mut rows = Vec::new();
+        let (mut rows, mut damaged) = (Vec::new(), Vec::new());
         let mut next = Value::Null;
         loop {
             let missing = wanted.map(|wanted| wanted.saturating_sub(rows.len()));
             let mut page = self.page(path, cursor, &next, missing).await?;
             next = following(&mut page, &next).map_err(RequestError::of)?;
             rows.extend(take_rows(&mut page, name));
+            damaged.extend(take_rows(&mut page, DAMAGED));
             if next.is_null() || wanted.is_some_and(|wanted| rows.len() >= wanted) {
-                return Ok(serde_json::json!({ name: rows, "next": next }));
+                let mut list = serde_json::json!({ name: rows, "next": next });
+                if !damaged.is_empty() {
+                    list[DAMAGED] = serde_json::json!(damaged);
+                }
+                return Ok(list);
             }
         }
     }

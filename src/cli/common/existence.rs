@@ -7,7 +7,7 @@ use crate::cli::client::api::Client;
 use crate::cli::client::wire::Wire;
 use crate::cli::common::nearest;
 use crate::cli::common::nearest::MAX_COMPARED;
-use crate::cli::common::rows::{rows, take_rows};
+use crate::cli::common::rows::{DAMAGED, refuse_damaged, rows, take_rows};
 use crate::cli::output::CliError;
 use crate::model::name::{StateName, Workspace};
 
@@ -32,7 +32,11 @@ pub(in crate::cli) async fn row(
     state: &StateName,
 ) -> Result<Option<Value>, CliError> {
     let mut answer = client.get(&list_of(state)).await?;
-    Ok(take_rows(&mut answer, "states").pop())
+    let row = take_rows(&mut answer, "states").pop();
+    if row.is_none() {
+        refuse_damaged(&answer)?;
+    }
+    Ok(row)
 }
 
 /// Refuses a state of which nothing is known, not even a lock. A caller who may not list is not
@@ -54,7 +58,7 @@ pub(in crate::cli) async fn state_exists(
 async fn has_rows(client: &Client, path: &str) -> Result<bool, CliError> {
     let wire = client.wire();
     match wire.list(path, "states", "after", Some(1)).await {
-        Ok(list) => Ok(!rows(&list, "states").is_empty()),
+        Ok(list) => Ok(!rows(&list, "states").is_empty() || !rows(&list, DAMAGED).is_empty()),
         Err(refusal) if refusal.has_status(403) => Ok(true),
         Err(refusal) => Err(nearest::explained(&wire, refusal).await),
     }

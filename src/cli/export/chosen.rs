@@ -6,43 +6,66 @@ use serde_json::Value;
 
 use crate::cli::client::api::Client;
 use crate::cli::common::existence;
+use crate::cli::common::rows::damaged;
 use crate::cli::export::args::ExportArgs;
 use crate::cli::output::{CliError, text};
 use crate::model::name::StateName;
 
-/// The states that are asked for, as the list has them.
-pub(super) async fn chosen(client: &Client, args: &ExportArgs) -> Result<Vec<Value>, CliError> {
+/// States of a list.
+#[derive(Default)]
+pub(super) struct ChosenStates {
+    /// As the list has them.
+    pub(super) states: Vec<Value>,
+    /// Those that the list could not tell, because they are damaged, in words.
+    pub(super) damaged: Vec<String>,
+}
+
+/// The states that are asked for.
+pub(super) async fn chosen(client: &Client, args: &ExportArgs) -> Result<ChosenStates, CliError> {
     let base = format!("/api/terraform/state?deleted={}", !args.no_history);
     if args.states.is_empty() {
         return all(client, args, base).await;
     }
-    let mut chosen = Vec::new();
+    let mut chosen = ChosenStates::default();
     for name in &args.states {
         let (workspace, block) = (&name.workspace, &name.block);
         let path = format!("{base}&workspace={workspace}&buildingBlock={block}");
         let mut found = listed(client, &path).await?;
-        found.retain(|state| has_content(state, args.no_history));
-        let Some(found) = found.pop() else {
+        chosen.damaged.append(&mut found.damaged);
+        found
+            .states
+            .retain(|state| has_content(state, args.no_history));
+        let Some(found) = found.states.pop() else {
+            if !chosen.damaged.is_empty() {
+                continue;
+            }
             let none = existence::no_state(client, name).await;
             return Err(none.and("Nothing was exported."));
         };
-        chosen.push(found);
+        chosen.states.push(found);
     }
     Ok(chosen)
 }
 
 /// All states, or those of one workspace.
-async fn all(client: &Client, args: &ExportArgs, mut path: String) -> Result<Vec<Value>, CliError> {
+async fn all(
+    client: &Client,
+    args: &ExportArgs,
+    mut path: String,
+) -> Result<ChosenStates, CliError> {
     if let Some(workspace) = &args.workspace {
         path += "&workspace=";
         path += workspace.as_str();
     }
-    let mut states = listed(client, &path).await?;
-    if let Some(workspace) = args.workspace.as_ref().filter(|_| states.is_empty()) {
+    let mut found = listed(client, &path).await?;
+    let is_none = found.states.is_empty() && found.damaged.is_empty();
+    if let Some(workspace) = args.workspace.as_ref().filter(|_| is_none) {
         existence::workspace_exists(client, workspace).await?;
     }
-    states.retain(|state| has_content(state, args.no_history));
-    Ok(states)
+    found
+        .states
+        .retain(|state| has_content(state, args.no_history));
+    Ok(found)
 }
 
 /// An address that is only locked has nothing to export.
@@ -54,8 +77,12 @@ fn has_content(state: &Value, only_current: bool) -> bool {
     }
 }
 
-async fn listed(client: &Client, path: &str) -> Result<Vec<Value>, CliError> {
-    list_in(client.list(path, "states", "after", None).await?, "states")
+async fn listed(client: &Client, path: &str) -> Result<ChosenStates, CliError> {
+    let answer = client.list(path, "states", "after", None).await?;
+    Ok(ChosenStates {
+        damaged: damaged(&answer),
+        states: list_in(answer, "states")?,
+    })
 }
 
 /// The rows of a list; a server whose answer has none is no statekeep.

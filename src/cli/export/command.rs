@@ -8,7 +8,7 @@ use crate::cli::client::api::Client;
 use crate::cli::common::flags::Common;
 use crate::cli::common::flags::Format;
 use crate::cli::export::args::ExportArgs;
-use crate::cli::export::chosen::{alike, chosen};
+use crate::cli::export::chosen::{ChosenStates, alike, chosen};
 use crate::cli::export::manifest::Manifest;
 use crate::cli::export::sink::Sink;
 use crate::cli::export::writing::Export;
@@ -32,7 +32,7 @@ pub(in crate::cli) async fn run(args: ExportArgs, common: Common) -> Result<(), 
 }
 
 async fn export(client: &Client, args: &ExportArgs, format: Format) -> Result<(), CliError> {
-    let states = chosen(client, args).await?;
+    let ChosenStates { states, damaged } = chosen(client, args).await?;
     let sink = open(args, &states)?;
     let now = clock::now();
     let manifest = Manifest::new(now.to_string(), !args.no_history);
@@ -47,6 +47,7 @@ async fn export(client: &Client, args: &ExportArgs, format: Format) -> Result<()
         export.state(state, args.no_history).await?;
     }
     export.write_all().await?;
+    export.leave_out(damaged);
     if shows_progress {
         output::progress("");
     }

@@ -134,6 +134,11 @@ impl Export {
         Ok(())
     }
 
+    /// Notes states that are not in the export because they are damaged.
+    pub(super) fn leave_out(&mut self, mut damaged: Vec<String>) {
+        self.failures.append(&mut damaged);
+    }
+
     /// Writes all that is still under way.
     pub(super) async fn write_all(&mut self) -> Result<(), CliError> {
         self.write_until(0, 0).await

@@ -10,6 +10,7 @@ use crate::cli::common::done;
 use crate::cli::common::flags::Common;
 use crate::cli::common::flags::Format;
 use crate::cli::common::nearest;
+use crate::cli::common::rows::refuse_damaged;
 use crate::cli::output;
 use crate::cli::output::CliError;
 use crate::cli::output::counted;
@@ -86,7 +87,8 @@ async fn act(client: &Client, command: KeyCommand, format: Format) -> Result<(),
         KeyCommand::Create(args) => create(client, args, format).await,
         KeyCommand::List => {
             let keys = client.list("/api/keys", "keys", "after", None).await?;
-            list(&keys, format)
+            list(&keys, format)?;
+            refuse_damaged(&keys)
         }
         KeyCommand::Show { key } => {
             let path = key_path(client, &key).await?;

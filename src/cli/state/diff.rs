@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::cli::client::api::Client;
 use crate::cli::common::flags::Format;
+use crate::cli::common::rows::refuse_damaged;
 use crate::cli::output;
 use crate::cli::output::CliError;
 use crate::cli::output::Tone;
@@ -91,6 +92,7 @@ async fn current(client: &Client, state: &StateName) -> Result<u64, CliError> {
     }
     // Says where it moved to, or that there is none.
     client.ask("GET", &state.path(), None).await?;
+    refuse_damaged(&answer)?;
     Err(CliError::Failed(format!("there is no state at {state}")))
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::cli::client::api::Client;
 use crate::cli::common::existence;
 use crate::cli::common::flags::Format;
-use crate::cli::common::rows::{state_name, take_rows};
+use crate::cli::common::rows::{refuse_damaged, state_name, take_rows};
 use crate::cli::output;
 use crate::cli::output::CliError;
 use crate::cli::output::harmless;
@@ -63,15 +63,19 @@ pub(in crate::cli) async fn run(
 ) -> Result<(), CliError> {
     let mut answer = client.list(&args.path(), "states", "after", None).await?;
     let mut states = take_rows(&mut answer, "states");
-    if let Some(workspace) = args.workspace.filter(|_| states.is_empty()) {
+    let damaged = refuse_damaged(&answer);
+    let is_none = states.is_empty() && damaged.is_ok();
+    if let Some(workspace) = args.workspace.filter(|_| is_none) {
         existence::workspace_exists(client, &workspace).await?;
     }
     states.retain(|state| !args.locked || !state["lock"].is_null());
     if format == Format::Json {
         answer["states"] = json!(states);
-        return output::json(&answer);
+        output::json(&answer)?;
+        return damaged;
     }
-    output::table(&HEADER, states.iter().map(row).collect())
+    output::table(&HEADER, states.iter().map(row).collect())?;
+    damaged
 }
 
 fn row(state: &Value) -> Vec<String> {

@@ -17,6 +17,10 @@ use crate::cli::output::text;
 use crate::cli::output::time;
 use crate::model::name::StateName;
 
+/// What removing a lock hits whose row is damaged.
+const UNKNOWN_HOLDER: &str = "it is not known who holds the lock; a command that still runs under \
+    it can then not store its result";
+
 #[derive(Args)]
 pub(in crate::cli) struct UnlockArgs {
     /// The state, as WORKSPACE/BUILDINGBLOCK
@@ -41,13 +45,17 @@ pub(in crate::cli) async fn run(
     };
     let body = id.map(|id| json!({ "ID": id }));
     let released = client.call("UNLOCK", &state.path(), body).await?;
-    if released["ID"].is_null() {
+    let is_known = !released["ID"].is_null() || !released["damaged"].is_null();
+    if !is_known {
         existence::state_exists(client, &state).await?;
     }
     done::tell(&released, format, || match released["ID"].as_str() {
         Some(id) => {
             let (id, who) = (harmless(id), harmless(&text(&released["Who"])));
             format!("broke the lock {id} on {state}, held by {who}")
+        }
+        None if is_known => {
+            format!("removed the lock on {state}, whose row was damaged: nobody knows who held it")
         }
         None => format!("{state} was not locked"),
     })
@@ -64,6 +72,14 @@ async fn shown(
     let held = match wire.ask("GET", &path, None).await {
         Ok(reply) => reply.json()?,
         Err(refusal) if refusal.has_code("no_lock") => return Ok(None),
+        Err(refusal) if refusal.has_code("damaged") => {
+            let told = vec![
+                refusal.into_failure().into_message(),
+                UNKNOWN_HOLDER.to_owned(),
+            ];
+            asking.about(&told, &format!("Remove the lock on {state} all the same?"))?;
+            return Ok(None);
+        }
         Err(refusal) => return Err(nearest::explained(&wire, refusal).await),
     };
     let question = format!("Break the lock on {state}?");

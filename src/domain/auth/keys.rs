@@ -15,6 +15,7 @@ use crate::model::clock;
 use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::key::{ApiKey, KeyId, KeyStatus, NewKey};
+use crate::model::page::ListPage;
 use crate::model::permission::{Grant, Permission, PermissionSet, Scope, role};
 use crate::model::secret::Secret;
 use crate::store::Touches;
@@ -73,12 +74,12 @@ impl Keys<'_> {
         caller: &Caller,
         after: Option<KeyId>,
         limit: u32,
-    ) -> Result<Vec<ApiKey>, Error> {
+    ) -> Result<ListPage<ApiKey>, Error> {
         authorize_everywhere(caller, Permission::KeyList)?;
         Ok(self
             .engine
             .store
-            .read(move |view| view.keys(after, limit))
+            .read_page(move |view| view.keys(after, limit))
             .await?)
     }
 

@@ -26,12 +26,10 @@ use crate::model::clock;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::key::{ApiKey, KeyStatus};
 use crate::sabotage::{self, Fault};
-use crate::store::{ANCHOR_FILE, FILE_NAME, Touches, Tx};
+use crate::store::{
+    ANCHOR_FILE, FILE_NAME, RESTORE_FOLDER, RESTORED_DATABASE, Touches, Tx, begun_restore,
+};
 
-/// The folder in the data directory where a backup is opened and verified.
-const WORK: &str = ".statekeep-restore";
-/// The database on its way from there: when it has its name, nothing else is left to be done.
-const LAST: &str = ".statekeep-restore.db";
 /// What a file system puts into a directory by itself.
 const LOST_AND_FOUND: &str = "lost+found";
 /// How the names of files begin that a restore which was cut off may have moved already.
@@ -152,7 +150,7 @@ pub async fn restore(
     wanted: &RestoreRequest,
 ) -> Result<RestoredData, NotRestored> {
     let target = TargetDirectory::take(&wanted.data)?;
-    let work = WorkFolder::make(&target.path.join(WORK)).map_err(at(&target.path))?;
+    let work = WorkFolder::make(&target.path.join(RESTORE_FOLDER)).map_err(at(&target.path))?;
     let mut has_room = |manifest: &BackupManifest| target.has_room(manifest);
     let backup = archive::read(from, Some(work.path()), &mut has_room, &mut || Ok(()))?;
     let opened = OpenedCopy::open(work.path(), &Limits::default());
@@ -250,13 +248,13 @@ async fn live_keys(opened: &OpenedCopy) -> Result<Vec<ApiKey>, Error> {
         let (mut live, mut after) = (Vec::new(), None);
         loop {
             let page = view.keys(after, KEYS_PER_PAGE)?;
-            let Some(last) = page.last() else {
+            let Some(last) = page.rows.last() else {
                 return Ok(live);
             };
             after = Some(last.id);
             let now = clock::now();
             let is_live = |key: &ApiKey| key.standing(now) == KeyStatus::Active;
-            live.extend(page.into_iter().filter(is_live));
+            live.extend(page.rows.into_iter().filter(is_live));
         }
     });
     Ok(read.await?)
@@ -326,7 +324,7 @@ impl TargetDirectory {
         for name in &names {
             rename(&from.join(name), &self.path.join(name))?;
         }
-        let last = self.path.join(LAST);
+        let last = self.path.join(RESTORED_DATABASE);
         rename(&from.join(FILE_NAME), &last)?;
         drop(work);
         rename(&last, &self.path.join(FILE_NAME))?;
@@ -365,8 +363,7 @@ fn remove_empty(path: &Path) -> io::Result<()> {
 /// Whether a restore that was cut off has left something here, and no database.
 fn has_remains(dir: &Path) -> bool {
     let database = fs::metadata(dir.join(FILE_NAME));
-    let is_begun = dir.join(WORK).is_dir() || dir.join(LAST).is_file();
-    is_begun && database.map_or(true, |file| file.len() == 0)
+    begun_restore(dir).is_some() && database.map_or(true, |file| file.len() == 0)
 }
 
 fn refuse_used(dir: &Path) -> Result<(), NotRestored> {
@@ -379,7 +376,8 @@ fn refuse_used(dir: &Path) -> Result<(), NotRestored> {
                 .metadata()
                 .is_ok_and(|file| file.is_file() && file.len() == 0)
         };
-        let may_be_there = [WORK, LAST, LOCK_FILE, LOST_AND_FOUND].contains(&name.as_str())
+        let may_be_there = [RESTORE_FOLDER, RESTORED_DATABASE, LOCK_FILE, LOST_AND_FOUND]
+            .contains(&name.as_str())
             || (has_remains && MOVED.iter().any(|begin| name.starts_with(begin)))
             || (name == FILE_NAME && is_empty());
         if !may_be_there {
@@ -407,6 +405,6 @@ fn remove_remains(dir: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     };
-    is_gone(fs::remove_file(dir.join(LAST)))?;
-    is_gone(fs::remove_dir_all(dir.join(WORK)))
+    is_gone(fs::remove_file(dir.join(RESTORED_DATABASE)))?;
+    is_gone(fs::remove_dir_all(dir.join(RESTORE_FOLDER)))
 }

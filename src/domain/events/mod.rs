@@ -15,8 +15,9 @@ use crate::model::clock;
 use crate::model::event::{Event, EventFilter, EventKind, GatherKey, NewEvent};
 use crate::model::key::KeyId;
 use crate::model::name::StateName;
+use crate::model::page::ListPage;
 use crate::model::permission::Permission;
-use crate::store::{StoreError, Touches, Tx};
+use crate::store::{StoreError, Touches, Tx, View};
 
 /// The event log.
 #[derive(Clone, Copy)]
@@ -37,17 +38,17 @@ impl Events<'_> {
         &self,
         caller: &Caller,
         mut filter: EventFilter,
-    ) -> Result<Vec<Event>, Error> {
+    ) -> Result<ListPage<Event>, Error> {
         authorize_somewhere(caller, Permission::Events)?;
         if !narrow(
             &caller.grant.scope,
             &mut filter.workspace,
             &mut filter.block,
         ) {
-            return Ok(Vec::new());
+            return Ok(ListPage::default());
         }
-        let list = self.engine.store.read(move |view| view.events(&filter));
-        Ok(list.await?)
+        let list = move |view: &View<'_>| view.events(&filter);
+        Ok(self.engine.store.read_page(list).await?)
     }
 
     /// Counts an act that good credentials did not allow, and why; with the state that was asked

@@ -93,7 +93,7 @@ fn relocate(
         limit: 1,
         ..StateFilter::default()
     };
-    let moved = tx.states(&only)?.pop().map(|summary| Listed {
+    let moved = tx.states(&only)?.rows.pop().map(|summary| Listed {
         summary,
         lock: None,
     });

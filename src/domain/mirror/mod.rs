@@ -257,7 +257,12 @@ impl<'a> Mirror<'a> {
                 .store
                 .read(move |view| view.states(&page));
             let names: Vec<StateName> = match page.await {
-                Ok(page) => page.into_iter().map(|state| state.name).collect(),
+                Ok(page) => {
+                    for damaged in &page.damaged {
+                        left_out.note(&damaged.detail);
+                    }
+                    page.rows.into_iter().map(|state| state.name).collect()
+                }
                 Err(error) => {
                     left_out.note(&error);
                     return Ok(());

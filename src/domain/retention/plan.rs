@@ -1,8 +1,8 @@
 //! Which versions of one state go and which stay: a pure function of rows, policy and now.
 //!
 //! What always holds: the current version, held ones and the rows of purged ones stay, and where
-//! the current one is damaged the newest one that can be read; what any rule keeps stays; a rule that keeps more never removes
-//! more.
+//! the current one is damaged the newest one that can be read; what any rule keeps stays; a rule
+//! that keeps more never removes more.
 
 use std::collections::{BTreeMap, BTreeSet};
 

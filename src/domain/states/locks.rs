@@ -54,6 +54,9 @@ pub enum Unlocking {
     Released(Lock),
     /// Nothing was held.
     NothingHeld,
+    /// A lock is removed whose row was damaged, so that nobody knows whose it was; this is the
+    /// damage.
+    DamagedRemoved(String),
     /// Another lock is held.
     OtherHeld(Lock),
 }
@@ -213,7 +216,13 @@ fn release(
     if let Some(gone) = tx.lookup(name)?.gone() {
         return Ok(Err(Error::gone(name, gone)));
     }
-    let Some(held) = tx.lock(name)? else {
+    let held = match (lock_or_damage(tx, name), unlock) {
+        (Err(StoreError::BadRow(what)), Unlock::Any) => {
+            return remove_damaged(tx, caller, name, what);
+        }
+        (held, _) => held?,
+    };
+    let Some(held) = held else {
         return Ok(Ok(Unlocking::NothingHeld));
     };
     let is_own = held.holder.id == caller.actor.id;
@@ -234,6 +243,35 @@ fn release(
     }
     let_go(tx, caller, name, (&held, forced))?;
     Ok(Ok(Unlocking::Released(held.lock)))
+}
+
+/// The lock on an address. Where there is none, the memory of one that was broken is looked at too:
+/// damage there is in the way of writes.
+fn lock_or_damage(tx: &Tx<'_>, name: &StateName) -> Result<Option<HeldLock>, StoreError> {
+    let held = tx.lock(name)?;
+    if held.is_none() {
+        tx.broken_lock(name)?;
+    }
+    Ok(held)
+}
+
+/// Removes a lock that cannot be read. It may be anybody's, so it takes the permission to break
+/// another's, and a person is to look at it.
+fn remove_damaged(
+    tx: &Tx<'_>,
+    caller: &Caller,
+    name: &StateName,
+    what: String,
+) -> Result<Result<Unlocking, Error>, StoreError> {
+    if !caller.may(Permission::Unlock, name) {
+        return Ok(Err(denied(caller, Permission::Unlock, name)));
+    }
+    tx.remove_damaged_lock(name)?;
+    let event = NewEvent::new(EventKind::LockBreak, caller, tx.now())
+        .on(name)
+        .attention(true);
+    tx.record(&event.detail(serde_json::json!({ "damaged": what })))?;
+    Ok(Ok(Unlocking::DamagedRemoved(what)))
 }
 
 /// Releases a lock, or breaks it by force, for a caller who may.

@@ -14,12 +14,11 @@ use crate::model::clock::Timestamp;
 use crate::model::digest::Digest;
 use crate::model::lock::HeldLock;
 use crate::model::name::StateName;
+use crate::model::page::{DamagedRow, ListPage};
 use crate::model::permission::Permission;
-use crate::model::state::{Lookup, StateId, StateSummary, Visibility};
+use crate::model::state::{Lookup, StateFilter, StateId, StateSummary, Visibility};
 use crate::model::version::Version;
-use crate::store::{Touches, Tx, View};
-
-use crate::model::state::StateFilter;
+use crate::store::{StoreError, Touches, Tx, View};
 
 /// A list of states ends with the one whose lock takes all of its locks beyond so many bytes. Real
 /// locks have some 300.
@@ -56,6 +55,15 @@ pub struct Listed {
     pub summary: StateSummary,
     /// The lock on it.
     pub lock: Option<HeldLock>,
+}
+
+/// A page of the list of states.
+#[derive(Default)]
+pub struct ListedStates {
+    /// The states, and what is damaged beside them.
+    pub page: ListPage<Listed>,
+    /// The name behind which the next page begins; none at the end.
+    pub next: Option<StateName>,
 }
 
 impl States<'_> {
@@ -159,35 +167,57 @@ impl States<'_> {
         Ok(made)
     }
 
-    /// The states that a caller may see, and whether the list ends early because their locks are
-    /// large.
+    /// The states that a caller may see, with their locks. A state of which something is damaged is
+    /// told as such, and hides no other.
     pub async fn list(
         &self,
         caller: &Caller,
         mut filter: StateFilter,
-    ) -> Result<(Vec<Listed>, bool), Error> {
+    ) -> Result<ListedStates, Error> {
         authorize_somewhere(caller, Permission::List)?;
         if !narrow(
             &caller.grant.scope,
             &mut filter.workspace,
             &mut filter.block,
         ) {
-            return Ok((Vec::new(), false));
+            return Ok(ListedStates::default());
         }
-        let list = move |view: &View<'_>| {
-            let (mut list, mut locks) = (Vec::new(), 0);
-            let mut summaries = view.states(&filter)?.into_iter();
-            while locks <= MAX_LOCKS_IN_A_LIST
-                && let Some(summary) = summaries.next()
-            {
-                let lock = view.lock(&summary.name)?;
-                locks += lock.as_ref().map_or(0, |held| held.lock.text.len());
-                list.push(Listed { summary, lock });
-            }
-            Ok((list, summaries.next().is_some()))
-        };
-        Ok(self.engine.store.read(list).await?)
+        let store = &self.engine.store;
+        let list = store.read(move |view| list_states(view, &filter)).await?;
+        store.note_damaged(&list.page.damaged);
+        Ok(list)
     }
+}
+
+/// A page of the list of states. It ends early if the locks in it are large.
+fn list_states(view: &View<'_>, filter: &StateFilter) -> Result<ListedStates, StoreError> {
+    let summaries = view.states(filter)?;
+    let is_full = summaries.rows.len() == filter.limit as usize;
+    let mut list = ListedStates::default();
+    list.page.damaged = summaries.damaged;
+    let (mut locks, mut last) = (0, None);
+    let mut summaries = summaries.rows.into_iter();
+    while locks <= MAX_LOCKS_IN_A_LIST
+        && let Some(summary) = summaries.next()
+    {
+        let name = summary.name.clone();
+        match view.lock(&name) {
+            Ok(lock) => {
+                locks += lock.as_ref().map_or(0, |held| held.lock.text.len());
+                list.page.rows.push(Listed { summary, lock });
+            }
+            // Whether it is locked is not known, so nothing is told of it as if it were.
+            Err(StoreError::BadRow(detail)) => {
+                list.page.damaged.push(DamagedRow::of(&name, detail));
+            }
+            Err(error) => return Err(error),
+        }
+        last = Some(name);
+    }
+    if is_full || summaries.next().is_some() {
+        list.next = last;
+    }
+    Ok(list)
 }
 
 /// The state at an address and its live version, or why there is none.

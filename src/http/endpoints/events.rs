@@ -76,8 +76,9 @@ pub(in crate::http) async fn list(
     let asked: ListQuery = query::read(&request)?;
     let limit = query::page_size(&domain, asked.limit)?;
     let events = domain.events().list(&known.0, asked.filter(limit)?).await?;
-    let next = reply::next(&events, limit, |event| event.seq);
-    reply::list(&domain, &json!({ "events": events, "next": next }))
+    let next = reply::next(&events.rows, limit, |event| event.seq);
+    let answer = json!({ "events": events.rows, "next": next });
+    reply::list(&domain, &reply::beside_damaged(answer, &events.damaged))
 }
 
 fn time(text: Option<String>) -> Result<Option<Timestamp>, ApiError> {

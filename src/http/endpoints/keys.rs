@@ -36,9 +36,10 @@ pub(in crate::http) async fn list(
         })?;
     let keys = domain.keys().list(&known.0, after, limit).await?;
     let now = domain.engine().time_for_ends();
-    let next = reply::next(&keys, limit, |key| key.id.to_string());
-    let keys: Vec<_> = keys.iter().map(|key| key.shown(now)).collect();
-    reply::list(&domain, &json!({ "keys": keys, "next": next }))
+    let next = reply::next(&keys.rows, limit, |key| key.id.to_string());
+    let shown: Vec<_> = keys.rows.iter().map(|key| key.shown(now)).collect();
+    let answer = json!({ "keys": shown, "next": next });
+    reply::list(&domain, &reply::beside_damaged(answer, &keys.damaged))
 }
 
 /// One role or several.

@@ -61,6 +61,7 @@ pub(in crate::http) async fn unlock(
         match domain.locks().unlock(&on.caller, &on.name, unlock).await? {
             Unlocking::Released(lock) => reply::lock(&lock),
             Unlocking::NothingHeld => reply::json(&json!({})),
+            Unlocking::DamagedRemoved(what) => reply::json(&json!({ "damaged": what })),
             Unlocking::OtherHeld(lock) => lock_conflict(StatusCode::CONFLICT, &lock),
         },
     )

@@ -59,11 +59,11 @@ pub(in crate::http) async fn list(
     let filter = asked
         .filter(limit)
         .map_err(|error| ApiError::invalid(ErrorCode::BadQuery, error.to_string()))?;
-    let (states, is_cut) = domain.states().list(&known.0, filter).await?;
-    let limit = if is_cut { 0 } else { limit };
-    let next = reply::next(&states, limit, |state| state.summary.name.to_string());
+    let list = domain.states().list(&known.0, filter).await?;
     let base_url = domain.status().base_url();
-    let states = states.iter().map(|state| reply::listed(state, base_url));
-    let states: Vec<Value> = states.collect();
-    reply::list(&domain, &json!({ "states": states, "next": next }))
+    let states = list.page.rows.iter();
+    let states: Vec<Value> = states.map(|state| reply::listed(state, base_url)).collect();
+    let next = list.next.map(|name| name.to_string());
+    let answer = json!({ "states": states, "next": next });
+    reply::list(&domain, &reply::beside_damaged(answer, &list.page.damaged))
 }

@@ -17,6 +17,7 @@ use crate::http::wire::headers::VERSION;
 use crate::http::wire::paced::PacedBytes;
 use crate::model::clock::Timestamp;
 use crate::model::lock::{HeldLock, Lock};
+use crate::model::page::DamagedRow;
 use crate::model::version::Version;
 
 /// The bytes of a state, or 304 if the client has them. A reader may pause for so long.
@@ -109,6 +110,14 @@ pub(in crate::http) fn list(
 ) -> Result<HttpResponse, ApiError> {
     let bytes = serde_json::to_vec(value).map_err(|error| Error::Internal(error.to_string()))?;
     Ok(made(domain, domain.engine().reserve_for_answer(bytes)?))
+}
+
+/// A list that also names the damaged rows that were met, if there are any.
+pub(in crate::http) fn beside_damaged(mut list: Value, damaged: &[DamagedRow]) -> Value {
+    if !damaged.is_empty() {
+        list["damaged"] = json!(damaged);
+    }
+    list
 }
 
 /// JSON that the domain has made.

@@ -166,7 +166,15 @@ fn examine(files: &DatabaseFiles<'_>, anchor: Option<&Anchor>) -> Result<Looked,
         },
     };
     let damaged = || OpenError::Damaged(files.database.to_owned());
-    match header::look_at(files.database).map_err(failed(files.database))? {
+    let found = header::look_at(files.database).map_err(failed(files.database))?;
+    let is_empty = matches!(found, DatabaseFile::Missing | DatabaseFile::Empty);
+    if let (true, Some(remains)) = (is_empty, files::begun_restore(files.dir)) {
+        return Err(OpenError::BegunRestore {
+            dir: files.dir.to_owned(),
+            remains,
+        });
+    }
+    match found {
         DatabaseFile::Missing => Ok(of_none(Sign::NoDatabase)),
         DatabaseFile::Empty => Ok(of_none(Sign::EmptyDatabase)),
         DatabaseFile::Foreign if trace(files.dir, files.wal).is_none() => {

@@ -10,6 +10,7 @@ use crate::model::lock::{HeldLock, Lock};
 use crate::model::name::StateName;
 use crate::store::error::StoreError;
 use crate::store::tables::hashed::LOCKS;
+use crate::store::tables::pages::ListOf;
 use crate::store::tables::{locks, rows};
 use crate::store::tx::{Tx, View};
 
@@ -42,16 +43,23 @@ impl View<'_> {
         self.only(sql, [at.millis()], |row| rows::unsigned(row, 0))
     }
 
-    /// Every lock that is held, with its address.
+    /// Every lock that is held and can be read, with its address. A damaged one stays in its way.
     pub fn held_locks(&self) -> Result<Vec<(StateName, HeldLock)>, StoreError> {
         let sql = format!(
             "SELECT {}, workspace, building_block{} FROM locks l",
             locks::COLUMNS,
             LOCKS.proof
         );
-        self.all_proven(&LOCKS, &sql, [], |row| {
-            Ok((rows::name(row, 12)?, locks::held(row)?))
-        })
+        let list = ListOf {
+            sql: &sql,
+            limit: u32::MAX,
+            says: &|_| None,
+        };
+        let page = self.page(&list, [], |row| {
+            LOCKS.prove(self.row_key, row)?;
+            Ok(Some((rows::name(row, 12)?, locks::held(row)?)))
+        });
+        Ok(page?.rows)
     }
 }
 

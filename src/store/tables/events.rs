@@ -8,7 +8,9 @@ use crate::model::actor::Actor;
 use crate::model::clock::Timestamp;
 use crate::model::event::{Event, EventFilter, GatherKey, Gathered, NewEvent};
 use crate::model::name::StateName;
+use crate::model::page::ListPage;
 use crate::store::error::StoreError;
+use crate::store::tables::pages::ListOf;
 use crate::store::tables::rows;
 use crate::store::tables::rows::Compact;
 use crate::store::tables::rows::Query;
@@ -50,7 +52,7 @@ fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
 
 impl View<'_> {
     /// The events that fit, newest first.
-    pub fn events(&self, filter: &EventFilter) -> Result<Vec<Event>, StoreError> {
+    pub fn events(&self, filter: &EventFilter) -> Result<ListPage<Event>, StoreError> {
         let mut query = Query::new(
             "SELECT seq, at, kind, actor, actor_name, address, request_id, workspace, \
                 building_block, version, lock_id, count, last_at, \
@@ -77,8 +79,18 @@ impl View<'_> {
                 .before
                 .map(|seq| i64::try_from(seq).unwrap_or(i64::MAX)),
         );
-        let (sql, values) = query.finish("ORDER BY seq DESC LIMIT ?", filter.limit);
-        self.all(&sql, params_from_iter(values), event)
+        let (sql, values) = query.finish("ORDER BY seq DESC LIMIT ?", u32::MAX);
+        let says = |row: &Row<'_>| {
+            let seq = row.get::<_, i64>(0).ok()?;
+            Some(format!("event {seq}"))
+        };
+        let list = ListOf {
+            sql: &sql,
+            limit: filter.limit,
+            says: &says,
+        };
+        let values = params_from_iter(values);
+        self.page(&list, values, |row| Ok(Some(event(row)?)))
     }
 }
 

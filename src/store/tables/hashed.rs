@@ -333,6 +333,17 @@ impl Tx<'_> {
         Ok(was_there)
     }
 
+    /// Strikes a place from the second list, whether there is a row or not. The values are those of
+    /// the table's place, in the order of its columns.
+    pub(in crate::store) fn strike_place(
+        &self,
+        table: &Hashed,
+        place: KeyValues<'_>,
+    ) -> Result<(), StoreError> {
+        let place = table.place_of(self.row_key, place)?;
+        Ok(strike(self.changing(table), Some(place))?)
+    }
+
     /// Makes one row in place of any with this primary key.
     pub(in crate::store) fn put_hashed(
         &self,

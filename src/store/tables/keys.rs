@@ -4,8 +4,10 @@ use rusqlite::{Row, named_params, params};
 
 use crate::model::clock::Timestamp;
 use crate::model::key::{ApiKey, KeyId, KeyWithHashes, NewKey};
+use crate::model::page::ListPage;
 use crate::store::error::{NotAsWritten, StoreError};
 use crate::store::tables::hashed::KEYS;
+use crate::store::tables::pages::ListOf;
 use crate::store::tables::rows;
 use crate::store::tx::Tx;
 use crate::store::tx::View;
@@ -52,14 +54,27 @@ impl View<'_> {
     }
 
     /// The keys in the order in which they were made, after one of them.
-    pub fn keys(&self, after: Option<KeyId>, limit: u32) -> Result<Vec<ApiKey>, StoreError> {
+    pub fn keys(&self, after: Option<KeyId>, limit: u32) -> Result<ListPage<ApiKey>, StoreError> {
         let sql = format!(
             "SELECT {COLUMNS}{} FROM keys k WHERE k.place > coalesce((SELECT place FROM keys WHERE \
-                id = ?1), 0) ORDER BY k.place LIMIT ?2",
+                id = ?1), 0) ORDER BY k.place",
             KEYS.proof
         );
-        let values = params![after.map(|id| id.to_string()), limit];
-        self.all_proven(&KEYS, &sql, values, |row| Ok(key(row)?.key))
+        let first = COLUMNS.split(',').count();
+        let says = |row: &Row<'_>| {
+            let part = |column| KEYS.text_in(row, first, column);
+            let parts = [part("name"), part("id")];
+            Some(parts.into_iter().flatten().collect::<Vec<_>>().join(" "))
+        };
+        let list = ListOf {
+            sql: &sql,
+            limit,
+            says: &says,
+        };
+        self.page(&list, [after.map(|id| id.to_string())], |row| {
+            KEYS.prove(self.row_key, row)?;
+            Ok(Some(key(row)?.key))
+        })
     }
 
     /// Whether there has ever been a key. The event log is asked too: where keys are lost, nobody

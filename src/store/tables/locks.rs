@@ -50,14 +50,19 @@ impl View<'_> {
         );
         let key = params![name.workspace.as_str(), name.block.as_str()];
         let read = |row: &Row<'_>| Ok((rows::name(row, 12)?, held(row)?));
-        let Some((found, lock)) = self.proven(&LOCKS, &sql, key, read)? else {
-            self.agree_on_absence(&LOCKS, key)?;
-            return Ok(None);
+        let found = match self.proven(&LOCKS, &sql, key, read) {
+            Ok(None) => self.agree_on_absence(&LOCKS, key).map(|()| None),
+            Ok(Some((found, lock))) if found == *name => Ok(Some(lock)),
+            Ok(Some(_)) => Err(NotAsWritten::changed(LOCKS.name, Some(name.to_string())).into()),
+            Err(error) => Err(error),
         };
-        if found != *name {
-            return Err(NotAsWritten::changed(LOCKS.name, Some(name.to_string())).into());
-        }
-        Ok(Some(lock))
+        found.map_err(|error| match error {
+            StoreError::BadRow(what) => StoreError::BadRow(format!(
+                "{what}; it is not known who holds the lock. If nothing runs under it any more, \
+                    `statekeep state unlock {name}` removes it"
+            )),
+            error => error,
+        })
     }
 
     /// Since when the oldest lock has been held.
@@ -140,6 +145,18 @@ impl Tx<'_> {
         self.check_address(name);
         let key = params![name.workspace.as_str(), name.block.as_str()];
         self.delete_hashed(&LOCKS, key).map(drop)
+    }
+
+    /// Frees an address whose lock cannot be read, or of which it cannot be told whether it has
+    /// one. Whose lock was broken there before is forgotten too.
+    pub fn remove_damaged_lock(&self, name: &StateName) -> Result<(), StoreError> {
+        self.check_address(name);
+        let key = params![name.workspace.as_str(), name.block.as_str()];
+        for table in [&LOCKS, &BROKEN_LOCKS] {
+            self.delete_hashed(table, key)?;
+            self.strike_place(table, key)?;
+        }
+        Ok(())
     }
 
     /// Frees an address by force, and remembers whose lock it was.

@@ -9,6 +9,7 @@ pub(super) mod hashed;
 pub(super) mod instance;
 pub(super) mod keys;
 pub(super) mod locks;
+pub(super) mod pages;
 pub(super) mod purges;
 pub(super) mod rejected;
 pub(super) mod retention;

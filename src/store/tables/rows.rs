@@ -10,7 +10,7 @@ use crate::model::digest::Digest;
 use crate::model::frame::BlobId;
 use crate::model::name::StateName;
 use crate::model::permission::{PermissionSet, Scope};
-use crate::model::state::StateId;
+use crate::model::state::{StateFilter, StateId};
 
 impl ToSql for StateId {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -192,6 +192,24 @@ impl Query {
     pub(in crate::store) fn and_two(&mut self, condition: &str, first: String, second: String) {
         self.and(condition, Some(first));
         self.values.push(second.into());
+    }
+
+    /// Only what a filter's workspace, building block and beginning allow, by the columns that have
+    /// the names.
+    pub(in crate::store) fn within(
+        &mut self,
+        (workspace, block): (&str, &str),
+        filter: &StateFilter,
+    ) {
+        self.and(&format!("{workspace} = ?"), filter.workspace.clone());
+        self.and(&format!("{block} = ?"), filter.block.clone());
+        if let Some(after) = &filter.after {
+            self.and_two(
+                &format!("({workspace}, {block}) > (?, ?)"),
+                after.workspace.to_string(),
+                after.block.to_string(),
+            );
+        }
     }
 
     /// The end of the query, with one last value.

@@ -4,14 +4,21 @@ use rusqlite::{Row, params, params_from_iter};
 
 use crate::model::clock::Timestamp;
 use crate::model::name::StateName;
+use crate::model::page::ListPage;
 use crate::model::state::{Lookup, StateFilter, StateId, StateSummary, Visibility};
 use crate::model::version::{Version, VersionKind};
 use crate::store::error::{NotAsWritten, StoreError};
 use crate::store::tables::hashed::{BROKEN_LOCKS, LOCKS, MOVES, STATES};
+use crate::store::tables::pages::ListOf;
 use crate::store::tables::rows;
 use crate::store::tables::rows::Query;
 use crate::store::tx::Tx;
 use crate::store::tx::View;
+
+/// Rows are counted when it is known whether they fit, and not by the statement.
+const ALL: u32 = u32::MAX;
+/// How many columns of a state stand before its proof in a list.
+const WRITTEN_COLUMNS: usize = 7;
 
 impl View<'_> {
     /// What is at an address.
@@ -130,83 +137,95 @@ impl View<'_> {
     }
 
     /// The states that fit, by name. A lock that is held puts its address among them, whatever is
-    /// there: a lock that nobody sees is never released.
-    pub fn states(&self, filter: &StateFilter) -> Result<Vec<StateSummary>, StoreError> {
-        let mut states = self.written_states(filter)?;
-        states.extend(self.only_locked(filter)?);
-        states.sort_by(|one, other| key(&one.name).cmp(&key(&other.name)));
-        states.truncate(filter.limit as usize);
-        Ok(states)
+    /// there: a lock that nobody sees is never released. Whether a state fits is asked of proven
+    /// rows alone, so that none is left out because of a rotten bit.
+    pub fn states(&self, filter: &StateFilter) -> Result<ListPage<StateSummary>, StoreError> {
+        let mut page = self.written_states(filter)?;
+        let mut locked = self.only_locked(filter)?;
+        page.rows.append(&mut locked.rows);
+        page.damaged.append(&mut locked.damaged);
+        page.rows
+            .sort_by(|one, other| key(&one.name).cmp(&key(&other.name)));
+        page.rows.truncate(filter.limit as usize);
+        Ok(page)
     }
 
     /// The states that fit of which there is a row.
-    fn written_states(&self, filter: &StateFilter) -> Result<Vec<StateSummary>, StoreError> {
+    fn written_states(&self, filter: &StateFilter) -> Result<ListPage<StateSummary>, StoreError> {
         let mut query = Query::new(&format!(
             "SELECT s.id, s.workspace, s.building_block, s.current, s.created_at, s.updated_at, \
-                s.deleted_at, \
-             (SELECT count(*) FROM versions v WHERE v.state_id = s.id), \
-             (SELECT coalesce(sum(stored), 0) FROM blobs WHERE id IN (SELECT blob_id FROM versions \
-             v WHERE v.state_id = s.id)), \
-             (SELECT target FROM transfers t WHERE t.state_id = s.id AND t.done_at IS NOT NULL){} \
-             FROM states s WHERE TRUE",
+                s.deleted_at{} FROM states s WHERE TRUE",
             STATES.proof
         ));
-        query.and("s.workspace = ?", filter.workspace.clone());
-        query.and("s.building_block = ?", filter.block.clone());
-        let is_locked = "EXISTS (SELECT 1 FROM locks l WHERE l.workspace = s.workspace AND \
-            l.building_block = s.building_block)";
-        let is_live = "s.deleted_at IS NULL AND s.current IS NOT NULL";
-        query.and(&format!("{is_locked} = ?"), filter.locked.then_some(true));
-        query.and(
-            &format!("({is_live} OR {is_locked}) = ?"),
-            (!filter.deleted).then_some(true),
-        );
-        if let Some(after) = &filter.after {
-            query.and_two(
-                "(s.workspace, s.building_block) > (?, ?)",
-                after.workspace.to_string(),
-                after.block.to_string(),
-            );
+        query.within(("s.workspace", "s.building_block"), filter);
+        let (sql, values) = query.finish("ORDER BY s.workspace, s.building_block LIMIT ?", ALL);
+        let list = ListOf {
+            sql: &sql,
+            limit: filter.limit,
+            says: &|row| STATES.address_in(row, WRITTEN_COLUMNS),
+        };
+        self.page(&list, params_from_iter(values), |row| {
+            STATES.prove(self.row_key, row)?;
+            self.summary(row, filter)
+        })
+    }
+
+    /// What a list says of a state whose row is proven; nothing, if the filter does not want it.
+    fn summary(
+        &self,
+        row: &Row<'_>,
+        filter: &StateFilter,
+    ) -> Result<Option<StateSummary>, StoreError> {
+        let (id, name): (StateId, _) = (row.get(0)?, rows::name(row, 1)?);
+        let (current, deleted_at) = (rows::maybe_unsigned(row, 3)?, rows::maybe_time(row, 6)?);
+        let is_live = deleted_at.is_none() && current.is_some();
+        let needs_lock = filter.locked || !(is_live || filter.deleted);
+        if needs_lock && self.lock(&name)?.is_none() {
+            return Ok(None);
         }
-        let (sql, values) = query.finish(
-            "ORDER BY s.workspace, s.building_block LIMIT ?",
-            filter.limit,
-        );
-        let values = params_from_iter(values);
-        let found: Vec<_> = self.all_proven(&STATES, &sql, values, summary)?;
-        found
-            .into_iter()
-            .map(|(id, current, mut summary)| {
-                // A hidden state has no current version.
-                if summary.deleted_at.is_none() {
-                    summary.current = self.current_of(id, &summary.name, current)?;
-                }
-                Ok(summary)
-            })
-            .collect()
+        let (mut live, mut transferred_to) = (None, None);
+        if deleted_at.is_none() {
+            live = self.current_of(id, &name, current)?;
+        } else if let Visibility::Transferred(target) = self.why_hidden(id)? {
+            transferred_to = Some(target);
+        }
+        let sizes = "SELECT count(*), (SELECT coalesce(sum(stored), 0) FROM blobs WHERE id IN \
+            (SELECT blob_id FROM versions WHERE state_id = ?1)) FROM versions WHERE state_id = ?1";
+        let (versions, history_size) = self.only(sizes, [id], |row| {
+            Ok((rows::unsigned(row, 0)?, rows::unsigned(row, 1)?))
+        })?;
+        Ok(Some(StateSummary {
+            name,
+            current: live,
+            created_at: Some(rows::time(row, 4)?),
+            updated_at: Some(rows::time(row, 5)?),
+            deleted_at,
+            versions,
+            history_size,
+            transferred_to,
+        }))
     }
 
     /// The addresses that fit where a lock is held and nothing was ever written.
-    fn only_locked(&self, filter: &StateFilter) -> Result<Vec<StateSummary>, StoreError> {
+    fn only_locked(&self, filter: &StateFilter) -> Result<ListPage<StateSummary>, StoreError> {
         let mut query = Query::new(&format!(
             "SELECT l.workspace, l.building_block{} FROM locks l WHERE NOT EXISTS (SELECT 1 FROM \
                 states s WHERE s.workspace = l.workspace AND s.building_block = l.building_block)",
             LOCKS.proof
         ));
-        query.and("workspace = ?", filter.workspace.clone());
-        query.and("building_block = ?", filter.block.clone());
-        if let Some(after) = &filter.after {
-            query.and_two(
-                "(workspace, building_block) > (?, ?)",
-                after.workspace.to_string(),
-                after.block.to_string(),
-            );
-        }
-        let (sql, values) =
-            query.finish("ORDER BY workspace, building_block LIMIT ?", filter.limit);
-        let values = params_from_iter(values);
-        self.all_proven(&LOCKS, &sql, values, |row| {
-            Ok(StateSummary::of_nothing(rows::name(row, 0)?))
+        query.within(("l.workspace", "l.building_block"), filter);
+        let (sql, values) = query.finish("ORDER BY l.workspace, l.building_block LIMIT ?", ALL);
+        let list = ListOf {
+            sql: &sql,
+            limit: filter.limit,
+            says: &|row| LOCKS.address_in(row, 2),
+        };
+        self.page(&list, params_from_iter(values), |row| {
+            LOCKS.prove(self.row_key, row)?;
+            let name = rows::name(row, 0)?;
+            // Whatever the index says: the second list has to agree that there is no state.
+            let is_written = self.lookup(&name)?.id().is_some();
+            Ok((!is_written).then(|| StateSummary::of_nothing(name)))
         })
     }
 }
@@ -214,20 +233,6 @@ impl View<'_> {
 /// What states are sorted by.
 fn key(name: &StateName) -> (&str, &str) {
     (name.workspace.as_str(), name.block.as_str())
-}
-
-fn summary(row: &Row<'_>) -> rusqlite::Result<(StateId, Option<u64>, StateSummary)> {
-    let summary = StateSummary {
-        name: rows::name(row, 1)?,
-        current: None,
-        created_at: Some(rows::time(row, 4)?),
-        updated_at: Some(rows::time(row, 5)?),
-        deleted_at: rows::maybe_time(row, 6)?,
-        versions: rows::unsigned(row, 7)?,
-        history_size: rows::unsigned(row, 8)?,
-        transferred_to: row.get(9)?,
-    };
-    Ok((row.get(0)?, rows::maybe_unsigned(row, 3)?, summary))
 }
 
 impl Tx<'_> {

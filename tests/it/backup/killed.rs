@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::{back_up, history, large, names, restore, restored, succeeds, text};
+use super::{back_up, fails, history, large, names, restore, restored, stage, succeeds, text};
 use crate::harness::{Server, Setup, statekeep};
 
 /// A server with enough that a backup takes a while.
@@ -164,4 +164,64 @@ fn a_restore_that_is_killed_has_restored_nothing_or_all_and_can_be_run_again() {
         assert!(!names(&data).iter().any(|name| name.contains("restore")));
     }
     assert!(killed > 2, "only {killed} were killed early");
+}
+
+/// What a restore leaves in a directory when it is cut off: before its files are moved, and before
+/// the database gets its name.
+fn cut_off(data: &Path, source: &Path, is_late: bool) {
+    std::fs::create_dir(data).expect("a folder");
+    let (folder, last) = (
+        data.join(".statekeep-restore"),
+        data.join(".statekeep-restore.db"),
+    );
+    if is_late {
+        for (from, to) in [
+            ("statekeep.rowkey", data.join("statekeep.rowkey")),
+            ("statekeep.db", last),
+        ] {
+            std::fs::copy(source.join(from), to).expect("a copy");
+        }
+    } else {
+        std::fs::create_dir(&folder).expect("a folder");
+        std::fs::copy(source.join("statekeep.db"), folder.join("statekeep.db")).expect("a copy");
+    }
+}
+
+#[test]
+fn a_directory_with_a_restore_that_was_cut_off_is_no_first_start() {
+    let (server, folder) = stage();
+    let file = folder.path().join("b");
+    back_up(&server, &file);
+    for is_late in [false, true] {
+        let data = folder.path().join(format!("data-{is_late}"));
+        cut_off(&data, server.data(), is_late);
+        let was: Vec<String> = names(&data);
+        for args in [
+            &["serve", "--listen", "127.0.0.1:0", "--data", text(&data)][..],
+            &[
+                "serve",
+                "--accept-loss",
+                "--listen",
+                "127.0.0.1:0",
+                "--data",
+                text(&data),
+            ],
+            &["key", "list", "--data", text(&data)],
+            &["serve", "--check", "--data", text(&data)],
+        ] {
+            let output = crate::harness::statekeep(args).output().expect("it runs");
+            let told = String::from_utf8_lossy(&output.stdout).into_owned();
+            let told = told + &fails(output, 1);
+            assert!(told.contains("a restore into"), "{args:?}: {told}");
+            assert!(told.contains("statekeep restore FILE"), "{args:?}: {told}");
+        }
+        let mut now = names(&data);
+        now.retain(|name| name != "statekeep.lock");
+        assert_eq!(now, was, "nothing is changed");
+        let copy = restored(&file, &data);
+        assert_eq!(
+            history(&server.admin().at(&copy), "team/net"),
+            history(&server.admin(), "team/net")
+        );
+    }
 }

@@ -237,3 +237,37 @@ fn a_version_that_is_damaged_in_it_keeps_a_backup_from_being_restored_unless_tha
         "{answers:?}"
     );
 }
+
+#[test]
+fn a_damaged_lock_in_a_backup_keeps_nothing_else_from_being_restored_and_can_be_removed() {
+    let (server, folder) = stage();
+    let locked = server.admin().lock("team/net", "held");
+    locked.expect_status(200);
+    server.admin().lock("team/db", "too").expect_status(200);
+    let file = folder.path().join("b.tar.zst");
+    back_up(&server, &file);
+    let parts = parts(&file);
+    let database = folder.path().join("bad.db");
+    std::fs::write(&database, &parts[1].bytes).expect("a file");
+    let spoil = "UPDATE locks SET holder_name = 'x' WHERE building_block = 'net';";
+    let connection = rusqlite::Connection::open(&database).expect("the database");
+    connection.execute_batch(spoil).expect("a change");
+    connection.close().expect("closed");
+    let bad = folder.path().join("bad.tar.zst");
+    let spoiled = with_database(&parts, std::fs::read(&database).expect("a file"));
+    write(&bad, &archive(&spoiled));
+    let data = folder.path().join("data");
+    fails(restore(&bad, &data, &[]), 1);
+    succeeds(restore(&bad, &data, &["--accept-damage"]));
+    let copy = Setup::new().data(&data).start();
+    let admin = server.admin().at(&copy);
+    admin
+        .lock("team/net", "mine")
+        .expect_problem(500, "damaged");
+    let other = admin.lock("team/db", "mine").expect_status(423);
+    assert!(other.text().contains("FROM A BACKUP"), "{}", other.text());
+    admin
+        .send("UNLOCK", &crate::harness::state_path("team/net"), "")
+        .expect_status(200);
+    admin.lock("team/net", "mine").expect_status(200);
+}

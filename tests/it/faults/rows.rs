@@ -2,6 +2,8 @@
 //! The server gives the true answer or says that it is damaged; it never makes one up.
 
 mod key;
+mod lists;
+mod locks;
 mod rotten;
 
 use std::path::Path;
