@@ -55,6 +55,24 @@ macro_rules! for_each_program {
 }
 pub(crate) use for_each_program;
 
+/// The same for our own part, to which both programs are one: the tests with Terraform belong to
+/// the middle tier.
+macro_rules! for_either_program {
+    ($($test:ident),+ $(,)?) => {
+        mod terraform {
+            $(#[test]
+            #[ignore = "middle tier: the same as with OpenTofu"]
+            fn $test() {
+                if let Some(program) = $crate::clients::Program::terraform() {
+                    super::$test(&program);
+                }
+            })+
+        }
+        $crate::clients::for_tofu![$($test),+];
+    };
+}
+pub(crate) use for_either_program;
+
 /// The same for what only OpenTofu can do.
 macro_rules! for_tofu {
     ($($(#[$attribute:meta])? $test:ident),+ $(,)?) => {

@@ -217,9 +217,11 @@ pub(crate) fn isolate(command: &mut Command, dir: &Path) {
         .current_dir(dir)
         .env("TF_CLI_CONFIG_FILE", settings)
         .env("TF_CLI_ARGS", "-no-color");
+    // Each of these programs lives too short to collect garbage.
     command
         .env("TF_IN_AUTOMATION", "1")
-        .env("CHECKPOINT_DISABLE", "1");
+        .env("CHECKPOINT_DISABLE", "1")
+        .env("GOGC", "off");
 }
 
 /// A module that makes one resource for each name.

@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 
 use super::super::module::{Gate, gated_resource, resources};
 use super::super::run::{Run, Running};
-use super::super::{Program, STATE, for_each_program};
+use super::super::{Program, STATE, for_either_program};
 use super::{LOCAL, Site};
 use crate::harness::Client;
 
-for_each_program![
+for_either_program![
     an_earlier_copy_there_is_gone_over_by_the_state,
     a_copy_there_of_another_lineage_has_to_say_the_same_beside_values,
     a_copy_there_that_went_its_own_way_is_another_state,

@@ -2,12 +2,12 @@
 //! knows, it acts on; what it does not know, it leaves locked.
 
 use super::super::module::{Backend, resources};
-use super::super::{Program, STATE, for_each_program};
+use super::super::{Program, STATE, for_either_program};
 use super::{LOCAL, Site, names};
 use crate::harness::{Client, Server};
 use crate::samples::tfstate;
 
-for_each_program![
+for_either_program![
     a_push_that_says_it_was_done_is_looked_at,
     a_push_that_changes_the_state_is_noticed,
     a_push_that_fails_without_a_trace_leaves_the_state_free,

@@ -3,10 +3,10 @@
 
 use super::super::module::{Backend, resources};
 use super::super::run::Running;
-use super::super::{Program, STATE, for_each_program};
+use super::super::{Program, STATE, for_either_program};
 use super::{LOCAL, Site, names};
 
-for_each_program![
+for_either_program![
     a_local_file_moves_in,
     a_backend_that_was_removed_moves_in,
     what_was_destroyed_elsewhere_comes_back_empty,

@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex};
 use serde_json::json;
 
 use super::super::module::{Backend, resources};
-use super::super::{Program, STATE, for_each_program};
+use super::super::{Program, STATE, for_either_program};
 use super::{Site, names};
 use crate::between::Between;
 use crate::harness::{Client, Server, state_path};
 
-for_each_program![
+for_either_program![
     what_left_the_old_server_for_elsewhere_is_not_what_is_here,
     what_left_the_old_server_for_here_and_is_gone_is_told,
     an_old_server_that_does_not_answer_once_is_not_another_product,
