@@ -139,7 +139,7 @@ impl Integrity<'_> {
         let came_to =
             serde_json::to_string(tally).map_err(|error| Error::Internal(error.to_string()))?;
         let last = (started_at, finished_at, came_to);
-        self.verifications.passes.lock().last = Some(last_pass(&last));
+        let in_short = last_pass(&last);
         let (versions, bytes, found) = (tally.checked.versions, tally.checked.bytes, tally.found);
         if found > 0 {
             tracing::error!(
@@ -151,15 +151,15 @@ impl Integrity<'_> {
         } else {
             tracing::info!(versions, bytes, "verified everything: all is well");
         }
-        Ok(self
-            .engine
-            .store
-            .write(Touches::NoState, 0, move |tx| {
-                tx.save_scrub(&Scrub {
-                    under_way: None,
-                    last: Some(last.clone()),
-                })
+        let saved = self.engine.store.write(Touches::NoState, 0, move |tx| {
+            tx.save_scrub(&Scrub {
+                under_way: None,
+                last: Some(last.clone()),
             })
-            .await?)
+        });
+        let saved = saved.await;
+        // Only now: who is told of a pass finds its findings as well.
+        self.verifications.passes.lock().last = Some(in_short);
+        Ok(saved?)
     }
 }
