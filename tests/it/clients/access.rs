@@ -4,10 +4,10 @@
 use serde_json::json;
 
 use super::module::{Backend, Gate, Module, gated_resource, resources};
-use super::{Program, STATE, for_each_program};
+use super::{Program, STATE, for_either_program};
 use crate::harness::{Client, Server, state_path};
 
-for_each_program![
+for_either_program![
     a_wrong_key_is_told_that_it_needs_auth,
     a_revoked_key_is_told_that_it_needs_auth,
     a_key_of_another_workspace_is_told_that_it_is_the_wrong_one,

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 
 use super::module::{Gate, Module, gated_resource, isolate, resources};
 use super::run::{Run, Running};
-use super::{Program, STATE, for_each_program};
+use super::{Program, STATE, for_either_program};
 use crate::harness::{
     Client, Server, Setup, children, eventually, kill, statekeep, with_usual_signals,
 };
 
-for_each_program![
+for_either_program![
     plan_apply_output_and_destroy,
     where_the_module_and_its_data_lie,
     an_apply_outlives_its_token,

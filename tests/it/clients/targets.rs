@@ -6,10 +6,10 @@ use std::process::Command;
 
 use super::module::{Backend, Module, isolate, resources};
 use super::run::{Run, Running};
-use super::{Program, STATE, for_each_program};
+use super::{Program, STATE, for_either_program};
 use crate::harness::{Server, statekeep};
 
-for_each_program![
+for_either_program![
     an_empty_folder_destroys_nothing,
     a_destroy_that_was_asked_for_runs_in_an_empty_folder,
     this_server_by_another_name_keeps_its_state,
