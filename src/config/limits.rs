@@ -84,7 +84,7 @@ const BACKUP_PERIODS: RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_hours(366 * 24);
 const BACKUPS_KEPT: RangeInclusive<u32> = 1..=10_000;
 /// The most room that may be kept free: 1 PiB.
-const MAX_MIN_FREE_SPACE: u64 = MIB << 30;
+const FREE_SPACE: RangeInclusive<u64> = 0..=MIB << 30;
 
 /// What happens to a write without a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -268,6 +268,10 @@ fn bytes(size: u64) -> String {
     }
 }
 
+fn count<T: Copy + ToString>(number: T) -> String {
+    number.to_string()
+}
+
 fn duration(time: Duration) -> String {
     Span(time).to_string()
 }
@@ -275,76 +279,57 @@ fn duration(time: Duration) -> String {
 impl Limits {
     /// Refuses values that could not work, or not on a machine with so much memory.
     pub fn check(&self, memory: Option<u64>) -> Result<(), BadSetting> {
+        self.check_counts()?;
+        self.check_times()?;
+        self.check_keeping()?;
+        self.check_backups()?;
+        self.check_policy()?;
+        within("--min-free-space", self.min_free_space, &FREE_SPACE, bytes)?;
+        self.check_memory(memory)
+    }
+
+    fn check_counts(&self) -> Result<(), BadSetting> {
         within("--max-state-size", self.max_state_size, &STATE_SIZES, bytes)?;
-        within("--max-nesting", self.max_nesting, &NESTING, |levels| {
-            levels.to_string()
-        })?;
-        within("--max-queue", self.max_queue, &QUEUES, |jobs| {
-            jobs.to_string()
-        })?;
-        within("--max-argon2", self.max_argon2, &ARGON2_RUNS, |runs| {
-            runs.to_string()
-        })?;
-        within("--max-failures", self.max_failures, &FAILURES, |failures| {
-            failures.to_string()
-        })?;
-        within(
-            "--max-connections",
-            self.max_connections,
-            &CONNECTIONS,
-            |connections| connections.to_string(),
-        )?;
-        within("--max-page", self.max_page, &PAGES, |rows| rows.to_string())?;
+        within("--max-nesting", self.max_nesting, &NESTING, count)?;
+        within("--max-queue", self.max_queue, &QUEUES, count)?;
+        within("--max-argon2", self.max_argon2, &ARGON2_RUNS, count)?;
+        within("--max-failures", self.max_failures, &FAILURES, count)?;
+        let connections = self.max_connections;
+        within("--max-connections", connections, &CONNECTIONS, count)?;
+        within("--max-page", self.max_page, &PAGES, count)
+    }
+
+    fn check_times(&self) -> Result<(), BadSetting> {
         within("--header-timeout", self.header_timeout, &TIMEOUTS, duration)?;
         within("--body-timeout", self.body_timeout, &TIMEOUTS, duration)?;
         within("--idle-timeout", self.idle_timeout, &TIMEOUTS, duration)?;
-        within(
-            "--token-lifetime",
-            self.token_lifetime,
-            &TOKEN_LIFETIMES,
-            duration,
-        )?;
-        within(
-            "--event-retention",
-            self.event_retention,
-            &EVENT_RETENTIONS,
-            duration,
-        )?;
-        within(
-            "--scrub-every",
-            self.scrub_every.unwrap_or(DEFAULT_SCRUB_EVERY),
-            &SCRUBS,
-            duration,
-        )?;
-        within("--max-events", self.max_events, &EVENT_ROWS, |rows| {
-            rows.to_string()
-        })?;
+        let (token, event) = (self.token_lifetime, self.event_retention);
+        within("--token-lifetime", token, &TOKEN_LIFETIMES, duration)?;
+        within("--event-retention", event, &EVENT_RETENTIONS, duration)?;
+        let scrub = self.scrub_every.unwrap_or(DEFAULT_SCRUB_EVERY);
+        within("--scrub-every", scrub, &SCRUBS, duration)
+    }
+
+    fn check_keeping(&self) -> Result<(), BadSetting> {
+        within("--max-events", self.max_events, &EVENT_ROWS, count)?;
         within("--prune-every", self.prune_every, &PRUNE_PERIODS, duration)?;
-        within(
-            "--max-clock-jump",
-            self.max_clock_jump,
-            &CLOCK_JUMPS,
-            duration,
-        )?;
-        if let Some(backups) = &self.backups {
-            within("--backup-every", backups.every, &BACKUP_PERIODS, duration)?;
-            within("--backup-keep", backups.keep, &BACKUPS_KEPT, |keep| {
-                keep.to_string()
-            })?;
-        }
-        if let Some(Err(why)) = self.policy.as_ref().map(Policy::check) {
-            return Err(BadSetting {
-                flag: why.flag(),
-                reason: why.reason(),
-            });
-        }
-        within(
-            "--min-free-space",
-            self.min_free_space,
-            &(0..=MAX_MIN_FREE_SPACE),
-            bytes,
-        )?;
-        self.check_memory(memory)
+        let jump = self.max_clock_jump;
+        within("--max-clock-jump", jump, &CLOCK_JUMPS, duration)
+    }
+
+    fn check_backups(&self) -> Result<(), BadSetting> {
+        let Some(backups) = &self.backups else {
+            return Ok(());
+        };
+        within("--backup-every", backups.every, &BACKUP_PERIODS, duration)?;
+        within("--backup-keep", backups.keep, &BACKUPS_KEPT, count)
+    }
+
+    fn check_policy(&self) -> Result<(), BadSetting> {
+        let Some(Err(why)) = self.policy.as_ref().map(Policy::check) else {
+            return Ok(());
+        };
+        bad(why.flag(), why.reason())
     }
 
     fn check_memory(&self, memory: Option<u64>) -> Result<(), BadSetting> {

@@ -159,6 +159,11 @@ fn seconds(at: Timestamp) -> u64 {
     at.millis().unsigned_abs() / 1_000
 }
 
+/// How many seconds ago something began; 0 if it has not.
+fn age(since: Option<Timestamp>) -> u64 {
+    since.map_or(0, |at| clock::now().since(at).as_secs())
+}
+
 /// Damage needs a person, and keeps nobody from all that is not damaged: the server stays ready. It
 /// names no states.
 fn damage(scrub: &ScrubReport) -> Vec<HealthProblem> {
@@ -316,21 +321,24 @@ impl<'a> Status<'a> {
     /// states. Also while the database cannot be read: what is not known then is left out.
     pub async fn metrics(&self, caller: &Caller) -> Result<String, Error> {
         authorize_everywhere(caller, Permission::Status)?;
+        let gauges = self.gauges().await;
+        let text = self.engine.metrics.text(&gauges);
+        text.map_err(|error| Error::Internal(error.to_string()))
+    }
+
+    async fn gauges(&self) -> Gauges {
+        let store = &self.engine.store;
+        let read = store.read(|view| Ok((view.counts()?, view.oldest_lock()?)));
+        let (counts, oldest) = read.await.ok().unzip();
+        let counted = |count: fn(&Counts) -> u64| counts.as_ref().map(count);
         let (in_flight, max_in_flight) = self.engine.in_flight();
-        let counts = self
-            .engine
-            .store
-            .read(|view| Ok((view.counts()?, view.oldest_lock()?)))
-            .await
-            .ok();
-        let (database, wal) = self.engine.store.file_sizes();
+        let (database, wal) = store.file_sizes();
         let (health, scrub) = (self.health().await, self.scrub_report());
         let backup = self.backup_report();
         let failed = |fails: fn(&BackupReport) -> bool| backup.as_ref().map(fails).map(u64::from);
         let last = backup.as_ref().and_then(|backup| backup.last.as_ref());
         let drill = backup.as_ref().and_then(|backup| backup.drill.as_ref());
-        let counted = |count: fn(&Counts) -> u64| counts.as_ref().map(|(counts, _)| count(counts));
-        let now = Gauges {
+        Gauges {
             in_flight,
             max_in_flight,
             cache: self.content.cache.bytes(),
@@ -341,9 +349,7 @@ impl<'a> Status<'a> {
             versions: counted(|counts| counts.versions),
             locks: counted(|counts| counts.locks),
             only_locked: counted(|counts| counts.only_locked),
-            oldest_lock: counts
-                .as_ref()
-                .map(|(_, oldest)| oldest.map_or(0, |at| clock::now().since(at).as_secs())),
+            oldest_lock: oldest.map(age),
             damaged: scrub.damaged_versions,
             last_verified: scrub.last.map(|last| seconds(last.finished_at)),
             backup_at: last.map(|last| seconds(last.at)),
@@ -354,11 +360,7 @@ impl<'a> Status<'a> {
             drill_failed: failed(|backup| backup.drill_failure.is_some()),
             mirror_behind: self.mirror().seconds_behind(),
             ready: u64::from(health.status == Readiness::Ready),
-        };
-        self.engine
-            .metrics
-            .text(&now)
-            .map_err(|error| Error::Internal(error.to_string()))
+        }
     }
 
     /// A disk on which writes find no room, or less than has to stay free.
@@ -386,50 +388,52 @@ impl<'a> Status<'a> {
 
     /// What anybody may know.
     pub async fn health(&self) -> Health {
-        let mut problems = Vec::new();
-        let mut status = Readiness::Ready;
-        if let Some(problem) = self.full_disk() {
-            status = Readiness::Degraded;
-            problems.push(problem);
-        }
-        if let Some(fault) = self.engine.store.fault() {
-            status = Readiness::Degraded;
-            problems.push(fault_problem(&fault));
-        }
-        if let Some(doubt) = self.keeping.pruning.trust.doubt() {
-            problems.push(HealthProblem {
-                code: "clock_in_doubt",
-                detail: doubt.detail(),
-            });
-        }
-        if let Err(error) = self
-            .engine
-            .store
-            .read(|view| view.has_keys().map(|_| ()))
-            .await
-        {
-            tracing::error!(%error, "the database cannot be read");
+        let (mut status, mut problems) = self.writing();
+        if let Some(unreadable) = self.unreadable().await {
             status = Readiness::NotReady;
-            problems.push(HealthProblem {
-                code: "store_unreadable",
-                detail: "the database cannot be read; the log says more".to_owned(),
-            });
+            problems.push(unreadable);
         }
         let scrub = self.scrub_report();
         problems.extend(damage(&scrub));
         problems.extend(self.backup_report().iter().flat_map(about_backups));
         problems.extend(damage_met(self.engine.store.damage_met()));
         problems.extend(self.mirror().behind().map(|behind| about_mirror(&behind)));
-        let verified_at = scrub.last.map(|last| last.finished_at);
-        let since = self.process.since(status);
         Health {
             status,
             name: env!("CARGO_PKG_NAME"),
             version: env!("CARGO_PKG_VERSION"),
-            since,
-            verified_at,
+            since: self.process.since(status),
+            verified_at: scrub.last.map(|last| last.finished_at),
             problems,
         }
+    }
+
+    /// Whether the server can write, as far as that is known without a look at the database.
+    fn writing(&self) -> (Readiness, Vec<HealthProblem>) {
+        let fault = self.engine.store.fault();
+        let fault = fault.map(|fault| fault_problem(&fault));
+        let mut problems: Vec<_> = self.full_disk().into_iter().chain(fault).collect();
+        let status = if problems.is_empty() {
+            Readiness::Ready
+        } else {
+            Readiness::Degraded
+        };
+        let doubt = self.keeping.pruning.trust.doubt();
+        problems.extend(doubt.map(|doubt| HealthProblem {
+            code: "clock_in_doubt",
+            detail: doubt.detail(),
+        }));
+        (status, problems)
+    }
+
+    async fn unreadable(&self) -> Option<HealthProblem> {
+        let store = &self.engine.store;
+        let error = store.read(|view| view.has_keys()).await.err()?;
+        tracing::error!(%error, "the database cannot be read");
+        Some(HealthProblem {
+            code: "store_unreadable",
+            detail: "the database cannot be read; the log says more".to_owned(),
+        })
     }
 
     /// What an operator or a monitor may know; nothing about single states. With `since`, how many

@@ -66,6 +66,7 @@ use memo::{Commits, Memo};
 use readers::Readers;
 use row_hash::RowKey;
 use seen_damage::SeenDamage;
+use start::anchor::Anchor;
 use start::files::DatabaseFiles;
 use start::keeper::AnchorKeeper;
 use writer::{Database, Erasure, WritingThread};
@@ -78,6 +79,19 @@ pub const FILE_NAME: &str = "statekeep.db";
 pub fn shows_a_database(dir: &Path) -> bool {
     start::trace(dir, &connection::wal_path(&dir.join(FILE_NAME))).is_some()
         || begun_restore(dir).is_some()
+}
+
+/// Starts the thread that keeps the anchor. `written` is the anchor that is there.
+fn keep_anchor(
+    files: &DatabaseFiles<'_>,
+    instance: Uuid,
+    written: Option<Anchor>,
+) -> Result<AnchorKeeper, OpenError> {
+    let paths = (files.database, files.wal);
+    AnchorKeeper::start(paths, instance, written).map_err(|source| OpenError::File {
+        path: "the thread that keeps the anchor".into(),
+        source,
+    })
 }
 
 /// The open store. One process has one.
@@ -136,22 +150,15 @@ impl Store {
         let instance = tables::instance::known_or_new(&connection).map_err(explained)?;
         let last = tables::commits::known_or_first(&connection, instance).map_err(explained)?;
         start::sync_wal(&wal)?;
-        let no_thread = |source| OpenError::File {
-            path: "the thread that keeps the anchor".into(),
-            source,
-        };
-        let anchor =
-            AnchorKeeper::start((&path, &wal), instance, found.anchor).map_err(no_thread)?;
+        let anchor = keep_anchor(&files, instance, found.anchor)?;
         if found.loss.is_none() {
             anchor.note(last);
         }
         let readers = Readers::open(&path, &row_key, &held)?;
         let (commits, damage) = (Commits::default(), Arc::<SeenDamage>::default());
-        let (keys, tokens, address_infos) = (
-            Memo::new(&commits.of_credentials),
-            Memo::new(&commits.of_credentials),
-            Memo::new(&commits.all),
-        );
+        let keys = Memo::new(&commits.of_credentials);
+        let tokens = Memo::new(&commits.of_credentials);
+        let address_infos = Memo::new(&commits.all);
         let touched = Arc::clone(&commits.touched);
         let database = Database {
             path: &path,

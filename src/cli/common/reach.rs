@@ -2,7 +2,7 @@
 //! names a key or a server elsewhere, so never by accident. The command line counts before
 //! variables. Settings that contradict each other are refused.
 
-use std::io::Read as _;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::parser::ValueSource;
@@ -103,29 +103,14 @@ pub(in crate::cli) enum Way<'a> {
 impl Reach {
     /// The way, unless what is said contradicts itself.
     pub(in crate::cli) fn way(&self) -> Result<Way<'_>, CliError> {
-        use Said::{InVariable, Nowhere, OnCommandLine};
+        use Said::{InVariable, OnCommandLine};
         let Flags {
             data,
             url,
             key_file,
         } = &self.flags;
         let wants_key = self.key_file == OnCommandLine;
-        let goes_elsewhere = match (self.url, self.data) {
-            (OnCommandLine, OnCommandLine) => {
-                return usage(
-                    "--url is a server elsewhere, and --data a directory of this machine: give \
-                        only one of them",
-                );
-            }
-            (InVariable, InVariable) if !wants_key => {
-                return usage(
-                    "STATEKEEP_URL and STATEKEEP_DATA are both set: choose one by --url or \
-                        --data, or unset one",
-                );
-            }
-            (OnCommandLine, _) | (InVariable, InVariable | Nowhere) => true,
-            (_, OnCommandLine) | (Nowhere, _) => false,
-        };
+        let goes_elsewhere = self.goes_elsewhere()?;
         let by_flag = self.url == OnCommandLine;
         match (url, key_file) {
             (Some(url), Some(key_file)) if goes_elsewhere => Ok(Way::Elsewhere {
@@ -155,6 +140,23 @@ impl Reach {
             _ => Ok(Way::Directory(data)),
         }
     }
+
+    /// Whether a server elsewhere is meant, and not a directory of this machine.
+    fn goes_elsewhere(&self) -> Result<bool, CliError> {
+        use Said::{InVariable, Nowhere, OnCommandLine};
+        match (self.url, self.data) {
+            (OnCommandLine, OnCommandLine) => usage(
+                "--url is a server elsewhere, and --data a directory of this machine: give only \
+                    one of them",
+            ),
+            (InVariable, InVariable) if self.key_file != OnCommandLine => usage(
+                "STATEKEEP_URL and STATEKEEP_DATA are both set: choose one by --url or --data, or \
+                    unset one",
+            ),
+            (OnCommandLine, _) | (InVariable, InVariable | Nowhere) => Ok(true),
+            (_, OnCommandLine) | (Nowhere, _) => Ok(false),
+        }
+    }
 }
 
 fn usage<T>(why: &str) -> Result<T, CliError> {
@@ -169,17 +171,13 @@ pub(in crate::cli) fn secret_in(path: &Path) -> Result<Secret, CliError> {
     } else {
         output::harmless(&path.display().to_string())
     };
-    let mut text = String::new();
-    let read = if is_stdin {
-        std::io::stdin()
-            .lock()
-            .take(MAX_KEY_FILE)
-            .read_to_string(&mut text)
-    } else {
-        std::fs::File::open(path).and_then(|file| file.take(MAX_KEY_FILE).read_to_string(&mut text))
-    };
     let wrong = |what: &str| CliError::Failed(format!("{name}: {what}"));
-    read.map_err(|error| wrong(&error.to_string()))?;
+    let text = if is_stdin {
+        text_of(std::io::stdin().lock())
+    } else {
+        std::fs::File::open(path).and_then(text_of)
+    };
+    let text = text.map_err(|error| wrong(&error.to_string()))?;
     let secret = text.trim();
     if secret.is_empty() {
         return Err(wrong(
@@ -195,6 +193,13 @@ pub(in crate::cli) fn secret_in(path: &Path) -> Result<Secret, CliError> {
         ));
     }
     Ok(Secret::new(secret.to_owned()))
+}
+
+/// The text of a key file, as far as one may be long.
+fn text_of(file: impl Read) -> std::io::Result<String> {
+    let mut text = String::new();
+    file.take(MAX_KEY_FILE).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// Whose secret it is, as far as it can be told without the server.

@@ -12,33 +12,18 @@ const GROUPS: [&str; 3] = ["state", "key", "retention"];
 
 /// An error of the command line with what helps against it.
 pub(in crate::cli) fn usage(mut error: Error, definition: &Command) -> Error {
-    let text = |error: &Error, kind| match error.get(kind) {
-        Some(ContextValue::String(text)) => Some(text.clone()),
-        _ => None,
-    };
     let is_value = matches!(
         error.kind(),
         ErrorKind::InvalidValue | ErrorKind::ValueValidation
     );
     let tip = if is_value {
-        let flag = text(&error, ContextKind::InvalidArg);
-        let flag = flag
-            .as_ref()
-            .and_then(|shown| shown.split([' ', '=']).next())
-            .unwrap_or_default();
-        variable_behind(flag)
-            .map(|variable| format!("the value comes from the variable {variable}"))
+        about_variable(&error)
     } else {
-        text(&error, ContextKind::InvalidSubcommand).and_then(|word| {
-            let group = definition.get_subcommands().find(|group| {
-                GROUPS.contains(&group.get_name()) && group.find_subcommand(&word).is_some()
-            })?;
+        let group = about_group(&error, definition);
+        if group.is_some() {
             error.remove(ContextKind::SuggestedSubcommand);
-            Some(format!(
-                "did you mean 'statekeep {} {word}'?",
-                group.get_name()
-            ))
-        })
+        }
+        group
     };
     if let Some(tip) = tip {
         error.insert(
@@ -47,4 +32,30 @@ pub(in crate::cli) fn usage(mut error: Error, definition: &Command) -> Error {
         );
     }
     error
+}
+
+fn text(error: &Error, kind: ContextKind) -> Option<&str> {
+    match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text),
+        _ => None,
+    }
+}
+
+/// The variable that a wrong value comes from, if it comes from one.
+fn about_variable(error: &Error) -> Option<String> {
+    let shown = text(error, ContextKind::InvalidArg).unwrap_or_default();
+    let flag = shown.split([' ', '=']).next().unwrap_or_default();
+    let variable = variable_behind(flag)?;
+    Some(format!("the value comes from the variable {variable}"))
+}
+
+/// The group that an unknown command belongs to, if there is one.
+fn about_group(error: &Error, definition: &Command) -> Option<String> {
+    let word = text(error, ContextKind::InvalidSubcommand)?;
+    let mut groups = definition.get_subcommands();
+    let group = groups.find(|group| {
+        GROUPS.contains(&group.get_name()) && group.find_subcommand(word).is_some()
+    })?;
+    let name = group.get_name();
+    Some(format!("did you mean 'statekeep {name} {word}'?"))
 }

@@ -141,7 +141,7 @@ async fn one(
 }
 
 /// A state that had left for a storage elsewhere leaves again, so that its address here says so as
-/// well. What others wrote meanwhile does not leave.
+/// well. Versions that others wrote meanwhile do not leave.
 async fn leave(
     wire: &Wire,
     name: &StateName,
@@ -186,6 +186,19 @@ async fn hold_all(
     Ok(())
 }
 
+/// How many versions are there already, and what the next one follows; none if all are there.
+fn start(todo: &Todo) -> Result<Option<(usize, Follows)>, FailedState> {
+    match todo {
+        Todo::Nothing => Ok(None),
+        Todo::Taken => Err(FailedState::because(
+            "there is or was another state; --append adds to one of the same lineage",
+        )),
+        Todo::All => Ok(Some((0, Follows::Nothing))),
+        Todo::Rest { skip, after } => Ok(Some((*skip, Follows::After(*after)))),
+        Todo::Append { skip } => Ok(Some((*skip, Follows::Current))),
+    }
+}
+
 /// Sends the versions that are not there yet, the oldest first.
 async fn send(
     wire: &Wire,
@@ -194,16 +207,8 @@ async fn send(
     imported: &mut Imported,
 ) -> Result<(), FailedState> {
     imported.has_no_content = plan.versions.is_empty();
-    let (skip, mut follows) = match todo {
-        Todo::Nothing => return Ok(()),
-        Todo::Taken => {
-            return Err(FailedState::because(
-                "there is or was another state; --append adds to one of the same lineage",
-            ));
-        }
-        Todo::All => (0, Follows::Nothing),
-        Todo::Rest { skip, after } => (*skip, Follows::After(*after)),
-        Todo::Append { skip } => (*skip, Follows::Current),
+    let Some((skip, mut follows)) = start(todo)? else {
+        return Ok(());
     };
     // Adding versions to a live state does not delete it, even if it is deleted in the export.
     let is_deleted = plan.deleted && !matches!(follows, Follows::Current);

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{self, Read as _, Seek as _, Write as _};
+use std::io::{self, Read, Seek as _, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
@@ -185,6 +185,15 @@ fn is_tar(file: &File) -> bool {
     file.read_exact_at(&mut mark, TAR_MARK.0).is_ok() && mark == *TAR_MARK.1
 }
 
+/// A file without a name that holds a beginning and the rest of a stream.
+fn kept(head: &[u8], rest: &mut impl Read) -> io::Result<File> {
+    let mut file = unnamed_file()?;
+    file.write_all(head)?;
+    io::copy(rest, &mut file)?;
+    file.rewind()?;
+    Ok(file)
+}
+
 /// A state, or the tar of an export, which has to be looked through twice.
 fn from_stdin(naming: &Naming<'_>) -> Result<FoundStates, CliError> {
     let told = |error: io::Error| CliError::Failed(format!("standard input: {error}"));
@@ -198,11 +207,7 @@ fn from_stdin(naming: &Naming<'_>) -> Result<FoundStates, CliError> {
     let mark = usize::try_from(TAR_MARK.0).unwrap_or_default();
     if head.get(mark..mark + TAR_MARK.1.len()) == Some(&TAR_MARK.1[..]) {
         naming.none()?;
-        let mut file = unnamed_file().map_err(told)?;
-        file.write_all(&head)
-            .and_then(|()| io::copy(&mut stdin, &mut file))
-            .and_then(|_| file.rewind())
-            .map_err(told)?;
+        let file = kept(&head, &mut stdin).map_err(told)?;
         return archive::tar(file).map(FoundStates::all);
     }
     let name = naming.one()?;

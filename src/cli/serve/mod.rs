@@ -231,12 +231,8 @@ fn is_served(dir: &Path) -> bool {
 async fn serve(mut config: Config, dir: DirLock, tcp: TcpListener) -> Result<(), CliError> {
     let mut signals = Signals::new()?;
     config.limits.max_connections = http::allow_connections(config.limits.max_connections);
-    let domain = Domain::open(dir, config.limits.clone()).map_err(CliError::because)?;
-    let noted = domain.integrity().note_accepted_loss().await;
-    noted.map_err(CliError::because)?;
     let show_key_here = std::io::stderr().is_terminal();
-    let admin = domain.keys().first_admin(!show_key_here).await;
-    let admin = admin.map_err(CliError::because)?;
+    let (domain, admin) = open(dir, &config, show_key_here).await?;
     let bindings = Bindings {
         tcp: Some(tcp),
         socket: http::bind_socket(&config.data, SOCKET)?,
@@ -247,13 +243,7 @@ async fn serve(mut config: Config, dir: DirLock, tcp: TcpListener) -> Result<(),
     let url = format!("http://{address}");
     let base_url = config.base_url.as_deref().unwrap_or(&url);
     domain.status().set_base_url(base_url);
-    let mut backup_now = signal(SignalKind::user_defined1())?;
-    let asked = Arc::clone(&domain);
-    let backups = tokio::spawn(async move {
-        while backup_now.recv().await.is_some() {
-            asked.backups().make_one_now();
-        }
-    });
+    let backups = tokio::spawn(back_up_when_asked(Arc::clone(&domain))?);
     let kept_up = Arc::clone(&domain);
     let upkeep = tokio::spawn(async move { Box::pin(kept_up.upkeep().run()).await });
     announce(&config, address, admin.as_ref(), show_key_here)?;
@@ -271,6 +261,29 @@ async fn serve(mut config: Config, dir: DirLock, tcp: TcpListener) -> Result<(),
     let _ = std::fs::remove_file(config.data.join(SOCKET));
     tracing::info!("left");
     fault.map_or(Ok(()), |fault| Err(CliError::Failed(fault)))
+}
+
+/// Opens the data directory, and creates the admin key of a first start.
+async fn open(
+    dir: DirLock,
+    config: &Config,
+    show_key_here: bool,
+) -> Result<(Arc<Domain>, Option<WithSecret>), CliError> {
+    let domain = Domain::open(dir, config.limits.clone()).map_err(CliError::because)?;
+    let noted = domain.integrity().note_accepted_loss().await;
+    noted.map_err(CliError::because)?;
+    let admin = domain.keys().first_admin(!show_key_here).await;
+    Ok((domain, admin.map_err(CliError::because)?))
+}
+
+/// Makes a backup at each SIGUSR1, which is caught from now on.
+fn back_up_when_asked(domain: Arc<Domain>) -> std::io::Result<impl Future<Output = ()>> {
+    let mut asked = signal(SignalKind::user_defined1())?;
+    Ok(async move {
+        while asked.recv().await.is_some() {
+            domain.backups().make_one_now();
+        }
+    })
 }
 
 /// Waits until a signal or a fault of the disk ends the server, and gives the fault.

@@ -198,23 +198,25 @@ impl Record {
             else {
                 continue;
             };
-            let shown = match (name, value) {
-                ("address", Value::String(address)) => without_secrets(address),
-                ("path" | "workspace_dir", Value::String(path)) => root
-                    .canonicalize()
-                    .unwrap_or(root.to_owned())
-                    .join(path)
-                    .display()
-                    .to_string(),
-                (_, Value::String(value)) => value.clone(),
-                (_, value) => value.to_string(),
-            };
-            let _ = write!(text, " {name}={shown}");
+            let _ = write!(text, " {name}={}", shown(name, value, root));
         }
         if workspace != DEFAULT_WORKSPACE {
             let _ = write!(text, " workspace={workspace}");
         }
         output::harmless(&text).chars().take(MAX_PLACE).collect()
+    }
+}
+
+/// A setting of a backend as people read it; `root` is where relative paths begin.
+fn shown(name: &str, value: &Value, root: &Path) -> String {
+    match (name, value) {
+        ("address", Value::String(address)) => without_secrets(address),
+        ("path" | "workspace_dir", Value::String(path)) => {
+            let root = root.canonicalize().unwrap_or(root.to_owned());
+            root.join(path).display().to_string()
+        }
+        (_, Value::String(value)) => value.clone(),
+        (_, value) => value.to_string(),
     }
 }
 

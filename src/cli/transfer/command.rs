@@ -126,11 +126,8 @@ async fn with_token(
         credentials: &credentials,
         invocation: &invocation,
     };
-    match args
-        .subject
-        .backend_target(&invocation, address, false)
-        .await?
-    {
+    let target = args.subject.backend_target(&invocation, address, false);
+    match target.await? {
         BackendTarget::ThisState => Ok("nothing to move: the sources point at this state"),
         BackendTarget::AnotherState(found, state) => {
             let place = detect::place(invocation.root(), &found);

@@ -1,7 +1,7 @@
 //! A file whose state moves: no other command works with it meanwhile, and no other name leads to
 //! it behind the move.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
@@ -23,16 +23,9 @@ impl Quiet {
             CliError::Failed(format!("{shown}: {error}; nothing was moved"))
         };
         let metadata = path.symlink_metadata().map_err(told)?;
-        if metadata.is_symlink() || metadata.nlink() > 1 {
-            let what = match path.canonicalize() {
-                Ok(to) if metadata.is_symlink() => format!(
-                    "is a link to {}",
-                    output::harmless(&to.display().to_string())
-                ),
-                Ok(_) | Err(_) => "has another name as well (a hard link)".to_owned(),
-            };
+        if let Some(link) = link(path, &metadata) {
             return Err(CliError::Failed(format!(
-                "{shown} {what}, so other checkouts may continue with that file after a move. \
+                "{shown} {link}, so other checkouts may continue with that file after a move. \
                     Nothing was moved. Replace the link by the file itself, so that nothing else \
                     leads to it, or give --transfer=never to continue with the state on the \
                     server."
@@ -48,4 +41,18 @@ impl Quiet {
             Ok(()) | Err(_) => Ok(Self { _file: file }),
         }
     }
+}
+
+/// How another name leads to a file, if one does.
+fn link(path: &Path, metadata: &Metadata) -> Option<String> {
+    if !metadata.is_symlink() && metadata.nlink() <= 1 {
+        return None;
+    }
+    Some(match path.canonicalize() {
+        Ok(to) if metadata.is_symlink() => {
+            let to = output::harmless(&to.display().to_string());
+            format!("is a link to {to}")
+        }
+        Ok(_) | Err(_) => "has another name as well (a hard link)".to_owned(),
+    })
 }

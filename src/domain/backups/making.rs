@@ -58,7 +58,7 @@ pub(super) async fn make(
     done.unwrap_or_else(|error| Err(NotBackedUp::Failed(error.to_string())))
 }
 
-/// Says that work is not wanted any more when whoever waits for it goes away.
+/// Says that work is not wanted any more once its caller goes away.
 #[derive(Default)]
 pub(super) struct StopWhenDropped(pub(super) Arc<AtomicBool>);
 
@@ -86,38 +86,57 @@ fn made(
 ) -> Result<MadeArchive, CopyError> {
     let folder = WorkFolder::make(folder)?;
     go_on()?;
-    let database = folder.path().join(FILE_NAME);
-    let facts = engine.store.copier().copy_to(&database, go_on)?;
-    let measured = archive::measured(FILE_NAME, &database, go_on)?;
-    let mut files = Vec::new();
-    for name in SIDE_FILES {
-        let copy = folder.path().join(name);
-        match fs::copy(engine.dir.path().join(name), &copy) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            copied => copied?,
-        };
-        files.push(archive::measured(name, &copy, go_on)?);
-    }
-    let manifest = BackupManifest::new(&facts, measured, files);
-    let file = File::create_new(folder.path().join(ARCHIVE))?;
-    archive::write(&manifest, folder.path(), &file, go_on)?;
-    for file in manifest.contents() {
-        fs::remove_file(folder.path().join(&file.name))?;
-    }
-    drop(file);
-    let file = File::open(folder.path().join(ARCHIVE))?;
-    let found = archive::check(&file, go_on).map_err(|bad| CopyError::Failed(bad.to_string()))?;
-    if found.to_bytes() != manifest.to_bytes() {
-        let why = "what was written is not what can be read";
-        return Err(CopyError::Failed(why.to_owned()));
-    }
-    io::Seek::rewind(&mut &file)?;
+    let manifest = copied(engine, folder.path(), go_on)?;
+    let file = packed(&manifest, folder.path(), go_on)?;
     Ok(MadeArchive {
         size: file.metadata()?.len(),
         manifest,
         file,
         folder,
     })
+}
+
+/// Copies the database and the files beside it, and says what they are.
+fn copied(
+    engine: &Engine,
+    folder: &Path,
+    go_on: archive::GoOn<'_>,
+) -> Result<BackupManifest, CopyError> {
+    let database = folder.join(FILE_NAME);
+    let facts = engine.store.copier().copy_to(&database, go_on)?;
+    let measured = archive::measured(FILE_NAME, &database, go_on)?;
+    let mut files = Vec::new();
+    for name in SIDE_FILES {
+        let copy = folder.join(name);
+        match fs::copy(engine.dir.path().join(name), &copy) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            copied => copied?,
+        };
+        files.push(archive::measured(name, &copy, go_on)?);
+    }
+    Ok(BackupManifest::new(&facts, measured, files))
+}
+
+/// Puts the copies into one file, which is read back and compared, and removes them.
+fn packed(
+    manifest: &BackupManifest,
+    folder: &Path,
+    go_on: archive::GoOn<'_>,
+) -> Result<File, CopyError> {
+    let file = File::create_new(folder.join(ARCHIVE))?;
+    archive::write(manifest, folder, &file, go_on)?;
+    for file in manifest.contents() {
+        fs::remove_file(folder.join(&file.name))?;
+    }
+    drop(file);
+    let file = File::open(folder.join(ARCHIVE))?;
+    let found = archive::check(&file, go_on).map_err(|bad| CopyError::Failed(bad.to_string()))?;
+    if found.to_bytes() != manifest.to_bytes() {
+        let why = "what was written is not what can be read";
+        return Err(CopyError::Failed(why.to_owned()));
+    }
+    io::Seek::rewind(&mut &file)?;
+    Ok(file)
 }
 
 fn told(error: CopyError, folder: &Path) -> NotBackedUp {

@@ -121,7 +121,7 @@ pub fn used_by(dir: &Path) -> Option<String> {
     is_used.then(|| holder(dir))
 }
 
-/// The refusal of a directory that somebody has.
+/// The refusal of a directory that another process has.
 fn in_use(dir: &Path) -> DirError {
     DirError::InUse {
         dir: dir.to_owned(),
@@ -146,7 +146,7 @@ pub struct DirLock {
     dir: PathBuf,
     file: File,
     confirmed: Confirmed,
-    /// Locked as well, so that a lock file that somebody removes lets nobody in.
+    /// Locked as well, so that removing the lock file lets no other process in.
     _directory: File,
 }
 
@@ -168,7 +168,7 @@ impl DirLock {
             }
         };
         let is_empty = |size: Option<u64>| size.is_none_or(|bytes| bytes == 0);
-        // Whatever is missing beside a trace of a database is told when it is to be opened.
+        // Files that are missing beside a trace of a database are told when it is to be opened.
         let is_unused = || Ok::<_, DirError>(is_empty(has(FILE_NAME)?) && !shows_a_database(dir));
         // A server that starts has locked the directory before it makes the database.
         if is_unused()? && has(LOCK_FILE)?.is_none() {
@@ -187,22 +187,7 @@ impl DirLock {
         let path = dir.join(LOCK_FILE);
         see_to_file(&path)?;
         let directory = lock_directory(dir)?;
-        let failed = |source| DirError::File {
-            path: path.clone(),
-            source,
-        };
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(in_use(dir)),
-            Err(TryLockError::Error(source)) => return Err(failed(source)),
-        }
+        let mut file = lock_file(dir, &path)?;
         see_to_others(dir)?;
         // Who holds it is a help for people: not being able to say so, on a full disk, is no reason
         // to refuse.
@@ -230,32 +215,12 @@ impl DirLock {
         let Ok(owner) = std::fs::metadata(&self.dir).map(|dir| (dir.uid(), dir.gid())) else {
             return;
         };
-        let names = std::fs::read_dir(&self.dir)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .filter(|entry| {
-                let name = entry.file_name();
-                let name = name.to_string_lossy();
-                owner.0 != 0 && (name.starts_with("statekeep.") || name == ADMIN_KEY_FILE)
-            });
-        for entry in names {
-            // Opened by its path alone, which leaves SQLite's locks on it as they are.
-            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let Ok(file) = rustix::fs::open(entry.path(), flags, Mode::empty()).map(File::from)
-            else {
-                continue;
-            };
-            let is_ours = file.metadata().is_ok_and(|file| {
-                !file.is_dir() && !file.is_symlink() && file.nlink() == 1 && file.uid() == 0
-            });
-            let (user, group) = (Uid::from_raw(owner.0), Gid::from_raw(owner.1));
-            if is_ours
-                && let Err(error) =
-                    rustix::fs::chownat(&file, "", Some(user), Some(group), AtFlags::EMPTY_PATH)
-            {
-                tracing::warn!(%error, path = %entry.path().display(), "cannot give this file to \
-                    the owner of the data directory");
+        let entries = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        for entry in entries {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if owner.0 != 0 && (name.starts_with("statekeep.") || name == ADMIN_KEY_FILE) {
+                give_to(owner, &entry.path());
             }
         }
     }
@@ -301,5 +266,44 @@ impl DirLock {
     pub fn free_space(&self) -> Option<u64> {
         let stat = rustix::fs::fstatvfs(&self.file).ok()?;
         Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+}
+
+/// The lock file, once it is locked.
+fn lock_file(dir: &Path, path: &Path) -> Result<File, DirError> {
+    let failed = |source| DirError::File {
+        path: path.to_owned(),
+        source,
+    };
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(in_use(dir)),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+/// Gives a file of root's to another user and group, unless it is a link or has other names.
+fn give_to((user, group): (u32, u32), path: &Path) {
+    // Opened by its path alone, which leaves SQLite's locks on it as they are.
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let Ok(file) = rustix::fs::open(path, flags, Mode::empty()).map(File::from) else {
+        return;
+    };
+    let is_ours = file.metadata().is_ok_and(|file| {
+        !file.is_dir() && !file.is_symlink() && file.nlink() == 1 && file.uid() == 0
+    });
+    let owner = (Some(Uid::from_raw(user)), Some(Gid::from_raw(group)));
+    if is_ours
+        && let Err(error) = rustix::fs::chownat(&file, "", owner.0, owner.1, AtFlags::EMPTY_PATH)
+    {
+        tracing::warn!(%error, path = %path.display(), "cannot give this file to the owner of the \
+            data directory");
     }
 }

@@ -1,6 +1,6 @@
 //! What changed from one version of a state to another. Both are decoded and proven, taken apart on
-//! a core, and answered without what is secret; whoever asks for secrets in clear gets them only
-//! once that is written down.
+//! a core, and answered without secrets. A caller who asks for secrets in clear gets them only once
+//! that is written down.
 
 use std::sync::Arc;
 
@@ -91,34 +91,11 @@ impl History<'_> {
         comparing: Comparing,
     ) -> Result<Arc<LeasedBytes>, Error> {
         authorize(caller, Permission::List, name)?;
-        let found = self
-            .engine
-            .store
-            .read_inline(|view| {
-                on_state(view, name, |state| {
-                    Ok((state, pair(view, state, comparing)?))
-                })
-            })
-            .await?;
-        let (state, (from, to)) = found?;
-        let (from, to) = match (from, to) {
-            (Ok(from), Some(to)) => (from, to),
-            (_, None) => return Err(no_version(&self.engine.store, name, comparing.to).await),
-            (Err(number), _) => return Err(no_version(&self.engine.store, name, number).await),
-        };
-        if let Some(purged) = from
-            .version()
-            .into_iter()
-            .chain([&to])
-            .find(|version| version.purged)
-        {
-            return Err(Error::Purged(name.clone(), purged.number));
-        }
+        let (state, from, to) = self.find(name, comparing).await?;
         let compared_with = from.version().map(|from| from.number);
-        let answer = self
-            .compared(name, state, (from, to), comparing.reveal)
-            .await?;
-        if comparing.reveal {
+        let reveal = comparing.reveal;
+        let answer = self.compared(name, state, (from, to), reveal).await?;
+        if reveal {
             let detail = serde_json::json!({ "what": "diff", "from": compared_with });
             self.events
                 .record_reveal(caller, name, comparing.to, detail)
@@ -126,6 +103,35 @@ impl History<'_> {
         }
         self.events.count_read(caller, name, Some(comparing.to));
         Ok(answer)
+    }
+
+    /// The two versions, which both still have their content, and their state.
+    async fn find(
+        &self,
+        name: &StateName,
+        comparing: Comparing,
+    ) -> Result<(StateId, Against, Version), Error> {
+        let store = &self.engine.store;
+        let look = |view: &View<'_>| {
+            on_state(view, name, |state| {
+                Ok((state, pair(view, state, comparing)?))
+            })
+        };
+        let (state, (from, to)) = store.read_inline(look).await??;
+        let (from, to) = match (from, to) {
+            (Ok(from), Some(to)) => (from, to),
+            (_, None) => return Err(no_version(store, name, comparing.to).await),
+            (Err(number), _) => return Err(no_version(store, name, number).await),
+        };
+        let purged = [from.version(), Some(&to)]
+            .into_iter()
+            .flatten()
+            .find(|version| version.purged)
+            .map(|version| version.number);
+        match purged {
+            Some(number) => Err(Error::Purged(name.clone(), number)),
+            None => Ok((state, from, to)),
+        }
     }
 }
 
@@ -158,56 +164,64 @@ impl History<'_> {
         (from, to): (Against, Version),
         reveal: bool,
     ) -> Result<Arc<LeasedBytes>, Error> {
-        let mut not_compared = match &from {
+        let not_compared = match &from {
             Against::Gone => Some(NotCompared::pruned(&to)),
             Against::Version(_) | Against::Nothing(_) => {
                 hindrance(&self.engine.limits, from.version(), &to)
             }
         };
-        let (mut bytes, mut needed) = (None, 0);
-        if not_compared.is_none() {
-            let before = match from.version() {
-                Some(from) => Some(
-                    self.content
-                        .bytes_of(name, state, from, WhenFull::Wait)
-                        .await?,
-                ),
-                None => None,
-            };
-            bytes = Some((
-                before,
-                self.content
-                    .bytes_of(name, state, &to, WhenFull::Wait)
-                    .await?,
-            ));
-            needed = memory_to_compare(&self.engine.limits, from.version(), &to);
-        }
-        let reservation = self
-            .engine
-            .reserve_for_copies(needed, WhenFull::Wait)
-            .await?;
-        let made = self.engine.on_a_core(reservation, move |reservation| {
+        let (bytes, needed) = if not_compared.is_none() {
+            let bytes = self.bytes_of_both(name, state, (&from, &to)).await?;
+            let needed = memory_to_compare(&self.engine.limits, from.version(), &to);
+            (Some(bytes), needed)
+        } else {
+            (None, 0)
+        };
+        let reserved = self.engine.reserve_for_copies(needed, WhenFull::Wait);
+        let made = self.engine.on_a_core(reserved.await?, move |reservation| {
             let report = bytes
                 .map(|(before, after)| report(before.as_deref(), &after, reveal))
                 .transpose();
-            let diff = report.unwrap_or_else(|why| {
-                not_compared = Some(why.into());
-                None
-            });
-            let encrypted = is_encrypted(from.version(), &to);
-            let answer = Answer {
-                from: from.version(),
-                from_reason: from.reason(),
-                to: &to,
-                encrypted,
-                not_compared,
-                diff,
-            };
-            serde_json::to_vec(&answer).map(|made| LeasedBytes::new(made, reservation))
+            let made = answer((&from, &to), not_compared, report);
+            made.map(|made| LeasedBytes::new(made, reservation))
         });
         made.await?
             .map_err(|error| Error::Internal(error.to_string()))
     }
+
+    async fn bytes_of_both(
+        &self,
+        name: &StateName,
+        state: StateId,
+        (from, to): (&Against, &Version),
+    ) -> Result<(Option<Arc<LeasedBytes>>, Arc<LeasedBytes>), Error> {
+        let bytes_of = |version| self.content.bytes_of(name, state, version, WhenFull::Wait);
+        let before = match from.version() {
+            Some(from) => Some(bytes_of(from).await?),
+            None => None,
+        };
+        Ok((before, bytes_of(to).await?))
+    }
+}
+
+/// The answer in JSON: the report, or why the two are not compared.
+fn answer(
+    (from, to): (&Against, &Version),
+    not_compared: Option<NotCompared>,
+    report: Result<Option<DiffReport>, NotComparable>,
+) -> serde_json::Result<Vec<u8>> {
+    let (diff, not_compared) = match report {
+        Ok(diff) => (diff, not_compared),
+        Err(why) => (None, Some(why.into())),
+    };
+    serde_json::to_vec(&Answer {
+        from: from.version(),
+        from_reason: from.reason(),
+        to,
+        encrypted: is_encrypted(from.version(), to),
+        not_compared,
+        diff,
+    })
 }
 
 /// The memory that comparing two versions needs beside their bytes, and no more than there can be.

@@ -1,4 +1,4 @@
-//! What a rollback would do, told before it is done: nothing is written, whatever is found.
+//! A rollback before it is done: it tells what would happen, and writes nothing.
 
 use crate::diff::{self, NotComparable, ResourceAddress};
 use crate::domain::access::authorize;
@@ -162,14 +162,9 @@ impl History<'_> {
             Err(Error::Damaged(why)) => return Ok(Err(NotCompared::new("damaged", why))),
             Err(why) => return Err(why),
         };
-        let reservation = self
-            .engine
-            .reserve_for_copies(
-                memory_to_compare(&self.engine.limits, Some(current), wanted),
-                WhenFull::Wait,
-            )
-            .await?;
-        let compared = self.engine.on_a_core(reservation, move |_reservation| {
+        let needed = memory_to_compare(&self.engine.limits, Some(current), wanted);
+        let reserved = self.engine.reserve_for_copies(needed, WhenFull::Wait);
+        let compared = self.engine.on_a_core(reserved.await?, move |_reservation| {
             compare(before.as_ref().as_ref(), after.as_ref().as_ref())
         });
         Ok(compared.await?.map_err(NotCompared::from))

@@ -225,49 +225,48 @@ pub(super) fn faults_of_state(state: &StateFacts) -> Vec<(Code, String)> {
     if !state.is_listed {
         bad(Code::LostRow, format!("its row {UNLISTED}"));
     }
-    let VersionsOfState {
-        current_kind,
-        highest,
-        highest_accepted,
-    } = match &state.versions {
-        Ok(versions) => versions,
-        Err(error) => {
-            bad(
-                Code::Structure,
-                format!("not all rows of its versions can be read: {error}"),
-            );
-            return faults;
-        }
-    };
-    if let Some(highest) = highest.filter(|highest| *highest > state.last_number) {
-        bad(
-            Code::BadRow,
-            format!(
-                "version {highest} is above the highest number that was given, {}",
-                state.last_number
-            ),
-        );
+    match &state.versions {
+        Ok(versions) => faults.extend(faults_of_versions(state, versions)),
+        Err(error) => bad(
+            Code::Structure,
+            format!("not all rows of its versions can be read: {error}"),
+        ),
     }
-    match (state.current, current_kind.as_deref()) {
-        (Some(current), None) => bad(
+    faults
+}
+
+/// What a state's row says of its versions that is not so.
+fn faults_of_versions(state: &StateFacts, versions: &VersionsOfState) -> Vec<(Code, String)> {
+    let last = state.last_number;
+    let above = versions
+        .highest
+        .filter(|highest| *highest > last)
+        .map(|highest| {
+            let detail =
+                format!("version {highest} is above the highest number that was given, {last}");
+            (Code::BadRow, detail)
+        });
+    let newest = versions.highest_accepted;
+    let wrong = match (state.current, versions.current_kind.as_deref()) {
+        (Some(current), None) => Some((
             Code::Dangling,
             format!("its current version, {current}, is not there"),
-        ),
-        (Some(current), Some("rejected")) => bad(
+        )),
+        (Some(current), Some("rejected")) => Some((
             Code::BadRow,
             format!("its current version, {current}, is a rejected one"),
-        ),
-        (current, _) if current != *highest_accepted => bad(
+        )),
+        (current, _) if current != newest => Some((
             Code::BadRow,
             format!(
                 "its current version is {}, and the newest that was accepted is {}",
                 number_or_none(current),
-                number_or_none(*highest_accepted)
+                number_or_none(newest)
             ),
-        ),
-        (Some(_), Some(_)) | (None, _) => {}
-    }
-    faults
+        )),
+        (Some(_), Some(_)) | (None, _) => None,
+    };
+    above.into_iter().chain(wrong).collect()
 }
 
 fn number_or_none(number: Option<i64>) -> String {

@@ -119,52 +119,46 @@ impl States<'_> {
         name: &StateName,
         reveal: bool,
     ) -> Result<Arc<LeasedBytes>, Error> {
-        authorize(
-            caller,
-            if reveal {
-                Permission::List
-            } else {
-                Permission::Outputs
-            },
-            name,
-        )?;
+        let needed = if reveal {
+            Permission::List
+        } else {
+            Permission::Outputs
+        };
+        authorize(caller, needed, name)?;
         let address_info = self.engine.store.address_info(name).await?;
-        let (state, version) = live(&address_info.lookup, name)?;
-        let bytes = self
-            .content
-            .bytes_of(name, state, version, WhenFull::Wait)
-            .await?;
+        let current = live(&address_info.lookup, name)?;
+        let shown = (reveal, caller.may(Permission::List, name));
+        let made = self.listed_outputs(name, current, shown).await?;
+        let number = current.1.number;
+        if reveal {
+            let detail = serde_json::json!({ "what": "outputs" });
+            self.events
+                .record_reveal(caller, name, number, detail)
+                .await?;
+        }
+        self.events.count_read(caller, name, Some(number));
+        Ok(made)
+    }
+
+    async fn listed_outputs(
+        &self,
+        name: &StateName,
+        (state, version): (StateId, &Version),
+        (reveal, may_list): (bool, bool),
+    ) -> Result<Arc<LeasedBytes>, Error> {
+        let bytes = self.content.bytes_of(name, state, version, WhenFull::Wait);
+        let bytes = bytes.await?;
         // What is left beside the bytes themselves, where the state is a very large one.
-        let most = self
-            .engine
-            .limits
-            .max_in_flight
-            .saturating_sub(version.size.saturating_mul(2));
-        let reservation = self
-            .engine
-            .reserve_for_copies(
-                version.size.saturating_mul(SIZE_TAKEN_APART).min(most),
-                WhenFull::Wait,
-            )
-            .await?;
-        let (listed, may_list) = (version.clone(), caller.may(Permission::List, name));
+        let beside = version.size.saturating_mul(2);
+        let most = self.engine.limits.max_in_flight.saturating_sub(beside);
+        let needed = version.size.saturating_mul(SIZE_TAKEN_APART).min(most);
+        let reserved = self.engine.reserve_for_copies(needed, WhenFull::Wait);
+        let listed = version.clone();
         let list = move |reservation| {
             list_of_outputs(&listed, bytes.as_ref().as_ref(), reveal, may_list)
                 .map(|made| LeasedBytes::new(made, reservation))
         };
-        let made = self.engine.on_a_core(reservation, list).await??;
-        if reveal {
-            self.events
-                .record_reveal(
-                    caller,
-                    name,
-                    version.number,
-                    serde_json::json!({ "what": "outputs" }),
-                )
-                .await?;
-        }
-        self.events.count_read(caller, name, Some(version.number));
-        Ok(made)
+        self.engine.on_a_core(reserved.await?, list).await?
     }
 
     /// The states that a caller may see, with their locks. A state of which something is damaged is

@@ -31,28 +31,28 @@ pub(in crate::http) fn judge(request: &HttpRequest) -> Result<(), ApiError> {
     let Some(takes) = takes(request) else {
         return Ok(());
     };
-    for segment in segments(request) {
-        let Some((name, value)) = pair(segment) else {
-            return Err(bad("the query is not valid percent-encoding"));
-        };
-        let is_ours = matches!(takes, Takes::Only(_)) || OURS.contains(&name.as_str());
-        if is_ours && [&name, &value].iter().any(|text| text.contains('\0')) {
-            return Err(bad("a parameter cannot have a NUL character (`%00`)"));
-        }
-        match takes {
-            Takes::Only(names) if !has(names, &name) => return Err(unknown(&name, names)),
-            Takes::Protocol(names) if OURS.contains(&name.as_str()) && !has(names, &name) => {
-                return Err(in_the_address(&name));
-            }
-            Takes::Only(_) | Takes::Protocol(_) => {}
-        }
-    }
+    segments(request).try_for_each(|segment| judge_parameter(takes, segment))?;
     if let Takes::Protocol(names) = takes
         && !names.is_empty()
     {
         read::<WriteQuery>(request)?;
     }
     Ok(())
+}
+
+fn judge_parameter(takes: Takes, segment: &str) -> Result<(), ApiError> {
+    let Some((name, value)) = pair(segment) else {
+        return Err(bad("the query is not valid percent-encoding"));
+    };
+    let is_ours = matches!(takes, Takes::Only(_)) || OURS.contains(&name.as_str());
+    if is_ours && (name.contains('\0') || value.contains('\0')) {
+        return Err(bad("a parameter cannot have a NUL character (`%00`)"));
+    }
+    match takes {
+        Takes::Only(names) if !has(names, &name) => Err(unknown(&name, names)),
+        Takes::Protocol(names) if is_ours && !has(names, &name) => Err(in_the_address(&name)),
+        Takes::Only(_) | Takes::Protocol(_) => Ok(()),
+    }
 }
 
 /// Whether a call is one of the state protocol, which programs make by themselves.

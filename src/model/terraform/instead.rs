@@ -268,70 +268,98 @@ fn is_shown_output(raw: &&RawValue) -> bool {
 /// What a JSON object is by its members, where that can be told.
 pub fn of_object(text: &str) -> Option<Instead> {
     let members: HashMap<Cow<'_, str>, &RawValue> = serde_json::from_str(text).ok()?;
-    let has = |name: &str| members.contains_key(name);
-    let is = |name: &str, value: &str| members.get(name).is_some_and(|raw| raw.get() == value);
-    match () {
-        () if has("format_version")
-            && (has("planned_values") || has("resource_changes") || has("planned_outputs")) =>
-        {
-            Some(instead(
-                "a plan in JSON (`terraform show -json PLAN`), not a state",
+    let members = Members(members);
+    if members.has("format_version") {
+        Some(members.with_a_format())
+    } else {
+        members.of_a_program().or_else(|| members.of_a_server())
+    }
+}
+
+/// The members of a JSON object.
+struct Members<'t>(HashMap<Cow<'t, str>, &'t RawValue>);
+
+impl Members<'_> {
+    fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    fn has_any(&self, names: &[&str]) -> bool {
+        names.iter().any(|name| self.has(name))
+    }
+
+    fn is(&self, name: &str, value: &str) -> bool {
+        self.0.get(name).is_some_and(|raw| raw.get() == value)
+    }
+
+    /// Terraform marks with a format version what it prints for other programs.
+    fn with_a_format(&self) -> Instead {
+        let is_plan = ["planned_values", "resource_changes", "planned_outputs"];
+        let what = if self.has_any(&is_plan) {
+            "a plan in JSON (`terraform show -json PLAN`), not a state"
+        } else if self.has("provider_schemas") {
+            "what `terraform providers schema -json` prints, not a state"
+        } else if self.has("valid") {
+            "what `terraform validate -json` prints, not a state"
+        } else {
+            "what `terraform show -json` prints, not a state"
+        };
+        instead(what, PULL)
+    }
+
+    fn of_a_program(&self) -> Option<Instead> {
+        if self.has_any(&["backend", "state_store"]) {
+            return Some(RECORD);
+        }
+        if self.has_any(&["@level", "@message"]) {
+            return Some(LOG);
+        }
+        if self.is("format", "\"statekeep-export\"") {
+            return Some(instead(
+                "the manifest of an export, not a state",
+                "`statekeep import` takes the folder that it lies in",
+            ));
+        }
+        if self.has("sops") {
+            return Some(instead(
+                "encrypted by SOPS",
+                "`sops decrypt FILE` decrypts it",
+            ));
+        }
+        self.has_any(&["checkpoint", "deployment"])
+            .then_some(instead(
+                "a stack of Pulumi, not a state of Terraform or OpenTofu",
                 PULL,
             ))
+    }
+
+    fn of_a_server(&self) -> Option<Instead> {
+        if self.has("apiVersion") && self.has("kind") {
+            return Some(instead(
+                "an object of Kubernetes, not the state in it",
+                "`kubectl get secret NAME -o jsonpath='{.data.tfstate}' | base64 -d | gunzip > \
+                    FILE` writes the state",
+            ));
         }
-        () if has("format_version") && has("provider_schemas") => Some(instead(
-            "what `terraform providers schema -json` prints, not a state",
-            PULL,
-        )),
-        () if has("format_version") && has("valid") => Some(instead(
-            "what `terraform validate -json` prints, not a state",
-            PULL,
-        )),
-        () if has("format_version") => Some(instead(
-            "what `terraform show -json` prints, not a state",
-            PULL,
-        )),
-        () if has("backend") || has("state_store") => Some(RECORD),
-        () if has("@level") || has("@message") => Some(LOG),
-        () if is("format", "\"statekeep-export\"") => Some(instead(
-            "the manifest of an export, not a state",
-            "`statekeep import` takes the folder that it lies in",
-        )),
-        () if has("sops") => Some(instead(
-            "encrypted by SOPS",
-            "`sops decrypt FILE` decrypts it",
-        )),
-        () if has("checkpoint") || has("deployment") => Some(instead(
-            "a stack of Pulumi, not a state of Terraform or OpenTofu",
-            PULL,
-        )),
-        () if has("apiVersion") && has("kind") => Some(instead(
-            "an object of Kubernetes, not the state in it",
-            "`kubectl get secret NAME -o jsonpath='{.data.tfstate}' | base64 -d | gunzip > FILE` \
-                writes the state",
-        )),
-        () if has("data") && !has("version") => Some(instead(
-            "an answer of an API, not the state that it tells of",
-            PULL,
-        )),
-        () if has("errors")
-            || has("error")
-            || has("message")
-            || (has("title") && has("status"))
-            || has("detail") =>
-        {
-            Some(instead(
+        if self.has("data") && !self.has("version") {
+            return Some(instead(
+                "an answer of an API, not the state that it tells of",
+                PULL,
+            ));
+        }
+        let is_error = self.has_any(&["errors", "error", "message", "detail"])
+            || (self.has("title") && self.has("status"));
+        if is_error {
+            return Some(instead(
                 "an error message of a server, not a state",
                 "look at the address and the credentials that it was read with",
-            ))
+            ));
         }
-        () if !members.is_empty() && !has("version") && members.values().all(is_shown_output) => {
-            Some(instead(
-                "what `terraform output -json` prints, not a state",
-                PULL,
-            ))
-        }
-        () => None,
+        let are_outputs = !self.0.is_empty() && self.0.values().all(is_shown_output);
+        (are_outputs && !self.has("version")).then_some(instead(
+            "what `terraform output -json` prints, not a state",
+            PULL,
+        ))
     }
 }
 

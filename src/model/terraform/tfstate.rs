@@ -139,8 +139,37 @@ struct Top {
 
 impl Top {
     fn into_head(self) -> Result<StateHead, NotAState> {
-        if let Some(name) = self.duplicate {
-            return Err(NotAState::DuplicateKey(name));
+        self.check_that_it_is_a_state()?;
+        let format = self.format()?;
+        let serial = match self.serial {
+            Some(HeadValue::Unsigned(serial)) => serial,
+            None if self.encrypted => 0,
+            _ => {
+                return Err(NotAState::NotAState(
+                    "it needs a `serial` that is an unsigned 64-bit integer",
+                ));
+            }
+        };
+        let has_modules = format.is_some_and(|format| format <= LAST_WITH_MODULES);
+        let resources = if has_modules {
+            self.in_modules
+        } else {
+            self.resources
+        };
+        let lineage = self.lineage.and_then(HeadValue::into_text);
+        Ok(StateHead {
+            format,
+            serial,
+            lineage: lineage.unwrap_or_default(),
+            terraform_version: self.terraform_version.and_then(HeadValue::into_text),
+            resources: (!self.encrypted).then_some(resources),
+            encrypted: self.encrypted,
+        })
+    }
+
+    fn check_that_it_is_a_state(&self) -> Result<(), NotAState> {
+        if let Some(name) = &self.duplicate {
+            return Err(NotAState::DuplicateKey(name.clone()));
         }
         if self.crowded {
             return Err(NotAState::NotAState(
@@ -151,48 +180,22 @@ impl Top {
             return Err(NotAState::LooksLikeALock);
         }
         // The record of a client's backend is kept as a state of format 3 without any resources.
-        if self.backend
-            && self.resources == 0
-            && self.in_modules == 0
-            && !matches!(self.version, Some(HeadValue::Unsigned(4)))
-        {
+        let is_empty = self.resources == 0 && self.in_modules == 0;
+        if self.backend && is_empty && !matches!(self.version, Some(HeadValue::Unsigned(4))) {
             return Err(NotAState::Instead(instead::RECORD));
         }
-        let format = match self.version {
-            Some(HeadValue::Signed(version)) => Some(version),
-            Some(HeadValue::Unsigned(version)) => Some(
-                i64::try_from(version)
-                    .map_err(|_| NotAState::NotAState("its `version` is no format version"))?,
-            ),
-            _ if self.encrypted => None,
-            _ => return Err(NotAState::NotAState("it needs an integer `version`")),
-        };
-        let serial = match self.serial {
-            Some(HeadValue::Unsigned(serial)) => serial,
-            None if self.encrypted => 0,
-            _ => {
-                return Err(NotAState::NotAState(
-                    "it needs a `serial` that is an unsigned 64-bit integer",
-                ));
-            }
-        };
-        Ok(StateHead {
-            format,
-            serial,
-            lineage: self
-                .lineage
-                .and_then(HeadValue::into_text)
-                .unwrap_or_default(),
-            terraform_version: self.terraform_version.and_then(HeadValue::into_text),
-            resources: (!self.encrypted).then_some(
-                if format.is_some_and(|format| format <= LAST_WITH_MODULES) {
-                    self.in_modules
-                } else {
-                    self.resources
-                },
-            ),
-            encrypted: self.encrypted,
-        })
+        Ok(())
+    }
+
+    fn format(&self) -> Result<Option<i64>, NotAState> {
+        match self.version {
+            Some(HeadValue::Signed(version)) => Ok(Some(version)),
+            Some(HeadValue::Unsigned(version)) => i64::try_from(version)
+                .map(Some)
+                .map_err(|_| NotAState::NotAState("its `version` is no format version")),
+            _ if self.encrypted => Ok(None),
+            _ => Err(NotAState::NotAState("it needs an integer `version`")),
+        }
     }
 
     fn take<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {

@@ -45,37 +45,33 @@ impl Arriving<'_> {
         else {
             return None;
         };
+        let is_deleted = *visibility == Visibility::Deleted;
         let (kind, made, is_as_it_leaves) = match self.terms.rejected {
             Some(rejection) => (
                 VersionKind::Rejected(rejection),
                 newest,
-                !self.deleted || *visibility == Visibility::Deleted,
+                is_deleted || !self.deleted,
             ),
             // All that lies above the current version was refused.
-            None => (
-                VersionKind::Import,
-                current.as_deref(),
-                *visibility
-                    == if self.deleted {
-                        Visibility::Deleted
-                    } else {
-                        Visibility::Live
-                    },
-            ),
+            None if self.deleted => (VersionKind::Import, current.as_deref(), is_deleted),
+            None => {
+                let is_live = *visibility == Visibility::Live;
+                (VersionKind::Import, current.as_deref(), is_live)
+            }
         };
-        let follows = |made: &Version| match self.terms.onto {
+        made.filter(|made| is_as_it_leaves && made.kind == kind && self.is(made))
+    }
+
+    /// Whether a version is the one that this import makes.
+    fn is(&self, made: &Version) -> bool {
+        let follows = match self.terms.onto {
             ImportOnto::Imported(number) => made.number > number,
             ImportOnto::Nothing | ImportOnto::NothingLive | ImportOnto::Current => true,
         };
-        made.filter(|made| {
-            let is_the_same = made.sha256 == self.sha256
-                && self.terms.number.is_none_or(|number| number == made.number);
-            is_as_it_leaves
-                && is_the_same
-                && follows(made)
-                && made.kind == kind
-                && made.created_by == *self.actor
-        })
+        follows
+            && made.sha256 == self.sha256
+            && self.terms.number.is_none_or(|number| number == made.number)
+            && made.created_by == *self.actor
     }
 
     /// Whether the caller brought a version here, so that another one may follow it.
@@ -85,70 +81,67 @@ impl Arriving<'_> {
     }
 
     pub(super) fn judge(&self, found: &Destination<'_>) -> Result<(), NotImported> {
-        let Destination {
-            lookup,
-            newest,
-            last_number,
-            is_hidden_by_import,
-        } = *found;
-        match (self.terms.onto, lookup) {
+        match (self.terms.onto, found.lookup) {
             (ImportOnto::Nothing | ImportOnto::NothingLive, Lookup::Free)
             | (ImportOnto::Current, Lookup::Free | Lookup::Moved(_)) => {}
             (ImportOnto::NothingLive, lookup) if lookup.live().is_none() => {}
             (ImportOnto::Nothing | ImportOnto::NothingLive, _) => {
                 return Err(NotImported::StateExists);
             }
-            (ImportOnto::Imported(number), lookup) => {
-                newest
-                    .filter(|newest| newest.number == number && self.has_brought(newest))
-                    .ok_or(NotImported::NotImportedSoFar)?;
-                let Lookup::State {
+            (ImportOnto::Imported(number), _) => self.goes_on(found, number)?,
+            (
+                ImportOnto::Current,
+                Lookup::State {
                     current,
                     visibility,
                     ..
-                } = lookup
-                else {
-                    return Err(NotImported::NotImportedSoFar);
-                };
-                // A refused write of one's own may be the newest, and somebody else's version the
-                // one that clients get.
-                if current.as_ref().is_some_and(|current| {
-                    current.kind != VersionKind::Import || current.created_by != *self.actor
-                }) {
-                    return Err(NotImported::NotImportedSoFar);
-                }
-                if *visibility == Visibility::Deleted && !is_hidden_by_import {
-                    return Err(NotImported::Deleted);
-                }
-            }
-            (
-                ImportOnto::Current,
-                Lookup::State {
-                    visibility: Visibility::Deleted,
-                    ..
                 },
-            ) => return Err(NotImported::Deleted),
-            // It comes back as it left.
-            (
-                ImportOnto::Current,
-                Lookup::State {
-                    visibility: Visibility::Transferred(_),
-                    current: Some(last),
-                    ..
-                },
-            ) if last.sha256 == self.sha256 => {}
-            (ImportOnto::Current, Lookup::State { current, .. }) => {
-                self.follows(current.as_deref())?;
-            }
+            ) => self.replaces(current.as_deref(), visibility)?,
         }
-        if self
-            .terms
-            .number
-            .is_some_and(|number| number <= last_number)
+        match self.terms.number {
+            Some(number) if number <= found.last_number => Err(NotImported::NumberTaken),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// It goes on with an import of the same caller, whose newest version has this number.
+    fn goes_on(&self, found: &Destination<'_>, number: u64) -> Result<(), NotImported> {
+        let newest = found.newest.filter(|newest| newest.number == number);
+        let Lookup::State {
+            current,
+            visibility,
+            ..
+        } = found.lookup
+        else {
+            return Err(NotImported::NotImportedSoFar);
+        };
+        // A refused write of one's own may be the newest, and another caller's version the one that
+        // clients get.
+        let is_anothers = |current: &Version| {
+            current.kind != VersionKind::Import || current.created_by != *self.actor
+        };
+        if !newest.is_some_and(|newest| self.has_brought(newest))
+            || current.as_deref().is_some_and(is_anothers)
         {
-            Err(NotImported::NumberTaken)
-        } else {
-            Ok(())
+            return Err(NotImported::NotImportedSoFar);
+        }
+        if *visibility == Visibility::Deleted && !found.is_hidden_by_import {
+            return Err(NotImported::Deleted);
+        }
+        Ok(())
+    }
+
+    /// It replaces the version that is current, or was when the state left.
+    fn replaces(
+        &self,
+        current: Option<&Version>,
+        visibility: &Visibility,
+    ) -> Result<(), NotImported> {
+        match (visibility, current) {
+            (Visibility::Deleted, _) => Err(NotImported::Deleted),
+            // It comes back as it left.
+            (Visibility::Transferred(_), Some(last)) if last.sha256 == self.sha256 => Ok(()),
+            (Visibility::Transferred(_) | Visibility::Live, current) => self.follows(current),
         }
     }
 

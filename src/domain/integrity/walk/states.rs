@@ -184,22 +184,27 @@ impl Walk<'_> {
             );
         }
         let began = clock::monotonic();
-        let proven = match &whose.name {
-            Some(name) if !self.quick && !version.purged => {
-                Some(self.prove(name, whose.id, &version).await)
-            }
-            Some(_) | None => None,
-        };
-        let is_readable = match proven {
-            None | Some(Err(Error::Purged(..))) => None,
-            Some(Ok(())) => Some(true),
-            Some(Err(Error::Damaged(_))) => Some(false),
-            Some(Err(error)) => return Err(error),
-        };
+        let is_readable = self.is_readable(whose, &version).await?;
         self.judge(whose, &version, is_readable, &faults);
         self.came_to(whose.id, number).await;
         self.rest(began.elapsed(), true).await;
         Ok(())
+    }
+
+    /// Whether a version's content can be read; none if that is not looked at.
+    async fn is_readable(&self, whose: &Whose, version: &Version) -> Result<Option<bool>, Error> {
+        let Some(name) = &whose.name else {
+            return Ok(None);
+        };
+        if self.quick || version.purged {
+            return Ok(None);
+        }
+        match self.prove(name, whose.id, version).await {
+            Ok(()) => Ok(Some(true)),
+            Err(Error::Purged(..)) => Ok(None),
+            Err(Error::Damaged(_)) => Ok(Some(false)),
+            Err(error) => Err(error),
+        }
     }
 
     fn judge(
