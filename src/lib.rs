@@ -1,4 +1,4 @@
-//! The map of the product, for whoever reads it first: its rooms, what is always true, and how a
+//! The map of the product, for a first reader: its rooms, what is always true, and how a
 //! write goes through.
 //!
 #![doc = include_str!("ARCHITECTURE.md")]

@@ -8,7 +8,7 @@ use super::masking::Mask;
 use super::pairing::Action;
 use super::values::{MAX_VALUE, Shown, shown_text};
 
-/// Once what is listed takes so many bytes, the rest is left out and only counted.
+/// Once the listed changes take so many bytes, the rest is left out and only counted.
 pub const MAX_REPORT: usize = 4 * 1024 * 1024;
 /// What an entry takes beside its texts.
 pub(super) const ENTRY: usize = 160;

@@ -144,7 +144,7 @@ pub(super) fn give_back_memory(connection: &Connection) {
     let _ = connection.execute_batch("PRAGMA shrink_memory");
 }
 
-/// What an error of SQLite means for somebody who wants to start the server.
+/// The meaning of an error of SQLite for a person who starts the server.
 pub(super) fn explain(path: &Path, source: rusqlite::Error) -> OpenError {
     use rusqlite::ErrorCode as Code;
     let is_without_room = is_without_room();

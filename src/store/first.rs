@@ -1,5 +1,5 @@
 //! The first start: the database is made under another name and gets its own when it is whole and
-//! on disk. Whatever stops a first start, the next one begins anew.
+//! on disk. If a first start is stopped, the next one begins anew.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};

@@ -6,7 +6,7 @@
 //!
 //! A descriptor of the database file is held from before SQLite opens the file until after SQLite
 //! has closed it. To close one earlier would drop SQLite's locks on the file. The same descriptor
-//! carries a lock of its own, which a second server meets under whatever name it finds the file.
+//! carries a lock of its own, which a second server meets under any name of the file.
 
 use std::fs::{File, Metadata, TryLockError};
 use std::io::{self, ErrorKind};
@@ -39,7 +39,7 @@ struct HeldFile {
     id: FileId,
 }
 
-/// What a file is, whatever it is called. No other file has the same while this one is open.
+/// The identity of a file, under any name. No other file has the same while this one is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct FileId {
     device: u64,

@@ -43,7 +43,7 @@ pub(super) struct Count(Arc<AtomicU64>);
 pub(super) struct CommitUnderWay<'c>(&'c Count);
 
 impl Count {
-    /// Tries a commit. What this gives is to be dropped before anybody is told of it.
+    /// Tries a commit. Drop the result before anybody is told of the commit.
     pub(super) fn begin(&self) -> CommitUnderWay<'_> {
         self.0.fetch_add(1, Ordering::SeqCst);
         CommitUnderWay(self)
@@ -81,7 +81,7 @@ impl<K: Eq + Hash + Clone, V> Memo<K, V> {
         key: &K,
         ask: impl FnOnce(&View<'_>, &K) -> Result<V, StoreError>,
     ) -> Result<Arc<V>, StoreError> {
-        // Taken before the database is asked: whatever is committed in between makes the answer one
+        // Taken before the database is asked: a commit in between makes the answer one
         // that is not used again.
         let commits = self.commits.so_far();
         if !commits.is_multiple_of(2) {

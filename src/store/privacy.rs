@@ -3,7 +3,7 @@
 //!
 //! A file that others may read or write (one that was copied, or restored by a tool of its own) is
 //! put right before it is used; SQLite gives its log and index the modes of the database. One that
-//! belongs to somebody else is refused: whoever owns it can read it and change it at any time.
+//! belongs to another user is refused: its owner can read it and change it at any time.
 
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};

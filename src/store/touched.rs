@@ -2,7 +2,7 @@
 //!
 //! The writer notes what the jobs of a commit had declared, after the commit, and goes on. A
 //! follower takes all of it at once, so many commits to one address are one look. Nothing is
-//! noted until somebody follows, and beyond a bound it is only noted that there is more.
+//! noted until a follower asks, and beyond a bound it is only noted that there is more.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,7 +37,7 @@ pub struct Touched {
 }
 
 impl Touched {
-    /// Notes what commits touch from now on. What came before is looked through first.
+    /// Notes what commits touch from now on. The rest is looked through first.
     pub fn follow(&self) {
         self.is_followed.store(true, Ordering::Release);
         self.note(&Touches::Everything);

@@ -184,8 +184,8 @@ impl<'c> Tx<'c> {
         self.now
     }
 
-    /// The connection, for whatever changes keys or tokens: what is remembered of them is forgotten
-    /// after the commit.
+    /// The connection, for a verb that changes keys or tokens: what is remembered of them is
+    /// forgotten after the commit.
     pub(super) fn credentials(&self) -> &Connection {
         self.changes_credentials.set(true);
         self.connection

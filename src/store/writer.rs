@@ -391,7 +391,7 @@ impl Loop {
         self.checkpoints.end();
         let is_gone = self.held.check().is_err();
         if is_gone {
-            // SQLite would remove a WAL by its name, whatever file has that by now.
+            // SQLite would remove a WAL by its name, which another file may have by now.
             let no_checkpoint = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
             let _ = self
                 .transactions

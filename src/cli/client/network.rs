@@ -19,7 +19,7 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 const PROBES: u32 = 4;
 
 /// The address of a server, as clients reach it, without a slash at its end. `what` is the flag
-/// that names it. What is wrong is not repeated: it may hold a password.
+/// that names it. A refusal does not repeat the address: it may hold a password.
 pub(in crate::cli) fn address(what: &str, text: &str) -> Result<String, CliError> {
     let wrong = |why: &str| CliError::Usage(format!("{what} {why}"));
     if text.contains(|letter: char| letter.is_whitespace() || letter.is_control()) {

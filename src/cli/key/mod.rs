@@ -138,7 +138,7 @@ fn hit(key: &Value) -> [String; 2] {
     let (scope, permissions) = (scope(key), permissions(key));
     let used = if key["last_used_at"].is_string() {
         let at = time(&key["last_used_at"]);
-        format!("it was last used at {at}; whatever uses it fails from now on")
+        format!("it was last used at {at}; every program that uses it fails from now on")
     } else {
         "it was never used".to_owned()
     };

@@ -25,8 +25,8 @@ pub(in crate::cli) struct BaseUrl {
 }
 
 impl BaseUrl {
-    /// An address without anything that is secret or has no place in it. What is wrong is not
-    /// repeated: it may hold a password.
+    /// An address without anything that is secret or has no place in it. A refusal does
+    /// not repeat it: it may hold a password.
     fn url(&self) -> Result<Url, CliError> {
         let wrong = |what: &str| CliError::Usage(format!("--base-url {what}"));
         let url = Url::parse(&self.base_url)

@@ -101,8 +101,8 @@ fn client(address: &str) -> reqwest::Result<reqwest::Client> {
     .build()
 }
 
-/// An address as it is asked: nothing of it that may be secret. What the client itself cannot ask
-/// is nothing.
+/// An address as it is asked: nothing of it that may be secret. None if the client itself cannot
+/// ask it.
 fn without_credentials(address: &str) -> Option<Url> {
     let mut url = Url::parse(address.trim())
         .ok()

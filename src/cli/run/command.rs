@@ -5,7 +5,7 @@
 //! If they configure this very state, the command gets a token. If they configure another backend,
 //! it runs as it is. Nothing is guessed: if it is undecided what they configure, the command is not
 //! run. A state moves only before a command that writes, or if that was asked for: see
-//! [`moves`](super::moves). What was made for the command goes away with it, however it ends.
+//! [`moves`](super::moves). The token and the file of the command go away with it, however it ends.
 
 use std::process::ExitCode;
 

@@ -8,7 +8,7 @@ use crate::cli::transfer::state_move::Move;
 
 impl Move<'_> {
     /// Whether an earlier try brought the state here from another statekeep. Fails if the state has
-    /// left that server for anywhere else: what is here is another one.
+    /// left that server for anywhere else: then the one here is another.
     pub(super) async fn has_come(&self, wire: &Wire, place: &str) -> Result<bool, CliError> {
         let old = ServerSide::new(wire, String::new());
         match old.status().await? {

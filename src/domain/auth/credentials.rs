@@ -105,7 +105,7 @@ impl SecretChecks {
                 .peek(tag)
                 .map(|checked_at| (*tag, *hash, *checked_at))
         });
-        // Whoever was good before waits for as long as it takes; strangers only while there is
+        // A caller who was good before waits for as long as it takes; strangers only while there is
         // room, and not after too many failures.
         if let Some((tag, hash, checked_at)) = known {
             let is_fresh = clock::monotonic().duration_since(checked_at) < REMEMBERED_FOR;

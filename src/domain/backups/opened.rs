@@ -65,7 +65,7 @@ impl OpenedCopy {
         integrity.verify_beside().await
     }
 
-    /// Closes it: what was changed is in the file, and nothing lies beside it.
+    /// Closes it: all changes are in the file, and nothing lies beside it.
     pub(super) async fn close(self) {
         self.engine.store.close().await;
     }

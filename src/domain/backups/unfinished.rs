@@ -116,8 +116,8 @@ fn remove_abandoned(folder: &Path, begin: &str) {
 pub struct WorkFolder(PathBuf);
 
 impl WorkFolder {
-    /// Makes an empty folder. What an earlier try left there is removed: one process at a time
-    /// works in it.
+    /// Makes an empty folder. Files that an earlier try left there are removed: one process at
+    /// a time works in it.
     pub fn make(path: &Path) -> io::Result<Self> {
         match fs::remove_dir_all(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -3,7 +3,7 @@
 //!
 //! Bytes are known by their SHA-256 alone. Which version is current, and whether the caller may
 //! read it, is never remembered here. All bytes are reserved from the budget for as long as anybody
-//! holds them; what is kept here goes as soon as somebody else needs the room.
+//! holds them; a kept version goes as soon as another caller needs the room.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -69,8 +69,8 @@ impl DecodedCache {
 
     pub(in crate::domain) fn get(&self, sha256: Digest) -> Option<Arc<LeasedBytes>> {
         let now = self.now();
-        // Whoever reads what was read last, as crowds do, changes no order and so holds up nobody
-        // else.
+        // A caller who reads what was read last, as crowds do, changes no order and so holds up
+        // nobody else.
         if let Some((last, entry)) = self.kept.read().entries.iter().next()
             && *last == sha256
         {

@@ -22,8 +22,8 @@ impl<K: Eq + Hash, V> Default for SingleFlight<K, V> {
 }
 
 impl<K: Eq + Hash + Clone, V: Clone> SingleFlight<K, V> {
-    /// Does some work, or waits for whoever does the same already. Work that fails is tried again
-    /// by the next who waits.
+    /// Does some work, or waits for a caller who does the same already. Work that fails is tried
+    /// again by the next who waits.
     pub(in crate::domain) async fn run<E, F: Future<Output = Result<V, E>>>(
         &self,
         key: K,
@@ -38,7 +38,7 @@ impl<K: Eq + Hash + Clone, V: Clone> SingleFlight<K, V> {
     }
 }
 
-/// Takes work out of the list when it ends or its caller goes away; whoever shares it keeps it.
+/// Takes work out of the list when it ends or its caller goes away; callers who share it keep it.
 struct Listed<'a, K: Eq + Hash, V> {
     running: &'a Mutex<HashMap<K, Arc<OnceCell<V>>>>,
     key: K,

@@ -206,8 +206,7 @@ impl NotCompared {
         Self { code, detail }
     }
 
-    /// The version before one is gone. What that one changed was counted while it was there, if
-    /// ever.
+    /// The version before one is gone. Its changes were counted while it was there, if ever.
     pub(in crate::domain) fn pruned(to: &Version) -> Self {
         let counted = |counts: ChangeCounts| {
             let ChangeCounts {

@@ -156,8 +156,8 @@ impl Events<'_> {
         Ok(record.await?)
     }
 
-    /// Writes down what is buffered. What cannot be written stays for the next time. The caller may
-    /// go away meanwhile.
+    /// Writes the buffered events. Those that cannot be written stay for the next time. The caller
+    /// may go away meanwhile.
     pub(in crate::domain) async fn flush(&self) {
         self.write_down_damage().await;
         let Some(taken) = self.buffer.take() else {

@@ -1,4 +1,4 @@
-//! Whether what the database holds is what was written: a verification when somebody asks, and a
+//! Whether the database holds the bytes that were written: a verification when a caller asks, and a
 //! slow one in the background.
 //!
 //! A verification changes nothing and repairs nothing. It reads in small steps, so that writers and

@@ -119,7 +119,7 @@ impl Verifications {
     }
 }
 
-/// Whoever has it verifies; it comes back when they are through, or have gone away.
+/// Its holder verifies; it comes back when they are through, or have gone away.
 pub(super) struct Turn<'a>(&'a Verifications);
 
 impl Drop for Turn<'_> {

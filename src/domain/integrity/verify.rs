@@ -1,4 +1,4 @@
-//! A verification when somebody asks for one.
+//! A verification that a caller asks for.
 
 use serde::Serialize;
 
@@ -43,7 +43,7 @@ pub struct Verified {
 /// What goes on and what is known.
 #[derive(Serialize)]
 pub struct Overview {
-    /// The verification that somebody has asked for and that is not through.
+    /// The verification that a caller has asked for and that is not through.
     pub running: Option<Progress>,
     /// The one in the background.
     pub scrub: ScrubReport,

@@ -1,7 +1,7 @@
 //! The break-glass folder: the current version of each state as a plain file, for the hour in
 //! which no server runs.
 //!
-//! It follows commits, and no writer waits for it. What a file holds is always a version that was
+//! It follows commits, and no writer waits for it. A file always holds a version that was
 //! acknowledged, with its exact bytes. If a file cannot be written, the older one stays, `/readyz`
 //! says that the folder is behind, and it is tried again. Memory for one state at a time comes from
 //! the budget of all bytes; the rows of the index stay in memory.
@@ -169,7 +169,8 @@ impl<'a> Mirror<'a> {
         }
     }
 
-    /// Remembers how it went. What was left out is only known to be done if all was looked through.
+    /// Remembers how it went. A state that was left out is only known to be done if all were looked
+    /// through.
     fn note(&self, done: Result<(), String>, is_whole: bool) {
         let mut behind = self.state.behind.lock();
         match done {

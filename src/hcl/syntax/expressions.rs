@@ -1,7 +1,7 @@
 //! Expressions: recognised, and not kept.
 //!
-//! The reader goes from value to value. What is open around the place where it stands is a list, so
-//! an expression may be nested without the reader calling itself. How operators bind is of no
+//! The reader goes from value to value. The values that are open around it are a list, so an
+//! expression may be nested without the reader calling itself. How operators bind is of no
 //! interest here, only that each has its values.
 
 use super::cursor::Cursor;
@@ -158,7 +158,7 @@ impl Expression<'_, '_> {
             .map_or(self.cursor.start, |level| level.at)
     }
 
-    /// What is open goes on as something else.
+    /// The open value goes on as something else.
     pub(super) fn turn(&mut self, into: Open) {
         if let Some(level) = self.open.last_mut() {
             level.open = into;

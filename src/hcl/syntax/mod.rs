@@ -4,7 +4,7 @@
 //! Both programs read their files with one library, and refuse a file as a whole for one mistake
 //! anywhere in it. So this accepts a file exactly where that library does: expressions and
 //! templates are recognised in every detail, and then forgotten. `tests/it/hcl` compares the two.
-//! Nothing here calls itself: what is open is a list with a bound, so no file can exhaust the
+//! Nothing here calls itself: open values are a list with a bound, so no file can exhaust the
 //! stack. Each byte is looked at a bounded number of times.
 
 #![expect(

@@ -59,7 +59,7 @@ fn each_program_has_its_answer() {
         short(&look(&[("main.tf", ours), ("more.tofu", "")], None, false)),
         "backend http 2:3"
     );
-    // A hidden file that does not parse is in doubt for whoever loads it.
+    // A hidden file that does not parse is in doubt for a program that loads it.
     let broken = [("main.tf", "}"), ("main.tofu", ours)];
     assert_eq!(
         short(&look(&broken, Some(Program::Tofu), false)),

@@ -1,7 +1,7 @@
 //! Which member of an object a name means, as the programs that write states see it: Go's decoder
 //! takes a member in any letter case, and the last of several counts.
 //!
-//! Whoever reads a state by other rules than its client tells of another state than the client has.
+//! A reader with other rules than the client's would tell of another state than the client has.
 
 /// Whether Go reads a member of this name as the one that is called `name`, which is in lower case.
 pub fn is_member(member: &str, name: &str) -> bool {

@@ -2,7 +2,7 @@
 //! know, removing, and giving space back.
 //!
 //! Removing looks once more, in its own transaction: the current version and a held one never go,
-//! nor the last that can be read. Whatever removes a row leaves its serial behind.
+//! nor the last that can be read. Each verb that removes a row leaves its serial behind.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! From columns to the words of the product. Whatever does not fit is a damaged row, never a panic.
+//! From columns to the words of the product. A value that does not fit is a damaged row, never a
+//! panic.
 
 use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, Type, Value, ValueRef};
 use rusqlite::{Row, ToSql};

@@ -254,8 +254,8 @@ impl Tx<'_> {
         Ok(id)
     }
 
-    /// A state is compacted up to a number: what is below has its counts and the frames that
-    /// it keeps, what has the number has its counts.
+    /// A state is compacted up to a number: the versions below have their counts and the frames
+    /// that they keep, the version with the number has its counts.
     pub fn compact(&self, state: StateId, number: u64) -> Result<(), StoreError> {
         self.check_state(state);
         let sql = "UPDATE states SET compacted_up_to = max(compacted_up_to, ?2) WHERE id = ?1";

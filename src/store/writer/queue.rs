@@ -1,4 +1,4 @@
-//! Jobs that wait for the writing thread. Each is answered exactly once, whatever becomes of it.
+//! Jobs that wait for the writing thread. Each is answered exactly once, also if it fails.
 
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};

@@ -136,7 +136,7 @@ impl Content {
         {
             return Ok(true);
         }
-        // Where it has changed meanwhile, whoever asked looks again.
+        // If it has changed meanwhile, the caller looks again.
         self.keep_as(kept, bytes, None).await?;
         Ok(true)
     }

@@ -91,7 +91,7 @@ impl Results {
     /// Writes it down, and says of which states a frame could not be replaced: these are compacted
     /// up to there and not further.
     fn write(&self, tx: &Tx<'_>, min_free_space: u64) -> Result<HashMap<StateId, u64>, StoreError> {
-        // The last room on the disk is for whoever has to unlock, delete or prune.
+        // The last room on the disk is for callers who have to unlock, delete or prune.
         tx.needs_room(min_free_space)?;
         for (state, number, counts) in &self.counts {
             tx.set_counts(*state, *number, *counts)?;
@@ -271,7 +271,7 @@ impl Content {
         if let Some((_, bytes)) = state.recent.iter().find(|(recent, _)| *recent == number) {
             return Ok(Some(Arc::clone(bytes)));
         }
-        // Somebody may have removed them meanwhile; and whoever reads what is damaged is told.
+        // They may have been removed meanwhile, and a reader of damaged ones is told.
         let (reservation, chain) = self
             .chain(Bytes::Of(state.id, number), WhenFull::Fail)
             .await?;
@@ -357,7 +357,7 @@ fn choose(
         .kept(state, version.number)?
         .filter(|kept| kept.base.is_none() && kept.size <= largest);
     let Some(kept) = kept else { return Ok(None) };
-    // Where all of these were pruned, whatever is left before it.
+    // If all of these were pruned, any that is left before it.
     let before = view
         .accepted_before(state, version.number)?
         .map(|before| before.number);

@@ -53,12 +53,12 @@ async fn buffer(wait: Duration, commits: impl Fn() -> f64) {
 }
 
 impl Content {
-    /// Compacts whatever is written, until it is dropped.
+    /// Compacts each state that is written, until it is dropped.
     pub(in crate::domain) async fn compact(&self) {
         loop {
             self.compaction.look_through_all();
-            // What is written is remembered whoever goes away; but what could not be compacted may
-            // be compacted later.
+            // A state that is written is remembered even if its caller goes away; one that was not
+            // compacted may be compacted later.
             let _ = tokio::time::timeout(LOOK_THROUGH_ALL_EVERY, self.compact_recent()).await;
         }
     }

@@ -25,8 +25,8 @@ pub enum ImportOnto {
     /// The version of this number, the newest of the state. The same caller imported it, and
     /// imported the current one.
     Imported(u64),
-    /// Whatever is there as long as it does not live: the state arrives from a storage elsewhere,
-    /// under whatever lineage that gave it.
+    /// Anything that is there and does not live: the state arrives from a storage elsewhere,
+    /// under the lineage that it has there.
     NothingLive,
     /// The current version, whoever wrote it: of the same lineage, with a lower serial. A state
     /// that has left for a storage elsewhere comes back by that, also with the bytes with which it

@@ -1,8 +1,8 @@
 //! The way of a verification through the database: one bounded step after the other, each at one
 //! moment, with a rest in between if it is slow.
 //!
-//! Only an error that keeps everybody from reading ends it early. What cannot be read is a finding,
-//! and the verification goes on behind that.
+//! Only an error that keeps everybody from reading ends it early. A row that cannot be read is a
+//! finding, and the verification goes on behind it.
 
 pub mod rows;
 pub mod states;

@@ -77,8 +77,8 @@ impl<'a> Walk<'a> {
             .find(self.most, Finding::new(code, address, version, detail));
     }
 
-    /// Reads one step. What cannot be read is a finding about `what`, and then there is nothing to
-    /// go on with.
+    /// Reads one step. If it cannot be read, that is a finding about `what`, and there is nothing
+    /// to go on with.
     pub(super) async fn step<T: Send + 'static>(
         &mut self,
         what: &str,
