@@ -112,12 +112,12 @@ impl History<'_> {
         comparing: Comparing,
     ) -> Result<(StateId, Against, Version), Error> {
         let store = &self.engine.store;
-        let look = |view: &View<'_>| {
+        let read = |view: &View<'_>| {
             on_state(view, name, |state| {
                 Ok((state, pair(view, state, comparing)?))
             })
         };
-        let (state, (from, to)) = store.read_inline(look).await??;
+        let (state, (from, to)) = store.read_inline(read).await??;
         let (from, to) = match (from, to) {
             (Ok(from), Some(to)) => (from, to),
             (_, None) => return Err(no_version(store, name, comparing.to).await),
