@@ -151,24 +151,6 @@ pub fn flip(path: &Path, offset: u64) {
     file.sync_all().expect("our file");
 }
 
-/// Puts another text of the same length where one is in a file.
-pub fn replace(path: &Path, text: &str, other: &str) {
-    assert_eq!(text.len(), other.len(), "nothing moves");
-    let bytes = std::fs::read(path).expect("a file");
-    let file = std::fs::OpenOptions::new()
-        .write(true)
-        .open(path)
-        .expect("a file");
-    let places = bytes
-        .windows(text.len())
-        .enumerate()
-        .filter(|(_, part)| *part == text.as_bytes());
-    for (place, _) in places {
-        file.write_all_at(other.as_bytes(), place as u64)
-            .expect("our file");
-    }
-}
-
 /// Damages the one large blob of a database, by bits in the middle of the file where it lies; never
 /// in the first bytes of a page, which link it to the next.
 pub fn damage(data: &Path) {
