@@ -11,7 +11,7 @@ mod fuzz;
 mod histories;
 mod io;
 mod kills;
-mod length;
+pub mod length;
 mod power;
 mod sabotaged;
 mod soak;

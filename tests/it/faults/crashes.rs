@@ -8,6 +8,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::harness::{Setup, eventually, tfstate};
+use crate::proof::length::length;
 
 use super::{L1, Writers, check};
 
@@ -36,13 +37,13 @@ fn cycles(count: u64) {
 
 #[test]
 fn no_acknowledged_write_is_lost_when_the_server_is_killed() {
-    cycles(30);
+    cycles(length("CRASHES_SHORT", 30));
 }
 
 #[test]
-#[ignore = "middle tier: 500 crashes"]
-fn no_acknowledged_write_is_lost_in_500_crashes() {
-    cycles(500);
+#[ignore = "middle tier: 200 crashes"]
+fn no_acknowledged_write_is_lost_in_hundreds_of_crashes() {
+    cycles(length("CRASHES", 200));
 }
 
 #[test]

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::disk::{flip, hash};
 use crate::harness::{Client, Server, Setup, eventually, statekeep, tfstate};
+use crate::proof::length::length;
 
 use super::{L1, Writers, check};
 
@@ -155,14 +156,14 @@ fn flips(left: &Left, places: impl Iterator<Item = u64>, with_anchor: bool) -> u
     refused
 }
 
-fn length(path: &Path) -> u64 {
+fn size(path: &Path) -> u64 {
     std::fs::metadata(path).expect("a file").len()
 }
 
 #[test]
 fn no_flipped_bit_of_the_log_loses_a_write_without_a_word() {
     let left = killed();
-    let length = length(&left.data.join(WAL));
+    let length = size(&left.data.join(WAL));
     let in_header = (0..HEADER).step_by(5);
     let all = (0..54).map(|part| HEADER + (length - HEADER) * part / 54 + part % 40);
     let refused = flips(&left, in_header.chain(all), true);
@@ -172,7 +173,7 @@ fn no_flipped_bit_of_the_log_loses_a_write_without_a_word() {
 #[test]
 fn the_log_alone_shows_that_committed_frames_follow_a_damaged_one() {
     let left = killed();
-    let frames = length(&left.data.join(WAL)) / FRAME;
+    let frames = size(&left.data.join(WAL)) / FRAME;
     // Behind these, several commits follow.
     let places = (0..frames - 12).step_by(9);
     let count = places.clone().count();
@@ -183,7 +184,7 @@ fn the_log_alone_shows_that_committed_frames_follow_a_damaged_one() {
 #[test]
 fn the_message_says_how_many_commits_are_missing_since_when_and_which_states() {
     let left = killed();
-    let frames = length(&left.data.join(WAL)) / FRAME;
+    let frames = size(&left.data.join(WAL)) / FRAME;
     flip(&left.data.join(WAL), HEADER + frames / 2 * FRAME + 500);
     let message = is_refused(&left.data, "committed frames follow");
     for part in ["commits are missing", "is of 20", &name(STATES - 1)] {
@@ -474,11 +475,11 @@ fn cycles(count: u64) {
 
 #[test]
 fn kills_clean_ends_and_commands_are_never_taken_for_a_loss() {
-    cycles(24);
+    cycles(length("ENDS_SHORT", 24));
 }
 
 #[test]
-#[ignore = "middle tier: 500 ends"]
-fn no_end_of_500_is_taken_for_a_loss() {
-    cycles(500);
+#[ignore = "middle tier: 120 ends"]
+fn no_end_of_many_is_taken_for_a_loss() {
+    cycles(length("ENDS", 120));
 }
