@@ -64,6 +64,9 @@ impl UnfinishedFile {
     /// Gives the file its name, for good. With `replaces`, another file may have it.
     pub fn finish(self, replaces: bool) -> io::Result<()> {
         self.file.sync_all()?;
+        if sabotage::is(Fault::BackupInPlace) {
+            return Ok(());
+        }
         let flags = if replaces {
             RenameFlags::empty()
         } else {
@@ -77,7 +80,9 @@ impl UnfinishedFile {
 impl Drop for UnfinishedFile {
     fn drop(&mut self) {
         // Finished, it has another name.
-        let _ = fs::remove_file(&self.path);
+        if !sabotage::is(Fault::BackupInPlace) {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 

@@ -50,7 +50,8 @@ fn a_backup_beside_writers_holds_all_that_was_answered_before_it_as_it_was() {
             history(&server.admin(), name),
             history(&server.admin().at(&copy), name),
         );
-        assert!(kept.len() as u64 >= before, "{} of {before}", kept.len());
+        let count = kept.len() as u64;
+        assert!(count >= before, "{name} has {count} of {before} versions");
         assert!(kept.len() <= all.len());
         assert!(kept == all[..kept.len()], "{name} is another");
     }

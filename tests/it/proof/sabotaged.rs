@@ -16,7 +16,7 @@ const L1: &str = "11111111-1111-4111-8111-111111111111";
 pub(super) const ANSWER_BEFORE_COMMIT: &str = "answer-before-commit";
 pub(super) const LOCK_OUTSIDE: &str = "lock-outside";
 pub(super) const SKIP_SYNC: &str = "skip-sync";
-const NO_HASH: &str = "no-hash";
+pub(super) const NO_HASH: &str = "no-hash";
 
 /// A server that breaks this promise.
 pub(super) fn breaking(fault: &str) -> Setup {
@@ -27,7 +27,7 @@ pub(super) fn breaking(fault: &str) -> Setup {
 
 /// The binary with the feature, in a target folder of its own beside the usual one, so that no
 /// other test ever runs it.
-fn sabotaged_binary() -> &'static Path {
+pub(super) fn sabotaged_binary() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         if let Some(given) = std::env::var_os("STATEKEEP_SABOTAGED_BIN") {
