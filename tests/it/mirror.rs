@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::disk::SmallDisk;
+use crate::disk::{SmallDisk, strace};
 use crate::harness::{
     Client, Server, Setup, eventually, eventually_within, sha256, state_path, statekeep,
     tfstate_noted,
@@ -417,4 +417,44 @@ fn a_folder_that_overlaps_with_the_data_is_refused_by_either_flag() {
     let setup = Setup::new().flag("--mirror-dir", data.join("x").to_str().expect("UTF-8"));
     let output = setup.command(&link).output().expect("it runs");
     assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn each_file_is_on_the_disk_before_it_has_its_name_and_the_name_before_the_next() {
+    const UNFINISHED: &str = ".statekeep-mirror.part";
+    let site = Site::new();
+    let trace = site.dir.path().join("trace");
+    let calls = "trace=fsync,?rename,?renameat,?renameat2";
+    let options = ["-y", "-o", trace.to_str().expect("UTF-8"), "-e", calls];
+    let mirror = site.mirror();
+    let mirror = mirror.to_str().expect("UTF-8");
+    let setup = Setup::new().data(&site.data()).flag("--mirror-dir", mirror);
+    let Some(setup) = strace(setup, &options) else {
+        return;
+    };
+    let server = setup.start();
+    let owner = server.key("team", "owner");
+    for serial in 1..=3 {
+        write(&owner, "team/net", serial);
+        site.expect("team/net", &state(serial));
+    }
+    drop(server);
+    let trace = read(&trace).expect("a trace");
+    let trace = String::from_utf8_lossy(&trace);
+    // Where the file is that is being written, and where the name that was given last.
+    let (file, folder) = (format!("{mirror}/{UNFINISHED}"), format!("<{mirror}/team>"));
+    let (mut is_synced, mut is_named, mut names) = (false, true, 0);
+    for call in trace.lines() {
+        if call.contains("fsync(") {
+            is_synced |= call.contains(&format!("<{file}>"));
+            is_named |= call.contains(&folder);
+        } else if call.contains(&format!("\"{file}\"")) {
+            assert!(is_synced, "not on the disk yet: {call}");
+            assert!(is_named, "the name before is not on the disk yet: {call}");
+            is_synced = false;
+            is_named = !call.contains("/team/net.tfstate\"");
+            names += u32::from(!is_named);
+        }
+    }
+    assert!(names >= 3, "{names} of 3 were followed: {trace}");
 }
