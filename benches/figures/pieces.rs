@@ -455,7 +455,10 @@ async fn write_as_the_domain_does(
             tx.mark_intermediate(id, before.number)?;
         }
         tx.clear_stale_writer(&name, &caller.actor.id, &caller.origin.address)?;
-        let event = NewEvent::new(EventKind::StateWrite, &caller, at)
+        let Ok(by) = tx.live(&caller, at)? else {
+            return Err(StoreError::Closed);
+        };
+        let event = NewEvent::new(EventKind::StateWrite, by, at)
             .on(&name)
             .version(version.number);
         tx.record(&event.detail(serde_json::json!({

@@ -1,11 +1,92 @@
 //! The question before each act: may this caller do this here, and does a lock keep them from it?
+//!
+//! And once more in the transaction of the act: do their credentials still stand? A revocation that
+//! was answered holds for each act that is committed after it, however early its request began.
 
-use crate::domain::error::Error;
-use crate::model::caller::Caller;
+use std::sync::Arc;
+
+use crate::domain::engine::Engine;
+use crate::domain::engine::trust::Trust;
+use crate::domain::error::{Error, Unproven};
+use crate::model::caller::{Caller, LiveCaller};
+use crate::model::key::Lapse;
 use crate::model::lock::{Lock, RefusedAttempt};
 use crate::model::name::StateName;
 use crate::model::permission::{Permission, Scope};
-use crate::store::{StoreError, Tx};
+use crate::store::{StoreError, Touches, Tx};
+
+/// What an act came to. The inner error is why nothing was done.
+pub(super) type Acted<T> = Result<Result<T, Error>, StoreError>;
+
+/// A caller who asks for an act, and the time by which credentials end.
+#[derive(Clone)]
+pub(super) struct Acting {
+    caller: Caller,
+    trust: Arc<Trust>,
+}
+
+impl Acting {
+    pub(super) fn of(engine: &Engine, caller: &Caller) -> Self {
+        Self {
+            caller: caller.clone(),
+            trust: Arc::clone(&engine.trust),
+        }
+    }
+
+    /// The person at the machine.
+    #[cfg(test)]
+    pub(super) fn for_tests() -> Self {
+        let origin = crate::model::actor::Origin {
+            address: String::new(),
+            request_id: String::new(),
+        };
+        Self {
+            caller: Caller::operator(origin),
+            trust: Arc::new(Trust::for_tests()),
+        }
+    }
+
+    /// Looks at the credentials once more, and does a job only if they still stand.
+    pub(super) fn run<T>(
+        &self,
+        tx: &Tx<'_>,
+        job: impl FnOnce(&Tx<'_>, LiveCaller<'_>) -> Acted<T>,
+    ) -> Acted<T> {
+        match tx.live(&self.caller, self.trust.latest())? {
+            Ok(live) => job(tx, live),
+            Err(lapse) => Ok(Err(lapsed(&self.caller, lapse))),
+        }
+    }
+}
+
+/// What a caller is told whose credentials do not stand any more.
+pub(super) fn lapsed(caller: &Caller, lapse: Lapse) -> Error {
+    let key = Some(caller.actor.clone());
+    Error::Unauthorized(Unproven::bad(lapse.as_str(), key))
+}
+
+/// Does in one transaction what a caller asks for, if their credentials still stand in it.
+pub(super) async fn act<T: Send + 'static>(
+    engine: &Engine,
+    caller: &Caller,
+    (touches, size): (Touches, usize),
+    job: impl FnMut(&Tx<'_>, LiveCaller<'_>) -> Acted<T> + Send + 'static,
+) -> Result<T, Error> {
+    act_then(engine, caller, (touches, size), job, |_| ()).await
+}
+
+/// The same; `then` is done with what came of it whether or not the caller still waits.
+pub(super) async fn act_then<T: Send + 'static>(
+    engine: &Engine,
+    caller: &Caller,
+    (touches, size): (Touches, usize),
+    mut job: impl FnMut(&Tx<'_>, LiveCaller<'_>) -> Acted<T> + Send + 'static,
+    then: impl FnOnce(&Acted<T>) + Send + 'static,
+) -> Result<T, Error> {
+    let acting = Acting::of(engine, caller);
+    let run = move |tx: &Tx<'_>| acting.run(tx, &mut job);
+    engine.store.write_then(touches, size, run, then).await?
+}
 
 /// The caller may do this to this state, or the act is denied without saying whether the state
 /// exists.

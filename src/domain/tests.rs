@@ -6,14 +6,17 @@ use std::pin::pin;
 use std::sync::mpsc::{Sender, channel};
 use std::task::Poll;
 
+use crate::domain::access::act;
+use crate::domain::auth::keys::WantedKey;
 use crate::domain::error::Error;
 use crate::domain::history::purge::Which;
 use crate::domain::history::restore::Restore;
 use crate::domain::states::job::WriteRequest;
 use crate::domain::*;
 use crate::model::actor::Origin;
-use crate::model::caller::Caller;
+use crate::model::caller::{Caller, LiveCaller};
 use crate::model::clock::Timestamp;
+use crate::model::lock::Lock;
 use crate::model::name::StateName;
 use crate::model::retention::Moment;
 use crate::model::state::StateId;
@@ -99,6 +102,42 @@ fn a_clock_that_a_person_trusts_is_trusted_though_that_person_is_gone() {
 }
 
 #[test]
+fn an_act_that_queues_behind_the_revocation_of_its_key_does_nothing() {
+    on_a_domain(async |domain| {
+        let wanted = WantedKey {
+            name: "k".to_owned(),
+            roles: vec!["admin".to_owned()],
+            ..WantedKey::default()
+        };
+        let made = domain.keys().create(&caller(), wanted).await.unwrap();
+        let origin = caller().origin;
+        let logins = domain.logins();
+        let key = logins.authenticate(Some(&made.secret), origin).await;
+        let key = key.unwrap();
+        let release = occupy(&domain);
+        let (keys, locks) = (domain.keys(), domain.locks());
+        let operator = caller();
+        let mut revoking = pin!(keys.revoke(&operator, made.key.id, false));
+        let lock = Lock::parse(br#"{"ID":"a"}"#).unwrap();
+        let state = name();
+        let mut locking = pin!(locks.lock(&key, &state, lock));
+        // Both queue, the revocation first. The caller was good when both began.
+        poll_fn(|context| {
+            assert!(revoking.as_mut().poll(context).is_pending());
+            assert!(locking.as_mut().poll(context).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+        drop(release);
+        revoking.await.unwrap();
+        assert!(matches!(locking.await, Err(Error::Unauthorized(_))));
+        let held = domain.engine.store.read_inline(|view| view.lock(&state));
+        assert!(held.await.unwrap().is_none());
+        assert!(logins.look_again(&key).await.is_err());
+    });
+}
+
+#[test]
 fn damage_that_could_not_be_written_down_is_found_again_though_its_reader_is_gone() {
     on_a_domain(async |domain| {
         let state = StateId::for_tests();
@@ -147,17 +186,13 @@ fn what_was_purged_between_the_look_of_a_restore_and_its_act_is_told_as_purged()
             .await
             .unwrap();
         let restore = Restore {
-            caller: caller(),
             name: name(),
             away: None,
             lock_id: None,
         };
-        let outcome = domain
-            .engine
-            .store
-            .write(Touches::Address(name()), 0, move |tx| restore.run(tx))
-            .await
-            .unwrap();
+        let touches = Touches::Address(name());
+        let run = move |tx: &Tx<'_>, by: LiveCaller<'_>| restore.run(tx, by);
+        let outcome = act(&domain.engine, &caller(), (touches, 0), run).await;
         assert!(matches!(outcome, Err(Error::Purged(_, 1))));
     });
 }

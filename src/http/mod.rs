@@ -105,7 +105,9 @@ fn of_version() -> Vec<Methods> {
 
 fn of_key() -> Vec<Methods> {
     vec![
-        at("").on("GET HEAD", keys::show).on("DELETE", keys::revoke),
+        at("")
+            .on("GET HEAD", keys::show)
+            .with("DELETE", "children", keys::revoke),
         at("/rotate").on("POST", keys::rotate),
     ]
 }

@@ -1,8 +1,15 @@
 //! The caller: who asks, what they may do, and from where. Every method of the domain takes one.
+//!
+//! A [`Caller`] had good credentials when its request arrived. A [`LiveCaller`] has them in the
+//! transaction of its act. An event of an act can only be made with a [`LiveCaller`], so an act
+//! without the second look does not compile.
+
+use std::ops::Deref;
 
 use super::actor::{Actor, Origin};
 use super::clock::Timestamp;
-use super::key::KeyId;
+use super::digest::Digest;
+use super::key::{ApiKey, KeyId, Lapse, Token};
 use super::name::StateName;
 use super::permission::{Grant, Permission, PermissionSet, Scope};
 
@@ -11,10 +18,10 @@ use super::permission::{Grant, Permission, PermissionSet, Scope};
 pub enum Proof {
     /// By being at the machine.
     Operator,
-    /// By an API key's secret.
-    Key(KeyId),
-    /// By a token that was made from a key.
-    Token(KeyId),
+    /// By an API key's secret, of this generation.
+    Key(KeyId, u64),
+    /// By a token that was made from a key, with this digest.
+    Token(KeyId, Digest),
 }
 
 /// A client whose credentials were good.
@@ -69,7 +76,41 @@ impl Caller {
     pub fn key(&self) -> Option<KeyId> {
         match self.proof {
             Proof::Operator => None,
-            Proof::Key(id) | Proof::Token(id) => Some(id),
+            Proof::Key(id, _) | Proof::Token(id, _) => Some(id),
         }
+    }
+}
+
+/// A caller whose credentials stood when they were looked at once more.
+#[derive(Clone, Copy, Debug)]
+pub struct LiveCaller<'c>(&'c Caller);
+
+impl<'c> LiveCaller<'c> {
+    /// Judges a caller by the rows of their key and token as they are now.
+    pub fn judge(
+        caller: &'c Caller,
+        key: Option<&ApiKey>,
+        token: Option<&Token>,
+        now: Timestamp,
+    ) -> Result<Self, Lapse> {
+        match caller.proof {
+            Proof::Operator => {}
+            Proof::Key(_, generation) => {
+                key.ok_or(Lapse::Unknown)?.check_secret(generation, now)?;
+            }
+            Proof::Token(..) => {
+                let (key, token) = key.zip(token).ok_or(Lapse::Unknown)?;
+                token.check(key, now)?;
+            }
+        }
+        Ok(Self(caller))
+    }
+}
+
+impl Deref for LiveCaller<'_> {
+    type Target = Caller;
+
+    fn deref(&self) -> &Caller {
+        self.0
     }
 }

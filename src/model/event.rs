@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::actor::Actor;
-use super::caller::Caller;
+use super::caller::LiveCaller;
 use super::clock::Timestamp;
 use super::name::StateName;
 use super::permission::Scope;
@@ -218,8 +218,8 @@ pub struct NewEvent {
 }
 
 impl NewEvent {
-    /// An act of a caller.
-    pub fn new(kind: EventKind, caller: &Caller, at: Timestamp) -> Self {
+    /// An act of a caller, whose credentials were looked at in the transaction of the act.
+    pub fn new(kind: EventKind, caller: LiveCaller<'_>, at: Timestamp) -> Self {
         Self {
             kind,
             at,

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::actor::Actor;
 use super::clock::Timestamp;
+use super::fingerprint::Fingerprint;
 use super::permission::Grant;
 
 /// The id of an API key; what logins call `clientId`.
@@ -40,6 +41,31 @@ pub enum KeyStatus {
     Revoked,
 }
 
+/// Why credentials are not good, or not any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lapse {
+    /// No key or token is known by them: a token may have been ended.
+    Unknown,
+    /// The key or the token has reached its end.
+    Expired,
+    /// The key was revoked.
+    Revoked,
+    /// The key was given another secret.
+    Rotated,
+}
+
+impl Lapse {
+    /// The reason, as the log and the events give it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+            Self::Rotated => "rotated",
+        }
+    }
+}
+
 /// An API key.
 #[derive(Clone, Debug)]
 pub struct ApiKey {
@@ -61,6 +87,8 @@ pub struct ApiKey {
     pub rotated_at: Option<Timestamp>,
     /// Until when the secret before the present one lives on.
     pub old_secret_until: Option<Timestamp>,
+    /// Which secret is the present one: 1, 2, 3, … with each rotation.
+    pub generation: u64,
     /// When it was last used, to the minute.
     pub last_used_at: Option<Timestamp>,
 }
@@ -75,6 +103,29 @@ impl ApiKey {
         } else {
             KeyStatus::Active
         }
+    }
+
+    /// Whether the secret of a generation is good at this moment.
+    pub fn check_secret(&self, generation: u64, now: Timestamp) -> Result<(), Lapse> {
+        match self.standing(now) {
+            KeyStatus::Revoked => return Err(Lapse::Revoked),
+            KeyStatus::Expired => return Err(Lapse::Expired),
+            KeyStatus::Active => {}
+        }
+        let is_present = generation == self.generation;
+        let is_old = generation.checked_add(1) == Some(self.generation);
+        let lives_on = self.old_secret_until.is_some_and(|until| until > now);
+        if is_present || (is_old && lives_on) {
+            Ok(())
+        } else {
+            Err(Lapse::Rotated)
+        }
+    }
+
+    /// When the secret of a generation ends because of a rotation, if it does.
+    pub fn secret_ends(&self, generation: u64) -> Option<Timestamp> {
+        self.old_secret_until
+            .filter(|_| generation < self.generation)
     }
 
     /// The key as an actor.
@@ -100,8 +151,8 @@ pub struct NewKey {
     pub name: String,
     /// What it may do.
     pub grant: Grant,
-    /// The argon2id hash of its secret.
-    pub hash: String,
+    /// What its secret is checked against.
+    pub check: SecretCheck,
     /// When it was made.
     pub created_at: Timestamp,
     /// By whom.
@@ -115,10 +166,20 @@ pub struct NewKey {
 pub struct KeyWithHashes {
     /// The key.
     pub key: ApiKey,
-    /// The argon2id hash of its secret.
+    /// What its secret is checked against.
+    pub check: SecretCheck,
+    /// The same of the secret before, which lives until [`ApiKey::old_secret_until`].
+    pub old_check: Option<SecretCheck>,
+}
+
+/// What a secret is checked against.
+#[derive(Clone)]
+pub struct SecretCheck {
+    /// Its argon2id hash.
     pub hash: String,
-    /// That of the secret before, which lives until [`ApiKey::old_secret_until`].
-    pub old_hash: Option<String>,
+    /// By what a wrong secret is known without argon2; none for a key of an earlier schema that was
+    /// not used since.
+    pub fingerprint: Option<Fingerprint>,
 }
 
 /// A key as the API shows it.
@@ -172,4 +233,101 @@ pub struct Token {
     pub expires_at: Timestamp,
     /// Whether it may extend itself.
     pub renewable: bool,
+    /// The generation of the secret that it was made with; none if an earlier schema made it.
+    pub generation: Option<u64>,
+}
+
+impl Token {
+    /// The generation of the secret that it was made with. If that was not noted, the token is as
+    /// old as its time says.
+    pub fn generation_of(&self, key: &ApiKey) -> u64 {
+        let is_older = key.rotated_at.is_some_and(|at| self.created_at < at);
+        match self.generation {
+            Some(generation) => generation,
+            None if is_older && key.generation == 1 => 0,
+            None => 1,
+        }
+    }
+
+    /// Whether it is good at this moment.
+    pub fn check(&self, key: &ApiKey, now: Timestamp) -> Result<(), Lapse> {
+        key.check_secret(self.generation_of(key), now)?;
+        if self.expires_at <= now {
+            return Err(Lapse::Expired);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::permission::{PermissionSet, Scope};
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    /// A key that was rotated at 10, and lets the old secret live until 20.
+    fn rotated(generation: u64) -> ApiKey {
+        ApiKey {
+            id: KeyId(Uuid::nil()),
+            name: String::new(),
+            grant: grant(),
+            created_at: at(0),
+            created_by: Actor::operator(),
+            expires_at: Some(at(100)),
+            revoked_at: None,
+            rotated_at: Some(at(10)),
+            old_secret_until: Some(at(20)),
+            generation,
+            last_used_at: None,
+        }
+    }
+
+    fn grant() -> Grant {
+        Grant {
+            scope: Scope::All,
+            permissions: PermissionSet::ALL,
+        }
+    }
+
+    fn token(created_at: i64, generation: Option<u64>) -> Token {
+        Token {
+            key: KeyId(Uuid::nil()),
+            grant: grant(),
+            created_at: at(created_at),
+            expires_at: at(50),
+            renewable: true,
+            generation,
+        }
+    }
+
+    #[test]
+    fn a_token_ends_with_the_secret_that_made_it() {
+        let rotated_away = Err(Lapse::Rotated);
+        for (key, token, now, expected) in [
+            (3, token(5, Some(3)), 15, Ok(())),
+            (3, token(5, Some(2)), 15, Ok(())),
+            (3, token(5, Some(2)), 20, rotated_away),
+            (3, token(12, Some(2)), 20, rotated_away),
+            (3, token(5, Some(1)), 15, rotated_away),
+            (3, token(5, Some(3)), 50, Err(Lapse::Expired)),
+            // Made by an earlier schema, which noted no generation.
+            (1, token(5, None), 15, Ok(())),
+            (1, token(5, None), 20, rotated_away),
+            (1, token(12, None), 20, Ok(())),
+            (2, token(5, None), 15, Ok(())),
+            (2, token(5, None), 20, rotated_away),
+            (3, token(5, None), 15, rotated_away),
+        ] {
+            let told = format!("{key} {token:?} {now}");
+            assert_eq!(token.check(&rotated(key), at(now)), expected, "{told}");
+        }
+        let mut revoked = rotated(3);
+        revoked.revoked_at = Some(at(1));
+        let of_present = token(5, Some(3));
+        assert_eq!(of_present.check(&revoked, at(15)), Err(Lapse::Revoked));
+        assert_eq!(of_present.check(&rotated(3), at(100)), Err(Lapse::Expired));
+    }
 }

@@ -7,6 +7,7 @@ use super::actor::Actor;
 use super::caller::Caller;
 use super::clock::Timestamp;
 use super::nul;
+use super::permission::PermissionSet;
 use super::version::{LockNote, Version};
 
 /// The longest lock ID, in characters; Terraform's own have 36.
@@ -219,6 +220,8 @@ pub struct HeldLock {
     pub address: String,
     /// Since when.
     pub locked_at: Timestamp,
+    /// What whoever took it could do with states; none if an earlier schema kept it.
+    pub permissions: Option<PermissionSet>,
     /// How many tries to lock or to write it has turned away.
     pub refused: u64,
     /// The latest of those.
@@ -229,6 +232,13 @@ impl HeldLock {
     /// Whether a write or unlock with this ID by this actor is the holder's own.
     pub fn is_held_by(&self, actor: &Actor, id: &str) -> bool {
         self.holder.id == actor.id && self.lock.id == id
+    }
+
+    /// Whether a caller may release it as their own: it is of their key, and was taken with nothing
+    /// that they may not do themselves. A token for plans does not end the lock of an apply.
+    pub fn is_own(&self, caller: &Caller) -> bool {
+        let has_all = |taken_with| caller.grant.permissions.covers(taken_with);
+        self.holder.id == caller.actor.id && self.permissions.is_none_or(has_all)
     }
 
     /// What a version written under it remembers.

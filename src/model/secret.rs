@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use uuid::Uuid;
 
 use super::digest::Digest;
+use super::fingerprint::Fingerprint;
 use super::key::KeyId;
 
 const KEY_PREFIX: &str = "skp_";
@@ -81,6 +82,12 @@ impl Secret {
         }
         let rest = body.strip_prefix(TOKEN_PREFIX)?;
         (rest.len() == 2 * WORD).then(|| CredentialKind::Token(self.digest()))
+    }
+
+    /// What is kept of a key's secret beside its hash.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let digest = self.digest();
+        Fingerprint::from_bytes(std::array::from_fn(|at| digest.as_bytes()[at]))
     }
 
     /// The SHA-256 under which a token is kept.

@@ -231,7 +231,7 @@ fn mend(connection: &Connection) -> Result<i64, StoreError> {
     let mut statement = connection.prepare(&sql)?;
     let unreadable: Vec<(Value, Value)> = statement
         .query_map([], |row| {
-            let key = (row.get(12)?, row.get(13)?);
+            let key = (row.get(locks::NAME_AT)?, row.get(locks::NAME_AT + 1)?);
             Ok((key, locks::held(row).is_err()))
         })?
         .filter_map(|found| match found {

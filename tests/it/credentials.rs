@@ -1,8 +1,11 @@
 //! Credentials: every form in which they are accepted, and the moment from which they are not any
 //! more.
 
+mod children;
 mod failures;
 mod giving;
+mod lesser_tokens;
+mod second_look;
 
 use base64::Engine as _;
 use serde_json::json;

@@ -3,6 +3,8 @@
 use base64::Engine as _;
 use serde_json::{Value, json};
 
+use crate::harness::Client;
+
 /// A lock as Terraform sends it.
 pub fn lock_body(id: &str) -> String {
     lock_body_to("OperationTypeApply", id)
@@ -75,4 +77,17 @@ pub fn sha256(bytes: &[u8]) -> String {
 pub fn md5(bytes: &[u8]) -> String {
     use md5::Digest as _;
     base64::engine::general_purpose::STANDARD.encode(md5::Md5::digest(bytes))
+}
+
+/// A well-formed secret of a key that is not its secret: another one for each number.
+pub fn forged(key: &Client, number: usize) -> Client {
+    const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let body = format!("{}{number:044}", &key.secret()[.."skp_".len() + 22]);
+    let mut rest = crc32fast::hash(body.as_bytes()) as usize;
+    let mut checksum = [0; 6];
+    for digit in checksum.iter_mut().rev() {
+        *digit = DIGITS[rest % 62];
+        rest /= 62;
+    }
+    key.with_secret(&format!("{body}{}", String::from_utf8_lossy(&checksum)))
 }

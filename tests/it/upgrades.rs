@@ -8,3 +8,6 @@ mod fixtures;
 mod kills;
 mod making;
 mod recorded;
+mod secrets;
+
+pub use secrets::without_fingerprints;

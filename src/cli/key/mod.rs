@@ -1,5 +1,7 @@
 //! `statekeep key …`
 
+use std::collections::HashSet;
+
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -39,6 +41,9 @@ pub(super) enum KeyCommand {
         /// The key's id or name
         #[arg(value_name = "KEY")]
         key: String,
+        /// Also end each key that it made, and those that they made
+        #[arg(long)]
+        with_children: bool,
         #[command(flatten)]
         asking: Asking,
     },
@@ -94,7 +99,11 @@ async fn act(client: &Client, command: KeyCommand, format: Format) -> Result<(),
             let path = key_path(client, &key).await?;
             show(&client.get(&path).await?, format)
         }
-        KeyCommand::Revoke { key, asking } => revoke(client, &key, &asking, format).await,
+        KeyCommand::Revoke {
+            key,
+            with_children,
+            asking,
+        } => revoke(client, (&key, with_children), &asking, format).await,
         KeyCommand::Rotate { key, grace } => {
             let path = format!("{}/rotate", key_path(client, &key).await?);
             let body = json!({ "grace": grace.0.as_secs() });
@@ -114,36 +123,73 @@ async fn create(client: &Client, args: CreateArgs, format: Format) -> Result<(),
 
 async fn revoke(
     client: &Client,
-    key: &str,
+    (key, with_children): (&str, bool),
     asking: &Asking,
     format: Format,
 ) -> Result<(), CliError> {
     let path = key_path(client, key).await?;
     if !asking.answers_yes() {
         let key = client.get(&path).await?;
+        let mut hits = Vec::new();
         if key["status"] != "revoked" {
-            asking.about(&hit(&key), "Revoke it and its tokens for good?")?;
+            hits.extend(hit(&key));
+        }
+        if with_children {
+            let keys = client.list("/api/keys", "keys", "after", None).await?;
+            hits.extend(made_by(&keys, &key).map(|child| format!("made by it: {}", named(child))));
+        }
+        if !hits.is_empty() {
+            let question = if with_children {
+                "Revoke these keys and their tokens for good?"
+            } else {
+                "Revoke it and its tokens for good?"
+            };
+            asking.about(&hits, question)?;
         }
     }
-    let key = client.call("DELETE", &path, None).await?;
+    let query = if with_children { "?children=true" } else { "" };
+    let key = client
+        .call("DELETE", &format!("{path}{query}"), None)
+        .await?;
     done::tell(&key, format, || {
         let (name, id) = (harmless(&text(&key["name"])), text(&key["id"]));
-        format!("revoked the key {name} ({id}) and its tokens")
+        match key["children"].as_array() {
+            Some(children) => {
+                let made = counted(children.len(), "key");
+                format!("revoked the key {name} ({id}), {made} below it, and their tokens")
+            }
+            None => format!("revoked the key {name} ({id}) and its tokens"),
+        }
     })
+}
+
+/// The keys that a key has made, and those that they have made, as far as they are not revoked.
+fn made_by<'a>(keys: &'a Value, key: &Value) -> impl Iterator<Item = &'a Value> {
+    let mut makers = HashSet::from([text(&key["id"])]);
+    let keys = keys["keys"].as_array().into_iter().flatten();
+    // They come in the order in which they were made, so each after its maker.
+    keys.filter(move |key| {
+        makers.contains(&text(&key["created_by"]["id"])) && makers.insert(text(&key["id"]))
+    })
+    .filter(|key| key["status"] != "revoked")
+}
+
+/// A key with what it may do.
+fn named(key: &Value) -> String {
+    let (name, id) = (text(&key["name"]), text(&key["id"]));
+    let (scope, permissions) = (scope(key), permissions(key));
+    format!("the key {name} ({id}), for {scope}: {permissions}")
 }
 
 /// What revoking a key hits.
 fn hit(key: &Value) -> [String; 2] {
-    let (name, id) = (text(&key["name"]), text(&key["id"]));
-    let (scope, permissions) = (scope(key), permissions(key));
     let used = if key["last_used_at"].is_string() {
         let at = time(&key["last_used_at"]);
         format!("it was last used at {at}; every program that uses it fails from now on")
     } else {
         "it was never used".to_owned()
     };
-    let what = format!("the key {name} ({id}), for {scope}: {permissions}");
-    [what, used]
+    [named(key), used]
 }
 
 /// The path of a key that is named by its id or by its name. A live key is meant before those that

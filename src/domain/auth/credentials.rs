@@ -1,11 +1,16 @@
 //! Checking secrets: argon2 as rarely as possible, never on a request thread, never more at once
 //! than the machine has cores to spare.
 //!
+//! A wrong secret does not fit the fingerprint that is kept beside the hash, and costs no argon2. A
+//! secret that fits is never refused because others have failed. Only keys of an earlier schema
+//! have no fingerprint until they are used: until then, failures are counted against them.
+//!
 //! Only good credentials are remembered, under a keyed hash whose key dies with the process. What
 //! is remembered spares argon2 only: whether a key is revoked, expired or changed is read from the
-//! database each time. Failures are counted for each address and each key, and never lock out a
-//! credential that was good before.
+//! database each time.
 
+use std::hash::Hash;
+use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -25,14 +30,16 @@ use crate::domain::engine::cores::off_thread;
 use crate::domain::engine::single_flight::SingleFlight;
 use crate::domain::error::Error;
 use crate::metrics::Metrics;
+use crate::model::actor::Origin;
 use crate::model::clock;
+use crate::model::key::{KeyId, SecretCheck};
 use crate::model::secret::Secret;
 
 /// How long a good credential needs no argon2.
 const REMEMBERED_FOR: Duration = Duration::from_mins(5);
 /// How many good credentials are remembered.
 const MAX_REMEMBERED: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
-/// How many addresses and keys with failures are remembered.
+/// How many addresses with failures are remembered, and how many keys.
 const MAX_FAILING: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 /// Over how long failures are counted.
 const FAILURE_WINDOW: Duration = Duration::from_mins(1);
@@ -42,13 +49,57 @@ const MAX_WAITING: usize = 64;
 /// A secret under the keyed hash of this process.
 type Tag = [u8; 32];
 
-/// Where failures are counted.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(in crate::domain) enum FailureKey {
-    /// At a client address.
-    Address(String),
-    /// At a key, whoever claims to have it.
-    Key(String),
+/// Where failures are counted: at a client's address, and at the key that was named, if one was.
+#[derive(Clone, Debug)]
+pub(in crate::domain) struct FailureKey {
+    /// Of IPv6 only the first 64 bits count: a client has all addresses behind them.
+    network: String,
+    key: Option<KeyId>,
+}
+
+impl FailureKey {
+    /// At an address alone.
+    pub(in crate::domain) fn at(origin: &Origin) -> Self {
+        Self {
+            network: network(&origin.address),
+            key: None,
+        }
+    }
+
+    /// At the key that was named as well.
+    pub(in crate::domain) fn and_key(self, id: KeyId) -> Self {
+        Self {
+            key: Some(id),
+            ..self
+        }
+    }
+}
+
+/// The network of a client, as far as one client has it.
+fn network(address: &str) -> String {
+    match address
+        .parse()
+        .map(|address: IpAddr| address.to_canonical())
+    {
+        Ok(IpAddr::V6(address)) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        Ok(IpAddr::V4(address)) => address.to_string(),
+        Err(_) => address.to_owned(),
+    }
+}
+
+/// Failures since a time.
+type Failures = (Instant, u32);
+
+/// A secret that a key has, as one that is presented is compared with it.
+#[derive(Clone, Copy)]
+pub(in crate::domain) struct KnownSecret<'k> {
+    /// What it is checked against.
+    pub(in crate::domain) check: &'k SecretCheck,
+    /// Which of the key's secrets it is.
+    pub(in crate::domain) generation: u64,
 }
 
 /// What is known of credentials.
@@ -57,7 +108,9 @@ pub(in crate::domain) struct SecretChecks {
     good: RwLock<LruCache<Tag, Instant>>,
     // Identical checks under way share one run of argon2.
     running: SingleFlight<Tag, bool>,
-    failing: Mutex<LruCache<FailureKey, (Instant, u32)>>,
+    // Apart from each other: many addresses push no key out.
+    failing_networks: Mutex<LruCache<String, Failures>>,
+    failing_keys: Mutex<LruCache<KeyId, Failures>>,
     max_failures: u32,
     runs: Semaphore,
     waiting: Semaphore,
@@ -70,7 +123,8 @@ impl SecretChecks {
             key: random(),
             good: RwLock::new(LruCache::new(MAX_REMEMBERED)),
             running: SingleFlight::default(),
-            failing: Mutex::new(LruCache::new(MAX_FAILING)),
+            failing_networks: Mutex::new(LruCache::new(MAX_FAILING)),
+            failing_keys: Mutex::new(LruCache::new(MAX_FAILING)),
             max_failures: limits.max_failures,
             runs: Semaphore::new(limits.max_argon2),
             waiting: Semaphore::new(MAX_WAITING),
@@ -87,47 +141,49 @@ impl SecretChecks {
         mac.finalize().into_bytes().into()
     }
 
-    /// Whether a secret belongs to one of these argon2id hashes. Strangers are refused while one of
-    /// the `failing_keys` has failed too often.
-    pub(in crate::domain) async fn check(
+    /// Which of these a secret is, if it is one of them. What fits a fingerprint waits for as long
+    /// as it takes. Against a secret without one, strangers are refused after too many failures.
+    pub(in crate::domain) async fn check<'k>(
         &self,
         secret: &Secret,
-        hashes: &[&str],
-        failing_keys: &[FailureKey],
-    ) -> Result<bool, Error> {
-        let tagged: Vec<(Tag, &str)> = hashes
-            .iter()
-            .map(|hash| (self.tag(secret, hash), *hash))
-            .collect();
-        let known = tagged.iter().find_map(|(tag, hash)| {
-            self.good
-                .read()
-                .peek(tag)
-                .map(|checked_at| (*tag, *hash, *checked_at))
-        });
-        // A caller who was good before waits for as long as it takes; strangers only while there is
-        // room, and not after too many failures.
-        if let Some((tag, hash, checked_at)) = known {
-            let is_fresh = clock::monotonic().duration_since(checked_at) < REMEMBERED_FOR;
-            return if is_fresh {
-                Ok(true)
-            } else {
-                self.run(tag, secret, hash, || Ok(None)).await
-            };
+        known: &[KnownSecret<'k>],
+        failing: &FailureKey,
+    ) -> Result<Option<KnownSecret<'k>>, Error> {
+        let presented = secret.fingerprint();
+        let fits = |known: &&KnownSecret<'_>| {
+            let fingerprint = known.check.fingerprint;
+            fingerprint.is_none_or(|fingerprint| fingerprint.fits(presented))
+        };
+        for known in known.iter().filter(fits) {
+            if self.is_good(secret, known.check, failing).await? {
+                return Ok(Some(*known));
+            }
         }
-        self.refuse_too_many(failing_keys)?;
-        let lookup = || {
+        Ok(None)
+    }
+
+    async fn is_good(
+        &self,
+        secret: &Secret,
+        check: &SecretCheck,
+        failing: &FailureKey,
+    ) -> Result<bool, Error> {
+        let tag = self.tag(secret, &check.hash);
+        let good_since = self.good.read().peek(&tag).copied();
+        if good_since.is_some_and(|at| clock::monotonic().duration_since(at) < REMEMBERED_FOR) {
+            return Ok(true);
+        }
+        if good_since.is_some() || check.fingerprint.is_some() {
+            return self.run(tag, secret, &check.hash, || Ok(None)).await;
+        }
+        self.refuse_too_many(failing)?;
+        let place = || {
             self.waiting
                 .try_acquire()
                 .map(Some)
                 .map_err(|_| Error::CredentialsBusy)
         };
-        for (tag, hash) in tagged {
-            if self.run(tag, secret, hash, lookup).await? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        self.run(tag, secret, &check.hash, place).await
     }
 
     /// Checks one hash, and remembers it when it is good. Checks that are identical and under way
@@ -151,8 +207,15 @@ impl SecretChecks {
         Ok(is_good)
     }
 
-    /// The argon2id hash of a new secret.
-    pub(in crate::domain) async fn hash(&self, secret: &Secret) -> Result<String, Error> {
+    /// What a new secret is checked against.
+    pub(in crate::domain) async fn check_of(&self, secret: &Secret) -> Result<SecretCheck, Error> {
+        Ok(SecretCheck {
+            hash: self.hash(secret).await?,
+            fingerprint: Some(secret.fingerprint()),
+        })
+    }
+
+    async fn hash(&self, secret: &Secret) -> Result<String, Error> {
         let secret = secret.clone();
         let hashed = self
             .argon2(move || {
@@ -183,16 +246,15 @@ impl SecretChecks {
     }
 
     /// Refuses to look at a credential after too many failures.
-    pub(in crate::domain) fn refuse_too_many(
-        &self,
-        failing_keys: &[FailureKey],
-    ) -> Result<(), Error> {
+    pub(in crate::domain) fn refuse_too_many(&self, failing: &FailureKey) -> Result<(), Error> {
         let now = clock::monotonic();
-        let mut failing = self.failing.lock();
-        for key in failing_keys {
-            if let Some((since, count)) = failing.get(key)
-                && *count >= self.max_failures
-                && let Some(left) = FAILURE_WINDOW.checked_sub(now.duration_since(*since))
+        let of_network = self.failing_networks.lock().get(&failing.network).copied();
+        let of_key = failing
+            .key
+            .and_then(|id| self.failing_keys.lock().get(&id).copied());
+        for (since, count) in [of_network, of_key].into_iter().flatten() {
+            if count >= self.max_failures
+                && let Some(left) = FAILURE_WINDOW.checked_sub(now.duration_since(since))
             {
                 return Err(Error::TooManyFailures(left.max(Duration::from_secs(1))));
             }
@@ -201,17 +263,23 @@ impl SecretChecks {
     }
 
     /// Counts a failure.
-    pub(in crate::domain) fn record_failure(&self, failing_keys: &[FailureKey]) {
+    pub(in crate::domain) fn record_failure(&self, failing: &FailureKey) {
         let now = clock::monotonic();
-        let mut failing = self.failing.lock();
-        for key in failing_keys {
-            let (since, count) = failing.get_or_insert_mut(key.clone(), || (now, 0));
-            if now.duration_since(*since) >= FAILURE_WINDOW {
-                (*since, *count) = (now, 0);
-            }
-            *count = count.saturating_add(1);
+        count(&self.failing_networks, failing.network.clone(), now);
+        if let Some(id) = failing.key {
+            count(&self.failing_keys, id, now);
         }
     }
+}
+
+/// Counts one more failure within the window.
+fn count<K: Hash + Eq>(failing: &Mutex<LruCache<K, Failures>>, key: K, now: Instant) {
+    let mut failing = failing.lock();
+    let (since, count) = failing.get_or_insert_mut(key, || (now, 0));
+    if now.duration_since(*since) >= FAILURE_WINDOW {
+        (*since, *count) = (now, 0);
+    }
+    *count = count.saturating_add(1);
 }
 
 /// argon2id with OWASP's recommendation of 19 MiB, two passes, one lane: the crate's defaults.
@@ -244,4 +312,23 @@ pub(in crate::domain) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the system's randomness");
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_client_has_a_whole_network_of_ipv6() {
+        for (address, counted) in [
+            ("192.0.2.7", "192.0.2.7"),
+            ("::ffff:192.0.2.7", "192.0.2.7"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+            ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
+            ("2001:db8:1:3::9", "2001:db8:1:3::/64"),
+            ("socket", "socket"),
+        ] {
+            assert_eq!(network(address), counted);
+        }
+    }
 }

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::domain::access::authorize_everywhere;
+use crate::domain::access::{Acted, act, authorize_everywhere};
 use crate::domain::auth::credentials::{SecretChecks, random};
 use crate::domain::engine::Engine;
 use crate::domain::engine::data_dir::DirError;
 use crate::domain::error::Error;
 use crate::model::actor::{Actor, Origin};
-use crate::model::caller::{Caller, Proof};
+use crate::model::caller::{Caller, LiveCaller, Proof};
 use crate::model::clock;
 use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
@@ -18,7 +18,7 @@ use crate::model::key::{ApiKey, KeyId, KeyStatus, NewKey};
 use crate::model::page::ListPage;
 use crate::model::permission::{Grant, Permission, PermissionSet, Scope, role};
 use crate::model::secret::Secret;
-use crate::store::Touches;
+use crate::store::{StoreError, Touches, Tx};
 
 /// The longest time for which a rotated key's old secret may live on.
 pub const MAX_GRACE: Duration = Duration::from_hours(7 * 24);
@@ -65,6 +65,14 @@ pub struct WithSecret {
     pub key: ApiKey,
     /// Its secret.
     pub secret: Secret,
+}
+
+/// A key that was revoked.
+pub struct RevokedKeys {
+    /// The key.
+    pub key: ApiKey,
+    /// Those below it that ended with it, as they were before.
+    pub children: Vec<ApiKey>,
 }
 
 impl Keys<'_> {
@@ -119,26 +127,30 @@ impl Keys<'_> {
         may_give(caller, &grant, expires_at)?;
         let id = KeyId(Uuid::new_v4());
         let secret = Secret::for_key(id, random());
-        let hash = self.credentials.hash(&secret).await?;
         let new = NewKey {
             id,
             name,
             grant,
-            hash,
+            check: self.credentials.check_of(&secret).await?,
             created_at: now,
             created_by: caller.actor.clone(),
             expires_at,
         };
-        let event = key_event(EventKind::KeyCreate, caller, &new.grant, id, &new.name);
-        let make = move |tx: &crate::store::Tx<'_>| {
-            tx.make_key(&new)?;
-            tx.record(&event)
-        };
-        self.engine.store.write(Touches::NoState, 0, make).await?;
+        self.make(caller, new).await?;
         Ok(WithSecret {
             key: self.find(id).await?,
             secret,
         })
+    }
+
+    async fn make(&self, caller: &Caller, new: NewKey) -> Result<(), Error> {
+        let make = move |tx: &Tx<'_>, by: LiveCaller<'_>| {
+            tx.make_key(&new)?;
+            let key = (new.id, new.name.as_str());
+            tx.record(&key_event(EventKind::KeyCreate, by, &new.grant, key))?;
+            Ok(Ok(()))
+        };
+        act(self.engine, caller, (Touches::NoState, 0), make).await
     }
 
     /// Gives a key another secret; the old one lives on for `grace`.
@@ -163,47 +175,42 @@ impl Keys<'_> {
             return Err(Error::KeyEnded);
         }
         let secret = Secret::for_key(id, random());
-        let hash = self.credentials.hash(&secret).await?;
-        let event = key_event(EventKind::KeyRotate, caller, &key.grant, id, &key.name);
-        let rotate = move |tx: &crate::store::Tx<'_>| {
-            let until = (!grace.is_zero()).then(|| ends_by + grace);
+        let check = self.credentials.check_of(&secret).await?;
+        let until = (!grace.is_zero()).then(|| ends_by + grace);
+        let rotate = move |tx: &Tx<'_>, by: LiveCaller<'_>| {
             // It may have been revoked while the secret was hashed.
-            if tx
-                .key(id)?
-                .is_none_or(|found| found.key.standing(ends_by) != KeyStatus::Active)
-            {
-                return Ok(false);
-            }
-            tx.rotate_key(id, &hash, until, tx.now())?;
-            tx.record(&event)?;
-            Ok(true)
+            let is_active = |key: &ApiKey| key.standing(ends_by) == KeyStatus::Active;
+            let found = tx.key(id)?.map(|found| found.key).filter(is_active);
+            let Some(key) = found else {
+                return Ok(Err(Error::KeyEnded));
+            };
+            tx.rotate_key(id, &check, until, tx.now())?;
+            let named = (id, key.name.as_str());
+            tx.record(&key_event(EventKind::KeyRotate, by, &key.grant, named))?;
+            Ok(Ok(()))
         };
-        if !self.engine.store.write(Touches::NoState, 0, rotate).await? {
-            return Err(Error::KeyEnded);
-        }
+        act(self.engine, caller, (Touches::NoState, 0), rotate).await?;
         Ok(WithSecret {
             key: self.find(id).await?,
             secret,
         })
     }
 
-    /// Ends a key, and its tokens with it.
-    pub async fn revoke(&self, caller: &Caller, id: KeyId) -> Result<ApiKey, Error> {
+    /// Ends a key, and its tokens with it. With its children, each key that it made ends too, and
+    /// each that those made.
+    pub async fn revoke(
+        &self,
+        caller: &Caller,
+        id: KeyId,
+        with_children: bool,
+    ) -> Result<RevokedKeys, Error> {
         authorize_everywhere(caller, Permission::KeyDelete)?;
-        let key = self.find(id).await?;
-        let event = key_event(EventKind::KeyRevoke, caller, &key.grant, id, &key.name);
-        let revoke = move |tx: &crate::store::Tx<'_>| {
-            let already = tx
-                .key(id)?
-                .is_some_and(|found| found.key.revoked_at.is_some());
-            if !already {
-                tx.revoke_key(id, tx.now())?;
-                tx.record(&event)?;
-            }
-            Ok(())
-        };
-        self.engine.store.write(Touches::NoState, 0, revoke).await?;
-        self.find(id).await
+        let revoke = move |tx: &Tx<'_>, by: LiveCaller<'_>| revoke(tx, by, id, with_children);
+        let children = act(self.engine, caller, (Touches::NoState, 0), revoke).await?;
+        Ok(RevokedKeys {
+            key: self.find(id).await?,
+            children,
+        })
     }
 
     /// Makes the admin key of a first start, when there has never been a key. With `to_file`, its
@@ -230,7 +237,7 @@ impl Keys<'_> {
     ) -> Result<WithSecret, FirstAdminError> {
         let id = KeyId(Uuid::new_v4());
         let secret = Secret::for_key(id, random());
-        let hash = self.credentials.hash(&secret).await?;
+        let check = self.credentials.check_of(&secret).await?;
         if to_file {
             self.engine.dir.write_admin_key(&secret)?;
         }
@@ -242,30 +249,46 @@ impl Keys<'_> {
             scope: Scope::All,
             permissions: PermissionSet::ALL,
         };
-        let event = key_event(EventKind::KeyCreate, &operator, &grant, id, "admin");
         let new = NewKey {
             id,
             name: "admin".to_owned(),
             grant,
-            hash,
+            check,
             created_at: clock::now(),
             created_by: Actor::operator(),
             expires_at: None,
         };
-        let make = move |tx: &crate::store::Tx<'_>| {
-            tx.make_key(&new)?;
-            tx.record(&event)
-        };
-        self.engine
-            .store
-            .write(Touches::NoState, 0, make)
-            .await
-            .map_err(Error::from)?;
+        self.make(&operator, new).await?;
         Ok(WithSecret {
             key: self.find(id).await?,
             secret,
         })
     }
+}
+
+/// Revokes a key in its transaction. The keys below it that ended with it.
+fn revoke(tx: &Tx<'_>, by: LiveCaller<'_>, id: KeyId, with_children: bool) -> Acted<Vec<ApiKey>> {
+    let Some(found) = tx.key(id)? else {
+        return Ok(Err(Error::NoKey));
+    };
+    let mut children = if with_children {
+        tx.keys_made_by(id)?
+    } else {
+        Vec::new()
+    };
+    children.retain(|child| child.revoked_at.is_none());
+    end(tx, by, &found.key)?;
+    children.iter().try_for_each(|child| end(tx, by, child))?;
+    Ok(Ok(children))
+}
+
+fn end(tx: &Tx<'_>, by: LiveCaller<'_>, key: &ApiKey) -> Result<(), StoreError> {
+    if key.revoked_at.is_some() {
+        return Ok(());
+    }
+    tx.revoke_key(key.id, tx.now())?;
+    let named = (key.id, key.name.as_str());
+    tx.record(&key_event(EventKind::KeyRevoke, by, &key.grant, named))
 }
 
 /// Why there is no first admin key.
@@ -279,12 +302,17 @@ pub enum FirstAdminError {
     File(#[from] DirError),
 }
 
-fn key_event(kind: EventKind, caller: &Caller, grant: &Grant, id: KeyId, name: &str) -> NewEvent {
+fn key_event(
+    kind: EventKind,
+    by: LiveCaller<'_>,
+    grant: &Grant,
+    (id, name): (KeyId, &str),
+) -> NewEvent {
     let detail = serde_json::json!({
         "key": { "id": id.to_string(), "name": name },
         "permissions": grant.permissions.names(&grant.scope),
     });
-    NewEvent::new(kind, caller, clock::now())
+    NewEvent::new(kind, by, clock::now())
         .within(&grant.scope)
         .detail(detail)
 }
@@ -336,7 +364,7 @@ fn may_give(
     grant: &Grant,
     expires_at: Option<clock::Timestamp>,
 ) -> Result<(), Error> {
-    if matches!(caller.proof, Proof::Token(_)) {
+    if matches!(caller.proof, Proof::Token(..)) {
         return Err(Error::Denied(
             "a token makes and rotates no keys; use the key's own credentials".to_owned(),
         ));

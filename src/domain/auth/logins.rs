@@ -3,17 +3,19 @@
 
 use std::time::Duration;
 
-use crate::domain::auth::credentials::{FailureKey, SecretChecks, random};
+use crate::domain::access::{Acted, act, lapsed};
+use crate::domain::auth::credentials::{FailureKey, KnownSecret, SecretChecks, random};
 use crate::domain::auth::tokens::{Extension, extend_token, make_token};
 use crate::domain::engine::Engine;
 use crate::domain::error::{Error, Unproven};
 use crate::domain::events::Events;
-use crate::model::actor::{Actor, Origin};
-use crate::model::caller::{Caller, Proof};
+use crate::model::actor::Origin;
+use crate::model::caller::{Caller, LiveCaller, Proof};
+use crate::model::clock::Timestamp;
 use crate::model::digest::Digest;
 use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
-use crate::model::key::{KeyId, KeyStatus, KeyWithHashes, Token};
+use crate::model::key::{KeyId, KeyWithHashes, Lapse, Token};
 use crate::model::permission::{Grant, PermissionSet, Scope};
 use crate::model::secret::{CredentialKind, Secret};
 use crate::store::{Touches, Tx};
@@ -22,8 +24,6 @@ const NO_CREDENTIALS: &str =
     "this needs credentials: a key's secret or a token, as Bearer or as the password of Basic";
 const NOT_OURS: &str = "these credentials are no key or token of statekeep, or were mistyped: keys \
     begin with skp_, tokens with skt_";
-const BAD: &str = "these credentials are not good, or not any more: the key or token is unknown, \
-    ended, or was given another secret";
 
 /// Credentials and tokens.
 pub struct Logins<'a> {
@@ -83,124 +83,116 @@ impl Logins<'_> {
             reason: "missing",
             key: None,
         }))?;
-        let here = FailureKey::Address(origin.address.clone());
         match secret.kind() {
             Some(CredentialKind::Key(id)) => self.by_key(secret, id, origin).await,
-            Some(CredentialKind::Token(sha256)) => match self.by_token(sha256, &origin).await? {
-                Ok(caller) => Ok(caller),
-                Err((reason, key)) => Err(self.refuse(
-                    &[here],
-                    Unproven {
-                        told: BAD,
-                        reason,
-                        key,
-                    },
-                    &origin,
-                )),
-            },
-            None => Err(self.refuse(
-                &[here],
-                Unproven {
+            Some(CredentialKind::Token(sha256)) => self.by_token(sha256, origin).await,
+            None => {
+                let why = Unproven {
                     told: NOT_OURS,
                     reason: "malformed",
                     key: None,
-                },
-                &origin,
-            )),
+                };
+                Err(self.refuse(&FailureKey::at(&origin), why, &origin))
+            }
         }
     }
 
     async fn by_key(&self, secret: &Secret, id: KeyId, origin: Origin) -> Result<Caller, Error> {
         let now = self.engine.time_for_ends();
-        let here = FailureKey::Address(origin.address.clone());
+        let failing = FailureKey::at(&origin);
         let found = self.engine.store.key(id).await?;
-        let Some(KeyWithHashes {
-            key,
-            hash,
-            old_hash,
-        }) = found.as_ref()
-        else {
-            return Err(self.refuse(
-                &[here],
-                Unproven {
-                    told: BAD,
-                    reason: "unknown",
-                    key: None,
-                },
-                &origin,
-            ));
+        let Some(found) = found.as_ref() else {
+            let why = Unproven::bad(Lapse::Unknown.as_str(), None);
+            return Err(self.refuse(&failing, why, &origin));
         };
-        let failing_keys = [here, FailureKey::Key(id.to_string())];
-        let old_hash = old_hash
-            .as_ref()
-            .filter(|_| key.old_secret_until.is_some_and(|until| until > now));
-        let hashes: Vec<&str> = std::iter::once(hash)
-            .chain(old_hash)
-            .map(String::as_str)
-            .collect();
-        // A key that has ended costs no argon2.
-        let is_good = key.standing(now) == KeyStatus::Active
-            && self
-                .credentials
-                .check(secret, &hashes, &failing_keys)
-                .await?;
-        if !is_good {
-            let reason = why_not(key.standing(now));
-            return Err(self.refuse(
-                &failing_keys,
-                Unproven {
-                    told: BAD,
-                    reason,
-                    key: Some(key.actor()),
-                },
-                &origin,
-            ));
+        let (key, failing) = (&found.key, failing.and_key(id));
+        let secrets = secrets_of(found, now);
+        let known = match &secrets {
+            Ok(secrets) => self.credentials.check(secret, secrets, &failing).await?,
+            Err(_) => None,
+        };
+        let Some(known) = known else {
+            let lapse = secrets.err().unwrap_or(Lapse::Unknown);
+            let why = Unproven::bad(lapse.as_str(), Some(key.actor()));
+            return Err(self.refuse(&failing, why, &origin));
+        };
+        if known.check.fingerprint.is_none() {
+            self.note_fingerprint(id, &known.check.hash, secret).await;
         }
         self.events.count_use(id);
         Ok(Caller {
             actor: key.actor(),
-            proof: Proof::Key(id),
+            proof: Proof::Key(id, known.generation),
             grant: key.grant.clone(),
             ends: key.expires_at,
             origin,
         })
     }
 
-    /// The inner error is why a token is not good any more, and whose it is.
-    async fn by_token(
-        &self,
-        sha256: Digest,
-        origin: &Origin,
-    ) -> Result<Result<Caller, (&'static str, Option<Actor>)>, Error> {
+    /// Notes by what a wrong secret of this key is known from now on. If that cannot be written,
+    /// the next request tries again.
+    async fn note_fingerprint(&self, id: KeyId, hash: &str, secret: &Secret) {
+        let (hash, fingerprint) = (hash.to_owned(), secret.fingerprint());
+        let note = move |tx: &Tx<'_>| tx.note_fingerprint(id, &hash, fingerprint);
+        if let Err(error) = self.engine.store.write(Touches::NoState, 0, note).await {
+            tracing::debug!(%error, "a key's fingerprint is noted at its next use");
+        }
+    }
+
+    async fn by_token(&self, sha256: Digest, origin: Origin) -> Result<Caller, Error> {
         let now = self.engine.time_for_ends();
         let found = self.engine.store.token(sha256).await?;
-        let Some((token, KeyWithHashes { key, .. })) = found.as_ref() else {
-            return Ok(Err((why_not(KeyStatus::Active), None)));
+        let checked = match found.as_ref() {
+            None => Err((Lapse::Unknown, None)),
+            Some((token, KeyWithHashes { key, .. })) => token
+                .check(key, now)
+                .map(|()| (token, key))
+                .map_err(|lapse| (lapse, Some(key.actor()))),
         };
-        let standing = key.standing(now);
-        if standing != KeyStatus::Active || token.expires_at <= now {
-            let reason = why_not(if standing == KeyStatus::Active {
-                KeyStatus::Expired
-            } else {
-                standing
-            });
-            return Ok(Err((reason, Some(key.actor()))));
+        match checked {
+            Ok((token, key)) => {
+                self.events.count_use(key.id);
+                Ok(Caller {
+                    actor: key.actor(),
+                    proof: Proof::Token(key.id, sha256),
+                    grant: token.grant.clone(),
+                    ends: Some(token.expires_at),
+                    origin,
+                })
+            }
+            Err((lapse, actor)) => {
+                let why = Unproven::bad(lapse.as_str(), actor);
+                Err(self.refuse(&FailureKey::at(&origin), why, &origin))
+            }
         }
-        self.events.count_use(key.id);
-        let (actor, grant, origin) = (key.actor(), token.grant.clone(), origin.clone());
-        Ok(Ok(Caller {
-            actor,
-            proof: Proof::Token(key.id),
-            grant,
-            ends: Some(token.expires_at),
-            origin,
-        }))
+    }
+
+    /// Whether the credentials of a caller still stand. What changes something asks again in its
+    /// transaction; this is for what only reads.
+    pub async fn look_again(&self, caller: &Caller) -> Result<(), Error> {
+        let now = self.engine.time_for_ends();
+        let store = &self.engine.store;
+        let judged = match caller.proof {
+            Proof::Operator => return Ok(()),
+            Proof::Key(id, _) => {
+                let found = store.key(id).await?;
+                let key = Option::as_ref(&found).map(|found| &found.key);
+                LiveCaller::judge(caller, key, None, now).map(drop)
+            }
+            Proof::Token(_, sha256) => {
+                let found = store.token(sha256).await?;
+                let found = Option::as_ref(&found);
+                let (token, key) = found.map(|(token, key)| (token, key)).unzip();
+                LiveCaller::judge(caller, key.map(|found| &found.key), token, now).map(drop)
+            }
+        };
+        judged.map_err(|lapse| lapsed(caller, lapse))
     }
 
     /// Counts and notes a refusal, and says what the caller is told.
-    fn refuse(&self, failing_keys: &[FailureKey], why: Unproven, origin: &Origin) -> Error {
-        let too_many = self.credentials.refuse_too_many(failing_keys);
-        self.credentials.record_failure(failing_keys);
+    fn refuse(&self, failing: &FailureKey, why: Unproven, origin: &Origin) -> Error {
+        let too_many = self.credentials.refuse_too_many(failing);
+        self.credentials.record_failure(failing);
         self.events
             .count_bad_credentials(why.key.as_ref(), origin, why.reason);
         too_many.err().unwrap_or(Error::Unauthorized(why))
@@ -225,15 +217,8 @@ impl Logins<'_> {
             } else {
                 "malformed"
             };
-            return Err(self.refuse(
-                &[FailureKey::Address(origin.address.clone())],
-                Unproven {
-                    told: BAD,
-                    reason,
-                    key: None,
-                },
-                &origin,
-            ));
+            let why = Unproven::bad(reason, None);
+            return Err(self.refuse(&FailureKey::at(&origin), why, &origin));
         }
         let caller = self.authenticate(Some(secret), origin).await?;
         let now = self.engine.time_for_ends();
@@ -242,8 +227,10 @@ impl Logins<'_> {
         let expires_at = caller
             .ends
             .map_or(now + lifetime, |end| end.min(now + lifetime));
+        let Proof::Key(key, generation) = caller.proof else {
+            return Err(unknown());
+        };
         let grant = narrowed(&caller, &wanted)?;
-        let key = caller.key().ok_or_else(unknown)?;
         let permissions = grant.permissions.names(&grant.scope);
         let kept = Token {
             key,
@@ -251,16 +238,11 @@ impl Logins<'_> {
             created_at: now,
             expires_at,
             renewable: wanted.renewable,
+            generation: Some(generation),
         };
         let digest = token.digest();
-        let made = self
-            .engine
-            .store
-            .write(Touches::NoState, 0, move |tx| {
-                make_token(tx, &caller, digest, &kept, now)
-            })
-            .await?;
-        made.map_err(Error::TooManyTokens)?;
+        let make = move |tx: &Tx<'_>, by: LiveCaller<'_>| make_token(tx, by, digest, &kept, now);
+        let expires_at = act(self.engine, &caller, (Touches::NoState, 0), make).await?;
         Ok(Issued {
             token: Some(token),
             expires_in: expires_at.since(now),
@@ -293,19 +275,16 @@ impl Logins<'_> {
         let lifetime = self.lifetime(expires_in)?;
         let (sha256, by_itself) = own_token(caller, presented, token)?;
         let now = self.engine.time_for_ends();
-        let who = caller.clone();
         let extension = Extension {
             by_itself,
             now,
             lifetime,
         };
-        let extend = move |tx: &Tx<'_>| extend_token(tx, &who, sha256, &extension);
-        let until = self
-            .engine
-            .store
-            .write(Touches::NoState, 0, extend)
-            .await?
-            .map_err(|why| Error::Denied(why.to_owned()))?;
+        let extend = move |tx: &Tx<'_>, by: LiveCaller<'_>| {
+            let extended = extend_token(tx, by, sha256, &extension)?;
+            Ok(extended.map_err(|why| Error::Denied(why.to_owned())))
+        };
+        let until = act(self.engine, caller, (Touches::NoState, 0), extend).await?;
         Ok(Issued {
             token: None,
             expires_in: until.since(now),
@@ -322,42 +301,43 @@ impl Logins<'_> {
         token: Option<&Secret>,
     ) -> Result<(), Error> {
         let (sha256, _) = own_token(caller, presented, token)?;
-        let who = caller.clone();
-        let end = move |tx: &Tx<'_>| {
-            let Some(found) = tx.token(sha256)? else {
-                return Ok(Ok(()));
-            };
-            if Some(found.key) != who.key() {
-                return Ok(Err(Error::Denied(
-                    "this token belongs to another key".to_owned(),
-                )));
-            }
-            tx.end_token(sha256)?;
-            tx.record(
-                &NewEvent::new(EventKind::TokenEnd, &who, tx.now()).within(&found.grant.scope),
-            )?;
-            Ok(Ok(()))
-        };
-        self.engine.store.write(Touches::NoState, 0, end).await?
+        let end = move |tx: &Tx<'_>, by: LiveCaller<'_>| end_token(tx, by, sha256);
+        act(self.engine, caller, (Touches::NoState, 0), end).await
     }
+}
+
+fn end_token(tx: &Tx<'_>, by: LiveCaller<'_>, sha256: Digest) -> Acted<()> {
+    let Some(found) = tx.token(sha256)? else {
+        return Ok(Ok(()));
+    };
+    if Some(found.key) != by.key() {
+        return Ok(Err(Error::Denied(
+            "this token belongs to another key".to_owned(),
+        )));
+    }
+    tx.end_token(sha256)?;
+    tx.record(&NewEvent::new(EventKind::TokenEnd, by, tx.now()).within(&found.grant.scope))?;
+    Ok(Ok(()))
+}
+
+/// The secrets of a key that are good at this moment, or why none is.
+fn secrets_of(found: &KeyWithHashes, now: Timestamp) -> Result<Vec<KnownSecret<'_>>, Lapse> {
+    let (key, present) = (&found.key, found.key.generation);
+    key.check_secret(present, now)?;
+    let of = |check, generation| KnownSecret { check, generation };
+    let old = found
+        .old_check
+        .as_ref()
+        .zip(present.checked_sub(1))
+        .filter(|(_, generation)| key.check_secret(*generation, now).is_ok());
+    let old = old.map(|(check, generation)| of(check, generation));
+    Ok(std::iter::once(of(&found.check, present))
+        .chain(old)
+        .collect())
 }
 
 fn unknown() -> Error {
-    Error::Unauthorized(Unproven {
-        told: BAD,
-        reason: "unknown",
-        key: None,
-    })
-}
-
-/// Why a credential is refused whose key stands like this. Of a key that is active, the secret or
-/// token is another one than those that it has.
-const fn why_not(standing: KeyStatus) -> &'static str {
-    match standing {
-        KeyStatus::Active => "unknown",
-        KeyStatus::Expired => "expired",
-        KeyStatus::Revoked => "revoked",
-    }
+    Error::Unauthorized(Unproven::bad(Lapse::Unknown.as_str(), None))
 }
 
 /// The token that is meant, and whether it speaks for itself.
@@ -367,17 +347,19 @@ fn own_token(
     token: Option<&Secret>,
 ) -> Result<(Digest, bool), Error> {
     match (caller.proof, token) {
-        (Proof::Token(_), None) => presented
+        (Proof::Token(..), None) => presented
             .map(|token| (token.digest(), true))
             .ok_or_else(unknown),
-        (Proof::Token(_), Some(token)) if Some(token.digest()) == presented.map(Secret::digest) => {
+        (Proof::Token(..), Some(token))
+            if Some(token.digest()) == presented.map(Secret::digest) =>
+        {
             Ok((token.digest(), true))
         }
-        (Proof::Token(_), Some(_)) => Err(Error::Denied(
+        (Proof::Token(..), Some(_)) => Err(Error::Denied(
             "a token can only extend or end itself; use the key's own credentials".to_owned(),
         )),
-        (Proof::Key(_), Some(token)) => Ok((token.digest(), false)),
-        (Proof::Key(_), None) => Err(Error::invalid(
+        (Proof::Key(..), Some(token)) => Ok((token.digest(), false)),
+        (Proof::Key(..), None) => Err(Error::invalid(
             ErrorCode::BadBody,
             "say which token with {\"token\": \"skt_…\"}",
         )),

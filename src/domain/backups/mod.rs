@@ -21,18 +21,18 @@ use std::sync::Arc;
 use serde_json::json;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use crate::domain::access::authorize_everywhere;
+use crate::domain::access::{act, authorize_everywhere};
 use crate::domain::backups::log::BackupLog;
 use crate::domain::backups::making::MadeArchive;
 use crate::domain::backups::manifest::BackupManifest;
 use crate::domain::engine::Engine;
 use crate::domain::error::Error;
 use crate::domain::error::refusals::NotBackedUp;
-use crate::model::caller::Caller;
+use crate::model::caller::{Caller, LiveCaller};
 use crate::model::clock;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::permission::Permission;
-use crate::store::Touches;
+use crate::store::{Touches, Tx};
 
 /// The folder in the data directory where a backup is made that is to be sent.
 const WORK: &str = ".statekeep-backup";
@@ -112,18 +112,18 @@ impl Backups<'_> {
             folder,
         } = making::make(self.engine, folder, making).await?;
         drop(folder);
-        let event = NewEvent::new(EventKind::BackupMake, caller, clock::now());
-        let event = event.detail(json!({
+        let detail = json!({
             "taken_at": manifest.taken_at,
             "size": size,
             "states": manifest.states,
             "versions": manifest.versions,
-        }));
-        let record = self
-            .engine
-            .store
-            .write(Touches::NoState, 0, move |tx| tx.record(&event));
-        record.await?;
+        });
+        let record = move |tx: &Tx<'_>, by: LiveCaller<'_>| {
+            let event = NewEvent::new(EventKind::BackupMake, by, clock::now());
+            tx.record(&event.detail(detail.clone()))?;
+            Ok(Ok(()))
+        };
+        act(self.engine, caller, (Touches::NoState, 0), record).await?;
         Ok(BackupDownload {
             manifest,
             file,

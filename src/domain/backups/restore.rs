@@ -13,6 +13,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::config::Limits;
+use crate::domain::access::act;
 use crate::domain::auth::credentials::SecretChecks;
 use crate::domain::auth::keys::{FirstAdminError, Keys, WithSecret};
 use crate::domain::backups::archive;
@@ -22,6 +23,7 @@ use crate::domain::backups::unfinished::{WorkFolder, sync_folder_of};
 use crate::domain::engine::data_dir::{self, DirError, DirLock, LOCK_FILE};
 use crate::domain::error::Error;
 use crate::domain::integrity::findings::{Finding, Tally};
+use crate::model::caller::LiveCaller;
 use crate::model::clock;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::key::{ApiKey, KeyStatus};
@@ -179,7 +181,7 @@ async fn made_ready(
     let mut revoked_keys = 0;
     if wanted.revokes_keys {
         for key in live_keys(opened).await? {
-            keys.revoke(&operator(), key.id).await?;
+            keys.revoke(&operator(), key.id, false).await?;
             revoked_keys += 1;
         }
     }
@@ -210,9 +212,9 @@ async fn own(
     revoked_keys: usize,
 ) -> Result<(usize, Vec<String>), Error> {
     let backup = backup.clone();
-    let job = move |tx: &Tx<'_>| {
+    let job = move |tx: &Tx<'_>, by: LiveCaller<'_>| {
         if sabotage::is(Fault::RestoreAsItWas) {
-            return Ok((0, Vec::new()));
+            return Ok(Ok((0, Vec::new())));
         }
         let tokens = tx.end_all_tokens()?;
         let mut locked = Vec::new();
@@ -234,12 +236,11 @@ async fn own(
             "locks": locked.len(),
             "revoked_keys": revoked_keys,
         });
-        let event = NewEvent::new(EventKind::BackupRestore, &operator(), clock::now());
+        let event = NewEvent::new(EventKind::BackupRestore, by, clock::now());
         tx.record(&event.attention(true).detail(detail))?;
-        Ok((tokens, locked))
+        Ok(Ok((tokens, locked)))
     };
-    let written = opened.engine.store.write(Touches::Everything, 0, job);
-    Ok(written.await?)
+    act(&opened.engine, &operator(), (Touches::Everything, 0), job).await
 }
 
 /// The keys that have not ended.

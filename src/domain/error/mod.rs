@@ -170,10 +170,25 @@ pub enum Error {
 pub struct Unproven {
     /// What the client is told.
     pub told: &'static str,
-    /// `missing`, `malformed`, `unknown`, `expired` or `revoked`.
+    /// `missing`, `malformed`, `unknown`, `expired`, `revoked` or `rotated`.
     pub reason: &'static str,
     /// The key that is meant, where one is known.
     pub key: Option<Actor>,
+}
+
+/// What a client is told whose credentials are not good, whatever the reason.
+const BAD: &str = "these credentials are not good, or not any more: the key or token is unknown, \
+    ended, or was given another secret";
+
+impl Unproven {
+    /// Credentials that are well-formed and not good.
+    pub fn bad(reason: &'static str, key: Option<Actor>) -> Self {
+        Self {
+            told: BAD,
+            reason,
+            key,
+        }
+    }
 }
 
 impl Error {

@@ -5,12 +5,12 @@ mod damage;
 
 use std::sync::Arc;
 
-use crate::domain::access::{authorize_somewhere, narrow};
+use crate::domain::access::{act, authorize_somewhere, narrow};
 use crate::domain::engine::Engine;
 use crate::domain::error::Error;
 use crate::domain::events::buffer::EventBuffer;
 use crate::model::actor::{Actor, Origin};
-use crate::model::caller::Caller;
+use crate::model::caller::{Caller, LiveCaller};
 use crate::model::clock;
 use crate::model::event::{Event, EventFilter, EventKind, GatherKey, NewEvent};
 use crate::model::key::KeyId;
@@ -62,6 +62,12 @@ impl Events<'_> {
     ) {
         let said = ("reason", reason.to_owned());
         self.count_refused(EventKind::AccessRefused, (actor, origin), name, said);
+    }
+
+    /// Counts requests whose credentials were good at first, and not any more when they were looked
+    /// at again.
+    pub fn note_lapsed(&self, actor: &Actor, origin: &Origin, reason: &'static str) {
+        self.count_bad_credentials(Some(actor), origin, reason);
     }
 
     /// Counts requests that a redirect brought here; `from` is the address that was asked first.
@@ -145,15 +151,14 @@ impl Events<'_> {
         version: u64,
         detail: serde_json::Value,
     ) -> Result<(), Error> {
-        let event = NewEvent::new(EventKind::StateReveal, caller, clock::now())
-            .on(name)
-            .version(version)
-            .detail(detail);
-        let record = self
-            .engine
-            .store
-            .write(Touches::NoState, 0, move |tx| tx.record(&event));
-        Ok(record.await?)
+        let name = name.clone();
+        let record = move |tx: &Tx<'_>, by: LiveCaller<'_>| {
+            let event = NewEvent::new(EventKind::StateReveal, by, clock::now());
+            let event = event.on(&name).version(version);
+            tx.record(&event.detail(detail.clone()))?;
+            Ok(Ok(()))
+        };
+        act(self.engine, caller, (Touches::NoState, 0), record).await
     }
 
     /// Writes the buffered events. Those that cannot be written stay for the next time. The caller

@@ -8,12 +8,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::config::MIB;
-use crate::domain::access::{authorize, lock_in_the_way};
+use crate::domain::access::{Acted, act_then, authorize, lock_in_the_way};
 use crate::domain::content::missing::explained;
 use crate::domain::error::Error;
 use crate::domain::error::refusals::NotPurged;
 use crate::domain::history::History;
-use crate::model::caller::Caller;
+use crate::model::caller::{Caller, LiveCaller};
 use crate::model::digest::Digest;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::frame::{BlobId, Purgeable};
@@ -109,23 +109,17 @@ impl History<'_> {
         self.release_all(name, &plan).await?;
         let mut so_far = SoFar::default();
         while so_far.looked_at < plan.versions.len() {
-            let (caller, name_here, plan_here) = (caller.clone(), name.clone(), Arc::clone(&plan));
             let step = Step {
-                plan: plan_here,
-                name: name_here,
-                caller,
+                plan: Arc::clone(&plan),
+                name: name.clone(),
                 is_all: matches!(which, Which::All),
                 so_far: so_far.clone(),
             };
             let (more, touches) = (self.content.removed(), Touches::Address(name.clone()));
             // Whoever asked may go away: what was removed is erased all the same.
             let tell = move |_: &Result<_, StoreError>| more.notify_one();
-            let stepped = self
-                .engine
-                .store
-                .write_then(touches, 0, move |tx| step.run(tx), tell)
-                .await?;
-            so_far = stepped?;
+            let run = move |tx: &Tx<'_>, by: LiveCaller<'_>| step.run(tx, by);
+            so_far = act_then(self.engine, caller, (touches, 0), run, tell).await?;
         }
         plan.digests
             .iter()
@@ -270,13 +264,12 @@ struct SoFar {
 struct Step {
     plan: Arc<PurgePlan>,
     name: StateName,
-    caller: Caller,
     is_all: bool,
     so_far: SoFar,
 }
 
 impl Step {
-    fn run(&self, tx: &Tx<'_>) -> Result<Result<SoFar, Error>, StoreError> {
+    fn run(&self, tx: &Tx<'_>, by: LiveCaller<'_>) -> Acted<SoFar> {
         match state_of(tx, &self.name, self.is_all)? {
             Ok(state) if state == self.plan.state => {}
             Ok(_) => return Ok(Err(Error::no_state(&self.name))),
@@ -285,7 +278,7 @@ impl Step {
             Err(why) => return Ok(Err(why)),
         }
         if self.is_all
-            && let Some(lock) = lock_in_the_way(tx, &self.caller, &self.name, None)?
+            && let Some(lock) = lock_in_the_way(tx, &by, &self.name, None)?
         {
             return Ok(Err(Error::locked(lock)));
         }
@@ -322,7 +315,7 @@ impl Step {
             .extend(removed.iter().map(|(number, _)| *number));
         if !removed.is_empty() {
             tx.ask_for_erasure(tx.now())?;
-            self.record(tx, &mut so_far)?;
+            self.record(tx, by, &mut so_far)?;
         }
         Ok(Ok(so_far))
     }
@@ -332,7 +325,12 @@ impl Step {
     }
 
     /// One event for the whole purge, which says more with each step.
-    fn record(&self, tx: &Tx<'_>, so_far: &mut SoFar) -> Result<(), StoreError> {
+    fn record(
+        &self,
+        tx: &Tx<'_>,
+        by: LiveCaller<'_>,
+        so_far: &mut SoFar,
+    ) -> Result<(), StoreError> {
         let detail = match so_far.removed.as_slice() {
             removed if removed.len() <= MAX_NAMED => serde_json::json!({ "versions": removed }),
             removed => {
@@ -347,7 +345,7 @@ impl Step {
             return tx.amend_event(seq, tx.now(), &detail);
         }
         tx.record(
-            &NewEvent::new(EventKind::StatePurge, &self.caller, tx.now())
+            &NewEvent::new(EventKind::StatePurge, by, tx.now())
                 .on(&self.name)
                 .detail(detail),
         )?;

@@ -1,10 +1,10 @@
 //! Giving a state another address.
 
-use crate::domain::access::{authorize, lock_in_the_way};
+use crate::domain::access::{Acted, act, authorize, lock_in_the_way};
 use crate::domain::error::Error;
 use crate::domain::history::History;
 use crate::domain::states::read::{Listed, absent};
-use crate::model::caller::Caller;
+use crate::model::caller::{Caller, LiveCaller};
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
@@ -27,13 +27,10 @@ impl History<'_> {
     ) -> Result<Listed, Error> {
         self.may_relocate(caller, from)?;
         authorize(caller, Permission::Save, to)?;
-        let (who, source, target) = (caller.clone(), from.clone(), to.clone());
+        let (source, target) = (from.clone(), to.clone());
         let touches = Touches::Addresses(vec![from.clone(), to.clone()]);
-
-        self.engine
-            .store
-            .write(touches, 0, move |tx| relocate(tx, &who, &source, &target))
-            .await?
+        let job = move |tx: &Tx<'_>, by: LiveCaller<'_>| relocate(tx, by, &source, &target);
+        act(self.engine, caller, (touches, 0), job).await
     }
 }
 
@@ -46,7 +43,7 @@ pub(in crate::domain) fn may_relocate(caller: &Caller, from: &StateName) -> Resu
 /// Gives a state another address that it may take, and tells of it at both.
 pub(in crate::domain) fn relocated(
     tx: &Tx<'_>,
-    caller: &Caller,
+    caller: LiveCaller<'_>,
     state: StateId,
     (from, to): (&StateName, &StateName),
 ) -> Result<(), StoreError> {
@@ -63,10 +60,10 @@ pub(in crate::domain) fn relocated(
 
 fn relocate(
     tx: &Tx<'_>,
-    caller: &Caller,
+    caller: LiveCaller<'_>,
     from: &StateName,
     to: &StateName,
-) -> Result<Result<Listed, Error>, StoreError> {
+) -> Acted<Listed> {
     let lookup = tx.lookup(from)?;
     let id = match &lookup {
         Lookup::State {
@@ -79,7 +76,7 @@ fn relocate(
         }
     };
     for address in [from, to] {
-        if let Some(lock) = lock_in_the_way(tx, caller, address, None)? {
+        if let Some(lock) = lock_in_the_way(tx, &caller, address, None)? {
             return Ok(Err(Error::locked(lock)));
         }
     }

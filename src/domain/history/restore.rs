@@ -1,12 +1,12 @@
 //! Bringing a deleted, transferred or moved state back.
 
-use crate::domain::access::{authorize, lock_in_the_way};
+use crate::domain::access::{Acted, authorize, lock_in_the_way};
 use crate::domain::engine::budget::WhenFull;
 use crate::domain::error::Error;
 use crate::domain::history::History;
 use crate::domain::history::relocate::{may_relocate, relocated};
 use crate::domain::states::append::{Appended, append, appended};
-use crate::model::caller::Caller;
+use crate::model::caller::{Caller, LiveCaller};
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::lock::Lock;
 use crate::model::name::StateName;
@@ -67,14 +67,12 @@ impl History<'_> {
             }
             let touches = Touches::Addresses(away.iter().chain([name]).cloned().collect());
             let job = Restore {
-                caller: caller.clone(),
                 name: name.clone(),
                 away,
                 lock_id: lock_id.clone(),
             };
-            if let Some(version) =
-                append(self.content, name, touches, 0, move |tx| job.run(tx)).await?
-            {
+            let run = move |tx: &Tx<'_>, by: LiveCaller<'_>| job.run(tx, by);
+            if let Some(version) = append(self.content, caller, name, (touches, 0), run).await? {
                 return Ok(version);
             }
         }
@@ -84,7 +82,6 @@ impl History<'_> {
 
 /// A state that is to come back, as its transaction needs it. It may run more than once.
 pub(in crate::domain) struct Restore {
-    pub(in crate::domain) caller: Caller,
     pub(in crate::domain) name: StateName,
     /// Where it has moved to, and comes back from.
     pub(in crate::domain) away: Option<StateName>,
@@ -94,10 +91,7 @@ pub(in crate::domain) struct Restore {
 impl Restore {
     /// None if the state is not where it was when it was looked at. The inner error is why it does
     /// not come back.
-    pub(in crate::domain) fn run(
-        &self,
-        tx: &Tx<'_>,
-    ) -> Result<Result<Option<Version>, Error>, StoreError> {
+    pub(in crate::domain) fn run(&self, tx: &Tx<'_>, by: LiveCaller<'_>) -> Acted<Option<Version>> {
         let here = tx.lookup(&self.name)?;
         let lookup = match (&here, &self.away) {
             (Lookup::Moved(away), Some(from)) if away == from => tx.lookup(away)?,
@@ -119,40 +113,40 @@ impl Restore {
         if visibility != Visibility::Live && current.purged {
             return Ok(Err(Error::Purged(self.name.clone(), current.number)));
         }
-        if let Some(lock) = self.lock_in_the_way(tx)? {
+        if let Some(lock) = self.lock_in_the_way(tx, by)? {
             return Ok(Err(Error::locked(lock)));
         }
         if let Some(away) = &self.away {
             if !tx.may_take(id, &self.name)? {
                 return Ok(Err(Error::AddressTaken(self.name.clone())));
             }
-            relocated(tx, &self.caller, id, (away, &self.name))?;
+            relocated(tx, by, id, (away, &self.name))?;
         }
         let transferred_to = match visibility {
             Visibility::Live => return Ok(Ok(Some(*current))),
             Visibility::Deleted => None,
             Visibility::Transferred(to) => Some(to),
         };
-        self.bring_back(tx, id, &current, transferred_to)
+        self.bring_back(tx, by, (id, &current), transferred_to)
             .map(|version| Ok(Some(version)))
     }
 
-    fn lock_in_the_way(&self, tx: &Tx<'_>) -> Result<Option<Lock>, StoreError> {
+    fn lock_in_the_way(&self, tx: &Tx<'_>, by: LiveCaller<'_>) -> Result<Option<Lock>, StoreError> {
         // A lock belongs to an address, so none of one's own lets a state leave the one where it
         // is.
         if let Some(away) = &self.away
-            && let Some(lock) = lock_in_the_way(tx, &self.caller, away, None)?
+            && let Some(lock) = lock_in_the_way(tx, &by, away, None)?
         {
             return Ok(Some(lock));
         }
-        lock_in_the_way(tx, &self.caller, &self.name, self.lock_id.as_deref())
+        lock_in_the_way(tx, &by, &self.name, self.lock_id.as_deref())
     }
 
     fn bring_back(
         &self,
         tx: &Tx<'_>,
-        id: StateId,
-        current: &Version,
+        by: LiveCaller<'_>,
+        (id, current): (StateId, &Version),
         transferred_to: Option<String>,
     ) -> Result<Version, StoreError> {
         let restored = NewVersion {
@@ -162,8 +156,8 @@ impl Restore {
             kind: VersionKind::Restore,
             from_version: Some(current.number),
             created_at: tx.now(),
-            created_by: self.caller.actor.clone(),
-            address: self.caller.origin.address.clone(),
+            created_by: by.actor.clone(),
+            address: by.origin.address.clone(),
             lock: None,
         };
         let version = tx.append_again(id, &restored)?;
@@ -177,7 +171,7 @@ impl Restore {
             snapshot: None,
             ends_broken_lock: true,
             seen_by: None,
-            event: NewEvent::new(EventKind::StateRestore, &self.caller, tx.now())
+            event: NewEvent::new(EventKind::StateRestore, by, tx.now())
                 .on(&self.name)
                 .version(version.number)
                 .detail(detail),

@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::access::{authorize, lock_in_the_way};
+use crate::domain::access::{Acted, authorize, lock_in_the_way};
 use crate::domain::content::encode::{self, Prepared};
 use crate::domain::content::missing::explained;
 use crate::domain::engine::Engine;
@@ -19,7 +19,7 @@ use crate::domain::error::refusals::NoRollback;
 use crate::domain::history::History;
 use crate::domain::history::relocate::relocated;
 use crate::domain::states::append::{Appended, append, appended};
-use crate::model::caller::Caller;
+use crate::model::caller::{Caller, LiveCaller};
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::lock::{HeldLock, Lock};
 use crate::model::name::StateName;
@@ -314,15 +314,15 @@ impl History<'_> {
             let touches = Touches::Addresses(found.away.iter().chain([name]).cloned().collect());
             let job = RollbackJob {
                 name: name.clone(),
-                caller: caller.clone(),
                 ask: Arc::clone(&ask),
                 found,
                 prepared,
                 min_free_space: self.engine.limits.min_free_space,
                 _reservation: reservation,
             };
-            let (size, run) = (job.size(), move |tx: &Tx<'_>| job.run(tx));
-            if let Some(version) = append(self.content, name, touches, size, run).await? {
+            let touched = (touches, job.size());
+            let run = move |tx: &Tx<'_>, by: LiveCaller<'_>| job.run(tx, by);
+            if let Some(version) = append(self.content, caller, name, touched, run).await? {
                 return Ok(RolledBack::Done(version));
             }
         }
@@ -333,7 +333,6 @@ impl History<'_> {
 /// Everything that one attempt needs in its transaction. It may run more than once.
 struct RollbackJob {
     name: StateName,
-    caller: Caller,
     ask: Arc<Rollback>,
     found: RollbackTarget,
     prepared: Prepared,
@@ -350,7 +349,7 @@ impl RollbackJob {
 
     /// None if what was made ready is not right any more. The inner error is why nothing is rolled
     /// back.
-    fn run(&self, tx: &Tx<'_>) -> Result<Result<Option<Version>, Error>, StoreError> {
+    fn run(&self, tx: &Tx<'_>, by: LiveCaller<'_>) -> Acted<Option<Version>> {
         if let Lookup::Moved(to) = tx.lookup(&self.name)?
             && self.found.away.as_ref() != Some(&to)
         {
@@ -367,7 +366,7 @@ impl RollbackJob {
         if !self.found.is_still(&now) || now.is_unchanged(self.ask.number) {
             return Ok(Ok(None));
         }
-        if let Some(lock) = self.lock_in_the_way(tx)? {
+        if let Some(lock) = self.lock_in_the_way(tx, by)? {
             return Ok(Err(Error::locked(lock)));
         }
         let held = tx.lock(&self.name)?;
@@ -375,29 +374,30 @@ impl RollbackJob {
             return Ok(Err(Error::NoRollback(NoRollback::StaleLockId)));
         }
         tx.needs_room(self.min_free_space)?;
-        self.store(tx, &now, held.as_ref())
+        self.store(tx, by, &now, held.as_ref())
             .map(|version| Ok(Some(version)))
     }
 
-    fn lock_in_the_way(&self, tx: &Tx<'_>) -> Result<Option<Lock>, StoreError> {
+    fn lock_in_the_way(&self, tx: &Tx<'_>, by: LiveCaller<'_>) -> Result<Option<Lock>, StoreError> {
         // A lock belongs to an address, so none of one's own lets a state leave the one where it
         // is.
         if let Some(away) = &self.found.away
-            && let Some(lock) = lock_in_the_way(tx, &self.caller, away, None)?
+            && let Some(lock) = lock_in_the_way(tx, &by, away, None)?
         {
             return Ok(Some(lock));
         }
-        lock_in_the_way(tx, &self.caller, &self.name, self.ask.lock_id.as_deref())
+        lock_in_the_way(tx, &by, &self.name, self.ask.lock_id.as_deref())
     }
 
     fn store(
         &self,
         tx: &Tx<'_>,
+        by: LiveCaller<'_>,
         now: &RollbackTarget,
         held: Option<&HeldLock>,
     ) -> Result<Version, StoreError> {
         if let Some(away) = &now.away {
-            relocated(tx, &self.caller, now.state, (away, &self.name))?;
+            relocated(tx, by, now.state, (away, &self.name))?;
         }
         let new = NewVersion {
             sha256: self.prepared.sha256,
@@ -406,8 +406,8 @@ impl RollbackJob {
             kind: VersionKind::Rollback,
             from_version: Some(self.ask.number),
             created_at: tx.now(),
-            created_by: self.caller.actor.clone(),
-            address: self.caller.origin.address.clone(),
+            created_by: by.actor.clone(),
+            address: by.origin.address.clone(),
             lock: held.map(HeldLock::note),
         };
         let version = tx.append(now.state, &new, &self.prepared.blob)?;
@@ -418,18 +418,20 @@ impl RollbackJob {
             ends_broken_lock: true,
             // Writers whom the guard has refused have not read this version either.
             seen_by: None,
-            event: self.event(tx, now, &version),
+            event: self.event(
+                NewEvent::new(EventKind::StateRollback, by, tx.now()),
+                now,
+                &version,
+            ),
         };
         appended(tx, &append)?;
         Ok(version)
     }
 
-    fn event(&self, tx: &Tx<'_>, now: &RollbackTarget, version: &Version) -> NewEvent {
+    fn event(&self, event: NewEvent, now: &RollbackTarget, version: &Version) -> NewEvent {
         let serial = version.head.serial;
         let is_used_again = self.found.highest >= serial;
-        let event = NewEvent::new(EventKind::StateRollback, &self.caller, tx.now())
-            .on(&self.name)
-            .version(version.number);
+        let event = event.on(&self.name).version(version.number);
         let event = event.attention(is_used_again).detail(serde_json::json!({
             "from_version": self.ask.number,
             "from_serial": now.wanted.as_ref().map(|wanted| wanted.head.serial),

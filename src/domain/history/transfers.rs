@@ -9,13 +9,13 @@
 
 use uuid::Uuid;
 
-use crate::domain::access::{authorize, denied, lock_in_the_way};
+use crate::domain::access::{Acted, act, authorize, lock_in_the_way};
 use crate::domain::engine::Engine;
 use crate::domain::error::Error;
 use crate::domain::error::refusals::NotTransferred;
 use crate::domain::states::locks::{self, Locking};
 use crate::domain::states::read::live;
-use crate::model::caller::Caller;
+use crate::model::caller::{Caller, LiveCaller};
 use crate::model::clock::Timestamp;
 use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
@@ -45,8 +45,8 @@ impl<'a> Transfers<'a> {
     }
 }
 
-/// What became of a step, or why it is not taken; the outer result is the database's.
-type Step = Result<Result<Transfer, Error>, StoreError>;
+/// What became of a step, or why it is not taken.
+type Step = Acted<Transfer>;
 
 impl Transfers<'_> {
     /// Says whether a caller may take a state elsewhere at all, before a body is read.
@@ -74,15 +74,16 @@ impl Transfers<'_> {
             );
             return Err(Error::invalid(ErrorCode::BadRequest, detail));
         }
-        let (who, wanted, size) = (caller.clone(), name.clone(), to.len());
+        let (wanted, size) = (name.clone(), to.len());
         let lock_id = Uuid::new_v4().to_string();
-
-        self.engine
-            .store
-            .write(Touches::Address(name.clone()), size, move |tx| {
-                begin(tx, &who, &wanted, (&to, &lock_id))
-            })
-            .await?
+        let job = move |tx: &Tx<'_>, by: LiveCaller<'_>| begin(tx, by, &wanted, (&to, &lock_id));
+        act(
+            self.engine,
+            caller,
+            (Touches::Address(name.clone()), size),
+            job,
+        )
+        .await
     }
 
     /// The transfer that was begun, or by which the state has left.
@@ -114,14 +115,15 @@ impl Transfers<'_> {
     /// Another key's lock takes the permission to break locks, and is broken by force.
     pub async fn abandon(&self, caller: &Caller, name: &StateName) -> Result<Transfer, Error> {
         self.may_transfer(caller, name)?;
-        let (who, wanted) = (caller.clone(), name.clone());
-
-        self.engine
-            .store
-            .write(Touches::Address(name.clone()), 0, move |tx| {
-                abandon(tx, &who, &wanted)
-            })
-            .await?
+        let wanted = name.clone();
+        let job = move |tx: &Tx<'_>, by: LiveCaller<'_>| abandon(tx, by, &wanted);
+        act(
+            self.engine,
+            caller,
+            (Touches::Address(name.clone()), 0),
+            job,
+        )
+        .await
     }
 
     /// The state has arrived where it was to go, with this version: it is hidden from now on, and
@@ -136,18 +138,24 @@ impl Transfers<'_> {
         version: u64,
     ) -> Result<Transfer, Error> {
         self.may_transfer(caller, name)?;
-        let (who, wanted) = (caller.clone(), name.clone());
-
-        self.engine
-            .store
-            .write(Touches::Address(name.clone()), 0, move |tx| {
-                finish(tx, &who, &wanted, version)
-            })
-            .await?
+        let wanted = name.clone();
+        let job = move |tx: &Tx<'_>, by: LiveCaller<'_>| finish(tx, by, &wanted, version);
+        act(
+            self.engine,
+            caller,
+            (Touches::Address(name.clone()), 0),
+            job,
+        )
+        .await
     }
 }
 
-fn begin(tx: &Tx<'_>, caller: &Caller, name: &StateName, (to, lock_id): (&str, &str)) -> Step {
+fn begin(
+    tx: &Tx<'_>,
+    caller: LiveCaller<'_>,
+    name: &StateName,
+    (to, lock_id): (&str, &str),
+) -> Step {
     let state = match live(&tx.lookup(name)?, name) {
         Ok((state, _)) => state,
         Err(why) => return Ok(Err(why)),
@@ -197,7 +205,7 @@ fn begin(tx: &Tx<'_>, caller: &Caller, name: &StateName, (to, lock_id): (&str, &
     Ok(Ok(found))
 }
 
-fn abandon(tx: &Tx<'_>, caller: &Caller, name: &StateName) -> Step {
+fn abandon(tx: &Tx<'_>, caller: LiveCaller<'_>, name: &StateName) -> Step {
     let lookup = tx.lookup(name)?;
     if let Some(left) = lookup.gone() {
         return Ok(Err(Error::gone(name, left)));
@@ -214,9 +222,9 @@ fn abandon(tx: &Tx<'_>, caller: &Caller, name: &StateName) -> Step {
         .filter(|held| held.lock.id == open.intent.lock_id);
     let mut forced = false;
     if let Some(held) = &held {
-        forced = held.holder.id != caller.actor.id;
+        forced = !held.is_own(&caller);
         if forced && !caller.may(Permission::Unlock, name) {
-            return Ok(Err(denied(caller, Permission::Unlock, name)));
+            return Ok(Err(locks::not_released(&caller, name, held)));
         }
         locks::let_go(tx, caller, name, (held, forced))?;
     }
@@ -226,7 +234,7 @@ fn abandon(tx: &Tx<'_>, caller: &Caller, name: &StateName) -> Step {
     Ok(Ok(open))
 }
 
-fn finish(tx: &Tx<'_>, caller: &Caller, name: &StateName, arrived: u64) -> Step {
+fn finish(tx: &Tx<'_>, caller: LiveCaller<'_>, name: &StateName, arrived: u64) -> Step {
     let lookup = tx.lookup(name)?;
     let state = match (live(&lookup, name), lookup.id()) {
         (Ok((state, _)), _) => state,
@@ -242,11 +250,15 @@ fn finish(tx: &Tx<'_>, caller: &Caller, name: &StateName, arrived: u64) -> Step 
         Ok(open) => open,
         Err(why) => return Ok(Err(why)),
     };
-    if let Some(lock) = lock_in_the_way(tx, caller, name, Some(&open.intent.lock_id))? {
+    if let Some(lock) = lock_in_the_way(tx, &caller, name, Some(&open.intent.lock_id))? {
         return Ok(Err(Error::locked(lock)));
     }
     if let Some(held) = tx.lock(name)? {
-        locks::let_go(tx, caller, name, (&held, false))?;
+        let forced = !held.is_own(&caller);
+        if forced && !caller.may(Permission::Unlock, name) {
+            return Ok(Err(locks::not_released(&caller, name, &held)));
+        }
+        locks::let_go(tx, caller, name, (&held, forced))?;
     }
     tx.end_transfer(state, tx.now())?;
     tx.forget_broken_lock(name)?;
@@ -278,7 +290,7 @@ fn noted(tx: &Tx<'_>, state: StateId) -> Result<Transfer, StoreError> {
 /// An event about a transfer.
 fn event(
     kind: EventKind,
-    caller: &Caller,
+    caller: LiveCaller<'_>,
     name: &StateName,
     transfer: &Transfer,
     at: Timestamp,

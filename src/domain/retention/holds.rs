@@ -1,18 +1,18 @@
 //! Holds: a version that somebody holds is neither pruned nor purged, whoever asks and whatever a
 //! policy says.
 
-use crate::domain::access::authorize;
+use crate::domain::access::{Acted, act, authorize};
 use crate::domain::content::missing::explained;
 use crate::domain::error::Error;
 use crate::domain::retention::Retention;
-use crate::model::caller::Caller;
+use crate::model::caller::{Caller, LiveCaller};
 use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
 use crate::model::state::{Gone, Lookup};
 use crate::model::version::{Hold, Version};
-use crate::store::{StoreError, Touches, Tx};
+use crate::store::{Touches, Tx};
 
 /// The most characters of a hold's reason.
 pub const MAX_REASON: usize = 500;
@@ -66,13 +66,13 @@ impl Retention<'_> {
         number: u64,
         reason: Option<String>,
     ) -> Result<Version, Error> {
-        let (caller, name) = (caller.clone(), name.clone());
+        let name = name.clone();
         let touches = Touches::Address(name.clone());
-        let job = move |tx: &Tx<'_>| change(tx, &caller, &name, number, reason.as_deref());
-        let store = &self.engine.store;
-        match store.write(touches, 0, job).await? {
+        let job =
+            move |tx: &Tx<'_>, by: LiveCaller<'_>| change(tx, by, &name, number, reason.as_deref());
+        match act(self.engine, caller, (touches, 0), job).await {
             Ok(version) => Ok(version),
-            Err(error) => Err(explained(store, error).await),
+            Err(error) => Err(explained(&self.engine.store, error).await),
         }
     }
 }
@@ -80,11 +80,11 @@ impl Retention<'_> {
 /// The inner error is why there is no such version.
 fn change(
     tx: &Tx<'_>,
-    caller: &Caller,
+    caller: LiveCaller<'_>,
     name: &StateName,
     number: u64,
     reason: Option<&str>,
-) -> Result<Result<Version, Error>, StoreError> {
+) -> Acted<Version> {
     let state = match tx.lookup(name)? {
         Lookup::State { id, .. } => id,
         Lookup::Free => return Ok(Err(Error::no_state(name))),

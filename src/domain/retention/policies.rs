@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::domain::access::{Acted, act, act_then};
 use crate::domain::error::Error;
 use crate::domain::retention::Retention;
-use crate::model::caller::Caller;
+use crate::model::caller::{Caller, LiveCaller};
 use crate::model::clock::{self, Timestamp};
 use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::name::Workspace;
 use crate::model::retention::{Moment, Policy, WorkspacePolicy};
-use crate::store::{StoreError, Touches, Tx, View};
+use crate::store::{Touches, Tx, View};
 
 /// What is kept, and what becomes of the rest.
 #[derive(Clone, Debug, Serialize)]
@@ -95,17 +96,18 @@ impl Retention<'_> {
             set_at: at,
             set_by: caller.actor.clone(),
         };
-        let (caller, to_set) = (caller.clone(), new.clone());
+        let to_set = new.clone();
         let touches = Touches::Workspace(workspace.to_string());
-        let set = move |tx: &Tx<'_>| {
+        let set = move |tx: &Tx<'_>, by: LiveCaller<'_>| {
             tx.set_policy(&to_set)?;
             let event = NewEvent {
                 workspace: Some(to_set.workspace.clone()),
-                ..NewEvent::new(EventKind::RetentionSet, &caller, at)
+                ..NewEvent::new(EventKind::RetentionSet, by, at)
             };
-            tx.record(&event.detail(serde_json::json!({ "policy": to_set.policy })))
+            tx.record(&event.detail(serde_json::json!({ "policy": to_set.policy })))?;
+            Ok(Ok(()))
         };
-        self.engine.store.write(touches, 0, set).await?;
+        act(self.engine, caller, (touches, 0), set).await?;
         Ok(new)
     }
 
@@ -113,34 +115,35 @@ impl Retention<'_> {
     /// there was one.
     pub async fn unset(&self, caller: &Caller, workspace: &Workspace) -> Result<bool, Error> {
         self.may_operate(caller)?;
-        let (caller, workspace) = (caller.clone(), workspace.to_string());
+        let workspace = workspace.to_string();
         let touches = Touches::Workspace(workspace.clone());
-        let unset = move |tx: &Tx<'_>| {
+        let unset = move |tx: &Tx<'_>, by: LiveCaller<'_>| {
             let was_set = tx.unset_policy(&workspace)?;
             if was_set {
-                let event = NewEvent::new(EventKind::RetentionUnset, &caller, tx.now());
+                let event = NewEvent::new(EventKind::RetentionUnset, by, tx.now());
                 tx.record(&NewEvent {
                     workspace: Some(workspace.clone()),
                     ..event
                 })?;
             }
-            Ok(was_set)
+            Ok(Ok(was_set))
         };
-        Ok(self.engine.store.write(touches, 0, unset).await?)
+        act(self.engine, caller, (touches, 0), unset).await
     }
 
     /// The clock is right, says a person. What waited for that begins at once.
     pub async fn trust_clock(&self, caller: &Caller) -> Result<Timestamp, Error> {
         self.may_operate(caller)?;
-        let (caller, at) = (caller.clone(), clock::now());
+        let at = clock::now();
         let doubt = self.pruning.trust.doubt().map(|doubt| doubt.detail());
-        let note = move |tx: &Tx<'_>| {
+        let note = move |tx: &Tx<'_>, by: LiveCaller<'_>| {
             tx.note_moment(Moment::Trusted, at)?;
             tx.note_moment(Moment::Latest, at)?;
             tx.record(
-                &NewEvent::new(EventKind::ClockTrust, &caller, at)
+                &NewEvent::new(EventKind::ClockTrust, by, at)
                     .detail(serde_json::json!({ "doubt": doubt })),
-            )
+            )?;
+            Ok(Ok(()))
         };
         let (trust, trusted_again) = (
             Arc::clone(&self.pruning.trust),
@@ -148,16 +151,13 @@ impl Retention<'_> {
         );
         // What the database says is believed, whether or not the one who said so still waits for
         // the answer.
-        let believe = move |noted: &Result<(), StoreError>| {
-            if noted.is_ok() {
+        let believe = move |noted: &Acted<()>| {
+            if matches!(noted, Ok(Ok(()))) {
                 trust.begin_anew(at);
                 trusted_again.notify_one();
             }
         };
-        self.engine
-            .store
-            .write_then(Touches::NoState, 0, note, believe)
-            .await?;
+        act_then(self.engine, caller, (Touches::NoState, 0), note, believe).await?;
         Ok(at)
     }
 }

@@ -7,12 +7,13 @@
 use std::time::Duration;
 
 use crate::config::MIB;
+use crate::domain::access::{Acted, act};
 use crate::domain::error::Error;
 use crate::domain::retention::Retention;
 use crate::domain::retention::plan::{RetentionPlan, plan};
 use crate::domain::retention::report::{PrunePreview, PruneReport};
 use crate::model::actor::Actor;
-use crate::model::caller::Caller;
+use crate::model::caller::{Caller, LiveCaller};
 use crate::model::clock::{self, Timestamp};
 use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
@@ -299,13 +300,10 @@ impl Retention<'_> {
                 numbers: numbers.iter().take(VERSIONS_PER_STEP).copied().collect(),
                 so_far,
                 event,
-                caller: caller.clone(),
             };
-            (so_far, event) = self
-                .engine
-                .store
-                .write(Touches::State(planned.state), 0, move |tx| step.run(tx))
-                .await?;
+            let touches = Touches::State(planned.state);
+            let run = move |tx: &Tx<'_>, by: LiveCaller<'_>| step.run(tx, by);
+            (so_far, event) = act(self.engine, caller, (touches, 0), run).await?;
             numbers = planned
                 .plan
                 .remove
@@ -321,25 +319,25 @@ impl Retention<'_> {
         asked: &PruneRequest,
         report: &PruneReport,
     ) -> Result<(), Error> {
-        let event = NewEvent::new(EventKind::RetentionRun, caller, clock::now());
-        let event = event.detail(serde_json::json!({
+        let detail = serde_json::json!({
             "policy": asked.policy,
             "states": report.summary.states,
             "removed": report.summary.removed,
             "kept": report.summary.kept,
             "freed": report.freed,
-        }));
+        });
         let workspace = asked.workspace.as_ref().map(ToString::to_string);
-        let event = NewEvent {
-            workspace,
-            block: asked.block.as_ref().map(ToString::to_string),
-            ..event
+        let block = asked.block.as_ref().map(ToString::to_string);
+        let record = move |tx: &Tx<'_>, by: LiveCaller<'_>| {
+            let event = NewEvent::new(EventKind::RetentionRun, by, clock::now());
+            tx.record(&NewEvent {
+                workspace: workspace.clone(),
+                block: block.clone(),
+                ..event.detail(detail.clone())
+            })?;
+            Ok(Ok(()))
         };
-        Ok(self
-            .engine
-            .store
-            .write(Touches::NoState, 0, move |tx| tx.record(&event))
-            .await?)
+        act(self.engine, caller, (Touches::NoState, 0), record).await
     }
 }
 
@@ -351,11 +349,10 @@ struct Step {
     so_far: Removed,
     /// The place in the log of the event of the steps before.
     event: Option<u64>,
-    caller: Caller,
 }
 
 impl Step {
-    fn run(&self, tx: &Tx<'_>) -> Result<(Removed, Option<u64>), StoreError> {
+    fn run(&self, tx: &Tx<'_>, by: LiveCaller<'_>) -> Acted<(Removed, Option<u64>)> {
         let removed = tx.prune(self.state, &self.numbers, BYTES_PER_STEP)?;
         let so_far = Removed {
             looked_at: self.so_far.looked_at + removed.looked_at,
@@ -364,7 +361,7 @@ impl Step {
             last: removed.last.or(self.so_far.last),
         };
         if removed.count == 0 {
-            return Ok((so_far, self.event));
+            return Ok(Ok((so_far, self.event)));
         }
         let detail = serde_json::json!({
             "removed": so_far.count,
@@ -373,13 +370,13 @@ impl Step {
         });
         if let Some(seq) = self.event {
             tx.amend_event(seq, tx.now(), &detail)?;
-            return Ok((so_far, self.event));
+            return Ok(Ok((so_far, self.event)));
         }
         tx.record(
-            &NewEvent::new(EventKind::StatePrune, &self.caller, tx.now())
+            &NewEvent::new(EventKind::StatePrune, by, tx.now())
                 .on(&self.name)
                 .detail(detail),
         )?;
-        Ok((so_far, Some(tx.last_event()?)))
+        Ok(Ok((so_far, Some(tx.last_event()?))))
     }
 }

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use crate::config::MIB;
+use crate::domain::access::{Acted, act_then};
 use crate::domain::content::Content;
 use crate::domain::error::Error;
-use crate::model::caller::Caller;
+use crate::model::caller::{Caller, LiveCaller};
 use crate::model::event::NewEvent;
 use crate::model::frame::StoredBlob;
 use crate::model::name::StateName;
@@ -75,19 +76,15 @@ pub(in crate::domain) fn compact_after<T>(
     }
 }
 
-/// Runs a job that appends to a state; `size` is about how many bytes it adds to the database. The
-/// inner error of the job is why it appends nothing.
+/// Runs a job that appends to a state for a caller; `size` is about how many bytes it adds to the
+/// database.
 pub(in crate::domain) async fn append<T: Send + 'static>(
     content: &Content,
+    caller: &Caller,
     name: &StateName,
-    touches: Touches,
-    size: usize,
-    job: impl FnMut(&Tx<'_>) -> Result<Result<T, Error>, StoreError> + Send + 'static,
+    (touches, size): (Touches, usize),
+    job: impl FnMut(&Tx<'_>, LiveCaller<'_>) -> Acted<T> + Send + 'static,
 ) -> Result<T, Error> {
     let compact = compact_after(content, name);
-    content
-        .engine
-        .store
-        .write_then(touches, size, job, compact)
-        .await?
+    act_then(&content.engine, caller, (touches, size), job, compact).await
 }

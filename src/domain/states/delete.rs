@@ -1,16 +1,16 @@
 //! Deleting a state: it is hidden, its history stays, and it can be brought back.
 
-use crate::domain::access::lock_in_the_way;
+use crate::domain::access::{Acted, act, lock_in_the_way};
 use crate::domain::error::Error;
 use crate::domain::states::States;
 use crate::domain::states::permit::DeletePermit;
 use crate::domain::states::read::absent;
-use crate::model::caller::Caller;
+use crate::model::caller::{Caller, LiveCaller};
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::lock::Lock;
 use crate::model::name::StateName;
 use crate::model::state::{Lookup, Visibility};
-use crate::store::{StoreError, Touches, Tx};
+use crate::store::{Touches, Tx};
 
 /// What became of a deletion.
 #[derive(Clone, Debug)]
@@ -35,18 +35,18 @@ impl States<'_> {
     ) -> Result<Deleted, Error> {
         let DeletePermit { caller, name } = permit;
         let touches = Touches::Address(name.clone());
-        let job = move |tx: &Tx<'_>| delete(tx, &caller, &name, lock_id.as_deref());
-        self.engine.store.write(touches, 0, job).await?
+        let job = move |tx: &Tx<'_>, by: LiveCaller<'_>| delete(tx, by, &name, lock_id.as_deref());
+        act(self.engine, &caller, (touches, 0), job).await
     }
 }
 
 /// The inner error is why there is no state to delete.
 fn delete(
     tx: &Tx<'_>,
-    caller: &Caller,
+    by: LiveCaller<'_>,
     name: &StateName,
     lock_id: Option<&str>,
-) -> Result<Result<Deleted, Error>, StoreError> {
+) -> Acted<Deleted> {
     let lookup = tx.lookup(name)?;
     let (id, number, is_live) = match &lookup {
         Lookup::State {
@@ -58,14 +58,14 @@ fn delete(
             return Ok(Err(absent(&lookup, name)));
         }
     };
-    if let Some(lock) = lock_in_the_way(tx, caller, name, lock_id)? {
+    if let Some(lock) = lock_in_the_way(tx, &by, name, lock_id)? {
         return Ok(Ok(Deleted::Locked(lock)));
     }
     if is_live {
         tx.hide(id, tx.now())?;
         tx.forget_broken_lock(name)?;
         tx.record(
-            &NewEvent::new(EventKind::StateDelete, caller, tx.now())
+            &NewEvent::new(EventKind::StateDelete, by, tx.now())
                 .on(name)
                 .version(number),
         )?;

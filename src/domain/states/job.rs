@@ -1,6 +1,7 @@
 //! One write: prepared before it queues, then looked at, judged, and stored or kept in one
 //! transaction, all together or not at all.
 
+use crate::domain::access::Acted;
 use crate::domain::content::encode::{Body, Prepared};
 use crate::domain::engine::budget::Reservation;
 use crate::domain::error::Error;
@@ -8,6 +9,7 @@ use crate::domain::states::append::{Appended, append_rejected, appended};
 use crate::domain::states::compared::{Before, Compared};
 use crate::domain::states::permit::WritePermit;
 use crate::domain::states::rules::{Incoming, Situation, Verdict, WriteRefusal, judge};
+use crate::model::caller::LiveCaller;
 use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::lock::{HeldLock, Lock, RefusedAttempt};
@@ -64,8 +66,13 @@ pub(super) struct WriteJob {
     compared: Option<Compared>,
 }
 
-/// What became of a write, or why nothing of it is kept; the outer result is the database's.
-type Outcome = Result<Result<Written, Error>, StoreError>;
+/// One run of a write in its transaction, by a caller whose credentials stand in it.
+struct WriteAct<'j> {
+    request: &'j WriteRequest,
+    prepared: &'j Prepared,
+    compared: Option<&'j Compared>,
+    by: LiveCaller<'j>,
+}
 
 impl WriteJob {
     /// Does all that needs no database. It takes a core for a while; less of it if the MD5 is known
@@ -99,8 +106,23 @@ impl WriteJob {
         self.prepared.blob.frame.len()
     }
 
-    /// Stores the state, or keeps it as a rejected version.
-    pub(super) fn run(&self, tx: &Tx<'_>) -> Outcome {
+    /// Stores the state, or keeps it as a rejected version, if the caller's credentials still
+    /// stand.
+    pub(super) fn run(&self, tx: &Tx<'_>) -> Acted<Written> {
+        self.request.permit.acting.run(tx, |tx, by| {
+            let act = WriteAct {
+                request: &self.request,
+                prepared: &self.prepared,
+                compared: self.compared.as_ref(),
+                by,
+            };
+            act.run(tx)
+        })
+    }
+}
+
+impl WriteAct<'_> {
+    fn run(&self, tx: &Tx<'_>) -> Acted<Written> {
         let permit = &self.request.permit;
         let lookup = tx.lookup(&permit.name)?;
         if let Some(denied) = &permit.denied {
@@ -135,12 +157,7 @@ impl WriteJob {
         lookup: &Lookup,
         lock: Option<&HeldLock>,
     ) -> Result<Verdict, StoreError> {
-        let WritePermit {
-            caller,
-            name,
-            limits,
-            ..
-        } = &self.request.permit;
+        let (WritePermit { name, limits, .. }, caller) = (&self.request.permit, self.by);
         // Neither matters while a lock is held.
         let (broken, is_stale_writer) = if lock.is_some() {
             (None, false)
@@ -181,7 +198,7 @@ impl WriteJob {
 
     /// Keeps a state that its key may not write, unless it is there already: an apply may have made
     /// the resources in it.
-    fn keep_denied(&self, tx: &Tx<'_>, lookup: &Lookup, denied: &Error) -> Outcome {
+    fn keep_denied(&self, tx: &Tx<'_>, lookup: &Lookup, denied: &Error) -> Acted<Written> {
         let is_there = lookup
             .live()
             .is_some_and(|current| current.sha256 == self.prepared.sha256);
@@ -202,7 +219,7 @@ impl WriteJob {
     }
 
     fn new_version(&self, tx: &Tx<'_>, kind: VersionKind, lock: Option<&HeldLock>) -> NewVersion {
-        let caller = &self.request.permit.caller;
+        let caller = self.by;
         NewVersion {
             sha256: self.prepared.sha256,
             size: self.prepared.size,
@@ -217,7 +234,7 @@ impl WriteJob {
     }
 
     fn event(&self, tx: &Tx<'_>, kind: EventKind, version: u64) -> NewEvent {
-        NewEvent::new(kind, &self.request.permit.caller, tx.now())
+        NewEvent::new(kind, self.by, tx.now())
             .on(&self.request.permit.name)
             .version(version)
     }
@@ -243,7 +260,7 @@ impl WriteJob {
             snapshot,
             // The holder of a broken lock may go on writing until another writer does.
             ends_broken_lock: self.request.lock_id.is_none(),
-            seen_by: Some(&self.request.permit.caller),
+            seen_by: Some(&self.by),
             event: event.attention(needs_person).detail(self.event_detail()),
         };
         appended(tx, &append)?;
@@ -264,7 +281,7 @@ impl WriteJob {
     fn drops_resources(&self, lookup: &Lookup) -> bool {
         lookup.live().is_some_and(|live| {
             Compared::drops_resources(
-                self.compared.as_ref(),
+                self.compared,
                 live,
                 &self.prepared.head,
                 self.request.lock_id.is_none(),
@@ -276,8 +293,7 @@ impl WriteJob {
     /// wrote, and never its own. Its resources are in no state then, and only a person can find
     /// them. A client that sends its own write again is no reason to look.
     fn flag_repeated_bytes(&self, tx: &Tx<'_>, current: &Version) -> Result<(), StoreError> {
-        if self.request.lock_id.is_some() || current.created_by == self.request.permit.caller.actor
-        {
+        if self.request.lock_id.is_some() || current.created_by == self.by.actor {
             return Ok(());
         }
         let detail = serde_json::json!({ "serial": current.head.serial, "unchanged": true });
@@ -293,7 +309,7 @@ impl WriteJob {
         lock: Option<HeldLock>,
         refusal: WriteRefusal,
     ) -> Result<Written, StoreError> {
-        let WritePermit { caller, name, .. } = &self.request.permit;
+        let (name, caller) = (&self.request.permit.name, self.by);
         let state = self.state(tx, lookup)?;
         let number = self.kept(tx, state, refusal.rejection)?;
         if refusal.rejection == Rejection::StaleWrite {
@@ -302,7 +318,7 @@ impl WriteJob {
         let Some(held) = lock else {
             return Ok(Written::Refused(refusal, number));
         };
-        let refused = RefusedAttempt::by(caller, tx.now(), self.request.lock_id.as_deref(), None);
+        let refused = RefusedAttempt::by(&caller, tx.now(), self.request.lock_id.as_deref(), None);
         tx.note_refusal(name, &refused)?;
         Ok(Written::Locked(held.lock, number))
     }

@@ -1,9 +1,9 @@
 //! Locks: who may write now. A lock belongs to the key that took it; its ID is no secret.
 
-use crate::domain::access::{authorize, denied};
+use crate::domain::access::{Acted, act, authorize, denied};
 use crate::domain::engine::Engine;
 use crate::domain::error::Error;
-use crate::model::caller::Caller;
+use crate::model::caller::{Caller, LiveCaller};
 use crate::model::clock::Timestamp;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::lock::{HeldLock, Lock, RefusedAttempt};
@@ -88,17 +88,16 @@ impl Locks<'_> {
         if !lock.is_for_a_plan() && !caller.may(Permission::Save, name) {
             return Err(only_plans(caller, name, &lock));
         }
-        let (caller, wanted) = (caller.clone(), name.clone());
-        let size = lock.text.len();
+        let (wanted, size) = (name.clone(), lock.text.len());
         let touches = Touches::Address(wanted.clone());
         let too_early = self.seen_too_early(&wanted).await?;
-        let job = move |tx: &Tx<'_>| {
+        let job = move |tx: &Tx<'_>, by: LiveCaller<'_>| {
             if too_early.as_ref().is_some_and(Option::is_none) {
                 tx.remove_lock(&wanted)?;
             }
-            take(tx, &caller, &wanted, &lock)
+            take(tx, by, &wanted, &lock)
         };
-        self.engine.store.write(touches, size, job).await?
+        act(self.engine, caller, (touches, size), job).await
     }
 
     /// The lock as it was before its transaction, for a sabotaged server that believes it still is.
@@ -118,10 +117,10 @@ impl Locks<'_> {
         unlock: Unlock,
     ) -> Result<Unlocking, Error> {
         self.may_unlock(caller, name)?;
-        let (caller, name) = (caller.clone(), name.clone());
+        let name = name.clone();
         let touches = Touches::Address(name.clone());
-        let job = move |tx: &Tx<'_>| release(tx, &caller, &name, &unlock);
-        self.engine.store.write(touches, 0, job).await?
+        let job = move |tx: &Tx<'_>, by: LiveCaller<'_>| release(tx, by, &name, &unlock);
+        act(self.engine, caller, (touches, 0), job).await
     }
 
     /// The lock that is held, with its evidence: what else there is to know of it, and the last
@@ -174,20 +173,20 @@ fn only_plans(caller: &Caller, name: &StateName, lock: &Lock) -> Error {
 /// address.
 pub(in crate::domain) fn take(
     tx: &Tx<'_>,
-    caller: &Caller,
+    caller: LiveCaller<'_>,
     name: &StateName,
     lock: &Lock,
-) -> Result<Result<Locking, Error>, StoreError> {
+) -> Acted<Locking> {
     if let Some(gone) = tx.lookup(name)?.gone() {
         return Ok(Err(Error::gone(name, gone)));
     }
     if let Some(held) = tx.lock(name)? {
-        if held.is_held_by(&caller.actor, &lock.id) {
+        if held.is_own(&caller) && held.lock.id == lock.id {
             return Ok(Ok(Locking::Held(held.lock)));
         }
         tx.note_refusal(
             name,
-            &RefusedAttempt::by(caller, tx.now(), Some(&lock.id), Some(&lock.who)),
+            &RefusedAttempt::by(&caller, tx.now(), Some(&lock.id), Some(&lock.who)),
         )?;
         return Ok(Ok(Locking::HeldBy(held.lock)));
     }
@@ -196,6 +195,7 @@ pub(in crate::domain) fn take(
         holder: caller.actor.clone(),
         address: caller.origin.address.clone(),
         locked_at: tx.now(),
+        permissions: Some(caller.grant.permissions.without_admin_only()),
         refused: 0,
         latest_refusal: None,
     };
@@ -209,10 +209,10 @@ pub(in crate::domain) fn take(
 
 fn release(
     tx: &Tx<'_>,
-    caller: &Caller,
+    caller: LiveCaller<'_>,
     name: &StateName,
     unlock: &Unlock,
-) -> Result<Result<Unlocking, Error>, StoreError> {
+) -> Acted<Unlocking> {
     if let Some(gone) = tx.lookup(name)?.gone() {
         return Ok(Err(Error::gone(name, gone)));
     }
@@ -225,7 +225,7 @@ fn release(
     let Some(held) = held else {
         return Ok(Ok(Unlocking::NothingHeld));
     };
-    let is_own = held.holder.id == caller.actor.id;
+    let is_own = held.is_own(&caller);
     let forced = match unlock {
         Unlock::Id { id, .. } if *id != held.lock.id => {
             return Ok(Ok(Unlocking::OtherHeld(held.lock)));
@@ -233,13 +233,8 @@ fn release(
         Unlock::Id { forced, .. } => *forced || !is_own,
         Unlock::Any => true,
     };
-    let needed = if is_own {
-        Permission::Plan
-    } else {
-        Permission::Unlock
-    };
-    if !caller.may(needed, name) && !caller.may(Permission::Unlock, name) {
-        return Ok(Err(denied(caller, Permission::Unlock, name)));
+    if !(is_own && caller.may(Permission::Plan, name)) && !caller.may(Permission::Unlock, name) {
+        return Ok(Err(not_released(&caller, name, &held)));
     }
     let_go(tx, caller, name, (&held, forced))?;
     Ok(Ok(Unlocking::Released(held.lock)))
@@ -259,12 +254,12 @@ fn lock_or_damage(tx: &Tx<'_>, name: &StateName) -> Result<Option<HeldLock>, Sto
 /// another's, and a person is to look at it.
 fn remove_damaged(
     tx: &Tx<'_>,
-    caller: &Caller,
+    caller: LiveCaller<'_>,
     name: &StateName,
     what: String,
-) -> Result<Result<Unlocking, Error>, StoreError> {
+) -> Acted<Unlocking> {
     if !caller.may(Permission::Unlock, name) {
-        return Ok(Err(denied(caller, Permission::Unlock, name)));
+        return Ok(Err(denied(&caller, Permission::Unlock, name)));
     }
     tx.remove_damaged_lock(name)?;
     let event = NewEvent::new(EventKind::LockBreak, caller, tx.now())
@@ -274,10 +269,22 @@ fn remove_damaged(
     Ok(Ok(Unlocking::DamagedRemoved(what)))
 }
 
+/// What a caller is told who may not release a lock.
+pub(in crate::domain) fn not_released(caller: &Caller, name: &StateName, held: &HeldLock) -> Error {
+    if held.holder.id != caller.actor.id || held.is_own(caller) {
+        return denied(caller, Permission::Unlock, name);
+    }
+    let unlock = Permission::Unlock.name(&caller.grant.scope);
+    Error::Denied(format!(
+        "the lock on {name} was taken with permissions that this token lacks; release it with the \
+            credentials that took it, with the key's own, or with a token that has {unlock}"
+    ))
+}
+
 /// Releases a lock, or breaks it by force, for a caller who may.
 pub(in crate::domain) fn let_go(
     tx: &Tx<'_>,
-    caller: &Caller,
+    caller: LiveCaller<'_>,
     name: &StateName,
     (held, forced): (&HeldLock, bool),
 ) -> Result<(), StoreError> {

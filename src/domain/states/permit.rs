@@ -1,10 +1,12 @@
 //! Permits: the proof that a caller may write to a state, or delete it. They are made here and
-//! nowhere else, so that no write can be asked for without the question who asks.
+//! nowhere else, so that no write can be asked for without the question who asks. Each carries its
+//! caller in a form that says who they are only in the transaction, after a second look.
 
 use std::sync::Arc;
 
 use crate::config::Limits;
-use crate::domain::access::authorize;
+use crate::domain::access::{Acting, authorize};
+use crate::domain::engine::Engine;
 use crate::domain::error::Error;
 use crate::model::caller::Caller;
 use crate::model::error_code::ErrorCode;
@@ -17,7 +19,7 @@ use crate::model::permission::Permission;
 /// nevertheless, and the valid state that they send is kept as a rejected version.
 #[derive(Clone)]
 pub struct WritePermit {
-    pub(super) caller: Caller,
+    pub(super) acting: Acting,
     pub(super) name: StateName,
     pub(super) limits: Arc<Limits>,
     /// Why the state that is sent does not become current, for a caller who may not write.
@@ -25,11 +27,7 @@ pub struct WritePermit {
 }
 
 impl WritePermit {
-    pub(super) fn of(
-        caller: &Caller,
-        name: &StateName,
-        limits: &Arc<Limits>,
-    ) -> Result<Self, Error> {
+    pub(super) fn of(engine: &Engine, caller: &Caller, name: &StateName) -> Result<Self, Error> {
         let denied = authorize(caller, Permission::Save, name).err();
         if let Some(denied) = &denied
             && !caller.may(Permission::Plan, name)
@@ -37,9 +35,9 @@ impl WritePermit {
             return Err(denied.clone());
         }
         Ok(Self {
-            caller: caller.clone(),
+            acting: Acting::of(engine, caller),
             name: name.clone(),
-            limits: Arc::clone(limits),
+            limits: Arc::clone(&engine.limits),
             denied,
         })
     }

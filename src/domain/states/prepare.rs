@@ -179,11 +179,10 @@ fn prepared_by_writer(
 mod tests {
     use super::*;
     use crate::config::MIB;
+    use crate::domain::access::Acting;
     use crate::domain::engine::budget::Budget;
     use crate::domain::engine::leased_bytes::LeasedBytes;
     use crate::domain::states::permit::WritePermit;
-    use crate::model::actor::Origin;
-    use crate::model::caller::Caller;
     use crate::model::digest::Digest;
     use crate::model::name::StateName;
 
@@ -195,10 +194,7 @@ mod tests {
             name: StateName::parse("w", "b").unwrap(),
             limits: Arc::default(),
             denied: None,
-            caller: Caller::operator(Origin {
-                address: String::new(),
-                request_id: String::new(),
-            }),
+            acting: Acting::for_tests(),
         };
         let write = |before: Option<Before>| Unprepared {
             body: Arc::new(Body::new(vec![b' '; 100], None)),

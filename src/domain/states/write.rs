@@ -26,7 +26,7 @@ const MAX_COMPARED: u64 = 32 * MIB;
 impl States<'_> {
     /// Permits a caller to send a state, before its body is read.
     pub fn may_write(&self, caller: &Caller, name: &StateName) -> Result<WritePermit, Error> {
-        WritePermit::of(caller, name, &self.engine.limits)
+        WritePermit::of(self.engine, caller, name)
     }
 
     /// Stores a state as the next version, or says why not. Answers when it is on disk.

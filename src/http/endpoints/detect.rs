@@ -11,6 +11,7 @@ use crate::domain::error::Error;
 use crate::hcl::{self, Ask, BadFiles, Detection, Members, Program, SIZE_PARSED, Source};
 use crate::http::wire::body::{self, ReceivedBody};
 use crate::http::wire::caller::Authenticated;
+use crate::http::wire::credentials::look_again;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::{query, reply};
 use crate::model::error_code::ErrorCode;
@@ -97,6 +98,7 @@ pub(in crate::http) async fn detect(
     .await?;
     let ask = ask(asked.program, asked.include_json);
     let detection = look(&domain, body, is_tar.then_some(ask)).await?;
+    look_again(&request, &domain).await?;
     reply::list(&domain, &detection)
 }
 

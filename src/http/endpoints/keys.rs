@@ -15,7 +15,7 @@ use crate::http::wire::error::ApiError;
 use crate::http::wire::query::{self, Whole};
 use crate::http::wire::{body, reply};
 use crate::model::error_code::ErrorCode;
-use crate::model::key::KeyId;
+use crate::model::key::{ApiKey, KeyId};
 
 #[derive(Deserialize)]
 struct ListQuery {
@@ -136,11 +136,24 @@ pub(in crate::http) async fn rotate(
     Ok(with_secret(StatusCode::OK, &rotated, &domain))
 }
 
+#[derive(Deserialize)]
+struct RevokeQuery {
+    #[serde(default)]
+    children: bool,
+}
+
 pub(in crate::http) async fn revoke(
     known: Authenticated,
     request: HttpRequest,
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
-    let key = domain.keys().revoke(&known.0, id(&request)?).await?;
-    Ok(reply::json(&key.shown(domain.engine().time_for_ends())))
+    let RevokeQuery { children } = query::read(&request)?;
+    let keys = domain.keys();
+    let revoked = keys.revoke(&known.0, id(&request)?, children).await?;
+    let mut answer = json!(revoked.key.shown(domain.engine().time_for_ends()));
+    if children {
+        let ended = revoked.children.iter().map(ApiKey::actor);
+        answer["children"] = json!(ended.collect::<Vec<_>>());
+    }
+    reply::list(&domain, &answer)
 }

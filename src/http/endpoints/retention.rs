@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::domain::Domain;
 use crate::domain::retention::prune::PruneRequest;
 use crate::http::wire::caller::{Authenticated, OnState};
+use crate::http::wire::credentials::look_again;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::query::{self, Whole};
 use crate::http::wire::{body, path, reply};
@@ -124,7 +125,9 @@ pub(in crate::http) async fn prune(
     let asked = body.asked()?;
     let retention = domain.retention();
     let answer = if dry_run {
-        json!(retention.preview(&known.0, &asked).await?)
+        let preview = retention.preview(&known.0, &asked).await?;
+        look_again(&request, &domain).await?;
+        json!(preview)
     } else {
         json!(retention.prune(&known.0, &asked).await?)
     };

@@ -10,6 +10,7 @@ use crate::domain::error::refusals::NotCompared;
 use crate::domain::history::preview::{DiffReport, RollbackPreview};
 use crate::domain::history::rollback::{Rollback, RolledBack};
 use crate::http::wire::caller::OnState;
+use crate::http::wire::credentials::look_again;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::query::{self, WriteQuery};
 use crate::http::wire::{body, headers, reply};
@@ -56,6 +57,7 @@ pub(in crate::http) async fn roll_back(
     };
     if dry_run {
         let preview = history.preview(&on.caller, &on.name, &ask).await?;
+        look_again(&request, &domain).await?;
         return reply::list(&domain, &PreviewAnswer::of(&preview));
     }
     Ok(match history.rollback(&on.caller, &on.name, ask).await? {

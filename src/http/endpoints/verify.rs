@@ -7,6 +7,7 @@ use serde::Deserialize;
 use crate::domain::Domain;
 use crate::domain::integrity::verify::VerifyRequest;
 use crate::http::wire::caller::Authenticated;
+use crate::http::wire::credentials::look_again;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::{body, reply};
 use crate::model::error_code::ErrorCode;
@@ -58,10 +59,10 @@ pub(in crate::http) async fn verify(
 ) -> Result<HttpResponse, ApiError> {
     domain.integrity().may_verify(&known.0)?;
     let body: VerifyBody = body::maybe_json(&request, &mut payload, &domain).await?;
-    reply::list(
-        &domain,
-        &domain.integrity().verify(&known.0, body.wanted()?).await?,
-    )
+    let wanted = body.wanted()?;
+    let verified = domain.integrity().verify(&known.0, wanted).await?;
+    look_again(&request, &domain).await?;
+    reply::list(&domain, &verified)
 }
 
 pub(in crate::http) async fn overview(

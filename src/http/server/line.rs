@@ -85,7 +85,7 @@ impl RequestLine {
         self.route = request.app_data::<Route>().map(|route| route.name.clone());
         let extensions = request.extensions();
         let known = extensions.get::<KnownAs>();
-        self.key = known.map(|known| known.0.id.clone());
+        self.key = known.map(|known| known.0.actor.id.clone());
         if let Some(refused) = noted.get::<AccessRefused>() {
             self.refused = Some(refused.reason);
             self.key = self.key.take().or_else(|| refused.key.clone());

@@ -19,11 +19,12 @@ use crate::domain::{self, Domain};
 use crate::http::server::guard::{Ended, gone, guarded};
 use crate::http::server::line::RequestLine;
 use crate::http::server::watch::{Busy, Connection, Watched};
-use crate::http::wire::credentials::KnownAs;
+use crate::http::wire::credentials::{KnownAs, look_again};
 use crate::http::wire::error::{AccessRefused, ApiError, FailureReason};
 use crate::http::wire::headers::{self, INSTANCE, REQUEST_ID, STATE};
 use crate::http::wire::origin::origin_of;
 use crate::http::wire::path;
+use crate::model::caller::Caller;
 
 /// The headers of every answer that does not set them itself: proxies and browsers keep nothing,
 /// and no page may do anything with it.
@@ -43,7 +44,10 @@ pub(in crate::http) async fn trace(
     let busy = request.conn_data::<Arc<Connection>>().map(Busy::on);
     let mut line = RequestLine::of(&request);
     request.extensions_mut().insert(line.origin());
-    let answer = async { next.call(request).await };
+    let answer = async {
+        let answer = next.call(request).await?;
+        Ok::<_, Error>(unless_lapsed(answer.map_into_boxed_body()).await)
+    };
     match guarded(answer, gone(busy.as_ref())).await {
         Ok(answer) => {
             let mut answer = answer?;
@@ -58,6 +62,22 @@ pub(in crate::http) async fn trace(
     }
 }
 
+/// An answer to a read only begins while the credentials still stand. An act has been judged in its
+/// transaction, and is answered as it was done.
+async fn unless_lapsed(answer: ServiceResponse) -> ServiceResponse {
+    let request = answer.request();
+    if !request.method().is_safe() || answer.status() == StatusCode::UNAUTHORIZED {
+        return answer;
+    }
+    let Some(domain) = request.app_data::<Data<Domain>>() else {
+        return answer;
+    };
+    match look_again(request, domain).await {
+        Ok(()) => answer,
+        Err(lapsed) => answer.into_response(lapsed.error_response()),
+    }
+}
+
 fn answered(line: &mut RequestLine, response: &mut ServiceResponse<impl Sized>) {
     let state = path::state(response.request()).ok();
     let state = state.and_then(|name| HeaderValue::try_from(name.to_string()).ok());
@@ -67,7 +87,7 @@ fn answered(line: &mut RequestLine, response: &mut ServiceResponse<impl Sized>) 
         headers.insert(STATE, state);
     }
     line.answered(response);
-    note_denied(response);
+    note_refused(response);
 }
 
 /// Sets the headers that all answers have.
@@ -98,14 +118,26 @@ fn panicked(line: &mut RequestLine) -> Error {
     InternalError::from_response("a handler panicked", response).into()
 }
 
-/// Records an event if good credentials did not allow the request. Bad credentials are recorded
-/// where they are checked.
-fn note_denied(response: &ServiceResponse<impl Sized>) {
+/// Records an event if good credentials did not allow the request, or were not good any more when
+/// they were looked at again. Bad credentials are recorded where they are checked.
+fn note_refused(response: &ServiceResponse<impl Sized>) {
     let noted = response.response().extensions();
-    if let Some(refused) = noted.get::<AccessRefused>()
-        && response.status() == StatusCode::FORBIDDEN
-    {
-        record_denied(response.request(), refused.reason);
+    let Some(refused) = noted.get::<AccessRefused>() else {
+        return;
+    };
+    match response.status() {
+        StatusCode::FORBIDDEN => record_denied(response.request(), refused.reason),
+        StatusCode::UNAUTHORIZED => record_lapsed(response.request(), refused.reason),
+        _ => {}
+    }
+}
+
+fn record_lapsed(request: &HttpRequest, reason: &'static str) {
+    let noted = request.extensions();
+    let known = noted.get::<KnownAs>();
+    if let (Some(known), Some(domain)) = (known, request.app_data::<Data<Domain>>()) {
+        let Caller { actor, origin, .. } = &known.0;
+        domain.events().note_lapsed(actor, origin, reason);
     }
 }
 
@@ -114,7 +146,7 @@ fn record_denied(request: &HttpRequest, reason: &'static str) {
         return;
     };
     let noted = request.extensions();
-    let actor = noted.get::<KnownAs>().map(|known| &known.0);
+    let actor = noted.get::<KnownAs>().map(|known| &known.0.actor);
     domain.events().note_denied(
         actor,
         &origin_of(&noted, request),

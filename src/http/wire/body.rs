@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use crate::domain::Domain;
 use crate::domain::engine::budget::Reservation;
 use crate::domain::error::Error;
+use crate::http::wire::credentials::look_again;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::pace::PeerPace;
 use crate::model::error_code::ErrorCode;
@@ -58,6 +59,8 @@ pub(in crate::http) async fn read(
         check((body.bytes.len() + chunk.len()) as u64)?;
         body.take(&chunk, domain)?;
     }
+    // A body may take long to come.
+    look_again(request, domain).await?;
     Ok(body)
 }
 

@@ -10,12 +10,12 @@ use crate::domain::Domain;
 use crate::domain::error::Error;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::origin::{is_at_the_machine, origin};
-use crate::model::actor::Actor;
 use crate::model::caller::Caller;
 use crate::model::secret::Secret;
 
-/// The key of a request, for its line in the log and for the event if it is refused.
-pub(in crate::http) struct KnownAs(pub(in crate::http) Actor);
+/// The caller of a request, for its line in the log, for the event if it is refused, and for
+/// another look at the credentials.
+pub(in crate::http) struct KnownAs(pub(in crate::http) Caller);
 
 /// Finds out who sent a request. Without credentials the data directory's socket means the
 /// operator.
@@ -33,10 +33,24 @@ pub(in crate::http) async fn authenticate(request: &HttpRequest) -> Result<Calle
             .authenticate(credentials(request).as_ref(), origin)
             .await?
     };
-    request
-        .extensions_mut()
-        .insert(KnownAs(caller.actor.clone()));
+    request.extensions_mut().insert(KnownAs(caller.clone()));
     Ok(caller)
+}
+
+/// Looks once more at the credentials of a request that had good ones: a revocation that was
+/// answered meanwhile holds for it too.
+pub(in crate::http) async fn look_again(
+    request: &HttpRequest,
+    domain: &Domain,
+) -> Result<(), ApiError> {
+    let known = request
+        .extensions()
+        .get::<KnownAs>()
+        .map(|known| known.0.clone());
+    match known {
+        Some(caller) => Ok(domain.logins().look_again(&caller).await?),
+        None => Ok(()),
+    }
 }
 
 /// The secret or token that a request carries. Credentials that cannot be read are an empty one, so

@@ -35,8 +35,8 @@ pub(in crate::http) struct FailureReason(pub(in crate::http) String);
 /// Why a request was refused with 401 or 403, for its line in the log and for the event; the client
 /// is not told.
 pub(in crate::http) struct AccessRefused {
-    /// `missing`, `malformed`, `unknown`, `expired` or `revoked` with 401, `scope` or `permission`
-    /// with 403.
+    /// `missing`, `malformed`, `unknown`, `expired`, `revoked` or `rotated` with 401, `scope` or
+    /// `permission` with 403.
     pub(in crate::http) reason: &'static str,
     /// The key that credentials which are not good belong to.
     pub(in crate::http) key: Option<String>,

@@ -38,7 +38,7 @@ pub(in crate::http) async fn refuse(request: &HttpRequest) -> Result<(), ApiErro
     let actor = extensions
         .get::<KnownAs>()
         .filter(|_| known)
-        .map(|known| &known.0);
+        .map(|known| &known.0.actor);
     domain.events().note_redirected(
         actor,
         &origin_of(&extensions, request),

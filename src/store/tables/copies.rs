@@ -57,7 +57,7 @@ impl View<'_> {
         };
         let page = self.page(&list, [], |row| {
             LOCKS.prove(self.row_key, row)?;
-            Ok(Some((rows::name(row, 12)?, locks::held(row)?)))
+            Ok(Some((rows::name(row, locks::NAME_AT)?, locks::held(row)?)))
         });
         Ok(page?.rows)
     }

@@ -3,7 +3,8 @@
 use rusqlite::{Row, named_params, params};
 
 use crate::model::clock::Timestamp;
-use crate::model::key::{ApiKey, KeyId, KeyWithHashes, NewKey};
+use crate::model::fingerprint::Fingerprint;
+use crate::model::key::{ApiKey, KeyId, KeyWithHashes, NewKey, SecretCheck};
 use crate::model::page::ListPage;
 use crate::store::error::{NotAsWritten, StoreError};
 use crate::store::tables::hashed::KEYS;
@@ -14,7 +15,9 @@ use crate::store::tx::View;
 
 pub(in crate::store) const COLUMNS: &str = "id, name, workspace, building_block, permissions, \
     created_at, created_by, created_by_name, expires_at, revoked_at, rotated_at, \
-    old_secret_until, last_used_at, hash, old_hash";
+    old_secret_until, last_used_at, hash, old_hash, generation, fingerprint, old_fingerprint";
+/// The secret of a key whose row names no other.
+const FIRST_GENERATION: u64 = 1;
 
 pub(in crate::store) fn key(row: &Row<'_>) -> rusqlite::Result<KeyWithHashes> {
     let id: String = row.get(0)?;
@@ -29,12 +32,28 @@ pub(in crate::store) fn key(row: &Row<'_>) -> rusqlite::Result<KeyWithHashes> {
         rotated_at: rows::maybe_time(row, 10)?,
         old_secret_until: rows::maybe_time(row, 11)?,
         last_used_at: rows::maybe_time(row, 12)?,
+        generation: rows::maybe_unsigned(row, 15)?.unwrap_or(FIRST_GENERATION),
+    };
+    let check = SecretCheck {
+        hash: row.get(13)?,
+        fingerprint: fingerprint(row, 16)?,
+    };
+    let old_fingerprint = fingerprint(row, 17)?;
+    let old = |hash| SecretCheck {
+        hash,
+        fingerprint: old_fingerprint,
     };
     Ok(KeyWithHashes {
         key,
-        hash: row.get(13)?,
-        old_hash: row.get(14)?,
+        check,
+        old_check: row.get::<_, Option<String>>(14)?.map(old),
     })
+}
+
+fn fingerprint(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<Fingerprint>> {
+    Ok(row
+        .get::<_, Option<[u8; 8]>>(index)?
+        .map(Fingerprint::from_bytes))
 }
 
 impl View<'_> {
@@ -77,6 +96,18 @@ impl View<'_> {
         })
     }
 
+    /// The keys that a key has made, and those that they have made, in the order in which they were
+    /// made.
+    pub fn keys_made_by(&self, id: KeyId) -> Result<Vec<ApiKey>, StoreError> {
+        let sql = format!(
+            "WITH RECURSIVE made (id) AS (VALUES (?1) UNION SELECT c.id FROM keys c JOIN made \
+                ON c.created_by = made.id) SELECT {COLUMNS}{} FROM keys k WHERE k.id IN \
+                (SELECT id FROM made) AND k.id <> ?1 ORDER BY k.place",
+            KEYS.proof
+        );
+        self.all_proven(&KEYS, &sql, [id.to_string()], |row| Ok(key(row)?.key))
+    }
+
     /// Whether there has ever been a key. The event log is asked too: where keys are lost, nobody
     /// gets a first one.
     pub fn has_keys(&self) -> Result<bool, StoreError> {
@@ -96,9 +127,11 @@ impl Tx<'_> {
         let scope = &new.grant.scope;
         let sql = "INSERT INTO keys (id, place, name, workspace, building_block, permissions, \
             hash, created_at, created_by, created_by_name, \
-                   expires_at) VALUES (:id, (SELECT coalesce(max(place), 0) + 1 FROM keys), :name, \
+                   expires_at, generation, fingerprint) VALUES (:id, (SELECT \
+                   coalesce(max(place), 0) + 1 FROM keys), :name, \
                    :workspace, :block, :permissions, :hash, \
-                   :created_at, :created_by, :created_by_name, :expires_at)";
+                   :created_at, :created_by, :created_by_name, :expires_at, :generation, \
+                   :fingerprint)";
         self.insert_hashed(
             &KEYS,
             sql,
@@ -108,7 +141,9 @@ impl Tx<'_> {
                 ":workspace": scope.workspace(),
                 ":block": scope.block(),
                 ":permissions": new.grant.permissions.names(scope).join(" "),
-                ":hash": new.hash,
+                ":hash": new.check.hash,
+                ":generation": FIRST_GENERATION.cast_signed(),
+                ":fingerprint": new.check.fingerprint.map(Fingerprint::as_bytes),
                 ":created_at": new.created_at.millis(),
                 ":created_by": new.created_by.id,
                 ":created_by_name": new.created_by.name,
@@ -121,15 +156,19 @@ impl Tx<'_> {
     pub fn rotate_key(
         &self,
         id: KeyId,
-        hash: &str,
+        new: &SecretCheck,
         old_until: Option<Timestamp>,
         at: Timestamp,
     ) -> Result<(), StoreError> {
         let sql = "UPDATE keys SET old_hash = CASE WHEN ?3 IS NULL THEN NULL ELSE hash END, \
-            old_secret_until = ?3, hash = ?2, rotated_at = ?4 \
-                   WHERE id = ?1";
+            old_fingerprint = CASE WHEN ?3 IS NULL THEN NULL ELSE fingerprint END, \
+            old_secret_until = ?3, hash = ?2, fingerprint = ?5, rotated_at = ?4, \
+            generation = coalesce(generation, ?6) + 1 WHERE id = ?1";
         let id = id.to_string();
-        let values = params![id, hash, rows::millis(old_until), at.millis()];
+        let fingerprint = new.fingerprint.map(Fingerprint::as_bytes);
+        let until = rows::millis(old_until);
+        let first = FIRST_GENERATION.cast_signed();
+        let values = params![id, new.hash, until, at.millis(), fingerprint, first];
         self.update_hashed(&KEYS, params![id], sql, values)
             .map(drop)
     }
@@ -138,9 +177,24 @@ impl Tx<'_> {
     /// stands. Their rows stay until they lapse, so that it can be said why they are refused.
     pub fn revoke_key(&self, id: KeyId, at: Timestamp) -> Result<(), StoreError> {
         let sql = "UPDATE keys SET revoked_at = coalesce(revoked_at, ?2), old_hash = NULL, \
-            old_secret_until = NULL WHERE id = ?1";
+            old_fingerprint = NULL, old_secret_until = NULL WHERE id = ?1";
         let id = id.to_string();
         let values = params![id, at.millis()];
+        self.update_hashed(&KEYS, params![id], sql, values)
+            .map(drop)
+    }
+
+    /// Notes by what a wrong secret is known from now on, for the secret that has this hash.
+    pub fn note_fingerprint(
+        &self,
+        id: KeyId,
+        hash: &str,
+        fingerprint: Fingerprint,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE keys SET fingerprint = iif(hash = ?2, ?3, fingerprint), \
+            old_fingerprint = iif(old_hash = ?2, ?3, old_fingerprint) WHERE id = ?1";
+        let id = id.to_string();
+        let values = params![id, hash, fingerprint.as_bytes()];
         self.update_hashed(&KEYS, params![id], sql, values)
             .map(drop)
     }

@@ -5,6 +5,7 @@ use rusqlite::{Row, named_params, params};
 use crate::model::clock::Timestamp;
 use crate::model::lock::{BrokenLock, HeldLock, Lock, RefusedAttempt};
 use crate::model::name::StateName;
+use crate::model::permission::{PermissionSet, Scope};
 use crate::store::error::{NotAsWritten, StoreError};
 use crate::store::tables::hashed::{BROKEN_LOCKS, LOCKS};
 use crate::store::tables::rows;
@@ -15,7 +16,10 @@ use crate::store::tx::View;
 const MAX_STALE_WRITERS: u32 = 100;
 
 pub(in crate::store) const COLUMNS: &str = "body, holder, holder_name, address, locked_at, \
-    refused, refused_at, refused_key, refused_name, refused_address, refused_lock_id, refused_who";
+    refused, refused_at, refused_key, refused_name, refused_address, refused_lock_id, \
+    refused_who, permissions";
+/// Where the address begins that is selected behind them.
+pub(in crate::store) const NAME_AT: usize = 13;
 
 pub(in crate::store) fn held(row: &Row<'_>) -> rusqlite::Result<HeldLock> {
     let body: String = row.get(0)?;
@@ -34,9 +38,20 @@ pub(in crate::store) fn held(row: &Row<'_>) -> rusqlite::Result<HeldLock> {
         holder: rows::actor(row, 1)?,
         address: row.get(3)?,
         locked_at: rows::time(row, 4)?,
+        permissions: taken_with(row, 12)?,
         refused: rows::unsigned(row, 5)?,
         latest_refusal,
     })
+}
+
+/// With which permissions a lock was taken.
+fn taken_with(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<PermissionSet>> {
+    let names: Option<String> = row.get(index)?;
+    let parse = |names: String| PermissionSet::parse(names.split_whitespace(), &Scope::All);
+    names
+        .map(parse)
+        .transpose()
+        .map_err(|error| rows::bad(index, error))
 }
 
 impl View<'_> {
@@ -49,7 +64,7 @@ impl View<'_> {
             LOCKS.proof
         );
         let key = params![name.workspace.as_str(), name.block.as_str()];
-        let read = |row: &Row<'_>| Ok((rows::name(row, 12)?, held(row)?));
+        let read = |row: &Row<'_>| Ok((rows::name(row, NAME_AT)?, held(row)?));
         let found = match self.proven(&LOCKS, &sql, key, read) {
             Ok(None) => self.agree_on_absence(&LOCKS, key).map(|()| None),
             Ok(Some((found, lock))) if found == *name => Ok(Some(lock)),
@@ -121,9 +136,10 @@ impl Tx<'_> {
     pub fn put_lock(&self, name: &StateName, held: &HeldLock) -> Result<(), StoreError> {
         self.check_address(name);
         let sql = "INSERT INTO locks (workspace, building_block, body, holder, holder_name, \
-            address, locked_at, refused) \
+            address, locked_at, refused, permissions) \
                    VALUES (:workspace, :block, :body, :holder, :holder_name, :address, \
-                   :locked_at, 0)";
+                   :locked_at, 0, :permissions)";
+        let names = |taken_with: PermissionSet| taken_with.names(&Scope::All).join(" ");
         self.insert_hashed(
             &LOCKS,
             sql,
@@ -135,6 +151,7 @@ impl Tx<'_> {
                 ":holder_name": held.holder.name,
                 ":address": held.address,
                 ":locked_at": held.locked_at.millis(),
+                ":permissions": held.permissions.map(names),
             },
         )?;
         self.forget_broken_lock(name)

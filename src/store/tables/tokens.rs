@@ -2,9 +2,10 @@
 
 use rusqlite::{Row, named_params, params};
 
+use crate::model::caller::{Caller, LiveCaller, Proof};
 use crate::model::clock::Timestamp;
 use crate::model::digest::Digest;
-use crate::model::key::{KeyId, Token};
+use crate::model::key::{KeyId, Lapse, Token};
 use crate::store::error::StoreError;
 use crate::store::tables::hashed::TOKENS;
 use crate::store::tables::rows;
@@ -16,7 +17,7 @@ impl View<'_> {
     pub fn token(&self, sha256: Digest) -> Result<Option<Token>, StoreError> {
         let sql = format!(
             "SELECT workspace, building_block, permissions, key_id, created_at, expires_at, \
-                renewable{} FROM tokens t WHERE t.sha256 = ?1",
+                renewable, generation{} FROM tokens t WHERE t.sha256 = ?1",
             TOKENS.proof
         );
         let token = |row: &Row<'_>| {
@@ -27,6 +28,7 @@ impl View<'_> {
                 created_at: rows::time(row, 4)?,
                 expires_at: rows::time(row, 5)?,
                 renewable: row.get(6)?,
+                generation: rows::maybe_unsigned(row, 7)?,
             })
         };
         let found = self.proven(&TOKENS, &sql, [sha256.as_bytes()], token)?;
@@ -34,6 +36,24 @@ impl View<'_> {
             self.agree_on_absence(&TOKENS, params![sha256.as_bytes()])?;
         }
         Ok(found)
+    }
+
+    /// The caller, if their credentials stand at a time by the rows as they are here, or why they
+    /// do not.
+    pub fn live<'c>(
+        &self,
+        caller: &'c Caller,
+        now: Timestamp,
+    ) -> Result<Result<LiveCaller<'c>, Lapse>, StoreError> {
+        let key = match caller.key() {
+            Some(id) => self.key(id)?.map(|found| found.key),
+            None => None,
+        };
+        let token = match caller.proof {
+            Proof::Token(_, sha256) => self.token(sha256)?,
+            Proof::Operator | Proof::Key(..) => None,
+        };
+        Ok(LiveCaller::judge(caller, key.as_ref(), token.as_ref(), now))
     }
 
     /// How many tokens of a key have not ended.
@@ -50,9 +70,9 @@ impl Tx<'_> {
     pub fn make_token(&self, sha256: Digest, token: &Token) -> Result<(), StoreError> {
         let scope = &token.grant.scope;
         let sql = "INSERT INTO tokens (sha256, key_id, workspace, building_block, permissions, \
-            created_at, expires_at, renewable) \
+            created_at, expires_at, renewable, generation) \
                    VALUES (:sha256, :key, :workspace, :block, :permissions, :created_at, \
-                   :expires_at, :renewable)";
+                   :expires_at, :renewable, :generation)";
         self.insert_hashed(
             &TOKENS,
             sql,
@@ -65,6 +85,7 @@ impl Tx<'_> {
                 ":created_at": token.created_at.millis(),
                 ":expires_at": token.expires_at.millis(),
                 ":renewable": token.renewable,
+                ":generation": token.generation.map(u64::cast_signed),
             },
         )
     }

@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use crate::harness::{Answer, Client, Server, Setup, state_path};
+use crate::harness::{Answer, Client, Server, Setup, eventually, state_path};
+use crate::samples::forged;
+use crate::scrape::Scrape;
 
 /// More tries than anyone could need by mistake.
 const TRIES: usize = 1000;
@@ -118,6 +120,76 @@ fn requests_without_credentials_are_no_failed_ones() {
         .key("team", "writer")
         .read("team/net")
         .expect_problem(404, "no_state");
+}
+
+/// How often argon2 has run.
+fn runs(server: &Server) -> u64 {
+    Scrape::of(&server.admin()).value("statekeep_argon2_duration_seconds_count")
+}
+
+#[test]
+fn who_knocks_at_a_key_keeps_its_owner_out_nowhere_and_costs_no_argon2() {
+    let dir = tempfile::TempDir::new().expect("a directory");
+    let data = dir.path().join("data");
+    let server = Setup::new().data(&data).start();
+    let key = server.key("team", "writer");
+    key.write("team/net", "{\"version\":4,\"serial\":1}", None)
+        .expect_status(200);
+    assert!(server.stop().success());
+    // After a start nobody is known to the server, the owner neither.
+    let server = Setup::new().data(&data).start();
+    let key = key.at(&server);
+    let before = runs(&server);
+    fail(|number| forged(&key, number).read("team/net"));
+    for number in 0..20 {
+        let elsewhere = forged(&key, number).calling_from("127.0.0.9");
+        elsewhere
+            .read("team/net")
+            .expect_problem(429, "too_many_failures");
+    }
+    assert_eq!(runs(&server), before, "a wrong secret costs a run");
+    // From the very address of the one who knocks, and from others; a login too.
+    key.read("team/net").expect_status(200);
+    key.calling_from("127.0.0.9")
+        .read("team/net")
+        .expect_status(200);
+    server
+        .token(&key, json!({}))
+        .read("team/net")
+        .expect_status(200);
+    assert_eq!(runs(&server), before + 1, "the owner's one run");
+}
+
+#[test]
+fn no_credential_that_is_refused_costs_argon2_whatever_the_reason() {
+    let server = Server::start();
+    let [active, revoked, expired] = ["active", "revoked", "expired"].map(|name| {
+        let ends = (name == "expired").then_some(1);
+        server.make_key(&json!({
+            "name": name, "workspace": "team", "role": "writer", "expires_in": ends
+        }))
+    });
+    let path = format!("/api/keys/{}", revoked.key_id);
+    server.admin().send("DELETE", &path, "").expect_status(200);
+    eventually("it expires", || {
+        let path = format!("/api/keys/{}", expired.key_id);
+        server.admin().get(&path).json()["status"] == "expired"
+    });
+    let unknown = Server::start().key("team", "writer");
+    let before = runs(&server);
+    for refused in [
+        forged(&active, 1),
+        forged(&revoked, 1),
+        forged(&expired, 1),
+        revoked.clone(),
+        expired.clone(),
+        unknown.at(&server),
+    ] {
+        refused.read("team/net").expect_problem(401, "unauthorized");
+    }
+    assert_eq!(runs(&server), before);
+    active.read("team/net").expect_problem(404, "no_state");
+    assert_eq!(runs(&server), before + 1);
 }
 
 #[test]

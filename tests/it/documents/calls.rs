@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{API, markdown};
 use crate::harness::{Server, state_path};
 
-const ROUTES: &str = include_str!("../../../src/http/mod.rs");
+pub(super) const ROUTES: &str = include_str!("../../../src/http/mod.rs");
 /// The files that declare parameters of their own for the routes.
 const ENDPOINTS: [(&str, &str); 5] = [
     (
@@ -40,7 +40,7 @@ const STATE: &str = "…";
 const MAX_CELL: usize = 200;
 
 /// The calls of a server or of a page: path, method, and the parameters of the query.
-type Calls = BTreeMap<(String, String), BTreeSet<String>>;
+pub(super) type Calls = BTreeMap<(String, String), BTreeSet<String>>;
 
 /// The beginning of the paths in each function of routes.
 const PREFIXES: [(&str, &str); 4] = [
@@ -51,7 +51,7 @@ const PREFIXES: [(&str, &str); 4] = [
 ];
 
 /// The calls that the server declares.
-fn declared(routes: &str) -> Calls {
+pub(super) fn declared(routes: &str) -> Calls {
     let mut calls = Calls::new();
     for (function, prefix) in PREFIXES {
         let body = routes.split(function).nth(1).unwrap_or_default();

@@ -32,6 +32,11 @@ const CLI: &str = include_str!("../../../docs/cli.md");
 const LIMITS: &str = include_str!("../../../docs/limits.md");
 const OPERATION: &str = include_str!("../../../docs/operation.md");
 
+/// Every call that the server declares, with the path as `docs/api.md` writes it and the method.
+pub fn declared_calls() -> Vec<(String, String)> {
+    calls::declared(calls::ROUTES).into_keys().collect()
+}
+
 /// Every document, by its path from the root of the tree.
 fn documents() -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();

@@ -8,7 +8,7 @@ use super::open::Open;
 /// What each area of `domain` may use of the others.
 const AREAS: [(&str, &[&str]); 12] = [
     ("error", &[]),
-    ("access", &["error"]),
+    ("access", &["engine", "error"]),
     ("engine", &["error"]),
     ("events", &["engine", "access", "error"]),
     ("content", &["engine", "error"]),

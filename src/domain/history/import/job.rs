@@ -1,6 +1,6 @@
 //! One import in its transaction.
 
-use crate::domain::access::lock_in_the_way;
+use crate::domain::access::{Acted, lock_in_the_way};
 use crate::domain::content::encode::{self, Prepared};
 use crate::domain::engine::budget::Reservation;
 use crate::domain::error::Error;
@@ -9,6 +9,7 @@ use crate::domain::history::import::request::{
 };
 use crate::domain::history::import::rules::{Arriving, Destination};
 use crate::domain::states::append::{Appended, append_rejected, appended};
+use crate::model::caller::LiveCaller;
 use crate::model::clock::Timestamp;
 use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
@@ -76,7 +77,7 @@ impl ImportJob {
     }
 
     /// The inner error is why nothing is imported.
-    pub(super) fn run(&self, tx: &Tx<'_>) -> Result<Result<Version, Error>, StoreError> {
+    pub(super) fn run(&self, tx: &Tx<'_>, by: LiveCaller<'_>) -> Acted<Version> {
         let lookup = tx.lookup(&self.permit.name)?;
         let comes_back = match lookup.gone() {
             None => false,
@@ -104,12 +105,9 @@ impl ImportJob {
         {
             return Ok(Ok(version.clone()));
         }
-        if let Some(lock) = lock_in_the_way(
-            tx,
-            &self.permit.caller,
-            &self.permit.name,
-            self.terms.lock_id.as_deref(),
-        )? {
+        if let Some(lock) =
+            lock_in_the_way(tx, &by, &self.permit.name, self.terms.lock_id.as_deref())?
+        {
             return Ok(Err(Error::locked(lock)));
         }
         let (last_number, is_hidden_by_import) = lookup.id().map_or(Ok((0, false)), |id| {
@@ -125,10 +123,15 @@ impl ImportJob {
             return Ok(Err(Error::NotImported(self.permit.name.clone(), why)));
         }
         tx.needs_room(self.permit.limits.min_free_space)?;
-        self.append(tx, &lookup).map(Ok)
+        self.append(tx, by, &lookup).map(Ok)
     }
 
-    fn append(&self, tx: &Tx<'_>, lookup: &Lookup) -> Result<Version, StoreError> {
+    fn append(
+        &self,
+        tx: &Tx<'_>,
+        by: LiveCaller<'_>,
+        lookup: &Lookup,
+    ) -> Result<Version, StoreError> {
         let state = lookup
             .id()
             .map_or_else(|| tx.make_state(&self.permit.name, self.written(tx)), Ok)?;
@@ -141,7 +144,10 @@ impl ImportJob {
         }
         let head = &version.head;
         let detail = serde_json::json!({ "serial": head.serial, "resources": head.resources });
-        let event = self.event(tx, EventKind::StateImport, version.number);
+        let event = self.event(
+            NewEvent::new(EventKind::StateImport, by, tx.now()),
+            version.number,
+        );
         let append = Appended {
             name: &self.permit.name,
             state,
@@ -160,11 +166,12 @@ impl ImportJob {
             ..
         } = lookup
         {
-            let event = self.event(tx, EventKind::StateRestore, version.number);
+            let event = NewEvent::new(EventKind::StateRestore, by, tx.now());
+            let event = self.event(event, version.number);
             tx.record(&event.detail(serde_json::json!({ "transferred_to": to })))?;
         }
         if self.permit.deleted {
-            self.hide(tx, state, &mut version)?;
+            self.hide(tx, by, state, &mut version)?;
         }
         Ok(version)
     }
@@ -180,16 +187,21 @@ impl ImportJob {
         }
     }
 
-    fn event(&self, tx: &Tx<'_>, kind: EventKind, version: u64) -> NewEvent {
-        NewEvent::new(kind, &self.permit.caller, tx.now())
-            .on(&self.permit.name)
-            .version(version)
+    fn event(&self, event: NewEvent, version: u64) -> NewEvent {
+        event.on(&self.permit.name).version(version)
     }
 
-    fn hide(&self, tx: &Tx<'_>, state: StateId, version: &mut Version) -> Result<(), StoreError> {
+    fn hide(
+        &self,
+        tx: &Tx<'_>,
+        by: LiveCaller<'_>,
+        state: StateId,
+        version: &mut Version,
+    ) -> Result<(), StoreError> {
         tx.hide_as_imported(state, version.number, tx.now())?;
         version.current = false;
-        tx.record(&self.event(tx, EventKind::StateDelete, version.number))
+        let event = NewEvent::new(EventKind::StateDelete, by, tx.now());
+        tx.record(&self.event(event, version.number))
     }
 
     /// Nothing was written later than now.

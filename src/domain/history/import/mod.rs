@@ -17,7 +17,7 @@ use crate::domain::history::History;
 use crate::domain::history::import::job::ImportJob;
 use crate::domain::history::import::request::{ImportPermit, ImportRequest, MAX_IMPORTED_NUMBER};
 use crate::domain::states::append::append;
-use crate::model::caller::Caller;
+use crate::model::caller::{Caller, LiveCaller};
 use crate::model::error_code::ErrorCode;
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
@@ -38,18 +38,12 @@ impl History<'_> {
         // Only the operator can say when a version was written.
         let keeps_times = authorize_everywhere(&request.permit.caller, Permission::Operate).is_ok();
         let written = request.created_at.filter(|_| keeps_times);
-        let name = request.permit.name.clone();
+        let (caller, name) = (request.permit.caller.clone(), request.permit.name.clone());
         let prepare = move |request| ImportJob::prepare(request, written);
         let job = self.engine.on_a_core(request, prepare).await??;
-        let (size, run) = (job.size(), move |tx: &Tx<'_>| job.run(tx));
-        let version = append(
-            self.content,
-            &name,
-            Touches::Address(name.clone()),
-            size,
-            run,
-        )
-        .await?;
+        let touched = (Touches::Address(name.clone()), job.size());
+        let run = move |tx: &Tx<'_>, by: LiveCaller<'_>| job.run(tx, by);
+        let version = append(self.content, &caller, &name, touched, run).await?;
         self.engine
             .metrics
             .writes

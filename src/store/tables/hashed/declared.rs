@@ -150,6 +150,7 @@ pub(in crate::store) const LOCKS: Hashed = hashed!(
         "refused_address",
         "refused_lock_id",
         "refused_who",
+        "permissions",
     ]
 );
 
@@ -193,6 +194,9 @@ pub(in crate::store) const KEYS: Hashed = hashed!(
         "revoked_at",
         "rotated_at",
         "last_used_at",
+        "generation",
+        "fingerprint",
+        "old_fingerprint",
     ]
 );
 
@@ -212,6 +216,7 @@ pub(in crate::store) const TOKENS: Hashed = hashed!(
         "created_at",
         "expires_at",
         "renewable",
+        "generation",
     ]
 );
 
