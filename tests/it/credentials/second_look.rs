@@ -6,7 +6,7 @@
 use serde_json::json;
 
 use crate::documents::declared_calls;
-use crate::harness::{Client, Server, eventually, lock_body, state_path, tfstate};
+use crate::harness::{Client, Server, eventually, lineage, lock_body, state_path, tfstate};
 use crate::scrape::{in_flight, monitor};
 use crate::wire::Wire;
 
@@ -43,10 +43,10 @@ impl Caller<'_> {
     }
 
     /// A state with two versions.
-    fn state(&self, number: usize) -> String {
+    fn state(&self, number: u64) -> String {
         let name = format!("team/{}-{number}", self.name);
         for serial in 1..=2 {
-            let state = tfstate(L1, serial);
+            let state = tfstate(&lineage(number), serial);
             self.key.write(&name, state, None).expect_status(200);
         }
         name
@@ -54,14 +54,15 @@ impl Caller<'_> {
 
     /// What a call needs, and its body; none if it takes no body, so that it cannot be held up
     /// between its head and its act.
-    fn call(&self, number: usize, path: &str, method: &str) -> Option<Call> {
+    fn call(&self, number: u64, path: &str, method: &str) -> Option<Call> {
         let on_state = path.starts_with('…');
         let name = if on_state {
             self.state(number)
         } else {
             String::new()
         };
-        let body = self.body(&name, path, method)?;
+        let next = tfstate(&lineage(number), 3);
+        let body = self.body((&name, next), path, method)?;
         let mut at = path.replace("{number}", "1").replace("{workspace}", "team");
         if on_state {
             at = at.replacen('…', &state_path(&name), 1);
@@ -80,11 +81,11 @@ impl Caller<'_> {
         })
     }
 
-    fn body(&self, name: &str, path: &str, method: &str) -> Option<String> {
+    fn body(&self, (name, next): (&str, String), path: &str, method: &str) -> Option<String> {
         let spare = || json!({"token": self.spare.secret()}).to_string();
         let to = || json!({"to": "s3://bucket/key"});
         Some(match (method, path) {
-            ("POST" | "PUT", "…") | ("POST", "…/import") => tfstate(L1, 3),
+            ("POST" | "PUT", "…") | ("POST", "…/import") => next,
             ("DELETE", "…") => String::new(),
             ("LOCK", "…") | ("POST" | "PUT" | "LOCK", "…/lock") => lock_body("mine"),
             ("UNLOCK", "…") | ("DELETE" | "UNLOCK", "…/lock") => {
@@ -130,7 +131,7 @@ impl Caller<'_> {
 
     /// Every call that is not a read and takes a body.
     fn calls(&self) -> Vec<Call> {
-        let declared = declared_calls().into_iter().enumerate();
+        let declared = (0_u64..).zip(declared_calls());
         let acts = declared.filter(|(_, (_, method))| !["GET", "HEAD"].contains(&method.as_str()));
         acts.filter_map(|(number, (path, method))| self.call(number, &path, &method))
             .collect()
@@ -195,10 +196,11 @@ fn ended_on_the_way(caller: &Caller<'_>, who: impl FnOnce() -> Client, end: impl
         calls.retain(|call| call.path != "/api/login");
     }
     assert!(calls.len() >= 25, "only {} calls", calls.len());
-    let (before, acts) = (in_flight(&watcher), caller.acts());
+    let before = in_flight(&watcher);
     let mut opened = caller.open(&calls, &client);
     all_are_under_way(&watcher, before, &opened);
     end(&client);
+    let acts = caller.acts();
     for call in &mut opened {
         call.wire.send(&call.rest);
         let answer = call.wire.answer().expect("an answer");
@@ -358,10 +360,11 @@ fn a_grace_lets_what_is_on_the_way_end_and_its_end_ends_it() {
     wire.send(&state);
     let answer = wire.answer().expect("an answer");
     answer.expect_problem(401, "unauthorized");
-    let refused = admin.events(&format!("kind=credentials.refused&key={}", key.key_id));
-    assert!(
+    eventually("the log says why", || {
+        let query = format!("kind=credentials.refused&key={}", key.key_id);
+        let refused = admin.events(&query);
         refused
             .iter()
             .any(|event| event["detail"]["reason"] == "rotated")
-    );
+    });
 }

@@ -89,8 +89,8 @@ fn more_strangers_than_may_wait_are_429_while_those_who_are_known_go_on() {
         "nobody who was refused cost a run"
     );
     server
-        .key("team", "reader")
-        .read("team/net")
+        .key("crowd", "reader")
+        .read("crowd/net")
         .expect_problem(404, "no_state");
 }
 
