@@ -4,7 +4,12 @@
 //! `cargo test` runs each of them over its seeds, so that none of them rots. A fuzzer makes the
 //! bytes in the programs of `fuzz_targets/`.
 
+use std::fs::File;
+use std::io::{Seek as _, Write as _};
+
+use rustix::fs::{MemfdFlags, memfd_create};
 use statekeep::blob;
+use statekeep::cli::{ExportedVersion, versions_of_tar};
 use statekeep::diff;
 use statekeep::domain::backups::received;
 use statekeep::hcl::{self, Ask, Program};
@@ -15,13 +20,15 @@ use statekeep::model::name::StateName;
 use statekeep::model::secret::{CredentialKind, Secret};
 use statekeep::model::terraform::serial::with_serial;
 use statekeep::model::terraform::tfstate::read_head;
+use statekeep::salvage::sources::DamagedFiles;
+use statekeep::salvage::{self, Dataset, FoundBytes, FoundVersion};
 use statekeep::sqlite_file::wal::{WalFrames, WalHeader};
 
 /// A target takes any bytes.
 pub type Target = fn(&[u8]);
 
 /// Each target, by its name.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("state", state),
     ("lock", lock),
     ("hcl", hcl),
@@ -31,6 +38,8 @@ pub const TARGETS: [(&str, Target); 9] = [
     ("frames", frames),
     ("log", log),
     ("backup", backup),
+    ("salvage", salvage),
+    ("manifest", manifest),
 ];
 
 /// The deepest nesting of a state that is taken; no parser here recurses further.
@@ -233,4 +242,112 @@ pub fn backup(bytes: &[u8]) {
         assert!(bytes.len() > 1024, "a manifest and a database");
         assert!(received::dated_name(&manifest).starts_with("statekeep-"));
     }
+}
+
+/// A file with these bytes that takes no room on a disk.
+fn file(bytes: &[u8]) -> File {
+    let file = memfd_create("fuzz", MemfdFlags::CLOEXEC).expect("a file in memory");
+    let mut file = File::from(file);
+    file.write_all(bytes).expect("room in memory");
+    file.rewind().expect("a file in memory");
+    file
+}
+
+/// Salvage reads any database and any log to their ends, and hands out no bytes but those whose
+/// SHA-256 it tells. The first four bytes say where the database ends and the log begins.
+pub fn salvage(bytes: &[u8]) {
+    salvaged(bytes);
+}
+
+/// The same, and how many contents were handed out.
+pub fn salvaged(bytes: &[u8]) -> usize {
+    let Some((length, rest)) = bytes.split_first_chunk::<4>() else {
+        return 0;
+    };
+    let length = u32::from_le_bytes(*length) as usize % (rest.len() + 1);
+    let (database, log) = rest.split_at(length);
+    let some = |bytes: &[u8]| (!bytes.is_empty()).then(|| file(bytes));
+    let sources = DamagedFiles {
+        database: some(database),
+        log: some(log),
+    };
+    let found = salvage::read(sources).expect("bytes in memory can be read");
+    let datasets = found.map_or(Vec::new(), |found| found.datasets);
+    datasets.iter().map(salvaged_of).sum()
+}
+
+fn salvaged_of(dataset: &Dataset) -> usize {
+    let (states, _) = dataset.states();
+    let (mut reader, mut count) = (dataset.reader(), 0);
+    let proven = |found: &FoundBytes| assert_eq!(Digest::of(&found.bytes), found.sha256);
+    for state in &states {
+        for number in &state.numbers {
+            let version = reader.version(state, *number);
+            if let FoundVersion::Whole(version, found) = version.expect("bytes in memory") {
+                proven(&found);
+                assert_eq!(version.sha256, found.sha256);
+                count += 1;
+            }
+        }
+    }
+    let others = reader.others(|found| {
+        proven(&found);
+        count += 1;
+        Ok(())
+    });
+    others.expect("bytes in memory");
+    count
+}
+
+/// The files of an export beside its manifest.
+const EXPORTED: [(&str, &str); 3] = [
+    (
+        "net/app/1.tfstate",
+        "{\"version\":4,\"serial\":1,\"lineage\":\"a\"}\n",
+    ),
+    (
+        "net/app/2.tfstate",
+        "{\"version\":4,\"serial\":2,\"lineage\":\"a\"}\n",
+    ),
+    (
+        "net/db/7.tfstate",
+        "{\"version\":4,\"serial\":7,\"lineage\":\"b\"}\n",
+    ),
+];
+
+/// A manifest of any bytes, and a tar of any bytes, is refused or leads to bytes with the SHA-256
+/// that it says, once for each number of a state, in rising order.
+pub fn manifest(bytes: &[u8]) {
+    imported(bytes);
+}
+
+/// The same, and how many versions would be sent.
+pub fn imported(bytes: &[u8]) -> usize {
+    let mut tar = tar::Builder::new(Vec::new());
+    let manifest = ("manifest.json", bytes);
+    let files = EXPORTED.map(|(name, text)| (name, text.as_bytes()));
+    for (name, content) in files.into_iter().chain([manifest]) {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        let added = tar.append_data(&mut header, name, content);
+        added.expect("room in memory");
+    }
+    let tar = tar.into_inner().expect("room in memory");
+    read_export(bytes) + read_export(&tar)
+}
+
+fn read_export(tar: &[u8]) -> usize {
+    let Ok(Some(versions)) = versions_of_tar(file(tar)) else {
+        return 0;
+    };
+    for version in &versions {
+        let bytes = version.bytes.as_ref().expect("bytes that were read before");
+        assert_eq!(Some(Digest::of(bytes).to_string()), version.sha256);
+    }
+    let place = |version: &ExportedVersion| (version.state.clone(), version.number);
+    let mut places: Vec<_> = versions.iter().map(place).collect();
+    places.sort_unstable();
+    places.dedup();
+    assert_eq!(places.len(), versions.len(), "a version is there twice");
+    versions.len()
 }

@@ -36,6 +36,8 @@ use output::CliError;
 
 use crate::http::block_on;
 
+pub use import::{ExportedVersion, versions_of_tar};
+
 /// Keeps Terraform and OpenTofu state: every write a version, on one machine, without the internet.
 #[derive(Parser)]
 #[command(

@@ -1,7 +1,7 @@
 //! Reading an export, from its folder or its tar. All of it is hashed before anything is sent:
 //! if one hash does not fit, nothing is imported.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{BufReader, Read as _};
 use std::path::{Path, PathBuf};
@@ -83,6 +83,52 @@ pub(super) fn folder(dir: &Path) -> Result<Vec<StatePlan>, CliError> {
 
 /// The states of an export in a tar.
 pub(super) fn tar(file: File) -> Result<Vec<StatePlan>, CliError> {
+    let (manifest, files) = open_tar(file)?;
+    plans(&manifest, &files)
+}
+
+/// The versions that an import takes out of the tar of an export and sends. None if a file has
+/// other bytes than the manifest says.
+///
+/// Nobody vouches for such a tar, so a fuzzer tries this reader.
+pub fn versions_of_tar(file: File) -> Result<Option<Vec<ExportedVersion>>, String> {
+    let told = CliError::into_message;
+    let (manifest, files) = open_tar(file).map_err(told)?;
+    let (plans, wrong) = read(&manifest, &files).map_err(told)?;
+    if !wrong.is_empty() {
+        return Ok(None);
+    }
+    let version = |name: &StateName, version: PlannedVersion| ExportedVersion {
+        state: name.clone(),
+        number: version.number,
+        sha256: version.sha256,
+        bytes: version.content.read().ok(),
+    };
+    let of_state = |plan: StatePlan| {
+        let name = plan.name;
+        let versions = plan.versions.into_iter();
+        versions
+            .map(move |planned| version(&name, planned))
+            .collect::<Vec<_>>()
+    };
+    Ok(Some(plans.into_iter().flat_map(of_state).collect()))
+}
+
+/// A version of an export, as an import reads it.
+#[derive(Debug)]
+pub struct ExportedVersion {
+    /// The state.
+    pub state: StateName,
+    /// The version's number.
+    pub number: Option<u64>,
+    /// The SHA-256 that the manifest says.
+    pub sha256: Option<String>,
+    /// Its bytes; none if they cannot be read any more.
+    pub bytes: Option<bytes::Bytes>,
+}
+
+/// The manifest of the export in a tar, and where its files are.
+fn open_tar(file: File) -> Result<(bytes::Bytes, Files), CliError> {
     let file = Arc::new(file);
     let mut entries = list(&file)?;
     let manifest = entries.remove(manifest::NAME);
@@ -95,7 +141,7 @@ pub(super) fn tar(file: File) -> Result<Vec<StatePlan>, CliError> {
     };
     let bytes = VersionBytes::Part(Arc::clone(&file), offset, size).read();
     let bytes = bytes.map_err(|error| bad_tar(&error))?;
-    plans(&bytes, &Files::Tar(file, entries))
+    Ok((bytes, Files::Tar(file, entries)))
 }
 
 /// The files in a tar, each with where its bytes begin and how many there are.
@@ -126,12 +172,9 @@ fn bad_tar(error: &std::io::Error) -> CliError {
     ))
 }
 
+/// The states of a manifest. Files that are not what it says are named, and nothing is given.
 fn plans(manifest: &[u8], files: &Files) -> Result<Vec<StatePlan>, CliError> {
-    let manifest = Manifest::parse(manifest)?;
-    let (mut plans, mut wrong) = (Vec::new(), Vec::new());
-    for state in manifest.states {
-        plans.push(plan(state, files, &mut wrong)?);
-    }
+    let (plans, wrong) = read(manifest, files)?;
     if wrong.is_empty() {
         return Ok(plans);
     }
@@ -144,6 +187,25 @@ fn plans(manifest: &[u8], files: &Files) -> Result<Vec<StatePlan>, CliError> {
         "{files} of the export {are} not what {} says; nothing was imported",
         manifest::NAME
     )))
+}
+
+/// The states of a manifest, and which files are not what it says.
+fn read(manifest: &[u8], files: &Files) -> Result<(Vec<StatePlan>, Vec<String>), CliError> {
+    let manifest = Manifest::parse(manifest)?;
+    let (mut plans, mut wrong, mut names) = (Vec::new(), Vec::new(), HashSet::new());
+    for state in manifest.states {
+        let plan = plan(state, files, &mut wrong)?;
+        // Two of them would be sent at the same time, to one address.
+        if !names.insert(plan.name.clone()) {
+            return Err(CliError::Failed(format!(
+                "{}: it has {} twice; nothing was imported",
+                manifest::NAME,
+                plan.name
+            )));
+        }
+        plans.push(plan);
+    }
+    Ok((plans, wrong))
 }
 
 fn plan(

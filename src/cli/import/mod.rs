@@ -35,6 +35,8 @@ use send::Done;
 use sources::{FoundStates, Naming};
 use summary::ImportSummary;
 
+pub use archive::{ExportedVersion, versions_of_tar};
+
 #[derive(Args)]
 #[expect(
     clippy::struct_excessive_bools,

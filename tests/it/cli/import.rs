@@ -184,7 +184,11 @@ fn one_hash_that_does_not_fit_and_nothing_is_imported() {
     assert_eq!(from.cli(&["export", str(&out)]).status.code(), Some(0));
     let sound = files(&out);
     let manifest = String::from_utf8(sound["manifest.json"].clone()).expect("UTF-8");
-    let spoiled: [(&str, &str, Option<String>); 6] = [
+    let mut twice: Value = serde_json::from_str(&manifest).expect("JSON");
+    let states = twice["states"].as_array_mut().expect("states");
+    states.push(states[0].clone());
+    let spoiled: [(&str, &str, Option<String>); 7] = [
+        ("one state twice", "manifest.json", Some(twice.to_string())),
         ("another state", "team/two/1.tfstate", Some(tfstate(L1, 2))),
         ("no file", "team/two/1.tfstate", None),
         (

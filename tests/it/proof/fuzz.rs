@@ -70,3 +70,19 @@ fn each_target_is_a_program_of_the_fuzzer() {
         );
     }
 }
+
+/// A target whose seeds are all refused would try little but refusals.
+#[test]
+fn seeds_lead_to_what_is_salvaged_and_imported() {
+    let of = |target: &str, name: &str, count: fn(&[u8]) -> usize| {
+        let path = format!("{}/fuzz/seeds/{target}/{name}", env!("CARGO_MANIFEST_DIR"));
+        count(&std::fs::read(path).expect("a seed"))
+    };
+    for name in ["delta.bin", "log.bin", "headers.bin"] {
+        assert_eq!(of("salvage", name, targets::salvaged), 2, "{name}");
+    }
+    let manifests = [("whole.json", 3), ("purged.json", 1), ("export.tar", 1)];
+    for (name, versions) in manifests {
+        assert_eq!(of("manifest", name, targets::imported), versions, "{name}");
+    }
+}
