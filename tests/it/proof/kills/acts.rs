@@ -8,7 +8,7 @@ use crate::harness::{lock_body, state_path, tfstate_noted};
 use crate::proof::dice::Dice;
 
 /// Each kind of event that the acts have; a long run has seen all of them.
-pub(super) const KINDS: [&str; 24] = [
+pub(super) const KINDS: [&str; 25] = [
     "state.write",
     "state.delete",
     "state.restore",
@@ -27,6 +27,7 @@ pub(super) const KINDS: [&str; 24] = [
     "transfer.abandon",
     "lock.acquire",
     "lock.release",
+    "lock.break",
     "login",
     "token.extend",
     "token.end",
@@ -129,8 +130,7 @@ fn under_lock(ledger: &Ledger, id: &str, dice: &mut Dice, fresh: &str) -> Act {
     match (old, dice.percent(60)) {
         (Some(old), _) => rollback(ledger, Some(id), old),
         (None, true) => write(ledger, Some(id), fresh),
-        (None, false) => act("UNLOCK", state_path(&ledger.name), lock_body(id))
-            .having(&["lock.release"], Change::Unlocked),
+        (None, false) => unlock(ledger, id, dice),
     }
 }
 
@@ -186,6 +186,20 @@ fn import(ledger: &Ledger, fresh: &str) -> Act {
 fn lock(ledger: &Ledger, fresh: &str) -> Act {
     act("LOCK", state_path(&ledger.name), lock_body(fresh))
         .having(&["lock.acquire"], Change::Locked(fresh.to_owned()))
+}
+
+/// The end of a run, or one of the ways in which a person breaks a lock.
+fn unlock(ledger: &Ledger, id: &str, dice: &mut Dice) -> Act {
+    let unlock = |body| act("UNLOCK", state_path(&ledger.name), body);
+    let broken = |body| unlock(body).having(&["lock.break"], Change::Unlocked);
+    match dice.below(6) {
+        // OpenTofu's `force-unlock` sends the ID alone, and Terraform's nothing.
+        0 => broken(json!({"ID": id}).to_string()),
+        1 => broken(String::new()),
+        // Whose lock it is not ends it by force, however it asks.
+        2 => broken(lock_body(id)).by_admin(),
+        _ => unlock(lock_body(id)).having(&["lock.release"], Change::Unlocked),
+    }
 }
 
 fn rollback(ledger: &Ledger, lock: Option<&str>, old: &Row) -> Act {
