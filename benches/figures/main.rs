@@ -11,6 +11,7 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "what is measured is real time")]
 
+mod backup;
 mod credential;
 mod get;
 mod greedy;
@@ -44,7 +45,7 @@ type Res<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 type Figure = fn() -> Res<report::Report>;
 
 /// What can be asked for by name.
-const FIGURES: [(&str, Figure); 11] = [
+const FIGURES: [(&str, Figure); 12] = [
     ("get", get::run),
     ("post", post::run),
     ("post-slow-sync", post::run_slow_sync),
@@ -55,6 +56,7 @@ const FIGURES: [(&str, Figure); 11] = [
     ("history-post", history::run_post),
     ("history-pace", history::run_pace),
     ("history-length", history::run_length),
+    ("backup", backup::run),
     ("parts", parts::run),
 ];
 

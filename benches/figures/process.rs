@@ -69,6 +69,12 @@ pub(crate) fn directory() -> Res<TempDir> {
         .tempdir_in(env!("CARGO_TARGET_TMPDIR"))?)
 }
 
+/// The program that is measured: the one beside this, unless a variable names another one.
+pub(crate) fn program() -> PathBuf {
+    let given = std::env::var_os("STATEKEEP_BIN").map(PathBuf::from);
+    given.unwrap_or_else(|| env!("CARGO_BIN_EXE_statekeep").into())
+}
+
 /// A path as an argument.
 pub(crate) fn as_text(path: &Path) -> Res<&str> {
     Ok(path.to_str().ok_or("a path that is not text")?)
@@ -249,12 +255,7 @@ impl Server {
             flags,
         ]
         .concat();
-        Process::spawn(
-            Path::new(env!("CARGO_BIN_EXE_statekeep")),
-            &args,
-            sync,
-            File::create(log)?.into(),
-        )
+        Process::spawn(&program(), &args, sync, File::create(log)?.into())
     }
 
     /// The same server on a data directory that stays, but that it compacts nothing: a rival.

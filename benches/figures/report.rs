@@ -51,6 +51,10 @@ pub(crate) const MEBIBYTES: Unit = Unit {
     name: " MiB",
     digits: 1,
 };
+pub(crate) const MEBIBYTES_A_SECOND: Unit = Unit {
+    name: " MiB/s",
+    digits: 0,
+};
 pub(crate) const COUNT: Unit = Unit {
     name: "",
     digits: 0,
