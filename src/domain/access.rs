@@ -33,19 +33,6 @@ impl Acting {
         }
     }
 
-    /// The person at the machine.
-    #[cfg(test)]
-    pub(super) fn for_tests() -> Self {
-        let origin = crate::model::actor::Origin {
-            address: String::new(),
-            request_id: String::new(),
-        };
-        Self {
-            caller: Caller::operator(origin),
-            trust: Arc::new(Trust::for_tests()),
-        }
-    }
-
     /// Looks at the credentials once more, and does a job only if they still stand.
     pub(super) fn run<T>(
         &self,

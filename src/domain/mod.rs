@@ -40,7 +40,6 @@ use crate::domain::keeping::Keeping;
 use crate::domain::retention::Retention;
 use crate::domain::states::States;
 use crate::domain::states::locks::Locks;
-use crate::domain::states::prepare::PrepareQueue;
 use crate::domain::status::{Process, Status};
 use crate::domain::upkeep::Upkeep;
 use crate::store::OpenError;
@@ -48,7 +47,6 @@ use crate::store::OpenError;
 /// The open product: one for each process and data directory.
 pub struct Domain {
     content: Content,
-    preparing: Arc<PrepareQueue>,
     credentials: SecretChecks,
     events: Arc<EventBuffer>,
     keeping: Keeping,
@@ -63,7 +61,6 @@ impl Domain {
         let engine = Arc::new(Engine::open(dir, limits, Arc::clone(&cache) as _)?);
         Ok(Arc::new(Self {
             content: Content::new(Arc::clone(&engine), cache),
-            preparing: Arc::default(),
             credentials: SecretChecks::new(&engine.limits, Arc::clone(&engine.metrics)),
             events: Arc::default(),
             keeping: Keeping::new(&engine),
@@ -86,7 +83,7 @@ impl Domain {
 
     /// States as clients use them.
     pub fn states(&self) -> States<'_> {
-        States::new(&self.engine, &self.content, self.events(), &self.preparing)
+        States::new(&self.engine, &self.content, self.events())
     }
 
     /// Locks.

@@ -1,8 +1,6 @@
 //! What is done with a body before it queues for the writer: checked, hashed, compressed, off the
 //! request threads.
 
-use std::sync::OnceLock;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use md5::{Digest as _, Md5};
@@ -28,64 +26,13 @@ pub(in crate::domain) struct Prepared {
     pub(in crate::domain) blob: StoredBlob,
 }
 
-/// A body that comes with its MD5 or without, and its SHA-256, which whoever needs it first
-/// computes.
-pub(in crate::domain) struct Body {
-    bytes: Vec<u8>,
-    content_md5: Option<String>,
-    sha256: OnceLock<Result<Digest, Error>>,
-}
-
-impl Body {
-    pub(in crate::domain) fn new(bytes: Vec<u8>, content_md5: Option<String>) -> Self {
-        Self {
-            bytes,
-            content_md5,
-            sha256: OnceLock::new(),
-        }
-    }
-
-    pub(in crate::domain) fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    /// Whether it comes with its MD5.
-    pub(in crate::domain) fn has_md5(&self) -> bool {
-        self.content_md5.is_some()
-    }
-
-    /// Its SHA-256, or that it is not the body which was sent. Its MD5 may be known already.
-    /// Whoever asks while it is computed waits for it.
-    pub(in crate::domain) fn sha256(&self, md5: Option<[u8; 16]>) -> Result<Digest, Error> {
-        self.sha256
-            .get_or_init(|| digest(&self.bytes, self.content_md5.as_deref(), md5))
-            .clone()
-    }
-
-    /// Checks, hashes and compresses a state.
-    pub(in crate::domain) fn prepare(
-        &self,
-        md5: Option<[u8; 16]>,
-        max_nesting: usize,
-    ) -> Result<Prepared, Error> {
-        prepare_with(&self.bytes, || self.sha256(md5), max_nesting)
-    }
-}
-
 /// Checks, hashes and compresses a state.
 pub(in crate::domain) fn prepare(
     bytes: &[u8],
     content_md5: Option<&str>,
     max_nesting: usize,
 ) -> Result<Prepared, Error> {
-    prepare_with(bytes, || digest(bytes, content_md5, None), max_nesting)
-}
-
-fn prepare_with(
-    bytes: &[u8],
-    sha256: impl FnOnce() -> Result<Digest, Error> + Send,
-    max_nesting: usize,
-) -> Result<Prepared, Error> {
+    let sha256 = || digest(bytes, content_md5);
     let rest = || check_and_compress(bytes, max_nesting);
     let is_among_cores = rayon::current_thread_index().is_some();
     let (rest, sha256) = if is_among_cores && bytes.len() >= WORTH_TWO_CORES {
@@ -125,15 +72,12 @@ fn check_and_compress(bytes: &[u8], max_nesting: usize) -> Result<(StateHead, Ve
 }
 
 /// The SHA-256 of the bytes that a client sent, if they have the MD5 that it sent with them.
-fn digest(bytes: &[u8], content_md5: Option<&str>, md5: Option<[u8; 16]>) -> Result<Digest, Error> {
+fn digest(bytes: &[u8], content_md5: Option<&str>) -> Result<Digest, Error> {
     let Some(expected) = content_md5 else {
         return Ok(Digest::of(bytes));
     };
-    let Some(md5) = md5 else {
-        let (sha256, md5) = both_digests(bytes);
-        return compare_md5(expected, md5).map(|()| sha256);
-    };
-    compare_md5(expected, md5).map(|()| Digest::of(bytes))
+    let (sha256, md5) = both_digests(bytes);
+    compare_md5(expected, md5).map(|()| sha256)
 }
 
 /// The SHA-256 and the MD5 of some bytes, computed side by side: both wait for their own last step
@@ -178,35 +122,15 @@ mod tests {
     }
 
     #[test]
-    fn all_who_ask_get_the_digest_of_a_body_that_is_the_one_sent_and_of_no_other() {
-        let bytes = b"{}".to_vec();
-        let (right, wrong) = (STANDARD.encode(md5(&bytes)), STANDARD.encode(md5(b"other")));
-        let ask = |content_md5: Option<&str>, known| {
-            let body = Body::new(bytes.clone(), content_md5.map(str::to_owned));
-            let of_all: Vec<_> = std::thread::scope(|scope| {
-                let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| body.sha256(known))).collect();
-                threads
-                    .into_iter()
-                    .map(|thread| thread.join().unwrap())
-                    .collect()
-            });
-            of_all.into_iter().map(Result::ok).collect::<Vec<_>>()
-        };
-        let found = vec![Some(Digest::of(&bytes)); 4];
-        for (content_md5, known) in [
-            (None, None),
-            (Some(&*right), None),
-            (Some(&*right), Some(md5(&bytes))),
-        ] {
-            assert_eq!(ask(content_md5, known), found);
+    fn the_digest_is_that_of_the_body_which_was_sent_and_of_no_other() {
+        let bytes = b"{}";
+        let (right, wrong) = (STANDARD.encode(md5(bytes)), STANDARD.encode(md5(b"other")));
+        for content_md5 in [None, Some(&*right)] {
+            let found = digest(bytes, content_md5).ok();
+            assert_eq!(found, Some(Digest::of(bytes)));
         }
-        for (content_md5, known) in [
-            (&*wrong, None),
-            (&*wrong, Some(md5(&bytes))),
-            (&*right, Some(md5(b"other"))),
-            ("?", None),
-        ] {
-            assert_eq!(ask(Some(content_md5), known), [None; 4]);
+        for content_md5 in [&*wrong, "?"] {
+            assert!(digest(bytes, Some(content_md5)).is_err(), "{content_md5}");
         }
     }
 }

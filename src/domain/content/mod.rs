@@ -6,7 +6,6 @@ pub mod compaction;
 pub mod damaged;
 pub mod encode;
 pub mod erase;
-pub mod md5_lanes;
 pub mod missing;
 pub mod prove;
 pub mod read;

@@ -132,16 +132,6 @@ impl Trust {
         }
     }
 
-    /// The time as it is.
-    #[cfg(test)]
-    pub(in crate::domain) fn for_tests() -> Self {
-        Self {
-            known: Mutex::new(Known::new(clock::now())),
-            latest: Mutex::new(Known::new(clock::now())),
-            max_jump: Duration::from_hours(24),
-        }
-    }
-
     /// The time by which things end: the later of what the clock says and of what is known to have
     /// been.
     pub(in crate::domain) fn latest(&self) -> Timestamp {

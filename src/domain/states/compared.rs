@@ -18,13 +18,6 @@ pub(super) struct Before {
 }
 
 impl Before {
-    /// How many bytes it has to look at.
-    pub(super) fn size(&self) -> usize {
-        self.bytes
-            .as_ref()
-            .map_or(0, |(bytes, _reservation)| bytes.as_ref().as_ref().len())
-    }
-
     /// Sees whether a write drops resources of this version.
     pub(super) fn compare(self, after: &[u8]) -> Compared {
         let drops = self.bytes.and_then(|(before, _reservation)| {

@@ -2,7 +2,7 @@
 //! transaction, all together or not at all.
 
 use crate::domain::access::Acted;
-use crate::domain::content::encode::{Body, Prepared};
+use crate::domain::content::encode::{self, Prepared};
 use crate::domain::engine::budget::Reservation;
 use crate::domain::error::Error;
 use crate::domain::states::append::{Appended, append_rejected, appended};
@@ -75,22 +75,23 @@ struct WriteAct<'j> {
 }
 
 impl WriteJob {
-    /// Does all that needs no database. It takes a core for a while; less of it if the MD5 is known
-    /// already.
+    /// Does all that needs no database. It takes a core for a while.
     pub(super) fn prepare(
         mut request: WriteRequest,
-        body: &Body,
+        bytes: Vec<u8>,
         before: Option<Before>,
-        md5: Option<[u8; 16]>,
     ) -> Result<Self, Error> {
         let max_nesting = request.permit.limits.max_nesting;
-        let prepared = body.prepare(md5, max_nesting).map_err(|error| {
+        let content_md5 = request.content_md5.take();
+        let prepared = encode::prepare(&bytes, content_md5.as_deref(), max_nesting);
+        let prepared = prepared.map_err(|error| {
             let is_bad = matches!(error, Error::Invalid { .. } | Error::TooLarge { .. });
             // A caller who may not write is told just that.
             let denied = request.permit.denied.clone().filter(|_| is_bad);
             denied.unwrap_or(error)
         })?;
-        let compared = before.map(|before| before.compare(body.bytes()));
+        let compared = before.map(|before| before.compare(&bytes));
+        drop(bytes);
         request
             .reservation
             .keep_only(prepared.blob.frame.len() as u64);

@@ -13,19 +13,15 @@ pub mod read;
 pub mod rules;
 pub mod write;
 
-use std::sync::Arc;
-
 use crate::domain::content::Content;
 use crate::domain::engine::Engine;
 use crate::domain::events::Events;
-use crate::domain::states::prepare::PrepareQueue;
 
 /// States as clients use them.
 pub struct States<'a> {
     engine: &'a Engine,
     content: &'a Content,
     events: Events<'a>,
-    preparing: &'a Arc<PrepareQueue>,
 }
 
 impl<'a> States<'a> {
@@ -33,13 +29,11 @@ impl<'a> States<'a> {
         engine: &'a Engine,
         content: &'a Content,
         events: Events<'a>,
-        preparing: &'a Arc<PrepareQueue>,
     ) -> Self {
         Self {
             engine,
             content,
             events,
-            preparing,
         }
     }
 }

@@ -1,11 +1,8 @@
 //! Writing a state as its next version.
 
-use std::sync::Arc;
-
 use tokio::sync::oneshot;
 
 use crate::config::MIB;
-use crate::domain::content::encode::Body;
 use crate::domain::content::read::SIZE_TAKEN_APART;
 use crate::domain::engine::budget::WhenFull;
 use crate::domain::engine::cores::panicked;
@@ -15,7 +12,7 @@ use crate::domain::states::append::compact_after;
 use crate::domain::states::compared::Before;
 use crate::domain::states::job::{WriteRequest, Written};
 use crate::domain::states::permit::WritePermit;
-use crate::domain::states::prepare::Unprepared;
+use crate::domain::states::prepare::{self, Unprepared};
 use crate::model::caller::Caller;
 use crate::model::name::StateName;
 use crate::model::state::Lookup;
@@ -30,7 +27,7 @@ impl States<'_> {
     }
 
     /// Stores a state as the next version, or says why not. Answers when it is on disk.
-    pub async fn write(&self, mut request: WriteRequest, bytes: Vec<u8>) -> Result<Written, Error> {
+    pub async fn write(&self, request: WriteRequest, bytes: Vec<u8>) -> Result<Written, Error> {
         let size = bytes.len() as u64;
         request.permit.check_size(size)?;
         // Under a lock no other writer's resources can be lost, and a write is trusted.
@@ -39,7 +36,6 @@ impl States<'_> {
         } else {
             None
         };
-        let body = Arc::new(Body::new(bytes, request.content_md5.take()));
         let (reply, answer) = oneshot::channel();
         let compact = compact_after(self.content, &request.permit.name);
         let reply = Box::new(move |written| {
@@ -50,10 +46,10 @@ impl States<'_> {
         });
         let write = Unprepared {
             request,
-            body,
+            bytes,
             before,
         };
-        self.preparing.begin(self.engine, write, reply);
+        prepare::begin(self.engine, write, reply);
         let written = answer.await.map_err(|_| panicked())???;
         self.engine
             .metrics

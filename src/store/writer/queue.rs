@@ -167,9 +167,4 @@ impl Queue {
             job.answer(Err(error));
         }
     }
-
-    /// Whether the writer has nothing to do.
-    pub fn is_idle(&self) -> bool {
-        self.metrics.queue_jobs.get() == 0
-    }
 }

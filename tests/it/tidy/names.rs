@@ -6,7 +6,7 @@ use super::open::Open;
 
 /// Words that were given up, each with the field's word. `settl-` is any part of a name that begins
 /// so (`unsettled` does not), `lease` any whole part, and `=look` a whole name as it is written.
-const WORDS: [(&str, &str); 28] = [
+const WORDS: [(&str, &str); 27] = [
     ("=append_aside", "append_rejected"),
     ("blame", "record_failure"),
     ("=Borrowed", "OverrideFile"),
@@ -31,7 +31,6 @@ const WORDS: [(&str, &str); 28] = [
     ("restless", "too_many_conflicts"),
     ("=Rewrite", "Vacuum"),
     ("settl-", "compact"),
-    ("=side_by_side", "md5_lanes"),
     ("sought", "recreated"),
     ("=spot", "address_info"),
     ("=WHOLE", "FULL"),

@@ -50,7 +50,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
 ];
 
 /// The one home of each heavy dependency.
-const HOMES: [(&str, &[&str]); 20] = [
+const HOMES: [(&str, &[&str]); 19] = [
     ("rusqlite", &["src/store/"]),
     ("refinery", &["src/store/"]),
     ("actix_web", &["src/http/"]),
@@ -69,7 +69,6 @@ const HOMES: [(&str, &[&str]); 20] = [
     ("rayon", &["src/domain/"]),
     ("signal_hook", &["src/cli/process/"]),
     ("strsim", &["src/cli/common/nearest.rs"]),
-    ("wide", &["src/domain/content/md5_lanes.rs"]),
     ("tikv_jemallocator", &["src/main.rs"]),
 ];
 
