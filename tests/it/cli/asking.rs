@@ -81,7 +81,7 @@ const ACTS: [(&[&str], &[&str], &[&str]); 5] = [
     ),
     (
         &["prune", "--keep-last", "1"],
-        &["team/net", "2 versions of 1 state"],
+        &["team/net", "1 version of 1 state"],
         &["state", "pull", "team/net", "--version", "2"],
     ),
     (
