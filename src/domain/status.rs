@@ -428,7 +428,7 @@ impl<'a> Status<'a> {
 
     async fn unreadable(&self) -> Option<HealthProblem> {
         let store = &self.engine.store;
-        let error = store.read(|view| view.has_keys()).await.err()?;
+        let error = store.read(|view| view.has_keys().map(drop)).await.err()?;
         tracing::error!(%error, "the database cannot be read");
         Some(HealthProblem {
             code: "store_unreadable",

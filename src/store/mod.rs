@@ -346,7 +346,9 @@ impl Store {
 
     /// Counts damaged rows as met that a read has told of, and went on.
     pub fn note_damaged(&self, rows: &[DamagedRow]) {
-        rows.iter().for_each(|row| self.damage.add(&row.detail));
+        for row in rows {
+            self.damage.add(&row.detail);
+        }
     }
 
     /// The damage that was met since the last time, in words for people.

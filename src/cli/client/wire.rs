@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, RequestBuilder, Response};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::time::timeout;
 
 use crate::cli::client::network::ANSWER_TIMEOUT;
@@ -81,6 +81,18 @@ pub(in crate::cli) fn following(page: &mut Value, begun_at: &Value) -> Result<Va
         ));
     }
     Ok(next)
+}
+
+/// A list as the server gives it: damaged rows are named only if there are any.
+fn list_of(name: &str, rows: Vec<Value>, next: Value, damaged: Vec<Value>) -> Value {
+    let mut list = Map::from_iter([
+        (name.to_owned(), Value::Array(rows)),
+        ("next".to_owned(), next),
+    ]);
+    if !damaged.is_empty() {
+        list.insert(DAMAGED.to_owned(), Value::Array(damaged));
+    }
+    Value::Object(list)
 }
 
 impl Wire {
@@ -180,11 +192,7 @@ impl Wire {
             rows.extend(take_rows(&mut page, name));
             damaged.extend(take_rows(&mut page, DAMAGED));
             if next.is_null() || wanted.is_some_and(|wanted| rows.len() >= wanted) {
-                let mut list = serde_json::json!({ name: rows, "next": next });
-                if !damaged.is_empty() {
-                    list[DAMAGED] = serde_json::json!(damaged);
-                }
-                return Ok(list);
+                return Ok(list_of(name, rows, next, damaged));
             }
         }
     }

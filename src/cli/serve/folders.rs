@@ -66,9 +66,10 @@ fn real(path: &Path) -> io::Result<PathBuf> {
             real => real?,
         };
         for part in &parts[there..] {
-            match part {
-                Component::ParentDir => drop(real.pop()),
-                part => real.push(part),
+            if *part == Component::ParentDir {
+                real.pop();
+            } else {
+                real.push(part);
             }
         }
         return Ok(real);

@@ -320,9 +320,9 @@ impl History<'_> {
                 min_free_space: self.engine.limits.min_free_space,
                 _reservation: reservation,
             };
-            let touched = (touches, job.size());
+            let room = (touches, job.size());
             let run = move |tx: &Tx<'_>, by: LiveCaller<'_>| job.run(tx, by);
-            if let Some(version) = append(self.content, caller, name, touched, run).await? {
+            if let Some(version) = append(self.content, caller, name, room, run).await? {
                 return Ok(RolledBack::Done(version));
             }
         }

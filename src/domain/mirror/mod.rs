@@ -259,9 +259,8 @@ impl<'a> Mirror<'a> {
                 .read(move |view| view.states(&page));
             let names: Vec<StateName> = match page.await {
                 Ok(page) => {
-                    for damaged in &page.damaged {
-                        left_out.note(&damaged.detail);
-                    }
+                    let details = page.damaged.iter().map(|damaged| &damaged.detail);
+                    details.for_each(|detail| left_out.note(detail));
                     page.rows.into_iter().map(|state| state.name).collect()
                 }
                 Err(error) => {

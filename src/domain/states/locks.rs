@@ -233,7 +233,8 @@ fn release(
         Unlock::Id { forced, .. } => *forced || !is_own,
         Unlock::Any => true,
     };
-    if !(is_own && caller.may(Permission::Plan, name)) && !caller.may(Permission::Unlock, name) {
+    let may_release = is_own && caller.may(Permission::Plan, name);
+    if !may_release && !caller.may(Permission::Unlock, name) {
         return Ok(Err(not_released(&caller, name, &held)));
     }
     let_go(tx, caller, name, (&held, forced))?;

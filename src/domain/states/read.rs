@@ -185,14 +185,14 @@ impl States<'_> {
 
 /// A page of the list of states. It ends early if the locks in it are large.
 fn list_states(view: &View<'_>, filter: &StateFilter) -> Result<ListedStates, StoreError> {
-    let summaries = view.states(filter)?;
-    let is_full = summaries.rows.len() == filter.limit as usize;
+    let found = view.states(filter)?;
+    let is_full = found.rows.len() == filter.limit as usize;
     let mut list = ListedStates::default();
-    list.page.damaged = summaries.damaged;
-    let (mut locks, mut last) = (0, None);
-    let mut summaries = summaries.rows.into_iter();
+    list.page.damaged = found.damaged;
+    let (mut locks, mut reached) = (0, None);
+    let mut rest = found.rows.into_iter();
     while locks <= MAX_LOCKS_IN_A_LIST
-        && let Some(summary) = summaries.next()
+        && let Some(summary) = rest.next()
     {
         let name = summary.name.clone();
         match view.lock(&name) {
@@ -206,10 +206,10 @@ fn list_states(view: &View<'_>, filter: &StateFilter) -> Result<ListedStates, St
             }
             Err(error) => return Err(error),
         }
-        last = Some(name);
+        reached = Some(name);
     }
-    if is_full || summaries.next().is_some() {
-        list.next = last;
+    if is_full || rest.next().is_some() {
+        list.next = reached;
     }
     Ok(list)
 }

@@ -71,12 +71,15 @@ impl View<'_> {
             Ok(Some(_)) => Err(NotAsWritten::changed(LOCKS.name, Some(name.to_string())).into()),
             Err(error) => Err(error),
         };
-        found.map_err(|error| match error {
-            StoreError::BadRow(what) => StoreError::BadRow(format!(
-                "{what}; it is not known who holds the lock. If nothing runs under it any more, \
-                    `statekeep state unlock {name}` removes it"
-            )),
-            error => error,
+        found.map_err(|error| {
+            if let StoreError::BadRow(what) = error {
+                StoreError::BadRow(format!(
+                    "{what}; it is not known who holds the lock. If nothing runs under it any \
+                        more, `statekeep state unlock {name}` removes it"
+                ))
+            } else {
+                error
+            }
         })
     }
 

@@ -101,19 +101,21 @@ fn after_a_refused_write_the_next_request_is_answered_or_the_connection_ends() {
             let mut wire = Wire::to(&server);
             wire.send([request, get(&writer, "team/net").into_bytes()].concat());
             let refusal = wire.answer().expect("an answer").expect_status(status);
-            if refusal.header("connection") == "close" {
-                assert!(status == 403 || status == 413, "{what}: its body was read");
-                wire.closes();
+            let ends = refusal.header("connection") == "close";
+            assert!(
+                !ends || status == 403 || status == 413,
+                "{what}: its body was read"
+            );
+            let Some(next) = wire.answer() else {
+                assert!(ends, "{what}: no answer to the next request");
+                continue;
+            };
+            assert_eq!(next.expect_status(200).text(), tfstate(L1, 5), "{what}");
+            // If the body was there as a whole, the HTTP library answers the next request even so,
+            // and leaves it to the client to close.
+            if ends {
                 continue;
             }
-            assert_eq!(
-                wire.answer()
-                    .expect("the next answer")
-                    .expect_status(200)
-                    .text(),
-                tfstate(L1, 5),
-                "{what}"
-            );
             still_serves(&mut wire, &writer);
         }
     }

@@ -13,7 +13,13 @@ use crate::proof::dice::Dice;
 pub(super) struct SpareKey {
     pub(super) id: String,
     pub(super) secret: String,
+    /// How often the key was given another secret since this one.
+    rotations: u32,
 }
+
+/// So many rotations end a secret at once, whatever the grace of the first one is, and every token
+/// that was made with it.
+const ENDS_A_SECRET: u32 = 2;
 
 /// What an actor knows of its workspace's policy, its spare key and its spare token.
 #[derive(Clone, Debug)]
@@ -22,6 +28,8 @@ pub(super) struct Credentials {
     pub(super) policy: Option<Value>,
     pub(super) key: Option<SpareKey>,
     pub(super) token: Option<String>,
+    /// How often the key was given another secret since the one that made the token.
+    rotations: u32,
     /// Ended since the last look: a key's id, a token.
     ended_key: Option<String>,
     ended_token: Option<String>,
@@ -62,9 +70,25 @@ impl Credentials {
             policy,
             key,
             token,
+            rotations: 0,
             ended_key,
             ended_token,
         }
+    }
+
+    fn rotated(&mut self, secret: Option<String>) {
+        self.rotations += 1;
+        if self.rotations >= ENDS_A_SECRET {
+            self.ended_token = self.token.take().or(self.ended_token.take());
+        }
+        if let Some(key) = &mut self.key {
+            key.rotations += 1;
+            if let Some(secret) = secret {
+                (key.secret, key.rotations) = (secret, 0);
+            }
+        }
+        // Without the new one, the old secret lives on for its grace.
+        self.key.take_if(|key| key.rotations >= ENDS_A_SECRET);
     }
 
     pub(super) fn next(&self, dice: &mut Dice, fresh: &str) -> Act {
@@ -122,19 +146,21 @@ impl Credentials {
             Effect::Policy(policy) => self.policy = policy,
             Effect::KeyMade => {
                 let made = text("/key/id").zip(text("/secret"));
-                self.key = made.map(|(id, secret)| SpareKey { id, secret });
+                self.key = made.map(|(id, secret)| SpareKey {
+                    id,
+                    secret,
+                    rotations: 0,
+                });
             }
-            Effect::KeyRotated => {
-                // Without the new one, the old secret lives on for its grace, and the token too.
-                if let (Some(secret), Some(key)) = (text("/secret"), &mut self.key) {
-                    key.secret = secret;
-                }
-            }
+            Effect::KeyRotated => self.rotated(text("/secret")),
             Effect::KeyRevoked => {
                 self.ended_key = self.key.take().map(|key| key.id);
                 self.ended_token = self.token.take();
             }
-            Effect::TokenMade => self.token = text("/access_token"),
+            Effect::TokenMade => {
+                self.token = text("/access_token");
+                self.rotations = self.key.as_ref().map_or(0, |key| key.rotations);
+            }
             Effect::TokenExtended | Effect::State(..) => {}
             Effect::TokenEnded => self.ended_token = self.token.take(),
         }
