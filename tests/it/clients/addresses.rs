@@ -5,10 +5,10 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 
 use super::module::{Backend, Module, resources};
-use super::{Program, STATE, for_each_program};
+use super::{Program, STATE, for_either_program};
 use crate::harness::{Server, eventually, tfstate};
 
-for_each_program![
+for_either_program![
     a_redirect_in_front_fails_at_init,
     a_redirect_that_came_later_fails_before_anything_is_made,
     our_parameters_in_the_address_fail_at_init,

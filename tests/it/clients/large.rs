@@ -1,10 +1,10 @@
 //! A state of 20 MB, which is common trouble elsewhere.
 
 use super::module::{Backend, Module};
-use super::{Program, STATE, for_each_program};
+use super::{Program, STATE, for_either_program};
 use crate::harness::Server;
 
-for_each_program![a_state_of_twenty_megabytes_is_written_changed_and_read_back];
+for_either_program![a_state_of_twenty_megabytes_is_written_changed_and_read_back];
 
 /// Each resource keeps its input twice, as `input` and as `output`.
 const RESOURCES: usize = 10;

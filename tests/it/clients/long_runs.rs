@@ -6,10 +6,10 @@
 use serde_json::{Value, json};
 
 use super::module::{Backend, Module, resources};
-use super::{Program, STATE, for_each_program};
+use super::{Program, STATE, for_either_program};
 use crate::harness::{Client, Server};
 
-for_each_program![snapshots_and_races_of_long_applies];
+for_either_program![snapshots_and_races_of_long_applies];
 
 type Scenario = (&'static str, fn(&Program));
 

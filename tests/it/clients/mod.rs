@@ -4,7 +4,7 @@
 //! on it and hand back a [`run::Run`], which knows what was said and shouts it when a test expected
 //! something else. [`proxy::LossyProxy`] is a network that loses answers. Only the built-in
 //! `terraform_data` resource is used, so that nothing is ever downloaded. Each test is there twice,
-//! by [`for_each_program`].
+//! by [`for_each_program`] or [`for_either_program`].
 
 mod access;
 mod addresses;

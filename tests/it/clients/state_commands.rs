@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use super::module::{Module, resources};
-use super::{Program, STATE, for_each_program};
+use super::{Program, STATE, for_either_program};
 use crate::harness::{Client, Server};
 
-for_each_program![
+for_either_program![
     a_renamed_resource_is_one_new_version,
     a_removed_resource_is_one_new_version,
     a_pulled_and_edited_state_is_pushed,
