@@ -89,7 +89,7 @@ fn a_restart_puts_none_off_and_a_signal_makes_one_now() {
     assert!(made["size"].as_u64() > Some(1_000), "{made}");
     first.stop();
     let second = server(&data, &folder, "1h", "9");
-    assert_eq!(backup(&second)["last"], made, "it is found again");
+    eventually("it is found again", || backup(&second)["last"] == made);
     assert!(
         backup(&second)["drill"]["at"].is_string(),
         "so is its drill"
