@@ -24,6 +24,8 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
+use crate::model::printable::printable_log_line;
+
 /// The target of lines about requests that were answered.
 pub const REQUESTS: &str = "statekeep::http::trace";
 
@@ -289,7 +291,10 @@ impl<'l> MakeWriter<'l> for Gathering {
 
 impl Write for Way<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.lines.add(line, self.may_wait);
+        // A name of another, in a line, cannot act on the terminal nor begin a line of its own.
+        let shown = String::from_utf8_lossy(line);
+        let shown = printable_log_line(&shown);
+        self.lines.add(shown.as_bytes(), self.may_wait);
         Ok(line.len())
     }
 

@@ -146,7 +146,7 @@ pub fn main() -> ExitCode {
     let umask = rustix::process::umask(Mode::from_raw_mode(0o077));
     match environment::parse::<Cli>() {
         Ok(cli) => run_command(cli.command, umask).unwrap_or_else(CliError::exit),
-        Err(error) => wrong::usage(error, &Cli::command()).exit(),
+        Err(error) => output::wrong_usage(&wrong::usage(error, &Cli::command())),
     }
 }
 

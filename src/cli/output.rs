@@ -1,8 +1,14 @@
 //! The only file that prints: data to stdout, messages to stderr, and what a failure's exit code
 //! is.
+//!
+//! Texts of others reach a terminal here and nowhere else, and so they are made harmless here: what
+//! a terminal acts on, what turns a line around and what cannot be seen is shown escaped. A cell, a
+//! pair and a line stay one line. A message may have several, so what comes from others is made
+//! harmless before it becomes part of one: [`text`] does it for values of answers.
 #![expect(clippy::print_stderr, reason = "the one place for messages")]
 
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 use comfy_table::presets::NOTHING;
@@ -10,7 +16,7 @@ use comfy_table::{ContentArrangement, Table};
 use serde_json::Value;
 
 use crate::config::wants_no_colour;
-use crate::model::printable::Printable;
+use crate::model::printable::{Printable, printable_json};
 
 /// The longest answer to a question, in bytes; what follows is not read.
 const MAX_ANSWER: u64 = 64;
@@ -81,7 +87,7 @@ fn put(data: &[u8]) -> io::Result<()> {
 /// Prints a line with a secret that is shown this once. If it cannot be written, it is lost, and
 /// that is a failure.
 pub(super) fn once(text: &str) -> Result<(), CliError> {
-    put(format!("{text}\n").as_bytes()).map_err(|error| {
+    put(format!("{}\n", printable_json(text)).as_bytes()).map_err(|error| {
         CliError::Failed(format!(
             "cannot write the secret to stdout: {error}; it is shown nowhere \
             again, so rotate or revoke the key"
@@ -91,12 +97,25 @@ pub(super) fn once(text: &str) -> Result<(), CliError> {
 
 /// Prints one line of data.
 pub(super) fn line(text: &str) -> Result<(), CliError> {
+    plain_line(&harmless(text))
+}
+
+/// Prints a line that is harmless.
+fn plain_line(text: &str) -> Result<(), CliError> {
     bytes(format!("{text}\n").as_bytes())
 }
 
-/// Prints what the API answered, as it stands, as a line of data.
+/// Prints what the API answered as a line of data, the same by meaning.
 pub(super) fn answer(json: &[u8]) -> Result<(), CliError> {
-    bytes(&[json, b"\n"].concat())
+    plain_line(&printable_json(&String::from_utf8_lossy(json)))
+}
+
+/// Prints the exact bytes of a state; to a terminal the same by meaning.
+pub(super) fn state(json: &[u8]) -> Result<(), CliError> {
+    if io::stdout().is_terminal() {
+        return bytes(printable_json(&String::from_utf8_lossy(json)).as_bytes());
+    }
+    bytes(json)
 }
 
 /// What a part of a line means, and so how it is painted on a terminal.
@@ -136,13 +155,25 @@ pub(super) fn toned(parts: &[(Tone, String)]) -> Result<(), CliError> {
             text
         }
     };
-    line(&parts.iter().map(part).collect::<String>())
+    plain_line(&parts.iter().map(part).collect::<String>())
 }
 
 /// A text without what would act on a terminal, turn what stands there around or not be seen: such
 /// characters are written as Terraform writes them.
 pub(super) fn harmless(text: &str) -> String {
     Printable(text).to_string()
+}
+
+/// A path as it is told: a file's name may hold anything.
+pub(super) trait ShownPath {
+    /// Harmless to print, on one line.
+    fn shown(&self) -> String;
+}
+
+impl ShownPath for Path {
+    fn shown(&self) -> String {
+        harmless(&self.display().to_string())
+    }
 }
 
 /// What another program said, line by line, without what would act on the terminal.
@@ -152,12 +183,23 @@ pub(super) fn harmless_lines(text: &str) -> String {
 
 /// Prints JSON as a line of data.
 pub(super) fn json(value: &Value) -> Result<(), CliError> {
-    line(&value.to_string())
+    plain_line(&printable_json(&value.to_string()))
 }
 
 /// Says something to the person who runs the command. If stderr is closed, the command goes on.
 pub(super) fn message(text: &str) {
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{}", harmless_lines(text));
+}
+
+/// Says why the command line makes no sense, or prints the help that was asked for. Arguments may
+/// come from others too, as the name of a branch does on a build server.
+pub(super) fn wrong_usage(error: &clap::Error) -> ExitCode {
+    let plain = error.render().to_string();
+    if plain.lines().all(|line| harmless(line) == line) {
+        error.exit()
+    }
+    message(plain.trim_end());
+    ExitCode::from(2)
 }
 
 /// Shows the output of a program that the person has started, as the program wrote it.
@@ -172,7 +214,7 @@ pub(super) fn can_ask() -> bool {
 
 /// Asks the person who runs the command; only `y` and `yes` are a yes.
 pub(super) fn ask(question: &str) -> Result<bool, CliError> {
-    eprint!("{question} [y/N] ");
+    eprint!("{} [y/N] ", harmless_lines(question));
     let mut answer = String::new();
     io::stdin().lock().take(MAX_ANSWER).read_line(&mut answer)?;
     Ok(matches!(
@@ -184,7 +226,7 @@ pub(super) fn ask(question: &str) -> Result<bool, CliError> {
 /// Says on a terminal how far something is, in place of the message before. An empty text clears
 /// it.
 pub(super) fn progress(text: &str) {
-    eprint!("\r\x1b[2K{text}");
+    eprint!("\r\x1b[2K{}", harmless(text));
     let _ = io::stderr().flush();
 }
 
@@ -196,7 +238,7 @@ pub(super) fn table(header: &[&str], rows: Vec<Vec<String>>) -> Result<(), CliEr
         .set_content_arrangement(ContentArrangement::Disabled)
         .set_header(header.iter().copied());
     for row in rows {
-        table.add_row(row);
+        table.add_row(row.iter().map(|cell| harmless(cell)));
     }
     table.column_iter_mut().for_each(|column| {
         column.set_padding((0, 2));
@@ -215,13 +257,15 @@ pub(super) fn pairs(pairs: &[(&str, String)]) -> Result<(), CliError> {
         .try_for_each(|(name, value)| line(&format!("{name:width$}  {value}")))
 }
 
-/// A value of an answer as text; `-` for what is null, empty or missing.
+/// A value of an answer as text, harmless to print; `-` for what is null, empty or missing.
 pub(super) fn text(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::String(text) if text.is_empty() => "-".to_owned(),
-        Value::String(text) => text.clone(),
-        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+        Value::String(text) => harmless(text),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            harmless(&value.to_string())
+        }
     }
 }
 

@@ -17,7 +17,9 @@ impl TrustedProxies {
         Self(networks.into_iter().map(canonical).collect())
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    /// Whether this is one of them.
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
     }
 

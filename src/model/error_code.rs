@@ -90,6 +90,8 @@ codes! {
         /// The state is encrypted or of an old format, so outputs cannot be told apart from the
         /// rest.
         OutputsUnavailable = "outputs_unavailable",
+        /// A browser sent it for a page of another origin.
+        CrossOrigin = "cross_origin",
     }
     /// There is nothing of this name.
     Missing {

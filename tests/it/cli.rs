@@ -17,6 +17,7 @@ mod rollback;
 mod run;
 mod states;
 mod strange_answers;
+mod tricks;
 mod usage;
 mod verify;
 

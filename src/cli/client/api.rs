@@ -21,6 +21,7 @@ use crate::cli::common::reach::secret_in;
 use crate::cli::common::request_error::Server;
 use crate::cli::output;
 use crate::cli::output::CliError;
+use crate::cli::output::ShownPath as _;
 use crate::domain::engine::data_dir;
 use crate::domain::engine::data_dir::DirError;
 use crate::domain::engine::data_dir::DirLock;
@@ -76,7 +77,7 @@ impl Client {
         let instead = format!(
             "as {} of {}, not as the operator, because {because}",
             owner_of(&secret),
-            key_file.display()
+            key_file.shown()
         );
         let server = Server {
             base,

@@ -18,6 +18,7 @@ use crate::cli::client::wire::Wire;
 use crate::cli::common::reach::secret_in;
 use crate::cli::common::request_error::RequestError;
 use crate::cli::common::rows::rows;
+use crate::cli::output::ShownPath as _;
 use crate::cli::output::{self, CliError};
 use crate::cli::terraform::credentials::HttpCredentials;
 use crate::model::clock::{self, Timestamp};
@@ -63,7 +64,7 @@ impl Key {
             ),
             None => Err("this is no API key's secret, or was mistyped; one begins with skp_"),
         };
-        let id = id.map_err(|what| CliError::Failed(format!("{}: {what}", file.display())))?;
+        let id = id.map_err(|what| CliError::Failed(format!("{}: {what}", file.shown())))?;
         Ok(Self {
             wire: Wire::elsewhere(server, secret.clone())?,
             server: server.to_owned(),

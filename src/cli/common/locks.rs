@@ -10,8 +10,8 @@ use crate::model::name::StateName;
 /// Who holds a lock, for what, and since when by the server's clock.
 pub(in crate::cli) fn held(state: &StateName, held: &Value) -> String {
     let lock = &held["lock"];
-    let key = harmless(&text(&held["key"]["name"]));
-    let (who, id) = (harmless(&text(&lock["Who"])), harmless(&text(&lock["ID"])));
+    let key = text(&held["key"]["name"]);
+    let (who, id) = (text(&lock["Who"]), text(&lock["ID"]));
     let operation = lock["Operation"].as_str();
     let operation = operation.map(|operation| format!(" for {}", harmless(operation)));
     let operation = operation.unwrap_or_default();

@@ -147,7 +147,7 @@ impl ErrorAnswer {
     /// The answer is the lock that is in the way.
     fn locked(&self, id: &str) -> String {
         let (who, since) = (&self.body["Who"], &self.body["Created"]);
-        let (who, since) = (harmless(&text(who)), harmless(&text(since)));
+        let (who, since) = (text(who), text(since));
         let state = self.state();
         let what = state
             .as_ref()

@@ -34,7 +34,7 @@ pub(in crate::cli) fn state_name(row: &Value) -> String {
 /// The damaged rows that a list told of, in words.
 pub(in crate::cli) fn damaged(list: &Value) -> Vec<String> {
     let line = |row: &Value| {
-        let detail = harmless(&text(&row["detail"]));
+        let detail = text(&row["detail"]);
         row["row"].as_str().map_or_else(
             || detail.clone(),
             |name| format!("{}: {detail}", harmless(name)),

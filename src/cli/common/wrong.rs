@@ -5,6 +5,7 @@ use clap::Command;
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 
+use crate::cli::output::harmless;
 use crate::config::variable_behind;
 
 /// The commands whose subcommands people try to call without them.
@@ -25,6 +26,7 @@ pub(in crate::cli) fn usage(mut error: Error, definition: &Command) -> Error {
         }
         group
     };
+    make_harmless(&mut error);
     if let Some(tip) = tip {
         error.insert(
             ContextKind::Suggested,
@@ -32,6 +34,20 @@ pub(in crate::cli) fn usage(mut error: Error, definition: &Command) -> Error {
         );
     }
     error
+}
+
+/// What an argument says stays within its line.
+fn make_harmless(error: &mut Error) {
+    let texts: Vec<(ContextKind, String)> = error
+        .context()
+        .filter_map(|(kind, value)| match value {
+            ContextValue::String(text) => Some((kind, harmless(text))),
+            _ => None,
+        })
+        .collect();
+    for (kind, text) in texts {
+        error.insert(kind, ContextValue::String(text));
+    }
 }
 
 fn text(error: &Error, kind: ContextKind) -> Option<&str> {

@@ -12,6 +12,7 @@ use crate::cli::export::chosen::{ChosenStates, alike, chosen};
 use crate::cli::export::manifest::Manifest;
 use crate::cli::export::sink::Sink;
 use crate::cli::export::writing::Export;
+use crate::cli::output::ShownPath as _;
 use crate::cli::output::{self, CliError, counted};
 use crate::model::clock;
 
@@ -69,6 +70,6 @@ fn open(args: &ExportArgs, states: &[Value]) -> Result<Sink, CliError> {
     Err(CliError::Failed(format!(
         "{one} and {other} differ by the case of letters alone, which the file system of {} does \
             not tell apart; nothing was exported. Export to another file system, or to - as a tar",
-        args.target.display()
+        args.target.shown()
     )))
 }

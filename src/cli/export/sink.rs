@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::export::manifest;
 use crate::cli::output::CliError;
+use crate::cli::output::ShownPath as _;
 use crate::model::clock::Timestamp;
 
 /// Where an export goes.
@@ -23,7 +24,7 @@ impl Sink {
 
     /// A folder that is made, or is there and empty. Files in it are for their owner only.
     pub(super) fn folder(dir: &Path) -> Result<Self, CliError> {
-        let told = |error: io::Error| CliError::Failed(format!("{}: {error}", dir.display()));
+        let told = |error: io::Error| CliError::Failed(format!("{}: {error}", dir.shown()));
         match fs::create_dir(dir) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             made => made.map_err(told)?,
@@ -31,7 +32,7 @@ impl Sink {
         if fs::read_dir(dir).map_err(told)?.next().is_some() {
             return Err(CliError::Failed(format!(
                 "{} is not empty; an export goes to a folder of its own",
-                dir.display()
+                dir.shown()
             )));
         }
         File::create_new(dir.join(manifest::UNFINISHED)).map_err(told)?;
@@ -71,7 +72,7 @@ impl Sink {
                 let told = |error: io::Error| {
                     CliError::Failed(format!(
                         "{}: {error}; the export is incomplete",
-                        path.display()
+                        path.shown()
                     ))
                 };
                 let parent = path.parent().unwrap_or(dir);
@@ -95,7 +96,7 @@ impl Sink {
             Self::Folder { dir, .. } => finish_folder(&dir, manifest).map_err(|error| {
                 CliError::Failed(format!(
                     "{}: {error}; the export is incomplete",
-                    dir.display()
+                    dir.shown()
                 ))
             }),
             Self::Tar(mut builder) => {

@@ -14,6 +14,7 @@ use crate::cli::export::manifest;
 use crate::cli::export::manifest::Manifest;
 use crate::cli::export::manifest::ManifestState;
 use crate::cli::export::manifest::ManifestVersion;
+use crate::cli::output::ShownPath as _;
 use crate::cli::output::{self, CliError};
 use crate::model::digest::Digest;
 use crate::model::name::StateName;
@@ -52,7 +53,7 @@ pub(super) fn is_folder(dir: &Path) -> Result<bool, CliError> {
         let read =
             File::open(&path).and_then(|file| file.take(manifest::MAX_HEAD).read_to_end(&mut head));
         read.map(|_| Some(head))
-            .map_err(|error| CliError::Failed(format!("{}: {error}", path.display())))
+            .map_err(|error| CliError::Failed(format!("{}: {error}", path.shown())))
     };
     if begins(manifest::NAME)?.is_some_and(|head| manifest::is_ours(&head)) {
         return Ok(true);
@@ -62,7 +63,7 @@ pub(super) fn is_folder(dir: &Path) -> Result<bool, CliError> {
     {
         return Err(CliError::Failed(format!(
             "{} is an incomplete export; nothing was imported",
-            dir.display()
+            dir.shown()
         )));
     }
     Ok(false)
@@ -71,7 +72,7 @@ pub(super) fn is_folder(dir: &Path) -> Result<bool, CliError> {
 /// The states of an export in a folder.
 pub(super) fn folder(dir: &Path) -> Result<Vec<StatePlan>, CliError> {
     let path = dir.join(manifest::NAME);
-    let told = |error: std::io::Error| CliError::Failed(format!("{}: {error}", path.display()));
+    let told = |error: std::io::Error| CliError::Failed(format!("{}: {error}", path.shown()));
     let mut bytes = Vec::new();
     File::open(&path)
         .map_err(told)?

@@ -10,6 +10,7 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use super::names::{self, some};
+use crate::cli::output::ShownPath as _;
 use crate::cli::output::{CliError, counted};
 
 /// How deep folders are looked into.
@@ -150,11 +151,11 @@ fn look_into(
     files: &mut BTreeSet<String>,
     unseen: &mut Vec<String>,
 ) -> Result<(), CliError> {
-    let told = |error: io::Error| CliError::Failed(format!("{}: {error}", dir.display()));
+    let told = |error: io::Error| CliError::Failed(format!("{}: {error}", dir.shown()));
     if depth > MAX_DEPTH {
         return Err(CliError::Failed(format!(
             "{}: folders are more than {MAX_DEPTH} deep; nothing was imported",
-            dir.display()
+            dir.shown()
         )));
     }
     for entry in fs::read_dir(dir).map_err(told)? {

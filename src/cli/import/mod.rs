@@ -24,6 +24,7 @@ use clap::Args;
 use crate::cli::client::api::{Client, WhereNone};
 use crate::cli::common::flags::Common;
 use crate::cli::common::flags::Format;
+use crate::cli::output::ShownPath as _;
 use crate::cli::output::{self, CliError, counted};
 use crate::model::name::{BuildingBlock, Workspace};
 use crate::model::secret::Secret;
@@ -122,7 +123,7 @@ async fn find(args: &ImportArgs) -> Result<FoundStates, CliError> {
     let name = naming.one()?;
     let read = |path: &PathBuf| {
         std::fs::read_to_string(path)
-            .map_err(|error| CliError::Failed(format!("{}: {error}", path.display())))
+            .map_err(|error| CliError::Failed(format!("{}: {error}", path.shown())))
     };
     let password = args
         .from_password_file

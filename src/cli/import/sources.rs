@@ -11,6 +11,7 @@ use super::archive;
 use super::folder::Listing;
 use super::names::{self, Pattern, Unnamed};
 use super::plan::{MAX_STATE, PlannedVersion, StatePlan, VersionBytes};
+use crate::cli::output::ShownPath as _;
 use crate::cli::output::{CliError, harmless, message};
 use crate::model::name::{BuildingBlock, StateName, Workspace};
 
@@ -134,7 +135,7 @@ pub(super) fn find(source: &Path, naming: &Naming<'_>) -> Result<FoundStates, Cl
             .to_str()
             .filter(|_| is_address)
             .and_then(instead_of_an_address);
-        CliError::Failed(advice.unwrap_or_else(|| format!("{}: {error}", source.display())))
+        CliError::Failed(advice.unwrap_or_else(|| format!("{}: {error}", source.shown())))
     };
     if !fs::metadata(source).map_err(told)?.is_dir() {
         let file = File::open(source).map_err(told)?;
@@ -248,7 +249,7 @@ fn in_folder(dir: &Path, naming: &Naming<'_>) -> Result<FoundStates, CliError> {
     if naming.block.is_some() && states > 1 {
         return Err(CliError::Usage(format!(
             "--building-block names one state, and there are {states} in {}; use --name-pattern",
-            dir.display()
+            dir.shown()
         )));
     }
     let mut found = FoundStates {
@@ -323,7 +324,7 @@ fn none(dir: &Path, naming: &Naming<'_>) -> CliError {
     };
     CliError::Failed(format!(
         "there is no state in {}: looked for {names}, in it and below. Nothing was imported{more}",
-        dir.display()
+        dir.shown()
     ))
 }
 

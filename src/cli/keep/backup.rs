@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::cli::client::api::Client;
 use crate::cli::common::flags::{Common, Format};
+use crate::cli::output::ShownPath as _;
 use crate::cli::output::{self, CliError, counted, size};
 use crate::domain::backups::manifest::BackupManifest;
 use crate::domain::backups::received;
@@ -56,7 +57,7 @@ pub(in crate::cli) async fn run(args: BackupArgs, common: Common) -> Result<(), 
 /// Looks at the target before anything is made.
 fn judged(args: &BackupArgs) -> Result<BackupTarget, CliError> {
     let usage = |why: String| Err(CliError::Usage(why));
-    let (path, shown) = (&args.target, args.target.display());
+    let (path, shown) = (&args.target, args.target.shown());
     let is_folder = path.is_dir();
     if args.keep.is_some() && !is_folder {
         return usage(format!(
@@ -138,7 +139,7 @@ async fn to_folder(
             received::prune(folder, instance, keep).map_err(|error| {
                 CliError::Failed(format!(
                     "{} is made, but older backups could not be removed: {error}",
-                    path.display()
+                    path.shown()
                 ))
             })?
         }
@@ -165,7 +166,7 @@ async fn received(
     let file: &File = unfinished.file();
     file.sync_all().map_err(failed)?;
     let manifest = received::check_file(file).map_err(|bad| {
-        let path = path.display();
+        let path = path.shown();
         CliError::Failed(format!(
             "what was to become {path} is no good backup: {bad}"
         ))
@@ -179,7 +180,7 @@ fn finish(unfinished: UnfinishedFile, path: &Path, replaces: bool) -> Result<(),
 }
 
 fn no_file(path: &Path, error: &io::Error) -> CliError {
-    let path = path.display();
+    let path = path.shown();
     CliError::Failed(format!(
         "{path}: {error}; no backup was made, and nothing is left of it"
     ))
@@ -204,11 +205,11 @@ fn tell(
     );
     output::line(&format!(
         "{}: {states}, {versions}, as of {}, {}",
-        path.display(),
+        path.shown(),
         manifest.taken_at,
         size(&json!(length))
     ))?;
     removed
         .iter()
-        .try_for_each(|path| output::line(&format!("removed {}", path.display())))
+        .try_for_each(|path| output::line(&format!("removed {}", path.shown())))
 }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::cli::client::api::Client;
 use crate::cli::common::flags::{Common, Format};
 use crate::cli::common::reach::{Reach, Way};
+use crate::cli::output::ShownPath as _;
 use crate::cli::output::{self, CliError, counted, harmless, size};
 use crate::domain::auth::keys::WithSecret;
 use crate::domain::backups::manifest::BackupManifest;
@@ -65,7 +66,7 @@ fn about(file: &Path, error: &impl std::fmt::Display) -> CliError {
     let name = if file.as_os_str() == "-" {
         "standard input".to_owned()
     } else {
-        file.display().to_string()
+        file.shown()
     };
     CliError::Failed(format!("{name}: {error}"))
 }
@@ -149,7 +150,7 @@ fn compared(manifest: &BackupManifest, here: &Value) -> String {
 }
 
 fn tell(restored: &RestoredData, wanted: &RestoreRequest, format: Format) -> Result<(), CliError> {
-    let (now, dir) = (clock::now(), wanted.data.display());
+    let (now, dir) = (clock::now(), wanted.data.shown());
     if format == Format::Json {
         let mut told = json!(restored);
         told["keys"] = restored
@@ -227,7 +228,7 @@ fn told_of_key(admin: Option<&WithSecret>, wanted: &RestoreRequest) {
         let path = wanted.data.join(ADMIN_KEY_FILE);
         format!(
             "the new admin key's secret (id {id}) is in {}; store it safely and remove the file",
-            path.display()
+            path.shown()
         )
     } else {
         let secret = admin.secret.reveal();

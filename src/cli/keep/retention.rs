@@ -14,7 +14,6 @@ use crate::cli::common::rows::rows;
 use crate::cli::keep::rules::Rules;
 use crate::cli::output;
 use crate::cli::output::CliError;
-use crate::cli::output::harmless;
 use crate::cli::output::text;
 use crate::cli::output::time;
 use crate::model::name::Workspace;
@@ -156,7 +155,7 @@ fn row(own: &Value) -> Vec<String> {
         text(&own["workspace"]),
         words(&own["policy"]),
         time(&own["set_at"]),
-        harmless(&text(&own["set_by"]["name"])),
+        text(&own["set_by"]["name"]),
     ]
 }
 

@@ -54,7 +54,7 @@ async fn verify(client: &Client, args: VerifyArgs, format: Format) -> Result<(),
     let answer = ask(client, body).await?.json()?;
     match format {
         Format::Json => output::json(&answer)?,
-        Format::Text => output::line(report(&answer).trim_end())?,
+        Format::Text => report(&answer).lines().try_for_each(output::line)?,
     }
     match answer["found"].as_u64() {
         Some(0) => Ok(()),

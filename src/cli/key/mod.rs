@@ -152,7 +152,7 @@ async fn revoke(
         .call("DELETE", &format!("{path}{query}"), None)
         .await?;
     done::tell(&key, format, || {
-        let (name, id) = (harmless(&text(&key["name"])), text(&key["id"]));
+        let (name, id) = (text(&key["name"]), text(&key["id"]));
         match key["children"].as_array() {
             Some(children) => {
                 let made = counted(children.len(), "key");
@@ -243,7 +243,7 @@ fn with_secret(answer: &Value, format: Format) -> Result<(), CliError> {
         .as_str()
         .map(|_| format!(", until {}", time(&key["expires_at"])))
         .unwrap_or_default();
-    let name = harmless(&text(&key["name"]));
+    let name = text(&key["name"]);
     output::message(&format!(
         "key {name} ({}): {}, {}{ends}",
         text(&key["id"]),
@@ -283,7 +283,7 @@ fn list(answer: &Value, format: Format) -> Result<(), CliError> {
     let row = |key: &Value| {
         vec![
             text(&key["id"]),
-            harmless(&text(&key["name"])),
+            text(&key["name"]),
             scope(key),
             text(&key["status"]),
             time(&key["expires_at"]),
@@ -314,7 +314,7 @@ fn show(key: &Value, format: Format) -> Result<(), CliError> {
     }
     output::pairs(&[
         ("id", text(&key["id"])),
-        ("name", harmless(&text(&key["name"]))),
+        ("name", text(&key["name"])),
         ("scope", scope(key)),
         ("permissions", permissions(key)),
         ("status", text(&key["status"])),
@@ -323,7 +323,7 @@ fn show(key: &Value, format: Format) -> Result<(), CliError> {
             format!(
                 "{} by {}",
                 time(&key["created_at"]),
-                harmless(&text(&key["created_by"]["name"]))
+                text(&key["created_by"]["name"])
             ),
         ),
         ("expires", time(&key["expires_at"])),

@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::cli::common::flags::Format;
 use crate::cli::output;
 use crate::cli::output::CliError;
+use crate::cli::output::ShownPath as _;
 use crate::hcl::{self, Answer, Ask, Detection, FoundBlock, Program};
 
 /// What every command that looks at a root module takes.
@@ -75,7 +76,7 @@ impl RootModule {
         } else {
             Err(CliError::Usage(format!(
                 "{}: there is no such directory",
-                self.dir.display()
+                self.dir.shown()
             )))
         }
     }
@@ -85,7 +86,7 @@ impl RootModule {
         self.exists()?;
         let dir = &self.dir;
         hcl::scan_without(dir, self.ask(), without)
-            .map_err(|error| CliError::Failed(format!("{}: {error}", dir.display())))
+            .map_err(|error| CliError::Failed(format!("{}: {error}", dir.shown())))
     }
 }
 

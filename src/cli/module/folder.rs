@@ -12,6 +12,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use crate::cli::module::detect;
+use crate::cli::output::ShownPath as _;
 use crate::cli::output::{self, CliError};
 use crate::hcl::{self, BackendFile, FILE, OVERRIDE_FILE, OverrideFile, Present, WrittenBy};
 
@@ -26,7 +27,7 @@ impl FolderLock {
     /// locks, a message says so, and nothing is locked.
     pub(in crate::cli) fn take(dir: &Path) -> Result<Self, CliError> {
         let named =
-            |error: &dyn std::fmt::Display| CliError::Failed(format!("{}: {error}", dir.display()));
+            |error: &dyn std::fmt::Display| CliError::Failed(format!("{}: {error}", dir.shown()));
         let folder = File::open(dir).map_err(|error| named(&error))?;
         match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
@@ -39,7 +40,7 @@ impl FolderLock {
             Err(error) => output::message(&format!(
                 "statekeep: {}: this file system cannot be locked ({error}); do not start a second \
                     `statekeep run` here meanwhile",
-                dir.display()
+                dir.shown()
             )),
         }
         Ok(Self { _folder: folder })

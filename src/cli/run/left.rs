@@ -54,11 +54,11 @@ fn words(evidence: &Value, state: &StateName, own_key: &str, began: Timestamp) -
 }
 
 fn shown(value: &Value) -> String {
-    harmless(&output::text(value))
+    output::text(value)
 }
 
 fn shown_time(value: &Value) -> String {
-    harmless(&output::time(value))
+    output::time(value)
 }
 
 /// Whose lock it is: of this command, of its key, or of another key.

@@ -7,10 +7,11 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use crate::cli::output::CliError;
+use crate::cli::output::ShownPath as _;
 
 /// Refuses a folder that is the data directory, lies in it or holds it, also through links.
 pub(super) fn refuse_overlap(data: &Path, flag: &str, folder: &Path) -> Result<(), CliError> {
-    let failed = |error: io::Error| CliError::Failed(format!("{}: {error}", folder.display()));
+    let failed = |error: io::Error| CliError::Failed(format!("{}: {error}", folder.shown()));
     let (data_place, place) = (
         Place::of(data).map_err(failed)?,
         Place::of(folder).map_err(failed)?,
@@ -24,8 +25,8 @@ pub(super) fn refuse_overlap(data: &Path, flag: &str, folder: &Path) -> Result<(
     Err(CliError::Usage(format!(
         "{flag} {} {how} the data directory {}. What befalls one would befall the other: name a \
             folder apart from it, best on another disk",
-        folder.display(),
-        data.display()
+        folder.shown(),
+        data.shown()
     )))
 }
 

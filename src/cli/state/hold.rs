@@ -7,7 +7,6 @@ use crate::cli::client::api::Client;
 use crate::cli::common::done;
 use crate::cli::common::flags::Format;
 use crate::cli::output::CliError;
-use crate::cli::output::harmless;
 use crate::cli::output::text;
 use crate::model::name::StateName;
 
@@ -45,7 +44,7 @@ pub(in crate::cli) async fn hold(
     let body = json!({ "reason": reason });
     let held = client.call("POST", &path, Some(body)).await?;
     done::tell(&held, format, || {
-        let reason = harmless(&text(&held["held"]["reason"]));
+        let reason = text(&held["held"]["reason"]);
         format!("version {version} of {state} is held: {reason}")
     })
 }
@@ -65,7 +64,7 @@ pub(in crate::cli) async fn release(
         if was["held"].is_null() {
             return format!("version {version} of {state} was not held");
         }
-        let reason = harmless(&text(&was["held"]["reason"]));
+        let reason = text(&was["held"]["reason"]);
         format!("version {version} of {state} is not held any more; it was: {reason}")
     })
 }

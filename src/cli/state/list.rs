@@ -96,7 +96,7 @@ fn locked_by(lock: &Value) -> String {
     if lock.is_null() {
         return "-".to_owned();
     }
-    let key = harmless(&text(&lock["key"]["name"]));
+    let key = text(&lock["key"]["name"]);
     format!("{key} since {}", time(&lock["locked_at"]))
 }
 

@@ -1,4 +1,4 @@
-//! `statekeep state pull`: the exact bytes of a state.
+//! `statekeep state pull`: the exact bytes of a state; on a terminal nothing that it acts on.
 
 use clap::Args;
 
@@ -23,5 +23,5 @@ pub(in crate::cli) async fn run(client: &Client, args: &PullArgs) -> Result<(), 
         .map(|number| format!("/versions/{number}"))
         .unwrap_or_default();
     let path = format!("{}{below}", args.state.path());
-    output::bytes(&client.ask("GET", &path, None).await?.bytes)
+    output::state(&client.ask("GET", &path, None).await?.bytes)
 }

@@ -209,7 +209,7 @@ fn replaced(preview: &Value) -> String {
     let is = match (current.is_null(), preview["deleted"] == true) {
         (true, _) => "none of its versions was ever current".to_owned(),
         (false, true) if preview["transferred_to"].is_string() => {
-            let to = output::harmless(&text(&preview["transferred_to"]));
+            let to = text(&preview["transferred_to"]);
             format!(
                 "it has left for {to}, and would live here again; version {} was its last",
                 current["number"]

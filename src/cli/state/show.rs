@@ -59,12 +59,12 @@ fn current(found: &Value) -> Vec<Pair> {
     }
     let by = format!(
         "{} with {}",
-        harmless(&text(&current["created_by"]["name"])),
+        text(&current["created_by"]["name"]),
         text(&current["terraform_version"])
     );
     vec![
         ("serial", text(&current["serial"])),
-        ("lineage", harmless(&text(&current["lineage"]))),
+        ("lineage", text(&current["lineage"])),
         ("written by", by),
         ("written at", time(&current["created_at"])),
         ("resources", text(&current["resources"])),
@@ -95,9 +95,9 @@ fn lock(lock: &Value) -> Vec<Pair> {
         text(&lock["address"])
     );
     vec![
-        ("lock", harmless(&text(&inner["ID"]))),
+        ("lock", text(&inner["ID"])),
         ("locked by", harmless(&by)),
-        ("locked for", harmless(&text(&inner["Operation"]))),
+        ("locked for", text(&inner["Operation"])),
         ("locked at", time(&lock["locked_at"])),
         ("written under it", text(&lock["last_write"]["version"])),
         ("turned away", text(&lock["refused"]["count"])),

@@ -51,7 +51,7 @@ pub(in crate::cli) async fn run(
     }
     done::tell(&released, format, || match released["ID"].as_str() {
         Some(id) => {
-            let (id, who) = (harmless(id), harmless(&text(&released["Who"])));
+            let (id, who) = (harmless(id), text(&released["Who"]));
             format!("broke the lock {id} on {state}, held by {who}")
         }
         None if is_known => {

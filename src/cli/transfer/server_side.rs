@@ -125,7 +125,7 @@ impl<'a> ServerSide<'a> {
     pub(super) async fn left_for(&self) -> Result<String, CliError> {
         let transfer = self.ask("GET", "/transfer", None).await;
         let transfer = transfer.map_err(RequestError::into_failure)?;
-        Ok(output::text(&transfer["to"]))
+        Ok(transfer["to"].as_str().unwrap_or("-").to_owned())
     }
 
     /// Records where the state is going, and locks it. A transfer to the same place that has

@@ -17,6 +17,7 @@ use crate::model::event::{EventKind, NewEvent};
 use crate::model::key::{ApiKey, KeyId, KeyStatus, NewKey};
 use crate::model::page::ListPage;
 use crate::model::permission::{Grant, Permission, PermissionSet, Scope, role};
+use crate::model::printable::prints;
 use crate::model::secret::Secret;
 use crate::store::{StoreError, Touches, Tx};
 
@@ -319,15 +320,17 @@ fn key_event(
 
 fn checked_name(name: &str) -> Result<String, Error> {
     let name = name.trim();
-    let is_good = !name.is_empty()
-        && name.chars().count() <= MAX_KEY_NAME
-        && !name.chars().any(char::is_control);
+    let is_good =
+        !name.is_empty() && name.chars().count() <= MAX_KEY_NAME && name.chars().all(prints);
     if is_good {
         return Ok(name.to_owned());
     }
     Err(Error::invalid(
         ErrorCode::BadRequest,
-        format!("a key needs a name of 1 to {MAX_KEY_NAME} characters on one line"),
+        format!(
+            "a key needs a name of 1 to {MAX_KEY_NAME} characters that can be seen: no line \
+                breaks, no invisible characters, and no other space than the plain one"
+        ),
     ))
 }
 

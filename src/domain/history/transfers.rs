@@ -22,6 +22,7 @@ use crate::model::event::{EventKind, NewEvent};
 use crate::model::lock::Lock;
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
+use crate::model::printable::prints;
 use crate::model::state::{Lookup, StateId};
 use crate::model::transfer::TransferIntent;
 use crate::store::{StoreError, Touches, Tx};
@@ -57,7 +58,7 @@ impl Transfers<'_> {
     /// Notes where a live state is to go, and locks it for the caller. The same again goes on with
     /// it, under the same lock.
     ///
-    /// `to` has 1 to [`MAX_TARGET`] characters, and no control characters among them. It is shown
+    /// `to` has 1 to [`MAX_TARGET`] characters, and all of them can be seen. It is shown
     /// to whoever may see the state.
     pub async fn begin(
         &self,
@@ -66,11 +67,10 @@ impl Transfers<'_> {
         to: String,
     ) -> Result<Transfer, Error> {
         self.may_transfer(caller, name)?;
-        if to.trim().is_empty() || to.chars().count() > MAX_TARGET || to.contains(char::is_control)
-        {
+        if to.trim().is_empty() || to.chars().count() > MAX_TARGET || !to.chars().all(prints) {
             let detail = format!(
-                "to says where the state goes, in 1 to {MAX_TARGET} characters, without line \
-                    breaks and other control characters"
+                "to says where the state goes, in 1 to {MAX_TARGET} characters that can be seen: \
+                    no line breaks, no invisible characters, and no other space than the plain one"
             );
             return Err(Error::invalid(ErrorCode::BadRequest, detail));
         }

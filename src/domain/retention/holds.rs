@@ -10,6 +10,7 @@ use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
+use crate::model::printable::prints;
 use crate::model::state::{Gone, Lookup};
 use crate::model::version::{Hold, Version};
 use crate::store::{Touches, Tx};
@@ -34,13 +35,10 @@ impl Retention<'_> {
     ) -> Result<Version, Error> {
         self.may_hold(caller, name)?;
         let reason = reason.trim();
-        if reason.is_empty()
-            || reason.chars().count() > MAX_REASON
-            || reason.contains(char::is_control)
-        {
+        if reason.is_empty() || reason.chars().count() > MAX_REASON || !reason.chars().all(prints) {
             let detail = format!(
-                "a hold has a reason of 1 to {MAX_REASON} characters, without line breaks and \
-                    other control characters"
+                "a hold has a reason of 1 to {MAX_REASON} characters that can be seen: no line \
+                    breaks, no invisible characters, and no other space than the plain one"
             );
             return Err(Error::invalid(ErrorCode::BadRequest, detail));
         }

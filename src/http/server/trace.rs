@@ -19,6 +19,7 @@ use crate::domain::{self, Domain};
 use crate::http::server::guard::{Ended, gone, guarded};
 use crate::http::server::line::RequestLine;
 use crate::http::server::watch::{Busy, Connection, Watched};
+use crate::http::wire::browser;
 use crate::http::wire::credentials::{KnownAs, look_again};
 use crate::http::wire::error::{AccessRefused, ApiError, FailureReason};
 use crate::http::wire::headers::{self, INSTANCE, REQUEST_ID, STATE};
@@ -45,6 +46,9 @@ pub(in crate::http) async fn trace(
     let mut line = RequestLine::of(&request);
     request.extensions_mut().insert(line.origin());
     let answer = async {
+        if let Some(refused) = browser::refused(request.request()) {
+            return Ok(request.into_response(refused));
+        }
         let answer = next.call(request).await?;
         Ok::<_, Error>(unless_lapsed(answer.map_into_boxed_body()).await)
     };
@@ -81,8 +85,10 @@ async fn unless_lapsed(answer: ServiceResponse) -> ServiceResponse {
 fn answered(line: &mut RequestLine, response: &mut ServiceResponse<impl Sized>) {
     let state = path::state(response.request()).ok();
     let state = state.and_then(|name| HeaderValue::try_from(name.to_string()).ok());
+    let request = response.request().clone();
     let headers = response.headers_mut();
     mark(line, headers);
+    browser::offer_no_password(&request, headers);
     if let Some(state) = state {
         headers.insert(STATE, state);
     }

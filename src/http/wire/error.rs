@@ -14,7 +14,7 @@ use crate::model::error_code::ErrorCode;
 
 /// The ways to prove who one is, as a 401 offers them.
 const BASIC: &str = "Basic realm=\"statekeep\", charset=\"UTF-8\"";
-const BEARER: &str = "Bearer realm=\"statekeep\"";
+pub(in crate::http) const BEARER: &str = "Bearer realm=\"statekeep\"";
 /// How many seconds a client waits before it tries again when the server has much to do.
 const RETRY_SOON: u64 = 2;
 

@@ -10,6 +10,7 @@ pub(super) mod route;
 pub(super) mod sent_file;
 
 pub(super) mod body;
+pub(super) mod browser;
 pub(super) mod caller;
 pub(super) mod credentials;
 pub(super) mod origin;

@@ -62,6 +62,15 @@ pub(in crate::http) fn client_address(request: &HttpRequest) -> String {
     }
 }
 
+/// Whether a request came from a proxy that the operator named.
+pub(in crate::http) fn is_behind_trusted_proxy(request: &HttpRequest) -> bool {
+    let proxies = request.app_data::<Data<TrustedProxies>>();
+    match request.conn_data::<Peer>() {
+        Some(Peer::Tcp(peer)) => proxies.is_some_and(|proxies| proxies.trusts(*peer)),
+        Some(Peer::Socket) | None => false,
+    }
+}
+
 fn behind_proxies(request: &HttpRequest, peer: IpAddr) -> IpAddr {
     let forwarded: Vec<&str> = request
         .headers()

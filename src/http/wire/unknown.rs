@@ -42,7 +42,7 @@ pub(in crate::http) fn not_found(request: &HttpRequest) -> HttpResponse {
 
 /// Whether a client asks for pages by their name, as browsers do and no program that keeps states
 /// does.
-fn accepts_pages(request: &HttpRequest) -> bool {
+pub(in crate::http) fn accepts_pages(request: &HttpRequest) -> bool {
     let lists = request
         .headers()
         .get_all(ACCEPT)

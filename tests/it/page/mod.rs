@@ -1,9 +1,10 @@
 //! The status page, as a browser sees it and as it goes over the wire.
 //!
 //! `files` looks at what lies in `static/`, `headers` at what the server sends with it, `shown` at
-//! what real Chromium makes of it.
+//! what real Chromium makes of it. `cross_origin` is about pages of others.
 
 mod browser;
+mod cross_origin;
 mod files;
 mod headers;
 mod shown;

@@ -40,6 +40,12 @@ impl Stub {
         )]))
     }
 
+    /// One document of a stranger, who has no policy.
+    pub(super) fn stranger(html: &str) -> Self {
+        let open = answer(200, "text/html", html).replace(POLICY, "");
+        Self::start(HashMap::from([("/".to_owned(), vec![open])]))
+    }
+
     pub(super) fn url(&self) -> String {
         format!("http://{}/", self.address)
     }

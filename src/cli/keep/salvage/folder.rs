@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::cli::export::manifest;
 use crate::cli::output::CliError;
+use crate::cli::output::ShownPath as _;
 
 /// Where everything that was found is told, beside the manifest.
 pub(super) const REPORT: &str = "salvage.json";
@@ -22,7 +23,7 @@ pub(super) struct Folder {
 impl Folder {
     /// Makes the folder, or takes an empty one. Fails if it is within the damaged directory.
     pub(super) fn open(dir: &Path, source: Option<&Path>) -> Result<Self, CliError> {
-        let told = |error: io::Error| CliError::Failed(format!("{}: {error}", dir.display()));
+        let told = |error: io::Error| CliError::Failed(format!("{}: {error}", dir.shown()));
         let was_made = match fs::create_dir(dir) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
             made => made.map(|()| true).map_err(told)?,
@@ -36,13 +37,13 @@ impl Folder {
             folder.remove();
             return Err(CliError::Usage(format!(
                 "{} is in the damaged directory, where nothing is written; name a folder elsewhere",
-                dir.display()
+                dir.shown()
             )));
         }
         if fs::read_dir(dir).map_err(told)?.next().is_some() {
             return Err(CliError::Failed(format!(
                 "{} is not empty; name a folder that is empty or does not exist",
-                dir.display()
+                dir.shown()
             )));
         }
         folder.begin()?;
@@ -119,6 +120,6 @@ impl Folder {
 fn told(path: &Path, error: &io::Error) -> CliError {
     CliError::Failed(format!(
         "{}: {error}; the folder is incomplete, remove it and salvage again",
-        path.display()
+        path.shown()
     ))
 }

@@ -14,6 +14,7 @@ use clap::Args;
 
 use crate::cli::common::flags::Format;
 use crate::cli::output::CliError;
+use crate::cli::output::ShownPath as _;
 use crate::salvage;
 use crate::salvage::sources::{DamagedFiles, files_beside};
 
@@ -69,7 +70,7 @@ pub(in crate::cli) fn run(args: &SalvageArgs) -> Result<(), CliError> {
 
 fn tell(report: &SalvageReport, args: &SalvageArgs) -> Result<(), CliError> {
     report.print(args.format)?;
-    let out = args.out.display();
+    let out = args.out.shown();
     match (report.versions(), report.missing()) {
         (0, _) => Err(CliError::Failed(format!(
             "no version was found; {out} has what else is known, in {}",
