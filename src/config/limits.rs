@@ -43,11 +43,15 @@ pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 pub const DEFAULT_TOKEN_LIFETIME: Duration = Duration::from_hours(1);
 /// How long events are kept.
 pub const DEFAULT_EVENT_RETENTION: Duration = Duration::from_hours(400 * 24);
+/// How long lasting events are kept: ten years.
+pub const DEFAULT_LASTING_EVENT_RETENTION: Duration = Duration::from_hours(3_650 * 24);
 /// How often everything is verified in the background.
 pub const DEFAULT_SCRUB_EVERY: Duration = Duration::from_hours(24);
 
-/// How many rows the event log has.
+/// How many rows of ordinary events the event log has.
 pub const DEFAULT_MAX_EVENTS: u64 = 10_000_000;
+/// How many rows of lasting events it has.
+pub const DEFAULT_MAX_LASTING_EVENTS: u64 = 1_000_000;
 /// How often the server prunes by itself, if it was told what to keep.
 pub const DEFAULT_PRUNE_EVERY: Duration = Duration::from_hours(24);
 /// How far the clock may lie past the last time that is known before nothing is removed by age.
@@ -156,12 +160,16 @@ pub struct Limits {
     pub unlocked_writes: UnlockedWrites,
     /// How long a token lives.
     pub token_lifetime: Duration,
-    /// How long events are kept.
+    /// How long ordinary events are kept.
     pub event_retention: Duration,
+    /// How long lasting events are kept.
+    pub lasting_event_retention: Duration,
     /// How often everything is verified in the background; none for never.
     pub scrub_every: Option<Duration>,
-    /// The most rows of the event log.
+    /// The most rows of ordinary events.
     pub max_events: u64,
+    /// The most rows of lasting events.
+    pub max_lasting_events: u64,
     /// What is kept of a history where the workspace has no policy of its own; everything if none.
     pub policy: Option<Policy>,
     /// How often the server prunes by itself.
@@ -194,8 +202,10 @@ impl Default for Limits {
             unlocked_writes: UnlockedWrites::Guard,
             token_lifetime: DEFAULT_TOKEN_LIFETIME,
             event_retention: DEFAULT_EVENT_RETENTION,
+            lasting_event_retention: DEFAULT_LASTING_EVENT_RETENTION,
             scrub_every: Some(DEFAULT_SCRUB_EVERY),
             max_events: DEFAULT_MAX_EVENTS,
+            max_lasting_events: DEFAULT_MAX_LASTING_EVENTS,
             policy: None,
             prune_every: DEFAULT_PRUNE_EVERY,
             max_clock_jump: DEFAULT_MAX_CLOCK_JUMP,
@@ -306,12 +316,21 @@ impl Limits {
         let (token, event) = (self.token_lifetime, self.event_retention);
         within("--token-lifetime", token, &TOKEN_LIFETIMES, duration)?;
         within("--event-retention", event, &EVENT_RETENTIONS, duration)?;
+        let lasting = self.lasting_event_retention;
+        within(
+            "--lasting-event-retention",
+            lasting,
+            &EVENT_RETENTIONS,
+            duration,
+        )?;
         let scrub = self.scrub_every.unwrap_or(DEFAULT_SCRUB_EVERY);
         within("--scrub-every", scrub, &SCRUBS, duration)
     }
 
     fn check_keeping(&self) -> Result<(), BadSetting> {
         within("--max-events", self.max_events, &EVENT_ROWS, count)?;
+        let lasting = self.max_lasting_events;
+        within("--max-lasting-events", lasting, &EVENT_ROWS, count)?;
         within("--prune-every", self.prune_every, &PRUNE_PERIODS, duration)?;
         let jump = self.max_clock_jump;
         within("--max-clock-jump", jump, &CLOCK_JUMPS, duration)
@@ -379,7 +398,7 @@ mod tests {
     }
 
     /// Changes to the defaults that a server does not start with, where it has 1 GiB of memory.
-    const BAD: [fn(&mut Limits); 25] = [
+    const BAD: [fn(&mut Limits); 27] = [
         |limits| limits.max_state_size = 0,
         |limits| {
             limits.max_state_size = 901 * MIB;
@@ -400,7 +419,9 @@ mod tests {
         |limits| limits.token_lifetime = Duration::ZERO,
         |limits| limits.event_retention = Duration::ZERO,
         |limits| limits.scrub_every = Some(Duration::from_millis(999)),
+        |limits| limits.lasting_event_retention = Duration::ZERO,
         |limits| limits.max_events = 999,
+        |limits| limits.max_lasting_events = 999,
         |limits| limits.prune_every = Duration::ZERO,
         |limits| limits.max_clock_jump = Duration::ZERO,
         |limits| limits.backups = Some(plan(Duration::ZERO, 1)),

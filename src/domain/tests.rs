@@ -189,6 +189,7 @@ fn what_was_purged_between_the_look_of_a_restore_and_its_act_is_told_as_purged()
             name: name(),
             away: None,
             lock_id: None,
+            min_free_space: 0,
         };
         let touches = Touches::Address(name());
         let run = move |tx: &Tx<'_>, by: LiveCaller<'_>| restore.run(tx, by);

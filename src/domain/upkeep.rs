@@ -8,11 +8,11 @@ use crate::domain::backups::Backups;
 use crate::domain::content::Content;
 use crate::domain::engine::Engine;
 use crate::domain::events::Events;
+use crate::domain::events::bounds::EventBounds;
 use crate::domain::integrity::Integrity;
 use crate::domain::mirror::Mirror;
 use crate::domain::retention::Retention;
 use crate::domain::status::Status;
-use crate::model::clock;
 use crate::store::{StoreError, Touches, Tx};
 
 /// How long events are buffered before they are written; a second after its read at the latest, an
@@ -20,15 +20,15 @@ use crate::store::{StoreError, Touches, Tx};
 const GATHER_FOR: Duration = Duration::from_millis(500);
 /// How often ended tokens and old events are removed.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
+/// How soon it goes on when there was more than one sweep removes.
+const SWEEP_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// How long decoded versions, and connections that read, are kept that nobody uses.
 const KEPT_FOR: Duration = Duration::from_secs(30);
 /// How often it is looked for such.
 const COOL_EVERY: Duration = Duration::from_secs(10);
-/// How many rows one transaction of a sweep removes of each, so that it never holds writes up for
-/// long.
+/// How many ended tokens one transaction removes, so that it never holds writes up for long.
 const ROWS_PER_STEP: u32 = 1_000;
-/// How many transactions a sweep has at the most; more rows than they remove are never buffered in
-/// a minute.
+/// How many such transactions a sweep has at most.
 const STEPS_PER_SWEEP: u32 = 100;
 /// How often it is remembered that the clock can be trusted.
 const NOTE_TIME_EVERY: Duration = Duration::from_hours(1);
@@ -110,9 +110,15 @@ impl<'a> Upkeep<'a> {
     }
 
     async fn sweep_often(&self) {
+        let mut bounds = EventBounds::default();
         loop {
-            self.sweep().await;
-            tokio::time::sleep(SWEEP_EVERY).await;
+            let has_more = self.sweep(&mut bounds).await;
+            let pause = if has_more {
+                SWEEP_AGAIN_AFTER
+            } else {
+                SWEEP_EVERY
+            };
+            tokio::time::sleep(pause).await;
         }
     }
 
@@ -143,7 +149,8 @@ impl<'a> Upkeep<'a> {
         }
     }
 
-    async fn sweep(&self) {
+    /// Says whether there is more to remove than one sweep does.
+    async fn sweep(&self, bounds: &mut EventBounds) -> bool {
         if self.engine.store.is_without_room() {
             // A small write finds out whether there is room again.
             let _ = self.retention.note_time().await;
@@ -156,41 +163,41 @@ impl<'a> Upkeep<'a> {
                 "the server has a problem"
             );
         }
-        match self.sweep_rows().await {
-            Ok(0) => {}
-            Ok(events) => tracing::info!(
-                events,
-                "removed events beyond --event-retention or --max-events"
-            ),
+        let swept = async {
+            self.remove_ended_tokens().await?;
+            bounds.sweep(self.engine).await
+        };
+        match swept.await {
+            Ok(swept) => {
+                if swept.events > 0 {
+                    tracing::info!(
+                        events = swept.events,
+                        "removed events that were too old, or more than the log may have"
+                    );
+                }
+                swept.has_more
+            }
             Err(error) => {
                 tracing::warn!(%error, "could not remove what has ended; trying again in a minute");
+                false
             }
         }
     }
 
-    /// Removes ended tokens and the events that are too old or too many, in steps; says how many
-    /// events.
-    async fn sweep_rows(&self) -> Result<usize, StoreError> {
-        // Where the clock cannot be believed no event is too old, and no token is removed.
-        let is_believed = self.engine.trust.doubt().is_none();
-        let ended = is_believed.then(|| self.engine.time_for_ends());
-        let oldest = is_believed.then(|| clock::now() - self.engine.limits.event_retention);
-        let most = self.engine.limits.max_events;
-        let mut events = 0;
+    /// Removes ended tokens, in steps.
+    async fn remove_ended_tokens(&self) -> Result<(), StoreError> {
+        // Where the clock cannot be believed, no token is removed.
+        if self.engine.trust.doubt().is_some() {
+            return Ok(());
+        }
+        let ended = self.engine.time_for_ends();
         for _ in 0..STEPS_PER_SWEEP {
-            let step = move |tx: &Tx<'_>| {
-                let remove = |ended| tx.remove_ended_tokens(ended, ROWS_PER_STEP);
-                ended.map(remove).transpose()?;
-                let too_old =
-                    oldest.map_or(Ok(0), |oldest| tx.remove_events(oldest, ROWS_PER_STEP))?;
-                Ok((too_old, tx.remove_events_beyond(most, ROWS_PER_STEP)?))
-            };
-            let (too_old, too_many) = self.engine.store.write(Touches::NoState, 0, step).await?;
-            events += too_old + too_many;
-            if too_old.max(too_many) < ROWS_PER_STEP as usize {
+            let step = move |tx: &Tx<'_>| tx.remove_ended_tokens(ended, ROWS_PER_STEP);
+            let removed = self.engine.store.write(Touches::NoState, 0, step).await?;
+            if removed < ROWS_PER_STEP as usize {
                 break;
             }
         }
-        Ok(events)
+        Ok(())
     }
 }

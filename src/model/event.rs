@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::actor::Actor;
 use super::caller::LiveCaller;
 use super::clock::Timestamp;
+use super::event_class::EventClass;
 use super::name::StateName;
 use super::permission::Scope;
 
@@ -144,6 +145,52 @@ impl EventKind {
         })
     }
 
+    /// Whether it is kept longer than others, and never goes because of them: what is asked for
+    /// years later.
+    pub const fn is_lasting(self) -> bool {
+        match self {
+            Self::StateWriteRejected
+            | Self::StateDelete
+            | Self::StateRestore
+            | Self::StateRollback
+            | Self::StateMove
+            | Self::TransferBegin
+            | Self::TransferFinish
+            | Self::TransferAbandon
+            | Self::StatePurge
+            | Self::VersionDamaged
+            | Self::RowDamaged
+            | Self::RowKeyRenew
+            | Self::VersionHold
+            | Self::VersionRelease
+            | Self::LossAccepted
+            | Self::RetentionSet
+            | Self::RetentionUnset
+            | Self::ClockTrust
+            | Self::LockBreak
+            | Self::KeyCreate
+            | Self::KeyRotate
+            | Self::KeyRevoke
+            | Self::BackupFail
+            | Self::BackupRestore
+            | Self::StateReveal => true,
+            Self::StateWrite
+            | Self::StateImport
+            | Self::StatePrune
+            | Self::RetentionRun
+            | Self::LockAcquire
+            | Self::LockRelease
+            | Self::Login
+            | Self::TokenExtend
+            | Self::TokenEnd
+            | Self::BackupMake
+            | Self::StateRead
+            | Self::CredentialsRefused
+            | Self::AccessRefused
+            | Self::RequestRedirected => false,
+        }
+    }
+
     /// Its name on the wire and in the database.
     pub const fn name(self) -> &'static str {
         match self {
@@ -252,6 +299,12 @@ impl NewEvent {
         }
     }
 
+    /// Lasting are some kinds, what a person should look at, and what was done by force.
+    pub fn class(&self) -> EventClass {
+        let is_forced = self.detail.get("forced") == Some(&Value::Bool(true));
+        EventClass::of(self.kind.is_lasting() || self.attention || is_forced)
+    }
+
     /// It concerns this state.
     #[must_use]
     pub fn on(mut self, name: &StateName) -> Self {
@@ -321,6 +374,12 @@ impl GatherKey {
     /// or they could bury the rest.
     pub fn needs_person(&self) -> bool {
         self.kind == EventKind::RequestRedirected && self.actor.is_some()
+    }
+
+    /// What a person should look at lasts. What strangers do does not, or they could fill the rows
+    /// of what does.
+    pub fn class(&self) -> EventClass {
+        EventClass::of(self.kind.is_lasting() || self.needs_person())
     }
 }
 

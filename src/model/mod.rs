@@ -11,6 +11,7 @@ pub mod confirmed;
 pub mod digest;
 pub mod error_code;
 pub mod event;
+pub mod event_class;
 pub mod fingerprint;
 pub mod frame;
 pub mod json_words;

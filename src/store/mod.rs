@@ -21,6 +21,7 @@ mod row_hash;
 mod row_key;
 mod schema;
 mod seen_damage;
+mod separation;
 mod start;
 mod tables;
 mod touched;
@@ -147,6 +148,7 @@ impl Store {
             erasing::truncate_wal(&connection).map_err(explained)?;
         }
         let row_key = Arc::new(rehash::key_of(&connection, &path, confirmed)?);
+        separation::separate_workspaces(&connection, &row_key, &path)?;
         let instance = tables::instance::known_or_new(&connection).map_err(explained)?;
         let last = tables::commits::known_or_first(&connection, instance).map_err(explained)?;
         start::sync_wal(&wal)?;

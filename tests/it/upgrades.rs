@@ -3,6 +3,7 @@
 //!
 //! `tests/it/fixtures/` holds one such directory for each schema.
 
+mod apart;
 mod checked;
 mod fixtures;
 mod kills;

@@ -8,8 +8,9 @@ use clap::{Args, ValueEnum};
 use crate::cli::keep::rules::age;
 use crate::config::{
     BackupPlan, BadSetting, DEFAULT_BACKUP_EVERY, DEFAULT_BACKUP_KEEP, DEFAULT_BODY_TIMEOUT,
-    DEFAULT_EVENT_RETENTION, DEFAULT_HEADER_TIMEOUT, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_CLOCK_JUMP,
-    DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_EVENTS, DEFAULT_MAX_FAILURES, DEFAULT_MAX_NESTING,
+    DEFAULT_EVENT_RETENTION, DEFAULT_HEADER_TIMEOUT, DEFAULT_IDLE_TIMEOUT,
+    DEFAULT_LASTING_EVENT_RETENTION, DEFAULT_MAX_CLOCK_JUMP, DEFAULT_MAX_CONNECTIONS,
+    DEFAULT_MAX_EVENTS, DEFAULT_MAX_FAILURES, DEFAULT_MAX_LASTING_EVENTS, DEFAULT_MAX_NESTING,
     DEFAULT_MAX_PAGE, DEFAULT_MAX_QUEUE, DEFAULT_PRUNE_EVERY, DEFAULT_SCRUB_EVERY,
     DEFAULT_TOKEN_LIFETIME, Limits, UnlockedWrites, memory_of_this_machine,
 };
@@ -132,6 +133,15 @@ pub(in crate::cli) struct LimitArgs {
         default_value_t = Span(DEFAULT_EVENT_RETENTION)
     )]
     event_retention: Span,
+    /// How long lasting events are kept, at least 1m: of keys, purges, broken locks, refused writes
+    /// and the like
+    #[arg(
+        long,
+        env = "STATEKEEP_LASTING_EVENT_RETENTION",
+        value_name = "DURATION",
+        default_value_t = Span(DEFAULT_LASTING_EVENT_RETENTION)
+    )]
+    lasting_event_retention: Span,
     /// How often everything is verified in the background, with at most 5 % of a core; 1s to 366d,
     /// 0 never
     #[arg(
@@ -141,7 +151,8 @@ pub(in crate::cli) struct LimitArgs {
         default_value_t = Span(DEFAULT_SCRUB_EVERY)
     )]
     scrub_every: Span,
-    /// The most rows of the event log, 1,000 to 1,000,000,000; above it, the oldest are removed
+    /// The most rows of the event log, 1,000 to 1,000,000,000; above it, the workspace with the
+    /// most loses its oldest ones
     #[arg(
         long,
         env = "STATEKEEP_MAX_EVENTS",
@@ -149,6 +160,14 @@ pub(in crate::cli) struct LimitArgs {
         default_value_t = DEFAULT_MAX_EVENTS
     )]
     max_events: u64,
+    /// The same for the rows of lasting events, which are not among those
+    #[arg(
+        long,
+        env = "STATEKEEP_MAX_LASTING_EVENTS",
+        value_name = "ROWS",
+        default_value_t = DEFAULT_MAX_LASTING_EVENTS
+    )]
+    max_lasting_events: u64,
     #[command(flatten)]
     keep: KeepArgs,
     #[command(flatten)]
@@ -298,8 +317,10 @@ impl LimitArgs {
             unlocked_writes: self.unlocked_writes.into(),
             token_lifetime: self.token_lifetime.0,
             event_retention: self.event_retention.0,
+            lasting_event_retention: self.lasting_event_retention.0,
             scrub_every: Some(self.scrub_every.0).filter(|every| !every.is_zero()),
             max_events: self.max_events,
+            max_lasting_events: self.max_lasting_events,
             policy: self.keep.policy(),
             prune_every: self.keep.prune_every.0,
             max_clock_jump: self.keep.max_clock_jump.0,

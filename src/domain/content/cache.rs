@@ -1,8 +1,9 @@
 //! The decoded cache: versions that were read last, kept for their next reader. A client reads the
 //! state several times a run, and so do its neighbours.
 //!
-//! Bytes are known by their SHA-256 alone. Which version is current, and whether the caller may
-//! read it, is never remembered here. All bytes are reserved from the budget for as long as anybody
+//! Bytes are known by their workspace and their SHA-256. So no read is faster because another
+//! workspace has the same bytes. Which version is current, and whether the caller may read it, is
+//! never remembered here. All bytes are reserved from the budget for as long as anybody
 //! holds them; a kept version goes as soon as another caller needs the room.
 
 use std::sync::Arc;
@@ -17,9 +18,27 @@ use crate::domain::engine::budget::Spare;
 use crate::domain::engine::leased_bytes::LeasedBytes;
 use crate::model::clock;
 use crate::model::digest::Digest;
+use crate::model::name::{StateName, Workspace};
 
 /// The most entries, however small.
 const MAX_ENTRIES: usize = 10_000;
+
+/// Which bytes: those with a SHA-256 in one workspace.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(in crate::domain) struct BytesKey {
+    sha256: Digest,
+    workspace: Workspace,
+}
+
+impl BytesKey {
+    /// The bytes with this SHA-256 in the workspace of a state.
+    pub(in crate::domain) fn of(name: &StateName, sha256: Digest) -> Self {
+        Self {
+            sha256,
+            workspace: name.workspace.clone(),
+        }
+    }
+}
 
 /// The versions that were read last.
 pub(in crate::domain) struct DecodedCache {
@@ -29,7 +48,7 @@ pub(in crate::domain) struct DecodedCache {
 }
 
 struct Kept {
-    entries: LruCache<Digest, Entry>,
+    entries: LruCache<BytesKey, Entry>,
     bytes: u64,
 }
 
@@ -67,18 +86,18 @@ impl DecodedCache {
         }
     }
 
-    pub(in crate::domain) fn get(&self, sha256: Digest) -> Option<Arc<LeasedBytes>> {
+    pub(in crate::domain) fn get(&self, key: &BytesKey) -> Option<Arc<LeasedBytes>> {
         let now = self.now();
         // A caller who reads what was read last, as crowds do, changes no order and so holds up
         // nobody else.
         if let Some((last, entry)) = self.kept.read().entries.iter().next()
-            && *last == sha256
+            && last == key
         {
             entry.read_at.store(now, Ordering::Relaxed);
             return Some(Arc::clone(&entry.decoded));
         }
         let mut kept = self.kept.write();
-        let entry = kept.entries.get(&sha256)?;
+        let entry = kept.entries.get(key)?;
         entry.read_at.store(now, Ordering::Relaxed);
         Some(Arc::clone(&entry.decoded))
     }
@@ -89,10 +108,10 @@ impl DecodedCache {
 
     /// Keeps bytes that were proven to be these, unless one version alone would take most of the
     /// room.
-    pub(in crate::domain) fn put(&self, sha256: Digest, decoded: &Arc<LeasedBytes>) {
+    pub(in crate::domain) fn put(&self, key: BytesKey, decoded: &Arc<LeasedBytes>) {
         let size = decoded.as_ref().as_ref().len() as u64;
         let mut kept = self.kept.write();
-        if size > self.capacity / 2 || kept.entries.contains(&sha256) {
+        if size > self.capacity / 2 || kept.entries.contains(&key) {
             return;
         }
         while (kept.bytes + size > self.capacity || kept.entries.len() >= MAX_ENTRIES)
@@ -100,7 +119,7 @@ impl DecodedCache {
         {}
         kept.bytes += size;
         kept.entries.put(
-            sha256,
+            key,
             Entry {
                 decoded: Arc::clone(decoded),
                 read_at: AtomicU64::new(self.now()),
@@ -109,9 +128,9 @@ impl DecodedCache {
     }
 
     /// Gives up bytes that were removed.
-    pub(in crate::domain) fn forget(&self, sha256: Digest) {
+    pub(in crate::domain) fn forget(&self, key: &BytesKey) {
         let mut kept = self.kept.write();
-        if let Some(entry) = kept.entries.pop(&sha256) {
+        if let Some(entry) = kept.entries.pop(key) {
             kept.bytes -= entry.decoded.as_ref().as_ref().len() as u64;
         }
     }
@@ -152,16 +171,21 @@ mod tests {
     use super::*;
     use crate::domain::engine::budget::Budget;
 
+    fn key(workspace: &str, number: u64) -> BytesKey {
+        let name = StateName::parse(workspace, "b").unwrap();
+        BytesKey::of(&name, Digest::of(&number.to_le_bytes()))
+    }
+
     fn put(cache: &DecodedCache, budget: &Budget, number: u64, size: usize) {
         let reservation = budget.for_copy(size as u64).unwrap();
         cache.put(
-            Digest::of(&number.to_le_bytes()),
+            key("w", number),
             &LeasedBytes::new(vec![0; size], reservation),
         );
     }
 
     fn has(cache: &DecodedCache, number: u64) -> bool {
-        cache.get(Digest::of(&number.to_le_bytes())).is_some()
+        cache.get(&key("w", number)).is_some()
     }
 
     #[test]
@@ -180,6 +204,15 @@ mod tests {
         );
         assert!(cache.give_back() && cache.bytes() == 0 && !cache.give_back());
         assert_eq!(budget.in_flight().0, 0, "nothing is reserved any more");
+    }
+
+    #[test]
+    fn what_one_workspace_reads_is_not_kept_for_another() {
+        let (cache, budget) = (DecodedCache::new(100_000), Budget::new(10_000_000));
+        put(&cache, &budget, 1, 100);
+        assert!(cache.get(&key("other", 1)).is_none());
+        cache.forget(&key("other", 1));
+        assert!(has(&cache, 1));
     }
 
     #[test]

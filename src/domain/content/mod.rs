@@ -15,13 +15,12 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, Notify};
 
-use crate::domain::content::cache::DecodedCache;
+use crate::domain::content::cache::{BytesKey, DecodedCache};
 use crate::domain::content::compaction::queue::CompactionQueue;
 use crate::domain::content::damaged::Damaged;
 use crate::domain::engine::Engine;
 use crate::domain::engine::leased_bytes::LeasedBytes;
 use crate::domain::engine::single_flight::SingleFlight;
-use crate::model::digest::Digest;
 
 /// The bytes of versions, and all that is known of them.
 pub(in crate::domain) struct Content {
@@ -30,7 +29,7 @@ pub(in crate::domain) struct Content {
     pub(in crate::domain) damaged: Damaged,
     pub(in crate::domain) compaction: Arc<CompactionQueue>,
     /// Decoding under way.
-    decoding: SingleFlight<Digest, Arc<LeasedBytes>>,
+    decoding: SingleFlight<BytesKey, Arc<LeasedBytes>>,
     erasing: Erasing,
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::blob::{self, Frame};
 use crate::domain::content::Content;
+use crate::domain::content::cache::BytesKey;
 use crate::domain::engine::budget::{Reservation, WhenFull};
 use crate::domain::engine::leased_bytes::LeasedBytes;
 use crate::domain::error::Error;
@@ -62,19 +63,19 @@ impl Content {
         if version.purged {
             return Err(Error::Purged(name.clone(), version.number));
         }
-        let sha256 = version.sha256;
-        if let Some(cache) = self.cache.get(sha256) {
+        let key = BytesKey::of(name, version.sha256);
+        if let Some(cache) = self.cache.get(&key) {
             self.engine.metrics.cache.with_label_values(&["hit"]).inc();
             return Ok(cache);
         }
         self.engine.metrics.cache.with_label_values(&["miss"]).inc();
         let decoded = self
             .decoding
-            .run(sha256, || self.decode(name, state, version, when_full))
+            .run(key.clone(), || self.decode(name, state, version, when_full))
             .await;
         match &decoded {
             Ok(decoded) => {
-                self.cache.put(sha256, decoded);
+                self.cache.put(key, decoded);
                 self.damaged
                     .note_readable(name, state, version.number)
                     .await;

@@ -2,6 +2,8 @@
 //!
 //! A read never waits for the disk, and no client can fill the disk by being refused: the rows that
 //! one minute may bring are bounded, and everything beyond the bound is counted in one row for all.
+//! One client has a part of these rows and is then counted in one row of its own, so that it cannot
+//! take from others that their reads are told apart.
 //! A flush owns the counts that it takes until they are on disk, even if its caller goes away. One
 //! that fails (a full disk) gives them back for the next. So counts are never written twice.
 
@@ -20,6 +22,10 @@ use crate::model::key::KeyId;
 pub const MAX_READS_PER_MINUTE: usize = 10_000;
 /// How many rows of refused credentials and requests one minute may bring.
 pub const MAX_REFUSALS_PER_MINUTE: usize = 250;
+/// How many of these rows one client may have.
+pub const MAX_READS_OF_ONE: usize = 2_500;
+/// The same of refusals.
+pub const MAX_REFUSALS_OF_ONE: usize = 50;
 
 /// What was read and refused since the last flush.
 #[derive(Default)]
@@ -35,8 +41,21 @@ struct Pending {
     minute: i64,
     reads: usize,
     refusals: usize,
+    /// How many rows of refusals, and of reads, each client has.
+    of_one: HashMap<Client, [usize; 2]>,
     counts: HashMap<GatherKey, Counted>,
     used: HashMap<KeyId, Use>,
+}
+
+/// A key; without good credentials an address.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Client(String);
+
+impl Client {
+    fn of(key: &GatherKey) -> Self {
+        let actor = key.actor.as_ref().map(|(id, _)| id);
+        Self(actor.unwrap_or(&key.address).clone())
+    }
 }
 
 /// What one row has, and how much of that is on disk or on its way there.
@@ -238,34 +257,60 @@ impl Pending {
             self.counts.retain(|_, counted| counted.fresh().count > 0);
             self.counts.shrink_to_fit();
             (self.minute, self.reads, self.refusals) = (minute, 0, 0);
+            self.of_one = HashMap::new();
         }
     }
 
-    /// The row that something is counted in: its own while there is room, else the one for all the
-    /// rest.
+    /// The row that something is counted in: its own while there is room, then the one of its
+    /// client, then the one for all the rest.
     fn bounded(&mut self, key: GatherKey) -> GatherKey {
         if self.counts.contains_key(&key) {
             return key;
         }
-        let (rows, most) = if key.kind == EventKind::StateRead {
-            (&mut self.reads, MAX_READS_PER_MINUTE)
+        let is_read = key.kind == EventKind::StateRead;
+        let (rows, most, of_one) = if is_read {
+            (&mut self.reads, MAX_READS_PER_MINUTE, MAX_READS_OF_ONE)
         } else {
-            (&mut self.refusals, MAX_REFUSALS_PER_MINUTE)
+            (
+                &mut self.refusals,
+                MAX_REFUSALS_PER_MINUTE,
+                MAX_REFUSALS_OF_ONE,
+            )
         };
+        let (client, kind) = (Client::of(&key), usize::from(is_read));
+        let its = self.of_one.get(&client).map_or(0, |its| its[kind]);
+        let key = if its < of_one {
+            key
+        } else {
+            of_its_client(key)
+        };
+        if self.counts.contains_key(&key) {
+            return key;
+        }
         // While a full disk keeps old minutes here, they count too.
         if *rows >= most || self.counts.len() > 2 * (MAX_READS_PER_MINUTE + MAX_REFUSALS_PER_MINUTE)
         {
             return GatherKey {
                 actor: None,
                 address: String::new(),
-                name: None,
-                version: None,
-                said: None,
-                ..key
+                ..of_its_client(key)
             };
         }
+        // No more clients are remembered than there are rows.
+        self.of_one.entry(client).or_default()[kind] += 1;
         *rows += 1;
         key
+    }
+}
+
+/// The row of a client that has had its part of the rows: it says who, and not which state.
+fn of_its_client(key: GatherKey) -> GatherKey {
+    GatherKey {
+        address: key.actor.as_ref().map_or(key.address, |_| String::new()),
+        name: None,
+        version: None,
+        said: None,
+        ..key
     }
 }
 
@@ -301,6 +346,34 @@ mod tests {
                 .sum::<u64>(),
             knocks as u64
         );
+    }
+
+    #[test]
+    fn one_client_leaves_rows_for_the_others_and_stays_known_itself() {
+        let buffer = EventBuffer::default();
+        let at = Timestamp::from_millis(60_000);
+        let read = |who: &str, version| GatherKey {
+            kind: EventKind::StateRead,
+            actor: Some((who.to_owned(), who.to_owned())),
+            address: String::new(),
+            name: None,
+            version: Some(version),
+            said: None,
+            minute: 1,
+        };
+        for version in 0..20_000 {
+            buffer.add(read("greedy", version), at);
+        }
+        buffer.add(read("other", 1), at);
+        let pending = buffer.pending.read();
+        assert_eq!(pending.counts.len(), MAX_READS_OF_ONE + 2);
+        let folded = GatherKey {
+            version: None,
+            ..read("greedy", 0)
+        };
+        let rest = pending.counts[&folded].fresh().count;
+        assert_eq!(rest, 20_000 - MAX_READS_OF_ONE as u64);
+        assert!(pending.counts.contains_key(&read("other", 1)));
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The event log: who did what, when and from where.
 
+pub mod bounds;
 pub mod buffer;
 mod damage;
+mod shares;
 
 use std::sync::Arc;
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::config::MIB;
 use crate::domain::access::{Acted, act_then, authorize, lock_in_the_way};
+use crate::domain::content::cache::BytesKey;
 use crate::domain::content::missing::explained;
 use crate::domain::error::Error;
 use crate::domain::error::refusals::NotPurged;
@@ -123,7 +124,7 @@ impl History<'_> {
         }
         plan.digests
             .iter()
-            .for_each(|sha256| self.content.cache.forget(*sha256));
+            .for_each(|sha256| self.content.cache.forget(&BytesKey::of(name, *sha256)));
         Ok(so_far.removed)
     }
 

@@ -29,7 +29,10 @@ impl History<'_> {
         authorize(caller, Permission::Save, to)?;
         let (source, target) = (from.clone(), to.clone());
         let touches = Touches::Addresses(vec![from.clone(), to.clone()]);
-        let job = move |tx: &Tx<'_>, by: LiveCaller<'_>| relocate(tx, by, &source, &target);
+        let min_free_space = self.engine.limits.min_free_space;
+        let job = move |tx: &Tx<'_>, by: LiveCaller<'_>| {
+            relocate(tx, by, (&source, &target), min_free_space)
+        };
         act(self.engine, caller, (touches, 0), job).await
     }
 }
@@ -46,8 +49,9 @@ pub(in crate::domain) fn relocated(
     caller: LiveCaller<'_>,
     state: StateId,
     (from, to): (&StateName, &StateName),
+    min_free_space: u64,
 ) -> Result<(), StoreError> {
-    tx.move_state(state, from, to, tx.now())?;
+    tx.move_state(state, (from, to), tx.now(), min_free_space)?;
     for (here, other, word) in [(from, to, "to"), (to, from, "from")] {
         tx.record(
             &NewEvent::new(EventKind::StateMove, caller, tx.now())
@@ -61,8 +65,8 @@ pub(in crate::domain) fn relocated(
 fn relocate(
     tx: &Tx<'_>,
     caller: LiveCaller<'_>,
-    from: &StateName,
-    to: &StateName,
+    (from, to): (&StateName, &StateName),
+    min_free_space: u64,
 ) -> Acted<Listed> {
     let lookup = tx.lookup(from)?;
     let id = match &lookup {
@@ -83,7 +87,7 @@ fn relocate(
     if !tx.may_take(id, to)? {
         return Ok(Err(Error::AddressTaken(to.clone())));
     }
-    relocated(tx, caller, id, (from, to))?;
+    relocated(tx, caller, id, (from, to), min_free_space)?;
     let only = StateFilter {
         workspace: Some(to.workspace.to_string()),
         block: Some(to.block.to_string()),

@@ -70,6 +70,7 @@ impl History<'_> {
                 name: name.clone(),
                 away,
                 lock_id: lock_id.clone(),
+                min_free_space: self.engine.limits.min_free_space,
             };
             let run = move |tx: &Tx<'_>, by: LiveCaller<'_>| job.run(tx, by);
             if let Some(version) = append(self.content, caller, name, (touches, 0), run).await? {
@@ -86,6 +87,7 @@ pub(in crate::domain) struct Restore {
     /// Where it has moved to, and comes back from.
     pub(in crate::domain) away: Option<StateName>,
     pub(in crate::domain) lock_id: Option<String>,
+    pub(in crate::domain) min_free_space: u64,
 }
 
 impl Restore {
@@ -120,7 +122,7 @@ impl Restore {
             if !tx.may_take(id, &self.name)? {
                 return Ok(Err(Error::AddressTaken(self.name.clone())));
             }
-            relocated(tx, by, id, (away, &self.name))?;
+            relocated(tx, by, id, (away, &self.name), self.min_free_space)?;
         }
         let transferred_to = match visibility {
             Visibility::Live => return Ok(Ok(Some(*current))),

@@ -397,7 +397,7 @@ impl RollbackJob {
         held: Option<&HeldLock>,
     ) -> Result<Version, StoreError> {
         if let Some(away) = &now.away {
-            relocated(tx, by, now.state, (away, &self.name))?;
+            relocated(tx, by, now.state, (away, &self.name), self.min_free_space)?;
         }
         let new = NewVersion {
             sha256: self.prepared.sha256,

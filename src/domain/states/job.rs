@@ -191,7 +191,7 @@ impl WriteAct<'_> {
     /// The bytes are there already. They are stored once more all the same, if they were damaged or
     /// lost: an acknowledged version can be read.
     fn mend(&self, tx: &Tx<'_>, id: StateId, current: Version) -> Result<Written, StoreError> {
-        let blob = tx.put_blob(self.prepared.sha256, &self.prepared.blob)?;
+        let blob = tx.put_blob(id, self.prepared.sha256, &self.prepared.blob)?;
         tx.lead_to(id, current.number, blob)?;
         self.flag_repeated_bytes(tx, &current)?;
         Ok(Written::Unchanged(current))

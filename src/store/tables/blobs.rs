@@ -1,5 +1,5 @@
-//! Verbs on blobs: the same bytes are kept once, for as long as a version refers to them or they
-//! are the base of a delta.
+//! Verbs on blobs: in a workspace the same bytes are kept once, for as long as a version refers to
+//! them or they are the base of a delta. Workspaces share none (see [`super::separate`]).
 //!
 //! A frame is full, or a delta to another blob's bytes, its base; the base may be a delta itself. A
 //! current version is full, also that of a deleted state. A chain has at most [`MAX_STEPS`] deltas
@@ -192,11 +192,16 @@ impl View<'_> {
 }
 
 impl Tx<'_> {
-    /// Keeps a blob. If the same bytes are kept already, nothing is written. If their frame has
-    /// been damaged, this one replaces it.
-    pub fn put_blob(&self, sha256: Digest, blob: &StoredBlob) -> Result<BlobId, StoreError> {
+    /// Keeps a blob for a version of a state. If a version of its workspace has the same bytes
+    /// already, nothing is written. If their frame has been damaged, this one replaces it.
+    pub fn put_blob(
+        &self,
+        state: StateId,
+        sha256: Digest,
+        blob: &StoredBlob,
+    ) -> Result<BlobId, StoreError> {
         let stored = i64::try_from(blob.frame.len()).unwrap_or(i64::MAX);
-        let Some((id, is_as_it_was)) = self.blob_with(sha256, blob, stored)? else {
+        let Some((id, is_as_it_was)) = self.blob_with(state, sha256, (blob, stored))? else {
             let sql = "INSERT INTO blobs (id, digest, format, size, stored, frame) \
                        VALUES ((SELECT coalesce(max(id), 0) + 1 FROM blobs), ?1, ?2, ?3, ?4, ?5) \
                        RETURNING id";
@@ -220,23 +225,30 @@ impl Tx<'_> {
         Ok(id)
     }
 
-    /// The blob with a digest, and whether it is kept in just this way, column by column.
+    /// The blob with a digest that a version of the state's workspace has, and whether it is kept
+    /// in just this way, column by column. The state's own comes first, and one that has to be
+    /// mended before one that has not.
     fn blob_with(
         &self,
+        state: StateId,
         sha256: Digest,
-        blob: &StoredBlob,
-        stored: i64,
+        (blob, stored): (&StoredBlob, i64),
     ) -> Result<Option<(BlobId, bool)>, StoreError> {
         let sql = "SELECT id, format = ?2 AND base IS NULL AND size = ?3 AND stored = ?4 AND \
-            difference IS NULL AND frame IS ?5 FROM blobs \
-                   WHERE substr(digest, 1, 8) = substr(?1, 1, 8) AND digest = ?1";
+            difference IS NULL AND frame IS ?5 FROM blobs b \
+                   WHERE substr(digest, 1, 8) = substr(?1, 1, 8) AND digest = ?1 \
+                   AND EXISTS (SELECT 1 FROM versions v JOIN states s ON s.id = v.state_id \
+                   WHERE v.blob_id = b.id AND s.workspace = (SELECT workspace FROM states WHERE \
+                   id = ?6)) ORDER BY EXISTS (SELECT 1 FROM versions WHERE blob_id = b.id AND \
+                   state_id = ?6) DESC, 2";
         let found = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
         let values = params![
             sha256.as_bytes(),
             blob.format,
             blob.size.cast_signed(),
             stored,
-            blob.frame
+            blob.frame,
+            state
         ];
         self.one(sql, values, found)
     }
@@ -257,7 +269,9 @@ impl Tx<'_> {
             && (self
                 .kept_in(base.id)?
                 .is_none_or(|now| now.digest != base.digest)
-                || !self.may_be_delta_to(was, base)?)
+                || !self.may_be_delta_to(was, base)?
+                // The state of one may have moved to another workspace meanwhile.
+                || !self.are_of_one_workspace(was.id, base.id)?)
         {
             return Ok(false);
         }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::model::actor::Actor;
 use crate::model::clock::Timestamp;
 use crate::model::event::{Event, EventFilter, GatherKey, Gathered, NewEvent};
+use crate::model::event_class::EventClass;
 use crate::model::name::StateName;
 use crate::model::page::ListPage;
 use crate::store::error::StoreError;
@@ -19,6 +20,11 @@ use crate::store::tx::View;
 
 /// So many of a state's events are looked at for who pruned a version.
 const MAX_LOOKED_AT: u32 = 10_000;
+
+/// What a row says of its class.
+fn lasting(class: EventClass) -> Option<bool> {
+    (class == EventClass::Lasting).then_some(true)
+}
 
 fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
     let actor = rows::maybe_compact(row, 3)?;
@@ -134,10 +140,10 @@ impl Tx<'_> {
     pub fn record(&self, event: &NewEvent) -> Result<(), StoreError> {
         let sql = "INSERT INTO events (seq, at, kind, actor, actor_name, address, request_id, \
             workspace, building_block, version, lock_id, \
-                   count, last_at, attention, detail) VALUES ((SELECT coalesce(max(seq), 0) + 1 \
-                   FROM events), :at, :kind, :actor, :actor_name, :address, :request_id, \
+                   count, last_at, attention, detail, lasting) VALUES ((SELECT coalesce(max(seq), \
+                   0) + 1 FROM events), :at, :kind, :actor, :actor_name, :address, :request_id, \
                    :workspace, :block, \
-                   :version, :lock_id, 1, :at, :attention, :detail)";
+                   :version, :lock_id, 1, :at, :attention, :detail, :lasting)";
         let detail = (!event.detail.is_null()).then(|| event.detail.to_string());
         self.run(
             sql,
@@ -154,6 +160,7 @@ impl Tx<'_> {
                 ":lock_id": event.lock_id.as_deref().map(Compact),
                 ":attention": event.attention,
                 ":detail": detail,
+                ":lasting": lasting(event.class()),
             },
         )
     }
@@ -187,9 +194,9 @@ impl Tx<'_> {
             .map(|(member, said)| serde_json::json!({ *member: said }).to_string());
         let sql = "INSERT INTO events (seq, at, kind, actor, actor_name, address, workspace, \
             building_block, version, count, last_at, attention, \
-                   detail, gather) VALUES ((SELECT coalesce(max(seq), 0) + 1 FROM events), :at, \
-                   :kind, :actor, :actor_name, :address, :workspace, :block, :version, :count, \
-                   :last_at, :attention, :detail, :buffer) \
+                   detail, gather, lasting) VALUES ((SELECT coalesce(max(seq), 0) + 1 FROM \
+                   events), :at, :kind, :actor, :actor_name, :address, :workspace, :block, \
+                   :version, :count, :last_at, :attention, :detail, :buffer, :lasting) \
                    ON CONFLICT (gather) WHERE gather IS NOT NULL DO UPDATE SET count = count + \
                    excluded.count, last_at = max(last_at, excluded.last_at)";
         self.run(
@@ -208,26 +215,8 @@ impl Tx<'_> {
                 ":attention": key.needs_person(),
                 ":detail": detail,
                 ":buffer": parts,
+                ":lasting": lasting(key.class()),
             },
         )
-    }
-
-    /// Removes events that last happened before a time, at most `limit` of them, and says how many.
-    pub fn remove_events(&self, before: Timestamp, limit: u32) -> Result<usize, StoreError> {
-        // The newest row stays, so that no place in the log is given twice.
-        let sql = "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE at < ?1 AND \
-            last_at < ?1 \
-                   AND seq < (SELECT max(seq) FROM events) LIMIT ?2)";
-        self.execute(sql, params![before.millis(), limit])
-    }
-
-    /// Removes the oldest events beyond so many rows, at most `limit` of them, and says how many.
-    ///
-    /// Places in the log follow each other without a gap but where old rows went, so counting them
-    /// from the newest counts rows without looking at them.
-    pub fn remove_events_beyond(&self, most: u64, limit: u32) -> Result<usize, StoreError> {
-        let sql = "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE seq <= (SELECT \
-            max(seq) FROM events) - ?1 ORDER BY seq LIMIT ?2)";
-        self.execute(sql, params![most.cast_signed(), limit])
     }
 }

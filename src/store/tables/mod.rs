@@ -4,6 +4,7 @@
 pub(super) mod blobs;
 pub(super) mod commits;
 pub(super) mod copies;
+pub(super) mod event_bounds;
 pub(super) mod events;
 pub(super) mod hashed;
 pub(super) mod instance;
@@ -16,6 +17,7 @@ pub(super) mod retention;
 pub(super) mod row_keys;
 pub(super) mod rows;
 pub(super) mod scrubs;
+pub(super) mod separate;
 pub(super) mod serials;
 pub(super) mod states;
 pub(super) mod tokens;

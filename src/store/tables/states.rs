@@ -12,6 +12,7 @@ use crate::store::tables::hashed::{BROKEN_LOCKS, LOCKS, MOVES, STATES};
 use crate::store::tables::pages::ListOf;
 use crate::store::tables::rows;
 use crate::store::tables::rows::Query;
+use crate::store::tables::separate::Copies;
 use crate::store::tx::Tx;
 use crate::store::tx::View;
 
@@ -312,13 +313,14 @@ impl Tx<'_> {
     }
 
     /// Gives a state another address that it [may take](Self::may_take). The old one answers that
-    /// it moved.
+    /// it moved. To another workspace it takes copies of the bytes that others need too, for which
+    /// the disk has to have room beside `min_free_space`.
     pub fn move_state(
         &self,
         state: StateId,
-        from: &StateName,
-        to: &StateName,
+        (from, to): (&StateName, &StateName),
         at: Timestamp,
+        min_free_space: u64,
     ) -> Result<(), StoreError> {
         self.check_address(from);
         self.check_address(to);
@@ -334,6 +336,9 @@ impl Tx<'_> {
             "UPDATE states SET workspace = ?2, building_block = ?3, updated_at = ?4 WHERE id = ?1",
             params![state, new.0, new.1, at.millis()],
         )?;
+        if new.0 != old.0 {
+            self.separate(state, &mut Copies::new(), min_free_space)?;
+        }
         self.insert_hashed(
             &MOVES,
             "INSERT INTO moves (workspace, building_block, state_id, moved_at) \

@@ -114,12 +114,12 @@ impl Tx<'_> {
     }
 
     /// Removes tokens whose end has passed, at most `limit` of them.
-    pub fn remove_ended_tokens(&self, now: Timestamp, limit: u32) -> Result<(), StoreError> {
+    pub fn remove_ended_tokens(&self, now: Timestamp, limit: u32) -> Result<usize, StoreError> {
         let sql = "SELECT sha256 FROM tokens WHERE expires_at <= ?1 LIMIT ?2";
         let ended: Vec<Vec<u8>> = self.all(sql, params![now.millis(), limit], |row| row.get(0))?;
-        for sha256 in ended {
+        for sha256 in &ended {
             self.delete_hashed(&TOKENS, params![sha256])?;
         }
-        Ok(())
+        Ok(ended.len())
     }
 }

@@ -268,7 +268,7 @@ impl Tx<'_> {
         blob: &StoredBlob,
     ) -> Result<Version, StoreError> {
         self.check_state(state);
-        let blob = self.put_blob(new.sha256, blob)?;
+        let blob = self.put_blob(state, new.sha256, blob)?;
         self.append_blob(state, new, blob)
     }
 
@@ -310,7 +310,7 @@ impl Tx<'_> {
             state,
             number,
             new,
-            (self.put_blob(new.sha256, blob)?, replaced),
+            (self.put_blob(state, new.sha256, blob)?, replaced),
         )?;
         Ok(new.numbered(number, false))
     }

@@ -6,7 +6,7 @@ use crate::model::clock::Timestamp;
 use crate::model::digest::Digest;
 use crate::model::frame::StoredBlob;
 use crate::model::name::StateName;
-use crate::model::state::Lookup;
+use crate::model::state::{Lookup, StateId};
 use crate::store::Store;
 use crate::store::touches::Touches;
 use crate::store::tx::Tx;
@@ -227,7 +227,7 @@ fn the_log_begins_anew_under_load_and_all_of_it_is_in_the_file_after_a_pause() {
             );
             store
                 .write(Touches::NoState, SIZE, move |tx| {
-                    tx.put_blob(digest, &blob).map(drop)
+                    tx.put_blob(StateId::FIRST, digest, &blob).map(drop)
                 })
                 .await
                 .unwrap();

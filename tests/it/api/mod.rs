@@ -1,9 +1,11 @@
 //! The rest of the API, laid out as its URLs are.
 
+pub mod apart;
 mod before;
 mod compacted;
 mod detect;
 mod diff;
+mod event_bounds;
 mod events;
 mod gathered;
 mod health;

@@ -15,7 +15,7 @@ const TIMES: &[&str] = &["soon", "", "-1s", "1", "1x", "1s1"];
 
 /// Each flag: what it may be as the message says it, values beyond that, and values that are none
 /// at all.
-const FLAGS: [(&str, &str, &[&str], &[&str]); 15] = [
+const FLAGS: [(&str, &str, &[&str], &[&str]); 17] = [
     (
         "--max-state-size",
         "from 1 B to 900 MiB",
@@ -90,6 +90,18 @@ const FLAGS: [(&str, &str, &[&str], &[&str]); 15] = [
         "from 1s to 12h",
         &["0s", "999ms", "13h"],
         TIMES,
+    ),
+    (
+        "--lasting-event-retention",
+        "from 1m to",
+        &["0s", "59s", "101y"],
+        TIMES,
+    ),
+    (
+        "--max-lasting-events",
+        "from 1000 to 1000000000",
+        &["0", "999", "1000000001"],
+        WHOLE,
     ),
 ];
 
@@ -239,7 +251,9 @@ fn the_ends_of_each_range_are_taken() {
             .flag("--idle-timeout", pick("1s", "1h"))
             .flag("--token-lifetime", pick("1s", "12h"))
             .flag("--event-retention", pick("1m", "99y"))
+            .flag("--lasting-event-retention", pick("1m", "99y"))
             .flag("--max-events", pick("1000", "1000000000"))
+            .flag("--max-lasting-events", pick("1000", "1000000000"))
             .flag("--prune-every", pick("1s", "366d"))
             .flag("--max-clock-jump", pick("1h", "99y"))
             .flag("--keep-last", pick("1", "1000000"))

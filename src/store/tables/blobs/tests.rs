@@ -192,7 +192,7 @@ fn whatever_column_is_not_as_it_was_the_same_bytes_mend_it() {
             let (of, right) = (kept(tx, state, 1).id, tx.chain(Bytes::Of(state, 1))?);
             tx.connection
                 .execute(&format!("UPDATE blobs SET {damage} WHERE id = ?1"), [of])?;
-            let mended = tx.put_blob(digest(1), &blob(1))?;
+            let mended = tx.put_blob(state, digest(1), &blob(1))?;
             tx.lead_to(state, 1, mended)?;
             let now = tx.chain(Bytes::Of(state, 1))?;
             let parts = |chain: &[StoredBlob]| {
@@ -214,7 +214,7 @@ fn whatever_column_is_not_as_it_was_the_same_bytes_mend_it() {
                 |row| row.get(0),
             )?;
             assert_eq!(
-                (difference, tx.put_blob(digest(1), &blob(1))?),
+                (difference, tx.put_blob(state, digest(1), &blob(1))?),
                 (true, mended),
                 "{damage}"
             );

@@ -1,0 +1,215 @@
+//! Keeps the event log within its bounds: by age and by rows, ordinary events and lasting ones each
+//! on their own.
+//!
+//! Rows are counted once, when there may be too many of them, and then only those that are new. So
+//! a sweep of a full log costs what a minute has brought, and not what the log holds.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use crate::domain::engine::Engine;
+use crate::domain::events::shares::to_remove;
+use crate::model::clock;
+use crate::model::event_class::{EventClass, EventCount, EventShare};
+use crate::store::{StoreError, Touches, Tx, View};
+
+/// How many rows one transaction removes, so that it never holds writes up for long.
+const ROWS_PER_STEP: u32 = 1_000;
+/// How many transactions a sweep has at most.
+const STEPS_PER_SWEEP: u32 = 100;
+
+/// Keeps the event log within its bounds, and remembers how many rows there are.
+#[derive(Default)]
+pub(in crate::domain) struct EventBounds {
+    counted: Option<Counted>,
+}
+
+/// How many rows each state has.
+#[derive(Default)]
+struct Counted {
+    /// The last place in the log that is counted.
+    up_to: u64,
+    ordinary: HashMap<EventShare, u64>,
+    lasting: HashMap<EventShare, u64>,
+}
+
+impl Counted {
+    fn of(&mut self, class: EventClass) -> &mut HashMap<EventShare, u64> {
+        match class {
+            EventClass::Ordinary => &mut self.ordinary,
+            EventClass::Lasting => &mut self.lasting,
+        }
+    }
+
+    fn add(&mut self, counts: Vec<EventCount>) {
+        for EventCount { of, class, rows } in counts {
+            *self.of(class).entry(of).or_default() += rows;
+        }
+    }
+
+    fn take_off(&mut self, class: EventClass, share: &EventShare, rows: u64) {
+        let counts = self.of(class);
+        if let Some(count) = counts.get_mut(share) {
+            *count = count.saturating_sub(rows);
+            if *count == 0 {
+                counts.remove(share);
+            }
+        }
+    }
+}
+
+/// What a sweep did.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::domain) struct Swept {
+    /// How many events it removed.
+    pub(in crate::domain) events: usize,
+    /// Whether there is more to remove than one sweep does.
+    pub(in crate::domain) has_more: bool,
+}
+
+impl EventBounds {
+    /// Removes the events that are too old or too many.
+    pub(in crate::domain) async fn sweep(&mut self, engine: &Engine) -> Result<Swept, StoreError> {
+        let mut steps = STEPS_PER_SWEEP;
+        let mut events = 0;
+        for class in EventClass::ALL {
+            events += self.remove_old(engine, class, &mut steps).await?;
+        }
+        let swept = self.remove_too_many(engine, &mut steps).await;
+        if swept.is_err() {
+            // Nobody knows how far it came.
+            self.counted = None;
+        }
+        Ok(Swept {
+            events: events + swept?,
+            has_more: steps == 0,
+        })
+    }
+
+    async fn remove_old(
+        &mut self,
+        engine: &Engine,
+        class: EventClass,
+        steps: &mut u32,
+    ) -> Result<usize, StoreError> {
+        // Where the clock cannot be believed no event is too old.
+        if engine.trust.doubt().is_some() {
+            return Ok(0);
+        }
+        let retention = match class {
+            EventClass::Ordinary => engine.limits.event_retention,
+            EventClass::Lasting => engine.limits.lasting_event_retention,
+        };
+        let (oldest, mut events) = (clock::now() - retention, 0);
+        while *steps > 0 {
+            *steps -= 1;
+            let step = move |tx: &Tx<'_>| tx.remove_events(class, oldest, ROWS_PER_STEP);
+            let gone = engine.store.write(Touches::NoState, 0, step).await?;
+            events += gone.len();
+            if let Some(counted) = &mut self.counted {
+                gone.iter()
+                    .for_each(|share| counted.take_off(class, share, 1));
+            }
+            if gone.len() < ROWS_PER_STEP as usize {
+                break;
+            }
+        }
+        Ok(events)
+    }
+
+    async fn remove_too_many(
+        &mut self,
+        engine: &Engine,
+        steps: &mut u32,
+    ) -> Result<usize, StoreError> {
+        let (ordinary, lasting) = (engine.limits.max_events, engine.limits.max_lasting_events);
+        let places = engine.store.read_inline(|view| view.event_places()).await?;
+        let Some((first, last)) =
+            places.filter(|(first, last)| last - first >= ordinary.min(lasting))
+        else {
+            // However they are counted, there are not too many.
+            self.counted = None;
+            return Ok(0);
+        };
+        tracing::trace!(first, last, "the event log may have too many rows");
+        self.count(engine).await?;
+        let mut events = 0;
+        for (class, most) in [
+            (EventClass::Ordinary, ordinary),
+            (EventClass::Lasting, lasting),
+        ] {
+            events += self.remove_beyond(engine, (class, most), steps).await?;
+        }
+        Ok(events)
+    }
+
+    /// Counts what is new, or all if nothing is counted yet.
+    async fn count(&mut self, engine: &Engine) -> Result<(), StoreError> {
+        let after = self.counted.as_ref().map(|counted| counted.up_to);
+        let count = move |view: &View<'_>| {
+            let up_to = view.event_places()?.map_or(0, |(_, last)| last);
+            let counts = match after {
+                Some(after) => view.count_events_after(after)?,
+                None => {
+                    let mut counts = view.count_events(EventClass::Ordinary)?;
+                    counts.append(&mut view.count_events(EventClass::Lasting)?);
+                    counts
+                }
+            };
+            Ok((up_to, counts))
+        };
+        let (up_to, counts) = engine.store.read(count).await?;
+        let counted = self.counted.get_or_insert_default();
+        counted.up_to = up_to;
+        counted.add(counts);
+        Ok(())
+    }
+
+    async fn remove_beyond(
+        &mut self,
+        engine: &Engine,
+        (class, most): (EventClass, u64),
+        steps: &mut u32,
+    ) -> Result<usize, StoreError> {
+        let Some(counted) = &mut self.counted else {
+            return Ok(0);
+        };
+        let mut wanted = to_remove(counted.of(class), most);
+        wanted.sort_unstable_by_key(|(_, rows)| Reverse(*rows));
+        let most_places = u64::from(*steps) * u64::from(ROWS_PER_STEP);
+        let find = move |view: &View<'_>| {
+            let found = oldest(view, class, &wanted, most_places)?;
+            Ok((wanted, found))
+        };
+        let (wanted, found) = engine.store.read(find).await?;
+        let mut events = 0;
+        for step in found.chunks(ROWS_PER_STEP as usize) {
+            *steps -= 1;
+            let places: Vec<u64> = step.iter().map(|(_, place)| *place).collect();
+            let remove = move |tx: &Tx<'_>| tx.remove_events_at(&places);
+            events += engine.store.write(Touches::NoState, 0, remove).await?;
+            let shares = step.iter().filter_map(|(at, _)| wanted.get(*at));
+            shares.for_each(|(share, _)| counted.take_off(class, share, 1));
+        }
+        Ok(events)
+    }
+}
+
+/// The places of the oldest rows of those that lose some, each with whose it is.
+fn oldest(
+    view: &View<'_>,
+    class: EventClass,
+    wanted: &[(EventShare, u64)],
+    most: u64,
+) -> Result<Vec<(usize, u64)>, StoreError> {
+    let mut found = Vec::new();
+    for (at, (share, rows)) in wanted.iter().enumerate() {
+        let limit = (*rows).min(most.saturating_sub(found.len() as u64));
+        if limit == 0 {
+            break;
+        }
+        let places = view.oldest_events(share, class, limit)?;
+        found.extend(places.into_iter().map(|place| (at, place)));
+    }
+    Ok(found)
+}

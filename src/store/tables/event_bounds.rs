@@ -1,0 +1,127 @@
+//! Verbs that keep the event log within its bounds: counting rows, finding the oldest of a state,
+//! and removing rows.
+//!
+//! The newest row always stays, so that no place in the log is given twice.
+
+use rusqlite::{Row, params};
+
+use crate::model::clock::Timestamp;
+use crate::model::event_class::{EventClass, EventCount, EventShare};
+use crate::store::error::StoreError;
+use crate::store::tables::rows;
+use crate::store::tx::{Tx, View};
+
+/// Which rows are of a class.
+const fn is_of(class: EventClass) -> &'static str {
+    match class {
+        EventClass::Ordinary => "lasting IS NULL",
+        EventClass::Lasting => "lasting = 1",
+    }
+}
+
+fn share(row: &Row<'_>) -> rusqlite::Result<EventShare> {
+    Ok(EventShare {
+        workspace: row.get(0)?,
+        block: row.get(1)?,
+    })
+}
+
+impl View<'_> {
+    /// The first and the last place in the log; none in an empty one. There are no more rows than
+    /// places between them.
+    pub fn event_places(&self) -> Result<Option<(u64, u64)>, StoreError> {
+        let sql = "SELECT (SELECT min(seq) FROM events), (SELECT max(seq) FROM events)";
+        self.only(sql, [], |row| {
+            Ok(rows::maybe_unsigned(row, 0)?.zip(rows::maybe_unsigned(row, 1)?))
+        })
+    }
+
+    /// How many rows each state has, of one class. All are looked at, in an index.
+    pub fn count_events(&self, class: EventClass) -> Result<Vec<EventCount>, StoreError> {
+        let sql = match class {
+            EventClass::Ordinary => {
+                // What is lasting is taken off again, since this index does not tell them apart.
+                "SELECT workspace, building_block, sum(rows) FROM (\
+                 SELECT workspace, building_block, count(*) AS rows FROM events INDEXED BY \
+                 events_state GROUP BY workspace, building_block UNION ALL \
+                 SELECT workspace, building_block, -count(*) FROM events INDEXED BY \
+                 events_lasting WHERE lasting = 1 GROUP BY workspace, building_block) \
+                 GROUP BY workspace, building_block"
+            }
+            EventClass::Lasting => {
+                "SELECT workspace, building_block, count(*) FROM events INDEXED BY events_lasting \
+                 WHERE lasting = 1 GROUP BY workspace, building_block"
+            }
+        };
+        self.all(sql, [], |row| {
+            Ok(EventCount {
+                of: share(row)?,
+                class,
+                rows: rows::unsigned(row, 2)?,
+            })
+        })
+    }
+
+    /// The same of the rows behind a place. Only these are looked at.
+    pub fn count_events_after(&self, place: u64) -> Result<Vec<EventCount>, StoreError> {
+        let sql = "SELECT workspace, building_block, lasting IS 1, count(*) FROM events NOT \
+            INDEXED WHERE seq > ?1 GROUP BY 1, 2, 3";
+        self.all(sql, [place.cast_signed()], |row| {
+            let is_lasting: bool = row.get(2)?;
+            Ok(EventCount {
+                of: share(row)?,
+                class: EventClass::of(is_lasting),
+                rows: rows::unsigned(row, 3)?,
+            })
+        })
+    }
+
+    /// The oldest rows of a state, at most so many, but for the newest of the log.
+    pub fn oldest_events(
+        &self,
+        of: &EventShare,
+        class: EventClass,
+        limit: u64,
+    ) -> Result<Vec<u64>, StoreError> {
+        let index = match class {
+            EventClass::Ordinary => "events_state",
+            EventClass::Lasting => "events_lasting",
+        };
+        let sql = format!(
+            "SELECT seq FROM events INDEXED BY {index} WHERE workspace IS ?1 AND building_block \
+                IS ?2 AND {} AND seq < (SELECT max(seq) FROM events) ORDER BY seq LIMIT ?3",
+            is_of(class)
+        );
+        let values = params![of.workspace, of.block, limit.cast_signed()];
+        self.all(&sql, values, |row| rows::unsigned(row, 0))
+    }
+}
+
+impl Tx<'_> {
+    /// Removes events of a class that last happened before a time, at most `limit` of them, and
+    /// says whose they were.
+    pub fn remove_events(
+        &self,
+        class: EventClass,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<EventShare>, StoreError> {
+        let sql = format!(
+            "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE at < ?1 AND last_at < \
+                ?1 AND {} AND seq < (SELECT max(seq) FROM events) LIMIT ?2) RETURNING workspace, \
+                building_block",
+            is_of(class)
+        );
+        self.all(&sql, params![before.millis(), limit], share)
+    }
+
+    /// Removes the events at these places, and says how many there were.
+    pub fn remove_events_at(&self, places: &[u64]) -> Result<usize, StoreError> {
+        let mut removed = 0;
+        for place in places {
+            let sql = "DELETE FROM events WHERE seq = ?1";
+            removed += self.execute(sql, [place.cast_signed()])?;
+        }
+        Ok(removed)
+    }
+}
