@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::cli::client::wire::Wire;
 use crate::cli::common::locks;
 use crate::cli::common::request_error::{ErrorAnswer, RequestError};
-use crate::cli::common::rows::{rows, state_name, take_rows};
+use crate::cli::common::rows::{DAMAGED, rows, state_name, take_rows};
 use crate::cli::output::CliError;
 use crate::cli::output::harmless;
 use crate::cli::output::text;
@@ -106,7 +106,8 @@ async fn versions(wire: &Wire, state: &StateName, refused: &ErrorAnswer) -> Opti
         Some(number) => format!("has no version {number}"),
         None => "has no such version".to_owned(),
     };
-    let gone = if numbers.len() as u64 == newest {
+    let known = numbers.len() + rows(&list, DAMAGED).len();
+    let gone = if known as u64 >= newest {
         ""
     } else {
         ", others were removed"

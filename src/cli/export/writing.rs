@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use crate::cli::client::wire::Wire;
 use crate::cli::common::flags::Format;
 use crate::cli::common::request_error::RequestError;
+use crate::cli::common::rows::damaged;
 use crate::cli::export::chosen::{list_in, name_of};
 use crate::cli::export::manifest;
 use crate::cli::export::manifest::Manifest;
@@ -90,7 +91,12 @@ impl Export {
         } else {
             let path = format!("{}/versions?intermediate=true", name.path());
             match self.wire.list(&path, "versions", "before", None).await {
-                Ok(answer) => list_in(answer, "versions")?.into_iter().rev().collect(),
+                Ok(answer) => {
+                    let lines = damaged(&answer).into_iter();
+                    self.failures
+                        .extend(lines.map(|line| format!("{name}: {line}")));
+                    list_in(answer, "versions")?.into_iter().rev().collect()
+                }
                 Err(refusal) => return self.fail(&name.to_string(), refusal),
             }
         };

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::cli::client::api::Client;
 use crate::cli::client::wire::Wire;
 use crate::cli::common::request_error::RequestError;
-use crate::cli::common::rows::rows;
+use crate::cli::common::rows::{refuse_damaged, rows};
 use crate::cli::import::plan::{StatePlan, StoredVersion};
 use crate::cli::output::{CliError, text};
 use crate::model::name::StateName;
@@ -57,6 +57,7 @@ pub(super) async fn there(
 ) -> Result<Vec<StoredVersion>, RequestError> {
     let path = format!("{}/versions?intermediate=true", name.path());
     let answer = wire.list(&path, "versions", "before", None).await?;
+    refuse_damaged(&answer).map_err(RequestError::of)?;
     let versions = rows(&answer, "versions").iter().rev();
     Ok(versions.filter_map(version).collect())
 }

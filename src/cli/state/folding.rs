@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::cli::client::api::Client;
 use crate::cli::client::wire::following;
 use crate::cli::common::nearest;
+use crate::cli::common::rows::{DAMAGED, take_rows};
 use crate::cli::output::CliError;
 
 /// Asks for versions, newest first, until there are as many rows as are wanted once snapshots are
@@ -16,7 +17,7 @@ pub(in crate::cli) async fn folded(
     wanted: Option<usize>,
 ) -> Result<Value, CliError> {
     let wire = client.wire();
-    let mut rows = Vec::new();
+    let (mut rows, mut damaged) = (Vec::new(), Vec::new());
     let mut next = Value::Null;
     loop {
         let mut page = match wire.page(path, "before", &next, None).await {
@@ -29,11 +30,12 @@ pub(in crate::cli) async fn folded(
             .unwrap_or_default()
             .into_iter()
             .for_each(|row| fold(&mut rows, row));
+        damaged.extend(take_rows(&mut page, DAMAGED));
         next = following(&mut page, &next)?;
         // One row more than is wanted: then the last one that is has all of its snapshots.
         if next.is_null() || wanted.is_some_and(|wanted| rows.len() > wanted) {
             rows.truncate(wanted.unwrap_or(usize::MAX));
-            return Ok(json!({ "versions": rows }));
+            return Ok(json!({ "versions": rows, DAMAGED: damaged }));
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::cli::client::api::Client;
 use crate::cli::common::existence;
 use crate::cli::common::flags::Format;
 use crate::cli::common::locks;
-use crate::cli::common::rows::rows;
+use crate::cli::common::rows::{refuse_damaged, rows};
 use crate::cli::output;
 use crate::cli::output::CliError;
 use crate::cli::output::size;
@@ -107,7 +107,9 @@ pub(in crate::cli) async fn run(
         output::message(&format!("{state} has no version yet: {held}{unlock}"));
         return print(&json!({ "versions": [], "next": null }), format);
     }
-    print(&versions?, format)
+    let versions = versions?;
+    print(&versions, format)?;
+    refuse_damaged(&versions)
 }
 
 /// Asks for them, with snapshots folded if a person reads them.

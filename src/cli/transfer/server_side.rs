@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::cli::client::wire::Wire;
 use crate::cli::common::request_error::RequestError;
-use crate::cli::common::rows::take_rows;
+use crate::cli::common::rows::{refuse_damaged, take_rows};
 use crate::cli::output::{self, CliError};
 
 /// A state on a server, by the server's own words.
@@ -108,6 +108,7 @@ impl<'a> ServerSide<'a> {
         let path = format!("{}/versions", self.path);
         let list = self.wire.list(&path, "versions", "before", None).await;
         let mut list = list.map_err(RequestError::into_failure)?;
+        refuse_damaged(&list)?;
         Ok(take_rows(&mut list, "versions"))
     }
 

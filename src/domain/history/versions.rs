@@ -8,6 +8,7 @@ use crate::domain::history::History;
 use crate::domain::states::read::StateContent;
 use crate::model::caller::Caller;
 use crate::model::name::StateName;
+use crate::model::page::ListPage;
 use crate::model::permission::Permission;
 use crate::model::state::{Gone, Lookup, StateId};
 use crate::model::version::Version;
@@ -23,16 +24,18 @@ impl History<'_> {
         caller: &Caller,
         name: &StateName,
         filter: VersionFilter,
-    ) -> Result<Vec<Version>, Error> {
+    ) -> Result<ListPage<Version>, Error> {
         authorize(caller, Permission::List, name)?;
         let wanted = name.clone();
         let versions = move |view: &View<'_>| match on_state(view, &wanted, |state| {
             view.versions(state, &filter)
         })? {
-            Err(Error::NoState(_)) if view.lock(&wanted)?.is_some() => Ok(Ok(Vec::new())),
+            Err(Error::NoState(_)) if view.lock(&wanted)?.is_some() => Ok(Ok(ListPage::default())),
             found => Ok(found),
         };
-        self.engine.store.read(versions).await?
+        let list = self.engine.store.read(versions).await??;
+        self.engine.store.note_damaged(&list.damaged);
+        Ok(list)
     }
 
     /// One version without its bytes.

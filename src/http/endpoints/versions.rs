@@ -52,8 +52,9 @@ pub(in crate::http) async fn list(
         .history()
         .versions(&on.caller, &on.name, filter)
         .await?;
-    let next = reply::next(&versions, limit, |version| version.number);
-    reply::list(&domain, &json!({ "versions": versions, "next": next }))
+    let next = reply::next(&versions.rows, limit, |version| version.number);
+    let answer = json!({ "versions": versions.rows, "next": next });
+    reply::list(&domain, &reply::beside_damaged(answer, &versions.damaged))
 }
 
 pub(in crate::http) async fn content(

@@ -5,6 +5,7 @@ use rusqlite::{Row, named_params, params};
 use crate::model::clock::Timestamp;
 use crate::model::frame::BlobId;
 use crate::model::frame::StoredBlob;
+use crate::model::page::ListPage;
 use crate::model::state::StateId;
 use crate::model::terraform::tfstate::StateHead;
 use crate::model::version::{
@@ -12,6 +13,7 @@ use crate::model::version::{
 };
 use crate::store::error::{NotAsWritten, StoreError};
 use crate::store::tables::hashed::{STATES, VERSIONS};
+use crate::store::tables::pages::ListOf;
 use crate::store::tables::rows;
 use crate::store::tables::rows::Compact;
 use crate::store::tx::Tx;
@@ -151,36 +153,36 @@ impl View<'_> {
         self.proven(&VERSIONS, &sql, key, version)
     }
 
-    /// The versions of a state that fit, newest first.
+    /// The versions of a state that fit, newest first. Whether one fits is asked of proven rows
+    /// alone.
     pub fn versions(
         &self,
         state: StateId,
         filter: &VersionFilter,
-    ) -> Result<Vec<Version>, StoreError> {
+    ) -> Result<ListPage<Version>, StoreError> {
         self.check_state(state);
         self.prove_row(&STATES, params![state])?;
         let sql = format!(
-            "{} WHERE v.state_id = :state AND v.number < :before AND (:kind IS NULL \
-                OR v.kind = :kind) \
-             AND NOT (:without_intermediate AND v.intermediate AND v.number IS NOT s.current) \
-             ORDER BY v.number DESC LIMIT :limit",
+            "{} WHERE v.state_id = ?1 AND v.number < ?2 ORDER BY v.number DESC",
             select()
         );
+        let list = ListOf {
+            sql: &sql,
+            limit: filter.limit,
+            says: &|row| Some(format!("version {}", rows::unsigned(row, 0).ok()?)),
+        };
         let before = filter
             .before
             .map_or(i64::MAX, |number| i64::try_from(number).unwrap_or(i64::MAX));
-        self.all_proven(
-            &VERSIONS,
-            &sql,
-            named_params! {
-                ":state": state,
-                ":before": before,
-                ":kind": filter.kind,
-                ":without_intermediate": filter.without_intermediate,
-                ":limit": filter.limit,
-            },
-            version,
-        )
+        let fits = |version: &Version| {
+            let is_kind = |kind: &String| version.kind.name() == kind;
+            filter.kind.as_ref().is_none_or(is_kind)
+                && !(filter.without_intermediate && version.intermediate)
+        };
+        self.page(&list, params![state, before], |row| {
+            VERSIONS.prove(self.row_key, row)?;
+            Ok(Some(version(row)?).filter(fits))
+        })
     }
 
     /// Some versions of a state, the oldest first, from a number on.

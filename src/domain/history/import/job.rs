@@ -91,15 +91,7 @@ impl ImportJob {
             }
             Some(gone) => return Ok(Err(Error::gone(&self.permit.name, gone))),
         };
-        let filter = VersionFilter {
-            limit: 1,
-            ..VersionFilter::default()
-        };
-        let newest = lookup
-            .id()
-            .map(|id| tx.versions(id, &filter))
-            .transpose()?
-            .and_then(|mut versions| versions.pop());
+        let newest = lookup.id().map(|id| newest(tx, id)).transpose()?.flatten();
         if !comes_back
             && let Some(version) = self.arriving().stored_before(&lookup, newest.as_ref())
         {
@@ -221,5 +213,18 @@ impl ImportJob {
             address: self.permit.caller.origin.address.clone(),
             lock: None,
         }
+    }
+}
+
+/// The newest version of a state. A damaged row may be the newest one, so nothing is told past it.
+fn newest(tx: &Tx<'_>, state: StateId) -> Result<Option<Version>, StoreError> {
+    let filter = VersionFilter {
+        limit: 1,
+        ..VersionFilter::default()
+    };
+    let page = tx.versions(state, &filter)?;
+    match page.damaged.into_iter().next() {
+        Some(row) => Err(StoreError::BadRow(row.detail)),
+        None => Ok(page.rows.into_iter().next()),
     }
 }

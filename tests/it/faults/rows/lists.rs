@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::{Copy, World, edit};
-use crate::harness::{Client, Server, Setup, eventually, statekeep};
+use crate::harness::{Client, Server, Setup, eventually, state_path, statekeep};
 
 const STATES: &str = "/api/terraform/state?workspace=team&deleted=true";
 
@@ -178,4 +178,37 @@ fn commands_print_the_others_and_name_the_damaged_one() {
         failed.contains("team/net") && target.join("team/other").is_dir(),
         "{failed}"
     );
+}
+
+#[test]
+fn a_damaged_version_hides_no_other_in_a_history_or_an_export() {
+    let world = World::new();
+    let statement = "UPDATE versions SET size = 9 WHERE number = 1 AND state_id = (SELECT id FROM \
+        states WHERE building_block = 'net');";
+    let (_copy, server) = server(&world, statement);
+    let path = format!("{}/versions", state_path("team/net"));
+    let admin = server.admin();
+    for path in [path.clone(), format!("{path}?kind=write")] {
+        for limit in [1, 10] {
+            let (rows, damaged) = listed(&admin, &path, ("versions", "before"), limit);
+            let numbers: Vec<&Value> = rows.iter().map(|row| &row["number"]).collect();
+            assert_eq!(numbers, [2]);
+            assert_eq!(damaged[0]["row"], "version 1", "{damaged:?}");
+        }
+    }
+    for more in [&[][..], &["--all"], &["--format", "json"]] {
+        let args = [&["state", "history", "team/net"], more].concat();
+        let history = server.cli(&args);
+        let failed = String::from_utf8_lossy(&history.stderr).into_owned();
+        assert_eq!(history.status.code(), Some(1), "{args:?}: {failed}");
+        assert!(failed.contains("version 1: "), "{args:?}: {failed}");
+        assert!(!history.stdout.is_empty());
+    }
+    let out = tempfile::TempDir::new().expect("a directory");
+    let target = out.path().join("export");
+    let export = server.cli(&["export", target.to_str().expect("UTF-8")]);
+    let failed = String::from_utf8_lossy(&export.stderr).into_owned();
+    assert_eq!(export.status.code(), Some(1), "{failed}");
+    assert!(failed.contains("team/net: version 1: "), "{failed}");
+    assert!(target.join("team/net/2.tfstate").is_file(), "{failed}");
 }
