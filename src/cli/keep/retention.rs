@@ -10,7 +10,7 @@ use crate::cli::common::done;
 use crate::cli::common::existence;
 use crate::cli::common::flags::Common;
 use crate::cli::common::flags::Format;
-use crate::cli::common::rows::rows;
+use crate::cli::common::rows::{DAMAGED, refuse_damaged, rows};
 use crate::cli::keep::rules::Rules;
 use crate::cli::output;
 use crate::cli::output::CliError;
@@ -131,8 +131,12 @@ async fn list(client: &Client, format: Format) -> Result<(), CliError> {
     let mut answer = client.get("/api/retention?limit=1").await?;
     answer["workspaces"] = own["workspaces"].take();
     answer["next"] = Value::Null;
+    if let Some(object) = answer.as_object_mut() {
+        object.remove(DAMAGED);
+    }
     if format == Format::Json {
-        return output::json(&answer);
+        output::json(&answer)?;
+        return refuse_damaged(&own);
     }
     let mut table = vec![vec![
         "(server)".to_owned(),
@@ -147,7 +151,7 @@ async fn list(client: &Client, format: Format) -> Result<(), CliError> {
     if let Some(doubt) = answer["clock_in_doubt"].as_str() {
         output::message(doubt);
     }
-    Ok(())
+    refuse_damaged(&own)
 }
 
 fn row(own: &Value) -> Vec<String> {

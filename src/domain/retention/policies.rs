@@ -14,6 +14,7 @@ use crate::model::clock::{self, Timestamp};
 use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::name::Workspace;
+use crate::model::page::DamagedRow;
 use crate::model::retention::{Moment, Policy, WorkspacePolicy};
 use crate::store::{Touches, Tx, View};
 
@@ -31,6 +32,9 @@ pub struct InForce {
     pub clock_in_doubt: Option<String>,
     /// The workspaces with policies of their own, by name.
     pub workspaces: Vec<WorkspacePolicy>,
+    /// The damaged ones among them.
+    #[serde(skip)]
+    pub damaged: Vec<DamagedRow>,
 }
 
 fn seconds<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
@@ -51,7 +55,8 @@ impl Retention<'_> {
         let read = move |view: &View<'_>| {
             Ok((view.policies(&after, limit)?, view.moment(Moment::Pruned)?))
         };
-        let (workspaces, last_run_at) = self.engine.store.read(read).await?;
+        let (page, last_run_at) = self.engine.store.read(read).await?;
+        self.engine.store.note_damaged(&page.damaged);
         let limits = &self.engine.limits;
         let clock_in_doubt = self.pruning.trust.doubt().map(|doubt| doubt.detail());
         Ok(InForce {
@@ -59,7 +64,8 @@ impl Retention<'_> {
             prune_every: limits.prune_every,
             last_run_at,
             clock_in_doubt,
-            workspaces,
+            workspaces: page.rows,
+            damaged: page.damaged,
         })
     }
 

@@ -183,13 +183,7 @@ impl Retention<'_> {
             Some(policy) => policy
                 .check()
                 .map_err(|why| Error::invalid(ErrorCode::BadPolicy, why.to_string()))?,
-            None if self
-                .engine
-                .store
-                .read(|view| view.policies("", 1))
-                .await?
-                .is_empty() =>
-            {
+            None if !self.engine.store.read(|view| view.has_policies()).await? => {
                 return Err(Error::invalid(
                     ErrorCode::BadPolicy,
                     "neither the server nor a workspace has a policy; say what to keep",
@@ -238,8 +232,8 @@ impl Retention<'_> {
             .await?)
     }
 
-    /// Sees that what whoever needs the state gets can be read, before anything older goes. Where
-    /// it cannot, that is known from then on, and the plan is another one, which relies on another
+    /// Sees that the version that clients get can be read, before anything older goes. If it
+    /// cannot, that is known from then on, and the plan is another one, which relies on another
     /// version.
     async fn relying_on_what_is_readable(
         &self,

@@ -154,6 +154,7 @@ pub(in crate::http) async fn list(
     let next = reply::next(&in_force.workspaces, limit, |own| own.workspace.clone());
     let mut answer = json!(in_force);
     answer["next"] = json!(next);
+    let answer = reply::beside_damaged(answer, &in_force.damaged);
     reply::list(&domain, &answer)
 }
 

@@ -11,11 +11,13 @@ use serde_json::Value;
 
 use crate::model::clock::{self, Timestamp};
 use crate::model::name::StateName;
+use crate::model::page::ListPage;
 use crate::model::retention::{Moment, PlanRow, Policy, Removed, Space, WorkspacePolicy};
 use crate::model::state::{StateId, StateWalk};
 use crate::model::version::Hold;
 use crate::store::error::StoreError;
 use crate::store::tables::hashed::{POLICIES, STATES, VERSIONS};
+use crate::store::tables::pages::ListOf;
 use crate::store::tables::rows;
 use crate::store::tables::rows::Compact;
 use crate::store::tx::Tx;
@@ -116,13 +118,32 @@ impl View<'_> {
     }
 
     /// The policies of workspaces after a name, at most `limit` of them.
-    pub fn policies(&self, after: &str, limit: u32) -> Result<Vec<WorkspacePolicy>, StoreError> {
+    pub fn policies(
+        &self,
+        after: &str,
+        limit: u32,
+    ) -> Result<ListPage<WorkspacePolicy>, StoreError> {
         let sql = format!(
             "SELECT workspace, policy, set_at, set_by, set_by_name{} FROM policies p WHERE \
-                p.workspace > ?1 ORDER BY p.workspace LIMIT ?2",
+                p.workspace > ?1 ORDER BY p.workspace",
             POLICIES.proof
         );
-        self.all_proven(&POLICIES, &sql, params![after, limit], workspace_policy)
+        let list = ListOf {
+            sql: &sql,
+            limit,
+            says: &|row| row.get(0).ok(),
+        };
+        self.page(&list, [after], |row| {
+            POLICIES.prove(self.row_key, row)?;
+            Ok(Some(workspace_policy(row)?))
+        })
+    }
+
+    /// Whether any workspace has a policy of its own. A damaged one counts.
+    pub fn has_policies(&self) -> Result<bool, StoreError> {
+        self.only("SELECT EXISTS (SELECT 1 FROM policies)", [], |row| {
+            row.get(0)
+        })
     }
 
     /// A time that was noted, if it ever was.

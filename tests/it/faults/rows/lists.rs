@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Copy, World, edit};
+use super::{Copy, World, edit, net};
 use crate::harness::{Client, Server, Setup, eventually, state_path, statekeep};
 
 const STATES: &str = "/api/terraform/state?workspace=team&deleted=true";
@@ -211,4 +211,30 @@ fn a_damaged_version_hides_no_other_in_a_history_or_an_export() {
     assert_eq!(export.status.code(), Some(1), "{failed}");
     assert!(failed.contains("team/net: version 1: "), "{failed}");
     assert!(target.join("team/net/2.tfstate").is_file(), "{failed}");
+}
+
+#[test]
+fn a_damaged_policy_hides_no_other_and_nothing_is_pruned_in_its_place() {
+    let world = World::new();
+    let statement = "INSERT INTO policies (workspace, policy, set_at, set_by, set_by_name, mac) \
+        SELECT 'aside', policy, set_at, set_by, set_by_name, mac FROM policies;";
+    let (_copy, server) = server(&world, statement);
+    let admin = server.admin();
+    for limit in [1, 10] {
+        let list = listed(&admin, "/api/retention", ("workspaces", "after"), limit);
+        let (rows, damaged) = list;
+        let names: Vec<&Value> = rows.iter().map(|row| &row["workspace"]).collect();
+        assert_eq!(names, ["team"]);
+        assert_eq!(damaged[0]["row"], "aside", "{damaged:?}");
+    }
+    let told = server.cli(&["retention", "list"]);
+    let failed = String::from_utf8_lossy(&told.stderr).into_owned();
+    assert_eq!(told.status.code(), Some(1), "{failed}");
+    assert!(failed.contains("aside: "), "{failed}");
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(told.contains("team"), "{told}");
+    let owner = server.key("aside", "owner");
+    owner.write("aside/one", net(1), None).expect_status(200);
+    let prune = admin.post_json("/api/prune", &json!({"configured": true}));
+    prune.expect_status(500);
 }
