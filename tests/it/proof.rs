@@ -10,6 +10,7 @@ mod controls;
 mod dice;
 mod fuzz;
 mod histories;
+mod hostile;
 mod io;
 mod kills;
 pub mod length;
