@@ -224,7 +224,7 @@ pub struct HeldLock {
     pub address: String,
     /// Since when.
     pub locked_at: Timestamp,
-    /// What whoever took it could do with states; none if an earlier schema kept it.
+    /// What its holder could do with states; none if an earlier schema kept it.
     pub permissions: Option<PermissionSet>,
     /// How many tries to lock or to write it has turned away.
     pub refused: u64,

@@ -18,8 +18,8 @@ use super::error::StoreError;
 /// How long writers wait here for a reader that still needs a part of the WAL.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// Does something that needs a second database for a moment, which is refused to whatever else is
-/// run.
+/// Does something that needs a second database for a moment, which is refused to everything else
+/// that runs.
 pub(super) fn with_second_database<T>(
     connection: &Connection,
     work: impl FnOnce() -> rusqlite::Result<T>,
@@ -69,7 +69,7 @@ fn content(connection: &Connection) -> rusqlite::Result<u64> {
 }
 
 /// What it means that the file could not be vacuumed: where nothing is left of the attempt, no
-/// more than that, whatever the reason was: no temporary file, a page that cannot be read. A later
+/// more than that, for any reason: no temporary file, a page that cannot be read. A later
 /// attempt, and each write, finds the database as it was before.
 fn explain(connection: &Connection, error: rusqlite::Error) -> StoreError {
     const SYNCS: [i32; 2] = [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_DIR_FSYNC];

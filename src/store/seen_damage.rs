@@ -1,5 +1,5 @@
 //! The damage that reads and writes have met since the start, so that each is told once and by an
-//! event, whoever met it.
+//! event.
 
 use std::collections::HashSet;
 

@@ -169,7 +169,7 @@ impl Keys<'_> {
             ));
         }
         let key = self.find(id).await?;
-        // Whoever gets the secret gets all that the key may do.
+        // Who gets the secret gets all that the key may do.
         may_give(caller, &key.grant, key.expires_at)?;
         let ends_by = self.engine.time_for_ends();
         if key.standing(ends_by) != KeyStatus::Active {
@@ -360,7 +360,7 @@ fn wanted_grant(wanted: &WantedKey) -> Result<Grant, Error> {
     Ok(Grant { scope, permissions })
 }
 
-/// Whoever makes a key or shows its secret must have all of it, for as long; and a token makes
+/// A caller who makes a key or shows its secret must have all of it, for as long. A token makes
 /// none.
 fn may_give(
     caller: &Caller,

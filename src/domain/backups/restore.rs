@@ -339,7 +339,7 @@ impl Drop for TargetDirectory {
         if self.is_filled {
             return;
         }
-        // All of it is ours: whatever else was there, it would have been refused. Without the lock,
+        // All of it is ours: a folder with anything else would have been refused. Without the lock,
         // it is another's.
         if self.lock.is_some() {
             let _ = remove_remains(&self.path);

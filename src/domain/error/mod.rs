@@ -67,7 +67,7 @@ pub enum Error {
     Transferred {
         /// Its address.
         from: StateName,
-        /// Where it is now, in the words of whoever took it there.
+        /// Where it is now, in the words of the caller who took it there.
         to: String,
     },
     /// The state is not on its way to a storage elsewhere, and has not left for one.

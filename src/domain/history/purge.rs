@@ -117,7 +117,7 @@ impl History<'_> {
                 so_far: so_far.clone(),
             };
             let (more, touches) = (self.content.removed(), Touches::Address(name.clone()));
-            // Whoever asked may go away: what was removed is erased all the same.
+            // The caller may go away. What was removed is erased all the same.
             let tell = move |_: &Result<_, StoreError>| more.notify_one();
             let run = move |tx: &Tx<'_>, by: LiveCaller<'_>| step.run(tx, by);
             so_far = act_then(self.engine, caller, (touches, 0), run, tell).await?;

@@ -142,7 +142,7 @@ impl RollbackTarget {
         }
     }
 
-    /// Whether somebody wrote, deleted or brought back since whoever asks has looked.
+    /// Whether somebody wrote, deleted or brought back since the caller has looked.
     pub(in crate::domain) fn check_current(&self, ask: &Rollback) -> Result<(), NoRollback> {
         let current = self.live().map(|version| version.number);
         match ask.expected_current {

@@ -1,5 +1,5 @@
-//! States that leave for a storage elsewhere: begun, then done or abandoned, by whoever carries the
-//! bytes.
+//! States that leave for a storage elsewhere: begun, then done or abandoned, by the client that
+//! carries the bytes.
 //!
 //! The server never sees the other side. It keeps what has to outlive a command that dies on the
 //! way: where the state is going, so that the next try goes on there and nowhere else, and the
@@ -59,7 +59,7 @@ impl Transfers<'_> {
     /// it, under the same lock.
     ///
     /// `to` has 1 to [`MAX_TARGET`] characters, and all of them can be seen. It is shown
-    /// to whoever may see the state.
+    /// to all callers who may see the state.
     pub async fn begin(
         &self,
         caller: &Caller,
@@ -166,7 +166,7 @@ fn begin(
             let to = open.intent.to.clone();
             return Ok(Err(Error::NotTransferred(NotTransferred::Begun(to))));
         }
-        // Whoever goes on with it does so under the lock that it was begun with.
+        // Another caller goes on with it under the lock that it was begun with.
         Some(open) => TransferIntent {
             begun_by: caller.actor.clone(),
             ..open.intent.clone()

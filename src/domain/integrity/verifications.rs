@@ -64,7 +64,7 @@ pub struct ScrubReport {
     pub of: u64,
     /// What the last whole pass came to.
     pub last: Option<LastPass>,
-    /// How many versions are known to be damaged, whoever found it.
+    /// How many versions are known to be damaged, from reads and verifications alike.
     pub damaged_versions: u64,
 }
 

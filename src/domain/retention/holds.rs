@@ -1,5 +1,5 @@
-//! Holds: a version that somebody holds is neither pruned nor purged, whoever asks and whatever a
-//! policy says.
+//! Holds: a version that somebody holds is neither pruned nor purged, by no caller and no
+//! policy.
 
 use crate::domain::access::{Acted, act, authorize};
 use crate::domain::content::missing::explained;

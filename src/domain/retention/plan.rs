@@ -92,7 +92,7 @@ pub struct RetentionPlan {
     pub kept: u64,
     /// Why they stay.
     pub reasons: Reasons,
-    /// The version that has to be readable before others go: whoever needs the state gets this one.
+    /// The version that has to be readable before others go: clients get this one.
     pub relies_on: Option<u64>,
 }
 

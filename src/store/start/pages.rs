@@ -1,8 +1,8 @@
 //! Single rows of a database, read from its pages without SQLite, which would change the files.
 //!
 //! The tables `commits` and `instance` are read, which have one short row each, and the schema as
-//! far as it says where they are. [`crate::sqlite_file`] knows the format. Whatever else is there
-//! is skipped, and a damaged page is an error.
+//! far as it says where they are. [`crate::sqlite_file`] knows the format. All else is
+//! skipped, and a damaged page is an error.
 
 use std::collections::HashMap;
 use std::fs::File;

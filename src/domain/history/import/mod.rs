@@ -3,8 +3,8 @@
 //!
 //! What is there is never overwritten. An import begins where nothing ever was, and goes on behind
 //! what the same caller imported; to a state that lives already it adds only along one lineage,
-//! with rising serials, and so does one that has left for a storage elsewhere come back. Nobody
-//! else is named as the writer: whoever imports is. "It is there already" is said only where it is
+//! with rising serials, and so does one that has left for a storage elsewhere come back. The
+//! caller is named as the writer, and nobody else. "It is there already" is said only where it is
 //! there as this import would leave it: what was refused is not.
 
 pub mod job;

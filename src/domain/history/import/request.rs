@@ -28,7 +28,7 @@ pub enum ImportOnto {
     /// Anything that is there and does not live: the state arrives from a storage elsewhere,
     /// under the lineage that it has there.
     NothingLive,
-    /// The current version, whoever wrote it: of the same lineage, with a lower serial. A state
+    /// The current version, of any writer: of the same lineage, with a lower serial. A state
     /// that has left for a storage elsewhere comes back by that, also with the bytes with which it
     /// left.
     Current,
