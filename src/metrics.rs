@@ -24,6 +24,12 @@ pub struct Metrics {
     registry: Registry,
     /// Requests by `route`, `method` and `status`, with how long each took.
     pub requests: HistogramVec,
+    /// How many connections are open.
+    pub connections: IntGauge,
+    /// Connections that found no place, by `reason`.
+    pub refused_connections: IntCounterVec,
+    /// Connections without a request that were closed to make room, by `reason`.
+    pub closed_connections: IntCounterVec,
     /// Writes of states by `outcome`.
     pub writes: IntCounterVec,
     /// How many jobs each commit holds.
@@ -224,6 +230,30 @@ impl Maker<'_> {
         self.keep(IntCounterVec::new(Opts::new(named(name), help), labels))
     }
 
+    fn build_info(&self) {
+        let build = self.keep(prometheus::IntGaugeVec::new(
+            Opts::new(named("build_info"), "The version that runs; always 1."),
+            &["version"],
+        ));
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+    }
+
+    /// Its figures come from /proc, which a very bare container may not have: then they are left
+    /// out.
+    fn process(&self) {
+        let process = prometheus::process_collector::ProcessCollector::for_self();
+        let _ = self.0.register(Box::new(process));
+    }
+
+    /// Counters by `reason`, each of which is there from the start.
+    fn reasons(&self, name: &str, help: &str, reasons: &[&str]) -> IntCounterVec {
+        let counters = self.counters(name, help, &["reason"]);
+        for reason in reasons {
+            counters.with_label_values(&[*reason]);
+        }
+        counters
+    }
+
     fn counter(&self, name: &str, help: &str) -> prometheus::IntCounter {
         self.keep(prometheus::IntCounter::new(named(name), help))
     }
@@ -241,16 +271,24 @@ impl Default for Metrics {
     fn default() -> Self {
         let registry = Registry::new();
         let make = Maker(&registry);
-        let build = make.keep(prometheus::IntGaugeVec::new(
-            Opts::new(named("build_info"), "The version that runs; always 1."),
-            &["version"],
-        ));
-        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        let metrics = Self {
+        make.build_info();
+        make.process();
+        Self {
             requests: make.histograms(
                 "http_request_duration_seconds",
                 "Requests and how long they took.",
                 &["route", "method", "status"],
+            ),
+            connections: make.gauge("connections_open", "Connections that are open."),
+            refused_connections: make.reasons(
+                "connections_refused_total",
+                "Connections that found no place: their address has its share, or all are taken.",
+                &["address", "all", "files"],
+            ),
+            closed_connections: make.reasons(
+                "connections_closed_early_total",
+                "Connections without a request under way that were closed to make room.",
+                &["address", "all"],
             ),
             writes: make.counters(
                 "writes_total",
@@ -295,13 +333,7 @@ impl Default for Metrics {
                 "Versions that a verification has decoded and hashed.",
             ),
             registry,
-        };
-        // Its figures come from /proc, which a very bare container may not have: then they are left
-        // out.
-        let _ = metrics.registry.register(Box::new(
-            prometheus::process_collector::ProcessCollector::for_self(),
-        ));
-        metrics
+        }
     }
 }
 

@@ -88,7 +88,7 @@ let lastStatus = null;
 function showAnswer(answer, now) {
   lastStatus = answer.status;
   say("name", String(answer.name));
-  say("version", String(answer.version));
+  say("version", String(answer.version ?? "told to monitors alone"));
   showVerdict(answer.status);
   showProblems(Array.isArray(answer.problems) ? answer.problems : []);
   showSince(answer.since, now);

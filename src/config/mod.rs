@@ -2,10 +2,12 @@
 
 mod limits;
 mod memory;
+mod network;
 mod proxies;
 
 pub use limits::*;
 pub use memory::memory_of_this_machine;
+pub use network::Network;
 pub use proxies::TrustedProxies;
 
 use std::net::SocketAddr;

@@ -68,15 +68,19 @@ pub struct HealthProblem {
     pub detail: String,
 }
 
-/// What anybody may know.
+const DISK_FULL: &str = "disk_full";
+const WITHOUT_FIGURES: &str = "too little is free on the disk: writes are refused";
+
+/// What is known of the server's health.
 #[derive(Clone, Debug, Serialize)]
 pub struct Health {
     /// Whether the server can do its work.
     pub status: Readiness,
     /// The product's name.
     pub name: &'static str,
-    /// Its version.
-    pub version: &'static str,
+    /// Its version; only for those who may know more than anybody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<&'static str>,
     /// Since when the server is as it is, as far as anybody looked; at least once a minute the
     /// server does.
     pub since: Timestamp,
@@ -86,10 +90,21 @@ pub struct Health {
     pub problems: Vec<HealthProblem>,
 }
 
+impl Health {
+    /// The same without the version and the figures of the disk.
+    fn for_anybody(mut self) -> Self {
+        self.version = None;
+        let full = self.problems.iter_mut();
+        let full = full.filter(|problem| problem.code == DISK_FULL);
+        full.for_each(|problem| WITHOUT_FIGURES.clone_into(&mut problem.detail));
+        self
+    }
+}
+
 /// What an operator or a monitor may know.
 #[derive(Clone, Debug, Serialize)]
 pub struct StatusReport {
-    /// What anybody may know.
+    /// What is known of its health.
     #[serde(flatten)]
     pub health: Health,
     /// Which data this is.
@@ -381,12 +396,21 @@ impl<'a> Status<'a> {
             None => return None,
         };
         Some(HealthProblem {
-            code: "disk_full",
+            code: DISK_FULL,
             detail,
         })
     }
 
-    /// What anybody may know.
+    /// What a caller may know of the server's health; none for a caller without good credentials.
+    pub async fn health_for(&self, caller: Option<&Caller>) -> Health {
+        let health = self.health().await;
+        match caller.map(|caller| authorize_everywhere(caller, Permission::Status)) {
+            Some(Ok(())) => health,
+            Some(Err(_)) | None => health.for_anybody(),
+        }
+    }
+
+    /// What those who may know its figures may know of the server's health.
     pub async fn health(&self) -> Health {
         let (mut status, mut problems) = self.writing();
         if let Some(unreadable) = self.unreadable().await {
@@ -401,7 +425,7 @@ impl<'a> Status<'a> {
         Health {
             status,
             name: env!("CARGO_PKG_NAME"),
-            version: env!("CARGO_PKG_VERSION"),
+            version: Some(env!("CARGO_PKG_VERSION")),
             since: self.process.since(status),
             verified_at: scrub.last.map(|last| last.finished_at),
             problems,

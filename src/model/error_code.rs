@@ -206,6 +206,8 @@ codes! {
     TooMany {
         /// Too many failed credentials from this address or for this key.
         TooManyFailures = "too_many_failures",
+        /// 8 logins from this address are being read.
+        TooManyLogins = "too_many_logins",
         /// The key has 10,000 live tokens.
         TooManyTokens = "too_many_tokens",
         /// Too many new credentials are being checked.
@@ -224,6 +226,8 @@ codes! {
     Busy {
         /// The memory for bodies and answers (`--max-in-flight`) is in use.
         OverMemoryBudget = "over_memory_budget",
+        /// This address has its share of `--max-connections`, or all of them are in use.
+        TooManyConnections = "too_many_connections",
         /// `--max-queue` writes wait already.
         QueueFull = "queue_full",
         /// The server is stopping.

@@ -25,6 +25,7 @@ mod first_start;
 mod format;
 mod harness;
 mod hcl;
+mod hostile;
 mod inside;
 mod limits;
 mod litestream;

@@ -2,13 +2,14 @@
 //! back by hand.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddrV4, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use base64::Engine as _;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
 
 use crate::harness::{Answer, Client, PATIENCE, Server};
 
@@ -23,6 +24,7 @@ trait Stream: Read + Write + Send {
     /// Has the connection be reset when it is closed.
     fn will_reset(&self) {}
     fn wait_at_most(&self, time: Duration);
+    fn sends_within(&self, time: Duration);
 }
 
 impl Stream for TcpStream {
@@ -37,6 +39,10 @@ impl Stream for TcpStream {
     fn wait_at_most(&self, time: Duration) {
         self.set_read_timeout(Some(time)).expect("a time-out");
     }
+
+    fn sends_within(&self, time: Duration) {
+        self.set_write_timeout(Some(time)).expect("a time-out");
+    }
 }
 
 impl Stream for UnixStream {
@@ -47,11 +53,31 @@ impl Stream for UnixStream {
     fn wait_at_most(&self, time: Duration) {
         self.set_read_timeout(Some(time)).expect("a time-out");
     }
+
+    fn sends_within(&self, time: Duration) {
+        self.set_write_timeout(Some(time)).expect("a time-out");
+    }
 }
 
 impl Wire {
     pub fn to(server: &Server) -> Self {
-        let stream = TcpStream::connect(server.address()).expect("a connection");
+        Self::over(TcpStream::connect(server.address()).expect("a connection"))
+    }
+
+    /// A connection from one of this machine's own addresses, such as 127.0.0.2.
+    pub fn from(address: &str, server: &Server) -> Self {
+        let source = SocketAddrV4::new(address.parse().expect("an address"), 0);
+        let target: SocketAddrV4 = server.address().parse().expect("an address");
+        // No process that a test starts may keep it open.
+        let flags = SocketFlags::CLOEXEC;
+        let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None);
+        let socket = socket.expect("a socket");
+        bind(&socket, &source).expect("an address of this machine");
+        connect(&socket, &target).expect("a connection");
+        Self::over(TcpStream::from(socket))
+    }
+
+    fn over(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
         stream
             .set_write_timeout(Some(PATIENCE))
@@ -140,6 +166,21 @@ impl Wire {
             headers,
             bytes,
         })
+    }
+
+    /// The next line of an answer, `100 Continue` included.
+    pub fn next_line(&mut self) -> String {
+        while find(&self.read, b"\r\n").is_none() {
+            assert!(self.more(), "the connection ends");
+        }
+        let end = find(&self.read, b"\r\n").expect("a line");
+        let line: Vec<u8> = self.read.drain(..end + 2).collect();
+        String::from_utf8_lossy(&line[..end]).into_owned()
+    }
+
+    /// Sending fails if nothing is taken for so long.
+    pub fn gives_up_after(&self, time: Duration) {
+        self.stream.sends_within(time);
     }
 
     /// Reads some bytes of an answer and keeps them for it; false at the end of the stream.

@@ -69,7 +69,7 @@ pub(in crate::cli) struct LimitArgs {
         default_value_t = DEFAULT_MAX_FAILURES
     )]
     max_failures: u32,
-    /// The most open connections, 8 to 100,000; further ones wait
+    /// The most open connections, 8 to 100,000; idle ones are closed for further ones
     #[arg(
         long,
         env = "STATEKEEP_MAX_CONNECTIONS",

@@ -10,7 +10,6 @@
 //! database each time.
 
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -25,7 +24,7 @@ use lru::LruCache;
 use sha2::Sha256;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::config::Limits;
+use crate::config::{Limits, Network};
 use crate::domain::engine::cores::off_thread;
 use crate::domain::engine::single_flight::SingleFlight;
 use crate::domain::error::Error;
@@ -77,17 +76,10 @@ impl FailureKey {
 
 /// The network of a client, as far as one client has it.
 fn network(address: &str) -> String {
-    match address
-        .parse()
-        .map(|address: IpAddr| address.to_canonical())
-    {
-        Ok(IpAddr::V6(address)) => {
-            let [a, b, c, d, ..] = address.segments();
-            format!("{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-        Ok(IpAddr::V4(address)) => address.to_string(),
-        Err(_) => address.to_owned(),
-    }
+    address.parse().map_or_else(
+        |_| address.to_owned(),
+        |address| Network::of(address).to_string(),
+    )
 }
 
 /// Failures since a time.

@@ -18,6 +18,9 @@ const UNIT: u64 = 1024;
 pub const SMALL: u64 = 64 * 1024;
 /// The bytes that small bodies may take together, beside the budget for all others.
 const FOR_SMALL: u64 = 32 * MIB;
+/// The bytes that small bodies of the operator may take together, so that no client keeps the
+/// operator from revoking and unlocking.
+const FOR_THE_OPERATOR: u64 = 4 * MIB;
 /// How long a read waits for its copy before the client is asked to come again.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -39,6 +42,7 @@ pub(in crate::domain) trait Spare: Send + Sync {
 /// A number of bytes that is reserved and comes back by itself.
 pub struct Budget {
     small: Pool,
+    operator: Pool,
     large: Pool,
 }
 
@@ -99,6 +103,7 @@ impl Budget {
     pub(in crate::domain) fn new(bytes: u64) -> Self {
         Self {
             small: Pool::new(FOR_SMALL),
+            operator: Pool::new(FOR_THE_OPERATOR),
             large: Pool::new(bytes),
         }
     }
@@ -108,13 +113,24 @@ impl Budget {
         self.pool_of_body(body).reserve(units_of_body(body))
     }
 
+    /// Reserves what a body of the operator needs, as long as it is small.
+    pub(in crate::domain) fn for_the_operator(&self) -> Result<Reservation, Error> {
+        self.operator.reserve(0)
+    }
+
     /// Reserves more to a body that turns out to be of this size.
     pub(in crate::domain) fn grow(
         &self,
         reservation: &mut Reservation,
         body: u64,
     ) -> Result<(), Error> {
-        let (pool, needed) = (self.pool_of_body(body), units_of_body(body));
+        let is_operators = Arc::ptr_eq(&self.operator.free, reservation.permit.semaphore());
+        let needed = units_of_body(body);
+        let pool = if is_operators && body <= SMALL {
+            &self.operator
+        } else {
+            self.pool_of_body(body)
+        };
         if !Arc::ptr_eq(&pool.free, reservation.permit.semaphore()) {
             *reservation = pool.reserve(needed)?;
         } else if let Some(missing) = needed.checked_sub(reservation.permit.num_permits()) {
@@ -234,6 +250,24 @@ mod tests {
         let budget = Budget::new(8 * SMALL);
         let all: Vec<_> = std::iter::from_fn(|| budget.for_body(SMALL).ok()).collect();
         assert_eq!(all.len() as u64, FOR_SMALL / (SMALL * COPIES_OF_A_BODY));
+    }
+
+    #[test]
+    fn the_operator_has_memory_that_clients_cannot_take() {
+        let budget = Budget::new(8 * SMALL);
+        let clients: Vec<_> = std::iter::from_fn(|| budget.for_body(SMALL).ok()).collect();
+        assert!(!clients.is_empty());
+        let mut body = budget.for_the_operator().unwrap();
+        for size in [1, SMALL / 2, SMALL] {
+            budget.grow(&mut body, size).unwrap();
+        }
+        assert_eq!(budget.operator.reserved(), SMALL * COPIES_OF_A_BODY);
+        budget.grow(&mut body, 2 * SMALL).unwrap();
+        assert_eq!(
+            budget.operator.reserved(),
+            0,
+            "a large one is like any other"
+        );
     }
 
     #[test]

@@ -84,6 +84,11 @@ impl Engine {
         self.making_room(|| self.budget.for_body(body))
     }
 
+    /// Reserves memory for a body of the operator that is small so far.
+    pub fn reserve_for_the_operator(&self) -> Result<Reservation, Error> {
+        self.budget.for_the_operator()
+    }
+
     /// Reserves more memory for a body that turns out to be of this size in bytes.
     pub fn reserve_more(&self, reservation: &mut Reservation, body: u64) -> Result<(), Error> {
         self.making_room(|| self.budget.grow(reservation, body))

@@ -9,7 +9,9 @@ use serde_json::json;
 use crate::domain::Domain;
 use crate::domain::status::Readiness;
 use crate::http::wire::caller::Authenticated;
+use crate::http::wire::credentials::{authenticate, presented};
 use crate::http::wire::error::ApiError;
+use crate::http::wire::origin::is_at_the_machine;
 use crate::http::wire::{query, reply};
 use crate::model::clock::Timestamp;
 use crate::model::error_code::ErrorCode;
@@ -24,7 +26,13 @@ pub(in crate::http) async fn ready(
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
     query::judge(&request)?;
-    let health = domain.status().health().await;
+    // Probes need no credentials, and wrong ones do not fail them.
+    let caller = if is_at_the_machine(&request) || presented(&request).is_some() {
+        authenticate(&request).await.ok()
+    } else {
+        None
+    };
+    let health = domain.status().health_for(caller.as_ref()).await;
     let status = match health.status {
         Readiness::Ready | Readiness::Degraded => StatusCode::OK,
         Readiness::NotReady => StatusCode::SERVICE_UNAVAILABLE,

@@ -13,7 +13,7 @@ use crate::http::wire::credentials::presented;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::origin::origin;
 use crate::http::wire::query::{self, Whole};
-use crate::http::wire::{body, reply};
+use crate::http::wire::{body, login_body, reply};
 use crate::model::error_code::ErrorCode;
 use crate::model::secret::Secret;
 
@@ -108,7 +108,7 @@ pub(in crate::http) async fn login(
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
     query::judge(&request)?;
-    let body = body::small(&request, &mut payload, &domain).await?;
+    let body = login_body::read(&request, &mut payload).await?;
     let login = parse(&request, &body)?;
     let wanted = WantedToken {
         workspace: login.workspace,

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
 
-use crate::http::server::watch::Busy;
+use crate::http::server::connection::Busy;
 
 /// Why some work has no result.
 pub(in crate::http) enum Ended {

@@ -1,35 +1,39 @@
 //! The server: what it listens on, its time-outs, and its end, which waits for the requests under
 //! way.
+//!
+//! The operator's socket has a server, threads and connections of its own. However many clients
+//! there are, it answers.
 
 pub(super) mod files;
 pub(super) mod socket;
 
+mod accepted;
+mod connection;
+mod door;
 mod guard;
+mod io;
 mod line;
 mod trace;
 mod watch;
+mod watched;
 
-use std::any::Any;
-use std::io;
+use std::io::{Error, Result};
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZero;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
-use std::time::Duration;
 
-use actix_web::dev::{Extensions, ServerHandle};
-use actix_web::http::KeepAlive;
-use actix_web::middleware::from_fn;
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::rt::System;
 use actix_web::rt::net::{TcpStream, UnixStream};
 use actix_web::web::{Data, ServiceConfig};
-use actix_web::{App, HttpServer};
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
 
 use crate::config::TrustedProxies;
 use crate::domain::Domain;
-use crate::http::server::watch::Watch;
-use crate::http::wire::origin::{note_peer, peer_address};
+use crate::http::server::accepted::{Site, service};
+use crate::http::server::door::Door;
+use crate::http::server::watch::watch;
 
 /// How long requests under way may take when the server leaves.
 const SHUTDOWN_TIMEOUT_SECONDS: u64 = 30;
@@ -40,7 +44,7 @@ pub struct Bindings {
     pub tcp: Option<TcpListener>,
     /// For the operator.
     pub socket: UnixListener,
-    /// How many threads take requests; none for one a core.
+    /// How many threads take the requests of clients; none for one a core.
     pub workers: Option<usize>,
 }
 
@@ -48,51 +52,51 @@ pub struct Bindings {
 pub struct RunningServer {
     /// Where clients reach it.
     pub address: Option<SocketAddr>,
+    clients: Option<Serving>,
+    operator: Serving,
+}
+
+/// What serves one listener.
+struct Serving {
     handle: ServerHandle,
-    task: JoinHandle<io::Result<()>>,
-    watch: JoinHandle<()>,
+    ended: oneshot::Receiver<Result<()>>,
 }
 
 impl RunningServer {
-    /// Takes no more connections, finishes the requests under way, and ends.
-    pub async fn stop(self) -> io::Result<()> {
-        self.handle.stop(true).await;
-        let ended = self
-            .task
-            .await
-            .unwrap_or_else(|error| Err(io::Error::other(error)));
-        self.watch.abort();
-        ended
-    }
-}
-
-fn socket_of(connection: &dyn Any) -> Option<BorrowedFd<'_>> {
-    let tcp = connection.downcast_ref::<TcpStream>().map(AsFd::as_fd);
-    tcp.or_else(|| connection.downcast_ref::<UnixStream>().map(AsFd::as_fd))
-}
-
-/// Closes a connection whose other end takes nothing of an answer for so long. Answers that are
-/// sent in pieces notice slow readers themselves.
-fn hang_up_on_deaf(connection: &dyn Any, after: Duration) {
-    let Some(stream) = connection.downcast_ref::<TcpStream>() else {
-        return;
-    };
-    let milliseconds = u32::try_from(after.as_millis()).unwrap_or(u32::MAX);
-    if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(stream, milliseconds) {
-        tracing::debug!(%error, "a connection has no time-out for answers that nobody reads");
-    }
-}
-
-/// Notes who is at the other end of a new connection, and watches it.
-fn on_connect(watch: &Arc<Watch>, pause: Duration) -> impl Fn(&dyn Any, &mut Extensions) + use<> {
-    let watch = Arc::clone(watch);
-    move |connection, data| {
-        note_peer(connection, data);
-        hang_up_on_deaf(connection, pause);
-        let peer = peer_address(connection);
-        if let Some(Ok(watched)) = socket_of(connection).map(|socket| watch.add(socket, peer)) {
-            data.insert(watched);
+    /// Takes no more connections, finishes the requests under way, and ends. The operator is served
+    /// to the last.
+    pub async fn stop(self) -> Result<()> {
+        if let Some(clients) = self.clients {
+            clients.stop().await?;
         }
+        self.operator.stop().await
+    }
+}
+
+impl Serving {
+    /// Serves on a thread of its own.
+    fn begin(name: &str, server: Server, site: &Site) -> Result<Self> {
+        let handle = server.handle();
+        let (sender, ended) = oneshot::channel();
+        let limits = site.domain.engine().limits();
+        let quiet = limits.idle_timeout + limits.header_timeout + limits.body_timeout;
+        let watch = watch(Arc::clone(&site.door), quiet, limits.body_timeout);
+        let serve = async move {
+            let watching = actix_web::rt::spawn(watch);
+            let ended = server.await;
+            watching.abort();
+            ended
+        };
+        let thread = std::thread::Builder::new().name(name.to_owned());
+        thread.spawn(move || sender.send(System::new().block_on(serve)))?;
+        Ok(Self { handle, ended })
+    }
+
+    async fn stop(self) -> Result<()> {
+        self.handle.stop(true).await;
+        self.ended
+            .await
+            .unwrap_or_else(|_| Err(Error::other("a server ended before it was asked")))
     }
 }
 
@@ -106,41 +110,64 @@ pub(super) fn start(
     proxies: TrustedProxies,
     bindings: Bindings,
     routes: fn(&mut ServiceConfig),
-) -> io::Result<RunningServer> {
-    let limits = domain.engine().limits();
-    let workers = bindings.workers.unwrap_or_else(one_a_core);
-    let (data, proxies) = (Data::from(Arc::clone(domain)), Data::new(proxies));
-    let app = move || {
-        App::new()
-            .app_data(data.clone())
-            .app_data(proxies.clone())
-            .wrap(from_fn(trace::trace))
-            .configure(routes)
+) -> Result<RunningServer> {
+    let site = Site {
+        domain: Data::from(Arc::clone(domain)),
+        proxies: Data::new(proxies),
+        logins: Data::default(),
+        door: Door::for_the_operator(domain),
+        routes,
     };
-    let watch = Watch::begin();
-    let mut server = HttpServer::new(app)
-        .on_connect(on_connect(&watch, limits.body_timeout))
-        .client_request_timeout(limits.header_timeout)
-        // The library would also give up a request because of meaningless bytes behind it; `Watch`
-        // tells them from a client that has gone.
-        .h1_allow_half_closed(true)
-        .keep_alive(KeepAlive::Timeout(limits.idle_timeout))
-        .max_connections(limits.max_connections.div_ceil(workers))
-        .workers(workers)
-        .shutdown_timeout(SHUTDOWN_TIMEOUT_SECONDS)
-        .disable_signals()
-        .listen_uds(bindings.socket)?;
+    let operator = serve_operator(site.clone(), bindings.socket)?;
     let mut address = None;
+    let mut clients = None;
     if let Some(tcp) = bindings.tcp {
         address = Some(tcp.local_addr()?);
-        server = server.listen(tcp)?;
+        let door = Door::for_clients(domain, domain.engine().limits().max_connections);
+        let workers = bindings.workers.unwrap_or_else(one_a_core);
+        clients = Some(serve_clients(Site { door, ..site }, tcp, workers)?);
     }
-    let quiet = limits.idle_timeout + limits.header_timeout + limits.body_timeout;
-    let server = server.run();
     Ok(RunningServer {
         address,
-        handle: server.handle(),
-        task: tokio::spawn(server),
-        watch: tokio::spawn(watch.run(quiet, limits.body_timeout)),
+        clients,
+        operator,
     })
+}
+
+fn serve_clients(site: Site, tcp: TcpListener, workers: usize) -> Result<Serving> {
+    let builder = Server::build()
+        .workers(workers)
+        // The door has the true limit. This one keeps the rest in the system's queue while the
+        // door closes what it has given up.
+        .max_concurrent_connections(site.door.files().div_ceil(workers))
+        .shutdown_timeout(SHUTDOWN_TIMEOUT_SECONDS)
+        .disable_signals();
+    let signal = builder.graceful_shutdown_signal();
+    let leaving = move || {
+        let signal = signal.clone();
+        async move { signal.notified().await }
+    };
+    let shared = site.clone();
+    let server = builder.listen("clients", tcp, move || {
+        service::<TcpStream, _, _>(shared.clone(), leaving.clone())
+    })?;
+    Serving::begin("clients", server.run(), &site)
+}
+
+fn serve_operator(site: Site, socket: UnixListener) -> Result<Serving> {
+    let builder = Server::build()
+        .workers(1)
+        .max_concurrent_connections(site.door.files())
+        .shutdown_timeout(SHUTDOWN_TIMEOUT_SECONDS)
+        .disable_signals();
+    let signal = builder.graceful_shutdown_signal();
+    let leaving = move || {
+        let signal = signal.clone();
+        async move { signal.notified().await }
+    };
+    let shared = site.clone();
+    let server = builder.listen_uds("operator", socket, move || {
+        service::<UnixStream, _, _>(shared.clone(), leaving.clone())
+    })?;
+    Serving::begin("operator", server.run(), &site)
 }

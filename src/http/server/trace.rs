@@ -6,25 +6,29 @@ use std::sync::Arc;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
-use actix_web::http::StatusCode;
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
+use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage as _, HttpRequest, ResponseError as _};
 
+use crate::config::Network;
 use crate::domain::{self, Domain};
+use crate::http::server::connection::{Busy, Connection};
+use crate::http::server::door::Door;
 use crate::http::server::guard::{Ended, gone, guarded};
 use crate::http::server::line::RequestLine;
-use crate::http::server::watch::{Busy, Connection, Watched};
+use crate::http::server::watched::{Watched, arriving};
 use crate::http::wire::browser;
 use crate::http::wire::credentials::{KnownAs, look_again};
 use crate::http::wire::error::{AccessRefused, ApiError, FailureReason};
 use crate::http::wire::headers::{self, INSTANCE, REQUEST_ID, STATE};
-use crate::http::wire::origin::origin_of;
+use crate::http::wire::origin::{Peer, client_ip, origin_of};
 use crate::http::wire::path;
+use crate::http::wire::per_network::Counted;
 use crate::model::caller::Caller;
 
 /// The headers of every answer that does not set them itself: proxies and browsers keep nothing,
@@ -39,15 +43,24 @@ const ON_EVERY_ANSWER: [(HeaderName, &str); 5] = [
 
 /// Gives a request its id, and writes its line when it is answered or its client has gone.
 pub(in crate::http) async fn trace(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<Watched>, Error> {
-    let busy = request.conn_data::<Arc<Connection>>().map(Busy::on);
+    if let Some(connection) = ending(&request) {
+        connection.hung_up().await;
+        return Err(nobody_reads_this());
+    }
+    let busy = begin(&mut request);
     let mut line = RequestLine::of(&request);
     request.extensions_mut().insert(line.origin());
+    let place = place_of_client(&request);
     let answer = async {
         if let Some(refused) = browser::refused(request.request()) {
             return Ok(request.into_response(refused));
+        }
+        if place.is_err() {
+            let refusal = ApiError::TooManyConnections.error_response();
+            return Ok(request.into_response(refusal));
         }
         let answer = next.call(request).await?;
         Ok::<_, Error>(unless_lapsed(answer.map_into_boxed_body()).await)
@@ -56,13 +69,67 @@ pub(in crate::http) async fn trace(
         Ok(answer) => {
             let mut answer = answer?;
             answered(&mut line, &mut answer);
-            Ok(answer.map_body(|_, body| Watched::new(body, busy)))
+            end_if_body_is_left(busy.as_ref(), &mut answer);
+            let place = place.ok().flatten();
+            Ok(answer.map_body(|_, body| Watched::new(body, busy, place)))
         }
         Err(Ended::Panicked) => Err(panicked(&mut line)),
-        // Nobody reads this.
-        Err(Ended::Gone) => {
-            Err(InternalError::new("the client went away", StatusCode::REQUEST_TIMEOUT).into())
-        }
+        Err(Ended::Gone) => Err(nobody_reads_this()),
+    }
+}
+
+fn nobody_reads_this() -> Error {
+    InternalError::new("the client went away", StatusCode::REQUEST_TIMEOUT).into()
+}
+
+/// The connection of a request, if an answer before it has said that it ends. The request is not
+/// looked at then, nor answered.
+fn ending(request: &ServiceRequest) -> Option<Arc<Connection>> {
+    let connection = request.conn_data::<Arc<Connection>>();
+    connection
+        .filter(|connection| connection.is_ending())
+        .cloned()
+}
+
+/// Notes on its connection that a request has begun.
+fn begin(request: &mut ServiceRequest) -> Option<Busy> {
+    let connection = request.conn_data::<Arc<Connection>>().cloned()?;
+    let busy = Busy::on(&connection);
+    let payload = request.take_payload();
+    request.set_payload(arriving(payload, &connection));
+    Some(busy)
+}
+
+/// A client behind a trusted proxy has no connections that could be counted, so its requests under
+/// way are. An error if it has its share of them.
+fn place_of_client(request: &ServiceRequest) -> Result<Option<Counted>, ()> {
+    let peer = request.conn_data::<Peer>().filter(|peer| peer.is_proxy());
+    let door = request.app_data::<Data<Door>>();
+    let (Some(peer), Some(door)) = (peer, door) else {
+        return Ok(None);
+    };
+    let client = client_ip(request.request());
+    let client = client.filter(|client| Some(*client) != peer.address());
+    match client.map(|client| door.forwarded(Network::of(client))) {
+        Some(None) => Err(()),
+        Some(place) => Ok(place),
+        None => Ok(None),
+    }
+}
+
+/// After an answer to a request whose body was not read to its end, nothing on the connection would
+/// be in its place.
+fn end_if_body_is_left(busy: Option<&Busy>, answer: &mut ServiceResponse<impl Sized>) {
+    let Some(connection) = busy.map(Busy::connection) else {
+        return;
+    };
+    if answer.request().extensions().get::<KnownAs>().is_some() {
+        connection.prove();
+    }
+    if connection.leaves_body() {
+        connection.end_soon();
+        let head = answer.response_mut().head_mut();
+        head.set_connection_type(ConnectionType::Close);
     }
 }
 

@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::error::PayloadError;
-use actix_web::http::header::CONTENT_LENGTH;
 use actix_web::web::Payload;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::domain::Domain;
-use crate::domain::engine::budget::Reservation;
+use crate::domain::engine::budget::{Reservation, SMALL};
 use crate::domain::error::Error;
 use crate::http::wire::credentials::look_again;
 use crate::http::wire::error::ApiError;
+use crate::http::wire::headers::announced_length;
+use crate::http::wire::origin::is_at_the_machine;
 use crate::http::wire::pace::PeerPace;
 use crate::model::error_code::ErrorCode;
 use crate::model::nul;
@@ -35,23 +36,25 @@ pub(in crate::http) struct ReceivedBody {
     pub(in crate::http) reservation: Reservation,
 }
 
-/// Reads a body. `check` refuses a size. If the client announces one, the check and the budget are
-/// asked before anything is read.
+/// Reads a body. `check` refuses a size. If the client announces one, the check is asked before
+/// anything is read, and for a large one the budget. Memory for a small one is lent as it comes, so
+/// that an announcement takes nothing from others.
 pub(in crate::http) async fn read(
     request: &HttpRequest,
     payload: &mut Payload,
     domain: &Domain,
     check: impl Fn(u64) -> Result<(), Error>,
 ) -> Result<ReceivedBody, ApiError> {
-    let announced = request
-        .headers()
-        .get(CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse().ok())
-        .unwrap_or(0);
+    let announced = announced_length(request);
     check(announced)?;
-    let reservation = domain.engine().reserve_for_body(announced)?;
+    let large = Some(announced).filter(|size| *size > SMALL).unwrap_or(0);
+    let reservation = if large == 0 && is_at_the_machine(request) {
+        domain.engine().reserve_for_the_operator()?
+    } else {
+        domain.engine().reserve_for_body(large)?
+    };
     let mut body = ReceivedBody {
-        bytes: Vec::with_capacity(usize::try_from(announced).unwrap_or(0)),
+        bytes: Vec::with_capacity(usize::try_from(large).unwrap_or(0)),
         reservation,
     };
     let pace = PeerPace::begin(domain.engine().limits().body_timeout);
@@ -70,7 +73,11 @@ impl ReceivedBody {
     fn take(&mut self, chunk: &[u8], domain: &Domain) -> Result<(), Error> {
         let (size, capacity) = (self.bytes.len() + chunk.len(), self.bytes.capacity());
         if size > capacity {
-            let step = size.max(capacity.saturating_mul(2));
+            let mut step = size.max(capacity.saturating_mul(2));
+            if size as u64 <= SMALL {
+                // One that is small so far takes none of the memory of large ones.
+                step = step.min(usize::try_from(SMALL).unwrap_or(size));
+            }
             let room = match domain
                 .engine()
                 .reserve_more(&mut self.reservation, step as u64)
@@ -88,7 +95,8 @@ impl ReceivedBody {
     }
 }
 
-async fn next(
+/// The next piece of a body, if it comes in time.
+pub(in crate::http) async fn next(
     payload: &mut Payload,
     time_left: Duration,
 ) -> Result<Option<actix_web::web::Bytes>, ApiError> {

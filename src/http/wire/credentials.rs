@@ -11,6 +11,7 @@ use crate::domain::error::Error;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::origin::{is_at_the_machine, origin};
 use crate::model::caller::Caller;
+use crate::model::error_code::ErrorCode;
 use crate::model::secret::Secret;
 
 /// The caller of a request, for its line in the log, for the event if it is refused, and for
@@ -24,7 +25,7 @@ pub(in crate::http) async fn authenticate(request: &HttpRequest) -> Result<Calle
         return Err(Error::Internal("no domain".to_owned()).into());
     };
     let origin = origin(request);
-    let has_credentials = request.headers().contains_key(AUTHORIZATION);
+    let has_credentials = only_one(request)?;
     let caller = if is_at_the_machine(request) && !has_credentials {
         Caller::operator(origin)
     } else {
@@ -35,6 +36,20 @@ pub(in crate::http) async fn authenticate(request: &HttpRequest) -> Result<Calle
     };
     request.extensions_mut().insert(KnownAs(caller.clone()));
     Ok(caller)
+}
+
+/// Whether a request has credentials. Of two, a proxy that checks them may have looked at the
+/// other.
+fn only_one(request: &HttpRequest) -> Result<bool, ApiError> {
+    let mut given = request.headers().get_all(AUTHORIZATION);
+    let first = given.next();
+    if given.next().is_some() {
+        return Err(ApiError::invalid(
+            ErrorCode::BadRequest,
+            "the request has two Authorization headers; send one",
+        ));
+    }
+    Ok(first.is_some())
 }
 
 /// Looks once more at the credentials of a request that had good ones: a revocation that was

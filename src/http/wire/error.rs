@@ -27,6 +27,15 @@ pub(in crate::http) enum ApiError {
     /// The body trickles.
     #[error("the body came too slowly; nothing was done, send it again")]
     SlowBody,
+    /// As many logins as one address may send are being read.
+    #[error(
+        "too many logins from this address are being sent at the same time; nothing was done, try \
+        again"
+    )]
+    TooManyLogins,
+    /// A client behind a trusted proxy has its share of requests under way.
+    #[error("this address has too many requests under way; nothing was done, try again")]
+    TooManyConnections,
 }
 
 /// What the log says of a failure beside what the client is told.
@@ -109,6 +118,8 @@ impl ResponseError for ApiError {
         match self {
             Self::Domain(error) => status::of(code_of(error)),
             Self::SlowBody => status::of(ErrorCode::SlowBody),
+            Self::TooManyLogins => status::of(ErrorCode::TooManyLogins),
+            Self::TooManyConnections => status::of(ErrorCode::TooManyConnections),
         }
     }
 
@@ -120,8 +131,16 @@ impl ResponseError for ApiError {
             Self::SlowBody => ProblemDetails::new(ErrorCode::SlowBody, &detail)
                 .force_close()
                 .finish(),
+            Self::TooManyLogins => come_again(ErrorCode::TooManyLogins, &detail),
+            Self::TooManyConnections => come_again(ErrorCode::TooManyConnections, &detail),
         }
     }
+}
+
+fn come_again(code: ErrorCode, detail: &str) -> HttpResponse {
+    ProblemDetails::new(code, detail)
+        .header((RETRY_AFTER, RETRY_SOON))
+        .finish()
 }
 
 fn of_domain(error: &Error, detail: &str) -> ProblemDetails {

@@ -1,6 +1,8 @@
-//! The headers of answers that are ours, and the page's policy, which all answers carry.
+//! The headers of answers that are ours, and the page's policy, which all answers carry. And what a
+//! request's own headers say of its body.
 
-use actix_web::http::header::HeaderName;
+use actix_web::HttpRequest;
+use actix_web::http::header::{CONTENT_LENGTH, HeaderName};
 
 /// The number of the version that an answer is about.
 pub(in crate::http) const VERSION: HeaderName = HeaderName::from_static("statekeep-version");
@@ -20,3 +22,11 @@ pub(in crate::http) const STATE: HeaderName = HeaderName::from_static("statekeep
 pub(in crate::http) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; \
     style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'";
+
+/// How many bytes the body of a request has, by what its client says; 0 if it does not say.
+pub(in crate::http) fn announced_length(request: &HttpRequest) -> u64 {
+    let length = request.headers().get(CONTENT_LENGTH);
+    length
+        .and_then(|value| value.to_str().ok()?.parse().ok())
+        .unwrap_or(0)
+}

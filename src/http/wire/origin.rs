@@ -1,12 +1,11 @@
 //! Where a request comes from: the other end of its connection, and the client's address as far as
 //! proxies in between are trusted.
 
-use std::any::Any;
+use std::fmt;
 use std::net::IpAddr;
 
 use actix_web::dev::Extensions;
 use actix_web::http::header::HeaderName;
-use actix_web::rt::net::{TcpStream, UnixStream};
 use actix_web::web::Data;
 use actix_web::{HttpMessage as _, HttpRequest};
 
@@ -19,56 +18,96 @@ const SOCKET: &str = "socket";
 /// Stands for the client's address if a request has no connection, as in tests.
 const UNKNOWN: &str = "unknown";
 
+/// The headers that proxies and browsers add. Their requests come from elsewhere.
+const FROM_ELSEWHERE: [&str; 12] = [
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-forwarded-port",
+    "forwarded",
+    "via",
+    "x-real-ip",
+    "x-client-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "origin",
+    "sec-fetch-site",
+];
+
 /// The other end of a connection.
 #[derive(Clone, Copy, Debug)]
-enum Peer {
-    Tcp(IpAddr),
-    Socket,
+pub(in crate::http) enum Peer {
+    /// A client, or a proxy between it and the server.
+    Tcp {
+        address: IpAddr,
+        /// Whether it is a trusted proxy.
+        is_proxy: bool,
+    },
+    /// Someone at the data directory's socket.
+    Socket {
+        /// Whether the process is the server's own user's, or root's.
+        is_operator: bool,
+    },
 }
 
-/// Notes the other end of a new connection.
-pub(in crate::http) fn note_peer(connection: &dyn Any, data: &mut Extensions) {
-    if connection.is::<UnixStream>() {
-        data.insert(Peer::Socket);
-    } else if let Some(address) = tcp_peer(connection) {
-        data.insert(Peer::Tcp(address));
+impl Peer {
+    /// Its address, if it has one.
+    pub(in crate::http) const fn address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp { address, .. } => Some(*address),
+            Self::Socket { .. } => None,
+        }
+    }
+
+    /// Whether it is a trusted proxy, which stands for many clients.
+    pub(in crate::http) const fn is_proxy(&self) -> bool {
+        matches!(self, Self::Tcp { is_proxy: true, .. })
     }
 }
 
-/// The address of the other end of a connection, which may be a proxy's.
-pub(in crate::http) fn peer_address(connection: &dyn Any) -> String {
-    tcp_peer(connection).map_or_else(
-        || SOCKET.to_owned(),
-        |address| address.to_canonical().to_string(),
-    )
+impl fmt::Display for Peer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { address, .. } => write!(formatter, "{}", address.to_canonical()),
+            Self::Socket { .. } => formatter.write_str(SOCKET),
+        }
+    }
 }
 
-fn tcp_peer(connection: &dyn Any) -> Option<IpAddr> {
-    let stream = connection.downcast_ref::<TcpStream>()?;
-    stream.peer_addr().ok().map(|address| address.ip())
-}
-
-/// Whether a request came through the data directory's socket.
+/// Whether a request came through the data directory's socket, from a process that may act as the
+/// operator, and from no proxy in between.
 pub(in crate::http) fn is_at_the_machine(request: &HttpRequest) -> bool {
-    matches!(request.conn_data::<Peer>(), Some(Peer::Socket))
+    let is_operator = matches!(
+        request.conn_data::<Peer>(),
+        Some(Peer::Socket { is_operator: true })
+    );
+    let headers = request.headers();
+    is_operator
+        && !FROM_ELSEWHERE
+            .iter()
+            .any(|name| headers.contains_key(*name))
 }
 
 /// The client's address, as far as it can be believed.
 pub(in crate::http) fn client_address(request: &HttpRequest) -> String {
     match request.conn_data::<Peer>() {
-        Some(Peer::Socket) => SOCKET.to_owned(),
-        Some(Peer::Tcp(peer)) => behind_proxies(request, *peer).to_string(),
+        Some(Peer::Socket { .. }) => SOCKET.to_owned(),
+        Some(Peer::Tcp { address, .. }) => behind_proxies(request, *address).to_string(),
         None => UNKNOWN.to_owned(),
+    }
+}
+
+/// The same as a number; none through the data directory's socket.
+pub(in crate::http) fn client_ip(request: &HttpRequest) -> Option<IpAddr> {
+    match request.conn_data::<Peer>() {
+        Some(Peer::Tcp { address, .. }) => Some(behind_proxies(request, *address)),
+        Some(Peer::Socket { .. }) | None => None,
     }
 }
 
 /// Whether a request came from a proxy that the operator named.
 pub(in crate::http) fn is_behind_trusted_proxy(request: &HttpRequest) -> bool {
-    let proxies = request.app_data::<Data<TrustedProxies>>();
-    match request.conn_data::<Peer>() {
-        Some(Peer::Tcp(peer)) => proxies.is_some_and(|proxies| proxies.trusts(*peer)),
-        Some(Peer::Socket) | None => false,
-    }
+    request.conn_data::<Peer>().is_some_and(Peer::is_proxy)
 }
 
 fn behind_proxies(request: &HttpRequest, peer: IpAddr) -> IpAddr {

@@ -16,11 +16,12 @@ pub(in crate::http) async fn path(request: HttpRequest) -> HttpResponse {
 
 /// A path where nothing is.
 ///
-/// Only a browser gets 404, and only outside the API: Terraform takes 404 for "no state" and makes
-/// everything again. A program gets 400 with the address that it may have meant.
+/// Only a browser gets 404, and only outside the API and below no address that looks like a
+/// state's: Terraform takes 404 for "no state" and makes everything again. A program gets 400 with
+/// the address that it may have meant.
 pub(in crate::http) fn not_found(request: &HttpRequest) -> HttpResponse {
     let path = request.path();
-    if !path.contains("/api") && accepts_pages(request) {
+    if !is_like_the_api(path) && accepts_pages(request) {
         let detail = "there is nothing at this path; the status page is at /";
         return ProblemDetails::new(ErrorCode::NotFound, detail).finish();
     }
@@ -38,6 +39,16 @@ pub(in crate::http) fn not_found(request: &HttpRequest) -> HttpResponse {
     };
     let detail = format!("there is nothing at this path; {address}");
     ProblemDetails::new(ErrorCode::BadAddress, &detail).finish()
+}
+
+/// Whether a path is one of the API or of a state but for its spelling, or what stands before it.
+fn is_like_the_api(path: &str) -> bool {
+    let path = path.to_ascii_lowercase();
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let is_state = |three: &[&str]| three[0] == "workspace" && three[2] == "buildingblock";
+    parts.iter().any(|part| part.starts_with("api"))
+        || parts.contains(&"terraform")
+        || parts.windows(3).any(is_state)
 }
 
 /// Whether a client asks for pages by their name, as browsers do and no program that keeps states

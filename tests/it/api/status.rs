@@ -68,7 +68,7 @@ fn it_counts_and_measures_and_tells_no_content() {
 #[test]
 fn it_says_what_readyz_says() {
     let server = Server::start();
-    let ready = server.anonymous().get("/readyz").expect_status(200).json();
+    let ready = server.admin().get("/readyz").expect_status(200).json();
     let status = server.admin().get("/api/status").expect_status(200).json();
     for name in ["status", "name", "version", "since", "problems"] {
         assert!(!ready[name].is_null(), "{name}: {ready}");

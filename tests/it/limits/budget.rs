@@ -289,13 +289,15 @@ fn small_bodies_beyond_their_own_room_are_503_while_states_go_on() {
     let server = small().start();
     let (writer, monitor) = (writer(&server), monitor(&server));
     let begin_lock = |number: usize| {
-        let mut wire = Wire::to(&server);
+        let mut wire = Wire::from(&format!("127.0.0.{}", 2 + number % 2), &server);
         wire.send(head(
             "LOCK",
             &state_path(&format!("team/n{number}")),
             &writer,
             &["Content-Length: 65536"],
         ));
+        // All but the last byte, since memory is lent as a body comes.
+        wire.send(" ".repeat(64 * KIB - 1));
         wire
     };
     let all = (32 * MIB) / (2 * 64 * KIB);
@@ -304,7 +306,7 @@ fn small_bodies_beyond_their_own_room_are_503_while_states_go_on() {
     let mut refused = begin_lock(all);
     let answer = refused
         .answer()
-        .expect("an answer without a byte of the body")
+        .expect("an answer before the whole body is there")
         .expect_problem(503, "over_memory_budget");
     says_when_to_retry(&answer);
     goes_on(&mut refused, &writer, &answer);

@@ -287,16 +287,41 @@ const PROGRAMS: [&str; 7] = [
 ];
 
 /// Paths that are no address of the API.
-const OUTSIDE: [&str; 8] = [
+const OUTSIDE: [&str; 6] = [
     "/nothing",
     "/index.php",
     "/index.html",
     "/..%2f..%2fetc/passwd",
-    "/API/terraform/state",
-    "/terraform/state/x",
     "//",
     "/a/b/",
 ];
+
+/// Paths that some proxy or somebody made of an address of the API.
+const LIKE_THE_API: [&str; 6] = [
+    "/API/terraform/state/workspace/team/buildingblock/net",
+    "/Api/nothing",
+    "/terraform/state/x",
+    "/terraform/state/workspace/team/buildingblock/net",
+    "/a/Workspace/team/BUILDINGBLOCK/net/lock",
+    "/workspace/team/buildingblock/",
+];
+
+#[test]
+fn paths_like_those_of_the_api_are_404_for_nobody() {
+    let server = Server::start();
+    for path in LIKE_THE_API {
+        for accept in BROWSERS.iter().chain(&PROGRAMS) {
+            let request = server.anonymous().request("GET", path);
+            let answer = Client::ask(request.header("Accept", *accept));
+            let answer = answer.expect_problem(400, "bad_address");
+            assert!(
+                answer.text().contains(server.url()),
+                "{path}: {}",
+                answer.text()
+            );
+        }
+    }
+}
 
 #[test]
 fn paths_outside_the_api_are_404_for_browsers_and_400_for_programs() {

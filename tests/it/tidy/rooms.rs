@@ -50,10 +50,12 @@ const ROOMS: [(&str, &[&str]); 14] = [
 ];
 
 /// The one home of each heavy dependency.
-const HOMES: [(&str, &[&str]); 19] = [
+const HOMES: [(&str, &[&str]); 21] = [
     ("rusqlite", &["src/store/"]),
     ("refinery", &["src/store/"]),
     ("actix_web", &["src/http/"]),
+    ("actix_http", &["src/http/server/"]),
+    ("actix_service", &["src/http/server/"]),
     ("rust_embed", &["src/http/endpoints/page.rs"]),
     ("zstd", &["src/blob/"]),
     ("argon2", &["src/domain/"]),

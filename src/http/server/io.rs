@@ -1,0 +1,196 @@
+//! A connection's bytes on their way from the system to the HTTP library and back. Here is what the
+//! library has no setting for:
+//!
+//! - until credentials were good once, heads are small;
+//! - `100 Continue` goes out when the body is wanted, and not before the credentials are looked at;
+//! - after an answer to a body that was left unread, little more is taken, and no further request.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::http::server::connection::Connection;
+use crate::http::server::door::Door;
+
+/// The largest line and headers of a request in bytes, on a connection without good credentials.
+const MAX_HEAD: usize = 16 * 1024;
+/// How many bytes are still taken after an answer to a body that was left unread.
+const MAX_LEFT: usize = 64 * 1024;
+/// What is read at once where little may be read, in bytes.
+const SIP: usize = 4 * 1024;
+
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+const HEAD_TOO_LARGE: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r\n\
+    content-length: 0\r\nconnection: close\r\n\r\n";
+
+/// A stream whose connection is known at the door.
+pub(super) struct Io<S> {
+    stream: S,
+    door: Arc<Door>,
+    connection: Arc<Connection>,
+    /// The requests that had begun when bytes were last counted.
+    asked: u64,
+    /// The bytes that came since then.
+    taken: usize,
+    /// The bytes that were passed over since the connection is about to end.
+    left: usize,
+    /// Whether the library has looked at all that was taken.
+    was_parsed: bool,
+    /// How much of `100 Continue` has gone out.
+    continued: usize,
+}
+
+impl<S> Io<S> {
+    pub(super) const fn new(stream: S, door: Arc<Door>, connection: Arc<Connection>) -> Self {
+        Self {
+            stream,
+            door,
+            connection,
+            asked: 0,
+            taken: 0,
+            left: 0,
+            was_parsed: false,
+            continued: 0,
+        }
+    }
+
+    pub(super) const fn connection(&self) -> &Arc<Connection> {
+        &self.connection
+    }
+}
+
+impl<S> Drop for Io<S> {
+    fn drop(&mut self) {
+        self.door.leave(&self.connection);
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
+    /// Begins to count again when a request has begun.
+    fn count(&mut self) {
+        let asked = self.connection.asked();
+        if asked != self.asked {
+            self.asked = asked;
+            self.taken = 0;
+            self.was_parsed = false;
+        }
+    }
+
+    /// Reads as much as still may be of a head.
+    fn read_head(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<Read> {
+        let room = MAX_HEAD.saturating_sub(self.taken);
+        if room == 0 && !self.was_parsed {
+            // The library looks at what it has, and comes again.
+            self.was_parsed = true;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if room == 0 {
+            let _ = Pin::new(&mut self.stream).poll_write(context, HEAD_TOO_LARGE);
+            self.connection.end_soon();
+            return self.pass_over(context).map(Ok);
+        }
+        if room >= buffer.remaining() {
+            return Pin::new(&mut self.stream).poll_read(context, buffer);
+        }
+        let mut bytes = [0; SIP];
+        let most = room.min(SIP).min(buffer.remaining());
+        let mut sip = ReadBuf::new(&mut bytes[..most]);
+        ready!(Pin::new(&mut self.stream).poll_read(context, &mut sip))?;
+        buffer.put_slice(sip.filled());
+        Poll::Ready(Ok(()))
+    }
+
+    /// Takes a little of what nobody reads, until the client goes or the time is over.
+    fn pass_over(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let mut bytes = [0; SIP];
+        while self.left < MAX_LEFT {
+            let mut sip = ReadBuf::new(&mut bytes);
+            match ready!(Pin::new(&mut self.stream).poll_read(context, &mut sip)) {
+                Ok(()) if !sip.filled().is_empty() => self.left += sip.filled().len(),
+                Ok(()) | Err(_) => return Poll::Ready(()),
+            }
+        }
+        if self.connection.is_over(context.waker()) {
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+
+    /// Sends the `100 Continue` that is owed.
+    fn pay_continue(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.connection.owes_continue() {
+            let rest = &CONTINUE[self.continued..];
+            let sent = ready!(Pin::new(&mut self.stream).poll_write(context, rest))?;
+            self.continued += sent;
+            if sent == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            if self.continued == CONTINUE.len() {
+                self.continued = 0;
+                self.connection.paid_continue();
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// What came of a read.
+type Read = io::Result<()>;
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Io<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<Read> {
+        let this = &mut *self;
+        if this.connection.is_ending() {
+            return this.pass_over(context).map(Ok);
+        }
+        this.count();
+        let before = buffer.filled().len();
+        ready!(if this.connection.is_trusted() {
+            Pin::new(&mut this.stream).poll_read(context, buffer)
+        } else {
+            this.read_head(context, buffer)
+        })?;
+        let came = buffer.filled().len() - before;
+        if came > 0 {
+            this.taken = this.taken.saturating_add(came);
+            this.was_parsed = false;
+            this.connection.receives();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Io<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.connection.holds_continue_back() {
+            self.connection.held_continue_back();
+            if bytes.starts_with(CONTINUE) {
+                return Poll::Ready(Ok(CONTINUE.len()));
+            }
+        }
+        ready!(self.pay_continue(context))?;
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.pay_continue(context))?;
+        self.connection.flushed();
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
