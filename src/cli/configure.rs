@@ -82,6 +82,9 @@ enum Plan {
 /// Runs it.
 pub(super) fn run(args: &ConfigureArgs) -> Result<(), CliError> {
     let address = address(args)?;
+    if address.is_some() && !args.remove {
+        args.base.warn_of_open_way()?;
+    }
     let _lock = refuse_beside_a_run(args)?;
     let plan = if args.remove {
         removal(args, address.as_ref())?

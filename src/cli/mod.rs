@@ -142,6 +142,7 @@ pub fn main() -> ExitCode {
     if process::terminal::put_to_front() {
         return ExitCode::SUCCESS;
     }
+    process::memory::keep_to_itself();
     // Files, sockets and directories of ours are for their owner only.
     let umask = rustix::process::umask(Mode::from_raw_mode(0o077));
     match environment::parse::<Cli>() {
@@ -151,6 +152,10 @@ pub fn main() -> ExitCode {
 }
 
 fn run_command(command: Command, umask: Mode) -> Result<ExitCode, CliError> {
+    // A wrapped program writes its core files as its user wants.
+    if !matches!(command, Command::Run(_) | Command::Transfer(_)) {
+        process::memory::write_no_core();
+    }
     let done = match command {
         Command::Serve(args) => serve::run(&args),
         Command::Key { command, common } => block_on(key::run(command, common)),

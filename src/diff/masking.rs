@@ -1,8 +1,8 @@
-//! Hides values that the state marks as sensitive, and values that a name gives away. In doubt
-//! everything is hidden.
+//! Hides values that the state marks as sensitive, values that a name gives away (`names`), and
+//! values that are secret by their shape (`shapes`). In doubt everything is hidden.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use super::instance::Instance;
 use super::json::{JsonKind, Step, Value};
 use super::names;
+use super::shapes;
 use super::text::unquoted;
 
 /// Stands for a value that is hidden inside one that is shown.
@@ -185,8 +186,8 @@ impl Mask {
         }
     }
 
-    /// One step further in, from an object that names a secret or from anything else.
-    pub(super) fn enter(&self, spot: Spot, step: &Step<'_>, names_a_secret: bool) -> Spot {
+    /// One step further in, from a value in which something may be named.
+    pub(super) fn enter(&self, spot: Spot, step: &Step<'_>, naming: &Siblings) -> Spot {
         if self.reveal {
             return Spot::Inside(None);
         }
@@ -195,11 +196,15 @@ impl Mask {
             Spot::Root => Some(0),
             Spot::Inside(at) => at,
         };
-        if let Step::Name(name) = step
-            && (names::give_away(name)
-                || names_a_secret && name == "value"
-                || spot == Spot::Root && names::is_content_of_secret(&self.kind, name))
-        {
+        let is_resource = spot == Spot::Root && !self.kind.is_empty();
+        let is_named = match step {
+            Step::Name(name) => {
+                names::give_away(name)
+                    || is_resource && names::is_content_of_secret(&self.kind, name)
+            }
+            Step::Index(_) => false,
+        };
+        if is_named || naming.covers(step, is_resource) {
             return Spot::Hidden;
         }
         let next = at.and_then(|at| self.marks.find(at, step));
@@ -212,23 +217,52 @@ impl Mask {
 
     /// Whether a value gives itself away.
     pub(super) fn hides(&self, value: Value<'_>) -> bool {
-        !self.reveal && value.kind() == JsonKind::Text && names::is_secret(&unquoted(value.text()))
+        value.kind() == JsonKind::Text && self.hides_text(&unquoted(value.text()))
+    }
+
+    /// Whether a text gives itself away, also as the name of a member.
+    pub(super) fn hides_text(&self, text: &str) -> bool {
+        !self.reveal && shapes::is_secret(text)
     }
 }
 
-/// Whether an object is one of a list of names and values, and its name gives its value away:
-/// `{"name": "DB_PASSWORD", "value": …}`.
-pub(super) fn names_a_secret(value: Value<'_>) -> bool {
-    let mut children = value.children();
-    while value.kind() == JsonKind::Object
-        && let (Some(name), Some(value)) = (children.next(), children.next())
-    {
-        let is_name = matches!(unquoted(name.text()).as_ref(), "name" | "key");
-        if is_name && value.kind() == JsonKind::Text && names::give_away(&unquoted(value.text())) {
-            return true;
+/// What one part of an object or a list says of the others in it: a name, what its siblings are
+/// about; a flag, what the next argument is.
+#[derive(Default)]
+pub(super) struct Siblings {
+    members: bool,
+    items: BTreeSet<usize>,
+}
+
+impl Siblings {
+    /// Of a value.
+    pub(super) fn of(value: Value<'_>) -> Self {
+        let mut naming = Self::default();
+        match value.kind() {
+            JsonKind::Object => naming.members = shapes::has_naming(value),
+            JsonKind::List => naming.items.extend(shapes::flags(value)),
+            JsonKind::Text | JsonKind::Number | JsonKind::Word => {}
+        }
+        naming
+    }
+
+    /// Of a value as it was and as it is.
+    pub(super) fn of_both(before: Value<'_>, after: Value<'_>) -> Self {
+        let (mut naming, after) = (Self::of(before), Self::of(after));
+        naming.members |= after.members;
+        naming.items.extend(after.items);
+        naming
+    }
+
+    /// Whether it says of this step that it leads to a secret. The attributes of a resource are
+    /// more than one name and its value, so that only what holds a value counts among them.
+    fn covers(&self, step: &Step<'_>, is_resource: bool) -> bool {
+        match step {
+            Step::Index(at) => self.items.contains(at),
+            Step::Name(name) if is_resource => self.members && names::is_named(name),
+            Step::Name(name) => self.members && !names::is_naming(name),
         }
     }
-    false
 }
 
 #[cfg(test)]
@@ -246,9 +280,9 @@ mod tests {
     }
 
     fn hides(mask: &Mask, path: &[Step<'_>]) -> bool {
-        path.iter()
-            .fold(mask.root(), |spot, step| mask.enter(spot, step, false))
-            == Spot::Hidden
+        path.iter().fold(mask.root(), |spot, step| {
+            mask.enter(spot, step, &Siblings::default())
+        }) == Spot::Hidden
     }
 
     fn name(text: &str) -> Step<'_> {

@@ -28,6 +28,8 @@ mod names;
 mod outputs;
 mod report;
 mod reporting;
+mod settings;
+mod shapes;
 mod values;
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub struct ShownOutput {
     /// Its value, as it is written; left out where it is hidden.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<Box<RawValue>>,
-    /// Its type, as the state writes it.
+    /// Its type, as the state writes it; where the value is hidden without what is in it.
     #[serde(rename = "type")]
     pub kind: Option<Box<RawValue>>,
     /// Whether the state marks it so.
@@ -57,9 +57,6 @@ impl ShownOutput {
             ..Self::default()
         };
         let open = Mask::of_output("", false, true);
-        if let Some(Shown::Value { value, .. }) = output.kind.map(|raw| show(raw, &open)) {
-            shown.kind = Some(value);
-        }
         let mask = Mask::of_output(name, output.sensitive, reveal);
         match output.value.map(|raw| show(raw, &mask)) {
             None => {}
@@ -69,8 +66,21 @@ impl ShownOutput {
                 (shown.value, shown.hidden_inside) = (Some(value), masked);
             }
         }
+        if shown.hidden {
+            shown.kind = output.kind.and_then(outermost);
+        } else if let Some(Shown::Value { value, .. }) = output.kind.map(|raw| show(raw, &open)) {
+            shown.kind = Some(value);
+        }
         shown
     }
+}
+
+/// A type without what is in it: that would tell how many elements a hidden value has, and their
+/// names.
+fn outermost(kind: &RawValue) -> Option<Box<RawValue>> {
+    let inner: Vec<&RawValue> = serde_json::from_str(kind.get()).unwrap_or_else(|_| vec![kind]);
+    let word = inner.first().filter(|word| word.get().starts_with('"'))?;
+    Some((*word).to_owned())
 }
 
 /// An output that is not sensitive, as it is written.

@@ -12,7 +12,7 @@ use super::comparison::Diff;
 use super::equality::same_text;
 use super::instance::{Instance, Object, Output};
 use super::json::{Step, Tree};
-use super::masking::{Mask, Spot};
+use super::masking::{Mask, Siblings, Spot};
 use super::pairing::{Action, Change, differs, id, same_part, same_set};
 use super::reading::Text;
 use super::report::{DiffReport, ENTRY, MAX_REPORT, OutputChange, ResourceChange, ValueChange};
@@ -210,7 +210,7 @@ impl Section<'_> {
         before: Option<&str>,
         after: Option<&str>,
     ) -> ControlFlow<()> {
-        let name = written(&[Step::Name(name.into())], false);
+        let name = written(&[Step::Name(name.into())], false, self.mask);
         if self.writing.reveal {
             return self.part(&name, before, after);
         }
@@ -239,7 +239,7 @@ impl Section<'_> {
             let show = |value: Option<_>| {
                 value.map(|value| shown(value, mask, difference.spot, MAX_VALUE))
             };
-            let path = format!("{}{}", self.within, written(difference.path, flat));
+            let path = format!("{}{}", self.within, written(difference.path, flat, mask));
             let (before, after) = (show(difference.before), show(difference.after));
             self.note(ValueChange::of(path, before, after))
         })
@@ -304,7 +304,8 @@ fn head(
     let latest = now.or(then);
     let address = latest.map_or(&unknown, |instance| &instance.address);
     let is_there = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    let hides_id = mask.enter(mask.root(), &Step::Name("id".into()), false) == Spot::Hidden;
+    let id_step = Step::Name("id".into());
+    let hides_id = mask.enter(mask.root(), &id_step, &Siblings::default()) == Spot::Hidden;
     ResourceChange {
         action,
         address: address.to_string(),
@@ -322,6 +323,7 @@ fn head(
         id: latest
             .filter(|_| !hides_id)
             .and_then(id)
+            .filter(|id| !mask.hides_text(id))
             .map(Cow::into_owned),
         attributes: Vec::new(),
         meta: Vec::new(),

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::address::Quoted;
 use super::equality::{Pairs, Relation, relation, same};
 use super::json::{Children, JsonKind, Step, Tree, Value};
-use super::masking::{HIDDEN, Mask, Spot, names_a_secret};
+use super::masking::{HIDDEN, Mask, Siblings, Spot};
 use super::text::unquoted;
 use crate::model::printable::Printable;
 
@@ -35,7 +35,7 @@ pub(super) struct Difference<'p, 't> {
 struct Level<'t> {
     pairs: Pairs<'t>,
     spot: Spot,
-    names_a_secret: bool,
+    naming: Siblings,
 }
 
 impl<'t> Level<'t> {
@@ -43,7 +43,7 @@ impl<'t> Level<'t> {
         Self {
             pairs: Pairs::of(before, after),
             spot,
-            names_a_secret: names_a_secret(before) || names_a_secret(after),
+            naming: Siblings::of_both(before, after),
         }
     }
 }
@@ -113,7 +113,7 @@ impl<'t> Level<'t> {
         if relation == Relation::Same {
             return None;
         }
-        let spot = mask.enter(self.spot, step, self.names_a_secret);
+        let spot = mask.enter(self.spot, step, &self.naming);
         let relation = both.map_or(relation, |both| unless_closed(relation, both, spot, depth));
         (relation != Relation::Same).then_some((spot, relation))
     }
@@ -137,12 +137,13 @@ fn unless_closed(
 }
 
 /// A path as Terraform writes it: `tags["a b"]`, `ingress[0].port`. Names of flat attributes stand
-/// as they are.
-pub(super) fn written(path: &[Step<'_>], flat: bool) -> String {
+/// as they are, and a name that is a secret does not stand there.
+pub(super) fn written(path: &[Step<'_>], flat: bool, mask: &Mask) -> String {
     let mut text = String::new();
     for step in path {
         let _ = match step {
             Step::Index(index) => write!(text, "[{index}]"),
+            Step::Name(name) if mask.hides_text(name) => write!(text, "[{HIDDEN}]"),
             Step::Name(name) if text.is_empty() && (flat || is_plain(name)) => {
                 write!(text, "{}", Printable(name))
             }
@@ -209,7 +210,7 @@ struct Open<'t> {
     /// How many elements or members are written.
     written: usize,
     spot: Spot,
-    names_a_secret: bool,
+    naming: Siblings,
 }
 
 /// None if it is nested too deep.
@@ -227,10 +228,12 @@ fn masked_text(value: Value<'_>, mask: &Mask, spot: Spot) -> Option<(String, boo
             text.push(',');
         }
         if let Some(name) = name {
-            text.push_str(name);
+            let is_secret = mask.hides_text(&unquoted(name));
+            masked |= is_secret;
+            text.push_str(if is_secret { HIDDEN } else { name });
             text.push(':');
         }
-        let spot = mask.enter(level.spot, &step, level.names_a_secret);
+        let spot = mask.enter(level.spot, &step, &level.naming);
         if spot == Spot::Hidden || mask.hides(value) {
             masked = true;
             text.push_str(HIDDEN);
@@ -260,7 +263,7 @@ fn begin<'t>(value: Value<'t>, spot: Spot, text: &mut String, open: &mut Vec<Ope
         is_object,
         written: 0,
         spot,
-        names_a_secret: names_a_secret(value),
+        naming: Siblings::of(value),
     });
 }
 

@@ -285,6 +285,16 @@ fn damage_met(count: u64) -> Option<HealthProblem> {
     })
 }
 
+/// Who can read the file can do everything, and no act shows who it was.
+fn forgotten_key(is_left: bool) -> Option<HealthProblem> {
+    is_left.then(|| HealthProblem {
+        code: "initial_key_left",
+        detail: "the secret of the first admin key lies in a file of the data directory for more \
+            than a day: store it safely, and remove the file `initial-admin-key`"
+            .to_owned(),
+    })
+}
+
 /// What keeps the folder behind may hold paths and names, which are not for anybody.
 fn about_mirror(behind: &Behind) -> HealthProblem {
     let detail = format!(
@@ -421,6 +431,7 @@ impl<'a> Status<'a> {
         problems.extend(damage(&scrub));
         problems.extend(self.backup_report().iter().flat_map(about_backups));
         problems.extend(damage_met(self.engine.store.damage_met()));
+        problems.extend(forgotten_key(self.engine.dir.forgot_initial_key()));
         problems.extend(self.mirror().behind().map(|behind| about_mirror(&behind)));
         Health {
             status,

@@ -8,6 +8,7 @@ use super::caller::Caller;
 use super::clock::Timestamp;
 use super::nul;
 use super::permission::PermissionSet;
+use super::terraform::member::is_member;
 use super::version::{LockNote, Version};
 
 /// The longest lock ID, in characters; Terraform's own have 36.
@@ -15,6 +16,17 @@ pub const MAX_LOCK_ID_LENGTH: usize = 256;
 
 /// The `Operation` of a plan, the only one of both programs that writes no state.
 const PLAN: &str = "OperationTypePlan";
+
+/// The members that the clients know, in lower case.
+const KNOWN: [&str; 7] = [
+    "id",
+    "operation",
+    "info",
+    "who",
+    "version",
+    "created",
+    "path",
+];
 
 /// How much of what a holder says of itself is remembered beside the lock, in characters.
 const MAX_NOTE_LENGTH: usize = 256;
@@ -44,6 +56,9 @@ pub enum NotALock {
     /// A text in it has a NUL character.
     #[error("a lock cannot have a NUL character (`\\u0000`)")]
     Nul,
+    /// A member that the clients know stands in it twice, in two letter cases.
+    #[error("the lock's member `{0}` stands there twice, in two letter cases")]
+    Twice(&'static str),
     /// It has no ID, or one that is too long.
     #[error("a lock needs an `ID` of 1 to {MAX_LOCK_ID_LENGTH} characters")]
     NoId,
@@ -79,9 +94,14 @@ impl Lock {
         }
         // A number in a member that nobody reads may be larger than any that can be kept, and the
         // lock could not be marked when it comes out of a backup.
-        serde_json::from_slice::<serde_json::Value>(body)
-            .map_err(|error| NotALock::Malformed(error.to_string()))?;
-        Ok(lock)
+        let members: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(body).map_err(|error| NotALock::Malformed(error.to_string()))?;
+        // To a program `id` is `ID`, and the later of both counts.
+        let twice = KNOWN.into_iter().find(|known| {
+            let is_known = |name: &&String| is_member(name, known);
+            members.keys().filter(is_known).count() > 1
+        });
+        twice.map_or(Ok(lock), |name| Err(NotALock::Twice(name)))
     }
 
     /// Reads a lock that was kept, also one from before NUL characters were refused.
@@ -382,6 +402,25 @@ mod tests {
             assert!(Lock::parse(body.as_bytes()).is_err(), "{why}");
         }
         assert!(Lock::parse(br#"{"ID":"a","Created":"2026-01-02T03:04:05+01:00"}"#).is_ok());
+    }
+
+    #[test]
+    fn a_member_in_two_letter_cases_is_refused_from_a_client_and_read_where_it_was_kept() {
+        for body in [
+            r#"{"ID":"a","id":"b"}"#,
+            r#"{"ID":"a","Who":"x","who":"y"}"#,
+            r#"{"Operation":"","ID":"a","OPERATION":"OperationTypePlan"}"#,
+        ] {
+            let refused = Lock::parse(body.as_bytes());
+            assert!(
+                matches!(refused, Err(NotALock::Twice(_))),
+                "{body}: {refused:?}"
+            );
+            assert!(Lock::read(body.as_bytes()).is_ok(), "{body}");
+        }
+        for body in [r#"{"ID":"a","x":1,"X":2}"#, r#"{"ID":"a","who":"y"}"#] {
+            assert!(Lock::parse(body.as_bytes()).is_ok(), "{body}");
+        }
     }
 
     #[test]

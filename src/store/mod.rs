@@ -44,7 +44,9 @@ pub use checks::{
 pub use copy::{CopyError, CopyFacts, DatabaseCopier};
 pub use error::{OpenError, StoreError};
 pub use preview::{StartPreview, preview_start};
-pub use privacy::{NotPrivate, belongs_to_another, see_to_directory, see_to_file};
+pub use privacy::{
+    NotPrivate, belongs_to_another, refuse_links, see_to_directory, see_to_file, without_links,
+};
 pub use row_key::ROW_KEY_FILE;
 pub use schema::newest_schema;
 pub use start::anchor::ANCHOR_FILE;

@@ -5,9 +5,12 @@
 //! put right before it is used; SQLite gives its log and index the modes of the database. One that
 //! belongs to another user is refused: its owner can read it and change it at any time.
 
+use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 /// What others than the owner may do, in a file's mode.
 const OTHERS: u32 = 0o077;
@@ -15,15 +18,15 @@ const OTHERS: u32 = 0o077;
 const OTHERS_WRITE: u32 = 0o022;
 /// That anybody may.
 const ANYBODY_WRITES: u32 = 0o002;
+/// In a directory with this, only the owner of a file renames and removes it.
+const STICKY: u32 = 0o1000;
 const ROOT: u32 = 0;
+/// How the names of the database, its WAL and its copies begin.
+const DATABASE: &str = "statekeep.db";
 /// How the names of our files begin.
-const OUR_NAMES: [&str; 5] = [
-    "statekeep.",
-    ".statekeep",
-    "initial-admin-key",
-    "lost+found",
-    ".nfs",
-];
+const OUR_NAMES: [&str; 4] = ["statekeep.", ".statekeep", "initial-admin-key", ".nfs"];
+/// What a file system puts there.
+const NOBODYS_NAMES: [&str; 1] = ["lost+found"];
 
 /// Why a file or directory is not used.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +46,7 @@ pub fn see_to_directory(dir: &Path) -> Result<(), NotPrivate> {
     let Ok(found) = std::fs::metadata(dir) else {
         return Ok(());
     };
+    warn_of_open_parents(dir);
     let (open, owner, user) = (found.mode() & OTHERS, found.uid(), user());
     if owner != user && user != ROOT {
         return see_to_anothers(dir, open, owner, user).map_err(refused);
@@ -96,9 +100,10 @@ pub fn see_to_file(path: &Path) -> Result<(), NotPrivate> {
         path: path.to_owned(),
         why,
     };
-    let Ok(found) = std::fs::metadata(path) else {
+    let Ok(found) = std::fs::symlink_metadata(path) else {
         return Ok(());
     };
+    refuse_link(path, &found)?;
     let (owner, user) = (found.uid(), user());
     let of_directory = path
         .parent()
@@ -115,16 +120,68 @@ pub fn see_to_file(path: &Path) -> Result<(), NotPrivate> {
     if found.mode() & OTHERS == 0 {
         return Ok(());
     }
-    if path.is_symlink() {
-        return Err(refused(
-            "it is a link to a file that others may use; chmod 600 that file".to_owned(),
-        ));
-    }
     close(path, found.mode()).map_err(|error| {
         refused(format!(
             "others may use it, and that cannot be changed: {error}; chmod 600"
         ))
     })
+}
+
+/// Refuses a data directory in which a file of ours is a link. Another user can have put it there
+/// while that was possible, and what the server writes would go where the link leads. Once the
+/// directory is its owner's alone, nobody else can.
+pub fn refuse_links(dir: &Path) -> Result<(), NotPrivate> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten();
+    for entry in entries.filter_map(Result::ok) {
+        let is_ours = entry.file_name().to_str().is_some_and(is_our_name);
+        if is_ours && let Ok(found) = entry.metadata() {
+            refuse_link(&entry.path(), &found)?;
+        }
+    }
+    Ok(())
+}
+
+/// A file of ours is no link, and has no other name. The database may have one: copies that are
+/// made of hard links are harmless until they are used.
+fn refuse_link(path: &Path, found: &Metadata) -> Result<(), NotPrivate> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let is_database = name.is_some_and(|name| name.starts_with(DATABASE));
+    let why = if found.is_symlink() {
+        "it is a link"
+    } else if found.is_file() && found.nlink() > 1 && !is_database {
+        "it has another name as well (a hard link)"
+    } else {
+        return Ok(());
+    };
+    Err(NotPrivate {
+        path: path.to_owned(),
+        why: format!(
+            "{why}, so another user may have put it there; nothing was changed. Look where it \
+                leads, and remove it or put a file of its own in its place"
+        ),
+    })
+}
+
+/// Opens only a file of that name, and nothing that a link leads to.
+pub fn without_links() -> i32 {
+    OFlags::NOFOLLOW.bits().cast_signed()
+}
+
+/// Says if others can put another directory in the place of this one.
+fn warn_of_open_parents(dir: &Path) {
+    let Ok(whole) = dir.canonicalize() else {
+        return;
+    };
+    for parent in whole.ancestors().skip(1) {
+        let Ok(found) = std::fs::metadata(parent) else {
+            continue;
+        };
+        if found.mode() & ANYBODY_WRITES != 0 && found.mode() & STICKY == 0 {
+            tracing::warn!(parent = %parent.display(), "anybody can put another directory in the \
+                place of the data directory, since anybody may write in this one above it: chmod \
+                o-w, or give --data another place");
+        }
+    }
 }
 
 /// Whose a file or directory is, if it belongs to somebody else than who starts the server, or the
@@ -167,9 +224,13 @@ fn holds_only_ours(dir: &Path) -> bool {
             entry
                 .file_name()
                 .to_str()
-                .is_some_and(|name| OUR_NAMES.iter().any(|ours| name.starts_with(ours)))
+                .is_some_and(|name| is_our_name(name) || NOBODYS_NAMES.contains(&name))
         })
     })
+}
+
+fn is_our_name(name: &str) -> bool {
+    OUR_NAMES.iter().any(|ours| name.starts_with(ours))
 }
 
 fn user() -> u32 {

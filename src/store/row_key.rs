@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::error::OpenError;
-use super::privacy::{give_to_owner_of, see_to_file};
+use super::privacy::{give_to_owner_of, see_to_file, without_links};
 use super::row_hash::{KEY_BYTES, RowKey};
 
 /// The name of the key's file in the data directory. A backup without it cannot tell whether its
@@ -41,6 +41,7 @@ pub(super) fn make_next(database: &Path) -> Result<RowKey, OpenError> {
             .create(true)
             .truncate(true)
             .mode(0o600)
+            .custom_flags(without_links())
             .open(&path)?;
         writeln!(file, "{LABEL}{}", hex(&bytes))?;
         give_to_owner_of(dir, &file)?;

@@ -1,6 +1,7 @@
 //! Bad input: each item of it gets a clear message, and nothing is lost.
 
 mod directory;
+mod planted;
 mod private;
 pub mod start;
 mod wire_level;

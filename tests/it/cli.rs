@@ -2,6 +2,7 @@
 
 mod actors;
 mod asking;
+mod careful;
 mod configure;
 mod detect;
 mod diff;

@@ -1,6 +1,7 @@
 //! The way to a server over a network: its address, the client that goes there, and what to do
 //! if the way does not work.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -43,6 +44,34 @@ pub(in crate::cli) fn address(what: &str, text: &str) -> Result<String, CliError
         return Err(wrong("ends before any `?` or `#`"));
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+/// Refuses to send a secret unencrypted over a network, unless a person has said so.
+pub(in crate::cli) fn refuse_open_way(url: &str, is_meant: bool) -> Result<(), CliError> {
+    if is_meant || !is_open_way(url) {
+        return Ok(());
+    }
+    Err(CliError::Usage(
+        "the server's address begins with http:// and is not of this machine, so that secrets and \
+            states would cross the network unencrypted. Use its https:// address, or give \
+            --insecure-http (STATEKEEP_INSECURE_HTTP=true) if the network is trusted"
+            .to_owned(),
+    ))
+}
+
+/// Whether an address is another machine's and without TLS.
+pub(in crate::cli) fn is_open_way(url: &str) -> bool {
+    let Ok(url) = Url::parse(url) else {
+        return false;
+    };
+    let host = url.host_str().unwrap_or_default();
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let is_loopback = bare
+        .parse::<IpAddr>()
+        .map_or(bare == "localhost" || bare.ends_with(".localhost"), |ip| {
+            ip.to_canonical().is_loopback()
+        });
+    url.scheme() == "http" && !is_loopback
 }
 
 /// A client for servers elsewhere, which gives up one that says nothing for a minute.
@@ -148,6 +177,34 @@ fn innermost(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_this_machine_is_reached_without_tls_unless_that_is_meant() {
+        for closed in [
+            "https://host",
+            "http://localhost:8680",
+            "http://a.localhost",
+            "http://127.0.0.1:8680",
+            "http://127.9.9.9",
+            "http://[::1]:8680/sub",
+            "http://[::ffff:127.0.0.1]",
+        ] {
+            assert!(!is_open_way(closed), "{closed}");
+            assert!(refuse_open_way(closed, false).is_ok(), "{closed}");
+        }
+        for open in [
+            "http://host",
+            "HTTP://10.0.0.1:8680",
+            "http://[2001:db8::1]",
+            "http://localhost.example",
+            "http://127.0.0.1.example",
+            "http://0.0.0.0",
+        ] {
+            assert!(is_open_way(open), "{open}");
+            assert!(refuse_open_way(open, false).is_err(), "{open}");
+            assert!(refuse_open_way(open, true).is_ok(), "{open}");
+        }
+    }
 
     #[test]
     fn an_address_is_a_scheme_a_host_and_perhaps_a_path() {

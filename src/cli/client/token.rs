@@ -39,6 +39,8 @@ const SOONEST_AGAIN: Duration = Duration::from_millis(100);
 const LATEST_AGAIN: Duration = Duration::from_secs(10);
 /// How long the server may take for a token, or to extend one.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// What a plan needs: to read the state, and to lock it.
+const PLAN: &str = "TFSTATE_PLAN";
 /// How long the server may take to end a token: the command is over already.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
 /// With how many names a mistyped one is compared.
@@ -98,13 +100,45 @@ impl Key {
         self.login_for(&state.workspace, Some(&state.block)).await
     }
 
+    /// A token for one state that writes nothing, if the key can give one; else one with all that
+    /// the key may do there.
+    pub(in crate::cli) async fn login_to_plan(
+        self,
+        state: &StateName,
+    ) -> Result<RunToken, CliError> {
+        let mut wanted = self.wanted(&state.workspace, Some(&state.block));
+        wanted["permissions"] = json!([PLAN]);
+        match self.ask_for_token(wanted).await {
+            Ok(answer) => self.token_in(&answer),
+            // A key that may only read.
+            Err(refusal) if refusal.has_status(403) => self.login(state).await,
+            Err(refusal) => Err(refusal.into_failure()),
+        }
+    }
+
     /// A token for one state, or for a workspace.
     pub(in crate::cli) async fn login_for(
         self,
         workspace: &Workspace,
         block: Option<&BuildingBlock>,
     ) -> Result<RunToken, CliError> {
-        let answer = self.ask_for_token(workspace, block).await?.json()?;
+        let wanted = self.wanted(workspace, block);
+        let answer = self.ask_for_token(wanted).await;
+        self.token_in(&answer.map_err(RequestError::into_failure)?)
+    }
+
+    /// What is said of a token that is asked for.
+    fn wanted(&self, workspace: &Workspace, block: Option<&BuildingBlock>) -> Value {
+        json!({
+            "clientId": self.id.to_string(), "clientSecret": self.secret.reveal(),
+            "workspace": workspace.as_str(), "buildingBlock": block.map(BuildingBlock::as_str),
+            "expires_in": LIFE,
+        })
+    }
+
+    /// The token in an answer.
+    fn token_in(self, answer: &ApiReply) -> Result<RunToken, CliError> {
+        let answer = answer.json()?;
         let Some(token) = answer["access_token"].as_str() else {
             return Err(CliError::Failed(
                 "the server's answer has no token; is a statekeep at --url?".to_owned(),
@@ -125,24 +159,18 @@ impl Key {
 
     /// Asks for a token with the longest life, or, since a server's tokens may live for less, with
     /// the life that the server gives.
-    async fn ask_for_token(
-        &self,
-        workspace: &Workspace,
-        block: Option<&BuildingBlock>,
-    ) -> Result<ApiReply, CliError> {
-        let mut wanted = json!({
-            "clientId": self.id.to_string(), "clientSecret": self.secret.reveal(),
-            "workspace": workspace.as_str(), "buildingBlock": block.map(BuildingBlock::as_str),
-            "expires_in": LIFE,
-        });
+    async fn ask_for_token(&self, mut wanted: Value) -> Result<ApiReply, RequestError> {
         let path = "/api/login";
-        match timeout(ANSWER_TIMEOUT, self.ask("POST", path, &wanted)).await {
-            Ok(Err(refusal)) if refusal.has_status(400) => {
+        let ask = async |wanted: &Value| {
+            let asked = timeout(ANSWER_TIMEOUT, self.ask("POST", path, wanted)).await;
+            asked.unwrap_or_else(|_| Err(RequestError::of(late(ANSWER_TIMEOUT))))
+        };
+        match ask(&wanted).await {
+            Err(refusal) if refusal.has_status(400) => {
                 wanted["expires_in"] = Value::Null;
-                self.within(ANSWER_TIMEOUT, "POST", path, &wanted).await
+                ask(&wanted).await
             }
-            Ok(answer) => answer.map_err(RequestError::into_failure),
-            Err(_) => Err(late(ANSWER_TIMEOUT)),
+            answer => answer,
         }
     }
 }

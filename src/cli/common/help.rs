@@ -9,7 +9,14 @@ use clap::{Arg, Command};
 const COMMON: &str = "Common flags";
 
 /// The flags below it, by their names in the definition.
-const SHARED: [&str; 5] = ["data", "url", "base_url", "key_file", "format"];
+const SHARED: [&str; 6] = [
+    "data",
+    "url",
+    "base_url",
+    "insecure_http",
+    "key_file",
+    "format",
+];
 
 /// Each command with its examples.
 const EXAMPLES: [(&str, &[&str]); 36] = [

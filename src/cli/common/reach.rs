@@ -2,17 +2,24 @@
 //! names a key or a server elsewhere, so never by accident. The command line counts before
 //! variables. Settings that contradict each other are refused.
 
+use std::fs::{File, Metadata};
 use std::io::Read;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
+use clap::builder::FalseyValueParser;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
+use crate::cli::client::network::{address, refuse_open_way};
 use crate::cli::output;
 use crate::cli::output::CliError;
 use crate::config::DEFAULT_DATA;
 use crate::model::secret::{CredentialKind, Secret};
 
+/// That others than its owner can read a file, in its mode.
+const OTHERS_READ: u32 = 0o044;
 /// The most bytes of a key file that are read.
 const MAX_KEY_FILE: u64 = 64 * 1024;
 
@@ -33,6 +40,14 @@ struct Flags {
     /// The file with an API key's secret, for --url; - reads it from standard input
     #[arg(long, global = true, env = "STATEKEEP_KEY_FILE", value_name = "FILE")]
     key_file: Option<PathBuf>,
+    /// Allow --url to be http:// to another machine, unencrypted
+    #[arg(
+        long,
+        global = true,
+        env = "STATEKEEP_INSECURE_HTTP",
+        value_parser = FalseyValueParser::new()
+    )]
+    insecure_http: bool,
 }
 
 /// Where a setting comes from.
@@ -108,20 +123,24 @@ impl Reach {
             data,
             url,
             key_file,
+            insecure_http,
         } = &self.flags;
         let wants_key = self.key_file == OnCommandLine;
         let goes_elsewhere = self.goes_elsewhere()?;
         let by_flag = self.url == OnCommandLine;
         match (url, key_file) {
-            (Some(url), Some(key_file)) if goes_elsewhere => Ok(Way::Elsewhere {
-                url,
-                key_file,
-                because: if by_flag {
-                    "--url is given"
-                } else {
-                    "STATEKEEP_URL is set"
-                },
-            }),
+            (Some(url), Some(key_file)) if goes_elsewhere => {
+                refuse_open_way(&address("--url", url)?, *insecure_http)?;
+                Ok(Way::Elsewhere {
+                    url,
+                    key_file,
+                    because: if by_flag {
+                        "--url is given"
+                    } else {
+                        "STATEKEEP_URL is set"
+                    },
+                })
+            }
             (Some(_), None) if goes_elsewhere => usage(if by_flag {
                 "--url needs --key-file with an API key's secret"
             } else {
@@ -175,7 +194,10 @@ pub(in crate::cli) fn secret_in(path: &Path) -> Result<Secret, CliError> {
     let text = if is_stdin {
         text_of(std::io::stdin().lock())
     } else {
-        std::fs::File::open(path).and_then(text_of)
+        File::open(path).and_then(|file| {
+            warn_of_readers(&file, &name);
+            text_of(file)
+        })
     };
     let text = text.map_err(|error| wrong(&error.to_string()))?;
     let secret = text.trim();
@@ -193,6 +215,19 @@ pub(in crate::cli) fn secret_in(path: &Path) -> Result<Secret, CliError> {
         ));
     }
     Ok(Secret::new(secret.to_owned()))
+}
+
+/// Says once, as ssh does, that others can read a key file. A pipe is nobody else's.
+fn warn_of_readers(file: &File, name: &str) {
+    static TOLD: Once = Once::new();
+    let is_open = |found: &Metadata| found.is_file() && found.mode() & OTHERS_READ != 0;
+    if file.metadata().is_ok_and(|found| is_open(&found)) {
+        TOLD.call_once(|| {
+            output::message(&format!(
+                "statekeep: warning: others can read the key file {name}; chmod 600 it"
+            ));
+        });
+    }
 }
 
 /// The text of a key file, as far as one may be long.

@@ -2,8 +2,11 @@
 //! nothing secret is in any of them.
 
 use clap::Args;
+use clap::builder::FalseyValueParser;
 use reqwest::Url;
 
+use crate::cli::client::network::refuse_open_way;
+use crate::cli::output;
 use crate::cli::output::CliError;
 use crate::model::name::{BuildingBlock, StateName, Workspace};
 
@@ -22,9 +25,29 @@ pub(in crate::cli) struct BaseUrl {
         value_name = "URL"
     )]
     base_url: String,
+    /// Allow --base-url to be http:// to another machine, unencrypted
+    #[arg(
+        long,
+        env = "STATEKEEP_INSECURE_HTTP",
+        value_parser = FalseyValueParser::new()
+    )]
+    insecure_http: bool,
 }
 
 impl BaseUrl {
+    /// Refuses to send secrets there unencrypted, unless that is meant.
+    pub(in crate::cli) fn refuse_open_way(&self) -> Result<(), CliError> {
+        refuse_open_way(self.url()?.as_str(), self.insecure_http)
+    }
+
+    /// Says that secrets will be sent there unencrypted, unless that is meant.
+    pub(in crate::cli) fn warn_of_open_way(&self) -> Result<(), CliError> {
+        if let Err(open) = self.refuse_open_way() {
+            output::message(&format!("statekeep: warning: {}", open.into_message()));
+        }
+        self.url().map(drop)
+    }
+
     /// An address without anything that is secret or has no place in it. A refusal does
     /// not repeat it: it may hold a password.
     fn url(&self) -> Result<Url, CliError> {

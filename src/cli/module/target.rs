@@ -78,6 +78,7 @@ impl Subject {
     pub(in crate::cli) fn address(&self) -> Result<StateAddress, CliError> {
         let missing =
             || CliError::Usage("--building-block is missing: it names the state".to_owned());
+        self.base.refuse_open_way()?;
         self.base.state(
             self.workspace.clone(),
             self.building_block.clone().ok_or_else(missing)?,
@@ -88,6 +89,7 @@ impl Subject {
     pub(in crate::cli) fn place(
         &self,
     ) -> Result<(String, Workspace, Option<BuildingBlock>), CliError> {
+        self.base.refuse_open_way()?;
         Ok((
             self.base.server()?,
             self.workspace.clone(),

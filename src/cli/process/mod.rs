@@ -2,5 +2,6 @@
 //! process has the terminal meanwhile.
 
 pub(super) mod child;
+pub(super) mod memory;
 pub(super) mod signals;
 pub(super) mod terminal;

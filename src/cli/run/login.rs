@@ -28,10 +28,15 @@ pub(super) fn read_key(file: PathBuf, server: String) -> KeyReading {
 pub(super) struct Login(JoinHandle<Result<RunToken, CliError>>);
 
 impl Login {
-    /// Asks for a token, while other things are done.
-    pub(super) fn begin(key: KeyReading, state: StateName) -> Self {
+    /// Asks for a token, while other things are done; for a plan for one that writes nothing.
+    pub(super) fn begin(key: KeyReading, state: StateName, only_plans: bool) -> Self {
         Self(tokio::spawn(async move {
-            key.await.map_err(CliError::because)??.login(&state).await
+            let key = key.await.map_err(CliError::because)??;
+            if only_plans {
+                key.login_to_plan(&state).await
+            } else {
+                key.login(&state).await
+            }
         }))
     }
 

@@ -8,7 +8,7 @@ use crate::cli::output::CliError;
 use crate::cli::process::child;
 use crate::cli::process::child::End;
 use crate::cli::process::signals::Signals;
-use crate::cli::run::args::RunArgs;
+use crate::cli::run::args::{RunArgs, TransferMode};
 use crate::cli::run::left;
 use crate::cli::run::login::{KeyReading, Login};
 use crate::cli::terraform::invocation::Invocation;
@@ -64,6 +64,10 @@ impl Run {
     }
 
     pub(super) fn login(&self, key: KeyReading) -> Login {
-        Login::begin(key, self.address.name.clone())
+        // A wrapper of another name may do more than its word says.
+        let only_plans = self.invocation.program().is_some()
+            && self.invocation.subcommand() == Some("plan")
+            && self.args.transfer != TransferMode::Now;
+        Login::begin(key, self.address.name.clone(), only_plans)
     }
 }

@@ -232,6 +232,7 @@ async fn serve(mut config: Config, dir: DirLock, tcp: TcpListener) -> Result<(),
     let mut signals = Signals::new()?;
     config.limits.max_connections = http::allow_connections(config.limits.max_connections);
     let show_key_here = std::io::stderr().is_terminal();
+    let has_old_key = dir.has_initial_key();
     let (domain, admin) = open(dir, &config, show_key_here).await?;
     let bindings = Bindings {
         tcp: Some(tcp),
@@ -246,6 +247,9 @@ async fn serve(mut config: Config, dir: DirLock, tcp: TcpListener) -> Result<(),
     let backups = tokio::spawn(back_up_when_asked(Arc::clone(&domain))?);
     let kept_up = Arc::clone(&domain);
     let upkeep = tokio::spawn(async move { Box::pin(kept_up.upkeep().run()).await });
+    if has_old_key && admin.is_none() {
+        warn_of_initial_key(&config.data);
+    }
     announce(&config, address, admin.as_ref(), show_key_here)?;
     output::line(&format!("listening on {url}"))?;
     let fault = until_asked(&mut signals, &domain).await;
@@ -361,6 +365,12 @@ fn announce(
         None => {}
     }
     Ok(())
+}
+
+fn warn_of_initial_key(data: &Path) {
+    let path = data.join(data_dir::ADMIN_KEY_FILE);
+    tracing::warn!(path = %path.display(), "the secret of the first admin key still lies in this \
+        file, and with it anybody can do everything: store it safely and remove the file");
 }
 
 fn show(admin: &WithSecret) {

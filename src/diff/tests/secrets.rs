@@ -209,3 +209,96 @@ fn depth_is_no_danger_and_deep_secrets_stay_hidden() {
         (0, 0, 0)
     );
 }
+
+#[test]
+fn siblings_of_a_name_and_arguments_of_a_flag_are_hidden() {
+    let of = |canary: &str| {
+        only(&json!({
+            "name": "db-password", "arn": "arn:aws:x", "value": canary,
+            "variables": [{"name": "DB_PASSWORD", "default": canary, "type": canary},
+                {"name": "PORT", "default": "1"}],
+            "args": ["--user", "u", "--password", canary, canary.len()],
+            "headers": {"Header": "Authorization", "content": canary},
+        }))
+    };
+    let changes = report(&of("canary-secret"), &of("canary-secret-2"));
+    assert!(!changes.to_string().contains("canary"), "{changes}");
+    let shown = report(&only(&json!({})), &of("canary-secret"));
+    assert!(!shown.to_string().contains("canary"), "{shown}");
+    let attributes = &shown["resources"][0]["attributes"];
+    let after = |path: &str| {
+        let list = attributes.as_array().unwrap();
+        list.iter().find(|change| change["path"] == path).unwrap()["after"].clone()
+    };
+    assert_eq!(
+        after("arn"),
+        "arn:aws:x",
+        "the resource itself is no name's sibling"
+    );
+    assert_eq!(
+        after("args"),
+        json!(["--user", "u", "--password", "(hidden)", 13])
+    );
+    assert_eq!(
+        after("variables"),
+        json!([{"name": "DB_PASSWORD", "default": "(hidden)", "type": "(hidden)"},
+            {"name": "PORT", "default": "1"}])
+    );
+}
+
+#[test]
+fn a_secret_is_no_name_and_no_id_in_an_answer() {
+    let token = format!("ghp_{}", "canary".repeat(5));
+    let of = |number: u64| {
+        only(
+            &json!({"id": token.as_str(), "map": {token.as_str(): number, "open": number},
+            token.as_str(): number}),
+        )
+    };
+    for (before, after) in [(of(1), of(2)), (only(&json!({})), of(2))] {
+        let changes = report(&before, &after);
+        assert!(!changes.to_string().contains("canary"), "{changes}");
+    }
+}
+
+#[test]
+fn marks_are_read_as_the_programs_read_them() {
+    let state = |mark: &str| {
+        format!(r#"{{"version":4,"outputs":{{"o":{{"value":"canary","type":"string",{mark}}}}}}}"#)
+    };
+    for (mark, hidden) in [
+        (r#""sensitive":true"#, true),
+        (r#""Sensitive":true"#, true),
+        (r#""SENSITIVE":true"#, true),
+        (r#""sensitive":false,"Sensitive":true"#, true),
+        (r#""Sensitive":true,"sensitive":false"#, false),
+        (r#""sensitive":true,"sensitive":null"#, true),
+        (r#""sensitiv":true"#, false),
+    ] {
+        let state = state(mark);
+        let shown = &outputs(state.as_bytes(), false).unwrap()["o"];
+        assert_eq!(shown.hidden, hidden, "{mark}");
+        let open = open_outputs(state.as_bytes()).unwrap();
+        assert_eq!(open.is_empty(), hidden, "{mark}");
+    }
+}
+
+#[test]
+fn the_type_of_a_hidden_output_tells_nothing_of_what_is_in_it() {
+    let kind = |kind: Value, sensitive: bool, reveal: bool| {
+        let state = json!({"version": 4, "outputs": {"o": {"value": {"canary": 1}, "type": kind,
+            "sensitive": sensitive}}});
+        let shown = outputs(state.to_string().as_bytes(), reveal).unwrap();
+        serde_json::to_value(&shown["o"]).unwrap()["type"].clone()
+    };
+    let object = json!(["object", {"canary": "number"}]);
+    assert_eq!(kind(object.clone(), true, false), json!("object"));
+    assert_eq!(
+        kind(json!(["tuple", ["string", "string"]]), true, false),
+        json!("tuple")
+    );
+    assert_eq!(kind(json!("string"), true, false), json!("string"));
+    assert_eq!(kind(json!({"canary": 1}), true, false), Value::Null);
+    assert_eq!(kind(object.clone(), true, true), object);
+    assert_eq!(kind(object.clone(), false, false), object);
+}

@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
 
+use crate::model::clock;
 use crate::model::confirmed::Confirmed;
 use crate::model::secret::Secret;
 use crate::store::{
-    ANCHOR_FILE, FILE_NAME, NotPrivate, see_to_directory, see_to_file, shows_a_database,
+    ANCHOR_FILE, FILE_NAME, NotPrivate, refuse_links, see_to_directory, see_to_file,
+    shows_a_database, without_links,
 };
 
 /// The server's Unix socket in the data directory.
@@ -19,6 +21,9 @@ pub const SOCKET: &str = "statekeep.sock";
 pub const ADMIN_KEY_FILE: &str = "initial-admin-key";
 /// The file whose lock proves that a process has the directory.
 pub const LOCK_FILE: &str = "statekeep.lock";
+/// The file with the first admin key is there for a person to take its secret and to remove it.
+/// After a day it looks forgotten.
+const FORGOTTEN_AFTER_SECONDS: i64 = 24 * 60 * 60;
 /// How the names of copies of the database begin.
 const COPIES: &str = "statekeep.db.";
 
@@ -89,6 +94,7 @@ fn see_to_others(dir: &Path) -> Result<(), DirError> {
         .filter_map(Result::ok)
         .map(|entry| entry.file_name());
     let copies = copies.filter(|name| name.to_str().is_some_and(|name| name.starts_with(COPIES)));
+    refuse_links(dir)?;
     for name in copies.chain([SOCKET, ADMIN_KEY_FILE, ANCHOR_FILE].map(Into::into)) {
         see_to_file(&dir.join(name))?;
     }
@@ -244,10 +250,14 @@ impl DirLock {
     pub fn write_admin_key(&self, secret: &Secret) -> Result<PathBuf, DirError> {
         let path = self.dir.join(ADMIN_KEY_FILE);
         let write = || -> std::io::Result<()> {
+            // One of a start that did not come to its end is of no use.
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
             let mut file = OpenOptions::new()
                 .write(true)
-                .create(true)
-                .truncate(true)
+                .create_new(true)
                 .mode(0o600)
                 .open(&path)?;
             writeln!(file, "{}", secret.reveal())?;
@@ -260,6 +270,18 @@ impl DirLock {
         })?;
         self.keep_owner();
         Ok(path)
+    }
+
+    /// Whether the file with the first admin key is there.
+    pub fn has_initial_key(&self) -> bool {
+        std::fs::symlink_metadata(self.dir.join(ADMIN_KEY_FILE)).is_ok()
+    }
+
+    /// Whether it has been there for so long that it looks forgotten.
+    pub fn forgot_initial_key(&self) -> bool {
+        let file = std::fs::symlink_metadata(self.dir.join(ADMIN_KEY_FILE));
+        let now = clock::now().millis() / 1_000;
+        file.is_ok_and(|file| now.saturating_sub(file.mtime()) > FORGOTTEN_AFTER_SECONDS)
     }
 
     /// How many bytes are free on the directory's disk for us.
@@ -280,6 +302,7 @@ fn lock_file(dir: &Path, path: &Path) -> Result<File, DirError> {
         .create(true)
         .truncate(false)
         .mode(0o600)
+        .custom_flags(without_links())
         .open(path)
         .map_err(failed)?;
     match file.try_lock() {

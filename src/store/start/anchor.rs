@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::model::clock::Timestamp;
 use crate::model::commit::Commit;
 use crate::model::digest::Digest;
-use crate::store::privacy::give_to_owner_of;
+use crate::store::privacy::{give_to_owner_of, without_links};
 
 /// The name of the file in the data directory.
 pub const ANCHOR_FILE: &str = "statekeep.anchor";
@@ -122,6 +122,7 @@ impl Anchor {
             .create(true)
             .truncate(true)
             .mode(0o600)
+            .custom_flags(without_links())
             .open(&unfinished)?;
         file.write_all(self.text().as_bytes())?;
         give_to_owner_of(dir, &file)?;

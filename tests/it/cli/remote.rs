@@ -31,6 +31,8 @@ impl Remote {
     fn key_file(&self, content: &str) -> PathBuf {
         let path = self.dir.path().join("key");
         std::fs::write(&path, content).expect("a file");
+        let own = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(&path, own).expect("a mode");
         path
     }
 

@@ -27,7 +27,14 @@ const WITH_COMMON: [&str; 9] = [
 ];
 
 /// The flags that many commands share.
-const SHARED: [&str; 5] = ["--data", "--url", "--base-url", "--key-file", "--format"];
+const SHARED: [&str; 6] = [
+    "--data",
+    "--url",
+    "--base-url",
+    "--insecure-http",
+    "--key-file",
+    "--format",
+];
 
 /// What a page may say of a flag without a default of its own.
 const WITHOUT_DEFAULT: [&str; 9] = [

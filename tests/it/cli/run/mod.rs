@@ -92,7 +92,10 @@ impl Site {
     }
 
     fn key_file(&self, secret: &str) {
-        std::fs::write(self.dir.path().join("key"), format!("{secret}\n")).expect("a file");
+        let path = self.dir.path().join("key");
+        std::fs::write(&path, format!("{secret}\n")).expect("a file");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))
+            .expect("permissions");
     }
 
     fn secret(&self) -> String {

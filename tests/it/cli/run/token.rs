@@ -145,3 +145,32 @@ fn without_a_server_that_is_trusted_nothing_is_run() {
     site.refused(&mut at("http://x:hunter2@127.0.0.1:1"), 2, "--base-url");
     assert!(!is_there(&site.path(FILE)) && site.calls().is_empty());
 }
+
+/// What the tokens of a key may do that `run` makes for this command.
+fn permissions_for(site: &Site, words: &[&str]) -> Vec<String> {
+    let terraform = site.terraform();
+    site.ok(&mut site.command(&[], &[&[terraform.as_str()], words].concat()));
+    let login = &site.server.admin().events("kind=login")[0];
+    let names = login["detail"]["permissions"].as_array().expect("a list");
+    let names = names
+        .iter()
+        .map(|name| name.as_str().expect("a text").to_owned());
+    names.collect()
+}
+
+#[test]
+fn a_plan_gets_a_token_that_writes_nothing() {
+    let site = Site::new();
+    assert_eq!(permissions_for(&site, &["plan"]), ["TFSTATE_PLAN"]);
+    let all = permissions_for(&site, &["apply"]);
+    assert!(all.contains(&"TFSTATE_SAVE".to_owned()), "{all:?}");
+    site.key_file(site.server.key("team", "planner").secret());
+    assert_eq!(permissions_for(&site, &["plan"]), ["TFSTATE_PLAN"]);
+    // A key that may only read plans without a lock, as before.
+    site.key_file(site.server.key("team", "reader").secret());
+    assert_eq!(
+        permissions_for(&site, &["plan", "-lock=false"]),
+        ["TFSTATE_LIST"]
+    );
+    site.expect_nothing_left();
+}
