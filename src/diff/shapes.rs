@@ -250,11 +250,8 @@ fn has_secret(root: Value<'_>, within: usize) -> bool {
 
 /// Whether a member's name gives it away, or names a secret among its siblings.
 fn names_secret(object: Value<'_>) -> bool {
-    let names = object.children().step_by(2);
-    names
-        .into_iter()
-        .any(|name| give_away(&unquoted(name.text())))
-        || has_naming(object)
+    let mut names = object.children().step_by(2);
+    names.any(|name| give_away(&unquoted(name.text()))) || has_naming(object)
 }
 
 /// Whether an object is one of a list of names and values, and its name gives its value away:

@@ -40,9 +40,11 @@ pub(in crate::cli) fn usage(mut error: Error, definition: &Command) -> Error {
 fn make_harmless(error: &mut Error) {
     let texts: Vec<(ContextKind, String)> = error
         .context()
-        .filter_map(|(kind, value)| match value {
-            ContextValue::String(text) => Some((kind, harmless(text))),
-            _ => None,
+        .filter_map(|(kind, value)| {
+            let ContextValue::String(text) = value else {
+                return None;
+            };
+            Some((kind, harmless(text)))
         })
         .collect();
     for (kind, text) in texts {

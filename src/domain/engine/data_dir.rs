@@ -251,9 +251,10 @@ impl DirLock {
         let path = self.dir.join(ADMIN_KEY_FILE);
         let write = || -> std::io::Result<()> {
             // One of a start that did not come to its end is of no use.
-            match std::fs::remove_file(&path) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-                _ => {}
+            if let Err(error) = std::fs::remove_file(&path)
+                && error.kind() != ErrorKind::NotFound
+            {
+                return Err(error);
             }
             let mut file = OpenOptions::new()
                 .write(true)

@@ -81,7 +81,7 @@ fn same_host(scheme: &str, one: &str, other: &str) -> bool {
     };
     let bare = |host: &str| {
         let host = host.trim().to_ascii_lowercase();
-        host.strip_suffix(usual).map(str::to_owned).unwrap_or(host)
+        host.strip_suffix(usual).unwrap_or(&host).to_owned()
     };
     !one.is_empty() && bare(one) == bare(other)
 }
