@@ -13,6 +13,8 @@ use statekeep::config::{DEFAULT_MAX_NESTING, DEFAULT_MAX_QUEUE};
 use statekeep::domain::auth::keys::WantedKey;
 use statekeep::domain::content::encode::check_md5;
 use statekeep::domain::engine::data_dir::DirLock;
+use statekeep::domain::engine::shares::Holder;
+use statekeep::domain::error::Error;
 use statekeep::domain::states::job::WriteRequest;
 use statekeep::model::caller::Caller;
 use statekeep::model::clock;
@@ -245,8 +247,11 @@ async fn whole(inside: &Inside, pieces: &mut Pieces) -> Res<()> {
     let mut next = || -> Res<(WriteRequest, Vec<u8>)> {
         let bytes = series.next().to_vec();
         let size = u64::try_from(bytes.len())?;
+        let reserved = domain
+            .engine()
+            .reserve_if_free_for_body(&Holder::default(), size);
         let request = WriteRequest {
-            reservation: domain.engine().reserve_for_body(size)?,
+            reservation: reserved.ok_or(Error::OverBudget)?,
             content_md5: Some(STANDARD.encode(Md5::digest(&bytes))),
             permit: domain.states().may_write(&caller, &name)?,
             lock_id: Some(LOCK_ID.to_owned()),

@@ -23,6 +23,9 @@ pub const DEFAULT_MAX_IN_FLIGHT: u64 = 512 * MIB;
 pub const DEFAULT_CACHE_SIZE: u64 = 32 * MIB;
 /// The room on the disk in bytes below which nothing is written.
 pub const DEFAULT_MIN_FREE_SPACE: u64 = 64 * MIB;
+/// The last part of that room, in which nothing is added at all: it is for revoking, unlocking,
+/// deleting and pruning.
+const PART_FOR_REMOVING: u64 = 4;
 /// The most writes that may wait for the disk.
 pub const DEFAULT_MAX_QUEUE: usize = 4_096;
 /// The most runs of argon2 at the same time, on a machine with more cores than that.
@@ -287,6 +290,12 @@ fn duration(time: Duration) -> String {
 }
 
 impl Limits {
+    /// The room on the disk in bytes below which nothing small is added either, such as a lock: the
+    /// rest is for acts that remove or protect something.
+    pub const fn room_for_removing(&self) -> u64 {
+        self.min_free_space / PART_FOR_REMOVING
+    }
+
     /// Refuses values that could not work, or not on a machine with so much memory.
     pub fn check(&self, memory: Option<u64>) -> Result<(), BadSetting> {
         self.check_counts()?;

@@ -33,6 +33,11 @@ impl Acting {
         }
     }
 
+    /// Who asks.
+    pub(super) const fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
     /// Looks at the credentials once more, and does a job only if they still stand.
     pub(super) fn run<T>(
         &self,
@@ -62,7 +67,23 @@ pub(super) async fn act<T: Send + 'static>(
     act_then(engine, caller, (touches, size), job, |_| ()).await
 }
 
-/// The same; `then` is done with what came of it whether or not the caller still waits.
+/// The same for an act that adds something small, such as a token. The last part of the room on the
+/// disk is not for it.
+pub(super) async fn act_adding<T: Send + 'static>(
+    engine: &Engine,
+    caller: &Caller,
+    (touches, size): (Touches, usize),
+    mut job: impl FnMut(&Tx<'_>, LiveCaller<'_>) -> Acted<T> + Send + 'static,
+) -> Result<T, Error> {
+    let room = engine.limits.room_for_removing();
+    let adding = move |tx: &Tx<'_>, by: LiveCaller<'_>| {
+        tx.needs_room(room)?;
+        job(tx, by)
+    };
+    act(engine, caller, (touches, size), adding).await
+}
+
+/// As [`act`]; `then` is done with what came of it whether or not the caller still waits.
 pub(super) async fn act_then<T: Send + 'static>(
     engine: &Engine,
     caller: &Caller,
@@ -70,8 +91,12 @@ pub(super) async fn act_then<T: Send + 'static>(
     mut job: impl FnMut(&Tx<'_>, LiveCaller<'_>) -> Acted<T> + Send + 'static,
     then: impl FnOnce(&Acted<T>) + Send + 'static,
 ) -> Result<T, Error> {
-    let acting = Acting::of(engine, caller);
-    let run = move |tx: &Tx<'_>| acting.run(tx, &mut job);
+    let (acting, place) = (Acting::of(engine, caller), engine.place_in_queue(caller)?);
+    let run = move |tx: &Tx<'_>| {
+        // It is taken until the act is answered.
+        let _place = &place;
+        acting.run(tx, &mut job)
+    };
     engine.store.write_then(touches, size, run, then).await?
 }
 

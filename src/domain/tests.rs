@@ -8,6 +8,7 @@ use std::task::Poll;
 
 use crate::domain::access::act;
 use crate::domain::auth::keys::WantedKey;
+use crate::domain::engine::shares::Holder;
 use crate::domain::error::Error;
 use crate::domain::history::purge::Which;
 use crate::domain::history::restore::Restore;
@@ -168,7 +169,10 @@ fn what_was_purged_between_the_look_of_a_restore_and_its_act_is_told_as_purged()
     on_a_domain(async |domain| {
         let bytes =
             br#"{"version":4,"serial":1,"lineage":"l","outputs":{},"resources":[]}"#.to_vec();
-        let reservation = domain.engine.reserve_for_body(bytes.len() as u64).unwrap();
+        let size = bytes.len() as u64;
+        let nobody = Holder::default();
+        let reserved = domain.engine.reserve_for_body(&nobody, size).await;
+        let reservation = reserved.unwrap();
         let states = domain.states();
         let request = WriteRequest {
             permit: states.may_write(&caller(), &name()).unwrap(),

@@ -146,7 +146,7 @@ impl BackendFile {
 
     fn of_text(bytes: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(bytes).ok()?;
-        let [found] = <[_; 1]>::try_from(native::read(FILE, text).found).ok()?;
+        let [found] = <[_; 1]>::try_from(native::read(FILE, text, None).found).ok()?;
         let address = found.address?;
         let forms = WrittenBy::ALL
             .into_iter()

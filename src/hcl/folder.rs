@@ -166,7 +166,7 @@ impl Shared<'_> {
                 return done;
             };
             let content = content(&self.dir.join(name), &self.left);
-            done.push((index, read(name, &content)));
+            done.push((index, read(name, &content, None)));
         }
     }
 }

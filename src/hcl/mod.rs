@@ -43,4 +43,4 @@ pub use override_file::{OVERRIDE_FILE, OverrideFile};
 pub use program::{Ask, Program};
 pub use reading::{MAX_TOLD, Source, UndecidedReason};
 pub use settings::settings;
-pub use views::{SIZE_PARSED, judge};
+pub use views::{SIZE_PARSED, judge, judge_until};

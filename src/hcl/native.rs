@@ -1,16 +1,18 @@
 //! Reads one file in HCL's native syntax. A file that neither program would load has no blocks but
 //! a reason.
 
+use std::time::Instant;
+
 use super::block::{BlockKind, ENCRYPTION, FoundBlock};
 use super::places::Places;
 use super::reading::SourceReading;
-use super::syntax::{Item, What, plain_text, walk};
+use super::syntax::{Item, TOO_LONG, What, plain_text, walk};
 
 /// Both programs pass over it at the beginning of a file.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// Reads it.
-pub(super) fn read(name: &str, text: &str) -> SourceReading {
+/// Reads it, by a time if one is given.
+pub(super) fn read(name: &str, text: &str, until: Option<Instant>) -> SourceReading {
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let mut file = File {
         name,
@@ -19,8 +21,9 @@ pub(super) fn read(name: &str, text: &str) -> SourceReading {
         is_settings: false,
         is_http: false,
     };
-    match walk(text, &mut |item| file.item(&item)) {
+    match walk(text, until, &mut |item| file.item(&item)) {
         Ok(()) => file.reading,
+        Err(failure) if failure.reason == TOO_LONG => SourceReading::doubt(name, None, TOO_LONG),
         Err(failure) => {
             let (line, _) = Places::new(text).of(failure.at);
             SourceReading::doubt(

@@ -97,7 +97,7 @@ mod tests {
             "workspaces": [{ "name": "w", "prefix": null }],
         });
         let text = text("s3", config.as_object().expect("an object"));
-        let read = native::read(OVERRIDE_FILE, &text);
+        let read = native::read(OVERRIDE_FILE, &text, None);
         assert_eq!((read.found.len(), read.doubts.len()), (1, 0), "{text}");
         for line in [
             "bucket = \"b\\\"$${c}\"",

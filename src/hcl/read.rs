@@ -1,12 +1,23 @@
 //! Reads one file in the language that its name says.
 
+use std::time::Instant;
+
 use super::names::{Language, language};
 use super::places::Places;
 use super::reading::SourceReading;
+use super::syntax::TOO_LONG;
 use super::{json, native};
+use crate::model::clock;
 
-/// Reads one file.
-pub(super) fn read(name: &str, content: &Result<Vec<u8>, String>) -> SourceReading {
+/// Reads one file. One that is not read by a time, if one is given, is in doubt.
+pub(super) fn read(
+    name: &str,
+    content: &Result<Vec<u8>, String>,
+    until: Option<Instant>,
+) -> SourceReading {
+    if until.is_some_and(|until| clock::monotonic() >= until) {
+        return SourceReading::doubt(name, None, TOO_LONG);
+    }
     let bytes = match content {
         Ok(bytes) => bytes,
         Err(reason) => return SourceReading::doubt(name, None, reason),
@@ -21,6 +32,6 @@ pub(super) fn read(name: &str, content: &Result<Vec<u8>, String>) -> SourceReadi
     };
     match language(name) {
         Some(Language::Json) => json::read(name, text),
-        Some(Language::Native) | None => native::read(name, text),
+        Some(Language::Native) | None => native::read(name, text, until),
     }
 }

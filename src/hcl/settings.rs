@@ -28,7 +28,8 @@ fn native(text: &str) -> Result<Vec<(String, Option<String>)>, String> {
         What::Argument { value } => arguments.push((item.name.to_owned(), plain_text(value))),
         What::Block { .. } => has_a_block = true,
     };
-    walk(text, &mut tell).map_err(|failure| format!("it does not parse: {}", failure.reason))?;
+    walk(text, None, &mut tell)
+        .map_err(|failure| format!("it does not parse: {}", failure.reason))?;
     if has_a_block {
         Err("it has a block in it, and may hold arguments only".to_owned())
     } else {

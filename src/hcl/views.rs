@@ -1,5 +1,7 @@
 //! The files of a module that each program would load, and the answer that follows from them.
 
+use std::time::Instant;
+
 use super::detection::{Answer, Detection};
 use super::names::{self, Language};
 use super::program::{Ask, Program};
@@ -10,7 +12,12 @@ use super::reading::{Source, SourceReading, UndecidedReason};
 pub const SIZE_PARSED: u64 = 100;
 
 /// Judges files that were sent, one after the other.
-pub fn judge(mut sources: Vec<Source>, ask: Ask) -> Detection {
+pub fn judge(sources: Vec<Source>, ask: Ask) -> Detection {
+    judge_until(sources, ask, None)
+}
+
+/// The same. If there is a time, what is not read by then is undecided.
+pub fn judge_until(mut sources: Vec<Source>, ask: Ask, until: Option<Instant>) -> Detection {
     sources.sort_unstable_by(|one, other| one.name.cmp(&other.name));
     let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
     let views = Views::of(&names, ask);
@@ -18,7 +25,7 @@ pub fn judge(mut sources: Vec<Source>, ask: Ask) -> Detection {
         let index = names.binary_search(name).ok();
         index
             .and_then(|index| sources.get(index))
-            .map(|source| read(name, &source.content))
+            .map(|source| read(name, &source.content, until))
             .unwrap_or_default()
     };
     let wanted = views.wanted();

@@ -190,7 +190,7 @@ codes! {
     TooLarge {
         /// The state is larger than `--max-state-size`.
         StateTooLarge = "state_too_large",
-        /// The lock is larger than 64 KiB.
+        /// The lock is larger than 4 KiB.
         LockTooLarge = "lock_too_large",
         /// The body of a call that takes no state is larger than 64 KiB.
         BodyTooLarge = "body_too_large",
@@ -210,6 +210,12 @@ codes! {
         TooManyLogins = "too_many_logins",
         /// The key has 10,000 live tokens.
         TooManyTokens = "too_many_tokens",
+        /// The key has a quarter of `--max-connections` requests under way.
+        TooManyRequests = "too_many_requests",
+        /// The key has 4 comparisons, detections or lists of outputs under way.
+        TooManyAtOnce = "too_many_at_once",
+        /// The key has 100 locks on addresses without a state, or all keys together have 1,000.
+        TooManyLocks = "too_many_locks",
         /// Too many new credentials are being checked.
         CredentialsBusy = "credentials_busy",
     }
@@ -228,7 +234,7 @@ codes! {
         OverMemoryBudget = "over_memory_budget",
         /// This address has its share of `--max-connections`, or all of them are in use.
         TooManyConnections = "too_many_connections",
-        /// `--max-queue` writes wait already.
+        /// `--max-queue` writes wait already, or a quarter of that of this key.
         QueueFull = "queue_full",
         /// The server is stopping.
         ShuttingDown = "shutting_down",

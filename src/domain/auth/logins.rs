@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::domain::access::{Acted, act, lapsed};
+use crate::domain::access::{Acted, act, act_adding, lapsed};
 use crate::domain::auth::credentials::{FailureKey, KnownSecret, SecretChecks, random};
 use crate::domain::auth::tokens::{Extension, extend_token, make_token};
 use crate::domain::engine::Engine;
@@ -242,7 +242,8 @@ impl Logins<'_> {
         };
         let digest = token.digest();
         let make = move |tx: &Tx<'_>, by: LiveCaller<'_>| make_token(tx, by, digest, &kept, now);
-        let expires_at = act(self.engine, &caller, (Touches::NoState, 0), make).await?;
+        let made = act_adding(self.engine, &caller, (Touches::NoState, 0), make);
+        let expires_at = made.await?;
         Ok(Issued {
             token: Some(token),
             expires_in: expires_at.since(now),

@@ -1,5 +1,6 @@
 //! Threads for long work: one for what nobody waits for, which runs when no other thread of the
-//! machine wants to, and one for each work that waits for the disk.
+//! machine wants to, one for what only its own client waits for, and one for each work that waits
+//! for the disk.
 
 use tokio::sync::oneshot;
 
@@ -32,23 +33,33 @@ pub(in crate::domain) async fn on_its_own<T: Send + 'static>(
     answer.await.map_err(|_| panicked())
 }
 
-/// A thread of the lowest priority.
+/// A thread of a lower priority.
 pub(in crate::domain) struct Worker(rayon::ThreadPool);
 
 impl Worker {
-    pub(in crate::domain) fn start() -> Result<Self, OpenError> {
+    /// The thread for what nobody waits for.
+    pub(in crate::domain) fn in_the_background() -> Result<Self, OpenError> {
+        Self::start("background", NICE)
+    }
+
+    /// The thread for what one client waits for and all others do not.
+    pub(in crate::domain) fn aside() -> Result<Self, OpenError> {
+        Self::start("aside", NICE_ON_ITS_OWN)
+    }
+
+    fn start(name: &'static str, nice: i32) -> Result<Self, OpenError> {
         let threads = rayon::ThreadPoolBuilder::new()
             .num_threads(1)
-            .thread_name(|_| "background".to_owned())
+            .thread_name(move |_| name.to_owned())
             .panic_handler(|_| {});
         // On Linux this is the calling thread's alone. Where it is refused, the thread is as good
         // as any other.
-        let lower = |_| {
-            let _ = rustix::process::setpriority_process(None, NICE);
+        let lower = move |_| {
+            let _ = rustix::process::setpriority_process(None, nice);
         };
         let pool = threads.start_handler(lower).build();
         let failed = |error| OpenError::File {
-            path: "the thread for the background".into(),
+            path: format!("the thread {name:?}").into(),
             source: std::io::Error::other(error),
         };
         pool.map(Self).map_err(failed)

@@ -1,11 +1,15 @@
 //! The engine: the store, the limits, the memory budget, the threads and the data directory. It
 //! knows no caller and no state.
 
+pub mod aside;
 pub mod background;
+pub mod bell;
 pub mod budget;
 pub mod cores;
 pub mod data_dir;
 pub mod leased_bytes;
+pub mod places;
+pub mod shares;
 pub mod single_flight;
 pub mod start_preview;
 pub mod trust;
@@ -13,15 +17,20 @@ pub mod trust;
 use std::sync::Arc;
 
 use crate::config::Limits;
+use crate::domain::engine::aside::{AsidePlace, AsideThread, AsideTurn};
 use crate::domain::engine::background::Worker;
 use crate::domain::engine::budget::{Budget, Reservation, Reserved, Spare, WhenFull};
 use crate::domain::engine::cores::Cores;
 use crate::domain::engine::data_dir::DirLock;
 use crate::domain::engine::leased_bytes::LeasedBytes;
+use crate::domain::engine::places::{KeyPlaces, TakenPlace};
+use crate::domain::engine::shares::{Holder, ShareHold};
 use crate::domain::engine::trust::Trust;
 use crate::domain::error::Error;
 use crate::metrics::Metrics;
+use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
+use crate::model::digest::Digest;
 use crate::store::{OpenError, Store};
 
 /// What all areas work with. There is one for each process and data directory.
@@ -31,7 +40,10 @@ pub struct Engine {
     pub(in crate::domain) metrics: Arc<Metrics>,
     budget: Budget,
     spare: Arc<dyn Spare>,
+    requests: Arc<KeyPlaces>,
+    queued: Arc<KeyPlaces>,
     cores: Cores,
+    aside: AsideThread,
     background: Worker,
     /// Whether the clock can be believed.
     pub(in crate::domain) trust: Arc<Trust>,
@@ -55,8 +67,11 @@ impl Engine {
             store,
             budget: Budget::new(limits.max_in_flight),
             spare,
+            requests: KeyPlaces::of(limits.max_connections),
+            queued: KeyPlaces::of(limits.max_queue),
             cores: Cores::start()?,
-            background: Worker::start()?,
+            aside: AsideThread::start()?,
+            background: Worker::in_the_background()?,
             metrics,
             limits: Arc::new(limits),
             dir,
@@ -79,19 +94,71 @@ impl Engine {
         &self.metrics
     }
 
-    /// Reserves memory for a body of this size in bytes, or fails at once.
-    pub fn reserve_for_body(&self, body: u64) -> Result<Reservation, Error> {
-        self.making_room(|| self.budget.for_body(body))
+    /// Fails at once if a body of this size in bytes could not be taken now. Nothing is reserved.
+    pub fn check_body(&self, holder: &Holder, body: u64) -> Result<(), Error> {
+        self.making_room(|| self.budget.check_body(holder, body))
     }
 
-    /// Reserves memory for a body of the operator that is small so far.
-    pub fn reserve_for_the_operator(&self) -> Result<Reservation, Error> {
-        self.budget.for_the_operator()
+    /// Reserves memory for the first bytes of a body.
+    pub async fn reserve_for_body(&self, holder: &Holder, body: u64) -> Result<Reservation, Error> {
+        let reserve = || self.making_room(|| self.budget.for_body(holder, body));
+        self.budget.soon(reserve).await
     }
 
-    /// Reserves more memory for a body that turns out to be of this size in bytes.
-    pub fn reserve_more(&self, reservation: &mut Reservation, body: u64) -> Result<(), Error> {
-        self.making_room(|| self.budget.grow(reservation, body))
+    /// Reserves more memory for a body of which so many bytes have come.
+    pub async fn reserve_more(
+        &self,
+        reservation: &mut Reservation,
+        holder: &Holder,
+        body: u64,
+    ) -> Result<(), Error> {
+        let mut grow = || self.budget.grow(reservation, holder, body);
+        let reserve = || self.making_room(&mut grow);
+        self.budget.soon(reserve).await
+    }
+
+    /// Reserves memory for the first bytes of a body only if it is free now.
+    pub fn reserve_if_free_for_body(&self, holder: &Holder, body: u64) -> Option<Reservation> {
+        self.budget.for_body(holder, body).ok()
+    }
+
+    /// Reserves more memory for a body only if it is free now.
+    pub fn reserve_more_if_free(
+        &self,
+        reservation: &mut Reservation,
+        holder: &Holder,
+        body: u64,
+    ) -> Option<()> {
+        self.budget.grow(reservation, holder, body).ok()
+    }
+
+    /// Reserves the memory that a body needs beside itself while it is compressed.
+    pub(in crate::domain) async fn reserve_to_compress(
+        &self,
+        reservation: &mut Reservation,
+        body: u64,
+    ) -> Result<(), Error> {
+        let mut compress = || self.budget.to_compress(reservation, body);
+        self.budget.soon(|| self.making_room(&mut compress)).await
+    }
+
+    /// Takes a version of so many bytes into the share of a caller who is about to read it.
+    pub(in crate::domain) async fn hold_version(
+        &self,
+        holder: &Holder,
+        (version, bytes): (Digest, u64),
+    ) -> Result<Option<ShareHold>, Error> {
+        let held = self.budget.hold_answer(holder, Some(version), bytes);
+        held.await
+    }
+
+    /// Takes an answer that was made into its reader's share.
+    pub async fn hold_answer(
+        &self,
+        holder: &Holder,
+        bytes: u64,
+    ) -> Result<Option<ShareHold>, Error> {
+        self.budget.hold_answer(holder, None, bytes).await
     }
 
     /// Reserves memory for an answer that was made, or fails at once.
@@ -144,6 +211,39 @@ impl Engine {
     /// The same without waiting for its end.
     pub(in crate::domain) fn begin_on_a_core(&self, work: impl FnOnce() + Send + 'static) {
         self.cores.begin(work);
+    }
+
+    /// A place among the requests that a caller's key may have under way, or the refusal of one
+    /// more.
+    pub fn place_of_request(&self, caller: &Caller) -> Result<TakenPlace, Error> {
+        let place = self.requests.take(caller.key());
+        place.ok_or_else(|| Error::TooManyRequests(self.requests.most()))
+    }
+
+    /// A place among the acts of a caller's key that may wait for the writer, or the refusal of one
+    /// more.
+    pub(in crate::domain) fn place_in_queue(&self, caller: &Caller) -> Result<TakenPlace, Error> {
+        self.queued.take(caller.key()).ok_or(Error::QueueFull)
+    }
+
+    /// A place among the work aside that a caller may have at the same time, or the refusal of one
+    /// more.
+    pub fn place_aside(&self, caller: &Caller) -> Result<AsidePlace, Error> {
+        self.aside.place(caller.key())
+    }
+
+    /// Runs work that takes long and that only its client waits for, aside of the cores, which
+    /// writes use. It has so many bytes for working copies.
+    pub async fn aside<T: Send + 'static>(
+        &self,
+        turn: AsideTurn,
+        bytes: u64,
+        work: impl FnOnce(Reservation) -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        // Of all that waits for the thread, one thing holds memory.
+        let alone = self.aside.alone().await?;
+        let reservation = self.reserve_for_copies(bytes, WhenFull::Wait).await?;
+        self.aside.run((turn, alone), reservation, work).await
     }
 
     /// Runs long work that nobody waits for, while no other thread of the machine wants to run.

@@ -101,6 +101,26 @@ pub enum Error {
     /// The key has as many tokens as it may have.
     #[error("the key has {0} live tokens, which is the most; end some or let them lapse")]
     TooManyTokens(u64),
+    /// The key has as many requests under way as it may have.
+    #[error("this key has {0} requests under way, which is the most; try again in a moment")]
+    TooManyRequests(usize),
+    /// The key has as many comparisons, detections and other long work under way as it may have.
+    #[error(
+        "this key has {0} comparisons, detections or lists of outputs under way, which is the \
+            most; wait for one of them, and try again"
+    )]
+    TooManyAtOnce(usize),
+    /// Too many locks are held on addresses that have no state.
+    #[error(
+        "{whose} {held} locks on addresses without a state, which is the most; release those that \
+            no run needs any more (`statekeep state list --locked`), and try again"
+    )]
+    TooManyLocks {
+        /// Whose.
+        whose: &'static str,
+        /// How many.
+        held: u64,
+    },
     /// A version is not imported.
     #[error("nothing was imported to {0}: {1}")]
     NotImported(StateName, NotImported),
@@ -144,6 +164,12 @@ pub enum Error {
     /// The memory for bodies is used up.
     #[error("the server has as many bytes under way as it takes; try again in a moment")]
     OverBudget,
+    /// The key, or its workspace, holds all of the memory that it may hold.
+    #[error(
+        "this key, or its workspace, has as many bytes under way as it may have while others need \
+            memory too; end or finish some of its requests, and try again in a moment"
+    )]
+    OverShare,
     /// The writer's queue is full.
     #[error("the server has as many writes waiting as it takes; try again in a moment")]
     QueueFull,

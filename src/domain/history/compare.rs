@@ -11,6 +11,7 @@ use crate::diff::{self, DiffReport, MAX_REPORT, NotComparable};
 use crate::domain::access::authorize;
 use crate::domain::content::missing::no_version;
 use crate::domain::content::read::SIZE_TAKEN_APART;
+use crate::domain::engine::aside::AsideTurn;
 use crate::domain::engine::budget::WhenFull;
 use crate::domain::engine::leased_bytes::LeasedBytes;
 use crate::domain::error::Error;
@@ -91,10 +92,12 @@ impl History<'_> {
         comparing: Comparing,
     ) -> Result<Arc<LeasedBytes>, Error> {
         authorize(caller, Permission::List, name)?;
+        let turn = self.engine.place_aside(caller)?.turn().await?;
         let (state, from, to) = self.find(name, comparing).await?;
         let compared_with = from.version().map(|from| from.number);
         let reveal = comparing.reveal;
-        let answer = self.compared(name, state, (from, to), reveal).await?;
+        let both = (from, to);
+        let answer = self.compared(name, state, both, (reveal, turn)).await?;
         if reveal {
             let detail = serde_json::json!({ "what": "diff", "from": compared_with });
             self.events
@@ -162,7 +165,7 @@ impl History<'_> {
         name: &StateName,
         state: StateId,
         (from, to): (Against, Version),
-        reveal: bool,
+        (reveal, turn): (bool, AsideTurn),
     ) -> Result<Arc<LeasedBytes>, Error> {
         let not_compared = match &from {
             Against::Gone => Some(NotCompared::pruned(&to)),
@@ -177,8 +180,7 @@ impl History<'_> {
         } else {
             (None, 0)
         };
-        let reserved = self.engine.reserve_for_copies(needed, WhenFull::Wait);
-        let made = self.engine.on_a_core(reserved.await?, move |reservation| {
+        let made = self.engine.aside(turn, needed, move |reservation| {
             let report = bytes
                 .map(|(before, after)| report(before.as_deref(), &after, reveal))
                 .transpose();

@@ -3,6 +3,7 @@
 use crate::diff::{self, NotComparable, ResourceAddress};
 use crate::domain::access::authorize;
 use crate::domain::content::missing::explained;
+use crate::domain::engine::aside::AsideTurn;
 use crate::domain::engine::budget::WhenFull;
 use crate::domain::error::Error;
 use crate::domain::error::refusals::{NoRollback, NotCompared};
@@ -90,6 +91,7 @@ impl History<'_> {
         ask: &Rollback,
     ) -> Result<RollbackPreview, Error> {
         self.may_preview(caller, name)?;
+        let turn = self.engine.place_aside(caller)?.turn().await?;
         let found = find(self.engine, name, ask.number).await?;
         found.authorize(caller, &[Permission::List])?;
         let wanted = match found.wanted(name, ask.number) {
@@ -112,7 +114,8 @@ impl History<'_> {
             Visibility::Transferred(to) => Some(to.clone()),
             Visibility::Live | Visibility::Deleted => None,
         };
-        let comparison = self.compare_with_current(name, &found, &wanted).await?;
+        let both = (&found, &wanted);
+        let comparison = self.compare_with_current(name, both, turn).await?;
         self.events.count_read(
             caller,
             found.away.as_ref().unwrap_or(name),
@@ -137,8 +140,8 @@ impl History<'_> {
     async fn compare_with_current(
         &self,
         name: &StateName,
-        found: &RollbackTarget,
-        wanted: &Version,
+        (found, wanted): (&RollbackTarget, &Version),
+        turn: AsideTurn,
     ) -> Result<Result<Comparison, NotCompared>, Error> {
         let after = self
             .content
@@ -163,8 +166,7 @@ impl History<'_> {
             Err(why) => return Err(why),
         };
         let needed = memory_to_compare(&self.engine.limits, Some(current), wanted);
-        let reserved = self.engine.reserve_for_copies(needed, WhenFull::Wait);
-        let compared = self.engine.on_a_core(reserved.await?, move |_reservation| {
+        let compared = self.engine.aside(turn, needed, move |_reservation| {
             compare(before.as_ref().as_ref(), after.as_ref().as_ref())
         });
         Ok(compared.await?.map_err(NotCompared::from))

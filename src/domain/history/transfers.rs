@@ -76,7 +76,9 @@ impl Transfers<'_> {
         }
         let (wanted, size) = (name.clone(), to.len());
         let lock_id = Uuid::new_v4().to_string();
-        let job = move |tx: &Tx<'_>, by: LiveCaller<'_>| begin(tx, by, &wanted, (&to, &lock_id));
+        let room = self.engine.limits.room_for_removing();
+        let job =
+            move |tx: &Tx<'_>, by: LiveCaller<'_>| begin(tx, by, &wanted, (&to, &lock_id), room);
         act(
             self.engine,
             caller,
@@ -155,6 +157,7 @@ fn begin(
     caller: LiveCaller<'_>,
     name: &StateName,
     (to, lock_id): (&str, &str),
+    room: u64,
 ) -> Step {
     let state = match live(&tx.lookup(name)?, name) {
         Ok((state, _)) => state,
@@ -185,7 +188,7 @@ fn begin(
         (OPERATION, &format!("to {}", intent.to)),
         tx.now(),
     );
-    match locks::take(tx, caller, name, &lock)? {
+    match locks::take(tx, caller, name, &lock, room)? {
         Ok(Locking::Held(_)) => {}
         Ok(Locking::HeldBy(lock)) => return Ok(Err(Error::locked(lock))),
         Err(why) => return Ok(Err(why)),

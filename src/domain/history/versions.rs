@@ -3,6 +3,7 @@
 use crate::domain::access::authorize;
 use crate::domain::content::missing::no_version;
 use crate::domain::engine::budget::WhenFull;
+use crate::domain::engine::shares::Holder;
 use crate::domain::error::Error;
 use crate::domain::history::History;
 use crate::domain::states::read::StateContent;
@@ -65,12 +66,17 @@ impl History<'_> {
         number: u64,
     ) -> Result<StateContent, Error> {
         authorize(caller, Permission::List, name)?;
-        let content = self.read(name, number).await?;
+        let content = self.read(caller, name, number).await?;
         self.events.count_read(caller, name, Some(number));
         Ok(content)
     }
 
-    async fn read(&self, name: &StateName, number: u64) -> Result<StateContent, Error> {
+    async fn read(
+        &self,
+        caller: &Caller,
+        name: &StateName,
+        number: u64,
+    ) -> Result<StateContent, Error> {
         let found = self
             .engine
             .store
@@ -83,11 +89,14 @@ impl History<'_> {
         let Some((state, version)) = found? else {
             return Err(no_version(&self.engine.store, name, number).await);
         };
+        let holder = Holder::of(caller, Some(name.workspace.as_str()));
+        let held = (version.sha256, version.size);
+        let hold = self.engine.hold_version(&holder, held).await?;
         let bytes = self
             .content
             .bytes_of(name, state, &version, WhenFull::Wait)
             .await?;
-        Ok(StateContent::of(&version, bytes))
+        Ok(StateContent::of(&version, bytes, hold))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Holds: a version that somebody holds is neither pruned nor purged, by no caller and no
 //! policy.
 
-use crate::domain::access::{Acted, act, authorize};
+use crate::domain::access::{Acted, act, act_adding, authorize};
 use crate::domain::content::missing::explained;
 use crate::domain::error::Error;
 use crate::domain::retention::Retention;
@@ -65,10 +65,17 @@ impl Retention<'_> {
         reason: Option<String>,
     ) -> Result<Version, Error> {
         let name = name.clone();
-        let touches = Touches::Address(name.clone());
+        let touches = (Touches::Address(name.clone()), 0);
+        // To let a version go makes room in the end.
+        let is_release = reason.is_none();
         let job =
             move |tx: &Tx<'_>, by: LiveCaller<'_>| change(tx, by, &name, number, reason.as_deref());
-        match act(self.engine, caller, (touches, 0), job).await {
+        let changed = if is_release {
+            act(self.engine, caller, touches, job).await
+        } else {
+            act_adding(self.engine, caller, touches, job).await
+        };
+        match changed {
             Ok(version) => Ok(version),
             Err(error) => Err(explained(&self.engine.store, error).await),
         }

@@ -13,6 +13,11 @@ use crate::model::state::Lookup;
 use crate::sabotage::{self, Fault};
 use crate::store::{StoreError, Touches, Tx};
 
+/// The most locks of one key on addresses that have no state.
+const MAX_ON_NOTHING_OF_A_KEY: u64 = 100;
+/// The most locks of all keys on addresses that have no state.
+const MAX_ON_NOTHING: u64 = 1_000;
+
 /// Locks.
 pub struct Locks<'a> {
     engine: &'a Engine,
@@ -90,12 +95,13 @@ impl Locks<'_> {
         }
         let (wanted, size) = (name.clone(), lock.text.len());
         let touches = Touches::Address(wanted.clone());
+        let room = self.engine.limits.room_for_removing();
         let too_early = self.seen_too_early(&wanted).await?;
         let job = move |tx: &Tx<'_>, by: LiveCaller<'_>| {
             if too_early.as_ref().is_some_and(Option::is_none) {
                 tx.remove_lock(&wanted)?;
             }
-            take(tx, by, &wanted, &lock)
+            take(tx, by, &wanted, &lock, room)
         };
         act(self.engine, caller, (touches, size), job).await
     }
@@ -169,15 +175,39 @@ fn only_plans(caller: &Caller, name: &StateName, lock: &Lock) -> Error {
     ))
 }
 
-/// Takes a lock for a caller, or says who holds it. The inner error is that the state has left the
-/// address.
+/// Whether an address has a state that was ever accepted.
+fn has_versions(lookup: &Lookup) -> bool {
+    matches!(
+        lookup,
+        Lookup::State {
+            current: Some(_),
+            ..
+        }
+    )
+}
+
+/// Why a caller takes no further lock on an address without a state, if they have too many: each is
+/// a row that nobody may ever release.
+fn too_many_on_nothing(tx: &Tx<'_>, caller: LiveCaller<'_>) -> Result<Option<Error>, StoreError> {
+    let (own, all) = tx.locks_on_nothing(&caller.actor.id)?;
+    let of_key = (own >= MAX_ON_NOTHING_OF_A_KEY).then_some(("this key has", own));
+    let of_all = (all >= MAX_ON_NOTHING).then_some(("all keys together have", all));
+    Ok(of_key
+        .or(of_all)
+        .map(|(whose, held)| Error::TooManyLocks { whose, held }))
+}
+
+/// Takes a lock for a caller, or says who holds it. A new one needs this much room on the disk. The
+/// inner error is that the state has left the address, or that the caller has too many locks.
 pub(in crate::domain) fn take(
     tx: &Tx<'_>,
     caller: LiveCaller<'_>,
     name: &StateName,
     lock: &Lock,
+    room: u64,
 ) -> Acted<Locking> {
-    if let Some(gone) = tx.lookup(name)?.gone() {
+    let lookup = tx.lookup(name)?;
+    if let Some(gone) = lookup.gone() {
         return Ok(Err(Error::gone(name, gone)));
     }
     if let Some(held) = tx.lock(name)? {
@@ -189,6 +219,12 @@ pub(in crate::domain) fn take(
             &RefusedAttempt::by(&caller, tx.now(), Some(&lock.id), Some(&lock.who)),
         )?;
         return Ok(Ok(Locking::HeldBy(held.lock)));
+    }
+    tx.needs_room(room)?;
+    if !has_versions(&lookup)
+        && let Some(refused) = too_many_on_nothing(tx, caller)?
+    {
+        return Ok(Err(refused));
     }
     let held = HeldLock {
         lock: lock.clone(),

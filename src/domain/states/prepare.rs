@@ -4,10 +4,11 @@
 //! There are never more writes here than connections, and the memory of each is reserved for it.
 
 use crate::domain::engine::Engine;
+use crate::domain::engine::places::TakenPlace;
 use crate::domain::error::Error;
 use crate::domain::states::compared::Before;
 use crate::domain::states::job::{WriteJob, WriteRequest, Written};
-use crate::store::{StoreError, Touches};
+use crate::store::{StoreError, Touches, Tx};
 
 /// Where the answer to a write goes, whether or not anybody still waits for it.
 type Reply = Box<dyn FnOnce(Result<Result<Written, Error>, StoreError>) + Send>;
@@ -17,6 +18,8 @@ pub(super) struct Unprepared {
     pub(super) request: WriteRequest,
     pub(super) bytes: Vec<u8>,
     pub(super) before: Option<Before>,
+    /// Its place among those of its key.
+    pub(super) place: TakenPlace,
 }
 
 /// Prepares a write and hands it to the writer, whose answer goes straight to `reply`.
@@ -24,8 +27,17 @@ pub(super) fn begin(engine: &Engine, write: Unprepared, reply: Reply) {
     let queue = engine.store.queue();
     engine.begin_on_a_core(move || {
         let touches = Touches::Address(write.request.permit.name.clone());
+        let place = write.place;
         match WriteJob::prepare(write.request, write.bytes, write.before) {
-            Ok(job) => queue.write(touches, job.size(), move |tx| job.run(tx), reply),
+            Ok(job) => {
+                let size = job.size();
+                let run = move |tx: &Tx<'_>| {
+                    // It is taken until the write is answered.
+                    let _place = &place;
+                    job.run(tx)
+                };
+                queue.write(touches, size, run, reply);
+            }
             Err(error) => reply(Ok(Err(error))),
         }
     });

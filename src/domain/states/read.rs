@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use crate::config::MIB;
 use crate::domain::access::{authorize, authorize_somewhere, denied, narrow};
 use crate::domain::content::read::SIZE_TAKEN_APART;
+use crate::domain::engine::aside::AsideTurn;
 use crate::domain::engine::budget::WhenFull;
 use crate::domain::engine::leased_bytes::LeasedBytes;
+use crate::domain::engine::shares::{Holder, ShareHold};
 use crate::domain::error::Error;
 use crate::domain::states::States;
 use crate::domain::states::outputs::{list_of_outputs, only_outputs};
@@ -24,11 +27,16 @@ use crate::store::{StoreError, Touches, Tx, View};
 /// locks have some 300.
 const MAX_LOCKS_IN_A_LIST: usize = 1024 * 1024;
 
+/// The outputs of larger states than this are made aside of the cores.
+const ASIDE_FROM: u64 = MIB;
+
 /// Bytes that were read, and what a client is told of the version that they are.
 pub struct StateContent {
     /// The exact bytes that were written, or the state that was made for a caller who may only read
     /// outputs.
     pub bytes: Arc<LeasedBytes>,
+    /// The share that they are in until their reader has them; none if they are small.
+    pub hold: Option<ShareHold>,
     /// The version's number.
     pub number: u64,
     /// When it was written.
@@ -39,9 +47,14 @@ pub struct StateContent {
 
 impl StateContent {
     /// The exact bytes of a version.
-    pub(in crate::domain) fn of(version: &Version, bytes: Arc<LeasedBytes>) -> Self {
+    pub(in crate::domain) fn of(
+        version: &Version,
+        bytes: Arc<LeasedBytes>,
+        hold: Option<ShareHold>,
+    ) -> Self {
         Self {
             bytes,
+            hold,
             number: version.number,
             created_at: version.created_at,
             sha256: version.sha256,
@@ -78,14 +91,19 @@ impl States<'_> {
             self.clear_stale_mark(caller, name).await?;
         }
         let (state, version) = live(&address_info.lookup, name)?;
+        let holder = Holder::of(caller, Some(name.workspace.as_str()));
+        let held = (version.sha256, version.size);
+        let hold = self.engine.hold_version(&holder, held).await?;
         let bytes = self
             .content
             .bytes_of(name, state, version, WhenFull::Wait)
             .await?;
-        let mut content = StateContent::of(version, bytes);
+        let mut content = StateContent::of(version, bytes, hold);
         if !whole {
             (content.bytes, content.sha256) =
                 only_outputs(self.engine, version, content.bytes).await?;
+            let size = content.bytes.as_ref().as_ref().len() as u64;
+            content.hold = self.engine.hold_answer(&holder, size).await?;
         }
         self.events.count_read(caller, name, Some(version.number));
         Ok(content)
@@ -128,7 +146,12 @@ impl States<'_> {
         let address_info = self.engine.store.address_info(name).await?;
         let current = live(&address_info.lookup, name)?;
         let shown = (reveal, caller.may(Permission::List, name));
-        let made = self.listed_outputs(name, current, shown).await?;
+        let turn = if current.1.size > ASIDE_FROM {
+            Some(self.engine.place_aside(caller)?.turn().await?)
+        } else {
+            None
+        };
+        let made = self.listed_outputs(name, current, shown, turn).await?;
         let number = current.1.number;
         if reveal {
             let detail = serde_json::json!({ "what": "outputs" });
@@ -145,6 +168,7 @@ impl States<'_> {
         name: &StateName,
         (state, version): (StateId, &Version),
         (reveal, may_list): (bool, bool),
+        turn: Option<AsideTurn>,
     ) -> Result<Arc<LeasedBytes>, Error> {
         let bytes = self.content.bytes_of(name, state, version, WhenFull::Wait);
         let bytes = bytes.await?;
@@ -152,12 +176,15 @@ impl States<'_> {
         let beside = version.size.saturating_mul(2);
         let most = self.engine.limits.max_in_flight.saturating_sub(beside);
         let needed = version.size.saturating_mul(SIZE_TAKEN_APART).min(most);
-        let reserved = self.engine.reserve_for_copies(needed, WhenFull::Wait);
         let listed = version.clone();
         let list = move |reservation| {
             list_of_outputs(&listed, bytes.as_ref().as_ref(), reveal, may_list)
                 .map(|made| LeasedBytes::new(made, reservation))
         };
+        if let Some(turn) = turn {
+            return self.engine.aside(turn, needed, list).await?;
+        }
+        let reserved = self.engine.reserve_for_copies(needed, WhenFull::Wait);
         self.engine.on_a_core(reserved.await?, list).await?
     }
 

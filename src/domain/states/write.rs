@@ -27,9 +27,12 @@ impl States<'_> {
     }
 
     /// Stores a state as the next version, or says why not. Answers when it is on disk.
-    pub async fn write(&self, request: WriteRequest, bytes: Vec<u8>) -> Result<Written, Error> {
+    pub async fn write(&self, mut request: WriteRequest, bytes: Vec<u8>) -> Result<Written, Error> {
         let size = bytes.len() as u64;
         request.permit.check_size(size)?;
+        let reservation = &mut request.reservation;
+        self.engine.reserve_to_compress(reservation, size).await?;
+        let place = self.engine.place_in_queue(request.permit.acting.caller())?;
         // Under a lock no other writer's resources can be lost, and a write is trusted.
         let before = if request.lock_id.is_none() {
             self.before(&request.permit.name, size).await
@@ -48,6 +51,7 @@ impl States<'_> {
             request,
             bytes,
             before,
+            place,
         };
         prepare::begin(self.engine, write, reply);
         let written = answer.await.map_err(|_| panicked())???;

@@ -1,6 +1,7 @@
 //! Bodies: arguments and blocks, handed over one after the other in the order of the file.
 
 use std::collections::HashSet;
+use std::time::Instant;
 
 use super::cursor::Cursor;
 use super::expressions;
@@ -30,13 +31,14 @@ pub(in crate::hcl) enum What<'a> {
 }
 
 /// Goes through a file; what it holds is told in its order. What was told before a failure is part
-/// of a file that cannot be loaded.
+/// of a file that cannot be loaded. So is a file that is not read by a time, if one is given.
 pub(in crate::hcl) fn walk<'a>(
     text: &'a str,
+    until: Option<Instant>,
     tell: &mut dyn FnMut(Item<'a>),
 ) -> Result<(), SyntaxFailure> {
     let mut walk = Walk {
-        cursor: Cursor::new(text),
+        cursor: Cursor::new(text, until),
         open: Vec::new(),
         names: HashSet::new(),
         tell,

@@ -1,15 +1,27 @@
 //! The next token as a reader wants it: with the ends of lines where they count, and without them
 //! where they do not.
 
+use std::time::Instant;
+
 use super::failure::SyntaxFailure;
 use super::scanner::Scanner;
 use super::tokens::{SyntaxToken, TokenKind};
+use crate::model::clock;
+
+/// Why a file is given up.
+pub(in crate::hcl) const TOO_LONG: &str =
+    "reading the files takes too long; send fewer of them, or smaller ones";
+/// How many tokens are read between two looks at the clock.
+const LOOK_EVERY: u32 = 1_024;
 
 /// Looks one token ahead.
 pub(super) struct Cursor<'a> {
     text: &'a str,
     scanner: Scanner<'a>,
     ahead: Option<SyntaxToken>,
+    /// By when all has to be read, and how many tokens were.
+    until: Option<Instant>,
+    count: u32,
     /// Whether the end of a line counts here.
     pub(super) lines: bool,
     /// Where the token began that was read last.
@@ -19,11 +31,13 @@ pub(super) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    pub(super) const fn new(text: &'a str) -> Self {
+    pub(super) const fn new(text: &'a str, until: Option<Instant>) -> Self {
         Self {
             text,
             scanner: Scanner::new(text),
             ahead: None,
+            until,
+            count: 0,
             lines: true,
             start: 0,
             end: 0,
@@ -32,13 +46,29 @@ impl<'a> Cursor<'a> {
 
     pub(super) fn peek(&mut self) -> SyntaxToken {
         loop {
-            let scanner = &mut self.scanner;
-            let token = *self.ahead.get_or_insert_with(|| scanner.next());
+            let token = match self.ahead {
+                Some(token) => token,
+                None => self.next(),
+            };
+            self.ahead = Some(token);
             if self.lines || token.kind != TokenKind::Newline {
                 return token;
             }
             self.ahead = None;
         }
+    }
+
+    /// The next token; nothing that means anything once the time is over.
+    fn next(&mut self) -> SyntaxToken {
+        self.count = self.count.wrapping_add(1);
+        let mut token = self.scanner.next();
+        if self.count.is_multiple_of(LOOK_EVERY)
+            && self.until.is_some_and(|until| clock::monotonic() >= until)
+        {
+            self.count = LOOK_EVERY - 1;
+            token.kind = TokenKind::Bad(TOO_LONG);
+        }
+        token
     }
 
     pub(super) fn read(&mut self) -> SyntaxToken {

@@ -23,4 +23,5 @@ mod templates;
 mod tokens;
 
 pub(super) use bodies::{Item, What, walk};
+pub(super) use cursor::TOO_LONG;
 pub(super) use literals::{is_number, plain_text};

@@ -1,6 +1,7 @@
 //! Sources in HCL's native syntax.
 
 use super::*;
+use crate::model::clock;
 
 #[test]
 fn sources_that_configure() {
@@ -340,4 +341,25 @@ fn work_grows_with_the_size() {
         let text = format!("{before}{}{behind}", piece.repeat(SIZE / piece.len()));
         look(&[("main.tf.json", &text)], None, true);
     }
+}
+
+#[test]
+fn a_file_that_takes_too_long_is_undecided_and_says_so() {
+    // Many small values, and so many steps, in a file of its own before the one that is late too.
+    let deep = format!("x = a{}\n", "[0]".repeat(10_000));
+    let sources = || {
+        let files = [("a.tf", deep.clone()), ("b.tf", "y = 1\n".to_owned())];
+        of_map(files.map(|(name, text)| (name.to_owned(), text)).into()).expect("good names")
+    };
+    assert_eq!(judge(sources(), Ask::default()).answer, Answer::None);
+    let late = judge_until(sources(), Ask::default(), Some(clock::monotonic()));
+    assert_eq!(late.answer, Answer::Undecided);
+    assert!(
+        late.undecided
+            .iter()
+            .all(|why| why.reason.contains("takes too long"))
+    );
+    // The time ends amid the first file.
+    let reading = crate::hcl::native::read("a.tf", &deep, Some(clock::monotonic()));
+    assert!(reading.doubts[0].reason.contains("takes too long"));
 }

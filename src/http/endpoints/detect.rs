@@ -1,12 +1,15 @@
 //! `POST /api/terraform/detect`: whether a root module configures a backend. The files are sent,
 //! and nothing of them is kept.
 
+use std::time::Duration;
+
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
 use crate::domain::Domain;
+use crate::domain::engine::aside::AsideTurn;
 use crate::domain::error::Error;
 use crate::hcl::{self, Ask, BadFiles, Detection, Members, Program, SIZE_PARSED, Source};
 use crate::http::wire::body::{self, ReceivedBody};
@@ -14,6 +17,7 @@ use crate::http::wire::caller::Authenticated;
 use crate::http::wire::credentials::look_again;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::{query, reply};
+use crate::model::clock;
 use crate::model::error_code::ErrorCode;
 
 /// The parameters beside a tar.
@@ -22,6 +26,8 @@ pub(in crate::http) const PARAMETERS: &str = "program include_json";
 const MAX_MODULE: u64 = 4 * 1024 * 1024;
 /// The largest file in it, in bytes. To parse one takes many times its size in memory.
 const MAX_SENT_FILE: u64 = 1024 * 1024;
+/// How long a detection may take. Real modules take some milliseconds.
+const MAX_TIME: Duration = Duration::from_secs(2);
 /// The memory for the files of a body and for the answer, beside the body, as a multiple of its
 /// size.
 const COPIES: u64 = 3;
@@ -68,7 +74,7 @@ fn ask(program: Option<Asked>, include_json: bool) -> Ask {
 }
 
 pub(in crate::http) async fn detect(
-    _known: Authenticated,
+    known: Authenticated,
     request: HttpRequest,
     mut payload: Payload,
     domain: Data<Domain>,
@@ -89,6 +95,7 @@ pub(in crate::http) async fn detect(
             "a JSON body holds `program` and `include_json` itself; the query is for a tar",
         ));
     }
+    let place = domain.engine().place_aside(&known.0)?;
     let body = body::read(
         &request,
         &mut payload,
@@ -97,33 +104,38 @@ pub(in crate::http) async fn detect(
     )
     .await?;
     let ask = ask(asked.program, asked.include_json);
-    let detection = look(&domain, body, is_tar.then_some(ask)).await?;
+    let turn = place.turn().await?;
+    let detection = look(&domain, body, is_tar.then_some(ask), turn).await?;
     look_again(&request, &domain).await?;
-    reply::list(&domain, &detection)
+    reply::list(&request, &domain, &detection).await
 }
 
-/// Takes the body apart and looks at it, on a core and within memory that is reserved for it.
+/// Takes the body apart and looks at it, aside of the cores and within memory that is reserved for
+/// it.
 async fn look(
     domain: &Domain,
-    mut body: ReceivedBody,
+    body: ReceivedBody,
     of_tar: Option<Ask>,
+    turn: AsideTurn,
 ) -> Result<Detection, ApiError> {
     let size = body.bytes.len() as u64;
-    domain.engine().reserve_more(
-        &mut body.reservation,
-        size * (1 + COPIES) + size.min(MAX_SENT_FILE) * SIZE_PARSED,
-    )?;
-    let ReceivedBody { bytes, reservation } = body;
-    let work = move |_reservation| {
+    let needed = size * COPIES + size.min(MAX_SENT_FILE) * SIZE_PARSED;
+    let work = move |_reserved| {
+        let until = clock::monotonic() + MAX_TIME;
+        // The body's own memory comes back with it.
+        let ReceivedBody { bytes, reservation } = body;
         let looked = match of_tar {
             Some(ask) => hcl::of_archive(&bytes)
                 .map(|sources| (sources, ask))
                 .map_err(bad_files),
             None => of_json(&bytes),
         };
-        looked.and_then(|(sources, ask)| Ok(hcl::judge(small(sources)?, ask)))
+        let judge = |(sources, ask)| Ok(hcl::judge_until(small(sources)?, ask, Some(until)));
+        let judged = looked.and_then(judge);
+        drop((bytes, reservation));
+        judged
     };
-    domain.engine().on_a_core(reservation, work).await?
+    domain.engine().aside(turn, needed, work).await?
 }
 
 fn of_json(bytes: &[u8]) -> Result<(Vec<Source>, Ask), ApiError> {

@@ -34,7 +34,7 @@ pub(in crate::http) async fn compare(
         .history()
         .compare(&on.caller, &on.name, comparing)
         .await?;
-    Ok(reply::made(&domain, answer))
+    reply::made(&request, &domain, answer).await
 }
 
 #[derive(Deserialize)]
@@ -53,5 +53,5 @@ pub(in crate::http) async fn outputs(
         .states()
         .outputs(&on.caller, &on.name, asked.sensitive)
         .await?;
-    Ok(reply::made(&domain, answer))
+    reply::made(&request, &domain, answer).await
 }

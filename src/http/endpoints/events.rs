@@ -78,7 +78,12 @@ pub(in crate::http) async fn list(
     let events = domain.events().list(&known.0, asked.filter(limit)?).await?;
     let next = reply::next(&events.rows, limit, |event| event.seq);
     let answer = json!({ "events": events.rows, "next": next });
-    reply::list(&domain, &reply::beside_damaged(answer, &events.damaged))
+    reply::list(
+        &request,
+        &domain,
+        &reply::beside_damaged(answer, &events.damaged),
+    )
+    .await
 }
 
 fn time(text: Option<String>) -> Result<Option<Timestamp>, ApiError> {

@@ -39,7 +39,12 @@ pub(in crate::http) async fn list(
     let next = reply::next(&keys.rows, limit, |key| key.id.to_string());
     let shown: Vec<_> = keys.rows.iter().map(|key| key.shown(now)).collect();
     let answer = json!({ "keys": shown, "next": next });
-    reply::list(&domain, &reply::beside_damaged(answer, &keys.damaged))
+    reply::list(
+        &request,
+        &domain,
+        &reply::beside_damaged(answer, &keys.damaged),
+    )
+    .await
 }
 
 /// One role or several.
@@ -155,5 +160,5 @@ pub(in crate::http) async fn revoke(
         let ended = revoked.children.iter().map(ApiKey::actor);
         answer["children"] = json!(ended.collect::<Vec<_>>());
     }
-    reply::list(&domain, &answer)
+    reply::list(&request, &domain, &answer).await
 }

@@ -33,7 +33,7 @@ pub(in crate::http) async fn lock(
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
     domain.locks().may_lock(&on.caller, &on.name)?;
-    let body = read(&request, &mut payload, &domain).await?;
+    let body = read(&request, &mut payload, &domain, body::MAX_LOCK).await?;
     check_md5(&body, content_md5(&request).as_deref())?;
     Ok(
         match domain
@@ -55,7 +55,7 @@ pub(in crate::http) async fn unlock(
 ) -> Result<HttpResponse, ApiError> {
     domain.locks().may_unlock(&on.caller, &on.name)?;
     let named = query::read::<WriteQuery>(&request)?.lock_id();
-    let body = read(&request, &mut payload, &domain).await?;
+    let body = read(&request, &mut payload, &domain, body::MAX_OLD_LOCK).await?;
     let unlock = which(&body, named.as_deref(), content_md5(&request).as_deref())?;
     Ok(
         match domain.locks().unlock(&on.caller, &on.name, unlock).await? {
@@ -71,15 +71,10 @@ async fn read(
     request: &HttpRequest,
     payload: &mut Payload,
     domain: &Domain,
+    largest: u64,
 ) -> Result<Vec<u8>, ApiError> {
-    Ok(body::read(
-        request,
-        payload,
-        domain,
-        at_most(body::MAX_LOCK, ErrorCode::LockTooLarge),
-    )
-    .await?
-    .bytes)
+    let limit = at_most(largest, ErrorCode::LockTooLarge);
+    Ok(body::read(request, payload, domain, limit).await?.bytes)
 }
 
 fn parse(body: &[u8]) -> Result<Lock, ApiError> {

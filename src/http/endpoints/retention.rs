@@ -131,7 +131,7 @@ pub(in crate::http) async fn prune(
     } else {
         json!(retention.prune(&known.0, &asked).await?)
     };
-    reply::list(&domain, &answer)
+    reply::list(&request, &domain, &answer).await
 }
 
 #[derive(Deserialize)]
@@ -155,7 +155,7 @@ pub(in crate::http) async fn list(
     let mut answer = json!(in_force);
     answer["next"] = json!(next);
     let answer = reply::beside_damaged(answer, &in_force.damaged);
-    reply::list(&domain, &answer)
+    reply::list(&request, &domain, &answer).await
 }
 
 fn workspace(request: &HttpRequest) -> Result<Workspace, ApiError> {

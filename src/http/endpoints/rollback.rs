@@ -58,7 +58,7 @@ pub(in crate::http) async fn roll_back(
     if dry_run {
         let preview = history.preview(&on.caller, &on.name, &ask).await?;
         look_again(&request, &domain).await?;
-        return reply::list(&domain, &PreviewAnswer::of(&preview));
+        return reply::list(&request, &domain, &PreviewAnswer::of(&preview)).await;
     }
     Ok(match history.rollback(&on.caller, &on.name, ask).await? {
         RolledBack::Done(version) => answer(&version, false),

@@ -93,7 +93,7 @@ pub(in crate::http) async fn delete(
 ) -> Result<HttpResponse, ApiError> {
     let permit = domain.states().may_delete(&on.caller, &on.name)?;
     let asked: WriteQuery = query::read(&request)?;
-    let limit = at_most(body::MAX_LOCK, ErrorCode::BodyTooLarge);
+    let limit = at_most(body::MAX_OLD_LOCK, ErrorCode::BodyTooLarge);
     let body = body::read(&request, &mut payload, &domain, limit).await?;
     check_body(&request, &body.bytes)?;
     let deleted = domain.states().delete(permit, asked.lock_id()).await?;

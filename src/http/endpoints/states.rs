@@ -65,5 +65,10 @@ pub(in crate::http) async fn list(
     let states: Vec<Value> = states.map(|state| reply::listed(state, base_url)).collect();
     let next = list.next.map(|name| name.to_string());
     let answer = json!({ "states": states, "next": next });
-    reply::list(&domain, &reply::beside_damaged(answer, &list.page.damaged))
+    reply::list(
+        &request,
+        &domain,
+        &reply::beside_damaged(answer, &list.page.damaged),
+    )
+    .await
 }

@@ -62,12 +62,18 @@ pub(in crate::http) async fn verify(
     let wanted = body.wanted()?;
     let verified = domain.integrity().verify(&known.0, wanted).await?;
     look_again(&request, &domain).await?;
-    reply::list(&domain, &verified)
+    reply::list(&request, &domain, &verified).await
 }
 
 pub(in crate::http) async fn overview(
     known: Authenticated,
+    request: HttpRequest,
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
-    reply::list(&domain, &domain.integrity().overview(&known.0).await?)
+    reply::list(
+        &request,
+        &domain,
+        &domain.integrity().overview(&known.0).await?,
+    )
+    .await
 }

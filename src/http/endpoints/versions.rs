@@ -54,7 +54,8 @@ pub(in crate::http) async fn list(
         .await?;
     let next = reply::next(&versions.rows, limit, |version| version.number);
     let answer = json!({ "versions": versions.rows, "next": next });
-    reply::list(&domain, &reply::beside_damaged(answer, &versions.damaged))
+    let answer = reply::beside_damaged(answer, &versions.damaged);
+    reply::list(&request, &domain, &answer).await
 }
 
 pub(in crate::http) async fn content(

@@ -3,20 +3,23 @@
 
 use std::time::Duration;
 
-use actix_web::HttpRequest;
 use actix_web::error::PayloadError;
 use actix_web::web::Payload;
+use actix_web::{HttpMessage as _, HttpRequest};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::domain::Domain;
+use crate::domain::engine::Engine;
 use crate::domain::engine::budget::{Reservation, SMALL};
+use crate::domain::engine::shares::Holder;
 use crate::domain::error::Error;
-use crate::http::wire::credentials::look_again;
+use crate::http::wire::credentials::{KnownAs, look_again};
 use crate::http::wire::error::ApiError;
 use crate::http::wire::headers::announced_length;
-use crate::http::wire::origin::is_at_the_machine;
 use crate::http::wire::pace::PeerPace;
+use crate::http::wire::path;
+use crate::model::clock;
 use crate::model::error_code::ErrorCode;
 use crate::model::nul;
 
@@ -26,8 +29,10 @@ const MAX_SMALL_BODY: u64 = 64 * 1024;
 const MAX_MEMBERS: usize = 32;
 /// The longest name of a member that a refusal repeats.
 const MAX_NAME: usize = 32;
-/// The largest lock.
-pub(in crate::http) const MAX_LOCK: u64 = 64 * 1024;
+/// The largest lock that is taken. Real ones have some 300 bytes.
+pub(in crate::http) const MAX_LOCK: u64 = 4 * 1024;
+/// The largest lock that is released: an earlier version of the server took such ones.
+pub(in crate::http) const MAX_OLD_LOCK: u64 = 64 * 1024;
 
 /// A body in memory that is reserved for it.
 pub(in crate::http) struct ReceivedBody {
@@ -36,9 +41,9 @@ pub(in crate::http) struct ReceivedBody {
     pub(in crate::http) reservation: Reservation,
 }
 
-/// Reads a body. `check` refuses a size. If the client announces one, the check is asked before
-/// anything is read, and for a large one the budget. Memory for a small one is lent as it comes, so
-/// that an announcement takes nothing from others.
+/// Reads a body. `check` refuses a size. If the client announces one, the check and the budget are
+/// asked before anything is read. Memory is reserved as the body arrives: an announcement holds
+/// none.
 pub(in crate::http) async fn read(
     request: &HttpRequest,
     payload: &mut Payload,
@@ -47,50 +52,87 @@ pub(in crate::http) async fn read(
 ) -> Result<ReceivedBody, ApiError> {
     let announced = announced_length(request);
     check(announced)?;
-    let large = Some(announced).filter(|size| *size > SMALL).unwrap_or(0);
-    let reservation = if large == 0 && is_at_the_machine(request) {
-        domain.engine().reserve_for_the_operator()?
-    } else {
-        domain.engine().reserve_for_body(large)?
-    };
-    let mut body = ReceivedBody {
-        bytes: Vec::with_capacity(usize::try_from(large).unwrap_or(0)),
-        reservation,
-    };
-    let pace = PeerPace::begin(domain.engine().limits().body_timeout);
+    let (engine, holder) = (domain.engine(), holder(request));
+    engine.check_body(&holder, announced)?;
+    let mut body = ComingBody::default();
+    let mut pace = PeerPace::of_size(engine.limits().body_timeout, announced);
     while let Some(chunk) = next(payload, pace.time_left(body.bytes.len() as u64)).await? {
-        check((body.bytes.len() + chunk.len()) as u64)?;
-        body.take(&chunk, domain)?;
+        let size = body.bytes.len() + chunk.len();
+        check(size as u64)?;
+        if size > body.bytes.capacity() {
+            let full = clock::monotonic();
+            let made = body.make_room(size, announced, (engine, &holder)).await;
+            made.map_err(ApiError::AmidBody)?;
+            pace.excuse(full.elapsed());
+        }
+        body.bytes.extend_from_slice(&chunk);
     }
     // A body may take long to come.
     look_again(request, domain).await?;
-    Ok(body)
+    let reservation = match body.reservation {
+        Some(reservation) => reservation,
+        None => engine.reserve_for_body(&holder, 0).await?,
+    };
+    let bytes = body.bytes;
+    Ok(ReceivedBody { bytes, reservation })
 }
 
-impl ReceivedBody {
-    /// Takes the next piece. A body whose size was not announced grows in steps, each into memory
-    /// that was reserved before.
-    fn take(&mut self, chunk: &[u8], domain: &Domain) -> Result<(), Error> {
-        let (size, capacity) = (self.bytes.len() + chunk.len(), self.bytes.capacity());
-        if size > capacity {
-            let mut step = size.max(capacity.saturating_mul(2));
-            if size as u64 <= SMALL {
-                // One that is small so far takes none of the memory of large ones.
-                step = step.min(usize::try_from(SMALL).unwrap_or(size));
-            }
-            let room = match domain
-                .engine()
-                .reserve_more(&mut self.reservation, step as u64)
-            {
-                Ok(()) => step,
-                Err(_) => domain
-                    .engine()
-                    .reserve_more(&mut self.reservation, size as u64)
-                    .map(|()| size)?,
-            };
-            self.bytes.reserve_exact(room - self.bytes.len());
-        }
-        self.bytes.extend_from_slice(chunk);
+/// Whose share the memory of a request is in: that of its key, and of the workspace in its path.
+pub(in crate::http) fn holder(request: &HttpRequest) -> Holder {
+    let workspace = Some(path::part(request, "workspace")).filter(|name| !name.is_empty());
+    let known = request.extensions();
+    let of = |known: &KnownAs| Holder::of(&known.0, workspace);
+    known.get::<KnownAs>().map(of).unwrap_or_default()
+}
+
+/// How much a body that has grown to `size` bytes is given, if there is so much: twice of that, and
+/// no more than is announced.
+fn step(size: usize, announced: u64) -> usize {
+    let mut doubled = size.saturating_mul(2);
+    if size as u64 <= SMALL {
+        // One that is small so far takes none of the memory of large ones.
+        doubled = doubled.min(usize::try_from(SMALL).unwrap_or(size));
+    }
+    match usize::try_from(announced) {
+        Ok(announced) if announced >= size => doubled.min(announced),
+        _ => doubled,
+    }
+}
+
+/// A body under way, in memory that was reserved before it came.
+#[derive(Default)]
+struct ComingBody {
+    bytes: Vec<u8>,
+    reservation: Option<Reservation>,
+}
+
+impl ComingBody {
+    /// Makes room for this size, and for some more if that is free.
+    async fn make_room(
+        &mut self,
+        size: usize,
+        announced: u64,
+        (engine, holder): (&Engine, &Holder),
+    ) -> Result<(), Error> {
+        let step = step(size, announced);
+        let of_step = match &mut self.reservation {
+            Some(reserved) => engine.reserve_more_if_free(reserved, holder, step as u64),
+            None => engine
+                .reserve_if_free_for_body(holder, step as u64)
+                .map(|reserved| {
+                    self.reservation = Some(reserved);
+                }),
+        };
+        let room = if of_step.is_some() {
+            step
+        } else if let Some(reserved) = &mut self.reservation {
+            engine.reserve_more(reserved, holder, size as u64).await?;
+            size
+        } else {
+            self.reservation = Some(engine.reserve_for_body(holder, size as u64).await?);
+            size
+        };
+        self.bytes.reserve_exact(room - self.bytes.len());
         Ok(())
     }
 }

@@ -34,7 +34,12 @@ pub(in crate::http) async fn authenticate(request: &HttpRequest) -> Result<Calle
             .authenticate(credentials(request).as_ref(), origin)
             .await?
     };
-    request.extensions_mut().insert(KnownAs(caller.clone()));
+    let place = domain.engine().place_of_request(&caller)?;
+    let mut noted = request.extensions_mut();
+    noted.insert(KnownAs(caller.clone()));
+    // It is taken until the request is answered.
+    noted.insert(place);
+    drop(noted);
     Ok(caller)
 }
 

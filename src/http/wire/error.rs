@@ -24,6 +24,9 @@ pub(in crate::http) enum ApiError {
     /// The domain says so.
     #[error(transparent)]
     Domain(#[from] Error),
+    /// The domain says so while a body comes, the rest of which is not read.
+    #[error(transparent)]
+    AmidBody(Error),
     /// The body trickles.
     #[error("the body came too slowly; nothing was done, send it again")]
     SlowBody,
@@ -80,6 +83,9 @@ fn code_of(error: &Error) -> ErrorCode {
         Error::Unauthorized(_) => Code::Unauthorized,
         Error::TooManyFailures(_) => Code::TooManyFailures,
         Error::TooManyTokens(_) => Code::TooManyTokens,
+        Error::TooManyRequests(_) => Code::TooManyRequests,
+        Error::TooManyAtOnce(_) => Code::TooManyAtOnce,
+        Error::TooManyLocks { .. } => Code::TooManyLocks,
         Error::CredentialsBusy => Code::CredentialsBusy,
         Error::Denied(_) | Error::OutOfScope(_) => Code::Forbidden,
         Error::OutputsUnavailable(_) => Code::OutputsUnavailable,
@@ -104,7 +110,7 @@ fn code_of(error: &Error) -> ErrorCode {
         Error::NotBackedUp(why) => why.code(),
         Error::VerifyRuns => Code::VerifyRuns,
         Error::Locked(_) => Code::Locked,
-        Error::OverBudget => Code::OverMemoryBudget,
+        Error::OverBudget | Error::OverShare => Code::OverMemoryBudget,
         Error::QueueFull => Code::QueueFull,
         Error::ShuttingDown => Code::ShuttingDown,
         Error::DiskFull => Code::DiskFull,
@@ -116,7 +122,7 @@ fn code_of(error: &Error) -> ErrorCode {
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
         match self {
-            Self::Domain(error) => status::of(code_of(error)),
+            Self::Domain(error) | Self::AmidBody(error) => status::of(code_of(error)),
             Self::SlowBody => status::of(ErrorCode::SlowBody),
             Self::TooManyLogins => status::of(ErrorCode::TooManyLogins),
             Self::TooManyConnections => status::of(ErrorCode::TooManyConnections),
@@ -128,6 +134,7 @@ impl ResponseError for ApiError {
         match self {
             Self::Domain(Error::Locked(lock)) => lock_conflict(StatusCode::LOCKED, lock),
             Self::Domain(error) => noted(of_domain(error, &detail).finish(), error),
+            Self::AmidBody(error) => of_domain(error, &detail).force_close().finish(),
             Self::SlowBody => ProblemDetails::new(ErrorCode::SlowBody, &detail)
                 .force_close()
                 .finish(),

@@ -11,17 +11,20 @@ use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
 
 use crate::domain::engine::leased_bytes::LeasedBytes;
+use crate::domain::engine::shares::ShareHold;
 use crate::http::wire::pace::PeerPace;
 
 /// How much is handed over at a time: all of most states, and never so much that a connection holds
 /// a copy of a large one.
 const PIECE: usize = 64 * 1024;
 
-/// An answer under way. Its memory is reserved until the last piece is with the system.
+/// An answer under way. Its memory is reserved until the last piece is with the system, and in its
+/// reader's share for as long.
 pub(in crate::http) struct PacedBytes {
     rest: Bytes,
     sent: u64,
     pace: PeerPace,
+    _hold: Option<ShareHold>,
 }
 
 struct Shared(Arc<LeasedBytes>);
@@ -33,12 +36,18 @@ impl AsRef<[u8]> for Shared {
 }
 
 impl PacedBytes {
-    /// An answer whose reader may pause for so long.
-    pub(in crate::http) fn new(bytes: Arc<LeasedBytes>, pause: Duration) -> Self {
+    /// An answer whose reader may pause for so long, and holds it.
+    pub(in crate::http) fn new(
+        bytes: Arc<LeasedBytes>,
+        hold: Option<ShareHold>,
+        pause: Duration,
+    ) -> Self {
+        let rest = Bytes::from_owner(Shared(bytes));
         Self {
-            rest: Bytes::from_owner(Shared(bytes)),
             sent: 0,
-            pace: PeerPace::begin(pause),
+            pace: PeerPace::of_size(pause, rest.len() as u64),
+            rest,
+            _hold: hold,
         }
     }
 }

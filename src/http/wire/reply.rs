@@ -12,6 +12,7 @@ use crate::domain::Domain;
 use crate::domain::engine::leased_bytes::LeasedBytes;
 use crate::domain::error::Error;
 use crate::domain::states::read::{Listed, StateContent};
+use crate::http::wire::body::holder;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::headers::VERSION;
 use crate::http::wire::paced::PacedBytes;
@@ -48,7 +49,7 @@ pub(in crate::http) fn content(
     }
     response
         .content_type("application/json")
-        .body(PacedBytes::new(content.bytes, pause))
+        .body(PacedBytes::new(content.bytes, content.hold, pause))
 }
 
 /// JSON.
@@ -104,12 +105,13 @@ pub(in crate::http) fn listed(state: &Listed, base_url: &str) -> Value {
 }
 
 /// A list. It may be long and its reader slow, so its memory is reserved like that of a state.
-pub(in crate::http) fn list(
+pub(in crate::http) async fn list(
+    request: &HttpRequest,
     domain: &Domain,
     value: &impl Serialize,
 ) -> Result<HttpResponse, ApiError> {
     let bytes = serde_json::to_vec(value).map_err(|error| Error::Internal(error.to_string()))?;
-    Ok(made(domain, domain.engine().reserve_for_answer(bytes)?))
+    made(request, domain, domain.engine().reserve_for_answer(bytes)?).await
 }
 
 /// A list that also names the damaged rows that were met, if there are any.
@@ -120,14 +122,18 @@ pub(in crate::http) fn beside_damaged(mut list: Value, damaged: &[DamagedRow]) -
     list
 }
 
-/// JSON that the domain has made.
-pub(in crate::http) fn made(domain: &Domain, bytes: Arc<LeasedBytes>) -> HttpResponse {
-    HttpResponse::Ok()
+/// JSON that the domain has made. It is in the share of its reader until they have it.
+pub(in crate::http) async fn made(
+    request: &HttpRequest,
+    domain: &Domain,
+    bytes: Arc<LeasedBytes>,
+) -> Result<HttpResponse, ApiError> {
+    let (engine, size) = (domain.engine(), bytes.as_ref().as_ref().len() as u64);
+    let hold = engine.hold_answer(&holder(request), size).await?;
+    let pause = engine.limits().body_timeout;
+    Ok(HttpResponse::Ok()
         .content_type("application/json")
-        .body(PacedBytes::new(
-            bytes,
-            domain.engine().limits().body_timeout,
-        ))
+        .body(PacedBytes::new(bytes, hold, pause)))
 }
 
 /// What to give as the next page's start: the last row's, when there may be more.

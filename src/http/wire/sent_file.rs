@@ -51,7 +51,7 @@ impl SentFile {
             pieces,
             size,
             sent: 0,
-            pace: PeerPace::begin(pause),
+            pace: PeerPace::of_a_file(pause),
             _turn: turn,
         }
     }

@@ -83,6 +83,16 @@ impl View<'_> {
         })
     }
 
+    /// How many locks on addresses without a state a key has, and all keys together.
+    pub fn locks_on_nothing(&self, key: &str) -> Result<(u64, u64), StoreError> {
+        let sql = "SELECT count(*) FILTER (WHERE l.holder = ?1), count(*) FROM locks l WHERE NOT \
+            EXISTS (SELECT 1 FROM states s WHERE s.workspace = l.workspace AND s.building_block = \
+            l.building_block AND s.current IS NOT NULL)";
+        self.only(sql, [key], |row| {
+            Ok((rows::unsigned(row, 0)?, rows::unsigned(row, 1)?))
+        })
+    }
+
     /// Since when the oldest lock has been held.
     pub fn oldest_lock(&self) -> Result<Option<Timestamp>, StoreError> {
         let sql = "SELECT min(locked_at) FROM locks";

@@ -1,6 +1,10 @@
 //! A disk that is full: writes are 507, nothing is lost, reads, unlocking and deleting go on, and
 //! room makes writes work again.
 
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
+
 use serde_json::json;
 
 use crate::disk::{SmallDisk, noise};
@@ -97,6 +101,91 @@ fn below_the_room_that_is_kept_free() {
 #[test]
 fn to_the_last_byte() {
     on_a_small_disk("0");
+}
+
+/// Takes more and more of a disk, until something is refused for it.
+fn take_room_until(dir: &Path, is_refused: impl Fn() -> bool) -> Option<File> {
+    let mut filler = File::create(dir.join("filler")).expect("a file on the disk");
+    let chunk = vec![1; 256 * 1024];
+    for _ in 0..512 {
+        if is_refused() {
+            return Some(filler);
+        }
+        // The last part may not fit.
+        let _ = filler.write_all(&chunk);
+    }
+    None
+}
+
+#[test]
+fn on_the_last_part_of_the_reserve_locks_are_refused_and_what_frees_or_protects_is_done() {
+    let Some(disk) = SmallDisk::new("48m") else {
+        return;
+    };
+    let server = Setup::new()
+        .data(&disk.path().join("data"))
+        .flag("--min-free-space", "16MiB")
+        .start();
+    let (owner, leaked) = (server.key("team", "owner"), server.key("team", "writer"));
+    for serial in 1..=3 {
+        owner
+            .write("team/net", tfstate(L1, serial), None)
+            .expect_status(200);
+    }
+    owner.lock("team/held", "lock-1").expect_status(200);
+    let serial = std::cell::Cell::new(0);
+    let write = || {
+        serial.set(serial.get() + 1);
+        owner
+            .write("team/old", tfstate(L1, serial.get()), None)
+            .status
+    };
+    assert!(
+        take_room_until(disk.path(), || write() == 507).is_some(),
+        "writes stop at the reserve"
+    );
+    owner.lock("team/net", "lock-2").expect_status(200);
+    owner.unlock("team/net", "lock-2").expect_status(200);
+    server.token(&owner, json!({}));
+    let lock = || owner.lock("team/net", "lock-3");
+    let is_refused = || {
+        let answer = lock();
+        if answer.status == 200 {
+            owner.unlock("team/net", "lock-3").expect_status(200);
+        }
+        answer.status == 507
+    };
+    // The first file of this name is gone, and more than all of it comes back.
+    assert!(
+        take_room_until(disk.path(), is_refused).is_some(),
+        "locks stop at a quarter of it"
+    );
+    lock().expect_problem(507, "disk_full");
+    let login = json!({ "clientId": owner.key_id, "clientSecret": owner.secret() });
+    server
+        .anonymous()
+        .post_json("/api/login", &login)
+        .expect_problem(507, "disk_full");
+    let hold = format!("{}/versions/1/hold", state_path("team/net"));
+    server
+        .admin()
+        .post_json(&hold, &json!({ "reason": "kept" }))
+        .expect_problem(507, "disk_full");
+
+    owner.lock("team/held", "lock-1").expect_status(200);
+    owner.unlock("team/held", "lock-1").expect_status(200);
+    let leaked = format!("/api/keys/{}", leaked.key_id);
+    server
+        .admin()
+        .send("DELETE", &leaked, "")
+        .expect_status(200);
+    let prune = json!({ "policy": { "keep_last": 1 } });
+    let pruned = server
+        .admin()
+        .post_json("/api/prune", &prune)
+        .expect_status(200);
+    assert_eq!(owner.versions("team/net").len(), 1, "{}", pruned.text());
+    owner.delete("team/net").expect_status(200);
 }
 
 #[test]

@@ -9,7 +9,8 @@ use crate::scrape::{eventually_all_is_back, eventually_in_flight, in_flight, mon
 use crate::wire::{Wire, chunked, head};
 
 use super::{
-    KIB, L1, MIB, announce, goes_on, says_when_to_retry, sized, small, still_serves, writer,
+    KIB, L1, MIB, announce, goes_on, held_by_the_operator, says_when_to_retry, send_nearly_all,
+    sized, small, still_serves, writer,
 };
 
 /// All that [`small`] reserves.
@@ -23,16 +24,14 @@ fn eventually_quiet(server: &Server, monitor: &Client) {
 
 #[test]
 fn a_body_that_does_not_fit_is_503_before_it_is_read_while_small_ones_go_on() {
-    let server = small().start();
+    let server = small().flag("--body-timeout", "10m").start();
     let (writer, monitor) = (writer(&server), monitor(&server));
     writer
         .write("team/small", tfstate(L1, 1), None)
         .expect_status(200);
     eventually_quiet(&server, &monitor);
-    let mut slow: Vec<Wire> = (0..4)
-        .map(|number| announce(&server, &writer, &format!("team/slow{number}"), MIB))
-        .collect();
-    eventually_in_flight(&monitor, ALL, "four bodies of 1 MiB, twice each");
+    let mut slow = held_by_the_operator(&server, 8);
+    eventually_in_flight(&monitor, ALL, "eight bodies of 1 MiB");
 
     let mut refused = announce(&server, &writer, "team/refused", MIB);
     let answer = refused
@@ -54,7 +53,7 @@ fn a_body_that_does_not_fit_is_503_before_it_is_read_while_small_ones_go_on() {
         .expect("an answer")
         .expect_problem(503, "over_memory_budget");
     says_when_to_retry(&answer);
-    goes_on(&mut refused, &writer, &answer);
+    assert_eq!(answer.header("connection"), "close", "the rest is not read");
 
     writer.lock("team/slow0", "lock-1").expect_status(200);
     writer.unlock("team/slow0", "lock-1").expect_status(200);
@@ -69,19 +68,20 @@ fn a_body_that_does_not_fit_is_503_before_it_is_read_while_small_ones_go_on() {
         .key("team", "reader")
         .read("team/small")
         .expect_status(200);
-    eventually_in_flight(&monitor, ALL, "and the four are still under way");
+    eventually_in_flight(&monitor, ALL, "and the eight are still under way");
 
+    // One of them makes room for the others to be compressed.
+    drop(slow.pop());
     for wire in &mut slow {
-        wire.send(sized(1, MIB));
+        wire.send(&sized(1, MIB)[MIB - 1..]);
         wire.answer().expect("an answer").expect_status(200);
-        still_serves(wire, &writer);
     }
-    eventually_all_is_back(&monitor, "after all four were stored");
+    eventually_all_is_back(&monitor, "after all seven were stored");
     writer.read("team/refused").expect_problem(404, "no_state");
     writer
         .write("team/refused", sized(1, MIB), None)
         .expect_status(200);
-    for number in 0..4 {
+    for number in 0..7 {
         assert!(writer.read(&format!("team/slow{number}")).text() == sized(1, MIB));
     }
     eventually_all_is_back(&monitor, "at the end");
@@ -219,7 +219,19 @@ fn end(mut wire: Wire, writer: &Client, what: &str, rest: &Rest) {
 }
 
 #[test]
-fn a_body_in_chunks_is_lent_memory_as_it_grows_and_refused_when_there_is_none_left() {
+fn an_announced_length_holds_no_memory() {
+    let server = small().start();
+    let (writer, monitor) = (writer(&server), monitor(&server));
+    let mut announced = announce(&server, &writer, "team/net", MIB);
+    announced.send(&sized(1, MIB)[..1000]);
+    eventually("something is reserved", || in_flight(&monitor) > 0);
+    assert!(in_flight(&monitor) <= 8 * 1024, "{}", in_flight(&monitor));
+    drop(announced);
+    eventually_all_is_back(&monitor, "after its client was gone");
+}
+
+#[test]
+fn a_body_is_given_memory_as_it_grows_and_refused_when_there_is_none_left() {
     let server = small().start();
     let (writer, monitor) = (writer(&server), monitor(&server));
     let path = state_path("team/chunks");
@@ -230,23 +242,21 @@ fn a_body_in_chunks_is_lent_memory_as_it_grows_and_refused_when_there_is_none_le
         &writer,
         &["Transfer-Encoding: chunked"],
     ));
-    for pieces in 1..=3 {
+    for pieces in 1..=4 {
         growing.send(format!("{:x}\r\n{}\r\n", 200 * KIB, " ".repeat(200 * KIB)));
-        eventually("what has come is reserved twice", || {
-            in_flight(&monitor) >= pieces * 400 * 1024
+        eventually("what has come is reserved", || {
+            in_flight(&monitor) >= pieces * 200 * 1024
         });
         assert!(
-            in_flight(&monitor) <= pieces * 800 * 1024,
+            in_flight(&monitor) <= pieces * 400 * 1024,
             "and no more than twice of that"
         );
     }
     drop(growing);
     eventually_all_is_back(&monitor, "after its client was gone");
 
-    let others: Vec<Wire> = (0..3)
-        .map(|number| announce(&server, &writer, &format!("team/slow{number}"), MIB))
-        .collect();
-    eventually_in_flight(&monitor, ALL - 2 * MIB as u64, "three bodies");
+    let mut others = held_by_the_operator(&server, 6);
+    eventually_in_flight(&monitor, ALL - 2 * MIB as u64, "six bodies");
     // All that is left is just enough for the largest state.
     let mut fits = Wire::to(&server);
     fits.send(head(
@@ -258,10 +268,10 @@ fn a_body_in_chunks_is_lent_memory_as_it_grows_and_refused_when_there_is_none_le
     fits.send(chunked(sized(1, MIB), 10_000));
     fits.answer().expect("an answer").expect_status(200);
     still_serves(&mut fits, &writer);
-    eventually_in_flight(&monitor, ALL - 2 * MIB as u64, "three bodies again");
+    eventually_in_flight(&monitor, ALL - 2 * MIB as u64, "six bodies again");
 
-    let another = announce(&server, &writer, "team/slow3", 200 * KIB);
-    eventually_in_flight(&monitor, ALL - 2 * MIB as u64 + 400 * 1024, "four bodies");
+    others.extend(held_by_the_operator(&server, 1));
+    eventually_in_flight(&monitor, ALL - MIB as u64, "seven bodies");
     fits.send(head(
         "POST",
         &path,
@@ -277,46 +287,32 @@ fn a_body_in_chunks_is_lent_memory_as_it_grows_and_refused_when_there_is_none_le
     goes_on(&mut fits, &writer, &refusal);
     eventually_in_flight(
         &monitor,
-        ALL - 2 * MIB as u64 + 400 * 1024,
+        ALL - MIB as u64,
         "what was read until then is given back",
     );
-    drop((others, another));
+    drop(others);
     assert!(writer.read("team/chunks").text() == sized(1, MIB));
 }
 
 #[test]
-fn small_bodies_beyond_their_own_room_are_503_while_states_go_on() {
+fn a_key_with_too_many_small_bodies_is_503_while_its_states_and_others_go_on() {
+    const SMALL: usize = 64 * KIB;
     let server = small().start();
-    let (writer, monitor) = (writer(&server), monitor(&server));
-    let begin_lock = |number: usize| {
-        let mut wire = Wire::from(&format!("127.0.0.{}", 2 + number % 2), &server);
-        wire.send(head(
-            "LOCK",
-            &state_path(&format!("team/n{number}")),
-            &writer,
-            &["Content-Length: 65536"],
-        ));
-        // All but the last byte, since memory is lent as a body comes.
-        wire.send(" ".repeat(64 * KIB - 1));
+    let (writer, other) = (writer(&server), server.key("other", "writer"));
+    let monitor = monitor(&server);
+    let begin = |number: usize| {
+        let mut wire = announce(&server, &writer, &format!("team/n{number}"), SMALL);
+        send_nearly_all(&mut wire, 1, SMALL);
         wire
     };
-    let all = (32 * MIB) / (2 * 64 * KIB);
-    let slow: Vec<Wire> = (0..all).map(begin_lock).collect();
-    eventually_in_flight(&monitor, 32 << 20, "all the room of small bodies");
-    let mut refused = begin_lock(all);
-    let answer = refused
-        .answer()
-        .expect("an answer before the whole body is there")
-        .expect_problem(503, "over_memory_budget");
-    says_when_to_retry(&answer);
-    goes_on(&mut refused, &writer, &answer);
-    writer
+    // Twice each, and a quarter of 32 MiB for one key.
+    let slow: Vec<Wire> = (0..(8 * MIB) / (2 * SMALL)).map(begin).collect();
+    eventually_in_flight(&monitor, 8 << 20, "all that one key may have");
+    let answer = writer
         .lock("team/net", "lock-1")
         .expect_problem(503, "over_memory_budget");
-    writer
-        .write("team/net", sized(1, 500 * KIB), None)
-        .expect_status(200);
-    assert!(writer.read("team/net").expect_status(200).text() == sized(1, 500 * KIB));
+    says_when_to_retry(&answer);
+    other.lock("other/net", "lock-1").expect_status(200);
     drop(slow);
     eventually_all_is_back(&monitor, "after their clients were gone");
     assert_eq!(
@@ -333,10 +329,8 @@ fn a_read_that_finds_no_memory_waits_for_it() {
         .write("team/net", sized(1, 700 * KIB), None)
         .expect_status(200);
     eventually_quiet(&server, &monitor);
-    let mut slow: Vec<Wire> = (0..4)
-        .map(|number| announce(&server, &writer, &format!("team/slow{number}"), MIB))
-        .collect();
-    eventually_in_flight(&monitor, ALL, "four bodies");
+    let mut slow = held_by_the_operator(&server, 8);
+    eventually_in_flight(&monitor, ALL, "eight bodies");
     let mut reader = Wire::to(&server);
     reader.send(head("GET", &state_path("team/net"), &writer, &[]));
     assert!(
@@ -364,10 +358,8 @@ fn a_read_that_never_finds_memory_is_503_in_the_end() {
         .write("team/net", sized(1, 700 * KIB), None)
         .expect_status(200);
     eventually_quiet(&server, &monitor);
-    let slow: Vec<Wire> = (0..4)
-        .map(|number| announce(&server, &writer, &format!("team/slow{number}"), MIB))
-        .collect();
-    eventually_in_flight(&monitor, ALL, "four bodies");
+    let slow = held_by_the_operator(&server, 8);
+    eventually_in_flight(&monitor, ALL, "eight bodies");
     let mut reader = Wire::to(&server);
     reader.send(head("GET", &state_path("team/net"), &writer, &[]));
     let answer = reader

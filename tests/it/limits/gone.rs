@@ -5,7 +5,7 @@ use crate::harness::{eventually, state_path};
 use crate::scrape::{eventually_all_is_back, eventually_in_flight, monitor};
 use crate::wire::{Wire, head};
 
-use super::{KIB, MIB, announce, sized, small, writer};
+use super::{KIB, held_by_the_operator, sized, small, writer};
 
 #[test]
 fn whoever_closes_or_resets_the_connection_is_gone_at_once() {
@@ -17,9 +17,7 @@ fn whoever_closes_or_resets_the_connection_is_gone_at_once() {
             .write(name, sized(1, 200 * KIB), None)
             .expect_status(200);
     }
-    let slow: Vec<Wire> = (0..4)
-        .map(|number| announce(&server, &writer, &format!("team/slow{number}"), MIB))
-        .collect();
+    let slow = held_by_the_operator(&server, 8);
     eventually_in_flight(&monitor, 8 << 20, "all that there is");
     // Each waits some seconds for memory.
     let [mut fin, rst, mut stays] = names.map(|name| {

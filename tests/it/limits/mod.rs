@@ -2,6 +2,7 @@
 //! memory comes back, and that everybody else goes on. And what stands beside the limits: caches
 //! that are never stale, metrics, and connections that are used in every odd way.
 
+mod aside;
 mod budget;
 mod connections;
 mod credentials;
@@ -12,8 +13,10 @@ mod idle;
 mod metrics;
 mod nonsense;
 mod pipelines;
+mod places;
 mod queue;
 mod readers;
+mod shares;
 mod sizes;
 mod timeouts;
 
@@ -57,6 +60,30 @@ fn announce(server: &Server, caller: &Client, name: &str, length: usize) -> Wire
         &[&format!("Content-Length: {length}")],
     ));
     wire
+}
+
+/// Sends all of a state of this size but its last byte.
+fn send_nearly_all(wire: &mut Wire, serial: u64, size: usize) {
+    let body = sized(serial, size);
+    wire.send(&body[..size - 1]);
+}
+
+/// The operator begins to send so many states of 1 MiB, all of each but the last byte: they hold so
+/// many MiB, for the operator has no share to stay within.
+fn held_by_the_operator(server: &Server, count: usize) -> Vec<Wire> {
+    let begin = |number: usize| {
+        let path = state_path(&format!("team/slow{number}"));
+        let mut wire = Wire::to_socket_of(server);
+        wire.send(format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {MIB}\r\n\r\n"
+        ));
+        wire
+    };
+    let mut wires: Vec<Wire> = (0..count).map(begin).collect();
+    for wire in &mut wires {
+        send_nearly_all(wire, 1, MIB);
+    }
+    wires
 }
 
 /// Checks that a connection can be used after a refusal, or has ended where the refusal said so.

@@ -168,7 +168,8 @@ fn lock_of(size: usize) -> String {
 }
 
 #[test]
-fn a_lock_is_taken_to_64_kib_and_not_a_byte_further() {
+fn a_lock_is_taken_to_4_kib_and_not_a_byte_further() {
+    const LIMIT: usize = 4 * KIB;
     let server = Server::start();
     let writer = writer(&server);
     let path = state_path("team/net");

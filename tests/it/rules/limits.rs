@@ -121,10 +121,10 @@ fn an_endless_chunked_body_is_refused_at_the_limit() {
 }
 
 #[test]
-fn a_lock_above_64_kib_is_413_and_locks_nothing() {
+fn a_lock_above_4_kib_is_413_and_locks_nothing() {
     let server = Server::start();
     let writer = server.key("team", "writer");
-    for size in [65 * 1024, 1024 * 1024] {
+    for size in [4 * 1024, 1024 * 1024] {
         for (method, path) in [
             ("LOCK", state_path("team/net")),
             ("POST", format!("{}/lock", state_path("team/net"))),
@@ -147,6 +147,35 @@ fn a_lock_above_64_kib_is_413_and_locks_nothing() {
         .send("UNLOCK", &state_path("team/net"), body)
         .expect_problem(413, "lock_too_large");
     writer.lock("team/net", "lock-3").expect_status(423);
+}
+
+#[test]
+fn a_key_has_100_locks_on_addresses_without_a_state_and_as_many_on_states_as_there_are() {
+    let server = Server::start();
+    let (planner, other) = (server.key("team", "planner"), server.key("team", "writer"));
+    other
+        .write("team/net", tfstate(L1, 1), None)
+        .expect_status(200);
+    let name = |number: usize| format!("team/n{number}");
+    for number in 0..100 {
+        planner
+            .lock_to_plan(&name(number), "lock-1")
+            .expect_status(200);
+    }
+    let refused = planner
+        .lock_to_plan(&name(100), "lock-1")
+        .expect_problem(429, "too_many_locks");
+    assert!(refused.header("retry-after").parse::<u64>().is_ok());
+    // What it holds it may ask for again, and states are no part of it.
+    planner.lock_to_plan(&name(99), "lock-1").expect_status(200);
+    planner
+        .lock_to_plan("team/net", "lock-1")
+        .expect_status(200);
+    other.lock(&name(100), "lock-2").expect_status(200);
+    planner.unlock(&name(7), "lock-1").expect_status(200);
+    planner
+        .lock_to_plan(&name(101), "lock-1")
+        .expect_status(200);
 }
 
 #[test]

@@ -32,8 +32,11 @@ impl History<'_> {
 
     /// Imports one version, or says why not. Answers when it is on disk. The same one sent again is
     /// answered in the same way and not stored twice.
-    pub async fn import(&self, request: ImportRequest) -> Result<Version, Error> {
-        request.permit.check_size(request.bytes.len() as u64)?;
+    pub async fn import(&self, mut request: ImportRequest) -> Result<Version, Error> {
+        let size = request.bytes.len() as u64;
+        request.permit.check_size(size)?;
+        let reservation = &mut request.reservation;
+        self.engine.reserve_to_compress(reservation, size).await?;
         check_number(request.terms.number)?;
         // Only the operator can say when a version was written.
         let keeps_times = authorize_everywhere(&request.permit.caller, Permission::Operate).is_ok();
