@@ -106,9 +106,8 @@ impl EventBounds {
             let step = move |tx: &Tx<'_>| tx.remove_events(class, oldest, ROWS_PER_STEP);
             let gone = engine.store.write(Touches::NoState, 0, step).await?;
             events += gone.len();
-            if let Some(counted) = &mut self.counted {
-                gone.iter()
-                    .for_each(|share| counted.take_off(class, share, 1));
+            for share in &gone {
+                self.take_off(class, share);
             }
             if gone.len() < ROWS_PER_STEP as usize {
                 break;
@@ -117,13 +116,20 @@ impl EventBounds {
         Ok(events)
     }
 
+    fn take_off(&mut self, class: EventClass, share: &EventShare) {
+        if let Some(counted) = &mut self.counted {
+            counted.take_off(class, share, 1);
+        }
+    }
+
     async fn remove_too_many(
         &mut self,
         engine: &Engine,
         steps: &mut u32,
     ) -> Result<usize, StoreError> {
         let (ordinary, lasting) = (engine.limits.max_events, engine.limits.max_lasting_events);
-        let places = engine.store.read_inline(|view| view.event_places()).await?;
+        let look = |view: &View<'_>| view.event_places();
+        let places = engine.store.read_inline(look).await?;
         let Some((first, last)) =
             places.filter(|(first, last)| last - first >= ordinary.min(lasting))
         else {
@@ -148,13 +154,12 @@ impl EventBounds {
         let after = self.counted.as_ref().map(|counted| counted.up_to);
         let count = move |view: &View<'_>| {
             let up_to = view.event_places()?.map_or(0, |(_, last)| last);
-            let counts = match after {
-                Some(after) => view.count_events_after(after)?,
-                None => {
-                    let mut counts = view.count_events(EventClass::Ordinary)?;
-                    counts.append(&mut view.count_events(EventClass::Lasting)?);
-                    counts
-                }
+            let counts = if let Some(after) = after {
+                view.count_events_after(after)?
+            } else {
+                let mut counts = view.count_events(EventClass::Ordinary)?;
+                counts.append(&mut view.count_events(EventClass::Lasting)?);
+                counts
             };
             Ok((up_to, counts))
         };

@@ -235,13 +235,13 @@ impl Tx<'_> {
         (blob, stored): (&StoredBlob, i64),
     ) -> Result<Option<(BlobId, bool)>, StoreError> {
         let sql = "SELECT id, format = ?2 AND base IS NULL AND size = ?3 AND stored = ?4 AND \
-            difference IS NULL AND frame IS ?5 FROM blobs b \
+            difference IS NULL AND frame IS ?5, EXISTS (SELECT 1 FROM versions WHERE blob_id = \
+            b.id AND state_id = ?6) FROM blobs b \
                    WHERE substr(digest, 1, 8) = substr(?1, 1, 8) AND digest = ?1 \
                    AND EXISTS (SELECT 1 FROM versions v JOIN states s ON s.id = v.state_id \
                    WHERE v.blob_id = b.id AND s.workspace = (SELECT workspace FROM states WHERE \
-                   id = ?6)) ORDER BY EXISTS (SELECT 1 FROM versions WHERE blob_id = b.id AND \
-                   state_id = ?6) DESC, 2";
-        let found = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+                   id = ?6))";
+        let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
         let values = params![
             sha256.as_bytes(),
             blob.format,
@@ -250,7 +250,12 @@ impl Tx<'_> {
             blob.frame,
             state
         ];
-        self.one(sql, values, found)
+        // Nearly always there is one at most, and sorting would cost more than the search.
+        let found: Vec<(BlobId, bool, bool)> = self.all(sql, values, read)?;
+        let best = found
+            .into_iter()
+            .min_by_key(|(_, is_as_it_was, is_own)| (!is_own, *is_as_it_was));
+        Ok(best.map(|(id, is_as_it_was, _)| (id, is_as_it_was)))
     }
 
     /// Replaces a blob's frame by another one of the same bytes: a full one, or a delta to a base.
