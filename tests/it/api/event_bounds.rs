@@ -46,7 +46,7 @@ fn with_rows(dir: &TempDir, rows: &str) -> Option<Client> {
     let server = Setup::new().data(&data).start();
     let admin = acts(&server);
     assert!(server.stop().success());
-    sql(&data.join("statekeep.db"), rows).map(|_| admin)
+    sql(&data.join("statekeep.db"), rows).map(|()| admin)
 }
 
 #[test]
