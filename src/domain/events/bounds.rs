@@ -128,8 +128,8 @@ impl EventBounds {
         steps: &mut u32,
     ) -> Result<usize, StoreError> {
         let (ordinary, lasting) = (engine.limits.max_events, engine.limits.max_lasting_events);
-        let look = |view: &View<'_>| view.event_places();
-        let places = engine.store.read_inline(look).await?;
+        let read = |view: &View<'_>| view.event_places();
+        let places = engine.store.read_inline(read).await?;
         let Some((first, last)) =
             places.filter(|(first, last)| last - first >= ordinary.min(lasting))
         else {
