@@ -85,7 +85,8 @@ fn small_bodies_that_are_only_announced_take_no_memory() {
     let half = |number: usize| {
         let mut wire = Wire::from(&format!("127.0.0.{}", 2 + number % 2), &server);
         let path = state_path(&format!("team/n{number}"));
-        wire.send(head("LOCK", &path, &writer, &["Content-Length: 65536"]));
+        // A new lock is smaller, and one that is released may be as large as this.
+        wire.send(head("UNLOCK", &path, &writer, &["Content-Length: 65536"]));
         wire.send("{");
         wire
     };
