@@ -32,6 +32,8 @@ pub struct Metrics {
     pub closed_connections: IntCounterVec,
     /// Writes of states by `outcome`.
     pub writes: IntCounterVec,
+    /// Acts that a quota kept out, by `quota`.
+    pub quota_refusals: IntCounterVec,
     /// How many jobs each commit holds.
     pub commit_jobs: Histogram,
     /// How long commits take: writing and syncing the WAL.
@@ -295,6 +297,7 @@ impl Default for Metrics {
                 "Writes of states, by what became of them.",
                 &["outcome"],
             ),
+            quota_refusals: quota_refusals(&make),
             commit_jobs: make.histogram("commit_jobs", "Jobs in one commit.", &JOBS),
             commit_seconds: make.histogram(
                 "commit_duration_seconds",
@@ -358,6 +361,16 @@ fn gauges(now: &Gauges) -> Result<Vec<prometheus::proto::MetricFamily>, promethe
         }
     }
     Ok(registry.gather())
+}
+
+/// The counters of what quotas kept out. All of them are told from the start.
+fn quota_refusals(make: &Maker<'_>) -> IntCounterVec {
+    let help = "Acts that a quota of a workspace kept out.";
+    let counters = make.counters("quota_refusals_total", help, &["quota"]);
+    for quota in ["bytes", "states", "versions", "rate"] {
+        counters.with_label_values(&[quota]).inc_by(0);
+    }
+    counters
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ use rustix::fs::Mode;
 
 use common::flags::Common;
 use common::{environment, wrong};
-use keep::{backup, prune, restore, retention, salvage, verify};
+use keep::{backup, prune, quota, restore, retention, salvage, verify};
 use module::detect;
 use output::CliError;
 
@@ -121,6 +121,13 @@ enum Command {
         #[command(flatten)]
         common: Common,
     },
+    /// Show and set what workspaces may have
+    Quota {
+        #[command(subcommand)]
+        command: quota::QuotaCommand,
+        #[command(flatten)]
+        common: Common,
+    },
     /// Tell whether a root module configures a backend (exit code 0 yes, 3 no, 4 undecided)
     Detect(detect::DetectArgs),
     /// Write the backend file of a module that configures no backend
@@ -168,6 +175,7 @@ fn run_command(command: Command, umask: Mode) -> Result<ExitCode, CliError> {
         Command::Salvage(args) => salvage::run(&args),
         Command::Prune { args, common } => block_on(prune::run(*args, common)),
         Command::Retention { command, common } => block_on(retention::run(command, common)),
+        Command::Quota { command, common } => block_on(quota::run(command, common)),
         Command::Detect(args) => return detect::run(&args),
         Command::Configure(args) => configure::run(&args),
         Command::Run(args) => return run::run(*args, umask),

@@ -97,7 +97,9 @@ pub(super) async fn act_then<T: Send + 'static>(
         let _place = &place;
         acting.run(tx, &mut job)
     };
-    engine.store.write_then(touches, size, run, then).await?
+    let done = engine.store.write_then(touches, size, run, then).await?;
+    engine.note_quota(&done);
+    done
 }
 
 /// The caller may do this to this state, or the act is denied without saying whether the state

@@ -15,6 +15,7 @@ pub mod history;
 pub mod integrity;
 mod keeping;
 mod mirror;
+pub mod quotas;
 pub mod retention;
 pub mod states;
 pub mod status;
@@ -37,9 +38,9 @@ use crate::domain::events::buffer::EventBuffer;
 use crate::domain::history::{History, transfers::Transfers};
 use crate::domain::integrity::Integrity;
 use crate::domain::keeping::Keeping;
+use crate::domain::quotas::Quotas;
 use crate::domain::retention::Retention;
-use crate::domain::states::States;
-use crate::domain::states::locks::Locks;
+use crate::domain::states::{States, locks::Locks};
 use crate::domain::status::{Process, Status};
 use crate::domain::upkeep::Upkeep;
 use crate::store::OpenError;
@@ -104,6 +105,11 @@ impl Domain {
     /// Holds, policies, and pruning.
     pub fn retention(&self) -> Retention<'_> {
         Retention::new(&self.engine, &self.content, &self.keeping.pruning)
+    }
+
+    /// Quotas of workspaces.
+    pub fn quotas(&self) -> Quotas<'_> {
+        Quotas::new(&self.engine)
     }
 
     /// Credentials and tokens.

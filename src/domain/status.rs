@@ -16,6 +16,7 @@ use crate::domain::error::Error;
 use crate::domain::integrity::verifications::ScrubReport;
 use crate::domain::keeping::Keeping;
 use crate::domain::mirror::{Behind, Mirror};
+use crate::domain::quotas::{QuotaReport, Quotas};
 use crate::metrics::Gauges;
 use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
@@ -140,7 +141,13 @@ pub struct StatusReport {
     pub backup: Option<BackupReport>,
     /// What happens to writes without a lock.
     pub unlocked_writes: &'static str,
+    /// The quotas of workspaces and what they have, the first so many by name. A caller who may not
+    /// set them is told of none.
+    pub quotas: Vec<QuotaReport>,
 }
+
+/// How many quotas a report tells of.
+const MAX_QUOTAS: u32 = 100;
 
 /// The process that serves: since when it runs, since when it is as it is, and its address.
 pub(super) struct Process {
@@ -471,6 +478,15 @@ impl<'a> Status<'a> {
         })
     }
 
+    /// The quotas, for a caller who may set them: they name workspaces.
+    async fn quotas(&self, caller: &Caller) -> Result<Vec<QuotaReport>, Error> {
+        let quotas = Quotas::new(self.engine);
+        if quotas.may_operate(caller).is_err() {
+            return Ok(Vec::new());
+        }
+        Ok(quotas.reports(None, MAX_QUOTAS).await?)
+    }
+
     /// What an operator or a monitor may know; nothing about single states. With `since`, how many
     /// versions were written after that.
     pub async fn report(
@@ -503,6 +519,7 @@ impl<'a> Status<'a> {
             scrub: self.scrub_report(),
             backup: self.backup_report(),
             unlocked_writes: self.engine.limits.unlocked_writes.name(),
+            quotas: self.quotas(caller).await?,
         })
     }
 }

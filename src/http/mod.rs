@@ -20,8 +20,8 @@ use actix_web::web::{self, ServiceConfig};
 use crate::config::TrustedProxies;
 use crate::domain::Domain;
 use endpoints::{
-    backup, detect, diff, events, health, import, keys, lock, login, page, retention, rollback,
-    state, states, transfer, verify, versions,
+    backup, detect, diff, events, health, import, keys, lock, login, page, quotas, retention,
+    rollback, state, states, transfer, verify, versions,
 };
 use wire::route::{Methods, at, below};
 use wire::unknown;
@@ -136,6 +136,11 @@ fn of_server() -> Vec<Methods> {
             .on("GET HEAD", retention::show)
             .on("PUT", retention::set)
             .on("DELETE", retention::unset),
+        at("/api/quotas").with("GET HEAD", "limit after", quotas::list),
+        at("/api/quotas/{workspace}")
+            .on("GET HEAD", quotas::show)
+            .on("PUT", quotas::set)
+            .on("DELETE", quotas::clear),
         at("/api/clock").on("POST", retention::trust_clock),
         at("/healthz").on("GET HEAD", health::alive),
         at("/readyz").on("GET HEAD", health::ready),

@@ -210,6 +210,8 @@ codes! {
         TooManyLogins = "too_many_logins",
         /// The key has 10,000 live tokens.
         TooManyTokens = "too_many_tokens",
+        /// The workspace got as many versions in this minute as its quota allows.
+        RateExceeded = "rate_exceeded",
         /// The key has a quarter of `--max-connections` requests under way.
         TooManyRequests = "too_many_requests",
         /// The key has 4 comparisons, detections or lists of outputs under way.
@@ -243,6 +245,9 @@ codes! {
     NoRoom {
         /// The disk has less room than `--min-free-space`.
         DiskFull = "disk_full",
+        /// The workspace has as much as its quota allows (member `quota`: `bytes`, `states` or
+        /// `versions`).
+        QuotaExceeded = "quota_exceeded",
         /// A backup needs more room than there is.
         NoRoomForBackup = "no_room_for_backup",
     }

@@ -55,6 +55,10 @@ pub enum EventKind {
     RetentionSet,
     /// A workspace's own policy was taken away.
     RetentionUnset,
+    /// A workspace got a quota.
+    QuotaSet,
+    /// A workspace's quota was taken away.
+    QuotaClear,
     /// A person said that the clock is right.
     ClockTrust,
     /// A lock was taken.
@@ -95,7 +99,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Each kind.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 41] = [
         Self::StateWrite,
         Self::StateWriteRejected,
         Self::StateDelete,
@@ -117,6 +121,8 @@ impl EventKind {
         Self::RetentionRun,
         Self::RetentionSet,
         Self::RetentionUnset,
+        Self::QuotaSet,
+        Self::QuotaClear,
         Self::ClockTrust,
         Self::LockAcquire,
         Self::LockRelease,
@@ -166,6 +172,8 @@ impl EventKind {
             | Self::LossAccepted
             | Self::RetentionSet
             | Self::RetentionUnset
+            | Self::QuotaSet
+            | Self::QuotaClear
             | Self::ClockTrust
             | Self::LockBreak
             | Self::KeyCreate
@@ -215,6 +223,8 @@ impl EventKind {
             Self::RetentionRun => "retention.run",
             Self::RetentionSet => "retention.set",
             Self::RetentionUnset => "retention.unset",
+            Self::QuotaSet => "quota.set",
+            Self::QuotaClear => "quota.clear",
             Self::ClockTrust => "clock.trust",
             Self::LockAcquire => "lock.acquire",
             Self::LockRelease => "lock.release",

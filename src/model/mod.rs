@@ -23,6 +23,7 @@ pub mod on_loss;
 pub mod page;
 pub mod permission;
 pub mod printable;
+pub mod quota;
 pub mod retention;
 pub mod scrub;
 pub mod secret;

@@ -104,7 +104,7 @@ pub enum Chain {
 }
 
 /// The tables beside those of states and versions whose rows have hashes.
-pub const ROW_LISTS: [&str; 7] = [
+pub const ROW_LISTS: [&str; 8] = [
     "moves",
     "transfers",
     "locks",
@@ -112,6 +112,7 @@ pub const ROW_LISTS: [&str; 7] = [
     "keys",
     "tokens",
     "policies",
+    "quotas",
 ];
 
 /// How far a walk through the rows of a table is.

@@ -38,6 +38,12 @@ pub fn compacted(data: &Path) {
     });
 }
 
+/// How many bytes the frames of all versions take, one that two versions share for each.
+pub fn stored_bytes(data: &Path) -> i64 {
+    let sql = "SELECT sum(b.stored) FROM versions v JOIN blobs b ON b.id = v.blob_id";
+    number(data, sql)
+}
+
 /// How many deltas lie between each blob and one that is stored in full, at most. Fails when one is
 /// its own delta base.
 pub fn most_steps(data: &Path) -> i64 {

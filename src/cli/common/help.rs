@@ -19,7 +19,7 @@ const SHARED: [&str; 6] = [
 ];
 
 /// Each command with its examples.
-const EXAMPLES: [(&str, &[&str]); 36] = [
+const EXAMPLES: [(&str, &[&str]); 40] = [
     (
         "serve",
         &[
@@ -151,6 +151,13 @@ const EXAMPLES: [(&str, &[&str]); 36] = [
         "prune",
         &["statekeep prune --keep-last 20 --keep-within 90d --dry-run"],
     ),
+    ("quota list", &["statekeep quota list"]),
+    ("quota show", &["statekeep quota show team-a"]),
+    (
+        "quota set",
+        &["statekeep quota set team-a --bytes 5GiB --states 200 --rate 120"],
+    ),
+    ("quota clear", &["statekeep quota clear team-a"]),
     ("retention list", &["statekeep retention list"]),
     (
         "retention set",

@@ -2,6 +2,7 @@
 
 pub(super) mod backup;
 pub(super) mod prune;
+pub(super) mod quota;
 pub(super) mod restore;
 pub(super) mod retention;
 pub(super) mod rules;

@@ -161,6 +161,19 @@ impl Engine {
         self.budget.hold_answer(holder, None, bytes).await
     }
 
+    /// Counts an act that a quota kept out.
+    pub(in crate::domain) fn note_quota<T>(&self, done: &Result<T, Error>) {
+        let quota = match done {
+            Err(Error::QuotaExceeded { kind, .. }) => kind.name(),
+            Err(Error::RateExceeded { .. }) => "rate",
+            Ok(_) | Err(_) => return,
+        };
+        self.metrics
+            .quota_refusals
+            .with_label_values(&[quota])
+            .inc();
+    }
+
     /// Reserves memory for an answer that was made, or fails at once.
     pub fn reserve_for_answer(&self, bytes: Vec<u8>) -> Result<Arc<LeasedBytes>, Error> {
         let reservation = self.making_room(|| self.budget.for_copy(bytes.len() as u64))?;

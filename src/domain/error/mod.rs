@@ -11,6 +11,7 @@ use crate::model::actor::Actor;
 use crate::model::error_code::ErrorCode;
 use crate::model::lock::Lock;
 use crate::model::name::StateName;
+use crate::model::quota::QuotaKind;
 use crate::model::state::Gone;
 use crate::store::StoreError;
 
@@ -176,6 +177,36 @@ pub enum Error {
     /// The server is leaving.
     #[error("the server is shutting down; try again in a moment")]
     ShuttingDown,
+    /// The workspace may not have more.
+    #[error(
+        "the workspace {workspace} has {used} {what} and may have {bound}, so nothing was stored; \
+            {frees}",
+        what = .kind.name(),
+        frees = .kind.frees()
+    )]
+    QuotaExceeded {
+        /// The workspace.
+        workspace: String,
+        /// Of what.
+        kind: QuotaKind,
+        /// How much it may have.
+        bound: u64,
+        /// How much it has.
+        used: u64,
+    },
+    /// The workspace may get no more versions in this minute.
+    #[error(
+        "the workspace {workspace} may get {rate} new versions in a minute and has got them, so \
+            nothing was stored; wait {wait} s"
+    )]
+    RateExceeded {
+        /// The workspace.
+        workspace: String,
+        /// How many versions in a minute.
+        rate: u64,
+        /// How many seconds of the minute are left.
+        wait: u64,
+    },
     /// No room on the disk.
     #[error(
         "the server's disk is full, so nothing was stored; ask its operator to make room, then \

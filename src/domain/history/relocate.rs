@@ -3,6 +3,7 @@
 use crate::domain::access::{Acted, act, authorize, lock_in_the_way};
 use crate::domain::error::Error;
 use crate::domain::history::History;
+use crate::domain::quotas;
 use crate::domain::states::read::{Listed, absent};
 use crate::model::caller::{Caller, LiveCaller};
 use crate::model::event::{EventKind, NewEvent};
@@ -86,6 +87,9 @@ fn relocate(
     }
     if !tx.may_take(id, to)? {
         return Ok(Err(Error::AddressTaken(to.clone())));
+    }
+    if let Err(why) = quotas::judge_move(tx, id, (from, to))? {
+        return Ok(Err(why));
     }
     relocated(tx, caller, id, (from, to), min_free_space)?;
     let only = StateFilter {

@@ -5,6 +5,7 @@ use crate::domain::engine::budget::WhenFull;
 use crate::domain::error::Error;
 use crate::domain::history::History;
 use crate::domain::history::relocate::{may_relocate, relocated};
+use crate::domain::quotas;
 use crate::domain::states::append::{Appended, append, appended};
 use crate::model::caller::{Caller, LiveCaller};
 use crate::model::event::{EventKind, NewEvent};
@@ -122,6 +123,9 @@ impl Restore {
             if !tx.may_take(id, &self.name)? {
                 return Ok(Err(Error::AddressTaken(self.name.clone())));
             }
+            if let Err(why) = quotas::judge_move(tx, id, (away, &self.name))? {
+                return Ok(Err(why));
+            }
             relocated(tx, by, id, (away, &self.name), self.min_free_space)?;
         }
         let transferred_to = match visibility {
@@ -129,6 +133,10 @@ impl Restore {
             Visibility::Deleted => None,
             Visibility::Transferred(to) => Some(to),
         };
+        // It shares the bytes that are there.
+        if let Err(why) = quotas::judge(tx, &self.name, quotas::of_version(false, 0))? {
+            return Ok(Err(why));
+        }
         self.bring_back(tx, by, (id, &current), transferred_to)
             .map(|version| Ok(Some(version)))
     }

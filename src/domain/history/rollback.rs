@@ -18,6 +18,7 @@ use crate::domain::error::Error;
 use crate::domain::error::refusals::NoRollback;
 use crate::domain::history::History;
 use crate::domain::history::relocate::relocated;
+use crate::domain::quotas;
 use crate::domain::states::append::{Appended, append, appended};
 use crate::model::caller::{Caller, LiveCaller};
 use crate::model::event::{EventKind, NewEvent};
@@ -374,8 +375,23 @@ impl RollbackJob {
             return Ok(Err(Error::NoRollback(NoRollback::StaleLockId)));
         }
         tx.needs_room(self.min_free_space)?;
+        if let Err(why) = self.judge_quota(tx, &now)? {
+            return Ok(Err(why));
+        }
         self.store(tx, by, &now, held.as_ref())
             .map(|version| Ok(Some(version)))
+    }
+
+    /// Judges the new version by the quota of its workspace, and all that comes with it.
+    fn judge_quota(&self, tx: &Tx<'_>, now: &RollbackTarget) -> Acted<()> {
+        if let Some(away) = &now.away
+            && let Err(why) = quotas::judge_move(tx, now.state, (away, &self.name))?
+        {
+            return Ok(Err(why));
+        }
+        let is_live = now.visibility == Visibility::Live;
+        let adds = quotas::of_version(is_live, self.prepared.blob.frame.len());
+        quotas::judge(tx, &self.name, adds)
     }
 
     fn lock_in_the_way(&self, tx: &Tx<'_>, by: LiveCaller<'_>) -> Result<Option<Lock>, StoreError> {

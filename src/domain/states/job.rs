@@ -5,6 +5,7 @@ use crate::domain::access::Acted;
 use crate::domain::content::encode::{self, Prepared};
 use crate::domain::engine::budget::Reservation;
 use crate::domain::error::Error;
+use crate::domain::quotas;
 use crate::domain::states::append::{Appended, append_rejected, appended};
 use crate::domain::states::compared::{Before, Compared};
 use crate::domain::states::permit::WritePermit;
@@ -142,10 +143,18 @@ impl WriteAct<'_> {
             (Verdict::Gone(gone), _) => Ok(Err(Error::gone(&permit.name, gone))),
             (Verdict::Reject(refusal), lookup) => {
                 tx.needs_room(permit.limits.min_free_space)?;
+                if let Err(why) = self.judge_rejected(tx, &lookup)? {
+                    return Ok(Err(why));
+                }
                 self.reject(tx, &lookup, lock, refusal).map(Ok)
             }
             (Verdict::Store | Verdict::Unchanged, lookup) => {
                 tx.needs_room(permit.limits.min_free_space)?;
+                let adds =
+                    quotas::of_version(lookup.live().is_some(), self.prepared.blob.frame.len());
+                if let Err(why) = quotas::judge(tx, &permit.name, adds)? {
+                    return Ok(Err(why));
+                }
                 self.store(tx, &lookup, lock.as_ref())
                     .map(|version| Ok(Written::Stored(version)))
             }
@@ -207,9 +216,22 @@ impl WriteAct<'_> {
             return Ok(Err(denied.clone()));
         }
         tx.needs_room(self.request.permit.limits.min_free_space)?;
+        if let Err(why) = self.judge_rejected(tx, lookup)? {
+            return Ok(Err(why));
+        }
         let state = self.state(tx, lookup)?;
         let number = self.kept(tx, state, Rejection::Forbidden)?;
         Ok(Ok(Written::Denied(Box::new(denied.clone()), number)))
+    }
+
+    /// Judges a rejected version by the quota of its workspace, unless it is kept already.
+    fn judge_rejected(&self, tx: &Tx<'_>, lookup: &Lookup) -> Acted<()> {
+        let kept = |id| tx.rejected_with(id, self.prepared.sha256);
+        if lookup.id().map_or(Ok(None), kept)?.is_some() {
+            return Ok(Ok(()));
+        }
+        let adds = quotas::of_rejected(self.prepared.blob.frame.len());
+        quotas::judge(tx, &self.request.permit.name, adds)
     }
 
     fn state(&self, tx: &Tx<'_>, lookup: &Lookup) -> Result<StateId, StoreError> {

@@ -54,7 +54,9 @@ impl States<'_> {
             place,
         };
         prepare::begin(self.engine, write, reply);
-        let written = answer.await.map_err(|_| panicked())???;
+        let written = answer.await.map_err(|_| panicked())??;
+        self.engine.note_quota(&written);
+        let written = written?;
         self.engine
             .metrics
             .writes

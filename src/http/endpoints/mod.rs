@@ -11,6 +11,7 @@ pub(super) mod keys;
 pub(super) mod lock;
 pub(super) mod login;
 pub(super) mod page;
+pub(super) mod quotas;
 pub(super) mod retention;
 pub(super) mod rollback;
 pub(super) mod state;

@@ -83,6 +83,8 @@ fn code_of(error: &Error) -> ErrorCode {
         Error::Unauthorized(_) => Code::Unauthorized,
         Error::TooManyFailures(_) => Code::TooManyFailures,
         Error::TooManyTokens(_) => Code::TooManyTokens,
+        Error::QuotaExceeded { .. } => Code::QuotaExceeded,
+        Error::RateExceeded { .. } => Code::RateExceeded,
         Error::TooManyRequests(_) => Code::TooManyRequests,
         Error::TooManyAtOnce(_) => Code::TooManyAtOnce,
         Error::TooManyLocks { .. } => Code::TooManyLocks,
@@ -171,6 +173,9 @@ fn retry_after(error: &Error, status: StatusCode) -> Option<u64> {
     if let Error::TooManyFailures(wait) = error {
         return Some(whole_seconds(*wait));
     }
+    if let Error::RateExceeded { wait, .. } = error {
+        return Some(*wait);
+    }
     let is_busy = status == StatusCode::TOO_MANY_REQUESTS;
     (is_busy || status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_SOON)
 }
@@ -187,6 +192,9 @@ fn member(error: &Error) -> Option<(&'static str, Value)> {
     if let Error::Transferred { to, .. } | Error::NotTransferred(NotTransferred::Begun(to)) = error
     {
         return Some(("to", json!(to)));
+    }
+    if let Error::QuotaExceeded { kind, .. } = error {
+        return Some(("quota", json!(kind.name())));
     }
     if let Error::NoRollback(NoRollback::NotCurrent { current, .. }) = error {
         return Some(("current", json!(current)));

@@ -14,7 +14,8 @@ use crate::store::error::{NotAsWritten, StoreError};
 use crate::store::row_hash::{Purpose, RowHash, RowKey};
 use crate::store::tx::{Tx, View};
 pub(in crate::store) use declared::{
-    ALL, BROKEN_LOCKS, Hashed, KEYS, LOCKS, MOVES, POLICIES, STATES, TOKENS, TRANSFERS, VERSIONS,
+    ALL, BROKEN_LOCKS, Hashed, KEYS, LOCKS, MOVES, POLICIES, QUOTAS, STATES, TOKENS, TRANSFERS,
+    VERSIONS,
 };
 
 /// The table that lists what there is a second time.

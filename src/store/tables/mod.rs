@@ -12,6 +12,7 @@ pub(super) mod keys;
 pub(super) mod locks;
 pub(super) mod pages;
 pub(super) mod purges;
+pub(super) mod quotas;
 pub(super) mod rejected;
 pub(super) mod retention;
 pub(super) mod row_keys;

@@ -20,6 +20,7 @@ mod preview;
 mod programs;
 mod prune;
 mod purge;
+mod quotas;
 mod refused;
 mod restore;
 mod retention;

@@ -271,3 +271,22 @@ fn a_damaged_lock_in_a_backup_keeps_nothing_else_from_being_restored_and_can_be_
         .expect_status(200);
     admin.lock("team/net", "mine").expect_status(200);
 }
+
+#[test]
+fn quotas_come_along_with_what_they_bound() {
+    let (server, folder) = stage();
+    let quota = serde_json::json!({ "versions": 6 });
+    let admin = server.admin();
+    let set = admin.request("PUT", "/api/quotas/team").json(&quota);
+    let before = Client::ask(set).expect_status(200).json();
+    let file = folder.path().join("b.tar.zst");
+    back_up(&server, &file);
+    let data = folder.path().join("data");
+    let copy = restored(&file, &data);
+    let after = admin.at(&copy).get("/api/quotas/team");
+    let after = after.expect_status(200).json();
+    assert_eq!(
+        (&after["quota"], &after["use"]),
+        (&before["quota"], &before["use"])
+    );
+}

@@ -117,13 +117,15 @@ impl Caller<'_> {
                 r#"{"policy":{"keep_last":9},"workspace":"nothing"}"#.to_owned()
             }
             ("PUT", "/api/retention/{workspace}") => r#"{"keep_last":9}"#.to_owned(),
+            ("PUT", "/api/quotas/{workspace}") => r#"{"states":9}"#.to_owned(),
             ("POST", "…/restore" | "/api/clock")
             | (
                 "DELETE",
                 "…/transfer"
                 | "…/versions/{number}/hold"
                 | "/api/keys/{id}"
-                | "/api/retention/{workspace}",
+                | "/api/retention/{workspace}"
+                | "/api/quotas/{workspace}",
             ) => return None,
             _ => panic!("{method} {path} has no row here: say how it succeeds"),
         })

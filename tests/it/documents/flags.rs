@@ -14,13 +14,14 @@ const DEFAULT_OF_LIMIT: usize = 2;
 const FLAG_OF_LIMIT: usize = 3;
 
 /// The commands whose shared flags stand in the section for them.
-const WITH_COMMON: [&str; 9] = [
+const WITH_COMMON: [&str; 10] = [
     "key",
     "state",
     "backup",
     "restore",
     "prune",
     "retention",
+    "quota",
     "verify",
     "import",
     "export",

@@ -55,6 +55,15 @@ fn holding_pruning_and_policies() {
     stage.row("unset a policy", may::OPERATE, |who, _| {
         who.send("DELETE", "/api/retention/team", "")
     });
+    let quota = json!({"versions": 1_000});
+    stage.row("set a quota", may::OPERATE, |who, _| {
+        Client::ask(who.request("PUT", "/api/quotas/team").json(&quota))
+    });
+    stage.get("/api/quotas", may::OPERATE);
+    stage.get("/api/quotas/team", may::OPERATE);
+    stage.row("clear a quota", may::OPERATE, |who, _| {
+        who.send("DELETE", "/api/quotas/team", "")
+    });
     stage.row("trust the clock", may::OPERATE, |who, _| {
         who.send("POST", "/api/clock", "")
     });

@@ -6,19 +6,22 @@ use super::matching::{File, body};
 use super::open::Open;
 
 /// What each area of `domain` may use of the others.
-const AREAS: [(&str, &[&str]); 12] = [
+const AREAS: [(&str, &[&str]); 13] = [
     ("error", &[]),
     ("access", &["engine", "error"]),
     ("engine", &["error"]),
     ("events", &["engine", "access", "error"]),
     ("content", &["engine", "error"]),
+    ("quotas", &["engine", "access", "error"]),
     (
         "states",
-        &["content", "engine", "events", "access", "error"],
+        &["content", "engine", "events", "access", "error", "quotas"],
     ),
     (
         "history",
-        &["states", "content", "engine", "events", "access", "error"],
+        &[
+            "states", "content", "engine", "events", "access", "error", "quotas",
+        ],
     ),
     ("mirror", &["content", "engine", "error"]),
     ("auth", &["engine", "events", "access", "error"]),

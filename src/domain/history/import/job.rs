@@ -8,6 +8,7 @@ use crate::domain::history::import::request::{
     ImportOnto, ImportPermit, ImportRequest, ImportTerms,
 };
 use crate::domain::history::import::rules::{Arriving, Destination};
+use crate::domain::quotas;
 use crate::domain::states::append::{Appended, append_rejected, appended};
 use crate::model::caller::LiveCaller;
 use crate::model::clock::Timestamp;
@@ -115,6 +116,15 @@ impl ImportJob {
             return Ok(Err(Error::NotImported(self.permit.name.clone(), why)));
         }
         tx.needs_room(self.permit.limits.min_free_space)?;
+        let size = self.size();
+        let adds = if self.terms.rejected.is_some() {
+            quotas::of_rejected(size)
+        } else {
+            quotas::of_version(lookup.live().is_some(), size)
+        };
+        if let Err(why) = quotas::judge(tx, &self.permit.name, adds)? {
+            return Ok(Err(why));
+        }
         self.append(tx, by, &lookup).map(Ok)
     }
 

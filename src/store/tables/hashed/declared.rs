@@ -230,8 +230,27 @@ pub(in crate::store) const POLICIES: Hashed = hashed!(
     ["workspace", "policy", "set_at", "set_by", "set_by_name"]
 );
 
+/// Selected as `q`.
+pub(in crate::store) const QUOTAS: Hashed = hashed!(
+    "quotas",
+    "q",
+    false,
+    ["workspace"],
+    ["workspace"],
+    [
+        "workspace",
+        "bytes",
+        "states",
+        "versions",
+        "rate",
+        "set_at",
+        "set_by",
+        "set_by_name",
+    ]
+);
+
 /// Each of them.
-pub(in crate::store) const ALL: [&Hashed; 9] = [
+pub(in crate::store) const ALL: [&Hashed; 10] = [
     &STATES,
     &VERSIONS,
     &MOVES,
@@ -241,4 +260,5 @@ pub(in crate::store) const ALL: [&Hashed; 9] = [
     &KEYS,
     &TOKENS,
     &POLICIES,
+    &QUOTAS,
 ];
