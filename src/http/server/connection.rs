@@ -69,7 +69,7 @@ pub(in crate::http) struct Connection {
 }
 
 /// How much a connection would be missed, the least first; since when it does nothing; its id.
-pub(super) type TurnToLeave = (bool, u64, u64);
+pub(super) type TurnToLeave = (u8, u64, u64);
 
 impl Connection {
     /// A new one, in the time of its door.
@@ -138,25 +138,40 @@ impl Connection {
         }
     }
 
-    /// Whether it can be closed because others need its place, and how soon it is its turn. One
-    /// that was answered and does nothing goes first. Then one whose next head does not come on.
+    /// Whether it can be closed because others need its place, and how soon it is its turn: first
+    /// those without credentials that are idle, then those without that send no whole head, then
+    /// the others that do nothing for as long, and at last those that were busy just now.
     pub(super) fn rank(&self, now: u64) -> Option<TurnToLeave> {
         if self.is_busy() {
             return None;
         }
+        let (is_idle, since) = self.idle_since();
+        let is_proven = self.is_proven.load(Relaxed);
+        let is_long = now.saturating_sub(since) >= GRACE;
+        let class = match (is_proven, is_idle, is_long) {
+            (false, true, _) => 0,
+            (false, false, true) => 1,
+            (true, _, true) => 2,
+            (true, true, false) => 3,
+            (_, false, false) => return None,
+        };
+        Some((class, since, self.id))
+    }
+
+    /// Whether it was answered and nothing has come since, and since when nothing happens.
+    fn idle_since(&self) -> (bool, u64) {
         let (quiet, head) = (
             self.quiet_since.load(Relaxed),
             self.head_since.load(Relaxed),
         );
-        let is_idle = self.asked() > 0 && head == NONE;
         let since = if head == NONE { quiet } else { head };
-        (is_idle || now.saturating_sub(since) >= GRACE).then_some((!is_idle, since, self.id))
+        (self.asked() > 0 && head == NONE, since)
     }
 
     /// Whether it has been idle for so long.
     pub(super) fn is_idle_for(&self, now: u64, time: u64) -> bool {
-        let rank = self.rank(now);
-        rank.is_some_and(|(waits, since, _)| !waits && now.saturating_sub(since) >= time)
+        let (is_idle, since) = self.idle_since();
+        is_idle && !self.is_busy() && now.saturating_sub(since) >= time
     }
 
     /// Closes it. The library sees that its reads end, and closes what is left.

@@ -1,7 +1,8 @@
 //! Who may have a connection. No client takes the places of others:
 //!
 //! - one address has at most an eighth of the places, trusted proxies excepted;
-//! - if there is no place, a connection that does nothing makes room, the longest idle first;
+//! - if there is no place, a connection that does nothing makes room: one without credentials
+//!   first, and of these the longest idle;
 //! - if none does, the new one waits for a moment, is answered 503, and is closed.
 
 use std::collections::HashMap;

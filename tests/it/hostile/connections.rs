@@ -115,6 +115,26 @@ fn a_server_full_of_idle_connections_serves_new_ones() {
     });
 }
 
+/// Whoever has shown good credentials keeps the connection while strangers come and go.
+#[test]
+fn strangers_make_room_before_those_who_are_known() {
+    let server = Setup::new().flag("--max-connections", "128").start();
+    let writer = writer(&server);
+    let mut known = Wire::to(&server);
+    let ask = crate::wire::head("GET", &state_path("team/net"), &writer, &[]);
+    known.send(&ask);
+    let answer = known.answer().expect("an answer");
+    answer.expect_problem(404, "no_state");
+    let addresses = (2..12).map(|last| format!("127.0.0.{last}"));
+    let flood =
+        addresses.flat_map(|address| (0..16).map(|_| idle(&address, &server)).collect::<Vec<_>>());
+    let flood: Vec<Wire> = flood.collect();
+    known.send(&ask);
+    let answer = known.answer().expect("it was left open");
+    answer.expect_problem(404, "no_state");
+    drop(flood);
+}
+
 #[test]
 #[ignore = "middle tier: a flood of a thousand connections, with the defaults"]
 fn a_flood_of_half_heads_from_many_addresses_leaves_room() {
