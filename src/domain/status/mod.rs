@@ -1,5 +1,7 @@
 //! How the server is: what the page, a monitor and an operator ask.
 
+mod problems;
+
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
@@ -9,14 +11,17 @@ use uuid::Uuid;
 
 use crate::domain::access::authorize_everywhere;
 use crate::domain::backups::Backups;
-use crate::domain::backups::log::{BackupFailure, BackupReport};
+use crate::domain::backups::log::BackupReport;
 use crate::domain::content::Content;
 use crate::domain::engine::Engine;
 use crate::domain::error::Error;
 use crate::domain::integrity::verifications::ScrubReport;
 use crate::domain::keeping::Keeping;
-use crate::domain::mirror::{Behind, Mirror};
+use crate::domain::mirror::Mirror;
 use crate::domain::quotas::{QuotaReport, Quotas};
+use crate::domain::status::problems::{
+    about_backups, about_mirror, damage, damage_met, fault_problem, forgotten_key,
+};
 use crate::metrics::Gauges;
 use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
@@ -184,134 +189,6 @@ fn seconds(at: Timestamp) -> u64 {
 /// How many seconds ago something began; 0 if it has not.
 fn age(since: Option<Timestamp>) -> u64 {
     since.map_or(0, |at| clock::now().since(at).as_secs())
-}
-
-/// Damage needs a person, and keeps nobody from all that is not damaged: the server stays ready. It
-/// names no states.
-fn damage(scrub: &ScrubReport) -> Vec<HealthProblem> {
-    let mut problems = Vec::new();
-    if scrub.damaged_versions > 0 {
-        let count = scrub.damaged_versions;
-        let are = if count == 1 {
-            "version is"
-        } else {
-            "versions are"
-        };
-        let detail = format!(
-            "{count} {are} damaged and cannot be read; all others can. `statekeep verify` says \
-                which, docs/operation.md what to do"
-        );
-        problems.push(HealthProblem {
-            code: "damaged_versions",
-            detail,
-        });
-    }
-    if let Some(others) = scrub
-        .last
-        .map(|last| last.found.saturating_sub(last.damaged_versions))
-        .filter(|others| *others > 0)
-    {
-        let detail = format!(
-            "the last verification found {others} things beside damaged versions that need a \
-                person; `statekeep verify` says which"
-        );
-        problems.push(HealthProblem {
-            code: "verify_findings",
-            detail,
-        });
-    }
-    problems
-}
-
-/// A store that does not write any more. What the system says may hold paths: that is for the log,
-/// this is for anybody.
-fn fault_problem(fault: &StoreError) -> HealthProblem {
-    let (code, detail) = if fault.keeps_the_process() {
-        (
-            "database_gone",
-            "the database file or its WAL was removed or replaced while the server had it open, so \
-                nothing is written any more; leave the server running until its data is saved, \
-                which the log says how to do",
-        )
-    } else {
-        (
-            "store_fault",
-            "the disk or the database failed, so nothing is written any more; the log says more, \
-                and the server has to be started again",
-        )
-    };
-    HealthProblem {
-        code,
-        detail: detail.to_owned(),
-    }
-}
-
-/// What is wrong with the server's own backups. Why they failed may hold paths, which are not for
-/// anybody.
-fn about_backups(report: &BackupReport) -> Vec<HealthProblem> {
-    let mut problems = Vec::new();
-    let mut tell = |code, detail: String| problems.push(HealthProblem { code, detail });
-    if report.overdue {
-        let last = report.last.as_ref().map_or_else(
-            || "there is none".to_owned(),
-            |last| format!("the newest is of {}", last.at),
-        );
-        tell("backup_overdue", format!("a backup is overdue: {last}"));
-    }
-    let failed = |failure: &BackupFailure| {
-        format!(
-            "failed at {}; the log and `/api/status` say why",
-            failure.at
-        )
-    };
-    if let Some(failure) = &report.failure {
-        tell(
-            "backup_failed",
-            format!("the last backup {}", failed(failure)),
-        );
-    }
-    if let Some(failure) = &report.drill_failure {
-        tell(
-            "drill_failed",
-            format!("the drill of the newest backup {}", failed(failure)),
-        );
-    }
-    problems
-}
-
-/// Rows that are not as they were written are refused, and all others are answered.
-fn damage_met(count: u64) -> Option<HealthProblem> {
-    let things = if count == 1 { "thing" } else { "things" };
-    (count > 0).then(|| HealthProblem {
-        code: "damaged_rows",
-        detail: format!(
-            "requests have met {count} {things} that are not as they were written, and were \
-                refused; the events `row.damaged` and `statekeep verify` say what, \
-                docs/operation.md what to do"
-        ),
-    })
-}
-
-/// Who can read the file can do everything, and no act shows who it was.
-fn forgotten_key(is_left: bool) -> Option<HealthProblem> {
-    is_left.then(|| HealthProblem {
-        code: "initial_key_left",
-        detail: "the secret of the first admin key lies in a file of the data directory for more \
-            than a day: store it safely, and remove the file `initial-admin-key`"
-            .to_owned(),
-    })
-}
-
-/// What keeps the folder behind may hold paths and names, which are not for anybody.
-fn about_mirror(behind: &Behind) -> HealthProblem {
-    let detail = format!(
-        "the folder of --mirror-dir is behind since {}; the log says why",
-        behind.since
-    );
-    HealthProblem {
-        code: "mirror_behind",
-        detail,
-    }
 }
 
 impl<'a> Status<'a> {
