@@ -26,7 +26,7 @@ use crate::metrics::Gauges;
 use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
 use crate::model::permission::Permission;
-use crate::store::{Counts, StoreError};
+use crate::store::Counts;
 
 /// How the server is.
 #[derive(Clone, Copy)]
