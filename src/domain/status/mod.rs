@@ -1,6 +1,6 @@
 //! How the server is: what the page, a monitor and an operator ask.
 
-mod problems;
+pub mod problems;
 
 use std::sync::{Arc, OnceLock};
 
@@ -20,7 +20,7 @@ use crate::domain::keeping::Keeping;
 use crate::domain::mirror::Mirror;
 use crate::domain::quotas::{QuotaReport, Quotas};
 use crate::domain::status::problems::{
-    about_backups, about_mirror, damage, damage_met, fault_problem, forgotten_key,
+    HealthProblem, about_backups, about_mirror, damage, damage_met, fault_problem, forgotten_key,
 };
 use crate::metrics::Gauges;
 use crate::model::caller::Caller;
@@ -63,15 +63,6 @@ pub enum Readiness {
     Degraded,
     /// It can do neither.
     NotReady,
-}
-
-/// Something that is wrong.
-#[derive(Clone, Debug, Serialize)]
-pub struct HealthProblem {
-    /// A stable code.
-    pub code: &'static str,
-    /// What is wrong, and what to do.
-    pub detail: String,
 }
 
 const DISK_FULL: &str = "disk_full";

@@ -1,11 +1,21 @@
 //! What can be wrong with the server, as it is told to anybody: a code, and what to do. No path, no
 //! name and no figure of the disk is part of it.
 
+use serde::Serialize;
+
 use crate::domain::backups::log::{BackupFailure, BackupReport};
 use crate::domain::integrity::verifications::ScrubReport;
 use crate::domain::mirror::Behind;
-use crate::domain::status::HealthProblem;
 use crate::store::StoreError;
+
+/// Something that is wrong.
+#[derive(Clone, Debug, Serialize)]
+pub struct HealthProblem {
+    /// A stable code.
+    pub code: &'static str,
+    /// What is wrong, and what to do.
+    pub detail: String,
+}
 
 /// Damage needs a person, and keeps nobody from all that is not damaged: the server stays ready. It
 /// names no states.

@@ -79,7 +79,7 @@ fn of_a_log_alone_all_that_is_in_it_comes_out() {
         assert!(full.count() * 2 > in_log.len(), "{}", found.said);
         let newest = ["team/net", "team/large", "A.b_c-7/x..y__z--1"];
         for name in newest {
-            let number = if name == "team/large" { 4 } else { 24 };
+            let number = if name == "team/large" { 3 } else { 18 };
             let key = (name.to_owned(), number);
             assert!(found.named.contains_key(&key), "{name}: {}", found.said);
         }
