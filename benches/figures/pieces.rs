@@ -10,8 +10,10 @@ use base64::engine::general_purpose::STANDARD;
 use md5::{Digest as _, Md5};
 use statekeep::blob::{self, Frame};
 use statekeep::config::{DEFAULT_MAX_NESTING, DEFAULT_MAX_QUEUE};
+use statekeep::domain::Domain;
 use statekeep::domain::auth::keys::WantedKey;
 use statekeep::domain::content::encode::check_md5;
+use statekeep::domain::engine::budget::Reservation;
 use statekeep::domain::engine::data_dir::DirLock;
 use statekeep::domain::engine::shares::Holder;
 use statekeep::domain::error::Error;
@@ -232,6 +234,13 @@ async fn credentials(inside: &Inside, pieces: &mut Pieces) -> Res<()> {
     Ok(())
 }
 
+/// Memory for a body.
+fn reserved(domain: &Domain, size: usize) -> Res<Reservation> {
+    let engine = domain.engine();
+    let reserved = engine.reserve_if_free_for_body(&Holder::default(), u64::try_from(size)?);
+    Ok(reserved.ok_or(Error::OverBudget)?)
+}
+
 /// Whole reads and writes without HTTP.
 async fn whole(inside: &Inside, pieces: &mut Pieces) -> Res<()> {
     let (domain, name) = (&inside.domain, state_name()?);
@@ -246,12 +255,8 @@ async fn whole(inside: &Inside, pieces: &mut Pieces) -> Res<()> {
     let mut series = Series::new(SEED)?;
     let mut next = || -> Res<(WriteRequest, Vec<u8>)> {
         let bytes = series.next().to_vec();
-        let size = u64::try_from(bytes.len())?;
-        let reserved = domain
-            .engine()
-            .reserve_if_free_for_body(&Holder::default(), size);
         let request = WriteRequest {
-            reservation: reserved.ok_or(Error::OverBudget)?,
+            reservation: reserved(domain, bytes.len())?,
             content_md5: Some(STANDARD.encode(Md5::digest(&bytes))),
             permit: domain.states().may_write(&caller, &name)?,
             lock_id: Some(LOCK_ID.to_owned()),

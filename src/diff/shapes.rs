@@ -271,7 +271,7 @@ pub(super) fn has_naming(object: Value<'_>) -> bool {
 
 /// The places in a list of arguments that come after a flag which gives them away:
 /// `["--password", …]`.
-pub(super) fn flags<'t>(list: Value<'t>) -> impl Iterator<Item = usize> + use<'t> {
+pub(super) fn flags(list: Value<'_>) -> impl Iterator<Item = usize> + use<'_> {
     let mut before = false;
     list.children().enumerate().filter_map(move |(at, value)| {
         let is_named = std::mem::replace(&mut before, is_flag(value));

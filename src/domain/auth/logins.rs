@@ -242,8 +242,8 @@ impl Logins<'_> {
         };
         let digest = token.digest();
         let make = move |tx: &Tx<'_>, by: LiveCaller<'_>| make_token(tx, by, digest, &kept, now);
-        let made = act_adding(self.engine, &caller, (Touches::NoState, 0), make);
-        let expires_at = made.await?;
+        let kept_token = act_adding(self.engine, &caller, (Touches::NoState, 0), make);
+        let expires_at = kept_token.await?;
         Ok(Issued {
             token: Some(token),
             expires_in: expires_at.since(now),

@@ -114,14 +114,14 @@ impl Shares {
         (version, bytes): (Option<Digest>, u64),
         free: u64,
     ) -> Result<ShareHold, Error> {
-        let mut hold = ShareHold {
+        let mut share = ShareHold {
             shares: Arc::clone(self),
             holder: Holder::server(),
             version,
             bytes: 0,
         };
         let Some((key, workspace)) = &holder.0 else {
-            return Ok(hold);
+            return Ok(share);
         };
         let mut held = self.held.lock();
         if !held.has_room(self.all, (key, workspace, version), (bytes, false), free) {
@@ -130,8 +130,8 @@ impl Shares {
         add(&mut held.keys, *key, version, bytes);
         add(&mut held.workspaces, Arc::clone(workspace), version, bytes);
         drop(held);
-        (hold.holder, hold.bytes) = (holder.clone(), bytes);
-        Ok(hold)
+        (share.holder, share.bytes) = (holder.clone(), bytes);
+        Ok(share)
     }
 }
 

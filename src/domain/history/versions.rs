@@ -90,8 +90,8 @@ impl History<'_> {
             return Err(no_version(&self.engine.store, name, number).await);
         };
         let holder = Holder::of(caller, Some(name.workspace.as_str()));
-        let held = (version.sha256, version.size);
-        let hold = self.engine.hold_version(&holder, held).await?;
+        let which = (version.sha256, version.size);
+        let hold = self.engine.hold_version(&holder, which).await?;
         let bytes = self
             .content
             .bytes_of(name, state, &version, WhenFull::Wait)

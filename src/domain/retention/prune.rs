@@ -183,7 +183,12 @@ impl Retention<'_> {
             Some(policy) => policy
                 .check()
                 .map_err(|why| Error::invalid(ErrorCode::BadPolicy, why.to_string()))?,
-            None if !self.engine.store.read(|view| view.has_policies()).await? => {
+            None if self
+                .engine
+                .store
+                .read(|view| Ok(!view.has_policies()?))
+                .await? =>
+            {
                 return Err(Error::invalid(
                     ErrorCode::BadPolicy,
                     "neither the server nor a workspace has a policy; say what to keep",

@@ -92,8 +92,8 @@ impl States<'_> {
         }
         let (state, version) = live(&address_info.lookup, name)?;
         let holder = Holder::of(caller, Some(name.workspace.as_str()));
-        let held = (version.sha256, version.size);
-        let hold = self.engine.hold_version(&holder, held).await?;
+        let which = (version.sha256, version.size);
+        let hold = self.engine.hold_version(&holder, which).await?;
         let bytes = self
             .content
             .bytes_of(name, state, version, WhenFull::Wait)

@@ -29,11 +29,11 @@ const LAST_WORDS: u64 = 1_000;
 #[derive(Default)]
 struct Continue {
     /// The library writes its `100 Continue` next, which is held back.
-    is_written: AtomicBool,
+    written: AtomicBool,
     /// The client waits for it.
-    is_awaited: AtomicBool,
+    awaited: AtomicBool,
     /// The body is wanted, so it has to go out.
-    is_owed: AtomicBool,
+    owed: AtomicBool,
 }
 
 /// One connection, for as long as it is open.
@@ -246,37 +246,37 @@ impl Connection {
     /// the body is wanted. Behind an answer that has not gone out it is not looked for.
     pub(super) fn expects(&self) {
         if self.is_flushed.load(Relaxed) {
-            self.continues.is_written.store(true, Relaxed);
-            self.continues.is_awaited.store(true, Relaxed);
+            self.continues.written.store(true, Relaxed);
+            self.continues.awaited.store(true, Relaxed);
         }
     }
 
     /// Whether the library's `100 Continue` comes next.
     pub(super) fn holds_continue_back(&self) -> bool {
-        self.continues.is_written.load(Relaxed)
+        self.continues.written.load(Relaxed)
     }
 
     /// It was held back.
     pub(super) fn held_continue_back(&self) {
-        self.continues.is_written.store(false, Relaxed);
+        self.continues.written.store(false, Relaxed);
     }
 
     /// The body of the request under way is wanted.
     pub(super) fn wants_body(&self) {
-        if self.continues.is_awaited.load(Relaxed) {
-            self.continues.is_awaited.store(false, Relaxed);
-            self.continues.is_owed.store(true, Relaxed);
+        if self.continues.awaited.load(Relaxed) {
+            self.continues.awaited.store(false, Relaxed);
+            self.continues.owed.store(true, Relaxed);
         }
     }
 
     /// Whether `100 Continue` has to go out.
     pub(super) fn owes_continue(&self) -> bool {
-        self.continues.is_owed.load(Relaxed)
+        self.continues.owed.load(Relaxed)
     }
 
     /// It has gone out.
     pub(super) fn paid_continue(&self) {
-        self.continues.is_owed.store(false, Relaxed);
+        self.continues.owed.store(false, Relaxed);
     }
 }
 
@@ -332,7 +332,7 @@ impl Busy {
 impl Drop for Busy {
     fn drop(&mut self) {
         self.0.is_flushed.store(false, Relaxed);
-        self.0.continues.is_awaited.store(false, Relaxed);
+        self.0.continues.awaited.store(false, Relaxed);
         self.0.sent_at.store(NONE, Relaxed);
         self.0.quiet_since.store(self.0.now(), Relaxed);
         self.0.busy.fetch_sub(1, Relaxed);

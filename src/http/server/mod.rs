@@ -118,14 +118,14 @@ pub(super) fn start(
         door: Door::for_the_operator(domain),
         routes,
     };
-    let operator = serve_operator(site.clone(), bindings.socket)?;
+    let operator = serve_operator(&site, bindings.socket)?;
     let mut address = None;
     let mut clients = None;
     if let Some(tcp) = bindings.tcp {
         address = Some(tcp.local_addr()?);
         let door = Door::for_clients(domain, domain.engine().limits().max_connections);
         let workers = bindings.workers.unwrap_or_else(one_a_core);
-        clients = Some(serve_clients(Site { door, ..site }, tcp, workers)?);
+        clients = Some(serve_clients(&Site { door, ..site }, tcp, workers)?);
     }
     Ok(RunningServer {
         address,
@@ -134,7 +134,7 @@ pub(super) fn start(
     })
 }
 
-fn serve_clients(site: Site, tcp: TcpListener, workers: usize) -> Result<Serving> {
+fn serve_clients(site: &Site, tcp: TcpListener, workers: usize) -> Result<Serving> {
     let builder = Server::build()
         .workers(workers)
         // The door has the true limit. This one keeps the rest in the system's queue while the
@@ -151,10 +151,10 @@ fn serve_clients(site: Site, tcp: TcpListener, workers: usize) -> Result<Serving
     let server = builder.listen("clients", tcp, move || {
         service::<TcpStream, _, _>(shared.clone(), leaving.clone())
     })?;
-    Serving::begin("clients", server.run(), &site)
+    Serving::begin("clients", server.run(), site)
 }
 
-fn serve_operator(site: Site, socket: UnixListener) -> Result<Serving> {
+fn serve_operator(site: &Site, socket: UnixListener) -> Result<Serving> {
     let builder = Server::build()
         .workers(1)
         .max_concurrent_connections(site.door.files())
@@ -169,5 +169,5 @@ fn serve_operator(site: Site, socket: UnixListener) -> Result<Serving> {
     let server = builder.listen_uds("operator", socket, move || {
         service::<UnixStream, _, _>(shared.clone(), leaving.clone())
     })?;
-    Serving::begin("operator", server.run(), &site)
+    Serving::begin("operator", server.run(), site)
 }

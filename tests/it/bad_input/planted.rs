@@ -128,7 +128,7 @@ fn a_first_admin_key_that_is_left_is_told() {
         .write(true)
         .open(data.join("initial-admin-key"))
         .expect("there");
-    let day_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(25 * 60 * 60);
+    let day_ago = std::time::SystemTime::now() - std::time::Duration::from_hours(25);
     file.set_modified(day_ago).expect("a time");
     let (found, was_told) = problems(at_data());
     assert_eq!(
