@@ -121,6 +121,9 @@ struct Scanner<'s, 'f> {
     in_file: Option<Commit>,
     /// Whether the commit that the database file has was met.
     has_met_file: bool,
+    /// Whether commits came that could not be read. The file may have pages of a later moment: of
+    /// a `VACUUM`, which moves the schema, and whose pages come at the end of this WAL.
+    has_gap: bool,
     /// The pages of the transaction under way.
     pending: Transaction,
     behind: Behind,
@@ -153,6 +156,7 @@ impl<'s, 'f> Scanner<'s, 'f> {
             pages,
             in_file,
             has_met_file: false,
+            has_gap: false,
             pending: Transaction::default(),
             behind: Behind::default(),
             scan: Scan::of(WalState::Readable(header)),
@@ -197,24 +201,34 @@ impl<'s, 'f> Scanner<'s, 'f> {
         if moves {
             self.roots = readable(self.pages.roots())?.unwrap_or_default();
         }
-        if (moves || counts)
-            && let Some(commit) = readable(self.pages.commit(&self.roots))?.flatten()
-        {
-            self.compare(commit);
+        if moves || counts {
+            match readable(self.pages.commit(&self.roots))?.flatten() {
+                Some(commit) => self.compare(commit),
+                None => self.has_gap = true,
+            }
         }
         Ok(())
     }
 
-    /// Compares a commit with the one before it, in the WAL or in the database file.
+    /// Compares a commit with the one before it, in the WAL or in the database file. Behind commits
+    /// that could not be read, only its number tells.
     fn compare(&mut self, commit: Commit) {
-        let in_file = self.in_file;
-        self.scan.fits &= match (self.scan.last, in_file) {
-            (Some(last), _) => last.is(&commit) || last.is_followed_by(&commit),
-            (None, Some(file)) => file.number >= commit.number || file.is_followed_by(&commit),
+        let (in_file, last) = (self.in_file, self.scan.last);
+        let has_gap = std::mem::take(&mut self.has_gap);
+        self.scan.fits &= match (last, in_file) {
+            (Some(last), _) => {
+                let is_later = has_gap && last.number < commit.number;
+                last.is(&commit) || last.is_followed_by(&commit) || is_later
+            }
+            (None, Some(file)) => {
+                has_gap || file.number >= commit.number || file.is_followed_by(&commit)
+            }
             (None, None) => true,
         };
         if let Some(file) = in_file {
-            self.has_met_file |= file.is(&commit) || file.is_followed_by(&commit);
+            let is_behind = last.is_none_or(|last| last.number < file.number);
+            let is_in_gap = has_gap && is_behind && file.number < commit.number;
+            self.has_met_file |= file.is(&commit) || file.is_followed_by(&commit) || is_in_gap;
         }
         self.scan.last = Some(commit);
     }
