@@ -2,18 +2,19 @@
 //! refused, the directory stays as it is, and the message says how many and how to go on. A crash,
 //! a clean end or a command leaves nothing that is refused.
 
+mod vacuum;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rusqlite::Connection;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::disk::{flip, hash, noise};
-use crate::harness::{Client, Server, Setup, eventually, statekeep, tfstate, tfstate_noted};
+use crate::disk::{flip, hash};
+use crate::harness::{Client, Server, Setup, eventually, statekeep, tfstate};
 use crate::proof::length::length;
 
 use super::{L1, Writers, check};
@@ -359,37 +360,6 @@ fn yesterdays_database_is_refused_under_todays_log_and_beside_todays_anchor() {
     assert!(events[0]["detail"]["lost_commits"].as_u64() > Some(9));
     writer.at(&server).read(&name(4)).expect_status(200);
     writer.at(&server).read(&name(10)).expect_status(404);
-}
-
-/// `VACUUM` moves the schema, and the file may have all of it while its WAL still has the commits
-/// before it. Those are of another schema than the file's.
-#[test]
-fn a_kill_right_behind_a_vacuum_is_no_loss() {
-    let left = killed();
-    let vacuum = |data: &Path, checkpoint: &str| {
-        let database = Connection::open(data.join(DATABASE)).expect("the database");
-        let sql = "PRAGMA wal_autocheckpoint = 0; VACUUM;";
-        database.execute_batch(sql).expect("a VACUUM");
-        let checkpoint = format!("PRAGMA wal_checkpoint({checkpoint})");
-        let busy: i64 = database
-            .query_row(&checkpoint, [], |row| row.get(0))
-            .expect("a checkpoint");
-        assert_eq!(busy, 0);
-        copied(data)
-    };
-    let (_first, data) = vacuum(&left.data, "TRUNCATE");
-    let mut server = start(&data).expect("it starts");
-    let writer = left.writer.at(&server);
-    write_some(&writer, STATES..2 * STATES);
-    // Its pages come where the schema was.
-    let large = tfstate_noted(L1, 1, &noise(1, 400_000));
-    writer.write("team/large", &large, None).expect_status(200);
-    server.kill();
-    let (_second, data) = vacuum(&data, "PASSIVE");
-    let server = start(&data).expect("nothing is missing");
-    has_all(&server, &left.writer, 2 * STATES);
-    let read = left.writer.at(&server).read("team/large");
-    assert_eq!(read.expect_status(200).text(), large);
 }
 
 #[test]
