@@ -1,7 +1,7 @@
 //! One open connection: what it does at this moment, since when, and how it is closed from outside.
 //!
-//! The thread that serves it notes what happens. [`Door`](super::door::Door) and
-//! [`Watch`](super::watch::Watch) look at it from other threads, so everything here is an atomic.
+//! The thread that serves it notes what happens. [`Door`](super::door::Door) and the watch of
+//! clients (`super::watch`) look at it from other threads, so everything here is an atomic.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
