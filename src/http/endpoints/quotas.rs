@@ -10,8 +10,6 @@ use crate::http::wire::caller::Authenticated;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::query::{self, Whole};
 use crate::http::wire::{body, path, reply};
-use crate::model::error_code::ErrorCode;
-use crate::model::name::{BadName, Workspace};
 use crate::model::quota::Quota;
 
 #[derive(Deserialize)]
@@ -33,12 +31,6 @@ pub(in crate::http) async fn list(
     reply::list(&request, &domain, &answer).await
 }
 
-fn workspace(request: &HttpRequest) -> Result<Workspace, ApiError> {
-    path::part(request, "workspace")
-        .parse()
-        .map_err(|error: BadName| ApiError::invalid(ErrorCode::BadAddress, error.to_string()))
-}
-
 pub(in crate::http) async fn show(
     known: Authenticated,
     request: HttpRequest,
@@ -46,7 +38,7 @@ pub(in crate::http) async fn show(
 ) -> Result<HttpResponse, ApiError> {
     let quota = domain
         .quotas()
-        .show(&known.0, &workspace(&request)?)
+        .show(&known.0, &path::workspace(&request)?)
         .await?;
     Ok(reply::json(&quota))
 }
@@ -58,7 +50,7 @@ pub(in crate::http) async fn set(
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
     domain.quotas().may_operate(&known.0)?;
-    let workspace = workspace(&request)?;
+    let workspace = path::workspace(&request)?;
     let quota: Quota = body::json(&request, &mut payload, &domain).await?;
     let set = domain.quotas().set(&known.0, &workspace, quota).await?;
     Ok(reply::json(&set))
@@ -69,7 +61,7 @@ pub(in crate::http) async fn clear(
     request: HttpRequest,
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
-    let workspace = workspace(&request)?;
+    let workspace = path::workspace(&request)?;
     let removed = domain.quotas().clear(&known.0, &workspace).await?;
     Ok(reply::json(
         &json!({ "workspace": workspace, "removed": removed }),

@@ -13,7 +13,7 @@ use crate::http::wire::error::ApiError;
 use crate::http::wire::query::{self, Whole};
 use crate::http::wire::{body, path, reply};
 use crate::model::error_code::ErrorCode;
-use crate::model::name::{BadName, Workspace};
+use crate::model::name::BadName;
 use crate::model::retention::Policy;
 
 #[derive(Deserialize)]
@@ -158,12 +158,6 @@ pub(in crate::http) async fn list(
     reply::list(&request, &domain, &answer).await
 }
 
-fn workspace(request: &HttpRequest) -> Result<Workspace, ApiError> {
-    let part = request.match_info().get("workspace").unwrap_or_default();
-    part.parse()
-        .map_err(|error: BadName| ApiError::invalid(ErrorCode::BadAddress, error.to_string()))
-}
-
 pub(in crate::http) async fn show(
     known: Authenticated,
     request: HttpRequest,
@@ -172,7 +166,7 @@ pub(in crate::http) async fn show(
     Ok(reply::json(
         &domain
             .retention()
-            .of_workspace(&known.0, &workspace(&request)?)
+            .of_workspace(&known.0, &path::workspace(&request)?)
             .await?,
     ))
 }
@@ -184,7 +178,7 @@ pub(in crate::http) async fn set(
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
     domain.retention().may_operate(&known.0)?;
-    let workspace = workspace(&request)?;
+    let workspace = path::workspace(&request)?;
     let policy: Policy = body::json(&request, &mut payload, &domain).await?;
     Ok(reply::json(
         &domain.retention().set(&known.0, &workspace, policy).await?,
@@ -196,7 +190,7 @@ pub(in crate::http) async fn unset(
     request: HttpRequest,
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
-    let workspace = workspace(&request)?;
+    let workspace = path::workspace(&request)?;
     let removed = domain.retention().unset(&known.0, &workspace).await?;
     Ok(reply::json(
         &json!({ "workspace": workspace, "removed": removed }),

@@ -5,7 +5,7 @@ use actix_web::HttpRequest;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::query::Whole;
 use crate::model::error_code::ErrorCode;
-use crate::model::name::{BadName, StateName};
+use crate::model::name::{BadName, StateName, Workspace};
 
 /// One part of the path; empty if the route has no such part.
 pub(in crate::http) fn part<'r>(request: &'r HttpRequest, name: &str) -> &'r str {
@@ -15,6 +15,13 @@ pub(in crate::http) fn part<'r>(request: &'r HttpRequest, name: &str) -> &'r str
 /// The state in the path.
 pub(in crate::http) fn state(request: &HttpRequest) -> Result<StateName, BadName> {
     StateName::parse(part(request, "workspace"), part(request, "block"))
+}
+
+/// The workspace in the path of a call about one.
+pub(in crate::http) fn workspace(request: &HttpRequest) -> Result<Workspace, ApiError> {
+    part(request, "workspace")
+        .parse()
+        .map_err(|error: BadName| ApiError::invalid(ErrorCode::BadAddress, error.to_string()))
 }
 
 /// The number of the version in the path.
