@@ -69,6 +69,12 @@ impl Run {
         setup.flag("--token-lifetime", "12h")
     }
 
+    /// From now on, the server may have been unable to read.
+    pub(super) fn let_reads_fail(&mut self) {
+        let actors = self.actors.iter_mut();
+        actors.for_each(|actor| actor.reads_may_fail = true);
+    }
+
     /// A server that refuses to start has lost something.
     pub(super) fn start(&self) -> Result<Server, String> {
         self.setup().try_start()
