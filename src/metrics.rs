@@ -30,6 +30,8 @@ pub struct Metrics {
     pub refused_connections: IntCounterVec,
     /// Connections without a request that were closed to make room, by `reason`.
     pub closed_connections: IntCounterVec,
+    /// Handshakes of TLS by `result`.
+    pub handshakes: IntCounterVec,
     /// Writes of states by `outcome`.
     pub writes: IntCounterVec,
     /// Acts that a quota kept out, by `quota`.
@@ -99,6 +101,10 @@ pub struct Gauges {
     pub drill_failed: Option<u64>,
     /// For how many seconds the break-glass folder is behind; 0 when it is not.
     pub mirror_behind: Option<u64>,
+    /// For how many whole days the certificate is good; none for plain HTTP.
+    pub tls_days_left: Option<u64>,
+    /// 1 when the certificate on the disk was no good when it was last read, else 0.
+    pub tls_not_exchanged: Option<u64>,
     /// 1 when the server can read and write, else 0.
     pub ready: u64,
 }
@@ -108,7 +114,7 @@ type ValueOf = fn(&Gauges) -> Option<u64>;
 /// One gauge: its name, its help, and its value.
 type Gauge = (&'static str, &'static str, ValueOf);
 
-const GAUGES: [Gauge; 21] = [
+const GAUGES: [Gauge; 23] = [
     (
         "in_flight_bytes",
         "Bytes granted to bodies, answers and working copies.",
@@ -188,6 +194,16 @@ const GAUGES: [Gauge; 21] = [
         "mirror_behind_seconds",
         "How long the folder of --mirror-dir is behind; 0 when it is not, absent without one.",
         |now| now.mirror_behind,
+    ),
+    (
+        "tls_certificate_days_left",
+        "Whole days until the certificate expires, 0 when it has; absent without TLS.",
+        |now| now.tls_days_left,
+    ),
+    (
+        "tls_not_exchanged",
+        "1 when the certificate on the disk was no good when last read; absent without TLS.",
+        |now| now.tls_not_exchanged,
     ),
     (
         "ready",
@@ -292,6 +308,7 @@ impl Default for Metrics {
                 "Connections without a request under way that were closed to make room.",
                 &["address", "all"],
             ),
+            handshakes: handshakes(&make),
             writes: make.counters(
                 "writes_total",
                 "Writes of states, by what became of them.",
@@ -361,6 +378,16 @@ fn gauges(now: &Gauges) -> Result<Vec<prometheus::proto::MetricFamily>, promethe
         }
     }
     Ok(registry.gather())
+}
+
+/// The counters of handshakes. All of them are told from the start.
+fn handshakes(make: &Maker<'_>) -> IntCounterVec {
+    let help = "Handshakes of TLS; `plain` had none, `late` took too long, `failed` was no good.";
+    let counters = make.counters("tls_handshakes_total", help, &["result"]);
+    for result in ["done", "failed", "late", "plain"] {
+        counters.with_label_values(&[result]).inc_by(0);
+    }
+    counters
 }
 
 /// The counters of what quotas kept out. All of them are told from the start.

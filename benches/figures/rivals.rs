@@ -111,6 +111,7 @@ fn compacts_nothing(data: &Path) -> Res<()> {
             TrustedProxies::default(),
             Bindings {
                 tcp: Some(tcp),
+                tls: None,
                 socket,
                 workers: None,
             },

@@ -1,14 +1,18 @@
 //! The settings of the server, checked once. Every default is a named constant with its unit.
 
+mod certificate;
 mod limits;
 mod memory;
 mod network;
 mod proxies;
+mod tls;
 
+pub use certificate::{Certificate, NotNow};
 pub use limits::*;
 pub use memory::memory_of_this_machine;
 pub use network::Network;
 pub use proxies::TrustedProxies;
+pub use tls::{ClientCerts, TlsFiles};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -76,6 +80,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// How clients reach the server; none for what it listens on.
     pub base_url: Option<String>,
+    /// What TLS is spoken with; none for plain HTTP.
+    pub tls: Option<TlsFiles>,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: TrustedProxies,
     /// What the server takes, and how much of it.

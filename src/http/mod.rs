@@ -5,11 +5,13 @@
 
 mod endpoints;
 mod server;
+mod tls;
 mod wire;
 
 pub use server::files::allow_connections;
 pub use server::socket::{bind_socket, reachable_path};
 pub use server::{Bindings, RunningServer};
+pub use tls::{Tls, TlsError};
 
 use std::future::Future;
 use std::io;

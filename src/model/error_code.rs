@@ -51,6 +51,8 @@ codes! {
         BadAddress = "bad_address",
         /// A parameter is unknown, given twice, misplaced, or has no valid value.
         BadQuery = "bad_query",
+        /// Plain HTTP was spoken on a port that speaks TLS.
+        PlainHttp = "plain_http",
         /// A state's address was called after a redirect.
         Redirected = "redirected",
         /// The body is empty, cut short, not JSON, or members are missing or wrong.

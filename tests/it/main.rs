@@ -41,5 +41,6 @@ mod samples;
 mod scrape;
 mod skip;
 mod tidy;
+mod tls;
 mod upgrades;
 mod wire;

@@ -24,6 +24,7 @@ impl Inside {
         let domain = Domain::open(lock, Limits::default()).map_err(CliError::because)?;
         let bindings = Bindings {
             tcp: None,
+            tls: None,
             socket: http::bind_socket(&dir, name)?,
             workers: Some(1),
         };

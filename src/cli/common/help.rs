@@ -9,22 +9,26 @@ use clap::{Arg, Command};
 const COMMON: &str = "Common flags";
 
 /// The flags below it, by their names in the definition.
-const SHARED: [&str; 6] = [
+const SHARED: [&str; 9] = [
     "data",
     "url",
     "base_url",
     "insecure_http",
     "key_file",
+    "ca_file",
+    "client_cert",
+    "client_key",
     "format",
 ];
 
 /// Each command with its examples.
-const EXAMPLES: [(&str, &[&str]); 40] = [
+const EXAMPLES: [(&str, &[&str]); 41] = [
     (
         "serve",
         &[
             "statekeep serve --data /var/lib/statekeep",
             "statekeep serve --keep-last 100 --drop-intermediate 14d",
+            "statekeep serve --listen 0.0.0.0:8680 --tls-cert server.pem --tls-key server.key",
         ],
     ),
     (
@@ -195,6 +199,10 @@ const EXAMPLES: [(&str, &[&str]); 40] = [
             "statekeep transfer --workspace team-a --building-block network -- terraform",
             "statekeep transfer --workspace team-a --building-block network --abandon",
         ],
+    ),
+    (
+        "tls self-signed",
+        &["statekeep tls self-signed state.example.net 10.0.0.5"],
     ),
     (
         "completions",

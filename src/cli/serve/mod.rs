@@ -5,6 +5,7 @@ mod check;
 mod folders;
 mod limits;
 mod listen;
+mod tls;
 
 use std::io::IsTerminal as _;
 use std::net::{SocketAddr, TcpListener};
@@ -16,11 +17,13 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
 
 use crate::cli::client::network::address;
 use crate::cli::output::{self, CliError};
 use crate::cli::serve::limits::LimitArgs;
 use crate::cli::serve::listen as listening;
+use crate::cli::serve::tls::TlsArgs;
 use crate::config::{Config, DEFAULT_DATA, DEFAULT_LISTEN, TrustedProxies, variable_behind};
 use crate::domain::Domain;
 use crate::domain::auth::keys::WithSecret;
@@ -28,7 +31,8 @@ use crate::domain::engine::data_dir;
 use crate::domain::engine::data_dir::DirError;
 use crate::domain::engine::data_dir::DirLock;
 use crate::domain::engine::data_dir::SOCKET;
-use crate::http::{self, Bindings, RunningServer};
+use crate::domain::status::tls::ServedCertificate;
+use crate::http::{self, Bindings, RunningServer, Tls};
 use crate::model::clock;
 use crate::model::confirmed::Confirmed;
 use crate::model::on_loss::OnLoss;
@@ -65,6 +69,8 @@ pub(super) struct ServeArgs {
         value_parser = network
     )]
     trusted_proxy: Vec<IpNet>,
+    #[command(flatten)]
+    tls: TlsArgs,
     /// How log lines look
     #[arg(long, env = "STATEKEEP_LOG_FORMAT", value_enum, default_value_t = FormatArg::Auto)]
     log_format: FormatArg,
@@ -152,6 +158,7 @@ impl ServeArgs {
             data: self.data.clone(),
             listen: self.listen,
             base_url,
+            tls: self.tls.files(),
             trusted_proxies: TrustedProxies::new(self.trusted_proxy.clone()),
             limits,
         })
@@ -190,6 +197,8 @@ impl ServeArgs {
 pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
     let config = args.config()?;
     let _log = args.start_logging();
+    let tls = config.tls.clone().map(Tls::open).transpose();
+    let tls = tls.map_err(CliError::because)?;
     if args.check {
         return check::run(&config.data);
     }
@@ -197,7 +206,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
     let mut dir = take(&config.data)?;
     dir.confirm(args.confirmed());
     let tcp = listening::bind(config.listen)?;
-    http::block_on(serve(config, dir, tcp))
+    http::block_on(serve(config, dir, tcp, tls))
 }
 
 /// Takes the data directory. A command that has it will soon be done and is waited for; a server is
@@ -228,20 +237,34 @@ fn is_served(dir: &Path) -> bool {
     http::reachable_path(dir, SOCKET).is_ok_and(|(path, _open)| UnixStream::connect(path).is_ok())
 }
 
-async fn serve(mut config: Config, dir: DirLock, tcp: TcpListener) -> Result<(), CliError> {
+async fn serve(
+    mut config: Config,
+    dir: DirLock,
+    tcp: TcpListener,
+    tls: Option<(Arc<Tls>, ServedCertificate)>,
+) -> Result<(), CliError> {
     let mut signals = Signals::new()?;
     config.limits.max_connections = http::allow_connections(config.limits.max_connections);
     let show_key_here = std::io::stderr().is_terminal();
     let has_old_key = dir.has_initial_key();
     let (domain, admin) = open(dir, &config, show_key_here).await?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let exchange = tls
+        .as_ref()
+        .map(|(tls, _)| Arc::clone(tls).keep_for(&domain));
+    let exchange = exchange.transpose()?.map(tokio::spawn);
     let bindings = Bindings {
         tcp: Some(tcp),
+        tls: tls.map(|(tls, served)| {
+            domain.status().serves_certificate(served);
+            tls
+        }),
         socket: http::bind_socket(&config.data, SOCKET)?,
         workers: None,
     };
     let running = http::start(&domain, config.trusted_proxies.clone(), bindings)?;
     let address = running.address.unwrap_or(config.listen);
-    let url = format!("http://{address}");
+    let url = format!("{scheme}://{address}");
     let base_url = config.base_url.as_deref().unwrap_or(&url);
     domain.status().set_base_url(base_url);
     let backups = tokio::spawn(back_up_when_asked(Arc::clone(&domain))?);
@@ -258,6 +281,7 @@ async fn serve(mut config: Config, dir: DirLock, tcp: TcpListener) -> Result<(),
     stop(running).await?;
     upkeep.abort();
     backups.abort();
+    exchange.iter().for_each(JoinHandle::abort);
     if fault.is_none() {
         domain.upkeep().end().await;
     }
@@ -353,10 +377,10 @@ fn announce(
     let data = std::path::absolute(&config.data)?;
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!(version, data = %data.display(), %address, "statekeep runs");
-    if !address.ip().is_loopback() {
+    if config.tls.is_none() && !address.ip().is_loopback() {
         tracing::warn!(
-            "PLAIN HTTP ON {address}: secrets and states cross the network unencrypted. Listen on \
-                127.0.0.1 behind a proxy that speaks TLS instead"
+            "PLAIN HTTP ON {address}: secrets and states cross the network unencrypted. Give \
+                --tls-cert and --tls-key, or listen on 127.0.0.1 behind a proxy that speaks TLS"
         );
     }
     match admin {

@@ -1,6 +1,7 @@
 //! How the server is: what the page, a monitor and an operator ask.
 
 pub mod problems;
+pub mod tls;
 
 use std::sync::{Arc, OnceLock};
 
@@ -22,6 +23,7 @@ use crate::domain::quotas::{QuotaReport, Quotas};
 use crate::domain::status::problems::{
     HealthProblem, about_backups, about_mirror, damage, damage_met, fault_problem, forgotten_key,
 };
+use crate::domain::status::tls::{ServedCertificate, TlsReport, about_tls};
 use crate::metrics::Gauges;
 use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
@@ -135,6 +137,8 @@ pub struct StatusReport {
     pub scrub: ScrubReport,
     /// How the server's own backups are; null if it makes none.
     pub backup: Option<BackupReport>,
+    /// The certificate that is served; null for plain HTTP.
+    pub tls: Option<TlsReport>,
     /// What happens to writes without a lock.
     pub unlocked_writes: &'static str,
     /// The quotas of workspaces and what they have, the first so many by name. A caller who may not
@@ -145,11 +149,13 @@ pub struct StatusReport {
 /// How many quotas a report tells of.
 const MAX_QUOTAS: u32 = 100;
 
-/// The process that serves: since when it runs, since when it is as it is, and its address.
+/// The process that serves: since when it runs, since when it is as it is, its address and its
+/// certificate.
 pub(super) struct Process {
     started_at: Timestamp,
     standing: Mutex<(Readiness, Timestamp)>,
     base_url: OnceLock<String>,
+    certificate: Mutex<Option<ServedCertificate>>,
 }
 
 impl Process {
@@ -160,6 +166,7 @@ impl Process {
             started_at: now,
             standing: Mutex::new((Readiness::Ready, now)),
             base_url: OnceLock::new(),
+            certificate: Mutex::default(),
         }
     }
 
@@ -201,6 +208,23 @@ impl<'a> Status<'a> {
         self.process.base_url.get().map_or("", String::as_str)
     }
 
+    /// Says which certificate is served from now on.
+    pub fn serves_certificate(&self, served: ServedCertificate) {
+        *self.process.certificate.lock() = Some(served);
+    }
+
+    /// Says that a newer certificate was no good, and why.
+    pub fn certificate_not_exchanged(&self, why: String) {
+        if let Some(served) = self.process.certificate.lock().as_mut() {
+            served.failed(why);
+        }
+    }
+
+    fn tls_report(&self) -> Option<TlsReport> {
+        let served = self.process.certificate.lock();
+        served.as_ref().map(ServedCertificate::report)
+    }
+
     fn backup_report(&self) -> Option<BackupReport> {
         Backups::new(self.engine, &self.keeping.backups).report()
     }
@@ -234,7 +258,7 @@ impl<'a> Status<'a> {
         let (in_flight, max_in_flight) = self.engine.in_flight();
         let (database, wal) = store.file_sizes();
         let (health, scrub) = (self.health().await, self.scrub_report());
-        let backup = self.backup_report();
+        let (backup, tls) = (self.backup_report(), self.tls_report());
         let failed = |fails: fn(&BackupReport) -> bool| backup.as_ref().map(fails).map(u64::from);
         let last = backup.as_ref().and_then(|backup| backup.last.as_ref());
         let drill = backup.as_ref().and_then(|backup| backup.drill.as_ref());
@@ -259,6 +283,8 @@ impl<'a> Status<'a> {
             backup_failed: failed(|backup| backup.failure.is_some()),
             drill_failed: failed(|backup| backup.drill_failure.is_some()),
             mirror_behind: self.mirror().seconds_behind(),
+            tls_days_left: tls.as_ref().map(|tls| tls.days_left),
+            tls_not_exchanged: tls.map(|tls| u64::from(tls.failure.is_some())),
             ready: u64::from(health.status == Readiness::Ready),
         }
     }
@@ -307,6 +333,7 @@ impl<'a> Status<'a> {
         problems.extend(self.backup_report().iter().flat_map(about_backups));
         problems.extend(damage_met(self.engine.store.damage_met()));
         problems.extend(forgotten_key(self.engine.dir.forgot_initial_key()));
+        problems.extend(self.tls_report().iter().flat_map(about_tls));
         problems.extend(self.mirror().behind().map(|behind| about_mirror(&behind)));
         Health {
             status,
@@ -386,6 +413,7 @@ impl<'a> Status<'a> {
             free_space: self.engine.dir.free_space(),
             scrub: self.scrub_report(),
             backup: self.backup_report(),
+            tls: self.tls_report(),
             unlocked_writes: self.engine.limits.unlocked_writes.name(),
             quotas: self.quotas(caller).await?,
         })

@@ -5,47 +5,23 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::AsFd;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use actix_http::error::DispatchError;
-use actix_http::{HttpServiceBuilder, KeepAlive, Request};
-use actix_service::map_config;
 use actix_service::{ServiceFactory, ServiceFactoryExt as _, fn_service};
-use actix_web::body::MessageBody;
-use actix_web::dev::{AppConfig, ServiceRequest, ServiceResponse};
-use actix_web::middleware::from_fn;
 use actix_web::rt::net::{TcpStream, UnixStream};
-use actix_web::web::{Data, ServiceConfig};
-use actix_web::{App, Error};
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::config::TrustedProxies;
-use crate::domain::Domain;
-use crate::http::server::connection::Connection;
-use crate::http::server::door::{Door, Full};
-use crate::http::server::io::Io;
-use crate::http::server::trace;
-use crate::http::wire::login_body::LoginTurns;
+use crate::http::server::app::{Entered, Site, app, http1};
+use crate::http::server::door::Full;
+use crate::http::server::io::{Admission, Io};
 use crate::http::wire::origin::Peer;
 use crate::model::error_code::ErrorCode;
 
-/// How long the library waits for a client to close after an answer that ends the connection.
-const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How much of a request is read before it is refused without a look at it, in bytes.
 const SIP: usize = 4 * 1024;
-
-/// What all connections of one listener share.
-#[derive(Clone)]
-pub(super) struct Site {
-    pub(super) domain: Data<Domain>,
-    pub(super) proxies: Data<TrustedProxies>,
-    pub(super) logins: Data<LoginTurns>,
-    pub(super) door: Arc<Door>,
-    pub(super) routes: fn(&mut ServiceConfig),
-}
 
 /// A stream as the system hands it over.
 pub(super) trait Accepted: AsyncRead + AsyncWrite + AsFd + Unpin + 'static {
@@ -105,63 +81,18 @@ where
     F: Fn() -> L + 'static,
     L: Future<Output = ()> + 'static,
 {
-    let limits = site.domain.engine().limits();
-    let app = app(site.clone());
-    let http = HttpServiceBuilder::default()
-        .graceful_shutdown_signal(leaving)
-        .keep_alive(KeepAlive::Timeout(limits.idle_timeout))
-        .client_request_timeout(limits.header_timeout)
-        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-        // The library would also give up a request because of meaningless bytes behind it; `watch`
-        // tells them from a client that has gone.
-        .h1_allow_half_closed(true)
-        .on_connect_ext(|io: &Io<S>, data| {
-            data.insert(io.connection().peer);
-            data.insert(Arc::clone(io.connection()));
-        })
-        .expect(fn_service(expect))
-        .h1(map_config(app, |()| AppConfig::default()));
+    let http = http1(&site, leaving, app(site.clone()));
     fn_service(move |stream: S| enter(stream, site.clone())).and_then(http)
 }
 
-fn app(
-    site: Site,
-) -> App<
-    impl ServiceFactory<
-        ServiceRequest,
-        Config = (),
-        Response = ServiceResponse<impl MessageBody + 'static>,
-        Error = Error,
-        InitError = (),
-    > + 'static,
-> {
-    App::new()
-        .app_data(site.domain)
-        .app_data(site.proxies)
-        .app_data(site.logins)
-        .app_data(Data::from(site.door))
-        .wrap(from_fn(trace::trace))
-        .configure(site.routes)
-}
-
-/// The library would send `100 Continue` at once. It goes out when the body is wanted.
-async fn expect(request: Request) -> Result<Request, actix_http::Error> {
-    if let Some(connection) = request.conn_data::<Arc<Connection>>() {
-        connection.expects();
-    }
-    Ok(request)
-}
-
 /// Lets a stream in, or tells its client that there is no place.
-async fn enter<S: Accepted>(
-    mut stream: S,
-    site: Site,
-) -> Result<(Io<S>, Option<SocketAddr>), DispatchError> {
+async fn enter<S: Accepted>(mut stream: S, site: Site) -> Result<Entered<S>, DispatchError> {
     let peer = stream.peer(&site).map_err(DispatchError::Io)?;
     match site.door.enter(&stream, peer).await {
         Ok(connection) => {
             let address = stream.peer_address();
-            Ok((Io::new(stream, site.door, connection), address))
+            let place = Admission::new(site.door, connection);
+            Ok((Io::new(stream, place), address))
         }
         Err(refused) => {
             if refused.is_told {
@@ -172,17 +103,26 @@ async fn enter<S: Accepted>(
     }
 }
 
-/// Answers whatever came, as far as the client takes the answer at once.
+/// Says that there is no place.
 async fn tell(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), full: Full) {
     let code = ErrorCode::TooManyConnections;
     let body = json!({
         "title": "Service Unavailable", "status": 503, "code": code, "detail": full.detail(),
     });
-    let body = body.to_string();
+    let head = "HTTP/1.1 503 Service Unavailable\r\nretry-after: 2";
+    answer_at_once(stream, head, &body.to_string()).await;
+}
+
+/// Answers whatever came, as far as the client takes the answer at once.
+pub(super) async fn answer_at_once(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    head: &str,
+    body: &str,
+) {
     let length = body.len();
     let answer = format!(
-        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
-        retry-after: 2\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+        "{head}\r\ncontent-type: application/problem+json\r\n\
+        connection: close\r\ncontent-length: {length}\r\n\r\n{body}"
     );
     poll_fn(|context| {
         let mut bytes = [0; SIP];

@@ -54,6 +54,8 @@ pub(in crate::http) struct Connection {
     sent_at: AtomicU64,
     /// Whether credentials on it were good once.
     is_proven: AtomicBool,
+    /// Whether several requests are under way on it at the same time (HTTP/2).
+    is_multiplexed: AtomicBool,
     /// Whether the body of the request under way was left unread.
     leaves_body: AtomicBool,
     /// Whether its answer said that it ends.
@@ -85,6 +87,7 @@ impl Connection {
             head_since: AtomicU64::new(NONE),
             sent_at: AtomicU64::new(NONE),
             is_proven: AtomicBool::new(false),
+            is_multiplexed: AtomicBool::new(false),
             leaves_body: AtomicBool::new(false),
             is_ending: AtomicBool::new(false),
             is_hung_up: AtomicBool::new(false),
@@ -129,6 +132,16 @@ impl Connection {
     /// Credentials on it were good.
     pub(in crate::http) fn prove(&self) {
         self.is_proven.store(true, Relaxed);
+    }
+
+    /// Several requests are under way on it at the same time.
+    pub(super) fn multiplexes(&self) {
+        self.is_multiplexed.store(true, Relaxed);
+    }
+
+    /// Whether several requests may be under way on it at the same time.
+    pub(super) fn is_multiplexed(&self) -> bool {
+        self.is_multiplexed.load(Relaxed)
     }
 
     /// Something came from the client.
@@ -217,9 +230,9 @@ impl Connection {
         self.gone.notify_one();
     }
 
-    /// A request's body was left unread.
+    /// A request's body was left unread. Over HTTP/2 that is the end of this request alone.
     pub(super) fn leave_body(&self) {
-        self.leaves_body.store(true, Relaxed);
+        self.leaves_body.store(!self.is_multiplexed(), Relaxed);
     }
 
     /// Whether the body of the request that is answered now was left unread.
@@ -293,7 +306,7 @@ impl Drop for Connection {
         if self.asked() == 0 {
             tracing::debug!(
                 address = self.peer.to_string(),
-                "a connection ended without a request; this port speaks HTTP/1.1 and no TLS"
+                "a connection ended without a request"
             );
         }
     }

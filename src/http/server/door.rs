@@ -50,8 +50,9 @@ pub(in crate::http) struct Door {
     table: Mutex<Table>,
     lobby: Semaphore,
     lobby_of_one: Arc<PerNetwork>,
-    /// Requests under way of clients behind trusted proxies.
-    forwarded: Arc<PerNetwork>,
+    /// Requests under way that share a connection with others: of clients behind trusted proxies,
+    /// and over HTTP/2.
+    requests: Arc<PerNetwork>,
 }
 
 type Connections = HashMap<u64, Arc<Connection>>;
@@ -117,7 +118,7 @@ impl Door {
             table: Mutex::default(),
             lobby: Semaphore::new(LOBBY),
             lobby_of_one: PerNetwork::new(LOBBY_OF_ONE),
-            forwarded: PerNetwork::new(most_of_one),
+            requests: PerNetwork::bounded(most_of_one, most),
         })
     }
 
@@ -233,10 +234,10 @@ impl Door {
         self.table.lock().all()
     }
 
-    /// One of the requests that a client behind a trusted proxy may have under way; none if it has
-    /// them all.
-    pub(in crate::http) fn forwarded(&self, client: Network) -> Option<Counted> {
-        self.forwarded.take(client)
+    /// One of the requests that a client may have under way on connections that it has not for
+    /// itself, or over HTTP/2; none if it has them all.
+    pub(in crate::http) fn request_of(&self, client: Network) -> Option<Counted> {
+        self.requests.take(client)
     }
 }
 

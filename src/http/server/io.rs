@@ -4,6 +4,8 @@
 //! - until credentials were good once, heads are small;
 //! - `100 Continue` goes out when the body is wanted, and not before the credentials are looked at;
 //! - after an answer to a body that was left unread, little more is taken, and no further request.
+//!
+//! HTTP/2 needs none of this: its bounds are settings, and a body that is left unread ends alone.
 
 use std::io;
 use std::pin::Pin;
@@ -26,11 +28,29 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 const HEAD_TOO_LARGE: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r\n\
     content-length: 0\r\nconnection: close\r\n\r\n";
 
+/// A connection's place at the door, until it is dropped.
+pub(super) struct Admission {
+    door: Arc<Door>,
+    connection: Arc<Connection>,
+}
+
+impl Admission {
+    pub(super) const fn new(door: Arc<Door>, connection: Arc<Connection>) -> Self {
+        Self { door, connection }
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        self.door.leave(&self.connection);
+    }
+}
+
 /// A stream whose connection is known at the door.
 pub(super) struct Io<S> {
     stream: S,
-    door: Arc<Door>,
     connection: Arc<Connection>,
+    _place: Admission,
     /// The requests that had begun when bytes were last counted.
     asked: u64,
     /// The bytes that came since then.
@@ -44,11 +64,11 @@ pub(super) struct Io<S> {
 }
 
 impl<S> Io<S> {
-    pub(super) const fn new(stream: S, door: Arc<Door>, connection: Arc<Connection>) -> Self {
+    pub(super) fn new(stream: S, place: Admission) -> Self {
         Self {
             stream,
-            door,
-            connection,
+            connection: Arc::clone(&place.connection),
+            _place: place,
             asked: 0,
             taken: 0,
             left: 0,
@@ -59,12 +79,6 @@ impl<S> Io<S> {
 
     pub(super) const fn connection(&self) -> &Arc<Connection> {
         &self.connection
-    }
-}
-
-impl<S> Drop for Io<S> {
-    fn drop(&mut self) {
-        self.door.leave(&self.connection);
     }
 }
 
@@ -148,6 +162,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Io<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<Read> {
         let this = &mut *self;
+        if this.connection.is_multiplexed() {
+            return Pin::new(&mut this.stream).poll_read(context, buffer);
+        }
         if this.connection.is_ending() {
             return this.pass_over(context).map(Ok);
         }

@@ -8,11 +8,14 @@ pub(super) mod files;
 pub(super) mod socket;
 
 mod accepted;
+mod app;
 mod connection;
 mod door;
 mod guard;
+mod http2;
 mod io;
 mod line;
+mod secure;
 mod trace;
 mod watch;
 mod watched;
@@ -31,9 +34,11 @@ use tokio::sync::oneshot;
 
 use crate::config::TrustedProxies;
 use crate::domain::Domain;
-use crate::http::server::accepted::{Site, service};
+use crate::http::server::accepted::service;
+use crate::http::server::app::Site;
 use crate::http::server::door::Door;
 use crate::http::server::watch::watch;
+use crate::http::tls::Tls;
 
 /// How long requests under way may take when the server leaves.
 const SHUTDOWN_TIMEOUT_SECONDS: u64 = 30;
@@ -42,6 +47,8 @@ const SHUTDOWN_TIMEOUT_SECONDS: u64 = 30;
 pub struct Bindings {
     /// For clients; none when only the socket is served.
     pub tcp: Option<TcpListener>,
+    /// What TLS is spoken with there; none for plain HTTP.
+    pub tls: Option<Arc<Tls>>,
     /// For the operator.
     pub socket: UnixListener,
     /// How many threads take the requests of clients; none for one a core.
@@ -125,7 +132,8 @@ pub(super) fn start(
         address = Some(tcp.local_addr()?);
         let door = Door::for_clients(domain, domain.engine().limits().max_connections);
         let workers = bindings.workers.unwrap_or_else(one_a_core);
-        clients = Some(serve_clients(&Site { door, ..site }, tcp, workers)?);
+        let site = Site { door, ..site };
+        clients = Some(serve_clients(&site, tcp, bindings.tls, workers)?);
     }
     Ok(RunningServer {
         address,
@@ -134,7 +142,12 @@ pub(super) fn start(
     })
 }
 
-fn serve_clients(site: &Site, tcp: TcpListener, workers: usize) -> Result<Serving> {
+fn serve_clients(
+    site: &Site,
+    tcp: TcpListener,
+    tls: Option<Arc<Tls>>,
+    workers: usize,
+) -> Result<Serving> {
     let builder = Server::build()
         .workers(workers)
         // The door has the true limit. This one keeps the rest in the system's queue while the
@@ -148,9 +161,14 @@ fn serve_clients(site: &Site, tcp: TcpListener, workers: usize) -> Result<Servin
         async move { signal.notified().await }
     };
     let shared = site.clone();
-    let server = builder.listen("clients", tcp, move || {
-        service::<TcpStream, _, _>(shared.clone(), leaving.clone())
-    })?;
+    let server = match tls {
+        None => builder.listen("clients", tcp, move || {
+            service::<TcpStream, _, _>(shared.clone(), leaving.clone())
+        })?,
+        Some(tls) => builder.listen("clients", tcp, move || {
+            secure::service(shared.clone(), Arc::clone(&tls), leaving.clone())
+        })?,
+    };
     Serving::begin("clients", server.run(), site)
 }
 

@@ -1,6 +1,7 @@
 //! Around each request: an id that ties its answer to the log and to events, the headers that all
 //! answers have, and its line in the log.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::body::MessageBody;
@@ -26,7 +27,7 @@ use crate::http::wire::browser;
 use crate::http::wire::credentials::{KnownAs, look_again};
 use crate::http::wire::error::{AccessRefused, ApiError, FailureReason};
 use crate::http::wire::headers::{self, INSTANCE, REQUEST_ID, STATE};
-use crate::http::wire::origin::{Peer, client_ip, origin_of};
+use crate::http::wire::origin::{client_ip, origin_of};
 use crate::http::wire::path;
 use crate::http::wire::per_network::Counted;
 use crate::model::caller::Caller;
@@ -53,7 +54,7 @@ pub(in crate::http) async fn trace(
     let busy = begin(&mut request);
     let mut line = RequestLine::of(&request);
     request.extensions_mut().insert(line.origin());
-    let place = place_of_client(&request);
+    let place = place_of_client(&request, busy.as_ref().map(Busy::connection));
     let answer = async {
         if let Some(refused) = browser::refused(request.request()) {
             return Ok(request.into_response(refused));
@@ -85,32 +86,46 @@ fn nobody_reads_this() -> Error {
 /// The connection of a request, if an answer before it has said that it ends. The request is not
 /// looked at then, nor answered.
 fn ending(request: &ServiceRequest) -> Option<Arc<Connection>> {
-    let connection = request.conn_data::<Arc<Connection>>();
-    connection
-        .filter(|connection| connection.is_ending())
-        .cloned()
+    connection_of(request).filter(|connection| connection.is_ending())
+}
+
+/// The connection that a request came on. Over HTTP/2 it stands with the request.
+fn connection_of(request: &ServiceRequest) -> Option<Arc<Connection>> {
+    let known = request.conn_data::<Arc<Connection>>().cloned();
+    known.or_else(|| request.extensions().get::<Arc<Connection>>().cloned())
 }
 
 /// Notes on its connection that a request has begun.
 fn begin(request: &mut ServiceRequest) -> Option<Busy> {
-    let connection = request.conn_data::<Arc<Connection>>().cloned()?;
+    let connection = connection_of(request)?;
     let busy = Busy::on(&connection);
     let payload = request.take_payload();
     request.set_payload(arriving(payload, &connection));
     Some(busy)
 }
 
-/// A client behind a trusted proxy has no connections that could be counted, so its requests under
-/// way are. An error if it has its share of them.
-fn place_of_client(request: &ServiceRequest) -> Result<Option<Counted>, ()> {
-    let peer = request.conn_data::<Peer>().filter(|peer| peer.is_proxy());
-    let door = request.app_data::<Data<Door>>();
-    let (Some(peer), Some(door)) = (peer, door) else {
+/// A client behind a trusted proxy has no connections that could be counted, and over HTTP/2 one
+/// connection has many requests, so the requests under way are counted. An error if a client has
+/// its share of them.
+fn place_of_client(
+    request: &ServiceRequest,
+    connection: Option<&Arc<Connection>>,
+) -> Result<Option<Counted>, ()> {
+    let (Some(connection), Some(door)) = (connection, request.app_data::<Data<Door>>()) else {
         return Ok(None);
     };
+    let peer = connection.peer;
     let client = client_ip(request.request());
-    let client = client.filter(|client| Some(*client) != peer.address());
-    match client.map(|client| door.forwarded(Network::of(client))) {
+    let is_counted = |client: &IpAddr| {
+        let is_itself = Some(*client) == peer.address();
+        if peer.is_proxy() {
+            !is_itself
+        } else {
+            connection.is_multiplexed()
+        }
+    };
+    let client = client.filter(is_counted);
+    match client.map(|client| door.request_of(Network::of(client))) {
         Some(None) => Err(()),
         Some(place) => Ok(place),
         None => Ok(None),

@@ -74,13 +74,16 @@ impl fmt::Display for Peer {
     }
 }
 
+/// The other end of a request's connection. Over HTTP/2 it stands with the request.
+pub(in crate::http) fn peer_of(request: &HttpRequest) -> Option<Peer> {
+    let known = request.conn_data::<Peer>().copied();
+    known.or_else(|| request.extensions().get::<Peer>().copied())
+}
+
 /// Whether a request came through the data directory's socket, from a process that may act as the
 /// operator, and from no proxy in between.
 pub(in crate::http) fn is_at_the_machine(request: &HttpRequest) -> bool {
-    let is_operator = matches!(
-        request.conn_data::<Peer>(),
-        Some(Peer::Socket { is_operator: true })
-    );
+    let is_operator = matches!(peer_of(request), Some(Peer::Socket { is_operator: true }));
     let headers = request.headers();
     is_operator
         && !FROM_ELSEWHERE
@@ -90,24 +93,24 @@ pub(in crate::http) fn is_at_the_machine(request: &HttpRequest) -> bool {
 
 /// The client's address, as far as it can be believed.
 pub(in crate::http) fn client_address(request: &HttpRequest) -> String {
-    match request.conn_data::<Peer>() {
+    match peer_of(request) {
         Some(Peer::Socket { .. }) => SOCKET.to_owned(),
-        Some(Peer::Tcp { address, .. }) => behind_proxies(request, *address).to_string(),
+        Some(Peer::Tcp { address, .. }) => behind_proxies(request, address).to_string(),
         None => UNKNOWN.to_owned(),
     }
 }
 
 /// The same as a number; none through the data directory's socket.
 pub(in crate::http) fn client_ip(request: &HttpRequest) -> Option<IpAddr> {
-    match request.conn_data::<Peer>() {
-        Some(Peer::Tcp { address, .. }) => Some(behind_proxies(request, *address)),
+    match peer_of(request) {
+        Some(Peer::Tcp { address, .. }) => Some(behind_proxies(request, address)),
         Some(Peer::Socket { .. }) | None => None,
     }
 }
 
 /// Whether a request came from a proxy that the operator named.
 pub(in crate::http) fn is_behind_trusted_proxy(request: &HttpRequest) -> bool {
-    request.conn_data::<Peer>().is_some_and(Peer::is_proxy)
+    peer_of(request).is_some_and(|peer| peer.is_proxy())
 }
 
 fn behind_proxies(request: &HttpRequest, peer: IpAddr) -> IpAddr {

@@ -28,12 +28,15 @@ const WITH_COMMON: [&str; 10] = [
 ];
 
 /// The flags that many commands share.
-const SHARED: [&str; 6] = [
+const SHARED: [&str; 9] = [
     "--data",
     "--url",
     "--base-url",
     "--insecure-http",
     "--key-file",
+    "--ca-file",
+    "--client-cert",
+    "--client-key",
     "--format",
 ];
 
@@ -51,13 +54,17 @@ const WITHOUT_DEFAULT: [&str; 9] = [
 ];
 
 /// Flags of `serve` that are settings and no limits.
-const NO_LIMITS: [&str; 13] = [
+const NO_LIMITS: [&str; 17] = [
     "--backup-dir",
     "--data",
     "--mirror-dir",
     "--listen",
     "--base-url",
     "--trusted-proxy",
+    "--tls-cert",
+    "--tls-key",
+    "--tls-client-ca",
+    "--tls-client-certs",
     "--log-format",
     "--log-level",
     "--unlocked-writes",

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{OPERATION, markdown, section};
 use crate::harness::{Server, Setup, eventually};
 use crate::scrape::{Scrape, monitor};
+use crate::tls::authority::Site;
 
 /// The section with the table of metrics.
 const METRICS: &str = "Metrics";
@@ -81,6 +82,10 @@ fn of_a_busy_server() -> Metrics {
     let setup = setup.flag("--backup-dir", backups.path().to_str().expect("UTF-8"));
     let mirror = tempfile::TempDir::new().expect("a directory");
     let setup = setup.flag("--mirror-dir", mirror.path().to_str().expect("UTF-8"));
+    let site = Site::new();
+    let setup = setup.flag("--tls-cert", &site.flag("server.pem"));
+    let setup = setup.flag("--tls-key", &site.flag("server.key"));
+    let setup = setup.reached_by(site.authority.client());
     let server: Server = setup.flag("--backup-every", "1s").start();
     let writer = server.key("team", "writer");
     writer.lock("team/net", "held").expect_status(200);

@@ -25,8 +25,13 @@ pub struct Client {
 
 impl Client {
     pub(super) fn new(url: &str, secret: Option<String>) -> Self {
+        Self::over(http_client(None), url, secret)
+    }
+
+    /// A caller whose requests go over this client, which knows whom to trust.
+    pub(super) fn over(http: reqwest::blocking::Client, url: &str, secret: Option<String>) -> Self {
         Self {
-            http: http_client(None),
+            http,
             url: url.to_owned(),
             secret,
             key_id: String::new(),
@@ -37,6 +42,14 @@ impl Client {
     pub fn calling_from(&self, address: &str) -> Self {
         Self {
             http: http_client(Some(address.parse().expect("an address"))),
+            ..self.clone()
+        }
+    }
+
+    /// The same caller over another client.
+    pub fn calling_over(&self, http: reqwest::blocking::Client) -> Self {
+        Self {
+            http,
             ..self.clone()
         }
     }

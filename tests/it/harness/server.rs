@@ -20,6 +20,7 @@ pub struct Setup {
     environment: Vec<(String, String)>,
     wrapper: Vec<String>,
     binary: Option<PathBuf>,
+    http: Option<reqwest::blocking::Client>,
 }
 
 impl Setup {
@@ -46,6 +47,12 @@ impl Setup {
     /// Uses this data directory, which outlives the server, instead of one of its own.
     pub fn data(mut self, dir: &Path) -> Self {
         self.data = Some(dir.to_owned());
+        self
+    }
+
+    /// All callers reach the server over this client, which knows whom to trust.
+    pub fn reached_by(mut self, http: reqwest::blocking::Client) -> Self {
+        self.http = Some(http);
         self
     }
 
@@ -115,6 +122,7 @@ impl Setup {
             data,
             log,
             admin: String::new(),
+            http: self.http,
             _own: own,
         };
         Ok(server.with_admin())
@@ -128,6 +136,7 @@ pub struct Server {
     data: PathBuf,
     log: tempfile::NamedTempFile,
     admin: String,
+    http: Option<reqwest::blocking::Client>,
     _own: Option<TempDir>,
 }
 
@@ -149,9 +158,8 @@ impl Server {
 
     /// `127.0.0.1:PORT`, for tests that speak through a socket of their own.
     pub fn address(&self) -> &str {
-        self.url
-            .strip_prefix("http://")
-            .expect("the server speaks HTTP")
+        let (_, address) = self.url.split_once("://").expect("an address");
+        address
     }
 
     pub fn data(&self) -> &Path {
@@ -176,17 +184,24 @@ impl Server {
     }
 
     pub fn anonymous(&self) -> Client {
-        Client::new(&self.url, None)
+        self.caller(None)
+    }
+
+    fn caller(&self, secret: Option<String>) -> Client {
+        match &self.http {
+            Some(http) => Client::over(http.clone(), &self.url, secret),
+            None => Client::new(&self.url, secret),
+        }
     }
 
     /// A caller with the secret of the first start's admin key.
     pub fn admin(&self) -> Client {
-        Client::new(&self.url, Some(self.admin.clone()))
+        self.caller(Some(self.admin.clone()))
     }
 
     /// A caller with these credentials, as Basic password.
     pub fn with(&self, secret: &str) -> Client {
-        Client::new(&self.url, Some(secret.to_owned()))
+        self.caller(Some(secret.to_owned()))
     }
 
     /// A new key for a scope (`"team"`, `"team/network"`, or `""` for all) with a role;

@@ -50,7 +50,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
 ];
 
 /// The one home of each heavy dependency.
-const HOMES: [(&str, &[&str]); 21] = [
+const HOMES: [(&str, &[&str]); 26] = [
     ("rusqlite", &["src/store/"]),
     ("refinery", &["src/store/"]),
     ("actix_web", &["src/http/"]),
@@ -67,6 +67,11 @@ const HOMES: [(&str, &[&str]); 21] = [
     ("reqwest", &["src/cli/"]),
     ("tar", &["src/cli/", "src/hcl/", "src/domain/backups/"]),
     ("rustls", &["src/cli/", "src/http/"]),
+    ("tokio_rustls", &["src/http/server/secure.rs"]),
+    ("h2", &["src/http/server/http2.rs"]),
+    ("http_types", &["src/http/server/http2.rs"]),
+    ("rcgen", &["src/cli/tls/", "src/config/certificate.rs"]),
+    ("x509_parser", &["src/config/certificate.rs"]),
     ("prometheus", &["src/metrics.rs"]),
     ("rayon", &["src/domain/"]),
     ("signal_hook", &["src/cli/process/"]),
