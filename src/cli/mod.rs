@@ -22,6 +22,8 @@ mod configure;
 mod run;
 mod transfer;
 
+mod tls;
+
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -136,6 +138,11 @@ enum Command {
     Run(Box<run::RunArgs>),
     /// Move a state to the backend that its module configures now, or back
     Transfer(Box<transfer::TransferArgs>),
+    /// Make certificates for the server
+    Tls {
+        #[command(subcommand)]
+        command: tls::TlsCommand,
+    },
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -180,6 +187,7 @@ fn run_command(command: Command, umask: Mode) -> Result<ExitCode, CliError> {
         Command::Configure(args) => configure::run(&args),
         Command::Run(args) => return run::run(*args, umask),
         Command::Transfer(args) => return transfer::run(*args, umask),
+        Command::Tls { command } => tls::run(&command),
         Command::Completions { shell } => completions(shell),
     };
     done.map(|()| ExitCode::SUCCESS)

@@ -16,9 +16,11 @@ mod remote;
 mod retention;
 mod rollback;
 mod run;
+mod self_signed;
 mod states;
 mod strange_answers;
 mod tricks;
+mod trust;
 mod usage;
 mod verify;
 
