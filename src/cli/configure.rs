@@ -10,6 +10,7 @@ use std::path::Path;
 use clap::Args;
 use serde_json::json;
 
+use crate::cli::client::trust::CA;
 use crate::cli::common::flags::Format;
 use crate::cli::module::address::{BaseUrl, StateAddress};
 use crate::cli::module::detect;
@@ -17,7 +18,8 @@ use crate::cli::module::detect::RootModule;
 use crate::cli::module::folder::FolderLock;
 use crate::cli::module::identity::Whose;
 use crate::cli::module::sources::{Beside, Sources, not_ours, nothing_to_load};
-use crate::cli::output::{self, CliError};
+use crate::cli::output::{self, CliError, ShownPath as _};
+use crate::cli::terraform::reading::variable;
 use crate::hcl::{BackendFile, BlockKind, FILE, FoundBlock, Present, WrittenBy};
 use crate::model::name::{BuildingBlock, Workspace};
 
@@ -263,6 +265,9 @@ fn tell(args: &ConfigureArgs, plan: &Plan) -> Result<(), CliError> {
             &json!({ "result": word, "file": file, "address": address, "check": args.check }),
         ),
         Format::Text => {
+            if matches!(plan, Plan::Create(_) | Plan::Replace(_)) {
+                tell_of_authorities(args);
+            }
             let would = if args.check { "would be" } else { "was" };
             output::line(&match plan {
                 Plan::Create(backend) | Plan::Replace(backend) => {
@@ -273,4 +278,16 @@ fn tell(args: &ConfigureArgs, plan: &Plan) -> Result<(), CliError> {
             })
         }
     }
+}
+
+/// The program does not know our flag: it trusts the server by a variable.
+fn tell_of_authorities(args: &ConfigureArgs) {
+    let named = args.base.ca_file().filter(|_| variable(CA).is_none());
+    let Some(file) = named.map(|file| file.shown()) else {
+        return;
+    };
+    let file = shlex::try_quote(&file).map_or_else(|_| "FILE".to_owned(), Into::into);
+    output::message(&format!(
+        "statekeep: for the program to trust the server, set {CA}=\"$(cat {file})\""
+    ));
 }

@@ -5,4 +5,5 @@ pub(super) mod api;
 mod inside;
 pub(super) mod network;
 pub(super) mod token;
+pub(super) mod trust;
 pub(super) mod wire;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 
+use crate::cli::client::trust;
 use crate::cli::output::CliError;
 use crate::config::trusted_authorities;
 
@@ -104,7 +105,7 @@ fn builder(url: &str) -> Result<reqwest::ClientBuilder, CliError> {
         return Ok(builder.tls_certs_only([]));
     }
     authorities_are_there()?;
-    Ok(builder)
+    trust::apply(builder).map_err(CliError::because)
 }
 
 /// Refuses authorities that a variable names and that are not there: nothing would be trusted, and
@@ -151,9 +152,13 @@ fn hint(why: &str, is_plain: bool) -> &'static str {
         "the certificate is for other names than the one in the address: use one of its names"
     } else if has(&["expired", "not valid yet", "NotValidYet"]) {
         "check the certificate, and the clock of this machine"
+    } else if has(&["CertificateRequired"]) {
+        "the server asks clients for a certificate: name one by --client-cert and --client-key"
+    } else if has(&["received fatal alert"]) {
+        "the server refused the handshake; does it take the certificate of --client-cert?"
     } else if has(&["UnknownIssuer", "CaUsedAsEndEntity", "certificate"]) {
-        "this machine does not trust the certificate: name a file with the authorities to trust \
-            in SSL_CERT_FILE"
+        "this machine does not trust the certificate: name a file with the authority that signed \
+            it by --ca-file (STATEKEEP_CA_FILE), or in SSL_CERT_FILE"
     } else if is_plain
         && has(&[
             "invalid HTTP",

@@ -13,6 +13,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
 use crate::cli::client::network::{address, refuse_open_way};
+use crate::cli::client::trust::TrustArgs;
 use crate::cli::output;
 use crate::cli::output::CliError;
 use crate::config::DEFAULT_DATA;
@@ -48,6 +49,8 @@ struct Flags {
         value_parser = FalseyValueParser::new()
     )]
     insecure_http: bool,
+    #[command(flatten)]
+    trust: TrustArgs,
 }
 
 /// Where a setting comes from.
@@ -124,6 +127,7 @@ impl Reach {
             url,
             key_file,
             insecure_http,
+            trust,
         } = &self.flags;
         let wants_key = self.key_file == OnCommandLine;
         let goes_elsewhere = self.goes_elsewhere()?;
@@ -131,6 +135,7 @@ impl Reach {
         match (url, key_file) {
             (Some(url), Some(key_file)) if goes_elsewhere => {
                 refuse_open_way(&address("--url", url)?, *insecure_http)?;
+                trust.begin()?;
                 Ok(Way::Elsewhere {
                     url,
                     key_file,
@@ -158,6 +163,12 @@ impl Reach {
             ),
             _ => Ok(Way::Directory(data)),
         }
+    }
+
+    /// The way to another backend, which secrets and states cross too.
+    pub(in crate::cli) fn refuse_open_way_to(&self, url: &str) -> Result<(), CliError> {
+        self.flags.trust.begin()?;
+        refuse_open_way(url, self.flags.insecure_http)
     }
 
     /// Whether a server elsewhere is meant, and not a directory of this machine.

@@ -24,6 +24,7 @@ use clap::Args;
 use crate::cli::client::api::{Client, WhereNone};
 use crate::cli::common::flags::Common;
 use crate::cli::common::flags::Format;
+use crate::cli::common::reach::Reach;
 use crate::cli::output::ShownPath as _;
 use crate::cli::output::{self, CliError, counted};
 use crate::model::name::{BuildingBlock, Workspace};
@@ -94,7 +95,7 @@ pub(super) async fn run(args: ImportArgs, common: Common) -> Result<(), CliError
         ));
     }
     // All that can be wrong with what is to be imported is told before the server is asked.
-    let found = find(&args).await?;
+    let found = find(&args, &common.reach).await?;
     let where_none = if args.dry_run {
         WhereNone::Refuse
     } else {
@@ -110,7 +111,7 @@ pub(super) async fn run(args: ImportArgs, common: Common) -> Result<(), CliError
     done
 }
 
-async fn find(args: &ImportArgs) -> Result<FoundStates, CliError> {
+async fn find(args: &ImportArgs, reach: &Reach) -> Result<FoundStates, CliError> {
     let naming = Naming {
         workspace: args.workspace.as_ref(),
         block: args.building_block.as_ref(),
@@ -131,6 +132,7 @@ async fn find(args: &ImportArgs) -> Result<FoundStates, CliError> {
         .map(read)
         .transpose()?
         .map(|text| Secret::new(text.trim().to_owned()));
+    reach.refuse_open_way_to(url)?;
     let backend = HttpBackend::new(url, args.from_user.clone(), password)?;
     Ok(FoundStates::one(
         name,

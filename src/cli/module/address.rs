@@ -1,11 +1,14 @@
 //! Where a state is: a server and a name on it. Two spellings of one address are one state, and
 //! nothing secret is in any of them.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use clap::builder::FalseyValueParser;
 use reqwest::Url;
 
 use crate::cli::client::network::refuse_open_way;
+use crate::cli::client::trust::TrustArgs;
 use crate::cli::output;
 use crate::cli::output::CliError;
 use crate::model::name::{BuildingBlock, StateName, Workspace};
@@ -32,12 +35,20 @@ pub(in crate::cli) struct BaseUrl {
         value_parser = FalseyValueParser::new()
     )]
     insecure_http: bool,
+    #[command(flatten)]
+    trust: TrustArgs,
 }
 
 impl BaseUrl {
     /// Refuses to send secrets there unencrypted, unless that is meant.
     pub(in crate::cli) fn refuse_open_way(&self) -> Result<(), CliError> {
+        self.trust.begin()?;
         refuse_open_way(self.url()?.as_str(), self.insecure_http)
+    }
+
+    /// The file of authorities that is named beside the machine's.
+    pub(in crate::cli) const fn ca_file(&self) -> Option<&PathBuf> {
+        self.trust.names_authorities()
     }
 
     /// Says that secrets will be sent there unencrypted, unless that is meant.
@@ -83,6 +94,7 @@ impl BaseUrl {
         Ok(StateAddress {
             base: self.url()?,
             name: StateName { workspace, block },
+            is_open_way_meant: self.insecure_http,
         })
     }
 }
@@ -92,12 +104,18 @@ impl BaseUrl {
 pub(in crate::cli) struct StateAddress {
     base: Url,
     pub(in crate::cli) name: StateName,
+    is_open_way_meant: bool,
 }
 
 impl StateAddress {
     /// As the client is told.
     pub(in crate::cli) fn text(&self) -> String {
         format!("{}{}", self.server(), self.name.path())
+    }
+
+    /// Refuses to send secrets to another server unencrypted, unless that is meant.
+    pub(in crate::cli) fn refuse_open_way_to(&self, url: &str) -> Result<(), CliError> {
+        refuse_open_way(url, self.is_open_way_meant)
     }
 
     /// The server's address, without a slash at its end.
@@ -137,6 +155,7 @@ mod tests {
         StateAddress {
             base: Url::parse(base).expect("an address"),
             name: StateName::parse("team", "net").expect("a name"),
+            is_open_way_meant: false,
         }
     }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use reqwest::Url;
 
 use crate::cli::client::network::on_the_way;
+use crate::cli::client::trust::show_certificate;
 use crate::cli::module::address::StateAddress;
 use crate::cli::output;
 use crate::model::name::StateName;
@@ -94,7 +95,7 @@ fn client(address: &str) -> reqwest::Result<reqwest::Client> {
         .redirect(reqwest::redirect::Policy::none())
         .timeout(ANSWER_TIMEOUT);
     if address.starts_with("https://") {
-        builder.tls_danger_accept_invalid_certs(true)
+        show_certificate(builder.tls_danger_accept_invalid_certs(true))?
     } else {
         builder.tls_certs_only([])
     }

@@ -3,6 +3,7 @@
 
 use std::process::Command;
 
+use crate::cli::client::trust;
 use crate::cli::terraform::patience;
 use crate::model::secret::Secret;
 
@@ -22,6 +23,7 @@ impl HttpCredentials {
             .env(USER, &self.user)
             .env(PASSWORD, self.password.reveal());
         patience::give(command);
+        trust::give(command);
     }
 
     /// The same for our own block, which has all settings that say where.

@@ -55,7 +55,7 @@ impl Move<'_> {
         let Some(source) = self.source(may_encrypt).await? else {
             return Ok(BroughtBack::Nothing);
         };
-        let old = OldServer::at(&source.record, &source.place).await?;
+        let old = OldServer::at(&source.record, &source.place, self.address).await?;
         if let Some(old) = &old
             && self.has_come(old.wire(), &source.place).await?
         {
@@ -84,7 +84,7 @@ impl Move<'_> {
         let Some(source) = self.source(may_encrypt).await? else {
             return Ok(None);
         };
-        if let Some(old) = OldServer::at(&source.record, &source.place).await?
+        if let Some(old) = OldServer::at(&source.record, &source.place, self.address).await?
             && self.has_come(old.wire(), &source.place).await?
         {
             return Ok(None);

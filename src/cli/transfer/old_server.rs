@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::cli::client::network::{http_elsewhere, on_the_way};
 use crate::cli::client::wire::Wire;
+use crate::cli::module::address::StateAddress;
 use crate::cli::output::CliError;
 use crate::cli::terraform::credentials::{PASSWORD, USER};
 use crate::cli::terraform::reading::variable;
@@ -39,11 +40,18 @@ enum Told {
 impl OldServer {
     /// The statekeep at a recorded address, with the credentials that its client uses; none if
     /// it is something else.
-    pub(super) async fn at(record: &Record, place: &str) -> Result<Option<Self>, CliError> {
+    pub(super) async fn at(
+        record: &Record,
+        place: &str,
+        here: &StateAddress,
+    ) -> Result<Option<Self>, CliError> {
         let Some(address) = record.reached_at() else {
             return Ok(None);
         };
         let known = known_credentials(record);
+        if known.is_some() {
+            here.refuse_open_way_to(&address)?;
+        }
         match ask(&address, known.as_ref()).await? {
             Told::Other => Ok(None),
             Told::Nothing(why) => Err(CliError::Failed(format!(

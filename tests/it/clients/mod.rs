@@ -26,6 +26,7 @@ pub(crate) mod run;
 mod runs;
 mod state_commands;
 mod targets;
+mod tls;
 mod transfers;
 mod unlocked;
 
