@@ -5,6 +5,7 @@ mod client;
 mod common;
 mod output;
 mod process;
+mod table;
 
 mod serve;
 

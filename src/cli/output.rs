@@ -10,12 +10,13 @@
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use comfy_table::presets::NOTHING;
-use comfy_table::{ContentArrangement, Table};
 use serde_json::Value;
 
+use crate::cli::common::age::ago;
 use crate::config::wants_no_colour;
+use crate::model::clock::{self, Timestamp};
 use crate::model::printable::{Printable, printable_json};
 
 /// The longest answer to a question, in bytes; what follows is not read.
@@ -68,11 +69,22 @@ impl From<io::Error> for CliError {
     }
 }
 
+/// Set once stdout was found closed.
+static READER_HAS_LEFT: AtomicBool = AtomicBool::new(false);
+
+/// Whether nobody reads any more what is printed.
+pub(super) fn reader_has_left() -> bool {
+    READER_HAS_LEFT.load(Ordering::Relaxed)
+}
+
 /// Prints data as it stands. A reader that has closed the pipe, as `head` does, has what it wanted.
 /// That is no failure, and the exit code still says what the command found.
 pub(super) fn bytes(data: &[u8]) -> Result<(), CliError> {
     match put(data) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            READER_HAS_LEFT.store(true, Ordering::Relaxed);
+            Ok(())
+        }
         written => {
             written.map_err(|error| CliError::Failed(format!("cannot write to stdout: {error}")))
         }
@@ -98,6 +110,16 @@ pub(super) fn once(text: &str) -> Result<(), CliError> {
 /// Prints one line of data.
 pub(super) fn line(text: &str) -> Result<(), CliError> {
     plain_line(&harmless(text))
+}
+
+/// Prints lines whose cells were made harmless.
+pub(super) fn lines(text: &str) -> Result<(), CliError> {
+    bytes(text.as_bytes())
+}
+
+/// Prints a part of a JSON document; its end has the end of the line.
+pub(super) fn json_part(text: &str) -> Result<(), CliError> {
+    bytes(printable_json(text).as_bytes())
 }
 
 /// Prints a line that is harmless.
@@ -230,25 +252,6 @@ pub(super) fn progress(text: &str) {
     let _ = io::stderr().flush();
 }
 
-/// Prints a table; cut to no width, so that it can be searched.
-pub(super) fn table(header: &[&str], rows: Vec<Vec<String>>) -> Result<(), CliError> {
-    let mut table = Table::new();
-    table
-        .load_style(NOTHING)
-        .set_content_arrangement(ContentArrangement::Disabled)
-        .set_header(header.iter().copied());
-    for row in rows {
-        table.add_row(row.iter().map(|cell| harmless(cell)));
-    }
-    table.column_iter_mut().for_each(|column| {
-        column.set_padding((0, 2));
-    });
-    for text in table.lines() {
-        line(text.trim_end())?;
-    }
-    Ok(())
-}
-
 /// Prints names and values, one pair a line.
 pub(super) fn pairs(pairs: &[(&str, String)]) -> Result<(), CliError> {
     let width = pairs.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
@@ -274,6 +277,15 @@ pub(super) fn time(value: &Value) -> String {
     let full = text(value);
     full.split_once('.')
         .map_or(full.clone(), |(seconds, _)| format!("{seconds}Z"))
+}
+
+/// A time of an answer as a table shows it: how long ago on a terminal, the time in a pipe.
+pub(super) fn when(value: &Value) -> String {
+    let at = value.as_str().and_then(Timestamp::parse);
+    match at.filter(|_| io::stdout().is_terminal()) {
+        Some(at) => ago(at, clock::now()),
+        None => time(value),
+    }
 }
 
 /// So many of something, as people write it: `1 state`, `2 states`.

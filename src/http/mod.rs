@@ -122,7 +122,7 @@ fn of_server() -> Vec<Methods> {
         at("/api/token").on("DELETE", login::end),
         at("/api/token/extend").on("POST", login::extend),
         at("/api/keys")
-            .with("GET HEAD", "limit after", keys::list)
+            .with("GET HEAD", keys::PARAMETERS, keys::list)
             .on("POST", keys::create),
         at("/api/events").with("GET HEAD", events::PARAMETERS, events::list),
         at("/api/status").with("GET HEAD", "since", health::status),

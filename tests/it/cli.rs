@@ -19,6 +19,7 @@ mod run;
 mod self_signed;
 mod states;
 mod strange_answers;
+mod streams;
 mod tricks;
 mod trust;
 mod usage;

@@ -4,6 +4,7 @@
 pub(super) mod api;
 mod inside;
 pub(super) mod network;
+pub(super) mod pages;
 pub(super) mod token;
 pub(super) mod trust;
 pub(super) mod wire;

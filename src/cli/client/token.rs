@@ -293,7 +293,7 @@ impl RunToken {
 
     /// The names of the states of a workspace that the key may see; none if they cannot be had.
     pub(in crate::cli) async fn known_states(&self, workspace: &Workspace) -> Vec<String> {
-        let path = format!("/api/terraform/state?workspace={workspace}");
+        let path = format!("/api/terraform/state?workspace={workspace}&fields=buildingBlock");
         let wire = &self.key.wire;
         let list = wire
             .list(&path, "states", "after", Some(MAX_COMPARED))

@@ -206,6 +206,18 @@ impl Wire {
         next: &Value,
         wanted: Option<usize>,
     ) -> Result<Value, RequestError> {
+        let page = self.page_as_sent(path, cursor, next, wanted).await?;
+        page.json().map_err(RequestError::of)
+    }
+
+    /// The same as the server wrote it.
+    pub(in crate::cli) async fn page_as_sent(
+        &self,
+        path: &str,
+        cursor: &str,
+        next: &Value,
+        wanted: Option<usize>,
+    ) -> Result<ApiReply, RequestError> {
         let separator = if path.contains('?') { '&' } else { '?' };
         let from = if next.is_null() {
             String::new()
@@ -217,7 +229,7 @@ impl Wire {
             let limit = wanted.min(self.page.load(Ordering::Relaxed)).max(1);
             let path = format!("{path}{separator}limit={limit}{from}");
             let refusal = match self.ask("GET", &path, None).await {
-                Ok(reply) => return reply.json().map_err(RequestError::of),
+                Ok(reply) => return Ok(reply),
                 Err(refusal) => refusal,
             };
             match refusal.largest_page() {

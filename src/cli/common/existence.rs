@@ -85,8 +85,11 @@ pub(in crate::cli) async fn workspace_exists(
 /// The workspaces of all rows that this caller may list, one name for each row.
 async fn workspaces(wire: &Wire) -> Vec<String> {
     let lists = [
-        (STATES, "states"),
-        ("/api/keys", "keys"),
+        (
+            "/api/terraform/state?deleted=true&fields=workspace",
+            "states",
+        ),
+        ("/api/keys?fields=workspace", "keys"),
         ("/api/retention", "workspaces"),
     ];
     let mut known = Vec::new();

@@ -1,12 +1,14 @@
 //! What commands share: whom they speak with and as whom, how they ask, and how they say that
 //! something is wrong.
 
+pub(super) mod age;
 pub(super) mod ask;
 pub(super) mod done;
 pub(super) mod environment;
 pub(super) mod existence;
 pub(super) mod flags;
 pub(super) mod help;
+pub(super) mod listing;
 pub(super) mod locks;
 pub(super) mod nearest;
 pub(super) mod reach;

@@ -52,7 +52,7 @@ pub(in crate::cli) async fn instead_of(wire: &Wire, state: &StateName) -> Option
             "there is no state at {state} yet (no_state): {held}{unlock}"
         ));
     }
-    let path = "/api/terraform/state?deleted=true";
+    let path = "/api/terraform/state?deleted=true&fields=workspace,buildingBlock,deleted_at";
     let list = wire.list(path, "states", "after", Some(MAX_COMPARED)).await;
     let list = list.unwrap_or_default();
     let (states, wanted) = (rows(&list, "states"), state.to_string());
@@ -94,7 +94,7 @@ async fn holder(wire: &Wire, state: &StateName) -> Option<String> {
 
 /// The numbers that there are, if one is asked for that is not.
 async fn versions(wire: &Wire, state: &StateName, refused: &ErrorAnswer) -> Option<String> {
-    let path = format!("{}/versions?intermediate=true", state.path());
+    let path = format!("{}/versions?intermediate=true&fields=number", state.path());
     let list = wire
         .list(&path, "versions", "before", Some(MAX_VERSIONS))
         .await;

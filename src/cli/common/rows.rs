@@ -33,6 +33,11 @@ pub(in crate::cli) fn state_name(row: &Value) -> String {
 
 /// The damaged rows that a list told of, in words.
 pub(in crate::cli) fn damaged(list: &Value) -> Vec<String> {
+    damaged_in(rows(list, DAMAGED))
+}
+
+/// Damaged rows in words, each once.
+pub(in crate::cli) fn damaged_in(rows: &[Value]) -> Vec<String> {
     let line = |row: &Value| {
         let detail = text(&row["detail"]);
         row["row"].as_str().map_or_else(
@@ -40,7 +45,7 @@ pub(in crate::cli) fn damaged(list: &Value) -> Vec<String> {
             |name| format!("{}: {detail}", harmless(name)),
         )
     };
-    let mut lines: Vec<String> = rows(list, DAMAGED).iter().map(line).collect();
+    let mut lines: Vec<String> = rows.iter().map(line).collect();
     // Two pages may tell of the same row.
     lines.sort();
     lines.dedup();

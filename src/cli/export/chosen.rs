@@ -1,71 +1,127 @@
-//! Which states are exported.
+//! Which states are exported: those that are named, or all of a list, page by page.
 
 use std::collections::HashMap;
 
 use serde_json::Value;
 
 use crate::cli::client::api::Client;
+use crate::cli::client::pages::{ListPages, STATES};
 use crate::cli::common::existence;
-use crate::cli::common::rows::damaged;
+use crate::cli::common::rows::damaged_in;
 use crate::cli::export::args::ExportArgs;
 use crate::cli::output::{CliError, text};
 use crate::model::name::StateName;
 
-/// States of a list.
-#[derive(Default)]
-pub(super) struct ChosenStates {
-    /// As the list has them.
-    pub(super) states: Vec<Value>,
-    /// Those that the list could not tell, because they are damaged, in words.
-    pub(super) damaged: Vec<String>,
-}
+/// The members of a state's row that an export needs, and one more if it takes current versions
+/// alone.
+const FIELDS: &str = "workspace,buildingBlock,deleted_at,transferred_to,versions";
 
 /// The states that are asked for.
-pub(super) async fn chosen(client: &Client, args: &ExportArgs) -> Result<ChosenStates, CliError> {
-    let base = format!("/api/terraform/state?deleted={}", !args.no_history);
-    if args.states.is_empty() {
-        return all(client, args, base).await;
-    }
-    let mut chosen = ChosenStates::default();
-    for name in &args.states {
-        let (workspace, block) = (&name.workspace, &name.block);
-        let path = format!("{base}&workspace={workspace}&buildingBlock={block}");
-        let mut found = listed(client, &path).await?;
-        chosen.damaged.append(&mut found.damaged);
-        found
-            .states
-            .retain(|state| has_content(state, args.no_history));
-        let Some(found) = found.states.pop() else {
-            if !chosen.damaged.is_empty() {
-                continue;
-            }
-            let none = existence::no_state(client, name).await;
-            return Err(none.and("Nothing was exported."));
-        };
-        chosen.states.push(found);
-    }
-    Ok(chosen)
+pub(super) struct ChosenStates {
+    /// Those that are known and were not given yet.
+    ready: Vec<Value>,
+    /// Where more come from.
+    pages: Option<ListPages>,
+    only_current: bool,
+    /// Rows that the lists could not tell, because they are damaged.
+    damaged: Vec<Value>,
 }
 
-/// All states, or those of one workspace.
-async fn all(
-    client: &Client,
-    args: &ExportArgs,
-    mut path: String,
-) -> Result<ChosenStates, CliError> {
-    if let Some(workspace) = &args.workspace {
-        path += "&workspace=";
-        path += workspace.as_str();
+impl ChosenStates {
+    /// Those that the command names, or the first page of all.
+    pub(super) async fn of(client: &Client, args: &ExportArgs) -> Result<Self, CliError> {
+        let mut chosen = Self {
+            ready: Vec::new(),
+            pages: None,
+            only_current: args.no_history,
+            damaged: Vec::new(),
+        };
+        if args.states.is_empty() {
+            chosen.begin_list(client, args).await?;
+            return Ok(chosen);
+        }
+        for name in &args.states {
+            let found = chosen.named(client, name).await?;
+            chosen.ready.extend(found);
+        }
+        Ok(chosen)
     }
-    let mut found = listed(client, &path).await?;
-    let is_none = found.states.is_empty() && found.damaged.is_empty();
-    if let Some(workspace) = args.workspace.as_ref().filter(|_| is_none) {
-        existence::workspace_exists(client, workspace).await?;
+
+    /// The state of a name; none if its row is damaged.
+    async fn named(
+        &mut self,
+        client: &Client,
+        name: &StateName,
+    ) -> Result<Option<Value>, CliError> {
+        let (workspace, block) = (&name.workspace, &name.block);
+        let path = format!(
+            "{}&workspace={workspace}&buildingBlock={block}",
+            path(self.only_current)
+        );
+        let mut pages = ListPages::new(client.wire(), path, STATES, None);
+        let found = self
+            .next_of(&mut pages)
+            .await?
+            .and_then(|mut rows| rows.pop());
+        if found.is_none() && self.damaged.is_empty() {
+            let none = existence::no_state(client, name).await;
+            return Err(none.and("Nothing was exported."));
+        }
+        Ok(found)
     }
-    found
-        .states
-        .retain(|state| has_content(state, args.no_history));
-    Ok(found)
+
+    /// All states, or those of one workspace.
+    async fn begin_list(&mut self, client: &Client, args: &ExportArgs) -> Result<(), CliError> {
+        let mut path = path(self.only_current);
+        if let Some(workspace) = &args.workspace {
+            path += "&workspace=";
+            path += workspace.as_str();
+        }
+        let mut pages = ListPages::new(client.wire(), path, STATES, None);
+        self.ready = self.next_of(&mut pages).await?.unwrap_or_default();
+        if let Some(workspace) = args.workspace.as_ref().filter(|_| pages.is_empty()) {
+            existence::workspace_exists(client, workspace).await?;
+        }
+        self.pages = Some(pages);
+        Ok(())
+    }
+
+    /// The states of the next page that have something to export.
+    async fn next_of(&mut self, pages: &mut ListPages) -> Result<Option<Vec<Value>>, CliError> {
+        let Some(rows) = pages.next().await? else {
+            return Ok(None);
+        };
+        self.damaged.append(&mut pages.damaged);
+        let rows = rows.iter().map(|row| serde_json::from_str(row.get()));
+        let rows: Result<Vec<Value>, _> = rows.collect();
+        let mut rows = rows.map_err(CliError::because)?;
+        rows.retain(|state| has_content(state, self.only_current));
+        Ok(Some(rows))
+    }
+
+    /// The next states; none behind the last ones.
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<Value>>, CliError> {
+        if !self.ready.is_empty() {
+            return Ok(Some(std::mem::take(&mut self.ready)));
+        }
+        let Some(mut pages) = self.pages.take() else {
+            return Ok(None);
+        };
+        let rows = self.next_of(&mut pages).await?;
+        self.pages = rows.as_ref().map(|_| pages);
+        Ok(rows)
+    }
+
+    /// The damaged rows of the lists so far, in words.
+    pub(super) fn damaged(&self) -> Vec<String> {
+        damaged_in(&self.damaged)
+    }
+}
+
+fn path(only_current: bool) -> String {
+    let current = if only_current { ",current" } else { "" };
+    let deleted = !only_current;
+    format!("/api/terraform/state?deleted={deleted}&fields={FIELDS}{current}")
 }
 
 /// An address that is only locked has nothing to export.
@@ -77,30 +133,17 @@ fn has_content(state: &Value, only_current: bool) -> bool {
     }
 }
 
-async fn listed(client: &Client, path: &str) -> Result<ChosenStates, CliError> {
-    let answer = client.list(path, "states", "after", None).await?;
-    Ok(ChosenStates {
-        damaged: damaged(&answer),
-        states: list_in(answer, "states")?,
-    })
-}
+/// Names of states, for a file system that takes letters of any case as one.
+#[derive(Default)]
+pub(super) struct SeenNames(HashMap<String, StateName>);
 
-/// The rows of a list; a server whose answer has none is no statekeep.
-pub(super) fn list_in(mut answer: Value, name: &str) -> Result<Vec<Value>, CliError> {
-    let rows = answer[name].as_array_mut().map(std::mem::take);
-    rows.ok_or_else(|| {
-        CliError::Failed("the server's answer is no list; is a statekeep at --url?".to_owned())
-    })
-}
-
-/// Two states whose files would be one if the case of letters says nothing.
-pub(super) fn alike(states: &[Value]) -> Result<Option<(StateName, StateName)>, CliError> {
-    let mut seen: HashMap<String, StateName> = HashMap::new();
-    for state in states {
-        let name = name_of(state)?;
+impl SeenNames {
+    /// Takes a name in. Gives one that was there before if their files would be one.
+    pub(super) fn alike(&mut self, name: &StateName) -> Option<StateName> {
         // The folder of a workspace, and that of a state in it.
         for key in [name.workspace.to_string(), name.to_string()] {
-            let other = seen
+            let other = self
+                .0
                 .entry(key.to_ascii_lowercase())
                 .or_insert_with(|| name.clone());
             let theirs = if key.contains('/') {
@@ -109,11 +152,11 @@ pub(super) fn alike(states: &[Value]) -> Result<Option<(StateName, StateName)>, 
                 other.workspace.to_string()
             };
             if theirs != key {
-                return Ok(Some((other.clone(), name)));
+                return Some(other.clone());
             }
         }
+        None
     }
-    Ok(None)
 }
 
 /// The name of a state in a list.
@@ -124,20 +167,17 @@ pub(super) fn name_of(state: &Value) -> Result<StateName, CliError> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
     fn names_that_differ_by_case_alone_are_found() {
         let alike = |names: &[(&str, &str)]| {
-            let states: Vec<Value> = names
-                .iter()
-                .map(|(workspace, block)| json!({"workspace": workspace, "buildingBlock": block}))
-                .collect();
-            super::alike(&states)
-                .expect("names")
-                .map(|(one, other)| format!("{one} {other}"))
+            let mut seen = SeenNames::default();
+            names.iter().find_map(|(workspace, block)| {
+                let name = StateName::parse(workspace, block).expect("a name");
+                let other = seen.alike(&name)?;
+                Some(format!("{other} {name}"))
+            })
         };
         assert_eq!(alike(&[("team", "x"), ("team", "y"), ("rival", "x")]), None);
         assert_eq!(

@@ -2,19 +2,18 @@
 
 use std::io::IsTerminal as _;
 
-use serde_json::Value;
-
 use crate::cli::client::api::Client;
 use crate::cli::common::flags::Common;
 use crate::cli::common::flags::Format;
 use crate::cli::export::args::ExportArgs;
-use crate::cli::export::chosen::{ChosenStates, alike, chosen};
-use crate::cli::export::manifest::Manifest;
+use crate::cli::export::chosen::{ChosenStates, SeenNames, name_of};
+use crate::cli::export::manifest::ManifestWriter;
 use crate::cli::export::sink::Sink;
 use crate::cli::export::writing::Export;
 use crate::cli::output::ShownPath as _;
 use crate::cli::output::{self, CliError, counted};
 use crate::model::clock;
+use crate::model::name::StateName;
 
 /// Runs it.
 pub(in crate::cli) async fn run(args: ExportArgs, common: Common) -> Result<(), CliError> {
@@ -33,22 +32,26 @@ pub(in crate::cli) async fn run(args: ExportArgs, common: Common) -> Result<(), 
 }
 
 async fn export(client: &Client, args: &ExportArgs, format: Format) -> Result<(), CliError> {
-    let ChosenStates { states, damaged } = chosen(client, args).await?;
-    let sink = open(args, &states)?;
+    let mut chosen = ChosenStates::of(client, args).await?;
+    let sink = open(client, args).await?;
     let now = clock::now();
-    let manifest = Manifest::new(now.to_string(), !args.no_history);
+    let manifest = ManifestWriter::begin(now.to_string(), !args.no_history)?;
     let mut export = Export::new(client.wire(), sink, manifest);
     let shows_progress = std::io::stderr().is_terminal();
-    for (index, state) in states.iter().enumerate() {
-        if shows_progress {
-            let all = counted(states.len(), "state");
-            let versions = counted(export.versions, "version");
-            output::progress(&format!("{index} of {all}, {versions}"));
+    let mut count = 0;
+    while let Some(states) = chosen.next().await? {
+        for state in &states {
+            if shows_progress {
+                let states = counted(count, "state");
+                let versions = counted(export.versions, "version");
+                output::progress(&format!("{states}, {versions}"));
+            }
+            export.state(state, args.no_history).await?;
+            count += 1_u64;
         }
-        export.state(state, args.no_history).await?;
     }
     export.write_all().await?;
-    export.leave_out(damaged);
+    export.leave_out(chosen.damaged());
     if shows_progress {
         output::progress("");
     }
@@ -56,20 +59,42 @@ async fn export(client: &Client, args: &ExportArgs, format: Format) -> Result<()
 }
 
 /// Where the export goes. Fails if two states would share a file there.
-fn open(args: &ExportArgs, states: &[Value]) -> Result<Sink, CliError> {
-    let sink = if args.target.as_os_str() == "-" {
-        Sink::tar()
-    } else {
-        Sink::folder(&args.target)?
-    };
-    let alike = alike(states)?.filter(|_| sink.takes_letters_of_any_case_as_one());
-    let Some((one, other)) = alike else {
+async fn open(client: &Client, args: &ExportArgs) -> Result<Sink, CliError> {
+    if args.target.as_os_str() == "-" {
+        return Ok(Sink::tar());
+    }
+    let sink = Sink::folder(&args.target)?;
+    if !sink.takes_letters_of_any_case_as_one() {
         return Ok(sink);
+    }
+    let why = match alike(client, args).await {
+        Ok(None) => return Ok(sink),
+        Ok(Some((one, other))) => CliError::Failed(format!(
+            "{one} and {other} differ by the case of letters alone, which the file system of {} \
+                does not tell apart; nothing was exported. Export to another file system, or to \
+                - as a tar",
+            args.target.shown()
+        )),
+        Err(why) => why,
     };
     sink.remove();
-    Err(CliError::Failed(format!(
-        "{one} and {other} differ by the case of letters alone, which the file system of {} does \
-            not tell apart; nothing was exported. Export to another file system, or to - as a tar",
-        args.target.shown()
-    )))
+    Err(why)
+}
+
+/// Two of the states whose files would be one if the case of letters says nothing.
+async fn alike(
+    client: &Client,
+    args: &ExportArgs,
+) -> Result<Option<(StateName, StateName)>, CliError> {
+    let mut chosen = ChosenStates::of(client, args).await?;
+    let mut seen = SeenNames::default();
+    while let Some(states) = chosen.next().await? {
+        for state in &states {
+            let name = name_of(state)?;
+            if let Some(other) = seen.alike(&name) {
+                return Ok(Some((other, name)));
+            }
+        }
+    }
+    Ok(None)
 }

@@ -4,6 +4,8 @@
 //! The path of a file follows from the names and the number alone, which are parsed: a manifest
 //! from somewhere else leads to no other file.
 
+use std::io::{self, Read, Write as _};
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -143,6 +145,83 @@ impl ManifestState {
     }
 }
 
+/// A manifest that is being written while the export goes on. A version's row is some 700 bytes of
+/// JSON, and there may be millions: they wait compressed until all files are there.
+pub(super) struct ManifestWriter {
+    text: zstd::stream::write::Encoder<'static, Vec<u8>>,
+    /// Bytes so far.
+    length: u64,
+    /// States so far.
+    pub(super) states: usize,
+    has_rows: bool,
+}
+
+/// A manifest that is whole.
+pub(super) struct WrittenManifest {
+    compressed: Vec<u8>,
+    /// How many bytes it is.
+    pub(super) length: u64,
+}
+
+impl ManifestWriter {
+    /// Begins one that has no states yet.
+    pub(super) fn begin(exported_at: String, history: bool) -> Result<Self, CliError> {
+        let head = serde_json::to_string_pretty(&Manifest::new(exported_at, history))
+            .map_err(CliError::because)?;
+        let mut writer = Self {
+            text: zstd::stream::write::Encoder::new(Vec::new(), zstd::DEFAULT_COMPRESSION_LEVEL)?,
+            length: 0,
+            states: 0,
+            has_rows: false,
+        };
+        writer.push(head.trim_end_matches("]\n}"))?;
+        Ok(writer)
+    }
+
+    /// Begins a state; its versions follow.
+    pub(super) fn state(&mut self, state: &ManifestState) -> Result<(), CliError> {
+        let text = serde_json::to_string(state).map_err(CliError::because)?;
+        let before = if self.states == 0 { "\n" } else { "]},\n" };
+        self.states += 1;
+        self.has_rows = false;
+        self.push(before)?;
+        self.push(text.trim_end_matches("]}"))
+    }
+
+    /// Adds a version to the state that was begun last.
+    pub(super) fn version(&mut self, row: &Value) -> Result<(), CliError> {
+        let before = if self.has_rows { ",\n" } else { "\n" };
+        self.has_rows = true;
+        self.push(before)?;
+        self.push(&row.to_string())
+    }
+
+    /// Ends it.
+    pub(super) fn finish(mut self) -> Result<WrittenManifest, CliError> {
+        self.push(if self.states == 0 {
+            "]\n}\n"
+        } else {
+            "]}\n]\n}\n"
+        })?;
+        Ok(WrittenManifest {
+            compressed: self.text.finish()?,
+            length: self.length,
+        })
+    }
+
+    fn push(&mut self, text: &str) -> Result<(), CliError> {
+        self.length += text.len() as u64;
+        Ok(self.text.write_all(text.as_bytes())?)
+    }
+}
+
+impl WrittenManifest {
+    /// Reads it from its beginning.
+    pub(super) fn read(&self) -> io::Result<impl Read + '_> {
+        zstd::stream::read::Decoder::with_buffer(self.compressed.as_slice())
+    }
+}
+
 /// Where in an export the bytes of a version are.
 pub(in crate::cli) fn file_of(name: &StateName, number: u64) -> String {
     format!("{name}/{number}.tfstate")
@@ -151,6 +230,41 @@ pub(in crate::cli) fn file_of(name: &StateName, number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_manifest_that_was_written_row_by_row_is_read_as_a_whole() {
+        let written = |states: &[(&str, u64)]| {
+            let mut writer = ManifestWriter::begin("now".to_owned(), true).expect("begun");
+            for (block, versions) in states {
+                let name = StateName::parse("team", block).expect("a name");
+                let state = ManifestState::new(&name, Some("then".to_owned()), None);
+                writer.state(&state).expect("a state");
+                for number in 1..=*versions {
+                    let row = serde_json::json!({ "number": number, "odd": "]}\n" });
+                    writer.version(&row).expect("a version");
+                }
+            }
+            let manifest = writer.finish().expect("finished");
+            let mut bytes = Vec::new();
+            let read = manifest
+                .read()
+                .and_then(|mut text| text.read_to_end(&mut bytes));
+            assert_eq!(read.expect("read") as u64, manifest.length);
+            assert!(is_ours(&bytes));
+            let states = Manifest::parse(&bytes).expect("a manifest").states;
+            let counts = states
+                .into_iter()
+                .map(|state| (state.block, state.versions.len() as u64));
+            counts.collect::<Vec<_>>()
+        };
+        for states in [&[][..], &[("a", 0)], &[("a", 2), ("b", 0), ("c", 1)]] {
+            let wanted: Vec<_> = states
+                .iter()
+                .map(|(block, count)| ((*block).to_owned(), *count))
+                .collect();
+            assert_eq!(written(states), wanted);
+        }
+    }
 
     #[test]
     fn a_manifest_is_known_by_what_it_says() {

@@ -8,6 +8,7 @@ mod args;
 mod chosen;
 mod command;
 pub(super) mod manifest;
+mod oldest_first;
 mod sink;
 mod writing;
 

@@ -2,10 +2,10 @@
 //! only when all else is on the disk.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, BufWriter, Read, Write as _};
 use std::path::{Path, PathBuf};
 
-use crate::cli::export::manifest;
+use crate::cli::export::manifest::{self, WrittenManifest};
 use crate::cli::output::CliError;
 use crate::cli::output::ShownPath as _;
 use crate::model::clock::Timestamp;
@@ -85,13 +85,14 @@ impl Sink {
                     .map_err(told)
             }
             Self::Tar(builder) => {
-                append(builder, path, bytes, written).map_err(|error| to_stdout(&error))
+                let named = (path, bytes.len() as u64);
+                append(builder, named, bytes, written).map_err(|error| to_stdout(&error))
             }
         }
     }
 
     /// Writes the manifest.
-    pub(super) fn finish(self, manifest: &[u8], now: Timestamp) -> Result<(), CliError> {
+    pub(super) fn finish(self, manifest: &WrittenManifest, now: Timestamp) -> Result<(), CliError> {
         match self {
             Self::Folder { dir, .. } => finish_folder(&dir, manifest).map_err(|error| {
                 CliError::Failed(format!(
@@ -100,7 +101,9 @@ impl Sink {
                 ))
             }),
             Self::Tar(mut builder) => {
-                let written = append(&mut builder, manifest::NAME, manifest, now);
+                let text = manifest.read().map_err(|error| to_stdout(&error))?;
+                let named = (manifest::NAME, manifest.length);
+                let written = append(&mut builder, named, text, now);
                 written
                     .and_then(|()| builder.into_inner()?.flush())
                     .map_err(|error| to_stdout(&error))
@@ -117,24 +120,24 @@ fn to_stdout(error: &io::Error) -> CliError {
 
 fn append(
     builder: &mut tar::Builder<BufWriter<io::Stdout>>,
-    path: &str,
-    bytes: &[u8],
+    (path, size): (&str, u64),
+    content: impl Read,
     written: Timestamp,
 ) -> io::Result<()> {
     let mut header = tar::Header::new_gnu();
-    header.set_size(bytes.len() as u64);
+    header.set_size(size);
     header.set_mode(0o600);
     header.set_mtime(written.minute().unsigned_abs() * 60);
-    builder.append_data(&mut header, path, bytes)
+    builder.append_data(&mut header, path, content)
 }
 
 /// Everything else is on the disk before the manifest has its name.
-fn finish_folder(dir: &Path, manifest: &[u8]) -> io::Result<()> {
+fn finish_folder(dir: &Path, manifest: &WrittenManifest) -> io::Result<()> {
     let unfinished = dir.join(manifest::UNFINISHED);
     let folder = File::open(dir)?;
     rustix::fs::syncfs(&folder)?;
     let mut file = File::create(&unfinished)?;
-    file.write_all(manifest)?;
+    io::copy(&mut manifest.read()?, &mut file)?;
     file.sync_all()?;
     fs::rename(&unfinished, dir.join(manifest::NAME))?;
     folder.sync_all()

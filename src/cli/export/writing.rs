@@ -10,11 +10,9 @@ use tokio::task::JoinHandle;
 use crate::cli::client::wire::Wire;
 use crate::cli::common::flags::Format;
 use crate::cli::common::request_error::RequestError;
-use crate::cli::common::rows::damaged;
-use crate::cli::export::chosen::{list_in, name_of};
-use crate::cli::export::manifest;
-use crate::cli::export::manifest::Manifest;
-use crate::cli::export::manifest::ManifestState;
+use crate::cli::export::chosen::name_of;
+use crate::cli::export::manifest::{self, ManifestState, ManifestWriter};
+use crate::cli::export::oldest_first::OldestFirst;
 use crate::cli::export::sink::Sink;
 use crate::cli::output::{self, CliError, counted, text};
 use crate::model::clock::Timestamp;
@@ -30,8 +28,8 @@ const BYTES_AT_A_TIME: u64 = 64 * 1024 * 1024;
 pub(super) struct Export {
     wire: Arc<Wire>,
     sink: Sink,
-    manifest: Manifest,
-    /// Versions that were asked for and are not written yet, in their order.
+    manifest: ManifestWriter,
+    /// What is not written yet, in its order.
     under_way: VecDeque<UnderWay>,
     pub(super) versions: u64,
     /// Versions whose content was removed.
@@ -39,11 +37,18 @@ pub(super) struct Export {
     failures: Vec<String>,
 }
 
+/// What comes next in the manifest.
+enum UnderWay {
+    State(ManifestState),
+    /// A version without content.
+    Purged(Value),
+    Version(Asked),
+}
+
 /// A version that was asked for.
-struct UnderWay {
+struct Asked {
     name: StateName,
-    /// Where its row is in the manifest.
-    place: (usize, usize),
+    row: Value,
     facts: Facts,
     answer: JoinHandle<Result<Bytes, RequestError>>,
 }
@@ -56,7 +61,7 @@ struct Facts {
     written: Timestamp,
 }
 
-impl Drop for UnderWay {
+impl Drop for Asked {
     fn drop(&mut self) {
         // The answer is not needed any more.
         self.answer.abort();
@@ -65,7 +70,7 @@ impl Drop for UnderWay {
 
 impl Export {
     /// Begins one that has nothing in it.
-    pub(super) fn new(wire: Arc<Wire>, sink: Sink, manifest: Manifest) -> Self {
+    pub(super) fn new(wire: Arc<Wire>, sink: Sink, manifest: ManifestWriter) -> Self {
         Self {
             wire,
             sink,
@@ -86,43 +91,48 @@ impl Export {
         let name = name_of(state)?;
         let member = |name: &str| state[name].as_str().map(str::to_owned);
         let (deleted_at, transferred_to) = (member("deleted_at"), member("transferred_to"));
-        let versions = if only_current {
-            vec![state["current"].clone()]
-        } else {
-            let path = format!("{}/versions?intermediate=true", name.path());
-            match self.wire.list(&path, "versions", "before", None).await {
-                Ok(answer) => {
-                    let lines = damaged(&answer).into_iter();
-                    self.failures
-                        .extend(lines.map(|line| format!("{name}: {line}")));
-                    list_in(answer, "versions")?.into_iter().rev().collect()
-                }
-                Err(refusal) => return self.fail(&name.to_string(), refusal),
-            }
-        };
-        self.manifest
-            .states
-            .push(ManifestState::new(&name, deleted_at, transferred_to));
-        for row in versions {
-            self.version(&name, row).await?;
+        let begun = UnderWay::State(ManifestState::new(&name, deleted_at, transferred_to));
+        if only_current {
+            self.under_way.push_back(begun);
+            return self.version(&name, state["current"].clone()).await;
         }
+        let mut versions = match OldestFirst::of(&self.wire, &name).await {
+            Ok(versions) => versions,
+            Err(refusal) => return self.fail(&name.to_string(), refusal),
+        };
+        self.under_way.push_back(begun);
+        loop {
+            match versions.next().await {
+                Ok(Some(rows)) => {
+                    for row in rows {
+                        self.version(&name, row).await?;
+                    }
+                }
+                Ok(None) => break,
+                Err(refusal) => {
+                    self.fail(&name.to_string(), refusal)?;
+                    break;
+                }
+            }
+        }
+        let lines = versions.damaged().into_iter();
+        self.failures
+            .extend(lines.map(|line| format!("{name}: {line}")));
         Ok(())
     }
 
-    /// Takes a version's row into the manifest and asks for its bytes.
+    /// Asks for the bytes of a version.
     async fn version(&mut self, name: &StateName, mut row: Value) -> Result<(), CliError> {
         let facts = Facts::of(&row)?;
-        let (number, is_purged) = (facts.number, row["purged"] == true);
-        row["file"] = if is_purged {
-            Value::Null
-        } else {
-            manifest::file_of(name, number).into()
-        };
-        let place = self.put_row(row);
-        if is_purged {
+        let number = facts.number;
+        if row["purged"] == true {
+            self.write_until(AT_A_TIME - 1, BYTES_AT_A_TIME).await?;
+            row["file"] = Value::Null;
+            self.under_way.push_back(UnderWay::Purged(row));
             self.without_file += 1;
             return Ok(());
         }
+        row["file"] = manifest::file_of(name, number).into();
         let room = BYTES_AT_A_TIME.saturating_sub(facts.size);
         self.write_until(AT_A_TIME - 1, room).await?;
         let path = format!("{}/versions/{number}", name.path());
@@ -131,12 +141,12 @@ impl Export {
             let reply = wire.ask_patiently("GET", &path, None).await;
             reply.map(|reply| reply.bytes)
         });
-        self.under_way.push_back(UnderWay {
+        self.under_way.push_back(UnderWay::Version(Asked {
             name: name.clone(),
-            place,
+            row,
             facts,
             answer,
-        });
+        }));
         Ok(())
     }
 
@@ -150,33 +160,33 @@ impl Export {
         self.write_until(0, 0).await
     }
 
-    /// Puts a row behind the last state, and says where.
-    fn put_row(&mut self, row: Value) -> (usize, usize) {
-        let last = self.manifest.states.len() - 1;
-        let rows = &mut self.manifest.states[last].versions;
-        rows.push(row);
-        (last, rows.len() - 1)
-    }
-
-    /// Writes what was asked for first, until no more versions and bytes than these are under way.
-    async fn write_until(&mut self, versions: usize, bytes: u64) -> Result<(), CliError> {
-        while self.under_way.len() > versions || self.bytes_under_way() > bytes {
-            let Some(mut one) = self.under_way.pop_front() else {
-                break;
-            };
-            let answer = (&mut one.answer).await.map_err(CliError::because)?;
-            self.write(&one, answer)?;
+    /// Writes what was asked for first, until no more than so much and so many bytes are under way.
+    async fn write_until(&mut self, most: usize, bytes: u64) -> Result<(), CliError> {
+        while self.under_way.len() > most || self.bytes_under_way() > bytes {
+            match self.under_way.pop_front() {
+                None => break,
+                Some(UnderWay::State(state)) => self.manifest.state(&state)?,
+                Some(UnderWay::Purged(row)) => self.manifest.version(&row)?,
+                Some(UnderWay::Version(mut one)) => {
+                    let answer = (&mut one.answer).await.map_err(CliError::because)?;
+                    self.write(&mut one, answer)?;
+                }
+            }
         }
         Ok(())
     }
 
     fn bytes_under_way(&self) -> u64 {
-        self.under_way.iter().map(|one| one.facts.size).sum()
+        let size = |one: &UnderWay| match one {
+            UnderWay::Version(one) => one.facts.size,
+            UnderWay::State(_) | UnderWay::Purged(_) => 0,
+        };
+        self.under_way.iter().map(size).sum()
     }
 
     fn write(
         &mut self,
-        one: &UnderWay,
+        one: &mut Asked,
         answer: Result<Bytes, RequestError>,
     ) -> Result<(), CliError> {
         let (name, number) = (&one.name, one.facts.number);
@@ -185,7 +195,7 @@ impl Export {
                 let path = manifest::file_of(name, number);
                 self.sink.put(&path, &bytes, one.facts.written)?;
                 self.versions += 1;
-                return Ok(());
+                return self.manifest.version(&one.row);
             }
             Ok(_) => self.failures.push(format!(
                 "version {number} of {name}: the bytes that came do not fit its SHA-256"
@@ -196,9 +206,8 @@ impl Export {
             }
             Err(refusal) => self.fail(&format!("version {number} of {name}"), refusal)?,
         }
-        let (state, version) = one.place;
-        self.manifest.states[state].versions[version]["file"] = Value::Null;
-        Ok(())
+        one.row["file"] = Value::Null;
+        self.manifest.version(&one.row)
     }
 
     /// Notes what could not be exported. The export ends if the server does not answer any more, or
@@ -220,12 +229,12 @@ impl Export {
 
     /// Writes the manifest, and says what is in the export.
     pub(super) fn finish(self, now: Timestamp, format: Format) -> Result<(), CliError> {
-        let manifest = serde_json::to_vec_pretty(&self.manifest).map_err(CliError::because)?;
-        self.sink.finish(&manifest, now)?;
+        let states = self.manifest.states;
+        self.sink.finish(&self.manifest.finish()?, now)?;
         for failure in &self.failures {
             output::message(&output::harmless(failure));
         }
-        let (states, failed) = (self.manifest.states.len(), &self.failures);
+        let failed = &self.failures;
         let without_file = self.without_file;
         if format == Format::Json {
             output::json(&json!({

@@ -12,6 +12,10 @@ use crate::cli::import::plan::{StatePlan, StoredVersion};
 use crate::cli::output::{CliError, text};
 use crate::model::name::StateName;
 
+/// The members that are looked at, of states and of versions.
+const KNOWN_FIELDS: &str = "workspace,buildingBlock,deleted_at,transferred_to";
+const VERSION_FIELDS: &str = "number,sha256,kind,held";
+
 /// What is known of a state that the server has already.
 #[derive(Clone, Copy)]
 pub(super) struct ExistingState {
@@ -29,7 +33,9 @@ pub(super) async fn known(
     let workspaces: HashSet<_> = plans.iter().map(|plan| &plan.name.workspace).collect();
     let mut known = HashMap::new();
     for workspace in workspaces {
-        let path = format!("/api/terraform/state?deleted=true&workspace={workspace}");
+        let path = format!(
+            "/api/terraform/state?deleted=true&workspace={workspace}&fields={KNOWN_FIELDS}"
+        );
         let answer = client.list(&path, "states", "after", None).await?;
         known.extend(rows(&answer, "states").iter().filter_map(of_row));
     }
@@ -55,7 +61,10 @@ pub(super) async fn there(
     wire: &Wire,
     name: &StateName,
 ) -> Result<Vec<StoredVersion>, RequestError> {
-    let path = format!("{}/versions?intermediate=true", name.path());
+    let path = format!(
+        "{}/versions?intermediate=true&fields={VERSION_FIELDS}",
+        name.path()
+    );
     let answer = wire.list(&path, "versions", "before", None).await?;
     refuse_damaged(&answer).map_err(RequestError::of)?;
     let versions = rows(&answer, "versions").iter().rev();

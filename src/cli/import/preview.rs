@@ -9,6 +9,7 @@ use crate::cli::import::look::{Looked, look};
 use crate::cli::import::plan::{StatePlan, Todo};
 use crate::cli::import::sources::FoundStates;
 use crate::cli::output::{self, CliError};
+use crate::cli::table::{self, kept};
 
 /// Says it.
 pub(super) async fn preview(
@@ -58,8 +59,8 @@ async fn look_at_all(
 
 fn show(rows: &[Row], found: &FoundStates, format: Format) -> Result<(), CliError> {
     if format == Format::Text {
-        let header = ["STATE", "FROM", "VERSIONS", "SERIAL", "WHAT"];
-        return output::table(&header, rows.iter().map(Row::text).collect());
+        let header = ["STATE", "FROM", "VERSIONS", "SERIAL", "WHAT"].map(kept);
+        return table::whole(&header, rows.iter().map(Row::text).collect());
     }
     let rows: Vec<Value> = rows.iter().map(Row::json).collect();
     output::json(&json!({

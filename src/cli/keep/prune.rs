@@ -16,6 +16,7 @@ use crate::cli::output::counted;
 use crate::cli::output::counted_in;
 use crate::cli::output::size;
 use crate::cli::output::text;
+use crate::cli::table::{self, kept};
 use crate::model::name::{StateName, Workspace};
 use crate::model::retention::Policy;
 
@@ -164,8 +165,8 @@ fn show_states(states: &[Value], dry_run: bool) -> Result<(), CliError> {
         return Ok(());
     }
     let gone = if dry_run { "WOULD GO" } else { "GONE" };
-    let header = ["STATE", gone, "FROM", "TO", "STAY"];
-    output::table(&header, states.iter().map(row).collect())?;
+    let header = ["STATE", gone, "FROM", "TO", "STAY"].map(kept);
+    table::whole(&header, states.iter().map(row).collect())?;
     output::line("")
 }
 

@@ -9,6 +9,7 @@ use crate::cli::common::done;
 use crate::cli::common::flags::{Common, Format};
 use crate::cli::common::rows::rows;
 use crate::cli::output::{self, CliError, size, text, time};
+use crate::cli::table::{self, kept};
 use crate::model::name::Workspace;
 use crate::model::quota::{MAX_QUOTA, Quota};
 
@@ -121,7 +122,7 @@ fn show(answer: &Value, format: Format) -> Result<(), CliError> {
     if format == Format::Json {
         return output::json(answer);
     }
-    output::table(&HEADER, vec![row(answer)])
+    table::whole(&HEADER.map(kept), vec![row(answer)])
 }
 
 async fn list(client: &Client, format: Format) -> Result<(), CliError> {
@@ -130,7 +131,7 @@ async fn list(client: &Client, format: Format) -> Result<(), CliError> {
         return output::json(&answer);
     }
     let table = rows(&answer, "quotas").iter().map(row).collect();
-    output::table(&HEADER, table)
+    table::whole(&HEADER.map(kept), table)
 }
 
 const HEADER: [&str; 5] = ["WORKSPACE", "MAY HAVE", "HAS", "SINCE", "SET BY"];

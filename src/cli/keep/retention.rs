@@ -16,6 +16,7 @@ use crate::cli::output;
 use crate::cli::output::CliError;
 use crate::cli::output::text;
 use crate::cli::output::time;
+use crate::cli::table::{self, kept};
 use crate::model::name::Workspace;
 use crate::model::retention::Policy;
 use crate::model::span::Span;
@@ -145,7 +146,8 @@ async fn list(client: &Client, format: Format) -> Result<(), CliError> {
         "-".to_owned(),
     ]];
     table.extend(rows(&answer, "workspaces").iter().map(row));
-    output::table(&["WORKSPACE", "KEEPS", "SINCE", "SET BY"], table)?;
+    let header = ["WORKSPACE", "KEEPS", "SINCE", "SET BY"].map(kept);
+    table::whole(&header, table)?;
     let last = time(&answer["last_run_at"]);
     output::message(&format!("the server last pruned by itself: {last}"));
     if let Some(doubt) = answer["clock_in_doubt"].as_str() {

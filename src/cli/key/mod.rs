@@ -7,18 +7,20 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::cli::client::api::Client;
+use crate::cli::client::pages::{KEYS, ListPages};
 use crate::cli::common::ask::Asking;
 use crate::cli::common::done;
 use crate::cli::common::flags::Common;
 use crate::cli::common::flags::Format;
+use crate::cli::common::listing::PrintedList;
 use crate::cli::common::nearest;
-use crate::cli::common::rows::refuse_damaged;
 use crate::cli::output;
 use crate::cli::output::CliError;
 use crate::cli::output::counted;
 use crate::cli::output::harmless;
 use crate::cli::output::text;
 use crate::cli::output::time;
+use crate::cli::table::{Column, kept, spare};
 use crate::model::key::KeyId;
 use crate::model::permission::ROLES;
 use crate::model::span::Span;
@@ -79,6 +81,16 @@ pub(super) struct CreateArgs {
     expires: Option<Span>,
 }
 
+const COLUMNS: [Column; 7] = [
+    kept("ID"),
+    kept("NAME"),
+    kept("SCOPE"),
+    kept("STATUS"),
+    kept("EXPIRES"),
+    spare("LAST USED", 1),
+    spare("PERMISSIONS", 2),
+];
+
 /// Runs one of them.
 pub(super) async fn run(command: KeyCommand, common: Common) -> Result<(), CliError> {
     let client = Client::connect(&common.reach).await?;
@@ -90,11 +102,7 @@ pub(super) async fn run(command: KeyCommand, common: Common) -> Result<(), CliEr
 async fn act(client: &Client, command: KeyCommand, format: Format) -> Result<(), CliError> {
     match command {
         KeyCommand::Create(args) => create(client, args, format).await,
-        KeyCommand::List => {
-            let keys = client.list("/api/keys", "keys", "after", None).await?;
-            list(&keys, format)?;
-            refuse_damaged(&keys)
-        }
+        KeyCommand::List => list(client, format).await,
         KeyCommand::Show { key } => {
             let path = key_path(client, &key).await?;
             show(&client.get(&path).await?, format)
@@ -276,36 +284,25 @@ fn permissions(key: &Value) -> String {
     names.unwrap_or_default().join(" ")
 }
 
-fn list(answer: &Value, format: Format) -> Result<(), CliError> {
-    if format == Format::Json {
-        return output::json(answer);
+async fn list(client: &Client, format: Format) -> Result<(), CliError> {
+    let mut pages = ListPages::new(client.wire(), "/api/keys".to_owned(), KEYS, None);
+    let mut listing = PrintedList::new(format, "keys", &COLUMNS);
+    while let Some(rows) = pages.next().await? {
+        listing.page(&rows, row)?;
     }
-    let row = |key: &Value| {
-        vec![
-            text(&key["id"]),
-            text(&key["name"]),
-            scope(key),
-            text(&key["status"]),
-            time(&key["expires_at"]),
-            time(&key["last_used_at"]),
-            permissions(key),
-        ]
-    };
-    let rows = answer["keys"]
-        .as_array()
-        .map(|keys| keys.iter().map(row).collect());
-    output::table(
-        &[
-            "ID",
-            "NAME",
-            "SCOPE",
-            "STATUS",
-            "EXPIRES",
-            "LAST USED",
-            "PERMISSIONS",
-        ],
-        rows.unwrap_or_default(),
-    )
+    listing.end(&pages)
+}
+
+fn row(key: &Value) -> Vec<String> {
+    vec![
+        text(&key["id"]),
+        text(&key["name"]),
+        scope(key),
+        text(&key["status"]),
+        time(&key["expires_at"]),
+        time(&key["last_used_at"]),
+        permissions(key),
+    ]
 }
 
 fn show(key: &Value, format: Format) -> Result<(), CliError> {

@@ -1,41 +1,48 @@
 //! The snapshots of one apply as people want to see them: folded into the write that ended it,
 //! which says how many there are.
+//!
+//! Versions come newest first. A row is complete, and can be printed, once an older version is not
+//! of its apply: writes under one lock have none but refused ones between them.
 
 use serde_json::{Value, json};
 
-use crate::cli::client::api::Client;
-use crate::cli::client::wire::following;
-use crate::cli::common::nearest;
-use crate::cli::common::rows::{DAMAGED, take_rows};
-use crate::cli::output::CliError;
+/// Versions that are being folded, the newest first.
+#[derive(Default)]
+pub(in crate::cli) struct Folding {
+    rows: Vec<Value>,
+}
 
-/// Asks for versions, newest first, until there are as many rows as are wanted once snapshots are
-/// folded. `path` is that of a list with a query.
-pub(in crate::cli) async fn folded(
-    client: &Client,
-    path: &str,
-    wanted: Option<usize>,
-) -> Result<Value, CliError> {
-    let wire = client.wire();
-    let (mut rows, mut damaged) = (Vec::new(), Vec::new());
-    let mut next = Value::Null;
-    loop {
-        let mut page = match wire.page(path, "before", &next, None).await {
-            Ok(page) => page,
-            Err(refusal) => return Err(nearest::explained(&wire, refusal).await),
+impl Folding {
+    /// Takes the next older version.
+    pub(in crate::cli) fn add(&mut self, row: Value) {
+        fold(&mut self.rows, row);
+    }
+
+    /// The rows that are complete, and not given yet.
+    pub(in crate::cli) fn complete(&mut self) -> Vec<Value> {
+        let complete = self.rows.len() - self.incomplete();
+        self.rows.drain(..complete).collect()
+    }
+
+    /// All rows that are not given yet: there is no older version.
+    pub(in crate::cli) fn rest(self) -> Vec<Value> {
+        self.rows
+    }
+
+    /// How many of the oldest rows may still change: those from the write that ends the oldest
+    /// apply on.
+    fn incomplete(&self) -> usize {
+        let is_refused = |row: &Value| row["kind"] == "rejected";
+        let Some(oldest) = self.rows.iter().rfind(|row| !is_refused(row)) else {
+            return 0;
         };
-        page["versions"]
-            .as_array_mut()
-            .map(std::mem::take)
-            .unwrap_or_default()
-            .into_iter()
-            .for_each(|row| fold(&mut rows, row));
-        damaged.extend(take_rows(&mut page, DAMAGED));
-        next = following(&mut page, &next)?;
-        // One row more than is wanted: then the last one that is has all of its snapshots.
-        if next.is_null() || wanted.is_some_and(|wanted| rows.len() > wanted) {
-            rows.truncate(wanted.unwrap_or(usize::MAX));
-            return Ok(json!({ "versions": rows, DAMAGED: damaged }));
+        let lock = &oldest["lock"]["id"];
+        let is_of_it = |row: &&Value| is_refused(row) || row["lock"]["id"] == *lock;
+        let apply = self.rows.iter().rev().take_while(is_of_it);
+        let ends = apply.enumerate().filter(|(_, row)| row["kind"] == "write");
+        match ends.last() {
+            Some((older, _)) if !lock.is_null() => older + 1,
+            Some(_) | None => 0,
         }
     }
 }
@@ -89,6 +96,37 @@ mod tests {
             .map(|row| (row["number"].as_u64().unwrap(), snapshots(row)))
             .collect();
         assert_eq!(shown, [(9, 0), (8, 2), (7, 0), (4, 0), (3, 1), (2, 0)]);
+    }
+
+    #[test]
+    fn a_row_is_given_once_nothing_older_can_change_it() {
+        let mut folding = Folding::default();
+        let numbers = |rows: Vec<Value>| -> Vec<(u64, u64)> {
+            let number = |row: &Value| (row["number"].as_u64().unwrap(), snapshots(row));
+            rows.iter().map(number).collect()
+        };
+        for version in [
+            row(9, "write", None, false),
+            row(8, "write", Some("b"), false),
+            row(7, "rejected", Some("x"), false),
+            row(6, "write", Some("b"), true),
+        ] {
+            folding.add(version);
+        }
+        assert_eq!(numbers(folding.complete()), [(9, 0)]);
+        assert_eq!(numbers(folding.complete()), []);
+        for version in [
+            row(5, "write", Some("b"), true),
+            row(4, "rejected", None, false),
+            row(3, "write", Some("a"), false),
+        ] {
+            folding.add(version);
+        }
+        assert_eq!(numbers(folding.complete()), [(8, 2), (7, 0), (4, 0)]);
+        folding.add(row(2, "rollback", None, false));
+        assert_eq!(numbers(folding.complete()), [(3, 0), (2, 0)]);
+        folding.add(row(1, "write", Some("c"), false));
+        assert_eq!(numbers(folding.rest()), [(1, 0)]);
     }
 
     #[test]

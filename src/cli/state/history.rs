@@ -3,36 +3,42 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::cli::client::api::Client;
+use crate::cli::client::pages::{ListPages, RawRows, VERSIONS};
 use crate::cli::common::existence;
 use crate::cli::common::flags::Format;
+use crate::cli::common::listing::{AT_ONCE, PrintedList};
 use crate::cli::common::locks;
-use crate::cli::common::rows::{refuse_damaged, rows};
 use crate::cli::output;
 use crate::cli::output::CliError;
 use crate::cli::output::size;
 use crate::cli::output::text;
-use crate::cli::output::time;
-use crate::cli::state::folding::{folded, snapshots};
+use crate::cli::output::when;
+use crate::cli::state::folding::{Folding, snapshots};
+use crate::cli::table::{Column, kept, spare};
 use crate::model::clock::{self, Timestamp};
 use crate::model::name::StateName;
 
 /// For how long after a write its changes may still be counted.
 const COUNTED_WITHIN: Duration = Duration::from_secs(30);
 
-const HEADER: [&str; 9] = [
-    "VERSION",
-    "KIND",
-    "SERIAL",
-    "RESOURCES",
-    "CHANGES",
-    "SIZE",
-    "WRITTEN",
-    "BY",
-    "UNDER LOCK OF",
+const COLUMNS: [Column; 9] = [
+    kept("VERSION"),
+    kept("KIND"),
+    spare("SERIAL", 4),
+    spare("RESOURCES", 5),
+    spare("CHANGES", 2),
+    spare("SIZE", 3),
+    kept("WRITTEN"),
+    spare("BY", 1),
+    spare("UNDER LOCK OF", 6),
 ];
+
+/// The members of a row that the table shows.
+const FIELDS: &str = "number,kind,rejected,intermediate,serial,format,encrypted,resources,added,\
+    changed,removed,size,created_at,created_by.name,lock.id,lock.who,current,held";
 
 #[derive(Args)]
 pub(in crate::cli) struct HistoryArgs {
@@ -76,7 +82,13 @@ impl VersionKind {
 }
 
 impl HistoryArgs {
-    fn path(&self, with_snapshots: bool) -> String {
+    /// Whether snapshots are folded: only for people.
+    fn folds(&self, format: Format) -> bool {
+        !self.all && format == Format::Text
+    }
+
+    fn path(&self, format: Format) -> String {
+        let with_snapshots = self.all || self.folds(format);
         let from = self
             .before
             .map(|number| format!("&before={number}"))
@@ -85,8 +97,12 @@ impl HistoryArgs {
             .kind
             .map(|kind| format!("&kind={}", kind.name()))
             .unwrap_or_default();
+        let fields = match format {
+            Format::Text => format!("&fields={FIELDS}"),
+            Format::Json => String::new(),
+        };
         let path = self.state.path();
-        format!("{path}/versions?intermediate={with_snapshots}{from}{kind}")
+        format!("{path}/versions?intermediate={with_snapshots}{from}{kind}{fields}")
     }
 }
 
@@ -96,31 +112,81 @@ pub(in crate::cli) async fn run(
     args: &HistoryArgs,
     format: Format,
 ) -> Result<(), CliError> {
-    let versions = ask(client, args, format).await;
-    let is_empty = versions
-        .as_ref()
-        .map_or(true, |answer| rows(answer, "versions").is_empty());
+    let wanted = args.limit.map(|limit| limit as usize);
+    let asked = wanted.filter(|_| !args.folds(format));
+    let mut pages = ListPages::new(client.wire(), args.path(format), VERSIONS, asked);
+    let first = pages.next().await;
+    let is_empty = match &first {
+        Ok(page) => page.as_ref().is_none_or(Vec::is_empty),
+        Err(_) => true,
+    };
+    let listing = PrintedList::new(format, "versions", &COLUMNS);
     if is_empty && let Some(lock) = lock_without_versions(client, &args.state).await? {
         let state = &args.state;
         let held = locks::held(state, &lock);
         let unlock = locks::unlock(state, &text(&lock["lock"]["ID"]));
         output::message(&format!("{state} has no version yet: {held}{unlock}"));
-        return print(&json!({ "versions": [], "next": null }), format);
+        listing.end_without_rows()?;
+        return tell_marks(format);
     }
-    let versions = versions?;
-    print(&versions, format)?;
-    refuse_damaged(&versions)
+    if args.folds(format) {
+        folded(&mut pages, first?, listing, wanted).await
+    } else {
+        one_by_one(&mut pages, first?, listing, format).await
+    }
 }
 
-/// Asks for them, with snapshots folded if a person reads them.
-async fn ask(client: &Client, args: &HistoryArgs, format: Format) -> Result<Value, CliError> {
-    let wanted = args.limit.map(|limit| limit as usize);
-    if args.all || format == Format::Json {
-        let path = args.path(args.all);
-        client.list(&path, "versions", "before", wanted).await
-    } else {
-        folded(client, &args.path(true), wanted).await
+async fn one_by_one(
+    pages: &mut ListPages,
+    mut page: Option<RawRows>,
+    mut listing: PrintedList,
+    format: Format,
+) -> Result<(), CliError> {
+    while let Some(rows) = page {
+        listing.page(&rows, row)?;
+        page = pages.next().await?;
     }
+    let ended = listing.end(pages);
+    tell_marks(format)?;
+    ended
+}
+
+/// Prints versions with their snapshots folded, each once it is known how many it has.
+async fn folded(
+    pages: &mut ListPages,
+    mut page: Option<RawRows>,
+    mut listing: PrintedList,
+    wanted: Option<usize>,
+) -> Result<(), CliError> {
+    let mut folding = Folding::default();
+    let (mut missing, mut hidden) = (wanted.unwrap_or(usize::MAX), 0);
+    let mut print = |mut rows: Vec<Value>, listing: &mut PrintedList| {
+        rows.truncate(missing);
+        missing -= rows.len();
+        hidden += rows.iter().map(snapshots).sum::<u64>();
+        listing.rows(rows.iter().map(row).collect())?;
+        Ok::<_, CliError>(missing > 0)
+    };
+    let mut goes_on = true;
+    while goes_on && let Some(rows) = page {
+        for rows in rows.chunks(AT_ONCE) {
+            for row in rows {
+                folding.add(serde_json::from_str(row.get()).map_err(CliError::because)?);
+            }
+            goes_on = print(folding.complete(), &mut listing)?;
+        }
+        page = if goes_on { pages.next().await? } else { None };
+    }
+    print(folding.rest(), &mut listing)?;
+    let ended = listing.end(pages);
+    tell_marks(Format::Text)?;
+    if hidden > 0 {
+        output::message(&format!(
+            "snapshots are folded into the version that ended their apply: {hidden}; --all shows \
+                them"
+        ));
+    }
+    ended
 }
 
 /// The lock of an address that has no version yet.
@@ -134,19 +200,10 @@ async fn lock_without_versions(
         .map(|mut row| row["lock"].take()))
 }
 
-fn print(answer: &Value, format: Format) -> Result<(), CliError> {
-    if format == Format::Json {
-        return output::json(answer);
-    }
-    let versions = rows(answer, "versions");
-    output::table(&HEADER, versions.iter().map(row).collect())?;
-    output::message("* the current version, ! held");
-    let folded: u64 = versions.iter().map(snapshots).sum();
-    if folded > 0 {
-        output::message(&format!(
-            "snapshots are folded into the version that ended their apply: {folded}; --all shows \
-                them"
-        ));
+/// Says to a person what the marks mean.
+fn tell_marks(format: Format) -> Result<(), CliError> {
+    if format == Format::Text {
+        output::message("* the current version, ! held");
     }
     Ok(())
 }
@@ -161,7 +218,7 @@ fn row(version: &Value) -> Vec<String> {
         text(&version["resources"]),
         changes(version),
         size(&version["size"]),
-        time(&version["created_at"]),
+        when(&version["created_at"]),
         text(&version["created_by"]["name"]),
         text(&version["lock"]["who"]),
     ]

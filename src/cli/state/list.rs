@@ -1,31 +1,37 @@
-//! `statekeep state list`. An address that is only locked is a row too: a first apply that died
-//! leaves a lock and nothing else.
+//! `statekeep state list`, printed as it is read. An address that is only locked is a row too: a
+//! first apply that died leaves a lock and nothing else.
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::cli::client::api::Client;
+use crate::cli::client::pages::{ListPages, STATES};
 use crate::cli::common::existence;
 use crate::cli::common::flags::Format;
-use crate::cli::common::rows::{refuse_damaged, state_name, take_rows};
-use crate::cli::output;
+use crate::cli::common::listing::PrintedList;
+use crate::cli::common::rows::state_name;
 use crate::cli::output::CliError;
 use crate::cli::output::harmless;
 use crate::cli::output::size;
 use crate::cli::output::text;
-use crate::cli::output::time;
+use crate::cli::output::when;
+use crate::cli::table::{Column, kept, spare};
 use crate::model::name::Workspace;
 
-const HEADER: [&str; 8] = [
-    "STATE",
-    "VERSION",
-    "SERIAL",
-    "RESOURCES",
-    "SIZE",
-    "HISTORY",
-    "UPDATED",
-    "LOCKED BY",
+const COLUMNS: [Column; 8] = [
+    kept("STATE"),
+    spare("VERSION", 1),
+    spare("SERIAL", 6),
+    spare("RESOURCES", 3),
+    spare("SIZE", 4),
+    spare("HISTORY", 5),
+    spare("UPDATED", 2),
+    kept("LOCKED BY"),
 ];
+
+/// The members of a row that the table shows.
+const FIELDS: &str = "workspace,buildingBlock,current.number,current.serial,current.resources,\
+    size,history_size,updated_at,deleted_at,transferred_to,lock.key,lock.locked_at";
 
 #[derive(Args)]
 pub(in crate::cli) struct ListArgs {
@@ -42,7 +48,7 @@ pub(in crate::cli) struct ListArgs {
 }
 
 impl ListArgs {
-    fn path(&self) -> String {
+    fn path(&self, format: Format) -> String {
         let mut path = format!("/api/terraform/state?deleted={}", self.deleted);
         if let Some(workspace) = &self.workspace {
             path += "&workspace=";
@@ -50,6 +56,10 @@ impl ListArgs {
         }
         if self.locked {
             path.push_str("&locked=true");
+        }
+        if format == Format::Text {
+            path += "&fields=";
+            path += FIELDS;
         }
         path
     }
@@ -61,21 +71,18 @@ pub(in crate::cli) async fn run(
     args: ListArgs,
     format: Format,
 ) -> Result<(), CliError> {
-    let mut answer = client.list(&args.path(), "states", "after", None).await?;
-    let mut states = take_rows(&mut answer, "states");
-    let damaged = refuse_damaged(&answer);
-    let is_none = states.is_empty() && damaged.is_ok();
-    if let Some(workspace) = args.workspace.filter(|_| is_none) {
-        existence::workspace_exists(client, &workspace).await?;
+    let mut pages = ListPages::new(client.wire(), args.path(format), STATES, None);
+    let mut listing = PrintedList::new(format, "states", &COLUMNS);
+    while let Some(rows) = pages.next().await? {
+        if rows.is_empty()
+            && pages.is_empty()
+            && let Some(workspace) = &args.workspace
+        {
+            existence::workspace_exists(client, workspace).await?;
+        }
+        listing.page(&rows, row)?;
     }
-    states.retain(|state| !args.locked || !state["lock"].is_null());
-    if format == Format::Json {
-        answer["states"] = json!(states);
-        output::json(&answer)?;
-        return damaged;
-    }
-    output::table(&HEADER, states.iter().map(row).collect())?;
-    damaged
+    listing.end(&pages)
 }
 
 fn row(state: &Value) -> Vec<String> {
@@ -97,17 +104,17 @@ fn locked_by(lock: &Value) -> String {
         return "-".to_owned();
     }
     let key = text(&lock["key"]["name"]);
-    format!("{key} since {}", time(&lock["locked_at"]))
+    format!("{key} since {}", when(&lock["locked_at"]))
 }
 
 /// When a state was written last, or since when it is hidden, and why.
 fn updated(state: &Value) -> String {
-    let since = time(&state["deleted_at"]);
+    let since = when(&state["deleted_at"]);
     match (
         state["deleted_at"].is_null(),
         state["transferred_to"].as_str(),
     ) {
-        (true, _) => time(&state["updated_at"]),
+        (true, _) => when(&state["updated_at"]),
         (false, None) => format!("deleted {since}"),
         (false, Some(to)) => format!("left {since} for {}", harmless(to)),
     }

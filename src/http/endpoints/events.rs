@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::domain::Domain;
 use crate::http::wire::caller::Authenticated;
 use crate::http::wire::error::ApiError;
+use crate::http::wire::fields::{Fields, RowMembers};
 use crate::http::wire::query::{self, Whole};
 use crate::http::wire::reply;
 use crate::model::clock::Timestamp;
@@ -17,7 +18,14 @@ use crate::model::name::BuildingBlock;
 
 /// The parameters of the list of events.
 pub(in crate::http) const PARAMETERS: &str =
-    "workspace buildingBlock key kind attention since until limit before";
+    "workspace buildingBlock key kind attention since until limit before fields";
+
+/// The members of a row.
+const MEMBERS: RowMembers = RowMembers {
+    own: "seq at kind actor address request_id workspace buildingBlock version lock_id count \
+        last_at attention detail",
+    below: &[("actor", "id name")],
+};
 
 #[derive(Deserialize)]
 struct ListQuery {
@@ -31,6 +39,7 @@ struct ListQuery {
     until: Option<String>,
     limit: Option<Whole<u32>>,
     before: Option<Whole<u64>>,
+    fields: Option<String>,
 }
 
 impl ListQuery {
@@ -75,9 +84,11 @@ pub(in crate::http) async fn list(
 ) -> Result<HttpResponse, ApiError> {
     let asked: ListQuery = query::read(&request)?;
     let limit = query::page_size(&domain, asked.limit)?;
+    let fields = Fields::read(asked.fields.as_deref(), MEMBERS)?;
     let events = domain.events().list(&known.0, asked.filter(limit)?).await?;
     let next = reply::next(&events.rows, limit, |event| event.seq);
-    let answer = json!({ "events": events.rows, "next": next });
+    let rows = fields.of_rows(&events.rows)?;
+    let answer = json!({ "events": rows, "next": next });
     reply::list(
         &request,
         &domain,

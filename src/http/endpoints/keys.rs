@@ -12,15 +12,27 @@ use crate::domain::Domain;
 use crate::domain::auth::keys::{WantedKey, WithSecret};
 use crate::http::wire::caller::Authenticated;
 use crate::http::wire::error::ApiError;
+use crate::http::wire::fields::{Fields, RowMembers};
 use crate::http::wire::query::{self, Whole};
 use crate::http::wire::{body, reply};
 use crate::model::error_code::ErrorCode;
 use crate::model::key::{ApiKey, KeyId};
 
+/// The parameters of the list of keys.
+pub(in crate::http) const PARAMETERS: &str = "limit after fields";
+
+/// The members of a row.
+const MEMBERS: RowMembers = RowMembers {
+    own: "id name workspace buildingBlock permissions status created_at created_by expires_at \
+        revoked_at rotated_at old_secret_until last_used_at",
+    below: &[("created_by", "id name")],
+};
+
 #[derive(Deserialize)]
 struct ListQuery {
     limit: Option<Whole<u32>>,
     after: Option<String>,
+    fields: Option<String>,
 }
 
 pub(in crate::http) async fn list(
@@ -30,6 +42,7 @@ pub(in crate::http) async fn list(
 ) -> Result<HttpResponse, ApiError> {
     let asked: ListQuery = query::read(&request)?;
     let limit = query::page_size(&domain, asked.limit)?;
+    let fields = Fields::read(asked.fields.as_deref(), MEMBERS)?;
     let after =
         asked.after.map(|id| id.parse()).transpose().map_err(|_| {
             ApiError::invalid(ErrorCode::BadQuery, "after has to be the id of a key")
@@ -38,7 +51,7 @@ pub(in crate::http) async fn list(
     let now = domain.engine().time_for_ends();
     let next = reply::next(&keys.rows, limit, |key| key.id.to_string());
     let shown: Vec<_> = keys.rows.iter().map(|key| key.shown(now)).collect();
-    let answer = json!({ "keys": shown, "next": next });
+    let answer = json!({ "keys": fields.of_rows(&shown)?, "next": next });
     reply::list(
         &request,
         &domain,

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::domain::Domain;
 use crate::http::wire::caller::Authenticated;
 use crate::http::wire::error::ApiError;
+use crate::http::wire::fields::{self, Fields, RowMembers};
 use crate::http::wire::query::{self, Whole};
 use crate::http::wire::reply;
 use crate::model::error_code::ErrorCode;
@@ -17,7 +18,18 @@ use crate::model::name::{BadName, BuildingBlock, StateName, Workspace};
 use crate::model::state::StateFilter;
 
 /// The parameters of the list of states.
-pub(in crate::http) const PARAMETERS: &str = "workspace buildingBlock deleted locked limit after";
+pub(in crate::http) const PARAMETERS: &str =
+    "workspace buildingBlock deleted locked fields limit after";
+
+/// The members of a row.
+const MEMBERS: RowMembers = RowMembers {
+    own: "workspace buildingBlock address current versions size history_size lock created_at \
+        updated_at deleted_at transferred_to",
+    below: &[
+        ("current", fields::VERSION),
+        ("lock", "lock key address locked_at last_write refused"),
+    ],
+};
 
 #[derive(Deserialize)]
 struct ListQuery {
@@ -28,6 +40,7 @@ struct ListQuery {
     deleted: bool,
     #[serde(default)]
     locked: bool,
+    fields: Option<String>,
     limit: Option<Whole<u32>>,
     after: Option<String>,
 }
@@ -56,13 +69,16 @@ pub(in crate::http) async fn list(
 ) -> Result<HttpResponse, ApiError> {
     let asked: ListQuery = query::read(&request)?;
     let limit = query::page_size(&domain, asked.limit)?;
+    let fields = Fields::read(asked.fields.as_deref(), MEMBERS)?;
     let filter = asked
         .filter(limit)
         .map_err(|error| ApiError::invalid(ErrorCode::BadQuery, error.to_string()))?;
     let list = domain.states().list(&known.0, filter).await?;
     let base_url = domain.status().base_url();
     let states = list.page.rows.iter();
-    let states: Vec<Value> = states.map(|state| reply::listed(state, base_url)).collect();
+    let states: Vec<Value> = states
+        .map(|state| fields.of(reply::listed(state, base_url)))
+        .collect();
     let next = list.next.map(|name| name.to_string());
     let answer = json!({ "states": states, "next": next });
     reply::list(

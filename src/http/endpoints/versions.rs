@@ -9,6 +9,7 @@ use crate::domain::Domain;
 use crate::domain::history::purge::{MAX_PURGED, Which};
 use crate::http::wire::caller::OnState;
 use crate::http::wire::error::ApiError;
+use crate::http::wire::fields::{self, Fields, RowMembers};
 use crate::http::wire::query::{self, Whole, WriteQuery};
 use crate::http::wire::{body, path, reply};
 use crate::model::error_code::ErrorCode;
@@ -17,7 +18,13 @@ use crate::model::version::VersionFilter;
 use crate::model::version::{Rejection, VersionKind};
 
 /// The parameters of the list of versions.
-pub(in crate::http) const PARAMETERS: &str = "limit before kind intermediate";
+pub(in crate::http) const PARAMETERS: &str = "limit before kind intermediate fields";
+
+/// The members of a row.
+const MEMBERS: RowMembers = RowMembers {
+    own: fields::VERSION,
+    below: &[("created_by", "id name"), ("lock", "id operation who")],
+};
 
 #[derive(Deserialize)]
 struct ListQuery {
@@ -25,6 +32,7 @@ struct ListQuery {
     before: Option<Whole<u64>>,
     kind: Option<String>,
     intermediate: Option<bool>,
+    fields: Option<String>,
 }
 
 pub(in crate::http) async fn list(
@@ -34,6 +42,7 @@ pub(in crate::http) async fn list(
 ) -> Result<HttpResponse, ApiError> {
     let asked: ListQuery = query::read(&request)?;
     let limit = query::page_size(&domain, asked.limit)?;
+    let fields = Fields::read(asked.fields.as_deref(), MEMBERS)?;
     if let Some(kind) = &asked.kind
         && VersionKind::parse(kind, Some(Rejection::Locked.code())).is_none()
     {
@@ -53,7 +62,8 @@ pub(in crate::http) async fn list(
         .versions(&on.caller, &on.name, filter)
         .await?;
     let next = reply::next(&versions.rows, limit, |version| version.number);
-    let answer = json!({ "versions": versions.rows, "next": next });
+    let rows = fields.of_rows(&versions.rows)?;
+    let answer = json!({ "versions": rows, "next": next });
     let answer = reply::beside_damaged(answer, &versions.damaged);
     reply::list(&request, &domain, &answer).await
 }

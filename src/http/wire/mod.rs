@@ -13,6 +13,7 @@ pub(super) mod body;
 pub(super) mod browser;
 pub(super) mod caller;
 pub(super) mod credentials;
+pub(super) mod fields;
 pub(super) mod login_body;
 pub(super) mod origin;
 pub(super) mod pace;

@@ -7,6 +7,7 @@ mod detect;
 mod diff;
 mod event_bounds;
 mod events;
+mod fields;
 mod gathered;
 mod health;
 mod holds;

@@ -11,7 +11,7 @@ use crate::harness::{Server, state_path};
 
 pub(super) const ROUTES: &str = include_str!("../../../src/http/mod.rs");
 /// The files that declare parameters of their own for the routes.
-const ENDPOINTS: [(&str, &str); 5] = [
+const ENDPOINTS: [(&str, &str); 6] = [
     (
         "detect",
         include_str!("../../../src/http/endpoints/detect.rs"),
@@ -24,6 +24,7 @@ const ENDPOINTS: [(&str, &str); 5] = [
         "import",
         include_str!("../../../src/http/endpoints/import.rs"),
     ),
+    ("keys", include_str!("../../../src/http/endpoints/keys.rs")),
     (
         "states",
         include_str!("../../../src/http/endpoints/states.rs"),

@@ -57,7 +57,7 @@ const HOMES: [(&str, &[&str]); 26] = [
     ("actix_http", &["src/http/server/"]),
     ("actix_service", &["src/http/server/"]),
     ("rust_embed", &["src/http/endpoints/page.rs"]),
-    ("zstd", &["src/blob/"]),
+    ("zstd", &["src/blob/", "src/cli/export/manifest.rs"]),
     ("argon2", &["src/domain/"]),
     ("unicode_ident", &["src/hcl/"]),
     ("hcl_edit", &["src/hcl/writing.rs"]),

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::cli::common::flags::Format;
 use crate::cli::output::{self, CliError, counted};
+use crate::cli::table::{self, kept};
 
 /// How many lines about missing versions and doubts are printed; the file has all of them.
 const MAX_LINES: usize = 50;
@@ -95,7 +96,8 @@ impl SalvageReport {
             .map(|row| row.iter().map(|cell| output::harmless(cell)).collect())
             .collect();
         if !rows.is_empty() {
-            output::table(&["STATE", "VERSIONS", "CURRENT", "MISSING", ""], rows)?;
+            let header = ["STATE", "VERSIONS", "CURRENT", "MISSING", ""];
+            table::whole(&header.map(kept), rows)?;
         }
         for line in self.doubts.iter().chain(&self.missing).take(MAX_LINES) {
             output::message(&output::harmless(line));
