@@ -9,7 +9,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::domain::Domain;
-use crate::http::wire::error::BEARER;
+use crate::http::wire::error::{AccessRefused, BEARER};
 use crate::http::wire::origin::is_behind_trusted_proxy;
 use crate::http::wire::problem::ProblemDetails;
 use crate::http::wire::unknown::accepts_pages;
@@ -29,7 +29,9 @@ pub(in crate::http) fn refused(request: &HttpRequest) -> Option<HttpResponse> {
     comes_from_elsewhere(request).then(|| {
         let detail = "a page of another origin made the browser send this, so nothing was done; \
             if the page is of this server, start the server with its address as --base-url";
-        ProblemDetails::new(ErrorCode::CrossOrigin, detail).finish()
+        let mut refusal = ProblemDetails::new(ErrorCode::CrossOrigin, detail).finish();
+        refusal.extensions_mut().insert(AccessRefused::CROSS_ORIGIN);
+        refusal
     })
 }
 

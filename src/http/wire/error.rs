@@ -47,14 +47,20 @@ pub(in crate::http) struct FailureReason(pub(in crate::http) String);
 /// Why a request was refused with 401 or 403, for its line in the log and for the event; the client
 /// is not told.
 pub(in crate::http) struct AccessRefused {
-    /// `missing`, `malformed`, `unknown`, `expired`, `revoked` or `rotated` with 401, `scope` or
-    /// `permission` with 403.
+    /// `missing`, `malformed`, `unknown`, `expired`, `revoked` or `rotated` with 401, `scope`,
+    /// `permission` or `cross_origin` with 403.
     pub(in crate::http) reason: &'static str,
     /// The key that credentials which are not good belong to.
     pub(in crate::http) key: Option<String>,
 }
 
 impl AccessRefused {
+    /// A browser sent it for a page of another origin. Nobody has looked at its credentials.
+    pub(in crate::http) const CROSS_ORIGIN: Self = Self {
+        reason: "cross_origin",
+        key: None,
+    };
+
     fn because(error: &Error) -> Option<Self> {
         if let Error::Unauthorized(why) = error {
             return Some(Self {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use reqwest::blocking::RequestBuilder;
+use serde_json::Value;
 
 use super::browser::Visit;
 use super::stub::Stub;
@@ -92,6 +93,43 @@ fn no_page_of_another_origin_changes_anything() {
         admin.events("kind=key.create").len() <= 1,
         "the first key alone"
     );
+}
+
+/// The refusals that are told of, with how many requests each stands for.
+fn told(server: &Server) -> Vec<(Value, u64)> {
+    let events = server.admin().events("kind=access.refused");
+    let of = |event: Value| {
+        let count = event["count"].as_u64().expect("a number");
+        (event, count)
+    };
+    events.into_iter().map(of).collect()
+}
+
+#[test]
+fn what_a_page_of_another_origin_tried_is_in_the_log_and_in_the_events() {
+    let server = Server::start();
+    let (admin, from_elsewhere) = (server.admin(), [("Sec-Fetch-Site", "cross-site")]);
+    let mut sent = 0;
+    for _ in 0..10 {
+        sent += acts(&admin, &from_elsewhere).len() as u64;
+    }
+    eventually("each of them is counted", || {
+        told(&server).iter().map(|(_, count)| count).sum::<u64>() == sent
+    });
+    let told = told(&server);
+    assert!(told.len() <= 2, "one row in a minute: {told:?}");
+    for (event, _) in &told {
+        assert_eq!(event["detail"]["reason"], "cross_origin", "{event}");
+        assert!(event["actor"].is_null(), "nobody looked: {event}");
+        assert!(event["workspace"].is_null(), "{event}");
+        assert_eq!(event["address"], "127.0.0.1", "{event}");
+    }
+    let log = server.stop_and_log();
+    let lines = log
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    let of_these = lines.filter(|line: &Value| line["reason"] == "cross_origin");
+    assert_eq!(of_these.count() as u64, sent);
 }
 
 #[test]
