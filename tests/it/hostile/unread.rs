@@ -3,7 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::harness::{Server, state_path, tfstate};
+use crate::harness::{Client, Server, Setup, eventually, state_path, tfstate};
+use crate::scrape::{Scrape, eventually_in_flight, monitor};
 use crate::wire::{Wire, chunked, head};
 
 use super::{L1, writer};
@@ -73,6 +74,58 @@ fn little_of_an_unread_body_is_taken() {
         assert!(sent < IN_BETWEEN, "{framing}: {sent} bytes");
         wire.closes();
     }
+}
+
+/// How many connections are open, that of the question included.
+fn open_connections(monitor: &Client) -> u64 {
+    Scrape::of(monitor).value("statekeep_connections_open")
+}
+
+/// Neither a client that says nothing more, nor one that sends on, nor one that reads nothing keeps
+/// its connection for as long as an idle one may.
+#[test]
+fn a_refusal_amid_a_body_ends_its_connection_soon() {
+    let server = Setup::new()
+        .flag("--max-state-size", "1MiB")
+        .flag("--max-in-flight", "2MiB")
+        .flag("--cache-size", "0")
+        .start();
+    let (greedy, monitor) = (writer(&server), monitor(&server));
+    let begin = |number: usize, framing: &str, body: &[u8]| {
+        let mut wire = Wire::to(&server);
+        let path = state_path(&format!("team/n{number}"));
+        wire.send(head("POST", &path, &greedy, &[framing]));
+        wire.send(body);
+        wire
+    };
+    let length = format!("Content-Length: {}", 1024 * KIB);
+    let holds = begin(0, &length, &vec![b' '; 1023 * KIB]);
+    eventually_in_flight(&monitor, 1024 * KIB as u64, "all that its key may have");
+    let before = open_connections(&monitor);
+    let chunk = chunked(vec![b' '; 100 * KIB], 100 * KIB);
+    let chunk = &chunk[..chunk.len() - 5];
+    let since = Instant::now();
+    let mut wires: Vec<Wire> = (1..=6)
+        .map(|number| begin(number, "Transfer-Encoding: chunked", chunk))
+        .collect();
+    for wire in &mut wires[..4] {
+        let answer = wire.answer().expect("an answer");
+        let answer = answer.expect_problem(503, "over_memory_budget");
+        assert_eq!(answer.header("connection"), "close");
+    }
+    // The first two say nothing more, the next two send on, the last two read nothing.
+    eventually("all of them end", || {
+        wires[2..4].iter_mut().for_each(|wire| {
+            wire.send(b"1\r\n \r\n");
+        });
+        open_connections(&monitor) <= before
+    });
+    let took = since.elapsed();
+    assert!(
+        took < Duration::from_mins(1),
+        "an idle one has 115 s: {took:?}"
+    );
+    drop((holds, wires));
 }
 
 /// A client that was told that its connection ends may try again. So a request behind that answer
