@@ -36,6 +36,34 @@ pub enum Fault {
     NoHash,
     /// `skip-sync`: commits are not synced.
     SkipSync,
+    /// `door`: one address may have all connections, and none of them makes room for others.
+    Door,
+    /// `operators-door`: the operator's socket has its places among those of clients.
+    OperatorsDoor,
+    /// `heads`: heads are as large as the library takes them, for strangers too.
+    Heads,
+    /// `logins`: bodies of logins are read as those of any caller, and as many as come.
+    Logins,
+    /// `announced`: a body takes the memory that its client announces, and not what has come.
+    Announced,
+    /// `shares`: one key or one workspace may hold all memory.
+    Shares,
+    /// `small-part`: small bodies and reads have no memory of their own.
+    SmallPart,
+    /// `locks`: locks may be large, and there may be any number of them without a state.
+    Locks,
+    /// `aside`: comparisons and detections run where writes do, as many as come.
+    Aside,
+    /// `knocking`: each wrong secret costs argon2, and good ones are refused after it.
+    Knocking,
+    /// `event-shares`: if there are too many events, the oldest of all workspaces go, each second.
+    EventShares,
+    /// `fifo-queue`: writes are done in the order in which they came, whosever they are.
+    FifoQueue,
+    /// `slow-batches`: a transaction has 4 jobs, and takes half a second.
+    SlowBatches,
+    /// `hurry`: bodies and answers have to be through in 4 s.
+    Hurry,
 }
 
 impl Fault {
@@ -56,6 +84,20 @@ impl Fault {
             Self::LockOutside => "lock-outside",
             Self::NoHash => "no-hash",
             Self::SkipSync => "skip-sync",
+            Self::Door => "door",
+            Self::OperatorsDoor => "operators-door",
+            Self::Heads => "heads",
+            Self::Logins => "logins",
+            Self::Announced => "announced",
+            Self::Shares => "shares",
+            Self::SmallPart => "small-part",
+            Self::Locks => "locks",
+            Self::Aside => "aside",
+            Self::Knocking => "knocking",
+            Self::EventShares => "event-shares",
+            Self::FifoQueue => "fifo-queue",
+            Self::SlowBatches => "slow-batches",
+            Self::Hurry => "hurry",
         }
     }
 }

@@ -97,7 +97,10 @@ pub(super) async fn act_then<T: Send + 'static>(
         let _place = &place;
         acting.run(tx, &mut job)
     };
-    let done = engine.store.write_then(touches, size, run, then).await?;
+    let written = engine
+        .store
+        .write_of(caller.key(), (touches, size), run, then);
+    let done = written.await?;
     engine.note_quota(&done);
     done
 }

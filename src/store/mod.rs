@@ -273,13 +273,25 @@ impl Store {
         job: impl FnMut(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
         then: impl FnOnce(&Result<T, StoreError>) + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.write_of(None, (touches, bytes), job, then).await
+    }
+
+    /// The same for a key, whose jobs take turns with those of others.
+    pub async fn write_of<T: Send + 'static>(
+        &self,
+        key: Option<KeyId>,
+        (touches, bytes): (Touches, usize),
+        job: impl FnMut(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+        then: impl FnOnce(&Result<T, StoreError>) + Send + 'static,
+    ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
         let reply = move |outcome| {
             then(&outcome);
             // The caller may have gone away; what was written stays written.
             let _ = reply.send(outcome);
         };
-        self.writer.queue().write(touches, bytes, job, reply);
+        let queue = self.writer.queue().of(key);
+        queue.write(touches, bytes, job, reply);
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 

@@ -1,21 +1,23 @@
 //! The one thread that writes.
 //!
-//! It takes all jobs that are queued, runs them in one transaction, commits once, and only then
-//! answers them. A batch is the jobs that arrived during the last commit: a single write does not
-//! wait, and many share one fsync. A job that fails or panics leaves nothing behind, and its
-//! neighbours commit. If the commit fails, each of its jobs fails.
+//! It takes all jobs that are queued, of each key in turn, runs them in one transaction, commits
+//! once, and only then answers them. A batch is the jobs that arrived during the last commit: a
+//! single write does not wait, and many share one fsync. A job that fails or panics leaves nothing
+//! behind, and its neighbours commit. If the commit fails, each of its jobs fails.
 //!
 //! After a failed sync or write the content of the disk is unknown, and the next commit could
 //! falsely succeed. So nothing is written until the process starts again. If the disk is full, the
 //! WAL is moved into the database first, and the job tried once more.
 
 mod batch;
+mod job;
+mod lanes;
 mod queue;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvError, RecvTimeoutError, TryRecvError, sync_channel};
+use std::sync::mpsc::{RecvError, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -36,15 +38,20 @@ use super::wal_rounds::WalRounds;
 use crate::metrics::Metrics;
 use crate::model::clock;
 use crate::model::commit::Commit;
+use crate::sabotage::{self, Fault};
 use batch::Transactions;
-pub(super) use queue::Erasure;
+pub(super) use job::Erasure;
+use job::{Job, Message};
+use lanes::Exit;
 pub use queue::Queue;
-use queue::{Job, Message};
 
 /// The most jobs in one transaction.
 const MAX_BATCH_JOBS: usize = 256;
 /// A transaction takes no further job once its jobs come to this many bytes.
 const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
+/// How many jobs a sabotaged writer takes at once, and how long it then takes.
+const MAX_JOBS_OF_A_SLOW_BATCH: usize = 4;
+const SLOW_BATCH: Duration = Duration::from_millis(500);
 
 /// After so long without a write, there is time for the WAL.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -88,10 +95,10 @@ impl WritingThread {
             held,
         } = database;
         let metrics = Arc::clone(metrics);
-        let (sender, jobs) = sync_channel(max_queue);
+        let (entrance, jobs) = lanes::queue(max_queue);
         let (announce, fault) = watch::channel(None);
         let announce = Announce(announce);
-        let queue = Queue::new(sender, Arc::clone(&metrics), damage);
+        let queue = Queue::new(entrance, Arc::clone(&metrics), damage);
         let announcing = announce.clone();
         let checkpoints = Checkpoints::start(path, Arc::clone(&metrics), move |error| {
             announcing.note(error);
@@ -172,8 +179,8 @@ impl WritingThread {
     /// Tells the thread something; `false` when it has ended. The queue may be full: waiting for a
     /// place is left to a thread that may wait.
     async fn send(&self, message: Message) -> bool {
-        let queue = self.queue.sender.clone();
-        let sent = tokio::task::spawn_blocking(move || queue.send(message).is_ok()).await;
+        let entrance = self.queue.entrance.clone();
+        let sent = tokio::task::spawn_blocking(move || entrance.send(message)).await;
         sent.unwrap_or(false)
     }
 
@@ -228,7 +235,7 @@ fn give_room_back(_: &mut Checkpoints, connection: &Connection) -> Result<(), St
 }
 
 impl Loop {
-    fn run(mut self, queue: &Receiver<Message>) {
+    fn run(mut self, queue: &Exit) {
         let mut taken = None;
         while let Some(message) = taken.take().or_else(|| self.next(queue).ok()) {
             match message {
@@ -289,7 +296,7 @@ impl Loop {
     }
 
     /// The next message. The first pause after a write is used for the WAL.
-    fn next(&mut self, queue: &Receiver<Message>) -> Result<Message, RecvError> {
+    fn next(&mut self, queue: &Exit) -> Result<Message, RecvError> {
         match queue.recv_timeout(PAUSE) {
             Err(RecvTimeoutError::Timeout) => self.look_at_the_wal(Checkpoints::in_a_pause),
             next => return next.map_err(|_| RecvError),
@@ -304,6 +311,9 @@ impl Loop {
     }
 
     fn write(&mut self, batch: Vec<Box<dyn Job>>) {
+        if sabotage::is(Fault::SlowBatches) {
+            std::thread::sleep(SLOW_BATCH);
+        }
         let started = clock::monotonic();
         for job in &batch {
             self.metrics
@@ -412,10 +422,15 @@ impl Loop {
 }
 
 /// What has queued behind a job, up to the bounds of one transaction or something that is no job.
-fn drain(first: Box<dyn Job>, queue: &Receiver<Message>) -> (Vec<Box<dyn Job>>, Option<Message>) {
+fn drain(first: Box<dyn Job>, queue: &Exit) -> (Vec<Box<dyn Job>>, Option<Message>) {
     let mut bytes = first.bytes();
     let mut batch = vec![first];
-    while batch.len() < MAX_BATCH_JOBS && bytes < MAX_BATCH_BYTES {
+    let most = if sabotage::is(Fault::SlowBatches) {
+        MAX_JOBS_OF_A_SLOW_BATCH
+    } else {
+        MAX_BATCH_JOBS
+    };
+    while batch.len() < most && bytes < MAX_BATCH_BYTES {
         match queue.try_recv() {
             Ok(Message::Job(job)) => {
                 bytes += job.bytes();

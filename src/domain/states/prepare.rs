@@ -24,7 +24,8 @@ pub(super) struct Unprepared {
 
 /// Prepares a write and hands it to the writer, whose answer goes straight to `reply`.
 pub(super) fn begin(engine: &Engine, write: Unprepared, reply: Reply) {
-    let queue = engine.store.queue();
+    let key = write.request.permit.acting.caller().key();
+    let queue = engine.store.queue().of(key);
     engine.begin_on_a_core(move || {
         let touches = Touches::Address(write.request.permit.name.clone());
         let place = write.place;

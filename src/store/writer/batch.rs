@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
-use super::queue::Job;
+use super::job::Job;
 use crate::metrics::Metrics;
 use crate::model::clock::{self, Timestamp};
 use crate::model::commit::Commit;

@@ -1,138 +1,44 @@
-//! Jobs that wait for the writing thread. Each is answered exactly once, also if it fails.
+//! Where jobs are queued for the writing thread.
 
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, TrySendError};
-use std::time::Instant;
 
-use tokio::sync::oneshot;
-
+use super::job::JobOf;
+use super::lanes::{Entrance, Lane};
 use crate::metrics::Metrics;
-use crate::model::clock;
+use crate::model::key::KeyId;
 use crate::store::error::StoreError;
 use crate::store::seen_damage::SeenDamage;
 use crate::store::touches::Touches;
 use crate::store::tx::Tx;
 
-/// One thing to write.
-pub(super) trait Job: Send {
-    /// When it was queued.
-    fn since(&self) -> Instant;
-    /// About how many bytes it adds.
-    fn bytes(&self) -> usize;
-    /// Which addresses it touches.
-    fn touches(&self) -> &Touches;
-    /// Does it, and keeps the outcome to itself.
-    fn run(&mut self, tx: &Tx<'_>) -> Result<(), StoreError>;
-    /// Answers: with the outcome when the commit is on disk, else with why not.
-    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
-}
-
-struct JobOf<T, F, R>
-where
-    R: FnOnce(Result<T, StoreError>),
-{
-    since: Instant,
-    bytes: usize,
-    touches: Touches,
-    damage: Arc<SeenDamage>,
-    work: Option<F>,
-    outcome: Option<Result<T, StoreError>>,
-    /// None once it has been answered.
-    reply: Option<R>,
-}
-
-impl<T, F, R> Job for JobOf<T, F, R>
-where
-    T: Send,
-    F: FnMut(&Tx<'_>) -> Result<T, StoreError> + Send,
-    R: FnOnce(Result<T, StoreError>) + Send,
-{
-    fn since(&self) -> Instant {
-        self.since
-    }
-
-    fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    fn touches(&self) -> &Touches {
-        &self.touches
-    }
-
-    fn run(&mut self, tx: &Tx<'_>) -> Result<(), StoreError> {
-        let outcome = self
-            .work
-            .as_mut()
-            .map_or(Err(StoreError::Panicked), |work| work(tx));
-        let done = outcome.as_ref().map(|_| ()).map_err(Clone::clone);
-        self.outcome = Some(outcome);
-        done
-    }
-
-    fn answer(mut self: Box<Self>, committed: Result<(), StoreError>) {
-        // The job gives back what it holds, such as reserved memory, before its answer is sent.
-        drop(self.work.take());
-        let outcome = self.outcome.take();
-        if let Some(reply) = self.reply.take() {
-            let outcome = committed.and_then(|()| outcome.unwrap_or(Err(StoreError::Panicked)));
-            reply(self.damage.look_at(outcome));
-        }
-    }
-}
-
-/// A job that is queued behind the end of the writer never runs. It is answered that the store is
-/// closed, which is no fault.
-impl<T, F, R> Drop for JobOf<T, F, R>
-where
-    R: FnOnce(Result<T, StoreError>),
-{
-    fn drop(&mut self) {
-        drop(self.work.take());
-        if let Some(reply) = self.reply.take() {
-            reply(Err(StoreError::Closed));
-        }
-    }
-}
-
-/// What the writing thread is told.
-pub(super) enum Message {
-    /// To do this; it shares a transaction with its neighbours.
-    Job(Box<dyn Job>),
-    /// To have what was removed leave the disk.
-    Erase(Erasure, oneshot::Sender<Result<bool, StoreError>>),
-    /// To end, once all that is queued is done.
-    Close(oneshot::Sender<()>),
-}
-
-/// How what was removed leaves the disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::store) enum Erasure {
-    /// The file is written again with nothing but what rows have, and then the WAL is emptied.
-    Vacuum,
-    /// The WAL is emptied.
-    TruncateWal,
-}
-
 /// Where jobs wait for the writing thread.
 #[derive(Clone)]
 pub struct Queue {
-    pub(super) sender: SyncSender<Message>,
+    pub(super) entrance: Entrance,
+    /// Whose jobs this handle queues.
+    lane: Lane,
     metrics: Arc<Metrics>,
     damage: Arc<SeenDamage>,
 }
 
 impl Queue {
-    /// A queue whose jobs go to the other end of a channel.
+    /// A queue whose jobs go in at this end, and are the server's own.
     pub(super) const fn new(
-        sender: SyncSender<Message>,
+        entrance: Entrance,
         metrics: Arc<Metrics>,
         damage: Arc<SeenDamage>,
     ) -> Self {
         Self {
-            sender,
+            entrance,
+            lane: None,
             metrics,
             damage,
         }
+    }
+
+    /// The same queue, for jobs of this key.
+    pub fn of(self, key: Option<KeyId>) -> Self {
+        Self { lane: key, ..self }
     }
 
     /// Queues a job; see [`Store::write`](crate::store::Store::write). A full queue refuses it at
@@ -148,22 +54,10 @@ impl Queue {
         reply: impl FnOnce(Result<T, StoreError>) + Send + 'static,
     ) {
         self.metrics.queue_jobs.inc();
-        let job = Box::new(JobOf {
-            since: clock::monotonic(),
-            bytes,
-            touches,
-            damage: Arc::clone(&self.damage),
-            work: Some(work),
-            outcome: None,
-            reply: Some(reply),
-        });
-        let (error, refused) = match self.sender.try_send(Message::Job(job)) {
-            Ok(()) => return,
-            Err(TrySendError::Full(refused)) => (StoreError::Busy, refused),
-            Err(TrySendError::Disconnected(refused)) => (StoreError::Closed, refused),
-        };
-        self.metrics.queue_jobs.dec();
-        if let Message::Job(job) = refused {
+        let damage = Arc::clone(&self.damage);
+        let job = Box::new(JobOf::new((touches, bytes), damage, work, reply));
+        if let Err((error, job)) = self.entrance.try_send(self.lane, job) {
+            self.metrics.queue_jobs.dec();
             job.answer(Err(error));
         }
     }

@@ -5,6 +5,7 @@ use super::*;
 use crate::model::clock::Timestamp;
 use crate::model::digest::Digest;
 use crate::model::frame::StoredBlob;
+use crate::model::key::KeyId;
 use crate::model::name::StateName;
 use crate::model::state::{Lookup, StateId};
 use crate::store::Store;
@@ -257,11 +258,50 @@ fn the_log_begins_anew_under_load_and_all_of_it_is_in_the_file_after_a_pause() {
 }
 
 #[test]
+fn a_key_with_many_jobs_holds_up_nobody_elses_and_keeps_its_own_order() {
+    on_a_store(async |store| {
+        let release = occupy(&store);
+        let done = Arc::new(Mutex::new(Vec::new()));
+        let write = |key: Option<u128>, number: usize| {
+            let done = Arc::clone(&done);
+            let job = move |_: &Tx<'_>| {
+                done.lock().push((key, number));
+                Ok(())
+            };
+            let key = key.map(|key| KeyId(uuid::Uuid::from_u128(key)));
+            store.write_of(key, (Touches::NoState, 0), job, |_| ())
+        };
+        // Each is queued when it is polled for the first time.
+        let jobs = (0..600).map(|number| (Some(1), number));
+        let jobs = jobs.chain((0..3).flat_map(|number| [(Some(2), number), (None, number)]));
+        let mut waiting: Vec<_> = jobs
+            .map(|(key, number)| Box::pin(write(key, number)))
+            .collect();
+        std::future::poll_fn(|context| {
+            let mut polled = waiting.iter_mut().map(|job| job.as_mut().poll(context));
+            assert!(polled.all(|poll| poll.is_pending()));
+            std::task::Poll::Ready(())
+        })
+        .await;
+        drop(release);
+        for job in waiting {
+            job.await.unwrap();
+        }
+        let order = done.lock().clone();
+        let first: Vec<_> = order.iter().take(9).copied().collect();
+        let turns = (0..3).flat_map(|at| [(Some(1), at), (Some(2), at), (None, at)]);
+        assert_eq!(first, turns.collect::<Vec<_>>());
+        let of_the_many = order.iter().filter(|(key, _)| *key == Some(1));
+        assert!(of_the_many.map(|(_, number)| *number).eq(0..600));
+    });
+}
+
+#[test]
 fn what_is_queued_behind_the_end_of_the_writer_is_told_that_it_leaves() {
     on_a_store(async |store| {
         let release = occupy(&store);
         let (done, _) = oneshot::channel();
-        store.queue().sender.send(Message::Close(done)).unwrap();
+        assert!(store.queue().entrance.send(Message::Close(done)));
         let (reply, answer) = oneshot::channel();
         store.queue().write(
             Touches::Everything,

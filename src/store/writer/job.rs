@@ -1,0 +1,137 @@
+//! One thing to write, and what else the writing thread is told. Each job is answered exactly once,
+//! also if it fails.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::oneshot;
+
+use crate::model::clock;
+use crate::store::error::StoreError;
+use crate::store::seen_damage::SeenDamage;
+use crate::store::touches::Touches;
+use crate::store::tx::Tx;
+
+/// One thing to write.
+pub(super) trait Job: Send {
+    /// When it was queued.
+    fn since(&self) -> Instant;
+    /// About how many bytes it adds.
+    fn bytes(&self) -> usize;
+    /// Which addresses it touches.
+    fn touches(&self) -> &Touches;
+    /// Does it, and keeps the outcome to itself.
+    fn run(&mut self, tx: &Tx<'_>) -> Result<(), StoreError>;
+    /// Answers: with the outcome when the commit is on disk, else with why not.
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+/// A job that does `work` and answers with `reply`.
+pub(super) struct JobOf<T, F, R>
+where
+    R: FnOnce(Result<T, StoreError>),
+{
+    since: Instant,
+    bytes: usize,
+    touches: Touches,
+    damage: Arc<SeenDamage>,
+    work: Option<F>,
+    outcome: Option<Result<T, StoreError>>,
+    /// None once it has been answered.
+    reply: Option<R>,
+}
+
+impl<T, F, R> JobOf<T, F, R>
+where
+    R: FnOnce(Result<T, StoreError>),
+{
+    /// Begins to wait now.
+    pub(super) fn new(
+        (touches, bytes): (Touches, usize),
+        damage: Arc<SeenDamage>,
+        work: F,
+        reply: R,
+    ) -> Self {
+        Self {
+            since: clock::monotonic(),
+            bytes,
+            touches,
+            damage,
+            work: Some(work),
+            outcome: None,
+            reply: Some(reply),
+        }
+    }
+}
+
+impl<T, F, R> Job for JobOf<T, F, R>
+where
+    T: Send,
+    F: FnMut(&Tx<'_>) -> Result<T, StoreError> + Send,
+    R: FnOnce(Result<T, StoreError>) + Send,
+{
+    fn since(&self) -> Instant {
+        self.since
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn touches(&self) -> &Touches {
+        &self.touches
+    }
+
+    fn run(&mut self, tx: &Tx<'_>) -> Result<(), StoreError> {
+        let outcome = self
+            .work
+            .as_mut()
+            .map_or(Err(StoreError::Panicked), |work| work(tx));
+        let done = outcome.as_ref().map(|_| ()).map_err(Clone::clone);
+        self.outcome = Some(outcome);
+        done
+    }
+
+    fn answer(mut self: Box<Self>, committed: Result<(), StoreError>) {
+        // The job gives back what it holds, such as reserved memory, before its answer is sent.
+        drop(self.work.take());
+        let outcome = self.outcome.take();
+        if let Some(reply) = self.reply.take() {
+            let outcome = committed.and_then(|()| outcome.unwrap_or(Err(StoreError::Panicked)));
+            reply(self.damage.look_at(outcome));
+        }
+    }
+}
+
+/// A job that is queued behind the end of the writer never runs. It is answered that the store is
+/// closed, which is no fault.
+impl<T, F, R> Drop for JobOf<T, F, R>
+where
+    R: FnOnce(Result<T, StoreError>),
+{
+    fn drop(&mut self) {
+        drop(self.work.take());
+        if let Some(reply) = self.reply.take() {
+            reply(Err(StoreError::Closed));
+        }
+    }
+}
+
+/// What the writing thread is told.
+pub(super) enum Message {
+    /// To do this; it shares a transaction with its neighbours.
+    Job(Box<dyn Job>),
+    /// To have what was removed leave the disk.
+    Erase(Erasure, oneshot::Sender<Result<bool, StoreError>>),
+    /// To end, once all that is queued is done.
+    Close(oneshot::Sender<()>),
+}
+
+/// How what was removed leaves the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Erasure {
+    /// The file is written again with nothing but what rows have, and then the WAL is emptied.
+    Vacuum,
+    /// The WAL is emptied.
+    TruncateWal,
+}
