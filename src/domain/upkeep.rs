@@ -13,6 +13,7 @@ use crate::domain::integrity::Integrity;
 use crate::domain::mirror::Mirror;
 use crate::domain::retention::Retention;
 use crate::domain::status::Status;
+use crate::sabotage::{self, Fault};
 use crate::store::{StoreError, Touches, Tx};
 
 /// How long events are buffered before they are written; a second after its read at the latest, an
@@ -113,7 +114,7 @@ impl<'a> Upkeep<'a> {
         let mut bounds = EventBounds::default();
         loop {
             let has_more = self.sweep(&mut bounds).await;
-            let pause = if has_more {
+            let pause = if has_more || sabotage::is(Fault::EventShares) {
                 SWEEP_AGAIN_AFTER
             } else {
                 SWEEP_EVERY

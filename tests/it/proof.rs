@@ -8,6 +8,7 @@
 
 mod controls;
 mod dice;
+mod fair;
 mod fuzz;
 mod histories;
 mod hostile;
@@ -16,4 +17,5 @@ mod kills;
 pub mod length;
 mod power;
 mod sabotaged;
+mod slow;
 mod soak;

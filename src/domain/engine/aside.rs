@@ -15,6 +15,7 @@ use crate::domain::engine::background::Worker;
 use crate::domain::engine::budget::{Reservation, Reserved};
 use crate::domain::error::Error;
 use crate::model::key::KeyId;
+use crate::sabotage::{self, Fault};
 use crate::store::OpenError;
 
 /// How many a key has at the same time: one at work, and the others wait.
@@ -49,7 +50,7 @@ impl AsideThread {
             key: None,
             turn: Arc::new(Semaphore::new(1)),
         };
-        let Some(key) = key else {
+        let Some(key) = key.filter(|_| !sabotage::is(Fault::Aside)) else {
             return Ok(place);
         };
         let mut lanes = self.lanes.lock();

@@ -16,6 +16,7 @@ use crate::domain::engine::shares::{Holder, ShareHold, Shares};
 use crate::domain::error::Error;
 use crate::model::clock;
 use crate::model::digest::Digest;
+use crate::sabotage::{self, Fault};
 
 /// The budget is counted in units of this many bytes.
 const UNIT: u64 = 1024;
@@ -152,13 +153,17 @@ impl Budget {
     /// Where a body of this size belongs, and how many bytes it takes there: a small one has its
     /// compressed copy from the start. Small ones of the operator have a part of their own.
     fn place_of_body(&self, holder: &Holder, body: u64) -> (&Pool, u64) {
-        let small = if holder.is_nobody() {
+        let small = if sabotage::is(Fault::SmallPart) {
+            &self.large
+        } else if holder.is_nobody() && !sabotage::is(Fault::Logins) {
             &self.operator
         } else {
             &self.small
         };
         if body <= SMALL {
             (small, body * COPIES_OF_A_BODY)
+        } else if sabotage::is(Fault::Announced) {
+            (&self.large, body * COPIES_OF_A_BODY)
         } else {
             (&self.large, body)
         }
@@ -266,7 +271,7 @@ impl Budget {
     /// Reserves what a working copy of this size needs, or says at once that there is not enough.
     pub(in crate::domain) fn for_copy(&self, bytes: u64) -> Result<Reservation, Error> {
         let reserved = self.large.reserve(self.units_of_copy(bytes));
-        if bytes <= SMALL {
+        if bytes <= SMALL && !sabotage::is(Fault::SmallPart) {
             reserved.or_else(|_| self.small.reserve(units(bytes)))
         } else {
             reserved

@@ -31,6 +31,7 @@ use crate::metrics::Metrics;
 use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
 use crate::model::digest::Digest;
+use crate::sabotage::{self, Fault};
 use crate::store::{OpenError, Store};
 
 /// What all areas work with. There is one for each process and data directory.
@@ -253,6 +254,10 @@ impl Engine {
         bytes: u64,
         work: impl FnOnce(Reservation) -> T + Send + 'static,
     ) -> Result<T, Error> {
+        if sabotage::is(Fault::Aside) {
+            let reservation = self.reserve_for_copies(bytes, WhenFull::Wait).await?;
+            return self.cores.run(reservation, work).await;
+        }
         // Of all that waits for the thread, one thing holds memory.
         let alone = self.aside.alone().await?;
         let reservation = self.reserve_for_copies(bytes, WhenFull::Wait).await?;

@@ -11,6 +11,7 @@ use crate::domain::engine::Engine;
 use crate::domain::events::shares::to_remove;
 use crate::model::clock;
 use crate::model::event_class::{EventClass, EventCount, EventShare};
+use crate::sabotage::{self, Fault};
 use crate::store::{StoreError, Touches, Tx, View};
 
 /// How many rows one transaction removes, so that it never holds writes up for long.
@@ -179,6 +180,9 @@ impl EventBounds {
         let Some(counted) = &mut self.counted else {
             return Ok(0);
         };
+        if sabotage::is(Fault::EventShares) {
+            return remove_oldest(engine, (class, most), counted).await;
+        }
         let mut wanted = to_remove(counted.of(class), most);
         wanted.sort_unstable_by_key(|(_, rows)| Reverse(*rows));
         let most_places = u64::from(*steps) * u64::from(ROWS_PER_STEP);
@@ -198,6 +202,22 @@ impl EventBounds {
         }
         Ok(events)
     }
+}
+
+/// Removes the oldest events of all workspaces alike, as a sabotaged server does.
+async fn remove_oldest(
+    engine: &Engine,
+    (class, most): (EventClass, u64),
+    counted: &mut Counted,
+) -> Result<usize, StoreError> {
+    let rows: u64 = counted.of(class).values().sum();
+    let too_many = u32::try_from(rows.saturating_sub(most)).unwrap_or(u32::MAX);
+    let before = clock::now() + std::time::Duration::from_secs(1);
+    let remove = move |tx: &Tx<'_>| tx.remove_events(class, before, too_many);
+    let gone = engine.store.write(Touches::NoState, 0, remove).await?;
+    gone.iter()
+        .for_each(|share| counted.take_off(class, share, 1));
+    Ok(gone.len())
 }
 
 /// The places of the oldest rows of those that lose some, each with whose it is.

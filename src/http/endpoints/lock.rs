@@ -17,6 +17,7 @@ use crate::http::wire::query::{self, WriteQuery};
 use crate::http::wire::reply;
 use crate::model::error_code::ErrorCode;
 use crate::model::lock::Lock;
+use crate::sabotage::{self, Fault};
 
 pub(in crate::http) async fn show(
     on: OnState,
@@ -33,7 +34,12 @@ pub(in crate::http) async fn lock(
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
     domain.locks().may_lock(&on.caller, &on.name)?;
-    let body = read(&request, &mut payload, &domain, body::MAX_LOCK).await?;
+    let largest = if sabotage::is(Fault::Locks) {
+        body::MAX_OLD_LOCK
+    } else {
+        body::MAX_LOCK
+    };
+    let body = read(&request, &mut payload, &domain, largest).await?;
     check_md5(&body, content_md5(&request).as_deref())?;
     Ok(
         match domain

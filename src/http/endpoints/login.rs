@@ -16,6 +16,7 @@ use crate::http::wire::query::{self, Whole};
 use crate::http::wire::{body, login_body, reply};
 use crate::model::error_code::ErrorCode;
 use crate::model::secret::Secret;
+use crate::sabotage::{self, Fault};
 
 /// JSON, with meshStack's names.
 #[derive(Deserialize)]
@@ -108,7 +109,11 @@ pub(in crate::http) async fn login(
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
     query::judge(&request)?;
-    let body = login_body::read(&request, &mut payload).await?;
+    let body = if sabotage::is(Fault::Logins) {
+        body::small(&request, &mut payload, &domain).await?
+    } else {
+        login_body::read(&request, &mut payload).await?
+    };
     let login = parse(&request, &body)?;
     let wanted = WantedToken {
         workspace: login.workspace,

@@ -19,6 +19,7 @@ use crate::http::server::connection::{Connection, TurnToLeave, milliseconds_sinc
 use crate::http::wire::origin::Peer;
 use crate::http::wire::per_network::{Counted, PerNetwork};
 use crate::model::clock;
+use crate::sabotage::{self, Fault};
 
 /// The part of all connections that one address may have.
 const PART_OF_ONE: usize = 8;
@@ -101,6 +102,11 @@ impl Door {
     /// A door for clients with so many places.
     pub(super) fn for_clients(domain: &Arc<Domain>, most: usize) -> Arc<Self> {
         let of_one = (most / PART_OF_ONE).max(LEAST_OF_ONE).min(most);
+        let of_one = if sabotage::is(Fault::Door) {
+            most
+        } else {
+            of_one
+        };
         Self::new(domain, most, of_one)
     }
 
@@ -274,6 +280,9 @@ impl Table {
 
     /// Closes so many of these that would be missed least. Says how many could be.
     fn free(&mut self, now: u64, among: Vec<Arc<Connection>>, count: usize) -> usize {
+        if sabotage::is(Fault::Door) {
+            return 0;
+        }
         let ranked = among
             .into_iter()
             .filter_map(|one| Some((one.rank(now)?, one)));

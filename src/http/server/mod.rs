@@ -39,6 +39,7 @@ use crate::http::server::app::Site;
 use crate::http::server::door::Door;
 use crate::http::server::watch::watch;
 use crate::http::tls::Tls;
+use crate::sabotage::{self, Fault};
 
 /// How long requests under way may take when the server leaves.
 const SHUTDOWN_TIMEOUT_SECONDS: u64 = 30;
@@ -118,21 +119,27 @@ pub(super) fn start(
     bindings: Bindings,
     routes: fn(&mut ServiceConfig),
 ) -> Result<RunningServer> {
-    let site = Site {
+    let mut site = Site {
         domain: Data::from(Arc::clone(domain)),
         proxies: Data::new(proxies),
         logins: Data::default(),
         door: Door::for_the_operator(domain),
         routes,
     };
+    let clients_door = Door::for_clients(domain, domain.engine().limits().max_connections);
+    if sabotage::is(Fault::OperatorsDoor) {
+        site.door = Arc::clone(&clients_door);
+    }
     let operator = serve_operator(&site, bindings.socket)?;
     let mut address = None;
     let mut clients = None;
     if let Some(tcp) = bindings.tcp {
         address = Some(tcp.local_addr()?);
-        let door = Door::for_clients(domain, domain.engine().limits().max_connections);
         let workers = bindings.workers.unwrap_or_else(one_a_core);
-        let site = Site { door, ..site };
+        let site = Site {
+            door: clients_door,
+            ..site
+        };
         clients = Some(serve_clients(&site, tcp, bindings.tls, workers)?);
     }
     Ok(RunningServer {

@@ -22,6 +22,7 @@ use crate::http::wire::path;
 use crate::model::clock;
 use crate::model::error_code::ErrorCode;
 use crate::model::nul;
+use crate::sabotage::{self, Fault};
 
 /// The largest body of a call that takes a small JSON object.
 const MAX_SMALL_BODY: u64 = 64 * 1024;
@@ -88,6 +89,9 @@ pub(in crate::http) fn holder(request: &HttpRequest) -> Holder {
 /// How much a body that has grown to `size` bytes is given, if there is so much: twice of that, and
 /// no more than is announced.
 fn step(size: usize, announced: u64) -> usize {
+    if sabotage::is(Fault::Announced) {
+        return usize::try_from(announced).unwrap_or(size).max(size);
+    }
     let mut doubled = size.saturating_mul(2);
     if size as u64 <= SMALL {
         // One that is small so far takes none of the memory of large ones.

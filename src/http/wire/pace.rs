@@ -8,11 +8,14 @@
 use std::time::{Duration, Instant};
 
 use crate::model::clock;
+use crate::sabotage::{self, Fault};
 
 /// The least rate in bytes a second, beyond the first pause: that of a modem line.
 const LEAST_RATE: u64 = 8 * 1024;
 /// In this time, beyond the first pause, all of a body or an answer has to be through.
 const LONGEST: Duration = Duration::from_mins(10);
+/// The same for tests of it.
+const LONGEST_IN_A_HURRY: Duration = Duration::from_secs(4);
 
 /// The pace of one body or answer.
 pub(in crate::http) struct PeerPace {
@@ -31,11 +34,16 @@ impl PeerPace {
 
     /// The same for what will have so many bytes.
     pub(in crate::http) fn of_size(pause: Duration, size: u64) -> Self {
+        let longest = if sabotage::is(Fault::Hurry) {
+            LONGEST_IN_A_HURRY
+        } else {
+            LONGEST
+        };
         Self {
             since: clock::monotonic(),
             pause,
-            rate: LEAST_RATE.max(size / LONGEST.as_secs()),
-            longest: LONGEST,
+            rate: LEAST_RATE.max(size / longest.as_secs()),
+            longest,
         }
     }
 

@@ -1,127 +1,121 @@
 //! Attacks on a server beside three clients of another workspace who do what clients do: each of
-//! their calls succeeds within the retries that Terraform makes, the operator gets in, memory stays
-//! within its limit, and nothing of theirs is lost.
+//! their calls succeeds within the retries that Terraform makes, the operator gets in, memory,
+//! locks and the event log stay within their limits, and nothing of theirs is lost.
 //!
 //! How fast they are is measured beside that, against the same server when nothing attacks it.
+//! Controls (`unbounded`) take the bounds away, one group at a time.
 
 mod attacks;
+mod judged;
 mod neighbours;
+mod unbounded;
 mod watched;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use attacks::{ATTACKS, Attack, Target};
-use neighbours::{Neighbour, Seen};
-use watched::{Figures, watch};
+use judged::{QUIET_EVENTS, Round};
+use neighbours::{End, Neighbour, Until};
+use watched::{before, quiet_events, watch};
 
 use super::length::length;
-use crate::harness::{Server, Setup};
+use crate::harness::{Server, Setup, lineage, tfstate};
+pub(super) use unbounded::is_lifted;
 
 /// The clients who do no harm.
 const NEIGHBOURS: usize = 3;
 
-/// The memory that the server may lend, and beside it what the program, SQLite, argon2 and open
-/// connections take (docs/limits.md).
-const LENT: u64 = 192 * 1024 * 1024;
-const BESIDE: u64 = 256 * 1024 * 1024;
+const MIB: u64 = 1024 * 1024;
+/// The memory that the server may lend.
+const LENT: u64 = 192 * MIB;
 
-fn server() -> Server {
+/// A server that lends so much memory, with a log that is soon full.
+fn setup(lent: u64) -> Setup {
     Setup::new()
-        .flag("--max-in-flight", &LENT.to_string())
-        .flag("--max-state-size", "64MiB")
+        .flag("--max-in-flight", &lent.to_string())
+        .flag("--max-state-size", &(lent / 3).to_string())
         .flag("--cache-size", "16MiB")
-        .start()
+        .flag("--max-events", "1000")
 }
 
-/// What came of a time with these attacks, or with none.
-struct Round {
-    seen: Vec<Seen>,
-    figures: Figures,
+/// How long neighbours work beside which attacks, and how that ends.
+struct Course<'a> {
+    attacks: &'a [&'a Attack],
+    /// How long the attacks go on before the neighbours come.
+    head_start: Duration,
+    time: Duration,
+    end: End,
 }
 
-/// Lets the neighbours work for a time, beside attacks.
-fn round(server: &Server, target: &Target, attacks: &[&Attack], time: Duration) -> Round {
-    let stop = AtomicBool::new(false);
-    let mut neighbours: Vec<Neighbour> = (0..NEIGHBOURS)
-        .map(|index| Neighbour::new(server, index))
-        .collect();
-    let (seen, figures) = std::thread::scope(|scope| {
-        for attack in attacks {
-            attack.begin(scope, target, &stop);
+impl<'a> Course<'a> {
+    fn of(attacks: &'a [&'a Attack], time: Duration) -> Self {
+        Self {
+            attacks,
+            head_start: Duration::ZERO,
+            time,
+            end: End::Finish,
         }
-        let working: Vec<_> = neighbours
-            .iter_mut()
-            .map(|neighbour| scope.spawn(|| neighbour.work(&stop)))
+    }
+
+    /// Lets the neighbours work for a time, beside attacks.
+    fn run(&self, server: &Server, target: &Target) -> Round {
+        let stop = AtomicBool::new(false);
+        let until = Until {
+            stop: &stop,
+            end: self.end,
+        };
+        let mut neighbours: Vec<Neighbour> = (0..NEIGHBOURS)
+            .map(|index| Neighbour::new(server, index))
             .collect();
-        let figures = watch(server, time);
-        stop.store(true, Ordering::SeqCst);
-        let seen = working.into_iter().map(|one| one.join().expect("it ends"));
-        (seen.collect(), figures)
-    });
-    for neighbour in &neighbours {
-        neighbour.has_lost_nothing();
+        let figures = before(server);
+        let (seen, figures) = std::thread::scope(|scope| {
+            for attack in self.attacks {
+                attack.begin(scope, target, &stop);
+            }
+            std::thread::sleep(self.head_start);
+            let working: Vec<_> = neighbours
+                .iter_mut()
+                .map(|neighbour| scope.spawn(move || neighbour.work(until)))
+                .collect();
+            let figures = watch(server, figures, self.time);
+            stop.store(true, Ordering::SeqCst);
+            if self.end == End::Cut {
+                server.signal("KILL");
+            }
+            let seen = working.into_iter().map(|one| one.join().expect("it ends"));
+            (seen.collect(), figures)
+        });
+        if self.end == End::Finish {
+            neighbours.iter().for_each(Neighbour::has_lost_nothing);
+        }
+        Round { seen, figures }
     }
-    Round { seen, figures }
 }
 
-/// The call of a neighbour that took longer than 99 in 100, in milliseconds.
-fn p99(round: &Round) -> f64 {
-    let mut times: Vec<Duration> = round
-        .seen
-        .iter()
-        .flat_map(|seen| seen.times.iter().copied())
-        .collect();
-    times.sort_unstable();
-    let at = times.len().saturating_sub(1) * 99 / 100;
-    times.get(at).map_or(0.0, |time| time.as_secs_f64() * 1e3)
-}
-
-/// What is wrong with a round.
-fn faults(name: &str, round: &Round) -> Vec<String> {
-    let mut faults: Vec<String> = round
-        .seen
-        .iter()
-        .flat_map(|seen| seen.failures.iter())
-        .map(|failure| format!("{name}: {failure}"))
-        .collect();
-    if round.seen.iter().any(|seen| seen.times.is_empty()) {
-        faults.push(format!("{name}: a neighbour got nothing done"));
-    }
-    if let Some(failure) = &round.figures.operator_failure {
-        faults.push(format!("{name}: the operator's socket: {failure}"));
-    }
-    if round.figures.memory > LENT + BESIDE {
-        let memory = round.figures.memory / 1024 / 1024;
-        faults.push(format!("{name}: {memory} MiB of memory"));
-    }
-    faults
-}
-
-fn tell(name: &str, round: &Round, quiet: f64) {
-    let calls: usize = round.seen.iter().map(|seen| seen.times.len()).sum();
-    let again: u64 = round.seen.iter().map(|seen| seen.again).sum();
-    let (p99, figures) = (p99(round), &round.figures);
-    eprintln!(
-        "hostile: {name}: {calls} calls, {again} sent again, p99 {p99:.1} ms ({:.2} of quiet), \
-         operator at most {:.0} ms, memory at most {} MiB",
-        p99 / quiet.max(0.001),
-        figures.operator.as_secs_f64() * 1e3,
-        figures.memory / 1024 / 1024,
-    );
+/// Acts in a workspace in which nobody acts from then on.
+fn leave_quiet_events(server: &Server) {
+    let writer = server.key("quiet", "writer");
+    writer.lock("quiet/net", "lock-1").expect_status(200);
+    let state = tfstate(&lineage(1), 1);
+    let written = writer.write("quiet/net", state, Some("lock-1"));
+    written.expect_status(200);
+    writer.unlock("quiet/net", "lock-1").expect_status(200);
+    assert_eq!(quiet_events(server), QUIET_EVENTS);
 }
 
 /// Runs each of some attacks, then all of them at once, and says what went wrong.
 fn besieged(time: Duration) -> Vec<String> {
-    let server = server();
-    let target = Target::new(&server);
-    let quiet = round(&server, &target, &[], time);
-    let usual = p99(&quiet);
-    tell("quiet", &quiet, usual);
-    let mut wrong = faults("quiet", &quiet);
+    let server = setup(LENT).start();
+    leave_quiet_events(&server);
     let chosen = std::env::var("STATEKEEP_PROOF_HOSTILE_ONLY").unwrap_or_default();
     let is_chosen = |attack: &&Attack| attack.name.contains(&chosen);
     let attacks: Vec<&Attack> = ATTACKS.iter().filter(is_chosen).collect();
+    let target = Target::new(&server, &attacks);
+    let quiet = Course::of(&[], time).run(&server, &target);
+    let usual = quiet.p99();
+    quiet.tell("quiet", usual);
+    let mut wrong = quiet.faults("quiet", &[], LENT);
     let mut rounds: Vec<(&str, Vec<&Attack>)> = attacks
         .iter()
         .map(|attack| (attack.name, vec![*attack]))
@@ -130,9 +124,9 @@ fn besieged(time: Duration) -> Vec<String> {
         rounds.push(("all at once", attacks));
     }
     for (name, attacks) in rounds {
-        let besieged = round(&server, &target, &attacks, time);
-        tell(name, &besieged, usual);
-        wrong.extend(faults(name, &besieged));
+        let besieged = Course::of(&attacks, time).run(&server, &target);
+        besieged.tell(name, usual);
+        wrong.extend(besieged.faults(name, &attacks, LENT));
     }
     let verified = server.cli(&["verify"]);
     if !verified.status.success() {

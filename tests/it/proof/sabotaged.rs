@@ -17,6 +17,11 @@ pub(super) const ANSWER_BEFORE_COMMIT: &str = "answer-before-commit";
 pub(super) const LOCK_OUTSIDE: &str = "lock-outside";
 pub(super) const SKIP_SYNC: &str = "skip-sync";
 pub(super) const NO_HASH: &str = "no-hash";
+/// This one breaks none: what takes 10 minutes has 4 s.
+pub(super) const HURRY: &str = "hurry";
+/// This one neither: four jobs of the writer take half a second.
+pub(super) const SLOW_BATCHES: &str = "slow-batches";
+pub(super) const FIFO_QUEUE: &str = "fifo-queue";
 
 /// A server that breaks this promise.
 pub(super) fn breaking(fault: &str) -> Setup {

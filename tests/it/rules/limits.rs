@@ -179,6 +179,38 @@ fn a_key_has_100_locks_on_addresses_without_a_state_and_as_many_on_states_as_the
 }
 
 #[test]
+#[ignore = "middle tier: takes a thousand locks"]
+fn all_keys_together_have_1000_locks_on_addresses_without_a_state() {
+    let server = Server::start();
+    let late = server.key("other", "writer");
+    let early: Vec<Client> = (0..10).map(|_| server.key("team", "planner")).collect();
+    let take_100 = |(key, planner): (usize, &Client)| {
+        for number in 0..100 {
+            let name = format!("team/n{key}-{number}");
+            planner.lock_to_plan(&name, "lock-1").expect_status(200);
+        }
+    };
+    std::thread::scope(|scope| {
+        for numbered in early.iter().enumerate() {
+            scope.spawn(move || take_100(numbered));
+        }
+    });
+    // It has none yet, and is of another workspace.
+    let refused = late.lock("other/net", "lock-1");
+    let refused = refused.expect_problem(429, "too_many_locks");
+    assert!(refused.text().contains("1000"), "{}", refused.text());
+    assert!(refused.header("retry-after").parse::<u64>().is_ok());
+    // States are no part of it.
+    let state = tfstate(L1, 1);
+    late.write("other/db", state, None).expect_status(200);
+    late.lock("other/db", "lock-1").expect_status(200);
+    early[3].unlock("team/n3-50", "lock-1").expect_status(200);
+    late.lock("other/net", "lock-1").expect_status(200);
+    let refused = late.lock("other/more", "lock-1");
+    refused.expect_problem(429, "too_many_locks");
+}
+
+#[test]
 fn other_bodies_have_a_limit_too() {
     let server = Server::start();
     let huge = format!(

@@ -10,7 +10,7 @@ use rustix::net::{AddressFamily, SocketType};
 use serde_json::json;
 
 use crate::harness::{Client, Server, lineage, md5, state_path, tfstate_noted};
-use crate::samples::lock_body;
+use crate::samples::lock_body_to;
 use crate::wire::head;
 
 /// The addresses that attackers without credentials have.
@@ -35,28 +35,35 @@ pub(super) struct Target {
 const LARGE: usize = 8 * 1024 * 1024;
 
 impl Target {
-    pub(super) fn new(server: &Server) -> Self {
-        let writer = server.key("greedy", "writer");
-        for number in 0..8 {
-            let note = format!("{number}{}", "y".repeat(LARGE));
-            let body = tfstate_noted(&lineage(number), 1, &note);
-            let name = format!("greedy/large-{number}");
-            writer.write(&name, body, None).expect_status(200);
-        }
-        for serial in 1..=2 {
-            let note = format!("{serial}{}", "z".repeat(3 * 1024 * 1024));
-            let body = tfstate_noted(&lineage(9), serial, &note);
-            writer
-                .write("greedy/compared", body, None)
-                .expect_status(200);
-        }
-        Self {
+    /// What these attacks need.
+    pub(super) fn new(server: &Server, attacks: &[&Attack]) -> Self {
+        let target = Self {
             address: server.address().parse().expect("an address"),
+            writer: server.key("greedy", "writer"),
             planner: server.key("greedy", "planner"),
             reader: server.key("greedy", "reader"),
             outputs: server.key("greedy", "outputs"),
             known_id: server.key("calm", "writer").key_id,
-            writer,
+        };
+        attacks.iter().for_each(|attack| (attack.prepare)(&target));
+        target
+    }
+
+    fn make_large_states(&self) {
+        for number in 0..8 {
+            let note = format!("{number}{}", "y".repeat(LARGE));
+            let body = tfstate_noted(&lineage(number), 1, &note);
+            let name = format!("greedy/large-{number}");
+            self.writer.write(&name, body, None).expect_status(200);
+        }
+    }
+
+    fn make_two_versions(&self) {
+        for serial in 1..=2 {
+            let note = format!("{serial}{}", "z".repeat(3 * 1024 * 1024));
+            let body = tfstate_noted(&lineage(9), serial, &note);
+            let written = self.writer.write("greedy/compared", body, None);
+            written.expect_status(200);
         }
     }
 
@@ -80,7 +87,10 @@ impl Target {
 /// One kind of attack, made by so many threads.
 pub(super) struct Attack {
     pub(super) name: &'static str,
+    /// Whether no credentials are needed for it.
+    pub(super) is_by_strangers: bool,
     threads: u8,
+    prepare: fn(&Target),
     go_on: fn(&Target, u8, &AtomicBool),
 }
 
@@ -100,21 +110,41 @@ impl Attack {
 const fn attack(name: &'static str, threads: u8, go_on: fn(&Target, u8, &AtomicBool)) -> Attack {
     Attack {
         name,
+        is_by_strangers: false,
         threads,
+        prepare: |_| (),
         go_on,
     }
 }
 
+const fn by_strangers(
+    name: &'static str,
+    threads: u8,
+    go_on: fn(&Target, u8, &AtomicBool),
+) -> Attack {
+    Attack {
+        is_by_strangers: true,
+        ..attack(name, threads, go_on)
+    }
+}
+
+impl Attack {
+    /// The same with something that is made for it before.
+    const fn after(self, prepare: fn(&Target)) -> Self {
+        Self { prepare, ..self }
+    }
+}
+
 pub(super) const ATTACKS: [Attack; 10] = [
-    attack("idle connections", 1, |target, _, stop| {
+    by_strangers("idle connections", 1, |target, _, stop| {
         let request = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
         hold(target, 3_000, stop, |_| request.as_bytes().to_vec());
     }),
-    attack("half heads", 1, |target, _, stop| {
+    by_strangers("half heads", 1, |target, _, stop| {
         let half = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}", "h".repeat(100_000));
         hold(target, 1_500, stop, |_| half.as_bytes().to_vec());
     }),
-    attack("slow logins", 1, |target, _, stop| {
+    by_strangers("slow logins", 1, |target, _, stop| {
         let login = "POST /api/login HTTP/1.1\r\nHost: x\r\nContent-Length: 65536\r\n\r\n{";
         hold(target, 600, stop, |_| login.as_bytes().to_vec());
     }),
@@ -129,14 +159,17 @@ pub(super) const ATTACKS: [Attack; 10] = [
             let path = state_path(&format!("greedy/large-{}", index % 8));
             head("GET", &path, &target.reader, &[]).into_bytes()
         });
-    }),
+    })
+    .after(Target::make_large_states),
     attack("a greedy planner", 4, |target, index, stop| {
         let mut number = 0;
         while !stop.load(Ordering::SeqCst) {
             number += 1;
             let path = state_path(&format!("greedy/never-{index}-{number}"));
-            let padded = lock_body("lock").replacen('{', &format!("{{{}", " ".repeat(60_000)), 1);
-            let _ = target.planner.request("LOCK", &path).body(padded).send();
+            // Too large for a lock, or one of too many.
+            let padding = " ".repeat(if number % 2 == 0 { 60_000 } else { 0 });
+            let lock = lock_body_to("OperationTypePlan", "lock") + &padding;
+            let _ = target.planner.request("LOCK", &path).body(lock).send();
         }
     }),
     attack("a greedy reader", 16, |target, _, stop| {
@@ -144,7 +177,8 @@ pub(super) const ATTACKS: [Attack; 10] = [
         while !stop.load(Ordering::SeqCst) {
             let _ = target.reader.request("GET", &path).send();
         }
-    }),
+    })
+    .after(Target::make_two_versions),
     attack("detection bombs", 4, |target, _, stop| {
         let source = format!("x = a{}\n", "[0]".repeat(300_000));
         let body = json!({ "files": { "main.tf": source } });
@@ -153,7 +187,7 @@ pub(super) const ATTACKS: [Attack; 10] = [
             let _ = request.json(&body).send();
         }
     }),
-    attack("knocking", 4, |target, _, stop| {
+    by_strangers("knocking", 4, |target, _, stop| {
         let wrong = target.writer.with_secret(&"k".repeat(60));
         let body = json!({ "clientId": target.known_id, "clientSecret": "wrong".repeat(10) });
         while !stop.load(Ordering::SeqCst) {
@@ -164,7 +198,7 @@ pub(super) const ATTACKS: [Attack; 10] = [
     attack("a storm of events", 4, |target, index, stop| {
         let (path, body) = (
             state_path(&format!("greedy/storm-{index}")),
-            lock_body("storm"),
+            lock_body_to("OperationTypePlan", "storm"),
         );
         while !stop.load(Ordering::SeqCst) {
             for method in ["LOCK", "UNLOCK"] {

@@ -16,8 +16,19 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 #[derive(Default)]
 pub(super) struct Seen {
     pub(super) times: Vec<Duration>,
+    /// The calls that succeeded.
+    pub(super) done: u32,
     pub(super) again: u64,
     pub(super) failures: Vec<String>,
+}
+
+/// What the end of a round is to a neighbour.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// The command under way goes on to its own end.
+    Finish,
+    /// The server is gone. A call that is under way took at least so long.
+    Cut,
 }
 
 pub(super) struct Neighbour {
@@ -25,6 +36,31 @@ pub(super) struct Neighbour {
     name: String,
     serial: u64,
     written: String,
+}
+
+/// When a neighbour stops, and how.
+#[derive(Clone, Copy)]
+pub(super) struct Until<'s> {
+    pub(super) stop: &'s AtomicBool,
+    pub(super) end: End,
+}
+
+impl Until<'_> {
+    fn is_over(self) -> bool {
+        self.stop.load(Ordering::SeqCst)
+    }
+
+    fn is_cut(self) -> bool {
+        self.end == End::Cut && self.is_over()
+    }
+
+    /// Rests, but not beyond a cut.
+    fn rest(self, time: Duration) {
+        let end = Instant::now() + time;
+        while Instant::now() < end && !self.is_cut() {
+            std::thread::sleep(time.min(Duration::from_millis(20)));
+        }
+    }
 }
 
 impl Neighbour {
@@ -39,18 +75,18 @@ impl Neighbour {
     }
 
     /// Works until it is told to stop.
-    pub(super) fn work(&mut self, stop: &AtomicBool) -> Seen {
+    pub(super) fn work(&mut self, until: Until<'_>) -> Seen {
         let mut seen = Seen::default();
-        while !stop.load(Ordering::SeqCst) && seen.failures.len() < 10 {
+        while !until.is_over() && seen.failures.len() < 10 {
             let client = self.key.with_secret(self.key.secret());
-            self.command(&client, &mut seen);
+            self.command((&client, until), &mut seen);
             std::thread::sleep(Duration::from_millis(20));
         }
         seen
     }
 
     /// What an apply asks of the server.
-    fn command(&mut self, client: &Client, seen: &mut Seen) {
+    fn command(&mut self, client: Calling<'_>, seen: &mut Seen) {
         let path = state_path(&self.name);
         let lock = lock_body("lock-1");
         if call(client, seen, ("LOCK", &path), &lock).is_none() {
@@ -83,9 +119,12 @@ impl Neighbour {
     }
 }
 
+/// Who calls, and until when.
+type Calling<'c> = (&'c Client, Until<'c>);
+
 /// Calls as both programs do: what has no answer, or one of 429 or 5xx, is sent again.
 fn call(
-    client: &Client,
+    (client, until): Calling<'_>,
     seen: &mut Seen,
     (method, path): (&str, &str),
     body: &str,
@@ -102,6 +141,7 @@ fn call(
         match request.send() {
             Ok(answer) if answer.status().is_success() => {
                 seen.times.push(begun.elapsed());
+                seen.done += 1;
                 return Some(Answer::of(answer));
             }
             Ok(answer) => {
@@ -119,7 +159,11 @@ fn call(
         }
         if turn < RETRIES {
             seen.again += 1;
-            std::thread::sleep(wait.min(LONGEST_WAIT));
+            until.rest(wait.min(LONGEST_WAIT));
+        }
+        if until.is_cut() {
+            seen.times.push(begun.elapsed());
+            return None;
         }
     }
     seen.failures.push(format!("{method} {path}: {last}"));

@@ -1,8 +1,10 @@
-//! What is looked at meanwhile: the server's memory, and whether the operator gets in.
+//! What is looked at meanwhile: the server's memory, whether the operator gets in, and what the
+//! attackers leave in the database.
 
 use std::time::{Duration, Instant};
 
 use crate::harness::Server;
+use crate::inside;
 use crate::wire::Wire;
 
 /// How often both are looked at.
@@ -10,16 +12,31 @@ const EVERY: Duration = Duration::from_millis(200);
 
 #[derive(Default)]
 pub(super) struct Figures {
-    /// The most bytes of resident memory.
+    /// The most bytes of resident memory, and how many there were before.
     pub(super) memory: u64,
+    pub(super) memory_before: u64,
+    /// The locks that the attackers' workspace has at the end.
+    pub(super) locks: i64,
+    /// The events that are left of a workspace in which nobody acts.
+    pub(super) quiet_events: i64,
+    /// How long was watched.
+    pub(super) time: Duration,
     /// The longest that the operator waited.
     pub(super) operator: Duration,
     pub(super) operator_failure: Option<String>,
 }
 
+/// Before an attack begins.
+pub(super) fn before(server: &Server) -> Figures {
+    Figures {
+        memory_before: memory(server.pid()),
+        ..Figures::default()
+    }
+}
+
 /// Watches for a time.
-pub(super) fn watch(server: &Server, time: Duration) -> Figures {
-    let (mut figures, begun) = (Figures::default(), Instant::now());
+pub(super) fn watch(server: &Server, mut figures: Figures, time: Duration) -> Figures {
+    let begun = Instant::now();
     while begun.elapsed() < time {
         std::thread::sleep(EVERY);
         figures.memory = figures.memory.max(memory(server.pid()));
@@ -29,7 +46,17 @@ pub(super) fn watch(server: &Server, time: Duration) -> Figures {
             Err(failure) => figures.operator_failure = Some(failure),
         }
     }
+    figures.time = begun.elapsed();
+    let locks = "SELECT count(*) FROM locks WHERE workspace = 'greedy'";
+    figures.locks = inside::number(server.data(), locks);
+    figures.quiet_events = quiet_events(server);
     figures
+}
+
+/// The events of what was done in the workspace `quiet`.
+pub(super) fn quiet_events(server: &Server) -> i64 {
+    let sql = "SELECT count(*) FROM events WHERE workspace = 'quiet' AND lasting IS NULL";
+    inside::number(server.data(), sql)
 }
 
 fn memory(pid: u32) -> u64 {
