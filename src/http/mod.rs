@@ -22,8 +22,8 @@ use actix_web::web::{self, ServiceConfig};
 use crate::config::TrustedProxies;
 use crate::domain::Domain;
 use endpoints::{
-    backup, detect, diff, events, health, import, keys, lock, login, page, quotas, retention,
-    rollback, state, states, transfer, verify, versions,
+    backup, detect, diff, events, health, import, keys, lock, login, openapi, page, quotas,
+    retention, rollback, state, states, transfer, verify, versions,
 };
 use wire::route::{Methods, at, below};
 use wire::unknown;
@@ -144,6 +144,7 @@ fn of_server() -> Vec<Methods> {
             .on("PUT", quotas::set)
             .on("DELETE", quotas::clear),
         at("/api/clock").on("POST", retention::trust_clock),
+        at("/api/openapi.json").on("GET HEAD", openapi::document),
         at("/healthz").on("GET HEAD", health::alive),
         at("/readyz").on("GET HEAD", health::ready),
         at("/metrics").on("GET HEAD", health::metrics),

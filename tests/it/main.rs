@@ -32,6 +32,7 @@ mod litestream;
 mod logs;
 mod mirror;
 mod model;
+mod openapi;
 mod page;
 mod permissions;
 mod proof;

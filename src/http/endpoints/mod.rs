@@ -10,6 +10,7 @@ pub(super) mod import;
 pub(super) mod keys;
 pub(super) mod lock;
 pub(super) mod login;
+pub(super) mod openapi;
 pub(super) mod page;
 pub(super) mod quotas;
 pub(super) mod retention;

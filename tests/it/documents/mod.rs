@@ -12,6 +12,7 @@ mod help;
 mod links;
 mod markdown;
 mod metrics;
+mod openapi;
 mod vocabulary;
 
 use std::collections::BTreeMap;

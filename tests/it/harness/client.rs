@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::waiting::PATIENCE;
 use crate::answer::Answer;
+use crate::openapi;
 use crate::samples::{lock_body, lock_body_to, md5};
 
 /// The path of a state named `workspace/block`.
@@ -99,30 +100,27 @@ impl Client {
     }
 
     pub fn send(&self, method: &str, path: &str, body: impl Into<Body>) -> Answer {
-        Answer::of(
-            self.request(method, path)
-                .body(body)
-                .send()
-                .expect("an answer"),
-        )
+        Self::ask(self.request(method, path).body(body))
     }
 
     pub fn get(&self, path: &str) -> Answer {
-        Answer::of(self.request("GET", path).send().expect("an answer"))
+        Self::ask(self.request("GET", path))
     }
 
-    /// Sends a request that was made with [`Client::request`].
+    /// Sends a request that was made with [`Client::request`]. Its answer has to be one that
+    /// `docs/openapi.json` tells of.
+    #[track_caller]
     pub fn ask(request: RequestBuilder) -> Answer {
-        Answer::of(request.send().expect("an answer"))
+        let (http, request) = request.build_split();
+        let request = request.expect("a request");
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let answer = Answer::of(http.execute(request).expect("an answer"));
+        openapi::check(method.as_str(), &path, &answer);
+        answer
     }
 
     pub fn post_json(&self, path: &str, body: &Value) -> Answer {
-        Answer::of(
-            self.request("POST", path)
-                .json(body)
-                .send()
-                .expect("an answer"),
-        )
+        Self::ask(self.request("POST", path).json(body))
     }
 
     /// The state's bytes, or whatever else the server answers.
@@ -138,12 +136,7 @@ impl Client {
             .request("POST", &path)
             .header("Content-Type", "application/json")
             .header("Content-MD5", md5(body.as_ref()));
-        Answer::of(
-            request
-                .body(body.as_ref().to_vec())
-                .send()
-                .expect("an answer"),
-        )
+        Self::ask(request.body(body.as_ref().to_vec()))
     }
 
     /// The same over the stale-write guard.

@@ -219,6 +219,7 @@ fn every_other_call_refuses_parameters_that_it_does_not_know() {
             ("PUT", "/api/retention/team"),
             ("DELETE", "/api/retention/team"),
             ("POST", "/api/clock"),
+            ("GET", "/api/openapi.json"),
             ("GET", "/healthz"),
             ("GET", "/readyz"),
             ("GET", "/metrics"),
