@@ -238,6 +238,7 @@ fn what_is_gathered_is_written_once_though_whoever_flushes_it_is_gone() {
             .read(move |view| view.events(&filter))
             .await
             .unwrap();
-        assert_eq!(events.rows.iter().map(|event| event.count).sum::<u64>(), 4);
+        let rows = events.events.rows;
+        assert_eq!(rows.iter().map(|event| event.count).sum::<u64>(), 4);
     });
 }

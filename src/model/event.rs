@@ -8,6 +8,7 @@ use super::caller::LiveCaller;
 use super::clock::Timestamp;
 use super::event_class::EventClass;
 use super::name::StateName;
+use super::page::ListPage;
 use super::permission::Scope;
 
 /// What happened.
@@ -65,6 +66,8 @@ pub enum EventKind {
     LockAcquire,
     /// A lock was given back.
     LockRelease,
+    /// A plan held a lock, and gave it back: one event for both.
+    LockPlan,
     /// A lock was broken by force.
     LockBreak,
     /// A token was made from a key.
@@ -99,7 +102,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Each kind.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 42] = [
         Self::StateWrite,
         Self::StateWriteRejected,
         Self::StateDelete,
@@ -126,6 +129,7 @@ impl EventKind {
         Self::ClockTrust,
         Self::LockAcquire,
         Self::LockRelease,
+        Self::LockPlan,
         Self::LockBreak,
         Self::Login,
         Self::TokenExtend,
@@ -188,6 +192,7 @@ impl EventKind {
             | Self::RetentionRun
             | Self::LockAcquire
             | Self::LockRelease
+            | Self::LockPlan
             | Self::Login
             | Self::TokenExtend
             | Self::TokenEnd
@@ -228,6 +233,7 @@ impl EventKind {
             Self::ClockTrust => "clock.trust",
             Self::LockAcquire => "lock.acquire",
             Self::LockRelease => "lock.release",
+            Self::LockPlan => "lock.plan",
             Self::LockBreak => "lock.break",
             Self::Login => "login",
             Self::TokenExtend => "token.extend",
@@ -254,6 +260,8 @@ pub struct NewEvent {
     pub kind: EventKind,
     /// When.
     pub at: Timestamp,
+    /// Since when, if it took its time.
+    pub since: Option<Timestamp>,
     /// Who did it.
     pub actor: Actor,
     /// From which client address.
@@ -280,6 +288,7 @@ impl NewEvent {
         Self {
             kind,
             at,
+            since: None,
             actor: caller.actor.clone(),
             address: caller.origin.address.clone(),
             request_id: caller.origin.request_id.clone(),
@@ -297,6 +306,7 @@ impl NewEvent {
         Self {
             kind,
             at,
+            since: None,
             actor: Actor::server(),
             address: String::new(),
             request_id: String::new(),
@@ -342,6 +352,13 @@ impl NewEvent {
     #[must_use]
     pub fn lock(mut self, id: &str) -> Self {
         self.lock_id = Some(id.to_owned());
+        self
+    }
+
+    /// It began at this time, and ends now.
+    #[must_use]
+    pub fn since(mut self, began_at: Timestamp) -> Self {
+        self.since = Some(began_at);
         self
     }
 
@@ -436,6 +453,15 @@ pub struct Event {
     pub attention: bool,
     /// What else there is to say.
     pub detail: Value,
+}
+
+/// A page of the event log.
+#[derive(Clone, Debug, Default)]
+pub struct EventPage {
+    /// The events that fit, newest first.
+    pub events: ListPage<Event>,
+    /// Before which place the next page goes on; none where there are no more.
+    pub next: Option<u64>,
 }
 
 /// Which events are asked for.

@@ -21,6 +21,7 @@ use super::connection;
 use super::error::{OpenError, StoreError};
 use crate::metrics::Metrics;
 use crate::model::clock;
+use crate::store::statements::Prepare as _;
 
 /// Each time the WAL has grown by so many pages (4 MiB), they are moved.
 const STEP: i64 = 1_000;
@@ -192,7 +193,7 @@ impl Checkpoints {
 
     fn measure(&self, writer: &Connection) -> Result<Wal, StoreError> {
         let sql = "PRAGMA wal_checkpoint(NOOP)";
-        let wal = writer.prepare_cached(sql)?.query_row([], |row| {
+        let wal = writer.prepared(sql)?.query_row([], |row| {
             Ok(Wal {
                 pages: row.get(1)?,
                 moved: row.get(2)?,
@@ -230,7 +231,7 @@ fn move_on(
 fn move_wal(connection: &Connection, metrics: &Metrics) -> Result<(), StoreError> {
     let started = clock::monotonic();
     connection
-        .prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?
+        .prepared("PRAGMA wal_checkpoint(PASSIVE)")?
         .query_row([], |_| Ok(()))?;
     metrics
         .checkpoint_seconds

@@ -15,6 +15,7 @@ use crate::model::key::KeyId;
 use crate::model::name::StateName;
 use crate::model::state::StateId;
 use crate::model::version::Version;
+use crate::store::statements::Prepare as _;
 
 /// How many steps a chain of bases is followed.
 const MAX_STEPS_FOLLOWED: u32 = 64;
@@ -68,6 +69,10 @@ pub struct VersionsOfState {
     pub highest: Option<i64>,
     /// The highest number of a version that was not rejected.
     pub highest_accepted: Option<i64>,
+    /// How many versions its row says that there are, and how long their frames are.
+    pub kept: (i64, i64),
+    /// How many there are, and how long their frames are; none where one is not there.
+    pub counted: (i64, Option<i64>),
 }
 
 /// A version's row and that of its bytes, as they stand.
@@ -238,12 +243,18 @@ impl View<'_> {
     ) -> Result<VersionsOfState, StoreError> {
         let sql = "SELECT (SELECT kind FROM versions WHERE state_id = ?1 AND number = ?2), (SELECT \
             max(number) FROM versions WHERE state_id = ?1), (SELECT max(number) FROM versions \
-            WHERE state_id = ?1 AND kind <> 'rejected')";
+            WHERE state_id = ?1 AND kind <> 'rejected'), (SELECT count(*) FROM versions WHERE \
+            state_id = ?1), (SELECT iif(count(*) = count(b.id), coalesce(sum(b.stored), \
+            0), NULL) FROM (SELECT DISTINCT blob_id FROM versions WHERE state_id = ?1 AND blob_id \
+            IS NOT NULL) v LEFT JOIN blobs b ON b.id = v.blob_id), s.versions, s.stored FROM \
+            states s WHERE s.id = ?1";
         let facts = |row: &Row<'_>| {
             Ok(VersionsOfState {
                 current_kind: row.get(0)?,
                 highest: row.get(1)?,
                 highest_accepted: row.get(2)?,
+                counted: (row.get(3)?, row.get(4)?),
+                kept: (row.get(5)?, row.get(6)?),
             })
         };
         self.only(sql, params![state, current], facts)
@@ -258,7 +269,7 @@ impl View<'_> {
     ) -> Result<Vec<VersionFacts>, StoreError> {
         let sql = "SELECT number FROM versions WHERE state_id = ?1 AND number > ?2 ORDER BY number \
             LIMIT ?3";
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut statement = self.connection.prepared(sql)?;
         let numbers = statement.query_map(params![state, after.cast_signed(), limit], |row| {
             crate::store::tables::rows::unsigned(row, 0)
         })?;
@@ -304,7 +315,7 @@ impl View<'_> {
     fn bases(&self, mut base: Option<i64>) -> Result<Chain, StoreError> {
         let mut statement = self
             .connection
-            .prepare_cached("SELECT base FROM blobs WHERE id = ?1")?;
+            .prepared("SELECT base FROM blobs WHERE id = ?1")?;
         for steps in 0..=MAX_STEPS_FOLLOWED {
             let Some(id) = base else {
                 return Ok(Chain::Ends(steps));
@@ -329,7 +340,7 @@ impl View<'_> {
         let sql = "SELECT b.id, EXISTS (SELECT 1 FROM versions WHERE blob_id = b.id) OR EXISTS \
             (SELECT 1 FROM blobs d WHERE d.base = b.id) \
                    FROM blobs b WHERE b.id > ?1 ORDER BY b.id LIMIT ?2";
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut statement = self.connection.prepared(sql)?;
         let rows =
             statement.query_map(params![after, limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let rows: Vec<(i64, bool)> = rows.collect::<rusqlite::Result<_>>()?;
@@ -350,7 +361,7 @@ impl View<'_> {
                    SELECT (SELECT count(*) FROM versions WHERE state_id = owner.id) FROM owner \
                    WHERE owner.id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM states WHERE id = \
                    owner.id) LIMIT ?1";
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut statement = self.connection.prepared(sql)?;
         let found =
             statement.query_map([limit], |row| crate::store::tables::rows::unsigned(row, 0))?;
         Ok(found.collect::<rusqlite::Result<_>>()?)
@@ -392,7 +403,7 @@ impl View<'_> {
     pub fn keys_as_they_stand(&self, after: &str, limit: u32) -> Result<Vec<KeyFacts>, StoreError> {
         let mut statement = self
             .connection
-            .prepare_cached("SELECT id FROM keys WHERE id > ?1 ORDER BY id LIMIT ?2")?;
+            .prepared("SELECT id FROM keys WHERE id > ?1 ORDER BY id LIMIT ?2")?;
         let ids = statement.query_map(params![after, limit], |row| row.get(0))?;
         let ids: Vec<String> = ids.collect::<rusqlite::Result<_>>()?;
         let sql = format!("SELECT {} FROM keys WHERE id = ?1", keys::COLUMNS);

@@ -15,6 +15,7 @@ use super::held::HeldFiles;
 use super::row_hash::RowKey;
 use super::tx::{Data, View};
 use crate::model::clock;
+use crate::store::statements::{self, Prepare as _};
 
 /// How many reads of any size run at the same time.
 const READERS: usize = 4;
@@ -131,15 +132,16 @@ impl Pool {
             Some(Idle { connection, .. }) => connection,
             None => self.held.open_reader(&self.path)?,
         };
-        connection.prepare_cached("BEGIN")?.execute([])?;
+        connection.prepared("BEGIN")?.execute([])?;
         let data = Data {
             connection: &connection,
             row_key: &self.row_key,
         };
         let result = job(&View::of(data));
+        statements::tell_steps("read");
         // A connection whose transaction does not end is not used again, nor one of a store that
         // was closed in between.
-        if connection.prepare_cached("COMMIT")?.execute([]).is_ok()
+        if connection.prepared("COMMIT")?.execute([]).is_ok()
             && let Some(idle) = self.open().as_mut()
         {
             idle.push(connection.into());

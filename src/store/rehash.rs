@@ -18,6 +18,7 @@ use super::tables::hashed::{self, Entry, Hashed};
 use super::tables::locks;
 use crate::model::clock;
 use crate::model::confirmed::Confirmed;
+use crate::store::statements::Prepare as _;
 
 /// How many rows are in memory at a time.
 const ROWS_PER_STEP: u32 = 500;
@@ -160,7 +161,7 @@ fn step<T>(
     mut read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<Vec<T>> {
     let sql = table.step(after.is_some(), ROWS_PER_STEP);
-    let mut statement = connection.prepare_cached(&sql)?;
+    let mut statement = connection.prepared(&sql)?;
     let values = params_from_iter(after.unwrap_or_default());
     statement.query_map(values, |row| read(row))?.collect()
 }
@@ -211,6 +212,11 @@ fn count_changed(
     }
 }
 
+/// Counts anew what triggers keep of each state's history.
+const COUNT_AGAIN: &str = "UPDATE states SET versions = (SELECT count(*) FROM versions v WHERE \
+    v.state_id = states.id), stored = (SELECT coalesce(sum(b.stored), 0) FROM blobs b WHERE b.id \
+    IN (SELECT v.blob_id FROM versions v WHERE v.state_id = states.id))";
+
 /// Mends what would keep a state from being used though its rows are believed: a current version
 /// that is not the highest accepted one, and a lock that nobody can read, and so nobody release.
 fn mend(connection: &Connection) -> Result<i64, StoreError> {
@@ -223,6 +229,7 @@ fn mend(connection: &Connection) -> Result<i64, StoreError> {
     );
     let mended = connection.execute(&current, [])?;
     connection.execute(&numbers, [])?;
+    connection.execute(COUNT_AGAIN, [])?;
     let mut count = i64::try_from(mended).unwrap_or(i64::MAX);
     let sql = format!(
         "SELECT {}, workspace, building_block FROM locks",

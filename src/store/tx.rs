@@ -14,6 +14,7 @@ use super::touches::Touches;
 use crate::model::clock::Timestamp;
 use crate::model::name::StateName;
 use crate::model::state::StateId;
+use crate::store::statements::Prepare as _;
 
 /// A connection, and the key of what is behind it.
 #[derive(Clone, Copy)]
@@ -70,7 +71,7 @@ impl<'c> View<'c> {
         values: impl Params,
         read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<T>, StoreError> {
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut statement = self.connection.prepared(sql)?;
         Ok(statement.query_row(values, read).optional()?)
     }
 
@@ -81,7 +82,7 @@ impl<'c> View<'c> {
         values: impl Params,
         read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut statement = self.connection.prepared(sql)?;
         Ok(statement.query_row(values, read)?)
     }
 
@@ -92,7 +93,7 @@ impl<'c> View<'c> {
         values: impl Params,
         read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<C, StoreError> {
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut statement = self.connection.prepared(sql)?;
         Ok(statement
             .query_map(values, read)?
             .collect::<rusqlite::Result<C>>()?)
@@ -100,7 +101,7 @@ impl<'c> View<'c> {
 
     /// Whether a statement finds a row.
     pub(super) fn exists(&self, sql: &str, values: impl Params) -> Result<bool, StoreError> {
-        Ok(self.connection.prepare_cached(sql)?.exists(values)?)
+        Ok(self.connection.prepared(sql)?.exists(values)?)
     }
 
     /// None where it cannot be read, either: another verb says so.
@@ -119,11 +120,15 @@ impl<'c> View<'c> {
     /// are.
     pub fn counts(&self) -> Result<Counts, StoreError> {
         let count = |sql: &str| self.only(sql, [], |row| rows::unsigned(row, 0));
+        // One row for each workspace.
+        let used = "SELECT max(coalesce(sum(states), 0), 0), max(coalesce(sum(versions), 0), 0) \
+            FROM workspace_use";
+        let (states, versions) = self.only(used, [], |row| {
+            Ok((rows::unsigned(row, 0)?, rows::unsigned(row, 1)?))
+        })?;
         Ok(Counts {
-            states: count(
-                "SELECT count(*) FROM states WHERE current IS NOT NULL AND deleted_at IS NULL",
-            )?,
-            versions: count("SELECT count(*) FROM versions")?,
+            states,
+            versions,
             locks: count("SELECT count(*) FROM locks")?,
             only_locked: count(
                 "SELECT count(*) FROM locks l WHERE NOT EXISTS (SELECT 1 FROM states s WHERE \
@@ -193,7 +198,7 @@ impl<'c> Tx<'c> {
 
     /// Runs a statement that changes rows, and says how many.
     pub(super) fn execute(&self, sql: &str, values: impl Params) -> Result<usize, StoreError> {
-        Ok(self.connection.prepare_cached(sql)?.execute(values)?)
+        Ok(self.connection.prepared(sql)?.execute(values)?)
     }
 
     /// Runs a statement that changes rows.

@@ -12,7 +12,7 @@ use crate::domain::events::shares::to_remove;
 use crate::model::clock;
 use crate::model::event_class::{EventClass, EventCount, EventShare};
 use crate::sabotage::{self, Fault};
-use crate::store::{StoreError, Touches, Tx, View};
+use crate::store::{OldEvents, StoreError, Touches, Tx, View};
 
 /// How many rows one transaction removes, so that it never holds writes up for long.
 const ROWS_PER_STEP: u32 = 1_000;
@@ -73,8 +73,10 @@ impl EventBounds {
     pub(in crate::domain) async fn sweep(&mut self, engine: &Engine) -> Result<Swept, StoreError> {
         let mut steps = STEPS_PER_SWEEP;
         let mut events = 0;
-        for class in EventClass::ALL {
-            events += self.remove_old(engine, class, &mut steps).await?;
+        // Where the clock cannot be believed no event is too old.
+        if engine.trust.doubt().is_none() {
+            events += self.remove_old(engine, &mut steps).await?;
+            events += self.remove_old_lasting(engine, &mut steps).await?;
         }
         let swept = self.remove_too_many(engine, &mut steps).await;
         if swept.is_err() {
@@ -87,28 +89,42 @@ impl EventBounds {
         })
     }
 
-    async fn remove_old(
+    /// Ordinary events: those that read find which ones go, so the writer only removes them.
+    async fn remove_old(&mut self, engine: &Engine, steps: &mut u32) -> Result<usize, StoreError> {
+        let (oldest, mut events) = (clock::now() - engine.limits.event_retention, 0);
+        let mut next = Some(0);
+        while let Some(from) = next
+            && *steps > 0
+        {
+            let most = ROWS_PER_STEP as usize;
+            let find = move |view: &View<'_>| view.old_events(from, oldest, most);
+            let found = engine.store.read(find).await?;
+            next = found.next;
+            if found.places.is_empty() && found.swept.is_empty() {
+                continue;
+            }
+            for (share, _) in &found.places {
+                self.take_off(EventClass::Ordinary, share);
+            }
+            events += remove_found(engine, found, steps).await?;
+        }
+        Ok(events)
+    }
+
+    async fn remove_old_lasting(
         &mut self,
         engine: &Engine,
-        class: EventClass,
         steps: &mut u32,
     ) -> Result<usize, StoreError> {
-        // Where the clock cannot be believed no event is too old.
-        if engine.trust.doubt().is_some() {
-            return Ok(0);
-        }
-        let retention = match class {
-            EventClass::Ordinary => engine.limits.event_retention,
-            EventClass::Lasting => engine.limits.lasting_event_retention,
-        };
-        let (oldest, mut events) = (clock::now() - retention, 0);
+        let oldest = clock::now() - engine.limits.lasting_event_retention;
+        let mut events = 0;
         while *steps > 0 {
             *steps -= 1;
-            let step = move |tx: &Tx<'_>| tx.remove_events(class, oldest, ROWS_PER_STEP);
+            let step = move |tx: &Tx<'_>| tx.remove_lasting_events(oldest, ROWS_PER_STEP);
             let gone = engine.store.write(Touches::NoState, 0, step).await?;
             events += gone.len();
             for share in &gone {
-                self.take_off(class, share);
+                self.take_off(EventClass::Lasting, share);
             }
             if gone.len() < ROWS_PER_STEP as usize {
                 break;
@@ -213,11 +229,41 @@ async fn remove_oldest(
     let rows: u64 = counted.of(class).values().sum();
     let too_many = u32::try_from(rows.saturating_sub(most)).unwrap_or(u32::MAX);
     let before = clock::now() + std::time::Duration::from_secs(1);
-    let remove = move |tx: &Tx<'_>| tx.remove_events(class, before, too_many);
-    let gone = engine.store.write(Touches::NoState, 0, remove).await?;
+    let find = move |view: &View<'_>| view.old_events(0, before, too_many as usize);
+    let mut found = match class {
+        EventClass::Ordinary => engine.store.read(find).await?.places,
+        EventClass::Lasting => Vec::new(),
+    };
+    found.truncate(too_many as usize);
+    let places: Vec<u64> = found.iter().map(|(_, place)| *place).collect();
+    let remove = move |tx: &Tx<'_>| match class {
+        EventClass::Ordinary => tx.remove_events_at(&places).map(|_| Vec::new()),
+        EventClass::Lasting => tx.remove_lasting_events(before, too_many),
+    };
+    let mut gone = engine.store.write(Touches::NoState, 0, remove).await?;
+    gone.extend(found.into_iter().map(|(share, _)| share));
     gone.iter()
         .for_each(|share| counted.take_off(class, share, 1));
     Ok(gone.len())
+}
+
+/// Removes old events, and notes which blocks have none any more.
+async fn remove_found(
+    engine: &Engine,
+    found: OldEvents,
+    steps: &mut u32,
+) -> Result<usize, StoreError> {
+    let mut events = 0;
+    for step in found.places.chunks(ROWS_PER_STEP as usize) {
+        *steps = steps.saturating_sub(1);
+        let places: Vec<u64> = step.iter().map(|(_, place)| *place).collect();
+        let remove = move |tx: &Tx<'_>| tx.remove_events_at(&places);
+        events += engine.store.write(Touches::NoState, 0, remove).await?;
+    }
+    *steps = steps.saturating_sub(1);
+    let note = move |tx: &Tx<'_>| tx.note_swept(&found.swept);
+    engine.store.write(Touches::NoState, 0, note).await?;
+    Ok(events)
 }
 
 /// The places of the oldest rows of those that lose some, each with whose it is.

@@ -65,6 +65,8 @@ struct Counted {
     /// Milliseconds since 1970, like the one below.
     last_at: AtomicI64,
     taken: AtomicU64,
+    /// The place of the row in the log; 0 before there is one.
+    place: AtomicU64,
 }
 
 impl Counted {
@@ -74,6 +76,7 @@ impl Counted {
             first_at: at,
             last_at: AtomicI64::new(at.millis()),
             taken: AtomicU64::new(0),
+            place: AtomicU64::new(0),
         }
     }
 
@@ -185,6 +188,23 @@ impl EventBuffer {
             uses: pending.used.iter().filter_map(due).collect(),
         };
         (!taken.counts.is_empty() || !taken.uses.is_empty()).then_some(taken)
+    }
+
+    /// The place of the row in which these events are counted, if there is one.
+    pub(super) fn place(&self, key: &GatherKey) -> Option<u64> {
+        let pending = self.pending.read();
+        let place = pending.counts.get(key)?.place.load(Ordering::Relaxed);
+        (place > 0).then_some(place)
+    }
+
+    /// Remembers in which rows the events of a flush were counted, as long as more may come.
+    pub(super) fn note_places(&self, taken: &Taken, places: &[u64]) {
+        let pending = self.pending.read();
+        for ((key, _), place) in taken.counts.iter().zip(places) {
+            if let Some(counted) = pending.counts.get(key) {
+                counted.place.store(*place, Ordering::Relaxed);
+            }
+        }
     }
 
     /// Has the next flush take what this one could not write.

@@ -14,10 +14,9 @@ use crate::domain::events::buffer::EventBuffer;
 use crate::model::actor::{Actor, Origin};
 use crate::model::caller::{Caller, LiveCaller};
 use crate::model::clock;
-use crate::model::event::{Event, EventFilter, EventKind, GatherKey, NewEvent};
+use crate::model::event::{EventFilter, EventKind, EventPage, GatherKey, Gathered, NewEvent};
 use crate::model::key::KeyId;
 use crate::model::name::StateName;
-use crate::model::page::ListPage;
 use crate::model::permission::Permission;
 use crate::store::{StoreError, Touches, Tx, View};
 
@@ -35,22 +34,20 @@ impl<'a> Events<'a> {
 }
 
 impl Events<'_> {
-    /// The events that fit and that the caller may see, newest first.
-    pub async fn list(
-        &self,
-        caller: &Caller,
-        mut filter: EventFilter,
-    ) -> Result<ListPage<Event>, Error> {
+    /// The events that fit and that the caller may see, newest first, as far as one page reads.
+    pub async fn list(&self, caller: &Caller, mut filter: EventFilter) -> Result<EventPage, Error> {
         authorize_somewhere(caller, Permission::Events)?;
         if !narrow(
             &caller.grant.scope,
             &mut filter.workspace,
             &mut filter.block,
         ) {
-            return Ok(ListPage::default());
+            return Ok(EventPage::default());
         }
         let list = move |view: &View<'_>| view.events(&filter);
-        Ok(self.engine.store.read_page(list).await?)
+        let page = self.engine.store.read(list).await?;
+        self.engine.store.note_damaged(&page.events.damaged);
+        Ok(page)
     }
 
     /// Counts an act that good credentials did not allow, and why; with the state that was asked
@@ -171,19 +168,23 @@ impl Events<'_> {
             return;
         };
         let taken = Arc::new(taken);
-        let (to_write, buffer) = (Arc::clone(&taken), Arc::clone(self.buffer));
+        let (to_write, known) = (Arc::clone(&taken), Arc::clone(self.buffer));
         let job = move |tx: &Tx<'_>| {
-            to_write
-                .counts
-                .iter()
-                .try_for_each(|(key, counted)| tx.record_gathered(key, *counted))?;
+            let row = |(key, counted): &(GatherKey, Gathered)| {
+                tx.record_gathered(key, *counted, known.place(key))
+            };
+            let places = to_write.counts.iter().map(row);
+            let places = places.collect::<Result<Vec<u64>, StoreError>>()?;
             to_write
                 .uses
                 .iter()
-                .try_for_each(|(id, at)| tx.note_key_use(*id, *at))
+                .try_for_each(|(id, at)| tx.note_key_use(*id, *at))?;
+            Ok(places)
         };
-        let give_back = move |written: &Result<(), StoreError>| {
-            if let Err(error) = written {
+        let buffer = Arc::clone(self.buffer);
+        let give_back = move |written: &Result<Vec<u64>, StoreError>| match written {
+            Ok(places) => buffer.note_places(&taken, places),
+            Err(error) => {
                 tracing::debug!(%error, "buffered events wait for the next flush");
                 buffer.take_back(&taken);
             }

@@ -266,7 +266,18 @@ fn faults_of_versions(state: &StateFacts, versions: &VersionsOfState) -> Vec<(Co
         )),
         (Some(_), Some(_)) | (None, _) => None,
     };
-    above.into_iter().chain(wrong).collect()
+    let (kept, counted) = (versions.kept, versions.counted);
+    // Frames that are not there are told of by themselves.
+    let bytes = counted.1.unwrap_or(kept.1);
+    let miscounted = (kept != (counted.0, bytes)).then(|| {
+        let detail = format!(
+            "its row says {} versions with {} bytes, and there are {} with {bytes}; start once \
+                with `statekeep serve --new-row-key` to have them counted",
+            kept.0, kept.1, counted.0
+        );
+        (Code::BadRow, detail)
+    });
+    above.into_iter().chain(wrong).chain(miscounted).collect()
 }
 
 fn number_or_none(number: Option<i64>) -> String {

@@ -85,14 +85,13 @@ pub(in crate::http) async fn list(
     let asked: ListQuery = query::read(&request)?;
     let limit = query::page_size(&domain, asked.limit)?;
     let fields = Fields::read(asked.fields.as_deref(), MEMBERS)?;
-    let events = domain.events().list(&known.0, asked.filter(limit)?).await?;
-    let next = reply::next(&events.rows, limit, |event| event.seq);
-    let rows = fields.of_rows(&events.rows)?;
-    let answer = json!({ "events": rows, "next": next });
+    let page = domain.events().list(&known.0, asked.filter(limit)?).await?;
+    let rows = fields.of_rows(&page.events.rows)?;
+    let answer = json!({ "events": rows, "next": page.next });
     reply::list(
         &request,
         &domain,
-        &reply::beside_damaged(answer, &events.damaged),
+        &reply::beside_damaged(answer, &page.events.damaged),
     )
     .await
 }

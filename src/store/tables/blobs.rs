@@ -14,6 +14,7 @@ use crate::model::digest::Digest;
 use crate::model::frame::{BlobId, Bytes, ChainSize, Kept, MAX_STEPS, StoredBlob};
 use crate::model::state::StateId;
 use crate::store::error::StoreError;
+use crate::store::statements::Prepare as _;
 use crate::store::tables::rows;
 use crate::store::tx::Tx;
 use crate::store::tx::View;
@@ -54,7 +55,7 @@ impl View<'_> {
                 ON b.id = c.id \
              LEFT JOIN differences d ON d.id = b.difference ORDER BY c.step DESC"
         );
-        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut statement = self.connection.prepared(&sql)?;
         let blob = |row: &Row<'_>| {
             Ok(StoredBlob {
                 format: row.get(0)?,
@@ -117,7 +118,7 @@ impl View<'_> {
         let sql = "SELECT DISTINCT base FROM blobs b WHERE base > ?1 AND NOT EXISTS (SELECT 1 FROM \
             versions WHERE blob_id = b.base) \
                    ORDER BY base LIMIT ?2";
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut statement = self.connection.prepared(sql)?;
         let after = after.map_or(i64::MIN, BlobId::number);
         Ok(statement
             .query_map(params![after, limit], |row| row.get(0))?
@@ -130,7 +131,7 @@ impl View<'_> {
         let sql = "SELECT id FROM blobs b WHERE NOT EXISTS (SELECT 1 FROM versions WHERE blob_id = \
             b.id) \
                    AND NOT EXISTS (SELECT 1 FROM blobs WHERE base = b.id) LIMIT ?1";
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut statement = self.connection.prepared(sql)?;
         let mut found = statement
             .query_map([limit], |row| row.get(0))?
             .collect::<rusqlite::Result<HashSet<_>>>()?;
@@ -141,7 +142,7 @@ impl View<'_> {
             if found.is_empty() {
                 break;
             }
-            let mut statement = self.connection.prepare_cached(sql)?;
+            let mut statement = self.connection.prepared(sql)?;
             let mut used = statement.query([])?;
             while let Some(row) = used.next()? {
                 found.remove(&row.get::<_, BlobId>(0)?);

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::model::clock;
 use crate::model::commit::Commit;
 use crate::store::error::StoreError;
+use crate::store::statements::Prepare as _;
 use crate::store::tables::rows;
 use crate::store::tx::Tx;
 
@@ -50,7 +51,7 @@ pub(in crate::store) fn write(connection: &Connection, commit: Commit) -> rusqli
         commit.at.millis(),
         commit.head.as_bytes()
     ];
-    let mut statement = connection.prepare_cached(sql)?;
+    let mut statement = connection.prepared(sql)?;
     let generation = statement.query_row(values, |row| rows::unsigned(row, 0))?;
     Ok(Commit {
         generation,

@@ -46,7 +46,8 @@ impl View<'_> {
     /// Every lock that is held and can be read, with its address. A damaged one stays in its way.
     pub fn held_locks(&self) -> Result<Vec<(StateName, HeldLock)>, StoreError> {
         let sql = format!(
-            "SELECT {}, workspace, building_block{} FROM locks l",
+            "SELECT {}, workspace, building_block{} FROM locks l ORDER BY l.workspace, \
+             l.building_block",
             locks::COLUMNS,
             LOCKS.proof
         );

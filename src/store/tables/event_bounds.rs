@@ -19,7 +19,7 @@ const fn is_of(class: EventClass) -> &'static str {
     }
 }
 
-fn share(row: &Row<'_>) -> rusqlite::Result<EventShare> {
+pub(super) fn share(row: &Row<'_>) -> rusqlite::Result<EventShare> {
     Ok(EventShare {
         workspace: row.get(0)?,
         block: row.get(1)?,
@@ -98,21 +98,18 @@ impl View<'_> {
 }
 
 impl Tx<'_> {
-    /// Removes events of a class that last happened before a time, at most `limit` of them, and
-    /// says whose they were.
-    pub fn remove_events(
+    /// Removes lasting events that last happened before a time, at most `limit` of them, and says
+    /// whose they were.
+    pub fn remove_lasting_events(
         &self,
-        class: EventClass,
         before: Timestamp,
         limit: u32,
     ) -> Result<Vec<EventShare>, StoreError> {
-        let sql = format!(
-            "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE at < ?1 AND last_at < \
-                ?1 AND {} AND seq < (SELECT max(seq) FROM events) LIMIT ?2) RETURNING workspace, \
-                building_block",
-            is_of(class)
-        );
-        self.all(&sql, params![before.millis(), limit], share)
+        // Without the `+`, SQLite looks for them by their places, among all events.
+        let sql = "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE at < ?1 AND \
+            last_at < ?1 AND lasting = 1 AND +seq < (SELECT max(seq) FROM events) LIMIT ?2) \
+            RETURNING workspace, building_block";
+        self.all(sql, params![before.millis(), limit], share)
     }
 
     /// Removes the events at these places, and says how many there were.

@@ -1,20 +1,18 @@
 //! Verbs on the event log: acts are recorded in their own transaction, buffered events are added up
 //! in one row for each minute.
 
-use rusqlite::{Row, named_params, params, params_from_iter};
+use rusqlite::{Row, named_params, params};
 use serde_json::Value;
 
 use crate::model::actor::Actor;
 use crate::model::clock::Timestamp;
-use crate::model::event::{Event, EventFilter, GatherKey, Gathered, NewEvent};
+use crate::model::event::{Event, GatherKey, Gathered, NewEvent};
 use crate::model::event_class::EventClass;
 use crate::model::name::StateName;
-use crate::model::page::ListPage;
 use crate::store::error::StoreError;
-use crate::store::tables::pages::ListOf;
+use crate::store::statements::Prepare as _;
 use crate::store::tables::rows;
 use crate::store::tables::rows::Compact;
-use crate::store::tables::rows::Query;
 use crate::store::tx::Tx;
 use crate::store::tx::View;
 
@@ -26,7 +24,12 @@ fn lasting(class: EventClass) -> Option<bool> {
     (class == EventClass::Lasting).then_some(true)
 }
 
-fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
+/// The columns of an event as it is shown.
+pub(super) const COLUMNS: &str = "seq, at, kind, actor, actor_name, address, request_id, \
+    workspace, building_block, version, lock_id, count, last_at, attention, detail";
+
+/// An event from its columns.
+pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
     let actor = rows::maybe_compact(row, 3)?;
     let detail: Option<String> = row.get(14)?;
     Ok(Event {
@@ -57,50 +60,6 @@ fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
 }
 
 impl View<'_> {
-    /// The events that fit, newest first.
-    pub fn events(&self, filter: &EventFilter) -> Result<ListPage<Event>, StoreError> {
-        let mut query = Query::new(
-            "SELECT seq, at, kind, actor, actor_name, address, request_id, workspace, \
-                building_block, version, lock_id, count, last_at, \
-             attention, detail FROM events WHERE TRUE",
-        );
-        let family = filter
-            .kind
-            .as_deref()
-            .and_then(|kind| kind.strip_suffix('*'));
-        query.and("workspace = ?", filter.workspace.clone());
-        query.and("building_block = ?", filter.block.clone());
-        query.and("actor = ?", filter.key.as_deref().map(Compact));
-        query.and("kind = ?", filter.kind.clone().filter(|_| family.is_none()));
-        query.and(
-            "kind GLOB ?",
-            family.map(|family| format!("{}*", family.replace(['*', '?', '['], ""))),
-        );
-        query.and("attention = ?", filter.attention);
-        query.and("last_at >= ?", rows::millis(filter.since));
-        query.and("at < ?", rows::millis(filter.until));
-        query.and(
-            "seq < ?",
-            filter
-                .before
-                .map(|seq| i64::try_from(seq).unwrap_or(i64::MAX)),
-        );
-        let (sql, values) = query.finish("ORDER BY seq DESC LIMIT ?", u32::MAX);
-        let says = |row: &Row<'_>| {
-            let seq = row.get::<_, i64>(0).ok()?;
-            Some(format!("event {seq}"))
-        };
-        let list = ListOf {
-            sql: &sql,
-            limit: filter.limit,
-            says: &says,
-        };
-        let values = params_from_iter(values);
-        self.page(&list, values, |row| Ok(Some(event(row)?)))
-    }
-}
-
-impl View<'_> {
     /// When a version of a state was pruned and by whom, as far as its newest events tell.
     pub fn pruned(
         &self,
@@ -112,7 +71,7 @@ impl View<'_> {
             actor, actor_name, detail FROM events \
                    WHERE workspace = ?1 AND building_block = ?2 ORDER BY seq DESC LIMIT ?3) WHERE \
                    kind = 'state.prune' ORDER BY seq DESC";
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut statement = self.connection.prepared(sql)?;
         let mut prunes = statement.query(params![
             name.workspace.as_str(),
             name.block.as_str(),
@@ -143,12 +102,13 @@ impl Tx<'_> {
                    count, last_at, attention, detail, lasting) VALUES ((SELECT coalesce(max(seq), \
                    0) + 1 FROM events), :at, :kind, :actor, :actor_name, :address, :request_id, \
                    :workspace, :block, \
-                   :version, :lock_id, 1, :at, :attention, :detail, :lasting)";
+                   :version, :lock_id, 1, :last_at, :attention, :detail, :lasting)";
         let detail = (!event.detail.is_null()).then(|| event.detail.to_string());
         self.run(
             sql,
             named_params! {
-                ":at": event.at.millis(),
+                ":at": event.since.unwrap_or(event.at).millis(),
+                ":last_at": event.at.millis(),
                 ":kind": event.kind.name(),
                 ":actor": Compact(&event.actor.id),
                 ":actor_name": event.actor.name,
@@ -165,41 +125,31 @@ impl Tx<'_> {
         )
     }
 
-    /// Adds buffered events to their row, which is made where it is missing.
-    pub fn record_gathered(&self, key: &GatherKey, buffered: Gathered) -> Result<(), StoreError> {
+    /// Adds buffered events to their row, and says its place. That is `place` if the row is known
+    /// and still there; else it is made.
+    pub fn record_gathered(
+        &self,
+        key: &GatherKey,
+        buffered: Gathered,
+        place: Option<u64>,
+    ) -> Result<u64, StoreError> {
+        if let Some(place) = place
+            && self.add_to_gathered(buffered, place)?
+        {
+            return Ok(place);
+        }
         let (actor, actor_name) = key.actor.as_ref().map(|(id, name)| (id, name)).unzip();
         let name = key.name.as_ref();
-        let state = name.map(ToString::to_string).unwrap_or_default();
-        let version = key
-            .version
-            .map(|number| number.to_string())
-            .unwrap_or_default();
-        let said = key.said.as_ref().map_or("", |(_, said)| said);
-        // None of the parts can hold a space.
-        let mut parts = [
-            key.kind.name(),
-            actor.map_or("", String::as_str),
-            &key.address,
-            &state,
-            &version,
-            &key.minute.to_string(),
-        ]
-        .join(" ");
-        if !said.is_empty() {
-            parts = format!("{parts} {said}");
-        }
         let detail = key
             .said
             .as_ref()
             .map(|(member, said)| serde_json::json!({ *member: said }).to_string());
         let sql = "INSERT INTO events (seq, at, kind, actor, actor_name, address, workspace, \
             building_block, version, count, last_at, attention, \
-                   detail, gather, lasting) VALUES ((SELECT coalesce(max(seq), 0) + 1 FROM \
+                   detail, lasting) VALUES ((SELECT coalesce(max(seq), 0) + 1 FROM \
                    events), :at, :kind, :actor, :actor_name, :address, :workspace, :block, \
-                   :version, :count, :last_at, :attention, :detail, :buffer, :lasting) \
-                   ON CONFLICT (gather) WHERE gather IS NOT NULL DO UPDATE SET count = count + \
-                   excluded.count, last_at = max(last_at, excluded.last_at)";
-        self.run(
+                   :version, :count, :last_at, :attention, :detail, :lasting) RETURNING seq";
+        self.only(
             sql,
             named_params! {
                 ":at": buffered.first_at.millis(),
@@ -214,9 +164,19 @@ impl Tx<'_> {
                 ":last_at": buffered.last_at.millis(),
                 ":attention": key.needs_person(),
                 ":detail": detail,
-                ":buffer": parts,
                 ":lasting": lasting(key.class()),
             },
+            |row| rows::unsigned(row, 0),
         )
+    }
+
+    fn add_to_gathered(&self, buffered: Gathered, place: u64) -> Result<bool, StoreError> {
+        let sql = "UPDATE events SET count = count + ?2, last_at = max(last_at, ?3) WHERE seq = ?1";
+        let values = params![
+            place.cast_signed(),
+            buffered.count.cast_signed(),
+            buffered.last_at.millis()
+        ];
+        Ok(self.execute(sql, values)? > 0)
     }
 }

@@ -12,6 +12,7 @@ use rusqlite::{Connection, Params, Row, params_from_iter};
 use crate::sabotage::{self, Fault};
 use crate::store::error::{NotAsWritten, StoreError};
 use crate::store::row_hash::{Purpose, RowHash, RowKey};
+use crate::store::statements::Prepare as _;
 use crate::store::tx::{Tx, View};
 pub(in crate::store) use declared::{
     ALL, BROKEN_LOCKS, Hashed, KEYS, LOCKS, MOVES, POLICIES, QUOTAS, STATES, TOKENS, TRANSFERS,
@@ -243,9 +244,7 @@ impl View<'_> {
             return Ok(true);
         };
         let sql = "SELECT 1 FROM presence WHERE place = ?1";
-        self.connection
-            .prepare_cached(sql)?
-            .exists([place.as_slice()])
+        self.connection.prepared(sql)?.exists([place.as_slice()])
     }
 
     /// Sees to it that the row with this primary key is as it was written, if there is one.
@@ -324,7 +323,7 @@ impl Tx<'_> {
             table.is_at(1),
             table.bare
         );
-        let mut statement = connection.prepare_cached(&sql)?;
+        let mut statement = connection.prepared(&sql)?;
         let mut rows = statement.query(key)?;
         let mut was_there = false;
         while let Some(row) = rows.next()? {
@@ -368,7 +367,7 @@ impl Tx<'_> {
         let mut changed = Vec::new();
         {
             let sql = format!("{sql} RETURNING {}", table.bare);
-            let mut statement = connection.prepare_cached(&sql)?;
+            let mut statement = connection.prepared(&sql)?;
             let mut rows = statement.query(values)?;
             while let Some(row) = rows.next()? {
                 changed.push(table.entry(self.row_key, row, 0)?);
@@ -402,7 +401,7 @@ pub(in crate::store) fn keep_hash(
     );
     let values = std::iter::once(Value::Blob(entry.hash.to_vec())).chain(entry.key.clone());
     connection
-        .prepare_cached(&sql)?
+        .prepared(&sql)?
         .execute(params_from_iter(values))
         .map(drop)
 }
@@ -417,11 +416,7 @@ pub(in crate::store) fn enter(
         return Ok(());
     };
     let sql = "INSERT OR IGNORE INTO presence (place) VALUES (?1)";
-    if connection
-        .prepare_cached(sql)?
-        .execute([place.as_slice()])?
-        == 0
-    {
+    if connection.prepared(sql)?.execute([place.as_slice()])? == 0 {
         return Err(NotAsWritten::lost(table.name, None).into());
     }
     Ok(())
@@ -433,7 +428,7 @@ fn strike(connection: &Connection, place: Option<RowHash>) -> rusqlite::Result<(
         return Ok(());
     };
     connection
-        .prepare_cached("DELETE FROM presence WHERE place = ?1")?
+        .prepared("DELETE FROM presence WHERE place = ?1")?
         .execute([place.as_slice()])
         .map(drop)
 }
@@ -462,7 +457,10 @@ mod tests {
         for table in ALL {
             let mut declared: Vec<&str> = table.columns.to_vec();
             let mut found = columns(table.name, false);
-            found.retain(|column| column != "mac");
+            // Triggers keep these, and no trigger can make a hash.
+            let is_counter =
+                |column: &str| table.name == "states" && ["versions", "stored"].contains(&column);
+            found.retain(|column| column != "mac" && !is_counter(column));
             found.sort_unstable();
             declared.sort_unstable();
             assert_eq!(found, declared, "{}", table.name);

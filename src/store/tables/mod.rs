@@ -4,7 +4,9 @@
 pub(super) mod blobs;
 pub(super) mod commits;
 pub(super) mod copies;
+pub(super) mod event_blocks;
 pub(super) mod event_bounds;
+pub(super) mod event_list;
 pub(super) mod events;
 pub(super) mod hashed;
 pub(super) mod instance;

@@ -4,6 +4,7 @@ use rusqlite::{Params, Row};
 
 use crate::model::page::{DamagedRow, ListPage};
 use crate::store::error::StoreError;
+use crate::store::statements::Prepare as _;
 use crate::store::tx::View;
 
 /// How many damaged rows a page tells of. With more, the list itself cannot be told.
@@ -29,20 +30,31 @@ impl View<'_> {
         mut read: impl FnMut(&Row<'_>) -> Result<Option<T>, StoreError>,
     ) -> Result<ListPage<T>, StoreError> {
         let mut page = ListPage::default();
-        let mut statement = self.connection.prepare_cached(list.sql)?;
+        let mut statement = self.connection.prepared(list.sql)?;
         let mut found = statement.query(values)?;
         while page.rows.len() < list.limit as usize
             && let Some(row) = found.next()?
         {
-            match read(row) {
-                Ok(found) => page.rows.extend(found),
-                Err(StoreError::BadRow(detail)) if page.damaged.len() < MAX_DAMAGED => {
-                    let row = (list.says)(row);
-                    page.damaged.push(DamagedRow { row, detail });
-                }
-                Err(error) => return Err(error),
-            }
+            add_row(&mut page, row, list.says, &mut read)?;
         }
         Ok(page)
     }
+}
+
+/// Adds a row to a page: as one of the list, if it is one, or beside them if it is damaged.
+pub(super) fn add_row<T>(
+    page: &mut ListPage<T>,
+    row: &Row<'_>,
+    says: &dyn Fn(&Row<'_>) -> Option<String>,
+    read: impl FnOnce(&Row<'_>) -> Result<Option<T>, StoreError>,
+) -> Result<(), StoreError> {
+    match read(row) {
+        Ok(found) => page.rows.extend(found),
+        Err(StoreError::BadRow(detail)) if page.damaged.len() < MAX_DAMAGED => {
+            let row = says(row);
+            page.damaged.push(DamagedRow { row, detail });
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(())
 }

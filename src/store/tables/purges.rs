@@ -10,6 +10,7 @@ use crate::model::frame::{BlobId, Purgeable};
 use crate::model::name::StateName;
 use crate::model::state::StateId;
 use crate::store::error::StoreError;
+use crate::store::statements::Prepare as _;
 use crate::store::tables::hashed::{STATES, VERSIONS};
 use crate::store::tables::rows;
 use crate::store::tx::Tx;
@@ -58,7 +59,7 @@ impl View<'_> {
     ) -> Result<Option<(StateName, u64)>, StoreError> {
         let sql = "SELECT v.state_id, v.number, s.workspace, s.building_block FROM versions v JOIN \
             states s ON s.id = v.state_id WHERE v.blob_id = ?1";
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut statement = self.connection.prepared(sql)?;
         let mut found = statement.query([blob])?;
         while let Some(row) = found.next()? {
             let number = rows::unsigned(row, 1)?;
@@ -73,7 +74,7 @@ impl View<'_> {
     pub fn bases_of_others(&self, blobs: &HashSet<BlobId>) -> Result<Vec<BlobId>, StoreError> {
         let mut statement = self
             .connection
-            .prepare_cached("SELECT id FROM blobs WHERE base = ?1")?;
+            .prepared("SELECT id FROM blobs WHERE base = ?1")?;
         let mut found = Vec::new();
         for blob in blobs {
             let deltas = statement

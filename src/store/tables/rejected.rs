@@ -6,6 +6,7 @@ use rusqlite::params;
 use crate::model::digest::Digest;
 use crate::model::state::StateId;
 use crate::store::error::StoreError;
+use crate::store::statements::Prepare as _;
 use crate::store::tables::rows;
 use crate::store::tx::Tx;
 use crate::store::tx::View;
@@ -35,7 +36,7 @@ impl Tx<'_> {
             b.id = v.blob_id \
                    WHERE v.state_id = ?1 AND v.kind = 'rejected' AND v.held_at IS NULL ORDER BY \
                    v.number DESC";
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut statement = self.connection.prepared(sql)?;
         let kept: Vec<(u64, u64)> = statement
             .query_map([state], |row| {
                 Ok((rows::unsigned(row, 0)?, rows::unsigned(row, 1)?))

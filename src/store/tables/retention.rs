@@ -16,6 +16,7 @@ use crate::model::retention::{Moment, PlanRow, Policy, Removed, Space, Workspace
 use crate::model::state::{StateId, StateWalk};
 use crate::model::version::Hold;
 use crate::store::error::StoreError;
+use crate::store::statements::Prepare as _;
 use crate::store::tables::hashed::{POLICIES, STATES, VERSIONS};
 use crate::store::tables::pages::ListOf;
 use crate::store::tables::rows;
@@ -89,7 +90,7 @@ impl View<'_> {
                    AND NOT EXISTS (SELECT 1 FROM damaged_versions WHERE state_id = v.state_id AND \
                    number = v.number) \
                    ORDER BY number DESC LIMIT 1";
-        let mut newest = self.connection.prepare_cached(sql)?;
+        let mut newest = self.connection.prepared(sql)?;
         let mut find = |rejected: bool| {
             newest
                 .query_row(params![state, rejected], |row| rows::unsigned(row, 0))
@@ -152,15 +153,6 @@ impl View<'_> {
         self.one(sql, [moment.name()], |row| rows::time(row, 0))
     }
 
-    /// The newest time in the event log, and so of everything that was ever done; none when nothing
-    /// was.
-    pub fn newest_time(&self) -> Result<Option<Timestamp>, StoreError> {
-        // Each has an index of its own; the newest of an empty one is none.
-        let sql = "SELECT max(at) FROM (SELECT max(at) AS at FROM events WHERE lasting IS NULL \
-            UNION ALL SELECT max(at) FROM events WHERE lasting = 1)";
-        self.only(sql, [], |row| rows::maybe_time(row, 0))
-    }
-
     /// When the last event of the log was, of an aggregated one the last time; none when there is
     /// none.
     pub fn last_event_time(&self) -> Result<Option<Timestamp>, StoreError> {
@@ -206,7 +198,7 @@ impl Tx<'_> {
             LEFT JOIN blobs b ON b.id = v.blob_id \
                    WHERE v.state_id = ?1 AND v.number = ?2 AND v.held_at IS NULL AND v.number IS \
                    NOT s.current";
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut statement = self.connection.prepared(sql)?;
         let (mut removed, mut bytes) = (Removed::default(), 0);
         let readable = self.readable_instead(state)?;
         for &number in numbers {

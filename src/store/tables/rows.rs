@@ -204,10 +204,17 @@ impl Query {
     ) {
         self.and(&format!("{workspace} = ?"), filter.workspace.clone());
         self.and(&format!("{block} = ?"), filter.block.clone());
-        if let Some(after) = &filter.after {
+        let Some(after) = &filter.after else {
+            return;
+        };
+        let after_workspace = after.workspace.to_string();
+        if filter.workspace.as_ref() == Some(&after_workspace) {
+            // Of two columns together, an index would find the workspace's first row.
+            self.and(&format!("{block} > ?"), Some(after.block.to_string()));
+        } else {
             self.and_two(
                 &format!("({workspace}, {block}) > (?, ?)"),
-                after.workspace.to_string(),
+                after_workspace,
                 after.block.to_string(),
             );
         }

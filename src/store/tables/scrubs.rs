@@ -8,6 +8,7 @@ use crate::model::name::StateName;
 use crate::model::scrub::{PassUnderWay, Scrub};
 use crate::model::state::StateId;
 use crate::store::error::StoreError;
+use crate::store::statements::Prepare as _;
 use crate::store::tables::hashed::STATES;
 use crate::store::tables::rows;
 use crate::store::tx::Tx;
@@ -49,7 +50,7 @@ impl View<'_> {
     pub fn damaged_versions(&self, limit: usize) -> Result<Vec<(StateId, u64)>, StoreError> {
         let mut statement = self
             .connection
-            .prepare_cached("SELECT state_id, number FROM damaged_versions LIMIT ?1")?;
+            .prepared("SELECT state_id, number FROM damaged_versions LIMIT ?1")?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let found =
             statement.query_map([limit], |row| Ok((row.get(0)?, rows::unsigned(row, 1)?)))?;

@@ -8,6 +8,7 @@ use crate::model::page::ListPage;
 use crate::model::state::{Lookup, StateFilter, StateId, StateSummary, Visibility};
 use crate::model::version::{Version, VersionKind};
 use crate::store::error::{NotAsWritten, StoreError};
+use crate::store::statements::Prepare as _;
 use crate::store::tables::hashed::{BROKEN_LOCKS, LOCKS, MOVES, STATES};
 use crate::store::tables::pages::ListOf;
 use crate::store::tables::rows;
@@ -19,7 +20,7 @@ use crate::store::tx::View;
 /// Rows are counted when it is known whether they fit, and not by the statement.
 const ALL: u32 = u32::MAX;
 /// How many columns of a state stand before its proof in a list.
-const WRITTEN_COLUMNS: usize = 7;
+const WRITTEN_COLUMNS: usize = 9;
 
 impl View<'_> {
     /// What is at an address.
@@ -91,7 +92,7 @@ impl View<'_> {
     ) -> Result<Vec<(StateId, StateName)>, StoreError> {
         let sql = "SELECT id, workspace, building_block FROM states \
             WHERE id > ?1 AND compacted_up_to < current ORDER BY id LIMIT ?2";
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut statement = self.connection.prepared(sql)?;
         let after = after.map_or(0, StateId::number);
         let found = statement.query_map(params![after, limit], |row| {
             Ok((row.get(0)?, rows::name(row, 1)?))
@@ -155,7 +156,7 @@ impl View<'_> {
     fn written_states(&self, filter: &StateFilter) -> Result<ListPage<StateSummary>, StoreError> {
         let mut query = Query::new(&format!(
             "SELECT s.id, s.workspace, s.building_block, s.current, s.created_at, s.updated_at, \
-                s.deleted_at{} FROM states s WHERE TRUE",
+                s.deleted_at, max(s.versions, 0), max(s.stored, 0){} FROM states s WHERE TRUE",
             STATES.proof
         ));
         query.within(("s.workspace", "s.building_block"), filter);
@@ -190,19 +191,14 @@ impl View<'_> {
         } else if let Visibility::Transferred(target) = self.why_hidden(id)? {
             transferred_to = Some(target);
         }
-        let sizes = "SELECT count(*), (SELECT coalesce(sum(stored), 0) FROM blobs WHERE id IN \
-            (SELECT blob_id FROM versions WHERE state_id = ?1)) FROM versions WHERE state_id = ?1";
-        let (versions, history_size) = self.only(sizes, [id], |row| {
-            Ok((rows::unsigned(row, 0)?, rows::unsigned(row, 1)?))
-        })?;
         Ok(Some(StateSummary {
             name,
             current: live,
             created_at: Some(rows::time(row, 4)?),
             updated_at: Some(rows::time(row, 5)?),
             deleted_at,
-            versions,
-            history_size,
+            versions: rows::unsigned(row, 7)?,
+            history_size: rows::unsigned(row, 8)?,
             transferred_to,
         }))
     }

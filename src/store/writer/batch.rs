@@ -16,6 +16,7 @@ use crate::store::checkpoint::Room;
 use crate::store::error::StoreError;
 use crate::store::memo::Commits;
 use crate::store::row_hash::RowKey;
+use crate::store::statements::{self, Prepare as _};
 use crate::store::tables;
 use crate::store::touches::Touches;
 use crate::store::tx::{Data, Tx};
@@ -198,7 +199,10 @@ impl Transactions {
             row_key: &self.row_key,
         };
         let tx = Tx::new(data, &touches, at.room, changes, at.now);
-        catch_unwind(AssertUnwindSafe(|| job.run(&tx))).unwrap_or(Err(StoreError::Panicked))
+        let result =
+            catch_unwind(AssertUnwindSafe(|| job.run(&tx))).unwrap_or(Err(StoreError::Panicked));
+        statements::tell_steps("write");
+        result
     }
 
     /// Runs one job under its savepoint. The outer error means that the whole transaction is lost.
@@ -235,5 +239,5 @@ fn is_of_states(batch: &[Box<dyn Job>]) -> bool {
 
 /// Runs a statement that begins or ends something.
 fn run(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
-    connection.prepare_cached(sql)?.execute([]).map(drop)
+    connection.prepared(sql)?.execute([]).map(drop)
 }

@@ -3,9 +3,11 @@
 pub mod apart;
 mod before;
 mod compacted;
+mod counted;
 mod detect;
 mod diff;
 mod event_bounds;
+mod event_pages;
 mod events;
 mod fields;
 mod gathered;

@@ -201,11 +201,16 @@ impl Client {
 
     /// The events that fit a query such as `kind=state.write`, newest first.
     pub fn events(&self, query: &str) -> Vec<Value> {
-        let answer = self
-            .get(&format!("/api/events?limit=1000&{query}"))
-            .expect_status(200)
-            .json();
-        answer["events"].as_array().expect("a list").clone()
+        let first = format!("/api/events?limit=1000&{query}");
+        let mut page = self.get(&first).expect_status(200).json();
+        let mut events = page["events"].as_array().expect("a list").clone();
+        // A page of a long log may have few that fit.
+        while events.len() < 1_000 && !page["next"].is_null() {
+            let next = format!("{first}&before={}", page["next"]);
+            page = self.get(&next).expect_status(200).json();
+            events.extend(page["events"].as_array().expect("a list").iter().cloned());
+        }
+        events
     }
 }
 

@@ -97,6 +97,8 @@ fn good_state() -> StateFacts {
             current_kind: Some("write".to_owned()),
             highest: Some(4),
             highest_accepted: Some(3),
+            kept: (4, 100),
+            counted: (4, Some(100)),
         }),
     }
 }
@@ -148,6 +150,7 @@ fn a_state_is_judged_by_its_row() {
             current_kind: kind.map(str::to_owned),
             highest,
             highest_accepted: kind.map(|_| 3),
+            ..good.versions.clone().unwrap()
         }),
         ..good.clone()
     };
@@ -159,6 +162,17 @@ fn a_state_is_judged_by_its_row() {
             ..with(None, None)
         }),
         []
+    );
+    let miscounted = VersionsOfState {
+        kept: (5, 100),
+        ..good.versions.clone().unwrap()
+    };
+    assert_eq!(
+        codes(StateFacts {
+            versions: Ok(miscounted),
+            ..good.clone()
+        }),
+        [Code::BadRow]
     );
     assert_eq!(codes(with(None, Some(4))), [Code::Dangling]);
     assert_eq!(codes(with(Some("rejected"), Some(4))), [Code::BadRow]);

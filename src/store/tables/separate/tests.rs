@@ -76,12 +76,12 @@ fn shared(tx: &Tx<'_>) -> i64 {
         versions v JOIN states s ON s.id = v.state_id WHERE v.blob_id IS NOT NULL UNION SELECT \
         n.workspace, b.base FROM needed n JOIN blobs b ON b.id = n.id WHERE b.base IS NOT NULL) \
         SELECT count(*) FROM (SELECT id FROM needed GROUP BY id HAVING count(*) > 1)";
-    tx.only(sql, [], |row| row.get(0)).unwrap()
+    tx.connection.query_row(sql, [], |row| row.get(0)).unwrap()
 }
 
 fn count(tx: &Tx<'_>, table: &str) -> i64 {
     let sql = format!("SELECT count(*) FROM {table}");
-    tx.only(&sql, [], |row| row.get(0)).unwrap()
+    tx.connection.query_row(&sql, [], |row| row.get(0)).unwrap()
 }
 
 fn in_store(dir: &Path, test: impl Fn(&Tx<'_>) + Send + 'static) {
@@ -229,11 +229,8 @@ fn an_upgrade_separates_what_is_shared_and_touches_nothing_else() {
         for sharing in others {
             share(tx, (sharing, 1), kept(tx, first, 2));
         }
-        tx.run(
-            "DELETE FROM blobs WHERE id NOT IN (SELECT blob_id FROM versions)",
-            [],
-        )
-        .unwrap();
+        let unused = "DELETE FROM blobs WHERE id NOT IN (SELECT blob_id FROM versions)";
+        tx.connection.execute(unused, []).unwrap();
         assert_eq!((count(tx, "blobs"), shared(tx)), (6, 2));
         tx.run("INSERT INTO pending_separation VALUES (1)", [])
             .unwrap();

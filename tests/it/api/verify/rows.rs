@@ -56,6 +56,8 @@ fn of_a_state() -> Vec<Case> {
     vec![
         (set("current = 9, last_number = 9"), dangling, "9"),
         (set("last_number = 7"), bad.clone(), "8"),
+        (set("versions = versions + 1"), bad.clone(), "versions"),
+        (set("stored = 1"), bad.clone(), "bytes"),
         (rejected, bad.clone(), "rejected"),
         (set("workspace = 'not a name'"), bad.clone(), "name"),
         (moved, bad, "lives there"),
