@@ -237,6 +237,10 @@ pub(in crate::domain) fn take(
         latest_refusal: None,
     };
     tx.put_lock(name, &held)?;
+    if lock.is_for_a_plan() {
+        // Its end is the event of both.
+        return Ok(Ok(Locking::Held(held.lock)));
+    }
     let event = NewEvent::new(EventKind::LockAcquire, caller, tx.now())
         .on(name)
         .lock(&lock.id);
@@ -326,28 +330,28 @@ pub(in crate::domain) fn let_go(
     name: &StateName,
     (held, forced): (&HeldLock, bool),
 ) -> Result<(), StoreError> {
-    let kind = if forced {
-        EventKind::LockBreak
-    } else {
-        EventKind::LockRelease
+    let event = |kind| {
+        NewEvent::new(kind, caller, tx.now())
+            .on(name)
+            .lock(&held.lock.id)
     };
+    let lock = &held.lock;
     if forced {
         tx.break_lock(name, held, tx.now())?;
-    } else {
-        tx.remove_lock(name)?;
+        let detail = serde_json::json!({
+            "holder": held.holder,
+            "locked_at": held.locked_at,
+            "operation": lock.operation,
+            "who": lock.who,
+        });
+        return tx.record(&event(EventKind::LockBreak).attention(true).detail(detail));
     }
-    let event = NewEvent::new(kind, caller, tx.now())
-        .on(name)
-        .lock(&held.lock.id)
-        .attention(forced);
-    let detail = serde_json::json!({
-        "holder": held.holder,
-        "locked_at": held.locked_at,
-        "who": held.lock.who,
-    });
-    tx.record(&event.detail(if forced {
-        detail
+    tx.remove_lock(name)?;
+    tx.record(&if lock.is_for_a_plan() {
+        let detail = serde_json::json!({ "operation": lock.operation, "who": lock.who });
+        let plan = event(EventKind::LockPlan);
+        plan.since(held.locked_at).detail(detail)
     } else {
-        serde_json::Value::Null
-    }))
+        event(EventKind::LockRelease)
+    })
 }

@@ -84,6 +84,36 @@ fn each_act_on_a_state_is_an_event() {
 }
 
 #[test]
+fn a_plan_is_one_event_that_says_who_and_from_when_to_when() {
+    let server = Server::start();
+    let planner = server.key("team", "planner");
+    planner
+        .lock_to_plan("team/net", "plan-1")
+        .expect_status(200);
+    assert!(server.admin().events("kind=lock.*").is_empty());
+    let lock = planner.get(&format!("{}/lock", state_path("team/net")));
+    let lock = lock.expect_status(200).json();
+    planner.unlock("team/net", "plan-1").expect_status(200);
+    let event = newest(&server, "lock.plan", &planner.key_id);
+    assert_eq!(server.admin().events("kind=lock.*").len(), 1);
+    assert_eq!(place(&event), ("team", "net"), "{event}");
+    assert_eq!(event["lock_id"], "plan-1", "{event}");
+    assert_eq!(event["at"], lock["locked_at"], "{event}: {lock}");
+    assert!(event["at"].as_str() <= event["last_at"].as_str(), "{event}");
+    assert_eq!(event["detail"]["operation"], "OperationTypePlan", "{event}");
+    let by_force = server.key("team", "owner");
+    planner
+        .lock_to_plan("team/net", "plan-2")
+        .expect_status(200);
+    by_force.unlock("team/net", "plan-2").expect_status(200);
+    let event = newest(&server, "lock.break", &by_force.key_id);
+    assert_eq!(
+        event["detail"]["operation"], "OperationTypePlan",
+        "one that was broken is told with its break: {event}"
+    );
+}
+
+#[test]
 fn each_act_on_keys_and_tokens_is_an_event_and_none_tells_a_secret() {
     let server = Server::start();
     let admin = server.admin().get("/api/keys").json()["keys"][0]["id"]
