@@ -28,6 +28,7 @@ mod report;
 mod rivals;
 mod start;
 mod states;
+mod tls;
 mod wire;
 mod writer;
 
@@ -45,8 +46,9 @@ type Res<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 type Figure = fn() -> Res<report::Report>;
 
 /// What can be asked for by name.
-const FIGURES: [(&str, Figure); 12] = [
+const FIGURES: [(&str, Figure); 13] = [
     ("get", get::run),
+    ("tls", tls::run),
     ("post", post::run),
     ("post-slow-sync", post::run_slow_sync),
     ("credential", credential::run),

@@ -21,8 +21,9 @@ const KIB_PER_MIB: f64 = 1024.0;
 pub(crate) const RIVAL: &str = "--rival";
 /// The rival that is the server itself, but compacts nothing; its argument is a data directory.
 pub(crate) const COMPACTS_NOTHING: &str = "compacts-nothing";
-/// What the server and the rivals say when they take requests.
+/// What the server and the rivals say when they take requests, with TLS and without.
 pub(crate) const LISTENING: &str = "listening on http://";
+const LISTENING_WITH_TLS: &str = "listening on https://";
 /// An address that the system finds a free port for.
 pub(crate) const ANY_PORT: &str = "127.0.0.1:0";
 
@@ -160,7 +161,9 @@ impl Process {
     /// Waits until it says where it listens, or anything else.
     fn listening(mut self) -> Res<Self> {
         let first = self.hear()?;
-        self.address = first.strip_prefix(LISTENING).map(str::parse).transpose()?;
+        let plain = first.strip_prefix(LISTENING);
+        let address = plain.or_else(|| first.strip_prefix(LISTENING_WITH_TLS));
+        self.address = address.map(str::parse).transpose()?;
         Ok(self)
     }
 

@@ -16,6 +16,8 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rusqlite::{Connection, OpenFlags, params};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::Deserialize;
 use sha2::Digest as _;
 use statekeep::config::{Limits, TrustedProxies};
@@ -30,6 +32,8 @@ use crate::states::Series;
 
 /// A bare handler that answers a state from memory; its argument is the state's seed.
 pub(crate) const ANSWERS: &str = "answers";
+/// The same over TLS; its arguments are the state's seed, and the files of a certificate and a key.
+pub(crate) const ANSWERS_OVER_TLS: &str = "answers-over-tls";
 /// A bare handler that reads a body and does nothing with it.
 pub(crate) const READS: &str = "reads";
 /// A loop that commits one write after the other; its argument is a directory.
@@ -56,6 +60,7 @@ pub(crate) fn run(args: &[String]) -> Res<()> {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
         [ANSWERS, seed] => answers(seed.parse()?),
+        [ANSWERS_OVER_TLS, seed, cert, key] => answers_over_tls(seed.parse()?, cert, key),
         [READS] => reads(),
         [COMMITS, dir] => commits(Path::new(dir)),
         [COMMITS_OVER_HTTP, dir] => commits_over_http(Path::new(dir)),
@@ -66,8 +71,13 @@ pub(crate) fn run(args: &[String]) -> Res<()> {
 }
 
 fn answers(seed: u64) -> Res<()> {
+    serve(answering(seed)?)
+}
+
+/// Answers each request with a state.
+fn answering(seed: u64) -> Res<impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static> {
     let bytes = Bytes::copy_from_slice(Series::new(seed)?.next());
-    serve(move |config| {
+    Ok(move |config: &mut web::ServiceConfig| {
         let bytes = bytes.clone();
         config.default_service(web::to(move || {
             let answer = HttpResponse::Ok()
@@ -75,6 +85,22 @@ fn answers(seed: u64) -> Res<()> {
                 .body(bytes.clone());
             std::future::ready(answer)
         }));
+    })
+}
+
+fn answers_over_tls(seed: u64, cert: &str, key: &str) -> Res<()> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(cert)?.collect();
+    let config = rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(chain?, PrivateKeyDer::from_pem_file(key)?)?;
+    let configure = answering(seed)?;
+    let app = move || App::new().configure(configure.clone());
+    actix_web::rt::System::new().block_on(async {
+        let server = HttpServer::new(app).bind_rustls_0_23(("127.0.0.1", 0), config)?;
+        let address = server.addrs().first().copied().ok_or("no address")?;
+        println!("{LISTENING}{address}");
+        Ok(server.run().await?)
     })
 }
 

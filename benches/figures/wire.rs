@@ -81,6 +81,16 @@ impl Request {
         Self::new("POST", path, secret, body, Hashing::Before)
     }
 
+    /// All of it, for a connection that is none of [`Connection`].
+    pub(crate) fn whole(&self) -> Vec<u8> {
+        let mut whole = match self.hashing {
+            Hashing::Before => self.head.clone(),
+            Hashing::OnSending => self.whole_head(),
+        };
+        whole.extend_from_slice(&self.body);
+        whole
+    }
+
     fn whole_head(&self) -> Vec<u8> {
         let mut head = self.head.clone();
         if !self.body.is_empty() {
