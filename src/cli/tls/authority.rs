@@ -120,8 +120,8 @@ impl Authority {
         let now = UnixTime::since_unix_epoch(since_1970(clock::now()));
         let asked = rustls::pki_types::ServerName::try_from(name.asked_for());
         let asked = asked.map_err(CliError::because)?;
-        let verified = verifier.verify_server_cert(&server, &[], &asked, &[], now);
-        Ok(verified.is_ok())
+        let believed = verifier.verify_server_cert(&server, &[], &asked, &[], now);
+        Ok(believed.is_ok())
     }
 }
 

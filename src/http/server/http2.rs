@@ -180,8 +180,8 @@ where
     B: MessageBody,
 {
     let is_head = request.method() == http_types::Method::HEAD;
-    let is_read = Rc::new(Cell::new(request.body().is_end_stream()));
-    let mut work = Box::pin(app.call(request_of(request, &connection, &is_read)));
+    let ended = Rc::new(Cell::new(request.body().is_end_stream()));
+    let mut work = Box::pin(app.call(request_of(request, &connection, &ended)));
     let answer = poll_fn(|context| {
         if sender.poll_reset(context).is_ready() {
             return Poll::Ready(None);
@@ -199,7 +199,7 @@ where
     let Some(mut stream) = sent else {
         return Done::GivenUp;
     };
-    if !is_read.get() {
+    if !ended.get() {
         // The stream ends with a reset, behind which some clients would not read the answer.
         let gone = poll_fn(|context| stream.poll_reset(context));
         let _ = timeout(LAST_WORDS, gone).await;
@@ -211,12 +211,12 @@ where
 fn request_of(
     request: http_types::Request<RecvStream>,
     connection: &Arc<Connection>,
-    is_read: &Rc<Cell<bool>>,
+    ended: &Rc<Cell<bool>>,
 ) -> Request {
     let (parts, body) = request.into_parts();
     let mut request = Request::new();
     if !body.is_end_stream() {
-        let payload: BoxedPayloadStream = Box::pin(Body(body, Rc::clone(is_read)));
+        let payload: BoxedPayloadStream = Box::pin(Body(body, Rc::clone(ended)));
         *request.payload() = Payload::Stream { payload };
     }
     let head = request.head_mut();

@@ -12,8 +12,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use actix_http::Request;
 use actix_http::error::DispatchError;
 use actix_service::{IntoService as _, Service, ServiceFactory, fn_factory};
+use actix_web::Error;
+use actix_web::body::MessageBody;
+use actix_web::dev::ServiceResponse;
 use actix_web::rt::net::TcpStream;
 use serde_json::json;
 use tokio::io::{AsyncRead, ReadBuf};
@@ -21,7 +25,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::http::server::accepted::{Accepted as _, answer_at_once};
-use crate::http::server::app::{Severed, Site, app, http1};
+use crate::http::server::app::{Entered, Severed, Site, app, http1};
 use crate::http::server::http2;
 use crate::http::server::io::{Admission, Io};
 use crate::http::tls::{HTTP_2, Tls};
@@ -59,26 +63,53 @@ where
             let http1 = http1(&site, leaving.clone(), shared)
                 .new_service(())
                 .await?;
-            let http1 = Rc::new(http1);
+            let way = Rc::new(Way {
+                site,
+                tls,
+                app,
+                http1,
+            });
             let serve = move |stream: TcpStream| {
-                let (site, tls, app) = (site.clone(), Arc::clone(&tls), Rc::clone(&app));
-                let (http1, leaving) = (Rc::clone(&http1), leaving());
-                async move {
-                    let address = stream.peer_address();
-                    let Some(io) = enter(stream, &site, &tls).await? else {
-                        return Ok(());
-                    };
-                    if io.connection().is_multiplexed() {
-                        http2::serve(io, app, leaving, site.domain.engine().limits()).await;
-                        return Ok(());
-                    }
-                    poll_fn(|context| http1.poll_ready(context)).await?;
-                    http1.call((io, address)).await
-                }
+                let (way, leaving) = (Rc::clone(&way), leaving());
+                async move { way.serve(stream, leaving).await }
             };
             Ok::<_, ()>(serve.into_service())
         }
     })
+}
+
+/// What the connections of one thread share.
+struct Way<A, H> {
+    site: Site,
+    tls: Arc<Tls>,
+    app: Rc<A>,
+    http1: H,
+}
+
+impl<A, B, H> Way<A, H>
+where
+    A: Service<Request, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+    H: Service<Entered<TlsStream<TcpStream>>, Response = (), Error = DispatchError>,
+{
+    /// Answers the requests of one connection.
+    async fn serve(
+        &self,
+        stream: TcpStream,
+        leaving: impl Future<Output = ()>,
+    ) -> Result<(), DispatchError> {
+        let address = stream.peer_address();
+        let Some(io) = enter(stream, &self.site, &self.tls).await? else {
+            return Ok(());
+        };
+        if io.connection().is_multiplexed() {
+            let limits = self.site.domain.engine().limits();
+            http2::serve(io, Rc::clone(&self.app), leaving, limits).await;
+            return Ok(());
+        }
+        poll_fn(|context| self.http1.poll_ready(context)).await?;
+        self.http1.call((io, address)).await
+    }
 }
 
 /// A stream with a place at the door and TLS on it; none if there is no place, or no TLS.
