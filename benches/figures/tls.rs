@@ -16,7 +16,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use crate::load::{Round, Times};
 use crate::process::{Process, Server, Sync, as_text, directory, program};
 use crate::report::{Report, Target};
-use crate::wire::{Hashing, Request};
+use crate::wire::Hashing;
 use crate::writer::Writer;
 use crate::{Res, rivals};
 

@@ -22,7 +22,7 @@ const KEY: &str = "TF_HTTP_CLIENT_PRIVATE_KEY_PEM";
 
 #[derive(Args)]
 pub(in crate::cli) struct TrustArgs {
-    /// TrustArgs the authorities in this file too (PEM), beside this machine's
+    /// Trust the authorities in this file too (PEM), beside this machine's
     #[arg(long, global = true, env = "STATEKEEP_CA_FILE", value_name = "FILE")]
     ca_file: Option<PathBuf>,
     /// The certificate that this client shows (PEM), where the server asks for one

@@ -18,6 +18,10 @@ const DEFAULT_BASE_URL: &str = "http://127.0.0.1:8680";
 
 /// How the client reaches a server.
 #[derive(Args)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "a field has the name of its flag"
+)]
 pub(in crate::cli) struct BaseUrl {
     /// How the client reaches the server
     #[arg(

@@ -7,6 +7,10 @@ use clap::{Args, ValueEnum};
 use crate::config::{ClientCerts, TlsFiles};
 
 #[derive(Args)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "a field has the name of its flag"
+)]
 pub(super) struct TlsArgs {
     /// Speak TLS on --listen, with the certificate in this file (PEM: the server's own first, then
     /// those of authorities); it is read anew when it changes

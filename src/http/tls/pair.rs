@@ -127,12 +127,15 @@ fn pair(
     provider: &CryptoProvider,
 ) -> Result<CertifiedKey, TlsError> {
     let key = private_key(&files.key)?;
-    CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
-        rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => TlsError::Misfit {
-            key: files.key.clone(),
-            cert: files.cert.clone(),
-        },
-        error => unusable(&files.key, error.to_string()),
+    CertifiedKey::from_der(chain, key, provider).map_err(|error| {
+        let misfit = InconsistentKeys::KeyMismatch;
+        if matches!(&error, rustls::Error::InconsistentKeys(why) if *why == misfit) {
+            return TlsError::Misfit {
+                key: files.key.clone(),
+                cert: files.cert.clone(),
+            };
+        }
+        unusable(&files.key, error.to_string())
     })
 }
 
