@@ -107,7 +107,8 @@ fn of_body(document: &Value, response: &Value, answer: &Answer) -> Vec<String> {
     let media = media.unwrap_or_default();
     let Some(told) = response["content"].as_object() else {
         let is_empty = answer.bytes.is_empty();
-        return Vec::from_iter((!is_empty).then(|| "the document has no body there".to_owned()));
+        let finding = (!is_empty).then(|| "the document has no body there".to_owned());
+        return finding.into_iter().collect();
     };
     let Some(content) = told.get(media) else {
         return vec![format!("the document has no body of the type {media:?}")];

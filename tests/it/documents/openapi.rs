@@ -19,8 +19,14 @@ const METHODS: [&str; 8] = [
 ];
 /// The one path that has no part where the server's pattern has one.
 const PAGE: &str = "/";
-/// The answer to a method that a path does not offer, and so of no operation.
-const NOT_OFFERED: &str = "method_not_allowed";
+/// The codes of answers that are of no operation, and their parts of the document.
+const OUTSIDE: [(&str, &str); 2] = [
+    (
+        "method_not_allowed",
+        "#/components/responses/MethodNotAllowed",
+    ),
+    ("plain_http", "#/components/responses/PlainHttp"),
+];
 
 /// An operation with its path and its method.
 struct Operation<'d> {
@@ -129,8 +135,9 @@ fn known_codes() -> BTreeSet<(String, String)> {
         let code = cells.get(1)?.trim_matches('`');
         Some((cells.first()?.clone(), code.to_owned()))
     });
+    let is_outside = |code: &str| OUTSIDE.iter().any(|(known, _)| *known == code);
     pairs
-        .filter(|(status, code)| status.parse::<u16>().is_ok() && code != NOT_OFFERED)
+        .filter(|(status, code)| status.parse::<u16>().is_ok() && !is_outside(code))
         .collect()
 }
 
@@ -154,7 +161,7 @@ fn words(document: &Value, schema: &str) -> BTreeSet<String> {
 }
 
 fn about_words(document: &Value) -> Vec<String> {
-    let known = ErrorCode::ALL.iter().map(|code| code.to_string()).collect();
+    let known = ErrorCode::ALL.iter().map(ToString::to_string).collect();
     let mut findings = differences("the code", &known, &words(document, "ErrorCode"));
     let known = EventKind::ALL
         .iter()
@@ -176,17 +183,17 @@ fn about_words(document: &Value) -> Vec<String> {
 /// Every `$ref` below a value.
 fn references(value: &Value, found: &mut BTreeSet<String>) {
     match value {
-        Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+        Value::Array(items) => {
+            for item in items {
+                references(item, found);
+            }
+        }
         Value::Object(members) => {
-            found.extend(
-                members
-                    .get("$ref")
-                    .and_then(Value::as_str)
-                    .map(str::to_owned),
-            );
-            members
-                .values()
-                .for_each(|member| references(member, found));
+            let target = members.get("$ref").and_then(Value::as_str);
+            found.extend(target.map(str::to_owned));
+            for member in members.values() {
+                references(member, found);
+            }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
@@ -207,9 +214,7 @@ fn about_form(document: &Value) -> Vec<String> {
                 .map(|name| format!("#/components/{kind}/{name}")),
         );
     }
-    // It is the answer outside of all operations.
-    there.remove("#/components/responses/MethodNotAllowed");
-    referred.remove("#/components/responses/MethodNotAllowed");
+    referred.extend(OUTSIDE.map(|(_, part)| part.to_owned()));
     let mut findings = differences("the part", &referred, &there);
     let mut ids = BTreeMap::<&str, u32>::new();
     for operation in operations(document) {

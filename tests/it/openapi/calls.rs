@@ -112,7 +112,7 @@ impl Session {
             json!({"version": begun["version"]}),
         );
         self.admin.read(name).expect_problem(410, "transferred");
-        self.get("/api/terraform/state?deleted=true");
+        self.get("/api/terraform/state?deleted=true&fields=workspace,current.number");
     }
 
     fn keys(&mut self) {

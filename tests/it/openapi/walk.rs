@@ -9,9 +9,18 @@ use super::resolved;
 
 /// Words that ask for nothing here.
 const NOTES: [&str; 5] = ["description", "format", "pattern", "examples", "default"];
-/// Words that say of an object which members it has.
-const OF_MEMBERS: [&str; 7] = [
+/// Words that ask something of objects alone.
+const OF_OBJECTS: [&str; 5] = [
     "properties",
+    "required",
+    "additionalProperties",
+    "minProperties",
+    "maxProperties",
+];
+/// Words that say of an object which members it has.
+const OF_MEMBERS: [&str; 8] = [
+    "properties",
+    "required",
     "additionalProperties",
     "maxProperties",
     "$ref",
@@ -76,10 +85,9 @@ impl Walk<'_> {
                 "$ref" => outcome.take(self.open(resolved(self.document, schema), value, at)),
                 "allOf" => self.all(&mut outcome, said, value, at),
                 "anyOf" | "oneOf" => self.any(&mut outcome, said, value, at),
-                "properties" | "required" | "additionalProperties" => {}
-                "minProperties" | "maxProperties" => {}
                 "items" => self.items(&mut outcome, said, value, at),
-                note if NOTES.contains(&note) => {}
+                // Those of members are asked below.
+                word if NOTES.contains(&word) || OF_OBJECTS.contains(&word) => {}
                 word => scalar(&mut outcome, (word, said), value, at),
             }
         }
@@ -109,10 +117,9 @@ impl Walk<'_> {
                 .into_iter()
                 .min_by_key(|(findings, _)| findings.len());
             outcome.findings.extend(nearest.unwrap_or_default().0);
-            value
-                .as_object()
-                .into_iter()
-                .for_each(|all| outcome.know(all));
+            if let Some(members) = value.as_object() {
+                outcome.know(members);
+            }
         }
     }
 
@@ -167,8 +174,9 @@ fn scalar(outcome: &mut Outcome, (word, said): (&str, &Value), value: &Value, at
     let bound = || said.as_f64().unwrap_or_default();
     let length = value.as_array().map(Vec::len);
     let characters = value.as_str().map(|text| text.chars().count());
-    let is_at_least = |size: Option<usize>| size.is_none_or(|size| size as f64 >= bound());
-    let is_at_most = |size: Option<usize>| size.is_none_or(|size| size as f64 <= bound());
+    let size = || said.as_u64().and_then(|size| usize::try_from(size).ok());
+    let is_at_least = |it: Option<usize>| it.is_none_or(|it| size().is_some_and(|size| it >= size));
+    let is_at_most = |it: Option<usize>| it.is_none_or(|it| size().is_some_and(|size| it <= size));
     let fits = match word {
         "type" if said.is_string() => is_of(value, said),
         "type" => list().any(|kind| is_of(value, kind)),
