@@ -3,6 +3,7 @@
 
 mod client;
 mod common;
+mod daily;
 mod output;
 mod process;
 mod table;
@@ -33,10 +34,12 @@ use rustix::fs::Mode;
 
 use common::flags::Common;
 use common::{environment, wrong};
+use daily::{events, manual, status, version, whoami};
 use keep::{backup, prune, quota, restore, retention, salvage, verify};
 use module::detect;
 use output::CliError;
 
+use crate::config::wants_detailed_exit_codes;
 use crate::http::block_on;
 
 pub use import::{ExportedVersion, versions_of_tar};
@@ -59,6 +62,25 @@ struct Cli {
 enum Command {
     /// Start the server
     Serve(Box<serve::ServeArgs>),
+    /// Tell how the server is: health, locks, backups, disk, clock, versions
+    Status {
+        #[command(flatten)]
+        args: status::StatusArgs,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// List events, newest first, or follow them
+    Events {
+        #[command(flatten)]
+        args: Box<events::EventsArgs>,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Tell as whom a command acts, with which rights, and until when
+    Whoami {
+        #[command(flatten)]
+        common: Common,
+    },
     /// Create, list and revoke API keys
     Key {
         #[command(subcommand)]
@@ -149,6 +171,10 @@ enum Command {
         /// The shell
         shell: Shell,
     },
+    /// Show the manual: a page, a command or a section
+    Help(manual::HelpArgs),
+    /// Print the version of this program
+    Version,
 }
 
 /// Runs the command that the arguments say, and gives its exit code: 0 done, 1 failed, 2 wrong
@@ -161,8 +187,25 @@ pub fn main() -> ExitCode {
     // Files, sockets and directories of ours are for their owner only.
     let umask = rustix::process::umask(Mode::from_raw_mode(0o077));
     match environment::parse::<Cli>() {
-        Ok(cli) => run_command(cli.command, umask).unwrap_or_else(CliError::exit),
+        Ok(cli) => {
+            let exit = exit_of(&cli.command);
+            run_command(cli.command, umask).unwrap_or_else(exit)
+        }
         Err(error) => output::wrong_usage(&wrong::usage(error, &Cli::command())),
+    }
+}
+
+/// How a failure of a command becomes an exit code. The codes of `detect`, and of what a wrapped
+/// program ends with, stay as they are.
+fn exit_of(command: &Command) -> fn(CliError) -> ExitCode {
+    let has_its_own = matches!(
+        command,
+        Command::Detect(_) | Command::Run(_) | Command::Transfer(_)
+    );
+    if !has_its_own && wants_detailed_exit_codes() {
+        CliError::exit_in_detail
+    } else {
+        CliError::exit
     }
 }
 
@@ -173,6 +216,9 @@ fn run_command(command: Command, umask: Mode) -> Result<ExitCode, CliError> {
     }
     let done = match command {
         Command::Serve(args) => serve::run(&args),
+        Command::Status { args, common } => block_on(status::run(&args, common)),
+        Command::Events { args, common } => block_on(events::run(&args, common)),
+        Command::Whoami { common } => block_on(whoami::run(common)),
         Command::Key { command, common } => block_on(key::run(command, common)),
         Command::State { command, common } => block_on(state::run(command, common)),
         Command::Import { args, common } => block_on(import::run(*args, common)),
@@ -190,6 +236,8 @@ fn run_command(command: Command, umask: Mode) -> Result<ExitCode, CliError> {
         Command::Transfer(args) => return transfer::run(*args, umask),
         Command::Tls { command } => tls::run(&command),
         Command::Completions { shell } => completions(shell),
+        Command::Help(args) => manual::run(&args, &mut Cli::command()),
+        Command::Version => version::run(),
     };
     done.map(|()| ExitCode::SUCCESS)
 }

@@ -12,15 +12,19 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::cli::common::age::ago;
+use crate::cli::common::age::{ago, rough};
 use crate::config::wants_no_colour;
 use crate::model::clock::{self, Timestamp};
 use crate::model::printable::{Printable, printable_json};
 
 /// The longest answer to a question, in bytes; what follows is not read.
 const MAX_ANSWER: u64 = 64;
+
+/// The exit codes of a command that failed, and of one that makes no sense.
+const FAILED: u8 = 1;
+const WRONG_USAGE: u8 = 2;
 
 /// Why a command did not do what it was asked for.
 #[derive(Debug)]
@@ -29,6 +33,51 @@ pub(super) enum CliError {
     Failed(String),
     /// It was asked for something that makes no sense.
     Usage(String),
+    /// It could not, and a script may ask why.
+    Known {
+        /// For a person.
+        message: String,
+        /// For a script.
+        reason: KnownReason,
+    },
+}
+
+/// Why a command could not, as a script tells it from others.
+#[derive(Clone, Debug)]
+pub(super) struct KnownReason {
+    /// The status of the server's answer, if there was one.
+    pub(super) status: Option<u16>,
+    /// The stable code of the problem.
+    pub(super) code: String,
+}
+
+impl KnownReason {
+    /// What a command names does not exist.
+    pub(super) fn missing(code: &str) -> Self {
+        Self {
+            status: Some(404),
+            code: code.to_owned(),
+        }
+    }
+
+    /// No server answered.
+    pub(super) fn unreachable() -> Self {
+        Self {
+            status: None,
+            code: "unreachable".to_owned(),
+        }
+    }
+
+    /// The exit code for scripts that want to know more than that it failed.
+    fn exit_code(&self) -> u8 {
+        match (self.status, self.code.as_str()) {
+            (_, "locked") => 6,
+            (Some(404), _) => 5,
+            (Some(401 | 403), _) => 7,
+            (None, "unreachable") => 8,
+            _ => FAILED,
+        }
+    }
 }
 
 impl CliError {
@@ -40,7 +89,7 @@ impl CliError {
     /// Why, without which exit code that is.
     pub(super) fn into_message(self) -> String {
         match self {
-            Self::Failed(message) | Self::Usage(message) => message,
+            Self::Failed(message) | Self::Usage(message) | Self::Known { message, .. } => message,
         }
     }
 
@@ -49,18 +98,70 @@ impl CliError {
         match self {
             Self::Failed(message) => Self::Failed(format!("{message}\n{consequence}")),
             Self::Usage(message) => Self::Usage(format!("{message}\n{consequence}")),
+            Self::Known { message, reason } => Self::Known {
+                message: format!("{message}\n{consequence}"),
+                reason,
+            },
         }
     }
 
     /// Says why, and which exit code that is.
     pub(super) fn exit(self) -> ExitCode {
-        let (message, code) = match self {
-            Self::Failed(message) => (message, 1),
-            Self::Usage(message) => (message, 2),
+        let code = match self {
+            Self::Failed(_) | Self::Known { .. } => FAILED,
+            Self::Usage(_) => WRONG_USAGE,
         };
-        self::message(&format!("statekeep: {message}"));
+        self.exit_with(code)
+    }
+
+    /// The same with an exit code of its own for each of a few reasons.
+    pub(super) fn exit_in_detail(self) -> ExitCode {
+        match &self {
+            Self::Known { reason, .. } => {
+                let code = reason.exit_code();
+                self.exit_with(code)
+            }
+            Self::Failed(_) | Self::Usage(_) => self.exit(),
+        }
+    }
+
+    fn exit_with(self, code: u8) -> ExitCode {
+        let reason = match &self {
+            Self::Failed(_) => ("failed", None),
+            Self::Usage(_) => ("usage", None),
+            Self::Known { reason, .. } => (reason.code.as_str(), reason.status),
+        };
+        if ERRORS_AS_JSON.load(Ordering::Relaxed) {
+            let problem = problem(reason, code, &self);
+            message(&printable_json(&problem.to_string()));
+        } else {
+            message(&format!("statekeep: {}", self.into_message()));
+        }
         ExitCode::from(code)
     }
+
+    fn message(&self) -> &str {
+        match self {
+            Self::Failed(message) | Self::Usage(message) | Self::Known { message, .. } => message,
+        }
+    }
+}
+
+/// A failure as the server tells one (RFC 9457), with the exit code beside it.
+fn problem((code, status): (&str, Option<u16>), exit_code: u8, failure: &CliError) -> Value {
+    let mut problem = json!({
+        "title": if exit_code == WRONG_USAGE { "Wrong usage" } else { "Failed" },
+        "code": code, "detail": failure.message(), "exit_code": exit_code,
+    });
+    if let Some(status) = status {
+        problem["status"] = json!(status);
+    }
+    problem
+}
+
+/// Has failures told as JSON from now on, for a script that has asked for JSON.
+pub(super) fn tell_errors_as_json() {
+    ERRORS_AS_JSON.store(true, Ordering::Relaxed);
 }
 
 impl From<io::Error> for CliError {
@@ -68,6 +169,9 @@ impl From<io::Error> for CliError {
         Self::because(error)
     }
 }
+
+/// Whether failures are told as JSON.
+static ERRORS_AS_JSON: AtomicBool = AtomicBool::new(false);
 
 /// Set once stdout was found closed.
 static READER_HAS_LEFT: AtomicBool = AtomicBool::new(false);
@@ -217,11 +321,14 @@ pub(super) fn message(text: &str) {
 /// come from others too, as the name of a branch does on a build server.
 pub(super) fn wrong_usage(error: &clap::Error) -> ExitCode {
     let plain = error.render().to_string();
+    if error.use_stderr() && ERRORS_AS_JSON.load(Ordering::Relaxed) {
+        return CliError::Usage(plain.trim_end().to_owned()).exit();
+    }
     if plain.lines().all(|line| harmless(line) == line) {
         error.exit()
     }
     message(plain.trim_end());
-    ExitCode::from(2)
+    ExitCode::from(WRONG_USAGE)
 }
 
 /// Shows the output of a program that the person has started, as the program wrote it.
@@ -284,6 +391,18 @@ pub(super) fn when(value: &Value) -> String {
     let at = value.as_str().and_then(Timestamp::parse);
     match at.filter(|_| io::stdout().is_terminal()) {
         Some(at) => ago(at, clock::now()),
+        None => time(value),
+    }
+}
+
+/// A time of an answer where there is room for it: on a terminal also how long ago it is.
+pub(super) fn moment(value: &Value) -> String {
+    let at = value.as_str().and_then(Timestamp::parse);
+    match at.filter(|_| io::stdout().is_terminal()) {
+        Some(at) if at > clock::now() => {
+            format!("{} (in {})", time(value), rough(at.since(clock::now())))
+        }
+        Some(at) => format!("{} ({})", time(value), ago(at, clock::now())),
         None => time(value),
     }
 }

@@ -29,6 +29,18 @@ pub fn wants_no_colour() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
+/// The state that a script names for all of its commands, as `W/B`.
+pub fn state_variable() -> Option<String> {
+    let value = std::env::var("STATEKEEP_STATE").ok()?;
+    (!value.is_empty()).then_some(value)
+}
+
+/// Whether a script wants exit codes that say why a command failed.
+pub fn wants_detailed_exit_codes() -> bool {
+    let value = std::env::var_os("STATEKEEP_DETAILED_EXIT_CODES");
+    value.is_some_and(|value| !value.is_empty() && value != "false" && value != "0")
+}
+
 /// The variable that a flag's value comes from, unless the flag itself is on the command line.
 pub fn variable_behind(flag: &str) -> Option<String> {
     let variable = format!(

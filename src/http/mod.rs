@@ -23,7 +23,7 @@ use crate::config::TrustedProxies;
 use crate::domain::Domain;
 use endpoints::{
     backup, detect, diff, events, health, import, keys, lock, login, openapi, page, quotas,
-    retention, rollback, state, states, transfer, verify, versions,
+    retention, rollback, state, states, transfer, verify, versions, whoami,
 };
 use wire::route::{Methods, at, below};
 use wire::unknown;
@@ -124,6 +124,7 @@ fn of_server() -> Vec<Methods> {
         at("/api/keys")
             .with("GET HEAD", keys::PARAMETERS, keys::list)
             .on("POST", keys::create),
+        at("/api/whoami").on("GET HEAD", whoami::whoami),
         at("/api/events").with("GET HEAD", events::PARAMETERS, events::list),
         at("/api/status").with("GET HEAD", "since", health::status),
         at("/api/backup")

@@ -136,6 +136,8 @@ codes! {
         AddressTaken = "address_taken",
         /// A revoked or expired key cannot be rotated.
         KeyEnded = "key_ended",
+        /// A live key has this name already.
+        NameTaken = "name_taken",
         /// A verification is running, and one runs at a time.
         VerifyRuns = "verify_runs",
         /// A backup is being made or sent, and one at a time is.

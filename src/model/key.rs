@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use std::time::Duration;
+
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
@@ -93,6 +95,9 @@ pub struct ApiKey {
     pub last_used_at: Option<Timestamp>,
 }
 
+/// How long before its end a key is said to end soon.
+pub const SOON: Duration = Duration::from_hours(14 * 24);
+
 impl ApiKey {
     /// Whether it can be used at this moment.
     pub fn standing(&self, now: Timestamp) -> KeyStatus {
@@ -103,6 +108,14 @@ impl ApiKey {
         } else {
             KeyStatus::Active
         }
+    }
+
+    /// When it ends, if that is soon: those who use it need another one by then. A key that was
+    /// made for a shorter time than that is no surprise.
+    pub fn ends_soon(&self, now: Timestamp) -> Option<Timestamp> {
+        let end = self.expires_at.filter(|end| *end > now)?;
+        let is_soon = end.since(now) <= SOON && end.since(self.created_at) > SOON;
+        (is_soon && self.revoked_at.is_none()).then_some(end)
     }
 
     /// Whether the secret of a generation is good at this moment.

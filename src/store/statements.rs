@@ -31,6 +31,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("min(locked_at) FROM locks", "locks that are held"),
     ("FROM locks l WHERE NOT EXISTS", "locks that are held"),
     ("SELECT count(*) FROM keys", "keys, which people make"),
+    ("FROM keys k WHERE k.name = ?1", "keys, which people make"),
     ("SELECT 1 FROM keys LIMIT 1", "one row"),
     ("SELECT EXISTS (SELECT 1 FROM policies)", "one row"),
     ("FROM events ORDER BY seq DESC LIMIT 1", "one row"),

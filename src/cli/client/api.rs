@@ -20,8 +20,8 @@ use crate::cli::common::reach::owner_of;
 use crate::cli::common::reach::secret_in;
 use crate::cli::common::request_error::Server;
 use crate::cli::output;
-use crate::cli::output::CliError;
 use crate::cli::output::ShownPath as _;
+use crate::cli::output::{CliError, KnownReason};
 use crate::domain::engine::data_dir;
 use crate::domain::engine::data_dir::DirError;
 use crate::domain::engine::data_dir::DirLock;
@@ -69,6 +69,32 @@ impl Client {
                 because,
             } => Self::elsewhere(url, key_file, because),
         }
+    }
+
+    /// Finds the way to a server that runs: the application inside the command is none.
+    pub(in crate::cli) async fn connect_running(reach: &Reach) -> Result<Self, CliError> {
+        match reach.way()? {
+            Way::Elsewhere {
+                url,
+                key_file,
+                because,
+            } => Self::elsewhere(url, key_file, because),
+            Way::Directory(dir) => {
+                let no_server = || CliError::Known {
+                    message: format!("no server runs on {}", dir.shown()),
+                    reason: KnownReason::unreachable(),
+                };
+                let (path, open) = http::reachable_path(dir, SOCKET).map_err(|_| no_server())?;
+                let there = tokio::net::UnixStream::connect(&path).await;
+                there.map_err(|_| no_server())?;
+                Self::by_socket(&path, open, None)
+            }
+        }
+    }
+
+    /// Whether no server runs, and the application inside this command answers.
+    pub(in crate::cli) fn is_by_itself(&self) -> bool {
+        self.inside.is_some()
     }
 
     fn elsewhere(url: &str, key_file: &Path, because: &str) -> Result<Self, CliError> {

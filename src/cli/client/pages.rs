@@ -43,6 +43,11 @@ pub(in crate::cli) const KEYS: ListName = ListName {
     cursor: "after",
 };
 
+pub(in crate::cli) const EVENTS: ListName = ListName {
+    rows: "events",
+    cursor: "before",
+};
+
 /// The pages of a list, one behind the other.
 pub(in crate::cli) struct ListPages {
     wire: Arc<Wire>,
@@ -138,7 +143,10 @@ impl ListPages {
 }
 
 /// The rows of an answer, and the two members beside them that lists have.
-fn taken_apart(page: ApiReply, name: &str) -> Result<(RawRows, Value), CliError> {
+pub(in crate::cli) fn taken_apart(
+    page: ApiReply,
+    name: &str,
+) -> Result<(RawRows, Value), CliError> {
     let no_list =
         |_| CliError::Failed("the server's answer is no list; is a statekeep at --url?".to_owned());
     let bytes: Bytes = page.bytes;

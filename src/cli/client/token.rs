@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use crate::cli::client::wire::ApiReply;
 use crate::cli::client::wire::Wire;
+use crate::cli::common::age::rough;
 use crate::cli::common::reach::secret_in;
 use crate::cli::common::request_error::RequestError;
 use crate::cli::common::rows::rows;
@@ -144,6 +145,7 @@ impl Key {
                 "the server's answer has no token; is a statekeep at --url?".to_owned(),
             ));
         };
+        warn_of_end(&answer["key_ends_at"]);
         let life = life(&answer);
         let permissions = answer["permissions"]
             .as_array()
@@ -173,6 +175,18 @@ impl Key {
             answer => answer,
         }
     }
+}
+
+/// Says that the key ends soon, if the server says so: without it nothing here works.
+fn warn_of_end(ends_at: &Value) {
+    let Some(end) = ends_at.as_str().and_then(Timestamp::parse) else {
+        return;
+    };
+    let (at, soon) = (output::time(ends_at), rough(end.since(clock::now())));
+    output::message(&format!(
+        "statekeep: warning: the key of this command ends in {soon}, at {at}; make another one \
+            (`statekeep key create`) before that"
+    ));
 }
 
 /// That no answer came within a time.

@@ -1,15 +1,54 @@
 //! The command line with its environment: a variable that is set to nothing is not set, as build
-//! servers and container files leave them behind (`STATEKEEP_URL=`, `${X:-}`).
+//! servers and container files leave them behind (`STATEKEEP_URL=`, `${X:-}`). Words that people
+//! type for others stand for those.
+
+use std::ffi::OsString;
 
 use clap::{Arg, Command, Parser};
 
 use crate::cli::common::help;
+use crate::cli::output;
 
 /// What the arguments and the environment say, or why they make no sense.
 pub(in crate::cli) fn parse<C: Parser>() -> Result<C, clap::Error> {
     let mut command = without_empty(help::complete(C::command()));
-    let mut matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    let words = words(std::env::args_os().collect());
+    if wants_json(&words) {
+        output::tell_errors_as_json();
+    }
+    let mut matches = command.try_get_matches_from_mut(words)?;
     C::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}
+
+/// The words that people type for a command, each with the command.
+const SHORT: [(&str, [&str; 2]); 3] = [
+    ("ls", ["state", "list"]),
+    ("log", ["state", "history"]),
+    ("lock", ["state", "show"]),
+];
+const JSON: &str = "--json";
+const FORMAT_JSON: &str = "--format=json";
+
+/// The command line with what its short words stand for. What follows `--` is another program's.
+fn words(given: Vec<OsString>) -> Vec<OsString> {
+    let mut words = Vec::with_capacity(given.len() + 1);
+    let mut is_ours = true;
+    for (at, word) in given.into_iter().enumerate() {
+        is_ours &= word != "--";
+        match SHORT.iter().find(|(short, _)| at == 1 && word == *short) {
+            Some((_, command)) => words.extend(command.map(OsString::from)),
+            None if is_ours && word == JSON => words.push(FORMAT_JSON.into()),
+            None => words.push(word),
+        }
+    }
+    words
+}
+
+/// Whether JSON is asked for, also by a command line that makes no sense.
+fn wants_json(words: &[OsString]) -> bool {
+    let ours: Vec<&OsString> = words.iter().take_while(|word| *word != "--").collect();
+    let is_json = |pair: &[&OsString]| pair[0] == "--format" && pair[1] == "json";
+    ours.iter().any(|word| *word == FORMAT_JSON) || ours.windows(2).any(is_json)
 }
 
 fn without_empty(command: Command) -> Command {
@@ -27,5 +66,47 @@ fn forget_empty(arg: Arg) -> Arg {
         arg.env(None::<&'static str>)
     } else {
         arg
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_words_stand_for_others_and_only_where_they_are_ours() {
+        let read = |text: &str| {
+            let given = text.split(' ').map(OsString::from).collect();
+            let words = words(given);
+            let text: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
+            (text.join(" "), wants_json(&words))
+        };
+        for (given, wanted, json) in [
+            (
+                "statekeep ls --json",
+                "statekeep state list --format=json",
+                true,
+            ),
+            ("statekeep log a/b", "statekeep state history a/b", false),
+            ("statekeep lock a/b", "statekeep state show a/b", false),
+            ("statekeep key ls", "statekeep key ls", false),
+            (
+                "statekeep detect --format json",
+                "statekeep detect --format json",
+                true,
+            ),
+            (
+                "statekeep run -- x --json",
+                "statekeep run -- x --json",
+                false,
+            ),
+            (
+                "statekeep detect --format text",
+                "statekeep detect --format text",
+                false,
+            ),
+        ] {
+            assert_eq!(read(given), (wanted.to_owned(), json), "{given}");
+        }
     }
 }

@@ -8,7 +8,8 @@ use crate::cli::client::wire::Wire;
 use crate::cli::common::nearest;
 use crate::cli::common::nearest::MAX_COMPARED;
 use crate::cli::common::rows::{DAMAGED, refuse_damaged, rows, take_rows};
-use crate::cli::output::CliError;
+use crate::cli::output::{CliError, KnownReason, counted, harmless, text};
+use crate::model::key::KeyId;
 use crate::model::name::{StateName, Workspace};
 
 /// The list of states, hidden ones too.
@@ -17,7 +18,10 @@ const STATES: &str = "/api/terraform/state?deleted=true";
 /// That there is no state, with the nearest that there are.
 pub(in crate::cli) async fn no_state(client: &Client, state: &StateName) -> CliError {
     let told = nearest::instead_of(&client.wire(), state).await;
-    CliError::Failed(told.unwrap_or_else(|| format!("there is no state at {state} (no_state)")))
+    CliError::Known {
+        message: told.unwrap_or_else(|| format!("there is no state at {state} (no_state)")),
+        reason: KnownReason::missing("no_state"),
+    }
 }
 
 /// The list of states, hidden ones too, that has a state alone.
@@ -77,9 +81,10 @@ pub(in crate::cli) async fn workspace_exists(
         return Ok(());
     }
     let near = nearest::near(workspace.as_str(), known);
-    Err(CliError::Failed(format!(
-        "there is no workspace {workspace} (no_state){near}"
-    )))
+    Err(CliError::Known {
+        message: format!("there is no workspace {workspace} (no_state){near}"),
+        reason: KnownReason::missing("no_state"),
+    })
 }
 
 /// The workspaces of all rows that this caller may list, one name for each row.
@@ -100,4 +105,33 @@ async fn workspaces(wire: &Wire) -> Vec<String> {
         known.extend(names.filter_map(|row| row["workspace"].as_str().map(str::to_owned)));
     }
     known
+}
+
+/// The id of a key that is named by its id or by its name. A live key is meant before those that
+/// have ended.
+pub(in crate::cli) async fn key_id(client: &Client, wanted: &str) -> Result<String, CliError> {
+    if let Ok(id) = wanted.parse::<KeyId>() {
+        return Ok(id.to_string());
+    }
+    // If this caller may not list keys, the failure says so.
+    client.get("/api/keys?limit=1").await?;
+    let (near, rows) = nearest::keys(&client.wire(), wanted).await;
+    let named: Vec<&Value> = rows.iter().filter(|row| row["name"] == wanted).collect();
+    let is_live = |row: &&Value| row["status"] == "active";
+    let live: Vec<&Value> = named.iter().copied().filter(is_live).collect();
+    let wanted = harmless(wanted);
+    match if live.is_empty() { named } else { live }.as_slice() {
+        [] => Err(CliError::Known {
+            message: format!("there is no key {wanted} (no_key){near}"),
+            reason: KnownReason::missing("no_key"),
+        }),
+        [key] => Ok(text(&key["id"])),
+        several => {
+            let ids: Vec<String> = several.iter().map(|key| text(&key["id"])).collect();
+            let (keys, ids) = (counted(several.len(), "key"), ids.join(", "));
+            Err(CliError::Failed(format!(
+                "{keys} are called {wanted}; name one by its id: {ids}"
+            )))
+        }
+    }
 }

@@ -9,7 +9,7 @@ use crate::cli::common::reach::Reach;
 pub(in crate::cli) struct Common {
     #[command(flatten)]
     pub(in crate::cli) reach: Reach,
-    /// How to print the answer
+    /// How to print the answer; --json is short for --format json
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub(in crate::cli) format: Format,
 }

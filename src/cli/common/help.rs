@@ -22,7 +22,7 @@ const SHARED: [&str; 9] = [
 ];
 
 /// Each command with its examples.
-const EXAMPLES: [(&str, &[&str]); 41] = [
+const EXAMPLES: [(&str, &[&str]); 46] = [
     (
         "serve",
         &[
@@ -208,6 +208,20 @@ const EXAMPLES: [(&str, &[&str]); 41] = [
         "completions",
         &["statekeep completions bash > statekeep.bash"],
     ),
+    ("status", &["statekeep status", "statekeep status --json"]),
+    (
+        "events",
+        &[
+            "statekeep events --attention --since 2d",
+            "statekeep events team-a/network --kind state.write",
+        ],
+    ),
+    ("whoami", &["statekeep whoami"]),
+    (
+        "help",
+        &["statekeep help operation", "statekeep help state list"],
+    ),
+    ("version", &["statekeep version"]),
 ];
 
 /// The same command, and those below it, with what each help has at its end.

@@ -33,7 +33,10 @@ pub(in crate::cli) async fn explained(wire: &Wire, refusal: RequestError) -> Cli
         ("no_key", _) => no_key(wire, refused).await,
         _ => None,
     };
-    more.map_or_else(|| refusal.into_failure(), CliError::Failed)
+    match more {
+        Some(message) => refusal.into_failure_saying(message),
+        None => refusal.into_failure(),
+    }
 }
 
 async fn no_key(wire: &Wire, refused: &ErrorAnswer) -> Option<String> {

@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use crate::cli::common::locks::unlock;
 use crate::cli::common::translation::translated;
-use crate::cli::output::CliError;
 use crate::cli::output::harmless;
 use crate::cli::output::text;
+use crate::cli::output::{CliError, KnownReason};
 use crate::model::name::StateName;
 
 /// Why a request failed.
@@ -84,10 +84,31 @@ impl RequestError {
 
     /// As a person reads it.
     pub(in crate::cli) fn into_failure(self) -> CliError {
-        match self {
-            Self::Unreachable(why) => CliError::Failed(why),
-            Self::Answered(refused) => CliError::Failed(refused.in_words()),
-        }
+        let message = match &self {
+            Self::Unreachable(why) => why.clone(),
+            Self::Answered(refused) => refused.in_words(),
+        };
+        self.into_failure_saying(message)
+    }
+
+    /// The same with other words for the person.
+    pub(in crate::cli) fn into_failure_saying(self, message: String) -> CliError {
+        let reason = match self {
+            Self::Unreachable(_) => KnownReason::unreachable(),
+            Self::Answered(refused) => KnownReason {
+                status: Some(refused.status.as_u16()),
+                code: harmless(refused.code()),
+            },
+        };
+        CliError::Known { message, reason }
+    }
+
+    /// What the server says of its health, if it does not do its work.
+    pub(in crate::cli) fn health(&self) -> Option<&Value> {
+        let Self::Answered(refused) = self else {
+            return None;
+        };
+        Some(&refused.body).filter(|body| body["problems"].is_array())
     }
 
     /// The most rows of a page, if more were asked for: the server says it in words.

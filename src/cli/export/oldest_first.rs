@@ -6,13 +6,27 @@
 
 use std::sync::Arc;
 
+use serde::Deserialize;
 use serde_json::Value;
 
+use crate::cli::client::pages::{RawRows, VERSIONS, taken_apart};
 use crate::cli::client::wire::{Wire, following};
 use crate::cli::common::request_error::RequestError;
-use crate::cli::common::rows::{DAMAGED, damaged_in, rows, take_rows};
-use crate::cli::output::CliError;
+use crate::cli::common::rows::{DAMAGED, damaged_in, rows};
 use crate::model::name::StateName;
+
+/// A page as the server wrote it.
+struct Page {
+    rows: RawRows,
+    /// What stands beside the rows.
+    rest: Value,
+}
+
+/// The number of a version.
+#[derive(Deserialize)]
+struct Numbered {
+    number: u64,
+}
 
 /// The versions of a state, page by page.
 pub(super) struct OldestFirst {
@@ -23,7 +37,7 @@ pub(super) struct OldestFirst {
     /// The lowest number that belongs to the page that was read last and not to an older one.
     end: u64,
     /// The page that was read to see whether it is the only one.
-    only: Option<Value>,
+    only: Option<Page>,
     damaged: Vec<Value>,
 }
 
@@ -51,20 +65,20 @@ impl OldestFirst {
         Ok(versions)
     }
 
-    async fn page(&self, fields: &str, begin: &Value) -> Result<(Value, Value), RequestError> {
+    /// A page's rows, the newest first, what it names as damaged, and where the next one begins.
+    async fn page(&self, fields: &str, begin: &Value) -> Result<(Page, Value), RequestError> {
         let path = format!("{}{fields}", self.path);
-        let mut page = self.wire.page(&path, "before", begin, None).await?;
-        if !page["versions"].is_array() {
-            return Err(RequestError::of(CliError::Failed(
-                "the server's answer is no list; is a statekeep at --url?".to_owned(),
-            )));
-        }
-        let next = following(&mut page, begin).map_err(RequestError::of)?;
-        Ok((page, next))
+        let page = self
+            .wire
+            .page_as_sent(&path, VERSIONS.cursor, begin, None)
+            .await?;
+        let (rows, mut rest) = taken_apart(page, VERSIONS.rows).map_err(RequestError::of)?;
+        let next = following(&mut rest, begin).map_err(RequestError::of)?;
+        Ok((Page { rows, rest }, next))
     }
 
     /// The versions of the next page, the oldest first; none behind the newest.
-    pub(super) async fn next(&mut self) -> Result<Option<Vec<Value>>, RequestError> {
+    pub(super) async fn next(&mut self) -> Result<Option<RawRows>, RequestError> {
         if let Some(only) = self.only.take() {
             return Ok(Some(self.rows_of(only)));
         }
@@ -80,14 +94,14 @@ impl OldestFirst {
         Ok(Some(rows))
     }
 
-    fn rows_of(&mut self, mut page: Value) -> Vec<Value> {
-        self.damaged.extend(rows(&page, DAMAGED).iter().cloned());
-        let mut rows = take_rows(&mut page, "versions");
+    fn rows_of(&mut self, page: Page) -> RawRows {
+        self.damaged
+            .extend(rows(&page.rest, DAMAGED).iter().cloned());
+        let mut rows = page.rows;
         rows.reverse();
         rows.retain(|row| {
-            row["number"]
-                .as_u64()
-                .is_none_or(|number| number >= self.end)
+            let row: Option<Numbered> = serde_json::from_str(row.get()).ok();
+            row.is_none_or(|row| row.number >= self.end)
         });
         rows
     }

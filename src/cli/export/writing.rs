@@ -105,6 +105,7 @@ impl Export {
             match versions.next().await {
                 Ok(Some(rows)) => {
                     for row in rows {
+                        let row = serde_json::from_str(row.get()).map_err(CliError::because)?;
                         self.version(&name, row).await?;
                     }
                 }
@@ -217,14 +218,16 @@ impl Export {
             .status_and_code()
             .is_some_and(|(status, _)| status != 401);
         match refusal.into_failure() {
-            CliError::Failed(why) if goes_on => self.failures.push(format!("{what}: {why}")),
-            CliError::Failed(why) | CliError::Usage(why) => {
-                return Err(CliError::Failed(format!(
-                    "{why}; the export is incomplete: remove it and export again"
-                )));
+            failure if goes_on => {
+                let why = failure.into_message();
+                self.failures.push(format!("{what}: {why}"));
+                Ok(())
+            }
+            failure => {
+                let what = "the export is incomplete: remove it and export again";
+                Err(failure.and(what))
             }
         }
-        Ok(())
     }
 
     /// Writes the manifest, and says what is in the export.

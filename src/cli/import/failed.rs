@@ -1,7 +1,6 @@
 //! Why a state is not imported.
 
 use crate::cli::common::request_error::RequestError;
-use crate::cli::output::CliError;
 
 /// Why a state is not imported.
 pub(super) struct FailedState {
@@ -25,8 +24,7 @@ impl From<RequestError> for FailedState {
         let is_the_end = refusal
             .status_and_code()
             .is_none_or(|(status, _)| matches!(status, 401 | 507));
-        match refusal.into_failure() {
-            CliError::Failed(why) | CliError::Usage(why) => Self { why, is_the_end },
-        }
+        let why = refusal.into_failure().into_message();
+        Self { why, is_the_end }
     }
 }

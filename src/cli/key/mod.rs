@@ -1,5 +1,7 @@
 //! `statekeep key …`
 
+mod list;
+
 use std::collections::HashSet;
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
@@ -7,21 +9,17 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::cli::client::api::Client;
-use crate::cli::client::pages::{KEYS, ListPages};
 use crate::cli::common::ask::Asking;
 use crate::cli::common::done;
+use crate::cli::common::existence;
 use crate::cli::common::flags::Common;
 use crate::cli::common::flags::Format;
-use crate::cli::common::listing::PrintedList;
-use crate::cli::common::nearest;
+use crate::cli::daily::whoami::{permissions, scope};
 use crate::cli::output;
 use crate::cli::output::CliError;
 use crate::cli::output::counted;
-use crate::cli::output::harmless;
 use crate::cli::output::text;
 use crate::cli::output::time;
-use crate::cli::table::{Column, kept, spare};
-use crate::model::key::KeyId;
 use crate::model::permission::ROLES;
 use crate::model::span::Span;
 
@@ -31,7 +29,7 @@ pub(super) enum KeyCommand {
     Create(CreateArgs),
     /// List all keys
     #[command(visible_alias = "ls")]
-    List,
+    List(list::KeyListArgs),
     /// Show one key
     Show {
         /// The key's id or name
@@ -81,16 +79,6 @@ pub(super) struct CreateArgs {
     expires: Option<Span>,
 }
 
-const COLUMNS: [Column; 7] = [
-    kept("ID"),
-    kept("NAME"),
-    kept("SCOPE"),
-    kept("STATUS"),
-    kept("EXPIRES"),
-    spare("LAST USED", 1),
-    spare("PERMISSIONS", 2),
-];
-
 /// Runs one of them.
 pub(super) async fn run(command: KeyCommand, common: Common) -> Result<(), CliError> {
     let client = Client::connect(&common.reach).await?;
@@ -102,7 +90,7 @@ pub(super) async fn run(command: KeyCommand, common: Common) -> Result<(), CliEr
 async fn act(client: &Client, command: KeyCommand, format: Format) -> Result<(), CliError> {
     match command {
         KeyCommand::Create(args) => create(client, args, format).await,
-        KeyCommand::List => list(client, format).await,
+        KeyCommand::List(args) => list::run(client, &args, format).await,
         KeyCommand::Show { key } => {
             let path = key_path(client, &key).await?;
             show(&client.get(&path).await?, format)
@@ -200,29 +188,11 @@ fn hit(key: &Value) -> [String; 2] {
     [named(key), used]
 }
 
-/// The path of a key that is named by its id or by its name. A live key is meant before those that
-/// have ended.
+/// The path of a key that is named by its id or by its name.
 async fn key_path(client: &Client, wanted: &str) -> Result<String, CliError> {
-    if let Ok(id) = wanted.parse::<KeyId>() {
-        return Ok(format!("/api/keys/{id}"));
-    }
-    // If this caller may not list keys, the failure says so.
-    client.get("/api/keys?limit=1").await?;
-    let (near, rows) = nearest::keys(&client.wire(), wanted).await;
-    let named: Vec<&Value> = rows.iter().filter(|row| row["name"] == wanted).collect();
-    let is_live = |row: &&Value| row["status"] == "active";
-    let live: Vec<&Value> = named.iter().copied().filter(is_live).collect();
-    let wanted = harmless(wanted);
-    Err(CliError::Failed(
-        match if live.is_empty() { named } else { live }.as_slice() {
-            [] => format!("there is no key {wanted} (no_key){near}"),
-            [key] => return Ok(format!("/api/keys/{}", text(&key["id"]))),
-            several => {
-                let ids: Vec<String> = several.iter().map(|key| text(&key["id"])).collect();
-                let (keys, ids) = (counted(several.len(), "key"), ids.join(", "));
-                format!("{keys} are called {wanted}; name one by its id: {ids}")
-            }
-        },
+    Ok(format!(
+        "/api/keys/{}",
+        existence::key_id(client, wanted).await?
     ))
 }
 
@@ -267,42 +237,6 @@ fn with_secret(answer: &Value, format: Format) -> Result<(), CliError> {
     let old = old.unwrap_or_default();
     output::message(&format!("its secret is printed on stdout, this once{old}"));
     output::once(&text(&answer["secret"]))
-}
-
-fn scope(key: &Value) -> String {
-    match (key["workspace"].as_str(), key["buildingBlock"].as_str()) {
-        (None, _) => "every workspace".to_owned(),
-        (Some(workspace), None) => workspace.to_owned(),
-        (Some(workspace), Some(block)) => format!("{workspace}/{block}"),
-    }
-}
-
-fn permissions(key: &Value) -> String {
-    let names = key["permissions"]
-        .as_array()
-        .map(|names| names.iter().map(text).collect::<Vec<_>>());
-    names.unwrap_or_default().join(" ")
-}
-
-async fn list(client: &Client, format: Format) -> Result<(), CliError> {
-    let mut pages = ListPages::new(client.wire(), "/api/keys".to_owned(), KEYS, None);
-    let mut listing = PrintedList::new(format, "keys", &COLUMNS);
-    while let Some(rows) = pages.next().await? {
-        listing.page(&rows, row)?;
-    }
-    listing.end(&pages)
-}
-
-fn row(key: &Value) -> Vec<String> {
-    vec![
-        text(&key["id"]),
-        text(&key["name"]),
-        scope(key),
-        text(&key["status"]),
-        time(&key["expires_at"]),
-        time(&key["last_used_at"]),
-        permissions(key),
-    ]
 }
 
 fn show(key: &Value, format: Format) -> Result<(), CliError> {

@@ -20,6 +20,7 @@ use crate::cli::output;
 use crate::cli::output::CliError;
 use crate::cli::terraform::invocation::DEFAULT_WORKSPACE;
 use crate::cli::terraform::invocation::Invocation;
+use crate::config::state_variable;
 use crate::hcl::{BackendFile, FILE, FoundBlock, Present, Program};
 use crate::model::name::{BuildingBlock, StateName, Workspace};
 
@@ -48,12 +49,15 @@ pub(in crate::cli) enum BackendTarget {
 /// and how the server is reached.
 #[derive(Args)]
 pub(in crate::cli) struct Subject {
+    /// The state, as WORKSPACE/BUILDINGBLOCK, instead of the two flags
+    #[arg(value_name = "W/B", conflicts_with_all = ["workspace", "building_block"])]
+    state: Option<StateName>,
     /// The state's workspace
     #[arg(long, value_name = "W")]
-    workspace: Workspace,
+    workspace: Option<Workspace>,
     /// The state's building block. Without it, `run` gives the command (make, Terragrunt,
     /// Terramate) a token for the workspace, and does nothing else
-    #[arg(long, value_name = "B")]
+    #[arg(long, value_name = "B", requires = "workspace")]
     building_block: Option<BuildingBlock>,
     /// The directory in which the program runs
     #[arg(long, default_value = ".", value_name = "DIR")]
@@ -79,10 +83,30 @@ impl Subject {
         let missing =
             || CliError::Usage("--building-block is missing: it names the state".to_owned());
         self.base.refuse_open_way()?;
-        self.base.state(
-            self.workspace.clone(),
-            self.building_block.clone().ok_or_else(missing)?,
-        )
+        let (workspace, block) = self.named()?;
+        self.base.state(workspace, block.ok_or_else(missing)?)
+    }
+
+    /// The workspace, and the building block if one is named: on the command line, or by the
+    /// variable for both.
+    fn named(&self) -> Result<(Workspace, Option<BuildingBlock>), CliError> {
+        if let Some(state) = &self.state {
+            return Ok((state.workspace.clone(), Some(state.block.clone())));
+        }
+        if let Some(workspace) = &self.workspace {
+            return Ok((workspace.clone(), self.building_block.clone()));
+        }
+        let Some(text) = state_variable() else {
+            return Err(CliError::Usage(
+                "the state is missing: name it as W/B, by --workspace and --building-block, or in \
+                    STATEKEEP_STATE"
+                    .to_owned(),
+            ));
+        };
+        let state: StateName = text
+            .parse()
+            .map_err(|error| CliError::Usage(format!("STATEKEEP_STATE: {error}")))?;
+        Ok((state.workspace, Some(state.block)))
     }
 
     /// The server's address, the workspace, and the building block if one is named.
@@ -90,16 +114,13 @@ impl Subject {
         &self,
     ) -> Result<(String, Workspace, Option<BuildingBlock>), CliError> {
         self.base.refuse_open_way()?;
-        Ok((
-            self.base.server()?,
-            self.workspace.clone(),
-            self.building_block.clone(),
-        ))
+        let (workspace, block) = self.named()?;
+        Ok((self.base.server()?, workspace, block))
     }
 
     /// Whether a building block is named.
-    pub(in crate::cli) const fn names_a_state(&self) -> bool {
-        self.building_block.is_some()
+    pub(in crate::cli) fn names_a_state(&self) -> bool {
+        self.named().is_ok_and(|(_, block)| block.is_some())
     }
 
     /// Looks at the module, and removes what a killed command left if that is in the way.

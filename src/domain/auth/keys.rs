@@ -145,7 +145,12 @@ impl Keys<'_> {
     }
 
     async fn make(&self, caller: &Caller, new: NewKey) -> Result<(), Error> {
+        let now = self.engine.time_for_ends();
         let make = move |tx: &Tx<'_>, by: LiveCaller<'_>| {
+            if let Some(id) = tx.live_key_named(&new.name, now)? {
+                let name = new.name.clone();
+                return Ok(Err(Error::NameTaken { name, id }));
+            }
             tx.make_key(&new)?;
             let key = (new.id, new.name.as_str());
             tx.record(&key_event(EventKind::KeyCreate, by, &new.grant, key))?;

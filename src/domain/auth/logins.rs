@@ -15,7 +15,7 @@ use crate::model::clock::Timestamp;
 use crate::model::digest::Digest;
 use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
-use crate::model::key::{KeyId, KeyWithHashes, Lapse, Token};
+use crate::model::key::{KeyId, KeyWithHashes, Lapse, SOON, Token};
 use crate::model::permission::{Grant, PermissionSet, Scope};
 use crate::model::secret::{CredentialKind, Secret};
 use crate::store::{Touches, Tx};
@@ -69,6 +69,8 @@ pub struct Issued {
     pub expires_in: Duration,
     /// What it may do, where it was made.
     pub permissions: Option<Vec<&'static str>>,
+    /// When the key that it was made from ends, if that is soon.
+    pub key_ends: Option<Timestamp>,
 }
 
 impl Logins<'_> {
@@ -248,7 +250,22 @@ impl Logins<'_> {
             token: Some(token),
             expires_in: expires_at.since(now),
             permissions: Some(permissions),
+            key_ends: self.ends_soon(&caller, key, now).await?,
         })
+    }
+
+    /// When the key behind a login ends, if that is soon.
+    async fn ends_soon(
+        &self,
+        caller: &Caller,
+        key: KeyId,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, Error> {
+        if caller.ends.is_none_or(|end| end > now + SOON) {
+            return Ok(None);
+        }
+        let found = self.engine.store.read(move |view| view.key(key)).await?;
+        Ok(found.and_then(|found| found.key.ends_soon(now)))
     }
 
     fn lifetime(&self, wanted: Option<u64>) -> Result<Duration, Error> {
@@ -290,6 +307,7 @@ impl Logins<'_> {
             token: None,
             expires_in: until.since(now),
             permissions: None,
+            key_ends: None,
         })
     }
 

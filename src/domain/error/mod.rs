@@ -9,6 +9,7 @@ use crate::domain::error::refusals::{
 };
 use crate::model::actor::Actor;
 use crate::model::error_code::ErrorCode;
+use crate::model::key::KeyId;
 use crate::model::lock::Lock;
 use crate::model::name::StateName;
 use crate::model::quota::QuotaKind;
@@ -99,6 +100,17 @@ pub enum Error {
     /// The key has ended.
     #[error("the key has ended and cannot get another secret; make a new one")]
     KeyEnded,
+    /// A live key has the name already.
+    #[error(
+        "there is a live key with the name {name} already, {id}, and a name means one live key; \
+            rotate that key, revoke it first, or take another name"
+    )]
+    NameTaken {
+        /// The name.
+        name: String,
+        /// The key that has it.
+        id: KeyId,
+    },
     /// The key has as many tokens as it may have.
     #[error("the key has {0} live tokens, which is the most; end some or let them lapse")]
     TooManyTokens(u64),

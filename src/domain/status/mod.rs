@@ -22,13 +22,15 @@ use crate::domain::mirror::Mirror;
 use crate::domain::quotas::{QuotaReport, Quotas};
 use crate::domain::status::problems::{
     HealthProblem, about_backups, about_mirror, damage, damage_met, fault_problem, forgotten_key,
+    keys_end_soon,
 };
 use crate::domain::status::tls::{ServedCertificate, TlsReport, about_tls};
 use crate::metrics::Gauges;
 use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
+use crate::model::key::SOON;
 use crate::model::permission::Permission;
-use crate::store::Counts;
+use crate::store::{Counts, View};
 
 /// How the server is.
 #[derive(Clone, Copy)]
@@ -324,9 +326,12 @@ impl<'a> Status<'a> {
     /// What those who may know its figures may know of the server's health.
     pub async fn health(&self) -> Health {
         let (mut status, mut problems) = self.writing();
-        if let Some(unreadable) = self.unreadable().await {
-            status = Readiness::NotReady;
-            problems.push(unreadable);
+        match self.look_at_keys().await {
+            Ok(ending) => problems.extend(ending),
+            Err(unreadable) => {
+                status = Readiness::NotReady;
+                problems.push(unreadable);
+            }
         }
         let scrub = self.scrub_report();
         problems.extend(damage(&scrub));
@@ -363,13 +368,21 @@ impl<'a> Status<'a> {
         (status, problems)
     }
 
-    async fn unreadable(&self) -> Option<HealthProblem> {
+    /// Whether keys end soon; a look at them shows whether the database can be read.
+    async fn look_at_keys(&self) -> Result<Option<HealthProblem>, HealthProblem> {
+        let now = self.engine.time_for_ends();
         let store = &self.engine.store;
-        let error = store.read(|view| view.has_keys().map(drop)).await.err()?;
-        tracing::error!(%error, "the database cannot be read");
-        Some(HealthProblem {
-            code: "store_unreadable",
-            detail: "the database cannot be read; the log says more".to_owned(),
+        let count = move |view: &View<'_>| {
+            view.has_keys()?;
+            view.keys_that_end(now, now + SOON)
+        };
+        let ending = store.read(count).await;
+        ending.map(keys_end_soon).map_err(|error| {
+            tracing::error!(%error, "the database cannot be read");
+            HealthProblem {
+                code: "store_unreadable",
+                detail: "the database cannot be read; the log says more".to_owned(),
+            }
         })
     }
 

@@ -123,6 +123,18 @@ pub(super) fn damage_met(count: u64) -> Option<HealthProblem> {
     })
 }
 
+/// A key that ends stops every pipeline that uses it. It names no key.
+pub(super) fn keys_end_soon(count: u64) -> Option<HealthProblem> {
+    let ends = if count == 1 { "key ends" } else { "keys end" };
+    (count > 0).then(|| HealthProblem {
+        code: "keys_end_soon",
+        detail: format!(
+            "{count} {ends} within 14 days; `statekeep key list` says which, and those who use \
+                them need others by then"
+        ),
+    })
+}
+
 /// Who can read the file can do everything, and no act shows who it was.
 pub(super) fn forgotten_key(is_left: bool) -> Option<HealthProblem> {
     is_left.then(|| HealthProblem {

@@ -135,6 +135,9 @@ fn answer(issued: &Issued) -> HttpResponse {
     if let Some(token) = &issued.token {
         answer["access_token"] = json!(token.reveal());
     }
+    if let Some(ends) = issued.key_ends {
+        answer["key_ends_at"] = json!(ends);
+    }
     if let Some(permissions) = &issued.permissions {
         answer["permissions"] = json!(permissions);
     }

@@ -20,3 +20,4 @@ pub(super) mod states;
 pub(super) mod transfer;
 pub(super) mod verify;
 pub(super) mod versions;
+pub(super) mod whoami;

@@ -112,6 +112,7 @@ fn code_of(error: &Error) -> ErrorCode {
         Error::NotImported(_, why) => why.code(),
         Error::NotPurged { why, .. } => why.code(),
         Error::KeyEnded => Code::KeyEnded,
+        Error::NameTaken { .. } => Code::NameTaken,
         Error::AddressTaken(_) => Code::AddressTaken,
         Error::NotTransferred(why) => why.code(),
         Error::NoRollback(why) => why.code(),

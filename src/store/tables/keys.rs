@@ -108,6 +108,27 @@ impl View<'_> {
         self.all_proven(&KEYS, &sql, [id.to_string()], |row| Ok(key(row)?.key))
     }
 
+    /// A key of this name that has not ended.
+    pub fn live_key_named(&self, name: &str, now: Timestamp) -> Result<Option<KeyId>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS}{} FROM keys k WHERE k.name = ?1 AND k.revoked_at IS NULL \
+                AND (k.expires_at IS NULL OR k.expires_at > ?2) LIMIT 1",
+            KEYS.proof
+        );
+        let found = self.proven(&KEYS, &sql, params![name, now.millis()], key)?;
+        Ok(found.map(|found| found.key.id))
+    }
+
+    /// How many keys end between two moments, of those that were made to live for longer than
+    /// that.
+    pub fn keys_that_end(&self, from: Timestamp, until: Timestamp) -> Result<u64, StoreError> {
+        let sql = "SELECT count(*) FROM keys WHERE revoked_at IS NULL AND expires_at > ?1 \
+            AND expires_at <= ?2 AND expires_at - created_at > ?2 - ?1";
+        self.only(sql, params![from.millis(), until.millis()], |row| {
+            rows::unsigned(row, 0)
+        })
+    }
+
     /// Whether there has ever been a key. The event log is asked too: where keys are lost, nobody
     /// gets a first one.
     pub fn has_keys(&self) -> Result<bool, StoreError> {

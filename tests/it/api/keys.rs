@@ -124,8 +124,8 @@ fn roles_and_permissions_add_up_and_become_adm_without_a_workspace() {
             &["ADM_APIKEY_LIST", "ADM_TFSTATE_OUTPUTS"],
         ),
     ];
-    for (mut body, expected) in rows {
-        body["name"] = json!("a key");
+    for (index, (mut body, expected)) in rows.into_iter().enumerate() {
+        body["name"] = json!(format!("key {index}"));
         let made = server
             .admin()
             .post_json("/api/keys", &body)

@@ -35,6 +35,7 @@ mod transfer;
 mod transfer_back;
 mod verify;
 mod versions;
+mod whoami;
 
 use serde_json::Value;
 

@@ -10,10 +10,12 @@ use super::{L1, Place, stderr};
 
 /// Runs a command at a terminal of its own, which shows what both of its outputs say.
 const TERMINAL: &str = r"
-import os, pty, sys
+import fcntl, os, pty, struct, sys, termios
 pid, terminal = pty.fork()
 if pid == 0:
-    os.execvp(sys.argv[1], sys.argv[1:])
+    size = struct.pack('HHHH', 50, int(sys.argv[1]), 0, 0)
+    fcntl.ioctl(1, termios.TIOCSWINSZ, size)
+    os.execvp(sys.argv[2], sys.argv[2:])
 os.write(terminal, sys.stdin.buffer.read())
 while True:
     try:
@@ -27,11 +29,21 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 ";
 
 fn typed(place: &Place, args: &[&str], answer: &str) -> Option<Output> {
+    at_terminal(place, args, answer, 200)
+}
+
+/// The same at a terminal that is so many columns wide.
+pub(super) fn at_terminal(
+    place: &Place,
+    args: &[&str],
+    answer: &str,
+    columns: u16,
+) -> Option<Output> {
     let python = skip::program("python3", "STATEKEEP_PYTHON")?;
     let command = crate::harness::statekeep(args);
     let mut terminal = Command::new(python);
     terminal
-        .args(["-c", TERMINAL])
+        .args(["-c", TERMINAL, &columns.to_string()])
         .arg(command.get_program())
         .args(command.get_args())
         .env("STATEKEEP_DATA", &place.data);

@@ -14,7 +14,7 @@ const DEFAULT_OF_LIMIT: usize = 2;
 const FLAG_OF_LIMIT: usize = 3;
 
 /// The commands whose shared flags stand in the section for them.
-const WITH_COMMON: [&str; 10] = [
+const WITH_COMMON: [&str; 13] = [
     "key",
     "state",
     "backup",
@@ -25,6 +25,9 @@ const WITH_COMMON: [&str; 10] = [
     "verify",
     "import",
     "export",
+    "status",
+    "events",
+    "whoami",
 ];
 
 /// The flags that many commands share.

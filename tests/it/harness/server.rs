@@ -223,11 +223,18 @@ impl Server {
 
     /// A new key from a body for `POST /api/keys`.
     pub fn make_key(&self, body: &Value) -> Client {
-        let answer = self
-            .admin()
-            .post_json("/api/keys", body)
-            .expect_status(201)
-            .json();
+        // A name means one live key, and a test may want several that differ in nothing.
+        let mut body = body.clone();
+        let name = body["name"].as_str().unwrap_or_default().to_owned();
+        let mut answer = self.admin().post_json("/api/keys", &body);
+        for number in 2.. {
+            if answer.status != 409 {
+                break;
+            }
+            body["name"] = json!(format!("{name} {number}"));
+            answer = self.admin().post_json("/api/keys", &body);
+        }
+        let answer = answer.expect_status(201).json();
         let client = self.with(answer["secret"].as_str().expect("a secret"));
         client.of_key(answer["key"]["id"].as_str().expect("an id"))
     }

@@ -120,6 +120,7 @@ impl Session {
         let made = self.call(201, "POST", "/api/keys", &body).json();
         let key = format!("/api/keys/{}", made["key"]["id"].as_str().expect("an id"));
         self.get("/api/keys");
+        self.get("/api/whoami");
         self.get(&key);
         let rotated = self.post(&format!("{key}/rotate"), &json!({"grace": 60}));
         let login = json!({"clientId": made["key"]["id"], "clientSecret": rotated["secret"]});

@@ -84,13 +84,16 @@ fn keys() {
     let victim = || stage.server.key("team", "reader").key_id;
     let id = victim();
     let created = instead_of_200(may::OPERATE, 201);
-    let body: Value = json!({
-        "name": "new", "workspace": "team", "role": "reader", "expires_in": 600
-    });
+    let body = |serial: u64| -> Value {
+        json!({
+            "name": format!("new {serial}"), "workspace": "team", "role": "reader",
+            "expires_in": 600
+        })
+    };
     stage.get("/api/keys", may::OPERATE);
     stage.get(&format!("/api/keys/{id}"), may::OPERATE);
-    stage.row("POST /api/keys", created, |who, _| {
-        who.post_json("/api/keys", &body)
+    stage.row("POST /api/keys", created, |who, serial| {
+        who.post_json("/api/keys", &body(serial))
     });
     stage.row("rotate", may::OPERATE, |who, _| {
         who.post_json(&format!("/api/keys/{id}/rotate"), &json!({}))

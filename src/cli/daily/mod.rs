@@ -1,0 +1,8 @@
+//! The commands of every day, that look and change nothing: how the server is, what happened, as
+//! whom a command acts, and the manual.
+
+pub(super) mod events;
+pub(super) mod manual;
+pub(super) mod status;
+pub(super) mod version;
+pub(super) mod whoami;

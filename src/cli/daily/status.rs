@@ -1,0 +1,165 @@
+//! `statekeep status`: how the server is, on one screen. With `--ready` the exit code says whether
+//! a server runs and can do its work, as a health check wants it.
+
+use clap::Args;
+use serde_json::Value;
+
+use crate::cli::client::api::Client;
+use crate::cli::common::flags::{Common, Format};
+use crate::cli::common::rows::rows;
+use crate::cli::output::{self, CliError, counted_in, moment, size, text};
+
+#[derive(Args)]
+pub(in crate::cli) struct StatusArgs {
+    /// Ask only whether a server runs and can do its work; exit code 1 if not
+    #[arg(long)]
+    ready: bool,
+}
+
+/// Tells how the server is.
+pub(in crate::cli) async fn run(args: &StatusArgs, common: Common) -> Result<(), CliError> {
+    let format = common.format;
+    if args.ready {
+        let client = Client::connect_running(&common.reach).await?;
+        return ready(&client, format).await;
+    }
+    let client = Client::connect(&common.reach).await?;
+    let done = status(&client, format).await;
+    client.close().await?;
+    done
+}
+
+async fn status(client: &Client, format: Format) -> Result<(), CliError> {
+    let status = client.get("/api/status").await?;
+    if format == Format::Json {
+        return output::json(&status);
+    }
+    let runs = if client.is_by_itself() {
+        "no server runs on this directory".to_owned()
+    } else {
+        format!("since {}", moment(&status["started_at"]))
+    };
+    let pairs = [
+        ("status", text(&status["status"])),
+        ("running", runs),
+        ("version", version(&status)),
+        ("instance", text(&status["instance"])),
+        ("states", states(&status)),
+        ("locks", locks(&status)),
+        ("keys", text(&status["keys"])),
+        ("disk", disk(&status)),
+        ("verified", moment(&status["verified_at"])),
+        ("backup", backup(&status["backup"])),
+        ("drill", drill(&status["backup"])),
+        ("clock", clock(&status)),
+        ("unlocked writes", text(&status["unlocked_writes"])),
+    ];
+    output::pairs(&pairs)?;
+    problems(&status)
+}
+
+fn problems(health: &Value) -> Result<(), CliError> {
+    rows(health, "problems").iter().try_for_each(|problem| {
+        let (code, detail) = (text(&problem["code"]), text(&problem["detail"]));
+        output::line(&format!("! {code}: {detail}"))
+    })
+}
+
+async fn ready(client: &Client, format: Format) -> Result<(), CliError> {
+    let (health, is_ready) = match client.wire().ask("GET", "/readyz", None).await {
+        Ok(reply) => (reply.json()?, true),
+        Err(refusal) => match refusal.health() {
+            Some(health) => (health.clone(), false),
+            None => return Err(refusal.into_failure()),
+        },
+    };
+    if format == Format::Json {
+        output::json(&health)?;
+    } else {
+        output::line(&text(&health["status"]))?;
+        problems(&health)?;
+    }
+    if is_ready {
+        return Ok(());
+    }
+    Err(CliError::Failed("the server is not ready".to_owned()))
+}
+
+fn version(status: &Value) -> String {
+    let (name, version) = (text(&status["name"]), text(&status["version"]));
+    let schema = text(&status["schema_version"]);
+    format!("{name} {version}, schema {schema}")
+}
+
+fn states(status: &Value) -> String {
+    let states = text(&status["states"]);
+    format!("{states}, {}", counted_in(&status["versions"], "version"))
+}
+
+fn locks(status: &Value) -> String {
+    let held = text(&status["locks"]);
+    if status["locks"] == 0 {
+        return held;
+    }
+    let oldest = moment(&status["oldest_lock_at"]);
+    match status["only_locked"].as_u64() {
+        Some(only @ 1..) => format!("{held}, {only} without a state; the oldest since {oldest}"),
+        Some(0) | None => format!("{held}; the oldest since {oldest}"),
+    }
+}
+
+fn disk(status: &Value) -> String {
+    let (database, wal) = (size(&status["database_size"]), size(&status["wal_size"]));
+    format!(
+        "database {database}, WAL {wal}, {} free",
+        size(&status["free_space"])
+    )
+}
+
+fn backup(backup: &Value) -> String {
+    if backup.is_null() {
+        return "none by the server itself (serve --backup-dir)".to_owned();
+    }
+    let last = &backup["last"];
+    let made = if last.is_null() {
+        "none yet".to_owned()
+    } else {
+        format!("{}, {}", moment(&last["at"]), size(&last["size"]))
+    };
+    let failed = failed(&backup["failure"]);
+    let overdue = if backup["overdue"] == true {
+        "; overdue"
+    } else {
+        ""
+    };
+    format!("{made}{failed}{overdue}")
+}
+
+fn drill(backup: &Value) -> String {
+    let last = &backup["drill"];
+    let done = if last.is_null() {
+        "-".to_owned()
+    } else {
+        let versions = counted_in(&last["versions"], "version");
+        format!("{}, {versions} read back", moment(&last["at"]))
+    };
+    format!("{done}{}", failed(&backup["drill_failure"]))
+}
+
+fn failed(failure: &Value) -> String {
+    if failure.is_null() {
+        return String::new();
+    }
+    format!(
+        "; failed {}: {}",
+        moment(&failure["at"]),
+        text(&failure["detail"])
+    )
+}
+
+/// The problems tell the rest.
+fn clock(status: &Value) -> String {
+    let mut problems = rows(status, "problems").iter();
+    let in_doubt = problems.any(|problem| problem["code"] == "clock_in_doubt");
+    if in_doubt { "in doubt" } else { "trusted" }.to_owned()
+}
