@@ -301,7 +301,7 @@ impl Default for Metrics {
             refused_connections: make.reasons(
                 "connections_refused_total",
                 "Connections that found no place: their address has its share, or all are taken.",
-                &["address", "all", "files"],
+                &["address", "all"],
             ),
             closed_connections: make.reasons(
                 "connections_closed_early_total",

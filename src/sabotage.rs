@@ -64,6 +64,11 @@ pub enum Fault {
     SlowBatches,
     /// `hurry`: bodies and answers have to be through in 4 s.
     Hurry,
+    /// `held-long-reads`: long questions keep their place for as long as a file is there, which the
+    /// variable `STATEKEEP_HELD_BY` names.
+    HeldLongReads,
+    /// `held-large-work`: work on large states keeps its thread for as long.
+    HeldLargeWork,
 }
 
 impl Fault {
@@ -98,6 +103,8 @@ impl Fault {
             Self::FifoQueue => "fifo-queue",
             Self::SlowBatches => "slow-batches",
             Self::Hurry => "hurry",
+            Self::HeldLongReads => "held-long-reads",
+            Self::HeldLargeWork => "held-large-work",
         }
     }
 }
@@ -120,4 +127,24 @@ pub fn is(fault: Fault) -> bool {
     )]
     let named = NAMED.get_or_init(|| std::env::var("STATEKEEP_SABOTAGE").unwrap_or_default());
     named.split(',').any(|name| name.trim() == fault.name())
+}
+
+/// Waits for as long as a fault holds its thread: never, in a build without the feature.
+#[cfg(not(feature = "sabotage"))]
+#[inline]
+pub const fn hold(_fault: Fault) {}
+
+/// Waits for as long as a fault is on and its file is there.
+#[cfg(feature = "sabotage")]
+pub fn hold(fault: Fault) {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "no setting: it exists in builds for controls alone"
+    )]
+    let Some(file) = std::env::var_os("STATEKEEP_HELD_BY").filter(|_| is(fault)) else {
+        return;
+    };
+    while std::path::Path::new(&file).exists() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
 }

@@ -29,9 +29,23 @@ pub const FULL: u32 = 1;
 pub const DELTA: u32 = 2;
 
 /// The largest content, in bytes, that is kept as a delta or used as a base.
-pub const MAX_IN_DELTA: u64 = 32 * 1024 * 1024;
+pub const MAX_IN_DELTA: u64 = 256 * 1024 * 1024;
+/// Beyond so many bytes, of both together, the compressor's own tables forget the beginning of the
+/// base before they come to what is like it. It looks for long matches too, by tables that do not.
+const FAR_APART: usize = 32 * 1024 * 1024;
 /// What the compressor needs beside the bytes, in bytes, when it has time.
-pub const WORKING_MEMORY: u64 = 32 * 1024 * 1024;
+const WORKING_MEMORY: u64 = 32 * 1024 * 1024;
+/// The same for what is far apart.
+const WORKING_MEMORY_FAR_APART: u64 = 96 * 1024 * 1024;
+
+/// What the compressor needs beside so many bytes, and their base, when it has time.
+pub const fn working_memory(bytes: u64) -> u64 {
+    if bytes > FAR_APART as u64 {
+        WORKING_MEMORY_FAR_APART
+    } else {
+        WORKING_MEMORY
+    }
+}
 
 /// Why a blob cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -75,25 +89,34 @@ pub fn encode(bytes: &[u8]) -> Result<Vec<u8>, BlobError> {
 /// The same when no client waits: smaller, and some ten times slower. With the bytes of a base, the
 /// frame is a delta to them.
 pub fn encode_slowly(bytes: &[u8], base: Option<&[u8]>) -> Result<Vec<u8>, BlobError> {
+    let room = zstd_safe::compress_bound(bytes.len());
+    encode_within(bytes, base, room).map_err(encoding_failed)
+}
+
+/// The same only if the frame takes no more than so many bytes.
+pub fn encode_smaller(bytes: &[u8], base: Option<&[u8]>, most: usize) -> Option<Vec<u8>> {
+    let room = zstd_safe::compress_bound(bytes.len());
+    encode_within(bytes, base, room.min(most)).ok()
+}
+
+fn encode_within(
+    bytes: &[u8],
+    base: Option<&[u8]>,
+    room: usize,
+) -> Result<Vec<u8>, zstd_safe::ErrorCode> {
     let mut context = CCtx::create();
-    let mut set = |parameter| {
-        context
-            .set_parameter(parameter)
-            .map(drop)
-            .map_err(encoding_failed)
-    };
-    set(CParameter::CompressionLevel(LEVEL_WHEN_SLOW))?;
+    context.set_parameter(CParameter::CompressionLevel(LEVEL_WHEN_SLOW))?;
     if let Some(base) = base {
+        let both = base.len() + bytes.len();
         // Matches have to reach from the end of the bytes back to the beginning of the base.
-        set(CParameter::WindowLog(
-            (usize::BITS - (base.len() + bytes.len()).leading_zeros()).max(MIN_WINDOW_LOG),
-        ))?;
-        context.ref_prefix(base).map_err(encoding_failed)?;
+        let window = (usize::BITS - both.leading_zeros()).max(MIN_WINDOW_LOG);
+        context.set_parameter(CParameter::WindowLog(window))?;
+        let far = CParameter::EnableLongDistanceMatching(both > FAR_APART);
+        context.set_parameter(far)?;
+        context.ref_prefix(base)?;
     }
-    let mut frame = Vec::with_capacity(zstd_safe::compress_bound(bytes.len()));
-    context
-        .compress2(&mut frame, bytes)
-        .map_err(encoding_failed)?;
+    let mut frame = Vec::with_capacity(room);
+    context.compress2(&mut frame, bytes)?;
     frame.shrink_to_fit();
     Ok(frame)
 }

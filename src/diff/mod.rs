@@ -38,7 +38,7 @@ mod tests;
 pub use address::{Index, ResourceAddress};
 pub use comparison::{Diff, NOTHING, Totals, compare, drops_resources};
 pub use not_comparable::NotComparable;
-pub use outputs::{OpenOutput, ShownOutput, open_outputs, outputs};
+pub use outputs::{OpenOutput, OutputsPlace, ShownOutput};
 pub use pairing::Action;
 pub use report::{DiffReport, MAX_REPORT, OutputChange, ResourceChange, ValueChange};
 pub use values::{MAX_LEVELS, MAX_PATH, MAX_STEPS, MAX_VALUE};

@@ -1,6 +1,8 @@
-//! The outputs of a state, without secrets.
+//! The outputs of a state, without secrets. All else in the state is passed over: what it takes is
+//! as much as the outputs are, however large the state is.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -8,7 +10,7 @@ use serde_json::value::RawValue;
 use super::instance::Output;
 use super::masking::Mask;
 use super::not_comparable::NotComparable;
-use super::reading::{Text, read_members};
+use super::reading::{Raw, Text, read_members};
 use super::state::StateTree;
 use super::values::{Shown, shown_text};
 
@@ -35,18 +37,104 @@ pub struct ShownOutput {
     pub too_deep: bool,
 }
 
-/// The outputs of a state; secrets in clear only if `reveal` says so. A value may have any length.
-///
-/// # Errors
-///
-/// Where the state cannot be read as one of format 1 to 4.
-pub fn outputs(bytes: &[u8], reveal: bool) -> Result<BTreeMap<String, ShownOutput>, NotComparable> {
-    let outputs = StateTree::parse(bytes)?.outputs.into_iter();
-    let shown = outputs.map(|(name, output)| {
-        let shown = ShownOutput::of(&name.0, output, reveal);
-        (name.0.into_owned(), shown)
-    });
-    Ok(shown.collect())
+/// Where the outputs of a state stand in its bytes.
+#[derive(Clone, Debug)]
+pub enum OutputsPlace {
+    /// In one member, as format 4 has them; an empty range where there is none.
+    Here(Range<usize>),
+    /// In the modules of formats 1 to 3, among all else.
+    InModules(usize),
+}
+
+#[derive(Default)]
+struct Head<'a> {
+    version: Option<i64>,
+    outputs: Raw<'a>,
+    encrypted_data: Raw<'a>,
+}
+
+read_members!(Head {
+    "version" => version,
+    "outputs" => outputs,
+    "encrypted_data" => encrypted_data,
+});
+
+type OutputsOf<'a> = BTreeMap<Text<'a>, Output<'a>>;
+
+impl OutputsPlace {
+    /// Finds them, with no memory for anything.
+    ///
+    /// # Errors
+    ///
+    /// Where the state cannot be read as one of format 1 to 4.
+    pub fn in_state(bytes: &[u8]) -> Result<Self, NotComparable> {
+        let head: Head<'_> =
+            serde_json::from_slice(bytes).map_err(|_| NotComparable::Unexpected)?;
+        if head.encrypted_data.is_some() {
+            return Err(NotComparable::Encrypted);
+        }
+        match head.version {
+            Some(4) => Ok(Self::Here(head.outputs.map_or(0..0, |raw| {
+                let text = raw.get();
+                let start = text.as_ptr().addr().saturating_sub(bytes.as_ptr().addr());
+                start..start + text.len()
+            }))),
+            Some(1..=3) => Ok(Self::InModules(bytes.len())),
+            _ => Err(NotComparable::Format),
+        }
+    }
+
+    /// How many bytes have to be taken apart to show them.
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::Here(range) => range.len() as u64,
+            Self::InModules(size) => *size as u64,
+        }
+    }
+
+    /// The outputs of the same state; secrets in clear only if `reveal` says so. A value may have
+    /// any length.
+    ///
+    /// # Errors
+    ///
+    /// Where they are not as Terraform writes them.
+    pub fn shown(
+        &self,
+        bytes: &[u8],
+        reveal: bool,
+    ) -> Result<BTreeMap<String, ShownOutput>, NotComparable> {
+        let shown = self.read(bytes)?.into_iter().map(|(name, output)| {
+            let shown = ShownOutput::of(&name.0, output, reveal);
+            (name.0.into_owned(), shown)
+        });
+        Ok(shown.collect())
+    }
+
+    /// The outputs of the same state that are not sensitive, as the programs read them.
+    ///
+    /// # Errors
+    ///
+    /// Where they are not as Terraform writes them.
+    pub fn open<'a>(
+        &self,
+        bytes: &'a [u8],
+    ) -> Result<BTreeMap<String, OpenOutput<'a>>, NotComparable> {
+        let outputs = self.read(bytes)?.into_iter();
+        outputs
+            .filter(|(_, output)| !output.sensitive)
+            .map(as_written)
+            .collect()
+    }
+
+    fn read<'a>(&self, bytes: &'a [u8]) -> Result<OutputsOf<'a>, NotComparable> {
+        let range = match self {
+            Self::InModules(_) => return Ok(StateTree::parse(bytes)?.outputs),
+            Self::Here(range) if range.is_empty() => return Ok(BTreeMap::new()),
+            Self::Here(range) => range.clone(),
+        };
+        let text = bytes.get(range).ok_or(NotComparable::Unexpected)?;
+        serde_json::from_slice(text).map_err(|_| NotComparable::Unexpected)
+    }
 }
 
 impl ShownOutput {
@@ -91,27 +179,6 @@ pub struct OpenOutput<'a> {
     /// Its type.
     #[serde(rename = "type")]
     pub kind: &'a RawValue,
-}
-
-#[derive(Default)]
-struct Outputs<'a> {
-    outputs: BTreeMap<Text<'a>, Output<'a>>,
-}
-
-read_members!(Outputs { "outputs" => outputs });
-
-/// The outputs of a state of format 4 that are not sensitive, as the programs read them.
-///
-/// # Errors
-///
-/// Where they are not as Terraform writes them.
-pub fn open_outputs(bytes: &[u8]) -> Result<BTreeMap<String, OpenOutput<'_>>, NotComparable> {
-    let all: Outputs<'_> = serde_json::from_slice(bytes).map_err(|_| NotComparable::Unexpected)?;
-    all.outputs
-        .into_iter()
-        .filter(|(_, output)| !output.sensitive)
-        .map(as_written)
-        .collect()
 }
 
 fn as_written<'a>(

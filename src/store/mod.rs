@@ -48,6 +48,7 @@ pub use preview::{StartPreview, preview_start};
 pub use privacy::{
     NotPrivate, belongs_to_another, refuse_links, see_to_directory, see_to_file, without_links,
 };
+pub use readers::Reading;
 pub use row_key::ROW_KEY_FILE;
 pub use schema::newest_schema;
 pub use start::anchor::ANCHOR_FILE;
@@ -193,12 +194,32 @@ impl Store {
         })
     }
 
-    /// Reads at one moment, on a thread that may wait for the disk.
+    /// Reads as many rows as there are, at one moment, on a thread that may wait for the disk. Such
+    /// questions have half of the places of readers, so that brief ones do not wait for them.
     pub async fn read<T: Send + 'static>(
         &self,
         job: impl FnOnce(&View<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.damage.look_at(self.readers.read(job).await)
+        self.read_then(Reading::Long, job, |found| found).await
+    }
+
+    /// Reads a few rows, at one moment, on a thread that may wait for the disk.
+    pub async fn read_briefly<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&View<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.read_then(Reading::Brief, job, |found| found).await
+    }
+
+    /// Reads, and makes something of what was found on the thread that has read it.
+    pub async fn read_then<T, U: Send + 'static>(
+        &self,
+        reading: Reading,
+        job: impl FnOnce(&View<'_>) -> Result<T, StoreError> + Send + 'static,
+        then: impl FnOnce(T) -> U + Send + 'static,
+    ) -> Result<U, StoreError> {
+        let found = self.readers.read(reading, job, then).await;
+        self.damage.look_at(found)
     }
 
     /// Reads a few rows by their keys, at one moment, on the thread that asks: less work than

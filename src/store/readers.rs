@@ -1,5 +1,8 @@
 //! Connections that only read: a bounded number of them, each used by one job at a time, never
 //! across a wait for the network.
+//!
+//! A place is never so far away that a brief question waits for a long one: long questions have at
+//! most half of the places, large frames one more, and the rest is for what is brief.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
 use rusqlite::Connection;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::connection;
 use super::error::{OpenError, StoreError};
@@ -15,16 +18,43 @@ use super::held::HeldFiles;
 use super::row_hash::RowKey;
 use super::tx::{Data, View};
 use crate::model::clock;
+use crate::sabotage::{self, Fault};
 use crate::store::statements::{self, Prepare as _};
 
-/// How many reads of any size run at the same time.
+/// How many reads run at the same time.
 const READERS: usize = 4;
+/// How many of these may look through many rows: lists, counts, plans, verification.
+const LONG: usize = READERS / 2;
+/// How many of these may read the frames of a large state.
+const LARGE: usize = 1;
+
+/// What a question takes, and so which places it may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// A few rows by their keys, and frames that are decoded within some milliseconds.
+    Brief,
+    /// The frames of a large state.
+    Large,
+    /// As many rows as there are.
+    Long,
+}
 
 /// The pool. Connections are made when they are first needed, and closed when they have not been
 /// needed for a while.
 pub(super) struct Readers {
     places: Arc<Semaphore>,
+    large: Arc<Semaphore>,
+    long: Arc<Semaphore>,
     pool: Arc<Pool>,
+}
+
+/// A place among all readers, and one among those of its kind.
+type ReaderPlace = (Option<OwnedSemaphorePermit>, OwnedSemaphorePermit);
+
+/// Waits for a place.
+async fn place_in(places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, StoreError> {
+    let place = Arc::clone(places).acquire_owned().await;
+    place.map_err(|_| StoreError::Closed)
 }
 
 struct Pool {
@@ -66,27 +96,43 @@ impl Readers {
         };
         Ok(Self {
             places: Arc::new(Semaphore::new(READERS)),
+            large: Arc::new(Semaphore::new(LARGE)),
+            long: Arc::new(Semaphore::new(LONG)),
             pool: Arc::new(pool),
         })
     }
 
-    pub(super) async fn read<T: Send + 'static>(
+    /// Reads on a thread that may wait for the disk. `then` makes something of the answer there,
+    /// when the database is not needed any more.
+    pub(super) async fn read<T, U: Send + 'static>(
         &self,
+        reading: Reading,
         job: impl FnOnce(&View<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let lookup = Arc::clone(&self.places)
-            .acquire_owned()
-            .await
-            .map_err(|_| StoreError::Closed)?;
+        then: impl FnOnce(T) -> U + Send + 'static,
+    ) -> Result<U, StoreError> {
+        let place = self.place(reading).await?;
         let pool = Arc::clone(&self.pool);
         let run = move || {
-            let result = pool.run(job);
-            drop(lookup);
+            if reading == Reading::Long {
+                sabotage::hold(Fault::HeldLongReads);
+            }
+            let result = pool.run(job).map(then);
+            drop(place);
             result
         };
         tokio::task::spawn_blocking(run)
             .await
             .unwrap_or(Err(StoreError::Panicked))
+    }
+
+    /// Its place among those of its kind comes first, so that only as many wait for the others.
+    async fn place(&self, reading: Reading) -> Result<ReaderPlace, StoreError> {
+        let of_its_kind = match reading {
+            Reading::Brief => None,
+            Reading::Large => Some(place_in(&self.large).await?),
+            Reading::Long => Some(place_in(&self.long).await?),
+        };
+        Ok((of_its_kind, place_in(&self.places).await?))
     }
 
     /// There are no more of these at the same time than threads that take requests.
@@ -113,7 +159,9 @@ impl Readers {
     }
 
     pub(super) fn close(&self) {
-        self.places.close();
+        for places in [&self.places, &self.large, &self.long] {
+            places.close();
+        }
         self.pool.open().take();
     }
 }
@@ -156,6 +204,32 @@ mod tests {
     use crate::model::name::StateName;
     use crate::model::state::Lookup;
     use crate::store::{FILE_NAME, Store};
+
+    #[test]
+    fn brief_questions_have_a_place_beside_any_number_of_long_and_large_ones() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), 1, &Arc::default()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let readers = &store.readers;
+        let mut waiting: Vec<_> = [Reading::Long, Reading::Large]
+            .repeat(8)
+            .into_iter()
+            .map(|reading| Box::pin(readers.place(reading)))
+            .collect();
+        let asked = std::future::poll_fn(|context| {
+            let mut asked = waiting.iter_mut().map(|one| one.as_mut().poll(context));
+            // Those that have a place keep it.
+            let held: Vec<_> = asked.by_ref().filter(|one| one.is_ready()).collect();
+            std::task::Poll::Ready(held)
+        });
+        let held = runtime.block_on(asked);
+        assert_eq!(held.len(), LONG + LARGE);
+        let brief = runtime.block_on(readers.place(Reading::Brief));
+        assert!(brief.is_ok());
+        drop(held);
+    }
 
     #[test]
     fn connections_that_nobody_uses_are_closed_and_made_again_when_they_are_needed() {

@@ -6,6 +6,7 @@
 //! has a control: the same check on a wrong model or on a server that was built to break the
 //! promise (`sabotaged`), which has to be rejected.
 
+mod classes;
 mod controls;
 mod dice;
 mod fair;

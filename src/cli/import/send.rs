@@ -21,7 +21,7 @@ use crate::config::MIB;
 use crate::model::name::StateName;
 
 /// How many states are imported at the same time.
-pub(super) const AT_A_TIME: usize = 32;
+pub(super) const AT_A_TIME: usize = 48;
 /// How many MiB of states are in memory at the same time, beside one state that is larger.
 const MEBIBYTES_AT_A_TIME: u32 = 256;
 

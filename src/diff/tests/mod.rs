@@ -5,6 +5,8 @@ mod formats;
 mod properties;
 mod secrets;
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -27,6 +29,14 @@ fn only(attributes: &Value) -> String {
         "y",
         &json!([{"attributes": attributes}])
     )]))
+}
+
+fn outputs(bytes: &[u8], reveal: bool) -> Result<BTreeMap<String, ShownOutput>, NotComparable> {
+    OutputsPlace::in_state(bytes)?.shown(bytes, reveal)
+}
+
+fn open_outputs(bytes: &[u8]) -> Result<BTreeMap<String, OpenOutput<'_>>, NotComparable> {
+    OutputsPlace::in_state(bytes)?.open(bytes)
 }
 
 #[track_caller]

@@ -101,7 +101,7 @@ impl Keys<'_> {
     async fn find(&self, id: KeyId) -> Result<ApiKey, Error> {
         self.engine
             .store
-            .read(move |view| view.key(id))
+            .read_briefly(move |view| view.key(id))
             .await?
             .map(|found| found.key)
             .ok_or(Error::NoKey)
@@ -225,7 +225,7 @@ impl Keys<'_> {
         let is_first = self
             .engine
             .store
-            .read(|view| Ok(!view.has_keys()?))
+            .read_briefly(|view| Ok(!view.has_keys()?))
             .await
             .map_err(Error::from)?;
         if !is_first {

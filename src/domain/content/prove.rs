@@ -46,7 +46,9 @@ impl Content {
             let found = self
                 .engine
                 .store
-                .read(move |view| Ok(view.name_of(state)?.zip(view.version(state, number)?)))
+                .read_briefly(move |view| {
+                    Ok(view.name_of(state)?.zip(view.version(state, number)?))
+                })
                 .await;
             match found {
                 Ok(Some((name, version))) if !version.purged => {

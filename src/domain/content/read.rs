@@ -3,17 +3,19 @@
 
 use std::sync::Arc;
 
-use crate::blob::{self, Frame};
+use crate::blob::{self, BlobError, Frame};
 use crate::domain::content::Content;
 use crate::domain::content::cache::BytesKey;
 use crate::domain::engine::budget::{Reservation, WhenFull};
+use crate::domain::engine::cores::is_small;
 use crate::domain::engine::leased_bytes::LeasedBytes;
 use crate::domain::error::Error;
+use crate::model::digest::Digest;
 use crate::model::frame::{Bytes, ChainSize, Kept, StoredBlob};
 use crate::model::name::StateName;
 use crate::model::state::StateId;
 use crate::model::version::Version;
-use crate::store::{StoreError, View};
+use crate::store::{Reading, StoreError, View};
 
 /// How many times its size a state needs at most while its outputs or the addresses of its
 /// resources are taken apart.
@@ -25,6 +27,29 @@ fn memory(chain: ChainSize) -> u64 {
     chain
         .stored
         .saturating_add(chain.largest.saturating_mul(chain.frames.clamp(1, 2)))
+}
+
+/// How many bytes come out of all frames on the way to a version's.
+fn work(chain: ChainSize) -> u64 {
+    chain.largest.saturating_mul(chain.frames)
+}
+
+/// Decodes a chain of frames, and compares what comes out with its SHA-256.
+fn decoded(chain: &[StoredBlob], expected: Digest, reservation: Reservation) -> ProvenBytes {
+    let bytes = blob::decode(chain.iter().map(frame), expected);
+    bytes.map(|bytes| LeasedBytes::new(bytes, reservation))
+}
+
+type ProvenBytes = Result<Arc<LeasedBytes>, BlobError>;
+
+/// What a read has found of some bytes.
+enum Found {
+    /// No frame.
+    Nothing,
+    /// Small bytes, which were decoded where they were read.
+    Bytes(ProvenBytes),
+    /// The frames of large ones.
+    Frames(Reservation, Vec<StoredBlob>),
 }
 
 /// The frames that lead to some bytes, or how large they are where they are kept in another way
@@ -109,26 +134,43 @@ impl Content {
         version: &Version,
         when_full: WhenFull,
     ) -> Result<Arc<LeasedBytes>, Error> {
-        let (number, sha256) = (version.number, version.sha256);
-        let chain = self.chain(Bytes::Of(state, number), when_full).await;
-        let (reservation, chain) = chain.map_err(|error| {
-            if let Error::Damaged(cause) = &error {
-                damaged(name, number, cause)
-            } else {
-                error
-            }
-        })?;
-        if chain.is_empty() {
-            return Err(self.why_empty(name, state, number).await);
+        let number = version.number;
+        let bytes = (Bytes::Of(state, number), version.sha256);
+        match self.decode_chain(bytes, when_full).await {
+            Ok(Some(decoded)) => decoded.map_err(|error| damaged(name, number, &error)),
+            Ok(None) => Err(self.why_empty(name, state, number).await),
+            Err(Error::Damaged(cause)) => Err(damaged(name, number, &cause)),
+            Err(error) => Err(error),
         }
-        let decode = move |reservation| {
-            blob::decode(chain.iter().map(frame), sha256)
-                .map(|bytes| LeasedBytes::new(bytes, reservation))
+    }
+
+    /// Some bytes, which have this SHA-256, out of their frames; none where there is no frame.
+    async fn decode_chain(
+        &self,
+        (bytes, sha256): (Bytes, Digest),
+        when_full: WhenFull,
+    ) -> Result<Option<ProvenBytes>, Error> {
+        let take = move |size, reservation, chain: Vec<StoredBlob>| {
+            if chain.is_empty() {
+                Found::Nothing
+            } else if is_small(work(size)) {
+                Found::Bytes(decoded(&chain, sha256, reservation))
+            } else {
+                Found::Frames(reservation, chain)
+            }
         };
-        self.engine
-            .on_a_core(reservation, decode)
-            .await?
-            .map_err(|error| damaged(name, number, &error))
+        let (size, found) = self.read_chain(bytes, when_full, take).await?;
+        let (reservation, chain) = match found {
+            Found::Nothing => return Ok(None),
+            Found::Bytes(decoded) => return Ok(Some(decoded)),
+            Found::Frames(reservation, chain) => (reservation, chain),
+        };
+        let decode = move |reservation| decoded(&chain, sha256, reservation);
+        let decoded = self
+            .engine
+            .on_a_core(work(size), reservation, decode)
+            .await?;
+        Ok(Some(decoded))
     }
 
     /// A version without bytes was purged; or they should be there and are not.
@@ -153,26 +195,34 @@ impl Content {
         bytes: Bytes,
         when_full: WhenFull,
     ) -> Result<(Reservation, Vec<StoredBlob>), Error> {
-        let mut wanted = self
-            .engine
-            .store
-            .read_inline(|view| view.chain_size(bytes))
-            .await?;
+        let take = |_, reservation, chain| (reservation, chain);
+        let (_, found) = self.read_chain(bytes, when_full, take).await?;
+        Ok(found)
+    }
+
+    /// Reads the frames that lead to some bytes. `take` makes something of them where they were
+    /// read. Says how large they were taken for.
+    async fn read_chain<T: Send + 'static>(
+        &self,
+        bytes: Bytes,
+        when_full: WhenFull,
+        take: impl Fn(ChainSize, Reservation, Vec<StoredBlob>) -> T + Copy + Send + 'static,
+    ) -> Result<(ChainSize, T), Error> {
+        let store = &self.engine.store;
+        let mut wanted = store.read_inline(|view| view.chain_size(bytes)).await?;
         loop {
-            let reservation = self
-                .engine
-                .reserve_for_copies(memory(wanted), when_full)
-                .await?;
+            let reserved = self.engine.reserve_for_copies(memory(wanted), when_full);
+            let reservation = reserved.await?;
             // The memory is with the frames from the first moment.
-            match self
-                .engine
-                .store
-                .read(move |view| {
-                    Ok(chain_within(view, bytes, wanted)?.map(|chain| (reservation, chain)))
-                })
-                .await?
-            {
-                Ok(found) => return Ok(found),
+            let read = move |view: &View<'_>| {
+                let found = chain_within(view, bytes, wanted)?;
+                Ok(found.map(|chain| (reservation, chain)))
+            };
+            let then = move |found: Result<(Reservation, Vec<StoredBlob>), ChainSize>| {
+                found.map(|(reservation, chain)| take(wanted, reservation, chain))
+            };
+            match store.read_then(reading(wanted), read, then).await? {
+                Ok(found) => return Ok((wanted, found)),
                 Err(now) => wanted = now,
             }
         }
@@ -184,13 +234,18 @@ impl Content {
         &self,
         kept: &Kept,
     ) -> Result<Option<Arc<LeasedBytes>>, Error> {
-        let digest = kept.digest;
-        let (reservation, chain) = self.chain(Bytes::In(kept.id), WhenFull::Wait).await?;
-        let decode = move |reservation| {
-            blob::decode(chain.iter().map(frame), digest)
-                .map(|bytes| LeasedBytes::new(bytes, reservation))
-        };
-        Ok(self.engine.on_a_core(reservation, decode).await?.ok())
+        let bytes = (Bytes::In(kept.id), kept.digest);
+        let decoded = self.decode_chain(bytes, WhenFull::Wait).await?;
+        Ok(decoded.and_then(Result::ok))
+    }
+}
+
+/// The place that reading these frames takes.
+fn reading(chain: ChainSize) -> Reading {
+    if is_small(work(chain)) {
+        Reading::Brief
+    } else {
+        Reading::Large
     }
 }
 

@@ -20,7 +20,7 @@ impl Content {
             clippy::redundant_closure_for_method_calls,
             reason = "the method itself is not general enough in its lifetimes"
         )]
-        Ok(self.engine.store.read(|view| view.space()).await?)
+        Ok(self.engine.store.read_briefly(|view| view.space()).await?)
     }
 
     /// Cuts some free space off the end of the database, and measures the rest.

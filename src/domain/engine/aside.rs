@@ -67,6 +67,14 @@ impl AsideThread {
         Ok(place)
     }
 
+    /// Runs some work that needs no memory of its own on the thread, while its caller has the turn.
+    pub(in crate::domain) async fn measure<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        self.worker.run((), |()| work()).await
+    }
+
     /// The one permission to hold memory for work on the thread.
     pub(in crate::domain) async fn alone(&self) -> Result<OwnedSemaphorePermit, Error> {
         let alone = Arc::clone(&self.alone).acquire_owned().await;

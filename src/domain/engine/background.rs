@@ -1,6 +1,6 @@
-//! Threads for long work: one for what nobody waits for, which runs when no other thread of the
-//! machine wants to, one for what only its own client waits for, and one for each work that waits
-//! for the disk.
+//! Threads for long work: one for what nobody waits for, which gives way to all others and still
+//! gets on beside them, one for what only its own client waits for, and one for each work that
+//! waits for the disk.
 
 use tokio::sync::oneshot;
 
@@ -9,8 +9,10 @@ use crate::domain::engine::cores::{answer_with, panicked};
 use crate::domain::error::Error;
 use crate::store::OpenError;
 
-/// The lowest priority that a thread can have.
-const NICE: i32 = 19;
+/// The priority of what nobody waits for: it gets a tenth of what another thread gets that wants
+/// the same core. With the lowest one, it would get next to nothing on a machine that is never
+/// idle, and fall behind for ever.
+const NICE: i32 = 10;
 
 /// The priority of long work that waits for the disk: it gets a quarter of what another thread gets
 /// that wants the same core.

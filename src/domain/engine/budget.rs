@@ -302,6 +302,8 @@ impl Budget {
 pub trait Reserved: Send + 'static {}
 
 impl Reserved for Reservation {}
+/// For work that needs no memory of its own.
+impl Reserved for () {}
 impl<A: Reserved> Reserved for (A, Reservation) {}
 
 /// Bytes that are reserved; they come back when this is dropped.

@@ -213,18 +213,23 @@ impl Engine {
         })
     }
 
-    /// Runs work that takes a core for long, off the request threads.
+    /// Runs work on so many bytes off the request threads.
     pub async fn on_a_core<L: Reserved, T: Send + 'static>(
         &self,
+        bytes: u64,
         reserved: L,
         work: impl FnOnce(L) -> T + Send + 'static,
     ) -> Result<T, Error> {
-        self.cores.run(reserved, work).await
+        self.cores.run(bytes, reserved, work).await
     }
 
     /// The same without waiting for its end.
-    pub(in crate::domain) fn begin_on_a_core(&self, work: impl FnOnce() + Send + 'static) {
-        self.cores.begin(work);
+    pub(in crate::domain) fn begin_on_a_core(
+        &self,
+        bytes: u64,
+        work: impl FnOnce() + Send + 'static,
+    ) {
+        self.cores.begin(bytes, work);
     }
 
     /// A place among the requests that a caller's key may have under way, or the refusal of one
@@ -246,6 +251,15 @@ impl Engine {
         self.aside.place(caller.key())
     }
 
+    /// Looks at something for as long as that takes, aside of the cores. It needs no memory.
+    pub async fn look_aside<T: Send + 'static>(
+        &self,
+        _turn: &AsideTurn,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        self.aside.measure(work).await
+    }
+
     /// Runs work that takes long and that only its client waits for, aside of the cores, which
     /// writes use. It has so many bytes for working copies.
     pub async fn aside<T: Send + 'static>(
@@ -256,7 +270,7 @@ impl Engine {
     ) -> Result<T, Error> {
         if sabotage::is(Fault::Aside) {
             let reservation = self.reserve_for_copies(bytes, WhenFull::Wait).await?;
-            return self.cores.run(reservation, work).await;
+            return self.cores.run(0, reservation, work).await;
         }
         // Of all that waits for the thread, one thing holds memory.
         let alone = self.aside.alone().await?;
@@ -264,7 +278,7 @@ impl Engine {
         self.aside.run((turn, alone), reservation, work).await
     }
 
-    /// Runs long work that nobody waits for, while no other thread of the machine wants to run.
+    /// Runs long work that nobody waits for, on a thread that gives way to all others.
     pub(in crate::domain) async fn in_background<L: Reserved, T: Send + 'static>(
         &self,
         reserved: L,
@@ -318,7 +332,7 @@ mod tests {
             drop(reservation);
         };
         let megabyte = engine.reserve_if_free(1024 * 1024).unwrap();
-        let mut waiting = Box::pin(engine.on_a_core(megabyte, work));
+        let mut waiting = Box::pin(engine.on_a_core(0, megabyte, work));
         runtime.block_on(std::future::poll_fn(|context| {
             assert!(waiting.as_mut().poll(context).is_pending());
             std::task::Poll::Ready(())

@@ -223,7 +223,7 @@ pub(super) async fn find(
     let wanted = name.clone();
     let found = engine
         .store
-        .read(move |view| RollbackTarget::see(view, &wanted, number, 0));
+        .read_briefly(move |view| RollbackTarget::see(view, &wanted, number, 0));
     found.await?.ok_or_else(|| Error::no_state(name))
 }
 
@@ -254,7 +254,10 @@ impl History<'_> {
             reservation.keep_only(prepared.blob.frame.len() as u64);
             Ok::<_, Error>((prepared, reservation))
         };
-        let (prepared, reservation) = self.engine.on_a_core(reservation, prepare).await??;
+        let (prepared, reservation) = self
+            .engine
+            .on_a_core(wanted.size, reservation, prepare)
+            .await??;
         if prepared.head.serial != serial.unwrap_or(wanted.head.serial) {
             return Err(Error::Internal(format!(
                 "version {number} of {name} would come back with serial {}",
@@ -275,7 +278,7 @@ impl History<'_> {
             serial::with_serial(bytes.as_ref().as_ref(), serial)
                 .map(|changed| LeasedBytes::new(changed, reservation))
         };
-        let changed = self.engine.on_a_core(reservation, change).await?;
+        let changed = self.engine.on_a_core(size, reservation, change).await?;
         changed.ok_or_else(|| Error::Internal("a state that was stored has no serial".to_owned()))
     }
 }

@@ -36,7 +36,7 @@ impl Retention<'_> {
         let (has_own, last) = self
             .engine
             .store
-            .read(|view| Ok((view.has_policies()?, view.moment(Moment::Pruned)?)))
+            .read_briefly(|view| Ok((view.has_policies()?, view.moment(Moment::Pruned)?)))
             .await?;
         let now = clock::now();
         // A last run that is yet to come was made by a clock that was wrong.

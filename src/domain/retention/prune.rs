@@ -186,7 +186,7 @@ impl Retention<'_> {
             None if self
                 .engine
                 .store
-                .read(|view| Ok(!view.has_policies()?))
+                .read_briefly(|view| Ok(!view.has_policies()?))
                 .await? =>
             {
                 return Err(Error::invalid(

@@ -18,6 +18,14 @@ pub(super) struct Before {
 }
 
 impl Before {
+    /// How many bytes are compared.
+    pub(super) fn size(&self) -> u64 {
+        let bytes = self.bytes.as_ref();
+        bytes.map_or(0, |(bytes, _reservation)| {
+            bytes.as_ref().as_ref().len() as u64
+        })
+    }
+
     /// Sees whether a write drops resources of this version.
     pub(super) fn compare(self, after: &[u8]) -> Compared {
         let drops = self.bytes.and_then(|(before, _reservation)| {

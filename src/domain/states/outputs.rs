@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::diff::{self, NotComparable, OpenOutput, ShownOutput};
+use crate::diff::{NotComparable, OpenOutput, OutputsPlace, ShownOutput};
 use crate::domain::content::read::SIZE_TAKEN_APART;
 use crate::domain::engine::Engine;
 use crate::domain::engine::budget::WhenFull;
@@ -19,6 +19,8 @@ use crate::model::version::Version;
 
 /// The one format that such a state can be made from.
 const FORMAT: i64 = 4;
+/// What is reserved beside outputs, however few they are, in bytes.
+const BEYOND_OUTPUTS: u64 = 16 * 1024;
 
 #[derive(Serialize)]
 struct Made<'a> {
@@ -31,9 +33,17 @@ struct Made<'a> {
     check_results: Option<()>,
 }
 
-/// A state of format 4 with the same serial and lineage, no resources, and the outputs that are not
-/// sensitive.
-fn state_of_outputs(bytes: &[u8], head: &StateHead) -> Result<Vec<u8>, Error> {
+/// The memory that the outputs of a state take while they are shown, and no more than there can be
+/// beside the state.
+pub(super) fn memory_for_outputs(engine: &Engine, place: &OutputsPlace, state: u64) -> u64 {
+    let beside = state.saturating_add(BEYOND_OUTPUTS);
+    let most = engine.limits.max_in_flight.saturating_sub(beside);
+    let needed = place.size().saturating_mul(SIZE_TAKEN_APART);
+    needed.saturating_add(BEYOND_OUTPUTS).min(most)
+}
+
+/// Why a caller who may only read outputs gets none of a state, if so.
+fn hindrance(head: &StateHead) -> Result<(), Error> {
     if head.encrypted {
         return Err(Error::OutputsUnavailable(
             "the state is encrypted by its client, so its outputs cannot be read without \
@@ -46,15 +56,26 @@ fn state_of_outputs(bytes: &[u8], head: &StateHead) -> Result<Vec<u8>, Error> {
                 a newer program",
         ));
     }
-    let unreadable = |_| {
-        Error::OutputsUnavailable("the state's outputs are not in the form that Terraform writes")
-    };
+    Ok(())
+}
+
+fn unreadable(_: NotComparable) -> Error {
+    Error::OutputsUnavailable("the state's outputs are not in the form that Terraform writes")
+}
+
+/// A state of format 4 with the same serial and lineage, no resources, and the outputs that are not
+/// sensitive.
+fn state_of_outputs(
+    bytes: &[u8],
+    place: &OutputsPlace,
+    head: &StateHead,
+) -> Result<Vec<u8>, Error> {
     let made = Made {
         version: FORMAT,
         terraform_version: head.terraform_version.as_deref().unwrap_or("1.0.0"),
         serial: head.serial,
         lineage: &head.lineage,
-        outputs: diff::open_outputs(bytes).map_err(unreadable)?,
+        outputs: place.open(bytes).map_err(unreadable)?,
         resources: [],
         check_results: None,
     };
@@ -67,15 +88,31 @@ pub(super) async fn only_outputs(
     version: &Version,
     bytes: Arc<LeasedBytes>,
 ) -> Result<(Arc<LeasedBytes>, Digest), Error> {
-    let needed = version.size.saturating_mul(SIZE_TAKEN_APART);
+    hindrance(&version.head)?;
+    let looked_at = Arc::clone(&bytes);
+    let find = move |()| OutputsPlace::in_state(looked_at.as_ref().as_ref());
+    let place = engine.on_a_core(version.size, (), find).await?;
+    let place = place.map_err(unreadable)?;
+    let needed = memory_for_outputs(engine, &place, version.size);
     let reservation = engine.reserve_for_copies(needed, WhenFull::Wait).await?;
-    let head = version.head.clone();
+    let (head, size) = (version.head.clone(), place.size());
     let make = move |reservation| {
-        let made = state_of_outputs(bytes.as_ref().as_ref(), &head)?;
+        let made = state_of_outputs(bytes.as_ref().as_ref(), &place, &head)?;
         let digest = Digest::of(&made);
         Ok((LeasedBytes::new(made, reservation), digest))
     };
-    engine.on_a_core(reservation, make).await?
+    engine.on_a_core(size, reservation, make).await?
+}
+
+/// Where the outputs of a version are, or why they are not shown.
+pub(super) fn place_of_outputs(
+    version: &Version,
+    bytes: &[u8],
+) -> Result<OutputsPlace, NotComparable> {
+    if version.head.encrypted {
+        return Err(NotComparable::Encrypted);
+    }
+    OutputsPlace::in_state(bytes)
 }
 
 /// The outputs of a version, as they are listed.
@@ -94,14 +131,10 @@ struct Listing<'a> {
 pub(super) fn list_of_outputs(
     version: &Version,
     bytes: &[u8],
-    reveal: bool,
-    may_list: bool,
+    place: Result<OutputsPlace, NotComparable>,
+    (reveal, may_list): (bool, bool),
 ) -> Result<Vec<u8>, Error> {
-    let found = if version.head.encrypted {
-        Err(NotComparable::Encrypted)
-    } else {
-        diff::outputs(bytes, reveal)
-    };
+    let found = place.and_then(|place| place.shown(bytes, reveal));
     if found.is_err() && !may_list {
         return Err(Error::OutputsUnavailable(
             "the state is encrypted by its client, or not of a format that can be read, so its \
@@ -137,7 +170,8 @@ mod tests {
             "hidden":{"value":"canary","type":"string","sensitive":true}},
             "resources":[{"canary":"canary"}]}"#;
         let head = crate::model::terraform::tfstate::read_head(bytes, 1_000).unwrap();
-        let made = String::from_utf8(state_of_outputs(bytes, &head).unwrap()).unwrap();
+        let place = OutputsPlace::in_state(bytes).unwrap();
+        let made = String::from_utf8(state_of_outputs(bytes, &place, &head).unwrap()).unwrap();
         assert!(!made.contains("canary"), "{made}");
         assert!(
             made.contains(r#""value":{"a":[1.10]}"#),
@@ -163,7 +197,7 @@ mod tests {
         ] {
             let head =
                 crate::model::terraform::tfstate::read_head(bytes.as_bytes(), 1_000).unwrap();
-            assert!(state_of_outputs(bytes.as_bytes(), &head).is_err());
+            assert!(hindrance(&head).is_err());
         }
     }
 }

@@ -26,7 +26,9 @@ pub(super) struct Unprepared {
 pub(super) fn begin(engine: &Engine, write: Unprepared, reply: Reply) {
     let key = write.request.permit.acting.caller().key();
     let queue = engine.store.queue().of(key);
-    engine.begin_on_a_core(move || {
+    let before = write.before.as_ref().map_or(0, Before::size);
+    let bytes = before.saturating_add(write.bytes.len() as u64);
+    engine.begin_on_a_core(bytes, move || {
         let touches = Touches::Address(write.request.permit.name.clone());
         let place = write.place;
         match WriteJob::prepare(write.request, write.bytes, write.before) {

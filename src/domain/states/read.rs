@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use crate::config::MIB;
+use crate::diff::OutputsPlace;
 use crate::domain::access::{authorize, authorize_somewhere, denied, narrow};
-use crate::domain::content::read::SIZE_TAKEN_APART;
 use crate::domain::engine::aside::AsideTurn;
 use crate::domain::engine::budget::WhenFull;
 use crate::domain::engine::leased_bytes::LeasedBytes;
 use crate::domain::engine::shares::{Holder, ShareHold};
 use crate::domain::error::Error;
 use crate::domain::states::States;
-use crate::domain::states::outputs::{list_of_outputs, only_outputs};
+use crate::domain::states::outputs::{
+    list_of_outputs, memory_for_outputs, only_outputs, place_of_outputs,
+};
 use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
 use crate::model::digest::Digest;
@@ -172,20 +174,30 @@ impl States<'_> {
     ) -> Result<Arc<LeasedBytes>, Error> {
         let bytes = self.content.bytes_of(name, state, version, WhenFull::Wait);
         let bytes = bytes.await?;
-        // What is left beside the bytes themselves, where the state is a very large one.
-        let beside = version.size.saturating_mul(2);
-        let most = self.engine.limits.max_in_flight.saturating_sub(beside);
-        let needed = version.size.saturating_mul(SIZE_TAKEN_APART).min(most);
+        let (looked_at, of) = (Arc::clone(&bytes), version.clone());
+        let find = move || place_of_outputs(&of, looked_at.as_ref().as_ref());
+        let place = match &turn {
+            Some(turn) => self.engine.look_aside(turn, find).await?,
+            None => {
+                self.engine
+                    .on_a_core(version.size, (), move |()| find())
+                    .await?
+            }
+        };
+        let size = place.as_ref().map_or(0, OutputsPlace::size);
+        let needed = place.as_ref().map_or(0, |place| {
+            memory_for_outputs(self.engine, place, version.size)
+        });
         let listed = version.clone();
         let list = move |reservation| {
-            list_of_outputs(&listed, bytes.as_ref().as_ref(), reveal, may_list)
+            list_of_outputs(&listed, bytes.as_ref().as_ref(), place, (reveal, may_list))
                 .map(|made| LeasedBytes::new(made, reservation))
         };
         if let Some(turn) = turn {
             return self.engine.aside(turn, needed, list).await?;
         }
         let reserved = self.engine.reserve_for_copies(needed, WhenFull::Wait);
-        self.engine.on_a_core(reserved.await?, list).await?
+        self.engine.on_a_core(size, reserved.await?, list).await?
     }
 
     /// The states that a caller may see, with their locks. A state of which something is damaged is

@@ -376,7 +376,7 @@ impl<'a> Status<'a> {
             view.has_keys()?;
             view.keys_that_end(now, now + SOON)
         };
-        let ending = store.read(count).await;
+        let ending = store.read_inline(count).await;
         ending.map(keys_end_soon).map_err(|error| {
             tracing::error!(%error, "the database cannot be read");
             HealthProblem {

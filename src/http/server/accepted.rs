@@ -3,9 +3,9 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::fd::AsFd;
 use std::pin::Pin;
-use std::task::Poll;
+use std::sync::Arc;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use actix_http::error::DispatchError;
@@ -17,14 +17,18 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::http::server::app::{Entered, Site, app, http1};
 use crate::http::server::door::Full;
 use crate::http::server::io::{Admission, Io};
+use crate::http::server::shared::{Shared, Socket};
 use crate::http::wire::origin::Peer;
 use crate::model::error_code::ErrorCode;
 
 /// How much of a request is read before it is refused without a look at it, in bytes.
 const SIP: usize = 4 * 1024;
+/// How much of what a refused client sends is passed over, in bytes, and for how long.
+const LINGER_BYTES: usize = 64 * 1024;
+const LINGER_TIME: Duration = Duration::from_millis(500);
 
 /// A stream as the system hands it over.
-pub(super) trait Accepted: AsyncRead + AsyncWrite + AsFd + Unpin + 'static {
+pub(super) trait Accepted: Socket {
     /// Who is at its other end.
     fn peer(&self, site: &Site) -> io::Result<Peer>;
     /// Its other end as the library wants it.
@@ -86,17 +90,19 @@ where
 }
 
 /// Lets a stream in, or tells its client that there is no place.
-async fn enter<S: Accepted>(mut stream: S, site: Site) -> Result<Entered<S>, DispatchError> {
+async fn enter<S: Accepted>(stream: S, site: Site) -> Result<Entered<Shared>, DispatchError> {
     let peer = stream.peer(&site).map_err(DispatchError::Io)?;
+    let address = stream.peer_address();
+    let mut stream = Shared::new(Arc::new(stream));
     match site.door.enter(&stream, peer).await {
         Ok(connection) => {
-            let address = stream.peer_address();
             let place = Admission::new(site.door, connection);
             Ok((Io::new(stream, place), address))
         }
-        Err(refused) => {
-            if refused.is_told {
-                tell(&mut stream, refused.full).await;
+        Err(full) => {
+            tell(&mut stream, full).await;
+            if let Some(_leaving) = site.door.leaving() {
+                linger(&mut stream).await;
             }
             Err(DispatchError::Io(io::ErrorKind::ConnectionRefused.into()))
         }
@@ -132,4 +138,24 @@ pub(super) async fn answer_at_once(
         Poll::Ready(())
     })
     .await;
+}
+
+/// Passes over a little of what still comes, until the client closes. Otherwise bytes that nobody
+/// has read would have the system take the answer away from it.
+async fn linger(stream: &mut Shared) {
+    let mut left = LINGER_BYTES;
+    let pass_over = poll_fn(|context| {
+        let mut bytes = [0; SIP];
+        while left > 0 {
+            let mut sip = ReadBuf::new(&mut bytes);
+            match ready!(Pin::new(&mut *stream).poll_read(context, &mut sip)) {
+                Ok(()) if !sip.filled().is_empty() => {
+                    left = left.saturating_sub(sip.filled().len());
+                }
+                Ok(()) | Err(_) => break,
+            }
+        }
+        Poll::Ready(())
+    });
+    let _ = tokio::time::timeout(LINGER_TIME, pass_over).await;
 }

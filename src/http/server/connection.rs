@@ -3,17 +3,16 @@
 //! The thread that serves it notes what happens. [`Door`](super::door::Door) and the watch of
 //! clients (`super::watch`) look at it from other threads, so everything here is an atomic.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::Waker;
 use std::time::Instant;
 
 use parking_lot::Mutex;
-use rustix::net::Shutdown;
 use tokio::sync::Notify;
 
 use crate::config::Network;
+use crate::http::server::shared::{self, Socket};
 use crate::http::wire::origin::Peer;
 use crate::model::clock;
 use crate::sabotage::{self, Fault};
@@ -42,7 +41,8 @@ pub(in crate::http) struct Connection {
     pub(super) id: u64,
     /// The other end.
     pub(in crate::http) peer: Peer,
-    socket: OwnedFd,
+    /// None once it is closed.
+    socket: Mutex<Option<Arc<dyn Socket>>>,
     began: Instant,
     /// How many requests it ever sent.
     asked: AtomicU64,
@@ -76,11 +76,11 @@ pub(super) type TurnToLeave = (u8, u64, u64);
 
 impl Connection {
     /// A new one, in the time of its door.
-    pub(super) fn new(id: u64, peer: Peer, socket: OwnedFd, began: Instant) -> Arc<Self> {
+    pub(super) fn new(id: u64, peer: Peer, socket: Arc<dyn Socket>, began: Instant) -> Arc<Self> {
         let connection = Self {
             id,
             peer,
-            socket,
+            socket: Mutex::new(Some(socket)),
             began,
             asked: AtomicU64::new(0),
             busy: AtomicUsize::new(0),
@@ -101,7 +101,17 @@ impl Connection {
         Arc::new(connection)
     }
 
-    fn now(&self) -> u64 {
+    /// Its socket, while it is open. It is closed when nobody has it any more.
+    pub(super) fn socket(&self) -> Option<Arc<dyn Socket>> {
+        self.socket.lock().clone()
+    }
+
+    /// Its stream ends, and so does its socket.
+    pub(super) fn let_go(&self) {
+        self.socket.lock().take();
+    }
+
+    pub(super) fn now(&self) -> u64 {
         milliseconds_since(self.began)
     }
 
@@ -128,6 +138,16 @@ impl Connection {
     /// request is under way.
     pub(super) fn is_trusted(&self) -> bool {
         self.is_proven.load(Relaxed) || self.is_busy() || sabotage::is(Fault::Heads)
+    }
+
+    /// Whether credentials on it were good once.
+    pub(super) fn is_proven(&self) -> bool {
+        self.is_proven.load(Relaxed)
+    }
+
+    /// Its client still sends a body that nobody reads.
+    pub(super) fn still_sends(&self) {
+        self.quiet_since.store(self.now(), Relaxed);
     }
 
     /// Credentials on it were good.
@@ -191,7 +211,9 @@ impl Connection {
     /// Closes it. The library sees that its reads end, and closes what is left.
     pub(super) fn hang_up(&self) {
         self.is_hung_up.store(true, Relaxed);
-        let _ = rustix::net::shutdown(&self.socket, Shutdown::Both);
+        if let Some(socket) = self.socket() {
+            shared::hang_up(socket.as_ref());
+        }
         self.gone.notify_one();
         let parked = self.parked.lock().take();
         if let Some(waker) = parked {
@@ -294,12 +316,6 @@ impl Connection {
     /// It has gone out.
     pub(super) fn paid_continue(&self) {
         self.continues.owed.store(false, Relaxed);
-    }
-}
-
-impl AsFd for Connection {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
     }
 }
 

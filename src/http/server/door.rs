@@ -3,19 +3,20 @@
 //! - one address has at most an eighth of the places, trusted proxies excepted;
 //! - if there is no place, a connection that does nothing makes room: one without credentials
 //!   first, and of these the longest idle;
-//! - if none does, the new one waits for a moment, is answered 503, and is closed.
+//! - if none does, the new one waits for a moment, is answered 503, and is closed;
+//! - if many wait already, it is answered 503 and closed at once.
 
 use std::collections::HashMap;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::config::Network;
 use crate::domain::Domain;
 use crate::http::server::connection::{Connection, TurnToLeave, milliseconds_since};
+use crate::http::server::shared::Shared;
 use crate::http::wire::origin::Peer;
 use crate::http::wire::per_network::{Counted, PerNetwork};
 use crate::model::clock;
@@ -30,6 +31,8 @@ const OPERATORS: usize = 64;
 /// How many connections wait for a place, and how many of one address.
 pub(super) const LOBBY: usize = 64;
 const LOBBY_OF_ONE: usize = 8;
+/// How many connections that were answered 503 stay until their clients have read that.
+pub(super) const LEAVING: usize = 128;
 /// How long they wait, and how often they ask.
 const LOBBY_TIME: Duration = Duration::from_secs(1);
 const ASK_EVERY: Duration = Duration::from_millis(25);
@@ -54,6 +57,7 @@ pub(in crate::http) struct Door {
     /// Requests under way that share a connection with others: of clients behind trusted proxies,
     /// and over HTTP/2.
     requests: Arc<PerNetwork>,
+    leaving: Semaphore,
 }
 
 type Connections = HashMap<u64, Arc<Connection>>;
@@ -75,8 +79,6 @@ pub(super) enum Full {
     OfOne,
     /// Every place is taken by a connection that is in use.
     All,
-    /// The system has no file for it.
-    Files,
 }
 
 impl Full {
@@ -85,7 +87,6 @@ impl Full {
         match self {
             Self::OfOne => "address",
             Self::All => "all",
-            Self::Files => "files",
         }
     }
 
@@ -93,7 +94,7 @@ impl Full {
     pub(super) const fn detail(self) -> &'static str {
         match self {
             Self::OfOne => "this address has too many connections; close some, or try again",
-            Self::All | Self::Files => "the server has too many connections; try again",
+            Self::All => "the server has too many connections; try again",
         }
     }
 }
@@ -125,12 +126,20 @@ impl Door {
             lobby: Semaphore::new(LOBBY),
             lobby_of_one: PerNetwork::new(LOBBY_OF_ONE),
             requests: PerNetwork::bounded(most_of_one, most),
+            leaving: Semaphore::new(LEAVING),
         })
     }
 
-    /// How many connections the system has to take for this door, those included that wait.
+    /// How many connections the system has to take for this door, those included that wait or that
+    /// leave.
     pub(super) const fn files(&self) -> usize {
-        self.most + 2 * LOBBY
+        self.most + 2 * LOBBY + LEAVING
+    }
+
+    /// A place for a connection that was refused, until its client has read why; none if many leave
+    /// already.
+    pub(super) fn leaving(&self) -> Option<SemaphorePermit<'_>> {
+        self.leaving.try_acquire().ok()
     }
 
     pub(super) fn now(&self) -> u64 {
@@ -140,42 +149,38 @@ impl Door {
     /// A place for a new connection, after a short wait if there is none now.
     pub(super) async fn enter(
         self: &Arc<Self>,
-        socket: &impl AsFd,
+        stream: &Shared,
         peer: Peer,
-    ) -> Result<Arc<Connection>, Refused> {
-        let mut full = match self.admit(socket, peer) {
+    ) -> Result<Arc<Connection>, Full> {
+        let mut full = match self.admit(stream, peer) {
             Ok(connection) => return Ok(connection),
             Err(full) => full,
         };
         let of_one = peer.address().map(Network::of);
         let waits = of_one.map(|network| self.lobby_of_one.take(network));
         let (Some(Some(_)) | None, Ok(_waits)) = (&waits, self.lobby.try_acquire()) else {
-            return Err(self.refused(full, false));
+            return Err(self.refused(full));
         };
         let end = clock::monotonic() + LOBBY_TIME;
         while clock::monotonic() < end {
             tokio::time::sleep(ASK_EVERY).await;
-            full = match self.admit(socket, peer) {
+            full = match self.admit(stream, peer) {
                 Ok(connection) => return Ok(connection),
                 Err(full) => full,
             };
         }
-        Err(self.refused(full, true))
+        Err(self.refused(full))
     }
 
-    fn refused(&self, full: Full, is_told: bool) -> Refused {
+    fn refused(&self, full: Full) -> Full {
         let refused = &self.domain.engine().metrics().refused_connections;
         refused.with_label_values(&[full.reason()]).inc();
-        Refused { full, is_told }
+        full
     }
 
     /// A place for a new connection, if there is one or one can be made.
-    fn admit(&self, socket: &impl AsFd, peer: Peer) -> Result<Arc<Connection>, Full> {
+    fn admit(&self, stream: &Shared, peer: Peer) -> Result<Arc<Connection>, Full> {
         let network = peer.address().map(Network::of);
-        let socket = socket
-            .as_fd()
-            .try_clone_to_owned()
-            .map_err(|_| Full::Files)?;
         let now = self.now();
         let mut table = self.table.lock();
         let of_one = table.of.get(&network).map_or(0, HashMap::len);
@@ -195,7 +200,7 @@ impl Door {
             }
             self.closed_early(Full::All, freed)?;
         }
-        let connection = Connection::new(table.next, peer, socket, self.began);
+        let connection = Connection::new(table.next, peer, stream.socket(), self.began);
         table.add(network, &connection);
         drop(table);
         self.domain.engine().metrics().connections.inc();
@@ -216,6 +221,7 @@ impl Door {
 
     /// A connection has ended.
     pub(super) fn leave(&self, connection: &Connection) {
+        connection.let_go();
         self.table.lock().remove(connection);
         self.domain.engine().metrics().connections.dec();
     }
@@ -295,12 +301,4 @@ impl Table {
         }
         ranked.len()
     }
-}
-
-/// A connection that has no place.
-#[derive(Debug)]
-pub(super) struct Refused {
-    pub(super) full: Full,
-    /// Whether its client is told. Beyond the lobby there is no time for that.
-    pub(super) is_told: bool,
 }

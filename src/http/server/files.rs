@@ -2,11 +2,11 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// A connection's socket, once for the HTTP library and once for the door.
-const FILES_A_CONNECTION: u64 = 2;
-/// How many files are open beside connections, at most: those that wait at the door and the
-/// operator's among them.
-const FILES_BESIDE: u64 = 256;
+/// A connection is one socket.
+const FILES_A_CONNECTION: u64 = 1;
+/// How many files are open beside connections, at most: those that wait at the door or leave it and
+/// the operator's among them.
+const FILES_BESIDE: u64 = 512;
 
 /// Raises this process's limit of open files as far as so many connections need it, and says how
 /// many connections it may have then.

@@ -4,6 +4,8 @@
 //! - until credentials were good once, heads are small;
 //! - `100 Continue` goes out when the body is wanted, and not before the credentials are looked at;
 //! - after an answer to a body that was left unread, little more is taken, and no further request.
+//!   A client with good credentials that sends all before it reads is heard out for a while.
+//!   Otherwise the system would take the answer away from it.
 //!
 //! HTTP/2 needs none of this: its bounds are settings, and a body that is left unread ends alone.
 
@@ -21,6 +23,9 @@ use crate::http::server::door::Door;
 const MAX_HEAD: usize = 16 * 1024;
 /// How many bytes are still taken after an answer to a body that was left unread.
 const MAX_LEFT: usize = 64 * 1024;
+/// The same where credentials on the connection were good once, and for how many milliseconds.
+const MAX_LEFT_OF_KNOWN: usize = 256 * 1024 * 1024;
+const HEARD_OUT_FOR: u64 = 10_000;
 /// What is read at once where little may be read, in bytes.
 const SIP: usize = 4 * 1024;
 
@@ -57,6 +62,10 @@ pub(super) struct Io<S> {
     taken: usize,
     /// The bytes that were passed over since the connection is about to end.
     left: usize,
+    /// How many of these were there when it was last looked whether the client still sends.
+    heard: usize,
+    /// Since when it is heard out.
+    heard_since: Option<u64>,
     /// Whether the library has looked at all that was taken.
     was_parsed: bool,
     /// How much of `100 Continue` has gone out.
@@ -72,6 +81,8 @@ impl<S> Io<S> {
             asked: 0,
             taken: 0,
             left: 0,
+            heard: 0,
+            heard_since: None,
             was_parsed: false,
             continued: 0,
         }
@@ -118,10 +129,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// Takes a little of what nobody reads, until the client goes or the time is over.
+    /// Takes a little of what nobody reads, until the client goes or the time is over. Others have
+    /// their turn in between.
     fn pass_over(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let mut bytes = [0; SIP];
-        while self.left < MAX_LEFT {
+        let end = self.left.saturating_add(MAX_LEFT).min(self.most_left());
+        while self.left < end {
             let mut sip = ReadBuf::new(&mut bytes);
             match ready!(Pin::new(&mut self.stream).poll_read(context, &mut sip)) {
                 Ok(()) if !sip.filled().is_empty() => self.left += sip.filled().len(),
@@ -131,7 +144,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
         if self.connection.is_over(context.waker()) {
             return Poll::Ready(());
         }
+        if self.left < self.most_left() {
+            context.waker().wake_by_ref();
+        }
         Poll::Pending
+    }
+
+    /// How much of an unread body may be taken in all. A client that is known and still sends is
+    /// heard out for a while.
+    fn most_left(&mut self) -> usize {
+        if !self.connection.is_proven() {
+            return MAX_LEFT;
+        }
+        let began = *self
+            .heard_since
+            .get_or_insert_with(|| self.connection.now());
+        if self.connection.now().saturating_sub(began) > HEARD_OUT_FOR {
+            return 0;
+        }
+        if self.left > self.heard {
+            self.heard = self.left;
+            self.connection.still_sends();
+        }
+        MAX_LEFT_OF_KNOWN
     }
 
     /// Sends the `100 Continue` that is owed.

@@ -16,6 +16,7 @@ mod http2;
 mod io;
 mod line;
 mod secure;
+mod shared;
 mod trace;
 mod watch;
 mod watched;

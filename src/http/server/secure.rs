@@ -28,6 +28,7 @@ use crate::http::server::accepted::{Accepted as _, answer_at_once};
 use crate::http::server::app::{Entered, Severed, Site, app, http1};
 use crate::http::server::http2;
 use crate::http::server::io::{Admission, Io};
+use crate::http::server::shared::Shared;
 use crate::http::tls::{HTTP_2, Tls};
 use crate::model::error_code::ErrorCode;
 
@@ -117,15 +118,17 @@ async fn enter(
     stream: TcpStream,
     site: &Site,
     tls: &Tls,
-) -> Result<Option<Io<TlsStream<TcpStream>>>, DispatchError> {
+) -> Result<Option<Io<TlsStream<Shared>>>, DispatchError> {
     let peer = stream.peer(site).map_err(DispatchError::Io)?;
+    let socket = Arc::new(stream);
+    let stream = Shared::new(Arc::clone(&socket));
     // There is no telling a client of TLS that it has no place.
     let Ok(connection) = site.door.enter(&stream, peer).await else {
         return Err(DispatchError::Io(io::ErrorKind::ConnectionRefused.into()));
     };
     let place = Admission::new(Arc::clone(&site.door), Arc::clone(&connection));
     let limit = HANDSHAKE_TIMEOUT.min(site.domain.engine().limits().header_timeout);
-    let shaken = tokio::time::timeout(limit, shake_hands(stream, tls)).await;
+    let shaken = tokio::time::timeout(limit, shake_hands(socket, stream, tls)).await;
     let (result, stream) = match shaken {
         Ok(Ok(stream)) => ("done", Some(stream)),
         Ok(Err(Unshaken::Plain)) => ("plain", None),
@@ -161,11 +164,16 @@ impl From<io::Error> for Unshaken {
     }
 }
 
-async fn shake_hands(mut stream: TcpStream, tls: &Tls) -> Result<TlsStream<TcpStream>, Unshaken> {
+async fn shake_hands(
+    socket: Arc<TcpStream>,
+    mut stream: Shared,
+    tls: &Tls,
+) -> Result<TlsStream<Shared>, Unshaken> {
     let mut first = [0];
-    if stream.peek(&mut first).await? == 0 {
+    if socket.peek(&mut first).await? == 0 {
         return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
     }
+    drop(socket);
     if first != [HANDSHAKE] {
         tell_plain(&mut stream).await;
         return Err(Unshaken::Plain);
@@ -174,7 +182,7 @@ async fn shake_hands(mut stream: TcpStream, tls: &Tls) -> Result<TlsStream<TcpSt
 }
 
 /// Says that this port speaks TLS, and nothing of where to go: a redirect would lose a state.
-async fn tell_plain(stream: &mut TcpStream) {
+async fn tell_plain(stream: &mut Shared) {
     let code = ErrorCode::PlainHttp;
     let body = json!({ "title": "Bad Request", "status": 400, "code": code, "detail": PLAIN });
     answer_at_once(stream, "HTTP/1.1 400 Bad Request", &body.to_string()).await;
@@ -184,7 +192,7 @@ async fn tell_plain(stream: &mut TcpStream) {
 }
 
 /// Takes what nobody reads, until the client goes or has sent too much.
-fn pass_over(stream: &mut TcpStream, context: &mut Context<'_>, left: &mut usize) -> Poll<()> {
+fn pass_over(stream: &mut Shared, context: &mut Context<'_>, left: &mut usize) -> Poll<()> {
     while *left > 0 {
         let mut bytes = [0; SIP];
         let mut sip = ReadBuf::new(&mut bytes);

@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::http::server::connection::Connection;
 use crate::http::server::door::Door;
 
 /// The time between two looks at clients that wait for an answer.
@@ -39,11 +38,14 @@ pub(super) async fn watch(door: Arc<Door>, quiet: Duration, pause: Duration) {
 }
 
 fn look_for_gone(door: &Door) {
-    let mut waiting: Vec<Arc<Connection>> = door.connections();
-    waiting.retain(|connection| connection.is_waited_for());
+    let waiting = door.connections().into_iter();
+    let waiting = waiting.filter(|connection| connection.is_waited_for());
+    let waiting: Vec<_> = waiting
+        .filter_map(|connection| Some((connection.socket()?, connection)))
+        .collect();
     let mut sockets: Vec<PollFd<'_>> = waiting
         .iter()
-        .map(|connection| PollFd::new(connection.as_ref(), PollFlags::RDHUP))
+        .map(|(socket, _)| PollFd::new(socket, PollFlags::RDHUP))
         .collect();
     // This does not wait. If the system cannot be asked, the next look notices who has gone.
     if sockets.is_empty() || poll(&mut sockets, Some(&Timespec::default())).unwrap_or(0) == 0 {
@@ -53,5 +55,5 @@ fn look_for_gone(door: &Door) {
         .iter()
         .zip(&sockets)
         .filter(|(_, socket)| !socket.revents().is_empty());
-    gone.for_each(|(connection, _)| connection.tell_gone());
+    gone.for_each(|((_, connection), _)| connection.tell_gone());
 }

@@ -353,3 +353,24 @@ fn what_moves_or_comes_back_right_after_its_write_is_compacted_as_soon_as_any_ot
         }
     }
 }
+
+#[test]
+#[ignore = "middle tier: compresses states of 40 MB"]
+fn a_large_state_is_kept_as_a_difference_too() {
+    let server = server().start();
+    let writer = server.key("team", "writer");
+    let noise = noise(7, 40 * 1024 * 1024);
+    // More than the compressor's own tables reach back.
+    let state = |serial: u64| tfstate_noted(L1, serial, &format!("{serial} {noise}"));
+    for serial in 1..=3 {
+        let written = writer.write("team/large", state(serial), None);
+        written.expect_status(200);
+    }
+    inside::compacted(server.data());
+    let least = "SELECT min(stored) FROM blobs";
+    let least = inside::number(server.data(), least);
+    assert!(least < 64 * 1024, "the smallest takes {least} bytes");
+    for serial in 1..=3 {
+        expect_exact(&writer, "team/large", serial, &state(serial));
+    }
+}

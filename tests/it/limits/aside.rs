@@ -91,3 +91,26 @@ fn a_key_has_four_comparisons_and_detections_at_a_time_and_others_wait_for_none_
         greedy.get(&diff).status == 200
     });
 }
+
+/// The priority of the thread with this name, as the system tells it: 19 is the lowest.
+fn nice(server: &Server, name: &str) -> Option<i64> {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", server.pid()));
+    let mut stats = tasks
+        .expect("the threads of our own child")
+        .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("stat")).ok());
+    let stat = stats.find(|stat| stat.contains(&format!("({name})")))?;
+    let (_, after) = stat.rsplit_once(") ")?;
+    after.split(' ').nth(16)?.parse().ok()
+}
+
+#[test]
+fn what_nobody_waits_for_gives_way_and_is_not_starved() {
+    let server = Server::start();
+    let own = nice(&server, "writer").expect("the thread that writes");
+    let background = nice(&server, "background").expect("the thread that settles versions");
+    assert!(background > own, "it gives way");
+    assert!(
+        background <= 10,
+        "with a priority of {background} it gets nothing where others always run"
+    );
+}

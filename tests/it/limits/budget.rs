@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::harness::{Client, Server, eventually, lock_body, state_path, tfstate};
+use crate::harness::{Client, Server, Setup, eventually, lock_body, state_path, tfstate};
 use crate::inside;
 use crate::scrape::{eventually_all_is_back, eventually_in_flight, in_flight, monitor};
 use crate::wire::{Wire, chunked, head};
@@ -371,4 +371,32 @@ fn a_read_that_never_finds_memory_is_503_in_the_end() {
     drop(slow);
     eventually_all_is_back(&monitor, "after the bodies were gone");
     assert!(writer.read("team/net").expect_status(200).text() == sized(1, 700 * KIB));
+}
+
+#[test]
+fn a_client_that_sends_all_before_it_reads_sees_that_there_is_no_room() {
+    let server = Setup::new()
+        .flag("--max-state-size", "48MiB")
+        .flag("--max-in-flight", "96MiB")
+        .flag("--body-timeout", "10m")
+        .start();
+    let writer = writer(&server);
+    let length = format!("Content-Length: {}", 48 * MIB);
+    let target = state_path("team/large");
+    let mut slow = Wire::to(&server);
+    slow.send(head("POST", &target, &writer, &[&length]));
+    slow.send(vec![b' '; 8 * MIB]);
+    // More than the system keeps between the two.
+    let body = vec![b' '; 48 * MIB];
+    eventually("one is refused and has sent all", || {
+        let mut wire = Wire::to(&server);
+        wire.send(head("POST", &target, &writer, &[&length]));
+        assert!(wire.send(&body), "all of it is taken");
+        let answer = wire.answer().expect("an answer, and no broken connection");
+        if answer.status == 503 {
+            says_when_to_retry(&answer.expect_problem(503, "over_memory_budget"));
+            return true;
+        }
+        false
+    });
 }

@@ -3,10 +3,11 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::harness::{Server, Setup, tfstate};
-use crate::wire::Wire;
+use crate::harness::{Client, Server, Setup, eventually, state_path, tfstate};
+use crate::scrape::{Scrape, monitor};
+use crate::wire::{Wire, head};
 
-use super::{L1, writer};
+use super::{L1, says_when_to_retry, writer};
 
 const REQUEST: &str = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
 
@@ -40,6 +41,69 @@ fn beyond_the_limit_idle_connections_make_room() {
     let newest = next.last_mut().expect("there are four");
     newest.send(REQUEST);
     answered(newest);
+}
+
+#[test]
+fn beyond_the_limit_everybody_is_told_to_come_again_and_counted() {
+    let server = Setup::new()
+        .flag("--max-connections", "8")
+        .flag("--body-timeout", "10m")
+        .start();
+    // One key may have four requests under way here.
+    let (one, other, monitor) = (writer(&server), writer(&server), monitor(&server));
+    let keys = [&one, &other].into_iter().cycle().take(8);
+    let mut busy: Vec<Wire> = keys.map(|key| begin(&server, key)).collect();
+    eventually("every place is taken", || {
+        let mut one = ask(&server);
+        one.answer().is_some_and(|answer| answer.status == 503)
+    });
+    // More than can wait for a place, of one address and of all.
+    let mut crowd: Vec<Wire> = (0..100)
+        .map(|number| {
+            let mut wire = Wire::from(&format!("127.0.0.{}", 2 + number % 5), &server);
+            wire.send(REQUEST);
+            wire
+        })
+        .collect();
+    for one in &mut crowd {
+        let answer = one.answer().expect("an answer, and no silence");
+        says_when_to_retry(&answer.expect_problem(503, "too_many_connections"));
+        one.closes();
+    }
+    busy.clear();
+    eventually("there is room again", || {
+        monitor.get("/metrics").status == 200
+    });
+    let told = Scrape::of(&monitor).sum("statekeep_connections_refused_total", &[]);
+    assert!(told >= 100, "{told} of 100 are counted");
+}
+
+/// A connection with a request whose body does not come.
+fn begin(server: &Server, caller: &Client) -> Wire {
+    let mut wire = Wire::to(server);
+    let path = state_path("team/net");
+    wire.send(head("POST", &path, caller, &["Content-Length: 1000"]));
+    wire.send("{");
+    wire
+}
+
+/// How many files a server has open.
+fn open_files(server: &Server) -> usize {
+    let files = std::fs::read_dir(format!("/proc/{}/fd", server.pid()));
+    files.expect("the files of our own child").count()
+}
+
+#[test]
+fn a_connection_takes_one_open_file() {
+    let server = Server::start();
+    let before = open_files(&server);
+    let mut crowd: Vec<Wire> = (0..100).map(|_| ask(&server)).collect();
+    crowd.iter_mut().for_each(answered);
+    let of_crowd = open_files(&server).saturating_sub(before);
+    // The server has a few of its own, which come and go.
+    assert!((90..150).contains(&of_crowd), "{of_crowd} for 100");
+    crowd.clear();
+    eventually("they are closed", || open_files(&server) < before + 50);
 }
 
 /// Lets this process have so many open files; says whether it may.
@@ -89,7 +153,7 @@ fn a_thousand_connections_that_do_nothing_disturb_nobody() {
 #[test]
 fn a_server_that_may_open_few_files_says_so_and_serves_one_after_the_other() {
     let server = Setup::new()
-        .under(&["sh", "-c", "ulimit -n 400 && exec \"$0\" \"$@\""])
+        .under(&["sh", "-c", "ulimit -n 640 && exec \"$0\" \"$@\""])
         .start();
     assert!(
         server.log().contains("--max-connections"),

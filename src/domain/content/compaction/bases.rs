@@ -153,12 +153,14 @@ impl Content {
             .engine
             .reserve_for_copies(around * SIZE_TAKEN_APART, WhenFull::Wait)
             .await?;
-        let encoded = self.engine.on_a_core(reservation, move |_reservation| {
-            blob::encode_slowly(
-                bytes.as_ref().as_ref(),
-                base_bytes.as_deref().map(AsRef::as_ref),
-            )
-        });
+        let encoded = self
+            .engine
+            .on_a_core(around, reservation, move |_reservation| {
+                blob::encode_slowly(
+                    bytes.as_ref().as_ref(),
+                    base_bytes.as_deref().map(AsRef::as_ref),
+                )
+            });
         let frame = encoded
             .await?
             .map_err(|error| Error::Internal(error.to_string()))?;

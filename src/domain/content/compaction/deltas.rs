@@ -3,10 +3,11 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use crate::blob::{self, DELTA, FULL, MAX_IN_DELTA, WORKING_MEMORY};
+use crate::blob::{self, DELTA, FULL};
 use crate::diff::{self, NOTHING};
 use crate::domain::content::Content;
 use crate::domain::content::compaction::delta_chain::bases;
+use crate::domain::content::compaction::sizes::{largest_in_a_delta, memory_to_choose};
 use crate::domain::content::read::{SIZE_TAKEN_APART, frame};
 use crate::domain::engine::budget::WhenFull;
 use crate::domain::engine::leased_bytes::LeasedBytes;
@@ -27,8 +28,6 @@ const MAX_BYTES: usize = 1024 * 1024;
 /// Versions are counted where both together take no more than this part of the memory that is
 /// reserved, beside what taking them apart needs.
 const PART_FOR_COUNTING: u64 = 8;
-/// They are kept as differences where each takes no more than this part of it.
-const PART_FOR_A_DELTA: u64 = 16;
 /// A state that has shrunk or grown by more than this shares too little with what it was.
 const MOST_TIMES_THE_SIZE: u64 = 10;
 /// A delta that is not so many times smaller than the full frame is not worth its step.
@@ -294,7 +293,7 @@ impl Content {
         outbox: &mut Outbox,
     ) -> Result<(), Error> {
         let (id, of) = (state.id, version.clone());
-        let largest = MAX_IN_DELTA.min(self.engine.limits.max_in_flight / PART_FOR_A_DELTA);
+        let largest = largest_in_a_delta(self.engine.limits.max_in_flight);
         let Some(Choice { kept, base }) = self
             .engine
             .store
@@ -319,10 +318,7 @@ impl Content {
                 .map_or(0, |(bytes, _)| bytes.as_ref().as_ref().len());
         let reservation = self
             .engine
-            .reserve_for_copies(
-                (around as u64 * SIZE_TAKEN_APART).min(WORKING_MEMORY + around as u64),
-                WhenFull::Fail,
-            )
+            .reserve_for_copies(memory_to_choose(around as u64, kept.stored), WhenFull::Fail)
             .await?;
         let encoded = self.engine.in_background(reservation, move |_reservation| {
             smallest(bytes.as_ref().as_ref(), base, &kept)
@@ -393,13 +389,14 @@ fn smallest(
     base: Option<(Arc<LeasedBytes>, Kept)>,
     kept: &Kept,
 ) -> Option<(Option<Kept>, Vec<u8>)> {
+    let most = |part| usize::try_from(kept.stored / part).unwrap_or(usize::MAX);
     if let Some((base_bytes, base)) = base {
-        let frame = blob::encode_slowly(bytes, Some(base_bytes.as_ref().as_ref())).ok()?;
-        if frame.len() as u64 * LEAST_GAIN <= kept.stored {
+        let base_bytes = Some(base_bytes.as_ref().as_ref());
+        if let Some(frame) = blob::encode_smaller(bytes, base_bytes, most(LEAST_GAIN)) {
             return Some((Some(base), frame));
         }
     }
-    let frame = blob::encode_slowly(bytes, None).ok()?;
+    let frame = blob::encode_smaller(bytes, None, most(1))?;
     ((frame.len() as u64) < kept.stored).then_some((None, frame))
 }
 

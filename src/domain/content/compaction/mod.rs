@@ -13,3 +13,4 @@ pub mod delta_chain;
 pub mod deltas;
 pub mod queue;
 pub mod run;
+mod sizes;

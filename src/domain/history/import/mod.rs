@@ -43,7 +43,7 @@ impl History<'_> {
         let written = request.created_at.filter(|_| keeps_times);
         let (caller, name) = (request.permit.caller.clone(), request.permit.name.clone());
         let prepare = move |request| ImportJob::prepare(request, written);
-        let job = self.engine.on_a_core(request, prepare).await??;
+        let job = self.engine.on_a_core(size, request, prepare).await??;
         let touched = (Touches::Address(name.clone()), job.size());
         let run = move |tx: &Tx<'_>, by: LiveCaller<'_>| job.run(tx, by);
         let version = append(self.content, &caller, &name, touched, run).await?;
