@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::model::retention::Policy;
 use crate::model::span::Span;
+use crate::model::time_of_day::TimeOfDay;
 
 /// One mebibyte in bytes.
 pub const MIB: u64 = 1024 * 1024;
@@ -177,6 +178,8 @@ pub struct Limits {
     pub policy: Option<Policy>,
     /// How often the server prunes by itself.
     pub prune_every: Duration,
+    /// When purged content is erased from the disk; at once if it is none.
+    pub erase_at: Option<TimeOfDay>,
     /// How far the clock may lie past the last time that is known before nothing is removed by age.
     pub max_clock_jump: Duration,
     /// The backups that the server makes by itself; none if it makes none.
@@ -211,6 +214,7 @@ impl Default for Limits {
             max_lasting_events: DEFAULT_MAX_LASTING_EVENTS,
             policy: None,
             prune_every: DEFAULT_PRUNE_EVERY,
+            erase_at: None,
             max_clock_jump: DEFAULT_MAX_CLOCK_JUMP,
             backups: None,
         }

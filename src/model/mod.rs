@@ -30,5 +30,6 @@ pub mod secret;
 pub mod span;
 pub mod state;
 pub mod terraform;
+pub mod time_of_day;
 pub mod transfer;
 pub mod version;

@@ -11,4 +11,6 @@ pub mod wal;
 pub mod header;
 pub mod overflow;
 pub mod page;
+pub mod pointer_map;
 pub mod record;
+pub mod unused;

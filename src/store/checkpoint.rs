@@ -139,11 +139,29 @@ impl Checkpoints {
         }
         if wal.pages >= self.next_at {
             self.next_at = wal.pages + STEP;
-            self.is_moving.store(true, Ordering::Release);
-            // There is room, for nothing is being moved.
-            let _ = self.begin.as_ref().map(|begin| begin.try_send(()));
+            self.begin_to_move();
         }
         Ok(())
+    }
+
+    /// Whether no more of the WAL is still to be moved than is moved at a time. If there is more,
+    /// the thread begins with it.
+    pub(super) fn is_nearly_moved(&mut self, writer: &Connection) -> Result<bool, StoreError> {
+        let wal = self.measure(writer)?;
+        if self.is_moving.load(Ordering::Acquire) {
+            return Ok(false);
+        }
+        let is_nearly_moved = wal.pages - wal.moved <= STEP;
+        if !is_nearly_moved {
+            self.begin_to_move();
+        }
+        Ok(is_nearly_moved)
+    }
+
+    fn begin_to_move(&self) {
+        self.is_moving.store(true, Ordering::Release);
+        // There is room, for nothing is being moved.
+        let _ = self.begin.as_ref().map(|begin| begin.try_send(()));
     }
 
     fn is_too_long(&self, wal: &Wal) -> bool {

@@ -4,6 +4,7 @@
 //! nothing; readers see one moment and never write; no row, statement or SQLite type leaves this
 //! module. [`View`] can read, [`Tx`] can also write, and both speak the words of the product.
 
+mod changed_pages;
 mod checkpoint;
 mod checks;
 mod connection;
@@ -17,6 +18,7 @@ mod preview;
 mod privacy;
 mod readers;
 mod rehash;
+mod remains;
 mod row_hash;
 mod row_key;
 mod schema;
@@ -48,7 +50,11 @@ pub use preview::{StartPreview, preview_start};
 pub use privacy::{
     NotPrivate, belongs_to_another, refuse_links, see_to_directory, see_to_file, without_links,
 };
+<<<<<<< HEAD
 pub use readers::Reading;
+=======
+pub use remains::{Sweeper, SweptPages};
+>>>>>>> 4170abb (A purge sweeps pages in small steps, and rewrites the file no more)
 pub use row_key::ROW_KEY_FILE;
 pub use schema::newest_schema;
 pub use start::anchor::ANCHOR_FILE;
@@ -67,6 +73,7 @@ use crate::model::key::{KeyId, KeyWithHashes, Token};
 use crate::model::name::StateName;
 use crate::model::page::{DamagedRow, ListPage};
 use crate::model::state::AddressInfo;
+use changed_pages::ChangedPages;
 use held::HeldFiles;
 use memo::{Commits, Memo};
 use readers::Readers;
@@ -114,6 +121,7 @@ pub struct Store {
     accepted_loss: Option<Loss>,
     row_key: Arc<RowKey>,
     damage: Arc<SeenDamage>,
+    changed_pages: Arc<ChangedPages>,
     /// Dropped after every connection to the files.
     held: Arc<HeldFiles>,
 }
@@ -167,6 +175,7 @@ impl Store {
         let tokens = Memo::new(&commits.of_credentials);
         let address_infos = Memo::new(&commits.all);
         let touched = Arc::clone(&commits.touched);
+        let changed_pages = Arc::new(ChangedPages::of(&path));
         let database = Database {
             path: &path,
             connection,
@@ -174,6 +183,7 @@ impl Store {
             last,
             anchor,
             held: Arc::clone(&held),
+            changed_pages: Arc::clone(&changed_pages),
         };
         let meters = (metrics, Arc::clone(&damage));
         let writer = WritingThread::start(database, max_queue, commits, meters)?;
@@ -190,6 +200,7 @@ impl Store {
             accepted_loss: found.loss,
             row_key,
             damage,
+            changed_pages,
             held,
         })
     }
@@ -328,15 +339,21 @@ impl Store {
         self.writer.queue()
     }
 
-    /// Writes the database file again with nothing but what rows have, and empties the WAL. Writers
-    /// wait meanwhile, readers do not. `false` if a reader still needed a part of the WAL:
-    /// [`Self::truncate_wal`] finishes it later.
-    pub async fn vacuum(&self) -> Result<bool, StoreError> {
-        self.writer.erase(Erasure::Vacuum).await
+    /// The same as [`Self::write`], in a transaction without any other job.
+    pub async fn write_alone<T: Send + 'static>(
+        &self,
+        job: impl FnMut(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.writer.write_alone(job).await
     }
 
-    /// Moves the whole WAL into the file and empties it; `false` while a reader still needs a part
-    /// of it.
+    /// Overwrites copies of content in the unused bytes of pages.
+    pub const fn sweeper(&self) -> Sweeper<'_> {
+        Sweeper::new(&self.readers, &self.writer, &self.changed_pages)
+    }
+
+    /// Moves the rest of the WAL into the file and empties it; `false` while a reader still needs
+    /// a part of it, or much of it is still to be moved.
     pub async fn truncate_wal(&self) -> Result<bool, StoreError> {
         self.writer.erase(Erasure::TruncateWal).await
     }

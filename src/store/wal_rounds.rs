@@ -30,7 +30,8 @@ type Round = Option<[u8; 8]>;
 /// Which round of the WAL may hold bytes that were removed.
 pub(super) struct WalRounds {
     database: PathBuf,
-    /// The round in which the file was vacuumed, or in which the first try to empty the WAL failed.
+    /// The round in which the sweep of the file ended, or in which the first try to empty the WAL
+    /// failed.
     dirty: Option<Round>,
 }
 
@@ -125,7 +126,7 @@ fn cut(wal: &Path, end: u64) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::erasing::vacuum;
+    use crate::store::erasing::with_second_database;
 
     const SECRET: [u8; 32] = *b"a secret that has to go, for now";
 
@@ -165,8 +166,7 @@ mod tests {
                 .unwrap();
         }
         writer.execute("DELETE FROM t WHERE id = 49", []).unwrap();
-        let room = crate::store::checkpoint::Room::of(&path);
-        vacuum(&writer, dir.path(), &room).unwrap();
+        with_second_database(&writer, || writer.execute_batch("VACUUM")).unwrap();
         rounds.note_dirty().unwrap();
         Replicated {
             dir,
@@ -245,7 +245,7 @@ mod tests {
         data.rounds.note_clean();
         assert!(
             !data.cut_off(),
-            "nobody knows in which round the file was vacuumed"
+            "nobody knows in which round the sweep ended"
         );
         data.checkpoint();
         assert!(data.cut_off() && data.is_empty_of_secrets());

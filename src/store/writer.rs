@@ -14,7 +14,7 @@ mod job;
 mod lanes;
 mod queue;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvError, RecvTimeoutError, TryRecvError};
@@ -25,6 +25,7 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use tokio::sync::{oneshot, watch};
 
+use super::changed_pages::ChangedPages;
 use super::checkpoint::Checkpoints;
 use super::connection;
 use super::erasing;
@@ -34,6 +35,7 @@ use super::memo::Commits;
 use super::row_hash::RowKey;
 use super::seen_damage::SeenDamage;
 use super::start::keeper::AnchorKeeper;
+use super::tx::Tx;
 use super::wal_rounds::WalRounds;
 use crate::metrics::Metrics;
 use crate::model::clock;
@@ -76,6 +78,7 @@ pub(super) struct Database<'p> {
     pub(super) last: Commit,
     pub(super) anchor: AnchorKeeper,
     pub(super) held: Arc<HeldFiles>,
+    pub(super) changed_pages: Arc<ChangedPages>,
 }
 
 impl WritingThread {
@@ -93,6 +96,7 @@ impl WritingThread {
             last,
             anchor,
             held,
+            changed_pages,
         } = database;
         let metrics = Arc::clone(metrics);
         let (entrance, jobs) = lanes::queue(max_queue);
@@ -105,7 +109,6 @@ impl WritingThread {
         })?;
         let is_without_room = Arc::new(AtomicBool::new(false));
         let without_room = Arc::clone(&is_without_room);
-        let temporary = path.parent().unwrap_or(Path::new(".")).to_owned();
         let rounds = WalRounds::of(path);
         let run = move || {
             Loop {
@@ -115,13 +118,13 @@ impl WritingThread {
                     metrics.clone(),
                 ),
                 anchor,
-                temporary,
                 rounds,
                 checkpoints,
                 announce,
                 metrics,
                 is_without_room: without_room,
                 held,
+                changed_pages,
             }
             .run(&jobs);
         };
@@ -176,6 +179,24 @@ impl WritingThread {
         }
     }
 
+    /// Runs a job in a transaction without any other.
+    pub(super) async fn write_alone<T: Send + 'static>(
+        &self,
+        work: impl FnMut(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let reply = move |outcome| {
+            // The caller may have gone away; what was written stays written.
+            let _ = reply.send(outcome);
+        };
+        let job = self.queue.own_job(work, reply);
+        if self.send(Message::Alone(job)).await {
+            answer.await.unwrap_or(Err(StoreError::Closed))
+        } else {
+            Err(StoreError::Closed)
+        }
+    }
+
     /// Tells the thread something; `false` when it has ended. The queue may be full: waiting for a
     /// place is left to a thread that may wait.
     async fn send(&self, message: Message) -> bool {
@@ -219,8 +240,6 @@ impl Announce {
 struct Loop {
     transactions: Transactions,
     anchor: AnchorKeeper,
-    /// Where temporary files go.
-    temporary: PathBuf,
     rounds: WalRounds,
     checkpoints: Checkpoints,
     announce: Announce,
@@ -228,10 +247,7 @@ struct Loop {
     is_without_room: Arc<AtomicBool>,
     /// Dropped after the connection.
     held: Arc<HeldFiles>,
-}
-
-fn give_room_back(_: &mut Checkpoints, connection: &Connection) -> Result<(), StoreError> {
-    Ok(erasing::truncate_wal(connection).map(drop)?)
+    changed_pages: Arc<ChangedPages>,
 }
 
 impl Loop {
@@ -244,6 +260,10 @@ impl Loop {
                     self.write(batch);
                     self.look_at_the_wal(Checkpoints::after_commit);
                     taken = other;
+                }
+                Message::Alone(job) => {
+                    self.write(vec![job]);
+                    self.look_at_the_wal(Checkpoints::after_commit);
                 }
                 Message::Erase(erasure, reply) => {
                     let _ = reply.send(self.erase(erasure));
@@ -259,25 +279,17 @@ impl Loop {
             return Err(fault);
         }
         self.held.check()?;
-        self.checkpoints.wait_until_moved();
-        if erasure == Erasure::Vacuum {
-            // The pages are other ones, though they say the same.
-            let counted = self.transactions.commits.all.begin();
-            let vacuumed = erasing::vacuum(
-                &self.transactions.connection,
-                &self.temporary,
-                self.checkpoints.room(),
-            );
-            drop(counted);
-            if let Err(error) = vacuumed {
-                self.announce.note(&error);
-                // What it wrote into the WAL until then takes room that others need.
-                self.look_at_the_wal(give_room_back);
-                return Err(error);
+        let done = match erasure {
+            Erasure::WatchPages => {
+                let writer = &self.transactions.connection;
+                self.changed_pages.begin(writer).map(|()| true)
             }
-            self.rounds.note_dirty()?;
-        }
-        let done = self.empty_wal();
+            Erasure::NoteSwept => {
+                self.changed_pages.end();
+                self.rounds.note_dirty().map(|()| true)
+            }
+            Erasure::TruncateWal => self.empty_wal(),
+        };
         if let Err(error) = &done {
             self.announce.note(error);
         }
@@ -285,9 +297,11 @@ impl Loop {
     }
 
     /// Has all that was removed leave the WAL: empties it, or cuts off the end that it does not
-    /// need.
+    /// need. Writers do not wait while much of it is still to be moved: the thread that moves it
+    /// is told, and another try is needed.
     fn empty_wal(&mut self) -> Result<bool, StoreError> {
-        if erasing::truncate_wal(&self.transactions.connection)? {
+        let writer = &self.transactions.connection;
+        if self.checkpoints.is_nearly_moved(writer)? && erasing::truncate_wal(writer)? {
             self.rounds.note_clean();
             return Ok(true);
         }
@@ -381,6 +395,8 @@ impl Loop {
     ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
         self.held.check()?;
         let results = self.transactions.commit(batch, self.checkpoints.room())?;
+        self.changed_pages
+            .after_commit(&self.transactions.connection);
         self.held.check()?;
         Ok(results)
     }

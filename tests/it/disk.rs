@@ -177,6 +177,27 @@ pub fn spoil_page_with(data: &Path, texts: &[String]) {
         .chunks(PAGE)
         .position(|page| holds(&page))
         .expect("a page with the text");
+    spoil_page(data, place);
+}
+
+/// Makes a page of the table of frames one that it cannot use any more: a leaf in the middle.
+pub fn spoil_page_of_frames(data: &Path) {
+    const PAGE: usize = 4096;
+    let sql = "SELECT rootpage FROM sqlite_schema WHERE name = 'blobs'";
+    let root = usize::try_from(crate::inside::number(data, sql)).expect("a page");
+    let bytes = std::fs::read(data.join("statekeep.db")).expect("the database");
+    let root = &bytes[(root - 1) * PAGE..root * PAGE];
+    let word = |at: usize| usize::from(u16::from_be_bytes([root[at], root[at + 1]]));
+    assert_eq!(root[0], 0x05, "there are too few frames for a second page");
+    let cell = word(12 + word(3) / 2 * 2);
+    let leaf: [u8; 4] = root[cell..cell + 4].try_into().expect("a page's number");
+    spoil_page(data, u32::from_be_bytes(leaf) as usize - 1);
+}
+
+/// Overwrites the header of a page, counted from 0.
+fn spoil_page(data: &Path, place: usize) {
+    const PAGE: usize = 4096;
+    let file = data.join("statekeep.db");
     let file = std::fs::OpenOptions::new()
         .write(true)
         .open(&file)

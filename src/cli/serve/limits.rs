@@ -16,6 +16,7 @@ use crate::config::{
 };
 use crate::model::retention::Policy;
 use crate::model::span::Span;
+use crate::model::time_of_day::TimeOfDay;
 
 #[derive(Args)]
 #[command(next_help_heading = "Limits")]
@@ -210,6 +211,10 @@ struct KeepArgs {
         default_value_t = Span(DEFAULT_PRUNE_EVERY)
     )]
     prune_every: Span,
+    /// At which time of the day purged content is erased from the disk, HH:MM in UTC; without it,
+    /// at once. It cannot be read any more in either case
+    #[arg(long, env = "STATEKEEP_ERASE_AT", value_name = "TIME")]
+    erase_at: Option<TimeOfDay>,
     /// If the clock is later than the last known time by more than this, nothing is removed by age,
     /// 1h to 100y
     #[arg(
@@ -323,6 +328,7 @@ impl LimitArgs {
             max_lasting_events: self.max_lasting_events,
             policy: self.keep.policy(),
             prune_every: self.keep.prune_every.0,
+            erase_at: self.keep.erase_at,
             max_clock_jump: self.keep.max_clock_jump.0,
             backups: self.backups.plan(),
         };

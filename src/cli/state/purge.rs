@@ -109,6 +109,31 @@ async fn hit(client: &Client, args: &PurgeArgs) -> Result<Vec<String>, CliError>
     Ok(hit)
 }
 
+/// Why the server had not erased it when it answered.
+fn why_not_yet(erasing: &Value) -> String {
+    if let Some(missing) = erasing["missing_bytes"].as_u64() {
+        return format!(
+            "because the disk is nearly full: {} more have to be free",
+            size(&json!(missing))
+        );
+    }
+    if !erasing["begins_at"].is_null() {
+        return format!(
+            "because it waits for its time, {}",
+            time(&erasing["begins_at"])
+        );
+    }
+    if erasing["failures"].as_u64().is_some_and(|count| count > 0) {
+        return "because that failed, which the server's log explains".to_owned();
+    }
+    match (erasing["step"].as_str(), erasing["seconds_left"].as_u64()) {
+        (Some("sweeping"), Some(seconds)) => {
+            format!("because the database is large: about {seconds} s are left")
+        }
+        _ => "because a reader delays it".to_owned(),
+    }
+}
+
 fn in_words(args: &PurgeArgs, answer: &Value) -> String {
     let copies = answer["may_still_hold"]
         .as_array()
@@ -126,13 +151,16 @@ fn in_words(args: &PurgeArgs, answer: &Value) -> String {
             args.state
         ),
     };
-    said.push_str(match answer["erased"].as_bool() {
-        Some(true) => " and erased from the disk",
-        _ => {
-            ", but not erased from the disk yet, because a reader delays it; the server tries \
-                again by itself"
-        }
-    });
+    if answer["erased"].as_bool() == Some(true) {
+        said.push_str(" and erased from the disk");
+    } else {
+        let why = why_not_yet(&answer["erasing"]);
+        let _ = write!(
+            said,
+            ", but not erased from the disk yet, {why}; the server goes on by itself, and \
+                `/readyz` says how far it is"
+        );
+    }
     let _ = write!(said, "; {}", text(&answer["hint"]));
     if !copies.is_empty() {
         let names: Vec<String> = copies.iter().map(text).collect();

@@ -6,18 +6,21 @@ pub mod compaction;
 pub mod damaged;
 pub mod encode;
 pub mod erase;
+pub mod erasure;
 pub mod missing;
 pub mod prove;
 pub mod read;
 pub mod space;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use tokio::sync::{Mutex, Notify};
 
 use crate::domain::content::cache::{BytesKey, DecodedCache};
 use crate::domain::content::compaction::queue::CompactionQueue;
 use crate::domain::content::damaged::Damaged;
+use crate::domain::content::erasure::ErasureReport;
 use crate::domain::engine::Engine;
 use crate::domain::engine::leased_bytes::LeasedBytes;
 use crate::domain::engine::single_flight::SingleFlight;
@@ -36,10 +39,14 @@ pub(in crate::domain) struct Content {
 /// Who erases.
 #[derive(Default)]
 struct Erasing {
-    /// One purge at a time, to its end. Then the remains of earlier ones are erased.
+    /// One purge at a time, to its end.
     alone: Mutex<()>,
     /// Some content was removed, and may have to be erased.
     more: Arc<Notify>,
+    /// Whether a task does it. A command that has the data directory to itself has none.
+    is_by_itself: AtomicBool,
+    /// How it is; none if nothing is left to be erased.
+    report: parking_lot::Mutex<Option<ErasureReport>>,
 }
 
 impl Content {

@@ -6,7 +6,6 @@ use std::time::Duration;
 use crate::domain::content::Content;
 use crate::domain::error::Error;
 use crate::model::retention::Space;
-use crate::store::Touches;
 
 /// How many pages of 4 KiB one transaction cuts off the end of the database.
 const PAGES_PER_STEP: u32 = 1_000;
@@ -25,9 +24,11 @@ impl Content {
 
     /// Cuts some free space off the end of the database, and measures the rest.
     pub(in crate::domain) async fn give_some_space_back(&self) -> Result<Space, Error> {
-        let step = self.engine.store.write(Touches::NoState, 0, |tx| {
-            tx.give_back(PAGES_PER_STEP, TIME_PER_STEP)
-        });
+        // A neighbour could use such a page again before it is cut off, with what it held.
+        let step = self
+            .engine
+            .store
+            .write_alone(|tx| tx.give_back(PAGES_PER_STEP, TIME_PER_STEP));
         Ok(step.await?)
     }
 

@@ -1,8 +1,8 @@
 //! Purges: the content of versions leaves the disk for good, and their rows stay.
 //!
 //! A purge is for a secret that must not be there. Deltas whose base goes are stored in another way
-//! first. Then the content goes, in small transactions that each look once more. At last the
-//! database file is written anew and its WAL emptied.
+//! first. Then the content goes, in small transactions that each look once more. What remains of it
+//! on the disk is erased beside everything else; see [`crate::domain::content::erase`].
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::config::MIB;
 use crate::domain::access::{Acted, act_then, authorize, lock_in_the_way};
 use crate::domain::content::cache::BytesKey;
+use crate::domain::content::erasure::ErasureReport;
 use crate::domain::content::missing::explained;
 use crate::domain::error::Error;
 use crate::domain::error::refusals::NotPurged;
@@ -48,6 +49,8 @@ pub struct Purged {
     pub versions: Vec<u64>,
     /// Whether it is out of the database file, its log and its free pages.
     pub erased: bool,
+    /// How the erasing is, if it goes on.
+    pub erasing: Option<ErasureReport>,
     /// Files in the data directory that may still hold it: copies that were made before an upgrade.
     pub copies: Vec<String>,
 }
@@ -80,15 +83,18 @@ impl History<'_> {
         which: Which,
     ) -> Result<Purged, Error> {
         self.may_purge(caller, name)?;
-        let _alone = self.content.purge_alone().await;
+        let alone = self.content.purge_alone().await;
         let versions = match self.remove_content(caller, name, which).await {
             Ok(versions) => versions,
             Err(error) => return Err(explained(&self.engine.store, error).await),
         };
-        let erased = self.content.erase_in_steps().await;
+        // The next purge is erased together with this one.
+        drop(alone);
+        let erased = self.content.erased_soon().await;
         Ok(Purged {
             versions,
             erased,
+            erasing: self.content.erasure().filter(|_| !erased),
             copies: self.content.upgrade_copies(),
         })
     }

@@ -14,6 +14,7 @@ use crate::domain::access::authorize_everywhere;
 use crate::domain::backups::Backups;
 use crate::domain::backups::log::BackupReport;
 use crate::domain::content::Content;
+use crate::domain::content::erasure::ErasureReport;
 use crate::domain::engine::Engine;
 use crate::domain::error::Error;
 use crate::domain::integrity::verifications::ScrubReport;
@@ -21,8 +22,13 @@ use crate::domain::keeping::Keeping;
 use crate::domain::mirror::Mirror;
 use crate::domain::quotas::{QuotaReport, Quotas};
 use crate::domain::status::problems::{
+<<<<<<< HEAD
     HealthProblem, about_backups, about_mirror, damage, damage_met, fault_problem, forgotten_key,
     keys_end_soon,
+=======
+    HealthProblem, about_backups, about_erasing, about_mirror, damage, damage_met, fault_problem,
+    forgotten_key,
+>>>>>>> 4170abb (A purge sweeps pages in small steps, and rewrites the file no more)
 };
 use crate::domain::status::tls::{ServedCertificate, TlsReport, about_tls};
 use crate::metrics::Gauges;
@@ -89,6 +95,9 @@ pub struct Health {
     pub verified_at: Option<Timestamp>,
     /// What is wrong.
     pub problems: Vec<HealthProblem>,
+    /// How the erasing of purged content is; only while there is some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub erasing: Option<ErasureReport>,
 }
 
 impl Health {
@@ -98,6 +107,9 @@ impl Health {
         let full = self.problems.iter_mut();
         let full = full.filter(|problem| problem.code == DISK_FULL);
         full.for_each(|problem| WITHOUT_FIGURES.clone_into(&mut problem.detail));
+        if let Some(erasing) = &mut self.erasing {
+            erasing.missing_bytes = None;
+        }
         self
     }
 }
@@ -340,6 +352,8 @@ impl<'a> Status<'a> {
         problems.extend(forgotten_key(self.engine.dir.forgot_initial_key()));
         problems.extend(self.tls_report().iter().flat_map(about_tls));
         problems.extend(self.mirror().behind().map(|behind| about_mirror(&behind)));
+        let erasing = self.content.erasure();
+        problems.extend(erasing.as_ref().and_then(about_erasing));
         Health {
             status,
             name: env!("CARGO_PKG_NAME"),
@@ -347,6 +361,7 @@ impl<'a> Status<'a> {
             since: self.process.since(status),
             verified_at: scrub.last.map(|last| last.finished_at),
             problems,
+            erasing,
         }
     }
 

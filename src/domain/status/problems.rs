@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use crate::domain::backups::log::{BackupFailure, BackupReport};
+use crate::domain::content::erasure::ErasureReport;
 use crate::domain::integrity::verifications::ScrubReport;
 use crate::domain::mirror::Behind;
 use crate::store::StoreError;
@@ -155,4 +156,24 @@ pub(super) fn about_mirror(behind: &Behind) -> HealthProblem {
         code: "mirror_behind",
         detail,
     }
+}
+
+/// Purged content that does not leave the disk by itself. Versions are safe all the same.
+pub(super) fn about_erasing(erasing: &ErasureReport) -> Option<HealthProblem> {
+    let why = if erasing.missing_bytes.is_some() {
+        "too little is free on the disk: make room"
+    } else if erasing.failures > 0 {
+        "each try fails; the log says why"
+    } else {
+        "something delays it for long, perhaps a program that reads or replicates the database: \
+            end that"
+    };
+    erasing.is_late().then(|| HealthProblem {
+        code: "purge_unfinished",
+        detail: format!(
+            "content that was purged at {} is still on the disk: {why}. It is tried again by \
+                itself",
+            erasing.since
+        ),
+    })
 }

@@ -154,6 +154,7 @@ pub(in crate::http) async fn purge(
     Ok(reply::json(&json!({
         "versions": purged.versions,
         "erased": purged.erased,
+        "erasing": purged.erasing,
         "may_still_hold": purged.copies,
         "hint": hint,
     })))

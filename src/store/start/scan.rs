@@ -122,7 +122,7 @@ struct Scanner<'s, 'f> {
     /// Whether the commit that the database file has was met.
     has_met_file: bool,
     /// Whether commits came that could not be read. The file may have pages of a later moment: of
-    /// a `VACUUM`, which moves the schema, and whose pages come at the end of this WAL.
+    /// a `VACUUM` of an earlier release, which moved the schema, and whose pages come at the end.
     has_gap: bool,
     /// The pages of the transaction under way.
     pending: Transaction,

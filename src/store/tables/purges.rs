@@ -122,13 +122,14 @@ impl Tx<'_> {
 
     /// Notes that something that was removed has to leave the disk.
     pub fn ask_for_erasure(&self, at: Timestamp) -> Result<(), StoreError> {
-        let sql =
-            "INSERT OR REPLACE INTO pending_erasure (one, asked_at, rewritten) VALUES (1, ?1, 0)";
+        // Each time is another one: who erases notes its own.
+        let sql = "INSERT OR REPLACE INTO pending_erasure (one, asked_at, rewritten) VALUES (1, \
+            coalesce((SELECT max(?1, asked_at + 1) FROM pending_erasure), ?1), 0)";
         self.run(sql, [at.millis()])
     }
 
     /// Notes that only the WAL still holds what had to leave the disk since then.
-    pub fn note_vacuumed(&self, asked_at: Timestamp) -> Result<(), StoreError> {
+    pub fn note_pages_swept(&self, asked_at: Timestamp) -> Result<(), StoreError> {
         self.run(
             "UPDATE pending_erasure SET rewritten = 1 WHERE asked_at = ?1",
             [asked_at.millis()],

@@ -121,17 +121,21 @@ where
 pub(super) enum Message {
     /// To do this; it shares a transaction with its neighbours.
     Job(Box<dyn Job>),
+    /// To do this in a transaction of its own.
+    Alone(Box<dyn Job>),
     /// To have what was removed leave the disk.
     Erase(Erasure, oneshot::Sender<Result<bool, StoreError>>),
     /// To end, once all that is queued is done.
     Close(oneshot::Sender<()>),
 }
 
-/// How what was removed leaves the disk.
+/// A step in which what was removed leaves the disk, between two transactions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::store) enum Erasure {
-    /// The file is written again with nothing but what rows have, and then the WAL is emptied.
-    Vacuum,
+    /// From now on, the pages that change are noted.
+    WatchPages,
+    /// They are no more: nothing remains in the file's pages, and only the WAL has older ones.
+    NoteSwept,
     /// The WAL is emptied.
     TruncateWal,
 }

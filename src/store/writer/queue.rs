@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::job::JobOf;
+use super::job::{Job, JobOf};
 use super::lanes::{Entrance, Lane};
 use crate::metrics::Metrics;
 use crate::model::key::KeyId;
@@ -60,5 +60,16 @@ impl Queue {
             self.metrics.queue_jobs.dec();
             job.answer(Err(error));
         }
+    }
+
+    /// A job of the server's own that touches no address, counted as one that waits.
+    pub(super) fn own_job<T: Send + 'static>(
+        &self,
+        work: impl FnMut(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+        reply: impl FnOnce(Result<T, StoreError>) + Send + 'static,
+    ) -> Box<dyn Job> {
+        self.metrics.queue_jobs.inc();
+        let damage = Arc::clone(&self.damage);
+        Box::new(JobOf::new((Touches::NoState, 0), damage, work, reply))
     }
 }

@@ -1,6 +1,7 @@
 //! Purges: the content leaves the disk, the deltas that it was the base of stay readable, and the
 //! rows stay.
 
+mod beside;
 mod steps;
 
 use std::io::Read as _;

@@ -162,6 +162,12 @@ fn a_value_out_of_its_range_is_refused_with_its_flag_and_its_range() {
         ),
         ("--prune-every", "from 1s to", &["0s", "999ms", "2y"], TIMES),
         (
+            "--erase-at",
+            "from 00:00 to 23:59",
+            &["24:00", "12:60"],
+            &["soon", "", "2:30", "-1:00"],
+        ),
+        (
             "--max-clock-jump",
             "from 1h to",
             &["0s", "59m", "101y"],
@@ -255,6 +261,7 @@ fn the_ends_of_each_range_are_taken() {
             .flag("--max-events", pick("1000", "1000000000"))
             .flag("--max-lasting-events", pick("1000", "1000000000"))
             .flag("--prune-every", pick("1s", "366d"))
+            .flag("--erase-at", pick("00:00", "23:59"))
             .flag("--max-clock-jump", pick("1h", "99y"))
             .flag("--keep-last", pick("1", "1000000"))
             .flag("--keep-daily", pick("1", "1000000"))

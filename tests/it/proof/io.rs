@@ -1,5 +1,5 @@
 //! A disk that fails at the n-th call of a thread, once or from then on: while acts are served,
-//! while a purge writes the file anew, while states are compacted, and while a start recovers what
+//! while a purge erases, while states are compacted, and while a start recovers what
 //! a killed server has left.
 //!
 //! After each fault the server is started without any, and every act that it had answered has to be

@@ -1,5 +1,5 @@
-//! A purge ends with a `VACUUM`, which moves pages that nobody else moves. A kill right behind it
-//! is not taken for a loss.
+//! A purge of earlier releases ended with a `VACUUM`, which moves pages that nobody else moves. A
+//! kill right behind it is not taken for a loss.
 
 use std::path::Path;
 
