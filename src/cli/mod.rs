@@ -21,11 +21,13 @@ mod module;
 mod terraform;
 
 mod configure;
+mod installed;
 mod run;
 mod transfer;
 
 mod tls;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -175,6 +177,12 @@ enum Command {
     Help(manual::HelpArgs),
     /// Print the version of this program
     Version,
+    /// Write a manual page for each command
+    Man {
+        /// The directory to write them into
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+    },
 }
 
 /// Runs the command that the arguments say, and gives its exit code: 0 done, 1 failed, 2 wrong
@@ -235,17 +243,12 @@ fn run_command(command: Command, umask: Mode) -> Result<ExitCode, CliError> {
         Command::Run(args) => return run::run(*args, umask),
         Command::Transfer(args) => return transfer::run(*args, umask),
         Command::Tls { command } => tls::run(&command),
-        Command::Completions { shell } => completions(shell),
         Command::Help(args) => manual::run(&args, &mut Cli::command()),
         Command::Version => version::run(),
+        Command::Completions { shell } => installed::completions(Cli::command(), shell),
+        Command::Man { dir } => installed::pages(Cli::command(), &dir),
     };
     done.map(|()| ExitCode::SUCCESS)
-}
-
-fn completions(shell: Shell) -> Result<(), CliError> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "statekeep", &mut script);
-    output::bytes(&script)
 }
 
 #[cfg(test)]

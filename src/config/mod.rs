@@ -21,6 +21,8 @@ use crate::model::secret::Secret;
 
 /// Where the data directory is unless said otherwise.
 pub const DEFAULT_DATA: &str = "./statekeep-data";
+/// Where it is if a package has been installed, whose server runs there.
+pub const PACKAGED_DATA: &str = "/var/lib/statekeep";
 /// Where the server listens unless said otherwise.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:8680";
 

@@ -370,6 +370,11 @@ impl Store {
         self.address_infos.forget_stale();
     }
 
+    /// Waits until the writer has come by all that is queued now; `false` when it has ended.
+    pub async fn writer_comes_by(&self) -> bool {
+        self.writer.comes_by().await
+    }
+
     /// What keeps the store from writing for good, if anything does.
     pub fn fault(&self) -> Option<StoreError> {
         self.writer.fault().or_else(|| self.held.check().err())

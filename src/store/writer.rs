@@ -197,6 +197,12 @@ impl WritingThread {
         }
     }
 
+    /// Waits until the thread has come by all that is queued now; `false` when it has ended.
+    pub(super) async fn comes_by(&self) -> bool {
+        let done = self.write_alone(|_| Ok(())).await;
+        !matches!(done, Err(StoreError::Closed))
+    }
+
     /// Tells the thread something; `false` when it has ended. The queue may be full: waiting for a
     /// place is left to a thread that may wait.
     async fn send(&self, message: Message) -> bool {

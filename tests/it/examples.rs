@@ -5,11 +5,11 @@
 //! has to replace is no longer there.
 
 mod ci;
+mod container;
 mod listed;
 mod module;
 mod prometheus;
 mod proxy;
-mod systemd;
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};

@@ -33,6 +33,7 @@ mod logs;
 mod mirror;
 mod model;
 mod openapi;
+mod packaging;
 mod page;
 mod permissions;
 mod proof;

@@ -22,7 +22,7 @@ const SHARED: [&str; 9] = [
 ];
 
 /// Each command with its examples.
-const EXAMPLES: [(&str, &[&str]); 46] = [
+const EXAMPLES: [(&str, &[&str]); 47] = [
     (
         "serve",
         &[
@@ -222,6 +222,7 @@ const EXAMPLES: [(&str, &[&str]); 46] = [
         &["statekeep help operation", "statekeep help state list"],
     ),
     ("version", &["statekeep version"]),
+    ("man", &["statekeep man ."]),
 ];
 
 /// The same command, and those below it, with what each help has at its end.

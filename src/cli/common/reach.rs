@@ -16,7 +16,7 @@ use crate::cli::client::network::{address, refuse_open_way};
 use crate::cli::client::trust::TrustArgs;
 use crate::cli::output;
 use crate::cli::output::CliError;
-use crate::config::DEFAULT_DATA;
+use crate::config::{DEFAULT_DATA, PACKAGED_DATA};
 use crate::model::secret::{CredentialKind, Secret};
 
 /// That others than its owner can read a file, in its mode.
@@ -26,7 +26,8 @@ const MAX_KEY_FILE: u64 = 64 * 1024;
 
 #[derive(Args)]
 struct Flags {
-    /// The data directory; a command on it acts as the operator
+    /// The data directory; a command on it acts as the operator. Where it is missing and a package
+    /// is installed, /var/lib/statekeep
     #[arg(
         long,
         global = true,
@@ -81,8 +82,12 @@ impl FromArgMatches for Reach {
             _ => Said::Nowhere,
         };
         let (data, url, key_file) = (said("data"), said("url"), said("key_file"));
+        let mut flags = Flags::from_arg_matches_mut(matches)?;
+        if data == Said::Nowhere {
+            flags.data = usual_data(Path::new(DEFAULT_DATA), Path::new(PACKAGED_DATA));
+        }
         Ok(Self {
-            flags: Flags::from_arg_matches_mut(matches)?,
+            flags,
             data,
             url,
             key_file,
@@ -189,6 +194,12 @@ impl Reach {
     }
 }
 
+/// The data directory if nothing names one: the one here, or else the package's.
+fn usual_data(here: &Path, packaged: &Path) -> PathBuf {
+    let is_packaged = !here.exists() && packaged.is_dir();
+    if is_packaged { packaged } else { here }.to_owned()
+}
+
 fn usage<T>(why: &str) -> Result<T, CliError> {
     Err(CliError::Usage(why.to_owned()))
 }
@@ -254,5 +265,21 @@ pub(in crate::cli) fn owner_of(secret: &Secret) -> String {
         Some(CredentialKind::Key(id)) => format!("the key {id}"),
         Some(CredentialKind::Token(_)) => "a token".to_owned(),
         None => "an unknown secret".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_packages_directory_counts_where_there_is_none_here() {
+        let dir = tempfile::tempdir().unwrap();
+        let (here, packaged) = (dir.path().join("here"), dir.path().join("packaged"));
+        assert_eq!(usual_data(&here, &packaged), here);
+        std::fs::create_dir(&packaged).unwrap();
+        assert_eq!(usual_data(&here, &packaged), packaged);
+        std::fs::create_dir(&here).unwrap();
+        assert_eq!(usual_data(&here, &packaged), here);
     }
 }

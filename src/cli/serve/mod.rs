@@ -5,6 +5,7 @@ mod check;
 mod folders;
 mod limits;
 mod listen;
+mod service_manager;
 mod tls;
 
 use std::io::IsTerminal as _;
@@ -195,6 +196,8 @@ impl ServeArgs {
 
 /// Runs the server until a signal or a fault of the disk ends it.
 pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
+    // Before any other file is opened, and any thread runs.
+    let given = service_manager::listener()?;
     let config = args.config()?;
     let _log = args.start_logging();
     let tls = config.tls.clone().map(Tls::open).transpose();
@@ -205,7 +208,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
     data_dir::make(&config.data).map_err(CliError::because)?;
     let mut dir = take(&config.data)?;
     dir.confirm(args.confirmed());
-    let tcp = listening::bind(config.listen)?;
+    let tcp = given.map_or_else(|| listening::bind(config.listen), Ok)?;
     http::block_on(serve(config, dir, tcp, tls))
 }
 
@@ -245,6 +248,7 @@ async fn serve(
 ) -> Result<(), CliError> {
     let mut signals = Signals::new()?;
     config.limits.max_connections = http::allow_connections(config.limits.max_connections);
+    service_manager::tell_status("opening the data directory");
     let show_key_here = std::io::stderr().is_terminal();
     let has_old_key = dir.has_initial_key();
     let (domain, admin) = open(dir, &config, show_key_here).await?;
@@ -275,7 +279,10 @@ async fn serve(
     }
     announce(&config, address, admin.as_ref(), show_key_here)?;
     output::line(&format!("listening on {url}"))?;
+    let telling = tokio::spawn(service_manager::keep_telling(Arc::clone(&domain), url));
     let fault = until_asked(&mut signals, &domain).await;
+    telling.abort();
+    service_manager::tell_of_the_end();
     // Files that are gone did not end the server, and its end has to say that they are.
     let fault = fault.or_else(|| domain.engine().fault());
     stop(running).await?;

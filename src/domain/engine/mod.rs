@@ -287,6 +287,11 @@ impl Engine {
         self.background.run(reserved, work).await
     }
 
+    /// Waits until the writer has come by all that is queued now; `false` when it has ended.
+    pub async fn writer_comes_by(&self) -> bool {
+        self.store.writer_comes_by().await
+    }
+
     /// Why the store cannot write any more, if it cannot.
     pub fn fault(&self) -> Option<String> {
         self.store.fault().map(|error| error.to_string())
