@@ -360,6 +360,10 @@ impl Signals {
     fn new() -> std::io::Result<Self> {
         // A file that may not grow is a full disk. This signal would end the process instead.
         let _ = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
+        // A reload where there is nothing to read anew. On a terminal, it is the terminal's end.
+        if !std::io::stderr().is_terminal() {
+            let _ = signal(SignalKind::hangup())?;
+        }
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,

@@ -72,6 +72,9 @@ fn a_server_says_when_it_is_ready_how_it_is_and_that_it_leaves() {
     assert!(place(opening) < place("READY=1"), "{:?}", manager.told);
     assert_eq!(manager.count("WATCHDOG=1"), 0, "nobody asked for it");
 
+    // A reload, with nothing to read anew.
+    assert!(kill("HUP", server.pid()));
+    server.anonymous().get("/healthz").expect_status(200);
     assert!(kill("TERM", server.pid()));
     manager.is_told("STOPPING=1", 1);
     assert!(server.wait().success());
