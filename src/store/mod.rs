@@ -50,11 +50,8 @@ pub use preview::{StartPreview, preview_start};
 pub use privacy::{
     NotPrivate, belongs_to_another, refuse_links, see_to_directory, see_to_file, without_links,
 };
-<<<<<<< HEAD
 pub use readers::Reading;
-=======
 pub use remains::{Sweeper, SweptPages};
->>>>>>> 4170abb (A purge sweeps pages in small steps, and rewrites the file no more)
 pub use row_key::ROW_KEY_FILE;
 pub use schema::newest_schema;
 pub use start::anchor::ANCHOR_FILE;

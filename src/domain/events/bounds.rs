@@ -242,8 +242,9 @@ async fn remove_oldest(
     };
     let mut gone = engine.store.write(Touches::NoState, 0, remove).await?;
     gone.extend(found.into_iter().map(|(share, _)| share));
-    gone.iter()
-        .for_each(|share| counted.take_off(class, share, 1));
+    for share in &gone {
+        counted.take_off(class, share, 1);
+    }
     Ok(gone.len())
 }
 

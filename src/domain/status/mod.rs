@@ -22,13 +22,8 @@ use crate::domain::keeping::Keeping;
 use crate::domain::mirror::Mirror;
 use crate::domain::quotas::{QuotaReport, Quotas};
 use crate::domain::status::problems::{
-<<<<<<< HEAD
-    HealthProblem, about_backups, about_mirror, damage, damage_met, fault_problem, forgotten_key,
-    keys_end_soon,
-=======
     HealthProblem, about_backups, about_erasing, about_mirror, damage, damage_met, fault_problem,
-    forgotten_key,
->>>>>>> 4170abb (A purge sweeps pages in small steps, and rewrites the file no more)
+    forgotten_key, keys_end_soon,
 };
 use crate::domain::status::tls::{ServedCertificate, TlsReport, about_tls};
 use crate::metrics::Gauges;

@@ -37,6 +37,7 @@ impl Queue {
     }
 
     /// The same queue, for jobs of this key.
+    #[must_use]
     pub fn of(self, key: Option<KeyId>) -> Self {
         Self { lane: key, ..self }
     }

@@ -14,7 +14,7 @@ use super::sabotaged::{
 /// of them.
 struct Control(&'static str, &'static str, &'static [&'static str]);
 
-const CONTROLS: [Control; 15] = [
+const CONTROLS: [Control; 16] = [
     Control(
         ANSWER_BEFORE_COMMIT,
         "faults::crashes::no_acknowledged_write_is_lost_when_the_server_is_killed",
@@ -95,6 +95,12 @@ const CONTROLS: [Control; 15] = [
         "event-shares",
         "api::event_bounds::a_storm_by_one_client_takes_no_event_of_another_workspace_and_none_\
             that_lasts",
+        &["left: 0"],
+    ),
+    Control(
+        "event-shares",
+        "api::event_bounds::lasting_events_have_rows_of_their_own_and_the_greedy_state_loses_there_\
+            too",
         &["left: 0"],
     ),
 ];
