@@ -19,14 +19,10 @@ const METHODS: [&str; 8] = [
 ];
 /// The one path that has no part where the server's pattern has one.
 const PAGE: &str = "/";
-/// The codes of answers that are of no operation, and their parts of the document.
-const OUTSIDE: [(&str, &str); 2] = [
-    (
-        "method_not_allowed",
-        "#/components/responses/MethodNotAllowed",
-    ),
-    ("plain_http", "#/components/responses/PlainHttp"),
-];
+/// The answer to a method that a path does not offer, and so of no operation.
+const NOT_OFFERED: &str = "method_not_allowed";
+/// Its part of the document.
+const OF_NOT_OFFERED: &str = "#/components/responses/MethodNotAllowed";
 
 /// An operation with its path and its method.
 struct Operation<'d> {
@@ -135,9 +131,8 @@ fn known_codes() -> BTreeSet<(String, String)> {
         let code = cells.get(1)?.trim_matches('`');
         Some((cells.first()?.clone(), code.to_owned()))
     });
-    let is_outside = |code: &str| OUTSIDE.iter().any(|(known, _)| *known == code);
     pairs
-        .filter(|(status, code)| status.parse::<u16>().is_ok() && !is_outside(code))
+        .filter(|(status, code)| status.parse::<u16>().is_ok() && code != NOT_OFFERED)
         .collect()
 }
 
@@ -214,7 +209,7 @@ fn about_form(document: &Value) -> Vec<String> {
                 .map(|name| format!("#/components/{kind}/{name}")),
         );
     }
-    referred.extend(OUTSIDE.map(|(_, part)| part.to_owned()));
+    referred.insert(OF_NOT_OFFERED.to_owned());
     let mut findings = differences("the part", &referred, &there);
     let mut ids = BTreeMap::<&str, u32>::new();
     for operation in operations(document) {
