@@ -16,7 +16,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use super::changed_pages::ChangedPages;
 use super::error::StoreError;
-use super::readers::Readers;
+use super::readers::{Readers, Reading};
 use super::tx::{Tx, View};
 use super::writer::{Erasure, WritingThread};
 use crate::sqlite_file::page::PageShape;
@@ -241,7 +241,10 @@ impl<'s> Sweeper<'s> {
     /// Looks at some pages behind those that were done, and overwrites what remains in them.
     pub async fn go_on(&self, done: u32) -> Result<SweptPages, StoreError> {
         let find = move |view: &View<'_>| view.remains_from(done.saturating_add(1));
-        let (found, swept) = self.readers.read(find).await?;
+        let (found, swept) = self
+            .readers
+            .read(Reading::Long, find, |found| found)
+            .await?;
         self.clear(&found).await?;
         Ok(swept)
     }
@@ -268,7 +271,10 @@ impl<'s> Sweeper<'s> {
     async fn look_again_at(&self, pages: Vec<u32>) -> Result<(), StoreError> {
         let find =
             move |view: &View<'_>| RawPages::of(view.connection)?.with_remains(pages.into_iter());
-        let found = self.readers.read(find).await?;
+        let found = self
+            .readers
+            .read(Reading::Long, find, |found| found)
+            .await?;
         self.clear(&found).await
     }
 
