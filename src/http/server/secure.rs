@@ -91,7 +91,7 @@ impl<A, B, H> Way<A, H>
 where
     A: Service<Request, Response = ServiceResponse<B>, Error = Error> + 'static,
     B: MessageBody + 'static,
-    H: Service<Entered<TlsStream<TcpStream>>, Response = (), Error = DispatchError>,
+    H: Service<Entered<TlsStream<Shared>>, Response = (), Error = DispatchError>,
 {
     /// Answers the requests of one connection.
     async fn serve(
