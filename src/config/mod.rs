@@ -33,7 +33,7 @@ pub fn wants_no_colour() -> bool {
 
 /// The state that a script names for all of its commands, as `W/B`.
 pub fn state_variable() -> Option<String> {
-    let value = std::env::var("STATEKEEP_STATE").ok()?;
+    let value = std::env::var_os("STATEKEEP_STATE")?.into_string().ok()?;
     (!value.is_empty()).then_some(value)
 }
 

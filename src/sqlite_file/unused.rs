@@ -45,7 +45,8 @@ fn unused(page: &[u8]) -> Option<Vec<Range<usize>>> {
     if !is_sound || pointers.any(|at| word(page, at).is_none_or(|cell| cell < content)) {
         return None;
     }
-    let mut unused = vec![pointers_end..content];
+    let between = pointers_end..content;
+    let mut unused = Vec::from([between]);
     let (mut block, mut before) = (word(page, 1)?, content);
     while block != 0 {
         let end = block + word(page, block + 2)?;

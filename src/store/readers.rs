@@ -221,7 +221,7 @@ mod tests {
         let asked = std::future::poll_fn(|context| {
             let mut asked = waiting.iter_mut().map(|one| one.as_mut().poll(context));
             // Those that have a place keep it.
-            let held: Vec<_> = asked.by_ref().filter(|one| one.is_ready()).collect();
+            let held: Vec<_> = asked.by_ref().filter(std::task::Poll::is_ready).collect();
             std::task::Poll::Ready(held)
         });
         let held = runtime.block_on(asked);

@@ -92,8 +92,8 @@ fn version(status: &Value) -> String {
 }
 
 fn states(status: &Value) -> String {
-    let states = text(&status["states"]);
-    format!("{states}, {}", counted_in(&status["versions"], "version"))
+    let count = text(&status["states"]);
+    format!("{count}, {}", counted_in(&status["versions"], "version"))
 }
 
 fn locks(status: &Value) -> String {

@@ -239,10 +239,9 @@ mod tests {
                 let name = StateName::parse("team", block).expect("a name");
                 let state = ManifestState::new(&name, Some("then".to_owned()), None);
                 writer.state(&state).expect("a state");
-                for number in 1..=*versions {
-                    let row = serde_json::json!({ "number": number, "odd": "]}\n" });
-                    writer.version(&row).expect("a version");
-                }
+                let row = |number| serde_json::json!({ "number": number, "odd": "]}\n" });
+                let rows = (1..=*versions).map(row);
+                rows.for_each(|row| writer.version(&row).expect("a version"));
             }
             let manifest = writer.finish().expect("finished");
             let mut bytes = Vec::new();

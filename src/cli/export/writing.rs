@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
+use crate::cli::client::pages::RawRows;
 use crate::cli::client::wire::Wire;
 use crate::cli::common::flags::Format;
 use crate::cli::common::request_error::RequestError;
@@ -103,12 +104,7 @@ impl Export {
         self.under_way.push_back(begun);
         loop {
             match versions.next().await {
-                Ok(Some(rows)) => {
-                    for row in rows {
-                        let row = serde_json::from_str(row.get()).map_err(CliError::because)?;
-                        self.version(&name, row).await?;
-                    }
-                }
+                Ok(Some(rows)) => self.rows(&name, rows).await?,
                 Ok(None) => break,
                 Err(refusal) => {
                     self.fail(&name.to_string(), refusal)?;
@@ -119,6 +115,14 @@ impl Export {
         let lines = versions.damaged().into_iter();
         self.failures
             .extend(lines.map(|line| format!("{name}: {line}")));
+        Ok(())
+    }
+
+    async fn rows(&mut self, name: &StateName, rows: RawRows) -> Result<(), CliError> {
+        for row in rows {
+            let row = serde_json::from_str(row.get()).map_err(CliError::because)?;
+            self.version(name, row).await?;
+        }
         Ok(())
     }
 

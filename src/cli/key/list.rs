@@ -151,14 +151,18 @@ impl Ending {
             let key: Value = serde_json::from_str(row.get()).map_err(CliError::because)?;
             let end = moment_of(&key["expires_at"]).filter(|_| key["status"] == "active");
             if let Some(end) = end.filter(|end| end.since(now) <= SOON) {
-                self.count += 1;
-                if self.names.len() < MAX_NAMED {
-                    let (name, soon) = (text(&key["name"]), rough(end.since(now)));
-                    self.names.push(format!("{name} in {soon}"));
-                }
+                let (name, soon) = (text(&key["name"]), rough(end.since(now)));
+                self.add(format!("{name} in {soon}"));
             }
         }
         Ok(())
+    }
+
+    fn add(&mut self, name: String) {
+        self.count += 1;
+        if self.names.len() < MAX_NAMED {
+            self.names.push(name);
+        }
     }
 
     fn tell(&self) {

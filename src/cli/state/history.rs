@@ -127,7 +127,8 @@ pub(in crate::cli) async fn run(
         let unlock = locks::unlock(state, &text(&lock["lock"]["ID"]));
         output::message(&format!("{state} has no version yet: {held}{unlock}"));
         listing.end_without_rows()?;
-        return tell_marks(format);
+        tell_marks(format);
+        return Ok(());
     }
     if args.folds(format) {
         folded(&mut pages, first?, listing, wanted).await
@@ -147,7 +148,7 @@ async fn one_by_one(
         page = pages.next().await?;
     }
     let ended = listing.end(pages);
-    tell_marks(format)?;
+    tell_marks(format);
     ended
 }
 
@@ -179,7 +180,7 @@ async fn folded(
     }
     print(folding.rest(), &mut listing)?;
     let ended = listing.end(pages);
-    tell_marks(Format::Text)?;
+    tell_marks(Format::Text);
     if hidden > 0 {
         output::message(&format!(
             "snapshots are folded into the version that ended their apply: {hidden}; --all shows \
@@ -201,11 +202,10 @@ async fn lock_without_versions(
 }
 
 /// Says to a person what the marks mean.
-fn tell_marks(format: Format) -> Result<(), CliError> {
+fn tell_marks(format: Format) {
     if format == Format::Text {
         output::message("* the current version, ! held");
     }
-    Ok(())
 }
 
 fn row(version: &Value) -> Vec<String> {

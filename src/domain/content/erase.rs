@@ -121,12 +121,11 @@ impl Content {
         let mut since = clock::monotonic();
         loop {
             let more = self.erasing.more.notified();
-            let is_more = match pause {
-                Some(pause) => tokio::time::timeout(pause, more).await.is_ok(),
-                None => {
-                    more.await;
-                    true
-                }
+            let is_more = if let Some(pause) = pause {
+                tokio::time::timeout(pause, more).await.is_ok()
+            } else {
+                more.await;
+                true
             };
             if is_more {
                 since = clock::monotonic();

@@ -70,10 +70,7 @@ where
                 app,
                 http1,
             });
-            let serve = move |stream: TcpStream| {
-                let (way, leaving) = (Rc::clone(&way), leaving());
-                async move { way.serve(stream, leaving).await }
-            };
+            let serve = move |stream: TcpStream| Rc::clone(&way).serve(stream, leaving());
             Ok::<_, ()>(serve.into_service())
         }
     })
@@ -95,7 +92,7 @@ where
 {
     /// Answers the requests of one connection.
     async fn serve(
-        &self,
+        self: Rc<Self>,
         stream: TcpStream,
         leaving: impl Future<Output = ()>,
     ) -> Result<(), DispatchError> {

@@ -35,6 +35,19 @@ enum Part {
     Of(BTreeSet<String>),
 }
 
+impl Part {
+    /// Adds a member of it, or all of them.
+    fn add(&mut self, inner: Option<&str>) {
+        match (self, inner) {
+            (part, None) => *part = Self::Whole,
+            (Self::Of(names), Some(inner)) => {
+                names.insert(inner.to_owned());
+            }
+            (Self::Whole, Some(_)) => {}
+        }
+    }
+}
+
 /// The members that were asked for; all of them if none was named.
 pub(in crate::http) struct Fields(Option<BTreeMap<String, Part>>);
 
@@ -50,17 +63,12 @@ impl Fields {
             if !members.has(name) {
                 return Err(unknown(name, members));
             }
-            match name.split_once('.') {
-                None => {
-                    asked.insert(name.to_owned(), Part::Whole);
-                }
-                Some((outer, inner)) => {
-                    let part = asked.entry(outer.to_owned());
-                    if let Part::Of(names) = part.or_insert_with(|| Part::Of(BTreeSet::new())) {
-                        names.insert(inner.to_owned());
-                    }
-                }
-            }
+            let (outer, inner) = name
+                .split_once('.')
+                .map_or((name, None), |(outer, inner)| (outer, Some(inner)));
+            let nothing = || Part::Of(BTreeSet::new());
+            let part: &mut Part = asked.entry(outer.to_owned()).or_insert_with(nothing);
+            part.add(inner);
         }
         Ok(Self(Some(asked)))
     }

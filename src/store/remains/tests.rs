@@ -171,7 +171,9 @@ fn holds_any(file: &Path, gone: &[Vec<u8>]) -> bool {
         a << 16 | b << 8 | c
     };
     let mut begins = vec![false; 1 << 24];
-    parts.iter().for_each(|part| begins[start(part)] = true);
+    for part in &parts {
+        begins[start(part)] = true;
+    }
     std::fs::read(file)
         .unwrap()
         .windows(16)

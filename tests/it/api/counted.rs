@@ -36,15 +36,15 @@ fn check(server: &Server, act: &str) {
             "{act}: {state}"
         );
     }
-    let status = server.admin().get("/api/status").expect_status(200).json();
+    let told = server.admin().get("/api/status").expect_status(200).json();
     let count = |what: &str| json!(inside::number(server.data(), what));
     assert_eq!(
-        (&status["states"], &status["versions"]),
+        (&told["states"], &told["versions"]),
         (
             &count("SELECT count(*) FROM states WHERE current > 0 AND deleted_at IS NULL"),
             &count("SELECT count(*) FROM versions")
         ),
-        "{act}: {status}"
+        "{act}: {told}"
     );
 }
 

@@ -209,12 +209,15 @@ fn one_hash_that_does_not_fit_and_nothing_is_imported() {
         (
             "numbers that do not rise",
             "manifest.json",
-            Some(manifest.replace("\"number\": 3", "\"number\": 2")),
+            Some(manifest.replace("\"number\":3", "\"number\":2")),
         ),
     ];
     for (what, file, content) in spoiled {
         match content {
-            Some(text) => std::fs::write(out.join(file), text).expect("a file"),
+            Some(text) => {
+                assert_ne!(text, manifest, "{what}");
+                std::fs::write(out.join(file), text).expect("a file");
+            }
             None => std::fs::remove_file(out.join(file)).expect("a file"),
         }
         let to = Server::start();

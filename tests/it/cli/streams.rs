@@ -104,7 +104,7 @@ fn listed(slow: &Slow, args: &[&str]) -> String {
     let (text_of_all, text) = channel();
     let (first_row, first) = channel();
     std::thread::spawn(move || {
-        let (mut seen, mut buffer) = (Vec::new(), [0; 65536]);
+        let (mut seen, mut buffer) = (Vec::new(), vec![0; 65536]);
         while let Ok(length @ 1..) = output.read(&mut buffer) {
             seen.extend_from_slice(&buffer[..length]);
             if seen
@@ -174,9 +174,17 @@ fn key(index: u64) -> Value {
     })
 }
 
+/// A command that lists, the member of an answer that has the rows, the cursor, and a row.
+type Listed = (
+    &'static [&'static str],
+    &'static str,
+    &'static str,
+    fn(u64) -> Value,
+);
+
 #[test]
 fn the_first_rows_are_printed_before_more_are_asked_for_and_none_are_kept() {
-    let lists: [(&[&str], &str, &str, fn(u64) -> Value); 4] = [
+    let lists: [Listed; 4] = [
         (&["state", "list"], "states", "after", state),
         (
             &["state", "history", "team/net"],

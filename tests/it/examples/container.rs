@@ -28,9 +28,9 @@ fn read(file: &str) -> (Vec<Value>, Vec<(String, String)>) {
         .map(|document| Value::deserialize(document).unwrap_or_else(|why| panic!("{file}: {why}")))
         .collect();
     let mut found = Vec::new();
-    documents
-        .iter()
-        .for_each(|document| texts(document, "", &mut found));
+    for document in &documents {
+        texts(document, "", &mut found);
+    }
     (documents, found)
 }
 

@@ -217,9 +217,10 @@ fn a_lock_is_taken_to_4_kib_and_not_a_byte_further() {
 fn other_bodies_are_taken_to_64_kib_and_not_a_byte_further() {
     let server = Server::start();
     let admin = server.admin();
-    let key = json!({"name": "one", "role": "reader"}).to_string();
-    let padded = |size: usize| format!("{key}{}", " ".repeat(size - key.len()));
     for in_chunks in [false, true] {
+        let name = format!("in chunks: {in_chunks}");
+        let key = json!({"name": name, "role": "reader"}).to_string();
+        let padded = |size: usize| format!("{key}{}", " ".repeat(size - key.len()));
         let mut wire = Wire::to(&server);
         send(
             &mut wire,

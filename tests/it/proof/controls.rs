@@ -106,13 +106,16 @@ const CONTROLS: [Control; 16] = [
 ];
 
 /// Faults whose controls stand beside the trials that have to notice them.
-const ELSEWHERE: [&str; 6] = [
+const ELSEWHERE: [&str; 8] = [
     LOCK_OUTSIDE,
     SKIP_SYNC,
     NO_HASH,
     HURRY,
     SLOW_BATCHES,
     FIFO_QUEUE,
+    // These are no faults: they hold work, so that the tests of classes can look beside it.
+    "held-long-reads",
+    "held-large-work",
 ];
 
 impl Control {

@@ -5,7 +5,7 @@ use std::process::Output;
 use super::authority::{Authority, Pair, Site};
 use crate::harness::Setup;
 
-fn start(site: &Site, setup: Setup) -> Output {
+fn start(site: &Site, setup: &Setup) -> Output {
     let data = site.path("data");
     let output = setup.command(&data).output().expect("it runs");
     assert!(!data.exists(), "nothing was made");
@@ -14,7 +14,7 @@ fn start(site: &Site, setup: Setup) -> Output {
 
 #[track_caller]
 fn refused(site: &Site, words: &[&str]) {
-    let output = start(site, site.setup());
+    let output = start(site, &site.setup());
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{text}");
     for word in words {
@@ -93,7 +93,7 @@ fn a_pair_that_is_no_good_is_refused_with_a_reason() {
 fn one_file_of_the_two_is_wrong_usage() {
     let site = Site::new();
     for (flag, missing) in [("--tls-cert", "--tls-key"), ("--tls-key", "--tls-cert")] {
-        let output = start(&site, Setup::new().flag(flag, &site.flag("server.pem")));
+        let output = start(&site, &Setup::new().flag(flag, &site.flag("server.pem")));
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{text}");
         assert!(text.contains(missing), "{text}");

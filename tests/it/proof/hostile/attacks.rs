@@ -45,7 +45,9 @@ impl Target {
             outputs: server.key("greedy", "outputs"),
             known_id: server.key("calm", "writer").key_id,
         };
-        attacks.iter().for_each(|attack| (attack.prepare)(&target));
+        for attack in attacks {
+            (attack.prepare)(&target);
+        }
         target
     }
 
