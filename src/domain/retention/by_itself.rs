@@ -63,6 +63,7 @@ impl Retention<'_> {
     /// what was known before, so that nothing which happens meanwhile is taken for a reason to
     /// believe it after the next start.
     pub(in crate::domain) async fn note_time(&self) -> Result<(), StoreError> {
+        let _noting = self.pruning.noting.lock().await;
         let known = if self.pruning.trust.doubt().is_none() {
             clock::now()
         } else {

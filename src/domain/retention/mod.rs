@@ -48,6 +48,9 @@ pub(in crate::domain) struct Pruning {
     pub(in crate::domain) trust: Arc<Trust>,
     /// A person said that the clock is right.
     trusted_again: Arc<Notify>,
+    /// Held while a time is noted and believed: what the server notes by itself must not take back
+    /// what a person says meanwhile.
+    noting: Arc<Mutex<()>>,
     /// One run at a time.
     running: Mutex<()>,
 }
@@ -57,6 +60,7 @@ impl Pruning {
         Self {
             trust: Arc::clone(&engine.trust),
             trusted_again: Arc::default(),
+            noting: Arc::default(),
             running: Mutex::new(()),
         }
     }

@@ -140,6 +140,7 @@ impl Retention<'_> {
     /// The clock is right, says a person. What waited for that begins at once.
     pub async fn trust_clock(&self, caller: &Caller) -> Result<Timestamp, Error> {
         self.may_operate(caller)?;
+        let noting = Arc::clone(&self.pruning.noting).lock_owned().await;
         let at = clock::now();
         let doubt = self.pruning.trust.doubt().map(|doubt| doubt.detail());
         let note = move |tx: &Tx<'_>, by: LiveCaller<'_>| {
@@ -158,6 +159,7 @@ impl Retention<'_> {
         // What the database says is believed, whether or not the one who said so still waits for
         // the answer.
         let believe = move |noted: &Acted<()>| {
+            let _noting = noting;
             if matches!(noted, Ok(Ok(()))) {
                 trust.begin_anew(at);
                 trusted_again.notify_one();

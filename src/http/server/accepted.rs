@@ -26,6 +26,8 @@ const SIP: usize = 4 * 1024;
 /// How much of what a refused client sends is passed over, in bytes, and for how long.
 const LINGER_BYTES: usize = 64 * 1024;
 const LINGER_TIME: Duration = Duration::from_millis(500);
+/// How long the system may take to say that a new socket can be written to.
+const ANSWER_TIME: Duration = Duration::from_millis(100);
 
 /// A stream as the system hands it over.
 pub(super) trait Accepted: Socket {
@@ -130,10 +132,12 @@ pub(super) async fn answer_at_once(
         "{head}\r\ncontent-type: application/problem+json\r\n\
         connection: close\r\ncontent-length: {length}\r\n\r\n{body}"
     );
+    // The system has not said yet whether a new socket can be written to.
+    let write = poll_fn(|context| Pin::new(&mut *stream).poll_write(context, answer.as_bytes()));
+    let _ = tokio::time::timeout(ANSWER_TIME, write).await;
     poll_fn(|context| {
         let mut bytes = [0; SIP];
         let _ = Pin::new(&mut *stream).poll_read(context, &mut ReadBuf::new(&mut bytes));
-        let _ = Pin::new(&mut *stream).poll_write(context, answer.as_bytes());
         let _ = Pin::new(&mut *stream).poll_shutdown(context);
         Poll::Ready(())
     })
