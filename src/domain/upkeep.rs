@@ -23,8 +23,10 @@ const GATHER_FOR: Duration = Duration::from_millis(500);
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
 /// How soon it goes on when there was more than one sweep removes.
 const SWEEP_AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// How long decoded versions, and connections that read, are kept that nobody uses.
+/// How long decoded versions are kept that nobody uses.
 const KEPT_FOR: Duration = Duration::from_secs(30);
+/// How long connections that read are. The server's own looks come twice a minute, and are no use.
+const READERS_KEPT_FOR: Duration = Duration::from_secs(15);
 /// How often it is looked for such.
 const COOL_EVERY: Duration = Duration::from_secs(10);
 /// How many ended tokens one transaction removes, so that it never holds writes up for long.
@@ -127,7 +129,7 @@ impl<'a> Upkeep<'a> {
         loop {
             tokio::time::sleep(COOL_EVERY).await;
             self.content.cache.forget_unread(KEPT_FOR);
-            self.engine.store.give_back_unused(KEPT_FOR);
+            self.engine.store.give_back_unused(READERS_KEPT_FOR);
             self.events.buffer.forget_written();
         }
     }

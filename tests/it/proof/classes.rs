@@ -101,7 +101,7 @@ fn what_is_urgent_goes_on_beside_lists_counts_and_events_that_hold_their_places(
     let server = holding("held-long-reads", &held.file());
     let client = server.make_key(&json!({ "name": "all", "role": "admin" }));
     let lists = [
-        "/api/states",
+        "/api/terraform/state",
         "/api/events?kind=state.purge",
         "/api/status",
         "/metrics",
