@@ -31,6 +31,11 @@ pub fn wants_no_colour() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
+/// Whether a service manager wants to be told how the server is.
+pub fn has_service_manager() -> bool {
+    std::env::var_os("NOTIFY_SOCKET").is_some()
+}
+
 /// The state that a script names for all of its commands, as `W/B`.
 pub fn state_variable() -> Option<String> {
     let value = std::env::var_os("STATEKEEP_STATE")?.into_string().ok()?;

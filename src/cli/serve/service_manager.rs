@@ -12,11 +12,12 @@ use listenfd::ListenFd;
 use sd_notify::NotifyState;
 
 use crate::cli::output::CliError;
+use crate::config;
 use crate::domain::Domain;
 use crate::domain::status::Health;
 
 /// How often the status line is written anew.
-const TELL_EVERY: Duration = Duration::from_secs(20);
+const TELL_EVERY: Duration = Duration::from_mins(1);
 /// How often the watchdog is fed in the time that it waits at most.
 const FEEDS_PER_TIME: u32 = 3;
 
@@ -58,7 +59,7 @@ async fn keep_feeding(domain: &Domain) {
 }
 
 async fn keep_status(domain: &Domain, url: &str) {
-    loop {
+    while config::has_service_manager() {
         tell_status(&status_line(url, &domain.status().health().await));
         tokio::time::sleep(TELL_EVERY).await;
     }
