@@ -58,9 +58,8 @@ impl PrintedList {
             }
             Shape::Document(opening) => {
                 let mut text = std::mem::take(opening);
-                let is_first = |before: u64| before == 0;
                 for (row, before) in rows.iter().zip(self.count..) {
-                    text.extend((!is_first(before)).then_some(','));
+                    text.extend((before > 0).then_some(','));
                     text += row.get();
                 }
                 output::json_part(&text)?;
