@@ -362,6 +362,9 @@ mod tests {
             let url = format!("http://{}", listener.local_addr().expect("an address"));
             let silent = std::thread::spawn(move || {
                 let (mut stream, _) = listener.accept().expect("a connection");
+                // An answer that comes before the question would be refused as nobody's.
+                let asked = std::io::Read::read(&mut stream, &mut [0; 4096]).expect("a request");
+                assert!(asked > 0, "a connection without a request");
                 std::io::Write::write_all(&mut stream, answer).expect("it is written");
                 stream
             });
