@@ -138,6 +138,7 @@ fn compacts_nothing(data: &Path) -> Res<()> {
             Bindings {
                 tcp: Some(tcp),
                 tls: None,
+                metrics: None,
                 socket,
                 workers: None,
             },

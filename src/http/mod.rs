@@ -25,6 +25,7 @@ use endpoints::{
     backup, detect, diff, events, health, import, keys, lock, login, openapi, page, quotas,
     retention, rollback, state, states, transfer, verify, versions, whoami,
 };
+use server::Routes;
 use wire::route::{Methods, at, below};
 use wire::unknown;
 
@@ -50,7 +51,24 @@ pub fn start(
     proxies: TrustedProxies,
     bindings: Bindings,
 ) -> io::Result<RunningServer> {
-    server::start(domain, proxies, bindings, routes)
+    let routes = Routes {
+        all: routes,
+        metrics: metrics_routes,
+    };
+    server::start(domain, proxies, bindings, &routes)
+}
+
+/// What `--metrics-listen` serves without a key: counts and health, and nothing of single states.
+fn metrics_routes(config: &mut ServiceConfig) {
+    let served = [
+        at("/healthz").on("GET HEAD", health::alive),
+        at("/readyz").on("GET HEAD", health::ready),
+        at("/metrics").on("GET HEAD", health::metrics_for_the_machine),
+    ];
+    for route in served {
+        config.service(route);
+    }
+    config.default_service(web::to(unknown::path));
 }
 
 /// Every route. Those of a state share one scope, so that its address is matched once for all of

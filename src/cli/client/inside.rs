@@ -25,6 +25,7 @@ impl Inside {
         let bindings = Bindings {
             tcp: None,
             tls: None,
+            metrics: None,
             socket: http::bind_socket(&dir, name)?,
             workers: Some(1),
         };

@@ -41,22 +41,36 @@ pub(in crate::cli) fn parse(text: &str) -> Result<SocketAddr, String> {
     }
 }
 
-/// Listens there.
-pub(in crate::cli) fn bind(address: SocketAddr) -> Result<TcpListener, CliError> {
+/// Reads an address that this machine alone reaches.
+pub(in crate::cli) fn parse_loopback(text: &str) -> Result<SocketAddr, String> {
+    let address = parse(text)?;
+    if address.ip().is_loopback() {
+        return Ok(address);
+    }
+    Err(
+        "metrics without a key are for this machine alone: it has to be a loopback address, as \
+        127.0.0.1:9680. From elsewhere, Prometheus reads /metrics with a key of the role monitor"
+            .to_owned(),
+    )
+}
+
+/// Listens there, as a flag says.
+pub(in crate::cli) fn bind(flag: &str, address: SocketAddr) -> Result<TcpListener, CliError> {
     TcpListener::bind(address).map_err(|error| {
         CliError::Failed(format!(
             "cannot listen on {address}: {error}. {}",
-            hint(&error, address)
+            hint(flag, &error, address)
         ))
     })
 }
 
-fn hint(error: &io::Error, address: SocketAddr) -> String {
+fn hint(flag: &str, error: &io::Error, address: SocketAddr) -> String {
     let kind = error.kind();
     if kind == ErrorKind::AddrInUse {
-        return "Another program listens there already, perhaps another statekeep; choose another \
-            port by --listen"
-            .to_owned();
+        return format!(
+            "Another program listens there already, perhaps another statekeep; choose another \
+                port by {flag}"
+        );
     }
     if kind == ErrorKind::AddrNotAvailable {
         let ip = address.ip();
@@ -72,7 +86,7 @@ fn hint(error: &io::Error, address: SocketAddr) -> String {
                 take a port from 1024 on, behind a proxy"
         );
     }
-    "choose another address by --listen".to_owned()
+    format!("choose another address by {flag}")
 }
 
 #[cfg(test)]

@@ -72,6 +72,14 @@ pub(super) struct ServeArgs {
     trusted_proxy: Vec<IpNet>,
     #[command(flatten)]
     tls: TlsArgs,
+    /// A loopback address where /metrics needs no key, for a Prometheus on this machine
+    #[arg(
+        long,
+        env = "STATEKEEP_METRICS_LISTEN",
+        value_name = "ADDR:PORT",
+        value_parser = listening::parse_loopback
+    )]
+    metrics_listen: Option<SocketAddr>,
     /// How log lines look
     #[arg(long, env = "STATEKEEP_LOG_FORMAT", value_enum, default_value_t = FormatArg::Auto)]
     log_format: FormatArg,
@@ -208,8 +216,20 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
     data_dir::make(&config.data).map_err(CliError::because)?;
     let mut dir = take(&config.data)?;
     dir.confirm(args.confirmed());
-    let tcp = given.map_or_else(|| listening::bind(config.listen), Ok)?;
-    http::block_on(serve(config, dir, tcp, tls))
+    let tcp = given.map_or_else(|| listening::bind("--listen", config.listen), Ok)?;
+    let metrics = args.metrics_listen;
+    let metrics = metrics.map(|address| listening::bind("--metrics-listen", address));
+    let listeners = Listeners {
+        clients: tcp,
+        metrics: metrics.transpose()?,
+    };
+    http::block_on(serve(config, dir, listeners, tls))
+}
+
+/// What the server listens on for others.
+struct Listeners {
+    clients: TcpListener,
+    metrics: Option<TcpListener>,
 }
 
 /// Takes the data directory. A command that has it will soon be done and is waited for; a server is
@@ -243,7 +263,7 @@ fn is_served(dir: &Path) -> bool {
 async fn serve(
     mut config: Config,
     dir: DirLock,
-    tcp: TcpListener,
+    listeners: Listeners,
     tls: Option<(Arc<Tls>, ServedCertificate)>,
 ) -> Result<(), CliError> {
     let mut signals = Signals::new()?;
@@ -258,7 +278,8 @@ async fn serve(
         .map(|(tls, _)| Arc::clone(tls).keep_for(&domain));
     let exchange = exchange.transpose()?.map(tokio::spawn);
     let bindings = Bindings {
-        tcp: Some(tcp),
+        tcp: Some(listeners.clients),
+        metrics: listeners.metrics,
         tls: tls.map(|(tls, served)| {
             domain.status().serves_certificate(served);
             tls
@@ -278,6 +299,9 @@ async fn serve(
         warn_of_initial_key(&config.data);
     }
     announce(&config, address, admin.as_ref(), show_key_here)?;
+    if let Some(address) = running.metrics_address {
+        tracing::info!(%address, "metrics need no key there");
+    }
     output::line(&format!("listening on {url}"))?;
     let telling = tokio::spawn(service_manager::keep_telling(Arc::clone(&domain), url));
     let fault = until_asked(&mut signals, &domain).await;

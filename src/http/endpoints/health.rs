@@ -13,6 +13,7 @@ use crate::http::wire::credentials::{authenticate, presented};
 use crate::http::wire::error::ApiError;
 use crate::http::wire::origin::is_at_the_machine;
 use crate::http::wire::{query, reply};
+use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
 use crate::model::error_code::ErrorCode;
 
@@ -66,6 +67,19 @@ pub(in crate::http) async fn metrics(
     known: Authenticated,
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
-    let text = domain.status().metrics(&known.0).await?;
+    metrics_for(&known.0, &domain).await
+}
+
+/// The metrics for the listener of `--metrics-listen`, which this machine alone reaches.
+pub(in crate::http) async fn metrics_for_the_machine(
+    request: HttpRequest,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    query::judge(&request)?;
+    metrics_for(&Caller::server(), &domain).await
+}
+
+async fn metrics_for(caller: &Caller, domain: &Domain) -> Result<HttpResponse, ApiError> {
+    let text = domain.status().metrics(caller).await?;
     Ok(HttpResponse::Ok().content_type(METRICS).body(text))
 }

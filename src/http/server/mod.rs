@@ -45,12 +45,17 @@ use crate::sabotage::{self, Fault};
 /// How long requests under way may take when the server leaves.
 const SHUTDOWN_TIMEOUT_SECONDS: u64 = 30;
 
+/// Connections to the listener for metrics. One Prometheus needs one.
+const METRICS_CONNECTIONS: usize = 16;
+
 /// What a server listens on.
 pub struct Bindings {
     /// For clients; none when only the socket is served.
     pub tcp: Option<TcpListener>,
     /// What TLS is spoken with there; none for plain HTTP.
     pub tls: Option<Arc<Tls>>,
+    /// For a Prometheus on this machine, without a key; none if it has to use `tcp` and a key.
+    pub metrics: Option<TcpListener>,
     /// For the operator.
     pub socket: UnixListener,
     /// How many threads take the requests of clients; none for one a core.
@@ -61,7 +66,10 @@ pub struct Bindings {
 pub struct RunningServer {
     /// Where clients reach it.
     pub address: Option<SocketAddr>,
+    /// Where the machine's own Prometheus reaches it without a key.
+    pub metrics_address: Option<SocketAddr>,
     clients: Option<Serving>,
+    metrics: Option<Serving>,
     operator: Serving,
 }
 
@@ -75,8 +83,8 @@ impl RunningServer {
     /// Takes no more connections, finishes the requests under way, and ends. The operator is served
     /// to the last.
     pub async fn stop(self) -> Result<()> {
-        if let Some(clients) = self.clients {
-            clients.stop().await?;
+        for serving in [self.clients, self.metrics].into_iter().flatten() {
+            serving.stop().await?;
         }
         self.operator.stop().await
     }
@@ -113,25 +121,42 @@ fn one_a_core() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
+/// What is served on the listeners.
+pub(super) struct Routes {
+    /// To clients and the operator.
+    pub(super) all: fn(&mut ServiceConfig),
+    /// To whoever reaches the listener for metrics.
+    pub(super) metrics: fn(&mut ServiceConfig),
+}
+
 /// Serves these routes on these bindings.
 pub(super) fn start(
     domain: &Arc<Domain>,
     proxies: TrustedProxies,
     bindings: Bindings,
-    routes: fn(&mut ServiceConfig),
+    routes: &Routes,
 ) -> Result<RunningServer> {
     let mut site = Site {
         domain: Data::from(Arc::clone(domain)),
         proxies: Data::new(proxies),
         logins: Data::default(),
         door: Door::for_the_operator(domain),
-        routes,
+        routes: routes.all,
     };
     let clients_door = Door::for_clients(domain, domain.engine().limits().max_connections);
     if sabotage::is(Fault::OperatorsDoor) {
         site.door = Arc::clone(&clients_door);
     }
     let operator = serve_operator(&site, bindings.socket)?;
+    let metrics_address = bindings.metrics.as_ref().map(TcpListener::local_addr);
+    let metrics_site = Site {
+        door: Door::for_clients(domain, METRICS_CONNECTIONS),
+        routes: routes.metrics,
+        ..site.clone()
+    };
+    let metrics = bindings
+        .metrics
+        .map(|tcp| serve_tcp("metrics", &metrics_site, tcp, None, 1));
     let mut address = None;
     let mut clients = None;
     if let Some(tcp) = bindings.tcp {
@@ -141,16 +166,19 @@ pub(super) fn start(
             door: clients_door,
             ..site
         };
-        clients = Some(serve_clients(&site, tcp, bindings.tls, workers)?);
+        clients = Some(serve_tcp("clients", &site, tcp, bindings.tls, workers)?);
     }
     Ok(RunningServer {
         address,
+        metrics_address: metrics_address.transpose()?,
         clients,
+        metrics: metrics.transpose()?,
         operator,
     })
 }
 
-fn serve_clients(
+fn serve_tcp(
+    name: &'static str,
     site: &Site,
     tcp: TcpListener,
     tls: Option<Arc<Tls>>,
@@ -170,14 +198,14 @@ fn serve_clients(
     };
     let shared = site.clone();
     let server = match tls {
-        None => builder.listen("clients", tcp, move || {
+        None => builder.listen(name, tcp, move || {
             service::<TcpStream, _, _>(shared.clone(), leaving.clone())
         })?,
-        Some(tls) => builder.listen("clients", tcp, move || {
+        Some(tls) => builder.listen(name, tcp, move || {
             secure::service(shared.clone(), Arc::clone(&tls), leaving.clone())
         })?,
     };
-    Serving::begin("clients", server.run(), site)
+    Serving::begin(name, server.run(), site)
 }
 
 fn serve_operator(site: &Site, socket: UnixListener) -> Result<Serving> {

@@ -90,13 +90,36 @@ fn the_alerts_speak_of_metrics_that_there_are() {
     assert_eq!(outcomes, BTreeSet::from(["stored".to_owned()]));
 }
 
-/// The names in the expressions that look like those of metrics.
+#[test]
+fn the_dashboard_speaks_of_metrics_that_the_page_has() {
+    let dashboard: Value = serde_json::from_str(&text("prometheus/dashboard.json")).expect("JSON");
+    let panels = dashboard["panels"].as_array().expect("panels");
+    let expressions = panels
+        .iter()
+        .flat_map(|panel| panel["targets"].as_array().expect("targets"))
+        .map(|target| target["expr"].as_str().expect("an expression"));
+    let page = std::fs::read_to_string(super::folder().join("../docs/operation.md"));
+    let page = page.expect("the page");
+    for name in names_in(expressions) {
+        // The page has a histogram once, and those of the process by their beginning.
+        let stem = name.trim_end_matches("_bucket").trim_end_matches("_count");
+        let is_named = stem.starts_with("process_") || page.contains(&format!("`{stem}"));
+        assert!(is_named, "dashboard.json speaks of `{name}`");
+    }
+}
+
+/// The names in the rules' expressions that look like those of metrics.
 fn metrics(rules: &str) -> BTreeSet<String> {
     let rules: Value = serde_yaml_ng::from_str(rules).expect("YAML");
     let rules = rules["groups"][0]["rules"].as_array().expect("rules");
-    let expressions = rules
-        .iter()
-        .map(|rule| rule["expr"].as_str().expect("an expression"));
+    names_in(
+        rules
+            .iter()
+            .map(|rule| rule["expr"].as_str().expect("an expression")),
+    )
+}
+
+fn names_in<'a>(expressions: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for expression in expressions {
         let words =

@@ -56,7 +56,7 @@ impl Client {
     }
 
     /// The same caller at another address of a server.
-    pub(super) fn at_url(&self, url: &str) -> Self {
+    pub fn at_url(&self, url: &str) -> Self {
         Self {
             url: url.to_owned(),
             ..self.clone()

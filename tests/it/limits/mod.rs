@@ -11,6 +11,7 @@ mod decoded_cache;
 mod gone;
 mod idle;
 mod metrics;
+mod metrics_listen;
 mod nonsense;
 mod pipelines;
 mod places;

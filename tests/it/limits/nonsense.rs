@@ -238,6 +238,16 @@ fn a_value_that_is_none_is_refused_with_its_flag() {
 }
 
 #[test]
+fn metrics_without_a_key_are_for_this_machine_alone() {
+    let dir = TempDir::new().expect("a directory");
+    for value in ["0.0.0.0:9680", "[::]:9680", "192.0.2.1:9680", "9680x"] {
+        let command = with_flag(dir.path(), "--metrics-listen", value);
+        let message = refusal(command, dir.path(), value);
+        assert!(message.contains("--metrics-listen"), "{value}: {message}");
+    }
+}
+
+#[test]
 fn the_ends_of_each_range_are_taken() {
     let ends = |lowest: bool| {
         let pick = |low: &'static str, high: &'static str| if lowest { low } else { high };
