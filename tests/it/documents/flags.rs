@@ -57,7 +57,7 @@ const WITHOUT_DEFAULT: [&str; 9] = [
 ];
 
 /// Flags of `serve` that are settings and no limits.
-const NO_LIMITS: [&str; 17] = [
+const NO_LIMITS: [&str; 18] = [
     "--backup-dir",
     "--data",
     "--mirror-dir",
@@ -68,6 +68,7 @@ const NO_LIMITS: [&str; 17] = [
     "--tls-key",
     "--tls-client-ca",
     "--tls-client-certs",
+    "--metrics-listen",
     "--log-format",
     "--log-level",
     "--unlocked-writes",

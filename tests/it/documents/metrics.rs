@@ -16,7 +16,7 @@ const OF_THE_PROCESS: (&str, &str) = ("process_", "process_*");
 const BUCKET: &str = "le";
 
 /// Names with their labels.
-type Metrics = BTreeMap<String, BTreeSet<String>>;
+pub(super) type Metrics = BTreeMap<String, BTreeSet<String>>;
 
 /// The metrics of a scrape: a histogram is one, whatever lines it has.
 fn served(scrape: &Scrape) -> Metrics {
@@ -40,7 +40,7 @@ fn served(scrape: &Scrape) -> Metrics {
 }
 
 /// The metrics that the page has.
-fn told(page: &str) -> Metrics {
+pub(super) fn told(page: &str) -> Metrics {
     let rows = section(page, METRICS).rows();
     let words = rows.iter().flat_map(|(_, cells)| {
         let words = markdown::in_backticks(&cells[0]).into_iter();

@@ -6,6 +6,7 @@
 
 mod calls;
 mod codes;
+mod compatibility;
 mod examples;
 mod flags;
 mod help;

@@ -25,14 +25,14 @@ const NOT_OFFERED: &str = "method_not_allowed";
 const OF_NOT_OFFERED: &str = "#/components/responses/MethodNotAllowed";
 
 /// An operation with its path and its method.
-struct Operation<'d> {
-    path: &'d str,
-    method: String,
+pub(super) struct Operation<'d> {
+    pub(super) path: &'d str,
+    pub(super) method: String,
     item: &'d Value,
-    said: &'d Value,
+    pub(super) said: &'d Value,
 }
 
-fn operations(document: &Value) -> Vec<Operation<'_>> {
+pub(super) fn operations(document: &Value) -> Vec<Operation<'_>> {
     let mut found = Vec::new();
     for (path, item) in document["paths"].as_object().expect("paths") {
         let of = |method: &str, said| Operation {
@@ -52,7 +52,7 @@ fn operations(document: &Value) -> Vec<Operation<'_>> {
 }
 
 /// The names of an operation's parameters of one kind.
-fn named(document: &Value, operation: &Operation<'_>, kind: &str) -> BTreeSet<String> {
+pub(super) fn named(document: &Value, operation: &Operation<'_>, kind: &str) -> BTreeSet<String> {
     let of_path = operation.item["parameters"]
         .as_array()
         .into_iter()
