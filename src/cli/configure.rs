@@ -5,7 +5,7 @@
 //! that it cannot judge, and never writes a secret.
 
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
@@ -14,29 +14,36 @@ use crate::cli::client::trust::CA;
 use crate::cli::common::flags::Format;
 use crate::cli::module::address::{BaseUrl, StateAddress};
 use crate::cli::module::detect;
-use crate::cli::module::detect::RootModule;
+use crate::cli::module::detect::{ProgramArg, RootModule};
 use crate::cli::module::folder::FolderLock;
 use crate::cli::module::identity::Whose;
 use crate::cli::module::sources::{Beside, Sources, not_ours, nothing_to_load};
 use crate::cli::output::{self, CliError, ShownPath as _};
 use crate::cli::terraform::reading::variable;
+use crate::config::state_variable;
 use crate::hcl::{BackendFile, BlockKind, FILE, FoundBlock, Present, WrittenBy};
-use crate::model::name::{BuildingBlock, Workspace};
+use crate::model::name::{BuildingBlock, StateName, Workspace};
 
 #[derive(Args)]
 pub(super) struct ConfigureArgs {
-    #[command(flatten)]
-    module: RootModule,
+    /// The state, as WORKSPACE/BUILDINGBLOCK; or the root module's directory, if the two flags or
+    /// `STATEKEEP_STATE` name the state
+    #[arg(value_name = "W/B")]
+    first: Option<String>,
+    /// The root module's directory
+    #[arg(value_name = "DIR")]
+    second: Option<PathBuf>,
+    /// The program that loads the module; without it, both have to come to the same answer
+    #[arg(long, value_enum)]
+    program: Option<ProgramArg>,
+    /// Examine JSON files (`.tf.json`, `.tofu.json`) too
+    #[arg(long)]
+    include_json: bool,
     /// The state's workspace
-    #[arg(long, value_name = "W", required_unless_present = "remove")]
+    #[arg(long, value_name = "W", requires = "building_block")]
     workspace: Option<Workspace>,
     /// The state's building block
-    #[arg(
-        long,
-        value_name = "B",
-        required_unless_present = "remove",
-        requires = "workspace"
-    )]
+    #[arg(long, value_name = "B", requires = "workspace")]
     building_block: Option<BuildingBlock>,
     #[command(flatten)]
     base: BaseUrl,
@@ -57,11 +64,81 @@ pub(super) struct ConfigureArgs {
     format: Format,
 }
 
+/// What the words and flags of a command line mean together.
+struct Asked<'a> {
+    args: &'a ConfigureArgs,
+    module: RootModule,
+    state: Option<StateName>,
+}
+
+impl<'a> Asked<'a> {
+    fn of(args: &'a ConfigureArgs) -> Result<Self, CliError> {
+        let by_flags = args.workspace.clone().zip(args.building_block.clone());
+        let by_flags = by_flags.map(|(workspace, block)| StateName { workspace, block });
+        let (state, dir) = match (&args.first, &args.second) {
+            (Some(_), Some(_)) if by_flags.is_some() => {
+                return Err(CliError::Usage("the state is named twice".to_owned()));
+            }
+            (Some(state), Some(dir)) => (Some(parsed(state)?), dir.clone()),
+            (Some(dir), None) if by_flags.is_some() => (by_flags, PathBuf::from(dir)),
+            (Some(word), None) => alone(word, args.remove)?,
+            (None, _) => (by_flags, PathBuf::from(".")),
+        };
+        // A script that takes the file away may have named any state.
+        let state = match state {
+            None if !args.remove => by_variable()?,
+            named => named,
+        };
+        Ok(Self {
+            args,
+            module: RootModule::at(&dir, args.program, args.include_json),
+            state,
+        })
+    }
+
+    /// The state's address, if it is named.
+    fn address(&self) -> Result<Option<StateAddress>, CliError> {
+        let Some(StateName { workspace, block }) = self.state.clone() else {
+            return Ok(None);
+        };
+        self.args.base.state(workspace, block).map(Some)
+    }
+}
+
+/// What a word without another one and without flags is: the module's directory if the state is
+/// named by the variable or need not be, else the state.
+fn alone(word: &str, is_removal: bool) -> Result<(Option<StateName>, PathBuf), CliError> {
+    let is_folder = Path::new(word).is_dir();
+    if is_removal || is_folder && state_variable().is_some() {
+        return Ok((None, PathBuf::from(word)));
+    }
+    match word.parse() {
+        Ok(_) if is_folder => Err(CliError::Usage(format!(
+            "{} is a directory here, and may be a state too: write `configure W/B DIR`",
+            output::harmless(word)
+        ))),
+        Ok(state) => Ok((Some(state), PathBuf::from("."))),
+        Err(_) => Ok((None, PathBuf::from(word))),
+    }
+}
+
+fn by_variable() -> Result<Option<StateName>, CliError> {
+    let named = state_variable().map(|text| text.parse());
+    let named = named.transpose();
+    named.map_err(|error| CliError::Usage(format!("STATEKEEP_STATE: {error}")))
+}
+
+fn parsed(state: &str) -> Result<StateName, CliError> {
+    state
+        .parse()
+        .map_err(|error| CliError::Usage(format!("{}: {error}", output::harmless(state))))
+}
+
 /// A file of a `run` is not touched while that runs, and no `run` begins while one that is left
 /// over is looked at.
-fn refuse_beside_a_run(args: &ConfigureArgs) -> Result<Option<FolderLock>, CliError> {
-    let dir = &args.module.dir;
-    args.module.exists()?;
+fn refuse_beside_a_run(module: &RootModule) -> Result<Option<FolderLock>, CliError> {
+    let dir = &module.dir;
+    module.exists()?;
     match BackendFile::present(dir)? {
         Present::Ours(BackendFile {
             writer: WrittenBy::Run,
@@ -83,59 +160,53 @@ enum Plan {
 
 /// Runs it.
 pub(super) fn run(args: &ConfigureArgs) -> Result<(), CliError> {
-    let address = address(args)?;
+    let asked = Asked::of(args)?;
+    let address = asked.address()?;
     if address.is_some() && !args.remove {
         args.base.warn_of_open_way()?;
     }
-    let _lock = refuse_beside_a_run(args)?;
+    let _lock = refuse_beside_a_run(&asked.module)?;
     let plan = if args.remove {
-        removal(args, address.as_ref())?
+        removal(&asked.module.dir, address.as_ref())?
     } else {
-        crate::http::block_on(plan(args, &required(address)?))?
+        crate::http::block_on(plan(&asked, &required(address)?))?
     };
     if !args.check {
-        act(&args.module.dir, &plan)?;
+        act(&asked.module.dir, &plan)?;
     }
-    tell(args, &plan)
-}
-
-fn address(args: &ConfigureArgs) -> Result<Option<StateAddress>, CliError> {
-    let (Some(workspace), Some(block)) = (args.workspace.clone(), args.building_block.clone())
-    else {
-        let asked_for_less = args.workspace.is_some();
-        let incomplete = || CliError::Usage("--workspace needs --building-block".to_owned());
-        return if asked_for_less {
-            Err(incomplete())
-        } else {
-            Ok(None)
-        };
-    };
-    args.base.state(workspace, block).map(Some)
+    tell(&asked, &plan)
 }
 
 fn required(address: Option<StateAddress>) -> Result<StateAddress, CliError> {
     address.ok_or_else(|| {
         CliError::Usage(
-            "--workspace and --building-block are missing: they name the state".to_owned(),
+            "the state is missing: name it as W/B, by --workspace and --building-block, or in \
+                STATEKEEP_STATE"
+                .to_owned(),
         )
     })
 }
 
 /// What is to be done so that the module's state goes to an address.
-async fn plan(args: &ConfigureArgs, wanted: &StateAddress) -> Result<Plan, CliError> {
-    let dir = &args.module.dir;
+async fn plan(asked: &Asked<'_>, wanted: &StateAddress) -> Result<Plan, CliError> {
+    let (args, module) = (asked.args, &asked.module);
+    let dir = &module.dir;
     let present = BackendFile::present(dir)?;
     let without = matches!(present, Present::Ours(_) | Present::CutOff).then_some(FILE);
-    match args.beside.look(&args.module, without)? {
+    match args.beside.look(module, without)? {
         Sources::Configure(found) => beside(dir, &present, &found, wanted).await,
-        Sources::AreSilent { is_empty: true, .. } => Err(nothing_to_load(&args.module)),
-        Sources::AreSilent { .. } => alone(args, present, wanted),
+        Sources::AreSilent { is_empty: true, .. } => Err(nothing_to_load(module)),
+        Sources::AreSilent { .. } => by_our_file(asked, present, wanted),
     }
 }
 
 /// The sources configure no backend, so the file does.
-fn alone(args: &ConfigureArgs, present: Present, wanted: &StateAddress) -> Result<Plan, CliError> {
-    let dir = &args.module.dir;
+fn by_our_file(
+    asked: &Asked<'_>,
+    present: Present,
+    wanted: &StateAddress,
+) -> Result<Plan, CliError> {
+    let (args, dir) = (asked.args, &asked.module.dir);
     let backend = BackendFile::new(wanted.text(), WrittenBy::Configure);
     let ours = match present {
         Present::Nothing => return Ok(Plan::Create(backend)),
@@ -215,8 +286,7 @@ async fn beside(
 }
 
 /// What is to be done so that the file is gone.
-fn removal(args: &ConfigureArgs, named: Option<&StateAddress>) -> Result<Plan, CliError> {
-    let dir = &args.module.dir;
+fn removal(dir: &Path, named: Option<&StateAddress>) -> Result<Plan, CliError> {
     match BackendFile::present(dir)? {
         Present::Nothing => Ok(Plan::Nothing(
             "absent",
@@ -252,8 +322,8 @@ fn act(dir: &Path, plan: &Plan) -> Result<(), CliError> {
     })
 }
 
-fn tell(args: &ConfigureArgs, plan: &Plan) -> Result<(), CliError> {
-    let file = detect::in_dir(&args.module.dir, FILE);
+fn tell(asked: &Asked<'_>, plan: &Plan) -> Result<(), CliError> {
+    let (args, file) = (asked.args, detect::in_dir(&asked.module.dir, FILE));
     let (word, address) = match plan {
         Plan::Create(backend) => ("written", Some(&backend.address)),
         Plan::Replace(backend) => ("replaced", Some(&backend.address)),

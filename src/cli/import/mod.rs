@@ -27,7 +27,7 @@ use crate::cli::common::flags::Format;
 use crate::cli::common::reach::Reach;
 use crate::cli::output::ShownPath as _;
 use crate::cli::output::{self, CliError, counted};
-use crate::model::name::{BuildingBlock, Workspace};
+use crate::model::name::{BuildingBlock, StateName, Workspace};
 use crate::model::secret::Secret;
 
 use backend::HttpBackend;
@@ -49,8 +49,11 @@ pub(super) struct ImportArgs {
     /// standard input
     #[arg(required_unless_present = "from_url")]
     source: Option<PathBuf>,
+    /// The state, as WORKSPACE/BUILDINGBLOCK, instead of the two flags
+    #[arg(value_name = "W/B", conflicts_with_all = ["workspace", "building_block", "name_pattern"])]
+    state: Option<StateName>,
     /// Another http backend's address of one state, instead of files
-    #[arg(long, value_name = "URL", conflicts_with = "source")]
+    #[arg(long, value_name = "URL", conflicts_with = "state")]
     from_url: Option<String>,
     /// The user for --from-url, instead of `TF_HTTP_USERNAME`
     #[arg(long, value_name = "USER", requires = "from_url")]
@@ -111,10 +114,32 @@ pub(super) async fn run(args: ImportArgs, common: Common) -> Result<(), CliError
     done
 }
 
+impl ImportArgs {
+    /// The state that is named as `W/B`. Where a URL is what is imported, that is the one word.
+    fn named(&self) -> Result<Option<StateName>, CliError> {
+        let word = self.source.as_ref().filter(|_| self.from_url.is_some());
+        let Some(word) = word.map(|path| path.to_string_lossy()) else {
+            return Ok(self.state.clone());
+        };
+        if self.workspace.is_some() || self.building_block.is_some() {
+            return Err(CliError::Usage("the state is named twice".to_owned()));
+        }
+        let bad = |error| CliError::Usage(format!("{}: {error}", output::harmless(&word)));
+        word.parse().map(Some).map_err(bad)
+    }
+}
+
 async fn find(args: &ImportArgs, reach: &Reach) -> Result<FoundStates, CliError> {
+    let named = args.named()?;
     let naming = Naming {
-        workspace: args.workspace.as_ref(),
-        block: args.building_block.as_ref(),
+        workspace: named
+            .as_ref()
+            .map(|name| &name.workspace)
+            .or(args.workspace.as_ref()),
+        block: named
+            .as_ref()
+            .map(|name| &name.block)
+            .or(args.building_block.as_ref()),
         pattern: args.name_pattern.as_ref(),
         all_names: args.all_names,
     };

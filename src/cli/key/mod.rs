@@ -62,6 +62,9 @@ pub(super) enum KeyCommand {
 pub(super) struct CreateArgs {
     /// The name of the key
     name: String,
+    /// What the key is for, as WORKSPACE or WORKSPACE/BUILDINGBLOCK, instead of the two flags
+    #[arg(value_name = "W[/B]", conflicts_with_all = ["workspace", "building_block"])]
+    scope: Option<String>,
     /// The key is for this workspace only; without it, for all
     #[arg(long)]
     workspace: Option<String>,
@@ -110,8 +113,17 @@ async fn act(client: &Client, command: KeyCommand, format: Format) -> Result<(),
 
 async fn create(client: &Client, args: CreateArgs, format: Format) -> Result<(), CliError> {
     let expires_in = args.expires.map(|expires| expires.0.as_secs());
+    let (workspace, block) = match args.scope.as_deref() {
+        None => (args.workspace, args.building_block),
+        Some(scope) => {
+            let (workspace, block) = scope
+                .split_once('/')
+                .map_or((scope, None), |(workspace, block)| (workspace, Some(block)));
+            (Some(workspace.to_owned()), block.map(str::to_owned))
+        }
+    };
     let body = json!({
-        "name": args.name, "workspace": args.workspace, "buildingBlock": args.building_block,
+        "name": args.name, "workspace": workspace, "buildingBlock": block,
         "role": args.role, "permissions": args.permission, "expires_in": expires_in,
     });
     with_secret(&client.call("POST", "/api/keys", Some(body)).await?, format)

@@ -291,6 +291,64 @@ fn what_cannot_be_judged_is_refused() {
     }
 }
 
+/// Runs it with a variable, and says what it wrote for.
+fn written_with(module: &Module, args: &[&str], variable: Option<&str>) -> (Option<i32>, bool) {
+    let mut command = statekeep(&[&["configure"], args].concat());
+    command.current_dir(module.0.path());
+    if let Some(state) = variable {
+        command.env("STATEKEEP_STATE", state);
+    }
+    let output = command.output().expect("it runs");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    (
+        output.status.code(),
+        text.contains(&format!("for {ADDRESS}\n")),
+    )
+}
+
+#[test]
+fn the_state_is_named_in_one_word_or_by_a_variable() {
+    let done = (Some(0), true);
+    for (args, variable) in [
+        (&["team/net"][..], None),
+        (&["team/net", "."], None),
+        (&["team/net", "."], Some("other/one")),
+        (&[], Some("team/net")),
+        (&["."], Some("team/net")),
+        (&["team/net"], Some("other/one")),
+    ] {
+        let module = Module::of(&[("main.tf", "")]);
+        assert_eq!(written_with(&module, args, variable), done, "{args:?}");
+    }
+    let module = Module::of(&[("main.tf", "")]);
+    std::fs::create_dir_all(module.path("team/net")).expect("directories");
+    std::fs::write(module.path("team/net/main.tf"), "").expect("a file");
+    // The word may mean both, so it means neither.
+    assert_eq!(written_with(&module, &["team/net"], None), (Some(2), false));
+    let both = written_with(&module, &["team/net", "team/net"], None);
+    assert_eq!(both, done);
+    assert!(module.path("team/net").join(FILE).exists() && module.file().is_none());
+    for (args, variable) in [
+        (&["team"][..], None),
+        (&["team/net/x"], None),
+        (
+            &[
+                "team/net",
+                ".",
+                "--workspace",
+                "team",
+                "--building-block",
+                "net",
+            ],
+            None,
+        ),
+        (&[], Some("nonsense")),
+    ] {
+        let refused = written_with(&module, args, variable);
+        assert_eq!(refused, (Some(2), false), "{args:?}");
+    }
+}
+
 #[test]
 fn wrong_usage_is_2_and_secrets_are_not_repeated() {
     let module = Module::of(&[("main.tf", "")]);

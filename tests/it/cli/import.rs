@@ -271,6 +271,9 @@ fn a_file_and_standard_input_are_one_state_with_a_name() {
             "--building-block",
             "net",
         ]);
+        place.ok(&["import", str(&file), "team/other"]);
+        let twice = ["import", str(&file), "team/net", "--workspace", "team"];
+        assert_eq!(place.run(&twice).status.code(), Some(2));
         assert_eq!(place.run(&["import", str(&file)]).status.code(), Some(2));
         assert_eq!(place.run(&["import"]).status.code(), Some(2));
         place.look(|admin| {
@@ -279,6 +282,7 @@ fn a_file_and_standard_input_are_one_state_with_a_name() {
                 tfstate(L1, 7)
             );
             assert_eq!(admin.versions("team/net")[0]["kind"], "import");
+            assert_eq!(admin.read("team/other").text(), tfstate(L1, 7));
         });
     });
     let server = Server::start();

@@ -108,6 +108,22 @@ fn create_takes_scope_roles_permissions_and_an_end() {
 }
 
 #[test]
+fn create_takes_its_scope_in_one_word() {
+    Place::both(
+        |_| (),
+        |place| {
+            for (word, block) in [("team", None), ("team/net", Some("net"))] {
+                let name = word.replace('/', "-");
+                let made = place.json(&["key", "create", &name, word, "--role", "reader"]);
+                let key = &made["key"];
+                assert_eq!(key["workspace"], "team");
+                assert_eq!(key["buildingBlock"].as_str(), block);
+            }
+        },
+    );
+}
+
+#[test]
 fn list_and_show_tell_of_keys_but_never_their_secrets() {
     Place::both(
         |_| (),

@@ -54,17 +54,9 @@ fn another_backend_is_read_with_its_credentials_and_its_history_by_serial() {
         .collect();
     assert_eq!(serials, [9, 8, 6]);
     assert_eq!(to.admin().read("team/all").text(), tfstate(L1, 9));
-    let nobody = statekeep(&[
-        "import",
-        "--from-url",
-        "http://127.0.0.1:9/x",
-        "--workspace",
-        "a",
-        "--building-block",
-        "b",
-    ])
-    .output()
-    .expect("it runs");
+    let nobody = statekeep(&["import", "--from-url", "http://127.0.0.1:9/x", "a/b"])
+        .output()
+        .expect("it runs");
     assert_eq!(nobody.status.code(), Some(1));
     assert!(
         stderr(&nobody).contains("127.0.0.1:9"),
