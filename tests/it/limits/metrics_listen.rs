@@ -50,6 +50,6 @@ fn nothing_else_is_served_there() {
     }
     let state = "/api/terraform/state/workspace/team/buildingblock/app";
     admin.get(state).expect_status(400);
-    machine.post("/metrics", "").expect_status(405);
+    machine.send("POST", "/metrics", "").expect_status(405);
     machine.get("/metrics?x=1").expect_status(400);
 }
