@@ -211,3 +211,51 @@ fn of_a_state_that_is_not_there_it_is_404() {
     owner.delete("team/net").expect_status(200);
     owner.get(&path()).expect_problem(404, "no_state");
 }
+
+/// How long the server has had a processor, in ticks of the system's clock: a busy machine does not
+/// count.
+fn processor_ticks(server: &Server) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", server.pid()));
+    let stat = stat.expect("it runs");
+    // The name of the program, in brackets, may have any character.
+    let figures = stat.rsplit(')').next().expect("figures");
+    let figure = |at: usize| figures.split_whitespace().nth(at).expect("a figure");
+    let ticks = |at: usize| figure(at).parse::<u64>().expect("a number");
+    ticks(11) + ticks(12)
+}
+
+/// Each text is looked into for secrets.
+#[test]
+fn work_grows_with_the_length_of_a_text_and_not_with_its_square() {
+    const SHORT: usize = 15_000;
+    const LONGER: usize = 8;
+    /// Ticks that other work of the server may take.
+    const NOISE: u64 = 30;
+    let server = Server::start();
+    let writer = server.key("team", "writer");
+    let mut serial = 0;
+    let mut work = |piece: &str, length: usize| {
+        serial += 1;
+        let text = piece.repeat(length / piece.len());
+        let state = json!({
+            "version": 4, "serial": serial, "lineage": L1, "resources": [],
+            "outputs": { "x": { "value": text, "type": "string" } },
+        });
+        writer
+            .write("team/net", state.to_string(), None)
+            .expect_status(200);
+        let begun = processor_ticks(&server);
+        outputs(&writer, "");
+        processor_ticks(&server) - begun
+    };
+    for piece in [
+        "a:", "=", "://", "\"", "[", "{\"a\":", "eyJ", " -x", "é:", "name: ",
+    ] {
+        let short = work(piece, SHORT);
+        let long = work(piece, SHORT * LONGER);
+        assert!(
+            long <= short * LONGER as u64 * 2 + NOISE,
+            "{piece}: {short} ticks, and {long} for a text of {LONGER} times the length"
+        );
+    }
+}

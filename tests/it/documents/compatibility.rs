@@ -121,7 +121,8 @@ fn what_others_hold_on_to_is_as_it_is_pinned() {
     }
     assert!(
         findings.is_empty(),
-        "If this is meant, run the test with STATEKEEP_PIN=1 and write a line into CHANGELOG.md:\n{}",
+        "If this is meant, run the test with STATEKEEP_PIN=1, and write a line into \
+            CHANGELOG.md:\n{}",
         findings.join("\n")
     );
 }
