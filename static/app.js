@@ -1,137 +1,106 @@
-// Asks the server how it is, and shows the answer. Nothing is kept, and nothing but /readyz is asked.
+// The page that people open first: it shows what the API says, and does what the API offers.
+//
+// How it is laid out
+// - `api.js` asks the server, `session.js` holds the token, `router.js` reads the address,
+//   `data.js` keeps a view's data fresh, `format.js` writes times and sizes.
+// - `views/` has one file for each view, `components/` has what several views use.
+// - There is no build step: the browser loads these files as they are. `vendor/` has the one
+//   library, Preact with htm.
+//
+// How a view is added
+// 1. Write `views/NAME.js`. It exports a component, which gets the parameters of its path and
+//    `query`, and draws a `View` (components/view.js) with its title.
+// 2. Name it in `routes.js`: its path, and the permission that it needs, if there is one.
+// 3. Name its file in `index.html` under `modulepreload`. A test compares the list.
+// 4. Rules of style stand in `style.css`, or in a sheet of its own that `index.html` names.
+//
+// What holds everywhere
+// - What strangers wrote is text: `html` escapes it. Nothing here makes markup of a text.
+// - The policy forbids inline scripts and styles. `style=${{ width }}` with an object is allowed.
+// - Links are made by `href(path("states", workspace, buildingBlock))`, so that back works.
+// - What the key may not do is not offered: `may("TFSTATE_SAVE")`, else `Missing` says why.
 
-const EVERY_MS = 15_000;
-const PATIENCE_MS = 10_000;
+import { html, render, useEffect, useRef, useState } from "./vendor/preact-htm.js";
+import { connection, tryNow } from "./api.js";
+import { href, match, route } from "./router.js";
+import { ROUTES, SECTIONS } from "./routes.js";
+import { idleEnd, may, resume, session, signOut, stayActive } from "./session.js";
+import { Missing } from "./components/notice.js";
+import { View } from "./components/view.js";
+import { Front } from "./views/front.js";
 
-const WORDS = {
-  ready: ["Ready", "States can be read and written."],
-  degraded: ["Degraded", "States can be read. Writes are refused."],
-  not_ready: ["Not ready", "The server answers, but serves no states."],
-  unreachable: ["Cannot be reached", "Nothing is known about the server now."],
-};
-
-const element = (id) => document.getElementById(id);
-
-// Only what changed is written, so that a screen reader hears changes and not every check.
-function say(id, text) {
-  if (element(id).textContent !== text) element(id).textContent = text;
+function Lost() {
+  const lost = connection.use();
+  const [, tick] = useState(0);
+  useEffect(() => {
+    if (lost === null) return undefined;
+    const timer = setInterval(() => tick((count) => count + 1), 1_000);
+    return () => clearInterval(timer);
+  }, [lost === null]);
+  if (lost === null) return html`<div role="status"></div>`;
+  const seconds = Math.max(0, Math.ceil((lost.next - Date.now()) / 1_000));
+  return html`<div class="banner warn"><span role="status">The server does not answer. What you see may be old.</span>
+    <span>${seconds > 0 ? `Next try in ${seconds} s.` : "Trying…"}</span>
+    <button type="button" onClick=${tryNow}>Try now</button></div>`;
 }
 
-// 2026-03-12 14:03:22 UTC: the clock of the server's own logs.
-function utc(date) {
-  return `${date.toISOString().slice(0, 19).replace("T", " ")} UTC`;
+function IdleWarning() {
+  const left = idleEnd.use();
+  if (left === null) return html`<div role="alert"></div>`;
+  return html`<div class="banner warn"><span role="alert">You will be signed out in about a minute.</span>
+    <button type="button" onClick=${stayActive}>Stay signed in</button></div>`;
 }
 
-function duration(seconds) {
-  const units = [["day", 86_400], ["hour", 3_600], ["minute", 60], ["second", 1]];
-  const largest = units.findIndex(([, size]) => seconds >= size);
-  if (largest < 0) return "just now";
-  let rest = Math.floor(seconds);
-  const parts = units.slice(largest, largest + 2).map(([name, size]) => {
-    const count = Math.floor(rest / size);
-    rest -= count * size;
-    return count > 0 ? `${count} ${name}${count === 1 ? "" : "s"}` : "";
-  });
-  return `for ${parts.filter(Boolean).join(" ")}`;
+function Top({ who, path }) {
+  const here = (section) => section.path === "/" ? path === "/" : path === section.path || path.startsWith(`${section.path}/`);
+  return html`<header class="top">
+    <a class="brand" href="#/"><span class="mark" aria-hidden="true"></span>statekeep</a>
+    <nav aria-label="Main">
+      ${SECTIONS.map((section) => html`<a href=${href(section.path)} aria-current=${here(section) ? "page" : undefined}>${section.name}</a>`)}
+    </nav>
+    <div class="who">
+      <span title="The key that is signed in">${who.key?.name ?? who.kind}${who.workspace && html` <span class="soft">${who.workspace}${who.buildingBlock ? `/${who.buildingBlock}` : ""}</span>`}</span>
+      <button type="button" onClick=${() => signOut("You are signed out.")}>Sign out</button>
+    </div>
+  </header>`;
 }
 
-function showVerdict(status, meaning) {
-  const [headline, usual] = WORDS[status];
-  document.body.dataset.status = status;
-  document.title = `${headline} · ${element("name").textContent}`;
-  say("headline", headline);
-  say("meaning", meaning ?? usual);
+function Nowhere() {
+  return html`<${View} title="There is no such view"><p>The address names no view of this page. <a href="#/">Go to the start</a>.</p><//>`;
 }
 
-let shownProblems = "[]";
-
-function showProblems(problems) {
-  element("problems").hidden = problems.length === 0;
-  if (shownProblems === JSON.stringify(problems)) return;
-  shownProblems = JSON.stringify(problems);
-  element("problem-list").replaceChildren(...problems.map(({ code, detail }) => {
-    const item = document.createElement("li");
-    const name = document.createElement("code");
-    name.textContent = String(code);
-    item.append(name, " ", String(detail));
-    return item;
-  }));
-}
-
-function showSince(text, now) {
-  const since = new Date(text ?? NaN);
-  if (Number.isNaN(since.getTime())) {
-    element("since").removeAttribute("datetime");
-    say("since", "not known");
-    say("duration", "");
-    return;
+function Current({ at }) {
+  for (const { pattern, view, needs, to } of ROUTES) {
+    const found = match(pattern, at.path);
+    if (found === null) continue;
+    if (needs && !may(needs)) return html`<${View} title="Not for this key"><${Missing} permission=${needs} to=${to} /><//>`;
+    return html`<${view} key=${at.path} ...${found} query=${at.query} />`;
   }
-  element("since").dateTime = text;
-  say("since", utc(since));
-  say("duration", `(${duration((now - since) / 1_000)})`);
+  return html`<${Nowhere} key="nowhere" />`;
 }
 
-// Without a time, "otherwise" says why there is none.
-function showVerified(text, otherwise) {
-  const at = new Date(text ?? NaN);
-  if (Number.isNaN(at.getTime())) {
-    element("verified").removeAttribute("datetime");
-    say("verified", otherwise);
-    return;
-  }
-  element("verified").dateTime = text;
-  say("verified", utc(at));
+function SignedIn({ who }) {
+  const at = route.use();
+  const main = useRef(null);
+  const skip = (event) => {
+    event.preventDefault();
+    main.current.focus();
+  };
+  useEffect(() => {
+    document.body.dataset.status = "signed-in";
+    scrollTo(0, 0);
+  }, [at.path]);
+  return html`<a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
+    <${Top} who=${who} path=${at.path} />
+    <${Lost} /><${IdleWarning} />
+    <main id="main" tabindex="-1" ref=${main}><${Current} at=${at} /></main>`;
 }
 
-let lastStatus = null;
-
-function showAnswer(answer, now) {
-  lastStatus = answer.status;
-  say("name", String(answer.name));
-  say("version", String(answer.version ?? "told to monitors alone"));
-  showVerdict(answer.status);
-  showProblems(Array.isArray(answer.problems) ? answer.problems : []);
-  showSince(answer.since, now);
-  showVerified(answer.verified_at, "not yet");
-  say("checked", `Last answer ${utc(now)}.`);
+function App() {
+  const current = session.use();
+  if (current === null) return html`<${Front} />`;
+  return html`<${SignedIn} who=${current.who} />`;
 }
 
-// 503 carries the answer too. Anything else comes from something between this page and the server.
-async function ask() {
-  const response = await fetch("readyz", { cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(PATIENCE_MS) });
-  const answer = await response.json().catch(() => null);
-  const known = answer !== null && typeof answer === "object" && answer.status !== "unreachable" && Object.hasOwn(WORDS, answer.status);
-  if (!known) throw new Error(`HTTP ${response.status} without a status`);
-  return [answer, new Date(response.headers.get("Date") ?? Date.now())];
-}
-
-function explain(error) {
-  if (error.name === "TimeoutError") return `No answer within ${PATIENCE_MS / 1_000} seconds.`;
-  if (error.name === "TypeError") return "No answer: the connection failed.";
-  return `The answer is not from statekeep: ${error.message}.`;
-}
-
-function showUnreachable(error) {
-  const before = lastStatus === null ? "" : ` Its last answer was: ${WORDS[lastStatus][0].toLowerCase()}.`;
-  showVerdict("unreachable", explain(error) + before);
-  showProblems([]);
-  showSince(null);
-  showVerified(null, "not known");
-}
-
-let timer;
-
-async function check() {
-  clearTimeout(timer);
-  try {
-    showAnswer(...(await ask()));
-  } catch (error) {
-    showUnreachable(error);
-  }
-  clearTimeout(timer);
-  if (!document.hidden) timer = setTimeout(check, EVERY_MS);
-}
-
-say("address", location.origin);
-document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : check()));
-check();
+resume();
+render(html`<${App} />`, document.getElementById("app"));

@@ -167,6 +167,8 @@ fn of_server() -> Vec<Methods> {
         at("/healthz").on("GET HEAD", health::alive),
         at("/readyz").on("GET HEAD", health::ready),
         at("/metrics").on("GET HEAD", health::metrics),
-        at("/{file:[^/]*}").on("GET HEAD", page::file),
+        at("/").on("GET HEAD", page::index),
+        at("/assets/{hash}/{file}").on("GET HEAD", page::file),
+        at("/assets/{hash}/{folder}/{file}").on("GET HEAD", page::file),
     ]
 }

@@ -18,10 +18,10 @@ pub(in crate::http) const INSTANCE: HeaderName = HeaderName::from_static("statek
 /// The state of an address, in the one spelling of its name.
 pub(in crate::http) const STATE: HeaderName = HeaderName::from_static("statekeep-state");
 
-/// The rights of the status page: it may load its own files and ask its own server, nothing else.
+/// The rights of the page: it may load its own files and ask its own server, nothing else.
 pub(in crate::http) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; \
     style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
-    frame-ancestors 'none'";
+    frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
 /// How many bytes the body of a request has, by what its client says; 0 if it does not say.
 pub(in crate::http) fn announced_length(request: &HttpRequest) -> u64 {

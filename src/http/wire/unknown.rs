@@ -22,7 +22,7 @@ pub(in crate::http) async fn path(request: HttpRequest) -> HttpResponse {
 pub(in crate::http) fn not_found(request: &HttpRequest) -> HttpResponse {
     let path = request.path();
     if !is_like_the_api(path) && accepts_pages(request) {
-        let detail = "there is nothing at this path; the status page is at /";
+        let detail = "there is nothing at this path; the page is at /";
         return ProblemDetails::new(ErrorCode::NotFound, detail).finish();
     }
     let domain = request.app_data::<Data<Domain>>();

@@ -59,7 +59,6 @@ pub(super) fn declared(routes: &str) -> Calls {
         let body = body.split("\n}\n").next().unwrap_or_default();
         for chain in body.split("at(\"").skip(1) {
             let path = chain.split('"').next().unwrap_or_default();
-            let path = path.replace("{file:[^/]*}", "{file}");
             declare(&mut calls, &format!("{prefix}{path}"), chain);
         }
     }
@@ -240,7 +239,9 @@ fn a_running_server_allows_the_methods_that_have_headings() {
         let asked = path
             .replace(STATE, &state_path("team/net"))
             .replace("{number}", "1")
-            .replace("{file}", "")
+            .replace("{hash}", "0")
+            .replace("{folder}", "views")
+            .replace("{file}", "home.js")
             .replace("{workspace}", "team")
             .replace("{id}", "0b5f7c3e-1d2a-4c4b-9e8f-00112233aabb");
         let answer = server.admin().send("PATCH", &asked, "").expect_status(405);

@@ -17,8 +17,6 @@ const STATE: &str = "/api/terraform/state/workspace/{workspace}/buildingblock/{b
 const METHODS: [&str; 8] = [
     "get", "head", "post", "put", "delete", "patch", "options", "trace",
 ];
-/// The one path that has no part where the server's pattern has one.
-const PAGE: &str = "/";
 /// The answer to a method that a path does not offer, and so of no operation.
 const NOT_OFFERED: &str = "method_not_allowed";
 /// Its part of the document.
@@ -73,10 +71,7 @@ pub(super) fn named(document: &Value, operation: &Operation<'_>, kind: &str) -> 
 /// Calls that only one side has, and parameters that differ.
 fn about_calls(document: &Value, declared: &Calls) -> Vec<String> {
     let (mut findings, mut told) = (Vec::new(), BTreeSet::new());
-    for operation in operations(document)
-        .iter()
-        .filter(|operation| operation.path != PAGE)
-    {
+    for operation in &operations(document) {
         let Operation { path, method, .. } = operation;
         let key = (path.replace(STATE, "…"), method.clone());
         let parts = path.split(['{', '}']).skip(1).step_by(2).map(str::to_owned);

@@ -4,7 +4,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use super::{PARTS, POLICY, part};
+use super::{INDEX, PLACE, POLICY, below, kind, part};
 use crate::harness::{Answer, Client, Server, tfstate};
 
 /// The directives in an order that does not matter.
@@ -19,7 +19,7 @@ fn directives(policy: &str) -> Vec<&str> {
 }
 
 #[track_caller]
-fn expect_guarded(path: &str, answer: &Answer, kind: &str) {
+fn expect_guarded(path: &str, answer: &Answer, kind: &str, kept: &str) {
     assert_eq!(
         directives(answer.header("content-security-policy")),
         directives(POLICY),
@@ -28,7 +28,7 @@ fn expect_guarded(path: &str, answer: &Answer, kind: &str) {
     assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
     assert_eq!(answer.header("x-frame-options"), "DENY", "{path}");
     assert_eq!(answer.header("referrer-policy"), "no-referrer", "{path}");
-    assert_eq!(answer.header("cache-control"), "no-store", "{path}");
+    assert_eq!(answer.header("cache-control"), kept, "{path}");
     assert!(
         answer.header("content-type").starts_with(kind),
         "{path}: {}",
@@ -40,14 +40,35 @@ fn expect_guarded(path: &str, answer: &Answer, kind: &str) {
     );
 }
 
+/// What is below the hash of all files never changes.
+const FOR_GOOD: &str = "public, max-age=31536000, immutable";
+
 #[test]
-fn every_part_is_served_as_it_lies_in_the_tree_and_guarded() {
+fn the_page_names_its_files_below_a_hash_of_them_and_is_kept_by_nobody() {
     let server = Server::start();
-    for (path, file, kind) in PARTS {
-        let answer = server.anonymous().get(path).expect_status(200);
-        expect_guarded(path, &answer, kind);
+    let answer = server.anonymous().get("/").expect_status(200);
+    expect_guarded("/", &answer, "text/html", "no-store");
+    let (first, _) = below(&server).swap_remove(0);
+    let hash = first.split('/').nth(2).unwrap_or_default();
+    assert_eq!(hash.len(), 64, "{first}");
+    let as_it_lies = answer.text().replace(&format!("{PLACE}{hash}/"), PLACE);
+    assert!(as_it_lies == part(INDEX), "/ is not what lies in static/");
+    let again = Server::start();
+    assert_eq!(
+        below(&again),
+        below(&server),
+        "the hash is of the files alone"
+    );
+}
+
+#[test]
+fn every_file_is_served_as_it_lies_in_the_tree_and_guarded() {
+    let server = Server::start();
+    for (path, file) in below(&server) {
+        let answer = server.anonymous().get(&path).expect_status(200);
+        expect_guarded(&path, &answer, kind(&file), FOR_GOOD);
         assert!(
-            answer.text() == part(file),
+            answer.text() == part(&file),
             "{path} is not what lies in static/{file}"
         );
     }
@@ -56,15 +77,45 @@ fn every_part_is_served_as_it_lies_in_the_tree_and_guarded() {
 #[test]
 fn head_answers_like_get_without_the_body() {
     let server = Server::start();
-    for (path, file, kind) in PARTS {
-        let answer = server.anonymous().send("HEAD", path, "").expect_status(200);
-        expect_guarded(path, &answer, kind);
-        assert_eq!(
-            answer.header("content-length"),
-            part(file).len().to_string(),
-            "{path}"
-        );
+    for (path, file) in below(&server) {
+        let answer = server
+            .anonymous()
+            .send("HEAD", &path, "")
+            .expect_status(200);
+        expect_guarded(&path, &answer, kind(&file), FOR_GOOD);
+        let length = part(&file).len().to_string();
+        assert_eq!(answer.header("content-length"), length, "{path}");
         assert!(answer.bytes.is_empty(), "{path} has a body");
+    }
+}
+
+/// A tab that is older than the server asks for the files of another version. It gets none of
+/// this one.
+#[test]
+fn files_of_another_version_are_not_found() {
+    let server = Server::start();
+    let other = format!("/assets/{}/app.js", "0".repeat(64));
+    let (first, _) = below(&server).swap_remove(0);
+    let index = format!(
+        "/{}/{INDEX}",
+        first
+            .split('/')
+            .skip(1)
+            .take(2)
+            .collect::<Vec<_>>()
+            .join("/")
+    );
+    for path in [
+        other.as_str(),
+        "/assets/app.js",
+        "/assets/x/views/home.js",
+        &index,
+    ] {
+        let browser = server
+            .anonymous()
+            .request("GET", path)
+            .header("Accept", "text/html");
+        Client::ask(browser).expect_problem(404, "not_found");
     }
 }
 
@@ -74,8 +125,9 @@ fn other_paths_are_not_found() {
     for path in [
         "/nothing",
         "/static/style.css",
-        "/style.css/",
-        "/style.css/x",
+        "/style.css",
+        "/index.html",
+        "/assets/",
         "/favicon.ico",
         "/.git/config",
         "/Cargo.toml",
@@ -99,7 +151,7 @@ fn no_path_leads_out_of_the_page() {
     let server = Server::start();
     for path in [
         "/../Cargo.toml",
-        "/style.css/../../Cargo.toml",
+        "/assets/../../Cargo.toml",
         "/%2e%2e/Cargo.toml",
         "/..%2fCargo.toml",
         "//etc/passwd",
@@ -122,7 +174,8 @@ fn no_path_leads_out_of_the_page() {
 #[test]
 fn other_methods_are_not_allowed() {
     let server = Server::start();
-    for (path, ..) in PARTS {
+    let (file, _) = below(&server).swap_remove(0);
+    for path in ["/", &file] {
         for method in ["POST", "PUT", "DELETE", "PATCH", "LOCK"] {
             let answer = server
                 .anonymous()
@@ -183,12 +236,10 @@ fn nothing_public_names_a_state() {
     .expect_status(200);
     team.lock("canary-team/canary-network", "canary-lock")
         .expect_status(200);
-    let public = PARTS
-        .iter()
-        .map(|(path, ..)| *path)
-        .chain(["/readyz", "/healthz", "/nothing"]);
-    for path in public {
-        let answer = server.anonymous().get(path);
+    let files = below(&server).into_iter().map(|(path, _)| path);
+    let others = ["/", "/readyz", "/healthz", "/nothing"].map(str::to_owned);
+    for path in files.chain(others) {
+        let answer = server.anonymous().get(&path);
         let whole = format!("{:?} {}", answer.headers, answer.text()).to_lowercase();
         assert!(!whole.contains("canary"), "{path}: {whole}");
     }

@@ -6,7 +6,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Mutex;
 
-use super::{PARTS, POLICY, part};
+use super::{INDEX, POLICY, files, kind, part};
 
 /// Prepared answers, by path. A path without one gets its connection cut.
 pub(super) struct Stub {
@@ -17,9 +17,17 @@ impl Stub {
     /// The page's own parts under their policy, and these answers to `/readyz`, one after the
     /// other; when they are used up, none.
     pub(super) fn page(readyz: &[(u16, &str)]) -> Self {
-        let mut answers: HashMap<String, Vec<String>> = PARTS
+        let mut answers: HashMap<String, Vec<String>> = files()
             .into_iter()
-            .map(|(path, file, kind)| (path.to_owned(), vec![answer(200, kind, &part(file))]))
+            .map(|file| {
+                let answer = answer(200, kind(&file), &part(&file));
+                let path = if file == INDEX {
+                    String::new()
+                } else {
+                    format!("assets/{file}")
+                };
+                (format!("/{path}"), vec![answer])
+            })
             .collect();
         answers.insert(
             "/readyz".to_owned(),

@@ -1,0 +1,16 @@
+// A moment in the reader's zone. UTC is shown when it is pointed at or focused.
+
+import { html } from "../vendor/preact-htm.js";
+import { useNow } from "../data.js";
+import { ago, dateOf, localTime, utcTime } from "../format.js";
+
+/** `relative` says how long ago; `otherwise` stands where there is no time. */
+export function Time({ at, id, relative = false, otherwise = "never" }) {
+  const now = useNow();
+  const date = dateOf(at);
+  if (date === null) return html`<time id=${id}>${otherwise}</time>`;
+  const text = relative ? ago(date, Math.max(now, Date.now())) : localTime(date);
+  const tip = relative ? `${localTime(date)}\n${utcTime(date)}` : utcTime(date);
+  return html`<time id=${id} datetime=${String(at)} class="timed" tabindex="0">${text}<span
+    class="tip" role="tooltip">${tip}</span></time>`;
+}
