@@ -62,7 +62,7 @@ async function errorOf(response) {
   return new ApiError(`The answer is not from statekeep: HTTP ${response.status}.`, known);
 }
 
-async function once(method, path, { query, body, secret, signal } = {}) {
+async function once(method, path, { query, body, secret, signal, accept = [] } = {}) {
   const headers = { Accept: "application/json" };
   const credentials = secret ?? token;
   if (credentials) headers.Authorization = `Bearer ${credentials}`;
@@ -78,7 +78,7 @@ async function once(method, path, { query, body, secret, signal } = {}) {
     redirect: "error",
     signal: AbortSignal.any(signals),
   });
-  if (response.ok) return response;
+  if (response.ok || accept.includes(response.status)) return response;
   const error = await errorOf(response);
   if (error.status === 401 && !secret && token) onEnded(error);
   throw error;
@@ -132,7 +132,7 @@ async function persistently(path, options) {
   }
 }
 
-/** The JSON at a path. */
+/** The JSON at a path. `accept` are statuses that answer as 200 does. */
 export async function get(path, query, options = {}) {
   return (await persistently(path, { ...options, query })).json();
 }

@@ -1,8 +1,166 @@
 // What needs a person now: one line each, with one action.
 
-import { html } from "../vendor/preact-htm.js";
+import { html, useState } from "../vendor/preact-htm.js";
+import { get, send } from "../api.js";
+import { useData, useNow } from "../data.js";
+import { dateOf, number, operation, plural, size, span } from "../format.js";
+import { href } from "../router.js";
+import { may } from "../session.js";
+import { kindName } from "../words.js";
+import { Confirm } from "../components/dialog.js";
+import { Failure, Loading, Missing, Notice } from "../components/notice.js";
+import { StateLink } from "../components/state_link.js";
+import { Time } from "../components/time.js";
 import { View } from "../components/view.js";
 
+const EVERY_MS = 15_000;
+const LOCKS = 100;
+const EVENTS = 30;
+const EVENT_DAYS = 14;
+/** A lock that is older than an hour is seldom that of an apply. */
+const OLD_LOCK_S = 3_600;
+
+/** What to do about a problem of /readyz, in words. */
+const ADVICE = {
+  damaged_versions: "Look at the log, and restore or purge what is damaged.",
+  damaged_rows: "Run `statekeep verify` on the server machine.",
+  verify_findings: "Run `statekeep verify` on the server machine.",
+  initial_key_left: "Store the secret safely, and remove the file.",
+  mirror_behind: "Read the server's log.",
+  tls_not_exchanged: "Replace the certificate and its key.",
+  tls_expires_soon: "Replace the certificate.",
+  tls_expired: "Replace the certificate.",
+  purge_unfinished: "Make room on the disk, or end the reader that delays it.",
+  backup_overdue: "Read the server's log, and run `statekeep backup`.",
+  backup_failed: "Read the server's log, and run `statekeep backup`.",
+  drill_failed: "Take another backup, and try to restore it.",
+  disk_full: "Make room on the disk.",
+  database_gone: "Leave the server running until its data is saved.",
+  store_fault: "Read the server's log.",
+  store_unreadable: "Read the server's log.",
+};
+
+const PROBLEM_LINKS = {
+  keys_end_soon: ["Look at the keys", href("/keys")],
+  damaged_versions: ["Look at the log", href("/events", { kind: "version.damaged" })],
+  damaged_rows: ["Look at the log", href("/events", { kind: "row.damaged" })],
+};
+
+function Line({ level = "", what, more = null, action = null }) {
+  return html`<li class=${level}><div class="what">${what}${more && html` <span class="more">${more}</span>`}</div>${action}</li>`;
+}
+
+function Problem({ problem, reload }) {
+  const [asks, ask] = useState(false);
+  const [text, to] = PROBLEM_LINKS[problem.code] ?? [];
+  let action = to ? html`<a class="button" href=${to}>${text}</a>` : null;
+  if (problem.code === "clock_in_doubt" && may("ADM_OPERATE")) {
+    action = html`<button type="button" onClick=${() => ask(true)}>The clock is right</button>`;
+  }
+  const confirm = async () => {
+    await send("POST", "api/clock");
+    reload();
+  };
+  return html`<${Line} level="bad" action=${action}
+    what=${html`<b>${String(problem.detail)}</b>`} more=${ADVICE[problem.code]} />
+    ${asks && html`<${Confirm} title="Is the server's clock right?" action="It is right" danger=${false} act=${confirm} onClose=${() => ask(false)}>
+      <p>Removal by age goes on with the time that the server has now. If the clock is wrong, versions and events may be removed too early.</p>
+    <//>`}`;
+}
+
+function Lock({ state }) {
+  const now = useNow();
+  const { lock } = state;
+  const age = (now - dateOf(lock.locked_at)) / 1_000;
+  const write = lock.last_write
+    ? html`last write v${lock.last_write.version} <${Time} at=${lock.last_write.at} relative />`
+    : "nothing written under it";
+  const refused = lock.refused?.count ?? 0;
+  return html`<${Line} level=${age > OLD_LOCK_S ? "warn" : ""}
+    what=${html`<b><${StateLink} state=${state} /></b> is locked for ${operation(lock.lock?.Operation)} since <${Time} at=${lock.locked_at} relative />`}
+    more=${html`by ${lock.key?.name ?? "an unknown key"}${lock.lock?.Who ? ` (${lock.lock.Who})` : ""} · ${write}${refused > 0 && ` · ${plural(refused, "refused try", "refused tries")}`}`}
+    action=${html`<a class="button" href=${href(`/states/${state.workspace}/${state.buildingBlock}`)}>${age > OLD_LOCK_S ? "Look and break" : "Look"}</a>`} />`;
+}
+
+function Attention({ event }) {
+  const where = event.buildingBlock ? html`<${StateLink} state=${event} />` : null;
+  const link = event.buildingBlock
+    ? href(`/states/${event.workspace}/${event.buildingBlock}`)
+    : href("/events", { kind: event.kind });
+  return html`<${Line} level="warn"
+    what=${html`<b>${kindName(event)}</b>${where && html`: ${where}`}${event.version ? ` v${event.version}` : ""}`}
+    more=${html`${event.actor ? `by ${event.actor.name} ` : ""}<${Time} at=${event.at} relative />`}
+    action=${html`<a class="button" href=${link}>Look</a>`} />`;
+}
+
+/** Everything that there is to do, as far as the key may see it. */
+async function look(signal) {
+  const since = new Date(Date.now() - EVENT_DAYS * 86_400_000).toISOString();
+  const [health, locked, events, status] = await Promise.all([
+    get("readyz", {}, { signal, accept: [503] }),
+    may("TFSTATE_LIST") && get("api/terraform/state", { locked: true, limit: LOCKS, fields: "workspace,buildingBlock,lock" }, { signal }),
+    may("EVENTLOG_LIST") && get("api/events", { attention: true, since, limit: EVENTS }, { signal }),
+    may("ADM_STATUS") && get("api/status", {}, { signal }),
+  ]);
+  const locks = locked ? locked.states.filter((state) => state.lock) : [];
+  locks.sort((one, other) => String(one.lock.locked_at).localeCompare(String(other.lock.locked_at)));
+  return { health, locks, moreLocks: Boolean(locked?.next), events: events?.events ?? [], moreEvents: Boolean(events?.next), status };
+}
+
+function Backup({ backup }) {
+  if (!backup) return "none by itself";
+  if (!backup.last) return "none yet";
+  return html`<${Time} at=${backup.last.at} relative />, ${size(backup.last.size)}${backup.drill && html`, tried <${Time} at=${backup.drill.at} relative />`}`;
+}
+
+function Server({ status }) {
+  const facts = [
+    ["States", number(status.states)],
+    ["Versions", number(status.versions)],
+    ["Keys", number(status.keys)],
+    ["Database", size(status.database_size)],
+    ["Free on the disk", size(status.free_space)],
+    ["Backup", html`<${Backup} backup=${status.backup} />`],
+    ["Last verified", html`<${Time} at=${status.verified_at} relative otherwise="not yet" />`],
+    ["Version", status.version],
+    ["Up for", span((Date.now() - dateOf(status.started_at)) / 1_000)],
+  ];
+  return html`<section aria-labelledby="server"><h2 id="server">The server</h2>
+    <dl class="figures">${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
+  </section>`;
+}
+
+function Section({ title, note = null, empty, children }) {
+  const id = `section-${title.toLowerCase().replaceAll(" ", "-")}`;
+  return html`<section aria-labelledby=${id}><h2 id=${id}>${title}</h2>
+    ${children.length > 0 ? html`<ul class="todo">${children}</ul>` : html`<p class="soft">${empty}</p>`}${note}
+  </section>`;
+}
+
+function Found({ found, reload }) {
+  const { health, locks, events, status } = found;
+  const problems = health.problems ?? [];
+  const count = problems.length + locks.length + events.length;
+  return html`
+    ${count === 0 && html`<${Notice} kind="good">Nothing needs you: no problem, no lock, and no event of the last ${EVENT_DAYS} days that a person should look at.<//>`}
+    <${Section} title="Problems" empty=${`None. The server is ${String(health.status).replace("_", " ")}.`}>
+      ${problems.map((problem) => html`<${Problem} key=${problem.code} problem=${problem} reload=${reload} />`)}
+    <//>
+    ${may("TFSTATE_LIST")
+      ? html`<${Section} title="Locks" empty="No state is locked." note=${found.moreLocks && html`<p><a href=${href("/states", { show: "locked" })}>All locked states</a></p>`}>
+          ${locks.map((state) => html`<${Lock} key=${`${state.workspace}/${state.buildingBlock}`} state=${state} />`)}<//>`
+      : html`<${Missing} permission="TFSTATE_LIST" to="see locks" />`}
+    ${may("EVENTLOG_LIST")
+      ? html`<${Section} title="Events to look at" empty=${`None in the last ${EVENT_DAYS} days.`} note=${found.moreEvents && html`<p><a href=${href("/events", { attention: true })}>All of them, in the log</a></p>`}>
+          ${events.map((event) => html`<${Attention} key=${event.seq} event=${event} />`)}<//>`
+      : html`<${Missing} permission="EVENTLOG_LIST" to="read the event log" />`}
+    ${status ? html`<${Server} status=${status} />` : html`<${Missing} permission="ADM_STATUS" to="see the server's figures" />`}`;
+}
+
 export function Home() {
-  return html`<${View} title="What needs me"><//>`;
+  const { data, error, reload } = useData(look, [], { every: EVERY_MS });
+  return html`<${View} title="What needs me">
+    <${Failure} error=${error} again=${reload} />
+    ${data === null ? !error && html`<${Loading} what="Asking the server" />` : html`<${Found} found=${data} reload=${reload} />`}
+  <//>`;
 }

@@ -1,0 +1,72 @@
+// A list of very many rows, of which only those that are seen are drawn. It scrolls with the page,
+// so it needs no height of its own, at any zoom. The arrow keys go from row to row.
+
+import { html, useEffect, useLayoutEffect, useRef, useState } from "../vendor/preact-htm.js";
+
+/** Rows that are drawn above and below those that are seen. */
+const SPARE = 8;
+
+/** Which rows are to be drawn for where the page is scrolled to. */
+function useWindow(element, count, height) {
+  const [{ from, to }, setWindow] = useState({ from: 0, to: 40 });
+  useLayoutEffect(() => {
+    let asked = 0;
+    const look = () => {
+      asked = 0;
+      if (!element.current) return;
+      const above = Math.max(0, -element.current.getBoundingClientRect().top);
+      const first = Math.max(0, Math.floor(above / height) - SPARE);
+      const last = Math.min(count, first + Math.ceil(innerHeight / height) + 2 * SPARE);
+      setWindow((before) => (before.from === first && before.to === last ? before : { from: first, to: last }));
+    };
+    const later = () => {
+      asked ||= requestAnimationFrame(look);
+    };
+    look();
+    addEventListener("scroll", later, { passive: true });
+    addEventListener("resize", later);
+    return () => {
+      cancelAnimationFrame(asked);
+      removeEventListener("scroll", later);
+      removeEventListener("resize", later);
+    };
+  }, [count, height]);
+  return { from, to: Math.min(count, to) };
+}
+
+/** Where a key leads from a row, or null. */
+function target(key, at, count, page) {
+  const moves = { ArrowDown: at + 1, ArrowUp: at - 1, PageDown: at + page, PageUp: at - page, Home: 0, End: count - 1 };
+  return key in moves ? Math.min(count - 1, Math.max(0, moves[key])) : null;
+}
+
+/** `draw(index)` gives the cells of a row, the first of which holds the link that takes the focus. */
+export function Rows({ count, height, label, head, draw, keyOf }) {
+  const element = useRef(null);
+  const [active, setActive] = useState(null);
+  const { from, to } = useWindow(element, count, height);
+  useEffect(() => {
+    if (active === null) return;
+    const row = element.current.querySelector(`[data-at="${active.at}"]`);
+    row?.scrollIntoView({ block: "nearest" });
+    row?.querySelector("a")?.focus({ preventScroll: true });
+  }, [active]);
+  const onKey = (event) => {
+    const row = event.target.closest("[data-at]");
+    if (row === null || event.ctrlKey || event.metaKey || event.altKey) return;
+    const next = target(event.key, Number(row.dataset.at), count, Math.max(1, Math.floor(innerHeight / height) - 2));
+    if (next === null) return;
+    event.preventDefault();
+    setActive({ at: next });
+  };
+  const drawn = Array.from({ length: Math.max(0, to - from) }, (_, offset) => from + offset);
+  // The row that is gone to is drawn first, wherever it is, so that it can take the focus.
+  if (active !== null && active.at < count && (active.at < from || active.at >= to)) drawn.push(active.at);
+  return html`<div role="table" aria-label=${label} aria-rowcount=${count + 1}>
+    <div role="rowgroup"><div role="row" class="row-head" aria-rowindex="1">${head}</div></div>
+    <div role="rowgroup" class="rows" ref=${element} onKeyDown=${onKey} style=${{ height: `${count * height}px` }}>
+      ${drawn.map((at) => html`<div role="row" class="row" key=${keyOf(at)} data-at=${at} aria-rowindex=${at + 2}
+        style=${{ top: `${at * height}px`, height: `${height}px` }}>${draw(at)}</div>`)}
+    </div>
+  </div>`;
+}
