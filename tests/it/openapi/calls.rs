@@ -167,11 +167,20 @@ impl Session {
             "/readyz",
             "/metrics",
             "/",
-            "/app.js",
-            "/icon.svg",
-            "/style.css",
         ] {
             self.get(path);
+        }
+        let page = self.admin.get("/").expect_status(200).text();
+        let named = page.split("\"assets/").nth(1).unwrap_or_default();
+        let hash = named.split('/').next().unwrap_or_default();
+        for file in [
+            "app.js",
+            "icon.svg",
+            "style.css",
+            "views/home.js",
+            "vendor/LICENSE.txt",
+        ] {
+            self.get(&format!("/assets/{hash}/{file}"));
         }
     }
 
