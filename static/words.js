@@ -72,6 +72,10 @@ export function kindName(event) {
 
 /** The members of an event's detail in one line of text. */
 export function detailText(detail) {
-  const plain = (value) => (value !== null && typeof value === "object" ? JSON.stringify(value) : String(value));
+  const plain = (value) => {
+    if (Array.isArray(value)) return value.map(plain).join(", ");
+    if (value !== null && typeof value === "object") return String(value.name ?? JSON.stringify(value));
+    return String(value).replace(/^OperationType/, "");
+  };
   return Object.entries(detail ?? {}).map(([name, value]) => `${name.replaceAll("_", " ")}: ${plain(value)}`).join(" · ");
 }

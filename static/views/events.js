@@ -88,7 +88,7 @@ function Row({ event }) {
     <th scope="row">${kindName(event)}${event.count > 1 && ` × ${event.count}`}${event.attention && html` <span class="tag warn">look at it</span>`}</th>
     <td data-name="By">${event.actor?.name ?? (event.address ? "nobody known" : "")}${event.address && html` <span class="soft">${event.address}</span>`}</td>
     <td data-name="State"><${StateLink} state=${event} />${event.version ? ` v${event.version}` : ""}</td>
-    <td data-name="Detail" class="soft">${detailText(event.detail)}</td>
+    <td data-name="Detail" class="any soft">${detailText(event.detail)}</td>
   </tr>`;
 }
 

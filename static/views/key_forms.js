@@ -24,11 +24,11 @@ const ENDS = [["30", "in 30 days"], ["90", "in 90 days"], ["365", "in a year"], 
 
 /** The new secret, which is shown this once. */
 function Secret({ answer, onClose }) {
-  return html`<${Dialog} title=${`The secret of ${answer.key.name}`} onClose=${onClose}>
+  return html`<div class="form">
     <${Notice} kind="warn">The secret is shown this once. Store it safely before you close this.<//>
     <code class="secret" tabindex="0">${answer.secret}</code>
     <div class="buttons"><${Copy} text=${answer.secret} label="Copy the secret" /><button type="button" onClick=${onClose}>I have stored it</button></div>
-  <//>`;
+  </div>`;
 }
 
 /** A form that sends the reader's own secret with its one request. */
@@ -49,8 +49,10 @@ function WithSecret({ title, action, request, onClose, done, children }) {
       setState({ busy: false, error: failure, answer: null });
     }
   };
-  if (answer) return html`<${Secret} answer=${answer} onClose=${onClose} />`;
   const name = session.get()?.who.key?.name ?? "your key";
+  if (answer) {
+    return html`<${Dialog} title=${`The secret of ${answer.key.name}`} onClose=${onClose}><${Secret} answer=${answer} onClose=${onClose} /><//>`;
+  }
   return html`<${Dialog} title=${title} onClose=${onClose}>
     <form class="form" onSubmit=${submit}>
       ${children}

@@ -18,7 +18,7 @@ const FIELDS = [
 const PAGE = 1_000;
 const DAY_MS = 86_400_000;
 const WIDE_ROW = 40;
-const NARROW_ROW = 112;
+const NARROW_ROW = 88;
 
 const SHOWS = {
   live: ["All", (row) => !row.isGone],
