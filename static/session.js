@@ -11,7 +11,10 @@ export const IDLE_MS = 900_000;
 export const WARNING_MS = 60_000;
 const LOOK_EVERY_MS = 5_000;
 
-/** null, or {token, endsAt, activeAt, who, lasting}: times in milliseconds, `who` as /api/whoami. */
+/**
+ * null, or {token, endsAt, lifeMs, activeAt, who, lasting}: times in milliseconds, `who` as
+ * /api/whoami, `lasting` whether the token can be extended.
+ */
 export const session = createStore(null);
 /** Why the last session ended, as a sentence for the form; null if there is nothing to say. */
 export const ending = createStore(null);
@@ -55,11 +58,12 @@ export async function signIn(text) {
   activeAt = Date.now();
   if (who.kind !== "key") {
     const endsAt = who.ends_at === null ? Infinity : Date.parse(who.ends_at);
-    keep({ token: secret, endsAt, activeAt, who, lasting: false });
+    keep({ token: secret, endsAt, lifeMs: 0, activeAt, who, lasting: false });
   } else {
     const answer = await exchange(who.key.id, secret);
-    const endsAt = Date.now() + answer.expires_in * 1_000;
-    keep({ token: answer.access_token, endsAt, activeAt, who: { ...who, permissions: answer.permissions }, lasting: true });
+    const lifeMs = answer.expires_in * 1_000;
+    const known = { ...who, permissions: answer.permissions };
+    keep({ token: answer.access_token, endsAt: Date.now() + lifeMs, lifeMs, activeAt, who: known, lasting: true });
   }
   ending.set(null);
 }
@@ -103,7 +107,7 @@ function look() {
   idleEnd.set(left <= WARNING_MS ? left : null);
   if (current.activeAt !== activeAt) keep({ ...current, activeAt });
   // No earlier than at half of its life, so that requests are few.
-  if (current.lasting && current.endsAt - now < (LIFE_S * 1_000) / 2) extend(now);
+  if (current.lasting && current.endsAt - now < current.lifeMs / 2) extend(now);
 }
 
 /** Takes up what this tab had before a reload, and begins to watch over it. */

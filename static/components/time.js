@@ -4,6 +4,14 @@ import { html } from "../vendor/preact-htm.js";
 import { useNow } from "../data.js";
 import { ago, dateOf, localTime, utcTime } from "../format.js";
 
+// Esc hides what is shown, until another moment is pointed at or focused.
+addEventListener("keydown", (event) => {
+  if (event.key === "Escape") document.documentElement.dataset.tips = "off";
+});
+for (const kind of ["pointerover", "focusin"]) {
+  addEventListener(kind, () => delete document.documentElement.dataset.tips, { passive: true });
+}
+
 /** `relative` says how long ago; `otherwise` stands where there is no time. */
 export function Time({ at, id, relative = false, otherwise = "never" }) {
   const now = useNow();
