@@ -5,8 +5,11 @@ const two = (number) => String(number).padStart(2, "0");
 const day = (date) => `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
 const clock = (date) => `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
 
+// Made once: it is slow to make, and a list has many times.
+const zones = new Intl.DateTimeFormat("en", { timeZoneName: "short" });
+
 function zone(date) {
-  const parts = new Intl.DateTimeFormat("en", { timeZoneName: "short" }).formatToParts(date);
+  const parts = zones.formatToParts(date);
   return parts.find((part) => part.type === "timeZoneName")?.value ?? "";
 }
 

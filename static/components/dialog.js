@@ -11,9 +11,10 @@ export function Dialog({ title, onClose, children }) {
   const id = useRef(null);
   id.current ??= `dialog-${(dialogs += 1)}`;
   useEffect(() => {
-    const before = document.activeElement;
-    element.current.showModal();
-    return () => before?.isConnected && before.focus();
+    const dialog = element.current;
+    dialog.showModal();
+    // Closed before it goes, so that the browser gives the focus back.
+    return () => dialog.close();
   }, []);
   return html`<dialog ref=${element} aria-labelledby=${id.current} onClose=${onClose}>
     <h2 id=${id.current}>${title}</h2>
