@@ -121,6 +121,15 @@ impl Marks {
         }
     }
 
+    /// What is one step further in.
+    fn children(&self, at: usize) -> impl Iterator<Item = (Step<'_>, usize)> {
+        let node = self.nodes.get(at);
+        let names = node.into_iter().flat_map(|node| &node.names);
+        let items = node.into_iter().flat_map(|node| &node.items);
+        let names = names.map(|(name, at)| (Step::Name(Cow::Borrowed(name.as_str())), *at));
+        names.chain(items.map(|(index, at)| (Step::Index(*index), *at)))
+    }
+
     fn is_hidden(&self, at: usize) -> bool {
         self.nodes.get(at).is_some_and(|node| node.hidden)
     }
@@ -175,6 +184,11 @@ impl Mask {
             mask.marks.add_path(&[]);
         }
         mask
+    }
+
+    /// The marked paths one step behind a place among the marks, where 0 is the beginning.
+    pub(super) fn marks_behind(&self, at: usize) -> impl Iterator<Item = (Step<'_>, usize)> {
+        self.marks.children(at)
     }
 
     /// Where everything begins.

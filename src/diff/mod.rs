@@ -25,9 +25,12 @@ mod pairing;
 
 mod masking;
 mod names;
+mod neighbours;
 mod outputs;
 mod report;
 mod reporting;
+mod resources;
+mod sensitive;
 mod settings;
 mod shapes;
 mod values;
@@ -37,8 +40,13 @@ mod tests;
 
 pub use address::{Index, ResourceAddress};
 pub use comparison::{Diff, NOTHING, Totals, compare, drops_resources};
+pub use neighbours::MAX_NEIGHBOURS;
 pub use not_comparable::NotComparable;
 pub use outputs::{OpenOutput, OutputsPlace, ShownOutput};
 pub use pairing::Action;
 pub use report::{DiffReport, MAX_REPORT, OutputChange, ResourceChange, ValueChange};
+pub use resources::{
+    MAX_LISTED_ATTRIBUTES, ShownInstance, WholeInstance, list_resources, one_resource,
+};
+pub use sensitive::MAX_MARKED;
 pub use values::{MAX_LEVELS, MAX_PATH, MAX_STEPS, MAX_VALUE};

@@ -102,7 +102,7 @@ pub struct OutputChange {
     clippy::trivially_copy_pass_by_ref,
     reason = "serde hands over references"
 )]
-fn is_false(value: &bool) -> bool {
+pub(super) fn is_false(value: &bool) -> bool {
     !value
 }
 

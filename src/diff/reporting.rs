@@ -304,8 +304,6 @@ fn head(
     let latest = now.or(then);
     let address = latest.map_or(&unknown, |instance| &instance.address);
     let is_there = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    let id_step = Step::Name("id".into());
-    let hides_id = mask.enter(mask.root(), &id_step, &Siblings::default()) == Spot::Hidden;
     ResourceChange {
         action,
         address: address.to_string(),
@@ -320,18 +318,26 @@ fn head(
         deposed: latest
             .filter(|only| only.current.is_none())
             .and_then(|only| Some(only.deposed.first()?.0.to_string())),
-        id: latest
-            .filter(|_| !hides_id)
-            .and_then(id)
-            .filter(|id| !mask.hides_text(id))
-            .map(Cow::into_owned),
+        id: latest.and_then(|instance| shown_id(instance, mask)),
         attributes: Vec::new(),
         meta: Vec::new(),
         truncated: false,
     }
 }
 
-fn index_key(index: &Index<'_>) -> Option<Value> {
+/// The provider's id of an instance; none if it has none or it is hidden.
+pub(super) fn shown_id(instance: &Instance<'_>, mask: &Mask) -> Option<String> {
+    let step = Step::Name("id".into());
+    if mask.enter(mask.root(), &step, &Siblings::default()) == Spot::Hidden {
+        return None;
+    }
+    id(instance)
+        .filter(|id| !mask.hides_text(id))
+        .map(Cow::into_owned)
+}
+
+/// The key of an instance as JSON; none if there is but one instance.
+pub(super) fn index_key(index: &Index<'_>) -> Option<Value> {
     match index {
         Index::None => None,
         Index::Number(number) => Some((*number).into()),

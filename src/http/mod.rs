@@ -23,7 +23,7 @@ use crate::config::TrustedProxies;
 use crate::domain::Domain;
 use endpoints::{
     backup, detect, diff, events, health, import, keys, lock, login, openapi, page, quotas,
-    retention, rollback, state, states, transfer, verify, versions, whoami,
+    resources, retention, rollback, state, states, transfer, verify, versions, whoami,
 };
 use server::Routes;
 use wire::route::{Methods, at, below};
@@ -117,6 +117,8 @@ fn of_version() -> Vec<Methods> {
         at("").on("GET HEAD", versions::content),
         at("/info").on("GET HEAD", versions::info),
         at("/diff").with("GET HEAD", "from sensitive", diff::compare),
+        at("/resources").with("GET HEAD", resources::PARAMETERS, resources::list),
+        at("/resources/{address}").on("GET HEAD", resources::show),
         at("/hold")
             .on("POST", retention::hold)
             .on("DELETE", retention::release),

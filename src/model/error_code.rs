@@ -101,6 +101,8 @@ codes! {
         NoState = "no_state",
         /// The state has no such version.
         NoVersion = "no_version",
+        /// The version has no resource instance of this address.
+        NoResource = "no_resource",
         /// Nobody holds a lock.
         NoLock = "no_lock",
         /// The state is not being transferred and was not.
@@ -218,7 +220,7 @@ codes! {
         RateExceeded = "rate_exceeded",
         /// The key has a quarter of `--max-connections` requests under way.
         TooManyRequests = "too_many_requests",
-        /// The key has 4 comparisons, detections or lists of outputs under way.
+        /// The key has 4 comparisons, detections, or lists of outputs or resources under way.
         TooManyAtOnce = "too_many_at_once",
         /// The key has 100 locks on addresses without a state, or all keys together have 1,000.
         TooManyLocks = "too_many_locks",

@@ -24,6 +24,7 @@ pub mod page;
 pub mod permission;
 pub mod printable;
 pub mod quota;
+pub mod resource;
 pub mod retention;
 pub mod scrub;
 pub mod secret;

@@ -14,6 +14,7 @@ mod missing;
 mod pipes;
 mod purge;
 mod remote;
+mod resources;
 mod retention;
 mod rollback;
 mod run;

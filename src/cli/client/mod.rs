@@ -2,6 +2,7 @@
 //! a wrapped program gets.
 
 pub(super) mod api;
+pub(super) mod escaped;
 mod inside;
 pub(super) mod network;
 pub(super) mod pages;

@@ -43,6 +43,11 @@ pub(in crate::cli) const KEYS: ListName = ListName {
     cursor: "after",
 };
 
+pub(in crate::cli) const RESOURCES: ListName = ListName {
+    rows: "resources",
+    cursor: "after",
+};
+
 pub(in crate::cli) const EVENTS: ListName = ListName {
     rows: "events",
     cursor: "before",
@@ -152,6 +157,11 @@ pub(in crate::cli) fn taken_apart(
     let bytes: Bytes = page.bytes;
     let mut members: HashMap<String, &RawValue> =
         serde_json::from_slice(&bytes).map_err(no_list)?;
+    if let Some(why) = members.get("not_shown").filter(|why| why.get() != "null") {
+        let why: Value = serde_json::from_str(why.get()).map_err(no_list)?;
+        let detail = format!("{name} are not known: {}", output::text(&why["detail"]));
+        return Err(CliError::Failed(detail));
+    }
     let rows = members.remove(name).map_or("null", RawValue::get);
     let rows = serde_json::from_str(rows).map_err(no_list)?;
     let mut rest = Value::Null;

@@ -12,6 +12,7 @@ use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 
+use crate::cli::client::escaped::escaped;
 use crate::cli::client::network::ANSWER_TIMEOUT;
 use crate::cli::client::network::http_patient;
 use crate::cli::client::network::on_the_way;
@@ -222,7 +223,7 @@ impl Wire {
         let from = if next.is_null() {
             String::new()
         } else {
-            format!("&{cursor}={}", output::text(next))
+            format!("&{cursor}={}", escaped(&output::text(next)))
         };
         let wanted = wanted.map_or(u32::MAX, |wanted| u32::try_from(wanted).unwrap_or(u32::MAX));
         loop {

@@ -22,7 +22,7 @@ const SHARED: [&str; 9] = [
 ];
 
 /// Each command with its examples.
-const EXAMPLES: [(&str, &[&str]); 47] = [
+const EXAMPLES: [(&str, &[&str]); 48] = [
     (
         "serve",
         &[
@@ -49,7 +49,13 @@ const EXAMPLES: [(&str, &[&str]); 47] = [
             "statekeep state list --locked",
         ],
     ),
-    ("state show", &["statekeep state show team-a/network"]),
+    (
+        "state show",
+        &[
+            "statekeep state show team-a/network",
+            "statekeep state show team-a/network 'aws_x.of_4[0]'",
+        ],
+    ),
     (
         "state pull",
         &[
@@ -69,6 +75,13 @@ const EXAMPLES: [(&str, &[&str]); 47] = [
         &[
             "statekeep state diff team-a/network",
             "statekeep state diff team-a/network 1 3",
+        ],
+    ),
+    (
+        "state resources",
+        &[
+            "statekeep state resources team-a/network",
+            "statekeep state resources team-a/network --type aws_x --version 2",
         ],
     ),
     ("state outputs", &["statekeep state outputs team-a/network"]),

@@ -4,8 +4,11 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use crate::cli::client::api::Client;
 use crate::cli::client::wire::ApiReply;
+use crate::cli::common::rows::refuse_damaged;
 use crate::cli::output::CliError;
+use crate::model::name::StateName;
 
 /// Why something cannot be told.
 #[derive(Deserialize)]
@@ -28,4 +31,20 @@ pub(super) fn parsed<'a, T: Deserialize<'a>>(reply: &'a ApiReply) -> Result<T, C
         ))
     };
     serde_json::from_slice(&reply.bytes).map_err(unknown)
+}
+
+/// The number of a state's current version.
+pub(super) async fn current_version(client: &Client, state: &StateName) -> Result<u64, CliError> {
+    let path = format!(
+        "/api/terraform/state?workspace={}&buildingBlock={}",
+        state.workspace, state.block
+    );
+    let answer = client.get(&path).await?;
+    if let Some(number) = answer["states"][0]["current"]["number"].as_u64() {
+        return Ok(number);
+    }
+    // Says where it moved to, or that there is none.
+    client.ask("GET", &state.path(), None).await?;
+    refuse_damaged(&answer)?;
+    Err(CliError::Failed(format!("there is no state at {state}")))
 }

@@ -6,13 +6,12 @@ use serde_json::Value;
 
 use crate::cli::client::api::Client;
 use crate::cli::common::flags::Format;
-use crate::cli::common::rows::refuse_damaged;
 use crate::cli::output;
 use crate::cli::output::CliError;
 use crate::cli::output::Tone;
 use crate::cli::output::text;
 use crate::cli::output::time;
-use crate::cli::state::answer::{Why, parsed};
+use crate::cli::state::answer::{Why, current_version, parsed};
 use crate::cli::state::changes::Changes;
 use crate::model::name::StateName;
 
@@ -52,7 +51,7 @@ pub(in crate::cli) async fn run(
     let (from, to) = match (args.from, args.to) {
         (Some(from), Some(to)) => (format!("&from={from}"), to),
         (Some(only), None) => (String::new(), only),
-        (None, _) => (String::new(), current(client, state).await?),
+        (None, _) => (String::new(), current_version(client, state).await?),
     };
     let path = format!("{}/versions/{to}/diff", state.path());
     let path = format!("{path}?sensitive={}{from}", args.sensitive);
@@ -79,21 +78,6 @@ fn print(answer: &Answer) -> Result<(), CliError> {
             Ok(())
         }
     }
-}
-
-async fn current(client: &Client, state: &StateName) -> Result<u64, CliError> {
-    let path = format!(
-        "/api/terraform/state?workspace={}&buildingBlock={}",
-        state.workspace, state.block
-    );
-    let answer = client.get(&path).await?;
-    if let Some(number) = answer["states"][0]["current"]["number"].as_u64() {
-        return Ok(number);
-    }
-    // Says where it moved to, or that there is none.
-    client.ask("GET", &state.path(), None).await?;
-    refuse_damaged(&answer)?;
-    Err(CliError::Failed(format!("there is no state at {state}")))
 }
 
 fn print_head(state: &StateName, answer: &Answer) -> Result<(), CliError> {

@@ -12,6 +12,8 @@ mod outputs;
 mod pull;
 mod purge;
 mod relocate;
+mod resource;
+mod resources;
 mod restore;
 mod rollback;
 mod show;
@@ -28,7 +30,7 @@ pub(super) enum StateCommand {
     /// List the states, and addresses that are only locked
     #[command(visible_alias = "ls")]
     List(list::ListArgs),
-    /// Show one state and its lock
+    /// Show one state and its lock, or one resource instance of it
     Show(show::ShowArgs),
     /// Print the exact bytes of a state
     Pull(pull::PullArgs),
@@ -38,6 +40,8 @@ pub(super) enum StateCommand {
     Diff(diff::DiffArgs),
     /// Show the outputs of a state
     Outputs(outputs::OutputsArgs),
+    /// List the resource instances of a state; `state show W/B ADDRESS` shows one of them
+    Resources(resources::ResourcesArgs),
     /// Make the content of an earlier version current again, as a new version with a new serial
     Rollback(rollback::RollbackArgs),
     /// Remove the content of versions from the disk for good; their rows stay
@@ -72,6 +76,7 @@ async fn act(client: &Client, command: StateCommand, format: Format) -> Result<(
         StateCommand::History(args) => history::run(client, &args, format).await,
         StateCommand::Diff(args) => diff::run(client, args, format).await,
         StateCommand::Outputs(args) => outputs::run(client, &args, format).await,
+        StateCommand::Resources(args) => resources::run(client, args, format).await,
         StateCommand::Rollback(args) => rollback::run(client, args, format).await,
         StateCommand::Purge(args) => purge::run(client, args, format).await,
         StateCommand::Restore(args) => restore::run(client, &args, format).await,

@@ -1,4 +1,4 @@
-//! `statekeep state show`: a state and its lock.
+//! `statekeep state show`: a state and its lock, or one resource instance of it.
 
 use clap::Args;
 use serde_json::Value;
@@ -12,6 +12,7 @@ use crate::cli::output::harmless;
 use crate::cli::output::size;
 use crate::cli::output::text;
 use crate::cli::output::time;
+use crate::cli::state::resource;
 use crate::model::name::StateName;
 
 /// A name and a value, as one line.
@@ -21,6 +22,12 @@ type Pair = (&'static str, String);
 pub(in crate::cli) struct ShowArgs {
     /// The state, as WORKSPACE/BUILDINGBLOCK
     state: StateName,
+    /// A resource instance, such as `module.network.aws_subnet.a[0]`: its attributes, what it
+    /// depends on and what needs it
+    resource: Option<String>,
+    /// An earlier version instead of the current one
+    #[arg(long, requires = "resource")]
+    version: Option<u64>,
 }
 
 /// Shows it.
@@ -30,6 +37,9 @@ pub(in crate::cli) async fn run(
     format: Format,
 ) -> Result<(), CliError> {
     let state = &args.state;
+    if let Some(address) = &args.resource {
+        return resource::show(client, state, (address, args.version), format).await;
+    }
     let Some(found) = existence::row(client, state).await? else {
         // Says where it moved to, or that there never was one.
         client.ask("GET", &state.path(), None).await?;

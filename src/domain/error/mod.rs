@@ -46,6 +46,9 @@ pub enum Error {
     /// A version that there was, and is no more; what became of it.
     #[error("the state {0} has no version {1}: {2}; see its /versions")]
     VersionGone(StateName, u64, String),
+    /// No instance of that address in a version.
+    #[error("version {1} of {0} has no resource instance of this address; see its /resources")]
+    NoResource(StateName, u64),
     /// No lock is held.
     #[error("nobody holds a lock on {0}")]
     NoLock(StateName),
@@ -119,8 +122,8 @@ pub enum Error {
     TooManyRequests(usize),
     /// The key has as many comparisons, detections and other long work under way as it may have.
     #[error(
-        "this key has {0} comparisons, detections or lists of outputs under way, which is the \
-            most; wait for one of them, and try again"
+        "this key has {0} comparisons, detections, or lists of outputs or resources under way, \
+            which is the most; wait for one of them, and try again"
     )]
     TooManyAtOnce(usize),
     /// Too many locks are held on addresses that have no state.

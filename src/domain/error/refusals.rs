@@ -223,6 +223,12 @@ impl NotCompared {
         Self::new("pruned", detail)
     }
 
+    /// One version is larger than is taken apart.
+    pub(in crate::domain) fn one_too_large() -> Self {
+        let detail = "the version is larger than this server takes apart (--max-in-flight)";
+        Self::new("too_large", detail.to_owned())
+    }
+
     /// Both together are larger than so many bytes.
     pub(in crate::domain) fn too_large(limit: u64) -> Self {
         let detail = format!(

@@ -5,6 +5,7 @@ pub mod import;
 pub mod preview;
 pub mod purge;
 pub mod relocate;
+pub mod resources;
 pub mod restore;
 pub mod rollback;
 pub mod transfers;

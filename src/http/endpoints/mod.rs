@@ -13,6 +13,7 @@ pub(super) mod login;
 pub(super) mod openapi;
 pub(super) mod page;
 pub(super) mod quotas;
+pub(super) mod resources;
 pub(super) mod retention;
 pub(super) mod rollback;
 pub(super) mod state;

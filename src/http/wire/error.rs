@@ -99,6 +99,7 @@ fn code_of(error: &Error) -> ErrorCode {
         Error::OutputsUnavailable(_) => Code::OutputsUnavailable,
         Error::NoState(_) => Code::NoState,
         Error::NoVersion(..) | Error::VersionGone(..) => Code::NoVersion,
+        Error::NoResource(..) => Code::NoResource,
         Error::NoLock(_) => Code::NoLock,
         Error::NoTransfer(_) => Code::NoTransfer,
         Error::NoPolicy(_) => Code::NoPolicy,

@@ -1,6 +1,8 @@
 //! The names and numbers in the path of a request.
 
-use actix_web::HttpRequest;
+use actix_web::web::Path;
+use actix_web::{FromRequest, HttpRequest};
+use serde::Deserialize;
 
 use crate::http::wire::error::ApiError;
 use crate::http::wire::query::Whole;
@@ -29,4 +31,18 @@ pub(in crate::http) fn version(request: &HttpRequest) -> Result<u64, ApiError> {
     Whole::parse(part(request, "number"))
         .map(Whole::get)
         .ok_or_else(|| ApiError::invalid(ErrorCode::BadAddress, "a version's number is 1, 2, 3, …"))
+}
+
+#[derive(Deserialize)]
+struct InstanceAddress {
+    address: String,
+}
+
+/// The address of a resource instance in the path, with its percent-encoding taken away.
+pub(in crate::http) fn resource(request: &HttpRequest) -> Result<String, ApiError> {
+    let part = Path::<InstanceAddress>::extract(request).into_inner();
+    part.map(|part| part.into_inner().address).map_err(|_| {
+        let detail = "the address of a resource instance has to be percent-encoded UTF-8";
+        ApiError::invalid(ErrorCode::BadAddress, detail)
+    })
 }

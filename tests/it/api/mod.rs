@@ -25,6 +25,7 @@ mod prune;
 mod purge;
 mod quotas;
 mod refused;
+mod resources;
 mod restore;
 mod retention;
 mod rollback;

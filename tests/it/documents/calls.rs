@@ -11,7 +11,7 @@ use crate::harness::{Server, state_path};
 
 pub(super) const ROUTES: &str = include_str!("../../../src/http/mod.rs");
 /// The files that declare parameters of their own for the routes.
-const ENDPOINTS: [(&str, &str); 6] = [
+const ENDPOINTS: [(&str, &str); 7] = [
     (
         "detect",
         include_str!("../../../src/http/endpoints/detect.rs"),
@@ -25,6 +25,10 @@ const ENDPOINTS: [(&str, &str); 6] = [
         include_str!("../../../src/http/endpoints/import.rs"),
     ),
     ("keys", include_str!("../../../src/http/endpoints/keys.rs")),
+    (
+        "resources",
+        include_str!("../../../src/http/endpoints/resources.rs"),
+    ),
     (
         "states",
         include_str!("../../../src/http/endpoints/states.rs"),

@@ -80,6 +80,8 @@ impl Session {
             "/versions/1",
             "/versions/2/info",
             "/versions/2/diff",
+            "/versions/2/resources",
+            "/versions/2/resources/null_resource.a%5B0%5D",
             "/outputs",
         ] {
             self.at(name, "GET", below, "");

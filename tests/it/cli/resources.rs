@@ -1,0 +1,88 @@
+//! `statekeep state resources` and `statekeep state show W/B ADDRESS`.
+
+use serde_json::json;
+
+use crate::harness::{Client, tfstate_with};
+
+use super::{L1, Place};
+
+/// `team/net` with a resource that another one needs, and `team/sealed`, which is encrypted.
+fn resources(admin: &Client) {
+    let kept = json!({"id": "+\u{1b}[2J", "n": 1, "token": "canary"});
+    let resources = json!([
+        {"mode": "managed", "type": "aws_x", "name": "kept", "provider": "p",
+            "instances": [{"attributes": kept, "dependencies": ["aws_y.many"]}]},
+        {"mode": "managed", "type": "aws_y", "name": "many", "provider": "p",
+            "instances": [
+                {"index_key": "a/b %", "attributes": {"id": "y"}},
+                {"index_key": "c", "status": "tainted", "attributes": {"id": "z"}}
+            ]}
+    ]);
+    let body = tfstate_with(L1, 1, "x", &resources);
+    admin.write("team/net", body, None).expect_status(200);
+    let more = tfstate_with(L1, 2, "x", &json!([]));
+    admin.write("team/net", more, None).expect_status(200);
+    let sealed = json!({
+        "serial": 1, "lineage": L1, "meta": {"k": "v"}, "encrypted_data": "c2VjcmV0",
+        "encryption_version": "v0"
+    });
+    admin
+        .write("team/sealed", sealed.to_string(), None)
+        .expect_status(200);
+}
+
+const FIRST: &[&str] = &["state", "resources", "team/net", "--version", "1"];
+const ODD: &str = "aws_y.many[\"a/b %\"]";
+
+#[test]
+fn resources_are_listed_with_filters_and_without_secrets() {
+    Place::both(resources, |place| {
+        let listed = place.ok(FIRST);
+        let lines: Vec<&str> = listed.lines().collect();
+        assert_eq!(lines.len(), 4, "{listed}");
+        assert!(
+            lines[1].starts_with("aws_x.kept") && lines[1].contains(r"+\u001b[2J"),
+            "{listed}"
+        );
+        assert!(lines[2].starts_with(ODD), "{listed}");
+        assert!(lines[3].contains("tainted"), "{listed}");
+        let of = |more: &[&str]| place.json(&[FIRST, more].concat())["resources"].clone();
+        assert_eq!(of(&[]).as_array().map(Vec::len), Some(3));
+        assert!(!of(&[]).to_string().contains("canary"));
+        assert_eq!(of(&["--type", "aws_x"])[0]["attributes"]["n"], 1);
+        assert_eq!(
+            of(&["--type", "aws_y", "--prefix", "aws_y.many[\"a/b %"])[0]["id"],
+            "y"
+        );
+        assert_eq!(of(&["--prefix", "module."]), json!([]));
+        let now = place.json(&["state", "resources", "team/net"]);
+        assert_eq!(now["resources"], json!([]), "the current version has none");
+        place.fails(
+            &["state", "resources", "team/net", "--version", "9"],
+            "no_version",
+        );
+        place.fails(&["state", "resources", "team/none"], "team/none");
+        place.fails(&["state", "resources", "team/sealed"], "encrypted");
+    });
+}
+
+#[test]
+fn one_resource_is_shown_with_its_neighbours() {
+    Place::both(resources, |place| {
+        let show = |address| ["state", "show", "team/net", address, "--version", "1"];
+        let shown = place.ok(&show("aws_x.kept"));
+        assert!(!shown.contains("canary"), "{shown}");
+        for line in ["  n     = 1", "  token = \"(hidden)\""] {
+            assert!(shown.lines().any(|shown| shown == line), "{line}: {shown}");
+        }
+        assert!(
+            shown.contains("aws_y.many[\"a/b %\"], aws_y.many[\"c\"]"),
+            "{shown}"
+        );
+        assert!(!shown.contains('\u{1b}'), "{shown}");
+        let odd = place.json(&show(ODD));
+        assert_eq!(odd["resource"]["needed_by"], json!(["aws_x.kept"]));
+        place.fails(&show("aws_x.none"), "no_resource");
+        place.fails(&["state", "show", "team/sealed", "aws_x.kept"], "encrypted");
+    });
+}
