@@ -1,10 +1,10 @@
 // A list of very many rows, of which only those that are seen are drawn. It scrolls with the page,
 // so it needs no height of its own, at any zoom. The arrow keys go from row to row.
 
-import { html, useEffect, useLayoutEffect, useRef, useState } from "../vendor/preact-htm.js";
+import { Component, h, html, useEffect, useLayoutEffect, useRef, useState } from "../vendor/preact-htm.js";
 
 /** Rows that are drawn above and below those that are seen. */
-const SPARE = 8;
+const SPARE = 4;
 
 /** Which rows are to be drawn for where the page is scrolled to. */
 function useWindow(element, count, height) {
@@ -40,8 +40,21 @@ function target(key, at, count, page) {
   return key in moves ? Math.min(count - 1, Math.max(0, moves[key])) : null;
 }
 
-/** `draw(index)` gives the cells of a row, the first of which holds the link that takes the focus. */
-export function Rows({ count, height, label, head, draw, keyOf }) {
+/** A row is drawn anew only if what it shows or where it stands is another. */
+class Row extends Component {
+  shouldComponentUpdate(next) {
+    return next.item !== this.props.item || next.given !== this.props.given || next.at !== this.props.at || next.height !== this.props.height;
+  }
+
+  render({ at, height, item, given, draw }) {
+    return html`<div role="row" class="row" data-at=${at} aria-rowindex=${at + 2}
+      style=${{ top: `${at * height}px`, height: `${height}px` }}>${draw(item, given)}</div>`;
+  }
+}
+
+/** `draw(item, given)` gives the cells of a row, the first of which holds the link that takes the focus. */
+export function Rows({ items, given, height, label, head, draw, keyOf }) {
+  const count = items.length;
   const element = useRef(null);
   const [active, setActive] = useState(null);
   const { from, to } = useWindow(element, count, height);
@@ -65,8 +78,7 @@ export function Rows({ count, height, label, head, draw, keyOf }) {
   return html`<div role="table" aria-label=${label} aria-rowcount=${count + 1}>
     <div role="rowgroup"><div role="row" class="row-head" aria-rowindex="1">${head}</div></div>
     <div role="rowgroup" class="rows" ref=${element} onKeyDown=${onKey} style=${{ height: `${count * height}px` }}>
-      ${drawn.map((at) => html`<div role="row" class="row" key=${keyOf(at)} data-at=${at} aria-rowindex=${at + 2}
-        style=${{ top: `${at * height}px`, height: `${height}px` }}>${draw(at)}</div>`)}
+      ${drawn.map((at) => h(Row, { key: keyOf(items[at]), at, height, item: items[at], given, draw }))}
     </div>
   </div>`;
 }

@@ -193,9 +193,9 @@ export function States({ query }) {
     ${damaged.map(({ row, detail }) => html`<${Notice} kind="warn" key=${row}>${String(row)} is not listed: ${String(detail)}.<//>`)}
     ${done && rows.length === 0 && !error && html`<${Notice}>There is no state yet. A state comes into being with its first write: run <code>statekeep configure</code> in a root module, and then <code>terraform apply</code>.<//>`}
     ${rows.length > 0 && (found.length > 0
-      ? html`<${Rows} count=${found.length} height=${narrow ? NARROW_ROW : WIDE_ROW} label="States"
-          head=${html`<${Head} filter=${filter} change=${change} />`} keyOf=${(at) => found[at].name}
-          draw=${(at) => html`<${Cells} row=${found[at]} largest=${largest} />`} />`
+      ? html`<${Rows} items=${found} height=${narrow ? NARROW_ROW : WIDE_ROW} label="States"
+          head=${html`<${Head} filter=${filter} change=${change} />`} keyOf=${(row) => row.name}
+          given=${largest} draw=${(row, most) => html`<${Cells} row=${row} largest=${most} />`} />`
       : html`<p>No state fits. <button type="button" class="plain" onClick=${() => change({ text: "", show: "live", days: "" })}>Show all</button></p>`)}
   <//>`;
 }
