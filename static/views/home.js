@@ -77,7 +77,7 @@ function Lock({ state }) {
     : "nothing written under it";
   const refused = lock.refused?.count ?? 0;
   return html`<${Line} level=${age > OLD_LOCK_S ? "warn" : ""}
-    what=${html`<b><${StateLink} state=${state} /></b> is locked for ${operation(lock.lock?.Operation)} since <${Time} at=${lock.locked_at} relative />`}
+    what=${html`<b><${StateLink} state=${state} /></b> is locked for ${operation(lock.lock?.Operation)}, taken <${Time} at=${lock.locked_at} relative />`}
     more=${html`by ${lock.key?.name ?? "an unknown key"}${lock.lock?.Who ? ` (${lock.lock.Who})` : ""} · ${write}${refused > 0 && ` · ${plural(refused, "refused try", "refused tries")}`}`}
     action=${html`<a class="button" href=${href(`/states/${state.workspace}/${state.buildingBlock}`)}>${age > OLD_LOCK_S ? "Look and break" : "Look"}</a>`} />`;
 }
