@@ -36,7 +36,7 @@ use rustix::fs::Mode;
 
 use common::flags::Common;
 use common::{environment, wrong};
-use daily::{events, manual, status, version, whoami};
+use daily::{events, find, manual, status, version, whoami};
 use keep::{backup, prune, quota, restore, retention, salvage, verify};
 use module::detect;
 use output::CliError;
@@ -68,6 +68,13 @@ enum Command {
     Status {
         #[command(flatten)]
         args: status::StatusArgs,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Find instances and outputs in all states, by address, id, name, tag, IP address or host
+    Find {
+        #[command(flatten)]
+        args: find::FindArgs,
         #[command(flatten)]
         common: Common,
     },
@@ -225,6 +232,7 @@ fn run_command(command: Command, umask: Mode) -> Result<ExitCode, CliError> {
     let done = match command {
         Command::Serve(args) => serve::run(&args),
         Command::Status { args, common } => block_on(status::run(&args, common)),
+        Command::Find { args, common } => block_on(find::run(&args, common)),
         Command::Events { args, common } => block_on(events::run(&args, common)),
         Command::Whoami { common } => block_on(whoami::run(common)),
         Command::Key { command, common } => block_on(key::run(command, common)),

@@ -35,11 +35,14 @@ mod settings;
 mod shapes;
 mod values;
 
+mod findable;
+
 #[cfg(test)]
 mod tests;
 
 pub use address::{Index, ResourceAddress};
 pub use comparison::{Diff, NOTHING, Totals, compare, drops_resources};
+pub use findable::findables;
 pub use neighbours::MAX_NEIGHBOURS;
 pub use not_comparable::NotComparable;
 pub use outputs::{OpenOutput, OutputsPlace, ShownOutput};

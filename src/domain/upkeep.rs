@@ -80,6 +80,7 @@ impl<'a> Upkeep<'a> {
             self.note_time(),
             self.prune(),
             self.content.compact(),
+            self.content.follow_words(),
             self.content.go_on_erasing(),
             self.integrity.scrub(),
             self.backups.make_by_themselves(),

@@ -27,6 +27,7 @@ pub mod quota;
 pub mod resource;
 pub mod retention;
 pub mod scrub;
+pub mod search;
 pub mod secret;
 pub mod span;
 pub mod state;

@@ -58,6 +58,7 @@ pub use start::anchor::ANCHOR_FILE;
 pub use start::files::{RESTORE_FOLDER, RESTORED_DATABASE, begun_restore};
 pub use start::loss::Loss;
 pub use tables::event_blocks::OldEvents;
+pub use tables::found::{Then, WordsChange, WordsStep};
 pub use touched::{Touched, TouchedSince};
 pub use touches::Touches;
 pub use tx::{Counts, Tx, View};

@@ -25,8 +25,14 @@ use crate::sqlite_file::unused::clear_unused;
 
 /// How many pages one transaction overwrites at most (256 KiB): writers wait for no more.
 pub(super) const PAGES_PER_STEP: usize = 64;
-/// The tables that have content.
-const TABLES: [&str; 2] = ["blobs", "differences"];
+/// The tables that have content, or words of it.
+const TABLES: [&str; 5] = [
+    "blobs",
+    "differences",
+    "found_states",
+    "found_entries",
+    "found_words",
+];
 /// How deep a b-tree may be. SQLite's own limit is 20.
 const DEEPEST: usize = 20;
 /// How many pages of the pointer map are kept in memory at a time (1 MiB).
@@ -70,7 +76,8 @@ impl<'c> RawPages<'c> {
             .filter(|_| number(52).is_some_and(|largest_root| largest_root != 0))
             .ok_or_else(|| unreadable("it has no pointer map (auto_vacuum)"))?;
         let count = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
-        let sql = "SELECT rootpage FROM sqlite_schema WHERE type = 'table' AND name IN (?1, ?2)";
+        let sql = "SELECT rootpage FROM sqlite_schema WHERE type = 'table' AND name IN \
+            (?1, ?2, ?3, ?4, ?5)";
         let mut statement = connection.prepare_cached(sql)?;
         let roots = statement.query_map(TABLES, |row| row.get(0))?;
         Ok(Self {

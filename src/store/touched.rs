@@ -34,6 +34,7 @@ pub struct Touched {
     is_followed: AtomicBool,
     since: Mutex<TouchedSince>,
     more: Notify,
+    changed: Notify,
 }
 
 impl Touched {
@@ -53,8 +54,17 @@ impl Touched {
         self.more.notified().await;
     }
 
+    /// Waits until a commit has touched any address since this was last waited for. It is for one
+    /// who knows by itself what to look at, and takes nothing from a follower.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
     /// Notes what a job touched whose commit is on disk.
     pub(super) fn note(&self, touches: &Touches) {
+        if *touches != Touches::NoState {
+            self.changed.notify_one();
+        }
         if !self.is_followed.load(Ordering::Acquire) {
             return;
         }

@@ -8,6 +8,7 @@ mod daily;
 mod detect;
 mod diff;
 mod export;
+mod find;
 mod import;
 mod keys;
 mod missing;

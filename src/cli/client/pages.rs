@@ -53,6 +53,14 @@ pub(in crate::cli) const EVENTS: ListName = ListName {
     cursor: "before",
 };
 
+pub(in crate::cli) const FOUND: ListName = ListName {
+    rows: "found",
+    cursor: "after",
+};
+
+/// The member that says with how many states an index is behind.
+const BEHIND: &str = "behind";
+
 /// The pages of a list, one behind the other.
 pub(in crate::cli) struct ListPages {
     wire: Arc<Wire>,
@@ -67,6 +75,8 @@ pub(in crate::cli) struct ListPages {
     count: usize,
     /// The damaged rows that the pages so far have named.
     pub(in crate::cli) damaged: Vec<Value>,
+    /// With how many states the index is behind that the list is made from.
+    pub(in crate::cli) behind: u64,
 }
 
 /// The rows of a page, as the server wrote them.
@@ -89,6 +99,7 @@ impl ListPages {
             missing: wanted,
             count: 0,
             damaged: Vec::new(),
+            behind: 0,
         }
     }
 
@@ -127,6 +138,7 @@ impl ListPages {
         if let Some(damaged) = rest[DAMAGED].as_array_mut() {
             self.damaged.append(damaged);
         }
+        self.behind = rest[BEHIND].as_u64().unwrap_or(0);
         if let Some(missing) = &mut self.missing {
             rows.truncate(*missing);
             *missing -= rows.len();
@@ -165,7 +177,7 @@ pub(in crate::cli) fn taken_apart(
     let rows = members.remove(name).map_or("null", RawValue::get);
     let rows = serde_json::from_str(rows).map_err(no_list)?;
     let mut rest = Value::Null;
-    for name in ["next", DAMAGED] {
+    for name in ["next", DAMAGED, BEHIND] {
         if let Some(raw) = members.get(name) {
             rest[name] = serde_json::from_str(raw.get()).map_err(no_list)?;
         }

@@ -22,7 +22,7 @@ const SHARED: [&str; 9] = [
 ];
 
 /// Each command with its examples.
-const EXAMPLES: [(&str, &[&str]); 48] = [
+const EXAMPLES: [(&str, &[&str]); 49] = [
     (
         "serve",
         &[
@@ -227,6 +227,13 @@ const EXAMPLES: [(&str, &[&str]); 48] = [
         &[
             "statekeep events --attention --since 2d",
             "statekeep events team-a/network --kind state.write",
+        ],
+    ),
+    (
+        "find",
+        &[
+            "statekeep find 10.20.3.4",
+            "statekeep find web --type aws_instance --workspace team-a",
         ],
     ),
     ("whoami", &["statekeep whoami"]),

@@ -107,7 +107,7 @@ impl EventsArgs {
 }
 
 /// A value as it stands in a query.
-fn url_encoded(value: &str) -> String {
+pub(in crate::cli) fn url_encoded(value: &str) -> String {
     let mut encoded = String::new();
     for byte in value.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~,:*".contains(&byte) {

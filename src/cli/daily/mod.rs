@@ -2,6 +2,7 @@
 //! whom a command acts, and the manual.
 
 pub(super) mod events;
+pub(super) mod find;
 pub(super) mod manual;
 pub(super) mod status;
 pub(super) mod version;

@@ -249,6 +249,7 @@ impl Content {
         if let Some(delay) = self.too_little_room() {
             return Ok(Some(delay));
         }
+        self.forget_stale_words().await?;
         self.release_left_over().await;
         // Pages that are given back hold nothing that is left to be swept.
         self.give_space_back().await?;

@@ -11,6 +11,7 @@ pub mod missing;
 pub mod prove;
 pub mod read;
 pub mod space;
+pub mod words;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -21,6 +22,7 @@ use crate::domain::content::cache::{BytesKey, DecodedCache};
 use crate::domain::content::compaction::queue::CompactionQueue;
 use crate::domain::content::damaged::Damaged;
 use crate::domain::content::erasure::ErasureReport;
+use crate::domain::content::words::index::WordsIndex;
 use crate::domain::engine::Engine;
 use crate::domain::engine::leased_bytes::LeasedBytes;
 use crate::domain::engine::single_flight::SingleFlight;
@@ -34,6 +36,7 @@ pub(in crate::domain) struct Content {
     /// Decoding under way.
     decoding: SingleFlight<BytesKey, Arc<LeasedBytes>>,
     erasing: Erasing,
+    words: WordsIndex,
 }
 
 /// Who erases.
@@ -58,6 +61,7 @@ impl Content {
             compaction: Arc::default(),
             decoding: SingleFlight::default(),
             erasing: Erasing::default(),
+            words: WordsIndex::default(),
         }
     }
 }

@@ -4,6 +4,7 @@
 pub mod append;
 pub mod compared;
 pub mod delete;
+pub mod find;
 pub mod job;
 pub mod locks;
 pub mod outputs;

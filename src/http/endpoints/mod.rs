@@ -16,6 +16,7 @@ pub(super) mod quotas;
 pub(super) mod resources;
 pub(super) mod retention;
 pub(super) mod rollback;
+pub(super) mod search;
 pub(super) mod state;
 pub(super) mod states;
 pub(super) mod transfer;

@@ -11,6 +11,9 @@ use crate::store::changed_pages::ChangedPages;
 use crate::store::connection;
 use crate::store::erasing::truncate_wal;
 
+/// The tables that are filled here.
+const CONTENT: [&str; 2] = ["blobs", "differences"];
+
 /// The same numbers each time, as good as random.
 struct Dice(u64);
 
@@ -80,7 +83,7 @@ impl Life {
         let (bytes, kind) = (self.dice.bytes(), self.dice.roll(40));
         // Both tables grow at their ends, as in the product, and in between as a harder case.
         let at = self.dice.roll(self.live.len().max(1));
-        let table = ["blobs", "differences"][usize::from(self.next % 3 == 0)];
+        let table = CONTENT[usize::from(self.next % 3 == 0)];
         let Some(id) = self.live.keys().nth(at).copied().filter(|_| kind >= 18) else {
             let id = self.next * 1_000 % 999_983;
             self.next += 1;
@@ -97,7 +100,7 @@ impl Life {
             let mut steps = statement.query([]).unwrap();
             while steps.next().unwrap().is_some() {}
         } else if kind < 29 {
-            for table in TABLES {
+            for table in CONTENT {
                 let sql = format!("UPDATE {table} SET frame = ?2 WHERE id = ?1");
                 self.run(&sql, params![id, bytes]);
             }
@@ -109,7 +112,7 @@ impl Life {
     }
 
     fn remove(&mut self, id: i64) {
-        for table in TABLES {
+        for table in CONTENT {
             self.run(&format!("DELETE FROM {table} WHERE id = ?1"), [id]);
         }
         self.gone.extend(self.live.remove(&id));

@@ -29,6 +29,7 @@ mod resources;
 mod restore;
 mod retention;
 mod rollback;
+mod search;
 mod status;
 mod stored;
 mod token;

@@ -11,7 +11,7 @@ use crate::harness::{Server, state_path};
 
 pub(super) const ROUTES: &str = include_str!("../../../src/http/mod.rs");
 /// The files that declare parameters of their own for the routes.
-const ENDPOINTS: [(&str, &str); 7] = [
+const ENDPOINTS: [(&str, &str); 8] = [
     (
         "detect",
         include_str!("../../../src/http/endpoints/detect.rs"),
@@ -28,6 +28,10 @@ const ENDPOINTS: [(&str, &str); 7] = [
     (
         "resources",
         include_str!("../../../src/http/endpoints/resources.rs"),
+    ),
+    (
+        "search",
+        include_str!("../../../src/http/endpoints/search.rs"),
     ),
     (
         "states",

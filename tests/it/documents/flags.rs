@@ -14,7 +14,7 @@ const DEFAULT_OF_LIMIT: usize = 2;
 const FLAG_OF_LIMIT: usize = 3;
 
 /// The commands whose shared flags stand in the section for them.
-const WITH_COMMON: [&str; 13] = [
+const WITH_COMMON: [&str; 14] = [
     "key",
     "state",
     "backup",
@@ -27,6 +27,7 @@ const WITH_COMMON: [&str; 13] = [
     "export",
     "status",
     "events",
+    "find",
     "whoami",
 ];
 

@@ -205,6 +205,7 @@ fn every_other_call_refuses_parameters_that_it_does_not_know() {
     .chain(
         [
             ("GET", "/api/terraform/state"),
+            ("GET", "/api/search"),
             ("POST", "/api/terraform/detect"),
             ("POST", "/api/login"),
             ("DELETE", "/api/token"),

@@ -32,7 +32,8 @@ const KEPT_FREE: u64 = 16 * 1024;
 /// How many states are looked up at a time.
 const STATES_AT_A_TIME: u32 = 500;
 
-const fn pause_after(error: &Error) -> Duration {
+/// How long there is a pause after a failure.
+pub(in crate::domain::content) const fn pause_after(error: &Error) -> Duration {
     if matches!(error, Error::DiskFull) {
         LONG_PAUSE
     } else {
@@ -42,7 +43,7 @@ const fn pause_after(error: &Error) -> Duration {
 
 /// Waits until writers are not busy any more, or have been for too long. `commits` says how many
 /// seconds commits have taken so far.
-async fn buffer(wait: Duration, commits: impl Fn() -> f64) {
+pub(in crate::domain::content) async fn buffer(wait: Duration, commits: impl Fn() -> f64) {
     for _ in 0..MOST_WAITS {
         let before = commits();
         tokio::time::sleep(wait).await;
