@@ -12,7 +12,7 @@ mod waiting;
 
 pub use crate::answer::Answer;
 pub use crate::samples::*;
-pub use client::{Client, state_path};
+pub use client::{Client, http_client, state_path};
 pub use process::{binary, children, kill, statekeep, with_usual_signals};
 pub use server::{Server, Setup};
 pub use waiting::{PATIENCE, eventually, eventually_within};

@@ -18,11 +18,11 @@ use crate::harness::{Client, Server};
 const SETTINGS: &str = "settings.tfrc";
 
 /// The settings of a `backend "http"` block.
-pub(super) struct Backend(Vec<(String, String)>);
+pub(crate) struct Backend(Vec<(String, String)>);
 
 impl Backend {
     /// What the README tells everybody to use: the state's address three times.
-    pub(super) fn locking(address: &str) -> Self {
+    pub(crate) fn locking(address: &str) -> Self {
         Self::unlocked(address)
             .set("lock_address", address)
             .set("unlock_address", address)
@@ -52,7 +52,7 @@ impl Backend {
 }
 
 /// A root module that one of the programs runs with someone's key.
-pub(super) struct Module<'a> {
+pub(crate) struct Module<'a> {
     dir: TempDir,
     program: &'a Program,
     secret: String,
@@ -68,7 +68,7 @@ impl<'a> Module<'a> {
         }
     }
 
-    pub(super) fn new(program: &'a Program, key: &Client, backend: &Backend) -> Self {
+    pub(crate) fn new(program: &'a Program, key: &Client, backend: &Backend) -> Self {
         Self::local(program, key).backend(backend)
     }
 
@@ -96,13 +96,13 @@ impl<'a> Module<'a> {
     }
 
     /// Writes one more file of the module.
-    pub(super) fn add(&self, file: &str, text: &str) {
+    pub(crate) fn add(&self, file: &str, text: &str) {
         std::fs::write(self.path(file), text).expect("a file of the module");
     }
 
     /// The module with the file that says what it manages, and initialised.
     #[track_caller]
-    pub(super) fn ready(self, main: &str) -> Self {
+    pub(crate) fn ready(self, main: &str) -> Self {
         let module = self.write("main.tf", main);
         module.init().ok();
         module
@@ -150,12 +150,12 @@ impl<'a> Module<'a> {
     }
 
     #[track_caller]
-    pub(super) fn plan(&self) -> Run {
+    pub(crate) fn plan(&self) -> Run {
         self.run(&["plan", "-input=false"])
     }
 
     #[track_caller]
-    pub(super) fn apply(&self) -> Run {
+    pub(crate) fn apply(&self) -> Run {
         self.start_apply(&[]).wait()
     }
 
@@ -225,7 +225,7 @@ pub(crate) fn isolate(command: &mut Command, dir: &Path) {
 }
 
 /// A module that makes one resource for each name.
-pub(super) fn resources(names: &[&str]) -> String {
+pub(crate) fn resources(names: &[&str]) -> String {
     let resource = |name: &&str| {
         format!("resource \"terraform_data\" \"{name}\" {{\n  input = \"made by {name}\"\n}}\n")
     };

@@ -214,7 +214,8 @@ impl Client {
     }
 }
 
-fn http_client(from: Option<std::net::IpAddr>) -> reqwest::blocking::Client {
+/// A client that speaks no TLS, from an address of this machine.
+pub fn http_client(from: Option<std::net::IpAddr>) -> reqwest::blocking::Client {
     // The program's own reqwest wants its provider of cryptography named, and so does this one; a
     // second time is refused, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();

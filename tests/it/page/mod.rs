@@ -3,12 +3,22 @@
 //! `files` looks at what lies in `static/`, `headers` at what the server sends with it, `shown` at
 //! what real Chromium makes of it. `cross_origin` is about pages of others.
 
+mod allowed;
 mod browser;
+mod canary;
 mod cross_origin;
+mod day;
+mod driver;
 mod files;
+mod fluid;
 mod headers;
+mod keyboard;
+mod noticed;
+mod one_state;
 mod shown;
+mod story;
 mod stub;
+mod visitor;
 
 use std::path::{Path, PathBuf};
 

@@ -1,0 +1,75 @@
+//! What each kind of key sees, and what it is refused: as the table of permissions says.
+
+use super::story::{self, STATE, view};
+use super::visitor::Visitor;
+use crate::harness::{Client, Server};
+
+/// Opens a view of the story's state as this key.
+fn visit(server: &Server, key: &Client, part: &str) -> Option<Visitor> {
+    story::tell(server);
+    let visitor = Visitor::signed_in(server, key)?;
+    visitor.open(&view(part));
+    Some(visitor)
+}
+
+#[test]
+fn a_reader_sees_everything_and_changes_nothing() {
+    let server = Server::start();
+    let Some(visitor) = visit(&server, &server.key("team", "reader"), "") else {
+        return;
+    };
+    server.admin().lock(STATE, "held").expect_status(200);
+    visitor.open("/#/states");
+    visitor.open(&view(""));
+    visitor.is_soon_offered("link", "Changes of version 5");
+    visitor.sees("Your key may not break another key's lock: it lacks TFSTATE_UNLOCK.");
+    visitor.sees("Your key may not delete the state: it lacks TFSTATE_DELETE.");
+    assert!(!visitor.is_offered("button", "Break the lock…"));
+    assert!(!visitor.is_offered("button", "Delete the state…"));
+    visitor.open(&view("/rollback/1"));
+    visitor.sees("Your key may not roll back: it lacks TFSTATE_SAVE.");
+    assert!(!visitor.is_offered("button", "Roll back to version 1…"));
+    visitor.inspect("reader");
+}
+
+#[test]
+fn an_outputs_key_sees_outputs_alone() {
+    let server = Server::start();
+    let Some(visitor) = visit(&server, &server.key("team", "outputs"), "") else {
+        return;
+    };
+    visitor.sees("Your key may not see the history of states: it lacks TFSTATE_LIST.");
+    visitor.sees("Your key may not see its lock: it lacks TFSTATE_PLAN.");
+    assert!(!visitor.is_offered("button", "Download the current version"));
+    visitor.open(&view("/outputs"));
+    visitor.sees("10.1.2.3");
+    visitor.sees("Your key may not see secrets: it lacks TFSTATE_LIST.");
+    assert!(!visitor.is_offered("button", "Show secrets"));
+    visitor.inspect("outputs-key");
+}
+
+#[test]
+fn a_planner_sees_the_lock_and_the_current_state() {
+    let server = Server::start();
+    let Some(visitor) = visit(&server, &server.key("team", "planner"), "") else {
+        return;
+    };
+    // That there is no lock is told as 404.
+    visitor.announce(404);
+    visitor.sees("Nobody holds a lock.");
+    visitor.sees("Your key may not see the history of states: it lacks TFSTATE_LIST.");
+    assert!(visitor.is_offered("button", "Download the current version"));
+    assert!(!visitor.is_offered("link", "Changes of version 5"));
+    visitor.inspect("planner");
+}
+
+#[test]
+fn a_key_of_another_workspace_finds_no_state() {
+    let server = Server::start();
+    let Some(visitor) = visit(&server, &server.key("others", "owner"), "") else {
+        return;
+    };
+    visitor.sees("Your key sees no state of this name.");
+    assert!(!visitor.text().contains("serial"));
+    visitor.was_quiet();
+}
