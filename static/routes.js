@@ -4,6 +4,11 @@ import { Home } from "./views/home.js";
 import { States } from "./views/states.js";
 import { Keys } from "./views/keys.js";
 import { Events } from "./views/events.js";
+import { State } from "./views/state.js";
+import { Compare } from "./state/compare.js";
+import { Outputs } from "./state/outputs.js";
+import { Rollback } from "./state/rollback.js";
+import { Use } from "./state/use.js";
 
 /** What the navigation offers. */
 export const SECTIONS = [
@@ -13,10 +18,19 @@ export const SECTIONS = [
   { path: "/events", name: "Events" },
 ];
 
+/** Comparisons and rollbacks. */
+const HISTORY = { needs: "TFSTATE_LIST", to: "see the history of states" };
+
 /** The first pattern that fits counts. `needs` is a permission, `to` what is not possible without it. */
 export const ROUTES = [
   { pattern: "/", view: Home },
   { pattern: "/states", view: States, needs: "TFSTATE_LIST", to: "list states" },
+  { pattern: "/states/:workspace/:buildingBlock", view: State },
+  { pattern: "/states/:workspace/:buildingBlock/outputs", view: Outputs, needs: "TFSTATE_OUTPUTS", to: "see outputs" },
+  { pattern: "/states/:workspace/:buildingBlock/use", view: Use },
+  { pattern: "/states/:workspace/:buildingBlock/compare/:to", view: Compare, ...HISTORY },
+  { pattern: "/states/:workspace/:buildingBlock/compare/:to/:from", view: Compare, ...HISTORY },
+  { pattern: "/states/:workspace/:buildingBlock/rollback/:to", view: Rollback, ...HISTORY },
   { pattern: "/keys", view: Keys, needs: "ADM_APIKEY_LIST", to: "list keys" },
   { pattern: "/events", view: Events, needs: "EVENTLOG_LIST", to: "read the event log" },
 ];

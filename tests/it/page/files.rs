@@ -32,7 +32,7 @@ const FORBIDDEN: [&str; 18] = [
 fn faults(text: &str) -> Vec<String> {
     let text = text.replace(SVG_NAMESPACE, "").to_lowercase();
     // An address that a script puts together is none that a sheet loads.
-    let text = text.replace("new url(", "");
+    let text = text.replace("new url(", "").replace("objecturl(", "");
     let mut faults: Vec<String> = FORBIDDEN
         .iter()
         .filter(|word| text.contains(**word))

@@ -2,6 +2,10 @@
 //!
 //! `files` looks at what lies in `static/`, `headers` at what the server sends with it, `shown` at
 //! what real Chromium makes of it. `cross_origin` is about pages of others.
+//!
+//! The other files visit the page: a `visitor` reads, clicks and types by what a person sees,
+//! through the `driver`. `one_state`, `allowed`, `canary`, `keyboard`, `day` and `fluid` are what
+//! they try; `noticed` tries the visitor.
 
 mod allowed;
 mod browser;

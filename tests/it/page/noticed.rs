@@ -13,7 +13,7 @@ fn a_visitor_notices_what_a_page_must_not_do() {
             "Content Security Policy",
         ),
         ("<p style='color: red'>red</p>", "Content Security Policy"),
-        ("<img src='missing.png' alt=''>", "404"),
+        ("<img src='missing.png' alt=''>", "missing.png"),
     ] {
         let page = Stub::document(&format!("{quiet}{document}</html>"));
         let Some(visitor) = Visitor::at_url(&page.url()) else {

@@ -155,14 +155,6 @@ impl Visitor {
         });
     }
 
-    /// Waits until the page does not say this any more.
-    #[track_caller]
-    pub(super) fn sees_no_more(&self, words: &str) {
-        self.until(&format!("the page has stopped saying `{words}`"), || {
-            !self.text().contains(words)
-        });
-    }
-
     /// Whether a person is offered this.
     pub(super) fn is_offered(&self, role: &str, name: &str) -> bool {
         !self.find(role, name).is_null()
@@ -296,9 +288,12 @@ impl Visitor {
             .collect()
     }
 
+    /// Whether a request went to no host, or to the server.
     fn is_own(&self, url: &str) -> bool {
-        let blob = format!("blob:{}/", self.url);
-        url.starts_with(&format!("{}/", self.url)) || url.starts_with(&blob)
+        let has_host = ["http", "ws", "ftp"]
+            .iter()
+            .any(|scheme| url.starts_with(scheme));
+        !has_host || url.starts_with(&format!("{}/", self.url))
     }
 
     /// A view as it stands now: quiet, accessible in light and dark, never wider than a narrow
