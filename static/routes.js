@@ -7,6 +7,8 @@ import { Events } from "./views/events.js";
 import { State } from "./views/state.js";
 import { Compare } from "./state/compare.js";
 import { Outputs } from "./state/outputs.js";
+import { Resource } from "./state/resource.js";
+import { Resources } from "./state/resources.js";
 import { Rollback } from "./state/rollback.js";
 import { Use } from "./state/use.js";
 
@@ -18,7 +20,7 @@ export const SECTIONS = [
   { path: "/events", name: "Events" },
 ];
 
-/** Comparisons and rollbacks. */
+/** What of a state needs more than its outputs. */
 const HISTORY = { needs: "TFSTATE_LIST", to: "see the history of states" };
 
 /** The first pattern that fits counts. `needs` is a permission, `to` what is not possible without it. */
@@ -27,6 +29,8 @@ export const ROUTES = [
   { pattern: "/states", view: States, needs: "TFSTATE_LIST", to: "list states" },
   { pattern: "/states/:workspace/:buildingBlock", view: State },
   { pattern: "/states/:workspace/:buildingBlock/outputs", view: Outputs, needs: "TFSTATE_OUTPUTS", to: "see outputs" },
+  { pattern: "/states/:workspace/:buildingBlock/resources", view: Resources, ...HISTORY },
+  { pattern: "/states/:workspace/:buildingBlock/resources/:version/:address", view: Resource, ...HISTORY },
   { pattern: "/states/:workspace/:buildingBlock/use", view: Use },
   { pattern: "/states/:workspace/:buildingBlock/compare/:to", view: Compare, ...HISTORY },
   { pattern: "/states/:workspace/:buildingBlock/compare/:to/:from", view: Compare, ...HISTORY },

@@ -8,6 +8,7 @@ import { Failure, Loading } from "../components/notice.js";
 
 const PARTS = [
   ["", "Overview"],
+  ["resources", "Resources"],
   ["outputs", "Outputs"],
   ["use", "Use it"],
 ];

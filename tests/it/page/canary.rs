@@ -51,7 +51,14 @@ fn markup_is_text_everywhere() {
     let Some(visitor) = Visitor::signed_in(&server, &server.admin()) else {
         return;
     };
-    for part in ["", "/outputs", "/compare/2/1", "/rollback/1", "/use"] {
+    for part in [
+        "",
+        "/resources",
+        "/outputs",
+        "/compare/2/1",
+        "/rollback/1",
+        "/use",
+    ] {
         visitor.open("/#/states");
         visitor.open(&view(part));
         if part != "/use" {

@@ -195,3 +195,31 @@ fn a_state_is_held_deleted_and_restored() {
     server.admin().read(STATE).expect_status(200);
     visitor.was_quiet();
 }
+
+#[test]
+fn resources_are_counted_like_on_the_command_line_and_shown_with_their_neighbours() {
+    let server = Server::start();
+    story::tell(&server);
+    let Some(visitor) = Visitor::signed_in(&server, &server.admin()) else {
+        return;
+    };
+    let listed = server.cli(&["state", "resources", STATE, "--format", "json"]);
+    let listed: serde_json::Value = serde_json::from_slice(&listed.stdout).expect("JSON");
+    let count = listed["resources"].as_array().expect("a list").len();
+    visitor.open(&view("/resources"));
+    visitor.sees(&format!("{count} resources of version 5."));
+    visitor.inspect("resources");
+    visitor.fill("Addresses that begin with", "cloud_machine.g");
+    visitor.click("button", "Show");
+    visitor.sees("1 resource of version 5.");
+
+    visitor.click("link", "cloud_machine.grown");
+    visitor.sees("\"large\"");
+    visitor.sees("admin_password");
+    assert!(!visitor.text().contains("hunter"), "{}", visitor.text());
+    visitor.sees("Depends on 1");
+    visitor.inspect("resource");
+    visitor.click("link", "cloud_machine.new");
+    visitor.sees("Needed by 1");
+    visitor.was_quiet();
+}

@@ -12,13 +12,17 @@ pub(super) fn view(part: &str) -> String {
     format!("/#/states/{STATE}{part}")
 }
 
-/// An instance of a virtual machine with a password.
+/// An instance of a virtual machine with a password. `grown` depends on `new`.
 pub(super) fn machine(name: &str, size: &str) -> Value {
+    let dependencies: &[&str] = match name {
+        "grown" => &["cloud_machine.new"],
+        _ => &[],
+    };
     json!({
         "mode": "managed", "type": "cloud_machine", "name": name,
         "provider": "provider[\"registry.example/acme/cloud\"]",
         "instances": [{
-            "schema_version": 0, "sensitive_attributes": [], "dependencies": [],
+            "schema_version": 0, "sensitive_attributes": [], "dependencies": dependencies,
             "attributes": {"id": format!("vm-{name}"), "size": size, "admin_password": "hunter2"}
         }]
     })
