@@ -191,7 +191,7 @@ fn edit(data: &Path, statements: &str) {
 const NET: &str = "building_block = 'net'";
 
 /// Edits, each with the question that it concerns and what a verification finds.
-const EDITS: [(&str, &str, &str); 14] = [
+const EDITS: [(&str, &str, &str); 15] = [
     (
         "UPDATE states SET current = 1 WHERE ",
         "a live state",
@@ -247,6 +247,12 @@ const EDITS: [(&str, &str, &str); 14] = [
     (
         "UPDATE tokens SET permissions = (SELECT t.permissions FROM tokens t ORDER BY \
             length(t.permissions) DESC LIMIT 1);",
+        "a key that may only read",
+        "changed_row",
+    ),
+    (
+        "UPDATE keys SET permissions = (SELECT k.permissions FROM keys k ORDER BY \
+            length(k.permissions) DESC LIMIT 1);",
         "a key that may only read",
         "changed_row",
     ),
