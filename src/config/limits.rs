@@ -135,6 +135,8 @@ pub struct Limits {
     pub max_state_size: u64,
     /// The break-glass folder; none if there is none.
     pub mirror_dir: Option<PathBuf>,
+    /// The file that gets each event as a JSON line; none if there is none.
+    pub events_file: Option<PathBuf>,
     /// The deepest nesting of a state, in levels.
     pub max_nesting: usize,
     /// The most bytes under way, working copies included.
@@ -193,6 +195,7 @@ impl Default for Limits {
         Self {
             max_state_size,
             mirror_dir: None,
+            events_file: None,
             max_nesting: DEFAULT_MAX_NESTING,
             max_in_flight,
             cache_size: DEFAULT_CACHE_SIZE.min(max_in_flight / 4),

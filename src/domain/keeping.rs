@@ -1,8 +1,9 @@
-//! What is remembered of the work that keeps the data well: verifications, pruning, backups and the
-//! break-glass folder.
+//! What is remembered of the work that keeps the data well: verifications, pruning, backups, the
+//! break-glass folder and the file of events.
 
 use crate::domain::backups::BackupState;
 use crate::domain::engine::Engine;
+use crate::domain::events::file::EventFileState;
 use crate::domain::integrity::verifications::Verifications;
 use crate::domain::mirror::MirrorState;
 use crate::domain::retention::Pruning;
@@ -13,6 +14,7 @@ pub(super) struct Keeping {
     pub(super) pruning: Pruning,
     pub(super) backups: BackupState,
     pub(super) mirror: MirrorState,
+    pub(super) event_file: EventFileState,
 }
 
 impl Keeping {
@@ -22,6 +24,7 @@ impl Keeping {
             pruning: Pruning::new(engine),
             backups: BackupState::new(engine),
             mirror: MirrorState::default(),
+            event_file: EventFileState::default(),
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::domain::content::Content;
 use crate::domain::engine::Engine;
 use crate::domain::events::Events;
 use crate::domain::events::bounds::EventBounds;
+use crate::domain::events::file::EventFile;
 use crate::domain::integrity::Integrity;
 use crate::domain::mirror::Mirror;
 use crate::domain::retention::Retention;
@@ -48,6 +49,7 @@ pub struct Upkeep<'a> {
     integrity: Integrity<'a>,
     backups: Backups<'a>,
     mirror: Mirror<'a>,
+    event_file: EventFile<'a>,
 }
 
 impl<'a> Upkeep<'a> {
@@ -62,6 +64,7 @@ impl<'a> Upkeep<'a> {
             engine: status.engine,
             content: status.content,
             mirror: status.mirror(),
+            event_file: status.event_file(),
             events,
             status,
             retention,
@@ -84,14 +87,17 @@ impl<'a> Upkeep<'a> {
             self.content.go_on_erasing(),
             self.integrity.scrub(),
             self.backups.make_by_themselves(),
-            self.mirror.follow()
+            self.mirror.follow(),
+            self.event_file.follow()
         );
     }
 
-    /// Brings the break-glass folder up to date, and notes the time when the server leaves, so that
-    /// the next start knows it whatever its clock says.
+    /// Brings the break-glass folder and the file of events up to date, and notes the time when the
+    /// server leaves, so that the next start knows it whatever its clock says.
     pub async fn end(&self) {
         self.mirror.catch_up().await;
+        self.events.flush().await;
+        self.event_file.catch_up().await;
         if let Err(error) = self.retention.note_time().await {
             tracing::warn!(%error, "could not note the time");
         }

@@ -193,7 +193,7 @@ pub fn belongs_to_another(path: &Path) -> Option<u32> {
 }
 
 /// Gives a file that root has made to the owner of its directory, who could not use it otherwise.
-pub(super) fn give_to_owner_of(dir: &Path, file: &std::fs::File) -> io::Result<()> {
+pub fn give_to_owner_of(dir: &Path, file: &std::fs::File) -> io::Result<()> {
     let owner = std::fs::metadata(dir)?;
     if user() == ROOT && owner.uid() != ROOT {
         std::os::unix::fs::fchown(file, Some(owner.uid()), Some(owner.gid()))?;

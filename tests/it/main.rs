@@ -19,6 +19,7 @@ mod clients;
 mod credentials;
 mod disk;
 mod documents;
+mod events_file;
 mod examples;
 mod faults;
 mod first_start;

@@ -24,7 +24,7 @@ pub(super) fn refuse_overlap(data: &Path, flag: &str, folder: &Path) -> Result<(
     };
     Err(CliError::Usage(format!(
         "{flag} {} {how} the data directory {}. What befalls one would befall the other: name a \
-            folder apart from it, best on another disk",
+            place apart from it, best on another disk",
         folder.shown(),
         data.shown()
     )))

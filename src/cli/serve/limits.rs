@@ -307,6 +307,7 @@ impl LimitArgs {
         let limits = Limits {
             max_state_size: size(self.max_state_size, default.max_state_size),
             mirror_dir: None,
+            events_file: None,
             max_nesting: self.max_nesting,
             max_in_flight,
             cache_size: size(self.cache_size, default.cache_size.min(max_in_flight / 4)),

@@ -95,6 +95,9 @@ pub(super) struct ServeArgs {
     /// which no server runs
     #[arg(long, env = "STATEKEEP_MIRROR_DIR", value_name = "DIR")]
     mirror_dir: Option<PathBuf>,
+    /// A file that gets each event as a JSON line, for a program that carries them elsewhere
+    #[arg(long, env = "STATEKEEP_EVENTS_FILE", value_name = "FILE")]
+    events_file: Option<PathBuf>,
     #[command(flatten)]
     limits: LimitArgs,
     /// The data directory; created with mode 0700 if it is missing
@@ -151,10 +154,16 @@ impl ServeArgs {
             CliError::Usage(format!("{bad}{}", variable.unwrap_or_default()))
         })?;
         limits.mirror_dir.clone_from(&self.mirror_dir);
+        limits.events_file.clone_from(&self.events_file);
         let backups = limits.backups.as_ref().map(|backups| backups.dir.as_path());
         let mirror = limits.mirror_dir.as_deref();
-        for (flag, folder) in [("--backup-dir", backups), ("--mirror-dir", mirror)] {
-            if let Some(folder) = folder {
+        let others = [
+            ("--backup-dir", backups),
+            ("--mirror-dir", mirror),
+            ("--events-file", limits.events_file.as_deref()),
+        ];
+        for (flag, place) in others {
+            if let Some(folder) = place {
                 folders::refuse_overlap(&self.data, flag, folder)?;
             }
         }

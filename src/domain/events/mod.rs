@@ -3,6 +3,7 @@
 pub mod bounds;
 pub mod buffer;
 mod damage;
+pub mod file;
 mod shares;
 
 use std::sync::Arc;

@@ -17,13 +17,14 @@ use crate::domain::content::Content;
 use crate::domain::content::erasure::ErasureReport;
 use crate::domain::engine::Engine;
 use crate::domain::error::Error;
+use crate::domain::events::file::EventFile;
 use crate::domain::integrity::verifications::ScrubReport;
 use crate::domain::keeping::Keeping;
 use crate::domain::mirror::Mirror;
 use crate::domain::quotas::{QuotaReport, Quotas};
 use crate::domain::status::problems::{
-    HealthProblem, about_backups, about_erasing, about_mirror, damage, damage_met, fault_problem,
-    forgotten_key, keys_end_soon,
+    HealthProblem, about_backups, about_erasing, about_events_file, about_mirror, damage,
+    damage_met, fault_problem, forgotten_key, keys_end_soon,
 };
 use crate::domain::status::tls::{ServedCertificate, TlsReport, about_tls};
 use crate::metrics::Gauges;
@@ -243,6 +244,11 @@ impl<'a> Status<'a> {
         Mirror::new(self.content, &self.keeping.mirror)
     }
 
+    /// The file of events.
+    pub(super) fn event_file(&self) -> EventFile<'a> {
+        EventFile::new(self.engine, &self.keeping.event_file)
+    }
+
     fn scrub_report(&self) -> ScrubReport {
         let damaged = self.content.damaged.count();
         self.keeping
@@ -347,6 +353,7 @@ impl<'a> Status<'a> {
         problems.extend(forgotten_key(self.engine.dir.forgot_initial_key()));
         problems.extend(self.tls_report().iter().flat_map(about_tls));
         problems.extend(self.mirror().behind().map(|behind| about_mirror(&behind)));
+        problems.extend(self.event_file().behind_since().map(about_events_file));
         let erasing = self.content.erasure();
         problems.extend(erasing.as_ref().and_then(about_erasing));
         Health {

@@ -7,6 +7,7 @@ use crate::domain::backups::log::{BackupFailure, BackupReport};
 use crate::domain::content::erasure::ErasureReport;
 use crate::domain::integrity::verifications::ScrubReport;
 use crate::domain::mirror::Behind;
+use crate::model::clock::Timestamp;
 use crate::store::StoreError;
 
 /// Something that is wrong.
@@ -155,6 +156,14 @@ pub(super) fn about_mirror(behind: &Behind) -> HealthProblem {
     HealthProblem {
         code: "mirror_behind",
         detail,
+    }
+}
+
+/// What keeps the file behind may hold paths, which are not for anybody.
+pub(super) fn about_events_file(since: Timestamp) -> HealthProblem {
+    HealthProblem {
+        code: "events_file_behind",
+        detail: format!("events are missing in --events-file since {since}; the log says why"),
     }
 }
 

@@ -9,7 +9,8 @@ use std::collections::BinaryHeap;
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Params, Row, params};
 
-use crate::model::event::{EventFilter, EventPage};
+use crate::model::event::{Event, EventFilter, EventPage};
+use crate::model::page::ListPage;
 use crate::store::error::StoreError;
 use crate::store::statements::Prepare as _;
 use crate::store::tables::event_blocks::BLOCK;
@@ -95,6 +96,12 @@ impl<'f> Wanted<'f> {
     }
 }
 
+/// What an event's row says that it is.
+fn place_of(row: &Row<'_>) -> Option<String> {
+    let seq = row.get::<_, i64>(0).ok()?;
+    Some(format!("event {seq}"))
+}
+
 /// A page that is being filled.
 struct Filling<'f> {
     wanted: Wanted<'f>,
@@ -107,12 +114,8 @@ impl Filling<'_> {
     fn take(&mut self, row: &Row<'_>, most: usize) -> Result<bool, StoreError> {
         let place = rows::unsigned(row, 0)?;
         self.read += 1;
-        let says = |row: &Row<'_>| {
-            let seq = row.get::<_, i64>(0).ok()?;
-            Some(format!("event {seq}"))
-        };
         let wanted = &self.wanted;
-        add_row(&mut self.page.events, row, &says, |row| {
+        add_row(&mut self.page.events, row, &place_of, |row| {
             let fits = wanted.fits(row)?;
             Ok(fits.then(|| event(row)).transpose()?)
         })?;
@@ -161,6 +164,39 @@ impl View<'_> {
             (None, _) => self.read_events("NOT INDEXED WHERE", params![low, high], &mut filling)?,
         }
         Ok(filling.page)
+    }
+
+    /// The events behind a place, oldest first, at most so many, and the last place that was read;
+    /// none at the end of the log.
+    pub fn events_after(
+        &self,
+        place: u64,
+        limit: u32,
+    ) -> Result<(ListPage<Event>, Option<u64>), StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM events NOT INDEXED WHERE seq > ?1 ORDER BY seq LIMIT ?2"
+        );
+        let (mut page, mut last) = (ListPage::default(), None);
+        let mut statement = self.connection.prepared(&sql)?;
+        let mut found = statement.query(params![place.cast_signed(), limit])?;
+        while let Some(row) = found.next()? {
+            last = Some(rows::unsigned(row, 0)?);
+            add_row(&mut page, row, &place_of, |row| Ok(Some(event(row)?)))?;
+        }
+        Ok((page, last))
+    }
+
+    /// The events at these places, as far as there are any.
+    pub fn events_at(&self, places: &[u64]) -> Result<ListPage<Event>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM events WHERE seq = ?1");
+        let (mut page, mut statement) = (ListPage::default(), self.connection.prepared(&sql)?);
+        for place in places {
+            let mut found = statement.query([place.cast_signed()])?;
+            if let Some(row) = found.next()? {
+                add_row(&mut page, row, &place_of, |row| Ok(Some(event(row)?)))?;
+            }
+        }
+        Ok(page)
     }
 
     /// Reads events in the order of an index, or of their places. The condition is the end of the

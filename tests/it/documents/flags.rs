@@ -58,9 +58,10 @@ const WITHOUT_DEFAULT: [&str; 9] = [
 ];
 
 /// Flags of `serve` that are settings and no limits.
-const NO_LIMITS: [&str; 18] = [
+const NO_LIMITS: [&str; 19] = [
     "--backup-dir",
     "--data",
+    "--events-file",
     "--mirror-dir",
     "--listen",
     "--base-url",
