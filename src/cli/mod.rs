@@ -22,6 +22,7 @@ mod terraform;
 
 mod configure;
 mod installed;
+mod login;
 mod run;
 mod transfer;
 
@@ -87,6 +88,16 @@ enum Command {
     },
     /// Tell as whom a command acts, with which rights, and until when
     Whoami {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Sign in at a server with a key, and keep a token instead of it
+    Login {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// End the token that `login` keeps, and remove it
+    Logout {
         #[command(flatten)]
         common: Common,
     },
@@ -235,6 +246,8 @@ fn run_command(command: Command, umask: Mode) -> Result<ExitCode, CliError> {
         Command::Find { args, common } => block_on(find::run(&args, common)),
         Command::Events { args, common } => block_on(events::run(&args, common)),
         Command::Whoami { common } => block_on(whoami::run(common)),
+        Command::Login { common } => block_on(login::login(common)),
+        Command::Logout { common } => block_on(login::logout(common)),
         Command::Key { command, common } => block_on(key::run(command, common)),
         Command::State { command, common } => block_on(state::run(command, common)),
         Command::Import { args, common } => block_on(import::run(*args, common)),

@@ -352,6 +352,12 @@ pub(super) fn ask(question: &str) -> Result<bool, CliError> {
     ))
 }
 
+/// Puts a question whose answer begins on the same line.
+pub(super) fn prompt(question: &str) {
+    eprint!("{}", harmless(question));
+    let _ = io::stderr().flush();
+}
+
 /// Says on a terminal how far something is, in place of the message before. An empty text clears
 /// it.
 pub(super) fn progress(text: &str) {

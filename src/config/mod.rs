@@ -42,6 +42,18 @@ pub fn state_variable() -> Option<String> {
     (!value.is_empty()).then_some(value)
 }
 
+/// The directory that keeps the logins of this user, as the XDG base directories say; none if there
+/// is no home.
+pub fn home_of_logins() -> Option<PathBuf> {
+    let absolute = |name| {
+        let path = PathBuf::from(std::env::var_os(name)?);
+        path.is_absolute().then_some(path)
+    };
+    let home = || Some(absolute("HOME")?.join(".local/state"));
+    let state = absolute("XDG_STATE_HOME").or_else(home)?;
+    Some(state.join("statekeep/logins"))
+}
+
 /// Whether a script wants exit codes that say why a command failed.
 pub fn wants_detailed_exit_codes() -> bool {
     let value = std::env::var_os("STATEKEEP_DETAILED_EXIT_CODES");

@@ -11,6 +11,7 @@ mod export;
 mod find;
 mod import;
 mod keys;
+mod logins;
 mod missing;
 mod pipes;
 mod purge;

@@ -10,10 +10,10 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use crate::cli::client::inside::Inside;
-use crate::cli::client::network;
 use crate::cli::client::wire::ApiReply;
 use crate::cli::client::wire::Wire;
 use crate::cli::common::nearest;
+use crate::cli::common::reach::Credentials;
 use crate::cli::common::reach::Reach;
 use crate::cli::common::reach::Way;
 use crate::cli::common::reach::owner_of;
@@ -64,10 +64,10 @@ impl Client {
         match reach.way()? {
             Way::Directory(dir) => Self::on_directory(dir, where_none).await,
             Way::Elsewhere {
-                url,
-                key_file,
+                base,
+                credentials,
                 because,
-            } => Self::elsewhere(url, key_file, because),
+            } => Self::elsewhere(base, credentials, because).await,
         }
     }
 
@@ -75,10 +75,10 @@ impl Client {
     pub(in crate::cli) async fn connect_running(reach: &Reach) -> Result<Self, CliError> {
         match reach.way()? {
             Way::Elsewhere {
-                url,
-                key_file,
+                base,
+                credentials,
                 because,
-            } => Self::elsewhere(url, key_file, because),
+            } => Self::elsewhere(base, credentials, because).await,
             Way::Directory(dir) => {
                 let no_server = || CliError::Known {
                     message: format!("no server runs on {}", dir.shown()),
@@ -97,14 +97,23 @@ impl Client {
         self.inside.is_some()
     }
 
-    fn elsewhere(url: &str, key_file: &Path, because: &str) -> Result<Self, CliError> {
-        let base = network::address("--url", url)?;
-        let secret = secret_in(key_file)?;
-        let instead = format!(
-            "as {} of {}, not as the operator, because {because}",
-            owner_of(&secret),
-            key_file.shown()
-        );
+    async fn elsewhere(
+        base: String,
+        credentials: Credentials<'_>,
+        because: &str,
+    ) -> Result<Self, CliError> {
+        let (secret, who) = match credentials {
+            Credentials::KeyFile(file) => {
+                let secret = secret_in(file)?;
+                let who = format!("{} of {}", owner_of(&secret), file.shown());
+                (secret, who)
+            }
+            Credentials::Login(login) => (
+                login.token().await,
+                format!("your login there (`statekeep login --url {base}` renews it)"),
+            ),
+        };
+        let instead = format!("as {who}, not as the operator, because {because}");
         let server = Server {
             base,
             instead_of_operator: Some(output::harmless(&instead)),

@@ -22,7 +22,7 @@ const SHARED: [&str; 9] = [
 ];
 
 /// Each command with its examples.
-const EXAMPLES: [(&str, &[&str]); 49] = [
+const EXAMPLES: [(&str, &[&str]); 51] = [
     (
         "serve",
         &[
@@ -237,6 +237,17 @@ const EXAMPLES: [(&str, &[&str]); 49] = [
         ],
     ),
     ("whoami", &["statekeep whoami"]),
+    (
+        "login",
+        &[
+            "statekeep login --url https://state.example.net",
+            "statekeep login --url https://state.example.net --key-file key",
+        ],
+    ),
+    (
+        "logout",
+        &["statekeep logout --url https://state.example.net"],
+    ),
     (
         "help",
         &["statekeep help operation", "statekeep help state list"],

@@ -12,6 +12,7 @@ use clap::builder::FalseyValueParser;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
+use crate::cli::client::kept::KeptLogin;
 use crate::cli::client::network::{address, refuse_open_way};
 use crate::cli::client::trust::TrustArgs;
 use crate::cli::output;
@@ -114,13 +115,22 @@ impl Args for Reach {
 pub(in crate::cli) enum Way<'a> {
     /// A data directory, as the operator.
     Directory(&'a Path),
-    /// A server elsewhere, as a key.
+    /// A server elsewhere, as a key or with a token of it.
     Elsewhere {
-        url: &'a str,
-        key_file: &'a Path,
+        /// The server's address.
+        base: String,
+        credentials: Credentials<'a>,
         /// Why it is not the operator who acts.
         because: &'static str,
     },
+}
+
+/// What a command shows to a server elsewhere.
+pub(in crate::cli) enum Credentials<'a> {
+    /// The secret in a file.
+    KeyFile(&'a Path),
+    /// The token that `statekeep login` keeps.
+    Login(KeptLogin),
 }
 
 impl Reach {
@@ -131,33 +141,12 @@ impl Reach {
             data,
             url,
             key_file,
-            insecure_http,
-            trust,
+            ..
         } = &self.flags;
         let wants_key = self.key_file == OnCommandLine;
         let goes_elsewhere = self.goes_elsewhere()?;
-        let by_flag = self.url == OnCommandLine;
-        match (url, key_file) {
-            (Some(url), Some(key_file)) if goes_elsewhere => {
-                refuse_open_way(&address("--url", url)?, *insecure_http)?;
-                trust.begin()?;
-                Ok(Way::Elsewhere {
-                    url,
-                    key_file,
-                    because: if by_flag {
-                        "--url is given"
-                    } else {
-                        "STATEKEEP_URL is set"
-                    },
-                })
-            }
-            (Some(_), None) if goes_elsewhere => usage(if by_flag {
-                "--url needs --key-file with an API key's secret"
-            } else {
-                "STATEKEEP_URL is set, so --key-file (or STATEKEEP_KEY_FILE) has to name a file \
-                    with an API key's secret; with --data DIR the \
-                 command acts on that directory instead, as the operator"
-            }),
+        match url {
+            Some(url) if goes_elsewhere => self.to(url, key_file.as_deref()),
             _ if wants_key => usage(
                 "--key-file is for a server elsewhere: give its address by --url too. On a data \
                     directory commands act as the operator, without a key",
@@ -167,6 +156,54 @@ impl Reach {
                     to act on that directory as the operator",
             ),
             _ => Ok(Way::Directory(data)),
+        }
+    }
+
+    /// The way to a server elsewhere, with the key that is named or else with the login there.
+    fn to<'a>(&self, url: &str, key_file: Option<&'a Path>) -> Result<Way<'a>, CliError> {
+        let by_flag = self.url == Said::OnCommandLine;
+        let base = self.begun(url)?;
+        let credentials = match key_file {
+            Some(file) => Some(Credentials::KeyFile(file)),
+            None => KeptLogin::find(&base)?.map(Credentials::Login),
+        };
+        let Some(credentials) = credentials else {
+            return usage(if by_flag {
+                "--url needs --key-file with an API key's secret, or a login there (`statekeep \
+                    login`)"
+            } else {
+                "STATEKEEP_URL is set, so --key-file (or STATEKEEP_KEY_FILE) has to name a file \
+                    with an API key's secret, unless there is a login there (`statekeep login`); \
+                 with --data DIR the command acts on that directory instead, as the operator"
+            });
+        };
+        let because = if by_flag {
+            "--url is given"
+        } else {
+            "STATEKEEP_URL is set"
+        };
+        Ok(Way::Elsewhere {
+            base,
+            credentials,
+            because,
+        })
+    }
+
+    /// The address of a server that may be spoken with.
+    fn begun(&self, url: &str) -> Result<String, CliError> {
+        let base = address("--url", url)?;
+        refuse_open_way(&base, self.flags.insecure_http)?;
+        self.flags.trust.begin()?;
+        Ok(base)
+    }
+
+    /// The address of a server elsewhere and the key file, if one is named, for a command that is
+    /// about that server alone.
+    pub(in crate::cli) fn elsewhere(&self) -> Result<(String, Option<&Path>), CliError> {
+        let Flags { url, key_file, .. } = &self.flags;
+        match url {
+            Some(url) if self.goes_elsewhere()? => Ok((self.begun(url)?, key_file.as_deref())),
+            Some(_) | None => usage("give the server's address by --url (or STATEKEEP_URL)"),
         }
     }
 

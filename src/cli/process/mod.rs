@@ -5,3 +5,4 @@ pub(super) mod child;
 pub(super) mod memory;
 pub(super) mod signals;
 pub(super) mod terminal;
+pub(super) mod typed;

@@ -14,7 +14,7 @@ const DEFAULT_OF_LIMIT: usize = 2;
 const FLAG_OF_LIMIT: usize = 3;
 
 /// The commands whose shared flags stand in the section for them.
-const WITH_COMMON: [&str; 14] = [
+const WITH_COMMON: [&str; 16] = [
     "key",
     "state",
     "backup",
@@ -29,6 +29,8 @@ const WITH_COMMON: [&str; 14] = [
     "events",
     "find",
     "whoami",
+    "login",
+    "logout",
 ];
 
 /// The flags that many commands share.
