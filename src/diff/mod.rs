@@ -26,6 +26,7 @@ mod pairing;
 mod masking;
 mod names;
 mod neighbours;
+mod one_change;
 mod outputs;
 mod report;
 mod reporting;

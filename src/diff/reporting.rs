@@ -78,6 +78,49 @@ impl Diff<'_> {
     }
 }
 
+/// An instance as it was and as it is, as far as it is there.
+type Both<'d, 'a> = (Option<&'d Instance<'a>>, Option<&'d Instance<'a>>);
+
+/// How one instance changed, secrets hidden.
+pub(super) fn change_alone(change: &Change, (then, now): Both<'_, '_>) -> ResourceChange {
+    let mut writing = Writing {
+        room: MAX_REPORT,
+        reveal: false,
+    };
+    writing.resource(change, then, now)
+}
+
+/// The same, where each value of an instance that was added or removed is listed too.
+pub(super) fn change_with_values(change: &Change, (then, now): Both<'_, '_>) -> ResourceChange {
+    let mut writing = Writing {
+        room: MAX_REPORT,
+        reveal: false,
+    };
+    let mut resource = writing.resource(change, then, now);
+    let listed = match (then, now) {
+        (Some(then), None) => {
+            let mask = Mask::of([then], false);
+            writing.instance(&mut resource, then, &nothing_of(then), &mask)
+        }
+        (None, Some(now)) => {
+            let mask = Mask::of([now], false);
+            writing.instance(&mut resource, &nothing_of(now), now, &mask)
+        }
+        (Some(_), Some(_)) | (None, None) => ControlFlow::Continue(()),
+    };
+    resource.truncated |= listed.is_break();
+    resource
+}
+
+/// An instance of which nothing is there.
+fn nothing_of<'a>(instance: &Instance<'a>) -> Instance<'a> {
+    Instance {
+        address: instance.address.clone(),
+        current: None,
+        deposed: Vec::new(),
+    }
+}
+
 /// A report that is being written.
 struct Writing {
     /// How many bytes it may still take.

@@ -98,6 +98,7 @@ fn of_state() -> Vec<Methods> {
             .protocol("POST PUT LOCK", "", lock::lock)
             .protocol("DELETE UNLOCK", "ID force", lock::unlock),
         at("/versions").with("GET HEAD", versions::PARAMETERS, versions::list),
+        at("/history/{address}").with("GET HEAD", "attribute before limit", resources::trail),
         at("/outputs").with("GET HEAD", "sensitive", diff::outputs),
         at("/restore").with("POST", "ID", versions::restore),
         at("/rollback").with("POST", "ID", rollback::roll_back),

@@ -180,6 +180,7 @@ fn reading_a_state_and_what_lies_below_it() {
     stage.get(&net("/versions/1/resources"), may::SEE_HISTORY);
     let unknown = instead_of_200(may::SEE_HISTORY, 404);
     stage.get(&net("/versions/1/resources/null_resource.a"), unknown);
+    stage.get(&net("/history/null_resource.a"), may::SEE_HISTORY);
     stage.get(&net("/outputs"), may::READ);
     stage.get(&net("/outputs?sensitive=true"), may::SEE_HISTORY);
     stage.row("HEAD", may::READ, |who, _| who.send("HEAD", &net(""), ""));

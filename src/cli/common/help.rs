@@ -22,7 +22,7 @@ const SHARED: [&str; 9] = [
 ];
 
 /// Each command with its examples.
-const EXAMPLES: [(&str, &[&str]); 51] = [
+const EXAMPLES: [(&str, &[&str]); 52] = [
     (
         "serve",
         &[
@@ -75,6 +75,13 @@ const EXAMPLES: [(&str, &[&str]); 51] = [
         &[
             "statekeep state diff team-a/network",
             "statekeep state diff team-a/network 1 3",
+        ],
+    ),
+    (
+        "state blame",
+        &[
+            "statekeep state blame team-a/network 'aws_x.of_4[0]'",
+            "statekeep state blame team-a/network 'aws_x.of_4[0]' id --limit 1",
         ],
     ),
     (

@@ -16,7 +16,7 @@ pub(super) struct Changes {
     counts: Counts,
     terraform_version: Option<Changed>,
     outputs: Vec<Changed>,
-    resources: Vec<Resource>,
+    resources: Vec<ChangedResource>,
     truncated: bool,
 }
 
@@ -28,8 +28,9 @@ struct Counts {
     moved: u64,
 }
 
+/// A resource instance that is not as it was.
 #[derive(Deserialize)]
-struct Resource {
+pub(super) struct ChangedResource {
     action: Action,
     address: String,
     previous_address: Option<String>,
@@ -114,7 +115,7 @@ impl Changes {
     /// Prints them.
     pub(super) fn print(&self) -> Result<(), CliError> {
         for resource in &self.resources {
-            print_resource(resource)?;
+            resource.print()?;
         }
         print_block("Outputs:", &self.outputs)?;
         if let Some(program) = &self.terraform_version {
@@ -172,19 +173,17 @@ fn width<'a>(values: impl Iterator<Item = &'a Changed>) -> usize {
         .min(MAX_WIDTH)
 }
 
-fn print_resource(resource: &Resource) -> Result<(), CliError> {
-    let (mark, word, tone) = resource.action.words();
-    heading(format!("  # {}", resource.sentence(word)))?;
-    output::toned(&[
-        (tone, format!("{mark:>3}")),
-        (Tone::Plain, resource.block()),
-    ])?;
-    let values = || resource.attributes.iter().chain(&resource.meta);
-    let width = width(values());
-    values().try_for_each(|value| value.print(6, width))
-}
+impl ChangedResource {
+    /// Prints how it changed.
+    pub(super) fn print(&self) -> Result<(), CliError> {
+        let (mark, word, tone) = self.action.words();
+        heading(format!("  # {}", self.sentence(word)))?;
+        output::toned(&[(tone, format!("{mark:>3}")), (Tone::Plain, self.block())])?;
+        let values = || self.attributes.iter().chain(&self.meta);
+        let width = width(values());
+        values().try_for_each(|value| value.print(6, width))
+    }
 
-impl Resource {
     /// What happened to it.
     fn sentence(&self, word: &str) -> String {
         let was_at = self.previous_address.as_ref().unwrap_or(&self.address);

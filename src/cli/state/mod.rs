@@ -13,6 +13,7 @@ mod pull;
 mod purge;
 mod relocate;
 mod resource;
+mod resource_history;
 mod resources;
 mod restore;
 mod rollback;
@@ -38,6 +39,9 @@ pub(super) enum StateCommand {
     History(history::HistoryArgs),
     /// Show what changed from one version of a state to another
     Diff(diff::DiffArgs),
+    /// Show which versions changed a resource instance, or one attribute of it, newest first
+    #[command(name = "blame")]
+    ResourceHistory(resource_history::ResourceHistoryArgs),
     /// Show the outputs of a state
     Outputs(outputs::OutputsArgs),
     /// List the resource instances of a state; `state show W/B ADDRESS` shows one of them
@@ -75,6 +79,7 @@ async fn act(client: &Client, command: StateCommand, format: Format) -> Result<(
         StateCommand::Pull(args) => pull::run(client, &args).await,
         StateCommand::History(args) => history::run(client, &args, format).await,
         StateCommand::Diff(args) => diff::run(client, args, format).await,
+        StateCommand::ResourceHistory(args) => resource_history::run(client, &args, format).await,
         StateCommand::Outputs(args) => outputs::run(client, &args, format).await,
         StateCommand::Resources(args) => resources::run(client, args, format).await,
         StateCommand::Rollback(args) => rollback::run(client, args, format).await,

@@ -57,7 +57,7 @@ struct Answer<'a> {
 }
 
 /// What a version is compared with.
-enum Against {
+pub(super) enum Against {
     Version(Box<Version>),
     /// Nothing was current before it, for this reason.
     Nothing(&'static str),
@@ -66,7 +66,18 @@ enum Against {
 }
 
 impl Against {
-    fn version(&self) -> Option<&Version> {
+    /// What was current before.
+    pub(super) fn of(replaced: Replaced) -> Self {
+        match replaced {
+            Replaced::Version(version) => Self::Version(version),
+            Replaced::Nothing => Self::Nothing("first"),
+            Replaced::Deleted => Self::Nothing("deleted"),
+            Replaced::Gone => Self::Gone,
+        }
+    }
+
+    /// The version, if there is one.
+    pub(super) fn version(&self) -> Option<&Version> {
         match self {
             Self::Version(version) => Some(version),
             Self::Nothing(_) | Self::Gone => None,
@@ -74,7 +85,7 @@ impl Against {
     }
 
     /// Why there is no version, if there is none.
-    const fn reason(&self) -> Option<&'static str> {
+    pub(super) const fn reason(&self) -> Option<&'static str> {
         match self {
             Self::Version(_) => None,
             Self::Nothing(reason) => Some(reason),
@@ -149,12 +160,7 @@ fn pair(view: &View<'_>, state: StateId, comparing: Comparing) -> Result<Pair, S
             .version(state, number)?
             .map(|version| Against::Version(Box::new(version)))
             .ok_or(number),
-        None => Ok(match view.before(state, comparing.to)? {
-            Replaced::Version(version) => Against::Version(version),
-            Replaced::Nothing => Against::Nothing("first"),
-            Replaced::Deleted => Against::Nothing("deleted"),
-            Replaced::Gone => Against::Gone,
-        }),
+        None => Ok(Against::of(view.before(state, comparing.to)?)),
     };
     Ok((from, to))
 }
@@ -191,7 +197,8 @@ impl History<'_> {
             .map_err(|error| Error::Internal(error.to_string()))
     }
 
-    async fn bytes_of_both(
+    /// The bytes of two versions, which are proven.
+    pub(super) async fn bytes_of_both(
         &self,
         name: &StateName,
         state: StateId,

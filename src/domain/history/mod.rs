@@ -8,6 +8,7 @@ pub mod relocate;
 pub mod resources;
 pub mod restore;
 pub mod rollback;
+pub mod trail;
 pub mod transfers;
 pub mod versions;
 

@@ -1,4 +1,4 @@
-//! The resource instances of a version, always masked.
+//! The resource instances of a version, and the history of one of them, always masked.
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
@@ -9,7 +9,7 @@ use crate::http::wire::caller::OnState;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::query::{self, Whole};
 use crate::http::wire::{path, reply};
-use crate::model::resource::ResourceFilter;
+use crate::model::resource::{ResourceFilter, ResourceTrail};
 
 /// The parameters of the list.
 pub(in crate::http) const PARAMETERS: &str = "limit after prefix type";
@@ -52,5 +52,28 @@ pub(in crate::http) async fn show(
         .history()
         .resource(&on.caller, version, path::resource(&request)?)
         .await?;
+    reply::made(&request, &domain, answer).await
+}
+
+#[derive(Deserialize)]
+struct TrailQuery {
+    attribute: Option<String>,
+    before: Option<Whole<u64>>,
+    limit: Option<Whole<u32>>,
+}
+
+pub(in crate::http) async fn trail(
+    on: OnState,
+    request: HttpRequest,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    let asked: TrailQuery = query::read(&request)?;
+    let wanted = ResourceTrail {
+        address: path::resource(&request)?,
+        attribute: asked.attribute.filter(|attribute| !attribute.is_empty()),
+        before: asked.before.map(Whole::get),
+        limit: query::page_size(&domain, asked.limit)? as usize,
+    };
+    let answer = domain.history().trail(&on.caller, &on.name, wanted).await?;
     reply::made(&request, &domain, answer).await
 }

@@ -33,6 +33,7 @@ mod search;
 mod status;
 mod stored;
 mod token;
+mod trail;
 mod transfer;
 mod transfer_back;
 mod verify;

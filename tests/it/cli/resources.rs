@@ -1,10 +1,10 @@
-//! `statekeep state resources` and `statekeep state show W/B ADDRESS`.
+//! `statekeep state resources`, `statekeep state show W/B ADDRESS` and `statekeep state blame`.
 
 use serde_json::json;
 
 use crate::harness::{Client, tfstate_with};
 
-use super::{L1, Place};
+use super::{L1, Place, stderr};
 
 /// `team/net` with a resource that another one needs, and `team/sealed`, which is encrypted.
 fn resources(admin: &Client) {
@@ -84,5 +84,45 @@ fn one_resource_is_shown_with_its_neighbours() {
         assert_eq!(odd["resource"]["needed_by"], json!(["aws_x.kept"]));
         place.fails(&show("aws_x.none"), "no_resource");
         place.fails(&["state", "show", "team/sealed", "aws_x.kept"], "encrypted");
+    });
+}
+
+#[test]
+fn blame_tells_who_changed_a_resource_and_when() {
+    Place::both(resources, |place| {
+        let told = place.ok(&["state", "blame", "team/net", "aws_x.kept"]);
+        let lines: Vec<&str> = told.lines().collect();
+        assert!(
+            lines[0].starts_with("version 2, serial 2, by admin at "),
+            "{told}"
+        );
+        assert!(lines.contains(&"  # aws_x.kept was removed"), "{told}");
+        assert!(lines.contains(&"  # aws_x.kept was added"), "{told}");
+        assert!(
+            !told.contains("canary") && !told.contains('\u{1b}'),
+            "{told}"
+        );
+        let of = |more: &[&str]| {
+            place.json(&[&["state", "blame", "team/net", "aws_x.kept"], more].concat())
+        };
+        let n = of(&["n"]);
+        assert_eq!(n["next"], json!(null));
+        assert_eq!(
+            n["changes"][0]["change"]["attributes"],
+            json!([{"path": "n", "before": 1}])
+        );
+        assert_eq!(n["changes"][1]["version"]["number"], 1);
+        let newest = of(&["--limit", "1"]);
+        assert_eq!(newest["changes"].as_array().map(Vec::len), Some(1));
+        assert_eq!(newest["changes"][0]["version"]["number"], 2);
+        let none = place.run(&["state", "blame", "team/net", "aws_x.none"]);
+        assert!(none.status.success() && none.stdout.is_empty(), "{none:?}");
+        assert!(stderr(&none).contains("no version of team/net changed aws_x.none"));
+        let sealed = place.run(&["state", "blame", "team/sealed", "aws_x.kept"]);
+        assert!(
+            stderr(&sealed).contains("version 1 is not compared"),
+            "{sealed:?}"
+        );
+        place.fails(&["state", "blame", "team/none", "aws_x.kept"], "team/none");
     });
 }

@@ -83,6 +83,7 @@ impl Session {
             "/versions/2/diff",
             "/versions/2/resources",
             "/versions/2/resources/null_resource.a%5B0%5D",
+            "/history/null_resource.a%5B0%5D",
             "/outputs",
         ] {
             self.at(name, "GET", below, "");

@@ -1,0 +1,190 @@
+//! `statekeep state blame`: the versions that changed a resource instance, or one attribute of it,
+//! newest first: since when, by whom, under which lock, from what to what.
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::cli::client::api::Client;
+use crate::cli::client::escaped::escaped;
+use crate::cli::client::wire::ApiReply;
+use crate::cli::common::flags::Format;
+use crate::cli::common::nearest;
+use crate::cli::output::{self, CliError, Tone, text, time};
+use crate::cli::state::answer::{Why, parsed};
+use crate::cli::state::changes::ChangedResource;
+use crate::model::name::StateName;
+
+#[derive(Args)]
+pub(in crate::cli) struct ResourceHistoryArgs {
+    /// The state, as WORKSPACE/BUILDINGBLOCK
+    state: StateName,
+    /// The resource instance, such as `module.network.aws_subnet.a[0]`
+    address: String,
+    /// Only this attribute of it and what is inside it, such as `tags.Name`
+    attribute: Option<String>,
+    /// At most so many changes
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
+}
+
+/// A page, as the API answers it.
+#[derive(Deserialize)]
+struct Page<'a> {
+    #[serde(borrow)]
+    changes: Vec<&'a RawValue>,
+    #[serde(borrow)]
+    gaps: Vec<&'a RawValue>,
+    next: Option<Next>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Next {
+    address: String,
+    before: u64,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    version: Value,
+    change: ChangedResource,
+}
+
+#[derive(Deserialize)]
+struct Gap {
+    version: u64,
+    not_compared: Why,
+}
+
+impl ResourceHistoryArgs {
+    fn path(&self, address: &str) -> String {
+        let path = format!("{}/history/{}", self.state.path(), escaped(address));
+        match &self.attribute {
+            Some(attribute) => format!("{path}?attribute={}", escaped(attribute)),
+            None => path,
+        }
+    }
+
+    /// The next page; the first one without a place where it begins.
+    async fn page(
+        &self,
+        client: &Client,
+        next: Option<&Next>,
+        missing: Option<usize>,
+    ) -> Result<ApiReply, CliError> {
+        let path = self.path(next.map_or(&self.address, |next| &next.address));
+        let before = next.map_or(Value::Null, |next| next.before.into());
+        let wire = client.wire();
+        match wire.page_as_sent(&path, "before", &before, missing).await {
+            Ok(reply) => Ok(reply),
+            Err(refusal) => Err(nearest::explained(&wire, refusal).await),
+        }
+    }
+}
+
+/// Prints them page by page.
+pub(in crate::cli) async fn run(
+    client: &Client,
+    args: &ResourceHistoryArgs,
+    format: Format,
+) -> Result<(), CliError> {
+    let mut missing = args.limit.map(|limit| limit as usize);
+    let (mut next, mut told) = (None, Told::new(format));
+    loop {
+        let reply = args.page(client, next.as_ref(), missing).await?;
+        let page: Page<'_> = parsed(&reply)?;
+        told.page(&page)?;
+        missing = missing.map(|missing| missing.saturating_sub(page.changes.len()));
+        next = page.next;
+        if next.is_none() || missing == Some(0) || output::reader_has_left() {
+            break;
+        }
+    }
+    told.end(args, next.as_ref())
+}
+
+/// What is printed so far.
+struct Told {
+    format: Format,
+    changes: u64,
+    gaps: Vec<Box<RawValue>>,
+}
+
+impl Told {
+    fn new(format: Format) -> Self {
+        Self {
+            format,
+            changes: 0,
+            gaps: Vec::new(),
+        }
+    }
+
+    fn page(&mut self, page: &Page<'_>) -> Result<(), CliError> {
+        for change in &page.changes {
+            match self.format {
+                Format::Text => print(change)?,
+                Format::Json => {
+                    let before = if self.changes == 0 {
+                        "{\"changes\":["
+                    } else {
+                        ","
+                    };
+                    output::json_part(&format!("{before}{change}"))?;
+                }
+            }
+            self.changes += 1;
+        }
+        self.gaps
+            .extend(page.gaps.iter().map(|gap| (*gap).to_owned()));
+        Ok(())
+    }
+
+    fn end(self, args: &ResourceHistoryArgs, next: Option<&Next>) -> Result<(), CliError> {
+        if self.format == Format::Json {
+            let before = if self.changes == 0 {
+                "{\"changes\":["
+            } else {
+                ""
+            };
+            let gaps: Vec<&str> = self.gaps.iter().map(|gap| gap.get()).collect();
+            let gaps = gaps.join(",");
+            let rest = format!("{before}],\"gaps\":[{gaps}],\"next\":{}}}\n", json!(next));
+            return output::json_part(&rest);
+        }
+        for gap in &self.gaps {
+            let gap: Gap = serde_json::from_str(gap.get()).map_err(CliError::because)?;
+            output::message(&format!(
+                "version {} is not compared: {}",
+                gap.version, gap.not_compared.detail
+            ));
+        }
+        if self.changes == 0 && next.is_none() {
+            let (address, state) = (&args.address, &args.state);
+            output::message(&format!(
+                "no version of {state} changed {address}, as far as they can be compared; \
+                    `statekeep state resources {state}` lists the addresses"
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn print(change: &RawValue) -> Result<(), CliError> {
+    let entry: Entry = serde_json::from_str(change.get()).map_err(CliError::because)?;
+    let version = &entry.version;
+    let mut head = format!(
+        "version {}, serial {}, by {} at {}",
+        version["number"],
+        version["serial"],
+        text(&version["created_by"]["name"]),
+        time(&version["created_at"]),
+    );
+    let lock = &version["lock"];
+    if !lock.is_null() {
+        head += &format!(", {} by {}", text(&lock["operation"]), text(&lock["who"]));
+    }
+    output::toned(&[(Tone::Bold, head)])?;
+    entry.change.print()?;
+    output::line("")
+}
