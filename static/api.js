@@ -89,22 +89,23 @@ const isLost = (error) =>
   !(error instanceof ApiError) || ([502, 503, 504].includes(error.status) && error.code === "");
 const isBusy = (error) => error instanceof ApiError && [429, 503].includes(error.status) && error.code !== "";
 
-let wake = null;
+/** Ends of the pauses that requests are in. */
+const waiting = new Set();
 
 /** Tries a lost connection at once. */
 export function tryNow() {
-  wake?.();
+  for (const done of [...waiting]) done();
 }
 
 function pause(seconds, signal) {
   return new Promise((resolve) => {
     const done = () => {
       clearTimeout(timer);
-      wake = null;
+      waiting.delete(done);
       resolve();
     };
     const timer = setTimeout(done, seconds * 1_000);
-    wake = done;
+    waiting.add(done);
     signal?.addEventListener("abort", done, { once: true });
   });
 }

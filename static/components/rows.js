@@ -57,6 +57,7 @@ export function Rows({ items, given, height, label, head, draw, keyOf }) {
   const count = items.length;
   const element = useRef(null);
   const [active, setActive] = useState(null);
+  const focused = useRef(null);
   const { from, to } = useWindow(element, count, height);
   useEffect(() => {
     if (active === null) return;
@@ -72,13 +73,30 @@ export function Rows({ items, given, height, label, head, draw, keyOf }) {
     event.preventDefault();
     setActive({ at: next });
   };
-  const drawn = Array.from({ length: Math.max(0, to - from) }, (_, offset) => from + offset);
-  // The row that is gone to is drawn first, wherever it is, so that it can take the focus.
-  if (active !== null && active.at < count && (active.at < from || active.at >= to)) drawn.push(active.at);
+  // Drawing may move the row that has the focus, which takes the focus from it.
+  const drawing = useRef(true);
+  drawing.current = true;
+  useLayoutEffect(() => {
+    drawing.current = false;
+    if (focused.current === null || document.activeElement !== document.body) return;
+    element.current.querySelector(`[data-at="${focused.current}"] a`)?.focus({ preventScroll: true });
+  });
+  const onFocus = (event) => {
+    const row = event.target.closest("[data-at]");
+    if (row !== null) focused.current = Number(row.dataset.at);
+  };
+  const onBlur = () => {
+    if (!drawing.current) focused.current = null;
+  };
+  const drawn = new Set();
+  for (let at = from; at < to; at += 1) drawn.add(at);
+  // The row that has the focus, and the one that is to have it, are drawn wherever they are.
+  for (const at of [focused.current, active?.at ?? null]) if (at !== null && at < count) drawn.add(at);
+  const inOrder = [...drawn].sort((one, other) => one - other);
   return html`<div role="table" aria-label=${label} aria-rowcount=${count + 1}>
     <div role="rowgroup"><div role="row" class="row-head" aria-rowindex="1">${head}</div></div>
-    <div role="rowgroup" class="rows" ref=${element} onKeyDown=${onKey} style=${{ height: `${count * height}px` }}>
-      ${drawn.map((at) => h(Row, { key: keyOf(items[at]), at, height, item: items[at], given, draw }))}
+    <div role="rowgroup" class="rows" ref=${element} onKeyDown=${onKey} onFocusCapture=${onFocus} onBlurCapture=${onBlur} style=${{ height: `${count * height}px` }}>
+      ${inOrder.map((at) => h(Row, { key: keyOf(items[at]), at, height, item: items[at], given, draw }))}
     </div>
   </div>`;
 }

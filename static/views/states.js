@@ -63,7 +63,8 @@ function useStates() {
     const each = (page) => {
       rows = rows.concat(page.states.map(rowOf));
       damaged = damaged.concat(page.damaged ?? []);
-      setList({ rows, damaged, done: !page.next, error: null });
+      // What is there stays while it is loaded again.
+      if (turn === 0 || !page.next) setList({ rows, damaged, done: !page.next, error: null });
     };
     const more = (page) => (page.next ? { after: page.next } : null);
     const load = (limit) => pages("api/terraform/state", { deleted: true, fields: FIELDS, limit }, more, each, control.signal);
