@@ -25,6 +25,10 @@ use crate::hcl::{BackendFile, BlockKind, FILE, FoundBlock, Present, WrittenBy};
 use crate::model::name::{BuildingBlock, StateName, Workspace};
 
 #[derive(Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are flags of the command line"
+)]
 pub(super) struct ConfigureArgs {
     /// The state, as WORKSPACE/BUILDINGBLOCK; or the root module's directory, if the two flags or
     /// `STATEKEEP_STATE` name the state
