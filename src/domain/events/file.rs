@@ -236,8 +236,9 @@ impl<'a> EventFile<'a> {
             if !grown.is_empty() {
                 append(path, lines(&grown)?, None).await?;
             }
-            step.iter()
-                .for_each(|place| drop(written.growing.remove(place)));
+            for place in step {
+                written.growing.remove(place);
+            }
         }
         Ok(())
     }
