@@ -10,7 +10,9 @@ use rusqlite::{Row, params};
 
 use crate::model::name::{BuildingBlock, StateName, Workspace};
 use crate::model::page::DamagedRow;
-use crate::model::search::{FoundEntry, FoundKind, FoundPage, Question, SearchPlace, indexed};
+use crate::model::search::{
+    Findable, FoundEntry, FoundKind, FoundPage, Question, SearchPlace, indexed,
+};
 use crate::model::state::StateId;
 use crate::store::error::StoreError;
 use crate::store::tables::rows;
@@ -291,21 +293,25 @@ impl Finding<'_, '_> {
                 return Ok(self.ends_at(&name, None));
             };
             after = Some((last.kind, last.address.clone()));
-            for entry in entries {
-                self.room = self.room.saturating_sub(1);
-                let place = (entry.kind, entry.address.clone());
-                if self.question.wants(&entry) {
-                    self.page.found.push(FoundEntry {
-                        name: name.clone(),
-                        version,
-                        entry: entry.reduced_to(&self.question.words),
-                    });
-                }
-                if self.ends_at(&name, Some(place)) == Page::Ends {
-                    return Ok(Page::Ends);
-                }
+            let mut entries = entries.into_iter();
+            if entries.any(|entry| self.entry((&name, version), entry) == Page::Ends) {
+                return Ok(Page::Ends);
             }
         }
+    }
+
+    /// Keeps an entry if it is asked for.
+    fn entry(&mut self, (name, version): (&StateName, u64), entry: Findable) -> Page {
+        self.room = self.room.saturating_sub(1);
+        let place = (entry.kind, entry.address.clone());
+        if self.question.wants(&entry) {
+            self.page.found.push(FoundEntry {
+                name: name.clone(),
+                version,
+                entry: entry.reduced_to(&self.question.words),
+            });
+        }
+        self.ends_at(name, Some(place))
     }
 
     /// The current version of a state that is there, if the index has it.

@@ -90,17 +90,25 @@ impl Content {
             let mut rest = pending.into_iter().peekable();
             while rest.peek().is_some() {
                 let _alone = self.words.alone.lock().await;
-                let mut gathered = WordsBatch::default();
-                while !gathered.is_full()
-                    && let Some(pending) = rest.next()
-                {
-                    // One for which there is no memory keeps no other from being found.
-                    let done = self.index_one(pending, &mut gathered).await;
-                    failed = failed.and(done);
-                }
-                self.write_words(&mut gathered).await?;
+                let done = self.index_some(&mut rest).await;
+                failed = failed.and(done);
             }
         }
+    }
+
+    /// Brings the index up to date with the next states, as many as one transaction takes. One that
+    /// fails keeps no other from being found.
+    async fn index_some(&self, rest: &mut impl Iterator<Item = PendingWords>) -> Result<(), Error> {
+        let mut gathered = WordsBatch::default();
+        let mut failed = Ok(());
+        while !gathered.is_full()
+            && let Some(pending) = rest.next()
+        {
+            let done = self.index_one(pending, &mut gathered).await;
+            failed = failed.and(done);
+        }
+        self.write_words(&mut gathered).await?;
+        failed
     }
 
     /// Removes from the index what it has of states that have changed since: it may be words of
