@@ -193,7 +193,7 @@ impl Texts {
             Some(Step::Name(_) | Step::Index(_)) | None => value.into_owned(),
         };
         self.push(
-            written(&inside.path, root == Root::FlatAttributes, mask),
+            &written(&inside.path, root == Root::FlatAttributes, mask),
             &value,
         );
     }
@@ -211,7 +211,7 @@ impl Texts {
         };
         if raw_key != HIDDEN && raw != HIDDEN && key.len() + value.len() < MAX_TEXT {
             self.push(
-                written(&inside.path, false, mask),
+                &written(&inside.path, false, mask),
                 &format!("{key}={value}"),
             );
         }
@@ -219,11 +219,11 @@ impl Texts {
     }
 
     /// Takes a text, unless the same was taken: `tags_all` repeats `tags`.
-    fn push(&mut self, path: String, value: &str) {
+    fn push(&mut self, path: &str, value: &str) {
         let value = cut(value);
         if !value.is_empty() && self.found.iter().all(|text| text.value != value) {
             self.found.push(FoundText {
-                path: cut(&path),
+                path: cut(path),
                 value,
             });
         }

@@ -33,6 +33,10 @@ pub struct ResourcesPage {
 
 /// A resource instance.
 #[derive(Debug, Default, Serialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a member of the answer, left out where it is false"
+)]
 pub struct ShownInstance {
     /// Its address as Terraform prints it.
     pub address: String,

@@ -104,6 +104,9 @@ pub(in crate::cli) async fn run(
     told.end(args, next.as_ref())
 }
 
+/// How the changes begin in JSON.
+const BEGIN: &str = "{\"changes\":[";
+
 /// What is printed so far.
 struct Told {
     format: Format,
@@ -122,16 +125,10 @@ impl Told {
 
     fn page(&mut self, page: &Page<'_>) -> Result<(), CliError> {
         for change in &page.changes {
+            let before = if self.changes == 0 { BEGIN } else { "," };
             match self.format {
                 Format::Text => print(change)?,
-                Format::Json => {
-                    let before = if self.changes == 0 {
-                        "{\"changes\":["
-                    } else {
-                        ","
-                    };
-                    output::json_part(&format!("{before}{change}"))?;
-                }
+                Format::Json => output::json_part(&format!("{before}{change}"))?,
             }
             self.changes += 1;
         }
@@ -142,11 +139,7 @@ impl Told {
 
     fn end(self, args: &ResourceHistoryArgs, next: Option<&Next>) -> Result<(), CliError> {
         if self.format == Format::Json {
-            let before = if self.changes == 0 {
-                "{\"changes\":["
-            } else {
-                ""
-            };
+            let before = if self.changes == 0 { BEGIN } else { "" };
             let gaps: Vec<&str> = self.gaps.iter().map(|gap| gap.get()).collect();
             let gaps = gaps.join(",");
             let rest = format!("{before}],\"gaps\":[{gaps}],\"next\":{}}}\n", json!(next));
@@ -182,7 +175,8 @@ fn print(change: &RawValue) -> Result<(), CliError> {
     );
     let lock = &version["lock"];
     if !lock.is_null() {
-        head += &format!(", {} by {}", text(&lock["operation"]), text(&lock["who"]));
+        let (operation, who) = (text(&lock["operation"]), text(&lock["who"]));
+        head = format!("{head}, {operation} by {who}");
     }
     output::toned(&[(Tone::Bold, head)])?;
     entry.change.print()?;

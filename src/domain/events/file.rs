@@ -250,13 +250,12 @@ impl Written {
         let grows = |event: &&Event| GROWING.iter().any(|kind| kind.name() == event.kind);
         for event in events.iter().filter(grows) {
             if self.growing.len() < MAX_GROWING {
-                let (count, last_at) = (event.count, event.last_at);
-                let grown = Grown {
+                let seen = Grown {
                     look_at,
-                    count,
-                    last_at,
+                    count: event.count,
+                    last_at: event.last_at,
                 };
-                self.growing.insert(event.seq, grown);
+                self.growing.insert(event.seq, seen);
             }
         }
     }

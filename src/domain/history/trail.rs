@@ -187,15 +187,14 @@ impl History<'_> {
         let before = store.read_inline(|view| view.before(state, version.number));
         let from = Against::of(before.await?);
         let not_compared = self.why_not(&from, version);
-        let found = match not_compared {
-            Some(why) => Ok(Err(why)),
-            None => {
-                walk.compared += 1;
-                walk.read += version.size;
-                let both = (from, version.clone());
-                self.change_in(caller, (name, state), both, &walk.trail)
-                    .await
-            }
+        let found = if let Some(why) = not_compared {
+            Ok(Err(why))
+        } else {
+            walk.compared += 1;
+            walk.read += version.size;
+            let both = (from, version.clone());
+            self.change_in(caller, (name, state), both, &walk.trail)
+                .await
         };
         let why = match found {
             Ok(Ok(None)) => return Ok(()),

@@ -87,17 +87,14 @@ impl View<'_> {
     /// With how many states of a workspace, or of all, the index is behind; at most 10,000.
     pub fn count_pending_words(&self, workspace: Option<&str>) -> Result<u64, StoreError> {
         let count = |row: &Row<'_>| rows::unsigned(row, 0);
-        match workspace {
-            Some(workspace) => {
-                let sql = "SELECT count(*) FROM (SELECT 1 FROM pending_words \
-                    WHERE workspace = ?1 LIMIT ?2)";
-                self.only(sql, params![workspace, MOST_COUNTED], count)
-            }
-            None => {
-                let sql = "SELECT count(*) FROM (SELECT 1 FROM pending_words \
-                    WHERE workspace > '' LIMIT ?1)";
-                self.only(sql, [MOST_COUNTED], count)
-            }
+        if let Some(workspace) = workspace {
+            let sql = "SELECT count(*) FROM (SELECT 1 FROM pending_words WHERE workspace = ?1 \
+                LIMIT ?2)";
+            self.only(sql, params![workspace, MOST_COUNTED], count)
+        } else {
+            let sql = "SELECT count(*) FROM (SELECT 1 FROM pending_words WHERE workspace > '' \
+                LIMIT ?1)";
+            self.only(sql, [MOST_COUNTED], count)
         }
     }
 

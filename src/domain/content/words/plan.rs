@@ -11,7 +11,9 @@ type EntryKey = (FoundKind, String);
 /// not lost are those of the entries that are there.
 pub(super) fn steps(had: Vec<Findable>, has: Vec<Findable>) -> Vec<WordsStep> {
     let mut words = Words::default();
-    had.iter().for_each(|entry| drop(words.add(entry)));
+    for entry in &had {
+        words.add(entry);
+    }
     let by_place = |entries: Vec<Findable>| -> BTreeMap<EntryKey, Findable> {
         let placed = entries.into_iter();
         placed
