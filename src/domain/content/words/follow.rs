@@ -123,21 +123,26 @@ impl Content {
                 return Ok(());
             };
             after = Some(last.clone());
-            for mut pending in pending {
+            for pending in pending {
                 let _alone = self.words.alone.lock().await;
-                // A change that comes in between does not keep it from being done.
-                while let Some(held_in) = self.held_in(pending.state).await? {
-                    let mut gathered = WordsBatch::default();
-                    self.empty(&pending, held_in, Then::Emptied, &mut gathered)
-                        .await?;
-                    self.write_words(&mut gathered).await?;
-                    let Some(now) = self.pending_now(&pending).await? else {
-                        break;
-                    };
-                    pending = now;
-                }
+                self.forget_words_of(pending).await?;
             }
         }
+    }
+
+    /// A change that comes in between does not keep it from being done.
+    async fn forget_words_of(&self, mut pending: PendingWords) -> Result<(), Error> {
+        while let Some(held_in) = self.held_in(pending.state).await? {
+            let mut gathered = WordsBatch::default();
+            self.empty(&pending, held_in, Then::Emptied, &mut gathered)
+                .await?;
+            self.write_words(&mut gathered).await?;
+            let Some(now) = self.pending_now(&pending).await? else {
+                return Ok(());
+            };
+            pending = now;
+        }
+        Ok(())
     }
 
     async fn held_in(&self, state: StateId) -> Result<Option<String>, Error> {
