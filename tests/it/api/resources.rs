@@ -82,7 +82,8 @@ fn with_resources() -> (Server, Client) {
 
 /// A text as a part of an address.
 fn part(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    text.bytes()
+        .fold(String::new(), |part, byte| format!("{part}%{byte:02X}"))
 }
 
 #[test]

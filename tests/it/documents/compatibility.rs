@@ -9,10 +9,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 use super::openapi::{named, operations};
 use super::{OPERATION, help, metrics};
+use crate::harness::sha256;
 use crate::openapi::{TEXT, parsed};
 
 /// Each list by its name.
@@ -98,8 +98,7 @@ fn migrations() -> BTreeSet<String> {
     let files = files.filter(|file| file.path().extension().is_some_and(|end| end == "sql"));
     files
         .map(|file| {
-            let digest = Sha256::digest(std::fs::read(file.path()).expect("readable"));
-            let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            let digest = sha256(&std::fs::read(file.path()).expect("readable"));
             format!("{} {digest}", file.file_name().to_string_lossy())
         })
         .collect()

@@ -87,13 +87,12 @@ impl Driver {
     /// Clicks an element that [`Driver::run`] returned, as a mouse does. The error is WebDriver's:
     /// the element has gone, or another one lies above it.
     pub(super) fn click(&self, element: &Value) -> Result<(), String> {
-        self.try_call(&self.of(element, "click"), &json!({}))
-            .map(drop)
+        self.try_call(&of(element, "click"), &json!({})).map(drop)
     }
 
     /// Types into an element that [`Driver::run`] returned.
     pub(super) fn type_into(&self, element: &Value, text: &str) -> Result<(), String> {
-        self.try_call(&self.of(element, "value"), &json!({ "text": text }))
+        self.try_call(&of(element, "value"), &json!({ "text": text }))
             .map(drop)
     }
 
@@ -114,11 +113,6 @@ impl Driver {
     pub(super) fn log(&self, kind: &str) -> Vec<Value> {
         let entries = self.call("/se/log", &json!({ "type": kind }));
         entries.as_array().cloned().unwrap_or_default()
-    }
-
-    fn of(&self, element: &Value, verb: &str) -> String {
-        let id = element[ELEMENT].as_str().expect("an element of the page");
-        format!("/element/{id}/{verb}")
     }
 
     #[track_caller]
@@ -198,4 +192,10 @@ fn capabilities(chromium: &std::path::Path, profile: &std::path::Path) -> Value 
         },
         "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
     }}})
+}
+
+/// The path of a call about an element.
+fn of(element: &Value, verb: &str) -> String {
+    let id = element[ELEMENT].as_str().expect("an element of the page");
+    format!("/element/{id}/{verb}")
 }
