@@ -5,6 +5,7 @@
 //! profile of its own, and ends with its value.
 
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 
@@ -33,6 +34,9 @@ const QUIET: [&str; 12] = [
     "--window-size=1280,900",
 ];
 
+/// How often chromedriver is started until it has a port.
+const TRIES: usize = 5;
+
 /// A browser with one tab.
 pub(super) struct Driver {
     http: reqwest::blocking::Client,
@@ -47,15 +51,10 @@ impl Driver {
         let chromium = skip::program("chromium", "STATEKEEP_CHROMIUM")?;
         let program = skip::program("chromedriver", "STATEKEEP_CHROMEDRIVER")?;
         let profile = TempDir::new().expect("a temporary directory");
-        let mut chromedriver = Command::new(program)
-            .arg("--port=0")
-            .env("HOME", profile.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver starts");
-        let port = port_of(&mut chromedriver);
+        let start = || started(&program, &profile);
+        let (chromedriver, port) = (0..TRIES)
+            .find_map(|_| start())
+            .expect("chromedriver's port");
         let mut driver = Self {
             http: http_client(None),
             session: format!("http://127.0.0.1:{port}/session"),
@@ -153,8 +152,27 @@ fn script(body: &str, arguments: &[Value]) -> Value {
     json!({"script": body, "args": arguments})
 }
 
+/// Starts chromedriver on a port that is free; `None` if it ended, because it found one for IPv4
+/// that another program has for IPv6.
+fn started(program: &Path, profile: &TempDir) -> Option<(Child, u16)> {
+    let mut chromedriver = Command::new(program)
+        .arg("--port=0")
+        .env("HOME", profile.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("chromedriver starts");
+    let port = port_of(&mut chromedriver);
+    if port.is_none() {
+        let _ = chromedriver.kill();
+        let _ = chromedriver.wait();
+    }
+    port.map(|port| (chromedriver, port))
+}
+
 /// The port that chromedriver has taken, which it prints; the rest of its output is thrown away.
-fn port_of(chromedriver: &mut Child) -> u16 {
+fn port_of(chromedriver: &mut Child) -> Option<u16> {
     let output = chromedriver.stdout.take().expect("piped");
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
@@ -173,12 +191,10 @@ fn port_of(chromedriver: &mut Child) -> u16 {
         }
         let _ = output.read_to_end(&mut Vec::new());
     });
-    receiver
-        .recv_timeout(PATIENCE)
-        .expect("chromedriver says its port")
+    receiver.recv_timeout(PATIENCE).ok()
 }
 
-fn capabilities(chromium: &std::path::Path, profile: &std::path::Path) -> Value {
+fn capabilities(chromium: &Path, profile: &Path) -> Value {
     let mut arguments: Vec<String> = QUIET.iter().map(|flag| (*flag).to_owned()).collect();
     arguments.push(format!("--user-data-dir={}", profile.join("tab").display()));
     let timeouts = json!({"script": PATIENCE.as_millis(), "pageLoad": PATIENCE.as_millis()});

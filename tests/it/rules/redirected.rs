@@ -133,7 +133,7 @@ fn other_calls_may_come_from_a_page() {
         )
         .expect_status(200);
     }
-    for path in ["/readyz", "/", "/app.js"] {
+    for path in ["/readyz", "/"] {
         ask(&owner, "GET", path, "").expect_status(200);
     }
     ask(&server.admin(), "GET", "/api/status", "").expect_status(200);
