@@ -48,8 +48,8 @@ pub use copy::{CopyError, CopyFacts, DatabaseCopier};
 pub use error::{OpenError, StoreError};
 pub use preview::{StartPreview, preview_start};
 pub use privacy::{
-    NotPrivate, belongs_to_another, give_to_owner_of, refuse_links, see_to_directory, see_to_file,
-    without_links,
+    NotPrivate, belongs_to_another, give_to_owner_of, refuse_links, replace_file, see_to_directory,
+    see_to_file, without_links,
 };
 pub use readers::Reading;
 pub use remains::{Sweeper, SweptPages};

@@ -5,9 +5,9 @@
 //! put right before it is used; SQLite gives its log and index the modes of the database. One that
 //! belongs to another user is refused: its owner can read it and change it at any time.
 
-use std::fs::Metadata;
-use std::io;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
@@ -165,6 +165,28 @@ fn refuse_link(path: &Path, found: &Metadata) -> Result<(), NotPrivate> {
 /// Opens only a file of that name, and nothing that a link leads to.
 pub fn without_links() -> i32 {
     OFlags::NOFOLLOW.bits().cast_signed()
+}
+
+/// Puts a small file in the place of the one before: written under another name, synced, then
+/// named. A kill leaves one of the two, whole.
+pub fn replace_file(
+    dir: &Path,
+    (unfinished, name): (&str, &str),
+    content: &[u8],
+) -> io::Result<()> {
+    let unfinished = dir.join(unfinished);
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .custom_flags(without_links())
+        .open(&unfinished)?;
+    file.write_all(content)?;
+    give_to_owner_of(dir, &file)?;
+    file.sync_all()?;
+    std::fs::rename(&unfinished, dir.join(name))?;
+    File::open(dir)?.sync_all()
 }
 
 /// Says if others can put another directory in the place of this one.

@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use crate::domain::engine::Engine;
 use crate::model::clock::{self, Timestamp};
 use crate::model::event::{Event, EventKind};
-use crate::store::{View, give_to_owner_of, without_links};
+use crate::store::{View, replace_file, without_links};
 
 /// How long events are gathered before they are written.
 const GATHER_FOR: Duration = Duration::from_millis(500);
@@ -337,19 +337,11 @@ fn read_place(data: &Path) -> io::Result<u64> {
 }
 
 fn write_place(data: &Path, place: u64) -> io::Result<()> {
-    let unfinished = data.join(UNFINISHED);
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .custom_flags(without_links())
-        .open(&unfinished)?;
-    writeln!(file, "{place}")?;
-    give_to_owner_of(data, &file)?;
-    file.sync_all()?;
-    std::fs::rename(&unfinished, data.join(PLACE_FILE))?;
-    sync_folder(data)
+    replace_file(
+        data,
+        (UNFINISHED, PLACE_FILE),
+        format!("{place}\n").as_bytes(),
+    )
 }
 
 fn sync_folder(folder: &Path) -> io::Result<()> {

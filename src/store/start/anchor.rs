@@ -4,9 +4,8 @@
 //! one second behind at most, and exact after the server has stopped. A start compares it with the
 //! database. It is text: one fact a line, and at the end the SHA-256 of the lines before.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -15,7 +14,7 @@ use uuid::Uuid;
 use crate::model::clock::Timestamp;
 use crate::model::commit::Commit;
 use crate::model::digest::Digest;
-use crate::store::privacy::{give_to_owner_of, without_links};
+use crate::store::privacy::replace_file;
 
 /// The name of the file in the data directory.
 pub const ANCHOR_FILE: &str = "statekeep.anchor";
@@ -116,19 +115,7 @@ impl Anchor {
 
     /// Puts it in the place of the one before: written, synced, then named.
     pub(in crate::store) fn write(&self, dir: &Path) -> io::Result<()> {
-        let unfinished = dir.join(UNFINISHED);
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .custom_flags(without_links())
-            .open(&unfinished)?;
-        file.write_all(self.text().as_bytes())?;
-        give_to_owner_of(dir, &file)?;
-        file.sync_all()?;
-        std::fs::rename(&unfinished, dir.join(ANCHOR_FILE))?;
-        File::open(dir)?.sync_all()
+        replace_file(dir, (UNFINISHED, ANCHOR_FILE), self.text().as_bytes())
     }
 }
 
