@@ -139,7 +139,7 @@ const EXAMPLES: [(&str, &[&str]); 52] = [
         "export",
         &[
             "statekeep export ./export",
-            "statekeep export - --workspace team-a > team-a.tar",
+            "statekeep export team-a.tar --workspace team-a",
         ],
     ),
     (

@@ -33,7 +33,7 @@ impl ChosenStates {
         let mut chosen = Self {
             ready: Vec::new(),
             pages: None,
-            only_current: args.no_history,
+            only_current: args.only_current(),
             damaged: Vec::new(),
         };
         if args.states.is_empty() {

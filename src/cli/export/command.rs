@@ -1,6 +1,7 @@
 //! Running an export: the states that are asked for, one behind the other.
 
 use std::io::IsTerminal as _;
+use std::path::Path;
 
 use crate::cli::client::api::Client;
 use crate::cli::common::flags::Common;
@@ -17,14 +18,18 @@ use crate::model::name::StateName;
 
 /// Runs it.
 pub(in crate::cli) async fn run(args: ExportArgs, common: Common) -> Result<(), CliError> {
-    let is_tar = args.target.as_os_str() == "-";
-    if is_tar && std::io::stdout().is_terminal() {
+    let is_piped = args.target.as_os_str() == "-";
+    if is_piped && std::io::stdout().is_terminal() {
         return Err(CliError::Usage(
             "a tar does not go to a terminal; send stdout to a file or a pipe".to_owned(),
         ));
     }
-    // A tar has stdout for itself.
-    let format = if is_tar { Format::Text } else { common.format };
+    // A tar on stdout has it for itself.
+    let format = if is_piped {
+        Format::Text
+    } else {
+        common.format
+    };
     let client = Client::connect(&common.reach).await?;
     let done = export(&client, &args, format).await;
     client.close().await?;
@@ -35,8 +40,8 @@ async fn export(client: &Client, args: &ExportArgs, format: Format) -> Result<()
     let mut chosen = ChosenStates::of(client, args).await?;
     let sink = open(client, args).await?;
     let now = clock::now();
-    let manifest = ManifestWriter::begin(now.to_string(), !args.no_history)?;
-    let mut export = Export::new(client.wire(), sink, manifest);
+    let manifest = ManifestWriter::begin(now.to_string(), !args.only_current())?;
+    let mut export = Export::new(client.wire(), sink, manifest, args.layout);
     let shows_progress = std::io::stderr().is_terminal();
     let mut count = 0;
     while let Some(states) = chosen.next().await? {
@@ -46,7 +51,7 @@ async fn export(client: &Client, args: &ExportArgs, format: Format) -> Result<()
                 let versions = counted(export.versions, "version");
                 output::progress(&format!("{states}, {versions}"));
             }
-            export.state(state, args.no_history).await?;
+            export.state(state, args.only_current()).await?;
             count += 1_u64;
         }
     }
@@ -61,7 +66,20 @@ async fn export(client: &Client, args: &ExportArgs, format: Format) -> Result<()
 /// Where the export goes. Fails if two states would share a file there.
 async fn open(client: &Client, args: &ExportArgs) -> Result<Sink, CliError> {
     if args.target.as_os_str() == "-" {
-        return Ok(Sink::tar());
+        return Ok(Sink::stdout());
+    }
+    if ends_in(&args.target, &[".tar"]) {
+        return Sink::tar_file(&args.target);
+    }
+    if ends_in(
+        &args.target,
+        &[".tar.gz", ".tgz", ".tar.zst", ".tar.xz", ".zip"],
+    ) {
+        let target = args.target.shown();
+        return Err(CliError::Usage(format!(
+            "an export is a folder or a tar, and {target} would be compressed: use \
+                `statekeep export - | zstd -o FILE.tar.zst`"
+        )));
     }
     let sink = Sink::folder(&args.target)?;
     if !sink.takes_letters_of_any_case_as_one() {
@@ -79,6 +97,11 @@ async fn open(client: &Client, args: &ExportArgs) -> Result<Sink, CliError> {
     };
     sink.remove();
     Err(why)
+}
+
+fn ends_in(path: &Path, endings: &[&str]) -> bool {
+    let path = path.to_string_lossy().to_ascii_lowercase();
+    endings.iter().any(|ending| path.ends_with(ending))
 }
 
 /// Two of the states whose files would be one if the case of letters says nothing.

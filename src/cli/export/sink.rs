@@ -1,8 +1,8 @@
-//! Where an export goes: a folder, or a tar on stdout. The manifest comes last, and in a folder
-//! only when all else is on the disk.
+//! Where an export goes: a folder, a tar file, or a tar on stdout. The manifest comes last, and what
+//! is on a disk has its name, or loses the mark of an unfinished one, only when all of it is there.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Read, Write as _};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::cli::export::manifest::{self, WrittenManifest};
@@ -10,21 +10,50 @@ use crate::cli::output::CliError;
 use crate::cli::output::ShownPath as _;
 use crate::model::clock::Timestamp;
 
+/// What is added to the name of a tar file while it is being written.
+const UNFINISHED_TAR: &str = ".part";
+
 /// Where an export goes.
 pub(super) enum Sink {
     Folder { dir: PathBuf, last: PathBuf },
-    Tar(tar::Builder<BufWriter<io::Stdout>>),
+    Tar(Tar),
+}
+
+/// A tar that is being written.
+pub(super) struct Tar {
+    builder: tar::Builder<BufWriter<Box<dyn Write>>>,
+    /// The file and where it goes; none for stdout.
+    file: Option<(File, PathBuf)>,
 }
 
 impl Sink {
     /// A tar on stdout.
-    pub(super) fn tar() -> Self {
-        Self::Tar(tar::Builder::new(BufWriter::new(io::stdout())))
+    pub(super) fn stdout() -> Self {
+        Self::Tar(Tar::of(Box::new(io::stdout()), None))
+    }
+
+    /// A tar file, which must not be there yet. It is for its owner only.
+    pub(super) fn tar_file(path: &Path) -> Result<Self, CliError> {
+        let part = unfinished(path);
+        for taken in [path, &part] {
+            if fs::symlink_metadata(taken).is_ok() {
+                return Err(CliError::Failed(format!(
+                    "{} is there already; an export goes to a file of its own",
+                    taken.shown()
+                )));
+            }
+        }
+        let made = File::create_new(&part).and_then(|file| Ok((file.try_clone()?, file)));
+        let (file, same) = made.map_err(|error| failed(&part, &error))?;
+        Ok(Self::Tar(Tar::of(
+            Box::new(same),
+            Some((file, path.to_owned())),
+        )))
     }
 
     /// A folder that is made, or is there and empty. Files in it are for their owner only.
     pub(super) fn folder(dir: &Path) -> Result<Self, CliError> {
-        let told = |error: io::Error| CliError::Failed(format!("{}: {error}", dir.shown()));
+        let told = |error: io::Error| failed(dir, &error);
         match fs::create_dir(dir) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             made => made.map_err(told)?,
@@ -59,7 +88,7 @@ impl Sink {
         }
     }
 
-    /// Writes a file.
+    /// Writes a file. In a folder and in a tar it has the time of its version.
     pub(super) fn put(
         &mut self,
         path: &str,
@@ -69,47 +98,99 @@ impl Sink {
         match self {
             Self::Folder { dir, last } => {
                 let path = dir.join(path);
-                let told = |error: io::Error| {
-                    CliError::Failed(format!(
-                        "{}: {error}; the export is incomplete",
-                        path.shown()
-                    ))
-                };
+                let told = |error: io::Error| incomplete(&path, &error);
                 let parent = path.parent().unwrap_or(dir);
                 if parent != last {
                     fs::create_dir_all(parent).map_err(told)?;
                     parent.clone_into(last);
                 }
-                File::create_new(&path)
-                    .and_then(|mut file| file.write_all(bytes))
-                    .map_err(told)
+                write_file(&path, bytes, written).map_err(told)
             }
-            Self::Tar(builder) => {
-                let named = (path, bytes.len() as u64);
-                append(builder, named, bytes, written).map_err(|error| to_stdout(&error))
-            }
+            Self::Tar(tar) => tar
+                .append((path, bytes.len() as u64), bytes, written)
+                .map_err(|error| tar.failed(&error)),
         }
     }
 
-    /// Writes the manifest.
-    pub(super) fn finish(self, manifest: &WrittenManifest, now: Timestamp) -> Result<(), CliError> {
+    /// Writes the manifest, if there is to be one, and ends the export.
+    pub(super) fn finish(
+        self,
+        manifest: Option<&WrittenManifest>,
+        now: Timestamp,
+    ) -> Result<(), CliError> {
         match self {
-            Self::Folder { dir, .. } => finish_folder(&dir, manifest).map_err(|error| {
-                CliError::Failed(format!(
-                    "{}: {error}; the export is incomplete",
-                    dir.shown()
-                ))
-            }),
-            Self::Tar(mut builder) => {
-                let text = manifest.read().map_err(|error| to_stdout(&error))?;
-                let named = (manifest::NAME, manifest.length);
-                let written = append(&mut builder, named, text, now);
-                written
-                    .and_then(|()| builder.into_inner()?.flush())
-                    .map_err(|error| to_stdout(&error))
+            Self::Folder { dir, .. } => {
+                finish_folder(&dir, manifest).map_err(|error| incomplete(&dir, &error))
+            }
+            Self::Tar(mut tar) => {
+                if let Some(manifest) = manifest {
+                    let text = manifest.read().map_err(|error| tar.failed(&error))?;
+                    tar.append((manifest::NAME, manifest.length), text, now)
+                        .map_err(|error| tar.failed(&error))?;
+                }
+                tar.finish()
             }
         }
     }
+}
+
+impl Tar {
+    fn of(to: Box<dyn Write>, file: Option<(File, PathBuf)>) -> Self {
+        let builder = tar::Builder::new(BufWriter::new(to));
+        Self { builder, file }
+    }
+
+    fn append(
+        &mut self,
+        (path, size): (&str, u64),
+        content: impl Read,
+        written: Timestamp,
+    ) -> io::Result<()> {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(size);
+        header.set_mode(0o600);
+        header.set_mtime(written.millis().unsigned_abs() / 1000);
+        self.builder.append_data(&mut header, path, content)
+    }
+
+    fn failed(&self, error: &io::Error) -> CliError {
+        match &self.file {
+            Some((_, path)) => incomplete(&unfinished(path), error),
+            None => to_stdout(error),
+        }
+    }
+
+    /// A file has its name only when all of it is on the disk.
+    fn finish(self) -> Result<(), CliError> {
+        let Self { builder, file } = self;
+        let ended = builder.into_inner().and_then(|mut tar| tar.flush());
+        let Some((file, path)) = file else {
+            return ended.map_err(|error| to_stdout(&error));
+        };
+        let folder = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+        ended
+            .and_then(|()| file.sync_all())
+            .and_then(|()| fs::rename(unfinished(&path), &path))
+            .and_then(|()| File::open(folder.unwrap_or(Path::new(".")))?.sync_all())
+            .map_err(|error| incomplete(&path, &error))
+    }
+}
+
+fn unfinished(tar: &Path) -> PathBuf {
+    let mut name = tar.as_os_str().to_owned();
+    name.push(UNFINISHED_TAR);
+    name.into()
+}
+
+fn failed(path: &Path, error: &io::Error) -> CliError {
+    CliError::Failed(format!("{}: {error}", path.shown()))
+}
+
+fn incomplete(path: &Path, error: &io::Error) -> CliError {
+    CliError::Failed(format!(
+        "{}: {error}; the export is incomplete: remove it and export again",
+        path.shown()
+    ))
 }
 
 fn to_stdout(error: &io::Error) -> CliError {
@@ -118,27 +199,25 @@ fn to_stdout(error: &io::Error) -> CliError {
     ))
 }
 
-fn append(
-    builder: &mut tar::Builder<BufWriter<io::Stdout>>,
-    (path, size): (&str, u64),
-    content: impl Read,
-    written: Timestamp,
-) -> io::Result<()> {
-    let mut header = tar::Header::new_gnu();
-    header.set_size(size);
-    header.set_mode(0o600);
-    header.set_mtime(written.minute().unsigned_abs() * 60);
-    builder.append_data(&mut header, path, content)
+fn write_file(path: &Path, bytes: &[u8], written: Timestamp) -> io::Result<()> {
+    let mut file = File::create_new(path)?;
+    file.write_all(bytes)?;
+    file.set_modified(written.system_time())
 }
 
-/// Everything else is on the disk before the manifest has its name.
-fn finish_folder(dir: &Path, manifest: &WrittenManifest) -> io::Result<()> {
+/// Everything else is on the disk before the manifest has its name, or the mark is gone.
+fn finish_folder(dir: &Path, manifest: Option<&WrittenManifest>) -> io::Result<()> {
     let unfinished = dir.join(manifest::UNFINISHED);
     let folder = File::open(dir)?;
     rustix::fs::syncfs(&folder)?;
-    let mut file = File::create(&unfinished)?;
-    io::copy(&mut manifest.read()?, &mut file)?;
-    file.sync_all()?;
-    fs::rename(&unfinished, dir.join(manifest::NAME))?;
+    match manifest {
+        Some(manifest) => {
+            let mut file = File::create(&unfinished)?;
+            io::copy(&mut manifest.read()?, &mut file)?;
+            file.sync_all()?;
+            fs::rename(&unfinished, dir.join(manifest::NAME))?;
+        }
+        None => fs::remove_file(&unfinished)?,
+    }
     folder.sync_all()
 }

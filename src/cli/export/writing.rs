@@ -11,6 +11,7 @@ use crate::cli::client::pages::RawRows;
 use crate::cli::client::wire::Wire;
 use crate::cli::common::flags::Format;
 use crate::cli::common::request_error::RequestError;
+use crate::cli::export::args::Layout;
 use crate::cli::export::chosen::name_of;
 use crate::cli::export::manifest::{self, ManifestState, ManifestWriter};
 use crate::cli::export::oldest_first::OldestFirst;
@@ -30,6 +31,7 @@ pub(super) struct Export {
     wire: Arc<Wire>,
     sink: Sink,
     manifest: ManifestWriter,
+    layout: Layout,
     /// What is not written yet, in its order.
     under_way: VecDeque<UnderWay>,
     pub(super) versions: u64,
@@ -71,11 +73,17 @@ impl Drop for Asked {
 
 impl Export {
     /// Begins one that has nothing in it.
-    pub(super) fn new(wire: Arc<Wire>, sink: Sink, manifest: ManifestWriter) -> Self {
+    pub(super) fn new(
+        wire: Arc<Wire>,
+        sink: Sink,
+        manifest: ManifestWriter,
+        layout: Layout,
+    ) -> Self {
         Self {
             wire,
             sink,
             manifest,
+            layout,
             under_way: VecDeque::new(),
             versions: 0,
             without_file: 0,
@@ -137,7 +145,7 @@ impl Export {
             self.without_file += 1;
             return Ok(());
         }
-        row["file"] = manifest::file_of(name, number).into();
+        row["file"] = self.file_of(name, number).into();
         let room = BYTES_AT_A_TIME.saturating_sub(facts.size);
         self.write_until(AT_A_TIME - 1, room).await?;
         let path = format!("{}/versions/{number}", name.path());
@@ -153,6 +161,14 @@ impl Export {
             answer,
         }));
         Ok(())
+    }
+
+    /// Where the bytes of a version are.
+    fn file_of(&self, name: &StateName, number: u64) -> String {
+        match self.layout {
+            Layout::Statekeep => manifest::file_of(name, number),
+            Layout::Terraform => format!("{name}/terraform.tfstate"),
+        }
     }
 
     /// Notes states that are not in the export because they are damaged.
@@ -197,7 +213,7 @@ impl Export {
         let (name, number) = (&one.name, one.facts.number);
         match answer {
             Ok(bytes) if Digest::of(&bytes).to_string() == one.facts.sha256 => {
-                let path = manifest::file_of(name, number);
+                let path = self.file_of(name, number);
                 self.sink.put(&path, &bytes, one.facts.written)?;
                 self.versions += 1;
                 return self.manifest.version(&one.row);
@@ -237,7 +253,12 @@ impl Export {
     /// Writes the manifest, and says what is in the export.
     pub(super) fn finish(self, now: Timestamp, format: Format) -> Result<(), CliError> {
         let states = self.manifest.states;
-        self.sink.finish(&self.manifest.finish()?, now)?;
+        // Other programs look for no manifest, and would take it for a state.
+        let manifest = match self.layout {
+            Layout::Statekeep => Some(self.manifest.finish()?),
+            Layout::Terraform => None,
+        };
+        self.sink.finish(manifest.as_ref(), now)?;
         for failure in &self.failures {
             output::message(&output::harmless(failure));
         }

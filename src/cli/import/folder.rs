@@ -9,7 +9,8 @@ use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use super::names::{self, some};
+use super::names;
+use super::unnamed::some;
 use crate::cli::output::ShownPath as _;
 use crate::cli::output::{CliError, counted};
 

@@ -9,11 +9,13 @@ mod failed;
 mod folder;
 mod look;
 mod names;
+mod pattern;
 mod plan;
 mod preview;
 mod send;
 mod sources;
 mod summary;
+mod unnamed;
 mod upload;
 
 use std::io::IsTerminal as _;
@@ -31,7 +33,7 @@ use crate::model::name::{BuildingBlock, StateName, Workspace};
 use crate::model::secret::Secret;
 
 use backend::HttpBackend;
-use names::Pattern;
+use pattern::Pattern;
 use preview::preview;
 use send::Done;
 use sources::{FoundStates, Naming};

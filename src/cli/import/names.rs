@@ -8,28 +8,15 @@
 //! `PATH-env:NAME` (consul) and `env:/NAME/KEY` (s3, oss) are KEY, NAME.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 
+use super::pattern::{Pattern, parse};
+use super::unnamed::Unnamed;
 use crate::model::name::StateName;
 
-/// The placeholders of a pattern.
-const WORKSPACE: &str = "{workspace}";
-const NAMES: [&str; 2] = ["{name}", "{building-block}"];
-const RESTS: [&str; 4] = [
-    "{name...}",
-    "{name…}",
-    "{building-block...}",
-    "{building-block…}",
-];
-const ANY: &str = "*";
 /// What stands between a key and the workspace, or is the folder of all workspaces.
 const ENVIRONMENT: &str = "env:";
 /// How some tools write a colon in a file's name.
 const COLONS: [&str; 2] = ["%3A", "%3a"];
-/// How many names are told if several files are left out for one reason.
-const MAX_NAMED: usize = 5;
 
 /// A path of which the backend says that it is a workspace of a key.
 pub(super) struct OfWorkspace {
@@ -90,10 +77,6 @@ fn parts(path: &str) -> Vec<&str> {
     parts
 }
 
-/// A pattern such as `{workspace}/{name}` or `*/env-{workspace}/{name}`.
-#[derive(Clone, Debug)]
-pub(super) struct Pattern(Vec<Segment>);
-
 /// The same, with the workspace last if the backend says one.
 fn parts_with_workspace(path: &str) -> Vec<String> {
     let owned = |parts: Vec<&str>| parts.into_iter().map(str::to_owned).collect::<Vec<_>>();
@@ -103,203 +86,6 @@ fn parts_with_workspace(path: &str) -> Vec<String> {
         }
         None => owned(parts(path)),
     }
-}
-
-/// Why a file has no name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Unnamed {
-    /// Its path has so many parts, and the pattern takes so many.
-    Parts(usize, usize),
-    /// The texts of the pattern are not those of its path.
-    Texts,
-    /// Nothing in its path is a name.
-    Nothing,
-    /// Nothing says which workspace.
-    Workspace,
-    /// What stands there cannot be a name.
-    Bad(String),
-}
-
-impl fmt::Display for Unnamed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts = |count: &usize| crate::cli::output::counted(*count, "part");
-        match self {
-            Self::Parts(has, takes) => write!(
-                f,
-                "a path of {} does not fit the pattern, which has {takes}; `{{name…}}` at its end \
-                    takes all that is left of a path",
-                parts(has)
-            ),
-            Self::Texts => f.write_str("the path does not fit the pattern"),
-            Self::Nothing => f.write_str(
-                "the path has no name in it: import it alone, with \
-                --workspace and --building-block",
-            ),
-            Self::Workspace => f.write_str(
-                "the workspace is not known: give --workspace, or \
-                --name-pattern '{workspace}/{name}'",
-            ),
-            Self::Bad(why) => f.write_str(why),
-        }
-    }
-}
-
-/// What is to be told of files without a name: one line for a reason, with some of the files.
-pub(super) fn told(unnamed: &[(String, Unnamed)]) -> Vec<String> {
-    let mut by_reason: BTreeMap<&Unnamed, Vec<&str>> = BTreeMap::new();
-    for (path, why) in unnamed {
-        by_reason.entry(why).or_default().push(path);
-    }
-    let line = |(why, paths): (&Unnamed, Vec<&str>)| match paths.as_slice() {
-        [path] => format!("{path}: {why}"),
-        paths => format!(
-            "{} are left out, {}: {why}",
-            crate::cli::output::counted(paths.len(), "file"),
-            some(paths)
-        ),
-    };
-    by_reason.into_iter().map(line).collect()
-}
-
-/// Some of many names.
-pub(super) fn some<T: AsRef<str>>(names: &[T]) -> String {
-    let shown: Vec<&str> = names.iter().take(MAX_NAMED).map(AsRef::as_ref).collect();
-    let more = names.len().saturating_sub(MAX_NAMED);
-    if more > 0 {
-        format!("{} and {more} more", shown.join(", "))
-    } else {
-        shown.join(", ")
-    }
-}
-
-#[derive(Clone, Debug)]
-struct Segment {
-    before: String,
-    what: What,
-    after: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum What {
-    Workspace,
-    Name,
-    /// The name, of all parts that are left.
-    Rest,
-    Any,
-    /// Nothing but the text.
-    Text,
-}
-
-impl FromStr for Pattern {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let segments: Vec<Segment> = text.split('/').map(segment).collect::<Result<_, _>>()?;
-        let count = |what| {
-            segments
-                .iter()
-                .filter(|segment| segment.what == what)
-                .count()
-        };
-        if count(What::Name) + count(What::Rest) != 1 || count(What::Workspace) > 1 {
-            return Err(
-                "a pattern has {name} once and {workspace} at most once, each in a part of its own"
-                    .to_owned(),
-            );
-        }
-        if segments
-            .iter()
-            .rev()
-            .skip(1)
-            .any(|segment| segment.what == What::Rest)
-        {
-            return Err(
-                "{name…} takes all that is left of a path, so it is the last part".to_owned(),
-            );
-        }
-        Ok(Self(segments))
-    }
-}
-
-fn segment(text: &str) -> Result<Segment, String> {
-    let rests = RESTS.map(|mark| (mark, What::Rest));
-    let known = [
-        (WORKSPACE, What::Workspace),
-        (NAMES[0], What::Name),
-        (NAMES[1], What::Name),
-        (ANY, What::Any),
-    ];
-    let found = rests.iter().chain(&known).find_map(|(mark, what)| {
-        text.split_once(mark)
-            .map(|(before, after)| (before, *what, after))
-    });
-    let (before, what, after) = found.unwrap_or((text, What::Text, ""));
-    if text.is_empty() || before.contains(['{', '}', '*']) || after.contains(['{', '}', '*']) {
-        return Err(format!(
-            "{text:?} is no part of a pattern: text around one of {{workspace}}, {{name}}, \
-                {{name…}} and *"
-        ));
-    }
-    Ok(Segment {
-        before: before.to_owned(),
-        what,
-        after: after.to_owned(),
-    })
-}
-
-impl Segment {
-    fn matches<'p>(&self, part: &'p str) -> Option<&'p str> {
-        let inner = part
-            .strip_prefix(self.before.as_str())?
-            .strip_suffix(self.after.as_str())?;
-        (self.what != What::Text || inner.is_empty()).then_some(inner)
-    }
-}
-
-impl Pattern {
-    /// Whether it says which workspace.
-    pub(super) fn has_workspace(&self) -> bool {
-        self.0.iter().any(|segment| segment.what == What::Workspace)
-    }
-
-    /// The state at a path, in this workspace unless the pattern says which.
-    fn name<T: AsRef<str>>(
-        &self,
-        parts: &[T],
-        workspace: Option<&str>,
-    ) -> Result<StateName, Unnamed> {
-        let takes_rest = self
-            .0
-            .last()
-            .is_some_and(|segment| segment.what == What::Rest);
-        if parts.len() < self.0.len() || (parts.len() > self.0.len() && !takes_rest) {
-            return Err(Unnamed::Parts(parts.len(), self.0.len()));
-        }
-        let (mut found, mut name) = (workspace.map(str::to_owned), String::new());
-        for (index, segment) in self.0.iter().enumerate() {
-            let rest = parts[index..]
-                .iter()
-                .map(AsRef::as_ref)
-                .collect::<Vec<_>>()
-                .join("-");
-            let part = if segment.what == What::Rest {
-                rest.as_str()
-            } else {
-                parts[index].as_ref()
-            };
-            let inner = segment.matches(part).ok_or(Unnamed::Texts)?;
-            match segment.what {
-                What::Workspace => found = Some(inner.to_owned()),
-                What::Name | What::Rest => inner.clone_into(&mut name),
-                What::Any | What::Text => {}
-            }
-        }
-        parse(&found.ok_or(Unnamed::Workspace)?, &name)
-    }
-}
-
-fn parse(workspace: &str, name: &str) -> Result<StateName, Unnamed> {
-    StateName::parse(workspace, name).map_err(|error| Unnamed::Bad(error.to_string()))
 }
 
 /// The state at a path: by a pattern; else in the given workspace, its parts joined by `-`; else by
@@ -320,7 +106,7 @@ pub(super) fn name_of(
         ([], _) => Err(Unnamed::Nothing),
         (parts, Some(workspace)) => parse(workspace, &parts.join("-")),
         ([workspace, name], None) => parse(workspace, name),
-        (_, None) => Err(Unnamed::Workspace),
+        (parts, None) => Err(Unnamed::Workspace(parts.len())),
     }
 }
 
@@ -465,35 +251,46 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_that_names_no_state_is_refused() {
-        for bad in [
-            "",
-            "{workspace}",
-            "{name}/{name}",
-            "{name}/",
-            "{workspace}{name}",
-            "{what}/{name}",
-            "**/{name}",
-            "{name…}/{workspace}",
-            "{name…}/{name}",
+    fn a_refusal_names_a_pattern_that_fits() {
+        for (path, pattern, workspace, fits) in [
+            (
+                "live/eu/db/x.tfstate",
+                Some("live/{workspace}/{name}"),
+                None,
+                Some("eu/db-x"),
+            ),
+            (
+                "a/b-c/d/e.tfstate",
+                Some("*/b-{workspace}/{name}"),
+                None,
+                Some("c/d-e"),
+            ),
+            (
+                "a/b.tfstate",
+                Some("live/{workspace}/{name}"),
+                None,
+                Some("a/b"),
+            ),
+            ("a/b/c.tfstate", Some("{name}"), Some("w"), Some("w/a-b-c")),
+            ("a/b/c.tfstate", None, None, Some("a/b-c")),
+            (
+                "a/b/c.tfstate",
+                Some("{name}/{workspace}"),
+                None,
+                Some("a/b-c"),
+            ),
+            ("a.tfstate", Some("{workspace}/{name}"), None, None),
+            ("a.tfstate", None, None, None),
         ] {
-            assert!(bad.parse::<Pattern>().is_err(), "{bad}");
+            let parsed = pattern.map(|pattern| pattern.parse::<Pattern>().expect("a pattern"));
+            let told = name_of(path, parsed.as_ref(), workspace)
+                .expect_err("refused")
+                .to_string();
+            let named_fit = told.split_once("--name-pattern '").and_then(|(_, rest)| {
+                let pattern = rest.split('\'').next();
+                named(path, pattern, workspace)
+            });
+            assert_eq!(named_fit.as_deref(), fits, "{path}: {told}");
         }
-    }
-
-    #[test]
-    fn files_that_are_left_out_for_one_reason_are_told_once() {
-        let files: Vec<(String, Unnamed)> = (0..7)
-            .map(|number| (format!("a/b/{number}.tfstate"), Unnamed::Parts(3, 2)))
-            .collect();
-        let told = told(&[files, vec![("x".to_owned(), Unnamed::Texts)]].concat());
-        assert_eq!(told.len(), 2);
-        assert!(
-            told[0].starts_with("7 files are left out, a/b/0.tfstate")
-                && told[0].contains("and 2 more: a path of 3 parts"),
-            "{}",
-            told[0]
-        );
-        assert_eq!(told[1], "x: the path does not fit the pattern");
     }
 }

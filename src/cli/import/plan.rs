@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use crate::cli::output::counted;
 use crate::config::MIB;
+use crate::model::clock::Timestamp;
 use crate::model::digest::Digest;
 use crate::model::name::StateName;
 use crate::model::terraform::tfstate::{self, StateHead};
@@ -37,6 +38,17 @@ impl VersionBytes {
             Self::File(path) => Ok(std::fs::metadata(path)?.len()),
             Self::Part(_, _, size) => Ok(*size),
             Self::Memory(bytes) => Ok(bytes.len() as u64),
+        }
+    }
+
+    /// When its file was last written; none if it is no file of its own.
+    fn written(&self) -> Option<Timestamp> {
+        match self {
+            Self::File(path) => {
+                let written = std::fs::metadata(path).and_then(|file| file.modified());
+                written.ok().map(Timestamp::from)
+            }
+            Self::Part(..) | Self::Memory(_) => None,
         }
     }
 
@@ -78,15 +90,16 @@ pub(super) struct PlannedVersion {
 }
 
 impl PlannedVersion {
-    /// Bytes of which nothing else is known.
+    /// Bytes of which nothing else is known but the time of their file, if they have one.
     pub(super) fn of(content: VersionBytes) -> Self {
+        let written = content.written();
         Self {
             content,
             sha256: None,
             serial: None,
             removed_serial: None,
             number: None,
-            created_at: None,
+            created_at: written.map(|written| written.to_string()),
             rejected: None,
             intermediate: false,
             held: None,

@@ -9,8 +9,10 @@ use std::path::Path;
 
 use super::archive;
 use super::folder::Listing;
-use super::names::{self, Pattern, Unnamed};
+use super::names;
+use super::pattern::Pattern;
 use super::plan::{MAX_STATE, PlannedVersion, StatePlan, VersionBytes};
+use super::unnamed::{self, Unnamed};
 use crate::cli::output::ShownPath as _;
 use crate::cli::output::{CliError, harmless, message};
 use crate::model::name::{BuildingBlock, StateName, Workspace};
@@ -116,7 +118,7 @@ impl FoundStates {
             }
             self.plans.push(with_backup(dir, &path, name));
         }
-        tell(&names::told(&unnamed));
+        tell(&unnamed::told(&unnamed));
         let left_out = unnamed.into_iter();
         self.skipped
             .extend(left_out.map(|(path, why)| format!("{path}: {why}")));
@@ -331,11 +333,12 @@ fn none(dir: &Path, naming: &Naming<'_>) -> CliError {
 fn with_backup(dir: &Path, path: &str, name: StateName) -> StatePlan {
     let backup = dir.join(format!("{path}.backup"));
     let contents = [backup.is_file().then_some(backup), Some(dir.join(path))];
-    let versions = contents
-        .into_iter()
-        .flatten()
-        .map(|path| PlannedVersion::of(VersionBytes::File(path)))
-        .collect();
+    let files = contents.into_iter().flatten().map(VersionBytes::File);
+    let mut versions: Vec<PlannedVersion> = files.map(PlannedVersion::of).collect();
+    if let [older, newer] = versions.as_mut_slice() {
+        // They may have been copied in any order.
+        older.created_at = older.created_at.take().min(newer.created_at.clone());
+    }
     StatePlan {
         name,
         from: path.to_owned(),

@@ -6,6 +6,7 @@ mod exports;
 mod folders;
 mod instead;
 mod left;
+mod recipes;
 
 use std::path::Path;
 use std::process::{Output, Stdio};

@@ -8,7 +8,7 @@ use super::super::{L1, Place, stderr};
 use super::{nothing, put, str};
 use crate::harness::{Client, Server, lineage, tfstate};
 
-fn names(admin: &Client) -> Vec<String> {
+pub(super) fn names(admin: &Client) -> Vec<String> {
     let list = admin.get("/api/terraform/state?deleted=true").json();
     let name = |state: &Value| {
         format!(
