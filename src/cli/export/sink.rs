@@ -1,5 +1,5 @@
-//! Where an export goes: a folder, a tar file, or a tar on stdout. The manifest comes last, and what
-//! is on a disk has its name, or loses the mark of an unfinished one, only when all of it is there.
+//! Where an export goes: a folder, a tar file, or a tar on stdout. The manifest comes last, and an
+//! export on a disk is marked as unfinished until all of it is there.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};

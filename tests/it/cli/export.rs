@@ -251,17 +251,20 @@ fn an_export_that_is_cut_off_has_no_manifest() {
             String::new()
         }
     });
-    let export = statekeep(&["export", &out, "--url", &url, "--key-file"])
-        .arg(&key)
-        .output()
-        .expect("it runs");
-    assert_eq!(export.status.code(), Some(1));
-    assert!(
-        stderr(&export).contains("incomplete"),
-        "{}",
-        stderr(&export)
-    );
+    for target in [&out, &path(&dir, "out.tar")] {
+        let export = statekeep(&["export", target, "--url", &url, "--key-file"])
+            .arg(&key)
+            .output()
+            .expect("it runs");
+        assert_eq!(export.status.code(), Some(1));
+        assert!(
+            stderr(&export).contains("incomplete"),
+            "{}",
+            stderr(&export)
+        );
+    }
     assert!(!Path::new(&out).join("manifest.json").exists());
+    assert!(!dir.path().join("out.tar").exists());
     let import = statekeep(&["import", &out, "--url", &url, "--key-file"])
         .arg(&key)
         .output()
@@ -331,4 +334,35 @@ fn a_version_that_is_pruned_meanwhile_is_a_row_without_a_file() {
         files,
         [&Value::Null, &Value::Null, &json!("team/net/3.tfstate")]
     );
+}
+
+#[test]
+fn a_tar_file_is_for_its_owner_and_takes_the_place_of_nothing() {
+    Place::both(some_states, |place| {
+        let dir = TempDir::new().expect("a folder");
+        let out = path(&dir, "out.tar");
+        place.ok(&["export", &out]);
+        let mode = std::fs::metadata(&out)
+            .expect("a file")
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let bytes = std::fs::read(&out).expect("readable");
+        let again = place.run(&["export", &out]);
+        assert_eq!(again.status.code(), Some(1));
+        assert!(
+            stderr(&again).contains("there already"),
+            "{}",
+            stderr(&again)
+        );
+        assert!(std::fs::read(&out).expect("readable") == bytes);
+        assert_eq!(files(dir.path()).len(), 1, "nothing is left beside it");
+        let compressed = place.run(&["export", &path(&dir, "out.tar.gz")]);
+        assert_eq!(compressed.status.code(), Some(2));
+        assert!(
+            stderr(&compressed).contains("| zstd"),
+            "{}",
+            stderr(&compressed)
+        );
+    });
 }

@@ -299,3 +299,40 @@ fn a_manifest_of_something_else_makes_no_export() {
         );
     });
 }
+
+#[test]
+fn versions_have_the_times_of_their_files() {
+    let dir = TempDir::new().expect("a folder");
+    let (old, new) = ("2024-03-01T10:00:00.000Z", "2024-03-02T10:00:00.000Z");
+    let files = [
+        ("a.tfstate", L1, 2, new),
+        ("a.tfstate.backup", L1, 1, old),
+        ("b.tfstate", &lineage(2), 2, old),
+        // Copied later than the file that took its place.
+        ("b.tfstate.backup", &lineage(2), 1, new),
+    ];
+    for (name, lineage, serial, time) in files {
+        put(dir.path(), name, &tfstate(lineage, serial));
+        let file = std::fs::File::options()
+            .write(true)
+            .open(dir.path().join(name));
+        let time = humantime::parse_rfc3339(time).expect("a time");
+        file.and_then(|file| file.set_modified(time))
+            .expect("its time");
+    }
+    Place::both(nothing, |place| {
+        place.ok(&["import", str(dir.path()), "--workspace", "w"]);
+        let times = |block: &str| {
+            let list = place.json(&["state", "history", &format!("w/{block}")]);
+            let versions = list["versions"].as_array().expect("versions").iter();
+            versions
+                .map(|version| version["created_at"].clone())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(times("a"), [new, old]);
+        assert_eq!(times("b"), [old, old]);
+        let one = dir.path().join("a.tfstate");
+        place.ok(&["import", str(&one), "w/c"]);
+        assert_eq!(times("c"), [new]);
+    });
+}
