@@ -38,7 +38,7 @@ use rustix::fs::Mode;
 use common::flags::Common;
 use common::{environment, wrong};
 use daily::{events, find, manual, status, version, whoami};
-use keep::{backup, prune, quota, restore, retention, salvage, verify};
+use keep::{approval, backup, prune, quota, restore, retention, salvage, verify};
 use module::detect;
 use output::CliError;
 
@@ -166,6 +166,13 @@ enum Command {
         #[command(flatten)]
         common: Common,
     },
+    /// Show, approve and refuse acts that wait for a second person
+    Approval {
+        #[command(subcommand)]
+        command: approval::ApprovalCommand,
+        #[command(flatten)]
+        common: Common,
+    },
     /// Show and set what workspaces may have
     Quota {
         #[command(subcommand)]
@@ -258,6 +265,7 @@ fn run_command(command: Command, umask: Mode) -> Result<ExitCode, CliError> {
         Command::Salvage(args) => salvage::run(&args),
         Command::Prune { args, common } => block_on(prune::run(*args, common)),
         Command::Retention { command, common } => block_on(retention::run(command, common)),
+        Command::Approval { command, common } => block_on(approval::run(command, common)),
         Command::Quota { command, common } => block_on(quota::run(command, common)),
         Command::Detect(args) => return detect::run(&args),
         Command::Configure(args) => configure::run(&args),

@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::model::approval::GuardedAct;
 use crate::model::retention::Policy;
 use crate::model::span::Span;
 use crate::model::time_of_day::TimeOfDay;
@@ -164,6 +165,8 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// What happens to a write without a lock.
     pub unlocked_writes: UnlockedWrites,
+    /// The acts that take two people.
+    pub two_person: Vec<GuardedAct>,
     /// How long a token lives.
     pub token_lifetime: Duration,
     /// How long ordinary events are kept.
@@ -209,6 +212,7 @@ impl Default for Limits {
             body_timeout: DEFAULT_BODY_TIMEOUT,
             idle_timeout: DEFAULT_IDLE_TIMEOUT,
             unlocked_writes: UnlockedWrites::Guard,
+            two_person: Vec::new(),
             token_lifetime: DEFAULT_TOKEN_LIFETIME,
             event_retention: DEFAULT_EVENT_RETENTION,
             lasting_event_retention: DEFAULT_LASTING_EVENT_RETENTION,

@@ -5,6 +5,7 @@
 //! own, with references to the parts that it needs.
 
 mod access;
+pub mod approvals;
 pub mod auth;
 pub mod backups;
 pub mod content;
@@ -27,6 +28,7 @@ mod tests;
 use std::sync::Arc;
 
 use crate::config::Limits;
+use crate::domain::approvals::Approvals;
 use crate::domain::auth::credentials::SecretChecks;
 use crate::domain::auth::keys::Keys;
 use crate::domain::auth::logins::Logins;
@@ -110,6 +112,11 @@ impl Domain {
     /// Quotas of workspaces.
     pub fn quotas(&self) -> Quotas<'_> {
         Quotas::new(&self.engine)
+    }
+
+    /// Acts that wait for a second person.
+    pub fn approvals(&self) -> Approvals<'_> {
+        Approvals::new(&self.engine)
     }
 
     /// Credentials and tokens.

@@ -22,8 +22,9 @@ use actix_web::web::{self, ServiceConfig};
 use crate::config::TrustedProxies;
 use crate::domain::Domain;
 use endpoints::{
-    backup, detect, diff, events, health, import, keys, lock, login, openapi, page, quotas,
-    resources, retention, rollback, search, state, states, transfer, verify, versions, whoami,
+    approvals, backup, detect, diff, events, health, import, keys, lock, login, openapi, page,
+    quotas, resources, retention, rollback, search, state, states, transfer, verify, versions,
+    whoami,
 };
 use server::Routes;
 use wire::route::{Methods, at, below};
@@ -166,6 +167,10 @@ fn of_server() -> Vec<Methods> {
             .on("GET HEAD", quotas::show)
             .on("PUT", quotas::set)
             .on("DELETE", quotas::clear),
+        at("/api/approvals").on("GET HEAD", approvals::list),
+        at("/api/approvals/{approval}")
+            .on("POST", approvals::give)
+            .on("DELETE", approvals::refuse),
         at("/api/clock").on("POST", retention::trust_clock),
         at("/api/openapi.json").on("GET HEAD", openapi::document),
         at("/healthz").on("GET HEAD", health::alive),

@@ -67,6 +67,11 @@ impl Caller {
         }
     }
 
+    /// Whether it is the server itself.
+    pub fn is_server(&self) -> bool {
+        self.actor == Actor::server()
+    }
+
     /// Whether something is allowed on one state.
     pub fn may(&self, permission: Permission, name: &StateName) -> bool {
         self.grant.allows(permission, name)

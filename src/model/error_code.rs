@@ -111,6 +111,8 @@ codes! {
         NoKey = "no_key",
         /// The workspace has no policy of its own.
         NoPolicy = "no_policy",
+        /// No request of this id waits for approval.
+        NoApproval = "no_approval",
         /// A path outside `/api` without a page, and only for a client whose `Accept` names
         /// `text/html`.
         NotFound = "not_found",
@@ -140,6 +142,8 @@ codes! {
         KeyEnded = "key_ended",
         /// A live key has this name already.
         NameTaken = "name_taken",
+        /// A second person has to approve this (member `approval`); then send the same again.
+        NeedsApproval = "needs_approval",
         /// A verification is running, and one runs at a time.
         VerifyRuns = "verify_runs",
         /// A backup is being made or sent, and one at a time is.
@@ -224,6 +228,8 @@ codes! {
         TooManyAtOnce = "too_many_at_once",
         /// The key has 100 locks on addresses without a state, or all keys together have 1,000.
         TooManyLocks = "too_many_locks",
+        /// As many requests wait for a second person as may.
+        TooManyApprovals = "too_many_approvals",
         /// Too many new credentials are being checked.
         CredentialsBusy = "credentials_busy",
     }

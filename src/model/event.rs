@@ -82,6 +82,14 @@ pub enum EventKind {
     KeyRotate,
     /// A key was ended.
     KeyRevoke,
+    /// An act waits for a second person.
+    ApprovalAsk,
+    /// A second person approved an act.
+    ApprovalGive,
+    /// An act was refused, or its request taken back.
+    ApprovalRefuse,
+    /// An act was done that a second person had approved.
+    ApprovalUse,
     /// A backup was made.
     BackupMake,
     /// A backup could not be made, or its drill failed.
@@ -102,7 +110,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Each kind.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 46] = [
         Self::StateWrite,
         Self::StateWriteRejected,
         Self::StateDelete,
@@ -137,6 +145,10 @@ impl EventKind {
         Self::KeyCreate,
         Self::KeyRotate,
         Self::KeyRevoke,
+        Self::ApprovalAsk,
+        Self::ApprovalGive,
+        Self::ApprovalRefuse,
+        Self::ApprovalUse,
         Self::BackupMake,
         Self::BackupFail,
         Self::BackupRestore,
@@ -183,6 +195,10 @@ impl EventKind {
             | Self::KeyCreate
             | Self::KeyRotate
             | Self::KeyRevoke
+            | Self::ApprovalAsk
+            | Self::ApprovalGive
+            | Self::ApprovalRefuse
+            | Self::ApprovalUse
             | Self::BackupFail
             | Self::BackupRestore
             | Self::StateReveal => true,
@@ -241,6 +257,10 @@ impl EventKind {
             Self::KeyCreate => "key.create",
             Self::KeyRotate => "key.rotate",
             Self::KeyRevoke => "key.revoke",
+            Self::ApprovalAsk => "approval.ask",
+            Self::ApprovalGive => "approval.give",
+            Self::ApprovalRefuse => "approval.refuse",
+            Self::ApprovalUse => "approval.use",
             Self::BackupMake => "backup.make",
             Self::BackupFail => "backup.fail",
             Self::BackupRestore => "backup.restore",

@@ -4,6 +4,7 @@
 //! here reads a disk, a network or (but for [`clock`]) the time.
 
 pub mod actor;
+pub mod approval;
 pub mod caller;
 pub mod clock;
 pub mod commit;

@@ -22,7 +22,7 @@ const SHARED: [&str; 9] = [
 ];
 
 /// Each command with its examples.
-const EXAMPLES: [(&str, &[&str]); 52] = [
+const EXAMPLES: [(&str, &[&str]); 55] = [
     (
         "serve",
         &[
@@ -175,6 +175,9 @@ const EXAMPLES: [(&str, &[&str]); 52] = [
         "prune",
         &["statekeep prune --keep-last 20 --keep-within 90d --dry-run"],
     ),
+    ("approval list", &["statekeep approval list"]),
+    ("approval give", &["statekeep approval give 482910"]),
+    ("approval refuse", &["statekeep approval refuse 482910"]),
     ("quota list", &["statekeep quota list"]),
     ("quota show", &["statekeep quota show team-a"]),
     (

@@ -9,7 +9,7 @@ use crate::cli::output::harmless;
 use crate::config::variable_behind;
 
 /// The commands whose subcommands people try to call without them.
-const GROUPS: [&str; 4] = ["state", "key", "retention", "quota"];
+const GROUPS: [&str; 5] = ["state", "key", "retention", "quota", "approval"];
 
 /// An error of the command line with what helps against it.
 pub(in crate::cli) fn usage(mut error: Error, definition: &Command) -> Error {

@@ -1,5 +1,6 @@
 //! Keeping what is kept: verification, pruning, policies, and what is left after damage.
 
+pub(super) mod approval;
 pub(super) mod backup;
 pub(super) mod prune;
 pub(super) mod quota;

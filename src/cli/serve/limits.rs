@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use bytesize::ByteSize;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
 use crate::cli::keep::rules::age;
@@ -14,6 +15,7 @@ use crate::config::{
     DEFAULT_MAX_PAGE, DEFAULT_MAX_QUEUE, DEFAULT_PRUNE_EVERY, DEFAULT_SCRUB_EVERY,
     DEFAULT_TOKEN_LIFETIME, Limits, UnlockedWrites, memory_of_this_machine,
 };
+use crate::model::approval::GuardedAct;
 use crate::model::retention::Policy;
 use crate::model::span::Span;
 use crate::model::time_of_day::TimeOfDay;
@@ -118,6 +120,16 @@ pub(in crate::cli) struct LimitArgs {
         default_value_t = UnlockedArg::Guard
     )]
     unlocked_writes: UnlockedArg,
+    /// Acts that a second key has to approve: purge, prune, admin-key, policy
+    #[arg(
+        long,
+        env = "STATEKEEP_TWO_PERSON",
+        value_name = "ACT",
+        value_delimiter = ',',
+        hide_possible_values = true,
+        value_parser = guarded_act()
+    )]
+    two_person: Vec<GuardedAct>,
     /// How long a token lives, 1s to 12h
     #[arg(
         long,
@@ -288,6 +300,11 @@ enum UnlockedArg {
     Refuse,
 }
 
+fn guarded_act() -> impl TypedValueParser<Value = GuardedAct> {
+    let names = PossibleValuesParser::new(GuardedAct::ALL.map(GuardedAct::name));
+    names.try_map(|name| name.parse())
+}
+
 impl From<UnlockedArg> for UnlockedWrites {
     fn from(arg: UnlockedArg) -> Self {
         match arg {
@@ -321,6 +338,7 @@ impl LimitArgs {
             body_timeout: self.body_timeout.0,
             idle_timeout: self.idle_timeout.0,
             unlocked_writes: self.unlocked_writes.into(),
+            two_person: self.two_person.clone(),
             token_lifetime: self.token_lifetime.0,
             event_retention: self.event_retention.0,
             lasting_event_retention: self.lasting_event_retention.0,

@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::domain::access::{Acted, act, authorize_everywhere};
+use crate::domain::approvals::second_person;
 use crate::domain::auth::credentials::{SecretChecks, random};
 use crate::domain::engine::Engine;
 use crate::domain::engine::data_dir::DirError;
 use crate::domain::error::Error;
 use crate::model::actor::{Actor, Origin};
+use crate::model::approval::GuardedAct;
 use crate::model::caller::{Caller, LiveCaller, Proof};
 use crate::model::clock;
 use crate::model::error_code::ErrorCode;
@@ -126,6 +129,11 @@ impl Keys<'_> {
             None => None,
         };
         may_give(caller, &grant, expires_at)?;
+        let what = json!({
+            "create": name, "permissions": grant.permissions.names(&grant.scope),
+            "expires_in": wanted.expires_in,
+        });
+        self.takes_two(caller, &grant, what).await?;
         let id = KeyId(Uuid::new_v4());
         let secret = Secret::for_key(id, random());
         let new = NewKey {
@@ -142,6 +150,15 @@ impl Keys<'_> {
             key: self.find(id).await?,
             secret,
         })
+    }
+
+    /// Lets a key for all workspaces be made, or another's get a secret, if no second person has to
+    /// approve that, or one has.
+    async fn takes_two(&self, caller: &Caller, grant: &Grant, what: Value) -> Result<(), Error> {
+        if grant.scope != Scope::All {
+            return Ok(());
+        }
+        second_person(self.engine, caller, GuardedAct::AdminKey, what).await
     }
 
     async fn make(&self, caller: &Caller, new: NewKey) -> Result<(), Error> {
@@ -179,6 +196,10 @@ impl Keys<'_> {
         let ends_by = self.engine.time_for_ends();
         if key.standing(ends_by) != KeyStatus::Active {
             return Err(Error::KeyEnded);
+        }
+        if caller.key() != Some(id) {
+            let what = json!({ "rotate": id.to_string(), "name": key.name });
+            self.takes_two(caller, &key.grant, what).await?;
         }
         let secret = Secret::for_key(id, random());
         let check = self.credentials.check_of(&secret).await?;

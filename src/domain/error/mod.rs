@@ -8,10 +8,12 @@ use crate::domain::error::refusals::{
     NoRollback, NotBackedUp, NotImported, NotPurged, NotTransferred,
 };
 use crate::model::actor::Actor;
+use crate::model::approval::Approval;
 use crate::model::error_code::ErrorCode;
 use crate::model::key::KeyId;
 use crate::model::lock::Lock;
 use crate::model::name::StateName;
+use crate::model::permission::Scope;
 use crate::model::quota::QuotaKind;
 use crate::model::state::Gone;
 use crate::store::StoreError;
@@ -151,6 +153,21 @@ pub enum Error {
     /// A workspace has no policy of its own.
     #[error("the workspace {0} has no policy of its own; GET /api/retention says what holds")]
     NoPolicy(String),
+    /// A second person has to approve this.
+    #[error(
+        "this takes two people: request {id} waits until {ends_at} for another key with \
+            {permission}; after `statekeep approval give {id}` send the same again within an hour",
+        id = .0.id,
+        ends_at = .0.ends_at,
+        permission = .0.act.permission().name(&Scope::All)
+    )]
+    NeedsApproval(Box<Approval>),
+    /// No such request for approval.
+    #[error("no request {0} waits that this key may approve; GET /api/approvals lists them")]
+    NoApproval(u32),
+    /// As many requests for approval wait as may.
+    #[error("{0} requests wait for a second person, which is the most; approve or refuse some")]
+    TooManyApprovals(usize),
     /// History is being pruned already.
     #[error("history is being pruned already; wait until that is done")]
     PruneRunning,

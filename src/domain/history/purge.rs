@@ -7,14 +7,18 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use serde_json::{Value, json};
+
 use crate::config::MIB;
 use crate::domain::access::{Acted, act_then, authorize, lock_in_the_way};
+use crate::domain::approvals::second_person;
 use crate::domain::content::cache::BytesKey;
 use crate::domain::content::erasure::ErasureReport;
 use crate::domain::content::missing::explained;
 use crate::domain::error::Error;
 use crate::domain::error::refusals::NotPurged;
 use crate::domain::history::History;
+use crate::model::approval::GuardedAct;
 use crate::model::caller::{Caller, LiveCaller};
 use crate::model::digest::Digest;
 use crate::model::event::{EventKind, NewEvent};
@@ -40,6 +44,15 @@ pub enum Which {
     These(Vec<u64>),
     /// All versions of a deleted state.
     All,
+}
+
+impl Which {
+    fn told(&self) -> Value {
+        match self {
+            Self::These(numbers) => json!(numbers),
+            Self::All => json!("all"),
+        }
+    }
 }
 
 /// What became of a purge.
@@ -83,6 +96,8 @@ impl History<'_> {
         which: Which,
     ) -> Result<Purged, Error> {
         self.may_purge(caller, name)?;
+        let what = json!({ "state": name.to_string(), "versions": which.told() });
+        second_person(self.engine, caller, GuardedAct::Purge, what).await?;
         let alone = self.content.purge_alone().await;
         let versions = match self.remove_content(caller, name, which).await {
             Ok(versions) => versions,

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::json;
 
 use crate::domain::access::{Acted, act, act_then};
+use crate::domain::approvals::second_person;
 use crate::domain::error::Error;
 use crate::domain::retention::Retention;
+use crate::model::approval::GuardedAct;
 use crate::model::caller::{Caller, LiveCaller};
 use crate::model::clock::{self, Timestamp};
 use crate::model::error_code::ErrorCode;
@@ -95,6 +98,8 @@ impl Retention<'_> {
         policy
             .check()
             .map_err(|why| Error::invalid(ErrorCode::BadPolicy, why.to_string()))?;
+        let what = json!({ "workspace": workspace, "policy": policy });
+        second_person(self.engine, caller, GuardedAct::Policy, what).await?;
         let at = clock::now();
         let new = WorkspacePolicy {
             workspace: workspace.to_string(),
@@ -110,7 +115,7 @@ impl Retention<'_> {
                 workspace: Some(to_set.workspace.clone()),
                 ..NewEvent::new(EventKind::RetentionSet, by, at)
             };
-            tx.record(&event.detail(serde_json::json!({ "policy": to_set.policy })))?;
+            tx.record(&event.detail(json!({ "policy": to_set.policy })))?;
             Ok(Ok(()))
         };
         act(self.engine, caller, (touches, 0), set).await?;
@@ -121,6 +126,8 @@ impl Retention<'_> {
     /// there was one.
     pub async fn unset(&self, caller: &Caller, workspace: &Workspace) -> Result<bool, Error> {
         self.may_operate(caller)?;
+        let what = json!({ "workspace": workspace, "policy": null });
+        second_person(self.engine, caller, GuardedAct::Policy, what).await?;
         let workspace = workspace.to_string();
         let touches = Touches::Workspace(workspace.clone());
         let unset = move |tx: &Tx<'_>, by: LiveCaller<'_>| {
@@ -147,8 +154,7 @@ impl Retention<'_> {
             tx.note_moment(Moment::Trusted, at)?;
             tx.note_moment(Moment::Latest, at)?;
             tx.record(
-                &NewEvent::new(EventKind::ClockTrust, by, at)
-                    .detail(serde_json::json!({ "doubt": doubt })),
+                &NewEvent::new(EventKind::ClockTrust, by, at).detail(json!({ "doubt": doubt })),
             )?;
             Ok(Ok(()))
         };

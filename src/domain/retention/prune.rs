@@ -6,13 +6,17 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::config::MIB;
 use crate::domain::access::{Acted, act};
+use crate::domain::approvals::second_person;
 use crate::domain::error::Error;
 use crate::domain::retention::Retention;
 use crate::domain::retention::plan::{RetentionPlan, plan};
 use crate::domain::retention::report::{PrunePreview, PruneReport};
 use crate::model::actor::Actor;
+use crate::model::approval::GuardedAct;
 use crate::model::caller::{Caller, LiveCaller};
 use crate::model::clock::{self, Timestamp};
 use crate::model::error_code::ErrorCode;
@@ -135,6 +139,10 @@ impl Retention<'_> {
     /// Removes what the policy does not keep, and gives the space back. One run at a time.
     pub async fn prune(&self, caller: &Caller, asked: &PruneRequest) -> Result<PruneReport, Error> {
         self.may_operate(caller)?;
+        let what = json!({
+            "policy": asked.policy, "workspace": asked.workspace, "buildingBlock": asked.block,
+        });
+        second_person(self.engine, caller, GuardedAct::Prune, what).await?;
         let _alone = self
             .pruning
             .running

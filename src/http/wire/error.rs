@@ -103,6 +103,9 @@ fn code_of(error: &Error) -> ErrorCode {
         Error::NoLock(_) => Code::NoLock,
         Error::NoTransfer(_) => Code::NoTransfer,
         Error::NoPolicy(_) => Code::NoPolicy,
+        Error::NeedsApproval(_) => Code::NeedsApproval,
+        Error::NoApproval(_) => Code::NoApproval,
+        Error::TooManyApprovals(_) => Code::TooManyApprovals,
         Error::PruneRunning => Code::PruneRunning,
         Error::ClockInDoubt(_) => Code::ClockInDoubt,
         Error::NoKey => Code::NoKey,
@@ -203,6 +206,9 @@ fn member(error: &Error) -> Option<(&'static str, Value)> {
     }
     if let Error::QuotaExceeded { kind, .. } = error {
         return Some(("quota", json!(kind.name())));
+    }
+    if let Error::NeedsApproval(approval) = error {
+        return Some(("approval", json!(approval)));
     }
     if let Error::NoRollback(NoRollback::NotCurrent { current, .. }) = error {
         return Some(("current", json!(current)));

@@ -16,10 +16,18 @@ use crate::harness::{Client, Setup, binary, resource, state_path, tfstate, tfsta
 const LINEAGE: &str = "11111111-1111-4111-8111-111111111111";
 
 /// Commands whose examples are not run here, and why.
-const ELSEWHERE: [(&str, &str); 3] = [
+const ELSEWHERE: [(&str, &str); 5] = [
     (
         "serve",
         "it runs until a signal comes; every other test starts one",
+    ),
+    (
+        "approval give",
+        "its number is made by chance; tests of two people run it",
+    ),
+    (
+        "approval refuse",
+        "its number is made by chance; tests of two people run it",
     ),
     (
         "run",

@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 
 use super::{DOCUMENT, MORE_METHODS, judge, parsed, template};
 use crate::answer::Answer;
-use crate::harness::{Client, Server, lock_body, resource, state_path, tfstate, tfstate_with};
+use crate::harness::{
+    Client, Server, Setup, lock_body, resource, state_path, tfstate, tfstate_with,
+};
 
 const L1: &str = "11111111-1111-4111-8111-111111111111";
 /// The lineage of other states: bytes that two states have are not purged.
@@ -156,6 +158,22 @@ impl Session {
         }
     }
 
+    /// On a server that asks for a second person.
+    fn approvals(&mut self, second: &Client) {
+        for method in ["POST", "DELETE"] {
+            let policy = json!({"keep_last": 1});
+            let refused = self.call(409, "PUT", "/api/retention/team", policy).json();
+            self.get("/api/approvals");
+            let first = std::mem::replace(&mut self.admin, second.clone());
+            let path = format!("/api/approvals/{}", refused["approval"]["id"]);
+            self.call(200, method, &path, "");
+            self.admin = first;
+            if method == "POST" {
+                self.call(200, "PUT", "/api/retention/team", json!({"keep_last": 1}));
+            }
+        }
+    }
+
     fn server(&mut self) {
         let files = json!({"files": {"main.tf": "terraform {\n  backend \"http\" {}\n}\n"}});
         self.post("/api/terraform/detect", &files);
@@ -217,6 +235,10 @@ fn every_operation_of_the_document_is_answered_as_it_tells() {
     session.keys();
     session.policies();
     session.server();
+    let careful = Setup::new().flag("--two-person", "policy").start();
+    let second = careful.make_key(&json!({"name": "second", "role": "admin"}));
+    session.admin = careful.admin();
+    session.approvals(&second);
     assert_eq!(
         session.left(),
         [""; 0],

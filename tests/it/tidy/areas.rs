@@ -6,13 +6,14 @@ use super::matching::{File, body};
 use super::open::Open;
 
 /// What each area of `domain` may use of the others.
-const AREAS: [(&str, &[&str]); 13] = [
+const AREAS: [(&str, &[&str]); 14] = [
     ("error", &[]),
     ("access", &["engine", "error"]),
     ("engine", &["error"]),
     ("events", &["engine", "access", "error"]),
     ("content", &["engine", "error"]),
     ("quotas", &["engine", "access", "error"]),
+    ("approvals", &["engine", "access", "error"]),
     (
         "states",
         &["content", "engine", "events", "access", "error", "quotas"],
@@ -20,14 +21,31 @@ const AREAS: [(&str, &[&str]); 13] = [
     (
         "history",
         &[
-            "states", "content", "engine", "events", "access", "error", "quotas",
+            "states",
+            "content",
+            "engine",
+            "events",
+            "access",
+            "error",
+            "quotas",
+            "approvals",
         ],
     ),
     ("mirror", &["content", "engine", "error"]),
-    ("auth", &["engine", "events", "access", "error"]),
+    (
+        "auth",
+        &["engine", "events", "access", "error", "approvals"],
+    ),
     (
         "retention",
-        &["content", "engine", "access", "events", "error"],
+        &[
+            "content",
+            "engine",
+            "access",
+            "events",
+            "error",
+            "approvals",
+        ],
     ),
     (
         "integrity",

@@ -249,8 +249,30 @@ pub(in crate::store) const QUOTAS: Hashed = hashed!(
     ]
 );
 
+/// Selected as `a`.
+pub(in crate::store) const APPROVALS: Hashed = hashed!(
+    "approvals",
+    "a",
+    false,
+    ["id"],
+    ["id"],
+    [
+        "id",
+        "act",
+        "digest",
+        "what",
+        "asked_by",
+        "asked_by_name",
+        "asked_at",
+        "ends_at",
+        "approved_by",
+        "approved_by_name",
+        "approved_at",
+    ]
+);
+
 /// Each of them.
-pub(in crate::store) const ALL: [&Hashed; 10] = [
+pub(in crate::store) const ALL: [&Hashed; 11] = [
     &STATES,
     &VERSIONS,
     &MOVES,
@@ -261,4 +283,5 @@ pub(in crate::store) const ALL: [&Hashed; 10] = [
     &TOKENS,
     &POLICIES,
     &QUOTAS,
+    &APPROVALS,
 ];
