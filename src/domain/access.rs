@@ -10,7 +10,7 @@ use crate::domain::engine::trust::Trust;
 use crate::domain::error::{Error, Unproven};
 use crate::model::caller::{Caller, LiveCaller};
 use crate::model::key::Lapse;
-use crate::model::lock::{Lock, RefusedAttempt};
+use crate::model::lock::{HeldLock, Lock, RefusedAttempt};
 use crate::model::name::StateName;
 use crate::model::permission::{Permission, Scope};
 use crate::store::{StoreError, Touches, Tx};
@@ -163,20 +163,34 @@ fn who(caller: &Caller) -> String {
     format!("the key {:?}", caller.actor.name)
 }
 
-/// The lock that keeps a caller from an act, after noting that it turned them away; none when
-/// `lock_id` names a lock of their own.
+/// The lock, or the freeze as one, that keeps a caller from an act; none when `lock_id` names a
+/// lock of their own that was there before any freeze. That a lock turned them away is noted.
 pub(super) fn lock_in_the_way(
     tx: &Tx<'_>,
     caller: &Caller,
     name: &StateName,
     lock_id: Option<&str>,
 ) -> Result<Option<Lock>, StoreError> {
-    let held = tx
-        .lock(name)?
-        .filter(|held| !lock_id.is_some_and(|id| held.is_held_by(&caller.actor, id)));
-    let Some(held) = held else { return Ok(None) };
-    tx.note_refusal(name, &RefusedAttempt::by(caller, tx.now(), lock_id, None))?;
-    Ok(Some(held.lock))
+    let held = tx.lock(name)?;
+    let is_own = |held: &HeldLock| lock_id.is_some_and(|id| held.is_held_by(&caller.actor, id));
+    match held {
+        Some(held) if !is_own(&held) => {
+            tx.note_refusal(name, &RefusedAttempt::by(caller, tx.now(), lock_id, None))?;
+            Ok(Some(held.lock))
+        }
+        own => freeze_in_the_way(tx, name, own.as_ref()),
+    }
+}
+
+/// The freeze of a state as a lock, if it keeps out a caller with this lock of their own.
+pub(super) fn freeze_in_the_way(
+    tx: &Tx<'_>,
+    name: &StateName,
+    own: Option<&HeldLock>,
+) -> Result<Option<Lock>, StoreError> {
+    let freeze = tx.freeze(name)?;
+    let freeze = freeze.filter(|freeze| freeze.keeps_out(own, tx.now()));
+    Ok(freeze.map(|freeze| freeze.as_lock(name)))
 }
 
 /// Limits a question to what a scope reaches; false when nothing is left of it.

@@ -22,9 +22,9 @@ use actix_web::web::{self, ServiceConfig};
 use crate::config::TrustedProxies;
 use crate::domain::Domain;
 use endpoints::{
-    approvals, backup, detect, diff, events, health, import, keys, lock, login, openapi, page,
-    quotas, resources, retention, rollback, search, state, states, transfer, verify, versions,
-    whoami,
+    approvals, backup, detect, diff, events, freeze, health, import, keys, lock, login, openapi,
+    page, quotas, resources, retention, rollback, search, state, states, transfer, verify,
+    versions, whoami,
 };
 use server::Routes;
 use wire::route::{Methods, at, below};
@@ -98,6 +98,9 @@ fn of_state() -> Vec<Methods> {
             .protocol("GET HEAD", "", lock::show)
             .protocol("POST PUT LOCK", "", lock::lock)
             .protocol("DELETE UNLOCK", "ID force", lock::unlock),
+        at("/freeze")
+            .on("POST", freeze::freeze)
+            .on("DELETE", freeze::unfreeze),
         at("/versions").with("GET HEAD", versions::PARAMETERS, versions::list),
         at("/history/{address}").with("GET HEAD", "attribute before limit", resources::trail),
         at("/outputs").with("GET HEAD", "sensitive", diff::outputs),

@@ -62,6 +62,10 @@ pub enum EventKind {
     QuotaClear,
     /// A person said that the clock is right.
     ClockTrust,
+    /// A state was frozen: nothing changes it for a while.
+    StateFreeze,
+    /// A state is not frozen any more.
+    StateUnfreeze,
     /// A lock was taken.
     LockAcquire,
     /// A lock was given back.
@@ -110,7 +114,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Each kind.
-    pub const ALL: [Self; 46] = [
+    pub const ALL: [Self; 48] = [
         Self::StateWrite,
         Self::StateWriteRejected,
         Self::StateDelete,
@@ -135,6 +139,8 @@ impl EventKind {
         Self::QuotaSet,
         Self::QuotaClear,
         Self::ClockTrust,
+        Self::StateFreeze,
+        Self::StateUnfreeze,
         Self::LockAcquire,
         Self::LockRelease,
         Self::LockPlan,
@@ -191,6 +197,8 @@ impl EventKind {
             | Self::QuotaSet
             | Self::QuotaClear
             | Self::ClockTrust
+            | Self::StateFreeze
+            | Self::StateUnfreeze
             | Self::LockBreak
             | Self::KeyCreate
             | Self::KeyRotate
@@ -247,6 +255,8 @@ impl EventKind {
             Self::QuotaSet => "quota.set",
             Self::QuotaClear => "quota.clear",
             Self::ClockTrust => "clock.trust",
+            Self::StateFreeze => "state.freeze",
+            Self::StateUnfreeze => "state.unfreeze",
             Self::LockAcquire => "lock.acquire",
             Self::LockRelease => "lock.release",
             Self::LockPlan => "lock.plan",

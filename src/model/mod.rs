@@ -15,6 +15,7 @@ pub mod event;
 pub mod event_class;
 pub mod fingerprint;
 pub mod frame;
+pub mod freeze;
 pub mod json_words;
 pub mod key;
 pub mod lock;

@@ -20,6 +20,8 @@ pub enum Permission {
     Delete,
     /// Break another's lock.
     Unlock,
+    /// Freeze states, and lift that.
+    Freeze,
     /// Read the event log.
     Events,
     /// Remove the content of old versions.
@@ -39,7 +41,7 @@ pub enum Permission {
 }
 
 /// Each permission, its name for one workspace (where it has one) and its name for all.
-const NAMES: [(Permission, Option<&str>, &str); 14] = [
+const NAMES: [(Permission, Option<&str>, &str); 15] = [
     (
         Permission::Outputs,
         Some("TFSTATE_OUTPUTS"),
@@ -57,6 +59,11 @@ const NAMES: [(Permission, Option<&str>, &str); 14] = [
         Permission::Unlock,
         Some("TFSTATE_UNLOCK"),
         "ADM_TFSTATE_UNLOCK",
+    ),
+    (
+        Permission::Freeze,
+        Some("TFSTATE_FREEZE"),
+        "ADM_TFSTATE_FREEZE",
     ),
     (
         Permission::Events,
@@ -86,7 +93,7 @@ impl Permission {
 
 /// A set of permissions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PermissionSet(u16);
+pub struct PermissionSet(u32);
 
 impl PermissionSet {
     /// Everything.
@@ -97,7 +104,7 @@ impl PermissionSet {
         Self(
             permissions
                 .iter()
-                .fold(0, |bits, permission| bits | 1 << *permission as u16),
+                .fold(0, |bits, permission| bits | 1 << *permission as u32),
         )
     }
 
@@ -113,7 +120,7 @@ impl PermissionSet {
         let local = NAMES
             .iter()
             .filter(|(_, local, _)| local.is_some())
-            .fold(0, |bits, (permission, ..)| bits | 1 << *permission as u16);
+            .fold(0, |bits, (permission, ..)| bits | 1 << *permission as u32);
         Self(self.0 & local)
     }
 
@@ -131,7 +138,7 @@ impl PermissionSet {
             (Permission::List, &[Permission::Outputs][..]),
             (Permission::Plan, &[Permission::Outputs][..]),
         ] {
-            if bits & (1 << has as u16) != 0 {
+            if bits & (1 << has as u32) != 0 {
                 bits |= Self::of(implied).0;
             }
         }
@@ -140,7 +147,7 @@ impl PermissionSet {
 
     /// Whether a permission is in it or implied by it.
     pub fn allows(self, permission: Permission) -> bool {
-        self.closure().0 & (1 << permission as u16) != 0
+        self.closure().0 & (1 << permission as u32) != 0
     }
 
     /// Whether all of another set is in this one or implied by it.
@@ -152,7 +159,7 @@ impl PermissionSet {
     pub fn names(self, scope: &Scope) -> Vec<&'static str> {
         NAMES
             .iter()
-            .filter(|(permission, ..)| self.0 & (1 << *permission as u16) != 0)
+            .filter(|(permission, ..)| self.0 & (1 << *permission as u32) != 0)
             .map(|(permission, ..)| permission.name(scope))
             .collect()
     }
@@ -225,13 +232,13 @@ pub const ROLES: [&str; 7] = [
 
 /// The permissions of a role, for a key of this scope.
 pub fn role(name: &str, scope: &Scope) -> Result<PermissionSet, BadPermission> {
-    use Permission::{Delete, Events, List, Outputs, Plan, Save, Status, Unlock};
+    use Permission::{Delete, Events, Freeze, List, Outputs, Plan, Save, Status, Unlock};
     let set = match name {
         "reader" => PermissionSet::of(&[List]),
         "outputs" => PermissionSet::of(&[Outputs]),
         "planner" => PermissionSet::of(&[Plan]),
         "writer" => PermissionSet::of(&[Save, Unlock]),
-        "owner" => PermissionSet::of(&[Save, Unlock, Delete, Events]),
+        "owner" => PermissionSet::of(&[Save, Unlock, Delete, Freeze, Events]),
         "monitor" => PermissionSet::of(&[Status]),
         "admin" => PermissionSet::ALL,
         _ => return Err(BadPermission::UnknownRole(name.to_owned())),

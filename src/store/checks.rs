@@ -109,7 +109,7 @@ pub enum Chain {
 }
 
 /// The tables beside those of states and versions whose rows have hashes.
-pub const ROW_LISTS: [&str; 9] = [
+pub const ROW_LISTS: [&str; 10] = [
     "moves",
     "transfers",
     "locks",
@@ -119,6 +119,7 @@ pub const ROW_LISTS: [&str; 9] = [
     "policies",
     "quotas",
     "approvals",
+    "freezes",
 ];
 
 /// How far a walk through the rows of a table is.

@@ -22,7 +22,7 @@ const SHARED: [&str; 9] = [
 ];
 
 /// Each command with its examples.
-const EXAMPLES: [(&str, &[&str]); 55] = [
+const EXAMPLES: [(&str, &[&str]); 57] = [
     (
         "serve",
         &[
@@ -118,6 +118,14 @@ const EXAMPLES: [(&str, &[&str]); 55] = [
     (
         "state hold",
         &["statekeep state hold team-a/network 2 --reason \"audit 2026\""],
+    ),
+    (
+        "state freeze",
+        &["statekeep state freeze team-a/network --reason \"audit\" --for 2d"],
+    ),
+    (
+        "state unfreeze",
+        &["statekeep state unfreeze team-a/network"],
     ),
     (
         "state release",

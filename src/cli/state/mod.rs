@@ -5,6 +5,7 @@ mod changes;
 mod delete;
 mod diff;
 mod folding;
+mod freeze;
 mod history;
 mod hold;
 mod list;
@@ -56,6 +57,10 @@ pub(super) enum StateCommand {
     Move(relocate::MoveArgs),
     /// Break the lock on a state
     Unlock(unlock::UnlockArgs),
+    /// Freeze a state: nothing changes it for a while, and plans go on
+    Freeze(freeze::FreezeArgs),
+    /// Lift the freeze of a state
+    Unfreeze(freeze::UnfreezeArgs),
     /// Hold a version, so that it is neither pruned nor purged
     Hold(hold::HoldArgs),
     /// Release a held version
@@ -87,6 +92,8 @@ async fn act(client: &Client, command: StateCommand, format: Format) -> Result<(
         StateCommand::Restore(args) => restore::run(client, &args, format).await,
         StateCommand::Move(args) => relocate::run(client, args, format).await,
         StateCommand::Unlock(args) => unlock::run(client, args, format).await,
+        StateCommand::Freeze(args) => freeze::freeze(client, args, format).await,
+        StateCommand::Unfreeze(args) => freeze::unfreeze(client, &args, format).await,
         StateCommand::Hold(args) => hold::hold(client, args, format).await,
         StateCommand::Release(args) => hold::release(client, &args, format).await,
         StateCommand::Delete(args) => delete::run(client, &args, format).await,

@@ -12,6 +12,7 @@ use crate::cli::output::harmless;
 use crate::cli::output::size;
 use crate::cli::output::text;
 use crate::cli::output::time;
+use crate::cli::state::freeze;
 use crate::cli::state::resource;
 use crate::model::name::StateName;
 
@@ -58,6 +59,9 @@ pub(in crate::cli) async fn run(
     pairs.push(("history", size(&found["history_size"])));
     pairs.push(gone(&found));
     pairs.extend(lock(&found["lock"]));
+    if !found["frozen"].is_null() {
+        pairs.push(("frozen", freeze::frozen(state, &found["frozen"])));
+    }
     output::pairs(&pairs)
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::config::MIB;
-use crate::domain::access::{Acted, act_then, authorize, lock_in_the_way};
+use crate::domain::access::{Acted, act_then, authorize, freeze_in_the_way, lock_in_the_way};
 use crate::domain::approvals::second_person;
 use crate::domain::content::cache::BytesKey;
 use crate::domain::content::erasure::ErasureReport;
@@ -299,9 +299,12 @@ impl Step {
             Err(Error::NotPurged { why, .. }) => return Ok(Err(self.refused(why))),
             Err(why) => return Ok(Err(why)),
         }
-        if self.is_all
-            && let Some(lock) = lock_in_the_way(tx, &by, &self.name, None)?
-        {
+        let lock = if self.is_all {
+            lock_in_the_way(tx, &by, &self.name, None)?
+        } else {
+            freeze_in_the_way(tx, &self.name, None)?
+        };
+        if let Some(lock) = lock {
             return Ok(Err(Error::locked(lock)));
         }
         let planned = self

@@ -1,7 +1,7 @@
 //! One write: prepared before it queues, then looked at, judged, and stored or kept in one
 //! transaction, all together or not at all.
 
-use crate::domain::access::Acted;
+use crate::domain::access::{Acted, freeze_in_the_way};
 use crate::domain::content::encode::{self, Prepared};
 use crate::domain::engine::budget::Reservation;
 use crate::domain::error::Error;
@@ -9,7 +9,7 @@ use crate::domain::quotas;
 use crate::domain::states::append::{Appended, append_rejected, appended};
 use crate::domain::states::compared::{Before, Compared};
 use crate::domain::states::permit::WritePermit;
-use crate::domain::states::rules::{Incoming, Situation, Verdict, WriteRefusal, judge};
+use crate::domain::states::rules::{FROZEN, Incoming, Situation, Verdict, WriteRefusal, judge};
 use crate::model::caller::LiveCaller;
 use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
@@ -131,7 +131,9 @@ impl WriteAct<'_> {
             return self.keep_denied(tx, &lookup, denied);
         }
         let lock = tx.lock(&permit.name)?;
-        match (self.verdict(tx, &lookup, lock.as_ref())?, lookup) {
+        let freeze = freeze_in_the_way(tx, &permit.name, lock.as_ref())?;
+        let held = (lock.as_ref(), freeze.is_some());
+        match (self.verdict(tx, &lookup, held)?, lookup) {
             (
                 Verdict::Unchanged,
                 Lookup::State {
@@ -145,6 +147,13 @@ impl WriteAct<'_> {
                 tx.needs_room(permit.limits.min_free_space)?;
                 if let Err(why) = self.judge_rejected(tx, &lookup)? {
                     return Ok(Err(why));
+                }
+                if refusal == FROZEN
+                    && let Some(freeze) = freeze
+                {
+                    let state = self.state(tx, &lookup)?;
+                    let number = self.kept(tx, state, refusal.rejection)?;
+                    return Ok(Ok(Written::Locked(freeze, number)));
                 }
                 self.reject(tx, &lookup, lock, refusal).map(Ok)
             }
@@ -165,7 +174,7 @@ impl WriteAct<'_> {
         &self,
         tx: &Tx<'_>,
         lookup: &Lookup,
-        lock: Option<&HeldLock>,
+        (lock, is_frozen): (Option<&HeldLock>, bool),
     ) -> Result<Verdict, StoreError> {
         let (WritePermit { name, limits, .. }, caller) = (&self.request.permit, self.by);
         // Neither matters while a lock is held.
@@ -181,6 +190,7 @@ impl WriteAct<'_> {
         let situation = Situation {
             lookup,
             lock,
+            is_frozen,
             broken: broken.as_ref(),
             is_stale_writer,
             unlocked_writes: limits.unlocked_writes,

@@ -1,11 +1,13 @@
 //! Locks: who may write now. A lock belongs to the key that took it; its ID is no secret.
 
-use crate::domain::access::{Acted, act, authorize, denied};
+use crate::domain::access::{Acted, act, authorize, denied, freeze_in_the_way};
 use crate::domain::engine::Engine;
 use crate::domain::error::Error;
+use crate::domain::states::read::lock_and_freeze;
 use crate::model::caller::{Caller, LiveCaller};
 use crate::model::clock::Timestamp;
 use crate::model::event::{EventKind, NewEvent};
+use crate::model::freeze::Freeze;
 use crate::model::lock::{HeldLock, Lock, RefusedAttempt};
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
@@ -20,7 +22,7 @@ const MAX_ON_NOTHING: u64 = 1_000;
 
 /// Locks.
 pub struct Locks<'a> {
-    engine: &'a Engine,
+    pub(super) engine: &'a Engine,
 }
 
 impl<'a> Locks<'a> {
@@ -64,6 +66,16 @@ pub enum Unlocking {
     DamagedRemoved(String),
     /// Another lock is held.
     OtherHeld(Lock),
+}
+
+/// What keeps callers from an address.
+pub struct ShownLock {
+    /// The lock.
+    pub held: Option<HeldLock>,
+    /// The last version that was written under it, with its time.
+    pub last_write: Option<(u64, Timestamp)>,
+    /// The freeze that holds.
+    pub freeze: Option<Freeze>,
 }
 
 impl Locks<'_> {
@@ -129,20 +141,15 @@ impl Locks<'_> {
         act(self.engine, caller, (touches, 0), job).await
     }
 
-    /// The lock that is held, with its evidence: what else there is to know of it, and the last
-    /// version written under it, with its time.
-    pub async fn show(
-        &self,
-        caller: &Caller,
-        name: &StateName,
-    ) -> Result<(HeldLock, Option<(u64, Timestamp)>), Error> {
+    /// The lock that is held, with its evidence, and the freeze.
+    pub async fn show(&self, caller: &Caller, name: &StateName) -> Result<ShownLock, Error> {
         if !caller.may(Permission::Plan, name) {
             authorize(caller, Permission::List, name)?;
         }
-        let (lookup, lock) = self
+        let (lookup, (held, freeze)) = self
             .engine
             .store
-            .read_inline(|view| Ok((view.lookup(name)?, view.lock(name)?)))
+            .read_inline(|view| Ok((view.lookup(name)?, lock_and_freeze(view, name, true)?)))
             .await?;
         if let Some(left) = lookup.gone() {
             return Err(Error::gone(name, left));
@@ -151,9 +158,15 @@ impl Locks<'_> {
             Lookup::State { current, .. } => current.as_deref(),
             Lookup::Moved(_) | Lookup::Free => None,
         };
-        let held = lock.ok_or_else(|| Error::NoLock(name.clone()))?;
-        let last_write = held.last_write(current);
-        Ok((held, last_write))
+        if held.is_none() && freeze.is_none() {
+            return Err(Error::NoLock(name.clone()));
+        }
+        let last_write = held.as_ref().and_then(|held| held.last_write(current));
+        Ok(ShownLock {
+            held,
+            last_write,
+            freeze,
+        })
     }
 }
 
@@ -219,6 +232,11 @@ pub(in crate::domain) fn take(
             &RefusedAttempt::by(&caller, tx.now(), Some(&lock.id), Some(&lock.who)),
         )?;
         return Ok(Ok(Locking::HeldBy(held.lock)));
+    }
+    if !lock.is_for_a_plan()
+        && let Some(freeze) = freeze_in_the_way(tx, name, None)?
+    {
+        return Ok(Ok(Locking::HeldBy(freeze)));
     }
     tx.needs_room(room)?;
     if !has_versions(&lookup)

@@ -15,8 +15,10 @@ use crate::domain::states::outputs::{
     list_of_outputs, memory_for_outputs, only_outputs, place_of_outputs,
 };
 use crate::model::caller::Caller;
+use crate::model::clock;
 use crate::model::clock::Timestamp;
 use crate::model::digest::Digest;
+use crate::model::freeze::Freeze;
 use crate::model::lock::HeldLock;
 use crate::model::name::StateName;
 use crate::model::page::{DamagedRow, ListPage};
@@ -70,6 +72,8 @@ pub struct Listed {
     pub summary: StateSummary,
     /// The lock on it.
     pub lock: Option<HeldLock>,
+    /// The freeze that holds for it.
+    pub freeze: Option<Freeze>,
 }
 
 /// A page of the list of states.
@@ -229,15 +233,20 @@ fn list_states(view: &View<'_>, filter: &StateFilter) -> Result<ListedStates, St
     let mut list = ListedStates::default();
     list.page.damaged = found.damaged;
     let (mut locks, mut reached) = (0, None);
+    let has_freezes = view.has_freezes()?;
     let mut rest = found.rows.into_iter();
     while locks <= MAX_LOCKS_IN_A_LIST
         && let Some(summary) = rest.next()
     {
         let name = summary.name.clone();
-        match view.lock(&name) {
-            Ok(lock) => {
+        match lock_and_freeze(view, &name, has_freezes) {
+            Ok((lock, freeze)) => {
                 locks += lock.as_ref().map_or(0, |held| held.lock.text.len());
-                list.page.rows.push(Listed { summary, lock });
+                list.page.rows.push(Listed {
+                    summary,
+                    lock,
+                    freeze,
+                });
             }
             // Whether it is locked is not known, so nothing is told of it as if it were.
             Err(StoreError::BadRow(detail)) => {
@@ -251,6 +260,20 @@ fn list_states(view: &View<'_>, filter: &StateFilter) -> Result<ListedStates, St
         list.next = reached;
     }
     Ok(list)
+}
+
+/// The lock on an address, and the freeze that holds for it now, if it is looked for.
+pub(in crate::domain) fn lock_and_freeze(
+    view: &View<'_>,
+    name: &StateName,
+    has_freezes: bool,
+) -> Result<(Option<HeldLock>, Option<Freeze>), StoreError> {
+    let lock = view.lock(name)?;
+    if !has_freezes {
+        return Ok((lock, None));
+    }
+    let (freeze, now) = (view.freeze(name)?, clock::now());
+    Ok((lock, freeze.filter(|freeze| freeze.keeps_out(None, now))))
 }
 
 /// The state at an address and its live version, or why there is none.

@@ -1,8 +1,8 @@
 //! The rules by which a write is judged, in their order; pure, so that each row of the table is a
 //! test.
 //!
-//! The order is the contract's: equal to the live current version, moved, lock, stale ID,
-//! stale-write guard. A write under one's own lock is always trusted.
+//! The order is the contract's: equal to the live current version, moved, lock, freeze, stale ID,
+//! stale-write guard. A write under one's own lock is trusted, unless a freeze came before it.
 
 use crate::config::UnlockedWrites;
 use crate::model::actor::Actor;
@@ -35,6 +35,8 @@ pub struct Situation<'a> {
     pub lookup: &'a Lookup,
     /// The lock that is held.
     pub lock: Option<&'a HeldLock>,
+    /// Whether a freeze keeps this writer out, with the lock that is held.
+    pub is_frozen: bool,
     /// The lock that was broken by force, while nobody has locked or written since.
     pub broken: Option<&'a BrokenLock>,
     /// Whether this writer was refused without a lock and has not read the state since.
@@ -65,6 +67,12 @@ pub struct WriteRefusal {
     pub why: &'static str,
 }
 
+/// What a frozen state refuses with. It is shown as a lock.
+pub const FROZEN: WriteRefusal = WriteRefusal {
+    rejection: Rejection::Locked,
+    why: "the state is frozen",
+};
+
 fn reject(rejection: Rejection, why: &'static str) -> Verdict {
     Verdict::Reject(WriteRefusal { rejection, why })
 }
@@ -82,11 +90,16 @@ pub fn judge(situation: &Situation<'_>, incoming: &Incoming<'_>) -> Verdict {
         let is_holders = incoming
             .lock_id
             .is_some_and(|id| held.is_held_by(incoming.actor, id));
-        return if is_holders {
+        return if is_holders && situation.is_frozen {
+            Verdict::Reject(FROZEN)
+        } else if is_holders {
             Verdict::Store
         } else {
             reject(Rejection::Locked, "another holds the lock")
         };
+    }
+    if situation.is_frozen {
+        return Verdict::Reject(FROZEN);
     }
     if let Some(id) = incoming.lock_id {
         let was_broken = situation

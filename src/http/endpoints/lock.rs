@@ -23,8 +23,8 @@ pub(in crate::http) async fn show(
     on: OnState,
     domain: Data<Domain>,
 ) -> Result<HttpResponse, ApiError> {
-    let (held, last_write) = domain.locks().show(&on.caller, &on.name).await?;
-    Ok(reply::json(&reply::held_lock(&held, last_write)))
+    let shown = domain.locks().show(&on.caller, &on.name).await?;
+    Ok(reply::json(&reply::shown_lock(&shown)))
 }
 
 pub(in crate::http) async fn lock(

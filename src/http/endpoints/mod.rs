@@ -6,6 +6,7 @@ pub(super) mod backup;
 pub(super) mod detect;
 pub(super) mod diff;
 pub(super) mod events;
+pub(super) mod freeze;
 pub(super) mod health;
 pub(super) mod import;
 pub(super) mod keys;

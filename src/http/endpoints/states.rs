@@ -23,11 +23,12 @@ pub(in crate::http) const PARAMETERS: &str =
 
 /// The members of a row.
 const MEMBERS: RowMembers = RowMembers {
-    own: "workspace buildingBlock address current versions size history_size lock created_at \
-        updated_at deleted_at transferred_to",
+    own: "workspace buildingBlock address current versions size history_size lock frozen \
+        created_at updated_at deleted_at transferred_to",
     below: &[
         ("current", fields::VERSION),
         ("lock", "lock key address locked_at last_write refused"),
+        ("frozen", "until reason frozen_at frozen_by"),
     ],
 };
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::domain::Domain;
 use crate::domain::engine::leased_bytes::LeasedBytes;
 use crate::domain::error::Error;
+use crate::domain::states::locks::ShownLock;
 use crate::domain::states::read::{Listed, StateContent};
 use crate::http::wire::body::holder;
 use crate::http::wire::error::ApiError;
@@ -83,6 +84,18 @@ pub(in crate::http) fn held_lock(held: &HeldLock, last_write: Option<(u64, Times
     })
 }
 
+/// What keeps callers from an address: the lock with its evidence, if one is held, and the freeze.
+pub(in crate::http) fn shown_lock(shown: &ShownLock) -> Value {
+    let nothing = json!({
+        "lock": null, "key": null, "address": null, "locked_at": null, "last_write": null,
+        "refused": { "count": 0, "latest": null },
+    });
+    let held = shown.held.as_ref();
+    let mut answer = held.map_or(nothing, |held| held_lock(held, shown.last_write));
+    answer["frozen"] = json!(shown.freeze);
+    answer
+}
+
 /// A state in a list.
 pub(in crate::http) fn listed(state: &Listed, base_url: &str) -> Value {
     let summary = &state.summary;
@@ -97,6 +110,7 @@ pub(in crate::http) fn listed(state: &Listed, base_url: &str) -> Value {
         "size": summary.current.as_ref().map(|current| current.size),
         "history_size": summary.history_size,
         "lock": lock,
+        "frozen": state.freeze,
         "created_at": summary.created_at,
         "updated_at": summary.updated_at,
         "deleted_at": summary.deleted_at,

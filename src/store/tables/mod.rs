@@ -10,6 +10,7 @@ pub(super) mod event_bounds;
 pub(super) mod event_list;
 pub(super) mod events;
 pub(super) mod found;
+pub(super) mod freezes;
 pub(super) mod hashed;
 pub(super) mod instance;
 pub(super) mod keys;

@@ -106,6 +106,7 @@ fn roles_and_permissions_add_up_and_become_adm_without_a_workspace() {
             &[
                 "EVENTLOG_LIST",
                 "TFSTATE_DELETE",
+                "TFSTATE_FREEZE",
                 "TFSTATE_SAVE",
                 "TFSTATE_UNLOCK",
             ],

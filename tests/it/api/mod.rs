@@ -11,6 +11,7 @@ mod event_bounds;
 mod event_pages;
 mod events;
 mod fields;
+mod freezes;
 mod gathered;
 mod health;
 mod holds;

@@ -143,6 +143,13 @@ impl Session {
         self.call(200, "DELETE", &format!("{key}?children=true"), "");
     }
 
+    fn freezes(&mut self) {
+        self.at("team/frozen", "POST", "", tfstate(L2, 7));
+        self.at("team/frozen", "POST", "/freeze", json!({"reason": "audit"}));
+        self.at("team/frozen", "GET", "/lock", "");
+        self.at("team/frozen", "DELETE", "/freeze", "");
+    }
+
     fn policies(&mut self) {
         for (kind, own) in [("retention", "keep_last"), ("quotas", "versions")] {
             let path = format!("/api/{kind}/team");
@@ -233,6 +240,7 @@ fn every_operation_of_the_document_is_answered_as_it_tells() {
     session.states();
     session.history();
     session.keys();
+    session.freezes();
     session.policies();
     session.server();
     let careful = Setup::new().flag("--two-person", "policy").start();

@@ -410,6 +410,7 @@ fn an_empty_address_takes_a_first_write_and_one_that_was_left_none() {
                 lookup,
                 lock,
                 broken: None,
+                is_frozen: false,
                 is_stale_writer: false,
                 unlocked_writes: UnlockedWrites::Guard,
             },

@@ -271,8 +271,26 @@ pub(in crate::store) const APPROVALS: Hashed = hashed!(
     ]
 );
 
+/// Selected as `f`.
+pub(in crate::store) const FREEZES: Hashed = hashed!(
+    "freezes",
+    "f",
+    false,
+    ["workspace", "building_block"],
+    ["workspace", "building_block"],
+    [
+        "workspace",
+        "building_block",
+        "until",
+        "reason",
+        "frozen_at",
+        "frozen_by",
+        "frozen_by_name",
+    ]
+);
+
 /// Each of them.
-pub(in crate::store) const ALL: [&Hashed; 11] = [
+pub(in crate::store) const ALL: [&Hashed; 12] = [
     &STATES,
     &VERSIONS,
     &MOVES,
@@ -284,4 +302,5 @@ pub(in crate::store) const ALL: [&Hashed; 11] = [
     &POLICIES,
     &QUOTAS,
     &APPROVALS,
+    &FREEZES,
 ];
