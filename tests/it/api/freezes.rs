@@ -154,6 +154,11 @@ fn an_apply_that_is_under_way_goes_on_to_its_end() {
     owner.unlock(NET, "3f1c").expect_status(200);
     is_frozen(owner.write(NET, tfstate(L1, 6), None));
     is_frozen(owner.lock(NET, "3f1d"));
+    // A plan writes nothing, so its lock is none for a write.
+    unfreeze(&owner);
+    owner.lock_to_plan(NET, "p1").expect_status(200);
+    freeze(&owner, &json!({ "reason": "audit" })).expect_status(200);
+    is_frozen(owner.write(NET, tfstate(L1, 6), Some("p1")));
 }
 
 #[test]
