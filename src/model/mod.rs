@@ -12,6 +12,8 @@ pub mod digest;
 pub mod error_code;
 pub mod event;
 pub mod event_class;
+pub mod event_growth;
+pub mod event_head;
 pub mod fingerprint;
 pub mod frame;
 pub mod json_words;

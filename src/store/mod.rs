@@ -59,6 +59,7 @@ pub use start::anchor::ANCHOR_FILE;
 pub use start::files::{RESTORE_FOLDER, RESTORED_DATABASE, begun_restore};
 pub use start::loss::Loss;
 pub use tables::event_blocks::OldEvents;
+pub use tables::event_walk::{ChainPlace, ChainStep, NotedBy, NotedHead};
 pub use tables::found::{Then, WordsChange, WordsStep};
 pub use touched::{Touched, TouchedSince};
 pub use touches::Touches;
@@ -68,6 +69,7 @@ pub use writer::Queue;
 use crate::metrics::Metrics;
 use crate::model::confirmed::Confirmed;
 use crate::model::digest::Digest;
+use crate::model::event_head::EventHead;
 use crate::model::key::{KeyId, KeyWithHashes, Token};
 use crate::model::name::StateName;
 use crate::model::page::{DamagedRow, ListPage};
@@ -118,6 +120,8 @@ pub struct Store {
     schema_version: u32,
     instance: Uuid,
     accepted_loss: Option<Loss>,
+    /// The last event of which the anchor told when the data was opened.
+    anchored: Option<EventHead>,
     row_key: Arc<RowKey>,
     damage: Arc<SeenDamage>,
     changed_pages: Arc<ChangedPages>,
@@ -162,7 +166,15 @@ impl Store {
         let row_key = Arc::new(rehash::key_of(&connection, &path, confirmed)?);
         separation::separate_workspaces(&connection, &row_key, &path)?;
         let instance = tables::instance::known_or_new(&connection).map_err(explained)?;
-        let last = tables::commits::known_or_first(&connection, instance).map_err(explained)?;
+        let mut last = tables::commits::known_or_first(&connection, instance).map_err(explained)?;
+        let known = tables::event_chain::known_or_begun(&connection, &row_key)
+            .map_err(|error| OpenError::Rows(error.to_string()))?;
+        last.events = known.head;
+        let anchored = found.anchor.as_ref().map(|anchor| anchor.commit);
+        let anchored = anchored
+            .filter(|commit| found.loss.is_none() && commit.generation == last.generation)
+            .map(|commit| commit.events)
+            .filter(EventHead::is_begun);
         start::sync_wal(&wal)?;
         let anchor = keep_anchor(&files, instance, found.anchor)?;
         if found.loss.is_none() {
@@ -170,6 +182,10 @@ impl Store {
         }
         let readers = Readers::open(&path, &row_key, &held)?;
         let (commits, damage) = (Commits::default(), Arc::<SeenDamage>::default());
+        let of_events = readers.read_inline(|view| view.chain_at_start(&known, anchored));
+        if let Ok(faults) = damage.look_at(of_events) {
+            faults.iter().for_each(|fault| damage.add(fault));
+        }
         let keys = Memo::new(&commits.of_credentials);
         let tokens = Memo::new(&commits.of_credentials);
         let address_infos = Memo::new(&commits.all);
@@ -179,7 +195,7 @@ impl Store {
             path: &path,
             connection,
             row_key: Arc::clone(&row_key),
-            last,
+            last: (last, known.begun),
             anchor,
             held: Arc::clone(&held),
             changed_pages: Arc::clone(&changed_pages),
@@ -197,6 +213,7 @@ impl Store {
             schema_version,
             instance,
             accepted_loss: found.loss,
+            anchored,
             row_key,
             damage,
             changed_pages,
@@ -445,6 +462,11 @@ impl Store {
     /// What was missing when the data was opened, where that was accepted.
     pub const fn accepted_loss(&self) -> Option<&Loss> {
         self.accepted_loss.as_ref()
+    }
+
+    /// The last event of which the anchor told when the data was opened.
+    pub const fn anchored_event(&self) -> Option<EventHead> {
+        self.anchored
     }
 
     /// The version of the schema.

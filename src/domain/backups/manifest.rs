@@ -44,6 +44,15 @@ pub struct LastCommit {
     pub head: String,
 }
 
+/// The head of the chain of events in a backup.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LastEvent {
+    /// The number of the last event.
+    pub number: u64,
+    /// Its hash.
+    pub hash: String,
+}
+
 /// What a backup says of itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct BackupManifest {
@@ -72,6 +81,9 @@ pub struct BackupManifest {
     /// The last commit; none from a program that did not count them.
     #[serde(default)]
     pub last_commit: Option<LastCommit>,
+    /// The head of the chain of events; none from a program that did not chain them.
+    #[serde(default)]
+    pub event_head: Option<LastEvent>,
     /// Whether content is sealed.
     pub sealed: SealedContent,
     /// The database.
@@ -97,6 +109,10 @@ impl BackupManifest {
             last_commit: Some(LastCommit {
                 number: facts.last_commit.0,
                 head: facts.last_commit.1.to_string(),
+            }),
+            event_head: Some(LastEvent {
+                number: facts.event_head.number,
+                hash: facts.event_head.chain.to_string(),
             }),
             sealed: SealedContent {
                 content: false,

@@ -17,7 +17,8 @@ use parking_lot::Mutex;
 
 use crate::domain::engine::Engine;
 use crate::model::clock::{self, Timestamp};
-use crate::model::event::{Event, EventKind};
+use crate::model::event::Event;
+use crate::model::event_growth::Growth;
 use crate::store::{View, replace_file, without_links};
 
 /// How long events are gathered before they are written.
@@ -35,17 +36,6 @@ const LAST_TRY: Duration = Duration::from_secs(5);
 const PLACE_FILE: &str = "statekeep.events-file";
 /// The name that it has until it is whole.
 const UNFINISHED: &str = "statekeep.events-file.new";
-
-/// The events that change after they were recorded: those that are counted by the minute, and acts
-/// that go on in parts.
-const GROWING: [EventKind; 6] = [
-    EventKind::StateRead,
-    EventKind::CredentialsRefused,
-    EventKind::AccessRefused,
-    EventKind::RequestRedirected,
-    EventKind::StatePrune,
-    EventKind::StatePurge,
-];
 
 /// What is remembered of the file.
 #[derive(Default)]
@@ -247,7 +237,7 @@ impl<'a> EventFile<'a> {
 impl Written {
     fn remember(&mut self, events: &[Event]) {
         let look_at = clock::monotonic() + GROWS_FOR;
-        let grows = |event: &&Event| GROWING.iter().any(|kind| kind.name() == event.kind);
+        let grows = |event: &&Event| Growth::of_name(&event.kind) != Growth::Never;
         for event in events.iter().filter(grows) {
             if self.growing.len() < MAX_GROWING {
                 let seen = Grown {

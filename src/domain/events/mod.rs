@@ -16,6 +16,7 @@ use crate::model::actor::{Actor, Origin};
 use crate::model::caller::{Caller, LiveCaller};
 use crate::model::clock;
 use crate::model::event::{EventFilter, EventKind, EventPage, GatherKey, Gathered, NewEvent};
+use crate::model::event_head::EventHead;
 use crate::model::key::KeyId;
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
@@ -49,6 +50,14 @@ impl Events<'_> {
         let page = self.engine.store.read(list).await?;
         self.engine.store.note_damaged(&page.events.damaged);
         Ok(page)
+    }
+
+    /// The last event and its hash, which is made of all events before. Who may see events may see
+    /// it.
+    pub async fn head(&self, caller: &Caller) -> Result<EventHead, Error> {
+        authorize_somewhere(caller, Permission::Events)?;
+        let head = self.engine.store.read_inline(|view| view.event_head());
+        Ok(head.await?)
     }
 
     /// Counts an act that good credentials did not allow, and why; with the state that was asked

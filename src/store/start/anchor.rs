@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::model::clock::Timestamp;
 use crate::model::commit::Commit;
 use crate::model::digest::Digest;
+use crate::model::event_head::EventHead;
 use crate::store::privacy::replace_file;
 
 /// The name of the file in the data directory.
@@ -22,7 +23,7 @@ pub const ANCHOR_FILE: &str = "statekeep.anchor";
 const UNFINISHED: &str = "statekeep.anchor.new";
 /// The first line.
 const FORM: &str = "statekeep-anchor 1";
-/// The file has some 400 bytes.
+/// The file has some 500 bytes.
 const MAX_BYTES: u64 = 4_096;
 
 /// What is known of the data.
@@ -76,13 +77,14 @@ impl Anchor {
             return None;
         }
         let mut value = |name: &str| lines.next()?.strip_prefix(name)?.strip_prefix(' ');
-        Some(Self {
+        let mut anchor = Self {
             instance: value("instance")?.parse().ok()?,
             commit: Commit {
                 generation: value("generation")?.parse().ok()?,
                 number: value("commit")?.parse().ok()?,
                 at: Timestamp::parse(value("at")?)?,
                 head: Digest::parse(value("head")?)?,
+                events: EventHead::NONE,
             },
             wal: match value("wal")? {
                 "none" => None,
@@ -90,7 +92,12 @@ impl Anchor {
             },
             size: value("size")?.parse().ok()?,
             is_closed: value("closed")? == "yes",
-        })
+        };
+        // One from before there was a chain of events ends here.
+        if let Some(events) = value("events") {
+            anchor.commit.events = events.parse().ok()?;
+        }
+        Some(anchor)
     }
 
     fn text(&self) -> String {
@@ -99,6 +106,7 @@ impl Anchor {
             number,
             at,
             head,
+            events,
         } = self.commit;
         let (instance, size) = (self.instance, self.size);
         let closed = if self.is_closed { "yes" } else { "no" };
@@ -107,7 +115,8 @@ impl Anchor {
             .map_or_else(|| "none".to_owned(), AnchoredWal::text);
         let body = format!(
             "{FORM}\ninstance {instance}\ngeneration {generation}\ncommit {number}\nat {at}\n\
-                head {head}\nwal {wal}\nsize {size}\nclosed {closed}\n"
+                head {head}\nwal {wal}\nsize {size}\nclosed {closed}\n\
+                events {events}\n"
         );
         let digest = Digest::of(body.as_bytes());
         format!("{body}sha256 {digest}\n")

@@ -330,7 +330,11 @@ fn compare(anchor: &Anchor, (commit, instance): LastCommit, wal: WalState) -> Op
         return (commit.generation < anchor.commit.generation).then_some(Sign::OldDatabase);
     }
     if commit.number == anchor.commit.number {
-        return (!commit.is(&anchor.commit)).then_some(Sign::OtherDatabase);
+        if !commit.is(&anchor.commit) {
+            return Some(Sign::OtherDatabase);
+        }
+        let (here, noted) = (commit.events, anchor.commit.events);
+        return (noted.is_begun() && here != noted).then_some(Sign::OtherEvents);
     }
     if commit.number > anchor.commit.number {
         return None;

@@ -15,7 +15,7 @@ use crate::store::row_hash::{Purpose, RowHash, RowKey};
 use crate::store::statements::Prepare as _;
 use crate::store::tx::{Tx, View};
 pub(in crate::store) use declared::{
-    ALL, BROKEN_LOCKS, Hashed, KEYS, LOCKS, MOVES, POLICIES, QUOTAS, STATES, TOKENS, TRANSFERS,
+    ALL, BROKEN_LOCKS, EVENT_GAPS, Hashed, KEYS, LOCKS, MOVES, POLICIES, QUOTAS, STATES, TOKENS, TRANSFERS,
     VERSIONS,
 };
 
@@ -83,11 +83,7 @@ impl Hashed {
     fn place_of(&self, key: &RowKey, values: KeyValues<'_>) -> rusqlite::Result<RowHash> {
         let mut hashing = key.begin(Purpose::Listed, self.name);
         for (column, value) in self.place.iter().zip(values) {
-            match value.to_sql()? {
-                ToSqlOutput::Borrowed(value) => hashing.column(column, value),
-                ToSqlOutput::Owned(value) => hashing.column(column, ValueRef::from(&value)),
-                _ => return Err(rusqlite::Error::InvalidParameterName((*column).to_owned())),
-            }
+            hashing.value(column, *value)?;
         }
         Ok(hashing.end())
     }

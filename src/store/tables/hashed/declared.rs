@@ -249,8 +249,18 @@ pub(in crate::store) const QUOTAS: Hashed = hashed!(
     ]
 );
 
+/// Selected as `g`. Gaps are not listed a second time: the chain of events says where one has to be.
+pub(in crate::store) const EVENT_GAPS: Hashed = hashed!(
+    "event_gaps",
+    "g",
+    false,
+    ["first"],
+    [],
+    ["first", "last", "chain"]
+);
+
 /// Each of them.
-pub(in crate::store) const ALL: [&Hashed; 10] = [
+pub(in crate::store) const ALL: [&Hashed; 11] = [
     &STATES,
     &VERSIONS,
     &MOVES,
@@ -261,4 +271,5 @@ pub(in crate::store) const ALL: [&Hashed; 10] = [
     &TOKENS,
     &POLICIES,
     &QUOTAS,
+    &EVENT_GAPS,
 ];
