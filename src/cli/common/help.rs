@@ -162,6 +162,7 @@ const EXAMPLES: [(&str, &[&str]); 52] = [
         &[
             "statekeep verify --quick",
             "statekeep verify --state team-a/network",
+            "statekeep verify --events",
         ],
     ),
     (
@@ -234,6 +235,7 @@ const EXAMPLES: [(&str, &[&str]); 52] = [
         &[
             "statekeep events --attention --since 2d",
             "statekeep events team-a/network --kind state.write",
+            "statekeep events --head",
         ],
     ),
     (
