@@ -170,11 +170,7 @@ impl Store {
         let known = tables::event_chain::known_or_begun(&connection, &row_key)
             .map_err(|error| OpenError::Rows(error.to_string()))?;
         last.events = known.head;
-        let anchored = found.anchor.as_ref().map(|anchor| anchor.commit);
-        let anchored = anchored
-            .filter(|commit| found.loss.is_none() && commit.generation == last.generation)
-            .map(|commit| commit.events)
-            .filter(EventHead::is_begun);
+        let anchored = found.anchored_event(&last);
         start::sync_wal(&wal)?;
         let anchor = keep_anchor(&files, instance, found.anchor)?;
         if found.loss.is_none() {
@@ -182,10 +178,7 @@ impl Store {
         }
         let readers = Readers::open(&path, &row_key, &held)?;
         let (commits, damage) = (Commits::default(), Arc::<SeenDamage>::default());
-        let of_events = readers.read_inline(|view| view.chain_at_start(&known, anchored));
-        if let Ok(faults) = damage.look_at(of_events) {
-            faults.iter().for_each(|fault| damage.add(fault));
-        }
+        damage.add_all(readers.read_inline(|view| view.chain_at_start(&known, anchored)));
         let keys = Memo::new(&commits.of_credentials);
         let tokens = Memo::new(&commits.of_credentials);
         let address_infos = Memo::new(&commits.all);

@@ -52,13 +52,7 @@ fn separate_all(
         row_key,
     };
     let (room, pending) = (Room::of(database), Pending::default());
-    let tx = Tx::new(
-        data,
-        &Touches::Everything,
-        &room,
-        &pending,
-        clock::now(),
-    );
+    let tx = Tx::new(data, &Touches::Everything, &room, &pending, clock::now());
     let sql = "SELECT id, workspace FROM states ORDER BY workspace, id";
     let states: Vec<(StateId, String)> = tx.all(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let (mut of, mut copies) = ("", Copies::new());

@@ -2,6 +2,7 @@
 //! another log are found, and what is removed by the rules is not taken for that.
 
 mod edits;
+mod lines;
 mod noted;
 mod removed;
 

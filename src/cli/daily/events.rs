@@ -145,7 +145,11 @@ async fn head(client: &Client, format: Format) -> Result<(), CliError> {
     let head = client.get("/api/events/head").await?;
     match format {
         Format::Json => output::json(&head),
-        Format::Text => output::line(&format!("{}:{}", text(&head["number"]), text(&head["hash"]))),
+        Format::Text => output::line(&format!(
+            "{}:{}",
+            text(&head["number"]),
+            text(&head["hash"])
+        )),
     }
 }
 

@@ -65,7 +65,9 @@ async fn verify(client: &Client, args: VerifyArgs, format: Format) -> Result<(),
     let answer = ask(client, body).await?.json()?;
     match format {
         Format::Json => output::json(&answer)?,
-        Format::Text => report(&answer, args.events).lines().try_for_each(output::line)?,
+        Format::Text => report(&answer, args.events)
+            .lines()
+            .try_for_each(output::line)?,
     }
     match answer["found"].as_u64() {
         Some(0) => Ok(()),
@@ -139,7 +141,10 @@ fn report(answer: &Value, is_of_events: bool) -> String {
     let checked = &answer["checked"];
     if is_of_events {
         let events = counted_in(&checked["events"], "event");
-        let _ = writeln!(told, "compared {events} with the hash before and the hash of each");
+        let _ = writeln!(
+            told,
+            "compared {events} with the hash before and the hash of each"
+        );
     } else {
         let _ = writeln!(told, "{}", looked_at(answer, checked));
     }

@@ -12,8 +12,8 @@ use crate::store::statements::Prepare as _;
 use crate::store::tables::rows;
 use crate::store::tx::Tx;
 
-/// The last commit, without its events. Data that has none yet begins its chain: it was made a moment ago, or by a
-/// version that did not count.
+/// The last commit, without its events. Data that has none yet begins its chain: it was made a
+/// moment ago, or by a version that did not count.
 pub(in crate::store) fn known_or_first(
     connection: &Connection,
     instance: Uuid,

@@ -232,6 +232,9 @@ impl Tx<'_> {
         columns: NewColumns<'_>,
     ) -> rusqlite::Result<RowHash> {
         let [_, _, _, _, _, _, _, _, _, _, count, last_at, _, detail, _] = columns;
-        event_growth::hash_of(self.row_key, [seq, chain.as_bytes(), count, last_at, detail])
+        event_growth::hash_of(
+            self.row_key,
+            [seq, chain.as_bytes(), count, last_at, detail],
+        )
     }
 }

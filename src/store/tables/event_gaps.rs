@@ -38,7 +38,9 @@ fn runs(mut removed: Vec<RemovedEvent>) -> Vec<Gap> {
     for (seq, chain) in removed {
         let Some(chain) = chain else { continue };
         match runs.last_mut() {
-            Some(run) if run.last.checked_add(1) == Some(seq) => (run.last, run.chain) = (seq, chain),
+            Some(run) if run.last.checked_add(1) == Some(seq) => {
+                (run.last, run.chain) = (seq, chain)
+            }
             Some(_) | None => runs.push(Gap {
                 first: seq,
                 last: seq,
@@ -64,13 +66,16 @@ impl View<'_> {
 impl Tx<'_> {
     /// Notes that events are not there any more.
     pub(super) fn note_removed(&self, removed: Vec<RemovedEvent>) -> Result<(), StoreError> {
-        runs(removed).into_iter().try_for_each(|run| self.add_gap(run))
+        runs(removed)
+            .into_iter()
+            .try_for_each(|run| self.add_gap(run))
     }
 
     fn add_gap(&self, mut gap: Gap) -> Result<(), StoreError> {
         let before = self.gap_where("first < ?1 ORDER BY first DESC LIMIT 1", gap.first)?;
         let after = self.gap_where("first = ?1", gap.last.saturating_add(1))?;
-        if let Some(before) = before.filter(|before| before.last.checked_add(1) == Some(gap.first)) {
+        if let Some(before) = before.filter(|before| before.last.checked_add(1) == Some(gap.first))
+        {
             gap.first = before.first;
         }
         if let Some(after) = after {

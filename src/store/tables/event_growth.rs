@@ -34,8 +34,13 @@ pub(super) fn hash_of(key: &RowKey, values: [&dyn ToSql; 5]) -> rusqlite::Result
 
 impl Grown {
     fn hash(&self, key: &RowKey) -> rusqlite::Result<RowHash> {
-        let values: [&dyn ToSql; 5] =
-            [&self.seq, &self.chain, &self.count, &self.last_at, &self.detail];
+        let values: [&dyn ToSql; 5] = [
+            &self.seq,
+            &self.chain,
+            &self.count,
+            &self.last_at,
+            &self.detail,
+        ];
         hash_of(key, values)
     }
 }

@@ -152,7 +152,7 @@ impl Following<'_> {
             self.fault(format!("event {seq} is not as it was written"));
         } else if !is_grown_well(key, row)? {
             self.fault(format!(
-                "what grows of event {seq}, its count or its detail, is not as it was written"
+                "event {seq} is not as it was written: its count, its last time or its detail"
             ));
         }
         (self.at.place, self.at.chain) = (seq, chain);
@@ -284,19 +284,19 @@ impl View<'_> {
         known: &KnownChain,
         anchored: Option<EventHead>,
     ) -> Result<Vec<String>, StoreError> {
-        let mut faults = Vec::new();
+        let (mut faults, head) = (Vec::new(), known.head);
         if !known.fits {
             faults.push("what the last commit says of the last event was changed".to_owned());
-        }
-        let head = known.head;
-        if self.chain_at(head.number)? != Some(Some(head.chain)) {
+        } else if self.chain_at(head.number)? != Some(Some(head.chain)) {
             faults.push(format!(
                 "the event log does not end with event {}, which was recorded last",
                 head.number
             ));
         }
         if let Some(anchored) = anchored
-            && self.chain_at(anchored.number)?.is_none_or(|chain| chain != Some(anchored.chain))
+            && self
+                .chain_at(anchored.number)?
+                .is_none_or(|chain| chain != Some(anchored.chain))
             && !self.is_within_gap(anchored.number)?
         {
             faults.push(format!(

@@ -57,10 +57,14 @@ fn each_changed_byte_of_an_event_is_found() {
     let mut tried = BTreeSet::new();
     for kind in ["state.write", "state.read", "state.purge", "lock.acquire"] {
         let sql = "SELECT max(seq) FROM events WHERE kind = ?1";
-        let seq: i64 = database.query_row(sql, [kind], |row| row.get(0)).expect("one");
+        let seq: i64 = database
+            .query_row(sql, [kind], |row| row.get(0))
+            .expect("one");
         for column in &columns {
             let read = format!("SELECT {column} FROM events WHERE seq = ?1");
-            let was: Value = database.query_row(&read, [seq], |row| row.get(0)).expect("it");
+            let was: Value = database
+                .query_row(&read, [seq], |row| row.get(0))
+                .expect("it");
             let set = format!("UPDATE events SET {column} = ?2 WHERE seq = ?1");
             for now in changed(&was) {
                 // Some are refused by the column's type; they cannot be.
@@ -95,7 +99,10 @@ fn an_event_that_is_missing_or_was_put_in_is_named() {
     let back = "DELETE FROM events; INSERT INTO events SELECT * FROM copy; DELETE FROM event_gaps; \
         INSERT INTO event_gaps SELECT * FROM gap;";
     let cases = [
-        ("DELETE FROM events WHERE seq = 3;".to_owned(), "event 3 is missing".to_owned()),
+        (
+            "DELETE FROM events WHERE seq = 3;".to_owned(),
+            "event 3 is missing".to_owned(),
+        ),
         (
             "DELETE FROM events WHERE seq IN (3, 4);".to_owned(),
             "the events 3 to 4 are missing".to_owned(),
@@ -106,12 +113,18 @@ fn an_event_that_is_missing_or_was_put_in_is_named() {
         ),
         (
             format!("DELETE FROM events WHERE seq > {};", last - 2),
-            format!("the end is missing: the last event is {last}, and the log ends with {}", last - 2),
+            format!(
+                "the end is missing: the last event is {last}, and the log ends with {}",
+                last - 2
+            ),
         ),
         (
-            format!("INSERT INTO events SELECT {} + 1, at, kind, actor, actor_name, address, \
+            format!(
+                "INSERT INTO events SELECT {} + 1, at, kind, actor, actor_name, address, \
                 request_id, workspace, building_block, version, lock_id, count, last_at, \
-                attention, detail, gather, lasting, chain, grown FROM events WHERE seq = 4;", last),
+                attention, detail, gather, lasting, chain, grown FROM events WHERE seq = 4;",
+                last
+            ),
             format!("event {} is not as it was written", last + 1),
         ),
         (
@@ -143,7 +156,12 @@ fn a_whole_verification_follows_the_chain_too() {
     acts(&server);
     settled(&server);
     let (admin, database) = (server.admin(), behind(server.data()));
-    let verified = || admin.send("POST", "/api/verify", "").expect_status(200).json();
+    let verified = || {
+        admin
+            .send("POST", "/api/verify", "")
+            .expect_status(200)
+            .json()
+    };
     let sound = verified();
     assert_eq!(sound["found"], 0, "{sound}");
     assert!(sound["checked"]["events"].as_u64() > Some(5), "{sound}");

@@ -19,7 +19,11 @@ fn events_that_went_leave_gaps_over_which_the_chain_is_followed() {
     let first = noted(&head(&admin));
     for round in 0..MOST * 5 / 8 {
         let owner = if round % 10 == 0 { &other } else { &greedy };
-        let state = if round % 10 == 0 { "other/net" } else { "greedy/net" };
+        let state = if round % 10 == 0 {
+            "other/net"
+        } else {
+            "greedy/net"
+        };
         owner.lock(state, "lock-1").expect_status(200);
         owner.unlock(state, "lock-1").expect_status(200);
     }
@@ -33,7 +37,10 @@ fn events_that_went_leave_gaps_over_which_the_chain_is_followed() {
     let ordinary = "SELECT count(*) FROM events WHERE lasting IS NULL";
     eventually("all of it", || inside::number(&data, ordinary) <= 1_000);
     assert_eq!(faults(&admin, Some(&new)), [""; 0]);
-    let whole = admin.send("POST", "/api/verify", "").expect_status(200).json();
+    let whole = admin
+        .send("POST", "/api/verify", "")
+        .expect_status(200)
+        .json();
     assert_eq!(whole["found"], 0, "{whole}");
     let touching = "SELECT count(*) FROM event_gaps a JOIN event_gaps b ON b.first = a.last + 1";
     assert_eq!(inside::number(&data, touching), 0, "neighbours are one");
@@ -43,7 +50,10 @@ fn events_that_went_leave_gaps_over_which_the_chain_is_followed() {
     let number = inside::number(&data, within);
     let lost = format!("{number}:{}", "0".repeat(64));
     let found = faults(&admin, Some(&lost));
-    assert!(found.len() == 1 && found[0].contains("cannot be compared"), "{found:?}");
+    assert!(
+        found.len() == 1 && found[0].contains("cannot be compared"),
+        "{found:?}"
+    );
     assert_eq!(faults(&admin, Some(&first)), [""; 0], "lasting events stay");
 
     // An event that is put where one was removed is found, and a gap that is not there any more.
@@ -54,13 +64,19 @@ fn events_that_went_leave_gaps_over_which_the_chain_is_followed() {
     );
     database.execute(&forged, []).expect("an edit");
     let found = faults(&admin, None);
-    assert_eq!(found, [format!("event {number} was removed, and is there again")]);
+    assert_eq!(
+        found,
+        [format!("event {number} was removed, and is there again")]
+    );
     let undo = format!("DELETE FROM events WHERE seq = {number}");
     database.execute(&undo, []).expect("undone");
     let gone = format!("DELETE FROM event_gaps WHERE first = {number}");
     database.execute(&gone, []).expect("an edit");
     let found = faults(&admin, None);
-    assert!(found.iter().any(|fault| fault.contains("missing")), "{found:?}");
+    assert!(
+        found.iter().any(|fault| fault.contains("missing")),
+        "{found:?}"
+    );
 }
 
 #[test]

@@ -36,10 +36,7 @@ pub(super) async fn rest_of_it(
 }
 
 /// Verifies the chain of events alone. It has to have the head that the caller has noted.
-pub(super) async fn only_events(
-    walk: &mut Walk<'_>,
-    head: Option<EventHead>,
-) -> Result<(), Error> {
+pub(super) async fn only_events(walk: &mut Walk<'_>, head: Option<EventHead>) -> Result<(), Error> {
     walk.events(head).await
 }
 

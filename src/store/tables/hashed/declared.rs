@@ -249,7 +249,8 @@ pub(in crate::store) const QUOTAS: Hashed = hashed!(
     ]
 );
 
-/// Selected as `g`. Gaps are not listed a second time: the chain of events says where one has to be.
+/// Selected as `g`. Gaps are not listed a second time: the chain of events says where one has to
+/// be.
 pub(in crate::store) const EVENT_GAPS: Hashed = hashed!(
     "event_gaps",
     "g",
