@@ -32,6 +32,7 @@ pub mod scrub;
 pub mod search;
 pub mod secret;
 pub mod span;
+pub mod signed_head;
 pub mod state;
 pub mod terraform;
 pub mod time_of_day;

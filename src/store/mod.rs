@@ -11,6 +11,7 @@ mod connection;
 mod copy;
 mod erasing;
 mod error;
+mod event_key;
 mod first;
 mod held;
 mod memo;
@@ -67,12 +68,14 @@ pub use tx::{Counts, Tx, View};
 pub use writer::Queue;
 
 use crate::metrics::Metrics;
+use crate::model::clock;
 use crate::model::confirmed::Confirmed;
 use crate::model::digest::Digest;
 use crate::model::event_head::EventHead;
 use crate::model::key::{KeyId, KeyWithHashes, Token};
 use crate::model::name::StateName;
 use crate::model::page::{DamagedRow, ListPage};
+use crate::model::signed_head::{HeadSigner, SignedHead};
 use crate::model::state::AddressInfo;
 use changed_pages::ChangedPages;
 use held::HeldFiles;
@@ -98,11 +101,11 @@ pub fn shows_a_database(dir: &Path) -> bool {
 /// Starts the thread that keeps the anchor. `written` is the anchor that is there.
 fn keep_anchor(
     files: &DatabaseFiles<'_>,
-    instance: Uuid,
+    data: (Uuid, Option<Arc<HeadSigner>>),
     written: Option<Anchor>,
 ) -> Result<AnchorKeeper, OpenError> {
     let paths = (files.database, files.wal);
-    AnchorKeeper::start(paths, instance, written).map_err(|source| OpenError::File {
+    AnchorKeeper::start(paths, data, written).map_err(|source| OpenError::File {
         path: "the thread that keeps the anchor".into(),
         source,
     })
@@ -122,6 +125,7 @@ pub struct Store {
     accepted_loss: Option<Loss>,
     /// The last event of which the anchor told when the data was opened.
     anchored: Option<EventHead>,
+    signer: Option<Arc<HeadSigner>>,
     row_key: Arc<RowKey>,
     damage: Arc<SeenDamage>,
     changed_pages: Arc<ChangedPages>,
@@ -172,7 +176,8 @@ impl Store {
         last.events = known.head;
         let anchored = found.anchored_event(&last);
         start::sync_wal(&wal)?;
-        let anchor = keep_anchor(&files, instance, found.anchor)?;
+        let signer = event_key::signer(dir, instance).map(Arc::new);
+        let anchor = keep_anchor(&files, (instance, signer.clone()), found.anchor)?;
         if found.loss.is_none() {
             anchor.note(last);
         }
@@ -207,6 +212,7 @@ impl Store {
             instance,
             accepted_loss: found.loss,
             anchored,
+            signer,
             row_key,
             damage,
             changed_pages,
@@ -460,6 +466,12 @@ impl Store {
     /// The last event of which the anchor told when the data was opened.
     pub const fn anchored_event(&self) -> Option<EventHead> {
         self.anchored
+    }
+
+    /// Signs a head of the chain of events, with the present time; none without a key for that.
+    pub fn sign(&self, head: EventHead) -> Option<SignedHead> {
+        let signer = self.signer.as_ref()?;
+        Some(signer.sign(head, clock::now()))
     }
 
     /// The version of the schema.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::clock::Timestamp;
+use crate::model::signed_head::SignedHead;
 use crate::store::{CopyFacts, FILE_NAME, ROW_KEY_FILE, newest_schema};
 
 /// The name of the manifest in an archive.
@@ -51,6 +52,9 @@ pub struct LastEvent {
     pub number: u64,
     /// Its hash.
     pub hash: String,
+    /// The same, signed.
+    #[serde(default)]
+    pub signed: Option<SignedHead>,
 }
 
 /// What a backup says of itself.
@@ -93,7 +97,11 @@ pub struct BackupManifest {
 }
 
 impl BackupManifest {
-    pub(super) fn new(facts: &CopyFacts, database: BackupFile, files: Vec<BackupFile>) -> Self {
+    pub(super) fn new(
+        (facts, signed): (&CopyFacts, Option<SignedHead>),
+        database: BackupFile,
+        files: Vec<BackupFile>,
+    ) -> Self {
         Self {
             format: FORMAT,
             program: env!("CARGO_PKG_VERSION").to_owned(),
@@ -113,6 +121,7 @@ impl BackupManifest {
             event_head: Some(LastEvent {
                 number: facts.event_head.number,
                 hash: facts.event_head.chain.to_string(),
+                signed,
             }),
             sealed: SealedContent {
                 content: false,

@@ -23,7 +23,7 @@ pub const ANCHOR_FILE: &str = "statekeep.anchor";
 const UNFINISHED: &str = "statekeep.anchor.new";
 /// The first line.
 const FORM: &str = "statekeep-anchor 1";
-/// The file has some 500 bytes.
+/// The file has some 700 bytes.
 const MAX_BYTES: u64 = 4_096;
 
 /// What is known of the data.
@@ -39,6 +39,8 @@ pub(in crate::store) struct Anchor {
     pub(in crate::store) size: u64,
     /// Whether the data was closed after that commit.
     pub(in crate::store) is_closed: bool,
+    /// The public key and the signature of the last event, in hexadecimal, if it was signed.
+    pub(in crate::store) signed: Option<(String, String)>,
 }
 
 /// Which WAL there was.
@@ -92,10 +94,13 @@ impl Anchor {
             },
             size: value("size")?.parse().ok()?,
             is_closed: value("closed")? == "yes",
+            signed: None,
         };
         // One from before there was a chain of events ends here.
         if let Some(events) = value("events") {
             anchor.commit.events = events.parse().ok()?;
+            let signed = value("signed").and_then(|signed| signed.split_once(' '));
+            anchor.signed = signed.map(|(key, signature)| (key.to_owned(), signature.to_owned()));
         }
         Some(anchor)
     }
@@ -113,11 +118,14 @@ impl Anchor {
         let wal = self
             .wal
             .map_or_else(|| "none".to_owned(), AnchoredWal::text);
-        let body = format!(
+        let mut body = format!(
             "{FORM}\ninstance {instance}\ngeneration {generation}\ncommit {number}\nat {at}\n\
                 head {head}\nwal {wal}\nsize {size}\nclosed {closed}\n\
                 events {events}\n"
         );
+        if let Some((key, signature)) = &self.signed {
+            body.push_str(&format!("signed {key} {signature}\n"));
+        }
         let digest = Digest::of(body.as_bytes());
         format!("{body}sha256 {digest}\n")
     }
@@ -164,6 +172,7 @@ mod tests {
             }),
             size: 4_096,
             is_closed: false,
+            signed: None,
         }
     }
 
@@ -176,6 +185,7 @@ mod tests {
             Anchor {
                 wal: None,
                 is_closed: true,
+                signed: Some(("ab".to_owned(), "cd".to_owned())),
                 ..anchor()
             },
         );
