@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::clock::Timestamp;
 use super::digest::{Digest, Hasher};
+use super::event_head::EventHead;
 
 /// One commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct Commit {
     pub at: Timestamp,
     /// The SHA-256 of the head before, the number and the time.
     pub head: Digest,
+    /// The last event that was recorded by then.
+    pub events: EventHead,
 }
 
 impl Commit {
@@ -28,6 +31,7 @@ impl Commit {
             number: 0,
             at,
             head: link(head, 0, at),
+            events: EventHead::NONE,
         }
     }
 
@@ -40,6 +44,7 @@ impl Commit {
             number,
             at,
             head: link(self.head, number, at),
+            events: self.events,
         }
     }
 

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::actor::Actor;
 use super::caller::LiveCaller;
 use super::clock::Timestamp;
+use super::digest::Digest;
 use super::event_class::EventClass;
 use super::name::StateName;
 use super::page::ListPage;
@@ -483,6 +484,9 @@ pub struct Event {
     pub attention: bool,
     /// What else there is to say.
     pub detail: Value,
+    /// The SHA-256 of the hash of the event before and of this one; none in events from before
+    /// there was a chain.
+    pub hash: Option<Digest>,
 }
 
 /// A page of the event log.

@@ -109,7 +109,7 @@ pub enum Chain {
 }
 
 /// The tables beside those of states and versions whose rows have hashes.
-pub const ROW_LISTS: [&str; 10] = [
+pub const ROW_LISTS: [&str; 11] = [
     "moves",
     "transfers",
     "locks",
@@ -120,6 +120,7 @@ pub const ROW_LISTS: [&str; 10] = [
     "quotas",
     "approvals",
     "freezes",
+    "event_gaps",
 ];
 
 /// How far a walk through the rows of a table is.

@@ -18,6 +18,7 @@ use super::row_hash::RowKey;
 use super::tx::{Counts, Data, View};
 use crate::model::clock::{self, Timestamp};
 use crate::model::digest::Digest;
+use crate::model::event_head::EventHead;
 use crate::sabotage::{self, Fault};
 
 /// How many pages one step copies: 1 MiB, which takes about a millisecond.
@@ -54,6 +55,8 @@ pub struct CopyFacts {
     pub last_event: Option<u64>,
     /// The number of the last commit, and the head of their chain.
     pub last_commit: (u64, Digest),
+    /// The number and the hash of the last event.
+    pub event_head: EventHead,
 }
 
 /// Why there is no copy.
@@ -153,6 +156,7 @@ impl DatabaseCopier {
             newest_version_at,
             last_event,
             last_commit: view.last_commit()?,
+            event_head: view.event_head()?,
         })
     }
 }

@@ -11,6 +11,7 @@ mod connection;
 mod copy;
 mod erasing;
 mod error;
+mod event_key;
 mod first;
 mod held;
 mod memo;
@@ -59,6 +60,7 @@ pub use start::anchor::ANCHOR_FILE;
 pub use start::files::{RESTORE_FOLDER, RESTORED_DATABASE, begun_restore};
 pub use start::loss::Loss;
 pub use tables::event_blocks::OldEvents;
+pub use tables::event_walk::{ChainPlace, ChainStep, NotedBy, NotedHead};
 pub use tables::found::{Then, WordsChange, WordsStep};
 pub use touched::{Touched, TouchedSince};
 pub use touches::Touches;
@@ -66,11 +68,14 @@ pub use tx::{Counts, Tx, View};
 pub use writer::Queue;
 
 use crate::metrics::Metrics;
+use crate::model::clock;
 use crate::model::confirmed::Confirmed;
 use crate::model::digest::Digest;
+use crate::model::event_head::EventHead;
 use crate::model::key::{KeyId, KeyWithHashes, Token};
 use crate::model::name::StateName;
 use crate::model::page::{DamagedRow, ListPage};
+use crate::model::signed_head::{HeadSigner, SignedHead};
 use crate::model::state::AddressInfo;
 use changed_pages::ChangedPages;
 use held::HeldFiles;
@@ -96,11 +101,11 @@ pub fn shows_a_database(dir: &Path) -> bool {
 /// Starts the thread that keeps the anchor. `written` is the anchor that is there.
 fn keep_anchor(
     files: &DatabaseFiles<'_>,
-    instance: Uuid,
+    data: (Uuid, Option<Arc<HeadSigner>>),
     written: Option<Anchor>,
 ) -> Result<AnchorKeeper, OpenError> {
     let paths = (files.database, files.wal);
-    AnchorKeeper::start(paths, instance, written).map_err(|source| OpenError::File {
+    AnchorKeeper::start(paths, data, written).map_err(|source| OpenError::File {
         path: "the thread that keeps the anchor".into(),
         source,
     })
@@ -118,6 +123,9 @@ pub struct Store {
     schema_version: u32,
     instance: Uuid,
     accepted_loss: Option<Loss>,
+    /// The last event of which the anchor told when the data was opened.
+    anchored: Option<EventHead>,
+    signer: Option<Arc<HeadSigner>>,
     row_key: Arc<RowKey>,
     damage: Arc<SeenDamage>,
     changed_pages: Arc<ChangedPages>,
@@ -162,14 +170,20 @@ impl Store {
         let row_key = Arc::new(rehash::key_of(&connection, &path, confirmed)?);
         separation::separate_workspaces(&connection, &row_key, &path)?;
         let instance = tables::instance::known_or_new(&connection).map_err(explained)?;
-        let last = tables::commits::known_or_first(&connection, instance).map_err(explained)?;
+        let mut last = tables::commits::known_or_first(&connection, instance).map_err(explained)?;
+        let known = tables::event_chain::known_or_begun(&connection, &row_key)
+            .map_err(|error| OpenError::Rows(error.to_string()))?;
+        last.events = known.head;
+        let anchored = found.anchored_event(&last);
         start::sync_wal(&wal)?;
-        let anchor = keep_anchor(&files, instance, found.anchor)?;
+        let signer = event_key::signer(dir, instance).map(Arc::new);
+        let anchor = keep_anchor(&files, (instance, signer.clone()), found.anchor)?;
         if found.loss.is_none() {
             anchor.note(last);
         }
         let readers = Readers::open(&path, &row_key, &held)?;
         let (commits, damage) = (Commits::default(), Arc::<SeenDamage>::default());
+        damage.add_all(readers.read_inline(|view| view.chain_at_start(&known, anchored)));
         let keys = Memo::new(&commits.of_credentials);
         let tokens = Memo::new(&commits.of_credentials);
         let address_infos = Memo::new(&commits.all);
@@ -179,7 +193,7 @@ impl Store {
             path: &path,
             connection,
             row_key: Arc::clone(&row_key),
-            last,
+            last: (last, known.begun),
             anchor,
             held: Arc::clone(&held),
             changed_pages: Arc::clone(&changed_pages),
@@ -197,6 +211,8 @@ impl Store {
             schema_version,
             instance,
             accepted_loss: found.loss,
+            anchored,
+            signer,
             row_key,
             damage,
             changed_pages,
@@ -445,6 +461,17 @@ impl Store {
     /// What was missing when the data was opened, where that was accepted.
     pub const fn accepted_loss(&self) -> Option<&Loss> {
         self.accepted_loss.as_ref()
+    }
+
+    /// The last event of which the anchor told when the data was opened.
+    pub const fn anchored_event(&self) -> Option<EventHead> {
+        self.anchored
+    }
+
+    /// Signs a head of the chain of events, with the present time; none without a key for that.
+    pub fn sign(&self, head: EventHead) -> Option<SignedHead> {
+        let signer = self.signer.as_ref()?;
+        Some(signer.sign(head, clock::now()))
     }
 
     /// The version of the schema.

@@ -15,7 +15,7 @@ use super::error::{OpenError, StoreError};
 use super::row_hash::{RowHash, RowKey};
 use super::row_key::{self, ROW_KEY_FILE};
 use super::tables::hashed::{self, Entry, Hashed};
-use super::tables::locks;
+use super::tables::{event_chain, event_growth, locks};
 use crate::model::clock;
 use crate::model::confirmed::Confirmed;
 use crate::store::statements::Prepare as _;
@@ -116,6 +116,9 @@ fn rehash(
     for table in hashed::ALL {
         came_to.rows += hash_all(connection, table, key)?;
     }
+    let old = old.filter(|_| is_confirmed);
+    came_to.changed += event_growth::rehash(connection, key, old)?;
+    came_to.changed += rehash_head(connection, key, old)?;
     for what in changed {
         tracing::warn!(
             what,
@@ -129,12 +132,25 @@ fn rehash(
         proof.as_slice(),
         clock::now().millis(),
         came_to.rows,
-        old.filter(|_| is_confirmed).map(|_| came_to.changed),
+        old.map(|_| came_to.changed),
         came_to.mended,
         !is_confirmed
     ];
     connection.execute(sql, values)?;
     Ok(())
+}
+
+/// Makes the hash of the last event anew. Says how many did not fit the key before.
+fn rehash_head(
+    connection: &Connection,
+    key: &RowKey,
+    old: Option<&RowKey>,
+) -> rusqlite::Result<i64> {
+    let Some(known) = event_chain::read_head(connection, old.unwrap_or(key))? else {
+        return Ok(0);
+    };
+    event_chain::write_head(connection, key, &known.head, known.begun)?;
+    Ok(i64::from(old.is_some() && !known.fits))
 }
 
 /// How the key of the hashes is known; none where there has been none.

@@ -6,9 +6,12 @@
 //! It is made from values and not from how an engine stores them. A column that a later schema adds
 //! changes no hash for as long as it is NULL.
 
+use hmac::digest::Update;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use rusqlite::types::ValueRef;
-use sha2::Sha256;
+use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
+use sha2::{Digest as _, Sha256};
+
+use crate::model::digest::Digest;
 
 /// How many bytes a key has.
 pub(super) const KEY_BYTES: usize = 32;
@@ -33,6 +36,10 @@ pub(super) enum Purpose {
     Listed,
     /// The key itself.
     Key,
+    /// What of an event may change after it was recorded.
+    Grown,
+    /// The last event.
+    EventHead,
 }
 
 impl std::fmt::Debug for RowKey {
@@ -47,6 +54,8 @@ impl Purpose {
             Self::Row => "statekeep row 1",
             Self::Listed => "statekeep place 1",
             Self::Key => "statekeep row key 1",
+            Self::Grown => "statekeep grown 1",
+            Self::EventHead => "statekeep event head 1",
         }
     }
 }
@@ -73,10 +82,13 @@ impl RowKey {
     }
 }
 
-/// A hash that is being made.
-pub(super) struct Hashing(Hmac<Sha256>);
+/// What an event's hash begins with, behind the hash of the event before.
+const EVENT: &str = "statekeep event 1";
 
-impl Hashing {
+/// A hash that is being made: keyed, or of an event.
+pub(super) struct Hashing<H = Hmac<Sha256>>(H);
+
+impl<H: Update> Hashing<H> {
     /// Adds a column; nothing, if it is NULL.
     pub(super) fn column(&mut self, name: &str, value: ValueRef<'_>) {
         let (kind, number) = match value {
@@ -91,10 +103,14 @@ impl Hashing {
         self.0.update(&number);
     }
 
-    /// The hash of all that was added.
-    pub(super) fn end(self) -> RowHash {
-        let whole = self.0.finalize().into_bytes();
-        std::array::from_fn(|at| whole[at])
+    /// The same of a value that is to become one of a row.
+    pub(super) fn value(&mut self, name: &str, value: &dyn ToSql) -> rusqlite::Result<()> {
+        match value.to_sql()? {
+            ToSqlOutput::Borrowed(value) => self.column(name, value),
+            ToSqlOutput::Owned(value) => self.column(name, ValueRef::from(&value)),
+            _ => return Err(rusqlite::Error::InvalidParameterName(name.to_owned())),
+        }
+        Ok(())
     }
 
     fn long(&mut self, name: &str, kind: u8, value: &[u8]) {
@@ -106,6 +122,29 @@ impl Hashing {
     fn bytes(&mut self, bytes: &[u8]) {
         self.0.update(&(bytes.len() as u64).to_be_bytes());
         self.0.update(bytes);
+    }
+}
+
+impl Hashing {
+    /// The hash of all that was added.
+    pub(super) fn end(self) -> RowHash {
+        let whole = self.0.finalize().into_bytes();
+        std::array::from_fn(|at| whole[at])
+    }
+}
+
+impl Hashing<Sha256> {
+    /// Begins the hash of an event, which has no key: the hash of the event before comes first.
+    pub(super) fn of_event_after(before: &Digest) -> Self {
+        let mut hashing = Self(Sha256::default());
+        Update::update(&mut hashing.0, before.as_bytes());
+        hashing.bytes(EVENT.as_bytes());
+        hashing
+    }
+
+    /// The hash of all that was added.
+    pub(super) fn end(self) -> Digest {
+        Digest::from_bytes(self.0.finalize().into())
     }
 }
 

@@ -44,6 +44,13 @@ impl SeenDamage {
         self.wake.notify_one();
     }
 
+    /// Remembers all that was looked for at once, or what kept from looking.
+    pub(super) fn add_all(&self, found: Result<Vec<String>, StoreError>) {
+        for what in self.look_at(found).unwrap_or_default() {
+            self.add(&what);
+        }
+    }
+
     /// How many there are.
     pub(super) fn count(&self) -> u64 {
         self.seen.lock().all.len() as u64

@@ -3,7 +3,6 @@
 //! Only what is shared is copied. It is one transaction, so a start that is killed has done all of
 //! it or nothing. A state whose rows are damaged stays as it is, and keeps no start from going on.
 
-use std::cell::Cell;
 use std::path::Path;
 
 use rusqlite::Connection;
@@ -13,7 +12,7 @@ use super::error::{OpenError, StoreError};
 use super::row_hash::RowKey;
 use super::tables::separate::Copies;
 use super::touches::Touches;
-use super::tx::{Data, Tx};
+use super::tx::{Data, Pending, Tx};
 use crate::model::clock;
 use crate::model::state::StateId;
 
@@ -52,14 +51,8 @@ fn separate_all(
         connection,
         row_key,
     };
-    let (room, no_credentials) = (Room::of(database), Cell::new(false));
-    let tx = Tx::new(
-        data,
-        &Touches::Everything,
-        &room,
-        &no_credentials,
-        clock::now(),
-    );
+    let (room, pending) = (Room::of(database), Pending::default());
+    let tx = Tx::new(data, &Touches::Everything, &room, &pending, clock::now());
     let sql = "SELECT id, workspace FROM states ORDER BY workspace, id";
     let states: Vec<(StateId, String)> = tx.all(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let (mut of, mut copies) = ("", Copies::new());

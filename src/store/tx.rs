@@ -12,6 +12,7 @@ use super::row_hash::RowKey;
 use super::tables::rows;
 use super::touches::Touches;
 use crate::model::clock::Timestamp;
+use crate::model::event_head::EventHead;
 use crate::model::name::StateName;
 use crate::model::state::StateId;
 use crate::store::statements::Prepare as _;
@@ -159,8 +160,17 @@ pub struct Counts {
 pub struct Tx<'c> {
     view: View<'c>,
     room: &'c Room,
-    changes_credentials: &'c Cell<bool>,
+    pending: &'c Pending,
     now: Timestamp,
+}
+
+/// What a transaction has done so far that is known outside of the database.
+#[derive(Default)]
+pub(super) struct Pending {
+    /// Whether something since the last commit may have changed a key or a token.
+    pub(super) changes_credentials: Cell<bool>,
+    /// The last event, those of the transaction among them.
+    pub(super) events: Cell<EventHead>,
 }
 
 impl<'c> Tx<'c> {
@@ -168,7 +178,7 @@ impl<'c> Tx<'c> {
         data: Data<'c>,
         touches: &'c Touches,
         room: &'c Room,
-        changes_credentials: &'c Cell<bool>,
+        pending: &'c Pending,
         now: Timestamp,
     ) -> Self {
         Self {
@@ -178,7 +188,7 @@ impl<'c> Tx<'c> {
                 touches: Some(touches),
             },
             room,
-            changes_credentials,
+            pending,
             now,
         }
     }
@@ -192,8 +202,18 @@ impl<'c> Tx<'c> {
     /// The connection, for a verb that changes keys or tokens: what is remembered of them is
     /// forgotten after the commit.
     pub(super) fn credentials(&self) -> &Connection {
-        self.changes_credentials.set(true);
+        self.pending.changes_credentials.set(true);
         self.connection
+    }
+
+    /// The last event, those of this transaction among them.
+    pub(super) const fn last_event_head(&self) -> EventHead {
+        self.pending.events.get()
+    }
+
+    /// Notes the event that this transaction has recorded.
+    pub(super) fn set_last_event(&self, head: EventHead) {
+        self.pending.events.set(head);
     }
 
     /// Runs a statement that changes rows, and says how many.

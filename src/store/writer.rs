@@ -74,8 +74,8 @@ pub(super) struct Database<'p> {
     pub(super) path: &'p Path,
     pub(super) connection: Connection,
     pub(super) row_key: Arc<RowKey>,
-    /// The last commit.
-    pub(super) last: Commit,
+    /// The last commit, and the last event from before the chain of events.
+    pub(super) last: (Commit, i64),
     pub(super) anchor: AnchorKeeper,
     pub(super) held: Arc<HeldFiles>,
     pub(super) changed_pages: Arc<ChangedPages>,
@@ -113,7 +113,8 @@ impl WritingThread {
         let run = move || {
             Loop {
                 transactions: Transactions::new(
-                    (connection, row_key, last),
+                    (connection, row_key),
+                    last,
                     commits,
                     metrics.clone(),
                 ),

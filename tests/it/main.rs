@@ -19,6 +19,7 @@ mod clients;
 mod credentials;
 mod disk;
 mod documents;
+mod event_chain;
 mod events_file;
 mod examples;
 mod faults;

@@ -4,6 +4,7 @@
 //! `tests/it/fixtures/` holds one such directory for each schema.
 
 mod apart;
+mod chained;
 mod checked;
 mod fixtures;
 mod kills;

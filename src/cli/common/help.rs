@@ -170,6 +170,7 @@ const EXAMPLES: [(&str, &[&str]); 57] = [
         &[
             "statekeep verify --quick",
             "statekeep verify --state team-a/network",
+            "statekeep verify --events",
         ],
     ),
     (
@@ -245,6 +246,7 @@ const EXAMPLES: [(&str, &[&str]); 57] = [
         &[
             "statekeep events --attention --since 2d",
             "statekeep events team-a/network --kind state.write",
+            "statekeep events --head",
         ],
     ),
     (

@@ -1,5 +1,5 @@
 //! `statekeep events`: what happened, the newest first; or with `--follow` what happens, in its
-//! order, until the command is ended.
+//! order, until the command is ended; or with `--head` the head of their chain.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -63,6 +63,11 @@ pub(in crate::cli) struct EventsArgs {
     /// Show the newest events in their order, and go on with those that happen from now on
     #[arg(long, short)]
     follow: bool,
+    /// Print the number and the hash of the last event instead, for `statekeep verify --events
+    /// --head`
+    #[arg(long, conflicts_with_all = ["state", "workspace", "key", "kind", "attention", "since",
+        "follow"])]
+    head: bool,
 }
 
 /// A moment, as one or by how long it is ago.
@@ -127,9 +132,25 @@ pub(in crate::cli) async fn run(args: &EventsArgs, common: Common) -> Result<(),
         return follow(&client, args, format).await;
     }
     let client = Client::connect(&common.reach).await?;
-    let done = list(&client, args, format).await;
+    let done = if args.head {
+        head(&client, format).await
+    } else {
+        list(&client, args, format).await
+    };
     client.close().await?;
     done
+}
+
+async fn head(client: &Client, format: Format) -> Result<(), CliError> {
+    let head = client.get("/api/events/head").await?;
+    match format {
+        Format::Json => output::json(&head),
+        Format::Text => output::line(&format!(
+            "{}:{}",
+            text(&head["number"]),
+            text(&head["hash"])
+        )),
+    }
 }
 
 async fn list(client: &Client, args: &EventsArgs, format: Format) -> Result<(), CliError> {

@@ -19,6 +19,7 @@ use crate::cli::output::counted;
 use crate::cli::output::counted_in;
 use crate::cli::output::size;
 use crate::cli::output::text;
+use crate::model::event_head::EventHead;
 use crate::model::name::StateName;
 
 /// How often a person is told how far it is.
@@ -32,6 +33,12 @@ pub(in crate::cli) struct VerifyArgs {
     /// Only one state, as WORKSPACE/BUILDINGBLOCK
     #[arg(long, value_name = "STATE")]
     state: Option<StateName>,
+    /// Only the chain of events: whether one was changed, or is missing
+    #[arg(long, conflicts_with_all = ["quick", "state"])]
+    events: bool,
+    /// A head of that chain that was noted earlier, as `statekeep events --head` prints it
+    #[arg(long, value_name = "NUMBER:HASH", requires = "events")]
+    head: Option<EventHead>,
 }
 
 /// Runs it.
@@ -51,10 +58,16 @@ async fn verify(client: &Client, args: VerifyArgs, format: Format) -> Result<(),
         body["workspace"] = json!(state.workspace);
         body["buildingBlock"] = json!(state.block);
     }
+    if args.events {
+        body = json!({ "events": true });
+        body["head"] = json!(args.head.map(|head| head.to_string()));
+    }
     let answer = ask(client, body).await?.json()?;
     match format {
         Format::Json => output::json(&answer)?,
-        Format::Text => report(&answer).lines().try_for_each(output::line)?,
+        Format::Text => report(&answer, args.events)
+            .lines()
+            .try_for_each(output::line)?,
     }
     match answer["found"].as_u64() {
         Some(0) => Ok(()),
@@ -103,7 +116,7 @@ fn tell(running: &Value) {
 }
 
 /// The whole answer in sentences.
-fn report(answer: &Value) -> String {
+fn report(answer: &Value, is_of_events: bool) -> String {
     let mut told = String::new();
     let rows = |name: &str| answer[name].as_array().cloned().unwrap_or_default();
     for finding in rows("findings") {
@@ -126,6 +139,23 @@ fn report(answer: &Value) -> String {
         let _ = writeln!(told, "{}", readable(&state));
     }
     let checked = &answer["checked"];
+    if is_of_events {
+        let events = counted_in(&checked["events"], "event");
+        let _ = writeln!(
+            told,
+            "compared {events} with the hash before and the hash of each"
+        );
+    } else {
+        let _ = writeln!(told, "{}", looked_at(answer, checked));
+    }
+    if answer["found"] == 0 {
+        told.push_str("nothing is wrong");
+    }
+    told
+}
+
+/// How much was looked at, in a sentence.
+fn looked_at(answer: &Value, checked: &Value) -> String {
     let (versions, states) = (
         counted_in(&checked["versions"], "version"),
         counted_in(&checked["states"], "state"),
@@ -139,11 +169,7 @@ fn report(answer: &Value) -> String {
             size(&checked["bytes"])
         )
     };
-    let _ = writeln!(told, "looked at {versions} of {states}; {what}");
-    if answer["found"] == 0 {
-        told.push_str("nothing is wrong");
-    }
-    told
+    format!("looked at {versions} of {states}; {what}")
 }
 
 fn whose(finding: &Value) -> String {

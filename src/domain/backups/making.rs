@@ -114,7 +114,8 @@ fn copied(
         };
         files.push(archive::measured(name, &copy, go_on)?);
     }
-    Ok(BackupManifest::new(&facts, measured, files))
+    let signed = engine.store.sign(facts.event_head);
+    Ok(BackupManifest::new((&facts, signed), measured, files))
 }
 
 /// Puts the copies into one file, which is read back and compared, and removes them.

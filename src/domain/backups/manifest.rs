@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::clock::Timestamp;
+use crate::model::signed_head::SignedHead;
 use crate::store::{CopyFacts, FILE_NAME, ROW_KEY_FILE, newest_schema};
 
 /// The name of the manifest in an archive.
@@ -44,6 +45,18 @@ pub struct LastCommit {
     pub head: String,
 }
 
+/// The head of the chain of events in a backup.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LastEvent {
+    /// The number of the last event.
+    pub number: u64,
+    /// Its hash.
+    pub hash: String,
+    /// The same, signed.
+    #[serde(default)]
+    pub signed: Option<SignedHead>,
+}
+
 /// What a backup says of itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct BackupManifest {
@@ -72,6 +85,9 @@ pub struct BackupManifest {
     /// The last commit; none from a program that did not count them.
     #[serde(default)]
     pub last_commit: Option<LastCommit>,
+    /// The head of the chain of events; none from a program that did not chain them.
+    #[serde(default)]
+    pub event_head: Option<LastEvent>,
     /// Whether content is sealed.
     pub sealed: SealedContent,
     /// The database.
@@ -81,7 +97,11 @@ pub struct BackupManifest {
 }
 
 impl BackupManifest {
-    pub(super) fn new(facts: &CopyFacts, database: BackupFile, files: Vec<BackupFile>) -> Self {
+    pub(super) fn new(
+        (facts, signed): (&CopyFacts, Option<SignedHead>),
+        database: BackupFile,
+        files: Vec<BackupFile>,
+    ) -> Self {
         Self {
             format: FORMAT,
             program: env!("CARGO_PKG_VERSION").to_owned(),
@@ -97,6 +117,11 @@ impl BackupManifest {
             last_commit: Some(LastCommit {
                 number: facts.last_commit.0,
                 head: facts.last_commit.1.to_string(),
+            }),
+            event_head: Some(LastEvent {
+                number: facts.event_head.number,
+                hash: facts.event_head.chain.to_string(),
+                signed,
             }),
             sealed: SealedContent {
                 content: false,

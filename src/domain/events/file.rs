@@ -14,10 +14,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use serde::Serialize;
 
 use crate::domain::engine::Engine;
 use crate::model::clock::{self, Timestamp};
-use crate::model::event::{Event, EventKind};
+use crate::model::event::Event;
+use crate::model::event_growth::Growth;
+use crate::model::event_head::EventHead;
+use crate::model::signed_head::SignedHead;
 use crate::store::{View, replace_file, without_links};
 
 /// How long events are gathered before they are written.
@@ -31,21 +35,12 @@ const GROWS_FOR: Duration = Duration::from_secs(90);
 const MAX_GROWING: usize = 50_000;
 /// How long the end of the server waits for the file.
 const LAST_TRY: Duration = Duration::from_secs(5);
+/// How often the head of the chain is written behind the events, if there are new ones.
+const SIGN_EVERY: Duration = Duration::from_secs(60);
 /// The file in the data directory that says up to which place the lines are written.
 const PLACE_FILE: &str = "statekeep.events-file";
 /// The name that it has until it is whole.
 const UNFINISHED: &str = "statekeep.events-file.new";
-
-/// The events that change after they were recorded: those that are counted by the minute, and acts
-/// that go on in parts.
-const GROWING: [EventKind; 6] = [
-    EventKind::StateRead,
-    EventKind::CredentialsRefused,
-    EventKind::AccessRefused,
-    EventKind::RequestRedirected,
-    EventKind::StatePrune,
-    EventKind::StatePurge,
-];
 
 /// What is remembered of the file.
 #[derive(Default)]
@@ -58,6 +53,10 @@ pub(in crate::domain) struct EventFileState {
 struct Written {
     place: u64,
     growing: BTreeMap<u64, Grown>,
+    /// The last event that has a line, if its head is not in the file yet.
+    unsigned: Option<EventHead>,
+    /// When a head was last written.
+    signed_at: Option<Instant>,
 }
 
 /// What the last line of an event said that may grow.
@@ -151,6 +150,8 @@ impl<'a> EventFile<'a> {
             None => Written {
                 place: read_place(&data).map_err(|error| at(&data.join(PLACE_FILE), &error))?,
                 growing: BTreeMap::new(),
+                unsigned: None,
+                signed_at: None,
             },
         };
         let done = self.go_on(path, &data, &mut written, now).await;
@@ -166,7 +167,29 @@ impl<'a> EventFile<'a> {
         now: Instant,
     ) -> Result<(), String> {
         self.write_new(path, data, written).await?;
-        self.write_grown(path, written, now).await
+        self.write_grown(path, written, now).await?;
+        self.write_head(path, written, now).await
+    }
+
+    /// Writes the signed head of the last event that has a line.
+    async fn write_head(
+        &self,
+        path: &Path,
+        written: &mut Written,
+        now: Instant,
+    ) -> Result<(), String> {
+        let is_due = |at: Instant| now >= at + SIGN_EVERY;
+        let Some(head) = written
+            .unsigned
+            .filter(|_| written.signed_at.is_none_or(is_due))
+        else {
+            return Ok(());
+        };
+        if let Some(signed) = self.engine.store.sign(head) {
+            append(path, lines(&[Noted { head: signed }])?, None).await?;
+        }
+        (written.unsigned, written.signed_at) = (None, Some(now));
+        Ok(())
     }
 
     async fn write_new(
@@ -201,6 +224,11 @@ impl<'a> EventFile<'a> {
             append(path, lines(&page.rows)?, place).await?;
             written.place = end;
             written.remember(&page.rows);
+            let last = page.rows.last();
+            written.unsigned = last.and_then(|event| {
+                let (number, chain) = (event.seq, event.hash?);
+                Some(EventHead { number, chain })
+            });
         }
         Ok(())
     }
@@ -247,7 +275,7 @@ impl<'a> EventFile<'a> {
 impl Written {
     fn remember(&mut self, events: &[Event]) {
         let look_at = clock::monotonic() + GROWS_FOR;
-        let grows = |event: &&Event| GROWING.iter().any(|kind| kind.name() == event.kind);
+        let grows = |event: &&Event| Growth::of_name(&event.kind) != Growth::Never;
         for event in events.iter().filter(grows) {
             if self.growing.len() < MAX_GROWING {
                 let seen = Grown {
@@ -261,7 +289,13 @@ impl Written {
     }
 }
 
-fn lines(events: &[Event]) -> Result<Vec<u8>, String> {
+/// A line with a head.
+#[derive(Serialize)]
+struct Noted {
+    head: SignedHead,
+}
+
+fn lines<T: Serialize>(events: &[T]) -> Result<Vec<u8>, String> {
     let mut lines = Vec::new();
     for event in events {
         serde_json::to_writer(&mut lines, event).map_err(|error| error.to_string())?;

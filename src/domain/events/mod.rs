@@ -8,6 +8,8 @@ mod shares;
 
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use crate::domain::access::{act, authorize_somewhere, narrow};
 use crate::domain::engine::Engine;
 use crate::domain::error::Error;
@@ -16,10 +18,22 @@ use crate::model::actor::{Actor, Origin};
 use crate::model::caller::{Caller, LiveCaller};
 use crate::model::clock;
 use crate::model::event::{EventFilter, EventKind, EventPage, GatherKey, Gathered, NewEvent};
+use crate::model::event_head::EventHead;
 use crate::model::key::KeyId;
 use crate::model::name::StateName;
 use crate::model::permission::Permission;
+use crate::model::signed_head::SignedHead;
 use crate::store::{StoreError, Touches, Tx, View};
+
+/// The last event, as it is shown.
+#[derive(Debug, Serialize)]
+pub struct ShownHead {
+    /// Its number and its hash.
+    #[serde(flatten)]
+    pub head: EventHead,
+    /// The same, signed; none if the server has no key for that.
+    pub signed: Option<SignedHead>,
+}
 
 /// The event log.
 #[derive(Clone, Copy)]
@@ -49,6 +63,18 @@ impl Events<'_> {
         let page = self.engine.store.read(list).await?;
         self.engine.store.note_damaged(&page.events.damaged);
         Ok(page)
+    }
+
+    /// The last event and its hash, which is made of all events before. Who may see events may see
+    /// it.
+    pub async fn head(&self, caller: &Caller) -> Result<ShownHead, Error> {
+        authorize_somewhere(caller, Permission::Events)?;
+        let head = self.engine.store.read_inline(|view| view.event_head());
+        let head = head.await?;
+        Ok(ShownHead {
+            head,
+            signed: self.engine.store.sign(head),
+        })
     }
 
     /// Counts an act that good credentials did not allow, and why; with the state that was asked

@@ -35,6 +35,8 @@ pub enum Code {
     Dangling,
     /// The bytes of a version cannot be read, or are not those that were written.
     Damaged,
+    /// The chain of events does not hold, or has not a head that was noted.
+    EventChain,
     /// Bytes that no version refers to. They take room and do no harm.
     Orphan,
 }
@@ -93,6 +95,9 @@ pub struct Checked {
     pub addresses: u64,
     /// API keys.
     pub keys: u64,
+    /// Events that were compared with their hashes.
+    #[serde(default)]
+    pub events: u64,
 }
 
 /// Numbers of versions as runs, in their order: `[[1, 6], [8, 8]]`.

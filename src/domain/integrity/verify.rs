@@ -11,6 +11,7 @@ use crate::domain::integrity::walk;
 use crate::domain::integrity::walk::step::{Pace, Walk};
 use crate::model::caller::Caller;
 use crate::model::clock::{self, Timestamp};
+use crate::model::event_head::EventHead;
 use crate::model::name::{BuildingBlock, StateName, Workspace};
 use crate::model::permission::Permission;
 use crate::model::state::Lookup;
@@ -24,6 +25,10 @@ pub struct VerifyRequest {
     pub workspace: Option<Workspace>,
     /// Only this building block of it.
     pub block: Option<BuildingBlock>,
+    /// Only the chain of events.
+    pub events: bool,
+    /// A head of that chain that was noted elsewhere.
+    pub head: Option<EventHead>,
 }
 
 /// What a verification came to.
@@ -87,6 +92,7 @@ impl Integrity<'_> {
             .ok_or(Error::VerifyRuns)?;
         let mut walk = Walk::new(*self, quick, MAX_FINDINGS, Pace::AtOnce);
         match wanted.workspace {
+            None if wanted.events => walk::only_events(&mut walk, wanted.head).await?,
             None => walk::whole(&mut walk).await?,
             Some(workspace) => {
                 let block = wanted.block.map(|block| block.to_string());

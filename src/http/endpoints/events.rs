@@ -23,7 +23,7 @@ pub(in crate::http) const PARAMETERS: &str =
 /// The members of a row.
 const MEMBERS: RowMembers = RowMembers {
     own: "seq at kind actor address request_id workspace buildingBlock version lock_id count \
-        last_at attention detail",
+        last_at attention detail hash",
     below: &[("actor", "id name")],
 };
 
@@ -94,6 +94,15 @@ pub(in crate::http) async fn list(
         &reply::beside_damaged(answer, &page.events.damaged),
     )
     .await
+}
+
+pub(in crate::http) async fn head(
+    known: Authenticated,
+    request: HttpRequest,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    let head = domain.events().head(&known.0).await?;
+    reply::list(&request, &domain, &head).await
 }
 
 fn time(text: Option<String>) -> Result<Option<Timestamp>, ApiError> {

@@ -11,6 +11,7 @@ use crate::http::wire::credentials::look_again;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::{body, reply};
 use crate::model::error_code::ErrorCode;
+use crate::model::event_head::BadEventHead;
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,6 +21,9 @@ struct VerifyBody {
     workspace: Option<String>,
     #[serde(rename = "buildingBlock")]
     block: Option<String>,
+    #[serde(default)]
+    events: bool,
+    head: Option<String>,
 }
 
 impl VerifyBody {
@@ -33,6 +37,23 @@ impl VerifyBody {
                 "a buildingBlock needs its workspace beside it",
             ));
         }
+        if self.head.is_some() && !self.events {
+            return Err(ApiError::invalid(
+                ErrorCode::BadRequest,
+                "a head is one of the chain of events: say \"events\": true beside it",
+            ));
+        }
+        if self.events && (self.quick || self.workspace.is_some()) {
+            return Err(ApiError::invalid(
+                ErrorCode::BadRequest,
+                "events are of the whole server and are not decoded: \"events\" stands without \
+                    quick, workspace and buildingBlock",
+            ));
+        }
+        let head = self.head.map(|head| head.parse()).transpose();
+        let head = head.map_err(|error: BadEventHead| {
+            ApiError::invalid(ErrorCode::BadRequest, error.to_string())
+        })?;
         let workspace = self
             .workspace
             .map(|name| name.parse())
@@ -47,6 +68,8 @@ impl VerifyBody {
             quick: self.quick,
             workspace,
             block,
+            events: self.events,
+            head,
         })
     }
 }

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::model::clock::Timestamp;
 use crate::model::commit::Commit;
 use crate::model::digest::Digest;
+use crate::model::event_head::EventHead;
 use crate::store::privacy::replace_file;
 
 /// The name of the file in the data directory.
@@ -22,7 +23,7 @@ pub const ANCHOR_FILE: &str = "statekeep.anchor";
 const UNFINISHED: &str = "statekeep.anchor.new";
 /// The first line.
 const FORM: &str = "statekeep-anchor 1";
-/// The file has some 400 bytes.
+/// The file has some 700 bytes.
 const MAX_BYTES: u64 = 4_096;
 
 /// What is known of the data.
@@ -38,6 +39,8 @@ pub(in crate::store) struct Anchor {
     pub(in crate::store) size: u64,
     /// Whether the data was closed after that commit.
     pub(in crate::store) is_closed: bool,
+    /// The public key and the signature of the last event, in hexadecimal, if it was signed.
+    pub(in crate::store) signed: Option<(String, String)>,
 }
 
 /// Which WAL there was.
@@ -76,13 +79,14 @@ impl Anchor {
             return None;
         }
         let mut value = |name: &str| lines.next()?.strip_prefix(name)?.strip_prefix(' ');
-        Some(Self {
+        let mut anchor = Self {
             instance: value("instance")?.parse().ok()?,
             commit: Commit {
                 generation: value("generation")?.parse().ok()?,
                 number: value("commit")?.parse().ok()?,
                 at: Timestamp::parse(value("at")?)?,
                 head: Digest::parse(value("head")?)?,
+                events: EventHead::NONE,
             },
             wal: match value("wal")? {
                 "none" => None,
@@ -90,7 +94,15 @@ impl Anchor {
             },
             size: value("size")?.parse().ok()?,
             is_closed: value("closed")? == "yes",
-        })
+            signed: None,
+        };
+        // One from before there was a chain of events ends here.
+        if let Some(events) = value("events") {
+            anchor.commit.events = events.parse().ok()?;
+            let signed = value("signed").and_then(|signed| signed.split_once(' '));
+            anchor.signed = signed.map(|(key, signature)| (key.to_owned(), signature.to_owned()));
+        }
+        Some(anchor)
     }
 
     fn text(&self) -> String {
@@ -99,16 +111,21 @@ impl Anchor {
             number,
             at,
             head,
+            events,
         } = self.commit;
         let (instance, size) = (self.instance, self.size);
         let closed = if self.is_closed { "yes" } else { "no" };
         let wal = self
             .wal
             .map_or_else(|| "none".to_owned(), AnchoredWal::text);
-        let body = format!(
+        let mut body = format!(
             "{FORM}\ninstance {instance}\ngeneration {generation}\ncommit {number}\nat {at}\n\
-                head {head}\nwal {wal}\nsize {size}\nclosed {closed}\n"
+                head {head}\nwal {wal}\nsize {size}\nclosed {closed}\n\
+                events {events}\n"
         );
+        if let Some((key, signature)) = &self.signed {
+            body.push_str(&format!("signed {key} {signature}\n"));
+        }
         let digest = Digest::of(body.as_bytes());
         format!("{body}sha256 {digest}\n")
     }
@@ -155,6 +172,7 @@ mod tests {
             }),
             size: 4_096,
             is_closed: false,
+            signed: None,
         }
     }
 
@@ -167,6 +185,7 @@ mod tests {
             Anchor {
                 wal: None,
                 is_closed: true,
+                signed: Some(("ab".to_owned(), "cd".to_owned())),
                 ..anchor()
             },
         );

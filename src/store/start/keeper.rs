@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::anchor::{ANCHOR_FILE, Anchor, AnchoredWal};
 use crate::model::commit::Commit;
+use crate::model::signed_head::HeadSigner;
 use crate::sqlite_file::wal::WalHeader;
 
 /// How long the thread rests after it has written the file. With the time that a write takes, an
@@ -54,6 +55,7 @@ struct Keeping {
     database: PathBuf,
     wal: PathBuf,
     instance: Uuid,
+    signer: Option<Arc<HeadSigner>>,
     written: Option<Anchor>,
     has_failed: bool,
 }
@@ -62,7 +64,7 @@ impl AnchorKeeper {
     /// Starts the thread. `written` is the anchor that is there.
     pub(in crate::store) fn start(
         (database, wal): (&Path, &Path),
-        instance: Uuid,
+        (instance, signer): (Uuid, Option<Arc<HeadSigner>>),
         written: Option<Anchor>,
     ) -> io::Result<Self> {
         let shared = Arc::<Shared>::default();
@@ -72,6 +74,7 @@ impl AnchorKeeper {
             database: database.to_owned(),
             wal: wal.to_owned(),
             instance,
+            signer,
             written,
             has_failed: false,
         };
@@ -153,6 +156,10 @@ impl Keeping {
             wal: wal_at(&self.wal),
             size: std::fs::metadata(&self.database).map_or(0, |file| file.len()),
             is_closed,
+            signed: self.signer.as_ref().map(|signer| {
+                let signed = signer.sign(commit.events, commit.at);
+                (signed.key, signed.signature)
+            }),
         };
         if self.written.as_ref() == Some(&anchor) {
             return;

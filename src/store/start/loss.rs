@@ -40,6 +40,8 @@ pub(super) enum Sign {
     OldDatabase,
     /// The database is not the one that the anchor tells of.
     OtherDatabase,
+    /// The last event is not the one that the anchor tells of, though the last commit is.
+    OtherEvents,
     /// There is none, but this file.
     NoDatabase(String),
     /// It has no bytes, but there is this file.
@@ -136,6 +138,9 @@ impl fmt::Display for Sign {
             Self::OtherDatabase => {
                 f.write_str("statekeep.db is not the data that statekeep.anchor tells of")
             }
+            Self::OtherEvents => f.write_str(
+                "the last event in statekeep.db is not the one that statekeep.anchor tells of",
+            ),
             Self::NoDatabase(trace) => write!(f, "statekeep.db is not there, but {trace} is"),
             Self::EmptyDatabase(trace) => {
                 write!(f, "statekeep.db is empty, but {trace} is there")

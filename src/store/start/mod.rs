@@ -24,6 +24,7 @@ use uuid::Uuid;
 use super::error::OpenError;
 use crate::model::clock::Timestamp;
 use crate::model::commit::Commit;
+use crate::model::event_head::EventHead;
 use crate::model::on_loss::OnLoss;
 use crate::sabotage::{self, Fault};
 use anchor::{ANCHOR_FILE, Anchor};
@@ -48,6 +49,15 @@ pub(super) struct Found {
     pub(super) anchor: Option<Anchor>,
     /// What is missing, where that was accepted.
     pub(super) loss: Option<Loss>,
+}
+
+impl Found {
+    /// The event that the anchor tells of, if the data that ends with this commit has to have it.
+    pub(super) fn anchored_event(&self, last: &Commit) -> Option<EventHead> {
+        let anchored = self.anchor.as_ref()?.commit;
+        let counts = self.loss.is_none() && anchored.generation == last.generation;
+        Some(anchored.events).filter(|events| counts && events.is_begun())
+    }
 }
 
 /// What there is, before it is decided whether to go on.
@@ -330,7 +340,11 @@ fn compare(anchor: &Anchor, (commit, instance): LastCommit, wal: WalState) -> Op
         return (commit.generation < anchor.commit.generation).then_some(Sign::OldDatabase);
     }
     if commit.number == anchor.commit.number {
-        return (!commit.is(&anchor.commit)).then_some(Sign::OtherDatabase);
+        if !commit.is(&anchor.commit) {
+            return Some(Sign::OtherDatabase);
+        }
+        let (here, noted) = (commit.events, anchor.commit.events);
+        return (noted.is_begun() && here != noted).then_some(Sign::OtherEvents);
     }
     if commit.number > anchor.commit.number {
         return None;

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::model::clock::Timestamp;
 use crate::model::commit::Commit;
 use crate::model::digest::Digest;
+use crate::model::event_head::EventHead;
 use crate::sqlite_file::page::{BtreePage, PageKind, PageShape, table_children};
 use crate::sqlite_file::record::{SqlRecord, SqlValue};
 use crate::sqlite_file::source::ReadAt as _;
@@ -234,11 +235,24 @@ pub(super) fn commit_in(page: &[u8]) -> Option<Option<Commit>> {
         return Some(None);
     };
     let integer = |column| row.value(column)?.integer();
+    let digest = |column| {
+        let bytes = row.value(column)?.blob()?;
+        Some(Digest::from_bytes(bytes.try_into().ok()?))
+    };
+    // A schema before the chain of events has no such columns.
+    let events = integer(5).zip(digest(6));
     Some(Some(Commit {
         generation: u64::try_from(integer(1)?).ok()?,
         number: u64::try_from(integer(2)?).ok()?,
         at: Timestamp::from_millis(integer(3)?),
-        head: Digest::from_bytes(row.value(4)?.blob()?.try_into().ok()?),
+        head: digest(4)?,
+        events: match events {
+            Some((number, chain)) => EventHead {
+                number: u64::try_from(number).ok()?,
+                chain,
+            },
+            None => EventHead::NONE,
+        },
     }))
 }
 

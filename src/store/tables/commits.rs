@@ -6,13 +6,14 @@ use uuid::Uuid;
 
 use crate::model::clock;
 use crate::model::commit::Commit;
+use crate::model::event_head::EventHead;
 use crate::store::error::StoreError;
 use crate::store::statements::Prepare as _;
 use crate::store::tables::rows;
 use crate::store::tx::Tx;
 
-/// The last commit. Data that has none yet begins its chain: it was made a moment ago, or by a
-/// version that did not count.
+/// The last commit, without its events. Data that has none yet begins its chain: it was made a
+/// moment ago, or by a version that did not count.
 pub(in crate::store) fn known_or_first(
     connection: &Connection,
     instance: Uuid,
@@ -24,6 +25,7 @@ pub(in crate::store) fn known_or_first(
             number: rows::unsigned(row, 1)?,
             at: rows::time(row, 2)?,
             head: rows::digest(row, 3)?,
+            events: EventHead::NONE,
         })
     });
     if let Some(known) = known.optional()? {

@@ -8,6 +8,7 @@ use rusqlite::{Row, params};
 use crate::model::clock::Timestamp;
 use crate::model::event_class::{EventClass, EventCount, EventShare};
 use crate::store::error::StoreError;
+use crate::store::tables::event_gaps::RemovedEvent;
 use crate::store::tables::rows;
 use crate::store::tx::{Tx, View};
 
@@ -108,17 +109,28 @@ impl Tx<'_> {
         // Without the `+`, SQLite looks for them by their places, among all events.
         let sql = "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE at < ?1 AND \
             last_at < ?1 AND lasting = 1 AND +seq < (SELECT max(seq) FROM events) LIMIT ?2) \
-            RETURNING workspace, building_block";
-        self.all(sql, params![before.millis(), limit], share)
+            RETURNING workspace, building_block, seq, chain";
+        let mut removed = Vec::new();
+        let shares = self.all(sql, params![before.millis(), limit], |row| {
+            removed.push((row.get(2)?, row.get(3)?));
+            share(row)
+        })?;
+        self.note_removed(removed)?;
+        Ok(shares)
     }
 
     /// Removes the events at these places, and says how many there were.
     pub fn remove_events_at(&self, places: &[u64]) -> Result<usize, StoreError> {
-        let mut removed = 0;
+        let mut removed: Vec<RemovedEvent> = Vec::new();
         for place in places {
-            let sql = "DELETE FROM events WHERE seq = ?1";
-            removed += self.execute(sql, [place.cast_signed()])?;
+            let sql = "DELETE FROM events WHERE seq = ?1 RETURNING seq, chain";
+            let gone = self.one(sql, [place.cast_signed()], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
+            removed.extend(gone);
         }
-        Ok(removed)
+        let count = removed.len();
+        self.note_removed(removed)?;
+        Ok(count)
     }
 }

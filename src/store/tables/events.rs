@@ -1,16 +1,19 @@
 //! Verbs on the event log: acts are recorded in their own transaction, buffered events are added up
 //! in one row for each minute.
 
-use rusqlite::{Row, named_params, params};
+use rusqlite::{Row, params};
 use serde_json::Value;
 
 use crate::model::actor::Actor;
 use crate::model::clock::Timestamp;
+use crate::model::digest::Digest;
 use crate::model::event::{Event, GatherKey, Gathered, NewEvent};
 use crate::model::event_class::EventClass;
+use crate::model::event_growth::Growth;
 use crate::model::name::StateName;
 use crate::store::error::StoreError;
 use crate::store::statements::Prepare as _;
+use crate::store::tables::event_chain::NewColumns;
 use crate::store::tables::rows;
 use crate::store::tables::rows::Compact;
 use crate::store::tx::Tx;
@@ -26,7 +29,7 @@ fn lasting(class: EventClass) -> Option<bool> {
 
 /// The columns of an event as it is shown.
 pub(super) const COLUMNS: &str = "seq, at, kind, actor, actor_name, address, request_id, \
-    workspace, building_block, version, lock_id, count, last_at, attention, detail";
+    workspace, building_block, version, lock_id, count, last_at, attention, detail, chain";
 
 /// An event from its columns.
 pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
@@ -56,6 +59,7 @@ pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
         detail: detail
             .and_then(|text| serde_json::from_str(&text).ok())
             .unwrap_or(Value::Null),
+        hash: row.get::<_, Option<[u8; 32]>>(15)?.map(Digest::from_bytes),
     })
 }
 
@@ -97,32 +101,25 @@ impl View<'_> {
 impl Tx<'_> {
     /// Records an act.
     pub fn record(&self, event: &NewEvent) -> Result<(), StoreError> {
-        let sql = "INSERT INTO events (seq, at, kind, actor, actor_name, address, request_id, \
-            workspace, building_block, version, lock_id, \
-                   count, last_at, attention, detail, lasting) VALUES ((SELECT coalesce(max(seq), \
-                   0) + 1 FROM events), :at, :kind, :actor, :actor_name, :address, :request_id, \
-                   :workspace, :block, \
-                   :version, :lock_id, 1, :last_at, :attention, :detail, :lasting)";
         let detail = (!event.detail.is_null()).then(|| event.detail.to_string());
-        self.run(
-            sql,
-            named_params! {
-                ":at": event.since.unwrap_or(event.at).millis(),
-                ":last_at": event.at.millis(),
-                ":kind": event.kind.name(),
-                ":actor": Compact(&event.actor.id),
-                ":actor_name": event.actor.name,
-                ":address": event.address,
-                ":request_id": Compact(&event.request_id),
-                ":workspace": event.workspace,
-                ":block": event.block,
-                ":version": event.version.map(u64::cast_signed),
-                ":lock_id": event.lock_id.as_deref().map(Compact),
-                ":attention": event.attention,
-                ":detail": detail,
-                ":lasting": lasting(event.class()),
-            },
-        )
+        let columns: NewColumns<'_> = [
+            &event.since.unwrap_or(event.at).millis(),
+            &event.kind.name(),
+            &Compact(&event.actor.id),
+            &event.actor.name,
+            &event.address,
+            &Compact(&event.request_id),
+            &event.workspace,
+            &event.block,
+            &event.version.map(u64::cast_signed),
+            &event.lock_id.as_deref().map(Compact),
+            &1_i64,
+            &event.at.millis(),
+            &event.attention,
+            &detail,
+            &lasting(event.class()),
+        ];
+        self.append_event(Growth::of(event.kind), columns).map(drop)
     }
 
     /// Adds buffered events to their row, and says its place. That is `place` if the row is known
@@ -134,7 +131,7 @@ impl Tx<'_> {
         place: Option<u64>,
     ) -> Result<u64, StoreError> {
         if let Some(place) = place
-            && self.add_to_gathered(buffered, place)?
+            && self.count_more(place, buffered.count, buffered.last_at)?
         {
             return Ok(place);
         }
@@ -144,39 +141,23 @@ impl Tx<'_> {
             .said
             .as_ref()
             .map(|(member, said)| serde_json::json!({ *member: said }).to_string());
-        let sql = "INSERT INTO events (seq, at, kind, actor, actor_name, address, workspace, \
-            building_block, version, count, last_at, attention, \
-                   detail, lasting) VALUES ((SELECT coalesce(max(seq), 0) + 1 FROM \
-                   events), :at, :kind, :actor, :actor_name, :address, :workspace, :block, \
-                   :version, :count, :last_at, :attention, :detail, :lasting) RETURNING seq";
-        self.only(
-            sql,
-            named_params! {
-                ":at": buffered.first_at.millis(),
-                ":kind": key.kind.name(),
-                ":actor": actor.map(|id| Compact(id)),
-                ":actor_name": actor_name,
-                ":address": key.address,
-                ":workspace": name.map(|name| name.workspace.as_str()),
-                ":block": name.map(|name| name.block.as_str()),
-                ":version": key.version.map(u64::cast_signed),
-                ":count": buffered.count.cast_signed(),
-                ":last_at": buffered.last_at.millis(),
-                ":attention": key.needs_person(),
-                ":detail": detail,
-                ":lasting": lasting(key.class()),
-            },
-            |row| rows::unsigned(row, 0),
-        )
-    }
-
-    fn add_to_gathered(&self, buffered: Gathered, place: u64) -> Result<bool, StoreError> {
-        let sql = "UPDATE events SET count = count + ?2, last_at = max(last_at, ?3) WHERE seq = ?1";
-        let values = params![
-            place.cast_signed(),
-            buffered.count.cast_signed(),
-            buffered.last_at.millis()
+        let columns: NewColumns<'_> = [
+            &buffered.first_at.millis(),
+            &key.kind.name(),
+            &actor.map(|id| Compact(id)),
+            &actor_name,
+            &key.address,
+            &None::<String>,
+            &name.map(|name| name.workspace.as_str()),
+            &name.map(|name| name.block.as_str()),
+            &key.version.map(u64::cast_signed),
+            &None::<String>,
+            &buffered.count.cast_signed(),
+            &buffered.last_at.millis(),
+            &key.needs_person(),
+            &detail,
+            &lasting(key.class()),
         ];
-        Ok(self.execute(sql, values)? > 0)
+        self.append_event(Growth::of(key.kind), columns)
     }
 }

@@ -15,8 +15,8 @@ use crate::store::row_hash::{Purpose, RowHash, RowKey};
 use crate::store::statements::Prepare as _;
 use crate::store::tx::{Tx, View};
 pub(in crate::store) use declared::{
-    ALL, APPROVALS, BROKEN_LOCKS, FREEZES, Hashed, KEYS, LOCKS, MOVES, POLICIES, QUOTAS, STATES,
-    TOKENS, TRANSFERS, VERSIONS,
+    ALL, APPROVALS, BROKEN_LOCKS, EVENT_GAPS, FREEZES, Hashed, KEYS, LOCKS, MOVES, POLICIES,
+    QUOTAS, STATES, TOKENS, TRANSFERS, VERSIONS,
 };
 
 /// The table that lists what there is a second time.
@@ -83,11 +83,7 @@ impl Hashed {
     fn place_of(&self, key: &RowKey, values: KeyValues<'_>) -> rusqlite::Result<RowHash> {
         let mut hashing = key.begin(Purpose::Listed, self.name);
         for (column, value) in self.place.iter().zip(values) {
-            match value.to_sql()? {
-                ToSqlOutput::Borrowed(value) => hashing.column(column, value),
-                ToSqlOutput::Owned(value) => hashing.column(column, ValueRef::from(&value)),
-                _ => return Err(rusqlite::Error::InvalidParameterName((*column).to_owned())),
-            }
+            hashing.value(column, *value)?;
         }
         Ok(hashing.end())
     }

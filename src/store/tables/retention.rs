@@ -293,8 +293,7 @@ impl Tx<'_> {
 
     /// The place in the log of the event that was recorded last.
     pub fn last_event(&self) -> Result<u64, StoreError> {
-        let sql = "SELECT coalesce(max(seq), 0) FROM events";
-        self.only(sql, [], |row| rows::unsigned(row, 0))
+        Ok(self.last_event_head().number)
     }
 
     /// Says more of an act that goes on, in the event that its first part recorded.
@@ -304,11 +303,7 @@ impl Tx<'_> {
         last_at: Timestamp,
         detail: &Value,
     ) -> Result<(), StoreError> {
-        let sql = "UPDATE events SET last_at = ?2, detail = ?3 WHERE seq = ?1";
-        self.run(
-            sql,
-            params![seq.cast_signed(), last_at.millis(), detail.to_string()],
-        )
+        self.say_more(seq, last_at, detail.to_string())
     }
 
     /// Cuts at most so many pages without content off the end of the database, for about so long,

@@ -19,15 +19,16 @@ use crate::store::row_hash::RowKey;
 use crate::store::statements::{self, Prepare as _};
 use crate::store::tables;
 use crate::store::touches::Touches;
-use crate::store::tx::{Data, Tx};
+use crate::store::tx::{Data, Pending, Tx};
 
 /// The connection that writes, and what is counted of its transactions.
 pub(super) struct Transactions {
     pub(super) connection: Connection,
     row_key: Arc<RowKey>,
     pub(super) commits: Commits,
-    /// Whether something since the last commit may have changed a key or a token.
-    changes_credentials: Cell<bool>,
+    pending: Pending,
+    /// The last event from before the chain of events.
+    events_begun: i64,
     /// The last commit that changed anything.
     last: Cell<Commit>,
     metrics: Arc<Metrics>,
@@ -42,7 +43,8 @@ struct Circumstances<'r> {
 
 impl Transactions {
     pub(super) fn new(
-        (connection, row_key, last): (Connection, Arc<RowKey>, Commit),
+        (connection, row_key): (Connection, Arc<RowKey>),
+        (last, events_begun): (Commit, i64),
         commits: Commits,
         metrics: Arc<Metrics>,
     ) -> Self {
@@ -50,7 +52,11 @@ impl Transactions {
             connection,
             row_key,
             commits,
-            changes_credentials: Cell::new(false),
+            pending: Pending {
+                events: Cell::new(last.events),
+                ..Pending::default()
+            },
+            events_begun,
             last: Cell::new(last),
             metrics,
         }
@@ -68,7 +74,7 @@ impl Transactions {
         room: &Room,
     ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
         let connection = &self.connection;
-        run(connection, "BEGIN IMMEDIATE")?;
+        self.begin()?;
         let (now, before) = (clock::now(), connection.total_changes());
         let outcome = self
             .run_all(batch, Circumstances { room, now })
@@ -78,7 +84,8 @@ impl Transactions {
                 // Counted even when it fails: what the disk holds then is not known.
                 let counted = (
                     self.commits.all.begin(),
-                    self.changes_credentials
+                    self.pending
+                        .changes_credentials
                         .take()
                         .then(|| self.commits.of_credentials.begin()),
                 );
@@ -107,13 +114,30 @@ impl Transactions {
         outcome
     }
 
-    /// Writes the number of this commit into it, unless it changes nothing.
+    fn begin(&self) -> Result<(), StoreError> {
+        self.pending.events.set(self.last.get().events);
+        Ok(run(&self.connection, "BEGIN IMMEDIATE")?)
+    }
+
+    /// Writes the number of this commit into it, and its last event, unless it changes nothing.
     fn number(&self, before: u64, now: Timestamp) -> Result<Commit, StoreError> {
-        let last = self.last.get();
+        let (last, events) = (self.last.get(), self.pending.events.get());
         if self.connection.total_changes() == before {
             return Ok(last);
         }
-        Ok(tables::commits::write(&self.connection, last.next(now))?)
+        if events != last.events {
+            tables::event_chain::write_head(
+                &self.connection,
+                &self.row_key,
+                &events,
+                self.events_begun,
+            )?;
+        }
+        let next = Commit {
+            events,
+            ..last.next(now)
+        };
+        Ok(tables::commits::write(&self.connection, next)?)
     }
 
     /// Commits what a sabotaged server has answered already.
@@ -159,7 +183,7 @@ impl Transactions {
         let mut met_damage = vec![None; batch.len()];
         loop {
             run(&self.connection, "ROLLBACK")?;
-            run(&self.connection, "BEGIN IMMEDIATE")?;
+            self.begin()?;
             let results = self.run_each(batch, &met_damage, at)?;
             let damaged = |result: &Result<(), StoreError>| {
                 result
@@ -193,12 +217,11 @@ impl Transactions {
 
     fn attempt(&self, job: &mut dyn Job, at: Circumstances<'_>) -> Result<(), StoreError> {
         let touches = job.touches().clone();
-        let changes = &self.changes_credentials;
         let data = Data {
             connection: &self.connection,
             row_key: &self.row_key,
         };
-        let tx = Tx::new(data, &touches, at.room, changes, at.now);
+        let tx = Tx::new(data, &touches, at.room, &self.pending, at.now);
         let result =
             catch_unwind(AssertUnwindSafe(|| job.run(&tx))).unwrap_or(Err(StoreError::Panicked));
         statements::tell_steps("write");
@@ -212,6 +235,7 @@ impl Transactions {
         at: Circumstances<'_>,
     ) -> Result<Result<(), StoreError>, StoreError> {
         let connection = &self.connection;
+        let events = self.pending.events.get();
         run(connection, "SAVEPOINT job")?;
         let result = self.attempt(job, at);
         if connection.is_autocommit() {
@@ -222,6 +246,7 @@ impl Transactions {
             Ok(()) => run(connection, "RELEASE job")?,
             Err(ref error) if error.is_lasting() => return Err(error.clone()),
             Err(_) => {
+                self.pending.events.set(events);
                 run(connection, "ROLLBACK TO job")?;
                 run(connection, "RELEASE job")?;
             }

@@ -10,7 +10,7 @@ use crate::model::name::StateName;
 use crate::model::state::{Lookup, StateId};
 use crate::store::Store;
 use crate::store::touches::Touches;
-use crate::store::tx::Tx;
+use crate::store::tx::{Tx, View};
 
 const MAX_QUEUED: usize = 4_096;
 
@@ -343,5 +343,36 @@ fn all_jobs_of_a_transaction_see_the_same_time() {
         let release = async move { drop(release) };
         let (slow, next, ()) = tokio::join!(slow, next, release);
         assert_eq!(slow.unwrap(), next.unwrap());
+    });
+}
+
+#[test]
+fn what_a_failed_job_recorded_is_no_part_of_the_chain_of_events() {
+    use crate::model::event::{EventKind, NewEvent};
+    use crate::store::ChainPlace;
+
+    on_a_store(async |store| {
+        let record = |fails: bool| {
+            store.write(Touches::NoState, 0, move |tx| {
+                let event = NewEvent::by_the_server(EventKind::ClockTrust, tx.now());
+                tx.record(&event)?;
+                tx.record(&event)?;
+                if fails {
+                    return Err(StoreError::Statement("on purpose".to_owned()));
+                }
+                Ok(())
+            })
+        };
+        let release = occupy(&store);
+        let (first, failed, last) = (record(false), record(true), record(false));
+        let release = async move { drop(release) };
+        let (first, failed, last, ()) = tokio::join!(first, failed, last, release);
+        assert!(first.is_ok() && failed.is_err() && last.is_ok());
+        let follow = |view: &View<'_>| view.follow_events(ChainPlace::START, &[], 100);
+        let step = store.read(follow).await.unwrap();
+        assert_eq!(step.faults, [""; 0]);
+        assert_eq!((step.events, step.next.is_some()), (4, false));
+        let head = store.read(|view| view.event_head()).await.unwrap();
+        assert_eq!(head.number, 4, "no place is left out");
     });
 }

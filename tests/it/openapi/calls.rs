@@ -189,6 +189,7 @@ impl Session {
         for path in [
             "/api/verify",
             "/api/events",
+            "/api/events/head",
             "/api/status?since=2026-01-02T03:04:05Z",
             "/api/backup",
             "/api/openapi.json",

@@ -12,6 +12,7 @@ fn lists_events_and_the_server() {
     stage.get("/api/terraform/state", may::LIST);
     stage.get("/api/search?q=net", may::LIST);
     stage.get("/api/events", may::SEE_EVENTS);
+    stage.get("/api/events/head", may::SEE_EVENTS);
     stage.get("/api/status", may::SEE_STATUS);
     stage.get("/api/verify", may::OPERATE);
     stage.get("/api/backup", may::OPERATE);

@@ -4,6 +4,7 @@
 //! Only an error that keeps everybody from reading ends it early. A row that cannot be read is a
 //! finding, and the verification goes on behind it.
 
+pub mod events;
 pub mod rows;
 pub mod states;
 pub mod step;
@@ -12,6 +13,7 @@ pub mod tables;
 use crate::domain::error::Error;
 use crate::domain::integrity::findings::Tally;
 use crate::domain::integrity::walk::step::Walk;
+use crate::model::event_head::EventHead;
 use crate::model::state::StateId;
 
 /// Verifies the whole database.
@@ -33,6 +35,11 @@ pub(super) async fn rest_of_it(
     others(walk).await
 }
 
+/// Verifies the chain of events alone. It has to have the head that the caller has noted.
+pub(super) async fn only_events(walk: &mut Walk<'_>, head: Option<EventHead>) -> Result<(), Error> {
+    walk.events(head).await
+}
+
 /// Verifies the states of one workspace, or one state.
 pub(super) async fn only(
     walk: &mut Walk<'_>,
@@ -48,5 +55,6 @@ async fn others(walk: &mut Walk<'_>) -> Result<(), Error> {
     walk.addresses().await?;
     walk.keys().await?;
     walk.rows().await?;
+    walk.events(None).await?;
     walk.references().await
 }

@@ -289,8 +289,19 @@ pub(in crate::store) const FREEZES: Hashed = hashed!(
     ]
 );
 
+/// Selected as `g`. Gaps are not listed a second time: the chain of events says where one has to
+/// be.
+pub(in crate::store) const EVENT_GAPS: Hashed = hashed!(
+    "event_gaps",
+    "g",
+    false,
+    ["first"],
+    [],
+    ["first", "last", "chain"]
+);
+
 /// Each of them.
-pub(in crate::store) const ALL: [&Hashed; 12] = [
+pub(in crate::store) const ALL: [&Hashed; 13] = [
     &STATES,
     &VERSIONS,
     &MOVES,
@@ -303,4 +314,5 @@ pub(in crate::store) const ALL: [&Hashed; 12] = [
     &QUOTAS,
     &APPROVALS,
     &FREEZES,
+    &EVENT_GAPS,
 ];
