@@ -70,7 +70,7 @@ pub enum EventKind {
     LockPlan,
     /// A lock was broken by force.
     LockBreak,
-    /// A token was made from a key.
+    /// A token was made from a key or an ID token, or an ID token was used for the first time.
     Login,
     /// A token got a later end.
     TokenExtend,
@@ -82,6 +82,10 @@ pub enum EventKind {
     KeyRotate,
     /// A key was ended.
     KeyRevoke,
+    /// A trust in an issuer's ID tokens was made.
+    TrustCreate,
+    /// A trust was removed, and its tokens ended.
+    TrustRemove,
     /// A backup was made.
     BackupMake,
     /// A backup could not be made, or its drill failed.
@@ -102,7 +106,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Each kind.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 44] = [
         Self::StateWrite,
         Self::StateWriteRejected,
         Self::StateDelete,
@@ -137,6 +141,8 @@ impl EventKind {
         Self::KeyCreate,
         Self::KeyRotate,
         Self::KeyRevoke,
+        Self::TrustCreate,
+        Self::TrustRemove,
         Self::BackupMake,
         Self::BackupFail,
         Self::BackupRestore,
@@ -183,6 +189,8 @@ impl EventKind {
             | Self::KeyCreate
             | Self::KeyRotate
             | Self::KeyRevoke
+            | Self::TrustCreate
+            | Self::TrustRemove
             | Self::BackupFail
             | Self::BackupRestore
             | Self::StateReveal => true,
@@ -241,6 +249,8 @@ impl EventKind {
             Self::KeyCreate => "key.create",
             Self::KeyRotate => "key.rotate",
             Self::KeyRevoke => "key.revoke",
+            Self::TrustCreate => "trust.create",
+            Self::TrustRemove => "trust.remove",
             Self::BackupMake => "backup.make",
             Self::BackupFail => "backup.fail",
             Self::BackupRestore => "backup.restore",

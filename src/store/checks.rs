@@ -109,7 +109,7 @@ pub enum Chain {
 }
 
 /// The tables beside those of states and versions whose rows have hashes.
-pub const ROW_LISTS: [&str; 8] = [
+pub const ROW_LISTS: [&str; 10] = [
     "moves",
     "transfers",
     "locks",
@@ -118,6 +118,8 @@ pub const ROW_LISTS: [&str; 8] = [
     "tokens",
     "policies",
     "quotas",
+    "trusts",
+    "spent_id_tokens",
 ];
 
 /// How far a walk through the rows of a table is.

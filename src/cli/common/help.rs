@@ -22,7 +22,7 @@ const SHARED: [&str; 9] = [
 ];
 
 /// Each command with its examples.
-const EXAMPLES: [(&str, &[&str]); 52] = [
+const EXAMPLES: [(&str, &[&str]); 56] = [
     (
         "serve",
         &[
@@ -42,6 +42,18 @@ const EXAMPLES: [(&str, &[&str]); 52] = [
     ("key show", &["statekeep key show ci"]),
     ("key revoke", &["statekeep key revoke ci --yes"]),
     ("key rotate", &["statekeep key rotate ci --grace 10m"]),
+    (
+        "trust create",
+        &[
+            "statekeep trust create gitlab --issuer https://gitlab.example.com \\\n    \
+                --audience statekeep --jwks-file /etc/statekeep/gitlab.jwks \\\n    \
+                --claim 'project_path=infra/*' --claim ref_protected=true \\\n    \
+                --workspace '{namespace_path}' --role writer",
+        ],
+    ),
+    ("trust list", &["statekeep trust list"]),
+    ("trust show", &["statekeep trust show gitlab"]),
+    ("trust remove", &["statekeep trust remove gitlab --yes"]),
     (
         "state list",
         &[

@@ -27,4 +27,5 @@ pub(super) mod serials;
 pub(super) mod states;
 pub(super) mod tokens;
 pub(super) mod transfers;
+pub(super) mod trusts;
 pub(super) mod versions;
