@@ -21,8 +21,8 @@ CREATE TABLE trusts (
     mac             BLOB
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX trusts_issuer ON trusts (issuer);
-CREATE INDEX trusts_creator ON trusts (created_by);
+CREATE INDEX trusts_issuer ON trusts (issuer, place);
+CREATE INDEX trusts_creator ON trusts (created_by, place);
 
 -- The ID tokens that were exchanged under a trust whose `once` is set, until they end.
 CREATE TABLE spent_id_tokens (

@@ -40,7 +40,7 @@ pub(super) enum KeyCommand {
         /// The key's id or name
         #[arg(value_name = "KEY")]
         key: String,
-        /// Also end each key that it made, and those that they made
+        /// Also end each key that it made, and those that they made, with their trusts
         #[arg(long)]
         with_children: bool,
         #[command(flatten)]

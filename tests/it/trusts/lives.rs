@@ -63,7 +63,7 @@ fn tokens_end_with_the_id_token_and_with_the_trust() {
     let server = Server::start();
     let issuer = Issuer::new();
     let mut brief = issuer.trust("brief");
-    brief["expires_in"] = json!(4);
+    brief["expires_in"] = json!(8);
     make(&server, &brief);
     let id_token = issuer.token(&json!({}));
     let token = exchanged(&server, &id_token);
@@ -80,7 +80,7 @@ fn tokens_end_with_the_id_token_and_with_the_trust() {
     let mut other = issuer.trust("lasting");
     other["audience"] = json!("other");
     make(&server, &other);
-    let id_token = issuer.token(&json!({"aud": "other", "exp": now() + 4}));
+    let id_token = issuer.token(&json!({"aud": "other", "exp": now() + 8}));
     let token = exchanged(&server, &id_token);
     token.get("/api/whoami").expect_status(200);
     eventually("the ID token has ended", || {
