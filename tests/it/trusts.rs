@@ -4,7 +4,7 @@
 mod attacks;
 mod commands;
 mod given;
-mod issuer;
+pub(crate) mod issuer;
 mod key_sets;
 mod lives;
 

@@ -45,10 +45,9 @@ const EXAMPLES: [(&str, &[&str]); 56] = [
     (
         "trust create",
         &[
-            "statekeep trust create gitlab --issuer https://gitlab.example.com \\\n    \
-                --audience statekeep --jwks-file /etc/statekeep/gitlab.jwks \\\n    \
-                --claim 'project_path=infra/*' --claim ref_protected=true \\\n    \
-                --workspace '{namespace_path}' --role writer",
+            "statekeep trust create infra --issuer https://gitlab.example.com --audience statekeep \
+                --jwks-file \"$PWD/gitlab.jwks\" --claim 'project_path=infra/*' --workspace infra \
+                --role writer",
         ],
     ),
     ("trust list", &["statekeep trust list"]),

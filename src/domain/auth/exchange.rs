@@ -1,5 +1,5 @@
-//! ID tokens as credentials: exchanged for a token of ours, or used as they are. Each that is let in
-//! is an event with the trust and the claims that let it in, and never with the token.
+//! ID tokens as credentials: exchanged for a token of ours, or used as they are. Each that is let
+//! in is an event with the trust and the claims that let it in, and never with the token.
 
 use crate::domain::access::act;
 use crate::domain::auth::credentials::FailureKey;

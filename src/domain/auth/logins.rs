@@ -9,7 +9,7 @@ use crate::domain::auth::tokens::{Exchanged, Extension, NewToken, extend_token, 
 use crate::domain::engine::Engine;
 use crate::domain::error::{Error, Unproven};
 use crate::domain::events::Events;
-use crate::model::actor::Origin;
+use crate::model::actor::{Actor, Origin};
 use crate::model::caller::{Caller, LiveCaller, Proof};
 use crate::model::clock::Timestamp;
 use crate::model::digest::Digest;
@@ -72,6 +72,8 @@ pub struct Issued {
     pub permissions: Option<Vec<&'static str>>,
     /// When the key that it was made from ends, if that is soon.
     pub key_ends: Option<Timestamp>,
+    /// The trust that it was made under, if it was made from an ID token.
+    pub trust: Option<Actor>,
 }
 
 impl Logins<'_> {
@@ -266,6 +268,7 @@ impl Logins<'_> {
             .map_or(now + lifetime, |end| end.min(now + lifetime));
         let grant = narrowed(caller, wanted)?;
         let permissions = grant.permissions.names(&grant.scope);
+        let trust = exchanged.as_ref().map(|from| from.let_in.trust.clone());
         let new = NewToken {
             sha256: token.digest(),
             token: Token {
@@ -286,6 +289,7 @@ impl Logins<'_> {
             expires_in: expires_at.since(now),
             permissions: Some(permissions),
             key_ends: None,
+            trust,
         })
     }
 
@@ -316,8 +320,8 @@ impl Logins<'_> {
         Ok(wanted)
     }
 
-    /// Lets a token live on: any of its key's with the key's own credentials, or itself when it is
-    /// renewable.
+    /// Lets a token live on: any of its key's with the key's own credentials, itself when it is
+    /// renewable, or one of a trust's with a fresh ID token, and no longer than that.
     pub async fn extend(
         &self,
         caller: &Caller,
@@ -343,6 +347,7 @@ impl Logins<'_> {
             expires_in: until.since(now),
             permissions: None,
             key_ends: None,
+            trust: None,
         })
     }
 
@@ -412,14 +417,10 @@ fn own_token(
         (Proof::Token(..), Some(_)) => Err(Error::Denied(
             "a token can only extend or end itself; use the key's own credentials".to_owned(),
         )),
-        (Proof::Key(..), Some(token)) => Ok((token.digest(), false)),
-        (Proof::Key(..), None) => Err(Error::invalid(
+        (Proof::Key(..) | Proof::IdToken(_), Some(token)) => Ok((token.digest(), false)),
+        (Proof::Key(..) | Proof::IdToken(_), None) => Err(Error::invalid(
             ErrorCode::BadBody,
             "say which token with {\"token\": \"skt_…\"}",
-        )),
-        (Proof::IdToken(_), _) => Err(Error::Denied(
-            "an ID token extends and ends no tokens; use the token that it was exchanged for"
-                .to_owned(),
         )),
         (Proof::Operator, _) => Err(Error::Denied(
             "the operator has no tokens; use the key's own credentials".to_owned(),

@@ -144,21 +144,22 @@ pub(super) fn extend_token(
     };
     if by_itself && !token.renewable {
         return Ok(Err(
-            "this token is not renewable; extend it with the key's own credentials",
+            "this token is not renewable; extend it with the key's own credentials, or with a \
+                fresh ID token",
         ));
     }
     let owner = tx.credential_owner(token.owner)?;
     if token.check(owner.as_ref(), now).is_err() {
         return Ok(Err(NO_TOKEN));
     }
-    let Some(key) = owner.as_ref().and_then(CredentialOwner::key) else {
-        return Ok(Err(
-            "this token ends with the ID token that it was made from; exchange a fresh one",
-        ));
-    };
-    let secret_ends = key.secret_ends(token.generation_of(key));
     let limit = by_itself.then(|| token.created_at + MAX_RENEWAL);
-    let until = [key.expires_at, secret_ends, limit]
+    let (ends, secret_ends) = match owner.as_ref().and_then(CredentialOwner::key) {
+        Some(key) => (key.expires_at, key.secret_ends(token.generation_of(key))),
+        // Only an ID token of the same trust that may do as much, which has its own end.
+        None if by.grant.covers(&token.grant) => (by.ends, None),
+        None => return Ok(Err("this ID token may do less than the token")),
+    };
+    let until = [ends, secret_ends, limit]
         .into_iter()
         .flatten()
         .fold(now + lifetime, Timestamp::min);

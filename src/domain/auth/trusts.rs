@@ -161,7 +161,8 @@ impl<'a> Trusts<'a> {
         match off_thread(move || sources::read_file(&file)).await? {
             Ok(Some(_)) => Ok(()),
             Ok(None) => Err(bad_request(format!(
-                "{path:?} on the server's machine is no JWK set with a key for RS256, ES256 or EdDSA"
+                "{path:?} on the server's machine is no JWK set with a key for RS256, \
+                    ES256 or EdDSA"
             ))),
             Err(error) => Err(bad_request(format!(
                 "{path:?} on the server's machine cannot be read: {error}"

@@ -203,6 +203,9 @@ fn answer(issued: &Issued) -> HttpResponse {
     if let Some(ends) = issued.key_ends {
         answer["key_ends_at"] = json!(ends);
     }
+    if let Some(trust) = &issued.trust {
+        answer["trust"] = json!(trust);
+    }
     if let Some(permissions) = &issued.permissions {
         answer["permissions"] = json!(permissions);
     }

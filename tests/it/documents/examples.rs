@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use super::help::{self, Help};
 use super::{CLI, markdown};
 use crate::harness::{Client, Setup, binary, resource, state_path, tfstate, tfstate_with};
+use crate::trusts::issuer::any_trust;
 
 const LINEAGE: &str = "11111111-1111-4111-8111-111111111111";
 
@@ -68,6 +69,10 @@ impl Stage {
         let admin = server.admin();
         let ci = json!({"name": "ci", "workspace": "team-a", "role": "writer"});
         server.make_key(&ci);
+        let trust = any_trust(&server, "gitlab");
+        admin.post_json("/api/trusts", &trust).expect_status(201);
+        let keys = trust["jwks_file"].as_str().expect("a path");
+        std::fs::copy(keys, dir.path().join("gitlab.jwks")).expect("a copy");
         for serial in 1..=4 {
             let resources = [resource("managed", "aws_x", &format!("of_{serial}"), 1)];
             let state = tfstate_with(LINEAGE, serial, "an output", &json!(resources));

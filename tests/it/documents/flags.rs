@@ -14,8 +14,9 @@ const DEFAULT_OF_LIMIT: usize = 2;
 const FLAG_OF_LIMIT: usize = 3;
 
 /// The commands whose shared flags stand in the section for them.
-const WITH_COMMON: [&str; 16] = [
+const WITH_COMMON: [&str; 17] = [
     "key",
+    "trust",
     "state",
     "backup",
     "restore",

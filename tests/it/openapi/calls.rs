@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{DOCUMENT, MORE_METHODS, judge, parsed, template};
 use crate::answer::Answer;
 use crate::harness::{Client, Server, lock_body, resource, state_path, tfstate, tfstate_with};
+use crate::trusts::issuer::any_trust;
 
 const L1: &str = "11111111-1111-4111-8111-111111111111";
 /// The lineage of other states: bytes that two states have are not purged.
@@ -141,6 +142,14 @@ impl Session {
         self.call(200, "DELETE", &format!("{key}?children=true"), "");
     }
 
+    fn trusts(&mut self, trust: &Value) {
+        let made = self.call(201, "POST", "/api/trusts", trust).json();
+        let path = format!("/api/trusts/{}", made["id"].as_str().expect("an id"));
+        self.get("/api/trusts");
+        self.get(&path);
+        self.call(200, "DELETE", &path, "");
+    }
+
     fn policies(&mut self) {
         for (kind, own) in [("retention", "keep_last"), ("quotas", "versions")] {
             let path = format!("/api/{kind}/team");
@@ -215,6 +224,7 @@ fn every_operation_of_the_document_is_answered_as_it_tells() {
     session.states();
     session.history();
     session.keys();
+    session.trusts(&any_trust(&server, "gitlab"));
     session.policies();
     session.server();
     assert_eq!(

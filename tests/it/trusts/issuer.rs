@@ -1,5 +1,5 @@
-//! An issuer of ID tokens for tests: its keys, its key set in a file, and tokens that it signs, good
-//! ones and any others.
+//! An issuer of ID tokens for tests: its keys, its key set in a file, and tokens that it signs,
+//! good ones and any others.
 
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -15,8 +15,10 @@ use ring::signature::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// An RSA key that is for these tests alone: it signs nothing that anybody trusts. The other keys are
-/// made anew, but `ring` makes none of RSA.
+use crate::harness::Server;
+
+/// An RSA key that is for these tests alone: it signs nothing that anybody trusts. The other keys
+/// are made anew, but `ring` makes none of RSA.
 const RSA_KEY_OF_TESTS: &str = "\
 MIIEvgIBADANBgkqhkiG9w0BAQEFAASCBKgwggSkAgEAAoIBAQDLIPuxabpnCNMLZSceGlGeGqEvWoUu6X0uIpEZ\
 udfnsmeoHybIWh+NNUNfiX4tpkW8rJDJvFlMEVTNWivQ3sjfXKKxjY1OI+MYQoGuuFZ3MvEfmrX1fQpYdZnJvrWG\
@@ -75,6 +77,18 @@ pub(crate) struct Issuer {
 
 pub(crate) fn encoded(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// A trust for the workspace `team` whose key set lies beside a server's data, for tests of calls.
+/// Nobody has the key that signs for it.
+pub(crate) fn any_trust(server: &Server, name: &str) -> Value {
+    let file = server.data().join("issuer.jwks");
+    let key = json!({"kty": "OKP", "crv": "Ed25519", "kid": "k", "x": encoded([7; 32])});
+    std::fs::write(&file, json!({"keys": [key]}).to_string()).expect("the key set");
+    json!({
+        "name": name, "issuer": ISSUER, "audience": AUDIENCE, "jwks_file": file,
+        "claims": {"sub": "x"}, "workspace": "team", "role": "reader",
+    })
 }
 
 /// Seconds since 1970.
@@ -189,8 +203,8 @@ impl Issuer {
         }
     }
 
-    /// What makes a trust in this issuer: claims of a protected branch of `infra`, for the workspace
-    /// of the namespace.
+    /// What makes a trust in this issuer: claims of a protected branch of `infra`, for the
+    /// workspace of the namespace.
     pub(crate) fn trust(&self, name: &str) -> Value {
         json!({
             "name": name, "issuer": ISSUER, "audience": AUDIENCE, "jwks_file": self.file(),

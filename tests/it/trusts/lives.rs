@@ -105,19 +105,43 @@ fn no_token_of_a_trust_lives_on_or_makes_others() {
         for (path, body) in [
             ("/api/keys", json!({"name": "x", "role": "reader"})),
             ("/api/trusts", issuer.trust("x")),
-            ("/api/token/extend", json!({})),
         ] {
-            caller
-                .post_json(path, &body)
-                .expect_problem(403, "forbidden");
+            let answer = caller.post_json(path, &body);
+            answer.expect_problem(403, "forbidden");
         }
     }
-    direct
-        .send("DELETE", "/api/token", "")
-        .expect_problem(403, "forbidden");
+    let extended = token.post_json("/api/token/extend", &json!({}));
+    extended.expect_problem(403, "forbidden");
     token.send("DELETE", "/api/token", "").expect_status(204);
     token.get("/api/whoami").expect_problem(401, "unauthorized");
     direct.get("/api/whoami").expect_status(200);
+}
+
+#[test]
+fn a_fresh_id_token_lets_a_token_of_its_trust_live_on_and_no_longer_than_itself() {
+    let server = Server::start();
+    let issuer = Issuer::new();
+    make(&server, &issuer.trust("gitlab"));
+    let mut other = issuer.trust("other");
+    other["audience"] = json!("other");
+    make(&server, &other);
+    let token = exchanged(&server, &issuer.token(&json!({"exp": now() + 60})));
+    let extend = |claims: &Value| {
+        let fresh = server.with(&issuer.token(claims));
+        fresh.post_json("/api/token/extend", &json!({"token": token.secret()}))
+    };
+    let answer = extend(&json!({"exp": now() + 600})).expect_status(200);
+    let lives = answer.json()["expires_in"].as_u64().expect("seconds");
+    assert!((500..=600).contains(&lives), "{lives}");
+    extend(&json!({"aud": "other"})).expect_problem(403, "forbidden");
+    extend(&json!({"namespace_path": "another"})).expect_problem(403, "forbidden");
+    let answer = extend(&json!({"exp": now() + 30})).expect_status(200);
+    let left = answer.json()["expires_in"].as_u64().expect("seconds");
+    assert!(left > 30, "asking for less takes nothing away: {left}");
+    let fresh = server.with(&issuer.token(&json!({})));
+    let named = json!({"token": token.secret()}).to_string();
+    fresh.send("DELETE", "/api/token", named).expect_status(204);
+    token.get("/api/whoami").expect_problem(401, "unauthorized");
 }
 
 #[test]

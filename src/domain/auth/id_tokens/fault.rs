@@ -42,8 +42,8 @@ pub enum IdTokenFault {
 }
 
 /// What the holder of a token is told that proved nothing.
-const UNVERIFIED: &str = "this ID token is not taken: no trust is in it, or it is not as its issuer \
-    signed it; the event `credentials.refused` on the server has the reason";
+const UNVERIFIED: &str = "this ID token is not taken: no trust is in its issuer, or it is not as \
+    that signed it; the event `credentials.refused` on the server has the reason";
 
 impl IdTokenFault {
     /// What the holder is told, and the reason.
