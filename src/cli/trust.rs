@@ -44,6 +44,7 @@ pub(super) enum TrustCommand {
 
 #[derive(Args)]
 #[command(group = ArgGroup::new("may").args(["role", "permission"]).required(true).multiple(true))]
+#[command(group = ArgGroup::new("keys").args(["jwks_file", "jwks_url"]).required(true))]
 pub(super) struct CreateTrustArgs {
     /// The name of the trust
     name: String,
@@ -55,7 +56,10 @@ pub(super) struct CreateTrustArgs {
     audience: String,
     /// The issuer's public keys (a JWK set): an absolute path on the server's machine
     #[arg(long, value_name = "FILE")]
-    jwks_file: String,
+    jwks_file: Option<String>,
+    /// The address where the issuer publishes its keys, instead of a file; the server asks it
+    #[arg(long, value_name = "URL")]
+    jwks_url: Option<String>,
     /// A claim and its value, in which `*` stands for any characters but `/` and `**` for any; may
     /// be given several times
     #[arg(long, value_name = "NAME=VALUE", required = true, value_parser = claim)]
@@ -114,7 +118,7 @@ impl CreateTrustArgs {
         }
         Ok(json!({
             "name": self.name, "issuer": self.issuer, "audience": self.audience,
-            "jwks_file": self.jwks_file, "claims": claims, "workspace": self.workspace,
+            "jwks_file": self.jwks_file, "jwks_url": self.jwks_url, "claims": claims, "workspace": self.workspace,
             "buildingBlock": self.building_block, "role": self.role,
             "permissions": self.permission, "once": self.once,
             "expires_in": self.expires.as_ref().map(|expires| expires.0.as_secs()),
@@ -234,7 +238,14 @@ fn show(trust: &Value, format: Format) -> Result<(), CliError> {
         ("name", text(&trust["name"])),
         ("issuer", text(&trust["issuer"])),
         ("audience", text(&trust["audience"])),
-        ("keys", text(&trust["jwks_file"])),
+        (
+            "keys",
+            text(if trust["jwks_file"].is_null() {
+                &trust["jwks_url"]
+            } else {
+                &trust["jwks_file"]
+            }),
+        ),
         ("claims", claims(trust)),
         ("scope", scope(trust)),
         ("permissions", permissions(trust)),

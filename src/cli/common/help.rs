@@ -45,9 +45,8 @@ const EXAMPLES: [(&str, &[&str]); 56] = [
     (
         "trust create",
         &[
-            "statekeep trust create infra --issuer https://gitlab.example.com --audience statekeep \
-                --jwks-file \"$PWD/gitlab.jwks\" --claim 'project_path=infra/*' --workspace infra \
-                --role writer",
+            "statekeep trust create ci --issuer https://gitlab.example.com --audience ci --jwks-file \\",
+            "  \"$PWD/gitlab.jwks\" --claim 'project_path=infra/*' --workspace infra --role writer",
         ],
     ),
     ("trust list", &["statekeep trust list"]),

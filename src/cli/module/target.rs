@@ -79,7 +79,7 @@ pub(in crate::cli) struct Subject {
     /// The file with an API key's secret; - reads it from standard input
     #[arg(long, env = "STATEKEEP_KEY_FILE", value_name = "FILE")]
     key_file: Option<PathBuf>,
-    /// The file with an ID token of a CI system, instead of a key; read again while the command runs
+    /// The file with an ID token of a CI system, instead of a key; read again while it runs
     #[arg(long, value_name = "FILE", conflicts_with = "id_token_env")]
     id_token_file: Option<PathBuf>,
     /// The variable with an ID token of a CI system, instead of a key

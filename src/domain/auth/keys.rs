@@ -79,7 +79,7 @@ pub struct RevokedKeys {
 impl<'a> Keys<'a> {
     /// Trusts, which are made and ended as keys are.
     pub const fn trusts(&self) -> Trusts<'a> {
-        Trusts::new(self.engine)
+        Trusts::new(self.engine, &self.credentials.key_sets)
     }
 
     /// The keys in the order in which they were made.

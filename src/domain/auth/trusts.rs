@@ -12,7 +12,7 @@ use crate::domain::auth::giving::{
     bad_request, checked_end, checked_name, may_give, wanted_permissions,
 };
 use crate::domain::auth::id_tokens::admission::MAX_ISSUER;
-use crate::domain::auth::id_tokens::sources;
+use crate::domain::auth::id_tokens::sources::{self, FetchKeySet, KeySets};
 use crate::domain::engine::Engine;
 use crate::domain::engine::cores::off_thread;
 use crate::domain::error::Error;
@@ -38,6 +38,7 @@ pub const MAX_TRUST_TEXT: usize = 512;
 /// Trusts.
 pub struct Trusts<'a> {
     engine: &'a Engine,
+    key_sets: &'a KeySets,
 }
 
 /// A trust as it is asked for.
@@ -51,6 +52,8 @@ pub struct WantedTrust {
     pub audience: String,
     /// The file with the issuer's keys, on the server's machine.
     pub jwks_file: Option<String>,
+    /// The address where the issuer publishes them, instead of the file.
+    pub jwks_url: Option<String>,
     /// The claims, each with its pattern.
     pub claims: Vec<(String, String)>,
     /// The workspace, in which claims may stand; none for all.
@@ -68,8 +71,13 @@ pub struct WantedTrust {
 }
 
 impl<'a> Trusts<'a> {
-    pub(super) const fn new(engine: &'a Engine) -> Self {
-        Self { engine }
+    pub(super) const fn new(engine: &'a Engine, key_sets: &'a KeySets) -> Self {
+        Self { engine, key_sets }
+    }
+
+    /// Has the key sets of issuers fetched by this from now on.
+    pub fn fetch_key_sets_with(&self, fetch: Box<dyn FetchKeySet>) {
+        self.key_sets.fetch_with(fetch);
     }
 
     /// The trusts in the order in which they were made.
@@ -154,8 +162,14 @@ impl<'a> Trusts<'a> {
     /// Sees to it that a source has a key that can be used. What is in a file that is no key set
     /// is not told.
     async fn has_keys(&self, source: &KeySource) -> Result<(), Error> {
-        let KeySource::File(path) = source else {
-            return Ok(());
+        let path = match source {
+            KeySource::File(path) => path,
+            KeySource::Url(url) => {
+                let tried = self.key_sets.try_url(url).await;
+                return tried.map_err(|why| {
+                    bad_request(format!("the keys at {url:?} cannot be had: {why}"))
+                });
+            }
         };
         let file = PathBuf::from(path);
         match off_thread(move || sources::read_file(&file)).await? {
@@ -235,10 +249,15 @@ fn checked_text(what: &str, text: &str, most: usize) -> Result<String, Error> {
 }
 
 fn checked_source(wanted: &WantedTrust) -> Result<KeySource, Error> {
-    let Some(path) = &wanted.jwks_file else {
-        return Err(bad_request(
-            "a trust needs jwks_file, the path of the issuer's keys on the server's machine",
-        ));
+    let path = match (&wanted.jwks_file, &wanted.jwks_url) {
+        (Some(path), None) => path,
+        (None, Some(url)) => return checked_url(url),
+        (Some(_), Some(_)) | (None, None) => {
+            return Err(bad_request(
+                "a trust needs either jwks_file, the path of the issuer's keys on the server's \
+                    machine, or jwks_url, the address where the issuer publishes them",
+            ));
+        }
     };
     let is_good =
         Path::new(path).is_absolute() && path.len() <= MAX_TRUST_TEXT && path.chars().all(prints);
@@ -248,6 +267,37 @@ fn checked_source(wanted: &WantedTrust) -> Result<KeySource, Error> {
     Err(bad_request(format!(
         "jwks_file has to be an absolute path on the server's machine, of at most \
             {MAX_TRUST_TEXT} bytes"
+    )))
+}
+
+fn checked_url(url: &str) -> Result<KeySource, Error> {
+    let is_text = url.len() <= MAX_TRUST_TEXT
+        && url
+            .chars()
+            .all(|letter| letter.is_ascii_graphic() && letter != '#');
+    let host = |rest: &str| {
+        let authority = rest.split(['/', '?']).next().unwrap_or_default();
+        let has_user = authority.contains('@') || authority.is_empty();
+        let name = authority
+            .rsplit_once(':')
+            .map_or(authority, |(name, _)| name);
+        (!has_user).then(|| name.trim_matches(['[', ']']).to_owned())
+    };
+    let is_secure = url.strip_prefix("https://").and_then(host).is_some();
+    let is_here = |host: String| {
+        let address = host.parse::<std::net::IpAddr>();
+        address.map_or(host == "localhost", |address| address.is_loopback())
+    };
+    let is_local = url
+        .strip_prefix("http://")
+        .and_then(host)
+        .is_some_and(is_here);
+    if is_text && (is_secure || is_local) {
+        return Ok(KeySource::Url(url.to_owned()));
+    }
+    Err(bad_request(format!(
+        "jwks_url has to begin with https:// (or http:// and be of the server's machine), without \
+            credentials and `#`, and to have at most {MAX_TRUST_TEXT} bytes"
     )))
 }
 

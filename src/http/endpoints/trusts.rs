@@ -54,6 +54,7 @@ struct CreateBody {
     issuer: String,
     audience: String,
     jwks_file: Option<String>,
+    jwks_url: Option<String>,
     claims: BTreeMap<String, String>,
     workspace: Option<String>,
     #[serde(rename = "buildingBlock")]
@@ -73,6 +74,7 @@ impl CreateBody {
             issuer: self.issuer,
             audience: self.audience,
             jwks_file: self.jwks_file,
+            jwks_url: self.jwks_url,
             claims: self.claims.into_iter().collect(),
             workspace: self.workspace,
             block: self.block,

@@ -48,9 +48,10 @@ fn in_page(page: &str) -> Vec<(String, Vec<String>)> {
         .collect()
 }
 
-/// The examples at the end of a command's help, each a line.
+/// The examples at the end of a command's help, each a line, or several that a `\` joins.
 fn in_help(help: &Help) -> Vec<String> {
     let examples = help.text.split("\nExamples:\n").nth(1).unwrap_or_default();
+    let examples = examples.replace("\\\n", " ");
     let lines = examples.lines().map(str::trim);
     let lines = lines.take_while(|line| !line.is_empty());
     lines.map(str::to_owned).collect()

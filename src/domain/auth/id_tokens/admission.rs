@@ -86,10 +86,7 @@ async fn verified<'s>(
         let same = judged.iter().find(|(other, _)| other.keys == trust.keys);
         let verdict = match same {
             Some((_, verdict)) => *verdict,
-            None => match sets.of(&trust.keys).await {
-                Ok(set) => set.verify(token),
-                Err(fault) => Err(fault),
-            },
+            None => sets.verify(&trust.keys, token).await,
         };
         judged.push((trust, verdict));
         match verdict {
