@@ -118,7 +118,8 @@ impl CreateTrustArgs {
         }
         Ok(json!({
             "name": self.name, "issuer": self.issuer, "audience": self.audience,
-            "jwks_file": self.jwks_file, "jwks_url": self.jwks_url, "claims": claims, "workspace": self.workspace,
+            "jwks_file": self.jwks_file, "jwks_url": self.jwks_url, "claims": claims,
+            "workspace": self.workspace,
             "buildingBlock": self.building_block, "role": self.role,
             "permissions": self.permission, "once": self.once,
             "expires_in": self.expires.as_ref().map(|expires| expires.0.as_secs()),

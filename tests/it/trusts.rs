@@ -3,6 +3,8 @@
 
 mod attacks;
 mod commands;
+mod examples;
+mod fetched;
 mod given;
 pub(crate) mod issuer;
 mod key_sets;

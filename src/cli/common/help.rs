@@ -45,7 +45,7 @@ const EXAMPLES: [(&str, &[&str]); 56] = [
     (
         "trust create",
         &[
-            "statekeep trust create ci --issuer https://gitlab.example.com --audience ci --jwks-file \\",
+            "statekeep trust create ci --issuer https://git.example --audience ci --jwks-file \\",
             "  \"$PWD/gitlab.jwks\" --claim 'project_path=infra/*' --workspace infra --role writer",
         ],
     ),

@@ -1,7 +1,7 @@
 //! The key sets that issuers of ID tokens publish, fetched for the domain, which knows no HTTP.
 //!
-//! Each is asked for by a client of its own, without credentials, and follows no redirect: an issuer
-//! is trusted at the address that a person has named.
+//! Each is asked for by a client of its own, without credentials, and follows no redirect: an
+//! issuer is trusted at the address that a person has named.
 
 use std::path::PathBuf;
 use std::time::Duration;

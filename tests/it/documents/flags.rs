@@ -61,10 +61,11 @@ const WITHOUT_DEFAULT: [&str; 9] = [
 ];
 
 /// Flags of `serve` that are settings and no limits.
-const NO_LIMITS: [&str; 19] = [
+const NO_LIMITS: [&str; 20] = [
     "--backup-dir",
     "--data",
     "--events-file",
+    "--issuer-ca-file",
     "--mirror-dir",
     "--listen",
     "--base-url",
