@@ -74,6 +74,10 @@ fn trusts_are_made_listed_shown_and_removed_by_name() {
         told.contains("no_trust") && told.contains("gitlab"),
         "{told}"
     );
+    let nobody = "00000000-0000-4000-8000-000000000000";
+    let (_, told, code) = run(&server, &["trust", "show", nobody]);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("`statekeep trust list` lists them"), "{told}");
     let (_, told, code) = run(&server, &["trust", "remove", "gitlab"]);
     assert_ne!(code, Some(0), "it asks, and nobody is there: {told}");
     let (_, told, code) = run(&server, &["trust", "remove", "gitlab", "--yes"]);
