@@ -38,6 +38,14 @@ pub(in crate::cli) enum LoginSecret {
 }
 
 impl LoginSource {
+    /// The variable that it is in, if it is in one.
+    pub(in crate::cli) fn variable(&self) -> Option<&str> {
+        match self {
+            Self::IdTokenVariable(name) => Some(name),
+            Self::Key(_) | Self::IdTokenFile(_) => None,
+        }
+    }
+
     /// Reads it.
     pub(in crate::cli) fn read(&self) -> Result<LoginSecret, CliError> {
         match self {

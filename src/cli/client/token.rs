@@ -286,6 +286,7 @@ impl RunToken {
         HttpCredentials {
             user: self.owner.clone(),
             password: self.secret.clone(),
+            hidden: self.key.source.variable().map(str::to_owned),
         }
     }
 

@@ -43,6 +43,11 @@ fn the_command_gets_the_token_that_it_was_exchanged_for() {
 
     let mut by_variable = site.command(&["--id-token-env", "JOB_TOKEN"], &words);
     site.ok(by_variable.env("JOB_TOKEN", &id_token));
+    assert_eq!(
+        site.variable("JOB_TOKEN"),
+        None,
+        "it may do more than this run"
+    );
     site.expect_nothing_left();
     let logins = site.server.admin().events("kind=login");
     assert_eq!(logins.len(), 2);
