@@ -58,9 +58,10 @@ fn claims(row: &Row<'_>) -> rusqlite::Result<Vec<ClaimPattern>> {
     let json: String = row.get(6)?;
     let members: serde_json::Map<String, serde_json::Value> =
         serde_json::from_str(&json).map_err(|error| rows::bad(6, error))?;
-    let pattern = |(name, value): (String, serde_json::Value)| match value {
-        serde_json::Value::String(pattern) => Ok(ClaimPattern { name, pattern }),
-        _ => Err(no(6, "the pattern of a claim is a text")),
+    let pattern = |(name, value): (String, serde_json::Value)| {
+        let pattern = value.as_str().map(str::to_owned);
+        let pattern = pattern.ok_or_else(|| no(6, "the pattern of a claim is a text"))?;
+        Ok(ClaimPattern { name, pattern })
     };
     members.into_iter().map(pattern).collect()
 }
