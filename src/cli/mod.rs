@@ -12,6 +12,7 @@ mod serve;
 
 mod key;
 mod state;
+mod trust;
 
 mod export;
 mod import;
@@ -105,6 +106,13 @@ enum Command {
     Key {
         #[command(subcommand)]
         command: key::KeyCommand,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Create, list and remove trusts in the ID tokens of issuers, for pipelines without a secret
+    Trust {
+        #[command(subcommand)]
+        command: trust::TrustCommand,
         #[command(flatten)]
         common: Common,
     },
@@ -256,6 +264,7 @@ fn run_command(command: Command, umask: Mode) -> Result<ExitCode, CliError> {
         Command::Login { common } => block_on(login::login(common)),
         Command::Logout { common } => block_on(login::logout(common)),
         Command::Key { command, common } => block_on(key::run(command, common)),
+        Command::Trust { command, common } => block_on(trust::run(command, common)),
         Command::State { command, common } => block_on(state::run(command, common)),
         Command::Import { args, common } => block_on(import::run(*args, common)),
         Command::Export { args, common } => block_on(export::run(args, common)),

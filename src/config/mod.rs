@@ -42,6 +42,13 @@ pub fn state_variable() -> Option<String> {
     (!value.is_empty()).then_some(value)
 }
 
+/// The ID token in a variable that a command names; none if it is not set, or empty.
+pub fn id_token_variable(name: &str) -> Option<String> {
+    let value = std::env::var_os(name)?.into_string().ok()?;
+    let value = value.trim();
+    (!value.is_empty()).then(|| value.to_owned())
+}
+
 /// The directory that keeps the logins of this user, as the XDG base directories say; none if there
 /// is no home.
 pub fn home_of_logins() -> Option<PathBuf> {

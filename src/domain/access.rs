@@ -13,6 +13,7 @@ use crate::model::key::Lapse;
 use crate::model::lock::{HeldLock, Lock, RefusedAttempt};
 use crate::model::name::StateName;
 use crate::model::permission::{Permission, Scope};
+use crate::model::token::OwnerId;
 use crate::store::{StoreError, Touches, Tx};
 
 /// What an act came to. The inner error is why nothing was done.
@@ -160,7 +161,11 @@ pub(super) fn denied(caller: &Caller, permission: Permission, name: &StateName) 
 }
 
 fn who(caller: &Caller) -> String {
-    format!("the key {:?}", caller.actor.name)
+    let kind = match caller.owner() {
+        Some(OwnerId::Trust(_)) => "trust",
+        Some(OwnerId::Key(_)) | None => "key",
+    };
+    format!("the {kind} {:?}", caller.actor.name)
 }
 
 /// The lock, or the freeze as one, that keeps a caller from an act; none when `lock_id` names a

@@ -23,7 +23,7 @@ use crate::config::TrustedProxies;
 use crate::domain::Domain;
 use endpoints::{
     approvals, backup, detect, diff, events, freeze, health, import, keys, lock, login, openapi,
-    page, quotas, resources, retention, rollback, search, state, states, transfer, verify,
+    page, quotas, resources, retention, rollback, search, state, states, transfer, trusts, verify,
     versions, whoami,
 };
 use server::Routes;
@@ -150,6 +150,12 @@ fn of_server() -> Vec<Methods> {
         at("/api/keys")
             .with("GET HEAD", keys::PARAMETERS, keys::list)
             .on("POST", keys::create),
+        at("/api/trusts")
+            .with("GET HEAD", trusts::PARAMETERS, trusts::list)
+            .on("POST", trusts::create),
+        at("/api/trusts/{id}")
+            .on("GET HEAD", trusts::show)
+            .on("DELETE", trusts::remove),
         at("/api/whoami").on("GET HEAD", whoami::whoami),
         at("/api/events").with("GET HEAD", events::PARAMETERS, events::list),
         at("/api/events/head").on("GET HEAD", events::head),

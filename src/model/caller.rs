@@ -9,9 +9,10 @@ use std::ops::Deref;
 use super::actor::{Actor, Origin};
 use super::clock::Timestamp;
 use super::digest::Digest;
-use super::key::{ApiKey, KeyId, Lapse, Token};
+use super::key::{KeyId, Lapse};
 use super::name::StateName;
 use super::permission::{Grant, Permission, PermissionSet, Scope};
+use super::token::{CredentialOwner, OwnerId, Token};
 
 /// How a caller proved who they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,8 +21,10 @@ pub enum Proof {
     Operator,
     /// By an API key's secret, of this generation.
     Key(KeyId, u64),
-    /// By a token that was made from a key, with this digest.
-    Token(KeyId, Digest),
+    /// By a token that was made from a key or under a trust, with this digest.
+    Token(OwnerId, Digest),
+    /// By an ID token, under a trust.
+    IdToken(KeyId),
 }
 
 /// A client whose credentials were good.
@@ -77,12 +80,19 @@ impl Caller {
         self.grant.allows(permission, name)
     }
 
-    /// The key behind the credentials; none for the operator.
-    pub fn key(&self) -> Option<KeyId> {
+    /// The key or the trust behind the credentials; none for the operator.
+    pub const fn owner(&self) -> Option<OwnerId> {
         match self.proof {
             Proof::Operator => None,
-            Proof::Key(id, _) | Proof::Token(id, _) => Some(id),
+            Proof::Key(id, _) => Some(OwnerId::Key(id)),
+            Proof::Token(owner, _) => Some(owner),
+            Proof::IdToken(id) => Some(OwnerId::Trust(id)),
         }
+    }
+
+    /// The id of either: what is bounded for each key is for each trust.
+    pub fn key(&self) -> Option<KeyId> {
+        self.owner().map(OwnerId::id)
     }
 }
 
@@ -91,21 +101,28 @@ impl Caller {
 pub struct LiveCaller<'c>(&'c Caller);
 
 impl<'c> LiveCaller<'c> {
-    /// Judges a caller by the rows of their key and token as they are now.
+    /// Judges a caller by the rows of their key or trust and of their token as they are now.
     pub fn judge(
         caller: &'c Caller,
-        key: Option<&ApiKey>,
+        owner: Option<&CredentialOwner>,
         token: Option<&Token>,
         now: Timestamp,
     ) -> Result<Self, Lapse> {
         match caller.proof {
             Proof::Operator => {}
             Proof::Key(_, generation) => {
-                key.ok_or(Lapse::Unknown)?.check_secret(generation, now)?;
+                let key = owner.and_then(CredentialOwner::key).ok_or(Lapse::Unknown)?;
+                key.check_secret(generation, now)?;
             }
-            Proof::Token(..) => {
-                let (key, token) = key.zip(token).ok_or(Lapse::Unknown)?;
-                token.check(key, now)?;
+            Proof::Token(..) => token.ok_or(Lapse::Unknown)?.check(owner, now)?,
+            Proof::IdToken(_) => {
+                let trust = owner
+                    .and_then(CredentialOwner::trust)
+                    .ok_or(Lapse::Revoked)?;
+                trust.check(now)?;
+                if caller.ends.is_some_and(|end| end <= now) {
+                    return Err(Lapse::Expired);
+                }
             }
         }
         Ok(Self(caller))

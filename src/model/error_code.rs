@@ -73,7 +73,8 @@ codes! {
         LooksLikeALock = "looks_like_a_lock",
         /// The body of a lock call is no lock, or has no ID.
         NotALock = "not_a_lock",
-        /// `grant_type` of a login is not `client_credentials`.
+        /// `grant_type` of a login is neither `client_credentials` nor
+        /// `urn:ietf:params:oauth:grant-type:jwt-bearer`.
         UnsupportedGrantType = "unsupported_grant_type",
         /// The files of a module that was sent cannot be used.
         BadFiles = "bad_files",
@@ -109,6 +110,8 @@ codes! {
         NoTransfer = "no_transfer",
         /// There is no key with this id.
         NoKey = "no_key",
+        /// There is no trust with this id.
+        NoTrust = "no_trust",
         /// The workspace has no policy of its own.
         NoPolicy = "no_policy",
         /// No request of this id waits for approval.

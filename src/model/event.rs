@@ -75,7 +75,7 @@ pub enum EventKind {
     LockPlan,
     /// A lock was broken by force.
     LockBreak,
-    /// A token was made from a key.
+    /// A token was made from a key or an ID token, or an ID token was used for the first time.
     Login,
     /// A token got a later end.
     TokenExtend,
@@ -95,6 +95,10 @@ pub enum EventKind {
     ApprovalRefuse,
     /// An act was done that a second person had approved.
     ApprovalUse,
+    /// A trust in an issuer's ID tokens was made.
+    TrustCreate,
+    /// A trust was removed, and its tokens ended.
+    TrustRemove,
     /// A backup was made.
     BackupMake,
     /// A backup could not be made, or its drill failed.
@@ -115,7 +119,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Each kind.
-    pub const ALL: [Self; 48] = [
+    pub const ALL: [Self; 50] = [
         Self::StateWrite,
         Self::StateWriteRejected,
         Self::StateDelete,
@@ -156,6 +160,8 @@ impl EventKind {
         Self::ApprovalGive,
         Self::ApprovalRefuse,
         Self::ApprovalUse,
+        Self::TrustCreate,
+        Self::TrustRemove,
         Self::BackupMake,
         Self::BackupFail,
         Self::BackupRestore,
@@ -208,6 +214,8 @@ impl EventKind {
             | Self::ApprovalGive
             | Self::ApprovalRefuse
             | Self::ApprovalUse
+            | Self::TrustCreate
+            | Self::TrustRemove
             | Self::BackupFail
             | Self::BackupRestore
             | Self::StateReveal => true,
@@ -272,6 +280,8 @@ impl EventKind {
             Self::ApprovalGive => "approval.give",
             Self::ApprovalRefuse => "approval.refuse",
             Self::ApprovalUse => "approval.use",
+            Self::TrustCreate => "trust.create",
+            Self::TrustRemove => "trust.remove",
             Self::BackupMake => "backup.make",
             Self::BackupFail => "backup.fail",
             Self::BackupRestore => "backup.restore",

@@ -6,6 +6,7 @@
 pub mod actor;
 pub mod approval;
 pub mod caller;
+pub mod claims;
 pub mod clock;
 pub mod commit;
 pub mod confirmed;
@@ -38,5 +39,8 @@ pub mod span;
 pub mod state;
 pub mod terraform;
 pub mod time_of_day;
+pub mod token;
 pub mod transfer;
+pub mod trust;
+pub mod unique_json;
 pub mod version;

@@ -84,6 +84,12 @@ impl Secret {
         (rest.len() == 2 * WORD).then(|| CredentialKind::Token(self.digest()))
     }
 
+    /// Whether this has the form of an ID token, three parts between two dots. No credential of
+    /// ours has a dot.
+    pub fn is_like_id_token(&self) -> bool {
+        self.reveal().bytes().filter(|byte| *byte == b'.').count() == 2
+    }
+
     /// What is kept of a key's secret beside its hash.
     pub fn fingerprint(&self) -> Fingerprint {
         let digest = self.digest();

@@ -109,7 +109,7 @@ pub enum Chain {
 }
 
 /// The tables beside those of states and versions whose rows have hashes.
-pub const ROW_LISTS: [&str; 11] = [
+pub const ROW_LISTS: [&str; 13] = [
     "moves",
     "transfers",
     "locks",
@@ -121,6 +121,8 @@ pub const ROW_LISTS: [&str; 11] = [
     "approvals",
     "freezes",
     "event_gaps",
+    "trusts",
+    "spent_id_tokens",
 ];
 
 /// How far a walk through the rows of a table is.

@@ -72,11 +72,13 @@ use crate::model::clock;
 use crate::model::confirmed::Confirmed;
 use crate::model::digest::Digest;
 use crate::model::event_head::EventHead;
-use crate::model::key::{KeyId, KeyWithHashes, Token};
+use crate::model::key::{KeyId, KeyWithHashes};
 use crate::model::name::StateName;
 use crate::model::page::{DamagedRow, ListPage};
 use crate::model::signed_head::{HeadSigner, SignedHead};
 use crate::model::state::AddressInfo;
+use crate::model::token::{CredentialOwner, Token};
+use crate::model::trust::IssuerTrust;
 use changed_pages::ChangedPages;
 use held::HeldFiles;
 use memo::{Commits, Memo};
@@ -111,12 +113,16 @@ fn keep_anchor(
     })
 }
 
+/// A token, and the key or trust that it belongs to, if that is still there.
+pub type OwnedToken = (Token, Option<CredentialOwner>);
+
 /// The open store. One process has one.
 pub struct Store {
     writer: WritingThread,
     readers: Readers,
     keys: Memo<KeyId, Option<KeyWithHashes>>,
-    tokens: Memo<Digest, Option<(Token, KeyWithHashes)>>,
+    tokens: Memo<Digest, Option<OwnedToken>>,
+    trusts: Memo<String, Vec<IssuerTrust>>,
     address_infos: Memo<StateName, AddressInfo>,
     touched: Arc<Touched>,
     path: PathBuf,
@@ -186,6 +192,7 @@ impl Store {
         damage.add_all(readers.read_inline(|view| view.chain_at_start(&known, anchored)));
         let keys = Memo::new(&commits.of_credentials);
         let tokens = Memo::new(&commits.of_credentials);
+        let trusts = Memo::new(&commits.of_credentials);
         let address_infos = Memo::new(&commits.all);
         let touched = Arc::clone(&commits.touched);
         let changed_pages = Arc::new(ChangedPages::of(&path));
@@ -205,6 +212,7 @@ impl Store {
             readers,
             keys,
             tokens,
+            trusts,
             address_infos,
             touched,
             path,
@@ -273,16 +281,21 @@ impl Store {
         std::future::ready(self.damage.look_at(found)).await
     }
 
-    /// One token and its key, as they stand.
-    pub async fn token(
-        &self,
-        sha256: Digest,
-    ) -> Result<Arc<Option<(Token, KeyWithHashes)>>, StoreError> {
+    /// The trusts in an issuer, as they stand.
+    pub async fn trusts_in(&self, issuer: &str) -> Result<Arc<Vec<IssuerTrust>>, StoreError> {
+        let ask = |view: &View<'_>, issuer: &String| view.trusts_in(issuer);
+        let found = self.trusts.get(&self.readers, &issuer.to_owned(), ask);
+        std::future::ready(self.damage.look_at(found)).await
+    }
+
+    /// One token and what it belongs to, as they stand.
+    pub async fn token(&self, sha256: Digest) -> Result<Arc<Option<OwnedToken>>, StoreError> {
         let found = self.tokens.get(&self.readers, &sha256, |view, sha256| {
             let Some(token) = view.token(*sha256)? else {
                 return Ok(None);
             };
-            Ok(view.key(token.key)?.map(|key| (token, key)))
+            let owner = view.credential_owner(token.owner)?;
+            Ok(Some((token, owner)))
         });
         std::future::ready(self.damage.look_at(found)).await
     }
@@ -382,6 +395,7 @@ impl Store {
         }
         self.keys.forget_stale();
         self.tokens.forget_stale();
+        self.trusts.forget_stale();
         self.address_infos.forget_stale();
     }
 

@@ -46,5 +46,6 @@ mod scrape;
 mod skip;
 mod tidy;
 mod tls;
+mod trusts;
 mod upgrades;
 mod wire;

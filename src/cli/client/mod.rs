@@ -5,6 +5,7 @@ pub(super) mod api;
 pub(super) mod escaped;
 mod inside;
 pub(super) mod kept;
+pub(super) mod login_source;
 pub(super) mod network;
 pub(super) mod pages;
 pub(super) mod token;

@@ -43,6 +43,11 @@ pub(in crate::cli) const KEYS: ListName = ListName {
     cursor: "after",
 };
 
+pub(in crate::cli) const TRUSTS: ListName = ListName {
+    rows: "trusts",
+    cursor: "after",
+};
+
 pub(in crate::cli) const RESOURCES: ListName = ListName {
     rows: "resources",
     cursor: "after",

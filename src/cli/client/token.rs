@@ -5,7 +5,6 @@
 //! error or in a `Debug`.
 
 use std::convert::Infallible;
-use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,19 +12,17 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use crate::cli::client::login_source::{LoginSecret, LoginSource};
 use crate::cli::client::wire::ApiReply;
 use crate::cli::client::wire::Wire;
 use crate::cli::common::age::rough;
-use crate::cli::common::reach::secret_in;
 use crate::cli::common::request_error::RequestError;
 use crate::cli::common::rows::rows;
-use crate::cli::output::ShownPath as _;
 use crate::cli::output::{self, CliError};
 use crate::cli::terraform::credentials::HttpCredentials;
 use crate::model::clock::{self, Timestamp};
-use crate::model::key::KeyId;
 use crate::model::name::{BuildingBlock, StateName, Workspace};
-use crate::model::secret::{CredentialKind, Secret};
+use crate::model::secret::Secret;
 
 /// For how long a token is asked for, in seconds. It lapses after that unless it is
 /// extended.
@@ -47,33 +44,50 @@ const END_TIMEOUT: Duration = Duration::from_secs(5);
 /// With how many names a mistyped one is compared.
 const MAX_COMPARED: usize = 1_000;
 
-/// The key that tokens are made from, and the way to its server.
+/// What tokens are made from, and the way to its server.
 pub(in crate::cli) struct Key {
     wire: Wire,
     server: String,
-    id: KeyId,
-    secret: Secret,
+    source: LoginSource,
+    secret: LoginSecret,
+    /// Whether an ID token has given what it can.
+    is_spent: bool,
 }
 
 impl Key {
-    /// From the file that has its secret.
-    pub(in crate::cli) fn read(file: &Path, server: &str) -> Result<Self, CliError> {
-        let secret = secret_in(file)?;
-        let id = match secret.kind() {
-            Some(CredentialKind::Key(id)) => Ok(id),
-            Some(CredentialKind::Token(_)) => Err(
-                "this is a token, and a token makes no tokens; `run` needs an API key's secret, \
-                    which begins with skp_",
-            ),
-            None => Err("this is no API key's secret, or was mistyped; one begins with skp_"),
-        };
-        let id = id.map_err(|what| CliError::Failed(format!("{}: {what}", file.shown())))?;
+    /// From where a command finds it.
+    pub(in crate::cli) fn read(source: &LoginSource, server: &str) -> Result<Self, CliError> {
+        let secret = source.read()?;
         Ok(Self {
-            wire: Wire::elsewhere(server, secret.clone())?,
+            wire: Wire::elsewhere(server, secret.secret().clone())?,
             server: server.to_owned(),
-            id,
+            source: source.clone(),
             secret,
+            is_spent: false,
         })
+    }
+
+    /// After how long it is looked at again at the latest.
+    const fn look_again_after(&self) -> Duration {
+        match self.secret {
+            LoginSecret::Key(..) => Duration::MAX,
+            LoginSecret::IdToken(_) => LATEST_AGAIN,
+        }
+    }
+
+    /// Whether it can extend a token: a key always can, an ID token once for each that its file
+    /// gets.
+    fn has_fresh(&mut self) -> Result<bool, CliError> {
+        let LoginSecret::IdToken(was) = &self.secret else {
+            return Ok(true);
+        };
+        let now = self.source.read()?;
+        if now.secret() != was {
+            self.wire = Wire::elsewhere(&self.server, now.secret().clone())?;
+            self.secret = now;
+            self.is_spent = false;
+        }
+        Ok(!self.is_spent)
     }
 
     async fn ask(&self, method: &str, path: &str, body: &Value) -> Result<ApiReply, RequestError> {
@@ -130,11 +144,11 @@ impl Key {
 
     /// What is said of a token that is asked for.
     fn wanted(&self, workspace: &Workspace, block: Option<&BuildingBlock>) -> Value {
-        json!({
-            "clientId": self.id.to_string(), "clientSecret": self.secret.reveal(),
-            "workspace": workspace.as_str(), "buildingBlock": block.map(BuildingBlock::as_str),
-            "expires_in": LIFE,
-        })
+        let mut wanted = self.secret.members();
+        wanted["workspace"] = json!(workspace.as_str());
+        wanted["buildingBlock"] = json!(block.map(BuildingBlock::as_str));
+        wanted["expires_in"] = json!(LIFE);
+        wanted
     }
 
     /// The token in an answer.
@@ -150,8 +164,19 @@ impl Key {
         let permissions = answer["permissions"]
             .as_array()
             .map(|names| names.iter().map(output::text).collect());
+        let owner = match &self.secret {
+            LoginSecret::Key(id, _) => id.to_string(),
+            LoginSecret::IdToken(_) => {
+                tell_life(life);
+                output::text(&answer["trust"]["id"])
+            }
+        };
         Ok(RunToken {
-            key: self,
+            key: Self {
+                is_spent: true,
+                ..self
+            },
+            owner,
             secret: Secret::new(token.to_owned()),
             life,
             lapses: clock::now() + life,
@@ -187,6 +212,17 @@ fn warn_of_end(ends_at: &Value) {
         "statekeep: warning: the key of this command ends in {soon}, at {at}; make another one \
             (`statekeep key create`) before that"
     ));
+}
+
+/// Says how long a command may take: its token ends with the ID token.
+fn tell_life(life: Duration) {
+    if life < Duration::from_secs(LIFE / 2) {
+        output::message(&format!(
+            "statekeep: the ID token ends in {}; a command that takes longer needs a fresh one in \
+                the file of --id-token-file before that",
+            rough(life)
+        ));
+    }
 }
 
 /// That no answer came within a time.
@@ -235,6 +271,8 @@ impl Drop for Keeper {
 /// A token for one state.
 pub(in crate::cli) struct RunToken {
     key: Key,
+    /// The id of the key or trust that it counts as.
+    owner: String,
     secret: Secret,
     life: Duration,
     lapses: Timestamp,
@@ -246,8 +284,9 @@ impl RunToken {
     /// As the `http` backend takes them.
     pub(in crate::cli) fn credentials(&self) -> HttpCredentials {
         HttpCredentials {
-            user: self.key.id.to_string(),
+            user: self.owner.clone(),
             password: self.secret.clone(),
+            hidden: self.key.source.variable().map(str::to_owned),
         }
     }
 
@@ -274,16 +313,21 @@ impl RunToken {
     /// made them.
     fn twin(&self) -> Result<Self, CliError> {
         let Key {
-            server, id, secret, ..
+            server,
+            source,
+            secret,
+            ..
         } = &self.key;
         let key = Key {
-            wire: Wire::elsewhere(server, secret.clone())?,
+            wire: Wire::elsewhere(server, secret.secret().clone())?,
             server: server.clone(),
-            id: *id,
+            source: source.clone(),
             secret: secret.clone(),
+            is_spent: true,
         };
         Ok(Self {
             key,
+            owner: self.owner.clone(),
             secret: self.secret.clone(),
             life: self.life,
             lapses: self.lapses,
@@ -300,9 +344,9 @@ impl RunToken {
             .is_none_or(|names| names.iter().any(save))
     }
 
-    /// The id of the key that it was made from.
+    /// The id of the key or trust that it was made from.
     pub(in crate::cli) fn key_id(&self) -> String {
-        self.key.id.to_string()
+        self.owner.clone()
     }
 
     /// The names of the states of a workspace that the key may see; none if they cannot be had.
@@ -319,12 +363,12 @@ impl RunToken {
 
     /// Extends it again and again, for as long as this is polled.
     pub(in crate::cli) async fn keep(&mut self) -> Infallible {
-        let mut wait = self.life / PARTS;
+        let mut wait = (self.life / PARTS).min(self.key.look_again_after());
         let mut was_told = false;
         loop {
             tokio::time::sleep(wait.max(SOONEST_AGAIN)).await;
             wait = match self.extend().await {
-                Ok(()) => self.life / PARTS,
+                Ok(()) => (self.life / PARTS).min(self.key.look_again_after()),
                 Err(why) => {
                     self.tell(&why, was_told);
                     was_told = true;
@@ -345,6 +389,10 @@ impl RunToken {
     }
 
     async fn extend(&mut self) -> Result<(), String> {
+        if !self.key.has_fresh().map_err(CliError::into_message)? {
+            // The file may get a fresh one at any time until then.
+            return Ok(());
+        }
         let limit = (self.life / PARTS).min(ANSWER_TIMEOUT);
         let answer = self
             .key
@@ -352,12 +400,25 @@ impl RunToken {
             .await
             .and_then(|reply| reply.json());
         self.life = life(&answer.map_err(CliError::into_message)?);
+        self.key.is_spent = true;
         self.lapses = clock::now() + self.life;
         Ok(())
     }
 
     /// Ends it, or says when it ends by itself.
     pub(in crate::cli) async fn end(self) {
+        if let LoginSecret::IdToken(_) = self.key.secret {
+            // The token ends itself: the ID token may have ended, or be taken once only.
+            let wire = self.wire();
+            let own = wire.ask_patiently("DELETE", "/api/token", None);
+            if !matches!(timeout(END_TIMEOUT, own).await, Ok(Ok(_))) && self.lapses > clock::now() {
+                output::message(&format!(
+                    "statekeep: the token was not ended and lapses at {}",
+                    self.lapses
+                ));
+            }
+            return;
+        }
         if let Err(why) = self
             .key
             .within(END_TIMEOUT, "DELETE", "/api/token", &self.named())

@@ -22,7 +22,7 @@ const SHARED: [&str; 9] = [
 ];
 
 /// Each command with its examples.
-const EXAMPLES: [(&str, &[&str]); 57] = [
+const EXAMPLES: [(&str, &[&str]); 61] = [
     (
         "serve",
         &[
@@ -42,6 +42,16 @@ const EXAMPLES: [(&str, &[&str]); 57] = [
     ("key show", &["statekeep key show ci"]),
     ("key revoke", &["statekeep key revoke ci --yes"]),
     ("key rotate", &["statekeep key rotate ci --grace 10m"]),
+    (
+        "trust create",
+        &[
+            "statekeep trust create ci --issuer https://git.example --audience ci --jwks-file \\",
+            "  \"$PWD/gitlab.jwks\" --claim 'project_path=infra/*' --workspace infra --role writer",
+        ],
+    ),
+    ("trust list", &["statekeep trust list"]),
+    ("trust show", &["statekeep trust show gitlab"]),
+    ("trust remove", &["statekeep trust remove gitlab --yes"]),
     (
         "state list",
         &[

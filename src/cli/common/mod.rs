@@ -13,6 +13,7 @@ pub(super) mod locks;
 pub(super) mod nearest;
 pub(super) mod reach;
 pub(super) mod request_error;
+pub(super) mod roles;
 pub(super) mod rows;
 pub(super) mod translation;
 pub(super) mod wrong;

@@ -8,7 +8,7 @@ use crate::cli::common::nearest;
 use crate::cli::output::{self, CliError, harmless};
 
 /// The pages of the manual, each with what it is about.
-const PAGES: [(&str, &str, &str); 11] = [
+const PAGES: [(&str, &str, &str); 12] = [
     (
         "cli",
         "every command and its flags",
@@ -28,6 +28,11 @@ const PAGES: [(&str, &str, &str); 11] = [
         "operation",
         "how to run a server",
         include_str!("../../../docs/operation.md"),
+    ),
+    (
+        "ci-identity",
+        "pipelines without a secret",
+        include_str!("../../../docs/ci-identity.md"),
     ),
     (
         "page",

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::cli::client::api::Client;
 use crate::cli::common::flags::{Common, Format};
-use crate::cli::output::{self, CliError, moment, text};
+use crate::cli::output::{self, CliError, harmless, moment, text};
 
 /// Tells who the server takes this command for.
 pub(in crate::cli) async fn run(common: Common) -> Result<(), CliError> {
@@ -30,6 +30,15 @@ pub(in crate::cli) async fn run(common: Common) -> Result<(), CliError> {
 
 fn who(caller: &Value) -> String {
     let (name, id) = (text(&caller["key"]["name"]), text(&caller["key"]["id"]));
+    let trust = &caller["trust"];
+    if let Some(trust_name) = trust["name"].as_str() {
+        let (name, id) = (harmless(trust_name), text(&trust["id"]));
+        let what = match caller["kind"].as_str() {
+            Some("token") => "a token that was made from an ID token",
+            _ => "an ID token",
+        };
+        return format!("{what}, under the trust {name} ({id})");
+    }
     match caller["kind"].as_str() {
         Some("operator") => "the operator, by being at the machine".to_owned(),
         Some("token") => format!("a token of the key {name} ({id})"),

@@ -4,7 +4,6 @@ mod list;
 
 use std::collections::HashSet;
 
-use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -14,13 +13,13 @@ use crate::cli::common::done;
 use crate::cli::common::existence;
 use crate::cli::common::flags::Common;
 use crate::cli::common::flags::Format;
+use crate::cli::common::roles::roles;
 use crate::cli::daily::whoami::{permissions, scope};
 use crate::cli::output;
 use crate::cli::output::CliError;
 use crate::cli::output::counted;
 use crate::cli::output::text;
 use crate::cli::output::time;
-use crate::model::permission::ROLES;
 use crate::model::span::Span;
 
 #[derive(Subcommand)]
@@ -41,7 +40,7 @@ pub(super) enum KeyCommand {
         /// The key's id or name
         #[arg(value_name = "KEY")]
         key: String,
-        /// Also end each key that it made, and those that they made
+        /// Also end each key that it made, and those that they made, with their trusts
         #[arg(long)]
         with_children: bool,
         #[command(flatten)]
@@ -206,21 +205,6 @@ async fn key_path(client: &Client, wanted: &str) -> Result<String, CliError> {
         "/api/keys/{}",
         existence::key_id(client, wanted).await?
     ))
-}
-
-/// The roles, each with what it may do.
-fn roles() -> PossibleValuesParser {
-    let may = |role: &str| match role {
-        "reader" => "Reads states, their history and locks",
-        "outputs" => "Reads outputs that are not sensitive, and nothing else",
-        "planner" => "Reads current states and plans",
-        "writer" => "Reads and writes states, and breaks locks",
-        "owner" => "As writer, and deletes states and reads their events",
-        "monitor" => "Reads status and metrics, and no state",
-        "admin" => "Everything, in every workspace",
-        _ => "",
-    };
-    PossibleValuesParser::new(ROLES.map(|role| PossibleValue::new(role).help(may(role))))
 }
 
 /// The secret alone goes to stdout, so that a script can take it from there.

@@ -6,8 +6,9 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 
+use crate::cli::client::login_source::LoginSource;
 use crate::cli::module::address::BaseUrl;
 use crate::cli::module::address::StateAddress;
 use crate::cli::module::detect::ProgramArg;
@@ -48,6 +49,9 @@ pub(in crate::cli) enum BackendTarget {
 /// What every command takes that wraps a program: which state it is about, where the module lies,
 /// and how the server is reached.
 #[derive(Args)]
+#[group(skip)]
+#[command(group = ArgGroup::new("login").args(["key_file", "id_token_file", "id_token_env"])
+    .required(true).multiple(true))]
 pub(in crate::cli) struct Subject {
     /// The state, as WORKSPACE/BUILDINGBLOCK, instead of the two flags
     #[arg(value_name = "W/B", conflicts_with_all = ["workspace", "building_block"])]
@@ -74,10 +78,26 @@ pub(in crate::cli) struct Subject {
     base: BaseUrl,
     /// The file with an API key's secret; - reads it from standard input
     #[arg(long, env = "STATEKEEP_KEY_FILE", value_name = "FILE")]
-    pub(in crate::cli) key_file: PathBuf,
+    key_file: Option<PathBuf>,
+    /// The file with an ID token of a CI system, instead of a key; read again while it runs
+    #[arg(long, value_name = "FILE", conflicts_with = "id_token_env")]
+    id_token_file: Option<PathBuf>,
+    /// The variable with an ID token of a CI system, instead of a key
+    #[arg(long, value_name = "NAME")]
+    id_token_env: Option<String>,
 }
 
 impl Subject {
+    /// What the token is made from. An ID token is meant before a key that a variable names.
+    pub(in crate::cli) fn login_source(&self) -> Result<LoginSource, CliError> {
+        match (&self.id_token_file, &self.id_token_env, &self.key_file) {
+            (Some(file), _, _) => Ok(LoginSource::IdTokenFile(file.clone())),
+            (None, Some(name), _) => Ok(LoginSource::IdTokenVariable(name.clone())),
+            (None, None, Some(file)) => Ok(LoginSource::Key(file.clone())),
+            (None, None, None) => Err(CliError::Usage("--key-file is missing".to_owned())),
+        }
+    }
+
     /// The state's address.
     pub(in crate::cli) fn address(&self) -> Result<StateAddress, CliError> {
         let missing =

@@ -73,7 +73,7 @@ impl Run {
             return Ok(self.plain().await);
         }
         let server = self.address.server().to_owned();
-        let key = read_key(subject.key_file.clone(), server);
+        let key = read_key(subject.login_source()?, server);
         let may_be_empty = invocation.needs_no_configuration();
         let target = subject.backend_target(invocation, &self.address, may_be_empty);
         match target.await? {

@@ -47,7 +47,7 @@ async fn whole(subject: &Subject, invocation: &Invocation, signals: &Signals) ->
     if is_terragrunt && !is_configured(root) {
         tell(&server, &workspace, block.as_ref());
     }
-    let key = read_key(subject.key_file.clone(), server);
+    let key = read_key(subject.login_source()?, server);
     let login = Login::begin_for(key, workspace.clone(), block.clone());
     let mut token = login.done(signals).await?;
     let (place, state) = match block {

@@ -1,11 +1,11 @@
 //! The way from a key's file to a token, while other things are done.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::cli::client::login_source::LoginSource;
 use crate::cli::client::token::{Key, RunToken};
 use crate::cli::output::CliError;
 use crate::cli::process::child::End;
@@ -19,9 +19,9 @@ const GRACE: Duration = Duration::from_secs(2);
 /// A key that is being read.
 pub(super) type KeyReading = JoinHandle<Result<Key, CliError>>;
 
-/// Begins to read a key from the file that has its secret.
-pub(super) fn read_key(file: PathBuf, server: String) -> KeyReading {
-    tokio::task::spawn_blocking(move || Key::read(&file, &server))
+/// Begins to read a key's secret or an ID token.
+pub(super) fn read_key(source: LoginSource, server: String) -> KeyReading {
+    tokio::task::spawn_blocking(move || Key::read(&source, &server))
 }
 
 /// A token that is on its way.

@@ -3,6 +3,7 @@
 
 mod check;
 mod folders;
+mod issuers;
 mod limits;
 mod listen;
 mod service_manager;
@@ -22,11 +23,13 @@ use tokio::task::JoinHandle;
 
 use crate::cli::client::network::address;
 use crate::cli::output::{self, CliError};
+use crate::cli::serve::issuers::IssuerArgs;
 use crate::cli::serve::limits::LimitArgs;
 use crate::cli::serve::listen as listening;
 use crate::cli::serve::tls::TlsArgs;
 use crate::config::{Config, DEFAULT_DATA, DEFAULT_LISTEN, TrustedProxies, variable_behind};
 use crate::domain::Domain;
+use crate::domain::auth::id_tokens::sources::FetchKeySet;
 use crate::domain::auth::keys::WithSecret;
 use crate::domain::engine::data_dir;
 use crate::domain::engine::data_dir::DirError;
@@ -98,6 +101,8 @@ pub(super) struct ServeArgs {
     /// A file that gets each event as a JSON line, for a program that carries them elsewhere
     #[arg(long, env = "STATEKEEP_EVENTS_FILE", value_name = "FILE")]
     events_file: Option<PathBuf>,
+    #[command(flatten)]
+    issuers: IssuerArgs,
     #[command(flatten)]
     limits: LimitArgs,
     /// The data directory; created with mode 0700 if it is missing
@@ -222,6 +227,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
     if args.check {
         return check::run(&config.data);
     }
+    let fetcher = args.issuers.fetcher()?;
     data_dir::make(&config.data).map_err(CliError::because)?;
     let mut dir = take(&config.data)?;
     dir.confirm(args.confirmed());
@@ -232,7 +238,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
         clients: tcp,
         metrics: metrics.transpose()?,
     };
-    http::block_on(serve(config, dir, listeners, tls))
+    http::block_on(serve(config, dir, (listeners, fetcher), tls))
 }
 
 /// What the server listens on for others.
@@ -272,7 +278,7 @@ fn is_served(dir: &Path) -> bool {
 async fn serve(
     mut config: Config,
     dir: DirLock,
-    listeners: Listeners,
+    (listeners, fetcher): (Listeners, Box<dyn FetchKeySet>),
     tls: Option<(Arc<Tls>, ServedCertificate)>,
 ) -> Result<(), CliError> {
     let mut signals = Signals::new()?;
@@ -281,6 +287,7 @@ async fn serve(
     let show_key_here = std::io::stderr().is_terminal();
     let has_old_key = dir.has_initial_key();
     let (domain, admin) = open(dir, &config, show_key_here).await?;
+    domain.keys().trusts().fetch_key_sets_with(fetcher);
     let scheme = if tls.is_some() { "https" } else { "http" };
     let exchange = tls
         .as_ref()

@@ -14,6 +14,8 @@ pub(in crate::cli) struct HttpCredentials {
     pub(in crate::cli) user: String,
     /// The password.
     pub(in crate::cli) password: Secret,
+    /// The variable with what they were made from, which the program does not get.
+    pub(in crate::cli) hidden: Option<String>,
 }
 
 impl HttpCredentials {
@@ -22,6 +24,9 @@ impl HttpCredentials {
         command
             .env(USER, &self.user)
             .env(PASSWORD, self.password.reveal());
+        if let Some(name) = &self.hidden {
+            command.env_remove(name);
+        }
         patience::give(command);
         trust::give(command);
     }

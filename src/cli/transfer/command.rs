@@ -74,7 +74,7 @@ pub(in crate::cli) fn run(args: TransferArgs, umask: Mode) -> Result<ExitCode, C
 
 async fn whole(args: TransferArgs, signals: &Signals) -> Result<(), CliError> {
     let address = args.subject.address()?;
-    let login = Key::read(&args.subject.key_file, address.server())?.login(&address.name);
+    let login = Key::read(&args.subject.login_source()?, address.server())?.login(&address.name);
     let token = unless_ended(signals, login).await?;
     let done = unless_ended(
         signals,

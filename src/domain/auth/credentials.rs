@@ -25,12 +25,14 @@ use sha2::Sha256;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::config::{Limits, Network};
+use crate::domain::auth::id_tokens::sources::KeySets;
 use crate::domain::engine::cores::off_thread;
 use crate::domain::engine::single_flight::SingleFlight;
 use crate::domain::error::Error;
 use crate::metrics::Metrics;
 use crate::model::actor::Origin;
 use crate::model::clock;
+use crate::model::digest::Digest;
 use crate::model::key::{KeyId, SecretCheck};
 use crate::model::secret::Secret;
 use crate::sabotage::{self, Fault};
@@ -107,6 +109,10 @@ pub(in crate::domain) struct SecretChecks {
     max_failures: u32,
     runs: Semaphore,
     waiting: Semaphore,
+    /// The keys of issuers that ID tokens are verified with.
+    pub(super) key_sets: KeySets,
+    /// The ID tokens whose first use is an event already.
+    pub(super) seen_id_tokens: Mutex<LruCache<Digest, ()>>,
     metrics: Arc<Metrics>,
 }
 
@@ -121,6 +127,8 @@ impl SecretChecks {
             max_failures: limits.max_failures,
             runs: Semaphore::new(limits.max_argon2),
             waiting: Semaphore::new(MAX_WAITING),
+            key_sets: KeySets::default(),
+            seen_id_tokens: Mutex::new(LruCache::new(MAX_REMEMBERED)),
             metrics,
         }
     }

@@ -8,28 +8,26 @@ use uuid::Uuid;
 use crate::domain::access::{Acted, act, authorize_everywhere};
 use crate::domain::approvals::second_person;
 use crate::domain::auth::credentials::{SecretChecks, random};
+use crate::domain::auth::giving::{
+    bad_request, checked_end, checked_name, may_give, wanted_permissions,
+};
+use crate::domain::auth::trusts::{Trusts, end_trust};
 use crate::domain::engine::Engine;
 use crate::domain::engine::data_dir::DirError;
 use crate::domain::error::Error;
 use crate::model::actor::{Actor, Origin};
 use crate::model::approval::GuardedAct;
-use crate::model::caller::{Caller, LiveCaller, Proof};
+use crate::model::caller::{Caller, LiveCaller};
 use crate::model::clock;
-use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
 use crate::model::key::{ApiKey, KeyId, KeyStatus, NewKey};
 use crate::model::page::ListPage;
-use crate::model::permission::{Grant, Permission, PermissionSet, Scope, role};
-use crate::model::printable::prints;
+use crate::model::permission::{Grant, Permission, PermissionSet, Scope};
 use crate::model::secret::Secret;
 use crate::store::{StoreError, Touches, Tx};
 
 /// The longest time for which a rotated key's old secret may live on.
 pub const MAX_GRACE: Duration = Duration::from_hours(7 * 24);
-/// The longest name of a key, in characters.
-pub const MAX_KEY_NAME: usize = 100;
-/// The farthest end of a key: a hundred years.
-const MAX_KEY_LIFETIME: u64 = 100 * 365 * 24 * 60 * 60;
 
 /// API keys.
 pub struct Keys<'a> {
@@ -77,9 +75,16 @@ pub struct RevokedKeys {
     pub key: ApiKey,
     /// Those below it that ended with it, as they were before.
     pub children: Vec<ApiKey>,
+    /// The trusts that these keys had made, which are removed.
+    pub trusts: Vec<Actor>,
 }
 
-impl Keys<'_> {
+impl<'a> Keys<'a> {
+    /// Trusts, which are made and ended as keys are.
+    pub const fn trusts(&self) -> Trusts<'a> {
+        Trusts::new(self.engine, &self.credentials.key_sets)
+    }
+
     /// The keys in the order in which they were made.
     pub async fn list(
         &self,
@@ -114,21 +119,10 @@ impl Keys<'_> {
     pub async fn create(&self, caller: &Caller, wanted: WantedKey) -> Result<WithSecret, Error> {
         authorize_everywhere(caller, Permission::KeySave)?;
         let now = clock::now();
-        let name = checked_name(&wanted.name)?;
+        let name = checked_name("a key", &wanted.name)?;
         let grant = wanted_grant(&wanted)?;
-        let expires_at = match wanted.expires_in {
-            Some(seconds) if (1..=MAX_KEY_LIFETIME).contains(&seconds) => {
-                Some(self.engine.time_for_ends() + Duration::from_secs(seconds))
-            }
-            Some(_) => {
-                return Err(Error::invalid(
-                    ErrorCode::BadRequest,
-                    format!("expires_in has to be from 1 to {MAX_KEY_LIFETIME} seconds"),
-                ));
-            }
-            None => None,
-        };
-        may_give(caller, &grant, expires_at)?;
+        let expires_at = checked_end(self.engine, wanted.expires_in)?;
+        may_give(caller, "key", &grant, expires_at)?;
         let what = json!({
             "create": name, "permissions": grant.permissions.names(&grant.scope),
             "expires_in": wanted.expires_in,
@@ -185,14 +179,14 @@ impl Keys<'_> {
     ) -> Result<WithSecret, Error> {
         authorize_everywhere(caller, Permission::KeySave)?;
         if grace > MAX_GRACE {
-            return Err(Error::invalid(
-                ErrorCode::BadRequest,
-                format!("grace has to be at most {} seconds", MAX_GRACE.as_secs()),
-            ));
+            let most = MAX_GRACE.as_secs();
+            return Err(bad_request(format!(
+                "grace has to be at most {most} seconds"
+            )));
         }
         let key = self.find(id).await?;
         // Who gets the secret gets all that the key may do.
-        may_give(caller, &key.grant, key.expires_at)?;
+        may_give(caller, "key", &key.grant, key.expires_at)?;
         let ends_by = self.engine.time_for_ends();
         if key.standing(ends_by) != KeyStatus::Active {
             return Err(Error::KeyEnded);
@@ -224,7 +218,7 @@ impl Keys<'_> {
     }
 
     /// Ends a key, and its tokens with it. With its children, each key that it made ends too, and
-    /// each that those made.
+    /// each that those made, and the trusts that any of them made.
     pub async fn revoke(
         &self,
         caller: &Caller,
@@ -233,10 +227,11 @@ impl Keys<'_> {
     ) -> Result<RevokedKeys, Error> {
         authorize_everywhere(caller, Permission::KeyDelete)?;
         let revoke = move |tx: &Tx<'_>, by: LiveCaller<'_>| revoke(tx, by, id, with_children);
-        let children = act(self.engine, caller, (Touches::NoState, 0), revoke).await?;
+        let (children, trusts) = act(self.engine, caller, (Touches::NoState, 0), revoke).await?;
         Ok(RevokedKeys {
             key: self.find(id).await?,
             children,
+            trusts,
         })
     }
 
@@ -293,20 +288,32 @@ impl Keys<'_> {
     }
 }
 
-/// Revokes a key in its transaction. The keys below it that ended with it.
-fn revoke(tx: &Tx<'_>, by: LiveCaller<'_>, id: KeyId, with_children: bool) -> Acted<Vec<ApiKey>> {
+/// Revokes a key in its transaction. The keys below it and the trusts that ended with it.
+fn revoke(
+    tx: &Tx<'_>,
+    by: LiveCaller<'_>,
+    id: KeyId,
+    with_children: bool,
+) -> Acted<(Vec<ApiKey>, Vec<Actor>)> {
     let Some(found) = tx.key(id)? else {
         return Ok(Err(Error::NoKey));
     };
-    let mut children = if with_children {
-        tx.keys_made_by(id)?
-    } else {
-        Vec::new()
-    };
+    if !with_children {
+        end(tx, by, &found.key)?;
+        return Ok(Ok((Vec::new(), Vec::new())));
+    }
+    let (mut children, mut trusts) = (tx.keys_made_by(id)?, Vec::new());
+    for maker in children.iter().chain([&found.key]) {
+        for trust in tx.trusts_made_by(maker.id)? {
+            end_trust(tx, by, &trust)?;
+            trusts.push(trust.actor());
+        }
+    }
+    // One that ended before may have made a trust that did not.
     children.retain(|child| child.revoked_at.is_none());
     end(tx, by, &found.key)?;
     children.iter().try_for_each(|child| end(tx, by, child))?;
-    Ok(Ok(children))
+    Ok(Ok((children, trusts)))
 }
 
 fn end(tx: &Tx<'_>, by: LiveCaller<'_>, key: &ApiKey) -> Result<(), StoreError> {
@@ -344,74 +351,13 @@ fn key_event(
         .detail(detail)
 }
 
-fn checked_name(name: &str) -> Result<String, Error> {
-    let name = name.trim();
-    let is_good =
-        !name.is_empty() && name.chars().count() <= MAX_KEY_NAME && name.chars().all(prints);
-    if is_good {
-        return Ok(name.to_owned());
-    }
-    Err(Error::invalid(
-        ErrorCode::BadRequest,
-        format!(
-            "a key needs a name of 1 to {MAX_KEY_NAME} characters that can be seen: no line \
-                breaks, no invisible characters, and no other space than the plain one"
-        ),
-    ))
-}
-
 fn wanted_grant(wanted: &WantedKey) -> Result<Grant, Error> {
-    let bad =
-        |error: &dyn std::fmt::Display| Error::invalid(ErrorCode::BadRequest, error.to_string());
     if wanted.workspace.is_none() && wanted.block.is_some() {
-        return Err(Error::invalid(
-            ErrorCode::BadRequest,
-            "buildingBlock needs a workspace beside it",
-        ));
+        return Err(bad_request("buildingBlock needs a workspace beside it"));
     }
     let scope = Scope::from_parts(wanted.workspace.as_deref(), wanted.block.as_deref())
-        .map_err(|error| bad(&error))?;
-    let mut permissions =
-        PermissionSet::parse(wanted.permissions.iter().map(String::as_str), &scope)
-            .map_err(|error| bad(&error))?;
-    for name in &wanted.roles {
-        permissions = permissions.union(role(name, &scope).map_err(|error| bad(&error))?);
-    }
-    if permissions.is_empty() {
-        return Err(Error::invalid(
-            ErrorCode::BadRequest,
-            "a key needs a role or at least one permission",
-        ));
-    }
+        .map_err(|error| bad_request(error.to_string()))?;
+    let asked = (wanted.roles.as_slice(), wanted.permissions.as_slice());
+    let permissions = wanted_permissions("a key", asked, &scope)?;
     Ok(Grant { scope, permissions })
-}
-
-/// A caller who makes a key or shows its secret must have all of it, for as long. A token makes
-/// none.
-fn may_give(
-    caller: &Caller,
-    grant: &Grant,
-    expires_at: Option<clock::Timestamp>,
-) -> Result<(), Error> {
-    if matches!(caller.proof, Proof::Token(..)) {
-        return Err(Error::Denied(
-            "a token makes and rotates no keys; use the key's own credentials".to_owned(),
-        ));
-    }
-    if !caller.grant.covers(grant) {
-        return Err(Error::Denied(
-            "nobody gives away more than they have: the key could do what the caller may not"
-                .to_owned(),
-        ));
-    }
-    if caller
-        .ends
-        .is_some_and(|end| expires_at.is_none_or(|expires_at| expires_at > end))
-    {
-        return Err(Error::Denied(
-            "nobody gives away more than they have: the key would outlive the caller's own"
-                .to_owned(),
-        ));
-    }
-    Ok(())
 }

@@ -5,19 +5,20 @@ use std::time::Duration;
 
 use crate::domain::access::{Acted, act, act_adding, lapsed};
 use crate::domain::auth::credentials::{FailureKey, KnownSecret, SecretChecks, random};
-use crate::domain::auth::tokens::{Extension, extend_token, make_token};
+use crate::domain::auth::tokens::{Exchanged, Extension, NewToken, extend_token, make_token};
 use crate::domain::engine::Engine;
 use crate::domain::error::{Error, Unproven};
 use crate::domain::events::Events;
-use crate::model::actor::Origin;
+use crate::model::actor::{Actor, Origin};
 use crate::model::caller::{Caller, LiveCaller, Proof};
 use crate::model::clock::Timestamp;
 use crate::model::digest::Digest;
 use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventKind, NewEvent};
-use crate::model::key::{KeyId, KeyWithHashes, Lapse, SOON, Token};
+use crate::model::key::{KeyId, KeyWithHashes, Lapse, SOON};
 use crate::model::permission::{Grant, PermissionSet, Scope};
 use crate::model::secret::{CredentialKind, Secret};
+use crate::model::token::{CredentialOwner, Token};
 use crate::store::{Touches, Tx};
 
 const NO_CREDENTIALS: &str =
@@ -27,9 +28,9 @@ const NOT_OURS: &str = "these credentials are no key or token of statekeep, or w
 
 /// Credentials and tokens.
 pub struct Logins<'a> {
-    engine: &'a Engine,
-    credentials: &'a SecretChecks,
-    events: Events<'a>,
+    pub(super) engine: &'a Engine,
+    pub(super) credentials: &'a SecretChecks,
+    pub(super) events: Events<'a>,
 }
 
 impl<'a> Logins<'a> {
@@ -71,6 +72,8 @@ pub struct Issued {
     pub permissions: Option<Vec<&'static str>>,
     /// When the key that it was made from ends, if that is soon.
     pub key_ends: Option<Timestamp>,
+    /// The trust that it was made under, if it was made from an ID token.
+    pub trust: Option<Actor>,
 }
 
 impl Logins<'_> {
@@ -88,6 +91,7 @@ impl Logins<'_> {
         match secret.kind() {
             Some(CredentialKind::Key(id)) => self.by_key(secret, id, origin).await,
             Some(CredentialKind::Token(sha256)) => self.by_token(sha256, origin).await,
+            None if secret.is_like_id_token() => self.by_id_token(secret, origin).await,
             None => {
                 let why = Unproven {
                     told: NOT_OURS,
@@ -146,17 +150,21 @@ impl Logins<'_> {
         let found = self.engine.store.token(sha256).await?;
         let checked = match found.as_ref() {
             None => Err((Lapse::Unknown, None)),
-            Some((token, KeyWithHashes { key, .. })) => token
-                .check(key, now)
-                .map(|()| (token, key))
-                .map_err(|lapse| (lapse, Some(key.actor()))),
+            Some((token, owner)) => {
+                let actor = owner.as_ref().map(CredentialOwner::actor);
+                match (token.check(owner.as_ref(), now), actor) {
+                    (Ok(()), Some(actor)) => Ok((token, actor)),
+                    (Ok(()), None) => Err((Lapse::Unknown, None)),
+                    (Err(lapse), actor) => Err((lapse, actor)),
+                }
+            }
         };
         match checked {
-            Ok((token, key)) => {
-                self.events.count_use(key.id);
+            Ok((token, actor)) => {
+                self.events.count_use(token.owner.id());
                 Ok(Caller {
-                    actor: key.actor(),
-                    proof: Proof::Token(key.id, sha256),
+                    actor,
+                    proof: Proof::Token(token.owner, sha256),
                     grant: token.grant.clone(),
                     ends: Some(token.expires_at),
                     origin,
@@ -178,21 +186,29 @@ impl Logins<'_> {
             Proof::Operator => return Ok(()),
             Proof::Key(id, _) => {
                 let found = store.key(id).await?;
-                let key = Option::as_ref(&found).map(|found| &found.key);
-                LiveCaller::judge(caller, key, None, now).map(drop)
+                let key = Option::as_ref(&found).map(|found| found.key.clone());
+                let owner = key.map(|key| CredentialOwner::Key(Box::new(key)));
+                LiveCaller::judge(caller, owner.as_ref(), None, now).map(drop)
             }
             Proof::Token(_, sha256) => {
                 let found = store.token(sha256).await?;
-                let found = Option::as_ref(&found);
-                let (token, key) = found.map(|(token, key)| (token, key)).unzip();
-                LiveCaller::judge(caller, key.map(|found| &found.key), token, now).map(drop)
+                let (token, owner) = match Option::as_ref(&found) {
+                    Some((token, owner)) => (Some(token), owner.as_ref()),
+                    None => (None, None),
+                };
+                LiveCaller::judge(caller, owner, token, now).map(drop)
+            }
+            Proof::IdToken(id) => {
+                let found = store.read_briefly(move |view| view.trust(id)).await?;
+                let owner = found.map(|trust| CredentialOwner::Trust(Box::new(trust)));
+                LiveCaller::judge(caller, owner.as_ref(), None, now).map(drop)
             }
         };
         judged.map_err(|lapse| lapsed(caller, lapse))
     }
 
     /// Counts and notes a refusal, and says what the caller is told.
-    fn refuse(&self, failing: &FailureKey, why: Unproven, origin: &Origin) -> Error {
+    pub(super) fn refuse(&self, failing: &FailureKey, why: Unproven, origin: &Origin) -> Error {
         let too_many = self.credentials.refuse_too_many(failing);
         self.credentials.record_failure(failing);
         self.events
@@ -223,34 +239,57 @@ impl Logins<'_> {
             return Err(self.refuse(&FailureKey::at(&origin), why, &origin));
         }
         let caller = self.authenticate(Some(secret), origin).await?;
+        let Proof::Key(key, generation) = caller.proof else {
+            return Err(unknown());
+        };
+        let issued = self
+            .issue(&caller, &wanted, (Some(generation), None))
+            .await?;
+        let now = self.engine.time_for_ends();
+        Ok(Issued {
+            key_ends: self.ends_soon(&caller, key, now).await?,
+            ..issued
+        })
+    }
+
+    /// Makes a token for a caller: with all that they may do or less, and no longer than they may.
+    pub(super) async fn issue(
+        &self,
+        caller: &Caller,
+        wanted: &WantedToken,
+        (generation, exchanged): (Option<u64>, Option<Exchanged>),
+    ) -> Result<Issued, Error> {
+        let owner = caller.owner().ok_or_else(unknown)?;
         let now = self.engine.time_for_ends();
         let token = Secret::for_token(random());
         let lifetime = self.lifetime(wanted.expires_in)?;
         let expires_at = caller
             .ends
             .map_or(now + lifetime, |end| end.min(now + lifetime));
-        let Proof::Key(key, generation) = caller.proof else {
-            return Err(unknown());
-        };
-        let grant = narrowed(&caller, &wanted)?;
+        let grant = narrowed(caller, wanted)?;
         let permissions = grant.permissions.names(&grant.scope);
-        let kept = Token {
-            key,
-            grant,
-            created_at: now,
-            expires_at,
-            renewable: wanted.renewable,
-            generation: Some(generation),
+        let trust = exchanged.as_ref().map(|from| from.let_in.trust.clone());
+        let new = NewToken {
+            sha256: token.digest(),
+            token: Token {
+                owner,
+                grant,
+                created_at: now,
+                expires_at,
+                renewable: wanted.renewable,
+                generation,
+            },
+            exchanged,
         };
-        let digest = token.digest();
-        let make = move |tx: &Tx<'_>, by: LiveCaller<'_>| make_token(tx, by, digest, &kept, now);
-        let kept_token = act_adding(self.engine, &caller, (Touches::NoState, 0), make);
+        let make = move |tx: &Tx<'_>, by: LiveCaller<'_>| make_token(tx, by, &new, now);
+        let kept_token = act_adding(self.engine, caller, (Touches::NoState, 0), make);
         let expires_at = kept_token.await?;
         Ok(Issued {
             token: Some(token),
             expires_in: expires_at.since(now),
             permissions: Some(permissions),
-            key_ends: self.ends_soon(&caller, key, now).await?,
+            key_ends: None,
+            trust,
         })
     }
 
@@ -281,8 +320,8 @@ impl Logins<'_> {
         Ok(wanted)
     }
 
-    /// Lets a token live on: any of its key's with the key's own credentials, or itself when it is
-    /// renewable.
+    /// Lets a token live on: any of its key's with the key's own credentials, itself when it is
+    /// renewable, or one of a trust's with a fresh ID token, and no longer than that.
     pub async fn extend(
         &self,
         caller: &Caller,
@@ -308,6 +347,7 @@ impl Logins<'_> {
             expires_in: until.since(now),
             permissions: None,
             key_ends: None,
+            trust: None,
         })
     }
 
@@ -329,9 +369,9 @@ fn end_token(tx: &Tx<'_>, by: LiveCaller<'_>, sha256: Digest) -> Acted<()> {
     let Some(found) = tx.token(sha256)? else {
         return Ok(Ok(()));
     };
-    if Some(found.key) != by.key() {
+    if Some(found.owner) != by.owner() {
         return Ok(Err(Error::Denied(
-            "this token belongs to another key".to_owned(),
+            "this token belongs to another key or trust".to_owned(),
         )));
     }
     tx.end_token(sha256)?;
@@ -377,8 +417,8 @@ fn own_token(
         (Proof::Token(..), Some(_)) => Err(Error::Denied(
             "a token can only extend or end itself; use the key's own credentials".to_owned(),
         )),
-        (Proof::Key(..), Some(token)) => Ok((token.digest(), false)),
-        (Proof::Key(..), None) => Err(Error::invalid(
+        (Proof::Key(..) | Proof::IdToken(_), Some(token)) => Ok((token.digest(), false)),
+        (Proof::Key(..) | Proof::IdToken(_), None) => Err(Error::invalid(
             ErrorCode::BadBody,
             "say which token with {\"token\": \"skt_…\"}",
         )),
@@ -422,7 +462,7 @@ fn narrowed(caller: &Caller, wanted: &WantedToken) -> Result<Grant, Error> {
     }
     if !has.covers(&grant) {
         return Err(Error::Denied(format!(
-            "a token cannot do more than its key, which is for {}",
+            "a token cannot do more than its key or trust, which is for {}",
             has.scope
         )));
     }

@@ -46,7 +46,7 @@ const KEYS_PER_PAGE: u32 = 1_000;
 pub struct RestoreRequest {
     /// The directory, which is empty or missing.
     pub data: PathBuf,
-    /// Whether all keys end and a new admin key is made.
+    /// Whether all keys and trusts end and a new admin key is made.
     pub revokes_keys: bool,
     /// Whether a backup is taken in which something is damaged.
     pub accepts_damage: bool,
@@ -183,6 +183,10 @@ async fn made_ready(
         for key in live_keys(opened).await? {
             keys.revoke(&operator(), key.id, false).await?;
             revoked_keys += 1;
+        }
+        let trusts = keys.trusts();
+        for trust in trusts.list(&operator(), None, KEYS_PER_PAGE).await?.rows {
+            trusts.remove(&operator(), trust.id).await?;
         }
     }
     let admin = if wanted.revokes_keys {

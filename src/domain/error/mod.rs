@@ -117,7 +117,7 @@ pub enum Error {
         id: KeyId,
     },
     /// The key has as many tokens as it may have.
-    #[error("the key has {0} live tokens, which is the most; end some or let them lapse")]
+    #[error("the key or trust has {0} live tokens, which is the most; end some or let them lapse")]
     TooManyTokens(u64),
     /// The key has as many requests under way as it may have.
     #[error("this key has {0} requests under way, which is the most; try again in a moment")]
@@ -259,9 +259,10 @@ pub enum Error {
 pub struct Unproven {
     /// What the client is told.
     pub told: &'static str,
-    /// `missing`, `malformed`, `unknown`, `expired`, `revoked` or `rotated`.
+    /// `missing`, `malformed`, `unknown`, `expired`, `revoked` or `rotated`; of an ID token a word
+    /// that begins with `id_token_`.
     pub reason: &'static str,
-    /// The key that is meant, where one is known.
+    /// The key or trust that is meant, where one is known.
     pub key: Option<Actor>,
 }
 
@@ -276,6 +277,16 @@ impl Unproven {
             told: BAD,
             reason,
             key,
+        }
+    }
+
+    /// An ID token that no trust lets in: what its holder is told, the reason, and the trust that
+    /// is meant, if one is known.
+    pub fn id_token((told, reason): (&'static str, &'static str), trust: Option<Actor>) -> Self {
+        Self {
+            told,
+            reason,
+            key: trust,
         }
     }
 }

@@ -164,7 +164,7 @@ impl Events<'_> {
         self.buffer.add(key, at);
     }
 
-    /// Notes that a key was used.
+    /// Notes that a key or a trust was used.
     pub(in crate::domain) fn count_use(&self, id: KeyId) {
         self.buffer.add_use(id, clock::now());
     }
@@ -205,7 +205,7 @@ impl Events<'_> {
             to_write
                 .uses
                 .iter()
-                .try_for_each(|(id, at)| tx.note_key_use(*id, *at))?;
+                .try_for_each(|(id, at)| tx.note_use(*id, *at))?;
             Ok(places)
         };
         let buffer = Arc::clone(self.buffer);

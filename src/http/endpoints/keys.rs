@@ -14,6 +14,7 @@ use crate::http::wire::caller::Authenticated;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::fields::{Fields, RowMembers};
 use crate::http::wire::query::{self, Whole};
+use crate::http::wire::roles::Roles;
 use crate::http::wire::{body, reply};
 use crate::model::error_code::ErrorCode;
 use crate::model::key::{ApiKey, KeyId};
@@ -60,14 +61,6 @@ pub(in crate::http) async fn list(
     .await
 }
 
-/// One role or several.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Roles {
-    One(String),
-    Many(Vec<String>),
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CreateBody {
@@ -83,16 +76,11 @@ struct CreateBody {
 
 impl CreateBody {
     fn wanted(self) -> WantedKey {
-        let roles = match self.role {
-            Some(Roles::One(role)) => vec![role],
-            Some(Roles::Many(roles)) => roles,
-            None => Vec::new(),
-        };
         WantedKey {
             name: self.name,
             workspace: self.workspace,
             block: self.block,
-            roles,
+            roles: Roles::all(self.role),
             permissions: self.permissions,
             expires_in: self.expires_in,
         }
@@ -172,6 +160,7 @@ pub(in crate::http) async fn revoke(
     if children {
         let ended = revoked.children.iter().map(ApiKey::actor);
         answer["children"] = json!(ended.collect::<Vec<_>>());
+        answer["trusts"] = json!(revoked.trusts);
     }
     reply::list(&request, &domain, &answer).await
 }

@@ -1,4 +1,4 @@
-//! Tokens: made from a key as meshStack does it, extended, ended.
+//! Tokens: made from a key as meshStack does it, or from an ID token; extended, ended.
 
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{Data, Payload};
@@ -22,8 +22,11 @@ use crate::sabotage::{self, Fault};
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct JsonLogin {
-    client_id: String,
-    client_secret: String,
+    client_id: Option<String>,
+    client_secret: Option<String>,
+    #[serde(rename = "grant_type")]
+    grant_type: Option<String>,
+    assertion: Option<String>,
     workspace: Option<String>,
     building_block: Option<String>,
     permissions: Option<Vec<String>>,
@@ -36,8 +39,9 @@ struct JsonLogin {
 /// A form, with the names of OAuth 2.
 #[derive(Deserialize)]
 struct FormLogin {
-    client_id: String,
-    client_secret: String,
+    client_id: Option<String>,
+    client_secret: Option<String>,
+    assertion: Option<String>,
     grant_type: Option<String>,
     workspace: Option<String>,
     #[serde(rename = "buildingBlock")]
@@ -49,30 +53,98 @@ struct FormLogin {
 }
 
 const CLIENT_CREDENTIALS: &str = "client_credentials";
+const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+
+/// What a login proves who asks with.
+enum LoginProof {
+    /// A key's id and secret.
+    Key(String, Secret),
+    /// An ID token.
+    IdToken(Secret),
+}
+
+/// A login, whichever way it was written.
+struct ParsedLogin {
+    proof: LoginProof,
+    wanted: WantedToken,
+}
+
+impl LoginProof {
+    /// What was given, by its grant type. `names` are those of a key's id and secret.
+    fn read(
+        grant_type: Option<&str>,
+        key: (Option<String>, Option<String>),
+        assertion: Option<String>,
+        names: [&str; 2],
+    ) -> Result<Self, ApiError> {
+        let bad = |detail: String| ApiError::invalid(ErrorCode::BadBody, detail);
+        match grant_type {
+            Some(JWT_BEARER) => match (key, assertion) {
+                ((None, None), Some(assertion)) => Ok(Self::IdToken(Secret::new(assertion))),
+                (_, None) => Err(bad("`assertion` is missing".to_owned())),
+                (_, Some(_)) => Err(bad(format!("an assertion stands without {}", names[0]))),
+            },
+            Some(CLIENT_CREDENTIALS) => match (key, assertion) {
+                ((Some(id), Some(secret)), None) => Ok(Self::Key(id, Secret::new(secret))),
+                ((None, _), None) => Err(bad(format!("`{}` is missing", names[0]))),
+                ((_, None), None) => Err(bad(format!("`{}` is missing", names[1]))),
+                (_, Some(_)) => Err(bad(format!("an assertion needs grant_type={JWT_BEARER}"))),
+            },
+            Some(_) | None => Err(ApiError::invalid(
+                ErrorCode::UnsupportedGrantType,
+                format!("grant_type has to be {CLIENT_CREDENTIALS} or {JWT_BEARER}"),
+            )),
+        }
+    }
+}
 
 impl FormLogin {
-    fn into_json(self) -> Result<JsonLogin, ApiError> {
-        if self.grant_type.as_deref() != Some(CLIENT_CREDENTIALS) {
-            return Err(ApiError::invalid(
-                ErrorCode::UnsupportedGrantType,
-                "grant_type has to be client_credentials",
-            ));
-        }
-        Ok(JsonLogin {
-            client_id: self.client_id,
-            client_secret: self.client_secret,
-            workspace: self.workspace,
-            building_block: self.building_block,
-            permissions: self
-                .permissions
-                .map(|names| names.split_whitespace().map(str::to_owned).collect()),
-            expires_in: self.expires_in.map(Whole::get),
-            renewable: self.renewable,
+    fn parsed(self) -> Result<ParsedLogin, ApiError> {
+        let key = (self.client_id, self.client_secret);
+        let names = |names: String| names.split_whitespace().map(str::to_owned).collect();
+        Ok(ParsedLogin {
+            proof: LoginProof::read(
+                self.grant_type.as_deref(),
+                key,
+                self.assertion,
+                ["client_id", "client_secret"],
+            )?,
+            wanted: WantedToken {
+                workspace: self.workspace,
+                block: self.building_block,
+                permissions: self.permissions.map(names),
+                expires_in: self.expires_in.map(Whole::get),
+                renewable: self.renewable,
+            },
         })
     }
 }
 
-fn parse(request: &HttpRequest, body: &[u8]) -> Result<JsonLogin, ApiError> {
+impl JsonLogin {
+    fn parsed(self) -> Result<ParsedLogin, ApiError> {
+        let key = (self.client_id, self.client_secret);
+        // meshStack's form has none, and one beside a key was never looked at.
+        let usual = Some(CLIENT_CREDENTIALS).filter(|_| self.assertion.is_none());
+        let grant_type = usual.or(self.grant_type.as_deref());
+        Ok(ParsedLogin {
+            proof: LoginProof::read(
+                grant_type,
+                key,
+                self.assertion,
+                ["clientId", "clientSecret"],
+            )?,
+            wanted: WantedToken {
+                workspace: self.workspace,
+                block: self.building_block,
+                permissions: self.permissions,
+                expires_in: self.expires_in,
+                renewable: self.renewable,
+            },
+        })
+    }
+}
+
+fn parse(request: &HttpRequest, body: &[u8]) -> Result<ParsedLogin, ApiError> {
     let kind = request
         .headers()
         .get(CONTENT_TYPE)
@@ -82,13 +154,13 @@ fn parse(request: &HttpRequest, body: &[u8]) -> Result<JsonLogin, ApiError> {
         .to_ascii_lowercase()
         .starts_with("application/x-www-form-urlencoded")
     {
-        return body::parse(body);
+        return body::parse::<JsonLogin>(body)?.parsed();
     }
     // What the parser says may repeat a secret.
     let bad = |error: String| {
         let usual = || {
-            "the form needs client_id, client_secret and grant_type=client_credentials; \
-                docs/api.md says what else it takes"
+            "the form needs grant_type=client_credentials with client_id and client_secret, or \
+                that of an ID token with assertion; docs/api.md says what else it takes"
                 .to_owned()
         };
         ApiError::invalid(
@@ -100,7 +172,7 @@ fn parse(request: &HttpRequest, body: &[u8]) -> Result<JsonLogin, ApiError> {
     actix_web::web::Query::<FormLogin>::from_query(text)
         .map_err(|error| bad(error.to_string()))?
         .into_inner()
-        .into_json()
+        .parsed()
 }
 
 pub(in crate::http) async fn login(
@@ -114,19 +186,12 @@ pub(in crate::http) async fn login(
     } else {
         login_body::read(&request, &mut payload).await?
     };
-    let login = parse(&request, &body)?;
-    let wanted = WantedToken {
-        workspace: login.workspace,
-        block: login.building_block,
-        permissions: login.permissions,
-        expires_in: login.expires_in,
-        renewable: login.renewable,
+    let ParsedLogin { proof, wanted } = parse(&request, &body)?;
+    let (logins, origin) = (domain.logins(), origin(&request));
+    let issued = match proof {
+        LoginProof::Key(id, secret) => logins.login(&id, &secret, wanted, origin).await?,
+        LoginProof::IdToken(assertion) => logins.exchange(&assertion, &wanted, origin).await?,
     };
-    let secret = Secret::new(login.client_secret);
-    let issued = domain
-        .logins()
-        .login(&login.client_id, &secret, wanted, origin(&request))
-        .await?;
     Ok(answer(&issued))
 }
 
@@ -137,6 +202,9 @@ fn answer(issued: &Issued) -> HttpResponse {
     }
     if let Some(ends) = issued.key_ends {
         answer["key_ends_at"] = json!(ends);
+    }
+    if let Some(trust) = &issued.trust {
+        answer["trust"] = json!(trust);
     }
     if let Some(permissions) = &issued.permissions {
         answer["permissions"] = json!(permissions);

@@ -6,18 +6,26 @@ use serde_json::json;
 use crate::http::wire::caller::Authenticated;
 use crate::http::wire::reply;
 use crate::model::caller::Proof;
+use crate::model::token::OwnerId;
 
 pub(in crate::http) async fn whoami(known: Authenticated) -> HttpResponse {
     let caller = known.0;
-    let (kind, key) = match caller.proof {
-        Proof::Operator => ("operator", None),
-        Proof::Key(..) => ("key", Some(&caller.actor)),
-        Proof::Token(..) => ("token", Some(&caller.actor)),
+    let kind = match caller.proof {
+        Proof::Operator => "operator",
+        Proof::Key(..) => "key",
+        Proof::Token(..) => "token",
+        Proof::IdToken(_) => "id_token",
+    };
+    let (key, trust) = match caller.owner() {
+        None => (None, None),
+        Some(OwnerId::Key(_)) => (Some(&caller.actor), None),
+        Some(OwnerId::Trust(_)) => (None, Some(&caller.actor)),
     };
     let scope = &caller.grant.scope;
     reply::json(&json!({
         "kind": kind,
         "key": key,
+        "trust": trust,
         "workspace": scope.workspace(),
         "buildingBlock": scope.block(),
         "permissions": caller.grant.permissions.names(scope),

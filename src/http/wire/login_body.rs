@@ -18,13 +18,13 @@ use crate::http::wire::per_network::{Counted, PerNetwork};
 use crate::model::clock;
 use crate::model::error_code::ErrorCode;
 
-/// The largest body of a login.
-const MAX_LOGIN: u64 = 4 * 1024;
+/// The largest body of a login: an ID token, and what is asked for.
+const MAX_LOGIN: u64 = 12 * 1024;
 /// The time in which it has to be there.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many of them are read at the same time from one address.
 const LOGINS_OF_ONE: usize = 8;
-/// How many are read at the same time from all: 2 MiB of them.
+/// How many are read at the same time from all: 6 MiB of them.
 const LOGINS_OF_ALL: usize = 512;
 
 /// The turns of logins whose bodies are being read.

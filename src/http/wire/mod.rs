@@ -6,6 +6,7 @@ pub(super) mod problem;
 pub(super) mod status;
 
 pub(super) mod error;
+pub(super) mod roles;
 pub(super) mod route;
 pub(super) mod sent_file;
 

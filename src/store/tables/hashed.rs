@@ -16,7 +16,7 @@ use crate::store::statements::Prepare as _;
 use crate::store::tx::{Tx, View};
 pub(in crate::store) use declared::{
     ALL, APPROVALS, BROKEN_LOCKS, EVENT_GAPS, FREEZES, Hashed, KEYS, LOCKS, MOVES, POLICIES,
-    QUOTAS, STATES, TOKENS, TRANSFERS, VERSIONS,
+    QUOTAS, SPENT_ID_TOKENS, STATES, TOKENS, TRANSFERS, TRUSTS, VERSIONS,
 };
 
 /// The table that lists what there is a second time.

@@ -33,4 +33,5 @@ pub(super) mod serials;
 pub(super) mod states;
 pub(super) mod tokens;
 pub(super) mod transfers;
+pub(super) mod trusts;
 pub(super) mod versions;

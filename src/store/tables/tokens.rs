@@ -5,25 +5,41 @@ use rusqlite::{Row, named_params, params};
 use crate::model::caller::{Caller, LiveCaller, Proof};
 use crate::model::clock::Timestamp;
 use crate::model::digest::Digest;
-use crate::model::key::{KeyId, Lapse, Token};
+use crate::model::key::{KeyId, Lapse};
+use crate::model::token::{CredentialOwner, OwnerId, Token};
 use crate::store::error::StoreError;
 use crate::store::tables::hashed::TOKENS;
 use crate::store::tables::rows;
 use crate::store::tx::Tx;
 use crate::store::tx::View;
 
+fn owner(row: &Row<'_>) -> rusqlite::Result<OwnerId> {
+    let id = |index| -> rusqlite::Result<Option<KeyId>> {
+        let text: Option<String> = row.get(index)?;
+        let id = text.map(|id| id.parse().map_err(|error| rows::bad(index, error)));
+        id.transpose()
+    };
+    match (id(3)?, id(8)?) {
+        (Some(key), None) => Ok(OwnerId::Key(key)),
+        (None, Some(trust)) => Ok(OwnerId::Trust(trust)),
+        (Some(_), Some(_)) | (None, None) => {
+            let why = std::io::Error::other("a token is of a key or of a trust");
+            Err(rows::bad(8, why))
+        }
+    }
+}
+
 impl View<'_> {
     /// The token with this digest.
     pub fn token(&self, sha256: Digest) -> Result<Option<Token>, StoreError> {
         let sql = format!(
             "SELECT workspace, building_block, permissions, key_id, created_at, expires_at, \
-                renewable, generation{} FROM tokens t WHERE t.sha256 = ?1",
+                renewable, generation, trust_id{} FROM tokens t WHERE t.sha256 = ?1",
             TOKENS.proof
         );
         let token = |row: &Row<'_>| {
-            let key: String = row.get(3)?;
             Ok(Token {
-                key: key.parse::<KeyId>().map_err(|error| rows::bad(3, error))?,
+                owner: owner(row)?,
                 grant: rows::grant(row, 0)?,
                 created_at: rows::time(row, 4)?,
                 expires_at: rows::time(row, 5)?,
@@ -45,21 +61,41 @@ impl View<'_> {
         caller: &'c Caller,
         now: Timestamp,
     ) -> Result<Result<LiveCaller<'c>, Lapse>, StoreError> {
-        let key = match caller.key() {
-            Some(id) => self.key(id)?.map(|found| found.key),
+        let owner = match caller.owner() {
+            Some(id) => self.credential_owner(id)?,
             None => None,
         };
         let token = match caller.proof {
             Proof::Token(_, sha256) => self.token(sha256)?,
-            Proof::Operator | Proof::Key(..) => None,
+            Proof::Operator | Proof::Key(..) | Proof::IdToken(_) => None,
         };
-        Ok(LiveCaller::judge(caller, key.as_ref(), token.as_ref(), now))
+        let (owner, token) = (owner.as_ref(), token.as_ref());
+        Ok(LiveCaller::judge(caller, owner, token, now))
     }
 
-    /// How many tokens of a key have not ended.
-    pub fn live_tokens(&self, key: KeyId, now: Timestamp) -> Result<u64, StoreError> {
-        let sql = "SELECT count(*) FROM tokens WHERE key_id = ?1 AND expires_at > ?2";
-        self.only(sql, params![key.to_string(), now.millis()], |row| {
+    /// The key or the trust that credentials belong to.
+    pub fn credential_owner(&self, id: OwnerId) -> Result<Option<CredentialOwner>, StoreError> {
+        Ok(match id {
+            OwnerId::Key(id) => {
+                let found = self.key(id)?;
+                found.map(|found| CredentialOwner::Key(Box::new(found.key)))
+            }
+            OwnerId::Trust(id) => {
+                let found = self.trust(id)?;
+                found.map(|trust| CredentialOwner::Trust(Box::new(trust)))
+            }
+        })
+    }
+
+    /// How many tokens of a key or a trust have not ended.
+    pub fn live_tokens(&self, owner: OwnerId, now: Timestamp) -> Result<u64, StoreError> {
+        let sql = match owner {
+            OwnerId::Key(_) => "SELECT count(*) FROM tokens WHERE key_id = ?1 AND expires_at > ?2",
+            OwnerId::Trust(_) => {
+                "SELECT count(*) FROM tokens WHERE trust_id = ?1 AND expires_at > ?2"
+            }
+        };
+        self.only(sql, params![owner.id().to_string(), now.millis()], |row| {
             rows::unsigned(row, 0)
         })
     }
@@ -69,16 +105,21 @@ impl Tx<'_> {
     /// Keeps a new token.
     pub fn make_token(&self, sha256: Digest, token: &Token) -> Result<(), StoreError> {
         let scope = &token.grant.scope;
+        let (key, trust) = match token.owner {
+            OwnerId::Key(id) => (Some(id.to_string()), None),
+            OwnerId::Trust(id) => (None, Some(id.to_string())),
+        };
         let sql = "INSERT INTO tokens (sha256, key_id, workspace, building_block, permissions, \
-            created_at, expires_at, renewable, generation) \
+            created_at, expires_at, renewable, generation, trust_id) \
                    VALUES (:sha256, :key, :workspace, :block, :permissions, :created_at, \
-                   :expires_at, :renewable, :generation)";
+                   :expires_at, :renewable, :generation, :trust)";
         self.insert_hashed(
             &TOKENS,
             sql,
             named_params! {
                 ":sha256": sha256.as_bytes(),
-                ":key": token.key.to_string(),
+                ":key": key,
+                ":trust": trust,
                 ":workspace": scope.workspace(),
                 ":block": scope.block(),
                 ":permissions": token.grant.permissions.names(scope).join(" "),

@@ -9,6 +9,7 @@ use super::{L1, back_up, fails, history, names, restore, restored, stage, succee
 use crate::disk::sql;
 use crate::harness::{Client, Server, Setup, lock_body, state_path, statekeep, tfstate};
 use crate::skip;
+use crate::trusts::issuer::any_trust;
 
 #[test]
 fn tokens_end_locks_say_where_they_come_from_and_the_data_is_another() {
@@ -72,8 +73,15 @@ fn tokens_end_locks_say_where_they_come_from_and_the_data_is_another() {
 fn keys_work_on_unless_they_are_all_revoked() {
     let (server, folder) = stage();
     let writer = server.key("team", "writer");
+    let trust = any_trust(&server, "gitlab");
+    let made = server.admin().post_json("/api/trusts", &trust);
+    made.expect_status(201);
     let file = folder.path().join("b.tar.zst");
     back_up(&server, &file);
+    let trusts = |server: &Server| {
+        let list = server.admin().get("/api/trusts").expect_status(200).json();
+        list["trusts"].as_array().map(Vec::len)
+    };
     let kept = restored(&file, &folder.path().join("kept"));
     writer.at(&kept).read("team/net").expect_status(200);
     let data = folder.path().join("revoked");
@@ -83,6 +91,7 @@ fn keys_work_on_unless_they_are_all_revoked() {
     for old in [writer, server.admin()] {
         old.at(&copy).read("team/net").expect_status(401);
     }
+    assert_eq!(trusts(&copy), Some(0), "no pipeline of then comes in");
     // The harness reads the file with the new admin key.
     assert_ne!(copy.admin().secret(), server.admin().secret());
     let keys = copy.admin().get("/api/keys").expect_status(200).json();

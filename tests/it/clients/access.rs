@@ -6,6 +6,7 @@ use serde_json::json;
 use super::module::{Backend, Gate, Module, gated_resource, resources};
 use super::{Program, STATE, for_either_program};
 use crate::harness::{Client, Server, state_path};
+use crate::trusts::issuer::Issuer;
 
 for_either_program![
     a_wrong_key_is_told_that_it_needs_auth,
@@ -15,6 +16,7 @@ for_either_program![
     a_reader_plans_without_a_lock_and_changes_nothing,
     a_planner_plans_and_its_apply_makes_nothing,
     a_runs_token_is_a_password,
+    an_id_token_is_a_password,
     a_key_rotated_with_grace_does_not_disturb_a_running_apply,
     a_mistyped_address_is_not_an_empty_state,
     a_moved_state_is_not_an_empty_state,
@@ -206,6 +208,27 @@ fn a_runs_token_is_a_password(program: &Program) {
         .init()
         .fails()
         .says(INVALID_AUTH);
+}
+
+fn an_id_token_is_a_password(program: &Program) {
+    let (server, issuer) = (Server::start(), Issuer::new());
+    let mut trust = issuer.trust("gitlab");
+    trust["workspace"] = json!("team");
+    let made = server.admin().post_json("/api/trusts", &trust);
+    let trust = made.expect_status(201).json();
+    let by = server.with(&issuer.token(&json!({})));
+    let module = fresh(program, &server, &by).ready(&resources(&["first"]));
+    module.apply().ok();
+    let admin = server.admin();
+    admin.expect_unlocked(STATE);
+    let versions = admin.get(&format!("{}/versions", state_path(STATE))).json();
+    assert_eq!(versions["versions"][0]["created_by"]["id"], trust["id"]);
+
+    let other = server.with(&issuer.token(&json!({"ref_protected": "false"})));
+    fresh(program, &server, &other)
+        .init()
+        .fails()
+        .says(NEEDS_AUTH);
 }
 
 fn a_key_rotated_with_grace_does_not_disturb_a_running_apply(program: &Program) {

@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::documents::declared_calls;
 use crate::harness::{Client, Server, eventually, lineage, lock_body, state_path, tfstate};
 use crate::scrape::{in_flight, monitor};
+use crate::trusts::issuer::any_trust;
 use crate::wire::Wire;
 
 const L1: &str = "11111111-1111-4111-8111-111111111111";
@@ -112,6 +113,7 @@ impl Caller<'_> {
             }
             ("DELETE", "/api/token") | ("POST", "/api/token/extend") => spare(),
             ("POST", "/api/keys") => r#"{"name":"one more","role":"admin"}"#.to_owned(),
+            ("POST", "/api/trusts") => any_trust(self.server, self.name).to_string(),
             ("POST", "/api/verify") => r#"{"quick":true}"#.to_owned(),
             ("POST", "/api/prune") => {
                 r#"{"policy":{"keep_last":9},"workspace":"nothing"}"#.to_owned()
@@ -124,6 +126,7 @@ impl Caller<'_> {
                 "…/transfer"
                 | "…/versions/{number}/hold"
                 | "/api/keys/{id}"
+                | "/api/trusts/{id}"
                 | "/api/retention/{workspace}"
                 | "/api/quotas/{workspace}",
             ) => return None,

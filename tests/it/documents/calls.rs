@@ -11,7 +11,7 @@ use crate::harness::{Server, state_path};
 
 pub(super) const ROUTES: &str = include_str!("../../../src/http/mod.rs");
 /// The files that declare parameters of their own for the routes.
-const ENDPOINTS: [(&str, &str); 8] = [
+const ENDPOINTS: [(&str, &str); 9] = [
     (
         "detect",
         include_str!("../../../src/http/endpoints/detect.rs"),
@@ -36,6 +36,10 @@ const ENDPOINTS: [(&str, &str); 8] = [
     (
         "states",
         include_str!("../../../src/http/endpoints/states.rs"),
+    ),
+    (
+        "trusts",
+        include_str!("../../../src/http/endpoints/trusts.rs"),
     ),
     (
         "versions",

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use super::help::{self, Help};
 use super::{CLI, markdown};
 use crate::harness::{Client, Setup, binary, resource, state_path, tfstate, tfstate_with};
+use crate::trusts::issuer::any_trust;
 
 const LINEAGE: &str = "11111111-1111-4111-8111-111111111111";
 
@@ -55,9 +56,10 @@ fn in_page(page: &str) -> Vec<(String, Vec<String>)> {
         .collect()
 }
 
-/// The examples at the end of a command's help, each a line.
+/// The examples at the end of a command's help, each a line, or several that a `\` joins.
 fn in_help(help: &Help) -> Vec<String> {
     let examples = help.text.split("\nExamples:\n").nth(1).unwrap_or_default();
+    let examples = examples.replace("\\\n", " ");
     let lines = examples.lines().map(str::trim);
     let lines = lines.take_while(|line| !line.is_empty());
     lines.map(str::to_owned).collect()
@@ -76,6 +78,10 @@ impl Stage {
         let admin = server.admin();
         let ci = json!({"name": "ci", "workspace": "team-a", "role": "writer"});
         server.make_key(&ci);
+        let trust = any_trust(&server, "gitlab");
+        admin.post_json("/api/trusts", &trust).expect_status(201);
+        let keys = trust["jwks_file"].as_str().expect("a path");
+        std::fs::copy(keys, dir.path().join("gitlab.jwks")).expect("a copy");
         for serial in 1..=4 {
             let resources = [resource("managed", "aws_x", &format!("of_{serial}"), 1)];
             let state = tfstate_with(LINEAGE, serial, "an output", &json!(resources));

@@ -16,6 +16,7 @@ const FLAG_OF_LIMIT: usize = 3;
 /// The commands whose shared flags stand in the section for them.
 const WITH_COMMON: [&str; 17] = [
     "key",
+    "trust",
     "state",
     "backup",
     "restore",
@@ -61,10 +62,11 @@ const WITHOUT_DEFAULT: [&str; 9] = [
 ];
 
 /// Flags of `serve` that are settings and no limits.
-const NO_LIMITS: [&str; 19] = [
+const NO_LIMITS: [&str; 20] = [
     "--backup-dir",
     "--data",
     "--events-file",
+    "--issuer-ca-file",
     "--mirror-dir",
     "--listen",
     "--base-url",

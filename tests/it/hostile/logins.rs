@@ -57,13 +57,13 @@ fn a_login_is_small_and_soon_there() {
     let since = Instant::now();
     let mut slow = half_login("127.0.0.1", &server, 100);
     for wire in [
-        &mut half_login("127.0.0.1", &server, 4 * 1024 + 1),
+        &mut half_login("127.0.0.1", &server, 12 * 1024 + 1),
         &mut Wire::to(&server),
     ] {
         wire.send(
-            "POST /api/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1001\r\n",
+            "POST /api/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3001\r\n",
         );
-        wire.send(" ".repeat(4 * 1024 + 1));
+        wire.send(" ".repeat(12 * 1024 + 1));
         let answer = wire.answer().expect("an answer");
         answer.expect_problem(413, "body_too_large");
     }

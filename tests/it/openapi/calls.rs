@@ -10,6 +10,8 @@ use crate::answer::Answer;
 use crate::harness::{
     Client, Server, Setup, lock_body, resource, state_path, tfstate, tfstate_with,
 };
+use crate::harness::{Client, Server, lock_body, resource, state_path, tfstate, tfstate_with};
+use crate::trusts::issuer::any_trust;
 
 const L1: &str = "11111111-1111-4111-8111-111111111111";
 /// The lineage of other states: bytes that two states have are not purged.
@@ -148,6 +150,12 @@ impl Session {
         self.at("team/frozen", "POST", "/freeze", json!({"reason": "audit"}));
         self.at("team/frozen", "GET", "/lock", "");
         self.at("team/frozen", "DELETE", "/freeze", "");
+    fn trusts(&mut self, trust: &Value) {
+        let made = self.call(201, "POST", "/api/trusts", trust).json();
+        let path = format!("/api/trusts/{}", made["id"].as_str().expect("an id"));
+        self.get("/api/trusts");
+        self.get(&path);
+        self.call(200, "DELETE", &path, "");
     }
 
     fn policies(&mut self) {
@@ -242,6 +250,7 @@ fn every_operation_of_the_document_is_answered_as_it_tells() {
     session.history();
     session.keys();
     session.freezes();
+    session.trusts(&any_trust(&server, "gitlab"));
     session.policies();
     session.server();
     let careful = Setup::new().flag("--two-person", "policy").start();

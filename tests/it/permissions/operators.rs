@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{CAST, Stage, instead_of_200, may, net};
 use crate::harness::Client;
+use crate::trusts::issuer::any_trust;
 
 #[test]
 fn lists_events_and_the_server() {
@@ -108,6 +109,26 @@ fn keys() {
         "revoked",
         "by the admin alone"
     );
+}
+
+#[test]
+fn trusts() {
+    let stage = Stage::new();
+    let trust = any_trust(&stage.server, "first");
+    let first = stage.server.admin().post_json("/api/trusts", &trust);
+    let id = first.expect_status(201).json()["id"].clone();
+    let path = format!("/api/trusts/{}", id.as_str().expect("an id"));
+    let created = instead_of_200(may::OPERATE, 201);
+    stage.get("/api/trusts", may::OPERATE);
+    stage.get(&path, may::OPERATE);
+    stage.row("POST /api/trusts", created, |who, serial| {
+        let mut next = trust.clone();
+        next["name"] = json!(format!("new {serial}"));
+        who.post_json("/api/trusts", &next)
+    });
+    stage.row("remove", may::OPERATE, |who, _| {
+        who.send("DELETE", &path, "")
+    });
 }
 
 #[test]

@@ -213,6 +213,7 @@ fn every_other_call_refuses_parameters_that_it_does_not_know() {
             ("POST", "/api/token/extend"),
             ("GET", "/api/keys"),
             ("POST", "/api/keys"),
+            ("POST", "/api/trusts"),
             ("GET", "/api/events"),
             ("GET", "/api/events/head"),
             ("GET", "/api/status"),

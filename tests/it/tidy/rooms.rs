@@ -75,6 +75,14 @@ const HOMES: [(&str, &[&str]); 27] = [
     ("x509_parser", &["src/config/certificate.rs"]),
     ("prometheus", &["src/metrics.rs"]),
     ("rayon", &["src/domain/"]),
+    (
+        "ring",
+        &[
+            "src/domain/auth/id_tokens/key_set.rs",
+            "src/http/tls/",
+            "src/cli/tls/",
+        ],
+    ),
     ("signal_hook", &["src/cli/process/"]),
     ("strsim", &["src/cli/common/nearest.rs"]),
     ("tikv_jemallocator", &["src/main.rs"]),

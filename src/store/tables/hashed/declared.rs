@@ -217,6 +217,7 @@ pub(in crate::store) const TOKENS: Hashed = hashed!(
         "expires_at",
         "renewable",
         "generation",
+        "trust_id",
     ]
 );
 
@@ -300,8 +301,46 @@ pub(in crate::store) const EVENT_GAPS: Hashed = hashed!(
     ["first", "last", "chain"]
 );
 
+/// Selected as `r`.
+pub(in crate::store) const TRUSTS: Hashed = hashed!(
+    "trusts",
+    "r",
+    true,
+    ["id"],
+    ["id"],
+    [
+        "id",
+        "place",
+        "name",
+        "issuer",
+        "audience",
+        "jwks_file",
+        "jwks_url",
+        "claims",
+        "workspace",
+        "building_block",
+        "permissions",
+        "once",
+        "created_at",
+        "created_by",
+        "created_by_name",
+        "expires_at",
+        "last_used_at",
+    ]
+);
+
+/// Selected as `s`.
+pub(in crate::store) const SPENT_ID_TOKENS: Hashed = hashed!(
+    "spent_id_tokens",
+    "s",
+    false,
+    ["jti_hash"],
+    ["jti_hash"],
+    ["jti_hash", "trust_id", "ends_at"]
+);
+
 /// Each of them.
-pub(in crate::store) const ALL: [&Hashed; 13] = [
+pub(in crate::store) const ALL: [&Hashed; 15] = [
     &STATES,
     &VERSIONS,
     &MOVES,
@@ -315,4 +354,6 @@ pub(in crate::store) const ALL: [&Hashed; 13] = [
     &APPROVALS,
     &FREEZES,
     &EVENT_GAPS,
+    &TRUSTS,
+    &SPENT_ID_TOKENS,
 ];

@@ -9,6 +9,7 @@ mod ended_moves;
 mod ends;
 mod handed;
 mod here;
+mod id_token;
 mod identity;
 mod left;
 mod moves;
