@@ -1,6 +1,6 @@
 //! Which events change after they were recorded, and how: the chain of events leaves that out.
 
-use super::event::EventKind;
+use super::event_kind::EventKind;
 
 /// What of an event's row may change after it was recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +54,14 @@ impl Growth {
             | EventKind::KeyCreate
             | EventKind::KeyRotate
             | EventKind::KeyRevoke
+            | EventKind::StateFreeze
+            | EventKind::StateUnfreeze
+            | EventKind::TrustCreate
+            | EventKind::TrustRemove
+            | EventKind::ApprovalAsk
+            | EventKind::ApprovalGive
+            | EventKind::ApprovalRefuse
+            | EventKind::ApprovalUse
             | EventKind::BackupMake
             | EventKind::BackupFail
             | EventKind::BackupRestore

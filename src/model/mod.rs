@@ -16,6 +16,7 @@ pub mod event;
 pub mod event_class;
 pub mod event_growth;
 pub mod event_head;
+pub mod event_kind;
 pub mod fingerprint;
 pub mod frame;
 pub mod freeze;

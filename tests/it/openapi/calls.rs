@@ -10,7 +10,6 @@ use crate::answer::Answer;
 use crate::harness::{
     Client, Server, Setup, lock_body, resource, state_path, tfstate, tfstate_with,
 };
-use crate::harness::{Client, Server, lock_body, resource, state_path, tfstate, tfstate_with};
 use crate::trusts::issuer::any_trust;
 
 const L1: &str = "11111111-1111-4111-8111-111111111111";
@@ -150,6 +149,8 @@ impl Session {
         self.at("team/frozen", "POST", "/freeze", json!({"reason": "audit"}));
         self.at("team/frozen", "GET", "/lock", "");
         self.at("team/frozen", "DELETE", "/freeze", "");
+    }
+
     fn trusts(&mut self, trust: &Value) {
         let made = self.call(201, "POST", "/api/trusts", trust).json();
         let path = format!("/api/trusts/{}", made["id"].as_str().expect("an id"));

@@ -69,7 +69,7 @@ const AREAS: [(&str, &[&str]); 14] = [
 const ABOVE_ALL: [&str; 3] = ["keeping", "status", "upkeep"];
 
 const MAX_DOMAIN_FIELDS: usize = 8;
-const MAX_DOMAIN_LINES: usize = 150;
+const MAX_DOMAIN_LINES: usize = 180;
 
 /// An area uses only what lies below it, and none but those above all use `Domain`.
 pub(super) fn directions(files: &Crate<'_>, open: &Open) -> Vec<String> {
