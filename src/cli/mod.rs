@@ -35,7 +35,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 use rustix::fs::Mode;
 
-use common::flags::Common;
+use common::flags::{Common, Volume};
 use common::{environment, wrong};
 use daily::{events, find, manual, status, version, whoami};
 use keep::{backup, prune, quota, restore, retention, salvage, verify};
@@ -57,6 +57,8 @@ pub use import::{ExportedVersion, versions_of_tar};
     max_term_width = 120
 )]
 struct Cli {
+    #[command(flatten)]
+    volume: Volume,
     #[command(subcommand)]
     command: Command,
 }
@@ -214,6 +216,7 @@ pub fn main() -> ExitCode {
     let umask = rustix::process::umask(Mode::from_raw_mode(0o077));
     match environment::parse::<Cli>() {
         Ok(cli) => {
+            output::set_volume(cli.volume.quiet, cli.volume.verbose);
             let exit = exit_of(&cli.command);
             run_command(cli.command, umask).unwrap_or_else(exit)
         }

@@ -170,6 +170,28 @@ impl From<io::Error> for CliError {
     }
 }
 
+/// Has fewer messages told from now on, or more.
+pub(super) fn set_volume(is_quiet: bool, is_verbose: bool) {
+    IS_QUIET.store(is_quiet, Ordering::Relaxed);
+    IS_VERBOSE.store(is_verbose, Ordering::Relaxed);
+}
+
+/// Whether a person wants fewer messages.
+pub(super) fn is_quiet() -> bool {
+    IS_QUIET.load(Ordering::Relaxed)
+}
+
+/// Whether a person wants more messages.
+pub(super) fn is_verbose() -> bool {
+    IS_VERBOSE.load(Ordering::Relaxed)
+}
+
+/// Whether no messages are wanted but warnings and errors.
+static IS_QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Whether it is wanted to know what a command does on its way.
+static IS_VERBOSE: AtomicBool = AtomicBool::new(false);
+
 /// Whether failures are told as JSON.
 static ERRORS_AS_JSON: AtomicBool = AtomicBool::new(false);
 
@@ -317,6 +339,20 @@ pub(super) fn message(text: &str) {
     let _ = writeln!(io::stderr(), "{}", harmless_lines(text));
 }
 
+/// Says what was done, to the person who runs the command: no warning, and nothing that went wrong.
+pub(super) fn note(text: &str) {
+    if !is_quiet() {
+        message(text);
+    }
+}
+
+/// Says what a command does on its way, to a person who wants to know.
+pub(super) fn detail(text: impl FnOnce() -> String) {
+    if is_verbose() {
+        message(&format!("statekeep: {}", harmless(&text())));
+    }
+}
+
 /// Says why the command line makes no sense, or prints the help that was asked for. Arguments may
 /// come from others too, as the name of a branch does on a build server.
 pub(super) fn wrong_usage(error: &clap::Error) -> ExitCode {
@@ -361,6 +397,9 @@ pub(super) fn prompt(question: &str) {
 /// Says on a terminal how far something is, in place of the message before. An empty text clears
 /// it.
 pub(super) fn progress(text: &str) {
+    if is_quiet() {
+        return;
+    }
     eprint!("\r\x1b[2K{}", harmless(text));
     let _ = io::stderr().flush();
 }

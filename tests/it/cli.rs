@@ -29,6 +29,7 @@ mod tricks;
 mod trust;
 mod usage;
 mod verify;
+mod volume;
 
 use std::path::{Path, PathBuf};
 use std::process::Output;

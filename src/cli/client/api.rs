@@ -113,6 +113,7 @@ impl Client {
                 format!("your login there (`statekeep login --url {base}` renews it)"),
             ),
         };
+        output::detail(|| format!("acts at {base} as {who}"));
         let instead = format!("as {who}, not as the operator, because {because}");
         let server = Server {
             base,
@@ -129,13 +130,23 @@ impl Client {
         let end = clock::monotonic() + PATIENCE;
         loop {
             let in_use = match take(dir, where_none) {
-                Ok(lock) => return Self::inside(lock),
+                Ok(lock) => {
+                    let dir = dir.shown();
+                    output::detail(|| {
+                        format!("acts on {dir} as the operator; no server runs on it")
+                    });
+                    return Self::inside(lock);
+                }
                 Err(error @ DirError::InUse { .. }) => error,
                 Err(error) => return Err(CliError::because(error)),
             };
             // Another has it: a server with its socket, or a command that will soon be done.
             let (path, open) = http::reachable_path(dir, SOCKET)?;
             if tokio::net::UnixStream::connect(&path).await.is_ok() {
+                let dir = dir.shown();
+                output::detail(|| {
+                    format!("acts as the operator, through the socket of the server on {dir}")
+                });
                 return Self::by_socket(&path, open, None);
             }
             if clock::monotonic() > end {

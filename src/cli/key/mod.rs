@@ -234,7 +234,7 @@ fn with_secret(answer: &Value, format: Format) -> Result<(), CliError> {
         .map(|_| format!(", until {}", time(&key["expires_at"])))
         .unwrap_or_default();
     let name = text(&key["name"]);
-    output::message(&format!(
+    output::note(&format!(
         "key {name} ({}): {}, {}{ends}",
         text(&key["id"]),
         scope(key),
@@ -247,7 +247,7 @@ fn with_secret(answer: &Value, format: Format) -> Result<(), CliError> {
         )
     });
     let old = old.unwrap_or_default();
-    output::message(&format!("its secret is printed on stdout, this once{old}"));
+    output::note(&format!("its secret is printed on stdout, this once{old}"));
     output::once(&text(&answer["secret"]))
 }
 

@@ -74,7 +74,7 @@ pub(in crate::cli) async fn run(
     if format == Format::Json {
         return output::json(&answer);
     }
-    output::message(&in_words(&args, &answer));
+    output::note(&in_words(&args, &answer));
     Ok(())
 }
 
