@@ -3,6 +3,7 @@
 
 mod client;
 mod common;
+mod complete;
 mod daily;
 mod output;
 mod process;
@@ -212,6 +213,9 @@ pub fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     process::memory::keep_to_itself();
+    if let Some(exit) = complete::answered(Cli::command) {
+        return exit;
+    }
     // Files, sockets and directories of ours are for their owner only.
     let umask = rustix::process::umask(Mode::from_raw_mode(0o077));
     match environment::parse::<Cli>() {

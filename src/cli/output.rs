@@ -60,6 +60,14 @@ impl KnownReason {
         }
     }
 
+    /// A lock is in the way.
+    pub(super) fn locked() -> Self {
+        Self {
+            status: Some(423),
+            code: "locked".to_owned(),
+        }
+    }
+
     /// No server answered.
     pub(super) fn unreachable() -> Self {
         Self {
@@ -175,6 +183,14 @@ pub(super) fn set_volume(is_quiet: bool, is_verbose: bool) {
     IS_QUIET.store(is_quiet, Ordering::Relaxed);
     IS_VERBOSE.store(is_verbose, Ordering::Relaxed);
 }
+
+/// Has no message told at all from now on: a shell asks, and not a person.
+pub(super) fn say_nothing() {
+    SAYS_NOTHING.store(true, Ordering::Relaxed);
+}
+
+/// Whether no message is told at all.
+static SAYS_NOTHING: AtomicBool = AtomicBool::new(false);
 
 /// Whether a person wants fewer messages.
 pub(super) fn is_quiet() -> bool {
@@ -336,6 +352,9 @@ pub(super) fn json(value: &Value) -> Result<(), CliError> {
 
 /// Says something to the person who runs the command. If stderr is closed, the command goes on.
 pub(super) fn message(text: &str) {
+    if SAYS_NOTHING.load(Ordering::Relaxed) {
+        return;
+    }
     let _ = writeln!(io::stderr(), "{}", harmless_lines(text));
 }
 

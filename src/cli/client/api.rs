@@ -92,6 +92,30 @@ impl Client {
         }
     }
 
+    /// Finds the way to a server that runs, for a look that changes nothing: no token is extended,
+    /// and a key is read from a file alone, which cannot keep the reader waiting.
+    pub(in crate::cli) async fn connect_to_look(reach: &Reach) -> Result<Self, CliError> {
+        let Way::Elsewhere {
+            base, credentials, ..
+        } = reach.way()?
+        else {
+            return Self::connect_running(reach).await;
+        };
+        let secret = match credentials {
+            Credentials::KeyFile(file) if file.is_file() => secret_in(file)?,
+            Credentials::KeyFile(file) => {
+                let file = file.shown();
+                return Err(CliError::Failed(format!("{file} is no file")));
+            }
+            Credentials::Login(login) => login.token_as_it_is(),
+        };
+        Ok(Self {
+            wire: Arc::new(Wire::elsewhere(&base, secret)?),
+            inside: None,
+            _open: None,
+        })
+    }
+
     /// Whether no server runs, and the application inside this command answers.
     pub(in crate::cli) fn is_by_itself(&self) -> bool {
         self.inside.is_some()

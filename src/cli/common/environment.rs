@@ -57,7 +57,8 @@ fn wants_json(words: &[OsString]) -> bool {
     ours.iter().any(in_one_word) || ours.windows(2).any(is_json)
 }
 
-fn without_empty(command: Command) -> Command {
+/// The same command without variables that are set to nothing.
+pub(in crate::cli) fn without_empty(command: Command) -> Command {
     command
         .mut_args(forget_empty)
         .mut_subcommands(without_empty)
