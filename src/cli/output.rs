@@ -60,11 +60,11 @@ impl KnownReason {
         }
     }
 
-    /// A lock is in the way.
-    pub(super) fn locked() -> Self {
+    /// An act would be refused for a reason with this code.
+    pub(super) fn refused(code: &str) -> Self {
         Self {
-            status: Some(423),
-            code: "locked".to_owned(),
+            status: Some(if code == "locked" { 423 } else { 409 }),
+            code: code.to_owned(),
         }
     }
 

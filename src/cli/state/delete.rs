@@ -56,7 +56,7 @@ async fn ask(client: &Client, args: &DeleteArgs, format: Format) -> Result<bool,
         let unlock = locks::unlock(state, &text(&lock["lock"]["ID"]));
         return Err(CliError::Known {
             message: format!("{held} (locked){unlock}"),
-            reason: KnownReason::locked(),
+            reason: KnownReason::refused("locked"),
         });
     }
     let question = format!("Delete {state}?");
