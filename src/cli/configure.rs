@@ -64,7 +64,7 @@ pub(super) struct ConfigureArgs {
     #[arg(long)]
     check: bool,
     /// How to print what was done
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(short = 'o', long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
@@ -361,7 +361,7 @@ fn tell_of_authorities(args: &ConfigureArgs) {
         return;
     };
     let file = shlex::try_quote(&file).map_or_else(|_| "FILE".to_owned(), Into::into);
-    output::message(&format!(
+    output::note(&format!(
         "statekeep: for the program to trust the server, set {CA}=\"$(cat {file})\""
     ));
 }

@@ -3,6 +3,7 @@
 
 mod client;
 mod common;
+mod complete;
 mod daily;
 mod output;
 mod process;
@@ -36,7 +37,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 use rustix::fs::Mode;
 
-use common::flags::Common;
+use common::flags::{Common, Volume};
 use common::{environment, wrong};
 use daily::{events, find, manual, status, version, whoami};
 use keep::{approval, backup, prune, quota, restore, retention, salvage, verify};
@@ -58,6 +59,8 @@ pub use import::{ExportedVersion, versions_of_tar};
     max_term_width = 120
 )]
 struct Cli {
+    #[command(flatten)]
+    volume: Volume,
     #[command(subcommand)]
     command: Command,
 }
@@ -225,10 +228,14 @@ pub fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     process::memory::keep_to_itself();
+    if let Some(exit) = complete::answered(Cli::command) {
+        return exit;
+    }
     // Files, sockets and directories of ours are for their owner only.
     let umask = rustix::process::umask(Mode::from_raw_mode(0o077));
     match environment::parse::<Cli>() {
         Ok(cli) => {
+            output::set_volume(cli.volume.quiet, cli.volume.verbose);
             let exit = exit_of(&cli.command);
             run_command(cli.command, umask).unwrap_or_else(exit)
         }

@@ -60,6 +60,14 @@ impl KnownReason {
         }
     }
 
+    /// An act would be refused for a reason with this code.
+    pub(super) fn refused(code: &str) -> Self {
+        Self {
+            status: Some(if code == "locked" { 423 } else { 409 }),
+            code: code.to_owned(),
+        }
+    }
+
     /// No server answered.
     pub(super) fn unreachable() -> Self {
         Self {
@@ -169,6 +177,36 @@ impl From<io::Error> for CliError {
         Self::because(error)
     }
 }
+
+/// Has fewer messages told from now on, or more.
+pub(super) fn set_volume(is_quiet: bool, is_verbose: bool) {
+    IS_QUIET.store(is_quiet, Ordering::Relaxed);
+    IS_VERBOSE.store(is_verbose, Ordering::Relaxed);
+}
+
+/// Has no message told at all from now on: a shell asks, and not a person.
+pub(super) fn say_nothing() {
+    SAYS_NOTHING.store(true, Ordering::Relaxed);
+}
+
+/// Whether no message is told at all.
+static SAYS_NOTHING: AtomicBool = AtomicBool::new(false);
+
+/// Whether a person wants fewer messages.
+pub(super) fn is_quiet() -> bool {
+    IS_QUIET.load(Ordering::Relaxed)
+}
+
+/// Whether a person wants more messages.
+pub(super) fn is_verbose() -> bool {
+    IS_VERBOSE.load(Ordering::Relaxed)
+}
+
+/// Whether no messages are wanted but warnings and errors.
+static IS_QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Whether it is wanted to know what a command does on its way.
+static IS_VERBOSE: AtomicBool = AtomicBool::new(false);
 
 /// Whether failures are told as JSON.
 static ERRORS_AS_JSON: AtomicBool = AtomicBool::new(false);
@@ -314,7 +352,24 @@ pub(super) fn json(value: &Value) -> Result<(), CliError> {
 
 /// Says something to the person who runs the command. If stderr is closed, the command goes on.
 pub(super) fn message(text: &str) {
+    if SAYS_NOTHING.load(Ordering::Relaxed) {
+        return;
+    }
     let _ = writeln!(io::stderr(), "{}", harmless_lines(text));
+}
+
+/// Says what was done, to the person who runs the command: no warning, and nothing that went wrong.
+pub(super) fn note(text: &str) {
+    if !is_quiet() {
+        message(text);
+    }
+}
+
+/// Says what a command does on its way, to a person who wants to know.
+pub(super) fn detail(text: impl FnOnce() -> String) {
+    if is_verbose() {
+        message(&format!("statekeep: {}", harmless(&text())));
+    }
 }
 
 /// Says why the command line makes no sense, or prints the help that was asked for. Arguments may
@@ -361,6 +416,9 @@ pub(super) fn prompt(question: &str) {
 /// Says on a terminal how far something is, in place of the message before. An empty text clears
 /// it.
 pub(super) fn progress(text: &str) {
+    if is_quiet() {
+        return;
+    }
     eprint!("\r\x1b[2K{}", harmless(text));
     let _ = io::stderr().flush();
 }

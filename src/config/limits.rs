@@ -71,7 +71,7 @@ pub const DEFAULT_BACKUP_KEEP: u32 = 14;
 pub const COPIES_OF_A_BODY: u64 = 2;
 
 /// SQLite takes values of up to 1 GB.
-const STATE_SIZES: RangeInclusive<u64> = 1..=900 * MIB;
+const STATE_SIZES: RangeInclusive<u64> = 1024..=900 * MIB;
 const NESTING: RangeInclusive<usize> = 1_000..=DEFAULT_MAX_NESTING;
 const QUEUES: RangeInclusive<usize> = 1..=1_000_000;
 /// Each run takes 19 MiB and a core.

@@ -3,10 +3,12 @@
 mod actors;
 mod asking;
 mod careful;
+mod completing;
 mod configure;
 mod daily;
 mod detect;
 mod diff;
+mod dry_runs;
 mod export;
 mod find;
 mod import;
@@ -29,6 +31,7 @@ mod tricks;
 mod trust;
 mod usage;
 mod verify;
+mod volume;
 
 use std::path::{Path, PathBuf};
 use std::process::Output;

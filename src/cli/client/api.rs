@@ -92,6 +92,30 @@ impl Client {
         }
     }
 
+    /// Finds the way to a server that runs, for a look that changes nothing: no token is extended,
+    /// and a key is read from a file alone, which cannot keep the reader waiting.
+    pub(in crate::cli) async fn connect_to_look(reach: &Reach) -> Result<Self, CliError> {
+        let Way::Elsewhere {
+            base, credentials, ..
+        } = reach.way()?
+        else {
+            return Self::connect_running(reach).await;
+        };
+        let secret = match credentials {
+            Credentials::KeyFile(file) if file.is_file() => secret_in(file)?,
+            Credentials::KeyFile(file) => {
+                let file = file.shown();
+                return Err(CliError::Failed(format!("{file} is no file")));
+            }
+            Credentials::Login(login) => login.token_as_it_is(),
+        };
+        Ok(Self {
+            wire: Arc::new(Wire::elsewhere(&base, secret)?),
+            inside: None,
+            _open: None,
+        })
+    }
+
     /// Whether no server runs, and the application inside this command answers.
     pub(in crate::cli) fn is_by_itself(&self) -> bool {
         self.inside.is_some()
@@ -113,6 +137,7 @@ impl Client {
                 format!("your login there (`statekeep login --url {base}` renews it)"),
             ),
         };
+        output::detail(|| format!("acts at {base} as {who}"));
         let instead = format!("as {who}, not as the operator, because {because}");
         let server = Server {
             base,
@@ -129,13 +154,23 @@ impl Client {
         let end = clock::monotonic() + PATIENCE;
         loop {
             let in_use = match take(dir, where_none) {
-                Ok(lock) => return Self::inside(lock),
+                Ok(lock) => {
+                    let dir = dir.shown();
+                    output::detail(|| {
+                        format!("acts on {dir} as the operator; no server runs on it")
+                    });
+                    return Self::inside(lock);
+                }
                 Err(error @ DirError::InUse { .. }) => error,
                 Err(error) => return Err(CliError::because(error)),
             };
             // Another has it: a server with its socket, or a command that will soon be done.
             let (path, open) = http::reachable_path(dir, SOCKET)?;
             if tokio::net::UnixStream::connect(&path).await.is_ok() {
+                let dir = dir.shown();
+                output::detail(|| {
+                    format!("acts as the operator, through the socket of the server on {dir}")
+                });
                 return Self::by_socket(&path, open, None);
             }
             if clock::monotonic() > end {

@@ -183,6 +183,11 @@ impl KeptLogin {
         self.token
     }
 
+    /// Its token as it is, for a caller that only looks.
+    pub(in crate::cli) fn token_as_it_is(self) -> Secret {
+        self.token
+    }
+
     async fn extended(&self) -> Option<Duration> {
         let answer = self.ask("POST", "/api/token/extend").await.ok()?;
         answer["expires_in"].as_u64().map(Duration::from_secs)

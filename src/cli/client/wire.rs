@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::CONTENT_TYPE;
-use reqwest::{Method, RequestBuilder, Response};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 
@@ -21,6 +21,7 @@ use crate::cli::common::request_error::Server;
 use crate::cli::common::rows::{DAMAGED, take_rows};
 use crate::cli::output;
 use crate::cli::output::CliError;
+use crate::model::clock;
 use crate::model::secret::Secret;
 
 /// The pace in bytes a second at which a body may go to it; the server takes none that is slower.
@@ -94,6 +95,11 @@ fn list_of(name: &str, rows: Vec<Value>, next: Value, damaged: Vec<Value>) -> Va
         list.insert(DAMAGED.to_owned(), Value::Array(damaged));
     }
     Value::Object(list)
+}
+
+/// What was asked and answered, in a line: no body, and no credentials.
+fn asked(method: &str, path: &str, status: StatusCode, took: Duration) -> String {
+    format!("{method} {path}: {status} after {} ms", took.as_millis())
 }
 
 impl Wire {
@@ -254,9 +260,12 @@ impl Wire {
         let size = body.as_ref().map_or(0, Bytes::len) as u64;
         let on_its_way = Duration::from_secs(size / SLOWEST_BODY);
         let request = self.request(method, path, body)?;
+        let begun_at = clock::monotonic();
         let sent = self.within(limit.map(|limit| limit + on_its_way), request.send());
         let response = sent.await?.map_err(|error| self.unreachable(&error))?;
         let status = response.status();
+        let took = clock::monotonic() - begun_at;
+        output::detail(|| asked(method, path, status, took));
         let bytes = self.body_of(response, limit).await?;
         if status.is_success() {
             Ok(ApiReply { bytes })
@@ -274,9 +283,11 @@ impl Wire {
         let sent = self
             .request("GET", path, None)
             .map_err(RequestError::into_failure)?;
+        let begun_at = clock::monotonic();
         let response = sent.send().await.map_err(|error| self.unreachable(&error));
         let mut response = response.map_err(RequestError::into_failure)?;
         let status = response.status();
+        output::detail(|| asked("GET", path, status, clock::monotonic() - begun_at));
         if !status.is_success() {
             let bytes = self.body_of(response, self.timeout).await;
             let bytes = bytes.map_err(RequestError::into_failure)?;

@@ -15,6 +15,6 @@ pub(in crate::cli) fn tell(
     if format == Format::Json {
         return output::json(answer);
     }
-    output::message(&sentence());
+    output::note(&sentence());
     Ok(())
 }

@@ -47,11 +47,18 @@ fn words(given: Vec<OsString>) -> Vec<OsString> {
 /// Whether JSON is asked for, also by a command line that makes no sense.
 fn wants_json(words: &[OsString]) -> bool {
     let ours: Vec<&OsString> = words.iter().take_while(|word| *word != "--").collect();
-    let is_json = |pair: &[&OsString]| pair[0] == "--format" && pair[1] == "json";
-    ours.iter().any(|word| *word == FORMAT_JSON) || ours.windows(2).any(is_json)
+    let is_json =
+        |pair: &[&OsString]| (pair[0] == "--format" || pair[0] == "-o") && pair[1] == "json";
+    let in_one_word = |word: &&OsString| {
+        [FORMAT_JSON, "-ojson", "-o=json"]
+            .iter()
+            .any(|json| *word == json)
+    };
+    ours.iter().any(in_one_word) || ours.windows(2).any(is_json)
 }
 
-fn without_empty(command: Command) -> Command {
+/// The same command without variables that are set to nothing.
+pub(in crate::cli) fn without_empty(command: Command) -> Command {
     command
         .mut_args(forget_empty)
         .mut_subcommands(without_empty)
@@ -98,6 +105,13 @@ mod tests {
             (
                 "statekeep run -- x --json",
                 "statekeep run -- x --json",
+                false,
+            ),
+            ("statekeep ls -o json", "statekeep state list -o json", true),
+            ("statekeep detect -ojson", "statekeep detect -ojson", true),
+            (
+                "statekeep detect -o text",
+                "statekeep detect -o text",
                 false,
             ),
             (

@@ -9,7 +9,7 @@ use clap::{Arg, Command};
 const COMMON: &str = "Common flags";
 
 /// The flags below it, by their names in the definition.
-const SHARED: [&str; 9] = [
+const SHARED: [&str; 11] = [
     "data",
     "url",
     "base_url",
@@ -19,6 +19,8 @@ const SHARED: [&str; 9] = [
     "client_cert",
     "client_key",
     "format",
+    "quiet",
+    "verbose",
 ];
 
 /// Each command with its examples.

@@ -3,6 +3,7 @@
 
 pub(super) mod age;
 pub(super) mod ask;
+pub(super) mod destroying;
 pub(super) mod done;
 pub(super) mod environment;
 pub(super) mod existence;

@@ -9,7 +9,15 @@ use crate::cli::output::harmless;
 use crate::config::variable_behind;
 
 /// The commands whose subcommands people try to call without them.
-const GROUPS: [&str; 5] = ["state", "key", "retention", "quota", "approval"];
+const GROUPS: [&str; 7] = [
+    "state",
+    "key",
+    "trust",
+    "retention",
+    "quota",
+    "approval",
+    "tls",
+];
 
 /// An error of the command line with what helps against it.
 pub(in crate::cli) fn usage(mut error: Error, definition: &Command) -> Error {
@@ -67,13 +75,22 @@ fn about_variable(error: &Error) -> Option<String> {
     Some(format!("the value comes from the variable {variable}"))
 }
 
-/// The group that an unknown command belongs to, if there is one.
+/// The groups that an unknown command belongs to, if there are any.
 fn about_group(error: &Error, definition: &Command) -> Option<String> {
     let word = text(error, ContextKind::InvalidSubcommand)?;
-    let mut groups = definition.get_subcommands();
-    let group = groups.find(|group| {
-        GROUPS.contains(&group.get_name()) && group.find_subcommand(word).is_some()
-    })?;
-    let name = group.get_name();
-    Some(format!("did you mean 'statekeep {name} {word}'?"))
+    let below = |group: &&'static str| {
+        let group = definition.find_subcommand(group)?;
+        group.find_subcommand(word).map(|_| group.get_name())
+    };
+    let meant: Vec<String> = GROUPS
+        .iter()
+        .filter_map(below)
+        .map(|group| format!("'statekeep {group} {word}'"))
+        .collect();
+    let (last, others) = meant.split_last()?;
+    Some(if others.is_empty() {
+        format!("did you mean {last}?")
+    } else {
+        format!("did you mean {} or {last}?", others.join(", "))
+    })
 }

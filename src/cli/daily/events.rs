@@ -163,7 +163,7 @@ async fn list(client: &Client, args: &EventsArgs, format: Format) -> Result<(), 
     let has_more = !pages.next_page().is_null();
     listing.end(&pages)?;
     if has_more && format == Format::Text {
-        output::message(&format!(
+        output::note(&format!(
             "these are the newest {}; there are older ones: --limit, --since",
             args.limit
         ));

@@ -276,7 +276,7 @@ impl Export {
                 format!(", and {} without content", counted(without_file, "row"))
             };
             let (states, versions) = (counted(states, "state"), counted(self.versions, "version"));
-            output::message(&format!("exported {states} with {versions}{without}"));
+            output::note(&format!("exported {states} with {versions}{without}"));
         }
         let are = match failed.len() {
             0 => return Ok(()),

@@ -191,10 +191,7 @@ async fn import(
     sent?;
     match format {
         Format::Json => output::json(&summary.json())?,
-        Format::Text => summary
-            .lines()
-            .iter()
-            .for_each(|line| output::message(line)),
+        Format::Text => summary.lines().iter().for_each(|line| output::note(line)),
     }
     match (summary.end, summary.failed.len()) {
         (Some(why), _) => Err(CliError::Failed(format!(

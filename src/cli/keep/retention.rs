@@ -149,7 +149,7 @@ async fn list(client: &Client, format: Format) -> Result<(), CliError> {
     let header = ["WORKSPACE", "KEEPS", "SINCE", "SET BY"].map(kept);
     table::whole(&header, table)?;
     let last = time(&answer["last_run_at"]);
-    output::message(&format!("the server last pruned by itself: {last}"));
+    output::note(&format!("the server last pruned by itself: {last}"));
     if let Some(doubt) = answer["clock_in_doubt"].as_str() {
         output::message(doubt);
     }

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::cli::client::api::Client;
-use crate::cli::common::ask::Asking;
+use crate::cli::common::destroying::Destroying;
 use crate::cli::common::done;
 use crate::cli::common::existence;
 use crate::cli::common::flags::Common;
@@ -44,7 +44,7 @@ pub(super) enum KeyCommand {
         #[arg(long)]
         with_children: bool,
         #[command(flatten)]
-        asking: Asking,
+        destroying: Destroying,
     },
     /// Give a key a new secret; it is printed this once
     Rotate {
@@ -100,8 +100,8 @@ async fn act(client: &Client, command: KeyCommand, format: Format) -> Result<(),
         KeyCommand::Revoke {
             key,
             with_children,
-            asking,
-        } => revoke(client, (&key, with_children), &asking, format).await,
+            destroying,
+        } => revoke(client, (&key, with_children), &destroying, format).await,
         KeyCommand::Rotate { key, grace } => {
             let path = format!("{}/rotate", key_path(client, &key).await?);
             let body = json!({ "grace": grace.0.as_secs() });
@@ -131,11 +131,11 @@ async fn create(client: &Client, args: CreateArgs, format: Format) -> Result<(),
 async fn revoke(
     client: &Client,
     (key, with_children): (&str, bool),
-    asking: &Asking,
+    destroying: &Destroying,
     format: Format,
 ) -> Result<(), CliError> {
     let path = key_path(client, key).await?;
-    if !asking.answers_yes() {
+    if destroying.shows() {
         let key = client.get(&path).await?;
         let mut hits = Vec::new();
         if key["status"] != "revoked" {
@@ -145,13 +145,18 @@ async fn revoke(
             let keys = client.list("/api/keys", "keys", "after", None).await?;
             hits.extend(made_by(&keys, &key).map(|child| format!("made by it: {}", named(child))));
         }
+        if hits.is_empty() && destroying.is_dry_run() {
+            hits.push(format!("{} is revoked already", named(&key)));
+        }
         if !hits.is_empty() {
             let question = if with_children {
                 "Revoke these keys and their tokens for good?"
             } else {
                 "Revoke it and its tokens for good?"
             };
-            asking.about(&hits, question)?;
+            if !destroying.goes_on(&hits, question, format)? {
+                return Ok(());
+            }
         }
     }
     let query = if with_children { "?children=true" } else { "" };
@@ -218,7 +223,7 @@ fn with_secret(answer: &Value, format: Format) -> Result<(), CliError> {
         .map(|_| format!(", until {}", time(&key["expires_at"])))
         .unwrap_or_default();
     let name = text(&key["name"]);
-    output::message(&format!(
+    output::note(&format!(
         "key {name} ({}): {}, {}{ends}",
         text(&key["id"]),
         scope(key),
@@ -231,7 +236,7 @@ fn with_secret(answer: &Value, format: Format) -> Result<(), CliError> {
         )
     });
     let old = old.unwrap_or_default();
-    output::message(&format!("its secret is printed on stdout, this once{old}"));
+    output::note(&format!("its secret is printed on stdout, this once{old}"));
     output::once(&text(&answer["secret"]))
 }
 

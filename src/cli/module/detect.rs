@@ -95,7 +95,7 @@ pub(in crate::cli) struct DetectArgs {
     #[command(flatten)]
     module: RootModule,
     /// How to print the answer
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(short = 'o', long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 

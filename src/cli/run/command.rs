@@ -7,6 +7,7 @@
 //! run. A state moves only before a command that writes, or if that was asked for: see
 //! [`moves`](super::moves). The token and the file of the command go away with it, however it ends.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitCode;
 
 use rustix::fs::Mode;
@@ -194,7 +195,8 @@ impl Run {
         if !status.success() {
             said.show();
         }
-        match self.signals.ending() {
+        // A key that is typed reaches `init` alone.
+        match self.signals.ending().or(status.signal()) {
             Some(signal) => Err(Stop::Ended(End::Signal(signal))),
             None if status.success() => Ok(()),
             None => Err(Stop::Failed(CliError::Failed(format!(

@@ -80,7 +80,7 @@ impl Run {
             token.end().await;
             moved?;
         }
-        output::message(&format!(
+        output::note(&format!(
             "statekeep: {}, so the state goes there and the command runs as it is",
             self.configured(found)
         ));
@@ -206,7 +206,7 @@ impl Run {
                 Err(refusals::mistyped(&self.address.name, &other, known))
             }
             Whose::This(_) | Whose::Others | Whose::Unknown(_) => {
-                output::message(&format!(
+                output::note(&format!(
                     "statekeep: {} has no state yet; this is a new one",
                     self.address.name
                 ));

@@ -23,8 +23,8 @@ use crate::model::time_of_day::TimeOfDay;
 #[derive(Args)]
 #[command(next_help_heading = "Limits")]
 pub(in crate::cli) struct LimitArgs {
-    /// The largest state, 1 B to 900 MiB; larger ones get 413 [default: 256 MiB, less if memory is
-    /// short]
+    /// The largest state, 1 KiB to 900 MiB; larger ones get 413 [default: 256 MiB, less if memory
+    /// is short]
     #[arg(long, env = "STATEKEEP_MAX_STATE_SIZE", value_name = "SIZE")]
     max_state_size: Option<ByteSize>,
     /// The deepest nesting of a state, 1,000 to 10,000 levels; deeper ones get 400

@@ -212,6 +212,11 @@ impl ServeArgs {
             LevelArg::Debug => "debug",
             LevelArg::Trace => "trace",
         };
+        let level = match (output::is_quiet(), output::is_verbose()) {
+            (true, _) => "error",
+            (_, true) => "debug",
+            (false, false) => level,
+        };
         telemetry::init(format, level)
     }
 }

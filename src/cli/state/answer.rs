@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use crate::cli::client::api::Client;
 use crate::cli::client::wire::ApiReply;
 use crate::cli::common::rows::refuse_damaged;
-use crate::cli::output::CliError;
+use crate::cli::output::{CliError, KnownReason};
 use crate::model::name::StateName;
 
 /// Why something cannot be told.
@@ -46,5 +46,8 @@ pub(super) async fn current_version(client: &Client, state: &StateName) -> Resul
     // Says where it moved to, or that there is none.
     client.ask("GET", &state.path(), None).await?;
     refuse_damaged(&answer)?;
-    Err(CliError::Failed(format!("there is no state at {state}")))
+    Err(CliError::Known {
+        message: format!("there is no state at {state}"),
+        reason: KnownReason::missing("no_state"),
+    })
 }

@@ -4,15 +4,15 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::cli::client::api::Client;
-use crate::cli::common::ask::Asking;
+use crate::cli::common::destroying::Destroying;
 use crate::cli::common::done;
 use crate::cli::common::existence;
 use crate::cli::common::flags::Format;
 use crate::cli::common::locks;
-use crate::cli::output::CliError;
 use crate::cli::output::counted_in;
 use crate::cli::output::text;
 use crate::cli::output::time;
+use crate::cli::output::{CliError, KnownReason};
 use crate::model::name::StateName;
 
 #[derive(Args)]
@@ -20,7 +20,7 @@ pub(in crate::cli) struct DeleteArgs {
     /// The state, as WORKSPACE/BUILDINGBLOCK
     state: StateName,
     #[command(flatten)]
-    asking: Asking,
+    destroying: Destroying,
 }
 
 /// Deletes it.
@@ -29,9 +29,9 @@ pub(in crate::cli) async fn run(
     args: &DeleteArgs,
     format: Format,
 ) -> Result<(), CliError> {
-    let DeleteArgs { state, asking } = args;
-    if !asking.answers_yes() {
-        ask(client, state, asking).await?;
+    let DeleteArgs { state, destroying } = args;
+    if destroying.shows() && !ask(client, args, format).await? {
+        return Ok(());
     }
     let deleted = client.call("DELETE", &state.path(), None).await?;
     done::tell(&deleted, format, || {
@@ -39,28 +39,39 @@ pub(in crate::cli) async fn run(
     })
 }
 
-/// Shows what is deleted, and asks. Fails if the state is locked, or not there.
-async fn ask(client: &Client, state: &StateName, asking: &Asking) -> Result<(), CliError> {
+/// Shows what is deleted, and asks: whether it is to be done. Fails if the state is locked, or not
+/// there.
+async fn ask(client: &Client, args: &DeleteArgs, format: Format) -> Result<bool, CliError> {
+    let DeleteArgs { state, destroying } = args;
     let row = existence::row(client, state).await?.unwrap_or_default();
     let is_deleted = !row["deleted_at"].is_null();
     if row["current"].is_null() && !is_deleted {
         // There is none: the answer says what there is instead.
         client.ask("GET", &state.path(), None).await?;
-        return Ok(());
+        return Ok(!destroying.is_dry_run());
     }
     let lock = &row["lock"];
     if !lock.is_null() {
         let held = locks::held(state, lock);
         let unlock = locks::unlock(state, &text(&lock["lock"]["ID"]));
-        return Err(CliError::Failed(format!("{held} (locked){unlock}")));
+        return Err(CliError::Known {
+            message: format!("{held} (locked){unlock}"),
+            reason: KnownReason::refused("locked"),
+        });
     }
+    let question = format!("Delete {state}?");
     if is_deleted {
-        return Ok(());
+        let hit = [format!("{state} is deleted already")];
+        return if destroying.is_dry_run() {
+            destroying.goes_on(&hit, &question, format)
+        } else {
+            Ok(true)
+        };
     }
     let then = "an apply would create all of it again; the history stays, and `statekeep state \
         restore` brings the state back";
     let hit = [current(state, &row["current"]), then.to_owned()];
-    asking.about(&hit, &format!("Delete {state}?"))
+    destroying.goes_on(&hit, &question, format)
 }
 
 /// The current version in a sentence.

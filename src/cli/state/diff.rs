@@ -85,7 +85,9 @@ fn print_head(state: &StateName, answer: &Answer) -> Result<(), CliError> {
     let with = match (&answer.from, answer.from_reason.as_deref()) {
         (Some(from), _) => format!(" against version {}", from["number"]),
         (None, Some("pruned")) => String::new(),
-        (None, _) => " against nothing".to_owned(),
+        (None, Some("first")) => ", the first".to_owned(),
+        (None, Some("deleted")) => ", the first since the state was deleted".to_owned(),
+        (None, _) => String::new(),
     };
     let head = format!("{state}: version {}{with}", to["number"]);
     output::toned(&[(Tone::Bold, head)])?;

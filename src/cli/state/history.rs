@@ -182,7 +182,7 @@ async fn folded(
     let ended = listing.end(pages);
     tell_marks(Format::Text);
     if hidden > 0 {
-        output::message(&format!(
+        output::note(&format!(
             "snapshots are folded into the version that ended their apply: {hidden}; --all shows \
                 them"
         ));
@@ -204,7 +204,7 @@ async fn lock_without_versions(
 /// Says to a person what the marks mean.
 fn tell_marks(format: Format) {
     if format == Format::Text {
-        output::message("* the current version, ! held");
+        output::note("* the current version, ! held");
     }
 }
 

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::cli::client::api::Client;
-use crate::cli::common::ask::Asking;
+use crate::cli::common::destroying::Destroying;
 use crate::cli::common::existence;
 use crate::cli::common::flags::Format;
 use crate::cli::output;
@@ -29,7 +29,7 @@ pub(in crate::cli) struct PurgeArgs {
     #[arg(long, conflicts_with = "versions")]
     all: bool,
     #[command(flatten)]
-    asking: Asking,
+    destroying: Destroying,
 }
 
 impl PurgeArgs {
@@ -53,11 +53,12 @@ pub(in crate::cli) async fn run(
     args: PurgeArgs,
     format: Format,
 ) -> Result<(), CliError> {
-    if !args.asking.answers_yes() {
-        args.asking.about(
-            &hit(client, &args).await?,
-            &format!("Remove the content of {} for good?", args.what()),
-        )?;
+    if args.destroying.shows() {
+        let hit = hit(client, &args).await?;
+        let question = format!("Remove the content of {} for good?", args.what());
+        if !args.destroying.goes_on(&hit, &question, format)? {
+            return Ok(());
+        }
     }
     let versions = if args.all {
         json!("all")
@@ -74,7 +75,7 @@ pub(in crate::cli) async fn run(
     if format == Format::Json {
         return output::json(&answer);
     }
-    output::message(&in_words(&args, &answer));
+    output::note(&in_words(&args, &answer));
     Ok(())
 }
 
@@ -102,11 +103,25 @@ async fn hit(client: &Client, args: &PurgeArgs) -> Result<Vec<String>, CliError>
         );
         let (serial, at) = (text(&version["serial"]), time(&version["created_at"]));
         hit.push(format!(
-            "version {number}: serial {serial}, {resources}, {}, written by {by} at {at}",
-            size(&version["size"])
+            "version {number}: serial {serial}, {resources}, {}, written by {by} at {at}{}",
+            size(&version["size"]),
+            in_the_way(&version),
         ));
     }
     Ok(hit)
+}
+
+/// What prevents the purge of a version, as far as the version itself says.
+fn in_the_way(version: &Value) -> &'static str {
+    if version["current"] == true {
+        "; it is current, so the purge is refused"
+    } else if !version["held"].is_null() {
+        "; it is held, so the purge is refused"
+    } else if version["purged"] == true {
+        "; its content is gone already"
+    } else {
+        ""
+    }
 }
 
 /// Why the server had not erased it when it answered.

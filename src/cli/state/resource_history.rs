@@ -154,7 +154,7 @@ impl Told {
         }
         if self.changes == 0 && next.is_none() {
             let (address, state) = (&args.address, &args.state);
-            output::message(&format!(
+            output::note(&format!(
                 "no version of {state} changed {address}, as far as they can be compared; \
                     `statekeep state resources {state}` lists the addresses"
             ));

@@ -11,10 +11,10 @@ use crate::cli::common::flags::Format;
 use crate::cli::common::rows::rows;
 use crate::cli::common::translation::translated;
 use crate::cli::output;
-use crate::cli::output::CliError;
 use crate::cli::output::counted;
 use crate::cli::output::counted_in;
 use crate::cli::output::text;
+use crate::cli::output::{CliError, KnownReason};
 use crate::model::name::StateName;
 
 /// How many addresses of each kind are listed; the rest is counted.
@@ -113,11 +113,18 @@ fn show(state: &StateName, preview: &Value, format: Format) -> Result<(), CliErr
 fn confirm(args: &RollbackArgs, preview: &Value) -> Result<(), CliError> {
     let state = &args.state;
     for line in in_words(state, preview) {
-        output::message(&output::harmless(&line));
+        let line = output::harmless(&line);
+        if args.yes {
+            output::note(&line);
+        } else {
+            output::message(&line);
+        }
     }
     if let Some(why) = rows(preview, "refused").first() {
-        let why = refusal(state, why, preview);
-        return Err(CliError::Failed(output::harmless(&why)));
+        return Err(CliError::Known {
+            message: output::harmless(&refusal(state, why, preview)),
+            reason: KnownReason::refused(&text(&why["code"])),
+        });
     }
     let question = format!("Roll {state} back to version {}?", args.version);
     if preview["unchanged"] != false || args.yes || output::ask(&question)? {

@@ -122,7 +122,7 @@ fn diff_takes_no_number_one_or_two() {
         assert!(
             place
                 .ok(&["state", "diff", "team/net", "1"])
-                .starts_with("team/net: version 1 against nothing\n")
+                .starts_with("team/net: version 1, the first\n")
         );
         place.fails(&["state", "diff", "team/net", "9"], "no_version");
         place.fails(&["state", "diff", "team/none"], "team/none");

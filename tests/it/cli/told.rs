@@ -6,10 +6,10 @@ use std::process::Output;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{Client, Server};
+use crate::harness::{Client, Server, tfstate};
 
 use super::daily::{command_elsewhere, stdout};
-use super::{Place, some_states, stderr};
+use super::{L1, Place, some_states, stderr};
 
 /// What a script is told of a failure.
 fn problem(output: &Output) -> Value {
@@ -82,12 +82,29 @@ fn a_script_may_ask_for_exit_codes_that_say_why() {
     let admin = server.admin();
     some_states(&admin);
     admin.lock("team/two", "l").expect_status(200);
+    for serial in 1..=2 {
+        let state = tfstate(L1, serial);
+        admin.write("team/held", state, None).expect_status(200);
+    }
+    admin.lock("team/held", "l").expect_status(200);
     let reader = server.key("team", "reader");
     let nowhere = "http://127.0.0.1:9".to_owned();
     let url = server.url().to_owned();
-    let cases: [(&str, &Client, &[&str], i32); 6] = [
+    let cases: [(&str, &Client, &[&str], i32); 8] = [
         (&url, &admin, &["state", "show", "team/none"], 5),
         (&url, &admin, &["state", "delete", "team/two", "--yes"], 6),
+        (
+            &url,
+            &admin,
+            &["state", "delete", "team/two", "--dry-run"],
+            6,
+        ),
+        (
+            &url,
+            &admin,
+            &["state", "rollback", "team/held", "1", "--yes"],
+            6,
+        ),
         (&url, &reader, &["state", "delete", "team/net", "--yes"], 7),
         (&nowhere, &admin, &["state", "list"], 8),
         (&url, &admin, &["key", "rotate", "--grace", "x", "y"], 2),

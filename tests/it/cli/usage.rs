@@ -165,3 +165,19 @@ fn completions_are_made_for_each_shell() {
         );
     }
 }
+
+#[test]
+fn a_command_below_another_is_named_with_each_group_that_has_it() {
+    for (word, meant) in [
+        ("unlock", "did you mean 'statekeep state unlock'?"),
+        ("self-signed", "did you mean 'statekeep tls self-signed'?"),
+        (
+            "show",
+            "did you mean 'statekeep state show', 'statekeep key show' or 'statekeep quota show'?",
+        ),
+    ] {
+        let output = statekeep(&[word]).output().expect("it runs");
+        assert_eq!(output.status.code(), Some(2), "{word}");
+        assert!(stderr(&output).contains(meant), "{}", stderr(&output));
+    }
+}

@@ -36,7 +36,7 @@ const WITH_COMMON: [&str; 18] = [
 ];
 
 /// The flags that many commands share.
-const SHARED: [&str; 9] = [
+const SHARED: [&str; 11] = [
     "--data",
     "--url",
     "--base-url",
@@ -46,7 +46,12 @@ const SHARED: [&str; 9] = [
     "--client-cert",
     "--client-key",
     "--format",
+    "--quiet",
+    "--verbose",
 ];
+
+/// Those that every command takes.
+const EVERYWHERE: [&str; 2] = ["--quiet", "--verbose"];
 
 /// What a page may say of a flag without a default of its own.
 const WITHOUT_DEFAULT: [&str; 9] = [
@@ -62,7 +67,7 @@ const WITHOUT_DEFAULT: [&str; 9] = [
 ];
 
 /// Flags of `serve` that are settings and no limits.
-const NO_LIMITS: [&str; 20] = [
+const NO_LIMITS: [&str; 22] = [
     "--backup-dir",
     "--data",
     "--events-file",
@@ -83,6 +88,8 @@ const NO_LIMITS: [&str; 20] = [
     "--restored",
     "--check",
     "--new-row-key",
+    "--quiet",
+    "--verbose",
 ];
 
 /// A flag as a page tells it.
@@ -128,7 +135,9 @@ fn judge(page: &str, commands: &[Help]) -> Vec<String> {
         let own = told(section);
         for flag in &help.flags {
             let takes_common = WITH_COMMON.contains(&name.split(' ').next().unwrap_or_default());
-            let shared = common.get(&flag.name).filter(|_| takes_common);
+            let shared = common
+                .get(&flag.name)
+                .filter(|_| takes_common || EVERYWHERE.contains(&flag.name.as_str()));
             match own.get(&flag.name).or(shared) {
                 Some(told) => findings.extend(about(name, flag, told)),
                 None => findings.push(format!("`{name}` does not tell `{}`", flag.name)),

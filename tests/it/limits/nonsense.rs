@@ -18,8 +18,16 @@ const TIMES: &[&str] = &["soon", "", "-1s", "1", "1x", "1s1"];
 const FLAGS: [(&str, &str, &[&str], &[&str]); 17] = [
     (
         "--max-state-size",
-        "from 1 B to 900 MiB",
-        &["0", "943718401", "901MiB", "100TiB", "18446744073709551615"],
+        "from 1024 B to 900 MiB",
+        &[
+            "0",
+            "10",
+            "1023",
+            "943718401",
+            "901MiB",
+            "100TiB",
+            "18446744073709551615",
+        ],
         SIZES,
     ),
     (
@@ -252,8 +260,8 @@ fn the_ends_of_each_range_are_taken() {
     let ends = |lowest: bool| {
         let pick = |low: &'static str, high: &'static str| if lowest { low } else { high };
         Setup::new()
-            .flag("--max-state-size", pick("1B", "900MiB"))
-            .flag("--max-in-flight", pick("2B", "1800MiB"))
+            .flag("--max-state-size", pick("1KiB", "900MiB"))
+            .flag("--max-in-flight", pick("2KiB", "1800MiB"))
             .flag("--cache-size", pick("0", "900MiB"))
             .flag("--max-nesting", pick("1000", "10000"))
             .flag("--min-free-space", pick("0", "1024TiB"))

@@ -33,7 +33,7 @@ pub(in crate::cli) struct SalvageArgs {
     #[arg(long, value_name = "PID")]
     pid: Option<u32>,
     /// How to print what was found
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(short = 'o', long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 

@@ -63,6 +63,15 @@ fn where_init_fails_the_command_is_not_run() {
 }
 
 #[test]
+fn a_key_that_interrupts_init_is_told_as_a_signal() {
+    let site = Site::new();
+    std::fs::write(site.tool("init-is-interrupted"), "").expect("a file");
+    site.refused(&mut site.apply(), 130, "signal 2 came before");
+    assert_eq!(site.calls(), ["init -input=false"]);
+    site.expect_nothing_left();
+}
+
+#[test]
 fn wrong_usage_is_2() {
     let site = Site::new();
     for args in [

@@ -41,6 +41,7 @@ stop() { touch "$seen/reached-$1"; while [ -e "$seen/closed-$1" ]; do sleep 0.02
 if [ "$1" = init ]; then
   echo "init speaks"
   stop init
+  [ ! -e "$seen/init-is-interrupted" ] || kill -INT $$
   [ ! -e "$seen/init-fails" ] || { echo "init complains" >&2; exit 3; }
   exit 0
 fi
