@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::acknowledgement::Acknowledgement;
 use super::actor::Actor;
 use super::caller::LiveCaller;
 use super::clock::Timestamp;
@@ -62,6 +63,8 @@ pub enum EventKind {
     QuotaClear,
     /// A person said that the clock is right.
     ClockTrust,
+    /// A person has looked at an event that was marked for one.
+    EventAcknowledge,
     /// A lock was taken.
     LockAcquire,
     /// A lock was given back.
@@ -102,7 +105,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Each kind.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 43] = [
         Self::StateWrite,
         Self::StateWriteRejected,
         Self::StateDelete,
@@ -127,6 +130,7 @@ impl EventKind {
         Self::QuotaSet,
         Self::QuotaClear,
         Self::ClockTrust,
+        Self::EventAcknowledge,
         Self::LockAcquire,
         Self::LockRelease,
         Self::LockPlan,
@@ -179,6 +183,7 @@ impl EventKind {
             | Self::QuotaSet
             | Self::QuotaClear
             | Self::ClockTrust
+            | Self::EventAcknowledge
             | Self::LockBreak
             | Self::KeyCreate
             | Self::KeyRotate
@@ -231,6 +236,7 @@ impl EventKind {
             Self::QuotaSet => "quota.set",
             Self::QuotaClear => "quota.clear",
             Self::ClockTrust => "clock.trust",
+            Self::EventAcknowledge => "event.acknowledge",
             Self::LockAcquire => "lock.acquire",
             Self::LockRelease => "lock.release",
             Self::LockPlan => "lock.plan",
@@ -451,6 +457,9 @@ pub struct Event {
     pub last_at: Timestamp,
     /// Whether a person should look at it.
     pub attention: bool,
+    /// That a person has; null for an event that nobody has acknowledged, or that has happened
+    /// again since.
+    pub acknowledged: Option<Acknowledgement>,
     /// What else there is to say.
     pub detail: Value,
 }
@@ -477,6 +486,8 @@ pub struct EventFilter {
     pub kind: Option<String>,
     /// Only those that a person should look at, or only those that not.
     pub attention: Option<bool>,
+    /// Only those that a person has acknowledged, or only those that nobody has.
+    pub acknowledged: Option<bool>,
     /// Not before.
     pub since: Option<Timestamp>,
     /// Before.

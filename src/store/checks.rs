@@ -109,7 +109,7 @@ pub enum Chain {
 }
 
 /// The tables beside those of states and versions whose rows have hashes.
-pub const ROW_LISTS: [&str; 8] = [
+pub const ROW_LISTS: [&str; 9] = [
     "moves",
     "transfers",
     "locks",
@@ -118,6 +118,7 @@ pub const ROW_LISTS: [&str; 8] = [
     "tokens",
     "policies",
     "quotas",
+    "acknowledgements",
 ];
 
 /// How far a walk through the rows of a table is.

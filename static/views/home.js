@@ -99,7 +99,7 @@ async function look(signal) {
   const [health, locked, events, status] = await Promise.all([
     get("readyz", {}, { signal, accept: [503] }),
     may("TFSTATE_LIST") && get("api/terraform/state", { locked: true, limit: LOCKS, fields: "workspace,buildingBlock,lock" }, { signal }),
-    may("EVENTLOG_LIST") && get("api/events", { attention: true, since, limit: EVENTS }, { signal }),
+    may("EVENTLOG_LIST") && get("api/events", { attention: true, acknowledged: false, since, limit: EVENTS }, { signal }),
     may("ADM_STATUS") && get("api/status", {}, { signal }),
   ]);
   const locks = locked ? locked.states.filter((state) => state.lock) : [];

@@ -22,7 +22,7 @@ const SHARED: [&str; 9] = [
 ];
 
 /// Each command with its examples.
-const EXAMPLES: [(&str, &[&str]); 52] = [
+const EXAMPLES: [(&str, &[&str]); 53] = [
     (
         "serve",
         &[
@@ -114,6 +114,10 @@ const EXAMPLES: [(&str, &[&str]); 52] = [
             "statekeep state unlock team-a/storage --yes",
             "statekeep state unlock team-a/storage --id 3f1c",
         ],
+    ),
+    (
+        "state acknowledge",
+        &["statekeep state acknowledge team-a/network --word \"ticket 4711\""],
     ),
     (
         "state hold",

@@ -1,5 +1,6 @@
 //! `statekeep state …`: one file a command.
 
+mod acknowledge;
 mod answer;
 mod changes;
 mod delete;
@@ -56,6 +57,8 @@ pub(super) enum StateCommand {
     Move(relocate::MoveArgs),
     /// Break the lock on a state
     Unlock(unlock::UnlockArgs),
+    /// Note that a person has looked at what happened to a state
+    Acknowledge(acknowledge::AcknowledgeArgs),
     /// Hold a version, so that it is neither pruned nor purged
     Hold(hold::HoldArgs),
     /// Release a held version
@@ -87,6 +90,7 @@ async fn act(client: &Client, command: StateCommand, format: Format) -> Result<(
         StateCommand::Restore(args) => restore::run(client, &args, format).await,
         StateCommand::Move(args) => relocate::run(client, args, format).await,
         StateCommand::Unlock(args) => unlock::run(client, args, format).await,
+        StateCommand::Acknowledge(args) => acknowledge::run(client, args, format).await,
         StateCommand::Hold(args) => hold::hold(client, args, format).await,
         StateCommand::Release(args) => hold::release(client, &args, format).await,
         StateCommand::Delete(args) => delete::run(client, &args, format).await,

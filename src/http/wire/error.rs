@@ -105,6 +105,7 @@ fn code_of(error: &Error) -> ErrorCode {
         Error::NoPolicy(_) => Code::NoPolicy,
         Error::PruneRunning => Code::PruneRunning,
         Error::ClockInDoubt(_) => Code::ClockInDoubt,
+        Error::NoEvent(_) => Code::NoEvent,
         Error::NoKey => Code::NoKey,
         Error::Moved { .. } => Code::Moved,
         Error::Transferred { .. } => Code::Transferred,

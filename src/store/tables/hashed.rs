@@ -15,8 +15,8 @@ use crate::store::row_hash::{Purpose, RowHash, RowKey};
 use crate::store::statements::Prepare as _;
 use crate::store::tx::{Tx, View};
 pub(in crate::store) use declared::{
-    ALL, BROKEN_LOCKS, Hashed, KEYS, LOCKS, MOVES, POLICIES, QUOTAS, STATES, TOKENS, TRANSFERS,
-    VERSIONS,
+    ACKNOWLEDGEMENTS, ALL, BROKEN_LOCKS, Hashed, KEYS, LOCKS, MOVES, POLICIES, QUOTAS, STATES,
+    TOKENS, TRANSFERS, VERSIONS,
 };
 
 /// The table that lists what there is a second time.

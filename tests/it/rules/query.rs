@@ -214,6 +214,7 @@ fn every_other_call_refuses_parameters_that_it_does_not_know() {
             ("GET", "/api/keys"),
             ("POST", "/api/keys"),
             ("GET", "/api/events"),
+            ("POST", "/api/events/1/acknowledge"),
             ("GET", "/api/status"),
             ("GET", "/api/verify"),
             ("POST", "/api/verify"),

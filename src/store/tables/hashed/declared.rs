@@ -249,8 +249,26 @@ pub(in crate::store) const QUOTAS: Hashed = hashed!(
     ]
 );
 
+/// Selected as `a`. Acknowledgements are not listed a second time: an event without one waits for a
+/// person.
+pub(in crate::store) const ACKNOWLEDGEMENTS: Hashed = hashed!(
+    "acknowledgements",
+    "a",
+    false,
+    ["event"],
+    [],
+    [
+        "event",
+        "seen",
+        "acknowledged_at",
+        "acknowledged_by",
+        "acknowledged_by_name",
+        "word",
+    ]
+);
+
 /// Each of them.
-pub(in crate::store) const ALL: [&Hashed; 10] = [
+pub(in crate::store) const ALL: [&Hashed; 11] = [
     &STATES,
     &VERSIONS,
     &MOVES,
@@ -261,4 +279,5 @@ pub(in crate::store) const ALL: [&Hashed; 10] = [
     &TOKENS,
     &POLICIES,
     &QUOTAS,
+    &ACKNOWLEDGEMENTS,
 ];
