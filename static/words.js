@@ -27,6 +27,7 @@ const KINDS = {
   "quota.set": "Quota set",
   "quota.clear": "Quota removed",
   "clock.trust": "Clock confirmed",
+  "event.acknowledge": "Event acknowledged",
   "lock.acquire": "Locked",
   "lock.release": "Lock released",
   "lock.break": "Lock broken by force",

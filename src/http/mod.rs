@@ -159,6 +159,7 @@ fn of_server() -> Vec<Methods> {
         at("/api/whoami").on("GET HEAD", whoami::whoami),
         at("/api/events").with("GET HEAD", events::PARAMETERS, events::list),
         at("/api/events/head").on("GET HEAD", events::head),
+        at("/api/events/{seq}/acknowledge").on("POST", events::acknowledge),
         at("/api/status").with("GET HEAD", "since", health::status),
         at("/api/backup")
             .on("GET", backup::take)

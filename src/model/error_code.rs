@@ -108,6 +108,8 @@ codes! {
         NoLock = "no_lock",
         /// The state is not being transferred and was not.
         NoTransfer = "no_transfer",
+        /// There is no event of this number that the caller may see.
+        NoEvent = "no_event",
         /// There is no key with this id.
         NoKey = "no_key",
         /// There is no trust with this id.

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::acknowledgement::Acknowledgement;
 use super::actor::Actor;
 use super::caller::LiveCaller;
 use super::clock::Timestamp;
@@ -211,6 +212,9 @@ pub struct Event {
     pub last_at: Timestamp,
     /// Whether a person should look at it.
     pub attention: bool,
+    /// That a person has; null for an event that nobody has acknowledged, or that has happened
+    /// again since.
+    pub acknowledged: Option<Acknowledgement>,
     /// What else there is to say.
     pub detail: Value,
     /// The SHA-256 of the hash of the event before and of this one; none in events from before
@@ -240,6 +244,8 @@ pub struct EventFilter {
     pub kind: Option<String>,
     /// Only those that a person should look at, or only those that not.
     pub attention: Option<bool>,
+    /// Only those that a person has acknowledged, or only those that nobody has.
+    pub acknowledged: Option<bool>,
     /// Not before.
     pub since: Option<Timestamp>,
     /// Before.

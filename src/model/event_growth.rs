@@ -54,6 +54,7 @@ impl Growth {
             | EventKind::KeyCreate
             | EventKind::KeyRotate
             | EventKind::KeyRevoke
+            | EventKind::EventAcknowledge
             | EventKind::StateFreeze
             | EventKind::StateUnfreeze
             | EventKind::TrustCreate

@@ -51,6 +51,8 @@ pub enum EventKind {
     QuotaClear,
     /// A person said that the clock is right.
     ClockTrust,
+    /// A person has looked at an event that was marked for one.
+    EventAcknowledge,
     /// A state was frozen: nothing changes it for a while.
     StateFreeze,
     /// A state is not frozen any more.
@@ -107,7 +109,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Each kind.
-    pub const ALL: [Self; 50] = [
+    pub const ALL: [Self; 51] = [
         Self::StateWrite,
         Self::StateWriteRejected,
         Self::StateDelete,
@@ -132,6 +134,7 @@ impl EventKind {
         Self::QuotaSet,
         Self::QuotaClear,
         Self::ClockTrust,
+        Self::EventAcknowledge,
         Self::StateFreeze,
         Self::StateUnfreeze,
         Self::LockAcquire,
@@ -192,6 +195,7 @@ impl EventKind {
             | Self::QuotaSet
             | Self::QuotaClear
             | Self::ClockTrust
+            | Self::EventAcknowledge
             | Self::StateFreeze
             | Self::StateUnfreeze
             | Self::LockBreak
@@ -252,6 +256,7 @@ impl EventKind {
             Self::QuotaSet => "quota.set",
             Self::QuotaClear => "quota.clear",
             Self::ClockTrust => "clock.trust",
+            Self::EventAcknowledge => "event.acknowledge",
             Self::StateFreeze => "state.freeze",
             Self::StateUnfreeze => "state.unfreeze",
             Self::LockAcquire => "lock.acquire",

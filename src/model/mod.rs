@@ -3,6 +3,7 @@
 //! Everything here is pure and parsed once: a value of one of these types is valid, and nothing
 //! here reads a disk, a network or (but for [`clock`]) the time.
 
+pub mod acknowledgement;
 pub mod actor;
 pub mod approval;
 pub mod caller;

@@ -109,7 +109,7 @@ pub enum Chain {
 }
 
 /// The tables beside those of states and versions whose rows have hashes.
-pub const ROW_LISTS: [&str; 13] = [
+pub const ROW_LISTS: [&str; 14] = [
     "moves",
     "transfers",
     "locks",
@@ -123,6 +123,7 @@ pub const ROW_LISTS: [&str; 13] = [
     "event_gaps",
     "trusts",
     "spent_id_tokens",
+    "acknowledgements",
 ];
 
 /// How far a walk through the rows of a table is.

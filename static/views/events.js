@@ -85,7 +85,7 @@ function useLog(filter, follow) {
 function Row({ event }) {
   return html`<tr>
     <td data-name="When"><${Time} at=${event.at} relative /></td>
-    <th scope="row">${kindName(event)}${event.count > 1 && ` × ${event.count}`}${event.attention && html` <span class="tag warn">look at it</span>`}</th>
+    <th scope="row">${kindName(event)}${event.count > 1 && ` × ${event.count}`}${event.attention && !event.acknowledged && html` <span class="tag warn">look at it</span>`}</th>
     <td data-name="By">${event.actor?.name ?? (event.address ? "nobody known" : "")}${event.address && html` <span class="soft">${event.address}</span>`}</td>
     <td data-name="State"><${StateLink} state=${event} />${event.version ? ` v${event.version}` : ""}</td>
     <td data-name="Detail" class="any soft">${detailText(event.detail)}</td>

@@ -82,7 +82,25 @@ function Lock({ state }) {
     action=${html`<a class="button" href=${href(`/states/${state.workspace}/${state.buildingBlock}`)}>${age > OLD_LOCK_S ? "Look and break" : "Look"}</a>`} />`;
 }
 
-function Attention({ event }) {
+/** A key that may write what an event is about may say that it was looked at. */
+function Acknowledge({ event, reload }) {
+  const [open, setOpen] = useState(false);
+  const [word, setWord] = useState("");
+  const act = async () => {
+    await send("POST", `api/events/${event.seq}/acknowledge`, { body: { word: word.trim() || null } });
+    reload();
+  };
+  return html`<button type="button" onClick=${() => setOpen(true)}>Acknowledge…</button>
+    ${open && html`<${Confirm} title="Acknowledge the event" action="I have looked at it" danger=${false} act=${act} onClose=${() => setOpen(false)}>
+      <p>The event stays in the log, with your key's name and your word.</p>
+      <label class="field"><span>A word on it, if there is one</span>
+        <input value=${word} maxlength="500" autocomplete="off" onInput=${(change) => setWord(change.target.value)} />
+      </label>
+    <//>`}`;
+}
+
+function Attention({ event, reload }) {
+  const mayAcknowledge = may("ADM_OPERATE") || (event.workspace && may("TFSTATE_SAVE"));
   const where = event.buildingBlock ? html`<${StateLink} state=${event} />` : null;
   const link = event.buildingBlock
     ? href(`/states/${event.workspace}/${event.buildingBlock}`)
@@ -90,7 +108,8 @@ function Attention({ event }) {
   return html`<${Line} level="warn"
     what=${html`<b>${kindName(event)}</b>${where && html`: ${where}`}${event.version ? ` v${event.version}` : ""}`}
     more=${html`${event.actor ? `by ${event.actor.name} ` : ""}<${Time} at=${event.at} relative />`}
-    action=${html`<a class="button" href=${link}>Look</a>`} />`;
+    action=${html`<span class="buttons"><a class="button" href=${link}>Look</a>
+      ${mayAcknowledge && html`<${Acknowledge} event=${event} reload=${reload} />`}</span>`} />`;
 }
 
 /** Everything that there is to do, as far as the key may see it. */
@@ -99,7 +118,7 @@ async function look(signal) {
   const [health, locked, events, status] = await Promise.all([
     get("readyz", {}, { signal, accept: [503] }),
     may("TFSTATE_LIST") && get("api/terraform/state", { locked: true, limit: LOCKS, fields: "workspace,buildingBlock,lock" }, { signal }),
-    may("EVENTLOG_LIST") && get("api/events", { attention: true, since, limit: EVENTS }, { signal }),
+    may("EVENTLOG_LIST") && get("api/events", { attention: true, acknowledged: false, since, limit: EVENTS }, { signal }),
     may("ADM_STATUS") && get("api/status", {}, { signal }),
   ]);
   const locks = locked ? locked.states.filter((state) => state.lock) : [];
@@ -152,7 +171,7 @@ function Found({ found, reload }) {
       : html`<${Missing} permission="TFSTATE_LIST" to="see locks" />`}
     ${may("EVENTLOG_LIST")
       ? html`<${Section} title="Events to look at" empty=${`None in the last ${EVENT_DAYS} days.`} note=${found.moreEvents && html`<p><a href=${href("/events", { attention: true })}>All of them, in the log</a></p>`}>
-          ${events.map((event) => html`<${Attention} key=${event.seq} event=${event} />`)}<//>`
+          ${events.map((event) => html`<${Attention} key=${event.seq} event=${event} reload=${reload} />`)}<//>`
       : html`<${Missing} permission="EVENTLOG_LIST" to="read the event log" />`}
     ${status ? html`<${Server} status=${status} />` : html`<${Missing} permission="ADM_STATUS" to="see the server's figures" />`}`;
 }

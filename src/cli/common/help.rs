@@ -24,7 +24,7 @@ const SHARED: [&str; 11] = [
 ];
 
 /// Each command with its examples.
-const EXAMPLES: [(&str, &[&str]); 61] = [
+const EXAMPLES: [(&str, &[&str]); 62] = [
     (
         "serve",
         &[
@@ -126,6 +126,10 @@ const EXAMPLES: [(&str, &[&str]); 61] = [
             "statekeep state unlock team-a/storage --yes",
             "statekeep state unlock team-a/storage --id 3f1c",
         ],
+    ),
+    (
+        "state acknowledge",
+        &["statekeep state acknowledge team-a/network --word \"ticket 4711\""],
     ),
     (
         "state hold",

@@ -5,15 +5,16 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cli::client::api::Client;
 use crate::cli::client::pages::{EVENTS, ListPages};
+use crate::cli::common::done;
 use crate::cli::common::existence;
 use crate::cli::common::flags::{Common, Format};
 use crate::cli::common::listing::PrintedList;
 use crate::cli::common::rows::state_name;
-use crate::cli::output::{self, CliError, text, when};
+use crate::cli::output::{self, CliError, harmless, text, when};
 use crate::cli::table::{Column, kept, spare};
 use crate::model::clock::{self, Timestamp};
 use crate::model::name::{StateName, Workspace};
@@ -35,7 +36,7 @@ const COLUMNS: [Column; 6] = [
 
 /// The members of a row that the table shows.
 const FIELDS: &str = "seq,at,kind,actor,address,workspace,buildingBlock,version,count,attention,\
-    detail";
+    acknowledged.by,acknowledged.word,detail";
 
 #[derive(Args)]
 pub(in crate::cli) struct EventsArgs {
@@ -51,9 +52,23 @@ pub(in crate::cli) struct EventsArgs {
     /// Only events of this kind, such as `lock.break`, or of a family, such as `state.*`
     #[arg(long)]
     kind: Option<String>,
-    /// Only events that a person should look at
+    /// Only events that a person should look at and nobody has acknowledged
     #[arg(long)]
     attention: bool,
+    /// Only events that a person has acknowledged
+    #[arg(long, conflicts_with = "attention")]
+    acknowledged: bool,
+    /// Acknowledge the event of this number; of one state, `state acknowledge` does it for all
+    #[arg(
+        long,
+        value_name = "EVENT",
+        conflicts_with_all = ["state", "workspace", "key", "kind", "attention", "acknowledged",
+            "since", "limit", "follow"]
+    )]
+    acknowledge: Option<u64>,
+    /// What there is to say of it, in 1 to 500 characters
+    #[arg(long, requires = "acknowledge")]
+    word: Option<String>,
     /// Only events since then: a duration such as 2d, or a time such as 2026-01-02T03:04:05Z
     #[arg(long, value_name = "WHEN", value_parser = since)]
     since: Option<Timestamp>,
@@ -98,6 +113,10 @@ impl EventsArgs {
         wanted.extend(self.since.map(|since| ("since", since.to_string())));
         if self.attention {
             wanted.push(("attention", "true".to_owned()));
+            wanted.push(("acknowledged", "false".to_owned()));
+        }
+        if self.acknowledged {
+            wanted.push(("acknowledged", "true".to_owned()));
         }
         if format == Format::Text {
             wanted.push(("fields", FIELDS.to_owned()));
@@ -132,10 +151,10 @@ pub(in crate::cli) async fn run(args: &EventsArgs, common: Common) -> Result<(),
         return follow(&client, args, format).await;
     }
     let client = Client::connect(&common.reach).await?;
-    let done = if args.head {
-        head(&client, format).await
-    } else {
-        list(&client, args, format).await
+    let done = match args.acknowledge {
+        Some(number) => acknowledge(&client, (number, args.word.as_deref()), format).await,
+        None if args.head => head(&client, format).await,
+        None => list(&client, args, format).await,
     };
     client.close().await?;
     done
@@ -151,6 +170,21 @@ async fn head(client: &Client, format: Format) -> Result<(), CliError> {
             text(&head["hash"])
         )),
     }
+}
+
+/// Notes that a person has looked at an event.
+async fn acknowledge(
+    client: &Client,
+    (number, word): (u64, Option<&str>),
+    format: Format,
+) -> Result<(), CliError> {
+    let path = format!("/api/events/{number}/acknowledge");
+    let body = json!({ "word": word });
+    let event = client.call("POST", &path, Some(body)).await?;
+    done::tell(&event, format, || {
+        let (kind, at) = (text(&event["kind"]), when(&event["at"]));
+        format!("acknowledged {kind} of {at}, event {number}")
+    })
 }
 
 async fn list(client: &Client, args: &EventsArgs, format: Format) -> Result<(), CliError> {
@@ -217,7 +251,8 @@ async fn newer(
 }
 
 fn row(event: &Value) -> Vec<String> {
-    let mark = if event["attention"] == true { "!" } else { "" };
+    let waits = event["attention"] == true && event["acknowledged"].is_null();
+    let mark = if waits { "!" } else { "" };
     let state = match (
         event["workspace"].is_null(),
         event["buildingBlock"].is_null(),
@@ -246,12 +281,29 @@ fn what(event: &Value) -> String {
     let details = event["detail"].as_object().into_iter().flatten();
     let details = details.filter(|(_, value)| !value.is_null());
     let details = details.map(|(name, value)| format!("{name}={}", text(value)));
-    let parts: Vec<String> = version.into_iter().chain(count).chain(details).collect();
+    let parts = version.into_iter().chain(count).chain(details);
+    let parts: Vec<String> = parts.chain(acknowledged(event)).collect();
     if parts.is_empty() {
         "-".to_owned()
     } else {
         parts.join(" ")
     }
+}
+
+/// By which number an event is acknowledged that waits for that, or who did so with which word.
+fn acknowledged(event: &Value) -> Option<String> {
+    if event["attention"] != true {
+        return None;
+    }
+    let known = &event["acknowledged"];
+    if known.is_null() {
+        return Some(format!("event={}", text(&event["seq"])));
+    }
+    let by = format!("acknowledged by {}", text(&known["by"]["name"]));
+    Some(match known["word"].as_str() {
+        Some(word) => format!("{by}: {}", harmless(word)),
+        None => by,
+    })
 }
 
 #[cfg(test)]

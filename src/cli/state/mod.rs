@@ -1,5 +1,6 @@
 //! `statekeep state …`: one file a command.
 
+mod acknowledge;
 mod answer;
 mod changes;
 mod delete;
@@ -61,6 +62,8 @@ pub(super) enum StateCommand {
     Freeze(freeze::FreezeArgs),
     /// Lift the freeze of a state
     Unfreeze(freeze::UnfreezeArgs),
+    /// Note that a person has looked at what happened to a state
+    Acknowledge(acknowledge::AcknowledgeArgs),
     /// Hold a version, so that it is neither pruned nor purged
     Hold(hold::HoldArgs),
     /// Release a held version
@@ -94,6 +97,7 @@ async fn act(client: &Client, command: StateCommand, format: Format) -> Result<(
         StateCommand::Unlock(args) => unlock::run(client, args, format).await,
         StateCommand::Freeze(args) => freeze::freeze(client, args, format).await,
         StateCommand::Unfreeze(args) => freeze::unfreeze(client, &args, format).await,
+        StateCommand::Acknowledge(args) => acknowledge::run(client, args, format).await,
         StateCommand::Hold(args) => hold::hold(client, args, format).await,
         StateCommand::Release(args) => hold::release(client, &args, format).await,
         StateCommand::Delete(args) => delete::run(client, &args, format).await,

@@ -54,6 +54,9 @@ pub enum Error {
     /// No lock is held.
     #[error("nobody holds a lock on {0}")]
     NoLock(StateName),
+    /// No such event, or none that the caller may see.
+    #[error("there is no event {0}; GET /api/events lists them")]
+    NoEvent(u64),
     /// No such key.
     #[error("there is no key with this id; GET /api/keys lists them")]
     NoKey,

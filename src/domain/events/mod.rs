@@ -1,5 +1,6 @@
 //! The event log: who did what, when and from where.
 
+pub mod acknowledge;
 pub mod bounds;
 pub mod buffer;
 mod damage;

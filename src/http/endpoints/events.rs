@@ -1,6 +1,6 @@
 //! The event log.
 
-use actix_web::web::Data;
+use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::json;
@@ -10,7 +10,7 @@ use crate::http::wire::caller::Authenticated;
 use crate::http::wire::error::ApiError;
 use crate::http::wire::fields::{Fields, RowMembers};
 use crate::http::wire::query::{self, Whole};
-use crate::http::wire::reply;
+use crate::http::wire::{body, path, reply};
 use crate::model::clock::Timestamp;
 use crate::model::error_code::ErrorCode;
 use crate::model::event::{EventFilter, EventKind};
@@ -18,13 +18,13 @@ use crate::model::name::BuildingBlock;
 
 /// The parameters of the list of events.
 pub(in crate::http) const PARAMETERS: &str =
-    "workspace buildingBlock key kind attention since until limit before fields";
+    "workspace buildingBlock key kind attention acknowledged since until limit before fields";
 
 /// The members of a row.
 const MEMBERS: RowMembers = RowMembers {
     own: "seq at kind actor address request_id workspace buildingBlock version lock_id count \
-        last_at attention detail hash",
-    below: &[("actor", "id name")],
+        last_at attention acknowledged detail hash",
+    below: &[("actor", "id name"), ("acknowledged", "at by word")],
 };
 
 #[derive(Deserialize)]
@@ -35,6 +35,7 @@ struct ListQuery {
     key: Option<String>,
     kind: Option<String>,
     attention: Option<bool>,
+    acknowledged: Option<bool>,
     since: Option<String>,
     until: Option<String>,
     limit: Option<Whole<u32>>,
@@ -58,7 +59,9 @@ impl ListQuery {
             block: given(self.block).map(as_kept),
             key: given(self.key),
             kind,
-            attention: self.attention,
+            // Nothing else is ever acknowledged, and those are found in an index.
+            attention: self.attention.or(self.acknowledged.filter(|is| *is)),
+            acknowledged: self.acknowledged,
             since: time(given(self.since))?,
             until: time(given(self.until))?,
             before: self.before.map(Whole::get),
@@ -103,6 +106,24 @@ pub(in crate::http) async fn head(
 ) -> Result<HttpResponse, ApiError> {
     let head = domain.events().head(&known.0).await?;
     reply::list(&request, &domain, &head).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AcknowledgeBody {
+    word: Option<String>,
+}
+
+pub(in crate::http) async fn acknowledge(
+    known: Authenticated,
+    request: HttpRequest,
+    mut payload: Payload,
+    domain: Data<Domain>,
+) -> Result<HttpResponse, ApiError> {
+    let (events, seq) = (domain.events(), path::event(&request)?);
+    events.may_acknowledge(&known.0)?;
+    let AcknowledgeBody { word } = body::json(&request, &mut payload, &domain).await?;
+    Ok(reply::json(&events.acknowledge(&known.0, seq, word).await?))
 }
 
 fn time(text: Option<String>) -> Result<Option<Timestamp>, ApiError> {

@@ -108,6 +108,7 @@ fn code_of(error: &Error) -> ErrorCode {
         Error::TooManyApprovals(_) => Code::TooManyApprovals,
         Error::PruneRunning => Code::PruneRunning,
         Error::ClockInDoubt(_) => Code::ClockInDoubt,
+        Error::NoEvent(_) => Code::NoEvent,
         Error::NoKey => Code::NoKey,
         Error::Moved { .. } => Code::Moved,
         Error::Transferred { .. } => Code::Transferred,

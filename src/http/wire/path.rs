@@ -33,6 +33,13 @@ pub(in crate::http) fn version(request: &HttpRequest) -> Result<u64, ApiError> {
         .ok_or_else(|| ApiError::invalid(ErrorCode::BadAddress, "a version's number is 1, 2, 3, …"))
 }
 
+/// The number of the event in the path.
+pub(in crate::http) fn event(request: &HttpRequest) -> Result<u64, ApiError> {
+    Whole::parse(part(request, "seq"))
+        .map(Whole::get)
+        .ok_or_else(|| ApiError::invalid(ErrorCode::BadAddress, "an event's number is 1, 2, 3, …"))
+}
+
 #[derive(Deserialize)]
 struct InstanceAddress {
     address: String,

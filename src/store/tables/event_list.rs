@@ -71,6 +71,14 @@ impl<'f> Wanted<'f> {
                 .is_none_or(|wanted| row.get::<_, bool>(13).is_ok_and(|is| is == wanted)))
     }
 
+    /// Whether an event is acknowledged, or not, as it is wanted.
+    fn fits_acknowledged(&self, event: &Event) -> bool {
+        let is_acknowledged = event.acknowledged.is_some();
+        self.filter
+            .acknowledged
+            .is_none_or(|wanted| wanted == is_acknowledged)
+    }
+
     fn is_kind(&self, row: &Row<'_>) -> rusqlite::Result<bool> {
         let Some(wanted) = &self.filter.kind else {
             return Ok(true);
@@ -111,13 +119,16 @@ struct Filling<'f> {
 
 impl Filling<'_> {
     /// Takes one more event, and says whether the page is at its end. `most` are read.
-    fn take(&mut self, row: &Row<'_>, most: usize) -> Result<bool, StoreError> {
+    fn take(&mut self, view: &View<'_>, row: &Row<'_>, most: usize) -> Result<bool, StoreError> {
         let place = rows::unsigned(row, 0)?;
         self.read += 1;
         let wanted = &self.wanted;
         add_row(&mut self.page.events, row, &place_of, |row| {
-            let fits = wanted.fits(row)?;
-            Ok(fits.then(|| event(row)).transpose()?)
+            if !wanted.fits(row)? {
+                return Ok(None);
+            }
+            let event = view.with_acknowledgement(event(row)?)?;
+            Ok(Some(event).filter(|event| wanted.fits_acknowledged(event)))
         })?;
         let is_full = self.page.events.rows.len() >= self.wanted.filter.limit as usize;
         let is_end = is_full || self.read >= most;
@@ -212,7 +223,7 @@ impl View<'_> {
         let mut statement = self.connection.prepared(&sql)?;
         let mut found = statement.query(values)?;
         while let Some(row) = found.next()? {
-            if filling.take(row, MAX_READ)? {
+            if filling.take(self, row, MAX_READ)? {
                 break;
             }
         }
@@ -262,7 +273,7 @@ impl View<'_> {
         while let Some((place, block)) = next.pop() {
             let mut found = statement.query([place])?;
             if let Some(row) = found.next()?
-                && filling.take(row, MAX_READ_ONE_BY_ONE)?
+                && filling.take(self, row, MAX_READ_ONE_BY_ONE)?
             {
                 break;
             }

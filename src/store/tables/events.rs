@@ -56,6 +56,7 @@ pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
         count: rows::unsigned(row, 11)?,
         last_at: rows::time(row, 12)?,
         attention: row.get(13)?,
+        acknowledged: None,
         detail: detail
             .and_then(|text| serde_json::from_str(&text).ok())
             .unwrap_or(Value::Null),

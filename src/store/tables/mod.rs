@@ -1,6 +1,7 @@
 //! The verbs of each table: one file a table, or a few that belong together. Here is all SQL that
 //! work runs; [`super::schema`] makes the tables.
 
+pub(super) mod acknowledgements;
 pub(super) mod approvals;
 pub(super) mod blobs;
 pub(super) mod commits;

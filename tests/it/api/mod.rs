@@ -1,5 +1,6 @@
 //! The rest of the API, laid out as its URLs are.
 
+mod acknowledged;
 pub mod apart;
 mod approvals;
 mod before;

@@ -166,6 +166,58 @@ fn events_are_listed_by_state_key_kind_age_and_attention() {
 }
 
 #[test]
+fn events_are_acknowledged_one_by_one_and_all_of_a_state() {
+    Place::both(
+        |admin| {
+            some_states(admin);
+            for name in ["team/net", "team/net", "team/db"] {
+                admin.lock(name, "l").expect_status(200);
+                admin
+                    .send("UNLOCK", &crate::harness::state_path(name), "")
+                    .expect_status(200);
+            }
+        },
+        |place| {
+            let waiting = || kinds(&place.json(&["events", "--attention"])).len();
+            let all = waiting();
+            let seq =
+                place.json(&["events", "team/net", "--attention"])["events"][0]["seq"].to_string();
+            let text = place.ok(&["events", "--attention"]);
+            assert!(text.contains("lock.break!"), "{text}");
+            assert!(text.contains(&format!("event={seq}")), "{text}");
+            let done = place.run(&["events", "--acknowledge", &seq, "--word", "seen"]);
+            assert!(
+                stderr(&done).contains("acknowledged lock.break of"),
+                "{done:?}"
+            );
+            assert_eq!(waiting(), all - 1);
+            let text = place.ok(&["events", "--acknowledged"]);
+            assert!(text.contains("acknowledged by operator: seen"), "{text}");
+            assert!(!text.contains("lock.break!"), "{text}");
+
+            place.fails(
+                &["state", "acknowledge", "team/net", &seq],
+                "waits for a person",
+            );
+            let rest = place.json(&["state", "acknowledge", "team/net", "--word", "both"]);
+            assert_eq!(rest["events"][0]["acknowledged"]["word"], "both");
+            assert_eq!(kinds(&rest), ["lock.break"]);
+            assert_eq!(waiting(), all - 2, "the other state's event waits");
+            let none = place.run(&["state", "acknowledge", "team/net"]);
+            assert!(
+                stderr(&none).contains("no event of team/net waits"),
+                "{none:?}"
+            );
+            place.fails(&["state", "acknowledge", "team/nothing"], "team/nothing");
+            place.fails(
+                &["events", "--acknowledge", "99999"],
+                "there is no event 99999",
+            );
+        },
+    );
+}
+
+#[test]
 fn followed_events_come_in_their_order_and_as_they_happen() {
     let server = Server::start();
     some_states(&server.admin());

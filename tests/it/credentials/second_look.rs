@@ -72,6 +72,15 @@ impl Caller<'_> {
             let role = json!({"name": "target", "workspace": "team", "role": "reader"});
             at = at.replace("{id}", &self.server.make_key(&role).key_id);
         }
+        if at.contains("{seq}") {
+            let lost = format!("team/lost-{}-{number}", self.name);
+            self.key.lock(&lost, "lost").expect_status(200);
+            self.key
+                .send("UNLOCK", &state_path(&lost), "")
+                .expect_status(200);
+            let events = self.key.events("kind=lock.break");
+            at = at.replace("{seq}", &events[0]["seq"].to_string());
+        }
         if path == "…/import" {
             at.push_str("?append=true");
         }
@@ -105,6 +114,7 @@ impl Caller<'_> {
             }
             ("POST", "…/purge") => r#"{"versions":[1]}"#.to_owned(),
             ("POST", "…/versions/{number}/hold") => r#"{"reason":"kept"}"#.to_owned(),
+            ("POST", "/api/events/{seq}/acknowledge") => r#"{"word":"seen"}"#.to_owned(),
             ("POST", "/api/keys/{id}/rotate") => r#"{"grace":0}"#.to_owned(),
             ("POST", "/api/terraform/detect") => r#"{"files":{"main.tf":""}}"#.to_owned(),
             ("POST", "/api/login") => {

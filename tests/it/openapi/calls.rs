@@ -195,6 +195,12 @@ impl Session {
         self.post("/api/terraform/detect", &files);
         self.post("/api/verify", &json!({"workspace": "team"}));
         self.post("/api/clock", &json!({}));
+        self.admin.lock("team/lost", "lost").expect_status(200);
+        self.at("team/lost", "UNLOCK", "", "");
+        let broken = self.admin.events("kind=lock.break");
+        let path = format!("/api/events/{}/acknowledge", broken[0]["seq"]);
+        self.post(&path, &json!({"word": "seen"}));
+        self.get("/api/events?acknowledged=true");
         for path in [
             "/api/verify",
             "/api/events",

@@ -2,7 +2,7 @@
 
 use super::story::{self, STATE, view};
 use super::visitor::Visitor;
-use crate::harness::{Client, Server};
+use crate::harness::{Client, Server, state_path};
 
 /// Opens a view of the story's state as this key.
 fn visit(server: &Server, key: &Client, part: &str) -> Option<Visitor> {
@@ -30,6 +30,31 @@ fn a_reader_sees_everything_and_changes_nothing() {
     visitor.sees("Your key may not roll back: it lacks TFSTATE_SAVE.");
     assert!(!visitor.is_offered("button", "Roll back to version 1…"));
     visitor.inspect("reader");
+}
+
+#[test]
+fn an_owner_acknowledges_an_event_and_it_waits_no_more() {
+    let server = Server::start();
+    let owner = server.key("team", "owner");
+    server.admin().lock("team/lost", "held").expect_status(200);
+    owner
+        .send("UNLOCK", &state_path("team/lost"), "")
+        .expect_status(200);
+    let Some(visitor) = Visitor::signed_in(&server, &owner) else {
+        return;
+    };
+    visitor.open("/#/");
+    visitor.sees("Lock broken by force");
+    visitor.click("button", "Acknowledge…");
+    visitor.fill("A word on it, if there is one", "the runner died");
+    visitor.inspect("acknowledge");
+    visitor.click("button", "I have looked at it");
+    visitor.sees("None in the last 14 days.");
+    let known = &owner.events("acknowledged=true")[0]["acknowledged"];
+    assert_eq!(
+        (&known["word"], &known["by"]["id"]),
+        (&"the runner died".into(), &owner.key_id.as_str().into())
+    );
 }
 
 #[test]

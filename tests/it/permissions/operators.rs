@@ -30,6 +30,22 @@ fn lists_events_and_the_server() {
 }
 
 #[test]
+fn acknowledging_events_of_a_state_takes_the_log_and_the_right_to_write() {
+    let stage = Stage::new();
+    let admin = stage.server.admin();
+    admin.lock("team/net", "lost").expect_status(200);
+    stage.reset();
+    let seq = admin.events("kind=lock.break")[0]["seq"].clone();
+    // Those of other addresses see no such event.
+    let expected = [
+        401, 403, 403, 403, 403, 200, 403, 200, 404, 200, 404, 403, 403, 403,
+    ];
+    stage.row("acknowledge", expected, |who, _| {
+        who.post_json(&format!("/api/events/{seq}/acknowledge"), &json!({}))
+    });
+}
+
+#[test]
 fn holding_pruning_and_policies() {
     let stage = Stage::new();
     stage.reset();

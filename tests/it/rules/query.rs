@@ -216,6 +216,7 @@ fn every_other_call_refuses_parameters_that_it_does_not_know() {
             ("POST", "/api/trusts"),
             ("GET", "/api/events"),
             ("GET", "/api/events/head"),
+            ("POST", "/api/events/1/acknowledge"),
             ("GET", "/api/status"),
             ("GET", "/api/verify"),
             ("POST", "/api/verify"),

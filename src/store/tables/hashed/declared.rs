@@ -339,8 +339,26 @@ pub(in crate::store) const SPENT_ID_TOKENS: Hashed = hashed!(
     ["jti_hash", "trust_id", "ends_at"]
 );
 
+/// Selected as `a`. Acknowledgements are not listed a second time: an event without one waits for a
+/// person.
+pub(in crate::store) const ACKNOWLEDGEMENTS: Hashed = hashed!(
+    "acknowledgements",
+    "a",
+    false,
+    ["event"],
+    [],
+    [
+        "event",
+        "seen",
+        "acknowledged_at",
+        "acknowledged_by",
+        "acknowledged_by_name",
+        "word",
+    ]
+);
+
 /// Each of them.
-pub(in crate::store) const ALL: [&Hashed; 15] = [
+pub(in crate::store) const ALL: [&Hashed; 16] = [
     &STATES,
     &VERSIONS,
     &MOVES,
@@ -356,4 +374,5 @@ pub(in crate::store) const ALL: [&Hashed; 15] = [
     &EVENT_GAPS,
     &TRUSTS,
     &SPENT_ID_TOKENS,
+    &ACKNOWLEDGEMENTS,
 ];
