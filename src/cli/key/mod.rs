@@ -216,6 +216,7 @@ fn roles() -> PossibleValuesParser {
         "planner" => "Reads current states and plans",
         "writer" => "Reads and writes states, and breaks locks",
         "owner" => "As writer, and deletes states and reads their events",
+        "auditor" => "Sees lists, history, comparisons, locks and events, and no content",
         "monitor" => "Reads status and metrics, and no state",
         "admin" => "Everything, in every workspace",
         _ => "",

@@ -137,7 +137,7 @@ impl Locks<'_> {
         name: &StateName,
     ) -> Result<(HeldLock, Option<(u64, Timestamp)>), Error> {
         if !caller.may(Permission::Plan, name) {
-            authorize(caller, Permission::List, name)?;
+            authorize(caller, Permission::Inspect, name)?;
         }
         let (lookup, lock) = self
             .engine

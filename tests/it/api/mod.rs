@@ -14,6 +14,7 @@ mod gathered;
 mod health;
 mod holds;
 mod import;
+mod inspect;
 mod keys;
 mod list;
 mod login;
