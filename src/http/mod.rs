@@ -22,8 +22,9 @@ use actix_web::web::{self, ServiceConfig};
 use crate::config::TrustedProxies;
 use crate::domain::Domain;
 use endpoints::{
-    backup, detect, diff, events, health, import, keys, lock, login, openapi, page, quotas,
-    resources, retention, rollback, search, state, states, transfer, verify, versions, whoami,
+    backup, detect, diff, events, health, import, inventory, keys, lock, login, openapi, page,
+    quotas, resources, retention, rollback, search, state, states, transfer, verify, versions,
+    whoami,
 };
 use server::Routes;
 use wire::route::{Methods, at, below};
@@ -138,6 +139,7 @@ fn of_key() -> Vec<Methods> {
 fn of_server() -> Vec<Methods> {
     vec![
         at("/api/terraform/state").with("GET HEAD", states::PARAMETERS, states::list),
+        at("/api/inventory").with("GET HEAD", inventory::PARAMETERS, inventory::list),
         at("/api/search").with("GET HEAD", search::PARAMETERS, search::find),
         at("/api/terraform/detect").with("POST", detect::PARAMETERS, detect::detect),
         at("/api/login").on("POST", login::login),

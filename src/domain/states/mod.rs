@@ -5,6 +5,7 @@ pub mod append;
 pub mod compared;
 pub mod delete;
 pub mod find;
+pub mod inventory;
 pub mod job;
 pub mod locks;
 pub mod outputs;

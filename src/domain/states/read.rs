@@ -227,7 +227,10 @@ impl States<'_> {
 }
 
 /// A page of the list of states. It ends early if the locks in it are large.
-fn list_states(view: &View<'_>, filter: &StateFilter) -> Result<ListedStates, StoreError> {
+pub(super) fn list_states(
+    view: &View<'_>,
+    filter: &StateFilter,
+) -> Result<ListedStates, StoreError> {
     let found = view.states(filter)?;
     let is_full = found.rows.len() == filter.limit as usize;
     let mut list = ListedStates::default();

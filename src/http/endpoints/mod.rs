@@ -7,6 +7,7 @@ pub(super) mod diff;
 pub(super) mod events;
 pub(super) mod health;
 pub(super) mod import;
+pub(super) mod inventory;
 pub(super) mod keys;
 pub(super) mod lock;
 pub(super) mod login;

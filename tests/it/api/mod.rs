@@ -15,6 +15,7 @@ mod health;
 mod holds;
 mod import;
 mod inspect;
+mod inventory;
 mod keys;
 mod list;
 mod login;

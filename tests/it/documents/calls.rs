@@ -11,7 +11,7 @@ use crate::harness::{Server, state_path};
 
 pub(super) const ROUTES: &str = include_str!("../../../src/http/mod.rs");
 /// The files that declare parameters of their own for the routes.
-const ENDPOINTS: [(&str, &str); 8] = [
+const ENDPOINTS: [(&str, &str); 9] = [
     (
         "detect",
         include_str!("../../../src/http/endpoints/detect.rs"),
@@ -23,6 +23,10 @@ const ENDPOINTS: [(&str, &str); 8] = [
     (
         "import",
         include_str!("../../../src/http/endpoints/import.rs"),
+    ),
+    (
+        "inventory",
+        include_str!("../../../src/http/endpoints/inventory.rs"),
     ),
     ("keys", include_str!("../../../src/http/endpoints/keys.rs")),
     (
